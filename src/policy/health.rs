@@ -1,0 +1,70 @@
+//! Who is alive, and who is chosen.
+//!
+//! Owns the word for a member's state and role, and the input [`Health`] to compiling a snapshot. The choice itself is
+//! made in `monitor`; here it is only written down.
+
+use super::intent::MemberId;
+use std::fmt;
+
+/// What is known of a member.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum State {
+    /// No verdict yet: it was not probed often enough, or has no monitor.
+    #[default]
+    Unknown,
+    /// Its monitors are good.
+    Up,
+    /// They are not.
+    Down,
+    /// The operator lets it finish what it has: no new work.
+    Drained,
+    /// The operator took it away.
+    Offline,
+}
+
+impl fmt::Display for State {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            State::Unknown => "unknown",
+            State::Up => "up",
+            State::Down => "down",
+            State::Drained => "drained",
+            State::Offline => "offline",
+        })
+    }
+}
+
+/// Counts the choices of an active member in one pool. What was decided under an earlier one is stale.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Generation(pub u32);
+
+/// The whole of it, as the snapshot compiler takes it. Lists run parallel to those of the intent.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Health {
+    /// One for each member.
+    pub members: Vec<MemberHealth>,
+    /// One for each pool.
+    pub pools: Vec<PoolHealth>,
+}
+
+/// A member as the workers need to know it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct MemberHealth {
+    /// Its state.
+    pub state: State,
+    /// When it speaks first from a service port, its peers' answers go to it although it is not active. Not so for a
+    /// member that lost its role a moment ago (what it sends is a late echo), nor for one taken offline.
+    pub may_claim: bool,
+    /// TCP flows of this member that began before this generation of its pool have lost it, and the pool's policy
+    /// applies to them.
+    pub lost_before: Generation,
+}
+
+/// A pool as the workers need to know it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PoolHealth {
+    /// Where clients go.
+    pub active: Option<MemberId>,
+    /// Counts changes of `active`.
+    pub generation: Generation,
+}

@@ -1,0 +1,348 @@
+//! What the operator means, valid by construction.
+//!
+//! Owns the meaning of the configuration once every name is resolved and every contradiction refused: indices instead
+//! of names, durations instead of texts. `control::config` makes it from a file; nothing here reads one.
+
+use crate::io::PortId;
+use crate::wire::{Protocol, VlanId};
+use ipnet::Ipv4Net;
+use std::net::Ipv4Addr;
+use std::time::Duration;
+
+macro_rules! index {
+    ($(#[$doc:meta] $name:ident;)*) => {$(
+        #[$doc]
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub struct $name(pub u16);
+        impl $name {
+            /// The place as an index into a list.
+            pub const fn index(self) -> usize {
+                self.0 as usize
+            }
+        }
+    )*};
+}
+
+index! {
+    /// The place of an interface in [`Intent::interfaces`].
+    InterfaceId;
+    /// The place of a pool in [`Intent::pools`].
+    PoolId;
+    /// The place of a member in [`Intent::members`]: members of all pools, in the order of the file.
+    MemberId;
+    /// The place of a monitor in [`Intent::monitors`].
+    MonitorId;
+    /// The place of a virtual server in [`Intent::virtual_servers`].
+    VirtualServerId;
+}
+
+/// Everything the file says about traffic.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Intent {
+    /// The NICs; a [`PortId`] is a place in this list.
+    pub ports: Vec<PortIntent>,
+    /// The L3 interfaces.
+    pub interfaces: Vec<Interface>,
+    /// Static routes. Networks that are on-link are not among them.
+    pub routes: Vec<Route>,
+    /// The monitors.
+    pub monitors: Vec<Monitor>,
+    /// The pools.
+    pub pools: Vec<Pool>,
+    /// The members of all pools. An address belongs to one member only.
+    pub members: Vec<Member>,
+    /// The virtual servers.
+    pub virtual_servers: Vec<VirtualServer>,
+    /// What members send outward: at most one row a pool.
+    pub snats: Vec<Snat>,
+    /// How long an idle flow is kept.
+    pub timeouts: Timeouts,
+    /// Bounds.
+    pub limits: Limits,
+}
+
+/// A NIC.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PortIntent {
+    /// The operator's name for it.
+    pub name: String,
+    /// A PCI address, or a DPDK virtual device with its arguments.
+    pub device: String,
+    /// Largest IP datagram it carries, in bytes.
+    pub mtu: u16,
+    /// Receive queues asked for; `None`: as many as there are workers, where the driver can.
+    pub queues: Option<u16>,
+}
+
+/// An L3 interface: a port, or a VLAN on it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Interface {
+    /// The operator's name for it.
+    pub name: String,
+    /// Its NIC.
+    pub port: PortId,
+    /// Its 802.1Q tag; `None`: untagged.
+    pub vlan: Option<VlanId>,
+    /// Self-IPs with the networks they are in. Never empty.
+    pub addresses: Vec<Ipv4Net>,
+    /// Largest IP datagram sent on it, in bytes; the port's unless said.
+    pub mtu: u16,
+}
+
+/// A static route.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Route {
+    /// Destinations.
+    pub to: Ipv4Net,
+    /// The next hop.
+    pub via: Ipv4Addr,
+    /// The interface whose network holds the next hop.
+    pub interface: InterfaceId,
+}
+
+/// How a member is asked whether it is alive.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Monitor {
+    /// The operator's name for it.
+    pub name: String,
+    /// What is asked.
+    pub kind: MonitorKind,
+    /// From one probe to the next.
+    pub interval: Duration,
+    /// How long an answer may take. At most `interval`.
+    pub timeout: Duration,
+    /// Good answers in a row that make a member up.
+    pub rise: u32,
+    /// Failures in a row that make it down.
+    pub fall: u32,
+}
+
+/// What a monitor asks.
+#[derive(Clone, Debug, PartialEq)]
+pub enum MonitorKind {
+    /// An echo request.
+    Icmp,
+    /// A full TCP handshake, then a close.
+    Tcp {
+        /// The member's port.
+        port: u16,
+    },
+    /// A SYN; the SYN-ACK is answered with a reset.
+    TcpHalfOpen {
+        /// The member's port.
+        port: u16,
+    },
+    /// A datagram; any answer that is not an ICMP error is good.
+    Udp {
+        /// The member's port.
+        port: u16,
+        /// What is sent.
+        send: Vec<u8>,
+        /// What the answer must contain; empty: anything.
+        receive: Vec<u8>,
+    },
+    /// A SIP OPTIONS request.
+    Sip(SipProbe),
+}
+
+/// A SIP OPTIONS probe (RFC 3261 11).
+#[derive(Clone, Debug, PartialEq)]
+pub struct SipProbe {
+    /// How it travels.
+    pub transport: SipTransport,
+    /// The member's port.
+    pub port: u16,
+    /// The host part of the Request-URI; `None`: the member's address.
+    pub host: Option<String>,
+    /// The user part of the Request-URI and To; `None`: none.
+    pub user: Option<String>,
+    /// Final or provisional answers that count as good.
+    pub up_codes: Vec<CodeRange>,
+    /// Answers that count as a failure even if `up_codes` holds them.
+    pub down_codes: Vec<CodeRange>,
+}
+
+/// A range of SIP status codes, both ends included, such as 200 to 299 for `2xx`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CodeRange {
+    /// The first code.
+    pub first: u16,
+    /// The last code.
+    pub last: u16,
+}
+
+impl CodeRange {
+    /// `code` lies in the range.
+    pub const fn contains(self, code: u16) -> bool {
+        self.first <= code && code <= self.last
+    }
+}
+
+/// How a SIP probe travels.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SipTransport {
+    /// One datagram.
+    Udp,
+    /// One connection a probe.
+    Tcp,
+    /// One TLS connection a probe; the certificate is not verified, liveness is what is asked.
+    Tls,
+}
+
+/// A high-availability pair of SIP Servers.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Pool {
+    /// The operator's name for it.
+    pub name: String,
+    /// Its members, in the order of the file. Never empty.
+    pub members: Vec<MemberId>,
+    /// What each member is asked.
+    pub monitors: Vec<MonitorId>,
+    /// How many of the monitors must be good for a member to be up.
+    pub require: usize,
+    /// Whether a member earlier in the list takes over again once it is up.
+    pub fail_back: FailBack,
+    /// What happens to the TCP connections of a member that is lost.
+    pub on_down_tcp: OnDownTcp,
+    /// What happens to clients when no member is up.
+    pub no_member: NoMember,
+}
+
+/// A server of a pool.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Member {
+    /// The operator's name for it. Unique over all pools.
+    pub name: String,
+    /// Its physical address.
+    pub address: Ipv4Addr,
+    /// The pool it belongs to.
+    pub pool: PoolId,
+    /// The interface whose network holds its address.
+    pub interface: InterfaceId,
+}
+
+/// See [`Pool::fail_back`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum FailBack {
+    /// Only the operator, or the loss of the active member, moves it.
+    #[default]
+    Never,
+    /// As soon as a member earlier in the list is up.
+    Immediate,
+}
+
+/// See [`Pool::on_down_tcp`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OnDownTcp {
+    /// Both ends get a reset with the exact sequence number.
+    #[default]
+    Reset,
+    /// Connections go on as long as the member answers them.
+    Drain,
+    /// Segments are dropped and counted.
+    Drop,
+}
+
+/// See [`Pool::no_member`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum NoMember {
+    /// A SYN is answered with a reset, a datagram with port unreachable.
+    #[default]
+    Reject,
+    /// Traffic keeps going to the member that was active last.
+    KeepLast,
+    /// Silence, counted.
+    Drop,
+}
+
+/// The address the world talks to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct VirtualServer {
+    /// The operator's name for it.
+    pub name: String,
+    /// The virtual IP.
+    pub address: Ipv4Addr,
+    /// Who stands behind it.
+    pub pool: PoolId,
+    /// Its service ports. The member's port is the same: translation is a bijection.
+    pub listen: Vec<Listen>,
+    /// `false`: what arrives is refused as if no member were there, never routed onward.
+    pub enabled: bool,
+    /// Echo requests to the address are answered: always, or only while a member is active.
+    pub echo: EchoPolicy,
+}
+
+/// A service port.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Listen {
+    /// TCP (also for TLS, which is passed through) or UDP.
+    pub protocol: Protocol,
+    /// The port, on the virtual address and on the member.
+    pub port: u16,
+}
+
+/// When a virtual address answers an echo request.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum EchoPolicy {
+    /// Always.
+    #[default]
+    Always,
+    /// Only while a member is active.
+    WhenActive,
+}
+
+/// What the members of a pool send outward wears this address.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Snat {
+    /// The pool.
+    pub pool: PoolId,
+    /// The source address given.
+    pub address: Ipv4Addr,
+    /// Destinations that see the member's own address (the exclusion group).
+    pub exclude: Vec<Ipv4Net>,
+    /// UDP source ports of members whose datagrams are never translated: services whose requests may arrive another
+    /// way (`deployment.md` 1.5: asymmetric visitors).
+    pub untranslated_udp_ports: Vec<u16>,
+}
+
+/// How long a flow is kept after its last packet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Timeouts {
+    /// RFC 4787 REQ-5: not below 2 minutes, 5 recommended.
+    pub udp: Duration,
+    /// RFC 5382 REQ-5: not below 2 hours 4 minutes.
+    pub tcp_established: Duration,
+    /// A connection whose handshake is not finished; RFC 5382 REQ-5: 4 minutes.
+    pub tcp_opening: Duration,
+    /// A connection after FINs or a reset; RFC 5382 REQ-5: 4 minutes.
+    pub tcp_closing: Duration,
+    /// RFC 5508 REQ-2: not below 60 seconds.
+    pub icmp: Duration,
+}
+
+impl Default for Timeouts {
+    fn default() -> Timeouts {
+        Timeouts {
+            udp: Duration::from_secs(300),
+            tcp_established: Duration::from_secs(7440),
+            tcp_opening: Duration::from_secs(240),
+            tcp_closing: Duration::from_secs(240),
+            icmp: Duration::from_secs(60),
+        }
+    }
+}
+
+/// Bounds of the data path.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Flows one worker holds at most.
+    pub flows_per_worker: usize,
+    /// Resets and ICMP errors one worker makes of its own a second, at most.
+    pub rejects_per_second: u32,
+}
+
+impl Default for Limits {
+    fn default() -> Limits {
+        Limits { flows_per_worker: 1_000_000, rejects_per_second: 250 }
+    }
+}

@@ -1,0 +1,14 @@
+//! Floor 1: what is meant.
+//!
+//! Owns the operator's meaning ([`intent`]), who is alive as far as is known ([`health`]), what lies on the link
+//! ([`adjacency`]), and the one immutable object the workers read ([`snapshot`]), compiled from the three. Knows no
+//! file format, no packet bytes and no flow.
+
+pub mod adjacency;
+pub mod health;
+pub mod intent;
+pub mod prefix;
+pub mod snapshot;
+
+pub use intent::Intent;
+pub use snapshot::{Epoch, Snapshot};

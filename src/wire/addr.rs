@@ -1,0 +1,203 @@
+//! Addresses as they stand in a packet: MAC, VLAN, protocol, endpoint, tuple.
+//!
+//! Everything that holds an IP address takes it as a parameter (`A`, IPv4 unless said), so that IPv6 is a second
+//! instance of the same code and the IPv4 types do not grow for it.
+
+use std::fmt;
+use std::net::Ipv4Addr;
+use std::str::FromStr;
+
+/// What an IP address must be for the types of this floor.
+pub trait Address: Copy + Eq + Ord + std::hash::Hash + fmt::Debug + fmt::Display {}
+impl Address for Ipv4Addr {}
+
+/// A 48-bit Ethernet address.
+#[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Mac(pub [u8; 6]);
+
+impl Mac {
+    /// ff:ff:ff:ff:ff:ff
+    pub const BROADCAST: Mac = Mac([0xff; 6]);
+    /// 00:00:00:00:00:00, the target of an ARP request.
+    pub const ZERO: Mac = Mac([0; 6]);
+
+    /// Broadcast or multicast: the group bit is set.
+    pub const fn is_group(self) -> bool {
+        self.0[0] & 1 == 1
+    }
+}
+
+impl fmt::Display for Mac {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let [a, b, c, d, e, g] = self.0;
+        write!(f, "{a:02x}:{b:02x}:{c:02x}:{d:02x}:{e:02x}:{g:02x}")
+    }
+}
+
+impl fmt::Debug for Mac {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// A text that is not six hexadecimal octets joined by colons.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is not a MAC address: write six hexadecimal octets joined by colons, such as 02:00:00:00:00:01")]
+pub struct BadMac(pub String);
+
+impl FromStr for Mac {
+    type Err = BadMac;
+    fn from_str(text: &str) -> Result<Mac, BadMac> {
+        let mut octets = [0; 6];
+        let mut parts = text.split(':');
+        for octet in &mut octets {
+            let part = parts.next().filter(|part| part.len() == 2).ok_or_else(|| BadMac(text.into()))?;
+            *octet = u8::from_str_radix(part, 16).map_err(|_| BadMac(text.into()))?;
+        }
+        if parts.next().is_some() { Err(BadMac(text.into())) } else { Ok(Mac(octets)) }
+    }
+}
+
+/// An 802.1Q VLAN identifier, 1 to 4094.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct VlanId(u16);
+
+impl VlanId {
+    /// `None` unless `id` is 1 to 4094 (0 marks priority-tagged frames, 4095 is reserved: IEEE 802.1Q 9.6).
+    pub const fn new(id: u16) -> Option<VlanId> {
+        if id >= 1 && id <= 4094 { Some(VlanId(id)) } else { None }
+    }
+
+    /// The identifier as a number.
+    pub const fn get(self) -> u16 {
+        self.0
+    }
+}
+
+impl fmt::Display for VlanId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// The protocols whose packets have ports, or for ICMP echo an identifier that serves as one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[repr(u8)]
+pub enum Protocol {
+    /// ICMP echo request and reply (IP protocol 1).
+    Icmp = 1,
+    /// IP protocol 6.
+    Tcp = 6,
+    /// IP protocol 17.
+    Udp = 17,
+}
+
+impl fmt::Display for Protocol {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Protocol::Icmp => "icmp",
+            Protocol::Tcp => "tcp",
+            Protocol::Udp => "udp",
+        })
+    }
+}
+
+/// An address and a port.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Endpoint<A = Ipv4Addr> {
+    /// The IP address.
+    pub addr: A,
+    /// The port, host byte order.
+    pub port: u16,
+}
+
+impl<A> Endpoint<A> {
+    /// `addr:port`
+    pub const fn new(addr: A, port: u16) -> Endpoint<A> {
+        Endpoint { addr, port }
+    }
+}
+
+impl<A: fmt::Display> fmt::Display for Endpoint<A> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.addr, self.port)
+    }
+}
+
+impl<A: fmt::Debug> fmt::Debug for Endpoint<A> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?}:{}", self.addr, self.port)
+    }
+}
+
+/// Protocol, source and destination: what a flow is looked up by.
+///
+/// An ICMP query has one identifier and no ports. It stands as the port of the side that asks; the side that answers
+/// has port 0. So an echo request is `(host, id) → (target, 0)` and its reply `(target, 0) → (host, id)`: reversing a
+/// tuple gives the tuple of the answer, as it does for TCP and UDP.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Tuple<A = Ipv4Addr> {
+    /// TCP, UDP, or ICMP echo.
+    pub protocol: Protocol,
+    /// Where the packet says it comes from.
+    pub src: Endpoint<A>,
+    /// Where it goes.
+    pub dst: Endpoint<A>,
+}
+
+impl<A: Copy> Tuple<A> {
+    /// The tuple from its parts.
+    pub const fn new(protocol: Protocol, src: Endpoint<A>, dst: Endpoint<A>) -> Tuple<A> {
+        Tuple { protocol, src, dst }
+    }
+
+    /// The tuple of a packet that answers this one.
+    pub const fn reversed(self) -> Tuple<A> {
+        Tuple { protocol: self.protocol, src: self.dst, dst: self.src }
+    }
+}
+
+impl<A: fmt::Display> fmt::Display for Tuple<A> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {} > {}", self.protocol, self.src, self.dst)
+    }
+}
+
+impl<A: fmt::Debug> fmt::Debug for Tuple<A> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {:?} > {:?}", self.protocol, self.src, self.dst)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mac_reads_back_as_it_was_written() {
+        let mac: Mac = "02:00:5e:10:0a:ff".parse().unwrap();
+        assert_eq!(mac, Mac([2, 0, 0x5e, 0x10, 0x0a, 0xff]));
+        assert_eq!(mac.to_string(), "02:00:5e:10:0a:ff");
+        for bad in ["", "02:00:5e:10:0a", "02:00:5e:10:0a:ff:00", "2:0:5e:10:a:ff", "02:00:5e:10:0a:fg"] {
+            assert!(bad.parse::<Mac>().is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_vlan_id_is_1_to_4094() {
+        assert!(VlanId::new(0).is_none() && VlanId::new(4095).is_none());
+        assert_eq!(VlanId::new(4094).map(VlanId::get), Some(4094));
+    }
+
+    #[test]
+    fn the_answer_of_an_answer_is_the_question() {
+        let tuple = Tuple::new(
+            Protocol::Icmp,
+            Endpoint::new(Ipv4Addr::new(10, 20, 0, 11), 77),
+            Endpoint::new(Ipv4Addr::new(8, 8, 8, 8), 0),
+        );
+        assert_eq!(tuple.reversed().src.port, 0);
+        assert_eq!(tuple.reversed().reversed(), tuple);
+        assert_eq!(tuple.to_string(), "icmp 10.20.0.11:77 > 8.8.8.8:0");
+    }
+}

@@ -1,0 +1,22 @@
+//! Floor 0: bytes to facts, and facts to bytes.
+//!
+//! Owns every format on the wire: Ethernet with one 802.1Q tag, ARP, IPv4, ICMP, TCP, UDP, and their checksums. Knows no
+//! state, no clock, no configuration: a function here sees one packet. Read first: [`headers`] (what is known of a
+//! packet), then [`rewrite`] (how it is changed), then [`reply`] and [`compose`] (how one is made).
+
+pub mod addr;
+pub mod arp;
+pub mod checksum;
+pub mod compose;
+pub mod ethernet;
+pub mod headers;
+pub mod icmp;
+pub mod ipv4;
+pub mod reply;
+pub mod rewrite;
+pub mod tcp;
+pub mod udp;
+
+pub use addr::{Address, Endpoint, Mac, Protocol, Tuple, VlanId};
+pub use headers::{Headers, Kind, Malformed};
+pub use rewrite::Rewrite;

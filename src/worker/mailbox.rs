@@ -1,0 +1,150 @@
+//! What travels between the management core and a worker, both ways.
+//!
+//! Owns the messages, not the rings. A worker reads its mailbox between two bursts and never waits for it.
+
+use crate::engine::verdict::PuntReason;
+use crate::io::PortId;
+use crate::policy::adjacency::NextHop;
+use crate::policy::intent::{InterfaceId, MemberId, PoolId};
+use crate::policy::{Epoch, Snapshot};
+use crate::time::{Duration, Instant};
+use crate::wire::{Protocol, Tuple};
+use std::net::Ipv4Addr;
+use std::sync::Arc;
+
+/// The place of a worker in `[cores] workers`, from 0.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct WorkerId(pub u16);
+
+/// From the management core to a worker.
+pub enum Command {
+    /// Take this snapshot at the next burst boundary and send the old one home.
+    Install(Arc<Snapshot>),
+    /// Send this whole frame (Ethernet header included, untagged or tagged as it stands) on a port.
+    Transmit {
+        /// The NIC.
+        port: PortId,
+        /// The frame.
+        frame: Box<[u8]>,
+    },
+    /// The next hop was asked often enough: what waits for it is answered with host unreachable.
+    GiveUp(NextHop),
+    /// List flows: a bounded number a turn, as [`Event::Flows`].
+    ListFlows {
+        /// Comes back with the rows.
+        query: u64,
+        /// Which flows.
+        filter: FlowFilter,
+        /// At most so many rows from this worker.
+        limit: usize,
+    },
+    /// Forget flows, a bounded number a turn; answered by [`Event::Cleared`].
+    ClearFlows {
+        /// Comes back with the count.
+        query: u64,
+        /// Which flows.
+        filter: FlowFilter,
+    },
+    /// Finish: drop what waits, send every snapshot home, end.
+    Stop,
+}
+
+/// From a worker to the management core.
+pub enum Event {
+    /// A snapshot is in use from now on.
+    Installed {
+        /// Who.
+        worker: WorkerId,
+        /// Which.
+        epoch: Epoch,
+        /// When.
+        at: Instant,
+        /// The one it replaces, to be dropped where it was made.
+        old: Option<Arc<Snapshot>>,
+    },
+    /// A frame for management.
+    Punt {
+        /// Who.
+        worker: WorkerId,
+        /// Why.
+        reason: PuntReason,
+        /// Where it came in.
+        interface: InterfaceId,
+        /// The whole frame as received.
+        frame: Box<[u8]>,
+    },
+    /// The MAC of a next hop is wanted: packets wait for it. Said again at most once a second.
+    Wanted(NextHop),
+    /// Something on the wire says a member's state may have changed. Said at most once in 100 ms a member and kind.
+    Hint {
+        /// About whom.
+        member: MemberId,
+        /// What was seen.
+        hint: Hint,
+    },
+    /// Rows for [`Command::ListFlows`]; the last part says so.
+    Flows {
+        /// The query they answer.
+        query: u64,
+        /// Some rows.
+        rows: Vec<FlowRow>,
+        /// This worker has no more.
+        last: bool,
+    },
+    /// The answer to [`Command::ClearFlows`].
+    Cleared {
+        /// The query it answers.
+        query: u64,
+        /// How many flows were forgotten.
+        count: u64,
+    },
+    /// The worker has ended and holds nothing any more.
+    Stopped(WorkerId),
+}
+
+/// What was seen of a member on the wire.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Hint {
+    /// It said that its service port is closed (ICMP 3/3).
+    PortUnreachable,
+    /// It reset a service connection.
+    Reset,
+    /// It does not answer ARP. (Seen by the management core.)
+    NoArp,
+    /// A member that is not active sends from a service port.
+    StandbySpeaks,
+}
+
+/// Which flows are meant. Everything that is set must match.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct FlowFilter {
+    /// The outside address.
+    pub client: Option<Ipv4Addr>,
+    /// The member.
+    pub member: Option<MemberId>,
+    /// The pool whose service ports the flow uses.
+    pub service: Option<PoolId>,
+}
+
+/// A flow as an operator sees it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FlowRow {
+    /// Whose table it is in.
+    pub worker: WorkerId,
+    /// What kind of traffic: `service`, `outbound`, `hairpin` or `routed`.
+    pub path: &'static str,
+    /// TCP, UDP or ICMP.
+    pub protocol: Protocol,
+    /// The packet that opened it, as it came in.
+    pub opened_by: Tuple,
+    /// The same packet as it went out.
+    pub became: Tuple,
+    /// The member it belongs to.
+    pub member: Option<MemberId>,
+    /// Its state in words, such as `established`.
+    pub state: &'static str,
+    /// Since the last packet.
+    pub idle: Duration,
+    /// Until it is forgotten if nothing comes.
+    pub expires_in: Duration,
+}

@@ -1,0 +1,2 @@
+//! Floor 3: one turn of the loop.
+pub mod mailbox;
