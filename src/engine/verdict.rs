@@ -3,9 +3,8 @@
 //! Owns [`Verdict`] and every way to die ([`DropReason`]), to be handed up ([`PuntReason`]), or to be answered. Each
 //! reason is counted by its place in the enum; names and explanations stand beside the variants and nowhere else.
 
-use crate::io::PortId;
 use crate::policy::adjacency::NextHop;
-use crate::policy::intent::InterfaceId;
+use crate::policy::intent::{InterfaceId, PortId};
 use crate::wire::reply::Reply;
 use crate::wire::{Mac, Rewrite, VlanId};
 
@@ -35,12 +34,19 @@ pub enum Verdict {
         egress: Egress,
     },
     /// It is answered on the interface it came from; the answer takes its place.
-    Reply(Reply),
+    Answer(Reply),
+    /// It dies for the reason, and its sender is told so, unless RFC 1812 4.3.2.7 forbids it.
+    Refuse {
+        /// What the sender is told.
+        with: Reply,
+        /// Why it died.
+        reason: DropReason,
+    },
     /// It waits until the next hop's MAC is known.
     Hold(NextHop),
     /// Management shall have it.
     Punt(PuntReason),
-    /// It dies.
+    /// It dies in silence.
     Drop(DropReason),
 }
 
@@ -101,21 +107,21 @@ reasons! {
         MartianSource = "martian_source": "The source address can never be one: 0/8, 127/8, multicast, broadcast.",
         MartianDestination = "martian_destination": "The destination address is never forwarded to: 0/8, 127/8, multicast, broadcast.",
         SpoofedSource = "spoofed_source": "The source is an address of ours, or of a member on an interface where it does not live.",
-        TtlExceeded = "ttl_exceeded": "The time to live ran out and no answer could be given.",
-        NoRoute = "no_route": "No route to the destination and no answer could be given.",
+        TtlExceeded = "ttl_exceeded": "The time to live ran out.",
+        NoRoute = "no_route": "No route to the destination.",
         HostUnreachable = "host_unreachable": "The next hop does not answer ARP.",
         NeighbourQueueFull = "neighbour_queue_full": "Too many packets already wait for the next hop's MAC.",
-        TooBig = "too_big": "Larger than the egress MTU with DF set, and no answer could be given.",
+        TooBig = "too_big": "Larger than the egress MTU.",
         NoActiveMember = "no_active_member": "No member of the pool is active.",
         VirtualServerDisabled = "virtual_server_disabled": "The virtual server is disabled.",
-        MemberOffline = "member_offline": "The flow belongs to a member the operator took offline, or whose pool drops its TCP.",
+        MemberLost = "member_lost": "The TCP flow belongs to a member that was lost.",
         NotListening = "not_listening": "For a virtual or self address, but no service, flow or probe takes it.",
         NoFlow = "no_flow": "A return to a virtual address that matches no flow.",
         NoFlowForError = "no_flow_for_error": "An ICMP error that quotes nothing we know.",
         FragmentNeedsFlow = "fragment_needs_flow": "A fragment of a datagram that would have to be translated.",
         FlowTableFull = "flow_table_full": "The worker's flow table is full.",
         PortsExhausted = "ports_exhausted": "No port of the SNAT address is free.",
-        RateLimited = "rate_limited": "An answer of ours was due but the limit on answers was reached.",
+        RateLimited = "rate_limited": "A refusal was due but the limit on refusals was reached; its reason is not counted.",
         ProtocolUnsupported = "protocol_unsupported": "An IP protocol that cannot be translated, to an address of ours.",
         ArpNotForUs = "arp_not_for_us": "An ARP request for an address that is not ours.",
         NoBuffer = "no_buffer": "No buffer could be had to build or change the frame.",

@@ -8,20 +8,8 @@ pub mod chaos;
 pub mod memory;
 pub mod pcap;
 
-use std::fmt;
-
 /// How many frames are moved at once, at most.
 pub const BURST: usize = 64;
-
-/// The place of a `[[port]]` in the configuration, from 0.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct PortId(pub u8);
-
-impl fmt::Display for PortId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
-    }
-}
 
 /// One Ethernet frame, without its check sequence, in memory that belongs to whoever holds this value.
 pub trait Frame {

@@ -3,7 +3,6 @@
 //! Owns the meaning of the configuration once every name is resolved and every contradiction refused: indices instead
 //! of names, durations instead of texts. `control::config` makes it from a file; nothing here reads one.
 
-use crate::io::PortId;
 use crate::wire::{Protocol, VlanId};
 use ipnet::Ipv4Net;
 use std::net::Ipv4Addr;
@@ -34,6 +33,17 @@ index! {
     MonitorId;
     /// The place of a virtual server in [`Intent::virtual_servers`].
     VirtualServerId;
+}
+
+/// The place of a `[[port]]` in [`Intent::ports`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct PortId(pub u8);
+
+impl PortId {
+    /// The place as an index into a list.
+    pub const fn index(self) -> usize {
+        self.0 as usize
+    }
 }
 
 /// Everything the file says about traffic.

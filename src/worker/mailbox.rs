@@ -3,9 +3,8 @@
 //! Owns the messages, not the rings. A worker reads its mailbox between two bursts and never waits for it.
 
 use crate::engine::verdict::PuntReason;
-use crate::io::PortId;
 use crate::policy::adjacency::NextHop;
-use crate::policy::intent::{InterfaceId, MemberId, PoolId};
+use crate::policy::intent::{InterfaceId, MemberId, PoolId, PortId};
 use crate::policy::{Epoch, Snapshot};
 use crate::time::{Duration, Instant};
 use crate::wire::{Protocol, Tuple};
