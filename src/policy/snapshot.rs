@@ -1,6 +1,372 @@
-//! What the workers read.
+//! What the workers read: one immutable object for one epoch.
+//!
+//! Owns [`Snapshot`], compiled from intent, health and adjacency. Everything a packet needs to ask is answered in constant
+//! or logarithmic time, with rewrites and ways out worked out beforehand. Never changed once built: a new one replaces
+//! it, and the old one travels home to be dropped where it was made.
+
+use super::adjacency::{Adjacency, Neighbour, NextHop};
+use super::health::{Generation, Health, State};
+use super::intent::*;
+use super::prefix::PrefixMap;
+use crate::wire::{Mac, Protocol, VlanId};
+use ipnet::Ipv4Net;
+use std::collections::HashMap;
+use std::net::Ipv4Addr;
+
+type FastMap<K, V> = HashMap<K, V, foldhash::fast::RandomState>;
+
 /// Counts published snapshots.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Epoch(pub u64);
-/// One immutable object.
-pub struct Snapshot;
+
+/// The workers' view of the world.
+#[derive(Clone, Debug)]
+pub struct Snapshot {
+    /// Which one this is.
+    pub epoch: Epoch,
+    /// The interfaces; an [`InterfaceId`] is a place in this list.
+    pub interfaces: Vec<InterfaceView>,
+    /// The members; a [`MemberId`] is a place in this list.
+    pub members: Vec<MemberView>,
+    /// The pools; a [`PoolId`] is a place in this list.
+    pub pools: Vec<PoolView>,
+    /// The virtual addresses.
+    pub virtuals: Vec<VirtualView>,
+    /// How long idle flows are kept.
+    pub timeouts: Timeouts,
+    /// Bounds.
+    pub limits: Limits,
+    owners: FastMap<Ipv4Addr, Owner>,
+    tags: Vec<Vec<(Option<VlanId>, InterfaceId)>>,
+    routes: PrefixMap<Hop>,
+    neighbours: FastMap<NextHop, Neighbour>,
+}
+
+/// Whose an address is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Owner {
+    /// A self-IP of the appliance, on this interface.
+    Appliance(InterfaceId),
+    /// A virtual address: a place in [`Snapshot::virtuals`].
+    Virtual(usize),
+    /// A member's physical address.
+    Member(MemberId),
+}
+
+/// An interface as the workers need it.
+#[derive(Clone, Debug)]
+pub struct InterfaceView {
+    /// The NIC.
+    pub port: PortId,
+    /// The tag.
+    pub vlan: Option<VlanId>,
+    /// Our MAC on it.
+    pub mac: Mac,
+    /// Self-IPs with their networks; never empty.
+    pub addresses: Vec<Ipv4Net>,
+    /// In bytes.
+    pub mtu: u16,
+}
+
+impl InterfaceView {
+    /// The self-IP that speaks to `peer`: the one in its network, else the first.
+    pub fn address_towards(&self, peer: Ipv4Addr) -> Ipv4Addr {
+        self.addresses.iter().find(|net| net.contains(&peer)).unwrap_or(&self.addresses[0]).addr()
+    }
+
+    /// One of the interface's networks holds `address`.
+    pub fn holds(&self, address: Ipv4Addr) -> bool {
+        self.addresses.iter().any(|net| net.contains(&address))
+    }
+
+    /// `address` is the directed broadcast address of one of the interface's networks.
+    pub fn broadcasts(&self, address: Ipv4Addr) -> bool {
+        self.addresses.iter().any(|net| net.prefix_len() < 31 && net.broadcast() == address)
+    }
+}
+
+/// A member as the workers need it.
+#[derive(Clone, Debug)]
+pub struct MemberView {
+    /// Its physical address.
+    pub address: Ipv4Addr,
+    /// Its pool.
+    pub pool: PoolId,
+    /// Where it lives.
+    pub interface: InterfaceId,
+    /// Its state.
+    pub state: State,
+    /// See [`super::health::MemberHealth::may_claim`].
+    pub may_claim: bool,
+    /// See [`super::health::MemberHealth::lost_before`].
+    pub lost_before: Generation,
+    /// The virtual address the world knows it by; its own when its pool has none. Steering sees only this one, so both
+    /// ends of a hairpin name the same worker.
+    pub public: Ipv4Addr,
+}
+
+/// A pool as the workers need it.
+#[derive(Clone, Debug)]
+pub struct PoolView {
+    /// Where clients go.
+    pub active: Option<MemberId>,
+    /// Counts changes of `active`.
+    pub generation: Generation,
+    /// What becomes of clients while `active` is `None`.
+    pub no_member: NoMember,
+    /// What becomes of a lost member's TCP.
+    pub on_down_tcp: OnDownTcp,
+    /// Service ports of the pool's virtual servers, with the address each is reached at.
+    pub services: Vec<(Listen, Ipv4Addr)>,
+    /// Source translation of what its members send.
+    pub snat: Option<SnatView>,
+}
+
+impl PoolView {
+    /// The virtual address that `protocol`/`port` is a service port of.
+    #[inline]
+    pub fn service(&self, protocol: Protocol, port: u16) -> Option<Ipv4Addr> {
+        self.services.iter().find(|(l, _)| l.port == port && l.protocol == protocol).map(|&(_, address)| address)
+    }
+}
+
+/// Source translation of a pool.
+#[derive(Clone, Debug)]
+pub struct SnatView {
+    /// The source address given.
+    pub address: Ipv4Addr,
+    /// Ports of that address that are never handed out: the service ports of every virtual server on it.
+    pub reserved: Vec<u16>,
+    exclude: PrefixMap<()>,
+    untranslated_udp_ports: Vec<u16>,
+}
+
+impl SnatView {
+    /// `destination` is in the exclusion group.
+    #[inline]
+    pub fn excludes(&self, destination: Ipv4Addr) -> bool {
+        self.exclude.find(destination).is_some()
+    }
+
+    /// Datagrams a member sends from this port are not translated.
+    pub fn leaves_udp_port(&self, port: u16) -> bool {
+        self.untranslated_udp_ports.contains(&port)
+    }
+}
+
+/// A virtual address and what listens there.
+#[derive(Clone, Debug)]
+pub struct VirtualView {
+    /// The address.
+    pub address: Ipv4Addr,
+    /// Its service ports.
+    pub services: Vec<ServiceView>,
+    /// When echo requests are answered: by the first virtual server on the address.
+    pub echo: EchoPolicy,
+    /// The pool that policy looks at.
+    pub pool: PoolId,
+}
+
+impl VirtualView {
+    /// The service at `protocol`/`port`.
+    #[inline]
+    pub fn service(&self, protocol: Protocol, port: u16) -> Option<&ServiceView> {
+        self.services.iter().find(|s| s.listen.port == port && s.listen.protocol == protocol)
+    }
+}
+
+/// A service port of a virtual address.
+#[derive(Clone, Debug)]
+pub struct ServiceView {
+    /// Protocol and port.
+    pub listen: Listen,
+    /// Who serves it.
+    pub pool: PoolId,
+    /// `false`: refused, never routed onward.
+    pub enabled: bool,
+}
+
+/// How a destination is reached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Hop {
+    /// It is on the interface's link.
+    OnLink(InterfaceId),
+    /// Through a router.
+    Via(NextHop),
+}
+
+impl Snapshot {
+    /// The snapshot of what is meant, who is alive and what lies on the link. `macs` holds our MAC on each port, in the
+    /// order of [`Intent::ports`].
+    ///
+    /// # Panics
+    /// When `health` or `macs` are not parallel to the intent: a fault of the caller's, not of any input.
+    pub fn compile(intent: &Intent, health: &Health, adjacency: &Adjacency, macs: &[Mac], epoch: Epoch) -> Snapshot {
+        assert_eq!(
+            (health.members.len(), health.pools.len(), macs.len()),
+            (intent.members.len(), intent.pools.len(), intent.ports.len()),
+        );
+        let virtuals = virtuals(intent);
+        Snapshot {
+            epoch,
+            interfaces: intent.interfaces.iter().map(|i| interface(i, macs)).collect(),
+            members: (0..intent.members.len()).map(|at| member(intent, health, at)).collect(),
+            pools: (0..intent.pools.len()).map(|at| pool(intent, health, at)).collect(),
+            timeouts: intent.timeouts,
+            limits: intent.limits,
+            owners: owners(intent, &virtuals),
+            tags: tags(intent),
+            routes: routes(intent),
+            neighbours: adjacency.iter().map(|(hop, neighbour)| (*hop, *neighbour)).collect(),
+            virtuals,
+        }
+    }
+
+    /// Whose `address` is, if it is the appliance's, virtual, or a member's.
+    #[inline]
+    pub fn owner(&self, address: Ipv4Addr) -> Option<Owner> {
+        self.owners.get(&address).copied()
+    }
+
+    /// The interface that frames with this tag on this port belong to.
+    #[inline]
+    pub fn interface_of(&self, port: PortId, vlan: Option<VlanId>) -> Option<InterfaceId> {
+        self.tags.get(port.index())?.iter().find(|(tag, _)| *tag == vlan).map(|&(_, id)| id)
+    }
+
+    /// The interface itself.
+    #[inline]
+    pub fn interface(&self, id: InterfaceId) -> &InterfaceView {
+        &self.interfaces[id.index()]
+    }
+
+    /// The member itself.
+    #[inline]
+    pub fn member(&self, id: MemberId) -> &MemberView {
+        &self.members[id.index()]
+    }
+
+    /// The pool itself.
+    #[inline]
+    pub fn pool(&self, id: PoolId) -> &PoolView {
+        &self.pools[id.index()]
+    }
+
+    /// The next hop on the way to `destination`: the most specific of connected networks and static routes.
+    #[inline]
+    pub fn next_hop(&self, destination: Ipv4Addr) -> Option<NextHop> {
+        match self.routes.find(destination)? {
+            Hop::OnLink(interface) => Some(NextHop { interface, address: destination }),
+            Hop::Via(hop) => Some(hop),
+        }
+    }
+
+    /// What is known of a next hop.
+    #[inline]
+    pub fn neighbour(&self, hop: NextHop) -> Option<Neighbour> {
+        self.neighbours.get(&hop).copied()
+    }
+
+    /// Every SNAT address: those that ports may be claimed at.
+    pub fn snat_addresses(&self) -> impl Iterator<Item = Ipv4Addr> + '_ {
+        self.pools.iter().filter_map(|pool| pool.snat.as_ref()).map(|snat| snat.address)
+    }
+}
+
+fn interface(meant: &Interface, macs: &[Mac]) -> InterfaceView {
+    InterfaceView {
+        port: meant.port,
+        vlan: meant.vlan,
+        mac: macs[meant.port.index()],
+        addresses: meant.addresses.clone(),
+        mtu: meant.mtu,
+    }
+}
+
+fn member(intent: &Intent, health: &Health, at: usize) -> MemberView {
+    let (meant, known) = (&intent.members[at], &health.members[at]);
+    let snat = intent.snats.iter().find(|snat| snat.pool == meant.pool).map(|snat| snat.address);
+    let server = intent.virtual_servers.iter().find(|server| server.pool == meant.pool).map(|server| server.address);
+    MemberView {
+        address: meant.address,
+        pool: meant.pool,
+        interface: meant.interface,
+        state: known.state,
+        may_claim: known.may_claim && known.state != State::Offline,
+        lost_before: known.lost_before,
+        public: snat.or(server).unwrap_or(meant.address),
+    }
+}
+
+fn pool(intent: &Intent, health: &Health, at: usize) -> PoolView {
+    let (meant, known) = (&intent.pools[at], &health.pools[at]);
+    let id = PoolId(at as u16);
+    let servers = intent.virtual_servers.iter().filter(|server| server.pool == id);
+    PoolView {
+        active: known.active,
+        generation: known.generation,
+        no_member: meant.no_member,
+        on_down_tcp: meant.on_down_tcp,
+        services: servers.flat_map(|server| server.listen.iter().map(|listen| (*listen, server.address))).collect(),
+        snat: intent.snats.iter().find(|snat| snat.pool == id).map(|meant| snat(intent, meant)),
+    }
+}
+
+fn snat(intent: &Intent, meant: &Snat) -> SnatView {
+    let servers = intent.virtual_servers.iter().filter(|server| server.address == meant.address);
+    SnatView {
+        address: meant.address,
+        reserved: servers.flat_map(|server| server.listen.iter().map(|listen| listen.port)).collect(),
+        exclude: PrefixMap::new(meant.exclude.iter().map(|net| (*net, ()))),
+        untranslated_udp_ports: meant.untranslated_udp_ports.clone(),
+    }
+}
+
+fn virtuals(intent: &Intent) -> Vec<VirtualView> {
+    let mut views: Vec<VirtualView> = Vec::new();
+    for server in &intent.virtual_servers {
+        let services =
+            server.listen.iter().map(|&listen| ServiceView { listen, pool: server.pool, enabled: server.enabled });
+        match views.iter_mut().find(|view| view.address == server.address) {
+            Some(view) => view.services.extend(services),
+            None => views.push(VirtualView {
+                address: server.address,
+                services: services.collect(),
+                echo: server.echo,
+                pool: server.pool,
+            }),
+        }
+    }
+    views
+}
+
+fn owners(intent: &Intent, virtuals: &[VirtualView]) -> FastMap<Ipv4Addr, Owner> {
+    let mut owners = FastMap::default();
+    for (at, interface) in intent.interfaces.iter().enumerate() {
+        let own = Owner::Appliance(InterfaceId(at as u16));
+        owners.extend(interface.addresses.iter().map(|net| (net.addr(), own)));
+    }
+    owners.extend(virtuals.iter().enumerate().map(|(at, view)| (view.address, Owner::Virtual(at))));
+    owners.extend(intent.members.iter().enumerate().map(|(at, m)| (m.address, Owner::Member(MemberId(at as u16)))));
+    owners
+}
+
+fn tags(intent: &Intent) -> Vec<Vec<(Option<VlanId>, InterfaceId)>> {
+    let mut tags = vec![Vec::new(); intent.ports.len()];
+    for (at, interface) in intent.interfaces.iter().enumerate() {
+        tags[interface.port.index()].push((interface.vlan, InterfaceId(at as u16)));
+    }
+    tags
+}
+
+fn routes(intent: &Intent) -> PrefixMap<Hop> {
+    let fixed = intent
+        .routes
+        .iter()
+        .map(|route| (route.to, Hop::Via(NextHop { interface: route.interface, address: route.via })));
+    let connected = intent.interfaces.iter().enumerate().flat_map(|(at, interface)| {
+        interface.addresses.iter().map(move |net| (net.trunc(), Hop::OnLink(InterfaceId(at as u16))))
+    });
+    // A connected network wins over a static route to the same prefix: the later entry counts.
+    PrefixMap::new(fixed.chain(connected).collect::<Vec<_>>())
+}
