@@ -1,0 +1,547 @@
+//! The rows that are told: what each table holds, its units and its words.
+//!
+//! Owns the JSON of every answer. Both ends use these types: the controller fills them, the command prints them.
+//! Points in time are RFC 3339 texts in UTC ([`Wall`]); spans carry their unit in the name.
+
+use crate::policy::health::State;
+use crate::time::Duration;
+use crate::wire::Tuple;
+use ipnet::Ipv4Net;
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+use std::fmt;
+use std::net::{Ipv4Addr, SocketAddrV4};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+/// A point in time by the calendar: microseconds since 1970-01-01 UTC. In JSON an RFC 3339 text.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Wall(pub u64);
+
+/// The last moment of the year 9999, which RFC 3339 cannot pass.
+const WALL_MAX: u64 = 253_402_300_799_999_999;
+
+impl Wall {
+    /// The moment `span` after this one.
+    pub fn plus(self, span: Duration) -> Wall {
+        Wall(self.0.saturating_add(u64::try_from(span.as_micros()).unwrap_or(u64::MAX)))
+    }
+
+    /// How long after `earlier` this is; zero when `earlier` is later.
+    pub const fn since(self, earlier: Wall) -> Duration {
+        Duration::from_micros(self.0.saturating_sub(earlier.0))
+    }
+}
+
+impl From<SystemTime> for Wall {
+    fn from(time: SystemTime) -> Wall {
+        Wall::default().plus(time.duration_since(UNIX_EPOCH).unwrap_or_default())
+    }
+}
+
+impl fmt::Display for Wall {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let time = UNIX_EPOCH + Duration::from_micros(self.0.min(WALL_MAX));
+        humantime::format_rfc3339_micros(time).fmt(f)
+    }
+}
+
+impl Serialize for Wall {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        to.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Wall {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Wall, D::Error> {
+        let text = String::deserialize(from)?;
+        humantime::parse_rfc3339(&text).map(Wall::from).map_err(de::Error::custom)
+    }
+}
+
+macro_rules! words {
+    ($($(#[$doc:meta])* $name:ident { $($(#[$word_doc:meta])* $variant:ident = $text:literal,)* })*) => {$(
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+        pub enum $name { $($(#[$word_doc])* #[serde(rename = $text)] $variant,)* }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.pad(match self { $($name::$variant => $text,)* })
+            }
+        }
+    )*};
+}
+
+words! {
+    /// What is known of a member, or of one of its monitors.
+    MemberState {
+        /// It answers.
+        Up = "up",
+        /// It does not.
+        Down = "down",
+        /// Not probed often enough yet.
+        Unknown = "unknown",
+        /// The operator lets it finish.
+        Drained = "drained",
+        /// The operator took it away.
+        Offline = "offline",
+    }
+    /// What a member does for its pool.
+    Role {
+        /// Clients go to it.
+        Active = "active",
+        /// It could take over.
+        Standby = "standby",
+        /// It could not.
+        None = "none",
+    }
+    /// Who chooses the active member of a pool.
+    Choice {
+        /// The monitors.
+        Auto = "auto",
+        /// The operator.
+        Forced = "forced",
+    }
+    /// Whether clients are served.
+    ServiceState {
+        /// A member is active.
+        Up = "up",
+        /// None is.
+        Down = "down",
+        /// The file says that it is not enabled.
+        Disabled = "disabled",
+    }
+    /// What is known of a host on the link.
+    NeighbourState {
+        /// Its MAC is known.
+        Reachable = "reachable",
+        /// It is being asked for.
+        Resolving = "resolving",
+        /// It does not answer.
+        Failed = "failed",
+    }
+    /// Where a route comes from.
+    RouteKind {
+        /// An interface's own network.
+        Connected = "connected",
+        /// The file.
+        Static = "static",
+    }
+    /// A NIC's link.
+    Link {
+        /// Frames can travel.
+        Up = "up",
+        /// They cannot.
+        Down = "down",
+    }
+    /// Where an entry of an exclusion group comes from.
+    Origin {
+        /// The file.
+        File = "file",
+        /// The operator, since the file was last read.
+        Operator = "operator",
+    }
+    /// What a reload did to a thing.
+    ChangeKind {
+        /// It is new.
+        Added = "added",
+        /// It is gone.
+        Removed = "removed",
+        /// It differs.
+        Changed = "changed",
+    }
+}
+
+impl From<State> for MemberState {
+    fn from(state: State) -> MemberState {
+        match state {
+            State::Unknown => MemberState::Unknown,
+            State::Up => MemberState::Up,
+            State::Down => MemberState::Down,
+            State::Drained => MemberState::Drained,
+            State::Offline => MemberState::Offline,
+        }
+    }
+}
+
+/// One screen.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Status {
+    /// Fairlead's version.
+    pub version: String,
+    /// The appliance's name.
+    pub name: String,
+    /// Seconds since it started.
+    pub uptime_s: u64,
+    /// The epoch that every worker has installed.
+    pub epoch: u64,
+    /// The workers.
+    pub workers: Vec<WorkerRow>,
+    /// The NICs.
+    pub ports: Vec<PortRow>,
+    /// The virtual servers.
+    pub services: Vec<ServiceRow>,
+    /// The latest switchover, if there was one.
+    pub last_switchover: Option<SwitchoverRow>,
+    /// What an operator should look at.
+    pub alarms: Vec<AlarmRow>,
+}
+
+/// A worker.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct WorkerRow {
+    /// Its place in `[cores] workers`.
+    pub id: u16,
+    /// The core it is pinned to.
+    pub core: u16,
+    /// Of the last second, the part spent on packets, 0 to 100.
+    pub busy_percent: f64,
+    /// Frames received since the start.
+    pub rx: u64,
+    /// Frames sent since the start.
+    pub tx: u64,
+    /// Frames that died since the start.
+    pub dropped: u64,
+    /// Flows in its table now.
+    pub flows: u64,
+}
+
+/// What an operator should look at.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AlarmRow {
+    /// Since when it stands.
+    pub since: Wall,
+    /// What it is, and what may be done.
+    pub message: String,
+}
+
+/// A member.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MemberRow {
+    /// Its name.
+    pub name: String,
+    /// Its pool's name.
+    pub pool: String,
+    /// Its physical address.
+    pub address: Ipv4Addr,
+    /// What is known of it.
+    pub state: MemberState,
+    /// What it does for its pool.
+    pub role: Role,
+    /// Why it is in that state.
+    pub reason: String,
+    /// Since when.
+    pub since: Wall,
+    /// Its monitors.
+    pub probes: Vec<MemberProbe>,
+    /// Its flows now, over all workers.
+    pub flows: u64,
+}
+
+/// A monitor of a member, in short.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MemberProbe {
+    /// The monitor's name.
+    pub monitor: String,
+    /// What it says.
+    pub state: MemberState,
+    /// The latest round-trip time, in microseconds; `None`: never answered.
+    pub last_rtt_us: Option<u64>,
+    /// What the latest probe came to, such as `200 OK`, or `no answer in 400ms`.
+    pub reason: String,
+}
+
+/// A monitor of a member, at length.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProbeRow {
+    /// The member's name.
+    pub member: String,
+    /// Its pool's name.
+    pub pool: String,
+    /// The monitor's name.
+    pub monitor: String,
+    /// What it asks, such as `sip/udp 5060`.
+    pub kind: String,
+    /// What it says.
+    pub state: MemberState,
+    /// What the latest probe came to.
+    pub reason: String,
+    /// Since when the state stands.
+    pub since: Wall,
+    /// The latest round-trip time, in microseconds; `None`: never answered.
+    pub last_rtt_us: Option<u64>,
+    /// Probes sent since the start.
+    pub sent: u64,
+    /// Good answers since the start.
+    pub good: u64,
+    /// Failures since the start.
+    pub failed: u64,
+}
+
+/// A virtual server.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ServiceRow {
+    /// Its name.
+    pub name: String,
+    /// The virtual IP.
+    pub address: Ipv4Addr,
+    /// Its service ports, such as `udp/5060`.
+    pub listen: Vec<String>,
+    /// Its pool's name.
+    pub pool: String,
+    /// Whether clients are served.
+    pub state: ServiceState,
+    /// The active member's name.
+    pub active: Option<String>,
+    /// Who chose it.
+    pub choice: Choice,
+    /// Why this member, or why none.
+    pub reason: String,
+    /// Since when.
+    pub since: Wall,
+}
+
+/// Both ends of a packet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ends {
+    /// Source address and port. An echo identifier stands as the port of the side that asks; the other has 0.
+    pub src: SocketAddrV4,
+    /// Destination address and port, likewise.
+    pub dst: SocketAddrV4,
+}
+
+impl From<Tuple> for Ends {
+    fn from(tuple: Tuple) -> Ends {
+        Ends {
+            src: SocketAddrV4::new(tuple.src.addr, tuple.src.port),
+            dst: SocketAddrV4::new(tuple.dst.addr, tuple.dst.port),
+        }
+    }
+}
+
+/// A flow.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FlowRow {
+    /// Whose table it is in.
+    pub worker: u16,
+    /// What kind of traffic: `service`, `outbound`, `hairpin` or `routed`.
+    pub path: String,
+    /// `tcp`, `udp` or `icmp`.
+    pub protocol: String,
+    /// The packet that opened it, as it came in.
+    pub opened_by: Ends,
+    /// The same packet as it went out.
+    pub became: Ends,
+    /// The member it belongs to.
+    pub member: Option<String>,
+    /// Its state in words, such as `established`.
+    pub state: String,
+    /// Milliseconds since the last packet.
+    pub idle_ms: u64,
+    /// Milliseconds until it is forgotten if nothing comes.
+    pub expires_in_ms: u64,
+}
+
+/// The answer to `flows clear`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Cleared {
+    /// Flows forgotten.
+    pub count: u64,
+}
+
+/// The ports of one SNAT address in one protocol.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SnatRow {
+    /// The pool's name.
+    pub pool: String,
+    /// The source address given.
+    pub address: Ipv4Addr,
+    /// `tcp`, `udp` or `icmp` (whose ports are echo identifiers).
+    pub protocol: String,
+    /// Ports handed out now.
+    pub used: u64,
+    /// Ports that could be handed out.
+    pub free: u64,
+    /// Times that none was free, since the start.
+    pub exhausted: u64,
+    /// Prefixes in the exclusion group.
+    pub excluded: u64,
+}
+
+/// A prefix of an exclusion group.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ExcludeRow {
+    /// The pool's name.
+    pub pool: String,
+    /// Destinations that see the members' own addresses.
+    pub prefix: Ipv4Net,
+    /// Who put it there.
+    pub origin: Origin,
+}
+
+/// A host on the link.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NeighbourRow {
+    /// The interface's name.
+    pub interface: String,
+    /// Its address.
+    pub address: Ipv4Addr,
+    /// Its MAC, such as `02:00:00:00:00:01`, once known.
+    pub mac: Option<String>,
+    /// What is known of it.
+    pub state: NeighbourState,
+    /// Who it is, such as `member sip-a` or `router`; empty: somebody.
+    pub who: String,
+    /// Since when the state stands.
+    pub since: Wall,
+}
+
+/// A route.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RouteRow {
+    /// Destinations.
+    pub to: Ipv4Net,
+    /// The next hop; `None`: the destination itself.
+    pub via: Option<Ipv4Addr>,
+    /// The interface's name.
+    pub interface: String,
+    /// Where it comes from.
+    pub kind: RouteKind,
+    /// What is known of the next hop.
+    pub next_hop: Option<NeighbourState>,
+}
+
+/// A NIC. Counts are since the start.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PortRow {
+    /// Its name.
+    pub name: String,
+    /// The device as the file names it.
+    pub device: String,
+    /// DPDK's driver.
+    pub driver: String,
+    /// Its MAC.
+    pub mac: String,
+    /// Its link.
+    pub link: Link,
+    /// Megabits a second; `None`: the driver does not say.
+    pub speed_mbps: Option<u32>,
+    /// Largest IP datagram, in bytes.
+    pub mtu: u16,
+    /// Receive queues.
+    pub rx_queues: u16,
+    /// Transmit queues.
+    pub tx_queues: u16,
+    /// Frames received.
+    pub rx_frames: u64,
+    /// Bytes received.
+    pub rx_bytes: u64,
+    /// Frames the NIC dropped because no worker took them in time.
+    pub rx_missed: u64,
+    /// Frames received with errors.
+    pub rx_errors: u64,
+    /// Frames sent.
+    pub tx_frames: u64,
+    /// Bytes sent.
+    pub tx_bytes: u64,
+    /// Frames the NIC failed to send.
+    pub tx_errors: u64,
+}
+
+/// A counter.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CounterRow {
+    /// Its name, such as `drop_no_flow`: small letters, digits and underscores.
+    pub name: String,
+    /// Since the start.
+    pub value: u64,
+    /// What it counts.
+    pub explanation: String,
+    /// Whose it is; `None`: the management core's, or the sum of all workers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub worker: Option<u16>,
+}
+
+/// A change of a pool's active member. The four marks are microseconds since the appliance started, so that their
+/// differences are the spans between them.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SwitchoverRow {
+    /// When it was decided.
+    pub time: Wall,
+    /// The pool's name.
+    pub pool: String,
+    /// Who was active.
+    pub from: Option<String>,
+    /// Who is since.
+    pub to: Option<String>,
+    /// Why.
+    pub reason: String,
+    /// The last good answer of the one who was active; `None`: there was none.
+    pub last_good_answer: Option<u64>,
+    /// The monitors, or the operator, decided.
+    pub detected: u64,
+    /// The new snapshot was handed to the workers; `None`: not yet.
+    pub published: Option<u64>,
+    /// The last worker uses it; `None`: not yet.
+    pub installed: Option<u64>,
+}
+
+/// The answer to `reload`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reloaded {
+    /// What is different from before, in the order of the file. Empty: nothing.
+    pub changes: Vec<ChangeRow>,
+}
+
+/// One difference.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ChangeRow {
+    /// What happened to it.
+    pub kind: ChangeKind,
+    /// The thing, such as `pool pair-1: fail_back`.
+    pub what: String,
+    /// Before; `None` when it was added.
+    pub before: Option<String>,
+    /// After; `None` when it was removed.
+    pub after: Option<String>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_moment_travels_as_rfc_3339() {
+        let moment = Wall(1_795_352_645_123_456);
+        let text = serde_json::to_string(&moment).unwrap();
+        assert_eq!(text, "\"2026-11-22T13:04:05.123456Z\"");
+        assert_eq!(serde_json::from_str::<Wall>(&text).unwrap(), moment);
+        assert_eq!(Wall(u64::MAX).to_string(), "9999-12-31T23:59:59.999999Z");
+        assert!(serde_json::from_str::<Wall>("\"yesterday\"").is_err());
+    }
+
+    #[test]
+    fn a_member_row_has_the_keys_of_the_manual() {
+        let row = MemberRow {
+            name: "sip-a".into(),
+            pool: "pair-1".into(),
+            address: Ipv4Addr::new(10, 20, 0, 11),
+            state: State::Up.into(),
+            role: Role::Active,
+            reason: "200 OK".into(),
+            since: Wall(0),
+            probes: vec![MemberProbe {
+                monitor: "sip-options".into(),
+                state: MemberState::Up,
+                last_rtt_us: Some(412),
+                reason: "200 OK".into(),
+            }],
+            flows: 3,
+        };
+        let text = serde_json::to_string(&row).unwrap();
+        assert_eq!(
+            text,
+            r#"{"name":"sip-a","pool":"pair-1","address":"10.20.0.11","state":"up","role":"active","reason":"200 OK","since":"1970-01-01T00:00:00.000000Z","probes":[{"monitor":"sip-options","state":"up","last_rtt_us":412,"reason":"200 OK"}],"flows":3}"#
+        );
+        assert_eq!(serde_json::from_str::<MemberRow>(&text).unwrap(), row);
+    }
+}
