@@ -1,1 +1,110 @@
-//! To be built.
+//! Floor 2: is it alive, and who is chosen.
+//!
+//! Owns the questions put to members and what follows from their answers: when each is asked ([`schedule`]), how many
+//! answers make a verdict ([`check`]), which member of a pool is active ([`election`]), and how a SIP OPTIONS request is
+//! written and its answer read ([`sip`], [`sip_answer`]). Sends nothing, reads no clock, draws no randomness of its own:
+//! time and a seed come in, probes to be started go out, and whoever carries them (`control::host`) brings an
+//! [`Outcome`] back. Read first: [`Monitors`], then [`election::choose`].
+
+pub mod check;
+pub mod election;
+pub mod random;
+pub mod schedule;
+pub mod sip;
+pub mod sip_answer;
+
+pub use schedule::Monitors;
+
+use crate::policy::health::State;
+use crate::policy::intent::{MemberId, MonitorId};
+use crate::time::{Duration, Instant};
+
+/// One probe: one question put to one member. Never used twice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ProbeId(pub u64);
+
+/// How a probe ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// The answer that was hoped for.
+    Good {
+        /// From the question to the answer.
+        rtt: Duration,
+        /// What was answered, such as `200 OK`.
+        detail: String,
+    },
+    /// An answer that says no, or a sign that none can come.
+    Failed {
+        /// What was seen, such as `port 5060/udp is closed (ICMP port unreachable)`.
+        reason: String,
+    },
+    /// Nothing came in the monitor's timeout.
+    Timeout,
+}
+
+/// A probe to be started now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Start {
+    /// Its name, to be given back with the outcome.
+    pub probe: ProbeId,
+    /// Who is asked.
+    pub member: MemberId,
+    /// What is asked.
+    pub monitor: MonitorId,
+}
+
+/// A member's state became another one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Change {
+    /// Whose.
+    pub member: MemberId,
+    /// What it was.
+    pub from: State,
+    /// What it is.
+    pub to: State,
+    /// Why, naming the checks that decided.
+    pub reason: String,
+    /// When it was decided.
+    pub at: Instant,
+    /// When the member last gave a good answer to any of its monitors.
+    pub last_good: Option<Instant>,
+}
+
+/// A probe that got no answer in time; its carrier may forget it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Expired {
+    /// Which.
+    pub probe: ProbeId,
+    /// What follows.
+    pub change: Option<Change>,
+}
+
+/// What the probes say of a member. The operator's word is not in it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Verdict {
+    /// `Unknown`, `Up` or `Down`.
+    pub state: State,
+    /// Why, naming the checks that decide.
+    pub reason: String,
+    /// Since when it is in that state.
+    pub since: Instant,
+}
+
+/// One monitor of one member, as an operator sees it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ProbeRow {
+    /// The monitor's name.
+    pub monitor: String,
+    /// `Unknown`, `Up` or `Down`.
+    pub state: State,
+    /// Round-trip time of the last good answer.
+    pub last_rtt: Option<Duration>,
+    /// What the last probe brought.
+    pub reason: String,
+    /// Good answers in a row.
+    pub good: u32,
+    /// Failures in a row.
+    pub bad: u32,
+    /// When the last good answer came.
+    pub last_good: Option<Instant>,
+}

@@ -1,0 +1,185 @@
+//! All monitors of all members: when each is asked, and what the answers add up to.
+//!
+//! Owns one [`Check`] for each member and monitor, and each member's [`Verdict`]. Never sends, waits or reads a clock:
+//! the caller takes probes from [`Monitors::poll`], carries them, and brings outcomes back. After a failure the next
+//! probe keeps the interval; only a hint makes one come sooner. Read first: [`super::check`].
+
+use super::check::Check;
+use super::random::Random;
+use super::{Change, Expired, Outcome, ProbeId, ProbeRow, Start, Verdict};
+use crate::policy::Intent;
+use crate::policy::health::State;
+use crate::policy::intent::{MemberId, MonitorId};
+use crate::time::Instant;
+
+/// All monitors of all members.
+#[derive(Debug)]
+pub struct Monitors {
+    checks: Vec<Check>,
+    members: Vec<Standing>,
+    random: Random,
+    next_probe: u64,
+}
+
+/// What a member's checks must come to, and what they came to.
+#[derive(Debug)]
+struct Standing {
+    name: String,
+    address: std::net::Ipv4Addr,
+    require: usize,
+    verdict: Verdict,
+}
+
+impl Monitors {
+    /// Nothing is known yet; the first probes fall in the first interval of each monitor, spread by `seed`.
+    pub fn new(intent: &Intent, seed: u64, now: Instant) -> Monitors {
+        let mut monitors =
+            Monitors { checks: Vec::new(), members: Vec::new(), random: Random::new(seed), next_probe: 1 };
+        monitors.reconfigure(intent, now);
+        monitors
+    }
+
+    /// Takes a new intent. What is known of a member is kept for every monitor that asks the same member (by name and
+    /// address) the same question (by name and kind). The changes, in the new intent's ids, are those that follow from
+    /// other requirements, not from probes.
+    pub fn reconfigure(&mut self, intent: &Intent, now: Instant) -> Vec<Change> {
+        let mut checks = fresh_checks(intent, &mut self.random, now);
+        for check in &mut checks {
+            self.checks.iter().for_each(|old| check.inherit(old));
+        }
+        let members = fresh_standings(intent, &self.members, now);
+        self.checks = checks;
+        self.members = members;
+        (0..self.members.len()).filter_map(|place| self.add_up(MemberId(place as u16), now)).collect()
+    }
+
+    /// The next probe to be started at `now`; to be called until `None`, after [`expire`](Monitors::expire).
+    pub fn poll(&mut self, now: Instant) -> Option<Start> {
+        let check = self.checks.iter_mut().find(|check| check.may_start(now))?;
+        let probe = ProbeId(self.next_probe);
+        self.next_probe += 1;
+        check.start(probe, now);
+        Some(Start { probe, member: check.member, monitor: check.monitor })
+    }
+
+    /// The next probe whose time is up at `now`; to be called until `None`, before [`poll`](Monitors::poll) and after
+    /// the outcomes of the turn.
+    pub fn expire(&mut self, now: Instant) -> Option<Expired> {
+        let probe = self.checks.iter().find_map(|check| check.overdue(now))?;
+        Some(Expired { probe, change: self.on_outcome(probe, Outcome::Timeout, now) })
+    }
+
+    /// When [`expire`](Monitors::expire) or [`poll`](Monitors::poll) will have something. May lie in the past.
+    pub fn next_due(&self) -> Option<Instant> {
+        self.checks.iter().map(Check::next_due).min()
+    }
+
+    /// A probe ended. Late and unknown ones are ignored (scenario 34).
+    pub fn on_outcome(&mut self, probe: ProbeId, outcome: Outcome, now: Instant) -> Option<Change> {
+        let check = self.checks.iter_mut().find(|check| check.awaits(probe))?;
+        check.record(outcome, now);
+        let member = check.member;
+        self.add_up(member, now)
+    }
+
+    /// Something on the wire says the member's state may have changed: each of its monitors asks at once. Decides
+    /// nothing by itself.
+    pub fn hint(&mut self, member: MemberId, _now: Instant) {
+        self.checks.iter_mut().filter(|check| check.member == member).for_each(Check::hint);
+    }
+
+    /// The operator wants the member probed: as a hint, but without a least distance to the probe before.
+    pub fn probe_now(&mut self, member: MemberId, _now: Instant) {
+        self.checks.iter_mut().filter(|check| check.member == member).for_each(Check::ask_now);
+    }
+
+    /// What the probes say of a member.
+    pub fn verdict(&self, member: MemberId) -> &Verdict {
+        static STRANGER: Verdict = Verdict { state: State::Unknown, reason: String::new(), since: Instant::ZERO };
+        self.members.get(member.index()).map_or(&STRANGER, |standing| &standing.verdict)
+    }
+
+    /// Its monitors, one row each.
+    pub fn rows(&self, member: MemberId) -> Vec<ProbeRow> {
+        self.of(member).map(Check::row).collect()
+    }
+
+    /// When it last gave a good answer to any of its monitors.
+    pub fn last_good_answer(&self, member: MemberId) -> Option<Instant> {
+        self.of(member).filter_map(Check::last_good).max()
+    }
+
+    fn of(&self, member: MemberId) -> impl Iterator<Item = &Check> {
+        self.checks.iter().filter(move |check| check.member == member)
+    }
+
+    /// Draws the member's verdict from its checks.
+    fn add_up(&mut self, member: MemberId, now: Instant) -> Option<Change> {
+        let require = self.members.get(member.index())?.require;
+        let (state, reason) = judge(&self.of(member).collect::<Vec<_>>(), require);
+        let last_good = self.last_good_answer(member);
+        let verdict = &mut self.members.get_mut(member.index())?.verdict;
+        let from = std::mem::replace(&mut verdict.state, state);
+        verdict.reason = reason;
+        if from == state {
+            return None;
+        }
+        verdict.since = now;
+        Some(Change { member, from, to: state, reason: verdict.reason.clone(), at: now, last_good })
+    }
+}
+
+/// The state of a member of which `require` checks must be good, and the words for it.
+fn judge(checks: &[&Check], require: usize) -> (State, String) {
+    if checks.is_empty() {
+        return (State::Unknown, String::from("has no monitor"));
+    }
+    let require = require.clamp(1, checks.len());
+    let count = |state| checks.iter().filter(|check| check.state() == state).count();
+    let (up, unknown) = (count(State::Up), count(State::Unknown));
+    let state = match () {
+        () if up >= require => State::Up,
+        () if up + unknown < require => State::Down,
+        () => State::Unknown,
+    };
+    let decides = |check: &&&Check| match state {
+        State::Up => true,
+        State::Down => check.state() == State::Down,
+        _ => check.state() != State::Up,
+    };
+    let mut reason = checks.iter().filter(decides).map(|check| check.sentence()).collect::<Vec<_>>().join("; ");
+    if state == State::Down && checks.len() > 1 {
+        reason += &format!("; {up} of {} monitors good, {require} required", checks.len());
+    }
+    (state, reason)
+}
+
+fn fresh_checks(intent: &Intent, random: &mut Random, now: Instant) -> Vec<Check> {
+    let pairs = intent.pools.iter().flat_map(|pool| {
+        pool.members.iter().flat_map(|&member| pool.monitors.iter().map(move |&monitor| (member, monitor)))
+    });
+    pairs
+        .filter_map(|(member, monitor): (MemberId, MonitorId)| {
+            let asked = intent.members.get(member.index())?;
+            let asks = intent.monitors.get(monitor.index())?;
+            Some(Check::new((member, asked), (monitor, asks), random, now))
+        })
+        .collect()
+}
+
+fn fresh_standings(intent: &Intent, old: &[Standing], now: Instant) -> Vec<Standing> {
+    let standing = |member: &crate::policy::intent::Member| Standing {
+        name: member.name.clone(),
+        address: member.address,
+        require: intent.pools.get(member.pool.index()).map_or(1, |pool| pool.require),
+        verdict: old
+            .iter()
+            .find(|old| old.name == member.name && old.address == member.address)
+            .map_or_else(|| unknown(now), |old| old.verdict.clone()),
+    };
+    intent.members.iter().map(standing).collect()
+}
+
+fn unknown(now: Instant) -> Verdict {
+    Verdict { state: State::Unknown, reason: String::from("not probed yet"), since: now }
+}

@@ -1,0 +1,216 @@
+//! The question put to a SIP Server: an OPTIONS request outside of a dialog (RFC 3261 11).
+//!
+//! Owns how the request is written, what makes it unlike any other ([`Identity`]), and which answers are good
+//! ([`judge`]). Reading an answer's bytes is [`super::sip_answer`]'s.
+
+use super::random::Random;
+use super::sip_answer::Answer;
+use crate::policy::intent::{CodeRange, SipProbe, SipTransport};
+use crate::wire::Endpoint;
+
+/// What makes a request unlike any other, so that a late answer to an earlier one is not taken for its own (T-18).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Identity {
+    /// The Via branch, which begins with the magic cookie `z9hG4bK` (RFC 3261 8.1.1.7).
+    pub branch: String,
+    /// The Call-ID (RFC 3261 8.1.1.4).
+    pub call_id: String,
+    /// The From tag (RFC 3261 19.3).
+    pub tag: String,
+    /// The CSeq number, below 2^31 (RFC 3261 8.1.1.5).
+    pub cseq: u32,
+}
+
+impl Identity {
+    /// One that was never used before.
+    pub fn new(random: &mut Random) -> Identity {
+        Identity {
+            branch: format!("z9hG4bK{:016x}{:08x}", random.draw(), random.draw() as u32),
+            call_id: format!("{:016x}{:016x}@fairlead", random.draw(), random.draw()),
+            tag: format!("{:016x}", random.draw()),
+            cseq: (random.draw() as u32 >> 1).max(1),
+        }
+    }
+
+    /// `answer` answers the request that wears this identity (RFC 3261 17.1.3, and the Call-ID).
+    pub fn owns(&self, answer: &Answer) -> bool {
+        answer.branch.eq_ignore_ascii_case(&self.branch)
+            && answer.call_id == self.call_id
+            && answer.cseq == self.cseq
+            && answer.method == "OPTIONS"
+    }
+}
+
+/// The bytes of the request from `local` to `remote`.
+///
+/// `rport` asks for the answer at the source port whatever the Via says (RFC 3581 3).
+pub fn write_options(probe: &SipProbe, local: Endpoint, remote: Endpoint, identity: &Identity) -> Vec<u8> {
+    let (via, parameter) = match probe.transport {
+        SipTransport::Udp => ("UDP", ""),
+        SipTransport::Tcp => ("TCP", ";transport=tcp"),
+        SipTransport::Tls => ("TLS", ";transport=tls"),
+    };
+    let host = probe.host.clone().unwrap_or_else(|| remote.addr.to_string());
+    let whom = probe.user.as_ref().map_or_else(|| host.clone(), |user| format!("{user}@{host}"));
+    let whom_at = if probe.host.is_none() { format!("{whom}:{}", remote.port) } else { whom.clone() };
+    let Identity { branch, call_id, tag, cseq } = identity;
+    format!(
+        "OPTIONS sip:{whom_at}{parameter} SIP/2.0\r\n\
+         Via: SIP/2.0/{via} {local};rport;branch={branch}\r\n\
+         Max-Forwards: 70\r\n\
+         From: <sip:fairlead@{from}>;tag={tag}\r\n\
+         To: <sip:{whom}>\r\n\
+         Call-ID: {call_id}\r\n\
+         CSeq: {cseq} OPTIONS\r\n\
+         Contact: <sip:fairlead@{local}{parameter}>\r\n\
+         Accept: application/sdp\r\n\
+         User-Agent: Fairlead\r\n\
+         Content-Length: 0\r\n\r\n",
+        from = local.addr,
+    )
+    .into_bytes()
+}
+
+/// What an answer means for a probe.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Judgement {
+    /// It is among the codes that are good.
+    Good(String),
+    /// It is provisional and not among them: the final answer decides.
+    Wait,
+    /// It says no, in words.
+    Bad(String),
+}
+
+/// Holds an answer against the codes of the probe; the explicit bad ones win (scenario 33).
+pub fn judge(probe: &SipProbe, answer: &Answer) -> Judgement {
+    let among = |ranges: &[CodeRange]| ranges.iter().any(|range| range.contains(answer.code));
+    let said = answer.status();
+    if among(&probe.down_codes) {
+        Judgement::Bad(format!("{said} is among {}, which count as down", list(&probe.down_codes)))
+    } else if among(&probe.up_codes) {
+        Judgement::Good(said)
+    } else if answer.code < 200 {
+        Judgement::Wait
+    } else {
+        Judgement::Bad(format!("{said} is not among {}", list(&probe.up_codes)))
+    }
+}
+
+/// Code ranges as an operator writes them: `1xx, 200, 480-489`.
+fn list(ranges: &[CodeRange]) -> String {
+    let one = |range: &CodeRange| match (range.first, range.last) {
+        (first, last) if first == last => first.to_string(),
+        (first, last) if first % 100 == 0 && last == first + 99 => format!("{}xx", first / 100),
+        (first, last) => format!("{first}-{last}"),
+    };
+    ranges.iter().map(one).collect::<Vec<_>>().join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::sip_answer::read_datagram;
+    use super::*;
+    use std::net::Ipv4Addr;
+
+    fn probe(transport: SipTransport) -> SipProbe {
+        let up_codes = vec![CodeRange { first: 100, last: 399 }];
+        SipProbe { transport, port: 5060, host: None, user: None, up_codes, down_codes: vec![] }
+    }
+
+    fn request(probe: &SipProbe, identity: &Identity) -> String {
+        let local = Endpoint::new(Ipv4Addr::new(10, 20, 0, 1), 49_152);
+        let remote = Endpoint::new(Ipv4Addr::new(10, 20, 0, 11), 5060);
+        String::from_utf8(write_options(probe, local, remote, identity)).unwrap()
+    }
+
+    fn fixed() -> Identity {
+        Identity { branch: "z9hG4bK1".into(), call_id: "c@fairlead".into(), tag: "t".into(), cseq: 7 }
+    }
+
+    fn answer(code: u16, phrase: &str) -> Answer {
+        let text = format!(
+            "SIP/2.0 {code} {phrase}\r\nVia: SIP/2.0/UDP h;branch=z9hG4bK1\r\nCall-ID: c@fairlead\r\nCSeq: 7 OPTIONS\r\n\r\n"
+        );
+        read_datagram(text.as_bytes()).unwrap()
+    }
+
+    #[test]
+    fn the_request_has_every_field_that_rfc_3261_8_1_1_demands() {
+        let expected = "OPTIONS sip:10.20.0.11:5060 SIP/2.0\r\n\
+            Via: SIP/2.0/UDP 10.20.0.1:49152;rport;branch=z9hG4bK1\r\n\
+            Max-Forwards: 70\r\n\
+            From: <sip:fairlead@10.20.0.1>;tag=t\r\n\
+            To: <sip:10.20.0.11>\r\n\
+            Call-ID: c@fairlead\r\n\
+            CSeq: 7 OPTIONS\r\n\
+            Contact: <sip:fairlead@10.20.0.1:49152>\r\n\
+            Accept: application/sdp\r\n\
+            User-Agent: Fairlead\r\n\
+            Content-Length: 0\r\n\r\n";
+        assert_eq!(request(&probe(SipTransport::Udp), &fixed()), expected);
+    }
+
+    #[test]
+    fn host_user_and_transport_show_where_they_belong() {
+        let asked =
+            SipProbe { host: Some("sip.example".into()), user: Some("ping".into()), ..probe(SipTransport::Tls) };
+        let text = request(&asked, &fixed());
+        assert!(text.starts_with("OPTIONS sip:ping@sip.example;transport=tls SIP/2.0\r\n"), "{text}");
+        assert!(text.contains("Via: SIP/2.0/TLS 10.20.0.1:49152;"), "{text}");
+        assert!(text.contains("\r\nTo: <sip:ping@sip.example>\r\n"), "{text}");
+        assert!(text.contains("Contact: <sip:fairlead@10.20.0.1:49152;transport=tls>"), "{text}");
+    }
+
+    #[test]
+    fn no_two_requests_share_branch_call_id_or_tag() {
+        let mut random = Random::new(3);
+        let many: Vec<Identity> = (0..500).map(|_| Identity::new(&mut random)).collect();
+        let distinct = |field: fn(&Identity) -> &str| many.iter().map(field).collect::<std::collections::HashSet<_>>();
+        assert_eq!(distinct(|one| &one.branch).len(), 500);
+        assert_eq!(distinct(|one| &one.call_id).len(), 500);
+        assert_eq!(distinct(|one| &one.tag).len(), 500);
+        assert!(many.iter().all(|one| one.branch.starts_with("z9hG4bK") && one.cseq >= 1 && one.cseq < 1 << 31));
+    }
+
+    #[test]
+    fn an_answer_belongs_to_its_request_only_if_branch_call_id_and_cseq_all_match() {
+        let right = answer(200, "OK");
+        assert!(fixed().owns(&right));
+        let wrongs = [
+            Identity { branch: "z9hG4bK2".into(), ..fixed() },
+            Identity { call_id: "d@fairlead".into(), ..fixed() },
+            Identity { cseq: 8, ..fixed() },
+        ];
+        assert!(wrongs.iter().all(|wrong| !wrong.owns(&right)));
+        assert!(!fixed().owns(&Answer { method: "INVITE".into(), ..right }));
+    }
+
+    #[test]
+    fn codes_are_held_against_up_and_down_lists() {
+        let up_to_399 = probe(SipTransport::Udp);
+        let hundreds = |first: u16, last: u16| CodeRange { first, last };
+        let usual = SipProbe {
+            up_codes: vec![hundreds(100, 199), hundreds(200, 299), hundreds(300, 399)],
+            ..probe(SipTransport::Udp)
+        };
+        let any = SipProbe { up_codes: vec![hundreds(100, 699)], ..probe(SipTransport::Udp) };
+        let any_but_503 = SipProbe { down_codes: vec![hundreds(503, 503)], ..any.clone() };
+        let final_only = SipProbe { up_codes: vec![hundreds(200, 299)], ..probe(SipTransport::Udp) };
+        let bad = |text: &str| Judgement::Bad(text.into());
+        let rows = [
+            (&up_to_399, 200, "OK", Judgement::Good("200 OK".into())),
+            (&usual, 503, "Service Unavailable", bad("503 Service Unavailable is not among 1xx, 2xx, 3xx")),
+            (&usual, 404, "Not Found", bad("404 Not Found is not among 1xx, 2xx, 3xx")),
+            (&usual, 100, "Trying", Judgement::Good("100 Trying".into())),
+            (&any, 404, "Not Found", Judgement::Good("404 Not Found".into())),
+            (&any, 405, "", Judgement::Good("405".into())),
+            (&any, 481, "", Judgement::Good("481".into())),
+            (&any_but_503, 503, "x", bad("503 x is among 503, which count as down")),
+            (&final_only, 100, "Trying", Judgement::Wait),
+        ];
+        for (probe, code, phrase, expected) in rows {
+            assert_eq!(judge(probe, &answer(code, phrase)), expected, "{code} {phrase}");
+        }
+    }
+}

@@ -1,0 +1,212 @@
+//! The answer of a SIP Server, from a datagram or a stream.
+//!
+//! Owns as much of RFC 3261 7 and 18.3 as it takes to find a message's end and to know whose answer it is: the status
+//! line, the topmost Via's branch, Call-ID, CSeq and Content-Length, long and compact names, folded lines. Keeps nothing
+//! of bodies and other fields, and never more than [`LIMIT`] bytes.
+
+use std::borrow::Cow;
+
+/// The longest message read, header and body together, in bytes.
+pub const LIMIT: usize = 64 * 1024;
+
+/// An answer, as far as a probe needs to know it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Answer {
+    /// The status code, 100 to 699.
+    pub code: u16,
+    /// The reason phrase, without control characters and cut to 80 characters.
+    pub phrase: String,
+    /// The branch of the topmost Via; empty if it has none.
+    pub branch: String,
+    /// The Call-ID.
+    pub call_id: String,
+    /// The number in CSeq.
+    pub cseq: u32,
+    /// The method in CSeq.
+    pub method: String,
+}
+
+impl Answer {
+    /// Code and phrase, such as `200 OK`.
+    pub fn status(&self) -> String {
+        format!("{} {}", self.code, self.phrase).trim_end().to_owned()
+    }
+}
+
+/// Why bytes are not an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Unreadable {
+    /// The header does not end.
+    #[error("the message has no empty line after its header")]
+    NoEnd,
+    /// The first line is neither a status line nor a request line of SIP 2.0.
+    #[error("the message does not begin with a line of SIP/2.0")]
+    NotSip,
+    /// It asks instead of answering.
+    #[error("the message is a request, not an answer")]
+    Request,
+    /// A field that every answer must have (RFC 3261 8.1.1) is missing or cannot be read.
+    #[error("the answer's {0} field is missing or cannot be read")]
+    Field(&'static str),
+    /// It is longer than is read.
+    #[error("the message is longer than {LIMIT} bytes")]
+    TooLong,
+}
+
+/// Reads the answer in a datagram. A Content-Length beyond its end is tolerated: nobody reads the body.
+pub fn read_datagram(datagram: &[u8]) -> Result<Answer, Unreadable> {
+    let message = skip_blank(datagram);
+    let end = header_end(message, 0).ok_or(Unreadable::NoEnd)?;
+    if end > LIMIT { Err(Unreadable::TooLong) } else { read_header(message.get(..end).unwrap_or_default()) }
+}
+
+/// Reads the answers in a stream, in whatever pieces it comes.
+#[derive(Clone, Debug, Default)]
+pub struct AnswerReader {
+    held: Vec<u8>,
+    searched: usize,
+}
+
+impl AnswerReader {
+    /// Takes the next bytes of the stream. An error is final: message borders are lost.
+    pub fn push(&mut self, bytes: &[u8]) -> Result<(), Unreadable> {
+        if self.held.len().saturating_add(bytes.len()) > LIMIT {
+            return Err(Unreadable::TooLong);
+        }
+        self.held.extend_from_slice(bytes);
+        Ok(())
+    }
+
+    /// The next whole answer; `None` until more bytes come. Requests are passed over.
+    pub fn next_answer(&mut self) -> Result<Option<Answer>, Unreadable> {
+        loop {
+            let blank = self.held.len() - skip_blank(&self.held).len();
+            self.drop_front(blank);
+            let Some(header) = header_end(&self.held, self.searched) else {
+                // The end may straddle the border of two pieces: keep the last bytes in the search.
+                self.searched = self.held.len().saturating_sub(3);
+                return self.still_sip().map(|()| None);
+            };
+            let answer = read_header(&self.held[..header]);
+            let length = content_length(&self.held[..header])?;
+            let whole = header.checked_add(length).filter(|&whole| whole <= LIMIT).ok_or(Unreadable::TooLong)?;
+            if self.held.len() < whole {
+                self.searched = header.saturating_sub(4);
+                return Ok(None);
+            }
+            self.drop_front(whole);
+            match answer {
+                Err(Unreadable::Request) => {}
+                other => return other.map(Some),
+            }
+        }
+    }
+
+    fn drop_front(&mut self, count: usize) {
+        self.held.drain(..count);
+        if count > 0 {
+            self.searched = 0;
+        }
+    }
+
+    /// A stream whose first line is whole and not SIP's will never become an answer.
+    fn still_sip(&self) -> Result<(), Unreadable> {
+        match self.held.iter().position(|&byte| byte == b'\n') {
+            Some(end) => match status_line(&self.held[..end]) {
+                Err(Unreadable::Request) | Ok(_) => Ok(()),
+                Err(other) => Err(other),
+            },
+            None => Ok(()),
+        }
+    }
+}
+
+/// RFC 3261 7.5: empty lines before the start line are ignored.
+fn skip_blank(bytes: &[u8]) -> &[u8] {
+    let start = bytes.iter().position(|byte| !matches!(byte, b'\r' | b'\n')).unwrap_or(bytes.len());
+    &bytes[start..]
+}
+
+/// The place after the empty line that ends the header, looked for from `from` on.
+fn header_end(bytes: &[u8], from: usize) -> Option<usize> {
+    let rest = bytes.get(from..)?;
+    rest.windows(4).position(|window| window == b"\r\n\r\n").map(|place| from + place + 4)
+}
+
+fn read_header(header: &[u8]) -> Result<Answer, Unreadable> {
+    let lines = unfold(header);
+    let (code, phrase) = status_line(lines.first().map_or(&b""[..], |line| line))?;
+    let via = field(&lines, "via", "v").ok_or(Unreadable::Field("Via"))?;
+    let call_id = field(&lines, "call-id", "i").ok_or(Unreadable::Field("Call-ID"))?;
+    let (cseq, method) = field(&lines, "cseq", "").as_deref().and_then(read_cseq).ok_or(Unreadable::Field("CSeq"))?;
+    Ok(Answer { code, phrase, branch: branch_of(&via), call_id: call_id.into_owned(), cseq, method })
+}
+
+/// The lines of the header, each folded one joined with a blank (RFC 3261 7.3.1).
+fn unfold(header: &[u8]) -> Vec<Vec<u8>> {
+    let mut lines: Vec<Vec<u8>> = Vec::new();
+    for line in header.split(|&byte| byte == b'\n') {
+        let line = line.strip_suffix(b"\r").unwrap_or(line);
+        match (line.first(), lines.last_mut()) {
+            (Some(b' ' | b'\t'), Some(last)) => {
+                last.push(b' ');
+                last.extend_from_slice(line.trim_ascii());
+            }
+            (Some(_), _) => lines.push(line.to_vec()),
+            (None, _) => {}
+        }
+    }
+    lines
+}
+
+/// Code and phrase of `SIP/2.0 code phrase` (RFC 3261 7.2); the version's name is in any case (25.1).
+fn status_line(line: &[u8]) -> Result<(u16, String), Unreadable> {
+    let line = String::from_utf8_lossy(line.trim_ascii_end());
+    let mut words = line.splitn(3, ' ');
+    let (first, code, phrase) = (words.next().unwrap_or(""), words.next().unwrap_or(""), words.next().unwrap_or(""));
+    if !first.eq_ignore_ascii_case("SIP/2.0") {
+        let version = line.rsplit(' ').next().unwrap_or("");
+        let asks = version.eq_ignore_ascii_case("SIP/2.0") && line.split(' ').count() == 3;
+        return Err(if asks { Unreadable::Request } else { Unreadable::NotSip });
+    }
+    let digits = code.len() == 3 && code.bytes().all(|byte| byte.is_ascii_digit());
+    let code: u16 = Some(code).filter(|_| digits).and_then(|code| code.parse().ok()).ok_or(Unreadable::NotSip)?;
+    if !(100..700).contains(&code) {
+        return Err(Unreadable::NotSip);
+    }
+    Ok((code, phrase.trim().chars().filter(|letter| !letter.is_control()).take(80).collect()))
+}
+
+/// The value of the first field called `long` or `compact`, in any case (RFC 3261 7.3.1, 7.3.3).
+fn field<'a>(lines: &'a [Vec<u8>], long: &str, compact: &str) -> Option<Cow<'a, str>> {
+    lines.iter().skip(1).find_map(|line| {
+        let colon = line.iter().position(|&byte| byte == b':')?;
+        let name = line[..colon].trim_ascii();
+        let named = name.eq_ignore_ascii_case(long.as_bytes()) || name.eq_ignore_ascii_case(compact.as_bytes());
+        (named && !name.is_empty()).then(|| String::from_utf8_lossy(line[colon + 1..].trim_ascii()))
+    })
+}
+
+fn read_cseq(value: &str) -> Option<(u32, String)> {
+    let mut words = value.split_ascii_whitespace();
+    let number = words.next()?.parse().ok()?;
+    Some((number, words.next()?.to_owned()))
+}
+
+/// The branch parameter of the first value of a Via field.
+fn branch_of(via: &str) -> String {
+    let top = via.split(',').next().unwrap_or("");
+    let parameter = |text: &str| {
+        let (name, value) = text.split_once('=')?;
+        name.trim().eq_ignore_ascii_case("branch").then(|| value.trim().to_owned())
+    };
+    top.split(';').skip(1).find_map(parameter).unwrap_or_default()
+}
+
+/// The length of the body; a stream's message without the field has none (RFC 3261 20.14 demands it).
+fn content_length(header: &[u8]) -> Result<usize, Unreadable> {
+    match field(&unfold(header), "content-length", "l") {
+        None => Ok(0),
+        Some(value) => value.parse().map_err(|_| Unreadable::Field("Content-Length")),
+    }
+}
