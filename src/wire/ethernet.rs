@@ -1,1 +1,114 @@
-//! To be built: ethernet.
+//! Ethernet II with at most one 802.1Q tag.
+//!
+//! Owns the link header: reading it, and writing it over a frame that leaves. Never changes what is behind it. The
+//! EtherType stands right before the network header with and without a tag, so it never has to move.
+
+use super::addr::{Mac, VlanId};
+use super::bytes::{be16, mac, put_mac, put16};
+use super::headers::{Headers, Link, Malformed};
+
+/// EtherType of IPv4.
+pub const IPV4: u16 = 0x0800;
+/// EtherType of ARP.
+pub const ARP: u16 = 0x0806;
+/// EtherType of an 802.1Q tag.
+pub const TAG: u16 = 0x8100;
+/// The least a frame may be without its check sequence (IEEE 802.3 3.2.7); shorter ones are padded.
+pub const SHORTEST: usize = 60;
+
+/// How long the link header is in bytes: 14, or 18 with a tag.
+#[inline]
+pub const fn header_length(vlan: Option<VlanId>) -> usize {
+    if vlan.is_some() { 18 } else { 14 }
+}
+
+/// Writes the link header of a frame that leaves, over that of the frame that arrived, whose facts are `headers`.
+///
+/// Before the call the frame must have been lengthened or shortened at its front by the difference between
+/// `headers.l3` and [`header_length`]`(vlan)`, so that the network header stays where it is in memory. The EtherType is
+/// kept; a tag that stays keeps its priority and drop eligibility (IEEE 802.1Q 9.6: PCP, DEI), a new tag has neither.
+#[inline]
+pub fn write_link<A>(bytes: &mut [u8], headers: &Headers<A>, dst: Mac, src: Mac, vlan: Option<VlanId>) {
+    put_mac(bytes, 0, dst);
+    put_mac(bytes, 6, src);
+    if let Some(vlan) = vlan {
+        let priority = if headers.l3 == 18 { be16(bytes, 14) & 0xf000 } else { 0 };
+        put16(bytes, 12, TAG);
+        put16(bytes, 14, priority | vlan.get());
+    }
+}
+
+/// Writes a link header where there was none. Returns its length.
+pub(super) fn write(bytes: &mut [u8], link: &Link, ethertype: u16) -> usize {
+    put_mac(bytes, 0, link.dst);
+    put_mac(bytes, 6, link.src);
+    let length = header_length(link.vlan);
+    if let Some(vlan) = link.vlan {
+        put16(bytes, 12, TAG);
+        put16(bytes, 14, vlan.get());
+    }
+    put16(bytes, length - 2, ethertype);
+    length
+}
+
+/// The link header, the EtherType behind it, and where the network header begins. Does not look further.
+#[inline]
+pub(super) fn read(bytes: &[u8]) -> Result<(Link, u16, usize), Malformed> {
+    let header: &[u8; 14] = bytes.first_chunk().ok_or(Malformed::Truncated)?;
+    let mut link = Link { dst: mac(header, 0), src: mac(header, 6), vlan: None };
+    let ethertype = be16(header, 12);
+    if ethertype != TAG {
+        return Ok((link, ethertype, 14));
+    }
+    let tagged: &[u8; 18] = bytes.first_chunk().ok_or(Malformed::Truncated)?;
+    let id = be16(tagged, 14) & 0x0fff;
+    link.vlan = VlanId::new(id);
+    // Identifier 4095 is reserved: such a frame belongs to no VLAN, nor to the untagged network.
+    if id == 0x0fff { Err(Malformed::UnknownEtherType) } else { Ok((link, be16(tagged, 16), 18)) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::build::Build;
+    use super::*;
+
+    const A: Mac = Mac([2, 0, 0, 0, 0, 0xa]);
+    const B: Mac = Mac([2, 0, 0, 0, 0, 0xb]);
+
+    #[test]
+    fn a_tag_that_stays_keeps_its_priority() {
+        let mut frame = Build::udp("10.0.0.1:1", "10.0.0.2:2").vlan(5).priority(6).bytes();
+        let headers = Headers::parse(&frame).unwrap();
+        write_link(&mut frame, &headers, B, A, VlanId::new(7));
+        assert_eq!(frame[12..18], [0x81, 0x00, 6 << 5, 7, 0x08, 0x00]);
+        let link = Headers::parse(&frame).unwrap().link;
+        assert_eq!(link, Link { dst: B, src: A, vlan: VlanId::new(7) });
+    }
+
+    #[test]
+    fn a_tag_comes_and_goes_and_the_datagram_stays() {
+        let plain = Build::udp("10.0.0.1:1", "10.0.0.2:2").macs(A, B).payload(b"0123456789012345678").bytes();
+        let headers = Headers::parse(&plain).unwrap();
+        let mut tagged = [vec![0xee; 4], plain.clone()].concat();
+        write_link(&mut tagged, &headers, B, A, VlanId::new(9));
+        assert_eq!(
+            tagged,
+            Build::udp("10.0.0.1:1", "10.0.0.2:2").macs(A, B).vlan(9).payload(b"0123456789012345678").bytes()
+        );
+
+        let headers = Headers::parse(&tagged).unwrap();
+        let mut back = tagged[4..].to_vec();
+        write_link(&mut back, &headers, B, A, None);
+        assert_eq!(back, plain);
+    }
+
+    #[test]
+    fn the_reserved_identifier_is_refused_and_a_priority_tag_is_no_vlan() {
+        let mut frame = Build::udp("10.0.0.1:1", "10.0.0.2:2").vlan(5).bytes();
+        frame[14..16].copy_from_slice(&[0x0f, 0xff]);
+        assert_eq!(Headers::parse(&frame), Err(Malformed::UnknownEtherType));
+        frame[14..16].copy_from_slice(&[0xa0, 0x00]);
+        let headers = Headers::parse(&frame).unwrap();
+        assert_eq!((headers.link.vlan, headers.l3), (None, 18));
+    }
+}

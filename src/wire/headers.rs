@@ -4,8 +4,10 @@
 //! [`Headers`] lies inside the bytes it was read from. Never changes a byte.
 
 use super::addr::{Address, Endpoint, Mac, Protocol, Tuple, VlanId};
-use super::arp::Arp;
-use super::tcp::Flags;
+use super::arp::{self, Arp};
+use super::ipv4::{self, Ip};
+use super::tcp::{self, Flags};
+use super::{bytes, ethernet, icmp, udp};
 use std::net::Ipv4Addr;
 
 /// The Ethernet header and its one optional 802.1Q tag.
@@ -32,7 +34,8 @@ pub struct Headers<A = Ipv4Addr> {
     pub dst: A,
     /// Where the network header begins: 14, or 18 behind a tag.
     pub l3: u16,
-    /// Where the transport header begins; for a fragment that is not the first, where its payload begins.
+    /// Where the transport header begins; for a fragment that is not the first, where its payload begins; for ARP, its
+    /// end.
     pub l4: u16,
     /// Just past the datagram; bytes of the frame behind it are Ethernet padding.
     pub end: u16,
@@ -128,6 +131,63 @@ pub struct Piece {
     pub ports: Option<(u16, u16)>,
 }
 
+impl Headers<Ipv4Addr> {
+    /// Reads a frame without its check sequence: Ethernet II, at most one tag, ARP or IPv4 and what it carries. Padding
+    /// behind the datagram is not looked at. Allocates nothing.
+    #[inline]
+    pub fn parse(bytes: &[u8]) -> Result<Headers, Malformed> {
+        let (link, ethertype, l3) = ethernet::read(bytes)?;
+        match ethertype {
+            ethernet::IPV4 => parse_ipv4(bytes, link, l3),
+            ethernet::ARP => parse_arp(bytes, link, l3),
+            _ => Err(Malformed::UnknownEtherType),
+        }
+    }
+}
+
+#[inline]
+fn parse_ipv4(bytes: &[u8], link: Link, l3: usize) -> Result<Headers, Malformed> {
+    let ip = ipv4::read(bytes, l3)?;
+    let datagram = &bytes[..ip.end];
+    let payload = &datagram[ip.l4..];
+    let kind = if ip.is_piece() {
+        Kind::Fragment(parse_piece(&ip, payload)?)
+    } else {
+        match ip.protocol {
+            ipv4::UDP => udp::read(payload)?,
+            ipv4::TCP => Kind::Tcp(tcp::read(payload)?),
+            ipv4::ICMP => icmp::read(datagram, ip.l4)?,
+            other => Kind::Other(other),
+        }
+    };
+    Ok(Headers {
+        link,
+        src: ip.src,
+        dst: ip.dst,
+        l3: l3 as u16,
+        l4: ip.l4 as u16,
+        end: ip.end as u16,
+        ttl: ip.ttl,
+        dont_fragment: ip.dont_fragment,
+        kind,
+    })
+}
+
+fn parse_piece(ip: &Ip, payload: &[u8]) -> Result<Piece, Malformed> {
+    ip.check_piece()?;
+    let shows_ports = ip.offset == 0 && matches!(ip.protocol, ipv4::TCP | ipv4::UDP) && payload.len() >= udp::HEADER;
+    let ports = shows_ports.then(|| (bytes::be16(payload, 0), bytes::be16(payload, 2)));
+    Ok(Piece { id: ip.id, protocol: ip.protocol, offset: ip.offset as u16, more: ip.more, ports })
+}
+
+fn parse_arp(bytes: &[u8], link: Link, l3: usize) -> Result<Headers, Malformed> {
+    let arp = Arp::read(&bytes[l3..])?;
+    let end = (l3 + arp::LENGTH) as u16;
+    let (l3, l4) = (l3 as u16, end);
+    let kind = Kind::Arp(arp);
+    Ok(Headers { link, src: arp.sender, dst: arp.target, l3, l4, end, ttl: 0, dont_fragment: false, kind })
+}
+
 impl<A: Address> Headers<A> {
     /// The tuple of a packet that has one: TCP, UDP, and ICMP echo (see [`Tuple`] for echo).
     pub fn tuple(&self) -> Option<Tuple<A>> {
@@ -147,11 +207,11 @@ impl<A: Address> Headers<A> {
 pub enum Malformed {
     /// Shorter than its headers or the length they declare.
     Truncated,
-    /// Neither IPv4 nor ARP.
+    /// Neither IPv4 nor ARP; also a second tag, and the reserved VLAN identifier 4095.
     UnknownEtherType,
     /// The IP version is not 4.
     IpVersion,
-    /// IHL below 5 or beyond the datagram (RFC 1812 5.2.2).
+    /// IHL below 5 or beyond the datagram (RFC 1812 5.2.2), or an option that runs past the header.
     IpHeaderLength,
     /// Total length below the header's or beyond the frame.
     IpLength,
@@ -161,7 +221,7 @@ pub enum Malformed {
     SourceRoute,
     /// TCP data offset below 5 or beyond the segment.
     TcpHeader,
-    /// UDP length below 8 or not that of the datagram.
+    /// UDP length below 8 or beyond the datagram.
     UdpLength,
     /// Too short for its type.
     Icmp,
@@ -169,9 +229,108 @@ pub enum Malformed {
     IcmpChecksum,
     /// The quoted packet is too short or its header checksum is wrong (RFC 5508 REQ-3).
     IcmpQuote,
-    /// Too short, or not IPv4 over Ethernet.
+    /// Too short, not IPv4 over Ethernet, or neither request nor reply.
     Arp,
-    /// An offset and length that cannot be (beyond 65,535 bytes), or a piece that would overlap the transport header
-    /// (RFC 1858).
+    /// An offset and length that cannot be (empty, beyond 65,535 bytes, cut within eight bytes), or a piece that cuts
+    /// or overlaps the TCP header (RFC 1858 3).
     Fragment,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::build::{Build, DST_MAC, SRC_MAC};
+    use super::*;
+
+    const A: &str = "10.0.0.1:5060";
+    const B: &str = "10.0.0.2:40000";
+
+    fn parse(frame: &Build) -> Headers {
+        Headers::parse(&frame.bytes()).unwrap()
+    }
+
+    #[test]
+    fn a_datagram_behind_options_and_a_tag() {
+        let headers = parse(&Build::udp(A, B).vlan(5).ttl(9).df().ip_options(&[7, 7, 4, 0, 0, 0, 0]).payload(b"x"));
+        let link = Link { dst: DST_MAC, src: SRC_MAC, vlan: VlanId::new(5) };
+        let kind = Kind::Udp { src_port: 5060, dst_port: 40000 };
+        let (src, dst) = (Ipv4Addr::new(10, 0, 0, 1), Ipv4Addr::new(10, 0, 0, 2));
+        let (l3, l4, end) = (18, 46, 55);
+        assert_eq!(headers, Headers { link, src, dst, l3, l4, end, ttl: 9, dont_fragment: true, kind });
+        assert_eq!(headers.tuple().unwrap().to_string(), "udp 10.0.0.1:5060 > 10.0.0.2:40000");
+    }
+
+    #[test]
+    fn a_segment_and_its_sequence_numbers() {
+        let flags = Flags::ACK.with(Flags::FIN);
+        let headers = parse(&Build::tcp(A, B, flags, 0xffff_fffe, 77).tcp_options(&[1, 1, 1]).payload(b"hello"));
+        let Kind::Tcp(segment) = headers.kind else { panic!("{headers:?}") };
+        let expected = Segment { src_port: 5060, dst_port: 40000, seq: 0xffff_fffe, ack: 77, flags, payload: 5 };
+        assert_eq!((segment, segment.length()), (expected, 6));
+    }
+
+    #[test]
+    fn echo_has_its_identifier_on_the_side_that_asks() {
+        let request = parse(&Build::echo_request("10.0.0.1", "10.0.0.2", 77, 1)).tuple().unwrap();
+        let reply = parse(&Build::echo_reply("10.0.0.2", "10.0.0.1", 77, 1)).tuple().unwrap();
+        assert_eq!(request.to_string(), "icmp 10.0.0.1:77 > 10.0.0.2:0");
+        assert_eq!(request.reversed(), reply);
+    }
+
+    #[test]
+    fn an_error_tells_the_tuple_it_is_about() {
+        let quoted = [
+            (Build::udp(A, B).ip_options(&[7, 4, 4, 0]), "udp 10.0.0.1:5060 > 10.0.0.2:40000", 66),
+            (Build::tcp(A, B, Flags::SYN, 1, 0), "tcp 10.0.0.1:5060 > 10.0.0.2:40000", 62),
+            (Build::echo_request("10.0.0.1", "10.0.0.2", 9, 1), "icmp 10.0.0.1:9 > 10.0.0.2:0", 62),
+            (Build::echo_reply("10.0.0.1", "10.0.0.2", 9, 1), "icmp 10.0.0.1:0 > 10.0.0.2:9", 62),
+        ];
+        for (quoted, tuple, l4) in quoted {
+            for kind in [3, 4, 5, 11, 12] {
+                let headers = parse(&Build::icmp_error("192.0.2.1", "10.0.0.1", kind, 1, &quoted));
+                let Kind::IcmpError(error) = headers.kind else { panic!("{headers:?}") };
+                assert_eq!((error.kind, error.code, error.l3, error.l4), (kind, 1, 42, l4));
+                assert_eq!((error.tuple.to_string().as_str(), headers.tuple()), (tuple, None));
+            }
+        }
+    }
+
+    #[test]
+    fn an_error_about_what_has_no_tuple_is_only_routed() {
+        let big = Build::udp(A, B).payload(&[7; 3000]);
+        let later = Build::icmp("192.0.2.1", "10.0.0.1", 11, 1).payload(&big.fragments(1480)[1][14..46]);
+        let gre = Build::icmp_error("192.0.2.1", "10.0.0.1", 3, 2, &Build::other("10.0.0.1", "10.0.0.2", 47));
+        let stamp = Build::icmp_error("192.0.2.1", "10.0.0.1", 3, 1, &Build::icmp("10.0.0.1", "10.0.0.2", 13, 0));
+        for error in [later, gre, stamp, Build::icmp("10.0.0.1", "10.0.0.2", 13, 0)] {
+            assert_eq!(parse(&error).kind, Kind::Other(1));
+        }
+    }
+
+    #[test]
+    fn pieces_of_a_datagram() {
+        let pieces = Build::udp(A, B).id(7).payload(&[7; 3000]).fragments(1480);
+        let read: Vec<_> = pieces.iter().map(|piece| Headers::parse(piece).unwrap().kind).collect();
+        let piece = |offset, more, ports| Kind::Fragment(Piece { id: 7, protocol: 17, offset, more, ports });
+        let ports = Some((5060, 40000));
+        assert_eq!(read, [piece(0, true, ports), piece(1480, true, None), piece(2960, false, None)]);
+    }
+
+    #[test]
+    fn arp_tells_its_addresses() {
+        let headers = parse(&Build::arp_request(SRC_MAC, "10.0.0.1", "10.0.0.2").vlan(8));
+        assert_eq!((headers.src, headers.dst), (Ipv4Addr::new(10, 0, 0, 1), Ipv4Addr::new(10, 0, 0, 2)));
+        assert_eq!((headers.l3, headers.end, headers.ttl, headers.tuple()), (18, 46, 0, None));
+        assert!(matches!(headers.kind, Kind::Arp(Arp { operation: arp::Operation::Request, .. })));
+    }
+
+    #[test]
+    fn what_is_odd_but_legal_is_read() {
+        let mut trailing = Build::udp(A, B).payload(b"1234").bytes();
+        trailing[39] = 10;
+        let no_checksum = Build::udp(A, B).no_checksum().bytes();
+        let record_route = Build::udp(A, B).ip_options(&[7, 11, 4, 0, 0, 0, 0, 0, 0, 0, 0]).bytes();
+        let long_padding = [Build::udp(A, B).bytes(), vec![0xff; 100]].concat();
+        for frame in [trailing, no_checksum, record_route, long_padding] {
+            assert!(matches!(Headers::parse(&frame), Ok(Headers { kind: Kind::Udp { .. }, .. })), "{frame:02x?}");
+        }
+    }
 }

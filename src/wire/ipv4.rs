@@ -1,1 +1,172 @@
-//! To be built: ipv4.
+//! IPv4: the header as a router reads, checks and writes it (RFC 791, RFC 1812 5.2.2).
+//!
+//! Owns the header checks, the walk over options, the rules for pieces of a datagram, the time to live, and which
+//! addresses can never be right. Never looks past the header.
+
+use super::bytes::{addr, be16, put_addr, put16};
+use super::checksum;
+use super::headers::{Headers, Malformed};
+use std::net::Ipv4Addr;
+
+/// The length of a header without options, in bytes.
+pub const HEADER: usize = 20;
+
+/// IP protocol of ICMP.
+pub const ICMP: u8 = 1;
+/// IP protocol of TCP.
+pub const TCP: u8 = 6;
+/// IP protocol of UDP.
+pub const UDP: u8 = 17;
+
+const LOOSE_SOURCE_ROUTE: u8 = 131;
+const STRICT_SOURCE_ROUTE: u8 = 137;
+
+/// The source can never be one of a host (RFC 1812 5.3.7): 0/8, 127/8, 224/4, 240/4 with the limited broadcast.
+#[inline]
+pub const fn martian_source(addr: Ipv4Addr) -> bool {
+    matches!(addr.octets()[0], 0 | 127 | 224..)
+}
+
+/// The destination can never be forwarded to: 0/8, 127/8, 240/4 with the limited broadcast (RFC 1812 5.3.7), and 224/4,
+/// since we forward no multicast.
+#[inline]
+pub const fn martian_destination(addr: Ipv4Addr) -> bool {
+    matches!(addr.octets()[0], 0 | 127 | 224..)
+}
+
+/// Lowers the time to live by one and changes the header checksum by the difference (RFC 1812 5.3.1, RFC 1624). A time
+/// to live of 0 stays: whether the packet may go on is decided before. Nothing happens to ARP.
+#[inline]
+pub fn decrement_ttl(bytes: &mut [u8], headers: &Headers) {
+    if headers.ttl == 0 {
+        return;
+    }
+    let header = &mut bytes[usize::from(headers.l3)..][..HEADER];
+    let old = be16(header, 8); // time to live, protocol
+    if let Some(new) = old.checked_sub(0x0100) {
+        put16(header, 8, new);
+        put16(header, 10, checksum::update(be16(header, 10), checksum::delta(&[old], &[new])));
+    }
+}
+
+/// What the header says, every length in it checked. Offsets count from the start of the frame.
+pub(super) struct Ip {
+    pub src: Ipv4Addr,
+    pub dst: Ipv4Addr,
+    pub l4: usize,
+    pub end: usize,
+    pub ttl: u8,
+    pub protocol: u8,
+    pub id: u16,
+    pub dont_fragment: bool,
+    pub more: bool,
+    /// In bytes.
+    pub offset: usize,
+}
+
+/// Reads and checks the header at `l3` of the frame (RFC 1812 5.2.2).
+#[inline]
+pub(super) fn read(frame: &[u8], l3: usize) -> Result<Ip, Malformed> {
+    let datagram = &frame[l3..];
+    let header: &[u8; HEADER] = datagram.first_chunk().ok_or(Malformed::Truncated)?;
+    if header[0] >> 4 != 4 {
+        return Err(Malformed::IpVersion);
+    }
+    let header_length = usize::from(header[0] & 0x0f) * 4;
+    let total = usize::from(be16(header, 2));
+    // A frame whose datagram ends beyond 65,535 cannot be told in 16 bits, nor sent on any Ethernet we know.
+    if total < HEADER || total > datagram.len() || l3 + total > usize::from(u16::MAX) {
+        return Err(Malformed::IpLength);
+    }
+    if header_length < HEADER || header_length > total {
+        return Err(Malformed::IpHeaderLength);
+    }
+    if !checksum::is_right(&datagram[..header_length]) {
+        return Err(Malformed::IpChecksum);
+    }
+    if header_length > HEADER {
+        walk_options(&datagram[HEADER..header_length])?;
+    }
+    let place = be16(header, 6);
+    Ok(Ip {
+        src: addr(header, 12),
+        dst: addr(header, 16),
+        l4: l3 + header_length,
+        end: l3 + total,
+        ttl: header[8],
+        protocol: header[9],
+        id: be16(header, 4),
+        dont_fragment: place & 0x4000 != 0,
+        more: place & 0x2000 != 0,
+        offset: usize::from(place & 0x1fff) * 8,
+    })
+}
+
+/// Every option has a length that fits, and none routes (RFC 791 3.1; RFC 1812 5.3.13.4 lets us refuse).
+#[cold]
+fn walk_options(mut options: &[u8]) -> Result<(), Malformed> {
+    loop {
+        match *options {
+            [] | [0, ..] => return Ok(()),
+            [1, ref rest @ ..] => options = rest,
+            [LOOSE_SOURCE_ROUTE | STRICT_SOURCE_ROUTE, ..] => return Err(Malformed::SourceRoute),
+            [_, length, ..] if length >= 2 && usize::from(length) <= options.len() => {
+                options = &options[usize::from(length)..];
+            }
+            _ => return Err(Malformed::IpHeaderLength),
+        }
+    }
+}
+
+impl Ip {
+    /// The datagram came in pieces and this is one.
+    #[inline]
+    pub fn is_piece(&self) -> bool {
+        self.more || self.offset != 0
+    }
+
+    /// The rules for a piece: it has bytes, a multiple of eight unless it is the last, within the largest datagram
+    /// (RFC 791 3.2); a TCP header is not cut and no later piece lies over it (RFC 1858 3).
+    pub fn check_piece(&self) -> Result<(), Malformed> {
+        let payload = self.end - self.l4;
+        let cut = self.more && !payload.is_multiple_of(8);
+        let beyond = HEADER + self.offset + payload > usize::from(u16::MAX);
+        let over_tcp = self.protocol == TCP
+            && if self.offset == 0 { payload < super::tcp::HEADER } else { self.offset < super::tcp::HEADER };
+        if payload == 0 || cut || beyond || over_tcp { Err(Malformed::Fragment) } else { Ok(()) }
+    }
+}
+
+/// The header of a datagram of ours: no options, not to be fragmented, so that its identification means nothing
+/// (RFC 6864 4.1) unless it is told.
+pub(super) struct Header {
+    pub tos: u8,
+    pub id: u16,
+    pub dont_fragment: bool,
+    pub protocol: u8,
+    pub src: Ipv4Addr,
+    pub dst: Ipv4Addr,
+}
+
+/// The time to live of what we send ourselves (RFC 1812 4.2.2.9).
+const OUR_TTL: u8 = 64;
+
+impl Header {
+    /// A header with no type of service and identification 0.
+    pub fn new(protocol: u8, src: Ipv4Addr, dst: Ipv4Addr) -> Header {
+        Header { tos: 0, id: 0, dont_fragment: true, protocol, src, dst }
+    }
+
+    /// Writes the header in front of `payload` bytes.
+    pub fn write(&self, out: &mut [u8], payload: usize) {
+        let total = u16::try_from(HEADER + payload).unwrap_or(u16::MAX);
+        out[..2].copy_from_slice(&[0x45, self.tos]);
+        put16(out, 2, total);
+        put16(out, 4, self.id);
+        put16(out, 6, if self.dont_fragment { 0x4000 } else { 0 });
+        out[8..12].copy_from_slice(&[OUR_TTL, self.protocol, 0, 0]);
+        put_addr(out, 12, self.src);
+        put_addr(out, 16, self.dst);
+        put16(out, 10, checksum::field(checksum::sum(&out[..HEADER])));
+    }
+}

@@ -2,10 +2,14 @@
 //!
 //! Owns every format on the wire: Ethernet with one 802.1Q tag, ARP, IPv4, ICMP, TCP, UDP, and their checksums. Knows no
 //! state, no clock, no configuration: a function here sees one packet. Read first: [`headers`] (what is known of a
-//! packet), then [`rewrite`] (how it is changed), then [`reply`] and [`compose`] (how one is made).
+//! packet), then [`rewrite`] (how it is changed), then [`reply`] and [`compose`] (how one is made). For tests and
+//! simulation: [`build`] makes frames, [`check`] proves them whole, [`shown`] prints them.
 
 pub mod addr;
 pub mod arp;
+pub mod build;
+mod bytes;
+pub mod check;
 pub mod checksum;
 pub mod compose;
 pub mod ethernet;
@@ -14,6 +18,7 @@ pub mod icmp;
 pub mod ipv4;
 pub mod reply;
 pub mod rewrite;
+pub mod shown;
 pub mod tcp;
 pub mod udp;
 

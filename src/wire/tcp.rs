@@ -1,6 +1,13 @@
 //! TCP on the wire: control bits and sequence arithmetic (RFC 9293 3.1, 3.4).
 
+use super::bytes::{be16, be32};
+use super::headers::{Malformed, Segment};
 use std::fmt;
+
+/// The length of a header without options, in bytes.
+pub const HEADER: usize = 20;
+/// Where in the header the checksum lies.
+pub(super) const CHECKSUM: usize = 16;
 
 /// The control bits of a segment.
 #[derive(Clone, Copy, Default, PartialEq, Eq)]
@@ -55,4 +62,22 @@ impl fmt::Debug for Flags {
 /// `a` comes at or after `b` in sequence space (modulo 2^32, RFC 9293 3.4).
 pub const fn seq_at_or_after(a: u32, b: u32) -> bool {
     a.wrapping_sub(b) < 1 << 31
+}
+
+/// The facts of the segment that `payload` holds.
+#[inline]
+pub(super) fn read(payload: &[u8]) -> Result<Segment, Malformed> {
+    let header: &[u8; HEADER] = payload.first_chunk().ok_or(Malformed::TcpHeader)?;
+    let header_length = usize::from(header[12] >> 4) * 4;
+    if header_length < HEADER || header_length > payload.len() {
+        return Err(Malformed::TcpHeader);
+    }
+    Ok(Segment {
+        src_port: be16(header, 0),
+        dst_port: be16(header, 2),
+        seq: be32(header, 4),
+        ack: be32(header, 8),
+        flags: Flags(header[13]),
+        payload: (payload.len() - header_length) as u16,
+    })
 }
