@@ -5,7 +5,7 @@
 //! ```
 //! use fairlead::wire::build::Build;
 //! let frame = Build::udp("10.0.0.1:5060", "10.0.0.2:5060").vlan(5).dscp(0x2e).payload(b"OPTIONS").bytes();
-//! assert_eq!(frame.len(), 64);
+//! assert_eq!((frame.len(), &frame[12..16]), (60, &[0x81, 0x00, 0x00, 0x05][..]));
 //! ```
 //!
 //! Meant for code whose input is written by its author: a text that is no address is a panic. The data path never

@@ -40,7 +40,7 @@ fn datagram(bytes: &[u8], complete: bool) -> Result<(), String> {
     if bytes.len() < total {
         return if complete { need(bytes, total, "the datagram") } else { Ok(()) };
     }
-    let in_pieces = word(bytes, 6) % 0x4000 != 0;
+    let in_pieces = word(bytes, 6) & 0x3fff != 0;
     if in_pieces { Ok(()) } else { transport(bytes, header, total) }
 }
 
