@@ -1,0 +1,115 @@
+//! From a tuple or an endpoint to the 32 bits it is looked up by.
+//!
+//! Owns the keyed hash. The key is drawn from a random seed, so that nobody outside can choose packets that share a
+//! place in a table; whoever guesses wrong gets the ordinary spread. It is not a cryptographic hash.
+
+use crate::wire::{Address, Endpoint, Tuple};
+use std::net::Ipv4Addr;
+
+/// What an address must offer to be part of a key.
+pub trait KeyAddress: Address {
+    /// All bits of two addresses mixed into 64, under `key`. The order of the two matters.
+    fn mix_pair(first: Self, second: Self, key: u64) -> u64;
+
+    /// The 16-bit words of the address, added up without folding: its share of a one's complement checksum.
+    fn word_sum(self) -> u32;
+}
+
+impl KeyAddress for Ipv4Addr {
+    fn mix_pair(first: Ipv4Addr, second: Ipv4Addr, key: u64) -> u64 {
+        (u64::from(first.to_bits()) << 32 | u64::from(second.to_bits())) ^ key
+    }
+
+    fn word_sum(self) -> u32 {
+        let bits = self.to_bits();
+        (bits >> 16) + (bits & 0xffff)
+    }
+}
+
+/// The secret of one table.
+#[derive(Clone, Copy)]
+pub(super) struct HashKey {
+    addresses: u64,
+    ports: u64,
+    finish: u64,
+}
+
+impl HashKey {
+    /// The key that `seed` gives; the same for the same seed.
+    pub fn new(seed: u64) -> HashKey {
+        HashKey { addresses: spread(seed, 1), ports: spread(seed, 2), finish: spread(seed, 3) }
+    }
+
+    /// The tag of a tuple.
+    pub fn tuple<A: KeyAddress>(&self, tuple: &Tuple<A>) -> u32 {
+        let ports = u64::from(tuple.src.port) << 32 | u64::from(tuple.dst.port) << 16 | u64::from(tuple.protocol as u8);
+        self.finish(A::mix_pair(tuple.src.addr, tuple.dst.addr, self.addresses), ports)
+    }
+
+    /// The tag of an endpoint.
+    pub fn endpoint<A: KeyAddress>(&self, endpoint: &Endpoint<A>) -> u32 {
+        self.finish(A::mix_pair(endpoint.addr, endpoint.addr, self.addresses), u64::from(endpoint.port))
+    }
+
+    fn finish(&self, addresses: u64, ports: u64) -> u32 {
+        let mixed = fold_multiply(fold_multiply(addresses, ports ^ self.ports) ^ self.finish, MULTIPLIER);
+        (mixed >> 32) as u32 ^ mixed as u32
+    }
+}
+
+/// The fractional part of the golden ratio: odd, with its bits well mixed.
+const MULTIPLIER: u64 = 0x9e37_79b9_7f4a_7c15;
+
+/// Both halves of the 128-bit product: every bit of the input reaches every bit of the output.
+fn fold_multiply(a: u64, b: u64) -> u64 {
+    let product = u128::from(a) * u128::from(b);
+    product as u64 ^ (product >> 64) as u64
+}
+
+/// The `nth` number that `seed` gives (SplitMix64: Steele, Lea, Flood 2014).
+pub(super) fn spread(seed: u64, nth: u64) -> u64 {
+    let mut z = seed.wrapping_add(MULTIPLIER.wrapping_mul(nth));
+    z = (z ^ z >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    z = (z ^ z >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
+    z ^ z >> 31
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::Protocol;
+
+    fn tuple(src: u32, src_port: u16, protocol: Protocol) -> Tuple {
+        let dst = Endpoint::new(Ipv4Addr::new(10, 20, 0, 100), 5060);
+        Tuple::new(protocol, Endpoint::new(Ipv4Addr::from_bits(src), src_port), dst)
+    }
+
+    #[test]
+    fn every_part_of_a_tuple_counts() {
+        let key = HashKey::new(7);
+        let one = tuple(0x0a00_0001, 5060, Protocol::Udp);
+        let others = [
+            tuple(0x0a00_0002, 5060, Protocol::Udp),
+            tuple(0x0a00_0001, 5061, Protocol::Udp),
+            tuple(0x0a00_0001, 5060, Protocol::Tcp),
+            one.reversed(),
+        ];
+        for other in others {
+            assert_ne!(key.tuple(&one), key.tuple(&other), "{other}");
+        }
+        assert_eq!(key.tuple(&one), HashKey::new(7).tuple(&one));
+        assert_ne!(key.tuple(&one), HashKey::new(8).tuple(&one));
+    }
+
+    #[test]
+    fn neighbouring_peers_spread_evenly() {
+        let key = HashKey::new(1);
+        let mut buckets = [0_u32; 64];
+        for host in 0..64_000 {
+            let tag = key.tuple(&tuple(0xac10_0000 + host, 5060, Protocol::Udp));
+            buckets[(u64::from(tag) * 64 >> 32) as usize] += 1;
+        }
+        // 1,000 are expected in each; the standard deviation is 31.
+        assert!(buckets.iter().all(|&count| (800..1200).contains(&count)), "{buckets:?}");
+    }
+}

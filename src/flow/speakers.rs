@@ -1,0 +1,192 @@
+//! Which member last spoke to a remote endpoint, where that matters.
+//!
+//! Owns one worker's small table of exceptions. Normally it is empty: replies go to the active member. An entry is made
+//! when a member that is not active sends (its answers must reach it), or when a remote addresses a member physically
+//! (its replies must not be translated). Never decides whether an entry still counts: the caller compares generations.
+
+use super::flow::NO_MEMBER;
+use super::index::Index;
+use super::key::{HashKey, KeyAddress};
+use super::list::{Linked, Links, List};
+use crate::time::{Duration, Instant};
+use crate::wire::Endpoint;
+use std::net::Ipv4Addr;
+
+/// What a remote endpoint last sent to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Addressed {
+    /// It has sent nothing since the entry was made.
+    #[default]
+    Nothing,
+    /// A virtual server.
+    Virtual,
+    /// This member, by its physical address.
+    Member(u16),
+}
+
+/// What is known of a remote endpoint.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Speaker {
+    /// The member that last sent to it though another was active; [`NO_MEMBER`] if none.
+    pub member: u16,
+    /// The caller's count of that member's lives when it did.
+    pub generation: u32,
+    /// What the remote last sent to.
+    pub addressed: Addressed,
+    /// When the entry was last made or renewed.
+    pub last_seen: Instant,
+}
+
+/// The exceptions of one worker. All memory is taken at creation; when it is full the oldest entry gives way.
+pub struct Speakers<A = Ipv4Addr> {
+    key: HashKey,
+    index: Index,
+    /// Filled from the front; none is ever left vacant between others.
+    slots: Vec<Slot<A>>,
+    capacity: usize,
+    /// All entries, longest unseen in front.
+    order: List,
+}
+
+struct Slot<A> {
+    remote: Endpoint<A>,
+    speaker: Speaker,
+    links: Links,
+}
+
+impl<A> Linked for Slot<A> {
+    fn links(&mut self) -> &mut Links {
+        &mut self.links
+    }
+}
+
+impl<A: KeyAddress> Speakers<A> {
+    /// Room for `capacity` remote endpoints (at least 1, at most 2^30).
+    pub fn new(capacity: usize, seed: u64) -> Speakers<A> {
+        let capacity = capacity.clamp(1, 1 << 30);
+        Speakers {
+            key: HashKey::new(seed),
+            index: Index::new(capacity),
+            slots: Vec::with_capacity(capacity),
+            capacity,
+            order: List::EMPTY,
+        }
+    }
+
+    /// There is no exception: the normal case.
+    #[inline]
+    pub fn is_empty(&self) -> bool {
+        self.slots.is_empty()
+    }
+
+    /// How many remote endpoints are known.
+    pub fn len(&self) -> usize {
+        self.slots.len()
+    }
+
+    /// How many there can be.
+    pub fn capacity(&self) -> usize {
+        self.capacity
+    }
+
+    /// What is known of a remote endpoint.
+    #[inline]
+    pub fn find(&self, remote: &Endpoint<A>) -> Option<&Speaker> {
+        if self.is_empty() {
+            return None;
+        }
+        self.place(remote).map(|at| &self.slots[at as usize].speaker)
+    }
+
+    /// A member that is not active has sent to this remote.
+    pub fn claim(&mut self, remote: Endpoint<A>, member: u16, generation: u32, now: Instant) {
+        let speaker = self.renew(remote, now);
+        speaker.member = member;
+        speaker.generation = generation;
+    }
+
+    /// No member speaks to this remote any more. That the remote addressed a member physically is kept.
+    pub fn release(&mut self, remote: &Endpoint<A>) {
+        let Some(at) = self.place(remote) else { return };
+        let speaker = &mut self.slots[at as usize].speaker;
+        speaker.member = NO_MEMBER;
+        if !matches!(speaker.addressed, Addressed::Member(_)) {
+            self.remove(at);
+        }
+    }
+
+    /// The remote has sent to a member by its physical address.
+    pub fn note_member(&mut self, remote: Endpoint<A>, member: u16, now: Instant) {
+        self.renew(remote, now).addressed = Addressed::Member(member);
+    }
+
+    /// The remote has sent to a virtual server. That is the rule, so it makes no entry, and ends one that says nothing
+    /// more than the opposite.
+    pub fn note_virtual(&mut self, remote: &Endpoint<A>, now: Instant) {
+        let Some(at) = self.place(remote) else { return };
+        if self.slots[at as usize].speaker.member == NO_MEMBER {
+            self.remove(at);
+        } else {
+            self.renew(*remote, now).addressed = Addressed::Virtual;
+        }
+    }
+
+    /// Forgets entries not renewed for `age`, at most `budget` of them. Says how many.
+    pub fn expire(&mut self, now: Instant, age: Duration, budget: usize) -> usize {
+        for died in 0..budget {
+            match self.order.front() {
+                Some(at) if now.since(self.slots[at as usize].speaker.last_seen) >= age => self.remove(at),
+                _ => return died,
+            }
+        }
+        budget
+    }
+
+    fn place(&self, remote: &Endpoint<A>) -> Option<u32> {
+        self.index.find(self.key.endpoint(remote), |at| self.slots[at as usize].remote == *remote)
+    }
+
+    /// The entry of a remote, made if need be, as the one seen last.
+    fn renew(&mut self, remote: Endpoint<A>, now: Instant) -> &mut Speaker {
+        let at = match self.place(&remote) {
+            Some(at) => {
+                self.order.unlink(&mut self.slots, at);
+                at
+            }
+            None => self.add(remote),
+        };
+        self.order.push_back(&mut self.slots, at);
+        let speaker = &mut self.slots[at as usize].speaker;
+        speaker.last_seen = now;
+        speaker
+    }
+
+    /// A new entry, not yet in order; the oldest gives way to it when there is no room.
+    fn add(&mut self, remote: Endpoint<A>) -> u32 {
+        if self.slots.len() == self.capacity
+            && let Some(oldest) = self.order.front()
+        {
+            self.remove(oldest);
+        }
+        let speaker =
+            Speaker { member: NO_MEMBER, generation: 0, addressed: Addressed::Nothing, last_seen: Instant::ZERO };
+        let at = self.slots.len() as u32;
+        self.slots.push(Slot { remote, speaker, links: Links::NONE });
+        self.index.insert(self.key.endpoint(&remote), at);
+        at
+    }
+
+    /// Takes an entry out; the last slot moves into its place.
+    fn remove(&mut self, at: u32) {
+        self.order.unlink(&mut self.slots, at);
+        self.index.remove(self.key.endpoint(&self.slots[at as usize].remote), at);
+        let last = self.slots.len() as u32 - 1;
+        if at != last {
+            let tag = self.key.endpoint(&self.slots[last as usize].remote);
+            self.index.remove(tag, last);
+            self.index.insert(tag, at);
+            self.order.renumber(&mut self.slots, last, at);
+        }
+        self.slots.swap_remove(at as usize);
+    }
+}

@@ -1,0 +1,351 @@
+//! The flows of one worker.
+//!
+//! Owns their memory, taken once; the index over both sides; and the order in which they are forgotten. One worker has
+//! it alone: no lock, no atomic. Never decides whether a flow may be made, and never looks into what the caller keeps
+//! in it. Read first: [`Flow`].
+//!
+//! Expiry keeps one list a lifetime class, oldest in front. A packet stamps its flow; the flow moves to the end of its
+//! list only if it was listed a while ago (a 32nd of the lifetime), so that most packets touch no neighbour. A flow
+//! therefore never dies early, and dies at most that much late.
+
+use super::flow::Flow;
+use super::index::Index;
+use super::key::{HashKey, KeyAddress};
+use super::lifetime::{Class, Lifetimes};
+use super::list::{Linked, Links, List, NIL};
+use super::side::Side;
+use super::tcp::Transition;
+use crate::time::{Duration, Instant};
+use crate::wire::Tuple;
+use crate::wire::headers::Segment;
+use std::hint::black_box;
+use std::net::Ipv4Addr;
+
+/// The place of a flow. Good until the flow dies; after that it may name another one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct FlowId(u32);
+
+/// Why a flow was not taken in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refused {
+    /// The table holds as many as it can.
+    Full,
+    /// This flow has one of the keys already.
+    Duplicate(FlowId),
+}
+
+/// What [`FlowTable::sweep`] shall do with a flow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fate {
+    /// It lives.
+    Keep,
+    /// It is forgotten now.
+    Remove,
+}
+
+/// The most flows one table can hold: a place and a side share 31 bits of an index cell.
+const LARGEST_CAPACITY: usize = 1 << 30;
+
+/// A flow moves to the end of its list when it was listed longer ago than its lifetime shifted by this.
+const RELIST_SHIFT: u32 = 5;
+
+/// The flows of one worker.
+pub struct FlowTable<A = Ipv4Addr> {
+    key: HashKey,
+    index: Index,
+    slots: Box<[Slot<A>]>,
+    /// Slots from here on were never used.
+    fresh: u32,
+    /// The first slot that was used and is free again, linked through `links.next`.
+    free: u32,
+    len: u32,
+    lists: [List; Class::COUNT],
+    lifetimes: Lifetimes,
+    /// Lifetimes in nanoseconds, by class.
+    nanos: [u64; Class::COUNT],
+    /// The class `expire` looks at first, so that none starves.
+    turn: usize,
+}
+
+/// Two cache lines: a hit touches these two and no others.
+#[repr(align(64))]
+struct Slot<A> {
+    flow: Option<Flow<A>>,
+    last_seen: Instant,
+    /// When it took its place in its list.
+    listed: Instant,
+    links: Links,
+    /// The list it is in.
+    class: Class,
+}
+
+impl<A> Linked for Slot<A> {
+    fn links(&mut self) -> &mut Links {
+        &mut self.links
+    }
+}
+
+impl<A: KeyAddress> FlowTable<A> {
+    /// A table for at most `capacity` flows (at least 1, at most 2^30). All its memory is taken and touched here.
+    pub fn new(capacity: usize, seed: u64, lifetimes: Lifetimes) -> FlowTable<A> {
+        let capacity = capacity.clamp(1, LARGEST_CAPACITY);
+        let vacant = || Slot {
+            flow: None,
+            last_seen: Instant::ZERO,
+            listed: Instant::ZERO,
+            links: Links::NONE,
+            class: Class::Routed,
+        };
+        FlowTable {
+            key: HashKey::new(seed),
+            index: Index::new(2 * capacity),
+            slots: (0..capacity).map(|_| vacant()).collect(),
+            fresh: 0,
+            free: NIL,
+            len: 0,
+            lists: [List::EMPTY; Class::COUNT],
+            lifetimes,
+            nanos: nanos_by_class(&lifetimes),
+            turn: 0,
+        }
+    }
+
+    /// Brings the index cell of a tuple near, for a [`FlowTable::find`] that follows some packets later. An ordinary load
+    /// that nothing waits for: the misses of a burst overlap.
+    #[inline]
+    pub fn prefetch(&self, tuple: &Tuple<A>) {
+        black_box(self.index.first(self.key.tuple(tuple)));
+    }
+
+    /// Brings the flow of a tuple near, once its index cell is.
+    #[inline]
+    pub fn prefetch_flow(&self, tuple: &Tuple<A>) {
+        if let Some(value) = self.index.first(self.key.tuple(tuple)) {
+            let slot = &self.slots[(value >> 1) as usize];
+            black_box((slot.class, slot.last_seen));
+        }
+    }
+
+    /// The flow that a packet with this tuple belongs to, and the side that sent it.
+    #[inline]
+    pub fn find(&self, tuple: &Tuple<A>) -> Option<(FlowId, Side)> {
+        let slots = &self.slots;
+        let is_it = |value: u32| {
+            slots[(value >> 1) as usize].flow.as_ref().is_some_and(|flow| flow.keys()[(value & 1) as usize] == *tuple)
+        };
+        let value = self.index.find(self.key.tuple(tuple), is_it)?;
+        Some((FlowId(value >> 1), Side::BOTH[(value & 1) as usize]))
+    }
+
+    /// Takes in a flow, complete as it is: both its sides are found from now on.
+    ///
+    /// # Errors
+    /// [`Refused`], with nothing changed.
+    pub fn insert(&mut self, flow: Flow<A>, now: Instant) -> Result<FlowId, Refused> {
+        for key in flow.keys() {
+            if let Some((id, _)) = self.find(key) {
+                return Err(Refused::Duplicate(id));
+            }
+        }
+        let at = self.take_slot().ok_or(Refused::Full)?;
+        let class = flow.class();
+        let slot = &mut self.slots[at as usize];
+        *slot = Slot { flow: Some(flow), last_seen: now, listed: now, links: Links::NONE, class };
+        self.lists[class as usize].push_back(&mut self.slots, at);
+        for (tag, value) in self.index_entries(&flow, at).into_iter().flatten() {
+            self.index.insert(tag, value);
+        }
+        self.len += 1;
+        Ok(FlowId(at))
+    }
+
+    /// Forgets a flow. `None` if there is none. What it claimed is the caller's to give back.
+    pub fn remove(&mut self, id: FlowId) -> Option<Flow<A>> {
+        let slot = self.slots.get_mut(id.0 as usize)?;
+        let (flow, class) = (slot.flow.take()?, slot.class);
+        for (tag, value) in self.index_entries(&flow, id.0).into_iter().flatten() {
+            self.index.remove(tag, value);
+        }
+        self.lists[class as usize].unlink(&mut self.slots, id.0);
+        self.slots[id.0 as usize].links.next = std::mem::replace(&mut self.free, id.0);
+        self.len -= 1;
+        Some(flow)
+    }
+
+    /// The flow at a place.
+    #[inline]
+    pub fn at(&self, id: FlowId) -> Option<&Flow<A>> {
+        self.slots.get(id.0 as usize)?.flow.as_ref()
+    }
+
+    /// The flow at a place, to be changed. A change of its class takes effect at the next [`FlowTable::touch`].
+    #[inline]
+    pub fn at_mut(&mut self, id: FlowId) -> Option<&mut Flow<A>> {
+        self.slots.get_mut(id.0 as usize)?.flow.as_mut()
+    }
+
+    /// A packet of the flow has passed: its lifetime begins anew, by the class it now has.
+    #[inline]
+    pub fn touch(&mut self, id: FlowId, now: Instant) {
+        let Some(slot) = self.slots.get_mut(id.0 as usize) else { return };
+        let Some(flow) = &slot.flow else { return };
+        let class = flow.class();
+        slot.last_seen = now;
+        let listed_for = now.nanos().saturating_sub(slot.listed.nanos());
+        if class != slot.class || listed_for > self.nanos[class as usize] >> RELIST_SHIFT {
+            self.relist(id.0, class, now);
+        }
+    }
+
+    /// A segment of a TCP flow has passed: its state moves, and it is touched unless the segment is a stray reset, which
+    /// may keep nothing alive (RFC 7857 7.1). For a flow without a state this is [`FlowTable::touch`].
+    #[inline]
+    pub fn follow(&mut self, id: FlowId, side: Side, segment: &Segment, now: Instant) -> Transition {
+        let track = self.at_mut(id).and_then(|flow| flow.track.as_mut());
+        let transition = track.map_or(Transition::Stays, |track| track.on_segment(side, segment));
+        if transition != Transition::StrayReset {
+            self.touch(id, now);
+        }
+        transition
+    }
+
+    /// How long ago its last packet passed.
+    pub fn idle(&self, id: FlowId, now: Instant) -> Duration {
+        self.slots.get(id.0 as usize).map_or(Duration::ZERO, |slot| now.since(slot.last_seen))
+    }
+
+    /// How long until it is forgotten if nothing passes.
+    pub fn expires_in(&self, id: FlowId, now: Instant) -> Duration {
+        let lifetime = self.slots.get(id.0 as usize).map_or(Duration::ZERO, |slot| self.lifetimes.of(slot.class));
+        lifetime.saturating_sub(self.idle(id, now))
+    }
+
+    /// How many flows there are.
+    pub fn len(&self) -> usize {
+        self.len as usize
+    }
+
+    /// There is no flow.
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// How many flows there can be.
+    pub fn capacity(&self) -> usize {
+        self.slots.len()
+    }
+
+    /// Bytes of memory, taken at creation.
+    pub fn bytes(&self) -> usize {
+        size_of_val(&*self.slots) + self.index.bytes()
+    }
+
+    /// Forgets flows whose lifetime is over, at most `budget` of them, and hands each to `gone`. Says how many.
+    pub fn expire(&mut self, now: Instant, budget: usize, mut gone: impl FnMut(Flow<A>)) -> usize {
+        let mut died = 0;
+        for step in 0..Class::COUNT {
+            let class = Class::ALL[(self.turn + step) % Class::COUNT];
+            while died < budget {
+                let Some(flow) = self.take_due(class, now) else { break };
+                gone(flow);
+                died += 1;
+            }
+        }
+        self.turn = (self.turn + 1) % Class::COUNT;
+        died
+    }
+
+    /// Forgets the flow of a class that was idle longest, to make room (to within the 32nd of a lifetime that the lists
+    /// are exact to).
+    pub fn evict(&mut self, class: Class) -> Option<Flow<A>> {
+        self.lists[class as usize].front().and_then(|at| self.remove(FlowId(at)))
+    }
+
+    /// Shows the flows in the next `count` slots from `cursor` on, 0 to begin. Says where to go on; `None` at the end.
+    /// Flows made or forgotten during a walk may be shown or not; all others are shown once.
+    pub fn scan(&self, cursor: u32, count: usize, mut show: impl FnMut(FlowId, &Flow<A>)) -> Option<u32> {
+        let (end, rest) = self.stretch(cursor, count);
+        for at in cursor..end {
+            if let Some(flow) = &self.slots[at as usize].flow {
+                show(FlowId(at), flow);
+            }
+        }
+        rest
+    }
+
+    /// As [`FlowTable::scan`], but the flows may be changed, and are forgotten where `judge` says so.
+    pub fn sweep(
+        &mut self,
+        cursor: u32,
+        count: usize,
+        mut judge: impl FnMut(FlowId, &mut Flow<A>) -> Fate,
+    ) -> Option<u32> {
+        let (end, rest) = self.stretch(cursor, count);
+        for at in cursor..end {
+            if let Some(flow) = &mut self.slots[at as usize].flow
+                && judge(FlowId(at), flow) == Fate::Remove
+            {
+                self.remove(FlowId(at));
+            }
+        }
+        rest
+    }
+
+    /// How long idle flows are kept.
+    pub fn lifetimes(&self) -> &Lifetimes {
+        &self.lifetimes
+    }
+
+    /// Other lifetimes, for all flows from now on.
+    pub fn set_lifetimes(&mut self, lifetimes: Lifetimes) {
+        self.nanos = nanos_by_class(&lifetimes);
+        self.lifetimes = lifetimes;
+    }
+
+    /// The oldest flow of a class, if its time is over.
+    fn take_due(&mut self, class: Class, now: Instant) -> Option<Flow<A>> {
+        let at = self.lists[class as usize].front()?;
+        let idle = now.nanos().saturating_sub(self.slots[at as usize].last_seen.nanos());
+        if idle < self.nanos[class as usize] { None } else { self.remove(FlowId(at)) }
+    }
+
+    fn relist(&mut self, at: u32, class: Class, now: Instant) {
+        let before = self.slots[at as usize].class;
+        self.lists[before as usize].unlink(&mut self.slots, at);
+        self.lists[class as usize].push_back(&mut self.slots, at);
+        let slot = &mut self.slots[at as usize];
+        slot.class = class;
+        slot.listed = now;
+    }
+
+    fn take_slot(&mut self) -> Option<u32> {
+        if self.free != NIL {
+            let at = self.free;
+            self.free = self.slots[at as usize].links.next;
+            return Some(at);
+        }
+        let at = self.fresh;
+        ((at as usize) < self.slots.len()).then(|| {
+            self.fresh += 1;
+            at
+        })
+    }
+
+    /// Tag and value of each key. A flow whose two directions look alike on arrival (a member that calls its own virtual
+    /// server from the service port) is found by one.
+    fn index_entries(&self, flow: &Flow<A>, at: u32) -> [Option<(u32, u32)>; 2] {
+        let [opener, answer] = flow.keys();
+        let second = (opener != answer).then(|| (self.key.tuple(answer), at << 1 | 1));
+        [Some((self.key.tuple(opener), at << 1)), second]
+    }
+
+    /// Where a walk of `count` slots from `cursor` ends, and where the next one begins.
+    fn stretch(&self, cursor: u32, count: usize) -> (u32, Option<u32>) {
+        let end = cursor.saturating_add(u32::try_from(count).unwrap_or(u32::MAX)).min(self.fresh);
+        (end, (end < self.fresh).then_some(end))
+    }
+}
+
+fn nanos_by_class(lifetimes: &Lifetimes) -> [u64; Class::COUNT] {
+    Class::ALL.map(|class| u64::try_from(lifetimes.of(class).as_nanos()).unwrap_or(u64::MAX))
+}
