@@ -1,2 +1,3 @@
 //! To be built.
 pub mod admin;
+pub mod host;

@@ -1,0 +1,156 @@
+//! One probe over one TCP connection: open it, ask over it if there is something to ask, close it.
+//!
+//! Owns the stages of kinds `tcp` and `sip` over TCP and TLS, and the words for where they stopped. The socket belongs
+//! to [`super::stack`].
+
+use super::tls::Tls;
+use crate::monitor::sip::{Identity, Judgement, judge};
+use crate::monitor::sip_answer::AnswerReader;
+use crate::policy::intent::SipProbe;
+use crate::time::Duration;
+use smoltcp::socket::tcp;
+
+/// How the probe ended: what is good, or why not.
+pub type End = Result<String, String>;
+
+/// A connection as a probe sees it.
+pub struct Connection {
+    port: u16,
+    stage: Stage,
+    asks: Option<Asks>,
+    tls: Option<Tls>,
+    outbox: Vec<u8>,
+}
+
+/// A SIP question and its answer as far as it came.
+pub struct Asks {
+    /// What is asked and what counts as good.
+    pub probe: SipProbe,
+    /// The question's identity.
+    pub identity: Identity,
+    /// The question.
+    pub request: Vec<u8>,
+    /// Reads the answer.
+    pub reader: AnswerReader,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    Opening,
+    Handshaking,
+    Asked,
+}
+
+impl Connection {
+    /// A connection to `port` that is being opened; without `asks` it is enough that it opens.
+    pub fn new(port: u16, asks: Option<Asks>, tls: Option<Tls>) -> Connection {
+        Connection { port, stage: Stage::Opening, asks, tls, outbox: Vec::new() }
+    }
+
+    /// Takes the connection as far as it goes now. The socket is left open, also at the end.
+    pub fn drive(&mut self, socket: &mut tcp::Socket<'_>) -> Option<End> {
+        if self.stage == Stage::Opening {
+            match socket.state() {
+                tcp::State::SynSent | tcp::State::SynReceived => return None,
+                tcp::State::Closed => {
+                    return Some(Err(format!("port {}/tcp is closed (connection refused)", self.port)));
+                }
+                _ if self.asks.is_none() => return Some(Ok(String::from("connected"))),
+                _ => self.open(),
+            }
+        }
+        let end = self.read(socket);
+        if let (Some(Ok(_)), Some(tls)) = (&end, &mut self.tls) {
+            tls.close();
+        }
+        self.write(socket);
+        end.or_else(|| self.lost(socket))
+    }
+
+    /// Why there is no answer after `timeout`.
+    pub fn silence(&self, timeout: Duration) -> String {
+        match self.stage {
+            Stage::Opening => format!("port {}/tcp did not answer in {timeout:?}", self.port),
+            Stage::Handshaking => format!("connected, but the TLS handshake was not finished in {timeout:?}"),
+            Stage::Asked => format!("connected, but no answer in {timeout:?}"),
+        }
+    }
+
+    fn open(&mut self) {
+        if self.tls.is_some() {
+            self.stage = Stage::Handshaking;
+        } else {
+            self.ask();
+        }
+    }
+
+    fn ask(&mut self) {
+        self.stage = Stage::Asked;
+        let request = self.asks.as_ref().map(|asks| asks.request.as_slice()).unwrap_or_default();
+        match &mut self.tls {
+            Some(tls) => tls.write(request),
+            None => self.outbox.extend_from_slice(request),
+        }
+    }
+
+    fn read(&mut self, socket: &mut tcp::Socket<'_>) -> Option<End> {
+        while socket.can_recv() {
+            let Ok(bytes) = socket.recv(|bytes| (bytes.len(), bytes.to_vec())) else { break };
+            let plain = match &mut self.tls {
+                None => bytes,
+                Some(tls) => match tls.read(&bytes) {
+                    Ok(plain) => plain,
+                    Err(reason) => return Some(Err(format!("TLS failed: {reason}"))),
+                },
+            };
+            if self.stage == Stage::Handshaking && self.tls.as_ref().is_some_and(|tls| !tls.is_handshaking()) {
+                self.ask();
+            }
+            if let Some(end) = self.asks.as_mut().and_then(|asks| asks.hear(&plain)) {
+                return Some(end);
+            }
+        }
+        None
+    }
+
+    fn write(&mut self, socket: &mut tcp::Socket<'_>) {
+        if let Some(tls) = &mut self.tls {
+            self.outbox.extend(tls.outgoing());
+        }
+        if !self.outbox.is_empty() && socket.can_send() {
+            let sent = socket.send_slice(&self.outbox).unwrap_or(0);
+            self.outbox.drain(..sent);
+        }
+    }
+
+    fn lost(&self, socket: &tcp::Socket<'_>) -> Option<End> {
+        let how = match socket.state() {
+            tcp::State::Closed => "reset",
+            _ if !socket.may_recv() => "closed by the member",
+            _ => return None,
+        };
+        let when = if self.stage == Stage::Handshaking { "in the TLS handshake" } else { "before an answer came" };
+        Some(Err(format!("connected, but the connection was {how} {when}")))
+    }
+}
+
+impl Asks {
+    /// Reads what the member says; stale answers are passed over (scenario 34).
+    fn hear(&mut self, bytes: &[u8]) -> Option<End> {
+        if let Err(error) = self.reader.push(bytes) {
+            return Some(Err(format!("answered, but not in SIP: {error}")));
+        }
+        loop {
+            match self.reader.next_answer() {
+                Ok(None) => return None,
+                Err(error) => return Some(Err(format!("answered, but not in SIP: {error}"))),
+                Ok(Some(answer)) if !self.identity.owns(&answer) => {}
+                Ok(Some(answer)) => match judge(&self.probe, &answer) {
+                    Judgement::Good(detail) => return Some(Ok(detail)),
+                    Judgement::Bad(reason) => return Some(Err(reason)),
+                    Judgement::Wait => {}
+                },
+            }
+        }
+    }
+}

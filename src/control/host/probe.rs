@@ -1,0 +1,142 @@
+//! One probe under way: what was sent, and what a packet that comes back means to it.
+//!
+//! Owns the tasks that need no connection: echo, half-open SYN, datagram, SIP over UDP. Connections are
+//! [`super::connection`]'s.
+
+use super::connection::Connection;
+use super::packet::{self, Marks, failed};
+use crate::monitor::Outcome;
+use crate::monitor::sip::{Identity, Judgement, judge};
+use crate::monitor::sip_answer::read_datagram;
+use crate::policy::intent::{InterfaceId, SipProbe};
+use crate::time::{Duration, Instant};
+use crate::wire::Tuple;
+use smoltcp::iface::SocketHandle;
+
+/// A probe under way.
+pub struct Probe {
+    /// Its packets as they go out; for an echo the source port is the identifier.
+    pub tuple: Tuple,
+    /// Where it leaves.
+    pub interface: InterfaceId,
+    /// When it was sent.
+    pub started: Instant,
+    /// How long it is waited for.
+    pub timeout: Duration,
+    /// What it does.
+    pub task: Task,
+}
+
+/// What a probe does.
+pub enum Task {
+    /// Waits for the echo of `payload`.
+    Echo {
+        /// What was sent.
+        payload: [u8; 16],
+    },
+    /// Waits for the SYN-ACK of the SYN with this sequence number.
+    HalfOpen {
+        /// What was sent.
+        sequence: u32,
+    },
+    /// Waits for a datagram that contains `expects`.
+    Datagram {
+        /// Empty: anything.
+        expects: Vec<u8>,
+    },
+    /// Waits for the answer to an OPTIONS request over UDP.
+    Sip {
+        /// What is asked.
+        probe: SipProbe,
+        /// Whose answer is waited for.
+        identity: Identity,
+        /// Something that came and was not an answer.
+        noise: Option<String>,
+    },
+    /// Works over a connection.
+    Connection {
+        /// Its socket.
+        handle: SocketHandle,
+        /// Its stage.
+        connection: Box<Connection>,
+    },
+}
+
+impl Probe {
+    /// When its time is up.
+    pub fn deadline(&self) -> Instant {
+        self.started + self.timeout
+    }
+
+    /// An echo reply came for it.
+    pub fn on_echo(&self, sequence: u16, payload: &[u8], now: Instant) -> Option<Outcome> {
+        match &self.task {
+            Task::Echo { payload: sent } if sequence == 0 && payload == sent => Some(self.good("echo reply", now)),
+            Task::Echo { .. } => Some(failed("the echo reply does not carry what the request did")),
+            _ => None,
+        }
+    }
+
+    /// A datagram came for it.
+    pub fn on_datagram(&mut self, payload: &[u8], now: Instant) -> Option<Outcome> {
+        match &mut self.task {
+            Task::Datagram { expects } if contains(payload, expects) => {
+                Some(self.good(&format!("answer of {} bytes", payload.len()), now))
+            }
+            Task::Datagram { .. } => {
+                Some(failed(format!("an answer of {} bytes does not contain what is expected", payload.len())))
+            }
+            Task::Sip { probe, identity, noise } => match read_datagram(payload) {
+                Err(error) => {
+                    *noise = Some(error.to_string());
+                    None
+                }
+                // A late answer to an earlier probe says nothing about now (T-18, scenario 34).
+                Ok(answer) if !identity.owns(&answer) => None,
+                Ok(answer) => match judge(probe, &answer) {
+                    Judgement::Good(detail) => Some(self.good(&detail, now)),
+                    Judgement::Bad(reason) => Some(failed(reason)),
+                    Judgement::Wait => None,
+                },
+            },
+            _ => None,
+        }
+    }
+
+    /// A segment came for its half-open SYN; the reset that ends it, if one is due, and the outcome.
+    pub fn on_segment(&self, marks: Marks, now: Instant) -> Option<(Option<Vec<u8>>, Outcome)> {
+        let Task::HalfOpen { sequence } = self.task else { return None };
+        // RFC 9293 3.10.7.3: only what acknowledges our SYN speaks about it.
+        let ours = sequence.wrapping_add(1);
+        if marks.acknowledges != Some(ours) {
+            None
+        } else if marks.reset {
+            Some((None, failed(format!("port {}/tcp is closed (connection refused)", self.tuple.dst.port))))
+        } else if marks.syn_ack {
+            let reset = packet::reset(self.tuple.src, self.tuple.dst, ours);
+            Some((Some(reset), self.good("SYN-ACK", now)))
+        } else {
+            None
+        }
+    }
+
+    /// What it comes to when its time is up.
+    pub fn silence(&self) -> Outcome {
+        match &self.task {
+            Task::Connection { connection, .. } => failed(connection.silence(self.timeout)),
+            Task::Sip { noise: Some(noise), .. } => {
+                failed(format!("no SIP answer in {:?}, but something else: {noise}", self.timeout))
+            }
+            _ => Outcome::Timeout,
+        }
+    }
+
+    /// A good end at `now`.
+    pub fn good(&self, detail: &str, now: Instant) -> Outcome {
+        Outcome::Good { rtt: now.since(self.started), detail: detail.to_owned() }
+    }
+}
+
+fn contains(payload: &[u8], expects: &[u8]) -> bool {
+    expects.is_empty() || payload.windows(expects.len()).any(|window| window == expects)
+}

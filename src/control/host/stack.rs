@@ -1,0 +1,194 @@
+//! TCP of one self-IP: smoltcp over two queues.
+//!
+//! Owns the sockets of the connections that go out from one address, those that probes are using and those that are
+//! being closed. A closed one is given a second to end cleanly, then it is reset; its buffers and its port are released
+//! with it. Read first: [`super::connection`], which uses a socket.
+
+use crate::policy::intent::InterfaceId;
+use crate::time::{Duration, Instant};
+use crate::wire::Endpoint;
+use ipnet::Ipv4Net;
+use smoltcp::iface::{Config, Interface, SocketHandle, SocketSet};
+use smoltcp::phy::{Device, DeviceCapabilities, Medium, RxToken, TxToken};
+use smoltcp::socket::tcp;
+use smoltcp::wire::{HardwareAddress, IpAddress, IpCidr, IpEndpoint, IpListenEndpoint, Ipv4Cidr};
+use std::collections::VecDeque;
+
+/// How long a connection may take to close before it is reset.
+const LINGER: Duration = Duration::from_secs(1);
+/// Bytes a socket holds each way.
+const BUFFER: usize = 8192;
+/// Largest IP datagram sent or announced: no link on the way to a server carries less, whatever its MTU.
+const MTU: usize = 1280;
+/// Datagrams that may wait to be read. More in one turn than any set of probes brings about.
+const WAITING: usize = 1024;
+
+/// TCP of one self-IP.
+pub struct Stack {
+    /// The interface the address is on.
+    pub interface: InterfaceId,
+    /// The address and its network.
+    pub address: Ipv4Net,
+    inner: Interface,
+    queues: Queues,
+    sockets: SocketSet<'static>,
+    closing: Vec<Closing>,
+}
+
+struct Closing {
+    handle: SocketHandle,
+    port: u16,
+    until: Instant,
+}
+
+impl Stack {
+    /// A stack without connections.
+    pub fn new(interface: InterfaceId, address: Ipv4Net, seed: u64, now: Instant) -> Stack {
+        let mut queues = Queues::default();
+        let mut config = Config::new(HardwareAddress::Ip);
+        config.random_seed = seed;
+        let mut inner = Interface::new(config, &mut queues, clock(now));
+        inner.update_ip_addrs(|addresses| {
+            // One address in an empty list of at least one place.
+            let _ = addresses.push(IpCidr::Ipv4(Ipv4Cidr::new(address.addr(), address.prefix_len())));
+        });
+        // Where a datagram really goes is the caller's to know: for smoltcp everything is reachable.
+        let _ = inner.routes_mut().add_default_ipv4_route(address.addr());
+        Stack { interface, address, inner, queues, sockets: SocketSet::new(Vec::new()), closing: Vec::new() }
+    }
+
+    /// Begins a connection.
+    pub fn connect(&mut self, local: Endpoint, remote: Endpoint) -> Result<SocketHandle, tcp::ConnectError> {
+        let buffer = || tcp::SocketBuffer::new(vec![0; BUFFER]);
+        let mut socket = tcp::Socket::new(buffer(), buffer());
+        socket.set_nagle_enabled(false);
+        socket.set_ack_delay(None);
+        let to = IpEndpoint { addr: IpAddress::Ipv4(remote.addr), port: remote.port };
+        let from = IpListenEndpoint { addr: Some(IpAddress::Ipv4(local.addr)), port: local.port };
+        socket.connect(self.inner.context(), to, from)?;
+        Ok(self.sockets.add(socket))
+    }
+
+    /// The socket of a connection.
+    pub fn socket(&mut self, handle: SocketHandle) -> &mut tcp::Socket<'static> {
+        self.sockets.get_mut(handle)
+    }
+
+    /// The probe is done with a connection: it ends cleanly, or at once when `abort`.
+    pub fn leave(&mut self, handle: SocketHandle, port: u16, abort: bool, now: Instant) {
+        let socket = self.sockets.get_mut::<tcp::Socket<'static>>(handle);
+        if abort {
+            socket.abort();
+        } else {
+            socket.close();
+        }
+        self.closing.push(Closing { handle, port, until: now + LINGER });
+    }
+
+    /// Queues a datagram that came in. Beyond what may wait, the oldest is dropped.
+    pub fn push(&mut self, datagram: &[u8]) {
+        if self.queues.incoming.len() >= WAITING {
+            self.queues.incoming.pop_front();
+        }
+        self.queues.incoming.push_back(datagram.to_vec());
+    }
+
+    /// Reads what came in, sends what is due.
+    pub fn poll(&mut self, now: Instant) {
+        self.inner.poll(clock(now), &mut self.queues, &mut self.sockets);
+    }
+
+    /// Releases the connections that have ended; gives back their ports.
+    pub fn reap(&mut self, now: Instant) -> Vec<u16> {
+        for one in self.closing.iter().filter(|one| one.until <= now) {
+            self.sockets.get_mut::<tcp::Socket<'static>>(one.handle).abort();
+        }
+        self.poll(now);
+        let (ended, closing) = std::mem::take(&mut self.closing).into_iter().partition(|one: &Closing| {
+            let state = self.sockets.get::<tcp::Socket<'static>>(one.handle).state();
+            // Nobody waits out TIME-WAIT: the port does not come again before all others were used.
+            matches!(state, tcp::State::Closed | tcp::State::TimeWait)
+        });
+        self.closing = closing;
+        let release = |one: Closing| {
+            self.sockets.remove(one.handle);
+            one.port
+        };
+        Vec::into_iter(ended).map(release).collect()
+    }
+
+    /// Gives back the ports of all connections that are being closed, to be called when the stack goes.
+    pub fn release_all(&mut self) -> Vec<u16> {
+        self.closing.drain(..).map(|one| one.port).collect()
+    }
+
+    /// The next datagram to be sent.
+    pub fn pop(&mut self) -> Option<Vec<u8>> {
+        self.queues.outgoing.pop_front()
+    }
+
+    /// When [`poll`](Stack::poll) or [`reap`](Stack::reap) will have something to do.
+    pub fn next_deadline(&mut self, now: Instant) -> Option<Instant> {
+        if !self.queues.incoming.is_empty() {
+            return Some(now);
+        }
+        let due = self.inner.poll_at(clock(now), &self.sockets);
+        let due = due.map(|due| Instant::from_nanos(u64::try_from(due.total_micros()).unwrap_or(0) * 1000).max(now));
+        due.into_iter().chain(self.closing.iter().map(|one| one.until)).min()
+    }
+
+    /// Connections that hold memory: in use and closing.
+    pub fn connections(&self) -> usize {
+        self.sockets.iter().count()
+    }
+}
+
+fn clock(now: Instant) -> smoltcp::time::Instant {
+    smoltcp::time::Instant::from_micros(i64::try_from(now.nanos() / 1000).unwrap_or(i64::MAX))
+}
+
+/// A device that is two queues.
+#[derive(Default)]
+struct Queues {
+    incoming: VecDeque<Vec<u8>>,
+    outgoing: VecDeque<Vec<u8>>,
+}
+
+struct Incoming(Vec<u8>);
+struct Outgoing<'a>(&'a mut VecDeque<Vec<u8>>);
+
+impl RxToken for Incoming {
+    fn consume<R, F: FnOnce(&[u8]) -> R>(self, read: F) -> R {
+        read(&self.0)
+    }
+}
+
+impl TxToken for Outgoing<'_> {
+    fn consume<R, F: FnOnce(&mut [u8]) -> R>(self, len: usize, write: F) -> R {
+        let mut datagram = vec![0; len];
+        let written = write(&mut datagram);
+        self.0.push_back(datagram);
+        written
+    }
+}
+
+impl Device for Queues {
+    type RxToken<'a> = Incoming;
+    type TxToken<'a> = Outgoing<'a>;
+
+    fn receive(&mut self, _: smoltcp::time::Instant) -> Option<(Incoming, Outgoing<'_>)> {
+        let datagram = self.incoming.pop_front()?;
+        Some((Incoming(datagram), Outgoing(&mut self.outgoing)))
+    }
+
+    fn transmit(&mut self, _: smoltcp::time::Instant) -> Option<Outgoing<'_>> {
+        Some(Outgoing(&mut self.outgoing))
+    }
+
+    fn capabilities(&self) -> DeviceCapabilities {
+        let mut capabilities = DeviceCapabilities::default();
+        capabilities.medium = Medium::Ip;
+        capabilities.max_transmission_unit = MTU;
+        capabilities
+    }
+}
