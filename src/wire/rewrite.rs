@@ -1,16 +1,23 @@
 //! A change of addresses and ports, as data: worked out once, replayed on every packet of a flow.
 //!
 //! Owns the only code that alters a forwarded packet. Checksums are updated by difference (RFC 1624 equation 3); what
-//! was wrong on arrival stays wrong, so an end host still sees damage done before us.
+//! was wrong on arrival stays wrong, so an end host still sees damage done before us. Only the checksum of an ICMP
+//! error is made anew: the parser has just proved the old one right.
+//!
+//! Never touches the link header (`ethernet`) or the time to live (`ipv4`).
 
-use super::addr::Endpoint;
+use super::addr::{Endpoint, Protocol, Tuple};
+use super::bytes::{be16, put_addr, put16};
+use super::checksum::{self, combine};
+use super::headers::{Headers, Kind, Piece, Quoted};
+use super::{icmp, ipv4, tcp, udp};
 use std::net::Ipv4Addr;
 
 /// New endpoints for a packet, with the checksum differences they cause.
 ///
 /// `l3_delta` is the one's complement difference of the addresses, for the IPv4 header checksum; `l4_delta` that of
 /// addresses and ports, for the TCP or UDP checksum (for ICMP echo: of the identifier alone).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rewrite<A = Ipv4Addr> {
     /// The new source, when it changes.
     pub src: Option<Endpoint<A>>,
@@ -20,4 +27,292 @@ pub struct Rewrite<A = Ipv4Addr> {
     pub l3_delta: u16,
     /// Added to the complement of the transport checksum.
     pub l4_delta: u16,
+}
+
+impl<A> Rewrite<A> {
+    /// Changes nothing.
+    pub const NOTHING: Rewrite<A> = Rewrite { src: None, dst: None, l3_delta: 0, l4_delta: 0 };
+}
+
+impl<A> Default for Rewrite<A> {
+    fn default() -> Rewrite<A> {
+        Rewrite::NOTHING
+    }
+}
+
+/// Which ports and which checksum a transport header has.
+#[derive(Clone, Copy)]
+enum Transport {
+    Tcp,
+    Udp,
+    /// ICMP echo: its identifier is the port of the side that asks.
+    Echo {
+        request: bool,
+    },
+    None,
+}
+
+impl Rewrite<Ipv4Addr> {
+    /// What makes a packet with the tuple `from` into one with the tuple `to`, of the same protocol.
+    pub fn between(from: &Tuple, to: &Tuple) -> Rewrite {
+        let mut rewrite = Rewrite::addresses((from.src.addr, from.dst.addr), (to.src.addr, to.dst.addr));
+        let ports = combine(port_delta(from.src.port, to.src.port), port_delta(from.dst.port, to.dst.port));
+        rewrite.src = (from.src != to.src).then_some(to.src);
+        rewrite.dst = (from.dst != to.dst).then_some(to.dst);
+        // The ICMP checksum covers no pseudo-header (RFC 792).
+        rewrite.l4_delta = if from.protocol == Protocol::Icmp { ports } else { combine(rewrite.l3_delta, ports) };
+        rewrite
+    }
+
+    /// The change of `(source, destination)` for a packet without ports: the outer header of an ICMP error, a piece of
+    /// a datagram that is not its first, another protocol. The ports in it are 0 and mean nothing; on a packet that has
+    /// ports use [`Rewrite::between`].
+    pub fn addresses(from: (Ipv4Addr, Ipv4Addr), to: (Ipv4Addr, Ipv4Addr)) -> Rewrite {
+        Rewrite {
+            src: (from.0 != to.0).then_some(Endpoint::new(to.0, 0)),
+            dst: (from.1 != to.1).then_some(Endpoint::new(to.1, 0)),
+            l3_delta: combine(address_delta(from.0, to.0), address_delta(from.1, to.1)),
+            l4_delta: 0,
+        }
+    }
+
+    /// Nothing changes.
+    #[inline]
+    pub fn is_nothing(&self) -> bool {
+        self.src.is_none() && self.dst.is_none()
+    }
+
+    /// Changes the packet whose facts are `headers`: addresses, ports or identifier, and the checksums over them. Of a
+    /// piece of a datagram the first has ports, the others only addresses. ARP, and the quote of an ICMP error, stay.
+    #[inline]
+    pub fn apply(&self, bytes: &mut [u8], headers: &Headers) {
+        if self.is_nothing() || matches!(headers.kind, Kind::Arp(_)) {
+            return;
+        }
+        let transport = match headers.kind {
+            Kind::Tcp(_) => Transport::Tcp,
+            Kind::Udp { .. } => Transport::Udp,
+            Kind::Echo { request, .. } => Transport::Echo { request },
+            Kind::Fragment(Piece { ports: Some(_), protocol: ipv4::TCP, .. }) => Transport::Tcp,
+            Kind::Fragment(Piece { ports: Some(_), .. }) => Transport::Udp,
+            _ => Transport::None,
+        };
+        self.change_addresses(&mut bytes[usize::from(headers.l3)..]);
+        self.change_transport(&mut bytes[usize::from(headers.l4)..usize::from(headers.end)], transport);
+    }
+
+    /// Changes the packet that an ICMP error quotes, whose facts are `quoted`: its addresses and ports, its header
+    /// checksum, its transport checksum where the quote reaches so far (RFC 5508 REQ-4, REQ-5). `self` leads from
+    /// `quoted.tuple` to what it shall be. The error's own checksum is made anew.
+    pub fn apply_to_quoted(&self, bytes: &mut [u8], headers: &Headers, quoted: &Quoted) {
+        if self.is_nothing() {
+            return;
+        }
+        let message = &mut bytes[usize::from(headers.l4)..usize::from(headers.end)];
+        let (l3, l4) = (usize::from(quoted.l3 - headers.l4), usize::from(quoted.l4 - headers.l4));
+        let transport = match quoted.tuple.protocol {
+            Protocol::Tcp => Transport::Tcp,
+            Protocol::Udp => Transport::Udp,
+            Protocol::Icmp => Transport::Echo { request: message[l4] == icmp::ECHO_REQUEST },
+        };
+        self.change_addresses(&mut message[l3..]);
+        self.change_transport(&mut message[l4..], transport);
+        put16(message, icmp::CHECKSUM, 0);
+        let sum = checksum::sum(message);
+        put16(message, icmp::CHECKSUM, checksum::field(sum));
+    }
+
+    /// `ip` begins at an IPv4 header.
+    #[inline]
+    fn change_addresses(&self, ip: &mut [u8]) {
+        let ip = &mut ip[..ipv4::HEADER];
+        if let Some(src) = self.src {
+            put_addr(ip, 12, src.addr);
+        }
+        if let Some(dst) = self.dst {
+            put_addr(ip, 16, dst.addr);
+        }
+        put16(ip, 10, checksum::update(be16(ip, 10), self.l3_delta));
+    }
+
+    /// `l4` begins at a transport header and ends with what is there of the datagram.
+    #[inline]
+    fn change_transport(&self, l4: &mut [u8], transport: Transport) {
+        match transport {
+            Transport::Tcp => {
+                self.change_ports(l4);
+                if l4.len() >= tcp::CHECKSUM + 2 {
+                    put16(l4, tcp::CHECKSUM, checksum::update(be16(l4, tcp::CHECKSUM), self.l4_delta));
+                }
+            }
+            Transport::Udp => {
+                self.change_ports(l4);
+                put16(l4, udp::CHECKSUM, udp::update(be16(l4, udp::CHECKSUM), self.l4_delta));
+            }
+            Transport::Echo { request } => {
+                let Some(asking) = (if request { self.src } else { self.dst }) else { return };
+                put16(l4, icmp::IDENTIFIER, asking.port);
+                let field = icmp::update_echo(l4, be16(l4, icmp::CHECKSUM), self.l4_delta);
+                put16(l4, icmp::CHECKSUM, field);
+            }
+            Transport::None => {}
+        }
+    }
+
+    #[inline]
+    fn change_ports(&self, l4: &mut [u8]) {
+        if let Some(src) = self.src {
+            put16(l4, 0, src.port);
+        }
+        if let Some(dst) = self.dst {
+            put16(l4, 2, dst.port);
+        }
+    }
+}
+
+/// The delta of one address turning into another; 0 when it does not.
+fn address_delta(from: Ipv4Addr, to: Ipv4Addr) -> u16 {
+    if from == to { 0 } else { checksum::delta(&checksum::words(from), &checksum::words(to)) }
+}
+
+fn port_delta(from: u16, to: u16) -> u16 {
+    if from == to { 0 } else { checksum::delta(&[from], &[to]) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::build::Build;
+    use super::super::check;
+    use super::super::shown::Shown;
+    use super::super::tcp::Flags;
+    use super::*;
+
+    fn tuple(protocol: Protocol, src: &str, dst: &str) -> Tuple {
+        use super::super::build::ToEndpoint;
+        Tuple::new(protocol, src.endpoint(), dst.endpoint())
+    }
+
+    /// `frame` with its tuple changed to `src > dst`.
+    fn changed(frame: &Build, src: &str, dst: &str) -> Vec<u8> {
+        let mut bytes = frame.bytes();
+        let headers = Headers::parse(&bytes).unwrap();
+        let from = headers.tuple().unwrap();
+        Rewrite::between(&from, &tuple(from.protocol, src, dst)).apply(&mut bytes, &headers);
+        bytes
+    }
+
+    #[test]
+    fn only_what_differs_is_written() {
+        let from = tuple(Protocol::Udp, "172.16.5.5:5060", "10.20.0.100:5060");
+        let rewrite = Rewrite::between(&from, &tuple(Protocol::Udp, "172.16.5.5:5060", "10.20.0.11:5060"));
+        assert_eq!((rewrite.src, rewrite.dst), (None, Some(Endpoint::new(Ipv4Addr::new(10, 20, 0, 11), 5060))));
+        assert_eq!(rewrite.l3_delta, rewrite.l4_delta, "the port stays, the pseudo-header changes as the header does");
+        assert_eq!(Rewrite::between(&from, &from), Rewrite::NOTHING);
+    }
+
+    #[test]
+    fn each_kind_becomes_the_frame_that_would_have_been_built() {
+        let (a, b) = ("10.20.0.11:33000", "172.16.9.9:5060");
+        let (c, d) = ("10.20.0.100:1024", "172.16.9.9:5061");
+        let udp = |src, dst| Build::udp(src, dst).vlan(4).payload(b"INVITE sip:");
+        let tcp = |src, dst| Build::tcp(src, dst, Flags::ACK, 1, 2).ip_options(&[1, 1, 1]).payload(b"x");
+        assert_eq!(changed(&udp(a, b), c, d), udp(c, d).bytes());
+        assert_eq!(changed(&tcp(a, b), c, d), tcp(c, d).bytes());
+        assert_eq!(changed(&udp(a, b).no_checksum(), c, d), udp(c, d).no_checksum().bytes());
+        let request = Build::echo_request("10.20.0.11", "8.8.8.8", 77, 3).payload(b"abc");
+        let expected = Build::echo_request("10.20.0.100", "8.8.8.8", 99, 3).payload(b"abc").bytes();
+        assert_eq!(changed(&request, "10.20.0.100:99", "8.8.8.8:0"), expected);
+        let reply = Build::echo_reply("8.8.8.8", "10.20.0.100", 99, 3).payload(b"abc");
+        let expected = Build::echo_reply("8.8.8.8", "10.20.0.11", 77, 3).payload(b"abc").bytes();
+        assert_eq!(changed(&reply, "8.8.8.8:0", "10.20.0.11:77"), expected);
+    }
+
+    #[test]
+    fn an_echo_reply_of_zeros_alone_has_a_checksum_a_receiver_accepts() {
+        let reply = Build::echo_reply("8.8.8.8", "10.20.0.100", 99, 0).payload(&[0; 16]);
+        let bytes = changed(&reply, "8.8.8.8:0", "10.20.0.11:0");
+        assert_eq!(bytes, Build::echo_reply("8.8.8.8", "10.20.0.11", 0, 0).payload(&[0; 16]).bytes());
+        assert_eq!(check::whole(&bytes), Ok(()));
+    }
+
+    #[test]
+    fn a_computed_udp_checksum_of_zero_is_sent_as_ones() {
+        // The payload word is chosen so that the sum over the new packet is 0xFFFF.
+        let build = |dst: &str, word: u16| Build::udp("10.0.0.1:1", dst).payload(&word.to_be_bytes());
+        let word = (0..=u16::MAX).find(|word| build("10.0.0.3:2", *word).bytes()[40..42] == [0xff, 0xff]).unwrap();
+        let bytes = changed(&build("10.0.0.2:2", word), "10.0.0.1:1", "10.0.0.3:2");
+        assert_eq!(bytes[40..42], [0xff, 0xff]);
+        assert_eq!(check::whole(&bytes), Ok(()));
+        // And on from there: ones are a checksum like any other.
+        let back = changed(&build("10.0.0.3:2", word), "10.0.0.1:1", "10.0.0.2:2");
+        assert_eq!(back, build("10.0.0.2:2", word).bytes());
+    }
+
+    #[test]
+    fn a_wrong_checksum_stays_wrong() {
+        for frame in [
+            Build::udp("10.0.0.1:1", "10.0.0.2:2").payload(b"data"),
+            Build::tcp("10.0.0.1:1", "10.0.0.2:2", Flags::ACK, 1, 1).payload(b"data"),
+            Build::echo_request("10.0.0.1", "10.0.0.2", 1, 1).payload(b"data"),
+        ] {
+            let mut bytes = frame.bytes();
+            let headers = Headers::parse(&bytes).unwrap();
+            bytes[usize::from(headers.end) - 1] ^= 1;
+            let from = headers.tuple().unwrap();
+            let to = Tuple { src: Endpoint::new(Ipv4Addr::new(192, 0, 2, 7), 4000), ..from };
+            Rewrite::between(&from, &to).apply(&mut bytes, &headers);
+            assert!(check::whole(&bytes).unwrap_err().contains("checksum"), "{:?}", Shown(&bytes));
+            bytes[usize::from(headers.end) - 1] ^= 1;
+            assert_eq!(check::whole(&bytes), Ok(()));
+        }
+    }
+
+    #[test]
+    fn a_fragmented_datagram_is_whole_when_put_together_again() {
+        let whole = Build::udp("10.0.0.1:5060", "10.0.0.2:5060").id(5).payload(&[0x42; 100]);
+        let expected = Build::udp("10.0.0.1:5060", "10.0.0.9:5070").id(5).payload(&[0x42; 100]).fragments(48);
+        let from = tuple(Protocol::Udp, "10.0.0.1:5060", "10.0.0.2:5060");
+        let rewrite = Rewrite::between(&from, &tuple(Protocol::Udp, "10.0.0.1:5060", "10.0.0.9:5070"));
+        for (mut piece, expected) in whole.fragments(48).into_iter().zip(expected) {
+            let headers = Headers::parse(&piece).unwrap();
+            rewrite.apply(&mut piece, &headers);
+            assert_eq!(piece, expected);
+        }
+    }
+
+    #[test]
+    fn an_error_and_what_it_quotes_are_changed_together() {
+        let router = Ipv4Addr::new(192, 0, 2, 1);
+        let [vip, member] = [Ipv4Addr::new(10, 20, 0, 100), Ipv4Addr::new(10, 20, 0, 11)];
+        let quotes: [(fn(Ipv4Addr, u16) -> Build, u16); 4] = [
+            (|src, port| Build::udp(Endpoint::new(src, port), "172.16.9.9:5060").vlan(2).payload(&[7; 900]), 5060),
+            (|src, port| Build::udp(Endpoint::new(src, port), "172.16.9.9:53").no_checksum().ip_options(&[1]), 1024),
+            (|src, port| Build::tcp(Endpoint::new(src, port), "172.16.9.9:80", Flags::SYN, 1, 0).ttl(1), 40000),
+            (|src, port| Build::echo_request(src, "172.16.9.9", port, 1).payload(b"12345"), 9),
+        ];
+        for (build, port) in quotes {
+            let mut bytes = Build::icmp_error(router, vip, 3, 4, &build(vip, 6000)).rest(1400).bytes();
+            let headers = Headers::parse(&bytes).unwrap();
+            let Kind::IcmpError(quoted) = headers.kind else { panic!("{headers:?}") };
+            let to = Tuple { src: Endpoint::new(member, port), ..quoted.tuple };
+            Rewrite::between(&quoted.tuple, &to).apply_to_quoted(&mut bytes, &headers, &quoted);
+            Rewrite::addresses((router, vip), (router, member)).apply(&mut bytes, &headers);
+            assert_eq!(bytes, Build::icmp_error(router, member, 3, 4, &build(member, port)).rest(1400).bytes());
+            assert_eq!(check::whole(&bytes), Ok(()), "{:?}", Shown(&bytes));
+        }
+    }
+
+    #[test]
+    fn a_quote_of_eight_bytes_of_tcp_keeps_what_it_has() {
+        let [vip, member] = ["10.20.0.100", "10.20.0.11"];
+        let quote = |src: &str| Build::tcp(format!("{src}:99").as_str(), "172.16.9.9:80", Flags::SYN, 1, 0).datagram();
+        let error = |host: &str, quoted: &[u8]| Build::icmp("192.0.2.1", host, 11, 0).payload(&quoted[..28]).bytes();
+        let mut bytes = error(vip, &quote(vip));
+        let headers = Headers::parse(&bytes).unwrap();
+        let Kind::IcmpError(quoted) = headers.kind else { panic!("{headers:?}") };
+        let to = tuple(Protocol::Tcp, "10.20.0.11:99", "172.16.9.9:80");
+        Rewrite::between(&quoted.tuple, &to).apply_to_quoted(&mut bytes, &headers, &quoted);
+        Rewrite::addresses((headers.src, headers.dst), (headers.src, to.src.addr)).apply(&mut bytes, &headers);
+        assert_eq!(bytes, error(member, &quote(member)));
+    }
 }

@@ -1,6 +1,7 @@
 //! UDP on the wire (RFC 768).
 
 use super::bytes::be16;
+use super::checksum;
 use super::headers::{Kind, Malformed};
 
 /// The length of the header in bytes.
@@ -17,4 +18,16 @@ pub(super) fn read<A>(payload: &[u8]) -> Result<Kind<A>, Malformed> {
         return Err(Malformed::UdpLength);
     }
     Ok(Kind::Udp { src_port: be16(header, 0), dst_port: be16(header, 2) })
+}
+
+/// The checksum field after `delta` happened: 0, "none", stays 0; a computed 0 is sent as 0xFFFF (RFC 768).
+#[inline]
+pub(super) fn update(field: u16, delta: u16) -> u16 {
+    match field {
+        0 => 0,
+        _ => match checksum::update(field, delta) {
+            0 => 0xffff,
+            new => new,
+        },
+    }
 }
