@@ -1,1 +1,115 @@
-//! To be built: compose.
+//! Whole frames from nothing: what the appliance says without having been asked.
+//!
+//! Owns ARP requests, probes and announcements, resets of connections it gives up, and frames around datagrams that
+//! another stack made. Allocates; the data path does not come here. Every frame is padded with zeros to 60 bytes.
+
+use super::addr::{Mac, Protocol, Tuple, VlanId};
+use super::arp::{self, Arp, Operation};
+use super::headers::Link;
+use super::{ethernet, ipv4, tcp};
+use std::net::Ipv4Addr;
+
+/// "Who has `target`? Tell `sender`", to everyone (RFC 826).
+pub fn arp_request(src: Mac, vlan: Option<VlanId>, sender: Ipv4Addr, target: Ipv4Addr) -> Vec<u8> {
+    let packet = Arp { operation: Operation::Request, sender_mac: src, sender, target_mac: Mac::ZERO, target };
+    let mut bytes = [0; arp::LENGTH];
+    packet.write(&mut bytes);
+    frame(&Link { dst: Mac::BROADCAST, src, vlan }, ethernet::ARP, &bytes)
+}
+
+/// "I have `addr`": a request for one's own address, which makes every neighbour that knows it correct its MAC
+/// (RFC 5227 2.3, 3).
+pub fn arp_announcement(mac: Mac, vlan: Option<VlanId>, addr: Ipv4Addr) -> Vec<u8> {
+    arp_request(mac, vlan, addr, addr)
+}
+
+/// "Does anybody have `target`?" from one that has no right to an address yet: the sender is 0.0.0.0, so that no
+/// neighbour learns from it (RFC 5227 2.1.1).
+pub fn arp_probe(mac: Mac, vlan: Option<VlanId>, target: Ipv4Addr) -> Vec<u8> {
+    arp_request(mac, vlan, Ipv4Addr::UNSPECIFIED, target)
+}
+
+/// A reset from `tuple.src` to `tuple.dst`. `seq` must be exactly what the receiver expects next, or it is only asked to
+/// prove itself (RFC 5961 3.2). With `ack` the reset acknowledges (RFC 9293 3.5.2). `None` for a tuple that is not TCP.
+pub fn tcp_reset(link: &Link, tuple: &Tuple, seq: u32, ack: Option<u32>) -> Option<Vec<u8>> {
+    if tuple.protocol != Protocol::Tcp {
+        return None;
+    }
+    let (src, dst) = (tuple.src, tuple.dst);
+    let mut datagram = [0; ipv4::HEADER + tcp::HEADER];
+    ipv4::Header::new(ipv4::TCP, src.addr, dst.addr).write(&mut datagram, tcp::HEADER);
+    tcp::write_reset(&mut datagram[ipv4::HEADER..], (src.addr, src.port), (dst.addr, dst.port), seq, ack);
+    Some(frame(link, ethernet::IPV4, &datagram))
+}
+
+/// A frame around a whole IPv4 datagram, which is taken as it is.
+pub fn ip_frame(dst: Mac, src: Mac, vlan: Option<VlanId>, datagram: &[u8]) -> Vec<u8> {
+    frame(&Link { dst, src, vlan }, ethernet::IPV4, datagram)
+}
+
+fn frame(link: &Link, ethertype: u16, packet: &[u8]) -> Vec<u8> {
+    let l3 = ethernet::header_length(link.vlan);
+    let mut bytes = vec![0; (l3 + packet.len()).max(ethernet::SHORTEST)];
+    ethernet::write(&mut bytes, link, ethertype);
+    bytes[l3..l3 + packet.len()].copy_from_slice(packet);
+    bytes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::build::{Build, DST_MAC, SRC_MAC, ToEndpoint};
+    use super::super::shown::Shown;
+    use super::super::tcp::Flags;
+    use super::*;
+
+    const US: Ipv4Addr = Ipv4Addr::new(10, 20, 0, 1);
+    const VIP: Ipv4Addr = Ipv4Addr::new(10, 20, 0, 100);
+
+    /// Byte for byte from RFC 826, so that reader and writer cannot be wrong together.
+    #[test]
+    fn an_arp_request_has_the_format_of_rfc_826() {
+        let expected = [
+            [0xff; 6].as_slice(),      // to everyone
+            &[2, 0, 0, 0, 0, 1, 8, 6], // from us, ARP
+            &[0, 1, 8, 0, 6, 4, 0, 1], // Ethernet, IPv4, address lengths, request
+            &[2, 0, 0, 0, 0, 1, 10, 20, 0, 1],
+            &[0, 0, 0, 0, 0, 0, 10, 20, 0, 100],
+            &[0; 18],
+        ];
+        assert_eq!(arp_request(SRC_MAC, None, US, VIP), expected.concat());
+        let tagged = arp_request(SRC_MAC, VlanId::new(7), US, VIP);
+        assert_eq!(tagged, Build::arp_request(SRC_MAC, US, VIP).vlan(7).bytes());
+    }
+
+    #[test]
+    fn announcement_and_probe_differ_in_the_sender() {
+        assert_eq!(arp_announcement(SRC_MAC, None, VIP), Build::arp_request(SRC_MAC, VIP, VIP).bytes());
+        let probe = Build::arp_request(SRC_MAC, Ipv4Addr::UNSPECIFIED, VIP).bytes();
+        assert_eq!(arp_probe(SRC_MAC, None, VIP), probe);
+    }
+
+    #[test]
+    fn a_reset_is_whole_and_says_what_was_asked() {
+        let link = Link { dst: DST_MAC, src: SRC_MAC, vlan: VlanId::new(4) };
+        let (src, dst) = ("10.20.0.100:5061", "172.16.5.5:40000");
+        let tuple = Tuple::new(Protocol::Tcp, src.endpoint(), dst.endpoint());
+        assert_eq!(
+            Shown(&tcp_reset(&link, &tuple, 7, None).unwrap()).to_string(),
+            "02:00:00:00:00:01 > 02:00:00:00:00:02 vlan 4 | tcp 10.20.0.100:5061 > 172.16.5.5:40000 RST seq 7 ack 0 \
+             | ttl 64 df | 0 bytes \"\""
+        );
+        let mut expected = Build::tcp(src, dst, Flags::RST.with(Flags::ACK), 0, 9).vlan(4).df().bytes();
+        let bytes = tcp_reset(&link, &tuple, 0, Some(9)).unwrap();
+        // The builder offers a window, a reset has none; the checksum differs by just that.
+        expected[52..56].copy_from_slice(&bytes[52..56]);
+        assert_eq!(bytes, expected);
+        assert_eq!(super::super::check::whole(&bytes), Ok(()));
+        assert_eq!(tcp_reset(&link, &Tuple { protocol: Protocol::Udp, ..tuple }, 7, None), None);
+    }
+
+    #[test]
+    fn a_datagram_is_framed_as_it_is() {
+        let built = Build::udp("10.20.0.1:1", "10.20.0.11:5060").vlan(2).payload(b"OPTIONS");
+        assert_eq!(ip_frame(DST_MAC, SRC_MAC, VlanId::new(2), &built.datagram()), built.bytes());
+    }
+}

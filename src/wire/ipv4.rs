@@ -170,3 +170,47 @@ impl Header {
         put16(out, 10, checksum::field(checksum::sum(&out[..HEADER])));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::build::{Build, SRC_MAC};
+    use super::*;
+
+    #[test]
+    fn a_lowered_time_to_live_is_the_frame_that_would_have_been_built() {
+        for ttl in 1..=255 {
+            let frame = |ttl| Build::udp("10.0.0.1:1", "10.0.0.2:2").ttl(ttl).vlan(3);
+            let mut bytes = frame(ttl).bytes();
+            let headers = Headers::parse(&bytes).unwrap();
+            decrement_ttl(&mut bytes, &headers);
+            assert_eq!(bytes, frame(ttl - 1).bytes());
+        }
+    }
+
+    #[test]
+    fn a_time_to_live_of_zero_and_arp_stay() {
+        let frames =
+            [Build::udp("10.0.0.1:1", "10.0.0.2:2").ttl(0), Build::arp_request(SRC_MAC, "10.0.0.1", "10.0.0.2")];
+        for frame in frames {
+            let mut bytes = frame.bytes();
+            let headers = Headers::parse(&bytes).unwrap();
+            decrement_ttl(&mut bytes, &headers);
+            assert_eq!(bytes, frame.bytes());
+        }
+    }
+
+    /// RFC 1812 5.3.7, first and last address of each block and their neighbours.
+    #[test]
+    fn martians() {
+        let bad = ["0.0.0.0", "0.255.255.255", "127.0.0.1", "127.255.255.255", "224.0.0.1", "239.255.255.255"];
+        let worse = ["240.0.0.0", "255.255.255.255"];
+        for text in bad.iter().chain(&worse) {
+            let addr = text.parse().unwrap();
+            assert!(martian_source(addr) && martian_destination(addr), "{text}");
+        }
+        for text in ["1.0.0.0", "126.255.255.255", "128.0.0.0", "223.255.255.255", "10.0.0.1", "169.254.0.1"] {
+            let addr = text.parse().unwrap();
+            assert!(!martian_source(addr) && !martian_destination(addr), "{text}");
+        }
+    }
+}

@@ -1,8 +1,11 @@
 //! TCP on the wire: control bits and sequence arithmetic (RFC 9293 3.1, 3.4).
 
-use super::bytes::{be16, be32};
+use super::bytes::{be16, be32, put16, put32};
+use super::checksum;
 use super::headers::{Malformed, Segment};
+use super::ipv4;
 use std::fmt;
+use std::net::Ipv4Addr;
 
 /// The length of a header without options, in bytes.
 pub const HEADER: usize = 20;
@@ -80,4 +83,20 @@ pub(super) fn read(payload: &[u8]) -> Result<Segment, Malformed> {
         flags: Flags(header[13]),
         payload: (payload.len() - header_length) as u16,
     })
+}
+
+/// Writes a reset without options or window into the first [`HEADER`] bytes of `out`, its checksum made. With `ack` it
+/// acknowledges (RFC 9293 3.5.2).
+pub(super) fn write_reset(out: &mut [u8], src: (Ipv4Addr, u16), dst: (Ipv4Addr, u16), seq: u32, ack: Option<u32>) {
+    let out = &mut out[..HEADER];
+    out.fill(0);
+    put16(out, 0, src.1);
+    put16(out, 2, dst.1);
+    put32(out, 4, seq);
+    put32(out, 8, ack.unwrap_or(0));
+    out[12] = (HEADER / 4 * 16) as u8;
+    out[13] = if ack.is_some() { Flags::RST.with(Flags::ACK).0 } else { Flags::RST.0 };
+    let pseudo = checksum::pseudo_header(src.0, dst.0, ipv4::TCP, HEADER as u16);
+    let sum = checksum::combine(checksum::sum(out), pseudo);
+    put16(out, CHECKSUM, checksum::field(sum));
 }
