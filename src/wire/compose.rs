@@ -3,7 +3,7 @@
 //! Owns ARP requests, probes and announcements, resets of connections it gives up, and frames around datagrams that
 //! another stack made. Allocates; the data path does not come here. Every frame is padded with zeros to 60 bytes.
 
-use super::addr::{Mac, Protocol, Tuple, VlanId};
+use super::addr::{Mac, Tuple, VlanId};
 use super::arp::{self, Arp, Operation};
 use super::headers::Link;
 use super::{ethernet, ipv4, tcp};
@@ -30,16 +30,13 @@ pub fn arp_probe(mac: Mac, vlan: Option<VlanId>, target: Ipv4Addr) -> Vec<u8> {
 }
 
 /// A reset from `tuple.src` to `tuple.dst`. `seq` must be exactly what the receiver expects next, or it is only asked to
-/// prove itself (RFC 5961 3.2). With `ack` the reset acknowledges (RFC 9293 3.5.2). `None` for a tuple that is not TCP.
-pub fn tcp_reset(link: &Link, tuple: &Tuple, seq: u32, ack: Option<u32>) -> Option<Vec<u8>> {
-    if tuple.protocol != Protocol::Tcp {
-        return None;
-    }
+/// prove itself (RFC 5961 3.2). With `ack` the reset acknowledges (RFC 9293 3.5.2). The tuple's protocol is not looked at.
+pub fn tcp_reset(link: &Link, tuple: &Tuple, seq: u32, ack: Option<u32>) -> Vec<u8> {
     let (src, dst) = (tuple.src, tuple.dst);
     let mut datagram = [0; ipv4::HEADER + tcp::HEADER];
     ipv4::Header::new(ipv4::TCP, src.addr, dst.addr).write(&mut datagram, tcp::HEADER);
     tcp::write_reset(&mut datagram[ipv4::HEADER..], (src.addr, src.port), (dst.addr, dst.port), seq, ack);
-    Some(frame(link, ethernet::IPV4, &datagram))
+    frame(link, ethernet::IPV4, &datagram)
 }
 
 /// A frame around a whole IPv4 datagram, which is taken as it is.
@@ -59,7 +56,7 @@ fn frame(link: &Link, ethertype: u16, packet: &[u8]) -> Vec<u8> {
 mod tests {
     use super::super::build::{Build, DST_MAC, SRC_MAC, ToEndpoint};
     use super::super::shown::Shown;
-    use super::super::tcp::Flags;
+    use super::super::{Protocol, tcp::Flags};
     use super::*;
 
     const US: Ipv4Addr = Ipv4Addr::new(10, 20, 0, 1);
@@ -94,17 +91,16 @@ mod tests {
         let (src, dst) = ("10.20.0.100:5061", "172.16.5.5:40000");
         let tuple = Tuple::new(Protocol::Tcp, src.endpoint(), dst.endpoint());
         assert_eq!(
-            Shown(&tcp_reset(&link, &tuple, 7, None).unwrap()).to_string(),
+            Shown(&tcp_reset(&link, &tuple, 7, None)).to_string(),
             "02:00:00:00:00:01 > 02:00:00:00:00:02 vlan 4 | tcp 10.20.0.100:5061 > 172.16.5.5:40000 RST seq 7 ack 0 \
              | ttl 64 df | 0 bytes \"\""
         );
         let mut expected = Build::tcp(src, dst, Flags::RST.with(Flags::ACK), 0, 9).vlan(4).df().bytes();
-        let bytes = tcp_reset(&link, &tuple, 0, Some(9)).unwrap();
+        let bytes = tcp_reset(&link, &tuple, 0, Some(9));
         // The builder offers a window, a reset has none; the checksum differs by just that.
         expected[52..56].copy_from_slice(&bytes[52..56]);
         assert_eq!(bytes, expected);
         assert_eq!(super::super::check::whole(&bytes), Ok(()));
-        assert_eq!(tcp_reset(&link, &Tuple { protocol: Protocol::Udp, ..tuple }, 7, None), None);
     }
 
     #[test]

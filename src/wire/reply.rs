@@ -8,7 +8,6 @@ use super::addr::Mac;
 use super::arp::{self, Arp, Operation};
 use super::bytes::{be16, put16, put32};
 use super::headers::{Headers, Kind, Link, Piece, Segment};
-use super::tcp::Flags;
 use super::{checksum, ethernet, icmp, ipv4, tcp};
 use std::net::Ipv4Addr;
 
@@ -199,6 +198,7 @@ mod tests {
     use super::super::build::{Build, DST_MAC, SRC_MAC};
     use super::super::check;
     use super::super::shown::Shown;
+    use super::super::tcp::Flags;
     use super::*;
 
     const OURS: Mac = Mac([2, 0, 0, 0, 0, 9]);
