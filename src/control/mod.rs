@@ -1,3 +1,4 @@
 //! To be built.
 pub mod admin;
+pub mod config;
 pub mod host;

@@ -1,0 +1,87 @@
+//! The forms of values in words: what is allowed, and an example to copy.
+
+use super::keys::{Kind, section};
+use super::value::duration_text;
+
+impl Kind {
+    /// What is allowed, as a phrase: `a whole number of bytes, 576 to 9216`.
+    pub(super) fn form(&self) -> String {
+        match self {
+            Kind::Flag => "true or false".into(),
+            Kind::Name => "a name of 1 to 32 letters, digits, `-`, `_` and `.`".into(),
+            Kind::Text => "a text that is not empty".into(),
+            Kind::Integer { least, most, unit } => format!("a whole number, {least} to {most} ({unit})"),
+            Kind::Span { least, most, source } => span_form(&duration_text(*least), &duration_text(*most), source),
+            Kind::Choice(words, _) => quoted(words),
+            Kind::Address => "an IPv4 address of one host".into(),
+            Kind::SelfAddress => "an IPv4 address with its prefix length, 1 to 31".into(),
+            Kind::Network => "an IPv4 network, one address, or \"default\"".into(),
+            Kind::Socket => "an address and a port".into(),
+            Kind::Listen => "udp/PORT or tcp/PORT, PORT from 1 to 65535".into(),
+            Kind::Codes => "a class \"2xx\", a code \"404\", a range \"200-299\", or \"any\"".into(),
+            Kind::Require => "\"all\", or a whole number from 1 to the number of monitors".into(),
+            Kind::Many(kind, least, most) => format!("{}, each {}", how_many(*least, *most), kind.form()),
+            Kind::Inside(path) => inside_form(path),
+        }
+    }
+
+    /// A value as the file would have it.
+    pub(super) fn example(&self) -> String {
+        match self {
+            Kind::Flag => "true".into(),
+            Kind::Name => "\"name-1\"".into(),
+            Kind::Text => "\"text\"".into(),
+            Kind::Integer { least, .. } => least.to_string(),
+            Kind::Span { least, .. } => format!("\"{}\"", duration_text(*least)),
+            Kind::Choice(words, _) => format!("\"{}\"", words[0]),
+            Kind::Address => "\"192.0.2.1\"".into(),
+            Kind::SelfAddress => "\"192.0.2.2/24\"".into(),
+            Kind::Network => "\"172.16.2.0/24\"".into(),
+            Kind::Socket => "\"127.0.0.1:9469\"".into(),
+            Kind::Listen => "\"udp/5060\"".into(),
+            Kind::Codes => "\"2xx\"".into(),
+            Kind::Require => "\"all\"".into(),
+            Kind::Many(kind, ..) => format!("[{}]", kind.example()),
+            Kind::Inside("pool.members") => "[{ name = \"sip-a\", address = \"10.20.0.11\" }]".into(),
+            Kind::Inside(_) => "{ tcp = \"reset\" }".into(),
+        }
+    }
+
+    /// The kind of thing in one word or two: `a whole number`.
+    pub(super) fn noun(&self) -> &'static str {
+        match self {
+            Kind::Flag => "true or false",
+            Kind::Integer { .. } => "a whole number",
+            Kind::Many(..) => "a list",
+            Kind::Inside(path) if section(path).is_some_and(|row| row.most.is_some()) => "a list of tables",
+            Kind::Inside(_) => "a table",
+            Kind::Span { .. } => "a duration in quotes",
+            _ => "a text in quotes",
+        }
+    }
+}
+
+fn span_form(least: &str, most: &str, source: &str) -> String {
+    let source = if source.is_empty() { String::new() } else { format!("; the least is from {source}") };
+    format!("a duration such as \"500ms\", \"5m\" or \"2h4m\", {least} to {most}{source}")
+}
+
+fn how_many(least: usize, most: usize) -> String {
+    match least {
+        0 => format!("a list of up to {most}"),
+        _ => format!("a list of {least} to {most}"),
+    }
+}
+
+fn inside_form(path: &str) -> String {
+    let Some(row) = section(path) else { return String::new() };
+    let keys: Vec<&str> = row.keys.iter().map(|key| key.name).collect();
+    match row.most {
+        Some(most) => format!("a list of 1 to {most} tables with the keys {}", keys.join(", ")),
+        None => format!("a table with the keys {}", keys.join(", ")),
+    }
+}
+
+fn quoted(words: &[&str]) -> String {
+    words.iter().map(|word| format!("\"{word}\"")).collect::<Vec<_>>().join(", ")
+}

@@ -1,0 +1,119 @@
+//! The file: from text to what is meant, or to everything that is wrong with it.
+//!
+//! Owns the way of a configuration: text → sections by the table of keys ([`keys`], [`reader`]) → [`document`], what was
+//! written → [`checks`], contradictions → [`meaning`], what is meant: [`Settings`] and [`Intent`]. Starts nothing and
+//! changes nothing. Read first: [`keys`].
+
+mod checks;
+mod document;
+mod form;
+mod keys;
+mod meaning;
+mod reader;
+mod reference;
+mod report;
+mod settings;
+mod suggest;
+#[cfg(test)]
+mod tests;
+mod value;
+
+pub use reference::reference;
+pub use report::{ConfigErrors, Finding, Place, Severity, Warning};
+pub use settings::{CpuCores, Dpdk, Idle, LogLevel, Settings};
+pub use value::{codes_text, duration_text, listen_text};
+
+use crate::policy::intent::Intent;
+use document::Document;
+use report::Report;
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
+
+/// The largest file that is read, in bytes.
+const LARGEST: u64 = 4 << 20;
+
+/// A file that was accepted.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Configuration {
+    /// The appliance itself.
+    pub settings: Settings,
+    /// What traffic means.
+    pub intent: Intent,
+    /// What somebody should look at, in the order of the file.
+    pub warnings: Vec<Warning>,
+}
+
+/// Reads the file at `path`.
+///
+/// # Errors
+/// Everything that is wrong with it: that it cannot be read, its syntax, its values, its contradictions.
+pub fn load(path: &Path) -> Result<Configuration, ConfigErrors> {
+    let name = path.display().to_string();
+    let mut bytes = Vec::new();
+    let read = File::open(path).and_then(|file| file.take(LARGEST + 1).read_to_end(&mut bytes));
+    match read {
+        Ok(length) if length as u64 > LARGEST => {
+            Err(unread(&name, "it is larger than 4 MiB", "name the configuration file; this one is none"))
+        }
+        Ok(_) => parse_bytes(&name, &bytes),
+        Err(error) => Err(unread(&name, &error.to_string(), "name a file that exists and that this user may read")),
+    }
+}
+
+/// Reads `bytes`, which must be UTF-8, as the file that messages call `name`.
+///
+/// # Errors
+/// As [`load`].
+pub fn parse_bytes(name: &str, bytes: &[u8]) -> Result<Configuration, ConfigErrors> {
+    match std::str::from_utf8(bytes) {
+        Ok(text) => parse(name, text),
+        Err(error) => {
+            let text = String::from_utf8_lossy(bytes);
+            let at = error.valid_up_to();
+            let mut report = Report::new(name, &text);
+            let finding = report.error(&(at..at + 1), "", "this is not UTF-8 text");
+            finding.allowed("TOML in UTF-8").remedy("save the file as UTF-8; look at the character marked");
+            report.finish().and_then(|_| Err(unread(name, "it is not UTF-8 text", "save it as UTF-8")))
+        }
+    }
+}
+
+/// Reads `text` as the file that messages call `name`, for the machine this runs on.
+///
+/// # Errors
+/// As [`load`].
+pub fn parse(name: &str, text: &str) -> Result<Configuration, ConfigErrors> {
+    parse_for(std::thread::available_parallelism().map_or(1, usize::from), name, text)
+}
+
+/// Reads `text` as the file that messages call `name`, for a machine of `cores` CPU cores.
+///
+/// # Errors
+/// As [`load`].
+pub fn parse_for(cores: usize, name: &str, text: &str) -> Result<Configuration, ConfigErrors> {
+    let mut report = Report::new(name, text);
+    let sections = reader::read(text, &mut report);
+    let document = Document::new(sections);
+    if let Some(document) = &document {
+        checks::check(document, cores, &mut report);
+    }
+    let meant = match report.refused() {
+        true => None,
+        false => document.as_ref().and_then(meaning::meaning),
+    };
+    let warnings = report.finish()?;
+    match meant {
+        Some((settings, intent)) => Ok(Configuration { settings, intent, warnings }),
+        None => Err(unread(name, "a value is missing that no check has named", "report this file: it shows a defect")),
+    }
+}
+
+fn unread(name: &str, why: &str, remedy: &str) -> ConfigErrors {
+    let mut report = Report::new(name, "");
+    report.error_of_file("", format!("cannot use {name}: {why}")).remedy(remedy);
+    match report.finish() {
+        Err(errors) => errors,
+        Ok(warnings) => ConfigErrors { file: name.into(), errors: Vec::new(), warnings },
+    }
+}

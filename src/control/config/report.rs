@@ -1,0 +1,331 @@
+//! What is wrong with a file, in the shape a compiler gives it.
+//!
+//! Owns the collection of findings and how one reads: file, line, column, the line itself with a caret, the key, what is
+//! allowed, the remedy. Decides nothing about what is right: the reader and the checks do.
+
+use std::fmt;
+use std::ops::Range;
+
+/// Where something stands in the file: byte offsets.
+pub(super) type Span = Range<usize>;
+
+/// Widest line of a rendering, in columns.
+const WIDTH: usize = 100;
+
+/// How bad a finding is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Severity {
+    /// The file is refused.
+    Error,
+    /// The file is accepted; somebody should look.
+    Warning,
+}
+
+/// A place in the file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// Line, from 1.
+    pub line: usize,
+    /// Column in characters, from 1.
+    pub column: usize,
+    /// How many characters are meant, at least 1.
+    pub width: usize,
+    /// The whole line, without control characters.
+    pub source: String,
+}
+
+/// One thing to tell the operator about the file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Finding {
+    /// Refusal or advice.
+    pub severity: Severity,
+    /// The file as the operator named it.
+    pub file: String,
+    /// Where; `None` when the file as a whole is meant.
+    pub place: Option<Place>,
+    /// The key as the reference names it, such as `pool.monitors`; empty when no key is meant.
+    pub key: String,
+    /// What is wrong, with the name of the thing and the value.
+    pub message: String,
+    /// What is allowed instead; may be empty.
+    pub allowed: String,
+    /// What to do.
+    pub remedy: String,
+    /// Other places that have to do with it, and why.
+    pub related: Vec<(Place, String)>,
+    offset: usize,
+}
+
+/// Something that does not stop the file from being used.
+pub type Warning = Finding;
+
+/// Why a file was refused: every error in it, and its warnings.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ConfigErrors {
+    /// The file as the operator named it.
+    pub file: String,
+    /// What must be changed, in the order of the file. Never empty.
+    pub errors: Vec<Finding>,
+    /// What should be looked at.
+    pub warnings: Vec<Warning>,
+}
+
+impl fmt::Display for ConfigErrors {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for finding in self.errors.iter().chain(&self.warnings) {
+            writeln!(f, "{finding}")?;
+        }
+        write!(f, "{}: {}", self.file, count(self.errors.len(), "error"))?;
+        match self.warnings.len() {
+            0 => Ok(()),
+            warnings => write!(f, ", {}", count(warnings, "warning")),
+        }
+    }
+}
+
+impl std::error::Error for ConfigErrors {}
+
+impl fmt::Display for Finding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let word = if self.severity == Severity::Error { "error" } else { "warning" };
+        writeln!(f, "{}", wrapped(&format!("{word}: "), &self.message, "  "))?;
+        let margin = self.margin();
+        match &self.place {
+            Some(place) => write_place(f, &self.file, place, &margin, "-->")?,
+            None => writeln!(f, "{margin}--> {}", self.file)?,
+        }
+        for (place, why) in &self.related {
+            writeln!(f, "{margin} = {why}:")?;
+            write_place(f, &self.file, place, &margin, ":::")?;
+        }
+        for (label, text) in [("key", &self.key), ("allowed", &self.allowed), ("remedy", &self.remedy)] {
+            if !text.is_empty() {
+                let head = format!("{margin} = {label}: ");
+                writeln!(f, "{}", wrapped(&head, text, &" ".repeat(head.len())))?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Finding {
+    /// What is allowed instead.
+    pub(super) fn allowed(&mut self, text: impl Into<String>) -> &mut Finding {
+        self.allowed = text.into();
+        self
+    }
+
+    /// What to do about it.
+    pub(super) fn remedy(&mut self, text: impl Into<String>) -> &mut Finding {
+        self.remedy = text.into();
+        self
+    }
+
+    fn margin(&self) -> String {
+        let lines = self.place.iter().chain(self.related.iter().map(|(place, _)| place)).map(|place| place.line);
+        " ".repeat(lines.max().map_or(1, |line| line.to_string().len()))
+    }
+}
+
+/// Collects what is found in one file.
+pub(super) struct Report<'t> {
+    file: &'t str,
+    text: &'t str,
+    findings: Vec<Finding>,
+}
+
+impl<'t> Report<'t> {
+    /// Nothing found so far in `text`, which the operator knows as `file`.
+    pub(super) fn new(file: &'t str, text: &'t str) -> Report<'t> {
+        Report { file, text, findings: Vec::new() }
+    }
+
+    /// Adds an error at `span`.
+    pub(super) fn error(&mut self, span: &Span, key: &str, message: impl Into<String>) -> &mut Finding {
+        self.add(Severity::Error, Some(span), key, message.into())
+    }
+
+    /// Adds an error about the whole file.
+    pub(super) fn error_of_file(&mut self, key: &str, message: impl Into<String>) -> &mut Finding {
+        self.add(Severity::Error, None, key, message.into())
+    }
+
+    /// Adds a warning at `span`.
+    pub(super) fn warning(&mut self, span: &Span, key: &str, message: impl Into<String>) -> &mut Finding {
+        self.add(Severity::Warning, Some(span), key, message.into())
+    }
+
+    /// Names another place that has to do with the finding added last.
+    pub(super) fn see(&mut self, span: &Span, why: impl Into<String>) {
+        let place = place(self.text, span);
+        if let Some(last) = self.findings.last_mut() {
+            last.related.push((place, why.into()));
+        }
+    }
+
+    /// An error was added.
+    pub(super) fn refused(&self) -> bool {
+        self.findings.iter().any(|finding| finding.severity == Severity::Error)
+    }
+
+    /// The warnings when there is no error, else everything.
+    pub(super) fn finish(mut self) -> Result<Vec<Warning>, ConfigErrors> {
+        self.findings.sort_by_key(|finding| finding.offset);
+        let (errors, warnings): (Vec<_>, Vec<_>) =
+            self.findings.into_iter().partition(|finding| finding.severity == Severity::Error);
+        if errors.is_empty() { Ok(warnings) } else { Err(ConfigErrors { file: self.file.into(), errors, warnings }) }
+    }
+
+    fn add(&mut self, severity: Severity, span: Option<&Span>, key: &str, message: String) -> &mut Finding {
+        let finding = Finding {
+            severity,
+            file: printable(self.file),
+            place: span.map(|span| place(self.text, span)),
+            key: key.into(),
+            message: printable(&message),
+            allowed: String::new(),
+            remedy: String::new(),
+            related: Vec::new(),
+            offset: span.map_or(0, |span| span.start),
+        };
+        self.findings.push(finding);
+        let last = self.findings.len() - 1;
+        &mut self.findings[last]
+    }
+}
+
+/// `1 error`, `2 errors`
+pub(super) fn count(number: usize, noun: &str) -> String {
+    format!("{number} {noun}{}", if number == 1 { "" } else { "s" })
+}
+
+/// `text` after `head`, broken at spaces so that no line is wider than [`WIDTH`] where it can be; later lines start
+/// with `indent`.
+pub(super) fn wrapped(head: &str, text: &str, indent: &str) -> String {
+    let mut out = head.to_string();
+    let mut column = head.chars().count();
+    let mut fresh = true;
+    for word in text.split(' ') {
+        let width = word.chars().count();
+        if !fresh && column + 1 + width > WIDTH {
+            out.push('\n');
+            out.push_str(indent);
+            column = indent.chars().count();
+            fresh = true;
+        }
+        if !fresh {
+            out.push(' ');
+            column += 1;
+        }
+        out.push_str(word);
+        column += width;
+        fresh = false;
+    }
+    out
+}
+
+fn place(text: &str, span: &Span) -> Place {
+    let start = floor(text, span.start);
+    let line_start = text[..start].rfind('\n').map_or(0, |at| at + 1);
+    let line_end = text[start..].find('\n').map_or(text.len(), |at| start + at);
+    let end = floor(text, span.end).clamp(start, line_end.max(start));
+    Place {
+        line: text[..line_start].matches('\n').count() + 1,
+        column: text[line_start..start].chars().count() + 1,
+        width: text[start..end].trim_end().chars().count().max(1),
+        source: printable(text[line_start..line_end.max(line_start)].trim_end()),
+    }
+}
+
+/// The last character boundary at or before `offset`.
+fn floor(text: &str, offset: usize) -> usize {
+    let mut offset = offset.min(text.len());
+    while !text.is_char_boundary(offset) {
+        offset -= 1;
+    }
+    offset
+}
+
+/// One character for each, none of which moves the cursor or colours the terminal.
+fn printable(text: &str) -> String {
+    text.chars()
+        .map(|c| {
+            if c == '\t' {
+                ' '
+            } else if c.is_control() {
+                '\u{fffd}'
+            } else {
+                c
+            }
+        })
+        .collect()
+}
+
+fn write_place(f: &mut fmt::Formatter<'_>, file: &str, place: &Place, margin: &str, arrow: &str) -> fmt::Result {
+    let (source, column) = window(place);
+    let width = place.width.min(source.chars().count().saturating_sub(column - 1).max(1));
+    writeln!(f, "{margin}{arrow} {file}:{}:{}", place.line, place.column)?;
+    writeln!(f, "{margin} |")?;
+    writeln!(f, "{:>width$} | {source}", place.line, width = margin.len())?;
+    writeln!(f, "{margin} | {}{}", " ".repeat(column - 1), "^".repeat(width))
+}
+
+/// The part of the line around the place that fits, and the place's column in it.
+fn window(place: &Place) -> (String, usize) {
+    const ROOM: usize = WIDTH - 10;
+    let length = place.source.chars().count();
+    if length <= ROOM {
+        return (place.source.clone(), place.column);
+    }
+    let skip = place.column.saturating_sub(ROOM / 2).min(length - ROOM);
+    (place.source.chars().skip(skip).take(ROOM).collect(), place.column - skip)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn found(text: &str, span: Span) -> Place {
+        place(text, &span)
+    }
+
+    #[test]
+    fn a_place_counts_characters_and_lines() {
+        let text = "a = 1\nnäme = \"x\"\n";
+        let at = text.find('"').unwrap();
+        let place = found(text, at..at + 3);
+        assert_eq!((place.line, place.column, place.width), (2, 8, 3));
+        assert_eq!(place.source, "näme = \"x\"");
+    }
+
+    #[test]
+    fn a_place_never_leaves_the_text() {
+        for text in ["", "\n", "a", "é", "\r\n\r\n"] {
+            for start in 0..6 {
+                for end in 0..6 {
+                    let place = found(text, start..end);
+                    assert!(place.width >= 1 && place.column >= 1, "{text:?} {start} {end}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_long_line_is_shown_around_the_place() {
+        let text = format!("eal = [{}\"here\"]", "\"-a\", ".repeat(60));
+        let at = text.find("here").unwrap();
+        let mut report = Report::new("f", &text);
+        report.error(&(at..at + 4), "dpdk.eal", "m").remedy("r");
+        let shown = report.finish().unwrap_err().to_string();
+        assert!(shown.lines().all(|line| line.chars().count() <= WIDTH), "{shown}");
+        assert!(shown.contains("here") && shown.contains("^^^^"), "{shown}");
+    }
+
+    #[test]
+    fn control_characters_do_not_reach_the_terminal() {
+        let mut report = Report::new("f", "x = \u{1b}[31m");
+        report.error(&(4..5), "", "bad \u{7}");
+        let shown = report.finish().unwrap_err().to_string();
+        assert!(!shown.contains('\u{1b}') && !shown.contains('\u{7}'), "{shown:?}");
+    }
+}

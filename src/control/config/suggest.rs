@@ -1,0 +1,68 @@
+//! "Did you mean": the known word nearest to an unknown one.
+
+/// The candidate a typing mistake away from `word`, if one is near enough.
+pub(super) fn nearest<'c>(word: &str, candidates: impl IntoIterator<Item = &'c str>) -> Option<&'c str> {
+    let limit = (word.chars().count() / 3).clamp(1, 3);
+    candidates
+        .into_iter()
+        .map(|candidate| (distance(&folded(word), &folded(candidate)), candidate))
+        .filter(|(distance, _)| *distance <= limit)
+        .min_by_key(|(distance, _)| *distance)
+        .map(|(_, candidate)| candidate)
+}
+
+/// `did you mean "x"?` when a candidate is near, else `otherwise`.
+pub(super) fn did_you_mean<'c>(word: &str, candidates: impl IntoIterator<Item = &'c str>, otherwise: &str) -> String {
+    match nearest(word, candidates) {
+        Some(candidate) => format!("did you mean \"{candidate}\"?"),
+        None => otherwise.into(),
+    }
+}
+
+/// `"a", "b" and "c"`
+pub(super) fn listed<'c>(words: impl IntoIterator<Item = &'c str>) -> String {
+    let quoted: Vec<String> = words.into_iter().map(|word| format!("\"{word}\"")).collect();
+    match quoted.split_last() {
+        None => "none is defined".into(),
+        Some((last, [])) => last.clone(),
+        Some((last, rest)) => format!("{} and {last}", rest.join(", ")),
+    }
+}
+
+fn folded(word: &str) -> Vec<char> {
+    word.chars().take(64).map(|c| if c == '-' { '_' } else { c.to_ascii_lowercase() }).collect()
+}
+
+/// Insertions, deletions, replacements and swaps of neighbours that turn one into the other.
+fn distance(a: &[char], b: &[char]) -> usize {
+    let mut rows = vec![vec![0; b.len() + 1]; a.len() + 1];
+    for i in 0..=a.len() {
+        for j in 0..=b.len() {
+            rows[i][j] = if i == 0 || j == 0 {
+                i + j
+            } else {
+                let replace = rows[i - 1][j - 1] + usize::from(a[i - 1] != b[j - 1]);
+                let best = replace.min(rows[i - 1][j] + 1).min(rows[i][j - 1] + 1);
+                let swapped = i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1];
+                if swapped { best.min(rows[i - 2][j - 2] + 1) } else { best }
+            };
+        }
+    }
+    rows[a.len()][b.len()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn typing_mistakes_are_near_and_other_words_are_not() {
+        let words = ["address", "addresses", "fail_back", "mtu", "workers"];
+        assert_eq!(nearest("adress", words), Some("address"));
+        assert_eq!(nearest("fail-back", words), Some("fail_back"));
+        assert_eq!(nearest("mut", words), Some("mtu"));
+        assert_eq!(nearest("Workers", words), Some("workers"));
+        assert_eq!(nearest("gateway", words), None);
+        assert_eq!(nearest("", words), None);
+    }
+}

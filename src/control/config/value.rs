@@ -1,0 +1,290 @@
+//! The forms a single value takes: durations, addresses, networks, service ports, status codes.
+//!
+//! Owns text to value and value to text, each with a refusal in words. Knows no key and no place in the file.
+
+use crate::policy::intent::{CodeRange, Listen};
+use crate::wire::Protocol;
+use ipnet::Ipv4Net;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::time::Duration;
+
+/// Why a text is not the value wanted, and what to do.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Refusal {
+    /// What is wrong with it.
+    pub(super) why: String,
+    /// What to write instead; may be empty.
+    pub(super) remedy: String,
+}
+
+fn refuse<T>(why: impl Into<String>, remedy: impl Into<String>) -> Result<T, Refusal> {
+    Err(Refusal { why: why.into(), remedy: remedy.into() })
+}
+
+const UNITS: [(&str, u64); 5] = [("ms", 1), ("s", 1_000), ("m", 60_000), ("h", 3_600_000), ("d", 86_400_000)];
+
+/// `500ms`, `5m`, `2h4m`: whole numbers, each with a unit.
+pub(super) fn duration(text: &str) -> Result<Duration, Refusal> {
+    let mut rest = text.trim();
+    let mut total: u64 = 0;
+    if rest.is_empty() {
+        return refuse("it is empty", "");
+    }
+    while !rest.is_empty() {
+        let digits = rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len());
+        let (number, tail) = rest.split_at(digits);
+        let unit_length = tail.find(|c: char| !c.is_ascii_alphabetic()).unwrap_or(tail.len());
+        let (unit, tail) = tail.split_at(unit_length);
+        let Some((_, millis)) = UNITS.iter().find(|(name, _)| *name == unit) else {
+            return bad_unit(number, unit, tail);
+        };
+        let Some(sum) = number.parse::<u64>().ok().and_then(|n| n.checked_mul(*millis)?.checked_add(total)) else {
+            return refuse("its number is missing or too large", "");
+        };
+        total = sum;
+        rest = tail.trim_start();
+    }
+    Ok(Duration::from_millis(total))
+}
+
+fn bad_unit<T>(number: &str, unit: &str, tail: &str) -> Result<T, Refusal> {
+    match (number, unit) {
+        (_, "") if tail.starts_with('.') => refuse("fractions are not accepted", "use a smaller unit: 1500ms for 1.5s"),
+        ("", "") => refuse("a number is missing", ""),
+        (_, "") => refuse("its unit is missing", format!("write {number}ms, {number}s, {number}m or {number}h")),
+        (_, unit) => refuse(format!("`{unit}` is not a unit"), "the units are ms, s, m, h and d"),
+    }
+}
+
+/// The shortest text that [`duration`] reads as `span`.
+pub fn duration_text(span: Duration) -> String {
+    let mut millis = u64::try_from(span.as_millis()).unwrap_or(u64::MAX);
+    if millis < 120_000 && millis.is_multiple_of(1_000) {
+        return format!("{}s", millis / 1_000);
+    }
+    let mut text = String::new();
+    for (unit, size) in [("h", 3_600_000), ("m", 60_000), ("s", 1_000), ("ms", 1)] {
+        if millis >= size {
+            text += &format!("{}{unit}", millis / size);
+            millis %= size;
+        }
+    }
+    text
+}
+
+/// An IPv4 address that a host can have.
+pub(super) fn address(text: &str) -> Result<Ipv4Addr, Refusal> {
+    if text.contains(':') {
+        return refuse("IPv6 is not supported yet", "write an IPv4 address");
+    }
+    if let Some((address, _)) = text.split_once('/').filter(|(address, _)| address.parse::<Ipv4Addr>().is_ok()) {
+        return refuse("a prefix length does not belong here", format!("write \"{address}\""));
+    }
+    match text.parse::<Ipv4Addr>() {
+        Ok(address) => host(address),
+        Err(_) if text.parse::<u32>().is_ok() || text.chars().any(|c| c.is_ascii_alphabetic()) => {
+            refuse("it is not an IPv4 address", "names are not resolved: write the address in four decimal numbers")
+        }
+        Err(_) => refuse("it is not an IPv4 address", "write four decimal numbers, 0 to 255, without leading zeros"),
+    }
+}
+
+fn host(address: Ipv4Addr) -> Result<Ipv4Addr, Refusal> {
+    let why = match address.octets() {
+        [0, ..] => "an address that begins with 0 means no host (RFC 1122 3.2.1.3)",
+        [127, ..] => "a loopback address never appears on a network (RFC 1122 3.2.1.3)",
+        [224..=239, ..] => "it is a multicast address",
+        [240..=255, ..] => "it is reserved (RFC 1112 4) or the broadcast address",
+        _ => return Ok(address),
+    };
+    refuse(why, "write the address of one host")
+}
+
+/// `192.0.2.2/24`: an address of ours with the length of its network.
+pub(super) fn self_address(text: &str) -> Result<Ipv4Net, Refusal> {
+    if text.contains(':') {
+        return refuse("IPv6 is not supported yet", "write an IPv4 address with its prefix length");
+    }
+    let Some((left, right)) = text.split_once('/') else {
+        let remedy = if address(text).is_ok() {
+            format!("write \"{text}/24\", with the length your network has")
+        } else {
+            String::new()
+        };
+        return refuse("its prefix length is missing", remedy);
+    };
+    let address = address(left)?;
+    match right.parse::<u8>() {
+        Ok(length @ 1..=31) => checked_self(Ipv4Net::new_assert(address, length)),
+        Ok(32) => refuse("a /32 has no neighbours", "write the length of the network the interface is in"),
+        _ => refuse(format!("`{right}` is not a prefix length"), "write 1 to 31 after the slash"),
+    }
+}
+
+fn checked_self(net: Ipv4Net) -> Result<Ipv4Net, Refusal> {
+    if net.prefix_len() < 31 && net.addr() == net.network() {
+        return refuse("it is the address of the network itself", "write an address of one host in it");
+    }
+    if net.prefix_len() < 31 && net.addr() == net.broadcast() {
+        return refuse("it is the broadcast address of its network", "write an address of one host in it");
+    }
+    Ok(net)
+}
+
+/// `172.16.2.0/24`, `172.16.1.20` for one host, `default` for everything.
+pub(super) fn network(text: &str) -> Result<Ipv4Net, Refusal> {
+    if text == "default" {
+        return Ok(Ipv4Net::default());
+    }
+    if text.contains(':') {
+        return refuse("IPv6 is not supported yet", "write an IPv4 network");
+    }
+    let net = match (text.parse::<Ipv4Net>(), text.parse::<Ipv4Addr>()) {
+        (Ok(net), _) => net,
+        (_, Ok(address)) => Ipv4Net::from(address),
+        _ => return refuse("it is not an IPv4 network", "write it as address/length, such as \"172.16.2.0/24\""),
+    };
+    if net.addr() == net.network() {
+        return Ok(net);
+    }
+    let trunc = net.trunc();
+    refuse(
+        "it has bits set outside its length",
+        format!("write \"{trunc}\" for the network, \"{}\" for the host", net.addr()),
+    )
+}
+
+/// `127.0.0.1:9469`
+pub(super) fn socket(text: &str) -> Result<SocketAddr, Refusal> {
+    match text.parse::<SocketAddr>() {
+        Ok(socket) if socket.port() == 0 => refuse("port 0 is no port", "write a port from 1 to 65535"),
+        Ok(socket) => Ok(socket),
+        Err(_) => refuse("it is not an address and a port", "write it as \"127.0.0.1:9469\""),
+    }
+}
+
+/// `udp/5060`, `tcp/5061`
+pub(super) fn listen(text: &str) -> Result<Listen, Refusal> {
+    let Some((name, number)) = text.split_once('/') else {
+        return refuse("it is not a protocol and a port", listen_remedy(text));
+    };
+    let protocol = match name {
+        "udp" => Protocol::Udp,
+        "tcp" => Protocol::Tcp,
+        "tls" | "sips" => {
+            return refuse("TLS is passed through as TCP", format!("write \"tcp/{number}\""));
+        }
+        _ => {
+            return refuse(
+                format!("`{name}` is not a protocol of a service port"),
+                "write udp/ or tcp/ before the port",
+            );
+        }
+    };
+    match number.parse::<u16>() {
+        Ok(port) if port > 0 => Ok(Listen { protocol, port }),
+        _ => refuse(format!("`{number}` is not a port"), "write 1 to 65535 after the slash"),
+    }
+}
+
+fn listen_remedy(text: &str) -> String {
+    match text.parse::<u16>() {
+        Ok(port) => format!("write \"udp/{port}\" or \"tcp/{port}\""),
+        Err(_) => String::new(),
+    }
+}
+
+/// The text of a service port, as the file has it.
+pub fn listen_text(listen: Listen) -> String {
+    format!("{}/{}", listen.protocol, listen.port)
+}
+
+/// `2xx`, `404`, `200-299`, `any`
+pub(super) fn codes(text: &str) -> Result<CodeRange, Refusal> {
+    let code = |text: &str| text.parse::<u16>().ok().filter(|code| (100..=699).contains(code));
+    if text == "any" {
+        return Ok(CodeRange { first: 100, last: 699 });
+    }
+    if let Some(class) = text.strip_suffix("xx").and_then(|class| code(&format!("{class}00"))) {
+        return Ok(CodeRange { first: class, last: class + 99 });
+    }
+    if let Some((first, last)) = text.split_once('-') {
+        return match (code(first.trim()), code(last.trim())) {
+            (Some(first), Some(last)) if first <= last => Ok(CodeRange { first, last }),
+            (Some(first), Some(last)) => refuse("it ends before it begins", format!("write \"{last}-{first}\"")),
+            _ => refuse("its ends are not SIP status codes", "both ends are 100 to 699"),
+        };
+    }
+    match code(text) {
+        Some(code) => Ok(CodeRange { first: code, last: code }),
+        None => refuse("it is not a SIP status code", "codes are 100 to 699 (RFC 3261 7.2)"),
+    }
+}
+
+/// The shortest text that [`codes`] reads as `range`.
+pub fn codes_text(range: CodeRange) -> String {
+    match (range.first, range.last) {
+        (100, 699) => "any".into(),
+        (first, last) if first == last => first.to_string(),
+        (first, last) if first % 100 == 0 && last == first + 99 => format!("{}xx", first / 100),
+        (first, last) => format!("{first}-{last}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_read_back_as_written() {
+        for text in ["500ms", "5m", "2h4m", "60s", "1h", "1s500ms", "90s", "0s", "24h"] {
+            let span = duration(text).unwrap();
+            assert_eq!(duration(&duration_text(span)), Ok(span), "{text}");
+        }
+        assert_eq!(duration("2h4m"), Ok(Duration::from_secs(7440)));
+        assert_eq!(duration("1h 30m"), Ok(Duration::from_secs(5400)));
+        assert_eq!(duration_text(Duration::from_secs(7440)), "2h4m");
+        assert_eq!(duration_text(Duration::from_millis(200)), "200ms");
+        assert_eq!(duration_text(Duration::from_secs(240)), "4m");
+    }
+
+    #[test]
+    fn durations_without_a_unit_or_with_nonsense_are_refused() {
+        for text in ["", "5", "m", "5 minutes", "1.5s", "-1s", "5m!", "99999999999999999999h", "18446744073709551615h"]
+        {
+            assert!(duration(text).is_err(), "{text}");
+        }
+        assert_eq!(duration("5").unwrap_err().remedy, "write 5ms, 5s, 5m or 5h");
+    }
+
+    #[test]
+    fn addresses_say_what_is_wrong() {
+        assert_eq!(address("10.20.0.11"), Ok(Ipv4Addr::new(10, 20, 0, 11)));
+        assert_eq!(address("2001:db8::1").unwrap_err().why, "IPv6 is not supported yet");
+        assert_eq!(address("10.20.0.11/24").unwrap_err().remedy, "write \"10.20.0.11\"");
+        for text in ["", "sip-a", "10.20.0", "10.20.0.256", "127.0.0.1", "224.0.0.1", "255.255.255.255", "0.0.0.0"] {
+            assert!(address(text).is_err(), "{text}");
+        }
+        for text in ["10.20.0.0/24", "10.20.0.255/24", "10.20.0.1", "10.20.0.1/0", "10.20.0.1/32", "10.20.0.1/33"] {
+            assert!(self_address(text).is_err(), "{text}");
+        }
+        assert_eq!(self_address("10.20.0.0/31").unwrap().prefix_len(), 31);
+        assert_eq!(network("172.16.1.20").unwrap().to_string(), "172.16.1.20/32");
+        assert!(network("172.16.1.20/24").unwrap_err().remedy.contains("172.16.1.0/24"));
+    }
+
+    #[test]
+    fn codes_and_service_ports_read_back() {
+        for text in ["1xx", "404", "200-204", "any", "6xx"] {
+            assert_eq!(codes_text(codes(text).unwrap()), text);
+        }
+        for text in ["", "xx", "7xx", "99", "700", "299-200", "2x", "é"] {
+            assert!(codes(text).is_err(), "{text}");
+        }
+        assert_eq!(listen_text(listen("udp/5060").unwrap()), "udp/5060");
+        for text in ["5060", "udp/0", "udp/70000", "tls/5061", "sctp/5060", "udp"] {
+            assert!(listen(text).is_err(), "{text}");
+        }
+        assert_eq!(listen("5060").unwrap_err().remedy, "write \"udp/5060\" or \"tcp/5060\"");
+    }
+}
