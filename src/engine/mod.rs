@@ -1,3 +1,189 @@
-//! Floor 2: the decision.
+//! Floor 2: the decision. What becomes of a packet, from its facts and what is known.
+//!
+//! Owns [`Engine`]: one per worker, with that worker's flows and speakers. It sees [`Headers`], never bytes; it is told
+//! the time; it knows no NIC. Read first: `decide` (the fork in the road), then the road that interests you:
+//! `service`, `outbound`, `hairpin`, `routed`, `local`, `icmp_error`; `revalidate` for what a flow meets when the
+//! world has changed; [`steer`] for which worker decides; [`verdict`] for all that can become of a packet.
+
+mod decide;
+mod hairpin;
+mod icmp_error;
+mod limiter;
+mod local;
+pub mod notice;
+mod outbound;
+mod resets;
+mod revalidate;
+mod routed;
+mod service;
+pub mod steer;
 pub mod verdict;
-pub use verdict::{DropReason, Verdict};
+
+pub use notice::{Notice, Sighting};
+pub use resets::ResetOrder;
+pub use verdict::{DropReason, Egress, Ingress, PuntReason, Verdict};
+
+use crate::flow::{Claims, Flow, FlowTable, Lifetimes, ReservedPorts, Speakers};
+use crate::policy::intent::{PortId, Timeouts};
+use crate::policy::{Epoch, Snapshot};
+use crate::time::{Duration, Instant};
+use crate::wire::Headers;
+use limiter::Limiter;
+use notice::Noticed;
+use resets::Resets;
+use std::sync::Arc;
+
+/// Remote endpoints whose last speaker is remembered, at most.
+const SPEAKERS: usize = 65_536;
+/// A speaker's claim is forgotten after this; UDP over SIP knows no longer transaction (64·T1, RFC 3261 17).
+const SPEAKER_AGE: Duration = Duration::from_secs(300);
+
+/// One worker's power of decision.
+pub struct Engine {
+    world: Arc<Snapshot>,
+    state: State,
+}
+
+/// What one worker remembers.
+struct State {
+    flows: FlowTable,
+    speakers: Speakers,
+    claims: Claims,
+    /// By pool: ports of its SNAT address that are never claimed.
+    reserved: Vec<ReservedPorts>,
+    refusals: Limiter,
+    noticed: Noticed,
+    resets: Resets,
+}
+
+impl Engine {
+    /// An engine that reads `world`. `claims` holds the port tables shared by all workers; `seed` keys the hash tables.
+    pub fn new(world: Arc<Snapshot>, claims: Claims, seed: u64) -> Engine {
+        let state = State {
+            flows: FlowTable::new(world.limits.flows_per_worker, seed, lifetimes(&world.timeouts)),
+            speakers: Speakers::new(SPEAKERS, seed ^ 0x5bea_4e55),
+            claims,
+            reserved: reserved(&world),
+            refusals: Limiter::new(world.limits.rejects_per_second),
+            noticed: Noticed::default(),
+            resets: Resets::default(),
+        };
+        Engine { world, state }
+    }
+
+    /// What becomes of a packet that came in on `port`.
+    #[inline]
+    pub fn decide(&mut self, packet: &Headers, port: PortId, now: Instant) -> Verdict {
+        let Some(interface) = self.world.interface_of(port, packet.link.vlan) else {
+            return Verdict::Drop(DropReason::UnknownInterface);
+        };
+        let at = Ingress { port, interface };
+        decide::Walk { world: &self.world, state: &mut self.state, packet, at, now }.verdict()
+    }
+
+    /// From now on `world` is what is read. Returns the one it replaces, to be sent home.
+    pub fn install(&mut self, world: Arc<Snapshot>) -> Arc<Snapshot> {
+        self.state.flows.set_lifetimes(lifetimes(&world.timeouts));
+        self.state.refusals.set_rate(world.limits.rejects_per_second);
+        self.state.reserved = reserved(&world);
+        if resets::loses_somebody(&self.world, &world) {
+            self.state.resets.begin();
+        }
+        std::mem::replace(&mut self.world, world)
+    }
+
+    /// Ports are claimed in `claims` from now on.
+    pub fn set_claims(&mut self, claims: Claims) {
+        self.state.claims = claims;
+    }
+
+    /// What is read now.
+    pub fn world(&self) -> &Arc<Snapshot> {
+        &self.world
+    }
+
+    /// Which snapshot is read now.
+    pub fn epoch(&self) -> Epoch {
+        self.world.epoch
+    }
+
+    /// The flows, to be listed.
+    pub fn flows(&self) -> &FlowTable {
+        &self.state.flows
+    }
+
+    /// Forgets up to `budget` flows whose time is over, and gives their ports back. Returns how many.
+    pub fn expire(&mut self, now: Instant, budget: usize) -> usize {
+        let State { flows, claims, speakers, .. } = &mut self.state;
+        speakers.expire(now, SPEAKER_AGE, budget);
+        flows.expire(now, budget, |flow| release(claims, &flow))
+    }
+
+    /// Walks `count` slots of the flow table from `cursor` and forgets the flows that `chosen` says. Returns where to go
+    /// on, `None` at the end.
+    pub fn clear(&mut self, cursor: u32, count: usize, mut chosen: impl FnMut(&Flow) -> bool) -> Option<u32> {
+        let mut doomed = Vec::new();
+        let next = self.state.flows.scan(cursor, count, |id, flow| {
+            if chosen(flow) {
+                doomed.push(id);
+            }
+        });
+        for id in doomed {
+            self.state.forget(id);
+        }
+        next
+    }
+
+    /// The next reset that is due because a member was lost; `None` when there is none now. Looks at `budget` flows at
+    /// most.
+    pub fn next_resets(&mut self, budget: usize, orders: &mut Vec<ResetOrder>) {
+        resets::sweep(&self.world, &mut self.state, budget, orders);
+    }
+
+    /// What was noticed since the last call about a member, if anything.
+    pub fn next_sighting(&mut self) -> Option<Sighting> {
+        self.state.noticed.next_sighting()
+    }
+
+    /// How often each [`Notice`] was made, by its place.
+    pub fn notices(&self) -> &[u64; Notice::COUNT] {
+        self.state.noticed.counts()
+    }
+}
+
+impl State {
+    /// Forgets a flow and gives its port back.
+    fn forget(&mut self, id: crate::flow::FlowId) {
+        if let Some(flow) = self.flows.remove(id) {
+            release(&self.claims, &flow);
+        }
+    }
+}
+
+/// Gives the port back that a flow claimed.
+fn release(claims: &Claims, flow: &Flow) {
+    let Some(port) = flow.claim else { return };
+    let [opener, answer] = *flow.keys();
+    if let Some(table) = claims.table(answer.dst.addr, flow.protocol()) {
+        table.release(port, opener.src);
+    }
+}
+
+fn reserved(world: &Snapshot) -> Vec<ReservedPorts> {
+    let of = |pool: &crate::policy::snapshot::PoolView| {
+        ReservedPorts::new(pool.snat.iter().flat_map(|snat| snat.reserved.iter().copied()))
+    };
+    world.pools.iter().map(of).collect()
+}
+
+fn lifetimes(timeouts: &Timeouts) -> Lifetimes {
+    Lifetimes {
+        tcp_opening: timeouts.tcp_opening,
+        tcp_established: timeouts.tcp_established,
+        tcp_closing: timeouts.tcp_closing,
+        udp: timeouts.udp,
+        icmp: timeouts.icmp,
+        // A marker is forgotten silently and made anew by the next opening packet; nothing is ever reset for it.
+        routed: timeouts.tcp_established,
+    }
+}

@@ -59,7 +59,7 @@ pub struct Ingress {
     pub interface: InterfaceId,
 }
 
-macro_rules! reasons {
+macro_rules! ways {
     ($(#[$doc:meta])* $name:ident { $($variant:ident = $label:literal: $text:literal,)* }) => {
         $(#[$doc])*
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -85,7 +85,9 @@ macro_rules! reasons {
     };
 }
 
-reasons! {
+pub(crate) use ways;
+
+ways! {
     /// Why a packet died. One counter each.
     DropReason {
         Truncated = "truncated": "The frame is shorter than its headers or the length they declare.",
@@ -132,7 +134,7 @@ reasons! {
     }
 }
 
-reasons! {
+ways! {
     /// Why a packet went to the management core. One counter each.
     PuntReason {
         Arp = "arp": "ARP that teaches, claims or asks something of the management core.",

@@ -105,14 +105,19 @@ impl<A: KeyAddress> Speakers<A> {
         speaker.generation = generation;
     }
 
-    /// No member speaks to this remote any more. That the remote addressed a member physically is kept.
+    /// No member speaks to this remote any more. What the remote addressed is kept.
     pub fn release(&mut self, remote: &Endpoint<A>) {
         let Some(at) = self.place(remote) else { return };
         let speaker = &mut self.slots[at as usize].speaker;
         speaker.member = NO_MEMBER;
-        if !matches!(speaker.addressed, Addressed::Member(_)) {
+        if speaker.addressed == Addressed::Nothing {
             self.remove(at);
         }
+    }
+
+    /// A remote that is normally answered untranslated has sent to a virtual server: here the rule does need an entry.
+    pub fn note_excluded_caller(&mut self, remote: Endpoint<A>, now: Instant) {
+        self.renew(remote, now).addressed = Addressed::Virtual;
     }
 
     /// The remote has sent to a member by its physical address.

@@ -3,11 +3,13 @@
 //! Owns the messages, not the rings. A worker reads its mailbox between two bursts and never waits for it.
 
 use crate::engine::verdict::PuntReason;
+use crate::flow::Claims;
 use crate::policy::adjacency::NextHop;
 use crate::policy::intent::{InterfaceId, MemberId, PoolId, PortId};
 use crate::policy::{Epoch, Snapshot};
 use crate::time::{Duration, Instant};
 use crate::wire::{Protocol, Tuple};
+use rtrb::{Consumer, Producer, RingBuffer};
 use std::net::Ipv4Addr;
 use std::sync::Arc;
 
@@ -15,10 +17,35 @@ use std::sync::Arc;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct WorkerId(pub u16);
 
+/// The worker's ends of the two rings.
+pub struct WorkerEnd {
+    /// From management.
+    pub commands: Consumer<Command>,
+    /// To management.
+    pub events: Producer<Event>,
+}
+
+/// Management's ends of the two rings.
+pub struct ManagementEnd {
+    /// To the worker.
+    pub commands: Producer<Command>,
+    /// From the worker.
+    pub events: Consumer<Event>,
+}
+
+/// A mailbox whose rings hold `capacity` messages each.
+pub fn mailbox(capacity: usize) -> (ManagementEnd, WorkerEnd) {
+    let (to_worker, commands) = RingBuffer::new(capacity);
+    let (events, from_worker) = RingBuffer::new(capacity);
+    (ManagementEnd { commands: to_worker, events: from_worker }, WorkerEnd { commands, events })
+}
+
 /// From the management core to a worker.
 pub enum Command {
     /// Take this snapshot at the next burst boundary and send the old one home.
     Install(Arc<Snapshot>),
+    /// Claim SNAT ports in these tables from now on. Sent before the snapshot that names a new SNAT address.
+    Claims(Claims),
     /// Send this whole frame (Ethernet header included, untagged or tagged as it stands) on a port.
     Transmit {
         /// The NIC.

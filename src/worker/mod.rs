@@ -1,2 +1,145 @@
 //! Floor 3: one turn of the loop.
+//!
+//! Owns [`Worker`]: its ports, its engine, its mailbox, and the frames that are in its hands. It brings bytes and
+//! decisions together and counts every frame to its end. No clock, no lock, no system call: `turn(now)` is called by a
+//! pinned thread in the field and by a test here. Read first: [`Worker::turn`], then `dispose` (a frame and its
+//! verdict), `send` (how it leaves), [`counters`] (what is counted, and the sum that must come out).
+
+pub mod counters;
+mod dispose;
+pub mod hand_off;
 pub mod mailbox;
+mod post;
+mod query;
+mod send;
+mod waiting;
+
+pub use counters::{Shared, Tally};
+pub use hand_off::{HandOff, hand_offs};
+pub use mailbox::{Command, Event, WorkerId};
+
+use crate::engine::{Engine, ResetOrder};
+use crate::io::{BURST, Port};
+use crate::policy::intent::PortId;
+use crate::time::Instant;
+use hand_off::Parcel;
+use post::Post;
+use query::Queries;
+use send::Outgoing;
+use std::sync::Arc;
+use waiting::Waiting;
+
+/// Flows looked at in one turn for what is due: expiry, resets, queries.
+const CHORES: usize = 256;
+
+/// What a turn did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Work {
+    /// Nothing was there to do.
+    Idle,
+    /// So many frames were received, taken over or made.
+    Busy(usize),
+    /// [`Command::Stop`] was obeyed: everything is given back, the worker is to be dropped.
+    Ended,
+}
+
+/// A worker, with one queue pair of each port.
+pub struct Worker<P: Port> {
+    id: WorkerId,
+    engine: Engine,
+    ports: Vec<P>,
+    outgoing: Outgoing<P::Frame>,
+    waiting: Waiting<P::Frame>,
+    hand_off: HandOff<P::Frame>,
+    post: Post,
+    queries: Queries,
+    tally: Tally,
+    shared: Arc<Shared>,
+    burst: Vec<P::Frame>,
+    orders: Vec<ResetOrder>,
+    stopping: bool,
+}
+
+impl<P: Port> Worker<P> {
+    /// A worker for `ports` (one queue pair each, in the order of the configuration).
+    pub fn new(
+        id: WorkerId,
+        engine: Engine,
+        ports: Vec<P>,
+        hand_off: HandOff<P::Frame>,
+        mailbox: mailbox::WorkerEnd,
+        shared: Arc<Shared>,
+    ) -> Worker<P> {
+        Worker {
+            id,
+            engine,
+            outgoing: Outgoing::new(ports.len()),
+            ports,
+            waiting: Waiting::default(),
+            hand_off,
+            post: Post::new(id, mailbox),
+            queries: Queries::default(),
+            tally: Tally::default(),
+            shared,
+            burst: Vec::with_capacity(BURST),
+            orders: Vec::with_capacity(4 * CHORES),
+            stopping: false,
+        }
+    }
+
+    /// One turn: mail, frames from the NICs, frames from other workers, chores, and out with it all.
+    pub fn turn(&mut self, now: Instant) -> Work {
+        let mut done = self.read_mail(now);
+        for port in 0..self.ports.len() {
+            done += self.receive(PortId(port as u8), now);
+        }
+        done += self.take_over(now);
+        done += self.do_chores(now);
+        self.send_all();
+        self.tally.gauge(&self.engine, self.waiting.len());
+        self.shared.publish(&self.tally);
+        match (self.stopping, done) {
+            (true, _) => self.end(),
+            (false, 0) => Work::Idle,
+            (false, done) => Work::Busy(done),
+        }
+    }
+
+    /// What is decided here, to be looked at.
+    pub fn engine(&self) -> &Engine {
+        &self.engine
+    }
+
+    fn receive(&mut self, port: PortId, now: Instant) -> usize {
+        let mut burst = std::mem::take(&mut self.burst);
+        let count = self.ports[port.index()].receive(&mut burst);
+        for frame in burst.drain(..) {
+            self.tally.received(crate::io::Frame::bytes(&frame).len());
+            self.accept(frame, port, now);
+        }
+        self.burst = burst;
+        count
+    }
+
+    /// Frames other workers received and this one decides about.
+    fn take_over(&mut self, now: Instant) -> usize {
+        let mut count = 0;
+        while count < BURST
+            && let Some(Parcel { frame, port }) = self.hand_off.take()
+        {
+            self.tally.taken_over += 1;
+            self.decide(frame, port, now);
+            count += 1;
+        }
+        count
+    }
+
+    /// What is due whether or not packets come, a bounded part of it.
+    fn do_chores(&mut self, now: Instant) -> usize {
+        self.engine.expire(now, CHORES);
+        self.order_resets();
+        self.report(now);
+        self.answer_queries(now);
+        self.give_up_waiting(now)
+    }
+}

@@ -1,0 +1,141 @@
+//! The fork in the road.
+//!
+//! Owns [`Walk`]: one packet's way to its verdict. Here only the first question is asked, whose packet it is and whom it
+//! is for; each answer is a road of its own in a file of its own.
+
+use super::State;
+use super::limiter::Limiter;
+use super::notice::{Notice, Sighting};
+use super::verdict::{DropReason, Ingress, PuntReason, Verdict};
+use crate::policy::Snapshot;
+use crate::policy::adjacency::{Neighbour, NextHop};
+use crate::policy::intent::MemberId;
+use crate::policy::snapshot::{InterfaceView, Owner, PoolView};
+use crate::time::Instant;
+use crate::wire::arp::{Arp, Operation};
+use crate::wire::ipv4;
+use crate::wire::reply::{IcmpError, Reply};
+use crate::wire::{Headers, Kind, Mac};
+use std::net::Ipv4Addr;
+
+/// One packet on its way to a verdict.
+pub(super) struct Walk<'a> {
+    pub(super) world: &'a Snapshot,
+    pub(super) state: &'a mut State,
+    pub(super) packet: &'a Headers,
+    pub(super) at: Ingress,
+    pub(super) now: Instant,
+}
+
+impl<'a> Walk<'a> {
+    /// What becomes of the packet.
+    #[inline]
+    pub(super) fn verdict(mut self) -> Verdict {
+        if let Kind::Arp(arp) = self.packet.kind {
+            return self.arp(&arp);
+        }
+        if self.packet.link.dst != self.ingress().mac {
+            return Verdict::Drop(DropReason::NotForUs);
+        }
+        let from = self.world.owner(self.packet.src);
+        if let Some(reason) = self.impossible(from) {
+            return Verdict::Drop(reason);
+        }
+        match (from, self.world.owner(self.packet.dst)) {
+            (_, Some(Owner::Appliance(_))) => self.local(from),
+            (Some(Owner::Member(sender)), Some(Owner::Virtual(at))) => self.hairpin(sender, at),
+            (Some(Owner::Member(_)), Some(Owner::Member(_))) => self.misrouted(),
+            (Some(Owner::Member(sender)), None) => self.outward(sender),
+            (_, Some(Owner::Virtual(at))) => self.to_virtual(at),
+            (_, Some(Owner::Member(member))) => self.visitor(member),
+            (_, None) => self.route_unchanged(),
+        }
+    }
+
+    /// The interface the packet came in on.
+    pub(super) fn ingress(&self) -> &InterfaceView {
+        self.world.interface(self.at.interface)
+    }
+
+    /// An address that no honest packet carries here (RFC 1812 5.3.7, 5.3.8).
+    fn impossible(&self, from: Option<Owner>) -> Option<DropReason> {
+        let Headers { src, dst, .. } = *self.packet;
+        if ipv4::martian_source(src) {
+            return Some(DropReason::MartianSource);
+        }
+        let spoofed = match from {
+            Some(Owner::Appliance(_) | Owner::Virtual(_)) => true,
+            Some(Owner::Member(member)) => self.world.member(member).interface != self.at.interface,
+            None => false,
+        };
+        if spoofed {
+            return Some(DropReason::SpoofedSource);
+        }
+        let lost = ipv4::martian_destination(dst) || self.ingress().broadcasts(dst);
+        lost.then_some(DropReason::MartianDestination)
+    }
+
+    /// ARP: what is known is answered at once; what teaches or disputes something goes to management (RFC 826, 5227).
+    fn arp(&self, arp: &Arp) -> Verdict {
+        let interface = self.ingress();
+        if arp.sender_mac == interface.mac || arp.sender_mac.is_group() || arp.sender_mac == Mac::ZERO {
+            return Verdict::Drop(DropReason::ArpNotForUs);
+        }
+        let hop = NextHop { interface: self.at.interface, address: arp.sender };
+        let known = self.world.neighbour(hop);
+        let news = known != Some(Neighbour::Reachable(arp.sender_mac));
+        let ours = self.answers_arp_for(arp.target);
+        let disputed = matches!(self.world.owner(arp.sender), Some(Owner::Appliance(_) | Owner::Virtual(_)));
+        match arp.operation {
+            Operation::Request if ours && !news && !disputed => Verdict::Answer(Reply::Arp { mac: interface.mac }),
+            _ if ours || disputed || (news && known.is_some()) => Verdict::Punt(PuntReason::Arp),
+            _ => Verdict::Drop(DropReason::ArpNotForUs),
+        }
+    }
+
+    /// `address` is one we answer ARP for on this interface: its own self-IPs, and virtual addresses of its networks or
+    /// of no network at all.
+    fn answers_arp_for(&self, address: Ipv4Addr) -> bool {
+        match self.world.owner(address) {
+            Some(Owner::Appliance(interface)) => interface == self.at.interface,
+            Some(Owner::Virtual(_)) => {
+                self.ingress().holds(address) || !self.world.interfaces.iter().any(|i| i.holds(address))
+            }
+            _ => false,
+        }
+    }
+
+    /// The packet dies and its sender is told with an ICMP error from `from`, within the limit on refusals.
+    pub(super) fn refuse(&mut self, error: IcmpError, from: Ipv4Addr, reason: DropReason) -> Verdict {
+        self.refuse_with(Reply::IcmpError { error, from }, reason)
+    }
+
+    /// The TCP segment dies and its sender is told with a reset, within the limit on refusals.
+    pub(super) fn refuse_with(&mut self, with: Reply, reason: DropReason) -> Verdict {
+        if Limiter::allows(&mut self.state.refusals, self.now) {
+            Verdict::Refuse { with, reason }
+        } else {
+            Verdict::Drop(DropReason::RateLimited)
+        }
+    }
+
+    /// As [`Walk::refuse`], from the self-IP the sender knows us by (RFC 1812 4.3.2.4).
+    pub(super) fn refuse_from_here(&mut self, error: IcmpError, reason: DropReason) -> Verdict {
+        let from = self.ingress().address_towards(self.packet.src);
+        self.refuse(error, from, reason)
+    }
+
+    /// The pool a member belongs to.
+    pub(super) fn pool_of(&self, member: MemberId) -> &'a PoolView {
+        let world = self.world;
+        world.pool(world.member(member).pool)
+    }
+
+    pub(super) fn notice(&mut self, notice: Notice) {
+        self.state.noticed.count(notice);
+    }
+
+    pub(super) fn sight(&mut self, sighting: Sighting) {
+        self.state.noticed.sight(sighting);
+    }
+}

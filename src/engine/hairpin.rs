@@ -1,0 +1,119 @@
+//! A member talks to a virtual address: its own, another pair's, a Resource Manager's.
+//!
+//! Owns the double translation: the sender wears its pool's virtual address, the destination becomes a member. Without
+//! the first, the answer would bypass us on the link, or a host would meet its own address as source.
+
+use super::decide::Walk;
+use super::notice::Notice;
+use super::verdict::{DropReason, Verdict};
+use crate::flow::{Flow, PathKind, Side, Track};
+use crate::policy::intent::MemberId;
+use crate::policy::snapshot::ServiceView;
+use crate::wire::reply::{IcmpError, Reply};
+use crate::wire::{Endpoint, Kind, Protocol, Tuple};
+
+impl Walk<'_> {
+    /// From a member to a virtual address.
+    pub(super) fn hairpin(&mut self, sender: MemberId, at: usize) -> Verdict {
+        let server = &self.world.virtuals[at];
+        match (self.packet.kind, self.packet.tuple()) {
+            (Kind::IcmpError(quoted), _) => self.error(&quoted),
+            (Kind::Echo { request: true, .. }, _) => self.ping(server),
+            (_, Some(tuple)) => match server.service(tuple.protocol, tuple.dst.port) {
+                Some(service) if !service.enabled => self.refuse_hairpin(DropReason::VirtualServerDisabled),
+                Some(service) => self.hairpin_to_service(sender, service, tuple),
+                None => self.answer_to_flow(tuple),
+            },
+            _ => self.refuse_local(),
+        }
+    }
+
+    fn hairpin_to_service(&mut self, sender: MemberId, service: &ServiceView, tuple: Tuple) -> Verdict {
+        let own_service = self.pool_of(sender).service(tuple.protocol, tuple.src.port);
+        if let (Protocol::Udp, Some(address)) = (tuple.protocol, own_service) {
+            let source = Endpoint::new(address, tuple.src.port);
+            return self.hairpin_between_services(sender, service, tuple, source);
+        }
+        if let Some((id, side)) = self.state.flows.find(&tuple) {
+            if !self.hairpin_begins_anew(service, id, side) {
+                return self.on_flow(id, side, tuple);
+            }
+            self.state.forget(id);
+        }
+        self.open_hairpin(sender, service, tuple)
+    }
+
+    /// Both ends are service ports: the bijection holds on either side and no flow is needed.
+    fn hairpin_between_services(
+        &mut self,
+        sender: MemberId,
+        service: &ServiceView,
+        tuple: Tuple,
+        source: Endpoint,
+    ) -> Verdict {
+        let Some(receiver) = self.member_for(service.pool, source) else {
+            return self.refuse_hairpin(DropReason::NoActiveMember);
+        };
+        self.note_speaker(sender, tuple.dst);
+        let inside = Endpoint::new(self.world.member(receiver).address, tuple.dst.port);
+        self.forward_as(&tuple, &Tuple { src: source, dst: inside, ..tuple })
+    }
+
+    fn open_hairpin(&mut self, sender: MemberId, service: &ServiceView, tuple: Tuple) -> Verdict {
+        let pool = self.world.pool(service.pool);
+        let Some(receiver) = pool.active else { return self.refuse_hairpin(DropReason::NoActiveMember) };
+        if !self.opens() && self.pool_of(sender).service(tuple.protocol, tuple.src.port).is_none() {
+            return Verdict::Drop(DropReason::NoFlow);
+        }
+        let (source, claim) = match self.hairpin_source(sender, tuple) {
+            Ok(source) => source,
+            Err(verdict) => return verdict,
+        };
+        let inside = Endpoint::new(self.world.member(receiver).address, tuple.dst.port);
+        let became = Tuple { src: source, dst: inside, ..tuple };
+        let mut flow = Flow::new(PathKind::Hairpin, tuple, became.reversed());
+        (flow.member, flow.inside, flow.generation) = (receiver.0, Side::Answerer, pool.generation.0);
+        flow.claim = claim;
+        if let Kind::Tcp(segment) = self.packet.kind
+            && !segment.flags.opens()
+        {
+            flow.track = Some(Track::midstream(Side::Opener, &segment));
+            self.notice(Notice::LoosePickup);
+        }
+        self.begin(flow, tuple, became)
+    }
+
+    /// What the sender is known as at the other end: its service port is kept, any other port is claimed.
+    fn hairpin_source(&mut self, sender: MemberId, tuple: Tuple) -> Result<(Endpoint, Option<u16>), Verdict> {
+        let pool = self.pool_of(sender);
+        if let Some(address) = pool.service(tuple.protocol, tuple.src.port) {
+            return Ok((Endpoint::new(address, tuple.src.port), None));
+        }
+        let address = self.world.member(sender).public;
+        match self.claim(sender, tuple) {
+            Some(port) => Ok((Endpoint::new(address, port), Some(port))),
+            None => Err(self.refuse_from_here(IcmpError::Prohibited, DropReason::PortsExhausted)),
+        }
+    }
+
+    /// The flow's packet begins a new one: a SYN on a connection that is over, or a datagram to a pool that has
+    /// chosen another member since.
+    fn hairpin_begins_anew(&self, service: &ServiceView, id: crate::flow::FlowId, side: Side) -> bool {
+        match self.packet.kind {
+            Kind::Tcp(segment) => self.begins_anew(id, side, &segment),
+            _ => {
+                let generation = self.world.pool(service.pool).generation.0;
+                side == Side::Opener && self.state.flows.at(id).is_some_and(|flow| flow.generation != generation)
+            }
+        }
+    }
+
+    fn refuse_hairpin(&mut self, reason: DropReason) -> Verdict {
+        match self.packet.kind {
+            Kind::Tcp(segment) if segment.flags.rst() => Verdict::Drop(reason),
+            Kind::Tcp(_) => self.refuse_with(Reply::Reset, reason),
+            // Never towards a member: it would stop the receive loop of some servers (trouble T-17).
+            _ => Verdict::Drop(reason),
+        }
+    }
+}

@@ -1,0 +1,77 @@
+//! ICMP errors about packets that were translated.
+//!
+//! Owns the translation of the packet an error quotes (RFC 5508 REQ-4, 5, 7). An error never makes, refreshes or ends a
+//! flow (RFC 5508 REQ-6, RFC 4787 REQ-12); one that quotes nothing we know is dropped when it would have to be
+//! translated, and routed as it is otherwise.
+
+use super::decide::Walk;
+use super::notice::Sighting;
+use super::verdict::{DropReason, Verdict};
+use crate::policy::snapshot::Owner;
+use crate::wire::headers::Quoted;
+use crate::wire::{Endpoint, Protocol, Rewrite, Tuple};
+
+/// Destination unreachable, port unreachable (RFC 792).
+const PORT_UNREACHABLE: (u8, u8) = (3, 3);
+
+impl Walk<'_> {
+    /// An error from a member, or to a virtual address.
+    pub(super) fn error(&mut self, quoted: &Quoted) -> Verdict {
+        self.sight_closed_port(quoted);
+        if let Some((id, side)) = self.state.flows.find(&quoted.tuple.reversed()) {
+            // What is quoted had been translated for this side to receive; its sender knows it as the other key.
+            let original = self.state.flows.at(id).map(|flow| flow.key(side.other()));
+            return match original {
+                Some(original) => self.translate_error(quoted, original),
+                None => Verdict::Drop(DropReason::NoFlowForError),
+            };
+        }
+        match self.original_of_service(quoted.tuple) {
+            Some(original) => self.translate_error(quoted, original),
+            None if matches!(self.world.owner(self.packet.dst), Some(Owner::Virtual(_))) => {
+                Verdict::Drop(DropReason::NoFlowForError)
+            }
+            None => self.route_unchanged(),
+        }
+    }
+
+    /// The packet as its sender sent it, when it crossed a service port without a flow: on the side of its destination,
+    /// of its source, or both (a hairpin).
+    fn original_of_service(&mut self, quoted: Tuple) -> Option<Tuple> {
+        let mut original = quoted;
+        if let Some(Owner::Member(member)) = self.world.owner(quoted.dst.addr)
+            && let Some(server) = self.pool_of(member).service(quoted.protocol, quoted.dst.port)
+            && !self.leaves_untranslated(member, quoted.src)
+        {
+            original.dst = Endpoint::new(server, quoted.dst.port);
+        }
+        if let Some(Owner::Virtual(at)) = self.world.owner(quoted.src.addr)
+            && quoted.protocol == Protocol::Udp
+            && let Some(service) = self.world.virtuals[at].service(quoted.protocol, quoted.src.port)
+        {
+            let member = self.member_for(service.pool, original.dst)?;
+            original.src = Endpoint::new(self.world.member(member).address, quoted.src.port);
+        }
+        (original != quoted).then_some(original)
+    }
+
+    /// The error goes to the sender of the packet it quotes, which sees that packet as it sent it. The outer source
+    /// becomes public when it is the quoted destination, or any other host of ours that must not be seen.
+    fn translate_error(&mut self, quoted: &Quoted, original: Tuple) -> Verdict {
+        let (src, dst) = (self.packet.src, self.packet.dst);
+        let seen_as = if src == quoted.tuple.dst.addr { original.dst.addr } else { src };
+        let receiver = original.src.addr;
+        let outer = Rewrite::addresses((src, dst), (seen_as, receiver));
+        self.forward(outer, Some(Rewrite::between(&quoted.tuple, &original)), receiver)
+    }
+
+    /// A member says that its service port is closed.
+    fn sight_closed_port(&mut self, quoted: &Quoted) {
+        let Some(Owner::Member(member)) = self.world.owner(self.packet.src) else { return };
+        let about = quoted.tuple.dst;
+        let closed = (quoted.kind, quoted.code) == PORT_UNREACHABLE && about.addr == self.packet.src;
+        if closed && self.pool_of(member).service(quoted.tuple.protocol, about.port).is_some() {
+            self.sight(Sighting::PortUnreachable(member));
+        }
+    }
+}

@@ -1,0 +1,62 @@
+//! A bound on what the appliance says of its own accord (RFC 1812 4.3.2.8).
+
+use crate::time::Instant;
+
+/// A token bucket that holds one second's worth.
+pub(super) struct Limiter {
+    per_second: u64,
+    /// In billionths of a token.
+    level: u64,
+    filled: Instant,
+}
+
+const TOKEN: u64 = 1_000_000_000;
+
+impl Limiter {
+    /// A full bucket.
+    pub(super) fn new(per_second: u32) -> Limiter {
+        let per_second = u64::from(per_second);
+        Limiter { per_second, level: per_second * TOKEN, filled: Instant::ZERO }
+    }
+
+    /// Another rate from now on; what is in the bucket stays, up to the new brim.
+    pub(super) fn set_rate(&mut self, per_second: u32) {
+        self.per_second = u64::from(per_second);
+        self.level = self.level.min(self.per_second * TOKEN);
+    }
+
+    /// Takes a token; `false` when there is none.
+    pub(super) fn allows(&mut self, now: Instant) -> bool {
+        let elapsed = now.nanos().saturating_sub(self.filled.nanos()).min(TOKEN);
+        self.filled = self.filled.max(now);
+        self.level = (self.level + elapsed * self.per_second).min(self.per_second * TOKEN);
+        let enough = self.level >= TOKEN;
+        if enough {
+            self.level -= TOKEN;
+        }
+        enough
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_second_holds_so_many_and_no_more() {
+        let mut limiter = Limiter::new(3);
+        let at = |ms| Instant::from_millis(ms);
+        let taken = (0..10).filter(|_| limiter.allows(at(5_000))).count();
+        assert_eq!(taken, 3);
+        assert!(!limiter.allows(at(5_300)));
+        assert!(limiter.allows(at(5_340)));
+        assert!(!limiter.allows(at(5_340)));
+        assert_eq!((0..10).filter(|_| limiter.allows(at(60_000))).count(), 3);
+    }
+
+    #[test]
+    fn a_rate_of_nothing_allows_nothing() {
+        let mut limiter = Limiter::new(0);
+        assert!(!limiter.allows(Instant::from_millis(1_000_000)));
+    }
+}

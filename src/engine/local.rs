@@ -1,0 +1,56 @@
+//! What is for the appliance itself: its self-IPs, and the virtual addresses as hosts.
+
+use super::decide::Walk;
+use super::verdict::{DropReason, PuntReason, Verdict};
+use crate::policy::intent::EchoPolicy;
+use crate::policy::snapshot::{Owner, VirtualView};
+use crate::wire::Kind;
+use crate::wire::reply::{IcmpError, Reply};
+
+/// Probes leave from ports of the dynamic range (RFC 6335 6); only there is an answer expected.
+const FIRST_PROBE_PORT: u16 = 49_152;
+
+impl Walk<'_> {
+    /// To a self-IP: pings are answered, answers to probes go to management, the rest is refused.
+    pub(super) fn local(&mut self, from: Option<Owner>) -> Verdict {
+        let answers_probe = matches!(from, Some(Owner::Member(_)));
+        match self.packet.kind {
+            Kind::Echo { request: true, .. } => Verdict::Answer(Reply::Echo),
+            Kind::Echo { request: false, .. } if answers_probe => Verdict::Punt(PuntReason::Local),
+            Kind::Tcp(segment) if answers_probe && segment.dst_port >= FIRST_PROBE_PORT => {
+                Verdict::Punt(PuntReason::Local)
+            }
+            Kind::Udp { dst_port, .. } if answers_probe && dst_port >= FIRST_PROBE_PORT => {
+                Verdict::Punt(PuntReason::Local)
+            }
+            Kind::IcmpError(quoted) => match self.world.owner(quoted.tuple.src.addr) {
+                Some(Owner::Appliance(_)) => Verdict::Punt(PuntReason::Local),
+                _ => Verdict::Drop(DropReason::NoFlowForError),
+            },
+            _ => self.refuse_local(),
+        }
+    }
+
+    /// Nothing listens at the address for this packet; its sender is told as a host would (RFC 1122 3.2.2.1, RFC 9293
+    /// 3.5.2).
+    pub(super) fn refuse_local(&mut self) -> Verdict {
+        match self.packet.kind {
+            Kind::Tcp(segment) if segment.flags.rst() => Verdict::Drop(DropReason::NotListening),
+            Kind::Tcp(_) => self.refuse_with(Reply::Reset, DropReason::NotListening),
+            Kind::Udp { .. } => self.refuse(IcmpError::PortUnreachable, self.packet.dst, DropReason::NotListening),
+            Kind::Echo { .. } => Verdict::Drop(DropReason::NotListening),
+            Kind::Fragment(_) => Verdict::Drop(DropReason::FragmentNeedsFlow),
+            _ => Verdict::Drop(DropReason::ProtocolUnsupported),
+        }
+    }
+
+    /// An echo request to a virtual address.
+    pub(super) fn ping(&mut self, server: &VirtualView) -> Verdict {
+        let serves = self.world.pool(server.pool).active.is_some();
+        if server.echo == EchoPolicy::Always || serves {
+            Verdict::Answer(Reply::Echo)
+        } else {
+            Verdict::Drop(DropReason::NoActiveMember)
+        }
+    }
+}

@@ -1,0 +1,64 @@
+//! What is worth telling although the packet went on.
+//!
+//! Owns [`Notice`], counted by its place, and [`Sighting`]: what the wire says about a member, for the management core.
+//! A sighting is a hint and never a decision.
+
+use super::verdict::ways;
+use crate::policy::intent::MemberId;
+
+ways! {
+    /// Something an operator may want to know of packets that were forwarded. One counter each.
+    Notice {
+        MisroutedPeer = "misrouted_peer": "A packet from member to member came through the appliance: check netmasks.",
+        UnmatchedFromMember = "unmatched_from_member": "A packet of a member's that opens nothing and matches no flow was routed untranslated.",
+        LoosePickup = "loose_pickup": "A TCP connection was adopted in mid-stream.",
+        StandbySpoke = "standby_spoke": "A datagram was sent from a service port by a member that is not active.",
+        SpeakerAnswered = "speaker_answered": "A datagram went to the member that last spoke to the client instead of the active one.",
+        FlowTableFullRouted = "flow_table_full_routed": "A visitor was routed without a marker: the flow table is full.",
+        LostConnection = "lost_connection": "A TCP connection was reset because its member was lost.",
+    }
+}
+
+/// What was seen of a member on the wire.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sighting {
+    /// It said that its service port is closed.
+    PortUnreachable(MemberId),
+    /// It reset a service connection.
+    Reset(MemberId),
+    /// It is not active and sends from a service port.
+    StandbySpoke(MemberId),
+}
+
+/// Counts of notices, and the sightings nobody was told of yet.
+#[derive(Default)]
+pub(super) struct Noticed {
+    counts: [u64; Notice::COUNT],
+    /// At most one of a kind and member; a handful of entries.
+    sightings: Vec<Sighting>,
+}
+
+/// Sightings kept until the worker asks; more of them in one turn say nothing new.
+const SIGHTINGS: usize = 16;
+
+impl Noticed {
+    /// Counts.
+    pub(super) fn count(&mut self, notice: Notice) {
+        self.counts[notice as usize] += 1;
+    }
+
+    /// Remembers, unless it is remembered already.
+    pub(super) fn sight(&mut self, sighting: Sighting) {
+        if self.sightings.len() < SIGHTINGS && !self.sightings.contains(&sighting) {
+            self.sightings.push(sighting);
+        }
+    }
+
+    pub(super) fn next_sighting(&mut self) -> Option<Sighting> {
+        self.sightings.pop()
+    }
+
+    pub(super) fn counts(&self) -> &[u64; Notice::COUNT] {
+        &self.counts
+    }
+}

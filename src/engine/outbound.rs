@@ -1,0 +1,129 @@
+//! What members send outward: the VIP as source, except to the exclusion group.
+//!
+//! Owns the rule that only an opening packet makes translation state: a SYN without ACK, a datagram, an echo request.
+//! Anything else that matches nothing is routed as it is (`deployment.md` 1.5, the one-arm trap).
+
+use super::decide::Walk;
+use super::notice::Notice;
+use super::verdict::{DropReason, Verdict};
+use crate::flow::{Flow, FlowId, PathKind, Refused, Side, Track};
+use crate::policy::intent::MemberId;
+use crate::wire::reply::IcmpError;
+use crate::wire::{Endpoint, Kind, Tuple};
+
+impl Walk<'_> {
+    /// From a member to somebody outside.
+    pub(super) fn outward(&mut self, sender: MemberId) -> Verdict {
+        match (self.packet.kind, self.packet.tuple()) {
+            (Kind::IcmpError(quoted), _) => self.error(&quoted),
+            (Kind::Fragment(_), _) if self.would_translate(sender) => Verdict::Drop(DropReason::FragmentNeedsFlow),
+            (kind, Some(tuple)) => self.outward_with_ports(sender, kind, tuple),
+            _ => self.route_unchanged(),
+        }
+    }
+
+    fn outward_with_ports(&mut self, sender: MemberId, kind: Kind, tuple: Tuple) -> Verdict {
+        let service = self.pool_of(sender).service(tuple.protocol, tuple.src.port);
+        if let (Kind::Udp { .. }, Some(server)) = (kind, service) {
+            return self.datagram_out(sender, tuple, server);
+        }
+        if let Some((id, side)) = self.state.flows.find(&tuple) {
+            if !self.reopens(id, side) {
+                return self.on_flow(id, side, tuple);
+            }
+            self.state.forget(id);
+        }
+        match (kind, service) {
+            (Kind::Tcp(segment), Some(server)) => self.segment_out(sender, tuple, server, &segment),
+            _ if !self.opens() => {
+                self.notice(Notice::UnmatchedFromMember);
+                self.route_unchanged()
+            }
+            _ if !self.would_translate(sender) => self.route_unchanged(),
+            _ => self.open_outward(sender, tuple),
+        }
+    }
+
+    /// The packet is one that may make translation state.
+    pub(super) fn opens(&self) -> bool {
+        match self.packet.kind {
+            Kind::Tcp(segment) => segment.flags.opens(),
+            Kind::Udp { .. } => true,
+            Kind::Echo { request, .. } => request,
+            _ => false,
+        }
+    }
+
+    /// What `sender` opens towards the packet's destination gets another source.
+    fn would_translate(&self, sender: MemberId) -> bool {
+        let Some(snat) = &self.pool_of(sender).snat else { return false };
+        let left = match self.packet.kind {
+            Kind::Udp { src_port, .. } => snat.leaves_udp_port(src_port),
+            _ => false,
+        };
+        !left && !snat.excludes(self.packet.dst)
+    }
+
+    /// A flow outward begins: a port is claimed, both sides are kept, the packet goes out.
+    fn open_outward(&mut self, sender: MemberId, tuple: Tuple) -> Verdict {
+        let pool = self.pool_of(sender);
+        let Some(snat) = &pool.snat else { return self.route_unchanged() };
+        let Some(port) = self.claim(sender, tuple) else {
+            return self.refuse_from_here(IcmpError::Prohibited, DropReason::PortsExhausted);
+        };
+        let outside = Tuple { src: Endpoint::new(snat.address, port), ..tuple };
+        let mut flow = Flow::new(PathKind::Outbound, tuple, outside.reversed());
+        (flow.member, flow.inside, flow.generation) = (sender.0, Side::Opener, pool.generation.0);
+        flow.claim = Some(port);
+        self.begin(flow, tuple, outside)
+    }
+
+    /// Claims a port of the sender's SNAT address for the source of `tuple`.
+    pub(super) fn claim(&self, sender: MemberId, tuple: Tuple) -> Option<u16> {
+        let member = self.world.member(sender);
+        let snat = self.pool_of(sender).snat.as_ref()?;
+        let table = self.state.claims.table(snat.address, tuple.protocol)?;
+        table.claim(tuple.src, &self.state.reserved[member.pool.index()])
+    }
+
+    /// Keeps `flow` and sends its first packet on; gives the claimed port back if either cannot be.
+    pub(super) fn begin(&mut self, mut flow: Flow, from: Tuple, to: Tuple) -> Verdict {
+        if let (Kind::Tcp(segment), None) = (self.packet.kind, flow.track) {
+            flow.track = Some(Track::opening(&segment));
+        }
+        let verdict = self.forward_as(&from, &to);
+        if !matches!(verdict, Verdict::Forward { .. } | Verdict::Hold(_)) {
+            super::release(&self.state.claims, &flow);
+            return verdict;
+        }
+        match self.insert(flow) {
+            Ok(_) => verdict,
+            Err(_) => {
+                super::release(&self.state.claims, &flow);
+                Verdict::Drop(DropReason::FlowTableFull)
+            }
+        }
+    }
+
+    /// Keeps a flow; under pressure, a half-open one gives way to it.
+    pub(super) fn insert(&mut self, flow: Flow) -> Result<FlowId, Refused> {
+        match self.state.flows.insert(flow, self.now) {
+            Err(Refused::Full) => {
+                let Some(given_way) = self.state.flows.evict(crate::flow::Class::TcpOpening) else {
+                    return Err(Refused::Full);
+                };
+                super::release(&self.state.claims, &given_way);
+                self.state.flows.insert(flow, self.now)
+            }
+            outcome => outcome,
+        }
+    }
+
+    /// A SYN that begins a new connection on the tuple of one that is over.
+    fn reopens(&self, id: FlowId, side: Side) -> bool {
+        match self.packet.kind {
+            Kind::Tcp(segment) => self.begins_anew(id, side, &segment),
+            _ => false,
+        }
+    }
+}

@@ -1,0 +1,94 @@
+//! The connections of a lost member are ended on both sides, without waiting for their next segment.
+//!
+//! Owns the walk over the flow table that a lost member sets off: a bounded number of flows at a time, between bursts.
+//! Client and server learn of the loss at once (trouble T-03) by a reset with the exact sequence number (RFC 5961 3.2).
+
+use super::State;
+use super::notice::Notice;
+use super::revalidate::{is_ending, is_lost};
+use super::verdict::Egress;
+use crate::flow::tcp::ResetSegment;
+use crate::flow::{Flow, FlowId, Side};
+use crate::policy::Snapshot;
+use crate::policy::adjacency::Neighbour;
+use crate::policy::intent::{MemberId, OnDownTcp};
+use crate::wire::Tuple;
+use std::net::Ipv4Addr;
+
+/// A reset to be made and sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ResetOrder {
+    /// As its receiver sees it.
+    pub tuple: Tuple,
+    /// The sequence number.
+    pub seq: u32,
+    /// The acknowledgement number, if the segment has one.
+    pub ack: Option<u32>,
+    /// The way out.
+    pub egress: Egress,
+}
+
+/// Where the walk stands.
+#[derive(Default)]
+pub(super) struct Resets {
+    cursor: Option<u32>,
+}
+
+impl Resets {
+    /// A member was lost: the walk begins, or begins again.
+    pub(super) fn begin(&mut self) {
+        self.cursor = Some(0);
+    }
+}
+
+/// Some member was lost between the two snapshots.
+pub(super) fn loses_somebody(old: &Snapshot, new: &Snapshot) -> bool {
+    new.members.iter().any(|member| {
+        old.members.iter().any(|was| was.address == member.address && was.lost_before < member.lost_before)
+    })
+}
+
+/// Looks at up to `budget` flows and orders the resets that are due.
+pub(super) fn sweep(world: &Snapshot, state: &mut State, budget: usize, orders: &mut Vec<ResetOrder>) {
+    let Some(cursor) = state.resets.cursor else { return };
+    let mut doomed: Vec<FlowId> = Vec::new();
+    state.resets.cursor = state.flows.scan(cursor, budget, |id, flow| {
+        if is_due(world, flow) {
+            doomed.push(id);
+        }
+    });
+    for id in doomed {
+        let Some(flow) = state.flows.at_mut(id) else { continue };
+        for side in [Side::Opener, Side::Answerer] {
+            order_reset(world, flow, side, orders);
+        }
+        if let Some(track) = flow.track.as_mut() {
+            track.abort();
+        }
+        state.noticed.count(Notice::LostConnection);
+    }
+}
+
+fn is_due(world: &Snapshot, flow: &Flow) -> bool {
+    let Some(track) = flow.track else { return false };
+    is_lost(world, flow)
+        && !track.is_aborted()
+        && !is_ending(flow)
+        && world.pool(world.member(MemberId(flow.member)).pool).on_down_tcp == OnDownTcp::Reset
+}
+
+fn order_reset(world: &Snapshot, flow: &Flow, side: Side, orders: &mut Vec<ResetOrder>) {
+    let (Some(track), tuple) = (flow.track, flow.key(side).reversed()) else { return };
+    let Some(egress) = egress(world, tuple.dst.addr) else { return };
+    orders.extend(track.reset_towards(side).map(|ResetSegment { seq, ack }| ResetOrder { tuple, seq, ack, egress }));
+}
+
+/// The way to `destination` when its next hop is known.
+fn egress(world: &Snapshot, destination: Ipv4Addr) -> Option<Egress> {
+    let hop = world.next_hop(destination)?;
+    let out = world.interface(hop.interface);
+    match world.neighbour(hop)? {
+        Neighbour::Reachable(mac) => Some(Egress { port: out.port, vlan: out.vlan, src: out.mac, dst: mac }),
+        Neighbour::Failed => None,
+    }
+}

@@ -1,0 +1,95 @@
+//! A packet meets a flow, and the world may have changed since the flow was made.
+//!
+//! Owns what becomes of TCP whose member was lost, and when a SYN begins anew on an old tuple.
+
+use super::decide::Walk;
+use super::notice::Sighting;
+use super::verdict::{DropReason, Verdict};
+use crate::flow::tcp::State;
+use crate::flow::{Flow, FlowId, NO_MEMBER, PathKind, Side};
+use crate::policy::Snapshot;
+use crate::policy::intent::{MemberId, OnDownTcp};
+use crate::wire::headers::Segment;
+use crate::wire::reply::Reply;
+use crate::wire::{Kind, Tuple};
+
+/// The flow's member was lost after the flow began.
+pub(super) fn is_lost(world: &Snapshot, flow: &Flow) -> bool {
+    flow.member != NO_MEMBER
+        && flow.path != PathKind::Routed
+        && world.members.get(usize::from(flow.member)).is_some_and(|m| flow.generation < m.lost_before.0)
+}
+
+/// The connection is ending by itself: its member has said goodbye, or it was reset. Nobody needs to end it.
+pub(super) fn is_ending(flow: &Flow) -> bool {
+    match flow.track.map(|track| track.state()) {
+        Some(State::Closing | State::ResetBy(_)) => true,
+        Some(State::HalfClosed(side)) => side == flow.inside,
+        _ => false,
+    }
+}
+
+impl Walk<'_> {
+    /// The packet belongs to a flow.
+    pub(super) fn on_flow(&mut self, id: FlowId, side: Side, tuple: Tuple) -> Verdict {
+        let Some(&flow) = self.state.flows.at(id) else { return Verdict::Drop(DropReason::NoFlow) };
+        debug_assert_eq!(flow.key(side), tuple);
+        if let Kind::Tcp(segment) = self.packet.kind {
+            self.sight_reset(&flow, side, &segment);
+            if let Some(verdict) = self.meet_loss(id, &flow, side, &segment) {
+                return verdict;
+            }
+        }
+        let verdict = self.forward(flow.rewrite(side), None, flow.translated(side).dst.addr);
+        if matches!(verdict, Verdict::Forward { .. } | Verdict::Hold(_)) {
+            self.refresh(id, side);
+        }
+        verdict
+    }
+
+    /// The flow was used.
+    pub(super) fn refresh(&mut self, id: FlowId, side: Side) {
+        match self.packet.kind {
+            Kind::Tcp(segment) => {
+                self.state.flows.follow(id, side, &segment, self.now);
+            }
+            _ => self.state.flows.touch(id, self.now),
+        }
+    }
+
+    /// A SYN on the tuple of a flow that is over, or whose member is: the connection is balanced afresh (trouble T-23).
+    pub(super) fn begins_anew(&self, id: FlowId, side: Side, segment: &Segment) -> bool {
+        let Some(flow) = self.state.flows.at(id) else { return false };
+        segment.flags.opens()
+            && (is_lost(self.world, flow) || flow.track.is_none_or(|track| track.may_be_replaced_by_syn(side, segment)))
+    }
+
+    /// What the pool's policy does to a segment of a connection whose member was lost. `None`: it goes on.
+    fn meet_loss(&mut self, id: FlowId, flow: &Flow, side: Side, segment: &Segment) -> Option<Verdict> {
+        if !is_lost(self.world, flow) || is_ending(flow) {
+            return None;
+        }
+        let says_goodbye = side == flow.inside && segment.flags.fin();
+        if says_goodbye || segment.flags.rst() {
+            return None;
+        }
+        match self.pool_of(MemberId(flow.member)).on_down_tcp {
+            OnDownTcp::Drain => None,
+            OnDownTcp::Drop => Some(Verdict::Drop(DropReason::MemberLost)),
+            OnDownTcp::Reset => {
+                if let Some(track) = self.state.flows.at_mut(id).and_then(|flow| flow.track.as_mut()) {
+                    track.abort();
+                }
+                // The segment itself names the sequence number its sender expects (RFC 9293 3.5.2, RFC 5961 3).
+                Some(self.refuse_with(Reply::Reset, DropReason::MemberLost))
+            }
+        }
+    }
+
+    /// A member that resets service connections may have closed its port.
+    fn sight_reset(&mut self, flow: &Flow, side: Side, segment: &Segment) {
+        if segment.flags.rst() && flow.path == PathKind::Service && side == flow.inside && flow.member != NO_MEMBER {
+            self.sight(Sighting::Reset(MemberId(flow.member)));
+        }
+    }
+}

@@ -1,0 +1,103 @@
+//! What is routed: visitors of a member's own address, exclusions, replies, transit.
+//!
+//! Owns the way out of every forwarded packet (route, next hop, TTL, MTU) and the roads on which nothing is translated.
+//! A flow here is only a marker: "do not translate the reply".
+
+use super::decide::Walk;
+use super::notice::Notice;
+use super::verdict::{DropReason, Egress, Verdict};
+use crate::flow::{Flow, NO_MEMBER, Refused, Side};
+use crate::policy::adjacency::Neighbour;
+use crate::policy::intent::MemberId;
+use crate::wire::reply::IcmpError;
+use crate::wire::{Endpoint, Kind, Protocol, Rewrite, Tuple};
+use std::net::Ipv4Addr;
+
+impl Walk<'_> {
+    /// The packet goes on as it is.
+    pub(super) fn route_unchanged(&mut self) -> Verdict {
+        self.forward(Rewrite::default(), None, self.packet.dst)
+    }
+
+    /// The packet is changed and goes on towards `destination`.
+    pub(super) fn forward(&mut self, rewrite: Rewrite, quoted: Option<Rewrite>, destination: Ipv4Addr) -> Verdict {
+        if self.packet.ttl <= 1 {
+            return self.refuse_from_here(IcmpError::TtlExceeded, DropReason::TtlExceeded);
+        }
+        match self.way_out(destination) {
+            Ok(egress) => Verdict::Forward { rewrite, quoted, egress },
+            Err(verdict) => verdict,
+        }
+    }
+
+    /// The packet becomes `to`, and goes there.
+    pub(super) fn forward_as(&mut self, from: &Tuple, to: &Tuple) -> Verdict {
+        self.forward(Rewrite::between(from, to), None, to.dst.addr)
+    }
+
+    /// The way to `destination`, or what becomes of a packet for which there is none now.
+    fn way_out(&mut self, destination: Ipv4Addr) -> Result<Egress, Verdict> {
+        let Some(hop) = self.world.next_hop(destination) else {
+            return Err(self.refuse_from_here(IcmpError::NetUnreachable, DropReason::NoRoute));
+        };
+        let out = self.world.interface(hop.interface);
+        if self.packet.end - self.packet.l3 > out.mtu {
+            let verdict = match self.packet.dont_fragment {
+                true => self.refuse_from_here(IcmpError::FragmentationNeeded { mtu: out.mtu }, DropReason::TooBig),
+                false => Verdict::Drop(DropReason::TooBig),
+            };
+            return Err(verdict);
+        }
+        match self.world.neighbour(hop) {
+            Some(Neighbour::Reachable(mac)) => Ok(Egress { port: out.port, vlan: out.vlan, src: out.mac, dst: mac }),
+            Some(Neighbour::Failed) => {
+                Err(self.refuse_from_here(IcmpError::HostUnreachable, DropReason::HostUnreachable))
+            }
+            None => Err(Verdict::Hold(hop)),
+        }
+    }
+
+    /// From outside to a member's own address: never translated, nor is the reply.
+    pub(super) fn visitor(&mut self, member: MemberId) -> Verdict {
+        if let Some(tuple) = self.packet.tuple() {
+            self.mark_visitor(member, tuple);
+        }
+        self.route_unchanged()
+    }
+
+    /// Remembers a visitor, so that the reply is known for one.
+    fn mark_visitor(&mut self, member: MemberId, tuple: Tuple) {
+        if let Some((id, side)) = self.state.flows.find(&tuple) {
+            return self.refresh(id, side);
+        }
+        let remote = Endpoint::new(self.packet.src, tuple.src.port);
+        match self.packet.kind {
+            // What a member sends from a service port is translated without a look at the flows; there the mark
+            // stands beside the speakers.
+            Kind::Udp { dst_port, .. } if self.pool_of(member).service(Protocol::Udp, dst_port).is_some() => {
+                self.state.speakers.note_member(remote, member.0, self.now);
+            }
+            Kind::Udp { .. } => self.mark(tuple),
+            Kind::Tcp(segment) if segment.flags.opens() => self.mark(tuple),
+            // A reply to an echo request is known by its type, the rest of TCP by not being a SYN.
+            _ => {}
+        }
+    }
+
+    fn mark(&mut self, tuple: Tuple) {
+        let mut flow = Flow::routed(tuple);
+        (flow.member, flow.inside) = (NO_MEMBER, Side::Answerer);
+        if let Kind::Tcp(segment) = self.packet.kind {
+            flow.track = Some(crate::flow::Track::opening(&segment));
+        }
+        if let Err(Refused::Full) = self.state.flows.insert(flow, self.now) {
+            self.notice(Notice::FlowTableFullRouted);
+        }
+    }
+
+    /// From member to member: never on this road when netmasks are right; harmless all the same.
+    pub(super) fn misrouted(&mut self) -> Verdict {
+        self.notice(Notice::MisroutedPeer);
+        self.route_unchanged()
+    }
+}

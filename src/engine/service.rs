@@ -1,0 +1,214 @@
+//! The service ports: what the world sends to a virtual server, and what its members answer from there.
+//!
+//! Owns the bijection `V:P ⇔ member:P`. UDP needs no flow: only which member is a question, and it is asked packet by
+//! packet, so a switchover is one assignment for every peer at once. TCP is pinned by a flow that its SYN makes.
+
+use super::decide::Walk;
+use super::notice::{Notice, Sighting};
+use super::verdict::{DropReason, Verdict};
+use crate::flow::{Addressed, Flow, NO_MEMBER, PathKind, Refused, Side, Speaker, Track};
+use crate::policy::intent::{MemberId, NoMember, PoolId};
+use crate::policy::snapshot::{PoolView, ServiceView};
+use crate::wire::headers::Segment;
+use crate::wire::reply::{IcmpError, Reply};
+use crate::wire::{Endpoint, Kind, Tuple};
+use std::net::Ipv4Addr;
+
+impl Walk<'_> {
+    /// From outside to a virtual address.
+    pub(super) fn to_virtual(&mut self, at: usize) -> Verdict {
+        let server = &self.world.virtuals[at];
+        match (self.packet.kind, self.packet.tuple()) {
+            (Kind::IcmpError(quoted), _) => self.error(&quoted),
+            (Kind::Echo { request: true, .. }, _) => self.ping(server),
+            (_, Some(tuple)) => match server.service(tuple.protocol, tuple.dst.port) {
+                Some(service) => self.service_in(service, tuple),
+                None => self.answer_to_flow(tuple),
+            },
+            _ => self.refuse_local(),
+        }
+    }
+
+    /// To a virtual address but no service of it: the answer to something a member sent outward, or nothing of ours.
+    pub(super) fn answer_to_flow(&mut self, tuple: Tuple) -> Verdict {
+        if let Some((id, side)) = self.state.flows.find(&tuple) {
+            return self.on_flow(id, side, tuple);
+        }
+        match self.packet.kind {
+            // A segment of a connection nobody remembers. A reset would kill what the member may still hold.
+            Kind::Tcp(segment) if !segment.flags.opens() => Verdict::Drop(DropReason::NoFlow),
+            Kind::Echo { .. } => Verdict::Drop(DropReason::NoFlow),
+            _ => self.refuse_local(),
+        }
+    }
+
+    /// To a service port.
+    fn service_in(&mut self, service: &ServiceView, tuple: Tuple) -> Verdict {
+        if !service.enabled {
+            return self.reject(DropReason::VirtualServerDisabled);
+        }
+        match self.packet.kind {
+            Kind::Tcp(segment) => self.segment_in(service, tuple, &segment),
+            _ => self.datagram_in(service, tuple),
+        }
+    }
+
+    fn datagram_in(&mut self, service: &ServiceView, tuple: Tuple) -> Verdict {
+        let pool = self.world.pool(service.pool);
+        self.note_caller(pool, tuple.src);
+        match self.member_for(service.pool, tuple.src) {
+            Some(member) => {
+                let inside = Endpoint::new(self.world.member(member).address, tuple.dst.port);
+                self.forward_as(&tuple, &Tuple { dst: inside, ..tuple })
+            }
+            None => self.no_member(pool),
+        }
+    }
+
+    /// The member that a datagram from `remote` goes to: the one that last spoke to it under the pool's present
+    /// generation, else the active one.
+    pub(super) fn member_for(&mut self, pool: PoolId, remote: Endpoint) -> Option<MemberId> {
+        let view = self.world.pool(pool);
+        if self.state.speakers.is_empty() {
+            return view.active;
+        }
+        let claimed = self.state.speakers.find(&remote).and_then(|speaker| self.current_claim(pool, speaker));
+        if claimed.is_some() {
+            self.notice(Notice::SpeakerAnswered);
+        }
+        claimed.or(view.active)
+    }
+
+    /// The member behind a speaker's claim, if the claim still counts.
+    fn current_claim(&self, pool: PoolId, speaker: &Speaker) -> Option<MemberId> {
+        let member = MemberId(speaker.member);
+        if speaker.member == NO_MEMBER || speaker.generation != self.world.pool(pool).generation.0 {
+            return None;
+        }
+        self.world.members.get(member.index()).filter(|view| view.pool == pool && view.may_claim).map(|_| member)
+    }
+
+    /// Somebody talks to the virtual address. That is the rule and needs no note, except for one in the exclusion
+    /// group or one that visited the member's own address: replies must now wear the virtual address.
+    fn note_caller(&mut self, pool: &PoolView, remote: Endpoint) {
+        if pool.snat.as_ref().is_some_and(|snat| snat.excludes(remote.addr)) {
+            self.state.speakers.note_excluded_caller(remote, self.now);
+        } else if !self.state.speakers.is_empty() {
+            self.state.speakers.note_virtual(&remote, self.now);
+        }
+    }
+
+    /// A member sends a datagram from the service port of `server` towards `tuple.dst`.
+    pub(super) fn datagram_out(&mut self, sender: MemberId, tuple: Tuple, server: Ipv4Addr) -> Verdict {
+        if self.leaves_untranslated(sender, tuple.dst) {
+            return self.route_unchanged();
+        }
+        self.note_speaker(sender, tuple.dst);
+        self.forward_as(&tuple, &Tuple { src: Endpoint::new(server, tuple.src.port), ..tuple })
+    }
+
+    /// Whether what `sender` sends from its service port to `remote` keeps its own address: to a visitor of that
+    /// address, and to the exclusion group unless it called the virtual address.
+    pub(super) fn leaves_untranslated(&self, sender: MemberId, remote: Endpoint) -> bool {
+        let mark = match self.state.speakers.is_empty() {
+            true => None,
+            false => self.state.speakers.find(&remote).map(|speaker| speaker.addressed),
+        };
+        match mark {
+            Some(Addressed::Virtual) => false,
+            Some(Addressed::Member(member)) if member == sender.0 => true,
+            _ => self.pool_of(sender).snat.as_ref().is_some_and(|snat| snat.excludes(remote.addr)),
+        }
+    }
+
+    /// Who spoke last to `remote`. The active member needs no entry; another one makes a claim, if it may.
+    pub(super) fn note_speaker(&mut self, sender: MemberId, remote: Endpoint) {
+        let (pool, member) = (self.pool_of(sender), self.world.member(sender));
+        if pool.active == Some(sender) {
+            if !self.state.speakers.is_empty() {
+                self.state.speakers.release(&remote);
+            }
+            return;
+        }
+        self.notice(Notice::StandbySpoke);
+        if member.may_claim {
+            self.state.speakers.claim(remote, sender.0, pool.generation.0, self.now);
+            self.sight(Sighting::StandbySpoke(sender));
+        }
+    }
+
+    fn segment_in(&mut self, service: &ServiceView, tuple: Tuple, segment: &Segment) -> Verdict {
+        if let Some((id, side)) = self.state.flows.find(&tuple) {
+            if !self.begins_anew(id, side, segment) {
+                return self.on_flow(id, side, tuple);
+            }
+            self.state.forget(id);
+        }
+        let pool = self.world.pool(service.pool);
+        let Some(member) = pool.active else { return self.no_member(pool) };
+        let inside = Endpoint::new(self.world.member(member).address, tuple.dst.port);
+        let mut flow = Flow::new(PathKind::Service, tuple, Tuple { dst: inside, ..tuple }.reversed());
+        (flow.member, flow.inside, flow.generation) = (member.0, Side::Answerer, pool.generation.0);
+        self.admit(flow, segment)
+    }
+
+    /// A member opens a connection from its service port, or goes on with one that nobody remembers.
+    pub(super) fn segment_out(
+        &mut self,
+        sender: MemberId,
+        tuple: Tuple,
+        server: Ipv4Addr,
+        segment: &Segment,
+    ) -> Verdict {
+        let pool = self.pool_of(sender);
+        if pool.snat.as_ref().is_some_and(|snat| snat.excludes(tuple.dst.addr)) {
+            return self.route_unchanged();
+        }
+        let outside = Tuple { src: Endpoint::new(server, tuple.src.port), ..tuple };
+        let mut flow = Flow::new(PathKind::Service, tuple, outside.reversed());
+        (flow.member, flow.inside, flow.generation) = (sender.0, Side::Opener, pool.generation.0);
+        self.admit(flow, segment)
+    }
+
+    /// Forwards the first segment seen of a connection and keeps the flow: made by its SYN, or adopted in mid-stream
+    /// (the port is not translated, so a wrong guess is answered by a reset). A reset alone adopts nothing.
+    fn admit(&mut self, mut flow: Flow, segment: &Segment) -> Verdict {
+        let (from, to) = (flow.key(Side::Opener), flow.translated(Side::Opener));
+        if segment.flags.rst() {
+            return self.forward_as(&from, &to);
+        }
+        flow.track = Some(match segment.flags.opens() {
+            true => Track::opening(segment),
+            false => Track::midstream(Side::Opener, segment),
+        });
+        let verdict = self.forward_as(&from, &to);
+        if !matches!(verdict, Verdict::Forward { .. } | Verdict::Hold(_)) {
+            return verdict;
+        }
+        if let Err(Refused::Full) = self.insert(flow) {
+            return Verdict::Drop(DropReason::FlowTableFull);
+        }
+        if !segment.flags.opens() {
+            self.notice(Notice::LoosePickup);
+        }
+        verdict
+    }
+
+    /// No member is active: the pool's policy says what becomes of clients.
+    fn no_member(&mut self, pool: &PoolView) -> Verdict {
+        match pool.no_member {
+            NoMember::Drop => Verdict::Drop(DropReason::NoActiveMember),
+            // There is no last one to keep, or `active` would name it.
+            NoMember::Reject | NoMember::KeepLast => self.reject(DropReason::NoActiveMember),
+        }
+    }
+
+    /// A client of a service is refused, so that it fails over at once instead of waiting (RFC 3261 18.4).
+    fn reject(&mut self, reason: DropReason) -> Verdict {
+        match self.packet.kind {
+            Kind::Tcp(segment) if segment.flags.rst() => Verdict::Drop(reason),
+            Kind::Tcp(_) => self.refuse_with(Reply::Reset, reason),
+            _ => self.refuse(IcmpError::PortUnreachable, self.packet.dst, reason),
+        }
+    }
+}

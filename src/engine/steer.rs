@@ -1,0 +1,73 @@
+//! Which worker decides about a packet.
+//!
+//! Owns the law that the outside endpoint names the worker: translation never changes it, so both directions of a flow,
+//! and the ICMP errors that quote it, meet in one worker's table. A member counts by its public address; then both ends of
+//! a hairpin are virtual, and a symmetric hash of the two names the worker. NIC queues are a hint only.
+
+use crate::policy::Snapshot;
+use crate::policy::snapshot::Owner;
+use crate::wire::{Endpoint, Headers, Kind, Tuple};
+use std::net::Ipv4Addr;
+
+/// The place, among `workers`, of the one that decides about the packet; `None` when any may: nothing is remembered
+/// about it.
+#[inline]
+pub fn owner(packet: &Headers, world: &Snapshot, workers: usize) -> Option<usize> {
+    if workers <= 1 {
+        return None;
+    }
+    let hash = match packet.kind {
+        Kind::Arp(_) => return None,
+        Kind::IcmpError(quoted) => place(&quoted.tuple, world)?,
+        _ => match packet.tuple() {
+            Some(tuple) => place(&tuple, world)?,
+            // No ports: a fragment, or a protocol that is never translated.
+            None => place_of_pair(packet.src, packet.dst),
+        },
+    };
+    // The high half of the product spreads the hash over the workers without a division.
+    Some(((u64::from(hash) * workers as u64) >> 32) as usize)
+}
+
+fn place(tuple: &Tuple, world: &Snapshot) -> Option<u32> {
+    match (public(tuple.src.addr, world)?, public(tuple.dst.addr, world)?) {
+        (Place::Outside, Place::Outside) => None,
+        (Place::Outside, Place::Ours(_)) => Some(place_of_endpoint(tuple.src)),
+        (Place::Ours(_), Place::Outside) => Some(place_of_endpoint(tuple.dst)),
+        (Place::Ours(a), Place::Ours(b)) => Some(place_of_pair(a, b)),
+    }
+}
+
+enum Place {
+    Outside,
+    Ours(Ipv4Addr),
+}
+
+/// Where an address stands; `None` for a self-IP, whose packets concern no flow.
+fn public(address: Ipv4Addr, world: &Snapshot) -> Option<Place> {
+    match world.owner(address) {
+        Some(Owner::Appliance(_)) => None,
+        Some(Owner::Virtual(_)) => Some(Place::Ours(address)),
+        Some(Owner::Member(member)) => Some(Place::Ours(world.member(member).public)),
+        None => Some(Place::Outside),
+    }
+}
+
+fn place_of_endpoint(endpoint: Endpoint) -> u32 {
+    mix(u64::from(u32::from(endpoint.addr)) << 16 | u64::from(endpoint.port))
+}
+
+/// The same whichever of the two is named first.
+fn place_of_pair(a: Ipv4Addr, b: Ipv4Addr) -> u32 {
+    let (low, high) = (a.min(b), a.max(b));
+    mix(u64::from(u32::from(low)) << 32 | u64::from(u32::from(high)))
+}
+
+/// Spreads 64 bits over 32 (the finalizer of MurmurHash3).
+fn mix(mut bits: u64) -> u32 {
+    bits ^= bits >> 33;
+    bits = bits.wrapping_mul(0xff51_afd7_ed55_8ccd);
+    bits ^= bits >> 33;
+    bits = bits.wrapping_mul(0xc4ce_b9fe_1a85_ec53);
+    (bits ^ (bits >> 33)) as u32
+}

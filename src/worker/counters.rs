@@ -1,0 +1,224 @@
+//! Every frame counted to its end.
+//!
+//! Owns [`Tally`], which a worker adds to, and [`Shared`], where it lays the sums for management to read. The sum that
+//! must come out, over any worker, at the end of any turn:
+//!
+//! ```text
+//! received + originated + taken_over = transmitted + dropped + punted + handed_off + held
+//! ```
+
+use crate::engine::verdict::ways;
+use crate::engine::{DropReason, Engine, Notice, PuntReason};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+ways! {
+    /// Sums of frames and bytes that are not reasons. One counter each.
+    Total {
+        Received = "received": "Frames received from the NICs.",
+        ReceivedBytes = "received_bytes": "Bytes received from the NICs.",
+        Originated = "originated": "Frames the appliance made itself: probes, ARP, resets, ICMP errors.",
+        TakenOver = "taken_over": "Frames that another worker received and handed over.",
+        Transmitted = "transmitted": "Frames the NICs took.",
+        TransmittedBytes = "transmitted_bytes": "Bytes the NICs took.",
+        HandedOff = "handed_off": "Frames handed to the worker that owns their flow.",
+        Held = "held": "Frames waiting now for a next hop's MAC.",
+        Flows = "flows": "Flows remembered now.",
+    }
+}
+
+/// What one worker has counted.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// Frames received from the NICs.
+    pub received: u64,
+    /// Their bytes.
+    pub received_bytes: u64,
+    /// Frames made here.
+    pub originated: u64,
+    /// Frames taken over from other workers.
+    pub taken_over: u64,
+    /// Frames the NICs took.
+    pub transmitted: u64,
+    /// Their bytes.
+    pub transmitted_bytes: u64,
+    /// Frames handed to other workers.
+    pub handed_off: u64,
+    /// Frames waiting for a MAC, now.
+    pub held: u64,
+    /// Flows, now.
+    pub flows: u64,
+    /// By [`DropReason`].
+    pub dropped: ByReason<{ DropReason::COUNT }>,
+    /// By [`PuntReason`].
+    pub punted: ByReason<{ PuntReason::COUNT }>,
+    /// By [`Notice`].
+    pub noticed: ByReason<{ Notice::COUNT }>,
+}
+
+/// A counter for each reason, by its place.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ByReason<const N: usize>(pub [u64; N]);
+
+impl<const N: usize> Default for ByReason<N> {
+    fn default() -> ByReason<N> {
+        ByReason([0; N])
+    }
+}
+
+impl<const N: usize> ByReason<N> {
+    /// All of them together.
+    pub fn sum(&self) -> u64 {
+        self.0.iter().sum()
+    }
+}
+
+impl Tally {
+    pub(super) fn received(&mut self, bytes: usize) {
+        self.received += 1;
+        self.received_bytes += bytes as u64;
+    }
+
+    pub(super) fn dropped(&mut self, reason: DropReason) {
+        self.dropped.0[reason as usize] += 1;
+    }
+
+    pub(super) fn punted(&mut self, reason: PuntReason) {
+        self.punted.0[reason as usize] += 1;
+    }
+
+    pub(super) fn gauge(&mut self, engine: &Engine, held: usize) {
+        self.held = held as u64;
+        self.flows = engine.flows().len() as u64;
+        self.noticed.0 = *engine.notices();
+    }
+
+    /// How many frames died for `reason`.
+    pub fn drops(&self, reason: DropReason) -> u64 {
+        self.dropped.0[reason as usize]
+    }
+
+    /// How many frames went to management for `reason`.
+    pub fn punts(&self, reason: PuntReason) -> u64 {
+        self.punted.0[reason as usize]
+    }
+
+    /// How often `notice` was made.
+    pub fn notices(&self, notice: Notice) -> u64 {
+        self.noticed.0[notice as usize]
+    }
+
+    /// Frames that came into this worker's hands less frames that left them: zero, or a frame was lost or made up.
+    pub fn imbalance(&self) -> i64 {
+        let came = self.received + self.originated + self.taken_over;
+        let went = self.transmitted + self.dropped.sum() + self.punted.sum() + self.handed_off + self.held;
+        came as i64 - went as i64
+    }
+
+    /// The sums, in the order of [`Total::ALL`].
+    fn totals(&self) -> [u64; Total::COUNT] {
+        [
+            self.received,
+            self.received_bytes,
+            self.originated,
+            self.taken_over,
+            self.transmitted,
+            self.transmitted_bytes,
+            self.handed_off,
+            self.held,
+            self.flows,
+        ]
+    }
+}
+
+/// All tallies of a set of workers together.
+impl<'a> std::iter::Sum<&'a Tally> for Tally {
+    fn sum<I: Iterator<Item = &'a Tally>>(tallies: I) -> Tally {
+        tallies.fold(Tally::default(), |sum, tally| {
+            let mut cells = sum.cells();
+            cells.iter_mut().zip(tally.cells()).for_each(|(cell, more)| *cell += more);
+            Tally::from_cells(&cells)
+        })
+    }
+}
+
+const CELLS: usize = Total::COUNT + DropReason::COUNT + PuntReason::COUNT + Notice::COUNT;
+
+impl Tally {
+    fn cells(&self) -> [u64; CELLS] {
+        let mut cells = [0; CELLS];
+        let all = self.totals().into_iter().chain(self.dropped.0).chain(self.punted.0).chain(self.noticed.0);
+        cells.iter_mut().zip(all).for_each(|(cell, value)| *cell = value);
+        cells
+    }
+
+    fn from_cells(cells: &[u64; CELLS]) -> Tally {
+        let mut cells = cells.iter().copied();
+        let mut next = || cells.next().unwrap_or(0);
+        Tally {
+            received: next(),
+            received_bytes: next(),
+            originated: next(),
+            taken_over: next(),
+            transmitted: next(),
+            transmitted_bytes: next(),
+            handed_off: next(),
+            held: next(),
+            flows: next(),
+            dropped: ByReason(std::array::from_fn(|_| next())),
+            punted: ByReason(std::array::from_fn(|_| next())),
+            noticed: ByReason(std::array::from_fn(|_| next())),
+        }
+    }
+}
+
+/// Where a worker lays its sums. Written by that worker alone, once a turn; read by management at any time. Each cell is
+/// true by itself; together they may be one turn apart.
+pub struct Shared {
+    cells: [AtomicU64; CELLS],
+}
+
+impl Default for Shared {
+    fn default() -> Shared {
+        Shared { cells: [const { AtomicU64::new(0) }; CELLS] }
+    }
+}
+
+impl Shared {
+    /// Lays down the worker's sums. Only what changed is written, so that an idle worker disturbs no cache.
+    pub(super) fn publish(&self, tally: &Tally) {
+        for (cell, value) in self.cells.iter().zip(tally.cells()) {
+            if cell.load(Ordering::Relaxed) != value {
+                cell.store(value, Ordering::Relaxed);
+            }
+        }
+    }
+
+    /// The sums as they were laid down last.
+    pub fn read(&self) -> Tally {
+        Tally::from_cells(&std::array::from_fn(|at| self.cells[at].load(Ordering::Relaxed)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_laid_down_is_what_is_read() {
+        let mut tally = Tally { received: 7, held: 2, ..Tally::default() };
+        tally.dropped(DropReason::NoRoute);
+        tally.punted(PuntReason::Arp);
+        let shared = Shared::default();
+        shared.publish(&tally);
+        assert_eq!(shared.read(), tally);
+        assert_eq!([&tally, &tally].into_iter().sum::<Tally>().drops(DropReason::NoRoute), 2);
+    }
+
+    #[test]
+    fn the_balance_shows_a_lost_frame() {
+        let mut tally = Tally { received: 3, originated: 1, transmitted: 2, held: 1, ..Tally::default() };
+        assert_eq!(tally.imbalance(), 1);
+        tally.dropped(DropReason::NoRoute);
+        assert_eq!(tally.imbalance(), 0);
+    }
+}

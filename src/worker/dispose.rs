@@ -1,0 +1,164 @@
+//! A frame and its verdict.
+//!
+//! Owns the way of one frame through the worker: facts, owner, verdict, and what the verdict asks for. Each arm ends the
+//! frame exactly once in the tally.
+
+use super::Worker;
+use super::hand_off::Parcel;
+use super::waiting::Held;
+use crate::engine::{DropReason, PuntReason, Verdict, steer};
+use crate::io::{Frame, Port};
+use crate::policy::adjacency::NextHop;
+use crate::policy::intent::PortId;
+use crate::time::Instant;
+use crate::wire::reply::{self, IcmpError, Reply};
+use crate::wire::{Headers, Malformed};
+
+impl<P: Port> Worker<P> {
+    /// A frame as the NIC gave it: whose is it?
+    pub(super) fn accept(&mut self, frame: P::Frame, port: PortId, now: Instant) {
+        let headers = match Headers::parse(frame.bytes()) {
+            Ok(headers) => headers,
+            Err(malformed) => return self.tally.dropped(reason(malformed)),
+        };
+        match steer::owner(&headers, self.engine.world(), self.hand_off.workers()) {
+            Some(worker) if worker != usize::from(self.id.0) => self.hand_over(worker, frame, port),
+            _ => self.dispose(frame, &headers, port, now),
+        }
+    }
+
+    /// A frame that is ours to decide about.
+    pub(super) fn decide(&mut self, frame: P::Frame, port: PortId, now: Instant) {
+        match Headers::parse(frame.bytes()) {
+            Ok(headers) => self.dispose(frame, &headers, port, now),
+            Err(malformed) => self.tally.dropped(reason(malformed)),
+        }
+    }
+
+    fn hand_over(&mut self, worker: usize, frame: P::Frame, port: PortId) {
+        match self.hand_off.give(worker, Parcel { frame, port }) {
+            Ok(()) => self.tally.handed_off += 1,
+            Err(_) => self.tally.dropped(DropReason::HandOffFull),
+        }
+    }
+
+    fn dispose(&mut self, frame: P::Frame, headers: &Headers, port: PortId, now: Instant) {
+        match self.engine.decide(headers, port, now) {
+            Verdict::Forward { rewrite, quoted, egress } => {
+                self.forward(frame, headers, &rewrite, quoted.as_ref(), &egress);
+            }
+            Verdict::Answer(with) => self.answer(&frame, headers, port, &with),
+            Verdict::Refuse { with, reason } => self.refuse(&frame, headers, port, &with, reason),
+            Verdict::Hold(hop) => self.hold(hop, frame, port, now),
+            Verdict::Punt(reason) => self.punt(&frame, headers, port, reason),
+            Verdict::Drop(reason) => self.tally.dropped(reason),
+        }
+    }
+
+    /// The answer takes the frame's place in the tally.
+    fn answer(&mut self, frame: &P::Frame, headers: &Headers, port: PortId, with: &Reply) {
+        match self.compose(frame, headers, port, with) {
+            Some(made) => self.outgoing.push(port, made),
+            None => self.tally.dropped(DropReason::NoBuffer),
+        }
+    }
+
+    /// The frame dies; what its sender is told is a frame of our own.
+    fn refuse(&mut self, frame: &P::Frame, headers: &Headers, port: PortId, with: &Reply, reason: DropReason) {
+        self.tally.dropped(reason);
+        let is_error = matches!(with, Reply::IcmpError { .. });
+        if is_error && !reply::may_answer_with_error(frame.bytes(), headers) {
+            return;
+        }
+        if let Some(made) = self.compose(frame, headers, port, with) {
+            self.tally.originated += 1;
+            self.outgoing.push(port, made);
+        }
+    }
+
+    /// Makes a reply to `frame`, back the way it came.
+    fn compose(&mut self, frame: &P::Frame, headers: &Headers, port: PortId, with: &Reply) -> Option<P::Frame> {
+        let interface = self.engine.world().interface_of(port, headers.link.vlan)?;
+        let mac = self.engine.world().interface(interface).mac;
+        let mut made = self.ports[port.index()].allocate(reply::length(with, frame.bytes(), headers))?;
+        let length = reply::build(with, frame.bytes(), headers, mac, made.bytes_mut());
+        made.set_len(length).then_some(made)
+    }
+
+    fn hold(&mut self, hop: NextHop, frame: P::Frame, port: PortId, now: Instant) {
+        match self.waiting.hold(hop, frame, port, now) {
+            Ok(()) if self.waiting.asks(hop, now) => self.post.want(hop),
+            Ok(()) => {}
+            Err(_) => self.tally.dropped(DropReason::NeighbourQueueFull),
+        }
+    }
+
+    fn punt(&mut self, frame: &P::Frame, headers: &Headers, port: PortId, reason: PuntReason) {
+        let interface = self.engine.world().interface_of(port, headers.link.vlan);
+        match interface.is_some_and(|interface| self.post.punt(reason, interface, frame.bytes())) {
+            true => self.tally.punted(reason),
+            false => self.tally.dropped(DropReason::MailboxFull),
+        }
+    }
+
+    /// The world has changed: what waits is decided again, in the order it came.
+    pub(super) fn decide_waiting(&mut self, now: Instant) {
+        for held in self.waiting.take_all() {
+            let Ok(headers) = Headers::parse(held.frame.bytes()) else { continue };
+            match self.engine.decide(&headers, held.port, now) {
+                Verdict::Hold(hop) => self.waiting.hold_again(hop, held),
+                _ => self.dispose(held.frame, &headers, held.port, now),
+            }
+        }
+    }
+
+    /// The next hop does not answer: senders of what waits for it are told.
+    pub(super) fn give_up(&mut self, hop: NextHop) {
+        for held in self.waiting.take_for(hop) {
+            self.refuse_held(&held);
+        }
+    }
+
+    /// Management did not answer in time either.
+    pub(super) fn give_up_waiting(&mut self, now: Instant) -> usize {
+        let stale = self.waiting.take_stale(now);
+        stale.iter().for_each(|held| self.refuse_held(held));
+        stale.len()
+    }
+
+    fn refuse_held(&mut self, held: &Held<P::Frame>) {
+        let reason = DropReason::HostUnreachable;
+        let Ok(headers) = Headers::parse(held.frame.bytes()) else { return self.tally.dropped(reason) };
+        let world = self.engine.world();
+        let from = world
+            .interface_of(held.port, headers.link.vlan)
+            .map(|interface| world.interface(interface).address_towards(headers.src));
+        match from {
+            Some(from) => {
+                let with = Reply::IcmpError { error: IcmpError::HostUnreachable, from };
+                self.refuse(&held.frame, &headers, held.port, &with, reason);
+            }
+            None => self.tally.dropped(reason),
+        }
+    }
+}
+
+/// The counter a malformed frame goes to.
+fn reason(malformed: Malformed) -> DropReason {
+    match malformed {
+        Malformed::Truncated => DropReason::Truncated,
+        Malformed::UnknownEtherType => DropReason::UnknownEtherType,
+        Malformed::IpVersion => DropReason::BadIpVersion,
+        Malformed::IpHeaderLength => DropReason::BadIpHeaderLength,
+        Malformed::IpLength => DropReason::BadIpLength,
+        Malformed::IpChecksum => DropReason::BadIpChecksum,
+        Malformed::SourceRoute => DropReason::SourceRoute,
+        Malformed::TcpHeader => DropReason::BadTcpHeader,
+        Malformed::UdpLength => DropReason::BadUdpLength,
+        Malformed::Icmp => DropReason::BadIcmp,
+        Malformed::IcmpChecksum => DropReason::BadIcmpChecksum,
+        Malformed::IcmpQuote => DropReason::BadIcmpQuote,
+        Malformed::Arp => DropReason::BadArp,
+        Malformed::Fragment => DropReason::BadFragment,
+    }
+}

@@ -1,0 +1,87 @@
+//! What a worker tells the management core.
+//!
+//! Owns the worker's ends of the mailbox rings. It never waits: a full ring refuses, and what was refused is said again
+//! later (snapshots, which must come home) or counted by the caller (punts) or left unsaid (hints, which are only hints).
+
+use super::mailbox::{Command, Event, Hint, WorkerEnd, WorkerId};
+use crate::engine::{PuntReason, Sighting};
+use crate::policy::adjacency::NextHop;
+use crate::policy::intent::{InterfaceId, MemberId};
+use crate::time::{Duration, Instant};
+use std::collections::VecDeque;
+
+/// A hint about one member is given at most once in this time.
+const HINT_PAUSE: Duration = Duration::from_millis(100);
+/// Ring places kept free of punts, so that a flood of them cannot keep a snapshot from coming home.
+const RESERVE: usize = 64;
+
+/// The worker's side of the mailbox.
+pub(super) struct Post {
+    id: WorkerId,
+    end: WorkerEnd,
+    /// Events that must arrive and found the ring full.
+    owed: VecDeque<Event>,
+    hinted: Vec<(MemberId, Hint, Instant)>,
+}
+
+impl Post {
+    pub(super) fn new(id: WorkerId, end: WorkerEnd) -> Post {
+        Post { id, end, owed: VecDeque::new(), hinted: Vec::new() }
+    }
+
+    /// The next command.
+    pub(super) fn next(&mut self) -> Option<Command> {
+        self.end.commands.pop().ok()
+    }
+
+    /// Says something that must arrive.
+    pub(super) fn say(&mut self, event: Event) {
+        self.owed.push_back(event);
+        self.pay();
+    }
+
+    /// Says what is owed as far as there is room.
+    pub(super) fn pay(&mut self) {
+        while let Some(event) = self.owed.pop_front() {
+            if let Err(rtrb::PushError::Full(event)) = self.end.events.push(event) {
+                self.owed.push_front(event);
+                return;
+            }
+        }
+    }
+
+    /// There is room for an event that may be large and is wanted: rows of a table.
+    pub(super) fn has_room(&self) -> bool {
+        self.owed.is_empty() && self.end.events.slots() > RESERVE
+    }
+
+    /// Hands a copy of a frame up; `false` when there is no room.
+    pub(super) fn punt(&mut self, reason: PuntReason, interface: InterfaceId, frame: &[u8]) -> bool {
+        if !self.has_room() {
+            return false;
+        }
+        let punt = Event::Punt { worker: self.id, reason, interface, frame: frame.into() };
+        self.end.events.push(punt).is_ok()
+    }
+
+    /// Asks for a next hop's MAC. Not heard when the ring is full; the next frame asks again.
+    pub(super) fn want(&mut self, hop: NextHop) {
+        if self.has_room() {
+            let _ = self.end.events.push(Event::Wanted(hop));
+        }
+    }
+
+    /// Passes a sighting on, unless the same was said a moment ago.
+    pub(super) fn hint(&mut self, sighting: Sighting, now: Instant) {
+        let (member, hint) = match sighting {
+            Sighting::PortUnreachable(member) => (member, Hint::PortUnreachable),
+            Sighting::Reset(member) => (member, Hint::Reset),
+            Sighting::StandbySpoke(member) => (member, Hint::StandbySpeaks),
+        };
+        self.hinted.retain(|&(_, _, at)| now.since(at) < HINT_PAUSE);
+        let lately = self.hinted.iter().any(|&(m, h, _)| (m, h) == (member, hint));
+        if !lately && self.has_room() && self.end.events.push(Event::Hint { member, hint }).is_ok() {
+            self.hinted.push((member, hint, now));
+        }
+    }
+}

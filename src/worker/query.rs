@@ -1,0 +1,168 @@
+//! Reading mail, and answering what management asks about flows.
+//!
+//! Owns the walks over the flow table that an operator sets off: a bounded number of flows a turn, so that no question,
+//! however large, delays a packet.
+
+use super::mailbox::{Command, Event, FlowFilter, FlowRow};
+use super::{CHORES, Work, Worker};
+use crate::engine::DropReason;
+use crate::flow::{Flow, NO_MEMBER, PathKind, Side};
+use crate::io::Port;
+use crate::policy::Snapshot;
+use crate::policy::intent::MemberId;
+use crate::time::Instant;
+use std::collections::VecDeque;
+
+/// Commands obeyed in one turn, at most.
+const MAIL: usize = 32;
+/// Rows in one event, at most.
+const ROWS: usize = 64;
+
+/// Questions under way; the first one is being answered.
+#[derive(Default)]
+pub(super) struct Queries {
+    waiting: VecDeque<Query>,
+}
+
+struct Query {
+    id: u64,
+    filter: FlowFilter,
+    cursor: u32,
+    kind: QueryKind,
+}
+
+enum QueryKind {
+    List { left: usize },
+    Clear { count: u64 },
+}
+
+impl<P: Port> Worker<P> {
+    /// Obeys what management has sent.
+    pub(super) fn read_mail(&mut self, now: Instant) -> usize {
+        let mut count = 0;
+        while count < MAIL
+            && let Some(command) = self.post.next()
+        {
+            self.obey(command, now);
+            count += 1;
+        }
+        self.post.pay();
+        count
+    }
+
+    fn obey(&mut self, command: Command, now: Instant) {
+        match command {
+            Command::Install(world) => {
+                let epoch = world.epoch;
+                let old = Some(self.engine.install(world));
+                self.post.say(Event::Installed { worker: self.id, epoch, at: now, old });
+                self.decide_waiting(now);
+            }
+            Command::Claims(claims) => self.engine.set_claims(claims),
+            Command::Transmit { port, frame } => self.originate(port, &frame),
+            Command::GiveUp(hop) => self.give_up(hop),
+            Command::ListFlows { query, filter, limit } => {
+                self.ask(query, filter, QueryKind::List { left: limit });
+            }
+            Command::ClearFlows { query, filter } => self.ask(query, filter, QueryKind::Clear { count: 0 }),
+            Command::Stop => self.stopping = true,
+        }
+    }
+
+    fn ask(&mut self, id: u64, filter: FlowFilter, kind: QueryKind) {
+        self.queries.waiting.push_back(Query { id, filter, cursor: 0, kind });
+    }
+
+    /// Passes on what the engine saw of members.
+    pub(super) fn report(&mut self, now: Instant) {
+        while let Some(sighting) = self.engine.next_sighting() {
+            self.post.hint(sighting, now);
+        }
+    }
+
+    /// Goes on with the first question that waits.
+    pub(super) fn answer_queries(&mut self, now: Instant) {
+        if !self.post.has_room() {
+            return;
+        }
+        let Some(mut query) = self.queries.waiting.pop_front() else { return };
+        let next = match &mut query.kind {
+            QueryKind::List { left } => self.list(query.id, &query.filter, query.cursor, left, now),
+            QueryKind::Clear { count } => self.clear(query.id, &query.filter, query.cursor, count),
+        };
+        if let Some(cursor) = next {
+            query.cursor = cursor;
+            self.queries.waiting.push_front(query);
+        }
+    }
+
+    fn list(&mut self, query: u64, filter: &FlowFilter, cursor: u32, left: &mut usize, now: Instant) -> Option<u32> {
+        let (world, flows, worker) = (self.engine.world(), self.engine.flows(), self.id);
+        let mut rows = Vec::new();
+        let take = ROWS.min(*left);
+        let mut next = flows.scan(cursor, ROWS, |id, flow| {
+            if rows.len() < take && matches(world, flow, filter) {
+                rows.push(row(worker, flow, flows.idle(id, now), flows.expires_in(id, now)));
+            }
+        });
+        *left -= rows.len();
+        if *left == 0 {
+            next = None;
+        }
+        if !rows.is_empty() || next.is_none() {
+            self.post.say(Event::Flows { query, rows, last: next.is_none() });
+        }
+        next
+    }
+
+    fn clear(&mut self, query: u64, filter: &FlowFilter, cursor: u32, count: &mut u64) -> Option<u32> {
+        let world = std::sync::Arc::clone(self.engine.world());
+        let next = self.engine.clear(cursor, CHORES, |flow| {
+            let chosen = matches(&world, flow, filter);
+            *count += u64::from(chosen);
+            chosen
+        });
+        if next.is_none() {
+            self.post.say(Event::Cleared { query, count: *count });
+        }
+        next
+    }
+
+    /// Gives everything back: what waits is dropped and counted, the snapshot goes home.
+    pub(super) fn end(&mut self) -> Work {
+        self.waiting.take_all().iter().for_each(|_| self.tally.dropped(DropReason::Stopping));
+        while self.hand_off.take().is_some() {
+            self.tally.taken_over += 1;
+            self.tally.dropped(DropReason::Stopping);
+        }
+        self.tally.gauge(&self.engine, 0);
+        self.shared.publish(&self.tally);
+        self.post.say(Event::Stopped(self.id));
+        Work::Ended
+    }
+}
+
+fn matches(world: &Snapshot, flow: &Flow, filter: &FlowFilter) -> bool {
+    let member = (flow.member != NO_MEMBER).then_some(MemberId(flow.member));
+    let outside = flow.key(flow.inside.other()).src.addr;
+    filter.client.is_none_or(|client| client == outside)
+        && filter.member.is_none_or(|wanted| member == Some(wanted))
+        && filter.service.is_none_or(|pool| {
+            flow.path == PathKind::Service
+                && member.and_then(|m| world.members.get(m.index())).is_some_and(|view| view.pool == pool)
+        })
+}
+
+fn row(worker: super::WorkerId, flow: &Flow, idle: std::time::Duration, expires_in: std::time::Duration) -> FlowRow {
+    FlowRow {
+        worker,
+        path: flow.path.name(),
+        protocol: flow.protocol(),
+        opened_by: flow.key(Side::Opener),
+        became: flow.translated(Side::Opener),
+        member: (flow.member != NO_MEMBER).then_some(MemberId(flow.member)),
+        state: flow.state(),
+        idle,
+        expires_in,
+    }
+}

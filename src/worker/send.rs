@@ -1,0 +1,104 @@
+//! How a frame leaves.
+//!
+//! Owns the last change to a frame's bytes and the queues to the NICs, filled during the turn and emptied at its end.
+
+use super::Worker;
+use crate::engine::{DropReason, Egress, ResetOrder};
+use crate::io::{BURST, Frame, Port};
+use crate::policy::intent::PortId;
+use crate::wire::headers::Link;
+use crate::wire::{Headers, Kind, Rewrite, compose, ethernet, ipv4};
+
+/// Frames to be sent, by port.
+pub(super) struct Outgoing<F> {
+    queues: Vec<Vec<F>>,
+}
+
+impl<F> Outgoing<F> {
+    pub(super) fn new(ports: usize) -> Outgoing<F> {
+        Outgoing { queues: (0..ports).map(|_| Vec::with_capacity(4 * BURST)).collect() }
+    }
+
+    pub(super) fn push(&mut self, port: PortId, frame: F) {
+        self.queues[port.index()].push(frame);
+    }
+}
+
+impl<P: Port> Worker<P> {
+    /// Changes the frame as data says, lowers its TTL, writes its link header, and queues it.
+    pub(super) fn forward(
+        &mut self,
+        mut frame: P::Frame,
+        headers: &Headers,
+        rewrite: &Rewrite,
+        quoted: Option<&Rewrite>,
+        egress: &Egress,
+    ) {
+        let bytes = frame.bytes_mut();
+        if let (Some(change), Kind::IcmpError(error)) = (quoted, headers.kind) {
+            change.apply_to_quoted(bytes, headers, &error);
+        }
+        rewrite.apply(bytes, headers);
+        ipv4::decrement_ttl(bytes, headers);
+        if !fit_link_header(&mut frame, headers, egress) {
+            return self.tally.dropped(DropReason::NoBuffer);
+        }
+        ethernet::write_link(frame.bytes_mut(), headers, egress.dst, egress.src, egress.vlan);
+        self.outgoing.push(egress.port, frame);
+    }
+
+    /// A frame made by management, or here, from nothing.
+    pub(super) fn originate(&mut self, port: PortId, bytes: &[u8]) {
+        let Some(queue) = self.ports.get_mut(port.index()) else { return };
+        self.tally.originated += 1;
+        match queue.allocate(bytes.len()) {
+            Some(mut frame) => {
+                frame.bytes_mut().copy_from_slice(bytes);
+                self.outgoing.push(port, frame);
+            }
+            None => self.tally.dropped(DropReason::NoBuffer),
+        }
+    }
+
+    /// Resets that are due because a member was lost.
+    pub(super) fn order_resets(&mut self) {
+        let mut orders = std::mem::take(&mut self.orders);
+        self.engine.next_resets(super::CHORES, &mut orders);
+        for ResetOrder { tuple, seq, ack, egress } in orders.drain(..) {
+            let frame =
+                compose::tcp_reset(&Link { dst: egress.dst, src: egress.src, vlan: egress.vlan }, &tuple, seq, ack);
+            self.originate(egress.port, &frame);
+        }
+        self.orders = orders;
+    }
+
+    /// Everything queued goes to the NICs. What a full queue does not take is dropped and counted: a worker that waits
+    /// for one NIC would stop serving all.
+    pub(super) fn send_all(&mut self) {
+        for (port, queue) in self.ports.iter_mut().zip(&mut self.outgoing.queues) {
+            while !queue.is_empty() {
+                let bytes = |frames: &[P::Frame]| frames.iter().map(|f| f.bytes().len() as u64).sum::<u64>();
+                let before = bytes(queue);
+                let sent = port.transmit(queue);
+                self.tally.transmitted += sent as u64;
+                self.tally.transmitted_bytes += before - bytes(queue);
+                if sent == 0 {
+                    queue.drain(..).for_each(|_| self.tally.dropped(DropReason::TransmitFull));
+                }
+            }
+        }
+    }
+}
+
+/// Makes room for a tag the frame did not have, or takes away one it shall not have. `false`: no headroom.
+fn fit_link_header<F: Frame>(frame: &mut F, headers: &Headers, egress: &Egress) -> bool {
+    let (had, needs) = (usize::from(headers.l3), ethernet::header_length(egress.vlan));
+    match needs.cmp(&had) {
+        std::cmp::Ordering::Greater => frame.extend_front(needs - had),
+        std::cmp::Ordering::Less => {
+            frame.trim_front(had - needs);
+            true
+        }
+        std::cmp::Ordering::Equal => true,
+    }
+}

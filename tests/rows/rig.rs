@@ -1,0 +1,380 @@
+//! A box without a NIC: workers on ports of any kind, a world that the test holds in its hands.
+//!
+//! The rig stands in for the management core: it compiles snapshots, reads events, and knows who is alive because the
+//! test says so. What is on the wire is given and taken as whole frames; each frame that comes out is checked whole.
+
+use fairlead::engine::{DropReason, Engine, Notice, PuntReason};
+use fairlead::flow::Claims;
+use fairlead::io::Port;
+use fairlead::policy::adjacency::{Adjacency, Neighbour, NextHop};
+use fairlead::policy::health::{Generation, Health, MemberHealth, PoolHealth, State};
+use fairlead::policy::intent::*;
+use fairlead::policy::{Epoch, Snapshot};
+use fairlead::time::{Duration, Instant};
+use fairlead::wire::{Mac, Protocol, VlanId, check};
+use fairlead::worker::mailbox::{ManagementEnd, mailbox};
+use fairlead::worker::{Command, Event, Shared, Tally, Worker, WorkerId, hand_offs};
+use std::net::Ipv4Addr;
+use std::sync::Arc;
+
+pub const V: &str = "10.20.0.100";
+pub const A: &str = "10.20.0.11";
+pub const B: &str = "10.20.0.12";
+pub const G: &str = "10.20.0.1";
+pub const E: &str = "192.0.2.2";
+pub const R: &str = "192.0.2.1";
+
+pub const OUTER: PortId = PortId(0);
+pub const INNER: PortId = PortId(1);
+
+pub const MAC_OUTER: Mac = Mac([2, 0xfe, 0, 0, 0, 1]);
+pub const MAC_INNER: Mac = Mac([2, 0xfe, 0, 0, 0, 2]);
+pub const MAC_R: Mac = Mac([2, 0, 0, 0, 2, 1]);
+pub const MAC_A: Mac = Mac([2, 0, 0, 0, 0, 11]);
+pub const MAC_B: Mac = Mac([2, 0, 0, 0, 0, 12]);
+
+pub const MEMBER_A: MemberId = MemberId(0);
+pub const MEMBER_B: MemberId = MemberId(1);
+
+/// What the ports of a rig are made of: memory, or mbufs of a real library.
+pub trait Bench {
+    /// A worker's queue on a port.
+    type Port: Port;
+    /// One queue for each worker on each of `ports` ports: outer list by worker. Only the first worker's receives.
+    fn queues(&mut self, ports: usize, workers: usize) -> Vec<Vec<Self::Port>>;
+    /// Lets a port receive a frame.
+    fn inject(&mut self, port: PortId, frame: &[u8]);
+    /// What a port has sent since the last call, oldest first.
+    fn collect(&mut self, port: PortId) -> Vec<Vec<u8>>;
+}
+
+/// Ports in memory.
+#[derive(Default)]
+pub struct Memory {
+    ends: Vec<fairlead::io::memory::FarEnd>,
+}
+
+impl Bench for Memory {
+    type Port = fairlead::io::memory::MemoryPort;
+
+    fn queues(&mut self, ports: usize, workers: usize) -> Vec<Vec<Self::Port>> {
+        let pool = fairlead::io::memory::Pool::default();
+        let mut queues: Vec<Vec<Self::Port>> = (0..workers).map(|_| Vec::new()).collect();
+        for _ in 0..ports {
+            let (first, end) = fairlead::io::memory::MemoryPort::connected(&pool);
+            queues[1..].iter_mut().for_each(|mine| mine.push(first.transmit_only()));
+            queues[0].push(first);
+            self.ends.push(end);
+        }
+        queues
+    }
+
+    fn inject(&mut self, port: PortId, frame: &[u8]) {
+        assert!(self.ends[port.index()].inject(frame), "the pool of the rig is spent");
+    }
+
+    fn collect(&mut self, port: PortId) -> Vec<Vec<u8>> {
+        self.ends[port.index()].collect()
+    }
+}
+
+/// The box.
+pub struct Rig<T: Bench> {
+    pub bench: T,
+    pub workers: Vec<Worker<T::Port>>,
+    mail: Vec<ManagementEnd>,
+    shared: Vec<Arc<Shared>>,
+    pub intent: Intent,
+    pub health: Health,
+    pub adjacency: Adjacency,
+    pub now: Instant,
+    epoch: Epoch,
+    /// Everything the workers said, but for snapshots.
+    pub events: Vec<Event>,
+    came_home: usize,
+}
+
+impl<T: Bench> Rig<T> {
+    /// The box of `scenarios.md`: two arms, A active, every neighbour known.
+    pub fn two_arm(bench: T) -> Rig<T> {
+        Rig::new(bench, two_arm(), 1)
+    }
+
+    /// A box for `intent`, with all its neighbours known as the constants above say.
+    pub fn new(mut bench: T, intent: Intent, workers: usize) -> Rig<T> {
+        let health = Health {
+            members: vec![
+                MemberHealth { state: State::Up, may_claim: true, lost_before: Generation(0) };
+                intent.members.len()
+            ],
+            pools: intent
+                .pools
+                .iter()
+                .map(|pool| PoolHealth { active: pool.members.first().copied(), generation: Generation(1) })
+                .collect(),
+        };
+        let adjacency = neighbours(&intent);
+        let world = Arc::new(Snapshot::compile(&intent, &health, &adjacency, &macs(&intent), Epoch(1)));
+        let claims = Claims::new(world.snat_addresses(), 7);
+        let queues = bench.queues(intent.ports.len(), workers);
+        let (mut mail, mut shared) = (Vec::new(), Vec::new());
+        let hands = hand_offs(workers, 1024);
+        let workers = queues.into_iter().zip(hands).enumerate().map(|(at, (ports, hands))| {
+            let (management, worker) = mailbox(1024);
+            mail.push(management);
+            shared.push(Arc::default());
+            let engine = Engine::new(Arc::clone(&world), claims.clone(), at as u64 + 1);
+            Worker::new(WorkerId(at as u16), engine, ports, hands, worker, Arc::clone(&shared[at]))
+        });
+        let workers = workers.collect();
+        let now = Instant::from_millis(10_000);
+        Rig {
+            bench,
+            workers,
+            mail,
+            shared,
+            intent,
+            health,
+            adjacency,
+            now,
+            epoch: Epoch(1),
+            events: Vec::new(),
+            came_home: 0,
+        }
+    }
+
+    /// Sends `frame` in at `port` and returns everything that comes out, by port; every frame is checked whole.
+    pub fn pass(&mut self, port: PortId, frame: &[u8]) -> Vec<(PortId, Vec<u8>)> {
+        self.bench.inject(port, frame);
+        self.settle()
+    }
+
+    /// As [`Rig::pass`], when exactly one frame must come out, at `out`.
+    #[track_caller]
+    pub fn one(&mut self, port: PortId, frame: &[u8], out: PortId) -> Vec<u8> {
+        let mut frames = self.pass(port, frame);
+        assert_eq!(frames.len(), 1, "one frame was to come out; the worker counted {:?}", self.told());
+        let (at, frame) = frames.remove(0);
+        assert_eq!(at, out, "the frame came out of the wrong port");
+        frame
+    }
+
+    /// As [`Rig::pass`], when nothing may come out and the frame must have died for `reason`.
+    #[track_caller]
+    pub fn dropped(&mut self, port: PortId, frame: &[u8], reason: DropReason) {
+        let before = self.tally();
+        let frames = self.pass(port, frame);
+        assert!(frames.is_empty(), "nothing was to come out, but {} did", frames.len());
+        let after = self.tally();
+        assert_eq!(after.drops(reason), before.drops(reason) + 1, "{}; counted: {:?}", reason.name(), self.told());
+        assert_eq!(after.dropped.sum(), before.dropped.sum() + 1);
+    }
+
+    /// As [`Rig::pass`], when nothing may come out and the frame must have gone to management for `reason`.
+    #[track_caller]
+    pub fn punted(&mut self, port: PortId, frame: &[u8], reason: PuntReason) {
+        let before = self.tally().punts(reason);
+        assert!(self.pass(port, frame).is_empty());
+        assert_eq!(self.tally().punts(reason), before + 1, "counted: {:?}", self.told());
+    }
+
+    /// Turns every worker until nothing moves, and takes what came out.
+    pub fn settle(&mut self) -> Vec<(PortId, Vec<u8>)> {
+        for _ in 0..8 {
+            for worker in &mut self.workers {
+                worker.turn(self.now);
+            }
+        }
+        self.read_mail();
+        assert_eq!(self.tally().imbalance(), 0, "frames were lost or made up: {:?}", self.told());
+        let mut out = Vec::new();
+        for port in 0..self.intent.ports.len() {
+            let port = PortId(port as u8);
+            for frame in self.bench.collect(port) {
+                if let Err(fault) = check::whole(&frame) {
+                    panic!("a frame left that is not right: {fault}\n{frame:02x?}");
+                }
+                out.push((port, frame));
+            }
+        }
+        out
+    }
+
+    /// Makes what `intent`, `health` and `adjacency` say now the world of every worker, and takes what that sent out.
+    pub fn publish(&mut self) -> Vec<(PortId, Vec<u8>)> {
+        self.epoch = Epoch(self.epoch.0 + 1);
+        let world = Snapshot::compile(&self.intent, &self.health, &self.adjacency, &macs(&self.intent), self.epoch);
+        let world = Arc::new(world);
+        let home = self.came_home;
+        for mail in &mut self.mail {
+            assert!(mail.commands.push(Command::Install(Arc::clone(&world))).is_ok());
+        }
+        let out = self.settle();
+        assert_eq!(self.came_home, home + self.workers.len(), "every old snapshot comes home");
+        assert_eq!(Arc::strong_count(&world), 1 + self.workers.len(), "and nobody else keeps the new one");
+        out
+    }
+
+    /// Sends a command to every worker.
+    pub fn command(&mut self, mut make: impl FnMut() -> Command) -> Vec<(PortId, Vec<u8>)> {
+        for mail in &mut self.mail {
+            assert!(mail.commands.push(make()).is_ok());
+        }
+        self.settle()
+    }
+
+    /// The pool's active member becomes `member`; the one before is lost if `lost` (its TCP is reset).
+    pub fn switch_over(&mut self, member: Option<MemberId>, lost: bool) -> Vec<(PortId, Vec<u8>)> {
+        let before = self.health.pools[0].active;
+        let generation = Generation(self.health.pools[0].generation.0 + 1);
+        self.health.pools[0] = PoolHealth { active: member, generation };
+        for health in &mut self.health.members {
+            health.may_claim = true;
+        }
+        if let Some(before) = before {
+            let health = &mut self.health.members[before.index()];
+            health.may_claim = false;
+            if lost {
+                (health.state, health.lost_before) = (State::Down, generation);
+            }
+        }
+        self.publish()
+    }
+
+    /// Lets time pass, in steps a worker's chores can follow.
+    pub fn wait(&mut self, span: Duration) {
+        let end = self.now + span;
+        while self.now < end {
+            self.now = (self.now + Duration::from_secs(1)).min(end);
+            self.workers.iter_mut().for_each(|worker| {
+                worker.turn(self.now);
+            });
+        }
+        self.read_mail();
+    }
+
+    /// All workers' counts together.
+    pub fn tally(&self) -> Tally {
+        self.shared.iter().map(|shared| shared.read()).collect::<Vec<_>>().iter().sum()
+    }
+
+    /// How often a notice was made.
+    pub fn notices(&self, notice: Notice) -> u64 {
+        self.tally().notices(notice)
+    }
+
+    /// What was counted, by name, for a message.
+    pub fn told(&self) -> Vec<(&'static str, u64)> {
+        let tally = self.tally();
+        let drops = DropReason::ALL.iter().map(|r| (r.name(), tally.drops(*r)));
+        let punts = PuntReason::ALL.iter().map(|r| (r.name(), tally.punts(*r)));
+        let notices = Notice::ALL.iter().map(|r| (r.name(), tally.notices(*r)));
+        drops.chain(punts).chain(notices).filter(|(_, count)| *count > 0).collect()
+    }
+
+    fn read_mail(&mut self) {
+        for mail in &mut self.mail {
+            while let Ok(event) = mail.events.pop() {
+                match event {
+                    Event::Installed { old, .. } => self.came_home += usize::from(old.is_some()),
+                    event => self.events.push(event),
+                }
+            }
+        }
+    }
+}
+
+/// The configuration of `scenarios.md`.
+pub fn two_arm() -> Intent {
+    Intent {
+        ports: vec![port("outer"), port("inner")],
+        interfaces: vec![
+            interface("clients", OUTER, None, "192.0.2.2/24"),
+            interface("servers", INNER, None, "10.20.0.1/24"),
+        ],
+        routes: vec![Route { to: "0.0.0.0/0".parse().unwrap(), via: addr(R), interface: InterfaceId(0) }],
+        monitors: vec![],
+        pools: vec![pool("pair-1", &[0, 1])],
+        members: vec![member("sip-a", A, 0), member("sip-b", B, 0)],
+        virtual_servers: vec![virtual_server("sip-1", V, 0)],
+        snats: vec![snat(V, 0, &["172.16.1.20/32", "172.16.2.0/24"])],
+        timeouts: Timeouts::default(),
+        limits: Limits { flows_per_worker: 10_000, ..Limits::default() },
+    }
+}
+
+pub fn addr(text: &str) -> Ipv4Addr {
+    text.parse().unwrap()
+}
+
+pub fn port(name: &str) -> PortIntent {
+    PortIntent { name: name.into(), device: format!("net_null_{name}"), mtu: 1500, queues: None }
+}
+
+pub fn interface(name: &str, port: PortId, vlan: Option<u16>, address: &str) -> Interface {
+    Interface {
+        name: name.into(),
+        port,
+        vlan: vlan.map(|id| VlanId::new(id).unwrap()),
+        addresses: vec![address.parse().unwrap()],
+        mtu: 1500,
+    }
+}
+
+pub fn pool(name: &str, members: &[u16]) -> Pool {
+    Pool {
+        name: name.into(),
+        members: members.iter().map(|&at| MemberId(at)).collect(),
+        monitors: vec![],
+        require: 0,
+        fail_back: FailBack::Never,
+        on_down_tcp: OnDownTcp::Reset,
+        no_member: NoMember::Reject,
+    }
+}
+
+pub fn member(name: &str, address: &str, pool: u16) -> Member {
+    Member { name: name.into(), address: addr(address), pool: PoolId(pool), interface: InterfaceId(1) }
+}
+
+pub fn virtual_server(name: &str, address: &str, pool: u16) -> VirtualServer {
+    let listen = |protocol, port| Listen { protocol, port };
+    VirtualServer {
+        name: name.into(),
+        address: addr(address),
+        pool: PoolId(pool),
+        listen: vec![listen(Protocol::Udp, 5060), listen(Protocol::Tcp, 5060), listen(Protocol::Tcp, 5061)],
+        enabled: true,
+        echo: EchoPolicy::Always,
+    }
+}
+
+pub fn snat(address: &str, pool: u16, exclude: &[&str]) -> Snat {
+    Snat {
+        pool: PoolId(pool),
+        address: addr(address),
+        exclude: exclude.iter().map(|net| net.parse().unwrap()).collect(),
+        untranslated_udp_ports: vec![],
+    }
+}
+
+/// Our MAC on each port.
+fn macs(intent: &Intent) -> Vec<Mac> {
+    [MAC_OUTER, MAC_INNER].into_iter().take(intent.ports.len()).collect()
+}
+
+/// Every member and every router, at the MAC that its last octet names.
+fn neighbours(intent: &Intent) -> Adjacency {
+    let members = intent.members.iter().map(|m| (m.interface, m.address));
+    let routers = intent.routes.iter().map(|r| (r.interface, r.via));
+    members
+        .chain(routers)
+        .map(|(interface, address)| {
+            let mac = match address.octets() {
+                [192, 0, 2, 1] => MAC_R,
+                [.., last] => Mac([2, 0, 0, 0, 0, last]),
+            };
+            (NextHop { interface, address }, Neighbour::Reachable(mac))
+        })
+        .collect()
+}
