@@ -265,11 +265,12 @@ mod tests {
     #[test]
     fn a_reset_fits_what_the_segment_said() {
         let (syn, ack, rst) = (Flags::SYN, Flags::ACK, Flags::RST);
-        let rows: [(Flags, u32, u32, &[u8], Flags, u32, u32); 4] = [
-            (syn, 100, 0, b"", rst.with(ack), 0, 101),
-            (syn.with(Flags::FIN), u32::MAX, 0, b"ab", rst.with(ack), 0, 3),
-            (ack, 100, 777, b"data", rst, 777, 0),
-            (syn.with(ack), 100, 777, b"", rst, 777, 0),
+        let none = b"".as_slice();
+        let rows = [
+            (syn, 100, 0, none, rst.with(ack), 0, 101),
+            (syn.with(Flags::FIN), u32::MAX, 0, b"ab".as_slice(), rst.with(ack), 0, 3),
+            (ack, 100, 777, b"data".as_slice(), rst, 777, 0),
+            (syn.with(ack), 100, 777, none, rst, 777, 0),
         ];
         for (flags, seq, acked, data, reset, reset_seq, reset_ack) in rows {
             let original = Build::tcp("10.0.0.1:9", "10.0.0.2:5061", flags, seq, acked).payload(data).bytes();

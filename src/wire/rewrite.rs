@@ -284,7 +284,8 @@ mod tests {
     fn an_error_and_what_it_quotes_are_changed_together() {
         let router = Ipv4Addr::new(192, 0, 2, 1);
         let [vip, member] = [Ipv4Addr::new(10, 20, 0, 100), Ipv4Addr::new(10, 20, 0, 11)];
-        let quotes: [(fn(Ipv4Addr, u16) -> Build, u16); 4] = [
+        type Quote = (fn(Ipv4Addr, u16) -> Build, u16);
+        let quotes: [Quote; 4] = [
             (|src, port| Build::udp(Endpoint::new(src, port), "172.16.9.9:5060").vlan(2).payload(&[7; 900]), 5060),
             (|src, port| Build::udp(Endpoint::new(src, port), "172.16.9.9:53").no_checksum().ip_options(&[1]), 1024),
             (|src, port| Build::tcp(Endpoint::new(src, port), "172.16.9.9:80", Flags::SYN, 1, 0).ttl(1), 40000),
