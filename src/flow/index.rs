@@ -90,7 +90,7 @@ impl Index {
 
     #[inline]
     fn home(&self, tag: u32) -> usize {
-        (u64::from(tag) * self.cells.len() as u64 >> 32) as usize
+        ((u64::from(tag) * self.cells.len() as u64) >> 32) as usize
     }
 
     #[inline]

@@ -3,16 +3,16 @@
 //! Owns the keyed hash. The key is drawn from a random seed, so that nobody outside can choose packets that share a
 //! place in a table; whoever guesses wrong gets the ordinary spread. It is not a cryptographic hash.
 
-use crate::wire::{Address, Endpoint, Tuple};
+use crate::wire::{Address, Endpoint, Rewrite, Tuple};
 use std::net::Ipv4Addr;
 
-/// What an address must offer to be part of a key.
+/// What an address must offer to be part of a flow.
 pub trait KeyAddress: Address {
     /// All bits of two addresses mixed into 64, under `key`. The order of the two matters.
     fn mix_pair(first: Self, second: Self, key: u64) -> u64;
 
-    /// The 16-bit words of the address, added up without folding: its share of a one's complement checksum.
-    fn word_sum(self) -> u32;
+    /// What makes a packet with one tuple into one with the other.
+    fn rewrite(from: &Tuple<Self>, to: &Tuple<Self>) -> Rewrite<Self>;
 }
 
 impl KeyAddress for Ipv4Addr {
@@ -20,9 +20,8 @@ impl KeyAddress for Ipv4Addr {
         (u64::from(first.to_bits()) << 32 | u64::from(second.to_bits())) ^ key
     }
 
-    fn word_sum(self) -> u32 {
-        let bits = self.to_bits();
-        (bits >> 16) + (bits & 0xffff)
+    fn rewrite(from: &Tuple, to: &Tuple) -> Rewrite {
+        Rewrite::between(from, to)
     }
 }
 
@@ -107,7 +106,7 @@ mod tests {
         let mut buckets = [0_u32; 64];
         for host in 0..64_000 {
             let tag = key.tuple(&tuple(0xac10_0000 + host, 5060, Protocol::Udp));
-            buckets[(u64::from(tag) * 64 >> 32) as usize] += 1;
+            buckets[((u64::from(tag) * 64) >> 32) as usize] += 1;
         }
         // 1,000 are expected in each; the standard deviation is 31.
         assert!(buckets.iter().all(|&count| (800..1200).contains(&count)), "{buckets:?}");

@@ -9,59 +9,12 @@
 //! is still its own alone, which is what correctness needs.
 
 use super::key::spread;
+use super::port_order::{Range, ReservedPorts};
 use crate::wire::{Endpoint, Protocol};
 use std::net::Ipv4Addr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
-
-/// Ports that are never handed out: those of the services on the address.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct ReservedPorts {
-    /// In order, each once.
-    ports: Box<[u16]>,
-}
-
-impl ReservedPorts {
-    /// The set of these ports.
-    pub fn new(ports: impl IntoIterator<Item = u16>) -> ReservedPorts {
-        let mut ports: Vec<u16> = ports.into_iter().collect();
-        ports.sort_unstable();
-        ports.dedup();
-        ReservedPorts { ports: ports.into() }
-    }
-
-    /// The port is one of them.
-    pub fn contains(&self, port: u16) -> bool {
-        self.ports.binary_search(&port).is_ok()
-    }
-
-    /// How many lie in a range.
-    fn count_in(&self, range: &Range) -> usize {
-        self.ports.iter().filter(|&&port| range.contains(port)).count()
-    }
-}
-
-/// Ports that stand for each other: a port is replaced by one of its own range only (RFC 4787 REQ-3a).
-struct Range {
-    first: u16,
-    last: u16,
-    /// Mappings alive. Written by the worker that bears or buries one, read by all: a guess that saves a search, no more.
-    used: AtomicU32,
-}
-
-impl Range {
-    const fn new(first: u16, last: u16) -> Range {
-        Range { first, last, used: AtomicU32::new(0) }
-    }
-
-    const fn contains(&self, port: u16) -> bool {
-        self.first <= port && port <= self.last
-    }
-
-    const fn len(&self) -> usize {
-        (self.last - self.first) as usize + 1
-    }
-}
+use std::sync::atomic::Ordering::{AcqRel, Relaxed};
+use std::sync::atomic::{AtomicU32, AtomicU64};
 
 /// How far an existing mapping of an endpoint is looked for. Only an endpoint whose first thousand choices were all taken
 /// at once can be further away, which needs more than 99 ports of 100 in use; it then gets a second port.
@@ -69,10 +22,14 @@ const SEARCH: u32 = 1024;
 
 /// The ports of one address for one protocol; for ICMP, the identifiers of echo requests.
 pub struct ClaimTable {
-    /// One cell a port, see [`Cell`]. Nothing else is published through a cell, and every change is a compare-and-swap
-    /// on that one cell, so relaxed ordering is enough: all workers agree on the order of its changes.
+    /// One cell a port, see [`Cell`]. Written and read by all workers. Every change is a compare-and-swap on that one
+    /// cell and all agree on the order of its changes, so a claim may be relaxed. A release is not: whoever frees the
+    /// port must see that whoever took it has counted it, or the count would dip below nothing.
     cells: Box<[AtomicU64]>,
-    ranges: Box<[Range]>,
+    ranges: &'static [Range],
+    /// Ports held, by range. Written by the worker that bears or buries a mapping, read by all: it saves a search that
+    /// would find nothing, no more.
+    used: [AtomicU32; 2],
     /// How far from its first choice any mapping has ever been. Written before the cell it speaks of, read by all.
     furthest: AtomicU32,
     seed: u64,
@@ -82,12 +39,8 @@ impl ClaimTable {
     /// A table with no port claimed: half a megabyte. The seed makes the choice of another port unpredictable (RFC 6056
     /// 3.3.3).
     pub fn new(protocol: Protocol, seed: u64) -> ClaimTable {
-        let ranges: Box<[Range]> = match protocol {
-            Protocol::Icmp => Box::new([Range::new(0, u16::MAX)]),
-            Protocol::Tcp | Protocol::Udp => Box::new([Range::new(1, 1023), Range::new(1024, u16::MAX)]),
-        };
         let cells = (0..=u16::MAX).map(|_| AtomicU64::new(Cell::FREE)).collect();
-        ClaimTable { cells, ranges, furthest: AtomicU32::new(0), seed }
+        ClaimTable { cells, ranges: Range::of(protocol), used: Default::default(), furthest: AtomicU32::new(0), seed }
     }
 
     /// The outside port for an inside endpoint, with one more user. An existing mapping is shared; else the port is kept
@@ -96,7 +49,7 @@ impl ClaimTable {
     ///
     /// `None` if no port of the range is free, or the endpoint has port 0 where that is none.
     pub fn claim(&self, inside: Endpoint, reserved: &ReservedPorts) -> Option<u16> {
-        let range = self.range(inside.port)?;
+        let range = self.range_of(inside.port)?;
         self.share(inside, range, reserved).or_else(|| self.take(inside, range, reserved))
     }
 
@@ -107,7 +60,7 @@ impl ClaimTable {
             let held = Cell::of(bits).filter(|held| held.inside == inside)?;
             Some(if held.users == 1 { Cell::FREE } else { Cell { users: held.users - 1, ..held }.bits() })
         };
-        match cell.fetch_update(Relaxed, Relaxed, fewer) {
+        match cell.fetch_update(AcqRel, Relaxed, fewer) {
             Ok(before) => {
                 if Cell::of(before).is_some_and(|held| held.users == 1) {
                     self.count_used(port, |used| used.fetch_sub(1, Relaxed));
@@ -125,17 +78,17 @@ impl ClaimTable {
 
     /// How many ports are held. While workers claim and release, a number of a moment ago.
     pub fn used(&self) -> usize {
-        self.ranges.iter().map(|range| range.used.load(Relaxed) as usize).sum()
+        self.used.iter().map(|used| used.load(Relaxed) as usize).sum()
     }
 
     /// How many ports there are, reserved ones included.
     pub fn capacity(&self) -> usize {
-        self.ranges.iter().map(Range::len).sum()
+        self.ranges.iter().map(|range| range.len()).sum()
     }
 
     /// One more user for the mapping that the endpoint has already. Looks beyond free cells: what stood in them when the
     /// mapping was made may have died since.
-    fn share(&self, inside: Endpoint, range: &Range, reserved: &ReservedPorts) -> Option<u16> {
+    fn share(&self, inside: Endpoint, range: usize, reserved: &ReservedPorts) -> Option<u16> {
         let reach = self.furthest.load(Relaxed).min(SEARCH) as usize + 1;
         let more = |bits| {
             let held = Cell::of(bits).filter(|held| held.inside == inside)?;
@@ -149,9 +102,9 @@ impl ClaimTable {
     }
 
     /// The first free port in the endpoint's order.
-    fn take(&self, inside: Endpoint, range: &Range, reserved: &ReservedPorts) -> Option<u16> {
-        let available = range.len() - reserved.count_in(range);
-        if range.used.load(Relaxed) as usize >= available {
+    fn take(&self, inside: Endpoint, range: usize, reserved: &ReservedPorts) -> Option<u16> {
+        let available = self.ranges[range].len() - reserved.count_in(self.ranges[range]);
+        if self.used[range].load(Relaxed) as usize >= available {
             return None;
         }
         let choices = self.choices(inside, range).enumerate().filter(|&(_, port)| !reserved.contains(port));
@@ -183,23 +136,21 @@ impl ClaimTable {
         }
     }
 
-    fn range(&self, port: u16) -> Option<&Range> {
-        self.ranges.iter().find(|range| range.contains(port))
+    /// The place of a port's range.
+    fn range_of(&self, port: u16) -> Option<usize> {
+        self.ranges.iter().position(|range| range.contains(port))
     }
 
     fn count_used(&self, port: u16, change: impl FnOnce(&AtomicU32) -> u32) {
-        if let Some(range) = self.range(port) {
-            change(&range.used);
+        if let Some(range) = self.range_of(port) {
+            change(&self.used[range]);
         }
     }
 
-    /// Every port of the range once, in the endpoint's order: its own, then those of its parity, then the others.
-    fn choices(&self, inside: Endpoint, range: &Range) -> impl Iterator<Item = u16> + use<> {
-        let mixed = spread(self.seed ^ Cell { inside, users: 0 }.bits(), 1);
-        let own = inside.port;
-        let same = Walk::new(range, own & 1, mixed);
-        let other = Walk::new(range, own & 1 ^ 1, mixed.rotate_left(32));
-        std::iter::once(own).chain(same.filter(move |&port| port != own)).chain(other)
+    /// Every port of a range once, in the order that is the endpoint's.
+    fn choices(&self, inside: Endpoint, range: usize) -> impl Iterator<Item = u16> + use<> {
+        let draw = spread(self.seed ^ Cell { inside, users: 0 }.bits(), 1);
+        self.ranges[range].choices(inside.port, draw)
     }
 }
 
@@ -220,42 +171,6 @@ impl Cell {
     fn of(bits: u64) -> Option<Cell> {
         let inside = Endpoint::new(Ipv4Addr::from_bits((bits >> 32) as u32), (bits >> 16) as u16);
         (bits as u16 != 0).then_some(Cell { inside, users: bits as u16 })
-    }
-}
-
-/// Every port of one parity in a range once, by an even stride from a start (RFC 6056 3.3.4 in spirit): blocks of kept
-/// ports, which is how hosts use them, do not send all who must move to the same neighbour.
-struct Walk {
-    first: u32,
-    count: u32,
-    stride: u32,
-    at: u32,
-    left: u32,
-}
-
-/// Primes that divide none of the counts of ports of a parity (512, 511, 32256, 32768), so a stride meets every port.
-const STRIDES: [u32; 16] = [113, 151, 199, 257, 331, 421, 547, 701, 907, 1171, 1511, 1949, 2503, 3217, 4133, 5309];
-
-impl Walk {
-    fn new(range: &Range, parity: u16, mixed: u64) -> Walk {
-        let first = u32::from(range.first) + u32::from((range.first & 1) ^ parity);
-        let count = (u32::from(range.last) - first) / 2 + 1;
-        let stride = STRIDES[(mixed & 15) as usize] % count;
-        Walk { first, count, stride, at: (mixed >> 8) as u32 % count, left: count }
-    }
-}
-
-impl Iterator for Walk {
-    type Item = u16;
-
-    fn next(&mut self) -> Option<u16> {
-        self.left = self.left.checked_sub(1)?;
-        let port = self.first + 2 * self.at;
-        self.at += self.stride;
-        if self.at >= self.count {
-            self.at -= self.count;
-        }
-        Some(port as u16)
     }
 }
 
@@ -303,5 +218,203 @@ const fn place(protocol: Protocol) -> usize {
         Protocol::Icmp => 0,
         Protocol::Tcp => 1,
         Protocol::Udp => 2,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use std::collections::{BTreeMap, BTreeSet};
+    use std::sync::Mutex;
+
+    fn inside(host: u8, port: u16) -> Endpoint {
+        Endpoint::new(Ipv4Addr::new(10, 20, 0, host), port)
+    }
+
+    fn sip() -> ReservedPorts {
+        ReservedPorts::new([5061, 5060, 5060])
+    }
+
+    #[test]
+    fn a_free_port_is_kept_and_a_taken_one_replaced_in_kind() {
+        let table = ClaimTable::new(Protocol::Tcp, 1);
+        assert_eq!(table.claim(inside(11, 41_000), &sip()), Some(41_000));
+        for host in 12..250 {
+            let port = table.claim(inside(host, 41_000), &sip()).unwrap();
+            assert!(port != 41_000 && port >= 1024 && port & 1 == 0, "{port}");
+        }
+        assert_eq!(table.claim(inside(11, 1023), &sip()), Some(1023));
+        let low = table.claim(inside(12, 1023), &sip()).unwrap();
+        assert!((1..1023).contains(&low) && low & 1 == 1, "{low}");
+        assert_eq!(table.used(), 1 + 238 + 2);
+        assert_eq!(table.owner(low), Some(inside(12, 1023)));
+    }
+
+    #[test]
+    fn a_service_port_is_never_handed_out() {
+        let table = ClaimTable::new(Protocol::Udp, 1);
+        let port = table.claim(inside(11, 5060), &sip()).unwrap();
+        assert!(!sip().contains(port) && port >= 1024);
+        assert_eq!(table.claim(inside(11, 0), &sip()), None, "port 0 is none");
+        // A port that becomes one of a service is not shared any more, though its mapping lives on.
+        assert_eq!(table.claim(inside(11, 6000), &sip()), Some(6000));
+        assert_ne!(table.claim(inside(11, 6000), &ReservedPorts::new([6000])), Some(6000));
+        assert!(table.release(6000, inside(11, 6000)));
+    }
+
+    #[test]
+    fn an_endpoint_has_one_port_even_when_a_better_one_falls_free() {
+        let table = ClaimTable::new(Protocol::Udp, 9);
+        let first = inside(11, 41_000);
+        let moved = inside(12, 41_000);
+        assert_eq!(table.claim(first, &sip()), Some(41_000));
+        let port = table.claim(moved, &sip()).unwrap();
+        assert!(table.release(41_000, first));
+        assert_eq!(table.claim(moved, &sip()), Some(port), "the kept port is free again, but the mapping stands");
+        assert_eq!(table.used(), 1);
+        assert!(table.release(port, moved) && table.release(port, moved));
+        assert_eq!(table.used(), 0);
+        assert!(!table.release(port, moved), "nobody holds it");
+        assert_eq!(table.claim(moved, &sip()), Some(41_000));
+    }
+
+    #[test]
+    fn a_stranger_cannot_release() {
+        let table = ClaimTable::new(Protocol::Tcp, 9);
+        table.claim(inside(11, 41_000), &sip());
+        assert!(!table.release(41_000, inside(12, 41_000)));
+        assert_eq!(table.owner(41_000), Some(inside(11, 41_000)));
+    }
+
+    #[test]
+    fn a_mapping_with_all_the_users_it_can_count_gets_a_second_port() {
+        let table = ClaimTable::new(Protocol::Udp, 9);
+        for _ in 0..u16::MAX {
+            assert_eq!(table.claim(inside(11, 41_000), &sip()), Some(41_000));
+        }
+        let second = table.claim(inside(11, 41_000), &sip()).unwrap();
+        assert_ne!(second, 41_000);
+        assert_eq!(table.claim(inside(11, 41_000), &sip()), Some(second));
+        for _ in 0..u16::MAX {
+            assert!(table.release(41_000, inside(11, 41_000)));
+        }
+        assert_eq!((table.owner(41_000), table.used()), (None, 1));
+    }
+
+    /// Scenario 41.
+    #[test]
+    fn sixty_thousand_are_unique_and_the_last_port_is_found() {
+        let table = ClaimTable::new(Protocol::Tcp, 5);
+        let mut seen = BTreeSet::new();
+        // Three members with overlapping blocks of ports, as hosts choose them.
+        let mut claimants = (0..64_510_u32).map(|n| inside(11 + (n % 3) as u8, (30_000 + n / 3) as u16));
+        for claimant in claimants.by_ref().take(60_000) {
+            assert!(seen.insert(table.claim(claimant, &sip()).unwrap()));
+        }
+        assert_eq!(table.used(), 60_000);
+        for claimant in claimants {
+            assert!(seen.insert(table.claim(claimant, &sip()).unwrap()));
+        }
+        assert_eq!(seen.len(), 65_536 - 1024 - 2);
+        assert!(seen.iter().all(|&port| port >= 1024 && !sip().contains(port)));
+        assert_eq!(table.claim(inside(200, 40_000), &sip()), None);
+        assert_eq!(table.claim(inside(11, 30_000), &sip()), Some(30_000), "who has a port keeps it");
+        assert_eq!(table.claim(inside(200, 900), &sip()), Some(900), "another range is not touched");
+        assert!(table.release(50_000, table.owner(50_000).unwrap()));
+        assert_eq!(table.claim(inside(200, 40_001), &sip()), Some(50_000), "though its parity is not the same");
+    }
+
+    #[test]
+    fn every_identifier_serves_for_icmp() {
+        let table = ClaimTable::new(Protocol::Icmp, 5);
+        let none = ReservedPorts::default();
+        assert_eq!(table.claim(inside(11, 0), &none), Some(0));
+        let ids: BTreeSet<_> = (0..65_535)
+            .map(|n: u32| table.claim(inside(12 + (n & 1) as u8, (n >> 1) as u16), &none).unwrap())
+            .collect();
+        assert_eq!((ids.len(), table.used(), table.capacity()), (65_535, 65_536, 65_536));
+        assert_eq!(table.claim(inside(99, 7), &none), None);
+    }
+
+    #[test]
+    fn an_address_that_stays_keeps_its_claims() {
+        let [one, two, three] = [1, 2, 3].map(|host| Ipv4Addr::new(10, 20, 0, host));
+        let claims = Claims::new([two, one, one], 4);
+        claims.table(one, Protocol::Udp).unwrap().claim(inside(11, 700), &sip());
+        let renewed = claims.renewed([one, three]);
+        assert_eq!(renewed.table(one, Protocol::Udp).unwrap().owner(700), Some(inside(11, 700)));
+        assert_eq!(renewed.table(one, Protocol::Tcp).unwrap().owner(700), None);
+        assert!(renewed.table(two, Protocol::Udp).is_none() && renewed.table(three, Protocol::Udp).is_some());
+    }
+
+    proptest! {
+        /// Against a map of endpoint to port and users, with few ports for many.
+        #[test]
+        fn agrees_with_a_map(steps in prop::collection::vec((any::<bool>(), 0..6_u8, 1..4_u16), 0..150), seed: u64) {
+            let table = ClaimTable::new(Protocol::Udp, seed);
+            let mut model: BTreeMap<Endpoint, (u16, u16)> = BTreeMap::new();
+            for (claims, host, port) in steps {
+                let claimant = inside(host, port);
+                if claims {
+                    let port = table.claim(claimant, &sip()).unwrap();
+                    let held = model.entry(claimant).or_insert((port, 0));
+                    prop_assert_eq!(held.0, port, "endpoint-independent");
+                    held.1 += 1;
+                } else if let Some((port, users)) = model.remove(&claimant) {
+                    prop_assert!(table.release(port, claimant));
+                    if users > 1 {
+                        model.insert(claimant, (port, users - 1));
+                    }
+                }
+                prop_assert_eq!(table.used(), model.len());
+                for (claimant, (port, _)) in &model {
+                    prop_assert_eq!(table.owner(*port), Some(*claimant));
+                }
+            }
+        }
+    }
+
+    /// Four workers claim and release the same few endpoints at once. A ledger, locked and therefore certain, says who
+    /// holds each port while it is held: no two endpoints ever share one, and all ports are free in the end.
+    #[test]
+    fn workers_never_share_a_port_between_endpoints() {
+        let table = ClaimTable::new(Protocol::Tcp, 11);
+        let ledger = Mutex::new(BTreeMap::<u16, (Endpoint, u32)>::new());
+        let give_back = |(port, claimant): (u16, Endpoint)| {
+            let mut ledger = ledger.lock().unwrap();
+            let entry = ledger.get_mut(&port).unwrap();
+            entry.1 -= 1;
+            if entry.1 == 0 {
+                ledger.remove(&port);
+            }
+            drop(ledger);
+            assert!(table.release(port, claimant));
+        };
+        let work = |worker: u64| {
+            let mut held = Vec::new();
+            for step in 0..20_000 {
+                let draw = spread(worker, step);
+                if draw & 1 == 0 || held.len() > 40 {
+                    held.pop().into_iter().for_each(give_back);
+                    continue;
+                }
+                let claimant = inside((draw >> 8) as u8 & 7, 1 + (draw >> 16) as u16 % 3);
+                let port = table.claim(claimant, &sip()).unwrap();
+                held.push((port, claimant));
+                let mut ledger = ledger.lock().unwrap();
+                let entry = ledger.entry(port).or_insert((claimant, 0));
+                assert_eq!(entry.0, claimant, "port {port}");
+                entry.1 += 1;
+            }
+            held.into_iter().for_each(give_back);
+        };
+        std::thread::scope(|scope| {
+            for worker in 0..4 {
+                scope.spawn(move || work(worker));
+            }
+        });
+        assert_eq!(table.used(), 0);
+        assert!((0..=u16::MAX).all(|port| table.owner(port).is_none()));
     }
 }

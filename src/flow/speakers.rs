@@ -4,7 +4,7 @@
 //! when a member that is not active sends (its answers must reach it), or when a remote addresses a member physically
 //! (its replies must not be translated). Never decides whether an entry still counts: the caller compares generations.
 
-use super::flow::NO_MEMBER;
+use super::entry::NO_MEMBER;
 use super::index::Index;
 use super::key::{HashKey, KeyAddress};
 use super::list::{Linked, Links, List};
@@ -193,5 +193,119 @@ impl<A: KeyAddress> Speakers<A> {
             self.order.renumber(&mut self.slots, last, at);
         }
         self.slots.swap_remove(at as usize);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use std::collections::BTreeMap;
+
+    fn remote(host: u8) -> Endpoint {
+        Endpoint::new(Ipv4Addr::new(172, 16, 9, host), 5060)
+    }
+
+    fn second(count: u64) -> Instant {
+        Instant::from_millis(1000 * count)
+    }
+
+    #[test]
+    fn a_claim_is_found_renewed_and_released() {
+        let mut speakers = Speakers::new(4, 1);
+        assert!(speakers.is_empty() && speakers.find(&remote(1)).is_none());
+        speakers.claim(remote(1), 7, 3, second(1));
+        speakers.claim(remote(1), 8, 4, second(2));
+        let expected = Speaker { member: 8, generation: 4, addressed: Addressed::Nothing, last_seen: second(2) };
+        assert_eq!(speakers.find(&remote(1)), Some(&expected));
+        assert_eq!((speakers.len(), speakers.find(&remote(2))), (1, None));
+        speakers.release(&remote(1));
+        assert!(speakers.is_empty());
+    }
+
+    #[test]
+    fn traffic_to_a_virtual_server_makes_no_entry() {
+        let mut speakers = Speakers::new(4, 1);
+        speakers.note_virtual(&remote(1), second(1));
+        assert!(speakers.is_empty());
+        speakers.note_member(remote(1), 5, second(1));
+        assert_eq!(speakers.find(&remote(1)).map(|it| it.addressed), Some(Addressed::Member(5)));
+        speakers.note_virtual(&remote(1), second(2));
+        assert!(speakers.is_empty(), "it said nothing but the opposite");
+        speakers.claim(remote(1), 7, 1, second(3));
+        speakers.note_virtual(&remote(1), second(4));
+        assert_eq!(speakers.find(&remote(1)).map(|it| it.addressed), Some(Addressed::Virtual));
+    }
+
+    #[test]
+    fn a_release_keeps_the_mark_of_a_direct_visitor() {
+        let mut speakers = Speakers::new(4, 1);
+        speakers.claim(remote(1), 7, 1, second(1));
+        speakers.note_member(remote(1), 5, second(1));
+        speakers.release(&remote(1));
+        let kept = speakers.find(&remote(1)).copied();
+        assert_eq!(kept.map(|it| (it.member, it.addressed)), Some((NO_MEMBER, Addressed::Member(5))));
+    }
+
+    #[test]
+    fn the_oldest_gives_way_and_the_old_expire() {
+        let mut speakers = Speakers::new(3, 1);
+        for host in 1..=3 {
+            speakers.claim(remote(host), 7, 1, second(host.into()));
+        }
+        speakers.claim(remote(1), 7, 1, second(4));
+        speakers.claim(remote(4), 7, 1, second(5));
+        assert!(speakers.find(&remote(2)).is_none() && speakers.len() == 3);
+        assert_eq!(speakers.expire(second(8), Duration::from_secs(4), 8), 2);
+        assert!(speakers.find(&remote(4)).is_some() && speakers.len() == 1);
+        assert_eq!(speakers.expire(second(100), Duration::from_secs(4), 0), 0);
+    }
+
+    proptest! {
+        /// Against a map, with more remotes than places.
+        #[test]
+        fn agrees_with_a_map(steps in prop::collection::vec((0..5_u8, 0..9_u8), 0..200), seed: u64) {
+            let mut speakers = Speakers::new(5, seed);
+            let mut model: BTreeMap<Endpoint, Speaker> = BTreeMap::new();
+            for (tick, (step, host)) in steps.into_iter().enumerate() {
+                let (now, key) = (second(tick as u64), remote(host));
+                let known = model.get(&key).copied();
+                let fresh = Speaker { member: NO_MEMBER, generation: 0, addressed: Addressed::Nothing, last_seen: now };
+                let renewed = Speaker { last_seen: now, ..known.unwrap_or(fresh) };
+                let after = match step {
+                    0 => { speakers.claim(key, host.into(), 9, now); Some(Speaker { member: host.into(), generation: 9, ..renewed }) }
+                    1 => { speakers.note_member(key, 3, now); Some(Speaker { addressed: Addressed::Member(3), ..renewed }) }
+                    2 => {
+                        speakers.note_virtual(&key, now);
+                        known.filter(|it| it.member != NO_MEMBER).map(|_| Speaker { addressed: Addressed::Virtual, ..renewed })
+                    }
+                    3 => {
+                        speakers.release(&key);
+                        known.filter(|it| matches!(it.addressed, Addressed::Member(_))).map(|it| Speaker { member: NO_MEMBER, ..it })
+                    }
+                    _ => {
+                        let died = speakers.expire(now, Duration::from_secs(6), 2);
+                        for _ in 0..died {
+                            let oldest = *model.iter().min_by_key(|(_, it)| it.last_seen).unwrap().0;
+                            prop_assert!(now - model.remove(&oldest).unwrap().last_seen >= Duration::from_secs(6));
+                        }
+                        prop_assert!(died == 2 || model.values().all(|it| now - it.last_seen < Duration::from_secs(6)));
+                        model.get(&key).copied()
+                    }
+                };
+                if after.is_some() && known.is_none() && step < 4 && model.len() == 5 {
+                    let oldest = *model.iter().min_by_key(|(_, it)| it.last_seen).unwrap().0;
+                    model.remove(&oldest);
+                }
+                match after {
+                    Some(after) => { model.insert(key, after); }
+                    None => { model.remove(&key); }
+                }
+                prop_assert_eq!(speakers.len(), model.len());
+                for host in 0..9 {
+                    prop_assert_eq!(speakers.find(&remote(host)), model.get(&remote(host)));
+                }
+            }
+        }
     }
 }

@@ -8,13 +8,13 @@
 //! list only if it was listed a while ago (a 32nd of the lifetime), so that most packets touch no neighbour. A flow
 //! therefore never dies early, and dies at most that much late.
 
-use super::flow::Flow;
+use super::entry::Flow;
 use super::index::Index;
 use super::key::{HashKey, KeyAddress};
 use super::lifetime::{Class, Lifetimes};
 use super::list::{Linked, Links, List, NIL};
 use super::side::Side;
-use super::tcp::Transition;
+use super::tcp_state::Transition;
 use crate::time::{Duration, Instant};
 use crate::wire::Tuple;
 use crate::wire::headers::Segment;
@@ -349,3 +349,6 @@ impl<A: KeyAddress> FlowTable<A> {
 fn nanos_by_class(lifetimes: &Lifetimes) -> [u64; Class::COUNT] {
     Class::ALL.map(|class| u64::try_from(lifetimes.of(class).as_nanos()).unwrap_or(u64::MAX))
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,64 +1,14 @@
 //! What is known of a TCP connection that passes by.
 //!
-//! Owns the state machine (RFC 7857 2, after RFC 6146 3.5.2) and, for each side, how far it has sent and acknowledged, so
-//! that a reset can be made that RFC 5961 accepts. Never holds a segment back: a segment that fits nothing changes
-//! nothing here and passes all the same.
+//! Owns its [`State`] and, for each side, how far it has sent and acknowledged, so that a reset can be made that RFC 5961
+//! accepts and a stranger's be told from one that belongs. Never holds a segment back: one that fits nothing changes
+//! nothing here and passes all the same. Read first: [`super::tcp_state`].
 
 use super::lifetime::Class;
 use super::side::Side;
+use super::tcp_state::{Event, State, Transition, next, transition};
 use crate::wire::headers::Segment;
 use crate::wire::tcp::seq_at_or_after;
-
-/// Where a connection stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum State {
-    /// The opener's SYN has passed, no answer yet.
-    Opening,
-    /// The answerer's SYN has passed too; the opener has not acknowledged it.
-    Answered,
-    /// Both sides may send.
-    Established,
-    /// This side has said FIN, the other may still send.
-    HalfClosed(Side),
-    /// Both sides have said FIN.
-    Closing,
-    /// This side has reset it.
-    ResetBy(Side),
-    /// We have reset both sides. Nothing leads out of it.
-    Aborted,
-}
-
-impl State {
-    /// The word an operator sees.
-    pub const fn name(self) -> &'static str {
-        match self {
-            State::Opening | State::Answered => "opening",
-            State::Established => "established",
-            State::HalfClosed(_) => "half-closed",
-            State::Closing => "closing",
-            State::ResetBy(_) | State::Aborted => "reset",
-        }
-    }
-}
-
-/// What a segment did to the connection.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Transition {
-    /// Nothing, or a step of the handshake.
-    Stays,
-    /// The handshake is complete.
-    Establishes,
-    /// The first FIN.
-    HalfCloses,
-    /// The second FIN.
-    Closes,
-    /// A reset that belongs to it.
-    Resets,
-    /// The side that seemed to reset it goes on sending: the reset was not its own.
-    Revives,
-    /// A reset whose numbers do not belong to the connection. It is passed on and refreshes nothing.
-    StrayReset,
-}
 
 /// A reset to be sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -209,95 +159,6 @@ impl Track {
     }
 }
 
-/// What a segment means to the machine.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Event {
-    Syn,
-    SynAck,
-    Data,
-    Fin,
-    Reset,
-}
-
-impl Event {
-    fn of(segment: &Segment) -> Event {
-        let flags = segment.flags;
-        match (flags.rst(), flags.syn(), flags.ack(), flags.fin()) {
-            (true, ..) => Event::Reset,
-            (_, true, true, _) => Event::SynAck,
-            (_, true, false, _) => Event::Syn,
-            (_, _, _, true) => Event::Fin,
-            _ => Event::Data,
-        }
-    }
-}
-
-/// The table. A reset in it has already been found to belong to the connection.
-fn next(state: State, event: Event, side: Side) -> State {
-    use Event::{Data, Fin, Reset, Syn, SynAck};
-    use Side::{Answerer, Opener};
-    use State::{Aborted, Answered, Closing, Established, HalfClosed, Opening, ResetBy};
-    match (state, event, side) {
-        // Simultaneous open: the other side's SYN crosses ours (RFC 5382 REQ-2, RFC 9293 3.5 figure 7).
-        (Opening, Syn, Answerer) => Answered,
-        // The usual answer. It alone proves nothing about the opener, so the short lifetime stays (RFC 7857 2.1).
-        (Opening, SynAck, Answerer) => Answered,
-        // The SYN again, or a SYN-ACK to a SYN that went another way.
-        (Opening, Syn | SynAck, Opener) => Opening,
-        // A challenge to a reused port (RFC 5961 4.2), or one direction of a connection whose other goes elsewhere.
-        (Opening, Data | Fin, _) => Opening,
-
-        // Retransmissions of the handshake.
-        (Answered, Syn, _) => Answered,
-        (Answered, SynAck, Answerer) => Answered,
-        // The second half of a simultaneous open acknowledges the other's SYN (RFC 9293 3.5 figure 7).
-        (Answered, SynAck, Opener) => Established,
-        // The third segment of the handshake (RFC 9293 3.5 figure 6).
-        (Answered, Data, Opener) => Established,
-        // The answerer may send before its SYN is acknowledged, but that does not finish the handshake.
-        (Answered, Data | Fin, Answerer) => Answered,
-        // A client that has nothing to say: its first acknowledgement carries the FIN.
-        (Answered, Fin, Opener) => HalfClosed(Opener),
-
-        // A SYN here is challenged by the far end, which alone can know (RFC 5961 4.2).
-        (Established, Syn | SynAck | Data, _) => Established,
-        // RFC 6146 3.5.2.2: the first FIN, from either side.
-        (Established, Fin, side) => HalfClosed(side),
-
-        // The FIN again, or data the other way (RFC 9293 3.6 case 1).
-        (HalfClosed(closed), Fin, side) if closed == side => HalfClosed(closed),
-        // RFC 6146 3.5.2.2: both have said FIN.
-        (HalfClosed(_), Fin, _) => Closing,
-        (HalfClosed(closed), Syn | SynAck | Data, _) => HalfClosed(closed),
-
-        // Retransmissions and last acknowledgements pass for four minutes (RFC 5382 REQ-5); a reset hastens nothing.
-        (Closing, _, _) => Closing,
-
-        // A refused or abandoned handshake, and the end of anything that lives (RFC 7857 2.2).
-        (Opening | Answered | Established | HalfClosed(_), Reset, side) => ResetBy(side),
-
-        // The side that seemed to reset goes on sending, so somebody else did it (RFC 6146 3.5.2.2, TRANS). Segments of
-        // the other side prove nothing: they were on their way.
-        (ResetBy(by), Data | Fin, side) if by == side => Established,
-        (ResetBy(by), _, _) => ResetBy(by),
-
-        // Our own word stands.
-        (Aborted, _, _) => Aborted,
-    }
-}
-
-fn transition(from: State, to: State) -> Transition {
-    match (from, to) {
-        _ if from == to => Transition::Stays,
-        (State::ResetBy(_), State::Established) => Transition::Revives,
-        (_, State::Established) => Transition::Establishes,
-        (_, State::HalfClosed(_)) => Transition::HalfCloses,
-        (_, State::Closing) => Transition::Closes,
-        (_, State::ResetBy(_)) => Transition::Resets,
-        (_, State::Opening | State::Answered | State::Aborted) => Transition::Stays,
-    }
-}
-
 /// `number` lies from `low` to `high`, with [`SLACK`] at both ends, modulo 2^32 (RFC 9293 3.4).
 fn within(number: u32, low: u32, high: u32) -> bool {
     let span = high.wrapping_sub(low).saturating_add(2 * SLACK);
@@ -307,4 +168,175 @@ fn within(number: u32, low: u32, high: u32) -> bool {
 /// `number` is ahead of `seen`, by no more than a window.
 fn advances(seen: u32, number: u32) -> bool {
     (1..=LARGEST_WINDOW).contains(&number.wrapping_sub(seen))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::tcp::Flags;
+    use Side::{Answerer, Opener};
+    use State::{Established, HalfClosed, ResetBy};
+
+    const SYN: Flags = Flags::SYN;
+    const ACK: Flags = Flags::ACK;
+    const SYN_ACK: Flags = Flags::SYN.with(Flags::ACK);
+    const FIN: Flags = Flags::FIN.with(Flags::ACK);
+    const RST: Flags = Flags::RST.with(Flags::ACK);
+
+    fn segment(flags: Flags, seq: u32, ack: u32, payload: u16) -> Segment {
+        Segment { src_port: 40_001, dst_port: 5060, seq, ack, flags, payload }
+    }
+
+    /// The opener begins at `opener`, the answerer at `answerer`; the handshake is done.
+    fn established(opener: u32, answerer: u32) -> Track {
+        let mut track = Track::opening(&segment(SYN, opener, 0, 0));
+        let (opener, answerer) = (opener.wrapping_add(1), answerer.wrapping_add(1));
+        track.on_segment(Answerer, &segment(SYN_ACK, answerer.wrapping_sub(1), opener, 0));
+        track.on_segment(Opener, &segment(ACK, opener, answerer, 0));
+        assert_eq!(track.state(), Established);
+        track
+    }
+
+    fn resets(track: &Track, side: Side) -> Vec<(u32, Option<u32>)> {
+        track.reset_towards(side).map(|reset| (reset.seq, reset.ack)).collect()
+    }
+
+    #[test]
+    fn a_connection_opens_talks_and_closes() {
+        let mut track = Track::opening(&segment(SYN, 1000, 0, 0));
+        let steps = [
+            (Answerer, segment(SYN_ACK, 9000, 1001, 0), Transition::Stays, Class::TcpOpening, "opening"),
+            (Opener, segment(ACK, 1001, 9001, 0), Transition::Establishes, Class::TcpEstablished, "established"),
+            (Opener, segment(ACK, 1001, 9001, 300), Transition::Stays, Class::TcpEstablished, "established"),
+            (Opener, segment(FIN, 1301, 9001, 0), Transition::HalfCloses, Class::TcpEstablished, "half-closed"),
+            (Answerer, segment(ACK, 9001, 1302, 100), Transition::Stays, Class::TcpEstablished, "half-closed"),
+            (Answerer, segment(FIN, 9101, 1302, 0), Transition::Closes, Class::TcpClosing, "closing"),
+            (Opener, segment(ACK, 1302, 9102, 0), Transition::Stays, Class::TcpClosing, "closing"),
+            (Answerer, segment(FIN, 9101, 1302, 0), Transition::Stays, Class::TcpClosing, "closing"),
+        ];
+        for (side, segment, transition, class, name) in steps {
+            assert_eq!(track.on_segment(side, &segment), transition, "{side:?} {segment:?}");
+            assert_eq!((track.class(), track.state().name()), (class, name), "{side:?} {segment:?}");
+        }
+    }
+
+    #[test]
+    fn both_may_open_at_once() {
+        let mut track = Track::opening(&segment(SYN, 1000, 0, 0));
+        assert_eq!(track.on_segment(Answerer, &segment(SYN, 9000, 0, 0)), Transition::Stays);
+        assert_eq!(track.on_segment(Answerer, &segment(SYN_ACK, 9000, 1001, 0)), Transition::Stays);
+        assert_eq!(track.on_segment(Opener, &segment(SYN_ACK, 1000, 9001, 0)), Transition::Establishes);
+    }
+
+    #[test]
+    fn a_refused_handshake_is_reset_by_the_answerer() {
+        let mut track = Track::opening(&segment(SYN, u32::MAX, 0, 0));
+        // A reset that does not acknowledge the SYN is somebody else's (RFC 9293 3.10.7.3).
+        assert_eq!(track.on_segment(Answerer, &segment(Flags::RST, 0, 0, 0)), Transition::StrayReset);
+        assert_eq!(track.on_segment(Answerer, &segment(RST, 0, 0x4000_0000, 0)), Transition::StrayReset);
+        assert_eq!(track.on_segment(Answerer, &segment(RST, 0, 0, 0)), Transition::Resets);
+        assert_eq!((track.state(), track.class()), (ResetBy(Answerer), Class::TcpClosing));
+    }
+
+    #[test]
+    fn a_reset_must_belong_to_the_connection() {
+        let near_the_end = u32::MAX - 5;
+        for (opener, answerer) in [(1000, 9000), (near_the_end, near_the_end), (0x7fff_fff0, 0xffff_0000)] {
+            let mut track = established(opener, answerer);
+            track.on_segment(Answerer, &segment(ACK, answerer.wrapping_add(1), opener.wrapping_add(1), 1400));
+            let guess = answerer.wrapping_add(0x1000_0000);
+            assert_eq!(track.on_segment(Answerer, &segment(Flags::RST, guess, 0, 0)), Transition::StrayReset);
+            assert_eq!(track.state(), Established);
+            let exact = answerer.wrapping_add(1401);
+            assert_eq!(track.on_segment(Answerer, &segment(Flags::RST, exact, 0, 0)), Transition::Resets);
+            // What the opener had on its way proves nothing; the answerer going on does (RFC 6146 3.5.2.2).
+            let late = segment(ACK, opener.wrapping_add(1), exact, 10);
+            assert_eq!(track.on_segment(Opener, &late), Transition::Stays);
+            let alive = segment(ACK, exact, opener.wrapping_add(11), 10);
+            assert_eq!(track.on_segment(Answerer, &alive), Transition::Revives);
+        }
+    }
+
+    #[test]
+    fn a_reset_towards_a_side_has_the_number_it_waits_for() {
+        for (opener, answerer) in [(1000_u32, 9000_u32), (u32::MAX - 2, u32::MAX - 50), (u32::MAX, u32::MAX)] {
+            let mut track = established(opener, answerer);
+            let (opener, answerer) = (opener.wrapping_add(1), answerer.wrapping_add(1));
+            assert_eq!(resets(&track, Opener), [(answerer, Some(opener))]);
+            assert_eq!(resets(&track, Answerer), [(opener, Some(answerer))]);
+            // The answerer sends 100 octets that the opener has not acknowledged: they may have arrived or not.
+            track.on_segment(Answerer, &segment(ACK, answerer, opener, 100));
+            let sent = answerer.wrapping_add(100);
+            assert_eq!(resets(&track, Opener), [(answerer, Some(opener)), (sent, Some(opener))]);
+            track.on_segment(Opener, &segment(ACK, opener, sent, 0));
+            assert_eq!(resets(&track, Opener), [(sent, Some(opener))]);
+            // An old segment, sent again, takes nothing back.
+            track.on_segment(Answerer, &segment(ACK, answerer, opener, 100));
+            track.on_segment(Opener, &segment(ACK, opener, answerer, 0));
+            assert_eq!(resets(&track, Opener), [(sent, Some(opener))]);
+        }
+    }
+
+    #[test]
+    fn a_reset_towards_an_unfinished_handshake() {
+        let track = Track::opening(&segment(SYN, 1000, 0, 0));
+        // The opener heeds the acknowledgement, the answerer the number after the SYN.
+        assert_eq!(resets(&track, Opener), [(0, Some(1001))]);
+        assert_eq!(resets(&track, Answerer), [(1001, None)]);
+    }
+
+    #[test]
+    fn a_connection_may_be_met_in_its_middle() {
+        let track = Track::midstream(Answerer, &segment(ACK, 9000, 1001, 50));
+        assert_eq!((track.state(), track.class()), (Established, Class::TcpEstablished));
+        assert_eq!(resets(&track, Answerer), [(1001, Some(9050))]);
+        assert_eq!(resets(&track, Opener), [(9050, None)]);
+        assert_eq!(Track::midstream(Opener, &segment(FIN, 5, 6, 0)).state(), HalfClosed(Opener));
+    }
+
+    #[test]
+    fn a_number_beyond_any_window_is_not_believed() {
+        let mut track = established(1000, 9000);
+        track.on_segment(Answerer, &segment(ACK, 9001 + LARGEST_WINDOW + 1, 1001 + LARGEST_WINDOW + 1, 0));
+        assert_eq!(resets(&track, Opener), [(9001, Some(1001))]);
+        assert_eq!(resets(&track, Answerer), [(1001, Some(9001))]);
+    }
+
+    #[test]
+    fn an_aborted_connection_stays_so() {
+        let mut track = established(1000, 9000);
+        track.abort();
+        for flags in [SYN, SYN_ACK, ACK, FIN, RST] {
+            for side in Side::BOTH {
+                track.on_segment(side, &segment(flags, 1001, 9001, 0));
+                assert!(track.is_aborted());
+            }
+        }
+        assert_eq!((track.class(), track.state().name()), (Class::TcpClosing, "reset"));
+    }
+
+    /// T-23, scenario 28.
+    #[test]
+    fn a_new_syn_replaces_what_is_not_established() {
+        let again = segment(SYN, 1000, 0, 0);
+        let new = segment(SYN, 777_777, 0, 0);
+        let mut track = Track::opening(&again);
+        assert!(!track.may_be_replaced_by_syn(Opener, &again), "a retransmission");
+        assert!(!track.may_be_replaced_by_syn(Answerer, &new), "a simultaneous open");
+        assert!(track.may_be_replaced_by_syn(Opener, &new));
+        track = established(1000, 9000);
+        assert!(!track.may_be_replaced_by_syn(Opener, &new), "the far end challenges it");
+        track.on_segment(Opener, &segment(FIN, 1001, 9001, 0));
+        assert!(!track.may_be_replaced_by_syn(Opener, &new));
+        track.on_segment(Answerer, &segment(FIN, 9001, 1002, 0));
+        assert!(track.may_be_replaced_by_syn(Opener, &new));
+        assert!(!track.may_be_replaced_by_syn(Opener, &segment(ACK, 777_777, 1, 0)), "no SYN");
+        track.abort();
+        assert!(track.may_be_replaced_by_syn(Opener, &new));
+    }
+
+    #[test]
+    fn a_track_is_small() {
+        assert_eq!(size_of::<Option<Track>>(), 20);
+    }
 }

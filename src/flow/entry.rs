@@ -6,7 +6,8 @@
 use super::key::KeyAddress;
 use super::lifetime::Class;
 use super::side::Side;
-use super::tcp::{State, Track};
+use super::tcp::Track;
+use super::tcp_state::State;
 use crate::wire::{Endpoint, Protocol, Rewrite, Tuple};
 use std::net::Ipv4Addr;
 
@@ -42,9 +43,8 @@ impl PathKind {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Flow<A = Ipv4Addr> {
     keys: [Tuple<A>; 2],
-    /// Checksum differences for a packet of the opener: IPv4 header, transport. The answerer's are their negatives.
-    l3_delta: u16,
-    l4_delta: u16,
+    /// Checksum differences of each side's packets, by [`Side::index`]: network header, transport.
+    deltas: [(u16, u16); 2],
     /// What kind of traffic it is.
     pub path: PathKind,
     /// The side whose packets the member sends.
@@ -67,20 +67,13 @@ impl<A: KeyAddress> Flow<A> {
     /// A flow from the tuples of its two directions, both as their packets arrive. A packet of one side leaves as the
     /// reverse of the other side's tuple. Belongs to no member, opened from inside, until the caller says otherwise.
     pub fn new(path: PathKind, opener: Tuple<A>, answer: Tuple<A>) -> Flow<A> {
-        let becomes = answer.reversed();
-        let addresses = difference(&[
-            (opener.src.addr.word_sum(), becomes.src.addr.word_sum()),
-            (opener.dst.addr.word_sum(), becomes.dst.addr.word_sum()),
-        ]);
-        let ports = difference(&[
-            (opener.src.port.into(), becomes.src.port.into()),
-            (opener.dst.port.into(), becomes.dst.port.into()),
-        ]);
+        let deltas = [(opener, answer.reversed()), (answer, opener.reversed())].map(|(arrives, leaves)| {
+            let rewrite = A::rewrite(&arrives, &leaves);
+            (rewrite.l3_delta, rewrite.l4_delta)
+        });
         Flow {
             keys: [opener, answer],
-            l3_delta: addresses,
-            // An ICMP query has no pseudo-header: of the tuple only its identifier is summed (RFC 792).
-            l4_delta: if opener.protocol == Protocol::Icmp { ports } else { add(addresses, ports) },
+            deltas,
             path,
             inside: Side::Opener,
             member: NO_MEMBER,
@@ -116,10 +109,7 @@ impl<A: KeyAddress> Flow<A> {
     #[inline]
     pub fn rewrite(&self, side: Side) -> Rewrite<A> {
         let (arrives, leaves) = (self.key(side), self.translated(side));
-        let (l3_delta, l4_delta) = match side {
-            Side::Opener => (self.l3_delta, self.l4_delta),
-            Side::Answerer => (negative(self.l3_delta), negative(self.l4_delta)),
-        };
+        let (l3_delta, l4_delta) = self.deltas[side.index()];
         Rewrite { src: changed(arrives.src, leaves.src), dst: changed(arrives.dst, leaves.dst), l3_delta, l4_delta }
     }
 
@@ -152,25 +142,58 @@ fn changed<A: KeyAddress>(from: Endpoint<A>, to: Endpoint<A>) -> Option<Endpoint
     (from != to).then_some(to)
 }
 
-/// What is added to the complement of a checksum when sums `from` become `to` (RFC 1624 equation 3); 0 if nothing changes.
-fn difference(changes: &[(u32, u32)]) -> u16 {
-    let changed = changes.iter().filter(|(from, to)| from != to);
-    changed.fold(0, |sum, &(from, to)| add(sum, add(!fold(from), fold(to))))
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
 
-/// One's complement addition.
-fn add(a: u16, b: u16) -> u16 {
-    fold(u32::from(a) + u32::from(b))
-}
-
-/// The difference of the way back. "Nothing" stays 0, never its other form 0xffff.
-fn negative(delta: u16) -> u16 {
-    if delta == 0 { 0 } else { !delta }
-}
-
-fn fold(mut sum: u32) -> u16 {
-    while sum > 0xffff {
-        sum = (sum & 0xffff) + (sum >> 16);
+    fn endpoint(addr: [u8; 4], port: u16) -> Endpoint {
+        Endpoint::new(addr.into(), port)
     }
-    sum as u16
+
+    /// A:41000 → b:5060, seen outside as V:41000.
+    fn outbound(protocol: Protocol) -> Flow {
+        let (member, peer) = (endpoint([10, 20, 0, 11], 41_000), endpoint([172, 16, 9, 9], 5060));
+        let opener = Tuple::new(protocol, member, peer);
+        Flow::new(PathKind::Outbound, opener, Tuple::new(protocol, peer, endpoint([10, 20, 0, 100], 41_000)))
+    }
+
+    #[test]
+    fn two_keys_are_the_whole_translation() {
+        let flow = outbound(Protocol::Tcp);
+        assert_eq!(flow.translated(Side::Opener).to_string(), "tcp 10.20.0.100:41000 > 172.16.9.9:5060");
+        assert_eq!(flow.translated(Side::Answerer).to_string(), "tcp 172.16.9.9:5060 > 10.20.0.11:41000");
+        assert_eq!(flow.rewrite(Side::Opener).src, Some(endpoint([10, 20, 0, 100], 41_000)));
+        assert_eq!(flow.rewrite(Side::Opener).dst, None);
+        assert_eq!(flow.rewrite(Side::Answerer).src, None);
+        assert_eq!(flow.rewrite(Side::Answerer).dst, Some(endpoint([10, 20, 0, 11], 41_000)));
+    }
+
+    #[test]
+    fn a_routed_flow_changes_nothing_either_way() {
+        let flow = Flow::routed(outbound(Protocol::Udp).key(Side::Opener));
+        for side in Side::BOTH {
+            assert_eq!(flow.rewrite(side), Rewrite::NOTHING);
+            assert_eq!(flow.translated(side), flow.key(side));
+        }
+        assert_eq!((flow.class(), flow.state()), (Class::Routed, "open"));
+    }
+
+    #[test]
+    fn a_flow_is_small() {
+        assert!(size_of::<Flow>() <= 88, "{}", size_of::<Flow>());
+    }
+
+    proptest! {
+        /// The stored differences give what the keys give.
+        #[test]
+        fn a_rewrite_turns_one_key_into_the_other(addrs: [u32; 4], ports: [u16; 4], icmp: bool) {
+            let protocol = if icmp { Protocol::Icmp } else { Protocol::Udp };
+            let end = |i: usize| Endpoint::new(Ipv4Addr::from_bits(addrs[i]), ports[i]);
+            let (opener, answer) = (Tuple::new(protocol, end(0), end(1)), Tuple::new(protocol, end(2), end(3)));
+            let flow = Flow::new(PathKind::Hairpin, opener, answer);
+            prop_assert_eq!(flow.rewrite(Side::Opener), Rewrite::between(&opener, &answer.reversed()));
+            prop_assert_eq!(flow.rewrite(Side::Answerer), Rewrite::between(&answer, &opener.reversed()));
+        }
+    }
 }
