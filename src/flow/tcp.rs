@@ -6,7 +6,8 @@
 
 use super::lifetime::Class;
 use super::side::Side;
-use super::tcp_state::{Event, State, Transition, next, transition};
+use super::tcp_state::{Event, next, transition};
+pub use super::tcp_state::{State, Transition};
 use crate::wire::headers::Segment;
 use crate::wire::tcp::seq_at_or_after;
 
