@@ -1,1 +1,25 @@
-//! To be built.
+//! Floor 3: the safe layer over DPDK, and the only unsafe code.
+//!
+//! Owns the environment abstraction layer ([`Eal`]), the pool of buffers, frames in them ([`Mbuf`]), and NICs with their
+//! queues ([`Ports`], [`Queue`]). Knows neither what is in a frame nor what is done with it, reads no clock, and never
+//! unwinds into C. Read first: [`Eal::init`], [`Eal::open_ports`], [`Ports::queues_for`], [`Eal::run_worker`], in that
+//! order: it is the life of the appliance.
+
+mod args;
+mod attach;
+mod cores;
+mod device;
+mod eal;
+mod error;
+mod frame;
+mod log;
+mod mempool;
+mod port;
+mod queue;
+
+pub use args::EalConfig;
+pub use eal::{Eal, linked_version, memory_mb};
+pub use error::DpdkError;
+pub use frame::Mbuf;
+pub use port::{Link, PortConfig, PortFacts, PortStats, Ports};
+pub use queue::Queue;

@@ -2,14 +2,21 @@
 //!
 //! Owns the protocol (one JSON object a line each way over a Unix stream) and nothing of the appliance: requests are
 //! parsed here and handed to the controller, which alone knows the answer. Never blocks on a client. Read [`request`],
-//! [`rows`], [`answer`] first.
+//! [`rows`], [`answer`] first; then [`server`].
 
 pub mod answer;
+pub mod line;
 pub mod request;
 pub mod rows;
+pub mod server;
+pub mod socket;
+mod wall;
+mod words;
 
 pub use answer::{AdminError, Answer, Code, Data, Told};
 pub use request::Request;
+pub use server::{Limits, serve};
+pub use socket::{AdminSocket, SocketError, bind};
 
 use tokio::sync::oneshot;
 

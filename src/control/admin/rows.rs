@@ -3,165 +3,13 @@
 //! Owns the JSON of every answer. Both ends use these types: the controller fills them, the command prints them.
 //! Points in time are RFC 3339 texts in UTC ([`Wall`]); spans carry their unit in the name.
 
-use crate::policy::health::State;
-use crate::time::Duration;
+pub use super::wall::Wall;
+pub use super::words::{ChangeKind, Choice, Link, MemberState, NeighbourState, Origin, Role, RouteKind, ServiceState};
+
 use crate::wire::Tuple;
 use ipnet::Ipv4Net;
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
-use std::fmt;
+use serde::{Deserialize, Serialize};
 use std::net::{Ipv4Addr, SocketAddrV4};
-use std::time::{SystemTime, UNIX_EPOCH};
-
-/// A point in time by the calendar: microseconds since 1970-01-01 UTC. In JSON an RFC 3339 text.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Wall(pub u64);
-
-/// The last moment of the year 9999, which RFC 3339 cannot pass.
-const WALL_MAX: u64 = 253_402_300_799_999_999;
-
-impl Wall {
-    /// The moment `span` after this one.
-    pub fn plus(self, span: Duration) -> Wall {
-        Wall(self.0.saturating_add(u64::try_from(span.as_micros()).unwrap_or(u64::MAX)))
-    }
-
-    /// How long after `earlier` this is; zero when `earlier` is later.
-    pub const fn since(self, earlier: Wall) -> Duration {
-        Duration::from_micros(self.0.saturating_sub(earlier.0))
-    }
-}
-
-impl From<SystemTime> for Wall {
-    fn from(time: SystemTime) -> Wall {
-        Wall::default().plus(time.duration_since(UNIX_EPOCH).unwrap_or_default())
-    }
-}
-
-impl fmt::Display for Wall {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let time = UNIX_EPOCH + Duration::from_micros(self.0.min(WALL_MAX));
-        humantime::format_rfc3339_micros(time).fmt(f)
-    }
-}
-
-impl Serialize for Wall {
-    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
-        to.collect_str(self)
-    }
-}
-
-impl<'de> Deserialize<'de> for Wall {
-    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Wall, D::Error> {
-        let text = String::deserialize(from)?;
-        humantime::parse_rfc3339(&text).map(Wall::from).map_err(de::Error::custom)
-    }
-}
-
-macro_rules! words {
-    ($($(#[$doc:meta])* $name:ident { $($(#[$word_doc:meta])* $variant:ident = $text:literal,)* })*) => {$(
-        $(#[$doc])*
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-        pub enum $name { $($(#[$word_doc])* #[serde(rename = $text)] $variant,)* }
-
-        impl fmt::Display for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.pad(match self { $($name::$variant => $text,)* })
-            }
-        }
-    )*};
-}
-
-words! {
-    /// What is known of a member, or of one of its monitors.
-    MemberState {
-        /// It answers.
-        Up = "up",
-        /// It does not.
-        Down = "down",
-        /// Not probed often enough yet.
-        Unknown = "unknown",
-        /// The operator lets it finish.
-        Drained = "drained",
-        /// The operator took it away.
-        Offline = "offline",
-    }
-    /// What a member does for its pool.
-    Role {
-        /// Clients go to it.
-        Active = "active",
-        /// It could take over.
-        Standby = "standby",
-        /// It could not.
-        None = "none",
-    }
-    /// Who chooses the active member of a pool.
-    Choice {
-        /// The monitors.
-        Auto = "auto",
-        /// The operator.
-        Forced = "forced",
-    }
-    /// Whether clients are served.
-    ServiceState {
-        /// A member is active.
-        Up = "up",
-        /// None is.
-        Down = "down",
-        /// The file says that it is not enabled.
-        Disabled = "disabled",
-    }
-    /// What is known of a host on the link.
-    NeighbourState {
-        /// Its MAC is known.
-        Reachable = "reachable",
-        /// It is being asked for.
-        Resolving = "resolving",
-        /// It does not answer.
-        Failed = "failed",
-    }
-    /// Where a route comes from.
-    RouteKind {
-        /// An interface's own network.
-        Connected = "connected",
-        /// The file.
-        Static = "static",
-    }
-    /// A NIC's link.
-    Link {
-        /// Frames can travel.
-        Up = "up",
-        /// They cannot.
-        Down = "down",
-    }
-    /// Where an entry of an exclusion group comes from.
-    Origin {
-        /// The file.
-        File = "file",
-        /// The operator, since the file was last read.
-        Operator = "operator",
-    }
-    /// What a reload did to a thing.
-    ChangeKind {
-        /// It is new.
-        Added = "added",
-        /// It is gone.
-        Removed = "removed",
-        /// It differs.
-        Changed = "changed",
-    }
-}
-
-impl From<State> for MemberState {
-    fn from(state: State) -> MemberState {
-        match state {
-            State::Unknown => MemberState::Unknown,
-            State::Up => MemberState::Up,
-            State::Down => MemberState::Down,
-            State::Drained => MemberState::Drained,
-            State::Offline => MemberState::Offline,
-        }
-    }
-}
 
 /// One screen.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -508,16 +356,7 @@ pub struct ChangeRow {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_moment_travels_as_rfc_3339() {
-        let moment = Wall(1_795_352_645_123_456);
-        let text = serde_json::to_string(&moment).unwrap();
-        assert_eq!(text, "\"2026-11-22T13:04:05.123456Z\"");
-        assert_eq!(serde_json::from_str::<Wall>(&text).unwrap(), moment);
-        assert_eq!(Wall(u64::MAX).to_string(), "9999-12-31T23:59:59.999999Z");
-        assert!(serde_json::from_str::<Wall>("\"yesterday\"").is_err());
-    }
+    use crate::policy::health::State;
 
     #[test]
     fn a_member_row_has_the_keys_of_the_manual() {

@@ -1,0 +1,128 @@
+//! The socket's file: made, guarded, and taken away.
+//!
+//! Owns the file at `[appliance] admin_socket`: its directory, its mode, and the question whether another Fairlead
+//! already listens there. Speaks no protocol.
+
+use std::fs;
+use std::io;
+use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use tokio::net::UnixListener;
+
+/// Owner and group may ask; nobody else.
+const MODE: u32 = 0o660;
+/// Bytes of a path that fit a socket address, without the closing zero (unix(7): `sun_path` has 108).
+const PATH_MAX: usize = 107;
+
+/// Why there is no admin socket.
+#[derive(Debug, thiserror::Error)]
+pub enum SocketError {
+    /// Somebody answers there.
+    #[error(
+        "another Fairlead already listens at {0}: stop it first, or give this one its own file with \
+         `admin_socket` under [appliance]"
+    )]
+    AnotherRuns(PathBuf),
+    /// The file is not a socket, and is left alone.
+    #[error("{0} exists and is not a socket: move it away, or name another file with `admin_socket` under [appliance]")]
+    NotASocket(PathBuf),
+    /// A path beyond what a socket address holds.
+    #[error(
+        "the path {path} has {length} bytes, and a socket's may have at most {PATH_MAX}: choose a shorter \
+         `admin_socket` under [appliance]"
+    )]
+    PathTooLong {
+        /// The path.
+        path: PathBuf,
+        /// Its bytes.
+        length: usize,
+    },
+    /// The kernel refused.
+    #[error("cannot {what} {path}: {why}; the directory must exist or be creatable, and be writable for this user")]
+    Refused {
+        /// What was tried.
+        what: &'static str,
+        /// On what.
+        path: PathBuf,
+        /// What the kernel said.
+        why: io::Error,
+    },
+}
+
+/// A listening socket. Its file goes away with it.
+#[derive(Debug)]
+pub struct AdminSocket {
+    pub(super) listener: UnixListener,
+    _file: SocketFile,
+}
+
+/// Listens at `path`, mode 0660. Makes the directory; takes away a file that a dead Fairlead left behind. Within a
+/// tokio runtime.
+///
+/// # Errors
+/// See [`SocketError`]; each names the path and what to do.
+pub fn bind(path: &Path) -> Result<AdminSocket, SocketError> {
+    let length = path.as_os_str().len();
+    if length > PATH_MAX {
+        return Err(SocketError::PathTooLong { path: path.into(), length });
+    }
+    if let Some(directory) = path.parent().filter(|directory| !directory.as_os_str().is_empty()) {
+        fs::create_dir_all(directory).map_err(|why| refused("create the directory", directory, why))?;
+    }
+    clear_the_way(path)?;
+    let listener = UnixListener::bind(path).map_err(|why| match why.kind() {
+        io::ErrorKind::AddrInUse => SocketError::AnotherRuns(path.into()),
+        _ => refused("listen at", path, why),
+    })?;
+    let file = SocketFile::of(path)?;
+    fs::set_permissions(path, fs::Permissions::from_mode(MODE)).map_err(|why| refused("set the mode of", path, why))?;
+    Ok(AdminSocket { listener, _file: file })
+}
+
+fn clear_the_way(path: &Path) -> Result<(), SocketError> {
+    let kind = match fs::symlink_metadata(path) {
+        Ok(metadata) => metadata.file_type(),
+        Err(why) if why.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(why) => return Err(refused("look at", path, why)),
+    };
+    if !kind.is_socket() {
+        return Err(SocketError::NotASocket(path.into()));
+    }
+    match UnixStream::connect(path) {
+        Ok(_) => Err(SocketError::AnotherRuns(path.into())),
+        Err(why) if why.kind() == io::ErrorKind::ConnectionRefused => {
+            fs::remove_file(path).map_err(|why| refused("remove the stale socket", path, why))
+        }
+        Err(why) => Err(refused("find out who listens at", path, why)),
+    }
+}
+
+fn refused(what: &'static str, path: &Path, why: io::Error) -> SocketError {
+    SocketError::Refused { what, path: path.into(), why }
+}
+
+/// The file as it was made: what stands there later may be somebody else's.
+#[derive(Debug)]
+struct SocketFile {
+    path: PathBuf,
+    device: u64,
+    inode: u64,
+}
+
+impl SocketFile {
+    fn of(path: &Path) -> Result<SocketFile, SocketError> {
+        let metadata = fs::symlink_metadata(path).map_err(|why| refused("look at", path, why))?;
+        Ok(SocketFile { path: path.into(), device: metadata.dev(), inode: metadata.ino() })
+    }
+}
+
+impl Drop for SocketFile {
+    fn drop(&mut self) {
+        let ours = fs::symlink_metadata(&self.path)
+            .is_ok_and(|metadata| metadata.dev() == self.device && metadata.ino() == self.inode);
+        if ours && let Err(why) = fs::remove_file(&self.path) {
+            tracing::warn!(path = %self.path.display(), %why, "the admin socket's file could not be removed");
+        }
+    }
+}

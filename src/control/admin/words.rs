@@ -1,0 +1,113 @@
+//! The words that stand in the rows: one enum for each column that holds one of a few.
+//!
+//! Owns their spelling, in JSON and on the screen alike.
+
+use crate::policy::health::State;
+use serde::{Deserialize, Serialize};
+use std::fmt;
+
+macro_rules! words {
+    ($($(#[$doc:meta])* $name:ident { $($(#[$word_doc:meta])* $variant:ident = $text:literal,)* })*) => {$(
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+        pub enum $name { $($(#[$word_doc])* #[serde(rename = $text)] $variant,)* }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.pad(match self { $($name::$variant => $text,)* })
+            }
+        }
+    )*};
+}
+
+words! {
+    /// What is known of a member, or of one of its monitors.
+    MemberState {
+        /// It answers.
+        Up = "up",
+        /// It does not.
+        Down = "down",
+        /// Not probed often enough yet.
+        Unknown = "unknown",
+        /// The operator lets it finish.
+        Drained = "drained",
+        /// The operator took it away.
+        Offline = "offline",
+    }
+    /// What a member does for its pool.
+    Role {
+        /// Clients go to it.
+        Active = "active",
+        /// It could take over.
+        Standby = "standby",
+        /// It could not.
+        None = "none",
+    }
+    /// Who chooses the active member of a pool.
+    Choice {
+        /// The monitors.
+        Auto = "auto",
+        /// The operator.
+        Forced = "forced",
+    }
+    /// Whether clients are served.
+    ServiceState {
+        /// A member is active.
+        Up = "up",
+        /// None is.
+        Down = "down",
+        /// The file says that it is not enabled.
+        Disabled = "disabled",
+    }
+    /// What is known of a host on the link.
+    NeighbourState {
+        /// Its MAC is known.
+        Reachable = "reachable",
+        /// It is being asked for.
+        Resolving = "resolving",
+        /// It does not answer.
+        Failed = "failed",
+    }
+    /// Where a route comes from.
+    RouteKind {
+        /// An interface's own network.
+        Connected = "connected",
+        /// The file.
+        Static = "static",
+    }
+    /// A NIC's link.
+    Link {
+        /// Frames can travel.
+        Up = "up",
+        /// They cannot.
+        Down = "down",
+    }
+    /// Where an entry of an exclusion group comes from.
+    Origin {
+        /// The file.
+        File = "file",
+        /// The operator, since the file was last read.
+        Operator = "operator",
+    }
+    /// What a reload did to a thing.
+    ChangeKind {
+        /// It is new.
+        Added = "added",
+        /// It is gone.
+        Removed = "removed",
+        /// It differs.
+        Changed = "changed",
+    }
+}
+
+impl From<State> for MemberState {
+    fn from(state: State) -> MemberState {
+        match state {
+            State::Unknown => MemberState::Unknown,
+            State::Up => MemberState::Up,
+            State::Down => MemberState::Down,
+            State::Drained => MemberState::Drained,
+            State::Offline => MemberState::Offline,
+        }
+    }
+}

@@ -1,0 +1,164 @@
+//! From a device's name to a DPDK port number, and back when it is dropped.
+//!
+//! Owns the search for the reason when a device cannot be had: the usual ones (no such interface, no such PCI address,
+//! wrong kernel driver, no permission) are looked for before DPDK is asked, because its own words do not say them.
+
+use super::device::Device;
+use super::error::DpdkError;
+use super::{error::Said, log};
+use std::ffi::{CStr, CString};
+use std::io::ErrorKind;
+use std::path::Path;
+
+/// The longest device name DPDK takes, in bytes.
+const LONGEST_NAME: usize = 63;
+
+/// A DPDK port that exists because of us.
+#[derive(Debug)]
+pub(super) struct Attached {
+    /// DPDK's number for it.
+    pub(super) id: u16,
+    /// The name of a virtual device, to be removed by.
+    made: Option<CString>,
+}
+
+impl Drop for Attached {
+    fn drop(&mut self) {
+        // SAFETY: the port was attached by `attach`; nobody uses its queues any more, because each queue holds the
+        // value this one is part of. Closing twice, or what another removed, is an error code.
+        unsafe {
+            dpdk_sys::rte_eth_dev_stop(self.id);
+            dpdk_sys::rte_eth_dev_close(self.id);
+            if let Some(name) = &self.made {
+                dpdk_sys::rte_eal_hotplug_remove(c"vdev".as_ptr(), name.as_ptr());
+            }
+        }
+    }
+}
+
+/// Finds the PCI device, or makes the virtual one with `arguments` in place of its own.
+pub(super) fn attach(port: &str, device: &Device, arguments: &str) -> Result<Attached, DpdkError> {
+    let fault = |reason: String| fault(port, device, reason, Said::default());
+    let named = if device.is_pci() { device.pci_address() } else { device.name.to_owned() };
+    if named.is_empty() || named.len() > LONGEST_NAME {
+        let reason = format!(
+            "device = {:?} is none: name a PCI address such as 0000:3b:00.1, or a virtual device such as net_tap0",
+            device.name
+        );
+        return Err(DpdkError::Port { port: port.to_owned(), reason, said: Said::default() });
+    }
+    let zero = |_| fault("holds a zero byte: remove it".to_owned());
+    let (name, arguments) = (CString::new(named).map_err(zero)?, CString::new(arguments).map_err(zero)?);
+    if device.is_pci() {
+        return pci_port(port, device, &name);
+    }
+    if port_number(&name).is_some() {
+        return Err(fault("is the device of another port as well: give each port its own".to_owned()));
+    }
+    precheck(port, device)?;
+    log::forget();
+    // SAFETY: all three are C strings that outlive the call.
+    let rc = unsafe { dpdk_sys::rte_eal_hotplug_add(c"vdev".as_ptr(), name.as_ptr(), arguments.as_ptr()) };
+    match port_number(&name) {
+        Some(id) if rc == 0 => Ok(Attached { id, made: Some(name) }),
+        _ => Err(why_not_made(port, device, rc)),
+    }
+}
+
+fn fault(port: &str, device: &Device, reason: String, said: Said) -> DpdkError {
+    DpdkError::Device { port: port.to_owned(), device: device.name.to_owned(), reason, said }
+}
+
+fn port_number(name: &CStr) -> Option<u16> {
+    let mut id = 0;
+    // SAFETY: the name is a C string and the number is written only on success.
+    let rc = unsafe { dpdk_sys::rte_eth_dev_get_port_by_name(name.as_ptr(), &mut id) };
+    (rc == 0).then_some(id)
+}
+
+/// The port of a PCI device that DPDK found at its start.
+fn pci_port(port: &str, device: &Device, name: &CStr) -> Result<Attached, DpdkError> {
+    if let Some(id) = port_number(name) {
+        return Ok(Attached { id, made: None });
+    }
+    let address = device.pci_address();
+    let place = Path::new("/sys/bus/pci/devices").join(&address);
+    let driver = std::fs::read_link(place.join("driver")).ok();
+    let driver = driver.as_deref().and_then(Path::file_name).map(|name| name.to_string_lossy().into_owned());
+    let bind = format!("dpdk-devbind.py -b vfio-pci {address}");
+    let reason = match driver.as_deref() {
+        _ if !place.exists() => "is not on this machine's PCI bus: `lspci -D` lists what is".to_owned(),
+        None => format!("has no kernel driver that lends it to DPDK: bind it ({bind})"),
+        Some("vfio-pci" | "uio_pci_generic" | "igb_uio") => {
+            "is lent to DPDK, which has no driver for it or could not start it: see the log at debug".to_owned()
+        }
+        Some(other) => format!("belongs to the kernel's driver {other}: lend it to DPDK ({bind})"),
+    };
+    Err(fault(port, device, reason, Said::default()))
+}
+
+/// Looks for what commonly is in the way of a virtual device on the kernel's interfaces.
+fn precheck(port: &str, device: &Device) -> Result<(), DpdkError> {
+    let fault = |reason: String| Err(fault(port, device, reason, Said::default()));
+    let no_permission = |capabilities| {
+        let what = format!("port {port}: {}", device.name);
+        Err(DpdkError::NoPermission { what, capabilities, said: Said::default() })
+    };
+    if device.is("net_af_packet") || device.is("net_af_xdp") {
+        let Some(interface) = device.argument("iface") else {
+            return fault(format!("has no interface: write {},iface=NAME", device.name));
+        };
+        if !interface_exists(interface) {
+            return fault(format!("there is no network interface {interface}: `ip link` lists what is"));
+        }
+        if !may_open_packet_socket() {
+            return no_permission("CAP_NET_RAW and CAP_NET_ADMIN");
+        }
+    }
+    if device.is("net_tap") {
+        match std::fs::OpenOptions::new().read(true).write(true).open("/dev/net/tun") {
+            Err(error) if error.kind() == ErrorKind::PermissionDenied => return no_permission("CAP_NET_ADMIN"),
+            Err(error) => return fault(format!("/dev/net/tun cannot be opened ({error}): load the module tun")),
+            Ok(_) => {}
+        }
+    }
+    Ok(())
+}
+
+fn interface_exists(name: &str) -> bool {
+    let Ok(name) = CString::new(name) else { return false };
+    // SAFETY: the name is a C string. /sys is not asked: it may show another network namespace.
+    unsafe { libc::if_nametoindex(name.as_ptr()) != 0 }
+}
+
+fn may_open_packet_socket() -> bool {
+    // SAFETY: plain system calls; the descriptor is closed here and nobody else has it.
+    unsafe {
+        let fd = libc::socket(libc::AF_PACKET, libc::SOCK_RAW, 0);
+        if fd >= 0 {
+            libc::close(fd);
+        }
+        fd >= 0 || *libc::__errno_location() != libc::EPERM
+    }
+}
+
+/// The reason of a virtual device that DPDK could not make.
+fn why_not_made(port: &str, device: &Device, rc: i32) -> DpdkError {
+    let said = log::said();
+    if said.mentions(&["Operation not permitted", "Permission denied"]) {
+        let what = format!("port {port}: {}", device.name);
+        return DpdkError::NoPermission { what, capabilities: "CAP_NET_ADMIN and CAP_NET_RAW", said };
+    }
+    let reason = match -rc {
+        libc::EEXIST => "is made already: give each port its own device".to_owned(),
+        _ if said.mentions(&["failed to parse device"]) => {
+            "DPDK has no driver of this name: name a PCI address, or a virtual device such as net_af_packet0,iface=eth1, \
+             net_tap0 or net_pcap0; on Debian, drivers are in the package dpdk"
+                .to_owned()
+        }
+        libc::ENOMEM => "DPDK has not enough memory for it: lower mbufs or its rings, or free memory".to_owned(),
+        _ => "the driver cannot make it: check its arguments against DPDK's guide to the driver".to_owned(),
+    };
+    let said = if reason.starts_with("DPDK has no driver") { Said::default() } else { said };
+    fault(port, device, reason, said)
+}

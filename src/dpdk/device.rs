@@ -1,0 +1,128 @@
+//! What the operator wrote as a port's device.
+//!
+//! Owns its reading: a PCI address or a virtual device, each with arguments; and what is added to the arguments of
+//! drivers that must be told how many queues they shall have. Touches no device.
+
+use std::borrow::Cow;
+
+/// A device as written in a `[[port]]`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Device<'a> {
+    /// A PCI address, or the name of a virtual device such as `net_tap0`.
+    pub(super) name: &'a str,
+    /// What follows the first comma.
+    pub(super) arguments: &'a str,
+}
+
+/// The room the kernel's header takes in a frame of the packet ring, rounded up.
+const PACKET_RING_HEADER: u32 = 96;
+
+impl<'a> Device<'a> {
+    pub(super) fn parse(text: &'a str) -> Device<'a> {
+        let (name, arguments) = text.split_once(',').unwrap_or((text, ""));
+        Device { name: name.trim(), arguments: arguments.trim() }
+    }
+
+    /// Whether the name is a PCI address: `0000:3b:00.1` or `3b:00.1`.
+    pub(super) fn is_pci(&self) -> bool {
+        let hex = |part: &str, digits| part.len() == digits && part.bytes().all(|byte| byte.is_ascii_hexdigit());
+        let parts: Vec<&str> = self.name.split([':', '.']).collect();
+        match parts[..] {
+            [domain, bus, slot, function] => hex(domain, 4) && hex(bus, 2) && hex(slot, 2) && hex(function, 1),
+            [bus, slot, function] => hex(bus, 2) && hex(slot, 2) && hex(function, 1),
+            _ => false,
+        }
+    }
+
+    /// A PCI address with its domain.
+    pub(super) fn pci_address(&self) -> String {
+        let domain = if self.name.matches(':').count() == 1 { "0000:" } else { "" };
+        format!("{domain}{}", self.name.to_ascii_lowercase())
+    }
+
+    /// The value of an argument, when it is given.
+    pub(super) fn argument(&self, key: &str) -> Option<&'a str> {
+        self.arguments
+            .split(',')
+            .filter_map(|pair| pair.split_once('='))
+            .find(|(name, _)| *name == key)
+            .map(|(_, value)| value)
+    }
+
+    /// Whether the virtual device is made by this driver.
+    pub(super) fn is(&self, driver: &str) -> bool {
+        self.name.strip_prefix(driver).is_some_and(|rest| rest.bytes().all(|byte| byte.is_ascii_digit()))
+    }
+
+    /// The arguments the driver is given: those written, and where they leave it open, as many queue pairs as there are
+    /// receive queues wanted, and for the kernel's packet ring a ring that holds frames of `mtu`.
+    pub(super) fn full_arguments(&self, queues: u16, mtu: u16) -> Cow<'a, str> {
+        let mut arguments = Cow::Borrowed(self.arguments);
+        let mut add = |key: &str, value: String| {
+            let comma = if arguments.is_empty() { "" } else { "," };
+            arguments.to_mut().push_str(&format!("{comma}{key}={value}"));
+        };
+        let count_key = match () {
+            () if self.is("net_af_packet") => "qpairs",
+            () if self.is("net_vhost") || self.is("net_virtio_user") => "queues",
+            () => "",
+        };
+        if !count_key.is_empty() && queues > 1 && self.argument(count_key).is_none() {
+            add(count_key, queues.to_string());
+        }
+        let ring_keys = ["framesz", "blocksz", "framecnt"];
+        if self.is("net_af_packet") && ring_keys.iter().all(|key| self.argument(key).is_none()) {
+            let frame = (u32::from(mtu) + PACKET_RING_HEADER + 22).next_power_of_two().max(2048);
+            add("framesz", frame.to_string());
+            add("blocksz", (1 << 20).to_string());
+            add("framecnt", (8 * (1 << 20) / frame).to_string());
+        }
+        arguments
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_and_names_are_told_apart() {
+        let rows = [
+            ("0000:3b:00.1", true),
+            ("3b:00.1", true),
+            ("0000:3B:00.0,rss=1", true),
+            ("net_tap0", false),
+            ("net_tap0,iface=a:b.c", false),
+            ("0000:3b:00", false),
+            ("", false),
+        ];
+        for (text, is_pci) in rows {
+            assert_eq!(Device::parse(text).is_pci(), is_pci, "{text}");
+        }
+        assert_eq!(Device::parse("3B:00.1,x=1").pci_address(), "0000:3b:00.1");
+        assert_eq!(Device::parse("0000:3b:00.1").pci_address(), "0000:3b:00.1");
+    }
+
+    #[test]
+    fn a_driver_is_named_by_what_precedes_the_number() {
+        assert!(Device::parse("net_af_packet12,iface=x").is("net_af_packet"));
+        assert!(!Device::parse("net_af_packets0").is("net_af_packet"));
+        assert_eq!(Device::parse("net_af_packet0,iface=x,qpairs=2").argument("qpairs"), Some("2"));
+        assert_eq!(Device::parse("net_af_packet0").argument("iface"), None);
+    }
+
+    #[test]
+    fn what_the_operator_left_open_is_added_and_what_he_wrote_is_kept() {
+        let rows = [
+            ("net_null0", 2, 1500, ""),
+            ("net_tap0,iface=x", 2, 1500, "iface=x"),
+            ("net_af_packet0,iface=x", 1, 1500, "iface=x,framesz=2048,blocksz=1048576,framecnt=4096"),
+            ("net_af_packet0,iface=x", 2, 9000, "iface=x,qpairs=2,framesz=16384,blocksz=1048576,framecnt=512"),
+            ("net_af_packet0,iface=x,qpairs=1,framecnt=64", 2, 1500, "iface=x,qpairs=1,framecnt=64"),
+            ("net_vhost0,iface=/tmp/s", 3, 1500, "iface=/tmp/s,queues=3"),
+        ];
+        for (text, queues, mtu, expected) in rows {
+            assert_eq!(Device::parse(text).full_arguments(queues, mtu), expected, "{text}");
+        }
+    }
+}

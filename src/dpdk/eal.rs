@@ -1,0 +1,207 @@
+//! DPDK's environment: started once, left when the last user of it is gone.
+//!
+//! Owns the start and the end, and the threads that may use queues. A thread that runs a worker is bound to its core
+//! and known to DPDK, which gives it a cache of buffers of its own.
+
+use super::args::EalConfig;
+use super::cores::{self, CoreSet};
+use super::error::{DpdkError, Said};
+use super::log::{self, Hush};
+use super::mempool;
+use super::port::{PortConfig, Ports};
+use std::ffi::{CStr, CString, c_char};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// DPDK refuses to start twice in a process.
+static STARTED: AtomicBool = AtomicBool::new(false);
+
+/// What `rte_lcore_id` says of a thread DPDK does not know.
+const NO_LCORE: u32 = u32::MAX;
+
+/// Memory beside the buffers: rings, queues, tables of drivers, in MB.
+const OTHER_MEMORY_MB: u32 = 64;
+
+/// DPDK, started. A clone is another user of the same; the last one to go ends it.
+#[derive(Clone)]
+pub struct Eal {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    /// Where the process could run before DPDK bound its thread.
+    everywhere: CoreSet,
+    memory_mb: u32,
+    /// Buffers are still out somewhere: the memory must stay mapped.
+    in_use: AtomicBool,
+}
+
+/// How much memory DPDK needs for `mbufs` buffers for frames of `mtu`, in MB; for [`EalConfig::memory_mb`].
+pub fn memory_mb(mbufs: u32, mtu: u16) -> u32 {
+    let bytes = u64::from(mbufs) * u64::from(mempool::footprint(mtu));
+    u32::try_from(bytes.div_ceil(1 << 20)).unwrap_or(u32::MAX - OTHER_MEMORY_MB) + OTHER_MEMORY_MB
+}
+
+/// The release of DPDK that runs, such as `DPDK 22.11.11`.
+pub fn linked_version() -> String {
+    // SAFETY: the function returns a C string that lives as long as the program.
+    unsafe { CStr::from_ptr(dpdk_sys::shim_version()) }.to_string_lossy().into_owned()
+}
+
+impl Eal {
+    /// Starts DPDK. Binds the calling thread to the main core: threads made later inherit that unless they call
+    /// [`Eal::unbind`]. Catches what is written to the standard streams meanwhile.
+    ///
+    /// # Errors
+    /// A core that is missing or not allowed, no hugepages, no memory, no permission, an argument DPDK does not take, a
+    /// second start: each in one sentence.
+    pub fn init(config: &EalConfig) -> Result<Eal, DpdkError> {
+        let everywhere = CoreSet::current();
+        for core in config.worker_cores.iter().chain([&config.main_core]) {
+            cores::check(*core, &everywhere)?;
+        }
+        let arguments = config.arguments()?;
+        if STARTED.swap(true, Ordering::SeqCst) {
+            return Err(DpdkError::StartedBefore);
+        }
+        if !log::attach() {
+            return Err(no_memory(config.memory_mb, Said::default()));
+        }
+        start(&arguments).map_err(|code| why_not_started(code, config))?;
+        let shared = Shared { everywhere, memory_mb: config.memory_mb, in_use: AtomicBool::new(false) };
+        Ok(Eal { shared: Arc::new(shared) })
+    }
+
+    /// Attaches, configures and starts the ports, with `mbufs` buffers shared by all of them, for `workers` workers.
+    ///
+    /// # Errors
+    /// The first port that cannot be had, with what to do about it; the ports before it are closed again.
+    pub fn open_ports(&self, ports: &[PortConfig], workers: usize, mbufs: u32) -> Result<Ports, DpdkError> {
+        Ports::open(self, ports, workers, mbufs)
+    }
+
+    /// Runs `work` on the calling thread as a worker: bound to `core` and known to DPDK. Afterwards the thread is what
+    /// it was before. A panic in `work` goes on upward.
+    ///
+    /// # Errors
+    /// The core is missing or not allowed, or DPDK has no slot for another thread.
+    pub fn run_worker<T>(&self, core: usize, work: impl FnOnce() -> T) -> Result<T, DpdkError> {
+        let before = cores::pin(core, &self.shared.everywhere)?;
+        let registered = Registration::new(core, before)?;
+        let outcome = work();
+        drop(registered);
+        Ok(outcome)
+    }
+
+    /// Lets the calling thread run wherever the process could run before DPDK was started.
+    pub fn unbind(&self) {
+        if let Err(error) = self.shared.everywhere.apply() {
+            tracing::warn!("a management thread stays bound to one core: {error}");
+        }
+    }
+
+    /// Says that buffers are out and DPDK's memory must outlive this value.
+    pub(super) fn keep_memory(&self) {
+        self.shared.in_use.store(true, Ordering::SeqCst);
+    }
+
+    /// How much memory DPDK was given, in MB.
+    pub(super) fn memory_mb(&self) -> u32 {
+        self.shared.memory_mb
+    }
+}
+
+impl Drop for Shared {
+    fn drop(&mut self) {
+        if self.in_use.load(Ordering::SeqCst) {
+            tracing::warn!("buffers are still in use: DPDK's memory stays until the process ends");
+            return;
+        }
+        // SAFETY: the last user is gone: ports are closed, pools are freed, no worker is registered, because each of
+        // them holds a clone of the value that is dropped here.
+        unsafe {
+            dpdk_sys::rte_eal_cleanup();
+        }
+    }
+}
+
+/// A thread as DPDK knows it, until dropped; then it also goes back to where it could run `before`.
+struct Registration {
+    before: CoreSet,
+    ours: bool,
+}
+
+impl Registration {
+    fn new(core: usize, before: CoreSet) -> Result<Registration, DpdkError> {
+        // SAFETY: reads a thread-local variable.
+        let ours = unsafe { dpdk_sys::shim_lcore_id() } == NO_LCORE;
+        // SAFETY: DPDK is started, and the thread has no slot yet.
+        if ours && unsafe { dpdk_sys::rte_thread_register() } != 0 {
+            let reason = error_text(errno());
+            let _ = before.apply();
+            return Err(DpdkError::TooManyThreads { core, reason });
+        }
+        Ok(Registration { before, ours })
+    }
+}
+
+impl Drop for Registration {
+    fn drop(&mut self) {
+        if self.ours {
+            // SAFETY: this thread was registered by `new`, and DPDK is still started: `run_worker` borrows it.
+            unsafe { dpdk_sys::rte_thread_unregister() };
+        }
+        let _ = self.before.apply();
+    }
+}
+
+/// Calls `rte_eal_init`; its error number when it fails.
+fn start(arguments: &[String]) -> Result<(), i32> {
+    // DPDK keeps pointers to its arguments for good, and reorders them: both lists are given away.
+    let words: Vec<CString> = arguments.iter().filter_map(|word| CString::new(word.as_str()).ok()).collect();
+    let count = i32::try_from(words.len()).map_err(|_| libc::E2BIG)?;
+    let mut pointers: Vec<*mut c_char> = words.into_iter().map(CString::into_raw).collect();
+    pointers.push(std::ptr::null_mut());
+    let pointers = pointers.leak();
+    log::forget();
+    let hush = Hush::new();
+    // SAFETY: `count` C strings and a null pointer, never freed; called once in the life of the process.
+    let rc = unsafe {
+        dpdk_sys::rte_log_set_global_level(dpdk_sys::RTE_LOG_NOTICE);
+        dpdk_sys::rte_eal_init(count, pointers.as_mut_ptr())
+    };
+    drop(hush);
+    if rc < 0 { Err(errno()) } else { Ok(()) }
+}
+
+/// DPDK's error number of the calling thread.
+pub(super) fn errno() -> i32 {
+    // SAFETY: reads a thread-local variable.
+    unsafe { dpdk_sys::shim_errno() }
+}
+
+/// What an error number, positive or negative, means.
+pub(super) fn error_text(code: i32) -> String {
+    // SAFETY: the function returns a C string in a buffer of this thread, copied before it is used again.
+    unsafe { CStr::from_ptr(dpdk_sys::rte_strerror(code.abs())) }.to_string_lossy().into_owned()
+}
+
+fn no_memory(megabytes: u32, said: Said) -> DpdkError {
+    DpdkError::NoMemory { what: "DPDK".to_owned(), megabytes, said }
+}
+
+fn why_not_started(code: i32, config: &EalConfig) -> DpdkError {
+    let said = log::said();
+    let megabytes = config.memory_mb;
+    if config.hugepages && said.mentions(&["hugepage", "hugetlbfs", "hugedir"]) {
+        return DpdkError::NoHugepages { megabytes, pages: megabytes.div_ceil(2), said };
+    }
+    if code == libc::EACCES || code == libc::EPERM || said.mentions(&["Permission denied", "not permitted"]) {
+        let what = "starting DPDK".to_owned();
+        return DpdkError::NoPermission { what, capabilities: "CAP_SYS_ADMIN, CAP_IPC_LOCK and CAP_NET_ADMIN", said };
+    }
+    if code == libc::ENOMEM || said.mentions(&["Cannot init memory", "Cannot allocate memory"]) {
+        return no_memory(megabytes, said);
+    }
+    DpdkError::NotStarted { reason: error_text(code), said }
+}

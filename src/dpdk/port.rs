@@ -1,0 +1,384 @@
+//! NICs: attached, configured and started together, and what they say of themselves.
+//!
+//! Owns how many queues a port gets and which worker has which. A port has as many receive queues as there are workers,
+//! or as many as the operator or the driver allow; workers beyond those receive nothing from it and are handed frames by
+//! the others. A PCI port has as many transmit queues as workers, a virtual one as many as receive queues: what there are
+//! too few of is shared, in turns. Read `queue` next.
+
+use super::attach::{Attached, attach};
+use super::device::Device;
+use super::eal::{Eal, error_text};
+use super::error::DpdkError;
+use super::mempool::{CACHE, Pool};
+use super::queue::{Queue, Turns};
+use super::{error::Said, log};
+use dpdk_sys::{rte_eth_conf, rte_eth_dev_info};
+use std::ffi::CStr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// Descriptors of a ring, where the driver and the pool allow as many.
+const RING: u16 = 1024;
+
+/// The least that is worth starting with.
+const SMALLEST_RING: u16 = 64;
+
+/// A port as the operator wants it.
+#[derive(Clone, Debug)]
+pub struct PortConfig {
+    /// Its name in the configuration.
+    pub name: String,
+    /// A PCI address or a virtual device, with arguments after a comma.
+    pub device: String,
+    /// The largest IP packet, in bytes.
+    pub mtu: u16,
+    /// Receive queues; `None`: as many as workers, where the driver can.
+    pub queues: Option<u16>,
+    /// Whether frames for other MAC addresses are received as well.
+    pub promiscuous: bool,
+}
+
+/// What does not change about a port while it is open.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PortFacts {
+    /// Its name in the configuration.
+    pub name: String,
+    /// Its device in the configuration, without arguments.
+    pub device: String,
+    /// DPDK's driver.
+    pub driver: String,
+    /// Its address.
+    pub mac: [u8; 6],
+    /// As configured, in bytes.
+    pub mtu: u16,
+    /// How many workers receive from it.
+    pub rx_queues: u16,
+    /// How many can send at once.
+    pub tx_queues: u16,
+    /// Whether workers share transmit queues, in turns.
+    pub tx_shared: bool,
+    /// Whether the NIC spreads what it receives over its queues by address and port.
+    pub rss: bool,
+}
+
+/// The cable.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Link {
+    /// Whether frames can be sent.
+    pub up: bool,
+    /// Megabits a second, where the driver knows.
+    pub mbps: Option<u32>,
+}
+
+/// The NIC's own counters since the port was opened, in frames and bytes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PortStats {
+    /// Frames received.
+    pub rx_frames: u64,
+    /// Frames sent.
+    pub tx_frames: u64,
+    /// Bytes received.
+    pub rx_bytes: u64,
+    /// Bytes sent.
+    pub tx_bytes: u64,
+    /// Lost because the receive ring was full: the workers are too slow (`imissed`).
+    pub rx_missed: u64,
+    /// Received damaged (`ierrors`).
+    pub rx_errors: u64,
+    /// Lost because no buffer was free (`rx_nombuf`).
+    pub rx_no_buffer: u64,
+    /// Received longer than a buffer and dropped here.
+    pub rx_oversize: u64,
+    /// Not sent (`oerrors`).
+    pub tx_errors: u64,
+}
+
+/// All ports, open. A port is named by its place in the configuration, from 0.
+pub struct Ports {
+    open: Vec<Arc<Nic>>,
+    facts: Vec<PortFacts>,
+    /// Per worker, until it takes them.
+    queues: Vec<Vec<Queue>>,
+    pool: Arc<Pool>,
+    mbufs: u32,
+}
+
+/// A started port. Closed when the last queue and the ports are gone; its pool goes after it.
+pub(super) struct Nic {
+    attached: Attached,
+    pub(super) rx_queues: u16,
+    pub(super) tx_queues: u16,
+    /// Whether there are fewer transmit queues than workers.
+    pub(super) tx_shared: bool,
+    /// One per transmit queue.
+    pub(super) turns: Vec<Turns>,
+    /// Frames dropped at receive because they cannot be made one segment. Written by workers, on the odd path only.
+    pub(super) unusable: AtomicU64,
+    pub(super) pool: Arc<Pool>,
+}
+
+impl Nic {
+    /// DPDK's number of the port.
+    #[inline(always)]
+    pub(super) fn id(&self) -> u16 {
+        self.attached.id
+    }
+}
+
+impl Ports {
+    /// See [`Eal::open_ports`].
+    pub(super) fn open(eal: &Eal, wanted: &[PortConfig], workers: usize, mbufs: u32) -> Result<Ports, DpdkError> {
+        let workers = u16::try_from(workers.max(1)).unwrap_or(u16::MAX);
+        let drafts = wanted.iter().map(|port| Draft::new(port, workers)).collect::<Result<Vec<_>, _>>()?;
+        let queues: u32 = drafts.iter().map(|draft| u32::from(draft.rx_queues) + u32::from(draft.tx_queues)).sum();
+        let ring = ring_length(mbufs, queues, workers)?;
+        let largest = wanted.iter().map(|port| port.mtu).max().unwrap_or(1500);
+        let socket = drafts.first().map_or(-1, Draft::socket);
+        let pool = Arc::new(Pool::new(eal, mbufs, largest, socket)?);
+        let mut ports = Ports { open: Vec::new(), facts: Vec::new(), queues: Vec::new(), pool, mbufs };
+        for draft in drafts {
+            let (nic, facts) = draft.start(&ports.pool, ring, workers)?;
+            ports.open.push(Arc::new(nic));
+            ports.facts.push(facts);
+        }
+        let queues_of = |worker| ports.open.iter().map(|nic| Queue::new(nic, worker)).collect();
+        ports.queues = (0..usize::from(workers)).map(queues_of).collect();
+        Ok(ports)
+    }
+
+    /// The queues of worker number `worker`, one per port in order, to be moved to its thread. A worker's queues can be
+    /// had once; after that, and for a worker that was not opened for, there are none.
+    pub fn queues_for(&mut self, worker: usize) -> Vec<Queue> {
+        self.queues.get_mut(worker).map(std::mem::take).unwrap_or_default()
+    }
+
+    /// What does not change, per port in order.
+    pub fn facts(&self) -> &[PortFacts] {
+        &self.facts
+    }
+
+    /// The state of a port's cable; down for a port that is not there.
+    pub fn link(&self, port: usize) -> Link {
+        let Some(nic) = self.open.get(port) else { return Link::default() };
+        let mut mbps = 0;
+        // SAFETY: the port is open, and the speed is a variable of ours.
+        let up = unsafe { dpdk_sys::shim_link(nic.id(), &mut mbps) } == 1;
+        Link { up, mbps: (mbps != 0 && mbps != u32::MAX).then_some(mbps) }
+    }
+
+    /// The counters of a port; zeros for a port that is not there.
+    pub fn stats(&self, port: usize) -> PortStats {
+        let Some(nic) = self.open.get(port) else { return PortStats::default() };
+        let mut raw = dpdk_sys::rte_eth_stats::default();
+        // SAFETY: the port is open, and the counters are a variable of ours.
+        unsafe { dpdk_sys::rte_eth_stats_get(nic.id(), &mut raw) };
+        PortStats {
+            rx_frames: raw.ipackets,
+            tx_frames: raw.opackets,
+            rx_bytes: raw.ibytes,
+            tx_bytes: raw.obytes,
+            rx_missed: raw.imissed,
+            rx_errors: raw.ierrors,
+            rx_no_buffer: raw.rx_nombuf,
+            rx_oversize: nic.unusable.load(Ordering::Relaxed),
+            tx_errors: raw.oerrors,
+        }
+    }
+
+    /// Buffers nobody holds, and all there are.
+    pub fn buffers(&self) -> (u32, u32) {
+        (self.pool.available(), self.mbufs)
+    }
+}
+
+/// How long every ring can be so that rings hold no more than half of the buffers.
+fn ring_length(mbufs: u32, rings: u32, workers: u16) -> Result<u16, DpdkError> {
+    let kept = u32::from(workers) * CACHE;
+    let needed = |ring: u16| 2 * rings * u32::from(ring) + kept;
+    let mut ring = RING;
+    while ring > SMALLEST_RING && needed(ring) > mbufs {
+        ring /= 2;
+    }
+    if needed(ring) > mbufs {
+        return Err(DpdkError::TooFewMbufs { mbufs, needed: needed(ring) });
+    }
+    Ok(ring)
+}
+
+/// A port on its way: attached and configured, not yet started.
+struct Draft<'a> {
+    wanted: &'a PortConfig,
+    attached: Attached,
+    info: rte_eth_dev_info,
+    rx_queues: u16,
+    tx_queues: u16,
+    rss: bool,
+}
+
+impl<'a> Draft<'a> {
+    fn new(wanted: &'a PortConfig, workers: u16) -> Result<Draft<'a>, DpdkError> {
+        let rx_queues = match wanted.queues {
+            Some(0) => return Err(refuse(wanted, "queues = 0: a port needs one queue at least".to_owned())),
+            Some(queues) if queues > workers => {
+                let reason = format!(
+                    "queues = {queues} is more than the {workers} workers, each of which reads one queue: \
+                                      lower queues, or name more cores in [cores] workers"
+                );
+                return Err(refuse(wanted, reason));
+            }
+            Some(queues) => queues,
+            None => workers,
+        };
+        let device = Device::parse(&wanted.device);
+        let attached = attach(&wanted.name, &device, &device.full_arguments(rx_queues, wanted.mtu))?;
+        let mut info = rte_eth_dev_info::default();
+        // SAFETY: the port is attached, and the facts are a variable of ours.
+        let rc = unsafe { dpdk_sys::rte_eth_dev_info_get(attached.id, &mut info) };
+        check(wanted, "tells nothing of itself", rc)?;
+        // Virtual devices know pairs: net_tap refuses anything else, and net_memif would not send through a queue that
+        // its peer does not have.
+        let tx_queues = if device.is_pci() { workers } else { rx_queues };
+        let mut draft = Draft { wanted, attached, info, rx_queues, tx_queues, rss: false };
+        draft.fit(wanted.queues)?;
+        draft.configure()?;
+        Ok(draft)
+    }
+
+    fn driver(&self) -> String {
+        if self.info.driver_name.is_null() {
+            return "unknown".to_owned();
+        }
+        // SAFETY: a driver's name is a C string that lives as long as the driver.
+        unsafe { CStr::from_ptr(self.info.driver_name) }.to_string_lossy().into_owned()
+    }
+
+    fn socket(&self) -> i32 {
+        // SAFETY: the port is attached.
+        unsafe { dpdk_sys::rte_eth_dev_socket_id(self.attached.id) }
+    }
+
+    /// Lowers what was left open to what the driver can; refuses what was asked for and cannot be.
+    fn fit(&mut self, asked: Option<u16>) -> Result<(), DpdkError> {
+        let (most_rx, most_tx) = (self.info.max_rx_queues, self.info.max_tx_queues);
+        if most_rx == 0 || most_tx == 0 {
+            return Err(refuse(self.wanted, format!("{} cannot both receive and send", self.driver())));
+        }
+        if let Some(queues) = asked.filter(|queues| *queues > most_rx) {
+            let reason = format!("queues = {queues}, and {} has {most_rx} on this device: lower queues", self.driver());
+            return Err(refuse(self.wanted, reason));
+        }
+        let mtu = self.wanted.mtu;
+        let (least_mtu, most_mtu) = (self.info.min_mtu, self.info.max_mtu);
+        if mtu < least_mtu || (most_mtu != 0 && mtu > most_mtu) {
+            let reason = format!("mtu = {mtu}, and {} can do {least_mtu} to {most_mtu}: change mtu", self.driver());
+            return Err(refuse(self.wanted, reason));
+        }
+        self.rx_queues = self.rx_queues.min(most_rx);
+        self.tx_queues = self.tx_queues.min(most_tx);
+        Ok(())
+    }
+
+    fn configure(&mut self) -> Result<(), DpdkError> {
+        let mut conf = rte_eth_conf::default();
+        conf.rxmode.mtu = u32::from(self.wanted.mtu);
+        conf.txmode.offloads = self.info.tx_offload_capa & dpdk_sys::SHIM_TX_FAST_FREE;
+        let hash = self.info.flow_type_rss_offloads & dpdk_sys::SHIM_RSS_IP_TCP_UDP;
+        self.rss = self.rx_queues > 1 && hash != 0;
+        if self.rss {
+            conf.rxmode.mq_mode = dpdk_sys::RTE_ETH_MQ_RX_RSS;
+            conf.rx_adv_conf.rss_conf.rss_hf = hash;
+        }
+        log::forget();
+        let (rx, tx, driver) = (self.rx_queues, self.tx_queues, self.driver());
+        // SAFETY: the port is attached and not started; the configuration is copied.
+        let rc = unsafe { dpdk_sys::rte_eth_dev_configure(self.attached.id, rx, tx, &conf) };
+        check(self.wanted, &format!("{driver} refuses {rx} receive and {tx} transmit queues: lower queues"), rc)
+    }
+
+    /// Sets up the queues and starts the port.
+    fn start(self, pool: &Arc<Pool>, ring: u16, workers: u16) -> Result<(Nic, PortFacts), DpdkError> {
+        let id = self.attached.id;
+        let node = u32::try_from(self.socket()).unwrap_or(u32::MAX);
+        let (mut received, mut sent) = (ring, ring);
+        log::forget();
+        // SAFETY: the port is configured; both lengths are variables of ours.
+        let rc = unsafe { dpdk_sys::rte_eth_dev_adjust_nb_rx_tx_desc(id, &mut received, &mut sent) };
+        check(self.wanted, "its rings cannot be sized", rc)?;
+        for queue in 0..self.rx_queues {
+            // SAFETY: the port is configured with this queue; a null configuration is the driver's default; the pool
+            // outlives the port, which holds it.
+            let rc =
+                unsafe { dpdk_sys::rte_eth_rx_queue_setup(id, queue, received, node, std::ptr::null(), pool.as_ptr()) };
+            check(self.wanted, &format!("receive queue {queue} cannot be set up"), rc)?;
+        }
+        for queue in 0..self.tx_queues {
+            // SAFETY: as above.
+            let rc = unsafe { dpdk_sys::rte_eth_tx_queue_setup(id, queue, sent, node, std::ptr::null()) };
+            check(self.wanted, &format!("transmit queue {queue} cannot be set up"), rc)?;
+        }
+        // SAFETY: every queue is set up.
+        check(self.wanted, "it does not start", unsafe { dpdk_sys::rte_eth_dev_start(id) })?;
+        if self.wanted.promiscuous {
+            // SAFETY: the port is started.
+            check(self.wanted, "it cannot be promiscuous", unsafe { dpdk_sys::rte_eth_promiscuous_enable(id) })?;
+        }
+        self.finish(pool, workers)
+    }
+
+    fn finish(self, pool: &Arc<Pool>, workers: u16) -> Result<(Nic, PortFacts), DpdkError> {
+        let mut mac = dpdk_sys::rte_ether_addr::default();
+        // SAFETY: the port is open, and the address is a variable of ours.
+        let rc = unsafe { dpdk_sys::rte_eth_macaddr_get(self.attached.id, &mut mac) };
+        check(self.wanted, "it has no MAC address", rc)?;
+        let tx_shared = self.tx_queues < workers;
+        let facts = PortFacts {
+            name: self.wanted.name.clone(),
+            device: Device::parse(&self.wanted.device).name.to_owned(),
+            driver: self.driver(),
+            mac: mac.addr_bytes,
+            mtu: self.wanted.mtu,
+            rx_queues: self.rx_queues,
+            tx_queues: self.tx_queues,
+            tx_shared,
+            rss: self.rss,
+        };
+        let nic = Nic {
+            rx_queues: self.rx_queues,
+            tx_queues: self.tx_queues,
+            tx_shared,
+            turns: (0..self.tx_queues).map(|_| Turns::default()).collect(),
+            unusable: AtomicU64::new(0),
+            pool: Arc::clone(pool),
+            attached: self.attached,
+        };
+        Ok((nic, facts))
+    }
+}
+
+fn refuse(wanted: &PortConfig, reason: String) -> DpdkError {
+    DpdkError::Port { port: wanted.name.clone(), reason, said: Said::default() }
+}
+
+/// Turns DPDK's negative number into an error about the port.
+fn check(wanted: &PortConfig, doing: &str, rc: i32) -> Result<(), DpdkError> {
+    if rc >= 0 {
+        return Ok(());
+    }
+    let device = Device::parse(&wanted.device).name;
+    let reason = format!("{device}: {doing} ({})", error_text(rc));
+    Err(DpdkError::Port { port: wanted.name.clone(), reason, said: log::said() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rings_leave_half_of_the_buffers() {
+        assert_eq!(ring_length(65_535, 8, 2), Ok(1024));
+        assert_eq!(ring_length(2048, 4, 1), Ok(128));
+        let refused = ring_length(600, 4, 1).expect_err("too few").to_string();
+        let expected = "mbufs = 600 is too few: the ports' rings and the workers hold up to 768; raise mbufs in [dpdk]";
+        assert_eq!(refused, expected);
+    }
+}

@@ -1,0 +1,347 @@
+//! The admin socket with good, bad, huge, slow and silent clients: a real server on a real socket, and a controller
+//! that answers by heart. The clock is held by the test; server and clients share one thread, so that it advances only
+//! when all of them wait.
+
+use fairlead::control::admin::rows::CounterRow;
+use fairlead::control::admin::{
+    AdminError, Answer, Asked, Code, Data, Limits, Request, SocketError, Told, bind, serve,
+};
+use serde_json::{Value, json};
+use std::os::unix::fs::PermissionsExt;
+use std::path::PathBuf;
+use std::time::Duration;
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::net::UnixStream;
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, timeout};
+
+const LONG_ANSWER: usize = 20_000;
+const COUNTERS: &str = r#"{"id":5,"command":"counters"}"#;
+
+struct Served {
+    path: PathBuf,
+    limits: Limits,
+    stop: oneshot::Sender<()>,
+    server: JoinHandle<()>,
+    _directory: tempfile::TempDir,
+}
+
+/// A server whose controller knows `counters` (two rows), `flows` (a long answer, of counters), never answers
+/// `status`, and drops the question `reload`.
+fn served(limits: Limits) -> Served {
+    let directory = tempfile::tempdir().expect("a directory");
+    let path = directory.path().join("made/on/the/way/admin.sock");
+    let socket = bind(&path).expect("a socket");
+    let (asked, questions) = mpsc::channel(4);
+    let (stop, stopped) = oneshot::channel::<()>();
+    tokio::spawn(controller(questions));
+    let server = tokio::spawn(serve(socket, limits, asked, async move {
+        let _ = stopped.await;
+    }));
+    Served { path, limits, stop, server, _directory: directory }
+}
+
+async fn controller(mut questions: mpsc::Receiver<Asked>) {
+    let mut never = Vec::new();
+    while let Some(Asked { request, answer }) = questions.recv().await {
+        let told: Answer = match request {
+            Request::Status => {
+                never.push(answer);
+                continue;
+            }
+            Request::Reload => continue,
+            Request::Counters { .. } => Ok(counters(2)),
+            Request::Flows { .. } => Ok(counters(LONG_ANSWER)),
+            other => Err(AdminError::new(Code::UnknownMember, format!("{other:?}"))),
+        };
+        let _ = answer.send(told);
+    }
+}
+
+fn counters(rows: usize) -> Told {
+    let row = |n| CounterRow { name: format!("c{n}"), value: n as u64, explanation: "x".repeat(300), worker: Some(0) };
+    Told { epoch: 42, data: Data::Counters((0..rows).map(row).collect()) }
+}
+
+impl Served {
+    async fn client(&self) -> Client {
+        Client(BufReader::new(UnixStream::connect(&self.path).await.expect("the server takes a client")))
+    }
+}
+
+struct Client(BufReader<UnixStream>);
+
+impl Client {
+    async fn send(&mut self, bytes: impl AsRef<[u8]>) {
+        self.0.write_all(bytes.as_ref()).await.expect("the server reads");
+    }
+
+    /// The next line; `None` when the server has closed.
+    async fn line(&mut self) -> Option<Value> {
+        let mut line = String::new();
+        self.0.read_line(&mut line).await.ok().filter(|bytes| *bytes > 0)?;
+        assert!(line.ends_with('\n'), "{line}");
+        Some(serde_json::from_str(&line).expect("JSON"))
+    }
+
+    async fn asked(&mut self, request: impl AsRef<[u8]>) -> Value {
+        self.send(request).await;
+        self.send("\n").await;
+        self.line().await.expect("an answer")
+    }
+
+    async fn is_served(&mut self) {
+        let told = self.asked(COUNTERS).await;
+        assert_eq!((&told["id"], &told["ok"], &told["epoch"]), (&json!(5), &json!(true), &json!(42)));
+        assert_eq!(told["data"].as_array().map(Vec::len), Some(2));
+    }
+
+    async fn is_refused(&mut self, request: impl AsRef<[u8]>, code: &str) {
+        let told = self.asked(request).await;
+        assert_eq!((&told["ok"], &told["error"]["code"]), (&json!(false), &json!(code)), "{told}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_good_client_is_told_what_it_asks_in_order() {
+    let served = served(Limits::default());
+    let mut client = served.client().await;
+    client.is_served().await;
+    let refused = client.asked(r#"{"id":6,"command":"probe-now","args":{"member":"nobody"}}"#).await;
+    assert_eq!(refused["id"], 6);
+    assert_eq!(refused["error"]["code"], "unknown-member");
+    assert!(refused["error"]["message"].as_str().is_some_and(|message| message.contains("nobody")));
+
+    client.send("{\"id\":1,\"command\":\"counters\"}\n\r\n{\"id\":2,\"command\":\"counters\"}\r\n").await;
+    assert_eq!(client.line().await.unwrap()["id"], 1);
+    assert_eq!(client.line().await.unwrap()["id"], 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_last_line_needs_no_line_feed() {
+    let served = served(Limits::default());
+    let mut client = served.client().await;
+    client.send(COUNTERS).await;
+    client.0.shutdown().await.unwrap();
+    assert_eq!(client.line().await.unwrap()["id"], 5);
+    assert_eq!(client.line().await, None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_long_answer_comes_in_lines_and_whole() {
+    let served = served(Limits::default());
+    let mut client = served.client().await;
+    client.send("{\"id\":7,\"command\":\"flows\"}\n").await;
+    let mut rows = 0;
+    loop {
+        let line = client.line().await.expect("the rest of the answer");
+        assert_eq!(line["id"], 7);
+        for row in line["data"].as_array().unwrap() {
+            assert_eq!(row["value"], rows);
+            rows += 1;
+        }
+        if line.get("more") != Some(&json!(true)) {
+            break;
+        }
+    }
+    assert_eq!(rows, LONG_ANSWER);
+    client.is_served().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_malformed_gets_an_error_line_and_the_client_goes_on() {
+    let served = served(Limits::default());
+    let mut client = served.client().await;
+    let deep = "[".repeat(60_000);
+    let junk: Vec<u8> = (0..=255u8).filter(|byte| *byte != b'\n').collect();
+    let rows: [(&[u8], &str); 9] = [
+        (b"hello", "bad-json"),
+        (b"{\"id\":1,", "bad-json"),
+        (b"\0", "bad-json"),
+        (b"\xff\xfe\xfd", "bad-json"),
+        (&junk, "bad-json"),
+        (deep.as_bytes(), "bad-json"),
+        (b"[1,2,3]", "bad-request"),
+        (b"{\"command\":\"sudo\"}", "unknown-command"),
+        (b"{\"command\":\"flows\",\"args\":{\"limit\":1e99}}", "bad-arguments"),
+    ];
+    for (request, code) in rows {
+        client.is_refused(request, code).await;
+    }
+    client.is_served().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_request_of_the_largest_size_is_read_and_one_byte_more_is_refused_and_closed() {
+    let served = served(Limits::default());
+    let filled = |bytes: usize| format!("{}{COUNTERS}", " ".repeat(bytes - COUNTERS.len()));
+    let mut client = served.client().await;
+    assert_eq!(client.asked(filled(served.limits.request_bytes)).await["ok"], true);
+    client.is_refused(filled(served.limits.request_bytes + 1), "too-large").await;
+    assert_eq!(client.line().await, None, "closed");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_line_without_end_is_cut_off() {
+    let served = served(Limits::default());
+    let (read, mut write) = UnixStream::connect(&served.path).await.unwrap().into_split();
+    let endless = tokio::spawn(async move { while write.write_all(&[b'x'; 4096]).await.is_ok() {} });
+    let mut told = String::new();
+    let mut read = BufReader::new(read);
+    read.read_line(&mut told).await.unwrap();
+    assert!(told.contains("too-large") && told.contains("65536"), "{told}");
+    served.client().await.is_served().await;
+    tokio::time::sleep(served.limits.grace * 2).await;
+    endless.await.expect("the server closes on a client that never ends its line");
+}
+
+#[tokio::test(start_paused = true)]
+async fn half_a_line_and_away_harms_nobody() {
+    let served = served(Limits::default());
+    for _ in 0..300 {
+        let mut client = served.client().await;
+        client.send(r#"{"id":1,"comm"#).await;
+        drop(client);
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    served.client().await.is_served().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_that_goes_while_its_answer_is_made_harms_nobody() {
+    let served = served(Limits::default());
+    for _ in 0..50 {
+        let mut client = served.client().await;
+        client.send("{\"id\":7,\"command\":\"flows\"}\n").await;
+        drop(client);
+    }
+    served.client().await.is_served().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_silent_client_is_closed_after_its_time_and_holds_nobody_up() {
+    let served = served(Limits::default());
+    let began = Instant::now();
+    let mut silent = served.client().await;
+    let mut half = served.client().await;
+    half.send("{\"id\":1,").await;
+    served.client().await.is_served().await;
+    assert_eq!(began.elapsed(), Duration::ZERO, "nobody waited");
+    assert_eq!(silent.line().await, None);
+    assert_eq!(half.line().await, None);
+    assert!(began.elapsed() >= served.limits.idle && began.elapsed() < served.limits.idle * 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_slow_reader_holds_nobody_up_and_is_dropped() {
+    let served = served(Limits::default());
+    let began = Instant::now();
+    let mut slow = served.client().await;
+    slow.send("{\"id\":7,\"command\":\"flows\"}\n").await;
+    for _ in 0..10 {
+        served.client().await.is_served().await;
+    }
+    assert_eq!(began.elapsed(), Duration::ZERO, "nobody waited");
+    tokio::time::sleep(served.limits.write * 2).await;
+    let mut got = Vec::new();
+    let _ = timeout(served.limits.write, slow.0.read_to_end(&mut got)).await.expect("it was dropped");
+    let rows = String::from_utf8_lossy(&got).matches("\"value\"").count();
+    assert!(rows > 0 && rows < LONG_ANSWER, "{rows} rows of {LONG_ANSWER}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_controller_that_does_not_answer_is_reported() {
+    let served = served(Limits::default());
+    let mut client = served.client().await;
+    client.is_refused(r#"{"id":1,"command":"status"}"#, "no-answer").await;
+    client.is_refused(r#"{"id":1,"command":"reload"}"#, "stopping").await;
+    client.is_served().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_hundred_clients_at_once_are_all_served() {
+    let served = served(Limits::default());
+    let mut clients = Vec::new();
+    for _ in 0..100 {
+        clients.push(served.client().await);
+    }
+    for client in &mut clients {
+        client.send("{\"id\":7,\"command\":\"counters\"}\n").await;
+    }
+    for client in clients.iter_mut().rev() {
+        assert_eq!(client.line().await.unwrap()["ok"], true);
+        client.is_served().await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_client_too_many_is_told_so_and_a_seat_comes_free() {
+    let served = served(Limits { clients: 3, ..Limits::default() });
+    let mut seated = Vec::new();
+    for _ in 0..3 {
+        let mut client = served.client().await;
+        client.is_served().await;
+        seated.push(client);
+    }
+    let mut extra = served.client().await;
+    assert_eq!(extra.line().await.unwrap()["error"]["code"], "busy");
+    assert_eq!(extra.line().await, None);
+    seated.pop();
+    tokio::time::sleep(Duration::from_millis(1)).await;
+    served.client().await.is_served().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn at_the_end_the_file_goes_and_clients_are_let_go() {
+    let served = served(Limits::default());
+    let mode = std::fs::metadata(&served.path).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o660);
+    let mut idle = served.client().await;
+    idle.is_served().await;
+    let mut waiting = served.client().await;
+    waiting.send("{\"id\":1,\"command\":\"status\"}\n").await;
+    tokio::time::sleep(Duration::from_millis(1)).await;
+    let began = Instant::now();
+    served.stop.send(()).unwrap();
+    served.server.await.unwrap();
+    assert!(began.elapsed() <= served.limits.grace + Duration::from_millis(1));
+    assert!(!served.path.exists());
+    assert_eq!(idle.line().await, None);
+    assert_eq!(waiting.line().await, None);
+}
+
+#[tokio::test]
+async fn a_file_left_behind_is_taken_over_and_a_living_one_is_not() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("admin.sock");
+    drop(std::os::unix::net::UnixListener::bind(&path).unwrap());
+    assert!(path.exists(), "a socket that nobody listens at");
+
+    let socket = bind(&path).expect("taken over");
+    let error = bind(&path).expect_err("somebody listens");
+    assert!(matches!(error, SocketError::AnotherRuns(_)), "{error}");
+    assert!(error.to_string().contains(path.to_str().unwrap()));
+
+    std::fs::remove_file(&path).unwrap();
+    let newer = bind(&path).expect("its file was taken away");
+    drop(socket);
+    assert!(path.exists(), "the file of the newer one stays");
+    drop(newer);
+    assert!(!path.exists());
+}
+
+#[tokio::test]
+async fn what_cannot_be_a_socket_is_refused_in_words() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("notes.txt");
+    std::fs::write(&file, "mine").unwrap();
+    assert!(bind(&file).unwrap_err().to_string().contains("is not a socket"));
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), "mine");
+
+    let below = file.join("admin.sock");
+    assert!(bind(&below).unwrap_err().to_string().contains("cannot create the directory"));
+
+    let long = directory.path().join("x".repeat(120));
+    assert!(bind(&long).unwrap_err().to_string().contains("at most 107"));
+}
