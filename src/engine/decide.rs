@@ -46,7 +46,7 @@ impl<'a> Walk<'a> {
             (Some(Owner::Member(sender)), Some(Owner::Virtual(at))) => self.hairpin(sender, at),
             (Some(Owner::Member(_)), Some(Owner::Member(_))) => self.misrouted(),
             (Some(Owner::Member(sender)), None) => self.outward(sender),
-            (_, Some(Owner::Virtual(at))) => self.to_virtual(at),
+            (_, Some(Owner::Virtual(at))) => self.inward(at),
             (_, Some(Owner::Member(member))) => self.visitor(member),
             (_, None) => self.route_unchanged(),
         }

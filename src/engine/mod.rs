@@ -23,7 +23,7 @@ pub use notice::{Notice, Sighting};
 pub use resets::ResetOrder;
 pub use verdict::{DropReason, Egress, Ingress, PuntReason, Verdict};
 
-use crate::flow::{Claims, Flow, FlowTable, Lifetimes, ReservedPorts, Speakers};
+use crate::flow::{Claims, Class, Fate, Flow, FlowId, FlowTable, Lifetimes, NO_MEMBER, Refused, ReservedPorts, Speakers};
 use crate::policy::intent::{PortId, Timeouts};
 use crate::policy::{Epoch, Snapshot};
 use crate::time::{Duration, Instant};
@@ -54,6 +54,9 @@ struct State {
     refusals: Limiter,
     noticed: Noticed,
     resets: Resets,
+    /// Flows by member.
+    by_member: Vec<u64>,
+    seed: u64,
 }
 
 impl Engine {
@@ -67,6 +70,8 @@ impl Engine {
             refusals: Limiter::new(world.limits.rejects_per_second),
             noticed: Noticed::default(),
             resets: Resets::default(),
+            by_member: vec![0; world.members.len()],
+            seed,
         };
         Engine { world, state }
     }
@@ -89,6 +94,9 @@ impl Engine {
         if resets::loses_somebody(&self.world, &world) {
             self.state.resets.begin();
         }
+        if !same_members(&self.world, &world) {
+            self.state.renumber(&self.world, &world);
+        }
         std::mem::replace(&mut self.world, world)
     }
 
@@ -107,6 +115,11 @@ impl Engine {
         self.world.epoch
     }
 
+    /// How many flows each member has, in the order of the members.
+    pub fn flows_by_member(&self) -> &[u64] {
+        &self.state.by_member
+    }
+
     /// The flows, to be listed.
     pub fn flows(&self) -> &FlowTable {
         &self.state.flows
@@ -114,9 +127,9 @@ impl Engine {
 
     /// Forgets up to `budget` flows whose time is over, and gives their ports back. Returns how many.
     pub fn expire(&mut self, now: Instant, budget: usize) -> usize {
-        let State { flows, claims, speakers, .. } = &mut self.state;
+        let State { flows, claims, speakers, by_member, .. } = &mut self.state;
         speakers.expire(now, SPEAKER_AGE, budget);
-        flows.expire(now, budget, |flow| release(claims, &flow))
+        flows.expire(now, budget, |flow| bury(claims, by_member, &flow))
     }
 
     /// Walks `count` slots of the flow table from `cursor` and forgets the flows that `chosen` says. Returns where to go
@@ -152,11 +165,61 @@ impl Engine {
 }
 
 impl State {
-    /// Forgets a flow and gives its port back.
-    fn forget(&mut self, id: crate::flow::FlowId) {
-        if let Some(flow) = self.flows.remove(id) {
-            release(&self.claims, &flow);
+    /// Keeps a flow; under pressure, a half-open one gives way to it.
+    fn keep(&mut self, flow: Flow, now: Instant) -> Result<FlowId, Refused> {
+        let mut kept = self.flows.insert(flow, now);
+        if let Err(Refused::Full) = kept
+            && let Some(given_way) = self.flows.evict(Class::TcpOpening)
+        {
+            bury(&self.claims, &mut self.by_member, &given_way);
+            kept = self.flows.insert(flow, now);
         }
+        if kept.is_ok()
+            && let Some(count) = self.by_member.get_mut(usize::from(flow.member))
+        {
+            *count += 1;
+        }
+        kept
+    }
+
+    /// Members have come, gone, or changed places in the file: flows follow theirs by address,
+    /// and go with one that is gone. This walks the whole
+    /// table at once, which only such a reload is worth.
+    fn renumber(&mut self, old: &Snapshot, new: &Snapshot) {
+        let place = |was: usize| new.members.iter().position(|member| member.address == old.members[was].address);
+        let places: Vec<_> = (0..old.members.len()).map(|was| place(was).map_or(NO_MEMBER, |at| at as u16)).collect();
+        let mut gone = Vec::new();
+        self.flows.scan(0, usize::MAX, |id, flow| {
+            if places.get(usize::from(flow.member)) == Some(&NO_MEMBER) {
+                gone.push(id);
+            }
+        });
+        gone.into_iter().for_each(|id| self.forget(id));
+        self.by_member = vec![0; new.members.len()];
+        let Self { flows, by_member, .. } = self;
+        flows.sweep(0, usize::MAX, |_, flow| {
+            flow.member = places.get(usize::from(flow.member)).copied().unwrap_or(NO_MEMBER);
+            if let Some(count) = by_member.get_mut(usize::from(flow.member)) {
+                *count += 1;
+            }
+            Fate::Keep
+        });
+        self.speakers = Speakers::new(SPEAKERS, self.seed);
+    }
+
+    /// Forgets a flow and gives its port back.
+    fn forget(&mut self, id: FlowId) {
+        if let Some(flow) = self.flows.remove(id) {
+            bury(&self.claims, &mut self.by_member, &flow);
+        }
+    }
+}
+
+/// The flow has left the table.
+fn bury(claims: &Claims, by_member: &mut [u64], flow: &Flow) {
+    release(claims, flow);
+    if let Some(count) = by_member.get_mut(usize::from(flow.member)) {
+        *count = count.saturating_sub(1);
     }
 }
 
@@ -167,6 +230,10 @@ fn release(claims: &Claims, flow: &Flow) {
     if let Some(table) = claims.table(answer.dst.addr, flow.protocol()) {
         table.release(port, opener.src);
     }
+}
+
+fn same_members(old: &Snapshot, new: &Snapshot) -> bool {
+    old.members.iter().map(|member| member.address).eq(new.members.iter().map(|member| member.address))
 }
 
 fn reserved(world: &Snapshot) -> Vec<ReservedPorts> {

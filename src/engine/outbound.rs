@@ -6,7 +6,7 @@
 use super::decide::Walk;
 use super::notice::Notice;
 use super::verdict::{DropReason, Verdict};
-use crate::flow::{Flow, FlowId, PathKind, Refused, Side, Track};
+use crate::flow::{Flow, FlowId, PathKind, Side, Track};
 use crate::policy::intent::MemberId;
 use crate::wire::reply::IcmpError;
 use crate::wire::{Endpoint, Kind, Tuple};
@@ -96,26 +96,12 @@ impl Walk<'_> {
             super::release(&self.state.claims, &flow);
             return verdict;
         }
-        match self.insert(flow) {
+        match self.state.keep(flow, self.now) {
             Ok(_) => verdict,
             Err(_) => {
                 super::release(&self.state.claims, &flow);
                 Verdict::Drop(DropReason::FlowTableFull)
             }
-        }
-    }
-
-    /// Keeps a flow; under pressure, a half-open one gives way to it.
-    pub(super) fn insert(&mut self, flow: Flow) -> Result<FlowId, Refused> {
-        match self.state.flows.insert(flow, self.now) {
-            Err(Refused::Full) => {
-                let Some(given_way) = self.state.flows.evict(crate::flow::Class::TcpOpening) else {
-                    return Err(Refused::Full);
-                };
-                super::release(&self.state.claims, &given_way);
-                self.state.flows.insert(flow, self.now)
-            }
-            outcome => outcome,
         }
     }
 

@@ -90,7 +90,7 @@ impl Walk<'_> {
         if let Kind::Tcp(segment) = self.packet.kind {
             flow.track = Some(crate::flow::Track::opening(&segment));
         }
-        if let Err(Refused::Full) = self.state.flows.insert(flow, self.now) {
+        if let Err(Refused::Full) = self.state.keep(flow, self.now) {
             self.notice(Notice::FlowTableFullRouted);
         }
     }

@@ -16,7 +16,7 @@ use std::net::Ipv4Addr;
 
 impl Walk<'_> {
     /// From outside to a virtual address.
-    pub(super) fn to_virtual(&mut self, at: usize) -> Verdict {
+    pub(super) fn inward(&mut self, at: usize) -> Verdict {
         let server = &self.world.virtuals[at];
         match (self.packet.kind, self.packet.tuple()) {
             (Kind::IcmpError(quoted), _) => self.error(&quoted),
@@ -185,7 +185,7 @@ impl Walk<'_> {
         if !matches!(verdict, Verdict::Forward { .. } | Verdict::Hold(_)) {
             return verdict;
         }
-        if let Err(Refused::Full) = self.insert(flow) {
+        if let Err(Refused::Full) = self.state.keep(flow, self.now) {
             return Verdict::Drop(DropReason::FlowTableFull);
         }
         if !segment.flags.opens() {

@@ -114,6 +114,11 @@ impl Tally {
         came as i64 - went as i64
     }
 
+    /// One of the sums.
+    pub fn total(&self, total: Total) -> u64 {
+        self.totals()[total as usize]
+    }
+
     /// The sums, in the order of [`Total::ALL`].
     fn totals(&self) -> [u64; Total::COUNT] {
         [
@@ -175,27 +180,45 @@ impl Tally {
 /// true by itself; together they may be one turn apart.
 pub struct Shared {
     cells: [AtomicU64; CELLS],
+    /// Flows by member, in the order of the members; those beyond [`MEMBERS`] are not told apart.
+    members: [AtomicU64; MEMBERS],
 }
+
+/// Members whose flows are counted apart.
+const MEMBERS: usize = 256;
 
 impl Default for Shared {
     fn default() -> Shared {
-        Shared { cells: [const { AtomicU64::new(0) }; CELLS] }
+        Shared {
+            cells: [const { AtomicU64::new(0) }; CELLS],
+            members: [const { AtomicU64::new(0) }; MEMBERS],
+        }
     }
 }
 
 impl Shared {
     /// Lays down the worker's sums. Only what changed is written, so that an idle worker disturbs no cache.
-    pub(super) fn publish(&self, tally: &Tally) {
-        for (cell, value) in self.cells.iter().zip(tally.cells()) {
-            if cell.load(Ordering::Relaxed) != value {
-                cell.store(value, Ordering::Relaxed);
-            }
-        }
+    pub(super) fn publish(&self, tally: &Tally, by_member: &[u64]) {
+        lay_down(&self.cells, &tally.cells());
+        lay_down(&self.members, by_member);
+    }
+
+    /// Flows by member, in the order of the members, as they were laid down last.
+    pub fn member_flows(&self) -> Vec<u64> {
+        self.members.iter().map(|cell| cell.load(Ordering::Relaxed)).collect()
     }
 
     /// The sums as they were laid down last.
     pub fn read(&self) -> Tally {
         Tally::from_cells(&std::array::from_fn(|at| self.cells[at].load(Ordering::Relaxed)))
+    }
+}
+
+fn lay_down(cells: &[AtomicU64], values: &[u64]) {
+    for (cell, value) in cells.iter().zip(values) {
+        if cell.load(Ordering::Relaxed) != *value {
+            cell.store(*value, Ordering::Relaxed);
+        }
     }
 }
 
@@ -209,8 +232,8 @@ mod tests {
         tally.dropped(DropReason::NoRoute);
         tally.punted(PuntReason::Arp);
         let shared = Shared::default();
-        shared.publish(&tally);
-        assert_eq!(shared.read(), tally);
+        shared.publish(&tally, &[0, 5]);
+        assert_eq!((shared.read(), shared.member_flows()[1]), (tally.clone(), 5));
         assert_eq!([&tally, &tally].into_iter().sum::<Tally>().drops(DropReason::NoRoute), 2);
     }
 

@@ -97,7 +97,7 @@ impl<P: Port> Worker<P> {
         done += self.do_chores(now);
         self.send_all();
         self.tally.gauge(&self.engine, self.waiting.len());
-        self.shared.publish(&self.tally);
+        self.shared.publish(&self.tally, self.engine.flows_by_member());
         match (self.stopping, done) {
             (true, _) => self.end(),
             (false, 0) => Work::Idle,

@@ -136,7 +136,7 @@ impl<P: Port> Worker<P> {
             self.tally.dropped(DropReason::Stopping);
         }
         self.tally.gauge(&self.engine, 0);
-        self.shared.publish(&self.tally);
+        self.shared.publish(&self.tally, self.engine.flows_by_member());
         self.post.say(Event::Stopped(self.id));
         Work::Ended
     }
