@@ -106,15 +106,39 @@ fn total_of(bytes: &[u8], start: u32) -> u32 {
 
 #[cfg(test)]
 mod tests {
-    use super::super::build::Build;
+    use super::super::build::{Build, SRC_MAC};
+    use super::super::tcp::Flags;
     use super::*;
+
+    #[test]
+    fn what_is_built_is_whole() {
+        let sip = Build::udp("10.0.0.1:5060", "10.0.0.2:5060").payload(b"OPTIONS sip:x");
+        let syn = Build::tcp("10.0.0.1:40000", "10.0.0.2:5061", Flags::SYN, 7, 0).tcp_options(&[2, 4, 5, 0xb4]);
+        let frames = [
+            sip.clone(),
+            sip.clone().no_checksum().vlan(5).priority(3).df().id(9).dscp(0x2e),
+            syn.clone().ip_options(&[7, 7, 4, 0, 0, 0, 0]),
+            Build::echo_request("10.0.0.1", "10.0.0.2", 0, 0),
+            Build::echo_reply("10.0.0.1", "10.0.0.2", 0, 0).payload(&[0; 56]),
+            Build::icmp_error("10.0.0.9", "10.0.0.1", 3, 3, &sip),
+            Build::icmp_error("10.0.0.9", "10.0.0.1", 11, 0, &syn).ttl(1),
+            Build::other("10.0.0.1", "10.0.0.2", 47).payload(&[1, 2, 3]),
+            Build::arp_request(SRC_MAC, "10.0.0.1", "10.0.0.2"),
+        ];
+        for frame in frames {
+            assert_eq!(whole(&frame.bytes()), Ok(()), "{frame:?}");
+        }
+        for piece in sip.payload(&[0x55; 3000]).fragments(1480) {
+            assert_eq!(whole(&piece), Ok(()));
+        }
+    }
 
     #[test]
     fn any_changed_byte_of_a_checksummed_packet_is_found() {
         let quoted = Build::udp("10.0.0.1:1", "10.0.0.2:2").payload(b"abc");
         let frames = [
             Build::udp("10.0.0.1:5060", "10.0.0.2:5060").payload(b"odd").bytes(),
-            Build::tcp("10.0.0.1:1", "10.0.0.2:2", super::super::tcp::Flags::ACK, 1, 2).vlan(3).bytes(),
+            Build::tcp("10.0.0.1:1", "10.0.0.2:2", Flags::ACK, 1, 2).vlan(3).bytes(),
             Build::echo_request("10.0.0.1", "10.0.0.2", 1, 2).payload(b"data").bytes(),
             Build::icmp_error("10.0.0.9", "10.0.0.1", 3, 3, &quoted).bytes(),
         ];

@@ -16,18 +16,17 @@ use std::net::Ipv4Addr;
 /// 2(B) shows to be the same.
 #[inline]
 pub fn sum(bytes: &[u8]) -> u16 {
-    let (chunks, tail) = bytes.as_chunks::<8>();
+    let (eights, rest) = bytes.as_chunks::<8>();
     let mut total: u64 = 0;
-    for chunk in chunks {
-        let word = u64::from_ne_bytes(*chunk);
+    for eight in eights {
+        let word = u64::from_ne_bytes(*eight);
         total += (word & 0xffff_ffff) + (word >> 32);
     }
-    if !tail.is_empty() {
-        let mut last = [0; 8];
-        last[..tail.len()].copy_from_slice(tail);
-        let word = u64::from_ne_bytes(last);
-        total += (word & 0xffff_ffff) + (word >> 32);
-    }
+    let (fours, rest) = rest.as_chunks::<4>();
+    total += fours.iter().map(|four| u64::from(u32::from_ne_bytes(*four))).sum::<u64>();
+    let (twos, rest) = rest.as_chunks::<2>();
+    total += twos.iter().map(|two| u64::from(u16::from_ne_bytes(*two))).sum::<u64>();
+    total += rest.iter().map(|last| u64::from(u16::from_ne_bytes([*last, 0]))).sum::<u64>();
     u16::from_be(fold(total))
 }
 

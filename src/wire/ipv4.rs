@@ -81,11 +81,10 @@ pub(super) fn read(frame: &[u8], l3: usize) -> Result<Ip, Malformed> {
     if header_length < HEADER || header_length > total {
         return Err(Malformed::IpHeaderLength);
     }
-    if !checksum::is_right(&datagram[..header_length]) {
-        return Err(Malformed::IpChecksum);
-    }
     if header_length > HEADER {
-        walk_options(&datagram[HEADER..header_length])?;
+        check_options(&datagram[..header_length])?;
+    } else if !checksum::is_right(header) {
+        return Err(Malformed::IpChecksum);
     }
     let place = be16(header, 6);
     Ok(Ip {
@@ -102,9 +101,14 @@ pub(super) fn read(frame: &[u8], l3: usize) -> Result<Ip, Malformed> {
     })
 }
 
-/// Every option has a length that fits, and none routes (RFC 791 3.1; RFC 1812 5.3.13.4 lets us refuse).
+/// A header with options is whole; every option has a length that fits, and none routes (RFC 791 3.1; RFC 1812
+/// 5.3.13.4 lets us refuse).
 #[cold]
-fn walk_options(mut options: &[u8]) -> Result<(), Malformed> {
+fn check_options(header: &[u8]) -> Result<(), Malformed> {
+    if !checksum::is_right(header) {
+        return Err(Malformed::IpChecksum);
+    }
+    let mut options = &header[HEADER..];
     loop {
         match *options {
             [] | [0, ..] => return Ok(()),
