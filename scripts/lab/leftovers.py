@@ -1,0 +1,64 @@
+"""What labs leave behind when they are killed, and taking it away.
+
+Owns: the directory of a lab under `/run`, the note of which process owns it, and the sweep of labs without an owner.
+A lab that a person asked to keep is swept only when told to.
+"""
+
+import os
+import shutil
+from pathlib import Path
+
+from .host import delete_namespace, namespaces
+
+#: One directory a lab, named by its id: logs, sockets, the appliance's file.
+ROOT = Path("/run/fairlead-lab")
+
+
+def claim(directory: Path) -> None:
+    """Makes a lab's directory, whole with the note that this process owns it: a sweep elsewhere sees all or nothing."""
+    growing = directory.with_name(f".{directory.name}")
+    growing.mkdir(parents=True)
+    (growing / "owner").write_text(f"{os.getpid()} {_start_time(os.getpid())}\n")
+    growing.rename(directory)
+
+
+def mark_kept(directory: Path) -> None:
+    """Writes down that the lab outlives its owner on purpose."""
+    (directory / "kept").touch()
+
+
+def sweep(with_kept: bool = False) -> list[str]:
+    """Removes every lab whose owner is gone, and those kept on purpose if told to. Gives their ids."""
+    swept = []
+    for directory in sorted(ROOT.glob("[0-9a-f]*")):
+        kept = (directory / "kept").exists()
+        if _is_owned(directory) or (kept and not with_kept):
+            continue
+        _remove(directory)
+        swept.append(directory.name)
+    return swept
+
+
+def _remove(directory: Path) -> None:
+    for namespace in namespaces():
+        if namespace.startswith(f"fl-{directory.name}-"):
+            delete_namespace(namespace)
+    shutil.rmtree(directory, ignore_errors=True)
+
+
+def _is_owned(directory: Path) -> bool:
+    """The process that made the lab is still the same living process."""
+    try:
+        pid, started = (directory / "owner").read_text().split()
+    except (OSError, ValueError):
+        return False
+    return _start_time(int(pid)) == started
+
+
+def _start_time(pid: int) -> str:
+    """When a process started, in clock ticks since boot (proc(5)): tells a reused pid from the old one. Empty: gone."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return ""
+    return fields[19]

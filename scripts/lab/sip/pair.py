@@ -1,0 +1,99 @@
+"""The lab's handle on the pair of SIP Servers: start them, change roles, ask for their counts.
+
+Never: SIP itself (see `member`).
+"""
+
+import json
+import socket
+import sys
+import time
+from pathlib import Path
+
+from .. import addresses
+from ..shell import LabError, run
+from ..topology import Lab
+
+SCRIPTS = Path(__file__).resolve().parents[2]
+
+
+class Pair:
+    """Both members, each on its own host; the first one is told to be primary."""
+
+    def __init__(self, lab: Lab):
+        self.lab = lab
+        self.primary = next(iter(addresses.MEMBERS))
+
+    def start(self) -> None:
+        """Starts both programs and makes the first one primary."""
+        certificate = self._certificate()
+        for name in addresses.MEMBERS:
+            self._start_member(name, certificate)
+        for name in addresses.MEMBERS:
+            self._wait_for(name)
+        self.order(self.primary, "primary")
+
+    def order(self, member: str, do: str, **more) -> dict:
+        """Tells a member what to do and gives back what it counts."""
+        with socket.socket(socket.AF_UNIX) as control:
+            control.settimeout(5.0)
+            try:
+                control.connect(str(self._control(member)))
+                control.sendall(json.dumps({"do": do, **more}).encode() + b"\n")
+                return json.loads(control.makefile().readline())
+            except (OSError, ValueError) as error:
+                raise LabError(f"SIP Server {member} did not take the order `{do}`: {error}") from error
+
+    def take_over(self, gap: float = 0.15) -> str:
+        """The primary closes its SIP ports, and the other opens its own `gap` seconds later. Gives the new primary."""
+        old, self.primary = self.primary, addresses.other_member(self.primary)
+        self.order(old, "backup")
+        time.sleep(gap)
+        self.order(self.primary, "primary")
+        return self.primary
+
+    def outward(self, rate: float) -> None:
+        """Whoever is primary places that many calls a second to the gateway; 0 ends it."""
+        for member in addresses.MEMBERS:
+            self.order(member, "outward", rate=rate)
+
+    def stats(self) -> dict[str, dict]:
+        """What each member counts."""
+        return {member: self.order(member, "stats") for member in addresses.MEMBERS}
+
+    def _start_member(self, name: str, certificate: Path) -> None:
+        partner = addresses.other_member(name)
+        self.lab.start(name, f"sip-server-{name}", [
+            sys.executable, "-m", "lab.sip.member",
+            "--name", name,
+            "--address", addresses.MEMBERS[name],
+            "--partner", addresses.MEMBERS[partner],
+            "--virtual", addresses.VIP,
+            "--gateway", addresses.GATEWAY,
+            "--certificate", str(certificate),
+            "--control", str(self._control(name)),
+            "--log", str(self.lab.file(f"{name}.requests.jsonl")),
+        ], {"PYTHONPATH": str(SCRIPTS), "PYTHONDONTWRITEBYTECODE": "1"})
+
+    def _control(self, member: str) -> Path:
+        return self.lab.file(f"{member}.sock")
+
+    def _wait_for(self, member: str) -> None:
+        deadline = time.monotonic() + 10.0
+        while time.monotonic() < deadline:
+            try:
+                self.order(member, "stats")
+                return
+            except LabError:
+                time.sleep(0.05)
+        raise LabError(f"SIP Server {member} did not start; its output is in {self.lab.file(f'sip-server-{member}.log')}")
+
+    def _certificate(self) -> Path:
+        """A self-signed certificate with its key in one file, made anew for each lab."""
+        path = self.lab.file("pair.pem")
+        run([
+            "openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2",
+            "-subj", "/CN=sip.example", "-addext", f"subjectAltName=IP:{addresses.VIP}",
+            "-keyout", str(path), "-out", str(self.lab.file("pair.crt")),
+        ])
+        path.write_text(path.read_text() + self.lab.file("pair.crt").read_text())
+        return path

@@ -1,0 +1,121 @@
+"""Real SIP clients: SIPp, and stunnel where TLS is wanted (Debian builds SIPp without it).
+
+Owns: the command lines, and the lab's handles on the clients. Never: what the numbers should be.
+Read first: `rounds`, for calls over connections.
+"""
+
+import json
+import sys
+from pathlib import Path
+
+from . import addresses
+from .host import Program
+from .rounds import Calls, Round, read_statistics
+from .topology import Lab
+
+SCRIPTS = Path(__file__).resolve().parents[1]
+SCENARIOS = Path(__file__).parent / "scenarios"
+TUNNEL_PORT = 15061
+
+
+class Caller:
+    """One SIPp that makes calls over UDP, or takes them."""
+
+    def __init__(self, name: str, program: Program, statistics: Path):
+        self.name = name
+        self.program = program
+        self._statistics = statistics
+
+    def calls(self) -> Calls:
+        """The newest count; SIPp writes one a second and one at its end."""
+        return read_statistics(self._statistics)
+
+    def finish(self, timeout: float) -> Calls:
+        """Waits until all its calls have ended and gives the final count."""
+        self.program.wait(timeout)
+        return self.calls()
+
+
+class StreamCaller:
+    """SIPps that make calls over TCP or TLS, a new one each second."""
+
+    def __init__(self, name: str, program: Program, log: Path):
+        self.name = name
+        self.program = program
+        self._log = log
+
+    def rounds(self) -> list[Round]:
+        """The rounds that have ended, each a second's calls."""
+        return [Round(**json.loads(line)) for line in self._log.read_text().splitlines()] if self._log.exists() else []
+
+    def calls(self) -> Calls:
+        """The sum of the rounds that have ended. A call that did not complete has failed."""
+        rounds = self.rounds()
+        made, completed = sum(r.made for r in rounds), sum(r.completed for r in rounds)
+        return Calls(made, completed, made - completed)
+
+    def finish(self, timeout: float) -> Calls:
+        """Begins no further round, waits for the calls in progress and gives the final count."""
+        self.program.stop(patience=timeout)
+        return self.calls()
+
+
+def udp_calls(lab: Lab, rate: int, count: int, hold: float = 1.0, port: int = 5060) -> Caller:
+    """The phone calls V over UDP, `rate` a second, all from one port, as a trunk does for years."""
+    return _start(lab, "phone", "udp", [*_calls("u1", rate, count, hold), "-p", str(port), *_towards_v()])
+
+
+def tcp_calls(lab: Lab, rate: int, hold: float = 1.0) -> StreamCaller:
+    """The phone calls V over TCP, `rate` a second, each on a connection of its own."""
+    return _start_rounds(lab, "tcp", rate, hold, addresses.PHONE, _towards_v())
+
+
+def tls_calls(lab: Lab, rate: int, hold: float = 1.0) -> StreamCaller:
+    """The phone calls V over TLS, each call on a connection of its own: SIPp speaks TCP to a stunnel beside it."""
+    _start_tunnel(lab)
+    return _start_rounds(lab, "tls", rate, hold, "127.0.0.1", [f"127.0.0.1:{TUNNEL_PORT}"])
+
+
+def gateway(lab: Lab) -> Caller:
+    """The gateway takes calls over UDP on its port 5060."""
+    return _start(lab, "gateway", "gateway", [
+        "sipp", "-sf", str(SCENARIOS / "gateway.xml"), "-i", addresses.GATEWAY, "-p", "5060", "-t", "u1", "-nostdin",
+    ])
+
+
+def _towards_v() -> list[str]:
+    return ["-i", addresses.PHONE, f"{addresses.VIP}:{addresses.SIP_PORT}"]
+
+
+def _calls(transport: str, rate: int, count: int, hold: float) -> list[str]:
+    return [
+        "sipp", "-sf", str(SCENARIOS / "call.xml"), "-t", transport, "-r", str(rate), "-m", str(count),
+        "-d", str(int(hold * 1000)), "-nostdin", "-max_socket", "2000", "-recv_timeout", "34000", "-buff_size", str(4 << 20),
+        "-watchdog_major_maxtriggers", "1000", "-watchdog_minor_maxtriggers", "100000",
+    ]
+
+
+def _start(lab: Lab, host: str, name: str, argv: list[str]) -> Caller:
+    statistics = lab.file(f"sipp-{name}.csv")
+    errors = ["-trace_err", "-error_file", str(lab.file(f"sipp-{name}.errors"))]
+    count = ["-trace_stat", "-stf", str(statistics), "-fd", "1"]
+    return Caller(name, lab.start(host, f"sipp-{name}", [*argv, *errors, *count], {"TERM": "dumb"}), statistics)
+
+
+def _start_rounds(lab: Lab, name: str, rate: int, hold: float, local: str, towards: list[str]) -> StreamCaller:
+    log = lab.file(f"rounds-{name}.jsonl")
+    # No call is moved to another connection (-max_reconnect 0).
+    sipp = [*_calls("tn", rate, rate, hold), "-i", local, "-max_reconnect", "0", *towards]
+    argv = [sys.executable, "-m", "lab.rounds", "--log", str(log), "--directory", str(lab.directory), "--", *sipp]
+    environment = {"PYTHONPATH": str(SCRIPTS), "PYTHONDONTWRITEBYTECODE": "1", "TERM": "dumb"}
+    return StreamCaller(name, lab.start("phone", f"rounds-{name}", argv, environment), log)
+
+
+def _start_tunnel(lab: Lab) -> None:
+    configuration = lab.file("stunnel.conf")
+    configuration.write_text(
+        "foreground = yes\npid =\ndebug = warning\nsocket = r:TCP_NODELAY=1\nsocket = l:TCP_NODELAY=1\n"
+        f"[sip]\nclient = yes\naccept = 127.0.0.1:{TUNNEL_PORT}\n"
+        f"connect = {addresses.VIP}:{addresses.SIP_TLS_PORT}\nTIMEOUTconnect = 2\nretry = no\n"
+    )
+    lab.start("phone", "stunnel", ["stunnel", str(configuration)])

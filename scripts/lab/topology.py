@@ -1,0 +1,130 @@
+"""The hosts and wires of the lab.
+
+Owns: the namespaces, the veth pairs, addresses and routes, the lab's directory, and taking all of it away again.
+Never: what runs in the hosts. Read first: the picture in `addresses`.
+"""
+
+import ipaddress
+import secrets
+import shutil
+from pathlib import Path
+
+from . import addresses, leftovers
+from .host import Host, Program
+from .shell import need_programs, need_root, run
+
+#: Checksums must be on the wire: AF_PACKET hands frames over as they are, unfilled if an offload was promised.
+OFFLOADS = ("tx", "rx", "tso", "gso", "gro")
+
+
+class Lab:
+    """A laid-out deployment, as a context: everything is gone when it is left, however it is left.
+
+    `keep`: leave it standing instead (programs included) for a person to look around in.
+    """
+
+    def __init__(self, keep: bool = False):
+        self.keep = keep
+        self.id = secrets.token_hex(2)
+        self.directory = leftovers.ROOT / self.id
+        self.hosts: dict[str, Host] = {}
+        self.programs: list[Program] = []
+
+    def __enter__(self) -> "Lab":
+        need_root()
+        need_programs("ip", "ethtool", "setpriv")
+        leftovers.sweep()
+        leftovers.claim(self.directory)
+        try:
+            self._lay_out()
+        except BaseException:
+            self.destroy()
+            raise
+        return self
+
+    def __exit__(self, kind, error, trace) -> None:
+        if self.keep and kind is None:
+            leftovers.mark_kept(self.directory)
+        else:
+            self.destroy()
+
+    def host(self, name: str) -> Host:
+        """The host of that name: phone, gateway, config, tclient, router, appliance, switch, sip-a or sip-b."""
+        return self.hosts[name]
+
+    def start(self, host: str, name: str, argv: list[str], environment: dict[str, str] | None = None) -> Program:
+        """Starts a program in a host and remembers it, so that it ends with the lab."""
+        program = self.hosts[host].start(name, argv, environment)
+        self.programs.append(program)
+        return program
+
+    def file(self, name: str) -> Path:
+        """A path in the lab's own directory, which goes when the lab goes."""
+        return self.directory / name
+
+    def pull_cable(self, member: str) -> None:
+        """Takes a member's link away at the switch; its host keeps running."""
+        self.hosts["switch"].ip("link", "set", member, "down")
+
+    def plug_cable(self, member: str) -> None:
+        """Gives a member its link back."""
+        self.hosts["switch"].ip("link", "set", member, "up")
+
+    def destroy(self) -> None:
+        """Stops every program and removes every namespace and file of this lab."""
+        for program in reversed(self.programs):
+            program.stop()
+        for host in self.hosts.values():
+            host.delete()
+        shutil.rmtree(self.directory, ignore_errors=True)
+
+    def _lay_out(self) -> None:
+        names = [*addresses.BEHIND_ROUTER, "router", "appliance", "switch", *addresses.MEMBERS]
+        for name in names:
+            self.hosts[name] = Host(self.id, name, self.directory, outlive=self.keep)
+            self.hosts[name].create()
+        self._lay_outside()
+        self._lay_inside()
+
+    def _lay_outside(self) -> None:
+        router = self.hosts["router"]
+        router.sysctl("net.ipv4.ip_forward", "1")
+        self._wire("appliance", "outer0", "router", "outer")
+        self._address("router", "outer", f"{addresses.ROUTER}/24")
+        for name, address in addresses.BEHIND_ROUTER.items():
+            gateway = _first_of(address)
+            self._wire(name, "eth0", "router", name)
+            self._address("router", name, f"{gateway}/24")
+            self._address(name, "eth0", f"{address}/24")
+            self.hosts[name].ip("route", "add", "default", "via", gateway)
+        router.ip("route", "add", "10.20.0.0/24", "via", addresses.OUTER_SELF)
+
+    def _lay_inside(self) -> None:
+        switch = self.hosts["switch"]
+        switch.ip("link", "add", "br0", "type", "bridge")
+        switch.ip("link", "set", "br0", "up")
+        self._wire("appliance", "inner0", "switch", "appliance")
+        switch.ip("link", "set", "appliance", "master", "br0")
+        for name, address in addresses.MEMBERS.items():
+            self._wire(name, "eth0", "switch", name)
+            switch.ip("link", "set", name, "master", "br0")
+            self._address(name, "eth0", f"{address}/24")
+            self.hosts[name].ip("route", "add", "default", "via", addresses.INNER_SELF)
+
+    def _wire(self, host: str, end: str, peer: str, peer_end: str) -> None:
+        run([
+            "ip", "link", "add", end, "netns", self.hosts[host].namespace,
+            "type", "veth", "peer", "name", peer_end, "netns", self.hosts[peer].namespace,
+        ])
+        for name, interface in ((host, end), (peer, peer_end)):
+            offloads = [word for offload in OFFLOADS for word in (offload, "off")]
+            self.hosts[name].run(["ethtool", "-K", interface, *offloads], check=False)
+            self.hosts[name].ip("link", "set", interface, "up")
+
+    def _address(self, host: str, interface: str, address: str) -> None:
+        self.hosts[host].ip("address", "add", address, "dev", interface)
+
+
+def _first_of(address: str) -> str:
+    network = ipaddress.ip_network(f"{address}/24", strict=False)
+    return str(network.network_address + 1)
