@@ -39,6 +39,12 @@ def sweep(with_kept: bool = False) -> list[str]:
     return swept
 
 
+def remains(lab_id: str) -> list[str]:
+    """What is still there of a lab: namespaces and its directory."""
+    found = [namespace for namespace in namespaces() if namespace.startswith(f"fl-{lab_id}-")]
+    return found + [str(path) for path in ROOT.glob(lab_id)]
+
+
 def _remove(directory: Path) -> None:
     for namespace in namespaces():
         if namespace.startswith(f"fl-{directory.name}-"):

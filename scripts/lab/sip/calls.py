@@ -77,7 +77,8 @@ class Calls:
         if call is None:
             self.tally.strangers += 1
         elif answer.method == "INVITE" and answer.status < 200:
-            self._change(call, stage="proceeding", due=call.began + GIVE_UP, pending=call.pending)
+            if call.stage == "inviting":
+                self._change(call, stage="proceeding", due=call.began + GIVE_UP)
         elif answer.method == "INVITE" or answer.method == "BYE" and answer.status >= 200:
             ended_well = answer.method == "BYE" and answer.status == 200
             self.tally.completed += ended_well

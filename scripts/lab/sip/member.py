@@ -37,7 +37,6 @@ class Member:
         self.outward_rate = 0.0
         self._outward_since = 0.0
         self._placed = 0
-        self._born = f"{time.time():.6f}".replace(".", "-")
         self._udp: socket.socket | None = None
         self._listeners: list[asyncio.Server] = []
         self._streams: set[asyncio.StreamWriter] = set()
@@ -62,11 +61,12 @@ class Member:
         """Opens the SIP ports, or closes them with every connection on them."""
         if role == self.role:
             return
-        self.role = role
         if role == "primary":
             await self._open()
-        else:
-            await self._close()
+            self._outward_since, self._placed = time.monotonic(), 0
+        self.role = role
+        if role == "backup":
+            self._close()
 
     async def _open(self) -> None:
         address, options = self.options.address, self.options
@@ -81,7 +81,7 @@ class Member:
             serve = lambda reader, writer, tls=context is not None: self._converse(reader, writer, tls)
             self._listeners.append(await asyncio.start_server(serve, address, port, ssl=context, backlog=1024))
 
-    async def _close(self) -> None:
+    def _close(self) -> None:
         asyncio.get_running_loop().remove_reader(self._udp)
         self._udp.close()
         self._udp = None
@@ -110,21 +110,21 @@ class Member:
             self._send(self.calls.request(message, source, now))
         else:
             self._send(self.calls.answer(message, now))
-        self._tell_partner()
 
     def _send(self, datagrams: list) -> None:
+        """The partner is told first: what a peer has been answered must outlive this member."""
+        self._tell_partner()
         for text, peer in datagrams:
             try:
                 self._udp.sendto(text.encode(), peer)
             except OSError:  # no route while the link is away: the call's timer sends it again
                 pass
-        self._tell_partner()
 
     def _place_outward(self) -> None:
         due = int((time.monotonic() - self._outward_since) * self.outward_rate)
         while self._placed < due:
             self._placed += 1
-            name = f"out-{self.options.name}-{self._born}-{self._outward_since:.3f}-{self._placed}"
+            name = f"out-{self.options.name}-{self._outward_since:.3f}-{self._placed}"
             self._send(self.calls.place(name, (self.options.gateway, 5060), time.time()))
 
     def _tell_partner(self) -> None:

@@ -1,0 +1,224 @@
+"""Fairlead in its place: its file, its process, and the questions it is asked.
+
+Owns: the configuration file the lab writes, starting and stopping `fairlead run`, and every other `fairlead` command
+the lab types, as an operator would. Never: what the answers should be.
+"""
+
+import json
+import time
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from pathlib import Path
+
+from . import addresses
+from .host import Program
+from .shell import LabError, run
+from .topology import Lab
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+
+#: AF_PACKET with rings that hold a burst of a kernel's own making.
+DEVICE = "net_af_packet{number},iface={interface},qdisc_bypass=1,framecnt=4096,blocksz=1048576,framesz=2048"
+
+
+def configuration(lab: Lab) -> str:
+    """The appliance's file: the deployment of `addresses`, probed every 200 ms."""
+    members = "\n".join(f'  {{ name = "{name}", address = "{at}" }},' for name, at in addresses.MEMBERS.items())
+    excluded = ", ".join(f'"{prefix}"' for prefix in addresses.EXCLUDED)
+    return f"""
+[appliance]
+name = "lab-{lab.id}"
+admin_socket = "{lab.file('admin.sock')}"
+log = "info"
+
+[cores]
+management = 0
+workers = [1]
+idle = "pause"                # the cores are shared with the rest of the lab
+
+[dpdk]
+hugepages = false
+
+[[port]]
+name = "outer"
+device = "{DEVICE.format(number=0, interface='outer0')}"
+
+[[port]]
+name = "inner"
+device = "{DEVICE.format(number=1, interface='inner0')}"
+
+[[interface]]
+name = "clients"
+port = "outer"
+addresses = ["{addresses.OUTER_SELF}/24"]
+
+[[interface]]
+name = "servers"
+port = "inner"
+addresses = ["{addresses.INNER_SELF}/24"]
+
+[[route]]
+to = "default"
+via = "{addresses.ROUTER}"
+
+[[monitor]]
+name = "sip-options"
+kind = "sip"
+transport = "udp"
+interval = "200ms"
+timeout = "200ms"
+rise = 2
+fall = 2
+
+[[pool]]
+name = "pair-1"
+mode = "active-standby"
+members = [
+{members}
+]
+monitors = ["sip-options"]
+
+[[virtual_server]]
+name = "sip-1"
+address = "{addresses.VIP}"
+pool = "pair-1"
+listen = ["udp/{addresses.SIP_PORT}", "tcp/{addresses.SIP_PORT}", "tcp/{addresses.SIP_TLS_PORT}"]
+
+[[snat]]
+pool = "pair-1"
+address = "{addresses.VIP}"
+exclude = [{excluded}]
+""".lstrip()
+
+
+def binary() -> Path:
+    """The newest `fairlead` that was built here."""
+    built = [REPOSITORY / "target" / profile / "fairlead" for profile in ("release", "debug")]
+    built = [path for path in built if path.exists()]
+    if not built:
+        raise LabError("There is no target/release/fairlead: run `cargo build --release` first.")
+    return max(built, key=lambda path: path.stat().st_mtime)
+
+
+@dataclass(frozen=True)
+class Switchover:
+    """A row of `fairlead switchovers`. The marks are microseconds of one clock."""
+
+    time: float  # seconds of wall time at `detected`
+    source: str
+    target: str
+    reason: str
+    last_good_answer: int | None
+    detected: int
+    published: int
+    installed: int
+
+    @property
+    def installed_at(self) -> float:
+        """The moment from which the last worker knew, in seconds of wall time."""
+        return self.time + (self.installed - self.detected) / 1e6
+
+    @property
+    def detection_ms(self) -> float | None:
+        """From the last good answer to the decision."""
+        return None if self.last_good_answer is None else (self.detected - self.last_good_answer) / 1e3
+
+    @property
+    def publication_us(self) -> int:
+        """From publication to the last worker."""
+        return self.installed - self.published
+
+
+class Appliance:
+    """Fairlead on the lab's appliance host."""
+
+    def __init__(self, lab: Lab, program: Path | None = None):
+        self.lab = lab
+        self.program = program or binary()
+        self.file = lab.file("fairlead.toml")
+        self._process: Program | None = None
+
+    def start(self) -> None:
+        """Writes its file, starts it and waits until it takes orders."""
+        self.file.write_text(configuration(self.lab))
+        command = [str(self.program), "run", "--config", str(self.file)]
+        self._process = self.lab.start("appliance", "fairlead", command)
+        self._wait("take orders", lambda: self.ask("status") is not None, 15.0)
+
+    def wait_for_active(self, member: str | None = None, timeout: float = 10.0) -> dict:
+        """Waits until a member, or that member, is active, and gives its row."""
+        return self._wait(f"make {member or 'a member'} active", lambda: self._active(member), timeout)
+
+    def wait_for_switchover(self, count: int, timeout: float = 10.0) -> Switchover:
+        """Waits until the newest of `count` switchovers is installed everywhere."""
+        return self._wait(f"install switchover {count}", lambda: self._switchover(count), timeout)
+
+    def switchovers(self) -> list[Switchover]:
+        """Those from one member to another that every worker has taken, the oldest first."""
+        rows = [row for row in self.ask("switchovers") if row["from"] and row["to"] and row["installed"] is not None]
+        return [_switchover(row) for row in sorted(rows, key=lambda row: row["detected"])]
+
+    def ask(self, *words: str) -> list | dict:
+        """A `fairlead` command with `--json`, and its answer."""
+        said = self.command(*words, "--json", check=True).stdout
+        try:
+            return json.loads(said)
+        except ValueError as error:
+            raise LabError(f"`fairlead {' '.join(words)} --json` said no JSON: {said[:200]!r}") from error
+
+    def show(self, *words: str) -> str:
+        """A `fairlead` command as a person types it, and what the person reads."""
+        return self.command(*words).stdout
+
+    def command(self, *words: str, check: bool = True):
+        """Runs a `fairlead` command against this appliance."""
+        return run([str(self.program), "--socket", str(self.lab.file("admin.sock")), *words], 10.0, check)
+
+    def counters(self) -> dict[str, int]:
+        """All counters by name, summed over workers."""
+        total: dict[str, int] = {}
+        for row in self.ask("counters"):
+            total[row["name"]] = total.get(row["name"], 0) + row["value"]
+        return total
+
+    def is_running(self) -> bool:
+        """The process lives."""
+        return self._process is not None and self._process.is_running()
+
+    def stop(self) -> int:
+        """SIGTERM, and its exit code."""
+        return self._process.stop() if self._process else 0
+
+    def said(self) -> str:
+        """Its log so far."""
+        return self._process.said() if self._process else ""
+
+    def _active(self, member: str | None) -> dict | None:
+        active = [row for row in self.ask("members") if row["role"] == "active"]
+        return next((row for row in active if member in (None, row["name"])), None)
+
+    def _switchover(self, count: int) -> Switchover | None:
+        found = self.switchovers()
+        return found[count - 1] if len(found) >= count else None
+
+    def _wait(self, what: str, look, timeout: float):
+        deadline = time.monotonic() + timeout
+        trouble = ""
+        while time.monotonic() < deadline:
+            if not self.is_running():
+                raise LabError(f"Fairlead ended by itself. It said:\n{self.said()[-2000:]}")
+            try:
+                if (found := look()) is not None:
+                    return found
+            except LabError as error:
+                trouble = f" ({error})"
+            time.sleep(0.05)
+        raise LabError(f"Fairlead did not {what} within {timeout:g} s{trouble}. It said:\n{self.said()[-2000:]}")
+
+
+def _switchover(row: dict) -> Switchover:
+    moment = datetime.fromisoformat(row["time"].replace("Z", "+00:00")).astimezone(timezone.utc)
+    return Switchover(
+        moment.timestamp(), row["from"], row["to"], row["reason"],
+        row["last_good_answer"], row["detected"], row["published"], row["installed"],
+    )
