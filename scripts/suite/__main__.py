@@ -1,0 +1,95 @@
+"""Runs the steps, shows how far they are, and sums up.
+
+Owns: the terminal and the exit code. The last line but the time is `N passed, N failed`.
+"""
+
+import argparse
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from lab.shell import LabError
+from lab.toolchain import REPOSITORY
+
+from .steps import Step, all_steps
+from .tally import Tally, of_output
+
+LOGS = REPOSITORY / "target" / "suite"
+TAIL = 80
+STILL = 20.0
+
+
+def run(step: Step) -> Tally:
+    """One step, its output in a file; the end of the file is shown when it fails."""
+    log = LOGS / f"{step.name}.log"
+    began = time.monotonic()
+    print(f"▶ {step.name}", flush=True)
+    if step.needs_root and os.geteuid() != 0:
+        print("  ✘ The lab lays out network namespaces, which needs root: run scripts/test again with sudo.", flush=True)
+        return Tally(0, 1)
+    well = _run_into(log, step)
+    tally = of_output(log.read_text(errors="replace"), well)
+    mark = "✔" if well else "✘"
+    print(f"  {mark} {tally.passed} passed, {tally.failed} failed in {time.monotonic() - began:.0f} s", flush=True)
+    if not well:
+        print("".join(f"  │ {line}\n" for line in log.read_text(errors="replace").splitlines()[-TAIL:]))
+        print(f"  all of it: {log}", flush=True)
+    return tally
+
+
+def _run_into(log: Path, step: Step) -> bool:
+    began = told = time.monotonic()
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            step.command, cwd=REPOSITORY, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT,
+            env={**os.environ, **step.environment},
+        )
+        try:
+            while process.poll() is None:
+                time.sleep(0.1)
+                if time.monotonic() - told > STILL:
+                    told = time.monotonic()
+                    print(f"  … {told - began:.0f} s: {_last_line(log)}", flush=True)
+        finally:
+            if process.poll() is None:
+                process.terminate()
+                process.wait()
+    return process.returncode == 0
+
+
+def _last_line(log: Path) -> str:
+    lines = log.read_text(errors="replace").split("\n")
+    return next((line.strip()[:100] for line in reversed(lines) if line.strip()), "nothing said yet")
+
+
+def main() -> int:
+    """Reads the command line, runs what it names, and gives the exit code."""
+    parser = argparse.ArgumentParser(prog="scripts/test", description="Runs every check there is and sums up.")
+    parser.add_argument("--only", metavar="STEP", action="append", help="run this step only; may be repeated")
+    parser.add_argument("--list", action="store_true", help="name the steps and end")
+    options = parser.parse_args()
+    try:
+        steps = all_steps()
+    except LabError as error:
+        print(f"scripts/test: {error}", file=sys.stderr)
+        return 1
+    unknown = set(options.only or []) - {step.name for step in steps}
+    if options.list or unknown:
+        print("\n".join(step.name for step in steps))
+        return 2 if unknown else 0
+    LOGS.mkdir(parents=True, exist_ok=True)
+    began = time.monotonic()
+    total = sum((run(step) for step in steps if step.name in (options.only or [step.name])), Tally())
+    print(f"\n{total.passed} passed, {total.failed} failed")
+    print(f"in {time.monotonic() - began:.0f} s")
+    return int(total.failed > 0)
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:
+        print("\nscripts/test: interrupted", file=sys.stderr)
+        sys.exit(130)

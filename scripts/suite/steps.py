@@ -1,0 +1,47 @@
+"""The checks, in the order in which they tell most for least time.
+
+Owns: the command line of each. Never: running or counting them.
+"""
+
+import os
+import shutil
+import sys
+from dataclasses import dataclass, field
+
+from lab.toolchain import REPOSITORY, cargo
+
+@dataclass(frozen=True)
+class Step:
+    """One command. `needs_root`: without it the step fails with a sentence instead of not being run."""
+
+    name: str
+    command: list[str]
+    needs_root: bool = False
+    environment: dict[str, str] = field(default_factory=dict)
+
+
+def all_steps() -> list[Step]:
+    """Every step; the names are what `--only` takes."""
+    strict = ["--all-targets", "--locked", "--", "-D", "warnings"]
+    lab = {"PYTHONPATH": str(REPOSITORY / "scripts"), "PYTHONDONTWRITEBYTECODE": "1"}
+    return [
+        Step("format", cargo("fmt", "--all", "--check")),
+        Step("clippy", cargo("clippy", "--workspace", *strict)),
+        Step("clippy-without-dpdk", cargo("clippy", "--no-default-features", *strict)),
+        Step("rust", _rust_tests(), environment=lab),
+        Step("rust-without-dpdk", cargo("test", "--locked", "--no-default-features", "--lib", "--bins")),
+        Step("documentation", cargo("test", "--workspace", "--locked", "--doc")),
+        Step("build", cargo("build", "--release", "--locked", "--bin", "fairlead")),
+        Step("lab", [sys.executable, "-m", "unittest", "discover", "-v", "-s", "tests/lab"], needs_root=True, environment=lab),
+    ]
+
+
+def _rust_tests() -> list[str]:
+    if _has_nextest():
+        return cargo("nextest", "run", "--workspace", "--locked", "--no-fail-fast")
+    return [sys.executable, "-m", "suite.isolated"]
+
+
+def _has_nextest() -> bool:
+    home = os.path.expanduser(f"~{os.environ.get('SUDO_USER', '')}")
+    return bool(shutil.which("cargo-nextest") or shutil.which("cargo-nextest", path=f"{home}/.cargo/bin"))

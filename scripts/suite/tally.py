@@ -1,0 +1,52 @@
+"""Counting tests by what the test runners print.
+
+Owns: the formats of libtest, nextest and unittest. Never: running anything.
+"""
+
+import re
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Tally:
+    """Tests that passed and failed."""
+
+    passed: int = 0
+    failed: int = 0
+
+    def __add__(self, other: "Tally") -> "Tally":
+        return Tally(self.passed + other.passed, self.failed + other.failed)
+
+
+def of_output(output: str, ended_well: bool) -> Tally:
+    """What a step's output says. A step without tests of its own counts as one; a failure is never counted as none."""
+    output = re.sub(r"\x1b\[[0-9;]*m", "", output)
+    counted = _libtest(output) + _nextest(output) + _unittest(output)
+    if counted == Tally():
+        counted = Tally(int(ended_well), 0)
+    if not ended_well and counted.failed == 0:
+        counted += Tally(0, 1)
+    return counted
+
+
+def _libtest(output: str) -> Tally:
+    found = re.findall(r"^test result: \w+\. (\d+) passed; (\d+) failed;", output, re.MULTILINE)
+    return sum((Tally(int(passed), int(failed)) for passed, failed in found), Tally())
+
+
+def _nextest(output: str) -> Tally:
+    total = Tally()
+    for line in re.findall(r"^\s+Summary \[.*$", output, re.MULTILINE):
+        counts = dict((word, int(n)) for n, word in re.findall(r"(\d+) (passed|failed|timed out|exec failed)", line))
+        total += Tally(counts.pop("passed", 0), sum(counts.values()))
+    return total
+
+
+def _unittest(output: str) -> Tally:
+    """A class whose lab could not be laid out is an error that stands for tests which did not run."""
+    total = Tally()
+    for ran, end in re.findall(r"^Ran (\d+) tests? in .*\n\n(OK.*|FAILED.*)$", output, re.MULTILINE):
+        bad = sum(int(n) for n in re.findall(r"(?:failures|errors|unexpected successes)=(\d+)", end))
+        skipped = sum(int(n) for n in re.findall(r"skipped=(\d+)", end))
+        total += Tally(max(0, int(ran) - bad - skipped), bad)
+    return total
