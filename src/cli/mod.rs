@@ -1,1 +1,165 @@
-//! To be built.
+//! The command: what an operator types and reads.
+//!
+//! Owns the table of [`commands`], how they are parsed and how answers are shown. Holds no knowledge of the appliance:
+//! all but `run` and `check` go through the admin socket, and so can do no more than any other client. Read
+//! [`commands`] first.
+
+mod client;
+pub mod commands;
+#[cfg(test)]
+mod golden;
+mod grid;
+mod manual;
+mod parse;
+mod readable;
+mod screen;
+pub mod show;
+
+use crate::control::admin::Code;
+use crate::control::admin::rows::Wall;
+use crate::control::config;
+use clap::ArgMatches;
+use clap_complete::Shell;
+use client::Failure;
+use commands::{Command, Does};
+use show::Table;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::{Duration, SystemTime};
+
+/// Refused or failed.
+pub const FAILED: u8 = 1;
+/// Bad usage, or bad file.
+pub const BAD: u8 = 2;
+/// The appliance cannot be reached.
+pub const UNREACHABLE: u8 = 3;
+
+/// What `run` was given.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RunArgs {
+    /// The appliance's file.
+    pub config: PathBuf,
+    /// `--socket`: used instead of the file's `admin_socket`.
+    pub socket: Option<PathBuf>,
+}
+
+/// The whole program: parses what was typed and does it. `run` becomes the appliance, until it ends.
+pub fn main(run: fn(RunArgs) -> ExitCode) -> ExitCode {
+    let matches = match parse::program().try_get_matches() {
+        Ok(matches) => matches,
+        Err(error) => {
+            let _ = error.print();
+            return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(BAD));
+        }
+    };
+    let Some((command, args)) = parse::chosen(&matches) else { return ExitCode::from(BAD) };
+    match command.does {
+        Does::Run => run(run_args(args)),
+        Does::Check => check(&file(args, "file")),
+        Does::Completion => print(&completion(args)),
+        Does::Manual => match manual::page() {
+            Ok(page) => print(&page),
+            Err(why) => fail(FAILED, &why.to_string()),
+        },
+        Does::Look(table) => match args.get_one::<u64>("watch") {
+            Some(seconds) => watch(command, args, table, Duration::from_secs(*seconds)),
+            None => once(command, args, table),
+        },
+        Does::Tell(table) => once(command, args, table),
+    }
+}
+
+fn file(args: &ArgMatches, name: &str) -> PathBuf {
+    args.get_one::<PathBuf>(name).cloned().unwrap_or_default()
+}
+
+fn run_args(args: &ArgMatches) -> RunArgs {
+    RunArgs { config: file(args, "config"), socket: args.get_one::<PathBuf>("socket").cloned() }
+}
+
+fn check(file: &Path) -> ExitCode {
+    match config::load(file) {
+        Ok(configuration) => {
+            let warnings: String = configuration.warnings.iter().map(|warning| format!("{warning}\n")).collect();
+            print(format!("{warnings}{}: good\n", file.display()).as_bytes())
+        }
+        Err(errors) => fail(BAD, &errors.to_string()),
+    }
+}
+
+fn completion(args: &ArgMatches) -> Vec<u8> {
+    let mut script = Vec::new();
+    if let Some(shell) = args.get_one::<Shell>("shell") {
+        clap_complete::generate(*shell, &mut parse::program(), "fairlead", &mut script);
+    }
+    script
+}
+
+fn once(command: &Command, args: &ArgMatches, table: Table) -> ExitCode {
+    match answer(command, args, table) {
+        Ok(text) => print(text.as_bytes()),
+        Err(failure) => failed(&failure),
+    }
+}
+
+/// Shows it again and again until interrupted, the pipe breaks, or the appliance does not answer.
+fn watch(command: &Command, args: &ArgMatches, table: Table, pause: Duration) -> ExitCode {
+    const HOME_AND_CLEAR: &str = "\x1b[H\x1b[2J";
+    loop {
+        let text = match answer(command, args, table) {
+            Ok(text) => text,
+            Err(failure) => return failed(&failure),
+        };
+        match write(format!("{HOME_AND_CLEAR}{text}").as_bytes()) {
+            Ok(()) => std::thread::sleep(pause),
+            Err(why) => return unwritten(&why),
+        }
+    }
+}
+
+fn answer(command: &Command, args: &ArgMatches, table: Table) -> Result<String, Failure> {
+    let socket = args.get_one::<PathBuf>("socket").map_or(Path::new(parse::DEFAULT_SOCKET), PathBuf::as_path);
+    let data = client::ask(socket, &command.verb(), parse::request_args(command, args))?;
+    let text = match args.get_flag("json") {
+        true => serde_json::to_string_pretty(&data).map(|text| text + "\n"),
+        false => table.show(data, Wall::from(SystemTime::now())),
+    };
+    text.map_err(|why| Failure::Unreadable(format!("the appliance's answer cannot be shown: {why}; try --json")))
+}
+
+fn failed(failure: &Failure) -> ExitCode {
+    let code = match failure {
+        Failure::Unreachable(_) => UNREACHABLE,
+        Failure::Refused(error) if matches!(error.code, Code::BadFile | Code::BadArguments) => BAD,
+        Failure::Refused(_) | Failure::Unreadable(_) => FAILED,
+    };
+    fail(code, &failure.to_string())
+}
+
+fn fail(code: u8, message: &str) -> ExitCode {
+    let clean: String = message.chars().map(|c| if c.is_control() && c != '\n' { '?' } else { c }).collect();
+    let _ = writeln!(io::stderr(), "fairlead: {}", clean.trim_end());
+    ExitCode::from(code)
+}
+
+fn print(text: &[u8]) -> ExitCode {
+    match write(text) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(why) => unwritten(&why),
+    }
+}
+
+fn write(text: &[u8]) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    out.write_all(text)?;
+    out.flush()
+}
+
+/// Whoever read along has had enough: that is no failure.
+fn unwritten(why: &io::Error) -> ExitCode {
+    match why.kind() {
+        io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
+        _ => fail(FAILED, &format!("cannot write to the standard output: {why}")),
+    }
+}

@@ -1,0 +1,157 @@
+//! The client's end of the admin socket.
+//!
+//! Owns one question and its answer, and the words for why the appliance cannot be reached. Shows nothing.
+
+use crate::control::admin::AdminError;
+use crate::control::admin::line::AnswerLine;
+use serde_json::{Map, Value, json};
+use std::fs;
+use std::io::{self, BufRead, BufReader, Write};
+use std::os::unix::fs::MetadataExt;
+use std::os::unix::net::UnixStream;
+use std::path::Path;
+use std::time::Duration;
+
+/// Longer than the server itself waits for the controller.
+const PATIENCE: Duration = Duration::from_secs(90);
+
+/// Why there is no answer.
+#[derive(Debug, thiserror::Error)]
+pub enum Failure {
+    /// Nobody is there, or may be asked.
+    #[error("the appliance cannot be reached at {0}")]
+    Unreachable(String),
+    /// The appliance says no.
+    #[error("{0}")]
+    Refused(AdminError),
+    /// What came is not an answer.
+    #[error("{0}")]
+    Unreadable(String),
+}
+
+/// Asks one question; the rows of a long answer come back as one array.
+///
+/// # Errors
+/// See [`Failure`]. The text is for the operator: socket, likely reason, remedy.
+pub fn ask(socket: &Path, command: &str, args: Map<String, Value>) -> Result<Value, Failure> {
+    let stream = UnixStream::connect(socket).map_err(|why| Failure::Unreachable(why_not(socket, &why)))?;
+    let broken = |why: io::Error| Failure::Unreachable(broke_off(socket, &why));
+    stream.set_read_timeout(Some(PATIENCE)).map_err(broken)?;
+    stream.set_write_timeout(Some(PATIENCE)).map_err(broken)?;
+    let request = json!({ "id": 1, "command": command, "args": args });
+    // A server that is full says so and closes without reading: what it said must still be read.
+    let written = (&stream).write_all(format!("{request}\n").as_bytes());
+    let mut lines = BufReader::new(&stream);
+    let mut data = match (next(&mut lines, socket), written) {
+        (Err(_), Err(why)) => return Err(broken(why)),
+        (line, _) => line?,
+    };
+    while data.more {
+        let AnswerLine { more, data: part, .. } = next(&mut lines, socket)?;
+        data.more = more;
+        match (&mut data.data, part) {
+            (Value::Array(rows), Value::Array(part)) => rows.extend(part),
+            _ => return Err(unreadable("a long answer that is not a list of rows")),
+        }
+    }
+    Ok(data.data)
+}
+
+fn next(lines: &mut impl BufRead, socket: &Path) -> Result<AnswerLine, Failure> {
+    let mut line = Vec::new();
+    let read = lines.read_until(b'\n', &mut line).map_err(|why| Failure::Unreachable(broke_off(socket, &why)))?;
+    if read == 0 || !line.ends_with(b"\n") {
+        let why = io::Error::from(io::ErrorKind::UnexpectedEof);
+        return Err(Failure::Unreachable(broke_off(socket, &why)));
+    }
+    let line: AnswerLine = serde_json::from_slice(&line).map_err(|why| unreadable(&why.to_string()))?;
+    match line {
+        AnswerLine { ok: true, .. } => Ok(line),
+        AnswerLine { error: Some(error), .. } => Err(Failure::Refused(error)),
+        _ => Err(unreadable("it says neither `ok` nor what went wrong")),
+    }
+}
+
+fn unreadable(why: &str) -> Failure {
+    Failure::Unreadable(format!(
+        "the appliance's answer cannot be read ({why}): is it Fairlead {}, and not another version or program?",
+        env!("CARGO_PKG_VERSION")
+    ))
+}
+
+fn broke_off(socket: &Path, why: &io::Error) -> String {
+    let socket = socket.display();
+    match why.kind() {
+        io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => {
+            format!("{socket}: no answer in {} s; it hangs or is overloaded: look at its log", PATIENCE.as_secs())
+        }
+        _ => format!("{socket}: it closed the connection before it had answered; it may be stopping: look at its log"),
+    }
+}
+
+fn why_not(socket: &Path, why: &io::Error) -> String {
+    let path = socket.display();
+    let start = "start it (systemctl start fairlead, or fairlead run --config FILE)";
+    let other = "name its socket with --socket PATH or FAIRLEAD_SOCKET if its file says another `admin_socket`";
+    match why.kind() {
+        io::ErrorKind::NotFound => {
+            format!("{path}: there is no such socket, so it is not running: {start}; or {other}")
+        }
+        io::ErrorKind::ConnectionRefused => {
+            format!("{path}: nobody listens there any more, so it is not running: {start}; or {other}")
+        }
+        io::ErrorKind::PermissionDenied => format!("{path}: {}", not_allowed(socket)),
+        _ => format!("{path}: {why}; {other}"),
+    }
+}
+
+/// Who may ask: the owner and the group of the socket, or of the directory that hides it.
+fn not_allowed(socket: &Path) -> String {
+    let owner = fs::metadata(socket).or_else(|why| socket.parent().map_or(Err(why), fs::metadata));
+    let Ok(group) = owner.map(|metadata| group_name(metadata.gid())) else {
+        return "you may not open it: ask as root (sudo)".to_owned();
+    };
+    if group == "root" {
+        return "you may not open it, only root may: ask as root (sudo)".to_owned();
+    }
+    format!(
+        "you may not open it, you are not in group `{group}`: ask as root (sudo), or join the group \
+         (usermod -aG {group} YOU, then log in again)"
+    )
+}
+
+fn group_name(gid: u32) -> String {
+    let groups = fs::read_to_string("/etc/group").unwrap_or_default();
+    let named = groups.lines().find_map(|line| {
+        let mut fields = line.split(':');
+        let name = fields.next()?;
+        (fields.nth(1)?.parse() == Ok(gid)).then(|| name.to_owned())
+    });
+    named.unwrap_or_else(|| gid.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_reason_has_its_remedy() {
+        let socket = Path::new("/nowhere/admin.sock");
+        for (kind, part) in [
+            (io::ErrorKind::NotFound, "systemctl start fairlead"),
+            (io::ErrorKind::ConnectionRefused, "nobody listens there any more"),
+            (io::ErrorKind::PermissionDenied, "ask as root"),
+            (io::ErrorKind::Other, "--socket PATH"),
+        ] {
+            let text = why_not(socket, &io::Error::from(kind));
+            assert!(text.starts_with("/nowhere/admin.sock: ") && text.contains(part), "{text}");
+        }
+        assert!(not_allowed(Path::new("/etc/group")).contains("root"));
+    }
+
+    #[test]
+    fn a_group_is_known_by_its_number() {
+        assert_eq!(group_name(0), "root");
+        assert_eq!(group_name(4_294_967_294), "4294967294");
+    }
+}

@@ -1,0 +1,368 @@
+//! Golden text: each table from fixed rows, as an operator reads it.
+
+use super::show::Table;
+use crate::control::admin::rows::{
+    AlarmRow, ChangeKind, ChangeRow, Choice, Cleared, CounterRow, Ends, ExcludeRow, FlowRow, Link, MemberProbe,
+    MemberRow, MemberState, NeighbourRow, NeighbourState, Origin, PortRow, ProbeRow, Reloaded, Role, RouteKind,
+    RouteRow, ServiceRow, ServiceState, SnatRow, Status, SwitchoverRow, Wall, WorkerRow,
+};
+use crate::time::Duration;
+use serde::Serialize;
+use std::net::Ipv4Addr;
+
+/// 2026-11-22T13:04:05.123456Z
+const NOW: Wall = Wall(1_795_352_645_123_456);
+
+fn ago(seconds: u64) -> Wall {
+    Wall(NOW.0 - seconds * 1_000_000)
+}
+
+fn shown(table: Table, data: impl Serialize) -> String {
+    let text = table.show(serde_json::to_value(data).unwrap(), NOW).unwrap();
+    assert!(text.ends_with('\n'));
+    for line in text.lines() {
+        assert!(line.chars().count() <= super::grid::WIDTH, "{line}");
+        assert_eq!(line, line.trim_end());
+    }
+    text
+}
+
+fn members() -> Vec<MemberRow> {
+    let member = |name: &str, last: u8, state, role, reason: &str, since, flows| MemberRow {
+        name: name.into(),
+        pool: "pair-1".into(),
+        address: Ipv4Addr::new(10, 20, 0, last),
+        state,
+        role,
+        reason: reason.into(),
+        since: ago(since),
+        probes: vec![MemberProbe {
+            monitor: "sip-options".into(),
+            state,
+            last_rtt_us: Some(412),
+            reason: reason.into(),
+        }],
+        flows,
+    };
+    vec![
+        member(
+            "sip-a",
+            11,
+            MemberState::Down,
+            Role::None,
+            "no answer to sip-options in 400ms, 3 times in a row",
+            12,
+            0,
+        ),
+        member("sip-b", 12, MemberState::Up, Role::Active, "sip-options: 200 OK\x1b[2J", 86_400 * 3 + 7200, 1_234_567),
+    ]
+}
+
+fn services() -> Vec<ServiceRow> {
+    vec![
+        ServiceRow {
+            name: "sip-1".into(),
+            address: Ipv4Addr::new(10, 20, 0, 100),
+            listen: vec!["udp/5060".into(), "tcp/5060".into(), "tcp/5061".into()],
+            pool: "pair-1".into(),
+            state: ServiceState::Up,
+            active: Some("sip-b".into()),
+            choice: Choice::Auto,
+            reason: "the only member that is up".into(),
+            since: ago(12),
+        },
+        ServiceRow {
+            name: "sip-2".into(),
+            address: Ipv4Addr::new(10, 20, 0, 200),
+            listen: vec!["udp/5060".into()],
+            pool: "pair-2".into(),
+            state: ServiceState::Down,
+            active: None,
+            choice: Choice::Forced,
+            reason: "no member is up".into(),
+            since: ago(3600),
+        },
+    ]
+}
+
+fn ports() -> Vec<PortRow> {
+    let port = |name: &str, device: &str, driver: &str, link, speed_mbps, missed| PortRow {
+        name: name.into(),
+        device: device.into(),
+        driver: driver.into(),
+        mac: "02:00:00:00:00:01".into(),
+        link,
+        speed_mbps,
+        mtu: 1500,
+        rx_queues: 2,
+        tx_queues: 3,
+        rx_frames: 12_345,
+        rx_bytes: 1_234_567,
+        rx_missed: missed,
+        rx_errors: 1,
+        tx_frames: 9_876_543_210,
+        tx_bytes: 9_876_543_210_000,
+        tx_errors: 2,
+    };
+    vec![
+        port("outer", "net_af_packet0,iface=outer0,qdisc_bypass=1", "net_af_packet", Link::Up, None, 0),
+        port("inner", "0000:3b:00.1", "net_ixgbe", Link::Down, Some(10_000), 77),
+    ]
+}
+
+fn switchovers() -> Vec<SwitchoverRow> {
+    vec![
+        SwitchoverRow {
+            time: ago(3612),
+            pool: "pair-1".into(),
+            from: None,
+            to: Some("sip-a".into()),
+            reason: "first to answer".into(),
+            last_good_answer: None,
+            detected: 1_200_000,
+            published: Some(1_200_041),
+            installed: Some(1_200_063),
+        },
+        SwitchoverRow {
+            time: ago(12),
+            pool: "pair-1".into(),
+            from: Some("sip-a".into()),
+            to: Some("sip-b".into()),
+            reason: "sip-a is down: no answer to sip-options in 400ms, 3 times in a row".into(),
+            last_good_answer: Some(3_600_000_000),
+            detected: 3_600_512_345,
+            published: Some(3_600_512_401),
+            installed: Some(3_600_512_477),
+        },
+        SwitchoverRow {
+            time: ago(0),
+            pool: "pair-1".into(),
+            from: Some("sip-b".into()),
+            to: None,
+            reason: "the operator took sip-b offline".into(),
+            last_good_answer: Some(3_612_000_000),
+            detected: 3_612_100_000,
+            published: Some(3_612_100_050),
+            installed: None,
+        },
+    ]
+}
+
+fn status() -> Status {
+    Status {
+        version: "0.1.0".into(),
+        name: "lead-1".into(),
+        uptime_s: 3612,
+        epoch: 42,
+        workers: vec![
+            WorkerRow { id: 0, core: 1, busy_percent: 37.4, rx: 12_345, tx: 12_300, dropped: 45, flows: 1017 },
+            WorkerRow { id: 1, core: 2, busy_percent: 0.0, rx: 0, tx: 0, dropped: 0, flows: 0 },
+        ],
+        ports: ports(),
+        services: services(),
+        last_switchover: Some(switchovers().swap_remove(1)),
+        alarms: vec![AlarmRow {
+            since: ago(75),
+            message:
+                "pool pair-1: sip-a and sip-b both answer SIP; sip-b stays active. Look which of them is primary, \
+                      and take the other offline"
+                    .into(),
+        }],
+    }
+}
+
+#[test]
+fn one_screen() {
+    insta::assert_snapshot!(shown(Table::Status, status()));
+    let quiet = Status { alarms: Vec::new(), last_switchover: None, ..status() };
+    insta::assert_snapshot!("one_quiet_screen", shown(Table::Status, quiet));
+}
+
+#[test]
+fn members_table() {
+    insta::assert_snapshot!(shown(Table::Members, members()));
+}
+
+#[test]
+fn services_table() {
+    insta::assert_snapshot!(shown(Table::Services, services()));
+}
+
+#[test]
+fn probes_table() {
+    let probe = |member: &str, kind: &str, state, reason: &str, last_rtt_us, failed| ProbeRow {
+        member: member.into(),
+        pool: "pair-1".into(),
+        monitor: "sip-options".into(),
+        kind: kind.into(),
+        state,
+        reason: reason.into(),
+        since: ago(75),
+        last_rtt_us,
+        sent: 12_345,
+        good: 12_000,
+        failed,
+    };
+    let rows = [
+        probe("sip-a", "sip/udp 5060", MemberState::Down, "no answer in 400ms", Some(1240), 345),
+        probe("sip-b", "sip/tls 5061", MemberState::Unknown, "connection refused (reset by the member)", None, 0),
+    ];
+    insta::assert_snapshot!(shown(Table::Probes, rows));
+}
+
+#[test]
+fn flows_table() {
+    let ends = |src: &str, dst: &str| Ends { src: src.parse().unwrap(), dst: dst.parse().unwrap() };
+    let flow = |path: &str, protocol: &str, opened_by, became, member: Option<&str>, state: &str| FlowRow {
+        worker: 0,
+        path: path.into(),
+        protocol: protocol.into(),
+        opened_by,
+        became,
+        member: member.map(Into::into),
+        state: state.into(),
+        idle_ms: 412,
+        expires_in_ms: 7_440_000,
+    };
+    let opened = ends("172.16.5.5:40001", "10.20.0.100:5060");
+    let visit = ends("172.16.7.70:33333", "10.20.0.11:7000");
+    let long = ends("100.100.100.100:65535", "200.200.200.200:65535");
+    let rows = [
+        flow("service", "tcp", opened, ends("172.16.5.5:40001", "10.20.0.11:5060"), Some("sip-a"), "established"),
+        flow(
+            "outbound",
+            "udp",
+            ends("10.20.0.11:53001", "172.16.1.53:53"),
+            ends("10.20.0.100:53001", "172.16.1.53:53"),
+            Some("sip-a"),
+            "idle",
+        ),
+        flow("routed", "tcp", visit, visit, None, "opening"),
+        flow(
+            "hairpin",
+            "tcp",
+            long,
+            ends("101.100.100.100:65535", "201.200.200.200:65535"),
+            Some("sip-server-a"),
+            "closing",
+        ),
+    ];
+    insta::assert_snapshot!(shown(Table::Flows, rows));
+}
+
+#[test]
+fn small_tables() {
+    let snat = SnatRow {
+        pool: "pair-1".into(),
+        address: Ipv4Addr::new(10, 20, 0, 100),
+        protocol: "tcp".into(),
+        used: 1017,
+        free: 63_492,
+        exhausted: 0,
+        excluded: 2,
+    };
+    insta::assert_snapshot!("snat_table", shown(Table::Snat, [snat]));
+
+    let neighbour = |address: [u8; 4], mac: Option<&str>, state, who: &str| NeighbourRow {
+        interface: "servers".into(),
+        address: address.into(),
+        mac: mac.map(Into::into),
+        state,
+        who: who.into(),
+        since: ago(61),
+    };
+    let rows = [
+        neighbour([10, 20, 0, 11], Some("02:00:00:00:00:0b"), NeighbourState::Reachable, "member sip-a"),
+        neighbour([192, 0, 2, 1], None, NeighbourState::Failed, "router"),
+        neighbour([192, 0, 2, 77], None, NeighbourState::Resolving, ""),
+    ];
+    insta::assert_snapshot!("neighbours_table", shown(Table::Neighbours, rows));
+
+    let route = |to: &str, via: Option<[u8; 4]>, kind, next_hop| RouteRow {
+        to: to.parse().unwrap(),
+        via: via.map(Ipv4Addr::from),
+        interface: "clients".into(),
+        kind,
+        next_hop,
+    };
+    let rows = [
+        route("0.0.0.0/0", Some([192, 0, 2, 1]), RouteKind::Static, Some(NeighbourState::Reachable)),
+        route("192.0.2.0/24", None, RouteKind::Connected, None),
+    ];
+    insta::assert_snapshot!("routes_table", shown(Table::Routes, rows));
+
+    let exclude = |prefix: &str, origin| ExcludeRow { pool: "pair-1".into(), prefix: prefix.parse().unwrap(), origin };
+    let rows = [exclude("172.16.1.20/32", Origin::File), exclude("172.16.2.0/24", Origin::Operator)];
+    insta::assert_snapshot!("exclude_table", shown(Table::Excluded, rows));
+}
+
+#[test]
+fn ports_table() {
+    insta::assert_snapshot!(shown(Table::Ports, ports()));
+}
+
+#[test]
+fn counters_table() {
+    let counter = |name: &str, worker, value, explanation: &str| CounterRow {
+        name: name.into(),
+        value,
+        explanation: explanation.into(),
+        worker,
+    };
+    let rows = [
+        counter("rx_frames", Some(0), 123_456_789, "Frames received."),
+        counter(
+            "drop_bad_icmp_quote",
+            Some(0),
+            3,
+            "The packet quoted by an ICMP error is too short or its header checksum is wrong.",
+        ),
+        counter("probes_sent", None, 7200, "Probes sent by the management core."),
+    ];
+    insta::assert_snapshot!(shown(Table::Counters, rows));
+}
+
+#[test]
+fn switchovers_table() {
+    insta::assert_snapshot!(shown(Table::Switchovers, switchovers()));
+}
+
+#[test]
+fn what_a_reload_changed() {
+    let change = |kind, what: &str, before: Option<&str>, after: Option<&str>| ChangeRow {
+        kind,
+        what: what.into(),
+        before: before.map(Into::into),
+        after: after.map(Into::into),
+    };
+    let changes = vec![
+        change(ChangeKind::Added, "member sip-c", None, Some("10.20.0.13, pool pair-1")),
+        change(ChangeKind::Removed, "route 10.9.0.0/16", Some("via 192.0.2.1"), None),
+        change(ChangeKind::Changed, "monitor sip-options: interval", Some("500ms"), Some("200ms")),
+    ];
+    insta::assert_snapshot!(shown(Table::Reloaded, Reloaded { changes }));
+    assert_eq!(shown(Table::Reloaded, Reloaded::default()), "the file says what it said before; nothing changed\n");
+}
+
+#[test]
+fn nothing_to_show_is_said() {
+    let rows = [
+        (Table::Members, "no members\n"),
+        (Table::Flows, "no flows\n"),
+        (Table::Counters, "no counter has moved\n"),
+        (Table::Switchovers, "no switchover since the start\n"),
+        (Table::Excluded, "the exclusion group is empty\n"),
+    ];
+    for (table, text) in rows {
+        assert_eq!(shown(table, [(); 0]), text);
+    }
+    assert_eq!(shown(Table::Cleared, Cleared { count: 1 }), "1 flow forgotten\n");
+    assert_eq!(shown(Table::Cleared, Cleared { count: 12_345 }), "12,345 flows forgotten\n");
+    assert!(Table::Members.show(serde_json::json!([{ "name": 7 }]), NOW).is_err());
+}
+
+#[test]
+fn ages_never_run_backwards() {
+    let row = ServiceRow { since: NOW.plus(Duration::from_secs(60)), ..services().swap_remove(0) };
+    assert!(shown(Table::Services, [row]).contains(" 0µs "));
+}

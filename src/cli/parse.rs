@@ -1,0 +1,250 @@
+//! From the table of commands to clap, and from what was typed back to a row of the table.
+//!
+//! Owns help, the version and the global options. Does nothing itself.
+
+use super::commands::{Arg, COMMANDS, Command, Does, GROUPS, Kind};
+use crate::control::admin::request::{FLOWS_MAX, parse_prefix};
+use clap::builder::{StringValueParser, TypedValueParser};
+use clap::{ArgAction, ArgMatches, ValueHint, value_parser};
+use clap_complete::Shell;
+use serde_json::{Map, Value};
+use std::net::Ipv4Addr;
+use std::path::PathBuf;
+use std::sync::LazyLock;
+
+/// Where the admin socket is unless said otherwise.
+pub const DEFAULT_SOCKET: &str = "/run/fairlead/admin.sock";
+
+const ABOUT: &str = "A packet appliance that stands in front of pairs of SIP Servers";
+
+const AFTER: &str = "\
+Exit codes:
+  0  done
+  1  refused or failed
+  2  bad usage, or bad file
+  3  the appliance cannot be reached";
+
+/// The version, and which DPDK is built in.
+static VERSION: LazyLock<String> = LazyLock::new(|| {
+    let dpdk = match (cfg!(feature = "dpdk"), option_env!("FAIRLEAD_DPDK")) {
+        (true, Some(version)) => format!("DPDK {version}"),
+        (true, None) => "DPDK, version not recorded by the build".to_owned(),
+        (false, _) => "built without DPDK: this program can ask an appliance, not be one".to_owned(),
+    };
+    format!("{}\n{dpdk}", env!("CARGO_PKG_VERSION"))
+});
+
+/// The whole command line as clap sees it.
+pub fn program() -> clap::Command {
+    let program = clap::Command::new("fairlead")
+        .about(ABOUT)
+        .version(env!("CARGO_PKG_VERSION"))
+        .long_version(VERSION.as_str())
+        .after_help(AFTER)
+        .subcommand_required(true)
+        .arg_required_else_help(true)
+        .max_term_width(100)
+        .arg(socket());
+    COMMANDS.iter().filter(|command| !command.words.contains(' ')).fold(program, |program, command| {
+        let program = groups_before(command).fold(program, |program, word| program.subcommand(group(word)));
+        program.subcommand(leaf(command.words, command))
+    })
+}
+
+/// The row that was typed, and its arguments. `None` cannot be as long as clap knows only what the table holds.
+pub fn chosen(matches: &ArgMatches) -> Option<(&'static Command, &ArgMatches)> {
+    let (mut words, mut args) = matches.subcommand().map(|(word, args)| (word.to_owned(), args))?;
+    while let Some((word, deeper)) = args.subcommand() {
+        words = format!("{words} {word}");
+        args = deeper;
+    }
+    COMMANDS.iter().find(|command| command.words == words).map(|command| (command, args))
+}
+
+/// What was typed, as the `args` of a request.
+pub fn request_args(command: &Command, matches: &ArgMatches) -> Map<String, Value> {
+    let value = |arg: &Arg| match arg.kind {
+        Kind::Flag => matches.get_flag(arg.name).then_some(Value::Bool(true)),
+        Kind::RowsOption => matches.get_one::<u64>(arg.name).map(|rows| Value::from(*rows)),
+        Kind::AddressOption => matches.get_one::<Ipv4Addr>(arg.name).map(|address| Value::from(address.to_string())),
+        Kind::Name(_) | Kind::NameOption | Kind::Prefix => {
+            matches.get_one::<String>(arg.name).map(|text| Value::from(text.as_str()))
+        }
+        Kind::File | Kind::FileOption | Kind::Shell => None,
+    };
+    command.args.iter().filter_map(|arg| value(arg).map(|value| (arg.name.to_owned(), value))).collect()
+}
+
+/// The groups whose first member stands right before `command` in the table, so that help keeps the table's order.
+fn groups_before(command: &'static Command) -> impl Iterator<Item = &'static str> {
+    let place = COMMANDS.iter().position(|other| other.words == command.words).unwrap_or_default();
+    let run = COMMANDS[..place].iter().rev().take_while(|other| other.words.contains(' ')).count();
+    let mut words: Vec<&str> = Vec::new();
+    for other in &COMMANDS[place - run..place] {
+        let first = other.words.split(' ').next().unwrap_or_default();
+        if GROUPS.iter().any(|group| group.word == first) && !words.contains(&first) {
+            words.push(first);
+        }
+    }
+    words.into_iter()
+}
+
+fn group(word: &'static str) -> clap::Command {
+    let about = GROUPS.iter().find(|group| group.word == word).map_or("", |group| group.about);
+    let command = clap::Command::new(word).about(about).subcommand_required(true).arg_required_else_help(true);
+    with_second_words(command, word)
+}
+
+fn leaf(name: &'static str, row: &'static Command) -> clap::Command {
+    let mut command = clap::Command::new(name).about(row.about);
+    if matches!(row.does, Does::Look(_) | Does::Tell(_)) {
+        command = command.arg(json());
+    }
+    if matches!(row.does, Does::Look(_)) {
+        command = command.arg(watch());
+    }
+    let command = row.args.iter().fold(command, |command, arg| command.arg(argument(arg)));
+    let branching = COMMANDS.iter().any(|other| other.words.split_once(' ').is_some_and(|(first, _)| first == name));
+    if branching && !row.words.contains(' ') {
+        return with_second_words(command.args_conflicts_with_subcommands(true), name);
+    }
+    command
+}
+
+fn with_second_words(command: clap::Command, first: &str) -> clap::Command {
+    COMMANDS
+        .iter()
+        .filter_map(|row| row.words.split_once(' ').map(|(word, second)| (word, second, row)))
+        .filter(|(word, _, _)| *word == first)
+        .fold(command, |command, (_, second, row)| command.subcommand(leaf(second, row)))
+}
+
+fn argument(arg: &Arg) -> clap::Arg {
+    let place = clap::Arg::new(arg.name).help(arg.about);
+    let option = place.clone().long(arg.name);
+    match arg.kind {
+        Kind::Name(placeholder) => place.required(true).value_name(placeholder),
+        Kind::Prefix => {
+            place.required(true).value_name("PREFIX").value_parser(StringValueParser::new().try_map(checked))
+        }
+        Kind::File => path(place),
+        Kind::Shell => place.required(true).value_parser(value_parser!(Shell)),
+        Kind::FileOption => path(option),
+        Kind::AddressOption => option.value_name("ADDRESS").value_parser(value_parser!(Ipv4Addr)),
+        Kind::NameOption => option.value_name("NAME"),
+        Kind::RowsOption => option.value_name("ROWS").value_parser(value_parser!(u64).range(1..=FLOWS_MAX as u64)),
+        Kind::Flag => option.action(ArgAction::SetTrue),
+    }
+}
+
+fn checked(prefix: String) -> Result<String, String> {
+    parse_prefix(&prefix).map(|prefix| prefix.to_string())
+}
+
+fn path(arg: clap::Arg) -> clap::Arg {
+    arg.required(true).value_name("FILE").value_hint(ValueHint::FilePath).value_parser(value_parser!(PathBuf))
+}
+
+fn socket() -> clap::Arg {
+    clap::Arg::new("socket")
+        .long("socket")
+        .global(true)
+        .env("FAIRLEAD_SOCKET")
+        .value_name("PATH")
+        .value_hint(ValueHint::FilePath)
+        .value_parser(value_parser!(PathBuf))
+        .help(format!("The admin socket [default: {DEFAULT_SOCKET}]"))
+}
+
+fn json() -> clap::Arg {
+    clap::Arg::new("json").long("json").action(ArgAction::SetTrue).help("Print the answer as JSON")
+}
+
+fn watch() -> clap::Arg {
+    clap::Arg::new("watch")
+        .long("watch")
+        .value_name("SECONDS")
+        .num_args(0..=1)
+        .require_equals(true)
+        .default_missing_value("2")
+        .value_parser(value_parser!(u64).range(1..=3600))
+        .conflicts_with("json")
+        .help("Show it again every so many seconds [default: 2]")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn typed(line: &str) -> (&'static str, String) {
+        let matches = program().try_get_matches_from(line.split(' ')).unwrap_or_else(|why| panic!("{line}: {why}"));
+        let (command, args) = chosen(&matches).expect(line);
+        (command.words, Value::Object(request_args(command, args)).to_string())
+    }
+
+    #[test]
+    fn clap_finds_no_fault_with_the_table() {
+        program().debug_assert();
+    }
+
+    #[test]
+    fn every_command_is_reachable_by_its_words() {
+        for command in COMMANDS {
+            let line = format!("fairlead {} --help", command.words);
+            let shown = program().try_get_matches_from(line.split(' ')).unwrap_err();
+            assert_eq!(shown.kind(), clap::error::ErrorKind::DisplayHelp, "{line}");
+            assert!(shown.to_string().contains(command.about.split(':').next().unwrap()), "{line}: {shown}");
+        }
+    }
+
+    #[test]
+    fn help_keeps_the_order_of_the_table() {
+        let names: Vec<_> = program().get_subcommands().map(|command| command.get_name().to_owned()).collect();
+        let mut expected: Vec<&str> = Vec::new();
+        for command in COMMANDS {
+            let first = command.words.split(' ').next().unwrap();
+            if !expected.contains(&first) {
+                expected.push(first);
+            }
+        }
+        assert_eq!(names, expected);
+    }
+
+    #[test]
+    fn what_is_typed_becomes_what_is_asked() {
+        let rows = [
+            ("fairlead status", "status", "{}"),
+            ("fairlead counters --all --json", "counters", r#"{"all":true}"#),
+            ("fairlead flows", "flows", "{}"),
+            ("fairlead flows --client 172.16.5.5 --limit 5", "flows", r#"{"client":"172.16.5.5","limit":5}"#),
+            ("fairlead flows clear --member sip-a", "flows clear", r#"{"member":"sip-a"}"#),
+            ("fairlead pool force pair-1 sip-b", "pool force", r#"{"member":"sip-b","pool":"pair-1"}"#),
+            ("fairlead exclude add p 172.16.1.20", "exclude add", r#"{"pool":"p","prefix":"172.16.1.20/32"}"#),
+            ("fairlead --socket /x members", "members", "{}"),
+            ("fairlead members --socket /x", "members", "{}"),
+        ];
+        for (line, words, args) in rows {
+            assert_eq!(typed(line), (words, args.to_owned()), "{line}");
+        }
+    }
+
+    #[test]
+    fn bad_usage_is_refused() {
+        for line in [
+            "fairlead frobnicate",
+            "fairlead member",
+            "fairlead member enable",
+            "fairlead member paint sip-a",
+            "fairlead flows --client me",
+            "fairlead flows --limit 0",
+            "fairlead flows --limit 5 clear",
+            "fairlead exclude add p 10.1.0.0/8",
+            "fairlead run",
+            "fairlead status --watch --json",
+            "fairlead completion tcsh",
+        ] {
+            let error = program().try_get_matches_from(line.split(' ')).expect_err(line);
+            assert_eq!(error.exit_code(), 2, "{line}: {error}");
+        }
+    }
+}
