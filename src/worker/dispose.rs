@@ -66,8 +66,7 @@ impl<P: Port> Worker<P> {
     /// The frame dies; what its sender is told is a frame of our own.
     fn refuse(&mut self, frame: &P::Frame, headers: &Headers, port: PortId, with: &Reply, reason: DropReason) {
         self.tally.dropped(reason);
-        let is_error = matches!(with, Reply::IcmpError { .. });
-        if is_error && !reply::may_answer_with_error(frame.bytes(), headers) {
+        if !reply::may_answer_with_error(frame.bytes(), headers) {
             return;
         }
         if let Some(made) = self.compose(frame, headers, port, with) {
@@ -80,7 +79,11 @@ impl<P: Port> Worker<P> {
     fn compose(&mut self, frame: &P::Frame, headers: &Headers, port: PortId, with: &Reply) -> Option<P::Frame> {
         let interface = self.engine.world().interface_of(port, headers.link.vlan)?;
         let mac = self.engine.world().interface(interface).mac;
-        let mut made = self.ports[port.index()].allocate(reply::length(with, frame.bytes(), headers))?;
+        let length = reply::length(with, frame.bytes(), headers);
+        if length == 0 {
+            return None;
+        }
+        let mut made = self.ports[port.index()].allocate(length)?;
         let length = reply::build(with, frame.bytes(), headers, mac, made.bytes_mut());
         made.set_len(length).then_some(made)
     }

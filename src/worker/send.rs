@@ -97,8 +97,21 @@ fn fit_link_header<F: Frame>(frame: &mut F, headers: &Headers, egress: &Egress) 
         std::cmp::Ordering::Greater => frame.extend_front(needs - had),
         std::cmp::Ordering::Less => {
             frame.trim_front(had - needs);
-            true
+            pad(frame)
         }
         std::cmp::Ordering::Equal => true,
     }
+}
+
+/// A frame that lost its tag may be too short for the link (IEEE 802.3 3.2.7): zeros are added behind the datagram.
+fn pad<F: Frame>(frame: &mut F) -> bool {
+    let length = frame.bytes().len();
+    if length >= ethernet::SHORTEST {
+        return true;
+    }
+    let padded = frame.set_len(ethernet::SHORTEST);
+    if padded {
+        frame.bytes_mut()[length..].fill(0);
+    }
+    padded
 }
