@@ -143,3 +143,264 @@ fn known(candidate: &Candidate<'_>) -> String {
         reason => format!("{} ({reason})", candidate.state),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const A: MemberId = MemberId(0);
+    const B: MemberId = MemberId(1);
+    const C: MemberId = MemberId(2);
+    const STATES: [State; 5] = [State::Unknown, State::Up, State::Down, State::Drained, State::Offline];
+
+    fn candidate(member: MemberId, name: &'static str, state: State) -> Candidate<'static> {
+        let reason = match state {
+            State::Up => "sip-options: 200 OK",
+            State::Down => "sip-options: no answer in 400ms (2 of 2)",
+            State::Unknown => "sip-options: not probed yet",
+            State::Drained | State::Offline => "by the operator",
+        };
+        Candidate { member, name, state, reason }
+    }
+
+    fn pair(a: State, b: State) -> [Candidate<'static>; 2] {
+        [candidate(A, "sip-a", a), candidate(B, "sip-b", b)]
+    }
+
+    struct Row {
+        what: &'static str,
+        states: (State, State),
+        current: Option<MemberId>,
+        forced: Option<MemberId>,
+        fail_back: FailBack,
+        no_member: NoMember,
+        expected: (Option<MemberId>, &'static str, Option<&'static str>),
+    }
+
+    fn row(
+        what: &'static str,
+        states: (State, State),
+        current: Option<MemberId>,
+        expected: (Option<MemberId>, &'static str, Option<&'static str>),
+    ) -> Row {
+        let (fail_back, no_member) = (FailBack::Never, NoMember::Reject);
+        Row { what, states, current, forced: None, fail_back, no_member, expected }
+    }
+
+    #[test]
+    fn choices_and_their_words() {
+        use State::{Down, Drained, Offline, Unknown, Up};
+        let both = "2 members answer (sip-a, sip-b); sip-a is active, the pair should agree on one";
+        let rows = [
+            row(
+                "16: A answers, B's port is closed",
+                (Up, Down),
+                None,
+                (Some(A), "sip-a answers: sip-options: 200 OK", None),
+            ),
+            row(
+                "82: after a restart nobody is chosen by his place in the file",
+                (Unknown, Unknown),
+                None,
+                (
+                    None,
+                    "no member is up: sip-a is unknown (sip-options: not probed yet); sip-b is unknown (sip-options: not probed yet)",
+                    None,
+                ),
+            ),
+            row(
+                "82: B was active before the restart and is the first to answer",
+                (Unknown, Up),
+                None,
+                (Some(B), "sip-b answers: sip-options: 200 OK", None),
+            ),
+            row(
+                "18: A is lost, B answers",
+                (Down, Up),
+                Some(A),
+                (Some(B), "sip-b takes over: sip-a is down (sip-options: no answer in 400ms (2 of 2))", None),
+            ),
+            row(
+                "17: neither answers",
+                (Down, Down),
+                Some(A),
+                (
+                    None,
+                    "no member is up: sip-a is down (sip-options: no answer in 400ms (2 of 2)); sip-b is down (sip-options: no answer in 400ms (2 of 2))",
+                    Some(
+                        "no member is up: sip-a is down (sip-options: no answer in 400ms (2 of 2)); sip-b is down (sip-options: no answer in 400ms (2 of 2))",
+                    ),
+                ),
+            ),
+            row("30: both answer", (Up, Up), Some(A), (Some(A), "sip-a stays active: sip-options: 200 OK", Some(both))),
+            row(
+                "29: A recovers while B is active",
+                (Up, Up),
+                Some(B),
+                (
+                    Some(B),
+                    "sip-b stays active: sip-options: 200 OK",
+                    Some("2 members answer (sip-a, sip-b); sip-b is active, the pair should agree on one"),
+                ),
+            ),
+            row(
+                "a new monitor has not decided yet: the active member stays",
+                (Unknown, Up),
+                Some(A),
+                (
+                    Some(A),
+                    "sip-a stays active: sip-options: not probed yet",
+                    Some("sip-a is active but unknown (sip-options: not probed yet), while sip-b is up"),
+                ),
+            ),
+            row(
+                "37: A is taken offline",
+                (Offline, Up),
+                Some(A),
+                (Some(B), "sip-b takes over: sip-a is offline (by the operator)", None),
+            ),
+            row(
+                "37: A is drained",
+                (Drained, Up),
+                Some(A),
+                (Some(B), "sip-b takes over: sip-a is drained (by the operator)", None),
+            ),
+            row(
+                "a drained member gets no new work even if nobody else is up",
+                (Drained, Unknown),
+                Some(A),
+                (
+                    None,
+                    "no member is up: sip-a is drained (by the operator); sip-b is unknown (sip-options: not probed yet)",
+                    None,
+                ),
+            ),
+            Row {
+                forced: Some(A),
+                ..row(
+                    "29: force A",
+                    (Up, Up),
+                    Some(B),
+                    (Some(A), "sip-a is forced by the operator; it is up (sip-options: 200 OK)", Some(both)),
+                )
+            },
+            Row {
+                forced: Some(B),
+                ..row(
+                    "force a member that is down",
+                    (Up, Down),
+                    Some(A),
+                    (
+                        Some(B),
+                        "sip-b is forced by the operator; it is down (sip-options: no answer in 400ms (2 of 2))",
+                        Some("sip-b is active but down (sip-options: no answer in 400ms (2 of 2)), while sip-a is up"),
+                    ),
+                )
+            },
+            Row {
+                forced: Some(B),
+                ..row(
+                    "force a member that is offline",
+                    (Up, Offline),
+                    Some(A),
+                    (Some(A), "sip-a stays active: sip-options: 200 OK", None),
+                )
+            },
+            Row {
+                fail_back: FailBack::Immediate,
+                ..row(
+                    "fail back when told to",
+                    (Up, Up),
+                    Some(B),
+                    (
+                        Some(A),
+                        "sip-a takes over again: it is up and stands before sip-b, fail_back is immediate",
+                        Some(both),
+                    ),
+                )
+            },
+            Row {
+                no_member: NoMember::KeepLast,
+                ..row(
+                    "keep-last",
+                    (Down, Down),
+                    Some(A),
+                    (
+                        Some(A),
+                        "sip-a is kept although down (sip-options: no answer in 400ms (2 of 2)): no member is up and no_member is keep-last",
+                        Some("sip-a is active but down (sip-options: no answer in 400ms (2 of 2))"),
+                    ),
+                )
+            },
+            Row {
+                no_member: NoMember::KeepLast,
+                ..row(
+                    "keep-last does not keep what the operator took away",
+                    (Offline, Down),
+                    Some(A),
+                    (
+                        None,
+                        "no member is up: sip-a is offline (by the operator); sip-b is down (sip-options: no answer in 400ms (2 of 2))",
+                        Some(
+                            "no member is up: sip-a is offline (by the operator); sip-b is down (sip-options: no answer in 400ms (2 of 2))",
+                        ),
+                    ),
+                )
+            },
+        ];
+        for Row { what, states, current, forced, fail_back, no_member, expected } in rows {
+            let candidates = pair(states.0, states.1);
+            let choice = choose(&Ballot { candidates: &candidates, current, forced, fail_back, no_member });
+            let (active, reason, alarm) = expected;
+            assert_eq!(choice, Choice { active, reason: reason.into(), alarm: alarm.map(String::from) }, "{what}");
+        }
+    }
+
+    /// Every ballot of three members there can be.
+    fn every_ballot(mut check: impl FnMut(&Ballot<'_>)) {
+        let members = [None, Some(A), Some(B), Some(C)];
+        for place in 0..125 {
+            let states = [STATES[place % 5], STATES[place / 5 % 5], STATES[place / 25]];
+            let candidates = [candidate(A, "a", states[0]), candidate(B, "b", states[1]), candidate(C, "c", states[2])];
+            for (current, forced) in members.iter().flat_map(|&one| members.iter().map(move |&two| (one, two))) {
+                for fail_back in [FailBack::Never, FailBack::Immediate] {
+                    for no_member in [NoMember::Reject, NoMember::KeepLast, NoMember::Drop] {
+                        check(&Ballot { candidates: &candidates, current, forced, fail_back, no_member });
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn the_laws_of_election_hold_for_every_ballot() {
+        let mut ballots = 0;
+        every_ballot(|ballot| {
+            ballots += 1;
+            let choice = choose(ballot);
+            let state = |member| ballot.find(member).map(|candidate| candidate.state);
+            let active = state(choice.active);
+            let obeys = ballot.forced.is_some() && choice.active == ballot.forced;
+            let others_up = ballot.first_up().is_some_and(|first| Some(first.member) != choice.active);
+            let law = |holds: bool, law: &str| assert!(holds, "{law}: {ballot:?} gave {choice:?}");
+
+            law(active != Some(State::Offline), "an offline member is never active");
+            law(obeys || ballot.forced.is_none() || state(ballot.forced) == Some(State::Offline), "force is obeyed");
+            law(obeys || active != Some(State::Drained), "a drained member is active only by force");
+            law(
+                obeys || active != Some(State::Down) || !others_up,
+                "the active member is never down while another is up",
+            );
+            law(obeys || choice.active.is_some() || ballot.first_up().is_none(), "somebody up is chosen");
+            let is_new = choice.active.is_some() && choice.active != ballot.current;
+            law(obeys || !is_new || active == Some(State::Up), "only a member that answers is chosen newly");
+            let sticks = ballot.fail_back == FailBack::Never && state(ballot.current) == Some(State::Up);
+            law(obeys || !sticks || choice.active == ballot.current, "a good active member keeps its role");
+            let two_up = ballot.candidates.iter().filter(|one| one.state == State::Up).count() > 1;
+            law(!two_up || choice.alarm.is_some(), "two members that answer raise an alarm");
+            let again = choose(&Ballot { current: choice.active, ..*ballot });
+            law(again.active == choice.active, "a choice stands when nothing changes");
+        });
+        assert_eq!(ballots, 125 * 16 * 6);
+    }
+}

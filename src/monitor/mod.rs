@@ -12,6 +12,8 @@ pub mod random;
 pub mod schedule;
 pub mod sip;
 pub mod sip_answer;
+#[cfg(test)]
+mod tests;
 
 pub use schedule::Monitors;
 

@@ -210,3 +210,136 @@ fn content_length(header: &[u8]) -> Result<usize, Unreadable> {
         Some(value) => value.parse().map_err(|_| Unreadable::Field("Content-Length")),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const PLAIN: &str = "SIP/2.0 200 OK\r\nVia: SIP/2.0/UDP 10.20.0.1:49152;rport=49152;branch=z9hG4bKabc;received=10.20.0.1\r\n\
+        From: <sip:fairlead@10.20.0.1>;tag=t\r\nTo: <sip:10.20.0.11>;tag=u\r\nCall-ID: c@fairlead\r\n\
+        CSeq: 7 OPTIONS\r\nContent-Length: 0\r\n\r\n";
+    const COMPACT: &str = "sip/2.0 503 Service Unavailable\r\nv : SIP/2.0/TCP h ; BRANCH = z9hG4bKabc , SIP/2.0/TCP g;branch=z9hG4bKdef\r\n\
+        f: <sip:a@b>\r\nt: <sip:c@d>\r\nI:c@fairlead\r\ncseq:\r\n\t7\r\n  OPTIONS\r\nL : 5\r\n\r\nbody!";
+    const REQUEST: &str = "OPTIONS sip:fairlead@10.20.0.1 SIP/2.0\r\nContent-Length: 3\r\n\r\nxyz";
+
+    fn plain() -> Answer {
+        Answer {
+            code: 200,
+            phrase: "OK".into(),
+            branch: "z9hG4bKabc".into(),
+            call_id: "c@fairlead".into(),
+            cseq: 7,
+            method: "OPTIONS".into(),
+        }
+    }
+
+    fn compact() -> Answer {
+        Answer { code: 503, phrase: "Service Unavailable".into(), ..plain() }
+    }
+
+    fn read_stream(pieces: &[&[u8]]) -> Result<Vec<Answer>, Unreadable> {
+        let (mut reader, mut answers) = (AnswerReader::default(), Vec::new());
+        for piece in pieces {
+            reader.push(piece)?;
+            while let Some(answer) = reader.next_answer()? {
+                answers.push(answer);
+            }
+        }
+        Ok(answers)
+    }
+
+    #[test]
+    fn long_and_compact_names_any_case_and_folded_lines_read_alike() {
+        assert_eq!(read_datagram(PLAIN.as_bytes()), Ok(plain()));
+        assert_eq!(read_datagram(COMPACT.as_bytes()), Ok(compact()));
+        assert_eq!((plain().status(), compact().status()), ("200 OK".into(), "503 Service Unavailable".into()));
+    }
+
+    #[test]
+    fn a_stream_gives_its_answers_wherever_it_is_cut() {
+        let stream = format!("\r\n\r\n{COMPACT}\r\n{REQUEST}{PLAIN}");
+        for cut in 0..=stream.len() {
+            let (head, tail) = stream.as_bytes().split_at(cut);
+            assert_eq!(read_stream(&[head, tail]), Ok(vec![compact(), plain()]), "cut at {cut}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_answer_is_told_in_words() {
+        let header = "SIP/2.0 200 OK\r\n";
+        let rows: Vec<(String, Unreadable)> = vec![
+            ("".into(), Unreadable::NoEnd),
+            (header.into(), Unreadable::NoEnd),
+            ("HTTP/1.1 200 OK\r\n\r\n".into(), Unreadable::NotSip),
+            ("SIP/2.0 20 OK\r\n\r\n".into(), Unreadable::NotSip),
+            ("SIP/2.0 +20 OK\r\n\r\n".into(), Unreadable::NotSip),
+            ("SIP/2.0 999 OK\r\n\r\n".into(), Unreadable::NotSip),
+            ("SIP/3.0 200 OK\r\n\r\n".into(), Unreadable::NotSip),
+            (REQUEST.into(), Unreadable::Request),
+            (format!("{header}\r\n"), Unreadable::Field("Via")),
+            (format!("{header}Via: x\r\n\r\n"), Unreadable::Field("Call-ID")),
+            (format!("{header}Via: x\r\nCall-ID: c\r\n\r\n"), Unreadable::Field("CSeq")),
+            (format!("{header}Via: x\r\nCall-ID: c\r\nCSeq: OPTIONS\r\n\r\n"), Unreadable::Field("CSeq")),
+            (format!("{header}Via: x\r\nCall-ID: c\r\nCSeq: 4294967296 OPTIONS\r\n\r\n"), Unreadable::Field("CSeq")),
+        ];
+        for (text, expected) in rows {
+            assert_eq!(read_datagram(text.as_bytes()), Err(expected), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_stream_that_can_never_be_sip_ends_at_its_first_line() {
+        assert_eq!(read_stream(&[b"220 mail.example ESMTP\r\n"]), Err(Unreadable::NotSip));
+        assert_eq!(read_stream(&[b"SIP/2.0 200 OK\r\nVia: "]), Ok(vec![]));
+    }
+
+    #[test]
+    fn no_stream_makes_the_reader_hold_more_than_its_limit() {
+        let endless = vec![b'a'; LIMIT + 1];
+        assert_eq!(read_stream(&[&endless]), Err(Unreadable::TooLong));
+        let fat = PLAIN.replace("Content-Length: 0", "Content-Length: 65536");
+        assert_eq!(read_stream(&[fat.as_bytes()]), Err(Unreadable::TooLong));
+        let huge = PLAIN.replace("Content-Length: 0", "Content-Length: 18446744073709551615");
+        assert_eq!(read_stream(&[huge.as_bytes()]), Err(Unreadable::TooLong));
+        let negative = PLAIN.replace("Content-Length: 0", "Content-Length: -1");
+        assert_eq!(read_stream(&[negative.as_bytes()]), Err(Unreadable::Field("Content-Length")));
+        let large = PLAIN.replace("Content-Length: 0\r\n\r\n", &format!("l: 60000\r\n\r\n{}", "b".repeat(60_000)));
+        let pieces: Vec<&[u8]> = large.as_bytes().chunks(1240).collect();
+        assert_eq!(read_stream(&pieces), Ok(vec![plain()]));
+    }
+
+    #[test]
+    fn control_characters_do_not_reach_a_reason() {
+        let text = PLAIN.replace("200 OK", &format!("200 O\x1b[31mK{}", "x".repeat(200)));
+        let answer = read_datagram(text.as_bytes()).unwrap();
+        assert!(answer.phrase.starts_with("O[31mK") && answer.phrase.len() == 80);
+    }
+
+    proptest! {
+        #[test]
+        fn pieces_do_not_matter(cuts in proptest::collection::vec(1usize..40, 1..60)) {
+            let stream = format!("{PLAIN}{COMPACT}{REQUEST}{PLAIN}");
+            let (mut rest, mut pieces) = (stream.as_bytes(), Vec::new());
+            for cut in cuts {
+                let (head, tail) = rest.split_at(cut.min(rest.len()));
+                pieces.push(head);
+                rest = tail;
+            }
+            pieces.push(rest);
+            prop_assert_eq!(read_stream(&pieces), Ok(vec![plain(), compact(), plain()]));
+        }
+
+        #[test]
+        fn a_damaged_answer_is_read_or_refused_but_never_panics(
+            place in 0usize..PLAIN.len(), byte: u8, bytes: Vec<u8>,
+        ) {
+            let mut damaged = PLAIN.as_bytes().to_vec();
+            damaged[place] = byte;
+            if let Ok(answer) = read_datagram(&damaged) {
+                prop_assert!((100..700).contains(&answer.code));
+            }
+            prop_assert!(read_datagram(&bytes).is_err(), "{:?}", bytes);
+        }
+    }
+}

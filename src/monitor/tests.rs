@@ -1,0 +1,420 @@
+//! The schedule and the verdicts, with the clock in the test's hand.
+
+use super::*;
+use crate::policy::Intent;
+use crate::policy::intent::*;
+use proptest::prelude::*;
+use std::net::Ipv4Addr;
+
+const A: MemberId = MemberId(0);
+const B: MemberId = MemberId(1);
+
+fn ms(millis: u64) -> Duration {
+    Duration::from_millis(millis)
+}
+
+fn at(millis: u64) -> Instant {
+    Instant::from_millis(millis)
+}
+
+fn monitor(name: &str, kind: MonitorKind) -> Monitor {
+    Monitor { name: name.into(), kind, interval: ms(200), timeout: ms(150), rise: 2, fall: 2 }
+}
+
+fn intent(monitors: Vec<Monitor>, require: usize) -> Intent {
+    let member = |name: &str, host| Member {
+        name: name.into(),
+        address: Ipv4Addr::new(10, 20, 0, host),
+        pool: PoolId(0),
+        interface: InterfaceId(0),
+    };
+    let pool = Pool {
+        name: "pair-1".into(),
+        members: vec![A, B],
+        monitors: (0..monitors.len() as u16).map(MonitorId).collect(),
+        require,
+        fail_back: FailBack::Never,
+        on_down_tcp: OnDownTcp::Reset,
+        no_member: NoMember::Reject,
+    };
+    Intent {
+        ports: vec![],
+        interfaces: vec![],
+        routes: vec![],
+        monitors,
+        pools: vec![pool],
+        members: vec![member("sip-a", 11), member("sip-b", 12)],
+        virtual_servers: vec![],
+        snats: vec![],
+        timeouts: Timeouts::default(),
+        limits: Limits::default(),
+    }
+}
+
+fn one_monitor() -> Intent {
+    intent(vec![monitor("sip-options", MonitorKind::TcpHalfOpen { port: 5060 })], 1)
+}
+
+fn good() -> Outcome {
+    Outcome::Good { rtt: ms(1), detail: "200 OK".into() }
+}
+
+fn closed() -> Outcome {
+    Outcome::Failed { reason: "port 5060/udp is closed (ICMP port unreachable)".into() }
+}
+
+/// Runs the clock from event to event until `end`; `answer` says how a probe of a member and monitor begun at an instant
+/// ends (one millisecond later), or with `None` that nothing comes. Gives all starts and changes.
+fn run(
+    monitors: &mut Monitors,
+    from: Instant,
+    end: Instant,
+    mut answer: impl FnMut(&Start, Instant) -> Option<Outcome>,
+) -> (Vec<(Start, Instant)>, Vec<Change>) {
+    let (mut starts, mut changes) = (Vec::new(), Vec::new());
+    let mut answers: Vec<(Instant, ProbeId, Outcome)> = Vec::new();
+    let mut now = from;
+    while now <= end {
+        let (due, later) = answers.into_iter().partition(|(when, ..)| *when <= now);
+        answers = later;
+        for (_, probe, outcome) in Vec::into_iter(due) {
+            changes.extend(monitors.on_outcome(probe, outcome, now));
+        }
+        while let Some(expired) = monitors.expire(now) {
+            changes.extend(expired.change);
+        }
+        while let Some(start) = monitors.poll(now) {
+            answers.extend(answer(&start, now).map(|outcome| (now + ms(1), start.probe, outcome)));
+            starts.push((start, now));
+        }
+        let next = answers.iter().map(|(when, ..)| *when).chain(monitors.next_due()).min().unwrap();
+        assert!(next > now, "the next event lies ahead");
+        now = next;
+    }
+    (starts, changes)
+}
+
+fn starts_of(starts: &[(Start, Instant)], member: MemberId) -> Vec<Instant> {
+    starts.iter().filter(|(start, _)| start.member == member).map(|&(_, when)| when).collect()
+}
+
+#[test]
+fn the_first_probe_falls_into_the_first_interval_and_the_others_keep_the_interval_exactly() {
+    let mut firsts = Vec::new();
+    for seed in 0..20 {
+        let mut monitors = Monitors::new(&one_monitor(), seed, at(1000));
+        let (starts, _) = run(&mut monitors, at(1000), at(3000), |_, _| Some(good()));
+        for member in [A, B] {
+            let times = starts_of(&starts, member);
+            assert!(times[0] >= at(1000) && times[0] < at(1200), "{times:?}");
+            assert!(times.windows(2).all(|pair| pair[1] - pair[0] == ms(200)), "{times:?}");
+            firsts.push(times[0]);
+        }
+    }
+    firsts.sort();
+    firsts.dedup();
+    assert!(firsts.len() > 35, "starts are spread: {firsts:?}");
+}
+
+#[test]
+fn a_late_turn_neither_shifts_the_grid_nor_makes_up_for_what_was_missed() {
+    let mut monitors = Monitors::new(&one_monitor(), 1, at(0));
+    let first = monitors.next_due().unwrap();
+    let late = first + ms(730);
+    let mut asked = Vec::new();
+    while let Some(start) = monitors.poll(late) {
+        asked.push(start.member);
+        monitors.on_outcome(start.probe, good(), late);
+    }
+    assert_eq!(asked.len(), 2, "one probe each: {asked:?}");
+    let next = monitors.next_due().unwrap();
+    assert_eq!((next - first).as_nanos() % ms(200).as_nanos(), 0);
+    assert!(next > late && next <= late + ms(200));
+}
+
+#[test]
+fn a_member_that_answers_is_up_within_rise_intervals_and_one_that_refuses_is_down() {
+    let mut monitors = Monitors::new(&one_monitor(), 7, at(0));
+    let answer = |start: &Start, _| Some(if start.member == A { good() } else { closed() });
+    let (_, changes) = run(&mut monitors, at(0), at(2000), answer);
+    assert_eq!(changes.len(), 2, "{changes:?}");
+    let a = changes.iter().find(|change| change.member == A).unwrap();
+    assert_eq!((a.from, a.to, a.reason.as_str()), (State::Unknown, State::Up, "sip-options: 200 OK"));
+    assert!(a.at < at(402));
+    let b = changes.iter().find(|change| change.member == B).unwrap();
+    let reason = "sip-options: port 5060/udp is closed (ICMP port unreachable) (2 of 2)";
+    assert_eq!((b.from, b.to, b.reason.as_str(), b.last_good), (State::Unknown, State::Down, reason, None));
+    assert_eq!(monitors.verdict(A), &Verdict { state: State::Up, reason: "sip-options: 200 OK".into(), since: a.at });
+}
+
+#[test]
+fn a_dead_member_is_down_within_700_ms_of_its_last_good_answer() {
+    for (timeout, seed) in [(200, 1), (150, 2), (50, 3)].into_iter().flat_map(|(t, s)| [(t, s), (t, s + 10)]) {
+        for silent in [true, false] {
+            let mut asked = one_monitor();
+            asked.monitors[0].timeout = ms(timeout);
+            let mut monitors = Monitors::new(&asked, seed, at(0));
+            let died = at(3000 + seed);
+            let answer = |_: &Start, when: Instant| match (when < died, silent) {
+                (true, _) => Some(good()),
+                (false, true) => None,
+                (false, false) => Some(closed()),
+            };
+            let (_, changes) = run(&mut monitors, at(0), at(6000), answer);
+            let down: Vec<_> = changes.iter().filter(|change| change.to == State::Down).collect();
+            assert_eq!(down.len(), 2);
+            for change in down {
+                let took = change.at - change.last_good.unwrap();
+                assert!(took < ms(700), "timeout {timeout}, silent {silent}: {took:?}");
+                assert_eq!(change.from, State::Up);
+            }
+        }
+    }
+}
+
+#[test]
+fn silence_is_told_in_words() {
+    let mut monitors = Monitors::new(&one_monitor(), 7, at(0));
+    run(&mut monitors, at(0), at(2000), |_, _| None);
+    assert_eq!(monitors.verdict(B).reason, "sip-options: no answer in 150ms (2 of 2)");
+    assert_eq!(monitors.verdict(B).state, State::Down);
+}
+
+#[test]
+fn one_lost_answer_is_no_loss_and_one_answer_is_no_recovery() {
+    let mut monitors = Monitors::new(&one_monitor(), 7, at(0));
+    let mut asked = 0;
+    let every_other_lost = |start: &Start, _| {
+        asked += usize::from(start.member == A);
+        (start.member == B || asked < 4 || asked % 2 == 0).then(good)
+    };
+    let (_, changes) = run(&mut monitors, at(0), at(4000), every_other_lost);
+    assert!(changes.iter().all(|change| change.to == State::Up), "{changes:?}");
+
+    let mut monitors = Monitors::new(&one_monitor(), 7, at(0));
+    let mut asked = 0;
+    let every_third_answered = |_: &Start, _| {
+        asked += 1;
+        (asked % 6 < 2).then(good)
+    };
+    let (_, changes) = run(&mut monitors, at(0), at(4000), every_third_answered);
+    assert!(changes.iter().all(|change| change.to == State::Down) && changes.len() == 2, "{changes:?}");
+}
+
+#[test]
+fn late_repeated_and_unknown_answers_change_nothing() {
+    let mut monitors = Monitors::new(&one_monitor(), 7, at(0));
+    let now = monitors.next_due().unwrap();
+    let start = monitors.poll(now).unwrap();
+    assert_eq!(monitors.on_outcome(ProbeId(999), good(), now), None);
+    assert_eq!(monitors.expire(now + ms(149)), None);
+    let expired = monitors.expire(now + ms(150)).unwrap();
+    assert_eq!((expired.probe, expired.change), (start.probe, None));
+    let row = monitors.rows(start.member).remove(0);
+    assert_eq!((row.bad, row.good, row.last_good), (1, 0, None));
+    monitors.on_outcome(start.probe, good(), now + ms(151));
+    assert_eq!(monitors.rows(start.member), vec![row]);
+}
+
+#[test]
+fn an_answer_that_took_longer_than_the_timeout_is_none() {
+    let mut monitors = Monitors::new(&one_monitor(), 7, at(0));
+    let now = monitors.next_due().unwrap();
+    let start = monitors.poll(now).unwrap();
+    let slow = Outcome::Good { rtt: ms(151), detail: "200 OK".into() };
+    monitors.on_outcome(start.probe, slow, now + ms(151));
+    assert_eq!(monitors.rows(start.member)[0].reason, "no answer in 150ms (1 of 2)");
+}
+
+/// Monitors whose members are up, and an instant at which A's probe was answered a moment ago.
+fn settled() -> (Monitors, Instant) {
+    let mut monitors = Monitors::new(&one_monitor(), 7, at(0));
+    let (starts, _) = run(&mut monitors, at(0), at(2000), |_, _| Some(good()));
+    let last = *starts_of(&starts, A).last().unwrap();
+    (monitors, last.max(*starts_of(&starts, B).last().unwrap()) + ms(2))
+}
+
+fn polled(monitors: &mut Monitors, now: Instant) -> Vec<Start> {
+    std::iter::from_fn(|| monitors.poll(now)).collect()
+}
+
+#[test]
+fn hints_make_one_probe_at_once_and_the_grid_begins_anew() {
+    let (mut monitors, now) = settled();
+    let now = now + ms(60);
+    (0..5).for_each(|_| monitors.hint(A, now));
+    assert_eq!(monitors.next_due(), Some(starts_of_last(&monitors, now)));
+    let started = polled(&mut monitors, now);
+    assert!(started.iter().any(|start| start.member == A), "{started:?}");
+    let probe = started.iter().find(|start| start.member == A).unwrap().probe;
+    monitors.on_outcome(probe, good(), now + ms(1));
+    let (starts, _) = run(&mut monitors, now + ms(1), now + ms(450), |_, _| Some(good()));
+    assert_eq!(starts_of(&starts, A), vec![now + ms(200), now + ms(400)]);
+}
+
+fn starts_of_last(monitors: &Monitors, now: Instant) -> Instant {
+    let due = monitors.next_due().unwrap();
+    assert!(due <= now, "a hinted probe is due at once");
+    due
+}
+
+#[test]
+fn a_hint_during_a_probe_asks_again_when_that_ends_but_not_faster_than_the_gap() {
+    let (mut monitors, now) = settled();
+    let now = now + ms(60);
+    monitors.hint(A, now);
+    let first = polled(&mut monitors, now).into_iter().find(|start| start.member == A).unwrap();
+    monitors.hint(A, now);
+    assert!(polled(&mut monitors, now).iter().all(|start| start.member != A), "one probe at a time");
+    monitors.on_outcome(first.probe, closed(), now + ms(1));
+    assert!(polled(&mut monitors, now + ms(49)).iter().all(|start| start.member != A));
+    let second = polled(&mut monitors, now + ms(50)).into_iter().find(|start| start.member == A).unwrap();
+    let change = monitors.on_outcome(second.probe, closed(), now + ms(51)).unwrap();
+    assert_eq!((change.member, change.to), (A, State::Down), "two failures, hastened by hints");
+}
+
+#[test]
+fn a_hint_alone_decides_nothing() {
+    let (mut monitors, now) = settled();
+    monitors.hint(A, now);
+    assert_eq!(monitors.verdict(A).state, State::Up);
+}
+
+#[test]
+fn the_operator_is_served_without_waiting_for_the_gap() {
+    let (mut monitors, now) = settled();
+    monitors.probe_now(A, now);
+    assert!(polled(&mut monitors, now).iter().any(|start| start.member == A));
+    monitors.probe_now(MemberId(77), now);
+    monitors.hint(MemberId(77), now);
+    assert_eq!(monitors.verdict(MemberId(77)).state, State::Unknown);
+    assert_eq!((monitors.rows(MemberId(77)), monitors.last_good_answer(MemberId(77))), (vec![], None));
+}
+
+#[test]
+fn blocked_echo_counts_as_the_pool_requires_and_the_reason_names_the_check() {
+    let both =
+        || vec![monitor("sip-options", MonitorKind::TcpHalfOpen { port: 5060 }), monitor("ping", MonitorKind::Icmp)];
+    let echo_blocked = |start: &Start, _| (start.monitor == MonitorId(0)).then(good);
+    let rows = [
+        (2, State::Down, "ping: no answer in 150ms (2 of 2); 1 of 2 monitors good, 2 required"),
+        (1, State::Up, "sip-options: 200 OK; ping: no answer in 150ms (2 of 2)"),
+    ];
+    for (require, state, reason) in rows {
+        let mut monitors = Monitors::new(&intent(both(), require), 3, at(0));
+        run(&mut monitors, at(0), at(2000), echo_blocked);
+        let verdict = monitors.verdict(A);
+        assert_eq!((verdict.state, verdict.reason.as_str()), (state, reason));
+    }
+}
+
+#[test]
+fn a_member_without_monitor_stays_unknown() {
+    let mut monitors = Monitors::new(&intent(vec![], 0), 3, at(0));
+    assert_eq!((monitors.next_due(), monitors.poll(at(9))), (None, None));
+    assert_eq!(monitors.verdict(A), &Verdict { state: State::Unknown, reason: "has no monitor".into(), since: at(0) });
+}
+
+#[test]
+fn a_reload_keeps_what_is_known_of_unchanged_members_even_under_new_ids() {
+    let (mut monitors, now) = settled();
+    let rows = monitors.rows(A);
+    let due = monitors.next_due();
+    let mut turned = one_monitor();
+    turned.members.swap(0, 1);
+    assert_eq!(monitors.reconfigure(&turned, now), vec![]);
+    assert_eq!(monitors.rows(B), rows);
+    assert_eq!(monitors.next_due(), due);
+    assert_eq!(monitors.verdict(A).state, State::Up);
+
+    turned.monitors[0].interval = ms(100);
+    turned.monitors[0].timeout = ms(100);
+    assert_eq!(monitors.reconfigure(&turned, now), vec![]);
+    let (starts, changes) = run(&mut monitors, now, now + ms(1000), |_, _| Some(good()));
+    let times = starts_of(&starts, A);
+    assert!(changes.is_empty() && times.windows(2).all(|pair| pair[1] - pair[0] == ms(100)), "{times:?}");
+}
+
+#[test]
+fn a_reload_carries_a_probe_under_way_and_forgets_another_question_or_address() {
+    let (mut monitors, now) = settled();
+    let now = now + ms(60);
+    monitors.hint(A, now);
+    let start = polled(&mut monitors, now).into_iter().find(|start| start.member == A).unwrap();
+    monitors.reconfigure(&one_monitor(), now);
+    monitors.on_outcome(start.probe, good(), now + ms(3));
+    assert_eq!(monitors.last_good_answer(A), Some(now + ms(3)));
+
+    let mut moved = one_monitor();
+    moved.members[0].address = Ipv4Addr::new(10, 20, 0, 99);
+    monitors.reconfigure(&moved, now);
+    assert_eq!((monitors.verdict(A).state, monitors.verdict(B).state), (State::Unknown, State::Up));
+
+    let other = intent(vec![monitor("sip-options", MonitorKind::TcpHalfOpen { port: 5070 })], 1);
+    let changes = monitors.reconfigure(&other, now);
+    assert_eq!(changes.len(), 1, "{changes:?}");
+    assert_eq!((changes[0].member, changes[0].from, changes[0].to), (B, State::Up, State::Unknown));
+}
+
+#[test]
+fn rows_tell_what_each_monitor_saw() {
+    let mut monitors = Monitors::new(&one_monitor(), 7, at(0));
+    assert_eq!(monitors.rows(A)[0].reason, "not probed yet");
+    let now = starts_until(&mut monitors, A);
+    let row = monitors.rows(A).remove(0);
+    assert_eq!(
+        (row.monitor.as_str(), row.state, row.reason.as_str()),
+        ("sip-options", State::Unknown, "200 OK (1 of 2)")
+    );
+    assert_eq!((row.last_rtt, row.good, row.bad, row.last_good), (Some(ms(1)), 1, 0, Some(now)));
+}
+
+/// Answers the first probe of `member`; gives the instant of the answer.
+fn starts_until(monitors: &mut Monitors, member: MemberId) -> Instant {
+    loop {
+        let now = monitors.next_due().unwrap();
+        while monitors.expire(now).is_some() {}
+        while let Some(start) = monitors.poll(now) {
+            if start.member == member {
+                monitors.on_outcome(start.probe, good(), now + ms(1));
+                return now + ms(1);
+            }
+        }
+    }
+}
+
+proptest! {
+    /// Whatever the answers, the state is what counting by hand gives: the last run of `rise` good or `fall` bad ones.
+    #[test]
+    fn the_state_is_what_counting_by_hand_gives(
+        answers in proptest::collection::vec(0u8..3, 1..60), rise in 1u32..5, fall in 1u32..5, seed: u64,
+    ) {
+        let mut asked = one_monitor();
+        asked.pools[0].members = vec![A];
+        asked.monitors[0].rise = rise;
+        asked.monitors[0].fall = fall;
+        let mut monitors = Monitors::new(&asked, seed, at(0));
+        let mut expected = State::Unknown;
+        let (mut in_row, mut last) = (0, None);
+        for answer in answers {
+            let now = monitors.next_due().unwrap();
+            let start = monitors.poll(now).unwrap();
+            let change = match answer {
+                0 => monitors.on_outcome(start.probe, good(), now + ms(1)),
+                1 => monitors.on_outcome(start.probe, closed(), now + ms(1)),
+                _ => monitors.expire(now + ms(150)).unwrap().change,
+            };
+            let is_good = answer == 0;
+            in_row = if last == Some(is_good) { in_row + 1 } else { 1 };
+            last = Some(is_good);
+            let before = expected;
+            expected = match is_good {
+                true if in_row >= rise => State::Up,
+                false if in_row >= fall => State::Down,
+                _ => expected,
+            };
+            prop_assert_eq!(monitors.verdict(A).state, expected);
+            prop_assert_eq!(change.map(|change| (change.from, change.to)), (before != expected).then_some((before, expected)));
+        }
+    }
+}
