@@ -88,6 +88,11 @@ impl Check {
         self.state
     }
 
+    /// The last probe failed and the one before did not.
+    pub fn faltered(&self) -> bool {
+        self.bad == 1 && self.last_good.is_some()
+    }
+
     /// When a good answer last came.
     pub fn last_good(&self) -> Option<Instant> {
         self.last_good

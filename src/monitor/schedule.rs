@@ -2,15 +2,17 @@
 //!
 //! Owns one [`Check`] for each member and monitor, and each member's [`Verdict`]. Never sends, waits or reads a clock:
 //! the caller takes probes from [`Monitors::poll`], carries them, and brings outcomes back. After a failure the next
-//! probe keeps the interval; only a hint makes one come sooner. Read first: [`super::check`].
+//! probe keeps the interval; only a hint makes one come sooner, and a member's first failure is a hint about the others
+//! of its pool. Read first: [`super::check`].
 
 use super::check::Check;
 use super::random::Random;
 use super::{Change, Expired, Outcome, ProbeId, ProbeRow, Start, Verdict};
 use crate::policy::Intent;
 use crate::policy::health::State;
-use crate::policy::intent::{MemberId, MonitorId};
+use crate::policy::intent::{Member, MemberId, MonitorId, PoolId};
 use crate::time::Instant;
+use std::net::Ipv4Addr;
 
 /// All monitors of all members.
 #[derive(Debug)]
@@ -25,7 +27,8 @@ pub struct Monitors {
 #[derive(Debug)]
 struct Standing {
     name: String,
-    address: std::net::Ipv4Addr,
+    address: Ipv4Addr,
+    pool: PoolId,
     require: usize,
     verdict: Verdict,
 }
@@ -78,7 +81,10 @@ impl Monitors {
     pub fn on_outcome(&mut self, probe: ProbeId, outcome: Outcome, now: Instant) -> Option<Change> {
         let check = self.checks.iter_mut().find(|check| check.awaits(probe))?;
         check.record(outcome, now);
-        let member = check.member;
+        let (member, faltered) = (check.member, check.faltered());
+        if faltered {
+            self.ask_companions(member);
+        }
         self.add_up(member, now)
     }
 
@@ -111,6 +117,14 @@ impl Monitors {
 
     fn of(&self, member: MemberId) -> impl Iterator<Item = &Check> {
         self.checks.iter().filter(move |check| check.member == member)
+    }
+
+    /// A member that answered until now did not: the others of its pool are asked at once, so that who takes over is
+    /// known by the time the failure is confirmed.
+    fn ask_companions(&mut self, member: MemberId) {
+        let pool = |member: MemberId| self.members.get(member.index()).map(|standing| standing.pool);
+        let others = |check: &&mut Check| check.member != member && pool(check.member) == pool(member);
+        self.checks.iter_mut().filter(others).for_each(Check::hint);
     }
 
     /// Draws the member's verdict from its checks.
@@ -168,9 +182,10 @@ fn fresh_checks(intent: &Intent, random: &mut Random, now: Instant) -> Vec<Check
 }
 
 fn fresh_standings(intent: &Intent, old: &[Standing], now: Instant) -> Vec<Standing> {
-    let standing = |member: &crate::policy::intent::Member| Standing {
+    let standing = |member: &Member| Standing {
         name: member.name.clone(),
         address: member.address,
+        pool: member.pool,
         require: intent.pools.get(member.pool.index()).map_or(1, |pool| pool.require),
         verdict: old
             .iter()

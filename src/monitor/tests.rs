@@ -274,6 +274,18 @@ fn a_hint_during_a_probe_asks_again_when_that_ends_but_not_faster_than_the_gap()
 }
 
 #[test]
+fn a_first_failure_asks_the_companions_at_once() {
+    let (mut monitors, now) = settled();
+    let now = now + ms(60);
+    monitors.hint(A, now);
+    let probe = polled(&mut monitors, now).into_iter().find(|start| start.member == A).unwrap().probe;
+    let also = polled(&mut monitors, now + ms(1));
+    assert_eq!(also, vec![], "B keeps its cadence while A is well");
+    monitors.on_outcome(probe, closed(), now + ms(1));
+    assert!(polled(&mut monitors, now + ms(1)).iter().any(|start| start.member == B));
+}
+
+#[test]
 fn a_hint_alone_decides_nothing() {
     let (mut monitors, now) = settled();
     monitors.hint(A, now);

@@ -12,6 +12,8 @@ pub mod packet;
 pub mod ports;
 pub mod probe;
 pub mod stack;
+#[cfg(test)]
+mod tests;
 pub mod tls;
 
 use crate::monitor::random::Random;

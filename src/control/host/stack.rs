@@ -143,19 +143,19 @@ impl Stack {
     }
 }
 
-fn clock(now: Instant) -> smoltcp::time::Instant {
+pub(super) fn clock(now: Instant) -> smoltcp::time::Instant {
     smoltcp::time::Instant::from_micros(i64::try_from(now.nanos() / 1000).unwrap_or(i64::MAX))
 }
 
 /// A device that is two queues.
 #[derive(Default)]
-struct Queues {
-    incoming: VecDeque<Vec<u8>>,
-    outgoing: VecDeque<Vec<u8>>,
+pub(super) struct Queues {
+    pub(super) incoming: VecDeque<Vec<u8>>,
+    pub(super) outgoing: VecDeque<Vec<u8>>,
 }
 
-struct Incoming(Vec<u8>);
-struct Outgoing<'a>(&'a mut VecDeque<Vec<u8>>);
+pub(super) struct Incoming(Vec<u8>);
+pub(super) struct Outgoing<'a>(&'a mut VecDeque<Vec<u8>>);
 
 impl RxToken for Incoming {
     fn consume<R, F: FnOnce(&[u8]) -> R>(self, read: F) -> R {

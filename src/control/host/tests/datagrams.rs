@@ -1,0 +1,297 @@
+//! Probes over UDP and ICMP, what ICMP errors mean to them, and what a probe leaves behind.
+
+use super::*;
+use proptest::prelude::*;
+use smoltcp::wire::{IPV4_HEADER_LEN, Icmpv4Packet, Ipv4Packet};
+
+fn udp(send: &str, receive: &str) -> Monitor {
+    monitor(MonitorKind::Udp { port: 7, send: send.into(), receive: receive.into() })
+}
+
+fn echo_monitor() -> Monitor {
+    monitor(MonitorKind::Icmp)
+}
+
+/// The answer to a datagram, from its own end.
+fn reply(tuple: Tuple, payload: &[u8]) -> Vec<u8> {
+    packet::udp(tuple.dst, tuple.src, payload)
+}
+
+/// A SIP Server over UDP that answers with `status`.
+fn server(status: &'static str) -> Answers<impl FnMut(Received<'_>, &[u8]) -> Vec<Vec<u8>>> {
+    Answers::new(move |received, _| match received {
+        Received::Datagram { tuple, payload } => vec![reply(tuple, &sip_answer(payload, status))],
+        _ => vec![],
+    })
+}
+
+/// Turns an echo request into its reply after `change`.
+fn echoed(datagram: &[u8], change: impl FnOnce(&mut Icmpv4Packet<&mut [u8]>)) -> Vec<u8> {
+    let mut answer = datagram.to_vec();
+    answer[12..20].rotate_left(4);
+    let mut icmp = Icmpv4Packet::new_unchecked(&mut answer[IPV4_HEADER_LEN..]);
+    icmp.set_msg_type(smoltcp::wire::Icmpv4Message::EchoReply);
+    change(&mut icmp);
+    icmp.fill_checksum();
+    answer
+}
+
+/// An ICMP error from `from` that quotes the IP header and `bytes` bytes of `quoted`.
+pub fn icmp_error(from: Ipv4Addr, kind: u8, code: u8, quoted: &[u8], bytes: usize) -> Vec<u8> {
+    let quote = &quoted[..(IPV4_HEADER_LEN + bytes).min(quoted.len())];
+    // The frame of an echo request serves as the mould: IP header, and eight bytes before the payload.
+    let mut error = packet::echo(from, US, 0, 0, quote);
+    let mut icmp = Icmpv4Packet::new_unchecked(&mut error[IPV4_HEADER_LEN..]);
+    icmp.set_msg_type(kind.into());
+    icmp.set_msg_code(code);
+    icmp.fill_checksum();
+    error
+}
+
+#[test]
+fn an_echo_is_good_only_with_its_own_payload_and_identifier() {
+    let (mut world, same) = (World::new(), |_: Received<'_>, datagram: &[u8]| vec![echoed(datagram, |_| {})]);
+    let (outcome, took) = world.probe(&echo_monitor(), &mut Answers::new(same));
+    assert_eq!(outcome, Outcome::Good { rtt: Duration::from_millis(2), detail: "echo reply".into() });
+    assert_eq!(took, Duration::from_millis(2));
+    let other = |_: Received<'_>, datagram: &[u8]| vec![echoed(datagram, |icmp| icmp.data_mut()[0] ^= 1)];
+    let (outcome, _) = world.probe(&echo_monitor(), &mut Answers::new(other));
+    assert_eq!(outcome, failure("the echo reply does not carry what the request did"));
+    let stranger = |_: Received<'_>, datagram: &[u8]| {
+        vec![echoed(datagram, |icmp| icmp.set_echo_ident(icmp.echo_ident().wrapping_add(1)))]
+    };
+    assert_eq!(world.probe(&echo_monitor(), &mut Answers::new(stranger)).0, Outcome::Timeout);
+}
+
+#[test]
+fn a_datagram_probe_is_good_when_the_answer_contains_what_is_expected() {
+    let mut echo = Answers::new(|received: Received<'_>, _: &[u8]| match received {
+        Received::Datagram { tuple, payload } => vec![reply(tuple, payload)],
+        _ => vec![],
+    });
+    let rows = [
+        (udp("ping", ""), Ok("answer of 4 bytes")),
+        (udp("ping", "in"), Ok("answer of 4 bytes")),
+        (udp("", ""), Ok("answer of 0 bytes")),
+        (udp("ping", "pong"), Err("an answer of 4 bytes does not contain what is expected")),
+    ];
+    for (monitor, expected) in rows {
+        match (World::new().probe(&monitor, &mut echo).0, expected) {
+            (Outcome::Good { detail, .. }, Ok(words)) => assert_eq!(detail, words),
+            (outcome, Err(words)) => assert_eq!(outcome, failure(words)),
+            (outcome, Ok(words)) => panic!("{outcome:?} instead of {words}"),
+        }
+    }
+}
+
+#[test]
+fn a_sip_answer_is_judged_by_its_code() {
+    let mut world = World::new();
+    let (outcome, took) = world.probe(&sip(SipTransport::Udp), &mut server("200 OK"));
+    assert!(is_good(&outcome, "200 OK") && took == Duration::from_millis(2), "{outcome:?} {took:?}");
+    for (status, reason) in [
+        ("404 Not Found", "404 Not Found is not among 1xx, 2xx, 3xx"),
+        ("503 Service Unavailable", "503 Service Unavailable is not among 1xx, 2xx, 3xx"),
+    ] {
+        assert_eq!(world.probe(&sip(SipTransport::Udp), &mut server(status)).0, failure(reason));
+    }
+}
+
+#[test]
+fn a_late_answer_to_an_earlier_probe_is_ignored_even_on_the_same_port() {
+    let mut first: Option<Vec<u8>> = None;
+    let mut stale = Answers::new(|received: Received<'_>, _: &[u8]| match received {
+        Received::Datagram { tuple, payload } => {
+            let old = first.get_or_insert_with(|| payload.to_vec());
+            // Worn by the new probe's addresses and ports, but with the old Call-ID and branch (scenario 34).
+            if old == payload { vec![] } else { vec![reply(tuple, &sip_answer(old, "200 OK"))] }
+        }
+        _ => vec![],
+    });
+    let mut world = World::new();
+    assert_eq!(world.probe(&sip(SipTransport::Udp), &mut stale).0, Outcome::Timeout);
+    assert_eq!(world.probe(&sip(SipTransport::Udp), &mut stale).0, Outcome::Timeout);
+    let ports: Vec<u16> = world.sent.iter().map(|datagram| u16::from_be_bytes([datagram[20], datagram[21]])).collect();
+    assert_ne!(ports[0], ports[1]);
+}
+
+#[test]
+fn answers_from_another_address_or_port_are_ignored() {
+    let mut world = World::new();
+    let mut askew = Answers::new(|received: Received<'_>, _: &[u8]| match received {
+        Received::Datagram { tuple, payload } => {
+            let answer = sip_answer(payload, "200 OK");
+            let other_port = Endpoint::new(tuple.dst.addr, 5062);
+            let other_host = Endpoint::new(Ipv4Addr::new(10, 20, 0, 12), tuple.dst.port);
+            vec![packet::udp(other_port, tuple.src, &answer), packet::udp(other_host, tuple.src, &answer)]
+        }
+        _ => vec![],
+    });
+    assert_eq!(world.probe(&sip(SipTransport::Udp), &mut askew).0, Outcome::Timeout);
+}
+
+#[test]
+fn what_came_instead_of_an_answer_is_told() {
+    let mut noise = Answers::new(|received: Received<'_>, _: &[u8]| match received {
+        Received::Datagram { tuple, .. } => vec![reply(tuple, b"hello\r\n\r\n")],
+        _ => vec![],
+    });
+    let (outcome, _) = World::new().probe(&sip(SipTransport::Udp), &mut noise);
+    let reason = "no SIP answer in 400ms, but something else: the message does not begin with a line of SIP/2.0";
+    assert_eq!(outcome, failure(reason));
+}
+
+#[test]
+fn icmp_errors_fail_the_probe_they_quote_at_once_and_in_words() {
+    let router = Ipv4Addr::new(10, 20, 0, 254);
+    let rows = [
+        (sip(SipTransport::Udp), A, 3, 3, "port 5060/udp is closed (ICMP port unreachable)"),
+        (udp("x", ""), A, 3, 3, "port 7/udp is closed (ICMP port unreachable)"),
+        (echo_monitor(), router, 3, 1, "unreachable (ICMP host unreachable from 10.20.0.254)"),
+        (sip(SipTransport::Tcp), router, 3, 13, "filtered (ICMP administratively prohibited from 10.20.0.254)"),
+        (monitor(MonitorKind::TcpHalfOpen { port: 9 }), A, 3, 3, "port 9/tcp is closed (ICMP port unreachable)"),
+        (sip(SipTransport::Tls), A, 3, 2, "tcp is refused (ICMP protocol unreachable from 10.20.0.11)"),
+        (sip(SipTransport::Udp), router, 3, 0, "unreachable (ICMP network unreachable from 10.20.0.254)"),
+        (sip(SipTransport::Udp), router, 11, 0, "unreachable (ICMP time exceeded from 10.20.0.254)"),
+    ];
+    for (monitor, from, kind, code, reason) in rows {
+        for quoted in [8, 600] {
+            let error = |_: Received<'_>, datagram: &[u8]| vec![icmp_error(from, kind, code, datagram, quoted)];
+            let (outcome, took) = World::new().probe(&monitor, &mut Answers::new(error));
+            assert_eq!((outcome, took), (failure(reason), Duration::from_millis(2)));
+        }
+    }
+}
+
+#[test]
+fn errors_that_end_nothing_or_quote_another_packet_are_ignored() {
+    let errors = |_: Received<'_>, datagram: &[u8]| {
+        let mut other_port = datagram.to_vec();
+        other_port[21] ^= 1;
+        let mut other_source = datagram.to_vec();
+        other_source[15] ^= 1;
+        let mut damaged = icmp_error(A, 3, 3, datagram, 8);
+        damaged[30] ^= 0xff;
+        vec![
+            icmp_error(A, 3, 4, datagram, 8),
+            icmp_error(A, 5, 1, datagram, 8),
+            icmp_error(A, 3, 3, datagram, 7),
+            icmp_error(A, 3, 3, &other_port, 8),
+            icmp_error(A, 3, 3, &other_source, 8),
+            damaged,
+        ]
+    };
+    assert_eq!(World::new().probe(&sip(SipTransport::Udp), &mut Answers::new(errors)).0, Outcome::Timeout);
+}
+
+#[test]
+fn an_unreachable_member_fails_its_own_probes_only() {
+    let mut world = World::new();
+    let (to_a, other) = (world.start(&sip(SipTransport::Udp)), ProbeId(77));
+    let over_tcp = world.start(&sip(SipTransport::Tcp));
+    world.host.start(other, &echo_monitor(), WIRE, US, Ipv4Addr::new(10, 20, 0, 12), world.now);
+    world.host.unreachable(A, "no answer to ARP", world.now);
+    let ended: Vec<_> = std::iter::from_fn(|| world.host.next_outcome()).collect();
+    assert_eq!(ended, vec![(to_a, failure("no answer to ARP")), (over_tcp, failure("no answer to ARP"))]);
+    assert_eq!(world.host.under_way(), 1);
+}
+
+#[test]
+fn addresses_come_and_go() {
+    let mut world = World::new();
+    let elsewhere = Ipv4Addr::new(10, 99, 0, 1);
+    world.host.start(ProbeId(5), &echo_monitor(), WIRE, elsewhere, A, world.now);
+    assert_eq!(world.host.next_deadline(world.now), Some(world.now), "an outcome waits to be taken");
+    let reason = "10.99.0.1 is not a self-IP: no probe can leave from it";
+    assert_eq!(world.host.next_outcome(), Some((ProbeId(5), failure(reason))));
+
+    let kept = world.start(&echo_monitor());
+    let both = ["10.20.0.1/24", "10.99.0.1/16"].map(|address| (WIRE, address.parse().unwrap()));
+    world.host.set_addresses(both.to_vec(), world.now);
+    assert_eq!((world.host.under_way(), world.host.next_outcome()), (1, None));
+    let connecting = world.start(&sip(SipTransport::Tcp));
+    world.host.set_addresses(both[1..].to_vec(), world.now);
+    for id in [kept, connecting] {
+        assert_eq!(world.host.next_outcome(), Some((id, failure("the self-IP 10.20.0.1 was taken away"))));
+    }
+    world.assert_empty();
+}
+
+#[test]
+fn every_kind_leaves_from_the_self_ip_with_sound_checksums_and_a_port_of_its_own() {
+    let mut world = World::new();
+    let kinds = [MonitorKind::Icmp, MonitorKind::TcpHalfOpen { port: 1 }, MonitorKind::Tcp { port: 1 }];
+    let monitors = kinds.map(monitor).into_iter().chain([sip(SipTransport::Udp), udp("x", ""), sip(SipTransport::Tls)]);
+    let count = monitors.map(|monitor| world.start(&monitor)).count();
+    world.run(&mut Answers::new(|_: Received<'_>, _: &[u8]| vec![]), Duration::from_millis(10));
+    assert_eq!(world.sent.len(), count);
+    let mut ports = std::collections::HashSet::new();
+    for datagram in &world.sent {
+        let ip = Ipv4Packet::new_checked(datagram).unwrap();
+        assert_eq!((ip.src_addr(), ip.dst_addr(), ip.verify_checksum(), ip.hop_limit()), (US, A, true, 64));
+        let ours = match packet::read(datagram) {
+            Some(Received::Datagram { tuple, .. } | Received::Segment { tuple, .. }) => tuple.src.port,
+            _ => Icmpv4Packet::new_checked(ip.payload()).unwrap().echo_ident(),
+        };
+        assert!(ours >= 49_152 && ports.insert(ours), "{ours}");
+    }
+}
+
+#[test]
+fn ten_thousand_probes_leave_nothing_behind() {
+    let mut world = World::new();
+    let monitors = [
+        echo_monitor(),
+        sip(SipTransport::Udp),
+        monitor(MonitorKind::TcpHalfOpen { port: 5060 }),
+        monitor(MonitorKind::Tcp { port: 5060 }),
+        sip(SipTransport::Tcp),
+    ];
+    let mut turn = 0;
+    let mut mixed = Answers::new(|received: Received<'_>, datagram: &[u8]| {
+        turn += 1;
+        match (turn % 4, received) {
+            (0, _) => vec![],
+            (1, _) => vec![icmp_error(A, 3, 3, datagram, 8)],
+            (_, Received::Datagram { tuple, payload }) if !payload.is_empty() => {
+                vec![reply(tuple, &sip_answer(payload, "200 OK"))]
+            }
+            (_, Received::Segment { tuple, .. }) => vec![packet::reset(tuple.dst, tuple.src, 1)],
+            _ => vec![echoed(datagram, |_| {})],
+        }
+    });
+    let mut ended = 0;
+    for _ in 0..100 {
+        let ids: Vec<ProbeId> = (0..100).map(|place| world.start(&monitors[place % monitors.len()])).collect();
+        assert_eq!((ids.len(), world.host.under_way()), (100, 100));
+        ended += world.run(&mut mixed, Duration::from_millis(1500)).len();
+        world.assert_empty();
+        world.sent.clear();
+    }
+    assert_eq!(ended, 10_000);
+}
+
+proptest! {
+    #[test]
+    fn no_bytes_from_the_wire_make_it_panic(
+        bytes in proptest::collection::vec(any::<u8>(), 0..120), place in 0usize..60, cut in 0usize..200,
+    ) {
+        let mut world = World::new();
+        for monitor in [echo_monitor(), sip(SipTransport::Udp), sip(SipTransport::Tcp)] {
+            world.start(&monitor);
+        }
+        world.host.poll(world.now);
+        for (_, datagram) in std::iter::from_fn(|| world.host.next_transmit()).collect::<Vec<_>>() {
+            let mut hostile = datagram.clone();
+            hostile[12..20].rotate_left(4);
+            if let Some(byte) = hostile.get_mut(place) {
+                *byte ^= bytes.first().copied().unwrap_or(1);
+            }
+            hostile.truncate(cut);
+            world.host.receive(WIRE, &hostile, world.now);
+            world.host.receive(WIRE, &icmp_error(A, 3, 3, &hostile, place), world.now);
+        }
+        world.host.receive(WIRE, &bytes, world.now);
+        world.host.poll(world.now);
+    }
+}
