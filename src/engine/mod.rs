@@ -149,8 +149,8 @@ impl Engine {
 
     /// The next reset that is due because a member was lost; `None` when there is none now. Looks at `budget` flows at
     /// most.
-    pub fn next_resets(&mut self, budget: usize, orders: &mut Vec<ResetOrder>) {
-        resets::sweep(&self.world, &mut self.state, budget, orders);
+    pub fn next_resets(&mut self, now: Instant, budget: usize, orders: &mut Vec<ResetOrder>) {
+        resets::sweep(&self.world, &mut self.state, now, budget, orders);
     }
 
     /// What was noticed since the last call about a member, if anything.

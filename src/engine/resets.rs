@@ -12,6 +12,7 @@ use crate::flow::{Flow, FlowId, Side};
 use crate::policy::Snapshot;
 use crate::policy::adjacency::Neighbour;
 use crate::policy::intent::{MemberId, OnDownTcp};
+use crate::time::Instant;
 use crate::wire::Tuple;
 use std::net::Ipv4Addr;
 
@@ -49,7 +50,7 @@ pub(super) fn loses_somebody(old: &Snapshot, new: &Snapshot) -> bool {
 }
 
 /// Looks at up to `budget` flows and orders the resets that are due.
-pub(super) fn sweep(world: &Snapshot, state: &mut State, budget: usize, orders: &mut Vec<ResetOrder>) {
+pub(super) fn sweep(world: &Snapshot, state: &mut State, now: Instant, budget: usize, orders: &mut Vec<ResetOrder>) {
     let Some(cursor) = state.resets.cursor else { return };
     let mut doomed: Vec<FlowId> = Vec::new();
     state.resets.cursor = state.flows.scan(cursor, budget, |id, flow| {
@@ -58,13 +59,11 @@ pub(super) fn sweep(world: &Snapshot, state: &mut State, budget: usize, orders: 
         }
     });
     for id in doomed {
-        let Some(flow) = state.flows.at_mut(id) else { continue };
+        let Some(&flow) = state.flows.at(id) else { continue };
         for side in [Side::Opener, Side::Answerer] {
-            order_reset(world, flow, side, orders);
+            order_reset(world, &flow, side, orders);
         }
-        if let Some(track) = flow.track.as_mut() {
-            track.abort();
-        }
+        state.flows.abort(id, now);
         state.noticed.count(Notice::LostConnection);
     }
 }

@@ -77,9 +77,7 @@ impl Walk<'_> {
             OnDownTcp::Drain => None,
             OnDownTcp::Drop => Some(Verdict::Drop(DropReason::MemberLost)),
             OnDownTcp::Reset => {
-                if let Some(track) = self.state.flows.at_mut(id).and_then(|flow| flow.track.as_mut()) {
-                    track.abort();
-                }
+                self.state.flows.abort(id, self.now);
                 // The segment itself names the sequence number its sender expects (RFC 9293 3.5.2, RFC 5961 3).
                 Some(self.refuse_with(Reply::Reset, DropReason::MemberLost))
             }

@@ -14,6 +14,8 @@ use super::key::{HashKey, KeyAddress};
 use super::lifetime::{Class, Lifetimes};
 use super::list::{Linked, Links, List, NIL};
 use super::side::Side;
+#[cfg(doc)]
+use super::tcp::Track;
 use super::tcp_state::Transition;
 use crate::time::{Duration, Instant};
 use crate::wire::Tuple;
@@ -207,6 +209,15 @@ impl<A: KeyAddress> FlowTable<A> {
             self.touch(id, now);
         }
         transition
+    }
+
+    /// The caller has reset both ends of a TCP flow: see [`Track::abort`]. It is touched, so that it lingers as long as a
+    /// reset connection does, and no longer.
+    pub fn abort(&mut self, id: FlowId, now: Instant) {
+        if let Some(track) = self.at_mut(id).and_then(|flow| flow.track.as_mut()) {
+            track.abort();
+            self.touch(id, now);
+        }
     }
 
     /// How long ago its last packet passed.

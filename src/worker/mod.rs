@@ -137,7 +137,7 @@ impl<P: Port> Worker<P> {
     /// What is due whether or not packets come, a bounded part of it.
     fn do_chores(&mut self, now: Instant) -> usize {
         self.engine.expire(now, CHORES);
-        self.order_resets();
+        self.order_resets(now);
         self.report(now);
         self.answer_queries(now);
         self.give_up_waiting(now)

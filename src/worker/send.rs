@@ -6,6 +6,7 @@ use super::Worker;
 use crate::engine::{DropReason, Egress, ResetOrder};
 use crate::io::{BURST, Frame, Port};
 use crate::policy::intent::PortId;
+use crate::time::Instant;
 use crate::wire::headers::Link;
 use crate::wire::{Headers, Kind, Rewrite, compose, ethernet, ipv4};
 
@@ -61,9 +62,9 @@ impl<P: Port> Worker<P> {
     }
 
     /// Resets that are due because a member was lost.
-    pub(super) fn order_resets(&mut self) {
+    pub(super) fn order_resets(&mut self, now: Instant) {
         let mut orders = std::mem::take(&mut self.orders);
-        self.engine.next_resets(super::CHORES, &mut orders);
+        self.engine.next_resets(now, super::CHORES, &mut orders);
         for ResetOrder { tuple, seq, ack, egress } in orders.drain(..) {
             let frame =
                 compose::tcp_reset(&Link { dst: egress.dst, src: egress.src, vlan: egress.vlan }, &tuple, seq, ack);

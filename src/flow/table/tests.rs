@@ -142,6 +142,20 @@ fn a_connection_moves_between_lifetimes() {
     assert_eq!(table.expire(second(7840), 9, |_| ()), 1);
 }
 
+/// Trouble T-04: an aborted connection is remembered for four minutes, not for the two hours of a living one.
+#[test]
+fn an_aborted_connection_lingers_as_a_reset_one() {
+    let mut table = table(4);
+    let mut flow = flow(Protocol::Tcp, 1);
+    flow.track = Some(Track::midstream(Side::Opener, &segment(Flags::ACK, 1000, 9000)));
+    let id = table.insert(flow, second(0)).unwrap();
+    table.abort(id, second(100));
+    assert!(table.at(id).and_then(|flow| flow.track).is_some_and(|track| track.is_aborted()));
+    assert_eq!(table.expire(second(339), 9, |_| panic!("too early")), 0);
+    assert_eq!(table.expire(second(340), 9, |_| ()), 1);
+    table.abort(id, second(341));
+}
+
 #[test]
 fn lifetimes_change_for_the_living() {
     let mut table = table(4);
