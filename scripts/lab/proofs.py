@@ -96,6 +96,13 @@ def resets(report: Report, traffic: Traffic, silent: Switchover) -> None:
     report.expect("Clients of the silent member were reset at once", bool(found), ", ".join(f"{n} on port {port}" for port, n in seen.items()))
 
 
+def imbalance(counters: dict[str, int]) -> int:
+    """Frames that came into the workers' hands less frames that left them: not zero means lost or made up."""
+    ways = sum(value for name, value in counters.items() if name.startswith(("drop_", "punt_")))
+    came = counters["received"] + counters["originated"] + counters["taken_over"]
+    return came - (counters["transmitted"] + ways + counters["handed_off"] + counters["held"])
+
+
 def _is_sip_opening(packet: Seen) -> bool:
     if packet.protocol == UDP:
         return packet.dst_port == addresses.SIP_PORT

@@ -1,0 +1,51 @@
+"""The lab itself: two stand side by side, and one that was killed is taken away by the next."""
+
+import signal
+import subprocess
+import sys
+import unittest
+
+from standing import SCRIPTS, addresses
+from lab import leftovers
+from lab.topology import Lab
+
+LAY_OUT = """
+import sys, time
+sys.path.insert(0, sys.argv[1])
+from lab.topology import Lab
+with Lab() as lab:
+    lab.start("phone", "sleep", ["sleep", "60"])
+    print(lab.id, flush=True)
+    time.sleep(60)
+"""
+
+
+class TheLab(unittest.TestCase):
+    def test_two_labs_stand_side_by_side(self):
+        with Lab() as one, Lab() as other:
+            for lab in (one, other):
+                lab.host("phone").run(["ping", "-c", "1", "-W", "1", addresses.T_CLIENT])
+        self.assertEqual(leftovers.remains(one.id) + leftovers.remains(other.id), [])
+
+    def test_a_killed_lab_is_taken_away_by_the_next(self):
+        killed = self._lay_out_and_end_by(signal.SIGKILL)
+        self.assertNotEqual(leftovers.remains(killed), [])
+        with Lab():
+            self.assertEqual(leftovers.remains(killed), [])
+
+    def test_an_interrupted_lab_leaves_nothing(self):
+        self.assertEqual(leftovers.remains(self._lay_out_and_end_by(signal.SIGINT)), [])
+
+    def _lay_out_and_end_by(self, which: signal.Signals) -> str:
+        process = subprocess.Popen(
+            [sys.executable, "-c", LAY_OUT, str(SCRIPTS)], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+        )
+        lab_id = process.stdout.readline().strip()
+        process.send_signal(which)
+        process.wait(20)
+        process.stdout.close()
+        return lab_id
+
+
+if __name__ == "__main__":
+    unittest.main()

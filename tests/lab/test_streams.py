@@ -1,0 +1,63 @@
+"""Streams of real kernels through the appliance: iperf3 and openssl, and whom the other end saw."""
+
+import json
+import unittest
+
+from standing import StandingLab, addresses
+
+PORT = "5201"
+
+
+class Streams(StandingLab):
+    def test_a_member_sends_outward_as_the_virtual_address(self):
+        told = self._iperf("sip-a", "gateway", addresses.GATEWAY)
+        self.assertEqual(told["start"]["accepted_connection"]["host"], addresses.VIP)
+        self.assertGreater(told["end"]["sum_received"]["bits_per_second"], 10e6)
+
+    def test_both_members_send_outward_at_once(self):
+        other = self.start_in("config", "iperf3", "-s", "-1", "-p", PORT)
+        self.wait_until_it_listens("config", int(PORT))
+        client = self.start_in("sip-b", "iperf3", "-c", addresses.CONFIG_SERVER, "-p", PORT, "-t", "2")
+        told = self._iperf("sip-a", "gateway", addresses.GATEWAY)
+        self.assertGreater(told["end"]["sum_received"]["bytes"], 1e6)
+        self.assertEqual((client.wait(10.0), other.wait(10.0)), (0, 0))
+
+    def test_an_excluded_destination_sees_the_physical_address(self):
+        told = self._iperf("sip-b", "config", addresses.CONFIG_SERVER)
+        self.assertEqual(told["start"]["accepted_connection"]["host"], addresses.MEMBERS["sip-b"])
+
+    def test_datagrams_of_a_member_arrive_outside(self):
+        told = self._iperf("sip-a", "gateway", addresses.GATEWAY, "-u", "-b", "10M", "-l", "1200")
+        self.assertEqual(told["start"]["accepted_connection"]["host"], addresses.VIP)
+        self.assertLess(told["end"]["sum"]["lost_percent"], 2.0)
+
+    def test_a_visitor_reaches_either_member_untranslated(self):
+        for member, address in addresses.MEMBERS.items():
+            with self.subTest(member):
+                told = self._iperf("tclient", member, address)
+                self.assertEqual(told["start"]["accepted_connection"]["host"], addresses.T_CLIENT)
+                self.assertGreater(told["end"]["sum_received"]["bits_per_second"], 10e6)
+
+    def test_what_a_visitor_downloads_arrives(self):
+        told = self._iperf("tclient", "sip-a", addresses.MEMBERS["sip-a"], "-R")
+        self.assertGreater(told["end"]["sum_sent"]["bytes"], 1e6)
+
+    def test_tls_passes_through_to_the_active_member(self):
+        said = self.run_in(
+            "phone", "openssl", "s_client", "-connect", f"{addresses.VIP}:{addresses.SIP_TLS_PORT}",
+            "-CAfile", str(self.lab.file("pair.crt")), "-verify_return_error", "-brief", "-no_ign_eof",
+        )
+        self.assertIn("Verification: OK", said)
+        self.assertIn("CN = sip.example", said)
+
+    def _iperf(self, client: str, server: str, to: str, *more: str) -> dict:
+        """Two seconds of traffic; what the server tells."""
+        listener = self.start_in(server, "iperf3", "-s", "-1", "-J", "-p", PORT)
+        self.wait_until_it_listens(server, int(PORT))
+        self.run_in(client, "iperf3", "-c", to, "-p", PORT, "-t", "2", *more)
+        listener.wait(10.0)
+        return json.loads(listener.said())
+
+
+if __name__ == "__main__":
+    unittest.main()

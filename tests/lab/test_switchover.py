@@ -1,0 +1,63 @@
+"""Calls of real SIP clients while the active member changes."""
+
+import time
+import unittest
+
+from lab import sipp
+from standing import StandingLab, addresses
+
+
+class Switchover(StandingLab):
+    def setUp(self):
+        self.addCleanup(self.back_to_sip_a)
+        self.already = len(self.appliance.switchovers())
+
+    def test_every_udp_call_outlives_the_closing_of_the_port(self):
+        caller = sipp.udp_calls(self.lab, rate=100, count=700)
+        time.sleep(3.0)
+        self.pair.take_over()
+        done = self.appliance.wait_for_switchover(self.already + 1)
+        self.assertEqual((done.source, done.target), ("sip-a", "sip-b"))
+        self.assertLess(done.detection_ms, 700)
+        calls = caller.finish(60.0)
+        self.assertEqual((calls.made, calls.completed, calls.failed), (700, 700, 0))
+
+    def test_every_udp_call_outlives_a_pulled_cable(self):
+        self.addCleanup(self.lab.plug_cable, "sip-a")
+        caller = sipp.udp_calls(self.lab, rate=100, count=700)
+        time.sleep(3.0)
+        self.lab.pull_cable("sip-a")
+        self.pair.take_over()
+        done = self.appliance.wait_for_switchover(self.already + 1)
+        self.assertEqual(done.target, "sip-b")
+        calls = caller.finish(60.0)
+        self.assertEqual((calls.made, calls.completed, calls.failed), (700, 700, 0))
+
+    def test_tcp_calls_reach_the_new_member(self):
+        caller = sipp.tcp_calls(self.lab, rate=10)
+        time.sleep(3.0)
+        self.pair.take_over()
+        done = self.appliance.wait_for_switchover(self.already + 1)
+        time.sleep(4.0)
+        caller.finish(20.0)
+        after = [each for each in caller.rounds() if each.began > done.installed_at + 0.1]
+        self.assertGreaterEqual(len(after), 2)
+        self.assertEqual([each.completed for each in after], [10] * len(after))
+
+    def test_the_operator_forces_a_member_and_gives_the_choice_back(self):
+        self.pair.order("sip-b", "primary")
+        self.addCleanup(self.appliance.command, "pool", "auto", "pair-1", check=False)
+        self.appliance.command("pool", "force", "pair-1", "sip-b")
+        self.assertEqual(self.appliance.wait_for_active("sip-b")["address"], addresses.MEMBERS["sip-b"])
+        self.appliance.command("pool", "auto", "pair-1")
+        self.assertEqual(self.appliance.wait_for_active()["name"], "sip-b", "no failback by itself")
+
+    def test_members_that_both_answer_keep_the_active_one(self):
+        self.pair.order("sip-b", "primary")
+        time.sleep(1.5)
+        self.assertEqual(self.appliance.wait_for_active()["name"], "sip-a")
+        self.assertTrue(self.appliance.ask("status")["alarms"])
+
+
+if __name__ == "__main__":
+    unittest.main()
