@@ -5,6 +5,8 @@
 //! changes nothing. Read first: [`keys`].
 
 mod checks;
+mod describe;
+mod difference;
 mod document;
 mod form;
 mod keys;
@@ -14,10 +16,14 @@ mod reference;
 mod report;
 mod settings;
 mod suggest;
+mod syntax;
 #[cfg(test)]
 mod tests;
 mod value;
+mod words;
 
+pub use describe::describe;
+pub use difference::{Change, difference};
 pub use reference::reference;
 pub use report::{ConfigErrors, Finding, Place, Severity, Warning};
 pub use settings::{CpuCores, Dpdk, Idle, LogLevel, Settings};
@@ -74,7 +80,7 @@ pub fn parse_bytes(name: &str, bytes: &[u8]) -> Result<Configuration, ConfigErro
             let mut report = Report::new(name, &text);
             let finding = report.error(&(at..at + 1), "", "this is not UTF-8 text");
             finding.allowed("TOML in UTF-8").remedy("save the file as UTF-8; look at the character marked");
-            report.finish().and_then(|_| Err(unread(name, "it is not UTF-8 text", "save it as UTF-8")))
+            Err(report.refusal("", ""))
         }
     }
 }
@@ -102,18 +108,14 @@ pub fn parse_for(cores: usize, name: &str, text: &str) -> Result<Configuration, 
         true => None,
         false => document.as_ref().and_then(meaning::meaning),
     };
-    let warnings = report.finish()?;
     match meant {
-        Some((settings, intent)) => Ok(Configuration { settings, intent, warnings }),
-        None => Err(unread(name, "a value is missing that no check has named", "report this file: it shows a defect")),
+        Some((settings, intent)) => Ok(Configuration { settings, intent, warnings: report.finish()? }),
+        None => {
+            Err(report.refusal("a value is missing that no check has named", "report this file: it shows a defect"))
+        }
     }
 }
 
 fn unread(name: &str, why: &str, remedy: &str) -> ConfigErrors {
-    let mut report = Report::new(name, "");
-    report.error_of_file("", format!("cannot use {name}: {why}")).remedy(remedy);
-    match report.finish() {
-        Err(errors) => errors,
-        Ok(warnings) => ConfigErrors { file: name.into(), errors: Vec::new(), warnings },
-    }
+    Report::new(name, "").refusal(&format!("cannot use {name}: {why}"), remedy)
 }

@@ -59,9 +59,7 @@ type Node<'i> = Spanned<DeValue<'i>>;
 pub(super) fn read(text: &str, report: &mut Report) -> BTreeMap<&'static str, Vec<Section>> {
     let (root, errors) = DeTable::parse_recoverable(text);
     if !errors.is_empty() {
-        for error in errors {
-            syntax_error(&error, text, report);
-        }
+        super::syntax::report_errors(&errors, text, report);
         return BTreeMap::new();
     }
     let mut reader = Reader { text, report };
@@ -75,17 +73,6 @@ pub(super) fn read(text: &str, report: &mut Report) -> BTreeMap<&'static str, Ve
 
 fn top(name: &str) -> Option<&'static SectionRow> {
     section(name).filter(|row| !row.path.contains('.'))
-}
-
-fn syntax_error(error: &toml::de::Error, text: &str, report: &mut Report) {
-    let end = text.trim_end().len();
-    let span = error.span().map_or(end..end, |span| span.start.min(end)..span.end.min(end.max(span.start)));
-    let mut lines = error.message().lines().filter(|line| !line.trim().is_empty());
-    let first = lines.next().unwrap_or("not TOML");
-    let rest: Vec<&str> = lines.collect();
-    let finding = report.error(&span, "", format!("this is not TOML: {first}"));
-    finding.allowed(rest.join("; "));
-    finding.remedy("write key = value lines under [table] headers; texts and durations stand in double quotes");
 }
 
 /// What a value is a part of, for messages.
@@ -103,16 +90,16 @@ struct Reader<'r, 't, 'i> {
 impl Reader<'_, '_, '_> {
     fn top_level(&mut self, row: &'static SectionRow, root: &Table) -> Vec<Section> {
         match (root.get(row.path), row.most) {
-            (Some(node), _) => self.tables(row, node, row.header()),
+            (Some(node), _) => self.tables(row, node, row.header(), None),
             (None, Some(_)) => Vec::new(),
-            (None, None) => vec![self.section(row, &Table::new(), 0..0)],
+            (None, None) => vec![self.section(row, &Table::new(), 0..0, None)],
         }
     }
 
-    /// The tables of `node`: one, or an array of them, as `row` says.
-    fn tables(&mut self, row: &'static SectionRow, node: &Node, wanted: String) -> Vec<Section> {
+    /// The tables of `node`: one, or an array of them, as `row` says; `owner` is what they are inside of.
+    fn tables(&mut self, row: &'static SectionRow, node: &Node, wanted: String, owner: Option<&str>) -> Vec<Section> {
         match (row.most, node.get_ref()) {
-            (None, DeValue::Table(table)) => vec![self.section(row, table, node.span())],
+            (None, DeValue::Table(table)) => vec![self.section(row, table, node.span(), owner)],
             (Some(most), DeValue::Array(nodes)) if nodes.iter().all(|node| node.get_ref().is_table()) => {
                 if nodes.len() > most {
                     let message = format!("{} stands {} times", row.header(), nodes.len());
@@ -120,7 +107,7 @@ impl Reader<'_, '_, '_> {
                     finding.allowed(format!("at most {most}")).remedy("remove the others");
                 }
                 let tables = nodes.iter().filter_map(|node| Some((node.get_ref().as_table()?, node.span())));
-                tables.map(|(table, span)| self.section(row, table, span)).collect()
+                tables.map(|(table, span)| self.section(row, table, span, owner)).collect()
             }
             _ => {
                 let shown = self.shown(&node.span());
@@ -136,8 +123,8 @@ impl Reader<'_, '_, '_> {
         }
     }
 
-    fn section(&mut self, row: &'static SectionRow, table: &Table, span: Span) -> Section {
-        let title = title(row, table);
+    fn section(&mut self, row: &'static SectionRow, table: &Table, span: Span, owner: Option<&str>) -> Section {
+        let title = title(row, table, owner);
         let mut values = BTreeMap::new();
         for (name, node) in table {
             match row.key(name.get_ref()) {
@@ -192,7 +179,8 @@ impl Reader<'_, '_, '_> {
             }
             (Kind::Many(each, least, most), DeValue::Array(nodes)) => {
                 self.number_of(context, kind, node, nodes.len(), (*least, *most))?;
-                Some(Value::Many(nodes.iter().filter_map(|node| self.item(context, each, node)).collect()))
+                let items: Vec<Option<At<Value>>> = nodes.iter().map(|node| self.item(context, each, node)).collect();
+                items.into_iter().collect::<Option<_>>().map(Value::Many)
             }
             (Kind::Inside(path), _) => {
                 let row = section(path)?;
@@ -200,7 +188,7 @@ impl Reader<'_, '_, '_> {
                     self.number_of(context, kind, node, nodes.len(), (1, usize::MAX))?;
                 }
                 let wanted = format!("{} = {}", context.name, kind.example());
-                Some(Value::Inside(self.tables(row, node, wanted)))
+                Some(Value::Inside(self.tables(row, node, wanted, Some(context.title))))
             }
             (kind, DeValue::String(text)) if takes_text(kind) => self.text(context, kind, node, text),
             _ => {
@@ -302,6 +290,10 @@ impl Reader<'_, '_, '_> {
             DeValue::Integer(number) if matches!(kind, Kind::Span { .. }) => {
                 format!("put a unit behind it and quotes around it: \"{number}ms\" or \"{number}s\"")
             }
+            DeValue::Integer(number) if matches!(kind, Kind::Codes) => format!("put quotes around it: \"{number}\""),
+            DeValue::Integer(number) if matches!(kind, Kind::Listen) => {
+                format!("write \"udp/{number}\" or \"tcp/{number}\"")
+            }
             DeValue::String(_) if matches!(kind, Kind::Many(..)) => format!("put brackets around it: [{shown}]"),
             _ => format!("an example: {}", kind.example()),
         };
@@ -348,15 +340,19 @@ fn path(row: &SectionRow, key: &str) -> String {
     format!("{}.{key}", row.path)
 }
 
-/// What messages call a table: by its name, or by what it is about.
-fn title(row: &SectionRow, table: &Table) -> String {
+/// What messages call a table: by its name, or by what it is about; `owner` is what it is inside of.
+fn title(row: &SectionRow, table: &Table, owner: Option<&str>) -> String {
     let text = |key: &str| Some(table.get(key)?.get_ref().as_str()?.chars().take(64).collect::<String>());
-    let noun = row.path.rsplit('.').next().unwrap_or(row.path).replace('_', " ");
-    let noun = noun.strip_suffix("members").map_or(noun.clone(), |_| "member".into());
-    match (row.path, row.most, text("name")) {
-        (_, Some(_), Some(name)) => format!("{noun} \"{name}\""),
-        ("snat", ..) if text("pool").is_some() => format!("snat of pool \"{}\"", text("pool").unwrap_or_default()),
-        ("route", ..) => format!("route to \"{}\"", text("to").unwrap_or_else(|| "default".into())),
+    let name = text("name").filter(|name| !name.is_empty());
+    let (to, pool) = (text("to").unwrap_or_else(|| "default".into()), text("pool"));
+    let inside = row.path.rsplit('.').next().unwrap_or(row.path);
+    match (owner, row.most, name) {
+        (Some(owner), Some(_), Some(name)) => format!("member \"{name}\" of {owner}"),
+        (Some(owner), Some(_), None) => format!("a member of {owner}"),
+        (Some(owner), None, _) => format!("{owner}, {inside}"),
+        (None, Some(_), Some(name)) => format!("{} \"{name}\"", row.path.replace('_', " ")),
+        _ if row.path == "route" => format!("route to \"{to}\""),
+        _ if row.path == "snat" => pool.map_or(row.header(), |pool| format!("snat of pool \"{pool}\"")),
         _ => row.header(),
     }
 }
@@ -388,12 +384,13 @@ fn text_value(kind: &Kind, text: &str) -> Result<Value, Refusal> {
 fn name(text: &str) -> Result<Value, Refusal> {
     let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
     let why = match text.chars().find(|c| !fits(*c)) {
-        Some(c) => format!("`{c}` does not belong in a name"),
+        Some(c) => format!("{c:?} does not belong in a name"),
         None if text.is_empty() => "it is empty".into(),
         None if text.len() > 32 => format!("it has {} characters", text.len()),
         None => return Ok(Value::Text(text.into())),
     };
-    Err(Refusal { why, remedy: String::new() })
+    let near: String = text.chars().take(32).map(|c| if fits(c) { c } else { '-' }).collect();
+    Err(Refusal { why, remedy: if near.is_empty() { near } else { format!("write \"{near}\"") } })
 }
 
 fn choice(words: &[&str], later: &[&str], text: &str) -> Result<Value, Refusal> {
@@ -401,9 +398,9 @@ fn choice(words: &[&str], later: &[&str], text: &str) -> Result<Value, Refusal> 
         return Ok(Value::Text(text.into()));
     }
     let why = if later.contains(&text) { "it is not supported yet" } else { "there is no such choice" };
-    let remedy = match later.contains(&text) {
-        true => format!("write \"{}\"", words[0]),
-        false => did_you_mean(text, words.iter().copied(), &format!("write \"{}\"", words[0])),
+    let remedy = match words {
+        [only] => format!("write \"{only}\""),
+        _ => did_you_mean(text, words.iter().copied(), "write one of the words allowed"),
     };
     Err(Refusal { why: why.into(), remedy })
 }

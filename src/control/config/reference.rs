@@ -6,7 +6,7 @@ use std::fmt::Write;
 const HEAD: &str = "\
 # Every key of the configuration file
 
-Generated from the program (`fairlead check --reference`); a test keeps it so. The file is TOML. A duration is whole
+Generated from the table of keys in the code; a test keeps it so. The file is TOML. A duration is whole
 numbers with a unit in quotes: `\"500ms\"`, `\"5m\"`, `\"2h4m\"`; the units are ms, s, m, h and d. An address is IPv4.
 ";
 

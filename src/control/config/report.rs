@@ -59,27 +59,21 @@ pub struct Finding {
 /// Something that does not stop the file from being used.
 pub type Warning = Finding;
 
-/// Why a file was refused: every error in it, and its warnings.
+/// Why a file was refused: every error in it. Warnings wait until there is none, for errors make some of their own.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConfigErrors {
     /// The file as the operator named it.
     pub file: String,
     /// What must be changed, in the order of the file. Never empty.
     pub errors: Vec<Finding>,
-    /// What should be looked at.
-    pub warnings: Vec<Warning>,
 }
 
 impl fmt::Display for ConfigErrors {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for finding in self.errors.iter().chain(&self.warnings) {
+        for finding in &self.errors {
             writeln!(f, "{finding}")?;
         }
-        write!(f, "{}: {}", self.file, count(self.errors.len(), "error"))?;
-        match self.warnings.len() {
-            0 => Ok(()),
-            warnings => write!(f, ", {}", count(warnings, "warning")),
-        }
+        write!(f, "{}: {}", self.file, count(self.errors.len(), "error"))
     }
 }
 
@@ -168,12 +162,27 @@ impl<'t> Report<'t> {
         self.findings.iter().any(|finding| finding.severity == Severity::Error)
     }
 
-    /// The warnings when there is no error, else everything.
+    /// An error was added whose place begins where `span` does.
+    pub(super) fn marked(&self, span: &Span) -> bool {
+        self.findings.iter().any(|finding| finding.severity == Severity::Error && finding.offset == span.start)
+    }
+
+    /// The warnings when there is no error, else the errors.
     pub(super) fn finish(mut self) -> Result<Vec<Warning>, ConfigErrors> {
         self.findings.sort_by_key(|finding| finding.offset);
         let (errors, warnings): (Vec<_>, Vec<_>) =
             self.findings.into_iter().partition(|finding| finding.severity == Severity::Error);
-        if errors.is_empty() { Ok(warnings) } else { Err(ConfigErrors { file: self.file.into(), errors, warnings }) }
+        if errors.is_empty() { Ok(warnings) } else { Err(ConfigErrors { file: printable(self.file), errors }) }
+    }
+
+    /// The errors, or where none was found `message` as the only one.
+    pub(super) fn refusal(mut self, message: &str, remedy: &str) -> ConfigErrors {
+        if !self.refused() {
+            self.error_of_file("", message).remedy(remedy);
+        }
+        let file = printable(self.file);
+        let errors = self.findings.into_iter().filter(|finding| finding.severity == Severity::Error);
+        ConfigErrors { file, errors: errors.collect() }
     }
 
     fn add(&mut self, severity: Severity, span: Option<&Span>, key: &str, message: String) -> &mut Finding {
@@ -199,26 +208,30 @@ pub(super) fn count(number: usize, noun: &str) -> String {
     format!("{number} {noun}{}", if number == 1 { "" } else { "s" })
 }
 
-/// `text` after `head`, broken at spaces so that no line is wider than [`WIDTH`] where it can be; later lines start
-/// with `indent`.
+/// `text` after `head`, broken so that no line is wider than [`WIDTH`]: at spaces where it can be. Later lines start with
+/// `indent`.
 pub(super) fn wrapped(head: &str, text: &str, indent: &str) -> String {
     let mut out = head.to_string();
     let mut column = head.chars().count();
     let mut fresh = true;
     for word in text.split(' ') {
         let width = word.chars().count();
-        if !fresh && column + 1 + width > WIDTH {
-            out.push('\n');
-            out.push_str(indent);
+        let space = usize::from(!fresh);
+        if !fresh && column + space + width > WIDTH {
+            out = out + "\n" + indent;
             column = indent.chars().count();
-            fresh = true;
-        }
-        if !fresh {
+        } else if !fresh {
             out.push(' ');
             column += 1;
         }
-        out.push_str(word);
-        column += width;
+        for character in word.chars() {
+            if column >= WIDTH && indent.chars().count() < WIDTH {
+                out = out + "\n" + indent;
+                column = indent.chars().count();
+            }
+            out.push(character);
+            column += 1;
+        }
         fresh = false;
     }
     out

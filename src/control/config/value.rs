@@ -51,7 +51,10 @@ fn bad_unit<T>(number: &str, unit: &str, tail: &str) -> Result<T, Refusal> {
     match (number, unit) {
         (_, "") if tail.starts_with('.') => refuse("fractions are not accepted", "use a smaller unit: 1500ms for 1.5s"),
         ("", "") => refuse("a number is missing", ""),
-        (_, "") => refuse("its unit is missing", format!("write {number}ms, {number}s, {number}m or {number}h")),
+        (_, "") => refuse(
+            "its unit is missing",
+            format!("write \"{number}ms\", \"{number}s\", \"{number}m\" or \"{number}h\""),
+        ),
         (_, unit) => refuse(format!("`{unit}` is not a unit"), "the units are ms, s, m, h and d"),
     }
 }
@@ -63,6 +66,9 @@ pub fn duration_text(span: Duration) -> String {
         return format!("{}s", millis / 1_000);
     }
     let mut text = String::new();
+    if millis >= 2 * 86_400_000 && millis.is_multiple_of(86_400_000) {
+        return format!("{}d", millis / 86_400_000);
+    }
     for (unit, size) in [("h", 3_600_000), ("m", 60_000), ("s", 1_000), ("ms", 1)] {
         if millis >= size {
             text += &format!("{}{unit}", millis / size);
@@ -217,6 +223,9 @@ pub(super) fn codes(text: &str) -> Result<CodeRange, Refusal> {
     }
     match code(text) {
         Some(code) => Ok(CodeRange { first: code, last: code }),
+        None if text.ends_with("XX") => {
+            refuse("the class is written in small letters", format!("write \"{}\"", text.to_ascii_lowercase()))
+        }
         None => refuse("it is not a SIP status code", "codes are 100 to 699 (RFC 3261 7.2)"),
     }
 }
@@ -254,7 +263,7 @@ mod tests {
         {
             assert!(duration(text).is_err(), "{text}");
         }
-        assert_eq!(duration("5").unwrap_err().remedy, "write 5ms, 5s, 5m or 5h");
+        assert_eq!(duration("5").unwrap_err().remedy, "write \"5ms\", \"5s\", \"5m\" or \"5h\"");
     }
 
     #[test]

@@ -18,10 +18,11 @@ pub(super) fn check(document: &Document, report: &mut Report) {
     routes(document, report);
 }
 
-/// The interfaces with a network that holds `address`.
-pub(super) fn on_link(document: &Document, address: Ipv4Addr) -> Vec<&Interface> {
-    let holds = |interface: &&Interface| interface.addresses.iter().any(|net| net.value.contains(&address));
-    document.interfaces.iter().filter(holds).collect()
+/// No interface has a network that holds `address`. `false` while the networks are not all known.
+pub(super) fn off_link(document: &Document, address: Ipv4Addr) -> bool {
+    let holds = |interface: &Interface| interface.addresses.iter().any(|net| net.value.contains(&address));
+    let known = document.interfaces.iter().all(|interface| !interface.addresses.is_empty());
+    known && !document.interfaces.is_empty() && !document.interfaces.iter().any(holds)
 }
 
 /// The self-IP that `address` is, if it is one.
@@ -41,7 +42,7 @@ pub(super) fn networks(document: &Document) -> String {
     let entries = document.interfaces.iter().flat_map(|entry| entry.addresses.iter().map(move |net| (entry, net)));
     let words: Vec<String> =
         entries.map(|(entry, net)| format!("{} ({})", net.value.trunc(), entry.head.title)).collect();
-    if words.is_empty() { "no interface has a network".into() } else { words.join(", ") }
+    words.join(", ")
 }
 
 fn presence(document: &Document, report: &mut Report) {
@@ -157,7 +158,7 @@ fn routes(document: &Document, report: &mut Report) {
                 format!("{title}: via = \"{}\" is the appliance itself ({})", via.value, interface.head.title);
             let finding = report.error(&via.span, "route.via", message);
             finding.allowed("the address of another router").remedy("write the router's address");
-        } else if on_link(document, via.value).is_empty() && !document.interfaces.is_empty() {
+        } else if off_link(document, via.value) {
             let message = format!("{title}: via = \"{}\" is in no interface's network", via.value);
             let finding = report.error(&via.span, "route.via", message);
             finding.allowed(format!("an address in {}", networks(document)));

@@ -1,6 +1,6 @@
 //! Pools, members, virtual servers and SNAT.
 
-use super::network::{edge, networks, on_link, self_address};
+use super::network::{edge, networks, off_link, self_address};
 use super::{repeated, span_of};
 use crate::control::config::document::{Document, Member, Pool, Snat, VirtualServer};
 use crate::control::config::report::{Report, Span, count};
@@ -61,7 +61,9 @@ fn require(pool: &Pool, report: &mut Report) {
     let monitors = count(pool.monitors.len(), "monitor");
     let message = format!("{}: require = {number}, but it has {monitors}: no member could ever be up", pool.head.title);
     let finding = report.error(&require.span, "pool.require", message);
-    finding.allowed(format!("\"all\", or 1 to {}", pool.monitors.len())).remedy("write \"all\", or add monitors");
+    finding
+        .allowed(format!("\"all\", or a number up to {}", pool.monitors.len()))
+        .remedy("write \"all\", or add monitors");
 }
 
 fn servers_of<'d>(document: &'d Document, pool: &'d str) -> impl Iterator<Item = &'d VirtualServer> {
@@ -69,8 +71,8 @@ fn servers_of<'d>(document: &'d Document, pool: &'d str) -> impl Iterator<Item =
 }
 
 fn members(document: &Document, report: &mut Report) {
-    let all = || document.pools.iter().flat_map(|pool| pool.members.iter().map(move |member| (pool, member)));
-    let addresses = all().filter_map(|(_, member)| Some((member.address.as_ref()?.value, member)));
+    let all = || document.pools.iter().flat_map(|pool| &pool.members);
+    let addresses = all().filter_map(|member| Some((member.address.as_ref()?.value, member)));
     for (first, second) in repeated(addresses) {
         let Some(at) = &second.address else { continue };
         let message = format!("{} and {} have the same address, {}", first.head.title, second.head.title, at.value);
@@ -79,17 +81,17 @@ fn members(document: &Document, report: &mut Report) {
         finding.remedy("correct the address; one host with several services is one member with several service ports");
         report.see(span_of(&first.address, &first.head.span), "the first one");
     }
-    all().for_each(|(pool, member)| member_address(document, pool, member, report));
+    all().for_each(|member| member_address(document, member, report));
 }
 
-fn member_address(document: &Document, pool: &Pool, member: &Member, report: &mut Report) {
+fn member_address(document: &Document, member: &Member, report: &mut Report) {
     let Some(at) = &member.address else { return };
-    let (title, address) = (format!("{} of {}", member.head.title, pool.head.title), at.value);
+    let (title, address) = (&member.head.title, at.value);
     let key = "pool.members.address";
     if own(document, address, &format!("{title}: address = \"{address}\""), key, &at.span, report) {
         return;
     }
-    if on_link(document, address).is_empty() && !document.interfaces.is_empty() {
+    if off_link(document, address) {
         let finding =
             report.error(&at.span, key, format!("{title}: address = \"{address}\" is in no interface's network"));
         finding.allowed(format!("an address in {}", networks(document)));
@@ -221,7 +223,12 @@ fn snat_alone(document: &Document, snat: &Snat, report: &mut Report) {
     let (Some(pool), Some(at)) = (pool_name(snat), &snat.address) else { return };
     let known = document.pools.iter().any(|entry| entry.name.as_ref().is_some_and(|name| name.value == pool));
     let servers: Vec<_> = servers_of(document, pool).collect();
-    let whole = servers.iter().all(|server| server.address.is_some());
+    let sound = |server: &VirtualServer| {
+        let field = server.address.as_ref().map(|at| &at.span);
+        field.is_some_and(|span| !report.marked(span))
+            && server.pool.as_ref().is_some_and(|at| !report.marked(&at.span))
+    };
+    let whole = document.virtual_servers.iter().all(sound);
     let mut addresses: Vec<Ipv4Addr> =
         servers.iter().filter_map(|server| Some(server.address.as_ref()?.value)).collect();
     addresses.dedup();

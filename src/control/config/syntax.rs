@@ -1,0 +1,86 @@
+//! What the TOML parser found, said so that an operator can mend it.
+//!
+//! Owns which of its errors are told: one for each line, and none that only follows from an earlier one.
+
+use super::report::{Report, Span};
+use toml::de::Error;
+
+/// Reports the syntax errors of `text`.
+pub(super) fn report_errors(errors: &[Error], text: &str, report: &mut Report) {
+    let mut last_line = None;
+    for error in errors {
+        let span = span_of(error, text);
+        let line = text.get(..span.start).map(|before| before.matches('\n').count());
+        if last_line == Some(line) {
+            continue;
+        }
+        last_line = Some(line);
+        report_error(error, &span, text, report);
+        if swallows(error.message()) {
+            return;
+        }
+    }
+}
+
+/// Everything after the error was read as a part of something that was not closed.
+fn swallows(message: &str) -> bool {
+    ["array", "inline table", "multi-line", "multiline"].iter().any(|word| message.contains(word))
+}
+
+fn span_of(error: &Error, text: &str) -> Span {
+    let end = text.trim_end().len();
+    error.span().map_or(end..end, |span| span.start.min(end)..span.end.min(end.max(span.start)))
+}
+
+fn report_error(error: &Error, span: &Span, text: &str, report: &mut Report) {
+    let message: Vec<&str> = error.message().lines().filter(|line| !line.trim().is_empty()).collect();
+    let message = in_words(&message.join("; "));
+    let remedy = match () {
+        () if message.contains("array") => "close the list with ] where it ends, and part its items with commas",
+        () if message.contains("inline table") => "close the table with } where it ends, and part its keys with commas",
+        () if message.contains("duplicate key") => {
+            "remove one of the two; several tables of one kind stand under [[...]]"
+        }
+        () if message.contains("in quotes") => {
+            "put double quotes around the word; only numbers, true and false have none"
+        }
+        () if message.contains("string") => "close the text with a double quote on the same line",
+        () => "write key = value lines under [table] headers; texts and durations stand in double quotes",
+    };
+    report.error(span, "", format!("this is not TOML: {message}")).remedy(remedy);
+    if swallows(&message)
+        && let Some(opening) = opening(text, span.start)
+    {
+        report.see(&opening, "it may begin here");
+    }
+}
+
+/// A bare word is taken for the beginning of whatever value starts with its first letter; that says nothing to anybody.
+fn in_words(message: &str) -> String {
+    let bare =
+        ["invalid float", "invalid boolean", "string values must be quoted", "invalid mantissa", "invalid integer"];
+    match bare.iter().any(|start| message.starts_with(start)) {
+        true => "this is neither a number, nor true or false, nor a text in quotes".into(),
+        false => message.into(),
+    }
+}
+
+/// The nearest line at or above `offset` that opens a bracket after `=` and does not close it.
+fn opening(text: &str, offset: usize) -> Option<Span> {
+    let mut start = 0;
+    let mut found = None;
+    for line in text.split_inclusive('\n') {
+        if start > offset {
+            break;
+        }
+        if let Some((_, value)) = line.split_once('=') {
+            let number = |brackets: [char; 2]| value.matches(brackets).count();
+            if number(['[', '{']) > number([']', '}']) {
+                let at = start + line.find(['[', '{']).unwrap_or(0);
+                found = Some(at..at + 1);
+            }
+        }
+        start += line.len();
+    }
+    found
+}
