@@ -34,8 +34,8 @@ pub(super) struct Key {
 /// What holds when a key is not written.
 #[derive(Debug)]
 pub(super) enum Fallback {
-    /// It must be written.
-    Required,
+    /// It must be written; such as this TOML text.
+    Required(&'static str),
     /// The value of this TOML text.
     Value(&'static str),
     /// Something that follows from the rest, in words.
@@ -177,11 +177,11 @@ pub(super) static SECTIONS: &[SectionRow] = &[
         most: Some(32),
         note: "A NIC as DPDK knows it.",
         keys: &[
-            key("name", Name, Required, "What interfaces and tables call it."),
+            key("name", Name, Required("\"outer\""), "What interfaces and tables call it."),
             key(
                 "device",
                 Text,
-                Required,
+                Required("\"0000:3b:00.1\""),
                 "A PCI address such as \"0000:3b:00.1\" (driver arguments after a comma), or a DPDK virtual device with its arguments.",
             ),
             key("mtu", integer(576, 9_216, "bytes"), Value("1500"), "Largest IP datagram it carries."),
@@ -198,13 +198,13 @@ pub(super) static SECTIONS: &[SectionRow] = &[
         most: Some(1_024),
         note: "An L3 interface: a port, or a VLAN on it.",
         keys: &[
-            key("name", Name, Required, "What tables and messages call it."),
-            key("port", Name, Required, "The name of its [[port]]."),
+            key("name", Name, Required("\"clients\""), "What tables and messages call it."),
+            key("port", Name, Required("\"outer\""), "The name of its [[port]]."),
             key("vlan", integer(1, 4_094, "802.1Q tag"), Derived("untagged"), "The VLAN on the port."),
             key(
                 "addresses",
                 Many(&SelfAddress, 1, 64),
-                Required,
+                Required("[\"192.0.2.2/24\"]"),
                 "Self-IPs, each with the length of the network it is in; the servers' default gateway is one.",
             ),
             key("mtu", integer(576, 9_216, "bytes"), Derived("the port's"), "Largest IP datagram sent on it."),
@@ -216,7 +216,7 @@ pub(super) static SECTIONS: &[SectionRow] = &[
         note: "A static route. Networks of interfaces need none.",
         keys: &[
             key("to", Network, Value("\"default\""), "Destinations: a network, or \"default\" for everything else."),
-            key("via", Address, Required, "The next hop, in the network of an interface."),
+            key("via", Address, Required("\"192.0.2.1\""), "The next hop, in the network of an interface."),
         ],
     },
     SectionRow {
@@ -224,11 +224,11 @@ pub(super) static SECTIONS: &[SectionRow] = &[
         most: Some(256),
         note: "A way to ask a member whether it is alive. Only a real SIP answer proves that a SIP Server is the primary.",
         keys: &[
-            key("name", Name, Required, "What pools and tables call it."),
+            key("name", Name, Required("\"sip-options\""), "What pools and tables call it."),
             key(
                 "kind",
                 Choice(&["icmp", "tcp", "tcp-half-open", "sip", "udp"], &[]),
-                Required,
+                Required("\"sip\""),
                 "What is asked: an echo, a handshake, a SYN only, SIP OPTIONS, a datagram.",
             ),
             key("transport", Choice(&["udp", "tcp", "tls"], &[]), Value("\"udp\""), "sip: how the request travels."),
@@ -270,15 +270,25 @@ pub(super) static SECTIONS: &[SectionRow] = &[
         most: Some(256),
         note: "A high-availability pair of SIP Servers, of which one is active.",
         keys: &[
-            key("name", Name, Required, "What virtual servers, SNAT and commands call it."),
+            key("name", Name, Required("\"pair-1\""), "What virtual servers, SNAT and commands call it."),
             key(
                 "mode",
                 Choice(&["active-standby"], &["round-robin", "least-connections", "source-hash"]),
                 Value("\"active-standby\""),
                 "How members share the work. Other modes are not supported yet.",
             ),
-            key("members", Inside("pool.members"), Required, "The servers, the preferred one first."),
-            key("monitors", Many(&Name, 1, 16), Required, "Names of the [[monitor]] entries each member is asked."),
+            key(
+                "members",
+                Inside("pool.members"),
+                Required("[{ name = \"sip-a\", address = \"10.20.0.11\" }]"),
+                "The servers, the preferred one first.",
+            ),
+            key(
+                "monitors",
+                Many(&Name, 1, 16),
+                Required("[\"sip-options\"]"),
+                "Names of the [[monitor]] entries each member is asked.",
+            ),
             key("require", Require, Value("\"all\""), "How many of the monitors must be good for a member to be up."),
             key(
                 "fail_back",
@@ -305,8 +315,13 @@ pub(super) static SECTIONS: &[SectionRow] = &[
         most: Some(16),
         note: "A server of a pool.",
         keys: &[
-            key("name", Name, Required, "What tables and commands call it; unique over all pools."),
-            key("address", Address, Required, "Its physical address, in the network of an interface."),
+            key("name", Name, Required("\"sip-a\""), "What tables and commands call it; unique over all pools."),
+            key(
+                "address",
+                Address,
+                Required("\"10.20.0.11\""),
+                "Its physical address, in the network of an interface.",
+            ),
         ],
     },
     SectionRow {
@@ -333,14 +348,14 @@ pub(super) static SECTIONS: &[SectionRow] = &[
         most: Some(1_024),
         note: "The address the world talks to.",
         keys: &[
-            key("name", Name, Required, "What tables and messages call it."),
+            key("name", Name, Required("\"sip-1\""), "What tables and messages call it."),
             key(
                 "address",
                 Address,
-                Required,
+                Required("\"10.20.0.100\""),
                 "The virtual IP: in the network of an interface, or in a network of its own that the router sends here.",
             ),
-            key("pool", Name, Required, "The name of the [[pool]] behind it."),
+            key("pool", Name, Required("\"pair-1\""), "The name of the [[pool]] behind it."),
             key(
                 "listen",
                 Many(&Listen, 1, 64),
@@ -366,11 +381,11 @@ pub(super) static SECTIONS: &[SectionRow] = &[
         most: Some(256),
         note: "What the members of a pool send outward wears the virtual address.",
         keys: &[
-            key("pool", Name, Required, "The name of the [[pool]]; one [[snat]] for each."),
+            key("pool", Name, Required("\"pair-1\""), "The name of the [[pool]]; one [[snat]] for each."),
             key(
                 "address",
                 Address,
-                Required,
+                Required("\"10.20.0.100\""),
                 "The source address given: the address of one of the pool's virtual servers.",
             ),
             key(

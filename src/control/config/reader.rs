@@ -110,17 +110,22 @@ impl Reader<'_, '_, '_> {
                 tables.map(|(table, span)| self.section(row, table, span, owner)).collect()
             }
             _ => {
-                let shown = self.shown(&node.span());
-                let finding =
-                    self.report.error(&node.span(), row.path, format!("{shown} is not what {} takes", row.path));
-                finding.allowed(match row.most {
-                    None => format!("one table: {wanted}"),
-                    Some(most) => format!("up to {most} tables, each under its own {wanted}"),
-                });
-                finding.remedy(format!("write {wanted} and its keys on the lines below it"));
-                Vec::new()
+                self.not_tables(row, node, &wanted);
+                // Read all the same, so that what refers to it finds it.
+                let table = node.get_ref().as_table().filter(|_| owner.is_none());
+                table.map(|table| self.section(row, table, node.span(), owner)).into_iter().collect()
             }
         }
+    }
+
+    fn not_tables(&mut self, row: &'static SectionRow, node: &Node, wanted: &str) {
+        let shown = self.shown(&node.span());
+        let (noun, form) = match row.most {
+            None => ("one table", format!("one table: {wanted}")),
+            Some(most) => ("a list of tables", format!("up to {most} tables, each as {wanted}")),
+        };
+        let message = format!("{}: {shown} is {}, not {noun}", row.path, type_noun(node.get_ref()));
+        self.report.error(&node.span(), row.path, message).allowed(form).remedy(format!("write {wanted}"));
     }
 
     fn section(&mut self, row: &'static SectionRow, table: &Table, span: Span, owner: Option<&str>) -> Section {
@@ -148,14 +153,10 @@ impl Reader<'_, '_, '_> {
     fn fallback(&mut self, row: &'static SectionRow, key: &'static Key, title: &str, span: &Span) -> Option<Value> {
         match key.fallback {
             Fallback::Derived(_) => None,
-            Fallback::Required => {
+            Fallback::Required(example) => {
                 let finding =
                     self.report.error(span, &path(row, key.name), format!("{title}: the key {} is missing", key.name));
-                finding.allowed(key.kind.form()).remedy(format!(
-                    "add a line such as: {} = {}",
-                    key.name,
-                    key.kind.example()
-                ));
+                finding.allowed(key.kind.form()).remedy(format!("add: {} = {example}", key.name));
                 None
             }
             Fallback::Value(text) => {

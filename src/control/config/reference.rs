@@ -30,7 +30,7 @@ fn section(row: &SectionRow, out: &mut String) {
     out.push_str("| key | default | allowed | meaning |\n|---|---|---|---|\n");
     for key in row.keys {
         let default = match key.fallback {
-            Fallback::Required => "must be written".into(),
+            Fallback::Required(_) => "must be written".into(),
             Fallback::Value(text) => format!("`{text}`"),
             Fallback::Derived(words) => format!("absent: {words}"),
         };

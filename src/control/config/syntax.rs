@@ -7,19 +7,30 @@ use toml::de::Error;
 
 /// Reports the syntax errors of `text`.
 pub(super) fn report_errors(errors: &[Error], text: &str, report: &mut Report) {
-    let mut last_line = None;
+    let mut told_up_to = 0;
     for error in errors {
         let span = span_of(error, text);
-        let line = text.get(..span.start).map(|before| before.matches('\n').count());
-        if last_line == Some(line) {
+        if span.start < told_up_to {
             continue;
         }
-        last_line = Some(line);
         report_error(error, &span, text, report);
         if swallows(error.message()) {
             return;
         }
+        told_up_to = explained(error, &span, text);
     }
+}
+
+/// Where the next error begins that does not follow from this one: on the next line; after a table that stands twice,
+/// at the next header.
+fn explained(error: &Error, span: &Span, text: &str) -> usize {
+    let end_of_line = |from: usize| text[from..].find('\n').map_or(text.len() + 1, |at| from + at + 1);
+    let start_of_line = text[..span.start].rfind('\n').map_or(0, |at| at + 1);
+    let next = end_of_line(span.start);
+    if !(error.message().contains("duplicate key") && text[start_of_line..].starts_with('[')) {
+        return next;
+    }
+    text.get(next..).and_then(|rest| rest.find("\n[")).map_or(text.len() + 1, |at| next + at + 1)
 }
 
 /// Everything after the error was read as a part of something that was not closed.
@@ -29,7 +40,11 @@ fn swallows(message: &str) -> bool {
 
 fn span_of(error: &Error, text: &str) -> Span {
     let end = text.trim_end().len();
-    error.span().map_or(end..end, |span| span.start.min(end)..span.end.min(end.max(span.start)))
+    let mut start = error.span().map_or(end, |span| span.start.min(end));
+    while !text.is_char_boundary(start) {
+        start -= 1;
+    }
+    start..error.span().map_or(end, |span| span.end.clamp(start, end.max(start)))
 }
 
 fn report_error(error: &Error, span: &Span, text: &str, report: &mut Report) {

@@ -64,6 +64,9 @@ impl<'d> Known<'d> {
 
     fn check(&self, title: &str, key: &str, name: Option<&At<String>>, report: &mut Report) {
         let Some(name) = name.filter(|name| !self.names.contains(&name.value.as_str())) else { return };
+        if self.names.is_empty() && report.refused() {
+            return; // The definitions may be what was refused.
+        }
         let path = self.path;
         let otherwise = format!("define a [[{path}]] with name = \"{}\"", name.value);
         let message = format!("{title}: no {path} is called \"{}\"", name.value);

@@ -232,7 +232,8 @@ fn snat_alone(document: &Document, snat: &Snat, report: &mut Report) {
     let mut addresses: Vec<Ipv4Addr> =
         servers.iter().filter_map(|server| Some(server.address.as_ref()?.value)).collect();
     addresses.dedup();
-    if !known || !whole || addresses.contains(&at.value) {
+    let nothing = addresses.is_empty() && report.refused();
+    if !known || !whole || nothing || addresses.contains(&at.value) {
         return;
     }
     let words = addresses.iter().map(|address| format!("\"{address}\"")).collect::<Vec<_>>().join(", ");

@@ -4,6 +4,8 @@ mod changes;
 mod examples;
 mod reference;
 mod refusals;
+mod round_trip;
+mod writer;
 
 /// A good file to spoil.
 const GOOD: &str = r#"[cores]
