@@ -113,7 +113,7 @@ fn supported(version: String) -> String {
 
 fn bind(cflags: &[String]) {
     let functions = "shim_.*\
-        |rte_eal_(init|cleanup|hotplug_add|hotplug_remove)\
+        |rte_eal_(init|cleanup|get_runtime_dir|hotplug_add|hotplug_remove)\
         |rte_log_set_global_level|rte_strerror\
         |rte_thread_(register|unregister)\
         |rte_pktmbuf_pool_create|rte_mempool_(free|avail_count|in_use_count)\

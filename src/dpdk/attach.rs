@@ -47,7 +47,10 @@ pub(super) fn attach(port: &str, device: &Device, arguments: &str) -> Result<Att
         );
         return Err(DpdkError::Port { port: port.to_owned(), reason, said: Said::default() });
     }
-    let zero = |_| fault("holds a zero byte: remove it".to_owned());
+    let zero = |_| {
+        let reason = format!("device = {:?} holds a zero byte: remove it", device.name);
+        DpdkError::Port { port: port.to_owned(), reason, said: Said::default() }
+    };
     let (name, arguments) = (CString::new(named).map_err(zero)?, CString::new(arguments).map_err(zero)?);
     if device.is_pci() {
         return pci_port(port, device, &name);
@@ -148,6 +151,9 @@ fn why_not_made(port: &str, device: &Device, rc: i32) -> DpdkError {
     if said.mentions(&["Operation not permitted", "Permission denied"]) {
         let what = format!("port {port}: {}", device.name);
         return DpdkError::NoPermission { what, capabilities: "CAP_NET_ADMIN and CAP_NET_RAW", said };
+    }
+    if said.mentions(&["mmap failed"]) && said.mentions(&["Resource temporarily unavailable"]) {
+        return DpdkError::LockedMemory { port: port.to_owned(), device: device.name.to_owned(), said };
     }
     let reason = match -rc {
         libc::EEXIST => "is made already: give each port its own device".to_owned(),

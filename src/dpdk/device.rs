@@ -14,8 +14,20 @@ pub(super) struct Device<'a> {
     pub(super) arguments: &'a str,
 }
 
-/// The room the kernel's header takes in a frame of the packet ring, rounded up.
-const PACKET_RING_HEADER: u32 = 96;
+/// How many bytes the kernel's packet ring has in each direction of a queue pair.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum PacketRing {
+    /// What carries tens of thousands of frames a second through the pauses of a busy machine.
+    Long = 8 << 20,
+    /// What a user without privilege may lock in memory.
+    Short = 512 << 10,
+}
+
+/// A block of the packet ring, in bytes.
+const PACKET_RING_BLOCK: u32 = 128 << 10;
+
+/// A frame of the packet ring, in bytes: the driver does MTUs up to 1500, and the kernel's header is below 100.
+const PACKET_RING_FRAME: u32 = 2048;
 
 impl<'a> Device<'a> {
     pub(super) fn parse(text: &'a str) -> Device<'a> {
@@ -55,8 +67,8 @@ impl<'a> Device<'a> {
     }
 
     /// The arguments the driver is given: those written, and where they leave it open, as many queue pairs as there are
-    /// receive queues wanted, and for the kernel's packet ring a ring that holds frames of `mtu`.
-    pub(super) fn full_arguments(&self, queues: u16, mtu: u16) -> Cow<'a, str> {
+    /// receive queues wanted, and for the kernel's packet socket a ring of the given size.
+    pub(super) fn full_arguments(&self, queues: u16, ring: PacketRing) -> Cow<'a, str> {
         let mut arguments = Cow::Borrowed(self.arguments);
         let mut add = |key: &str, value: String| {
             let comma = if arguments.is_empty() { "" } else { "," };
@@ -72,10 +84,9 @@ impl<'a> Device<'a> {
         }
         let ring_keys = ["framesz", "blocksz", "framecnt"];
         if self.is("net_af_packet") && ring_keys.iter().all(|key| self.argument(key).is_none()) {
-            let frame = (u32::from(mtu) + PACKET_RING_HEADER + 22).next_power_of_two().max(2048);
-            add("framesz", frame.to_string());
-            add("blocksz", (1 << 20).to_string());
-            add("framecnt", (8 * (1 << 20) / frame).to_string());
+            add("framesz", PACKET_RING_FRAME.to_string());
+            add("blocksz", PACKET_RING_BLOCK.to_string());
+            add("framecnt", (ring as u32 / PACKET_RING_FRAME).to_string());
         }
         arguments
     }
@@ -114,15 +125,17 @@ mod tests {
     #[test]
     fn what_the_operator_left_open_is_added_and_what_he_wrote_is_kept() {
         let rows = [
-            ("net_null0", 2, 1500, ""),
-            ("net_tap0,iface=x", 2, 1500, "iface=x"),
-            ("net_af_packet0,iface=x", 1, 1500, "iface=x,framesz=2048,blocksz=1048576,framecnt=4096"),
-            ("net_af_packet0,iface=x", 2, 9000, "iface=x,qpairs=2,framesz=16384,blocksz=1048576,framecnt=512"),
-            ("net_af_packet0,iface=x,qpairs=1,framecnt=64", 2, 1500, "iface=x,qpairs=1,framecnt=64"),
-            ("net_vhost0,iface=/tmp/s", 3, 1500, "iface=/tmp/s,queues=3"),
+            ("net_null0", 2, ""),
+            ("net_tap0,iface=x", 2, "iface=x"),
+            ("net_af_packet0,iface=x", 1, "iface=x,framesz=2048,blocksz=131072,framecnt=4096"),
+            ("net_af_packet0,iface=x", 2, "iface=x,qpairs=2,framesz=2048,blocksz=131072,framecnt=4096"),
+            ("net_af_packet0,iface=x,qpairs=1,framecnt=64", 2, "iface=x,qpairs=1,framecnt=64"),
+            ("net_vhost0,iface=/tmp/s", 3, "iface=/tmp/s,queues=3"),
         ];
-        for (text, queues, mtu, expected) in rows {
-            assert_eq!(Device::parse(text).full_arguments(queues, mtu), expected, "{text}");
+        for (text, queues, expected) in rows {
+            assert_eq!(Device::parse(text).full_arguments(queues, PacketRing::Long), expected, "{text}");
         }
+        let short = Device::parse("net_af_packet0").full_arguments(1, PacketRing::Short);
+        assert_eq!(short, "framesz=2048,blocksz=131072,framecnt=256");
     }
 }

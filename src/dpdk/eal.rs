@@ -115,13 +115,12 @@ impl Drop for Shared {
     fn drop(&mut self) {
         if self.in_use.load(Ordering::SeqCst) {
             tracing::warn!("buffers are still in use: DPDK's memory stays until the process ends");
-            return;
+            return remove_directory();
         }
         // SAFETY: the last user is gone: ports are closed, pools are freed, no worker is registered, because each of
         // them holds a clone of the value that is dropped here.
-        unsafe {
-            dpdk_sys::rte_eal_cleanup();
-        }
+        unsafe { dpdk_sys::rte_eal_cleanup() };
+        remove_directory();
     }
 }
 
@@ -171,7 +170,19 @@ fn start(arguments: &[String]) -> Result<(), i32> {
         dpdk_sys::rte_eal_init(count, pointers.as_mut_ptr())
     };
     drop(hush);
-    if rc < 0 { Err(errno()) } else { Ok(()) }
+    if rc < 0 {
+        let code = errno();
+        remove_directory();
+        return Err(code);
+    }
+    Ok(())
+}
+
+/// Removes the directory DPDK makes at its start and leaves; what another process still uses is not empty and stays.
+fn remove_directory() {
+    // SAFETY: the function returns a C string that lives as long as the program, empty before the first start.
+    let directory = unsafe { CStr::from_ptr(dpdk_sys::rte_eal_get_runtime_dir()) };
+    let _ = std::fs::remove_dir(directory.to_string_lossy().as_ref());
 }
 
 /// DPDK's error number of the calling thread.

@@ -110,6 +110,19 @@ pub enum DpdkError {
         /// What DPDK said.
         said: Said,
     },
+    /// A driver wants more memory locked than this user may lock.
+    #[error(
+        "port {port}: {device} cannot lock its ring in memory: run as root, raise the limit (ulimit -l, LimitMEMLOCK=), or \
+         make the ring smaller (framecnt=){said}"
+    )]
+    LockedMemory {
+        /// The `[[port]]`.
+        port: String,
+        /// Its device, without arguments.
+        device: String,
+        /// What DPDK said.
+        said: Said,
+    },
     /// A port cannot be set up as asked.
     #[error("port {port}: {reason}{said}")]
     Port {

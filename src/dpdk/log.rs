@@ -150,11 +150,11 @@ impl Drop for Hush {
     }
 }
 
-/// What was printed before DPDK began to list its options.
+/// What was printed beside the list of options, which DPDK shows whenever it takes offence at one.
 fn without_usage(text: &str) -> String {
-    text.lines().filter(|line| !line.starts_with(' ') && !line.starts_with('\t')).fold(String::new(), |kept, line| {
-        if line.ends_with(':') || line.contains("[options]") { kept } else { kept + line + "\n" }
-    })
+    let (before, list) = text.split_once("Usage:").unwrap_or((text, ""));
+    let fatal = list.lines().filter(|line| line.starts_with("EAL: "));
+    before.lines().chain(fatal).collect::<Vec<_>>().join("\n")
 }
 
 #[cfg(test)]

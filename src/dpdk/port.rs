@@ -6,7 +6,7 @@
 //! too few of is shared, in turns. Read `queue` next.
 
 use super::attach::{Attached, attach};
-use super::device::Device;
+use super::device::{Device, PacketRing};
 use super::eal::{Eal, error_text};
 use super::error::DpdkError;
 use super::mempool::{CACHE, Pool};
@@ -22,6 +22,9 @@ const RING: u16 = 1024;
 
 /// The least that is worth starting with.
 const SMALLEST_RING: u16 = 64;
+
+/// Ethernet's header and check sequence, in bytes.
+const ETHERNET_FRAMING: u32 = 18;
 
 /// A port as the operator wants it.
 #[derive(Clone, Debug)]
@@ -230,7 +233,11 @@ impl<'a> Draft<'a> {
             None => workers,
         };
         let device = Device::parse(&wanted.device);
-        let attached = attach(&wanted.name, &device, &device.full_arguments(rx_queues, wanted.mtu))?;
+        let try_with = |ring| attach(&wanted.name, &device, &device.full_arguments(rx_queues, ring));
+        let attached = match try_with(PacketRing::Long) {
+            Err(DpdkError::LockedMemory { .. }) => try_with(PacketRing::Short)?,
+            other => other?,
+        };
         let mut info = rte_eth_dev_info::default();
         // SAFETY: the port is attached, and the facts are a variable of ours.
         let rc = unsafe { dpdk_sys::rte_eth_dev_info_get(attached.id, &mut info) };
@@ -267,15 +274,22 @@ impl<'a> Draft<'a> {
             let reason = format!("queues = {queues}, and {} has {most_rx} on this device: lower queues", self.driver());
             return Err(refuse(self.wanted, reason));
         }
-        let mtu = self.wanted.mtu;
-        let (least_mtu, most_mtu) = (self.info.min_mtu, self.info.max_mtu);
-        if mtu < least_mtu || (most_mtu != 0 && mtu > most_mtu) {
+        let (mtu, least_mtu, most_mtu) = (self.wanted.mtu, self.info.min_mtu, self.largest_mtu());
+        if mtu < least_mtu || mtu > most_mtu {
             let reason = format!("mtu = {mtu}, and {} can do {least_mtu} to {most_mtu}: change mtu", self.driver());
             return Err(refuse(self.wanted, reason));
         }
         self.rx_queues = self.rx_queues.min(most_rx);
         self.tx_queues = self.tx_queues.min(most_tx);
         Ok(())
+    }
+
+    /// The largest MTU, reckoned as DPDK does: drivers give the longest frame, and some the MTU as well.
+    fn largest_mtu(&self) -> u16 {
+        let (frame, mtu) = (self.info.max_rx_pktlen, self.info.max_mtu);
+        let knows_mtu = mtu != 0 && mtu != u16::MAX && frame > u32::from(mtu);
+        let framing = if knows_mtu { frame - u32::from(mtu) } else { ETHERNET_FRAMING };
+        u16::try_from(frame.saturating_sub(framing)).unwrap_or(u16::MAX)
     }
 
     fn configure(&mut self) -> Result<(), DpdkError> {
