@@ -1,0 +1,237 @@
+//! The exposition format of Prometheus, version 0.0.4.
+//!
+//! Owns the names, labels and units of the metrics: seconds and bytes, counters end in `_total`. Pure.
+
+use crate::control::admin::rows::{
+    CounterRow, Link, MemberRow, MemberState, PortRow, ProbeRow, Role, ServiceRow, ServiceState, SnatRow, Status,
+    SwitchoverRow, WorkerRow,
+};
+use std::collections::BTreeMap;
+use std::fmt::Write;
+
+/// What the metrics are made of.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Tables {
+    /// One screen.
+    pub status: Option<Status>,
+    /// All counters.
+    pub counters: Vec<CounterRow>,
+    /// The members.
+    pub members: Vec<MemberRow>,
+    /// Their monitors.
+    pub probes: Vec<ProbeRow>,
+    /// SNAT addresses.
+    pub snat: Vec<SnatRow>,
+}
+
+/// The tables as text.
+pub fn exposition(tables: &Tables) -> String {
+    let mut page = Page::default();
+    if let Some(status) = &tables.status {
+        appliance(&mut page, status);
+        status.workers.iter().for_each(|row| worker(&mut page, row));
+        status.ports.iter().for_each(|row| port(&mut page, row));
+        status.services.iter().for_each(|row| service(&mut page, row));
+        if let Some(row) = &status.last_switchover {
+            switchover(&mut page, row);
+        }
+    }
+    tables.members.iter().for_each(|row| member(&mut page, row));
+    tables.probes.iter().for_each(|row| probe(&mut page, row));
+    tables.snat.iter().for_each(|row| snat(&mut page, row));
+    tables.counters.iter().for_each(|row| counter(&mut page, row));
+    page.text()
+}
+
+/// Samples by metric, so that each metric is explained once and its samples stand together, as the format asks.
+#[derive(Default)]
+struct Page {
+    metrics: BTreeMap<String, Metric>,
+}
+
+struct Metric {
+    kind: &'static str,
+    help: String,
+    samples: String,
+}
+
+type Labels<'a> = &'a [(&'a str, &'a str)];
+
+impl Page {
+    fn gauge(&mut self, name: &str, help: &str, labels: Labels, value: f64) {
+        self.sample(format!("fairlead_{name}"), "gauge", help, labels, &value.to_string());
+    }
+
+    fn total(&mut self, name: &str, help: &str, labels: Labels, value: u64) {
+        self.sample(format!("fairlead_{name}_total"), "counter", help, labels, &value.to_string());
+    }
+
+    fn sample(&mut self, name: String, kind: &'static str, help: &str, labels: Labels, value: &str) {
+        let labels: Vec<String> =
+            labels.iter().map(|(label, text)| format!("{label}=\"{}\"", escaped(text).replace('"', "\\\""))).collect();
+        let labels = if labels.is_empty() { String::new() } else { format!("{{{}}}", labels.join(",")) };
+        let line = format!("{name}{labels} {value}\n");
+        let metric = self.metrics.entry(name);
+        metric.or_insert_with(|| Metric { kind, help: escaped(help), samples: String::new() }).samples.push_str(&line);
+    }
+
+    fn text(&self) -> String {
+        let mut text = String::new();
+        for (name, Metric { kind, help, samples }) in &self.metrics {
+            let _ = write!(text, "# HELP {name} {help}\n# TYPE {name} {kind}\n{samples}");
+        }
+        text
+    }
+}
+
+fn escaped(text: &str) -> String {
+    text.replace('\\', "\\\\").replace('\n', "\\n")
+}
+
+/// A name that the format allows: letters, digits, underscores.
+fn plain(name: &str) -> String {
+    name.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).collect()
+}
+
+fn flag(holds: bool) -> f64 {
+    f64::from(u8::from(holds))
+}
+
+fn appliance(page: &mut Page, status: &Status) {
+    let labels = [("version", status.version.as_str()), ("name", status.name.as_str())];
+    page.gauge("info", "The appliance's version and name.", &labels, 1.0);
+    page.gauge("uptime_seconds", "Seconds since the start.", &[], status.uptime_s as f64);
+    page.gauge("epoch", "The snapshot that every worker has installed.", &[], status.epoch as f64);
+    page.gauge("alarms", "Alarms that stand.", &[], status.alarms.len() as f64);
+}
+
+fn worker(page: &mut Page, row: &WorkerRow) {
+    let id = row.id.to_string();
+    let labels = [("worker", id.as_str())];
+    page.gauge("worker_busy_ratio", "Part of the last second spent on packets.", &labels, row.busy_percent / 100.0);
+    page.gauge("worker_flows", "Flows in the worker's table.", &labels, row.flows as f64);
+    page.total("worker_received_frames", "Frames received.", &labels, row.rx);
+    page.total("worker_sent_frames", "Frames sent.", &labels, row.tx);
+    page.total("worker_dropped_frames", "Frames that died.", &labels, row.dropped);
+}
+
+fn port(page: &mut Page, row: &PortRow) {
+    let labels = [("port", row.name.as_str())];
+    page.gauge("port_up", "1 while the link is up.", &labels, flag(row.link == Link::Up));
+    page.total("port_received_frames", "Frames received.", &labels, row.rx_frames);
+    page.total("port_received_bytes", "Bytes received.", &labels, row.rx_bytes);
+    page.total("port_missed_frames", "Frames the NIC dropped: no worker took them in time.", &labels, row.rx_missed);
+    page.total("port_receive_errors", "Frames received with errors.", &labels, row.rx_errors);
+    page.total("port_sent_frames", "Frames sent.", &labels, row.tx_frames);
+    page.total("port_sent_bytes", "Bytes sent.", &labels, row.tx_bytes);
+    page.total("port_send_errors", "Frames the NIC failed to send.", &labels, row.tx_errors);
+}
+
+fn service(page: &mut Page, row: &ServiceRow) {
+    let labels = [("service", row.name.as_str()), ("pool", row.pool.as_str())];
+    page.gauge("service_up", "1 while a member is active.", &labels, flag(row.state == ServiceState::Up));
+}
+
+fn member(page: &mut Page, row: &MemberRow) {
+    let labels = [("pool", row.pool.as_str()), ("member", row.name.as_str())];
+    page.gauge("member_up", "1 while its monitors are good.", &labels, flag(row.state == MemberState::Up));
+    page.gauge("member_active", "1 while clients go to it.", &labels, flag(row.role == Role::Active));
+    page.gauge("member_flows", "Its flows.", &labels, row.flows as f64);
+}
+
+fn probe(page: &mut Page, row: &ProbeRow) {
+    let labels = [("pool", row.pool.as_str()), ("member", row.member.as_str()), ("monitor", row.monitor.as_str())];
+    if let Some(rtt) = row.last_rtt_us {
+        page.gauge("probe_round_trip_seconds", "The latest round-trip time.", &labels, rtt as f64 / 1e6);
+    }
+    page.total("probe_sent", "Probes sent.", &labels, row.sent);
+    page.total("probe_good", "Good answers.", &labels, row.good);
+    page.total("probe_failed", "Failures.", &labels, row.failed);
+}
+
+fn snat(page: &mut Page, row: &SnatRow) {
+    let address = row.address.to_string();
+    let labels = [("address", address.as_str()), ("protocol", row.protocol.as_str())];
+    page.gauge("snat_ports_used", "Ports handed out.", &labels, row.used as f64);
+    page.gauge("snat_ports_free", "Ports that could be handed out.", &labels, row.free as f64);
+    page.total("snat_exhausted", "Times that no port was free.", &labels, row.exhausted);
+}
+
+fn switchover(page: &mut Page, row: &SwitchoverRow) {
+    let labels = [("pool", row.pool.as_str())];
+    let time = row.time.0 as f64 / 1e6;
+    page.gauge("last_switchover_timestamp_seconds", "When it was decided, since 1970 UTC.", &labels, time);
+    if let Some(installed) = row.installed {
+        let span = installed.saturating_sub(row.last_good_answer.unwrap_or(row.detected));
+        let help = "From the last good answer (or the decision) to the last worker.";
+        page.gauge("last_switchover_seconds", help, &labels, span as f64 / 1e6);
+    }
+}
+
+fn counter(page: &mut Page, row: &CounterRow) {
+    let worker = row.worker.map(|worker| worker.to_string());
+    let labels: Vec<(&str, &str)> = worker.iter().map(|worker| ("worker", worker.as_str())).collect();
+    page.total(&format!("counter_{}", plain(&row.name)), &row.explanation, &labels, row.value);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::control::admin::rows::Wall;
+
+    fn counted(name: &str, worker: Option<u16>, value: u64) -> CounterRow {
+        CounterRow { name: name.into(), value, explanation: "What \\ it\nis.".into(), worker }
+    }
+
+    #[test]
+    fn each_metric_is_explained_once_and_its_samples_stand_together() {
+        let counters = vec![
+            counted("drop_no_flow", Some(0), 3),
+            counted("probes-sent", None, 7),
+            counted("drop_no_flow", Some(1), u64::MAX),
+        ];
+        let text = exposition(&Tables { counters, ..Tables::default() });
+        let expected = "# HELP fairlead_counter_drop_no_flow_total What \\\\ it\\nis.\n\
+                        # TYPE fairlead_counter_drop_no_flow_total counter\n\
+                        fairlead_counter_drop_no_flow_total{worker=\"0\"} 3\n\
+                        fairlead_counter_drop_no_flow_total{worker=\"1\"} 18446744073709551615\n\
+                        # HELP fairlead_counter_probes_sent_total What \\\\ it\\nis.\n\
+                        # TYPE fairlead_counter_probes_sent_total counter\n\
+                        fairlead_counter_probes_sent_total 7\n";
+        assert_eq!(text, expected);
+    }
+
+    #[test]
+    fn a_name_cannot_break_out_of_its_label() {
+        let snat = SnatRow {
+            pool: "p".into(),
+            address: [10, 0, 0, 1].into(),
+            protocol: "t\"c\\p\n".into(),
+            used: 1,
+            free: 2,
+            exhausted: 3,
+            excluded: 4,
+        };
+        let text = exposition(&Tables { snat: vec![snat], ..Tables::default() });
+        let line = "fairlead_snat_ports_used{address=\"10.0.0.1\",protocol=\"t\\\"c\\\\p\\n\"} 1\n";
+        assert!(text.contains(line), "{text}");
+    }
+
+    #[test]
+    fn a_switchover_is_a_span_in_seconds() {
+        let row = SwitchoverRow {
+            time: Wall(1_500_000),
+            pool: "pair-1".into(),
+            from: None,
+            to: None,
+            reason: String::new(),
+            last_good_answer: Some(1_000_000),
+            detected: 1_500_000,
+            published: Some(1_500_100),
+            installed: Some(1_500_250),
+        };
+        let mut page = Page::default();
+        switchover(&mut page, &row);
+        assert!(page.text().contains("fairlead_last_switchover_seconds{pool=\"pair-1\"} 0.50025\n"), "{}", page.text());
+    }
+}

@@ -1,0 +1,186 @@
+//! The program itself, as a shell starts it: help, wrong usage, nobody there, an appliance that answers.
+
+use std::io::{BufRead, BufReader, Write};
+use std::os::unix::net::UnixListener;
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+use std::thread;
+
+fn fairlead(args: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_fairlead"));
+    command.args(args).env_remove("FAIRLEAD_SOCKET");
+    command
+}
+
+fn ran(args: &[&str]) -> (Option<i32>, String, String) {
+    read(fairlead(args).output().expect("it starts"))
+}
+
+fn read(output: Output) -> (Option<i32>, String, String) {
+    let text = |bytes| String::from_utf8(bytes).expect("text");
+    (output.status.code(), text(output.stdout), text(output.stderr))
+}
+
+/// An appliance that answers each client with the lines it is given, after it has read one request; gives the requests.
+fn appliance(socket: &Path, answers: &'static [&'static str]) -> thread::JoinHandle<Vec<String>> {
+    let listener = UnixListener::bind(socket).expect("a socket");
+    thread::spawn(move || {
+        let answer = |answer: &&str| {
+            let (stream, _) = listener.accept().expect("a client");
+            let mut request = String::new();
+            BufReader::new(&stream).read_line(&mut request).expect("a request");
+            (&stream).write_all(answer.as_bytes()).expect("the client reads");
+            request
+        };
+        answers.iter().map(answer).collect()
+    })
+}
+
+#[test]
+fn help_names_every_command_and_the_exit_codes() {
+    let (code, out, err) = ran(&["--help"]);
+    assert_eq!((code, err.as_str()), (Some(0), ""));
+    for command in fairlead::cli::commands::COMMANDS {
+        let first = command.words.split(' ').next().unwrap();
+        assert!(out.lines().any(|line| line.trim_start().starts_with(first)), "{first}: {out}");
+    }
+    for part in ["Exit codes:", "3  the appliance cannot be reached", "--socket", "FAIRLEAD_SOCKET"] {
+        assert!(out.contains(part), "{part}: {out}");
+    }
+}
+
+#[test]
+fn the_version_says_which_dpdk() {
+    let (code, out, _) = ran(&["--version"]);
+    assert_eq!(code, Some(0));
+    assert!(out.starts_with(concat!("fairlead ", env!("CARGO_PKG_VERSION"), "\n")), "{out}");
+    assert!(out.lines().nth(1).is_some_and(|line| line.contains("DPDK")), "{out}");
+}
+
+#[test]
+fn bad_usage_is_two() {
+    let rows: [(&[&str], &str); 6] = [
+        (&[], "Usage"),
+        (&["frobnicate"], "unrecognized subcommand 'frobnicate'"),
+        (&["member", "enable"], "MEMBER"),
+        (&["flows", "--client", "me"], "--client"),
+        (&["exclude", "add", "p", "10.1.0.0/8"], "10.0.0.0/8"),
+        (&["run"], "--config"),
+    ];
+    for (args, part) in rows {
+        let (code, out, err) = ran(args);
+        assert_eq!((code, out.as_str()), (Some(2), ""), "{args:?}");
+        assert!(err.contains(part), "{args:?}: {err}");
+    }
+}
+
+#[test]
+fn a_bad_file_is_two_and_every_error_is_told() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("bad.toml");
+    std::fs::write(&file, "[appliance]\nnmae = 1\nlog = \"loud\"\n").unwrap();
+    let (code, out, err) = ran(&["check", file.to_str().unwrap()]);
+    assert_eq!((code, out.as_str()), (Some(2), ""));
+    assert!(err.contains("nmae") && err.contains("log"), "{err}");
+    let (code, _, err) = ran(&["check", directory.path().join("none.toml").to_str().unwrap()]);
+    assert_eq!(code, Some(2));
+    assert!(err.contains("none.toml"), "{err}");
+}
+
+#[test]
+fn nobody_there_is_three_with_socket_reason_and_remedy() {
+    let directory = tempfile::tempdir().unwrap();
+    let socket = directory.path().join("admin.sock");
+    let name = socket.to_str().unwrap();
+    let (code, out, err) = ran(&["--socket", name, "members"]);
+    assert_eq!((code, out.as_str()), (Some(3), ""));
+    assert!(err.contains(name) && err.contains("not running") && err.contains("systemctl start fairlead"), "{err}");
+
+    drop(UnixListener::bind(&socket).unwrap());
+    let (code, _, err) = read(fairlead(&["status"]).env("FAIRLEAD_SOCKET", &socket).output().unwrap());
+    assert_eq!(code, Some(3));
+    assert!(err.contains(name) && err.contains("nobody listens"), "{err}");
+}
+
+#[test]
+fn an_answer_is_shown_as_a_table_or_as_json() {
+    let directory = tempfile::tempdir().unwrap();
+    let socket = directory.path().join("admin.sock");
+    let answer = concat!(
+        r#"{"id":1,"ok":true,"epoch":42,"more":true,"data":[{"to":"0.0.0.0/0","via":"192.0.2.1","interface":"clients","#,
+        r#""kind":"static","next_hop":"reachable"}]}"#,
+        "\n",
+        r#"{"id":1,"ok":true,"epoch":42,"data":[{"to":"10.20.0.0/24","via":null,"interface":"servers","#,
+        r#""kind":"connected","next_hop":null}]}"#,
+        "\n"
+    );
+    let requests = appliance(&socket, Box::leak(Box::new([answer, answer])));
+    let (code, out, err) = ran(&["--socket", socket.to_str().unwrap(), "routes"]);
+    assert_eq!((code, err.as_str()), (Some(0), ""));
+    let expected = "TO            VIA        INTERFACE  KIND       NEXT HOP\n\
+                    default       192.0.2.1  clients    static     reachable\n\
+                    10.20.0.0/24  -          servers    connected  -\n";
+    assert_eq!(out, expected);
+    let (code, out, _) = ran(&["routes", "--json", "--socket", socket.to_str().unwrap()]);
+    assert_eq!(code, Some(0));
+    let rows: serde_json::Value = serde_json::from_str(&out).expect("JSON");
+    assert_eq!(rows.as_array().map(Vec::len), Some(2));
+    for request in requests.join().unwrap() {
+        let request: serde_json::Value = serde_json::from_str(&request).unwrap();
+        assert_eq!(request, serde_json::json!({ "id": 1, "command": "routes", "args": {} }));
+    }
+}
+
+#[test]
+fn a_refusal_is_one_and_a_bad_file_on_reload_is_two() {
+    let directory = tempfile::tempdir().unwrap();
+    let socket = directory.path().join("admin.sock");
+    let requests = appliance(
+        &socket,
+        &[
+            "{\"id\":1,\"ok\":false,\"error\":{\"code\":\"unknown-member\",\"message\":\"no member `x`\\u001b[2J\"}}\n",
+            "{\"id\":1,\"ok\":false,\"error\":{\"code\":\"bad-file\",\"message\":\"line 1\\nline 2\"}}\n",
+            "{\"id\":1,\"ok\":false,\"error\":{\"code\":\"a-code-of-tomorrow\",\"message\":\"later\"}}\n",
+            "{\"id\":1,\"ok\":true,\"epo",
+            "HTTP/1.1 400 Bad Request\n",
+        ],
+    );
+    let socket = socket.to_str().unwrap();
+    let asked = |args: &[&str]| ran(&[&["--socket", socket], args].concat());
+    let (code, out, err) = asked(&["member", "drain", "x"]);
+    assert_eq!((code, out.as_str(), err.as_str()), (Some(1), "", "fairlead: no member `x`?[2J\n"));
+    let (code, _, err) = asked(&["reload"]);
+    assert_eq!((code, err.as_str()), (Some(2), "fairlead: line 1\nline 2\n"));
+    let (code, _, err) = asked(&["pool", "force", "p", "m"]);
+    assert_eq!((code, err.as_str()), (Some(1), "fairlead: later\n"));
+    let (code, _, err) = asked(&["status"]);
+    assert_eq!(code, Some(3));
+    assert!(err.contains("closed the connection before"), "{err}");
+    let (code, _, err) = asked(&["status"]);
+    assert_eq!(code, Some(1));
+    assert!(err.contains("cannot be read"), "{err}");
+    let requests = requests.join().unwrap();
+    assert!(requests[0].contains(r#""command":"member-drain""#) && requests[0].contains(r#"{"member":"x"}"#));
+    assert!(requests[2].contains(r#"{"member":"m","pool":"p"}"#));
+}
+
+#[test]
+fn a_broken_pipe_is_no_failure() {
+    let mut child =
+        fairlead(&["completion", "bash"]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it starts");
+    drop(child.stdout.take());
+    let (code, _, err) = read(child.wait_with_output().unwrap());
+    assert_eq!((code, err.as_str()), (Some(0), ""));
+}
+
+#[test]
+fn each_shell_has_its_completion_and_there_is_a_manual() {
+    for shell in ["bash", "zsh", "fish"] {
+        let (code, out, _) = ran(&["completion", shell]);
+        assert_eq!(code, Some(0));
+        assert!(out.contains("switchovers") && out.contains("offline"), "{shell}");
+    }
+    let (code, out, _) = ran(&["manual"]);
+    assert_eq!(code, Some(0));
+    assert!(out.contains(".TH fairlead 1") && out.contains("\\fBpool force\\fR \\fIPOOL\\fR \\fIMEMBER\\fR"), "{out}");
+}
