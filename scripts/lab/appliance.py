@@ -177,7 +177,7 @@ class Appliance:
     def counters(self) -> dict[str, int]:
         """All counters by name, summed over workers."""
         total: dict[str, int] = {}
-        for row in self.ask("counters"):
+        for row in self.ask("counters", "--all"):
             total[row["name"]] = total.get(row["name"], 0) + row["value"]
         return total
 
