@@ -32,6 +32,8 @@ pub struct ClaimTable {
     used: [AtomicU32; 2],
     /// How far from its first choice any mapping has ever been. Written before the cell it speaks of, read by all.
     furthest: AtomicU32,
+    /// Claims that found no free port. Written by the worker whose claim it was, read by management.
+    exhausted: AtomicU64,
     seed: u64,
 }
 
@@ -40,7 +42,8 @@ impl ClaimTable {
     /// 3.3.3).
     pub fn new(protocol: Protocol, seed: u64) -> ClaimTable {
         let cells = (0..=u16::MAX).map(|_| AtomicU64::new(Cell::FREE)).collect();
-        ClaimTable { cells, ranges: Range::of(protocol), used: Default::default(), furthest: AtomicU32::new(0), seed }
+        let (used, furthest, exhausted) = Default::default();
+        ClaimTable { cells, ranges: Range::of(protocol), used, furthest, exhausted, seed }
     }
 
     /// The outside port for an inside endpoint, with one more user. An existing mapping is shared; else the port is kept
@@ -50,7 +53,11 @@ impl ClaimTable {
     /// `None` if no port of the range is free, or the endpoint has port 0 where that is none.
     pub fn claim(&self, inside: Endpoint, reserved: &ReservedPorts) -> Option<u16> {
         let range = self.range_of(inside.port)?;
-        self.share(inside, range, reserved).or_else(|| self.take(inside, range, reserved))
+        let port = self.share(inside, range, reserved).or_else(|| self.take(inside, range, reserved));
+        if port.is_none() {
+            self.exhausted.fetch_add(1, Relaxed);
+        }
+        port
     }
 
     /// Gives up one use of a port. `false`, and nothing changed, if `inside` does not hold it.
@@ -79,6 +86,11 @@ impl ClaimTable {
     /// How many ports are held. While workers claim and release, a number of a moment ago.
     pub fn used(&self) -> usize {
         self.used.iter().map(|used| used.load(Relaxed) as usize).sum()
+    }
+
+    /// How many claims found no free port, since the table was made.
+    pub fn exhausted(&self) -> u64 {
+        self.exhausted.load(Relaxed)
     }
 
     /// How many ports there are, reserved ones included.

@@ -12,9 +12,14 @@ use std::net::Ipv4Addr;
 /// "Who has `target`? Tell `sender`", to everyone (RFC 826).
 pub fn arp_request(src: Mac, vlan: Option<VlanId>, sender: Ipv4Addr, target: Ipv4Addr) -> Vec<u8> {
     let packet = Arp { operation: Operation::Request, sender_mac: src, sender, target_mac: Mac::ZERO, target };
+    arp_frame(Mac::BROADCAST, vlan, &packet)
+}
+
+/// Any ARP packet, in a frame from its sender to `dst`.
+pub fn arp_frame(dst: Mac, vlan: Option<VlanId>, packet: &Arp) -> Vec<u8> {
     let mut bytes = [0; arp::LENGTH];
     packet.write(&mut bytes);
-    frame(&Link { dst: Mac::BROADCAST, src, vlan }, ethernet::ARP, &bytes)
+    frame(&Link { dst, src: packet.sender_mac, vlan }, ethernet::ARP, &bytes)
 }
 
 /// "I have `addr`": a request for one's own address, which makes every neighbour that knows it correct its MAC

@@ -1,0 +1,172 @@
+//! Telling the link where our addresses are, unasked (RFC 5227 2.3).
+//!
+//! Owns the timetable: after a link comes up, or an address becomes ours, two announcements two seconds apart as the
+//! RFC demands, then one every fifteen seconds for the rest of the first minute, because switches learn late and hosts
+//! limit what they believe. Also owns the limit on defences: one in ten seconds for an address (RFC 5227 2.4 (c)).
+//! Builds no packet and reads no clock.
+
+use super::addresses::Addresses;
+use crate::policy::intent::{InterfaceId, PortId};
+use crate::time::{Duration, Instant};
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::Ipv4Addr;
+
+/// When an address is announced, counted from the moment its link is up.
+pub const TIMETABLE: [Duration; 6] = [
+    Duration::ZERO,
+    Duration::from_secs(2), // ANNOUNCE_INTERVAL, RFC 5227 1.1
+    Duration::from_secs(15),
+    Duration::from_secs(30),
+    Duration::from_secs(45),
+    Duration::from_secs(60),
+];
+/// DEFEND_INTERVAL, RFC 5227 1.1.
+pub const DEFEND_INTERVAL: Duration = Duration::from_secs(10);
+
+/// An address on one of its links.
+pub type Place = (InterfaceId, Ipv4Addr);
+
+/// What is announced where, and when.
+#[derive(Debug, Default)]
+pub struct Announcements {
+    up: BTreeSet<PortId>,
+    under_way: BTreeMap<Place, Campaign>,
+    defended: BTreeMap<Place, Instant>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Campaign {
+    began: Instant,
+    made: usize,
+}
+
+impl Campaign {
+    fn due(self) -> Instant {
+        self.began + TIMETABLE[self.made]
+    }
+}
+
+impl Announcements {
+    /// No link is up yet.
+    pub fn new() -> Announcements {
+        Announcements::default()
+    }
+
+    /// A NIC's link came up, or was lost. Coming up begins the timetable for every address on it.
+    pub fn link(&mut self, port: PortId, up: bool, addresses: &Addresses, now: Instant) {
+        if !up {
+            self.up.remove(&port);
+            self.under_way.retain(|(interface, _), _| addresses.home(*interface).port != port);
+        } else if self.up.insert(port) {
+            let there = addresses.all().filter(|(interface, _)| addresses.home(*interface).port == port);
+            self.under_way.extend(there.map(|place| (place, Campaign { began: now, made: 0 })));
+        }
+    }
+
+    /// The addresses are others from now on: what is new is announced, what is gone is not.
+    pub fn renew(&mut self, old: &Addresses, new: &Addresses, now: Instant) {
+        let before: BTreeSet<Place> = old.all().collect();
+        let after: BTreeSet<Place> = new.all().collect();
+        self.under_way.retain(|place, _| after.contains(place));
+        self.defended.retain(|place, _| after.contains(place));
+        for place in after.difference(&before) {
+            if self.up.contains(&new.home(place.0).port) {
+                self.under_way.insert(*place, Campaign { began: now, made: 0 });
+            }
+        }
+    }
+
+    /// The next announcement due at `now`; to be called until `None`.
+    pub fn poll(&mut self, now: Instant) -> Option<Place> {
+        let (&place, campaign) = self.under_way.iter_mut().find(|(_, campaign)| campaign.due() <= now)?;
+        campaign.made += 1;
+        if campaign.made == TIMETABLE.len() {
+            self.under_way.remove(&place);
+        }
+        Some(place)
+    }
+
+    /// When [`Announcements::poll`] has something.
+    pub fn next_deadline(&self) -> Option<Instant> {
+        self.under_way.values().map(|campaign| campaign.due()).min()
+    }
+
+    /// Somebody claims the address: whether it may be defended now. The caller announces it once if so.
+    pub fn may_defend(&mut self, place: Place, now: Instant) -> bool {
+        let recent = self.defended.get(&place).is_some_and(|&at| now.since(at) < DEFEND_INTERVAL);
+        if !recent {
+            self.defended.insert(place, now);
+        }
+        !recent
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::control::controller::harness;
+
+    fn drain(announcements: &mut Announcements, now: Instant) -> Vec<Ipv4Addr> {
+        std::iter::from_fn(|| announcements.poll(now)).map(|(_, address)| address).collect()
+    }
+
+    #[test]
+    fn scenario_15_each_address_is_announced_on_its_link_and_not_before_the_link_is_up() {
+        let intent = harness::two_arm();
+        let addresses = Addresses::new(&intent, &harness::MACS);
+        let mut announcements = Announcements::new();
+        assert_eq!((drain(&mut announcements, Instant::ZERO), announcements.next_deadline()), (vec![], None));
+        let start = Instant::from_millis(500);
+        announcements.link(PortId(1), true, &addresses, start);
+        let inner = vec![Ipv4Addr::new(10, 20, 0, 1), Ipv4Addr::new(10, 20, 0, 100)];
+        let mut seen = Vec::new();
+        while let Some(due) = announcements.next_deadline() {
+            assert_eq!(drain(&mut announcements, due), inner);
+            seen.push(due.since(start).as_secs());
+        }
+        assert_eq!(seen, [0, 2, 15, 30, 45, 60]);
+        announcements.link(PortId(0), true, &addresses, start);
+        assert_eq!(drain(&mut announcements, start), [Ipv4Addr::new(192, 0, 2, 2)]);
+    }
+
+    #[test]
+    fn a_link_that_flaps_is_announced_on_again_and_one_that_is_down_is_not() {
+        let intent = harness::two_arm();
+        let addresses = Addresses::new(&intent, &harness::MACS);
+        let mut announcements = Announcements::new();
+        announcements.link(PortId(0), true, &addresses, Instant::ZERO);
+        assert_eq!(drain(&mut announcements, Instant::ZERO).len(), 1);
+        announcements.link(PortId(0), false, &addresses, Instant::from_millis(100));
+        assert_eq!(announcements.next_deadline(), None);
+        announcements.link(PortId(0), true, &addresses, Instant::from_millis(200));
+        assert_eq!(drain(&mut announcements, Instant::from_millis(200)).len(), 1);
+    }
+
+    #[test]
+    fn an_address_added_by_a_reload_is_announced_alone() {
+        let intent = harness::two_arm();
+        let old = Addresses::new(&intent, &harness::MACS);
+        let mut announcements = Announcements::new();
+        announcements.link(PortId(1), true, &old, Instant::ZERO);
+        let late = Instant::from_millis(100_000);
+        while let Some(due) = announcements.next_deadline() {
+            drain(&mut announcements, due);
+        }
+        let mut more = intent.clone();
+        let mut server = more.virtual_servers[0].clone();
+        server.address = Ipv4Addr::new(10, 20, 0, 101);
+        more.virtual_servers.push(server);
+        announcements.renew(&old, &Addresses::new(&more, &harness::MACS), late);
+        assert_eq!(drain(&mut announcements, late), [Ipv4Addr::new(10, 20, 0, 101)]);
+    }
+
+    #[test]
+    fn an_address_is_defended_once_in_ten_seconds() {
+        let mut announcements = Announcements::new();
+        let place = (InterfaceId(1), Ipv4Addr::new(10, 20, 0, 100));
+        let at = |seconds: u64| Instant::from_millis(seconds * 1000);
+        assert!(announcements.may_defend(place, at(1)));
+        assert!(!announcements.may_defend(place, at(10)));
+        assert!(announcements.may_defend(place, at(11)));
+    }
+}

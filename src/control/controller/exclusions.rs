@@ -1,0 +1,146 @@
+//! The operator's changes to exclusion groups, laid over what the file says.
+//!
+//! Owns what was added and removed by hand, by pool name, so that it outlives a reload. The file is never written.
+
+use crate::policy::Intent;
+use crate::policy::intent::{PoolId, Snat};
+use ipnet::Ipv4Net;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Prefixes added by hand to one group, at most.
+pub const MOST_ADDED: usize = 65_536;
+
+/// All changes.
+#[derive(Clone, Debug, Default)]
+pub struct Exclusions {
+    pools: BTreeMap<String, Override>,
+}
+
+#[derive(Clone, Debug, Default)]
+struct Override {
+    added: BTreeSet<Ipv4Net>,
+    removed: BTreeSet<Ipv4Net>,
+}
+
+/// Why a group was not changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unchanged {
+    /// It holds the prefix already.
+    Held,
+    /// It does not hold the prefix.
+    NotHeld,
+    /// It has [`MOST_ADDED`] prefixes added by hand.
+    Full,
+}
+
+impl Exclusions {
+    /// The intent with the changes laid over.
+    pub fn laid_over(&self, file: &Intent) -> Intent {
+        let mut intent = file.clone();
+        for snat in &mut intent.snats {
+            if let Some(change) = self.pools.get(&file.pools[snat.pool.index()].name) {
+                snat.exclude.retain(|net| !change.removed.contains(net));
+                let more: Vec<_> = change.added.iter().filter(|net| !snat.exclude.contains(net)).copied().collect();
+                snat.exclude.extend(more);
+            }
+        }
+        intent
+    }
+
+    /// Puts a prefix into the group of a SNAT of the file.
+    pub fn add(&mut self, file: &Intent, snat: &Snat, prefix: Ipv4Net) -> Result<(), Unchanged> {
+        let in_file = snat.exclude.contains(&prefix);
+        let change = self.pools.entry(name(file, snat.pool)).or_default();
+        if change.removed.remove(&prefix) {
+            return Ok(());
+        }
+        if in_file || change.added.contains(&prefix) {
+            return Err(Unchanged::Held);
+        }
+        if change.added.len() >= MOST_ADDED {
+            return Err(Unchanged::Full);
+        }
+        change.added.insert(prefix);
+        Ok(())
+    }
+
+    /// Takes a prefix out of the group of a SNAT of the file.
+    pub fn remove(&mut self, file: &Intent, snat: &Snat, prefix: Ipv4Net) -> Result<(), Unchanged> {
+        let in_file = snat.exclude.contains(&prefix);
+        let change = self.pools.entry(name(file, snat.pool)).or_default();
+        let was_added = change.added.remove(&prefix);
+        let is_removed = in_file && change.removed.insert(prefix);
+        if was_added || is_removed { Ok(()) } else { Err(Unchanged::NotHeld) }
+    }
+
+    /// The prefix was put there by hand.
+    pub fn is_added(&self, pool: &str, prefix: &Ipv4Net) -> bool {
+        self.pools.get(pool).is_some_and(|change| change.added.contains(prefix))
+    }
+
+    /// A new file: changes to pools it does not name are forgotten, and so are those it makes itself.
+    pub fn renew(&mut self, file: &Intent) {
+        self.pools.retain(|pool, change| {
+            let Some(snat) = file.snats.iter().find(|snat| file.pools[snat.pool.index()].name == *pool) else {
+                return false;
+            };
+            change.added.retain(|net| !snat.exclude.contains(net));
+            change.removed.retain(|net| snat.exclude.contains(net));
+            true
+        });
+    }
+}
+
+fn name(file: &Intent, pool: PoolId) -> String {
+    file.pools[pool.index()].name.clone()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::control::controller::harness;
+
+    fn net(text: &str) -> Ipv4Net {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn scenario_50_what_is_added_can_be_removed_and_the_reverse() {
+        let file = harness::two_arm();
+        let snat = &file.snats[0];
+        let mut exclusions = Exclusions::default();
+        let new = net("10.99.0.0/16");
+        assert_eq!(exclusions.add(&file, snat, new), Ok(()));
+        assert_eq!(exclusions.add(&file, snat, new), Err(Unchanged::Held));
+        assert_eq!(exclusions.laid_over(&file).snats[0].exclude.last(), Some(&new));
+        assert!(exclusions.is_added("pair-1", &new));
+        assert_eq!(exclusions.remove(&file, snat, new), Ok(()));
+        assert_eq!(exclusions.laid_over(&file), file);
+        assert_eq!(exclusions.remove(&file, snat, new), Err(Unchanged::NotHeld));
+        let old = net("172.16.2.0/24");
+        assert_eq!(exclusions.remove(&file, snat, old), Ok(()));
+        assert_eq!(exclusions.remove(&file, snat, old), Err(Unchanged::NotHeld));
+        assert!(!exclusions.laid_over(&file).snats[0].exclude.contains(&old));
+        assert_eq!(exclusions.add(&file, snat, old), Ok(()));
+        assert_eq!(exclusions.laid_over(&file), file);
+    }
+
+    #[test]
+    fn changes_outlive_a_reload_with_the_pool() {
+        let file = harness::two_arm();
+        let mut exclusions = Exclusions::default();
+        let new = net("10.99.0.0/16");
+        exclusions.add(&file, &file.snats[0], new).unwrap();
+        exclusions.renew(&file);
+        assert!(exclusions.is_added("pair-1", &new));
+        let mut taken_up = file.clone();
+        taken_up.snats[0].exclude.push(new);
+        exclusions.renew(&taken_up);
+        assert!(!exclusions.is_added("pair-1", &new), "it is the file's now");
+        let mut renamed = file.clone();
+        renamed.pools[0].name = "other".into();
+        exclusions.add(&file, &file.snats[0], new).unwrap();
+        exclusions.renew(&renamed);
+        assert_eq!(exclusions.laid_over(&renamed), renamed);
+    }
+}

@@ -1,0 +1,67 @@
+//! What the controller is told of NICs and workers, and never changes.
+//!
+//! Owns the seam to whoever can read counters: the threads' shared atomics and the NICs' statistics in the field, a
+//! table in a test.
+
+use crate::control::admin::rows::CounterRow;
+use crate::policy::intent::PortId;
+use crate::worker::mailbox::WorkerId;
+
+/// A NIC as it was found at start.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PortFacts {
+    /// The driver's name.
+    pub driver: String,
+    /// Receive queues in use.
+    pub rx_queues: u16,
+    /// Transmit queues in use.
+    pub tx_queues: u16,
+}
+
+/// What a NIC has counted since the start.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PortCounters {
+    /// Megabits a second now; `None`: the driver does not say.
+    pub speed_mbps: Option<u32>,
+    /// Frames received.
+    pub rx_frames: u64,
+    /// Bytes received.
+    pub rx_bytes: u64,
+    /// Frames dropped because no worker took them in time.
+    pub rx_missed: u64,
+    /// Frames received with errors.
+    pub rx_errors: u64,
+    /// Frames sent.
+    pub tx_frames: u64,
+    /// Bytes sent.
+    pub tx_bytes: u64,
+    /// Frames that could not be sent.
+    pub tx_errors: u64,
+}
+
+/// What a worker has counted since the start.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct WorkerCounters {
+    /// Of the last second, the part spent on packets, 0 to 100.
+    pub busy_percent: f64,
+    /// Frames received.
+    pub received: u64,
+    /// Frames sent.
+    pub transmitted: u64,
+    /// Frames that died.
+    pub dropped: u64,
+    /// Flows in its table now.
+    pub flows: u64,
+    /// The same by member, in the order of the members; may be shorter.
+    pub member_flows: Vec<u64>,
+    /// Every counter it has, by name; `worker` is left to the reader.
+    pub rows: Vec<CounterRow>,
+}
+
+/// Reads counters. Called seldom, from the management core; must not wait.
+pub trait CounterSource: Send {
+    /// A worker's.
+    fn worker(&self, worker: WorkerId) -> WorkerCounters;
+    /// A NIC's.
+    fn port(&self, port: PortId) -> PortCounters;
+}

@@ -1,0 +1,260 @@
+//! Handing snapshots out, and getting them back.
+//!
+//! Owns the epoch, which worker has installed which, and a hold on every snapshot until no worker has it any more, so
+//! that each is dropped here and never on a worker's core. At most [`IN_FLIGHT`] epochs are on their way at once: changes
+//! that come faster share the next one. Compiles nothing: the controller brings the snapshot when
+//! [`Publisher::is_due`] says so.
+
+use crate::policy::{Epoch, Snapshot};
+use crate::time::{Duration, Instant};
+use crate::worker::mailbox::WorkerId;
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+/// Epochs on their way at once, at most.
+pub const IN_FLIGHT: usize = 4;
+/// How long a change that nobody waits for may be gathered with others.
+pub const GATHER: Duration = Duration::from_millis(20);
+
+/// How soon a change must reach the workers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Haste {
+    /// In this turn.
+    Now,
+    /// Within [`GATHER`].
+    Soon,
+}
+
+/// The publishing side of the snapshots.
+#[derive(Debug)]
+pub struct Publisher {
+    epoch: Epoch,
+    installed: Vec<Epoch>,
+    flights: VecDeque<Flight>,
+    held: Vec<Arc<Snapshot>>,
+    due: Option<Instant>,
+    latency: Latency,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Flight {
+    epoch: Epoch,
+    published: Instant,
+    last: Instant,
+}
+
+/// From publishing an epoch to its installation by the last worker.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Latency {
+    /// Epochs that every worker has installed.
+    pub epochs: u64,
+    /// The latest.
+    pub latest: Duration,
+    /// The longest.
+    pub longest: Duration,
+}
+
+/// An epoch that the last worker has installed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Landed {
+    /// Which.
+    pub epoch: Epoch,
+    /// When the last worker said so.
+    pub at: Instant,
+}
+
+impl Publisher {
+    /// Nothing is published yet; the first snapshot is due.
+    ///
+    /// # Panics
+    /// When there are no workers: a fault of the caller's.
+    pub fn new(workers: usize, now: Instant) -> Publisher {
+        assert!(workers > 0, "an appliance has at least one worker");
+        Publisher {
+            epoch: Epoch(0),
+            installed: vec![Epoch(0); workers],
+            flights: VecDeque::new(),
+            held: Vec::new(),
+            due: Some(now),
+            latency: Latency::default(),
+        }
+    }
+
+    /// What the workers read has changed.
+    pub fn changed(&mut self, haste: Haste, now: Instant) {
+        let wanted = match haste {
+            Haste::Now => now,
+            Haste::Soon => now + GATHER,
+        };
+        self.due = Some(self.due.map_or(wanted, |due| due.min(wanted)));
+    }
+
+    /// A snapshot is to be compiled, for [`Publisher::next_epoch`], and handed to [`Publisher::publish`].
+    pub fn is_due(&self, now: Instant) -> bool {
+        self.due.is_some_and(|due| due <= now) && self.flights.len() < IN_FLIGHT
+    }
+
+    /// When [`Publisher::is_due`] becomes true without anything else happening.
+    pub fn next_deadline(&self) -> Option<Instant> {
+        self.due.filter(|_| self.flights.len() < IN_FLIGHT)
+    }
+
+    /// The epoch of the next snapshot.
+    pub fn next_epoch(&self) -> Epoch {
+        Epoch(self.epoch.0 + 1)
+    }
+
+    /// The snapshot goes out; returned is one hold on it for each worker.
+    pub fn publish(&mut self, snapshot: Snapshot, now: Instant) -> impl Iterator<Item = (WorkerId, Arc<Snapshot>)> + use<> {
+        debug_assert_eq!(snapshot.epoch, self.next_epoch());
+        self.epoch = snapshot.epoch;
+        self.due = None;
+        self.flights.push_back(Flight { epoch: self.epoch, published: now, last: now });
+        let snapshot = Arc::new(snapshot);
+        self.held.push(snapshot.clone());
+        (0..self.installed.len()).map(move |worker| (WorkerId(worker as u16), snapshot.clone()))
+    }
+
+    /// A worker has taken a snapshot, and sends home the one before. Returned is the latest epoch that has now been
+    /// installed by all, if this made a difference.
+    pub fn on_installed(
+        &mut self,
+        worker: WorkerId,
+        epoch: Epoch,
+        at: Instant,
+        old: Option<Arc<Snapshot>>,
+    ) -> Option<Landed> {
+        drop(old);
+        self.sweep();
+        let place = self.installed.get_mut(usize::from(worker.0))?;
+        *place = epoch.max(*place);
+        for flight in self.flights.iter_mut().filter(|flight| flight.epoch <= epoch) {
+            flight.last = flight.last.max(at);
+        }
+        let everywhere = self.installed();
+        let mut landed = None;
+        while let Some(flight) = self.flights.pop_front_if(|flight| flight.epoch <= everywhere) {
+            let took = flight.last.since(flight.published);
+            self.latency.epochs += 1;
+            self.latency.latest = took;
+            self.latency.longest = self.latency.longest.max(took);
+            landed = Some(Landed { epoch: flight.epoch, at: flight.last });
+        }
+        landed
+    }
+
+    /// The epoch that every worker has installed; 0: none yet.
+    pub fn installed(&self) -> Epoch {
+        self.installed.iter().copied().min().unwrap_or_default()
+    }
+
+    /// The epoch that holds every change made so far: the latest, or the next if one is due.
+    pub fn epoch_of_changes(&self) -> Epoch {
+        if self.due.is_some() { self.next_epoch() } else { self.epoch }
+    }
+
+    /// How many workers there are.
+    pub fn workers(&self) -> impl Iterator<Item = WorkerId> + use<> {
+        (0..self.installed.len()).map(|worker| WorkerId(worker as u16))
+    }
+
+    /// How long installations took.
+    pub fn latency(&self) -> Latency {
+        self.latency
+    }
+
+    /// Snapshots that some worker may still read.
+    pub fn abroad(&mut self) -> usize {
+        self.sweep();
+        self.held.iter().filter(|snapshot| Arc::strong_count(snapshot) > 1).count()
+    }
+
+    /// Drops what no worker has any more, except the latest.
+    fn sweep(&mut self) {
+        let latest = self.epoch;
+        self.held.retain(|snapshot| snapshot.epoch == latest || Arc::strong_count(snapshot) > 1);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::control::controller::harness;
+    use crate::policy::adjacency::Adjacency;
+
+    fn at(millis: u64) -> Instant {
+        Instant::from_millis(millis)
+    }
+
+    fn snapshot(epoch: Epoch) -> Snapshot {
+        let intent = harness::two_arm();
+        Snapshot::compile(&intent, &harness::health_of(&intent), &Adjacency::default(), &harness::MACS, epoch)
+    }
+
+    fn send(publisher: &mut Publisher, now: Instant) -> Vec<Arc<Snapshot>> {
+        assert!(publisher.is_due(now));
+        let made = snapshot(publisher.next_epoch());
+        publisher.publish(made, now).map(|(_, snapshot)| snapshot).collect()
+    }
+
+    #[test]
+    fn an_epoch_has_landed_when_the_last_worker_says_so() {
+        let mut publisher = Publisher::new(2, at(0));
+        let first = send(&mut publisher, at(0));
+        assert_eq!((first.len(), publisher.is_due(at(100))), (2, false));
+        assert_eq!(publisher.on_installed(WorkerId(1), Epoch(1), at(3), None), None);
+        assert_eq!(publisher.installed(), Epoch(0));
+        let landed = publisher.on_installed(WorkerId(0), Epoch(1), at(5), None);
+        assert_eq!(landed, Some(Landed { epoch: Epoch(1), at: at(5) }));
+        let took = Duration::from_millis(5);
+        assert_eq!(publisher.latency(), Latency { epochs: 1, latest: took, longest: took });
+        assert_eq!(publisher.on_installed(WorkerId(9), Epoch(1), at(5), None), None, "no such worker");
+    }
+
+    #[test]
+    fn changes_that_come_fast_share_an_epoch_and_few_are_under_way() {
+        let mut publisher = Publisher::new(1, at(0));
+        let mut sent = vec![send(&mut publisher, at(0))];
+        for _ in 0..IN_FLIGHT + 3 {
+            publisher.changed(Haste::Now, at(1));
+            if publisher.is_due(at(1)) {
+                sent.push(send(&mut publisher, at(1)));
+            }
+        }
+        assert_eq!((sent.len(), publisher.epoch_of_changes()), (IN_FLIGHT, Epoch(IN_FLIGHT as u64 + 1)));
+        publisher.on_installed(WorkerId(0), Epoch(1), at(2), None);
+        assert!(publisher.is_due(at(2)));
+    }
+
+    #[test]
+    fn what_nobody_waits_for_is_gathered() {
+        let mut publisher = Publisher::new(1, at(0));
+        send(&mut publisher, at(0));
+        publisher.changed(Haste::Soon, at(10));
+        assert_eq!((publisher.is_due(at(10)), publisher.next_deadline()), (false, Some(at(30))));
+        publisher.changed(Haste::Now, at(15));
+        assert!(publisher.is_due(at(15)));
+    }
+
+    #[test]
+    fn every_snapshot_comes_home() {
+        let mut publisher = Publisher::new(2, at(0));
+        let mut workers: Vec<Option<Arc<Snapshot>>> = vec![None, None];
+        for round in 0..20 {
+            publisher.changed(Haste::Now, at(round));
+            let sent = send(&mut publisher, at(round));
+            let weak = Arc::downgrade(&sent[0]);
+            for (worker, snapshot) in sent.into_iter().enumerate() {
+                let (epoch, old) = (snapshot.epoch, workers[worker].replace(snapshot));
+                publisher.on_installed(WorkerId(worker as u16), epoch, at(round), old);
+            }
+            assert_eq!((publisher.abroad(), publisher.held.len()), (1, 1), "only the latest is out");
+            assert_eq!(weak.strong_count(), 3);
+        }
+        for (worker, snapshot) in workers.into_iter().enumerate() {
+            publisher.on_installed(WorkerId(worker as u16), Epoch(20), at(99), snapshot);
+        }
+        assert_eq!(publisher.abroad(), 0);
+        assert_eq!(Arc::strong_count(&publisher.held[0]), 1);
+    }
+}

@@ -1,0 +1,332 @@
+//! What an operator may do, and when he is told that it is done.
+//!
+//! Owns the meaning of each request: names are resolved here, tables are answered at once, a change is answered when
+//! every worker has installed it, a question to the workers when they have answered.
+
+use super::exclusions::Unchanged;
+use super::queries::{Answered, Kind};
+use super::{Controller, Haste, Output};
+use crate::control::admin::answer::{AdminError, Code, Data, Told};
+use crate::control::admin::request::{FlowSelection, MemberWord};
+use crate::control::admin::rows::{Cleared, Reloaded};
+use crate::control::admin::{Answer, Request};
+use crate::control::config::LogLevel;
+use crate::policy::Epoch;
+use crate::policy::health::State;
+use crate::policy::intent::{MemberId, PoolId, Snat};
+use crate::time::{Duration, Instant};
+use crate::worker::mailbox::{Command, FlowFilter};
+use ipnet::Ipv4Net;
+
+/// How long an operator waits for the workers to install a change.
+pub const INSTALL_PATIENCE: Duration = Duration::from_secs(5);
+/// Names an error message lists at most.
+const NAMES: usize = 20;
+
+/// An operator waits for a change to be installed everywhere.
+pub(super) struct Waiting {
+    ticket: u64,
+    epoch: Epoch,
+    then: Then,
+    pub(super) until: Instant,
+}
+
+/// What he is told then. Names, because a reload may come between.
+pub(super) enum Then {
+    /// The members of a pool.
+    Members(String),
+    /// A pool's exclusion group.
+    Excluded(String),
+    /// The differences.
+    Reloaded(Reloaded),
+}
+
+impl Controller {
+    /// An operator wants something.
+    pub(super) fn ask(&mut self, ticket: u64, request: Request, now: Instant) {
+        if self.stopping.is_some() {
+            return self.answer(ticket, Err(stopping()));
+        }
+        let answer = match request {
+            Request::Status => Ok(Data::Status(Box::new(self.status(now)))),
+            Request::Members => Ok(Data::Members(self.member_rows(None))),
+            Request::Services => Ok(Data::Services(self.service_rows())),
+            Request::Probes => Ok(Data::Probes(self.probe_rows(None))),
+            Request::Snat => Ok(Data::Snat(self.snat_rows())),
+            Request::Neighbours => Ok(Data::Neighbours(self.neighbour_rows())),
+            Request::Routes => Ok(Data::Routes(self.route_rows())),
+            Request::Ports => Ok(Data::Ports(self.port_rows())),
+            Request::Counters { all } => Ok(Data::Counters(self.counter_rows(all))),
+            Request::Switchovers => Ok(Data::Switchovers(self.switchovers.rows(self.start))),
+            Request::ExcludeList { pool } => self.excluded(&pool).map(Data::Excluded),
+            deed => return self.order(ticket, deed, now),
+        };
+        self.tell(ticket, answer);
+    }
+
+    /// What is not answered at once.
+    fn order(&mut self, ticket: u64, request: Request, now: Instant) {
+        let begun = match request {
+            Request::MemberSet { name, word } => self.set_member(ticket, &name, word, now),
+            Request::PoolForce { pool, member } => self.force(ticket, &pool, &member, now),
+            Request::PoolAuto { pool } => self.auto(ticket, &pool, now),
+            Request::ExcludeAdd { pool, prefix } => self.exclude(ticket, &pool, prefix, true, now),
+            Request::ExcludeRemove { pool, prefix } => self.exclude(ticket, &pool, prefix, false, now),
+            Request::Flows { filter, limit } => self.query(ticket, &filter, Kind::List(limit), now),
+            Request::FlowsClear { filter } => self.query(ticket, &filter, Kind::Clear, now),
+            Request::ProbeNow { member } => self.probe_now(ticket, &member, now),
+            _ => {
+                self.outputs.push_back(Output::ReadFile { ticket: Some(ticket) });
+                Ok(())
+            }
+        };
+        if let Err(error) = begun {
+            self.answer(ticket, Err(error));
+        }
+    }
+
+    fn set_member(&mut self, ticket: u64, name: &str, word: MemberWord, now: Instant) -> Result<(), AdminError> {
+        let member = self.member_named(name)?;
+        self.pools.set_word(member, word);
+        let said = match word {
+            MemberWord::Enable => "enabled",
+            MemberWord::Drain => "drained",
+            MemberWord::Offline => "taken offline",
+        };
+        self.log(LogLevel::Info, format!("member {name} was {said} by the operator"));
+        let pool = self.intent.members[member.index()].pool;
+        self.when_installed(ticket, Then::Members(self.pool_name(pool)), now);
+        Ok(())
+    }
+
+    fn force(&mut self, ticket: u64, pool: &str, member: &str, now: Instant) -> Result<(), AdminError> {
+        let pool_id = self.pool_named(pool)?;
+        let known = &self.intent.pools[pool_id.index()].members;
+        let Some(&id) = known.iter().find(|id| self.intent.members[id.index()].name == member) else {
+            let names = known.iter().map(|id| self.intent.members[id.index()].name.as_str());
+            let message = format!("pool `{pool}` has no member `{member}`; it has {}", listed(names));
+            return Err(AdminError::new(Code::UnknownMember, message));
+        };
+        if self.pools.member(id).state == State::Offline {
+            let message = format!("`{member}` is offline: `fairlead member enable {member}` first");
+            return Err(AdminError::new(Code::Refused, message));
+        }
+        self.pools.force(pool_id, Some(id));
+        self.log(LogLevel::Info, format!("pool {pool}: {member} is forced by the operator"));
+        self.when_installed(ticket, Then::Members(pool.into()), now);
+        Ok(())
+    }
+
+    fn auto(&mut self, ticket: u64, pool: &str, now: Instant) -> Result<(), AdminError> {
+        let id = self.pool_named(pool)?;
+        self.pools.force(id, None);
+        self.log(LogLevel::Info, format!("pool {pool}: the operator gave the choice back"));
+        self.when_installed(ticket, Then::Members(pool.into()), now);
+        Ok(())
+    }
+
+    fn exclude(
+        &mut self,
+        ticket: u64,
+        pool: &str,
+        prefix: Ipv4Net,
+        add: bool,
+        now: Instant,
+    ) -> Result<(), AdminError> {
+        let snat = self.snat_of(pool)?.clone();
+        let file = &self.file.intent;
+        let changed =
+            if add { self.exclusions.add(file, &snat, prefix) } else { self.exclusions.remove(file, &snat, prefix) };
+        match changed {
+            Ok(()) => {
+                self.intent = self.exclusions.laid_over(file);
+                self.publisher.changed(Haste::Now, now);
+                let said = if add { "put into" } else { "taken out of" };
+                self.log(LogLevel::Info, format!("pool {pool}: {prefix} was {said} the exclusion group by the operator"));
+            }
+            // Already as wanted: told once that is installed, like any other.
+            Err(Unchanged::Held) => {}
+            Err(why) => return Err(self.not_excluded(pool, prefix, why)),
+        }
+        self.when_installed(ticket, Then::Excluded(pool.into()), now);
+        Ok(())
+    }
+
+    fn not_excluded(&self, pool: &str, prefix: Ipv4Net, why: Unchanged) -> AdminError {
+        match why {
+            Unchanged::Full => AdminError::new(
+                Code::Refused,
+                format!(
+                    "the exclusion group of `{pool}` has {} prefixes added by hand, the limit: write them into the file \
+                     and `fairlead reload`",
+                    super::exclusions::MOST_ADDED
+                ),
+            ),
+            Unchanged::Held | Unchanged::NotHeld => AdminError::new(
+                Code::UnknownPrefix,
+                format!(
+                    "the exclusion group of `{pool}` does not hold {prefix}: `fairlead exclude list {pool}` shows what it \
+                     holds"
+                ),
+            ),
+        }
+    }
+
+    fn query(&mut self, ticket: u64, filter: &FlowSelection, kind: Kind, now: Instant) -> Result<(), AdminError> {
+        let filter = self.resolved(filter)?;
+        let query = self.queries.open(ticket, kind, now);
+        for worker in self.publisher.workers() {
+            let filter = filter.clone();
+            let command = match kind {
+                Kind::List(limit) => Command::ListFlows { query, filter, limit },
+                Kind::Clear => Command::ClearFlows { query, filter },
+            };
+            self.outputs.push_back(Output::ToWorker(worker, command));
+        }
+        Ok(())
+    }
+
+    fn resolved(&self, filter: &FlowSelection) -> Result<FlowFilter, AdminError> {
+        let member = filter.member.as_deref().map(|name| self.member_named(name)).transpose()?;
+        let service = filter.service.as_deref().map(|name| self.service_named(name)).transpose()?;
+        Ok(FlowFilter { client: filter.client, member, service })
+    }
+
+    fn probe_now(&mut self, ticket: u64, name: &str, now: Instant) -> Result<(), AdminError> {
+        let member = self.member_named(name)?;
+        self.probing.wish(ticket, member, &self.intent, now);
+        Ok(())
+    }
+
+    /// The change just made is told when every worker has it. To be called before the turn that publishes it, hence the
+    /// choice is drawn here already.
+    pub(super) fn when_installed(&mut self, ticket: u64, then: Then, now: Instant) {
+        self.choose(now);
+        let epoch = self.publisher.epoch_of_changes();
+        self.waiting.push(Waiting { ticket, epoch, then, until: now + INSTALL_PATIENCE });
+    }
+
+    /// Tells those whose change is installed everywhere, and those whose patience is at its end.
+    pub(super) fn answer_waiting(&mut self, now: Instant) {
+        let installed = self.publisher.installed();
+        let done: Vec<Waiting> =
+            self.waiting.extract_if(.., |one| one.epoch <= installed || one.until <= now).collect();
+        for Waiting { ticket, epoch, then, .. } in done {
+            let answer = if epoch <= installed { self.outcome(then) } else { Err(not_installed(epoch, installed)) };
+            self.tell(ticket, answer);
+        }
+        while let Some((ticket, member)) = self.probing.next_granted() {
+            let rows = self.member_named(&member).map(|id| Data::Probes(self.probe_rows(Some(id))));
+            self.tell(ticket, rows);
+        }
+    }
+
+    fn outcome(&self, then: Then) -> Result<Data, AdminError> {
+        match then {
+            Then::Members(pool) => self.pool_named(&pool).map(|id| Data::Members(self.member_rows(Some(id)))),
+            Then::Excluded(pool) => self.excluded(&pool).map(Data::Excluded),
+            Then::Reloaded(reloaded) => Ok(Data::Reloaded(reloaded)),
+        }
+    }
+
+    /// Tells those whose questions the workers have answered.
+    pub(super) fn answer_queries(&mut self, now: Instant) {
+        while let Some(answered) = self.queries.next_answered(now) {
+            self.answer_query(answered);
+        }
+    }
+
+    fn answer_query(&mut self, answered: Answered) {
+        let Answered { ticket, kind, rows, cleared, missing, heard } = answered;
+        if missing > 0 {
+            let message = format!("{missing} workers did not answer a question about flows in {:?}", super::queries::PATIENCE);
+            self.log(LogLevel::Warn, message.clone());
+            if !heard {
+                return self.tell(ticket, Err(AdminError::new(Code::NoAnswer, format!("{message}: is the appliance overloaded?"))));
+            }
+        }
+        let data = match kind {
+            Kind::List(_) => Data::Flows(rows.iter().map(|row| self.flow_row(row)).collect()),
+            Kind::Clear => Data::Cleared(Cleared { count: cleared }),
+        };
+        self.tell(ticket, Ok(data));
+    }
+
+    /// The appliance ends: nobody is left without an answer.
+    pub(super) fn refuse_all_waiting(&mut self) {
+        let mut tickets: Vec<u64> = self.waiting.drain(..).map(|one| one.ticket).collect();
+        tickets.extend(self.queries.abandon());
+        tickets.extend(self.probing.abandon());
+        for ticket in tickets {
+            self.answer(ticket, Err(stopping()));
+        }
+    }
+
+    pub(super) fn tell(&mut self, ticket: u64, data: Result<Data, AdminError>) {
+        let epoch = self.publisher.installed().0;
+        self.answer(ticket, data.map(|data| Told { epoch, data }));
+    }
+
+    fn answer(&mut self, ticket: u64, answer: Answer) {
+        self.outputs.push_back(Output::Answer { ticket, answer });
+    }
+
+    fn member_named(&self, name: &str) -> Result<MemberId, AdminError> {
+        let place = self.intent.members.iter().position(|member| member.name == name);
+        place.map(|at| MemberId(at as u16)).ok_or_else(|| {
+            let names = self.intent.members.iter().map(|member| member.name.as_str());
+            AdminError::new(Code::UnknownMember, format!("there is no member `{name}`; there are {}", listed(names)))
+        })
+    }
+
+    pub(super) fn pool_named(&self, name: &str) -> Result<PoolId, AdminError> {
+        let place = self.intent.pools.iter().position(|pool| pool.name == name);
+        place.map(|at| PoolId(at as u16)).ok_or_else(|| {
+            let names = self.intent.pools.iter().map(|pool| pool.name.as_str());
+            AdminError::new(Code::UnknownPool, format!("there is no pool `{name}`; there are {}", listed(names)))
+        })
+    }
+
+    fn service_named(&self, name: &str) -> Result<PoolId, AdminError> {
+        let server = self.intent.virtual_servers.iter().find(|server| server.name == name);
+        server.map(|server| server.pool).ok_or_else(|| {
+            let names = self.intent.virtual_servers.iter().map(|server| server.name.as_str());
+            AdminError::new(Code::UnknownService, format!("there is no service `{name}`; there are {}", listed(names)))
+        })
+    }
+
+    /// The SNAT of a pool as the file has it.
+    pub(super) fn snat_of(&self, pool: &str) -> Result<&Snat, AdminError> {
+        let id = self.pool_named(pool)?;
+        self.file.intent.snats.iter().find(|snat| snat.pool == id).ok_or_else(|| {
+            let message = format!("pool `{pool}` has no exclusion group: the file has no [[snat]] for it, so nothing is translated");
+            AdminError::new(Code::Refused, message)
+        })
+    }
+
+    pub(super) fn pool_name(&self, id: PoolId) -> String {
+        self.intent.pools[id.index()].name.clone()
+    }
+}
+
+fn stopping() -> AdminError {
+    AdminError::new(Code::Stopping, "the appliance is shutting down")
+}
+
+fn not_installed(epoch: Epoch, installed: Epoch) -> AdminError {
+    let message = format!(
+        "the change was made (epoch {}) but not every worker uses it after {INSTALL_PATIENCE:?} (the slowest is at {}): is a \
+         worker's core overloaded or taken away?",
+        epoch.0, installed.0
+    );
+    AdminError::new(Code::NoAnswer, message)
+}
+
+fn listed<'a>(names: impl Iterator<Item = &'a str>) -> String {
+    let all: Vec<&str> = names.collect();
+    match all.len() {
+        0 => "none".into(),
+        count if count > NAMES => format!("{} and {} more", all[..NAMES].join(", "), count - NAMES),
+        _ => all.join(", "),
+    }
+}

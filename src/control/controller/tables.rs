@@ -1,0 +1,355 @@
+//! The tables an operator reads, drawn from what the controller knows at this moment.
+//!
+//! Owns the way from the controller's own words to rows. Changes nothing.
+
+use super::Controller;
+use crate::control::admin::answer::AdminError;
+use crate::control::admin::rows::{
+    AlarmRow, Choice, CounterRow, ExcludeRow, FlowRow, Link, MemberProbe, MemberRow, NeighbourRow, NeighbourState, Origin,
+    PortRow, ProbeRow, Role, RouteKind, RouteRow, ServiceRow, ServiceState, SnatRow, Status, Wall, WorkerRow,
+};
+use crate::control::config::listen_text;
+use crate::control::neighbours;
+use crate::policy::adjacency::NextHop;
+use crate::policy::health::State;
+use crate::policy::intent::{InterfaceId, MemberId, MonitorKind, PoolId, PortId, SipTransport, Snat};
+use crate::time::Instant;
+use crate::wire::Protocol;
+use crate::worker::mailbox::{self, WorkerId};
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+impl Controller {
+    pub(super) fn status(&self, now: Instant) -> Status {
+        Status {
+            version: env!("CARGO_PKG_VERSION").into(),
+            name: self.file.settings.name.clone(),
+            uptime_s: now.since(Instant::ZERO).as_secs(),
+            epoch: self.publisher.installed().0,
+            workers: self.publisher.workers().map(|worker| self.worker_row(worker)).collect(),
+            ports: self.port_rows(),
+            services: self.service_rows(),
+            last_switchover: self.switchovers.latest(self.start),
+            alarms: self.alarm_rows(),
+        }
+    }
+
+    /// Of one pool, or of all.
+    pub(super) fn member_rows(&self, of: Option<PoolId>) -> Vec<MemberRow> {
+        let flows = self.flows_by_member();
+        let all = (0..self.intent.members.len()).map(|at| MemberId(at as u16));
+        all.filter(|id| of.is_none_or(|pool| self.intent.members[id.index()].pool == pool))
+            .map(|id| self.member_row(id, flows[id.index()]))
+            .collect()
+    }
+
+    fn member_row(&self, id: MemberId, flows: u64) -> MemberRow {
+        let (meant, standing) = (&self.intent.members[id.index()], self.pools.member(id));
+        let active = self.pools.pool(meant.pool).active == Some(id);
+        let role = match standing.state {
+            _ if active => Role::Active,
+            State::Drained | State::Offline => Role::None,
+            // A standby SIP Server does not serve its port: to the monitors it is down until it is promoted.
+            State::Unknown | State::Up | State::Down => Role::Standby,
+        };
+        let probe = |row: crate::monitor::ProbeRow| MemberProbe {
+            monitor: row.monitor,
+            state: row.state.into(),
+            last_rtt_us: row.last_rtt.map(micros),
+            reason: row.reason,
+        };
+        MemberRow {
+            name: meant.name.clone(),
+            pool: self.pool_name(meant.pool),
+            address: meant.address,
+            state: standing.state.into(),
+            role,
+            reason: standing.reason.clone(),
+            since: self.wall(standing.since),
+            probes: self.probing.monitors().rows(id).into_iter().map(probe).collect(),
+            flows,
+        }
+    }
+
+    fn flows_by_member(&self) -> Vec<u64> {
+        let mut flows = vec![0; self.intent.members.len()];
+        for worker in self.publisher.workers() {
+            let counted = self.counters.worker(worker).member_flows;
+            flows.iter_mut().zip(counted).for_each(|(sum, more)| *sum += more);
+        }
+        flows
+    }
+
+    /// Of one member, or of all.
+    pub(super) fn probe_rows(&self, of: Option<MemberId>) -> Vec<ProbeRow> {
+        let all = (0..self.intent.members.len()).map(|at| MemberId(at as u16));
+        all.filter(|id| of.is_none_or(|one| *id == one)).flat_map(|id| self.probe_rows_of(id)).collect()
+    }
+
+    fn probe_rows_of(&self, id: MemberId) -> Vec<ProbeRow> {
+        let member = &self.intent.members[id.index()];
+        let row = |known: crate::monitor::ProbeRow| {
+            let tally = self.probing.tally(&member.name, &known.monitor);
+            let asks = self.intent.pools[member.pool.index()].monitors.iter().map(|id| &self.intent.monitors[id.index()]);
+            let asks = asks.clone().find(|monitor| monitor.name == known.monitor);
+            ProbeRow {
+                member: member.name.clone(),
+                pool: self.pool_name(member.pool),
+                kind: asks.map(|monitor| kind(&monitor.kind)).unwrap_or_default(),
+                monitor: known.monitor,
+                state: known.state.into(),
+                reason: known.reason,
+                since: self.wall(tally.since),
+                last_rtt_us: known.last_rtt.map(micros),
+                sent: tally.sent,
+                good: tally.good,
+                failed: tally.failed,
+            }
+        };
+        self.probing.monitors().rows(id).into_iter().map(row).collect()
+    }
+
+    pub(super) fn service_rows(&self) -> Vec<ServiceRow> {
+        let row = |server: &crate::policy::intent::VirtualServer| {
+            let pool = self.pools.pool(server.pool);
+            ServiceRow {
+                name: server.name.clone(),
+                address: server.address,
+                listen: server.listen.iter().map(|listen| listen_text(*listen)).collect(),
+                pool: pool.name.clone(),
+                state: match (server.enabled, pool.active) {
+                    (false, _) => ServiceState::Disabled,
+                    (true, Some(_)) => ServiceState::Up,
+                    (true, None) => ServiceState::Down,
+                },
+                active: pool.active.map(|id| self.intent.members[id.index()].name.clone()),
+                choice: if pool.forced.is_some() { Choice::Forced } else { Choice::Auto },
+                reason: pool.reason.clone(),
+                since: self.wall(pool.since),
+            }
+        };
+        self.intent.virtual_servers.iter().map(row).collect()
+    }
+
+    pub(super) fn snat_rows(&self) -> Vec<SnatRow> {
+        let protocols = [Protocol::Tcp, Protocol::Udp, Protocol::Icmp];
+        self.intent.snats.iter().flat_map(|snat| protocols.map(|protocol| self.snat_row(snat, protocol))).collect()
+    }
+
+    fn snat_row(&self, snat: &Snat, protocol: Protocol) -> SnatRow {
+        let table = self.claims.table(snat.address, protocol);
+        let (used, capacity) = table.map_or((0, 0), |table| (table.used(), table.capacity()));
+        SnatRow {
+            pool: self.pool_name(snat.pool),
+            address: snat.address,
+            protocol: protocol.to_string(),
+            used: used as u64,
+            free: capacity.saturating_sub(used) as u64,
+            exhausted: table.map_or(0, |table| table.exhausted()),
+            excluded: snat.exclude.len() as u64,
+        }
+    }
+
+    /// The exclusion group of a pool.
+    pub(super) fn excluded(&self, pool: &str) -> Result<Vec<ExcludeRow>, AdminError> {
+        let id = self.snat_of(pool)?.pool;
+        let row = |prefix: &ipnet::Ipv4Net| ExcludeRow {
+            pool: pool.into(),
+            prefix: *prefix,
+            origin: if self.exclusions.is_added(pool, prefix) { Origin::Operator } else { Origin::File },
+        };
+        let group = self.intent.snats.iter().filter(|snat| snat.pool == id).flat_map(|snat| &snat.exclude);
+        Ok(group.map(row).collect())
+    }
+
+    pub(super) fn neighbour_rows(&self) -> Vec<NeighbourRow> {
+        let row = |known: neighbours::Row| NeighbourRow {
+            interface: self.interface_name(known.hop.interface),
+            address: known.hop.address,
+            mac: known.mac.map(|mac| mac.to_string()),
+            state: neighbour_state(&known),
+            who: self.who(known.hop),
+            since: self.wall(known.since),
+        };
+        self.neighbours.rows().into_iter().map(row).collect()
+    }
+
+    fn who(&self, hop: NextHop) -> String {
+        if let Some(id) = self.member_at(hop) {
+            return format!("member {}", self.intent.members[id.index()].name);
+        }
+        let routes = self.intent.routes.iter().any(|r| (r.interface, r.via) == (hop.interface, hop.address));
+        if routes { "router".into() } else { String::new() }
+    }
+
+    pub(super) fn route_rows(&self) -> Vec<RouteRow> {
+        let connected = self.intent.interfaces.iter().flat_map(|interface| {
+            interface.addresses.iter().map(|net| RouteRow {
+                to: net.trunc(),
+                via: None,
+                interface: interface.name.clone(),
+                kind: RouteKind::Connected,
+                next_hop: None,
+            })
+        });
+        let routers: BTreeMap<NextHop, NeighbourState> =
+            self.neighbours.rows().iter().map(|row| (row.hop, neighbour_state(row))).collect();
+        let fixed = self.intent.routes.iter().map(|route| RouteRow {
+            to: route.to,
+            via: Some(route.via),
+            interface: self.interface_name(route.interface),
+            kind: RouteKind::Static,
+            next_hop: routers.get(&NextHop { interface: route.interface, address: route.via }).copied(),
+        });
+        connected.chain(fixed).collect()
+    }
+
+    pub(super) fn port_rows(&self) -> Vec<PortRow> {
+        (0..self.intent.ports.len()).map(|at| self.port_row(PortId(at as u8))).collect()
+    }
+
+    fn port_row(&self, id: PortId) -> PortRow {
+        let (meant, facts) = (&self.intent.ports[id.index()], &self.ports[id.index()]);
+        let counted = self.counters.port(id);
+        PortRow {
+            name: meant.name.clone(),
+            device: meant.device.clone(),
+            driver: facts.driver.clone(),
+            mac: self.macs[id.index()].to_string(),
+            link: if self.links[id.index()] { Link::Up } else { Link::Down },
+            speed_mbps: counted.speed_mbps,
+            mtu: meant.mtu,
+            rx_queues: facts.rx_queues,
+            tx_queues: facts.tx_queues,
+            rx_frames: counted.rx_frames,
+            rx_bytes: counted.rx_bytes,
+            rx_missed: counted.rx_missed,
+            rx_errors: counted.rx_errors,
+            tx_frames: counted.tx_frames,
+            tx_bytes: counted.tx_bytes,
+            tx_errors: counted.tx_errors,
+        }
+    }
+
+    /// Sums over the workers and what management counts itself; with `all`, also zeros and each worker's own.
+    pub(super) fn counter_rows(&self, all: bool) -> Vec<CounterRow> {
+        let mut sums: Vec<CounterRow> = Vec::new();
+        let mut places: BTreeMap<String, usize> = BTreeMap::new();
+        let mut own = Vec::new();
+        for worker in self.publisher.workers() {
+            for row in self.counters.worker(worker).rows {
+                let place = *places.entry(row.name.clone()).or_insert_with(|| {
+                    sums.push(CounterRow { value: 0, worker: None, ..row.clone() });
+                    sums.len() - 1
+                });
+                sums[place].value += row.value;
+                own.push(CounterRow { worker: Some(worker.0), ..row });
+            }
+        }
+        let several = self.publisher.workers().count() > 1;
+        let each = own.into_iter().filter(|_| all && several);
+        let rows = sums.into_iter().chain(self.management_counters()).chain(each);
+        rows.filter(|row| all || row.value > 0).collect()
+    }
+
+    fn management_counters(&self) -> Vec<CounterRow> {
+        let latency = self.publisher.latency();
+        let rows = [
+            ("epochs", latency.epochs, "Snapshots that every worker has installed."),
+            ("install_latest_us", micros(latency.latest), "From publishing the latest snapshot to its installation by the last worker, in microseconds."),
+            ("install_longest_us", micros(latency.longest), "The longest of these."),
+            ("switchovers", self.switchovers.count(), "Changes of an active member."),
+            ("hints", self.hints, "Signs on the wire that a member's state may have changed; each makes the next probe immediate."),
+            ("neighbours", self.neighbours.rows().len() as u64, "Hosts on the links that are known or being asked for."),
+            ("neighbours_refused", self.neighbours.refused(), "Hosts that were not asked for because too many were being asked for already."),
+        ];
+        let row = |(name, value, explanation): (&str, u64, &str)| CounterRow {
+            name: name.into(),
+            value,
+            explanation: explanation.into(),
+            worker: None,
+        };
+        rows.map(row).into()
+    }
+
+    pub(super) fn flow_row(&self, row: &mailbox::FlowRow) -> FlowRow {
+        let member = row.member.and_then(|id| self.intent.members.get(id.index()));
+        FlowRow {
+            worker: row.worker.0,
+            path: row.path.into(),
+            protocol: row.protocol.to_string(),
+            opened_by: row.opened_by.into(),
+            became: row.became.into(),
+            member: member.map(|member| member.name.clone()),
+            state: row.state.into(),
+            idle_ms: millis(row.idle),
+            expires_in_ms: millis(row.expires_in),
+        }
+    }
+
+    fn worker_row(&self, worker: WorkerId) -> WorkerRow {
+        let counted = self.counters.worker(worker);
+        let core = self.file.settings.cores.workers.get(usize::from(worker.0)).copied().unwrap_or_default();
+        WorkerRow {
+            id: worker.0,
+            core: u16::try_from(core).unwrap_or(u16::MAX),
+            busy_percent: counted.busy_percent,
+            rx: counted.received,
+            tx: counted.transmitted,
+            dropped: counted.dropped,
+            flows: counted.flows,
+        }
+    }
+
+    fn alarm_rows(&self) -> Vec<AlarmRow> {
+        let of_pools = self.pools.pools.iter().filter_map(|pool| {
+            let (since, message) = pool.alarm.as_ref()?;
+            Some((*since, format!("pool {}: {message}", pool.name)))
+        });
+        let others = self.alarms.iter().map(|(since, message)| (since, message.to_owned()));
+        let mut alarms: Vec<(Instant, String)> = of_pools.chain(others).collect();
+        alarms.sort_by_key(|(since, _)| *since);
+        alarms.into_iter().map(|(since, message)| AlarmRow { since: self.wall(since), message }).collect()
+    }
+
+    fn interface_name(&self, id: InterfaceId) -> String {
+        self.intent.interfaces.get(id.index()).map(|interface| interface.name.clone()).unwrap_or_default()
+    }
+
+    fn wall(&self, at: Instant) -> Wall {
+        self.start.plus(at.since(Instant::ZERO))
+    }
+}
+
+fn neighbour_state(row: &neighbours::Row) -> NeighbourState {
+    match (row.failed, row.mac) {
+        (true, _) => NeighbourState::Failed,
+        (false, Some(_)) => NeighbourState::Reachable,
+        (false, None) => NeighbourState::Resolving,
+    }
+}
+
+fn kind(kind: &MonitorKind) -> String {
+    match kind {
+        MonitorKind::Icmp => "icmp".into(),
+        MonitorKind::Tcp { port } => format!("tcp {port}"),
+        MonitorKind::TcpHalfOpen { port } => format!("tcp-half-open {port}"),
+        MonitorKind::Udp { port, .. } => format!("udp {port}"),
+        MonitorKind::Sip(probe) => {
+            let transport = match probe.transport {
+                SipTransport::Udp => "udp",
+                SipTransport::Tcp => "tcp",
+                SipTransport::Tls => "tls",
+            };
+            format!("sip/{transport} {}", probe.port)
+        }
+    }
+}
+
+fn micros(span: Duration) -> u64 {
+    u64::try_from(span.as_micros()).unwrap_or(u64::MAX)
+}
+
+fn millis(span: Duration) -> u64 {
+    u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,617 @@
+//! Who is on the link: address resolution (RFC 826) with its timers (RFC 1122 2.3.2.1).
+//!
+//! Owns the table of next hops, what is asked and when it is asked again, what is learnt from ARP that arrives, and the
+//! [`Adjacency`] that snapshots are compiled from. Sends nothing and reads no clock: what is to be sent and what is to
+//! be told comes out of [`Neighbours::next_outgoing`] and [`Neighbours::next_notice`]. Members and routers are *kept*:
+//! resolved from the start, refreshed, asked for ever. Others come because a packet waits for them or because they ask
+//! for us, and go when they do not answer. Read first: [`Addresses`], then [`Neighbours::on_arp`].
+
+use super::addresses::Addresses;
+use crate::policy::adjacency::{Adjacency, Neighbour, NextHop};
+use crate::policy::intent::InterfaceId;
+use crate::time::{Duration, Instant};
+use crate::wire::Mac;
+use crate::wire::arp::{Arp, Operation};
+use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::net::Ipv4Addr;
+
+/// Next hops known at most, kept ones aside.
+pub const MOST: usize = 65_536;
+/// Next hops being asked for at once at most, kept ones aside: a scan of our networks cannot become an ARP flood.
+pub const MOST_RESOLVING: usize = 1_024;
+/// From one request to the next: RFC 1122 2.3.2.1 recommends at most one a second for an address.
+pub const RETRY: Duration = Duration::from_secs(1);
+/// Requests without an answer that make a next hop fail.
+pub const REQUESTS: u32 = 3;
+/// How long a failure is remembered; a kept next hop is asked again each time.
+pub const NEGATIVE: Duration = Duration::from_secs(5);
+/// A next hop that was heard so lately is not doubted.
+pub const TRUSTED: Duration = Duration::from_secs(5);
+/// The least age at which a kept next hop is asked again; up to half as much is added, by chance.
+pub const REFRESH_KEPT: Duration = Duration::from_secs(20);
+/// The same for the others.
+pub const REFRESH: Duration = Duration::from_secs(60);
+
+/// An ARP packet to be sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Outgoing {
+    /// On which link.
+    pub interface: InterfaceId,
+    /// To whom, in the Ethernet header.
+    pub to: Mac,
+    /// The packet.
+    pub arp: Arp,
+}
+
+/// Something others must know.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Notice {
+    /// The next hop answers at this MAC, which it did not before.
+    Reachable(NextHop, Mac),
+    /// The next hop answers at another MAC than before.
+    Moved {
+        /// Which.
+        hop: NextHop,
+        /// Its MAC until now.
+        from: Mac,
+        /// Its MAC.
+        to: Mac,
+    },
+    /// The next hop does not answer. The adjacency says so.
+    Failed(NextHop),
+    /// Who waits for the next hop waits in vain; the adjacency did not change.
+    Hopeless(NextHop),
+    /// The next hop is no longer in the adjacency.
+    Forgotten(NextHop),
+    /// Somebody else says that an address of ours is his (RFC 5227 2.4).
+    Claimed {
+        /// On which link.
+        interface: InterfaceId,
+        /// Which address.
+        address: Ipv4Addr,
+        /// The claimant.
+        mac: Mac,
+    },
+}
+
+/// A next hop as an operator sees it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Row {
+    /// Which.
+    pub hop: NextHop,
+    /// Its MAC, once known.
+    pub mac: Option<Mac>,
+    /// It was asked often enough and does not answer.
+    pub failed: bool,
+    /// Since when it is as it is.
+    pub since: Instant,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Stage {
+    /// No answer yet; so many requests are out.
+    Resolving(u32),
+    /// Answered; asked again when due.
+    Known(Mac),
+    /// Answered, and is being asked again; so many requests are out.
+    Refreshing(Mac, u32),
+    /// Did not answer.
+    Failed,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Host {
+    stage: Stage,
+    since: Instant,
+    heard: Instant,
+    due: Instant,
+    kept: bool,
+}
+
+/// The table.
+#[derive(Debug)]
+pub struct Neighbours {
+    hosts: HashMap<NextHop, Host>,
+    timers: BTreeSet<(Instant, NextHop)>,
+    adjacency: Adjacency,
+    outgoing: VecDeque<Outgoing>,
+    notices: VecDeque<Notice>,
+    resolving: usize,
+    refused: u64,
+    chance: u64,
+}
+
+impl Neighbours {
+    /// An empty table; `seed` spreads the refreshes.
+    pub fn new(seed: u64) -> Neighbours {
+        Neighbours {
+            hosts: HashMap::new(),
+            timers: BTreeSet::new(),
+            adjacency: Adjacency::default(),
+            outgoing: VecDeque::new(),
+            notices: VecDeque::new(),
+            resolving: 0,
+            refused: 0,
+            chance: seed,
+        }
+    }
+
+    /// Keeps exactly these next hops from now on, and forgets what is no longer on a link of ours.
+    pub fn keep(&mut self, kept: &BTreeSet<NextHop>, addresses: &Addresses, now: Instant) {
+        let known: Vec<NextHop> = self.hosts.keys().copied().collect();
+        for hop in known {
+            let on_link = addresses.find(hop.interface).is_some_and(|home| home.holds(hop.address));
+            if kept.contains(&hop) || (on_link && !addresses.is_ours(hop.address)) {
+                self.set_kept(hop, kept.contains(&hop));
+            } else {
+                self.forget(hop);
+            }
+        }
+        for &hop in kept {
+            if !self.hosts.contains_key(&hop) {
+                self.begin(hop, true, addresses, now);
+            }
+        }
+    }
+
+    /// A packet waits for this next hop.
+    pub fn want(&mut self, hop: NextHop, addresses: &Addresses, now: Instant) {
+        match self.hosts.get(&hop).map(|host| host.stage) {
+            Some(Stage::Resolving(_) | Stage::Known(_) | Stage::Refreshing(..)) => {}
+            Some(Stage::Failed) => self.notices.push_back(Notice::Hopeless(hop)),
+            None => {
+                let on_link = addresses.find(hop.interface).is_some_and(|home| home.holds(hop.address));
+                if on_link && self.hosts.len() < MOST && self.resolving < MOST_RESOLVING {
+                    self.begin(hop, false, addresses, now);
+                } else {
+                    self.refused += 1;
+                    self.notices.push_back(Notice::Hopeless(hop));
+                }
+            }
+        }
+    }
+
+    /// There is doubt about a next hop that is thought to be there: it is asked now, unless it was heard a moment ago.
+    pub fn doubt(&mut self, hop: NextHop, addresses: &Addresses, now: Instant) {
+        if let Some(Host { stage: Stage::Known(_), heard, .. }) = self.hosts.get(&hop)
+            && now.since(*heard) >= TRUSTED
+        {
+            self.fire(hop, addresses, now);
+        }
+    }
+
+    /// An ARP packet came in on an interface (RFC 826, packet reception).
+    pub fn on_arp(&mut self, interface: InterfaceId, arp: &Arp, addresses: &Addresses, now: Instant) {
+        if addresses.find(interface).is_none() || addresses.is_our_mac(arp.sender_mac) || !is_station(arp.sender_mac) {
+            return;
+        }
+        if addresses.answers(interface, arp.sender) {
+            self.notices.push_back(Notice::Claimed { interface, address: arp.sender, mac: arp.sender_mac });
+            return;
+        }
+        let asked = addresses.answers(interface, arp.target);
+        self.learn(NextHop { interface, address: arp.sender }, arp.sender_mac, asked, addresses, now);
+        if asked && arp.operation == Operation::Request {
+            self.answer(interface, arp, addresses);
+        }
+    }
+
+    /// Runs what is due.
+    pub fn poll(&mut self, addresses: &Addresses, now: Instant) {
+        while let Some(&(due, hop)) = self.timers.first() {
+            if due > now {
+                return;
+            }
+            self.fire(hop, addresses, now);
+        }
+    }
+
+    /// When [`Neighbours::poll`] has something to do.
+    pub fn next_deadline(&self) -> Option<Instant> {
+        self.timers.first().map(|&(due, _)| due)
+    }
+
+    /// The next packet to send.
+    pub fn next_outgoing(&mut self) -> Option<Outgoing> {
+        self.outgoing.pop_front()
+    }
+
+    /// The next thing to tell.
+    pub fn next_notice(&mut self) -> Option<Notice> {
+        self.notices.pop_front()
+    }
+
+    /// What snapshots are compiled from.
+    pub fn adjacency(&self) -> &Adjacency {
+        &self.adjacency
+    }
+
+    /// What is known of one next hop.
+    pub fn neighbour(&self, hop: NextHop) -> Option<Neighbour> {
+        self.adjacency.get(&hop).copied()
+    }
+
+    /// The table, in the order of interfaces and addresses.
+    pub fn rows(&self) -> Vec<Row> {
+        let mut rows: Vec<Row> = self.hosts.iter().map(|(hop, host)| row(*hop, host)).collect();
+        rows.sort_unstable_by_key(|row| row.hop);
+        rows
+    }
+
+    /// Next hops that were not asked for because the table, or the number being asked for, was at its bound.
+    pub fn refused(&self) -> u64 {
+        self.refused
+    }
+
+    fn begin(&mut self, hop: NextHop, kept: bool, addresses: &Addresses, now: Instant) {
+        self.hosts.insert(hop, Host { stage: Stage::Resolving(1), since: now, heard: now, due: now, kept });
+        self.resolving += usize::from(!kept);
+        self.request(hop, Mac::BROADCAST, addresses);
+        self.set_due(hop, now + RETRY);
+    }
+
+    fn set_kept(&mut self, hop: NextHop, kept: bool) {
+        let Some(host) = self.hosts.get_mut(&hop) else { return };
+        if host.kept != kept && matches!(host.stage, Stage::Resolving(_)) {
+            self.resolving = if kept { self.resolving - 1 } else { self.resolving + 1 };
+        }
+        host.kept = kept;
+    }
+
+    /// The entry's time has come: ask, ask again, or give up.
+    fn fire(&mut self, hop: NextHop, addresses: &Addresses, now: Instant) {
+        let Some(host) = self.hosts.get(&hop).copied() else { return };
+        match host.stage {
+            Stage::Resolving(asked) | Stage::Refreshing(_, asked) if asked >= REQUESTS => self.fail(hop, host, now),
+            Stage::Resolving(asked) => self.ask(hop, Stage::Resolving(asked + 1), Mac::BROADCAST, addresses, now),
+            // The first request of a refresh goes to the MAC alone (RFC 1122 2.3.2.1 (2)), the others to everyone.
+            Stage::Known(mac) => self.ask(hop, Stage::Refreshing(mac, 1), mac, addresses, now),
+            Stage::Refreshing(mac, asked) => {
+                self.ask(hop, Stage::Refreshing(mac, asked + 1), Mac::BROADCAST, addresses, now);
+            }
+            Stage::Failed if host.kept => {
+                self.request(hop, Mac::BROADCAST, addresses);
+                self.set_due(hop, now + NEGATIVE);
+            }
+            Stage::Failed => self.forget(hop),
+        }
+    }
+
+    fn ask(&mut self, hop: NextHop, stage: Stage, to: Mac, addresses: &Addresses, now: Instant) {
+        if let Some(host) = self.hosts.get_mut(&hop) {
+            host.stage = stage;
+        }
+        self.request(hop, to, addresses);
+        self.set_due(hop, now + RETRY);
+    }
+
+    fn fail(&mut self, hop: NextHop, host: Host, now: Instant) {
+        if !host.kept && matches!(host.stage, Stage::Refreshing(..)) {
+            return self.forget(hop);
+        }
+        self.resolving -= usize::from(!host.kept);
+        if let Some(host) = self.hosts.get_mut(&hop) {
+            (host.stage, host.since) = (Stage::Failed, now);
+        }
+        self.adjacency.insert(hop, Neighbour::Failed);
+        self.notices.push_back(Notice::Failed(hop));
+        self.set_due(hop, now + NEGATIVE);
+    }
+
+    fn forget(&mut self, hop: NextHop) {
+        let Some(host) = self.hosts.remove(&hop) else { return };
+        self.timers.remove(&(host.due, hop));
+        self.resolving -= usize::from(!host.kept && matches!(host.stage, Stage::Resolving(_)));
+        if self.adjacency.remove(&hop).is_some() {
+            self.notices.push_back(Notice::Forgotten(hop));
+        }
+    }
+
+    /// RFC 826: a known sender is merged whatever the packet is for; a new one is taken only when it is for us.
+    fn learn(&mut self, hop: NextHop, mac: Mac, asked: bool, addresses: &Addresses, now: Instant) {
+        let Some(host) = self.hosts.get_mut(&hop) else {
+            if asked && addresses.home(hop.interface).holds(hop.address) && self.hosts.len() < MOST {
+                self.hosts.insert(hop, Host { stage: Stage::Known(mac), since: now, heard: now, due: now, kept: false });
+                self.settle(hop, mac, now);
+                self.notices.push_back(Notice::Reachable(hop, mac));
+            }
+            return;
+        };
+        let before = host.stage;
+        (host.stage, host.heard) = (Stage::Known(mac), now);
+        match before {
+            Stage::Known(old) | Stage::Refreshing(old, _) if old == mac => {}
+            Stage::Known(from) | Stage::Refreshing(from, _) => {
+                host.since = now;
+                self.notices.push_back(Notice::Moved { hop, from, to: mac });
+            }
+            Stage::Resolving(_) | Stage::Failed => {
+                host.since = now;
+                self.resolving -= usize::from(!host.kept && matches!(before, Stage::Resolving(_)));
+                self.notices.push_back(Notice::Reachable(hop, mac));
+            }
+        }
+        self.settle(hop, mac, now);
+    }
+
+    /// The next hop has just answered: it is in the adjacency, and is asked again much later.
+    fn settle(&mut self, hop: NextHop, mac: Mac, now: Instant) {
+        self.adjacency.insert(hop, Neighbour::Reachable(mac));
+        let base = if self.hosts.get(&hop).is_some_and(|host| host.kept) { REFRESH_KEPT } else { REFRESH };
+        let spread = base.mul_f64(0.5 * self.draw());
+        self.set_due(hop, now + base + spread);
+    }
+
+    fn set_due(&mut self, hop: NextHop, due: Instant) {
+        if let Some(host) = self.hosts.get_mut(&hop) {
+            self.timers.remove(&(host.due, hop));
+            host.due = due;
+            self.timers.insert((due, hop));
+        }
+    }
+
+    fn request(&mut self, hop: NextHop, to: Mac, addresses: &Addresses) {
+        let Some(home) = addresses.find(hop.interface) else { return };
+        let arp = Arp {
+            operation: Operation::Request,
+            sender_mac: home.mac,
+            sender: home.speaks_as(hop.address),
+            target_mac: Mac::ZERO,
+            target: hop.address,
+        };
+        self.outgoing.push_back(Outgoing { interface: hop.interface, to, arp });
+    }
+
+    fn answer(&mut self, interface: InterfaceId, asked: &Arp, addresses: &Addresses) {
+        let arp = Arp {
+            operation: Operation::Reply,
+            sender_mac: addresses.home(interface).mac,
+            sender: asked.target,
+            target_mac: asked.sender_mac,
+            target: asked.sender,
+        };
+        self.outgoing.push_back(Outgoing { interface, to: asked.sender_mac, arp });
+    }
+
+    /// A number from 0 to 1 (splitmix64).
+    fn draw(&mut self) -> f64 {
+        self.chance = self.chance.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.chance;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        ((z ^ (z >> 31)) >> 11) as f64 / (1u64 << 53) as f64
+    }
+}
+
+fn row(hop: NextHop, host: &Host) -> Row {
+    let (mac, failed) = match host.stage {
+        Stage::Known(mac) | Stage::Refreshing(mac, _) => (Some(mac), false),
+        Stage::Resolving(_) => (None, false),
+        Stage::Failed => (None, true),
+    };
+    Row { hop, mac, failed, since: host.since }
+}
+
+/// The MAC can be a station's own: neither a group's nor zero.
+fn is_station(mac: Mac) -> bool {
+    !mac.is_group() && mac != Mac::ZERO
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::control::controller::harness;
+    use crate::policy::adjacency::Neighbour::{Failed, Reachable};
+
+    const OUTER: InterfaceId = InterfaceId(0);
+    const INNER: InterfaceId = InterfaceId(1);
+    const A: Ipv4Addr = Ipv4Addr::new(10, 20, 0, 11);
+    const V: Ipv4Addr = Ipv4Addr::new(10, 20, 0, 100);
+    const G: Ipv4Addr = Ipv4Addr::new(10, 20, 0, 1);
+    const R: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 1);
+    const STRANGER: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 77);
+
+    struct Bench {
+        table: Neighbours,
+        addresses: Addresses,
+        now: Instant,
+    }
+
+    fn mac(last: u8) -> Mac {
+        Mac([2, 0, 0, 0, 9, last])
+    }
+
+    fn hop(interface: InterfaceId, address: Ipv4Addr) -> NextHop {
+        NextHop { interface, address }
+    }
+
+    impl Bench {
+        fn new(kept: &[NextHop]) -> Bench {
+            let addresses = Addresses::new(&harness::two_arm(), &harness::MACS);
+            let mut bench = Bench { table: Neighbours::new(1), addresses, now: Instant::ZERO };
+            bench.table.keep(&kept.iter().copied().collect(), &bench.addresses, bench.now);
+            bench
+        }
+
+        fn want(&mut self, hop: NextHop) {
+            self.table.want(hop, &self.addresses, self.now);
+        }
+
+        fn hear(&mut self, interface: InterfaceId, operation: Operation, from: (Mac, Ipv4Addr), target: Ipv4Addr) {
+            let arp = Arp { operation, sender_mac: from.0, sender: from.1, target_mac: Mac::ZERO, target };
+            self.table.on_arp(interface, &arp, &self.addresses, self.now);
+        }
+
+        fn to(&mut self, millis: u64) {
+            self.now = Instant::from_millis(millis);
+            self.table.poll(&self.addresses, self.now);
+        }
+
+        fn sent(&mut self) -> Vec<(Ipv4Addr, Mac)> {
+            std::iter::from_fn(|| self.table.next_outgoing()).map(|out| (out.arp.target, out.to)).collect()
+        }
+
+        fn told(&mut self) -> Vec<Notice> {
+            std::iter::from_fn(|| self.table.next_notice()).collect()
+        }
+    }
+
+    #[test]
+    fn scenario_78_a_wanted_host_is_asked_three_times_then_given_up_and_forgotten() {
+        let mut bench = Bench::new(&[]);
+        let stranger = hop(OUTER, STRANGER);
+        bench.want(stranger);
+        bench.want(stranger);
+        let first = bench.table.next_outgoing().unwrap();
+        assert_eq!((first.arp.sender, first.arp.sender_mac), (Ipv4Addr::new(192, 0, 2, 2), harness::MACS[0]));
+        for millis in [1_000, 2_000] {
+            bench.to(millis);
+            assert_eq!(bench.sent(), [(STRANGER, Mac::BROADCAST)], "{millis}");
+        }
+        assert_eq!(bench.told(), []);
+        bench.to(3_000);
+        assert_eq!((bench.sent(), bench.told()), (vec![], vec![Notice::Failed(stranger)]));
+        assert_eq!(bench.table.neighbour(stranger), Some(Failed));
+        bench.want(stranger);
+        assert_eq!(bench.told(), [Notice::Hopeless(stranger)]);
+        bench.to(8_000);
+        assert_eq!((bench.told(), bench.table.neighbour(stranger)), (vec![Notice::Forgotten(stranger)], None));
+        assert_eq!(bench.table.next_deadline(), None);
+    }
+
+    #[test]
+    fn an_answer_makes_it_reachable_at_once() {
+        let mut bench = Bench::new(&[]);
+        bench.want(hop(OUTER, STRANGER));
+        bench.hear(OUTER, Operation::Reply, (mac(7), STRANGER), Ipv4Addr::new(192, 0, 2, 2));
+        assert_eq!(bench.told(), [Notice::Reachable(hop(OUTER, STRANGER), mac(7))]);
+        assert_eq!(bench.table.neighbour(hop(OUTER, STRANGER)), Some(Reachable(mac(7))));
+    }
+
+    #[test]
+    fn only_who_asks_for_us_is_learnt_unasked() {
+        let mut bench = Bench::new(&[]);
+        bench.hear(OUTER, Operation::Request, (mac(7), STRANGER), R);
+        bench.hear(OUTER, Operation::Request, (mac(8), STRANGER), STRANGER);
+        assert!(bench.table.rows().is_empty());
+        bench.hear(INNER, Operation::Request, (mac(7), STRANGER), G);
+        assert!(bench.table.rows().is_empty(), "its address is not of that link");
+        assert_eq!(bench.sent(), [(STRANGER, mac(7))], "but it is answered");
+        bench.hear(INNER, Operation::Request, (mac(9), A), V);
+        assert_eq!(bench.table.neighbour(hop(INNER, A)), Some(Reachable(mac(9))));
+    }
+
+    #[test]
+    fn scenario_14_requests_for_our_addresses_are_answered_where_they_live_and_no_others() {
+        let mut bench = Bench::new(&[]);
+        bench.hear(INNER, Operation::Request, (mac(9), A), V);
+        let answer = bench.table.next_outgoing().unwrap();
+        let arp = Arp {
+            operation: Operation::Reply,
+            sender_mac: harness::MACS[1],
+            sender: V,
+            target_mac: mac(9),
+            target: A,
+        };
+        assert_eq!(answer, Outgoing { interface: INNER, to: mac(9), arp });
+        bench.hear(OUTER, Operation::Request, (mac(1), R), V);
+        bench.hear(OUTER, Operation::Request, (mac(1), R), G);
+        bench.hear(INNER, Operation::Request, (mac(9), A), Ipv4Addr::new(10, 20, 0, 12));
+        assert_eq!(bench.sent(), []);
+        bench.hear(INNER, Operation::Request, (mac(3), Ipv4Addr::UNSPECIFIED), V);
+        assert_eq!(bench.sent(), [(Ipv4Addr::UNSPECIFIED, mac(3))], "a probe for our address (RFC 5227 2.1.1)");
+    }
+
+    #[test]
+    fn scenario_77_a_gratuitous_arp_moves_a_known_host_at_once() {
+        let router = hop(OUTER, R);
+        let mut bench = Bench::new(&[router]);
+        bench.hear(OUTER, Operation::Reply, (mac(1), R), Ipv4Addr::new(192, 0, 2, 2));
+        bench.told();
+        bench.hear(OUTER, Operation::Request, (mac(2), R), R);
+        assert_eq!(bench.told(), [Notice::Moved { hop: router, from: mac(1), to: mac(2) }]);
+        assert_eq!(bench.table.neighbour(router), Some(Reachable(mac(2))));
+    }
+
+    #[test]
+    fn a_kept_host_is_refreshed_alone_first_then_by_everyone_and_asked_for_ever() {
+        let member = hop(INNER, A);
+        let mut bench = Bench::new(&[member]);
+        assert_eq!(bench.sent(), [(A, Mac::BROADCAST)]);
+        bench.hear(INNER, Operation::Reply, (mac(9), A), G);
+        bench.told();
+        let due = bench.table.next_deadline().unwrap();
+        assert!((20_000..=30_000).contains(&(due.nanos() / 1_000_000)), "{due:?}");
+        let at = due.nanos() / 1_000_000 + 1;
+        bench.to(at);
+        assert_eq!(bench.sent(), [(A, mac(9))]);
+        bench.to(at + 1_000);
+        bench.to(at + 2_000);
+        assert_eq!(bench.sent(), [(A, Mac::BROADCAST), (A, Mac::BROADCAST)]);
+        assert_eq!(bench.table.neighbour(member), Some(Reachable(mac(9))), "still used while in doubt");
+        bench.to(at + 3_000);
+        assert_eq!((bench.told(), bench.table.neighbour(member)), (vec![Notice::Failed(member)], Some(Failed)));
+        for step in 1..=3 {
+            bench.to(at + 3_000 + step * 5_000);
+            assert_eq!(bench.sent(), [(A, Mac::BROADCAST)]);
+        }
+        bench.hear(INNER, Operation::Reply, (mac(9), A), G);
+        assert_eq!(bench.told(), [Notice::Reachable(member, mac(9))]);
+    }
+
+    #[test]
+    fn doubt_asks_at_once_but_not_one_that_was_heard_a_moment_ago() {
+        let member = hop(INNER, A);
+        let mut bench = Bench::new(&[member]);
+        bench.hear(INNER, Operation::Reply, (mac(9), A), G);
+        bench.sent();
+        for (millis, asked) in [(4_000, vec![]), (6_000, vec![(A, mac(9))]), (6_100, vec![])] {
+            bench.to(millis);
+            bench.table.doubt(member, &bench.addresses, bench.now);
+            assert_eq!(bench.sent(), asked, "{millis}");
+        }
+    }
+
+    #[test]
+    fn scenario_76_a_foreign_mac_that_claims_an_address_of_ours_is_told_and_never_learnt() {
+        let mut bench = Bench::new(&[]);
+        bench.hear(INNER, Operation::Reply, (mac(66), V), A);
+        let claimed = Notice::Claimed { interface: INNER, address: V, mac: mac(66) };
+        assert_eq!((bench.told(), bench.sent()), (vec![claimed], vec![]));
+        bench.hear(INNER, Operation::Request, (harness::MACS[1], V), V);
+        assert_eq!(bench.told(), [], "our own announcement come back");
+        assert!(bench.table.rows().is_empty());
+    }
+
+    #[test]
+    fn a_scan_cannot_fill_the_table_or_flood_the_link() {
+        let mut bench = Bench::new(&[hop(OUTER, R)]);
+        let mut wide = harness::two_arm();
+        wide.interfaces[0].addresses = vec!["192.0.2.2/8".parse().unwrap()];
+        bench.addresses = Addresses::new(&wide, &harness::MACS);
+        for host in 0..5_000u32 {
+            bench.want(hop(OUTER, Ipv4Addr::from(0xc010_0000 + host)));
+        }
+        assert_eq!(bench.sent().len(), MOST_RESOLVING + 1);
+        assert_eq!(bench.told().len(), 5_000 - MOST_RESOLVING);
+        assert_eq!(bench.table.refused(), 5_000 - MOST_RESOLVING as u64);
+        for millis in [1_000, 2_000, 3_000, 8_000] {
+            bench.to(millis);
+        }
+        assert_eq!((bench.table.rows().len(), bench.table.resolving), (1, 0));
+    }
+
+    #[test]
+    fn a_reload_forgets_what_is_on_no_link_of_ours_any_more() {
+        let mut bench = Bench::new(&[hop(INNER, A)]);
+        bench.hear(INNER, Operation::Reply, (mac(9), A), G);
+        bench.hear(OUTER, Operation::Request, (mac(7), STRANGER), Ipv4Addr::new(192, 0, 2, 2));
+        let mut moved = harness::two_arm();
+        moved.interfaces[0].addresses = vec!["198.51.100.2/24".parse().unwrap()];
+        bench.addresses = Addresses::new(&moved, &harness::MACS);
+        bench.table.keep(&BTreeSet::new(), &bench.addresses, bench.now);
+        let left: Vec<_> = bench.table.rows().iter().map(|row| row.hop).collect();
+        assert_eq!(left, [hop(INNER, A)], "on the link, though no longer kept");
+        assert!(bench.told().contains(&Notice::Forgotten(hop(OUTER, STRANGER))));
+    }
+}
