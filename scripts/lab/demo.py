@@ -51,7 +51,8 @@ class Demo:
         self.pair.start()
         self.appliance.start()
         active = self.appliance.wait_for_active()
-        self.report.expect("Fairlead runs on DPDK virtual devices and has chosen sip-a", active["name"] == "sip-a", active["reason"])
+        what = "Fairlead runs on DPDK virtual devices and has chosen sip-a"
+        self.report.expect(what, active["name"] == "sip-a", active["reason"])
         self._show("members", "services", "ports")
 
     def _switch(self, what: str, old: str, new: str, cause) -> None:
@@ -95,6 +96,7 @@ class Demo:
         proofs.resets(self.report, traffic, self.switchovers[-1])
         proofs.addresses_seen(self.report, traffic)
         proofs.long_connections(self.report, traffic)
+        proofs.every_frame(self.report, self.appliance)
         self.report.expect("Fairlead still runs", self.appliance.is_running())
 
     def _show(self, *tables: str) -> None:

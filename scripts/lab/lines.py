@@ -8,7 +8,6 @@ or that lost a line, shows as an end in the log.
 import argparse
 import asyncio
 import json
-import sys
 import time
 from pathlib import Path
 
@@ -45,7 +44,8 @@ class Talker:
         try:
             return json.loads(self._log.read_text())
         except (OSError, ValueError):
-            return {"echoed": 0, "longest": 0.0, "ended": "not connected yet" if self._program.is_running() else self._program.said()}
+            ended = "not connected yet" if self._program.is_running() else self._program.said()
+            return {"echoed": 0, "longest": 0.0, "ended": ended}
 
     def stands(self) -> bool:
         """It is connected and has not lost a line."""
@@ -53,9 +53,7 @@ class Talker:
 
 
 def _start(lab: Lab, host: str, name: str, do: str, address: str, port: int, log: Path) -> Program:
-    scripts = str(Path(__file__).resolve().parents[1])
-    argv = [sys.executable, "-m", "lab.lines", do, address, str(port), str(log)]
-    return lab.start(host, name, argv, {"PYTHONPATH": scripts, "PYTHONDONTWRITEBYTECODE": "1"})
+    return lab.start_python(host, name, "lab.lines", do, address, str(port), str(log))
 
 
 async def listen(address: str, port: int, log: Path) -> None:

@@ -3,10 +3,11 @@
 Owns: every expectation of the demo. Never: causing anything. Each function looks at one matter and tells the report.
 """
 
+import time
 from collections import Counter
 
 from . import addresses
-from .appliance import Switchover
+from .appliance import Appliance, Switchover
 from .report import Report
 from .rounds import Calls, Round
 from .sniffer import TCP, UDP, Seen
@@ -15,14 +16,17 @@ from .traffic import Traffic
 DETECTION_MS, PUBLICATION_US = 700, 1000
 #: A frame that left the appliance before a moment can be seen on the wire that much later.
 WIRE = 0.001
-RST = 0x04
+#: How soon after a switchover was installed the lost member's clients must have been reset.
+RESET = 0.25
+RST, SYN, ACK = 0x04, 0x02, 0x10
 #: A round's calls begin within a second and last one; the rest is setup and the ends of processes.
 ROUND = 2.3
 
 
 def timeline(report: Report, switchover: Switchover, old: str, new: str) -> None:
     """The right member took over, fast enough."""
-    report.expect(f"{new} took over from {old}", (switchover.source, switchover.target) == (old, new), switchover.reason)
+    moved = (switchover.source, switchover.target) == (old, new)
+    report.expect(f"{new} took over from {old}", moved, switchover.reason)
     detection = switchover.detection_ms
     report.expect(
         f"Detected within {DETECTION_MS} ms of the last good answer",
@@ -45,39 +49,56 @@ def calls_over_streams(report: Report, kind: str, rounds: list[Round], harm: lis
     """Only calls that were in progress at a switchover were lost. `harm`: when it began and when it was installed."""
     spared = [r for r in rounds if not any(r.began < end + 0.1 and r.began + ROUND > start for start, end in harm)]
     made, completed = sum(r.made for r in spared), sum(r.completed for r in spared)
-    report.expect(f"Every {kind} call that met no switchover completed", 0 < made == completed, f"{completed} of {made}")
+    what = f"Every {kind} call that met no switchover completed"
+    report.expect(what, 0 < made == completed, f"{completed} of {made}")
     last = max((end for _, end in harm), default=0.0)
-    after = [r for r in spared if r.began > last]
-    report.expect(f"New {kind} connections reach the new member", sum(r.completed for r in after) > 0)
+    after = sum(r.completed for r in spared if r.began > last)
+    report.expect(f"{kind} clients that connected anew reached the new member", after > 0, f"{after} calls")
 
 
 def nothing_to_the_old(report: Report, traffic: Traffic, switchovers: list[Switchover]) -> None:
     """Once installed, not one SIP datagram and not one new connection goes to the member that was left."""
     seen = [packet for packet in traffic.at_switch.seen() if packet.src != addresses.INNER_SELF]
-    for number, (switchover, until) in enumerate(zip(switchovers, [*(s.time for s in switchovers[1:]), float("inf")]), 1):
-        old = addresses.MEMBERS[switchover.source]
-        late = [p for p in seen if switchover.installed_at + WIRE < p.time < until and p.dst == old and _is_sip_opening(p)]
-        before = sum(p.dst == old and p.protocol == UDP for p in seen if p.time <= switchover.installed_at)
-        what = f"Not one datagram to {switchover.source} after switchover {number} was installed"
-        first = f", the first {1e3 * (late[0].time - switchover.installed_at):.1f} ms after it: {late[0].start}" if late else ""
-        report.expect(what, not late and before > 0, f"{before} before, {len(late)} after{first}")
+    ends = [*(later.time for later in switchovers[1:]), float("inf")]
+    for number, (switchover, end) in enumerate(zip(switchovers, ends), 1):
+        old, installed = addresses.MEMBERS[switchover.source], switchover.installed_at
+        opening = [packet for packet in seen if packet.dst == old and _is_sip_opening(packet)]
+        before = sum(packet.time <= installed for packet in opening)
+        late = [packet for packet in opening if installed + WIRE < packet.time < end]
+        told = f"{before} before, {len(late)} after"
+        if late:
+            told += f", the first {1e3 * (late[0].time - installed):.1f} ms after: {late[0].start}"
+        what = f"Not one datagram to {switchover.source} once switchover {number} was installed"
+        report.expect(what, before > 0 and not late, told)
+
+
+def resets(report: Report, traffic: Traffic, silent: Switchover) -> None:
+    """Clients connected to a member that died in silence learn of it at once."""
+    start, end = silent.installed_at - WIRE, silent.installed_at + RESET
+    resets = [p for p in traffic.at_phone.seen() if p.protocol == TCP and p.flags & RST and start < p.time < end]
+    ports = Counter(packet.src_port for packet in resets)
+    told = ", ".join(f"{count} from port {port}" for port, count in sorted(ports.items()))
+    report.expect(f"Clients of {silent.source}, which fell silent, were reset at once", bool(resets), told)
 
 
 def addresses_seen(report: Report, traffic: Traffic) -> None:
     """Who saw which address."""
     at_members = {
-        (p.src, p.src_port) for p in traffic.at_switch.seen()
-        if p.protocol == UDP and p.dst in addresses.MEMBERS.values() and p.dst_port == addresses.SIP_PORT
+        (packet.src, packet.src_port)
+        for packet in traffic.at_switch.seen()
+        if packet.protocol == UDP and packet.dst_port == addresses.SIP_PORT and packet.src != addresses.INNER_SELF
     }
     peers = {(addresses.PHONE, 5060), (addresses.GATEWAY, 5060)}
-    strangers = {end for end in at_members if end[0] != addresses.INNER_SELF} - peers
-    report.expect("The members see the phone's and the gateway's own address and port", not strangers and peers <= at_members, _list(at_members & peers | strangers))
-    at_gateway = {(p.src, p.src_port) for p in traffic.at_gateway.seen()}
-    report.expect("The gateway saw only the virtual address, port 5060 kept", at_gateway == {(addresses.VIP, 5060)}, _list(at_gateway))
-    at_phone = {p.src for p in traffic.at_phone.seen()}
+    what = "The members see the phone's and the gateway's own address and port"
+    report.expect(what, at_members == peers, _list(at_members))
+    at_gateway = {(packet.src, packet.src_port) for packet in traffic.at_gateway.seen()}
+    what = "The gateway saw only the virtual address, port 5060 kept"
+    report.expect(what, at_gateway == {(addresses.VIP, addresses.SIP_PORT)}, _list(at_gateway))
+    at_phone = {packet.src for packet in traffic.at_phone.seen()}
     report.expect("The phone saw only the virtual address", at_phone == {addresses.VIP}, ", ".join(sorted(at_phone)))
     at_config = traffic.config.peers()
-    report.expect("The configuration server saw only physical addresses", at_config == set(addresses.MEMBERS.values()), ", ".join(sorted(at_config)))
+    what = "The configuration server saw only physical addresses"
+    report.expect(what, at_config == set(addresses.MEMBERS.values()), ", ".join(sorted(at_config)))
 
 
 def long_connections(report: Report, traffic: Traffic) -> None:
@@ -88,12 +109,19 @@ def long_connections(report: Report, traffic: Traffic) -> None:
         report.expect(f"The connection from {name} survived", talker.stands() and state["echoed"] > 100, seen)
 
 
-def resets(report: Report, traffic: Traffic, silent: Switchover) -> None:
-    """Clients connected to a member that died in silence learn of it at once."""
-    window = (silent.installed_at - WIRE, silent.installed_at + 0.25)
-    found = [p for p in traffic.at_phone.seen() if p.protocol == TCP and p.flags & RST and window[0] < p.time < window[1]]
-    seen = Counter(p.src_port for p in found)
-    report.expect("Clients of the silent member were reset at once", bool(found), ", ".join(f"{n} on port {port}" for port, n in seen.items()))
+def every_frame(report: Report, appliance: Appliance) -> None:
+    """What came in went out, or was counted on its way to its end."""
+    counters = settled(appliance)
+    told = f"{counters['received']} received, {counters['transmitted']} sent"
+    report.expect("Every frame is accounted for", imbalance(counters) == 0, told)
+
+
+def settled(appliance: Appliance) -> dict[str, int]:
+    """The counters at a moment when no frame is under way; after two seconds the last ones read."""
+    deadline = time.monotonic() + 2.0
+    while imbalance(counters := appliance.counters()) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    return counters
 
 
 def imbalance(counters: dict[str, int]) -> int:
@@ -106,7 +134,7 @@ def imbalance(counters: dict[str, int]) -> int:
 def _is_sip_opening(packet: Seen) -> bool:
     if packet.protocol == UDP:
         return packet.dst_port == addresses.SIP_PORT
-    return packet.dst_port in (addresses.SIP_PORT, addresses.SIP_TLS_PORT) and packet.flags & 0x12 == 0x02
+    return packet.dst_port in (addresses.SIP_PORT, addresses.SIP_TLS_PORT) and packet.flags & (SYN | ACK) == SYN
 
 
 def _list(ends: set[tuple[str, int]]) -> str:

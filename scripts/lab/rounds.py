@@ -1,8 +1,8 @@
 """SIP calls over connections, in rounds: `python3 -m lab.rounds --log FILE --directory DIR -- sipp ...`.
 
-A SIPp ends, with all its calls, when one of its connections is reset; a phone does not. So a new SIPp begins each second
-with that second's calls, and a reset costs the calls that were in progress, as it does in the field. Every round is
-written down when it ends: when it began, its calls, and how many of them completed.
+A SIPp ends, with all its calls, when one of its connections is reset; a phone does not. So a new SIPp begins each
+second with that second's calls, and a reset costs the calls that were in progress, as it does in the field. Every round
+is written down when it ends: when it began, its calls, and how many of them completed.
 
 Owns: starting the rounds and counting them. Never: what the numbers should be.
 """

@@ -5,7 +5,6 @@ Read first: `rounds`, for calls over connections.
 """
 
 import json
-import sys
 from pathlib import Path
 
 from . import addresses
@@ -13,7 +12,6 @@ from .host import Program
 from .rounds import Calls, Round, read_statistics
 from .topology import Lab
 
-SCRIPTS = Path(__file__).resolve().parents[1]
 SCENARIOS = Path(__file__).parent / "scenarios"
 TUNNEL_PORT = 15061
 
@@ -90,7 +88,8 @@ def _towards_v() -> list[str]:
 def _calls(transport: str, rate: int, count: int, hold: float) -> list[str]:
     return [
         "sipp", "-sf", str(SCENARIOS / "call.xml"), "-t", transport, "-r", str(rate), "-m", str(count),
-        "-d", str(int(hold * 1000)), "-nostdin", "-max_socket", "2000", "-recv_timeout", "34000", "-buff_size", str(4 << 20),
+        "-d", str(int(hold * 1000)), "-nostdin",
+        "-max_socket", "2000", "-recv_timeout", "34000", "-buff_size", str(4 << 20),
         "-watchdog_major_maxtriggers", "1000", "-watchdog_minor_maxtriggers", "100000",
     ]
 
@@ -106,9 +105,8 @@ def _start_rounds(lab: Lab, name: str, rate: int, hold: float, local: str, towar
     log = lab.file(f"rounds-{name}.jsonl")
     # No call is moved to another connection (-max_reconnect 0).
     sipp = [*_calls("tn", rate, rate, hold), "-i", local, "-max_reconnect", "0", *towards]
-    argv = [sys.executable, "-m", "lab.rounds", "--log", str(log), "--directory", str(lab.directory), "--", *sipp]
-    environment = {"PYTHONPATH": str(SCRIPTS), "PYTHONDONTWRITEBYTECODE": "1", "TERM": "dumb"}
-    return StreamCaller(name, lab.start("phone", f"rounds-{name}", argv, environment), log)
+    arguments = ["--log", str(log), "--directory", str(lab.directory), "--", *sipp]
+    return StreamCaller(name, lab.start_python("phone", f"rounds-{name}", "lab.rounds", *arguments), log)
 
 
 def _start_tunnel(lab: Lab) -> None:

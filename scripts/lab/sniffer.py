@@ -14,9 +14,7 @@ import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
-from .host import Program
 from .topology import Lab
 
 SO_TIMESTAMPNS = 35
@@ -44,9 +42,8 @@ class Sniffer:
     def __init__(self, lab: Lab, host: str, interface: str = "eth0"):
         name = f"sniffer-{host}-{interface}"
         self._log = lab.file(f"{name}.jsonl")
-        scripts = str(Path(__file__).resolve().parents[1])
-        argv = [sys.executable, "-m", "lab.sniffer", "--interface", interface, "--log", str(self._log)]
-        self._program: Program = lab.start(host, name, argv, {"PYTHONPATH": scripts, "PYTHONDONTWRITEBYTECODE": "1"})
+        arguments = ["--interface", interface, "--log", str(self._log)]
+        self._program = lab.start_python(host, name, "lab.sniffer", *arguments)
         while not self._log.exists() and self._program.is_running():
             time.sleep(0.02)
 

@@ -7,11 +7,14 @@ Never: what runs in the hosts. Read first: the picture in `addresses`.
 import ipaddress
 import secrets
 import shutil
+import sys
 from pathlib import Path
 
 from . import addresses, leftovers
 from .host import Host, Program
 from .shell import need_programs, need_root, run
+
+SCRIPTS = Path(__file__).resolve().parents[1]
 
 #: Checksums must be on the wire: AF_PACKET hands frames over as they are, unfilled if an offload was promised.
 OFFLOADS = ("tx", "rx", "tso", "gso", "gro")
@@ -57,6 +60,11 @@ class Lab:
         program = self.hosts[host].start(name, argv, environment)
         self.programs.append(program)
         return program
+
+    def start_python(self, host: str, name: str, module: str, *arguments: str) -> Program:
+        """Starts one of the lab's own programs in a host."""
+        environment = {"PYTHONPATH": str(SCRIPTS), "PYTHONDONTWRITEBYTECODE": "1", "TERM": "dumb"}
+        return self.start(host, name, [sys.executable, "-m", module, *arguments], environment)
 
     def file(self, name: str) -> Path:
         """A path in the lab's own directory, which goes when the lab goes."""

@@ -39,11 +39,13 @@ class Traffic:
         config = Listener(lab, "config", addresses.CONFIG_SERVER, addresses.CONFIG_PORT)
         for member, address in addresses.MEMBERS.items():
             Listener(lab, member, address, addresses.T_LIB_PORT)
+        towards_a = (addresses.MEMBERS["sip-a"], addresses.T_LIB_PORT)
+        towards_config = (addresses.CONFIG_SERVER, addresses.CONFIG_PORT)
         talkers = {
-            "T-client to sip-a": Talker(lab, "tclient", "tclient", addresses.MEMBERS["sip-a"], addresses.T_LIB_PORT),
-            "sip-a to the configuration server": Talker(lab, "sip-a", "a-config", addresses.CONFIG_SERVER, addresses.CONFIG_PORT),
+            "T-client to sip-a": Talker(lab, "tclient", "tclient", *towards_a),
+            "sip-a to the configuration server": Talker(lab, "sip-a", "a-config", *towards_config),
         }
-        Talker(lab, "sip-b", "b-config", addresses.CONFIG_SERVER, addresses.CONFIG_PORT)
+        Talker(lab, "sip-b", "b-config", *towards_config)
         gateway = sipp.gateway(lab)
         udp = sipp.udp_calls(lab, UDP_RATE, UDP_RATE * seconds)
         tcp, tls = sipp.tcp_calls(lab, TCP_RATE), sipp.tls_calls(lab, TLS_RATE)
@@ -52,13 +54,15 @@ class Traffic:
 
     def counts(self) -> dict[str, Calls]:
         """The calls so far, by kind. Over TCP and TLS only those whose second has ended."""
-        return {"UDP": self.udp.calls(), "TCP": self.tcp.calls(), "TLS": self.tls.calls(), "outward UDP": self.outward()}
+        inbound = {"UDP": self.udp.calls(), "TCP": self.tcp.calls(), "TLS": self.tls.calls()}
+        return {**inbound, "outward UDP": self.outward()}
 
     def outward(self) -> Calls:
         """What the pair placed, whichever member ended it."""
-        stats = self.pair.stats().values()
-        made, completed, failed, again = (sum(s[k] for s in stats) for k in ("made", "completed", "failed", "retransmitted"))
-        return Calls(made, completed, failed, again, made - completed - failed)
+        members = self.pair.stats().values()
+        names = ("made", "completed", "failed", "retransmitted")
+        made, completed, failed, retransmitted = (sum(member[name] for member in members) for name in names)
+        return Calls(made, completed, failed, retransmitted, made - completed - failed)
 
     def finish(self) -> dict[str, Calls]:
         """Lets every call end, stops the watchers and gives the final counts."""

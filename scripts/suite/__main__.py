@@ -27,7 +27,7 @@ def run(step: Step) -> Tally:
     began = time.monotonic()
     print(f"▶ {step.name}", flush=True)
     if step.needs_root and os.geteuid() != 0:
-        print("  ✘ The lab lays out network namespaces, which needs root: run scripts/test again with sudo.", flush=True)
+        print("  ✘ This lays out network namespaces, which needs root: run scripts/test again with sudo.", flush=True)
         return Tally(0, 1)
     well = _run_into(log, step)
     tally = of_output(log.read_text(errors="replace"), well)

@@ -1,8 +1,8 @@
 """Rust tests without cargo-nextest: `python3 -m suite.isolated`.
 
-DPDK's environment can be initialised once in a process, so each test that uses it needs a process of its own. cargo-nextest
-gives every test one. Without it, this runs the tests whose name, or whose file's name, says `dpdk` one by one, and the
-others as `cargo test` would.
+DPDK's environment can be initialised once in a process, so each test that uses it needs a process of its own.
+cargo-nextest gives every test one. Without it, this runs the tests whose name, or whose file's name, says `dpdk` one by
+one, and the others as `cargo test` would.
 """
 
 import json
@@ -27,8 +27,8 @@ def executables() -> list[Path]:
 
 def tests_alone(program: Path) -> list[str]:
     """The tests of a program that need a process each."""
-    listed = subprocess.run([program, "--list", "--format=terse"], cwd=REPOSITORY, capture_output=True, text=True).stdout
-    names = [line.removesuffix(": test") for line in listed.splitlines() if line.endswith(": test")]
+    listed = subprocess.run([program, "--list", "--format=terse"], cwd=REPOSITORY, capture_output=True, text=True)
+    names = [line.removesuffix(": test") for line in listed.stdout.splitlines() if line.endswith(": test")]
     return [name for name in names if ALONE in name or program.name.startswith(ALONE)]
 
 

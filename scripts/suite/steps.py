@@ -10,6 +10,9 @@ from dataclasses import dataclass, field
 
 from lab.toolchain import REPOSITORY, cargo
 
+DISCOVER = "-m unittest discover -v -s"
+
+
 @dataclass(frozen=True)
 class Step:
     """One command. `needs_root`: without it the step fails with a sentence instead of not being run."""
@@ -32,7 +35,7 @@ def all_steps() -> list[Step]:
         Step("rust-without-dpdk", cargo("test", "--locked", "--no-default-features", "--lib", "--bins")),
         Step("documentation", cargo("test", "--workspace", "--locked", "--doc")),
         Step("build", cargo("build", "--release", "--locked", "--bin", "fairlead")),
-        Step("lab", [sys.executable, "-m", "unittest", "discover", "-v", "-s", "tests/lab"], needs_root=True, environment=lab),
+        Step("lab", [sys.executable, *DISCOVER.split(), "tests/lab"], needs_root=True, environment=lab),
     ]
 
 

@@ -11,6 +11,8 @@ from scapy.all import (
 )
 
 V, A = "10.20.0.100", "10.20.0.11"
+NOBODY = ("127.0.0.1", "224.0.0.5", "0.0.0.0", "255.255.255.255")
+FLAGS = ("", "SF", "SR", "FPU", "A", "RA")
 
 
 def damaged(source: str) -> list:
@@ -24,7 +26,7 @@ def damaged(source: str) -> list:
         to_v / UDP(sport=5060, dport=5060, chksum=0),
         to_v / TCP(dport=5060, dataofs=3, flags="S"),
         to_v / TCP(dport=5060, dataofs=15, flags="S"),
-        *(to_v / TCP(sport=n, dport=5060, flags=flags) for n, flags in enumerate(("", "SF", "SR", "FPU", "A", "RA"), 4000)),
+        *(to_v / TCP(sport=n, dport=5060, flags=flags) for n, flags in enumerate(FLAGS, 4000)),
         IP(src=source, dst=V, ihl=3) / UDP(dport=5060),
         IP(src=source, dst=V, ihl=15) / UDP(dport=5060),
         IP(src=source, dst=V, version=6) / UDP(dport=5060),
@@ -35,8 +37,8 @@ def damaged(source: str) -> list:
         IP(src=source, dst=A, ttl=1) / UDP(dport=5060),
         IP(src=source, dst=V, options=[IPOption_LSRR(routers=["1.2.3.4"])]) / UDP(dport=5060),
         IP(src=source, dst=V, options=[IPOption_RR(routers=["0.0.0.0"] * 4)]) / UDP(dport=5060),
-        *(IP(src=bad, dst=V) / UDP(dport=5060) for bad in (V, A, "127.0.0.1", "224.0.0.1", "0.0.0.0", "255.255.255.255")),
-        *(IP(src=source, dst=bad) / UDP(dport=5060) for bad in ("127.0.0.1", "224.0.0.5", "255.255.255.255", "10.20.0.255")),
+        *(IP(src=bad, dst=V) / UDP(dport=5060) for bad in (V, A, *NOBODY)),
+        *(IP(src=source, dst=bad) / UDP(dport=5060) for bad in ("10.20.0.255", *NOBODY)),
         *(IP(src=source, dst=V, proto=number) / sip for number in (0, 2, 41, 47, 50, 132, 255)),
         *(to_v / ICMP(type=kind, code=code) for kind in (0, 3, 4, 5, 8, 11, 12, 13, 17, 255) for code in (0, 15)),
         to_v / ICMP(type=3, code=3) / IP(src=V, dst=source) / UDP(sport=5060, dport=5060),

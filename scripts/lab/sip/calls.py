@@ -7,6 +7,7 @@ pair does over its own link, so that whoever is primary can finish any call.
 """
 
 import hashlib
+import re
 from dataclasses import asdict, dataclass, field
 
 from .message import Message, answer_port
@@ -128,7 +129,8 @@ class Calls:
         ack = self._in_dialog("ACK", 1, answer, peer)
         if call and call.stage in ("inviting", "proceeding"):
             bye = self._in_dialog("BYE", 2, answer, peer)
-            self._change(call, stage="talking", pending=bye.text(), due=now + self.hold, began=now, interval=0.0, sent=0)
+            again = {"due": now + self.hold, "began": now, "interval": 0.0, "sent": 0}
+            self._change(call, stage="talking", pending=bye.text(), **again)
         return [(ack.text(), peer)]
 
     def _due(self, call: Call, now: float) -> list[Datagram]:
@@ -189,5 +191,5 @@ def session(address: str) -> str:
 
 
 def _contact_peer(answer: Message) -> Peer:
-    host, _, port = answer.header("Contact").partition("sip:")[2].split(">")[0].split(";")[0].rpartition("@")[2].partition(":")
-    return host, int(port or 5060)
+    found = re.search(r"sip:(?:[^@>;]*@)?([^:;>]+)(?::(\d+))?", answer.header("Contact"))
+    return (found.group(1), int(found.group(2) or 5060)) if found else ("", 5060)

@@ -175,8 +175,8 @@ class Member:
     def _note(self, transport: str, request: Message, source: tuple[str, int]) -> None:
         self.sources[f"{transport} {source[0]}"] += 1
         self.requests[request.method] += 1
-        line = {"time": time.time(), "transport": transport, "method": request.method, "source": source[0], "port": source[1]}
-        self._log.write(json.dumps(line) + "\n")
+        line = {"time": time.time(), "transport": transport, "method": request.method}
+        self._log.write(json.dumps({**line, "source": source[0], "port": source[1]}) + "\n")
 
     async def _obey(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         while line := await reader.readline():

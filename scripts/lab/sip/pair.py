@@ -5,15 +5,12 @@ Never: SIP itself (see `member`).
 
 import json
 import socket
-import sys
 import time
 from pathlib import Path
 
 from .. import addresses
 from ..shell import LabError, run
 from ..topology import Lab
-
-SCRIPTS = Path(__file__).resolve().parents[2]
 
 
 class Pair:
@@ -62,8 +59,7 @@ class Pair:
 
     def _start_member(self, name: str, certificate: Path) -> None:
         partner = addresses.other_member(name)
-        self.lab.start(name, f"sip-server-{name}", [
-            sys.executable, "-m", "lab.sip.member",
+        arguments = [
             "--name", name,
             "--address", addresses.MEMBERS[name],
             "--partner", addresses.MEMBERS[partner],
@@ -72,7 +68,8 @@ class Pair:
             "--certificate", str(certificate),
             "--control", str(self._control(name)),
             "--log", str(self.lab.file(f"{name}.requests.jsonl")),
-        ], {"PYTHONPATH": str(SCRIPTS), "PYTHONDONTWRITEBYTECODE": "1"})
+        ]
+        self.lab.start_python(name, f"sip-server-{name}", "lab.sip.member", *arguments)
 
     def _control(self, member: str) -> Path:
         return self.lab.file(f"{member}.sock")
@@ -85,7 +82,8 @@ class Pair:
                 return
             except LabError:
                 time.sleep(0.05)
-        raise LabError(f"SIP Server {member} did not start; its output is in {self.lab.file(f'sip-server-{member}.log')}")
+        log = self.lab.file(f"sip-server-{member}.log")
+        raise LabError(f"SIP Server {member} did not start; its output is in {log}")
 
     def _certificate(self) -> Path:
         """A self-signed certificate with its key in one file, made anew for each lab."""
