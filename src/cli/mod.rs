@@ -80,11 +80,11 @@ fn run_args(args: &ArgMatches) -> RunArgs {
 
 fn check(file: &Path) -> ExitCode {
     match config::load(file) {
-        Ok(configuration) => {
-            let warnings: String = configuration.warnings.iter().map(|warning| format!("{warning}\n")).collect();
-            print(format!("{warnings}{}: good\n", file.display()).as_bytes())
+        Ok(configuration) => print(config::describe(&configuration).as_bytes()),
+        Err(errors) => {
+            let _ = writeln!(io::stderr(), "{}", errors.to_string().trim_end());
+            ExitCode::from(BAD)
         }
-        Err(errors) => fail(BAD, &errors.to_string()),
     }
 }
 
