@@ -19,10 +19,7 @@ const FLOORS: &[(&str, &[&str])] = &[
     ("dpdk", &["io"]),
     ("control", &["worker", "engine", "monitor", "flow", "policy", "io", "wire", "time"]),
     ("cli", &["control", "policy", "wire", "time"]),
-    (
-        "app",
-        &["cli", "control", "dpdk", "worker", "engine", "monitor", "flow", "policy", "io", "wire", "time"],
-    ),
+    ("app", &["cli", "control", "dpdk", "worker", "engine", "monitor", "flow", "policy", "io", "wire", "time"]),
     ("lib", &[]),
     ("main", &["cli", "app"]),
 ];

@@ -23,7 +23,9 @@ pub use notice::{Notice, Sighting};
 pub use resets::ResetOrder;
 pub use verdict::{DropReason, Egress, Ingress, PuntReason, Verdict};
 
-use crate::flow::{Claims, Class, Fate, Flow, FlowId, FlowTable, Lifetimes, NO_MEMBER, Refused, ReservedPorts, Speakers};
+use crate::flow::{
+    Claims, Class, Fate, Flow, FlowId, FlowTable, Lifetimes, NO_MEMBER, Refused, ReservedPorts, Speakers,
+};
 use crate::policy::intent::{PortId, Timeouts};
 use crate::policy::{Epoch, Snapshot};
 use crate::time::{Duration, Instant};

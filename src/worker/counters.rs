@@ -189,10 +189,7 @@ const MEMBERS: usize = 256;
 
 impl Default for Shared {
     fn default() -> Shared {
-        Shared {
-            cells: [const { AtomicU64::new(0) }; CELLS],
-            members: [const { AtomicU64::new(0) }; MEMBERS],
-        }
+        Shared { cells: [const { AtomicU64::new(0) }; CELLS], members: [const { AtomicU64::new(0) }; MEMBERS] }
     }
 }
 

@@ -51,7 +51,7 @@ pub(in crate::control::config) fn resolved_port(document: &Document, pool: &Pool
     let secure = || {
         ports(Protocol::Tcp)
             .find(|port| *port == 5061)
-            .or_else(|| ports(Protocol::Tcp).filter(|port| !udp.contains(port)).last())
+            .or_else(|| ports(Protocol::Tcp).rfind(|port| !udp.contains(port) && *port != 5060))
     };
     match (text(&monitor.kind), text(&monitor.transport)) {
         ("sip", "tls") => Some(secure().unwrap_or(5061)),

@@ -24,7 +24,7 @@ fn every_example_loads_without_a_warning() {
         assert!(warnings.is_empty(), "{name}: {}", warnings[0]);
         seen += 1;
     }
-    assert!(seen >= 1);
+    assert_eq!(seen, 10);
 }
 
 #[test]
@@ -46,6 +46,43 @@ fn the_two_arm_example_means_what_it_says() {
     assert_eq!(intent.virtual_servers[0].listen.len(), 3);
     assert_eq!(intent.snats[0].exclude[1].to_string(), "172.16.2.0/24");
     assert_eq!((intent.timeouts, intent.limits), (Timeouts::default(), Limits::default()));
+}
+
+#[test]
+fn the_one_arm_example_puts_everything_on_one_interface() {
+    let Configuration { settings, intent, .. } = example("one-arm.toml");
+    assert_eq!(settings.cores.idle, Idle::Pause);
+    assert_eq!((intent.ports.len(), intent.interfaces.len()), (1, 1));
+    assert!(intent.members.iter().all(|member| member.interface == InterfaceId(0)));
+    assert_eq!(intent.routes[0].interface, InterfaceId(0));
+    assert_eq!(intent.snats[0].untranslated_udp_ports, [161]);
+}
+
+#[test]
+fn the_vlan_example_has_two_interfaces_on_one_port_and_a_virtual_address_in_neither() {
+    let Configuration { intent, .. } = example("vlans.toml");
+    let links: Vec<_> = intent.interfaces.iter().map(|entry| (entry.port, entry.vlan.unwrap().get())).collect();
+    assert_eq!(links, [(PortId(0), 120), (PortId(0), 20)]);
+    let address = intent.virtual_servers[0].address;
+    assert!(!intent.interfaces.iter().any(|entry| entry.addresses[0].contains(&address)));
+    assert_eq!((intent.pools[0].monitors.len(), intent.pools[0].require), (2, 2));
+}
+
+#[test]
+fn a_monitor_without_a_port_asks_each_pool_where_its_virtual_server_listens() {
+    let Configuration { intent, .. } = example("two-pairs.toml");
+    let asked = |pool: usize| {
+        let monitors = intent.pools[pool].monitors.iter().map(|id| &intent.monitors[id.index()]);
+        let port = |monitor: &Monitor| match &monitor.kind {
+            MonitorKind::Sip(probe) => (monitor.name.clone(), probe.port),
+            kind => panic!("{kind:?}"),
+        };
+        monitors.map(port).collect::<Vec<_>>()
+    };
+    assert_eq!(asked(0), [("sip-options".to_string(), 5060), ("sip-tls".to_string(), 5061)]);
+    assert_eq!(asked(1), [("sip-options".to_string(), 5070)]);
+    assert_eq!(intent.members[3].pool, PoolId(1));
+    assert_eq!(intent.monitors[0].timeout, Duration::from_millis(160));
 }
 
 #[test]

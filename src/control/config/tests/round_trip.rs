@@ -79,17 +79,20 @@ fn monitors() -> impl Strategy<Value = Vec<Monitor>> {
     })
 }
 
+/// A port's mtu and queues, its interface's vlan and mtu.
+type Link = (u16, Option<u16>, Option<u16>, u16);
+
 /// One port for each interface; interface `n` is the network 10.n.0.0/16.
 fn network() -> impl Strategy<Value = (Vec<PortIntent>, Vec<Interface>, Vec<Route>)> {
     vec((1_500..=9_216_u16, option::of(1..=64_u16), option::of(1..=4_094_u16), 576..=1_500_u16), 1..4).prop_map(
         |list| {
-            let port = |(n, (mtu, queues, ..)): (usize, &(u16, Option<u16>, Option<u16>, u16))| PortIntent {
+            let port = |(n, (mtu, queues, ..)): (usize, &Link)| PortIntent {
                 name: format!("port-{n}"),
                 device: format!("net_null{n}"),
                 mtu: *mtu,
                 queues: *queues,
             };
-            let interface = |(n, (_, _, vlan, mtu)): (usize, &(u16, Option<u16>, Option<u16>, u16))| Interface {
+            let interface = |(n, (_, _, vlan, mtu)): (usize, &Link)| Interface {
                 name: format!("net-{n}"),
                 port: PortId(n as u8),
                 vlan: vlan.and_then(VlanId::new),
