@@ -1,7 +1,97 @@
-//! The forms of values in words: what is allowed, and an example to copy.
+//! The forms of sections, keys and values, and how each is put in words: what is allowed, and an example to copy.
+//!
+//! Owns the types that the table in [`super::keys`] is made of. Reads no file.
 
-use super::keys::{Kind, section};
+use super::keys::section;
 use super::value::duration_text;
+use std::time::Duration;
+
+/// A `[table]`, an `[[array of tables]]`, or a table inside one.
+#[derive(Debug)]
+pub(super) struct SectionRow {
+    /// Its path in the file: `pool`, `pool.members`.
+    pub(super) path: &'static str,
+    /// How often it may stand: `None` once as `[path]`, else as `[[path]]` at most that many times.
+    pub(super) most: Option<usize>,
+    /// One line of explanation.
+    pub(super) note: &'static str,
+    /// What may stand in it.
+    pub(super) keys: &'static [Key],
+}
+
+/// One key.
+#[derive(Debug)]
+pub(super) struct Key {
+    /// As the file has it.
+    pub(super) name: &'static str,
+    /// What its value is.
+    pub(super) kind: Kind,
+    /// What holds when it is not written.
+    pub(super) fallback: Fallback,
+    /// One line of explanation.
+    pub(super) note: &'static str,
+}
+
+/// What holds when a key is not written.
+#[derive(Debug)]
+pub(super) enum Fallback {
+    /// It must be written; such as this TOML text.
+    Required(&'static str),
+    /// The value of this TOML text.
+    Value(&'static str),
+    /// Something that follows from the rest, in words.
+    Derived(&'static str),
+}
+
+/// What a value is.
+#[derive(Debug)]
+pub(super) enum Kind {
+    /// `true` or `false`.
+    Flag,
+    /// A name that commands use: letters, digits, `-`, `_` and `.`, at most 32.
+    Name,
+    /// Any text that is not empty.
+    Text,
+    /// A whole number of a unit; the unit may be empty.
+    Integer { least: i64, most: i64, unit: &'static str },
+    /// A duration, and where its least value comes from (may be empty).
+    Span { least: Duration, most: Duration, source: &'static str },
+    /// One of these words. Words that are understood but not supported yet come second.
+    Choice(&'static [&'static str], &'static [&'static str]),
+    /// An IPv4 address of one host.
+    Address,
+    /// An IPv4 address of ours with its prefix length.
+    SelfAddress,
+    /// An IPv4 network, a host, or `default`.
+    Network,
+    /// An address and a port.
+    Socket,
+    /// A service port such as `udp/5060`.
+    Listen,
+    /// SIP status codes such as `2xx`.
+    Codes,
+    /// `"all"` or a number.
+    Require,
+    /// Several, at least and at most so many.
+    Many(&'static Kind, usize, usize),
+    /// The table inside, by path.
+    Inside(&'static str),
+}
+
+impl SectionRow {
+    /// The key of this name.
+    pub(super) fn key(&self, name: &str) -> Option<&'static Key> {
+        self.keys.iter().find(|key| key.name == name)
+    }
+
+    /// As the file writes it: `[cores]`, `[[pool]]`.
+    pub(super) fn header(&self) -> String {
+        match self.most {
+            None => format!("[{}]", self.path),
+            Some(_) => format!("[[{}]]", self.path),
+        }
+    }
+}
 
 impl Kind {
     /// What is allowed, as a phrase: `a whole number of bytes, 576 to 9216`.

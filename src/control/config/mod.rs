@@ -19,6 +19,7 @@ mod suggest;
 mod syntax;
 #[cfg(test)]
 mod tests;
+mod text;
 mod value;
 mod words;
 

@@ -1,6 +1,7 @@
 //! The reference documentation, as the table of keys tells it.
 
-use super::keys::{Fallback, Kind, SECTIONS, SectionRow};
+use super::form::{Fallback, Kind, SectionRow};
+use super::keys::SECTIONS;
 use std::fmt::Write;
 
 const HEAD: &str = "\
