@@ -11,6 +11,8 @@
 //! | 4 | [`control`] | file, controller, neighbours, probes' host stack, admin socket |
 //! | 5 | [`cli`], `app` | the command; wiring, threads, signals |
 
+#[cfg(feature = "dpdk")]
+pub mod app;
 pub mod cli;
 pub mod control;
 #[cfg(feature = "dpdk")]

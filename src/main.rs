@@ -7,7 +7,14 @@ fn main() -> ExitCode {
     cli::main(run)
 }
 
+#[cfg(feature = "dpdk")]
 fn run(args: RunArgs) -> ExitCode {
-    eprintln!("fairlead: {} cannot be run: this build has no data plane", args.config.display());
+    fairlead::app::run(&args.config, args.socket)
+}
+
+#[cfg(not(feature = "dpdk"))]
+fn run(args: RunArgs) -> ExitCode {
+    let file = args.config.display();
+    eprintln!("fairlead: {file} cannot be run: this build has no data plane; build it with the feature `dpdk`");
     ExitCode::FAILURE
 }

@@ -1,8 +1,8 @@
-//! Floor 4: everything that is not a packet's way through.
+//! Floor 4: everything that is not the packet path.
 //!
-//! Owns what an operator writes ([`config`]) and asks ([`admin`]), what the appliance decides outside the packet path
-//! ([`controller`]), the link around it ([`neighbours`], [`announce`], [`addresses`]), and the carriers of probes
-//! ([`host`]). Sans-I/O except for the admin socket and the metrics page. Read first: [`controller`].
+//! Owns the file ([`config`]), the sans-I/O [`controller`] with the neighbours, announcements and probes it looks after
+//! ([`neighbours`], [`announce`], [`addresses`], [`host`]), and the doors of operators ([`admin`]) and of Prometheus
+//! ([`metrics`]). Never touches a packet that is forwarded; reaches the workers only by the mailbox.
 
 pub mod addresses;
 pub mod admin;

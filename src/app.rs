@@ -1,0 +1,132 @@
+//! The top floor: wiring, threads, signals, and the order of starting and stopping.
+//!
+//! Owns the life of the appliance as a process: [`run`] reads the file, starts the data plane ([`plane`]), puts the
+//! controller in front of it, and serves until a signal comes ([`manage`]). The only module that reads a clock.
+
+mod clock;
+mod log;
+mod manage;
+mod plane;
+mod rows;
+
+use crate::control::admin;
+use crate::control::config::{self, Configuration};
+use crate::control::controller::{Controller, ControllerConfig};
+use crate::control::metrics;
+use crate::flow::Claims;
+use anyhow::{Context, Result};
+use clock::Clock;
+use manage::{Ending, Manager};
+use plane::Plane;
+use std::collections::{HashMap, VecDeque};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use tokio::net::TcpListener;
+use tokio::sync::{mpsc, watch};
+
+/// Questions of operators that may wait at once.
+const QUESTIONS: usize = 64;
+
+/// Runs the appliance that `file` describes until it is told to stop; `socket` is used instead of the file's. Exit 2 for a bad file, 1 for anything that cannot
+/// be had, 0 after a clean end.
+pub fn run(file: &Path, socket: Option<PathBuf>) -> ExitCode {
+    let mut configuration = match config::load(file) {
+        Ok(configuration) => configuration,
+        Err(errors) => {
+            eprintln!("{errors}");
+            return ExitCode::from(2);
+        }
+    };
+    if let Some(socket) = socket {
+        configuration.settings.admin_socket = socket;
+    }
+    log::start(configuration.settings.log);
+    for warning in &configuration.warnings {
+        tracing::warn!("{warning}");
+    }
+    match start(file, configuration) {
+        Ok(Ending::Asked) => ExitCode::SUCCESS,
+        Ok(Ending::WorkerLost) => {
+            eprintln!("fairlead: a worker has ended by a fault; the lines above say why");
+            ExitCode::FAILURE
+        }
+        Err(error) => {
+            eprintln!("fairlead: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn start(file: &Path, configuration: Configuration) -> Result<Ending> {
+    let clock = Clock::start();
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_all().build().context("the management loop cannot start")?;
+    // The socket first: if another appliance owns it, nothing of the NICs is touched.
+    let socket = {
+        let _inside = runtime.enter();
+        admin::bind(&configuration.settings.admin_socket)?
+    };
+    let page = match configuration.settings.metrics {
+        Some(address) => Some(runtime.block_on(metrics::bind(address))?),
+        None => None,
+    };
+    let claims = Claims::new(configuration.intent.snats.iter().map(|snat| snat.address), plane::seed());
+    let plane = Plane::start(&configuration, &claims, clock)?;
+    let manager = manager(file, configuration, claims, plane, clock);
+    runtime.block_on(serve(manager, socket, page))
+}
+
+fn manager(file: &Path, configuration: Configuration, claims: Claims, plane: Plane, clock: Clock) -> ReadyToServe {
+    let (sender, asked) = mpsc::channel(QUESTIONS);
+    let workers = plane.mail.len();
+    let ports = configuration.intent.ports.len();
+    let controller = Controller::new(
+        ControllerConfig {
+            configuration,
+            macs: plane.macs.clone(),
+            ports: plane.facts(),
+            claims,
+            counters: plane.counters(),
+            workers,
+            seed: plane::seed(),
+            start: clock.wall().into(),
+        },
+        clock.now(),
+    );
+    let manager = Manager {
+        clock,
+        controller,
+        plane,
+        asked,
+        file: file.to_owned(),
+        owed: (0..workers).map(|_| VecDeque::new()).collect(),
+        answers: HashMap::new(),
+        tickets: 0,
+        links: vec![false; ports],
+        stopped: false,
+    };
+    ReadyToServe { manager, sender }
+}
+
+struct ReadyToServe {
+    manager: Manager,
+    sender: mpsc::Sender<admin::Asked>,
+}
+
+async fn serve(ready: ReadyToServe, socket: admin::AdminSocket, page: Option<TcpListener>) -> Result<Ending> {
+    let (stop, stopped) = watch::channel(false);
+    let until = || {
+        let mut stopped = stopped.clone();
+        async move {
+            let _ = stopped.wait_for(|stopped| *stopped).await;
+        }
+    };
+    let server = tokio::spawn(admin::serve(socket, admin::Limits::default(), ready.sender.clone(), until()));
+    let scraped = page.map(|listener| tokio::spawn(metrics::serve(listener, ready.sender, until())));
+    let ending = ready.manager.run(stop).await.context("signals cannot be received")?;
+    if let Some(task) = scraped {
+        let _ = task.await;
+    }
+    let _ = server.await;
+    Ok(ending)
+}

@@ -1,0 +1,172 @@
+//! The management core's loop: the controller's senses and hands.
+//!
+//! Owns the waiting: for workers' mail, operators, signals, links and the controller's own deadlines. Everything that
+//! happens becomes an input; everything the controller wants becomes an act here. Decides nothing.
+
+use super::clock::Clock;
+use super::plane::Plane;
+use crate::control::admin::{Answer, Asked};
+use crate::control::config;
+use crate::control::controller::{Controller, Input, Output};
+use crate::policy::intent::PortId;
+use crate::time::{Duration, Instant};
+use crate::worker::mailbox::Command;
+use std::collections::{HashMap, VecDeque};
+use std::path::PathBuf;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::{mpsc, oneshot, watch};
+
+/// Workers' mail is looked at this often.
+const ROUND: Duration = Duration::from_millis(1);
+/// Links are looked at this often.
+const LINKS: Duration = Duration::from_millis(500);
+
+/// What the loop runs with.
+pub struct Manager {
+    pub clock: Clock,
+    pub controller: Controller,
+    pub plane: Plane,
+    pub asked: mpsc::Receiver<Asked>,
+    pub file: PathBuf,
+    /// Commands that found a worker's ring full, oldest first.
+    pub owed: Vec<VecDeque<Command>>,
+    pub answers: HashMap<u64, oneshot::Sender<Answer>>,
+    pub tickets: u64,
+    pub links: Vec<bool>,
+    /// The controller has nothing more to say.
+    pub stopped: bool,
+}
+
+/// How the loop ended.
+pub enum Ending {
+    /// Somebody asked for it.
+    Asked,
+    /// A worker's thread is gone: nothing is forwarded on its core any more.
+    WorkerLost,
+}
+
+impl Manager {
+    /// Runs until a signal ends it or a worker is lost, then stops the workers in order.
+    pub async fn run(mut self, stop: watch::Sender<bool>) -> std::io::Result<Ending> {
+        let mut terminate = signal(SignalKind::terminate())?;
+        let mut interrupt = signal(SignalKind::interrupt())?;
+        let mut hangup = signal(SignalKind::hangup())?;
+        let ending = self.serve(&mut terminate, &mut interrupt, &mut hangup).await;
+        tracing::info!("stopping");
+        let _ = sd_notify::notify(&[sd_notify::NotifyState::Stopping]);
+        let _ = stop.send(true);
+        self.stop();
+        Ok(ending)
+    }
+
+    async fn serve(&mut self, terminate: &mut Signal, interrupt: &mut Signal, hangup: &mut Signal) -> Ending {
+        let mut looked_at_links = Instant::ZERO;
+        loop {
+            let now = self.clock.now();
+            if now.since(looked_at_links) >= LINKS || looked_at_links == Instant::ZERO {
+                looked_at_links = now;
+                self.look_at_links(now);
+                if self.plane.has_lost_a_worker() {
+                    return Ending::WorkerLost;
+                }
+            }
+            self.read_mail(now);
+            self.handle(Input::Tick);
+            let pause = self.pause(now);
+            tokio::select! {
+                biased;
+                _ = terminate.recv() => return Ending::Asked,
+                _ = interrupt.recv() => return Ending::Asked,
+                _ = hangup.recv() => self.handle(Input::Hangup),
+                Some(asked) = self.asked.recv() => self.ask(asked),
+                () = tokio::time::sleep(pause) => {}
+            }
+        }
+    }
+
+    /// How long nothing is due; workers' mail is looked at in between anyway.
+    fn pause(&self, now: Instant) -> Duration {
+        self.controller.next_deadline().map_or(ROUND, |due| due.since(now)).min(ROUND)
+    }
+
+    fn handle(&mut self, input: Input) {
+        let now = self.clock.now();
+        self.controller.handle(input, now);
+        while let Some(output) = self.controller.poll_output() {
+            self.act(output);
+        }
+        self.pay();
+    }
+
+    fn act(&mut self, output: Output) {
+        match output {
+            Output::ToWorker(worker, command) => self.owed[usize::from(worker.0)].push_back(command),
+            Output::Answer { ticket, answer } => {
+                if let Some(asker) = self.answers.remove(&ticket) {
+                    let _ = asker.send(answer);
+                }
+            }
+            Output::ReadFile { ticket } => self.read_file(ticket),
+            Output::Log { level, message } => super::log::say(level, &message),
+            Output::Ready => {
+                tracing::info!("ready");
+                let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
+            }
+            Output::Stopped => self.stopped = true,
+        }
+    }
+
+    /// Gives workers what they are owed, as far as their rings have room; in order.
+    fn pay(&mut self) {
+        for (owed, mail) in self.owed.iter_mut().zip(&mut self.plane.mail) {
+            while let Some(command) = owed.pop_front() {
+                if let Err(rtrb::PushError::Full(command)) = mail.commands.push(command) {
+                    owed.push_front(command);
+                    break;
+                }
+            }
+        }
+    }
+
+    fn read_mail(&mut self, now: Instant) {
+        for worker in 0..self.plane.mail.len() {
+            while let Ok(event) = self.plane.mail[worker].events.pop() {
+                self.controller.handle(Input::Event(event), now);
+            }
+        }
+    }
+
+    fn look_at_links(&mut self, now: Instant) {
+        for at in 0..self.links.len() {
+            let port = PortId(at as u8);
+            let up = self.plane.link_up(port);
+            if std::mem::replace(&mut self.links[at], up) != up {
+                self.controller.handle(Input::Link { port, up }, now);
+            }
+        }
+    }
+
+    fn ask(&mut self, asked: Asked) {
+        self.tickets += 1;
+        let ticket = self.tickets;
+        self.answers.insert(ticket, asked.answer);
+        self.handle(Input::Asked { ticket, request: asked.request });
+    }
+
+    /// Reads the file again and tells the controller what stands there.
+    fn read_file(&mut self, ticket: Option<u64>) {
+        let read = config::load(&self.file).map(Box::new).map_err(|errors| errors.to_string());
+        self.controller.handle(Input::Reload { ticket, read }, self.clock.now());
+    }
+
+    /// Stops the workers and waits until their snapshots have come home, or the controller's patience is at its end.
+    fn stop(mut self) {
+        self.handle(Input::Stop);
+        while !self.stopped {
+            std::thread::sleep(ROUND);
+            self.read_mail(self.clock.now());
+            self.handle(Input::Tick);
+        }
+        self.plane.end();
+    }
+}

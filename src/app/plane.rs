@@ -1,0 +1,227 @@
+//! The data plane: DPDK, its ports, and one pinned thread for each worker.
+//!
+//! Owns the order in which they are made and taken down. Decides nothing about packets.
+
+use super::clock::Clock;
+use crate::control::config::{Configuration, Idle};
+use crate::control::controller::{CounterSource, PortCounters, PortFacts, WorkerCounters};
+use crate::dpdk::{Eal, EalConfig, PortConfig, Ports, memory_mb};
+use crate::engine::Engine;
+use crate::flow::Claims;
+use crate::policy::adjacency::Adjacency;
+use crate::policy::health::{Health, MemberHealth, PoolHealth};
+use crate::policy::intent::{Intent, PortId};
+use crate::policy::{Epoch, Snapshot};
+use crate::time::Duration;
+use crate::wire::Mac;
+use crate::worker::mailbox::{ManagementEnd, mailbox};
+use crate::worker::{Shared, Work, Worker, WorkerId, hand_offs};
+use anyhow::{Context, Result};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread::JoinHandle;
+
+/// Messages a mailbox ring holds each way.
+const MAIL: usize = 4_096;
+/// Frames a hand-off ring holds.
+const HAND_OFF: usize = 2_048;
+/// Turns without work after which a worker that may pause does.
+const PATIENCE: u32 = 1_000;
+/// How long it pauses.
+const PAUSE: Duration = Duration::from_micros(50);
+
+/// The running data plane.
+pub struct Plane {
+    /// One mailbox for each worker.
+    pub mail: Vec<ManagementEnd>,
+    /// Our MAC on each port.
+    pub macs: Vec<Mac>,
+    gauges: Arc<Gauges>,
+    threads: Vec<JoinHandle<()>>,
+}
+
+/// What management reads of the data plane while it runs.
+struct Gauges {
+    ports: Ports,
+    workers: Vec<Arc<Gauge>>,
+    clock: Clock,
+}
+
+/// What one worker lays down for management.
+#[derive(Default)]
+struct Gauge {
+    shared: Arc<Shared>,
+    /// Nanoseconds spent in turns that did something.
+    busy: AtomicU64,
+}
+
+impl Plane {
+    /// Starts DPDK, opens the ports, and starts the workers with a world in which nobody is active yet.
+    pub fn start(configuration: &Configuration, claims: &Claims, clock: Clock) -> Result<Plane> {
+        let (settings, intent) = (&configuration.settings, &configuration.intent);
+        let cores = &settings.cores;
+        let eal = Eal::init(&eal_config(configuration))?;
+        let wanted: Vec<_> = intent.ports.iter().map(port_config).collect();
+        let mut ports = eal.open_ports(&wanted, cores.workers.len(), settings.dpdk.mbufs)?;
+        let macs: Vec<_> = ports.facts().iter().map(|facts| Mac(facts.mac)).collect();
+        let world = Arc::new(first_world(intent, &macs));
+        let (mut mail, mut threads, mut workers) = (Vec::new(), Vec::new(), Vec::new());
+        for (at, hands) in hand_offs(cores.workers.len(), HAND_OFF).into_iter().enumerate() {
+            let (management, end) = mailbox(MAIL);
+            let gauge = Arc::new(Gauge::default());
+            let engine = Engine::new(Arc::clone(&world), claims.clone(), seed());
+            let queues = ports.queues_for(at);
+            let id = WorkerId(at as u16);
+            let worker = Worker::new(id, engine, queues, hands, end, Arc::clone(&gauge.shared));
+            threads.push(spawn(&eal, cores.workers[at], cores.idle, worker, Arc::clone(&gauge), clock)?);
+            mail.push(management);
+            workers.push(gauge);
+        }
+        Ok(Plane { mail, macs, gauges: Arc::new(Gauges { ports, workers, clock }), threads })
+    }
+
+    /// Reads counters.
+    pub fn counters(&self) -> Box<dyn CounterSource> {
+        Box::new(Reader { gauges: Arc::clone(&self.gauges) })
+    }
+
+    /// What was found of each port.
+    pub fn facts(&self) -> Vec<PortFacts> {
+        let fact = |facts: &crate::dpdk::PortFacts| PortFacts {
+            driver: facts.driver.clone(),
+            rx_queues: facts.rx_queues,
+            tx_queues: facts.tx_queues,
+        };
+        self.gauges.ports.facts().iter().map(fact).collect()
+    }
+
+    /// The cable of a port is in and the other end speaks.
+    pub fn link_up(&self, port: PortId) -> bool {
+        self.gauges.ports.link(port.index()).up
+    }
+
+    /// A worker's thread has ended, though nobody asked it to.
+    pub fn has_lost_a_worker(&self) -> bool {
+        self.threads.iter().any(JoinHandle::is_finished)
+    }
+
+    /// Waits for the workers, which were told to stop, and closes the ports.
+    pub fn end(self) {
+        for thread in self.threads {
+            if thread.join().is_err() {
+                tracing::error!("a worker ended by a fault of ours; its message stands above");
+            }
+        }
+    }
+}
+
+/// Where nobody is active and no neighbour is known.
+fn first_world(intent: &Intent, macs: &[Mac]) -> Snapshot {
+    let health = Health {
+        members: vec![MemberHealth::default(); intent.members.len()],
+        pools: vec![PoolHealth::default(); intent.pools.len()],
+    };
+    Snapshot::compile(intent, &health, &Adjacency::default(), macs, Epoch(0))
+}
+
+fn eal_config(configuration: &Configuration) -> EalConfig {
+    let (settings, intent) = (&configuration.settings, &configuration.intent);
+    let largest = intent.ports.iter().map(|port| port.mtu).max().unwrap_or(1500);
+    EalConfig {
+        main_core: settings.cores.management,
+        worker_cores: settings.cores.workers.clone(),
+        hugepages: settings.dpdk.hugepages,
+        memory_mb: settings.dpdk.memory_mib.max(memory_mb(settings.dpdk.mbufs, largest)),
+        devices: intent.ports.iter().map(|port| port.device.clone()).collect(),
+        file_prefix: Some(format!("fairlead-{}", std::process::id())),
+        extra: settings.dpdk.eal.clone(),
+    }
+}
+
+fn port_config(port: &crate::policy::intent::PortIntent) -> PortConfig {
+    PortConfig {
+        name: port.name.clone(),
+        device: port.device.clone(),
+        mtu: port.mtu,
+        queues: port.queues,
+        promiscuous: false,
+    }
+}
+
+fn spawn<P>(
+    eal: &Eal,
+    core: usize,
+    idle: Idle,
+    worker: Worker<P>,
+    gauge: Arc<Gauge>,
+    clock: Clock,
+) -> Result<JoinHandle<()>>
+where
+    P: crate::io::Port + Send + 'static,
+    P::Frame: Send,
+{
+    let eal = eal.clone();
+    let run = move || match eal.run_worker(core, || work(worker, idle, &gauge, clock)) {
+        Ok(()) => {}
+        Err(error) => tracing::error!("worker on core {core}: {error}"),
+    };
+    std::thread::Builder::new().name(format!("worker-{core}")).spawn(run).context("no thread can be started")
+}
+
+/// Turns until the worker has ended.
+fn work<P: crate::io::Port>(mut worker: Worker<P>, idle: Idle, gauge: &Gauge, clock: Clock) {
+    let mut empty = 0;
+    let mut now = clock.now();
+    loop {
+        let work = worker.turn(now);
+        let after = clock.now();
+        match work {
+            Work::Ended => return,
+            Work::Busy(_) => {
+                empty = 0;
+                gauge.busy.fetch_add(after.since(now).as_nanos() as u64, Ordering::Relaxed);
+            }
+            Work::Idle => empty += 1,
+        }
+        now = after;
+        if empty > PATIENCE && idle == Idle::Pause {
+            std::thread::sleep(PAUSE);
+            now = clock.now();
+        } else if work == Work::Idle {
+            std::hint::spin_loop();
+        }
+    }
+}
+
+/// A seed that nobody outside can guess, for hash tables that shall not be flooded on purpose.
+pub fn seed() -> u64 {
+    use std::hash::{BuildHasher, Hasher};
+    std::collections::hash_map::RandomState::new().build_hasher().finish()
+}
+
+struct Reader {
+    gauges: Arc<Gauges>,
+}
+
+impl CounterSource for Reader {
+    fn worker(&self, worker: WorkerId) -> WorkerCounters {
+        let Some(gauge) = self.gauges.workers.get(usize::from(worker.0)) else { return WorkerCounters::default() };
+        let busy = gauge.busy.load(Ordering::Relaxed) as f64;
+        let lived = self.gauges.clock.now().nanos().max(1) as f64;
+        super::rows::worker_counters(&gauge.shared, 100.0 * busy / lived)
+    }
+
+    fn port(&self, port: PortId) -> PortCounters {
+        let stats = self.gauges.ports.stats(port.index());
+        PortCounters {
+            speed_mbps: self.gauges.ports.link(port.index()).mbps,
+            rx_frames: stats.rx_frames,
+            rx_bytes: stats.rx_bytes,
+            rx_missed: stats.rx_missed + stats.rx_no_buffer,
+            rx_errors: stats.rx_errors + stats.rx_oversize,
+            tx_frames: stats.tx_frames,
+            tx_bytes: stats.tx_bytes,
+            tx_errors: stats.tx_errors,
+        }
+    }
+}
