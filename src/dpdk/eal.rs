@@ -20,7 +20,7 @@ static STARTED: AtomicBool = AtomicBool::new(false);
 const NO_LCORE: u32 = u32::MAX;
 
 /// Memory beside the buffers: rings, queues, tables of drivers, in MB.
-const OTHER_MEMORY_MB: u32 = 64;
+const OTHER_MEMORY_MB: u32 = 192;
 
 /// DPDK, started. A clone is another user of the same; the last one to go ends it.
 #[derive(Clone)]
