@@ -98,9 +98,11 @@ impl Addresses {
 
     /// Every address with every interface it lives on.
     pub fn all(&self) -> impl Iterator<Item = (InterfaceId, Ipv4Addr)> + '_ {
-        let own = self.homes.iter().enumerate().flat_map(|(at, home)| {
-            home.networks.iter().map(move |net| (InterfaceId(at as u16), net.addr()))
-        });
+        let own = self
+            .homes
+            .iter()
+            .enumerate()
+            .flat_map(|(at, home)| home.networks.iter().map(move |net| (InterfaceId(at as u16), net.addr())));
         own.chain(self.virtuals.iter().flat_map(|(address, on)| on.iter().map(|&interface| (interface, *address))))
     }
 }

@@ -19,6 +19,8 @@ use std::net::Ipv4Addr;
 const SENDER: WorkerId = WorkerId(0);
 /// How long a duplicate address is shown after it was last claimed.
 const DUPLICATE_SHOWN: Duration = Duration::from_secs(300);
+/// A next hop that moves again so soon is not logged.
+const QUARREL: Duration = Duration::from_secs(1);
 /// Ports in use of a SNAT address that raise an alarm, in percent (scenario 41).
 const PORTS_ALARM: usize = 80;
 
@@ -50,8 +52,11 @@ impl Controller {
         while let Some(notice) = self.neighbours.next_notice() {
             match notice {
                 Notice::Reachable(hop, mac) => self.found(hop, mac, now),
-                Notice::Moved { hop, from, to } => {
-                    self.log(LogLevel::Info, format!("{hop} moved from {from} to {to}"));
+                Notice::Moved { hop, from, to, after } => {
+                    // Two hosts that quarrel about an address do not fill the log.
+                    if after >= QUARREL {
+                        self.log(LogLevel::Info, format!("{hop} moved from {from} to {to}"));
+                    }
                     self.publisher.changed(Haste::Now, now);
                 }
                 Notice::Failed(hop) => self.lost(hop, now),
@@ -90,6 +95,7 @@ impl Controller {
         let name = &self.intent.ports[port.index()].name;
         let (key, message) = (format!("link {name}"), format!("port {name}: the link is down"));
         if up {
+            self.neighbours.link_up(port, &self.addresses, now);
             self.alarms.clear(&key);
             self.log(LogLevel::Info, format!("port {}: the link is up", self.intent.ports[port.index()].name));
         } else if self.alarms.raise(&key, message.clone(), None, now) {
@@ -145,7 +151,10 @@ impl Controller {
         self.give_up(hop);
         self.probing.unresolved(hop, now);
         if let Some(member) = self.member_at(hop) {
-            self.log(LogLevel::Warn, format!("member {} does not answer ARP", self.intent.members[member.index()].name));
+            self.log(
+                LogLevel::Warn,
+                format!("member {} does not answer ARP", self.intent.members[member.index()].name),
+            );
             self.heed_hint(member, now);
         } else if self.intent.routes.iter().any(|route| route.via == hop.address) {
             self.log(LogLevel::Warn, format!("router {hop} does not answer ARP"));

@@ -23,6 +23,8 @@ mod tables;
 pub(crate) mod harness;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod world;
 
 pub use facts::{CounterSource, PortCounters, PortFacts, WorkerCounters};
 
@@ -183,7 +185,11 @@ impl Controller {
     pub fn new(config: ControllerConfig, now: Instant) -> Controller {
         let ControllerConfig { configuration, macs, ports, workers, claims, counters, start, seed } = config;
         let intent = configuration.intent.clone();
-        assert_eq!((macs.len(), ports.len()), (intent.ports.len(), intent.ports.len()), "one MAC and facts for each port");
+        assert_eq!(
+            (macs.len(), ports.len()),
+            (intent.ports.len(), intent.ports.len()),
+            "one MAC and facts for each port"
+        );
         let pools = Pools::new(&intent, now);
         let addresses = Addresses::new(&intent, &macs);
         let mut controller = Controller {

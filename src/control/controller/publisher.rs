@@ -105,7 +105,11 @@ impl Publisher {
     }
 
     /// The snapshot goes out; returned is one hold on it for each worker.
-    pub fn publish(&mut self, snapshot: Snapshot, now: Instant) -> impl Iterator<Item = (WorkerId, Arc<Snapshot>)> + use<> {
+    pub fn publish(
+        &mut self,
+        snapshot: Snapshot,
+        now: Instant,
+    ) -> impl Iterator<Item = (WorkerId, Arc<Snapshot>)> + use<> {
         debug_assert_eq!(snapshot.epoch, self.next_epoch());
         self.epoch = snapshot.epoch;
         self.due = None;
@@ -133,7 +137,8 @@ impl Publisher {
         }
         let everywhere = self.installed();
         let mut landed = None;
-        while let Some(flight) = self.flights.pop_front_if(|flight| flight.epoch <= everywhere) {
+        while let Some(flight) = self.flights.front().copied().filter(|flight| flight.epoch <= everywhere) {
+            self.flights.pop_front();
             let took = flight.last.since(flight.published);
             self.latency.epochs += 1;
             self.latency.latest = took;

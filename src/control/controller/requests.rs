@@ -125,14 +125,7 @@ impl Controller {
         Ok(())
     }
 
-    fn exclude(
-        &mut self,
-        ticket: u64,
-        pool: &str,
-        prefix: Ipv4Net,
-        add: bool,
-        now: Instant,
-    ) -> Result<(), AdminError> {
+    fn exclude(&mut self, ticket: u64, pool: &str, prefix: Ipv4Net, add: bool, now: Instant) -> Result<(), AdminError> {
         let snat = self.snat_of(pool)?.clone();
         let file = &self.file.intent;
         let changed =
@@ -142,7 +135,10 @@ impl Controller {
                 self.intent = self.exclusions.laid_over(file);
                 self.publisher.changed(Haste::Now, now);
                 let said = if add { "put into" } else { "taken out of" };
-                self.log(LogLevel::Info, format!("pool {pool}: {prefix} was {said} the exclusion group by the operator"));
+                self.log(
+                    LogLevel::Info,
+                    format!("pool {pool}: {prefix} was {said} the exclusion group by the operator"),
+                );
             }
             // Already as wanted: told once that is installed, like any other.
             Err(Unchanged::Held) => {}
@@ -239,10 +235,14 @@ impl Controller {
     fn answer_query(&mut self, answered: Answered) {
         let Answered { ticket, kind, rows, cleared, missing, heard } = answered;
         if missing > 0 {
-            let message = format!("{missing} workers did not answer a question about flows in {:?}", super::queries::PATIENCE);
+            let message =
+                format!("{missing} workers did not answer a question about flows in {:?}", super::queries::PATIENCE);
             self.log(LogLevel::Warn, message.clone());
             if !heard {
-                return self.tell(ticket, Err(AdminError::new(Code::NoAnswer, format!("{message}: is the appliance overloaded?"))));
+                return self.tell(
+                    ticket,
+                    Err(AdminError::new(Code::NoAnswer, format!("{message}: is the appliance overloaded?"))),
+                );
             }
         }
         let data = match kind {
@@ -299,7 +299,9 @@ impl Controller {
     pub(super) fn snat_of(&self, pool: &str) -> Result<&Snat, AdminError> {
         let id = self.pool_named(pool)?;
         self.file.intent.snats.iter().find(|snat| snat.pool == id).ok_or_else(|| {
-            let message = format!("pool `{pool}` has no exclusion group: the file has no [[snat]] for it, so nothing is translated");
+            let message = format!(
+                "pool `{pool}` has no exclusion group: the file has no [[snat]] for it, so nothing is translated"
+            );
             AdminError::new(Code::Refused, message)
         })
     }

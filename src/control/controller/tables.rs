@@ -5,8 +5,8 @@
 use super::Controller;
 use crate::control::admin::answer::AdminError;
 use crate::control::admin::rows::{
-    AlarmRow, Choice, CounterRow, ExcludeRow, FlowRow, Link, MemberProbe, MemberRow, NeighbourRow, NeighbourState, Origin,
-    PortRow, ProbeRow, Role, RouteKind, RouteRow, ServiceRow, ServiceState, SnatRow, Status, Wall, WorkerRow,
+    AlarmRow, Choice, CounterRow, ExcludeRow, FlowRow, Link, MemberProbe, MemberRow, NeighbourRow, NeighbourState,
+    Origin, PortRow, ProbeRow, Role, RouteKind, RouteRow, ServiceRow, ServiceState, SnatRow, Status, Wall, WorkerRow,
 };
 use crate::control::config::listen_text;
 use crate::control::neighbours;
@@ -90,7 +90,8 @@ impl Controller {
         let member = &self.intent.members[id.index()];
         let row = |known: crate::monitor::ProbeRow| {
             let tally = self.probing.tally(&member.name, &known.monitor);
-            let asks = self.intent.pools[member.pool.index()].monitors.iter().map(|id| &self.intent.monitors[id.index()]);
+            let asks =
+                self.intent.pools[member.pool.index()].monitors.iter().map(|id| &self.intent.monitors[id.index()]);
             let asks = asks.clone().find(|monitor| monitor.name == known.monitor);
             ProbeRow {
                 member: member.name.clone(),
@@ -256,12 +257,24 @@ impl Controller {
         let latency = self.publisher.latency();
         let rows = [
             ("epochs", latency.epochs, "Snapshots that every worker has installed."),
-            ("install_latest_us", micros(latency.latest), "From publishing the latest snapshot to its installation by the last worker, in microseconds."),
+            (
+                "install_latest_us",
+                micros(latency.latest),
+                "From publishing the latest snapshot to its installation by the last worker, in microseconds.",
+            ),
             ("install_longest_us", micros(latency.longest), "The longest of these."),
             ("switchovers", self.switchovers.count(), "Changes of an active member."),
-            ("hints", self.hints, "Signs on the wire that a member's state may have changed; each makes the next probe immediate."),
-            ("neighbours", self.neighbours.rows().len() as u64, "Hosts on the links that are known or being asked for."),
-            ("neighbours_refused", self.neighbours.refused(), "Hosts that were not asked for because too many were being asked for already."),
+            (
+                "hints",
+                self.hints,
+                "Signs on the wire that a member's state may have changed; each makes the next probe immediate.",
+            ),
+            ("neighbours", self.neighbours.len() as u64, "Hosts on the links that are known or being asked for."),
+            (
+                "neighbours_refused",
+                self.neighbours.refused(),
+                "Hosts that were not asked for because too many were being asked for already.",
+            ),
         ];
         let row = |(name, value, explanation): (&str, u64, &str)| CounterRow {
             name: name.into(),

@@ -1,15 +1,19 @@
 //! The controller in a world of fake workers and members: the acceptance scenarios' control part.
 
-use super::harness::{Manner, World};
+use super::harness::{file_of, two_arm};
+use super::world::{Host, Manner, World};
 use super::*;
-use crate::control::admin::Data;
-use crate::control::admin::answer::Code;
+use crate::control::admin::answer::{Code, Data, Told};
 use crate::control::admin::request::{FlowSelection, MemberWord};
 use crate::control::admin::rows::{MemberRow, MemberState, NeighbourState, Origin, Role, ServiceState};
 use crate::policy::adjacency::{Neighbour, NextHop};
+use crate::policy::health::State;
 use crate::policy::intent::InterfaceId;
 use crate::wire::build::Build;
-use crate::worker::mailbox::Hint;
+use crate::wire::{Endpoint, Headers, Kind, Protocol, Tuple};
+use crate::worker::mailbox::{FlowRow, Hint};
+use proptest::prelude::*;
+use std::collections::BTreeSet;
 use std::net::Ipv4Addr;
 
 const A: usize = 0;
@@ -23,8 +27,6 @@ fn members(world: &mut World) -> Vec<MemberRow> {
         other => panic!("{other:?}"),
     }
 }
-
-use crate::control::admin::answer::Told;
 
 fn member_set(name: &str, word: MemberWord) -> Request {
     Request::MemberSet { name: name.into(), word }
@@ -175,7 +177,7 @@ fn scenario_34_no_two_probes_share_a_call_id_and_they_leave_from_the_self_ip() {
     let mut world = World::settled();
     world.run(2_000);
     let line = |text: &str, name: &str| text.lines().find(|line| line.starts_with(name)).unwrap().to_owned();
-    let ids: std::collections::BTreeSet<String> =
+    let ids: BTreeSet<String> =
         world.options.iter().map(|(_, text)| line(text, "Call-ID") + &line(text, "Via")).collect();
     assert_eq!(ids.len(), world.options.len());
     let probes = world.frames.iter().map(|(_, _, frame)| Headers::parse(frame).unwrap());
@@ -183,8 +185,6 @@ fn scenario_34_no_two_probes_share_a_call_id_and_they_leave_from_the_self_ip() {
         assert_eq!(probe.src, Ipv4Addr::new(10, 20, 0, 1));
     }
 }
-
-use crate::wire::{Headers, Kind};
 
 #[test]
 fn scenario_36_a_member_that_does_not_answer_arp_is_down_and_the_reason_says_so() {
@@ -283,7 +283,7 @@ fn scenario_78_a_wanted_host_is_resolved_or_given_up() {
     let mut world = World::settled();
     let here = NextHop { interface: InterfaceId(0), address: Ipv4Addr::new(192, 0, 2, 50) };
     let gone = NextHop { interface: InterfaceId(0), address: Ipv4Addr::new(192, 0, 2, 51) };
-    world.hosts.push(super::harness::Host {
+    world.hosts.push(Host {
         interface: here.interface,
         address: here.address,
         mac: Mac([2, 0, 0, 0, 3, 1]),
@@ -396,7 +396,10 @@ fn every_table_has_its_rows() {
         Data::Snat(rows) => rows.len(),
         Data::Neighbours(rows) => {
             assert!(rows.iter().all(|row| row.state == NeighbourState::Reachable), "{rows:?}");
-            assert_eq!(rows.iter().map(|row| row.who.as_str()).collect::<Vec<_>>(), ["router", "member sip-a", "member sip-b"]);
+            assert_eq!(
+                rows.iter().map(|row| row.who.as_str()).collect::<Vec<_>>(),
+                ["router", "member sip-a", "member sip-b"]
+            );
             rows.len()
         }
         Data::Routes(rows) => rows.len(),
@@ -429,11 +432,10 @@ fn every_table_has_its_rows() {
 
 #[test]
 fn flows_come_from_all_workers_within_the_limit_and_a_silent_worker_holds_nobody_up() {
-    use crate::wire::{Endpoint, Protocol, Tuple};
     let mut world = World::settled();
     let tuple = Tuple::new(Protocol::Udp, Endpoint::new(Ipv4Addr::new(172, 16, 5, 5), 5060), Endpoint::new(V, 5060));
     world.flows = vec![
-        crate::worker::mailbox::FlowRow {
+        FlowRow {
             worker: WorkerId(0),
             path: "service",
             protocol: Protocol::Udp,
@@ -473,20 +475,20 @@ fn scenario_83_a_reload_takes_over_what_is_new_and_keeps_what_is_known() {
     let mut world = World::settled();
     world.hosts[B].manner = Manner::Answers(200);
     world.ask(member_set("sip-b", MemberWord::Drain)).unwrap().unwrap();
-    let mut intent = super::harness::two_arm();
+    let mut intent = two_arm();
     intent.monitors[0].interval = Duration::from_millis(300);
     let mut server = intent.virtual_servers[0].clone();
     (server.name, server.address) = ("sip-2".into(), Ipv4Addr::new(10, 20, 0, 101));
     intent.virtual_servers.push(server);
     let before = world.now;
-    let told = reload(&mut world, Ok(super::harness::file_of(&intent))).unwrap();
+    let told = reload(&mut world, Ok(file_of(&intent))).unwrap();
     let Data::Reloaded(reloaded) = told.data else { panic!() };
     assert_eq!(reloaded.changes.len(), 2, "{reloaded:?}");
     assert_eq!(world.snapshot().virtuals.len(), 2);
     assert_eq!(world.active().as_deref(), Some("sip-a"), "not for a moment without an active member");
     assert_eq!(members(&mut world)[B].state, MemberState::Drained, "the operator's word stands");
     assert_eq!(world.announced(before), [(before, Ipv4Addr::new(10, 20, 0, 101))]);
-    let again = reload(&mut world, Ok(super::harness::file_of(&intent))).unwrap();
+    let again = reload(&mut world, Ok(file_of(&intent))).unwrap();
     assert!(matches!(again.data, Data::Reloaded(reloaded) if reloaded.changes.is_empty()));
 }
 
@@ -496,10 +498,10 @@ fn scenario_83_a_bad_file_and_one_that_needs_a_restart_change_nothing() {
     let epoch = world.snapshot().epoch;
     let refused = reload(&mut world, Err("error: `poool` is not a key".into())).unwrap_err();
     assert_eq!((refused.code, refused.message.as_str()), (Code::BadFile, "error: `poool` is not a key"));
-    let mut intent = super::harness::two_arm();
+    let mut intent = two_arm();
     intent.ports[0].device = "0000:3b:00.1".into();
     intent.monitors[0].fall = 9;
-    let refused = reload(&mut world, Ok(super::harness::file_of(&intent))).unwrap_err();
+    let refused = reload(&mut world, Ok(file_of(&intent))).unwrap_err();
     assert_eq!(refused.code, Code::Refused);
     assert!(refused.message.contains("0000:3b:00.1") && !refused.message.contains("fall"), "{}", refused.message);
     assert_eq!((world.snapshot().epoch, world.controller.intent.monitors[0].fall), (epoch, 2));
@@ -522,4 +524,95 @@ fn a_link_that_is_lost_is_an_alarm_and_hastens_the_probes_behind_it() {
     let begin = world.now;
     world.give(Input::Link { port: PortId(1), up: true });
     assert_eq!((alarms(&mut world), world.announced(begin).len()), (0, 2));
+}
+
+#[test]
+fn a_link_that_comes_up_late_costs_nothing() {
+    let mut world = World::settled();
+    for host in &mut world.hosts {
+        host.manner = Manner::Dead;
+    }
+    world.run(40_000);
+    assert_eq!(world.active(), None);
+    world.hosts[A].manner = Manner::Answers(200);
+    world.give(Input::Link { port: PortId(1), up: false });
+    world.give(Input::Link { port: PortId(1), up: true });
+    world.run(700);
+    assert_eq!(world.active().as_deref(), Some("sip-a"));
+}
+
+#[derive(Clone, Debug)]
+enum Step {
+    Manner(usize, usize),
+    Word(usize, usize),
+    Force(usize),
+    Auto,
+    Sleep(usize, bool),
+    Hint(u16),
+    Run(u64),
+}
+
+fn any_step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        4 => (0..2usize, 0..4usize).prop_map(|(member, manner)| Step::Manner(member, manner)),
+        1 => (0..2usize, 0..3usize).prop_map(|(member, word)| Step::Word(member, word)),
+        1 => (0..2usize).prop_map(Step::Force),
+        1 => Just(Step::Auto),
+        1 => (0..2usize, any::<bool>()).prop_map(|(worker, asleep)| Step::Sleep(worker, asleep)),
+        1 => (0..9u16).prop_map(Step::Hint),
+        4 => (1..3_000u64).prop_map(Step::Run),
+    ]
+}
+
+fn play(world: &mut World, step: Step) {
+    let name = |member: usize| ["sip-a", "sip-b"][member];
+    match step {
+        Step::Manner(member, manner) => {
+            world.hosts[member].manner = [Manner::Answers(200), Manner::Refuses, Manner::Mute, Manner::Dead][manner];
+        }
+        Step::Word(member, word) => {
+            let word = [MemberWord::Enable, MemberWord::Drain, MemberWord::Offline][word];
+            world.ask(member_set(name(member), word));
+        }
+        Step::Force(member) => {
+            world.ask(force(name(member)));
+        }
+        Step::Auto => {
+            world.ask(Request::PoolAuto { pool: "pair-1".into() });
+        }
+        Step::Sleep(worker, asleep) => world.sleep(worker, asleep),
+        Step::Hint(member) => {
+            world.give(Input::Event(Event::Hint { member: MemberId(member), hint: Hint::Reset }));
+        }
+        Step::Run(millis) => world.run(millis),
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(48))]
+    #[test]
+    fn whatever_happens_no_worker_sends_to_a_member_that_is_down_while_another_is_up(
+        steps in prop::collection::vec(any_step(), 1..40),
+    ) {
+        let mut world = World::new();
+        for step in steps {
+            play(&mut world, step);
+            let forced = world.controller.pools.pools[0].forced;
+            world.sleep(0, false);
+            world.sleep(1, false);
+            let snapshot = world.snapshot();
+            let state = |id: MemberId| snapshot.members[id.index()].state;
+            let up = (0..2u16).map(MemberId).find(|id| state(*id) == State::Up);
+            match snapshot.pools[0].active {
+                Some(active) if forced != Some(active) => {
+                    prop_assert!(state(active) != State::Offline && state(active) != State::Drained);
+                    prop_assert!(state(active) != State::Down || up.is_none());
+                }
+                Some(active) => prop_assert!(state(active) != State::Offline),
+                None => prop_assert!(up.is_none()),
+            }
+            prop_assert!(world.epochs.is_sorted());
+            prop_assert_eq!(world.controller.snapshots_abroad(), 1);
+        }
+    }
 }

@@ -1,0 +1,256 @@
+//! Who is active, step by step, and a law that holds whatever happens.
+
+use super::*;
+use crate::control::controller::harness;
+use crate::policy::intent::NoMember;
+use proptest::prelude::*;
+
+const A: MemberId = MemberId(0);
+const B: MemberId = MemberId(1);
+const PAIR: PoolId = PoolId(0);
+
+struct Bench {
+    intent: Intent,
+    pools: Pools,
+    states: [State; 2],
+    now: Instant,
+}
+
+impl Bench {
+    fn new() -> Bench {
+        let intent = harness::two_arm();
+        let pools = Pools::new(&intent, Instant::ZERO);
+        Bench { intent, pools, states: [State::Unknown; 2], now: Instant::ZERO }
+    }
+
+    fn settled() -> Bench {
+        let mut bench = Bench::new();
+        bench.see(State::Up, State::Down);
+        bench
+    }
+
+    fn look(&mut self) -> Changes {
+        let verdicts = self.states.map(|state| Verdict { state, reason: format!("said {state}"), since: self.now });
+        self.pools.reconsider(&self.intent, |id| &verdicts[id.index()], self.now)
+    }
+
+    fn see(&mut self, a: State, b: State) -> Changes {
+        self.states = [a, b];
+        self.now += Duration::from_millis(100);
+        self.look()
+    }
+
+    fn word(&mut self, member: MemberId, word: MemberWord) -> Changes {
+        self.pools.set_word(member, word);
+        self.now += Duration::from_millis(100);
+        self.look()
+    }
+
+    fn active(&self) -> Option<MemberId> {
+        self.pools.pool(PAIR).active
+    }
+
+    fn generation(&self) -> u32 {
+        self.pools.pool(PAIR).generation.0
+    }
+
+    fn lost_before(&self, member: MemberId) -> u32 {
+        self.pools.health().members[member.index()].lost_before.0
+    }
+
+    fn may_claim(&self, member: MemberId) -> bool {
+        self.pools.health().members[member.index()].may_claim
+    }
+}
+
+#[test]
+fn scenario_16_the_one_that_answers_is_active_and_the_reasons_say_so() {
+    let mut bench = Bench::new();
+    assert_eq!((bench.look().switched, bench.active()), (vec![], None));
+    let changes = bench.see(State::Up, State::Down);
+    assert_eq!((changes.switched.len(), bench.active(), bench.generation()), (1, Some(A), 1));
+    assert_eq!(changes.switched[0].reason, "sip-a answers: said up");
+    assert_eq!(bench.pools.member(B).reason, "said down");
+    assert_eq!(changes.raised, []);
+}
+
+#[test]
+fn scenario_17_nobody_answers() {
+    let mut bench = Bench::new();
+    let changes = bench.see(State::Down, State::Down);
+    assert_eq!((changes.switched, bench.active(), changes.raised.len()), (vec![], None, 1));
+}
+
+#[test]
+fn scenario_24_losing_the_active_member_loses_its_tcp_and_its_claims() {
+    let mut bench = Bench::settled();
+    bench.see(State::Down, State::Up);
+    assert_eq!((bench.active(), bench.generation(), bench.lost_before(A)), (Some(B), 2, 2));
+    assert_eq!((bench.lost_before(B), bench.may_claim(A), bench.may_claim(B)), (0, false, true));
+}
+
+#[test]
+fn scenario_21_claims_come_back_after_64_t1() {
+    let mut bench = Bench::settled();
+    bench.see(State::Down, State::Up);
+    let lost = bench.now;
+    assert_eq!(bench.pools.next_deadline(), Some(lost + ECHO));
+    bench.now = lost + Duration::from_millis(31_999);
+    bench.look();
+    assert!(!bench.may_claim(A));
+    bench.now = lost + ECHO;
+    bench.look();
+    assert_eq!((bench.may_claim(A), bench.pools.next_deadline()), (true, None));
+}
+
+#[test]
+fn a_standby_that_is_down_as_standbys_are_loses_nothing() {
+    let mut bench = Bench::new();
+    bench.see(State::Up, State::Up);
+    bench.see(State::Up, State::Down);
+    assert_eq!((bench.lost_before(B), bench.may_claim(B)), (0, true));
+}
+
+#[test]
+fn scenario_26_who_is_drained_or_forced_away_keeps_its_tcp_until_it_is_down() {
+    for drain in [true, false] {
+        let mut bench = Bench::settled();
+        bench.see(State::Up, State::Up);
+        if drain {
+            bench.word(A, MemberWord::Drain);
+        } else {
+            bench.pools.force(PAIR, Some(B));
+            bench.look();
+        }
+        assert_eq!((bench.active(), bench.lost_before(A), bench.generation()), (Some(B), 0, 2), "{drain}");
+        bench.see(State::Down, State::Up);
+        assert_eq!((bench.lost_before(A), bench.generation()), (2, 2), "{drain}");
+    }
+}
+
+#[test]
+fn scenario_29_no_fail_back_but_force_moves_and_auto_keeps() {
+    let mut bench = Bench::settled();
+    bench.see(State::Down, State::Up);
+    assert_eq!(bench.see(State::Up, State::Up).switched, []);
+    bench.pools.force(PAIR, Some(A));
+    bench.look();
+    assert_eq!(bench.active(), Some(A));
+    bench.pools.force(PAIR, None);
+    assert_eq!((bench.look().switched, bench.active()), (vec![], Some(A)));
+}
+
+#[test]
+fn scenario_30_two_that_answer_keep_the_current_one_and_raise_an_alarm_once() {
+    let mut bench = Bench::settled();
+    let both = bench.see(State::Up, State::Up);
+    assert_eq!((both.switched, both.raised.len(), bench.active()), (vec![], 1, Some(A)));
+    let again = bench.see(State::Up, State::Up);
+    assert_eq!((again.raised, again.cleared), (vec![], vec![]));
+    assert_eq!(bench.see(State::Up, State::Down).cleared, [PAIR]);
+}
+
+#[test]
+fn scenario_37_offline_is_like_down_and_enable_takes_nothing_over() {
+    let mut bench = Bench::settled();
+    bench.see(State::Up, State::Up);
+    bench.word(A, MemberWord::Offline);
+    assert_eq!((bench.active(), bench.lost_before(A), bench.may_claim(A)), (Some(B), 2, false));
+    bench.now += ECHO;
+    bench.look();
+    assert!(!bench.may_claim(A), "offline, it claims nothing ever");
+    bench.word(A, MemberWord::Enable);
+    assert_eq!((bench.active(), bench.may_claim(A)), (Some(B), true));
+}
+
+#[test]
+fn the_later_word_wins_over_force() {
+    let mut bench = Bench::settled();
+    bench.see(State::Up, State::Up);
+    bench.pools.force(PAIR, Some(A));
+    bench.word(A, MemberWord::Offline);
+    bench.word(A, MemberWord::Enable);
+    assert_eq!((bench.active(), bench.pools.pool(PAIR).forced), (Some(B), None));
+}
+
+#[test]
+fn keep_last_keeps_the_active_member_and_its_tcp() {
+    let mut bench = Bench::settled();
+    bench.intent.pools[0].no_member = NoMember::KeepLast;
+    let changes = bench.see(State::Down, State::Down);
+    assert_eq!((changes.switched, bench.active(), bench.lost_before(A)), (vec![], Some(A), 0));
+    bench.see(State::Down, State::Up);
+    assert_eq!((bench.active(), bench.lost_before(A)), (Some(B), 2));
+}
+
+#[test]
+fn a_reload_keeps_words_roles_and_generations_with_the_names() {
+    let mut bench = Bench::settled();
+    bench.see(State::Down, State::Up);
+    bench.word(A, MemberWord::Drain);
+    let mut reversed = bench.intent.clone();
+    reversed.members.reverse();
+    reversed.pools[0].members = vec![MemberId(1), MemberId(0)];
+    bench.pools.reconfigure(&reversed, bench.now);
+    assert_eq!((bench.active(), bench.generation()), (Some(MemberId(0)), 2), "sip-b, at its new place");
+    assert_eq!(bench.pools.member(MemberId(1)).word, MemberWord::Drain);
+    assert_eq!(bench.lost_before(MemberId(1)), 2);
+    let mut alone = reversed.clone();
+    alone.members.remove(0);
+    alone.pools[0].members = vec![MemberId(0)];
+    bench.pools.reconfigure(&alone, bench.now);
+    assert_eq!((bench.active(), bench.generation()), (None, 3));
+}
+
+fn any_state() -> impl Strategy<Value = State> {
+    prop_oneof![Just(State::Unknown), Just(State::Up), Just(State::Down)]
+}
+
+#[derive(Clone, Debug)]
+enum Step {
+    See(State, State),
+    Word(u16, MemberWord),
+    Force(Option<u16>),
+    Wait(u64),
+}
+
+fn any_step() -> impl Strategy<Value = Step> {
+    let word = prop_oneof![Just(MemberWord::Enable), Just(MemberWord::Drain), Just(MemberWord::Offline)];
+    prop_oneof![
+        4 => (any_state(), any_state()).prop_map(|(a, b)| Step::See(a, b)),
+        1 => (0..2u16, word).prop_map(|(member, word)| Step::Word(member, word)),
+        1 => prop::option::of(0..2u16).prop_map(Step::Force),
+        1 => (0..40_000u64).prop_map(Step::Wait),
+    ]
+}
+
+proptest! {
+    #[test]
+    fn the_active_member_is_never_down_while_another_is_up(steps in prop::collection::vec(any_step(), 1..60)) {
+        let mut bench = Bench::new();
+        let mut generation = 0;
+        for step in steps {
+            let changes = match step {
+                Step::See(a, b) => bench.see(a, b),
+                Step::Word(member, word) => bench.word(MemberId(member), word),
+                Step::Force(member) => { bench.pools.force(PAIR, member.map(MemberId)); bench.look() }
+                Step::Wait(millis) => { bench.now += Duration::from_millis(millis); bench.look() }
+            };
+            let pool = bench.pools.pool(PAIR).clone();
+            let state = |id: MemberId| bench.pools.member(id).state;
+            if let Some(active) = pool.active {
+                prop_assert_ne!(state(active), State::Offline);
+                let another_is_up = [A, B].into_iter().any(|id| id != active && state(id) == State::Up);
+                prop_assert!(pool.forced == Some(active) || state(active) != State::Down || !another_is_up);
+            } else {
+                prop_assert!([A, B].into_iter().all(|id| state(id) != State::Up));
+            }
+            prop_assert_eq!(pool.generation.0, generation + changes.switched.len() as u32);
+            generation = pool.generation.0;
+            for (at, member) in bench.pools.health().members.iter().enumerate() {
+                prop_assert!(member.lost_before.0 <= generation);
+                prop_assert!(pool.active != Some(MemberId(at as u16)) || member.may_claim);
+            }
+        }
+    }
+}

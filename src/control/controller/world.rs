@@ -1,0 +1,369 @@
+//! A world for the controller: two workers, two members and a router that are made of a few lines each, and a clock
+//! that stands still unless told to move.
+
+use super::harness::{MACS, file_of, two_arm};
+use super::{Controller, ControllerConfig, CounterSource, Input, Output, PortCounters, PortFacts, WorkerCounters};
+use crate::control::admin::rows::{CounterRow, Wall};
+use crate::control::admin::{Answer, Request};
+use crate::control::config::LogLevel;
+use crate::engine::verdict::PuntReason;
+use crate::flow::Claims;
+use crate::policy::adjacency::NextHop;
+use crate::policy::intent::{InterfaceId, PortId};
+use crate::policy::{Epoch, Intent, Snapshot};
+use crate::time::{Duration, Instant};
+use crate::wire::build::Build;
+use crate::wire::{Endpoint, Headers, Kind, Mac};
+use crate::worker::mailbox::{Command, Event, FlowRow, WorkerId};
+use std::collections::{BTreeMap, VecDeque};
+use std::net::Ipv4Addr;
+use std::sync::Arc;
+
+/// Counters that stand still.
+struct Still;
+
+impl CounterSource for Still {
+    fn worker(&self, worker: WorkerId) -> WorkerCounters {
+        let row = |name: &str, value| CounterRow { name: name.into(), value, explanation: name.into(), worker: None };
+        let rows = vec![row("received", 10 + u64::from(worker.0)), row("drop_no_route", 0)];
+        WorkerCounters {
+            received: 10,
+            transmitted: 9,
+            dropped: 1,
+            flows: 5,
+            member_flows: vec![3, 1],
+            rows,
+            busy_percent: 1.5,
+        }
+    }
+
+    fn port(&self, _: PortId) -> PortCounters {
+        PortCounters { speed_mbps: Some(10_000), rx_frames: 20, ..PortCounters::default() }
+    }
+}
+
+/// What a fake member does with a probe.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Manner {
+    /// Answers OPTIONS with this status.
+    Answers(u16),
+    /// Its port is closed: ICMP port unreachable.
+    Refuses,
+    /// Its host lives but says nothing.
+    Mute,
+    /// Its host is dead: not even ARP.
+    Dead,
+}
+
+/// A host on a link, such as a member or a router.
+pub(crate) struct Host {
+    pub(crate) interface: InterfaceId,
+    pub(crate) address: Ipv4Addr,
+    pub(crate) mac: Mac,
+    pub(crate) manner: Manner,
+}
+
+struct FakeWorker {
+    snapshot: Option<Arc<Snapshot>>,
+    mail: VecDeque<Command>,
+    /// It does not look at its mail.
+    asleep: bool,
+}
+
+/// A controller, two workers, two members and a router; time stands still unless told to move.
+pub(crate) struct World {
+    pub(crate) controller: Controller,
+    pub(crate) now: Instant,
+    pub(crate) hosts: Vec<Host>,
+    workers: Vec<FakeWorker>,
+    /// What arrives from hosts, and when.
+    on_the_wire: Vec<(Instant, Event)>,
+    pub(crate) frames: Vec<(Instant, PortId, Vec<u8>)>,
+    pub(crate) logs: Vec<(LogLevel, String)>,
+    pub(crate) answers: BTreeMap<u64, Answer>,
+    pub(crate) given_up: Vec<NextHop>,
+    pub(crate) epochs: Vec<Epoch>,
+    pub(crate) reads: Vec<Option<u64>>,
+    pub(crate) ready: bool,
+    pub(crate) stopped: bool,
+    pub(crate) flows: Vec<FlowRow>,
+    pub(crate) options: Vec<(Ipv4Addr, String)>,
+    tickets: u64,
+}
+
+/// From a probe to its answer.
+const TRIP: Duration = Duration::from_micros(300);
+
+impl World {
+    /// Links up, both members alive: sip-a answers, sip-b refuses.
+    pub(crate) fn new() -> World {
+        World::of(two_arm())
+    }
+
+    pub(crate) fn of(intent: Intent) -> World {
+        let member = |at: usize, manner| Host {
+            interface: intent.members[at].interface,
+            address: intent.members[at].address,
+            mac: Mac([2, 0, 0, 0, 1, at as u8]),
+            manner,
+        };
+        let router = Host {
+            interface: InterfaceId(0),
+            address: intent.routes[0].via,
+            mac: Mac([2, 0, 0, 0, 2, 1]),
+            manner: Manner::Mute,
+        };
+        let hosts = vec![member(0, Manner::Answers(200)), member(1, Manner::Refuses), router];
+        let config = ControllerConfig {
+            claims: Claims::new(intent.snats.iter().map(|snat| snat.address), 1),
+            configuration: file_of(&intent),
+            macs: MACS.to_vec(),
+            ports: vec![PortFacts { driver: "null".into(), rx_queues: 2, tx_queues: 2 }; 2],
+            workers: 2,
+            counters: Box::new(Still),
+            start: Wall(1_795_352_645_000_000),
+            seed: 7,
+        };
+        let fake = || FakeWorker { snapshot: None, mail: VecDeque::new(), asleep: false };
+        let mut world = World {
+            controller: Controller::new(config, Instant::ZERO),
+            now: Instant::ZERO,
+            hosts,
+            workers: vec![fake(), fake()],
+            on_the_wire: Vec::new(),
+            frames: Vec::new(),
+            logs: Vec::new(),
+            answers: BTreeMap::new(),
+            given_up: Vec::new(),
+            epochs: Vec::new(),
+            reads: Vec::new(),
+            ready: false,
+            stopped: false,
+            flows: Vec::new(),
+            options: Vec::new(),
+            tickets: 0,
+        };
+        world.settle();
+        for port in [PortId(0), PortId(1)] {
+            world.give(Input::Link { port, up: true });
+        }
+        world
+    }
+
+    /// One that has found its active member.
+    pub(crate) fn settled() -> World {
+        let mut world = World::new();
+        world.run(1_000);
+        world
+    }
+
+    /// Something happens now, and all that follows from it without time passing.
+    pub(crate) fn give(&mut self, input: Input) {
+        self.controller.handle(input, self.now);
+        self.settle();
+    }
+
+    /// Time passes: from one deadline to the next.
+    pub(crate) fn run(&mut self, millis: u64) {
+        let end = self.now + Duration::from_millis(millis);
+        loop {
+            let arrival = self.on_the_wire.iter().map(|(at, _)| *at).min();
+            let next = self.controller.next_deadline().into_iter().chain(arrival).min();
+            let Some(next) = next.filter(|next| *next <= end) else { break };
+            self.now = self.now.max(next);
+            let (due, later) = std::mem::take(&mut self.on_the_wire).into_iter().partition(|(at, _)| *at <= self.now);
+            self.on_the_wire = later;
+            let due: Vec<(Instant, Event)> = due;
+            for (_, event) in due {
+                self.give(Input::Event(event));
+            }
+            self.give(Input::Tick);
+        }
+        self.now = end;
+    }
+
+    /// Asks as an operator, and gives the answer if it comes at once.
+    pub(crate) fn ask(&mut self, request: Request) -> Option<Answer> {
+        self.tickets += 1;
+        let ticket = self.tickets;
+        self.give(Input::Asked { ticket, request });
+        self.answers.remove(&ticket)
+    }
+
+    /// Asks, and lets time pass until the answer is there.
+    pub(crate) fn ask_and_wait(&mut self, request: Request, millis: u64) -> Answer {
+        let at_once = self.ask(request);
+        let ticket = self.tickets;
+        at_once.unwrap_or_else(|| {
+            self.run(millis);
+            self.answers.remove(&ticket).expect("an answer")
+        })
+    }
+
+    /// The name of the active member of the first pool, as every worker has it.
+    pub(crate) fn active(&self) -> Option<String> {
+        let of = |worker: &FakeWorker| worker.snapshot.as_ref().and_then(|snapshot| snapshot.pools[0].active);
+        assert_eq!(of(&self.workers[0]), of(&self.workers[1]), "workers agree");
+        of(&self.workers[0]).map(|id| self.controller.intent.members[id.index()].name.clone())
+    }
+
+    /// What a worker reads.
+    pub(crate) fn snapshot(&self) -> &Snapshot {
+        self.workers[0].snapshot.as_ref().expect("a snapshot")
+    }
+
+    pub(crate) fn sleep(&mut self, worker: usize, asleep: bool) {
+        self.workers[worker].asleep = asleep;
+        self.settle();
+    }
+
+    /// An ARP packet from a host arrives now.
+    pub(crate) fn arp(&mut self, interface: InterfaceId, frame: Vec<u8>) {
+        self.give(Input::Event(punt(PuntReason::Arp, interface, frame)));
+    }
+
+    /// Frames sent since `since` that announce an address, in order.
+    pub(crate) fn announced(&self, since: Instant) -> Vec<(Instant, Ipv4Addr)> {
+        let arp = |(at, _, frame): &(Instant, PortId, Vec<u8>)| match Headers::parse(frame).unwrap().kind {
+            Kind::Arp(arp) if arp.sender == arp.target => Some((*at, arp.sender)),
+            _ => None,
+        };
+        self.frames.iter().filter(|(at, ..)| *at >= since).filter_map(arp).collect()
+    }
+
+    pub(crate) fn logged(&self, part: &str) -> usize {
+        self.logs.iter().filter(|(_, line)| line.contains(part)).count()
+    }
+
+    fn settle(&mut self) {
+        loop {
+            while let Some(output) = self.controller.poll_output() {
+                self.take(output);
+            }
+            let events: Vec<Event> = (0..self.workers.len()).flat_map(|at| self.work(at)).collect();
+            if events.is_empty() {
+                return;
+            }
+            for event in events {
+                self.controller.handle(Input::Event(event), self.now);
+            }
+        }
+    }
+
+    fn take(&mut self, output: Output) {
+        match output {
+            Output::ToWorker(worker, command) => self.workers[usize::from(worker.0)].mail.push_back(command),
+            Output::Answer { ticket, answer } => {
+                assert!(self.answers.insert(ticket, answer).is_none(), "answered twice")
+            }
+            Output::ReadFile { ticket } => self.reads.push(ticket),
+            Output::Log { level, message } => self.logs.push((level, message)),
+            Output::Ready => self.ready = true,
+            Output::Stopped => self.stopped = true,
+        }
+    }
+
+    fn work(&mut self, at: usize) -> Vec<Event> {
+        let id = WorkerId(at as u16);
+        let mut events = Vec::new();
+        while !self.workers[at].asleep
+            && let Some(command) = self.workers[at].mail.pop_front()
+        {
+            match command {
+                Command::Install(snapshot) => {
+                    let epoch = snapshot.epoch;
+                    self.epochs.extend((at == 0).then_some(epoch));
+                    let old = self.workers[at].snapshot.replace(snapshot);
+                    assert!(old.as_ref().is_none_or(|old| old.epoch < epoch), "epochs only grow");
+                    events.push(Event::Installed { worker: id, epoch, at: self.now, old });
+                }
+                Command::Transmit { port, frame } => {
+                    assert_eq!(at, 0, "one worker sends what management makes");
+                    self.deliver(port, frame.into_vec());
+                }
+                Command::GiveUp(hop) => self.given_up.extend((at == 0).then_some(hop)),
+                Command::ListFlows { query, limit, .. } => {
+                    let rows: Vec<FlowRow> = self.flows.iter().take(limit).cloned().collect();
+                    let (first, second) = rows.split_at(rows.len() / 2);
+                    events.push(Event::Flows { query, rows: first.to_vec(), last: false });
+                    events.push(Event::Flows { query, rows: second.to_vec(), last: true });
+                }
+                Command::ClearFlows { query, .. } => {
+                    events.push(Event::Cleared { query, count: self.flows.len() as u64 });
+                }
+                Command::Claims(_) => {}
+                Command::Stop => {
+                    self.workers[at].snapshot = None;
+                    events.push(Event::Stopped(id));
+                }
+            }
+        }
+        events
+    }
+
+    /// A frame leaves: whoever it is for answers after [`TRIP`].
+    fn deliver(&mut self, port: PortId, frame: Vec<u8>) {
+        let headers = Headers::parse(&frame).expect("a frame of ours is whole");
+        let reply = self.hosts.iter().find(|host| {
+            let meant = headers.link.dst == host.mac || headers.link.dst == Mac::BROADCAST;
+            meant
+                && headers.dst == host.address
+                && self.controller.intent.interfaces[host.interface.index()].port == port
+        });
+        if let Some((reason, interface, bytes)) = reply.and_then(|host| answer_of(host, &headers, &frame)) {
+            self.on_the_wire.push((self.now + TRIP, punt(reason, interface, bytes)));
+        }
+        if let Kind::Udp { dst_port: 5060, .. } = headers.kind {
+            let text =
+                String::from_utf8_lossy(&frame[usize::from(headers.l4) + 8..usize::from(headers.end)]).into_owned();
+            self.options.push((headers.dst, text));
+        }
+        self.frames.push((self.now, port, frame));
+    }
+}
+
+fn punt(reason: PuntReason, interface: InterfaceId, frame: Vec<u8>) -> Event {
+    Event::Punt { worker: WorkerId(1), reason, interface, frame: frame.into_boxed_slice() }
+}
+
+fn answer_of(host: &Host, headers: &Headers, frame: &[u8]) -> Option<(PuntReason, InterfaceId, Vec<u8>)> {
+    if host.manner == Manner::Dead {
+        return None;
+    }
+    let back = |build: Build| build.macs(host.mac, headers.link.src).bytes();
+    match headers.kind {
+        Kind::Arp(arp) if arp.target == host.address => {
+            let bytes = back(Build::arp_reply(host.mac, host.address, arp.sender_mac, arp.sender));
+            Some((PuntReason::Arp, host.interface, bytes))
+        }
+        Kind::Udp { src_port, dst_port } => {
+            let (from, to) = (Endpoint::new(headers.dst, dst_port), Endpoint::new(headers.src, src_port));
+            let payload = &frame[usize::from(headers.l4) + 8..usize::from(headers.end)];
+            let build = match host.manner {
+                Manner::Answers(code) => Build::udp(from, to).payload(&sip_answer(payload, code)),
+                Manner::Refuses => {
+                    let quoted = Build::udp(to, from).payload(payload);
+                    Build::icmp_error(headers.dst, headers.src, 3, 3, &quoted)
+                }
+                Manner::Mute | Manner::Dead => return None,
+            };
+            Some((PuntReason::Local, host.interface, back(build)))
+        }
+        _ => None,
+    }
+}
+
+/// A SIP answer as RFC 3261 8.2.6.2 makes it: the headers of the request, and a tag.
+fn sip_answer(request: &[u8], code: u16) -> Vec<u8> {
+    let text = String::from_utf8_lossy(request);
+    let mut answer = format!("SIP/2.0 {code} Whatever\r\n");
+    for line in text.lines().skip(1) {
+        let name = line.split(':').next().unwrap_or_default().to_ascii_lowercase();
+        match name.as_str() {
+            "to" | "t" => answer += &format!("{line};tag=member\r\n"),
+            "via" | "v" | "from" | "f" | "call-id" | "i" | "cseq" => answer += &format!("{line}\r\n"),
+            _ => {}
+        }
+    }
+    (answer + "Content-Length: 0\r\n\r\n").into_bytes()
+}

@@ -1,0 +1,228 @@
+//! The table of next hops, step by step.
+
+use super::*;
+use crate::control::controller::harness;
+use crate::policy::adjacency::Neighbour::{Failed, Reachable};
+
+const OUTER: InterfaceId = InterfaceId(0);
+const INNER: InterfaceId = InterfaceId(1);
+const A: Ipv4Addr = Ipv4Addr::new(10, 20, 0, 11);
+const V: Ipv4Addr = Ipv4Addr::new(10, 20, 0, 100);
+const G: Ipv4Addr = Ipv4Addr::new(10, 20, 0, 1);
+const R: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 1);
+const STRANGER: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 77);
+
+struct Bench {
+    table: Neighbours,
+    addresses: Addresses,
+    now: Instant,
+}
+
+fn mac(last: u8) -> Mac {
+    Mac([2, 0, 0, 0, 9, last])
+}
+
+fn hop(interface: InterfaceId, address: Ipv4Addr) -> NextHop {
+    NextHop { interface, address }
+}
+
+impl Bench {
+    fn new(kept: &[NextHop]) -> Bench {
+        let addresses = Addresses::new(&harness::two_arm(), &harness::MACS);
+        let mut bench = Bench { table: Neighbours::new(1), addresses, now: Instant::ZERO };
+        bench.table.keep(&kept.iter().copied().collect(), &bench.addresses, bench.now);
+        bench
+    }
+
+    fn want(&mut self, hop: NextHop) {
+        self.table.want(hop, &self.addresses, self.now);
+    }
+
+    fn hear(&mut self, interface: InterfaceId, operation: Operation, from: (Mac, Ipv4Addr), target: Ipv4Addr) {
+        let arp = Arp { operation, sender_mac: from.0, sender: from.1, target_mac: Mac::ZERO, target };
+        self.table.on_arp(interface, &arp, &self.addresses, self.now);
+    }
+
+    fn to(&mut self, millis: u64) {
+        self.now = Instant::from_millis(millis);
+        self.table.poll(&self.addresses, self.now);
+    }
+
+    fn sent(&mut self) -> Vec<(Ipv4Addr, Mac)> {
+        std::iter::from_fn(|| self.table.next_outgoing()).map(|out| (out.arp.target, out.to)).collect()
+    }
+
+    fn told(&mut self) -> Vec<Notice> {
+        std::iter::from_fn(|| self.table.next_notice()).collect()
+    }
+}
+
+#[test]
+fn scenario_78_a_wanted_host_is_asked_three_times_then_given_up_and_forgotten() {
+    let mut bench = Bench::new(&[]);
+    let stranger = hop(OUTER, STRANGER);
+    bench.want(stranger);
+    bench.want(stranger);
+    let first = bench.table.next_outgoing().unwrap();
+    assert_eq!((first.arp.sender, first.arp.sender_mac), (Ipv4Addr::new(192, 0, 2, 2), harness::MACS[0]));
+    for millis in [1_000, 2_000] {
+        bench.to(millis);
+        assert_eq!(bench.sent(), [(STRANGER, Mac::BROADCAST)], "{millis}");
+    }
+    assert_eq!(bench.told(), []);
+    bench.to(3_000);
+    assert_eq!((bench.sent(), bench.told()), (vec![], vec![Notice::Failed(stranger)]));
+    assert_eq!(bench.table.neighbour(stranger), Some(Failed));
+    bench.want(stranger);
+    assert_eq!(bench.told(), [Notice::Hopeless(stranger)]);
+    bench.to(8_000);
+    assert_eq!((bench.told(), bench.table.neighbour(stranger)), (vec![Notice::Forgotten(stranger)], None));
+    assert_eq!(bench.table.next_deadline(), None);
+}
+
+#[test]
+fn an_answer_makes_it_reachable_at_once() {
+    let mut bench = Bench::new(&[]);
+    bench.want(hop(OUTER, STRANGER));
+    bench.hear(OUTER, Operation::Reply, (mac(7), STRANGER), Ipv4Addr::new(192, 0, 2, 2));
+    assert_eq!(bench.told(), [Notice::Reachable(hop(OUTER, STRANGER), mac(7))]);
+    assert_eq!(bench.table.neighbour(hop(OUTER, STRANGER)), Some(Reachable(mac(7))));
+}
+
+#[test]
+fn only_who_asks_for_us_is_learnt_unasked() {
+    let mut bench = Bench::new(&[]);
+    bench.hear(OUTER, Operation::Request, (mac(7), STRANGER), R);
+    bench.hear(OUTER, Operation::Request, (mac(8), STRANGER), STRANGER);
+    assert!(bench.table.rows().is_empty());
+    bench.hear(INNER, Operation::Request, (mac(7), STRANGER), G);
+    assert!(bench.table.rows().is_empty(), "its address is not of that link");
+    assert_eq!(bench.sent(), [(STRANGER, mac(7))], "but it is answered");
+    bench.hear(INNER, Operation::Request, (mac(9), A), V);
+    assert_eq!(bench.table.neighbour(hop(INNER, A)), Some(Reachable(mac(9))));
+}
+
+#[test]
+fn scenario_14_requests_for_our_addresses_are_answered_where_they_live_and_no_others() {
+    let mut bench = Bench::new(&[]);
+    bench.hear(INNER, Operation::Request, (mac(9), A), V);
+    let answer = bench.table.next_outgoing().unwrap();
+    let arp =
+        Arp { operation: Operation::Reply, sender_mac: harness::MACS[1], sender: V, target_mac: mac(9), target: A };
+    assert_eq!(answer, Outgoing { interface: INNER, to: mac(9), arp });
+    bench.hear(OUTER, Operation::Request, (mac(1), R), V);
+    bench.hear(OUTER, Operation::Request, (mac(1), R), G);
+    bench.hear(INNER, Operation::Request, (mac(9), A), Ipv4Addr::new(10, 20, 0, 12));
+    assert_eq!(bench.sent(), []);
+    bench.hear(INNER, Operation::Request, (mac(3), Ipv4Addr::UNSPECIFIED), V);
+    assert_eq!(bench.sent(), [(Ipv4Addr::UNSPECIFIED, mac(3))], "a probe for our address (RFC 5227 2.1.1)");
+}
+
+#[test]
+fn scenario_77_a_gratuitous_arp_moves_a_known_host_at_once() {
+    let router = hop(OUTER, R);
+    let mut bench = Bench::new(&[router]);
+    bench.hear(OUTER, Operation::Reply, (mac(1), R), Ipv4Addr::new(192, 0, 2, 2));
+    bench.told();
+    bench.hear(OUTER, Operation::Request, (mac(2), R), R);
+    assert_eq!(bench.told(), [Notice::Moved { hop: router, from: mac(1), to: mac(2), after: Duration::ZERO }]);
+    assert_eq!(bench.table.neighbour(router), Some(Reachable(mac(2))));
+}
+
+#[test]
+fn a_kept_host_is_refreshed_alone_first_then_by_everyone_and_asked_for_ever() {
+    let member = hop(INNER, A);
+    let mut bench = Bench::new(&[member]);
+    assert_eq!(bench.sent(), [(A, Mac::BROADCAST)]);
+    bench.hear(INNER, Operation::Reply, (mac(9), A), G);
+    bench.told();
+    let due = bench.table.next_deadline().unwrap();
+    assert!((20_000..=30_000).contains(&(due.nanos() / 1_000_000)), "{due:?}");
+    let at = due.nanos() / 1_000_000 + 1;
+    bench.to(at);
+    assert_eq!(bench.sent(), [(A, mac(9))]);
+    bench.to(at + 1_000);
+    bench.to(at + 2_000);
+    assert_eq!(bench.sent(), [(A, Mac::BROADCAST), (A, Mac::BROADCAST)]);
+    assert_eq!(bench.table.neighbour(member), Some(Reachable(mac(9))), "still used while in doubt");
+    bench.to(at + 3_000);
+    assert_eq!((bench.told(), bench.table.neighbour(member)), (vec![Notice::Failed(member)], Some(Failed)));
+    for step in 1..=3 {
+        bench.to(at + 3_000 + step * 5_000);
+        assert_eq!(bench.sent(), [(A, Mac::BROADCAST)]);
+    }
+    bench.hear(INNER, Operation::Reply, (mac(9), A), G);
+    assert_eq!(bench.told(), [Notice::Reachable(member, mac(9))]);
+}
+
+#[test]
+fn doubt_asks_at_once_but_not_one_that_was_heard_a_moment_ago() {
+    let member = hop(INNER, A);
+    let mut bench = Bench::new(&[member]);
+    bench.hear(INNER, Operation::Reply, (mac(9), A), G);
+    bench.sent();
+    for (millis, asked) in [(4_000, vec![]), (6_000, vec![(A, mac(9))]), (6_100, vec![])] {
+        bench.to(millis);
+        bench.table.doubt(member, &bench.addresses, bench.now);
+        assert_eq!(bench.sent(), asked, "{millis}");
+    }
+}
+
+#[test]
+fn scenario_76_a_foreign_mac_that_claims_an_address_of_ours_is_told_and_never_learnt() {
+    let mut bench = Bench::new(&[]);
+    bench.hear(INNER, Operation::Reply, (mac(66), V), A);
+    let claimed = Notice::Claimed { interface: INNER, address: V, mac: mac(66) };
+    assert_eq!((bench.told(), bench.sent()), (vec![claimed], vec![]));
+    bench.hear(INNER, Operation::Request, (harness::MACS[1], V), V);
+    assert_eq!(bench.told(), [], "our own announcement come back");
+    assert!(bench.table.rows().is_empty());
+}
+
+#[test]
+fn a_scan_cannot_fill_the_table_or_flood_the_link() {
+    let mut bench = Bench::new(&[hop(OUTER, R)]);
+    let mut wide = harness::two_arm();
+    wide.interfaces[0].addresses = vec!["192.0.2.2/8".parse().unwrap()];
+    bench.addresses = Addresses::new(&wide, &harness::MACS);
+    for host in 0..5_000u32 {
+        bench.want(hop(OUTER, Ipv4Addr::from(0xc010_0000 + host)));
+    }
+    assert_eq!(bench.sent().len(), MOST_RESOLVING + 1);
+    assert_eq!(bench.told().len(), 5_000 - MOST_RESOLVING);
+    assert_eq!(bench.table.refused(), 5_000 - MOST_RESOLVING as u64);
+    for millis in [1_000, 2_000, 3_000, 8_000] {
+        bench.to(millis);
+    }
+    assert_eq!((bench.table.rows().len(), bench.table.resolving), (1, 0));
+}
+
+#[test]
+fn a_reload_forgets_what_is_on_no_link_of_ours_any_more() {
+    let mut bench = Bench::new(&[hop(INNER, A)]);
+    bench.hear(INNER, Operation::Reply, (mac(9), A), G);
+    bench.hear(OUTER, Operation::Request, (mac(7), STRANGER), Ipv4Addr::new(192, 0, 2, 2));
+    let mut moved = harness::two_arm();
+    moved.interfaces[0].addresses = vec!["198.51.100.2/24".parse().unwrap()];
+    bench.addresses = Addresses::new(&moved, &harness::MACS);
+    bench.table.keep(&BTreeSet::new(), &bench.addresses, bench.now);
+    let left: Vec<_> = bench.table.rows().iter().map(|row| row.hop).collect();
+    assert_eq!(left, [hop(INNER, A)], "on the link, though no longer kept");
+    assert!(bench.told().contains(&Notice::Forgotten(hop(OUTER, STRANGER))));
+}
+
+#[test]
+fn a_link_that_comes_up_asks_for_what_is_kept_whatever_came_of_it_before() {
+    let (member, router) = (hop(INNER, A), hop(OUTER, R));
+    let mut bench = Bench::new(&[member, router]);
+    [1_000, 2_000, 3_000].into_iter().for_each(|millis| bench.to(millis));
+    assert_eq!(bench.table.neighbour(member), Some(Failed));
+    bench.sent();
+    bench.now = Instant::from_millis(3_500);
+    bench.table.link_up(PortId(1), &bench.addresses, bench.now);
+    assert_eq!(bench.sent(), [(A, Mac::BROADCAST)], "and nobody behind another NIC");
+    bench.hear(INNER, Operation::Reply, (mac(9), A), G);
+    assert_eq!(bench.table.neighbour(member), Some(Reachable(mac(9))));
+    bench.table.link_up(PortId(1), &bench.addresses, bench.now);
+    assert_eq!(bench.sent(), [(A, mac(9))], "still used, and asked");
+}
