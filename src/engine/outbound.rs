@@ -35,11 +35,13 @@ impl Walk<'_> {
         }
         match (kind, service) {
             (Kind::Tcp(segment), Some(server)) => self.segment_out(sender, tuple, server, &segment),
+            _ if !self.would_translate(sender) => self.route_unchanged(),
+            // The answer to a visitor's ping leaves no trace on its way in: that it matches nothing says nothing.
+            (Kind::Echo { request: false, .. }, _) => self.route_unchanged(),
             _ if !self.opens() => {
                 self.notice(Notice::UnmatchedFromMember);
                 self.route_unchanged()
             }
-            _ if !self.would_translate(sender) => self.route_unchanged(),
             _ => self.open_outward(sender, tuple),
         }
     }

@@ -1,0 +1,15 @@
+//! All rows. Whoever includes this file says before it what they run on: `TestBench`, `bench()` and `WORKERS`.
+
+use crate::rig::Rig;
+use fairlead::policy::intent::Intent;
+
+mod basic;
+mod lab;
+
+/// The box the rows run on.
+pub type TestRig = Rig<super::TestBench>;
+
+/// A box for `intent`, with as many workers as the includer says.
+pub fn rig_of(intent: Intent) -> TestRig {
+    Rig::new(super::bench(), intent, super::WORKERS)
+}
