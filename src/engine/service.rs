@@ -174,6 +174,9 @@ impl Walk<'_> {
     /// (the port is not translated, so a wrong guess is answered by a reset). A reset alone adopts nothing.
     fn admit(&mut self, mut flow: Flow, segment: &Segment) -> Verdict {
         let (from, to) = (flow.key(Side::Opener), flow.translated(Side::Opener));
+        if self.belongs_to_another(&to) {
+            return self.reject(DropReason::MemberLost);
+        }
         if segment.flags.rst() {
             return self.forward_as(&from, &to);
         }
@@ -192,6 +195,13 @@ impl Walk<'_> {
             self.notice(Notice::LoosePickup);
         }
         verdict
+    }
+
+    /// The connection that `to` is of has gone to another member since: its client began anew on the same tuple. What
+    /// the member before still sends must not reach it.
+    fn belongs_to_another(&self, to: &Tuple) -> bool {
+        let taken = self.state.flows.find(&to.reversed()).and_then(|(id, _)| self.state.flows.at(id));
+        taken.is_some_and(|flow| flow.path == PathKind::Service)
     }
 
     /// No member is active: the pool's policy says what becomes of clients.

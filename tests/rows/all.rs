@@ -4,6 +4,7 @@ use crate::rig::Rig;
 use fairlead::policy::intent::Intent;
 
 mod basic;
+mod connections;
 mod lab;
 
 /// The box the rows run on.
