@@ -59,10 +59,11 @@ impl Walk<'_> {
 
     /// From outside to a member's own address: never translated, nor is the reply.
     pub(super) fn visitor(&mut self, member: MemberId) -> Verdict {
-        if let Some(tuple) = self.packet.tuple() {
+        let verdict = self.route_unchanged();
+        if let (Verdict::Forward { .. } | Verdict::Hold(_), Some(tuple)) = (verdict, self.packet.tuple()) {
             self.mark_visitor(member, tuple);
         }
-        self.route_unchanged()
+        verdict
     }
 
     /// Remembers a visitor, so that the reply is known for one.

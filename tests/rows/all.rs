@@ -5,6 +5,7 @@ use fairlead::policy::intent::Intent;
 
 mod basic;
 mod connections;
+mod icmp;
 mod lab;
 
 /// The box the rows run on.
