@@ -7,6 +7,9 @@ mod basic;
 mod connections;
 mod icmp;
 mod lab;
+mod odd;
+mod snat;
+mod switchover;
 
 /// The box the rows run on.
 pub type TestRig = Rig<super::TestBench>;
