@@ -6,13 +6,12 @@ the lab types, as an operator would. Never: what the answers should be.
 
 import json
 import time
-from dataclasses import dataclass
-from datetime import datetime, timezone
 from pathlib import Path
 
 from . import addresses
 from .host import Program
 from .shell import LabError, run
+from .switchover import Switchover, read_switchovers
 from .topology import Lab
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -100,35 +99,6 @@ def binary() -> Path:
     return max(built, key=lambda path: path.stat().st_mtime)
 
 
-@dataclass(frozen=True)
-class Switchover:
-    """A row of `fairlead switchovers`. The marks are microseconds of one clock."""
-
-    time: float  # seconds of wall time at `detected`
-    source: str
-    target: str
-    reason: str
-    last_good_answer: int | None
-    detected: int
-    published: int
-    installed: int
-
-    @property
-    def installed_at(self) -> float:
-        """The moment from which the last worker knew, in seconds of wall time."""
-        return self.time + (self.installed - self.detected) / 1e6
-
-    @property
-    def detection_ms(self) -> float | None:
-        """From the last good answer to the decision."""
-        return None if self.last_good_answer is None else (self.detected - self.last_good_answer) / 1e3
-
-    @property
-    def publication_us(self) -> int:
-        """From publication to the last worker."""
-        return self.installed - self.published
-
-
 class Appliance:
     """Fairlead on the lab's appliance host."""
 
@@ -155,8 +125,7 @@ class Appliance:
 
     def switchovers(self) -> list[Switchover]:
         """Those from one member to another that every worker has taken, the oldest first."""
-        rows = [row for row in self.ask("switchovers") if row["from"] and row["to"] and row["installed"] is not None]
-        return [_switchover(row) for row in sorted(rows, key=lambda row: row["detected"])]
+        return read_switchovers(self.ask("switchovers"))
 
     def ask(self, *words: str) -> list | dict:
         """A `fairlead` command with `--json`, and its answer."""
@@ -214,11 +183,3 @@ class Appliance:
                 trouble = f" ({error})"
             time.sleep(0.05)
         raise LabError(f"Fairlead did not {what} within {timeout:g} s{trouble}. It said:\n{self.said()[-2000:]}")
-
-
-def _switchover(row: dict) -> Switchover:
-    moment = datetime.fromisoformat(row["time"].replace("Z", "+00:00")).astimezone(timezone.utc)
-    return Switchover(
-        moment.timestamp(), row["from"], row["to"], row["reason"],
-        row["last_good_answer"], row["detected"], row["published"], row["installed"],
-    )

@@ -9,10 +9,11 @@ import sys
 import time
 
 from . import addresses, leftovers, proofs
-from .appliance import Appliance, Switchover
+from .appliance import Appliance
 from .report import Report
 from .shell import LabError, need_programs, need_root
 from .sip.pair import Pair
+from .switchover import Switchover
 from .topology import Lab
 from .toolchain import build_release
 from .traffic import OUTWARD_RATE, TCP_RATE, TLS_RATE, UDP_RATE, Traffic
@@ -87,7 +88,7 @@ class Demo:
         self.lab.plug_cable("sip-b")
         rows = [[kind, c.made, c.completed, c.retransmitted, c.failed] for kind, c in calls.items()]
         self.report.table(["calls", "made", "completed", "retransmitted", "failed"], rows)
-        self._show("switchovers", "counters", "status")
+        self._show("counters", "status")
         self.report.chapter("What held")
         proofs.calls_over_udp(self.report, calls)
         proofs.calls_over_streams(self.report, "TCP", traffic.tcp.rounds(), self.harm)

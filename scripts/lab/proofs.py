@@ -7,10 +7,11 @@ import time
 from collections import Counter
 
 from . import addresses
-from .appliance import Appliance, Switchover
+from .appliance import Appliance
 from .report import Report
 from .rounds import Calls, Round
 from .sniffer import TCP, UDP, Seen
+from .switchover import Switchover
 from .traffic import Traffic
 
 DETECTION_MS, PUBLICATION_US = 700, 1000
@@ -33,6 +34,8 @@ def timeline(report: Report, switchover: Switchover, old: str, new: str) -> None
         detection is not None and detection < DETECTION_MS,
         "there was none" if detection is None else f"{detection:.0f} ms",
     )
+    if switchover.gap_ms is not None:
+        report.say(f"  {new} served {switchover.gap_ms:.0f} ms after {old}'s last good answer")
     publication = switchover.publication_us
     report.expect("Published to the last worker within 1 ms", publication < PUBLICATION_US, f"{publication} µs")
 
@@ -59,22 +62,22 @@ def calls_over_streams(report: Report, kind: str, rounds: list[Round], harm: lis
 def nothing_to_the_old(report: Report, traffic: Traffic, switchovers: list[Switchover]) -> None:
     """Once installed, not one SIP datagram and not one new connection goes to the member that was left."""
     seen = [packet for packet in traffic.at_switch.seen() if packet.src != addresses.INNER_SELF]
-    ends = [*(later.time for later in switchovers[1:]), float("inf")]
+    ends = [*(later.left.time for later in switchovers[1:]), float("inf")]
     for number, (switchover, end) in enumerate(zip(switchovers, ends), 1):
-        old, installed = addresses.MEMBERS[switchover.source], switchover.installed_at
+        old, left = addresses.MEMBERS[switchover.source], switchover.left_at
         opening = [packet for packet in seen if packet.dst == old and _is_sip_opening(packet)]
-        before = sum(packet.time <= installed for packet in opening)
-        late = [packet for packet in opening if installed + WIRE < packet.time < end]
+        before = sum(packet.time <= left for packet in opening)
+        late = [packet for packet in opening if left + WIRE < packet.time < end]
         told = f"{before} before, {len(late)} after"
         if late:
-            told += f", the first {1e3 * (late[0].time - installed):.1f} ms after: {late[0].start}"
+            told += f", the first {1e3 * (late[0].time - left):.1f} ms after: {late[0].start}"
         what = f"Not one datagram to {switchover.source} once switchover {number} was installed"
         report.expect(what, before > 0 and not late, told)
 
 
 def resets(report: Report, traffic: Traffic, silent: Switchover) -> None:
     """Clients connected to a member that died in silence learn of it at once."""
-    start, end = silent.installed_at - WIRE, silent.installed_at + RESET
+    start, end = silent.left_at - WIRE, silent.left_at + RESET
     resets = [p for p in traffic.at_phone.seen() if p.protocol == TCP and p.flags & RST and start < p.time < end]
     ports = Counter(packet.src_port for packet in resets)
     told = ", ".join(f"{count} from port {port}" for port, count in sorted(ports.items()))

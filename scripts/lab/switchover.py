@@ -1,0 +1,95 @@
+"""Switchovers as `fairlead switchovers --json` tells them.
+
+Owns: reading the rows, and what their marks (microseconds of one clock) mean together. A pair often changes roles in two
+rows: the old primary is lost, for a moment nobody is active, the new one answers. Here that is one switchover.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+
+@dataclass(frozen=True)
+class Row:
+    """One row: who, and when it was decided, published and installed. `time` is wall time, in seconds, at `detected`."""
+
+    time: float
+    source: str | None
+    target: str | None
+    reason: str
+    last_good_answer: int | None
+    detected: int
+    published: int
+    installed: int
+
+    @property
+    def installed_at(self) -> float:
+        """The moment from which the last worker knew, in seconds of wall time."""
+        return self.time + (self.installed - self.detected) / 1e6
+
+
+@dataclass(frozen=True)
+class Switchover:
+    """From one member to another: the row in which the old one was left and the one in which the new one took over."""
+
+    left: Row
+    taken: Row
+
+    @property
+    def source(self) -> str:
+        """The member that was left."""
+        return self.left.source or ""
+
+    @property
+    def target(self) -> str:
+        """The member that took over."""
+        return self.taken.target or ""
+
+    @property
+    def reason(self) -> str:
+        """Why the old member was left."""
+        return self.left.reason
+
+    @property
+    def left_at(self) -> float:
+        """From here on no worker sends anything to the old member, in seconds of wall time."""
+        return self.left.installed_at
+
+    @property
+    def installed_at(self) -> float:
+        """From here on every worker sends to the new member, in seconds of wall time."""
+        return self.taken.installed_at
+
+    @property
+    def detection_ms(self) -> float | None:
+        """From the old member's last good answer to the decision to leave it."""
+        before = self.left.last_good_answer
+        return None if before is None else (self.left.detected - before) / 1e3
+
+    @property
+    def gap_ms(self) -> float | None:
+        """From the old member's last good answer to the new one's service."""
+        before = self.left.last_good_answer
+        return None if before is None else (self.taken.installed - before) / 1e3
+
+    @property
+    def publication_us(self) -> int:
+        """From publication to the last worker, the slower of both rows."""
+        return max(row.installed - row.published for row in (self.left, self.taken))
+
+
+def read_switchovers(rows: list[dict]) -> list[Switchover]:
+    """The switchovers that are complete, the oldest first. The first choice of a member is none."""
+    found, left = [], None
+    for row in sorted((_row(row) for row in rows if row["installed"] is not None), key=lambda row: row.detected):
+        if row.source:
+            left = row
+        if left and row.target:
+            found.append(Switchover(left, row))
+            left = None
+    return found
+
+
+def _row(row: dict) -> Row:
+    moment = datetime.fromisoformat(row["time"].replace("Z", "+00:00")).timestamp()
+    marks = (row[name] for name in ("last_good_answer", "detected", "published", "installed"))
+    return Row(moment, row["from"], row["to"], row["reason"], *marks)
