@@ -119,6 +119,10 @@ class Appliance:
         """Waits until a member, or that member, is active, and gives its row."""
         return self._wait(f"make {member or 'a member'} active", lambda: self._active(member), timeout)
 
+    def wait_for_state(self, member: str, state: str, timeout: float = 10.0) -> dict:
+        """Waits until a member is in that state, and gives its row."""
+        return self._wait(f"find {member} {state}", lambda: self._in_state(member, state), timeout)
+
     def wait_for_switchover(self, count: int, timeout: float = 10.0) -> Switchover:
         """Waits until the newest of `count` switchovers is installed everywhere."""
         return self._wait(f"install switchover {count}", lambda: self._switchover(count), timeout)
@@ -165,6 +169,10 @@ class Appliance:
     def _active(self, member: str | None) -> dict | None:
         active = [row for row in self.ask("members") if row["role"] == "active"]
         return next((row for row in active if member in (None, row["name"])), None)
+
+    def _in_state(self, member: str, state: str) -> dict | None:
+        found = (row for row in self.ask("members") if row["name"] == member)
+        return next((row for row in found if row["state"] == state), None)
 
     def _switchover(self, count: int) -> Switchover | None:
         found = self.switchovers()

@@ -111,6 +111,7 @@ class Lab:
         switch = self.hosts["switch"]
         switch.ip("link", "add", "br0", "type", "bridge")
         switch.ip("link", "set", "br0", "up")
+        switch.sysctl("net.bridge.bridge-nf-call-iptables", "0")  # a switch has no opinion on IP headers
         self._wire("appliance", "inner0", "switch", "appliance")
         switch.ip("link", "set", "appliance", "master", "br0")
         for name, address in addresses.MEMBERS.items():

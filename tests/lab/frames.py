@@ -7,7 +7,8 @@ import random
 import sys
 
 from scapy.all import (
-    ARP, ICMP, IP, TCP, UDP, Dot1Q, Ether, IPOption_LSRR, IPOption_RR, Raw, fragment, fuzz, raw, sendp,
+    ARP, ICMP, IP, TCP, UDP, Dot1Q, Ether, IPOption_LSRR, IPOption_RR, Raw, fragment, fuzz, get_if_hwaddr, raw,
+    sendp,
 )
 
 V, A = "10.20.0.100", "10.20.0.11"
@@ -52,7 +53,7 @@ def damaged(source: str) -> list:
 
 def links(mac: str, source: str) -> list:
     """Wrong below IP: tags, ARP that lies, frames that end too early."""
-    whole = raw(Ether(dst=mac) / IP(src=source, dst=V) / UDP(dport=5060) / Raw(b"x" * 40))
+    whole = raw(Ether(dst=mac, src="02:00:00:00:00:77") / IP(src=source, dst=V) / UDP(dport=5060) / Raw(b"x" * 40))
     return [
         Ether(dst=mac) / Dot1Q(vlan=0) / IP(src=source, dst=V) / UDP(dport=5060),
         Ether(dst=mac) / Dot1Q(vlan=4095) / IP(src=source, dst=V) / UDP(dport=5060),
@@ -78,10 +79,14 @@ def main() -> None:
     """Sends everything twice, so that what a first frame leaves behind meets a second one."""
     interface, mac, source, seed = sys.argv[1:5]
     random.seed(int(seed))
+    ours = get_if_hwaddr(interface)
     frames = [Ether(dst=mac) / packet for packet in damaged(source)] + links(mac, source) + noise(mac, 400)
-    frames = [Raw(raw(frame)) for frame in frames]
-    sendp(frames * 2, iface=interface, verbose=False)
-    print(len(frames) * 2)
+    for frame in frames:
+        if Ether in frame:
+            frame[Ether].src = ours  # or a switch in between would not take it
+    whole = [Raw(raw(frame)) for frame in frames]
+    sendp(whole * 2, iface=interface, verbose=False)
+    print(f"sent {len(whole) * 2}")
 
 
 if __name__ == "__main__":

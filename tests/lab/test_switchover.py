@@ -46,6 +46,7 @@ class Switchover(StandingLab):
 
     def test_the_operator_forces_a_member_and_gives_the_choice_back(self):
         self.pair.order("sip-b", "primary")
+        self.appliance.wait_for_state("sip-b", "up")
         self.addCleanup(self.appliance.command, "pool", "auto", "pair-1", check=False)
         self.appliance.command("pool", "force", "pair-1", "sip-b")
         self.assertEqual(self.appliance.wait_for_active("sip-b")["address"], addresses.MEMBERS["sip-b"])
@@ -54,7 +55,7 @@ class Switchover(StandingLab):
 
     def test_members_that_both_answer_keep_the_active_one(self):
         self.pair.order("sip-b", "primary")
-        time.sleep(1.5)
+        self.appliance.wait_for_state("sip-b", "up")
         self.assertEqual(self.appliance.wait_for_active()["name"], "sip-a")
         self.assertTrue(self.appliance.ask("status")["alarms"])
 
