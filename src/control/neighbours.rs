@@ -6,14 +6,18 @@
 //! resolved from the start, refreshed, asked for ever. Others come because a packet waits for them or because they ask
 //! for us, and go when they do not answer. Read first: [`Addresses`], then [`Neighbours::on_arp`].
 
+mod told;
+
+pub use told::{Notice, Outgoing, Row};
+
 use super::addresses::Addresses;
+use crate::monitor::random::Random;
 use crate::policy::adjacency::{Adjacency, Neighbour, NextHop};
 use crate::policy::intent::{InterfaceId, PortId};
 use crate::time::{Duration, Instant};
 use crate::wire::Mac;
 use crate::wire::arp::{Arp, Operation};
 use std::collections::{BTreeSet, HashMap, VecDeque};
-use std::net::Ipv4Addr;
 
 /// Next hops known at most, kept ones aside.
 pub const MOST: usize = 65_536;
@@ -31,63 +35,6 @@ pub const TRUSTED: Duration = Duration::from_secs(5);
 pub const REFRESH_KEPT: Duration = Duration::from_secs(20);
 /// The same for the others.
 pub const REFRESH: Duration = Duration::from_secs(60);
-
-/// An ARP packet to be sent.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Outgoing {
-    /// On which link.
-    pub interface: InterfaceId,
-    /// To whom, in the Ethernet header.
-    pub to: Mac,
-    /// The packet.
-    pub arp: Arp,
-}
-
-/// Something others must know.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Notice {
-    /// The next hop answers at this MAC, which it did not before.
-    Reachable(NextHop, Mac),
-    /// The next hop answers at another MAC than before.
-    Moved {
-        /// Which.
-        hop: NextHop,
-        /// Its MAC until now.
-        from: Mac,
-        /// Its MAC.
-        to: Mac,
-        /// How long it was at the one before.
-        after: Duration,
-    },
-    /// The next hop does not answer. The adjacency says so.
-    Failed(NextHop),
-    /// Who waits for the next hop waits in vain; the adjacency did not change.
-    Hopeless(NextHop),
-    /// The next hop is no longer in the adjacency.
-    Forgotten(NextHop),
-    /// Somebody else says that an address of ours is his (RFC 5227 2.4).
-    Claimed {
-        /// On which link.
-        interface: InterfaceId,
-        /// Which address.
-        address: Ipv4Addr,
-        /// The claimant.
-        mac: Mac,
-    },
-}
-
-/// A next hop as an operator sees it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Row {
-    /// Which.
-    pub hop: NextHop,
-    /// Its MAC, once known.
-    pub mac: Option<Mac>,
-    /// It was asked often enough and does not answer.
-    pub failed: bool,
-    /// Since when it is as it is.
-    pub since: Instant,
-}
 
 #[derive(Clone, Copy, Debug)]
 enum Stage {
@@ -120,7 +67,7 @@ pub struct Neighbours {
     notices: VecDeque<Notice>,
     resolving: usize,
     refused: u64,
-    chance: u64,
+    random: Random,
 }
 
 impl Neighbours {
@@ -134,7 +81,7 @@ impl Neighbours {
             notices: VecDeque::new(),
             resolving: 0,
             refused: 0,
-            chance: seed,
+            random: Random::new(seed),
         }
     }
 
@@ -366,8 +313,8 @@ impl Neighbours {
     fn settle(&mut self, hop: NextHop, mac: Mac, now: Instant) {
         self.adjacency.insert(hop, Neighbour::Reachable(mac));
         let base = if self.hosts.get(&hop).is_some_and(|host| host.kept) { REFRESH_KEPT } else { REFRESH };
-        let spread = base.mul_f64(0.5 * self.draw());
-        self.set_due(hop, now + base + spread);
+        let spread = self.random.below(base.as_nanos() as u64 / 2);
+        self.set_due(hop, now + base + Duration::from_nanos(spread));
     }
 
     fn set_due(&mut self, hop: NextHop, due: Instant) {
@@ -399,15 +346,6 @@ impl Neighbours {
             target: asked.sender,
         };
         self.outgoing.push_back(Outgoing { interface, to: asked.sender_mac, arp });
-    }
-
-    /// A number from 0 to 1 (splitmix64).
-    fn draw(&mut self) -> f64 {
-        self.chance = self.chance.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.chance;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        ((z ^ (z >> 31)) >> 11) as f64 / (1u64 << 53) as f64
     }
 }
 

@@ -19,6 +19,8 @@ use std::net::Ipv4Addr;
 const SENDER: WorkerId = WorkerId(0);
 /// How long a duplicate address is shown after it was last claimed.
 const DUPLICATE_SHOWN: Duration = Duration::from_secs(300);
+/// How long after the start a link may take to come up without an alarm.
+const LINK_GRACE: Duration = Duration::from_secs(5);
 /// A next hop that moves again so soon is not logged.
 const QUARREL: Duration = Duration::from_secs(1);
 /// Ports in use of a SNAT address that raise an alarm, in percent (scenario 41).
@@ -92,14 +94,13 @@ impl Controller {
         let Some(state) = self.links.get_mut(port.index()) else { return };
         *state = up;
         self.announcements.link(port, up, &self.addresses, now);
-        let name = &self.intent.ports[port.index()].name;
-        let (key, message) = (format!("link {name}"), format!("port {name}: the link is down"));
+        let name = self.intent.ports[port.index()].name.clone();
         if up {
             self.neighbours.link_up(port, &self.addresses, now);
-            self.alarms.clear(&key);
-            self.log(LogLevel::Info, format!("port {}: the link is up", self.intent.ports[port.index()].name));
-        } else if self.alarms.raise(&key, message.clone(), None, now) {
-            self.log(LogLevel::Warn, format!("alarm: {message}"));
+            self.alarms.clear(&format!("link {name}"));
+            self.log(LogLevel::Info, format!("port {name}: the link is up"));
+        } else {
+            self.raise_link(port, now);
         }
         for at in 0..self.intent.members.len() {
             if self.addresses.home(self.intent.members[at].interface).port == port {
@@ -115,11 +116,25 @@ impl Controller {
         }
         self.next_look = now + LOOK;
         self.alarms.expire(now);
+        let late = now >= self.born + LINK_GRACE;
+        for at in 0..self.links.len() {
+            if late && !self.links[at] {
+                self.raise_link(PortId(at as u8), now);
+            }
+        }
         let addresses: BTreeSet<Ipv4Addr> = self.intent.snats.iter().map(|snat| snat.address).collect();
         for address in addresses {
             for protocol in [Protocol::Tcp, Protocol::Udp, Protocol::Icmp] {
                 self.look_at_ports(address, protocol, now);
             }
+        }
+    }
+
+    fn raise_link(&mut self, port: PortId, now: Instant) {
+        let name = &self.intent.ports[port.index()].name;
+        let (key, message) = (format!("link {name}"), format!("port {name}: the link is down"));
+        if self.alarms.raise(&key, message.clone(), None, now) {
+            self.log(LogLevel::Warn, format!("alarm: {message}"));
         }
     }
 

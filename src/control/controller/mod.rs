@@ -16,6 +16,7 @@ pub mod publisher;
 mod queries;
 mod reload;
 mod requests;
+mod stopping;
 pub mod switchovers;
 mod tables;
 
@@ -49,10 +50,9 @@ use publisher::{Haste, Publisher};
 use queries::Queries;
 use requests::Waiting;
 use std::collections::VecDeque;
+use stopping::Stopping;
 use switchovers::{Switchover, Switchovers};
 
-/// How long workers may take to end before the controller ends without them.
-pub const STOP_PATIENCE: Duration = Duration::from_secs(5);
 /// How often alarms that only counters show are looked for.
 const LOOK: Duration = Duration::from_secs(1);
 
@@ -163,18 +163,12 @@ pub struct Controller {
     queries: Queries,
     waiting: Vec<Waiting>,
     hints: u64,
+    born: Instant,
     next_look: Instant,
     ready: bool,
     stopping: Option<Stopping>,
     outputs: VecDeque<Output>,
     deadline: Option<Instant>,
-}
-
-/// The way down.
-struct Stopping {
-    until: Instant,
-    ended: Vec<bool>,
-    done: bool,
 }
 
 impl Controller {
@@ -205,6 +199,7 @@ impl Controller {
             queries: Queries::new(workers),
             waiting: Vec::new(),
             hints: 0,
+            born: now,
             next_look: now + LOOK,
             ready: false,
             stopping: None,
@@ -269,7 +264,9 @@ impl Controller {
         self.heed_notices(now);
         self.probe(now);
         self.heed_notices(now);
-        self.choose(now);
+        if self.probing.take_news() || self.pools.next_deadline().is_some_and(|due| due <= now) {
+            self.choose(now);
+        }
         self.announce(now);
         self.send_arp();
         self.look(now);
@@ -369,42 +366,6 @@ impl Controller {
         .into_iter()
         .flatten()
         .min()
-    }
-
-    fn stop(&mut self, now: Instant) {
-        if self.stopping.is_some() {
-            return;
-        }
-        self.refuse_all_waiting();
-        let workers: Vec<WorkerId> = self.publisher.workers().collect();
-        self.stopping = Some(Stopping { until: now + STOP_PATIENCE, ended: vec![false; workers.len()], done: false });
-        for worker in workers {
-            self.outputs.push_back(Output::ToWorker(worker, Command::Stop));
-        }
-    }
-
-    fn note_end(&mut self, worker: WorkerId) {
-        let Some(stopping) = &mut self.stopping else {
-            return self.log(LogLevel::Error, format!("worker {} ended although nobody told it to", worker.0));
-        };
-        if let Some(ended) = stopping.ended.get_mut(usize::from(worker.0)) {
-            *ended = true;
-        }
-    }
-
-    fn turn_down(&mut self, now: Instant) {
-        let Some(stopping) = &mut self.stopping else { return };
-        self.deadline = (!stopping.done).then_some(stopping.until);
-        let late = stopping.ended.iter().filter(|ended| !**ended).count();
-        if stopping.done || (late > 0 && now < stopping.until) {
-            return;
-        }
-        stopping.done = true;
-        self.deadline = None;
-        if late > 0 {
-            self.log(LogLevel::Error, format!("{late} workers did not end in {STOP_PATIENCE:?}"));
-        }
-        self.outputs.push_back(Output::Stopped);
     }
 
     fn log(&mut self, level: LogLevel, message: String) {

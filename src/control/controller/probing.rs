@@ -74,6 +74,7 @@ pub struct Probing {
     tallies: BTreeMap<(String, String), Tally>,
     wishes: Vec<Wish>,
     granted: Vec<(u64, String)>,
+    news: bool,
 }
 
 /// What a turn looks at.
@@ -95,6 +96,7 @@ impl Probing {
             tallies: BTreeMap::new(),
             wishes: Vec::new(),
             granted: Vec::new(),
+            news: true,
         };
         probing.host.set_addresses(self_ips(intent), now);
         probing
@@ -104,6 +106,7 @@ impl Probing {
     /// what is known.
     pub fn reconfigure(&mut self, intent: &Intent, old: &Intent, now: Instant) {
         self.monitors.reconfigure(intent, now);
+        self.news = true;
         self.host.set_addresses(self_ips(intent), now);
         for wish in self.wishes.drain(..) {
             self.granted.push((wish.ticket, old.members[wish.member.index()].name.clone()));
@@ -145,6 +148,11 @@ impl Probing {
         }
         self.grant_late(around, now);
         departures
+    }
+
+    /// Whether a probe has ended, or members are others, since this was last asked.
+    pub fn take_news(&mut self) -> bool {
+        std::mem::take(&mut self.news)
     }
 
     /// A datagram came in that is for a self-IP.
@@ -256,6 +264,7 @@ impl Probing {
         neighbours: &mut Neighbours,
         now: Instant,
     ) {
+        self.news = true;
         let Some((id, monitor)) = self.under_way.remove(&probe) else { return };
         let member = &around.intent.members[id.index()];
         for row in self.monitors.rows(id) {

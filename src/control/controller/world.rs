@@ -10,7 +10,7 @@ use crate::engine::verdict::PuntReason;
 use crate::flow::Claims;
 use crate::policy::adjacency::NextHop;
 use crate::policy::intent::{InterfaceId, PortId};
-use crate::policy::{Epoch, Intent, Snapshot};
+use crate::policy::{Epoch, Snapshot};
 use crate::time::{Duration, Instant};
 use crate::wire::build::Build;
 use crate::wire::{Endpoint, Headers, Kind, Mac};
@@ -97,10 +97,12 @@ const TRIP: Duration = Duration::from_micros(300);
 impl World {
     /// Links up, both members alive: sip-a answers, sip-b refuses.
     pub(crate) fn new() -> World {
-        World::of(two_arm())
+        World::linked(&[PortId(0), PortId(1)])
     }
 
-    pub(crate) fn of(intent: Intent) -> World {
+    /// The same with only these links up.
+    pub(crate) fn linked(ports: &[PortId]) -> World {
+        let intent = two_arm();
         let member = |at: usize, manner| Host {
             interface: intent.members[at].interface,
             address: intent.members[at].address,
@@ -144,7 +146,7 @@ impl World {
             tickets: 0,
         };
         world.settle();
-        for port in [PortId(0), PortId(1)] {
+        for &port in ports {
             world.give(Input::Link { port, up: true });
         }
         world

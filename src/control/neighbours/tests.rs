@@ -3,6 +3,7 @@
 use super::*;
 use crate::control::controller::harness;
 use crate::policy::adjacency::Neighbour::{Failed, Reachable};
+use std::net::Ipv4Addr;
 
 const OUTER: InterfaceId = InterfaceId(0);
 const INNER: InterfaceId = InterfaceId(1);

@@ -1,0 +1,41 @@
+//! The controller in a world of fake workers and members: the acceptance scenarios' control part.
+
+use super::harness::{file_of, two_arm};
+use super::world::{Host, Manner, World};
+use super::*;
+use crate::control::admin::answer::{Code, Data, Told};
+use crate::control::admin::request::{FlowSelection, MemberWord};
+use crate::control::admin::rows::{MemberRow, MemberState, NeighbourState, Origin, Role, ServiceState};
+use crate::policy::adjacency::{Neighbour, NextHop};
+use crate::policy::health::State;
+use crate::policy::intent::InterfaceId;
+use crate::wire::build::Build;
+use crate::wire::{Endpoint, Headers, Kind, Protocol, Tuple};
+use crate::worker::mailbox::{FlowRow, Hint};
+use std::collections::BTreeSet;
+use std::net::Ipv4Addr;
+
+mod choice;
+mod law;
+mod link;
+mod operator;
+
+const A: usize = 0;
+const B: usize = 1;
+const ROUTER: usize = 2;
+const V: Ipv4Addr = Ipv4Addr::new(10, 20, 0, 100);
+
+fn members(world: &mut World) -> Vec<MemberRow> {
+    match world.ask(Request::Members) {
+        Some(Ok(Told { data: Data::Members(rows), .. })) => rows,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn member_set(name: &str, word: MemberWord) -> Request {
+    Request::MemberSet { name: name.into(), word }
+}
+
+fn force(member: &str) -> Request {
+    Request::PoolForce { pool: "pair-1".into(), member: member.into() }
+}

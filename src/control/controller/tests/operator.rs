@@ -1,0 +1,247 @@
+//! What an operator asks and when he is answered: scenarios 37, 50, 83, 84; and that every snapshot comes home.
+
+use super::*;
+
+#[test]
+fn scenario_37_the_operators_word_is_installed_when_it_is_answered() {
+    let mut world = World::settled();
+    world.hosts[B].manner = Manner::Answers(200);
+    world.run(1_000);
+    let told = world.ask(member_set("sip-a", MemberWord::Offline)).unwrap().unwrap();
+    assert_eq!((world.active().as_deref(), told.epoch), (Some("sip-b"), world.snapshot().epoch.0));
+    let Data::Members(rows) = told.data else { panic!() };
+    assert_eq!((rows[A].state, rows[A].role), (MemberState::Offline, Role::None));
+    assert_eq!(world.snapshot().members[A].lost_before, world.snapshot().pools[0].generation);
+    world.ask(member_set("sip-a", MemberWord::Enable)).unwrap().unwrap();
+    world.run(2_000);
+    assert_eq!(world.active().as_deref(), Some("sip-b"), "no automatic takeover");
+    world.ask(force("sip-a")).unwrap().unwrap();
+    world.ask(member_set("sip-a", MemberWord::Drain)).unwrap().unwrap();
+    assert_eq!(world.active().as_deref(), Some("sip-b"));
+    assert!(world.snapshot().members[A].lost_before < world.snapshot().pools[0].generation, "its TCP survives");
+}
+
+#[test]
+fn a_change_is_answered_when_the_last_worker_has_it_or_patience_ends() {
+    let mut world = World::settled();
+    world.sleep(1, true);
+    assert!(world.ask(member_set("sip-a", MemberWord::Drain)).is_none());
+    world.run(100);
+    assert!(world.answers.is_empty());
+    world.sleep(1, false);
+    assert_eq!(world.answers.len(), 1);
+    world.answers.clear();
+    world.sleep(1, true);
+    let refused = world.ask_and_wait(member_set("sip-a", MemberWord::Enable), 6_000).unwrap_err();
+    assert_eq!(refused.code, Code::NoAnswer);
+    world.sleep(1, false);
+}
+
+#[test]
+fn every_snapshot_comes_home_and_epochs_only_grow() {
+    let mut world = World::settled();
+    for round in 0..30 {
+        let word = if round % 2 == 0 { MemberWord::Drain } else { MemberWord::Enable };
+        world.sleep(1, round % 3 == 0);
+        world.ask(member_set("sip-b", word));
+        world.sleep(1, false);
+        world.run(100);
+    }
+    assert!(world.epochs.is_sorted() && world.epochs.len() > 30);
+    assert_eq!(world.controller.snapshots_abroad(), 1, "only the latest is out");
+    world.give(Input::Stop);
+    assert!(world.stopped);
+    assert_eq!(world.controller.snapshots_abroad(), 0);
+}
+
+#[test]
+fn at_the_end_nobody_is_left_without_an_answer() {
+    let mut world = World::settled();
+    world.sleep(1, true);
+    assert!(world.ask(Request::ProbeNow { member: "sip-a".into() }).is_none());
+    assert!(world.ask(member_set("sip-b", MemberWord::Drain)).is_none());
+    assert!(world.ask(Request::FlowsClear { filter: FlowSelection::default() }).is_none());
+    world.give(Input::Stop);
+    assert_eq!(world.answers.len(), 3);
+    assert!(world.answers.values().all(|answer| answer.as_ref().is_err_and(|error| error.code == Code::Stopping)));
+    assert_eq!(world.ask(Request::Members).unwrap().unwrap_err().code, Code::Stopping);
+    assert!(!world.stopped);
+    world.run(5_000);
+    assert!(world.stopped, "it does not wait for ever");
+    assert_eq!(world.logged("1 workers did not end"), 1);
+}
+
+#[test]
+fn exclusions_change_live_and_say_who_put_them_there() {
+    let mut world = World::settled();
+    let (pool, prefix) = ("pair-1".to_owned(), "10.99.0.0/16".parse().unwrap());
+    let told = world.ask(Request::ExcludeAdd { pool: pool.clone(), prefix }).unwrap().unwrap();
+    let Data::Excluded(rows) = told.data else { panic!() };
+    assert_eq!((rows.len(), rows[2].origin, rows[0].origin), (3, Origin::Operator, Origin::File));
+    assert!(world.snapshot().pools[0].snat.as_ref().unwrap().excludes(Ipv4Addr::new(10, 99, 1, 1)));
+    world.ask(Request::ExcludeRemove { pool: pool.clone(), prefix }).unwrap().unwrap();
+    assert!(!world.snapshot().pools[0].snat.as_ref().unwrap().excludes(Ipv4Addr::new(10, 99, 1, 1)));
+    let refused = world.ask(Request::ExcludeRemove { pool, prefix }).unwrap().unwrap_err();
+    assert_eq!(refused.code, Code::UnknownPrefix);
+}
+
+#[test]
+fn unknown_names_are_refused_with_the_known_ones() {
+    let mut world = World::settled();
+    let flows = |filter| Request::Flows { filter, limit: 10 };
+    let member = FlowSelection { member: Some("x".into()), ..FlowSelection::default() };
+    let service = FlowSelection { service: Some("x".into()), ..FlowSelection::default() };
+    let rows = [
+        (member_set("x", MemberWord::Drain), Code::UnknownMember, "sip-a, sip-b"),
+        (Request::ProbeNow { member: "x".into() }, Code::UnknownMember, "sip-a, sip-b"),
+        (force("x"), Code::UnknownMember, "sip-a, sip-b"),
+        (Request::PoolAuto { pool: "x".into() }, Code::UnknownPool, "pair-1"),
+        (Request::ExcludeList { pool: "x".into() }, Code::UnknownPool, "pair-1"),
+        (flows(member), Code::UnknownMember, "sip-a, sip-b"),
+        (flows(service), Code::UnknownService, "sip-1"),
+    ];
+    for (request, code, known) in rows {
+        let error = world.ask(request.clone()).unwrap().unwrap_err();
+        assert_eq!(error.code, code, "{request:?}");
+        assert!(error.message.contains(known), "{}", error.message);
+    }
+    world.ask(member_set("sip-b", MemberWord::Offline)).unwrap().unwrap();
+    assert_eq!(world.ask(force("sip-b")).unwrap().unwrap_err().code, Code::Refused);
+}
+
+#[test]
+fn probe_now_asks_at_once_and_tells_what_came() {
+    let mut world = World::settled();
+    let sent = world.options.len();
+    let told = world.ask_and_wait(Request::ProbeNow { member: "sip-a".into() }, 2_000).unwrap();
+    let Data::Probes(rows) = told.data else { panic!() };
+    assert_eq!((rows.len(), rows[0].kind.as_str(), rows[0].state), (1, "sip/udp 5060", MemberState::Up));
+    assert!(world.options.len() > sent);
+    assert_eq!(rows[0].sent, rows[0].good + rows[0].failed);
+    world.hosts[A].manner = Manner::Mute;
+    let told = world.ask_and_wait(Request::ProbeNow { member: "sip-a".into() }, 2_000).unwrap();
+    let Data::Probes(rows) = told.data else { panic!() };
+    assert!(rows[0].failed > 0 && rows[0].reason.contains("no answer"), "{}", rows[0].reason);
+}
+
+#[test]
+fn every_table_has_its_rows() {
+    let mut world = World::settled();
+    let count = |data: Data| match data {
+        Data::Services(rows) => rows.len(),
+        Data::Probes(rows) => rows.len(),
+        Data::Snat(rows) => rows.len(),
+        Data::Neighbours(rows) => {
+            assert!(rows.iter().all(|row| row.state == NeighbourState::Reachable), "{rows:?}");
+            assert_eq!(
+                rows.iter().map(|row| row.who.as_str()).collect::<Vec<_>>(),
+                ["router", "member sip-a", "member sip-b"]
+            );
+            rows.len()
+        }
+        Data::Routes(rows) => rows.len(),
+        Data::Ports(rows) => rows.len(),
+        Data::Switchovers(rows) => rows.len(),
+        other => panic!("{other:?}"),
+    };
+    let rows = [
+        (Request::Services, 1),
+        (Request::Probes, 2),
+        (Request::Snat, 3),
+        (Request::Neighbours, 3),
+        (Request::Routes, 3),
+        (Request::Ports, 2),
+        (Request::Switchovers, 1),
+    ];
+    for (request, expected) in rows {
+        assert_eq!(count(world.ask(request.clone()).unwrap().unwrap().data), expected, "{request:?}");
+    }
+    let counters = |world: &mut World, all| match world.ask(Request::Counters { all }).unwrap().unwrap().data {
+        Data::Counters(rows) => rows,
+        other => panic!("{other:?}"),
+    };
+    let few = counters(&mut world, false);
+    assert_eq!(few.iter().find(|row| row.name == "received").map(|row| row.value), Some(21), "of both workers");
+    assert!(few.iter().all(|row| row.value > 0 && row.worker.is_none()));
+    let all = counters(&mut world, true);
+    assert!(all.iter().any(|row| row.name == "drop_no_route" && row.worker == Some(1)));
+}
+
+#[test]
+fn flows_come_from_all_workers_within_the_limit_and_a_silent_worker_holds_nobody_up() {
+    let mut world = World::settled();
+    let tuple = Tuple::new(Protocol::Udp, Endpoint::new(Ipv4Addr::new(172, 16, 5, 5), 5060), Endpoint::new(V, 5060));
+    world.flows = vec![
+        FlowRow {
+            worker: WorkerId(0),
+            path: "service",
+            protocol: Protocol::Udp,
+            opened_by: tuple,
+            became: tuple,
+            member: Some(MemberId(0)),
+            state: "open",
+            idle: Duration::from_millis(3),
+            expires_in: Duration::from_secs(9),
+        };
+        6
+    ];
+    let list = |limit| Request::Flows { filter: FlowSelection::default(), limit };
+    for (limit, expected) in [(100, 12), (7, 7)] {
+        let Data::Flows(rows) = world.ask(list(limit)).unwrap().unwrap().data else { panic!() };
+        assert_eq!((rows.len(), rows[0].member.as_deref(), rows[0].idle_ms), (expected, Some("sip-a"), 3));
+    }
+    let clear = Request::FlowsClear { filter: FlowSelection::default() };
+    let Data::Cleared(cleared) = world.ask(clear).unwrap().unwrap().data else { panic!() };
+    assert_eq!(cleared.count, 12);
+    world.sleep(1, true);
+    let Data::Flows(rows) = world.ask_and_wait(list(100), 2_100).unwrap().data else { panic!() };
+    assert_eq!((rows.len(), world.logged("1 workers did not answer")), (6, 1));
+    world.sleep(0, true);
+    assert_eq!(world.ask_and_wait(list(100), 2_100).unwrap_err().code, Code::NoAnswer);
+}
+
+fn reload(world: &mut World, read: Result<Configuration, String>) -> Answer {
+    assert!(world.ask(Request::Reload).is_none());
+    let ticket = world.reads.pop().expect("the file is asked for");
+    world.give(Input::Reload { ticket, read: read.map(Box::new) });
+    world.answers.remove(&ticket.expect("with the ticket")).expect("an answer")
+}
+
+#[test]
+fn scenario_83_a_reload_takes_over_what_is_new_and_keeps_what_is_known() {
+    let mut world = World::settled();
+    world.hosts[B].manner = Manner::Answers(200);
+    world.ask(member_set("sip-b", MemberWord::Drain)).unwrap().unwrap();
+    let mut intent = two_arm();
+    intent.monitors[0].interval = Duration::from_millis(300);
+    let mut server = intent.virtual_servers[0].clone();
+    (server.name, server.address) = ("sip-2".into(), Ipv4Addr::new(10, 20, 0, 101));
+    intent.virtual_servers.push(server);
+    let before = world.now;
+    let told = reload(&mut world, Ok(file_of(&intent))).unwrap();
+    let Data::Reloaded(reloaded) = told.data else { panic!() };
+    assert_eq!(reloaded.changes.len(), 2, "{reloaded:?}");
+    assert_eq!(world.snapshot().virtuals.len(), 2);
+    assert_eq!(world.active().as_deref(), Some("sip-a"), "not for a moment without an active member");
+    assert_eq!(members(&mut world)[B].state, MemberState::Drained, "the operator's word stands");
+    assert_eq!(world.announced(before), [(before, Ipv4Addr::new(10, 20, 0, 101))]);
+    let again = reload(&mut world, Ok(file_of(&intent))).unwrap();
+    assert!(matches!(again.data, Data::Reloaded(reloaded) if reloaded.changes.is_empty()));
+}
+
+#[test]
+fn scenario_83_a_bad_file_and_one_that_needs_a_restart_change_nothing() {
+    let mut world = World::settled();
+    let epoch = world.snapshot().epoch;
+    let refused = reload(&mut world, Err("error: `poool` is not a key".into())).unwrap_err();
+    assert_eq!((refused.code, refused.message.as_str()), (Code::BadFile, "error: `poool` is not a key"));
+    let mut intent = two_arm();
+    intent.ports[0].device = "0000:3b:00.1".into();
+    intent.monitors[0].fall = 9;
+    let refused = reload(&mut world, Ok(file_of(&intent))).unwrap_err();
+    assert_eq!(refused.code, Code::Refused);
+    assert!(refused.message.contains("0000:3b:00.1") && !refused.message.contains("fall"), "{}", refused.message);
+    assert_eq!((world.snapshot().epoch, world.controller.intent.monitors[0].fall), (epoch, 2));
+    world.give(Input::Hangup);
+    assert_eq!(world.reads, [None]);
+}
