@@ -138,14 +138,18 @@ impl Walk<'_> {
     }
 
     fn segment_in(&mut self, service: &ServiceView, tuple: Tuple, segment: &Segment) -> Verdict {
-        if let Some((id, side)) = self.state.flows.find(&tuple) {
-            if !self.begins_anew(id, side, segment) {
-                return self.on_flow(id, side, tuple);
-            }
-            self.state.forget(id);
+        let known = self.state.flows.find(&tuple);
+        if let Some((id, side)) = known
+            && !self.begins_anew(id, side, segment)
+        {
+            return self.on_flow(id, side, tuple);
         }
         let pool = self.world.pool(service.pool);
+        // While nobody can take the new connection, the old one is not forgotten: its member may still speak.
         let Some(member) = pool.active else { return self.no_member(pool) };
+        if let Some((id, _)) = known {
+            self.state.forget(id);
+        }
         let inside = Endpoint::new(self.world.member(member).address, tuple.dst.port);
         let mut flow = Flow::new(PathKind::Service, tuple, Tuple { dst: inside, ..tuple }.reversed());
         (flow.member, flow.inside, flow.generation) = (member.0, Side::Answerer, pool.generation.0);

@@ -191,6 +191,30 @@ fn s28_a_new_syn_on_the_old_tuple_goes_to_the_new_member() {
 }
 
 #[test]
+fn s28_a_new_syn_that_nobody_can_take_does_not_revive_the_old_connection() {
+    let mut lab = established();
+    assert_eq!(lab.rig.switch_over(None, true).len(), 2);
+    let (out, moved) = lab.send(ROUTER, &Build::tcp(client(), at(V, 5060), SYN, 1000, 0));
+    assert_eq!((out.len(), moved.dropped.as_slice()), (1, &[DropReason::NoActiveMember][..]));
+    let (out, moved) = lab.send(HOST_A, &says(A, 9011, 1011, b"late"));
+    assert_eq!((out.len(), moved.dropped.as_slice()), (1, &[DropReason::MemberLost][..]));
+    lab.expect_reset(&out[0], HOST_A, client(), at(A, 5060), 1011);
+}
+
+#[test]
+fn loose_pickup_a_connection_nobody_remembers_goes_on_with_the_active_member() {
+    let mut lab = lab();
+    let pickup = [Notice::LoosePickup];
+    lab.forwards_noting(&pickup, ROUTER, asks(V, 1001, 9001, b"x"), HOST_A, asks(A, 1001, 9001, b"x"));
+    lab.forwards(HOST_A, says(A, 9001, 1002, b"y"), ROUTER, says(V, 9001, 1002, b"y"));
+    let other = |src| Build::tcp(at(src, 5060), at(PHONE, 40002), DATA, 5, 6).payload(b"z");
+    lab.forwards_noting(&pickup, HOST_A, other(A), ROUTER, other(V));
+    assert_eq!(lab.rig.tally().flows, 2);
+    let out = lab.rig.switch_over(Some(MEMBER_B), true);
+    assert!(out.len() >= 4, "they are reset like any other: {}", out.len());
+}
+
+#[test]
 fn s37_a_drained_member_keeps_its_connections_and_gets_no_others() {
     let mut lab = established();
     assert_eq!(lab.rig.switch_over(Some(MEMBER_B), false), []);
