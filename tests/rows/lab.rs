@@ -348,7 +348,8 @@ pub fn assert_same(got: &[u8], expected: &[u8]) {
         _ => expected.len(),
     };
     assert!(got.len() >= 60 && got.len() <= end.max(64), "{} bytes for {end}", got.len());
-    assert_eq!(shown(&got[..end.min(got.len())]), shown(&expected[..end]));
+    let (told, meant) = (&got[..end.min(got.len())], &expected[..end]);
+    assert!(told == meant, "came out:\n{}was meant:\n{}", shown(told), shown(meant));
     assert!(got[end..].iter().all(|byte| *byte == 0), "padding tells nobody anything: {got:02x?}");
 }
 

@@ -185,6 +185,17 @@ fn s21_what_the_old_one_still_says_passes_and_claims_nothing() {
 }
 
 #[test]
+fn s21_what_the_old_one_still_says_takes_no_peer_from_the_one_that_speaks_for_good() {
+    let mut lab = lab();
+    let peer = at(PEER, 5060);
+    lab.rig.switch_over(None, true);
+    let spoke = [Notice::StandbySpoke];
+    lab.forwards_noting(&spoke, HOST_B, of_member(B, peer), ROUTER, of_member(V, peer));
+    lab.forwards_noting(&spoke, HOST_A, of_member(A, peer), ROUTER, of_member(V, peer));
+    lab.forwards_noting(&[Notice::SpeakerAnswered], ROUTER, request(peer, V), HOST_B, request(peer, B));
+}
+
+#[test]
 fn s29_a_member_that_recovers_gets_nothing_until_it_is_chosen() {
     let mut lab = lab();
     let client = at(PHONE, 5060);
