@@ -112,7 +112,7 @@ fn s18_after_a_switchover_every_datagram_of_a_steady_client_goes_to_the_new_one(
 
 /// The `at`th of many remote endpoints.
 fn remote(at: u32) -> Endpoint {
-    Endpoint::new(Ipv4Addr::from(0xac10_0000 | 0x0100_0000 | at / 4), 5000 + (at % 4) as u16)
+    Endpoint::new(Ipv4Addr::from(0xad10_0000 + at / 4), 5000 + (at % 4) as u16)
 }
 
 /// Sends one datagram of each of `count` remotes; all of them come out at the inner port for `member`.
