@@ -5,6 +5,7 @@ the lab types, as an operator would. Never: what the answers should be.
 """
 
 import json
+import os
 import time
 from pathlib import Path
 
@@ -19,10 +20,14 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 #: AF_PACKET with rings that hold a burst of a kernel's own making.
 DEVICE = "net_af_packet{number},iface={interface},qdisc_bypass=1,framecnt=4096,blocksz=1048576,framesz=2048"
 
+#: Before every program that is not of real-time priority itself.
+FIRST = ["chrt", "--fifo", "1"]
+
 
 def configuration(lab: Lab) -> str:
     """The appliance's file: the deployment of `addresses`, probed every 200 ms."""
     members = "\n".join(f'  {{ name = "{name}", address = "{at}" }},' for name, at in addresses.MEMBERS.items())
+    cores = sorted(os.sched_getaffinity(0))
     excluded = ", ".join(f'"{prefix}"' for prefix in addresses.EXCLUDED)
     return f"""
 [appliance]
@@ -31,8 +36,8 @@ admin_socket = "{lab.file('admin.sock')}"
 log = "info"
 
 [cores]
-management = 0
-workers = [1]
+management = {cores[0]}
+workers = [{cores[-1]}]
 idle = "pause"                # the cores are shared with the rest of the lab
 
 [dpdk]
@@ -108,10 +113,16 @@ class Appliance:
         self.file = lab.file("fairlead.toml")
         self._process: Program | None = None
 
-    def start(self) -> None:
-        """Writes its file, starts it and waits until it takes orders."""
+    def start(self, at_once: bool = False) -> None:
+        """Writes its file, starts it and waits until it takes orders.
+
+        `at_once`: it runs before every other program (SCHED_FIFO), where the kernel allows that. On a box its workers
+        have cores of their own; here they share theirs with the whole load.
+        """
         self.file.write_text(configuration(self.lab))
         command = [str(self.program), "run", "--config", str(self.file)]
+        if at_once and run([*FIRST, "true"], check=False).returncode == 0:
+            command = [*FIRST, *command]
         self._process = self.lab.start("appliance", "fairlead", command)
         self._wait("take orders", lambda: self.ask("status") is not None, 15.0)
 

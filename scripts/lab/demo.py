@@ -50,7 +50,7 @@ class Demo:
         self.report.chapter("A deployment in network namespaces")
         print(_picture())
         self.pair.start()
-        self.appliance.start()
+        self.appliance.start(at_once=True)
         active = self.appliance.wait_for_active()
         what = "Fairlead runs on DPDK virtual devices and has chosen sip-a"
         self.report.expect(what, active["name"] == "sip-a", active["reason"])
