@@ -17,6 +17,7 @@ use crate::wire::Mac;
 use crate::worker::mailbox::{ManagementEnd, mailbox};
 use crate::worker::{Shared, Work, Worker, WorkerId, hand_offs};
 use anyhow::{Context, Result};
+use crossbeam::utils::CachePadded;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::JoinHandle;
@@ -51,8 +52,9 @@ struct Gauges {
 #[derive(Default)]
 struct Gauge {
     shared: Arc<Shared>,
-    /// Nanoseconds spent in turns that did something.
-    busy: AtomicU64,
+    /// Nanoseconds spent in turns that did something. On a cache line of its own: a neighbour on it would slow the
+    /// worker down.
+    busy: CachePadded<AtomicU64>,
 }
 
 impl Plane {

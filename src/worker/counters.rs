@@ -9,6 +9,7 @@
 
 use crate::engine::verdict::ways;
 use crate::engine::{DropReason, Engine, Notice, PuntReason};
+use crossbeam::utils::CachePadded;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 ways! {
@@ -179,7 +180,7 @@ impl Tally {
 /// Where a worker lays its sums. Written by that worker alone, once a turn; read by management at any time. Each cell is
 /// true by itself; together they may be one turn apart.
 pub struct Shared {
-    cells: [AtomicU64; CELLS],
+    cells: CachePadded<[AtomicU64; CELLS]>,
     /// Flows by member, in the order of the members; those beyond [`MEMBERS`] are not told apart.
     members: [AtomicU64; MEMBERS],
 }
@@ -189,14 +190,17 @@ const MEMBERS: usize = 256;
 
 impl Default for Shared {
     fn default() -> Shared {
-        Shared { cells: [const { AtomicU64::new(0) }; CELLS], members: [const { AtomicU64::new(0) }; MEMBERS] }
+        Shared {
+            cells: CachePadded::new([const { AtomicU64::new(0) }; CELLS]),
+            members: [const { AtomicU64::new(0) }; MEMBERS],
+        }
     }
 }
 
 impl Shared {
     /// Lays down the worker's sums. Only what changed is written, so that an idle worker disturbs no cache.
     pub(super) fn publish(&self, tally: &Tally, by_member: &[u64]) {
-        lay_down(&self.cells, &tally.cells());
+        lay_down(&*self.cells, &tally.cells());
         lay_down(&self.members, by_member);
     }
 
