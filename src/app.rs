@@ -59,8 +59,10 @@ pub fn run(file: &Path, socket: Option<PathBuf>) -> ExitCode {
 
 fn start(file: &Path, configuration: Configuration) -> Result<Ending> {
     let clock = Clock::start();
-    let runtime =
-        tokio::runtime::Builder::new_current_thread().enable_all().build().context("the management loop cannot start")?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .context("the management loop cannot start")?;
     // The socket first: if another appliance owns it, nothing of the NICs is touched.
     let socket = {
         let _inside = runtime.enter();

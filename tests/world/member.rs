@@ -41,7 +41,9 @@ impl Member {
             return None;
         }
         match headers.kind {
-            Kind::Arp(Arp { operation: Operation::Request, sender, sender_mac, target, .. }) if target == self.address => {
+            Kind::Arp(Arp { operation: Operation::Request, sender, sender_mac, target, .. })
+                if target == self.address =>
+            {
                 let reply = Build::arp_reply(self.mac, self.address, sender_mac, sender);
                 Some(reply.macs(self.mac, sender_mac).bytes())
             }

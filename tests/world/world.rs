@@ -116,10 +116,7 @@ impl World {
         let configuration = config::parse_for(8, "simulation.toml", FILE).expect("the file is good");
         let intent = configuration.intent.clone();
         let claims = Claims::new([[10, 20, 0, 100].into()], seed);
-        let health = Health {
-            members: vec![MemberHealth::default(); 2],
-            pools: vec![PoolHealth::default()],
-        };
+        let health = Health { members: vec![MemberHealth::default(); 2], pools: vec![PoolHealth::default()] };
         let first = Arc::new(Snapshot::compile(&intent, &health, &Adjacency::default(), &OURS, Epoch(0)));
         let pool = Pool::default();
         let (outer, outer_end) = MemoryPort::connected(&pool);
