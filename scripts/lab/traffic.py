@@ -59,10 +59,11 @@ class Traffic:
 
     def outward(self) -> Calls:
         """What the pair placed, whichever member ended it."""
-        members = self.pair.stats().values()
-        names = ("made", "completed", "failed", "retransmitted")
-        made, completed, failed, retransmitted = (sum(member[name] for member in members) for name in names)
-        return Calls(made, completed, failed, retransmitted, made - completed - failed)
+        members = list(self.pair.stats().values())
+        made, retransmitted = (sum(member[name] for member in members) for name in ("made", "retransmitted"))
+        well = {call for member in members for call, ended_well in member["ended"].items() if ended_well}
+        failed = {call for member in members for call in member["ended"]} - well
+        return Calls(made, len(well), len(failed), retransmitted, made - len(well) - len(failed))
 
     def finish(self) -> dict[str, Calls]:
         """Lets every call end, stops the watchers and gives the final counts."""

@@ -56,7 +56,7 @@ class OutwardCalls(unittest.TestCase):
         bye = calls.turn(1.6)
         self.assertEqual(starts(bye), ["BYE sip:gateway@172.16.9.9:5060 SIP/2.0"])
         calls.answer(Message.parse(bye[0][0]).answer("200 OK"), 1.7)
-        self.assertEqual((calls.tally.made, calls.tally.completed, len(calls.open)), (1, 1, 0))
+        self.assertEqual((calls.tally.made, calls.ended, calls.open), (1, {"n1@10.20.0.100": True}, {}))
 
     def test_the_partner_ends_a_call_it_did_not_place(self):
         one, other = Calls(V, hold=1.0), Calls(V, hold=1.0)
@@ -66,7 +66,14 @@ class OutwardCalls(unittest.TestCase):
         other.answer(invite.answer("200 OK", "t"), 0.2)
         bye = Message.parse(other.turn(1.2)[0][0])
         other.answer(bye.answer("200 OK"), 1.3)
-        self.assertEqual(other.tally.completed, 1)
+        self.assertEqual(other.ended, {"n1@10.20.0.100": True})
+
+    def test_a_call_that_is_never_answered_fails(self):
+        calls = Calls(V, hold=1.0)
+        calls.place("n1", GATEWAY, 0.0)
+        for tenth in range(400):
+            calls.turn(tenth / 10)
+        self.assertEqual((calls.ended, calls.open), ({"n1@10.20.0.100": False}, {}))
 
     def test_late_ringing_does_not_take_an_answered_call_back(self):
         calls = Calls(V, hold=1.0)

@@ -35,23 +35,26 @@ class Call:
 
 @dataclass
 class Tally:
-    """What a member counts: outward calls it placed and how calls ended here."""
+    """What a member counts: outward calls it placed, what it sent again, answers that belong to no call."""
 
     made: int = 0
-    completed: int = 0
-    failed: int = 0
     retransmitted: int = 0
     strangers: int = 0
 
 
 @dataclass
 class Calls:
-    """The table of open calls. `identity` is the address and port written in Via and Contact: the virtual server's."""
+    """The table of open calls. `identity` is the address and port written in Via and Contact: the virtual server's.
+
+    `ended` says of each outward call that ended here whether it did so well. A call may end at both members: when the
+    first one could not tell the other any more.
+    """
 
     identity: Peer
     hold: float = 1.0
     open: dict[str, Call] = field(default_factory=dict)
     tally: Tally = field(default_factory=Tally)
+    ended: dict[str, bool] = field(default_factory=dict)
     changes: list[dict] = field(default_factory=list)
 
     def contact(self, transport: str) -> str:
@@ -81,9 +84,7 @@ class Calls:
             if call.stage == "inviting":
                 self._change(call, stage="proceeding", due=call.began + GIVE_UP)
         elif answer.method == "INVITE" or answer.method == "BYE" and answer.status >= 200:
-            ended_well = answer.method == "BYE" and answer.status == 200
-            self.tally.completed += ended_well
-            self.tally.failed += not ended_well
+            self.ended[call.id] = answer.method == "BYE" and answer.status == 200
             self._close(call.id)
         return []
 
@@ -135,7 +136,8 @@ class Calls:
 
     def _due(self, call: Call, now: float) -> list[Datagram]:
         if now - call.began > GIVE_UP + self.hold or call.stage == "proceeding":
-            self.tally.failed += 1
+            if call.stage not in ("ringing", "answered"):
+                self.ended[call.id] = False
             self._close(call.id)
             return []
         self.tally.retransmitted += call.sent > 0 or call.stage == "inviting"

@@ -194,6 +194,7 @@ class Member:
             "sources": self.sources,
             "requests": self.requests,
             "open": len(self.calls.open),
+            "ended": self.calls.ended,
             **asdict(self.calls.tally),
         }
 
