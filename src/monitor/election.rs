@@ -188,6 +188,7 @@ mod tests {
     }
 
     #[test]
+    #[expect(clippy::too_many_lines, reason = "one table, a row a ballot")]
     fn choices_and_their_words() {
         use State::{Down, Drained, Offline, Unknown, Up};
         let both = "2 members answer (sip-a, sip-b); sip-a is active, the pair should agree on one";
