@@ -115,12 +115,11 @@ impl Drop for Shared {
     fn drop(&mut self) {
         if self.in_use.load(Ordering::SeqCst) {
             tracing::warn!("buffers are still in use: DPDK's memory stays until the process ends");
-            return remove_directory();
+            return;
         }
         // SAFETY: the last user is gone: ports are closed, pools are freed, no worker is registered, because each of
         // them holds a clone of the value that is dropped here.
         unsafe { dpdk_sys::rte_eal_cleanup() };
-        remove_directory();
     }
 }
 
@@ -170,15 +169,13 @@ fn start(arguments: &[String]) -> Result<(), i32> {
         dpdk_sys::rte_eal_init(count, pointers.as_mut_ptr())
     };
     drop(hush);
-    if rc < 0 {
-        let code = errno();
-        remove_directory();
-        return Err(code);
-    }
-    Ok(())
+    let code = errno();
+    remove_directory();
+    if rc < 0 { Err(code) } else { Ok(()) }
 }
 
-/// Removes the directory DPDK makes at its start and leaves; what another process still uses is not empty and stays.
+/// Removes the directory DPDK makes at its start: our arguments let it keep nothing there, and it would never go if this
+/// process were killed. What another process uses is not empty and stays.
 fn remove_directory() {
     // SAFETY: the function returns a C string that lives as long as the program, empty before the first start.
     let directory = unsafe { CStr::from_ptr(dpdk_sys::rte_eal_get_runtime_dir()) };

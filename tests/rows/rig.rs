@@ -46,11 +46,14 @@ pub trait Bench {
     fn inject(&mut self, port: PortId, frame: &[u8]);
     /// What a port has sent since the last call, oldest first.
     fn collect(&mut self, port: PortId) -> Vec<Vec<u8>>;
+    /// How many buffers are still held once the workers are gone and what they sent is collected.
+    fn held(&self) -> usize;
 }
 
 /// Ports in memory.
 #[derive(Default)]
 pub struct Memory {
+    pool: fairlead::io::memory::Pool,
     ends: Vec<fairlead::io::memory::FarEnd>,
 }
 
@@ -58,10 +61,9 @@ impl Bench for Memory {
     type Port = fairlead::io::memory::MemoryPort;
 
     fn queues(&mut self, ports: usize, workers: usize) -> Vec<Vec<Self::Port>> {
-        let pool = fairlead::io::memory::Pool::default();
         let mut queues: Vec<Vec<Self::Port>> = (0..workers).map(|_| Vec::new()).collect();
         for _ in 0..ports {
-            let (first, end) = fairlead::io::memory::MemoryPort::connected(&pool);
+            let (first, end) = fairlead::io::memory::MemoryPort::connected(&self.pool);
             queues[1..].iter_mut().for_each(|mine| mine.push(first.transmit_only()));
             queues[0].push(first);
             self.ends.push(end);
@@ -75,6 +77,10 @@ impl Bench for Memory {
 
     fn collect(&mut self, port: PortId) -> Vec<Vec<u8>> {
         self.ends[port.index()].collect()
+    }
+
+    fn held(&self) -> usize {
+        self.pool.in_use()
     }
 }
 
@@ -280,6 +286,19 @@ impl<T: Bench> Rig<T> {
                     event => self.events.push(event),
                 }
             }
+        }
+    }
+}
+
+/// The end of a row: every buffer comes home.
+impl<T: Bench> Drop for Rig<T> {
+    fn drop(&mut self) {
+        self.workers.clear();
+        for port in 0..self.intent.ports.len() {
+            self.bench.collect(PortId(port as u8));
+        }
+        if !std::thread::panicking() {
+            assert_eq!(self.bench.held(), 0, "buffers did not come home");
         }
     }
 }
