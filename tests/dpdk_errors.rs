@@ -155,7 +155,7 @@ fn ports_that_cannot_be_set_up() {
         (
             with("net_null0", 1500, None),
             1_000_000,
-            "a pool of 1000000 buffers (DPDK was given 74 MB) needs 2931 MB of memory that DPDK does not have: lower \
+            "a pool of 1000000 buffers (DPDK was given 202 MB) needs 2931 MB of memory that DPDK does not have: lower \
              mbufs in [dpdk], or free memory",
         ),
     ];
