@@ -1,4 +1,4 @@
 """Every check there is, one after another: what `scripts/test` runs.
 
-`steps` names them, `tally` counts what they say, `isolated` runs Rust tests when cargo-nextest is not there.
+`steps` names them, `tally` counts what they say.
 """
