@@ -41,8 +41,9 @@ pub fn run(file: &Path, socket: Option<PathBuf>) -> ExitCode {
         configuration.settings.admin_socket = socket;
     }
     log::start(configuration.settings.log);
+    introduce(file, &configuration);
     for warning in &configuration.warnings {
-        tracing::warn!("{warning}");
+        tracing::warn!("{}", warning.to_string().trim_start_matches("warning: "));
     }
     match start(file, configuration) {
         Ok(Ending::Asked) => ExitCode::SUCCESS,
@@ -55,6 +56,19 @@ pub fn run(file: &Path, socket: Option<PathBuf>) -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// The first line of the log: which program, which file, which cores, and where to ask it.
+fn introduce(file: &Path, configuration: &Configuration) {
+    let settings = &configuration.settings;
+    tracing::info!(
+        "Fairlead {} starts with {}: workers on cores {:?}, management on core {}, admin socket {}",
+        env!("CARGO_PKG_VERSION"),
+        file.display(),
+        settings.cores.workers,
+        settings.cores.management,
+        settings.admin_socket.display()
+    );
 }
 
 fn start(file: &Path, configuration: Configuration) -> Result<Ending> {

@@ -46,7 +46,7 @@ pub struct RunArgs {
 
 /// The whole program: parses what was typed and does it. `run` becomes the appliance, until it ends.
 pub fn main(run: fn(RunArgs) -> ExitCode) -> ExitCode {
-    let matches = match parse::program().try_get_matches() {
+    let matches = match parse::program().try_get_matches_from(parse::joined(std::env::args_os())) {
         Ok(matches) => matches,
         Err(error) => {
             let _ = error.print();

@@ -8,6 +8,7 @@ use clap::builder::{StringValueParser, TypedValueParser};
 use clap::{ArgAction, ArgMatches, ValueHint, value_parser};
 use clap_complete::Shell;
 use serde_json::{Map, Value};
+use std::ffi::OsString;
 use std::net::Ipv4Addr;
 use std::path::PathBuf;
 use std::sync::LazyLock;
@@ -27,7 +28,7 @@ Exit codes:
 /// The version, and which DPDK is built in.
 static VERSION: LazyLock<String> = LazyLock::new(|| {
     let dpdk = match (cfg!(feature = "dpdk"), option_env!("FAIRLEAD_DPDK")) {
-        (true, Some(version)) => format!("DPDK {version}"),
+        (true, Some(version)) => version.to_owned(),
         (true, None) => "DPDK, version not recorded by the build".to_owned(),
         (false, _) => "built without DPDK: this program can ask an appliance, not be one".to_owned(),
     };
@@ -49,6 +50,23 @@ pub fn program() -> clap::Command {
         let program = groups_before(command).fold(program, |program, word| program.subcommand(group(word)));
         program.subcommand(leaf(command.words, command))
     })
+}
+
+/// What was typed, with `--watch 5` written as `--watch=5`: people type the one, clap takes an optional value only as
+/// the other.
+pub fn joined(typed: impl Iterator<Item = OsString>) -> Vec<OsString> {
+    let mut words: Vec<OsString> = Vec::new();
+    for word in typed {
+        let is_number = word.to_str().is_some_and(|text| text.parse::<u64>().is_ok());
+        match words.last_mut() {
+            Some(last) if last == "--watch" && is_number => {
+                last.push("=");
+                last.push(word);
+            }
+            _ => words.push(word),
+        }
+    }
+    words
 }
 
 /// The row that was typed, and its arguments. `None` cannot be as long as clap knows only what the table holds.
@@ -226,6 +244,23 @@ mod tests {
         for (line, words, args) in rows {
             assert_eq!(typed(line), (words, args.to_owned()), "{line}");
         }
+    }
+
+    #[test]
+    fn the_seconds_of_watch_may_stand_apart() {
+        for (line, seconds) in [
+            ("fairlead members --watch 5", Some(5)),
+            ("fairlead members --watch=7 --socket /x", Some(7)),
+            ("fairlead status --watch", Some(2)),
+            ("fairlead flows --limit 5 --watch", Some(2)),
+            ("fairlead status", None),
+        ] {
+            let matches = program().try_get_matches_from(joined(line.split(' ').map(OsString::from))).expect(line);
+            let (_, args) = chosen(&matches).expect(line);
+            assert_eq!(args.get_one::<u64>("watch").copied(), seconds, "{line}");
+        }
+        let never = joined("fairlead members --watch 0".split(' ').map(OsString::from));
+        assert!(program().try_get_matches_from(never).is_err());
     }
 
     #[test]

@@ -182,12 +182,11 @@ fn monitors(intent: &Intent) -> Things {
 }
 
 fn monitor_keys(monitor: &Monitor) -> Keys {
+    let none = || String::from("none");
     let (host, user, send) = match &monitor.kind {
-        MonitorKind::Sip(probe) => {
-            (or(probe.host.as_ref(), "the member's"), or(probe.user.as_ref(), "none"), String::new())
-        }
-        MonitorKind::Udp { send, .. } => (String::new(), String::new(), send.escape_ascii().to_string()),
-        _ => Default::default(),
+        MonitorKind::Sip(probe) => (or(probe.host.as_ref(), "the member's"), or(probe.user.as_ref(), "none"), none()),
+        MonitorKind::Udp { send, .. } if !send.is_empty() => (none(), none(), send.escape_ascii().to_string()),
+        _ => (none(), none(), none()),
     };
     vec![
         one("asks", words::question(&monitor.kind)),

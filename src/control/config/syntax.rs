@@ -8,8 +8,10 @@ use toml::de::Error;
 /// Reports the syntax errors of `text`.
 pub(super) fn report_errors(errors: &[Error], text: &str, report: &mut Report) {
     let mut told_up_to = 0;
-    for error in errors {
-        let span = span_of(error, text);
+    // The parser finds what is unclosed after what follows from it.
+    let mut errors: Vec<_> = errors.iter().map(|error| (span_of(error, text), error)).collect();
+    errors.sort_by_key(|(span, _)| span.start);
+    for (span, error) in errors {
         if span.start < told_up_to {
             continue;
         }

@@ -29,7 +29,11 @@ impl Controller {
         for change in &changes {
             self.log(LogLevel::Info, format!("reload: {change}"));
         }
-        self.log(LogLevel::Info, format!("the file was read again: {} differences", changes.len()));
+        let differences = match changes.len() {
+            1 => "1 difference".to_owned(),
+            number => format!("{number} differences"),
+        };
+        self.log(LogLevel::Info, format!("the file was read again: {differences}"));
         if !changes.is_empty() {
             self.take_over(*file, now);
         }

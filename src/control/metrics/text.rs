@@ -9,6 +9,9 @@ use crate::control::admin::rows::{
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
+/// Rows of the table of counters that can also fall: how much there is, not how often something was.
+const GAUGES: [&str; 5] = ["flows", "held", "install_latest_us", "install_longest_us", "neighbours"];
+
 /// What the metrics are made of.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Tables {
@@ -171,7 +174,10 @@ fn switchover(page: &mut Page, row: &SwitchoverRow) {
 fn counter(page: &mut Page, row: &CounterRow) {
     let worker = row.worker.map(|worker| worker.to_string());
     let labels: Vec<(&str, &str)> = worker.iter().map(|worker| ("worker", worker.as_str())).collect();
-    page.total(&format!("counter_{}", plain(&row.name)), &row.explanation, &labels, row.value);
+    match GAUGES.contains(&row.name.as_str()) {
+        true => page.gauge(&plain(&row.name), &row.explanation, &labels, row.value as f64),
+        false => page.total(&format!("counter_{}", plain(&row.name)), &row.explanation, &labels, row.value),
+    }
 }
 
 #[cfg(test)]
@@ -199,6 +205,12 @@ mod tests {
                         # TYPE fairlead_counter_probes_sent_total counter\n\
                         fairlead_counter_probes_sent_total 7\n";
         assert_eq!(text, expected);
+    }
+
+    #[test]
+    fn what_can_fall_is_a_gauge() {
+        let text = exposition(&Tables { counters: vec![counted("held", None, 3)], ..Tables::default() });
+        assert!(text.ends_with("# TYPE fairlead_held gauge\nfairlead_held 3\n"), "{text}");
     }
 
     #[test]

@@ -49,17 +49,18 @@ fn shared_cores(document: &Document, cores: usize, report: &mut Report) {
     let Some(management) = &document.cores.management else { return };
     let Some(worker) = workers.iter().find(|at| at.value == management.value) else { return };
     let message = format!("[cores]: core {} is both a worker's and the management core", worker.value);
-    let finding = match cores {
-        1 => report.warning(&worker.span, "cores.workers", message + "; this machine has only one"),
-        _ => report.error(&worker.span, "cores.workers", message),
-    };
-    match cores {
-        1 => finding.remedy(
+    let pauses = document.cores.idle.as_ref().is_some_and(|idle| idle.value == "pause");
+    match (cores, pauses) {
+        (1, _) => report.warning(&worker.span, "cores.workers", message + "; this machine has only one").remedy(
             "use idle = \"pause\", so that probes get their turn; for more than a trial give the machine a second core",
         ),
-        _ => finding
+        (_, true) => report
+            .warning(&worker.span, "cores.workers", message)
+            .remedy("fine for a trial, as idle = \"pause\"; on a production box name another core for one of them"),
+        (_, false) => report
+            .error(&worker.span, "cores.workers", message)
             .allowed("a worker polls without end: whatever shares its core starves")
-            .remedy("name another core for one of them"),
+            .remedy("name another core for one of them; for a trial write idle = \"pause\""),
     };
 }
 
