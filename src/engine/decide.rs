@@ -131,6 +131,11 @@ impl<'a> Walk<'a> {
         world.pool(world.member(member).pool)
     }
 
+    /// `address` is in the exclusion group of the member's pool.
+    pub(super) fn excludes(&self, member: MemberId, address: Ipv4Addr) -> bool {
+        self.pool_of(member).snat.as_ref().is_some_and(|snat| snat.excludes(address))
+    }
+
     pub(super) fn notice(&mut self, notice: Notice) {
         self.state.noticed.count(notice);
     }

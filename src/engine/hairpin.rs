@@ -35,7 +35,8 @@ impl Walk<'_> {
             return self.hairpin_between_services(sender, service, tuple, source);
         }
         if let Some((id, side)) = self.state.flows.find(&tuple) {
-            if !self.hairpin_begins_anew(service, id, side) {
+            let receiver = self.world.pool(service.pool).active;
+            if receiver.is_none() || !self.hairpin_begins_anew(service, id, side) {
                 return self.on_flow(id, side, tuple);
             }
             self.state.forget(id);
@@ -89,7 +90,9 @@ impl Walk<'_> {
         if let Some(address) = pool.service(tuple.protocol, tuple.src.port) {
             return Ok((Endpoint::new(address, tuple.src.port), None));
         }
-        let address = self.world.member(sender).public;
+        let Some(address) = pool.snat.as_ref().map(|snat| snat.address) else {
+            return Err(Verdict::Drop(DropReason::NoSnat));
+        };
         match self.claim(sender, tuple) {
             Some(port) => Ok((Endpoint::new(address, port), Some(port))),
             None => Err(self.refuse_from_here(IcmpError::Prohibited, DropReason::PortsExhausted)),

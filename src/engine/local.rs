@@ -23,8 +23,11 @@ impl Walk<'_> {
             Kind::Udp { dst_port, .. } if answers_probe && dst_port >= FIRST_PROBE_PORT => {
                 Verdict::Punt(PuntReason::Local)
             }
+            // Only the member itself may say that a probe failed: members are on the link, no router stands between.
             Kind::IcmpError(quoted) => match self.world.owner(quoted.tuple.src.addr) {
-                Some(Owner::Appliance(_)) => Verdict::Punt(PuntReason::Local),
+                Some(Owner::Appliance(_)) if answers_probe && quoted.tuple.dst.addr == self.packet.src => {
+                    Verdict::Punt(PuntReason::Local)
+                }
                 _ => Verdict::Drop(DropReason::NoFlowForError),
             },
             _ => self.refuse_local(),
@@ -37,6 +40,10 @@ impl Walk<'_> {
         match self.packet.kind {
             Kind::Tcp(segment) if segment.flags.rst() => Verdict::Drop(DropReason::NotListening),
             Kind::Tcp(_) => self.refuse_with(Reply::Reset, DropReason::NotListening),
+            // Never towards a member: it would stop the receive loop of some servers (trouble T-17).
+            Kind::Udp { .. } if matches!(self.world.owner(self.packet.src), Some(Owner::Member(_))) => {
+                Verdict::Drop(DropReason::NotListening)
+            }
             Kind::Udp { .. } => self.refuse(IcmpError::PortUnreachable, self.packet.dst, DropReason::NotListening),
             Kind::Echo { .. } => Verdict::Drop(DropReason::NotListening),
             Kind::Fragment(_) => Verdict::Drop(DropReason::FragmentNeedsFlow),

@@ -24,7 +24,7 @@ pub use resets::ResetOrder;
 pub use verdict::{DropReason, Egress, Ingress, PuntReason, Verdict};
 
 use crate::flow::{
-    Claims, Class, Fate, Flow, FlowId, FlowTable, Lifetimes, NO_MEMBER, Refused, ReservedPorts, Speakers,
+    Claims, Class, Fate, Flow, FlowId, FlowTable, Lifetimes, NO_MEMBER, PathKind, Refused, ReservedPorts, Speakers,
 };
 use crate::policy::intent::{PortId, Timeouts};
 use crate::policy::{Epoch, Snapshot};
@@ -37,8 +37,14 @@ use std::sync::Arc;
 
 /// Remote endpoints whose last speaker is remembered, at most.
 const SPEAKERS: usize = 65_536;
-/// A speaker's claim is forgotten after this; UDP over SIP knows no longer transaction (64·T1, RFC 3261 17).
+/// Keys their table apart from that of the flows.
+const SPEAKERS_SEED: u64 = 0x5bea_4e55;
+/// What a remote endpoint addressed is forgotten when it has not been heard of for this long.
 const SPEAKER_AGE: Duration = Duration::from_secs(300);
+
+/// Which flows give way when the table is full, in this order: half-open connections, markers of visitors, UDP. An
+/// established connection never does.
+const GIVES_WAY: [Class; 3] = [Class::TcpOpening, Class::Routed, Class::Udp];
 
 /// One worker's power of decision.
 pub struct Engine {
@@ -66,7 +72,7 @@ impl Engine {
     pub fn new(world: Arc<Snapshot>, claims: Claims, seed: u64) -> Engine {
         let state = State {
             flows: FlowTable::new(world.limits.flows_per_worker, seed, lifetimes(&world.timeouts)),
-            speakers: Speakers::new(SPEAKERS, seed ^ 0x5bea_4e55),
+            speakers: Speakers::new(SPEAKERS, seed ^ SPEAKERS_SEED),
             claims,
             reserved: reserved(&world),
             refusals: Limiter::new(world.limits.rejects_per_second),
@@ -167,14 +173,22 @@ impl Engine {
 }
 
 impl State {
-    /// Keeps a flow; under pressure, a half-open one gives way to it.
+    /// Keeps a flow; under pressure, the longest idle of those that are missed least gives way to it.
     fn keep(&mut self, flow: Flow, now: Instant) -> Result<FlowId, Refused> {
         let mut kept = self.flows.insert(flow, now);
-        if let Err(Refused::Full) = kept
-            && let Some(given_way) = self.flows.evict(Class::TcpOpening)
-        {
-            bury(&self.claims, &mut self.by_member, &given_way);
-            kept = self.flows.insert(flow, now);
+        match kept {
+            Err(Refused::Full) => {
+                if let Some(given_way) = GIVES_WAY.iter().find_map(|class| self.flows.evict(*class)) {
+                    bury(&self.claims, &mut self.by_member, &given_way);
+                    kept = self.flows.insert(flow, now);
+                }
+            }
+            // A visitor that turns to the virtual address with the port it visited from: the marker is stale.
+            Err(Refused::Duplicate(id)) if self.flows.at(id).is_some_and(|old| old.path == PathKind::Routed) => {
+                self.forget(id);
+                kept = self.flows.insert(flow, now);
+            }
+            _ => {}
         }
         if kept.is_ok()
             && let Some(count) = self.by_member.get_mut(usize::from(flow.member))
@@ -206,7 +220,7 @@ impl State {
             }
             Fate::Keep
         });
-        self.speakers = Speakers::new(SPEAKERS, self.seed);
+        self.speakers = Speakers::new(SPEAKERS, self.seed ^ SPEAKERS_SEED);
     }
 
     /// Forgets a flow and gives its port back.

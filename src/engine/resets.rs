@@ -16,6 +16,11 @@ use crate::time::Instant;
 use crate::wire::Tuple;
 use std::net::Ipv4Addr;
 
+/// Resets ordered at once, about: more would not fit a transmit queue, and a reset that is dropped is not made again.
+const ENOUGH: usize = 128;
+/// Places looked at between two looks at how much is ordered.
+const STRETCH: usize = 16;
+
 /// A reset to be made and sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ResetOrder {
@@ -49,11 +54,21 @@ pub(super) fn loses_somebody(old: &Snapshot, new: &Snapshot) -> bool {
     })
 }
 
-/// Looks at up to `budget` flows and orders the resets that are due.
+/// Looks at up to `budget` places of the table and orders the resets that are due, until [`ENOUGH`] are ordered.
 pub(super) fn sweep(world: &Snapshot, state: &mut State, now: Instant, budget: usize, orders: &mut Vec<ResetOrder>) {
-    let Some(cursor) = state.resets.cursor else { return };
+    let mut left = budget;
+    while let Some(cursor) = state.resets.cursor
+        && left > 0
+        && orders.len() < ENOUGH
+    {
+        sweep_some(world, state, cursor, now, orders);
+        left = left.saturating_sub(STRETCH);
+    }
+}
+
+fn sweep_some(world: &Snapshot, state: &mut State, cursor: u32, now: Instant, orders: &mut Vec<ResetOrder>) {
     let mut doomed: Vec<FlowId> = Vec::new();
-    state.resets.cursor = state.flows.scan(cursor, budget, |id, flow| {
+    state.resets.cursor = state.flows.scan(cursor, STRETCH, |id, flow| {
         if is_due(world, flow) {
             doomed.push(id);
         }

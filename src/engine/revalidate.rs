@@ -36,7 +36,7 @@ impl Walk<'_> {
         debug_assert_eq!(flow.key(side), tuple);
         if let Kind::Tcp(segment) = self.packet.kind {
             self.sight_reset(&flow, side, &segment);
-            if let Some(verdict) = self.meet_loss(id, &flow, side, &segment) {
+            if let Some(verdict) = self.meet_loss(&flow, side, &segment) {
                 return verdict;
             }
         }
@@ -65,7 +65,7 @@ impl Walk<'_> {
     }
 
     /// What the pool's policy does to a segment of a connection whose member was lost. `None`: it goes on.
-    fn meet_loss(&mut self, id: FlowId, flow: &Flow, side: Side, segment: &Segment) -> Option<Verdict> {
+    fn meet_loss(&mut self, flow: &Flow, side: Side, segment: &Segment) -> Option<Verdict> {
         if !is_lost(self.world, flow) || is_ending(flow) {
             return None;
         }
@@ -77,8 +77,8 @@ impl Walk<'_> {
             OnDownTcp::Drain => None,
             OnDownTcp::Drop => Some(Verdict::Drop(DropReason::MemberLost)),
             OnDownTcp::Reset => {
-                self.state.flows.abort(id, self.now);
-                // The segment itself names the sequence number its sender expects (RFC 9293 3.5.2, RFC 5961 3).
+                // The walk over the table ends the connection on both sides (`resets`); whoever speaks before it comes
+                // there is told at once. The segment itself names the sequence number its sender expects (RFC 9293 3.5.2, RFC 5961 3).
                 Some(self.refuse_with(Reply::Reset, DropReason::MemberLost))
             }
         }

@@ -69,7 +69,10 @@ impl Walk<'_> {
     /// Remembers a visitor, so that the reply is known for one.
     fn mark_visitor(&mut self, member: MemberId, tuple: Tuple) {
         if let Some((id, side)) = self.state.flows.find(&tuple) {
-            return self.refresh(id, side);
+            match self.packet.kind {
+                Kind::Tcp(segment) if self.begins_anew(id, side, &segment) => self.state.forget(id),
+                _ => return self.refresh(id, side),
+            }
         }
         let remote = Endpoint::new(self.packet.src, tuple.src.port);
         match self.packet.kind {
@@ -78,6 +81,8 @@ impl Walk<'_> {
             Kind::Udp { dst_port, .. } if self.pool_of(member).service(Protocol::Udp, dst_port).is_some() => {
                 self.state.speakers.note_member(remote, member.0, self.now);
             }
+            // What goes to the exclusion group keeps its source anyway.
+            Kind::Udp { .. } if self.excludes(member, self.packet.src) => {}
             Kind::Udp { .. } => self.mark(tuple),
             Kind::Tcp(segment) if segment.flags.opens() => self.mark(tuple),
             // A reply to an echo request is known by its type, the rest of TCP by not being a SYN.

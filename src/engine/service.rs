@@ -9,10 +9,15 @@ use super::verdict::{DropReason, Verdict};
 use crate::flow::{Addressed, Flow, NO_MEMBER, PathKind, Refused, Side, Speaker, Track};
 use crate::policy::intent::{MemberId, NoMember, PoolId};
 use crate::policy::snapshot::{PoolView, ServiceView};
+use crate::time::Duration;
 use crate::wire::headers::Segment;
 use crate::wire::reply::{IcmpError, Reply};
 use crate::wire::{Endpoint, Kind, Tuple};
 use std::net::Ipv4Addr;
+
+/// A claim ends when the last transaction that the member's datagram can have begun is over (64·T1, RFC 3261 17). What
+/// the remote sends does not prolong it: a standby that spoke once would keep the peer for ever (trouble T-01).
+const CLAIM_AGE: Duration = Duration::from_secs(32);
 
 impl Walk<'_> {
     /// From outside to a virtual address.
@@ -82,7 +87,8 @@ impl Walk<'_> {
     /// The member behind a speaker's claim, if the claim still counts.
     fn current_claim(&self, pool: PoolId, speaker: &Speaker) -> Option<MemberId> {
         let member = MemberId(speaker.member);
-        if speaker.member == NO_MEMBER || speaker.generation != self.world.pool(pool).generation.0 {
+        let current = speaker.generation == self.world.pool(pool).generation.0;
+        if speaker.member == NO_MEMBER || !current || self.now.since(speaker.claimed) > CLAIM_AGE {
             return None;
         }
         self.world.members.get(member.index()).filter(|view| view.pool == pool && view.may_claim).map(|_| member)

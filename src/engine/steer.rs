@@ -6,7 +6,7 @@
 
 use crate::policy::Snapshot;
 use crate::policy::snapshot::Owner;
-use crate::wire::{Endpoint, Headers, Kind, Tuple};
+use crate::wire::{Endpoint, Headers, Kind, Protocol, Tuple};
 use std::net::Ipv4Addr;
 
 /// The place, among `workers`, of the one that decides about the packet; `None` when any may: nothing is remembered
@@ -30,7 +30,7 @@ pub fn owner(packet: &Headers, world: &Snapshot, workers: usize) -> Option<usize
 }
 
 fn place(tuple: &Tuple, world: &Snapshot) -> Option<u32> {
-    match (public(tuple.src.addr, world)?, public(tuple.dst.addr, world)?) {
+    match (public(tuple.protocol, tuple.src, world)?, public(tuple.protocol, tuple.dst, world)?) {
         (Place::Outside, Place::Outside) => None,
         (Place::Outside, Place::Ours(_)) => Some(place_of_endpoint(tuple.src)),
         (Place::Ours(_), Place::Outside) => Some(place_of_endpoint(tuple.dst)),
@@ -43,12 +43,17 @@ enum Place {
     Ours(Ipv4Addr),
 }
 
-/// Where an address stands; `None` for a self-IP, whose packets concern no flow.
-fn public(address: Ipv4Addr, world: &Snapshot) -> Option<Place> {
-    match world.owner(address) {
+/// Where an endpoint stands; `None` for a self-IP, whose packets concern no flow. A member counts by the address it is
+/// known by at this port: that of the service there, else the one its pool goes out with.
+fn public(protocol: Protocol, endpoint: Endpoint, world: &Snapshot) -> Option<Place> {
+    match world.owner(endpoint.addr) {
         Some(Owner::Appliance(_)) => None,
-        Some(Owner::Virtual(_)) => Some(Place::Ours(address)),
-        Some(Owner::Member(member)) => Some(Place::Ours(world.member(member).public)),
+        Some(Owner::Virtual(_)) => Some(Place::Ours(endpoint.addr)),
+        Some(Owner::Member(member)) => {
+            let member = world.member(member);
+            let served = world.pool(member.pool).service(protocol, endpoint.port);
+            Some(Place::Ours(served.unwrap_or(member.public)))
+        }
         None => Some(Place::Outside),
     }
 }

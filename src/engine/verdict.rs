@@ -123,6 +123,7 @@ ways! {
         FragmentNeedsFlow = "fragment_needs_flow": "A fragment of a datagram that would have to be translated.",
         FlowTableFull = "flow_table_full": "The worker's flow table is full.",
         PortsExhausted = "ports_exhausted": "No port of the SNAT address is free.",
+        NoSnat = "no_snat": "A member of a pool without [[snat]] called a virtual address: the answer could not find its way back.",
         RateLimited = "rate_limited": "A refusal was due but the limit on refusals was reached; its reason is not counted.",
         ProtocolUnsupported = "protocol_unsupported": "An IP protocol that cannot be translated, to an address of ours.",
         ArpNotForUs = "arp_not_for_us": "An ARP request for an address that is not ours.",

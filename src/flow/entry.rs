@@ -128,6 +128,7 @@ impl<A: KeyAddress> Flow<A> {
     pub fn class(&self) -> Class {
         let tcp = self.track.map(|track| track.class());
         match (self.path, tcp, self.protocol()) {
+            (PathKind::Routed, None, Protocol::Udp) => Class::Udp,
             (PathKind::Routed, None | Some(Class::TcpEstablished), _) => Class::Routed,
             (_, Some(class), _) => class,
             (_, None, Protocol::Tcp) => Class::TcpEstablished,
@@ -180,7 +181,7 @@ mod tests {
             assert_eq!(flow.rewrite(side), Rewrite::NOTHING);
             assert_eq!(flow.translated(side), flow.key(side));
         }
-        assert_eq!((flow.class(), flow.state()), (Class::Routed, "open"));
+        assert_eq!((flow.class(), flow.state()), (Class::Udp, "open"));
     }
 
     #[test]

@@ -33,6 +33,8 @@ pub struct Speaker {
     pub generation: u32,
     /// What the remote last sent to.
     pub addressed: Addressed,
+    /// When the member last spoke. What the remote sends does not renew it.
+    pub claimed: Instant,
     /// When the entry was last made or renewed.
     pub last_seen: Instant,
 }
@@ -103,6 +105,7 @@ impl<A: KeyAddress> Speakers<A> {
         let speaker = self.renew(remote, now);
         speaker.member = member;
         speaker.generation = generation;
+        speaker.claimed = now;
     }
 
     /// No member speaks to this remote any more. What the remote addressed is kept.
@@ -173,8 +176,13 @@ impl<A: KeyAddress> Speakers<A> {
         {
             self.remove(oldest);
         }
-        let speaker =
-            Speaker { member: NO_MEMBER, generation: 0, addressed: Addressed::Nothing, last_seen: Instant::ZERO };
+        let speaker = Speaker {
+            member: NO_MEMBER,
+            generation: 0,
+            addressed: Addressed::Nothing,
+            claimed: Instant::ZERO,
+            last_seen: Instant::ZERO,
+        };
         let at = self.slots.len() as u32;
         self.slots.push(Slot { remote, speaker, links: Links::NONE });
         self.index.insert(self.key.endpoint(&remote), at);
@@ -216,7 +224,13 @@ mod tests {
         assert!(speakers.is_empty() && speakers.find(&remote(1)).is_none());
         speakers.claim(remote(1), 7, 3, second(1));
         speakers.claim(remote(1), 8, 4, second(2));
-        let expected = Speaker { member: 8, generation: 4, addressed: Addressed::Nothing, last_seen: second(2) };
+        let expected = Speaker {
+            member: 8,
+            generation: 4,
+            addressed: Addressed::Nothing,
+            claimed: second(2),
+            last_seen: second(2),
+        };
         assert_eq!(speakers.find(&remote(1)), Some(&expected));
         assert_eq!((speakers.len(), speakers.find(&remote(2))), (1, None));
         speakers.release(&remote(1));
@@ -275,7 +289,13 @@ mod tests {
             if !self.0.contains_key(&key) && self.0.len() == 5 {
                 self.oldest().map(|oldest| self.0.remove(&oldest));
             }
-            let new = Speaker { member: NO_MEMBER, generation: 0, addressed: Addressed::Nothing, last_seen: now };
+            let new = Speaker {
+                member: NO_MEMBER,
+                generation: 0,
+                addressed: Addressed::Nothing,
+                claimed: Instant::ZERO,
+                last_seen: now,
+            };
             let speaker = self.0.entry(key).or_insert(new);
             speaker.last_seen = now;
             speaker
@@ -314,7 +334,7 @@ mod tests {
                     0 => {
                         speakers.claim(key, host.into(), 9, now);
                         let speaker = model.renew(key, now);
-                        (speaker.member, speaker.generation) = (host.into(), 9);
+                        (speaker.member, speaker.generation, speaker.claimed) = (host.into(), 9, now);
                     }
                     1 => {
                         speakers.note_member(key, 3, now);

@@ -23,14 +23,14 @@ impl<P: Port> Worker<P> {
         };
         match steer::owner(&headers, self.engine.world(), self.hand_off.workers()) {
             Some(worker) if worker != usize::from(self.id.0) => self.hand_over(worker, frame, port),
-            _ => self.dispose(frame, &headers, port, now),
+            _ => self.judge(frame, &headers, port, now),
         }
     }
 
     /// A frame that is ours to decide about.
     pub(super) fn decide(&mut self, frame: P::Frame, port: PortId, now: Instant) {
         match Headers::parse(frame.bytes()) {
-            Ok(headers) => self.dispose(frame, &headers, port, now),
+            Ok(headers) => self.judge(frame, &headers, port, now),
             Err(malformed) => self.tally.dropped(reason(malformed)),
         }
     }
@@ -42,14 +42,22 @@ impl<P: Port> Worker<P> {
         }
     }
 
-    fn dispose(&mut self, frame: P::Frame, headers: &Headers, port: PortId, now: Instant) {
+    fn judge(&mut self, frame: P::Frame, headers: &Headers, port: PortId, now: Instant) {
         match self.engine.decide(headers, port, now) {
+            Verdict::Hold(hop) => self.hold(hop, frame, port, now),
+            verdict => self.dispose(frame, headers, port, verdict),
+        }
+    }
+
+    /// Does what the verdict says. A frame that waits is not done with, and does not come here.
+    fn dispose(&mut self, frame: P::Frame, headers: &Headers, port: PortId, verdict: Verdict) {
+        match verdict {
             Verdict::Forward { rewrite, quoted, egress } => {
                 self.forward(frame, headers, &rewrite, quoted.as_ref(), &egress);
             }
             Verdict::Answer(with) => self.answer(&frame, headers, port, &with),
             Verdict::Refuse { with, reason } => self.refuse(&frame, headers, port, &with, reason),
-            Verdict::Hold(hop) => self.hold(hop, frame, port, now),
+            Verdict::Hold(_) => self.tally.dropped(DropReason::NeighbourQueueFull),
             Verdict::Punt(reason) => self.punt(&frame, headers, port, reason),
             Verdict::Drop(reason) => self.tally.dropped(reason),
         }
@@ -110,7 +118,7 @@ impl<P: Port> Worker<P> {
             let Ok(headers) = Headers::parse(held.frame.bytes()) else { continue };
             match self.engine.decide(&headers, held.port, now) {
                 Verdict::Hold(hop) => self.waiting.hold_again(hop, held),
-                _ => self.dispose(held.frame, &headers, held.port, now),
+                verdict => self.dispose(held.frame, &headers, held.port, verdict),
             }
         }
     }

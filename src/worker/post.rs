@@ -3,6 +3,7 @@
 //! Owns the worker's ends of the mailbox rings. It never waits: a full ring refuses, and what was refused is said again
 //! later (snapshots, which must come home) or counted by the caller (punts) or left unsaid (hints, which are only hints).
 
+use super::Work;
 use super::mailbox::{Command, Event, Hint, WorkerEnd, WorkerId};
 use crate::engine::{PuntReason, Sighting};
 use crate::policy::adjacency::NextHop;
@@ -22,11 +23,12 @@ pub(super) struct Post {
     /// Events that must arrive and found the ring full.
     owed: VecDeque<Event>,
     hinted: Vec<(MemberId, Hint, Instant)>,
+    said_farewell: bool,
 }
 
 impl Post {
     pub(super) fn new(id: WorkerId, end: WorkerEnd) -> Post {
-        Post { id, end, owed: VecDeque::new(), hinted: Vec::new() }
+        Post { id, end, owed: VecDeque::new(), hinted: Vec::new(), said_farewell: false }
     }
 
     /// The next command.
@@ -50,6 +52,18 @@ impl Post {
         }
     }
 
+    /// Says that this was the last; [`Work::Ended`] when everything owed has been said.
+    pub(super) fn farewell(&mut self) -> Work {
+        if !std::mem::replace(&mut self.said_farewell, true) {
+            self.say(Event::Stopped(self.id));
+        }
+        self.pay();
+        match self.owed.len() {
+            0 => Work::Ended,
+            owed => Work::Busy(owed),
+        }
+    }
+
     /// There is room for an event that may be large and is wanted: rows of a table.
     pub(super) fn has_room(&self) -> bool {
         self.owed.is_empty() && self.end.events.slots() > RESERVE
@@ -57,7 +71,12 @@ impl Post {
 
     /// Hands a copy of a frame up; `false` when there is no room.
     pub(super) fn punt(&mut self, reason: PuntReason, interface: InterfaceId, frame: &[u8]) -> bool {
-        if !self.has_room() {
+        // ARP may fill half of the ring: a storm of it must not cost the probes their answers.
+        let room = match reason {
+            PuntReason::Arp => self.end.events.slots() > self.end.events.buffer().capacity() / 2,
+            PuntReason::Local => true,
+        };
+        if !room || !self.has_room() {
             return false;
         }
         let punt = Event::Punt { worker: self.id, reason, interface, frame: frame.into() };

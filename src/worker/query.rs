@@ -128,7 +128,7 @@ impl<P: Port> Worker<P> {
         next
     }
 
-    /// Gives everything back: what waits is dropped and counted, the snapshot goes home.
+    /// What waits is dropped and counted; [`Work::Ended`] once management has been told.
     pub(super) fn end(&mut self) -> Work {
         self.waiting.take_all().iter().for_each(|_| self.tally.dropped(DropReason::Stopping));
         while self.hand_off.take().is_some() {
@@ -137,8 +137,7 @@ impl<P: Port> Worker<P> {
         }
         self.tally.gauge(&self.engine, 0);
         self.shared.publish(&self.tally, self.engine.flows_by_member());
-        self.post.say(Event::Stopped(self.id));
-        Work::Ended
+        self.post.farewell()
     }
 }
 

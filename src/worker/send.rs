@@ -41,7 +41,7 @@ impl<P: Port> Worker<P> {
         }
         rewrite.apply(bytes, headers);
         ipv4::decrement_ttl(bytes, headers);
-        if !fit_link_header(&mut frame, headers, egress) {
+        if !trim_end(&mut frame, headers) || !fit_link_header(&mut frame, headers, egress) {
             return self.tally.dropped(DropReason::NoBuffer);
         }
         ethernet::write_link(frame.bytes_mut(), headers, egress.dst, egress.src, egress.vlan);
@@ -89,6 +89,12 @@ impl<P: Port> Worker<P> {
             }
         }
     }
+}
+
+/// Takes off what stands behind the datagram and is not padding: it was not measured against the egress MTU.
+fn trim_end<F: Frame>(frame: &mut F, headers: &Headers) -> bool {
+    let length = usize::from(headers.end).max(ethernet::SHORTEST);
+    frame.bytes().len() <= length || frame.set_len(length)
 }
 
 /// Makes room for a tag the frame did not have, or takes away one it shall not have. `false`: no headroom.

@@ -8,6 +8,7 @@ mod connections;
 mod icmp;
 mod lab;
 mod odd;
+mod review;
 mod snat;
 mod switchover;
 
