@@ -162,7 +162,8 @@ class Appliance:
         """All counters by name, summed over workers."""
         total: dict[str, int] = {}
         for row in self.ask("counters", "--all"):
-            total[row["name"]] = total.get(row["name"], 0) + row["value"]
+            if row.get("worker") is None:  # with several workers their own rows stand beside the sums
+                total[row["name"]] = total.get(row["name"], 0) + row["value"]
         return total
 
     def is_running(self) -> bool:

@@ -19,6 +19,7 @@ use crate::control::admin::Code;
 use crate::control::admin::rows::Wall;
 use crate::control::config;
 use clap::ArgMatches;
+use clap::parser::ValueSource;
 use clap_complete::Shell;
 use client::Failure;
 use commands::{Command, Does};
@@ -75,7 +76,10 @@ fn file(args: &ArgMatches, name: &str) -> PathBuf {
 }
 
 fn run_args(args: &ArgMatches) -> RunArgs {
-    RunArgs { config: file(args, "config"), socket: args.get_one::<PathBuf>("socket").cloned() }
+    // What the environment says is for those who ask; where the appliance listens stands in its file.
+    let typed = args.value_source("socket") == Some(ValueSource::CommandLine);
+    let socket = args.get_one::<PathBuf>("socket").filter(|_| typed).cloned();
+    RunArgs { config: file(args, "config"), socket }
 }
 
 fn check(file: &Path) -> ExitCode {
