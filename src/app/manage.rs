@@ -92,9 +92,20 @@ impl Manager {
     fn handle(&mut self, input: Input) {
         let now = self.clock.now();
         self.controller.handle(input, now);
+        self.act_on_all();
+    }
+
+    /// Does what the controller wants, workers' commands first: a switchover does not wait for its line in the log.
+    fn act_on_all(&mut self) {
+        let mut later = Vec::new();
         while let Some(output) = self.controller.poll_output() {
-            self.act(output);
+            match output {
+                Output::ToWorker(worker, command) => self.owed[usize::from(worker.0)].push_back(command),
+                output => later.push(output),
+            }
         }
+        self.pay();
+        later.into_iter().for_each(|output| self.act(output));
         self.pay();
     }
 
@@ -132,6 +143,7 @@ impl Manager {
         for worker in 0..self.plane.mail.len() {
             while let Ok(event) = self.plane.mail[worker].events.pop() {
                 self.controller.handle(Input::Event(event), now);
+                self.act_on_all();
             }
         }
     }
