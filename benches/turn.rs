@@ -19,6 +19,8 @@ use std::sync::Arc;
 
 const BURST: u64 = 64;
 const MACS: [Mac; 2] = [Mac([2, 0xfe, 0, 0, 0, 1]), Mac([2, 0xfe, 0, 0, 0, 2])];
+/// The tag of the interface towards clients in the example file.
+const CLIENTS_VLAN: u16 = 120;
 const OUTER: PortId = PortId(0);
 const INNER: PortId = PortId(1);
 
@@ -50,7 +52,7 @@ fn engine(flows: usize) -> Engine {
 /// One frame through everything the worker does to it but receive and transmit.
 fn pass(engine: &mut Engine, frame: &mut [u8], port: PortId, now: Instant) {
     let Ok(headers) = Headers::parse(frame) else { panic!("a frame of the bench is malformed") };
-    black_box(steer::owner(&headers, engine.world(), 2));
+    let _ = black_box(steer::owner(&headers, engine.world(), 2));
     match engine.decide(&headers, port, now) {
         Verdict::Forward { rewrite, .. } => {
             rewrite.apply(frame, &headers);
@@ -70,7 +72,10 @@ fn datagrams_to_the_service(c: &mut Criterion) {
         let mut engine = engine(1_000);
         let vip = Endpoint::new(Ipv4Addr::new(10, 20, 0, 100), 5060);
         let frames: Vec<_> = (0..peers)
-            .map(|at| Build::udp(peer(at), vip).macs(Mac([2, 0, 0, 0, 0, 8]), MACS[0]).payload(&[b'x'; 18]).bytes())
+            .map(|at| {
+                let frame = Build::udp(peer(at), vip).macs(Mac([2, 0, 0, 0, 0, 8]), MACS[0]).vlan(CLIENTS_VLAN);
+                frame.payload(&[b'x'; 18]).bytes()
+            })
             .collect();
         bench(&mut group, peers, &frames, |frame, now| pass(&mut engine, frame, OUTER, now));
     }
