@@ -320,12 +320,10 @@ impl Controller {
                 from: switched.from.map(name),
                 to: switched.to.map(name),
                 reason: switched.reason,
-                last_good_answer: switched.from.and_then(|from| monitors.last_good_answer(from)),
+                last_good_answer: switched.from.and_then(|from| self.probing.monitors().last_good_answer(from)),
                 detected: now,
             };
-            let message = switchover.line(self.start.plus(now.since(Instant::ZERO)));
-            self.outputs.push_back(Output::Log { level: LogLevel::Warn, message });
-            self.switchovers.record(switchover);
+            self.tell_switchover(switchover, now);
         }
         for (pool, message) in changes.raised {
             self.log(LogLevel::Warn, format!("alarm: pool {}: {message}", self.pools.pool(pool).name));
@@ -338,6 +336,13 @@ impl Controller {
             self.health = health;
             self.publisher.changed(Haste::Now, now);
         }
+    }
+
+    /// Records a switchover and logs its line.
+    fn tell_switchover(&mut self, switchover: Switchover, now: Instant) {
+        let message = switchover.line(self.start.plus(now.since(Instant::ZERO)));
+        self.outputs.push_back(Output::Log { level: LogLevel::Warn, message });
+        self.switchovers.record(switchover);
     }
 
     fn publish(&mut self, now: Instant) {

@@ -100,8 +100,10 @@ impl Pools {
     }
 
     /// Takes a new intent. The operator's words, the active member and the generation stay with the pools whose names
-    /// survive and the members whose addresses do.
-    pub fn reconfigure(&mut self, intent: &Intent, now: Instant) {
+    /// survive and the members whose addresses do. Told are the pools that have lost their active member to the new
+    /// intent, with that member's place in the old one.
+    pub fn reconfigure(&mut self, intent: &Intent, now: Instant) -> Vec<(PoolId, MemberId)> {
+        let mut bereft = Vec::new();
         // A new pool counts on from the highest generation, so that no flow of an earlier one looks current.
         let highest = self.pools.iter().map(|pool| pool.generation).max().unwrap_or_default();
         let old = std::mem::replace(self, Pools { members: Vec::new(), pools: Vec::new() });
@@ -120,9 +122,11 @@ impl Pools {
             if before.is_some() && pool.active.is_none() {
                 pool.generation.0 += 1;
                 pool.since = now;
+                bereft.extend(before.map(|before| (id, before)));
             }
             self.pools.push(pool);
         }
+        bereft
     }
 
     /// Weighs what the monitors and the operator say now.

@@ -4,11 +4,14 @@
 //! found stays with the names that survive. Reads no file: the text has become a [`Configuration`] elsewhere.
 
 use super::requests::Then;
+use super::switchovers::Switchover;
 use super::{Controller, Haste, Output};
 use crate::control::addresses::Addresses;
 use crate::control::admin::answer::{AdminError, Code};
 use crate::control::admin::rows::{ChangeKind, ChangeRow, Reloaded};
 use crate::control::config::{Change, Configuration, LogLevel, difference};
+use crate::policy::Intent;
+use crate::policy::intent::{MemberId, PoolId};
 use crate::time::Instant;
 use crate::worker::mailbox::Command;
 
@@ -58,7 +61,9 @@ impl Controller {
         self.announcements.renew(&self.addresses, &addresses, now);
         let old = std::mem::replace(&mut self.intent, intent);
         (self.file, self.addresses) = (file, addresses);
-        self.pools.reconfigure(&self.intent, now);
+        for (pool, gone) in self.pools.reconfigure(&self.intent, now) {
+            self.tell_removed(pool, gone, &old, now);
+        }
         self.probing.reconfigure(&self.intent, &old, now);
         self.keep_neighbours(now);
         self.claims = self.claims.renewed(self.intent.snats.iter().map(|snat| snat.address));
@@ -67,6 +72,20 @@ impl Controller {
         }
         self.health = self.pools.health();
         self.publisher.changed(Haste::Now, now);
+    }
+
+    /// The active member of a pool is no longer in the file, or in another pool now.
+    fn tell_removed(&mut self, pool: PoolId, gone: MemberId, old: &Intent, now: Instant) {
+        let name = old.members[gone.index()].name.clone();
+        let switchover = Switchover {
+            pool: self.intent.pools[pool.index()].name.clone(),
+            reason: format!("{name} is no longer a member: the file was reloaded"),
+            from: Some(name),
+            to: None,
+            last_good_answer: self.probing.monitors().last_good_answer(gone),
+            detected: now,
+        };
+        self.tell_switchover(switchover, now);
     }
 }
 

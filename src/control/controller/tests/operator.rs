@@ -230,6 +230,19 @@ fn scenario_83_a_reload_takes_over_what_is_new_and_keeps_what_is_known() {
 }
 
 #[test]
+fn a_reload_that_removes_the_active_member_is_a_switchover() {
+    let mut world = World::settled();
+    let mut intent = two_arm();
+    intent.members.remove(A);
+    intent.pools[0].members = vec![crate::policy::intent::MemberId(0)];
+    reload(&mut world, Ok(file_of(&intent))).unwrap();
+    let Data::Switchovers(rows) = world.ask(Request::Switchovers).unwrap().unwrap().data else { panic!() };
+    let newest = rows.iter().max_by_key(|row| row.detected).unwrap();
+    assert_eq!((newest.from.as_deref(), newest.to.as_deref()), (Some("sip-a"), None));
+    assert!(newest.reason.contains("no longer a member") && newest.last_good_answer.is_some(), "{newest:?}");
+}
+
+#[test]
 fn scenario_83_a_bad_file_and_one_that_needs_a_restart_change_nothing() {
     let mut world = World::settled();
     let epoch = world.snapshot().epoch;
