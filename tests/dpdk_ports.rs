@@ -237,6 +237,9 @@ fn two_ends_of_a_shared_memory_link() {
         assert_eq!(beyond[0].transmit(&mut burst), 1, "the second worker sends through the same pair");
         let back = receive_until(&mut queues[1], |frames| frames.len() == 1);
         assert_eq!(back[0].bytes(), numbered(3, 64));
+        // With both ends in one process, closing one makes the driver's own thread take down the other, while this
+        // thread closes it: in 22.11 the two are not kept apart. Two appliances never share a process.
+        std::mem::forget((back, queues, beyond, ports, eal));
     });
 }
 
