@@ -115,7 +115,13 @@ impl<P: Port> Worker<P> {
     /// The world has changed: what waits is decided again, in the order it came.
     pub(super) fn decide_waiting(&mut self, now: Instant) {
         for held in self.waiting.take_all() {
-            let Ok(headers) = Headers::parse(held.frame.bytes()) else { continue };
+            let headers = match Headers::parse(held.frame.bytes()) {
+                Ok(headers) => headers,
+                Err(malformed) => {
+                    self.tally.dropped(reason(malformed));
+                    continue;
+                }
+            };
             match self.engine.decide(&headers, held.port, now) {
                 Verdict::Hold(hop) => self.waiting.hold_again(hop, held),
                 verdict => self.dispose(held.frame, &headers, held.port, verdict),
