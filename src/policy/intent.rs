@@ -280,6 +280,8 @@ pub struct VirtualServer {
     pub enabled: bool,
     /// Echo requests to the address are answered: always, or only while a member is active.
     pub echo: EchoPolicy,
+    /// What arrives at the address and matches no service and no flow.
+    pub unmatched: Unmatched,
 }
 
 /// A service port.
@@ -299,6 +301,19 @@ pub enum EchoPolicy {
     Always,
     /// Only while a member is active.
     WhenActive,
+}
+
+/// What becomes of a packet to a virtual address that matches neither a service nor a flow.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Unmatched {
+    /// Its sender is told. A SYN to an address that members go out with is told after six seconds, by port unreachable:
+    /// a member may be about to open the same connection (RFC 5382 REQ-4).
+    #[default]
+    Reject,
+    /// Its sender is told at once, a SYN by a reset.
+    RejectNow,
+    /// Silence, counted.
+    Drop,
 }
 
 /// What the members of a pool send outward wears this address.
@@ -328,6 +343,8 @@ pub struct Timeouts {
     pub tcp_closing: Duration,
     /// RFC 5508 REQ-2: not below 60 seconds.
     pub icmp: Duration,
+    /// How long the pieces of a datagram wait for the rest of it, counted from the first one to arrive.
+    pub fragments: Duration,
 }
 
 impl Default for Timeouts {
@@ -338,6 +355,7 @@ impl Default for Timeouts {
             tcp_opening: Duration::from_secs(240),
             tcp_closing: Duration::from_secs(240),
             icmp: Duration::from_secs(60),
+            fragments: Duration::from_secs(10),
         }
     }
 }
@@ -349,10 +367,19 @@ pub struct Limits {
     pub flows_per_worker: usize,
     /// Resets and ICMP errors one worker makes of its own a second, at most.
     pub rejects_per_second: u32,
+    /// ICMP errors one worker translates and passes on a second, at most.
+    pub icmp_errors_per_second: u32,
+    /// Pieces of datagrams one worker holds until the rest is there, at most.
+    pub fragments_per_worker: usize,
 }
 
 impl Default for Limits {
     fn default() -> Limits {
-        Limits { flows_per_worker: 1_000_000, rejects_per_second: 250 }
+        Limits {
+            flows_per_worker: 1_000_000,
+            rejects_per_second: 250,
+            icmp_errors_per_second: 1_000,
+            fragments_per_worker: 2_048,
+        }
     }
 }

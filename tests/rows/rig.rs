@@ -365,6 +365,7 @@ pub fn virtual_server(name: &str, address: &str, pool: u16) -> VirtualServer {
         listen: vec![listen(Protocol::Udp, 5060), listen(Protocol::Tcp, 5060), listen(Protocol::Tcp, 5061)],
         enabled: true,
         echo: EchoPolicy::Always,
+        unmatched: Unmatched::default(),
     }
 }
 

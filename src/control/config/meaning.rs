@@ -58,6 +58,7 @@ fn intent(document: &Document) -> Option<Intent> {
         limits: Limits {
             flows_per_worker: of(&document.flows_per_worker)?,
             rejects_per_second: of(&document.rejects_per_second)?,
+            ..Limits::default()
         },
     })
 }
@@ -215,6 +216,7 @@ fn server(document: &Document, entry: &super::document::VirtualServer) -> Option
         listen: entry.listen.iter().map(|at| at.value).collect(),
         enabled: of(&entry.enabled)?,
         echo: if of(&entry.echo)? == "when-active" { EchoPolicy::WhenActive } else { EchoPolicy::Always },
+        unmatched: intent::Unmatched::default(),
     })
 }
 
@@ -235,5 +237,6 @@ fn timeouts(document: &Document) -> Option<Timeouts> {
         tcp_opening: of(&entry.tcp_opening)?,
         tcp_closing: of(&entry.tcp_closing)?,
         icmp: of(&entry.icmp)?,
+        fragments: Timeouts::default().fragments,
     })
 }

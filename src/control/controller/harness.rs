@@ -76,6 +76,7 @@ pub(crate) fn two_arm() -> Intent {
             listen: vec![listen(Protocol::Udp, 5060), listen(Protocol::Tcp, 5060), listen(Protocol::Tcp, 5061)],
             enabled: true,
             echo: EchoPolicy::Always,
+            unmatched: Default::default(),
         }],
         snats: vec![Snat {
             pool: PoolId(0),

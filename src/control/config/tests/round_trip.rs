@@ -136,11 +136,19 @@ fn intent() -> impl Strategy<Value = Intent> {
     let times = (120..86_400_u64, 7_440..86_400_u64, 1..86_400_u64, 1..86_400_u64, 60..86_400_u64).prop_map(
         |(udp, open, a, b, icmp)| {
             let s = Duration::from_secs;
-            Timeouts { udp: s(udp), tcp_established: s(open), tcp_opening: s(a), tcp_closing: s(b), icmp: s(icmp) }
+            Timeouts {
+                udp: s(udp),
+                tcp_established: s(open),
+                tcp_opening: s(a),
+                tcp_closing: s(b),
+                icmp: s(icmp),
+                ..Timeouts::default()
+            }
         },
     );
-    let limits = (1_024..67_108_864_usize, 1..1_000_000_u32)
-        .prop_map(|(flows_per_worker, rejects_per_second)| Limits { flows_per_worker, rejects_per_second });
+    let limits = (1_024..67_108_864_usize, 1..1_000_000_u32).prop_map(|(flows_per_worker, rejects_per_second)| {
+        Limits { flows_per_worker, rejects_per_second, ..Limits::default() }
+    });
     (network(), monitors(), vec(pool_choice(), 0..4), times, limits).prop_map(
         |(net, monitors, choices, timeouts, limits)| {
             let (ports, interfaces, routes) = net;
@@ -189,7 +197,15 @@ fn add_pool(intent: &mut Intent, choice: PoolChoice) {
         on_down_tcp,
         no_member,
     });
-    intent.virtual_servers.push(VirtualServer { name: format!("vs-{place}"), address, pool, listen, enabled, echo });
+    intent.virtual_servers.push(VirtualServer {
+        name: format!("vs-{place}"),
+        address,
+        pool,
+        listen,
+        enabled,
+        echo,
+        unmatched: Unmatched::default(),
+    });
     intent.snats.push(Snat { pool, address, exclude, untranslated_udp_ports: ports });
 }
 

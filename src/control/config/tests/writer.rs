@@ -186,7 +186,7 @@ fn snat(file: &mut Lines, intent: &Intent, snat: &Snat) {
 }
 
 fn limits(file: &mut Lines, intent: &Intent) {
-    let Timeouts { udp, tcp_established, tcp_opening, tcp_closing, icmp } = intent.timeouts;
+    let Timeouts { udp, tcp_established, tcp_opening, tcp_closing, icmp, .. } = intent.timeouts;
     let times = [udp, tcp_established, tcp_opening, tcp_closing, icmp];
     file.header("[timeouts]");
     for (key, span) in ["udp", "tcp_established", "tcp_opening", "tcp_closing", "icmp"].iter().zip(times) {
