@@ -114,7 +114,13 @@ impl<A: KeyAddress> Flow<A> {
     pub fn rewrite(&self, side: Side) -> Rewrite<A> {
         let (arrives, leaves) = (self.key(side), self.translated(side));
         let (l3_delta, l4_delta) = self.deltas[side.index()];
-        Rewrite { src: changed(arrives.src, leaves.src), dst: changed(arrives.dst, leaves.dst), l3_delta, l4_delta }
+        Rewrite {
+            src: changed(arrives.src, leaves.src),
+            dst: changed(arrives.dst, leaves.dst),
+            l3_delta,
+            l4_delta,
+            id: None,
+        }
     }
 
     /// TCP, UDP, or ICMP echo.

@@ -39,10 +39,17 @@ pub struct Headers<A = Ipv4Addr> {
     pub l4: u16,
     /// Just past the datagram; bytes of the frame behind it are Ethernet padding.
     pub end: u16,
-    /// Time to live as received.
+    /// The length of the IP datagram in bytes, which must fit the link it leaves on; when it came in pieces, that of the
+    /// longest one.
+    pub size: u16,
+    /// The IP identification (RFC 791 3.1); 0 for ARP.
+    pub id: u16,
+    /// Time to live as received; of several pieces the least.
     pub ttl: u8,
     /// The DF bit.
     pub dont_fragment: bool,
+    /// It came in several pieces, and these are the facts of the whole ([`super::fragment::whole`]).
+    pub in_pieces: bool,
     /// What the datagram carries.
     pub kind: Kind<A>,
 }
@@ -154,8 +161,8 @@ fn parse_ipv4(bytes: &[u8], link: Link, l3: usize) -> Result<Headers, Malformed>
         Kind::Fragment(parse_piece(&ip, payload)?)
     } else {
         match ip.protocol {
-            ipv4::UDP => udp::read(payload)?,
-            ipv4::TCP => Kind::Tcp(tcp::read(payload)?),
+            ipv4::UDP => udp::read(payload, payload.len())?,
+            ipv4::TCP => Kind::Tcp(tcp::read(payload, payload.len())?),
             ipv4::ICMP => icmp::read(datagram, ip.l4)?,
             other => Kind::Other(other),
         }
@@ -167,8 +174,11 @@ fn parse_ipv4(bytes: &[u8], link: Link, l3: usize) -> Result<Headers, Malformed>
         l3: l3 as u16,
         l4: ip.l4 as u16,
         end: ip.end as u16,
+        size: (ip.end - l3) as u16,
+        id: ip.id,
         ttl: ip.ttl,
         dont_fragment: ip.dont_fragment,
+        in_pieces: false,
         kind,
     })
 }
@@ -184,11 +194,24 @@ fn parse_arp(bytes: &[u8], link: Link, l3: usize) -> Result<Headers, Malformed> 
     let arp = Arp::read(&bytes[l3..])?;
     let end = (l3 + arp::LENGTH) as u16;
     let (l3, l4) = (l3 as u16, end);
-    let kind = Kind::Arp(arp);
-    Ok(Headers { link, src: arp.sender, dst: arp.target, l3, l4, end, ttl: 0, dont_fragment: false, kind })
+    let (src, dst, size, kind) = (arp.sender, arp.target, end - l3, Kind::Arp(arp));
+    Ok(Headers { link, src, dst, l3, l4, end, size, id: 0, ttl: 0, dont_fragment: false, in_pieces: false, kind })
 }
 
 impl<A: Address> Headers<A> {
+    /// The datagram is in one piece and stays so: its identification means nothing (RFC 6864 4).
+    #[inline]
+    pub fn is_atomic(&self) -> bool {
+        self.dont_fragment && !self.in_pieces && !matches!(self.kind, Kind::Fragment(_))
+    }
+
+    /// The tuple that the first piece of a UDP or TCP datagram shows.
+    pub fn piece_tuple(&self) -> Option<Tuple<A>> {
+        let Kind::Fragment(Piece { protocol, ports: Some((src_port, dst_port)), .. }) = self.kind else { return None };
+        let protocol = if protocol == ipv4::TCP { Protocol::Tcp } else { Protocol::Udp };
+        Some(Tuple::new(protocol, Endpoint::new(self.src, src_port), Endpoint::new(self.dst, dst_port)))
+    }
+
     /// The tuple of a packet that has one: TCP, UDP, and ICMP echo (see [`Tuple`] for echo).
     pub fn tuple(&self) -> Option<Tuple<A>> {
         let (protocol, src_port, dst_port) = match self.kind {
@@ -254,8 +277,10 @@ mod tests {
         let link = Link { dst: DST_MAC, src: SRC_MAC, vlan: VlanId::new(5) };
         let kind = Kind::Udp { src_port: 5060, dst_port: 40000 };
         let (src, dst) = (Ipv4Addr::new(10, 0, 0, 1), Ipv4Addr::new(10, 0, 0, 2));
-        let (l3, l4, end) = (18, 46, 55);
-        assert_eq!(headers, Headers { link, src, dst, l3, l4, end, ttl: 9, dont_fragment: true, kind });
+        let (l3, l4, end, size) = (18, 46, 55, 37);
+        let facts =
+            Headers { link, src, dst, l3, l4, end, size, id: 0, ttl: 9, dont_fragment: true, in_pieces: false, kind };
+        assert_eq!(headers, facts);
         assert_eq!(headers.tuple().unwrap().to_string(), "udp 10.0.0.1:5060 > 10.0.0.2:40000");
     }
 

@@ -4,7 +4,7 @@
 //! walked over, the quoted transport's checksum left alone, RFC 4884 extensions ignored.
 
 use super::addr::{Endpoint, Protocol, Tuple};
-use super::bytes::{addr, be16};
+use super::bytes::{addr, be16, put16};
 use super::checksum;
 use super::headers::{Kind, Malformed, Quoted};
 use super::ipv4;
@@ -54,6 +54,18 @@ pub(super) fn read(datagram: &[u8], l4: usize) -> Result<Kind, Malformed> {
     }
 }
 
+/// What the message is whose first piece `payload` begins it (eight bytes at least: a piece that is not the last has as
+/// many). An error in pieces is refused: its checksum covers what is not in one place (RFC 5508 REQ-3).
+pub(super) fn read_first_piece(payload: &[u8]) -> Result<Kind, Malformed> {
+    let header: &[u8; HEADER] = payload.first_chunk().ok_or(Malformed::Icmp)?;
+    match header[0] {
+        ECHO_REQUEST => Ok(Kind::Echo { request: true, id: be16(header, IDENTIFIER) }),
+        ECHO_REPLY => Ok(Kind::Echo { request: false, id: be16(header, IDENTIFIER) }),
+        kind if is_error(kind) => Err(Malformed::Fragment),
+        _ => Ok(Kind::Other(ipv4::ICMP)),
+    }
+}
+
 /// An error, and the tuple of the packet it quotes. A quoted packet that has no tuple (a later piece of a datagram, a
 /// protocol without ports) makes it [`Kind::Other`]: such an error can be routed, not translated.
 fn read_error(datagram: &[u8], l4: usize) -> Result<Kind, Malformed> {
@@ -99,6 +111,15 @@ fn quoted_tuple(header: &[u8; ipv4::HEADER], transport: &[u8; LEAST_QUOTED]) -> 
     };
     let (src, dst) = (addr(header, 12), addr(header, 16));
     Some(Tuple::new(protocol, Endpoint::new(src, src_port), Endpoint::new(dst, dst_port)))
+}
+
+/// Makes an echo request the reply to it (RFC 792): by difference, so that a request damaged on its way is not made good.
+pub(super) fn turn_into_reply(message: &mut [u8]) {
+    let asked = be16(message, 0);
+    message[0] = ECHO_REPLY;
+    let delta = checksum::delta(&[asked], &[be16(message, 0)]);
+    let field = update_echo(message, be16(message, CHECKSUM), delta);
+    put16(message, CHECKSUM, field);
 }
 
 /// The checksum field of an echo message after `delta` happened to `message`, which holds the new bytes.

@@ -163,12 +163,7 @@ fn write_echo(packet: &mut [u8], original: &[u8], headers: &Headers) {
     header.write(packet, request.len());
     let message = &mut packet[ipv4::HEADER..][..request.len()];
     message.copy_from_slice(request);
-    // By difference, so that a request damaged on its way is not made good.
-    let asked = be16(message, 0);
-    message[0] = icmp::ECHO_REPLY;
-    let delta = checksum::delta(&[asked], &[be16(message, 0)]);
-    let field = icmp::update_echo(message, be16(message, icmp::CHECKSUM), delta);
-    put16(message, icmp::CHECKSUM, field);
+    icmp::turn_into_reply(message);
 }
 
 fn write_error(packet: &mut [u8], error: IcmpError, from: Ipv4Addr, original: &[u8], headers: &Headers) {

@@ -27,11 +27,13 @@ pub struct Rewrite<A = Ipv4Addr> {
     pub l3_delta: u16,
     /// Added to the complement of the transport checksum.
     pub l4_delta: u16,
+    /// The new IP identification, when it changes: of a datagram, or of every piece of it.
+    pub id: Option<u16>,
 }
 
 impl<A> Rewrite<A> {
     /// Changes nothing.
-    pub const NOTHING: Rewrite<A> = Rewrite { src: None, dst: None, l3_delta: 0, l4_delta: 0 };
+    pub const NOTHING: Rewrite<A> = Rewrite { src: None, dst: None, l3_delta: 0, l4_delta: 0, id: None };
 }
 
 impl<A> Default for Rewrite<A> {
@@ -73,13 +75,14 @@ impl Rewrite<Ipv4Addr> {
             dst: (from.1 != to.1).then_some(Endpoint::new(to.1, 0)),
             l3_delta: combine(address_delta(from.0, to.0), address_delta(from.1, to.1)),
             l4_delta: 0,
+            id: None,
         }
     }
 
     /// Nothing changes.
     #[inline]
     pub fn is_nothing(&self) -> bool {
-        self.src.is_none() && self.dst.is_none()
+        self.src.is_none() && self.dst.is_none() && self.id.is_none()
     }
 
     /// Changes the packet whose facts are `headers`: addresses, ports or identifier, and the checksums over them. Of a
@@ -132,7 +135,12 @@ impl Rewrite<Ipv4Addr> {
         if let Some(dst) = self.dst {
             put_addr(ip, 16, dst.addr);
         }
-        put16(ip, 10, checksum::update(be16(ip, 10), self.l3_delta));
+        let mut field = checksum::update(be16(ip, 10), self.l3_delta);
+        if let Some(id) = self.id {
+            field = checksum::update(field, checksum::delta(&[be16(ip, 4)], &[id]));
+            put16(ip, 4, id);
+        }
+        put16(ip, 10, field);
     }
 
     /// `l4` begins at a transport header and ends with what is there of the datagram.

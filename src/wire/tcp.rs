@@ -67,12 +67,12 @@ pub const fn seq_at_or_after(a: u32, b: u32) -> bool {
     a.wrapping_sub(b) < 1 << 31
 }
 
-/// The facts of the segment that `payload` holds.
+/// The facts of the segment of `available` bytes whose beginning `payload` holds: all of it, or a first piece.
 #[inline]
-pub(super) fn read(payload: &[u8]) -> Result<Segment, Malformed> {
+pub(super) fn read(payload: &[u8], available: usize) -> Result<Segment, Malformed> {
     let header: &[u8; HEADER] = payload.first_chunk().ok_or(Malformed::TcpHeader)?;
     let header_length = usize::from(header[12] >> 4) * 4;
-    if header_length < HEADER || header_length > payload.len() {
+    if header_length < HEADER || header_length > available {
         return Err(Malformed::TcpHeader);
     }
     Ok(Segment {
@@ -81,7 +81,7 @@ pub(super) fn read(payload: &[u8]) -> Result<Segment, Malformed> {
         seq: be32(header, 4),
         ack: be32(header, 8),
         flags: Flags(header[13]),
-        payload: (payload.len() - header_length) as u16,
+        payload: (available - header_length) as u16,
     })
 }
 

@@ -9,12 +9,13 @@ pub const HEADER: usize = 8;
 /// Where in the header the checksum lies; 0 there means that the sender made none.
 pub(super) const CHECKSUM: usize = 6;
 
-/// The ports. The length may be less than the datagram's payload (RFC 768 forbids nothing behind the data), never more.
+/// The ports. The length may be less than the `available` bytes of the datagram's payload (RFC 768 forbids nothing behind
+/// the data), never more.
 #[inline]
-pub(super) fn read<A>(payload: &[u8]) -> Result<Kind<A>, Malformed> {
+pub(super) fn read<A>(payload: &[u8], available: usize) -> Result<Kind<A>, Malformed> {
     let header: &[u8; HEADER] = payload.first_chunk().ok_or(Malformed::UdpLength)?;
     let length = usize::from(be16(header, 4));
-    if length < HEADER || length > payload.len() {
+    if length < HEADER || length > available {
         return Err(Malformed::UdpLength);
     }
     Ok(Kind::Udp { src_port: be16(header, 0), dst_port: be16(header, 2) })
