@@ -3,6 +3,7 @@
 //! Owns the keyed hash. The key is drawn from a random seed, so that nobody outside can choose packets that share a
 //! place in a table; whoever guesses wrong gets the ordinary spread. It is not a cryptographic hash.
 
+use super::fragments::Datagram;
 use crate::wire::{Address, Endpoint, Rewrite, Tuple};
 use std::net::Ipv4Addr;
 
@@ -48,6 +49,12 @@ impl HashKey {
     /// The tag of an endpoint.
     pub fn endpoint<A: KeyAddress>(&self, endpoint: &Endpoint<A>) -> u32 {
         self.finish(A::mix_pair(endpoint.addr, endpoint.addr, self.addresses), u64::from(endpoint.port))
+    }
+
+    /// The tag of a datagram that comes in pieces.
+    pub fn datagram<A: KeyAddress>(&self, datagram: &Datagram<A>) -> u32 {
+        let rest = u64::from(datagram.id) << 8 | u64::from(datagram.protocol);
+        self.finish(A::mix_pair(datagram.src, datagram.dst, self.addresses), rest)
     }
 
     fn finish(&self, addresses: u64, ports: u64) -> u32 {

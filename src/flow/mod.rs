@@ -1,11 +1,13 @@
 //! Floor 1: who is talking.
 //!
 //! Owns what a worker remembers of traffic: flows and their expiry, TCP states, which member last spoke to a remote
-//! endpoint, and which outside port belongs to whom. Never decides anything (what may be opened, where it goes, whom a
+//! endpoint, which outside port belongs to whom, and which datagrams are not whole yet. Never decides anything (what may be opened, where it goes, whom a
 //! member id names), reads no clock, and knows no bytes. Read first: [`entry`] (what a flow says), then [`table`] (how it
-//! is found and forgotten), [`tcp`] and [`tcp_state`], [`speakers`], [`ports`].
+//! is found and forgotten), [`tcp`] and [`tcp_state`], [`speakers`], [`ports`],
+//! [`fragments`].
 
 pub mod entry;
+pub mod fragments;
 mod index;
 pub mod key;
 pub mod lifetime;
@@ -19,6 +21,7 @@ pub mod tcp;
 pub mod tcp_state;
 
 pub use entry::{Flow, NO_MEMBER, PathKind};
+pub use fragments::{Fragments, MOST_PIECES};
 pub use key::KeyAddress;
 pub use lifetime::{Class, Lifetimes};
 pub use port_order::ReservedPorts;
