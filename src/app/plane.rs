@@ -6,7 +6,7 @@ use super::clock::Clock;
 use crate::control::config::{Configuration, Idle};
 use crate::control::controller::{CounterSource, PortCounters, PortFacts, WorkerCounters};
 use crate::dpdk::{Eal, EalConfig, PortConfig, Ports, memory_mb};
-use crate::engine::Engine;
+use crate::engine::{Engine, Share};
 use crate::flow::Claims;
 use crate::policy::adjacency::Adjacency;
 use crate::policy::health::{Health, MemberHealth, PoolHealth};
@@ -71,7 +71,8 @@ impl Plane {
         for (at, hands) in hand_offs(cores.workers.len(), HAND_OFF).into_iter().enumerate() {
             let (management, end) = mailbox(MAIL);
             let gauge = Arc::new(Gauge::default());
-            let engine = Engine::new(Arc::clone(&world), claims.clone(), seed());
+            let share = Share { worker: at as u16, of: cores.workers.len() as u16 };
+            let engine = Engine::new(Arc::clone(&world), claims.clone(), seed()).sharing(share);
             let queues = ports.queues_for(at);
             let id = WorkerId(at as u16);
             let worker = Worker::new(id, engine, queues, hands, end, Arc::clone(&gauge.shared));

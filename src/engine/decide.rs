@@ -41,7 +41,11 @@ impl<'a> Walk<'a> {
         if let Some(reason) = self.impossible(from) {
             return Verdict::Drop(reason);
         }
-        match (from, self.world.owner(self.packet.dst)) {
+        let to = self.world.owner(self.packet.dst);
+        if matches!(self.packet.kind, Kind::Fragment(_)) && self.must_be_whole(from, to) {
+            return Verdict::Gather;
+        }
+        match (from, to) {
             (_, Some(Owner::Appliance(_))) => self.local(from),
             (Some(Owner::Member(sender)), Some(Owner::Virtual(at))) => self.hairpin(sender, at),
             (Some(Owner::Member(_)), Some(Owner::Member(_))) => self.misrouted(),
@@ -49,6 +53,19 @@ impl<'a> Walk<'a> {
             (_, Some(Owner::Virtual(at))) => self.inward(at),
             (_, Some(Owner::Member(member))) => self.visitor(member),
             (_, None) => self.route_unchanged(),
+        }
+    }
+
+    /// Where a datagram goes, and as what, cannot be told from one piece of it: what is for us, for a virtual address, or
+    /// from a member that may wear one. All other pieces are routed one by one.
+    fn must_be_whole(&self, from: Option<Owner>, to: Option<Owner>) -> bool {
+        match (from, to) {
+            (_, Some(Owner::Appliance(_) | Owner::Virtual(_))) => true,
+            // From a service port even the exclusion group may be answered by the virtual address.
+            (Some(Owner::Member(sender)), None) => {
+                self.packet.protocol() == ipv4::UDP || !self.excludes(sender, self.packet.dst)
+            }
+            _ => false,
         }
     }
 

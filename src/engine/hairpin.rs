@@ -22,7 +22,7 @@ impl Walk<'_> {
             (_, Some(tuple)) => match server.service(tuple.protocol, tuple.dst.port) {
                 Some(service) if !service.enabled => self.refuse_hairpin(DropReason::VirtualServerDisabled),
                 Some(service) => self.hairpin_to_service(sender, service, tuple),
-                None => self.answer_to_flow(tuple),
+                None => self.answer_to_flow(tuple, server),
             },
             _ => self.refuse_local(),
         }

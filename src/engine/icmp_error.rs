@@ -9,7 +9,7 @@ use super::notice::Sighting;
 use super::verdict::{DropReason, Verdict};
 use crate::policy::snapshot::Owner;
 use crate::wire::headers::Quoted;
-use crate::wire::{Endpoint, Protocol, Rewrite, Tuple};
+use crate::wire::{Endpoint, Protocol, Rewrite, Tuple, icmp};
 
 /// Destination unreachable, port unreachable (RFC 792).
 const PORT_UNREACHABLE: (u8, u8) = (3, 3);
@@ -58,6 +58,13 @@ impl Walk<'_> {
     /// The error goes to the sender of the packet it quotes, which sees that packet as it sent it. The outer source
     /// becomes public when it is the quoted destination, or any other host of ours that must not be seen.
     fn translate_error(&mut self, quoted: &Quoted, original: Tuple) -> Verdict {
+        // RFC 5508 REQ-10c; a redirect is a router's word to us, its neighbour, and not to the sender we stand for.
+        if matches!(quoted.kind, icmp::SOURCE_QUENCH | icmp::REDIRECT) {
+            return Verdict::Drop(DropReason::IcmpUnsupported);
+        }
+        if !self.state.errors.allows(self.now) {
+            return Verdict::Drop(DropReason::IcmpLimited);
+        }
         let (src, dst) = (self.packet.src, self.packet.dst);
         let seen_as = if src == quoted.tuple.dst.addr { original.dst.addr } else { src };
         let receiver = original.src.addr;

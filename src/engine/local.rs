@@ -2,7 +2,7 @@
 
 use super::decide::Walk;
 use super::verdict::{DropReason, PuntReason, Verdict};
-use crate::policy::intent::EchoPolicy;
+use crate::policy::intent::{EchoPolicy, Unmatched};
 use crate::policy::snapshot::{Owner, VirtualView};
 use crate::wire::Kind;
 use crate::wire::reply::{IcmpError, Reply};
@@ -46,8 +46,30 @@ impl Walk<'_> {
             }
             Kind::Udp { .. } => self.refuse(IcmpError::PortUnreachable, self.packet.dst, DropReason::NotListening),
             Kind::Echo { .. } => Verdict::Drop(DropReason::NotListening),
-            Kind::Fragment(_) => Verdict::Drop(DropReason::FragmentNeedsFlow),
             _ => Verdict::Drop(DropReason::ProtocolUnsupported),
+        }
+    }
+
+    /// To a virtual address, but nothing takes it: the address' policy says whether and when its sender is told.
+    pub(super) fn unmatched(&mut self, server: &VirtualView) -> Verdict {
+        let opens = matches!(self.packet.kind, Kind::Tcp(segment) if segment.flags.opens());
+        let from_member = matches!(self.world.owner(self.packet.src), Some(Owner::Member(_)));
+        match server.unmatched {
+            Unmatched::Drop => Verdict::Drop(DropReason::NotListening),
+            Unmatched::Reject if opens && server.wears && !from_member => Verdict::Defer,
+            Unmatched::Reject | Unmatched::RejectNow => self.refuse_local(),
+        }
+    }
+
+    /// What becomes of a SYN that was deferred: silence if a member has opened the connection, or the address is another's
+    /// by now (RFC 5382 REQ-4).
+    pub(super) fn conclusion(mut self) -> Verdict {
+        let opened = self.packet.tuple().is_some_and(|tuple| self.state.flows.find(&tuple).is_some());
+        match self.world.owner(self.packet.dst) {
+            Some(Owner::Virtual(at)) if !opened && self.world.virtuals[at].unmatched == Unmatched::Reject => {
+                self.refuse(IcmpError::PortUnreachable, self.packet.dst, DropReason::NotListening)
+            }
+            _ => Verdict::Drop(DropReason::NotListening),
         }
     }
 

@@ -8,6 +8,7 @@
 mod decide;
 mod hairpin;
 mod icmp_error;
+mod identification;
 mod limiter;
 mod local;
 pub mod notice;
@@ -19,6 +20,7 @@ mod service;
 pub mod steer;
 pub mod verdict;
 
+pub use identification::Share;
 pub use notice::{Notice, Sighting};
 pub use resets::ResetOrder;
 pub use verdict::{DropReason, Egress, Ingress, PuntReason, Verdict};
@@ -30,6 +32,7 @@ use crate::policy::intent::{PortId, Timeouts};
 use crate::policy::{Epoch, Snapshot};
 use crate::time::{Duration, Instant};
 use crate::wire::Headers;
+use identification::Identifications;
 use limiter::Limiter;
 use notice::Noticed;
 use resets::Resets;
@@ -60,6 +63,9 @@ struct State {
     /// By pool: ports of its SNAT address that are never claimed.
     reserved: Vec<ReservedPorts>,
     refusals: Limiter,
+    /// ICMP errors passed on.
+    errors: Limiter,
+    identifications: Identifications,
     noticed: Noticed,
     resets: Resets,
     /// Flows by member.
@@ -76,6 +82,8 @@ impl Engine {
             claims,
             reserved: reserved(&world),
             refusals: Limiter::new(world.limits.rejects_per_second),
+            errors: Limiter::new(world.limits.icmp_errors_per_second),
+            identifications: Identifications::new(Share { worker: 0, of: 1 }, seed),
             noticed: Noticed::default(),
             resets: Resets::default(),
             by_member: vec![0; world.members.len()],
@@ -84,20 +92,41 @@ impl Engine {
         Engine { world, state }
     }
 
+    /// One of several workers, which draw from the same numbers.
+    pub fn sharing(mut self, share: Share) -> Engine {
+        self.state.identifications = Identifications::new(share, self.state.seed);
+        self
+    }
+
     /// What becomes of a packet that came in on `port`.
     #[inline]
     pub fn decide(&mut self, packet: &Headers, port: PortId, now: Instant) -> Verdict {
-        let Some(interface) = self.world.interface_of(port, packet.link.vlan) else {
-            return Verdict::Drop(DropReason::UnknownInterface);
-        };
+        match self.walk(packet, port, now) {
+            Some(walk) => walk.verdict(),
+            None => Verdict::Drop(DropReason::UnknownInterface),
+        }
+    }
+
+    /// What becomes of a packet for which the verdict was [`Verdict::Defer`] six seconds ago.
+    pub fn conclude(&mut self, packet: &Headers, port: PortId, now: Instant) -> Verdict {
+        match self.walk(packet, port, now) {
+            Some(walk) => walk.conclusion(),
+            None => Verdict::Drop(DropReason::UnknownInterface),
+        }
+    }
+
+    #[inline]
+    fn walk<'a>(&'a mut self, packet: &'a Headers, port: PortId, now: Instant) -> Option<decide::Walk<'a>> {
+        let interface = self.world.interface_of(port, packet.link.vlan)?;
         let at = Ingress { port, interface };
-        decide::Walk { world: &self.world, state: &mut self.state, packet, at, now }.verdict()
+        Some(decide::Walk { world: &self.world, state: &mut self.state, packet, at, now })
     }
 
     /// From now on `world` is what is read. Returns the one it replaces, to be sent home.
     pub fn install(&mut self, world: Arc<Snapshot>) -> Arc<Snapshot> {
         self.state.flows.set_lifetimes(lifetimes(&world.timeouts));
         self.state.refusals.set_rate(world.limits.rejects_per_second);
+        self.state.errors.set_rate(world.limits.icmp_errors_per_second);
         self.state.reserved = reserved(&world);
         if resets::loses_somebody(&self.world, &world) {
             self.state.resets.begin();
@@ -116,6 +145,16 @@ impl Engine {
     /// What is read now.
     pub fn world(&self) -> &Arc<Snapshot> {
         &self.world
+    }
+
+    /// What keys its tables.
+    pub fn seed(&self) -> u64 {
+        self.state.seed
+    }
+
+    /// Counts something worth telling that the caller has seen.
+    pub fn notice(&mut self, notice: Notice) {
+        self.state.noticed.count(notice);
     }
 
     /// Which snapshot is read now.

@@ -15,6 +15,8 @@ ways! {
         StandbySpoke = "standby_spoke": "A datagram was sent from a service port by a member that is not active.",
         SpeakerAnswered = "speaker_answered": "A datagram went to the member that last spoke to the client instead of the active one.",
         FlowTableFullRouted = "flow_table_full_routed": "A visitor was routed without a marker: the flow table is full.",
+        Fragmented = "fragmented": "A datagram was cut into fragments for the MTU of the interface it left by.",
+        Gathered = "gathered": "A datagram that came in fragments was whole, and was decided about.",
         LostConnection = "lost_connection": "A TCP connection was reset because its member was lost.",
     }
 }

@@ -16,7 +16,6 @@ impl Walk<'_> {
     pub(super) fn outward(&mut self, sender: MemberId) -> Verdict {
         match (self.packet.kind, self.packet.tuple()) {
             (Kind::IcmpError(quoted), _) => self.error(&quoted),
-            (Kind::Fragment(_), _) if self.would_translate(sender) => Verdict::Drop(DropReason::FragmentNeedsFlow),
             (kind, Some(tuple)) => self.outward_with_ports(sender, kind, tuple),
             _ => self.route_unchanged(),
         }

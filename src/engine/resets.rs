@@ -102,7 +102,7 @@ fn egress(world: &Snapshot, destination: Ipv4Addr) -> Option<Egress> {
     let hop = world.next_hop(destination)?;
     let out = world.interface(hop.interface);
     match world.neighbour(hop)? {
-        Neighbour::Reachable(mac) => Some(Egress { port: out.port, vlan: out.vlan, src: out.mac, dst: mac }),
+        Neighbour::Reachable(mac) => Some(Egress::of(out, mac)),
         Neighbour::Failed => None,
     }
 }

@@ -10,7 +10,7 @@ use crate::flow::{Flow, NO_MEMBER, Refused, Side};
 use crate::policy::adjacency::Neighbour;
 use crate::policy::intent::MemberId;
 use crate::wire::reply::IcmpError;
-use crate::wire::{Endpoint, Kind, Protocol, Rewrite, Tuple};
+use crate::wire::{Kind, Protocol, Rewrite, Tuple};
 use std::net::Ipv4Addr;
 
 impl Walk<'_> {
@@ -25,8 +25,21 @@ impl Walk<'_> {
             return self.refuse_from_here(IcmpError::TtlExceeded, DropReason::TtlExceeded);
         }
         match self.way_out(destination) {
-            Ok(egress) => Verdict::Forward { rewrite, quoted, egress },
+            Ok(egress) => Verdict::Forward { rewrite: self.identified(rewrite, destination), quoted, egress },
             Err(verdict) => verdict,
+        }
+    }
+
+    /// A datagram that gets another source, and is or may yet be in pieces, gets an identification of our own.
+    #[inline]
+    fn identified(&mut self, rewrite: Rewrite, destination: Ipv4Addr) -> Rewrite {
+        match rewrite.src {
+            Some(src) if !self.packet.is_atomic() => {
+                let protocol = self.packet.protocol();
+                let id = Some(self.state.identifications.next(src.addr, destination, protocol));
+                Rewrite { id, ..rewrite }
+            }
+            _ => rewrite,
         }
     }
 
@@ -41,15 +54,18 @@ impl Walk<'_> {
             return Err(self.refuse_from_here(IcmpError::NetUnreachable, DropReason::NoRoute));
         };
         let out = self.world.interface(hop.interface);
-        if self.packet.end - self.packet.l3 > out.mtu {
-            let verdict = match self.packet.dont_fragment {
-                true => self.refuse_from_here(IcmpError::FragmentationNeeded { mtu: out.mtu }, DropReason::TooBig),
-                false => Verdict::Drop(DropReason::TooBig),
-            };
-            return Err(verdict);
+        let too_big = self.packet.size > out.mtu;
+        if too_big && self.packet.dont_fragment {
+            let needed = IcmpError::FragmentationNeeded { mtu: out.mtu };
+            return Err(self.refuse_from_here(needed, DropReason::TooBig));
         }
         match self.world.neighbour(hop) {
-            Some(Neighbour::Reachable(mac)) => Ok(Egress { port: out.port, vlan: out.vlan, src: out.mac, dst: mac }),
+            Some(Neighbour::Reachable(mac)) => {
+                if too_big {
+                    self.notice(Notice::Fragmented);
+                }
+                Ok(Egress::of(out, mac))
+            }
             Some(Neighbour::Failed) => {
                 Err(self.refuse_from_here(IcmpError::HostUnreachable, DropReason::HostUnreachable))
             }
@@ -60,7 +76,9 @@ impl Walk<'_> {
     /// From outside to a member's own address: never translated, nor is the reply.
     pub(super) fn visitor(&mut self, member: MemberId) -> Verdict {
         let verdict = self.route_unchanged();
-        if let (Verdict::Forward { .. } | Verdict::Hold(_), Some(tuple)) = (verdict, self.packet.tuple()) {
+        // Pieces pass one by one; the first shows whom the answer goes to.
+        let tuple = self.packet.tuple().or_else(|| self.packet.piece_tuple());
+        if let (Verdict::Forward { .. } | Verdict::Hold(_), Some(tuple)) = (verdict, tuple) {
             self.mark_visitor(member, tuple);
         }
         verdict
@@ -74,17 +92,16 @@ impl Walk<'_> {
                 _ => return self.refresh(id, side),
             }
         }
-        let remote = Endpoint::new(self.packet.src, tuple.src.port);
-        match self.packet.kind {
+        match (tuple.protocol, self.packet.kind) {
             // What a member sends from a service port is translated without a look at the flows; there the mark
             // stands beside the speakers.
-            Kind::Udp { dst_port, .. } if self.pool_of(member).service(Protocol::Udp, dst_port).is_some() => {
-                self.state.speakers.note_member(remote, member.0, self.now);
+            (Protocol::Udp, _) if self.pool_of(member).service(Protocol::Udp, tuple.dst.port).is_some() => {
+                self.state.speakers.note_member(tuple.src, member.0, self.now);
             }
             // What goes to the exclusion group keeps its source anyway.
-            Kind::Udp { .. } if self.excludes(member, self.packet.src) => {}
-            Kind::Udp { .. } => self.mark(tuple),
-            Kind::Tcp(segment) if segment.flags.opens() => self.mark(tuple),
+            (Protocol::Udp, _) if self.excludes(member, self.packet.src) => {}
+            (Protocol::Udp, _) => self.mark(tuple),
+            (_, Kind::Tcp(segment)) if segment.flags.opens() => self.mark(tuple),
             // A reply to an echo request is known by its type, the rest of TCP by not being a SYN.
             _ => {}
         }

@@ -8,7 +8,7 @@ use super::notice::{Notice, Sighting};
 use super::verdict::{DropReason, Verdict};
 use crate::flow::{Addressed, Flow, NO_MEMBER, PathKind, Refused, Side, Speaker, Track};
 use crate::policy::intent::{MemberId, NoMember, PoolId};
-use crate::policy::snapshot::{PoolView, ServiceView};
+use crate::policy::snapshot::{PoolView, ServiceView, VirtualView};
 use crate::time::Duration;
 use crate::wire::headers::Segment;
 use crate::wire::reply::{IcmpError, Reply};
@@ -28,14 +28,14 @@ impl Walk<'_> {
             (Kind::Echo { request: true, .. }, _) => self.ping(server),
             (_, Some(tuple)) => match server.service(tuple.protocol, tuple.dst.port) {
                 Some(service) => self.service_in(service, tuple),
-                None => self.answer_to_flow(tuple),
+                None => self.answer_to_flow(tuple, server),
             },
             _ => self.refuse_local(),
         }
     }
 
     /// To a virtual address but no service of it: the answer to something a member sent outward, or nothing of ours.
-    pub(super) fn answer_to_flow(&mut self, tuple: Tuple) -> Verdict {
+    pub(super) fn answer_to_flow(&mut self, tuple: Tuple, server: &VirtualView) -> Verdict {
         if let Some((id, side)) = self.state.flows.find(&tuple) {
             return self.on_flow(id, side, tuple);
         }
@@ -43,7 +43,7 @@ impl Walk<'_> {
             // A segment of a connection nobody remembers. A reset would kill what the member may still hold.
             Kind::Tcp(segment) if !segment.flags.opens() => Verdict::Drop(DropReason::NoFlow),
             Kind::Echo { .. } => Verdict::Drop(DropReason::NoFlow),
-            _ => self.refuse_local(),
+            _ => self.unmatched(server),
         }
     }
 

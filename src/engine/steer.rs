@@ -21,8 +21,8 @@ pub fn owner(packet: &Headers, world: &Snapshot, workers: usize) -> Option<usize
         Kind::IcmpError(quoted) => place(&quoted.tuple, world)?,
         _ => match packet.tuple() {
             Some(tuple) => place(&tuple, world)?,
-            // No ports: a fragment, or a protocol that is never translated.
-            None => place_of_pair(packet.src, packet.dst),
+            // A piece, or a protocol that is never translated.
+            None => place_without_ports(packet, world),
         },
     };
     // The high half of the product spreads the hash over the workers without a division.
@@ -36,6 +36,20 @@ fn place(tuple: &Tuple, world: &Snapshot) -> Option<u32> {
         (Place::Ours(_), Place::Outside) => Some(place_of_endpoint(tuple.dst)),
         (Place::Ours(a), Place::Ours(b)) => Some(place_of_pair(a, b)),
     }
+}
+
+/// Pieces of a datagram meet by its addresses alone, and the two members of a pair count as one; what is then found out
+/// about the whole may send it on to another worker. A visitor's first piece goes where the answer to it will look.
+fn place_without_ports(packet: &Headers, world: &Snapshot) -> u32 {
+    let to_member = matches!(world.owner(packet.dst), Some(Owner::Member(_)));
+    if to_member && let Some(place) = packet.piece_tuple().and_then(|tuple| place(&tuple, world)) {
+        return place;
+    }
+    let known_as = |address| match world.owner(address) {
+        Some(Owner::Member(member)) => world.member(member).public,
+        _ => address,
+    };
+    place_of_pair(known_as(packet.src), known_as(packet.dst))
 }
 
 enum Place {
@@ -69,7 +83,8 @@ fn place_of_pair(a: Ipv4Addr, b: Ipv4Addr) -> u32 {
 }
 
 /// Spreads 64 bits over 32 (the finalizer of MurmurHash3).
-fn mix(mut bits: u64) -> u32 {
+#[inline]
+pub(super) fn mix(mut bits: u64) -> u32 {
     bits ^= bits >> 33;
     bits = bits.wrapping_mul(0xff51_afd7_ed55_8ccd);
     bits ^= bits >> 33;

@@ -5,6 +5,7 @@
 
 use crate::policy::adjacency::NextHop;
 use crate::policy::intent::{InterfaceId, PortId};
+use crate::policy::snapshot::InterfaceView;
 use crate::wire::reply::Reply;
 use crate::wire::{Mac, Rewrite, VlanId};
 
@@ -19,6 +20,17 @@ pub struct Egress {
     pub src: Mac,
     /// The next hop's MAC.
     pub dst: Mac,
+    /// The largest IP datagram that may leave this way, in bytes; a larger one leaves in pieces.
+    pub mtu: u16,
+}
+
+impl Egress {
+    /// Out of `interface` to the neighbour with this MAC.
+    #[inline]
+    pub fn of(interface: &InterfaceView, dst: Mac) -> Egress {
+        let &InterfaceView { port, vlan, mac, mtu, .. } = interface;
+        Egress { port, vlan, src: mac, dst, mtu }
+    }
 }
 
 /// What becomes of a packet.
@@ -44,6 +56,11 @@ pub enum Verdict {
     },
     /// It waits until the next hop's MAC is known.
     Hold(NextHop),
+    /// It is a piece of a datagram about which nothing can be said before all of it is here.
+    Gather,
+    /// It is a SYN that nobody takes; its sender is told in six seconds, unless a member opens the same connection
+    /// meanwhile (RFC 5382 REQ-4). See [`super::Engine::conclude`].
+    Defer,
     /// Management shall have it.
     Punt(PuntReason),
     /// It dies in silence.
@@ -120,7 +137,13 @@ ways! {
         NotListening = "not_listening": "For a virtual or self address, but no service, flow or probe takes it.",
         NoFlow = "no_flow": "A return to a virtual address that matches no flow.",
         NoFlowForError = "no_flow_for_error": "An ICMP error that quotes nothing we know.",
-        FragmentNeedsFlow = "fragment_needs_flow": "A fragment of a datagram that would have to be translated.",
+        FragmentDuplicate = "fragment_duplicate": "A fragment that is here already.",
+        FragmentOverlap = "fragment_overlap": "Fragments of one datagram overlap or contradict each other; all of it is dropped.",
+        FragmentTooMany = "fragment_too_many": "A datagram of more than 128 fragments; all of it is dropped.",
+        FragmentIncomplete = "fragment_incomplete": "The rest of the datagram did not come in time.",
+        FragmentsFull = "fragments_full": "The fragment gave way to newer ones: too many wait for the rest of their datagram.",
+        IcmpLimited = "icmp_limited": "An ICMP error to be passed on, beyond icmp_errors_per_second.",
+        IcmpUnsupported = "icmp_unsupported": "A source quench or redirect about translated traffic.",
         FlowTableFull = "flow_table_full": "The worker's flow table is full.",
         PortsExhausted = "ports_exhausted": "No port of the SNAT address is free.",
         NoSnat = "no_snat": "A member of a pool without [[snat]] called a virtual address: the answer could not find its way back.",

@@ -165,6 +165,10 @@ pub struct VirtualView {
     pub echo: EchoPolicy,
     /// The pool that policy looks at.
     pub pool: PoolId,
+    /// What becomes of packets that match nothing: as the first virtual server on the address says.
+    pub unmatched: Unmatched,
+    /// Members go out with this address.
+    pub wears: bool,
 }
 
 impl VirtualView {
@@ -334,6 +338,8 @@ fn virtuals(intent: &Intent) -> Vec<VirtualView> {
                 services: services.collect(),
                 echo: server.echo,
                 pool: server.pool,
+                unmatched: server.unmatched,
+                wears: intent.snats.iter().any(|snat| snat.address == server.address),
             }),
         }
     }

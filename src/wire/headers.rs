@@ -205,6 +205,18 @@ impl<A: Address> Headers<A> {
         self.dont_fragment && !self.in_pieces && !matches!(self.kind, Kind::Fragment(_))
     }
 
+    /// The IP protocol; 0 for ARP.
+    pub fn protocol(&self) -> u8 {
+        match self.kind {
+            Kind::Tcp(_) => ipv4::TCP,
+            Kind::Udp { .. } => ipv4::UDP,
+            Kind::Echo { .. } | Kind::IcmpError(_) => ipv4::ICMP,
+            Kind::Fragment(piece) => piece.protocol,
+            Kind::Other(protocol) => protocol,
+            Kind::Arp(_) => 0,
+        }
+    }
+
     /// The tuple that the first piece of a UDP or TCP datagram shows.
     pub fn piece_tuple(&self) -> Option<Tuple<A>> {
         let Kind::Fragment(Piece { protocol, ports: Some((src_port, dst_port)), .. }) = self.kind else { return None };

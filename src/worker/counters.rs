@@ -22,7 +22,7 @@ ways! {
         Transmitted = "transmitted": "Frames the NICs took.",
         TransmittedBytes = "transmitted_bytes": "Bytes the NICs took.",
         HandedOff = "handed_off": "Frames handed to the worker that owns their flow.",
-        Held = "held": "Frames waiting now for a next hop's MAC.",
+        Held = "held": "Frames waiting now for a next hop's MAC, for the rest of their datagram, or to be refused.",
         Flows = "flows": "Flows remembered now.",
     }
 }
@@ -44,7 +44,7 @@ pub struct Tally {
     pub transmitted_bytes: u64,
     /// Frames handed to other workers.
     pub handed_off: u64,
-    /// Frames waiting for a MAC, now.
+    /// Frames waiting for a MAC, or for the rest of their datagram, or to be refused, now.
     pub held: u64,
     /// Flows, now.
     pub flows: u64,
@@ -81,6 +81,10 @@ impl Tally {
 
     pub(super) fn dropped(&mut self, reason: DropReason) {
         self.dropped.0[reason as usize] += 1;
+    }
+
+    pub(super) fn dropped_all(&mut self, frames: usize, reason: DropReason) {
+        self.dropped.0[reason as usize] += frames as u64;
     }
 
     pub(super) fn punted(&mut self, reason: PuntReason) {

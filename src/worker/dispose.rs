@@ -4,6 +4,7 @@
 //! frame exactly once in the tally.
 
 use super::Worker;
+use super::cargo::Cargo;
 use super::hand_off::Parcel;
 use super::waiting::Held;
 use crate::engine::{DropReason, PuntReason, Verdict, steer};
@@ -22,35 +23,39 @@ impl<P: Port> Worker<P> {
             Err(malformed) => return self.tally.dropped(reason(malformed)),
         };
         match steer::owner(&headers, self.engine.world(), self.hand_off.workers()) {
-            Some(worker) if worker != usize::from(self.id.0) => self.hand_over(worker, frame, port),
+            Some(worker) if worker != usize::from(self.id.0) => self.hand_over(worker, Cargo::Frame(frame), port),
             _ => self.judge(frame, &headers, port, now),
         }
     }
 
-    /// A frame that is ours to decide about.
-    pub(super) fn decide(&mut self, frame: P::Frame, port: PortId, now: Instant) {
-        match Headers::parse(frame.bytes()) {
-            Ok(headers) => self.judge(frame, &headers, port, now),
-            Err(malformed) => self.tally.dropped(reason(malformed)),
+    /// A datagram that is ours to decide about.
+    pub(super) fn decide(&mut self, cargo: Cargo<P::Frame>, port: PortId, now: Instant) {
+        match (cargo.headers(), cargo) {
+            (Ok(headers), Cargo::Frame(frame)) => self.judge(frame, &headers, port, now),
+            (Ok(whole), Cargo::Pieces(pieces)) => self.judge_whole(pieces, &whole, port, now),
+            (Err(malformed), cargo) => self.tally.dropped_all(cargo.frames(), reason(malformed)),
         }
     }
 
-    fn hand_over(&mut self, worker: usize, frame: P::Frame, port: PortId) {
-        match self.hand_off.give(worker, Parcel { frame, port }) {
-            Ok(()) => self.tally.handed_off += 1,
-            Err(_) => self.tally.dropped(DropReason::HandOffFull),
+    pub(super) fn hand_over(&mut self, worker: usize, cargo: Cargo<P::Frame>, port: PortId) {
+        let frames = cargo.frames();
+        match self.hand_off.give(worker, Parcel { cargo, port }) {
+            Ok(()) => self.tally.handed_off += frames as u64,
+            Err(_) => self.tally.dropped_all(frames, DropReason::HandOffFull),
         }
     }
 
     fn judge(&mut self, frame: P::Frame, headers: &Headers, port: PortId, now: Instant) {
         match self.engine.decide(headers, port, now) {
-            Verdict::Hold(hop) => self.hold(hop, frame, port, now),
+            Verdict::Hold(hop) => self.hold(hop, Cargo::Frame(frame), port, now),
+            Verdict::Gather => self.gather(frame, headers, port, now),
+            Verdict::Defer => self.defer(frame, port, now),
             verdict => self.dispose(frame, headers, port, verdict),
         }
     }
 
     /// Does what the verdict says. A frame that waits is not done with, and does not come here.
-    fn dispose(&mut self, frame: P::Frame, headers: &Headers, port: PortId, verdict: Verdict) {
+    pub(super) fn dispose(&mut self, frame: P::Frame, headers: &Headers, port: PortId, verdict: Verdict) {
         match verdict {
             Verdict::Forward { rewrite, quoted, egress } => {
                 self.forward(frame, headers, &rewrite, quoted.as_ref(), &egress);
@@ -58,6 +63,8 @@ impl<P: Port> Worker<P> {
             Verdict::Answer(with) => self.answer(&frame, headers, port, &with),
             Verdict::Refuse { with, reason } => self.refuse(&frame, headers, port, &with, reason),
             Verdict::Hold(_) => self.tally.dropped(DropReason::NeighbourQueueFull),
+            Verdict::Gather => self.tally.dropped(DropReason::FragmentIncomplete),
+            Verdict::Defer => self.tally.dropped(DropReason::NotListening),
             Verdict::Punt(reason) => self.punt(&frame, headers, port, reason),
             Verdict::Drop(reason) => self.tally.dropped(reason),
         }
@@ -72,7 +79,14 @@ impl<P: Port> Worker<P> {
     }
 
     /// The frame dies; what its sender is told is a frame of our own.
-    fn refuse(&mut self, frame: &P::Frame, headers: &Headers, port: PortId, with: &Reply, reason: DropReason) {
+    pub(super) fn refuse(
+        &mut self,
+        frame: &P::Frame,
+        headers: &Headers,
+        port: PortId,
+        with: &Reply,
+        reason: DropReason,
+    ) {
         self.tally.dropped(reason);
         if !reply::may_answer_with_error(frame.bytes(), headers) {
             return;
@@ -96,11 +110,11 @@ impl<P: Port> Worker<P> {
         made.set_len(length).then_some(made)
     }
 
-    fn hold(&mut self, hop: NextHop, frame: P::Frame, port: PortId, now: Instant) {
-        match self.waiting.hold(hop, frame, port, now) {
+    pub(super) fn hold(&mut self, hop: NextHop, cargo: Cargo<P::Frame>, port: PortId, now: Instant) {
+        match self.waiting.hold(hop, cargo, port, now) {
             Ok(()) if self.waiting.asks(hop, now) => self.post.want(hop),
             Ok(()) => {}
-            Err(_) => self.tally.dropped(DropReason::NeighbourQueueFull),
+            Err(cargo) => self.tally.dropped_all(cargo.frames(), DropReason::NeighbourQueueFull),
         }
     }
 
@@ -115,16 +129,25 @@ impl<P: Port> Worker<P> {
     /// The world has changed: what waits is decided again, in the order it came.
     pub(super) fn decide_waiting(&mut self, now: Instant) {
         for held in self.waiting.take_all() {
-            let headers = match Headers::parse(held.frame.bytes()) {
+            let headers = match held.cargo.headers() {
                 Ok(headers) => headers,
                 Err(malformed) => {
-                    self.tally.dropped(reason(malformed));
+                    self.tally.dropped_all(held.cargo.frames(), reason(malformed));
                     continue;
                 }
             };
-            match self.engine.decide(&headers, held.port, now) {
-                Verdict::Hold(hop) => self.waiting.hold_again(hop, held),
-                verdict => self.dispose(held.frame, &headers, held.port, verdict),
+            match (self.engine.decide(&headers, held.port, now), held) {
+                (Verdict::Hold(hop), held) => self.waiting.hold_again(hop, held),
+                (verdict, Held { cargo: Cargo::Pieces(pieces), port, .. }) => {
+                    self.dispose_whole(pieces, &headers, port, verdict);
+                }
+                (Verdict::Gather, Held { cargo: Cargo::Frame(frame), port, .. }) => {
+                    self.gather(frame, &headers, port, now);
+                }
+                (Verdict::Defer, Held { cargo: Cargo::Frame(frame), port, .. }) => self.defer(frame, port, now),
+                (verdict, Held { cargo: Cargo::Frame(frame), port, .. }) => {
+                    self.dispose(frame, &headers, port, verdict);
+                }
             }
         }
     }
@@ -144,16 +167,21 @@ impl<P: Port> Worker<P> {
     }
 
     fn refuse_held(&mut self, held: &Held<P::Frame>) {
-        let reason = DropReason::HostUnreachable;
-        let Ok(headers) = Headers::parse(held.frame.bytes()) else { return self.tally.dropped(reason) };
+        let (reason, port) = (DropReason::HostUnreachable, held.port);
+        let first = match &held.cargo {
+            Cargo::Frame(frame) => frame,
+            Cargo::Pieces(pieces) => &pieces[0],
+        };
+        self.tally.dropped_all(held.cargo.frames() - 1, reason);
+        let Ok(headers) = held.cargo.headers() else { return self.tally.dropped(reason) };
         let world = self.engine.world();
         let from = world
-            .interface_of(held.port, headers.link.vlan)
+            .interface_of(port, headers.link.vlan)
             .map(|interface| world.interface(interface).address_towards(headers.src));
         match from {
             Some(from) => {
                 let with = Reply::IcmpError { error: IcmpError::HostUnreachable, from };
-                self.refuse(&held.frame, &headers, held.port, &with, reason);
+                self.refuse(first, &headers, port, &with, reason);
             }
             None => self.tally.dropped(reason),
         }
@@ -161,7 +189,7 @@ impl<P: Port> Worker<P> {
 }
 
 /// The counter a malformed frame goes to.
-fn reason(malformed: Malformed) -> DropReason {
+pub(super) fn reason(malformed: Malformed) -> DropReason {
     match malformed {
         Malformed::Truncated => DropReason::Truncated,
         Malformed::UnknownEtherType => DropReason::UnknownEtherType,

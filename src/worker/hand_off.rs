@@ -3,13 +3,14 @@
 //! Owns one single-producer single-consumer ring for each ordered pair of workers, so that nobody locks and frames of a
 //! flow keep their order. A full ring refuses: the frame is dropped and counted by whoever tried; nobody waits.
 
+use super::cargo::Cargo;
 use crate::policy::intent::PortId;
 use rtrb::{Consumer, Producer, RingBuffer};
 
-/// A frame and where it came in.
+/// A datagram and where it came in.
 pub struct Parcel<F> {
-    /// The frame.
-    pub frame: F,
+    /// The frame, or the pieces.
+    pub cargo: Cargo<F>,
     /// The NIC it came in on.
     pub port: PortId,
 }

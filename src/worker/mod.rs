@@ -3,17 +3,22 @@
 //! Owns [`Worker`]: its ports, its engine, its mailbox, and the frames that are in its hands. It brings bytes and
 //! decisions together and counts every frame to its end. No clock, no lock, no system call: `turn(now)` is called by a
 //! pinned thread in the field and by a test here. Read first: [`Worker::turn`], then `dispose` (a frame and its
-//! verdict), `send` (how it leaves), [`counters`] (what is counted, and the sum that must come out).
+//! verdict), `pieces` (a datagram that came in several), `send` (how it leaves), [`counters`] (what is counted, and the sum that must come out).
 
+mod cargo;
 pub mod counters;
+mod deferred;
 mod dispose;
+mod gather;
 pub mod hand_off;
 pub mod mailbox;
+mod pieces;
 mod post;
 mod query;
 mod send;
 mod waiting;
 
+pub use cargo::Cargo;
 pub use counters::{Shared, Tally};
 pub use hand_off::{HandOff, hand_offs};
 pub use mailbox::{Command, Event, WorkerId};
@@ -22,6 +27,8 @@ use crate::engine::{Engine, ResetOrder};
 use crate::io::{BURST, Port};
 use crate::policy::intent::PortId;
 use crate::time::Instant;
+use deferred::Deferred;
+use gather::Gathering;
 use hand_off::Parcel;
 use post::Post;
 use query::Queries;
@@ -50,6 +57,8 @@ pub struct Worker<P: Port> {
     ports: Vec<P>,
     outgoing: Outgoing<P::Frame>,
     waiting: Waiting<P::Frame>,
+    gathering: Gathering<P::Frame>,
+    deferred: Deferred<P::Frame>,
     hand_off: HandOff<P::Frame>,
     post: Post,
     queries: Queries,
@@ -70,7 +79,11 @@ impl<P: Port> Worker<P> {
         mailbox: mailbox::WorkerEnd,
         shared: Arc<Shared>,
     ) -> Worker<P> {
+        let world = engine.world();
+        let (pieces, patience) = (world.limits.fragments_per_worker, world.timeouts.fragments);
         Worker {
+            gathering: Gathering::new(pieces, patience, engine.seed()),
+            deferred: Deferred::default(),
             id,
             engine,
             outgoing: Outgoing::new(ports.len()),
@@ -96,13 +109,18 @@ impl<P: Port> Worker<P> {
         done += self.take_over(now);
         done += self.do_chores(now);
         self.send_all();
-        self.tally.gauge(&self.engine, self.waiting.len());
+        self.tally.gauge(&self.engine, self.held());
         self.shared.publish(&self.tally, self.engine.flows_by_member());
         match (self.stopping, done) {
             (true, _) => self.end(),
             (false, 0) => Work::Idle,
             (false, done) => Work::Busy(done),
         }
+    }
+
+    /// Frames that are in our hands between two turns.
+    fn held(&self) -> usize {
+        self.waiting.len() + self.gathering.len() + self.deferred.len()
     }
 
     /// What is decided here, to be looked at.
@@ -125,11 +143,11 @@ impl<P: Port> Worker<P> {
     fn take_over(&mut self, now: Instant) -> usize {
         let mut count = 0;
         while count < BURST
-            && let Some(Parcel { frame, port }) = self.hand_off.take()
+            && let Some(Parcel { cargo, port }) = self.hand_off.take()
         {
-            self.tally.taken_over += 1;
-            self.decide(frame, port, now);
-            count += 1;
+            count += cargo.frames();
+            self.tally.taken_over += cargo.frames() as u64;
+            self.decide(cargo, port, now);
         }
         count
     }
@@ -140,6 +158,7 @@ impl<P: Port> Worker<P> {
         self.order_resets(now);
         self.report(now);
         self.answer_queries(now);
-        self.give_up_waiting(now)
+        self.give_up_pieces(now);
+        self.give_up_waiting(now) + self.conclude_deferred(now)
     }
 }

@@ -3,6 +3,8 @@
 //! Owns the walks over the flow table that an operator sets off: a bounded number of flows a turn, so that no question,
 //! however large, delays a packet.
 
+use super::deferred::Deferred;
+use super::gather::Gathering;
 use super::mailbox::{Command, Event, FlowFilter, FlowRow};
 use super::{CHORES, Work, Worker};
 use crate::engine::DropReason;
@@ -10,7 +12,7 @@ use crate::flow::{Flow, NO_MEMBER, PathKind, Side};
 use crate::io::Port;
 use crate::policy::Snapshot;
 use crate::policy::intent::MemberId;
-use crate::time::Instant;
+use crate::time::{Duration, Instant};
 use std::collections::VecDeque;
 
 /// Commands obeyed in one turn, at most.
@@ -54,6 +56,7 @@ impl<P: Port> Worker<P> {
         match command {
             Command::Install(world) => {
                 let epoch = world.epoch;
+                self.gathering.set_patience(world.timeouts.fragments);
                 let old = Some(self.engine.install(world));
                 self.post.say(Event::Installed { worker: self.id, epoch, at: now, old });
                 self.decide_waiting(now);
@@ -130,10 +133,13 @@ impl<P: Port> Worker<P> {
 
     /// What waits is dropped and counted; [`Work::Ended`] once management has been told.
     pub(super) fn end(&mut self) -> Work {
-        self.waiting.take_all().iter().for_each(|_| self.tally.dropped(DropReason::Stopping));
-        while self.hand_off.take().is_some() {
-            self.tally.taken_over += 1;
-            self.tally.dropped(DropReason::Stopping);
+        self.tally.dropped_all(self.held(), DropReason::Stopping);
+        self.waiting.take_all();
+        self.gathering = Gathering::new(1, Duration::ZERO, 0);
+        self.deferred = Deferred::default();
+        while let Some(parcel) = self.hand_off.take() {
+            self.tally.taken_over += parcel.cargo.frames() as u64;
+            self.tally.dropped_all(parcel.cargo.frames(), DropReason::Stopping);
         }
         self.tally.gauge(&self.engine, 0);
         self.shared.publish(&self.tally, self.engine.flows_by_member());

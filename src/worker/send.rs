@@ -7,6 +7,7 @@ use crate::engine::{DropReason, Egress, ResetOrder};
 use crate::io::{BURST, Frame, Port};
 use crate::policy::intent::PortId;
 use crate::time::Instant;
+use crate::wire::fragment::Split;
 use crate::wire::headers::Link;
 use crate::wire::{Headers, Kind, Rewrite, compose, ethernet, ipv4};
 
@@ -41,11 +42,37 @@ impl<P: Port> Worker<P> {
         }
         rewrite.apply(bytes, headers);
         ipv4::decrement_ttl(bytes, headers);
+        self.link_and_queue(frame, headers, egress);
+    }
+
+    /// Writes the link header of a frame that is changed and ready, and queues it.
+    pub(super) fn link_and_queue(&mut self, mut frame: P::Frame, headers: &Headers, egress: &Egress) {
         if !trim_end(&mut frame, headers) || !fit_link_header(&mut frame, headers, egress) {
             return self.tally.dropped(DropReason::NoBuffer);
         }
         ethernet::write_link(frame.bytes_mut(), headers, egress.dst, egress.src, egress.vlan);
+        if headers.size > egress.mtu {
+            return self.forward_cut(&frame, egress);
+        }
         self.outgoing.push(egress.port, frame);
+    }
+
+    /// A frame that is ready but too large for its way leaves in pieces, in order (RFC 4787 REQ-13a): all of them, or none.
+    fn forward_cut(&mut self, frame: &P::Frame, egress: &Egress) {
+        let mut split = Split::new(frame.bytes(), ethernet::header_length(egress.vlan), egress.mtu);
+        let mut pieces = Vec::new();
+        while let Some(cut) = split.next() {
+            let Some(mut piece) = self.ports[egress.port.index()].allocate(split.frame_length(&cut)) else {
+                return self.tally.dropped(DropReason::NoBuffer);
+            };
+            split.write(&cut, piece.bytes_mut());
+            pieces.push(piece);
+        }
+        if pieces.is_empty() {
+            return self.tally.dropped(DropReason::TooBig);
+        }
+        self.tally.originated += pieces.len() as u64 - 1;
+        pieces.into_iter().for_each(|piece| self.outgoing.push(egress.port, piece));
     }
 
     /// A frame made by management, or here, from nothing.

@@ -1,53 +1,55 @@
-//! Frames that wait for a next hop's MAC.
+//! Datagrams that wait for a next hop's MAC.
 //!
 //! Owns a short queue, so that the first INVITE to a peer is not lost while ARP asks. Bounded per next hop and in all;
-//! frames leave it in the order they came.
+//! datagrams leave it in the order they came.
 
+use super::cargo::Cargo;
 use crate::policy::adjacency::NextHop;
 use crate::policy::intent::PortId;
 use crate::time::{Duration, Instant};
 
-/// Frames that wait for one next hop, at most.
+/// Datagrams that wait for one next hop, at most.
 const PER_HOP: usize = 16;
 /// Frames that wait in all, at most.
 const IN_ALL: usize = 1_024;
-/// A frame nobody cared for is given up after this, whatever management says.
+/// A datagram nobody cared for is given up after this, whatever management says.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// Management is reminded of a next hop after this.
 const REMINDER: Duration = Duration::from_secs(1);
 
-/// A frame that waits.
+/// A datagram that waits.
 pub(super) struct Held<F> {
-    pub frame: F,
+    pub cargo: Cargo<F>,
     pub port: PortId,
     hop: NextHop,
     since: Instant,
 }
 
-/// All frames that wait.
+/// All that wait.
 pub(super) struct Waiting<F> {
-    frames: Vec<Held<F>>,
+    cargoes: Vec<Held<F>>,
     asked: Vec<(NextHop, Instant)>,
 }
 
 impl<F> Default for Waiting<F> {
     fn default() -> Waiting<F> {
-        Waiting { frames: Vec::new(), asked: Vec::new() }
+        Waiting { cargoes: Vec::new(), asked: Vec::new() }
     }
 }
 
 impl<F> Waiting<F> {
+    /// How many frames wait.
     pub(super) fn len(&self) -> usize {
-        self.frames.len()
+        self.cargoes.iter().map(|held| held.cargo.frames()).sum()
     }
 
-    /// Holds a frame; gives it back when too many wait already.
-    pub(super) fn hold(&mut self, hop: NextHop, frame: F, port: PortId, now: Instant) -> Result<(), F> {
-        let same = self.frames.iter().filter(|held| held.hop == hop).count();
-        if same >= PER_HOP || self.frames.len() >= IN_ALL {
-            return Err(frame);
+    /// Holds a datagram; gives it back when too many wait already.
+    pub(super) fn hold(&mut self, hop: NextHop, cargo: Cargo<F>, port: PortId, now: Instant) -> Result<(), Cargo<F>> {
+        let same = self.cargoes.iter().filter(|held| held.hop == hop).count();
+        if same >= PER_HOP || self.len() + cargo.frames() > IN_ALL {
+            return Err(cargo);
         }
-        self.frames.push(Held { frame, port, hop, since: now });
+        self.cargoes.push(Held { cargo, port, hop, since: now });
         Ok(())
     }
 
@@ -63,26 +65,26 @@ impl<F> Waiting<F> {
 
     /// Everything that waits, oldest first: something changed, all of it is to be decided again.
     pub(super) fn take_all(&mut self) -> Vec<Held<F>> {
-        std::mem::take(&mut self.frames)
+        std::mem::take(&mut self.cargoes)
     }
 
     /// What waits for `hop`, oldest first.
     pub(super) fn take_for(&mut self, hop: NextHop) -> Vec<Held<F>> {
-        self.frames.extract_if(.., |held| held.hop == hop).collect()
+        self.cargoes.extract_if(.., |held| held.hop == hop).collect()
     }
 
     /// What has waited too long.
     pub(super) fn take_stale(&mut self, now: Instant) -> Vec<Held<F>> {
-        match self.frames.first() {
+        match self.cargoes.first() {
             Some(oldest) if now.since(oldest.since) > PATIENCE => {
-                self.frames.extract_if(.., |held| now.since(held.since) > PATIENCE).collect()
+                self.cargoes.extract_if(.., |held| now.since(held.since) > PATIENCE).collect()
             }
             _ => Vec::new(),
         }
     }
 
-    /// The held frame goes back to where it stood, with the time it has waited already.
+    /// The held datagram goes back to where it stood, with the time it has waited already.
     pub(super) fn hold_again(&mut self, hop: NextHop, held: Held<F>) {
-        self.frames.push(Held { hop, ..held });
+        self.cargoes.push(Held { hop, ..held });
     }
 }

@@ -5,12 +5,14 @@ use fairlead::policy::intent::Intent;
 
 mod basic;
 mod connections;
+mod fragments;
 mod icmp;
 mod lab;
 mod odd;
 mod review;
 mod snat;
 mod switchover;
+mod unmatched;
 
 /// The box the rows run on.
 pub type TestRig = Rig<super::TestBench>;

@@ -79,7 +79,7 @@ pub struct Moved {
 
 impl Moved {
     /// From one tally to a later one; a reason stands as often as it was counted.
-    fn between(before: &Tally, after: &Tally) -> Moved {
+    pub fn between(before: &Tally, after: &Tally) -> Moved {
         fn each<R: Copy>(all: &[R], times: impl Fn(R) -> u64) -> Vec<R> {
             all.iter().flat_map(|&reason| std::iter::repeat_n(reason, times(reason) as usize)).collect()
         }
@@ -134,22 +134,32 @@ impl Lab {
         }
     }
 
-    /// What `build` looks like when a neighbour sends it to us.
-    pub fn arriving(&self, far: Far, build: &Build) -> Vec<u8> {
+    /// `build` with the link header it has when a neighbour sends it to us.
+    pub fn dress(&self, far: Far, build: &Build) -> Build {
         let (_, tag, ours, theirs) = self.place(far);
         let build = build.clone().macs(theirs, ours);
         match tag {
-            Some(id) => build.vlan(id).bytes(),
-            None if self.layout == Layout::PriorityTags => build.priority(5).bytes(),
-            None => build.bytes(),
+            Some(id) => build.vlan(id),
+            None if self.layout == Layout::PriorityTags => build.priority(5),
+            None => build,
         }
+    }
+
+    /// `build` with the link header it has when we send it to a neighbour.
+    pub fn undress(&self, far: Far, build: &Build) -> Build {
+        let (_, tag, ours, theirs) = self.place(far);
+        let build = build.clone().macs(ours, theirs);
+        if let Some(id) = tag { build.vlan(id) } else { build }
+    }
+
+    /// What `build` looks like when a neighbour sends it to us.
+    pub fn arriving(&self, far: Far, build: &Build) -> Vec<u8> {
+        self.dress(far, build).bytes()
     }
 
     /// What `build` looks like when we send it to a neighbour.
     pub fn leaving(&self, far: Far, build: &Build) -> Vec<u8> {
-        let (_, tag, ours, theirs) = self.place(far);
-        let build = build.clone().macs(ours, theirs);
-        if let Some(id) = tag { build.vlan(id).bytes() } else { build.bytes() }
+        self.undress(far, build).bytes()
     }
 
     pub fn port(&self, far: Far) -> PortId {
@@ -185,12 +195,29 @@ impl Lab {
         self.expect(&out, to, expected.ttl(63));
     }
 
-    /// Exactly one frame came out, for `to`: this one.
+    /// Exactly one frame came out, for `to`: this one, but for an identification that is the appliance's to choose.
     #[track_caller]
     pub fn expect(&self, out: &[(PortId, Vec<u8>)], to: Far, expected: Build) {
         assert_eq!(out.len(), 1, "one frame was to come out; counted: {:?}", self.rig.told());
         assert_eq!(out[0].0, self.port(to), "the wrong port");
-        assert_same(&out[0].1, &self.leaving(to, &expected));
+        let expected = self.leaving(to, &self.identified(expected, &out[0].1));
+        assert_same(&out[0].1, &expected);
+    }
+
+    /// What leaves with a virtual address as source, and may be cut into pieces on its way, has an identification of the
+    /// appliance's own (RFC 6864 5.3.1): `expected` with that of `got`.
+    pub fn identified(&self, expected: Build, got: &[u8]) -> Build {
+        let (told, frame) = (Headers::parse(got).unwrap(), expected.bytes());
+        let Ok(meant) = Headers::parse(&frame) else { return expected };
+        let virtual_source = self.rig.intent.virtual_servers.iter().any(|server| server.address == meant.src);
+        if virtual_source && !meant.is_atomic() { expected.id(told.id) } else { expected }
+    }
+
+    /// The same for a datagram of which `got` is a piece.
+    pub fn identified_pieces(&self, expected: Build, got: &[u8]) -> Build {
+        let told = Headers::parse(got).unwrap();
+        let virtual_source = self.rig.intent.virtual_servers.iter().any(|server| server.address == told.src);
+        if virtual_source { expected.id(told.id) } else { expected }
     }
 
     /// What `from` sends is translated as [`Lab::forwards`] says but for a port (or echo identifier) of our choice,

@@ -3,7 +3,7 @@
 //! The rig stands in for the management core: it compiles snapshots, reads events, and knows who is alive because the
 //! test says so. What is on the wire is given and taken as whole frames; each frame that comes out is checked whole.
 
-use fairlead::engine::{DropReason, Engine, Notice, PuntReason};
+use fairlead::engine::{DropReason, Engine, Notice, PuntReason, Share};
 use fairlead::flow::Claims;
 use fairlead::io::Port;
 use fairlead::policy::adjacency::{Adjacency, Neighbour, NextHop};
@@ -50,11 +50,13 @@ pub trait Bench {
     fn held(&self) -> usize;
 }
 
-/// Ports in memory.
+/// Ports in memory. All frames of the first port come in at the first worker; those of the others at one worker and the
+/// next in turn.
 #[derive(Default)]
 pub struct Memory {
     pool: fairlead::io::memory::Pool,
-    ends: Vec<fairlead::io::memory::FarEnd>,
+    ends: Vec<Vec<fairlead::io::memory::FarEnd>>,
+    turns: Vec<usize>,
 }
 
 impl Bench for Memory {
@@ -62,21 +64,34 @@ impl Bench for Memory {
 
     fn queues(&mut self, ports: usize, workers: usize) -> Vec<Vec<Self::Port>> {
         let mut queues: Vec<Vec<Self::Port>> = (0..workers).map(|_| Vec::new()).collect();
-        for _ in 0..ports {
+        for port in 0..ports {
             let (first, end) = fairlead::io::memory::MemoryPort::connected(&self.pool);
-            queues[1..].iter_mut().for_each(|mine| mine.push(first.transmit_only()));
+            let mut ends = vec![end];
+            for mine in &mut queues[1..] {
+                match port {
+                    0 => mine.push(first.transmit_only()),
+                    _ => {
+                        let (another, end) = first.another();
+                        mine.push(another);
+                        ends.push(end);
+                    }
+                }
+            }
             queues[0].push(first);
-            self.ends.push(end);
+            self.ends.push(ends);
+            self.turns.push(0);
         }
         queues
     }
 
     fn inject(&mut self, port: PortId, frame: &[u8]) {
-        assert!(self.ends[port.index()].inject(frame), "the pool of the rig is spent");
+        let (ends, turn) = (&self.ends[port.index()], &mut self.turns[port.index()]);
+        assert!(ends[*turn % ends.len()].inject(frame), "the pool of the rig is spent");
+        *turn += 1;
     }
 
     fn collect(&mut self, port: PortId) -> Vec<Vec<u8>> {
-        self.ends[port.index()].collect()
+        self.ends[port.index()][0].collect()
     }
 
     fn held(&self) -> usize {
@@ -125,14 +140,15 @@ impl<T: Bench> Rig<T> {
         let queues = bench.queues(intent.ports.len(), workers);
         let (mut mail, mut shared) = (Vec::new(), Vec::new());
         let hands = hand_offs(workers, 1024);
-        let workers = queues.into_iter().zip(hands).enumerate().map(|(at, (ports, hands))| {
+        let made = queues.into_iter().zip(hands).enumerate().map(|(at, (ports, hands))| {
             let (management, worker) = mailbox(1024);
             mail.push(management);
             shared.push(Arc::default());
-            let engine = Engine::new(Arc::clone(&world), claims.clone(), at as u64 + 1);
+            let engine = Engine::new(Arc::clone(&world), claims.clone(), at as u64 + 1)
+                .sharing(Share { worker: at as u16, of: workers as u16 });
             Worker::new(WorkerId(at as u16), engine, ports, hands, worker, Arc::clone(&shared[at]))
         });
-        let workers = workers.collect();
+        let workers = made.collect();
         let now = Instant::from_millis(10_000);
         Rig {
             bench,

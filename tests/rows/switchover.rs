@@ -1,4 +1,4 @@
-//! Scenarios 17 to 21, 29, 37, and 80: who gets a client's packets before, during and after a switchover, and what a
+//! Scenarios 17 to 21, 29 and 37: who gets a client's packets before, during and after a switchover, and what a
 //! client hears when nobody does. Datagrams and opening packets; connections are in `connections.rs`.
 
 use super::lab::*;
@@ -223,31 +223,4 @@ fn s37_a_member_taken_offline_gets_nothing_and_claims_nothing() {
     lab.rig.health.members[0].state = State::Up;
     lab.rig.publish();
     served_by(&mut lab, client, HOST_B);
-}
-
-#[test]
-fn s80_a_port_nobody_listens_on_is_refused_and_never_routed_onward() {
-    let mut lab = lab();
-    for port in [443, 53] {
-        let sent = Build::udp(at(PHONE, 5060), at(V, port)).payload(b"hello");
-        lab.refuses(ROUTER, sent.clone(), DropReason::NotListening, Build::icmp_error(V, PHONE, 3, 3, &sent));
-    }
-    let (client, closed) = (at(PHONE, 40001), at(V, 443));
-    let (out, moved) = lab.send(ROUTER, &Build::tcp(client, closed, SYN, 7, 0));
-    assert_eq!(moved.dropped, [DropReason::NotListening]);
-    lab.expect_reset(&out[0], ROUTER, closed, client, 0);
-    let sent = Build::udp(at(VISITOR, 50000), at(V, 33434)).ttl(1).payload(&[0x40; 32]);
-    let (out, _) = lab.send(ROUTER, &sent);
-    lab.expect_own(&out, ROUTER, Build::icmp_error(V, VISITOR, 3, 3, &sent));
-}
-
-#[test]
-fn s80_t35_a_disabled_virtual_server_is_refused_and_never_routed_onward() {
-    let mut lab = Lab::with(|intent| intent.virtual_servers[0].enabled = false);
-    let sent = request(at(PHONE, 5060), V);
-    lab.refuses(ROUTER, sent.clone(), DropReason::VirtualServerDisabled, Build::icmp_error(V, PHONE, 3, 3, &sent));
-    let (client, vip) = (at(PHONE, 40001), at(V, 5060));
-    let (out, moved) = lab.send(ROUTER, &Build::tcp(client, vip, SYN, 7, 0));
-    assert_eq!(moved.dropped, [DropReason::VirtualServerDisabled]);
-    lab.expect_reset(&out[0], ROUTER, vip, client, 0);
 }

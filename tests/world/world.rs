@@ -7,7 +7,7 @@ use fairlead::control::config;
 use fairlead::control::controller::{
     Controller, ControllerConfig, CounterSource, Input, Output, PortCounters, PortFacts, WorkerCounters,
 };
-use fairlead::engine::Engine;
+use fairlead::engine::{Engine, Share};
 use fairlead::flow::Claims;
 use fairlead::io::memory::{FarEnd, MemoryPort, Pool};
 use fairlead::policy::adjacency::Adjacency;
@@ -131,7 +131,8 @@ impl World {
                 let (management, end) = mailbox(1024);
                 mail.push(management);
                 shared.push(Arc::<Shared>::default());
-                let engine = Engine::new(Arc::clone(&first), claims.clone(), seed ^ at as u64);
+                let engine = Engine::new(Arc::clone(&first), claims.clone(), seed ^ at as u64)
+                    .sharing(Share { worker: at as u16, of: workers as u16 });
                 Worker::new(WorkerId(at as u16), engine, queues, hands, end, Arc::clone(&shared[at]))
             })
             .collect();

@@ -1,0 +1,118 @@
+//! A datagram in pieces, and its verdict.
+//!
+//! Owns the way of a piece until its datagram is whole, and of the whole from there on: it is decided about once, by the
+//! worker that owns its flow, and every piece then goes the same way. So ports are known whatever piece comes first,
+//! pieces that contradict each other reach nobody, and a switchover cannot part them. Each arm ends every frame exactly
+//! once in the tally.
+
+use super::Worker;
+use super::cargo::Cargo;
+use super::dispose::reason;
+use crate::engine::{DropReason, Egress, Notice, PuntReason, Verdict, steer};
+use crate::io::{Frame, Port};
+use crate::policy::intent::PortId;
+use crate::time::Instant;
+use crate::wire::headers::Piece;
+use crate::wire::reply::Reply;
+use crate::wire::{Headers, Kind, Rewrite, fragment};
+
+impl<P: Port> Worker<P> {
+    /// A piece waits for the rest of its datagram; with the last one the datagram is decided about.
+    pub(super) fn gather(&mut self, frame: P::Frame, headers: &Headers, port: PortId, now: Instant) {
+        let Kind::Fragment(piece) = headers.kind else { return self.tally.dropped(DropReason::BadFragment) };
+        let tally = &mut self.tally;
+        let gathered = self.gathering.arrive(frame, (headers, piece), port, now, |reason| tally.dropped(reason));
+        if let Some((pieces, port)) = gathered {
+            self.accept_whole(pieces, port, now);
+        }
+    }
+
+    /// A datagram is whole: now its ports are known, and with them the worker that decides.
+    fn accept_whole(&mut self, pieces: Vec<P::Frame>, port: PortId, now: Instant) {
+        let whole = match fragment::whole(pieces.iter().map(Frame::bytes)) {
+            Ok(whole) => whole,
+            Err(malformed) => return self.tally.dropped_all(pieces.len(), reason(malformed)),
+        };
+        self.engine.notice(Notice::Gathered);
+        match steer::owner(&whole, self.engine.world(), self.hand_off.workers()) {
+            Some(worker) if worker != usize::from(self.id.0) => self.hand_over(worker, Cargo::Pieces(pieces), port),
+            _ => self.judge_whole(pieces, &whole, port, now),
+        }
+    }
+
+    /// A whole datagram that is ours to decide about.
+    pub(super) fn judge_whole(&mut self, pieces: Vec<P::Frame>, whole: &Headers, port: PortId, now: Instant) {
+        match self.engine.decide(whole, port, now) {
+            Verdict::Hold(hop) => self.hold(hop, Cargo::Pieces(pieces), port, now),
+            verdict => self.dispose_whole(pieces, whole, port, verdict),
+        }
+    }
+
+    /// Does what the verdict says, to every piece.
+    pub(super) fn dispose_whole(&mut self, pieces: Vec<P::Frame>, whole: &Headers, port: PortId, verdict: Verdict) {
+        match verdict {
+            Verdict::Forward { rewrite, egress, .. } => self.forward_pieces(pieces, whole, &rewrite, &egress),
+            Verdict::Answer(Reply::Echo) => self.answer_pieces(pieces, port),
+            Verdict::Refuse { with, reason } => {
+                self.tally.dropped_all(pieces.len() - 1, reason);
+                self.refuse(&pieces[0], whole, port, &with, reason);
+            }
+            Verdict::Punt(reason) => self.punt_whole(&pieces, whole, port, reason),
+            Verdict::Drop(reason) => self.tally.dropped_all(pieces.len(), reason),
+            // Verdicts about frames of other kinds; a SYN in pieces is no honest SYN.
+            Verdict::Answer(_) | Verdict::Defer | Verdict::Gather => {
+                self.tally.dropped_all(pieces.len(), DropReason::BadFragment);
+            }
+            Verdict::Hold(_) => self.tally.dropped_all(pieces.len(), DropReason::NeighbourQueueFull),
+        }
+    }
+
+    fn forward_pieces(&mut self, pieces: Vec<P::Frame>, whole: &Headers, rewrite: &Rewrite, egress: &Egress) {
+        for piece in pieces {
+            let Ok(mut headers) = Headers::parse(piece.bytes()) else {
+                self.tally.dropped(DropReason::BadFragment);
+                continue;
+            };
+            // The transport header, and its checksum over all of the datagram, are in the first piece.
+            if matches!(headers.kind, Kind::Fragment(Piece { offset: 0, .. })) {
+                headers.kind = whole.kind;
+            }
+            self.forward(piece, &headers, rewrite, None, egress);
+        }
+    }
+
+    /// An echo request in pieces is answered in the same pieces, which take the place of the request's.
+    fn answer_pieces(&mut self, pieces: Vec<P::Frame>, port: PortId) {
+        for mut piece in pieces {
+            let bytes = piece.bytes_mut();
+            let headers = Headers::parse(bytes).ok();
+            let world = self.engine.world();
+            let interface = headers.and_then(|headers| world.interface_of(port, headers.link.vlan));
+            let (Some(headers), Some(interface)) = (headers, interface) else {
+                self.tally.dropped(DropReason::BadFragment);
+                continue;
+            };
+            let back = Egress::of(world.interface(interface), headers.link.src);
+            fragment::answer_echo(bytes, &headers);
+            self.link_and_queue(piece, &headers, &back);
+        }
+    }
+
+    fn punt_whole(&mut self, pieces: &[P::Frame], whole: &Headers, port: PortId, reason: PuntReason) {
+        let bytes: Vec<&[u8]> = pieces.iter().map(Frame::bytes).collect();
+        let interface = self.engine.world().interface_of(port, whole.link.vlan);
+        let (Some(frame), Some(interface)) = (fragment::join(&bytes), interface) else {
+            return self.tally.dropped_all(pieces.len(), DropReason::BadFragment);
+        };
+        match self.post.punt(reason, interface, &frame) {
+            true => (0..pieces.len()).for_each(|_| self.tally.punted(reason)),
+            false => self.tally.dropped_all(pieces.len(), DropReason::MailboxFull),
+        }
+    }
+
+    /// Management needs no more time than this to be told that a datagram will never be whole.
+    pub(super) fn give_up_pieces(&mut self, now: Instant) -> usize {
+        let tally = &mut self.tally;
+        self.gathering.expire(now, super::CHORES, |reason| tally.dropped(reason))
+    }
+}
