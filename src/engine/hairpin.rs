@@ -74,6 +74,7 @@ impl Walk<'_> {
         let became = Tuple { src: source, dst: inside, ..tuple };
         let mut flow = Flow::new(PathKind::Hairpin, tuple, became.reversed());
         (flow.member, flow.inside, flow.generation) = (receiver.0, Side::Answerer, pool.generation.0);
+        (flow.opener, flow.opener_generation) = (sender.0, self.pool_of(sender).generation.0);
         flow.claim = claim;
         if let Kind::Tcp(segment) = self.packet.kind
             && !segment.flags.opens()

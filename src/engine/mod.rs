@@ -26,7 +26,8 @@ pub use resets::ResetOrder;
 pub use verdict::{DropReason, Egress, Ingress, PuntReason, Verdict};
 
 use crate::flow::{
-    Claims, Class, Fate, Flow, FlowId, FlowTable, Lifetimes, NO_MEMBER, PathKind, Refused, ReservedPorts, Speakers,
+    Claims, Class, Fate, Flow, FlowId, FlowTable, Lifetimes, NO_MEMBER, PathKind, Refused, ReservedPorts, Side,
+    Speakers,
 };
 use crate::policy::intent::{PortId, Timeouts};
 use crate::policy::{Epoch, Snapshot};
@@ -133,6 +134,9 @@ impl Engine {
         }
         if !same_members(&self.world, &world) {
             self.state.renumber(&self.world, &world);
+        }
+        if self.world.worn_addresses().any(|address| !world.wears(address)) {
+            self.state.forget_addresses(&world);
         }
         std::mem::replace(&mut self.world, world)
     }
@@ -245,7 +249,7 @@ impl State {
         let places: Vec<_> = (0..old.members.len()).map(|was| place(was).map_or(NO_MEMBER, |at| at as u16)).collect();
         let mut gone = Vec::new();
         self.flows.scan(0, usize::MAX, |id, flow| {
-            if places.get(usize::from(flow.member)) == Some(&NO_MEMBER) {
+            if [flow.member, flow.opener].iter().any(|&of| places.get(usize::from(of)) == Some(&NO_MEMBER)) {
                 gone.push(id);
             }
         });
@@ -254,12 +258,30 @@ impl State {
         let Self { flows, by_member, .. } = self;
         flows.sweep(0, usize::MAX, |_, flow| {
             flow.member = places.get(usize::from(flow.member)).copied().unwrap_or(NO_MEMBER);
+            flow.opener = places.get(usize::from(flow.opener)).copied().unwrap_or(NO_MEMBER);
             if let Some(count) = by_member.get_mut(usize::from(flow.member)) {
                 *count += 1;
             }
             Fate::Keep
         });
-        self.speakers = Speakers::new(SPEAKERS, self.seed ^ SPEAKERS_SEED);
+        self.speakers.renumber(|member| places.get(usize::from(member)).copied().unwrap_or(NO_MEMBER));
+    }
+
+    /// Forgets the flows that wear an address which is nobody's any more. As [`State::renumber`], a walk over all.
+    fn forget_addresses(&mut self, new: &Snapshot) {
+        let mut gone = Vec::new();
+        self.flows.scan(0, usize::MAX, |id, flow| {
+            let worn = |side: Side| new.wears(flow.key(side).dst.addr);
+            let stands = match flow.path {
+                PathKind::Routed => true,
+                PathKind::Service | PathKind::Outbound => worn(flow.inside.other()),
+                PathKind::Hairpin => worn(flow.inside) && worn(flow.inside.other()),
+            };
+            if !stands {
+                gone.push(id);
+            }
+        });
+        gone.into_iter().for_each(|id| self.forget(id));
     }
 
     /// Forgets a flow and gives its port back.

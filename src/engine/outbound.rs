@@ -1,15 +1,26 @@
 //! What members send outward: the VIP as source, except to the exclusion group.
 //!
 //! Owns the rule that only an opening packet makes translation state: a SYN without ACK, a datagram, an echo request.
-//! Anything else that matches nothing is routed as it is (`deployment.md` 1.5, the one-arm trap).
+//! Anything else that matches nothing is routed as it is (the one-arm trap), but for connections that members
+//! themselves opened before a restart.
 
 use super::decide::Walk;
 use super::notice::Notice;
 use super::verdict::{DropReason, Verdict};
 use crate::flow::{Flow, FlowId, PathKind, Side, Track};
 use crate::policy::intent::MemberId;
+use crate::wire::headers::Segment;
 use crate::wire::reply::IcmpError;
 use crate::wire::{Endpoint, Kind, Tuple};
+
+/// Hosts open connections from ports at and above this one (Linux; RFC 6335 6 begins at 49,152), and serve below it.
+const FIRST_CLIENT_PORT: u16 = 32_768;
+
+/// The segment is one of a standing connection that its sender has opened, as far as the ports tell.
+fn goes_on(tuple: &Tuple, segment: &Segment) -> bool {
+    let client = tuple.src.port >= FIRST_CLIENT_PORT && tuple.dst.port < FIRST_CLIENT_PORT;
+    client && !segment.flags.syn() && !segment.flags.rst()
+}
 
 impl Walk<'_> {
     /// From a member to somebody outside.
@@ -37,12 +48,33 @@ impl Walk<'_> {
             _ if !self.would_translate(sender) => self.route_unchanged(),
             // The answer to a visitor's ping leaves no trace on its way in: that it matches nothing says nothing.
             (Kind::Echo { request: false, .. }, _) => self.route_unchanged(),
-            _ if !self.opens() => {
-                self.notice(Notice::UnmatchedFromMember);
-                self.route_unchanged()
-            }
+            (Kind::Tcp(segment), _) if goes_on(&tuple, &segment) => self.resume_outward(sender, tuple, &segment),
+            _ if !self.opens() => self.unmatched_outward(),
             _ => self.open_outward(sender, tuple),
         }
+    }
+
+    /// A segment of a connection that a member opened before we forgot it, by a restart or in silence: it goes on as it
+    /// was, if its port was kept and still can be. A wrong guess would hide a visitor's answer, so ports must speak for it.
+    fn resume_outward(&mut self, sender: MemberId, tuple: Tuple, segment: &Segment) -> Verdict {
+        let pool = self.pool_of(sender);
+        let (Some(snat), Some(port)) = (&pool.snat, self.claim(sender, tuple)) else { return self.unmatched_outward() };
+        let outside = Tuple { src: Endpoint::new(snat.address, port), ..tuple };
+        let mut flow = Flow::new(PathKind::Outbound, tuple, outside.reversed());
+        (flow.member, flow.inside, flow.generation) = (sender.0, Side::Opener, pool.generation.0);
+        (flow.claim, flow.track) = (Some(port), Some(Track::midstream(Side::Opener, segment)));
+        if port != tuple.src.port {
+            super::release(&self.state.claims, &flow);
+            return self.unmatched_outward();
+        }
+        self.notice(Notice::LoosePickup);
+        self.begin(flow, tuple, outside)
+    }
+
+    /// Of a member's, opens nothing and matches nothing: perhaps an answer to a request that came another way.
+    fn unmatched_outward(&mut self) -> Verdict {
+        self.notice(Notice::UnmatchedFromMember);
+        self.route_unchanged()
     }
 
     /// The packet is one that may make translation state.

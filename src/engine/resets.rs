@@ -5,13 +5,13 @@
 
 use super::State;
 use super::notice::Notice;
-use super::revalidate::{is_ending, is_lost};
+use super::revalidate::{is_ending, lost};
 use super::verdict::Egress;
 use crate::flow::tcp::ResetSegment;
 use crate::flow::{Flow, FlowId, Side};
 use crate::policy::Snapshot;
 use crate::policy::adjacency::Neighbour;
-use crate::policy::intent::{MemberId, OnDownTcp};
+use crate::policy::intent::OnDownTcp;
 use crate::time::Instant;
 use crate::wire::Tuple;
 use std::net::Ipv4Addr;
@@ -85,10 +85,10 @@ fn sweep_some(world: &Snapshot, state: &mut State, cursor: u32, now: Instant, or
 
 fn is_due(world: &Snapshot, flow: &Flow) -> bool {
     let Some(track) = flow.track else { return false };
-    is_lost(world, flow)
-        && !track.is_aborted()
-        && !is_ending(flow)
-        && world.pool(world.member(MemberId(flow.member)).pool).on_down_tcp == OnDownTcp::Reset
+    let Some(lost) = lost(world, flow) else { return false };
+    !track.is_aborted()
+        && !is_ending(flow, lost)
+        && world.pool(world.member(lost.member).pool).on_down_tcp == OnDownTcp::Reset
 }
 
 fn order_reset(world: &Snapshot, flow: &Flow, side: Side, orders: &mut Vec<ResetOrder>) {

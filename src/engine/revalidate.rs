@@ -13,18 +13,30 @@ use crate::wire::headers::Segment;
 use crate::wire::reply::Reply;
 use crate::wire::{Kind, Tuple};
 
-/// The flow's member was lost after the flow began.
-pub(super) fn is_lost(world: &Snapshot, flow: &Flow) -> bool {
-    flow.member != NO_MEMBER
-        && flow.path != PathKind::Routed
-        && world.members.get(usize::from(flow.member)).is_some_and(|m| flow.generation < m.lost_before.0)
+/// A member that a flow has lost, and the side it stood on.
+#[derive(Clone, Copy)]
+pub(super) struct Lost {
+    pub(super) member: MemberId,
+    side: Side,
 }
 
-/// The connection is ending by itself: its member has said goodbye, or it was reset. Nobody needs to end it.
-pub(super) fn is_ending(flow: &Flow) -> bool {
+/// The member that was lost after the flow began: the one it belongs to, or the one that opened it (a hairpin).
+pub(super) fn lost(world: &Snapshot, flow: &Flow) -> Option<Lost> {
+    let of = |member: u16, generation: u32, side: Side| {
+        let view = world.members.get(usize::from(member))?;
+        (generation < view.lost_before.0).then_some(Lost { member: MemberId(member), side })
+    };
+    if flow.path == PathKind::Routed {
+        return None;
+    }
+    of(flow.member, flow.generation, flow.inside).or_else(|| of(flow.opener, flow.opener_generation, Side::Opener))
+}
+
+/// The connection is ending by itself: the lost member has said goodbye, or it was reset. Nobody needs to end it.
+pub(super) fn is_ending(flow: &Flow, lost: Lost) -> bool {
     match flow.track.map(|track| track.state()) {
         Some(State::Closing | State::ResetBy(_)) => true,
-        Some(State::HalfClosed(side)) => side == flow.inside,
+        Some(State::HalfClosed(side)) => side == lost.side,
         _ => false,
     }
 }
@@ -61,19 +73,18 @@ impl Walk<'_> {
     pub(super) fn begins_anew(&self, id: FlowId, side: Side, segment: &Segment) -> bool {
         let Some(flow) = self.state.flows.at(id) else { return false };
         segment.flags.opens()
-            && (is_lost(self.world, flow) || flow.track.is_none_or(|track| track.may_be_replaced_by_syn(side, segment)))
+            && (lost(self.world, flow).is_some()
+                || flow.track.is_none_or(|track| track.may_be_replaced_by_syn(side, segment)))
     }
 
     /// What the pool's policy does to a segment of a connection whose member was lost. `None`: it goes on.
     fn meet_loss(&mut self, flow: &Flow, side: Side, segment: &Segment) -> Option<Verdict> {
-        if !is_lost(self.world, flow) || is_ending(flow) {
-            return None;
-        }
-        let says_goodbye = side == flow.inside && segment.flags.fin();
+        let lost = lost(self.world, flow).filter(|lost| !is_ending(flow, *lost))?;
+        let says_goodbye = side == lost.side && segment.flags.fin();
         if says_goodbye || segment.flags.rst() {
             return None;
         }
-        match self.pool_of(MemberId(flow.member)).on_down_tcp {
+        match self.pool_of(lost.member).on_down_tcp {
             OnDownTcp::Drain => None,
             OnDownTcp::Drop => Some(Verdict::Drop(DropReason::MemberLost)),
             OnDownTcp::Reset => {

@@ -150,6 +150,22 @@ impl<A: KeyAddress> Speakers<A> {
         budget
     }
 
+    /// Members have other numbers from now on: `now` gives them, [`NO_MEMBER`] for one that is gone. What an entry said of
+    /// that one is forgotten.
+    pub fn renumber(&mut self, now: impl Fn(u16) -> u16) {
+        for at in (0..self.slots.len() as u32).rev() {
+            let speaker = &mut self.slots[at as usize].speaker;
+            speaker.member = if speaker.member == NO_MEMBER { NO_MEMBER } else { now(speaker.member) };
+            if let Addressed::Member(member) = speaker.addressed {
+                let member = now(member);
+                speaker.addressed = if member == NO_MEMBER { Addressed::Nothing } else { Addressed::Member(member) };
+            }
+            if speaker.member == NO_MEMBER && speaker.addressed == Addressed::Nothing {
+                self.remove(at);
+            }
+        }
+    }
+
     fn place(&self, remote: &Endpoint<A>) -> Option<u32> {
         self.index.find(self.key.endpoint(remote), |at| self.slots[at as usize].remote == *remote)
     }
@@ -259,6 +275,24 @@ mod tests {
         speakers.release(&remote(1));
         let kept = speakers.find(&remote(1)).copied();
         assert_eq!(kept.map(|it| (it.member, it.addressed)), Some((NO_MEMBER, Addressed::Member(5))));
+    }
+
+    #[test]
+    fn members_change_their_numbers_and_what_is_gone_is_forgotten() {
+        let mut speakers = Speakers::new(8, 1);
+        speakers.claim(remote(1), 0, 1, second(1));
+        speakers.claim(remote(2), 1, 1, second(1));
+        speakers.note_member(remote(3), 0, second(1));
+        speakers.note_member(remote(4), 1, second(1));
+        speakers.claim(remote(4), 0, 1, second(1));
+        speakers.note_excluded_caller(remote(5), second(1));
+        speakers.renumber(|member| if member == 1 { 7 } else { NO_MEMBER });
+        let told: Vec<_> =
+            (1..=5).map(|host| speakers.find(&remote(host)).map(|it| (it.member, it.addressed))).collect();
+        let fourth = Some((NO_MEMBER, Addressed::Member(7)));
+        let fifth = Some((NO_MEMBER, Addressed::Virtual));
+        assert_eq!(told, [None, Some((7, Addressed::Nothing)), None, fourth, fifth]);
+        assert_eq!(speakers.len(), 3);
     }
 
     #[test]

@@ -271,6 +271,16 @@ impl Snapshot {
         self.neighbours.get(&hop).copied()
     }
 
+    /// Every address that traffic of the members' wears: virtual ones, and those given by SNAT.
+    pub fn worn_addresses(&self) -> impl Iterator<Item = Ipv4Addr> + '_ {
+        self.virtuals.iter().map(|server| server.address).chain(self.snat_addresses())
+    }
+
+    /// `address` is one of them.
+    pub fn wears(&self, address: Ipv4Addr) -> bool {
+        self.worn_addresses().any(|worn| worn == address)
+    }
+
     /// Every SNAT address: those that ports may be claimed at.
     pub fn snat_addresses(&self) -> impl Iterator<Item = Ipv4Addr> + '_ {
         self.pools.iter().filter_map(|pool| pool.snat.as_ref()).map(|snat| snat.address)

@@ -8,6 +8,7 @@ mod connections;
 mod fragments;
 mod icmp;
 mod lab;
+mod live_edits;
 mod odd;
 mod review;
 mod snat;

@@ -3,7 +3,7 @@
 use super::lab::*;
 use crate::rig::*;
 use fairlead::engine::{DropReason, Notice};
-use fairlead::policy::health::State;
+use fairlead::policy::health::{Generation, PoolHealth, State};
 use fairlead::policy::intent::OnDownTcp;
 use fairlead::time::Duration;
 use fairlead::wire::Endpoint;
@@ -285,5 +285,46 @@ fn s43_an_idle_connection_that_is_only_routed_lives_for_a_day() {
         lab.expect(&out, ROUTER, data.ttl(63));
         let data = Build::tcp(other, own, DATA, 6000, 5010).payload(b"so am I");
         lab.forwards(ROUTER, data.clone(), HOST_A, data);
+    }
+}
+
+/// A manager's pair behind W, with RM1 active.
+fn with_managers() -> Lab {
+    Lab::with(|intent| {
+        intent.members.push(member("rm-1", "10.20.0.31", 1));
+        intent.pools.push(pool("managers", &[2]));
+        intent.virtual_servers.push(virtual_server("rm", "10.20.0.30", 1));
+        intent.snats.push(snat("10.20.0.30", 1, &[]));
+    })
+}
+
+/// Both ends of a hairpin learn of the loss, whichever of the two members it was.
+#[test]
+fn s24_s74_a_connection_between_two_pairs_is_reset_when_either_end_is_lost() {
+    const W: &str = "10.20.0.30";
+    const RM1: &str = "10.20.0.31";
+    let manager = Far::Server(31);
+    for caller_is_lost in [true, false] {
+        let mut lab = with_managers();
+        let syn = |src, dst| Build::tcp(at(src, 41000), at(dst, 5060), SYN, 500, 0);
+        lab.forwards(HOST_A, syn(A, W), manager, syn(V, RM1));
+        let syn_ack = |src, dst| Build::tcp(at(src, 5060), at(dst, 41000), SYN_ACK, 700, 501);
+        lab.forwards(manager, syn_ack(RM1, V), HOST_A, syn_ack(W, A));
+        let ack = |src, dst| Build::tcp(at(src, 41000), at(dst, 5060), ACK, 501, 701);
+        lab.forwards(HOST_A, ack(A, W), manager, ack(V, RM1));
+        let out = match caller_is_lost {
+            true => lab.rig.switch_over(Some(MEMBER_B), true),
+            false => {
+                let generation = Generation(lab.rig.health.pools[1].generation.0 + 1);
+                lab.rig.health.pools[1] = PoolHealth { active: None, generation };
+                lab.rig.health.members[2].lost_before = generation;
+                lab.rig.publish()
+            }
+        };
+        assert_eq!(out.len(), 2, "{caller_is_lost}");
+        let to_a = out.iter().find(|(_, frame)| frame[30..34] == addr(A).octets()).unwrap();
+        let to_manager = out.iter().find(|(_, frame)| frame[30..34] == addr(RM1).octets()).unwrap();
+        lab.expect_reset(to_a, HOST_A, at(W, 5060), at(A, 41000), 701);
+        lab.expect_reset(to_manager, manager, at(V, 41000), at(RM1, 5060), 501);
     }
 }

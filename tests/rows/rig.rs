@@ -110,6 +110,7 @@ pub struct Rig<T: Bench> {
     pub adjacency: Adjacency,
     pub now: Instant,
     epoch: Epoch,
+    claims: Claims,
     /// Everything the workers said, but for snapshots.
     pub events: Vec<Event>,
     came_home: usize,
@@ -160,6 +161,7 @@ impl<T: Bench> Rig<T> {
             adjacency,
             now,
             epoch: Epoch(1),
+            claims,
             events: Vec::new(),
             came_home: 0,
         }
@@ -235,6 +237,14 @@ impl<T: Bench> Rig<T> {
         assert_eq!(self.came_home, home + self.workers.len(), "every old snapshot comes home");
         assert_eq!(Arc::strong_count(&world), 1 + self.workers.len(), "and nobody else keeps the new one");
         out
+    }
+
+    /// Gives the workers claim tables for the SNAT addresses of the intent, as a reload does before it publishes.
+    pub fn renew_claims(&mut self) {
+        self.claims = self.claims.renewed(self.intent.snats.iter().map(|snat| snat.address));
+        for mail in &mut self.mail {
+            assert!(mail.commands.push(Command::Claims(self.claims.clone())).is_ok());
+        }
     }
 
     /// Sends a command to every worker.
@@ -400,7 +410,7 @@ fn macs(intent: &Intent) -> Vec<Mac> {
 }
 
 /// Every member and every router, at the MAC that its last octet names.
-fn neighbours(intent: &Intent) -> Adjacency {
+pub fn neighbours(intent: &Intent) -> Adjacency {
     let members = intent.members.iter().map(|m| (m.interface, m.address));
     let routers = intent.routes.iter().map(|r| (r.interface, r.via));
     members

@@ -208,12 +208,12 @@ fn a_walk_shows_every_flow_once_and_a_sweep_forgets_some() {
     }
     assert_eq!(shown, (0..50).collect::<Vec<_>>());
     let judge = |_, flow: &mut Flow| {
-        flow.epoch = 3;
+        flow.opener_generation = 3;
         if flow.key(Side::Opener).src.port & 1 == 0 { Fate::Remove } else { Fate::Keep }
     };
     assert_eq!(table.sweep(0, usize::MAX, judge), None);
     assert_eq!(table.len(), 25);
-    table.scan(0, 100, |_, flow| assert!(flow.epoch == 3 && flow.key(Side::Opener).src.port & 1 == 1));
+    table.scan(0, 100, |_, flow| assert!(flow.opener_generation == 3 && flow.key(Side::Opener).src.port & 1 == 1));
     assert_eq!(table.scan(u32::MAX, 9, |_, _| ()), None);
 }
 
