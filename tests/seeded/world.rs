@@ -4,6 +4,7 @@ use crate::lab::*;
 use crate::model::{Connection, Model, Source, Who, host};
 use crate::rig::*;
 use fairlead::engine::{DropReason, Notice};
+use fairlead::policy::intent::Unmatched;
 use fairlead::time::Duration;
 use fairlead::wire::build::Build;
 use fairlead::wire::{Endpoint, Headers, Protocol};
@@ -38,6 +39,8 @@ impl World {
     pub fn new(seed: u64, workers: usize) -> World {
         let mut intent = two_arm();
         intent.limits.rejects_per_second = 1_000_000;
+        intent.limits.icmp_errors_per_second = 1_000_000;
+        intent.virtual_servers[0].unmatched = Unmatched::RejectNow;
         let lab = Lab { rig: Rig::new(Memory::default(), intent, workers), layout: Layout::TwoArm };
         World { lab, model: Model::new(), dice: Dice::new(seed), packets: 0 }
     }
