@@ -146,7 +146,7 @@ impl<'a> Split<'a> {
         put16(ip, 2, (length + cut.length) as u16);
         let place = be16(self.frame, l3 + 6);
         let more = if cut.at + cut.length < self.payload { MORE } else { place & MORE };
-        put16(ip, 6, more | (place & OFFSET) + (cut.at / 8) as u16);
+        put16(ip, 6, more | ((place & OFFSET) + (cut.at / 8) as u16));
         mend_header(ip);
     }
 

@@ -160,6 +160,15 @@ fn one_datagram_that_fills_everything_gives_way_to_itself() {
     assert_eq!((bench.lost.clone(), bench.fragments.len()), (vec![(7, Loss::GaveWay); 3], 0));
 }
 
+/// A datagram as sets of bytes, in units of eight.
+#[derive(Default)]
+struct Model {
+    bytes: BTreeSet<u16>,
+    total: Option<u16>,
+    pieces: Vec<Span>,
+    broken: bool,
+}
+
 proptest! {
     /// Against sets of bytes: a datagram is whole exactly when every byte up to its end was told once, and every piece
     /// is taken, waits, or was lost.
@@ -169,14 +178,14 @@ proptest! {
     ) {
         let mut bench = Bench::new(64);
         bench.fragments = Fragments::new(64, PATIENCE, seed);
-        let mut model: BTreeMap<u16, (BTreeSet<u16>, Option<u16>, Vec<Span>, bool)> = BTreeMap::new();
+        let mut model: BTreeMap<u16, Model> = BTreeMap::new();
         let mut arrived = 0;
         let mut taken = 0;
         for (id, offset, length, more) in steps {
             let piece = span(offset * 8, length * 8, more);
             arrived += 1;
             let whole = bench.arrive(id, piece, at(0));
-            let (bytes, total, pieces, broken) = model.entry(id).or_default();
+            let Model { bytes, total, pieces, broken } = model.entry(id).or_default();
             if *broken || pieces.contains(&piece) {
                 prop_assert_eq!(whole, None);
                 continue;
