@@ -6,7 +6,9 @@ the lab types, as an operator would. Never: what the answers should be.
 
 import json
 import os
+import signal
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
 from . import addresses
@@ -24,11 +26,21 @@ DEVICE = "net_af_packet{number},iface={interface},qdisc_bypass=1,framecnt=4096,b
 FIRST = ["chrt", "--fifo", "1"]
 
 
-def configuration(lab: Lab) -> str:
+@dataclass(frozen=True)
+class Setting:
+    """What differs from the usual file: the MTU towards the servers, and further service ports ("udp/5070")."""
+
+    server_mtu: int = 1500
+    also_listen: tuple[str, ...] = ()
+
+
+def configuration(lab: Lab, setting: Setting) -> str:
     """The appliance's file: the deployment of `addresses`, probed every 200 ms."""
     members = "\n".join(f'  {{ name = "{name}", address = "{at}" }},' for name, at in addresses.MEMBERS.items())
     cores = sorted(os.sched_getaffinity(0))
     excluded = ", ".join(f'"{prefix}"' for prefix in addresses.EXCLUDED)
+    services = [f"udp/{addresses.SIP_PORT}", f"tcp/{addresses.SIP_PORT}", f"tcp/{addresses.SIP_TLS_PORT}"]
+    listen = ", ".join(f'"{service}"' for service in (*services, *setting.also_listen))
     return f"""
 [appliance]
 name = "lab-{lab.id}"
@@ -60,6 +72,7 @@ addresses = ["{addresses.OUTER_SELF}/24"]
 name = "servers"
 port = "inner"
 addresses = ["{addresses.INNER_SELF}/24"]
+mtu = {setting.server_mtu}
 
 [[route]]
 to = "default"
@@ -86,7 +99,7 @@ monitors = ["sip-options"]
 name = "sip-1"
 address = "{addresses.VIP}"
 pool = "pair-1"
-listen = ["udp/{addresses.SIP_PORT}", "tcp/{addresses.SIP_PORT}", "tcp/{addresses.SIP_TLS_PORT}"]
+listen = [{listen}]
 
 [[snat]]
 pool = "pair-1"
@@ -107,8 +120,9 @@ def binary() -> Path:
 class Appliance:
     """Fairlead on the lab's appliance host."""
 
-    def __init__(self, lab: Lab, program: Path | None = None):
+    def __init__(self, lab: Lab, program: Path | None = None, setting: Setting = Setting()):
         self.lab = lab
+        self.setting = setting
         self.program = program or binary()
         self.file = lab.file("fairlead.toml")
         self._process: Program | None = None
@@ -119,7 +133,7 @@ class Appliance:
         `at_once`: it runs before every other program (SCHED_FIFO), where the kernel allows that. On a box its workers
         have cores of their own; here they share theirs with the whole load.
         """
-        self.file.write_text(configuration(self.lab))
+        self.file.write_text(configuration(self.lab, self.setting))
         command = [str(self.program), "run", "--config", str(self.file)]
         if at_once and run([*FIRST, "true"], check=False).returncode == 0:
             command = [*FIRST, *command]
@@ -173,6 +187,10 @@ class Appliance:
     def stop(self) -> int:
         """SIGTERM, and its exit code."""
         return self._process.stop() if self._process else 0
+
+    def kill(self) -> None:
+        """SIGKILL: it ends between two instructions. `start` starts it again."""
+        self._process.stop(signal.SIGKILL)
 
     def said(self) -> str:
         """Its log so far."""

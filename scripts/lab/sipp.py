@@ -13,6 +13,7 @@ from .rounds import Calls, Round, read_statistics
 from .topology import Lab
 
 SCENARIOS = Path(__file__).parent / "scenarios"
+CALL = SCENARIOS / "call.xml"
 TUNNEL_PORT = 15061
 
 
@@ -58,9 +59,13 @@ class StreamCaller:
         return self.calls()
 
 
-def udp_calls(lab: Lab, rate: int, count: int, hold: float = 1.0, port: int = 5060) -> Caller:
-    """The phone calls V over UDP, `rate` a second, all from one port, as a trunk does for years."""
-    return _start(lab, "phone", "udp", [*_calls("u1", rate, count, hold), "-p", str(port), *_towards_v()])
+def udp_calls(lab: Lab, rate: int, count: int, hold: float = 1.0, port: int = 5060, body: int = 0) -> Caller:
+    """The phone calls V over UDP, `rate` a second, all from one port, as a trunk does for years.
+
+    `body`: the INVITE's body has that many bytes or a few more, so that it needs fragments.
+    """
+    calls = _calls("u1", rate, count, hold, _longer_call(lab, body) if body else CALL)
+    return _start(lab, "phone", "udp", [*calls, "-p", str(port), *_towards_v()])
 
 
 def tcp_calls(lab: Lab, rate: int, hold: float = 1.0) -> StreamCaller:
@@ -85,9 +90,18 @@ def _towards_v() -> list[str]:
     return ["-i", addresses.PHONE, f"{addresses.VIP}:{addresses.SIP_PORT}"]
 
 
-def _calls(transport: str, rate: int, count: int, hold: float) -> list[str]:
+def _longer_call(lab: Lab, body: int) -> Path:
+    """The same call, its offer padded with attributes."""
+    path, media = lab.file(f"call-{body}.xml"), "m=audio 6000 RTP/AVP 0\n"
+    attribute = f"a=padding:{'x' * 52}"
+    padding = f"      {attribute}\n" * -(-body // len(f"{attribute}\r\n"))
+    path.write_text(CALL.read_text().replace(media, media + padding))
+    return path
+
+
+def _calls(transport: str, rate: int, count: int, hold: float, scenario: Path = CALL) -> list[str]:
     return [
-        "sipp", "-sf", str(SCENARIOS / "call.xml"), "-t", transport, "-r", str(rate), "-m", str(count),
+        "sipp", "-sf", str(scenario), "-t", transport, "-r", str(rate), "-m", str(count),
         "-d", str(int(hold * 1000)), "-nostdin",
         "-max_socket", "2000", "-recv_timeout", "34000", "-buff_size", str(4 << 20),
         "-watchdog_major_maxtriggers", "1000", "-watchdog_minor_maxtriggers", "100000",
