@@ -19,17 +19,23 @@ from .topology import Lab
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 
-#: AF_PACKET with rings that hold a burst of a kernel's own making.
-DEVICE = "net_af_packet{number},iface={interface},qdisc_bypass=1,framecnt=4096,blocksz=1048576,framesz=2048"
+#: AF_PACKET with rings that hold a burst of a kernel's own making. Its driver lets the kernel put fragments together
+#: (PACKET_FANOUT_FLAG_DEFRAG), and a datagram that is larger than the ring's frames is then cut off: it shows none.
+AF_PACKET = "net_af_packet{number},iface={interface},qdisc_bypass=1,framecnt=4096,blocksz=1048576,framesz=2048"
 
 #: Before every program that is not of real-time priority itself.
 FIRST = ["chrt", "--fifo", "1"]
 
 
+#: libpcap on both directions: slower, and every frame is shown as it was on the wire, fragments too.
+PCAP = "net_pcap{number},rx_iface_in={interface},tx_iface={interface}"
+
+
 @dataclass(frozen=True)
 class Setting:
-    """What differs from the usual file: the MTU towards the servers, and further service ports ("udp/5070")."""
+    """What differs from the usual file: the driver, the MTU towards the servers, further service ports ("udp/5070")."""
 
+    device: str = AF_PACKET
     server_mtu: int = 1500
     also_listen: tuple[str, ...] = ()
 
@@ -57,11 +63,11 @@ hugepages = false
 
 [[port]]
 name = "outer"
-device = "{DEVICE.format(number=0, interface='outer0')}"
+device = "{setting.device.format(number=0, interface='outer0')}"
 
 [[port]]
 name = "inner"
-device = "{DEVICE.format(number=1, interface='inner0')}"
+device = "{setting.device.format(number=1, interface='inner0')}"
 
 [[interface]]
 name = "clients"

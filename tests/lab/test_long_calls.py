@@ -5,7 +5,8 @@ import unittest
 from pathlib import Path
 
 from lab import proofs, sipp
-from standing import StandingLab, addresses
+from lab.appliance import PCAP
+from standing import Setting, StandingLab, addresses
 
 JUNK = Path(__file__).with_name("junk.py")
 BODY = 6000
@@ -13,6 +14,8 @@ FRAMES = 20_000
 
 
 class LongCalls(StandingLab):
+    setting = Setting(PCAP)
+
     def setUp(self):
         self.addCleanup(self.back_to_sip_a)
 

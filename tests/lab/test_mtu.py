@@ -5,6 +5,7 @@ import random
 import unittest
 
 from lab import sockets
+from lab.appliance import PCAP
 from standing import Setting, StandingLab, addresses, digest
 
 A = addresses.MEMBERS["sip-a"]
@@ -15,7 +16,7 @@ WHOLE_FRAME = 1500 - 28
 
 
 class ServerMtu(StandingLab):
-    setting = Setting(server_mtu=MTU, also_listen=(f"udp/{SERVICE}", f"tcp/{SERVICE}"))
+    setting = Setting(PCAP, server_mtu=MTU, also_listen=(f"udp/{SERVICE}", f"tcp/{SERVICE}"))
 
     def setUp(self):
         for host in ("phone", "gateway", "tclient"):  # forgets what an earlier test taught it
