@@ -109,18 +109,24 @@ def _calls(transport: str, rate: int, count: int, hold: float, scenario: Path = 
 
 
 def _start(lab: Lab, host: str, name: str, argv: list[str]) -> Caller:
-    statistics = lab.file(f"sipp-{name}.csv")
+    statistics = _without_old(lab.file(f"sipp-{name}.csv"))
     errors = ["-trace_err", "-error_file", str(lab.file(f"sipp-{name}.errors"))]
     count = ["-trace_stat", "-stf", str(statistics), "-fd", "1"]
     return Caller(name, lab.start(host, f"sipp-{name}", [*argv, *errors, *count], {"TERM": "dumb"}), statistics)
 
 
 def _start_rounds(lab: Lab, name: str, rate: int, hold: float, local: str, towards: list[str]) -> StreamCaller:
-    log = lab.file(f"rounds-{name}.jsonl")
+    log = _without_old(lab.file(f"rounds-{name}.jsonl"))
     # No call is moved to another connection (-max_reconnect 0).
     sipp = [*_calls("tn", rate, rate, hold), "-i", local, "-max_reconnect", "0", *towards]
     arguments = ["--log", str(log), "--directory", str(lab.directory), "--", *sipp]
     return StreamCaller(name, lab.start_python("phone", f"rounds-{name}", "lab.rounds", *arguments), log)
+
+
+def _without_old(path: Path) -> Path:
+    """The same path: what an earlier client of that name has counted there must not be taken for this one's."""
+    path.unlink(missing_ok=True)
+    return path
 
 
 def _start_tunnel(lab: Lab) -> None:

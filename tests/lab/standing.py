@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 import unittest
+from collections.abc import Callable
 from pathlib import Path
 
 SCRIPTS = Path(__file__).resolve().parents[2] / "scripts"
@@ -59,19 +60,23 @@ class StandingLab(unittest.TestCase):
         self.addCleanup(program.stop)
         return program
 
-    def wait_until_it_listens(self, host: str, port: int) -> None:
-        """Waits for a TCP listener on a port of a host."""
-        deadline = time.monotonic() + 5.0
-        while f":{port} " not in self.run_in(host, "ss", "-Hltn"):
-            self.assertLess(time.monotonic(), deadline, f"nothing listens on port {port} of {host}")
+    def wait_for(self, it: Callable[[], bool], timeout: float = 10.0, told: Callable[[], str] = str) -> None:
+        """Waits until `it` is so; `told` says what was seen instead."""
+        deadline = time.monotonic() + timeout
+        while not it():
+            self.assertLess(time.monotonic(), deadline, f"not within {timeout:g} s: {told()}")
             time.sleep(0.05)
+
+    def wait_until_it_listens(self, host: str, port: int) -> None:
+        """Waits for a listener, TCP or UDP, on a port of a host."""
+        self.wait_for(
+            lambda: f":{port} " in self.run_in(host, "ss", "-Hltun"),
+            told=lambda: f"nothing listens on port {port} of {host}",
+        )
 
     def wait_for_calls(self, caller: sipp.Caller, count: int) -> None:
         """Waits until that many calls have completed."""
-        deadline = time.monotonic() + 20.0
-        while caller.calls().completed < count:
-            self.assertLess(time.monotonic(), deadline, f"{caller.calls()}")
-            time.sleep(0.1)
+        self.wait_for(lambda: caller.calls().completed >= count, 20.0, lambda: f"{caller.calls()}")
 
     def udp_in(self, host: str, address: str, port: int = 0, **how) -> socket.socket:
         """A bound UDP socket in a host; it is closed with the test."""

@@ -40,7 +40,7 @@ class Pings(StandingLab):
 
 
 class Streams(StandingLab):
-    """iperf3 with datagrams of 8,000 bytes, six fragments each, 10 megabits a second for two seconds."""
+    """iperf3 with datagrams of 8,000 bytes, six fragments each, 10 megabits a second for a second."""
 
     setting = Setting(PCAP)
 
@@ -57,11 +57,12 @@ class Streams(StandingLab):
     def _iperf(self, client: str, server: str, to: str, *more: str) -> None:
         self.start_in(server, "iperf3", "-s", "-1", "-p", "5201")
         self.wait_until_it_listens(server, 5201)
-        stream = ["iperf3", "-J", "-u", "-b", "10M", "-l", "8000", "-t", "2", "-p", "5201"]
+        stream = ["iperf3", "-J", "-u", "-b", "10M", "-l", "8000", "-t", "1", "-p", "5201"]
         said = self.run_in(client, *stream, "-c", to, *more, check=False)
         told, _ = json.JSONDecoder().raw_decode(said)  # behind it a complaint may stand
-        self.assertGreater(told["end"]["sum"]["packets"], 200)
-        self.assertLess(told["end"]["sum"]["lost_percent"], 2.0)
+        arrived = told["end"]["sum_received"]
+        self.assertGreater(arrived["packets"], 100, f"dropped so far: {self.dropped()}")
+        self.assertLess(arrived["lost_percent"], 2.0)
 
 
 class Datagrams(StandingLab):

@@ -1,7 +1,6 @@
 """Who can be reached from where: ping, traceroute, and errors that find their way back."""
 
 import re
-import time
 import unittest
 
 from standing import StandingLab, addresses
@@ -56,10 +55,10 @@ class Reach(StandingLab):
         self.lab.pull_cable("sip-b")
         told = re.compile(rf"From {re.escape(addresses.OUTER_SELF)} icmp_seq=\d+ Destination Host Unreachable")
         ping = self.start_in("tclient", "ping", "-n", "-i", "0.2", "-W", "1", addresses.MEMBERS["sip-b"])
-        self._wait_for(lambda: told.search(ping.said()), 30.0, ping.said)
+        self.wait_for(lambda: bool(told.search(ping.said())), 30.0, ping.said)
         self.lab.plug_cable("sip-b")
         back = f"bytes from {addresses.MEMBERS['sip-b']}: icmp_seq="
-        self._wait_for(lambda: back in ping.said(), 30.0, ping.said)
+        self.wait_for(lambda: back in ping.said(), 30.0, ping.said)
 
     def test_s77_the_next_packet_goes_to_the_new_mac_of_the_router_or_of_a_member(self):
         """As a router does that takes over an address (VRRP): a gratuitous ARP says so."""
@@ -68,19 +67,13 @@ class Reach(StandingLab):
                 self._ping_a_member_out(3)
                 self.lab.host(host).sysctl(f"net.ipv4.conf.{interface}.arp_notify", "1")
                 self.lab.host(host).ip("link", "set", interface, "address", mac)
-                self._wait_for(lambda: mac in self.appliance.show("neighbours"), 5.0, lambda: f"{mac} was not learnt")
+                self.wait_for(lambda: mac in self.appliance.show("neighbours"), 5.0, lambda: f"{mac} was not learnt")
                 self._ping_a_member_out(3)
 
     def _ping_a_member_out(self, count: int) -> None:
         """Not one of them may be lost."""
         said = self.run_in("sip-a", "ping", "-n", "-c", str(count), "-i", "0.2", "-W", "1", addresses.GATEWAY)
         self.assertIn(f" {count} received", said)
-
-    def _wait_for(self, what, timeout: float, told) -> None:
-        deadline = time.monotonic() + timeout
-        while not what():
-            self.assertLess(time.monotonic(), deadline, told())
-            time.sleep(0.05)
 
     def test_a_connected_socket_of_the_phone_is_refused_when_the_port_closes(self):
         self.addCleanup(self.back_to_sip_a)

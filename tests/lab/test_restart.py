@@ -11,7 +11,7 @@ from standing import Setting, StandingLab, addresses
 
 A = addresses.MEMBERS["sip-a"]
 SERVICE = 5070
-CALLS, RATE = 400, 50
+CALLS, RATE = 300, 50
 
 
 class Restart(StandingLab):

@@ -74,10 +74,8 @@ class Switchover(StandingLab):
 
     def _wait_for_rounds(self, caller: sipp.StreamCaller, since: float, count: int) -> None:
         """Waits for the end of that many rounds that began after a moment."""
-        deadline = time.monotonic() + 20.0
-        while sum(each.began > since for each in caller.rounds()) < count:
-            self.assertLess(time.monotonic(), deadline, f"{caller.rounds()}")
-            time.sleep(0.1)
+        ended = lambda: sum(each.began > since for each in caller.rounds())
+        self.wait_for(lambda: ended() >= count, 20.0, lambda: f"{caller.rounds()}")
 
     def test_the_operator_forces_a_member_and_gives_the_choice_back(self):
         self.pair.order("sip-b", "primary")
