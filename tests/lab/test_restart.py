@@ -44,6 +44,7 @@ class Restart(StandingLab):
         connections = {
             "a phone's to the virtual server": self.connected("phone", member, addresses.VIP),
             "a T-client's to a member's own port": self.connected("tclient", own, A),
+            "a T-client's on which the member speaks first": tuple(reversed(self.connected("tclient", own, A))),
             "a member's to the outside": self.connected("sip-a", gateway, addresses.GATEWAY),
             "a member's to the exclusion group": self.connected("sip-a", config, addresses.CONFIG_SERVER),
         }
