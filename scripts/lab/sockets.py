@@ -52,7 +52,7 @@ def connect(host: Host, address: str, port: int) -> socket.socket:
 
 
 def raw(host: Host) -> socket.socket:
-    """A socket for whole IP datagrams, header included (raw(7)): identification and fragment offset are the sender's."""
+    """A socket for whole IP datagrams with their header (raw(7)): identification and offset are the sender's."""
     return _make(host, socket.SOCK_RAW, socket.IPPROTO_RAW)
 
 

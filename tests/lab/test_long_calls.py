@@ -34,7 +34,7 @@ class LongCalls(StandingLab):
         self.assertEqual((calls.made, calls.completed, calls.failed), (300, 300, 0))
 
     def test_s68_a_flood_of_first_fragments_costs_no_call(self):
-        """20,000 datagrams of which nothing but the first fragment ever comes, some 10,000 a second, from 250 sources."""
+        """Of 20,000 datagrams nothing but the first fragment ever comes, some 10,000 a second, from 250 sources."""
         caller = sipp.udp_calls(self.lab, rate=50, count=300)
         self.wait_for_calls(caller, 50)
         before = self.appliance.counters()["received"]

@@ -5,12 +5,14 @@ import unittest
 
 from lab import sipp
 from lab.sniffer import TCP, Sniffer
-from standing import StandingLab, addresses
+from standing import Setting, StandingLab, addresses
 
 FIN, RST = 0x01, 0x04
 
 
 class Switchover(StandingLab):
+    setting = Setting(fall=2)
+
     def setUp(self):
         self.addCleanup(self.back_to_sip_a)
         self.already = len(self.appliance.switchovers())
