@@ -6,7 +6,9 @@ the lab types, as an operator would. Never: what the answers should be.
 
 import json
 import os
+import signal
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
 from . import addresses
@@ -17,18 +19,39 @@ from .topology import Lab
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 
-#: AF_PACKET with rings that hold a burst of a kernel's own making.
-DEVICE = "net_af_packet{number},iface={interface},qdisc_bypass=1,framecnt=4096,blocksz=1048576,framesz=2048"
+#: AF_PACKET with rings that hold a burst of a kernel's own making. Its driver lets the kernel put fragments together
+#: (PACKET_FANOUT_FLAG_DEFRAG), and a datagram that is larger than the ring's frames is then cut off: it shows none.
+AF_PACKET = "net_af_packet{number},iface={interface},qdisc_bypass=1,framecnt=4096,blocksz=1048576,framesz=2048"
 
 #: Before every program that is not of real-time priority itself.
 FIRST = ["chrt", "--fifo", "1"]
 
 
-def configuration(lab: Lab) -> str:
+#: libpcap on both directions: slower, and every frame is shown as it was on the wire, fragments too.
+PCAP = "net_pcap{number},rx_iface_in={interface},tx_iface={interface}"
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What differs from one lab to the other: driver, MTU towards the servers, further service ports ("udp/5070").
+
+    `fall`: probes in a row that must fail. On a busy machine a member may wait half a second for a core; only who
+    measures how soon a loss is found takes fewer.
+    """
+
+    device: str = AF_PACKET
+    fall: int = 5
+    server_mtu: int = 1500
+    also_listen: tuple[str, ...] = ()
+
+
+def configuration(lab: Lab, setting: Setting) -> str:
     """The appliance's file: the deployment of `addresses`, probed every 200 ms."""
     members = "\n".join(f'  {{ name = "{name}", address = "{at}" }},' for name, at in addresses.MEMBERS.items())
     cores = sorted(os.sched_getaffinity(0))
     excluded = ", ".join(f'"{prefix}"' for prefix in addresses.EXCLUDED)
+    services = [f"udp/{addresses.SIP_PORT}", f"tcp/{addresses.SIP_PORT}", f"tcp/{addresses.SIP_TLS_PORT}"]
+    listen = ", ".join(f'"{service}"' for service in (*services, *setting.also_listen))
     return f"""
 [appliance]
 name = "lab-{lab.id}"
@@ -45,11 +68,11 @@ hugepages = false
 
 [[port]]
 name = "outer"
-device = "{DEVICE.format(number=0, interface='outer0')}"
+device = "{setting.device.format(number=0, interface='outer0')}"
 
 [[port]]
 name = "inner"
-device = "{DEVICE.format(number=1, interface='inner0')}"
+device = "{setting.device.format(number=1, interface='inner0')}"
 
 [[interface]]
 name = "clients"
@@ -60,6 +83,7 @@ addresses = ["{addresses.OUTER_SELF}/24"]
 name = "servers"
 port = "inner"
 addresses = ["{addresses.INNER_SELF}/24"]
+mtu = {setting.server_mtu}
 
 [[route]]
 to = "default"
@@ -72,7 +96,7 @@ transport = "udp"
 interval = "200ms"
 timeout = "200ms"
 rise = 2
-fall = 2
+fall = {setting.fall}
 
 [[pool]]
 name = "pair-1"
@@ -86,7 +110,7 @@ monitors = ["sip-options"]
 name = "sip-1"
 address = "{addresses.VIP}"
 pool = "pair-1"
-listen = ["udp/{addresses.SIP_PORT}", "tcp/{addresses.SIP_PORT}", "tcp/{addresses.SIP_TLS_PORT}"]
+listen = [{listen}]
 
 [[snat]]
 pool = "pair-1"
@@ -107,8 +131,9 @@ def binary() -> Path:
 class Appliance:
     """Fairlead on the lab's appliance host."""
 
-    def __init__(self, lab: Lab, program: Path | None = None):
+    def __init__(self, lab: Lab, program: Path | None = None, setting: Setting = Setting()):
         self.lab = lab
+        self.setting = setting
         self.program = program or binary()
         self.file = lab.file("fairlead.toml")
         self._process: Program | None = None
@@ -119,7 +144,7 @@ class Appliance:
         `at_once`: it runs before every other program (SCHED_FIFO), where the kernel allows that. On a box its workers
         have cores of their own; here they share theirs with the whole load.
         """
-        self.file.write_text(configuration(self.lab))
+        self.file.write_text(configuration(self.lab, self.setting))
         command = [str(self.program), "run", "--config", str(self.file)]
         if at_once and run([*FIRST, "true"], check=False).returncode == 0:
             command = [*FIRST, *command]
@@ -173,6 +198,10 @@ class Appliance:
     def stop(self) -> int:
         """SIGTERM, and its exit code."""
         return self._process.stop() if self._process else 0
+
+    def kill(self) -> None:
+        """SIGKILL: it ends between two instructions. `start` starts it again."""
+        self._process.stop(signal.SIGKILL)
 
     def said(self) -> str:
         """Its log so far."""

@@ -9,7 +9,7 @@ import sys
 import time
 
 from . import addresses, leftovers, proofs
-from .appliance import Appliance
+from .appliance import Appliance, Setting
 from .report import Report
 from .shell import LabError, need_programs, need_root
 from .sip.pair import Pair
@@ -27,7 +27,7 @@ class Demo:
     def __init__(self, lab: Lab, report: Report):
         self.lab = lab
         self.report = report
-        self.appliance = Appliance(lab)
+        self.appliance = Appliance(lab, setting=Setting(fall=2))
         self.pair = Pair(lab)
         self.harm: list[tuple[float, float]] = []
         self.switchovers: list[Switchover] = []

@@ -13,6 +13,7 @@ from .rounds import Calls, Round, read_statistics
 from .topology import Lab
 
 SCENARIOS = Path(__file__).parent / "scenarios"
+CALL = SCENARIOS / "call.xml"
 TUNNEL_PORT = 15061
 
 
@@ -58,9 +59,13 @@ class StreamCaller:
         return self.calls()
 
 
-def udp_calls(lab: Lab, rate: int, count: int, hold: float = 1.0, port: int = 5060) -> Caller:
-    """The phone calls V over UDP, `rate` a second, all from one port, as a trunk does for years."""
-    return _start(lab, "phone", "udp", [*_calls("u1", rate, count, hold), "-p", str(port), *_towards_v()])
+def udp_calls(lab: Lab, rate: int, count: int, hold: float = 1.0, port: int = 5060, body: int = 0) -> Caller:
+    """The phone calls V over UDP, `rate` a second, all from one port, as a trunk does for years.
+
+    `body`: the INVITE's body has that many bytes or a few more, so that it needs fragments.
+    """
+    calls = _calls("u1", rate, count, hold, _longer_call(lab, body) if body else CALL)
+    return _start(lab, "phone", "udp", [*calls, "-p", str(port), *_towards_v()])
 
 
 def tcp_calls(lab: Lab, rate: int, hold: float = 1.0) -> StreamCaller:
@@ -85,9 +90,18 @@ def _towards_v() -> list[str]:
     return ["-i", addresses.PHONE, f"{addresses.VIP}:{addresses.SIP_PORT}"]
 
 
-def _calls(transport: str, rate: int, count: int, hold: float) -> list[str]:
+def _longer_call(lab: Lab, body: int) -> Path:
+    """The same call, its offer padded with attributes."""
+    path, media = lab.file(f"call-{body}.xml"), "m=audio 6000 RTP/AVP 0\n"
+    attribute = f"a=padding:{'x' * 52}"
+    padding = f"      {attribute}\n" * -(-body // len(f"{attribute}\r\n"))
+    path.write_text(CALL.read_text().replace(media, media + padding))
+    return path
+
+
+def _calls(transport: str, rate: int, count: int, hold: float, scenario: Path = CALL) -> list[str]:
     return [
-        "sipp", "-sf", str(SCENARIOS / "call.xml"), "-t", transport, "-r", str(rate), "-m", str(count),
+        "sipp", "-sf", str(scenario), "-t", transport, "-r", str(rate), "-m", str(count),
         "-d", str(int(hold * 1000)), "-nostdin",
         "-max_socket", "2000", "-recv_timeout", "34000", "-buff_size", str(4 << 20),
         "-watchdog_major_maxtriggers", "1000", "-watchdog_minor_maxtriggers", "100000",
@@ -95,18 +109,24 @@ def _calls(transport: str, rate: int, count: int, hold: float) -> list[str]:
 
 
 def _start(lab: Lab, host: str, name: str, argv: list[str]) -> Caller:
-    statistics = lab.file(f"sipp-{name}.csv")
+    statistics = _without_old(lab.file(f"sipp-{name}.csv"))
     errors = ["-trace_err", "-error_file", str(lab.file(f"sipp-{name}.errors"))]
     count = ["-trace_stat", "-stf", str(statistics), "-fd", "1"]
     return Caller(name, lab.start(host, f"sipp-{name}", [*argv, *errors, *count], {"TERM": "dumb"}), statistics)
 
 
 def _start_rounds(lab: Lab, name: str, rate: int, hold: float, local: str, towards: list[str]) -> StreamCaller:
-    log = lab.file(f"rounds-{name}.jsonl")
+    log = _without_old(lab.file(f"rounds-{name}.jsonl"))
     # No call is moved to another connection (-max_reconnect 0).
     sipp = [*_calls("tn", rate, rate, hold), "-i", local, "-max_reconnect", "0", *towards]
     arguments = ["--log", str(log), "--directory", str(lab.directory), "--", *sipp]
     return StreamCaller(name, lab.start_python("phone", f"rounds-{name}", "lab.rounds", *arguments), log)
+
+
+def _without_old(path: Path) -> Path:
+    """The same path: what an earlier client of that name has counted there must not be taken for this one's."""
+    path.unlink(missing_ok=True)
+    return path
 
 
 def _start_tunnel(lab: Lab) -> None:

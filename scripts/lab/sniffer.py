@@ -42,6 +42,7 @@ class Sniffer:
     def __init__(self, lab: Lab, host: str, interface: str = "eth0"):
         name = f"sniffer-{host}-{interface}"
         self._log = lab.file(f"{name}.jsonl")
+        self._log.unlink(missing_ok=True)  # of one that was here before
         arguments = ["--interface", interface, "--log", str(self._log)]
         self._program = lab.start_python(host, name, "lab.sniffer", *arguments)
         while not self._log.exists() and self._program.is_running():

@@ -47,6 +47,34 @@ class Reach(StandingLab):
         hops = self._hops("tclient", addresses.MEMBERS["sip-b"])
         self.assertEqual(hops, ["172.16.7.1", addresses.OUTER_SELF, addresses.MEMBERS["sip-b"]])
 
+    def test_s61_a_visitor_traces_the_route_to_the_virtual_server(self):
+        self.assertEqual(self._hops("tclient", addresses.VIP), ["172.16.7.1", addresses.VIP])
+
+    def test_s36_a_visitor_of_a_member_without_a_link_is_told_that_it_is_unreachable(self):
+        self.addCleanup(self.lab.plug_cable, "sip-b")
+        self.lab.pull_cable("sip-b")
+        told = re.compile(rf"From {re.escape(addresses.OUTER_SELF)} icmp_seq=\d+ Destination Host Unreachable")
+        ping = self.start_in("tclient", "ping", "-n", "-i", "0.2", "-W", "1", addresses.MEMBERS["sip-b"])
+        self.wait_for(lambda: bool(told.search(ping.said())), 30.0, ping.said)
+        self.lab.plug_cable("sip-b")
+        back = f"bytes from {addresses.MEMBERS['sip-b']}: icmp_seq="
+        self.wait_for(lambda: back in ping.said(), 30.0, ping.said)
+
+    def test_s77_the_next_packet_goes_to_the_new_mac_of_the_router_or_of_a_member(self):
+        """As a router does that takes over an address (VRRP): a gratuitous ARP says so."""
+        for host, interface, mac in (("router", "outer", "02:00:00:00:77:01"), ("sip-a", "eth0", "02:00:00:00:77:02")):
+            with self.subTest(host):
+                self._ping_a_member_out(3)
+                self.lab.host(host).sysctl(f"net.ipv4.conf.{interface}.arp_notify", "1")
+                self.lab.host(host).ip("link", "set", interface, "address", mac)
+                self.wait_for(lambda: mac in self.appliance.show("neighbours"), 5.0, lambda: f"{mac} was not learnt")
+                self._ping_a_member_out(3)
+
+    def _ping_a_member_out(self, count: int) -> None:
+        """Not one of them may be lost."""
+        said = self.run_in("sip-a", "ping", "-n", "-c", str(count), "-i", "0.2", "-W", "1", addresses.GATEWAY)
+        self.assertIn(f" {count} received", said)
+
     def test_a_connected_socket_of_the_phone_is_refused_when_the_port_closes(self):
         self.addCleanup(self.back_to_sip_a)
         self.pair.order("sip-a", "backup")

@@ -4,10 +4,15 @@ import time
 import unittest
 
 from lab import sipp
-from standing import StandingLab, addresses
+from lab.sniffer import TCP, Sniffer
+from standing import Setting, StandingLab, addresses
+
+FIN, RST = 0x01, 0x04
 
 
 class Switchover(StandingLab):
+    setting = Setting(fall=2)
+
     def setUp(self):
         self.addCleanup(self.back_to_sip_a)
         self.already = len(self.appliance.switchovers())
@@ -43,6 +48,36 @@ class Switchover(StandingLab):
         after = [each for each in caller.rounds() if each.began > done.installed_at + 0.1]
         self.assertGreaterEqual(len(after), 2)
         self.assertEqual([each.completed for each in after], [10] * len(after))
+
+    def test_s90_every_udp_call_outlives_the_killing_of_the_primary(self):
+        caller = sipp.udp_calls(self.lab, rate=100, count=600)
+        self.wait_for_calls(caller, 150)
+        self.pair.kill_primary()
+        done = self.appliance.wait_for_switchover(self.already + 1)
+        self.assertEqual((done.source, done.target), ("sip-a", "sip-b"))
+        calls = caller.finish(60.0)
+        self.assertEqual((calls.made, calls.completed, calls.failed), (600, 600, 0))
+
+    def test_s90_tcp_clients_of_the_killed_primary_are_reset_and_reach_the_new_one(self):
+        at_phone = Sniffer(self.lab, "phone")
+        self.addCleanup(at_phone.stop)
+        caller = sipp.tcp_calls(self.lab, rate=10)
+        self._wait_for_rounds(caller, 0.0, 1)
+        killed = time.time()
+        self.pair.kill_primary()
+        done = self.appliance.wait_for_switchover(self.already + 1)
+        self._wait_for_rounds(caller, done.installed_at + 0.1, 2)
+        caller.finish(20.0)
+        at_phone.stop()
+        ended = [seen for seen in at_phone.seen() if seen.protocol == TCP and seen.flags & (RST | FIN)]
+        self.assertTrue([seen for seen in ended if killed < seen.time < done.installed_at + 1.0], "nobody was told")
+        after = [each for each in caller.rounds() if each.began > done.installed_at + 0.1]
+        self.assertEqual([each.completed for each in after], [10] * len(after))
+
+    def _wait_for_rounds(self, caller: sipp.StreamCaller, since: float, count: int) -> None:
+        """Waits for the end of that many rounds that began after a moment."""
+        ended = lambda: sum(each.began > since for each in caller.rounds())
+        self.wait_for(lambda: ended() >= count, 20.0, lambda: f"{caller.rounds()}")
 
     def test_the_operator_forces_a_member_and_gives_the_choice_back(self):
         self.pair.order("sip-b", "primary")

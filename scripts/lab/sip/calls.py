@@ -14,6 +14,7 @@ from .message import Message, answer_port
 
 T1, T2, GIVE_UP = 0.5, 4.0, 32.0
 RING = 0.1
+PADDING = f"a=padding:{'x' * 52}\r\n"
 
 Peer = tuple[str, int]
 Datagram = tuple[str, Peer]
@@ -115,7 +116,8 @@ class Calls:
     def _invited(self, request: Message, peer: Peer, now: float) -> list[Datagram]:
         call = self.open.get(request.call_id)
         if call is None:
-            accept = request.answer("200 OK", tag(request), self.contact("udp"), session(self.identity[0]))
+            offered = len(request.body)
+            accept = request.answer("200 OK", tag(request), self.contact("udp"), session(self.identity[0], offered))
             call = Call(request.call_id, "ringing", peer, accept.text(), now + RING, now)
             self._change(call)
         if call.stage == "answered":
@@ -186,10 +188,11 @@ def plain_answer(request: Message, contact: str) -> Message:
     return request.answer("200 OK", tag(request), told)
 
 
-def session(address: str) -> str:
-    """A session description with one audio stream (RFC 4566)."""
+def session(address: str, size: int = 0) -> str:
+    """A session description with one audio stream (RFC 4566). To a long offer the answer is `size` bytes or more."""
     lines = ["v=0", f"o=- 1 1 IN IP4 {address}", "s=-", f"c=IN IP4 {address}", "t=0 0", "m=audio 6000 RTP/AVP 0"]
-    return "".join(f"{line}\r\n" for line in lines)
+    text = "".join(f"{line}\r\n" for line in lines)
+    return text + PADDING * max(0, (size - len(text)) // len(PADDING))
 
 
 def _contact_peer(answer: Message) -> Peer:

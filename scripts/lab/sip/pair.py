@@ -4,11 +4,13 @@ Never: SIP itself (see `member`).
 """
 
 import json
+import signal
 import socket
 import time
 from pathlib import Path
 
 from .. import addresses
+from ..host import Program
 from ..shell import LabError, run
 from ..topology import Lab
 
@@ -19,12 +21,13 @@ class Pair:
     def __init__(self, lab: Lab):
         self.lab = lab
         self.primary = next(iter(addresses.MEMBERS))
+        self._programs: dict[str, Program] = {}
 
     def start(self) -> None:
         """Starts both programs and makes the first one primary."""
-        certificate = self._certificate()
+        self._make_certificate()
         for name in addresses.MEMBERS:
-            self._start_member(name, certificate)
+            self._start_member(name)
         for name in addresses.MEMBERS:
             self._wait_for(name)
         self.order(self.primary, "primary")
@@ -48,6 +51,20 @@ class Pair:
         self.order(self.primary, "primary")
         return self.primary
 
+    def kill_primary(self, gap: float = 0.15) -> str:
+        """The primary's process is killed, and the other takes over `gap` seconds later. Gives the new primary."""
+        dead, self.primary = self.primary, addresses.other_member(self.primary)
+        self._programs[dead].stop(signal.SIGKILL)
+        time.sleep(gap)
+        self.order(self.primary, "primary")
+        return self.primary
+
+    def revive(self, member: str) -> None:
+        """Starts a killed member again, as backup. Does nothing to one that lives."""
+        if not self._programs[member].is_running():
+            self._start_member(member)
+            self._wait_for(member)
+
     def outward(self, rate: float) -> None:
         """Whoever is primary places that many calls a second to the gateway; 0 ends it."""
         for member in addresses.MEMBERS:
@@ -57,7 +74,7 @@ class Pair:
         """What each member counts."""
         return {member: self.order(member, "stats") for member in addresses.MEMBERS}
 
-    def _start_member(self, name: str, certificate: Path) -> None:
+    def _start_member(self, name: str) -> None:
         partner = addresses.other_member(name)
         arguments = [
             "--name", name,
@@ -65,11 +82,11 @@ class Pair:
             "--partner", addresses.MEMBERS[partner],
             "--virtual", addresses.VIP,
             "--gateway", addresses.GATEWAY,
-            "--certificate", str(certificate),
+            "--certificate", str(self._certificate),
             "--control", str(self._control(name)),
             "--log", str(self.lab.file(f"{name}.requests.jsonl")),
         ]
-        self.lab.start_python(name, f"sip-server-{name}", "lab.sip.member", *arguments)
+        self._programs[name] = self.lab.start_python(name, f"sip-server-{name}", "lab.sip.member", *arguments)
 
     def _control(self, member: str) -> Path:
         return self.lab.file(f"{member}.sock")
@@ -85,13 +102,16 @@ class Pair:
         log = self.lab.file(f"sip-server-{member}.log")
         raise LabError(f"SIP Server {member} did not start; its output is in {log}")
 
+    @property
     def _certificate(self) -> Path:
+        return self.lab.file("pair.pem")
+
+    def _make_certificate(self) -> None:
         """A self-signed certificate with its key in one file, made anew for each lab."""
-        path = self.lab.file("pair.pem")
+        path = self._certificate
         run([
             "openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2",
             "-subj", "/CN=sip.example", "-addext", f"subjectAltName=IP:{addresses.VIP}",
             "-keyout", str(path), "-out", str(self.lab.file("pair.crt")),
         ])
         path.write_text(path.read_text() + self.lab.file("pair.crt").read_text())
-        return path
