@@ -216,6 +216,10 @@ impl Walk<'_> {
 
     /// No member is active: the pool's policy says what becomes of clients.
     fn no_member(&mut self, pool: &PoolView) -> Verdict {
+        if pool.undecided {
+            // A refusal now would end calls and connections that outlive a restart; a retransmission finds the member.
+            return Verdict::Drop(DropReason::MemberUndecided);
+        }
         match pool.no_member {
             NoMember::Drop => Verdict::Drop(DropReason::NoActiveMember),
             // There is no last one to keep, or `active` would name it.

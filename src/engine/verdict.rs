@@ -131,6 +131,7 @@ ways! {
         HostUnreachable = "host_unreachable": "The next hop does not answer ARP.",
         NeighbourQueueFull = "neighbour_queue_full": "Too many packets already wait for the next hop's MAC.",
         TooBig = "too_big": "Larger than the egress MTU.",
+        MemberUndecided = "member_undecided": "Whether a member of the pool is active is not known yet: the appliance has just started.",
         NoActiveMember = "no_active_member": "No member of the pool is active.",
         VirtualServerDisabled = "virtual_server_disabled": "The virtual server is disabled.",
         MemberLost = "member_lost": "The TCP flow belongs to a member that was lost.",

@@ -112,6 +112,8 @@ pub struct PoolView {
     pub active: Option<MemberId>,
     /// Counts changes of `active`.
     pub generation: Generation,
+    /// Nobody is active because not every member has been heard of yet: whether one is will be known in a moment.
+    pub undecided: bool,
     /// What becomes of clients while `active` is `None`.
     pub no_member: NoMember,
     /// What becomes of a lost member's TCP.
@@ -318,6 +320,8 @@ fn pool(intent: &Intent, health: &Health, at: usize) -> PoolView {
     let servers = intent.virtual_servers.iter().filter(|server| server.pool == id);
     PoolView {
         active: known.active,
+        undecided: known.active.is_none()
+            && meant.members.iter().any(|id| health.members[id.index()].state == State::Unknown),
         generation: known.generation,
         no_member: meant.no_member,
         on_down_tcp: meant.on_down_tcp,

@@ -57,6 +57,28 @@ fn s17_without_an_active_member_a_connection_is_reset() {
 }
 
 #[test]
+fn s82_until_the_probes_have_decided_nobody_is_told_anything() {
+    let mut lab = lab();
+    lab.rig.switch_over(None, false);
+    lab.rig.health.members.iter_mut().for_each(|member| member.state = State::Unknown);
+    lab.rig.publish();
+    let client = at(PHONE, 40001);
+    let early = [
+        request(at(PHONE, 5060), V),
+        Build::tcp(client, at(V, 5060), SYN, 1, 0),
+        Build::tcp(client, at(V, 5060), DATA, 7, 8).payload(b"INVITE"),
+    ];
+    for sent in early {
+        lab.drops(ROUTER, sent, DropReason::MemberUndecided);
+    }
+    lab.rig.health.members[1].state = State::Up;
+    lab.rig.switch_over(Some(MEMBER_B), false);
+    served_by(&mut lab, at(PHONE, 5060), HOST_B);
+    let goes_on = |dst| Build::tcp(client, at(dst, 5060), DATA, 7, 8).payload(b"INVITE");
+    lab.forwards_noting(&[Notice::LoosePickup], ROUTER, goes_on(V), HOST_B, goes_on(B));
+}
+
+#[test]
 fn s17_policy_drop_is_silent() {
     let mut lab = Lab::with(|intent| intent.pools[0].no_member = NoMember::Drop);
     lab.rig.switch_over(None, true);
