@@ -12,8 +12,14 @@ mod boot;
 mod choice;
 #[path = "scenarios/connections.rs"]
 mod connections;
+#[path = "scenarios/life.rs"]
+mod life;
+#[path = "scenarios/link.rs"]
+mod link;
 #[path = "scenarios/monitors.rs"]
 mod monitors;
+#[path = "scenarios/operator.rs"]
+mod operator;
 #[path = "scenarios/switchover.rs"]
 mod switchover;
 

@@ -110,7 +110,7 @@ impl World {
     #[track_caller]
     pub fn expect(&self, seen: &[Seen], to: Far, expected: &Build) {
         assert_eq!(seen.len(), 1, "one frame was to leave for {expected:?}; counted: {:?}", self.lead.told());
-        assert_eq!(seen[0].port, self.place(to).0, "the wrong port");
+        assert_eq!(seen[0].port, self.place(to).0, "the wrong port for {:?}", seen[0].headers());
         assert_same(&seen[0].frame, &self.leaving(to, expected));
     }
 
@@ -118,7 +118,7 @@ impl World {
     #[track_caller]
     pub fn expect_own(&self, seen: &[Seen], to: Far, expected: &Build) {
         assert_eq!(seen.len(), 1, "one answer was to leave; counted: {:?}", self.lead.told());
-        assert_eq!(seen[0].port, self.place(to).0, "the wrong port");
+        assert_eq!(seen[0].port, self.place(to).0, "the wrong port for {:?}", seen[0].headers());
         let expected = self.leaving(to, expected);
         assert_same(&but_for_our_own_choices(&seen[0].frame, &expected), &expected);
     }

@@ -118,6 +118,13 @@ impl World {
         }
     }
 
+    /// Lets much time pass, in larger jumps.
+    pub fn rest(&mut self, span: Duration) {
+        let step = std::mem::replace(&mut self.step, Duration::from_millis(50));
+        self.run(span);
+        self.step = step;
+    }
+
     /// One jump of the clock.
     pub fn turn(&mut self) {
         self.now += self.step;
