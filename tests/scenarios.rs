@@ -20,6 +20,8 @@ mod link;
 mod monitors;
 #[path = "scenarios/operator.rs"]
 mod operator;
+#[path = "scenarios/pressure.rs"]
+mod pressure;
 #[path = "scenarios/switchover.rs"]
 mod switchover;
 

@@ -94,6 +94,27 @@ fn s82_after_a_restart_probes_decide_before_a_packet_is_forwarded_when_a_is_off(
 }
 
 #[test]
+fn s82_with_the_policy_keep_last_nobody_is_the_last_after_a_restart() {
+    let monitors = "monitors = [\"sip-options\"]";
+    let file = File::two_arm().with(monitors, &format!("{monitors}\nno_member = \"keep-last\""));
+    told_with_a_active(&file, |world| {
+        world.members[0].retire();
+        world.members[1].serve();
+        world.until(secs(5), |world| world.active().as_deref() == Some("sip-b"));
+        world.look();
+        world.restart(ms(300));
+        let mut seen = Vec::new();
+        for _ in 0..2_000 {
+            world.send(ROUTER, &request(at(PHONE, 5060), V));
+            world.turn();
+            seen.extend(world.look());
+        }
+        assert!(!seen.iter().any(|seen| seen.headers().dst.to_string() == A), "something went to sip-a");
+        assert!(seen.iter().filter(|seen| seen.is_for(at(B, 5060))).count() > 900);
+    });
+}
+
+#[test]
 fn s81_after_a_restart_connections_to_the_active_member_and_to_hosts_go_on() {
     told_with_a_active(&File::two_arm(), |world| {
         let mut inward = Connection::inward(world, at(PHONE, 40_001), 5060, HOST_A).open(world);

@@ -13,7 +13,7 @@ mod host;
 mod seen;
 mod stream;
 
-pub use appliance::{Appliance, INNER, OURS, OUTER};
+pub use appliance::{Appliance, INNER, Logged, OURS, OUTER};
 pub use connection::Connection;
 pub use file::File;
 pub use frames::{Far, HOST_A, HOST_B, ROUTER};
