@@ -12,8 +12,8 @@ mod boot;
 mod choice;
 #[path = "scenarios/connections.rs"]
 mod connections;
-#[path = "scenarios/life.rs"]
-mod life;
+#[path = "scenarios/exclusion.rs"]
+mod exclusion;
 #[path = "scenarios/link.rs"]
 mod link;
 #[path = "scenarios/monitors.rs"]
@@ -22,6 +22,12 @@ mod monitors;
 mod operator;
 #[path = "scenarios/pressure.rs"]
 mod pressure;
+#[path = "scenarios/reload.rs"]
+mod reload;
+#[path = "scenarios/restart.rs"]
+mod restart;
+#[path = "scenarios/standing.rs"]
+mod standing;
 #[path = "scenarios/switchover.rs"]
 mod switchover;
 

@@ -59,7 +59,7 @@ fn s15_each_address_is_announced_twice_two_seconds_apart_once_its_link_is_up() {
 #[test]
 fn s15_a_link_that_comes_back_is_told_again() {
     told(&File::two_arm(), |world| {
-        world.run(secs(70));
+        world.rest(secs(70));
         world.link(INNER, false);
         world.seen.clear();
         world.run(secs(1));

@@ -23,7 +23,7 @@ fn s29_a_member_that_recovers_takes_nothing_back_until_it_is_forced() {
     told_with_a_active(&File::two_arm(), |world| {
         move_to_b(world);
         world.members[0].serve();
-        world.run(secs(10));
+        world.rest(secs(10));
         assert_eq!((world.state("sip-a"), world.active().as_deref()), (MemberState::Up, B_ACTIVE));
         world.served_by(at(PHONE, 5060), HOST_B);
         world.force("sip-a");
@@ -268,5 +268,40 @@ fn s37_the_last_member_taken_offline_leaves_nobody() {
         world.look();
         assert_eq!(world.active().as_deref(), A_ACTIVE, "nobody else could");
         world.served_by(at(PHONE, 5060), HOST_A);
+    });
+}
+
+#[test]
+fn s37_a_drained_member_without_another_keeps_its_connections_and_gets_nothing_new() {
+    told_with_a_active(&File::two_arm(), |world| {
+        let mut old = Connection::inward(world, at(PHONE, 40_001), 5060, HOST_A).open(world);
+        world.set("sip-a", MemberWord::Drain);
+        world.run(secs(1));
+        assert!(world.look().is_empty());
+        assert_eq!(world.active(), None);
+        old.goes_on(world);
+        world.refused(at(PHONE, 5060));
+        let client = at(PHONE, 40_002);
+        let seen = world.pass(ROUTER, &Build::tcp(client, at(V, 5060), SYN, 1, 0));
+        assert_eq!((seen.len(), seen[0].reset(at(V, 5060), client)), (1, 0));
+        old.goes_on(world);
+    });
+}
+
+#[test]
+fn s37_a_drained_member_whose_host_dies_loses_its_connections() {
+    told_with_a_active(&File::two_arm(), |world| {
+        world.members[1].serve();
+        world.run(secs(2));
+        world.look();
+        let mut old = Connection::inward(world, at(PHONE, 40_001), 5060, HOST_A).open(world);
+        world.set("sip-a", MemberWord::Drain);
+        world.run(secs(2));
+        old.goes_on(world);
+        world.members[0].powered = false;
+        world.run(secs(5));
+        let seen = world.look();
+        let resets = seen.iter().filter(|seen| seen.port == OUTER && old.owns(seen));
+        assert!(resets.map(|seen| seen.reset(at(V, 5060), at(PHONE, 40_001))).any(|seq| seq == old.next.1));
     });
 }

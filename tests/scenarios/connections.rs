@@ -1,4 +1,4 @@
-//! Scenarios 24 to 28 and 38: what happens to connections when probes find their member lost, demoted or drained.
+//! Scenarios 24 to 28: what happens to connections when probes find their member lost, demoted or drained.
 
 use crate::told_with_a_active;
 use crate::world::frames::*;
@@ -107,6 +107,65 @@ fn s24_many_silent_clients_are_all_reset_exactly() {
     });
 }
 
+#[test]
+fn s24_resets_of_a_switchover_do_not_count_as_refusals() {
+    let file = File::two_arm().with("rejects_per_second = 1000", "rejects_per_second = 50");
+    told_with_a_active(&file, |world| {
+        let client = |number: u16| Endpoint::new([172, 16, 5, (number % 200) as u8].into(), 40_000 + number);
+        let connections: Vec<_> =
+            (0..500).map(|number| Connection::inward(world, client(number), 5060, HOST_A).open(world)).collect();
+        world.members[0].powered = false;
+        world.members[1].serve();
+        let seen = until_b_is_active(world);
+        let told = |connection: &&Connection| seen.iter().any(|seen| seen.port == OUTER && connection.owns(seen));
+        assert_eq!(connections.iter().filter(told).count(), 500, "at once, whatever limits refusals");
+    });
+}
+
+#[test]
+fn s24_each_switchover_resets_what_its_own_loser_had() {
+    told_with_a_active(&File::two_arm(), |world| {
+        let of_a = Connection::inward(world, client(), 5060, HOST_A).open(world);
+        world.members[0].retire();
+        world.members[1].serve();
+        let seen = until_b_is_active(world);
+        assert!(seen.iter().any(|seen| seen.port == OUTER && of_a.owns(seen)));
+        let of_b = Connection::inward(world, at(PHONE, 40_002), 5060, HOST_B).open(world);
+        let outward_b = Connection::outward(world, HOST_B, 41_000, at(PEER, 5060)).open(world);
+        let mut outward_a = Connection::outward(world, HOST_A, 41_001, at(PEER, 5060)).open(world);
+        world.run(secs(5));
+        assert!(world.look().is_empty(), "what sip-a has opened since is its own");
+        world.members[1].retire();
+        world.members[0].serve();
+        world.until(secs(5), |world| world.active().as_deref() == Some("sip-a"));
+        world.run(ms(20));
+        let seen = world.look();
+        let told = |connection: &Connection| seen.iter().any(|seen| seen.port == OUTER && connection.owns(seen));
+        assert_eq!((told(&of_b), told(&outward_b), told(&outward_a)), (true, true, false));
+        outward_a.goes_on(world);
+    });
+}
+
+#[test]
+fn s24_a_member_that_was_connected_to_the_lost_one_through_the_vip_is_reset_too() {
+    told_with_a_active(&File::two_arm(), |world| {
+        let (own, vip) = (at(B, 45_000), at(V, 5060));
+        let seen = world.pass(HOST_B, &Build::tcp(own, vip, SYN, 100, 0));
+        let worn = seen[0].tuple().unwrap().src;
+        assert_eq!(worn.addr, vip.addr);
+        world.expect(&seen, HOST_A, &Build::tcp(worn, at(A, 5060), SYN, 100, 0).ttl(63));
+        let back = |src, dst| Build::tcp(src, dst, SYN_ACK, 900, 101);
+        world.forwards(HOST_A, back(at(A, 5060), worn), HOST_B, back(vip, own));
+        let there = |src, dst| Build::tcp(src, dst, ACK, 101, 901);
+        world.forwards(HOST_B, there(own, vip), HOST_A, there(worn, at(A, 5060)));
+        world.members[0].powered = false;
+        world.members[1].serve();
+        let seen = until_b_is_active(world);
+        let told: Vec<_> = seen.iter().filter(|seen| seen.is_for(own)).collect();
+        assert_eq!((told.len(), told[0].reset(vip, own)), (1, 901));
+    });
+}
+
 /// A handshake whose numbers are anywhere in the sequence space.
 #[track_caller]
 fn open_anywhere(connection: &mut Connection, world: &mut World) {
@@ -197,105 +256,5 @@ fn s28_a_client_that_comes_again_from_the_same_port_reaches_the_new_member() {
         let mut again = Connection::inward(world, client(), 5060, HOST_B);
         again.next = (77_000, 88_000);
         again.open(world).goes_on(world);
-    });
-}
-
-/// What groups C and D have open with sip-a, and with sip-b.
-struct Standing(Vec<Connection>);
-
-impl Standing {
-    #[track_caller]
-    fn begin(world: &mut World) -> Standing {
-        let mut all = Vec::new();
-        for member in [HOST_A, HOST_B] {
-            all.push(Connection::plain(world, member, 42_000, at(CONFIG, 2020)).open(world));
-            all.push(Connection::visit(world, at(VISITOR, 50_000), member, 7000).open(world));
-        }
-        Standing(all)
-    }
-
-    #[track_caller]
-    fn goes_on(&mut self, world: &mut World) {
-        let meanwhile = world.look();
-        for connection in &mut self.0 {
-            assert!(!meanwhile.iter().any(|seen| connection.owns(seen)), "nothing is made up for {connection:?}");
-            connection.goes_on(world);
-        }
-    }
-}
-
-/// Runs `story` while C and D are connected to both members; nothing happens to them.
-fn unbroken(file: &File, story: impl Fn(&mut World)) {
-    told_with_a_active(file, |world| {
-        let mut standing = Standing::begin(world);
-        standing.goes_on(world);
-        story(world);
-        standing.goes_on(world);
-        world.run(secs(3));
-        standing.goes_on(world);
-        world.run(secs(40));
-        standing.goes_on(world);
-    });
-}
-
-#[test]
-fn s38_c_and_d_are_unbroken_by_a_switchover_there_and_back() {
-    unbroken(&File::two_arm(), |world| {
-        world.members[0].retire();
-        world.members[1].serve();
-        world.until(secs(5), |world| world.active().as_deref() == Some("sip-b"));
-        world.members[1].retire();
-        world.members[0].serve();
-        world.until(secs(5), |world| world.active().as_deref() == Some("sip-a"));
-    });
-}
-
-#[test]
-fn s38_c_and_d_are_unbroken_when_the_server_hangs_and_nobody_is_active() {
-    unbroken(&File::two_arm(), |world| {
-        world.members[0].udp = Service::Swallows;
-        world.until(secs(5), |world| world.active().is_none());
-    });
-}
-
-#[test]
-fn s38_c_and_d_are_unbroken_by_a_split_brain_and_the_operator() {
-    use fairlead::control::admin::request::MemberWord;
-    unbroken(&File::two_arm(), |world| {
-        world.members[1].serve();
-        world.run(secs(2));
-        world.force("sip-b");
-        world.run(secs(1));
-        world.auto();
-        world.set("sip-b", MemberWord::Drain);
-        world.run(secs(1));
-        world.set("sip-a", MemberWord::Offline);
-        world.run(secs(1));
-        world.set("sip-b", MemberWord::Enable);
-        world.run(secs(1));
-        world.set("sip-a", MemberWord::Enable);
-        world.run(secs(1));
-    });
-}
-
-#[test]
-fn s38_c_and_d_are_unbroken_while_service_connections_are_reset() {
-    unbroken(&File::two_arm(), |world| {
-        let service = Connection::inward(world, client(), 5060, HOST_A).open(world);
-        world.members[0].udp = Service::Swallows;
-        world.members[1].serve();
-        let seen = until_b_is_active(world);
-        let (inner, outer): (Vec<_>, Vec<_>) = seen.iter().partition(|seen| seen.port == INNER);
-        assert_eq!((inner.len(), outer.len()), (1, 1), "both ends are told");
-        assert_eq!(outer[0].reset(at(V, 5060), client()), service.next.1);
-        assert_eq!(inner[0].reset(client(), at(A, 5060)), service.next.0);
-    });
-}
-
-#[test]
-fn s38_a_connection_of_d_survives_the_restart_of_the_appliance() {
-    unbroken(&File::two_arm(), |world| {
-        world.restart(ms(300));
-        world.until(secs(5), |world| world.active().as_deref() == Some("sip-a"));
     });
 }

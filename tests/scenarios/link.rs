@@ -22,8 +22,9 @@ fn s36_a_member_that_does_not_answer_arp_is_down_at_once() {
     // Probes alone would take up to thirty seconds.
     told_with_a_active(&File::two_arm().probing(10_000, 3), |world| {
         world.members[1].serve();
-        world.run(secs(25));
+        world.rest(secs(25));
         world.members[0].powered = false;
+        world.step = ms(5);
         world.until(secs(60), |world| neighbour(world, A) == NeighbourState::Failed);
         world.run(ms(5));
         let row = world.row("sip-a");
@@ -31,7 +32,7 @@ fn s36_a_member_that_does_not_answer_arp_is_down_at_once() {
         assert!(row.reason.contains("ARP"), "{row:?}");
         let detected = world.last_switchover();
         assert!(detected.reason.contains("sip-a"), "{detected:?}");
-        world.run(secs(60));
+        world.rest(secs(60));
         assert_eq!(world.state("sip-a"), MemberState::Down, "and stays so");
         assert_eq!(world.switchovers().len(), 2);
     });
@@ -100,7 +101,7 @@ fn defences(seen: &[Seen], address: &str) -> Vec<Instant> {
 /// A stranger says `claim` once a second for 25 s.
 fn claimed(address: &str, claim: &Build) {
     told_with_a_active(&File::two_arm(), |world| {
-        world.run(secs(70));
+        world.rest(secs(70));
         let mut client = Connection::inward(world, at(PHONE, 40_001), 5060, HOST_A).open(world);
         world.seen.clear();
         let (mut defended, begin) = (Vec::new(), world.now());

@@ -195,3 +195,39 @@ fn s86_datagrams_that_are_answered_survive_a_flood() {
         }
     });
 }
+
+/// Strangers knock at a member's own address, which is routed; `knock` makes their packets.
+fn knocked(knock: impl Fn(Endpoint) -> Build) {
+    let file = File::two_arm().with("flows_per_worker = 10000", "flows_per_worker = 1024");
+    told_with_a_active(&file, |world| {
+        let mut established: Vec<_> = (0..100)
+            .map(|number| Connection::inward(world, at(PHONE, 40_000 + number), 5060, HOST_A).open(world))
+            .collect();
+        established.extend(
+            (0..50).map(|number| Connection::outward(world, HOST_A, 41_000 + number, at(PEER, 5060)).open(world)),
+        );
+        for some in (0..20_000_u32).step_by(20) {
+            for number in some..some + 20 {
+                let stranger = Endpoint::new(Ipv4Addr::from(0x0b00_0000 + number), 1024 + number as u16);
+                world.send(ROUTER, &knock(stranger));
+            }
+            world.turn();
+            world.look();
+        }
+        world.run(ms(3));
+        world.look();
+        established.iter_mut().for_each(|connection| connection.goes_on(world));
+        let flows = world.flows(FlowSelection::default());
+        assert_eq!(flows.iter().filter(|row| row.state == "established").count(), 150);
+    });
+}
+
+#[test]
+fn s86_a_flood_of_syns_to_a_member_itself_takes_nothing_from_what_is_established() {
+    knocked(|stranger| Build::tcp(stranger, at(A, 7000), SYN, 1, 0));
+}
+
+#[test]
+fn s86_a_flood_of_datagrams_to_a_member_itself_takes_nothing_from_what_is_established() {
+    knocked(|stranger| Build::udp(stranger, at(A, 161)).payload(b"get"));
+}

@@ -165,7 +165,7 @@ fn s19_forced_by_the_operator_all_follow_without_losing_one() {
 fn s20_a_standby_that_speaks_is_answered_and_probes_fire_at_once() {
     let file = File::two_arm().probing(10_000, 3);
     told_with_a_active(&file, |world| {
-        world.run(secs(25));
+        world.rest(secs(25));
         world.look();
         let (peer, phone) = (at(PEER, 5060), at(PHONE, 5060));
         world.forwards(ROUTER, request(peer, V), HOST_A, request(peer, A));
@@ -185,7 +185,7 @@ fn s20_a_standby_that_speaks_is_answered_and_probes_fire_at_once() {
 fn s20_a_standby_that_has_been_promoted_is_active_soon_after_its_first_word() {
     let file = File::two_arm().probing(10_000, 3);
     told_with_a_active(&file, |world| {
-        world.run(secs(25));
+        world.rest(secs(25));
         world.look();
         world.members[0].retire();
         world.members[1].serve();
@@ -198,6 +198,23 @@ fn s20_a_standby_that_has_been_promoted_is_active_soon_after_its_first_word() {
             world.active().as_deref() == Some("sip-b")
         });
         assert!(took <= secs(2), "what is closed and who speaks are hints, but it took {took:?}");
+    });
+}
+
+#[test]
+fn s20_a_standby_that_speaks_without_end_gets_its_answers_and_is_not_probed_without_end() {
+    told_with_a_active(&File::two_arm(), |world| {
+        world.members[1].udp = Service::Swallows;
+        let begin = world.now();
+        for number in 0..200 {
+            let (peer, phone) = (at(PEER, 5060 + number), at(PHONE, 5060 + number));
+            world.forwards(HOST_B, call(B, peer), ROUTER, call(V, peer));
+            world.forwards(ROUTER, request(peer, V), HOST_B, request(peer, B));
+            world.forwards(ROUTER, request(phone, V), HOST_A, request(phone, A));
+        }
+        let (heard, tenths) = (world.members[1].probes.len(), world.now().since(begin).as_millis() / 100);
+        assert!(heard as u128 <= tenths + 10, "{heard} probes in {tenths} tenths of a second");
+        assert_eq!(world.active().as_deref(), Some("sip-a"));
     });
 }
 

@@ -1,7 +1,8 @@
 //! Everything around the appliance, and the appliance, in one thread. The clock jumps.
 //!
 //! [`World`] owns the time, the hosts, the router and what was seen on the wires. What a story says in its own words is in
-//! [`asks`] (an operator), [`frames`] (packets in, packets out) and [`crowd`] (random peers).
+//! [`asks`] (an operator), [`frames`] (packets in, packets out), [`steady`] (traffic that never pauses) and [`crowd`]
+//! (random peers).
 
 mod appliance;
 mod asks;
@@ -11,6 +12,7 @@ mod file;
 pub mod frames;
 mod host;
 mod seen;
+mod steady;
 mod stream;
 
 pub use appliance::{Appliance, INNER, Logged, OURS, OUTER};
