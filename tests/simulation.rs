@@ -3,16 +3,22 @@
 //!
 //! A failing run prints its seed; `SIMULATION_SEED=n cargo test --test simulation` replays it alone.
 
-#[path = "world/member.rs"]
-mod member;
-#[path = "world/world.rs"]
+#[allow(dead_code, unused_imports)]
 mod world;
 
 use fairlead::control::admin::Request;
 use fairlead::control::admin::request::MemberWord;
-use fairlead::policy::health::State;
+use fairlead::control::admin::rows::MemberState;
 use std::time::Duration;
-use world::World;
+use world::{File, World};
+
+/// Probes every 200 ms, of which two must fail; hosts that answer peers; a router that lets no member's own address pass.
+fn world(seed: u64, workers: usize) -> World {
+    let mut world = World::new(&File::two_arm().probing(200, 2), workers, seed);
+    world.router.strict = true;
+    world.members.iter_mut().for_each(|member| member.talks = true);
+    world
+}
 
 /// Runs `story` for a few seeds and one, two and three workers.
 fn for_seeds(story: impl Fn(&mut World)) {
@@ -20,7 +26,7 @@ fn for_seeds(story: impl Fn(&mut World)) {
     let seeds: Vec<u64> = wanted.map_or_else(|| (1..=4).collect(), |seed| vec![seed]);
     for seed in seeds {
         for workers in 1..=3 {
-            let mut world = World::new(seed, workers);
+            let mut world = world(seed, workers);
             let told = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
                 story(&mut world);
                 world.farewell();
@@ -37,8 +43,8 @@ fn for_seeds(story: impl Fn(&mut World)) {
 fn probes_make_the_member_that_answers_active() {
     for_seeds(|world| {
         world.run(Duration::from_secs(3));
-        assert_eq!(world.active(), Some("sip-a"));
-        assert_eq!(world.state("sip-b"), State::Down);
+        assert_eq!(world.active(), Some("sip-a".into()));
+        assert_eq!(world.state("sip-b"), MemberState::Down);
         world.talk(20);
         assert_eq!(world.served(), (20, 0), "every request went to sip-a");
     });
@@ -47,14 +53,14 @@ fn probes_make_the_member_that_answers_active() {
 #[test]
 fn nothing_reaches_a_member_before_a_probe_has_decided() {
     for_seeds(|world| {
-        world.members[0].serves = false;
+        world.members[0].retire();
         world.talk(5);
         world.run(Duration::from_secs(2));
         world.talk(5);
         assert_eq!(world.served(), (0, 0));
-        world.members[1].serves = true;
+        world.members[1].serve();
         world.run(Duration::from_secs(3));
-        assert_eq!(world.active(), Some("sip-b"));
+        assert_eq!(world.active(), Some("sip-b".into()));
     });
 }
 
@@ -65,16 +71,15 @@ fn every_peer_follows_the_pair_through_switchovers() {
         for round in 0..4 {
             let (old, new) = if round % 2 == 0 { (0, 1) } else { (1, 0) };
             world.talk(10);
-            world.members[old].serves = false;
-            world.members[old].silent = world.chance(2);
+            world.members[old].retire();
+            world.members[old].powered = !world.chance(2);
             world.run(Duration::from_millis(150));
-            world.members[new].silent = false;
-            world.members[new].serves = true;
+            world.members[new].serve();
             world.run(Duration::from_secs(2));
             let before = world.members[old].requests;
             world.talk(50);
             assert_eq!(world.members[old].requests, before, "nothing goes to the old member");
-            world.members[old].silent = false;
+            world.members[old].powered = true;
         }
         let record = world.last_switchover();
         let took = record.installed.unwrap() - record.last_good_answer.unwrap_or(record.detected);
@@ -86,13 +91,13 @@ fn every_peer_follows_the_pair_through_switchovers() {
 fn a_standby_that_speaks_first_gets_its_answers() {
     for_seeds(|world| {
         world.run(Duration::from_secs(3));
-        world.members[0].silent = true;
-        world.members[1].serves = true;
+        world.members[0].powered = false;
+        world.members[1].serve();
         world.member_calls(1, 7);
         world.peer_answers(7);
         assert_eq!(world.members[1].answers, 1, "the answer reached sip-b before any probe had");
         world.run(Duration::from_secs(2));
-        assert_eq!(world.active(), Some("sip-b"));
+        assert_eq!(world.active(), Some("sip-b".into()));
     });
 }
 
@@ -100,9 +105,9 @@ fn a_standby_that_speaks_first_gets_its_answers() {
 fn two_that_answer_change_nothing() {
     for_seeds(|world| {
         world.run(Duration::from_secs(3));
-        world.members[1].serves = true;
+        world.members[1].serve();
         world.run(Duration::from_secs(5));
-        assert_eq!(world.active(), Some("sip-a"));
+        assert_eq!(world.active(), Some("sip-a".into()));
         world.talk(30);
         assert_eq!(world.served(), (30, 0));
         assert!(world.alarms().iter().any(|alarm| alarm.contains("answer")), "{:?}", world.alarms());
@@ -125,16 +130,16 @@ fn loss_of_one_probe_in_ten_moves_nobody() {
 fn the_operator_has_the_last_word() {
     for_seeds(|world| {
         world.run(Duration::from_secs(3));
-        world.members[1].serves = true;
+        world.members[1].serve();
         world.run(Duration::from_secs(2));
         let (pool, sip_b) = (|| "pair-1".to_owned(), || "sip-b".to_owned());
         world.ask(Request::PoolForce { pool: pool(), member: sip_b() }).unwrap();
-        assert_eq!(world.active(), Some("sip-b"));
+        assert_eq!(world.active(), Some("sip-b".into()));
         world.ask(Request::PoolAuto { pool: pool() }).unwrap();
-        assert_eq!(world.active(), Some("sip-b"), "giving the choice back moves nobody");
+        assert_eq!(world.active(), Some("sip-b".into()), "giving the choice back moves nobody");
         world.ask(Request::MemberSet { name: sip_b(), word: MemberWord::Offline }).unwrap();
         world.run(Duration::from_secs(1));
-        assert_eq!(world.active(), Some("sip-a"));
+        assert_eq!(world.active(), Some("sip-a".into()));
         let refused = world.ask(Request::PoolForce { pool: pool(), member: "nobody".to_owned() });
         assert!(refused.unwrap_err().contains("nobody"));
     });

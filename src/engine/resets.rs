@@ -5,13 +5,14 @@
 
 use super::State;
 use super::notice::Notice;
-use super::revalidate::{is_ending, lost};
+use super::revalidate::{is_ending, lost, policy};
 use super::verdict::Egress;
 use crate::flow::tcp::ResetSegment;
 use crate::flow::{Flow, FlowId, Side};
 use crate::policy::Snapshot;
 use crate::policy::adjacency::Neighbour;
 use crate::policy::intent::OnDownTcp;
+use crate::policy::snapshot::MemberView;
 use crate::time::Instant;
 use crate::wire::Tuple;
 use std::net::Ipv4Addr;
@@ -47,10 +48,11 @@ impl Resets {
     }
 }
 
-/// Some member was lost between the two snapshots.
+/// Some member was lost between the two snapshots, or has gone from the link while its connections drained.
 pub(super) fn loses_somebody(old: &Snapshot, new: &Snapshot) -> bool {
     new.members.iter().any(|member| {
-        old.members.iter().any(|was| was.address == member.address && was.lost_before < member.lost_before)
+        let lost = |was: &&MemberView| was.lost_before < member.lost_before || (member.gone && !was.gone);
+        old.members.iter().filter(|was| was.address == member.address).any(|was| lost(&was))
     })
 }
 
@@ -86,9 +88,7 @@ fn sweep_some(world: &Snapshot, state: &mut State, cursor: u32, now: Instant, or
 fn is_due(world: &Snapshot, flow: &Flow) -> bool {
     let Some(track) = flow.track else { return false };
     let Some(lost) = lost(world, flow) else { return false };
-    !track.is_aborted()
-        && !is_ending(flow, lost)
-        && world.pool(world.member(lost.member).pool).on_down_tcp == OnDownTcp::Reset
+    !track.is_aborted() && !is_ending(flow, lost) && policy(world, lost) == OnDownTcp::Reset
 }
 
 fn order_reset(world: &Snapshot, flow: &Flow, side: Side, orders: &mut Vec<ResetOrder>) {

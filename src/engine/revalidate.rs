@@ -32,6 +32,16 @@ pub(super) fn lost(world: &Snapshot, flow: &Flow) -> Option<Lost> {
     of(flow.member, flow.generation, flow.inside).or_else(|| of(flow.opener, flow.opener_generation, Side::Opener))
 }
 
+/// What becomes of the lost member's connections. Draining is for a member that still answers: one that is gone from the
+/// link never will.
+pub(super) fn policy(world: &Snapshot, lost: Lost) -> OnDownTcp {
+    let member = world.member(lost.member);
+    match world.pool(member.pool).on_down_tcp {
+        OnDownTcp::Drain if member.gone => OnDownTcp::Reset,
+        policy => policy,
+    }
+}
+
 /// The connection is ending by itself: the lost member has said goodbye, or it was reset. Nobody needs to end it.
 pub(super) fn is_ending(flow: &Flow, lost: Lost) -> bool {
     match flow.track.map(|track| track.state()) {
@@ -84,7 +94,7 @@ impl Walk<'_> {
         if says_goodbye || segment.flags.rst() {
             return None;
         }
-        match self.pool_of(lost.member).on_down_tcp {
+        match policy(self.world, lost) {
             OnDownTcp::Drain => None,
             OnDownTcp::Drop => Some(Verdict::Drop(DropReason::MemberLost)),
             OnDownTcp::Reset => {

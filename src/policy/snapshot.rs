@@ -96,6 +96,8 @@ pub struct MemberView {
     pub interface: InterfaceId,
     /// Its state.
     pub state: State,
+    /// It does not answer on the link: its host is dead, or cut off.
+    pub gone: bool,
     /// See [`super::health::MemberHealth::may_claim`].
     pub may_claim: bool,
     /// See [`super::health::MemberHealth::lost_before`].
@@ -216,7 +218,7 @@ impl Snapshot {
         Snapshot {
             epoch,
             interfaces: intent.interfaces.iter().map(|i| interface(i, macs)).collect(),
-            members: (0..intent.members.len()).map(|at| member(intent, health, at)).collect(),
+            members: (0..intent.members.len()).map(|at| member(intent, health, adjacency, at)).collect(),
             pools: (0..intent.pools.len()).map(|at| pool(intent, health, at)).collect(),
             timeouts: intent.timeouts,
             limits: intent.limits,
@@ -299,8 +301,9 @@ fn interface(meant: &Interface, macs: &[Mac]) -> InterfaceView {
     }
 }
 
-fn member(intent: &Intent, health: &Health, at: usize) -> MemberView {
+fn member(intent: &Intent, health: &Health, adjacency: &Adjacency, at: usize) -> MemberView {
     let (meant, known) = (&intent.members[at], &health.members[at]);
+    let hop = NextHop { interface: meant.interface, address: meant.address };
     let snat = intent.snats.iter().find(|snat| snat.pool == meant.pool).map(|snat| snat.address);
     let server = intent.virtual_servers.iter().find(|server| server.pool == meant.pool).map(|server| server.address);
     MemberView {
@@ -308,6 +311,7 @@ fn member(intent: &Intent, health: &Health, at: usize) -> MemberView {
         pool: meant.pool,
         interface: meant.interface,
         state: known.state,
+        gone: adjacency.get(&hop) == Some(&Neighbour::Failed),
         may_claim: known.may_claim && known.state != State::Offline,
         lost_before: known.lost_before,
         public: snat.or(server).unwrap_or(meant.address),

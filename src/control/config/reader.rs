@@ -163,7 +163,8 @@ impl Reader<'_, '_, '_> {
             }
             Fallback::Value(text) => {
                 let node = DeValue::parse(text).ok()?;
-                self.value(&Context { row, title, name: key.name }, &key.kind, &node)
+                let value = self.value(&Context { row, title, name: key.name }, &key.kind, &node)?;
+                Some(placed(value, span))
             }
         }
     }
@@ -335,6 +336,23 @@ impl Reader<'_, '_, '_> {
         let line = text.lines().next().unwrap_or_default();
         let short: String = line.chars().take(48).collect();
         if short.len() < text.len() { format!("{short}…") } else { short }
+    }
+}
+
+/// A default stands where its section does: it was read from a text of its own, whose places mean nothing in the file.
+fn placed(value: Value, span: &Span) -> Value {
+    let at = |item: At<Value>| At { value: placed(item.value, span), span: span.clone(), written: false };
+    match value {
+        Value::Many(items) => Value::Many(items.into_iter().map(at).collect()),
+        Value::Inside(sections) => {
+            let section = |inside: Section| Section {
+                span: span.clone(),
+                values: inside.values.into_iter().map(|(name, item)| (name, at(item))).collect(),
+                ..inside
+            };
+            Value::Inside(sections.into_iter().map(section).collect())
+        }
+        value => value,
     }
 }
 

@@ -1,0 +1,216 @@
+//! Scenarios 36, 76 and 77: a host that does not answer ARP, a stranger that claims our address, and neighbours that get
+//! another MAC.
+
+use crate::told_with_a_active;
+use crate::world::frames::*;
+use crate::world::{Connection, Far, File, INNER, OURS, OUTER, Seen, World};
+use fairlead::control::admin::rows::{MemberState, NeighbourState};
+use fairlead::control::admin::{Data, Request};
+use fairlead::policy::intent::PortId;
+use fairlead::time::Instant;
+use fairlead::wire::Mac;
+use fairlead::wire::build::Build;
+
+/// What is known of a next hop.
+fn neighbour(world: &mut World, address: &str) -> NeighbourState {
+    let Ok(Data::Neighbours(rows)) = world.ask(Request::Neighbours) else { panic!("no neighbours") };
+    rows.iter().find(|row| row.address.to_string() == address).expect("it is known").state
+}
+
+#[test]
+fn s36_a_member_that_does_not_answer_arp_is_down_at_once() {
+    // Probes alone would take up to thirty seconds.
+    told_with_a_active(&File::two_arm().probing(10_000, 3), |world| {
+        world.members[1].serve();
+        world.rest(secs(25));
+        world.members[0].powered = false;
+        world.step = ms(5);
+        world.until(secs(60), |world| neighbour(world, A) == NeighbourState::Failed);
+        world.run(ms(5));
+        let row = world.row("sip-a");
+        assert_eq!((row.state, world.active().as_deref()), (MemberState::Down, Some("sip-b")));
+        assert!(row.reason.contains("ARP"), "{row:?}");
+        let detected = world.last_switchover();
+        assert!(detected.reason.contains("sip-a"), "{detected:?}");
+        world.rest(secs(60));
+        assert_eq!(world.state("sip-a"), MemberState::Down, "and stays so");
+        assert_eq!(world.switchovers().len(), 2);
+    });
+}
+
+#[test]
+fn s36_packets_to_a_member_that_does_not_answer_arp_are_refused_with_host_unreachable_from_the_outer_address() {
+    told_with_a_active(&File::two_arm(), |world| {
+        world.run(secs(6));
+        world.members[0].powered = false;
+        world.until(secs(60), |world| neighbour(world, A) == NeighbourState::Failed);
+        world.run(ms(30));
+        world.look();
+        let sent = [
+            Build::udp(at(VISITOR, 50_000), at(A, 161)).payload(b"get"),
+            Build::tcp(at(VISITOR, 50_000), at(A, 7000), SYN, 1, 0),
+            Build::echo_request(VISITOR, A, 7, 1).payload(b"ping"),
+        ];
+        for sent in &sent {
+            world.answers(ROUTER, sent, Build::icmp_error(E, VISITOR, 3, 1, sent));
+        }
+        let mut told = Vec::new();
+        for second in 0..15 {
+            world.send(ROUTER, &sent[second % 3].clone().id(second as u16));
+            world.run(secs(1));
+            told.extend(world.look());
+        }
+        world.run(secs(5));
+        told.extend(world.look());
+        assert_eq!(told.len(), 15, "each is refused, at once or when the next attempt has failed too");
+        for seen in told {
+            let (src, dst) = (seen.headers().src.to_string(), seen.headers().dst.to_string());
+            assert_eq!(
+                (seen.port, src.as_str(), dst.as_str(), seen.frame[34], seen.frame[35]),
+                (OUTER, E, VISITOR, 3, 1)
+            );
+        }
+        world.members[0].powered = true;
+        world.until(secs(10), |world| neighbour(world, A) == NeighbourState::Reachable);
+        world.look();
+        Connection::visit(world, at(VISITOR, 50_001), HOST_A, 7000).open(world).goes_on(world);
+    });
+}
+
+#[test]
+fn s36_what_waited_for_the_member_is_refused_when_it_is_given_up() {
+    told_with_a_active(&File::two_arm(), |world| {
+        world.run(secs(6));
+        world.look();
+        let sent = Build::udp(at(VISITOR, 50_000), at("10.20.0.77", 161)).payload(b"get");
+        world.swallows(ROUTER, &sent);
+        world.run(secs(5));
+        let seen = world.look();
+        world.expect_own(&seen, ROUTER, &Build::icmp_error(E, VISITOR, 3, 1, &sent));
+    });
+}
+
+const STRANGER: Mac = Mac([2, 0, 0, 0xbd, 0, 0x63]);
+
+/// When our right to an address on the inner side was defended.
+fn defences(seen: &[Seen], address: &str) -> Vec<Instant> {
+    let defence = Build::arp_request(OURS[1], address, address).bytes();
+    seen.iter().filter(|seen| seen.port == INNER && seen.frame == defence).map(|seen| seen.at).collect()
+}
+
+/// A stranger says `claim` once a second for 25 s.
+fn claimed(address: &str, claim: &Build) {
+    told_with_a_active(&File::two_arm(), |world| {
+        world.rest(secs(70));
+        let mut client = Connection::inward(world, at(PHONE, 40_001), 5060, HOST_A).open(world);
+        world.seen.clear();
+        let (mut defended, begin) = (Vec::new(), world.now());
+        for second in 0..25 {
+            world.inject(INNER, &claim.bytes());
+            world.run(ms(5));
+            defended.extend(defences(&world.seen, address));
+            world.served_by(at(PHONE, 5060 + second), HOST_A);
+            client.goes_on(world);
+            while world.now() < begin + secs(u64::from(second) + 1) {
+                world.turn();
+            }
+            defended.extend(defences(&world.seen, address));
+            world.look();
+        }
+        assert_eq!(defended.len(), 3, "{defended:?}");
+        assert!(defended[0].since(begin) <= ms(5));
+        assert!(defended.windows(2).all(|pair| pair[1].since(pair[0]) >= secs(10)), "{defended:?}");
+        let alarms = world.alarms();
+        let told = |text: &String| text.contains(address) && text.contains("02:00:00:bd:00:63");
+        assert_eq!(alarms.iter().filter(|text| told(text)).count(), 1, "{alarms:?}");
+        let logged = world.lead.log.iter().filter(|line| told(&line.message)).count();
+        assert!((1..=3).contains(&logged), "{logged} lines for 25 claims");
+        assert_eq!(world.active().as_deref(), Some("sip-a"));
+    });
+}
+
+#[test]
+fn s76_a_stranger_that_announces_the_vip_is_answered_once_in_ten_seconds() {
+    claimed(V, &Build::arp_request(STRANGER, V, V));
+}
+
+#[test]
+fn s76_a_stranger_that_answers_for_the_vip_is_answered_once_in_ten_seconds() {
+    claimed(V, &Build::arp_reply(STRANGER, V, Mac::BROADCAST, V));
+}
+
+#[test]
+fn s76_a_stranger_that_asks_in_the_name_of_the_vip_is_answered_once_in_ten_seconds() {
+    claimed(V, &Build::arp_request(STRANGER, V, A));
+}
+
+#[test]
+fn s76_the_gateway_is_defended_like_the_vip() {
+    claimed(G, &Build::arp_request(STRANGER, G, G));
+}
+
+#[test]
+fn s76_a_host_that_tries_whether_the_vip_is_free_is_told_that_it_is_not() {
+    told_with_a_active(&File::two_arm(), |world| {
+        world.run(secs(2));
+        world.seen.clear();
+        world.inject(INNER, &Build::arp_request(STRANGER, "0.0.0.0", V).bytes());
+        world.run(ms(5));
+        let answer = Build::arp_reply(OURS[1], V, STRANGER, "0.0.0.0").bytes();
+        let answers: Vec<_> = world.seen.iter().filter(|seen| seen.frame == answer).collect();
+        assert_eq!(answers.len(), 1);
+        assert_eq!(world.alarms(), Vec::<String>::new());
+    });
+}
+
+/// The neighbour at `address` gets another MAC, says it by `word`, and the next packets already use it.
+fn moves(far: Far, address: &str, port: PortId, word: impl Fn(Mac) -> Build) {
+    told_with_a_active(&File::two_arm(), |world| {
+        let mut inward = Connection::inward(world, at(PHONE, 40_001), 5060, HOST_A).open(world);
+        let mut outward = Connection::outward(world, HOST_A, 41_000, at(PEER, 5060)).open(world);
+        let mut visit = Connection::visit(world, at(VISITOR, 50_000), HOST_A, 7000).open(world);
+        for vrid in 1..=5 {
+            let mac = Mac([0, 0, 0x5e, 0, 1, vrid]);
+            match far {
+                Far::Router => world.router.mac = mac,
+                Far::Host(at) => world.members[at].mac = mac,
+            }
+            world.inject(port, &word(mac).bytes());
+            world.run(ms(2));
+            world.look();
+            world.served_by(at(PHONE, 5060), HOST_A);
+            inward.goes_on(world);
+            outward.goes_on(world);
+            visit.goes_on(world);
+            world.run(secs(1));
+            world.look();
+            assert_eq!(neighbour(world, address), NeighbourState::Reachable);
+        }
+        assert_eq!((world.alarms(), world.switchovers().len()), (Vec::<String>::new(), 1));
+    });
+}
+
+#[test]
+fn s77_the_router_that_announces_another_mac_gets_the_next_packet_there() {
+    moves(ROUTER, R, OUTER, |mac| Build::arp_request(mac, R, R));
+}
+
+#[test]
+fn s77_the_router_that_announces_it_by_a_reply_gets_the_next_packet_there() {
+    moves(ROUTER, R, OUTER, |mac| Build::arp_reply(mac, R, mac, R).macs(mac, Mac::BROADCAST));
+}
+
+#[test]
+fn s77_the_router_that_asks_for_us_from_another_mac_gets_the_next_packet_there() {
+    moves(ROUTER, R, OUTER, |mac| Build::arp_request(mac, R, E));
+}
+
+#[test]
+fn s77_the_member_that_announces_another_mac_gets_the_next_packet_there() {
+    moves(HOST_A, A, INNER, |mac| Build::arp_request(mac, A, A));
+}
+
+#[test]
+fn s77_the_member_that_announces_it_by_a_reply_gets_the_next_packet_there() {
+    moves(HOST_A, A, INNER, |mac| Build::arp_reply(mac, A, mac, A).macs(mac, Mac::BROADCAST));
+}

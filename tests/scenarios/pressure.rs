@@ -1,0 +1,233 @@
+//! Scenarios 41 and 86: every SNAT port taken, and a flow table that a flood of SYNs has filled.
+
+use crate::told_with_a_active;
+use crate::world::frames::*;
+use crate::world::{Connection, File, INNER, OUTER, World};
+use fairlead::control::admin::request::FlowSelection;
+use fairlead::control::admin::rows::SnatRow;
+use fairlead::control::admin::{Data, Request};
+use fairlead::wire::build::Build;
+use fairlead::wire::{Endpoint, Protocol};
+use std::collections::HashSet;
+use std::net::Ipv4Addr;
+
+/// The ports that may be handed out: above 1023, but for those of the service.
+fn ports() -> impl Iterator<Item = u16> {
+    (1024..=u16::MAX).filter(|port| ![5060, 5061].contains(port))
+}
+
+/// How many they are.
+const PORTS: usize = 64_510;
+
+/// What a member says to open a flow.
+fn opening(protocol: Protocol, src: Endpoint, dst: Endpoint) -> Build {
+    match protocol {
+        Protocol::Udp => Build::udp(src, dst).payload(b"?"),
+        _ => Build::tcp(src, dst, SYN, 1, 0),
+    }
+}
+
+/// The answer to it.
+fn answering(protocol: Protocol, src: Endpoint, dst: Endpoint) -> Build {
+    match protocol {
+        Protocol::Udp => Build::udp(src, dst).payload(b"!"),
+        _ => Build::tcp(src, dst, SYN_ACK, 7, 2),
+    }
+}
+
+/// Whom the member talks to from this port.
+fn far(port: u16) -> Endpoint {
+    Endpoint::new(Ipv4Addr::new(172, 16, 9, (port % 200) as u8 + 1), 53)
+}
+
+/// sip-a opens a flow from each of these ports; the ports they came out with.
+fn open(world: &mut World, protocol: Protocol, ports: &[u16]) -> Vec<u16> {
+    let mut worn = Vec::new();
+    for some in ports.chunks(60) {
+        for port in some {
+            world.send(HOST_A, &opening(protocol, at(A, *port), far(*port)));
+        }
+        (0..2).for_each(|_| world.turn());
+        for seen in world.look() {
+            let tuple = seen.tuple().expect("a packet of a flow");
+            assert_eq!((seen.port, tuple.src.addr.to_string().as_str()), (OUTER, V));
+            worn.push(tuple.src.port);
+        }
+    }
+    worn
+}
+
+fn snat(world: &mut World, protocol: Protocol) -> SnatRow {
+    let Ok(Data::Snat(rows)) = world.ask(Request::Snat) else { panic!("no rows") };
+    let name = if protocol == Protocol::Udp { "udp" } else { "tcp" };
+    rows.into_iter().find(|row| row.protocol == name).expect("the protocol has a row")
+}
+
+/// Something stands that an operator should look at, about ports.
+fn alarmed(world: &mut World) -> bool {
+    world.run(ms(1_100));
+    world.look();
+    world.alarms().iter().any(|alarm| alarm.contains(V) && alarm.contains("port"))
+}
+
+fn exhaustion(protocol: Protocol) {
+    let file = File::two_arm().with("flows_per_worker = 10000", "flows_per_worker = 70000");
+    told_with_a_active(&file, |world| {
+        let all: Vec<u16> = ports().collect();
+        assert_eq!(all.len(), PORTS);
+        let mut worn = open(world, protocol, &all[..PORTS * 79 / 100]);
+        assert!(!alarmed(world), "79 %: {:?}", world.alarms());
+        worn.extend(open(world, protocol, &all[worn.len()..PORTS * 82 / 100]));
+        assert!(alarmed(world), "82 %: {:?}", world.alarms());
+        worn.extend(open(world, protocol, &all[worn.len()..]));
+        assert_eq!(worn.len(), PORTS);
+        let unique: HashSet<u16> = worn.iter().copied().collect();
+        assert_eq!(unique, all.iter().copied().collect(), "each port once, and none of the service");
+        assert_eq!(snat(world, protocol).used, PORTS as u64);
+        nothing_is_left(world, protocol);
+        let row = snat(world, protocol);
+        assert_eq!((row.used, row.exhausted), (PORTS as u64, 3));
+        for port in (1024..=u16::MAX).step_by(997).filter(|port| *port != 5060) {
+            let back = |dst: &str| answering(protocol, far(port), at(dst, port));
+            world.forwards(ROUTER, back(V), HOST_A, back(A));
+        }
+        world.ask(Request::FlowsClear { filter: FlowSelection::default() }).expect("they can be forgotten");
+        let (src, dst) = (at(B, 30_000), at(PEER, 53));
+        world.forwards(HOST_B, opening(protocol, src, dst), ROUTER, opening(protocol, at(V, 30_000), dst));
+    });
+}
+
+/// sip-b finds no port, is told so, and each time is counted.
+#[track_caller]
+fn nothing_is_left(world: &mut World, protocol: Protocol) {
+    let before = world.lead.tally().dropped.sum();
+    for port in [20_000, 20_001, 20_002] {
+        let sent = opening(protocol, at(B, port), at(PEER, 53));
+        world.answers(HOST_B, &sent, Build::icmp_error(G, B, 3, 13, &sent));
+    }
+    assert_eq!(world.lead.tally().dropped.sum() - before, 3, "{:?}", world.lead.told());
+}
+
+#[test]
+fn s41_every_udp_port_is_given_once_and_the_next_flow_is_refused() {
+    exhaustion(Protocol::Udp);
+}
+
+#[test]
+fn s41_every_tcp_port_is_given_once_and_the_next_connection_is_refused() {
+    exhaustion(Protocol::Tcp);
+}
+
+/// `count` SYNs from as many strangers, twenty a step; how many of them reached sip-a.
+fn flood(world: &mut World, first: u32, count: u32) -> usize {
+    let mut passed = 0;
+    for some in (first..first + count).step_by(20) {
+        for number in some..some + 20 {
+            let stranger = Endpoint::new(Ipv4Addr::from(0x0b00_0000 + number), 1024 + (number % 60_000) as u16);
+            world.send(ROUTER, &Build::tcp(stranger, at(V, 5060), SYN, number, 0));
+        }
+        world.turn();
+        passed += world.look().iter().filter(|seen| seen.port == INNER).count();
+    }
+    world.run(ms(3));
+    passed + world.look().iter().filter(|seen| seen.port == INNER).count()
+}
+
+#[test]
+fn s86_a_flood_of_syns_takes_nothing_from_what_is_established() {
+    let file = File::two_arm().with("flows_per_worker = 10000", "flows_per_worker = 1024");
+    told_with_a_active(&file, |world| {
+        let mut established: Vec<_> = (0..200)
+            .map(|number| Connection::inward(world, at(PHONE, 40_000 + number), 5060, HOST_A).open(world))
+            .collect();
+        established.extend(
+            (0..50).map(|number| Connection::outward(world, HOST_A, 41_000 + number, at(PEER, 5060)).open(world)),
+        );
+        let probes = world.probe_row("sip-a", "sip-options").good;
+        let begin = world.now();
+        for round in 0..10 {
+            flood(world, round * 4_000, 4_000);
+            established.iter_mut().step_by(7).for_each(|connection| connection.goes_on(world));
+            world.served_by(at(PHONE, 5060), HOST_A);
+        }
+        established.iter_mut().for_each(|connection| connection.goes_on(world));
+        let row = world.probe_row("sip-a", "sip-options");
+        let rounds = world.now().since(begin).as_millis() as u64 / 500;
+        assert_eq!(row.failed, 0);
+        assert!(row.good - probes >= rounds, "{} in {rounds} rounds", row.good - probes);
+        assert_eq!(world.switchovers().len(), 1);
+        let flows = world.flows(FlowSelection::default());
+        let open = flows.iter().filter(|row| row.state == "established").count();
+        assert_eq!(open, established.len(), "those that are half open went first");
+        assert!(flows.len() > 900, "{} flows", flows.len());
+        assert!(world.lead.tally().flows <= 3 * 1024);
+    });
+}
+
+#[test]
+fn s86_a_client_can_still_connect_in_the_middle_of_a_flood() {
+    let file = File::two_arm().with("flows_per_worker = 10000", "flows_per_worker = 1024");
+    told_with_a_active(&file, |world| {
+        flood(world, 0, 10_000);
+        for number in 0..20 {
+            let mut connection = Connection::inward(world, at(PHONE, 40_000 + number), 5061, HOST_A);
+            connection.syn(world);
+            flood(world, 20_000 + u32::from(number) * 400, 300);
+            connection.answer(world);
+            flood(world, 40_000 + u32::from(number) * 2_000, 2_000);
+            connection.goes_on(world);
+        }
+    });
+}
+
+#[test]
+fn s86_datagrams_that_are_answered_survive_a_flood() {
+    let file = File::two_arm().with("flows_per_worker = 10000", "flows_per_worker = 1024");
+    told_with_a_active(&file, |world| {
+        let ask = |src: &str, port: u16| Build::udp(at(src, port), at(PEER, 53)).payload(b"?");
+        for port in 42_000..42_050 {
+            world.forwards(HOST_A, ask(A, port), ROUTER, ask(V, port));
+        }
+        flood(world, 0, 20_000);
+        for port in 42_000..42_050 {
+            let back = |dst: &str| Build::udp(at(PEER, 53), at(dst, port)).payload(b"!");
+            world.forwards(ROUTER, back(V), HOST_A, back(A));
+        }
+    });
+}
+
+/// Strangers knock at a member's own address, which is routed; `knock` makes their packets.
+fn knocked(knock: impl Fn(Endpoint) -> Build) {
+    let file = File::two_arm().with("flows_per_worker = 10000", "flows_per_worker = 1024");
+    told_with_a_active(&file, |world| {
+        let mut established: Vec<_> = (0..100)
+            .map(|number| Connection::inward(world, at(PHONE, 40_000 + number), 5060, HOST_A).open(world))
+            .collect();
+        established.extend(
+            (0..50).map(|number| Connection::outward(world, HOST_A, 41_000 + number, at(PEER, 5060)).open(world)),
+        );
+        for some in (0..20_000_u32).step_by(20) {
+            for number in some..some + 20 {
+                let stranger = Endpoint::new(Ipv4Addr::from(0x0b00_0000 + number), 1024 + number as u16);
+                world.send(ROUTER, &knock(stranger));
+            }
+            world.turn();
+            world.look();
+        }
+        world.run(ms(3));
+        world.look();
+        established.iter_mut().for_each(|connection| connection.goes_on(world));
+        let flows = world.flows(FlowSelection::default());
+        assert_eq!(flows.iter().filter(|row| row.state == "established").count(), 150);
+    });
+}
+
+#[test]
+fn s86_a_flood_of_syns_to_a_member_itself_takes_nothing_from_what_is_established() {
+    knocked(|stranger| Build::tcp(stranger, at(A, 7000), SYN, 1, 0));
+}
+
+#[test]
+fn s86_a_flood_of_datagrams_to_a_member_itself_takes_nothing_from_what_is_established() {
+    knocked(|stranger| Build::udp(stranger, at(A, 161)).payload(b"get"));
+}

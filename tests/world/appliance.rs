@@ -1,0 +1,249 @@
+//! The appliance in one thread: controller and workers, connected as `app` connects them, on ports of memory.
+//!
+//! Owns what a process owns. Starting another one on the same links is a restart.
+
+use super::file::File;
+use fairlead::control::admin::rows::{CounterRow, Wall};
+use fairlead::control::admin::{Answer, Request};
+use fairlead::control::config::{self, LogLevel};
+use fairlead::control::controller::{
+    Controller, ControllerConfig, CounterSource, Input, Output, PortCounters, PortFacts, WorkerCounters,
+};
+use fairlead::engine::{DropReason, Engine, Notice, PuntReason, Share};
+use fairlead::flow::Claims;
+use fairlead::io::memory::{FarEnd, MemoryPort, Pool};
+use fairlead::policy::adjacency::Adjacency;
+use fairlead::policy::health::{Health, MemberHealth, PoolHealth};
+use fairlead::policy::intent::PortId;
+use fairlead::policy::{Epoch, Snapshot};
+use fairlead::time::Instant;
+use fairlead::wire::Mac;
+use fairlead::worker::counters::Total;
+use fairlead::worker::mailbox::{ManagementEnd, mailbox};
+use fairlead::worker::{Shared, Tally, Work, Worker, WorkerId, hand_offs};
+use std::sync::{Arc, Weak};
+
+/// Our MAC on each port.
+pub const OURS: [Mac; 2] = [Mac([2, 0xfe, 0, 0, 0, 1]), Mac([2, 0xfe, 0, 0, 0, 2])];
+pub const OUTER: PortId = PortId(0);
+pub const INNER: PortId = PortId(1);
+
+/// A line of the log.
+#[derive(Clone, Debug)]
+pub struct Logged {
+    pub at: Instant,
+    pub level: LogLevel,
+    pub message: String,
+}
+
+/// Reads the workers' counters, as the field does.
+struct Counters(Vec<Arc<Shared>>);
+
+impl CounterSource for Counters {
+    fn worker(&self, worker: WorkerId) -> WorkerCounters {
+        let shared = &self.0[usize::from(worker.0)];
+        let tally = shared.read();
+        WorkerCounters {
+            busy_percent: 0.0,
+            received: tally.received,
+            transmitted: tally.transmitted,
+            dropped: tally.dropped.sum(),
+            flows: tally.flows,
+            member_flows: shared.member_flows(),
+            rows: rows(&tally),
+        }
+    }
+
+    fn port(&self, _: PortId) -> PortCounters {
+        PortCounters::default()
+    }
+}
+
+fn rows(tally: &Tally) -> Vec<CounterRow> {
+    let row = |name: String, value, explanation: &str| CounterRow {
+        name,
+        value,
+        explanation: explanation.into(),
+        worker: None,
+    };
+    let totals = Total::ALL.iter().map(|t| row(t.name().into(), tally.total(*t), t.explanation()));
+    let drops = DropReason::ALL.iter().map(|r| row(format!("drop_{}", r.name()), tally.drops(*r), r.explanation()));
+    let punts = PuntReason::ALL.iter().map(|r| row(format!("punt_{}", r.name()), tally.punts(*r), r.explanation()));
+    let notices = Notice::ALL.iter().map(|r| row(format!("notice_{}", r.name()), tally.notices(*r), r.explanation()));
+    totals.chain(drops).chain(punts).chain(notices).collect()
+}
+
+/// The appliance.
+pub struct Appliance {
+    /// What a reload reads.
+    pub file: File,
+    pub log: Vec<Logged>,
+    controller: Controller,
+    workers: Vec<Worker<MemoryPort>>,
+    mail: Vec<ManagementEnd>,
+    shared: Vec<Arc<Shared>>,
+    wires: [FarEnd; 2],
+    snapshots: Vec<Weak<Snapshot>>,
+    buffers: Pool,
+    answers: Vec<(u64, Answer)>,
+    tickets: u64,
+    stopped: bool,
+    ended: usize,
+}
+
+impl Appliance {
+    /// A process that has just started; its links are still to be told.
+    pub fn start(file: &File, workers: usize, seed: u64, now: Instant) -> Appliance {
+        let configuration = config::parse_for(8, "world.toml", &file.0).unwrap_or_else(|errors| panic!("{errors}"));
+        let intent = configuration.intent.clone();
+        let claims = Claims::new(intent.snats.iter().map(|snat| snat.address), seed);
+        let health = Health {
+            members: vec![MemberHealth::default(); intent.members.len()],
+            pools: vec![PoolHealth::default(); intent.pools.len()],
+        };
+        let first = Arc::new(Snapshot::compile(&intent, &health, &Adjacency::default(), &OURS, Epoch(0)));
+        let buffers = Pool::default();
+        let (outer, outer_end) = MemoryPort::connected(&buffers);
+        let (inner, inner_end) = MemoryPort::connected(&buffers);
+        let others: Vec<_> = (1..workers).map(|_| vec![outer.transmit_only(), inner.transmit_only()]).collect();
+        let queues = std::iter::once(vec![outer, inner]).chain(others);
+        let (mut mail, mut shared) = (Vec::new(), Vec::new());
+        let workers: Vec<_> = queues
+            .zip(hand_offs(workers, 256))
+            .enumerate()
+            .map(|(at, (queues, hands))| {
+                let (management, end) = mailbox(1024);
+                mail.push(management);
+                shared.push(Arc::<Shared>::default());
+                let share = Share { worker: at as u16, of: workers as u16 };
+                let engine = Engine::new(Arc::clone(&first), claims.clone(), seed ^ at as u64).sharing(share);
+                Worker::new(WorkerId(at as u16), engine, queues, hands, end, Arc::clone(&shared[at]))
+            })
+            .collect();
+        let config = ControllerConfig {
+            configuration,
+            macs: OURS.to_vec(),
+            ports: vec![PortFacts::default(); 2],
+            workers: workers.len(),
+            claims,
+            counters: Box::new(Counters(shared.clone())),
+            start: Wall(0),
+            seed,
+        };
+        Appliance {
+            file: file.clone(),
+            log: Vec::new(),
+            controller: Controller::new(config, now),
+            workers,
+            mail,
+            shared,
+            wires: [outer_end, inner_end],
+            snapshots: vec![Arc::downgrade(&first)],
+            buffers,
+            answers: Vec::new(),
+            tickets: 0,
+            stopped: false,
+            ended: 0,
+        }
+    }
+
+    /// The other end of a port.
+    pub fn wire(&self, port: PortId) -> &FarEnd {
+        &self.wires[port.index()]
+    }
+
+    /// All workers' counts together.
+    pub fn tally(&self) -> Tally {
+        self.shared.iter().map(|shared| shared.read()).collect::<Vec<_>>().iter().sum()
+    }
+
+    /// What was counted, by name, for a message.
+    pub fn told(&self) -> Vec<(String, u64)> {
+        rows(&self.tally()).into_iter().filter(|row| row.value > 0).map(|row| (row.name, row.value)).collect()
+    }
+
+    pub fn tell(&mut self, input: Input, now: Instant) {
+        self.controller.handle(input, now);
+        self.act(now);
+    }
+
+    /// An operator asks; the answer comes under the number returned.
+    pub fn ask(&mut self, request: Request, now: Instant) -> u64 {
+        self.tickets += 1;
+        self.tell(Input::Asked { ticket: self.tickets, request }, now);
+        self.tickets
+    }
+
+    pub fn answer(&mut self, ticket: u64) -> Option<Answer> {
+        let at = self.answers.iter().position(|(answered, _)| *answered == ticket)?;
+        Some(self.answers.remove(at).1)
+    }
+
+    /// A turn of everything: the controller's clock, every worker, and what they say to each other.
+    pub fn turn(&mut self, now: Instant) {
+        self.tell(Input::Tick, now);
+        let mut ended = Vec::new();
+        for (at, worker) in self.workers.iter_mut().enumerate() {
+            if worker.turn(now) == Work::Ended {
+                ended.push(at);
+            }
+            let world = worker.engine().world();
+            if !self.snapshots.iter().any(|known| std::ptr::eq(known.as_ptr(), Arc::as_ptr(world))) {
+                self.snapshots.push(Arc::downgrade(world));
+            }
+        }
+        self.snapshots.retain(|world| world.strong_count() > 0);
+        assert_eq!(self.tally().imbalance(), 0, "frames were lost or made up: {:?}", self.told());
+        self.read_mail(now);
+        self.ended += ended.len();
+        ended.into_iter().rev().for_each(|at| drop(self.workers.remove(at)));
+    }
+
+    /// It was told to stop, and has.
+    pub fn has_stopped(&self) -> bool {
+        self.stopped && self.ended == self.mail.len()
+    }
+
+    /// After the end: every buffer came back, and at most the controller's snapshot is still there.
+    pub fn assert_nothing_is_left(&mut self) {
+        self.workers.clear();
+        for port in &self.wires {
+            port.collect();
+        }
+        for mail in &mut self.mail {
+            while mail.events.pop().is_ok() {}
+        }
+        assert_eq!(self.buffers.in_use(), 0, "every buffer came back");
+        let alive = self.snapshots.iter().filter(|world| world.strong_count() > 0).count();
+        assert!(alive <= 1, "{alive} snapshots are still held by somebody");
+    }
+
+    fn read_mail(&mut self, now: Instant) {
+        for at in 0..self.mail.len() {
+            while let Ok(event) = self.mail[at].events.pop() {
+                self.controller.handle(Input::Event(event), now);
+            }
+        }
+        self.act(now);
+    }
+
+    fn act(&mut self, now: Instant) {
+        while let Some(output) = self.controller.poll_output() {
+            match output {
+                Output::ToWorker(worker, command) => {
+                    let ring = &mut self.mail[usize::from(worker.0)].commands;
+                    assert!(ring.push(command).is_ok(), "a mailbox of the world is full");
+                }
+                Output::Answer { ticket, answer } => self.answers.push((ticket, answer)),
+                Output::Stopped => self.stopped = true,
+                Output::Log { level, message } => self.log.push(Logged { at: now, level, message }),
+                Output::ReadFile { ticket } => {
+                    let read = config::parse_for(8, "world.toml", &self.file.0);
+                    let read = read.map(Box::new).map_err(|errors| errors.to_string());
+                    self.controller.handle(Input::Reload { ticket, read }, now);
+                }
+                Output::Ready => {}
+            }
+        }
+    }
+}
