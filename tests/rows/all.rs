@@ -10,6 +10,7 @@ mod icmp;
 mod lab;
 mod live_edits;
 mod odd;
+mod placement;
 mod review;
 mod snat;
 mod switchover;

@@ -1,8 +1,9 @@
-//! Scenarios 22, 56 to 59, 62 and 64: ICMP errors about what is translated, both ways, and those the appliance makes.
+//! Scenarios 22, 23, 56 to 62 and 64: ICMP errors about what is translated, both ways, and those the appliance makes.
 
 use super::lab::*;
 use crate::rig::*;
 use fairlead::engine::{DropReason, Notice};
+use fairlead::time::Duration;
 use fairlead::wire::build::Build;
 use fairlead::worker::{Event, mailbox::Hint};
 
@@ -222,4 +223,60 @@ fn s64_an_error_inside_a_hairpin_is_translated_on_both_sides() {
     lab.forwards(HOST_A, there(A, V2), Far::Server(21), there(V, A2));
     let sent = Build::icmp_error(A2, V, 3, 3, &there(V, A2).ttl(63));
     lab.forwards(Far::Server(21), sent, HOST_A, Build::icmp_error(V2, A, 3, 3, &there(A, V2).ttl(63)));
+}
+
+#[test]
+fn s23_a_storm_of_errors_passes_at_the_rate_of_the_file_and_touches_no_mapping() {
+    let mut lab = Lab::with(|intent| intent.limits.icmp_errors_per_second = 100);
+    let trap = |src| Build::udp(at(src, 33_000), at(PEER, 162));
+    lab.forwards(HOST_A, trap(A), ROUTER, trap(V));
+    let storm = |lab: &mut Lab, from, sent: Build, to, expected: Build| {
+        let before = lab.rig.tally();
+        let mut passed = 0;
+        for _ in 0..10_000 {
+            lab.rig.now += Duration::from_micros(100);
+            let (out, moved) = lab.send(from, &sent);
+            match out.is_empty() {
+                true => assert_eq!(moved.dropped, [DropReason::IcmpLimited]),
+                false => lab.expect(&out, to, expected.clone().ttl(63)),
+            }
+            passed += out.len() as u64;
+        }
+        let limited = lab.rig.tally().drops(DropReason::IcmpLimited) - before.drops(DropReason::IcmpLimited);
+        assert_eq!(limited + passed, 10_000, "the rest is counted");
+        assert!((100..=201).contains(&passed), "{passed} in a second");
+    };
+    let told = |from, about| Build::icmp_error(from, PHONE, 3, 3, &request(about));
+    storm(&mut lab, HOST_A, told(A, A), ROUTER, told(V, V));
+    lab.rig.wait(Duration::from_secs(297));
+    let gone = |to, about| Build::icmp_error(PEER, to, 3, 3, &trap(about).ttl(60));
+    storm(&mut lab, ROUTER, gone(V, V), HOST_A, gone(A, A));
+    assert_eq!(lab.rig.tally().flows, 1, "not removed");
+    lab.rig.wait(Duration::from_secs(3));
+    assert_eq!(lab.rig.tally().flows, 0, "nor refreshed");
+}
+
+#[test]
+fn s61_a_traceroute_to_the_virtual_address_ends_there_and_one_to_a_member_passes() {
+    let mut lab = lab();
+    let probe = |dst, ttl| Build::udp(at(VISITOR, 50_000), at(dst, 33_434)).ttl(ttl).payload(&[0x40; 32]);
+    let hop = Build::icmp_error(E, VISITOR, 11, 0, &probe(A, 1));
+    lab.refuses(ROUTER, probe(A, 1), DropReason::TtlExceeded, hop);
+    let (out, _) = lab.send(ROUTER, &probe(A, 2));
+    lab.expect(&out, HOST_A, probe(A, 1));
+    let end = Build::icmp_error(A, VISITOR, 3, 3, &probe(A, 1));
+    lab.forwards(HOST_A, end.clone(), ROUTER, end);
+    for ttl in [1, 2] {
+        let end = Build::icmp_error(V, VISITOR, 3, 3, &probe(V, ttl));
+        lab.refuses(ROUTER, probe(V, ttl), DropReason::NotListening, end);
+    }
+}
+
+#[test]
+fn s58_a_source_quench_or_redirect_about_a_translated_packet_dies() {
+    let mut lab = lab();
+    for (kind, code) in [(4, 0), (5, 1)] {
+        let error = Build::icmp_error(R, V, kind, code, &of_member(V));
+        lab.drops(ROUTER, error, DropReason::IcmpUnsupported);
+    }
 }
