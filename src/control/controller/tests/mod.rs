@@ -19,6 +19,7 @@ mod choice;
 mod law;
 mod link;
 mod operator;
+mod ports;
 
 const A: usize = 0;
 const B: usize = 1;
@@ -38,4 +39,12 @@ fn member_set(name: &str, word: MemberWord) -> Request {
 
 fn force(member: &str) -> Request {
     Request::PoolForce { pool: "pair-1".into(), member: member.into() }
+}
+
+/// The operator reloads, and the file says this.
+fn reload(world: &mut World, read: Result<Configuration, String>) -> Answer {
+    assert!(world.ask(Request::Reload).is_none());
+    let ticket = world.reads.pop().expect("the file is asked for");
+    world.give(Input::Reload { ticket, read: read.map(Box::new) });
+    world.answers.remove(&ticket.expect("with the ticket")).expect("an answer")
 }

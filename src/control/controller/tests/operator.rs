@@ -200,13 +200,6 @@ fn flows_come_from_all_workers_within_the_limit_and_a_silent_worker_holds_nobody
     assert_eq!(world.ask_and_wait(list(100), 2_100).unwrap_err().code, Code::NoAnswer);
 }
 
-fn reload(world: &mut World, read: Result<Configuration, String>) -> Answer {
-    assert!(world.ask(Request::Reload).is_none());
-    let ticket = world.reads.pop().expect("the file is asked for");
-    world.give(Input::Reload { ticket, read: read.map(Box::new) });
-    world.answers.remove(&ticket.expect("with the ticket")).expect("an answer")
-}
-
 #[test]
 fn scenario_83_a_reload_takes_over_what_is_new_and_keeps_what_is_known() {
     let mut world = World::settled();
