@@ -10,16 +10,19 @@ use crate::policy::adjacency::{Neighbour, NextHop};
 use crate::policy::health::State;
 use crate::policy::intent::InterfaceId;
 use crate::wire::build::Build;
-use crate::wire::{Endpoint, Headers, Kind, Protocol, Tuple};
+use crate::wire::{Endpoint, Headers, Kind, Mac, Protocol, Tuple};
 use crate::worker::mailbox::{FlowRow, Hint};
 use std::collections::BTreeSet;
 use std::net::Ipv4Addr;
 
 mod choice;
+mod exclusions;
 mod law;
 mod link;
 mod operator;
 mod ports;
+mod reload;
+mod standing;
 
 const A: usize = 0;
 const B: usize = 1;
@@ -47,4 +50,8 @@ fn reload(world: &mut World, read: Result<Configuration, String>) -> Answer {
     let ticket = world.reads.pop().expect("the file is asked for");
     world.give(Input::Reload { ticket, read: read.map(Box::new) });
     world.answers.remove(&ticket.expect("with the ticket")).expect("an answer")
+}
+
+fn net(text: &str) -> ipnet::Ipv4Net {
+    text.parse().unwrap()
 }
