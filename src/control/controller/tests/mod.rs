@@ -1,6 +1,6 @@
 //! The controller in a world of fake workers and members: the acceptance scenarios' control part.
 
-use super::harness::{file_of, two_arm};
+use super::harness::{MACS, file_of, two_arm};
 use super::world::{Host, Manner, World};
 use super::*;
 use crate::control::admin::answer::{Code, Data, Told};
