@@ -2,9 +2,9 @@
 
 use super::show::Table;
 use crate::control::admin::rows::{
-    AlarmRow, ChangeKind, ChangeRow, Choice, Cleared, CounterRow, Ends, ExcludeRow, FlowRow, Link, MemberProbe,
-    MemberRow, MemberState, NeighbourRow, NeighbourState, Origin, PortRow, ProbeRow, Reloaded, Role, RouteKind,
-    RouteRow, ServiceRow, ServiceState, SnatRow, Status, SwitchoverRow, Wall, WorkerRow,
+    AlarmRow, ChangeKind, ChangeRow, Choice, Cleared, CounterRow, Ends, ExcludeRow, FlowRow, Forecast, Link,
+    MemberProbe, MemberRow, MemberState, NeighbourRow, NeighbourState, Origin, PortRow, ProbeRow, Reloaded, Role,
+    RouteKind, RouteRow, ServiceRow, ServiceState, SnatRow, Status, SwitchoverRow, Wall, WorkerRow,
 };
 use crate::time::Duration;
 use serde::Serialize;
@@ -252,16 +252,26 @@ fn flows_table() {
 
 #[test]
 fn small_tables() {
-    let snat = SnatRow {
+    let snat = |protocol: &str, used, peak, forecast, exhausted_in_s| SnatRow {
         pool: "pair-1".into(),
         address: Ipv4Addr::new(10, 20, 0, 100),
-        protocol: "tcp".into(),
-        used: 1017,
-        free: 63_492,
-        exhausted: 0,
+        protocol: protocol.into(),
+        used,
+        peak,
+        free: 64_510 - used,
+        forecast,
+        exhausted_in_s,
+        exhausted: 12,
         excluded: 2,
     };
-    insta::assert_snapshot!("snat_table", shown(Table::Snat, [snat]));
+    let rows = [
+        snat("tcp", 51_017, 51_017, Forecast::Growing, Some(7_830)),
+        snat("udp", 1_017, 1_020, Forecast::Steady, None),
+        snat("icmp", 0, 3, Forecast::Never, None),
+        snat("tcp", 64_510, 64_510, Forecast::Exhausted, Some(0)),
+        snat("udp", 7, 7, Forecast::Unknown, None),
+    ];
+    insta::assert_snapshot!("snat_table", shown(Table::Snat, rows));
 
     let neighbour = |address: [u8; 4], mac: Option<&str>, state, who: &str| NeighbourRow {
         interface: "servers".into(),

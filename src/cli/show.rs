@@ -6,8 +6,8 @@ use super::grid::{Column, render, visible};
 use super::readable::{bytes, count, exact, micros, span};
 use super::screen;
 use crate::control::admin::rows::{
-    ChangeKind, ChangeRow, Cleared, CounterRow, Ends, ExcludeRow, FlowRow, MemberRow, NeighbourRow, PortRow, ProbeRow,
-    Reloaded, RouteRow, ServiceRow, SnatRow, SwitchoverRow, Wall,
+    ChangeKind, ChangeRow, Cleared, CounterRow, Ends, ExcludeRow, FlowRow, Forecast, MemberRow, NeighbourRow, PortRow,
+    ProbeRow, Reloaded, RouteRow, ServiceRow, SnatRow, SwitchoverRow, Wall,
 };
 use crate::time::Duration;
 use Column::{Left, Prose, Right};
@@ -217,8 +217,10 @@ fn snat(rows: &[SnatRow]) -> String {
         Left("ADDRESS"),
         Left("PROTO"),
         Right("PORTS USED"),
+        Right("PEAK"),
         Right("FREE"),
-        Right("EXHAUSTED"),
+        Left("FORECAST"),
+        Right("REFUSED"),
         Right("EXCLUDED"),
     ];
     grid(columns, rows, |row| {
@@ -227,11 +229,22 @@ fn snat(rows: &[SnatRow]) -> String {
             row.address.to_string(),
             row.protocol.clone(),
             exact(row.used),
+            exact(row.peak),
             exact(row.free),
+            forecast(row),
             exact(row.exhausted),
             exact(row.excluded),
         ]
     })
+}
+
+/// When no port will be free.
+fn forecast(row: &SnatRow) -> String {
+    match (row.forecast, row.exhausted_in_s) {
+        (Forecast::Growing, Some(seconds)) => format!("in {}", span(Duration::from_secs(seconds))),
+        (Forecast::Unknown, _) => "-".to_owned(),
+        (word, _) => word.to_string(),
+    }
 }
 
 fn neighbours(rows: &[NeighbourRow], now: Wall) -> String {

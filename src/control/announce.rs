@@ -111,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn scenario_15_each_address_is_announced_on_its_link_and_not_before_the_link_is_up() {
+    fn s15_each_address_is_announced_on_its_link_and_not_before_the_link_is_up() {
         let intent = harness::two_arm();
         let addresses = Addresses::new(&intent, &harness::MACS);
         let mut announcements = Announcements::new();

@@ -4,7 +4,9 @@
 //! Points in time are RFC 3339 texts in UTC ([`Wall`]); spans carry their unit in the name.
 
 pub use super::wall::Wall;
-pub use super::words::{ChangeKind, Choice, Link, MemberState, NeighbourState, Origin, Role, RouteKind, ServiceState};
+pub use super::words::{
+    ChangeKind, Choice, Forecast, Link, MemberState, NeighbourState, Origin, Role, RouteKind, ServiceState,
+};
 
 use crate::wire::Tuple;
 use ipnet::Ipv4Net;
@@ -205,10 +207,16 @@ pub struct SnatRow {
     pub address: Ipv4Addr,
     /// `tcp`, `udp` or `icmp` (whose ports are echo identifiers).
     pub protocol: String,
-    /// Ports handed out now.
+    /// Ports handed out now: of those from 1024 on, for ICMP of all identifiers.
     pub used: u64,
-    /// Ports that could be handed out.
+    /// The most that were at once since the start, looked at once a second.
+    pub peak: u64,
+    /// Ports of the same kind that could be handed out.
     pub free: u64,
+    /// What is to be expected of them at the rate of the last minutes.
+    pub forecast: Forecast,
+    /// Seconds until none is free, at that rate; `None`: it will not come to that.
+    pub exhausted_in_s: Option<u64>,
     /// Times that none was free, since the start.
     pub exhausted: u64,
     /// Prefixes in the exclusion group.

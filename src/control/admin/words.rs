@@ -89,6 +89,19 @@ words! {
         /// The operator, since the file was last read.
         Operator = "operator",
     }
+    /// What is to be expected of ports that are handed out.
+    Forecast {
+        /// Known only after a minute.
+        Unknown = "unknown",
+        /// They are not used, or ever fewer are.
+        Never = "never",
+        /// Their number does not grow.
+        Steady = "steady",
+        /// It grows.
+        Growing = "growing",
+        /// None is free.
+        Exhausted = "exhausted",
+    }
     /// What a reload did to a thing.
     ChangeKind {
         /// It is new.

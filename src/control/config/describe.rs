@@ -3,7 +3,7 @@
 use super::report::{count, wrapped};
 use super::value::duration_text;
 use super::{Configuration, Settings, words};
-use crate::policy::intent::{Intent, Pool};
+use crate::policy::intent::{Intent, Limits, Pool};
 
 /// Everything `configuration` would build, and its warnings.
 pub fn describe(configuration: &Configuration) -> String {
@@ -113,11 +113,12 @@ fn virtual_servers(intent: &Intent) -> String {
         let network = intent.interfaces.iter().find(holds).map_or("its own", |entry| &entry.name);
         let state = if server.enabled { "enabled" } else { "disabled" };
         let listen = words::listens(&server.listen).join(", ");
-        let cells =
-            [&server.name, &server.address.to_string(), network, pool, state, words::echo(server.echo), &listen];
+        let (echo, unmatched) = (words::echo(server.echo), words::unmatched(server.unmatched));
+        let cells = [&server.name, &server.address.to_string(), network, pool, state, echo, unmatched, &listen];
         cells.iter().map(|cell| (*cell).to_string()).collect()
     });
-    table(&["VIRTUAL SERVER", "ADDRESS", "NETWORK", "POOL", "STATE", "ECHO", "LISTEN"], rows.collect())
+    let heads = ["VIRTUAL SERVER", "ADDRESS", "NETWORK", "POOL", "STATE", "ECHO", "UNMATCHED", "LISTEN"];
+    table(&heads, rows.collect())
 }
 
 fn snats(intent: &Intent) -> String {
@@ -133,9 +134,10 @@ fn snats(intent: &Intent) -> String {
 
 fn timers(intent: &Intent) -> String {
     let times = words::timeouts(intent).map(|(name, span)| format!("{name} {span}")).join(", ");
+    let Limits { flows_per_worker, rejects_per_second, icmp_errors_per_second, fragments_per_worker } = intent.limits;
     let limits = format!(
-        "{} flows and {} rejects a second for each worker",
-        intent.limits.flows_per_worker, intent.limits.rejects_per_second
+        "for each worker {flows_per_worker} flows, {fragments_per_worker} pieces of datagrams held, \
+         {rejects_per_second} rejects a second, {icmp_errors_per_second} ICMP errors passed on a second"
     );
     String::from("\n") + &labelled("timeouts", &times) + &labelled("limits", &limits)
 }

@@ -41,9 +41,9 @@ pub fn difference(old: &Configuration, new: &Configuration) -> Vec<Change> {
     live.named("virtual server", virtual_servers(old), virtual_servers(new));
     live.named("snat of pool", snats(old), snats(new));
     live.thing("timeouts", &timeouts(old), &timeouts(new));
-    live.thing("limits", &rejects(&old.limits), &rejects(&new.limits));
+    live.thing("limits", &rates(&old.limits), &rates(&new.limits));
     let mut restart = Comparison { changes: &mut changes, needs_restart: true };
-    restart.thing("limits", &flows(&old.limits), &flows(&new.limits));
+    restart.thing("limits", &tables(&old.limits), &tables(&new.limits));
     changes
 }
 
@@ -235,6 +235,7 @@ fn server_keys(intent: &Intent, server: &VirtualServer) -> Keys {
         several("listen", words::listens(&server.listen)),
         one("enabled", server.enabled),
         one("echo", words::echo(server.echo)),
+        one("unmatched", words::unmatched(server.unmatched)),
     ]
 }
 
@@ -254,11 +255,14 @@ fn timeouts(intent: &Intent) -> Keys {
     words::timeouts(intent).into_iter().map(|(key, span)| one(key, span)).collect()
 }
 
-fn rejects(limits: &Limits) -> Keys {
-    vec![one("rejects_per_second", limits.rejects_per_second)]
+fn rates(limits: &Limits) -> Keys {
+    vec![
+        one("rejects_per_second", limits.rejects_per_second),
+        one("icmp_errors_per_second", limits.icmp_errors_per_second),
+    ]
 }
 
 /// The tables are taken at start.
-fn flows(limits: &Limits) -> Keys {
-    vec![one("flows_per_worker", limits.flows_per_worker)]
+fn tables(limits: &Limits) -> Keys {
+    vec![one("flows_per_worker", limits.flows_per_worker), one("fragments_per_worker", limits.fragments_per_worker)]
 }

@@ -41,8 +41,7 @@ pub(super) struct Document {
     pub(super) virtual_servers: Vec<VirtualServer>,
     pub(super) snats: Vec<Snat>,
     pub(super) timeouts: Timeouts,
-    pub(super) flows_per_worker: Field<usize>,
-    pub(super) rejects_per_second: Field<u32>,
+    pub(super) limits: Limits,
 }
 
 /// `[cores]`
@@ -141,6 +140,7 @@ pub(super) struct VirtualServer {
     pub(super) listen: Vec<At<Listen>>,
     pub(super) enabled: Field<bool>,
     pub(super) echo: Field<String>,
+    pub(super) unmatched: Field<String>,
 }
 
 /// `[[snat]]`
@@ -161,6 +161,16 @@ pub(super) struct Timeouts {
     pub(super) tcp_opening: Field<Duration>,
     pub(super) tcp_closing: Field<Duration>,
     pub(super) icmp: Field<Duration>,
+    pub(super) fragments: Field<Duration>,
+}
+
+/// `[limits]`
+#[derive(Debug)]
+pub(super) struct Limits {
+    pub(super) flows_per_worker: Field<usize>,
+    pub(super) rejects_per_second: Field<u32>,
+    pub(super) icmp_errors_per_second: Field<u32>,
+    pub(super) fragments_per_worker: Field<usize>,
 }
 
 impl Document {
@@ -168,7 +178,6 @@ impl Document {
     pub(super) fn new(mut sections: BTreeMap<&'static str, Vec<Section>>) -> Option<Document> {
         let mut many = |path: &str| sections.remove(path).unwrap_or_default();
         let appliance = many("appliance").pop()?;
-        let limits = many("limits").pop()?;
         Some(Document {
             name: appliance.at("name"),
             admin_socket: appliance.at("admin_socket"),
@@ -184,8 +193,7 @@ impl Document {
             virtual_servers: many("virtual_server").iter().map(virtual_server).collect(),
             snats: many("snat").iter().map(snat).collect(),
             timeouts: timeouts(&many("timeouts").pop()?),
-            flows_per_worker: limits.at("flows_per_worker"),
-            rejects_per_second: limits.at("rejects_per_second"),
+            limits: limits(&many("limits").pop()?),
         })
     }
 }
@@ -274,6 +282,7 @@ fn virtual_server(section: &Section) -> VirtualServer {
         listen: section.list("listen"),
         enabled: section.at("enabled"),
         echo: section.at("echo"),
+        unmatched: section.at("unmatched"),
     }
 }
 
@@ -294,6 +303,16 @@ fn timeouts(section: &Section) -> Timeouts {
         tcp_opening: section.at("tcp_opening"),
         tcp_closing: section.at("tcp_closing"),
         icmp: section.at("icmp"),
+        fragments: section.at("fragments"),
+    }
+}
+
+fn limits(section: &Section) -> Limits {
+    Limits {
+        flows_per_worker: section.at("flows_per_worker"),
+        rejects_per_second: section.at("rejects_per_second"),
+        icmp_errors_per_second: section.at("icmp_errors_per_second"),
+        fragments_per_worker: section.at("fragments_per_worker"),
     }
 }
 

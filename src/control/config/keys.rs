@@ -303,6 +303,12 @@ pub(super) static SECTIONS: &[SectionRow] = &[
                 Value("\"always\""),
                 "When the address answers a ping: always, or only while a member is active.",
             ),
+            key(
+                "unmatched",
+                Choice(&["reject", "reject-now", "drop"], &[]),
+                Value("\"reject\""),
+                "What arrives and matches no service and no flow: its sender is told (a SYN after 6 seconds, RFC 5382 REQ-4), or told at once, or it is dropped in silence.",
+            ),
         ],
     },
     SectionRow {
@@ -334,7 +340,7 @@ pub(super) static SECTIONS: &[SectionRow] = &[
     SectionRow {
         path: "timeouts",
         most: None,
-        note: "How long a flow is kept after its last packet.",
+        note: "How long a flow is kept after its last packet, and the pieces of a datagram after the first to arrive.",
         keys: &[
             key(
                 "udp",
@@ -361,6 +367,12 @@ pub(super) static SECTIONS: &[SectionRow] = &[
                 "TCP connections after FINs or a reset; below 4m (RFC 7857 2.1) is warned of.",
             ),
             key("icmp", span(MINUTE, DAY, "RFC 5508 REQ-2"), Value("\"60s\""), "Echo requests of members."),
+            key(
+                "fragments",
+                span(2_000, 30_000, ""),
+                Value("\"10s\""),
+                "Pieces of a datagram that wait for the rest of it, from the first to arrive (RFC 4787 REQ-14).",
+            ),
         ],
     },
     SectionRow {
@@ -379,6 +391,18 @@ pub(super) static SECTIONS: &[SectionRow] = &[
                 integer(1, 1_000_000, "packets a second"),
                 Value("250"),
                 "Resets and ICMP errors one worker makes of its own, at most.",
+            ),
+            key(
+                "icmp_errors_per_second",
+                integer(1, 1_000_000, "packets a second"),
+                Value("1000"),
+                "ICMP errors one worker translates and passes on, at most.",
+            ),
+            key(
+                "fragments_per_worker",
+                integer(64, 1_048_576, "packet buffers"),
+                Value("2048"),
+                "Pieces of fragmented datagrams one worker holds until the rest is there, at most; all workers together not more than a quarter of [dpdk] mbufs.",
             ),
         ],
     },

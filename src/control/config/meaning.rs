@@ -55,11 +55,7 @@ fn intent(document: &Document) -> Option<Intent> {
         virtual_servers: document.virtual_servers.iter().map(|entry| server(document, entry)).collect::<Option<_>>()?,
         snats: document.snats.iter().map(|entry| snat(document, entry)).collect::<Option<_>>()?,
         timeouts: timeouts(document)?,
-        limits: Limits {
-            flows_per_worker: of(&document.flows_per_worker)?,
-            rejects_per_second: of(&document.rejects_per_second)?,
-            ..Limits::default()
-        },
+        limits: limits(document)?,
     })
 }
 
@@ -216,7 +212,11 @@ fn server(document: &Document, entry: &super::document::VirtualServer) -> Option
         listen: entry.listen.iter().map(|at| at.value).collect(),
         enabled: of(&entry.enabled)?,
         echo: if of(&entry.echo)? == "when-active" { EchoPolicy::WhenActive } else { EchoPolicy::Always },
-        unmatched: intent::Unmatched::default(),
+        unmatched: match of(&entry.unmatched)?.as_str() {
+            "reject-now" => Unmatched::RejectNow,
+            "drop" => Unmatched::Drop,
+            _ => Unmatched::Reject,
+        },
     })
 }
 
@@ -237,6 +237,16 @@ fn timeouts(document: &Document) -> Option<Timeouts> {
         tcp_opening: of(&entry.tcp_opening)?,
         tcp_closing: of(&entry.tcp_closing)?,
         icmp: of(&entry.icmp)?,
-        fragments: Timeouts::default().fragments,
+        fragments: of(&entry.fragments)?,
+    })
+}
+
+fn limits(document: &Document) -> Option<Limits> {
+    let entry = &document.limits;
+    Some(Limits {
+        flows_per_worker: of(&entry.flows_per_worker)?,
+        rejects_per_second: of(&entry.rejects_per_second)?,
+        icmp_errors_per_second: of(&entry.icmp_errors_per_second)?,
+        fragments_per_worker: of(&entry.fragments_per_worker)?,
     })
 }

@@ -3,7 +3,7 @@
 use super::value::{codes_text, duration_text, listen_text};
 use crate::policy::intent::{
     CodeRange, EchoPolicy, FailBack, Intent, Interface, Listen, MonitorKind, NoMember, OnDownTcp, Pool, Route,
-    SipTransport,
+    SipTransport, Unmatched,
 };
 use ipnet::Ipv4Net;
 
@@ -95,12 +95,20 @@ pub(super) const fn echo(policy: EchoPolicy) -> &'static str {
     }
 }
 
+pub(super) const fn unmatched(policy: Unmatched) -> &'static str {
+    match policy {
+        Unmatched::Reject => "reject",
+        Unmatched::RejectNow => "reject-now",
+        Unmatched::Drop => "drop",
+    }
+}
+
 pub(super) fn monitor_names(intent: &Intent, pool: &Pool) -> Vec<String> {
     pool.monitors.iter().filter_map(|id| Some(intent.monitors.get(id.index())?.name.clone())).collect()
 }
 
 /// Names to the timeouts, in the order of the file.
-pub(super) fn timeouts(intent: &Intent) -> [(&'static str, String); 5] {
+pub(super) fn timeouts(intent: &Intent) -> [(&'static str, String); 6] {
     let times = &intent.timeouts;
     [
         ("udp", duration_text(times.udp)),
@@ -108,5 +116,6 @@ pub(super) fn timeouts(intent: &Intent) -> [(&'static str, String); 5] {
         ("tcp_opening", duration_text(times.tcp_opening)),
         ("tcp_closing", duration_text(times.tcp_closing)),
         ("icmp", duration_text(times.icmp)),
+        ("fragments", duration_text(times.fragments)),
     ]
 }

@@ -105,7 +105,7 @@ mod tests {
     }
 
     #[test]
-    fn scenario_50_what_is_added_can_be_removed_and_the_reverse() {
+    fn s50_what_is_added_can_be_removed_and_the_reverse() {
         let file = harness::two_arm();
         let snat = &file.snats[0];
         let mut exclusions = Exclusions::default();

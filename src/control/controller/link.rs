@@ -10,7 +10,7 @@ use crate::policy::intent::{InterfaceId, MemberId, PortId};
 use crate::time::{Duration, Instant};
 use crate::wire::arp::Arp;
 use crate::wire::compose::{arp_announcement, arp_frame, ip_frame};
-use crate::wire::{Headers, Kind, Mac, Protocol};
+use crate::wire::{Headers, Kind, Mac};
 use crate::worker::mailbox::{Command, WorkerId};
 use std::collections::BTreeSet;
 use std::net::Ipv4Addr;
@@ -23,8 +23,6 @@ const DUPLICATE_SHOWN: Duration = Duration::from_secs(300);
 const LINK_GRACE: Duration = Duration::from_secs(5);
 /// A next hop that moves again so soon is not logged.
 const QUARREL: Duration = Duration::from_secs(1);
-/// Ports in use of a SNAT address that raise an alarm, in percent (scenario 41).
-const PORTS_ALARM: usize = 80;
 
 impl Controller {
     /// A worker handed up a frame.
@@ -122,33 +120,12 @@ impl Controller {
                 self.raise_link(PortId(at as u8), now);
             }
         }
-        let addresses: BTreeSet<Ipv4Addr> = self.intent.snats.iter().map(|snat| snat.address).collect();
-        for address in addresses {
-            for protocol in [Protocol::Tcp, Protocol::Udp, Protocol::Icmp] {
-                self.look_at_ports(address, protocol, now);
-            }
-        }
+        self.look_at_ports(now);
     }
 
     fn raise_link(&mut self, port: PortId, now: Instant) {
         let name = &self.intent.ports[port.index()].name;
         let (key, message) = (format!("link {name}"), format!("port {name}: the link is down"));
-        if self.alarms.raise(&key, message.clone(), None, now) {
-            self.log(LogLevel::Warn, format!("alarm: {message}"));
-        }
-    }
-
-    fn look_at_ports(&mut self, address: Ipv4Addr, protocol: Protocol, now: Instant) {
-        let Some(table) = self.claims.table(address, protocol) else { return };
-        let (used, capacity, key) = (table.used(), table.capacity(), format!("ports {address} {protocol}"));
-        if used * 100 < capacity * PORTS_ALARM {
-            self.alarms.clear(&key);
-            return;
-        }
-        let message = format!(
-            "{used} of {capacity} {protocol} ports of {address} are in use: exclude destinations that need no \
-             translation, or find out who opens so many connections"
-        );
         if self.alarms.raise(&key, message.clone(), None, now) {
             self.log(LogLevel::Warn, format!("alarm: {message}"));
         }

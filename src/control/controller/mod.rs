@@ -11,6 +11,7 @@ mod exclusions;
 pub mod facts;
 mod link;
 pub mod pools;
+mod port_use;
 mod probing;
 pub mod publisher;
 mod queries;
@@ -45,6 +46,7 @@ use crate::worker::mailbox::{Command, Event, WorkerId};
 use alarms::Alarms;
 use exclusions::Exclusions;
 use pools::Pools;
+use port_use::PortUse;
 use probing::{Probing, Surroundings};
 use publisher::{Haste, Publisher};
 use queries::Queries;
@@ -160,6 +162,7 @@ pub struct Controller {
     switchovers: Switchovers,
     exclusions: Exclusions,
     alarms: Alarms,
+    port_use: PortUse,
     queries: Queries,
     waiting: Vec<Waiting>,
     hints: u64,
@@ -196,6 +199,7 @@ impl Controller {
             switchovers: Switchovers::new(),
             exclusions: Exclusions::default(),
             alarms: Alarms::default(),
+            port_use: PortUse::default(),
             queries: Queries::new(workers),
             waiting: Vec::new(),
             hints: 0,

@@ -119,7 +119,9 @@ impl Probing {
             Some((MemberId(member as u16), *monitor))
         };
         self.under_way = self.under_way.drain().filter_map(|(probe, of)| Some((probe, asked(of)?))).collect();
-        self.waiting.clear();
+        let kept =
+            |hop: &NextHop| intent.members.iter().any(|m| (m.interface, m.address) == (hop.interface, hop.address));
+        self.waiting.retain(|hop, _| kept(hop));
         self.tallies.retain(|(member, _), _| intent.members.iter().any(|new| new.name == *member));
     }
 

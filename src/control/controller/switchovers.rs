@@ -166,7 +166,7 @@ mod tests {
     }
 
     #[test]
-    fn scenario_85_one_line_names_time_pool_members_reason_and_latency() {
+    fn s85_one_line_names_time_pool_members_reason_and_latency() {
         assert_eq!(
             switch(1_000).line(Wall(1_795_352_645_000_000)),
             "2026-11-22T13:04:05.000000Z switchover of pool pair-1: sip-a -> sip-b: sip-b takes over: sip-a is down; \

@@ -3,12 +3,15 @@
 //! Owns the way from the controller's own words to rows. Changes nothing.
 
 use super::Controller;
+use super::port_use::{Place, Range};
 use crate::control::admin::answer::AdminError;
 use crate::control::admin::rows::{
-    AlarmRow, Choice, CounterRow, ExcludeRow, FlowRow, Link, MemberProbe, MemberRow, NeighbourRow, NeighbourState,
-    Origin, PortRow, ProbeRow, Role, RouteKind, RouteRow, ServiceRow, ServiceState, SnatRow, Status, Wall, WorkerRow,
+    AlarmRow, Choice, CounterRow, ExcludeRow, FlowRow, Forecast, Link, MemberProbe, MemberRow, NeighbourRow,
+    NeighbourState, Origin, PortRow, ProbeRow, Role, RouteKind, RouteRow, ServiceRow, ServiceState, SnatRow, Status,
+    Wall, WorkerRow,
 };
 use crate::control::config::listen_text;
+use crate::control::forecast::Outlook;
 use crate::control::neighbours;
 use crate::policy::adjacency::NextHop;
 use crate::policy::health::State;
@@ -138,15 +141,26 @@ impl Controller {
     }
 
     fn snat_row(&self, snat: &Snat, protocol: Protocol) -> SnatRow {
-        let table = self.claims.table(snat.address, protocol);
-        let (used, capacity) = table.map_or((0, 0), |table| (table.used(), table.capacity()));
+        let place = Place { address: snat.address, protocol, range: Range::main(protocol) };
+        let filling = self.filling(place);
+        let (peak, outlook) = self.port_use.of(place, filling);
+        let (forecast, exhausted_in_s) = match outlook {
+            Outlook::Unknown => (Forecast::Unknown, None),
+            Outlook::Never => (Forecast::Never, None),
+            Outlook::Steady => (Forecast::Steady, None),
+            Outlook::Growing(span) => (Forecast::Growing, Some(span.as_secs())),
+            Outlook::Exhausted => (Forecast::Exhausted, Some(0)),
+        };
         SnatRow {
             pool: self.pool_name(snat.pool),
             address: snat.address,
             protocol: protocol.to_string(),
-            used: used as u64,
-            free: capacity.saturating_sub(used) as u64,
-            exhausted: table.map_or(0, |table| table.exhausted()),
+            used: filling.used as u64,
+            peak: peak as u64,
+            free: filling.capacity.saturating_sub(filling.used) as u64,
+            forecast,
+            exhausted_in_s,
+            exhausted: self.claims.table(snat.address, protocol).map_or(0, |table| table.exhausted()),
             excluded: snat.exclude.len() as u64,
         }
     }

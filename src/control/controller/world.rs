@@ -10,7 +10,7 @@ use crate::engine::verdict::PuntReason;
 use crate::flow::Claims;
 use crate::policy::adjacency::NextHop;
 use crate::policy::intent::{InterfaceId, PortId};
-use crate::policy::{Epoch, Snapshot};
+use crate::policy::{Epoch, Intent, Snapshot};
 use crate::time::{Duration, Instant};
 use crate::wire::build::Build;
 use crate::wire::{Endpoint, Headers, Kind, Mac};
@@ -82,6 +82,8 @@ pub(crate) struct World {
     pub(crate) logs: Vec<(LogLevel, String)>,
     pub(crate) answers: BTreeMap<u64, Answer>,
     pub(crate) given_up: Vec<NextHop>,
+    /// How often a worker was told to forget flows.
+    pub(crate) cleared: usize,
     pub(crate) epochs: Vec<Epoch>,
     pub(crate) reads: Vec<Option<u64>>,
     pub(crate) ready: bool,
@@ -102,6 +104,15 @@ impl World {
 
     /// The same with only these links up.
     pub(crate) fn linked(ports: &[PortId]) -> World {
+        World::made(&two_arm(), ports)
+    }
+
+    /// The same with another file. The hosts are those of the common setting: nobody else is on the links.
+    pub(crate) fn of(intent: &Intent) -> World {
+        World::made(intent, &[PortId(0), PortId(1)])
+    }
+
+    fn made(file: &Intent, ports: &[PortId]) -> World {
         let intent = two_arm();
         let member = |at: usize, manner| Host {
             interface: intent.members[at].interface,
@@ -117,8 +128,8 @@ impl World {
         };
         let hosts = vec![member(0, Manner::Answers(200)), member(1, Manner::Refuses), router];
         let config = ControllerConfig {
-            claims: Claims::new(intent.snats.iter().map(|snat| snat.address), 1),
-            configuration: file_of(&intent),
+            claims: Claims::new(file.snats.iter().map(|snat| snat.address), 1),
+            configuration: file_of(file),
             macs: MACS.to_vec(),
             ports: vec![PortFacts { driver: "null".into(), rx_queues: 2, tx_queues: 2 }; 2],
             workers: 2,
@@ -137,6 +148,7 @@ impl World {
             logs: Vec::new(),
             answers: BTreeMap::new(),
             given_up: Vec::new(),
+            cleared: 0,
             epochs: Vec::new(),
             reads: Vec::new(),
             ready: false,
@@ -291,6 +303,7 @@ impl World {
                     events.push(Event::Flows { query, rows: second.to_vec(), last: true });
                 }
                 Command::ClearFlows { query, .. } => {
+                    self.cleared += 1;
                     events.push(Event::Cleared { query, count: self.flows.len() as u64 });
                 }
                 Command::Claims(_) => {}

@@ -157,6 +157,11 @@ fn snat(page: &mut Page, row: &SnatRow) {
     let labels = [("address", address.as_str()), ("protocol", row.protocol.as_str())];
     page.gauge("snat_ports_used", "Ports handed out.", &labels, row.used as f64);
     page.gauge("snat_ports_free", "Ports that could be handed out.", &labels, row.free as f64);
+    page.gauge("snat_ports_peak", "The most ports handed out at once.", &labels, row.peak as f64);
+    if let Some(seconds) = row.exhausted_in_s {
+        let help = "When no port will be free, at the rate of the last minutes; absent: it will not come to that.";
+        page.gauge("snat_ports_exhausted_in_seconds", help, &labels, seconds as f64);
+    }
     page.total("snat_exhausted", "Times that no port was free.", &labels, row.exhausted);
 }
 
@@ -183,7 +188,7 @@ fn counter(page: &mut Page, row: &CounterRow) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::control::admin::rows::Wall;
+    use crate::control::admin::rows::{Forecast, Wall};
 
     fn counted(name: &str, worker: Option<u16>, value: u64) -> CounterRow {
         CounterRow { name: name.into(), value, explanation: "What \\ it\nis.".into(), worker }
@@ -220,12 +225,17 @@ mod tests {
             address: [10, 0, 0, 1].into(),
             protocol: "t\"c\\p\n".into(),
             used: 1,
+            peak: 1,
             free: 2,
+            forecast: Forecast::Growing,
+            exhausted_in_s: Some(7_800),
             exhausted: 3,
             excluded: 4,
         };
         let text = exposition(&Tables { snat: vec![snat], ..Tables::default() });
         let line = "fairlead_snat_ports_used{address=\"10.0.0.1\",protocol=\"t\\\"c\\\\p\\n\"} 1\n";
+        assert!(text.contains(line), "{text}");
+        let line = "fairlead_snat_ports_exhausted_in_seconds{address=\"10.0.0.1\",protocol=\"t\\\"c\\\\p\\n\"} 7800\n";
         assert!(text.contains(line), "{text}");
     }
 

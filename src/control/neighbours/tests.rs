@@ -120,7 +120,7 @@ fn scenario_14_requests_for_our_addresses_are_answered_where_they_live_and_no_ot
 }
 
 #[test]
-fn scenario_77_a_gratuitous_arp_moves_a_known_host_at_once() {
+fn s77_a_gratuitous_arp_moves_a_known_host_at_once() {
     let router = hop(OUTER, R);
     let mut bench = Bench::new(&[router]);
     bench.hear(OUTER, Operation::Reply, (mac(1), R), Ipv4Addr::new(192, 0, 2, 2));
@@ -170,7 +170,7 @@ fn doubt_asks_at_once_but_not_one_that_was_heard_a_moment_ago() {
 }
 
 #[test]
-fn scenario_76_a_foreign_mac_that_claims_an_address_of_ours_is_told_and_never_learnt() {
+fn s76_a_foreign_mac_that_claims_an_address_of_ours_is_told_and_never_learnt() {
     let mut bench = Bench::new(&[]);
     bench.hear(INNER, Operation::Reply, (mac(66), V), A);
     let claimed = Notice::Claimed { interface: INNER, address: V, mac: mac(66) };

@@ -2,6 +2,8 @@
 
 use super::repeated;
 use crate::control::config::document::{Document, Field};
+use crate::control::config::form::Kind;
+use crate::control::config::keys::section;
 use crate::control::config::report::{Report, count};
 use crate::control::config::value::duration_text;
 use std::time::Duration;
@@ -17,6 +19,7 @@ pub(super) fn check(document: &Document, cores: usize, report: &mut Report) {
     shared_cores(document, cores, report);
     missing_cores(document, cores, report);
     memory(document, report);
+    held_pieces(document, report);
     short_timer("tcp_opening", &document.timeouts.tcp_opening, report);
     short_timer("tcp_closing", &document.timeouts.tcp_closing, report);
 }
@@ -93,6 +96,45 @@ fn memory(document: &Document, report: &mut Report) {
         memory.value
     ));
     finding.remedy(format!("write memory = {} or more, or fewer mbufs", needed.next_multiple_of(64)));
+}
+
+/// Pieces that wait for the rest of their datagram may not take the buffers that the NICs receive into.
+fn held_pieces(document: &Document, report: &mut Report) {
+    let (Some(mbufs), Some(each)) = (&document.dpdk.mbufs, &document.limits.fragments_per_worker) else { return };
+    let workers = document.cores.workers.len().max(1);
+    let (held, quarter) = (each.value * workers, (mbufs.value as usize).div_ceil(4));
+    if held <= quarter {
+        return;
+    }
+    let (span, key) = match (each.written, mbufs.written, document.cores.workers.last()) {
+        (false, true, _) => (&mbufs.span, "dpdk.mbufs"),
+        (false, false, Some(last)) => (&last.span, "cores.workers"),
+        _ => (&each.span, "limits.fragments_per_worker"),
+    };
+    let message = format!(
+        "[limits]: fragments_per_worker = {}: {} may hold {held} pieces of datagrams, more than a quarter of the {} \
+         packet buffers",
+        each.value,
+        count(workers, "worker"),
+        mbufs.value
+    );
+    let finding = report.error(span, key, message);
+    finding.allowed(format!("{} in mbufs = {}", count(quarter, "piece"), mbufs.value));
+    let (fewer, more) = (quarter / workers, (held * 4).next_power_of_two() - 1);
+    let ways = [
+        within("limits", "fragments_per_worker", fewer).then(|| format!("fragments_per_worker = {fewer} or less")),
+        within("dpdk", "mbufs", more).then(|| format!("[dpdk] mbufs = {more} or more")),
+    ];
+    let ways: Vec<String> = ways.into_iter().flatten().collect();
+    finding.remedy(if ways.is_empty() { "have fewer workers".into() } else { format!("write {}", ways.join(", or ")) });
+}
+
+/// The bounds of a key hold `number`.
+fn within(path: &str, name: &str, number: usize) -> bool {
+    match section(path).and_then(|row| row.key(name)).map(|key| &key.kind) {
+        Some(Kind::Integer { least, most, .. }) => i64::try_from(number).is_ok_and(|at| (*least..=*most).contains(&at)),
+        _ => false,
+    }
 }
 
 fn short_timer(key: &str, field: &Field<Duration>, report: &mut Report) {

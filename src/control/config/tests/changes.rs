@@ -28,6 +28,7 @@ pool = "pair-2"
 listen = ["udp/5070", "tcp/5070"]
 enabled = false
 echo = "when-active"
+unmatched = "drop"
 
 [[snat]]
 pool = "pair-2"
@@ -72,7 +73,9 @@ fn reload_prints_what_changes() {
             ("via = \"192.0.2.1\"", "via = \"192.0.2.254\""),
             ("vlan = 120", "vlan = 121"),
             ("", MANY),
-            ("", "[timeouts]\nudp = \"10m\"\n[limits]\nrejects_per_second = 100\n"),
+            ("[[snat]]", "unmatched = \"reject-now\"\n\n[[snat]]"),
+            ("", "[timeouts]\nudp = \"10m\"\nfragments = \"30s\"\n"),
+            ("", "[limits]\nrejects_per_second = 100\nicmp_errors_per_second = 50\n"),
         ])
     );
 }
@@ -84,7 +87,7 @@ fn what_a_running_appliance_cannot_take_over_says_so() {
         ("device = \"0000:3b:00.1\"", "device = \"0000:5e:00.1\"\nmtu = 9000"),
         (
             "",
-            "[limits]\nflows_per_worker = 2000000\n[dpdk]\nhugepages = true\n[appliance]\nadmin_socket = \"/run/lead.sock\"\n",
+            "[limits]\nflows_per_worker = 2000000\nfragments_per_worker = 64\n[dpdk]\nhugepages = true\n[appliance]\nadmin_socket = \"/run/lead.sock\"\n",
         ),
     ];
     insta::assert_snapshot!("restart", changed(&edits));

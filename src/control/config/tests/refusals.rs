@@ -116,6 +116,21 @@ fn values() {
 }
 
 #[test]
+fn data_path() {
+    golden(
+        "data_path",
+        &[(
+            "rates, pieces and policies of the data path",
+            &[
+                ("[cores]", "[limits]\nicmp_errors_per_second = 0\nfragments_per_worker = 63\n[cores]"),
+                ("pool = \"pair-1\"", "pool = \"pair-1\"\nunmatched = \"reject_now\""),
+                ("", "[timeouts]\nfragments = \"1m\"\n"),
+            ],
+        )],
+    );
+}
+
+#[test]
 fn names() {
     golden(
         "names",
@@ -250,6 +265,22 @@ fn machine() {
             ("a worker on the management core", &[("workers = [1]", "workers = [0]")]),
             ("two workers on one core", &[("workers = [1]", "workers = [1, 2, 1]")]),
             ("more packet buffers than memory", &[("[cores]", "[dpdk]\nmbufs = 1048575\n[cores]")]),
+            (
+                "pieces of datagrams that would starve the NICs",
+                &[("[cores]", "[limits]\nfragments_per_worker = 16385\n[cores]")],
+            ),
+            (
+                "few packet buffers, many workers",
+                &[("workers = [1]", "workers = [1, 2, 3, 4]"), ("[cores]", "[dpdk]\nmbufs = 1023\n[cores]")],
+            ),
+            (
+                "so many workers that the defaults do not do",
+                &[("workers = [1]", "workers = [1, 2, 3, 4, 5, 6, 7, 8, 9]")],
+            ),
+            (
+                "more pieces of datagrams than there can be packet buffers",
+                &[("[cores]", "[limits]\nfragments_per_worker = 1048576\n[cores]"), ("[1]", "[1, 2, 3, 4, 5]")],
+            ),
             ("an admin socket without a place", &[("[cores]", "[appliance]\nadmin_socket = \"admin.sock\"\n[cores]")]),
             ("no port and no interface", &[(super::GOOD, "")]),
         ],

@@ -20,7 +20,7 @@ fn settings() -> impl Strategy<Value = Settings> {
             CpuCores { management, workers, idle }
         },
     );
-    let dpdk = (any::<bool>(), vec("[ -~]{1,12}", 0..3), 1_023..65_535_u32, 256..4_096_u32)
+    let dpdk = (any::<bool>(), vec("[ -~]{1,12}", 0..3), 2_047..65_535_u32, 256..4_096_u32)
         .prop_map(|(hugepages, eal, mbufs, memory_mib)| Dpdk { hugepages, eal, mbufs, memory_mib });
     let log = select(vec![LogLevel::Error, LogLevel::Warn, LogLevel::Info, LogLevel::Debug, LogLevel::Trace]);
     let metrics = option::of((any::<[u8; 4]>(), 1..u16::MAX).prop_map(|(ip, port)| (Ipv4Addr::from(ip), port).into()));
@@ -115,8 +115,11 @@ fn network() -> impl Strategy<Value = (Vec<PortIntent>, Vec<Interface>, Vec<Rout
     )
 }
 
+/// Whether a virtual server is enabled, and what it does with echo requests and with what matches nothing.
+type Manners = (bool, EchoPolicy, Unmatched);
+
 type PoolChoice =
-    (usize, Vec<bool>, usize, (FailBack, OnDownTcp, NoMember), Vec<Listen>, (bool, EchoPolicy), Vec<Ipv4Net>, Vec<u16>);
+    (usize, Vec<bool>, usize, (FailBack, OnDownTcp, NoMember), Vec<Listen>, Manners, Vec<Ipv4Net>, Vec<u16>);
 
 fn pool_choice() -> impl Strategy<Value = PoolChoice> {
     let policy = (
@@ -128,28 +131,42 @@ fn pool_choice() -> impl Strategy<Value = PoolChoice> {
         .prop_map(|(udp, port)| Listen { protocol: if udp { Protocol::Udp } else { Protocol::Tcp }, port });
     let listens = proptest::collection::btree_set(listen, 1..5).prop_map(|set| set.into_iter().collect());
     let net = (any::<u32>(), 0..=32_u8).prop_map(|(ip, length)| Ipv4Net::new_assert(ip.into(), length).trunc());
-    let server = (any::<bool>(), select(vec![EchoPolicy::Always, EchoPolicy::WhenActive]));
+    let server = (
+        any::<bool>(),
+        select(vec![EchoPolicy::Always, EchoPolicy::WhenActive]),
+        select(vec![Unmatched::Reject, Unmatched::RejectNow, Unmatched::Drop]),
+    );
     (1..=4_usize, vec(any::<bool>(), 4), 0..4_usize, policy, listens, server, vec(net, 0..4), vec(1..u16::MAX, 0..3))
 }
 
+fn timeouts() -> impl Strategy<Value = Timeouts> {
+    let day = 86_400_u64;
+    (120..day, 7_440..day, 1..day, 1..day, 60..day, 2..=30_u64).prop_map(|(udp, open, a, b, icmp, fragments)| {
+        let s = Duration::from_secs;
+        Timeouts {
+            udp: s(udp),
+            tcp_established: s(open),
+            tcp_opening: s(a),
+            tcp_closing: s(b),
+            icmp: s(icmp),
+            fragments: s(fragments),
+        }
+    })
+}
+
+/// So few pieces of datagrams that five workers may hold them in the least of the packet buffers.
+fn limits() -> impl Strategy<Value = Limits> {
+    let rate = 1..=1_000_000_u32;
+    (1_024..67_108_864_usize, rate.clone(), rate, 64..=102_usize).prop_map(|(flows, rejects, errors, pieces)| Limits {
+        flows_per_worker: flows,
+        rejects_per_second: rejects,
+        icmp_errors_per_second: errors,
+        fragments_per_worker: pieces,
+    })
+}
+
 fn intent() -> impl Strategy<Value = Intent> {
-    let times = (120..86_400_u64, 7_440..86_400_u64, 1..86_400_u64, 1..86_400_u64, 60..86_400_u64).prop_map(
-        |(udp, open, a, b, icmp)| {
-            let s = Duration::from_secs;
-            Timeouts {
-                udp: s(udp),
-                tcp_established: s(open),
-                tcp_opening: s(a),
-                tcp_closing: s(b),
-                icmp: s(icmp),
-                ..Timeouts::default()
-            }
-        },
-    );
-    let limits = (1_024..67_108_864_usize, 1..1_000_000_u32).prop_map(|(flows_per_worker, rejects_per_second)| {
-        Limits { flows_per_worker, rejects_per_second, ..Limits::default() }
-    });
-    (network(), monitors(), vec(pool_choice(), 0..4), times, limits).prop_map(
+    (network(), monitors(), vec(pool_choice(), 0..4), timeouts(), limits()).prop_map(
         |(net, monitors, choices, timeouts, limits)| {
             let (ports, interfaces, routes) = net;
             let empty = (vec![], vec![], vec![], vec![]);
@@ -174,7 +191,8 @@ fn intent() -> impl Strategy<Value = Intent> {
 }
 
 fn add_pool(intent: &mut Intent, choice: PoolChoice) {
-    let (count, used, require, (fail_back, on_down_tcp, no_member), listen, (enabled, echo), exclude, ports) = choice;
+    let (count, used, require, (fail_back, on_down_tcp, no_member), listen, manners, exclude, ports) = choice;
+    let (enabled, echo, unmatched) = manners;
     let place = intent.pools.len();
     let (pool, net) = (PoolId(place as u16), place % intent.interfaces.len());
     let first = intent.members.len();
@@ -204,7 +222,7 @@ fn add_pool(intent: &mut Intent, choice: PoolChoice) {
         listen,
         enabled,
         echo,
-        unmatched: Unmatched::default(),
+        unmatched,
     });
     intent.snats.push(Snat { pool, address, exclude, untranslated_udp_ports: ports });
 }

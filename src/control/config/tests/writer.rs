@@ -175,6 +175,14 @@ fn server(file: &mut Lines, intent: &Intent, server: &VirtualServer) {
     file.texts("listen", server.listen.iter().map(|listen| listen_text(*listen)));
     file.bare("enabled", server.enabled);
     file.text("echo", if server.echo == EchoPolicy::Always { "always" } else { "when-active" });
+    file.text(
+        "unmatched",
+        match server.unmatched {
+            Unmatched::Reject => "reject",
+            Unmatched::RejectNow => "reject-now",
+            Unmatched::Drop => "drop",
+        },
+    );
 }
 
 fn snat(file: &mut Lines, intent: &Intent, snat: &Snat) {
@@ -186,13 +194,17 @@ fn snat(file: &mut Lines, intent: &Intent, snat: &Snat) {
 }
 
 fn limits(file: &mut Lines, intent: &Intent) {
-    let Timeouts { udp, tcp_established, tcp_opening, tcp_closing, icmp, .. } = intent.timeouts;
-    let times = [udp, tcp_established, tcp_opening, tcp_closing, icmp];
+    let Timeouts { udp, tcp_established, tcp_opening, tcp_closing, icmp, fragments } = intent.timeouts;
+    let times = [udp, tcp_established, tcp_opening, tcp_closing, icmp, fragments];
+    let keys = ["udp", "tcp_established", "tcp_opening", "tcp_closing", "icmp", "fragments"];
     file.header("[timeouts]");
-    for (key, span) in ["udp", "tcp_established", "tcp_opening", "tcp_closing", "icmp"].iter().zip(times) {
+    for (key, span) in keys.iter().zip(times) {
         file.text(key, duration_text(span));
     }
+    let Limits { flows_per_worker, rejects_per_second, icmp_errors_per_second, fragments_per_worker } = intent.limits;
     file.header("[limits]");
-    file.bare("flows_per_worker", intent.limits.flows_per_worker);
-    file.bare("rejects_per_second", intent.limits.rejects_per_second);
+    file.bare("flows_per_worker", flows_per_worker);
+    file.bare("rejects_per_second", rejects_per_second);
+    file.bare("icmp_errors_per_second", icmp_errors_per_second);
+    file.bare("fragments_per_worker", fragments_per_worker);
 }

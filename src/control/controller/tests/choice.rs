@@ -1,4 +1,4 @@
-//! Who is active: scenarios 16 to 34.
+//! Who is active: scenarios 16 to 34, and the line each switch logs: 85.
 
 use super::*;
 
@@ -150,4 +150,54 @@ fn scenario_34_no_two_probes_share_a_call_id_and_they_leave_from_the_self_ip() {
     for probe in probes.filter(|headers| matches!(headers.kind, Kind::Udp { .. })) {
         assert_eq!(probe.src, Ipv4Addr::new(10, 20, 0, 1));
     }
+}
+
+/// Each way to lose the active role or to get it, and its reason.
+#[test]
+fn s85_every_switch_logs_one_line_with_time_service_members_reason_and_latency() {
+    let mut world = World::settled();
+    (world.hosts[A].manner, world.hosts[B].manner) = (Manner::Refuses, Manner::Answers(200));
+    world.run(1_000);
+    world.hosts[A].manner = Manner::Answers(200);
+    world.run(1_000);
+    world.ask(force("sip-a")).unwrap().unwrap();
+    world.run(1_000);
+    world.ask(member_set("sip-a", MemberWord::Offline)).unwrap().unwrap();
+    world.run(1_000);
+    (world.hosts[A].manner, world.hosts[B].manner) = (Manner::Mute, Manner::Mute);
+    world.run(3_000);
+    let mut without_b = two_arm();
+    without_b.members.pop();
+    without_b.pools[0].members.pop();
+    world.hosts[B].manner = Manner::Answers(200);
+    world.run(1_000);
+    reload(&mut world, Ok(file_of(&without_b))).unwrap();
+
+    let Data::Switchovers(rows) = world.ask(Request::Switchovers).unwrap().unwrap().data else { panic!() };
+    let name = |member: &Option<String>| member.clone().unwrap_or_else(|| "nobody".into());
+    let steps: Vec<(String, String)> = rows.iter().map(|row| (name(&row.from), name(&row.to))).collect();
+    let (a, b, nobody) = ("sip-a", "sip-b", "nobody");
+    let expected = [(nobody, a), (a, b), (b, a), (a, b), (b, nobody), (nobody, b), (b, nobody)];
+    assert_eq!(steps, expected.map(|(from, to)| (from.to_owned(), to.to_owned())));
+    let reasons = [
+        "sip-a answers: sip-options: 200",
+        "sip-b takes over: sip-a is down (sip-options: port 5060/udp is closed",
+        "sip-a is forced by the operator",
+        "sip-b takes over: sip-a is offline",
+        "no member is up: sip-a is offline",
+        "sip-b answers: sip-options: 200",
+        "sip-b is no longer a member",
+    ];
+    for (row, reason) in rows.iter().zip(reasons) {
+        assert!(row.reason.starts_with(reason), "{reason}: {row:?}");
+        let mut line =
+            format!("{} switchover of pool pair-1: {} -> {}: {}", row.time, name(&row.from), name(&row.to), row.reason);
+        if row.from.is_some() {
+            let latency = row.detected - row.last_good_answer.expect("it answered once");
+            line += &format!("; detected {latency} us after its last good answer");
+        }
+        let same = world.logs.iter().filter(|(level, text)| (*level, text) == (LogLevel::Warn, &line));
+        assert_eq!(same.count(), 1, "{line}\n{:#?}", world.logs);
+    }
+    assert_eq!(world.logged("switchover of pool"), rows.len(), "and no other line");
 }

@@ -20,43 +20,146 @@ fn scenario_36_a_member_that_does_not_answer_arp_is_down_and_the_reason_says_so(
     assert_eq!(world.active().as_deref(), Some("sip-a"), "asked for ever, it comes back");
 }
 
+/// Frames sent on a port since `since`, without those that carry a probe.
+fn arp_frames(world: &World, since: Instant, port: PortId) -> Vec<(u64, Vec<u8>)> {
+    let arp = |frame: &[u8]| matches!(Headers::parse(frame).unwrap().kind, Kind::Arp(_));
+    let sent = world.frames.iter().filter(|(at, on, frame)| *at >= since && *on == port && arp(frame));
+    sent.map(|(at, _, frame)| (at.since(since).as_millis() as u64, frame.clone())).collect()
+}
+
+/// "I have `address`", to everyone: what RFC 826 and RFC 5227 3 say, byte by byte, padded to the least frame.
+fn announcement(mac: Mac, address: Ipv4Addr) -> Vec<u8> {
+    let [a, b, c, d] = address.octets();
+    let mut frame = vec![0xff; 6];
+    frame.extend(mac.0);
+    frame.extend([0x08, 0x06, 0, 1, 0x08, 0, 6, 4, 0, 1]);
+    frame.extend(mac.0);
+    frame.extend([a, b, c, d, 0, 0, 0, 0, 0, 0, a, b, c, d]);
+    frame.resize(60, 0);
+    frame
+}
+
 #[test]
-fn scenario_15_addresses_are_announced_twice_two_seconds_apart() {
-    let mut world = World::new();
+fn s15_addresses_are_announced_twice_two_seconds_apart_by_the_true_mac_once_the_link_is_up() {
+    let [g, e] = [Ipv4Addr::new(10, 20, 0, 1), Ipv4Addr::new(192, 0, 2, 2)];
+    let mut world = World::linked(&[]);
+    world.run(2_500);
+    assert_eq!(world.announced(Instant::ZERO), [], "no link is up");
+    let announced = |world: &World, since, port: u8, address| {
+        let frame = announcement(MACS[usize::from(port)], address);
+        let sent = arp_frames(world, since, PortId(port)).into_iter().filter(|(_, one)| *one == frame);
+        sent.map(|(millis, _)| millis).collect::<Vec<_>>()
+    };
+    let inner = world.now;
+    world.give(Input::Link { port: PortId(1), up: true });
+    world.run(1_000);
+    let outer = world.now;
+    world.give(Input::Link { port: PortId(0), up: true });
     world.run(3_000);
-    let of = |address| world.announced(Instant::ZERO).into_iter().filter(move |(_, one)| *one == address);
-    for address in [V, Ipv4Addr::new(10, 20, 0, 1), Ipv4Addr::new(192, 0, 2, 2)] {
-        let times: Vec<u64> = of(address).map(|(at, _)| at.nanos() / 1_000_000).collect();
-        assert_eq!(times, [0, 2_000], "{address}");
+    for (since, port, address) in [(inner, 1, g), (inner, 1, V), (outer, 0, e)] {
+        assert_eq!(announced(&world, since, port, address), [0, 2_000], "{address}");
+    }
+    assert_eq!(world.announced(Instant::ZERO).len(), 6, "each on its own link and nothing else");
+}
+
+#[test]
+fn s15_a_virtual_address_of_its_own_network_is_announced_on_every_link() {
+    let mut intent = two_arm();
+    let own = Ipv4Addr::new(203, 0, 113, 7);
+    (intent.virtual_servers[0].address, intent.snats[0].address) = (own, own);
+    let mut world = World::of(&intent);
+    world.run(3_000);
+    for port in 0..2_u8 {
+        let frame = announcement(MACS[usize::from(port)], own);
+        let sent = arp_frames(&world, Instant::ZERO, PortId(port)).into_iter().filter(|(_, one)| *one == frame);
+        assert_eq!(sent.map(|(millis, _)| millis).collect::<Vec<_>>(), [0, 2_000], "port {port}");
     }
 }
 
 #[test]
-fn scenario_76_a_duplicate_address_is_an_alarm_and_defended_once_in_ten_seconds() {
+fn s76_a_foreign_mac_that_claims_an_address_of_ours_is_an_alarm_and_met_once_in_ten_seconds() {
     let mut world = World::settled();
     world.run(70_000);
-    let (begin, foreign) = (world.now, Mac([2, 9, 9, 9, 9, 9]));
-    for _ in 0..5 {
-        world.arp(InterfaceId(1), Build::arp_request(foreign, V, V).bytes());
+    let (begin, foreign, epoch) = (world.now, Mac([2, 9, 9, 9, 9, 9]), world.snapshot().epoch);
+    let claim = |second: u64| match second % 3 {
+        0 => Build::arp_request(foreign, V, V).bytes(),
+        1 => Build::arp_reply(foreign, V, Mac::BROADCAST, V).bytes(),
+        _ => Build::arp_request(foreign, V, Ipv4Addr::new(10, 20, 0, 11)).bytes(),
+    };
+    for second in 0..35 {
+        world.arp(InterfaceId(1), claim(second));
         world.run(1_000);
     }
-    assert_eq!((world.announced(begin).len(), world.logged("claims 10.20.0.100")), (1, 1));
-    world.run(6_000);
-    world.arp(InterfaceId(1), Build::arp_request(foreign, V, V).bytes());
-    assert_eq!(world.announced(begin).len(), 2);
+    let defence = announcement(MACS[1], V);
+    let sent = arp_frames(&world, begin, PortId(1)).into_iter().filter(|(_, frame)| *frame == defence);
+    assert_eq!(sent.map(|(millis, _)| millis).collect::<Vec<_>>(), [0, 10_000, 20_000, 30_000]);
+    assert_eq!(world.announced(begin).len(), 4, "and no other address is announced");
+    let message = "duplicate address: 02:09:09:09:09:09 on interface servers claims 10.20.0.100, which is ours: find \
+                   the host with that MAC and take the address away from it";
     let Data::Status(status) = world.ask(Request::Status).unwrap().unwrap().data else { panic!() };
-    assert!(status.alarms.iter().any(|alarm| alarm.message.contains("02:09:09:09:09:09")));
-    assert_eq!(world.active().as_deref(), Some("sip-a"), "service goes on");
+    assert_eq!(status.alarms.iter().map(|alarm| alarm.message.as_str()).collect::<Vec<_>>(), [message]);
+    assert_eq!(world.logged(&format!("alarm: {message}")), 4);
+    assert_eq!((world.active().as_deref(), world.snapshot().epoch), (Some("sip-a"), epoch), "forwarding goes on");
+    world.run(300_000);
+    let Data::Status(status) = world.ask(Request::Status).unwrap().unwrap().data else { panic!() };
+    assert!(status.alarms.is_empty(), "nobody claims it any more");
 }
 
 #[test]
-fn scenario_77_a_router_that_moves_is_followed_with_the_next_snapshot() {
+fn s76_each_address_is_defended_for_itself() {
     let mut world = World::settled();
-    let hop = NextHop { interface: InterfaceId(0), address: world.hosts[ROUTER].address };
-    assert_eq!(world.snapshot().neighbour(hop), Some(Neighbour::Reachable(world.hosts[ROUTER].mac)));
-    let other = Mac([0, 0, 0x5e, 0, 1, 7]);
-    world.arp(InterfaceId(0), Build::arp_request(other, hop.address, hop.address).bytes());
-    assert_eq!(world.snapshot().neighbour(hop), Some(Neighbour::Reachable(other)));
+    world.run(70_000);
+    let (begin, foreign, g) = (world.now, Mac([2, 9, 9, 9, 9, 9]), Ipv4Addr::new(10, 20, 0, 1));
+    for address in [V, g, V, g] {
+        world.arp(InterfaceId(1), Build::arp_request(foreign, address, address).bytes());
+    }
+    let sent: Vec<_> = arp_frames(&world, begin, PortId(1)).into_iter().map(|(_, frame)| frame).collect();
+    assert_eq!(sent, [V, g].map(|address| announcement(MACS[1], address)));
+}
+
+/// The router after a failover of its own (VRRP), and a member that got another NIC. Both forms of a gratuitous ARP.
+#[test]
+fn s77_a_router_or_member_that_moves_is_followed_with_the_next_snapshot() {
+    for (at, other) in [(ROUTER, Mac([0, 0, 0x5e, 0, 1, 7])), (A, Mac([2, 0, 0, 0, 9, 9]))] {
+        let mut world = World::settled();
+        world.run(1_000);
+        let (interface, address, old) = (world.hosts[at].interface, world.hosts[at].address, world.hosts[at].mac);
+        let hop = NextHop { interface, address };
+        let claims = [
+            (other, Build::arp_request(other, address, address).bytes()),
+            (old, Build::arp_reply(old, address, Mac::BROADCAST, address).bytes()),
+            (other, Build::arp_reply(other, address, Mac::BROADCAST, address).bytes()),
+        ];
+        assert_eq!(world.snapshot().neighbour(hop), Some(Neighbour::Reachable(old)));
+        for (mac, frame) in claims {
+            let epoch = world.snapshot().epoch;
+            world.hosts[at].mac = mac;
+            world.arp(interface, frame);
+            let snapshot = world.snapshot();
+            assert_eq!(snapshot.neighbour(hop), Some(Neighbour::Reachable(mac)), "{address}");
+            assert_eq!(snapshot.epoch.0, epoch.0 + 1, "one snapshot, in the same instant");
+            world.run(2_000);
+        }
+        assert_eq!(world.logged(&format!("{address} moved from {old} to {other}")), 2);
+    }
+}
+
+/// Probes go where the member is now, and find it there.
+#[test]
+fn s77_probes_follow_a_member_that_moves() {
+    let mut world = World::settled();
+    let (address, other) = (world.hosts[A].address, Mac([2, 0, 0, 0, 9, 9]));
+    world.hosts[A].mac = other;
+    let begin = world.now;
+    world.arp(InterfaceId(1), Build::arp_request(other, address, address).bytes());
+    world.run(5_000);
+    let probes = world.frames.iter().filter(|(at, ..)| *at > begin).map(|(_, _, frame)| Headers::parse(frame).unwrap());
+    let links: BTreeSet<(Mac, Mac)> = probes
+        .filter(|probe| probe.dst == address && matches!(probe.kind, Kind::Udp { .. }))
+        .map(|probe| (probe.link.src, probe.link.dst))
+        .collect();
+    assert_eq!(links, BTreeSet::from([(MACS[1], other)]));
+    assert_eq!((world.active().as_deref(), world.logged("switchover")), (Some("sip-a"), 1));
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! The controller in a world of fake workers and members: the acceptance scenarios' control part.
 
-use super::harness::{file_of, two_arm};
+use super::harness::{MACS, file_of, two_arm};
 use super::world::{Host, Manner, World};
 use super::*;
 use crate::control::admin::answer::{Code, Data, Told};
@@ -10,15 +10,19 @@ use crate::policy::adjacency::{Neighbour, NextHop};
 use crate::policy::health::State;
 use crate::policy::intent::InterfaceId;
 use crate::wire::build::Build;
-use crate::wire::{Endpoint, Headers, Kind, Protocol, Tuple};
+use crate::wire::{Endpoint, Headers, Kind, Mac, Protocol, Tuple};
 use crate::worker::mailbox::{FlowRow, Hint};
 use std::collections::BTreeSet;
 use std::net::Ipv4Addr;
 
 mod choice;
+mod exclusions;
 mod law;
 mod link;
 mod operator;
+mod ports;
+mod reload;
+mod standing;
 
 const A: usize = 0;
 const B: usize = 1;
@@ -38,4 +42,16 @@ fn member_set(name: &str, word: MemberWord) -> Request {
 
 fn force(member: &str) -> Request {
     Request::PoolForce { pool: "pair-1".into(), member: member.into() }
+}
+
+/// The operator reloads, and the file says this.
+fn reload(world: &mut World, read: Result<Configuration, String>) -> Answer {
+    assert!(world.ask(Request::Reload).is_none());
+    let ticket = world.reads.pop().expect("the file is asked for");
+    world.give(Input::Reload { ticket, read: read.map(Box::new) });
+    world.answers.remove(&ticket.expect("with the ticket")).expect("an answer")
+}
+
+fn net(text: &str) -> ipnet::Ipv4Net {
+    text.parse().unwrap()
 }

@@ -1,4 +1,4 @@
-//! What an operator asks and when he is answered: scenarios 37, 50, 83, 84; and that every snapshot comes home.
+//! What an operator asks and when he is answered: scenarios 37, 84; and that every snapshot comes home.
 
 use super::*;
 
@@ -69,20 +69,6 @@ fn at_the_end_nobody_is_left_without_an_answer() {
     world.run(5_000);
     assert!(world.stopped, "it does not wait for ever");
     assert_eq!(world.logged("1 workers did not end"), 1);
-}
-
-#[test]
-fn exclusions_change_live_and_say_who_put_them_there() {
-    let mut world = World::settled();
-    let (pool, prefix) = ("pair-1".to_owned(), "10.99.0.0/16".parse().unwrap());
-    let told = world.ask(Request::ExcludeAdd { pool: pool.clone(), prefix }).unwrap().unwrap();
-    let Data::Excluded(rows) = told.data else { panic!() };
-    assert_eq!((rows.len(), rows[2].origin, rows[0].origin), (3, Origin::Operator, Origin::File));
-    assert!(world.snapshot().pools[0].snat.as_ref().unwrap().excludes(Ipv4Addr::new(10, 99, 1, 1)));
-    world.ask(Request::ExcludeRemove { pool: pool.clone(), prefix }).unwrap().unwrap();
-    assert!(!world.snapshot().pools[0].snat.as_ref().unwrap().excludes(Ipv4Addr::new(10, 99, 1, 1)));
-    let refused = world.ask(Request::ExcludeRemove { pool, prefix }).unwrap().unwrap_err();
-    assert_eq!(refused.code, Code::UnknownPrefix);
 }
 
 #[test]
@@ -198,63 +184,4 @@ fn flows_come_from_all_workers_within_the_limit_and_a_silent_worker_holds_nobody
     assert_eq!((rows.len(), world.logged("1 workers did not answer")), (6, 1));
     world.sleep(0, true);
     assert_eq!(world.ask_and_wait(list(100), 2_100).unwrap_err().code, Code::NoAnswer);
-}
-
-fn reload(world: &mut World, read: Result<Configuration, String>) -> Answer {
-    assert!(world.ask(Request::Reload).is_none());
-    let ticket = world.reads.pop().expect("the file is asked for");
-    world.give(Input::Reload { ticket, read: read.map(Box::new) });
-    world.answers.remove(&ticket.expect("with the ticket")).expect("an answer")
-}
-
-#[test]
-fn scenario_83_a_reload_takes_over_what_is_new_and_keeps_what_is_known() {
-    let mut world = World::settled();
-    world.hosts[B].manner = Manner::Answers(200);
-    world.ask(member_set("sip-b", MemberWord::Drain)).unwrap().unwrap();
-    let mut intent = two_arm();
-    intent.monitors[0].interval = Duration::from_millis(300);
-    let mut server = intent.virtual_servers[0].clone();
-    (server.name, server.address) = ("sip-2".into(), Ipv4Addr::new(10, 20, 0, 101));
-    intent.virtual_servers.push(server);
-    let before = world.now;
-    let told = reload(&mut world, Ok(file_of(&intent))).unwrap();
-    let Data::Reloaded(reloaded) = told.data else { panic!() };
-    assert_eq!(reloaded.changes.len(), 2, "{reloaded:?}");
-    assert_eq!(world.snapshot().virtuals.len(), 2);
-    assert_eq!(world.active().as_deref(), Some("sip-a"), "not for a moment without an active member");
-    assert_eq!(members(&mut world)[B].state, MemberState::Drained, "the operator's word stands");
-    assert_eq!(world.announced(before), [(before, Ipv4Addr::new(10, 20, 0, 101))]);
-    let again = reload(&mut world, Ok(file_of(&intent))).unwrap();
-    assert!(matches!(again.data, Data::Reloaded(reloaded) if reloaded.changes.is_empty()));
-}
-
-#[test]
-fn a_reload_that_removes_the_active_member_is_a_switchover() {
-    let mut world = World::settled();
-    let mut intent = two_arm();
-    intent.members.remove(A);
-    intent.pools[0].members = vec![crate::policy::intent::MemberId(0)];
-    reload(&mut world, Ok(file_of(&intent))).unwrap();
-    let Data::Switchovers(rows) = world.ask(Request::Switchovers).unwrap().unwrap().data else { panic!() };
-    let newest = rows.iter().max_by_key(|row| row.detected).unwrap();
-    assert_eq!((newest.from.as_deref(), newest.to.as_deref()), (Some("sip-a"), None));
-    assert!(newest.reason.contains("no longer a member") && newest.last_good_answer.is_some(), "{newest:?}");
-}
-
-#[test]
-fn scenario_83_a_bad_file_and_one_that_needs_a_restart_change_nothing() {
-    let mut world = World::settled();
-    let epoch = world.snapshot().epoch;
-    let refused = reload(&mut world, Err("error: `poool` is not a key".into())).unwrap_err();
-    assert_eq!((refused.code, refused.message.as_str()), (Code::BadFile, "error: `poool` is not a key"));
-    let mut intent = two_arm();
-    intent.ports[0].device = "0000:3b:00.1".into();
-    intent.monitors[0].fall = 9;
-    let refused = reload(&mut world, Ok(file_of(&intent))).unwrap_err();
-    assert_eq!(refused.code, Code::Refused);
-    assert!(refused.message.contains("0000:3b:00.1") && !refused.message.contains("fall"), "{}", refused.message);
-    assert_eq!((world.snapshot().epoch, world.controller.intent.monitors[0].fall), (epoch, 2));
-    world.give(Input::Hangup);
-    assert_eq!(world.reads, [None]);
 }

@@ -1,0 +1,214 @@
+//! How far the ports of the SNAT addresses are used up, and when there will be none.
+//!
+//! Owns the ranges that fill up each on their own, the record of each, and the alarm at 80 percent (scenario 41). Claims
+//! nothing: the tables are the workers'. Looked at once a second.
+
+use super::Controller;
+use crate::control::config::{LogLevel, duration_text};
+use crate::control::forecast::{Outlook, Trend};
+use crate::flow::ClaimTable;
+use crate::policy::Intent;
+use crate::time::{Duration, Instant};
+use crate::wire::Protocol;
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::Ipv4Addr;
+
+/// Ports in use of a range that raise an alarm, in percent (scenario 41).
+const ALARM: usize = 80;
+
+/// Ports that stand for each other: an endpoint inside gets one of the range its own port is in (RFC 4787 REQ-3a).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Range {
+    first: u16,
+    last: u16,
+}
+
+/// The well-known ports.
+const LOW: Range = Range { first: 1, last: 1_023 };
+/// The ports that programs get from their system: these are what runs out.
+const HIGH: Range = Range { first: 1_024, last: u16::MAX };
+/// The identifiers of echo requests.
+const IDENTIFIERS: Range = Range { first: 0, last: u16::MAX };
+
+impl Range {
+    /// The range that tables of an operator speak of.
+    pub(super) const fn main(protocol: Protocol) -> Range {
+        match protocol {
+            Protocol::Icmp => IDENTIFIERS,
+            Protocol::Tcp | Protocol::Udp => HIGH,
+        }
+    }
+
+    const fn all(protocol: Protocol) -> &'static [Range] {
+        match protocol {
+            Protocol::Icmp => &[IDENTIFIERS],
+            Protocol::Tcp | Protocol::Udp => &[LOW, HIGH],
+        }
+    }
+
+    const fn contains(self, port: u16) -> bool {
+        self.first <= port && port <= self.last
+    }
+
+    const fn len(self) -> usize {
+        (self.last - self.first) as usize + 1
+    }
+}
+
+/// A range of one address in one protocol.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Place {
+    pub(super) address: Ipv4Addr,
+    pub(super) protocol: Protocol,
+    pub(super) range: Range,
+}
+
+impl Place {
+    /// The key of its alarm.
+    fn alarm(self) -> String {
+        format!("ports {} {} {}", self.address, self.protocol, self.range.first)
+    }
+}
+
+/// What is handed out of a range, and what could be: service ports never are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Filling {
+    pub(super) used: usize,
+    pub(super) capacity: usize,
+}
+
+/// The record of every range.
+#[derive(Debug, Default)]
+pub(super) struct PortUse {
+    trends: BTreeMap<Place, Trend>,
+}
+
+impl PortUse {
+    /// The most that was in use at once, and what is to be expected.
+    pub(super) fn of(&self, place: Place, now: Filling) -> (usize, Outlook) {
+        match self.trends.get(&place) {
+            Some(trend) => (trend.peak().max(now.used), trend.outlook(now.used, now.capacity)),
+            None => (now.used, Trend::default().outlook(now.used, now.capacity)),
+        }
+    }
+}
+
+impl Controller {
+    /// Once a second: each range is recorded, and raises its alarm or ends it.
+    pub(super) fn look_at_ports(&mut self, now: Instant) {
+        let places = places(&self.intent);
+        let gone: Vec<Place> = self.port_use.trends.keys().filter(|place| !places.contains(place)).copied().collect();
+        for place in gone {
+            self.port_use.trends.remove(&place);
+            self.alarms.clear(&place.alarm());
+        }
+        for place in places {
+            let filling = self.filling(place);
+            self.port_use.trends.entry(place).or_default().sample(filling.used, now);
+            self.judge_ports(place, filling, now);
+        }
+    }
+
+    /// How full a range is at this moment.
+    pub(super) fn filling(&self, place: Place) -> Filling {
+        let Some(table) = self.claims.table(place.address, place.protocol) else { return Filling::default() };
+        let reserved = reserved(&self.intent, place.address).into_iter().filter(|port| place.range.contains(*port));
+        Filling { used: used(table, place.range), capacity: place.range.len() - reserved.count() }
+    }
+
+    fn judge_ports(&mut self, place: Place, filling: Filling, now: Instant) {
+        let Place { address, protocol, range } = place;
+        let Filling { used, capacity } = filling;
+        let key = place.alarm();
+        let what = format!("{protocol} ports {} to {} of {address}", range.first, range.last);
+        if used * 100 < capacity * ALARM {
+            if self.alarms.clear(&key) {
+                self.log(LogLevel::Info, format!("alarm is over: {used} of {capacity} {what} are in use"));
+            }
+            return;
+        }
+        let expected = expected(self.port_use.of(place, filling).1);
+        let message = format!(
+            "{used} of {capacity} {what} are in use{expected}: exclude destinations that need no translation, or find out \
+             who opens so many connections"
+        );
+        if self.alarms.raise(&key, message.clone(), None, now) {
+            self.log(LogLevel::Warn, format!("alarm: {message}"));
+        }
+    }
+}
+
+fn places(intent: &Intent) -> BTreeSet<Place> {
+    let of = |address: Ipv4Addr| {
+        [Protocol::Tcp, Protocol::Udp, Protocol::Icmp]
+            .into_iter()
+            .flat_map(move |protocol| Range::all(protocol).iter().map(move |&range| Place { address, protocol, range }))
+    };
+    intent.snats.iter().flat_map(|snat| of(snat.address)).collect()
+}
+
+/// The service ports on an address: the workers hand out none of them, in no protocol.
+fn reserved(intent: &Intent, address: Ipv4Addr) -> BTreeSet<u16> {
+    let servers = intent.virtual_servers.iter().filter(|server| server.address == address);
+    servers.flat_map(|server| &server.listen).map(|listen| listen.port).collect()
+}
+
+/// The table counts all its ports together, so the few well-known ones are counted one by one.
+fn used(table: &ClaimTable, range: Range) -> usize {
+    let all = table.used();
+    let low = || (LOW.first..=LOW.last).filter(|&port| table.owner(port).is_some()).count();
+    match range {
+        _ if all == 0 => 0,
+        LOW => low(),
+        HIGH => all.saturating_sub(low()),
+        _ => all,
+    }
+}
+
+/// The end of a sentence.
+fn expected(outlook: Outlook) -> String {
+    match outlook {
+        Outlook::Exhausted => ", none is free".into(),
+        Outlook::Growing(span) => format!(", at the rate of the last minutes none is free in {}", rounded(span)),
+        Outlook::Steady => ", and not growing".into(),
+        Outlook::Never => ", and falling".into(),
+        Outlook::Unknown => String::new(),
+    }
+}
+
+/// `2h10m`, `12m`, `50s`: no more exact than a forecast can be.
+fn rounded(span: Duration) -> String {
+    let step = if span < Duration::from_secs(600) { 10 } else { 60 };
+    duration_text(Duration::from_secs(span.as_secs().next_multiple_of(step)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::control::controller::harness;
+    use crate::flow::{Claims, ReservedPorts};
+    use crate::wire::Endpoint;
+
+    #[test]
+    fn a_range_is_filled_by_its_own_ports_and_service_ports_are_none() {
+        let intent = harness::two_arm();
+        let address = intent.snats[0].address;
+        let claims = Claims::new([address], 1);
+        let table = claims.table(address, Protocol::Tcp).unwrap();
+        let none = ReservedPorts::default();
+        for port in [1, 1_023, 1_024, 40_000, u16::MAX] {
+            assert_eq!(table.claim(Endpoint::new([10, 20, 0, 11].into(), port), &none), Some(port));
+        }
+        assert_eq!([LOW, HIGH].map(|range| used(table, range)), [2, 3]);
+        assert_eq!(reserved(&intent, address), BTreeSet::from([5_060, 5_061]));
+        assert_eq!(places(&intent).len(), 5);
+    }
+
+    #[test]
+    fn a_forecast_is_no_more_exact_than_it_can_be() {
+        for (seconds, text) in [(0, "0s"), (41, "50s"), (599, "10m"), (3_599, "1h"), (7_790, "2h10m"), (90_000, "25h")]
+        {
+            assert_eq!(rounded(Duration::from_secs(seconds)), text);
+        }
+    }
+}

@@ -1,0 +1,64 @@
+//! All that a change elsewhere must leave alone, to be compared between two worlds that run side by side.
+
+use super::*;
+use crate::control::admin::rows::{NeighbourRow, ProbeRow};
+use crate::policy::health::Generation;
+
+/// All that is known of the first pair, and when it was asked.
+#[derive(Debug, PartialEq)]
+pub(super) struct First {
+    pub(super) asked: Vec<(Instant, Ipv4Addr)>,
+    pub(super) active: Option<String>,
+    generation: Generation,
+    claims_and_losses: Vec<(bool, Generation)>,
+    members: Vec<MemberRow>,
+    probes: Vec<ProbeRow>,
+    neighbours: Vec<NeighbourRow>,
+    pub(super) switchovers: usize,
+}
+
+pub(super) fn first(world: &mut World, since: Instant) -> First {
+    let place = world.controller.intent.pools.iter().position(|pool| pool.name == "pair-1").unwrap();
+    let snapshot = world.snapshot();
+    let pool = &snapshot.pools[place];
+    let of_pair = snapshot.members.iter().filter(|member| usize::from(member.pool.0) == place);
+    let claims_and_losses = of_pair.map(|member| (member.may_claim, member.lost_before)).collect();
+    let (active, generation) = (pool.active, pool.generation);
+    let active = active.map(|id| world.controller.intent.members[id.index()].name.clone());
+    let hosts: Vec<Ipv4Addr> = world.hosts.iter().map(|host| host.address).collect();
+    let asked = world.frames.iter().filter(|(at, ..)| *at > since).filter_map(|(at, _, frame)| {
+        let headers = Headers::parse(frame).unwrap();
+        matches!(headers.kind, Kind::Udp { .. }).then_some((*at, headers.dst))
+    });
+    let asked = asked.filter(|(_, to)| hosts.contains(to)).collect();
+    let (probes, neighbours) =
+        match [Request::Probes, Request::Neighbours].map(|one| world.ask(one).unwrap().unwrap().data) {
+            [Data::Probes(probes), Data::Neighbours(neighbours)] => (probes, neighbours),
+            other => panic!("{other:?}"),
+        };
+    First {
+        asked,
+        active,
+        generation,
+        claims_and_losses,
+        members: members(world)
+            .into_iter()
+            .filter(|row| row.pool == "pair-1")
+            .map(|row| MemberRow { flows: 0, ..row })
+            .collect(),
+        probes: probes.into_iter().filter(|row| row.pool == "pair-1").collect(),
+        neighbours: neighbours.into_iter().filter(|row| hosts.contains(&row.address)).collect(),
+        switchovers: world.logged("switchover of pool pair-1"),
+    }
+}
+
+/// Addresses that ARP asked for since.
+pub(super) fn resolved(world: &World, since: Instant) -> BTreeSet<Ipv4Addr> {
+    let asked = world.frames.iter().filter(|(at, ..)| *at >= since).filter_map(|(_, _, frame)| {
+        match Headers::parse(frame).unwrap().kind {
+            Kind::Arp(arp) if arp.sender != arp.target => Some(arp.target),
+            _ => None,
+        }
+    });
+    asked.collect()
+}
