@@ -16,12 +16,6 @@ use crate::wire::{Endpoint, Kind, Tuple};
 /// Hosts open connections from ports at and above this one (Linux; RFC 6335 6 begins at 49,152), and serve below it.
 const FIRST_CLIENT_PORT: u16 = 32_768;
 
-/// The segment is one of a standing connection that its sender has opened, as far as the ports tell.
-fn goes_on(tuple: &Tuple, segment: &Segment) -> bool {
-    let client = tuple.src.port >= FIRST_CLIENT_PORT && tuple.dst.port < FIRST_CLIENT_PORT;
-    client && !segment.flags.syn() && !segment.flags.rst()
-}
-
 impl Walk<'_> {
     /// From a member to somebody outside.
     pub(super) fn outward(&mut self, sender: MemberId) -> Verdict {
@@ -48,10 +42,19 @@ impl Walk<'_> {
             _ if !self.would_translate(sender) => self.route_unchanged(),
             // The answer to a visitor's ping leaves no trace on its way in: that it matches nothing says nothing.
             (Kind::Echo { request: false, .. }, _) => self.route_unchanged(),
-            (Kind::Tcp(segment), _) if goes_on(&tuple, &segment) => self.resume_outward(sender, tuple, &segment),
+            (Kind::Tcp(segment), _) if self.goes_on(sender, &tuple, &segment) => {
+                self.resume_outward(sender, tuple, &segment)
+            }
             _ if !self.opens() => self.unmatched_outward(),
             _ => self.open_outward(sender, tuple),
         }
+    }
+
+    /// The segment is one of a standing connection that its sender has opened, as far as the ports tell.
+    fn goes_on(&self, sender: MemberId, tuple: &Tuple, segment: &Segment) -> bool {
+        let client = tuple.src.port >= FIRST_CLIENT_PORT && tuple.dst.port < FIRST_CLIENT_PORT;
+        let resumes = self.pool_of(sender).snat.as_ref().is_some_and(|snat| snat.resumes);
+        resumes && client && !segment.flags.syn() && !segment.flags.rst()
     }
 
     /// A segment of a connection that a member opened before we forgot it, by a restart or in silence: it goes on as it

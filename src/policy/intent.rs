@@ -328,6 +328,9 @@ pub struct Snat {
     /// UDP source ports of members whose datagrams are never translated: services whose requests may arrive another
     /// way (`deployment.md` 1.5: asymmetric visitors).
     pub untranslated_udp_ports: Vec<u16>,
+    /// A member's TCP met in mid-stream is taken for a connection it opened before a restart, and translated again. Not
+    /// once an exclusion was taken away: what was opened under it stands untranslated.
+    pub resumes: bool,
 }
 
 /// How long a flow is kept after its last packet.

@@ -143,6 +143,8 @@ pub struct SnatView {
     pub reserved: Vec<u16>,
     exclude: PrefixMap<()>,
     untranslated_udp_ports: Vec<u16>,
+    /// See [`Snat::resumes`].
+    pub resumes: bool,
 }
 
 impl SnatView {
@@ -341,6 +343,7 @@ fn snat(intent: &Intent, meant: &Snat) -> SnatView {
         reserved: servers.flat_map(|server| server.listen.iter().map(|listen| listen.port)).collect(),
         exclude: PrefixMap::new(meant.exclude.iter().map(|net| (*net, ()))),
         untranslated_udp_ports: meant.untranslated_udp_ports.clone(),
+        resumes: meant.resumes,
     }
 }
 

@@ -188,9 +188,13 @@ fn s50_an_exclusion_is_for_new_flows_and_standing_ones_keep_their_source() {
     let asks = Build::udp(at(B, 33_000), at(PEER, 162));
     lab.forwards(HOST_B, asks.clone(), ROUTER, asks);
     lab.rig.intent.snats[0].exclude.pop();
+    lab.rig.intent.snats[0].resumes = false;
     lab.rig.publish();
     standing.goes_on(&mut lab);
     lab.forwards(HOST_A, opens(A, 43_000), ROUTER, opens(V, 43_000));
+    // What was opened under the exclusion stands as it is.
+    let stands = Build::tcp(at(A, 42_000), at(PEER, 80), DATA, 2, 9).payload(b"GET");
+    lab.forwards_noting(&[Notice::UnmatchedFromMember], HOST_A, stands.clone(), ROUTER, stands);
 }
 
 #[test]

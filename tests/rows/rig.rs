@@ -401,6 +401,7 @@ pub fn snat(address: &str, pool: u16, exclude: &[&str]) -> Snat {
         address: addr(address),
         exclude: exclude.iter().map(|net| net.parse().unwrap()).collect(),
         untranslated_udp_ports: vec![],
+        resumes: true,
     }
 }
 

@@ -231,3 +231,43 @@ fn s86_a_flood_of_syns_to_a_member_itself_takes_nothing_from_what_is_established
 fn s86_a_flood_of_datagrams_to_a_member_itself_takes_nothing_from_what_is_established() {
     knocked(|stranger| Build::udp(stranger, at(A, 161)).payload(b"get"));
 }
+
+/// Takes every port above 1023 of the VIP.
+fn exhaust(world: &mut World) -> SnatRow {
+    let ports: Vec<u16> = (1024..=u16::MAX).filter(|port| ![5060, 5061].contains(port)).collect();
+    for some in ports.chunks(60) {
+        for port in some {
+            world.send(HOST_A, &Build::udp(at(A, *port), at(PEER, 53)).payload(b"?"));
+        }
+        (0..2).for_each(|_| world.turn());
+        world.look();
+    }
+    let sent = Build::udp(at(B, 20_000), at(PEER, 53)).payload(b"?");
+    world.answers(HOST_B, &sent, Build::icmp_error(G, B, 3, 13, &sent));
+    world.run(ms(2_000));
+    world.look();
+    let Ok(Data::Snat(rows)) = world.ask(Request::Snat) else { panic!() };
+    rows.into_iter().find(|row| row.protocol == "udp").unwrap()
+}
+
+fn room() -> File {
+    File::two_arm().with("flows_per_worker = 10000", "flows_per_worker = 70000")
+}
+
+#[test]
+fn s41_that_no_port_is_left_is_logged() {
+    told_with_a_active(&room(), |world| {
+        assert_eq!(exhaust(world).exhausted, 1);
+        let about: Vec<_> =
+            world.lead.log.iter().filter(|line| line.message.contains("port") && line.message.contains(V)).collect();
+        assert!(about.iter().any(|line| !line.message.contains("are in use")), "only the alarm of 80 %: {about:?}");
+    });
+}
+
+#[test]
+fn s41_ports_of_the_service_are_not_told_as_free() {
+    told_with_a_active(&room(), |world| {
+        let row = exhaust(world);
+        assert_eq!((row.used, row.free), (PORTS as u64, 0), "5060 and 5061 are never handed out: {row:?}");
+    });
+}

@@ -226,6 +226,7 @@ fn snat(document: &Document, entry: &super::document::Snat) -> Option<Snat> {
         address: of(&entry.address)?,
         exclude: entry.exclude.iter().map(|at| at.value).collect(),
         untranslated_udp_ports: entry.untranslated_udp_ports.iter().map(|at| at.value).collect(),
+        resumes: true,
     })
 }
 

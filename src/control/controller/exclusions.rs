@@ -14,6 +14,8 @@ pub const MOST_ADDED: usize = 65_536;
 #[derive(Clone, Debug, Default)]
 pub struct Exclusions {
     pools: BTreeMap<String, Override>,
+    /// Pools whose group has lost a prefix since the start.
+    narrowed: BTreeSet<String>,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -45,6 +47,20 @@ impl Exclusions {
             }
         }
         intent
+    }
+
+    /// `after` takes the place of `before`: pools whose group has lost a prefix, now or earlier, resume nothing.
+    pub fn settle(&mut self, before: &Intent, after: &mut Intent) {
+        for snat in &before.snats {
+            let pool = name(before, snat.pool);
+            let heir = after.snats.iter().find(|heir| name(after, heir.pool) == pool);
+            let kept: BTreeSet<_> = heir.iter().flat_map(|heir| &heir.exclude).collect();
+            if snat.exclude.iter().any(|net| !kept.contains(net)) {
+                self.narrowed.insert(pool);
+            }
+        }
+        let resumes: Vec<_> = after.snats.iter().map(|snat| !self.narrowed.contains(&name(after, snat.pool))).collect();
+        after.snats.iter_mut().zip(resumes).for_each(|(snat, resumes)| snat.resumes = resumes);
     }
 
     /// Puts a prefix into the group of a SNAT of the file.
@@ -123,6 +139,21 @@ mod tests {
         assert!(!exclusions.laid_over(&file).snats[0].exclude.contains(&old));
         assert_eq!(exclusions.add(&file, snat, old), Ok(()));
         assert_eq!(exclusions.laid_over(&file), file);
+    }
+
+    #[test]
+    fn s50_a_group_that_has_lost_a_prefix_resumes_nothing_any_more() {
+        let file = harness::two_arm();
+        let mut exclusions = Exclusions::default();
+        let settled = |exclusions: &mut Exclusions, before: &Intent, mut after: Intent| {
+            exclusions.settle(before, &mut after);
+            after.snats[0].resumes
+        };
+        let mut more = file.clone();
+        more.snats[0].exclude.push(net("10.99.0.0/16"));
+        assert!(settled(&mut exclusions, &file, more.clone()), "a prefix more");
+        assert!(!settled(&mut exclusions, &more, file.clone()), "and one less");
+        assert!(!settled(&mut exclusions, &file, more.clone()), "it is remembered");
     }
 
     #[test]

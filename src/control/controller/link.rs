@@ -121,6 +121,7 @@ impl Controller {
             }
         }
         self.look_at_ports(now);
+        self.look_at_refusals(now);
     }
 
     fn raise_link(&mut self, port: PortId, now: Instant) {

@@ -16,6 +16,9 @@ use std::net::Ipv4Addr;
 /// Ports in use of a range that raise an alarm, in percent (scenario 41).
 const ALARM: usize = 80;
 
+/// Refusals of one table are told at most this often.
+const REFUSALS_PAUSE: Duration = Duration::from_secs(60);
+
 /// Ports that stand for each other: an endpoint inside gets one of the range its own port is in (RFC 4787 REQ-3a).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Range {
@@ -81,6 +84,8 @@ pub(super) struct Filling {
 #[derive(Debug, Default)]
 pub(super) struct PortUse {
     trends: BTreeMap<Place, Trend>,
+    /// Of a table: claims that were refused when it was last told of, and when that was.
+    refused: BTreeMap<(Ipv4Addr, Protocol), (u64, Instant)>,
 }
 
 impl PortUse {
@@ -106,6 +111,28 @@ impl Controller {
             let filling = self.filling(place);
             self.port_use.trends.entry(place).or_default().sample(filling.used, now);
             self.judge_ports(place, filling, now);
+        }
+    }
+
+    /// Whoever was refused a port is told in the log, at most once a minute for a table.
+    pub(super) fn look_at_refusals(&mut self, now: Instant) {
+        let tables: BTreeSet<_> =
+            places(&self.intent).into_iter().map(|place| (place.address, place.protocol)).collect();
+        self.port_use.refused.retain(|table, _| tables.contains(table));
+        for (address, protocol) in tables {
+            let refused = self.claims.table(address, protocol).map_or(0, |table| table.exhausted());
+            let told = self.port_use.refused.get(&(address, protocol)).copied();
+            let (before, lately) = told.map_or((0, false), |(count, at)| (count, now.since(at) < REFUSALS_PAUSE));
+            if refused == before || lately {
+                continue;
+            }
+            self.port_use.refused.insert((address, protocol), (refused, now));
+            let count = refused - before.min(refused);
+            let message = format!(
+                "no {protocol} port of {address} was free {count} times: what members opened was refused (ICMP 3/13); \
+                 exclude destinations that need no translation, or find out who opens so many connections"
+            );
+            self.log(LogLevel::Error, message);
         }
     }
 

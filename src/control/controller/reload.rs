@@ -56,7 +56,8 @@ impl Controller {
     /// From here on nothing can fail.
     fn take_over(&mut self, file: Configuration, now: Instant) {
         self.exclusions.renew(&file.intent);
-        let intent = self.exclusions.laid_over(&file.intent);
+        let mut intent = self.exclusions.laid_over(&file.intent);
+        self.exclusions.settle(&self.intent, &mut intent);
         let addresses = Addresses::new(&intent, &self.macs);
         self.announcements.renew(&self.addresses, &addresses, now);
         let old = std::mem::replace(&mut self.intent, intent);

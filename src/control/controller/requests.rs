@@ -132,7 +132,9 @@ impl Controller {
             if add { self.exclusions.add(file, &snat, prefix) } else { self.exclusions.remove(file, &snat, prefix) };
         match changed {
             Ok(()) => {
-                self.intent = self.exclusions.laid_over(file);
+                let mut intent = self.exclusions.laid_over(file);
+                self.exclusions.settle(&self.intent, &mut intent);
+                self.intent = intent;
                 self.publisher.changed(Haste::Now, now);
                 let said = if add { "put into" } else { "taken out of" };
                 self.log(

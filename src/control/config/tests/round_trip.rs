@@ -224,7 +224,7 @@ fn add_pool(intent: &mut Intent, choice: PoolChoice) {
         echo,
         unmatched,
     });
-    intent.snats.push(Snat { pool, address, exclude, untranslated_udp_ports: ports });
+    intent.snats.push(Snat { pool, address, exclude, untranslated_udp_ports: ports, resumes: true });
 }
 
 /// Monitors stand in the order in which pools name them; those that none names do not stand.
