@@ -5,11 +5,13 @@ use fairlead::policy::intent::Intent;
 
 mod basic;
 mod connections;
+mod cutting;
 mod fragments;
 mod icmp;
 mod lab;
 mod live_edits;
 mod odd;
+mod pieces;
 mod placement;
 mod review;
 mod snat;

@@ -1,11 +1,11 @@
-//! Scenarios 63 and 65 to 71: datagrams in pieces, both ways, with and without translation, and the cutting of those that
-//! do not fit.
+//! Scenarios 65 to 71: datagrams in pieces, both ways, with and without translation.
 
 use super::lab::*;
+use super::pieces::*;
 use crate::rig::*;
 use fairlead::engine::{DropReason, Notice, PuntReason};
 use fairlead::policy::adjacency::NextHop;
-use fairlead::policy::intent::{InterfaceId, PortId};
+use fairlead::policy::intent::InterfaceId;
 use fairlead::time::Duration;
 use fairlead::wire::build::{Build, mend_ip};
 use fairlead::wire::{Headers, fragment};
@@ -14,65 +14,8 @@ use fairlead::worker::{Command, Event};
 const LAYOUTS: [Layout; 5] =
     [Layout::TwoArm, Layout::TaggedServers, Layout::OnePort, Layout::PriorityTags, Layout::OneArm];
 
-/// What an Ethernet of 1,500 bytes leaves for a piece's payload.
-const PIECE: usize = 1480;
-
-type Out = Vec<(PortId, Vec<u8>)>;
-
 fn lab() -> Lab {
     Lab::new(Layout::TwoArm)
-}
-
-fn text(length: usize) -> Vec<u8> {
-    (0..length).map(|at| (at * 31 + at / 256) as u8).collect()
-}
-
-impl Lab {
-    /// `build` in pieces, as `from` sends them.
-    fn pieces(&self, from: Far, build: &Build, size: usize) -> Vec<Vec<u8>> {
-        self.dress(from, build).fragments(size)
-    }
-
-    /// Sends frames one after another, at the same time; what came out, and what was counted.
-    fn send_all(&mut self, from: Far, frames: &[Vec<u8>]) -> (Out, Moved) {
-        let before = self.rig.tally();
-        let port = self.port(from);
-        frames.iter().for_each(|frame| self.rig.bench.inject(port, frame));
-        let out = self.rig.settle();
-        (out, Moved::between(&before, &self.rig.tally()))
-    }
-
-    /// `out` is `expected` in pieces of `size`, for `to`, in order.
-    #[track_caller]
-    fn expect_pieces(&self, out: &Out, to: Far, expected: Build, size: usize) {
-        let first = &out.first().unwrap_or_else(|| panic!("nothing came out: {:?}", self.rig.told())).1;
-        let expected = self.undress(to, &self.identified_pieces(expected, first)).fragments(size);
-        assert_eq!(out.len(), expected.len(), "{:?}", self.rig.told());
-        for ((port, got), expected) in out.iter().zip(&expected) {
-            assert_eq!(*port, self.port(to), "the wrong port");
-            assert_same(got, expected);
-        }
-    }
-
-    /// As [`Lab::forwards`], in pieces both times.
-    #[track_caller]
-    fn forwards_pieces(&mut self, from: Far, sent: &Build, to: Far, expected: Build) {
-        let pieces = self.pieces(from, sent, PIECE);
-        let (out, moved) = self.send_all(from, &pieces);
-        let count = pieces.len() as u64;
-        let told = Moved { received: count, transmitted: count, noticed: vec![Notice::Gathered], ..Moved::default() };
-        assert_eq!(moved, told);
-        self.expect_pieces(&out, to, expected.ttl(63), PIECE);
-        assert_eq!(self.rig.tally().held, 0);
-    }
-}
-
-fn request(dst: &str, length: usize) -> Build {
-    Build::udp(at(PHONE, 5060), at(dst, 5060)).id(0x1234).dscp(24).payload(&text(length))
-}
-
-fn answer(src: &str, length: usize) -> Build {
-    Build::udp(at(src, 5060), at(PHONE, 5060)).id(0x4321).dscp(24).payload(&text(length))
 }
 
 #[test]
@@ -395,50 +338,4 @@ fn pieces_still_waiting_at_the_end_are_counted() {
     lab.send_all(ROUTER, &lab.pieces(ROUTER, &request(V, 4_000), PIECE)[..2]);
     lab.rig.command(|| Command::Stop);
     assert_eq!(lab.rig.tally().drops(DropReason::Stopping), 2);
-}
-
-/// The servers' network carries less than the clients'.
-fn narrow(mtu: u16) -> Lab {
-    Lab::with(|intent| intent.interfaces[1].mtu = mtu)
-}
-
-#[test]
-fn s63_what_may_not_be_cut_is_refused_with_the_mtu() {
-    let mut lab = Lab::with(|intent| intent.interfaces[0].mtu = 1_400);
-    for (sent, length) in [(answer(A, 1_472), 1_500), (Build::udp(at(A, 33_000), at(PEER, 162)).payload(&text(1_400)), 1_428)] {
-        let sent = sent.df();
-        assert_eq!(sent.datagram().len(), length);
-        let expected = Build::icmp_error(G, A, 3, 4, &sent).rest(1_400);
-        lab.refuses(HOST_A, sent, DropReason::TooBig, expected);
-    }
-    assert_eq!(lab.rig.tally().flows, 0);
-    let fits = |src| answer(src, 1_372).df();
-    lab.forwards(HOST_A, fits(A), ROUTER, fits(V));
-    let mut lab = narrow(1_400);
-    let sent = request(V, 1_472).df();
-    lab.refuses(ROUTER, sent.clone(), DropReason::TooBig, Build::icmp_error(E, PHONE, 3, 4, &sent).rest(1_400));
-}
-
-#[test]
-fn s63_what_may_be_cut_is_cut_in_order_and_is_the_same_when_joined() {
-    let mut lab = narrow(1_400);
-    let (out, moved) = lab.send(ROUTER, &request(V, 1_472));
-    assert_eq!(moved, Moved { received: 1, transmitted: 2, noticed: vec![Notice::Fragmented], ..Moved::default() });
-    lab.expect_pieces(&out, HOST_A, request(A, 1_472).ttl(63), 1_376);
-    // A visitor's as well, and pieces are cut again.
-    let visit = Build::udp(at(VISITOR, 50_000), at(B, 161)).id(9).payload(&text(1_472));
-    let (out, _) = lab.send(ROUTER, &visit);
-    lab.expect_pieces(&out, HOST_B, visit.ttl(63), 1_376);
-    let (out, moved) = lab.send_all(ROUTER, &lab.pieces(ROUTER, &request(V, 2_952), PIECE));
-    assert_eq!((out.len(), moved.dropped.len()), (4, 0));
-    let frames: Vec<&[u8]> = out.iter().map(|(_, frame)| frame.as_slice()).collect();
-    assert_eq!(fragment::join(&frames), Some(lab.leaving(HOST_A, &request(A, 2_952).ttl(63))));
-}
-
-#[test]
-fn s63_what_a_member_sends_is_cut_under_a_number_of_our_own() {
-    let mut lab = Lab::with(|intent| intent.interfaces[0].mtu = 1_400);
-    let (out, moved) = lab.send(HOST_A, &answer(A, 1_472));
-    assert_eq!((moved.transmitted, moved.noticed), (2, vec![Notice::Fragmented]));
-    lab.expect_pieces(&out, ROUTER, answer(V, 1_472).ttl(63), 1_376);
 }
