@@ -88,8 +88,22 @@ fn start(file: &Path, configuration: Configuration) -> Result<Ending> {
     };
     let claims = Claims::new(configuration.intent.snats.iter().map(|snat| snat.address), plane::seed());
     let plane = Plane::start(&configuration, &claims, clock)?;
+    warn_of_drivers(&configuration, &plane);
     let manager = manager(file, configuration, claims, plane, clock);
     runtime.block_on(serve(manager, socket, page))
+}
+
+/// What a driver cannot do and an operator may miss.
+fn warn_of_drivers(configuration: &Configuration, plane: &Plane) {
+    for (port, facts) in configuration.intent.ports.iter().zip(plane.facts()) {
+        if facts.driver == "net_af_packet" {
+            tracing::warn!(
+                "port {}: af_packet lets the kernel join fragments and cuts off what it joined: datagrams in fragments are \
+                 lost; use net_af_xdp, net_pcap or a NIC where SIP messages may be larger than the MTU",
+                port.name
+            );
+        }
+    }
 }
 
 fn manager(file: &Path, configuration: Configuration, claims: Claims, plane: Plane, clock: Clock) -> ReadyToServe {
