@@ -96,6 +96,12 @@ impl Addresses {
         self.homes.iter().any(|home| home.mac == mac)
     }
 
+    /// By interface of these: its place among `new`, where the same link may stand elsewhere in the file.
+    pub fn heirs(&self, new: &Addresses) -> Vec<Option<InterfaceId>> {
+        let same = |home: &Home| new.homes.iter().position(|heir| (heir.port, heir.vlan) == (home.port, home.vlan));
+        self.homes.iter().map(|home| same(home).map(|at| InterfaceId(at as u16))).collect()
+    }
+
     /// Every address with every interface it lives on.
     pub fn all(&self) -> impl Iterator<Item = (InterfaceId, Ipv4Addr)> + '_ {
         let own = self

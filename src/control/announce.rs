@@ -65,8 +65,12 @@ impl Announcements {
 
     /// The addresses are others from now on: what is new is announced, what is gone is not.
     pub fn renew(&mut self, old: &Addresses, new: &Addresses, now: Instant) {
-        let before: BTreeSet<Place> = old.all().collect();
+        let heirs = old.heirs(new);
+        let heir = |(interface, address): Place| heirs[interface.index()].map(|interface| (interface, address));
+        let before: BTreeSet<Place> = old.all().filter_map(heir).collect();
         let after: BTreeSet<Place> = new.all().collect();
+        self.under_way = rekeyed(std::mem::take(&mut self.under_way), heir);
+        self.defended = rekeyed(std::mem::take(&mut self.defended), heir);
         self.under_way.retain(|place, _| after.contains(place));
         self.defended.retain(|place, _| after.contains(place));
         for place in after.difference(&before) {
@@ -99,6 +103,11 @@ impl Announcements {
         }
         !recent
     }
+}
+
+/// The same with other keys; an entry whose key has no heir is gone.
+fn rekeyed<T>(map: BTreeMap<Place, T>, heir: impl Fn(Place) -> Option<Place>) -> BTreeMap<Place, T> {
+    map.into_iter().filter_map(|(place, value)| Some((heir(place)?, value))).collect()
 }
 
 #[cfg(test)]

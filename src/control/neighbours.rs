@@ -103,6 +103,22 @@ impl Neighbours {
         }
     }
 
+    /// Interfaces stand elsewhere in the file from now on: `heirs` says where, by their old places. What is known of their
+    /// hosts stays; with an interface that is gone go its hosts.
+    pub fn renumber(&mut self, heirs: &[Option<InterfaceId>]) {
+        let moved = |hop: NextHop| {
+            let interface = heirs.get(hop.interface.index()).copied().flatten()?;
+            Some(NextHop { interface, ..hop })
+        };
+        let gone: Vec<NextHop> = self.hosts.keys().filter(|hop| moved(**hop).is_none()).copied().collect();
+        gone.into_iter().for_each(|hop| self.forget(hop));
+        let heir = |hop: NextHop| moved(hop).unwrap_or(hop);
+        self.hosts = std::mem::take(&mut self.hosts).into_iter().map(|(hop, host)| (heir(hop), host)).collect();
+        self.timers = std::mem::take(&mut self.timers).into_iter().map(|(due, hop)| (due, heir(hop))).collect();
+        self.adjacency =
+            std::mem::take(&mut self.adjacency).into_iter().map(|(hop, known)| (heir(hop), known)).collect();
+    }
+
     /// A packet waits for this next hop.
     pub fn want(&mut self, hop: NextHop, addresses: &Addresses, now: Instant) {
         match self.hosts.get(&hop).map(|host| host.stage) {

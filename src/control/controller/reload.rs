@@ -60,6 +60,7 @@ impl Controller {
         self.exclusions.settle(&self.intent, &mut intent);
         let addresses = Addresses::new(&intent, &self.macs);
         self.announcements.renew(&self.addresses, &addresses, now);
+        self.neighbours.renumber(&self.addresses.heirs(&addresses));
         let old = std::mem::replace(&mut self.intent, intent);
         (self.file, self.addresses) = (file, addresses);
         for (pool, gone) in self.pools.reconfigure(&self.intent, now) {

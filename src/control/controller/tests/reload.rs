@@ -5,7 +5,7 @@ use super::*;
 use crate::control::admin::rows::ProbeRow;
 use crate::policy::Intent;
 use crate::policy::intent::{
-    Listen, Member, Monitor, MonitorId, MonitorKind, Pool, PoolId, Route, Snat, VirtualServer,
+    Interface, Listen, Member, Monitor, MonitorId, MonitorKind, Pool, PoolId, Route, Snat, VirtualServer,
 };
 
 /// The addresses of a second pair, and its virtual address.
@@ -209,6 +209,38 @@ fn s83_a_standby_that_is_removed_and_added_again_begins_anew_alone() {
 fn probes_of(world: &mut World, member: &str) -> Vec<ProbeRow> {
     let Data::Probes(rows) = world.ask(Request::Probes).unwrap().unwrap().data else { panic!() };
     rows.into_iter().filter(|row| row.member == member).collect()
+}
+
+/// An interface is put in front of the others, so that theirs have other places: their hosts stay known, their addresses
+/// announced.
+#[test]
+fn s83_an_interface_that_is_added_in_front_concerns_no_other() {
+    let mut world = World::settled();
+    world.run(70_000);
+    let (mut intent, since) = (two_arm(), world.now);
+    let own: ipnet::Ipv4Net = "198.51.100.1/24".parse().unwrap();
+    let vlan = crate::wire::VlanId::new(300);
+    let new = Interface { name: "lab".into(), vlan, addresses: vec![own], ..intent.interfaces[0].clone() };
+    intent.interfaces.insert(0, new);
+    intent.members.iter_mut().for_each(|member| member.interface.0 += 1);
+    intent.routes[0].interface.0 += 1;
+    reload(&mut world, Ok(file_of(&intent))).unwrap();
+    assert_eq!(resolved(&world, since), BTreeSet::new(), "nobody is asked for anew");
+    assert_eq!(world.announced(since), [(since, own.addr())]);
+    world.hosts.iter_mut().for_each(|host| host.interface.0 += 1);
+    for host in &world.hosts {
+        let hop = NextHop { interface: host.interface, address: host.address };
+        assert_eq!(world.snapshot().neighbour(hop), Some(Neighbour::Reachable(host.mac)), "{}", host.address);
+    }
+    world.run(5_000);
+    assert_eq!((world.active().as_deref(), world.logged("switchover")), (Some("sip-a"), 1));
+    // And taken away again.
+    let since = world.now;
+    world.hosts.iter_mut().for_each(|host| host.interface.0 -= 1);
+    reload(&mut world, Ok(file_of(&two_arm()))).unwrap();
+    assert_eq!((resolved(&world, since), world.announced(since)), (BTreeSet::new(), vec![]));
+    world.run(5_000);
+    assert_eq!((world.active().as_deref(), world.logged("switchover")), (Some("sip-a"), 1));
 }
 
 /// A probe of a new member waits for its MAC while the file is read again: it leaves with the MAC all the same.
