@@ -6,6 +6,7 @@
 //! what belongs there. Read first: [`Fragments::arrive`].
 
 use super::index::Index;
+pub use super::key::Datagram;
 use super::key::{HashKey, KeyAddress};
 use super::list::{Linked, Links, List, NIL};
 use crate::time::{Duration, Instant};
@@ -13,19 +14,6 @@ use std::net::Ipv4Addr;
 
 /// Pieces of one datagram, at most: 65,535 bytes over links of 576 make 119.
 pub const MOST_PIECES: u16 = 128;
-
-/// What the pieces of one datagram have in common (RFC 791 3.2).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Datagram<A = Ipv4Addr> {
-    /// Its source.
-    pub src: A,
-    /// Its destination.
-    pub dst: A,
-    /// Its IP protocol.
-    pub protocol: u8,
-    /// Its identification.
-    pub id: u16,
-}
 
 /// Where a piece lies in its datagram's payload, in bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

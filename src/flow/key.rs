@@ -1,9 +1,8 @@
-//! From a tuple or an endpoint to the 32 bits it is looked up by.
+//! From a tuple, an endpoint or a datagram to the 32 bits it is looked up by.
 //!
 //! Owns the keyed hash. The key is drawn from a random seed, so that nobody outside can choose packets that share a
 //! place in a table; whoever guesses wrong gets the ordinary spread. It is not a cryptographic hash.
 
-use super::fragments::Datagram;
 use crate::wire::{Address, Endpoint, Rewrite, Tuple};
 use std::net::Ipv4Addr;
 
@@ -24,6 +23,19 @@ impl KeyAddress for Ipv4Addr {
     fn rewrite(from: &Tuple, to: &Tuple) -> Rewrite {
         Rewrite::between(from, to)
     }
+}
+
+/// What the pieces of one datagram have in common (RFC 791 3.2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Datagram<A = Ipv4Addr> {
+    /// Its source.
+    pub src: A,
+    /// Its destination.
+    pub dst: A,
+    /// Its IP protocol.
+    pub protocol: u8,
+    /// Its identification.
+    pub id: u16,
 }
 
 /// The secret of one table.
