@@ -46,9 +46,9 @@ const SPEAKERS_SEED: u64 = 0x5bea_4e55;
 /// What a remote endpoint addressed is forgotten when it has not been heard of for this long.
 const SPEAKER_AGE: Duration = Duration::from_secs(300);
 
-/// Which flows give way when the table is full, in this order: half-open connections, markers of visitors, UDP. An
-/// established connection never does.
-const GIVES_WAY: [Class; 3] = [Class::TcpOpening, Class::Routed, Class::Udp];
+/// Which flows give way when the table is full, in this order: connections that are half-open, or over, then markers of
+/// visitors, UDP. An established connection never does. All that a stranger can make alone is among them (scenario 86).
+const GIVES_WAY: [Class; 4] = [Class::TcpOpening, Class::TcpClosing, Class::Routed, Class::Udp];
 
 /// One worker's power of decision.
 pub struct Engine {

@@ -5,6 +5,7 @@ use fairlead::policy::intent::Intent;
 
 mod basic;
 mod connections;
+mod findings;
 mod fragments;
 mod icmp;
 mod lab;

@@ -1,0 +1,70 @@
+//! What a second reading of the code with fresh eyes found wrong, each as the packets that showed it.
+
+use super::lab::*;
+use crate::rig::*;
+use fairlead::wire::build::Build;
+use fairlead::wire::tcp::Flags;
+
+fn lab() -> Lab {
+    Lab::new(Layout::TwoArm)
+}
+
+/// A table in which few flows have room.
+fn small() -> (Lab, u16) {
+    let lab = Lab::with(|intent| intent.limits.flows_per_worker = 64);
+    let flood = 64 * 8 * lab.rig.workers.len() as u16;
+    (lab, flood)
+}
+
+/// Scenario 86: what strangers forge gives way to a call.
+#[track_caller]
+fn a_call_gets_through(lab: &mut Lab) {
+    for client in 1..=20 {
+        let caller = at(&format!("172.16.6.{client}"), 40_001);
+        lab.connect(caller, 5060, HOST_A);
+    }
+}
+
+#[test]
+fn s86_a_flood_of_forged_acknowledgements_keeps_no_call_out() {
+    let (mut lab, flood) = small();
+    for port in 0..flood {
+        lab.send(ROUTER, &Build::tcp(at(PHONE, 10_000 + port), at(V, 5060), ACK, 7, 9));
+    }
+    a_call_gets_through(&mut lab);
+}
+
+#[test]
+fn s86_a_flood_of_connections_the_member_resets_keeps_no_call_out() {
+    for (flags, ack) in [(ACK, 9), (SYN, 0)] {
+        let (mut lab, flood) = small();
+        for port in 0..flood {
+            let client = at(PHONE, 10_000 + port);
+            lab.send(ROUTER, &Build::tcp(client, at(V, 5060), flags, 7, ack));
+            let reset = match flags {
+                ACK => Build::tcp(at(A, 5060), client, Flags::RST, 9, 0),
+                _ => Build::tcp(at(A, 5060), client, Flags::RST.with(ACK), 0, 8),
+            };
+            lab.send(HOST_A, &reset);
+        }
+        a_call_gets_through(&mut lab);
+    }
+}
+
+/// Who forges his address sees no answer, but can send what a whole handshake takes, and more.
+#[test]
+fn s86_a_flood_of_forged_handshakes_keeps_no_call_out() {
+    for with_reset in [false, true] {
+        let (mut lab, flood) = small();
+        for port in 0..flood {
+            let client = at(PHONE, 10_000 + port);
+            lab.send(ROUTER, &Build::tcp(client, at(V, 5060), SYN, 7, 0));
+            lab.send(HOST_A, &Build::tcp(at(A, 5060), client, SYN_ACK, 0x8000_0000, 8));
+            if with_reset {
+                lab.send(ROUTER, &Build::tcp(client, at(V, 5060), Flags::RST, 8, 0));
+            }
+            lab.send(ROUTER, &Build::tcp(client, at(V, 5060), ACK, 8, 77));
+        }
+        a_call_gets_through(&mut lab);
+    }
+}
