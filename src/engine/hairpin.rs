@@ -5,6 +5,7 @@
 
 use super::decide::Walk;
 use super::notice::Notice;
+use super::service::silence_without_member;
 use super::verdict::{DropReason, Verdict};
 use crate::flow::{Flow, PathKind, Side, Track};
 use crate::policy::intent::MemberId;
@@ -53,7 +54,7 @@ impl Walk<'_> {
         source: Endpoint,
     ) -> Verdict {
         let Some(receiver) = self.member_for(service.pool, source) else {
-            return self.refuse_hairpin(DropReason::NoActiveMember);
+            return self.no_member_for_hairpin(service);
         };
         self.note_speaker(sender, tuple.dst);
         let inside = Endpoint::new(self.world.member(receiver).address, tuple.dst.port);
@@ -62,7 +63,7 @@ impl Walk<'_> {
 
     fn open_hairpin(&mut self, sender: MemberId, service: &ServiceView, tuple: Tuple) -> Verdict {
         let pool = self.world.pool(service.pool);
-        let Some(receiver) = pool.active else { return self.refuse_hairpin(DropReason::NoActiveMember) };
+        let Some(receiver) = pool.active else { return self.no_member_for_hairpin(service) };
         if !self.opens() && self.pool_of(sender).service(tuple.protocol, tuple.src.port).is_none() {
             return Verdict::Drop(DropReason::NoFlow);
         }
@@ -109,6 +110,14 @@ impl Walk<'_> {
                 let generation = self.world.pool(service.pool).generation.0;
                 side == Side::Opener && self.state.flows.at(id).is_some_and(|flow| flow.generation != generation)
             }
+        }
+    }
+
+    /// No member is active: to a member that calls, the pool's policy is what it is to any client.
+    fn no_member_for_hairpin(&mut self, service: &ServiceView) -> Verdict {
+        match silence_without_member(self.world.pool(service.pool)) {
+            Some(reason) => Verdict::Drop(reason),
+            None => self.refuse_hairpin(DropReason::NoActiveMember),
         }
     }
 

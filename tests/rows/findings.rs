@@ -2,6 +2,8 @@
 
 use super::lab::*;
 use crate::rig::*;
+use fairlead::engine::DropReason;
+use fairlead::policy::health::State;
 use fairlead::wire::build::Build;
 use fairlead::wire::tcp::Flags;
 
@@ -67,4 +69,18 @@ fn s86_a_flood_of_forged_handshakes_keeps_no_call_out() {
         }
         a_call_gets_through(&mut lab);
     }
+}
+
+#[test]
+fn s82_until_the_probes_have_decided_no_member_is_told_anything_either() {
+    let mut lab = lab();
+    lab.rig.health.members.iter_mut().for_each(|member| member.state = State::Unknown);
+    lab.rig.health.pools[0].active = None;
+    lab.rig.publish();
+    for port in [5060, 41_000] {
+        let standing = Build::tcp(at(B, port), at(V, 5060), DATA, 500, 700).payload(b"INVITE");
+        lab.drops(HOST_B, standing, DropReason::MemberUndecided);
+        lab.drops(HOST_B, Build::tcp(at(B, port), at(V, 5060), SYN, 500, 0), DropReason::MemberUndecided);
+    }
+    lab.drops(HOST_B, Build::udp(at(B, 5060), at(V, 5060)), DropReason::MemberUndecided);
 }
