@@ -64,7 +64,8 @@ impl Walk<'_> {
     fn open_hairpin(&mut self, sender: MemberId, service: &ServiceView, tuple: Tuple) -> Verdict {
         let pool = self.world.pool(service.pool);
         let Some(receiver) = pool.active else { return self.no_member_for_hairpin(service) };
-        if !self.opens() && self.pool_of(sender).service(tuple.protocol, tuple.src.port).is_none() {
+        let from_service = self.pool_of(sender).service(tuple.protocol, tuple.src.port).is_some();
+        if !self.opens() && !from_service && !self.goes_on_without_flow() {
             return Verdict::Drop(DropReason::NoFlow);
         }
         let (source, claim) = match self.hairpin_source(sender, tuple) {
@@ -80,10 +81,21 @@ impl Walk<'_> {
         if let Kind::Tcp(segment) = self.packet.kind
             && !segment.flags.opens()
         {
+            if source.port != tuple.src.port {
+                // It was known by another port, and by which nobody remembers: the member is told, and opens anew.
+                super::release(&self.state.claims, &flow);
+                return self.refuse_hairpin(DropReason::NoFlow);
+            }
             flow.track = Some(Track::midstream(Side::Opener, &segment));
             self.notice(Notice::LoosePickup);
         }
         self.begin(flow, tuple, became)
+    }
+
+    /// A segment of a connection that stood before we forgot it, by a restart or in silence: it is for a service port, so
+    /// its sender has opened it.
+    fn goes_on_without_flow(&self) -> bool {
+        matches!(self.packet.kind, Kind::Tcp(segment) if !segment.flags.syn() && !segment.flags.rst())
     }
 
     /// What the sender is known as at the other end: its service port is kept, any other port is claimed.
