@@ -99,3 +99,20 @@ fn s81_a_members_own_connection_to_a_virtual_address_goes_on_after_a_restart() {
     assert_eq!(moved.dropped, [DropReason::NoFlow]);
     lab.expect_reset(&out[0], HOST_A, at(V, 5060), at(A, 41_000), 700);
 }
+
+#[test]
+fn a_datagram_to_all_hosts_of_a_network_of_ours_is_not_passed_on() {
+    let mut lab = lab();
+    // RFC 2644 2, RFC 1812 4.2.2.11 and 5.3.5.2; and nobody is told (RFC 1812 4.3.2.7).
+    lab.drops(ROUTER, Build::udp(at(PHONE, 5060), at("10.20.0.255", 5060)), DropReason::MartianDestination);
+    lab.drops(HOST_A, Build::udp(at(A, 4000), at("192.0.2.255", 5060)), DropReason::MartianDestination);
+    assert_eq!(lab.rig.tally().flows, 0);
+}
+
+#[test]
+fn nobody_is_all_hosts_of_a_network() {
+    let mut lab = lab();
+    // RFC 1122 3.2.1.3 (d) and (e): never a source.
+    lab.drops(ROUTER, Build::echo_request("192.0.2.255", V, 1, 1), DropReason::MartianSource);
+    lab.drops(HOST_A, Build::udp(at("10.20.0.255", 9), at(V, 5060)), DropReason::MartianSource);
+}
