@@ -4,8 +4,11 @@ use super::lab::*;
 use crate::rig::*;
 use fairlead::engine::{DropReason, Notice};
 use fairlead::policy::health::State;
+use fairlead::policy::adjacency::NextHop;
+use fairlead::policy::intent::{InterfaceId, Route};
 use fairlead::wire::build::Build;
 use fairlead::wire::tcp::Flags;
+use fairlead::worker::Event;
 
 fn lab() -> Lab {
     Lab::new(Layout::TwoArm)
@@ -115,4 +118,22 @@ fn nobody_is_all_hosts_of_a_network() {
     // RFC 1122 3.2.1.3 (d) and (e): never a source.
     lab.drops(ROUTER, Build::echo_request("192.0.2.255", V, 1, 1), DropReason::MartianSource);
     lab.drops(HOST_A, Build::udp(at("10.20.0.255", 9), at(V, 5060)), DropReason::MartianSource);
+}
+
+#[test]
+fn s78_what_waits_asks_for_the_router_that_a_new_route_names() {
+    let mut lab = lab();
+    let via = |via| Route { to: "172.16.9.0/24".parse().unwrap(), via: addr(via), interface: InterfaceId(0) };
+    let opens = |src| Build::tcp(at(src, 41_000), at(PEER, 80), SYN, 1, 0);
+    lab.rig.intent.routes.push(via("192.0.2.8"));
+    lab.rig.publish();
+    assert_eq!(lab.send(HOST_A, &opens(A)).0, []);
+    lab.rig.intent.routes[1] = via("192.0.2.9");
+    lab.rig.publish();
+    let wanted = |last: u8, lab: &Lab| {
+        let address = std::net::Ipv4Addr::new(192, 0, 2, last);
+        let hop = NextHop { interface: InterfaceId(0), address };
+        lab.rig.events.iter().any(|event| matches!(event, Event::Wanted(one) if *one == hop))
+    };
+    assert_eq!((wanted(8, &lab), wanted(9, &lab)), (true, true));
 }
