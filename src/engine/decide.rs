@@ -74,10 +74,10 @@ impl<'a> Walk<'a> {
         self.world.interface(self.at.interface)
     }
 
-    /// An address that no honest packet carries here (RFC 1812 5.3.7, 5.3.8).
+    /// An address that no honest packet carries here (RFC 1812 5.3.7, 5.3.8; RFC 1122 3.2.1.3).
     fn impossible(&self, from: Option<Owner>) -> Option<DropReason> {
         let Headers { src, dst, .. } = *self.packet;
-        if ipv4::martian_source(src) {
+        if ipv4::martian_source(src) || self.ingress().broadcasts(src) {
             return Some(DropReason::MartianSource);
         }
         let spoofed = match from {

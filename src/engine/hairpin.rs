@@ -5,6 +5,7 @@
 
 use super::decide::Walk;
 use super::notice::Notice;
+use super::service::silence_without_member;
 use super::verdict::{DropReason, Verdict};
 use crate::flow::{Flow, PathKind, Side, Track};
 use crate::policy::intent::MemberId;
@@ -53,7 +54,7 @@ impl Walk<'_> {
         source: Endpoint,
     ) -> Verdict {
         let Some(receiver) = self.member_for(service.pool, source) else {
-            return self.refuse_hairpin(DropReason::NoActiveMember);
+            return self.no_member_for_hairpin(service);
         };
         self.note_speaker(sender, tuple.dst);
         let inside = Endpoint::new(self.world.member(receiver).address, tuple.dst.port);
@@ -62,8 +63,9 @@ impl Walk<'_> {
 
     fn open_hairpin(&mut self, sender: MemberId, service: &ServiceView, tuple: Tuple) -> Verdict {
         let pool = self.world.pool(service.pool);
-        let Some(receiver) = pool.active else { return self.refuse_hairpin(DropReason::NoActiveMember) };
-        if !self.opens() && self.pool_of(sender).service(tuple.protocol, tuple.src.port).is_none() {
+        let Some(receiver) = pool.active else { return self.no_member_for_hairpin(service) };
+        let from_service = self.pool_of(sender).service(tuple.protocol, tuple.src.port).is_some();
+        if !self.opens() && !from_service && !self.goes_on_without_flow() {
             return Verdict::Drop(DropReason::NoFlow);
         }
         let (source, claim) = match self.hairpin_source(sender, tuple) {
@@ -79,10 +81,21 @@ impl Walk<'_> {
         if let Kind::Tcp(segment) = self.packet.kind
             && !segment.flags.opens()
         {
+            if source.port != tuple.src.port {
+                // It was known by another port, and by which nobody remembers: the member is told, and opens anew.
+                super::release(&self.state.claims, &flow);
+                return self.refuse_hairpin(DropReason::NoFlow);
+            }
             flow.track = Some(Track::midstream(Side::Opener, &segment));
             self.notice(Notice::LoosePickup);
         }
         self.begin(flow, tuple, became)
+    }
+
+    /// A segment of a connection that stood before we forgot it, by a restart or in silence: it is for a service port, so
+    /// its sender has opened it.
+    fn goes_on_without_flow(&self) -> bool {
+        matches!(self.packet.kind, Kind::Tcp(segment) if !segment.flags.syn() && !segment.flags.rst())
     }
 
     /// What the sender is known as at the other end: its service port is kept, any other port is claimed.
@@ -109,6 +122,14 @@ impl Walk<'_> {
                 let generation = self.world.pool(service.pool).generation.0;
                 side == Side::Opener && self.state.flows.at(id).is_some_and(|flow| flow.generation != generation)
             }
+        }
+    }
+
+    /// No member is active: to a member that calls, the pool's policy is what it is to any client.
+    fn no_member_for_hairpin(&mut self, service: &ServiceView) -> Verdict {
+        match silence_without_member(self.world.pool(service.pool)) {
+            Some(reason) => Verdict::Drop(reason),
+            None => self.refuse_hairpin(DropReason::NoActiveMember),
         }
     }
 

@@ -26,6 +26,9 @@ pub(super) struct Identifications {
     counters: Box<[u16; COUNTERS]>,
     share: Share,
     span: u32,
+    /// Which destinations share a counter: whoever could tell would read the numbers of others off his own, and put pieces
+    /// of his into their datagrams (RFC 7739 3, for the reason).
+    secret: u64,
 }
 
 impl Identifications {
@@ -33,14 +36,16 @@ impl Identifications {
     pub(super) fn new(share: Share, seed: u64) -> Identifications {
         let span = 0x1_0000 / u32::from(share.of.max(1));
         let begin = |at: usize| ((u64::from(mix(seed ^ at as u64)) * u64::from(span)) >> 32) as u16;
-        Identifications { counters: Box::new(std::array::from_fn(begin)), share, span }
+        let counters = Box::new(std::array::from_fn(begin));
+        Identifications { counters, share, span, secret: u64::from(mix(seed)) << 32 | u64::from(mix(!seed)) }
     }
 
     /// The next number for datagrams of `protocol` from `src` to `dst`.
     #[inline]
     pub(super) fn next(&mut self, src: Ipv4Addr, dst: Ipv4Addr, protocol: u8) -> u16 {
         let pair = u64::from(src.to_bits()) << 32 | u64::from(dst.to_bits());
-        let counter = &mut self.counters[mix(pair ^ u64::from(protocol) << 24) as usize % COUNTERS];
+        let at = mix((pair ^ self.secret).wrapping_add(u64::from(protocol))) as usize;
+        let counter = &mut self.counters[at % COUNTERS];
         let given = *counter;
         *counter = if u32::from(given) + 1 == self.span { 0 } else { given + 1 };
         given * self.share.of + self.share.worker
@@ -66,6 +71,24 @@ mod tests {
             }
             assert!(seen.len() > 65_000);
         }
+    }
+
+    #[test]
+    fn nobody_can_tell_whose_numbers_are_near_his() {
+        let near = |seed| {
+            let mut numbers = Identifications::new(Share { worker: 0, of: 1 }, seed);
+            let victim = Ipv4Addr::new(172, 16, 9, 9);
+            let shares = |host: u32, numbers: &mut Identifications| {
+                let before = numbers.next(V, victim, 17);
+                numbers.next(V, Ipv4Addr::from_bits(0xc633_6400 + host), 17);
+                numbers.next(V, victim, 17) != before.wrapping_add(1)
+            };
+            (0..20_000).filter(|&host| shares(host, &mut numbers)).collect::<Vec<_>>()
+        };
+        let (one, other) = (near(1), near(2));
+        assert!(!one.is_empty() && !other.is_empty());
+        let both = one.iter().filter(|host| other.contains(host)).count();
+        assert!(both * 10 < one.len(), "{both} of {} share a counter whatever the seed", one.len());
     }
 
     #[test]

@@ -46,9 +46,9 @@ const SPEAKERS_SEED: u64 = 0x5bea_4e55;
 /// What a remote endpoint addressed is forgotten when it has not been heard of for this long.
 const SPEAKER_AGE: Duration = Duration::from_secs(300);
 
-/// Which flows give way when the table is full, in this order: half-open connections, markers of visitors, UDP. An
-/// established connection never does.
-const GIVES_WAY: [Class; 3] = [Class::TcpOpening, Class::Routed, Class::Udp];
+/// Which flows give way when the table is full, in this order: connections that are half-open, or over, then markers of
+/// visitors, UDP. An established connection never does. All that a stranger can make alone is among them (scenario 86).
+const GIVES_WAY: [Class; 4] = [Class::TcpOpening, Class::TcpClosing, Class::Routed, Class::Udp];
 
 /// One worker's power of decision.
 pub struct Engine {
@@ -241,12 +241,15 @@ impl State {
         kept
     }
 
-    /// Members have come, gone, or changed places in the file: flows follow theirs by address,
-    /// and go with one that is gone. This walks the whole
-    /// table at once, which only such a reload is worth.
+    /// Members have come, gone, or changed places in the file: flows follow theirs by address, and go with one that is gone.
+    /// That is a walk over the whole table at once, which is long for a queue of frames (scenario 83): members that only
+    /// come, behind the others, do without.
     fn renumber(&mut self, old: &Snapshot, new: &Snapshot) {
         let place = |was: usize| new.members.iter().position(|member| member.address == old.members[was].address);
         let places: Vec<_> = (0..old.members.len()).map(|was| place(was).map_or(NO_MEMBER, |at| at as u16)).collect();
+        if places.iter().copied().eq(0..places.len() as u16) {
+            return self.by_member.resize(new.members.len(), 0);
+        }
         let mut gone = Vec::new();
         self.flows.scan(0, usize::MAX, |id, flow| {
             if [flow.member, flow.opener].iter().any(|&of| places.get(usize::from(of)) == Some(&NO_MEMBER)) {

@@ -54,6 +54,10 @@ impl Walk<'_> {
             return Err(self.refuse_from_here(IcmpError::NetUnreachable, DropReason::NoRoute));
         };
         let out = self.world.interface(hop.interface);
+        // All hosts of a network of ours at once: not forwarded (RFC 2644 2), and nobody is told (RFC 1812 4.3.2.7).
+        if out.broadcasts(hop.address) {
+            return Err(Verdict::Drop(DropReason::MartianDestination));
+        }
         let too_big = self.packet.size > out.mtu;
         if too_big && self.packet.dont_fragment {
             let needed = IcmpError::FragmentationNeeded { mtu: out.mtu };

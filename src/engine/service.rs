@@ -19,6 +19,17 @@ use std::net::Ipv4Addr;
 /// the remote sends does not prolong it: a standby that spoke once would keep the peer for ever (trouble T-01).
 const CLAIM_AGE: Duration = Duration::from_secs(32);
 
+/// Why nothing is said to whoever calls a pool in which nobody is active, if nothing is to be said.
+pub(super) fn silence_without_member(pool: &PoolView) -> Option<DropReason> {
+    match pool.no_member {
+        // A refusal now would end calls and connections that outlive a restart; a retransmission finds the member.
+        _ if pool.undecided => Some(DropReason::MemberUndecided),
+        NoMember::Drop => Some(DropReason::NoActiveMember),
+        // There is no last one to keep, or `active` would name it.
+        NoMember::Reject | NoMember::KeepLast => None,
+    }
+}
+
 impl Walk<'_> {
     /// From outside to a virtual address.
     pub(super) fn inward(&mut self, at: usize) -> Verdict {
@@ -216,14 +227,9 @@ impl Walk<'_> {
 
     /// No member is active: the pool's policy says what becomes of clients.
     fn no_member(&mut self, pool: &PoolView) -> Verdict {
-        if pool.undecided {
-            // A refusal now would end calls and connections that outlive a restart; a retransmission finds the member.
-            return Verdict::Drop(DropReason::MemberUndecided);
-        }
-        match pool.no_member {
-            NoMember::Drop => Verdict::Drop(DropReason::NoActiveMember),
-            // There is no last one to keep, or `active` would name it.
-            NoMember::Reject | NoMember::KeepLast => self.reject(DropReason::NoActiveMember),
+        match silence_without_member(pool) {
+            Some(reason) => Verdict::Drop(reason),
+            None => self.reject(DropReason::NoActiveMember),
         }
     }
 

@@ -27,11 +27,14 @@ const SLACK: u32 = 1 << 16;
 /// The largest window there is (RFC 7323 2.3). A number further ahead is not of this connection.
 const LARGEST_WINDOW: u32 = 1 << 30;
 
+/// Of `known`: each side has acknowledged what the other sent, so both are where they say they are.
+const MUTUAL: u8 = 1 << 4;
+
 /// What is known of a connection. Sequence numbers as they stand in segments; NAT does not change them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Track {
     state: State,
-    /// Which of the numbers below have been seen, by side: bit 0 and 1 `end`, bit 2 and 3 `ack`.
+    /// Which of the numbers below have been seen, by side: bit 0 and 1 `end`, bit 2 and 3 `ack`; and [`MUTUAL`].
     known: u8,
     /// One past the highest sequence number the side has sent.
     end: [u32; 2],
@@ -47,7 +50,7 @@ impl Track {
         track
     }
 
-    /// A connection met in its middle (loose pickup): it counts as established.
+    /// A connection met in its middle (loose pickup): established, if the other side says so too.
     pub fn midstream(side: Side, segment: &Segment) -> Track {
         let mut track = Track { state: State::Established, known: 0, end: [0; 2], ack: [0; 2] };
         track.on_segment(side, segment);
@@ -60,10 +63,13 @@ impl Track {
     }
 
     /// What its state means for its lifetime. A half-closed connection still carries data the other way (RFC 6146 3.5.2.2).
+    /// What a stranger can make alone, who never sees what the other side sends, lives as long as a handshake that nobody
+    /// answers, whatever its segments say.
     #[inline]
     pub const fn class(&self) -> Class {
         match self.state {
             State::Opening | State::Answered => Class::TcpOpening,
+            State::Established | State::HalfClosed(_) if self.known & MUTUAL == 0 => Class::TcpOpening,
             State::Established | State::HalfClosed(_) => Class::TcpEstablished,
             State::Closing | State::ResetBy(_) | State::Aborted => Class::TcpClosing,
         }
@@ -148,6 +154,17 @@ impl Track {
         if segment.flags.ack() && (begins || self.acknowledged(side).is_none_or(|seen| advances(seen, segment.ack))) {
             self.ack[side.index()] = segment.ack;
             self.known |= 4 << side.index();
+        }
+        if self.known & MUTUAL == 0 && Side::BOTH.into_iter().all(|side| self.answers(side)) {
+            self.known |= MUTUAL;
+        }
+    }
+
+    /// What `side` acknowledges is what the other has sent.
+    fn answers(&self, side: Side) -> bool {
+        match (self.acknowledged(side), self.end(side.other())) {
+            (Some(acknowledged), Some(sent)) => within(acknowledged, sent, sent),
+            _ => false,
         }
     }
 
@@ -289,9 +306,14 @@ mod tests {
     #[test]
     fn a_connection_may_be_met_in_its_middle() {
         let track = Track::midstream(Answerer, &segment(ACK, 9000, 1001, 50));
-        assert_eq!((track.state(), track.class()), (Established, Class::TcpEstablished));
+        assert_eq!((track.state(), track.class()), (Established, Class::TcpOpening), "one side may be invented");
         assert_eq!(resets(&track, Answerer), [(1001, Some(9050))]);
         assert_eq!(resets(&track, Opener), [(9050, None)]);
+        let mut refused = track;
+        assert_eq!(refused.on_segment(Opener, &segment(Flags::RST, 1001, 0, 0)), Transition::Resets);
+        let mut answered = track;
+        answered.on_segment(Opener, &segment(ACK, 1001, 9050, 0));
+        assert_eq!([refused.class(), answered.class()], [Class::TcpClosing, Class::TcpEstablished]);
         assert_eq!(Track::midstream(Opener, &segment(FIN, 5, 6, 0)).state(), HalfClosed(Opener));
     }
 
@@ -314,6 +336,26 @@ mod tests {
             }
         }
         assert_eq!((track.class(), track.state().name()), (Class::TcpClosing, "reset"));
+    }
+
+    /// Scenario 86: who forges his address never sees the other side's numbers.
+    #[test]
+    fn what_a_stranger_makes_alone_is_not_established() {
+        let syn_ack = segment(SYN_ACK, 0x8000_0000, 1001, 0);
+        let forged = segment(ACK, 1001, 77, 0);
+        let reset = segment(Flags::RST, 1001, 0, 0);
+        let steps: [&[(Side, Segment)]; 3] = [
+            &[(Answerer, syn_ack), (Opener, forged)],
+            &[(Opener, reset), (Answerer, syn_ack), (Opener, forged)],
+            &[(Opener, forged), (Answerer, syn_ack), (Opener, segment(FIN, 1001, 99, 0))],
+        ];
+        for steps in steps {
+            let mut track = Track::opening(&segment(SYN, 1000, 0, 0));
+            steps.iter().for_each(|(side, segment)| {
+                track.on_segment(*side, segment);
+            });
+            assert_eq!(track.class(), Class::TcpOpening, "{steps:?}");
+        }
     }
 
     /// T-23, scenario 28.

@@ -112,9 +112,15 @@ impl<P: Port> Worker<P> {
 
     pub(super) fn hold(&mut self, hop: NextHop, cargo: Cargo<P::Frame>, port: PortId, now: Instant) {
         match self.waiting.hold(hop, cargo, port, now) {
-            Ok(()) if self.waiting.asks(hop, now) => self.post.want(hop),
-            Ok(()) => {}
+            Ok(()) => self.want(hop, now),
             Err(cargo) => self.tally.dropped_all(cargo.frames(), DropReason::NeighbourQueueFull),
+        }
+    }
+
+    /// Management is asked for the hop's MAC, unless it was a moment ago.
+    fn want(&mut self, hop: NextHop, now: Instant) {
+        if self.waiting.asks(hop, now) {
+            self.post.want(hop);
         }
     }
 
@@ -137,7 +143,10 @@ impl<P: Port> Worker<P> {
                 }
             };
             match (self.engine.decide(&headers, held.port, now), held) {
-                (Verdict::Hold(hop), held) => self.waiting.hold_again(hop, held),
+                (Verdict::Hold(hop), held) => {
+                    self.waiting.hold_again(hop, held);
+                    self.want(hop, now);
+                }
                 (verdict, Held { cargo: Cargo::Pieces(pieces), port, .. }) => {
                     self.dispose_whole(pieces, &headers, port, verdict);
                 }

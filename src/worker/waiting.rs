@@ -28,28 +28,30 @@ pub(super) struct Held<F> {
 /// All that wait.
 pub(super) struct Waiting<F> {
     cargoes: Vec<Held<F>>,
+    /// In all of them.
+    frames: usize,
     asked: Vec<(NextHop, Instant)>,
 }
 
 impl<F> Default for Waiting<F> {
     fn default() -> Waiting<F> {
-        Waiting { cargoes: Vec::new(), asked: Vec::new() }
+        Waiting { cargoes: Vec::new(), frames: 0, asked: Vec::new() }
     }
 }
 
 impl<F> Waiting<F> {
     /// How many frames wait.
     pub(super) fn len(&self) -> usize {
-        self.cargoes.iter().map(|held| held.cargo.frames()).sum()
+        self.frames
     }
 
     /// Holds a datagram; gives it back when too many wait already.
     pub(super) fn hold(&mut self, hop: NextHop, cargo: Cargo<F>, port: PortId, now: Instant) -> Result<(), Cargo<F>> {
-        let same = self.cargoes.iter().filter(|held| held.hop == hop).count();
-        if same >= PER_HOP || self.len() + cargo.frames() > IN_ALL {
+        // A flood finds the queue full at once, and walks over nothing.
+        if self.frames + cargo.frames() > IN_ALL || self.count_for(hop) >= PER_HOP {
             return Err(cargo);
         }
-        self.cargoes.push(Held { cargo, port, hop, since: now });
+        self.push(Held { cargo, port, hop, since: now });
         Ok(())
     }
 
@@ -65,26 +67,40 @@ impl<F> Waiting<F> {
 
     /// Everything that waits, oldest first: something changed, all of it is to be decided again.
     pub(super) fn take_all(&mut self) -> Vec<Held<F>> {
+        self.frames = 0;
         std::mem::take(&mut self.cargoes)
     }
 
     /// What waits for `hop`, oldest first.
     pub(super) fn take_for(&mut self, hop: NextHop) -> Vec<Held<F>> {
-        self.cargoes.extract_if(.., |held| held.hop == hop).collect()
+        self.take(|held| held.hop == hop)
     }
 
     /// What has waited too long.
     pub(super) fn take_stale(&mut self, now: Instant) -> Vec<Held<F>> {
         match self.cargoes.first() {
-            Some(oldest) if now.since(oldest.since) > PATIENCE => {
-                self.cargoes.extract_if(.., |held| now.since(held.since) > PATIENCE).collect()
-            }
+            Some(oldest) if now.since(oldest.since) > PATIENCE => self.take(|held| now.since(held.since) > PATIENCE),
             _ => Vec::new(),
         }
     }
 
     /// The held datagram goes back to where it stood, with the time it has waited already.
     pub(super) fn hold_again(&mut self, hop: NextHop, held: Held<F>) {
-        self.cargoes.push(Held { hop, ..held });
+        self.push(Held { hop, ..held });
+    }
+
+    fn count_for(&self, hop: NextHop) -> usize {
+        self.cargoes.iter().filter(|held| held.hop == hop).count()
+    }
+
+    fn push(&mut self, held: Held<F>) {
+        self.frames += held.cargo.frames();
+        self.cargoes.push(held);
+    }
+
+    fn take(&mut self, which: impl Fn(&Held<F>) -> bool) -> Vec<Held<F>> {
+        let taken: Vec<_> = self.cargoes.extract_if(.., |held| which(held)).collect();
+        self.frames -= taken.iter().map(|held| held.cargo.frames()).sum::<usize>();
+        taken
     }
 }

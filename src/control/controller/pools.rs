@@ -9,7 +9,7 @@ use crate::monitor::Verdict;
 use crate::monitor::election::{self, Ballot, Candidate, Choice};
 use crate::policy::Intent;
 use crate::policy::health::{Generation, Health, MemberHealth, PoolHealth, State};
-use crate::policy::intent::{Member, MemberId, PoolId};
+use crate::policy::intent::{Member, MemberId, Pool, PoolId};
 use crate::time::{Duration, Instant};
 use std::net::Ipv4Addr;
 
@@ -24,6 +24,8 @@ pub struct MemberStanding {
     pub name: String,
     /// Its address.
     address: Ipv4Addr,
+    /// The name of its pool, whose generations it counts by.
+    pool: String,
     /// The operator's word.
     pub word: MemberWord,
     /// What the monitors say, with the word laid over.
@@ -104,18 +106,22 @@ impl Pools {
     /// intent, with that member's place in the old one.
     pub fn reconfigure(&mut self, intent: &Intent, now: Instant) -> Vec<(PoolId, MemberId)> {
         let mut bereft = Vec::new();
-        // A new pool counts on from the highest generation, so that no flow of an earlier one looks current.
+        // A new pool counts on from the highest generation, so that no flow of an earlier one looks current; and one that
+        // is joined by a member of another, so that no new flow of that member looks like one it has lost there.
         let highest = self.pools.iter().map(|pool| pool.generation).max().unwrap_or_default();
         let old = std::mem::replace(self, Pools { members: Vec::new(), pools: Vec::new() });
         let moved =
             |id: MemberId, pool: PoolId| old.moved(id, intent).filter(|new| intent.members[new.index()].pool == pool);
-        self.members = intent.members.iter().map(|member| old.heir_of(member, now)).collect();
+        self.members = intent.members.iter().map(|member| old.heir_of(member, intent, now)).collect();
         for (at, meant) in intent.pools.iter().enumerate() {
             let id = PoolId(at as u16);
             let mut pool = match old.pools.iter().find(|pool| pool.name == meant.name) {
                 Some(known) => known.clone(),
                 None => fresh_pool(&meant.name, highest, now),
             };
+            if old.is_joined(&pool, meant, intent) {
+                pool.generation = pool.generation.max(highest);
+            }
             let before = pool.active;
             pool.active = pool.active.and_then(|member| moved(member, id));
             pool.forced = pool.forced.and_then(|member| moved(member, id));
@@ -279,20 +285,31 @@ impl Pools {
         intent.members.iter().position(|new| new.address == address).map(|at| MemberId(at as u16))
     }
 
+    /// A member that was in another pool is in this one now.
+    fn is_joined(&self, pool: &PoolStanding, meant: &Pool, intent: &Intent) -> bool {
+        let came = |id: &MemberId| {
+            let address = intent.members[id.index()].address;
+            self.members.iter().any(|old| old.address == address && old.pool != pool.name)
+        };
+        meant.members.iter().any(came)
+    }
+
     /// All goes with the address; the operator's word also with the name.
-    fn heir_of(&self, member: &Member, now: Instant) -> MemberStanding {
+    fn heir_of(&self, member: &Member, intent: &Intent, now: Instant) -> MemberStanding {
+        let pool = intent.pools[member.pool.index()].name.clone();
         if let Some(known) = self.members.iter().find(|old| old.address == member.address) {
-            return MemberStanding { name: member.name.clone(), ..known.clone() };
+            return MemberStanding { name: member.name.clone(), pool, ..known.clone() };
         }
         let namesake = self.members.iter().find(|old| old.name == member.name);
-        fresh_member(member, namesake.map_or(MemberWord::Enable, |old| old.word), now)
+        fresh_member(member, pool, namesake.map_or(MemberWord::Enable, |old| old.word), now)
     }
 }
 
-fn fresh_member(member: &Member, word: MemberWord, now: Instant) -> MemberStanding {
+fn fresh_member(member: &Member, pool: String, word: MemberWord, now: Instant) -> MemberStanding {
     MemberStanding {
         name: member.name.clone(),
         address: member.address,
+        pool,
         word,
         state: State::Unknown,
         reason: "not probed yet".into(),

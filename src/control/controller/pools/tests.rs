@@ -163,6 +163,37 @@ fn scenario_37_offline_is_like_down_and_enable_takes_nothing_over() {
     assert_eq!((bench.active(), bench.may_claim(A)), (Some(B), true));
 }
 
+/// Scenario 83: a connection that begins after a reload is not lost by what happened to its member elsewhere.
+#[test]
+fn a_member_that_moves_to_another_pool_has_lost_nothing_there() {
+    let mut bench = Bench::settled();
+    for _ in 0..5 {
+        bench.see(State::Down, State::Up);
+        bench.see(State::Up, State::Down);
+    }
+    let mut intent = bench.intent.clone();
+    intent.pools.push(crate::policy::intent::Pool {
+        name: "pair-2".into(),
+        members: vec![],
+        ..intent.pools[0].clone()
+    });
+    // Known before the move, so that it does not count on from the highest generation.
+    let mut bench = Bench { pools: Pools::new(&intent, Instant::ZERO), intent, ..bench };
+    for _ in 0..5 {
+        bench.see(State::Down, State::Up);
+        bench.see(State::Up, State::Down);
+    }
+    assert!(bench.lost_before(A) > bench.pools.pool(PoolId(1)).generation.0);
+    bench.intent.pools[0].members = vec![B];
+    bench.intent.pools[1].members = vec![A];
+    bench.intent.members[0].pool = PoolId(1);
+    bench.pools.reconfigure(&bench.intent, bench.now);
+    bench.see(State::Up, State::Down);
+    let pool = bench.pools.pool(PoolId(1));
+    assert_eq!(pool.active, Some(A));
+    assert!(pool.generation.0 >= bench.lost_before(A), "a flow of {:?} counts as lost", pool.generation);
+}
+
 #[test]
 fn the_later_word_wins_over_force() {
     let mut bench = Bench::settled();
