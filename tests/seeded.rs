@@ -22,6 +22,8 @@ mod known;
 mod lab;
 #[path = "seeded/letter.rs"]
 mod letter;
+#[path = "seeded/mend.rs"]
+mod mend;
 #[path = "seeded/model.rs"]
 mod model;
 #[path = "seeded/plan.rs"]

@@ -3,12 +3,13 @@
 
 use crate::dice::Dice;
 use crate::lab::*;
+use crate::mend::mend;
 use crate::rig::*;
 use crate::world::World;
 use crate::{Seed, seeds};
 use fairlead::time::Duration;
-use fairlead::wire::build::{self, Build};
-use fairlead::wire::{Headers, Kind, check, checksum};
+use fairlead::wire::build::Build;
+use fairlead::wire::{Headers, check};
 
 #[test]
 fn damaged_frames_are_counted_and_forgotten() {
@@ -63,24 +64,4 @@ fn some_frame(lab: &Lab, dice: &mut Dice) -> (Far, Vec<u8>) {
         _ => Build::icmp_error(src.addr, dst.addr, 3, 3 + dice.roll(2) as u8, &Build::udp(dst, src).payload(b"quoted")),
     };
     (far, lab.arriving(far, &build))
-}
-
-/// Makes the checksums right again, so that damage reaches what lies behind the first check.
-fn mend(frame: &mut [u8]) {
-    if frame[12..14] != [8, 0] || frame[14] >> 4 != 4 || frame[14] & 0x0f < 5 {
-        return;
-    }
-    build::mend_ip(frame, 14);
-    let Ok(headers) = Headers::parse(frame) else { return };
-    let (l4, end) = (usize::from(headers.l4), usize::from(headers.end));
-    let (field, protocol) = match headers.kind {
-        Kind::Tcp(_) => (l4 + 16, 6),
-        Kind::Udp { .. } => (l4 + 6, 17),
-        Kind::Echo { .. } => return build::mend_icmp(frame, 14),
-        _ => return,
-    };
-    frame[field..field + 2].fill(0);
-    let pseudo = checksum::pseudo_header(headers.src, headers.dst, protocol, (end - l4) as u16);
-    let sum = checksum::field(checksum::combine(checksum::sum(&frame[l4..end]), pseudo));
-    frame[field..field + 2].copy_from_slice(&if sum == 0 { 0xffff } else { sum }.to_be_bytes());
 }
