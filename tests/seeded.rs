@@ -44,6 +44,7 @@ mod world;
 
 use fairlead::policy::intent::Intent;
 use rig::{Memory, Rig};
+use std::collections::BTreeMap;
 use world::World;
 
 type TestRig = Rig<Memory>;
@@ -83,7 +84,7 @@ fn seeds(few: u64, group: u64) -> Vec<u64> {
 }
 
 fn every_frame_is_what_a_simple_model_says(group: u64) {
-    let mut packets = 0;
+    let (mut packets, mut left_out) = (0, BTreeMap::<_, u64>::new());
     for seed in seeds(16, group) {
         let _say = Seed(seed);
         let mut world = World::new(seed, 1 + (seed / 2) as usize % 4);
@@ -97,8 +98,9 @@ fn every_frame_is_what_a_simple_model_says(group: u64) {
             world.rest();
         }
         packets += world.packets;
+        world.left_out.iter().for_each(|(reason, count)| *left_out.entry(*reason).or_default() += count);
     }
-    println!("group {group}: {packets} frames went in");
+    println!("group {group}: {packets} frames went in; left out: {left_out:#?}");
 }
 
 #[test]

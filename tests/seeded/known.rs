@@ -17,8 +17,14 @@ const ONE_TABLE: &str = "finding 1: one table of speakers for all pairs";
 const STICKS: &str = "finding 3: a call to a pair sticks to the member that was active last";
 
 impl World {
-    /// Why the letter is not sent, if it is not.
-    pub fn is_left_out(&self, letter: &Letter) -> Reason {
+    /// The letter is not sent; counted.
+    pub fn leaves_out(&mut self, letter: &Letter) -> bool {
+        let reason = self.why_left_out(letter);
+        reason.into_iter().for_each(|reason| *self.left_out.entry(reason).or_default() += 1);
+        reason.is_some()
+    }
+
+    fn why_left_out(&self, letter: &Letter) -> Reason {
         let plan = &self.model.plan;
         if matches!(letter.what, What::Datagram) && self.is_noted_in_vain(letter) {
             return Some("finding 6: a datagram that is turned back is remembered");

@@ -47,7 +47,7 @@ impl Identifications {
 impl World {
     /// Sends a letter whole; how it went on, if it did.
     pub fn send(&mut self, letter: &Letter) -> Option<Passage> {
-        if self.is_left_out(letter).is_some() {
+        if self.leaves_out(letter) {
             return None;
         }
         let frame = self.arriving(letter);
@@ -76,7 +76,7 @@ impl World {
     pub fn post(&mut self, parcel: &mut Parcel) -> Option<Option<Passage>> {
         let at = parcel.coming.pop()?;
         let alone = self.passes_alone(&parcel.letter);
-        if self.is_left_out(&parcel.letter).is_some() {
+        if self.leaves_out(&parcel.letter) {
             parcel.coming.clear();
             return None;
         }

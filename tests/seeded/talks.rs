@@ -108,7 +108,7 @@ impl World {
         let (seq, ack) = (talk.sent[side], talk.acknowledged[side]);
         let segment = Letter::segment(talk.places[side], talk.writes[side], flags, seq, ack);
         let letter = Letter { payload: data.to_vec(), id: self.identification(), df: self.dice.once_in(2), ..segment };
-        if self.is_left_out(&letter).is_some() {
+        if self.leaves_out(&letter) {
             talk.stands = false;
             return false;
         }

@@ -9,7 +9,7 @@ use crate::post::{Identifications, Parcel};
 use crate::rig::*;
 use crate::talks::Talk;
 use fairlead::wire::Endpoint;
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 pub struct World {
     pub lab: Lab,
@@ -18,6 +18,8 @@ pub struct World {
     /// Frames sent in.
     pub packets: u64,
     pub workers: usize,
+    /// Letters that were not sent, by the reason why (see `known.rs`).
+    pub left_out: BTreeMap<&'static str, u64>,
     /// Connections as their ends know them, by how the first one writes.
     pub talks: HashMap<Way, Talk>,
     /// What is on its way in pieces, and what waits in the appliance for pieces that will never come.
@@ -50,6 +52,7 @@ impl World {
             model: Model::new(plan),
             dice: Dice::new(seed),
             packets: 0,
+            left_out: BTreeMap::new(),
             workers,
             talks: HashMap::new(),
             parcels: Vec::new(),
