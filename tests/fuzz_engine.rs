@@ -30,7 +30,7 @@ fn rig_of(intent: Intent) -> TestRig {
 
 #[test]
 fn any_script() {
-    bolero::check!().with_max_len(1_024).for_each(|bytes: &[u8]| Play::new(bytes).to_the_end());
+    bolero::check!().with_max_len(1_024).for_each(|bytes: &[u8]| Play::new(bytes).until_its_end());
 }
 
 /// Scripts that once ended badly, each with what had happened.
@@ -39,6 +39,6 @@ fn scripts_that_once_ended_badly() {
     const SCRIPTS: &[(&str, &[u8])] = &[];
     for (what, script) in SCRIPTS {
         println!("{what}");
-        Play::new(script).to_the_end();
+        Play::new(script).until_its_end();
     }
 }

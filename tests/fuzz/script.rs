@@ -83,7 +83,7 @@ impl Play<'_> {
     }
 
     /// Plays the script; then everything is idle until nothing can be remembered any more.
-    pub fn to_the_end(mut self) {
+    pub fn until_its_end(mut self) {
         while !self.reader.0.is_empty() {
             match self.reader.byte() {
                 0..160 => self.frame(),
