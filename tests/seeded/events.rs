@@ -1,0 +1,198 @@
+//! What happens to the appliance itself: switchovers, reloads, restarts, time.
+
+use crate::flows::Owed;
+use crate::lab::*;
+use crate::plan::pair;
+use crate::post::{Identifications, Out, Parcel};
+use crate::rig::*;
+use crate::world::World;
+use fairlead::engine::DropReason;
+use fairlead::time::Duration;
+use fairlead::wire::{Endpoint, Headers};
+use ipnet::Ipv4Net;
+use std::collections::HashMap;
+use std::net::Ipv4Addr;
+
+impl World {
+    /// Something happens to the appliance.
+    pub fn event(&mut self) {
+        match self.dice.roll(8) {
+            0..4 => self.switch_over(),
+            4..7 => self.reload(),
+            _ => self.restart(),
+        }
+        self.lab.rig.events.clear();
+    }
+
+    /// Another member becomes active, or none; the one before is lost, or only demoted.
+    pub fn switch_over(&mut self) {
+        let pair = pair(self.who());
+        let to = self.dice.pick(&[None, Some(pair * 2), Some(pair * 2 + 1), Some(pair * 2 + 1)]);
+        let (before, lost) = (self.model.plan.active[pair], self.dice.once_in(2));
+        if to == before {
+            return;
+        }
+        self.model.plan.switch_over(pair, to, lost);
+        self.model.claims.retain(|(of, _), _| *of != pair);
+        let owed = before.filter(|_| lost).map_or(vec![], |who| self.model.flows.lose(who));
+        let out = self.publish();
+        self.all_are_told(&out, owed);
+    }
+
+    /// Makes the plan the appliance's.
+    pub fn publish(&mut self) -> Out {
+        if self.tells {
+            println!("published: {:?}", self.model.plan);
+        }
+        let rig = &mut self.lab.rig;
+        (rig.intent, rig.health) = (self.model.plan.intent(), self.model.plan.health());
+        rig.adjacency = neighbours(&rig.intent);
+        let mut out = rig.publish();
+        loop {
+            let more = self.lab.rig.settle();
+            if more.is_empty() {
+                return self.by_either_router(out, true);
+            }
+            out.extend(more);
+        }
+    }
+
+    /// Exactly the resets that are owed have been sent.
+    fn all_are_told(&self, out: &Out, owed: Vec<Owed>) {
+        let mut told: HashMap<(Endpoint, Endpoint), Vec<u32>> = HashMap::new();
+        for frame in out {
+            let way = Headers::parse(&frame.1).unwrap().tuple().unwrap();
+            let to = self.model.plan.who_is(way.dst.addr).map_or(ROUTER, crate::plan::host);
+            let at = frame.1.len().min(if frame.1[12..14] == [0x81, 0] { 42 } else { 38 });
+            let seq = u32::from_be_bytes(frame.1[at..at + 4].try_into().unwrap());
+            self.lab.expect_reset(frame, to, way.src, way.dst, seq);
+            told.entry((way.src, way.dst)).or_default().push(seq);
+        }
+        for Owed { way, flow, side } in owed {
+            let told = told.remove(&(way.src, way.dst));
+            if told.is_none() && (flow.strayed || flow.fins.contains(&true)) {
+                // It was ending by itself.
+                continue;
+            }
+            let mut seqs = told.unwrap_or_else(|| panic!("{way:?} is not told of {flow:?}"));
+            if flow.complete {
+                let mut numbers = flow.numbers(side);
+                numbers.sort();
+                seqs.sort();
+                assert_eq!(seqs, numbers, "{way:?} of {flow:?}");
+            }
+            assert!(seqs.iter().all(|seq| flow.plausible(side, *seq)), "{way:?} is told {seqs:?}: {flow:?}");
+        }
+        assert!(told.is_empty(), "nobody owes a reset to {told:?}");
+    }
+
+    /// The file changes.
+    fn reload(&mut self) {
+        let plan = &mut self.model.plan;
+        match self.dice.roll(6) {
+            0..2 => {
+                let net = self.dice.pick(&[0xac10_0500, 0xac10_0900]) | self.dice.roll(80);
+                let net = Ipv4Net::new(Ipv4Addr::from(net), self.dice.pick(&[32, 30, 28])).unwrap().trunc();
+                plan.excluded.push(net);
+            }
+            2 => {
+                plan.excluded.pop();
+            }
+            3 => {
+                plan.swapped[self.dice.roll(2) as usize] ^= true;
+                plan.second_first ^= true;
+            }
+            4 => plan.detour ^= true,
+            _ => {
+                plan.second ^= true;
+                plan.second_first ^= self.dice.once_in(2);
+                if !plan.second {
+                    self.second_pair_goes();
+                }
+            }
+        }
+        self.calls_of_hosts_no_longer_excluded();
+        let rig = &mut self.lab.rig;
+        rig.intent = self.model.plan.intent();
+        rig.renew_claims();
+        assert_eq!(self.publish(), [], "a reload resets nobody");
+    }
+
+    /// Whether such a call is still remembered when its host is excluded once more, nobody says.
+    fn calls_of_hosts_no_longer_excluded(&mut self) {
+        let plan = &self.model.plan;
+        let freed: Vec<_> =
+            self.model.called.iter().filter(|(_, remote)| !plan.excludes(remote.addr)).copied().collect();
+        for (pair, remote) in freed {
+            self.model.called.remove(&(pair, remote));
+            self.called_after.insert(remote);
+        }
+    }
+
+    fn second_pair_goes(&mut self) {
+        let plan = self.model.plan.clone();
+        self.model.flows.forget_pair(1, &plan);
+        let noted = self.model.claims.keys().chain(&self.model.called).filter(|(of, _)| *of == 1);
+        self.ghosts.extend(noted.map(|(_, remote)| *remote));
+        self.model.claims.retain(|(of, _), _| *of == 0);
+        self.model.called.retain(|(of, _)| *of == 0);
+        self.forget_talks(1);
+        let theirs =
+            |address: Ipv4Addr| address == crate::plan::vip(1) || (2..4).any(|who| crate::plan::own(who) == address);
+        let gone = |parcel: &mut Parcel| theirs(parcel.letter.way.src.addr) || theirs(parcel.letter.way.dst.addr);
+        let gone: Vec<_> = self.parcels.extract_if(.., gone).collect();
+        self.stranded.extend(gone);
+    }
+
+    /// All workers are replaced by fresh ones, which know what the file says and who is active, and nothing else.
+    fn restart(&mut self) {
+        if self.tells {
+            println!("restarted");
+        }
+        let now = self.lab.rig.now;
+        self.lab.rig = Rig::new(Memory::default(), self.model.plan.intent(), self.workers);
+        self.lab.rig.now = now;
+        self.model.forget();
+        self.identifications = Identifications::default();
+        self.ghosts.clear();
+        self.spoken_to.clear();
+        self.called_after.clear();
+        self.parcels.iter_mut().for_each(|parcel| parcel.here.fill(false));
+        self.stranded.clear();
+        assert_eq!(self.publish(), []);
+    }
+
+    /// Pieces whose rest has not come in ten seconds are given up.
+    pub fn jump(&mut self) {
+        let before = self.lab.rig.tally().drops(DropReason::FragmentIncomplete);
+        self.lab.rig.wait(Duration::from_secs(11));
+        assert_eq!(self.lab.rig.settle(), []);
+        let waited: usize = self
+            .parcels
+            .iter()
+            .chain(&self.stranded)
+            .map(|parcel| parcel.here.iter().filter(|here| **here).count())
+            .sum();
+        let given_up = self.lab.rig.tally().drops(DropReason::FragmentIncomplete) - before;
+        assert_eq!((given_up, self.lab.rig.tally().held), (waited as u64, 0));
+        self.parcels.iter_mut().for_each(|parcel| parcel.here.fill(false));
+        self.stranded.clear();
+    }
+
+    /// Everything is idle until nothing can be remembered any more.
+    pub fn rest(&mut self) {
+        for _ in 0..150 {
+            self.lab.rig.now += Duration::from_secs(50);
+            assert_eq!(self.lab.rig.settle(), [], "what is forgotten is forgotten in silence");
+        }
+        let tally = self.lab.rig.tally();
+        assert_eq!((tally.flows, tally.held, tally.imbalance()), (0, 0, 0), "tables drain");
+        self.model.forget();
+        self.identifications = Identifications::default();
+        self.ghosts.clear();
+        self.spoken_to.clear();
+        self.called_after.clear();
+        self.parcels.clear();
+        self.stranded.clear();
+    }
+}

@@ -1,0 +1,253 @@
+//! Who talks to whom, as the appliance has to remember it: maps that only grow until a rest.
+//!
+//! A flow is the two ways on which its packets arrive. What arrives on one way leaves as the answer to the other.
+
+use crate::letter::{Letter, Way, What};
+use crate::plan::{Pair, Plan, Who, own, pair, vip};
+use fairlead::wire::{Endpoint, Protocol};
+use std::collections::HashMap;
+
+/// What a mapping outward belongs to: protocol, member, the member's port or echo identifier.
+pub type Source = (Protocol, Who, u16);
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum State {
+    Open,
+    /// Both sides said goodbye, or one reset.
+    Ended,
+    /// The member was lost, and both ends were told.
+    Lost,
+}
+
+/// Side 0 is whoever is outside, side 1 the member. (Of a flow that is not translated either may be either.)
+#[derive(Clone, Debug)]
+pub struct Flow {
+    pub protocol: Protocol,
+    /// How the packets of each side arrive.
+    pub arrives: [Way; 2],
+    /// Translated for this member; `None`: not translated.
+    pub member: Option<Who>,
+    pub state: State,
+    /// A connection: one past the last octet each side was seen to send, and what it acknowledged last.
+    pub sent: [Option<u32>; 2],
+    pub acknowledged: [Option<u32>; 2],
+    /// The first number each side was seen to use.
+    pub first: [Option<u32>; 2],
+    pub fins: [bool; 2],
+    /// It was seen from its beginning.
+    pub complete: bool,
+    /// Something came that belongs to another connection.
+    pub strayed: bool,
+    /// Its host outside was excluded when it began.
+    pub excluded: bool,
+    /// The other half of a connection between two members, which goes out and comes back in.
+    pub twin: Option<usize>,
+}
+
+impl Flow {
+    pub fn new(protocol: Protocol, arrives: [Way; 2], member: Option<Who>) -> Flow {
+        Flow {
+            protocol,
+            arrives,
+            member,
+            state: State::Open,
+            sent: [None; 2],
+            acknowledged: [None; 2],
+            first: [None; 2],
+            fins: [false; 2],
+            complete: true,
+            strayed: false,
+            excluded: false,
+            twin: None,
+        }
+    }
+
+    /// How the packets of a side leave.
+    pub fn leaves(&self, side: usize) -> Way {
+        self.arrives[1 - side].back()
+    }
+
+    /// A segment of `side` went through.
+    fn track(&mut self, side: usize, letter: &Letter) {
+        let What::Segment { flags, seq, ack } = letter.what else { return };
+        let length = letter.payload.len() as u32 + u32::from(flags.syn()) + u32::from(flags.fin());
+        self.first[side].get_or_insert(seq);
+        // What comes from nowhere, of another connection that had the same ends, says nothing about this one.
+        let strays = |known: Option<u32>, number: u32| {
+            known.is_some_and(|known| number.wrapping_sub(known).wrapping_add(1 << 20) > 1 << 21)
+        };
+        if strays(self.sent[side], seq) || flags.ack() && strays(self.acknowledged[side], ack) {
+            self.complete = false;
+            self.strayed = true;
+            return;
+        }
+        self.sent[side] = Some(later(self.sent[side], seq.wrapping_add(length)));
+        if flags.ack() {
+            self.acknowledged[side] = Some(later(self.acknowledged[side], ack));
+        }
+        self.fins[side] |= flags.fin();
+        if flags.rst() || self.fins == [true; 2] {
+            self.state = State::Ended;
+        }
+    }
+
+    /// The numbers one of which a reset must have so that `side` heeds it: whichever it waits for now (RFC 5961).
+    pub fn numbers(&self, side: usize) -> Vec<u32> {
+        let mut numbers: Vec<u32> = self.acknowledged[side].into_iter().chain(self.sent[1 - side]).collect();
+        numbers.dedup();
+        numbers
+    }
+
+    /// Of a connection that was not seen from its beginning nobody can know the number exactly.
+    pub fn plausible(&self, side: usize, seq: u32) -> bool {
+        self.strayed || self.numbers(side).contains(&seq) || self.first[1 - side] == Some(seq)
+    }
+}
+
+/// The later of two sequence numbers.
+fn later(one: Option<u32>, other: u32) -> u32 {
+    match one {
+        Some(one) if one.wrapping_sub(other) < 1 << 31 => one,
+        _ => other,
+    }
+}
+
+/// A reset that somebody must get: from, to, and whether a sequence number is right.
+pub struct Owed {
+    pub way: Way,
+    pub flow: Flow,
+    pub side: usize,
+}
+
+#[derive(Default)]
+pub struct Flows {
+    flows: Vec<Flow>,
+    arriving: HashMap<(Protocol, Way), (usize, usize)>,
+    /// The port each source wears.
+    worn: HashMap<Source, u16>,
+    wearers: HashMap<(Protocol, Pair, u16), Source>,
+}
+
+impl Flows {
+    /// The flow a packet on this way belongs to, and its side.
+    pub fn find(&self, protocol: Protocol, way: Way) -> Option<(usize, usize)> {
+        self.arriving.get(&(protocol, way)).copied()
+    }
+
+    pub fn get(&self, flow: usize) -> &Flow {
+        &self.flows[flow]
+    }
+
+    /// One of those remembered, picked by a number; `None` if there is none, or it has been replaced.
+    pub fn pick(&self, number: usize) -> Option<&Flow> {
+        let at = number.checked_rem(self.flows.len())?;
+        self.stands(at).then(|| &self.flows[at])
+    }
+
+    /// No newer flow has taken its place.
+    fn stands(&self, at: usize) -> bool {
+        let flow = &self.flows[at];
+        (0..2).all(|side| self.find(flow.protocol, flow.arrives[side]) == Some((at, side)))
+    }
+
+    /// Remembers a flow; an older one on the same ways is forgotten.
+    pub fn add(&mut self, flow: Flow) -> usize {
+        let at = self.flows.len();
+        for (side, way) in flow.arrives.into_iter().enumerate() {
+            self.arriving.insert((flow.protocol, way), (at, side));
+        }
+        if let Some(who) = flow.member {
+            let (mine, worn) = (flow.arrives[1].src.port, flow.arrives[0].dst.port);
+            self.worn.insert((flow.protocol, who, mine), worn);
+            self.wearers.insert((flow.protocol, pair(who), worn), (flow.protocol, who, mine));
+        }
+        self.flows.push(flow);
+        at
+    }
+
+    /// Both halves of a connection between two members stand, and belong together.
+    pub fn is_paired(&self, at: usize) -> bool {
+        let twin = self.flows[at].twin;
+        self.stands(at) && twin.is_none_or(|twin| self.stands(twin) && self.flows[twin].twin == Some(at))
+    }
+
+    pub fn join(&mut self, one: usize, other: usize) {
+        (self.flows[one].twin, self.flows[other].twin) = (Some(other), Some(one));
+    }
+
+    pub fn track(&mut self, (at, side): (usize, usize), letter: &Letter, complete: bool) {
+        self.flows[at].complete &= complete;
+        self.flows[at].track(side, letter);
+    }
+
+    /// The port a source wears, if it wears one.
+    pub fn worn(&self, source: Source) -> Option<u16> {
+        self.worn.get(&source).copied()
+    }
+
+    /// Nobody else wears the port.
+    pub fn free(&self, source: Source, port: u16) -> bool {
+        self.wearers.get(&(source.0, pair(source.1), port)).is_none_or(|other| *other == source)
+    }
+
+    /// `source` was seen to begin to wear `port`: that must be its own if it was free, and nobody else's.
+    pub fn may_wear(&self, source: Source, port: u16) {
+        assert!(self.free(source, port), "{source:?} was given port {port}, which is another's");
+        match self.worn(source) {
+            Some(worn) => assert_eq!(worn, port, "one port, one mapping (RFC 4787 REQ-1)"),
+            None if self.free(source, source.2) => {
+                assert_eq!(port, source.2, "a port that is free is kept: {source:?}")
+            }
+            // An echo identifier has no low range and no service.
+            None if source.0 == Protocol::Icmp => {}
+            None => {
+                let alike = (port < 1024) == (source.2 < 1024);
+                assert!(alike && port != 5060 && port != 5061, "{source:?} was given port {port} (RFC 4787 REQ-3)");
+            }
+        }
+    }
+
+    /// The connections of a member end, and these resets are owed.
+    pub fn lose(&mut self, who: Who) -> Vec<Owed> {
+        let mut owed = Vec::new();
+        for at in 0..self.flows.len() {
+            let flow = &self.flows[at];
+            let ends = flow.protocol == Protocol::Tcp && flow.member == Some(who) && flow.state == State::Open;
+            if !ends || !self.stands(at) {
+                continue;
+            }
+            self.flows[at].state = State::Lost;
+            let flow = self.flows[at].clone();
+            owed.push(Owed { way: flow.leaves(0), flow: flow.clone(), side: 1 });
+            match flow.twin {
+                Some(twin) => {
+                    self.flows[twin].state = State::Lost;
+                    let twin = self.flows[twin].clone();
+                    owed.push(Owed { way: twin.leaves(0), flow: twin, side: 1 });
+                }
+                None => owed.push(Owed { way: flow.leaves(1), flow, side: 0 }),
+            }
+        }
+        owed
+    }
+
+    /// What is translated and touches an address of a pair that is gone is forgotten. What is only routed stays, but for
+    /// visits of a service port: the member is a host like another.
+    pub fn forget_pair(&mut self, gone: Pair, plan: &Plan) {
+        let theirs =
+            |end: Endpoint| end.addr == vip(gone) || (0..4).any(|who| pair(who) == gone && own(who) == end.addr);
+        let all = std::mem::take(self);
+        let mut places = HashMap::new();
+        let mut kept: Vec<(usize, &Flow)> = all.flows.iter().enumerate().filter(|(at, _)| all.stands(*at)).collect();
+        let visit = |flow: &Flow| flow.protocol == Protocol::Udp && flow.arrives.iter().any(|way| way.src.port == 5060);
+        let goes = |flow: &Flow| flow.arrives.iter().any(|way| theirs(way.src) || theirs(way.dst));
+        kept.retain(|(_, flow)| flow.member.is_none() && !visit(flow) || !goes(flow));
+        for (at, flow) in kept {
+            places.insert(at, self.add(flow.clone()));
+        }
+        for flow in &mut self.flows {
+            flow.twin = flow.twin.and_then(|twin| places.get(&twin).copied());
+        }
+        debug_assert!(plan.present(0));
+    }
+}

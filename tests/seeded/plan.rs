@@ -1,0 +1,198 @@
+//! What the operator wrote and who is active: two pairs on one box, their exclusion group, their routes.
+//!
+//! The rig's intent and health are made from this and nothing else; a reload, a restart and a switchover are each a
+//! change here that is published.
+
+use crate::lab::{Far, Layout, intent_of};
+use crate::rig::*;
+use fairlead::policy::health::{Generation, Health, MemberHealth, PoolHealth, State};
+use fairlead::policy::intent::*;
+use ipnet::Ipv4Net;
+use std::net::Ipv4Addr;
+
+/// Which member: 0 and 1 are the first pair, 2 and 3 the second.
+pub type Who = usize;
+
+/// Which pair.
+pub type Pair = usize;
+
+/// The last octets of the members' addresses, and of the virtual addresses.
+const MEMBERS: [u8; 4] = [11, 12, 21, 22];
+const VIPS: [u8; 2] = [100, 200];
+
+pub fn pair(who: Who) -> Pair {
+    who / 2
+}
+
+/// The host of a member.
+pub fn host(who: Who) -> Far {
+    Far::Server(MEMBERS[who])
+}
+
+/// The address of a member.
+pub fn own(who: Who) -> Ipv4Addr {
+    Ipv4Addr::new(10, 20, 0, MEMBERS[who])
+}
+
+/// The virtual address of a pair.
+pub fn vip(pair: Pair) -> Ipv4Addr {
+    Ipv4Addr::new(10, 20, 0, VIPS[pair])
+}
+
+#[derive(Clone, Debug)]
+pub struct Plan {
+    pub layout: Layout,
+    /// The largest datagram the servers' network carries.
+    pub servers_mtu: u16,
+    /// The second pair is there.
+    pub second: bool,
+    /// The second pair stands first in the file.
+    pub second_first: bool,
+    /// The members of a pair stand in the other order.
+    pub swapped: [bool; 2],
+    /// Exclusion entries beside those of `scenarios.md`.
+    pub excluded: Vec<Ipv4Net>,
+    /// 172.16.9.0/24 is behind another router.
+    pub detour: bool,
+    pub active: [Option<Who>; 2],
+    pub members: [MemberHealth; 4],
+    generations: [u32; 2],
+}
+
+impl Plan {
+    pub fn new(layout: Layout, servers_mtu: u16) -> Plan {
+        let up = MemberHealth { state: State::Up, may_claim: true, lost_before: Generation(0) };
+        Plan {
+            layout,
+            servers_mtu,
+            second: true,
+            second_first: false,
+            swapped: [false; 2],
+            excluded: Vec::new(),
+            detour: false,
+            active: [Some(0), Some(2)],
+            members: [up; 4],
+            generations: [1; 2],
+        }
+    }
+
+    /// Pairs in the order of the file.
+    fn pairs(&self) -> Vec<Pair> {
+        match (self.second, self.second_first) {
+            (false, _) => vec![0],
+            (true, false) => vec![0, 1],
+            (true, true) => vec![1, 0],
+        }
+    }
+
+    /// Members in the order of the file.
+    fn order(&self) -> Vec<Who> {
+        let of = |pair: Pair| if self.swapped[pair] { [pair * 2 + 1, pair * 2] } else { [pair * 2, pair * 2 + 1] };
+        self.pairs().into_iter().flat_map(of).collect()
+    }
+
+    fn id(&self, who: Who) -> MemberId {
+        MemberId(self.order().iter().position(|one| *one == who).expect("the member is in the file") as u16)
+    }
+
+    pub fn present(&self, pair: Pair) -> bool {
+        pair == 0 || self.second
+    }
+
+    /// Whose address it is.
+    pub fn who_is(&self, address: Ipv4Addr) -> Option<Who> {
+        (0..4).find(|&who| self.present(pair(who)) && own(who) == address)
+    }
+
+    /// Whose virtual address it is.
+    pub fn served_at(&self, address: Ipv4Addr) -> Option<Pair> {
+        (0..2).find(|&pair| self.present(pair) && vip(pair) == address)
+    }
+
+    /// The exclusion group holds the address.
+    pub fn excludes(&self, address: Ipv4Addr) -> bool {
+        self.exclusions().iter().any(|net| net.contains(&address))
+    }
+
+    fn exclusions(&self) -> Vec<Ipv4Net> {
+        let always = ["172.16.1.20/32", "172.16.2.0/24"].map(|net| net.parse().unwrap());
+        always.into_iter().chain(self.excluded.iter().copied()).collect()
+    }
+
+    /// The router of the detour, and the octets of its MAC.
+    pub fn other_router(&self) -> (&'static str, [u8; 6]) {
+        (if self.layout == Layout::OneArm { "10.20.0.9" } else { "192.0.2.9" }, [2, 0, 0, 0, 0, 9])
+    }
+
+    pub fn takes_detour(&self, to: Ipv4Addr) -> bool {
+        self.detour && to.octets()[..3] == [172, 16, 9]
+    }
+
+    /// Another member of the pair becomes active, or none; the one before is lost, or only demoted.
+    pub fn switch_over(&mut self, pair: Pair, to: Option<Who>, lost: bool) {
+        let before = std::mem::replace(&mut self.active[pair], to);
+        self.generations[pair] += 1;
+        for member in &mut self.members[pair * 2..pair * 2 + 2] {
+            member.may_claim = true;
+        }
+        if let Some(before) = before {
+            let member = &mut self.members[before];
+            member.may_claim = false;
+            if lost {
+                (member.state, member.lost_before) = (State::Down, Generation(self.generations[pair]));
+            }
+        }
+        if let Some(to) = to {
+            self.members[to].state = State::Up;
+        }
+    }
+
+    /// The file.
+    pub fn intent(&self) -> Intent {
+        let mut intent = intent_of(self.layout);
+        let servers = InterfaceId(intent.interfaces.len() as u16 - 1);
+        intent.interfaces[servers.index()].mtu = self.servers_mtu;
+        let order = self.order();
+        let at = |pair: Pair| self.pairs().iter().position(|one| *one == pair).unwrap() as u16;
+        intent.members = order
+            .iter()
+            .map(|&who| Member {
+                interface: servers,
+                ..member(&format!("sip-{who}"), &own(who).to_string(), at(pair(who)))
+            })
+            .collect();
+        let places = |pair| [self.id(pair * 2), self.id(pair * 2 + 1)];
+        let pools = |&one: &Pair| Pool { members: sorted(places(one)), ..pool(&format!("pair-{one}"), &[]) };
+        intent.pools = self.pairs().iter().map(pools).collect();
+        let servers = self.pairs().into_iter().map(|pair| VirtualServer {
+            unmatched: Unmatched::RejectNow,
+            ..virtual_server(&format!("vs-{pair}"), &vip(pair).to_string(), at(pair))
+        });
+        intent.virtual_servers = servers.collect();
+        let snats = self
+            .pairs()
+            .into_iter()
+            .map(|pair| Snat { exclude: self.exclusions(), ..snat(&vip(pair).to_string(), at(pair), &[]) });
+        intent.snats = snats.collect();
+        if self.detour {
+            let (via, interface) = (addr(self.other_router().0), intent.routes[0].interface);
+            intent.routes.push(Route { to: "172.16.9.0/24".parse().unwrap(), via, interface });
+        }
+        (intent.limits.rejects_per_second, intent.limits.icmp_errors_per_second) = (1_000_000, 1_000_000);
+        intent
+    }
+
+    /// Who is alive and who is chosen, in the order of the file.
+    pub fn health(&self) -> Health {
+        let pools = self.pairs().into_iter().map(|pair| PoolHealth {
+            active: self.active[pair].map(|who| self.id(who)),
+            generation: Generation(self.generations[pair]),
+        });
+        Health { members: self.order().into_iter().map(|who| self.members[who]).collect(), pools: pools.collect() }
+    }
+}
+
+fn sorted(mut members: [MemberId; 2]) -> Vec<MemberId> {
+    members.sort();
+    members.to_vec()
+}
