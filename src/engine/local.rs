@@ -61,16 +61,23 @@ impl Walk<'_> {
         }
     }
 
-    /// What becomes of a SYN that was deferred: silence if a member has opened the connection, or the address is another's
-    /// by now (RFC 5382 REQ-4).
+    /// What becomes of a SYN that was deferred: silence if a member has opened the connection (RFC 5382 REQ-4), or if by now
+    /// the port is a service's or the address another's: the SYN comes again and is heard.
     pub(super) fn conclusion(mut self) -> Verdict {
-        let opened = self.packet.tuple().is_some_and(|tuple| self.state.flows.find(&tuple).is_some());
-        match self.world.owner(self.packet.dst) {
-            Some(Owner::Virtual(at)) if !opened && self.world.virtuals[at].unmatched == Unmatched::Reject => {
-                self.refuse(IcmpError::PortUnreachable, self.packet.dst, DropReason::NotListening)
-            }
-            _ => Verdict::Drop(DropReason::NotListening),
+        if self.is_taken_by_now() {
+            return Verdict::Drop(DropReason::NotListening);
         }
+        self.refuse(IcmpError::PortUnreachable, self.packet.dst, DropReason::NotListening)
+    }
+
+    fn is_taken_by_now(&self) -> bool {
+        let (Some(Owner::Virtual(at)), Some(tuple)) = (self.world.owner(self.packet.dst), self.packet.tuple()) else {
+            return true;
+        };
+        let server = &self.world.virtuals[at];
+        server.unmatched != Unmatched::Reject
+            || server.service(tuple.protocol, tuple.dst.port).is_some()
+            || self.state.flows.find(&tuple).is_some()
     }
 
     /// An echo request to a virtual address.

@@ -110,7 +110,7 @@ impl<P: Port> Worker<P> {
         }
     }
 
-    /// Management needs no more time than this to be told that a datagram will never be whole.
+    /// Datagrams whose rest never came are given up.
     pub(super) fn give_up_pieces(&mut self, now: Instant) -> usize {
         let tally = &mut self.tally;
         self.gathering.expire(now, super::CHORES, |reason| tally.dropped(reason))

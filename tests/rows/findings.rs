@@ -5,7 +5,9 @@ use crate::rig::*;
 use fairlead::engine::{DropReason, Notice};
 use fairlead::policy::health::State;
 use fairlead::policy::adjacency::NextHop;
-use fairlead::policy::intent::{InterfaceId, Route};
+use fairlead::policy::intent::{InterfaceId, Listen, Route};
+use fairlead::time::Duration;
+use fairlead::wire::Protocol;
 use fairlead::wire::build::Build;
 use fairlead::wire::tcp::Flags;
 use fairlead::worker::Event;
@@ -118,6 +120,17 @@ fn nobody_is_all_hosts_of_a_network() {
     // RFC 1122 3.2.1.3 (d) and (e): never a source.
     lab.drops(ROUTER, Build::echo_request("192.0.2.255", V, 1, 1), DropReason::MartianSource);
     lab.drops(HOST_A, Build::udp(at("10.20.0.255", 9), at(V, 5060)), DropReason::MartianSource);
+}
+
+#[test]
+fn s47_a_port_that_has_become_a_services_is_not_called_closed() {
+    let mut lab = lab();
+    lab.send(ROUTER, &Build::tcp(at(PHONE, 40_001), at(V, 443), SYN, 7, 0));
+    let listen = Listen { protocol: Protocol::Tcp, port: 443 };
+    lab.rig.intent.virtual_servers[0].listen.push(listen);
+    lab.rig.publish();
+    lab.rig.wait(Duration::from_secs(7));
+    assert_eq!(lab.rig.settle(), []);
 }
 
 #[test]
