@@ -4,7 +4,6 @@
 //! is for; each answer is a road of its own in a file of its own.
 
 use super::State;
-use super::limiter::Limiter;
 use super::notice::{Notice, Sighting};
 use super::verdict::{DropReason, Ingress, PuntReason, Verdict};
 use crate::policy::Snapshot;
@@ -129,11 +128,12 @@ impl<'a> Walk<'a> {
 
     /// The TCP segment dies and its sender is told with a reset, within the limit on refusals.
     pub(super) fn refuse_with(&mut self, with: Reply, reason: DropReason) -> Verdict {
-        if Limiter::allows(&mut self.state.refusals, self.now) {
-            Verdict::Refuse { with, reason }
-        } else {
-            Verdict::Drop(DropReason::RateLimited)
-        }
+        // Whoever scans us must not cost a sender its path MTU, or a client the news that its member was lost.
+        let told = match reason {
+            DropReason::NotListening => self.state.refusals.spares(self.now),
+            _ => self.state.refusals.allows(self.now),
+        };
+        if told { Verdict::Refuse { with, reason } } else { Verdict::Drop(DropReason::RateLimited) }
     }
 
     /// As [`Walk::refuse`], from the self-IP the sender knows us by (RFC 1812 4.3.2.4).

@@ -62,7 +62,10 @@ impl Walk<'_> {
         if matches!(quoted.kind, icmp::SOURCE_QUENCH | icmp::REDIRECT) {
             return Verdict::Drop(DropReason::IcmpUnsupported);
         }
-        if !self.state.errors.allows(self.now) {
+        let from_member = matches!(self.world.owner(self.packet.src), Some(Owner::Member(_)));
+        let [outside, members] = &mut self.state.errors;
+        // Strangers can invent errors; those of our members must pass all the same (scenario 22).
+        if !(if from_member { members } else { outside }).allows(self.now) {
             return Verdict::Drop(DropReason::IcmpLimited);
         }
         let (src, dst) = (self.packet.src, self.packet.dst);

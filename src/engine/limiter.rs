@@ -27,10 +27,20 @@ impl Limiter {
 
     /// Takes a token; `false` when there is none.
     pub(super) fn allows(&mut self, now: Instant) -> bool {
+        self.takes(now, 0)
+    }
+
+    /// Takes a token unless that would leave less than half of a full bucket: what strangers can ask for without end must
+    /// not use up what others need.
+    pub(super) fn spares(&mut self, now: Instant) -> bool {
+        self.takes(now, self.per_second * TOKEN / 2)
+    }
+
+    fn takes(&mut self, now: Instant, left: u64) -> bool {
         let elapsed = now.nanos().saturating_sub(self.filled.nanos()).min(TOKEN);
         self.filled = self.filled.max(now);
         self.level = (self.level + elapsed * self.per_second).min(self.per_second * TOKEN);
-        let enough = self.level >= TOKEN;
+        let enough = self.level >= left + TOKEN;
         if enough {
             self.level -= TOKEN;
         }
@@ -52,6 +62,15 @@ mod tests {
         assert!(limiter.allows(at(5_340)));
         assert!(!limiter.allows(at(5_340)));
         assert_eq!((0..10).filter(|_| limiter.allows(at(60_000))).count(), 3);
+    }
+
+    #[test]
+    fn half_of_the_bucket_is_spared_and_the_rate_is_the_same() {
+        let mut limiter = Limiter::new(10);
+        let at = |ms| Instant::from_millis(ms);
+        assert_eq!((0..20).filter(|_| limiter.spares(at(5_000))).count(), 5);
+        assert_eq!((0..20).filter(|_| limiter.spares(at(5_300))).count(), 3);
+        assert_eq!((0..20).filter(|_| limiter.allows(at(5_300))).count(), 5);
     }
 
     #[test]

@@ -64,8 +64,8 @@ struct State {
     /// By pool: ports of its SNAT address that are never claimed.
     reserved: Vec<ReservedPorts>,
     refusals: Limiter,
-    /// ICMP errors passed on.
-    errors: Limiter,
+    /// ICMP errors passed on: from outside, from members.
+    errors: [Limiter; 2],
     identifications: Identifications,
     noticed: Noticed,
     resets: Resets,
@@ -83,7 +83,7 @@ impl Engine {
             claims,
             reserved: reserved(&world),
             refusals: Limiter::new(world.limits.rejects_per_second),
-            errors: Limiter::new(world.limits.icmp_errors_per_second),
+            errors: std::array::from_fn(|_| Limiter::new(world.limits.icmp_errors_per_second)),
             identifications: Identifications::new(Share { worker: 0, of: 1 }, seed),
             noticed: Noticed::default(),
             resets: Resets::default(),
@@ -127,7 +127,7 @@ impl Engine {
     pub fn install(&mut self, world: Arc<Snapshot>) -> Arc<Snapshot> {
         self.state.flows.set_lifetimes(lifetimes(&world.timeouts));
         self.state.refusals.set_rate(world.limits.rejects_per_second);
-        self.state.errors.set_rate(world.limits.icmp_errors_per_second);
+        self.state.errors.iter_mut().for_each(|errors| errors.set_rate(world.limits.icmp_errors_per_second));
         self.state.reserved = reserved(&world);
         if resets::loses_somebody(&self.world, &world) {
             self.state.resets.begin();

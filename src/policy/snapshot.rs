@@ -4,6 +4,8 @@
 //! or logarithmic time, with rewrites and ways out worked out beforehand. Never changed once built: a new one replaces
 //! it, and the old one travels home to be dropped where it was made.
 
+mod parts;
+
 use super::adjacency::{Adjacency, Neighbour, NextHop};
 use super::health::{Generation, Health, State};
 use super::intent::*;
@@ -39,6 +41,7 @@ pub struct Snapshot {
     owners: FastMap<Ipv4Addr, Owner>,
     tags: Vec<Vec<(Option<VlanId>, InterfaceId)>>,
     routes: PrefixMap<Hop>,
+    routers: Vec<NextHop>,
     neighbours: FastMap<NextHop, Neighbour>,
 }
 
@@ -216,17 +219,18 @@ impl Snapshot {
             (health.members.len(), health.pools.len(), macs.len()),
             (intent.members.len(), intent.pools.len(), intent.ports.len()),
         );
-        let virtuals = virtuals(intent);
+        let virtuals = parts::virtuals(intent);
         Snapshot {
             epoch,
-            interfaces: intent.interfaces.iter().map(|i| interface(i, macs)).collect(),
-            members: (0..intent.members.len()).map(|at| member(intent, health, adjacency, at)).collect(),
-            pools: (0..intent.pools.len()).map(|at| pool(intent, health, at)).collect(),
+            interfaces: intent.interfaces.iter().map(|i| parts::interface(i, macs)).collect(),
+            members: (0..intent.members.len()).map(|at| parts::member(intent, health, adjacency, at)).collect(),
+            pools: (0..intent.pools.len()).map(|at| parts::pool(intent, health, at)).collect(),
             timeouts: intent.timeouts,
             limits: intent.limits,
-            owners: owners(intent, &virtuals),
-            tags: tags(intent),
-            routes: routes(intent),
+            owners: parts::owners(intent, &virtuals),
+            tags: parts::tags(intent),
+            routes: parts::routes(intent),
+            routers: parts::routers(intent),
             neighbours: adjacency.iter().map(|(hop, neighbour)| (*hop, *neighbour)).collect(),
             virtuals,
         }
@@ -277,6 +281,11 @@ impl Snapshot {
         self.neighbours.get(&hop).copied()
     }
 
+    /// The next hop is a member or a router: much depends on it, and nobody can choose it.
+    pub fn is_kept(&self, hop: NextHop) -> bool {
+        matches!(self.owner(hop.address), Some(Owner::Member(_))) || self.routers.contains(&hop)
+    }
+
     /// Every address that traffic of the members' wears: virtual ones, and those given by SNAT.
     pub fn worn_addresses(&self) -> impl Iterator<Item = Ipv4Addr> + '_ {
         self.virtuals.iter().map(|server| server.address).chain(self.snat_addresses())
@@ -291,109 +300,4 @@ impl Snapshot {
     pub fn snat_addresses(&self) -> impl Iterator<Item = Ipv4Addr> + '_ {
         self.pools.iter().filter_map(|pool| pool.snat.as_ref()).map(|snat| snat.address)
     }
-}
-
-fn interface(meant: &Interface, macs: &[Mac]) -> InterfaceView {
-    InterfaceView {
-        port: meant.port,
-        vlan: meant.vlan,
-        mac: macs[meant.port.index()],
-        addresses: meant.addresses.clone(),
-        mtu: meant.mtu,
-    }
-}
-
-fn member(intent: &Intent, health: &Health, adjacency: &Adjacency, at: usize) -> MemberView {
-    let (meant, known) = (&intent.members[at], &health.members[at]);
-    let hop = NextHop { interface: meant.interface, address: meant.address };
-    let snat = intent.snats.iter().find(|snat| snat.pool == meant.pool).map(|snat| snat.address);
-    let server = intent.virtual_servers.iter().find(|server| server.pool == meant.pool).map(|server| server.address);
-    MemberView {
-        address: meant.address,
-        pool: meant.pool,
-        interface: meant.interface,
-        state: known.state,
-        gone: adjacency.get(&hop) == Some(&Neighbour::Failed),
-        may_claim: known.may_claim && known.state != State::Offline,
-        lost_before: known.lost_before,
-        public: snat.or(server).unwrap_or(meant.address),
-    }
-}
-
-fn pool(intent: &Intent, health: &Health, at: usize) -> PoolView {
-    let (meant, known) = (&intent.pools[at], &health.pools[at]);
-    let id = PoolId(at as u16);
-    let servers = intent.virtual_servers.iter().filter(|server| server.pool == id);
-    PoolView {
-        active: known.active,
-        undecided: known.active.is_none()
-            && meant.members.iter().any(|id| health.members[id.index()].state == State::Unknown),
-        generation: known.generation,
-        no_member: meant.no_member,
-        on_down_tcp: meant.on_down_tcp,
-        services: servers.flat_map(|server| server.listen.iter().map(|listen| (*listen, server.address))).collect(),
-        snat: intent.snats.iter().find(|snat| snat.pool == id).map(|meant| snat(intent, meant)),
-    }
-}
-
-fn snat(intent: &Intent, meant: &Snat) -> SnatView {
-    let servers = intent.virtual_servers.iter().filter(|server| server.address == meant.address);
-    SnatView {
-        address: meant.address,
-        reserved: servers.flat_map(|server| server.listen.iter().map(|listen| listen.port)).collect(),
-        exclude: PrefixMap::new(meant.exclude.iter().map(|net| (*net, ()))),
-        untranslated_udp_ports: meant.untranslated_udp_ports.clone(),
-        resumes: meant.resumes,
-    }
-}
-
-fn virtuals(intent: &Intent) -> Vec<VirtualView> {
-    let mut views: Vec<VirtualView> = Vec::new();
-    for server in &intent.virtual_servers {
-        let services =
-            server.listen.iter().map(|&listen| ServiceView { listen, pool: server.pool, enabled: server.enabled });
-        match views.iter_mut().find(|view| view.address == server.address) {
-            Some(view) => view.services.extend(services),
-            None => views.push(VirtualView {
-                address: server.address,
-                services: services.collect(),
-                echo: server.echo,
-                pool: server.pool,
-                unmatched: server.unmatched,
-                wears: intent.snats.iter().any(|snat| snat.address == server.address),
-            }),
-        }
-    }
-    views
-}
-
-fn owners(intent: &Intent, virtuals: &[VirtualView]) -> FastMap<Ipv4Addr, Owner> {
-    let mut owners = FastMap::default();
-    for (at, interface) in intent.interfaces.iter().enumerate() {
-        let own = Owner::Appliance(InterfaceId(at as u16));
-        owners.extend(interface.addresses.iter().map(|net| (net.addr(), own)));
-    }
-    owners.extend(virtuals.iter().enumerate().map(|(at, view)| (view.address, Owner::Virtual(at))));
-    owners.extend(intent.members.iter().enumerate().map(|(at, m)| (m.address, Owner::Member(MemberId(at as u16)))));
-    owners
-}
-
-fn tags(intent: &Intent) -> Vec<Vec<(Option<VlanId>, InterfaceId)>> {
-    let mut tags = vec![Vec::new(); intent.ports.len()];
-    for (at, interface) in intent.interfaces.iter().enumerate() {
-        tags[interface.port.index()].push((interface.vlan, InterfaceId(at as u16)));
-    }
-    tags
-}
-
-fn routes(intent: &Intent) -> PrefixMap<Hop> {
-    let fixed = intent
-        .routes
-        .iter()
-        .map(|route| (route.to, Hop::Via(NextHop { interface: route.interface, address: route.via })));
-    let connected = intent.interfaces.iter().enumerate().flat_map(|(at, interface)| {
-        interface.addresses.iter().map(move |net| (net.trunc(), Hop::OnLink(InterfaceId(at as u16))))
-    });
-    // A connected network wins over a static route to the same prefix: the later entry counts.
-    PrefixMap::new(fixed.chain(connected).collect::<Vec<_>>())
 }

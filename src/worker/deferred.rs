@@ -14,7 +14,7 @@ use std::collections::VecDeque;
 
 /// How long nothing is said (RFC 5382 REQ-4).
 const SILENCE: Duration = Duration::from_secs(6);
-/// SYNs kept at once, at most.
+/// SYNs kept at once, at most; fewer where buffers are scarce.
 const MOST: usize = 1_024;
 /// SYNs answered in one turn, at most.
 const AT_ONCE: usize = 64;
@@ -22,15 +22,15 @@ const AT_ONCE: usize = 64;
 /// The SYNs, oldest in front.
 pub(super) struct Deferred<F> {
     frames: VecDeque<(Instant, PortId, F)>,
-}
-
-impl<F> Default for Deferred<F> {
-    fn default() -> Deferred<F> {
-        Deferred { frames: VecDeque::new() }
-    }
+    most: usize,
 }
 
 impl<F> Deferred<F> {
+    /// Room for `most` SYNs, and no more than are ever kept.
+    pub(super) fn new(most: usize) -> Deferred<F> {
+        Deferred { frames: VecDeque::new(), most: most.min(MOST) }
+    }
+
     pub(super) fn len(&self) -> usize {
         self.frames.len()
     }
@@ -43,7 +43,7 @@ impl<F> Deferred<F> {
 
 impl<P: Port> Worker<P> {
     pub(super) fn defer(&mut self, frame: P::Frame, port: PortId, now: Instant) {
-        if self.deferred.len() >= MOST {
+        if self.deferred.len() >= self.deferred.most {
             return self.tally.dropped(DropReason::NotListening);
         }
         self.deferred.frames.push_back((now, port, frame));

@@ -111,7 +111,8 @@ impl<P: Port> Worker<P> {
     }
 
     pub(super) fn hold(&mut self, hop: NextHop, cargo: Cargo<P::Frame>, port: PortId, now: Instant) {
-        match self.waiting.hold(hop, cargo, port, now) {
+        let kept = self.engine.world().is_kept(hop);
+        match self.waiting.hold(hop, kept, Held::new(hop, cargo, port, now)) {
             Ok(()) => self.want(hop, now),
             Err(cargo) => self.tally.dropped_all(cargo.frames(), DropReason::NeighbourQueueFull),
         }

@@ -83,12 +83,12 @@ impl<P: Port> Worker<P> {
         let (pieces, patience) = (world.limits.fragments_per_worker, world.timeouts.fragments);
         Worker {
             gathering: Gathering::new(pieces, patience, engine.seed()),
-            deferred: Deferred::default(),
+            deferred: Deferred::new(pieces / 2),
+            waiting: Waiting::new(pieces / 2),
             id,
             engine,
             outgoing: Outgoing::new(ports.len()),
             ports,
-            waiting: Waiting::default(),
             hand_off,
             post: Post::new(id, mailbox),
             queries: Queries::default(),

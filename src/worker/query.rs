@@ -136,7 +136,7 @@ impl<P: Port> Worker<P> {
         self.tally.dropped_all(self.held(), DropReason::Stopping);
         self.waiting.take_all();
         self.gathering = Gathering::new(1, Duration::ZERO, 0);
-        self.deferred = Deferred::default();
+        self.deferred = Deferred::new(0);
         while let Some(parcel) = self.hand_off.take() {
             self.tally.taken_over += parcel.cargo.frames() as u64;
             self.tally.dropped_all(parcel.cargo.frames(), DropReason::Stopping);

@@ -10,8 +10,10 @@ use crate::time::{Duration, Instant};
 
 /// Datagrams that wait for one next hop, at most.
 const PER_HOP: usize = 16;
-/// Frames that wait in all, at most.
+/// Frames that wait in all, at most; fewer where buffers are scarce.
 const IN_ALL: usize = 1_024;
+/// One place of so many is for members and routers alone: a scan of a network of ours cannot fill it.
+const KEPT: usize = 4;
 /// A datagram nobody cared for is given up after this, whatever management says.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// Management is reminded of a next hop after this.
@@ -30,28 +32,36 @@ pub(super) struct Waiting<F> {
     cargoes: Vec<Held<F>>,
     /// In all of them.
     frames: usize,
+    most: usize,
     asked: Vec<(NextHop, Instant)>,
 }
 
-impl<F> Default for Waiting<F> {
-    fn default() -> Waiting<F> {
-        Waiting { cargoes: Vec::new(), frames: 0, asked: Vec::new() }
+impl<F> Held<F> {
+    /// `cargo`, which came in on `port`, waits for `hop` from now on.
+    pub(super) fn new(hop: NextHop, cargo: Cargo<F>, port: PortId, now: Instant) -> Held<F> {
+        Held { cargo, port, hop, since: now }
     }
 }
 
 impl<F> Waiting<F> {
+    /// Room for `most` frames, and no more than a queue of this kind may need.
+    pub(super) fn new(most: usize) -> Waiting<F> {
+        Waiting { cargoes: Vec::new(), frames: 0, most: most.min(IN_ALL), asked: Vec::new() }
+    }
+
     /// How many frames wait.
     pub(super) fn len(&self) -> usize {
         self.frames
     }
 
-    /// Holds a datagram; gives it back when too many wait already.
-    pub(super) fn hold(&mut self, hop: NextHop, cargo: Cargo<F>, port: PortId, now: Instant) -> Result<(), Cargo<F>> {
+    /// Holds a datagram; gives it back when too many wait already. `kept`: the hop is a member or a router.
+    pub(super) fn hold(&mut self, hop: NextHop, kept: bool, held: Held<F>) -> Result<(), Cargo<F>> {
+        let most = if kept { self.most } else { self.most - self.most / KEPT };
         // A flood finds the queue full at once, and walks over nothing.
-        if self.frames + cargo.frames() > IN_ALL || self.count_for(hop) >= PER_HOP {
-            return Err(cargo);
+        if self.frames + held.cargo.frames() > most || self.count_for(hop) >= PER_HOP {
+            return Err(held.cargo);
         }
-        self.push(Held { cargo, port, hop, since: now });
+        self.push(held);
         Ok(())
     }
 

@@ -150,3 +150,49 @@ fn s78_what_waits_asks_for_the_router_that_a_new_route_names() {
     };
     assert_eq!((wanted(8, &lab), wanted(9, &lab)), (true, true));
 }
+
+/// RFC 1191: whoever scans ports costs nobody the path MTU.
+#[test]
+fn s80_a_scan_of_ports_leaves_room_for_other_refusals() {
+    let mut lab = Lab::with(|intent| intent.interfaces[0].mtu = 1_400);
+    for port in 0..2_000 {
+        lab.send(ROUTER, &Build::udp(at(PHONE, 20_000 + port), at(V, 9_999)));
+    }
+    assert!(lab.rig.tally().drops(DropReason::RateLimited) > 1_000);
+    let big = Build::udp(at(A, 5060), at(PHONE, 5060)).df().payload(&[7; 1_472]);
+    lab.refuses(HOST_A, big.clone(), DropReason::TooBig, Build::icmp_error(G, A, 3, 4, &big).rest(1_400));
+}
+
+/// Scenario 22 holds while strangers invent errors.
+#[test]
+fn s22_invented_errors_do_not_use_up_what_members_may_say() {
+    let mut lab = Lab::new(Layout::TwoArm);
+    for port in 0..4_000 {
+        let quoted = Build::udp(at(V, 5060), at(PHONE, 10_000 + port));
+        lab.send(ROUTER, &Build::icmp_error("198.51.100.7", V, 3, 1, &quoted));
+    }
+    assert!(lab.rig.tally().drops(DropReason::IcmpLimited) > 0);
+    let request = |dst| Build::udp(at(PHONE, 5060), at(dst, 5060)).ttl(63).payload(b"INVITE");
+    let closed = Build::icmp_error(A, PHONE, 3, 3, &request(A));
+    lab.forwards(HOST_A, closed, ROUTER, Build::icmp_error(V, PHONE, 3, 3, &request(V)));
+}
+
+/// A scan of a network of ours fills the queue for its own hosts only.
+#[test]
+fn s78_a_scan_leaves_room_for_members_whose_mac_is_missing() {
+    let mut lab = Lab::new(Layout::TwoArm);
+    for host in 120..=250 {
+        for _ in 0..16 {
+            lab.send(ROUTER, &Build::udp(at(VISITOR, 50_000), at(&format!("10.20.0.{host}"), 9)));
+        }
+    }
+    assert!(lab.rig.tally().drops(DropReason::NeighbourQueueFull) > 0);
+    let hop = NextHop { interface: InterfaceId(1), address: addr(A) };
+    let known = lab.rig.adjacency.remove(&hop).unwrap();
+    lab.rig.publish();
+    let invite = |dst| Build::udp(at(PHONE, 5060), at(dst, 5060)).payload(b"INVITE");
+    assert_eq!(lab.send(ROUTER, &invite(V)).0, []);
+    lab.rig.adjacency.insert(hop, known);
+    let out = lab.rig.publish();
+    lab.expect(&out, HOST_A, invite(A).ttl(63));
+}

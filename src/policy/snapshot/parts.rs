@@ -1,0 +1,126 @@
+//! The parts of a snapshot, each from what is meant, known and seen.
+//!
+//! Owns the compilation of every list and table of [`Snapshot`]; how they are asked is the snapshot's.
+
+#[cfg(doc)]
+use super::Snapshot;
+use super::{FastMap, Hop, InterfaceView, MemberView, Owner, PoolView, ServiceView, SnatView, VirtualView};
+use crate::policy::adjacency::{Adjacency, Neighbour, NextHop};
+use crate::policy::health::{Health, State};
+use crate::policy::intent::*;
+use crate::policy::prefix::PrefixMap;
+use crate::wire::{Mac, VlanId};
+use std::net::Ipv4Addr;
+
+pub(super) fn interface(meant: &Interface, macs: &[Mac]) -> InterfaceView {
+    InterfaceView {
+        port: meant.port,
+        vlan: meant.vlan,
+        mac: macs[meant.port.index()],
+        addresses: meant.addresses.clone(),
+        mtu: meant.mtu,
+    }
+}
+
+pub(super) fn member(intent: &Intent, health: &Health, adjacency: &Adjacency, at: usize) -> MemberView {
+    let (meant, known) = (&intent.members[at], &health.members[at]);
+    let hop = NextHop { interface: meant.interface, address: meant.address };
+    let snat = intent.snats.iter().find(|snat| snat.pool == meant.pool).map(|snat| snat.address);
+    let server = intent.virtual_servers.iter().find(|server| server.pool == meant.pool).map(|server| server.address);
+    MemberView {
+        address: meant.address,
+        pool: meant.pool,
+        interface: meant.interface,
+        state: known.state,
+        gone: adjacency.get(&hop) == Some(&Neighbour::Failed),
+        may_claim: known.may_claim && known.state != State::Offline,
+        lost_before: known.lost_before,
+        public: snat.or(server).unwrap_or(meant.address),
+    }
+}
+
+pub(super) fn pool(intent: &Intent, health: &Health, at: usize) -> PoolView {
+    let (meant, known) = (&intent.pools[at], &health.pools[at]);
+    let id = PoolId(at as u16);
+    let servers = intent.virtual_servers.iter().filter(|server| server.pool == id);
+    PoolView {
+        active: known.active,
+        undecided: known.active.is_none()
+            && meant.members.iter().any(|id| health.members[id.index()].state == State::Unknown),
+        generation: known.generation,
+        no_member: meant.no_member,
+        on_down_tcp: meant.on_down_tcp,
+        services: servers.flat_map(|server| server.listen.iter().map(|listen| (*listen, server.address))).collect(),
+        snat: intent.snats.iter().find(|snat| snat.pool == id).map(|meant| snat(intent, meant)),
+    }
+}
+
+pub(super) fn snat(intent: &Intent, meant: &Snat) -> SnatView {
+    let servers = intent.virtual_servers.iter().filter(|server| server.address == meant.address);
+    SnatView {
+        address: meant.address,
+        reserved: servers.flat_map(|server| server.listen.iter().map(|listen| listen.port)).collect(),
+        exclude: PrefixMap::new(meant.exclude.iter().map(|net| (*net, ()))),
+        untranslated_udp_ports: meant.untranslated_udp_ports.clone(),
+        resumes: meant.resumes,
+    }
+}
+
+pub(super) fn virtuals(intent: &Intent) -> Vec<VirtualView> {
+    let mut views: Vec<VirtualView> = Vec::new();
+    for server in &intent.virtual_servers {
+        let services =
+            server.listen.iter().map(|&listen| ServiceView { listen, pool: server.pool, enabled: server.enabled });
+        match views.iter_mut().find(|view| view.address == server.address) {
+            Some(view) => view.services.extend(services),
+            None => views.push(VirtualView {
+                address: server.address,
+                services: services.collect(),
+                echo: server.echo,
+                pool: server.pool,
+                unmatched: server.unmatched,
+                wears: intent.snats.iter().any(|snat| snat.address == server.address),
+            }),
+        }
+    }
+    views
+}
+
+pub(super) fn owners(intent: &Intent, virtuals: &[VirtualView]) -> FastMap<Ipv4Addr, Owner> {
+    let mut owners = FastMap::default();
+    for (at, interface) in intent.interfaces.iter().enumerate() {
+        let own = Owner::Appliance(InterfaceId(at as u16));
+        owners.extend(interface.addresses.iter().map(|net| (net.addr(), own)));
+    }
+    owners.extend(virtuals.iter().enumerate().map(|(at, view)| (view.address, Owner::Virtual(at))));
+    owners.extend(intent.members.iter().enumerate().map(|(at, m)| (m.address, Owner::Member(MemberId(at as u16)))));
+    owners
+}
+
+pub(super) fn tags(intent: &Intent) -> Vec<Vec<(Option<VlanId>, InterfaceId)>> {
+    let mut tags = vec![Vec::new(); intent.ports.len()];
+    for (at, interface) in intent.interfaces.iter().enumerate() {
+        tags[interface.port.index()].push((interface.vlan, InterfaceId(at as u16)));
+    }
+    tags
+}
+
+pub(super) fn routers(intent: &Intent) -> Vec<NextHop> {
+    let mut routers: Vec<_> =
+        intent.routes.iter().map(|route| NextHop { interface: route.interface, address: route.via }).collect();
+    routers.sort_unstable();
+    routers.dedup();
+    routers
+}
+
+pub(super) fn routes(intent: &Intent) -> PrefixMap<Hop> {
+    let fixed = intent
+        .routes
+        .iter()
+        .map(|route| (route.to, Hop::Via(NextHop { interface: route.interface, address: route.via })));
+    let connected = intent.interfaces.iter().enumerate().flat_map(|(at, interface)| {
+        interface.addresses.iter().map(move |net| (net.trunc(), Hop::OnLink(InterfaceId(at as u16))))
+    });
+    // A connected network wins over a static route to the same prefix: the later entry counts.
+    PrefixMap::new(fixed.chain(connected).collect::<Vec<_>>())
+}
