@@ -60,10 +60,8 @@ impl<'a> Walk<'a> {
     fn must_be_whole(&self, from: Option<Owner>, to: Option<Owner>) -> bool {
         match (from, to) {
             (_, Some(Owner::Appliance(_) | Owner::Virtual(_))) => true,
-            // From a service port even the exclusion group may be answered by the virtual address.
-            (Some(Owner::Member(sender)), None) => {
-                self.packet.protocol() == ipv4::UDP || !self.excludes(sender, self.packet.dst)
-            }
+            // Even what goes to the exclusion group may wear it: a connection that stood before the exclusion.
+            (Some(Owner::Member(_)), None) => true,
             _ => false,
         }
     }

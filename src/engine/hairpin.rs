@@ -7,7 +7,7 @@ use super::decide::Walk;
 use super::notice::Notice;
 use super::service::silence_without_member;
 use super::verdict::{DropReason, Verdict};
-use crate::flow::{Flow, PathKind, Side, Track};
+use crate::flow::{Flow, FlowId, PathKind, Side, Track};
 use crate::policy::intent::MemberId;
 use crate::policy::snapshot::ServiceView;
 use crate::wire::reply::{IcmpError, Reply};
@@ -23,7 +23,10 @@ impl Walk<'_> {
             (_, Some(tuple)) => match server.service(tuple.protocol, tuple.dst.port) {
                 Some(service) if !service.enabled => self.refuse_hairpin(DropReason::VirtualServerDisabled),
                 Some(service) => self.hairpin_to_service(sender, service, tuple),
-                None => self.answer_to_flow(tuple, server),
+                None => match self.answer_between_pairs(sender, tuple) {
+                    Some(verdict) => verdict,
+                    None => self.answer_to_flow(tuple, server),
+                },
             },
             _ => self.refuse_local(),
         }
@@ -36,13 +39,34 @@ impl Walk<'_> {
             return self.hairpin_between_services(sender, service, tuple, source);
         }
         if let Some((id, side)) = self.state.flows.find(&tuple) {
-            let receiver = self.world.pool(service.pool).active;
-            if receiver.is_none() || !self.hairpin_begins_anew(service, id, side) {
+            if !self.hairpin_begins_anew(service, id, side) {
                 return self.on_flow(id, side, tuple);
+            }
+            // While nobody can take it, the old one is not forgotten: its member may still speak.
+            if self.world.pool(service.pool).active.is_none() {
+                return self.no_member_for_hairpin(service);
             }
             self.state.forget(id);
         }
         self.open_hairpin(sender, service, tuple)
+    }
+
+    /// A member answers, from its service port, a datagram that a member of another pair (or its own) sent from any other
+    /// port: whoever of the pair answers is known as the pair, and answered in turn.
+    fn answer_between_pairs(&mut self, sender: MemberId, tuple: Tuple) -> Option<Verdict> {
+        if tuple.protocol != Protocol::Udp {
+            return None;
+        }
+        let server = self.pool_of(sender).service(Protocol::Udp, tuple.src.port)?;
+        let asker = self.state.claims.table(tuple.dst.addr, Protocol::Udp)?.owner(tuple.dst.port)?;
+        let asked = Tuple::new(Protocol::Udp, asker, Endpoint::new(server, tuple.src.port));
+        let (id, _) = self.state.flows.find(&asked)?;
+        let verdict = self.forward_as(&tuple, &asked.reversed());
+        if verdict.goes_on() {
+            self.note_speaker(sender, tuple.dst);
+            self.state.flows.touch(id, self.now);
+        }
+        Some(verdict)
     }
 
     /// Both ends are service ports: the bijection holds on either side and no flow is needed.
@@ -56,14 +80,19 @@ impl Walk<'_> {
         let Some(receiver) = self.member_for(service.pool, source) else {
             return self.no_member_for_hairpin(service);
         };
-        self.note_speaker(sender, tuple.dst);
         let inside = Endpoint::new(self.world.member(receiver).address, tuple.dst.port);
-        self.forward_as(&tuple, &Tuple { src: source, dst: inside, ..tuple })
+        let verdict = self.forward_as(&tuple, &Tuple { src: source, dst: inside, ..tuple });
+        if verdict.goes_on() {
+            self.note_speaker(sender, tuple.dst);
+        }
+        verdict
     }
 
     fn open_hairpin(&mut self, sender: MemberId, service: &ServiceView, tuple: Tuple) -> Verdict {
         let pool = self.world.pool(service.pool);
-        let Some(receiver) = pool.active else { return self.no_member_for_hairpin(service) };
+        if pool.active.is_none() {
+            return self.no_member_for_hairpin(service);
+        }
         let from_service = self.pool_of(sender).service(tuple.protocol, tuple.src.port).is_some();
         if !self.opens() && !from_service && !self.goes_on_without_flow() {
             return Verdict::Drop(DropReason::NoFlow);
@@ -72,6 +101,11 @@ impl Walk<'_> {
             Ok(source) => source,
             Err(verdict) => return verdict,
         };
+        let receiver = match tuple.protocol {
+            Protocol::Udp => self.member_for(service.pool, source),
+            _ => pool.active,
+        };
+        let Some(receiver) = receiver else { return self.no_member_for_hairpin(service) };
         let inside = Endpoint::new(self.world.member(receiver).address, tuple.dst.port);
         let became = Tuple { src: source, dst: inside, ..tuple };
         let mut flow = Flow::new(PathKind::Hairpin, tuple, became.reversed());
@@ -113,16 +147,20 @@ impl Walk<'_> {
         }
     }
 
-    /// The flow's packet begins a new one: a SYN on a connection that is over, or a datagram to a pool that has
-    /// chosen another member since.
-    fn hairpin_begins_anew(&self, service: &ServiceView, id: crate::flow::FlowId, side: Side) -> bool {
-        match self.packet.kind {
-            Kind::Tcp(segment) => self.begins_anew(id, side, &segment),
-            _ => {
-                let generation = self.world.pool(service.pool).generation.0;
-                side == Side::Opener && self.state.flows.at(id).is_some_and(|flow| flow.generation != generation)
-            }
+    /// The flow's packet begins a new one: a SYN on a connection that is over, or a datagram that goes to another member by
+    /// now, because the pool has chosen again or another one has spoken.
+    fn hairpin_begins_anew(&self, service: &ServiceView, id: FlowId, side: Side) -> bool {
+        if let Kind::Tcp(segment) = self.packet.kind {
+            return self.begins_anew(id, side, &segment);
         }
+        let Some(flow) = self.state.flows.at(id) else { return true };
+        let pool = self.world.pool(service.pool);
+        if side != Side::Opener {
+            return false;
+        }
+        let source = flow.translated(Side::Opener).src;
+        let receiver = self.claimant(service.pool, source).or(pool.active);
+        flow.generation != pool.generation.0 || receiver != Some(MemberId(flow.member))
     }
 
     /// No member is active: to a member that calls, the pool's policy is what it is to any client.

@@ -32,7 +32,7 @@ use crate::flow::{
 use crate::policy::intent::{PortId, Timeouts};
 use crate::policy::{Epoch, Snapshot};
 use crate::time::{Duration, Instant};
-use crate::wire::Headers;
+use crate::wire::{Headers, Protocol};
 use identification::Identifications;
 use limiter::Limiter;
 use notice::Noticed;
@@ -226,8 +226,9 @@ impl State {
                     kept = self.flows.insert(flow, now);
                 }
             }
-            // A visitor that turns to the virtual address with the port it visited from: the marker is stale.
-            Err(Refused::Duplicate(id)) if self.flows.at(id).is_some_and(|old| old.path == PathKind::Routed) => {
+            // A visitor that turns to the virtual address with the port it visited from: the marker is stale. A host that
+            // was asked and now visits whoever asked it: its visitor is answered untranslated from now on.
+            Err(Refused::Duplicate(id)) if self.flows.at(id).is_some_and(|old| gives_way_to(old, &flow)) => {
                 self.forget(id);
                 kept = self.flows.insert(flow, now);
             }
@@ -293,6 +294,12 @@ impl State {
             bury(&self.claims, &mut self.by_member, &flow);
         }
     }
+}
+
+/// The flow that stands is over where `new` begins: of a remote and a member's port only the latest word counts.
+fn gives_way_to(old: &Flow, new: &Flow) -> bool {
+    let visits = new.path == PathKind::Routed && new.protocol() == Protocol::Udp;
+    old.path == PathKind::Routed || (visits && old.path == PathKind::Outbound)
 }
 
 /// The flow has left the table.

@@ -128,7 +128,7 @@ impl Walk<'_> {
             flow.track = Some(Track::opening(&segment));
         }
         let verdict = self.forward_as(&from, &to);
-        if !matches!(verdict, Verdict::Forward { .. } | Verdict::Hold(_)) {
+        if !verdict.goes_on() {
             super::release(&self.state.claims, &flow);
             return verdict;
         }

@@ -63,7 +63,7 @@ impl Walk<'_> {
             }
         }
         let verdict = self.forward(flow.rewrite(side), None, flow.translated(side).dst.addr);
-        if matches!(verdict, Verdict::Forward { .. } | Verdict::Hold(_)) {
+        if verdict.goes_on() {
             self.refresh(id, side);
         }
         verdict

@@ -5,6 +5,7 @@
 
 use super::decide::Walk;
 use super::notice::Notice;
+use super::service::peer_of;
 use super::verdict::{DropReason, Egress, Verdict};
 use crate::flow::{Flow, NO_MEMBER, Refused, Side};
 use crate::policy::adjacency::Neighbour;
@@ -100,7 +101,8 @@ impl Walk<'_> {
             // What a member sends from a service port is translated without a look at the flows; there the mark
             // stands beside the speakers.
             (Protocol::Udp, _) if self.pool_of(member).service(Protocol::Udp, tuple.dst.port).is_some() => {
-                self.state.speakers.note_member(tuple.src, member.0, self.now);
+                let peer = peer_of(self.pool_of(member), tuple.src);
+                self.state.speakers.note_member(peer, member.0, self.now);
             }
             // What goes to the exclusion group keeps its source anyway.
             (Protocol::Udp, _) if self.excludes(member, self.packet.src) => {}

@@ -6,7 +6,7 @@
 use super::decide::Walk;
 use super::notice::{Notice, Sighting};
 use super::verdict::{DropReason, Verdict};
-use crate::flow::{Addressed, Flow, NO_MEMBER, PathKind, Refused, Side, Speaker, Track};
+use crate::flow::{Flow, NO_MEMBER, PathKind, Peer, Refused, Side, Speaker, Track};
 use crate::policy::intent::{MemberId, NoMember, PoolId};
 use crate::policy::snapshot::{PoolView, ServiceView, VirtualView};
 use crate::time::Duration;
@@ -18,6 +18,11 @@ use std::net::Ipv4Addr;
 /// A claim ends when the last transaction that the member's datagram can have begun is over (64·T1, RFC 3261 17). What
 /// the remote sends does not prolong it: a standby that spoke once would keep the peer for ever (trouble T-01).
 const CLAIM_AGE: Duration = Duration::from_secs(32);
+
+/// Somebody outside, as one that talks to this pool.
+pub(super) fn peer_of(pool: &PoolView, remote: Endpoint) -> Peer {
+    Peer { remote, home: pool.public }
+}
 
 /// Why nothing is said to whoever calls a pool in which nobody is active, if nothing is to be said.
 pub(super) fn silence_without_member(pool: &PoolView) -> Option<DropReason> {
@@ -71,28 +76,32 @@ impl Walk<'_> {
 
     fn datagram_in(&mut self, service: &ServiceView, tuple: Tuple) -> Verdict {
         let pool = self.world.pool(service.pool);
-        self.note_caller(pool, tuple.src);
-        match self.member_for(service.pool, tuple.src) {
-            Some(member) => {
-                let inside = Endpoint::new(self.world.member(member).address, tuple.dst.port);
-                self.forward_as(&tuple, &Tuple { dst: inside, ..tuple })
-            }
-            None => self.no_member(pool),
+        let Some(member) = self.member_for(service.pool, tuple.src) else { return self.no_member(pool) };
+        let inside = Endpoint::new(self.world.member(member).address, tuple.dst.port);
+        let verdict = self.forward_as(&tuple, &Tuple { dst: inside, ..tuple });
+        if verdict.goes_on() {
+            self.note_caller(pool, tuple.src);
         }
+        verdict
     }
 
     /// The member that a datagram from `remote` goes to: the one that last spoke to it under the pool's present
     /// generation, else the active one.
     pub(super) fn member_for(&mut self, pool: PoolId, remote: Endpoint) -> Option<MemberId> {
-        let view = self.world.pool(pool);
-        if self.state.speakers.is_empty() {
-            return view.active;
-        }
-        let claimed = self.state.speakers.find(&remote).and_then(|speaker| self.current_claim(pool, speaker));
+        let claimed = self.claimant(pool, remote);
         if claimed.is_some() {
             self.notice(Notice::SpeakerAnswered);
         }
-        claimed.or(view.active)
+        claimed.or(self.world.pool(pool).active)
+    }
+
+    /// The member that last spoke to `remote` though another is active, if that still counts.
+    pub(super) fn claimant(&self, pool: PoolId, remote: Endpoint) -> Option<MemberId> {
+        if self.state.speakers.is_empty() {
+            return None;
+        }
+        let speaker = self.state.speakers.find(&peer_of(self.world.pool(pool), remote))?;
+        self.current_claim(pool, speaker)
     }
 
     /// The member behind a speaker's claim, if the claim still counts.
@@ -109,9 +118,9 @@ impl Walk<'_> {
     /// group or one that visited the member's own address: replies must now wear the virtual address.
     fn note_caller(&mut self, pool: &PoolView, remote: Endpoint) {
         if pool.snat.as_ref().is_some_and(|snat| snat.excludes(remote.addr)) {
-            self.state.speakers.note_excluded_caller(remote, self.now);
+            self.state.speakers.note_excluded_caller(peer_of(pool, remote), self.now);
         } else if !self.state.speakers.is_empty() {
-            self.state.speakers.note_virtual(&remote, self.now);
+            self.state.speakers.note_virtual(&peer_of(pool, remote));
         }
     }
 
@@ -120,21 +129,25 @@ impl Walk<'_> {
         if self.leaves_untranslated(sender, tuple.dst) {
             return self.route_unchanged();
         }
-        self.note_speaker(sender, tuple.dst);
-        self.forward_as(&tuple, &Tuple { src: Endpoint::new(server, tuple.src.port), ..tuple })
+        let verdict = self.forward_as(&tuple, &Tuple { src: Endpoint::new(server, tuple.src.port), ..tuple });
+        if verdict.goes_on() {
+            self.note_speaker(sender, tuple.dst);
+        }
+        verdict
     }
 
     /// Whether what `sender` sends from its service port to `remote` keeps its own address: to a visitor of that
     /// address, and to the exclusion group unless it called the virtual address.
     pub(super) fn leaves_untranslated(&self, sender: MemberId, remote: Endpoint) -> bool {
-        let mark = match self.state.speakers.is_empty() {
-            true => None,
-            false => self.state.speakers.find(&remote).map(|speaker| speaker.addressed),
-        };
-        match mark {
-            Some(Addressed::Virtual) => false,
-            Some(Addressed::Member(member)) if member == sender.0 => true,
-            _ => self.pool_of(sender).snat.as_ref().is_some_and(|snat| snat.excludes(remote.addr)),
+        let pool = self.pool_of(sender);
+        let excluded = || pool.snat.as_ref().is_some_and(|snat| snat.excludes(remote.addr));
+        if self.state.speakers.is_empty() {
+            return excluded();
+        }
+        match self.state.speakers.find(&peer_of(pool, remote)) {
+            Some(speaker) if speaker.has_visited(sender.0) => true,
+            Some(speaker) if speaker.called => false,
+            _ => excluded(),
         }
     }
 
@@ -143,13 +156,13 @@ impl Walk<'_> {
         let (pool, member) = (self.pool_of(sender), self.world.member(sender));
         if pool.active == Some(sender) {
             if !self.state.speakers.is_empty() {
-                self.state.speakers.release(&remote);
+                self.state.speakers.release(&peer_of(pool, remote));
             }
             return;
         }
         self.notice(Notice::StandbySpoke);
         if member.may_claim {
-            self.state.speakers.claim(remote, sender.0, pool.generation.0, self.now);
+            self.state.speakers.claim(peer_of(pool, remote), sender.0, pool.generation.0, self.now);
             self.sight(Sighting::StandbySpoke(sender));
         }
     }
@@ -206,7 +219,7 @@ impl Walk<'_> {
             false => Track::midstream(Side::Opener, segment),
         });
         let verdict = self.forward_as(&from, &to);
-        if !matches!(verdict, Verdict::Forward { .. } | Verdict::Hold(_)) {
+        if !verdict.goes_on() {
             return verdict;
         }
         if let Err(Refused::Full) = self.state.keep(flow, self.now) {

@@ -67,6 +67,14 @@ pub enum Verdict {
     Drop(DropReason),
 }
 
+impl Verdict {
+    /// The packet goes on, now or when the next hop's MAC is known.
+    #[inline]
+    pub(super) fn goes_on(&self) -> bool {
+        matches!(self, Verdict::Forward { .. } | Verdict::Hold(_))
+    }
+}
+
 /// Where a packet came in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Ingress {

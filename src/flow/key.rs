@@ -1,9 +1,9 @@
-//! From a tuple, an endpoint or a datagram to the 32 bits it is looked up by.
+//! From a tuple or a datagram to the 32 bits it is looked up by.
 //!
 //! Owns the keyed hash. The key is drawn from a random seed, so that nobody outside can choose packets that share a
 //! place in a table; whoever guesses wrong gets the ordinary spread. It is not a cryptographic hash.
 
-use crate::wire::{Address, Endpoint, Rewrite, Tuple};
+use crate::wire::{Address, Rewrite, Tuple};
 use std::net::Ipv4Addr;
 
 /// What an address must offer to be part of a flow.
@@ -56,11 +56,6 @@ impl HashKey {
     pub fn tuple<A: KeyAddress>(&self, tuple: &Tuple<A>) -> u32 {
         let ports = u64::from(tuple.src.port) << 32 | u64::from(tuple.dst.port) << 16 | u64::from(tuple.protocol as u8);
         self.finish(A::mix_pair(tuple.src.addr, tuple.dst.addr, self.addresses), ports)
-    }
-
-    /// The tag of an endpoint.
-    pub fn endpoint<A: KeyAddress>(&self, endpoint: &Endpoint<A>) -> u32 {
-        self.finish(A::mix_pair(endpoint.addr, endpoint.addr, self.addresses), u64::from(endpoint.port))
     }
 
     /// The tag of a datagram that comes in pieces.

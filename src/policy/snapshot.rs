@@ -123,6 +123,8 @@ pub struct PoolView {
     pub no_member: NoMember,
     /// What becomes of a lost member's TCP.
     pub on_down_tcp: OnDownTcp,
+    /// The virtual address the world knows its members by; unspecified when there is none.
+    pub public: Ipv4Addr,
     /// Service ports of the pool's virtual servers, with the address each is reached at.
     pub services: Vec<(Listen, Ipv4Addr)>,
     /// Source translation of what its members send.

@@ -25,8 +25,6 @@ pub(super) fn interface(meant: &Interface, macs: &[Mac]) -> InterfaceView {
 pub(super) fn member(intent: &Intent, health: &Health, adjacency: &Adjacency, at: usize) -> MemberView {
     let (meant, known) = (&intent.members[at], &health.members[at]);
     let hop = NextHop { interface: meant.interface, address: meant.address };
-    let snat = intent.snats.iter().find(|snat| snat.pool == meant.pool).map(|snat| snat.address);
-    let server = intent.virtual_servers.iter().find(|server| server.pool == meant.pool).map(|server| server.address);
     MemberView {
         address: meant.address,
         pool: meant.pool,
@@ -35,8 +33,15 @@ pub(super) fn member(intent: &Intent, health: &Health, adjacency: &Adjacency, at
         gone: adjacency.get(&hop) == Some(&Neighbour::Failed),
         may_claim: known.may_claim && known.state != State::Offline,
         lost_before: known.lost_before,
-        public: snat.or(server).unwrap_or(meant.address),
+        public: public(intent, meant.pool).unwrap_or(meant.address),
     }
+}
+
+/// The address that what a pool's members send outward wears, else that of its first virtual server.
+fn public(intent: &Intent, pool: PoolId) -> Option<Ipv4Addr> {
+    let snat = intent.snats.iter().find(|snat| snat.pool == pool).map(|snat| snat.address);
+    let server = || intent.virtual_servers.iter().find(|server| server.pool == pool).map(|server| server.address);
+    snat.or_else(server)
 }
 
 pub(super) fn pool(intent: &Intent, health: &Health, at: usize) -> PoolView {
@@ -50,6 +55,7 @@ pub(super) fn pool(intent: &Intent, health: &Health, at: usize) -> PoolView {
         generation: known.generation,
         no_member: meant.no_member,
         on_down_tcp: meant.on_down_tcp,
+        public: public(intent, id).unwrap_or(Ipv4Addr::UNSPECIFIED),
         services: servers.flat_map(|server| server.listen.iter().map(|listen| (*listen, server.address))).collect(),
         snat: intent.snats.iter().find(|snat| snat.pool == id).map(|meant| snat(intent, meant)),
     }

@@ -1,0 +1,178 @@
+use super::*;
+use proptest::prelude::*;
+use std::collections::BTreeMap;
+
+const V: Ipv4Addr = Ipv4Addr::new(10, 20, 0, 100);
+
+fn peer(host: u8) -> Peer {
+    Peer { remote: Endpoint::new(Ipv4Addr::new(172, 16, 9, host), 5060), home: V }
+}
+
+fn second(count: u64) -> Instant {
+    Instant::from_millis(1000 * count)
+}
+
+fn visits(members: &[u16]) -> [u16; VISITS] {
+    let mut visited = [NO_MEMBER; VISITS];
+    visited[..members.len()].copy_from_slice(members);
+    visited
+}
+
+#[test]
+fn a_claim_is_found_renewed_and_released() {
+    let mut speakers = Speakers::new(4, 1);
+    assert!(speakers.is_empty() && speakers.find(&peer(1)).is_none());
+    speakers.claim(peer(1), 7, 3, second(1));
+    speakers.claim(peer(1), 8, 4, second(2));
+    let (claimed, last_seen) = (second(2), second(2));
+    let expected = Speaker { member: 8, generation: 4, claimed, last_seen, ..Speaker::NOTHING };
+    assert_eq!(speakers.find(&peer(1)), Some(&expected));
+    assert_eq!((speakers.len(), speakers.find(&peer(2))), (1, None));
+    speakers.release(&peer(1));
+    assert!(speakers.is_empty());
+}
+
+#[test]
+fn pairs_do_not_see_each_others_entries() {
+    let mut speakers = Speakers::new(4, 1);
+    let other = Peer { home: Ipv4Addr::new(10, 20, 0, 200), ..peer(1) };
+    speakers.claim(peer(1), 7, 3, second(1));
+    speakers.note_excluded_caller(other, second(1));
+    speakers.release(&other);
+    assert_eq!(speakers.find(&peer(1)).map(|it| (it.member, it.called)), Some((7, false)));
+    assert_eq!(speakers.find(&other).map(|it| (it.member, it.called)), Some((NO_MEMBER, true)));
+}
+
+#[test]
+fn traffic_to_a_virtual_server_makes_no_entry() {
+    let mut speakers = Speakers::new(4, 1);
+    speakers.note_virtual(&peer(1));
+    assert!(speakers.is_empty());
+    speakers.note_member(peer(1), 5, second(1));
+    assert!(speakers.find(&peer(1)).is_some_and(|it| it.has_visited(5) && !it.has_visited(6)));
+    speakers.note_virtual(&peer(1));
+    assert!(speakers.is_empty(), "it said nothing but the opposite");
+    speakers.claim(peer(1), 7, 1, second(3));
+    speakers.note_virtual(&peer(1));
+    assert_eq!(speakers.find(&peer(1)).map(|it| (it.member, it.called)), Some((7, false)));
+}
+
+#[test]
+fn several_members_are_visited_at_once_and_the_oldest_visit_gives_way() {
+    let mut speakers = Speakers::new(4, 1);
+    for member in [1, 2, 1, 3, 4, 5] {
+        speakers.note_member(peer(1), member, second(1));
+    }
+    assert_eq!(speakers.find(&peer(1)).map(|it| it.visited), Some([5, 4, 3, 1]));
+    speakers.note_excluded_caller(peer(1), second(2));
+    assert_eq!(speakers.find(&peer(1)).map(|it| (it.called, it.visited)), Some((true, visits(&[]))));
+    speakers.note_member(peer(1), 2, second(3));
+    assert_eq!(speakers.find(&peer(1)).map(|it| (it.called, it.visited)), Some((true, visits(&[2]))));
+}
+
+#[test]
+fn members_change_their_numbers_and_what_is_gone_is_forgotten() {
+    let mut speakers = Speakers::new(8, 1);
+    speakers.claim(peer(1), 0, 1, second(1));
+    speakers.claim(peer(2), 1, 1, second(1));
+    speakers.note_member(peer(3), 0, second(1));
+    speakers.note_member(peer(4), 1, second(1));
+    speakers.note_member(peer(4), 0, second(1));
+    speakers.claim(peer(4), 0, 1, second(1));
+    speakers.note_excluded_caller(peer(5), second(1));
+    speakers.renumber(|member| if member == 1 { 7 } else { NO_MEMBER });
+    let told: Vec<_> =
+        (1..=5).map(|host| speakers.find(&peer(host)).map(|it| (it.member, it.called, it.visited))).collect();
+    let second = Some((7, false, visits(&[])));
+    let fourth = Some((NO_MEMBER, false, visits(&[7])));
+    let fifth = Some((NO_MEMBER, true, visits(&[])));
+    assert_eq!(told, [None, second, None, fourth, fifth]);
+    assert_eq!(speakers.len(), 3);
+}
+
+#[test]
+fn the_oldest_gives_way_and_the_old_expire() {
+    let mut speakers = Speakers::new(3, 1);
+    for host in 1..=3 {
+        speakers.claim(peer(host), 7, 1, second(host.into()));
+    }
+    speakers.claim(peer(1), 7, 1, second(4));
+    speakers.claim(peer(4), 7, 1, second(5));
+    assert!(speakers.find(&peer(2)).is_none() && speakers.len() == 3);
+    assert_eq!(speakers.expire(second(8), Duration::from_secs(4), 8), 2);
+    assert!(speakers.find(&peer(4)).is_some() && speakers.len() == 1);
+    assert_eq!(speakers.expire(second(100), Duration::from_secs(4), 0), 0);
+}
+
+/// What [`Speakers`] ought to say, in the plainest words.
+#[derive(Default)]
+struct Model(BTreeMap<Peer, Speaker>);
+
+impl Model {
+    fn oldest(&self) -> Option<Peer> {
+        self.0.iter().min_by_key(|(_, speaker)| speaker.last_seen).map(|(key, _)| *key)
+    }
+
+    /// The entry of a peer, made if need be in the place of the oldest of five.
+    fn renew(&mut self, key: Peer, now: Instant) -> &mut Speaker {
+        if !self.0.contains_key(&key) && self.0.len() == 5 {
+            self.oldest().map(|oldest| self.0.remove(&oldest));
+        }
+        let speaker = self.0.entry(key).or_insert(Speaker::NOTHING);
+        speaker.last_seen = now;
+        speaker
+    }
+
+    fn change(&mut self, key: &Peer, change: impl FnOnce(&mut Speaker)) {
+        if let Some(speaker) = self.0.get_mut(key) {
+            change(speaker);
+        }
+        self.0.retain(|_, it| it.member != NO_MEMBER || it.called || it.visited != visits(&[]));
+    }
+
+    fn expire(&mut self, now: Instant, age: Duration) -> usize {
+        let is_old = |key: &Peer| now - self.0[key].last_seen >= age;
+        let old = self.oldest().filter(is_old);
+        old.map_or(0, |oldest| usize::from(self.0.remove(&oldest).is_some()))
+    }
+}
+
+proptest! {
+    /// Against a map, with more peers than places.
+    #[test]
+    fn agrees_with_a_map(steps in prop::collection::vec((0..6_u8, 0..9_u8), 0..200), seed: u64) {
+        let (mut speakers, mut model) = (Speakers::new(5, seed), Model::default());
+        for (tick, (step, host)) in steps.into_iter().enumerate() {
+            let (now, key, age) = (second(tick as u64 + 1), peer(host), Duration::from_secs(6));
+            match step {
+                0 => {
+                    speakers.claim(key, host.into(), 9, now);
+                    let speaker = model.renew(key, now);
+                    (speaker.member, speaker.generation, speaker.claimed) = (host.into(), 9, now);
+                }
+                1 => {
+                    speakers.note_member(key, 3, now);
+                    model.renew(key, now).visited = visits(&[3]);
+                }
+                2 => {
+                    speakers.note_excluded_caller(key, now);
+                    let speaker = model.renew(key, now);
+                    (speaker.called, speaker.visited) = (true, visits(&[]));
+                }
+                3 => {
+                    speakers.note_virtual(&key);
+                    model.change(&key, |speaker| speaker.visited = visits(&[]));
+                }
+                4 => {
+                    speakers.release(&key);
+                    model.change(&key, |speaker| speaker.member = NO_MEMBER);
+                }
+                _ => prop_assert_eq!(speakers.expire(now, age, 1), model.expire(now, age)),
+            }
+            prop_assert_eq!(speakers.len(), model.0.len());
+            for host in 0..9 {
+                prop_assert_eq!(speakers.find(&peer(host)), model.0.get(&peer(host)));
+            }
+        }
+    }
+}
