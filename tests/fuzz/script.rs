@@ -100,8 +100,12 @@ impl Play<'_> {
         self.lab.rig.wait(Duration::from_secs(12));
         for _ in 0..40 {
             self.lab.rig.now += Duration::from_secs(200);
-            self.lab.rig.settle();
+            let now = self.lab.rig.now;
+            for worker in &mut self.lab.rig.workers {
+                worker.turn(now);
+            }
         }
+        self.lab.rig.settle();
         let tally = self.lab.rig.tally();
         assert_eq!((tally.flows, tally.held, tally.imbalance()), (0, 0, 0), "tables drain: {:?}", self.lab.rig.told());
     }
