@@ -40,10 +40,11 @@ impl Walk<'_> {
         }
         if let Some((id, side)) = self.state.flows.find(&tuple) {
             if !self.hairpin_begins_anew(service, id, side) {
+                self.notice_claim(service, id, tuple.protocol);
                 return self.on_flow(id, side, tuple);
             }
             // While nobody can take it, the old one is not forgotten: its member may still speak.
-            if self.world.pool(service.pool).active.is_none() {
+            if self.hairpin_receiver(service, id).is_none() {
                 return self.no_member_for_hairpin(service);
             }
             self.state.forget(id);
@@ -90,7 +91,7 @@ impl Walk<'_> {
 
     fn open_hairpin(&mut self, sender: MemberId, service: &ServiceView, tuple: Tuple) -> Verdict {
         let pool = self.world.pool(service.pool);
-        if pool.active.is_none() {
+        if pool.active.is_none() && tuple.protocol == Protocol::Tcp {
             return self.no_member_for_hairpin(service);
         }
         let from_service = self.pool_of(sender).service(tuple.protocol, tuple.src.port).is_some();
@@ -105,7 +106,10 @@ impl Walk<'_> {
             Protocol::Udp => self.member_for(service.pool, source),
             _ => pool.active,
         };
-        let Some(receiver) = receiver else { return self.no_member_for_hairpin(service) };
+        let Some(receiver) = receiver else {
+            self.give_back(tuple.src, source, claim);
+            return self.no_member_for_hairpin(service);
+        };
         let inside = Endpoint::new(self.world.member(receiver).address, tuple.dst.port);
         let became = Tuple { src: source, dst: inside, ..tuple };
         let mut flow = Flow::new(PathKind::Hairpin, tuple, became.reversed());
@@ -158,9 +162,33 @@ impl Walk<'_> {
         if side != Side::Opener {
             return false;
         }
-        let source = flow.translated(Side::Opener).src;
-        let receiver = self.claimant(service.pool, source).or(pool.active);
-        flow.generation != pool.generation.0 || receiver != Some(MemberId(flow.member))
+        flow.generation != pool.generation.0 || self.hairpin_receiver(service, id) != Some(MemberId(flow.member))
+    }
+
+    /// Who would take what the flow's packet begins.
+    fn hairpin_receiver(&self, service: &ServiceView, id: FlowId) -> Option<MemberId> {
+        let active = self.world.pool(service.pool).active;
+        let flow = self.state.flows.at(id).filter(|flow| flow.protocol() == Protocol::Udp);
+        flow.and_then(|flow| self.claimant(service.pool, flow.translated(Side::Opener).src)).or(active)
+    }
+
+    /// The port that `inside` claimed for `source` is not needed after all.
+    fn give_back(&self, inside: Endpoint, source: Endpoint, claim: Option<u16>) {
+        let table = self.state.claims.table(source.addr, Protocol::Udp);
+        if let (Some(table), Some(port)) = (table, claim) {
+            table.release(port, inside);
+        }
+    }
+
+    /// A datagram of the flow goes to whoever spoke last instead of the active member.
+    fn notice_claim(&mut self, service: &ServiceView, id: FlowId, protocol: Protocol) {
+        let source = self.state.flows.at(id).map(|flow| flow.translated(Side::Opener).src);
+        if protocol == Protocol::Udp
+            && let Some(source) = source
+            && self.claimant(service.pool, source).is_some()
+        {
+            self.notice(Notice::SpeakerAnswered);
+        }
     }
 
     /// No member is active: to a member that calls, the pool's policy is what it is to any client.

@@ -90,7 +90,7 @@ pub(super) fn spread(seed: u64, nth: u64) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::wire::Protocol;
+    use crate::wire::{Endpoint, Protocol};
 
     fn tuple(src: u32, src_port: u16, protocol: Protocol) -> Tuple {
         let dst = Endpoint::new(Ipv4Addr::new(10, 20, 0, 100), 5060);

@@ -83,6 +83,7 @@ impl World {
             }
             assert!(seqs.iter().all(|seq| flow.plausible(side, *seq)), "{way:?} is told {seqs:?}: {flow:?}");
         }
+        told.retain(|(src, dst), _| !self.model.flows.has_strayed(*src, *dst));
         assert!(told.is_empty(), "nobody owes a reset to {told:?}");
     }
 
@@ -96,7 +97,7 @@ impl World {
                 plan.excluded.push(net);
             }
             2 => {
-                plan.excluded.pop();
+                plan.narrowed |= plan.excluded.pop().is_some();
             }
             3 => {
                 plan.swapped[self.dice.roll(2) as usize] ^= true;
@@ -150,6 +151,7 @@ impl World {
             println!("restarted");
         }
         let now = self.lab.rig.now;
+        self.model.plan.narrowed = false;
         self.lab.rig = Rig::new(Memory::default(), self.model.plan.intent(), self.workers);
         self.lab.rig.now = now;
         self.model.forget();

@@ -166,6 +166,12 @@ impl Flows {
     }
 
     /// Both halves of a connection between two members stand, and belong together.
+    /// A segment of another connection has met one whose packets leave so: what is known of it is not sure any more.
+    pub fn has_strayed(&self, src: Endpoint, dst: Endpoint) -> bool {
+        let leaves = |flow: &Flow, side: usize| (flow.leaves(side).src, flow.leaves(side).dst);
+        self.flows.iter().any(|flow| flow.strayed && (0..2).any(|side| leaves(flow, side) == (src, dst)))
+    }
+
     pub fn is_paired(&self, at: usize) -> bool {
         let twin = self.flows[at].twin;
         self.stands(at) && twin.is_none_or(|twin| self.stands(twin) && self.flows[twin].twin == Some(at))

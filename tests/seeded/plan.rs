@@ -52,6 +52,8 @@ pub struct Plan {
     pub swapped: [bool; 2],
     /// Exclusion entries beside those of `scenarios.md`.
     pub excluded: Vec<Ipv4Net>,
+    /// One of them was taken away since the appliance started.
+    pub narrowed: bool,
     /// 172.16.9.0/24 is behind another router.
     pub detour: bool,
     pub active: [Option<Who>; 2],
@@ -69,6 +71,7 @@ impl Plan {
             second_first: false,
             swapped: [false; 2],
             excluded: Vec::new(),
+            narrowed: false,
             detour: false,
             active: [Some(0), Some(2)],
             members: [up; 4],
@@ -169,10 +172,11 @@ impl Plan {
             ..virtual_server(&format!("vs-{pair}"), &vip(pair).to_string(), at(pair))
         });
         intent.virtual_servers = servers.collect();
-        let snats = self
-            .pairs()
-            .into_iter()
-            .map(|pair| Snat { exclude: self.exclusions(), ..snat(&vip(pair).to_string(), at(pair), &[]) });
+        let snats = self.pairs().into_iter().map(|pair| Snat {
+            exclude: self.exclusions(),
+            resumes: !self.narrowed,
+            ..snat(&vip(pair).to_string(), at(pair), &[])
+        });
         intent.snats = snats.collect();
         if self.detour {
             let (via, interface) = (addr(self.other_router().0), intent.routes[0].interface);

@@ -7,8 +7,8 @@ use crate::plan::{pair, vip};
 use crate::world::World;
 use fairlead::engine::{DropReason, Notice};
 use fairlead::policy::intent::PortId;
+use fairlead::wire::Headers;
 use fairlead::wire::build::{Build, mend_ip};
-use fairlead::wire::{Headers, Protocol};
 use std::collections::{HashMap, HashSet};
 use std::net::Ipv4Addr;
 
@@ -100,14 +100,11 @@ impl World {
         Some(self.settled(&parcel.letter, &parcel.frames, Some(parcel.size), out, moved))
     }
 
-    /// Pieces of what is only routed do not wait for each other.
+    /// Pieces of a visitor's do not wait for each other. What a member sends does: it may belong to a flow that is
+    /// translated, whoever is excluded by now.
     pub fn passes_alone(&self, letter: &Letter) -> bool {
         let (plan, way) = (&self.model.plan, letter.way);
-        match (plan.who_is(way.src.addr), plan.who_is(way.dst.addr)) {
-            (None, Some(_)) => true,
-            (Some(_), None) => letter.protocol() != Protocol::Udp && plan.excludes(way.dst.addr),
-            _ => false,
-        }
+        plan.who_is(way.src.addr).is_none() && plan.who_is(way.dst.addr).is_some()
     }
 
     /// It belongs to a flow that is translated.
