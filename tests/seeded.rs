@@ -2,7 +2,8 @@
 //! right: two pairs, whole datagrams and pieces, connections, hairpins and complaints about all of them, with switchovers,
 //! reloads and restarts in between, and rests in which everything is forgotten.
 //!
-//! `FAIRLEAD_SEED=7` replays one seed, and `FAIRLEAD_STORY=1` writes down what happens in it. `FAIRLEAD_SEEDS=400` runs seeds 1 to 400 instead of a few, for hours if need be:
+//! `FAIRLEAD_SEED=7` replays one seed, and `FAIRLEAD_STORY=1` writes down what happens in it.
+//! `FAIRLEAD_SEEDS=400` runs seeds 1 to 400 instead of a few:
 //! `FAIRLEAD_SEEDS=400 cargo test --release --no-default-features --test seeded -- --nocapture`.
 
 #[path = "seeded/damaged.rs"]

@@ -124,17 +124,14 @@ impl World {
         let plan = &self.model.plan;
         let freed: Vec<_> =
             self.model.called.iter().filter(|(_, remote)| !plan.excludes(remote.addr)).copied().collect();
-        for (pair, remote) in freed {
-            self.model.called.remove(&(pair, remote));
-            self.called_after.insert(remote);
+        for note in freed {
+            self.model.called.remove(&note);
         }
     }
 
     fn second_pair_goes(&mut self) {
         let plan = self.model.plan.clone();
         self.model.flows.forget_pair(1, &plan);
-        let noted = self.model.claims.keys().chain(&self.model.called).filter(|(of, _)| *of == 1);
-        self.ghosts.extend(noted.map(|(_, remote)| *remote));
         self.model.claims.retain(|(of, _), _| *of == 0);
         self.model.called.retain(|(of, _)| *of == 0);
         self.forget_talks(1);
@@ -156,9 +153,6 @@ impl World {
         self.lab.rig.now = now;
         self.model.forget();
         self.identifications = Identifications::default();
-        self.ghosts.clear();
-        self.spoken_to.clear();
-        self.called_after.clear();
         self.parcels.iter_mut().for_each(|parcel| parcel.here.fill(false));
         self.stranded.clear();
         assert_eq!(self.publish(), []);
@@ -191,9 +185,6 @@ impl World {
         assert_eq!((tally.flows, tally.held, tally.imbalance()), (0, 0, 0), "tables drain");
         self.model.forget();
         self.identifications = Identifications::default();
-        self.ghosts.clear();
-        self.spoken_to.clear();
-        self.called_after.clear();
         self.parcels.clear();
         self.stranded.clear();
     }

@@ -1,7 +1,4 @@
-//! What is not sent, so that the rest can be compared: letters about which the appliance and the model are known to
-//! disagree, and such as the specification has no word for.
-//!
-//! A finding has a story of its own in `stories.rs`; when it is settled, it goes from here.
+//! What is not sent, so that the rest can be compared: letters that the specification has no word for.
 
 use crate::flows::{Flow, State};
 use crate::letter::{Letter, Way, What};
@@ -57,8 +54,8 @@ impl World {
         if freed && !plan.excludes(written.dst.addr) && !plan.narrowed {
             return Some("no word: what was opened to an excluded host, after a restart");
         }
-        let unknown = matches!(letter.what, What::Segment { .. }) && self.flow(letter, letter.way).is_none();
-        if unknown && plan.narrowed {
+        let goes_on = matches!(letter.what, What::Segment { flags, .. } if !flags.syn());
+        if goes_on && plan.narrowed && self.flow(letter, letter.way).is_none() {
             return Some("no word: whether a member's connection stood before a restart or under an exclusion");
         }
         let about = letter.quoted()?;

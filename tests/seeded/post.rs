@@ -137,9 +137,6 @@ impl World {
         moved: Moved,
     ) -> Option<Passage> {
         let fate = self.fate(letter, &out);
-        if self.spoken_to.contains(&letter.way.src) {
-            self.called_after.insert(letter.way.src);
-        }
         if self.tells {
             println!("{letter:?}{}\n    {}", if size.is_some() { " in pieces" } else { "" }, fate.in_words());
         }
@@ -239,9 +236,6 @@ impl World {
         self.model.learn(letter, &passage);
         if let Some(who) = self.model.plan.who_is(passage.letter.way.dst.addr) {
             self.callees.insert((passage.letter.way.src, pair(who)), who);
-        }
-        if passage.notices.contains(&Notice::StandbySpoke) {
-            self.spoken_to.insert(letter.way.dst);
         }
         Some(passage)
     }

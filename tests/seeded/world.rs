@@ -29,11 +29,6 @@ pub struct World {
     pub last_id: u16,
     /// Which member of a pair was reached last by a caller with this virtual endpoint (see `known.rs`).
     pub callees: HashMap<(Endpoint, Pair), Who>,
-    /// Remotes of which the appliance has notes that belong to a pair that is gone (see `known.rs`, finding 1).
-    pub ghosts: HashSet<Endpoint>,
-    /// Remotes to which a standby spoke since the last rest, and of these those that called since (see finding 7).
-    pub spoken_to: HashSet<Endpoint>,
-    pub called_after: HashSet<Endpoint>,
     /// What was sent last, and what the model says of it.
     pub last: Option<(Letter, Fate)>,
     /// Each letter is written down (FAIRLEAD_STORY).
@@ -61,9 +56,6 @@ impl World {
             last_id: 0,
             last: None,
             callees: HashMap::new(),
-            ghosts: HashSet::new(),
-            spoken_to: HashSet::new(),
-            called_after: HashSet::new(),
             tells: std::env::var_os("FAIRLEAD_STORY").is_some(),
         };
         world.publish();
