@@ -9,7 +9,7 @@ use crate::post::{Identifications, Parcel};
 use crate::rig::*;
 use crate::talks::Talk;
 use fairlead::wire::Endpoint;
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
 
 pub struct World {
     pub lab: Lab,
