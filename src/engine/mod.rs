@@ -286,6 +286,7 @@ impl State {
             }
         });
         gone.into_iter().for_each(|id| self.forget(id));
+        self.speakers.forget_homes(|home| new.wears(home));
     }
 
     /// Forgets a flow and gives its port back.

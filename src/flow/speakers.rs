@@ -189,6 +189,15 @@ impl<A: KeyAddress> Speakers<A> {
         }
     }
 
+    /// Pairs whose public address is not `kept` are gone, and what was known in their name.
+    pub fn forget_homes(&mut self, kept: impl Fn(A) -> bool) {
+        for at in (0..self.slots.len() as u32).rev() {
+            if !kept(self.slots[at as usize].peer.home) {
+                self.remove(at);
+            }
+        }
+    }
+
     fn remove_if_empty(&mut self, at: u32) {
         if self.slots[at as usize].speaker.says_nothing() {
             self.remove(at);

@@ -51,8 +51,9 @@ impl World {
         // It began while its host was excluded, which it is no more.
         let written = letter.quoted().map_or(letter.way, Way::back);
         let freed = self.flow(letter, written).is_some_and(|flow| flow.member.is_none() && flow.excluded);
-        if freed && !plan.excludes(written.dst.addr) && !plan.narrowed {
-            return Some("no word: what was opened to an excluded host, after a restart");
+        let connection = letter.protocol() == Protocol::Tcp && plan.narrowed;
+        if freed && !plan.excludes(written.dst.addr) && !connection {
+            return Some("no word: what was opened to an excluded host, after a restart or without a connection");
         }
         let goes_on = matches!(letter.what, What::Segment { flags, .. } if !flags.syn());
         if goes_on && plan.narrowed && self.flow(letter, letter.way).is_none() {

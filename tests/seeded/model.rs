@@ -209,7 +209,11 @@ impl Model {
     fn along(&self, letter: &Letter, at: usize, side: usize) -> Passage {
         let on = letter.on(self.flows.get(at).leaves(side));
         let to = self.plan.who_is(on.way.dst.addr).map_or(ROUTER, host);
-        Passage { lessons: vec![Lesson::Goes(at, side)], ..passage(&on, to) }
+        // Opened under an exclusion that is no more: it goes on as it is, and nobody remembers why.
+        let flow = self.flows.get(at);
+        let freed = flow.member.is_none() && flow.excluded;
+        let perhaps = if freed { vec![Notice::UnmatchedFromMember] } else { vec![] };
+        Passage { perhaps, lessons: vec![Lesson::Goes(at, side)], ..passage(&on, to) }
     }
 
     /// A flow begins that is not translated.

@@ -91,6 +91,18 @@ fn members_change_their_numbers_and_what_is_gone_is_forgotten() {
 }
 
 #[test]
+fn what_is_known_in_the_name_of_a_pair_goes_with_it() {
+    let mut speakers = Speakers::new(8, 1);
+    let gone = Ipv4Addr::new(10, 20, 0, 200);
+    for host in 1..=3 {
+        speakers.claim(peer(host), 7, 1, second(1));
+        speakers.claim(Peer { home: gone, ..peer(host) }, 7, 1, second(1));
+    }
+    speakers.forget_homes(|home| home != gone);
+    assert!(speakers.len() == 3 && (1..=3).all(|host| speakers.find(&peer(host)).is_some()));
+}
+
+#[test]
 fn the_oldest_gives_way_and_the_old_expire() {
     let mut speakers = Speakers::new(3, 1);
     for host in 1..=3 {
