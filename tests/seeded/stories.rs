@@ -231,3 +231,16 @@ fn a_standing_connection_keeps_its_source_in_pieces_too_when_its_peer_is_exclude
     let expected = two.lab.undress(ROUTER, &two.lab.identified_pieces(data(V).ttl(63), &out[0].1)).fragments(600);
     out.iter().zip(&expected).for_each(|((_, got), expected)| assert_same(got, expected));
 }
+
+#[test]
+fn a_call_that_follows_a_switchover_keeps_its_port() {
+    let mut two = Two::new();
+    two.lab.forwards(HOST_A, call(A, 33_000, W, 5060), host(2), call(V, 33_000, C, 5060));
+    let worn = two.lab.forwards_as(HOST_B, call(B, 33_000, V, 5060), HOST_A, |port| call(V, port, A, 5060));
+    two.plan.second = false;
+    two.lab.rig.renew_claims();
+    two.publish();
+    two.lab.forwards(HOST_B, call(B, 33_000, V, 5060), HOST_A, call(V, worn, A, 5060));
+    two.switch_over(0, Some(1), false);
+    two.lab.forwards(HOST_B, call(B, 33_000, V, 5060), HOST_B, call(V, worn, B, 5060));
+}
