@@ -126,6 +126,7 @@ impl World {
             self.model.called.iter().filter(|(_, remote)| !plan.excludes(remote.addr)).copied().collect();
         for note in freed {
             self.model.called.remove(&note);
+            self.called_before.insert(note.1);
         }
     }
 
@@ -153,6 +154,7 @@ impl World {
         self.lab.rig.now = now;
         self.model.forget();
         self.identifications = Identifications::default();
+        self.called_before.clear();
         self.parcels.iter_mut().for_each(|parcel| parcel.here.fill(false));
         self.stranded.clear();
         assert_eq!(self.publish(), []);
@@ -185,6 +187,7 @@ impl World {
         assert_eq!((tally.flows, tally.held, tally.imbalance()), (0, 0, 0), "tables drain");
         self.model.forget();
         self.identifications = Identifications::default();
+        self.called_before.clear();
         self.parcels.clear();
         self.stranded.clear();
     }

@@ -21,7 +21,7 @@ impl World {
         let plan = &self.model.plan;
         match (plan.who_is(letter.way.src.addr), plan.served_at(letter.way.dst.addr)) {
             (None, Some(_)) => self.left_out_of_ends(letter),
-            (None, None) => None,
+            (None, None) => self.left_out_of_visits(letter),
             (Some(_), None) => self.left_out_outward(letter).or_else(|| self.left_out_of_ends(letter)),
             (Some(_), Some(called)) => match letter.what {
                 What::Segment { .. } => self.left_out_between_segments(letter),
@@ -45,9 +45,20 @@ impl World {
         ends.then_some("no word: the end of a connection that was reset")
     }
 
+    /// Outside to a member's own address.
+    fn left_out_of_visits(&self, letter: &Letter) -> Reason {
+        let answer = self.flow(letter, letter.way.back()).filter(|_| matches!(letter.what, What::Datagram));
+        let translated = answer.is_some_and(|flow| flow.member.is_some());
+        translated.then_some("no word: whether a mapping outlives the visit that ends its conversation")
+    }
+
     /// A member to the outside.
     fn left_out_outward(&self, letter: &Letter) -> Reason {
         let plan = &self.model.plan;
+        let service = matches!(letter.what, What::Datagram) && letter.way.src.port == 5060;
+        if service && self.called_before.contains(&letter.way.dst) {
+            return Some("no word: whether a call is remembered when its host is excluded once more");
+        }
         // It began while its host was excluded, which it is no more.
         let written = letter.quoted().map_or(letter.way, Way::back);
         let freed = self.flow(letter, written).is_some_and(|flow| flow.member.is_none() && flow.excluded);

@@ -9,7 +9,7 @@ use crate::post::{Identifications, Parcel};
 use crate::rig::*;
 use crate::talks::Talk;
 use fairlead::wire::Endpoint;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 pub struct World {
     pub lab: Lab,
@@ -29,6 +29,8 @@ pub struct World {
     pub last_id: u16,
     /// Which member of a pair was reached last by a caller with this virtual endpoint (see `known.rs`).
     pub callees: HashMap<(Endpoint, Pair), Who>,
+    /// Hosts that called while they were excluded, and were not excluded any more afterwards (see `known.rs`).
+    pub called_before: HashSet<Endpoint>,
     /// What was sent last, and what the model says of it.
     pub last: Option<(Letter, Fate)>,
     /// Each letter is written down (FAIRLEAD_STORY).
@@ -56,6 +58,7 @@ impl World {
             last_id: 0,
             last: None,
             callees: HashMap::new(),
+            called_before: HashSet::new(),
             tells: std::env::var_os("FAIRLEAD_STORY").is_some(),
         };
         world.publish();
