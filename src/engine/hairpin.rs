@@ -109,10 +109,6 @@ impl Walk<'_> {
             self.give_back(tuple.src, source, claim);
             return self.no_member_for_hairpin(service);
         };
-        // What stood before goes only now that its port is claimed again: the mapping stays (RFC 4787 REQ-1).
-        if let Some((id, _)) = self.state.flows.find(&tuple) {
-            self.state.forget(id);
-        }
         let inside = Endpoint::new(self.world.member(receiver).address, tuple.dst.port);
         let became = Tuple { src: source, dst: inside, ..tuple };
         let mut flow = Flow::new(PathKind::Hairpin, tuple, became.reversed());

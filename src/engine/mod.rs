@@ -297,10 +297,12 @@ impl State {
     }
 }
 
-/// The flow that stands is over where `new` begins: of a remote and a member's port only the latest word counts.
+/// The flow that stands is over where `new` begins: of a remote and a member's port only the latest word counts, and a
+/// call between pairs that begins anew has claimed its port again by now, so its mapping stays (RFC 4787 REQ-1).
 fn gives_way_to(old: &Flow, new: &Flow) -> bool {
     let visits = new.path == PathKind::Routed && new.protocol() == Protocol::Udp;
-    old.path == PathKind::Routed || (visits && old.path == PathKind::Outbound)
+    let begun_anew = old.path == PathKind::Hairpin && old.key(Side::Opener) == new.key(Side::Opener);
+    old.path == PathKind::Routed || (visits && old.path == PathKind::Outbound) || begun_anew
 }
 
 /// The flow has left the table.

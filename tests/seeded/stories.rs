@@ -244,3 +244,13 @@ fn a_call_that_follows_a_switchover_keeps_its_port() {
     two.switch_over(0, Some(1), false);
     two.lab.forwards(HOST_B, call(B, 33_000, V, 5060), HOST_B, call(V, worn, B, 5060));
 }
+
+#[test]
+fn a_datagram_that_does_not_get_through_ends_no_call_between_pairs() {
+    let mut two = Two::new();
+    let worn = two.lab.forwards_as(HOST_B, call(B, 33_000, V, 5060), HOST_A, |port| call(V, port, A, 5060));
+    two.switch_over(0, Some(1), false);
+    let (_, moved) = two.lab.send(HOST_B, &call(B, 33_000, V, 5060).ttl(1));
+    assert_eq!(moved.dropped, [DropReason::TtlExceeded]);
+    two.lab.forwards(HOST_B, call(B, 5060, V, worn), HOST_B, call(V, 5060, B, 33_000));
+}
