@@ -51,14 +51,20 @@ fn s24_when_the_host_loses_power_the_client_is_reset_at_what_it_expects_next() {
     });
 }
 
+/// A connection with sip-a stands when that loses power, and all that came out until sip-b is active.
+fn connected_to_a_that_loses_power(world: &mut World) -> (Connection, Vec<Seen>) {
+    let mut connection = Connection::inward(world, client(), 5060, HOST_A).open(world);
+    connection.goes_on(world);
+    world.members[0].powered = false;
+    world.members[1].serve();
+    let seen = until_b_is_active(world);
+    (connection, seen)
+}
+
 #[test]
 fn s24_data_that_the_client_has_but_did_not_acknowledge_yet_is_counted() {
     told_with_a_active(&File::two_arm(), |world| {
-        let mut connection = Connection::inward(world, client(), 5060, HOST_A).open(world);
-        connection.goes_on(world);
-        world.members[0].powered = false;
-        world.members[1].serve();
-        let seen = until_b_is_active(world);
+        let (connection, seen) = connected_to_a_that_loses_power(world);
         let resets = seen.iter().filter(|seen| seen.port == OUTER);
         let told: Vec<_> = resets.map(|seen| seen.reset(at(V, 5060), client())).collect();
         assert!(told.contains(&connection.next.1), "RFC 5961: one of {told:?} is RCV.NXT");
@@ -69,11 +75,7 @@ fn s24_data_that_the_client_has_but_did_not_acknowledge_yet_is_counted() {
 #[test]
 fn s24_a_client_that_answers_the_reset_with_a_challenge_is_reset_at_what_it_acknowledges() {
     told_with_a_active(&File::two_arm(), |world| {
-        let mut connection = Connection::inward(world, client(), 5060, HOST_A).open(world);
-        connection.goes_on(world);
-        world.members[0].powered = false;
-        world.members[1].serve();
-        let seen = until_b_is_active(world);
+        let (connection, seen) = connected_to_a_that_loses_power(world);
         let reset = seen.iter().find(|seen| seen.port == OUTER).expect("a reset to the client");
         let (next, acknowledged) = (connection.next.1, connection.next.1 - 8);
         assert!([next, acknowledged].contains(&reset.reset(at(V, 5060), client())), "T-04: what it last acknowledged");
