@@ -3,7 +3,8 @@
 //! Owns [`Worker`]: its ports, its engine, its mailbox, and the frames that are in its hands. It brings bytes and
 //! decisions together and counts every frame to its end. No clock, no lock, no system call: `turn(now)` is called by a
 //! pinned thread in the field and by a test here. Read first: [`Worker::turn`], then `dispose` (a frame and its
-//! verdict), `pieces` (a datagram that came in several), `send` (how it leaves), [`counters`] (what is counted, and the sum that must come out).
+//! verdict), `pieces` (a datagram that came in several), `send` (how it leaves), [`counters`] (what is counted, and the
+//! sum that must come out).
 
 mod cargo;
 pub mod counters;
