@@ -52,8 +52,9 @@ fn engine(flows: usize) -> Engine {
 /// One frame through everything the worker does to it but receive and transmit.
 fn pass(engine: &mut Engine, frame: &mut [u8], port: PortId, now: Instant) {
     let Ok(headers) = Headers::parse(frame) else { panic!("a frame of the bench is malformed") };
-    let _ = black_box(steer::owner(&headers, engine.world(), 2));
-    match engine.decide(&headers, port, now) {
+    let ahead = engine.look_ahead(&headers);
+    let _ = black_box(steer::owner(&headers, &ahead.ends, engine.world(), 2));
+    match engine.decide(&headers, ahead, port, now) {
         Verdict::Forward { rewrite, .. } => {
             rewrite.apply(frame, &headers);
             ipv4::decrement_ttl(frame, &headers);

@@ -4,17 +4,19 @@
 //! is for; each answer is a road of its own in a file of its own.
 
 use super::State;
+use super::ahead::Ahead;
 use super::notice::{Notice, Sighting};
 use super::verdict::{DropReason, Ingress, PuntReason, Verdict};
+use crate::flow::{FlowId, Side};
 use crate::policy::Snapshot;
 use crate::policy::adjacency::{Neighbour, NextHop};
 use crate::policy::intent::MemberId;
-use crate::policy::snapshot::{InterfaceView, Owner, PoolView};
+use crate::policy::snapshot::{Ends, InterfaceView, Owner, PoolView};
 use crate::time::Instant;
 use crate::wire::arp::{Arp, Operation};
 use crate::wire::ipv4;
 use crate::wire::reply::{IcmpError, Reply};
-use crate::wire::{Headers, Kind, Mac};
+use crate::wire::{Headers, Kind, Mac, Tuple};
 use std::net::Ipv4Addr;
 
 /// One packet on its way to a verdict.
@@ -22,7 +24,10 @@ pub(super) struct Walk<'a> {
     pub(super) world: &'a Snapshot,
     pub(super) state: &'a mut State,
     pub(super) packet: &'a Headers,
+    pub(super) ahead: Ahead,
     pub(super) at: Ingress,
+    /// Where the packet came in, in the world.
+    pub(super) interface: &'a InterfaceView,
     pub(super) now: Instant,
 }
 
@@ -36,11 +41,10 @@ impl<'a> Walk<'a> {
         if self.packet.link.dst != self.ingress().mac {
             return Verdict::Drop(DropReason::NotForUs);
         }
-        let from = self.world.owner(self.packet.src);
-        if let Some(reason) = self.impossible(from) {
+        let ends @ Ends { from, to, .. } = self.ahead.ends;
+        if let Some(reason) = self.impossible(&ends) {
             return Verdict::Drop(reason);
         }
-        let to = self.world.owner(self.packet.dst);
         if matches!(self.packet.kind, Kind::Fragment(_)) && self.must_be_whole(from, to) {
             return Verdict::Gather;
         }
@@ -67,17 +71,19 @@ impl<'a> Walk<'a> {
     }
 
     /// The interface the packet came in on.
-    pub(super) fn ingress(&self) -> &InterfaceView {
-        self.world.interface(self.at.interface)
+    #[inline]
+    pub(super) fn ingress(&self) -> &'a InterfaceView {
+        self.interface
     }
 
     /// An address that no honest packet carries here (RFC 1812 5.3.7, 5.3.8; RFC 1122 3.2.1.3).
-    fn impossible(&self, from: Option<Owner>) -> Option<DropReason> {
+    #[inline]
+    fn impossible(&self, ends: &Ends) -> Option<DropReason> {
         let Headers { src, dst, .. } = *self.packet;
-        if ipv4::martian_source(src) || self.ingress().broadcasts(src) {
+        if ipv4::martian_source(src) || (ends.broadcast && self.ingress().broadcasts(src)) {
             return Some(DropReason::MartianSource);
         }
-        let spoofed = match from {
+        let spoofed = match ends.from {
             Some(Owner::Appliance(_) | Owner::Virtual(_)) => true,
             Some(Owner::Member(member)) => self.world.member(member).interface != self.at.interface,
             None => false,
@@ -85,7 +91,7 @@ impl<'a> Walk<'a> {
         if spoofed {
             return Some(DropReason::SpoofedSource);
         }
-        let lost = ipv4::martian_destination(dst) || self.ingress().broadcasts(dst);
+        let lost = ipv4::martian_destination(dst) || (ends.broadcast && self.ingress().broadcasts(dst));
         lost.then_some(DropReason::MartianDestination)
     }
 
@@ -140,7 +146,17 @@ impl<'a> Walk<'a> {
         self.refuse(error, from, reason)
     }
 
+    /// The flow that the packet, whose tuple this is, belongs to.
+    #[inline]
+    pub(super) fn flow_of(&self, tuple: &Tuple) -> Option<(FlowId, Side)> {
+        match self.ahead.tag {
+            Some(tag) => self.state.flows.find_tagged(tag, tuple),
+            None => self.state.flows.find(tuple),
+        }
+    }
+
     /// The pool a member belongs to.
+    #[inline]
     pub(super) fn pool_of(&self, member: MemberId) -> &'a PoolView {
         let world = self.world;
         world.pool(world.member(member).pool)

@@ -15,8 +15,8 @@ use crate::wire::{Endpoint, Kind, Protocol, Tuple};
 
 impl Walk<'_> {
     /// From a member to a virtual address.
-    pub(super) fn hairpin(&mut self, sender: MemberId, at: usize) -> Verdict {
-        let server = &self.world.virtuals[at];
+    pub(super) fn hairpin(&mut self, sender: MemberId, at: u16) -> Verdict {
+        let server = self.world.server(at);
         match (self.packet.kind, self.packet.tuple()) {
             (Kind::IcmpError(quoted), _) => self.error(&quoted),
             (Kind::Echo { request: true, .. }, _) => self.ping(server),
@@ -38,7 +38,7 @@ impl Walk<'_> {
             let source = Endpoint::new(address, tuple.src.port);
             return self.hairpin_between_services(sender, service, tuple, source);
         }
-        if let Some((id, side)) = self.state.flows.find(&tuple) {
+        if let Some((id, side)) = self.flow_of(&tuple) {
             if !self.hairpin_begins_anew(service, id, side) {
                 self.notice_claim(service, id, tuple.protocol);
                 return self.on_flow(id, side, tuple);

@@ -47,7 +47,7 @@ impl Walk<'_> {
         }
         if let Some(Owner::Virtual(at)) = self.world.owner(quoted.src.addr)
             && quoted.protocol == Protocol::Udp
-            && let Some(service) = self.world.virtuals[at].service(quoted.protocol, quoted.src.port)
+            && let Some(service) = self.world.server(at).service(quoted.protocol, quoted.src.port)
         {
             let member = self.member_for(service.pool, original.dst)?;
             original.src = Endpoint::new(self.world.member(member).address, quoted.src.port);

@@ -74,7 +74,7 @@ impl Walk<'_> {
         let (Some(Owner::Virtual(at)), Some(tuple)) = (self.world.owner(self.packet.dst), self.packet.tuple()) else {
             return true;
         };
-        let server = &self.world.virtuals[at];
+        let server = self.world.server(at);
         server.unmatched != Unmatched::Reject
             || server.service(tuple.protocol, tuple.dst.port).is_some()
             || self.state.flows.find(&tuple).is_some()

@@ -5,6 +5,7 @@
 //! `service`, `outbound`, `hairpin`, `routed`, `local`, `icmp_error`; `revalidate` for what a flow meets when the
 //! world has changed; [`steer`] for which worker decides; [`verdict`] for all that can become of a packet.
 
+mod ahead;
 mod decide;
 mod hairpin;
 mod icmp_error;
@@ -20,6 +21,7 @@ mod service;
 pub mod steer;
 pub mod verdict;
 
+pub use ahead::Ahead;
 pub use identification::Share;
 pub use notice::{Notice, Sighting};
 pub use resets::ResetOrder;
@@ -99,10 +101,10 @@ impl Engine {
         self
     }
 
-    /// What becomes of a packet that came in on `port`.
+    /// What becomes of a packet that came in on `port`; `ahead` is what [`Engine::look_ahead`] said of it, in this world.
     #[inline]
-    pub fn decide(&mut self, packet: &Headers, port: PortId, now: Instant) -> Verdict {
-        match self.walk(packet, port, now) {
+    pub fn decide(&mut self, packet: &Headers, ahead: Ahead, port: PortId, now: Instant) -> Verdict {
+        match self.walk(packet, ahead, port, now) {
             Some(walk) => walk.verdict(),
             None => Verdict::Drop(DropReason::UnknownInterface),
         }
@@ -110,17 +112,24 @@ impl Engine {
 
     /// What becomes of a packet for which the verdict was [`Verdict::Defer`] six seconds ago.
     pub fn conclude(&mut self, packet: &Headers, port: PortId, now: Instant) -> Verdict {
-        match self.walk(packet, port, now) {
+        match self.walk(packet, self.look_ahead(packet), port, now) {
             Some(walk) => walk.conclusion(),
             None => Verdict::Drop(DropReason::UnknownInterface),
         }
     }
 
     #[inline]
-    fn walk<'a>(&'a mut self, packet: &'a Headers, port: PortId, now: Instant) -> Option<decide::Walk<'a>> {
+    fn walk<'a>(
+        &'a mut self,
+        packet: &'a Headers,
+        ahead: Ahead,
+        port: PortId,
+        now: Instant,
+    ) -> Option<decide::Walk<'a>> {
         let interface = self.world.interface_of(port, packet.link.vlan)?;
         let at = Ingress { port, interface };
-        Some(decide::Walk { world: &self.world, state: &mut self.state, packet, at, now })
+        let (world, state) = (&*self.world, &mut self.state);
+        Some(decide::Walk { world, state, packet, ahead, at, interface: world.interface(interface), now })
     }
 
     /// From now on `world` is what is read. Returns the one it replaces, to be sent home.
@@ -316,7 +325,7 @@ fn bury(claims: &Claims, by_member: &mut [u64], flow: &Flow) {
 /// Gives the port back that a flow claimed.
 fn release(claims: &Claims, flow: &Flow) {
     let Some(port) = flow.claim else { return };
-    let [opener, answer] = *flow.keys();
+    let [opener, answer] = flow.keys();
     if let Some(table) = claims.table(answer.dst.addr, flow.protocol()) {
         table.release(port, opener.src);
     }

@@ -27,18 +27,18 @@ impl Walk<'_> {
     }
 
     fn outward_with_ports(&mut self, sender: MemberId, kind: Kind, tuple: Tuple) -> Verdict {
-        let service = self.pool_of(sender).service(tuple.protocol, tuple.src.port);
-        if let (Kind::Udp { .. }, Some(server)) = (kind, service) {
-            return self.datagram_out(sender, tuple, server);
+        let served = self.world.member(sender).served(tuple.protocol, tuple.src.port);
+        if let (Kind::Udp { .. }, Some(served)) = (kind, served) {
+            return self.datagram_out(sender, tuple, served);
         }
-        if let Some((id, side)) = self.state.flows.find(&tuple) {
+        if let Some((id, side)) = self.flow_of(&tuple) {
             if !self.reopens(id, side) {
                 return self.on_flow(id, side, tuple);
             }
             self.state.forget(id);
         }
-        match (kind, service) {
-            (Kind::Tcp(segment), Some(server)) => self.segment_out(sender, tuple, server, &segment),
+        match (kind, served) {
+            (Kind::Tcp(segment), Some(served)) => self.segment_out(sender, tuple, served.address, &segment),
             _ if !self.would_translate(sender) => self.route_unchanged(),
             // The answer to a visitor's ping leaves no trace on its way in: that it matches nothing says nothing.
             (Kind::Echo { request: false, .. }, _) => self.route_unchanged(),

@@ -10,12 +10,10 @@ use super::verdict::Egress;
 use crate::flow::tcp::ResetSegment;
 use crate::flow::{Flow, FlowId, Side};
 use crate::policy::Snapshot;
-use crate::policy::adjacency::Neighbour;
 use crate::policy::intent::OnDownTcp;
 use crate::policy::snapshot::MemberView;
 use crate::time::Instant;
 use crate::wire::Tuple;
-use std::net::Ipv4Addr;
 
 /// Resets ordered at once, about: more would not fit a transmit queue, and a reset that is dropped is not made again.
 const ENOUGH: usize = 128;
@@ -93,16 +91,6 @@ fn is_due(world: &Snapshot, flow: &Flow) -> bool {
 
 fn order_reset(world: &Snapshot, flow: &Flow, side: Side, orders: &mut Vec<ResetOrder>) {
     let (Some(track), tuple) = (flow.track, flow.key(side).reversed()) else { return };
-    let Some(egress) = egress(world, tuple.dst.addr) else { return };
+    let Some(&egress) = world.way(tuple.dst.addr) else { return };
     orders.extend(track.reset_towards(side).map(|ResetSegment { seq, ack }| ResetOrder { tuple, seq, ack, egress }));
-}
-
-/// The way to `destination` when its next hop is known.
-fn egress(world: &Snapshot, destination: Ipv4Addr) -> Option<Egress> {
-    let hop = world.next_hop(destination)?;
-    let out = world.interface(hop.interface);
-    match world.neighbour(hop)? {
-        Neighbour::Reachable(mac) => Some(Egress::of(out, mac)),
-        Neighbour::Failed => None,
-    }
 }

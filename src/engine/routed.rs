@@ -21,7 +21,26 @@ impl Walk<'_> {
     }
 
     /// The packet is changed and goes on towards `destination`.
+    #[inline]
     pub(super) fn forward(&mut self, rewrite: Rewrite, quoted: Option<Rewrite>, destination: Ipv4Addr) -> Verdict {
+        match self.world.way(destination) {
+            Some(egress) if self.may_leave(egress) => {
+                let rewrite = self.identified(rewrite, destination);
+                Verdict::Forward { rewrite, quoted, egress: *egress }
+            }
+            _ => self.forward_with_care(rewrite, quoted, destination),
+        }
+    }
+
+    /// The packet has a hop left and is not too large.
+    #[inline]
+    pub(super) fn may_leave(&self, egress: &Egress) -> bool {
+        self.packet.ttl > 1 && self.packet.size <= egress.mtu
+    }
+
+    /// As [`Walk::forward`], when something stands in the way.
+    #[cold]
+    fn forward_with_care(&mut self, rewrite: Rewrite, quoted: Option<Rewrite>, destination: Ipv4Addr) -> Verdict {
         if self.packet.ttl <= 1 {
             return self.refuse_from_here(IcmpError::TtlExceeded, DropReason::TtlExceeded);
         }
@@ -33,7 +52,7 @@ impl Walk<'_> {
 
     /// A datagram that gets another source, and is or may yet be in pieces, gets an identification of our own.
     #[inline]
-    fn identified(&mut self, rewrite: Rewrite, destination: Ipv4Addr) -> Rewrite {
+    pub(super) fn identified(&mut self, rewrite: Rewrite, destination: Ipv4Addr) -> Rewrite {
         match rewrite.src {
             Some(src) if !self.packet.is_atomic() => {
                 let protocol = self.packet.protocol();
@@ -91,7 +110,7 @@ impl Walk<'_> {
 
     /// Remembers a visitor, so that the reply is known for one.
     fn mark_visitor(&mut self, member: MemberId, tuple: Tuple) {
-        if let Some((id, side)) = self.state.flows.find(&tuple) {
+        if let Some((id, side)) = self.flow_of(&tuple) {
             match self.packet.kind {
                 Kind::Tcp(segment) if self.begins_anew(id, side, &segment) => self.state.forget(id),
                 _ => return self.refresh(id, side),

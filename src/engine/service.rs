@@ -8,7 +8,7 @@ use super::notice::{Notice, Sighting};
 use super::verdict::{DropReason, Verdict};
 use crate::flow::{Flow, NO_MEMBER, PathKind, Peer, Refused, Side, Speaker, Track};
 use crate::policy::intent::{MemberId, NoMember, PoolId};
-use crate::policy::snapshot::{PoolView, ServiceView, VirtualView};
+use crate::policy::snapshot::{PoolView, Ready, Served, ServiceView, VirtualView};
 use crate::time::Duration;
 use crate::wire::headers::Segment;
 use crate::wire::reply::{IcmpError, Reply};
@@ -37,8 +37,8 @@ pub(super) fn silence_without_member(pool: &PoolView) -> Option<DropReason> {
 
 impl Walk<'_> {
     /// From outside to a virtual address.
-    pub(super) fn inward(&mut self, at: usize) -> Verdict {
-        let server = &self.world.virtuals[at];
+    pub(super) fn inward(&mut self, at: u16) -> Verdict {
+        let server = self.world.server(at);
         match (self.packet.kind, self.packet.tuple()) {
             (Kind::IcmpError(quoted), _) => self.error(&quoted),
             (Kind::Echo { request: true, .. }, _) => self.ping(server),
@@ -52,7 +52,7 @@ impl Walk<'_> {
 
     /// To a virtual address but no service of it: the answer to something a member sent outward, or nothing of ours.
     pub(super) fn answer_to_flow(&mut self, tuple: Tuple, server: &VirtualView) -> Verdict {
-        if let Some((id, side)) = self.state.flows.find(&tuple) {
+        if let Some((id, side)) = self.flow_of(&tuple) {
             return self.on_flow(id, side, tuple);
         }
         match self.packet.kind {
@@ -76,13 +76,25 @@ impl Walk<'_> {
 
     fn datagram_in(&mut self, service: &ServiceView, tuple: Tuple) -> Verdict {
         let pool = self.world.pool(service.pool);
-        let Some(member) = self.member_for(service.pool, tuple.src) else { return self.no_member(pool) };
-        let inside = Endpoint::new(self.world.member(member).address, tuple.dst.port);
-        let verdict = self.forward_as(&tuple, &Tuple { dst: inside, ..tuple });
+        let verdict = match &service.ready {
+            // Nobody but the active member has spoken to anybody, and the way to it is open.
+            Some(Ready { rewrite, egress }) if self.state.speakers.is_empty() && self.may_leave(egress) => {
+                Verdict::Forward { rewrite: *rewrite, quoted: None, egress: *egress }
+            }
+            _ => self.datagram_to_whom_it_concerns(service, tuple),
+        };
         if verdict.goes_on() {
             self.note_caller(pool, tuple.src);
         }
         verdict
+    }
+
+    fn datagram_to_whom_it_concerns(&mut self, service: &ServiceView, tuple: Tuple) -> Verdict {
+        let Some(member) = self.member_for(service.pool, tuple.src) else {
+            return self.no_member(self.world.pool(service.pool));
+        };
+        let inside = Endpoint::new(self.world.member(member).address, tuple.dst.port);
+        self.forward_as(&tuple, &Tuple { dst: inside, ..tuple })
     }
 
     /// The member that a datagram from `remote` goes to: the one that last spoke to it under the pool's present
@@ -124,12 +136,12 @@ impl Walk<'_> {
         }
     }
 
-    /// A member sends a datagram from the service port of `server` towards `tuple.dst`.
-    pub(super) fn datagram_out(&mut self, sender: MemberId, tuple: Tuple, server: Ipv4Addr) -> Verdict {
+    /// A member sends a datagram from a service port towards `tuple.dst`.
+    pub(super) fn datagram_out(&mut self, sender: MemberId, tuple: Tuple, served: &Served) -> Verdict {
         if self.leaves_untranslated(sender, tuple.dst) {
             return self.route_unchanged();
         }
-        let verdict = self.forward_as(&tuple, &Tuple { src: Endpoint::new(server, tuple.src.port), ..tuple });
+        let verdict = self.forward(served.rewrite, None, tuple.dst.addr);
         if verdict.goes_on() {
             self.note_speaker(sender, tuple.dst);
         }
@@ -168,7 +180,7 @@ impl Walk<'_> {
     }
 
     fn segment_in(&mut self, service: &ServiceView, tuple: Tuple, segment: &Segment) -> Verdict {
-        let known = self.state.flows.find(&tuple);
+        let known = self.flow_of(&tuple);
         if let Some((id, side)) = known
             && !self.begins_anew(id, side, segment)
         {

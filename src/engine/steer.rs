@@ -5,70 +5,69 @@
 //! a hairpin are virtual, and a symmetric hash of the two names the worker. NIC queues are a hint only.
 
 use crate::policy::Snapshot;
-use crate::policy::snapshot::Owner;
+use crate::policy::snapshot::{Ends, Owner};
 use crate::wire::{Endpoint, Headers, Kind, Protocol, Tuple};
 use std::net::Ipv4Addr;
 
 /// The place, among `workers`, of the one that decides about the packet; `None` when any may: nothing is remembered
-/// about it.
+/// about it. `ends` are those of the packet's own addresses.
 #[inline]
-pub fn owner(packet: &Headers, world: &Snapshot, workers: usize) -> Option<usize> {
+pub fn owner(packet: &Headers, ends: &Ends, world: &Snapshot, workers: usize) -> Option<usize> {
     if workers <= 1 {
         return None;
     }
     let hash = match packet.kind {
         Kind::Arp(_) => return None,
-        Kind::IcmpError(quoted) => place(&quoted.tuple, world)?,
+        Kind::IcmpError(quoted) => {
+            place(&quoted.tuple, &world.ends(quoted.tuple.src.addr, quoted.tuple.dst.addr), world)?
+        }
         _ => match packet.tuple() {
-            Some(tuple) => place(&tuple, world)?,
+            Some(tuple) => place(&tuple, ends, world)?,
             // A piece, or a protocol that is never translated.
-            None => place_without_ports(packet, world),
+            None => place_without_ports(packet, ends, world),
         },
     };
     // The high half of the product spreads the hash over the workers without a division.
     Some(((u64::from(hash) * workers as u64) >> 32) as usize)
 }
 
-fn place(tuple: &Tuple, world: &Snapshot) -> Option<u32> {
-    match (public(tuple.protocol, tuple.src, world)?, public(tuple.protocol, tuple.dst, world)?) {
-        (Place::Outside, Place::Outside) => None,
-        (Place::Outside, Place::Ours(_)) => Some(place_of_endpoint(tuple.src)),
-        (Place::Ours(_), Place::Outside) => Some(place_of_endpoint(tuple.dst)),
-        (Place::Ours(a), Place::Ours(b)) => Some(place_of_pair(a, b)),
+/// Packets of a self-IP concern no flow.
+#[inline]
+fn place(tuple: &Tuple, ends: &Ends, world: &Snapshot) -> Option<u32> {
+    match (ends.from, ends.to) {
+        (None, None) | (Some(Owner::Appliance(_)), _) | (_, Some(Owner::Appliance(_))) => None,
+        (None, Some(_)) => Some(place_of_endpoint(tuple.src)),
+        (Some(_), None) => Some(place_of_endpoint(tuple.dst)),
+        (Some(from), Some(to)) => {
+            let [from, to] = [(from, tuple.src), (to, tuple.dst)].map(|(of, at)| public(tuple.protocol, of, at, world));
+            Some(place_of_pair(from, to))
+        }
     }
 }
 
 /// Pieces of a datagram meet by its addresses alone, and the two members of a pair count as one; what is then found out
 /// about the whole may send it on to another worker. A visitor's first piece goes where the answer to it will look.
-fn place_without_ports(packet: &Headers, world: &Snapshot) -> u32 {
-    let to_member = matches!(world.owner(packet.dst), Some(Owner::Member(_)));
-    if to_member && let Some(place) = packet.piece_tuple().and_then(|tuple| place(&tuple, world)) {
+fn place_without_ports(packet: &Headers, ends: &Ends, world: &Snapshot) -> u32 {
+    let to_member = matches!(ends.to, Some(Owner::Member(_)));
+    if to_member && let Some(place) = packet.piece_tuple().and_then(|tuple| place(&tuple, ends, world)) {
         return place;
     }
-    let known_as = |address| match world.owner(address) {
+    let known_as = |owner, address| match owner {
         Some(Owner::Member(member)) => world.member(member).public,
         _ => address,
     };
-    place_of_pair(known_as(packet.src), known_as(packet.dst))
+    place_of_pair(known_as(ends.from, packet.src), known_as(ends.to, packet.dst))
 }
 
-enum Place {
-    Outside,
-    Ours(Ipv4Addr),
-}
-
-/// Where an endpoint stands; `None` for a self-IP, whose packets concern no flow. A member counts by the address it is
-/// known by at this port: that of the service there, else the one its pool goes out with.
-fn public(protocol: Protocol, endpoint: Endpoint, world: &Snapshot) -> Option<Place> {
-    match world.owner(endpoint.addr) {
-        Some(Owner::Appliance(_)) => None,
-        Some(Owner::Virtual(_)) => Some(Place::Ours(endpoint.addr)),
-        Some(Owner::Member(member)) => {
+/// The address that a member is known by at this port: that of the service there, else the one its pool goes out with. A
+/// virtual address is its own.
+fn public(protocol: Protocol, owner: Owner, endpoint: Endpoint, world: &Snapshot) -> Ipv4Addr {
+    match owner {
+        Owner::Member(member) => {
             let member = world.member(member);
-            let served = world.pool(member.pool).service(protocol, endpoint.port);
-            Some(Place::Ours(served.unwrap_or(member.public)))
+            member.served(protocol, endpoint.port).map_or(member.public, |served| served.address)
         }
-        None => Some(Place::Outside),
+        Owner::Appliance(_) | Owner::Virtual(_) => endpoint.addr,
     }
 }
 

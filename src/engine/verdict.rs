@@ -5,33 +5,9 @@
 
 use crate::policy::adjacency::NextHop;
 use crate::policy::intent::{InterfaceId, PortId};
-use crate::policy::snapshot::InterfaceView;
+pub use crate::policy::way::Egress;
+use crate::wire::Rewrite;
 use crate::wire::reply::Reply;
-use crate::wire::{Mac, Rewrite, VlanId};
-
-/// Where and how a frame leaves.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Egress {
-    /// The NIC.
-    pub port: PortId,
-    /// The tag it leaves with.
-    pub vlan: Option<VlanId>,
-    /// Our MAC on that interface.
-    pub src: Mac,
-    /// The next hop's MAC.
-    pub dst: Mac,
-    /// The largest IP datagram that may leave this way, in bytes; a larger one leaves in pieces.
-    pub mtu: u16,
-}
-
-impl Egress {
-    /// Out of `interface` to the neighbour with this MAC.
-    #[inline]
-    pub fn of(interface: &InterfaceView, dst: Mac) -> Egress {
-        let &InterfaceView { port, vlan, mac, mtu, .. } = interface;
-        Egress { port, vlan, src: mac, dst, mtu }
-    }
-}
 
 /// What becomes of a packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

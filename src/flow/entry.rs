@@ -1,9 +1,9 @@
 //! One conversation: who talks to whom, and how its packets are changed.
 //!
 //! Owns [`Flow`]. Its two keys are the whole translation; the checksum differences are worked out once, when it is made.
-//! Members, generations and hops are the caller's: nothing here looks into them.
+//! Members and generations are the caller's: nothing here looks into them.
 
-use super::key::KeyAddress;
+use super::key::{Key, KeyAddress};
 use super::lifetime::Class;
 use super::side::Side;
 use super::tcp::Track;
@@ -41,28 +41,26 @@ impl PathKind {
 
 /// One conversation.
 ///
-/// In the order written here: for IPv4 all that finding and changing a packet needs lies in the first 64 bytes, one
-/// cache line; what follows is for TCP and for the end.
+/// In the order written here: for IPv4 all that finding and changing a packet needs lies in the first 48 bytes, so that
+/// with what the table adds it is one cache line; what follows is for TCP, hairpins and the end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(C)]
-pub struct Flow<A = Ipv4Addr> {
-    keys: [Tuple<A>; 2],
+pub struct Flow<A: KeyAddress = Ipv4Addr> {
+    keys: [Key<A>; 2],
     /// Checksum differences of each side's packets, by [`Side::index`]: network header, transport.
     deltas: [(u16, u16); 2],
-    /// The way out for packets that arrive from each side, by [`Side::index`].
-    pub hops: [u32; 2],
     /// The caller's count of the member's lives.
     pub generation: u32,
-    /// The same of the member that opened it, if that is another one.
-    pub opener_generation: u32,
     /// The member it belongs to; [`NO_MEMBER`] if none.
     pub member: u16,
-    /// The member that opened a hairpin; [`NO_MEMBER`] otherwise.
-    pub opener: u16,
     /// What kind of traffic it is.
     pub path: PathKind,
     /// The side whose packets the member sends.
     pub inside: Side,
+    /// The generation of the member that opened it, if that is another one.
+    pub opener_generation: u32,
+    /// The member that opened a hairpin; [`NO_MEMBER`] otherwise.
+    pub opener: u16,
     /// The state of a TCP connection.
     pub track: Option<Track>,
     /// The outside port or identifier to give back when the flow dies.
@@ -78,7 +76,7 @@ impl<A: KeyAddress> Flow<A> {
             (rewrite.l3_delta, rewrite.l4_delta)
         });
         Flow {
-            keys: [opener, answer],
+            keys: [Key::of(&opener), Key::of(&answer)],
             deltas,
             path,
             inside: Side::Opener,
@@ -86,7 +84,6 @@ impl<A: KeyAddress> Flow<A> {
             generation: 0,
             opener: NO_MEMBER,
             opener_generation: 0,
-            hops: [0; 2],
             claim: None,
             track: None,
         }
@@ -98,18 +95,26 @@ impl<A: KeyAddress> Flow<A> {
     }
 
     /// Both keys, by [`Side::index`].
-    pub const fn keys(&self) -> &[Tuple<A>; 2] {
-        &self.keys
+    pub fn keys(&self) -> [Tuple<A>; 2] {
+        [self.keys[0].tuple(), self.keys[1].tuple()]
+    }
+
+    /// The key of a side, as the table keeps it.
+    #[inline]
+    pub(super) fn stored(&self, side: Side) -> &Key<A> {
+        &self.keys[side.index()]
     }
 
     /// The tuple of a packet of this side as it arrives.
-    pub const fn key(&self, side: Side) -> Tuple<A> {
-        self.keys[side.index()]
+    #[inline]
+    pub fn key(&self, side: Side) -> Tuple<A> {
+        self.keys[side.index()].tuple()
     }
 
     /// The tuple of a packet of this side as it leaves.
-    pub const fn translated(&self, side: Side) -> Tuple<A> {
-        self.keys[side.other().index()].reversed()
+    #[inline]
+    pub fn translated(&self, side: Side) -> Tuple<A> {
+        self.keys[side.other().index()].tuple().reversed()
     }
 
     /// The change that makes a packet of this side leave as it shall.
@@ -127,8 +132,9 @@ impl<A: KeyAddress> Flow<A> {
     }
 
     /// TCP, UDP, or ICMP echo.
-    pub const fn protocol(&self) -> Protocol {
-        self.keys[0].protocol
+    #[inline]
+    pub fn protocol(&self) -> Protocol {
+        self.keys[0].protocol()
     }
 
     /// What decides its lifetime. A routed connection counts as one while it opens and after it has closed, so that a
@@ -152,6 +158,7 @@ impl<A: KeyAddress> Flow<A> {
     }
 }
 
+#[inline]
 fn changed<A: KeyAddress>(from: Endpoint<A>, to: Endpoint<A>) -> Option<Endpoint<A>> {
     (from != to).then_some(to)
 }
@@ -195,8 +202,11 @@ mod tests {
 
     #[test]
     fn a_flow_is_small() {
-        assert!(size_of::<Flow>() <= 88, "{}", size_of::<Flow>());
-        assert!(std::mem::offset_of!(Flow, track) <= 64, "what every packet needs is in the first cache line");
+        assert!(size_of::<Flow>() <= 80, "{}", size_of::<Flow>());
+        assert!(
+            std::mem::offset_of!(Flow, opener_generation) <= 48,
+            "what every packet needs is in the first cache line"
+        );
     }
 
     proptest! {

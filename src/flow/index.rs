@@ -44,6 +44,12 @@ impl Index {
         (cell != EMPTY).then(|| value_of(cell))
     }
 
+    /// The first value with this tag, whether or not it is the one that is looked for.
+    #[inline]
+    pub fn candidate(&self, tag: u32) -> Option<u32> {
+        self.find(tag, |_| true)
+    }
+
     /// Adds a value. At least one cell must be empty afterwards.
     pub fn insert(&mut self, tag: u32, value: u32) {
         let mut at = self.home(tag);

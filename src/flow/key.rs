@@ -3,27 +3,89 @@
 //! Owns the keyed hash. The key is drawn from a random seed, so that nobody outside can choose packets that share a
 //! place in a table; whoever guesses wrong gets the ordinary spread. It is not a cryptographic hash.
 
-use crate::wire::{Address, Rewrite, Tuple};
+use crate::wire::{Address, Endpoint, Protocol, Rewrite, Tuple};
+use std::fmt;
 use std::net::Ipv4Addr;
 
 /// What an address must offer to be part of a flow.
 pub trait KeyAddress: Address {
-    /// All bits of two addresses mixed into 64, under `key`. The order of the two matters.
-    fn mix_pair(first: Self, second: Self, key: u64) -> u64;
+    /// Two addresses in as few words as hold them.
+    type Pair: Copy + Eq + fmt::Debug;
+
+    /// Both, the first one first.
+    fn pair(first: Self, second: Self) -> Self::Pair;
+
+    /// The two that [`KeyAddress::pair`] was given.
+    fn unpair(pair: Self::Pair) -> (Self, Self);
+
+    /// All bits of a pair mixed into 64, under `key`. The order of the two matters.
+    fn mix(pair: Self::Pair, key: u64) -> u64;
 
     /// What makes a packet with one tuple into one with the other.
     fn rewrite(from: &Tuple<Self>, to: &Tuple<Self>) -> Rewrite<Self>;
 }
 
 impl KeyAddress for Ipv4Addr {
-    fn mix_pair(first: Ipv4Addr, second: Ipv4Addr, key: u64) -> u64 {
-        (u64::from(first.to_bits()) << 32 | u64::from(second.to_bits())) ^ key
+    type Pair = u64;
+
+    #[inline]
+    fn pair(first: Ipv4Addr, second: Ipv4Addr) -> u64 {
+        u64::from(first.to_bits()) << 32 | u64::from(second.to_bits())
+    }
+
+    #[inline]
+    fn unpair(pair: u64) -> (Ipv4Addr, Ipv4Addr) {
+        (Ipv4Addr::from_bits((pair >> 32) as u32), Ipv4Addr::from_bits(pair as u32))
+    }
+
+    #[inline]
+    fn mix(pair: u64, key: u64) -> u64 {
+        pair ^ key
     }
 
     fn rewrite(from: &Tuple, to: &Tuple) -> Rewrite {
         Rewrite::between(from, to)
     }
 }
+
+/// A tuple as a table keeps it: in whole words, which are compared and mixed as such.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Key<A: KeyAddress = Ipv4Addr> {
+    addresses: A::Pair,
+    /// Source port, destination port, protocol, from the top of the lower 40 bits.
+    rest: u64,
+}
+
+impl<A: KeyAddress> Key<A> {
+    /// The key of a tuple.
+    #[inline]
+    pub fn of(tuple: &Tuple<A>) -> Key<A> {
+        let rest = u64::from(tuple.src.port) << 24 | u64::from(tuple.dst.port) << 8 | u64::from(tuple.protocol as u8);
+        Key { addresses: A::pair(tuple.src.addr, tuple.dst.addr), rest }
+    }
+
+    /// The tuple of the key.
+    #[inline]
+    pub fn tuple(&self) -> Tuple<A> {
+        let (src, dst) = A::unpair(self.addresses);
+        let ports = ((self.rest >> 24) as u16, (self.rest >> 8) as u16);
+        Tuple::new(self.protocol(), Endpoint::new(src, ports.0), Endpoint::new(dst, ports.1))
+    }
+
+    /// Its protocol.
+    #[inline]
+    pub fn protocol(&self) -> Protocol {
+        match self.rest as u8 {
+            6 => Protocol::Tcp,
+            17 => Protocol::Udp,
+            _ => Protocol::Icmp,
+        }
+    }
+}
+
+/// What a tuple is looked up by in one table: 32 bits that say nothing to anybody who does not know the table's secret.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Tag(pub(super) u32);
 
 /// What the pieces of one datagram have in common (RFC 791 3.2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,18 +114,26 @@ impl HashKey {
         HashKey { addresses: spread(seed, 1), ports: spread(seed, 2), finish: spread(seed, 3) }
     }
 
-    /// The tag of a tuple.
-    pub fn tuple<A: KeyAddress>(&self, tuple: &Tuple<A>) -> u32 {
-        let ports = u64::from(tuple.src.port) << 32 | u64::from(tuple.dst.port) << 16 | u64::from(tuple.protocol as u8);
-        self.finish(A::mix_pair(tuple.src.addr, tuple.dst.addr, self.addresses), ports)
+    /// The tag of a tuple's key.
+    #[inline]
+    pub fn tag<A: KeyAddress>(&self, key: &Key<A>) -> Tag {
+        Tag(self.finish(A::mix(key.addresses, self.addresses), key.rest))
     }
 
-    /// The tag of a datagram that comes in pieces.
+    /// The tag of a tuple, as a number.
+    #[inline]
+    pub fn tuple<A: KeyAddress>(&self, tuple: &Tuple<A>) -> u32 {
+        self.tag(&Key::of(tuple)).0
+    }
+
+    /// The tag of a datagram that comes in pieces, as a number.
+    #[inline]
     pub fn datagram<A: KeyAddress>(&self, datagram: &Datagram<A>) -> u32 {
         let rest = u64::from(datagram.id) << 8 | u64::from(datagram.protocol);
-        self.finish(A::mix_pair(datagram.src, datagram.dst, self.addresses), rest)
+        self.finish(A::mix(A::pair(datagram.src, datagram.dst), self.addresses), rest)
     }
 
+    #[inline]
     fn finish(&self, addresses: u64, ports: u64) -> u32 {
         let mixed = fold_multiply(fold_multiply(addresses, ports ^ self.ports) ^ self.finish, MULTIPLIER);
         (mixed >> 32) as u32 ^ mixed as u32
@@ -74,6 +144,7 @@ impl HashKey {
 const MULTIPLIER: u64 = 0x9e37_79b9_7f4a_7c15;
 
 /// Both halves of the 128-bit product: every bit of the input reaches every bit of the output.
+#[inline]
 fn fold_multiply(a: u64, b: u64) -> u64 {
     let product = u128::from(a) * u128::from(b);
     product as u64 ^ (product >> 64) as u64
@@ -90,7 +161,6 @@ pub(super) fn spread(seed: u64, nth: u64) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::wire::{Endpoint, Protocol};
 
     fn tuple(src: u32, src_port: u16, protocol: Protocol) -> Tuple {
         let dst = Endpoint::new(Ipv4Addr::new(10, 20, 0, 100), 5060);
@@ -112,6 +182,16 @@ mod tests {
         }
         assert_eq!(key.tuple(&one), HashKey::new(7).tuple(&one));
         assert_ne!(key.tuple(&one), HashKey::new(8).tuple(&one));
+    }
+
+    #[test]
+    fn a_key_is_its_tuple() {
+        for protocol in [Protocol::Icmp, Protocol::Tcp, Protocol::Udp] {
+            let one = tuple(0xfffe_0102, 0xfedc, protocol);
+            assert_eq!(Key::of(&one).tuple(), one);
+            assert_ne!(Key::of(&one), Key::of(&one.reversed()));
+            assert_eq!(Key::of(&one).protocol(), protocol);
+        }
     }
 
     #[test]

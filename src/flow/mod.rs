@@ -22,7 +22,7 @@ pub mod tcp_state;
 
 pub use entry::{Flow, NO_MEMBER, PathKind};
 pub use fragments::{Fragments, MOST_PIECES};
-pub use key::KeyAddress;
+pub use key::{KeyAddress, Tag};
 pub use lifetime::{Class, Lifetimes};
 pub use port_order::ReservedPorts;
 pub use ports::{ClaimTable, Claims};

@@ -66,7 +66,7 @@ impl Speaker {
 }
 
 /// The exceptions of one worker. All memory is taken at creation; when it is full the oldest entry gives way.
-pub struct Speakers<A = Ipv4Addr> {
+pub struct Speakers<A: KeyAddress = Ipv4Addr> {
     key: HashKey,
     index: Index,
     /// Filled from the front; none is ever left vacant between others.

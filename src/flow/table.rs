@@ -10,7 +10,7 @@
 
 use super::entry::Flow;
 use super::index::Index;
-use super::key::{HashKey, KeyAddress};
+use super::key::{HashKey, Key, KeyAddress, Tag};
 use super::lifetime::{Class, Lifetimes};
 use super::list::{Linked, Links, List, NIL};
 use super::side::Side;
@@ -52,7 +52,7 @@ const LARGEST_CAPACITY: usize = 1 << 30;
 const RELIST_SHIFT: u32 = 5;
 
 /// The flows of one worker.
-pub struct FlowTable<A = Ipv4Addr> {
+pub struct FlowTable<A: KeyAddress = Ipv4Addr> {
     key: HashKey,
     index: Index,
     slots: Box<[Slot<A>]>,
@@ -65,23 +65,34 @@ pub struct FlowTable<A = Ipv4Addr> {
     lifetimes: Lifetimes,
     /// Lifetimes in nanoseconds, by class.
     nanos: [u64; Class::COUNT],
+    /// After how many ticks a flow that is used moves to the end of its list, by class.
+    relist_after: [u32; Class::COUNT],
     /// The class `expire` looks at first, so that none starves.
     turn: usize,
 }
 
-/// Two cache lines: a hit touches these two and no others. Aligned to both, as processors fetch lines in pairs.
-#[repr(align(128))]
-struct Slot<A> {
-    flow: Option<Flow<A>>,
+/// Two cache lines: a hit touches these two and no others, and a hit that is not of TCP only the first. Aligned to both, as
+/// processors fetch lines in pairs.
+#[repr(C, align(128))]
+struct Slot<A: KeyAddress> {
     last_seen: Instant,
-    /// When it took its place in its list.
-    listed: Instant,
-    links: Links,
+    /// When it took its place in its list, in ticks.
+    listed: u32,
     /// The list it is in.
     class: Class,
+    flow: Option<Flow<A>>,
+    links: Links,
 }
 
-impl<A> Linked for Slot<A> {
+/// A tick is so many bits of nanoseconds: 17 ms, and 32 bits of ticks are two years, more than any lifetime.
+const TICK_BITS: u32 = 24;
+
+#[inline]
+fn ticks(now: Instant) -> u32 {
+    (now.nanos() >> TICK_BITS) as u32
+}
+
+impl<A: KeyAddress> Linked for Slot<A> {
     fn links(&mut self) -> &mut Links {
         &mut self.links
     }
@@ -91,13 +102,8 @@ impl<A: KeyAddress> FlowTable<A> {
     /// A table for at most `capacity` flows (at least 1, at most 2^30). All its memory is taken and touched here.
     pub fn new(capacity: usize, seed: u64, lifetimes: Lifetimes) -> FlowTable<A> {
         let capacity = capacity.clamp(1, LARGEST_CAPACITY);
-        let vacant = || Slot {
-            flow: None,
-            last_seen: Instant::ZERO,
-            listed: Instant::ZERO,
-            links: Links::NONE,
-            class: Class::Routed,
-        };
+        let vacant =
+            || Slot { last_seen: Instant::ZERO, listed: 0, class: Class::Routed, flow: None, links: Links::NONE };
         FlowTable {
             key: HashKey::new(seed),
             index: Index::new(2 * capacity),
@@ -108,35 +114,50 @@ impl<A: KeyAddress> FlowTable<A> {
             lists: [List::EMPTY; Class::COUNT],
             lifetimes,
             nanos: nanos_by_class(&lifetimes),
+            relist_after: relist_after(&lifetimes),
             turn: 0,
         }
     }
 
-    /// Brings the index cell of a tuple near, for a [`FlowTable::find`] that follows some packets later. An ordinary load
-    /// that nothing waits for: the misses of a burst overlap.
+    /// What a tuple is looked up by.
     #[inline]
-    pub fn prefetch(&self, tuple: &Tuple<A>) {
-        black_box(self.index.first(self.key.tuple(tuple)));
+    pub fn tag(&self, tuple: &Tuple<A>) -> Tag {
+        self.key.tag(&Key::of(tuple))
+    }
+
+    /// Brings the index cell of a tuple near, for a [`FlowTable::find_tagged`] that follows some packets later. An ordinary
+    /// load that nothing waits for: the misses of a burst overlap.
+    #[inline]
+    pub fn reach_for_index(&self, tag: Tag) {
+        black_box(self.index.first(tag.0));
     }
 
     /// Brings the flow of a tuple near, once its index cell is.
     #[inline]
-    pub fn prefetch_flow(&self, tuple: &Tuple<A>) {
-        if let Some(value) = self.index.first(self.key.tuple(tuple)) {
-            let slot = &self.slots[(value >> 1) as usize];
-            black_box((slot.flow.is_some(), slot.last_seen));
+    pub fn reach_for_flow(&self, tag: Tag) {
+        if let Some(slot) = self.index.candidate(tag.0).and_then(|value| self.slots.get((value >> 1) as usize)) {
+            // Of each of the two lines something.
+            black_box((slot.listed, slot.links.next));
         }
     }
 
     /// The flow that a packet with this tuple belongs to, and the side that sent it.
     #[inline]
     pub fn find(&self, tuple: &Tuple<A>) -> Option<(FlowId, Side)> {
-        let slots = &self.slots;
+        self.find_tagged(self.tag(tuple), tuple)
+    }
+
+    /// As [`FlowTable::find`], for a tuple whose tag is known.
+    #[inline]
+    pub fn find_tagged(&self, tag: Tag, tuple: &Tuple<A>) -> Option<(FlowId, Side)> {
+        let (key, slots) = (Key::of(tuple), &self.slots);
+        let side = |value: u32| Side::BOTH[(value & 1) as usize];
         let is_it = |value: u32| {
-            slots[(value >> 1) as usize].flow.as_ref().is_some_and(|flow| flow.keys()[(value & 1) as usize] == *tuple)
+            let flow = slots.get((value >> 1) as usize).and_then(|slot| slot.flow.as_ref());
+            flow.is_some_and(|flow| *flow.stored(side(value)) == key)
         };
-        let value = self.index.find(self.key.tuple(tuple), is_it)?;
-        Some((FlowId(value >> 1), Side::BOTH[(value & 1) as usize]))
+        let value = self.index.find(tag.0, is_it)?;
+        Some((FlowId(value >> 1), side(value)))
     }
 
     /// Takes in a flow, complete as it is: both its sides are found from now on.
@@ -144,18 +165,19 @@ impl<A: KeyAddress> FlowTable<A> {
     /// # Errors
     /// [`Refused`], with nothing changed.
     pub fn insert(&mut self, flow: Flow<A>, now: Instant) -> Result<FlowId, Refused> {
-        for key in flow.keys() {
-            if let Some((id, _)) = self.find(key) {
+        let tags = self.tags(&flow);
+        for (tag, key) in tags.into_iter().flatten().zip(flow.keys()) {
+            if let Some((id, _)) = self.find_tagged(tag, &key) {
                 return Err(Refused::Duplicate(id));
             }
         }
         let at = self.take_slot().ok_or(Refused::Full)?;
         let class = flow.class();
         let slot = &mut self.slots[at as usize];
-        *slot = Slot { flow: Some(flow), last_seen: now, listed: now, links: Links::NONE, class };
+        *slot = Slot { last_seen: now, listed: ticks(now), class, flow: Some(flow), links: Links::NONE };
         self.lists[class as usize].push_back(&mut self.slots, at);
-        for (tag, value) in self.index_entries(&flow, at).into_iter().flatten() {
-            self.index.insert(tag, value);
+        for (tag, side) in tags.into_iter().flatten().zip(0..) {
+            self.index.insert(tag.0, at << 1 | side);
         }
         self.len += 1;
         Ok(FlowId(at))
@@ -165,8 +187,8 @@ impl<A: KeyAddress> FlowTable<A> {
     pub fn remove(&mut self, id: FlowId) -> Option<Flow<A>> {
         let slot = self.slots.get_mut(id.0 as usize)?;
         let (flow, class) = (slot.flow.take()?, slot.class);
-        for (tag, value) in self.index_entries(&flow, id.0).into_iter().flatten() {
-            self.index.remove(tag, value);
+        for (tag, side) in self.tags(&flow).into_iter().flatten().zip(0..) {
+            self.index.remove(tag.0, id.0 << 1 | side);
         }
         self.lists[class as usize].unlink(&mut self.slots, id.0);
         self.slots[id.0 as usize].links.next = std::mem::replace(&mut self.free, id.0);
@@ -193,8 +215,8 @@ impl<A: KeyAddress> FlowTable<A> {
         let Some(flow) = &slot.flow else { return };
         let class = flow.class();
         slot.last_seen = now;
-        let listed_for = now.nanos().saturating_sub(slot.listed.nanos());
-        if class != slot.class || listed_for > self.nanos[class as usize] >> RELIST_SHIFT {
+        let listed_for = ticks(now).wrapping_sub(slot.listed);
+        if class != slot.class || listed_for >= self.relist_after[class as usize] {
             self.relist(id.0, class, now);
         }
     }
@@ -310,6 +332,7 @@ impl<A: KeyAddress> FlowTable<A> {
     /// Other lifetimes, for all flows from now on.
     pub fn set_lifetimes(&mut self, lifetimes: Lifetimes) {
         self.nanos = nanos_by_class(&lifetimes);
+        self.relist_after = relist_after(&lifetimes);
         self.lifetimes = lifetimes;
     }
 
@@ -320,13 +343,14 @@ impl<A: KeyAddress> FlowTable<A> {
         if idle < self.nanos[class as usize] { None } else { self.remove(FlowId(at)) }
     }
 
+    #[cold]
     fn relist(&mut self, at: u32, class: Class, now: Instant) {
         let before = self.slots[at as usize].class;
         self.lists[before as usize].unlink(&mut self.slots, at);
         self.lists[class as usize].push_back(&mut self.slots, at);
         let slot = &mut self.slots[at as usize];
         slot.class = class;
-        slot.listed = now;
+        slot.listed = ticks(now);
     }
 
     fn take_slot(&mut self) -> Option<u32> {
@@ -342,12 +366,11 @@ impl<A: KeyAddress> FlowTable<A> {
         })
     }
 
-    /// Tag and value of each key. A flow whose two directions look alike on arrival (a member that calls its own virtual
-    /// server from the service port) is found by one.
-    fn index_entries(&self, flow: &Flow<A>, at: u32) -> [Option<(u32, u32)>; 2] {
-        let [opener, answer] = flow.keys();
-        let second = (opener != answer).then(|| (self.key.tuple(answer), at << 1 | 1));
-        [Some((self.key.tuple(opener), at << 1)), second]
+    /// The tag of each key. A flow whose two directions look alike on arrival (a member that calls its own virtual server
+    /// from the service port) is found by one.
+    fn tags(&self, flow: &Flow<A>) -> [Option<Tag>; 2] {
+        let [opener, answer] = Side::BOTH.map(|side| flow.stored(side));
+        [Some(self.key.tag(opener)), (opener != answer).then(|| self.key.tag(answer))]
     }
 
     /// Where a walk of `count` slots from `cursor` ends, and where the next one begins.
@@ -359,6 +382,10 @@ impl<A: KeyAddress> FlowTable<A> {
 
 fn nanos_by_class(lifetimes: &Lifetimes) -> [u64; Class::COUNT] {
     Class::ALL.map(|class| u64::try_from(lifetimes.of(class).as_nanos()).unwrap_or(u64::MAX))
+}
+
+fn relist_after(lifetimes: &Lifetimes) -> [u32; Class::COUNT] {
+    nanos_by_class(lifetimes).map(|nanos| u32::try_from(nanos >> RELIST_SHIFT >> TICK_BITS).unwrap_or(u32::MAX))
 }
 
 #[cfg(test)]

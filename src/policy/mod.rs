@@ -4,11 +4,13 @@
 //! ([`adjacency`]), and the one immutable object the workers read ([`snapshot`]), compiled from the three. Knows no
 //! file format, no packet bytes and no flow.
 
+mod address_map;
 pub mod adjacency;
 pub mod health;
 pub mod intent;
 pub mod prefix;
 pub mod snapshot;
+pub mod way;
 
 pub use intent::Intent;
 pub use snapshot::{Epoch, Snapshot};

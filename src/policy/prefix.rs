@@ -1,71 +1,87 @@
-//! Longest prefix match, flattened.
+//! Longest prefix match in at most four looks.
 //!
-//! Owns [`PrefixMap`]: prefixes of any nesting turned once into sorted, disjoint ranges, so that a lookup is one binary
-//! search over a dense list, whatever the nesting and however many prefixes. Built whole; never changed.
+//! Owns [`PrefixMap`]: a tree that branches by whole octets of the address, its prefixes pushed down to the leaves, so
+//! that the first look mostly settles the matter and the fourth always does, however many prefixes there are. A kilobyte a
+//! node; there are no more nodes than prefixes longer than 8, 16 and 24 bits ask for. Built whole; never changed.
 
 use ipnet::Ipv4Net;
 use std::net::Ipv4Addr;
 
+/// How many entries a node has: one for every octet.
+const OCTETS: usize = 256;
+/// In an entry: the rest is the number of a node, not of a value.
+const NODE: u32 = 1 << 31;
+/// An entry of no prefix.
+const NOTHING: u32 = 0;
+
 /// A map from addresses to the value of the longest prefix that holds them.
 #[derive(Clone, Debug)]
 pub struct PrefixMap<T> {
-    /// First address of each range, ascending; the ranges cover everything.
-    starts: Vec<u32>,
-    /// The value of each range, `None` where no prefix holds it.
-    values: Vec<Option<T>>,
+    /// One node behind the other, the root first. An entry is [`NOTHING`], a node (with the bit [`NODE`]), or one more than
+    /// the place of a value.
+    entries: Vec<u32>,
+    values: Vec<T>,
 }
 
 impl<T: Copy> PrefixMap<T> {
     /// The map of `entries`. Of two entries with the same prefix the later one counts.
     pub fn new(entries: impl IntoIterator<Item = (Ipv4Net, T)>) -> PrefixMap<T> {
         let mut entries: Vec<_> = entries.into_iter().map(|(net, value)| (net.trunc(), value)).collect();
-        // Outer prefixes first, so that walking the list keeps a stack of the prefixes that hold the current address.
-        entries.sort_by_key(|(net, _)| (u32::from(net.network()), net.prefix_len()));
-        let mut map = PrefixMap { starts: vec![0], values: vec![None] };
-        let mut open: Vec<(u32, T)> = Vec::new();
+        // Shorter prefixes first: longer ones then lie over them. The order of equals stays.
+        entries.sort_by_key(|(net, _)| net.prefix_len());
+        let mut map = PrefixMap { entries: vec![NOTHING; OCTETS], values: Vec::with_capacity(entries.len()) };
         for (net, value) in entries {
-            let first = u32::from(net.network());
-            map.close_before(&mut open, Some(first));
-            open.push((u32::from(net.broadcast()), value));
-            map.begin(first, Some(value));
+            map.values.push(value);
+            map.lay_over(net, map.values.len() as u32);
         }
-        map.close_before(&mut open, None);
         map
     }
 
     /// The value of the longest prefix that holds `address`.
     #[inline]
     pub fn find(&self, address: Ipv4Addr) -> Option<T> {
-        let address = u32::from(address);
-        self.values[self.starts.partition_point(|&start| start <= address) - 1]
+        let mut entry = NODE;
+        for octet in address.octets() {
+            entry = *self.entries.get((entry & !NODE) as usize * OCTETS + usize::from(octet))?;
+            if entry & NODE == 0 {
+                break;
+            }
+        }
+        // `NOTHING` wraps round, and there is no such place.
+        self.values.get(entry.wrapping_sub(1) as usize).copied()
     }
 
     /// No prefix holds any address.
     pub fn is_empty(&self) -> bool {
-        self.values.iter().all(Option::is_none)
+        self.values.is_empty()
     }
 
-    /// Ends the open prefixes whose last address lies before `next` (all of them for `None`).
-    fn close_before(&mut self, open: &mut Vec<(u32, T)>, next: Option<u32>) {
-        while let Some(&(last, _)) = open.last() {
-            if next.is_some_and(|next| next <= last) {
-                break;
-            }
-            open.pop();
-            if let Some(after) = last.checked_add(1) {
-                self.begin(after, open.last().map(|&(_, value)| value));
-            }
+    /// What `net` holds has the value `entry` from now on.
+    fn lay_over(&mut self, net: Ipv4Net, entry: u32) {
+        let (octets, length) = (net.network().octets(), usize::from(net.prefix_len()));
+        let mut node = 0;
+        // The octets that the prefix holds whole, but for the one it ends in.
+        let whole = length.saturating_sub(1) / 8;
+        for octet in &octets[..whole] {
+            node = self.child(node, *octet);
         }
+        let first = node * OCTETS + usize::from(octets[whole]);
+        let span = 1 << (8 * (whole + 1) - length);
+        // No longer prefix has come yet, so there is no node below.
+        self.entries[first..first + span].fill(entry);
     }
 
-    /// A range begins at `start`; one that began there already is replaced.
-    fn begin(&mut self, start: u32, value: Option<T>) {
-        if self.starts.last() == Some(&start) {
-            self.starts.pop();
-            self.values.pop();
+    /// The node below the octet of a node, made if need be, with what the octet said so far everywhere.
+    fn child(&mut self, node: usize, octet: u8) -> usize {
+        let at = node * OCTETS + usize::from(octet);
+        let said = self.entries[at];
+        if said & NODE != 0 {
+            return (said & !NODE) as usize;
         }
-        self.starts.push(start);
-        self.values.push(value);
+        let child = self.entries.len() / OCTETS;
+        self.entries.resize(self.entries.len() + OCTETS, said);
+        self.entries[at] = NODE | child as u32;
+        child
     }
 }
 
@@ -106,6 +122,25 @@ mod tests {
         let map = PrefixMap::new([(net("0.0.0.0/0"), 7)]);
         assert_eq!(map.find(Ipv4Addr::BROADCAST), Some(7));
         assert_eq!(map.find(Ipv4Addr::UNSPECIFIED), Some(7));
+    }
+
+    #[test]
+    fn prefixes_that_end_between_octets_fill_their_part() {
+        let map = PrefixMap::new([(net("10.16.0.0/12"), 12), (net("10.20.4.0/22"), 22), (net("10.20.6.128/25"), 25)]);
+        for (address, expected) in [
+            ("10.15.255.255", None),
+            ("10.16.0.0", Some(12)),
+            ("10.31.255.255", Some(12)),
+            ("10.32.0.0", None),
+            ("10.20.3.255", Some(12)),
+            ("10.20.4.0", Some(22)),
+            ("10.20.6.127", Some(22)),
+            ("10.20.6.128", Some(25)),
+            ("10.20.7.255", Some(22)),
+            ("10.20.8.0", Some(12)),
+        ] {
+            assert_eq!(map.find(address.parse().unwrap()), expected, "{address}");
+        }
     }
 
     proptest! {

@@ -6,16 +6,21 @@
 
 mod parts;
 
+use super::address_map::AddressMap;
 use super::adjacency::{Adjacency, Neighbour, NextHop};
 use super::health::{Generation, Health, State};
 use super::intent::*;
 use super::prefix::PrefixMap;
-use crate::wire::{Mac, Protocol, VlanId};
+use super::way::{Egress, Hop, Ways};
+use crate::wire::{Mac, Protocol, Rewrite, VlanId};
 use ipnet::Ipv4Net;
 use std::collections::HashMap;
 use std::net::Ipv4Addr;
 
 type FastMap<K, V> = HashMap<K, V, foldhash::fast::RandomState>;
+
+/// Words of 64 bits that have a bit for every port.
+const PORT_WORDS: usize = 1024;
 
 /// Counts published snapshots.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -38,11 +43,14 @@ pub struct Snapshot {
     pub timeouts: Timeouts,
     /// Bounds.
     pub limits: Limits,
-    owners: FastMap<Ipv4Addr, Owner>,
+    known: AddressMap<Known>,
+    /// Service ports of UDP, of whichever address: a bit for each port.
+    datagram_ports: Box<[u64; PORT_WORDS]>,
     tags: Vec<Vec<(Option<VlanId>, InterfaceId)>>,
     routes: PrefixMap<Hop>,
     routers: Vec<NextHop>,
     neighbours: FastMap<NextHop, Neighbour>,
+    ways: Ways,
 }
 
 /// Whose an address is.
@@ -51,9 +59,28 @@ pub enum Owner {
     /// A self-IP of the appliance, on this interface.
     Appliance(InterfaceId),
     /// A virtual address: a place in [`Snapshot::virtuals`].
-    Virtual(usize),
+    Virtual(u16),
     /// A member's physical address.
     Member(MemberId),
+}
+
+/// What is known of an address.
+#[derive(Clone, Copy, Debug)]
+enum Known {
+    Owned(Owner),
+    /// All hosts of one of our networks: nobody's, and on that network's interface no address of a packet.
+    Broadcast,
+}
+
+/// Whose the two addresses of a packet are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ends {
+    /// The source's owner.
+    pub from: Option<Owner>,
+    /// The destination's.
+    pub to: Option<Owner>,
+    /// One of them is the broadcast address of a network of ours.
+    pub broadcast: bool,
 }
 
 /// An interface as the workers need it.
@@ -108,6 +135,27 @@ pub struct MemberView {
     /// The virtual address the world knows it by; its own when its pool has none. Steering sees only this one, so both
     /// ends of a hairpin name the same worker.
     pub public: Ipv4Addr,
+    /// Its service ports, with what a packet from there becomes.
+    pub serves: Vec<Served>,
+}
+
+impl MemberView {
+    /// What its packets from `protocol`/`port` become, if that is a service port.
+    #[inline]
+    pub fn served(&self, protocol: Protocol, port: u16) -> Option<&Served> {
+        self.serves.iter().find(|served| served.listen.port == port && served.listen.protocol == protocol)
+    }
+}
+
+/// A service port of a member's.
+#[derive(Clone, Debug)]
+pub struct Served {
+    /// Protocol and port.
+    pub listen: Listen,
+    /// The virtual address it is reached at.
+    pub address: Ipv4Addr,
+    /// Makes a packet from there wear the virtual address.
+    pub rewrite: Rewrite,
 }
 
 /// A pool as the workers need it.
@@ -199,15 +247,17 @@ pub struct ServiceView {
     pub pool: PoolId,
     /// `false`: refused, never routed onward.
     pub enabled: bool,
+    /// What becomes of a packet that goes to the active member, if there is one and it is on the link.
+    pub ready: Option<Ready>,
 }
 
-/// How a destination is reached.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Hop {
-    /// It is on the interface's link.
-    OnLink(InterfaceId),
-    /// Through a router.
-    Via(NextHop),
+/// What becomes of a packet to a service port, worked out beforehand.
+#[derive(Clone, Debug)]
+pub struct Ready {
+    /// Makes the member its destination; its port stays.
+    pub rewrite: Rewrite,
+    /// The way to the member.
+    pub egress: Egress,
 }
 
 impl Snapshot {
@@ -221,27 +271,75 @@ impl Snapshot {
             (health.members.len(), health.pools.len(), macs.len()),
             (intent.members.len(), intent.pools.len(), intent.ports.len()),
         );
-        let virtuals = parts::virtuals(intent);
-        Snapshot {
+        let interfaces: Vec<_> = intent.interfaces.iter().map(|i| parts::interface(i, macs)).collect();
+        let (routers, virtuals) = (parts::routers(intent), parts::virtuals(intent));
+        let routes = parts::routes(intent, &routers);
+        let mut world = Snapshot {
             epoch,
-            interfaces: intent.interfaces.iter().map(|i| parts::interface(i, macs)).collect(),
             members: (0..intent.members.len()).map(|at| parts::member(intent, health, adjacency, at)).collect(),
             pools: (0..intent.pools.len()).map(|at| parts::pool(intent, health, at)).collect(),
             timeouts: intent.timeouts,
             limits: intent.limits,
-            owners: parts::owners(intent, &virtuals),
+            known: parts::known(intent, &virtuals),
+            datagram_ports: parts::datagram_ports(&virtuals),
             tags: parts::tags(intent),
-            routes: parts::routes(intent),
-            routers: parts::routers(intent),
+            ways: Ways::new(adjacency, &routes, &routers, &interfaces),
             neighbours: adjacency.iter().map(|(hop, neighbour)| (*hop, *neighbour)).collect(),
+            interfaces,
+            routes,
+            routers,
             virtuals,
+        };
+        world.make_ready();
+        world
+    }
+
+    /// Works out what becomes of packets to service ports.
+    fn make_ready(&mut self) {
+        for at in 0..self.virtuals.len() {
+            let server = &self.virtuals[at];
+            let ready: Vec<_> = server.services.iter().map(|service| self.ready(server.address, service)).collect();
+            let services = &mut self.virtuals[at].services;
+            services.iter_mut().zip(ready).for_each(|(service, ready)| service.ready = ready);
         }
+    }
+
+    fn ready(&self, address: Ipv4Addr, service: &ServiceView) -> Option<Ready> {
+        let member = self.member(self.pool(service.pool).active?);
+        let Listen { protocol, port } = service.listen;
+        let egress = *self.way(member.address)?;
+        Some(Ready { rewrite: parts::readdressed(protocol, address, member.address, port), egress })
     }
 
     /// Whose `address` is, if it is the appliance's, virtual, or a member's.
     #[inline]
     pub fn owner(&self, address: Ipv4Addr) -> Option<Owner> {
-        self.owners.get(&address).copied()
+        match self.known.get(address) {
+            Some(Known::Owned(owner)) => Some(*owner),
+            Some(Known::Broadcast) | None => None,
+        }
+    }
+
+    /// Whose the addresses of a packet from `src` to `dst` are.
+    #[inline]
+    pub fn ends(&self, src: Ipv4Addr, dst: Ipv4Addr) -> Ends {
+        let mut broadcast = false;
+        let mut owner = |address| match self.known.get(address) {
+            Some(Known::Owned(owner)) => Some(*owner),
+            Some(Known::Broadcast) => {
+                broadcast = true;
+                None
+            }
+            None => None,
+        };
+        let (from, to) = (owner(src), owner(dst));
+        Ends { from, to, broadcast }
+    }
+
+    /// Some virtual server listens at this port for datagrams.
+    #[inline]
+    pub fn serves_datagrams(&self, port: u16) -> bool {
+        self.datagram_ports[usize::from(port >> 6)] >> (port & 63) & 1 == 1
     }
 
     /// The interface that frames with this tag on this port belong to.
@@ -262,6 +360,12 @@ impl Snapshot {
         &self.members[id.index()]
     }
 
+    /// The virtual address itself.
+    #[inline]
+    pub fn server(&self, at: u16) -> &VirtualView {
+        &self.virtuals[usize::from(at)]
+    }
+
     /// The pool itself.
     #[inline]
     pub fn pool(&self, id: PoolId) -> &PoolView {
@@ -273,8 +377,15 @@ impl Snapshot {
     pub fn next_hop(&self, destination: Ipv4Addr) -> Option<NextHop> {
         match self.routes.find(destination)? {
             Hop::OnLink(interface) => Some(NextHop { interface, address: destination }),
-            Hop::Via(hop) => Some(hop),
+            Hop::Via(router) => self.routers.get(usize::from(router)).copied(),
         }
+    }
+
+    /// The way to `destination`, if its next hop is known. If not, [`Snapshot::next_hop`] and [`Snapshot::neighbour`] tell
+    /// why.
+    #[inline]
+    pub fn way(&self, destination: Ipv4Addr) -> Option<&Egress> {
+        self.ways.to(destination, &self.routes)
     }
 
     /// What is known of a next hop.

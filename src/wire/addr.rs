@@ -5,6 +5,7 @@
 
 use std::fmt;
 use std::net::Ipv4Addr;
+use std::num::NonZeroU16;
 use std::str::FromStr;
 
 /// What an IP address must be for the types of this floor.
@@ -60,17 +61,20 @@ impl FromStr for Mac {
 
 /// An 802.1Q VLAN identifier, 1 to 4094.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct VlanId(u16);
+pub struct VlanId(NonZeroU16);
 
 impl VlanId {
     /// `None` unless `id` is 1 to 4094 (0 marks priority-tagged frames, 4095 is reserved: IEEE 802.1Q 9.6).
     pub const fn new(id: u16) -> Option<VlanId> {
-        if id >= 1 && id <= 4094 { Some(VlanId(id)) } else { None }
+        match NonZeroU16::new(id) {
+            Some(id) if id.get() <= 4094 => Some(VlanId(id)),
+            _ => None,
+        }
     }
 
     /// The identifier as a number.
     pub const fn get(self) -> u16 {
-        self.0
+        self.0.get()
     }
 }
 

@@ -26,7 +26,9 @@ pub(super) fn addr(bytes: &[u8], at: usize) -> Ipv4Addr {
 /// The MAC address at `at`.
 #[inline(always)]
 pub(super) fn mac(bytes: &[u8], at: usize) -> Mac {
-    Mac([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3], bytes[at + 4], bytes[at + 5]])
+    let mut mac = [0; 6];
+    mac.copy_from_slice(&bytes[at..at + 6]);
+    Mac(mac)
 }
 
 /// Writes `value` at `at`.

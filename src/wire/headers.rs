@@ -144,30 +144,45 @@ impl Headers<Ipv4Addr> {
     #[inline]
     pub fn parse(bytes: &[u8]) -> Result<Headers, Malformed> {
         let (link, ethertype, l3) = ethernet::read(bytes)?;
-        match ethertype {
-            ethernet::IPV4 => parse_ipv4(bytes, link, l3),
-            ethernet::ARP => parse_arp(bytes, link, l3),
-            _ => Err(Malformed::UnknownEtherType),
+        if ethertype != ethernet::IPV4 {
+            return parse_other(bytes, link, ethertype, l3);
+        }
+        let ip = ipv4::read(bytes, l3)?;
+        let payload = &bytes[ip.l4..ip.end];
+        match ip.protocol {
+            ipv4::UDP if !ip.is_piece() => Ok(facts(link, l3, &ip, udp::read(payload, payload.len())?)),
+            ipv4::TCP if !ip.is_piece() => Ok(facts(link, l3, &ip, Kind::Tcp(tcp::read(payload, payload.len())?))),
+            _ => parse_rarer(bytes, link, l3),
         }
     }
 }
 
-#[inline]
-fn parse_ipv4(bytes: &[u8], link: Link, l3: usize) -> Result<Headers, Malformed> {
+/// What there is little of is read where it does not weigh upon the rest.
+#[cold]
+#[inline(never)]
+fn parse_rarer(bytes: &[u8], link: Link, l3: usize) -> Result<Headers, Malformed> {
     let ip = ipv4::read(bytes, l3)?;
     let datagram = &bytes[..ip.end];
-    let payload = &datagram[ip.l4..];
-    let kind = if ip.is_piece() {
-        Kind::Fragment(parse_piece(&ip, payload)?)
-    } else {
-        match ip.protocol {
-            ipv4::UDP => udp::read(payload, payload.len())?,
-            ipv4::TCP => Kind::Tcp(tcp::read(payload, payload.len())?),
-            ipv4::ICMP => icmp::read(datagram, ip.l4)?,
-            other => Kind::Other(other),
-        }
+    let kind = match ip.protocol {
+        _ if ip.is_piece() => Kind::Fragment(parse_piece(&ip, &datagram[ip.l4..])?),
+        ipv4::ICMP => icmp::read(datagram, ip.l4)?,
+        other => Kind::Other(other),
     };
-    Ok(Headers {
+    Ok(facts(link, l3, &ip, kind))
+}
+
+#[cold]
+#[inline(never)]
+fn parse_other(bytes: &[u8], link: Link, ethertype: u16, l3: usize) -> Result<Headers, Malformed> {
+    match ethertype {
+        ethernet::ARP => parse_arp(bytes, link, l3),
+        _ => Err(Malformed::UnknownEtherType),
+    }
+}
+
+#[inline(always)]
+fn facts(link: Link, l3: usize, ip: &Ip, kind: Kind) -> Headers {
+    Headers {
         link,
         src: ip.src,
         dst: ip.dst,
@@ -180,7 +195,7 @@ fn parse_ipv4(bytes: &[u8], link: Link, l3: usize) -> Result<Headers, Malformed>
         dont_fragment: ip.dont_fragment,
         in_pieces: false,
         kind,
-    })
+    }
 }
 
 fn parse_piece(ip: &Ip, payload: &[u8]) -> Result<Piece, Malformed> {
@@ -225,6 +240,7 @@ impl<A: Address> Headers<A> {
     }
 
     /// The tuple of a packet that has one: TCP, UDP, and ICMP echo (see [`Tuple`] for echo).
+    #[inline]
     pub fn tuple(&self) -> Option<Tuple<A>> {
         let (protocol, src_port, dst_port) = match self.kind {
             Kind::Tcp(segment) => (Protocol::Tcp, segment.src_port, segment.dst_port),

@@ -34,6 +34,9 @@ pub const fn martian_destination(addr: Ipv4Addr) -> bool {
     matches!(addr.octets()[0], 0 | 127 | 224..)
 }
 
+/// What one hop less does to the header checksum: `~m + m'` for `m' = m - 0x0100`, whatever `m` is (RFC 1624).
+const ONE_HOP: u16 = 0xfeff;
+
 /// Lowers the time to live by one and changes the header checksum by the difference (RFC 1812 5.3.1, RFC 1624). A time
 /// to live of 0 stays: whether the packet may go on is decided before. Nothing happens to ARP.
 #[inline]
@@ -41,12 +44,10 @@ pub fn decrement_ttl(bytes: &mut [u8], headers: &Headers) {
     if headers.ttl == 0 {
         return;
     }
-    let header = &mut bytes[usize::from(headers.l3)..][..HEADER];
-    let old = be16(header, 8); // time to live, protocol
-    if let Some(new) = old.checked_sub(0x0100) {
-        put16(header, 8, new);
-        put16(header, 10, checksum::update(be16(header, 10), checksum::delta(&[old], &[new])));
-    }
+    let Some(header) = bytes[usize::from(headers.l3)..].first_chunk_mut::<HEADER>() else { return };
+    header[8] = header[8].saturating_sub(1);
+    let field = checksum::update(be16(header, 10), ONE_HOP);
+    put16(header, 10, field);
 }
 
 /// What the header says, every length in it checked. Offsets count from the start of the frame.
@@ -83,7 +84,7 @@ pub(super) fn read(frame: &[u8], l3: usize) -> Result<Ip, Malformed> {
     }
     if header_length > HEADER {
         check_options(&datagram[..header_length])?;
-    } else if !checksum::is_right(header) {
+    } else if !checksum::is_right_of_twenty(header) {
         return Err(Malformed::IpChecksum);
     }
     let place = be16(header, 6);

@@ -74,11 +74,6 @@ impl<const N: usize> ByReason<N> {
 }
 
 impl Tally {
-    pub(super) fn received(&mut self, bytes: usize) {
-        self.received += 1;
-        self.received_bytes += bytes as u64;
-    }
-
     pub(super) fn dropped(&mut self, reason: DropReason) {
         self.dropped.0[reason as usize] += 1;
     }

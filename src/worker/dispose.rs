@@ -5,9 +5,10 @@
 
 use super::Worker;
 use super::cargo::Cargo;
+use super::counters::Tally;
 use super::hand_off::Parcel;
 use super::waiting::Held;
-use crate::engine::{DropReason, PuntReason, Verdict, steer};
+use crate::engine::{Ahead, DropReason, PuntReason, Verdict};
 use crate::io::{Frame, Port};
 use crate::policy::adjacency::NextHop;
 use crate::policy::intent::PortId;
@@ -16,37 +17,36 @@ use crate::wire::reply::{self, IcmpError, Reply};
 use crate::wire::{Headers, Malformed};
 
 impl<P: Port> Worker<P> {
-    /// A frame as the NIC gave it: whose is it?
-    pub(super) fn accept(&mut self, frame: P::Frame, port: PortId, now: Instant) {
-        let headers = match Headers::parse(frame.bytes()) {
-            Ok(headers) => headers,
-            Err(malformed) => return self.tally.dropped(reason(malformed)),
-        };
-        match steer::owner(&headers, self.engine.world(), self.hand_off.workers()) {
-            Some(worker) if worker != usize::from(self.id.0) => self.hand_over(worker, Cargo::Frame(frame), port),
-            _ => self.judge(frame, &headers, port, now),
-        }
-    }
-
     /// A datagram that is ours to decide about.
     pub(super) fn decide(&mut self, cargo: Cargo<P::Frame>, port: PortId, now: Instant) {
         match (cargo.headers(), cargo) {
-            (Ok(headers), Cargo::Frame(frame)) => self.judge(frame, &headers, port, now),
+            (Ok(headers), Cargo::Frame(frame)) => {
+                self.judge(frame, &headers, self.engine.look_ahead(&headers), port, now)
+            }
             (Ok(whole), Cargo::Pieces(pieces)) => self.judge_whole(pieces, &whole, port, now),
             (Err(malformed), cargo) => self.tally.dropped_all(cargo.frames(), reason(malformed)),
         }
     }
 
+    /// The datagram is another worker's; it goes there at the end of the turn.
+    #[inline]
     pub(super) fn hand_over(&mut self, worker: usize, cargo: Cargo<P::Frame>, port: PortId) {
-        let frames = cargo.frames();
-        match self.hand_off.give(worker, Parcel { cargo, port }) {
-            Ok(()) => self.tally.handed_off += frames as u64,
-            Err(_) => self.tally.dropped_all(frames, DropReason::HandOffFull),
-        }
+        self.hand_off.give(worker, Parcel { cargo, port });
     }
 
-    fn judge(&mut self, frame: P::Frame, headers: &Headers, port: PortId, now: Instant) {
-        match self.engine.decide(headers, port, now) {
+    /// What is for other workers goes there. What a full ring does not take is dropped and counted: a worker that waits for
+    /// another would stop serving, and two that wait for each other would stop for ever.
+    pub(super) fn hand_over_all(&mut self) {
+        let Tally { handed_off, dropped, .. } = &mut self.tally;
+        self.hand_off.flush(|parcel, taken| match taken {
+            true => *handed_off += parcel.cargo.frames() as u64,
+            false => dropped.0[DropReason::HandOffFull as usize] += parcel.cargo.frames() as u64,
+        });
+    }
+
+    #[inline]
+    pub(super) fn judge(&mut self, frame: P::Frame, headers: &Headers, ahead: Ahead, port: PortId, now: Instant) {
+        match self.engine.decide(headers, ahead, port, now) {
             Verdict::Hold(hop) => self.hold(hop, Cargo::Frame(frame), port, now),
             Verdict::Gather => self.gather(frame, headers, port, now),
             Verdict::Defer => self.defer(frame, port, now),
@@ -143,7 +143,8 @@ impl<P: Port> Worker<P> {
                     continue;
                 }
             };
-            match (self.engine.decide(&headers, held.port, now), held) {
+            let ahead = self.engine.look_ahead(&headers);
+            match (self.engine.decide(&headers, ahead, held.port, now), held) {
                 (Verdict::Hold(hop), held) => {
                     self.waiting.hold_again(hop, held);
                     self.want(hop, now);

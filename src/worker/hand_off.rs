@@ -4,6 +4,7 @@
 //! flow keep their order. A full ring refuses: the frame is dropped and counted by whoever tried; nobody waits.
 
 use super::cargo::Cargo;
+use crate::io::BURST;
 use crate::policy::intent::PortId;
 use rtrb::{Consumer, Producer, RingBuffer};
 
@@ -18,35 +19,58 @@ pub struct Parcel<F> {
 /// One worker's ends of the rings to and from the others.
 pub struct HandOff<F> {
     /// By worker; `None` at the own place.
-    to: Vec<Option<Producer<Parcel<F>>>>,
+    to: Vec<Option<Outlet<F>>>,
     from: Vec<Consumer<Parcel<F>>>,
     /// Whose ring is read next, so that none starves.
     next: usize,
 }
 
+/// The way to one other worker.
+struct Outlet<F> {
+    ring: Producer<Parcel<F>>,
+    /// What goes there at the end of the turn, all at once: the other side then sees one change of the ring, not many.
+    waiting: Vec<Parcel<F>>,
+}
+
 impl<F> HandOff<F> {
     /// How many workers there are.
+    #[inline]
     pub fn workers(&self) -> usize {
         self.to.len()
     }
 
-    /// Hands a frame over; gives it back when the ring is full or the worker does not exist.
-    pub fn give(&mut self, worker: usize, parcel: Parcel<F>) -> Result<(), Parcel<F>> {
-        match self.to.get_mut(worker) {
-            Some(Some(ring)) => ring.push(parcel).map_err(|rtrb::PushError::Full(parcel)| parcel),
-            _ => Err(parcel),
+    /// Lays a datagram down for another worker. `worker` exists and is not the own place.
+    #[inline]
+    pub fn give(&mut self, worker: usize, parcel: Parcel<F>) {
+        if let Some(Some(outlet)) = self.to.get_mut(worker) {
+            outlet.waiting.push(parcel);
         }
     }
 
-    /// The next frame somebody handed over.
-    pub fn take(&mut self) -> Option<Parcel<F>> {
-        for _ in 0..self.from.len() {
-            self.next = (self.next + 1) % self.from.len();
-            if let Ok(parcel) = self.from[self.next].pop() {
-                return Some(parcel);
+    /// Hands over what was laid down, in order. `told` learns of every datagram whether the ring took it.
+    pub fn flush(&mut self, mut told: impl FnMut(&Parcel<F>, bool)) {
+        for outlet in self.to.iter_mut().flatten().filter(|outlet| !outlet.waiting.is_empty()) {
+            let room = outlet.ring.slots().min(outlet.waiting.len());
+            outlet.waiting.iter().enumerate().for_each(|(at, parcel)| told(parcel, at < room));
+            if let Ok(chunk) = outlet.ring.write_chunk_uninit(room) {
+                chunk.fill_from_iter(outlet.waiting.drain(..room));
             }
+            outlet.waiting.clear();
         }
-        None
+    }
+
+    /// Takes up to `most` datagrams that others handed over, a worker's in the order it gave them.
+    pub fn take(&mut self, into: &mut Vec<Parcel<F>>, most: usize) {
+        let mut left = most;
+        let (behind, first) = self.from.split_at_mut(self.next);
+        for ring in first.iter_mut().chain(behind) {
+            let count = ring.slots().min(left);
+            if let Ok(chunk) = ring.read_chunk(count) {
+                into.extend(chunk);
+            }
+            left -= count;
+        }
+        self.next = if self.next + 1 < self.from.len() { self.next + 1 } else { 0 };
     }
 }
 
@@ -61,7 +85,7 @@ pub fn hand_offs<F>(workers: usize, capacity: usize) -> Vec<HandOff<F>> {
                 continue;
             }
             let (producer, consumer) = RingBuffer::new(capacity);
-            ends[from].to.push(Some(producer));
+            ends[from].to.push(Some(Outlet { ring: producer, waiting: Vec::with_capacity(BURST) }));
             ends[to].from.push(consumer);
         }
     }
@@ -72,26 +96,49 @@ pub fn hand_offs<F>(workers: usize, capacity: usize) -> Vec<HandOff<F>> {
 mod tests {
     use super::*;
 
-    #[test]
-    fn frames_arrive_in_order_and_a_full_ring_gives_back() {
-        let mut ends = hand_offs::<u32>(3, 2);
-        let parcel = |number: u32| Parcel { cargo: Cargo::Frame(number), port: PortId(0) };
-        let number = |parcel: Parcel<u32>| match parcel.cargo {
+    fn number(parcel: &Parcel<u32>) -> u32 {
+        match parcel.cargo {
             Cargo::Frame(number) => number,
             Cargo::Pieces(_) => panic!("it was a frame"),
-        };
-        assert!(ends[0].give(2, parcel(1)).is_ok());
-        assert!(ends[0].give(2, parcel(2)).is_ok());
-        assert_eq!(ends[0].give(2, parcel(3)).map_err(number), Err(3));
-        assert!(ends[1].give(2, parcel(9)).is_ok());
-        assert!(ends[0].give(0, parcel(4)).is_err());
-        let mut taken = Vec::new();
-        while let Some(parcel) = ends[2].take() {
-            taken.push(number(parcel));
         }
-        let position = |frame| taken.iter().position(|&f| f == frame);
-        assert_eq!(taken.len(), 3);
-        assert!(position(1) < position(2) && position(9).is_some());
-        assert!(ends[1].take().is_none());
+    }
+
+    fn give(end: &mut HandOff<u32>, worker: usize, numbers: impl IntoIterator<Item = u32>) -> Vec<(u32, bool)> {
+        for number in numbers {
+            end.give(worker, Parcel { cargo: Cargo::Frame(number), port: PortId(0) });
+        }
+        let mut told = Vec::new();
+        end.flush(|parcel, taken| told.push((number(parcel), taken)));
+        told
+    }
+
+    fn take(end: &mut HandOff<u32>, most: usize) -> Vec<u32> {
+        let mut parcels = Vec::new();
+        end.take(&mut parcels, most);
+        parcels.iter().map(number).collect()
+    }
+
+    #[test]
+    fn frames_arrive_in_order_and_a_full_ring_refuses_the_rest() {
+        let mut ends = hand_offs::<u32>(3, 2);
+        assert_eq!(give(&mut ends[0], 2, [1, 2, 3]), [(1, true), (2, true), (3, false)]);
+        assert_eq!(give(&mut ends[0], 2, [4]), [(4, false)]);
+        assert_eq!(give(&mut ends[1], 2, [9]), [(9, true)]);
+        let taken = take(&mut ends[2], 64);
+        assert!(taken == [1, 2, 9] || taken == [9, 1, 2], "{taken:?}");
+        assert_eq!(give(&mut ends[0], 2, [5]), [(5, true)], "it recovers");
+        assert_eq!(take(&mut ends[2], 64), [5]);
+        assert!(take(&mut ends[1], 64).is_empty());
+    }
+
+    #[test]
+    fn nobody_starves_when_little_is_taken() {
+        let mut ends = hand_offs::<u32>(3, 64);
+        for turn in 0..8 {
+            give(&mut ends[0], 2, [turn, turn]);
+            give(&mut ends[1], 2, [100 + turn, 100 + turn]);
+        }
+        let taken: Vec<_> = (0..8).flat_map(|_| take(&mut ends[2], 2)).collect();
+        assert!(taken.iter().any(|&n| n < 100) && taken.iter().any(|&n| n >= 100), "{taken:?}");
     }
 }

@@ -2,10 +2,11 @@
 //!
 //! Owns [`Worker`]: its ports, its engine, its mailbox, and the frames that are in its hands. It brings bytes and
 //! decisions together and counts every frame to its end. No clock, no lock, no system call: `turn(now)` is called by a
-//! pinned thread in the field and by a test here. Read first: [`Worker::turn`], then `dispose` (a frame and its
-//! verdict), `pieces` (a datagram that came in several), `send` (how it leaves), [`counters`] (what is counted, and the
+//! pinned thread in the field and by a test here. Read first: [`Worker::turn`], then `burst` (frames on their way to their
+//! verdicts), `dispose` (a frame and its verdict), `pieces` (a datagram that came in several), `send` (how it leaves), [`counters`] (what is counted, and the
 //! sum that must come out).
 
+mod burst;
 mod cargo;
 pub mod counters;
 mod deferred;
@@ -28,6 +29,7 @@ use crate::engine::{Engine, ResetOrder};
 use crate::io::{BURST, Port};
 use crate::policy::intent::PortId;
 use crate::time::Instant;
+use burst::Arrival;
 use deferred::Deferred;
 use gather::Gathering;
 use hand_off::Parcel;
@@ -65,7 +67,10 @@ pub struct Worker<P: Port> {
     queries: Queries,
     tally: Tally,
     shared: Arc<Shared>,
+    /// Lists that are empty between two bursts; only their memory stays.
     burst: Vec<P::Frame>,
+    arrivals: Vec<Arrival<P::Frame>>,
+    parcels: Vec<Parcel<P::Frame>>,
     orders: Vec<ResetOrder>,
     stopping: bool,
 }
@@ -96,6 +101,8 @@ impl<P: Port> Worker<P> {
             tally: Tally::default(),
             shared,
             burst: Vec::with_capacity(BURST),
+            arrivals: Vec::with_capacity(BURST),
+            parcels: Vec::with_capacity(BURST),
             orders: Vec::with_capacity(4 * CHORES),
             stopping: false,
         }
@@ -110,6 +117,7 @@ impl<P: Port> Worker<P> {
         done += self.take_over(now);
         done += self.do_chores(now);
         self.send_all();
+        self.hand_over_all();
         self.tally.gauge(&self.engine, self.held());
         self.shared.publish(&self.tally, self.engine.flows_by_member());
         match (self.stopping, done) {
@@ -127,30 +135,6 @@ impl<P: Port> Worker<P> {
     /// What is decided here, to be looked at.
     pub fn engine(&self) -> &Engine {
         &self.engine
-    }
-
-    fn receive(&mut self, port: PortId, now: Instant) -> usize {
-        let mut burst = std::mem::take(&mut self.burst);
-        let count = self.ports[port.index()].receive(&mut burst);
-        for frame in burst.drain(..) {
-            self.tally.received(crate::io::Frame::bytes(&frame).len());
-            self.accept(frame, port, now);
-        }
-        self.burst = burst;
-        count
-    }
-
-    /// Frames other workers received and this one decides about.
-    fn take_over(&mut self, now: Instant) -> usize {
-        let mut count = 0;
-        while count < BURST
-            && let Some(Parcel { cargo, port }) = self.hand_off.take()
-        {
-            count += cargo.frames();
-            self.tally.taken_over += cargo.frames() as u64;
-            self.decide(cargo, port, now);
-        }
-        count
     }
 
     /// What is due whether or not packets come, a bounded part of it.

@@ -34,7 +34,8 @@ impl<P: Port> Worker<P> {
             Err(malformed) => return self.tally.dropped_all(pieces.len(), reason(malformed)),
         };
         self.engine.notice(Notice::Gathered);
-        match steer::owner(&whole, self.engine.world(), self.hand_off.workers()) {
+        let ends = self.engine.look_ahead(&whole).ends;
+        match steer::owner(&whole, &ends, self.engine.world(), self.hand_off.workers()) {
             Some(worker) if worker != usize::from(self.id.0) => self.hand_over(worker, Cargo::Pieces(pieces), port),
             _ => self.judge_whole(pieces, &whole, port, now),
         }
@@ -42,7 +43,7 @@ impl<P: Port> Worker<P> {
 
     /// A whole datagram that is ours to decide about.
     pub(super) fn judge_whole(&mut self, pieces: Vec<P::Frame>, whole: &Headers, port: PortId, now: Instant) {
-        match self.engine.decide(whole, port, now) {
+        match self.engine.decide(whole, self.engine.look_ahead(whole), port, now) {
             Verdict::Hold(hop) => self.hold(hop, Cargo::Pieces(pieces), port, now),
             verdict => self.dispose_whole(pieces, whole, port, verdict),
         }

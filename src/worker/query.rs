@@ -137,7 +137,9 @@ impl<P: Port> Worker<P> {
         self.waiting.take_all();
         self.gathering = Gathering::new(1, Duration::ZERO, 0);
         self.deferred = Deferred::new(0);
-        while let Some(parcel) = self.hand_off.take() {
+        let mut parcels = std::mem::take(&mut self.parcels);
+        self.hand_off.take(&mut parcels, usize::MAX);
+        for parcel in parcels {
             self.tally.taken_over += parcel.cargo.frames() as u64;
             self.tally.dropped_all(parcel.cargo.frames(), DropReason::Stopping);
         }

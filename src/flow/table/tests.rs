@@ -44,8 +44,8 @@ fn both_sides_are_found_until_it_dies() {
     assert_eq!(table.find(&flow.key(Side::Opener)), Some((id, Side::Opener)));
     assert_eq!(table.find(&flow.key(Side::Answerer)), Some((id, Side::Answerer)));
     assert_eq!(table.find(&flow.key(Side::Opener).reversed()), None);
-    table.prefetch(&flow.key(Side::Opener));
-    table.prefetch_flow(&flow.key(Side::Opener));
+    table.reach_for_index(table.tag(&flow.key(Side::Opener)));
+    table.reach_for_flow(table.tag(&flow.key(Side::Opener)));
     assert_eq!(table.remove(id), Some(flow));
     assert!(Side::BOTH.iter().all(|&side| table.find(&flow.key(side)).is_none()));
     assert_eq!((table.remove(id), table.at(id), table.len()), (None, None, 0));
@@ -56,8 +56,8 @@ fn a_key_belongs_to_one_flow() {
     let mut table = table(4);
     let first = flow(Protocol::Udp, 1);
     let id = table.insert(first, second(0)).unwrap();
-    let [opener, answer] = *first.keys();
-    let other = *flow(Protocol::Udp, 2).keys();
+    let [opener, answer] = first.keys();
+    let other = flow(Protocol::Udp, 2).keys();
     for keys in [[opener, other[1]], [other[0], answer], [answer, other[1]], [other[0], opener]] {
         let refused = table.insert(Flow::new(PathKind::Hairpin, keys[0], keys[1]), second(0));
         assert_eq!(refused, Err(Refused::Duplicate(id)));
@@ -236,9 +236,16 @@ fn another_kind_of_address_will_do() {
     }
     impl crate::wire::Address for Wide {}
     impl KeyAddress for Wide {
-        fn mix_pair(first: Wide, second: Wide, key: u64) -> u64 {
+        type Pair = (u128, u128);
+        fn pair(first: Wide, second: Wide) -> (u128, u128) {
+            (first.0, second.0)
+        }
+        fn unpair(pair: (u128, u128)) -> (Wide, Wide) {
+            (Wide(pair.0), Wide(pair.1))
+        }
+        fn mix(pair: (u128, u128), key: u64) -> u64 {
             let mix = |seed: u64, bits: u128| crate::flow::key::spread(seed ^ bits as u64 ^ (bits >> 64) as u64, 1);
-            mix(mix(key, first.0), second.0)
+            mix(mix(key, pair.0), pair.1)
         }
         fn rewrite(_: &Tuple<Wide>, _: &Tuple<Wide>) -> Rewrite<Wide> {
             Rewrite::NOTHING

@@ -4,12 +4,16 @@
 
 #[cfg(doc)]
 use super::Snapshot;
-use super::{FastMap, Hop, InterfaceView, MemberView, Owner, PoolView, ServiceView, SnatView, VirtualView};
+use super::{
+    InterfaceView, Known, MemberView, Owner, PORT_WORDS, PoolView, Served, ServiceView, SnatView, VirtualView,
+};
+use crate::policy::address_map::AddressMap;
 use crate::policy::adjacency::{Adjacency, Neighbour, NextHop};
 use crate::policy::health::{Health, State};
 use crate::policy::intent::*;
 use crate::policy::prefix::PrefixMap;
-use crate::wire::{Mac, VlanId};
+use crate::policy::way::Hop;
+use crate::wire::{Endpoint, Mac, Protocol, Rewrite, Tuple, VlanId};
 use std::net::Ipv4Addr;
 
 pub(super) fn interface(meant: &Interface, macs: &[Mac]) -> InterfaceView {
@@ -34,7 +38,27 @@ pub(super) fn member(intent: &Intent, health: &Health, adjacency: &Adjacency, at
         may_claim: known.may_claim && known.state != State::Offline,
         lost_before: known.lost_before,
         public: public(intent, meant.pool).unwrap_or(meant.address),
+        serves: serves(intent, meant),
     }
+}
+
+/// The service ports of a member, and what its packets from there wear.
+fn serves(intent: &Intent, member: &Member) -> Vec<Served> {
+    let servers = intent.virtual_servers.iter().filter(|server| server.pool == member.pool);
+    let served = |listen: Listen, address| {
+        // What changes a packet's destination one way changes the source of the answer the other way.
+        let there = readdressed(listen.protocol, member.address, address, listen.port);
+        let rewrite = Rewrite { src: there.dst, dst: None, ..there };
+        Served { listen, address, rewrite }
+    };
+    servers.flat_map(|server| server.listen.iter().map(|listen| served(*listen, server.address))).collect()
+}
+
+/// What makes a packet to `port` of one address a packet to the same port of another.
+pub(super) fn readdressed(protocol: Protocol, from: Ipv4Addr, to: Ipv4Addr, port: u16) -> Rewrite {
+    let anybody = Endpoint::new(Ipv4Addr::UNSPECIFIED, 0);
+    let tuple = |address| Tuple::new(protocol, anybody, Endpoint::new(address, port));
+    Rewrite::between(&tuple(from), &tuple(to))
 }
 
 /// The address that what a pool's members send outward wears, else that of its first virtual server.
@@ -75,8 +99,12 @@ pub(super) fn snat(intent: &Intent, meant: &Snat) -> SnatView {
 pub(super) fn virtuals(intent: &Intent) -> Vec<VirtualView> {
     let mut views: Vec<VirtualView> = Vec::new();
     for server in &intent.virtual_servers {
-        let services =
-            server.listen.iter().map(|&listen| ServiceView { listen, pool: server.pool, enabled: server.enabled });
+        let services = server.listen.iter().map(|&listen| ServiceView {
+            listen,
+            pool: server.pool,
+            enabled: server.enabled,
+            ready: None,
+        });
         match views.iter_mut().find(|view| view.address == server.address) {
             Some(view) => view.services.extend(services),
             None => views.push(VirtualView {
@@ -92,15 +120,27 @@ pub(super) fn virtuals(intent: &Intent) -> Vec<VirtualView> {
     views
 }
 
-pub(super) fn owners(intent: &Intent, virtuals: &[VirtualView]) -> FastMap<Ipv4Addr, Owner> {
-    let mut owners = FastMap::default();
-    for (at, interface) in intent.interfaces.iter().enumerate() {
-        let own = Owner::Appliance(InterfaceId(at as u16));
-        owners.extend(interface.addresses.iter().map(|net| (net.addr(), own)));
+pub(super) fn datagram_ports(virtuals: &[VirtualView]) -> Box<[u64; PORT_WORDS]> {
+    let mut bits = Box::new([0; PORT_WORDS]);
+    let services = virtuals.iter().flat_map(|server| &server.services);
+    for service in services.filter(|service| service.listen.protocol == Protocol::Udp) {
+        bits[usize::from(service.listen.port >> 6)] |= 1 << (service.listen.port & 63);
     }
-    owners.extend(virtuals.iter().enumerate().map(|(at, view)| (view.address, Owner::Virtual(at))));
-    owners.extend(intent.members.iter().enumerate().map(|(at, m)| (m.address, Owner::Member(MemberId(at as u16)))));
-    owners
+    bits
+}
+
+pub(super) fn known(intent: &Intent, virtuals: &[VirtualView]) -> AddressMap<Known> {
+    let networks = intent.interfaces.iter().flat_map(|interface| &interface.addresses);
+    let broadcasts =
+        networks.filter(|net| net.prefix_len() < 31).map(|net| (net.broadcast(), Known::Broadcast)).collect::<Vec<_>>();
+    let owned = |address, owner| (address, Known::Owned(owner));
+    let appliance = intent.interfaces.iter().enumerate().flat_map(|(at, interface)| {
+        interface.addresses.iter().map(move |net| owned(net.addr(), Owner::Appliance(InterfaceId(at as u16))))
+    });
+    let virtuals = virtuals.iter().enumerate().map(|(at, view)| owned(view.address, Owner::Virtual(at as u16)));
+    let members =
+        intent.members.iter().enumerate().map(|(at, member)| owned(member.address, Owner::Member(MemberId(at as u16))));
+    AddressMap::new(broadcasts.into_iter().chain(appliance).chain(virtuals).chain(members))
 }
 
 pub(super) fn tags(intent: &Intent) -> Vec<Vec<(Option<VlanId>, InterfaceId)>> {
@@ -119,11 +159,12 @@ pub(super) fn routers(intent: &Intent) -> Vec<NextHop> {
     routers
 }
 
-pub(super) fn routes(intent: &Intent) -> PrefixMap<Hop> {
-    let fixed = intent
-        .routes
-        .iter()
-        .map(|route| (route.to, Hop::Via(NextHop { interface: route.interface, address: route.via })));
+/// `routers` as [`routers`] gives them.
+pub(super) fn routes(intent: &Intent, routers: &[NextHop]) -> PrefixMap<Hop> {
+    let fixed = intent.routes.iter().filter_map(|route| {
+        let hop = NextHop { interface: route.interface, address: route.via };
+        Some((route.to, Hop::Via(routers.binary_search(&hop).ok()? as u16)))
+    });
     let connected = intent.interfaces.iter().enumerate().flat_map(|(at, interface)| {
         interface.addresses.iter().map(move |net| (net.trunc(), Hop::OnLink(InterfaceId(at as u16))))
     });

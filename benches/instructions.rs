@@ -1,0 +1,79 @@
+//! How many instructions a packet takes, path by path: to be run under `valgrind --tool=callgrind`, which counts them.
+//!
+//! `scripts/instructions` runs it and compares the counts with the budget in `benches/instructions.toml`. By hand:
+//! `instructions PATH STAGE PACKETS` does so many packets of the path through the stage and says nothing. Two runs that
+//! differ in the number of packets, or in the stage, differ by what the packets cost.
+
+mod support;
+
+use fairlead::engine::{Engine, Verdict, steer};
+use fairlead::time::{Duration, Instant};
+use fairlead::wire::{Headers, ipv4};
+use std::hint::black_box;
+use std::process::exit;
+use support::{Frames, Traffic};
+
+/// Conversations of every path: enough that none is met twice in a burst.
+const CONVERSATIONS: usize = 1_000;
+const BURST: usize = 64;
+
+fn main() {
+    let words: Vec<String> = std::env::args().skip(1).filter(|word| !word.starts_with("--")).collect();
+    let [path, stage, packets] = &words[..] else {
+        for traffic in Traffic::ALL {
+            println!("{}", traffic.name());
+        }
+        return;
+    };
+    let traffic = Traffic::ALL.into_iter().find(|traffic| traffic.name() == path);
+    let (Some(traffic), Ok(packets)) = (traffic, packets.parse::<usize>()) else {
+        eprintln!(
+            "instructions: `{path}` is no path, or `{packets}` no number; without arguments the paths are listed"
+        );
+        exit(2);
+    };
+    let mut engine = support::engine(&support::intent(4 * CONVERSATIONS));
+    for at in 0..CONVERSATIONS {
+        for (port, frame) in traffic.opening(at) {
+            pass(&mut engine, &mut frame.bytes(), port, Instant::from_millis(1));
+        }
+    }
+    let frames = Frames::steady(traffic, CONVERSATIONS);
+    run(&mut engine, traffic, &frames, stage, packets);
+}
+
+/// Every stage copies the frame, so that the difference of two is the packet's alone.
+fn run(engine: &mut Engine, traffic: Traffic, frames: &Frames, stage: &str, packets: usize) {
+    let mut scratch = frames.at(0).to_vec();
+    let mut now = Instant::from_millis(10);
+    for packet in 0..packets {
+        if packet % BURST == 0 {
+            now += Duration::from_micros(10);
+        }
+        scratch.copy_from_slice(frames.at(packet % frames.count()));
+        match stage {
+            "copy" => {
+                black_box(&mut scratch);
+            }
+            "parse" => {
+                black_box(Headers::parse(black_box(&scratch)).is_ok());
+            }
+            _ => pass(engine, &mut scratch, traffic.port(), now),
+        }
+    }
+}
+
+/// Parse, steer, decide, apply.
+#[inline(never)]
+fn pass(engine: &mut Engine, frame: &mut [u8], port: fairlead::policy::intent::PortId, now: Instant) {
+    let Ok(headers) = Headers::parse(frame) else { panic!("a frame of the bench is malformed") };
+    let ahead = engine.look_ahead(&headers);
+    black_box(steer::owner(&headers, &ahead.ends, engine.world(), 2));
+    match engine.decide(&headers, ahead, port, now) {
+        Verdict::Forward { rewrite, .. } => {
+            rewrite.apply(frame, &headers);
+            ipv4::decrement_ttl(frame, &headers);
+        }
+        other => panic!("a frame of the bench was not forwarded: {other:?} {:?}", headers.kind),
+    }
+}

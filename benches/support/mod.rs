@@ -1,0 +1,242 @@
+//! What the benches have in common: an appliance in memory, and the frames of each path through it.
+//!
+//! Owns the world of `dpdk-config/examples/two-arm.toml` with its first member active and every next hop known, and
+//! [`Lane`]: traffic of one kind, made of real frames. Measures nothing.
+
+#![allow(dead_code)] // Every bench uses a part of it.
+
+use fairlead::engine::Engine;
+use fairlead::flow::Claims;
+use fairlead::policy::adjacency::{Adjacency, Neighbour, NextHop};
+use fairlead::policy::health::{Health, PoolHealth};
+use fairlead::policy::intent::{Intent, MemberId, PortId};
+use fairlead::policy::{Epoch, Snapshot};
+use fairlead::wire::build::Build;
+use fairlead::wire::tcp::Flags;
+use fairlead::wire::{Endpoint, Mac};
+use std::net::Ipv4Addr;
+use std::sync::Arc;
+
+/// The port towards clients.
+pub const OUTER: PortId = PortId(0);
+/// The port towards the members.
+pub const INNER: PortId = PortId(1);
+/// Our MACs, by port.
+pub const MACS: [Mac; 2] = [Mac([2, 0xfe, 0, 0, 0, 1]), Mac([2, 0xfe, 0, 0, 0, 2])];
+/// The router's.
+pub const ROUTER: Mac = Mac([2, 0, 0, 0, 0, 8]);
+/// Every member's.
+pub const MEMBERS: Mac = Mac([2, 0, 0, 0, 0, 9]);
+/// The tag of the interface towards clients.
+const CLIENTS_VLAN: u16 = 120;
+
+const VIP: Ipv4Addr = Ipv4Addr::new(10, 20, 0, 100);
+const MEMBER: Ipv4Addr = Ipv4Addr::new(10, 20, 0, 11);
+const SIP: u16 = 5060;
+/// A member opens from this many ports; each talks to many.
+const MEMBER_PORTS: usize = 50;
+
+/// What is meant: the example, with room for `flows` flows.
+pub fn intent(flows: usize) -> Intent {
+    let text = include_str!("../../dpdk-config/examples/two-arm.toml");
+    let mut intent = fairlead::control::config::parse("two-arm.toml", text).expect("the example is good").intent;
+    intent.limits.flows_per_worker = flows;
+    intent
+}
+
+/// The world of `intent`: the first member is active, every next hop is known.
+pub fn world(intent: &Intent, epoch: u64) -> Snapshot {
+    let health = Health {
+        members: vec![Default::default(); intent.members.len()],
+        pools: vec![PoolHealth { active: Some(MemberId(0)), ..Default::default() }],
+    };
+    let mut adjacency = Adjacency::default();
+    for member in &intent.members {
+        let hop = NextHop { interface: member.interface, address: member.address };
+        adjacency.insert(hop, Neighbour::Reachable(MEMBERS));
+    }
+    for route in &intent.routes {
+        let hop = NextHop { interface: route.interface, address: route.via };
+        adjacency.insert(hop, Neighbour::Reachable(ROUTER));
+    }
+    Snapshot::compile(intent, &health, &adjacency, &MACS, Epoch(epoch))
+}
+
+/// An engine that reads `intent`'s world.
+pub fn engine(intent: &Intent) -> Engine {
+    let world = world(intent, 1);
+    let claims = Claims::new(world.snat_addresses(), 1);
+    Engine::new(Arc::new(world), claims, 42)
+}
+
+/// A kind of traffic.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Traffic {
+    /// Datagrams from outside to the service port.
+    ServiceUdpIn,
+    /// Datagrams of the active member from the service port.
+    ServiceUdpOut,
+    /// Segments of clients' connections to the service port.
+    ServiceTcpIn,
+    /// Segments of the member on those connections.
+    ServiceTcpOut,
+    /// Segments of connections that a member opened: source translated.
+    OutboundTcp,
+    /// Segments that answer those.
+    ReturnTcp,
+    /// Datagrams that a member opened: source translated.
+    OutboundUdp,
+    /// Datagrams to the exclusion group: routed.
+    Excluded,
+    /// Segments to a member's own address: routed.
+    Visitor,
+}
+
+impl Traffic {
+    /// All kinds.
+    pub const ALL: [Traffic; 9] = [
+        Traffic::ServiceUdpIn,
+        Traffic::ServiceUdpOut,
+        Traffic::ServiceTcpIn,
+        Traffic::ServiceTcpOut,
+        Traffic::OutboundTcp,
+        Traffic::ReturnTcp,
+        Traffic::OutboundUdp,
+        Traffic::Excluded,
+        Traffic::Visitor,
+    ];
+
+    /// Its name in tables.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Traffic::ServiceUdpIn => "service_udp_in",
+            Traffic::ServiceUdpOut => "service_udp_out",
+            Traffic::ServiceTcpIn => "service_tcp_in",
+            Traffic::ServiceTcpOut => "service_tcp_out",
+            Traffic::OutboundTcp => "outbound_tcp",
+            Traffic::ReturnTcp => "return_tcp",
+            Traffic::OutboundUdp => "outbound_udp",
+            Traffic::Excluded => "excluded",
+            Traffic::Visitor => "visitor",
+        }
+    }
+
+    /// The port its frames come in on.
+    pub const fn port(self) -> PortId {
+        match self {
+            Traffic::ServiceUdpIn | Traffic::ServiceTcpIn | Traffic::ReturnTcp | Traffic::Visitor => OUTER,
+            _ => INNER,
+        }
+    }
+
+    /// The steady frame of conversation number `at`, 60 bytes long (64 or 68 on the cable).
+    pub fn frame(self, at: usize) -> Build {
+        let (remote, own) = (remote(at), Endpoint::new(MEMBER, own_port(at)));
+        let (vip, member) = (Endpoint::new(VIP, SIP), Endpoint::new(MEMBER, SIP));
+        match self {
+            Traffic::ServiceUdpIn => outer(Build::udp(remote, vip).payload(&[b'x'; 14])),
+            Traffic::ServiceUdpOut => inner(Build::udp(member, remote).payload(&[b'x'; 18])),
+            Traffic::ServiceTcpIn => outer(Build::tcp(remote, vip, Flags::ACK, 1001, 9001).payload(&[b'x'; 2])),
+            Traffic::ServiceTcpOut => inner(Build::tcp(member, remote, Flags::ACK, 9001, 1001).payload(&[b'x'; 6])),
+            Traffic::OutboundTcp => inner(Build::tcp(own, remote, Flags::ACK, 1001, 9001).payload(&[b'x'; 6])),
+            Traffic::ReturnTcp => {
+                let known_as = Endpoint::new(VIP, own.port);
+                outer(Build::tcp(remote, known_as, Flags::ACK, 9001, 1001).payload(&[b'x'; 2]))
+            }
+            Traffic::OutboundUdp => inner(Build::udp(own, remote).payload(&[b'x'; 18])),
+            Traffic::Excluded => {
+                let host = Endpoint::new(Ipv4Addr::new(172, 16, 2, (at % 250) as u8), 2020);
+                inner(Build::tcp(own, host, Flags::ACK, 1001, 9001).payload(&[b'x'; 6]))
+            }
+            Traffic::Visitor => outer(Build::tcp(remote, Endpoint::new(MEMBER, 7000), Flags::ACK, 1, 1)),
+        }
+    }
+
+    /// What comes before the steady frames of conversation number `at`, with the port each comes in on.
+    pub fn opening(self, at: usize) -> Vec<(PortId, Build)> {
+        let (remote, own) = (remote(at), Endpoint::new(MEMBER, own_port(at)));
+        let (vip, member, known_as) =
+            (Endpoint::new(VIP, SIP), Endpoint::new(MEMBER, SIP), Endpoint::new(VIP, own.port));
+        let grant = Flags::SYN.with(Flags::ACK);
+        match self {
+            Traffic::ServiceTcpIn | Traffic::ServiceTcpOut => vec![
+                (OUTER, outer(Build::tcp(remote, vip, Flags::SYN, 1000, 0))),
+                (INNER, inner(Build::tcp(member, remote, grant, 9000, 1001))),
+                (OUTER, outer(Build::tcp(remote, vip, Flags::ACK, 1001, 9001))),
+            ],
+            Traffic::OutboundTcp | Traffic::ReturnTcp => vec![
+                (INNER, inner(Build::tcp(own, remote, Flags::SYN, 1000, 0))),
+                (OUTER, outer(Build::tcp(remote, known_as, grant, 9000, 1001))),
+                (INNER, inner(Build::tcp(own, remote, Flags::ACK, 1001, 9001))),
+            ],
+            Traffic::OutboundUdp => vec![(INNER, self.frame(at))],
+            Traffic::Visitor => {
+                vec![(OUTER, outer(Build::tcp(remote, Endpoint::new(MEMBER, 7000), Flags::SYN, 0, 0)))]
+            }
+            Traffic::ServiceUdpIn | Traffic::ServiceUdpOut | Traffic::Excluded => Vec::new(),
+        }
+    }
+}
+
+fn outer(frame: Build) -> Build {
+    frame.macs(ROUTER, MACS[0]).vlan(CLIENTS_VLAN).df()
+}
+
+fn inner(frame: Build) -> Build {
+    frame.macs(MEMBERS, MACS[1]).df()
+}
+
+/// The far end of conversation number `at`.
+fn remote(at: usize) -> Endpoint {
+    let peer = at / MEMBER_PORTS;
+    Endpoint::new(Ipv4Addr::from(0xac18_0000 + (peer >> 14) as u32), 20_000 + (peer & 0x3fff) as u16)
+}
+
+/// The member's port in it, when the member opened it.
+fn own_port(at: usize) -> u16 {
+    33_000 + (at % MEMBER_PORTS) as u16
+}
+
+/// Frames of one length, one behind the other.
+pub struct Frames {
+    bytes: Vec<u8>,
+    length: usize,
+}
+
+impl Frames {
+    /// The steady frames of conversations 0 to `count`, in an order that has nothing to do with that of their opening.
+    pub fn steady(traffic: Traffic, count: usize) -> Frames {
+        let first = traffic.frame(0).bytes();
+        let mut frames = Frames { bytes: Vec::with_capacity(count * first.len()), length: first.len() };
+        for at in shuffled(count) {
+            frames.bytes.extend_from_slice(&traffic.frame(at).bytes());
+        }
+        frames
+    }
+
+    /// How many there are.
+    pub fn count(&self) -> usize {
+        self.bytes.len() / self.length
+    }
+
+    /// How long each is, in bytes.
+    pub fn length(&self) -> usize {
+        self.length
+    }
+
+    /// One of them.
+    pub fn at(&self, at: usize) -> &[u8] {
+        &self.bytes[at * self.length..][..self.length]
+    }
+}
+
+/// Numbers below `count`, each once, in an order that jumps about: steps of a generator of the group modulo a prime.
+pub fn shuffled(count: usize) -> impl Iterator<Item = usize> {
+    // A multiplier that is coprime to the count visits all.
+    let step = (0..).map(|extra| count * 618 / 1000 + 1 + extra).find(|&step| gcd(step, count) == 1).unwrap_or(1);
+    (0..count).map(move |at| (at as u128 * step as u128 % count as u128) as usize)
+}
+
+fn gcd(a: usize, b: usize) -> usize {
+    if b == 0 { a } else { gcd(b, a % b) }
+}

@@ -1,0 +1,88 @@
+//! How a destination is reached.
+//!
+//! Owns [`Egress`], all that a frame needs to leave, and [`Ways`]: the egress of every destination whose next hop is
+//! known, worked out when a snapshot is compiled. Never says why there is none: the snapshot's routes and neighbours do.
+
+use super::address_map::AddressMap;
+use super::adjacency::{Adjacency, Neighbour, NextHop};
+use super::intent::{InterfaceId, PortId};
+use super::prefix::PrefixMap;
+use super::snapshot::InterfaceView;
+use crate::wire::{Mac, VlanId};
+use std::net::Ipv4Addr;
+
+/// Where and how a frame leaves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Egress {
+    /// The NIC.
+    pub port: PortId,
+    /// The tag it leaves with.
+    pub vlan: Option<VlanId>,
+    /// Our MAC on that interface.
+    pub src: Mac,
+    /// The next hop's MAC.
+    pub dst: Mac,
+    /// The largest IP datagram that may leave this way, in bytes; a larger one leaves in pieces.
+    pub mtu: u16,
+}
+
+impl Egress {
+    /// Out of `interface` to the neighbour with this MAC.
+    #[inline]
+    pub fn of(interface: &InterfaceView, dst: Mac) -> Egress {
+        let &InterfaceView { port, vlan, mac, mtu, .. } = interface;
+        Egress { port, vlan, src: mac, dst, mtu }
+    }
+}
+
+/// What a route leads to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Hop {
+    /// The destination is on the interface's link.
+    OnLink(InterfaceId),
+    /// A router: a place in the list of routers.
+    Via(u16),
+}
+
+/// The ways that are open now.
+#[derive(Clone, Debug)]
+pub(super) struct Ways {
+    /// To hosts on our links.
+    near: AddressMap<Egress>,
+    /// Through routers, by their place in the list.
+    far: Box<[Option<Egress>]>,
+}
+
+impl Ways {
+    /// From what lies on the links, and how destinations are routed.
+    pub(super) fn new(
+        adjacency: &Adjacency,
+        routes: &PrefixMap<Hop>,
+        routers: &[NextHop],
+        interfaces: &[InterfaceView],
+    ) -> Ways {
+        let egress = |hop: &NextHop| match adjacency.get(hop) {
+            Some(Neighbour::Reachable(mac)) => {
+                let interface = &interfaces[hop.interface.index()];
+                (!interface.broadcasts(hop.address)).then(|| Egress::of(interface, *mac))
+            }
+            _ => None,
+        };
+        // A host that is on a link, but reached through a router all the same, goes the way of the route.
+        let on_link = |hop: &&NextHop| routes.find(hop.address) == Some(Hop::OnLink(hop.interface));
+        let near = adjacency.keys().filter(on_link).filter_map(|hop| Some((hop.address, egress(hop)?)));
+        Ways { near: AddressMap::new(near), far: routers.iter().map(egress).collect() }
+    }
+
+    /// The way to `destination`, if it is open.
+    #[inline]
+    pub(super) fn to(&self, destination: Ipv4Addr, routes: &PrefixMap<Hop>) -> Option<&Egress> {
+        if let Some(egress) = self.near.get(destination) {
+            return Some(egress);
+        }
+        match routes.find(destination)? {
+            Hop::Via(router) => self.far.get(usize::from(router))?.as_ref(),
+            Hop::OnLink(_) => None,
+        }
+    }
+}

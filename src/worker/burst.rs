@@ -1,0 +1,109 @@
+//! A burst, in passes.
+//!
+//! Owns the way of frames from the NIC, or from another worker, to their verdicts: all are read, then what their flows need
+//! from far away in memory is reached for, then each is decided about and changed. So the waits for memory of a burst
+//! overlap, and the code of one pass stays in the cache for all. Read next: `dispose`.
+
+use super::Worker;
+use super::cargo::Cargo;
+use super::dispose::reason;
+use super::hand_off::Parcel;
+use crate::engine::{Ahead, steer};
+use crate::io::{BURST, Frame, Port};
+use crate::policy::intent::PortId;
+use crate::time::Instant;
+use crate::wire::Headers;
+use std::hint::black_box;
+
+/// A frame that is ours to decide about, and what is known of it.
+pub(super) struct Arrival<F> {
+    frame: F,
+    port: PortId,
+    headers: Headers,
+    ahead: Ahead,
+}
+
+impl<P: Port> Worker<P> {
+    /// What the NIC has for us.
+    pub(super) fn receive(&mut self, port: PortId, now: Instant) -> usize {
+        let mut burst = std::mem::take(&mut self.burst);
+        let count = self.ports[port.index()].receive(&mut burst);
+        if count > 0 {
+            self.tally.received += count as u64;
+            // The first look at every frame brings its bytes near; nothing waits for them yet.
+            self.tally.received_bytes += burst.iter().map(look_at).sum::<u64>();
+            burst.drain(..).for_each(|frame| self.sort_out(frame, port));
+            self.decide_all(now);
+        }
+        self.burst = burst;
+        count
+    }
+
+    /// Frames other workers received and this one decides about.
+    pub(super) fn take_over(&mut self, now: Instant) -> usize {
+        let mut parcels = std::mem::take(&mut self.parcels);
+        self.hand_off.take(&mut parcels, BURST);
+        let mut count = 0;
+        for Parcel { cargo, port } in parcels.drain(..) {
+            count += cargo.frames();
+            match cargo {
+                Cargo::Frame(frame) => self.keep(frame, port),
+                // What came before it shall leave before it.
+                pieces => {
+                    self.decide_all(now);
+                    self.decide(pieces, port, now);
+                }
+            }
+        }
+        self.tally.taken_over += count as u64;
+        self.parcels = parcels;
+        self.decide_all(now);
+        count
+    }
+
+    /// First pass, for a frame as the NIC gave it: what is it, and whose?
+    #[inline]
+    fn sort_out(&mut self, frame: P::Frame, port: PortId) {
+        let headers = match Headers::parse(frame.bytes()) {
+            Ok(headers) => headers,
+            Err(malformed) => return self.tally.dropped(reason(malformed)),
+        };
+        let ahead = self.engine.look_ahead(&headers);
+        match steer::owner(&headers, &ahead.ends, self.engine.world(), self.hand_off.workers()) {
+            Some(worker) if worker != usize::from(self.id.0) => self.hand_over(worker, Cargo::Frame(frame), port),
+            _ => self.arrivals.push(Arrival { frame, port, headers, ahead }),
+        }
+    }
+
+    /// First pass, for a frame that another worker has found to be ours.
+    #[inline]
+    fn keep(&mut self, frame: P::Frame, port: PortId) {
+        match Headers::parse(frame.bytes()) {
+            Ok(headers) => {
+                let ahead = self.engine.look_ahead(&headers);
+                self.arrivals.push(Arrival { frame, port, headers, ahead });
+            }
+            Err(malformed) => self.tally.dropped(reason(malformed)),
+        }
+    }
+
+    /// The other passes: reach for index cells, reach for flows, decide.
+    #[inline]
+    fn decide_all(&mut self, now: Instant) {
+        let mut arrivals = std::mem::take(&mut self.arrivals);
+        arrivals.iter().for_each(|arrival| self.engine.reach_for_index(&arrival.ahead));
+        arrivals.iter().for_each(|arrival| self.engine.reach_for_flow(&arrival.ahead));
+        for Arrival { frame, port, headers, ahead } in arrivals.drain(..) {
+            self.judge(frame, &headers, ahead, port, now);
+        }
+        self.arrivals = arrivals;
+    }
+}
+
+/// The frame's length. Its first byte is asked for on the way.
+#[inline]
+fn look_at<F: Frame>(frame: &F) -> u64 {
+    let bytes = frame.bytes();
+    black_box(bytes.first().copied());
+    bytes.len() as u64
+}
