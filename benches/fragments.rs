@@ -46,7 +46,7 @@ fn translate(pieces: &mut [Vec<u8>; PIECES]) {
     let whole = fragment::whole(pieces.iter().map(Vec::as_slice)).expect("it is whole");
     let from = whole.tuple().expect("it has ports");
     let to = Tuple { dst: Endpoint::new([10, 20, 0, 11].into(), 5060), ..from };
-    let rewrite = Rewrite { id: Some(7), ..Rewrite::between(&from, &to) };
+    let rewrite = Rewrite::between(&from, &to).with_id(7);
     for bytes in pieces {
         let mut headers = Headers::parse(bytes).expect("a piece");
         if matches!(headers.kind, Kind::Fragment(Piece { offset: 0, .. })) {

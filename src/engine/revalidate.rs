@@ -21,6 +21,7 @@ pub(super) struct Lost {
 }
 
 /// The member that was lost after the flow began: the one it belongs to, or the one that opened it (a hairpin).
+#[inline]
 pub(super) fn lost(world: &Snapshot, flow: &Flow) -> Option<Lost> {
     let of = |member: u16, generation: u32, side: Side| {
         let view = world.members.get(usize::from(member))?;
@@ -53,23 +54,33 @@ pub(super) fn is_ending(flow: &Flow, lost: Lost) -> bool {
 
 impl Walk<'_> {
     /// The packet belongs to a flow.
+    #[inline]
     pub(super) fn on_flow(&mut self, id: FlowId, side: Side, tuple: Tuple) -> Verdict {
-        let Some(&flow) = self.state.flows.at(id) else { return Verdict::Drop(DropReason::NoFlow) };
+        let Some(flow) = self.state.flows.at(id) else { return Verdict::Drop(DropReason::NoFlow) };
         debug_assert_eq!(flow.key(side), tuple);
-        if let Kind::Tcp(segment) = self.packet.kind {
-            self.sight_reset(&flow, side, &segment);
-            if let Some(verdict) = self.meet_loss(&flow, side, &segment) {
-                return verdict;
-            }
+        let rewrite = flow.rewrite(side);
+        if let Kind::Tcp(segment) = self.packet.kind
+            && (segment.flags.rst() || lost(self.world, flow).is_some())
+            && let Some(verdict) = self.on_sick_flow(*flow, side, &segment)
+        {
+            return verdict;
         }
-        let verdict = self.forward(flow.rewrite(side), None, flow.translated(side).dst.addr);
+        let verdict = self.forward(rewrite, None, rewrite.changed(&tuple).dst.addr);
         if verdict.goes_on() {
             self.refresh(id, side);
         }
         verdict
     }
 
+    /// The segment is a reset, or a member of the flow's was lost. `None`: it goes on.
+    #[cold]
+    fn on_sick_flow(&mut self, flow: Flow, side: Side, segment: &Segment) -> Option<Verdict> {
+        self.sight_reset(&flow, side, segment);
+        self.meet_loss(&flow, side, segment)
+    }
+
     /// The flow was used.
+    #[inline]
     pub(super) fn refresh(&mut self, id: FlowId, side: Side) {
         match self.packet.kind {
             Kind::Tcp(segment) => {
@@ -80,11 +91,14 @@ impl Walk<'_> {
     }
 
     /// A SYN on the tuple of a flow that is over, or whose member is: the connection is balanced afresh (trouble T-23).
+    #[inline]
     pub(super) fn begins_anew(&self, id: FlowId, side: Side, segment: &Segment) -> bool {
+        segment.flags.opens() && self.may_begin_anew(id, side, segment)
+    }
+
+    fn may_begin_anew(&self, id: FlowId, side: Side, segment: &Segment) -> bool {
         let Some(flow) = self.state.flows.at(id) else { return false };
-        segment.flags.opens()
-            && (lost(self.world, flow).is_some()
-                || flow.track.is_none_or(|track| track.may_be_replaced_by_syn(side, segment)))
+        lost(self.world, flow).is_some() || flow.track.is_none_or(|track| track.may_be_replaced_by_syn(side, segment))
     }
 
     /// What the pool's policy does to a segment of a connection whose member was lost. `None`: it goes on.

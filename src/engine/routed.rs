@@ -53,14 +53,11 @@ impl Walk<'_> {
     /// A datagram that gets another source, and is or may yet be in pieces, gets an identification of our own.
     #[inline]
     pub(super) fn identified(&mut self, rewrite: Rewrite, destination: Ipv4Addr) -> Rewrite {
-        match rewrite.src {
-            Some(src) if !self.packet.is_atomic() => {
-                let protocol = self.packet.protocol();
-                let id = Some(self.state.identifications.next(src.addr, destination, protocol));
-                Rewrite { id, ..rewrite }
-            }
-            _ => rewrite,
+        if self.packet.is_atomic() || !rewrite.changes_source() {
+            return rewrite;
         }
+        let src = rewrite.source_of(self.packet.src, self.packet.dst);
+        rewrite.with_id(self.state.identifications.next(src, destination, self.packet.protocol()))
     }
 
     /// The packet becomes `to`, and goes there.

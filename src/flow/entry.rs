@@ -8,7 +8,7 @@ use super::lifetime::Class;
 use super::side::Side;
 use super::tcp::Track;
 use super::tcp_state::State;
-use crate::wire::{Endpoint, Protocol, Rewrite, Tuple};
+use crate::wire::{Protocol, Rewrite, Tuple};
 use std::net::Ipv4Addr;
 
 /// The flow, or the remote endpoint, belongs to no member.
@@ -72,8 +72,7 @@ impl<A: KeyAddress> Flow<A> {
     /// reverse of the other side's tuple. Belongs to no member, opened from inside, until the caller says otherwise.
     pub fn new(path: PathKind, opener: Tuple<A>, answer: Tuple<A>) -> Flow<A> {
         let deltas = [(opener, answer.reversed()), (answer, opener.reversed())].map(|(arrives, leaves)| {
-            let rewrite = A::rewrite(&arrives, &leaves);
-            (rewrite.l3_delta, rewrite.l4_delta)
+            A::rewrite(&arrives, &leaves).deltas()
         });
         Flow {
             keys: [Key::of(&opener), Key::of(&answer)],
@@ -120,15 +119,7 @@ impl<A: KeyAddress> Flow<A> {
     /// The change that makes a packet of this side leave as it shall.
     #[inline]
     pub fn rewrite(&self, side: Side) -> Rewrite<A> {
-        let (arrives, leaves) = (self.key(side), self.translated(side));
-        let (l3_delta, l4_delta) = self.deltas[side.index()];
-        Rewrite {
-            src: changed(arrives.src, leaves.src),
-            dst: changed(arrives.dst, leaves.dst),
-            l3_delta,
-            l4_delta,
-            id: None,
-        }
+        self.stored(side).change(self.stored(side.other()), self.deltas[side.index()])
     }
 
     /// TCP, UDP, or ICMP echo.
@@ -158,14 +149,10 @@ impl<A: KeyAddress> Flow<A> {
     }
 }
 
-#[inline]
-fn changed<A: KeyAddress>(from: Endpoint<A>, to: Endpoint<A>) -> Option<Endpoint<A>> {
-    (from != to).then_some(to)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::wire::Endpoint;
     use proptest::prelude::*;
 
     fn endpoint(addr: [u8; 4], port: u16) -> Endpoint {
@@ -184,17 +171,17 @@ mod tests {
         let flow = outbound(Protocol::Tcp);
         assert_eq!(flow.translated(Side::Opener).to_string(), "tcp 10.20.0.100:41000 > 172.16.9.9:5060");
         assert_eq!(flow.translated(Side::Answerer).to_string(), "tcp 172.16.9.9:5060 > 10.20.0.11:41000");
-        assert_eq!(flow.rewrite(Side::Opener).src, Some(endpoint([10, 20, 0, 100], 41_000)));
-        assert_eq!(flow.rewrite(Side::Opener).dst, None);
-        assert_eq!(flow.rewrite(Side::Answerer).src, None);
-        assert_eq!(flow.rewrite(Side::Answerer).dst, Some(endpoint([10, 20, 0, 11], 41_000)));
+        for side in Side::BOTH {
+            assert_eq!(flow.rewrite(side).changed(&flow.key(side)), flow.translated(side));
+            assert_eq!(flow.rewrite(side).changes_source(), side == Side::Opener);
+        }
     }
 
     #[test]
     fn a_routed_flow_changes_nothing_either_way() {
         let flow = Flow::routed(outbound(Protocol::Udp).key(Side::Opener));
         for side in Side::BOTH {
-            assert_eq!(flow.rewrite(side), Rewrite::NOTHING);
+            assert_eq!(flow.rewrite(side), Rewrite::default());
             assert_eq!(flow.translated(side), flow.key(side));
         }
         assert_eq!((flow.class(), flow.state()), (Class::Udp, "open"));

@@ -4,20 +4,10 @@
 //! place in a table; whoever guesses wrong gets the ordinary spread. It is not a cryptographic hash.
 
 use crate::wire::{Address, Endpoint, Protocol, Rewrite, Tuple};
-use std::fmt;
 use std::net::Ipv4Addr;
 
 /// What an address must offer to be part of a flow.
 pub trait KeyAddress: Address {
-    /// Two addresses in as few words as hold them.
-    type Pair: Copy + Eq + fmt::Debug;
-
-    /// Both, the first one first.
-    fn pair(first: Self, second: Self) -> Self::Pair;
-
-    /// The two that [`KeyAddress::pair`] was given.
-    fn unpair(pair: Self::Pair) -> (Self, Self);
-
     /// All bits of a pair mixed into 64, under `key`. The order of the two matters.
     fn mix(pair: Self::Pair, key: u64) -> u64;
 
@@ -26,18 +16,6 @@ pub trait KeyAddress: Address {
 }
 
 impl KeyAddress for Ipv4Addr {
-    type Pair = u64;
-
-    #[inline]
-    fn pair(first: Ipv4Addr, second: Ipv4Addr) -> u64 {
-        u64::from(first.to_bits()) << 32 | u64::from(second.to_bits())
-    }
-
-    #[inline]
-    fn unpair(pair: u64) -> (Ipv4Addr, Ipv4Addr) {
-        (Ipv4Addr::from_bits((pair >> 32) as u32), Ipv4Addr::from_bits(pair as u32))
-    }
-
     #[inline]
     fn mix(pair: u64, key: u64) -> u64 {
         pair ^ key
@@ -70,6 +48,15 @@ impl<A: KeyAddress> Key<A> {
         let (src, dst) = A::unpair(self.addresses);
         let ports = ((self.rest >> 24) as u16, (self.rest >> 8) as u16);
         Tuple::new(self.protocol(), Endpoint::new(src, ports.0), Endpoint::new(dst, ports.1))
+    }
+
+    /// What makes a packet with this key leave as the answer to one with the other key. `deltas` are the checksum differences
+    /// that this causes.
+    #[inline]
+    pub fn change(&self, answer: &Key<A>, deltas: (u16, u16)) -> Rewrite<A> {
+        let ports = |key: &Key<A>| (key.rest >> 8) as u32;
+        let addresses = A::difference(self.addresses, A::swapped(answer.addresses));
+        Rewrite::of_bits(addresses, ports(self) ^ ports(answer).rotate_left(16), deltas)
     }
 
     /// Its protocol.

@@ -225,7 +225,8 @@ impl<A: KeyAddress> FlowTable<A> {
     /// may keep nothing alive (RFC 7857 7.1). For a flow without a state this is [`FlowTable::touch`].
     #[inline]
     pub fn follow(&mut self, id: FlowId, side: Side, segment: &Segment, now: Instant) -> Transition {
-        let track = self.at_mut(id).and_then(|flow| flow.track.as_mut());
+        let Some(slot) = self.slots.get_mut(id.0 as usize) else { return Transition::Stays };
+        let track = slot.flow.as_mut().and_then(|flow| flow.track.as_mut());
         let transition = track.map_or(Transition::Stays, |track| track.on_segment(side, segment));
         if transition != Transition::StrayReset {
             self.touch(id, now);

@@ -9,8 +9,46 @@ use std::num::NonZeroU16;
 use std::str::FromStr;
 
 /// What an IP address must be for the types of this floor.
-pub trait Address: Copy + Eq + Ord + std::hash::Hash + fmt::Debug + fmt::Display {}
-impl Address for Ipv4Addr {}
+pub trait Address: Copy + Eq + Ord + std::hash::Hash + fmt::Debug + fmt::Display {
+    /// Two addresses in as few words as hold them.
+    type Pair: Copy + Eq + Default + fmt::Debug;
+
+    /// Both, the first one first.
+    fn pair(first: Self, second: Self) -> Self::Pair;
+
+    /// The two that [`Address::pair`] was given.
+    fn unpair(pair: Self::Pair) -> (Self, Self);
+
+    /// The same two, the second one first.
+    fn swapped(pair: Self::Pair) -> Self::Pair;
+
+    /// The bits in which two pairs differ.
+    fn difference(a: Self::Pair, b: Self::Pair) -> Self::Pair;
+}
+
+impl Address for Ipv4Addr {
+    type Pair = u64;
+
+    #[inline]
+    fn pair(first: Ipv4Addr, second: Ipv4Addr) -> u64 {
+        u64::from(first.to_bits()) << 32 | u64::from(second.to_bits())
+    }
+
+    #[inline]
+    fn unpair(pair: u64) -> (Ipv4Addr, Ipv4Addr) {
+        (Ipv4Addr::from_bits((pair >> 32) as u32), Ipv4Addr::from_bits(pair as u32))
+    }
+
+    #[inline]
+    fn swapped(pair: u64) -> u64 {
+        pair.rotate_left(32)
+    }
+
+    #[inline]
+    fn difference(a: u64, b: u64) -> u64 {
+        a ^ b
+    }
+}
 
 /// A 48-bit Ethernet address.
 #[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]

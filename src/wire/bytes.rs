@@ -17,6 +17,14 @@ pub(super) fn be32(bytes: &[u8], at: usize) -> u32 {
     u32::from_be_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]])
 }
 
+/// The 64-bit number at `at`.
+#[inline(always)]
+pub(super) fn be64(bytes: &[u8], at: usize) -> u64 {
+    let mut eight = [0; 8];
+    eight.copy_from_slice(&bytes[at..at + 8]);
+    u64::from_be_bytes(eight)
+}
+
 /// The IPv4 address at `at`.
 #[inline(always)]
 pub(super) fn addr(bytes: &[u8], at: usize) -> Ipv4Addr {
@@ -41,6 +49,12 @@ pub(super) fn put16(bytes: &mut [u8], at: usize, value: u16) {
 #[inline(always)]
 pub(super) fn put32(bytes: &mut [u8], at: usize, value: u32) {
     bytes[at..at + 4].copy_from_slice(&value.to_be_bytes());
+}
+
+/// Writes `value` at `at`.
+#[inline(always)]
+pub(super) fn put64(bytes: &mut [u8], at: usize, value: u64) {
+    bytes[at..at + 8].copy_from_slice(&value.to_be_bytes());
 }
 
 /// Writes `value` at `at`.

@@ -6,39 +6,82 @@
 //!
 //! Never touches the link header (`ethernet`) or the time to live (`ipv4`).
 
-use super::addr::{Endpoint, Protocol, Tuple};
-use super::bytes::{be16, put_addr, put16};
+use super::addr::{Address, Endpoint, Protocol, Tuple};
+use super::bytes::{be16, be64, put16, put64};
 use super::checksum::{self, combine};
 use super::headers::{Headers, Kind, Piece, Quoted};
 use super::{icmp, ipv4, tcp, udp};
 use std::net::Ipv4Addr;
 
-/// New endpoints for a packet, with the checksum differences they cause.
+/// Other endpoints for a packet: which bits change, and the checksum differences that causes.
 ///
 /// `l3_delta` is the one's complement difference of the addresses, for the IPv4 header checksum; `l4_delta` that of
 /// addresses and ports, for the TCP or UDP checksum (for ICMP echo: of the identifier alone).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Rewrite<A = Ipv4Addr> {
-    /// The new source, when it changes.
-    pub src: Option<Endpoint<A>>,
-    /// The new destination, when it changes.
-    pub dst: Option<Endpoint<A>>,
+pub struct Rewrite<A: Address = Ipv4Addr> {
+    /// The bits of source and destination address that change. So what stays needs no question, and a packet is changed in
+    /// as many steps as it has words.
+    addresses: A::Pair,
+    /// The bits of source port (upper half) and destination port that change.
+    ports: u32,
     /// Added to the complement of the IPv4 header checksum.
-    pub l3_delta: u16,
+    l3_delta: u16,
     /// Added to the complement of the transport checksum.
-    pub l4_delta: u16,
+    l4_delta: u16,
     /// The new IP identification, when it changes: of a datagram, or of every piece of it.
-    pub id: Option<u16>,
+    id: Option<u16>,
 }
 
-impl<A> Rewrite<A> {
+impl<A: Address> Rewrite<A> {
+    /// A change of these bits of the addresses, and of the ports (the source's in the upper half), with the checksum
+    /// differences of network and transport header that it causes.
+    #[inline]
+    pub fn of_bits(addresses: A::Pair, ports: u32, (l3_delta, l4_delta): (u16, u16)) -> Rewrite<A> {
+        Rewrite { addresses, ports, l3_delta, l4_delta, id: None }
+    }
+
+    /// The same, and another IP identification.
+    #[inline]
+    pub fn with_id(self, id: u16) -> Rewrite<A> {
+        Rewrite { id: Some(id), ..self }
+    }
+
+    /// The checksum differences of network and transport header.
+    pub fn deltas(&self) -> (u16, u16) {
+        (self.l3_delta, self.l4_delta)
+    }
+
+    /// Nothing changes.
+    #[inline]
+    pub fn is_nothing(&self) -> bool {
+        self.addresses == A::Pair::default() && self.ports == 0 && self.id.is_none()
+    }
+
+    /// What a packet with this tuple has for one afterwards.
+    #[inline]
+    pub fn changed(&self, tuple: &Tuple<A>) -> Tuple<A> {
+        let (src, dst) = A::unpair(A::difference(A::pair(tuple.src.addr, tuple.dst.addr), self.addresses));
+        let ports = (tuple.src.port ^ (self.ports >> 16) as u16, tuple.dst.port ^ self.ports as u16);
+        Tuple::new(tuple.protocol, Endpoint::new(src, ports.0), Endpoint::new(dst, ports.1))
+    }
+
+    /// The source becomes another one, by address or by port.
+    #[inline]
+    pub fn changes_source(&self) -> bool {
+        A::unpair(self.addresses).0 != A::unpair(A::Pair::default()).0 || self.ports >> 16 != 0
+    }
+
+    /// The source address of a packet between these two addresses afterwards.
+    #[inline]
+    pub fn source_of(&self, src: A, dst: A) -> A {
+        A::unpair(A::difference(A::pair(src, dst), self.addresses)).0
+    }
+}
+
+impl<A: Address> Default for Rewrite<A> {
     /// Changes nothing.
-    pub const NOTHING: Rewrite<A> = Rewrite { src: None, dst: None, l3_delta: 0, l4_delta: 0, id: None };
-}
-
-impl<A> Default for Rewrite<A> {
     fn default() -> Rewrite<A> {
-        Rewrite::NOTHING
+        Rewrite::of_bits(A::Pair::default(), 0, (0, 0))
     }
 }
 
@@ -58,31 +101,20 @@ impl Rewrite<Ipv4Addr> {
     /// What makes a packet with the tuple `from` into one with the tuple `to`, of the same protocol.
     pub fn between(from: &Tuple, to: &Tuple) -> Rewrite {
         let mut rewrite = Rewrite::addresses((from.src.addr, from.dst.addr), (to.src.addr, to.dst.addr));
-        let ports = combine(port_delta(from.src.port, to.src.port), port_delta(from.dst.port, to.dst.port));
-        rewrite.src = (from.src != to.src).then_some(to.src);
-        rewrite.dst = (from.dst != to.dst).then_some(to.dst);
+        let deltas = combine(port_delta(from.src.port, to.src.port), port_delta(from.dst.port, to.dst.port));
+        let ports = |tuple: &Tuple| u32::from(tuple.src.port) << 16 | u32::from(tuple.dst.port);
+        rewrite.ports = ports(from) ^ ports(to);
         // The ICMP checksum covers no pseudo-header (RFC 792).
-        rewrite.l4_delta = if from.protocol == Protocol::Icmp { ports } else { combine(rewrite.l3_delta, ports) };
+        rewrite.l4_delta = if from.protocol == Protocol::Icmp { deltas } else { combine(rewrite.l3_delta, deltas) };
         rewrite
     }
 
     /// The change of `(source, destination)` for a packet without ports: the outer header of an ICMP error, a piece of
-    /// a datagram that is not its first, another protocol. The ports in it are 0 and mean nothing; on a packet that has
-    /// ports use [`Rewrite::between`].
+    /// a datagram that is not its first, another protocol. On a packet that has ports use [`Rewrite::between`].
     pub fn addresses(from: (Ipv4Addr, Ipv4Addr), to: (Ipv4Addr, Ipv4Addr)) -> Rewrite {
-        Rewrite {
-            src: (from.0 != to.0).then_some(Endpoint::new(to.0, 0)),
-            dst: (from.1 != to.1).then_some(Endpoint::new(to.1, 0)),
-            l3_delta: combine(address_delta(from.0, to.0), address_delta(from.1, to.1)),
-            l4_delta: 0,
-            id: None,
-        }
-    }
-
-    /// Nothing changes.
-    #[inline]
-    pub fn is_nothing(&self) -> bool {
-        self.src.is_none() && self.dst.is_none() && self.id.is_none()
+        let bits = Ipv4Addr::pair(from.0, from.1) ^ Ipv4Addr::pair(to.0, to.1);
+        let l3_delta = combine(address_delta(from.0, to.0), address_delta(from.1, to.1));
+        Rewrite::of_bits(bits, 0, (l3_delta, 0))
     }
 
     /// Changes the packet whose facts are `headers`: addresses, ports or identifier, and the checksums over them. Of a
@@ -128,13 +160,9 @@ impl Rewrite<Ipv4Addr> {
     /// `ip` begins at an IPv4 header.
     #[inline]
     fn change_addresses(&self, ip: &mut [u8]) {
-        let ip = &mut ip[..ipv4::HEADER];
-        if let Some(src) = self.src {
-            put_addr(ip, 12, src.addr);
-        }
-        if let Some(dst) = self.dst {
-            put_addr(ip, 16, dst.addr);
-        }
+        let Some(ip) = ip.first_chunk_mut::<{ ipv4::HEADER }>() else { return };
+        let both = be64(ip, 12) ^ self.addresses;
+        put64(ip, 12, both);
         let mut field = checksum::update(be16(ip, 10), self.l3_delta);
         if let Some(id) = self.id {
             field = checksum::update(field, checksum::delta(&[be16(ip, 4)], &[id]));
@@ -149,31 +177,38 @@ impl Rewrite<Ipv4Addr> {
         match transport {
             Transport::Tcp => {
                 self.change_ports(l4);
-                if l4.len() >= tcp::CHECKSUM + 2 {
-                    put16(l4, tcp::CHECKSUM, checksum::update(be16(l4, tcp::CHECKSUM), self.l4_delta));
+                if let Some(tcp) = l4.first_chunk_mut::<{ tcp::CHECKSUM + 2 }>() {
+                    let field = checksum::update(be16(tcp, tcp::CHECKSUM), self.l4_delta);
+                    put16(tcp, tcp::CHECKSUM, field);
                 }
             }
             Transport::Udp => {
                 self.change_ports(l4);
-                put16(l4, udp::CHECKSUM, udp::update(be16(l4, udp::CHECKSUM), self.l4_delta));
+                if let Some(udp) = l4.first_chunk_mut::<{ udp::HEADER }>() {
+                    let field = udp::update(be16(udp, udp::CHECKSUM), self.l4_delta);
+                    put16(udp, udp::CHECKSUM, field);
+                }
             }
-            Transport::Echo { request } => {
-                let Some(asking) = (if request { self.src } else { self.dst }) else { return };
-                put16(l4, icmp::IDENTIFIER, asking.port);
-                let field = icmp::update_echo(l4, be16(l4, icmp::CHECKSUM), self.l4_delta);
-                put16(l4, icmp::CHECKSUM, field);
-            }
+            Transport::Echo { request } => self.change_identifier(l4, request),
             Transport::None => {}
         }
     }
 
     #[inline]
     fn change_ports(&self, l4: &mut [u8]) {
-        if let Some(src) = self.src {
-            put16(l4, 0, src.port);
+        if let Some(ports) = l4.first_chunk_mut::<4>() {
+            *ports = (u32::from_be_bytes(*ports) ^ self.ports).to_be_bytes();
         }
-        if let Some(dst) = self.dst {
-            put16(l4, 2, dst.port);
+    }
+
+    /// The identifier stands for the port of the side that asks.
+    fn change_identifier(&self, message: &mut [u8], request: bool) {
+        let bits = if request { (self.ports >> 16) as u16 } else { self.ports as u16 };
+        if bits != 0 {
+            let id = be16(message, icmp::IDENTIFIER) ^ bits;
+            put16(message, icmp::IDENTIFIER, id);
+            let field = icmp::update_echo(message, be16(message, icmp::CHECKSUM), self.l4_delta);
+            put16(message, icmp::CHECKSUM, field);
         }
     }
 }
@@ -213,9 +248,12 @@ mod tests {
     fn only_what_differs_is_written() {
         let from = tuple(Protocol::Udp, "172.16.5.5:5060", "10.20.0.100:5060");
         let rewrite = Rewrite::between(&from, &tuple(Protocol::Udp, "172.16.5.5:5060", "10.20.0.11:5060"));
-        assert_eq!((rewrite.src, rewrite.dst), (None, Some(Endpoint::new(Ipv4Addr::new(10, 20, 0, 11), 5060))));
+        assert_eq!(rewrite.changed(&from).to_string(), "udp 172.16.5.5:5060 > 10.20.0.11:5060");
+        assert!(!rewrite.changes_source() && rewrite.source_of(from.src.addr, from.dst.addr) == from.src.addr);
         assert_eq!(rewrite.l3_delta, rewrite.l4_delta, "the port stays, the pseudo-header changes as the header does");
-        assert_eq!(Rewrite::between(&from, &from), Rewrite::NOTHING);
+        assert_eq!(Rewrite::between(&from, &from), Rewrite::default());
+        let other_port = Tuple { src: Endpoint::new(from.src.addr, 5070), ..from };
+        assert!(Rewrite::between(&from, &other_port).changes_source());
     }
 
     #[test]

@@ -48,6 +48,11 @@ impl Flags {
     pub const fn ack(self) -> bool {
         self.0 & Flags::ACK.0 != 0
     }
+    /// Neither begins nor ends anything: data, or a mere acknowledgement.
+    #[inline]
+    pub const fn is_data(self) -> bool {
+        self.0 & (Flags::SYN.0 | Flags::FIN.0 | Flags::RST.0) == 0
+    }
     /// The segment asks for a new connection: SYN without ACK or RST.
     pub const fn opens(self) -> bool {
         self.syn() && !self.ack() && !self.rst()

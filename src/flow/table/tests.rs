@@ -234,8 +234,7 @@ fn another_kind_of_address_will_do() {
             write!(f, "{:x}", self.0)
         }
     }
-    impl crate::wire::Address for Wide {}
-    impl KeyAddress for Wide {
+    impl crate::wire::Address for Wide {
         type Pair = (u128, u128);
         fn pair(first: Wide, second: Wide) -> (u128, u128) {
             (first.0, second.0)
@@ -243,12 +242,20 @@ fn another_kind_of_address_will_do() {
         fn unpair(pair: (u128, u128)) -> (Wide, Wide) {
             (Wide(pair.0), Wide(pair.1))
         }
+        fn swapped(pair: (u128, u128)) -> (u128, u128) {
+            (pair.1, pair.0)
+        }
+        fn difference(a: (u128, u128), b: (u128, u128)) -> (u128, u128) {
+            (a.0 ^ b.0, a.1 ^ b.1)
+        }
+    }
+    impl KeyAddress for Wide {
         fn mix(pair: (u128, u128), key: u64) -> u64 {
             let mix = |seed: u64, bits: u128| crate::flow::key::spread(seed ^ bits as u64 ^ (bits >> 64) as u64, 1);
             mix(mix(key, pair.0), pair.1)
         }
         fn rewrite(_: &Tuple<Wide>, _: &Tuple<Wide>) -> Rewrite<Wide> {
-            Rewrite::NOTHING
+            Rewrite::default()
         }
     }
     let mut table = FlowTable::new(2, 1, Lifetimes::default());

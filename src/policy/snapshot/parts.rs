@@ -46,10 +46,9 @@ pub(super) fn member(intent: &Intent, health: &Health, adjacency: &Adjacency, at
 fn serves(intent: &Intent, member: &Member) -> Vec<Served> {
     let servers = intent.virtual_servers.iter().filter(|server| server.pool == member.pool);
     let served = |listen: Listen, address| {
-        // What changes a packet's destination one way changes the source of the answer the other way.
-        let there = readdressed(listen.protocol, member.address, address, listen.port);
-        let rewrite = Rewrite { src: there.dst, dst: None, ..there };
-        Served { listen, address, rewrite }
+        let anybody = Endpoint::new(Ipv4Addr::UNSPECIFIED, 0);
+        let tuple = |address| Tuple::new(listen.protocol, Endpoint::new(address, listen.port), anybody);
+        Served { listen, address, rewrite: Rewrite::between(&tuple(member.address), &tuple(address)) }
     };
     servers.flat_map(|server| server.listen.iter().map(|listen| served(*listen, server.address))).collect()
 }
