@@ -1,133 +1,211 @@
-//! Cost of a packet through the engine, without a NIC: parse, steer, decide, rewrite, on frames in plain memory.
+//! Cost of a packet in a worker's turn, everything included but the NIC: frames are copied in from plain memory in bursts
+//! of 64, read, steered, looked up, decided about, changed, queued and counted.
 //!
-//! `cargo bench --no-default-features --bench turn`. One worker, bursts of 64; what grows is the number of peers or
-//! flows. Read the figures as ratios of one run.
+//! `cargo bench --no-default-features --bench turn`; `-- NAME` for a part. Groups: `roads` (every kind of traffic, 4,096
+//! conversations), `flows` (what grows with their number), `bursts` (and with the size of a burst), `new_flows`, `full_table`
+//! (a flood of new flows, and what it costs those that stand), `exclusions`, `hand_off`, `switchover`. With
+//! `GLIBC_TUNABLES=glibc.malloc.hugetlb=1` tables lie in large pages, as they do in the program itself.
 
-use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-use fairlead::engine::{Engine, Verdict, steer};
-use fairlead::flow::Claims;
-use fairlead::policy::adjacency::{Adjacency, Neighbour, NextHop};
-use fairlead::policy::intent::PortId;
-use fairlead::policy::{Epoch, Snapshot};
-use fairlead::time::Instant;
-use fairlead::wire::build::Build;
-use fairlead::wire::tcp::Flags;
-use fairlead::wire::{Endpoint, Headers, Kind, Mac, ipv4};
-use std::hint::black_box;
-use std::net::Ipv4Addr;
+mod support;
+
+use criterion::measurement::WallTime;
+use criterion::{BenchmarkGroup, BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
+use fairlead::io::BURST;
+use fairlead::policy::intent::Intent;
+use fairlead::worker::Command;
+use fairlead::worker::mailbox::Event;
+use std::rc::Rc;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
+use support::{Appliance, Frames, Traffic, intent};
 
-const BURST: u64 = 64;
-const MACS: [Mac; 2] = [Mac([2, 0xfe, 0, 0, 0, 1]), Mac([2, 0xfe, 0, 0, 0, 2])];
-/// The tag of the interface towards clients in the example file.
-const CLIENTS_VLAN: u16 = 120;
-const OUTER: PortId = PortId(0);
-const INNER: PortId = PortId(1);
+const PEERS: usize = 4_096;
 
-fn engine(flows: usize) -> Engine {
-    let text = include_str!("../dpdk-config/examples/two-arm.toml");
-    let mut intent = fairlead::control::config::parse("two-arm.toml", text).expect("the example is good").intent;
-    intent.limits.flows_per_worker = flows.max(1_000) * 2;
-    let health = fairlead::policy::health::Health {
-        members: vec![Default::default(); intent.members.len()],
-        pools: vec![fairlead::policy::health::PoolHealth {
-            active: Some(fairlead::policy::intent::MemberId(0)),
-            ..Default::default()
-        }],
-    };
-    let mut adjacency = Adjacency::default();
-    for member in &intent.members {
-        let hop = NextHop { interface: member.interface, address: member.address };
-        adjacency.insert(hop, Neighbour::Reachable(Mac([2, 0, 0, 0, 0, 9])));
-    }
-    for route in &intent.routes {
-        let hop = NextHop { interface: route.interface, address: route.via };
-        adjacency.insert(hop, Neighbour::Reachable(Mac([2, 0, 0, 0, 0, 8])));
-    }
-    let world = Snapshot::compile(&intent, &health, &adjacency, &MACS, Epoch(1));
-    let claims = Claims::new(world.snat_addresses(), 1);
-    Engine::new(Arc::new(world), claims, 42)
+/// An appliance with one worker in which `count` conversations of a kind stand, and their steady frames.
+fn standing(intent: &Intent, traffic: Traffic, count: usize) -> (Appliance, Rc<Frames>) {
+    let mut appliance = Appliance::new(intent, 1);
+    appliance.open(traffic, count);
+    let frames = Rc::new(Frames::steady(traffic, count));
+    appliance.supply.feed(traffic.port(), &frames);
+    (appliance, frames)
 }
 
-/// One frame through everything the worker does to it but receive and transmit.
-fn pass(engine: &mut Engine, frame: &mut [u8], port: PortId, now: Instant) {
-    let Ok(headers) = Headers::parse(frame) else { panic!("a frame of the bench is malformed") };
-    let ahead = engine.look_ahead(&headers);
-    let _ = black_box(steer::owner(&headers, &ahead.ends, engine.world(), 2));
-    match engine.decide(&headers, ahead, port, now) {
-        Verdict::Forward { rewrite, .. } => {
-            rewrite.apply(frame, &headers);
-            ipv4::decrement_ttl(frame, &headers);
-        }
-        other => panic!("a frame of the bench was not forwarded: {other:?} {:?}", headers.kind),
-    }
+/// Rounds of full bursts, every frame of which leaves.
+fn measure(group: &mut BenchmarkGroup<'_, WallTime>, id: BenchmarkId, appliance: &mut Appliance) {
+    group.throughput(Throughput::Elements(BURST as u64));
+    let (before, sent) = (appliance.tally(), appliance.supply.sent());
+    group.bench_function(id, |b| b.iter(|| appliance.round()));
+    // A last turn lays the sums down.
+    let after = appliance.tally();
+    assert_eq!(after.received - before.received, appliance.supply.sent() - sent, "every frame left");
+    assert_eq!(after.imbalance(), 0);
 }
 
-fn peer(at: usize) -> Endpoint {
-    Endpoint::new(Ipv4Addr::from(0xac10_0500 + (at >> 14) as u32), 20_000 + (at & 0x3fff) as u16)
-}
-
-fn datagrams_to_the_service(c: &mut Criterion) {
-    let mut group = c.benchmark_group("service_udp_in");
-    for peers in [64, 4_096, 262_144] {
-        let mut engine = engine(1_000);
-        let vip = Endpoint::new(Ipv4Addr::new(10, 20, 0, 100), 5060);
-        let frames: Vec<_> = (0..peers)
-            .map(|at| {
-                let frame = Build::udp(peer(at), vip).macs(Mac([2, 0, 0, 0, 0, 8]), MACS[0]).vlan(CLIENTS_VLAN);
-                frame.payload(&[b'x'; 18]).bytes()
-            })
-            .collect();
-        bench(&mut group, peers, &frames, |frame, now| pass(&mut engine, frame, OUTER, now));
+fn roads(c: &mut Criterion) {
+    let mut group = c.benchmark_group("roads");
+    for traffic in Traffic::ALL {
+        let (mut appliance, _frames) = standing(&intent(4 * PEERS), traffic, PEERS);
+        measure(&mut group, BenchmarkId::from_parameter(traffic.name()), &mut appliance);
     }
     group.finish();
 }
 
-fn segments_of_snat_flows(c: &mut Criterion) {
-    let mut group = c.benchmark_group("outbound_tcp");
-    for flows in [64, 4_096, 262_144] {
-        let mut engine = engine(flows);
-        let now = Instant::from_millis(1);
-        let frame = |at: usize, flags| {
-            let inside = Endpoint::new(Ipv4Addr::new(10, 20, 0, 11), 10_000 + (at % 32) as u16);
-            Build::tcp(inside, peer(at / 32 * 32), flags, 1, 1).macs(Mac([2, 0, 0, 0, 0, 9]), MACS[1])
+fn flows(c: &mut Criterion) {
+    let mut group = c.benchmark_group("flows");
+    group.sample_size(20);
+    let sweep = [1_000, 10_000, 100_000, 1_000_000, 10_000_000];
+    for (traffic, counts) in
+        [(Traffic::OutboundUdp, &sweep[..]), (Traffic::ServiceTcpIn, &sweep[..4]), (Traffic::ServiceUdpIn, &sweep[..4])]
+    {
+        for &count in counts {
+            let (mut appliance, _frames) = standing(&intent(count + count / 8 + 1_000), traffic, count);
+            measure(&mut group, BenchmarkId::new(traffic.name(), count), &mut appliance);
+        }
+    }
+    group.finish();
+}
+
+fn bursts(c: &mut Criterion) {
+    let mut group = c.benchmark_group("bursts");
+    for burst in [1, 4, 16, 64] {
+        let (mut appliance, _frames) = standing(&intent(400_000), Traffic::OutboundUdp, 262_144);
+        appliance.supply.in_bursts_of(burst);
+        group.throughput(Throughput::Elements(burst as u64));
+        group.bench_function(BenchmarkId::from_parameter(burst), |b| b.iter(|| appliance.round()));
+    }
+    group.finish();
+}
+
+/// Flows that were not there: looked for, admitted, kept on both sides, and forgotten when their time is over.
+fn new_flows(c: &mut Criterion) {
+    const LOOP: usize = 1_000_000;
+    let mut group = c.benchmark_group("new_flows");
+    group.sample_size(20).throughput(Throughput::Elements(BURST as u64));
+    for traffic in [Traffic::ServiceTcpIn, Traffic::OutboundTcp, Traffic::OutboundUdp] {
+        let intent = intent(2 * LOOP);
+        let mut appliance = Appliance::new(&intent, 1);
+        let frames = Rc::new(Frames::opening(traffic, 0, LOOP));
+        let port = traffic.opening(0)[0].0;
+        appliance.supply.feed(port, &frames);
+        // When a frame comes again, the flow it made has just been forgotten.
+        let lifetime = if traffic == Traffic::OutboundUdp { intent.timeouts.udp } else { intent.timeouts.tcp_opening };
+        appliance.step = lifetime.mul_f64(1.1) / (LOOP / BURST) as u32;
+        // Once round, so that flows die as fast as they are made.
+        (0..LOOP / BURST + 1).for_each(|_| appliance.round());
+        measure(&mut group, BenchmarkId::from_parameter(traffic.name()), &mut appliance);
+        let standing = appliance.workers[0].engine().flows().len();
+        assert!((LOOP * 8 / 10..LOOP).contains(&standing), "{standing} flows stand");
+    }
+    group.finish();
+}
+
+/// What packets of standing flows cost while new ones flood a table that is full: bursts of the two take turns, and only
+/// those of the standing flows are timed.
+fn full_table(c: &mut Criterion) {
+    const STANDING: usize = 100_000;
+    const FLOOD: usize = 1_000_000;
+    let mut group = c.benchmark_group("full_table");
+    group.throughput(Throughput::Elements(BURST as u64));
+    for flooded in [false, true] {
+        let (mut appliance, frames) = standing(&intent(2 * STANDING), Traffic::OutboundTcp, STANDING);
+        let flood = Rc::new(Frames::opening(Traffic::ServiceTcpIn, 0, FLOOD));
+        let port = Traffic::ServiceTcpIn.opening(0)[0].0;
+        let (mut at, mut wave) = (0, 0);
+        let mut flood_once = |appliance: &mut Appliance| {
+            appliance.supply.feed_from(port, &flood, wave);
+            appliance.round();
+            wave = (wave + BURST) % (FLOOD - BURST);
         };
-        for at in 0..flows {
-            pass(&mut engine, &mut frame(at, Flags::SYN).bytes(), INNER, now);
+        if flooded {
+            (0..4 * STANDING / BURST).for_each(|_| flood_once(&mut appliance));
         }
-        let frames: Vec<_> = (0..flows).map(|at| frame(at, Flags::ACK).bytes()).collect();
-        bench(&mut group, flows, &frames, |frame, now| pass(&mut engine, frame, INNER, now));
+        let name = if flooded { "standing_flows_in_a_flood" } else { "standing_flows_alone" };
+        group.bench_function(name, |b| {
+            b.iter_custom(|rounds| {
+                let mut spent = Duration::ZERO;
+                for _ in 0..rounds {
+                    if flooded {
+                        flood_once(&mut appliance);
+                    }
+                    appliance.supply.feed_from(Traffic::OutboundTcp.port(), &frames, at);
+                    at = (at + BURST) % (frames.count() - BURST);
+                    let begun = Instant::now();
+                    appliance.round();
+                    spent += begun.elapsed();
+                }
+                spent
+            });
+        });
+        let tally = appliance.tally();
+        let full = appliance.workers[0].engine().flows();
+        assert!(!flooded || full.len() == full.capacity(), "the table is full");
+        assert_eq!(
+            (tally.dropped.sum(), tally.imbalance()),
+            (0, 0),
+            "nothing that stood was lost, nothing new refused"
+        );
     }
     group.finish();
 }
 
-fn bench(
-    group: &mut criterion::BenchmarkGroup<'_, criterion::measurement::WallTime>,
-    size: usize,
-    frames: &[Vec<u8>],
-    mut pass: impl FnMut(&mut [u8], Instant),
-) {
-    group.throughput(Throughput::Elements(BURST));
-    let (mut at, mut now) = (0, Instant::from_millis(10));
-    let mut scratch: Vec<Vec<u8>> = frames.iter().take(BURST as usize).cloned().collect();
-    group.bench_with_input(BenchmarkId::from_parameter(size), &size, |b, _| {
-        b.iter(|| {
-            for frame in &mut scratch {
-                frame.copy_from_slice(&frames[at]);
-                pass(frame, now);
-                at = (at + 1) % frames.len();
-            }
-            now += std::time::Duration::from_micros(10);
+fn exclusions(c: &mut Criterion) {
+    let mut group = c.benchmark_group("exclusions");
+    for traffic in [Traffic::ServiceUdpIn, Traffic::ServiceUdpOut, Traffic::OutboundUdp] {
+        for prefixes in [1, 10_000] {
+            let mut intent = intent(4 * PEERS);
+            // Hosts and networks between the peers' own, none of which holds a peer.
+            let host = |at: u32| ipnet::Ipv4Net::new(std::net::Ipv4Addr::from(0xac18_0001 + at * 0x81), 32);
+            intent.snats[0].exclude = (0..prefixes).map(|at| host(at + 1).expect("a host")).collect();
+            let (mut appliance, _frames) = standing(&intent, traffic, PEERS);
+            measure(&mut group, BenchmarkId::new(traffic.name(), prefixes), &mut appliance);
+        }
+    }
+    group.finish();
+}
+
+/// Two workers in one thread, the first of which receives everything: half of it is the other's.
+fn hand_off(c: &mut Criterion) {
+    let mut group = c.benchmark_group("hand_off");
+    for workers in [1, 2] {
+        let mut appliance = Appliance::new(&intent(4 * PEERS), workers);
+        let frames = Rc::new(Frames::steady(Traffic::ServiceUdpIn, PEERS));
+        appliance.supply.feed(Traffic::ServiceUdpIn.port(), &frames);
+        group.throughput(Throughput::Elements(BURST as u64));
+        group.bench_function(BenchmarkId::new("workers", workers), |b| b.iter(|| appliance.round()));
+        let tally = appliance.tally();
+        assert_eq!((tally.dropped.sum(), tally.imbalance()), (0, 0));
+        println!(
+            "hand_off/workers/{workers}: {:.2} of the frames handed over",
+            tally.handed_off as f64 / tally.received as f64
+        );
+    }
+    group.finish();
+}
+
+/// A turn at full load in which a snapshot is installed, beside one in which none is.
+fn switchover(c: &mut Criterion) {
+    let mut group = c.benchmark_group("switchover");
+    let intent = intent(1_200_000);
+    for installs in [false, true] {
+        let (mut appliance, _frames) = standing(&intent, Traffic::OutboundUdp, 1_000_000);
+        let worlds: Vec<_> = (0..2).map(|epoch| Arc::new(support::world(&intent, 2 + epoch))).collect();
+        let mut turn = 0;
+        group.bench_function(if installs { "with_an_installation" } else { "without" }, |b| {
+            b.iter(|| {
+                turn += 1;
+                if installs {
+                    let world = Arc::clone(&worlds[turn & 1]);
+                    assert!(appliance.mail[0].commands.push(Command::Install(world)).is_ok());
+                }
+                appliance.round();
+                while let Ok(event) = appliance.mail[0].events.pop() {
+                    assert!(matches!(event, Event::Installed { .. }));
+                }
+            });
         });
-    });
+    }
+    group.finish();
 }
 
-fn parse_alone(c: &mut Criterion) {
-    let frame = Build::udp("172.16.5.5:5060", "10.20.0.100:5060").payload(&[b'x'; 18]).bytes();
-    c.bench_function("parse", |b| {
-        b.iter(|| matches!(Headers::parse(black_box(&frame)), Ok(Headers { kind: Kind::Udp { .. }, .. })));
-    });
-}
-
-criterion_group!(benches, parse_alone, datagrams_to_the_service, segments_of_snat_flows);
+criterion_group!(benches, roads, flows, bursts, new_flows, full_table, exclusions, hand_off, switchover);
 criterion_main!(benches);

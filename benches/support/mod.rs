@@ -5,16 +5,23 @@
 
 #![allow(dead_code)] // Every bench uses a part of it.
 
-use fairlead::engine::Engine;
+pub mod port;
+
+use fairlead::engine::{Engine, Share};
 use fairlead::flow::Claims;
 use fairlead::policy::adjacency::{Adjacency, Neighbour, NextHop};
 use fairlead::policy::health::{Health, PoolHealth};
 use fairlead::policy::intent::{Intent, MemberId, PortId};
 use fairlead::policy::{Epoch, Snapshot};
+use fairlead::time::{Duration, Instant};
 use fairlead::wire::build::Build;
 use fairlead::wire::tcp::Flags;
 use fairlead::wire::{Endpoint, Mac};
+use fairlead::worker::mailbox::{ManagementEnd, mailbox};
+use fairlead::worker::{Shared, Tally, Worker, WorkerId, hand_offs};
+use port::{BenchPort, Supply};
 use std::net::Ipv4Addr;
+use std::rc::Rc;
 use std::sync::Arc;
 
 /// The port towards clients.
@@ -67,6 +74,70 @@ pub fn engine(intent: &Intent) -> Engine {
     let world = world(intent, 1);
     let claims = Claims::new(world.snat_addresses(), 1);
     Engine::new(Arc::new(world), claims, 42)
+}
+
+/// Workers on ports that never run dry, and a clock that every round moves on.
+pub struct Appliance {
+    /// The workers; the first one receives.
+    pub workers: Vec<Worker<BenchPort>>,
+    /// What comes in.
+    pub supply: Rc<Supply>,
+    /// Management's ends of their mailboxes.
+    pub mail: Vec<ManagementEnd>,
+    /// The time.
+    pub now: Instant,
+    /// What a round adds to it.
+    pub step: Duration,
+    shared: Vec<Arc<Shared>>,
+}
+
+impl Appliance {
+    /// An appliance that has just started in the world of `intent`.
+    pub fn new(intent: &Intent, workers: usize) -> Appliance {
+        let world = Arc::new(world(intent, 1));
+        let claims = Claims::new(world.snat_addresses(), 1);
+        let supply = Supply::new();
+        let (mut mail, mut made, mut shared) = (Vec::new(), Vec::new(), Vec::new());
+        for (at, hands) in hand_offs(workers, 2_048).into_iter().enumerate() {
+            let (management, end) = mailbox(64);
+            let share = Share { worker: at as u16, of: workers as u16 };
+            let engine = Engine::new(Arc::clone(&world), claims.clone(), 42).sharing(share);
+            let tally = Arc::new(Shared::default());
+            let ports = if at == 0 { supply.ports() } else { Supply::new().ports() };
+            made.push(Worker::new(WorkerId(at as u16), engine, ports, hands, end, Arc::clone(&tally)));
+            mail.push(management);
+            shared.push(tally);
+        }
+        let (now, step) = (Instant::from_millis(1), Duration::from_micros(10));
+        Appliance { workers: made, supply, mail, now, step, shared }
+    }
+
+    /// Opens conversations 0 to `count` of a kind, one after the other.
+    pub fn open(&mut self, traffic: Traffic, count: usize) {
+        self.supply.in_bursts_of(1);
+        for at in 0..count {
+            for (port, frame) in traffic.opening(at) {
+                self.supply.feed(port, &Rc::new(Frames::of(&frame.bytes())));
+                self.round();
+            }
+        }
+        self.supply.in_bursts_of(fairlead::io::BURST);
+    }
+
+    /// A turn of every worker.
+    #[inline]
+    pub fn round(&mut self) {
+        self.now += self.step;
+        for worker in &mut self.workers {
+            worker.turn(self.now);
+        }
+    }
+
+    /// What all workers have counted.
+    pub fn tally(&self) -> Tally {
+        let each: Vec<Tally> = self.shared.iter().map(|shared| shared.read()).collect();
+        each.iter().sum()
+    }
 }
 
 /// A kind of traffic.
@@ -212,6 +283,19 @@ impl Frames {
             frames.bytes.extend_from_slice(&traffic.frame(at).bytes());
         }
         frames
+    }
+
+    /// The first frames of conversations `from` to `to`, one after the other.
+    pub fn opening(traffic: Traffic, from: usize, to: usize) -> Frames {
+        let first = |at: usize| traffic.opening(at).swap_remove(0).1.bytes();
+        let mut frames = Frames::of(&first(from));
+        (from + 1..to).for_each(|at| frames.bytes.extend_from_slice(&first(at)));
+        frames
+    }
+
+    /// One frame.
+    pub fn of(bytes: &[u8]) -> Frames {
+        Frames { bytes: bytes.to_vec(), length: bytes.len() }
     }
 
     /// How many there are.

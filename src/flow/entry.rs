@@ -71,9 +71,8 @@ impl<A: KeyAddress> Flow<A> {
     /// A flow from the tuples of its two directions, both as their packets arrive. A packet of one side leaves as the
     /// reverse of the other side's tuple. Belongs to no member, opened from inside, until the caller says otherwise.
     pub fn new(path: PathKind, opener: Tuple<A>, answer: Tuple<A>) -> Flow<A> {
-        let deltas = [(opener, answer.reversed()), (answer, opener.reversed())].map(|(arrives, leaves)| {
-            A::rewrite(&arrives, &leaves).deltas()
-        });
+        let deltas = [(opener, answer.reversed()), (answer, opener.reversed())]
+            .map(|(arrives, leaves)| A::rewrite(&arrives, &leaves).deltas());
         Flow {
             keys: [Key::of(&opener), Key::of(&answer)],
             deltas,

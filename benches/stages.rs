@@ -1,0 +1,105 @@
+//! Cost of each stage of a packet's way by itself: parse, checksum, steer, decide on every road, rewrite.
+//!
+//! `cargo bench --no-default-features --bench stages`. What they cost together, with everything around them, is in `turn`.
+
+mod support;
+
+use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
+use fairlead::engine::{Engine, Verdict, steer};
+use fairlead::time::{Duration, Instant};
+use fairlead::wire::{Headers, Rewrite, Tuple, checksum, ipv4};
+use std::hint::black_box;
+use support::{Frames, Traffic, intent};
+
+const PEERS: usize = 4_096;
+
+fn engine(traffic: Traffic) -> Engine {
+    let mut engine = support::engine(&intent(4 * PEERS));
+    for at in 0..PEERS {
+        for (port, frame) in traffic.opening(at) {
+            let headers = Headers::parse(&frame.bytes()).expect("a frame of the bench");
+            let ahead = engine.look_ahead(&headers);
+            engine.decide(&headers, ahead, port, Instant::from_millis(1));
+        }
+    }
+    engine
+}
+
+fn parse(c: &mut Criterion) {
+    let mut group = c.benchmark_group("parse");
+    for traffic in [Traffic::ServiceUdpIn, Traffic::ServiceTcpIn, Traffic::ServiceUdpOut] {
+        let frames = Frames::steady(traffic, 64);
+        group.throughput(Throughput::Elements(64));
+        group.bench_function(traffic.name(), |b| {
+            b.iter(|| (0..64).filter(|&at| Headers::parse(black_box(frames.at(at))).is_ok()).count());
+        });
+    }
+    group.finish();
+}
+
+fn sums(c: &mut Criterion) {
+    let mut group = c.benchmark_group("checksum");
+    for length in [20, 64, 1_480] {
+        let bytes = vec![0x5a_u8; length];
+        group.throughput(Throughput::Bytes(length as u64));
+        group.bench_function(BenchmarkId::from_parameter(length), |b| b.iter(|| checksum::sum(black_box(&bytes))));
+    }
+    group.bench_function("by_difference", |b| {
+        b.iter(|| {
+            checksum::update(black_box(0x1234), checksum::delta(black_box(&[0x0a14, 0x0064]), &[0x0a14, 0x000b]))
+        });
+    });
+    group.finish();
+}
+
+/// `decide` includes looking ahead and the flow's lookup; `steer` is for two workers.
+fn decide_and_steer(c: &mut Criterion) {
+    for traffic in Traffic::ALL {
+        let mut engine = engine(traffic);
+        let frames = Frames::steady(traffic, PEERS);
+        let headers: Vec<_> =
+            (0..PEERS).map(|at| Headers::parse(frames.at(at)).expect("a frame of the bench")).collect();
+        let (mut at, mut now) = (0, Instant::from_millis(10));
+        let mut group = c.benchmark_group("decide");
+        group.bench_function(traffic.name(), |b| {
+            b.iter(|| {
+                at = (at + 1) & (PEERS - 1);
+                now += Duration::from_nanos(100);
+                let ahead = engine.look_ahead(&headers[at]);
+                matches!(engine.decide(&headers[at], ahead, traffic.port(), now), Verdict::Forward { .. })
+            });
+        });
+        group.finish();
+        let mut group = c.benchmark_group("steer");
+        group.bench_function(traffic.name(), |b| {
+            b.iter(|| {
+                at = (at + 1) & (PEERS - 1);
+                let ahead = engine.look_ahead(&headers[at]);
+                steer::owner(&headers[at], &ahead.ends, engine.world(), 2)
+            });
+        });
+        group.finish();
+    }
+}
+
+fn rewrite(c: &mut Criterion) {
+    let mut group = c.benchmark_group("rewrite");
+    for traffic in [Traffic::ServiceUdpIn, Traffic::ServiceTcpIn] {
+        let mut frame = traffic.frame(0).bytes();
+        let headers = Headers::parse(&frame).expect("a frame of the bench");
+        let from = headers.tuple().expect("it has ports");
+        let to = Tuple { dst: fairlead::wire::Endpoint::new([10, 20, 0, 11].into(), from.dst.port), ..from };
+        let change = Rewrite::between(&from, &to);
+        group.bench_function(traffic.name(), |b| {
+            // There and back: the bits that change are the same both ways, the sums need not be right here.
+            b.iter(|| {
+                black_box(&change).apply(black_box(&mut frame), &headers);
+                ipv4::decrement_ttl(black_box(&mut frame), &headers);
+            });
+        });
+    }
+    group.finish();
+}
+
+criterion_group!(benches, parse, sums, decide_and_steer, rewrite);
+criterion_main!(benches);
