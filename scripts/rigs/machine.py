@@ -1,0 +1,37 @@
+"""Where and with what a figure was taken.
+
+Owns: the line that stands above every table.
+"""
+
+import os
+import platform
+import subprocess
+import time
+from pathlib import Path
+
+
+def described(program: Path | None) -> str:
+    """Date, processor, kernel, DPDK and compiler, in one line."""
+    parts = [time.strftime("%-d %B %Y"), f"{_processor()}, {os.cpu_count()} cores", f"Linux {platform.release()}"]
+    if program:
+        parts.append(_dpdk(program))
+    return ", ".join([*parts, _first_line(["rustc", "--version"]).partition(" (")[0]])
+
+
+def _processor() -> str:
+    named = [line for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name")]
+    name = named[0].partition(":")[2].strip() if named else platform.machine()
+    return f"{name} (virtual)" if "hypervisor" in Path("/proc/cpuinfo").read_text() else name
+
+
+def _dpdk(program: Path) -> str:
+    """The last line of `fairlead --version`."""
+    lines = subprocess.run([str(program), "--version"], capture_output=True, text=True, check=False).stdout.splitlines()
+    return lines[-1] if lines else "DPDK unknown"
+
+
+def _first_line(argv: list[str]) -> str:
+    try:
+        return subprocess.run(argv, capture_output=True, text=True, check=False).stdout.split("\n")[0]
+    except OSError:
+        return f"{argv[0]} unknown"
