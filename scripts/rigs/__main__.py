@@ -39,8 +39,9 @@ def main() -> int:
         return 2
     signal.signal(signal.SIGTERM, _interrupt)
     _check_machine()
+    load = machine.load()
     program = options.program or build.release()
-    told = machine.described(program)
+    told = machine.described(program, load)
     found: dict[str, Outcome] = {}
     FRAMES.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="fairlead-bench-", ignore_cleanup_errors=True) as directory:

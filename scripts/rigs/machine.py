@@ -1,4 +1,4 @@
-"""Where and with what a figure was taken.
+"""Where and with what a figure was taken, and how busy the machine was with other things.
 
 Owns: the line that stands above every table.
 """
@@ -10,12 +10,16 @@ import time
 from pathlib import Path
 
 
-def described(program: Path | None) -> str:
-    """Date, processor, kernel, DPDK and compiler, in one line."""
-    parts = [time.strftime("%-d %B %Y"), f"{_processor()}, {os.cpu_count()} cores", f"Linux {platform.release()}"]
-    if program:
-        parts.append(_dpdk(program))
-    return ", ".join([*parts, _first_line(["rustc", "--version"]).partition(" (")[0]])
+def load() -> float:
+    """Programs that ran or waited for a core in the last minute, on average; the building of ours is none of them yet."""
+    return os.getloadavg()[0]
+
+
+def described(program: Path, before: float) -> str:
+    """Date, processor, load before the run, kernel, DPDK and compiler, in one line."""
+    parts = [time.strftime("%-d %B %Y"), f"{_processor()}, {os.cpu_count()} cores",
+             f"load {before:.1f} before the run", f"Linux {platform.release()}"]
+    return ", ".join([*parts, _dpdk(program), _first_line(["rustc", "--version"]).partition(" (")[0]])
 
 
 def _processor() -> str:
