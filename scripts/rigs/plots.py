@@ -42,7 +42,7 @@ class Plot:
             *self._grid(top),
             *(line for number in range(len(self.series)) for line in self._line(number, top)),
             _text((_LEFT + _WIDTH - _RIGHT) / 2, _HEIGHT - 22, self.across, 'text-anchor="middle"'),
-            _text(_LEFT, _HEIGHT - 6, below, 'font-size="9" fill="#666"'),
+            _text(_WIDTH / 2, _HEIGHT - 6, below, 'text-anchor="middle" font-size="8" fill="#666"'),
             "</svg>",
         ]
         return "\n".join(parts) + "\n"
@@ -71,10 +71,18 @@ class Plot:
         points = [(self._x(at), _y(value, top)) for at, value in enumerate(values)]
         path = " ".join(f"{x:.1f},{y:.1f}" for x, y in points)
         parts = [f'<polyline points="{path}" fill="none" stroke="{colour}" stroke-width="2"/>']
-        for (x, y), value in zip(points, values):
+        for at, ((x, y), value) in enumerate(zip(points, values)):
             parts.append(f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3.5" fill="{colour}"/>')
-            parts.append(_text(x, y - 8, f"{value:.1f}", f'text-anchor="middle" font-size="11" fill="{colour}"'))
+            # White around the digits keeps lines out of them.
+            look = f'text-anchor="middle" font-size="11" fill="{colour}" stroke="#fff" stroke-width="3" paint-order="stroke"'
+            parts.append(_text(x, y + self._beside(number, value, at, top), f"{value:.1f}", look))
         return parts
+
+    def _beside(self, number: int, value: float, at: int, top: float) -> float:
+        """Where the digits of a point go: above it, or below where another point is close above."""
+        others = [series.values[at] for other, series in enumerate(self.series) if other != number]
+        crowded = any(0 <= _y(value, top) - _y(above, top) < 26 for above in others)
+        return 14 if crowded and _y(value, top) < _HEIGHT - _BOTTOM - 12 else -8
 
     def _x(self, number: int) -> float:
         """Half a step of room on either side."""

@@ -1,5 +1,6 @@
 """What `scripts/bench` reckons, writes and draws is right; nothing here measures anything."""
 
+import importlib.util
 import ipaddress
 import struct
 import tempfile
@@ -7,7 +8,7 @@ import unittest
 import xml.dom.minidom
 from pathlib import Path
 
-import standing  # noqa: F401 (finds the scripts)
+from standing import SCRIPTS  # finds the scripts
 from lab.shell import LabError
 from rigs import accounts, captures, catalogue, criterion, forwarding, frames, pages, results, targets, traffic
 from rigs.measure import Figure, Reading, in_turn, percentile, rate, ratio
@@ -136,6 +137,25 @@ class Reckoning(unittest.TestCase):
         self.assertEqual(len(set(prefixes)), 10_000)
         self.assertTrue(all(prefix.network_address.packed[0] in (11, 12) for prefix in prefixes))
         self.assertFalse(any(a.overlaps(b) for a, b in zip(prefixes, prefixes[1:])))
+
+
+class Throughput(unittest.TestCase):
+    """The search of `benches/trex/throughput.py`."""
+
+    def setUp(self):
+        place = SCRIPTS.parent / "benches" / "trex" / "throughput.py"
+        spec = importlib.util.spec_from_file_location("throughput", place)
+        self.throughput = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(self.throughput)
+
+    def test_it_finds_the_highest_rate_that_loses_nothing(self):
+        for limit in (3.0, 42.4, 99.9):
+            tried = []
+            found = self.throughput.search(lambda rate: tried.append(rate) or rate <= limit, 100.0, 0.5)
+            self.assertTrue(limit - 0.5 <= found <= limit, (limit, found))
+            self.assertLess(len(tried), 12)
+        self.assertEqual(self.throughput.search(lambda _: True, 100.0, 0.5), 100.0)
+        self.assertEqual(self.throughput.search(lambda _: False, 100.0, 0.5), 0.0)
 
 
 class Pages(unittest.TestCase):
