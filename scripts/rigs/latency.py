@@ -1,7 +1,7 @@
 """Two processes: time in the box at half of what it can take (P8).
 
-Owns: the sender's process and its pace. `benches/sender/sender.rs` sends the files of a traffic over two `net_memif` devices at the
-rate it is told, and frees what comes back; the appliance itself measures, from receive to transmit.
+Owns: the sender's process and its pace. `benches/sender/sender.rs` sends the files of a traffic over two `net_memif`
+devices at the rate it is told, and frees what comes back; the appliance itself measures, from receive to transmit.
 """
 
 import dataclasses

@@ -35,7 +35,15 @@ def table(rows: dict[str, dict]) -> str:
             mark = "" if target.least is None and target.most is None else " ✔" if target.holds(figure.median) else " ✘"
             measured = f"{figure.text(target.digits)}{target.unit}{mark}"
         cells.append([target.number, target.what, target.aim, measured, f"`{target.how}`"])
-    return pages.table(["", "what", "target", "measured", "command"], cells)
+    return "\n\n".join([pages.table(["", "what", "target", "measured", "command"], cells), *_measured_on(rows)])
+
+
+def _measured_on(rows: dict[str, dict]) -> list[str]:
+    """Where and when, a line for each machine and day. A load says that others used the cores, and what that does to times."""
+    machines: dict[str, list[str]] = {}
+    for number, row in rows.items():
+        machines.setdefault(row["machine"], []).append(number)
+    return [f"{', '.join(numbers)}: {machine}." for machine, numbers in machines.items() if machine]
 
 
 def _figure(target: Target, rows: dict[str, dict]) -> Figure | None:
