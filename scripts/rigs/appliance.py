@@ -1,0 +1,226 @@
+"""Fairlead in a rig: its file, its process, its counters.
+
+Owns: the configuration file of the rigs, and getting the appliance to forward: neighbours learnt, a member active.
+"""
+
+import contextlib
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from lab import addresses
+from lab.shell import LabError
+
+from .admin import Admin
+from .measure import Reading
+from .memory import needed_mb
+from .process import Process
+from .setting import Setting
+
+POOL = "pair-1"
+#: A million frames are read and laid out before the first is received, in seconds at most.
+_START = 120.0
+#: As long as this nothing must be new before a rate is taken, in seconds.
+_CALM = 1.0
+
+
+@dataclass(frozen=True)
+class Tuning:
+    """What a rig changes of the appliance's file. `exclude`: the exclusion group."""
+
+    flows: int = 1_000_000
+    exclude: tuple[str, ...] = ("192.168.77.0/24",)
+
+
+def configuration(setting: Setting, tuning: Tuning, socket: Path) -> str:
+    """The appliance's file. Nobody answers probes here, so they are rare: the member is chosen by hand."""
+    members = "\n".join(f'  {{ name = "{name}", address = "{at}" }},' for name, at in addresses.MEMBERS.items())
+    # A worker that shares its core with management has to be allowed to; under load it never pauses.
+    idle = "pause" if setting.management in setting.workers else "poll"
+    return f"""
+[appliance]
+name = "rig"
+admin_socket = "{socket}"
+
+[cores]
+management = {setting.management}
+workers = [{", ".join(str(core) for core in setting.workers)}]
+idle = "{idle}"
+
+[dpdk]
+hugepages = {str(setting.hugepages).lower()}
+mbufs = {setting.mbufs}
+memory = {needed_mb(setting.mbufs)}
+
+[[port]]
+name = "outer"
+device = "{setting.device('outer')}"
+
+[[port]]
+name = "inner"
+device = "{setting.device('inner')}"
+
+[[interface]]
+name = "clients"
+port = "outer"
+addresses = ["{addresses.OUTER_SELF}/24"]
+
+[[interface]]
+name = "servers"
+port = "inner"
+addresses = ["{addresses.INNER_SELF}/24"]
+
+[[route]]
+to = "default"
+via = "{addresses.ROUTER}"
+
+[[monitor]]
+name = "rare"
+kind = "icmp"
+interval = "1h"
+timeout = "50m"
+fall = 100
+
+[[pool]]
+name = "{POOL}"
+members = [
+{members}
+]
+monitors = ["rare"]
+
+[[virtual_server]]
+name = "sip-1"
+address = "{addresses.VIP}"
+pool = "{POOL}"
+listen = ["udp/{addresses.SIP_PORT}", "tcp/{addresses.SIP_PORT}"]
+
+[[snat]]
+pool = "{POOL}"
+address = "{addresses.VIP}"
+exclude = [{", ".join(f'"{prefix}"' for prefix in tuning.exclude)}]
+
+[limits]
+flows_per_worker = {max(1_024, tuning.flows)}
+""".lstrip()
+
+
+class Appliance:
+    """`fairlead run` with a setting. A context: it runs inside."""
+
+    name = "Fairlead"
+
+    def __init__(self, program: Path, setting: Setting, directory: Path, tuning: Tuning = Tuning(), ready: bool = True):
+        """`ready`: on entering, wait until it forwards. Otherwise somebody else has to make its neighbours speak."""
+        self._ready = ready
+        self._program, self._setting, self._tuning = program, setting, tuning
+        self._directory = directory
+        self._socket = directory / "admin.sock"
+        self._process: Process | None = None
+        self.admin: Admin | None = None
+
+    def __enter__(self) -> "Appliance":
+        file = self._directory / "fairlead.toml"
+        file.write_text(configuration(self._setting, self._tuning, self._socket))
+        self._socket.unlink(missing_ok=True)
+        argv = [str(self._program), "run", "--config", str(file)]
+        self._process = Process("fairlead", argv, self._directory / "fairlead.log")
+        try:
+            self.admin = self._wait("open its admin socket", self._connect, _START)
+            if self._ready:
+                self.make_ready()
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self.admin:
+            self.admin.close()
+        if self._process:
+            self._process.stop()
+
+    def make_ready(self) -> None:
+        """Waits until its neighbours are known, and makes sip-a active."""
+        self._wait("learn its neighbours", self._knows_neighbours, 10.0)
+        self.force("sip-a")
+
+    def force(self, member: str) -> None:
+        """Makes a member the active one; comes back when every worker has taken it."""
+        self.admin.ask("pool-force", pool=POOL, member=member)
+
+    def counters(self) -> dict[str, int]:
+        """All counters by name, over all workers; ports' losses beside them."""
+        total: dict[str, int] = {}
+        for row in self.admin.ask("counters", all=True):
+            if row.get("worker") is None:
+                total[row["name"]] = total.get(row["name"], 0) + row["value"]
+        for row in self.admin.ask("ports"):
+            for name in ("rx_missed", "rx_errors", "tx_errors"):
+                total[name] = total.get(name, 0) + row[name]
+        return total
+
+    def sent(self) -> Reading:
+        """Frames transmitted so far."""
+        rows = self.admin.ask("counters")
+        own = (row for row in rows if row["name"] == "transmitted" and row.get("worker") is None)
+        return Reading(sum(row["value"] for row in own), self._process.ran("worker-*"))
+
+    def settle(self, patience: float = 60.0, allowed: tuple[str, ...] = ()) -> dict[str, int]:
+        """Waits until nothing is new: every flow is there and for a while nothing was dropped. Gives the counters."""
+        deadline, before = time.monotonic() + patience, self.counters()
+        while time.monotonic() < deadline:
+            time.sleep(_CALM)
+            self._process.must_run()
+            after = self.counters()
+            drops = (name for name in after if name.startswith("drop_") and name not in allowed)
+            dropped = any(after[name] != before[name] for name in drops)
+            if not dropped and after["flows"] == before["flows"] and after["transmitted"] > before["transmitted"]:
+                return after
+            before = after
+        raise LabError(f"Fairlead still drops frames or makes flows after {patience:g} s: {before}")
+
+    def installations(self) -> list[int]:
+        """Of each switchover that every worker has taken, the oldest first: published to installed, in microseconds."""
+        rows = self.admin.ask("switchovers")
+        return [row["installed"] - row["published"] for row in rows if row["from"] and row["installed"] is not None]
+
+    def latency(self, reset: bool = False) -> dict | None:
+        """How long frames were in the box, all workers together; `None` from a Fairlead that does not tell."""
+        try:
+            rows = self.admin.ask("latency", **({"reset": True} if reset else {}))
+        except LabError:
+            return None
+        return next((row["in_box"] for row in rows if row["worker"] is None), rows[0]["in_box"] if rows else None)
+
+    def another(self) -> contextlib.closing[Admin]:
+        """Another connection to it, for the length of a block."""
+        return contextlib.closing(Admin(self._socket))
+
+    def said(self) -> str:
+        """Its log so far."""
+        return self._process.said()
+
+    def _connect(self) -> Admin | None:
+        """The socket is there before the devices are: the first answer says that it forwards."""
+        if not self._socket.exists():
+            return None
+        admin = Admin(self._socket, _START)
+        admin.ask("status")
+        return admin
+
+    def _knows_neighbours(self) -> bool | None:
+        rows = self.admin.ask("neighbours")
+        reachable = [row for row in rows if row["state"] == "reachable"]
+        return True if len(reachable) >= 1 + len(addresses.MEMBERS) else None
+
+    def _wait(self, what: str, look, patience: float):
+        deadline = time.monotonic() + patience
+        while time.monotonic() < deadline:
+            self._process.must_run()
+            try:
+                if (found := look()) is not None:
+                    return found
+            except ConnectionError:
+                pass
+            time.sleep(0.05)
+        raise LabError(f"Fairlead did not {what} within {patience:g} s. {self._process.last_words()}")

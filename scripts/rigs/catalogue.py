@@ -1,0 +1,50 @@
+"""The rigs, by name.
+
+Owns: the list that `scripts/bench list` shows. To add a rig, write a function from `Bench` to `Outcome`, and a row here.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from . import disturbance, forwarding, latency, targets
+from .bench import Bench, Outcome
+
+
+@dataclass(frozen=True)
+class Rig:
+    """A name to type, a heading, what it does, and the figures it takes."""
+
+    name: str
+    title: str
+    run: Callable[[Bench], Outcome]
+
+    @property
+    def numbers(self) -> list[str]:
+        """The targets it measures."""
+        return [target.number for target in targets.TARGETS if target.rig == self.name]
+
+
+RIGS = [
+    Rig("service-udp", "Service UDP, 64-byte frames, one core", forwarding.service_udp),
+    Rig("flows", "Live TCP flows, 64-byte frames, one core", forwarding.live_flows),
+    Rig("sizes", "Service UDP by size of frame, one core", forwarding.frame_sizes),
+    Rig("cores", "Service UDP by number of workers", forwarding.cores),
+    Rig("switchover", "Switchovers at full load", disturbance.switchovers),
+    Rig("latency", "Time in the box at half load", latency.half_load),
+    Rig("questions", "Asked while forwarding", disturbance.questions),
+    Rig("exclusions", "A long exclusion list", forwarding.exclusions),
+]
+
+
+def chosen(words: list[str]) -> tuple[list[Rig], list[str]]:
+    """The rigs that are named, by their own names or by numbers of targets, each once; and the words that name none."""
+    found: list[Rig] = []
+    unknown = []
+    for word in words:
+        target = targets.find(word)
+        rig = next((rig for rig in RIGS if rig.name == (target.rig if target else word)), None)
+        if rig is None:
+            unknown.append(f"{word} is measured by `{target.how}`" if target else f"{word} is neither a rig nor a target")
+        elif rig not in found:
+            found.append(rig)
+    return found, unknown

@@ -1,0 +1,31 @@
+"""Tables for people, and the page they stand in.
+
+Owns: the form of a table, and what lies between two markers of benches/README.md: a run replaces its own table there and
+nothing else. Never: figures.
+"""
+
+import re
+from pathlib import Path
+
+
+def table(head: list[str], rows: list[list[str]]) -> str:
+    """A table in Markdown."""
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join("| " + " | ".join(cell or " " for cell in line) + " |" for line in lines)
+
+
+def replaced(page: str, name: str, text: str) -> str:
+    """The page with `text` between the markers of that name; behind everything where the page has none yet."""
+    opening, closing = f"<!-- bench: {name} -->", f"<!-- bench: end of {name} -->"
+    block = f"{opening}\n{text.strip()}\n{closing}"
+    pattern = re.compile(re.escape(opening) + r".*?" + re.escape(closing), re.DOTALL)
+    if pattern.search(page):
+        return pattern.sub(lambda _: block, page, count=1)
+    return f"{page.rstrip()}\n\n{block}\n"
+
+
+def write(path: Path, name: str, text: str) -> None:
+    """Puts `text` between the markers of a file, whole or not at all."""
+    growing = path.with_suffix(".part")
+    growing.write_text(replaced(path.read_text(), name, text))
+    growing.replace(path)

@@ -1,0 +1,169 @@
+"""Who talks to whom in the rigs: packets as they come in, and as they must leave.
+
+Owns: the addresses of the rig's network (those of the lab, without VLANs) and the kinds of traffic, each as two lists of
+packets, one a port. Never: bytes of a packet, or how it is sent.
+"""
+
+import random
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from lab import addresses
+
+from . import frames
+from .frames import TCP, UDP, Ends
+
+VIP = frames.address(addresses.VIP)
+SIP_A, SIP_B = (frames.address(at) for at in addresses.MEMBERS.values())
+SERVICE_PORT = addresses.SIP_PORT
+
+ROUTER_MAC = frames.mac("02:00:00:00:00:08")
+MEMBER_MACS = {SIP_A: frames.mac("02:00:00:00:01:0b"), SIP_B: frames.mac("02:00:00:00:01:0c")}
+
+#: What DPDK's net_pcap calls its first and second device (`eth_pcap_...`: 02:70:63:61:70 and a count).
+OUTER_MAC = frames.mac("02:70:63:61:70:00")
+INNER_MAC = frames.mac("02:70:63:61:70:01")
+
+_CLIENTS = frames.address("172.20.0.0")
+_REMOTES = frames.address("100.64.0.0")
+_CLIENT_ADDRESSES = 250_000
+#: Packets from one round of ARP requests to the next.
+_BETWEEN_INTRODUCTIONS = 16_384
+#: Packets from which on a file is long: the run takes longer than neighbours are trusted, and a reply a pass costs nothing.
+_LONG = 100_000
+#: Ports from which a member goes out. Few, for one endpoint keeps one port of the VIP whomever it talks to.
+_INSIDE_PORTS = range(40_000, 40_050)
+
+
+class Packet(NamedTuple):
+    """One packet: its protocol, its ends as it comes in and as it leaves."""
+
+    protocol: int
+    came: Ends
+    leaves: Ends
+
+
+@dataclass(frozen=True)
+class Traffic:
+    """What comes in on each port. `size` as in `frames.Template`. `name` tells it apart from other traffic."""
+
+    name: str
+    outer: list[Packet]
+    inner: list[Packet]
+    size: int = 64
+
+    def incoming(self, port: str) -> Iterator[bytes]:
+        """The frames of one port's file: the packets, and among them, now and then, its hosts saying who they are."""
+        if max(len(self.outer), len(self.inner)) >= _LONG:
+            yield from _introductions(port, frames.arp_reply)
+        for number, frame in enumerate(self._packets(port)):
+            if number % _BETWEEN_INTRODUCTIONS == 0:
+                yield from _introductions(port, frames.arp_request)
+            yield frame
+
+    def _packets(self, port: str) -> Iterator[bytes]:
+        if port == "outer":
+            kinds = {key: frames.Template(ROUTER_MAC, OUTER_MAC, key, self.size) for key in (UDP, TCP)}
+            yield from (kinds[packet.protocol].frame(packet.came) for packet in self.outer)
+        else:
+            kinds = {
+                (key, member): frames.Template(at, INNER_MAC, key, self.size)
+                for key in (UDP, TCP)
+                for member, at in MEMBER_MACS.items()
+            }
+            yield from (kinds[packet.protocol, packet.came[0]].frame(packet.came) for packet in self.inner)
+
+    def outgoing(self, port: str) -> Iterator[bytes]:
+        """Every frame that must leave by a port, whole: what came in by the other one, translated, one hop older."""
+        if port == "outer":
+            kinds = {key: frames.Template(OUTER_MAC, ROUTER_MAC, key, self.size, ttl=63) for key in (UDP, TCP)}
+            yield from (kinds[packet.protocol].frame(packet.leaves) for packet in self.inner)
+        else:
+            kinds = {
+                (key, member): frames.Template(INNER_MAC, at, key, self.size, ttl=63)
+                for key in (UDP, TCP)
+                for member, at in MEMBER_MACS.items()
+            }
+            yield from (kinds[packet.protocol, packet.leaves[2]].frame(packet.leaves) for packet in self.outer)
+
+
+def service_udp(peers: int, size: int = 64) -> Traffic:
+    """Peers send to the service port, and sip-a, which is active, answers each."""
+    outer, inner = [], []
+    for peer in _clients(peers):
+        outer.append(Packet(UDP, (*peer, VIP, SERVICE_PORT), (*peer, SIP_A, SERVICE_PORT)))
+        inner.append(Packet(UDP, (SIP_A, SERVICE_PORT, *peer), (VIP, SERVICE_PORT, *peer)))
+    return _shuffled(f"service-udp-{peers}-{size}", outer, inner, size)
+
+
+def live_flows(flows: int) -> Traffic:
+    """TCP in mid-stream, both directions: half of the flows clients of the service port, half opened by sip-a outward.
+
+    No SYN is among them, since a file that is replayed would open them again and again. The appliance takes each up at
+    the first segment it sees, as it does after a restart.
+    """
+    outer, inner = [], []
+    for client in _clients(flows // 2):
+        outer.append(Packet(TCP, (*client, VIP, SERVICE_PORT), (*client, SIP_A, SERVICE_PORT)))
+        inner.append(Packet(TCP, (SIP_A, SERVICE_PORT, *client), (VIP, SERVICE_PORT, *client)))
+    for inside, remote in _outward(flows - flows // 2, 443):
+        outer.append(Packet(TCP, (*remote, VIP, inside), (*remote, SIP_A, inside)))
+        inner.append(Packet(TCP, (SIP_A, inside, *remote), (VIP, inside, *remote)))
+    return _shuffled(f"live-flows-{flows}", outer, inner)
+
+
+def service_and_outbound_udp(peers: int) -> Traffic:
+    """Half of the packets of `service_udp`, half of them to and from hosts that sip-a has called."""
+    outer, inner = [], []
+    for peer in _clients(peers // 2):
+        outer.append(Packet(UDP, (*peer, VIP, SERVICE_PORT), (*peer, SIP_A, SERVICE_PORT)))
+        inner.append(Packet(UDP, (SIP_A, SERVICE_PORT, *peer), (VIP, SERVICE_PORT, *peer)))
+    for inside, remote in _outward(peers - peers // 2, 5060):
+        outer.append(Packet(UDP, (*remote, VIP, inside), (*remote, SIP_A, inside)))
+        inner.append(Packet(UDP, (SIP_A, inside, *remote), (VIP, inside, *remote)))
+    return _shuffled(f"service-and-outbound-udp-{peers}", outer, inner)
+
+
+def peers_and_callers(peers: int, called: int = 4_096) -> Traffic:
+    """Peers send to the service port and get no answer; both members call hosts outside from other ports."""
+    outer = [
+        Packet(UDP, (*peer, VIP, SERVICE_PORT), (*peer, SIP_A, SERVICE_PORT)) for peer in _clients(peers)
+    ]
+    inner = []
+    for number, (inside, remote) in enumerate(_outward(called, 5060)):
+        member, port = (SIP_A, inside) if number % 2 else (SIP_B, inside + len(_INSIDE_PORTS))
+        inner.append(Packet(UDP, (member, port, *remote), (VIP, port, *remote)))
+    return _shuffled(f"peers-and-callers-{peers}", outer, inner)
+
+
+def _clients(count: int) -> Iterator[tuple[int, int]]:
+    for number in range(count):
+        yield _CLIENTS + number % _CLIENT_ADDRESSES, 20_000 + number // _CLIENT_ADDRESSES
+
+
+def _outward(count: int, port: int) -> Iterator[tuple[int, tuple[int, int]]]:
+    """A member's port, and the remote endpoint it talks to."""
+    for number in range(count):
+        inside = _INSIDE_PORTS[number % len(_INSIDE_PORTS)]
+        yield inside, (_REMOTES + number // len(_INSIDE_PORTS), port)
+
+
+def _shuffled(name: str, outer: list[Packet], inner: list[Packet], size: int = 64) -> Traffic:
+    """Each port in an order of its own, always the same: nothing lies in memory as it will be asked for."""
+    random.Random(f"{name} outer").shuffle(outer)
+    random.Random(f"{name} inner").shuffle(inner)
+    return Traffic(name, outer, inner, size)
+
+
+def _introductions(port: str, made: Callable[[bytes, int, bytes, int], bytes]) -> list[bytes]:
+    """ARP that says who the hosts of a port are.
+
+    From its first request the appliance learns a host, and answers the others as it would any. A reply tells it that the
+    host is still there: it asks after some 20 seconds, and what it asks is heard by nobody here.
+    """
+    if port == "outer":
+        hosts, asked, ours = {frames.address(addresses.ROUTER): ROUTER_MAC}, addresses.OUTER_SELF, OUTER_MAC
+    else:
+        hosts, asked, ours = MEMBER_MACS, addresses.INNER_SELF, INNER_MAC
+    return [made(at, host, ours, frames.address(asked)) for host, at in hosts.items()]
