@@ -74,7 +74,7 @@ fn pass(engine: &mut Engine, frame: &mut [u8], port: fairlead::policy::intent::P
     let Ok(headers) = Headers::parse(frame) else { panic!("a frame of the bench is malformed") };
     let ahead = engine.look_ahead(&headers);
     black_box(steer::owner(&headers, &ahead.ends, engine.world(), 2));
-    match engine.decide(&headers, ahead, port, now) {
+    match engine.decide(&headers, &ahead, port, now) {
         Verdict::Forward { rewrite, .. } => {
             rewrite.apply(frame, &headers);
             ipv4::decrement_ttl(frame, &headers);

@@ -19,7 +19,7 @@ fn engine(traffic: Traffic) -> Engine {
         for (port, frame) in traffic.opening(at) {
             let headers = Headers::parse(&frame.bytes()).expect("a frame of the bench");
             let ahead = engine.look_ahead(&headers);
-            engine.decide(&headers, ahead, port, Instant::from_millis(1));
+            engine.decide(&headers, &ahead, port, Instant::from_millis(1));
         }
     }
     engine
@@ -66,7 +66,7 @@ fn decide_and_steer(c: &mut Criterion) {
                 at = (at + 1) & (PEERS - 1);
                 now += Duration::from_nanos(100);
                 let ahead = engine.look_ahead(&headers[at]);
-                matches!(engine.decide(&headers[at], ahead, traffic.port(), now), Verdict::Forward { .. })
+                matches!(engine.decide(&headers[at], &ahead, traffic.port(), now), Verdict::Forward { .. })
             });
         });
         group.finish();

@@ -21,7 +21,7 @@ const BURST: usize = 64;
 fn flow(at: usize) -> Flow {
     let (member, peer) = (
         Endpoint::new(Ipv4Addr::new(10, 20, 0, 11), 33_000 + (at % 50) as u16),
-        Endpoint::new(Ipv4Addr::from(0xac18_0000 + (at / 50 >> 14) as u32), 20_000 + (at / 50 & 0x3fff) as u16),
+        Endpoint::new(Ipv4Addr::from(0xac18_0000 + ((at / 50) >> 14) as u32), 20_000 + ((at / 50) & 0x3fff) as u16),
     );
     let known_as = Endpoint::new(Ipv4Addr::new(10, 20, 0, 100), member.port);
     Flow::new(PathKind::Outbound, Tuple::new(Protocol::Udp, member, peer), Tuple::new(Protocol::Udp, peer, known_as))

@@ -17,6 +17,11 @@ pub struct Ahead {
     pub tag: Option<Tag>,
 }
 
+impl Ahead {
+    /// Nothing was found out.
+    pub const NOTHING: Ahead = Ahead { ends: Ends { from: None, to: None, broadcast: false }, tag: None };
+}
+
 impl Engine {
     /// Whose packet it is, for [`super::steer`] and for [`Engine::decide`].
     #[inline]

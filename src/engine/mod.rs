@@ -103,7 +103,7 @@ impl Engine {
 
     /// What becomes of a packet that came in on `port`; `ahead` is what [`Engine::look_ahead`] said of it, in this world.
     #[inline]
-    pub fn decide(&mut self, packet: &Headers, ahead: Ahead, port: PortId, now: Instant) -> Verdict {
+    pub fn decide(&mut self, packet: &Headers, ahead: &Ahead, port: PortId, now: Instant) -> Verdict {
         match self.walk(packet, ahead, port, now) {
             Some(walk) => walk.verdict(),
             None => Verdict::Drop(DropReason::UnknownInterface),
@@ -112,7 +112,7 @@ impl Engine {
 
     /// What becomes of a packet for which the verdict was [`Verdict::Defer`] six seconds ago.
     pub fn conclude(&mut self, packet: &Headers, port: PortId, now: Instant) -> Verdict {
-        match self.walk(packet, self.look_ahead(packet), port, now) {
+        match self.walk(packet, &self.look_ahead(packet), port, now) {
             Some(walk) => walk.conclusion(),
             None => Verdict::Drop(DropReason::UnknownInterface),
         }
@@ -122,14 +122,14 @@ impl Engine {
     fn walk<'a>(
         &'a mut self,
         packet: &'a Headers,
-        ahead: Ahead,
+        ahead: &Ahead,
         port: PortId,
         now: Instant,
     ) -> Option<decide::Walk<'a>> {
         let interface = self.world.interface_of(port, packet.link.vlan)?;
         let at = Ingress { port, interface };
         let (world, state) = (&*self.world, &mut self.state);
-        Some(decide::Walk { world, state, packet, ahead, at, interface: world.interface(interface), now })
+        Some(decide::Walk { world, state, packet, ahead: *ahead, at, interface: world.interface(interface), now })
     }
 
     /// From now on `world` is what is read. Returns the one it replaces, to be sent home.

@@ -143,24 +143,48 @@ impl Headers<Ipv4Addr> {
     /// behind the datagram is not looked at. Allocates nothing.
     #[inline]
     pub fn parse(bytes: &[u8]) -> Result<Headers, Malformed> {
+        let mut headers = Headers::BLANK;
+        Headers::parse_into(&mut headers, bytes).map(|()| headers)
+    }
+
+    /// As [`Headers::parse`], to where the facts shall be: nothing is copied. What stands there after an error means
+    /// nothing.
+    pub fn parse_into(into: &mut Headers, bytes: &[u8]) -> Result<(), Malformed> {
         let (link, ethertype, l3) = ethernet::read(bytes)?;
         if ethertype != ethernet::IPV4 {
-            return parse_other(bytes, link, ethertype, l3);
+            return parse_other(into, bytes, link, ethertype, l3);
         }
         let ip = ipv4::read(bytes, l3)?;
         let payload = &bytes[ip.l4..ip.end];
         match ip.protocol {
-            ipv4::UDP if !ip.is_piece() => Ok(facts(link, l3, &ip, udp::read(payload, payload.len())?)),
-            ipv4::TCP if !ip.is_piece() => Ok(facts(link, l3, &ip, Kind::Tcp(tcp::read(payload, payload.len())?))),
-            _ => parse_rarer(bytes, link, l3),
+            ipv4::UDP if !ip.is_piece() => *into = facts(link, l3, &ip, udp::read(payload, payload.len())?),
+            ipv4::TCP if !ip.is_piece() => *into = facts(link, l3, &ip, Kind::Tcp(tcp::read(payload, payload.len())?)),
+            _ => return parse_rarer(into, bytes, link, l3),
         }
+        Ok(())
     }
+
+    /// The facts of no packet: where some will be written.
+    pub const BLANK: Headers = Headers {
+        link: Link { dst: Mac::ZERO, src: Mac::ZERO, vlan: None },
+        src: Ipv4Addr::UNSPECIFIED,
+        dst: Ipv4Addr::UNSPECIFIED,
+        l3: 0,
+        l4: 0,
+        end: 0,
+        size: 0,
+        id: 0,
+        ttl: 0,
+        dont_fragment: false,
+        in_pieces: false,
+        kind: Kind::Other(0),
+    };
 }
 
 /// What there is little of is read where it does not weigh upon the rest.
 #[cold]
 #[inline(never)]
-fn parse_rarer(bytes: &[u8], link: Link, l3: usize) -> Result<Headers, Malformed> {
+fn parse_rarer(into: &mut Headers, bytes: &[u8], link: Link, l3: usize) -> Result<(), Malformed> {
     let ip = ipv4::read(bytes, l3)?;
     let datagram = &bytes[..ip.end];
     let kind = match ip.protocol {
@@ -168,14 +192,15 @@ fn parse_rarer(bytes: &[u8], link: Link, l3: usize) -> Result<Headers, Malformed
         ipv4::ICMP => icmp::read(datagram, ip.l4)?,
         other => Kind::Other(other),
     };
-    Ok(facts(link, l3, &ip, kind))
+    *into = facts(link, l3, &ip, kind);
+    Ok(())
 }
 
 #[cold]
 #[inline(never)]
-fn parse_other(bytes: &[u8], link: Link, ethertype: u16, l3: usize) -> Result<Headers, Malformed> {
+fn parse_other(into: &mut Headers, bytes: &[u8], link: Link, ethertype: u16, l3: usize) -> Result<(), Malformed> {
     match ethertype {
-        ethernet::ARP => parse_arp(bytes, link, l3),
+        ethernet::ARP => parse_arp(bytes, link, l3).map(|arp| *into = arp),
         _ => Err(Malformed::UnknownEtherType),
     }
 }

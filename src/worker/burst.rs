@@ -15,12 +15,32 @@ use crate::time::Instant;
 use crate::wire::Headers;
 use std::hint::black_box;
 
-/// A frame that is ours to decide about, and what is known of it.
+/// Places for the frames of a burst that are ours to decide about. They stay where they are and are filled anew for every
+/// burst: what is known of a frame is written once and copied never.
+pub(super) struct Arrivals<F> {
+    places: Box<[Arrival<F>]>,
+    taken: usize,
+}
+
+/// A frame, and what is known of it.
 pub(super) struct Arrival<F> {
-    frame: F,
-    port: PortId,
-    headers: Headers,
-    ahead: Ahead,
+    frame: Option<F>,
+    pub port: PortId,
+    pub headers: Headers,
+    pub ahead: Ahead,
+}
+
+impl<F> Arrivals<F> {
+    pub(super) fn new() -> Arrivals<F> {
+        let empty = |_| Arrival { frame: None, port: PortId(0), headers: Headers::BLANK, ahead: Ahead::NOTHING };
+        Arrivals { places: (0..BURST).map(empty).collect(), taken: 0 }
+    }
+
+    /// The next free place. A burst is never longer than there are places.
+    #[inline]
+    fn next(&mut self) -> &mut Arrival<F> {
+        &mut self.places[self.taken]
+    }
 }
 
 impl<P: Port> Worker<P> {
@@ -64,24 +84,29 @@ impl<P: Port> Worker<P> {
     /// First pass, for a frame as the NIC gave it: what is it, and whose?
     #[inline]
     fn sort_out(&mut self, frame: P::Frame, port: PortId) {
-        let headers = match Headers::parse(frame.bytes()) {
-            Ok(headers) => headers,
-            Err(malformed) => return self.tally.dropped(reason(malformed)),
-        };
-        let ahead = self.engine.look_ahead(&headers);
-        match steer::owner(&headers, &ahead.ends, self.engine.world(), self.hand_off.workers()) {
+        let place = self.arrivals.next();
+        if let Err(malformed) = Headers::parse_into(&mut place.headers, frame.bytes()) {
+            return self.tally.dropped(reason(malformed));
+        }
+        place.ahead = self.engine.look_ahead(&place.headers);
+        match steer::owner(&place.headers, &place.ahead.ends, self.engine.world(), self.hand_off.workers()) {
             Some(worker) if worker != usize::from(self.id.0) => self.hand_over(worker, Cargo::Frame(frame), port),
-            _ => self.arrivals.push(Arrival { frame, port, headers, ahead }),
+            _ => {
+                (place.frame, place.port) = (Some(frame), port);
+                self.arrivals.taken += 1;
+            }
         }
     }
 
     /// First pass, for a frame that another worker has found to be ours.
     #[inline]
     fn keep(&mut self, frame: P::Frame, port: PortId) {
-        match Headers::parse(frame.bytes()) {
-            Ok(headers) => {
-                let ahead = self.engine.look_ahead(&headers);
-                self.arrivals.push(Arrival { frame, port, headers, ahead });
+        let place = self.arrivals.next();
+        match Headers::parse_into(&mut place.headers, frame.bytes()) {
+            Ok(()) => {
+                place.ahead = self.engine.look_ahead(&place.headers);
+                (place.frame, place.port) = (Some(frame), port);
+                self.arrivals.taken += 1;
             }
             Err(malformed) => self.tally.dropped(reason(malformed)),
         }
@@ -90,13 +115,17 @@ impl<P: Port> Worker<P> {
     /// The other passes: reach for index cells, reach for flows, decide.
     #[inline]
     fn decide_all(&mut self, now: Instant) {
-        let mut arrivals = std::mem::take(&mut self.arrivals);
+        let mut places = std::mem::take(&mut self.arrivals.places);
+        let taken = std::mem::take(&mut self.arrivals.taken);
+        let arrivals = &mut places[..taken];
         arrivals.iter().for_each(|arrival| self.engine.reach_for_index(&arrival.ahead));
         arrivals.iter().for_each(|arrival| self.engine.reach_for_flow(&arrival.ahead));
-        for Arrival { frame, port, headers, ahead } in arrivals.drain(..) {
-            self.judge(frame, &headers, ahead, port, now);
+        for arrival in arrivals {
+            if let Some(frame) = arrival.frame.take() {
+                self.judge(frame, &arrival.headers, &arrival.ahead, arrival.port, now);
+            }
         }
-        self.arrivals = arrivals;
+        self.arrivals.places = places;
     }
 }
 

@@ -21,7 +21,7 @@ impl<P: Port> Worker<P> {
     pub(super) fn decide(&mut self, cargo: Cargo<P::Frame>, port: PortId, now: Instant) {
         match (cargo.headers(), cargo) {
             (Ok(headers), Cargo::Frame(frame)) => {
-                self.judge(frame, &headers, self.engine.look_ahead(&headers), port, now)
+                self.judge(frame, &headers, &self.engine.look_ahead(&headers), port, now)
             }
             (Ok(whole), Cargo::Pieces(pieces)) => self.judge_whole(pieces, &whole, port, now),
             (Err(malformed), cargo) => self.tally.dropped_all(cargo.frames(), reason(malformed)),
@@ -45,8 +45,13 @@ impl<P: Port> Worker<P> {
     }
 
     #[inline]
-    pub(super) fn judge(&mut self, frame: P::Frame, headers: &Headers, ahead: Ahead, port: PortId, now: Instant) {
-        match self.engine.decide(headers, ahead, port, now) {
+    pub(super) fn judge(&mut self, frame: P::Frame, headers: &Headers, ahead: &Ahead, port: PortId, now: Instant) {
+        let verdict = self.engine.decide(headers, ahead, port, now);
+        match verdict {
+            // By far the most: looked at where it is, not moved.
+            Verdict::Forward { ref rewrite, ref quoted, ref egress } => {
+                self.forward(frame, headers, rewrite, quoted.as_ref(), egress);
+            }
             Verdict::Hold(hop) => self.hold(hop, Cargo::Frame(frame), port, now),
             Verdict::Gather => self.gather(frame, headers, port, now),
             Verdict::Defer => self.defer(frame, port, now),
@@ -144,7 +149,7 @@ impl<P: Port> Worker<P> {
                 }
             };
             let ahead = self.engine.look_ahead(&headers);
-            match (self.engine.decide(&headers, ahead, held.port, now), held) {
+            match (self.engine.decide(&headers, &ahead, held.port, now), held) {
                 (Verdict::Hold(hop), held) => {
                     self.waiting.hold_again(hop, held);
                     self.want(hop, now);

@@ -29,7 +29,7 @@ use crate::engine::{Engine, ResetOrder};
 use crate::io::{BURST, Port};
 use crate::policy::intent::PortId;
 use crate::time::Instant;
-use burst::Arrival;
+use burst::Arrivals;
 use deferred::Deferred;
 use gather::Gathering;
 use hand_off::Parcel;
@@ -69,7 +69,7 @@ pub struct Worker<P: Port> {
     shared: Arc<Shared>,
     /// Lists that are empty between two bursts; only their memory stays.
     burst: Vec<P::Frame>,
-    arrivals: Vec<Arrival<P::Frame>>,
+    arrivals: Arrivals<P::Frame>,
     parcels: Vec<Parcel<P::Frame>>,
     orders: Vec<ResetOrder>,
     stopping: bool,
@@ -101,7 +101,7 @@ impl<P: Port> Worker<P> {
             tally: Tally::default(),
             shared,
             burst: Vec::with_capacity(BURST),
-            arrivals: Vec::with_capacity(BURST),
+            arrivals: Arrivals::new(),
             parcels: Vec::with_capacity(BURST),
             orders: Vec::with_capacity(4 * CHORES),
             stopping: false,

@@ -43,7 +43,7 @@ impl<P: Port> Worker<P> {
 
     /// A whole datagram that is ours to decide about.
     pub(super) fn judge_whole(&mut self, pieces: Vec<P::Frame>, whole: &Headers, port: PortId, now: Instant) {
-        match self.engine.decide(whole, self.engine.look_ahead(whole), port, now) {
+        match self.engine.decide(whole, &self.engine.look_ahead(whole), port, now) {
             Verdict::Hold(hop) => self.hold(hop, Cargo::Pieces(pieces), port, now),
             verdict => self.dispose_whole(pieces, whole, port, verdict),
         }
