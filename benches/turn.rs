@@ -4,7 +4,7 @@
 //! flows. Read the figures as ratios of one run.
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-use fairlead::engine::{Engine, Verdict, steer};
+use fairlead::engine::{Engine, Law, Verdict, steer};
 use fairlead::flow::Claims;
 use fairlead::policy::adjacency::{Adjacency, Neighbour, NextHop};
 use fairlead::policy::intent::PortId;
@@ -12,6 +12,7 @@ use fairlead::policy::{Epoch, Snapshot};
 use fairlead::time::Instant;
 use fairlead::wire::build::Build;
 use fairlead::wire::tcp::Flags;
+use fairlead::wire::toeplitz::Secret;
 use fairlead::wire::{Endpoint, Headers, Kind, Mac, ipv4};
 use std::hint::black_box;
 use std::net::Ipv4Addr;
@@ -21,6 +22,7 @@ const BURST: u64 = 64;
 const MACS: [Mac; 2] = [Mac([2, 0xfe, 0, 0, 0, 1]), Mac([2, 0xfe, 0, 0, 0, 2])];
 /// The tag of the interface towards clients in the example file.
 const CLIENTS_VLAN: u16 = 120;
+const LAW: Law = Law::ours(2);
 const OUTER: PortId = PortId(0);
 const INNER: PortId = PortId(1);
 
@@ -52,7 +54,7 @@ fn engine(flows: usize) -> Engine {
 /// One frame through everything the worker does to it but receive and transmit.
 fn pass(engine: &mut Engine, frame: &mut [u8], port: PortId, now: Instant) {
     let Ok(headers) = Headers::parse(frame) else { panic!("a frame of the bench is malformed") };
-    let _ = black_box(steer::owner(&headers, engine.world(), 2));
+    let _ = black_box(steer::owner(&headers, engine.world(), &LAW));
     match engine.decide(&headers, port, now) {
         Verdict::Forward { rewrite, .. } => {
             rewrite.apply(frame, &headers);
@@ -128,5 +130,23 @@ fn parse_alone(c: &mut Criterion) {
     });
 }
 
-criterion_group!(benches, parse_alone, datagrams_to_the_service, segments_of_snat_flows);
+/// Whose a datagram is, by our own hash and by that of NICs.
+fn owners(c: &mut Criterion) {
+    let engine = engine(1_000);
+    let vip = Endpoint::new(Ipv4Addr::new(10, 20, 0, 100), 5060);
+    let frames = (0..BURST as usize).map(|at| Build::udp(peer(at * 77), vip).vlan(CLIENTS_VLAN).bytes());
+    let headers: Vec<_> = frames.filter_map(|frame| Headers::parse(&frame).ok()).collect();
+    let secret = Secret::draw(|| 0x9e37_79b9_7f4a_7c15);
+    let laws = [("one worker", Law::ours(1)), ("our hash", LAW), ("that of NICs", Law::of_nics(2, secret.places()))];
+    let mut group = c.benchmark_group("owner");
+    group.throughput(Throughput::Elements(BURST));
+    for (name, law) in laws {
+        group.bench_function(name, |b| {
+            b.iter(|| headers.iter().filter_map(|headers| steer::owner(headers, engine.world(), &law)).sum::<usize>());
+        });
+    }
+    group.finish();
+}
+
+criterion_group!(benches, parse_alone, owners, datagrams_to_the_service, segments_of_snat_flows);
 criterion_main!(benches);

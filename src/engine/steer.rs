@@ -2,47 +2,47 @@
 //!
 //! Owns the law that the outside endpoint names the worker: translation never changes it, so both directions of a flow,
 //! and the ICMP errors that quote it, meet in one worker's table. A member counts by its public address; then both ends of
-//! a hairpin are virtual, and a symmetric hash of the two names the worker. NIC queues are a hint only.
+//! a hairpin are virtual, and a symmetric hash of the two names the worker. NIC queues are a hint only: `ownership` says
+//! whether the hash of an endpoint is theirs or our own.
 
+use super::ownership::Law;
 use crate::policy::Snapshot;
 use crate::policy::snapshot::Owner;
 use crate::wire::{Endpoint, Headers, Kind, Protocol, Tuple};
 use std::net::Ipv4Addr;
 
-/// The place, among `workers`, of the one that decides about the packet; `None` when any may: nothing is remembered
-/// about it.
+/// The place of the worker that decides about the packet; `None` when any may: nothing is remembered about it.
 #[inline]
-pub fn owner(packet: &Headers, world: &Snapshot, workers: usize) -> Option<usize> {
-    if workers <= 1 {
+pub fn owner(packet: &Headers, world: &Snapshot, law: &Law) -> Option<usize> {
+    if law.workers() <= 1 {
         return None;
     }
     let hash = match packet.kind {
         Kind::Arp(_) => return None,
-        Kind::IcmpError(quoted) => place(&quoted.tuple, world)?,
+        Kind::IcmpError(quoted) => place(&quoted.tuple, world, law)?,
         _ => match packet.tuple() {
-            Some(tuple) => place(&tuple, world)?,
+            Some(tuple) => place(&tuple, world, law)?,
             // A piece, or a protocol that is never translated.
-            None => place_without_ports(packet, world),
+            None => place_without_ports(packet, world, law),
         },
     };
-    // The high half of the product spreads the hash over the workers without a division.
-    Some(((u64::from(hash) * workers as u64) >> 32) as usize)
+    Some(law.worker(hash))
 }
 
-fn place(tuple: &Tuple, world: &Snapshot) -> Option<u32> {
+fn place(tuple: &Tuple, world: &Snapshot, law: &Law) -> Option<u32> {
     match (public(tuple.protocol, tuple.src, world)?, public(tuple.protocol, tuple.dst, world)?) {
         (Place::Outside, Place::Outside) => None,
-        (Place::Outside, Place::Ours(_)) => Some(place_of_endpoint(tuple.src)),
-        (Place::Ours(_), Place::Outside) => Some(place_of_endpoint(tuple.dst)),
+        (Place::Outside, Place::Ours(_)) => Some(law.number(tuple.src)),
+        (Place::Ours(_), Place::Outside) => Some(law.number(tuple.dst)),
         (Place::Ours(a), Place::Ours(b)) => Some(place_of_pair(a, b)),
     }
 }
 
 /// Pieces of a datagram meet by its addresses alone, and the two members of a pair count as one; what is then found out
 /// about the whole may send it on to another worker. A visitor's first piece goes where the answer to it will look.
-fn place_without_ports(packet: &Headers, world: &Snapshot) -> u32 {
+fn place_without_ports(packet: &Headers, world: &Snapshot, law: &Law) -> u32 {
     let to_member = matches!(world.owner(packet.dst), Some(Owner::Member(_)));
-    if to_member && let Some(place) = packet.piece_tuple().and_then(|tuple| place(&tuple, world)) {
+    if to_member && let Some(place) = packet.piece_tuple().and_then(|tuple| place(&tuple, world, law)) {
         return place;
     }
     let known_as = |address| match world.owner(address) {
@@ -70,10 +70,6 @@ fn public(protocol: Protocol, endpoint: Endpoint, world: &Snapshot) -> Option<Pl
         }
         None => Some(Place::Outside),
     }
-}
-
-fn place_of_endpoint(endpoint: Endpoint) -> u32 {
-    mix(u64::from(u32::from(endpoint.addr)) << 16 | u64::from(endpoint.port))
 }
 
 /// The same whichever of the two is named first.

@@ -9,6 +9,7 @@ pub mod health;
 pub mod intent;
 pub mod prefix;
 pub mod snapshot;
+pub mod spread;
 
 pub use intent::Intent;
 pub use snapshot::{Epoch, Snapshot};

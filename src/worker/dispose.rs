@@ -22,9 +22,12 @@ impl<P: Port> Worker<P> {
             Ok(headers) => headers,
             Err(malformed) => return self.tally.dropped(reason(malformed)),
         };
-        match steer::owner(&headers, self.engine.world(), self.hand_off.workers()) {
+        match steer::owner(&headers, self.engine.world(), &self.law) {
             Some(worker) if worker != usize::from(self.id.0) => self.hand_over(worker, Cargo::Frame(frame), port),
-            _ => self.judge(frame, &headers, port, now),
+            owner => {
+                self.mine += u64::from(owner.is_some());
+                self.judge(frame, &headers, port, now);
+            }
         }
     }
 

@@ -4,8 +4,9 @@
 //! decisions together and counts every frame to its end. No clock, no lock, no system call: `turn(now)` is called by a
 //! pinned thread in the field and by a test here. Read first: [`Worker::turn`], then `dispose` (a frame and its
 //! verdict), `pieces` (a datagram that came in several), `send` (how it leaves), [`counters`] (what is counted, and the
-//! sum that must come out).
+//! sum that must come out), [`arrivals`] (whether NICs spread frames as asked).
 
+pub mod arrivals;
 mod cargo;
 pub mod counters;
 mod deferred;
@@ -24,7 +25,7 @@ pub use counters::{Shared, Tally};
 pub use hand_off::{HandOff, hand_offs};
 pub use mailbox::{Command, Event, WorkerId};
 
-use crate::engine::{Engine, ResetOrder};
+use crate::engine::{Engine, Law, ResetOrder};
 use crate::io::{BURST, Port};
 use crate::policy::intent::PortId;
 use crate::time::Instant;
@@ -55,6 +56,9 @@ pub enum Work {
 pub struct Worker<P: Port> {
     id: WorkerId,
     engine: Engine,
+    law: Law,
+    /// Frames that arrived here and belong here.
+    mine: u64,
     ports: Vec<P>,
     outgoing: Outgoing<P::Frame>,
     waiting: Waiting<P::Frame>,
@@ -88,6 +92,8 @@ impl<P: Port> Worker<P> {
             waiting: Waiting::new(pieces / 2),
             id,
             engine,
+            law: Law::ours(hand_off.workers()),
+            mine: 0,
             outgoing: Outgoing::new(ports.len()),
             ports,
             hand_off,
@@ -99,6 +105,12 @@ impl<P: Port> Worker<P> {
             orders: Vec::with_capacity(4 * CHORES),
             stopping: false,
         }
+    }
+
+    /// One whose packets belong to workers by another law than our own hash. To be the same for all.
+    pub fn under(mut self, law: Law) -> Worker<P> {
+        self.law = law;
+        self
     }
 
     /// One turn: mail, frames from the NICs, frames from other workers, chores, and out with it all.
@@ -130,6 +142,7 @@ impl<P: Port> Worker<P> {
     }
 
     fn receive(&mut self, port: PortId, now: Instant) -> usize {
+        let before = self.arrived();
         let mut burst = std::mem::take(&mut self.burst);
         let count = self.ports[port.index()].receive(&mut burst);
         for frame in burst.drain(..) {
@@ -137,6 +150,7 @@ impl<P: Port> Worker<P> {
             self.accept(frame, port, now);
         }
         self.burst = burst;
+        self.note_arrivals(port, before);
         count
     }
 

@@ -34,7 +34,7 @@ impl<P: Port> Worker<P> {
             Err(malformed) => return self.tally.dropped_all(pieces.len(), reason(malformed)),
         };
         self.engine.notice(Notice::Gathered);
-        match steer::owner(&whole, self.engine.world(), self.hand_off.workers()) {
+        match steer::owner(&whole, self.engine.world(), &self.law) {
             Some(worker) if worker != usize::from(self.id.0) => self.hand_over(worker, Cargo::Pieces(pieces), port),
             _ => self.judge_whole(pieces, &whole, port, now),
         }
