@@ -148,6 +148,7 @@ fn port_config(port: &crate::policy::intent::PortIntent) -> PortConfig {
         mtu: port.mtu,
         queues: port.queues,
         promiscuous: false,
+        rss: None,
     }
 }
 
