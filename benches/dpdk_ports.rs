@@ -29,6 +29,7 @@ fn main() {
         mtu: 1500,
         queues: None,
         promiscuous: false,
+        rss: None,
     };
     let eal = Eal::init(&config).unwrap_or_else(|error| panic!("{error}"));
     let wanted: Vec<PortConfig> = devices.iter().map(port).collect();

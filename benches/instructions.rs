@@ -6,7 +6,7 @@
 
 mod support;
 
-use fairlead::engine::{Engine, Verdict, steer};
+use fairlead::engine::{Engine, Law, Verdict, steer};
 use fairlead::time::{Duration, Instant};
 use fairlead::wire::{Headers, ipv4};
 use std::hint::black_box;
@@ -16,6 +16,8 @@ use support::{Frames, Traffic};
 /// Conversations of every path: enough that none is met twice in a burst.
 const CONVERSATIONS: usize = 1_000;
 const BURST: usize = 64;
+/// Our own hash, for two workers.
+const LAW: Law = Law::ours(2);
 
 fn main() {
     let words: Vec<String> = std::env::args().skip(1).filter(|word| !word.starts_with("--")).collect();
@@ -73,7 +75,7 @@ fn run(engine: &mut Engine, traffic: Traffic, frames: &Frames, stage: &str, pack
 fn pass(engine: &mut Engine, frame: &mut [u8], port: fairlead::policy::intent::PortId, now: Instant) {
     let Ok(headers) = Headers::parse(frame) else { panic!("a frame of the bench is malformed") };
     let ahead = engine.look_ahead(&headers);
-    black_box(steer::owner(&headers, &ahead.ends, engine.world(), 2));
+    black_box(steer::owner(&headers, &ahead.ends, engine.world(), &LAW));
     match engine.decide(&headers, &ahead, port, now) {
         Verdict::Forward { rewrite, .. } => {
             rewrite.apply(frame, &headers);

@@ -5,13 +5,16 @@
 mod support;
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-use fairlead::engine::{Engine, Verdict, steer};
+use fairlead::engine::{Engine, Law, Verdict, steer};
 use fairlead::time::{Duration, Instant};
+use fairlead::wire::toeplitz::Secret;
 use fairlead::wire::{Headers, Rewrite, Tuple, checksum, ipv4};
 use std::hint::black_box;
 use support::{Frames, Traffic, intent};
 
 const PEERS: usize = 4_096;
+/// Our own hash, for two workers.
+const LAW: Law = Law::ours(2);
 
 fn engine(traffic: Traffic) -> Engine {
     let mut engine = support::engine(&intent(4 * PEERS));
@@ -75,11 +78,30 @@ fn decide_and_steer(c: &mut Criterion) {
             b.iter(|| {
                 at = (at + 1) & (PEERS - 1);
                 let ahead = engine.look_ahead(&headers[at]);
-                steer::owner(&headers[at], &ahead.ends, engine.world(), 2)
+                steer::owner(&headers[at], &ahead.ends, engine.world(), &LAW)
             });
         });
         group.finish();
     }
+}
+
+/// Whose a datagram is, by our own hash and by that of NICs.
+fn laws(c: &mut Criterion) {
+    let engine = engine(Traffic::ServiceUdpIn);
+    let frames = Frames::steady(Traffic::ServiceUdpIn, 64);
+    let headers: Vec<_> = (0..64).map(|at| Headers::parse(frames.at(at)).expect("a frame of the bench")).collect();
+    let secret = Secret::draw(|| 0x9e37_79b9_7f4a_7c15);
+    let laws = [("one worker", Law::ours(1)), ("our hash", LAW), ("that of NICs", Law::of_nics(2, secret.places()))];
+    let mut group = c.benchmark_group("law");
+    group.throughput(Throughput::Elements(64));
+    for (name, law) in laws {
+        let owner = |headers: &Headers| {
+            let ends = engine.world().ends(headers.src, headers.dst);
+            steer::owner(headers, &ends, engine.world(), &law)
+        };
+        group.bench_function(name, |b| b.iter(|| headers.iter().filter_map(owner).sum::<usize>()));
+    }
+    group.finish();
 }
 
 fn rewrite(c: &mut Criterion) {
@@ -101,5 +123,5 @@ fn rewrite(c: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, parse, sums, decide_and_steer, rewrite);
+criterion_group!(benches, parse, sums, decide_and_steer, laws, rewrite);
 criterion_main!(benches);

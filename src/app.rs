@@ -8,6 +8,7 @@ mod log;
 mod manage;
 mod plane;
 mod rows;
+mod rss;
 
 use crate::control::admin;
 use crate::control::config::{self, Configuration};
@@ -89,6 +90,7 @@ fn start(file: &Path, configuration: Configuration) -> Result<Ending> {
     let claims = Claims::new(configuration.intent.snats.iter().map(|snat| snat.address), plane::seed());
     let plane = Plane::start(&configuration, &claims, clock)?;
     warn_of_drivers(&configuration, &plane);
+    tell_of_spreading(&configuration, &plane);
     let manager = manager(file, configuration, claims, plane, clock);
     runtime.block_on(serve(manager, socket, page))
 }
@@ -103,6 +105,15 @@ fn warn_of_drivers(configuration: &Configuration, plane: &Plane) {
                 port.name
             );
         }
+    }
+}
+
+/// How each NIC spreads what it receives, where there are several workers to spread it over.
+fn tell_of_spreading(configuration: &Configuration, plane: &Plane) {
+    let workers = plane.mail.len();
+    for (port, facts) in configuration.intent.ports.iter().zip(plane.facts()).filter(|_| workers > 1) {
+        let (queues, spreading) = (facts.rx_queues, facts.spreading);
+        tracing::info!("port {}: {queues} receive queues for {workers} workers, spread {spreading}", port.name);
     }
 }
 

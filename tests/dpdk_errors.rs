@@ -105,6 +105,10 @@ const DEVICES: &[(&str, &str)] = &[
         "port outer: net_pcap0: the driver cannot make it: check its arguments against DPDK's guide to the driver",
     ),
     (
+        "net_vhost0,iface=/tmp/nosuch.sock,legacy-ol-flags=1",
+        "port outer: net_vhost0: leaves checksums unfinished with legacy-ol-flags: take it out",
+    ),
+    (
         "net_memif0,role=nosuch",
         "port outer: net_memif0: the driver cannot make it: check its arguments against DPDK's guide to the driver",
     ),

@@ -5,7 +5,7 @@
 mod dpdk_support;
 
 use dpdk_support::*;
-use fairlead::dpdk::{Eal, Mbuf, PortConfig, Ports};
+use fairlead::dpdk::{Eal, Hashing, Mbuf, PortConfig, Ports, Rss};
 use fairlead::io::{BURST, Frame, Port};
 
 /// A frame that differs from every other in each test.
@@ -254,5 +254,25 @@ fn a_large_mtu_has_large_buffers() {
         queues[0].transmit(&mut burst);
         queues[0].receive(&mut burst);
         assert_eq!(burst[0].bytes(), numbered(1, 9022));
+    });
+}
+
+/// `net_null` keeps a key and a table, and does nothing with them; `net_ring` has neither.
+#[test]
+fn a_driver_with_a_hash_is_given_key_and_table_and_one_without_starts() {
+    in_own_process("a_driver_with_a_hash_is_given_key_and_table_and_one_without_starts", || {
+        let eal = start();
+        let asked = |name, device| {
+            let rss = Rss { key: (1..=64).collect(), owners: (0..64).map(|at| at % 2).collect() };
+            PortConfig { rss: Some(rss), ..port(name, device) }
+        };
+        let single = PortConfig { queues: Some(1), ..asked("single", "net_null1") };
+        let wanted = [asked("outer", "net_null0"), asked("inner", "net_ring0"), single, port("plain", "net_null2")];
+        let mut ports = eal.open_ports(&wanted, 2, 2 * MBUFS).unwrap_or_else(|error| panic!("{error}"));
+        let found: Vec<_> = ports.facts().iter().map(|port| (port.rx_queues, port.hashing)).collect();
+        let expected = [(2, Hashing::AsAsked), (2, Hashing::Cannot), (1, Hashing::OneQueue), (2, Hashing::OwnWay)];
+        assert_eq!(found, expected);
+        let receives: Vec<bool> = ports.queues_for(1).iter().map(|queue| queue.receives()).collect();
+        assert_eq!(receives, [true, true, false, true]);
     });
 }

@@ -3,9 +3,10 @@
 //! Owns the order in which they are made and taken down. Decides nothing about packets.
 
 use super::clock::Clock;
+use super::rss::Rss;
 use crate::control::config::{Configuration, Idle};
-use crate::control::controller::{CounterSource, PortCounters, PortFacts, WorkerCounters};
-use crate::dpdk::{Eal, EalConfig, PortConfig, Ports, memory_mb};
+use crate::control::controller::{CounterSource, PortCounters, PortFacts, Spreading, WorkerCounters};
+use crate::dpdk::{Eal, EalConfig, Ports, memory_mb};
 use crate::engine::{Engine, Share};
 use crate::flow::Claims;
 use crate::policy::adjacency::Adjacency;
@@ -38,6 +39,8 @@ pub struct Plane {
     /// Our MAC on each port.
     pub macs: Vec<Mac>,
     gauges: Arc<Gauges>,
+    /// What became of the wish how each port spreads.
+    spreadings: Vec<Spreading>,
     threads: Vec<JoinHandle<()>>,
 }
 
@@ -63,9 +66,11 @@ impl Plane {
         let (settings, intent) = (&configuration.settings, &configuration.intent);
         let cores = &settings.cores;
         let eal = Eal::init(&eal_config(configuration))?;
-        let wanted: Vec<_> = intent.ports.iter().map(port_config).collect();
+        let rss = Rss::plan(intent, cores.workers.len());
+        let wanted = rss.configs(intent);
         let mut ports = eal.open_ports(&wanted, cores.workers.len(), settings.dpdk.mbufs)?;
         let macs: Vec<_> = ports.facts().iter().map(|facts| Mac(facts.mac)).collect();
+        let (law, spreadings) = rss.found(ports.facts());
         let world = Arc::new(first_world(intent, &macs));
         let (mut mail, mut threads, mut workers) = (Vec::new(), Vec::new(), Vec::new());
         for (at, hands) in hand_offs(cores.workers.len(), HAND_OFF).into_iter().enumerate() {
@@ -75,12 +80,12 @@ impl Plane {
             let engine = Engine::new(Arc::clone(&world), claims.clone(), seed()).sharing(share);
             let queues = ports.queues_for(at);
             let id = WorkerId(at as u16);
-            let worker = Worker::new(id, engine, queues, hands, end, Arc::clone(&gauge.shared));
+            let worker = Worker::new(id, engine, queues, hands, end, Arc::clone(&gauge.shared)).under(law.clone());
             threads.push(spawn(&eal, cores.workers[at], cores.idle, worker, Arc::clone(&gauge), clock)?);
             mail.push(management);
             workers.push(gauge);
         }
-        Ok(Plane { mail, macs, gauges: Arc::new(Gauges { ports, workers, clock }), threads })
+        Ok(Plane { mail, macs, gauges: Arc::new(Gauges { ports, workers, clock }), spreadings, threads })
     }
 
     /// Reads counters.
@@ -90,12 +95,13 @@ impl Plane {
 
     /// What was found of each port.
     pub fn facts(&self) -> Vec<PortFacts> {
-        let fact = |facts: &crate::dpdk::PortFacts| PortFacts {
+        let fact = |(facts, spreading): (&crate::dpdk::PortFacts, &Spreading)| PortFacts {
             driver: facts.driver.clone(),
             rx_queues: facts.rx_queues,
             tx_queues: facts.tx_queues,
+            spreading: *spreading,
         };
-        self.gauges.ports.facts().iter().map(fact).collect()
+        self.gauges.ports.facts().iter().zip(&self.spreadings).map(fact).collect()
     }
 
     /// The cable of a port is in and the other end speaks.
@@ -138,16 +144,6 @@ fn eal_config(configuration: &Configuration) -> EalConfig {
         devices: intent.ports.iter().map(|port| port.device.clone()).collect(),
         file_prefix: Some(format!("fairlead-{}", std::process::id())),
         extra: settings.dpdk.eal.clone(),
-    }
-}
-
-fn port_config(port: &crate::policy::intent::PortIntent) -> PortConfig {
-    PortConfig {
-        name: port.name.clone(),
-        device: port.device.clone(),
-        mtu: port.mtu,
-        queues: port.queues,
-        promiscuous: false,
     }
 }
 
@@ -225,6 +221,7 @@ impl CounterSource for Reader {
             tx_frames: stats.tx_frames,
             tx_bytes: stats.tx_bytes,
             tx_errors: stats.tx_errors,
+            arrived: self.gauges.workers.iter().map(|gauge| gauge.shared.arrivals.at(port)).sum(),
         }
     }
 }

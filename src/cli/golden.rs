@@ -103,6 +103,11 @@ fn ports() -> Vec<PortRow> {
         tx_frames: 9_876_543_210,
         tx_bytes: 9_876_543_210_000,
         tx_errors: 2,
+        spread: if driver == "net_ixgbe" { "by destination" } else { "none: the driver cannot" }.into(),
+        arrived: 12_345,
+        handed_on: missed,
+        judgement: (driver == "net_ixgbe")
+            .then(|| "spreads by destination as asked: 99.3 % of the frames arrive where they are decided".into()),
     };
     vec![
         port("outer", "net_af_packet0,iface=outer0,qdisc_bypass=1", "net_af_packet", Link::Up, None, 0),

@@ -298,7 +298,14 @@ fn ports(rows: &[PortRow]) -> String {
             row.device.clone(),
         ]
     });
-    format!("{kinds}\n{}", port_counts(rows))
+    format!("{kinds}\n{}\n{}", port_counts(rows), spreading(rows))
+}
+
+/// How each NIC spreads what it receives, and whether that arrives at the worker that decides about it.
+fn spreading(rows: &[PortRow]) -> String {
+    grid([Left("PORT"), Left("SPREAD"), Prose("ARRIVALS")], rows, |row| {
+        [row.name.clone(), row.spread.clone(), row.judgement.clone().unwrap_or_else(|| "-".to_owned())]
+    })
 }
 
 fn port_counts(rows: &[PortRow]) -> String {

@@ -16,6 +16,7 @@ mod log;
 mod mempool;
 mod port;
 mod queue;
+mod rss;
 
 pub use args::EalConfig;
 pub use eal::{Eal, linked_version, memory_mb};
@@ -23,3 +24,4 @@ pub use error::DpdkError;
 pub use frame::Mbuf;
 pub use port::{Link, PortConfig, PortFacts, PortStats, Ports};
 pub use queue::Queue;
+pub use rss::{Hashing, Rss};

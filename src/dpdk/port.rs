@@ -11,6 +11,7 @@ use super::eal::{Eal, error_text};
 use super::error::DpdkError;
 use super::mempool::{CACHE, Pool};
 use super::queue::{Queue, Turns};
+use super::rss::{self, Hashing, Rss};
 use super::{error::Said, log};
 use dpdk_sys::{rte_eth_conf, rte_eth_dev_info};
 use std::ffi::CStr;
@@ -39,6 +40,8 @@ pub struct PortConfig {
     pub queues: Option<u16>,
     /// Whether frames for other MAC addresses are received as well.
     pub promiscuous: bool,
+    /// How frames are to be spread over the queues; `None`: as the driver likes.
+    pub rss: Option<Rss>,
 }
 
 /// What does not change about a port while it is open.
@@ -60,8 +63,8 @@ pub struct PortFacts {
     pub tx_queues: u16,
     /// Whether workers share transmit queues, in turns.
     pub tx_shared: bool,
-    /// Whether the NIC spreads what it receives over its queues by address and port.
-    pub rss: bool,
+    /// How the NIC spreads what it receives over its queues.
+    pub hashing: Hashing,
 }
 
 /// The cable.
@@ -215,7 +218,7 @@ struct Draft<'a> {
     info: rte_eth_dev_info,
     rx_queues: u16,
     tx_queues: u16,
-    rss: bool,
+    hashing: Hashing,
 }
 
 impl<'a> Draft<'a> {
@@ -245,7 +248,7 @@ impl<'a> Draft<'a> {
         // Virtual devices know pairs: net_tap refuses anything else, and net_memif would not send through a queue that
         // its peer does not have.
         let tx_queues = if device.is_pci() { workers } else { rx_queues };
-        let mut draft = Draft { wanted, attached, info, rx_queues, tx_queues, rss: false };
+        let mut draft = Draft { wanted, attached, info, rx_queues, tx_queues, hashing: Hashing::OneQueue };
         draft.fit(wanted.queues)?;
         draft.configure()?;
         Ok(draft)
@@ -292,25 +295,31 @@ impl<'a> Draft<'a> {
         u16::try_from(frame.saturating_sub(framing)).unwrap_or(u16::MAX)
     }
 
+    /// With the key that is wanted, or where the driver does not take it, with its own.
     fn configure(&mut self) -> Result<(), DpdkError> {
         let mut conf = rte_eth_conf::default();
         conf.rxmode.mtu = u32::from(self.wanted.mtu);
         conf.txmode.offloads = self.info.tx_offload_capa & dpdk_sys::SHIM_TX_FAST_FREE;
-        let hash = self.info.flow_type_rss_offloads & dpdk_sys::SHIM_RSS_IP_TCP_UDP;
-        self.rss = self.rx_queues > 1 && hash != 0;
-        if self.rss {
-            conf.rxmode.mq_mode = dpdk_sys::RTE_ETH_MQ_RX_RSS;
-            conf.rx_adv_conf.rss_conf.rss_hf = hash;
-        }
+        self.hashing = rss::prepare(&self.info, self.rx_queues, self.wanted.rss.as_ref(), &mut conf);
         log::forget();
+        let mut rc = self.configure_as(&conf);
+        if rc < 0 && self.hashing == Hashing::AsAsked {
+            self.hashing = rss::prepare(&self.info, self.rx_queues, None, &mut conf);
+            log::forget();
+            rc = self.configure_as(&conf);
+        }
         let (rx, tx, driver) = (self.rx_queues, self.tx_queues, self.driver());
-        // SAFETY: the port is attached and not started; the configuration is copied.
-        let rc = unsafe { dpdk_sys::rte_eth_dev_configure(self.attached.id, rx, tx, &conf) };
         check(self.wanted, &format!("{driver} refuses {rx} receive and {tx} transmit queues: lower queues"), rc)
     }
 
+    fn configure_as(&self, conf: &rte_eth_conf) -> i32 {
+        // SAFETY: the port is attached and not started; the configuration is copied, and a key in it, which is of the
+        // port's wanted configuration, is read only.
+        unsafe { dpdk_sys::rte_eth_dev_configure(self.attached.id, self.rx_queues, self.tx_queues, conf) }
+    }
+
     /// Sets up the queues and starts the port.
-    fn start(self, pool: &Arc<Pool>, ring: u16, workers: u16) -> Result<(Nic, PortFacts), DpdkError> {
+    fn start(mut self, pool: &Arc<Pool>, ring: u16, workers: u16) -> Result<(Nic, PortFacts), DpdkError> {
         let id = self.attached.id;
         let node = u32::try_from(self.socket()).unwrap_or(u32::MAX);
         let (mut received, mut sent) = (ring, ring);
@@ -336,6 +345,9 @@ impl<'a> Draft<'a> {
             // SAFETY: the port is started.
             check(self.wanted, "it cannot be promiscuous", unsafe { dpdk_sys::rte_eth_promiscuous_enable(id) })?;
         }
+        if let (Hashing::AsAsked, Some(wanted)) = (self.hashing, &self.wanted.rss) {
+            self.hashing = rss::settle(id, self.rx_queues, wanted);
+        }
         self.finish(pool, workers)
     }
 
@@ -354,7 +366,7 @@ impl<'a> Draft<'a> {
             rx_queues: self.rx_queues,
             tx_queues: self.tx_queues,
             tx_shared,
-            rss: self.rss,
+            hashing: self.hashing,
         };
         let nic = Nic {
             rx_queues: self.rx_queues,

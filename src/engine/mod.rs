@@ -3,7 +3,7 @@
 //! Owns [`Engine`]: one per worker, with that worker's flows and speakers. It sees [`Headers`], never bytes; it is told
 //! the time; it knows no NIC. Read first: `decide` (the fork in the road), then the road that interests you:
 //! `service`, `outbound`, `hairpin`, `routed`, `local`, `icmp_error`; `revalidate` for what a flow meets when the
-//! world has changed; [`steer`] for which worker decides; [`verdict`] for all that can become of a packet.
+//! world has changed; [`steer`] and [`ownership`] for which worker decides; [`verdict`] for all that can become of a packet.
 
 mod ahead;
 mod decide;
@@ -14,6 +14,7 @@ mod limiter;
 mod local;
 pub mod notice;
 mod outbound;
+pub mod ownership;
 mod resets;
 mod revalidate;
 mod routed;
@@ -24,6 +25,7 @@ pub mod verdict;
 pub use ahead::Ahead;
 pub use identification::Share;
 pub use notice::{Notice, Sighting};
+pub use ownership::Law;
 pub use resets::ResetOrder;
 pub use verdict::{DropReason, Egress, Ingress, PuntReason, Verdict};
 

@@ -2,42 +2,43 @@
 //!
 //! Owns the law that the outside endpoint names the worker: translation never changes it, so both directions of a flow,
 //! and the ICMP errors that quote it, meet in one worker's table. A member counts by its public address; then both ends of
-//! a hairpin are virtual, and a symmetric hash of the two names the worker. NIC queues are a hint only.
+//! a hairpin are virtual, and a symmetric hash of the two names the worker. NIC queues are a hint only: `ownership` says
+//! whether the hash of an endpoint is theirs or our own.
 
+use super::ownership::Law;
 use crate::policy::Snapshot;
 use crate::policy::snapshot::{Ends, Owner};
 use crate::wire::{Endpoint, Headers, Kind, Protocol, Tuple};
 use std::net::Ipv4Addr;
 
-/// The place, among `workers`, of the one that decides about the packet; `None` when any may: nothing is remembered
-/// about it. `ends` are those of the packet's own addresses.
+/// The place of the worker that decides about the packet; `None` when any may: nothing is remembered about it. `ends` are
+/// those of the packet's own addresses.
 #[inline]
-pub fn owner(packet: &Headers, ends: &Ends, world: &Snapshot, workers: usize) -> Option<usize> {
-    if workers <= 1 {
+pub fn owner(packet: &Headers, ends: &Ends, world: &Snapshot, law: &Law) -> Option<usize> {
+    if law.workers() <= 1 {
         return None;
     }
     let hash = match packet.kind {
         Kind::Arp(_) => return None,
         Kind::IcmpError(quoted) => {
-            place(&quoted.tuple, &world.ends(quoted.tuple.src.addr, quoted.tuple.dst.addr), world)?
+            place(&quoted.tuple, &world.ends(quoted.tuple.src.addr, quoted.tuple.dst.addr), world, law)?
         }
         _ => match packet.tuple() {
-            Some(tuple) => place(&tuple, ends, world)?,
+            Some(tuple) => place(&tuple, ends, world, law)?,
             // A piece, or a protocol that is never translated.
-            None => place_without_ports(packet, ends, world),
+            None => place_without_ports(packet, ends, world, law),
         },
     };
-    // The high half of the product spreads the hash over the workers without a division.
-    Some(((u64::from(hash) * workers as u64) >> 32) as usize)
+    Some(law.worker(hash))
 }
 
 /// Packets of a self-IP concern no flow.
 #[inline]
-fn place(tuple: &Tuple, ends: &Ends, world: &Snapshot) -> Option<u32> {
+fn place(tuple: &Tuple, ends: &Ends, world: &Snapshot, law: &Law) -> Option<u32> {
     match (ends.from, ends.to) {
         (None, None) | (Some(Owner::Appliance(_)), _) | (_, Some(Owner::Appliance(_))) => None,
-        (None, Some(_)) => Some(place_of_endpoint(tuple.src)),
-        (Some(_), None) => Some(place_of_endpoint(tuple.dst)),
+        (None, Some(_)) => Some(law.number(tuple.src)),
+        (Some(_), None) => Some(law.number(tuple.dst)),
         (Some(from), Some(to)) => {
             let [from, to] = [(from, tuple.src), (to, tuple.dst)].map(|(of, at)| public(tuple.protocol, of, at, world));
             Some(place_of_pair(from, to))
@@ -47,9 +48,9 @@ fn place(tuple: &Tuple, ends: &Ends, world: &Snapshot) -> Option<u32> {
 
 /// Pieces of a datagram meet by its addresses alone, and the two members of a pair count as one; what is then found out
 /// about the whole may send it on to another worker. A visitor's first piece goes where the answer to it will look.
-fn place_without_ports(packet: &Headers, ends: &Ends, world: &Snapshot) -> u32 {
+fn place_without_ports(packet: &Headers, ends: &Ends, world: &Snapshot, law: &Law) -> u32 {
     let to_member = matches!(ends.to, Some(Owner::Member(_)));
-    if to_member && let Some(place) = packet.piece_tuple().and_then(|tuple| place(&tuple, ends, world)) {
+    if to_member && let Some(place) = packet.piece_tuple().and_then(|tuple| place(&tuple, ends, world, law)) {
         return place;
     }
     let known_as = |owner, address| match owner {
@@ -69,10 +70,6 @@ fn public(protocol: Protocol, owner: Owner, endpoint: Endpoint, world: &Snapshot
         }
         Owner::Appliance(_) | Owner::Virtual(_) => endpoint.addr,
     }
-}
-
-fn place_of_endpoint(endpoint: Endpoint) -> u32 {
-    mix(u64::from(u32::from(endpoint.addr)) << 16 | u64::from(endpoint.port))
 }
 
 /// The same whichever of the two is named first.

@@ -10,6 +10,7 @@ pub mod health;
 pub mod intent;
 pub mod prefix;
 pub mod snapshot;
+pub mod spread;
 pub mod way;
 
 pub use intent::Intent;

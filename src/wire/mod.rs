@@ -3,7 +3,7 @@
 //! Owns every format on the wire: Ethernet with one 802.1Q tag, ARP, IPv4, ICMP, TCP, UDP, and their checksums. Knows no
 //! state, no clock, no configuration: a function here sees one packet. Read first: [`headers`] (what is known of a
 //! packet), then [`rewrite`] (how it is changed), [`fragment`] (how it comes and goes in pieces), then [`reply`] and
-//! [`compose`] (how one is made). For tests and simulation: [`build`] makes frames, [`check`] proves them whole,
+//! [`compose`] (how one is made); [`toeplitz`] for how NICs spread packets. For tests and simulation: [`build`] makes frames, [`check`] proves them whole,
 //! [`shown`] prints them.
 
 pub mod addr;
@@ -22,6 +22,7 @@ pub mod reply;
 pub mod rewrite;
 pub mod shown;
 pub mod tcp;
+pub mod toeplitz;
 pub mod udp;
 
 pub use addr::{Address, Endpoint, Mac, Protocol, Tuple, VlanId};

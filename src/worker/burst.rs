@@ -46,6 +46,7 @@ impl<F> Arrivals<F> {
 impl<P: Port> Worker<P> {
     /// What the NIC has for us.
     pub(super) fn receive(&mut self, port: PortId, now: Instant) -> usize {
+        let before = self.arrived();
         let mut burst = std::mem::take(&mut self.burst);
         let count = self.ports[port.index()].receive(&mut burst);
         if count > 0 {
@@ -54,6 +55,7 @@ impl<P: Port> Worker<P> {
             self.tally.received_bytes += burst.iter().map(look_at).sum::<u64>();
             burst.drain(..).for_each(|frame| self.sort_out(frame, port));
             self.decide_all(now);
+            self.note_arrivals(port, before);
         }
         self.burst = burst;
         count
@@ -89,9 +91,13 @@ impl<P: Port> Worker<P> {
             return self.tally.dropped(reason(malformed));
         }
         place.ahead = self.engine.look_ahead(&place.headers);
-        match steer::owner(&place.headers, &place.ahead.ends, self.engine.world(), self.hand_off.workers()) {
-            Some(worker) if worker != usize::from(self.id.0) => self.hand_over(worker, Cargo::Frame(frame), port),
-            _ => {
+        match steer::owner(&place.headers, &place.ahead.ends, self.engine.world(), &self.law) {
+            Some(worker) if worker != usize::from(self.id.0) => {
+                self.theirs += 1;
+                self.hand_over(worker, Cargo::Frame(frame), port);
+            }
+            owner => {
+                self.mine += u64::from(owner.is_some());
                 (place.frame, place.port) = (Some(frame), port);
                 self.arrivals.taken += 1;
             }

@@ -7,6 +7,7 @@
 //! received + originated + taken_over = transmitted + dropped + punted + handed_off + held
 //! ```
 
+use super::arrivals::Arrivals;
 use crate::engine::verdict::ways;
 use crate::engine::{DropReason, Engine, Notice, PuntReason};
 use crossbeam::utils::CachePadded;
@@ -182,6 +183,8 @@ pub struct Shared {
     cells: CachePadded<[AtomicU64; CELLS]>,
     /// Flows by member, in the order of the members; those beyond [`MEMBERS`] are not told apart.
     members: [AtomicU64; MEMBERS],
+    /// Written apart from the sums, once a burst.
+    pub arrivals: Arrivals,
 }
 
 /// Members whose flows are counted apart.
@@ -192,6 +195,7 @@ impl Default for Shared {
         Shared {
             cells: CachePadded::new([const { AtomicU64::new(0) }; CELLS]),
             members: [const { AtomicU64::new(0) }; MEMBERS],
+            arrivals: Arrivals::default(),
         }
     }
 }

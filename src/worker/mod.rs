@@ -3,9 +3,10 @@
 //! Owns [`Worker`]: its ports, its engine, its mailbox, and the frames that are in its hands. It brings bytes and
 //! decisions together and counts every frame to its end. No clock, no lock, no system call: `turn(now)` is called by a
 //! pinned thread in the field and by a test here. Read first: [`Worker::turn`], then `burst` (frames on their way to their
-//! verdicts), `dispose` (a frame and its verdict), `pieces` (a datagram that came in several), `send` (how it leaves), [`counters`] (what is counted, and the
-//! sum that must come out).
+//! verdicts), `dispose` (a frame and its verdict), `pieces` (a datagram that came in several), `send` (how it leaves),
+//! [`counters`] (what is counted, and the sum that must come out), [`arrivals`] (whether NICs spread frames as asked).
 
+pub mod arrivals;
 mod burst;
 mod cargo;
 pub mod counters;
@@ -25,7 +26,7 @@ pub use counters::{Shared, Tally};
 pub use hand_off::{HandOff, hand_offs};
 pub use mailbox::{Command, Event, WorkerId};
 
-use crate::engine::{Engine, ResetOrder};
+use crate::engine::{Engine, Law, ResetOrder};
 use crate::io::{BURST, Port};
 use crate::policy::intent::PortId;
 use crate::time::Instant;
@@ -57,6 +58,11 @@ pub enum Work {
 pub struct Worker<P: Port> {
     id: WorkerId,
     engine: Engine,
+    law: Law,
+    /// Frames that arrived here and belong here.
+    mine: u64,
+    /// Frames that are another worker's.
+    theirs: u64,
     ports: Vec<P>,
     outgoing: Outgoing<P::Frame>,
     waiting: Waiting<P::Frame>,
@@ -93,6 +99,9 @@ impl<P: Port> Worker<P> {
             waiting: Waiting::new(pieces / 2),
             id,
             engine,
+            law: Law::ours(hand_off.workers()),
+            mine: 0,
+            theirs: 0,
             outgoing: Outgoing::new(ports.len()),
             ports,
             hand_off,
@@ -106,6 +115,12 @@ impl<P: Port> Worker<P> {
             orders: Vec::with_capacity(4 * CHORES),
             stopping: false,
         }
+    }
+
+    /// One whose packets belong to workers by another law than our own hash. To be the same for all.
+    pub fn under(mut self, law: Law) -> Worker<P> {
+        self.law = law;
+        self
     }
 
     /// One turn: mail, frames from the NICs, frames from other workers, chores, and out with it all.

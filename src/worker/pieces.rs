@@ -35,7 +35,7 @@ impl<P: Port> Worker<P> {
         };
         self.engine.notice(Notice::Gathered);
         let ends = self.engine.look_ahead(&whole).ends;
-        match steer::owner(&whole, &ends, self.engine.world(), self.hand_off.workers()) {
+        match steer::owner(&whole, &ends, self.engine.world(), &self.law) {
             Some(worker) if worker != usize::from(self.id.0) => self.hand_over(worker, Cargo::Pieces(pieces), port),
             _ => self.judge_whole(pieces, &whole, port, now),
         }

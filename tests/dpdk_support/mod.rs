@@ -50,7 +50,8 @@ pub fn config(devices: &[&str]) -> EalConfig {
 }
 
 pub fn port(name: &str, device: &str) -> PortConfig {
-    PortConfig { name: name.to_owned(), device: device.to_owned(), mtu: 1500, queues: None, promiscuous: false }
+    let (name, device) = (name.to_owned(), device.to_owned());
+    PortConfig { name, device, mtu: 1500, queues: None, promiscuous: false, rss: None }
 }
 
 pub fn start() -> Eal {

@@ -301,6 +301,16 @@ pub struct PortRow {
     pub tx_bytes: u64,
     /// Frames the NIC failed to send.
     pub tx_errors: u64,
+    /// How it spreads what it receives over its queues: `by source`, `by destination`, `symmetric`, `plain`, or `none`
+    /// with the reason.
+    pub spread: String,
+    /// Frames that workers received and that belong to one of them, where there are several.
+    pub arrived: u64,
+    /// Of these, those that another worker decides about.
+    pub handed_on: u64,
+    /// What the two say of it, in words; `None` while too little has arrived.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub judgement: Option<String>,
 }
 
 /// A counter.

@@ -3,8 +3,10 @@
 //! Owns the seam to whoever can read counters: the threads' shared atomics and the NICs' statistics in the field, a
 //! table in a test.
 
+use super::spreading::Spreading;
 use crate::control::admin::rows::CounterRow;
 use crate::policy::intent::PortId;
+use crate::worker::arrivals::Arrived;
 use crate::worker::mailbox::WorkerId;
 
 /// A NIC as it was found at start.
@@ -16,6 +18,8 @@ pub struct PortFacts {
     pub rx_queues: u16,
     /// Transmit queues in use.
     pub tx_queues: u16,
+    /// How it spreads what it receives over the queues.
+    pub spreading: Spreading,
 }
 
 /// What a NIC has counted since the start.
@@ -37,6 +41,8 @@ pub struct PortCounters {
     pub tx_bytes: u64,
     /// Frames that could not be sent.
     pub tx_errors: u64,
+    /// Of what workers received, how much arrived where it is decided about; nothing while there is one worker.
+    pub arrived: Arrived,
 }
 
 /// What a worker has counted since the start.

@@ -122,6 +122,7 @@ impl Controller {
         }
         self.look_at_ports(now);
         self.look_at_refusals(now);
+        self.look_at_spreading();
     }
 
     fn raise_link(&mut self, port: PortId, now: Instant) {

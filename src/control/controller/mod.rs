@@ -17,6 +17,7 @@ pub mod publisher;
 mod queries;
 mod reload;
 mod requests;
+pub mod spreading;
 mod stopping;
 pub mod switchovers;
 mod tables;
@@ -29,6 +30,7 @@ mod tests;
 mod world;
 
 pub use facts::{CounterSource, PortCounters, PortFacts, WorkerCounters};
+pub use spreading::Spreading;
 
 use super::addresses::Addresses;
 use super::admin::rows::Wall;
@@ -163,6 +165,8 @@ pub struct Controller {
     exclusions: Exclusions,
     alarms: Alarms,
     port_use: PortUse,
+    /// By port: whether it has been judged how it spreads.
+    spreading_told: Vec<bool>,
     queries: Queries,
     waiting: Vec<Waiting>,
     hints: u64,
@@ -200,6 +204,7 @@ impl Controller {
             exclusions: Exclusions::default(),
             alarms: Alarms::default(),
             port_use: PortUse::default(),
+            spreading_told: vec![false; macs.len()],
             queries: Queries::new(workers),
             waiting: Vec::new(),
             hints: 0,

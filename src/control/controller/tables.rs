@@ -4,6 +4,7 @@
 
 use super::Controller;
 use super::port_use::{Place, Range};
+use super::spreading;
 use crate::control::admin::answer::AdminError;
 use crate::control::admin::rows::{
     AlarmRow, Choice, CounterRow, ExcludeRow, FlowRow, Forecast, Link, MemberProbe, MemberRow, NeighbourRow,
@@ -243,6 +244,11 @@ impl Controller {
             tx_frames: counted.tx_frames,
             tx_bytes: counted.tx_bytes,
             tx_errors: counted.tx_errors,
+            spread: facts.spreading.to_string(),
+            arrived: counted.arrived.frames,
+            handed_on: counted.arrived.elsewhere,
+            judgement: spreading::judge(facts, counted.arrived, self.publisher.workers().count())
+                .map(|judgement| judgement.words),
         }
     }
 

@@ -131,7 +131,7 @@ impl World {
             claims: Claims::new(file.snats.iter().map(|snat| snat.address), 1),
             configuration: file_of(file),
             macs: MACS.to_vec(),
-            ports: vec![PortFacts { driver: "null".into(), rx_queues: 2, tx_queues: 2 }; 2],
+            ports: vec![PortFacts { driver: "null".into(), rx_queues: 2, tx_queues: 2, ..PortFacts::default() }; 2],
             workers: 2,
             counters: Box::new(Still),
             start: Wall(1_795_352_645_000_000),

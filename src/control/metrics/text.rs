@@ -127,6 +127,7 @@ fn port(page: &mut Page, row: &PortRow) {
     page.total("port_receive_errors", "Frames received with errors.", &labels, row.rx_errors);
     page.total("port_sent_frames", "Frames sent.", &labels, row.tx_frames);
     page.total("port_sent_bytes", "Bytes sent.", &labels, row.tx_bytes);
+    page.total("port_handed_on_frames", "Frames that arrived where they are not decided.", &labels, row.handed_on);
     page.total("port_send_errors", "Frames the NIC failed to send.", &labels, row.tx_errors);
 }
 

@@ -1,0 +1,194 @@
+//! How NICs spread what they receive over the workers, and whether it helps.
+//!
+//! Owns the words for both, and the judgement from what arrived where. It is told once for each port when enough has
+//! arrived, and at any time on request. Changes nothing: what arrives at the wrong worker is handed on in software.
+
+use super::{Controller, PortFacts};
+use crate::control::config::LogLevel;
+use crate::policy::intent::PortId;
+use crate::wire::toeplitz::Spread;
+use crate::worker::arrivals::Arrived;
+use std::fmt;
+
+/// Frames before which nothing is said.
+const ENOUGH: u64 = 10_000;
+
+/// Of the frames that could arrive where they are decided about, those that must for it to be as asked, in percent.
+/// The rest is what no NIC can place: pings, errors, fragments, calls between pairs.
+const GOOD: u64 = 90;
+
+/// How a NIC spreads what it receives, as far as its driver says.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Spreading {
+    /// There is one queue only.
+    #[default]
+    OneQueue,
+    /// The driver has no hash.
+    Cannot,
+    /// In its own way: it does not take our key and table.
+    Plain,
+    /// As asked.
+    By(Spread),
+}
+
+impl fmt::Display for Spreading {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Spreading::OneQueue => "none: one queue",
+            Spreading::Cannot => "none: the driver cannot",
+            Spreading::Plain => "plain",
+            Spreading::By(Spread::Source) => "by source",
+            Spreading::By(Spread::Destination) => "by destination",
+            Spreading::By(Spread::Both) => "symmetric",
+        })
+    }
+}
+
+/// What is to be said of a port.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Judgement {
+    /// It is what was asked for, or nothing was.
+    pub good: bool,
+    /// One sentence, without the port's name.
+    pub words: String,
+}
+
+/// What `arrived` at a port tells; `None` when it is too little, or when there is one worker and nothing to spread.
+pub fn judge(port: &PortFacts, arrived: Arrived, workers: usize) -> Option<Judgement> {
+    if workers < 2 || arrived.frames < ENOUGH {
+        return None;
+    }
+    let here = arrived.frames.saturating_sub(arrived.elsewhere);
+    let percent = format!("{:.1} % of the frames arrive where they are decided", percent(here, arrived.frames));
+    let served = workers.min(usize::from(port.rx_queues)) as u64;
+    let few = if served > 1 && (served as usize) < workers {
+        format!(" (there are {served} queues for {workers} workers)")
+    } else {
+        String::new()
+    };
+    let spreading = port.spreading;
+    Some(match spreading {
+        Spreading::By(Spread::Source | Spread::Destination) => {
+            let good = here * workers as u64 * 100 >= arrived.frames * served * GOOD;
+            let words = if good {
+                format!("spreads {spreading} as asked: {percent}{few}")
+            } else {
+                format!(
+                    "is asked to spread {spreading}, but only {percent}{few}: the others are handed on in software; see \
+                     dpdk-config/README.md"
+                )
+            };
+            Judgement { good, words }
+        }
+        other => {
+            let manner = match other {
+                Spreading::OneQueue => "has one queue",
+                Spreading::Cannot => "does not spread",
+                Spreading::Plain => "spreads in its own way",
+                Spreading::By(_) => "spreads by both ends",
+            };
+            Judgement { good: true, words: format!("{manner}: {percent}{few}; the others are handed on in software") }
+        }
+    })
+}
+
+fn percent(part: u64, whole: u64) -> f64 {
+    // Downward: what is not complete must not read as if it were.
+    (part as f64 * 1_000.0 / whole as f64).floor() / 10.0
+}
+
+impl Controller {
+    /// Once a second, until every port with traffic has been judged.
+    pub(super) fn look_at_spreading(&mut self) {
+        let workers = self.publisher.workers().count();
+        for at in 0..self.ports.len() {
+            if workers < 2 || self.spreading_told[at] {
+                continue;
+            }
+            let arrived = self.counters.port(PortId(at as u8)).arrived;
+            if let Some(Judgement { good, words }) = judge(&self.ports[at], arrived, workers) {
+                self.spreading_told[at] = true;
+                let level = if good { LogLevel::Info } else { LogLevel::Warn };
+                self.log(level, format!("port {} {words}", self.intent.ports[at].name));
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn port(spreading: Spreading, rx_queues: u16) -> PortFacts {
+        PortFacts { rx_queues, spreading, ..PortFacts::default() }
+    }
+
+    #[test]
+    fn what_arrives_says_whether_the_nic_does_as_asked() {
+        let source = Spreading::By(Spread::Source);
+        let destination = Spreading::By(Spread::Destination);
+        let rows = [
+            (source, 2, 2, 20, true, "spreads by source as asked: 99.8 % of the frames arrive where they are decided"),
+            (
+                destination,
+                4,
+                4,
+                999,
+                true,
+                "spreads by destination as asked: 90.0 % of the frames arrive where they are decided",
+            ),
+            (
+                source,
+                2,
+                2,
+                4_900,
+                false,
+                "is asked to spread by source, but only 51.0 % of the frames arrive where they are decided: the others are \
+                 handed on in software; see dpdk-config/README.md",
+            ),
+            (
+                destination,
+                2,
+                4,
+                5_100,
+                true,
+                "spreads by destination as asked: 49.0 % of the frames arrive where they are decided (there are 2 queues \
+                 for 4 workers)",
+            ),
+            (
+                Spreading::Plain,
+                2,
+                2,
+                5_000,
+                true,
+                "spreads in its own way: 50.0 % of the frames arrive where they are decided; the others are handed on in software",
+            ),
+            (
+                Spreading::OneQueue,
+                1,
+                2,
+                5_000,
+                true,
+                "has one queue: 50.0 % of the frames arrive where they are decided; the others are handed on in software",
+            ),
+        ];
+        for (spreading, queues, workers, elsewhere, good, words) in rows {
+            let judged = judge(&port(spreading, queues), Arrived { frames: 10_000, elsewhere }, workers);
+            assert_eq!(judged, Some(Judgement { good, words: words.to_owned() }));
+        }
+    }
+
+    #[test]
+    fn nothing_is_said_of_little_or_of_one_worker() {
+        let source = port(Spreading::By(Spread::Source), 2);
+        assert_eq!(judge(&source, Arrived { frames: 9_999, elsewhere: 0 }, 2), None);
+        assert_eq!(judge(&source, Arrived { frames: 10_000, elsewhere: 0 }, 1), None);
+        assert_eq!(judge(&source, Arrived::default(), 2), None);
+    }
+
+    #[test]
+    fn one_frame_that_went_astray_is_not_rounded_away() {
+        let judged = judge(&port(Spreading::By(Spread::Source), 2), Arrived { frames: 1_000_000, elsewhere: 1 }, 2);
+        assert!(judged.is_some_and(|judged| judged.words.contains(" 99.9 % ")));
+    }
+}
