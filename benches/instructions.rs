@@ -1,6 +1,7 @@
 //! How many instructions a packet takes, path by path: to be run under `valgrind --tool=callgrind`, which counts them.
 //!
-//! `scripts/instructions` runs it and compares the counts with the budget in `benches/instructions.toml`. By hand:
+//! `scripts/instructions` builds it with the feature `instructions`, runs it, and compares the counts with the budget in
+//! `benches/instructions.toml`. By hand:
 //! `instructions PATH STAGE PACKETS` does so many packets of the path through the stage and says nothing. Two runs that
 //! differ in the number of packets, or in the stage, differ by what the packets cost.
 

@@ -3,6 +3,10 @@
 use fairlead::cli::{self, RunArgs};
 use std::process::ExitCode;
 
+#[cfg(feature = "dpdk")]
+#[global_allocator]
+static MEMORY: fairlead::dpdk::LargePages = fairlead::dpdk::LargePages;
+
 fn main() -> ExitCode {
     cli::main(run)
 }

@@ -34,7 +34,8 @@ def all_steps() -> list[Step]:
         Step("rust", _rust_tests()),
         Step("rust-without-dpdk", cargo("test", "--locked", "--no-default-features", "--lib", "--bins")),
         Step("documentation", cargo("test", "--workspace", "--locked", "--doc")),
-        Step("build", cargo("build", "--release", "--locked", "--bin", "fairlead")),
+        Step("build", cargo("build", "--release", "--locked", "--features", "instructions", "--bins")),
+        Step("instructions", [sys.executable, "-m", "rigs.instructions", "--program", "target/release/instructions"]),
         Step("lab", [sys.executable, *DISCOVER.split(), "tests/lab"], needs_root=True, environment=lab),
     ]
 

@@ -1,0 +1,97 @@
+"""Instructions a packet takes, counted by valgrind and held to a budget.
+
+Owns: `scripts/instructions`, and reading benches/instructions.toml. The program that is counted copies a frame and takes it
+through the stages; a second run only copies it; what the two differ by is the packets'. Such counts repeat, whatever else the
+machine is doing, so they may fail a test where a time may not.
+"""
+
+import argparse
+import re
+import subprocess
+import sys
+import tomllib
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from lab.shell import LabError, need_programs
+from lab.toolchain import REPOSITORY, cargo
+
+BUDGET = REPOSITORY / "benches" / "instructions.toml"
+PROGRAM = REPOSITORY / "target" / "release" / "instructions"
+PACKETS = 6_400
+# A path that needs so much less than its budget has earned a lower one.
+SLACK = 0.90
+
+
+def main() -> int:
+    """Counts, shows, and says by its exit code whether all paths are within their budget."""
+    options = _options()
+    try:
+        need_programs("valgrind")
+        program = options.program or build()
+        budget = tomllib.loads(BUDGET.read_text())["packet"]
+        counts = count(program)
+    except (LabError, OSError, KeyError, tomllib.TOMLDecodeError) as error:
+        print(f"scripts/instructions: {error}", file=sys.stderr)
+        return 2
+    print("| path | parse | parse, steer, decide, apply | budget |\n| --- | --- | --- | --- |")
+    for path, (parse, whole) in counts.items():
+        print(f"| `{path}` | {parse:.0f} | {whole:.0f} | {budget.get(path, 'none')} |")
+    problems = beyond(budget, {path: whole for path, (_, whole) in counts.items()})
+    for problem in problems:
+        print(f"test {problem} ... FAILED", file=sys.stderr)
+    print(f"{len(counts) - len(problems)} passed, {len(problems)} failed")
+    return 1 if problems else 0
+
+
+def beyond(budget: dict[str, int], counts: dict[str, float]) -> list[str]:
+    """What is wrong, a sentence each: paths over their budget, without one, or so far below it that it says nothing."""
+    problems = []
+    for path, found in counts.items():
+        if path not in budget:
+            problems.append(f"{path}: no budget in {BUDGET.name}; it takes {found:.0f}")
+        elif found > budget[path]:
+            problems.append(f"{path}: {found:.0f} instructions a packet, and the budget is {budget[path]}")
+        elif found < SLACK * budget[path]:
+            problems.append(f"{path}: {found:.0f} instructions a packet; lower its budget of {budget[path]}")
+    problems += [f"{path}: has a budget but is not counted" for path in budget if path not in counts]
+    return problems
+
+
+def build() -> Path:
+    """Builds the program that is counted, beside the appliance it is made of."""
+    command = cargo("build", "--release", "--locked", "--features", "instructions", "--bin", "instructions")
+    if subprocess.run(command, cwd=REPOSITORY, stdout=sys.stderr).returncode:
+        raise LabError("the program does not build; cargo has said why above")
+    return PROGRAM
+
+
+def count(program: Path) -> dict[str, tuple[float, float]]:
+    """By path: instructions a packet takes to be read, and through all stages."""
+    paths = subprocess.run([program], check=True, capture_output=True, text=True).stdout.split()
+    with ThreadPoolExecutor(2) as pool:
+        stages = {(path, stage): pool.submit(_collected, program, path, stage)
+                  for path in paths for stage in ("copy", "parse", "pass")}
+        found = {key: run.result() for key, run in stages.items()}
+    return {path: ((found[path, "parse"] - found[path, "copy"]) / PACKETS,
+                   (found[path, "pass"] - found[path, "copy"]) / PACKETS) for path in paths}
+
+
+def _collected(program: Path, path: str, stage: str) -> int:
+    command = ["valgrind", "--tool=callgrind", "--callgrind-out-file=/dev/null", program, path, stage, str(PACKETS)]
+    run = subprocess.run(command, capture_output=True, text=True)
+    told = re.search(r"Collected : (\d+)", run.stderr)
+    if run.returncode or not told:
+        raise LabError(f"valgrind did not count {path}: {run.stderr.strip().splitlines()[-1:]}")
+    return int(told[1])
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="scripts/instructions", description="Counts the instructions a packet takes on "
+                                     "every path, and fails when one takes more than benches/instructions.toml allows.")
+    parser.add_argument("--program", type=Path, metavar="FILE", help="count this program instead of building one")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
