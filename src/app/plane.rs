@@ -76,7 +76,14 @@ impl Plane {
             let queues = ports.queues_for(at);
             let id = WorkerId(at as u16);
             let worker = Worker::new(id, engine, queues, hands, end, Arc::clone(&gauge.shared));
-            threads.push(spawn(&eal, cores.workers[at], cores.idle, worker, Arc::clone(&gauge), clock)?);
+            threads.push(spawn(
+                &eal,
+                cores.workers[at],
+                cores.idle,
+                worker.stalled_after(cores.stall),
+                Arc::clone(&gauge),
+                clock,
+            )?);
             mail.push(management);
             workers.push(gauge);
         }
@@ -178,6 +185,7 @@ fn work<P: crate::io::Port>(mut worker: Worker<P>, idle: Idle, gauge: &Gauge, cl
     loop {
         let work = worker.turn(now);
         let after = clock.now();
+        worker.note_turn(work, now, after);
         match work {
             Work::Ended => return,
             Work::Busy(_) => {

@@ -4,7 +4,7 @@
 //! decisions together and counts every frame to its end. No clock, no lock, no system call: `turn(now)` is called by a
 //! pinned thread in the field and by a test here. Read first: [`Worker::turn`], then `dispose` (a frame and its
 //! verdict), `pieces` (a datagram that came in several), `send` (how it leaves), [`counters`] (what is counted, and the
-//! sum that must come out).
+//! sum that must come out), [`latency`] (how long it took).
 
 mod cargo;
 pub mod counters;
@@ -12,6 +12,7 @@ mod deferred;
 mod dispose;
 mod gather;
 pub mod hand_off;
+pub mod latency;
 pub mod mailbox;
 mod pieces;
 mod post;
@@ -22,6 +23,7 @@ mod waiting;
 pub use cargo::Cargo;
 pub use counters::{Shared, Tally};
 pub use hand_off::{HandOff, hand_offs};
+pub use latency::Latency;
 pub use mailbox::{Command, Event, WorkerId};
 
 use crate::engine::{Engine, ResetOrder};
@@ -64,6 +66,7 @@ pub struct Worker<P: Port> {
     post: Post,
     queries: Queries,
     tally: Tally,
+    timing: latency::Timing,
     shared: Arc<Shared>,
     burst: Vec<P::Frame>,
     orders: Vec<ResetOrder>,
@@ -94,6 +97,7 @@ impl<P: Port> Worker<P> {
             post: Post::new(id, mailbox),
             queries: Queries::default(),
             tally: Tally::default(),
+            timing: latency::Timing::default(),
             shared,
             burst: Vec::with_capacity(BURST),
             orders: Vec::with_capacity(4 * CHORES),
