@@ -3,11 +3,11 @@
 //! Owns [`Latency`], what was measured of one worker since it was last taken home. Reads no clock: whoever calls
 //! [`Worker::turn`] says by [`Worker::note_turn`] when it began and ended, so that nothing is asked per frame. A frame
 //! that was received and sent in a turn was in the box no longer than that turn. Not seen: how long a frame lay in a
-//! NIC's ring before it was received and after it was sent; how long one was held for a MAC or for the rest of its
-//! datagram before the turn it left in.
+//! NIC's ring before it was received and after it was sent; how long it was on its way from the worker that received it
+//! to the one that owns its flow; how long it was held for a MAC or for the rest of its datagram.
 //!
-//! Every busy turn is recorded, none is sampled: the clock is read once a turn in any case, recording costs some tens of
-//! nanoseconds a turn whatever the number of frames, and a sample would miss the few turns that make a p99.9.
+//! Every busy turn is recorded, none is sampled: the clock is read once a turn in any case, recording costs some
+//! twenty nanoseconds a turn whatever the number of frames, and a sample would miss the few turns that make a p99.9.
 
 use super::{Work, Worker};
 use crate::io::Port;
@@ -89,7 +89,7 @@ impl Spans {
 /// What was measured of one worker.
 #[derive(Clone, Debug, Default)]
 pub struct Latency {
-    /// Of each frame sent: receive to transmit, at most so long.
+    /// Of each frame sent: the turn it was sent in, so at most so long from receive, or taking over, to transmit.
     pub in_box: Spans,
     /// Turns that did something.
     pub turns: Spans,
