@@ -211,7 +211,8 @@ fn switchover(page: &mut Page, row: &SwitchoverRow) {
 fn latency(page: &mut Page, row: &LatencyRow) {
     let Some(worker) = row.worker.map(|worker| worker.to_string()) else { return };
     let labels = [("worker", worker.as_str())];
-    let help = "Receive to transmit of each frame sent, at most; without the time in the rings of the NICs.";
+    let help = "The turn in which each frame was received, or taken over, and sent; without the time in the rings \
+                of the NICs.";
     page.histogram("worker_time_in_box", help, &labels, &row.in_box);
     page.histogram("worker_turn", "Turns that did something.", &labels, &row.turns);
     page.total("worker_stalls", "Turns longer than `stall` in the file.", &labels, row.stalls);
@@ -308,7 +309,8 @@ mod tests {
                         # HELP fairlead_worker_stalls_total Turns longer than `stall` in the file.\n\
                         # TYPE fairlead_worker_stalls_total counter\n\
                         fairlead_worker_stalls_total{worker=\"0\"} 3\n\
-                        # HELP fairlead_worker_time_in_box_seconds Receive to transmit of each frame sent, at most; \
+                        # HELP fairlead_worker_time_in_box_seconds The turn in which each frame was received, \
+                        or taken over, and sent; \
                         without the time in the rings of the NICs.\n\
                         # TYPE fairlead_worker_time_in_box_seconds histogram\n\
                         fairlead_worker_time_in_box_seconds_bucket{worker=\"0\",le=\"+Inf\"} 0\n\
