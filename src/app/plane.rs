@@ -80,7 +80,8 @@ impl Plane {
             let engine = Engine::new(Arc::clone(&world), claims.clone(), seed()).sharing(share);
             let queues = ports.queues_for(at);
             let id = WorkerId(at as u16);
-            let worker = Worker::new(id, engine, queues, hands, end, Arc::clone(&gauge.shared)).under(law.clone());
+            let worker = Worker::new(id, engine, queues, hands, end, Arc::clone(&gauge.shared));
+            let worker = worker.under(law.clone()).stalled_after(cores.stall);
             threads.push(spawn(&eal, cores.workers[at], cores.idle, worker, Arc::clone(&gauge), clock)?);
             mail.push(management);
             workers.push(gauge);
@@ -174,6 +175,7 @@ fn work<P: crate::io::Port>(mut worker: Worker<P>, idle: Idle, gauge: &Gauge, cl
     loop {
         let work = worker.turn(now);
         let after = clock.now();
+        worker.note_turn(work, now, after);
         match work {
             Work::Ended => return,
             Work::Busy(_) => {

@@ -96,6 +96,8 @@ const BY_MEMBER: Arg = Arg { name: "member", kind: Kind::NameOption, about: "Onl
 const BY_SERVICE: Arg = Arg { name: "service", kind: Kind::NameOption, about: "Only flows of this virtual server" };
 const LIMIT: Arg = Arg { name: "limit", kind: Kind::RowsOption, about: "At most so many rows [default: 1000]" };
 const ALL: Arg = Arg { name: "all", kind: Kind::Flag, about: "Also counters that stand at zero" };
+const RESET: Arg =
+    Arg { name: "reset", kind: Kind::Flag, about: "Measure anew from now on; shown is what was measured until now" };
 const CONFIG: Arg = Arg { name: "config", kind: Kind::FileOption, about: "The appliance's file, TOML" };
 const FILE: Arg = Arg { name: "file", kind: Kind::File, about: "The appliance's file, TOML" };
 const SHELL: Arg = Arg { name: "shell", kind: Kind::Shell, about: "The shell" };
@@ -121,6 +123,7 @@ pub const COMMANDS: &[Command] = &[
     row("ports", &[], Does::Look(Table::Ports), "The NICs: link, queues, frames, bytes, losses"),
     row("counters", &[ALL], Does::Look(Table::Counters), "The counters that moved, with what each means"),
     row("switchovers", &[], Does::Look(Table::Switchovers), "The changes of active members: who, why, and how long each step took"),
+    row("latency", &[RESET], Does::Look(Table::Latency), "Time in the box: receive to transmit, turns, stalls; without the time in NIC rings"),
     row("member enable", &[MEMBER], Does::Tell(Table::Members), "Let its monitors decide again"),
     row("member drain", &[MEMBER], Does::Tell(Table::Members), "Give it no new work; what it has may finish"),
     row("member offline", &[MEMBER], Does::Tell(Table::Members), "Take it away at once"),

@@ -2,9 +2,9 @@
 
 use super::show::Table;
 use crate::control::admin::rows::{
-    AlarmRow, ChangeKind, ChangeRow, Choice, Cleared, CounterRow, Ends, ExcludeRow, FlowRow, Forecast, Link,
-    MemberProbe, MemberRow, MemberState, NeighbourRow, NeighbourState, Origin, PortRow, ProbeRow, Reloaded, Role,
-    RouteKind, RouteRow, ServiceRow, ServiceState, SnatRow, Status, SwitchoverRow, Wall, WorkerRow,
+    AlarmRow, ChangeKind, ChangeRow, Choice, Cleared, CounterRow, Ends, ExcludeRow, FlowRow, Forecast, LatencyRow,
+    Link, MemberProbe, MemberRow, MemberState, NeighbourRow, NeighbourState, Origin, PortRow, ProbeRow, Reloaded, Role,
+    RouteKind, RouteRow, ServiceRow, ServiceState, SnatRow, Spread, Status, SwitchoverRow, Wall, WorkerRow,
 };
 use crate::time::Duration;
 use serde::Serialize;
@@ -340,6 +340,35 @@ fn counters_table() {
 #[test]
 fn switchovers_table() {
     insta::assert_snapshot!(shown(Table::Switchovers, switchovers()));
+}
+
+#[test]
+fn latency_table() {
+    let spread = |count: u64, p50_ns: u64| Spread {
+        count,
+        sum_ns: count * p50_ns,
+        p50_ns,
+        p90_ns: p50_ns * 2,
+        p99_ns: p50_ns * 9,
+        p999_ns: p50_ns * 70,
+        max_ns: p50_ns * 1_000,
+        buckets: Vec::new(),
+    };
+    let row = |worker, stalls, longest_ns, longest_at| LatencyRow {
+        worker,
+        since: ago(3_612),
+        until: ago(0),
+        in_box: spread(1_234_567_890, 4_127),
+        turns: spread(45_678, 812),
+        stalls,
+        stall_ns: 1_000_000,
+        longest_ns,
+        longest_at,
+    };
+    let idle =
+        LatencyRow { until: ago(12), in_box: Spread::default(), turns: Spread::default(), ..row(Some(1), 0, 0, None) };
+    let all = LatencyRow { until: ago(12), ..row(None, 12_345, 4_213_000, Some(ago(75))) };
+    insta::assert_snapshot!(shown(Table::Latency, [row(Some(0), 12_345, 4_213_000, Some(ago(75))), idle, all]));
 }
 
 #[test]

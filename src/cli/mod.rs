@@ -9,6 +9,7 @@ pub mod commands;
 #[cfg(test)]
 mod golden;
 mod grid;
+mod latency;
 mod manual;
 mod parse;
 mod readable;

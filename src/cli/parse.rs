@@ -233,6 +233,7 @@ mod tests {
         let rows = [
             ("fairlead status", "status", "{}"),
             ("fairlead counters --all --json", "counters", r#"{"all":true}"#),
+            ("fairlead latency --reset", "latency", r#"{"reset":true}"#),
             ("fairlead flows", "flows", "{}"),
             ("fairlead flows --client 172.16.5.5 --limit 5", "flows", r#"{"client":"172.16.5.5","limit":5}"#),
             ("fairlead flows clear --member sip-a", "flows clear", r#"{"member":"sip-a"}"#),

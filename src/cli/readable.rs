@@ -23,6 +23,15 @@ pub fn micros(span_us: Option<u64>) -> String {
     span_us.map_or_else(|| "-".to_owned(), |us| span(Duration::from_micros(us)))
 }
 
+/// A span in nanoseconds, as [`span`] but finer below ten microseconds, such as `412ns`, `4.12µs`.
+pub fn nanos(span_ns: u64) -> String {
+    match span_ns {
+        0..1_000 => format!("{span_ns}ns"),
+        1_000..10_000 => format!("{}.{:02}µs", span_ns / 1_000, span_ns % 1_000 / 10),
+        _ => span(Duration::from_nanos(span_ns)),
+    }
+}
+
 /// A count in full, its thousands parted: `1,234,567`.
 pub fn exact(count: u64) -> String {
     let digits = count.to_string();
@@ -88,6 +97,14 @@ mod tests {
             assert_eq!(micros(Some(us)), text, "{us}");
         }
         assert_eq!(micros(None), "-");
+    }
+
+    #[test]
+    fn short_spans() {
+        let rows = [(0, "0ns"), (999, "999ns"), (1_000, "1.00µs"), (9_999, "9.99µs"), (10_000, "10µs")];
+        for (ns, text) in rows.into_iter().chain([(1_240_000, "1.24ms"), (10_000_000_000, "10.0s")]) {
+            assert_eq!(nanos(ns), text, "{ns}");
+        }
     }
 
     #[test]

@@ -4,7 +4,7 @@
 
 use super::grid::{Column, render, visible};
 use super::readable::{bytes, count, exact, micros, span};
-use super::screen;
+use super::{latency, screen};
 use crate::control::admin::rows::{
     ChangeKind, ChangeRow, Cleared, CounterRow, Ends, ExcludeRow, FlowRow, Forecast, MemberRow, NeighbourRow, PortRow,
     ProbeRow, Reloaded, RouteRow, ServiceRow, SnatRow, SwitchoverRow, Wall,
@@ -41,6 +41,8 @@ pub enum Table {
     Counters,
     /// Changes of active members.
     Switchovers,
+    /// Time in the box, turns, stalls.
+    Latency,
     /// An exclusion group.
     Excluded,
     /// What a reload changed.
@@ -66,6 +68,7 @@ impl Table {
             Table::Ports => rows(data, "no ports", ports)?,
             Table::Counters => rows(data, "no counter has moved", counters)?,
             Table::Switchovers => rows(data, "no switchover since the start", switchovers)?,
+            Table::Latency => rows(data, "no workers", |rows| latency::text(rows, now))?,
             Table::Excluded => rows(data, "the exclusion group is empty", excluded)?,
             Table::Reloaded => reloaded(&serde_json::from_value(data)?),
         })

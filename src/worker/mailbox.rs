@@ -2,6 +2,7 @@
 //!
 //! Owns the messages, not the rings. A worker reads its mailbox between two bursts and never waits for it.
 
+use super::latency::Latency;
 use crate::engine::verdict::PuntReason;
 use crate::flow::Claims;
 use crate::policy::adjacency::NextHop;
@@ -71,6 +72,8 @@ pub enum Command {
         /// Which flows.
         filter: FlowFilter,
     },
+    /// Measure into this from now on, and send home what was measured so far as [`Event::Latency`].
+    Latency(Box<Latency>),
     /// Finish: drop what waits, send every snapshot home, end.
     Stop,
 }
@@ -123,6 +126,13 @@ pub enum Event {
         query: u64,
         /// How many flows were forgotten.
         count: u64,
+    },
+    /// What was measured since the last of these. A worker that does not send it is not coming back from a turn.
+    Latency {
+        /// Who.
+        worker: WorkerId,
+        /// Measured here, to be kept there.
+        latency: Box<Latency>,
     },
     /// The worker has ended and holds nothing any more.
     Stopped(WorkerId),

@@ -4,7 +4,8 @@
 //! decisions together and counts every frame to its end. No clock, no lock, no system call: `turn(now)` is called by a
 //! pinned thread in the field and by a test here. Read first: [`Worker::turn`], then `burst` (frames on their way to their
 //! verdicts), `dispose` (a frame and its verdict), `pieces` (a datagram that came in several), `send` (how it leaves),
-//! [`counters`] (what is counted, and the sum that must come out), [`arrivals`] (whether NICs spread frames as asked).
+//! [`counters`] (what is counted, and the sum that must come out), [`arrivals`] (whether NICs spread frames as asked),
+//! [`latency`] (how long it took).
 
 pub mod arrivals;
 mod burst;
@@ -14,6 +15,7 @@ mod deferred;
 mod dispose;
 mod gather;
 pub mod hand_off;
+pub mod latency;
 pub mod mailbox;
 mod pieces;
 mod post;
@@ -24,6 +26,7 @@ mod waiting;
 pub use cargo::Cargo;
 pub use counters::{Shared, Tally};
 pub use hand_off::{HandOff, hand_offs};
+pub use latency::Latency;
 pub use mailbox::{Command, Event, WorkerId};
 
 use crate::engine::{Engine, Law, ResetOrder};
@@ -72,6 +75,7 @@ pub struct Worker<P: Port> {
     post: Post,
     queries: Queries,
     tally: Tally,
+    timing: latency::Timing,
     shared: Arc<Shared>,
     /// Lists that are empty between two bursts; only their memory stays.
     burst: Vec<P::Frame>,
@@ -108,6 +112,7 @@ impl<P: Port> Worker<P> {
             post: Post::new(id, mailbox),
             queries: Queries::default(),
             tally: Tally::default(),
+            timing: latency::Timing::default(),
             shared,
             burst: Vec::with_capacity(BURST),
             arrivals: Arrivals::new(),

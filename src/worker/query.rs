@@ -68,6 +68,10 @@ impl<P: Port> Worker<P> {
                 self.ask(query, filter, QueryKind::List { left: limit });
             }
             Command::ClearFlows { query, filter } => self.ask(query, filter, QueryKind::Clear { count: 0 }),
+            Command::Latency(fresh) => {
+                let latency = self.timing.exchange(fresh);
+                self.post.say(Event::Latency { worker: self.id, latency });
+            }
             Command::Stop => self.stopping = true,
         }
     }

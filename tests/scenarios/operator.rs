@@ -32,6 +32,7 @@ fn s84_every_table_is_told_in_time_and_costs_no_packet() {
             Request::Ports,
             Request::Counters { all: true },
             Request::Switchovers,
+            Request::Latency { reset: false },
         ];
         let (mut sent, mut seen) = (0, 0);
         for request_ in requests.iter().cycle().take(110) {

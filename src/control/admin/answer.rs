@@ -3,8 +3,8 @@
 //! Owns the answer to a request and the words for what went wrong. Splitting it into lines is the server's part.
 
 use super::rows::{
-    Cleared, CounterRow, ExcludeRow, FlowRow, MemberRow, NeighbourRow, PortRow, ProbeRow, Reloaded, RouteRow,
-    ServiceRow, SnatRow, Status, SwitchoverRow,
+    Cleared, CounterRow, ExcludeRow, FlowRow, LatencyRow, MemberRow, NeighbourRow, PortRow, ProbeRow, Reloaded,
+    RouteRow, ServiceRow, SnatRow, Status, SwitchoverRow,
 };
 use serde::{Deserialize, Serialize};
 
@@ -48,6 +48,8 @@ pub enum Data {
     Counters(Vec<CounterRow>),
     /// To `switchovers`.
     Switchovers(Vec<SwitchoverRow>),
+    /// To `latency`.
+    Latency(Vec<LatencyRow>),
     /// To `exclude …`: the whole group afterwards.
     Excluded(Vec<ExcludeRow>),
     /// To `reload`.

@@ -77,6 +77,7 @@ impl<'a> Lines<'a> {
             Data::Ports(rows) => self.part(epoch, rows),
             Data::Counters(rows) => self.part(epoch, rows),
             Data::Switchovers(rows) => self.part(epoch, rows),
+            Data::Latency(rows) => self.part(epoch, rows),
             Data::Excluded(rows) => self.part(epoch, rows),
         }
     }

@@ -5,6 +5,7 @@
 //! [`rows`], [`answer`] first; then [`server`].
 
 pub mod answer;
+mod latency;
 pub mod line;
 pub mod request;
 pub mod rows;

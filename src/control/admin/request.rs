@@ -51,6 +51,11 @@ pub enum Request {
     },
     /// The switchovers, oldest first.
     Switchovers,
+    /// How long frames are in the box and turns take. Told by worker, and of all together.
+    Latency {
+        /// Measure anew after this answer, which tells what was measured until then.
+        reset: bool,
+    },
     /// The operator's word on a member. Told as the members of its pool afterwards.
     MemberSet {
         /// The member's name.
@@ -184,6 +189,13 @@ struct CountersArgs {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
+struct LatencyArgs {
+    #[serde(default)]
+    reset: bool,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 struct MemberArgs {
     member: String,
 }
@@ -226,6 +238,7 @@ fn typed(command: &str, args: Map<String, Value>) -> Result<Request, AdminError>
         "switchovers" => plain(Request::Switchovers),
         "reload" => plain(Request::Reload),
         "counters" => arguments(command, args).map(|CountersArgs { all }| Request::Counters { all }),
+        "latency" => arguments(command, args).map(|LatencyArgs { reset }| Request::Latency { reset }),
         "flows" => flows(arguments(command, args)?),
         "flows-clear" => Ok(Request::FlowsClear { filter: checked_selection(arguments(command, args)?)? }),
         "member-enable" => member_set(arguments(command, args)?, MemberWord::Enable),
@@ -356,6 +369,7 @@ pub const COMMANDS: &[&str] = &[
     "ports",
     "counters",
     "switchovers",
+    "latency",
     "member-enable",
     "member-drain",
     "member-offline",
@@ -407,6 +421,8 @@ mod tests {
                 Request::FlowsClear { filter: selection },
             ),
             (r#"{"command":"counters","args":{"all":true}}"#, Request::Counters { all: true }),
+            (r#"{"command":"latency"}"#, Request::Latency { reset: false }),
+            (r#"{"command":"latency","args":{"reset":true}}"#, Request::Latency { reset: true }),
             (
                 r#"{"command":"member-drain","args":{"member":"sip-a"}}"#,
                 Request::MemberSet { name: words("sip-a"), word: MemberWord::Drain },

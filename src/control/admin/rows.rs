@@ -3,6 +3,7 @@
 //! Owns the JSON of every answer. Both ends use these types: the controller fills them, the command prints them.
 //! Points in time are RFC 3339 texts in UTC ([`Wall`]); spans carry their unit in the name.
 
+pub use super::latency::{Bucket, LatencyRow, Spread};
 pub use super::wall::Wall;
 pub use super::words::{
     ChangeKind, Choice, Forecast, Link, MemberState, NeighbourState, Origin, Role, RouteKind, ServiceState,

@@ -125,7 +125,12 @@ fn appliance(settings: &Settings) -> Keys {
 
 fn cores(settings: &Settings) -> Keys {
     let cores = &settings.cores;
-    vec![one("management", cores.management), several("workers", &cores.workers), one("idle", cores.idle)]
+    vec![
+        one("management", cores.management),
+        several("workers", &cores.workers),
+        one("idle", cores.idle),
+        one("stall", duration_text(cores.stall)),
+    ]
 }
 
 fn dpdk(settings: &Settings) -> Keys {

@@ -50,6 +50,7 @@ pub(super) struct Cores {
     pub(super) management: Field<usize>,
     pub(super) workers: Vec<At<usize>>,
     pub(super) idle: Field<String>,
+    pub(super) stall: Field<Duration>,
 }
 
 /// `[dpdk]`
@@ -199,7 +200,12 @@ impl Document {
 }
 
 fn cores(section: &Section) -> Cores {
-    Cores { management: section.at("management"), workers: section.list("workers"), idle: section.at("idle") }
+    Cores {
+        management: section.at("management"),
+        workers: section.list("workers"),
+        idle: section.at("idle"),
+        stall: section.at("stall"),
+    }
 }
 
 fn dpdk(section: &Section) -> Dpdk {

@@ -73,6 +73,12 @@ pub(super) static SECTIONS: &[SectionRow] = &[
                 Value("\"poll\""),
                 "What a worker does when nothing arrives: ask again at once, or after many empty turns sleep some 50 microseconds (for shared machines).",
             ),
+            key(
+                "stall",
+                span(1, MINUTE, ""),
+                Value("\"1ms\""),
+                "A worker's turn that takes longer is counted as a stall and told; sleeping while idle is none. Shared machines: 20ms.",
+            ),
         ],
     },
     SectionRow {

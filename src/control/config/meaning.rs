@@ -32,6 +32,7 @@ fn settings(document: &Document) -> Option<Settings> {
             management: of(&cores.management)?,
             workers: cores.workers.iter().map(|at| at.value).collect(),
             idle: if of(&cores.idle)? == "pause" { Idle::Pause } else { Idle::Poll },
+            stall: of(&cores.stall)?,
         },
         dpdk: Dpdk {
             hugepages: of(&dpdk.hugepages)?,

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 
 /// What the file says about the appliance itself. Ports are in the intent.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,6 +31,8 @@ pub struct CpuCores {
     pub workers: Vec<usize>,
     /// What a worker does when nothing arrives.
     pub idle: Idle,
+    /// A turn that takes longer is a stall.
+    pub stall: Duration,
 }
 
 /// See [`CpuCores::idle`].

@@ -105,7 +105,7 @@ pub(crate) fn file_of(intent: &Intent) -> Configuration {
         admin_socket: "/run/fairlead/admin.sock".into(),
         metrics: None,
         log: LogLevel::Info,
-        cores: CpuCores { management: 0, workers: vec![1, 2], idle: Idle::Poll },
+        cores: CpuCores { management: 0, workers: vec![1, 2], idle: Idle::Poll, stall: Duration::from_millis(1) },
         dpdk: Dpdk { hugepages: false, eal: Vec::new(), mbufs: 65_535, memory_mib: 512 },
     };
     Configuration { settings, intent: intent.clone(), warnings: Vec::new() }

@@ -9,6 +9,7 @@
 mod alarms;
 mod exclusions;
 pub mod facts;
+mod latency;
 mod link;
 pub mod pools;
 mod port_use;
@@ -47,6 +48,7 @@ use crate::wire::Mac;
 use crate::worker::mailbox::{Command, Event, WorkerId};
 use alarms::Alarms;
 use exclusions::Exclusions;
+use latency::Latencies;
 use pools::Pools;
 use port_use::PortUse;
 use probing::{Probing, Surroundings};
@@ -168,6 +170,7 @@ pub struct Controller {
     /// By port: whether it has been judged how it spreads.
     spreading_told: Vec<bool>,
     queries: Queries,
+    latencies: Latencies,
     waiting: Vec<Waiting>,
     hints: u64,
     born: Instant,
@@ -206,6 +209,7 @@ impl Controller {
             port_use: PortUse::default(),
             spreading_told: vec![false; macs.len()],
             queries: Queries::new(workers),
+            latencies: Latencies::new(workers, now),
             waiting: Vec::new(),
             hints: 0,
             born: now,
@@ -279,9 +283,11 @@ impl Controller {
         self.announce(now);
         self.send_arp();
         self.look(now);
+        self.look_at_workers(now);
         self.publish(now);
         self.answer_waiting(now);
         self.answer_queries(now);
+        self.answer_latency(now);
         self.deadline = self.earliest(now);
     }
 
@@ -300,6 +306,7 @@ impl Controller {
             Event::Hint { member, .. } => self.heed_hint(member, now),
             Event::Flows { query, rows, last } => self.queries.on_flows(query, rows, last),
             Event::Cleared { query, count } => self.queries.on_cleared(query, count),
+            Event::Latency { worker, latency } => self.take_home(worker, latency, now),
             Event::Stopped(worker) => self.note_end(worker),
         }
     }
@@ -374,6 +381,7 @@ impl Controller {
             self.pools.next_deadline(),
             self.publisher.next_deadline(),
             self.queries.next_deadline(),
+            self.latencies.next_deadline(),
             self.waiting.iter().map(|waiting| waiting.until).min(),
             Some(self.next_look),
         ]

@@ -74,6 +74,10 @@ impl Controller {
             Request::ExcludeRemove { pool, prefix } => self.exclude(ticket, &pool, prefix, false, now),
             Request::Flows { filter, limit } => self.query(ticket, &filter, Kind::List(limit), now),
             Request::FlowsClear { filter } => self.query(ticket, &filter, Kind::Clear, now),
+            Request::Latency { reset } => {
+                self.ask_latency(ticket, reset, now);
+                Ok(())
+            }
             Request::ProbeNow { member } => self.probe_now(ticket, &member, now),
             _ => {
                 self.outputs.push_back(Output::ReadFile { ticket: Some(ticket) });
@@ -258,6 +262,7 @@ impl Controller {
     pub(super) fn refuse_all_waiting(&mut self) {
         let mut tickets: Vec<u64> = self.waiting.drain(..).map(|one| one.ticket).collect();
         tickets.extend(self.queries.abandon());
+        tickets.extend(self.latencies.abandon());
         tickets.extend(self.probing.abandon());
         for ticket in tickets {
             self.answer(ticket, Err(stopping()));

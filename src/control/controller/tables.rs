@@ -284,6 +284,7 @@ impl Controller {
             ),
             ("install_longest_us", micros(latency.longest), "The longest of these."),
             ("switchovers", self.switchovers.count(), "Changes of an active member."),
+            ("stalls", self.latencies.stalls(), "Turns of workers that took longer than `stall` in the file allows."),
             (
                 "hints",
                 self.hints,
@@ -349,7 +350,7 @@ impl Controller {
         self.intent.interfaces.get(id.index()).map(|interface| interface.name.clone()).unwrap_or_default()
     }
 
-    fn wall(&self, at: Instant) -> Wall {
+    pub(super) fn wall(&self, at: Instant) -> Wall {
         self.start.plus(at.since(Instant::ZERO))
     }
 }

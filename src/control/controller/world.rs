@@ -14,6 +14,7 @@ use crate::policy::{Epoch, Intent, Snapshot};
 use crate::time::{Duration, Instant};
 use crate::wire::build::Build;
 use crate::wire::{Endpoint, Headers, Kind, Mac};
+use crate::worker::Latency;
 use crate::worker::mailbox::{Command, Event, FlowRow, WorkerId};
 use std::collections::{BTreeMap, VecDeque};
 use std::net::Ipv4Addr;
@@ -66,6 +67,7 @@ pub(crate) struct Host {
 struct FakeWorker {
     snapshot: Option<Arc<Snapshot>>,
     mail: VecDeque<Command>,
+    latency: Box<Latency>,
     /// It does not look at its mail.
     asleep: bool,
 }
@@ -137,7 +139,7 @@ impl World {
             start: Wall(1_795_352_645_000_000),
             seed: 7,
         };
-        let fake = || FakeWorker { snapshot: None, mail: VecDeque::new(), asleep: false };
+        let fake = || FakeWorker { snapshot: None, mail: VecDeque::new(), latency: Box::default(), asleep: false };
         let mut world = World {
             controller: Controller::new(config, Instant::ZERO),
             now: Instant::ZERO,
@@ -226,6 +228,11 @@ impl World {
         self.workers[0].snapshot.as_ref().expect("a snapshot")
     }
 
+    /// What a worker measures into.
+    pub(crate) fn latency(&mut self, worker: usize) -> &mut Latency {
+        &mut self.workers[worker].latency
+    }
+
     pub(crate) fn sleep(&mut self, worker: usize, asleep: bool) {
         self.workers[worker].asleep = asleep;
         self.settle();
@@ -305,6 +312,10 @@ impl World {
                 Command::ClearFlows { query, .. } => {
                     self.cleared += 1;
                     events.push(Event::Cleared { query, count: self.flows.len() as u64 });
+                }
+                Command::Latency(fresh) => {
+                    let latency = std::mem::replace(&mut self.workers[at].latency, fresh);
+                    events.push(Event::Latency { worker: id, latency });
                 }
                 Command::Claims(_) => {}
                 Command::Stop => {

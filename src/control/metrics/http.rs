@@ -179,6 +179,7 @@ mod tests {
                 Request::Members => Data::Members(Vec::new()),
                 Request::Probes => Data::Probes(Vec::new()),
                 Request::Snat => Data::Snat(Vec::new()),
+                Request::Latency { .. } => Data::Latency(Vec::new()),
                 _ => Data::Status(Box::default()),
             };
             let _ = answer.send(Ok(Told { epoch: 1, data }));

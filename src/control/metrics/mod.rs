@@ -21,8 +21,14 @@ const PATIENCE: Duration = Duration::from_secs(5);
 async fn scrape(asked: &mpsc::Sender<Asked>) -> Option<String> {
     let gather = async {
         let mut tables = Tables::default();
-        let questions =
-            [Request::Status, Request::Counters { all: true }, Request::Members, Request::Probes, Request::Snat];
+        let questions = [
+            Request::Status,
+            Request::Counters { all: true },
+            Request::Members,
+            Request::Probes,
+            Request::Snat,
+            Request::Latency { reset: false },
+        ];
         for request in questions {
             let (answer, told) = oneshot::channel();
             asked.send(Asked { request, answer }).await.ok()?;
@@ -32,6 +38,7 @@ async fn scrape(asked: &mpsc::Sender<Asked>) -> Option<String> {
                 Data::Members(rows) => tables.members = rows,
                 Data::Probes(rows) => tables.probes = rows,
                 Data::Snat(rows) => tables.snat = rows,
+                Data::Latency(rows) => tables.latency = rows,
                 _ => return None,
             }
         }

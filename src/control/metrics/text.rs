@@ -3,8 +3,8 @@
 //! Owns the names, labels and units of the metrics: seconds and bytes, counters end in `_total`. Pure.
 
 use crate::control::admin::rows::{
-    CounterRow, Link, MemberRow, MemberState, PortRow, ProbeRow, Role, ServiceRow, ServiceState, SnatRow, Status,
-    SwitchoverRow, WorkerRow,
+    CounterRow, LatencyRow, Link, MemberRow, MemberState, PortRow, ProbeRow, Role, ServiceRow, ServiceState, SnatRow,
+    Spread, Status, SwitchoverRow, WorkerRow,
 };
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -25,6 +25,8 @@ pub struct Tables {
     pub probes: Vec<ProbeRow>,
     /// SNAT addresses.
     pub snat: Vec<SnatRow>,
+    /// Time in the box, turns, stalls.
+    pub latency: Vec<LatencyRow>,
 }
 
 /// The tables as text.
@@ -42,6 +44,7 @@ pub fn exposition(tables: &Tables) -> String {
     tables.members.iter().for_each(|row| member(&mut page, row));
     tables.probes.iter().for_each(|row| probe(&mut page, row));
     tables.snat.iter().for_each(|row| snat(&mut page, row));
+    tables.latency.iter().for_each(|row| latency(&mut page, row));
     tables.counters.iter().for_each(|row| counter(&mut page, row));
     page.text()
 }
@@ -70,12 +73,29 @@ impl Page {
     }
 
     fn sample(&mut self, name: String, kind: &'static str, help: &str, labels: Labels, value: &str) {
-        let labels: Vec<String> =
-            labels.iter().map(|(label, text)| format!("{label}=\"{}\"", escaped(text).replace('"', "\\\""))).collect();
-        let labels = if labels.is_empty() { String::new() } else { format!("{{{}}}", labels.join(",")) };
-        let line = format!("{name}{labels} {value}\n");
+        let line = format!("{name}{} {value}\n", written(labels));
+        self.lines(name, kind, help, &line);
+    }
+
+    /// A histogram with fixed buckets, in seconds: they can be added over workers and over time, quantiles cannot.
+    fn histogram(&mut self, name: &str, help: &str, labels: Labels, spread: &Spread) {
+        let name = format!("fairlead_{name}_seconds");
+        let mut lines = String::new();
+        for bucket in &spread.buckets {
+            let bound = seconds(bucket.up_to_ns).to_string();
+            let labels = written(&[labels, &[("le", &bound)]].concat());
+            let _ = writeln!(lines, "{name}_bucket{labels} {}", bucket.count);
+        }
+        let labels_of_all = written(&[labels, &[("le", "+Inf")]].concat());
+        let _ = writeln!(lines, "{name}_bucket{labels_of_all} {}", spread.count);
+        let labels = written(labels);
+        let _ = writeln!(lines, "{name}_sum{labels} {}\n{name}_count{labels} {}", seconds(spread.sum_ns), spread.count);
+        self.lines(name, "histogram", help, &lines);
+    }
+
+    fn lines(&mut self, name: String, kind: &'static str, help: &str, lines: &str) {
         let metric = self.metrics.entry(name);
-        metric.or_insert_with(|| Metric { kind, help: escaped(help), samples: String::new() }).samples.push_str(&line);
+        metric.or_insert_with(|| Metric { kind, help: escaped(help), samples: String::new() }).samples.push_str(lines);
     }
 
     fn text(&self) -> String {
@@ -85,6 +105,17 @@ impl Page {
         }
         text
     }
+}
+
+/// Labels as they stand behind a name.
+fn written(labels: Labels) -> String {
+    let labels: Vec<String> =
+        labels.iter().map(|(label, text)| format!("{label}=\"{}\"", escaped(text).replace('"', "\\\""))).collect();
+    if labels.is_empty() { String::new() } else { format!("{{{}}}", labels.join(",")) }
+}
+
+fn seconds(nanos: u64) -> f64 {
+    nanos as f64 / 1e9
 }
 
 fn escaped(text: &str) -> String {
@@ -177,6 +208,18 @@ fn switchover(page: &mut Page, row: &SwitchoverRow) {
     }
 }
 
+/// Of each worker; whoever reads the page adds them.
+fn latency(page: &mut Page, row: &LatencyRow) {
+    let Some(worker) = row.worker.map(|worker| worker.to_string()) else { return };
+    let labels = [("worker", worker.as_str())];
+    let help = "The turn in which each frame was received, or taken over, and sent; without the time in the rings \
+                of the NICs.";
+    page.histogram("worker_time_in_box", help, &labels, &row.in_box);
+    page.histogram("worker_turn", "Turns that did something.", &labels, &row.turns);
+    page.total("worker_stalls", "Turns longer than `stall` in the file.", &labels, row.stalls);
+    page.gauge("worker_longest_turn_seconds", "The longest turn.", &labels, seconds(row.longest_ns));
+}
+
 fn counter(page: &mut Page, row: &CounterRow) {
     let worker = row.worker.map(|worker| worker.to_string());
     let labels: Vec<(&str, &str)> = worker.iter().map(|worker| ("worker", worker.as_str())).collect();
@@ -189,7 +232,7 @@ fn counter(page: &mut Page, row: &CounterRow) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::control::admin::rows::{Forecast, Wall};
+    use crate::control::admin::rows::{Bucket, Forecast, Wall};
 
     fn counted(name: &str, worker: Option<u16>, value: u64) -> CounterRow {
         CounterRow { name: name.into(), value, explanation: "What \\ it\nis.".into(), worker }
@@ -238,6 +281,50 @@ mod tests {
         assert!(text.contains(line), "{text}");
         let line = "fairlead_snat_ports_exhausted_in_seconds{address=\"10.0.0.1\",protocol=\"t\\\"c\\\\p\\n\"} 7800\n";
         assert!(text.contains(line), "{text}");
+    }
+
+    #[test]
+    fn spans_are_histograms_whose_buckets_add_up() {
+        let bucket = |up_to_ns, count| Bucket { up_to_ns, count };
+        let turns = Spread {
+            count: 7,
+            sum_ns: 1_234_567,
+            buckets: vec![bucket(1_000, 0), bucket(2_000_000, 6)],
+            ..Spread::default()
+        };
+        let row = |worker| LatencyRow {
+            worker,
+            since: Wall(0),
+            until: Wall(0),
+            in_box: Spread::default(),
+            turns: turns.clone(),
+            stalls: 3,
+            stall_ns: 1_000_000,
+            longest_ns: 4_200_000,
+            longest_at: None,
+        };
+        let text = exposition(&Tables { latency: vec![row(Some(0)), row(None)], ..Tables::default() });
+        let expected = "# HELP fairlead_worker_longest_turn_seconds The longest turn.\n\
+                        # TYPE fairlead_worker_longest_turn_seconds gauge\n\
+                        fairlead_worker_longest_turn_seconds{worker=\"0\"} 0.0042\n\
+                        # HELP fairlead_worker_stalls_total Turns longer than `stall` in the file.\n\
+                        # TYPE fairlead_worker_stalls_total counter\n\
+                        fairlead_worker_stalls_total{worker=\"0\"} 3\n\
+                        # HELP fairlead_worker_time_in_box_seconds The turn in which each frame was received, \
+                        or taken over, and sent; \
+                        without the time in the rings of the NICs.\n\
+                        # TYPE fairlead_worker_time_in_box_seconds histogram\n\
+                        fairlead_worker_time_in_box_seconds_bucket{worker=\"0\",le=\"+Inf\"} 0\n\
+                        fairlead_worker_time_in_box_seconds_sum{worker=\"0\"} 0\n\
+                        fairlead_worker_time_in_box_seconds_count{worker=\"0\"} 0\n\
+                        # HELP fairlead_worker_turn_seconds Turns that did something.\n\
+                        # TYPE fairlead_worker_turn_seconds histogram\n\
+                        fairlead_worker_turn_seconds_bucket{worker=\"0\",le=\"0.000001\"} 0\n\
+                        fairlead_worker_turn_seconds_bucket{worker=\"0\",le=\"0.002\"} 6\n\
+                        fairlead_worker_turn_seconds_bucket{worker=\"0\",le=\"+Inf\"} 7\n\
+                        fairlead_worker_turn_seconds_sum{worker=\"0\"} 0.001234567\n\
+                        fairlead_worker_turn_seconds_count{worker=\"0\"} 7\n";
+        assert_eq!(text, expected);
     }
 
     #[test]

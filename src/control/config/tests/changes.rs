@@ -83,7 +83,7 @@ fn reload_prints_what_changes() {
 #[test]
 fn what_a_running_appliance_cannot_take_over_says_so() {
     let edits = [
-        ("workers = [1]", "workers = [1, 2]\nidle = \"pause\""),
+        ("workers = [1]", "workers = [1, 2]\nidle = \"pause\"\nstall = \"20ms\""),
         ("device = \"0000:3b:00.1\"", "device = \"0000:5e:00.1\"\nmtu = 9000"),
         (
             "",

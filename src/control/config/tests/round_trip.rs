@@ -13,13 +13,12 @@ use std::net::Ipv4Addr;
 use std::time::Duration;
 
 fn settings() -> impl Strategy<Value = Settings> {
-    let cores = (0..4_usize, vec(any::<bool>(), 4), select(vec![Idle::Poll, Idle::Pause])).prop_map(
-        |(management, used, idle)| {
-            let mut workers: Vec<usize> = (4..8).filter(|core| used[core - 4]).collect();
-            workers.push(9);
-            CpuCores { management, workers, idle }
-        },
-    );
+    let idle = select(vec![Idle::Poll, Idle::Pause]);
+    let cores = (0..4_usize, vec(any::<bool>(), 4), idle, 1..60_000_u64).prop_map(|(management, used, idle, stall)| {
+        let mut workers: Vec<usize> = (4..8).filter(|core| used[core - 4]).collect();
+        workers.push(9);
+        CpuCores { management, workers, idle, stall: Duration::from_millis(stall) }
+    });
     let dpdk = (any::<bool>(), vec("[ -~]{1,12}", 0..3), 2_047..65_535_u32, 256..4_096_u32)
         .prop_map(|(hugepages, eal, mbufs, memory_mib)| Dpdk { hugepages, eal, mbufs, memory_mib });
     let log = select(vec![LogLevel::Error, LogLevel::Warn, LogLevel::Info, LogLevel::Debug, LogLevel::Trace]);

@@ -63,6 +63,7 @@ fn appliance(file: &mut Lines, settings: &Settings) {
     file.bare("management", settings.cores.management);
     file.bare("workers", format!("{:?}", settings.cores.workers));
     file.text("idle", settings.cores.idle);
+    file.text("stall", duration_text(settings.cores.stall));
     file.header("[dpdk]");
     file.bare("hugepages", settings.dpdk.hugepages);
     file.texts("eal", &settings.dpdk.eal);

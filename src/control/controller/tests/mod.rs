@@ -17,6 +17,7 @@ use std::net::Ipv4Addr;
 
 mod choice;
 mod exclusions;
+mod latency;
 mod law;
 mod link;
 mod operator;

@@ -128,6 +128,7 @@ fn every_table_has_its_rows() {
         Data::Routes(rows) => rows.len(),
         Data::Ports(rows) => rows.len(),
         Data::Switchovers(rows) => rows.len(),
+        Data::Latency(rows) => rows.len(),
         other => panic!("{other:?}"),
     };
     let rows = [
@@ -138,6 +139,7 @@ fn every_table_has_its_rows() {
         (Request::Routes, 3),
         (Request::Ports, 2),
         (Request::Switchovers, 1),
+        (Request::Latency { reset: false }, 3),
     ];
     for (request, expected) in rows {
         assert_eq!(count(world.ask(request.clone()).unwrap().unwrap().data), expected, "{request:?}");

@@ -1,0 +1,60 @@
+//! The rows of `latency`.
+//!
+//! Owns the JSON of that answer: spans in nanoseconds, each told at most one hundredth too long.
+
+use super::wall::Wall;
+use serde::{Deserialize, Serialize};
+
+/// How long frames are in a worker's hands, and its turns take.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LatencyRow {
+    /// Its place in `[cores] workers`; `None`: all together.
+    pub worker: Option<u16>,
+    /// Measured from then on: the start, or the last reset.
+    pub since: Wall,
+    /// Measured until then: later than that the worker has told nothing.
+    pub until: Wall,
+    /// Of each frame sent, the length of the turn that received it, or took it over from another worker, and sent it:
+    /// it was in the worker's hands no longer. Time in a NIC's ring and on the way from worker to worker is not in it.
+    pub in_box: Spread,
+    /// Turns that did something.
+    pub turns: Spread,
+    /// Turns, idle ones as well, longer than `stall_ns`.
+    pub stalls: u64,
+    /// What makes a turn a stall: `[cores] stall`.
+    pub stall_ns: u64,
+    /// The longest turn, idle ones as well, exactly.
+    pub longest_ns: u64,
+    /// When it began; `None`: there was none.
+    pub longest_at: Option<Wall>,
+}
+
+/// How spans are spread.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Spread {
+    /// How many there were.
+    pub count: u64,
+    /// All together.
+    pub sum_ns: u64,
+    /// Half of them took no longer; 0, as the next ones, when there was none.
+    pub p50_ns: u64,
+    /// 90 in 100 took no longer.
+    pub p90_ns: u64,
+    /// 99 in 100 took no longer.
+    pub p99_ns: u64,
+    /// 999 in 1000 took no longer.
+    pub p999_ns: u64,
+    /// The longest.
+    pub max_ns: u64,
+    /// How many took no longer than some fixed spans.
+    pub buckets: Vec<Bucket>,
+}
+
+/// A bound of a [`Spread`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Bucket {
+    /// The bound.
+    pub up_to_ns: u64,
+    /// How many took no longer, those of lower bounds included.
+    pub count: u64,
+}

@@ -1,0 +1,118 @@
+//! What a worker measures of itself, turn by turn, with the clock in the test's hand; and that measuring takes no memory.
+
+#[path = "rows/rig.rs"]
+#[allow(dead_code)]
+mod rig;
+
+use fairlead::time::{Duration, Instant};
+use fairlead::wire::Endpoint;
+use fairlead::wire::build::Build;
+use fairlead::worker::{Command, Event, Latency, Work, WorkerId};
+use rig::{Bench, MAC_OUTER, MAC_R, Memory, OUTER, Rig, V, addr, two_arm};
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::Cell;
+
+struct Counting;
+
+thread_local! {
+    static ASKED: Cell<usize> = const { Cell::new(0) };
+}
+
+// SAFETY: every call is passed to the system's allocator as it is; counting touches a thread-local that needs neither
+// memory nor a destructor.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        ASKED.set(ASKED.get() + 1);
+        // SAFETY: the caller keeps the contract of `alloc`, which is the same.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, place: *mut u8, layout: Layout) {
+        ASKED.set(ASKED.get() + 1);
+        // SAFETY: the caller keeps the contract of `dealloc`, which is the same.
+        unsafe { System.dealloc(place, layout) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+fn request(port: u16) -> Vec<u8> {
+    let phone = Endpoint::new(addr("172.16.5.5"), port);
+    Build::udp(phone, Endpoint::new(addr(V), 5060)).macs(MAC_R, MAC_OUTER).payload(b"OPTIONS").bytes()
+}
+
+/// One turn of a worker that takes `us` microseconds, noted as the loop of the field notes it.
+fn turn(rig: &mut Rig<Memory>, worker: usize, us: u64) -> Work {
+    let ended = rig.now + Duration::from_micros(us);
+    let work = rig.workers[worker].turn(rig.now);
+    rig.workers[worker].note_turn(work, rig.now, ended);
+    rig.now = ended;
+    work
+}
+
+/// What each worker has measured until now.
+fn measured(rig: &mut Rig<Memory>) -> Vec<Latency> {
+    rig.command(|| Command::Latency(Box::default()));
+    let mut told: Vec<(WorkerId, Latency)> = Vec::new();
+    for event in rig.events.drain(..) {
+        if let Event::Latency { worker, latency } = event {
+            told.push((worker, *latency));
+        }
+    }
+    told.sort_by_key(|(worker, _)| *worker);
+    told.into_iter().map(|(_, latency)| latency).collect()
+}
+
+fn near(told: u64, us: u64) -> bool {
+    (us * 1_000..=us * 1_010).contains(&told)
+}
+
+#[test]
+fn frames_are_recorded_with_the_turn_that_sent_them() {
+    let mut rig = Rig::new(Memory::default(), two_arm(), 1);
+    (0..9).for_each(|at| rig.bench.inject(OUTER, &request(40_000 + at)));
+    assert_eq!(turn(&mut rig, 0, 7), Work::Busy(9));
+    let idle = rig.now;
+    assert_eq!(turn(&mut rig, 0, 3_000), Work::Idle);
+    rig.bench.inject(OUTER, &request(40_000));
+    turn(&mut rig, 0, 50);
+    // It dies here: it was never sent, so it was never long in the box.
+    rig.bench.inject(OUTER, &request(40_000)[..20]);
+    turn(&mut rig, 0, 60);
+    let latency = measured(&mut rig).remove(0);
+    assert_eq!((latency.in_box.count(), latency.in_box.sum()), (10, 9 * 7_000 + 50_000));
+    assert!(near(latency.in_box.at_quantile(0.9), 7) && near(latency.in_box.longest(), 50));
+    assert_eq!((latency.turns.count(), latency.turns.sum()), (3, 117_000));
+    assert_eq!((latency.stalls, latency.longest, latency.longest_at), (1, Duration::from_millis(3), idle));
+
+    turn(&mut rig, 0, 10);
+    let anew = measured(&mut rig).remove(0);
+    assert_eq!((anew.in_box.count(), anew.stalls, anew.longest), (0, 0, Duration::from_micros(10)));
+}
+
+#[test]
+fn what_counts_as_a_stall_is_what_the_file_says() {
+    let mut rig = Rig::new(Memory::default(), two_arm(), 1);
+    let worker = rig.workers.remove(0).stalled_after(Duration::from_millis(20));
+    rig.workers.push(worker);
+    turn(&mut rig, 0, 20_000);
+    turn(&mut rig, 0, 20_001);
+    assert_eq!(measured(&mut rig)[0].stalls, 1);
+}
+
+#[test]
+fn measuring_takes_no_memory() {
+    let mut rig = Rig::new(Memory::default(), two_arm(), 1);
+    let worker = &mut rig.workers[0];
+    let before = ASKED.get();
+    for at in 0..100_000_u64 {
+        let began = Instant::from_nanos(at * 1_000);
+        worker.note_turn(Work::Busy(64), began, began + Duration::from_nanos(at * at));
+        worker.note_turn(Work::Idle, began, began + Duration::from_nanos(at));
+    }
+    assert_eq!(ASKED.get(), before);
+    drop(std::hint::black_box(Box::new(1_u64)));
+    assert!(ASKED.get() > before, "the counter counts");
+    assert_eq!(measured(&mut rig)[0].turns.count(), 100_000);
+}
