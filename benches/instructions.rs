@@ -9,7 +9,7 @@ mod support;
 
 use fairlead::engine::{Engine, Law, Verdict, steer};
 use fairlead::time::{Duration, Instant};
-use fairlead::wire::{Headers, ipv4};
+use fairlead::wire::Headers;
 use std::hint::black_box;
 use std::process::exit;
 use support::{Frames, Traffic};
@@ -74,13 +74,13 @@ fn run(engine: &mut Engine, traffic: Traffic, frames: &Frames, stage: &str, pack
 /// Parse, steer, decide, apply.
 #[inline(never)]
 fn pass(engine: &mut Engine, frame: &mut [u8], port: fairlead::policy::intent::PortId, now: Instant) {
-    let Ok(headers) = Headers::parse(frame) else { panic!("a frame of the bench is malformed") };
+    let mut headers = Headers::BLANK;
+    assert!(Headers::parse_into(&mut headers, frame).is_ok(), "a frame of the bench is malformed");
     let ahead = engine.look_ahead(&headers);
     black_box(steer::owner(&headers, &ahead.ends, engine.world(), &LAW));
     match engine.decide(&headers, &ahead, port, now) {
         Verdict::Forward { rewrite, .. } => {
-            rewrite.apply(frame, &headers);
-            ipv4::decrement_ttl(frame, &headers);
+            rewrite.pass_on(frame, &headers);
         }
         other => panic!("a frame of the bench was not forwarded: {other:?} {:?}", headers.kind),
     }

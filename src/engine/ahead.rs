@@ -5,7 +5,7 @@
 
 use super::Engine;
 use crate::flow::Tag;
-use crate::policy::snapshot::{Ends, Owner};
+use crate::policy::snapshot::Ends;
 use crate::wire::{Headers, Kind};
 
 /// What was found out about a packet ahead of the decision.
@@ -46,15 +46,19 @@ impl Engine {
         }
     }
 
-    /// `None` where no flow is asked for: a datagram of a service port, above all.
+    /// `None` where no flow will be asked for, as far as that can be told at once: a datagram of a service port, above all.
     #[inline]
     fn tag(&self, packet: &Headers, ends: &Ends) -> Option<Tag> {
-        let served = match (packet.kind, ends.from, ends.to) {
-            (_, None, None) | (_, _, Some(Owner::Appliance(_))) => true,
-            (Kind::Udp { dst_port, .. }, None, Some(Owner::Virtual(_))) => self.world.serves_datagrams(dst_port),
-            (Kind::Udp { src_port, .. }, Some(Owner::Member(_)), None) => self.world.serves_datagrams(src_port),
-            _ => false,
+        let asks = match packet.kind {
+            Kind::Udp { src_port, dst_port } => {
+                !self.world.serves_datagrams(dst_port) && !self.world.serves_datagrams(src_port)
+            }
+            _ => true,
         };
-        if served { None } else { packet.tuple().map(|tuple| self.state.flows.tag(&tuple)) }
+        // Transit meets no flow.
+        match packet.tuple() {
+            Some(tuple) if asks && (ends.from.is_some() || ends.to.is_some()) => Some(self.state.flows.tag(&tuple)),
+            _ => None,
+        }
     }
 }

@@ -80,7 +80,9 @@ impl<'a> Walk<'a> {
     #[inline]
     fn impossible(&self, ends: &Ends) -> Option<DropReason> {
         let Headers { src, dst, .. } = *self.packet;
-        if ipv4::martian_source(src) || (ends.broadcast && self.ingress().broadcasts(src)) {
+        // What is owned is no martian: the file would have been refused.
+        let stranger = ends.from.is_none() && ipv4::martian_source(src);
+        if stranger || (ends.broadcast && self.ingress().broadcasts(src)) {
             return Some(DropReason::MartianSource);
         }
         let spoofed = match ends.from {
@@ -91,7 +93,8 @@ impl<'a> Walk<'a> {
         if spoofed {
             return Some(DropReason::SpoofedSource);
         }
-        let lost = ipv4::martian_destination(dst) || (ends.broadcast && self.ingress().broadcasts(dst));
+        let nowhere = ends.to.is_none() && ipv4::martian_destination(dst);
+        let lost = nowhere || (ends.broadcast && self.ingress().broadcasts(dst));
         lost.then_some(DropReason::MartianDestination)
     }
 

@@ -227,7 +227,20 @@ impl<A: KeyAddress> FlowTable<A> {
     pub fn follow(&mut self, id: FlowId, side: Side, segment: &Segment, now: Instant) -> Transition {
         let Some(slot) = self.slots.get_mut(id.0 as usize) else { return Transition::Stays };
         let track = slot.flow.as_mut().and_then(|flow| flow.track.as_mut());
-        let transition = track.map_or(Transition::Stays, |track| track.on_segment(side, segment));
+        let Some(track) = track else {
+            self.touch(id, now);
+            return Transition::Stays;
+        };
+        if track.goes_on(side, segment) {
+            // Nearly every segment: its class stays what it is.
+            slot.last_seen = now;
+            if ticks(now).wrapping_sub(slot.listed) >= self.relist_after[slot.class as usize] {
+                let class = slot.class;
+                self.relist(id.0, class, now);
+            }
+            return Transition::Stays;
+        }
+        let transition = track.on_segment(side, segment);
         if transition != Transition::StrayReset {
             self.touch(id, now);
         }

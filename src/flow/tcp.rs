@@ -75,18 +75,19 @@ impl Track {
         }
     }
 
-    /// Takes in a segment sent by `side`.
+    /// Takes in a segment sent by `side` if it is data on an established connection, which moves no state (see the table);
+    /// `false`, and nothing happened, if it is another one.
     #[inline]
-    pub fn on_segment(&mut self, side: Side, segment: &Segment) -> Transition {
-        // Nearly every segment: data on an established connection moves no state (see the table).
-        if self.state == State::Established && segment.flags.is_data() && self.knows_all() {
+    pub fn goes_on(&mut self, side: Side, segment: &Segment) -> bool {
+        let goes_on = self.state == State::Established && segment.flags.is_data() && self.known == MUTUAL | 0xf;
+        if goes_on {
             self.note_progress(side, segment);
-            return Transition::Stays;
         }
-        self.on_any_segment(side, segment)
+        goes_on
     }
 
-    fn on_any_segment(&mut self, side: Side, segment: &Segment) -> Transition {
+    /// Takes in a segment sent by `side`.
+    pub fn on_segment(&mut self, side: Side, segment: &Segment) -> Transition {
         let event = Event::of(segment);
         if event == Event::Reset && !self.owns_reset(side, segment) {
             return Transition::StrayReset;
@@ -170,13 +171,7 @@ impl Track {
         }
     }
 
-    /// All numbers have been seen, and each side has answered the other.
-    #[inline]
-    fn knows_all(&self) -> bool {
-        self.known == MUTUAL | 0xf
-    }
-
-    /// As [`Track::note`], where all is known.
+    /// As [`Track::note`], where all numbers have been seen and each side has answered the other.
     #[inline]
     fn note_progress(&mut self, side: Side, segment: &Segment) {
         let end = segment.seq.wrapping_add(u32::from(segment.payload));

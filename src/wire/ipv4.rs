@@ -35,7 +35,7 @@ pub const fn martian_destination(addr: Ipv4Addr) -> bool {
 }
 
 /// What one hop less does to the header checksum: `~m + m'` for `m' = m - 0x0100`, whatever `m` is (RFC 1624).
-const ONE_HOP: u16 = 0xfeff;
+pub(super) const ONE_HOP: u16 = 0xfeff;
 
 /// Lowers the time to live by one and changes the header checksum by the difference (RFC 1812 5.3.1, RFC 1624). A time
 /// to live of 0 stays: whether the packet may go on is decided before. Nothing happens to ARP.

@@ -7,7 +7,7 @@
 //! Never touches the link header (`ethernet`) or the time to live (`ipv4`).
 
 use super::addr::{Address, Endpoint, Protocol, Tuple};
-use super::bytes::{be16, be64, put16, put64};
+use super::bytes::{be16, be32, be64, put16, put32, put64};
 use super::checksum::{self, combine};
 use super::headers::{Headers, Kind, Piece, Quoted};
 use super::{icmp, ipv4, tcp, udp};
@@ -115,6 +115,45 @@ impl Rewrite<Ipv4Addr> {
         let bits = Ipv4Addr::pair(from.0, from.1) ^ Ipv4Addr::pair(to.0, to.1);
         let l3_delta = combine(address_delta(from.0, to.0), address_delta(from.1, to.1));
         Rewrite::of_bits(bits, 0, (l3_delta, 0))
+    }
+
+    /// All that happens to a packet between two link headers: [`Rewrite::apply`], and a hop less to live
+    /// ([`ipv4::decrement_ttl`]).
+    #[inline]
+    pub fn pass_on(&self, bytes: &mut [u8], headers: &Headers) {
+        let datagram = bytes.get_mut(usize::from(headers.l3)..);
+        let usual = headers.l4 - headers.l3 == ipv4::HEADER as u16 && self.id.is_none() && headers.ttl > 0;
+        match (headers.kind, datagram) {
+            (Kind::Udp { .. }, Some(datagram)) if usual => {
+                if let Some(packet) = datagram.first_chunk_mut::<{ ipv4::HEADER + udp::HEADER }>() {
+                    self.pass_on_headers(packet);
+                    let field = udp::update(be16(packet, ipv4::HEADER + udp::CHECKSUM), self.l4_delta);
+                    return put16(packet, ipv4::HEADER + udp::CHECKSUM, field);
+                }
+            }
+            (Kind::Tcp(_), Some(datagram)) if usual => {
+                if let Some(packet) = datagram.first_chunk_mut::<{ ipv4::HEADER + tcp::HEADER }>() {
+                    self.pass_on_headers(packet);
+                    let field = checksum::update(be16(packet, ipv4::HEADER + tcp::CHECKSUM), self.l4_delta);
+                    return put16(packet, ipv4::HEADER + tcp::CHECKSUM, field);
+                }
+            }
+            _ => {}
+        }
+        self.apply(bytes, headers);
+        ipv4::decrement_ttl(bytes, headers);
+    }
+
+    /// What UDP and TCP have in common, where the headers follow each other without options.
+    #[inline]
+    fn pass_on_headers<const N: usize>(&self, packet: &mut [u8; N]) {
+        let addresses = be64(packet, 12) ^ self.addresses;
+        put64(packet, 12, addresses);
+        let ports = be32(packet, ipv4::HEADER) ^ self.ports;
+        put32(packet, ipv4::HEADER, ports);
+        packet[8] -= 1;
+        let field = checksum::update(be16(packet, 10), combine(self.l3_delta, ipv4::ONE_HOP));
+        put16(packet, 10, field);
     }
 
     /// Changes the packet whose facts are `headers`: addresses, ports or identifier, and the checksums over them. Of a

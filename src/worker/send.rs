@@ -9,7 +9,7 @@ use crate::policy::intent::PortId;
 use crate::time::Instant;
 use crate::wire::fragment::Split;
 use crate::wire::headers::Link;
-use crate::wire::{Headers, Kind, Rewrite, compose, ethernet, ipv4};
+use crate::wire::{Headers, Kind, Rewrite, compose, ethernet};
 
 /// Frames to be sent, by port.
 pub(super) struct Outgoing<F> {
@@ -40,8 +40,7 @@ impl<P: Port> Worker<P> {
         if let (Some(change), Kind::IcmpError(error)) = (quoted, headers.kind) {
             change.apply_to_quoted(bytes, headers, &error);
         }
-        rewrite.apply(bytes, headers);
-        ipv4::decrement_ttl(bytes, headers);
+        rewrite.pass_on(bytes, headers);
         self.link_and_queue(frame, headers, egress);
     }
 
