@@ -200,9 +200,18 @@ impl Traffic {
         }
     }
 
+    /// The far end of conversation number `at`. A member's own ports talk to the same hosts.
+    fn remote(self, at: usize) -> Endpoint {
+        let peer = match self {
+            Traffic::OutboundTcp | Traffic::ReturnTcp | Traffic::OutboundUdp => at / MEMBER_PORTS,
+            _ => at,
+        };
+        Endpoint::new(Ipv4Addr::from(0xac18_0000 + (peer >> 14) as u32), 20_000 + (peer & 0x3fff) as u16)
+    }
+
     /// The steady frame of conversation number `at`, 60 bytes long (64 or 68 on the cable).
     pub fn frame(self, at: usize) -> Build {
-        let (remote, own) = (remote(at), Endpoint::new(MEMBER, own_port(at)));
+        let (remote, own) = (self.remote(at), Endpoint::new(MEMBER, own_port(at)));
         let (vip, member) = (Endpoint::new(VIP, SIP), Endpoint::new(MEMBER, SIP));
         match self {
             Traffic::ServiceUdpIn => outer(Build::udp(remote, vip).payload(&[b'x'; 14])),
@@ -225,7 +234,7 @@ impl Traffic {
 
     /// What comes before the steady frames of conversation number `at`, with the port each comes in on.
     pub fn opening(self, at: usize) -> Vec<(PortId, Build)> {
-        let (remote, own) = (remote(at), Endpoint::new(MEMBER, own_port(at)));
+        let (remote, own) = (self.remote(at), Endpoint::new(MEMBER, own_port(at)));
         let (vip, member, known_as) =
             (Endpoint::new(VIP, SIP), Endpoint::new(MEMBER, SIP), Endpoint::new(VIP, own.port));
         let grant = Flags::SYN.with(Flags::ACK);
@@ -255,12 +264,6 @@ fn outer(frame: Build) -> Build {
 
 fn inner(frame: Build) -> Build {
     frame.macs(MEMBERS, MACS[1]).df()
-}
-
-/// The far end of conversation number `at`.
-fn remote(at: usize) -> Endpoint {
-    let peer = at / MEMBER_PORTS;
-    Endpoint::new(Ipv4Addr::from(0xac18_0000 + (peer >> 14) as u32), 20_000 + (peer & 0x3fff) as u16)
 }
 
 /// The member's port in it, when the member opened it.

@@ -69,6 +69,7 @@ impl<const N: usize> Default for ByReason<N> {
 
 impl<const N: usize> ByReason<N> {
     /// All of them together.
+    #[inline]
     pub fn sum(&self) -> u64 {
         self.0.iter().sum()
     }
@@ -113,6 +114,11 @@ impl Tally {
         let came = self.received + self.originated + self.taken_over;
         let went = self.transmitted + self.dropped.sum() + self.punted.sum() + self.handed_off + self.held;
         came as i64 - went as i64
+    }
+
+    /// How often any reason was given: while it stands, no counter of a reason has changed, since none goes back.
+    pub(super) fn reasons(&self) -> u64 {
+        self.dropped.sum() + self.punted.sum() + self.noticed.sum()
     }
 
     /// One of the sums.
@@ -201,9 +207,13 @@ impl Default for Shared {
 }
 
 impl Shared {
-    /// Lays down the worker's sums. Only what changed is written, so that an idle worker disturbs no cache.
-    pub(super) fn publish(&self, tally: &Tally, by_member: &[u64]) {
-        lay_down(&*self.cells, &tally.cells());
+    /// Lays down the worker's sums. Only what changed is written, so that an idle worker disturbs no cache. There are many
+    /// reasons, and in most turns none is given: without `reasons` they are left as they stand.
+    pub(super) fn publish(&self, tally: &Tally, by_member: &[u64], reasons: bool) {
+        match reasons {
+            true => lay_down(&*self.cells, &tally.cells()),
+            false => lay_down(&self.cells[..Total::COUNT], &tally.totals()),
+        }
         lay_down(&self.members, by_member);
     }
 
@@ -236,8 +246,16 @@ mod tests {
         tally.dropped(DropReason::NoRoute);
         tally.punted(PuntReason::Arp);
         let shared = Shared::default();
-        shared.publish(&tally, &[0, 5]);
+        shared.publish(&tally, &[0, 5], true);
         assert_eq!((shared.read(), shared.member_flows()[1]), (tally.clone(), 5));
+        let before = tally.reasons();
+        tally.received = 8;
+        assert_eq!(tally.reasons(), before);
+        shared.publish(&tally, &[0, 5], false);
+        assert_eq!(shared.read(), tally);
+        tally.dropped(DropReason::TooBig);
+        assert_ne!(tally.reasons(), before);
+        tally = shared.read();
         assert_eq!([&tally, &tally].into_iter().sum::<Tally>().drops(DropReason::NoRoute), 2);
     }
 

@@ -75,6 +75,8 @@ pub struct Worker<P: Port> {
     post: Post,
     queries: Queries,
     tally: Tally,
+    /// As [`Tally::reasons`] stood when the counters of reasons were laid down last.
+    reasons: u64,
     timing: latency::Timing,
     shared: Arc<Shared>,
     /// Lists that are empty between two bursts; only their memory stays.
@@ -112,6 +114,7 @@ impl<P: Port> Worker<P> {
             post: Post::new(id, mailbox),
             queries: Queries::default(),
             tally: Tally::default(),
+            reasons: 0,
             timing: latency::Timing::default(),
             shared,
             burst: Vec::with_capacity(BURST),
@@ -139,7 +142,9 @@ impl<P: Port> Worker<P> {
         self.send_all();
         self.hand_over_all();
         self.tally.gauge(&self.engine, self.held());
-        self.shared.publish(&self.tally, self.engine.flows_by_member());
+        let reasons = self.tally.reasons();
+        let given = std::mem::replace(&mut self.reasons, reasons) != reasons;
+        self.shared.publish(&self.tally, self.engine.flows_by_member(), given);
         match (self.stopping, done) {
             (true, _) => self.end(),
             (false, 0) => Work::Idle,

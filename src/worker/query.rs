@@ -148,7 +148,7 @@ impl<P: Port> Worker<P> {
             self.tally.dropped_all(parcel.cargo.frames(), DropReason::Stopping);
         }
         self.tally.gauge(&self.engine, 0);
-        self.shared.publish(&self.tally, self.engine.flows_by_member());
+        self.shared.publish(&self.tally, self.engine.flows_by_member(), true);
         self.post.farewell()
     }
 }
