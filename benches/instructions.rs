@@ -38,7 +38,7 @@ fn main() {
     let mut engine = support::engine(&support::intent(4 * CONVERSATIONS));
     for at in 0..CONVERSATIONS {
         for (port, frame) in traffic.opening(at) {
-            pass(&mut engine, &mut frame.bytes(), port, Instant::from_millis(1));
+            pass(&mut engine, &mut { Headers::BLANK }, &mut frame.bytes(), port, Instant::from_millis(1));
         }
     }
     let frames = Frames::steady(traffic, CONVERSATIONS);
@@ -47,7 +47,7 @@ fn main() {
 
 /// Every stage copies the frame, so that the difference of two is the packet's alone.
 fn run(engine: &mut Engine, traffic: Traffic, frames: &Frames, stage: &str, packets: usize) {
-    let mut scratch = frames.at(0).to_vec();
+    let (mut scratch, mut headers) = (frames.at(0).to_vec(), Headers::BLANK);
     let mut now = Instant::from_millis(10);
     let stage = match stage {
         "copy" => 0,
@@ -64,23 +64,28 @@ fn run(engine: &mut Engine, traffic: Traffic, frames: &Frames, stage: &str, pack
                 black_box(&mut scratch);
             }
             1 => {
-                black_box(Headers::parse(black_box(&scratch)).is_ok());
+                black_box(Headers::parse_into(&mut headers, black_box(&scratch)).is_ok());
             }
-            _ => pass(engine, &mut scratch, traffic.port(), now),
+            _ => pass(engine, &mut headers, &mut scratch, traffic.port(), now),
         }
     }
 }
 
 /// Parse, steer, decide, apply.
 #[inline(never)]
-fn pass(engine: &mut Engine, frame: &mut [u8], port: fairlead::policy::intent::PortId, now: Instant) {
-    let mut headers = Headers::BLANK;
-    assert!(Headers::parse_into(&mut headers, frame).is_ok(), "a frame of the bench is malformed");
-    let ahead = engine.look_ahead(&headers);
-    black_box(steer::owner(&headers, &ahead.ends, engine.world(), &LAW));
-    match engine.decide(&headers, &ahead, port, now) {
+fn pass(
+    engine: &mut Engine,
+    headers: &mut Headers,
+    frame: &mut [u8],
+    port: fairlead::policy::intent::PortId,
+    now: Instant,
+) {
+    assert!(Headers::parse_into(headers, frame).is_ok(), "a frame of the bench is malformed");
+    let ahead = engine.look_ahead(headers);
+    black_box(steer::owner(headers, &ahead.ends, engine.world(), &LAW));
+    match engine.decide(headers, &ahead, port, now) {
         Verdict::Forward { rewrite, .. } => {
-            rewrite.pass_on(frame, &headers);
+            rewrite.pass_on(frame, headers);
         }
         other => panic!("a frame of the bench was not forwarded: {other:?} {:?}", headers.kind),
     }

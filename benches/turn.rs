@@ -3,7 +3,7 @@
 //!
 //! `cargo bench --no-default-features --bench turn`; `-- NAME` for a part. Groups: `roads` (every kind of traffic, 4,096
 //! conversations), `flows` (what grows with their number), `bursts` (and with the size of a burst), `new_flows`, `full_table`
-//! (a flood of new flows, and what it costs those that stand), `exclusions`, `hand_off`, `switchover`. With
+//! (a flood of new flows, and what it costs those that stand), `exclusions`, `hand_off` and `hand_off_ring`, `switchover`. With
 //! `GLIBC_TUNABLES=glibc.malloc.hugetlb=1` tables lie in large pages, as they do in the program itself.
 
 mod support;
@@ -12,12 +12,13 @@ use criterion::measurement::WallTime;
 use criterion::{BenchmarkGroup, BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use fairlead::io::BURST;
 use fairlead::policy::intent::Intent;
-use fairlead::worker::Command;
+use fairlead::worker::hand_off::Parcel;
 use fairlead::worker::mailbox::Event;
+use fairlead::worker::{Cargo, Command, hand_offs};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use support::{Appliance, Frames, Traffic, intent};
+use support::{Appliance, Frames, OUTER, Traffic, intent};
 
 const PEERS: usize = 4_096;
 
@@ -182,6 +183,38 @@ fn hand_off(c: &mut Criterion) {
     group.finish();
 }
 
+/// Frames from one thread to another through the ring between two workers, 32 at a time, in order.
+fn hand_off_ring(c: &mut Criterion) {
+    const AT_ONCE: u64 = 32;
+    let mut group = c.benchmark_group("hand_off_ring");
+    group.throughput(Throughput::Elements(AT_ONCE));
+    group.bench_function("between_threads", |b| {
+        b.iter_custom(|bursts| {
+            let mut ends = hand_offs::<u64>(2, 2_048);
+            let (mut there, mut here) = (ends.pop().expect("two"), ends.pop().expect("two"));
+            let taker = std::thread::spawn(move || {
+                let (mut parcels, mut next) = (Vec::with_capacity(BURST), 0);
+                while next < bursts * AT_ONCE {
+                    there.take(&mut parcels, BURST);
+                    for parcel in parcels.drain(..) {
+                        assert!(matches!(parcel.cargo, Cargo::Frame(number) if number == next), "they come in order");
+                        next += 1;
+                    }
+                }
+            });
+            let (begun, mut next) = (Instant::now(), 0);
+            while next < bursts * AT_ONCE {
+                (next..next + AT_ONCE).for_each(|n| here.give(1, Parcel { cargo: Cargo::Frame(n), port: OUTER }));
+                // What a full ring does not take is given again: nothing is lost in a bench.
+                here.flush(|_, taken| next += u64::from(taken));
+            }
+            assert!(taker.join().is_ok());
+            begun.elapsed()
+        });
+    });
+    group.finish();
+}
+
 /// A turn at full load in which a snapshot is installed, beside one in which none is.
 fn switchover(c: &mut Criterion) {
     let mut group = c.benchmark_group("switchover");
@@ -207,5 +240,5 @@ fn switchover(c: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, roads, flows, bursts, new_flows, full_table, exclusions, hand_off, switchover);
+criterion_group!(benches, roads, flows, bursts, new_flows, full_table, exclusions, hand_off, hand_off_ring, switchover);
 criterion_main!(benches);
