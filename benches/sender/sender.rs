@@ -46,7 +46,14 @@ fn main() -> Result<()> {
 }
 
 fn port(at: usize, device: &str) -> PortConfig {
-    PortConfig { name: format!("port-{at}"), device: device.to_owned(), mtu: MTU, queues: Some(1), promiscuous: false }
+    PortConfig {
+        name: format!("port-{at}"),
+        device: device.to_owned(),
+        mtu: MTU,
+        queues: Some(1),
+        promiscuous: false,
+        rss: None,
+    }
 }
 
 fn read(file: &str) -> Result<Vec<Vec<u8>>> {

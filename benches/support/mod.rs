@@ -103,7 +103,7 @@ impl Appliance {
             let share = Share { worker: at as u16, of: workers as u16 };
             let engine = Engine::new(Arc::clone(&world), claims.clone(), 42).sharing(share);
             let tally = Arc::new(Shared::default());
-            let ports = if at == 0 { supply.ports() } else { Supply::new().ports() };
+            let ports = supply.ports(at == 0);
             made.push(Worker::new(WorkerId(at as u16), engine, ports, hands, end, Arc::clone(&tally)));
             mail.push(management);
             shared.push(tally);

@@ -95,15 +95,16 @@ impl Supply {
         self.sent.get()
     }
 
-    /// The ports of one worker.
-    pub fn ports(self: &Rc<Supply>) -> Vec<BenchPort> {
-        (0..2).map(|at| BenchPort { at, supply: Rc::clone(self) }).collect()
+    /// The ports of one worker; one that does not receive sends what others hand it.
+    pub fn ports(self: &Rc<Supply>, receives: bool) -> Vec<BenchPort> {
+        (0..2).map(|at| BenchPort { at, receives, supply: Rc::clone(self) }).collect()
     }
 }
 
 /// One port of a worker.
 pub struct BenchPort {
     at: usize,
+    receives: bool,
     supply: Rc<Supply>,
 }
 
@@ -121,6 +122,9 @@ impl Port for BenchPort {
 
     #[inline]
     fn receive(&mut self, burst: &mut Vec<BenchFrame>) -> usize {
+        if !self.receives {
+            return 0;
+        }
         let mut lanes = self.supply.lanes.borrow_mut();
         let (Some(frames), next) = &mut lanes[self.at] else { return 0 };
         let count = self.supply.burst.get();
