@@ -2,43 +2,18 @@
 //!
 //! An allocator that counts stands in for the system's. It counts by thread, so that tests may run side by side.
 
+mod counting;
+
 use fairlead::flow::{Claims, Class, Flow, FlowTable, Lifetimes, PathKind, Peer, ReservedPorts, Side, Speakers};
 use fairlead::time::{Duration, Instant};
 use fairlead::wire::{Endpoint, Protocol, Tuple};
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::cell::Cell;
 use std::net::Ipv4Addr;
-
-struct Counting;
-
-thread_local! {
-    static ASKED: Cell<usize> = const { Cell::new(0) };
-}
-
-// SAFETY: every call is passed to the system's allocator as it is; counting touches a thread-local that needs neither
-// memory nor a destructor.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        ASKED.set(ASKED.get() + 1);
-        // SAFETY: the caller keeps the contract of `alloc`, which is the same.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, place: *mut u8, layout: Layout) {
-        ASKED.set(ASKED.get() + 1);
-        // SAFETY: the caller keeps the contract of `dealloc`, which is the same.
-        unsafe { System.dealloc(place, layout) }
-    }
-}
-
-#[global_allocator]
-static ALLOCATOR: Counting = Counting;
 
 /// How often `work` asked for memory or gave some back.
 fn asked_by(work: impl FnOnce()) -> usize {
-    let before = ASKED.get();
+    let before = counting::asked();
     work();
-    ASKED.get() - before
+    counting::asked() - before
 }
 
 fn outbound(n: u16) -> Flow {

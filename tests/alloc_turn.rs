@@ -2,6 +2,8 @@
 //!
 //! An allocator that counts stands in for the system's, by thread. The frames are those of the benches.
 
+mod counting;
+
 #[path = "../benches/support/mod.rs"]
 mod support;
 
@@ -9,35 +11,8 @@ use fairlead::io::memory::{FarEnd, MemoryPort, Pool};
 use fairlead::time::{Duration, Instant};
 use fairlead::worker::mailbox::mailbox;
 use fairlead::worker::{HandOff, Shared, Worker, WorkerId, hand_offs};
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::cell::Cell;
 use std::sync::Arc;
 use support::Traffic;
-
-struct Counting;
-
-thread_local! {
-    static ASKED: Cell<usize> = const { Cell::new(0) };
-}
-
-// SAFETY: every call is passed to the system's allocator as it is; counting touches a thread-local that needs neither
-// memory nor a destructor.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        ASKED.set(ASKED.get() + 1);
-        // SAFETY: the caller keeps the contract of `alloc`, which is the same.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, place: *mut u8, layout: Layout) {
-        ASKED.set(ASKED.get() + 1);
-        // SAFETY: the caller keeps the contract of `dealloc`, which is the same.
-        unsafe { System.dealloc(place, layout) }
-    }
-}
-
-#[global_allocator]
-static ALLOCATOR: Counting = Counting;
 
 const CONVERSATIONS: usize = 200;
 const BURST: usize = 64;
@@ -67,12 +42,12 @@ impl Bench {
     /// Gives frames in, takes turns, and says how often those asked for memory and how many frames came out.
     fn pass(&mut self, frames: &[(usize, Vec<u8>)]) -> (usize, usize) {
         frames.iter().for_each(|(port, bytes)| assert!(self.ends[*port].inject(bytes)));
-        let before = ASKED.get();
+        let before = counting::asked();
         for worker in &mut self.workers {
             self.now += Duration::from_micros(10);
             worker.turn(self.now);
         }
-        let asked = ASKED.get() - before;
+        let asked = counting::asked() - before;
         // One by one: the port keeps the memory of its list.
         (asked, self.ends.iter().map(|end| std::iter::from_fn(|| end.collect_one()).count()).sum())
     }

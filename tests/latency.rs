@@ -1,5 +1,7 @@
 //! What a worker measures of itself, turn by turn, with the clock in the test's hand; and that measuring takes no memory.
 
+mod counting;
+
 #[path = "rows/rig.rs"]
 #[allow(dead_code)]
 mod rig;
@@ -9,33 +11,6 @@ use fairlead::wire::Endpoint;
 use fairlead::wire::build::Build;
 use fairlead::worker::{Command, Event, Latency, Work, WorkerId};
 use rig::{Bench, MAC_OUTER, MAC_R, Memory, OUTER, Rig, V, addr, two_arm};
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::cell::Cell;
-
-struct Counting;
-
-thread_local! {
-    static ASKED: Cell<usize> = const { Cell::new(0) };
-}
-
-// SAFETY: every call is passed to the system's allocator as it is; counting touches a thread-local that needs neither
-// memory nor a destructor.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        ASKED.set(ASKED.get() + 1);
-        // SAFETY: the caller keeps the contract of `alloc`, which is the same.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, place: *mut u8, layout: Layout) {
-        ASKED.set(ASKED.get() + 1);
-        // SAFETY: the caller keeps the contract of `dealloc`, which is the same.
-        unsafe { System.dealloc(place, layout) }
-    }
-}
-
-#[global_allocator]
-static ALLOCATOR: Counting = Counting;
 
 fn request(port: u16) -> Vec<u8> {
     let phone = Endpoint::new(addr("172.16.5.5"), port);
@@ -105,14 +80,14 @@ fn what_counts_as_a_stall_is_what_the_file_says() {
 fn measuring_takes_no_memory() {
     let mut rig = Rig::new(Memory::default(), two_arm(), 1);
     let worker = &mut rig.workers[0];
-    let before = ASKED.get();
+    let before = counting::asked();
     for at in 0..100_000_u64 {
         let began = Instant::from_nanos(at * 1_000);
         worker.note_turn(Work::Busy(64), began, began + Duration::from_nanos(at * at));
         worker.note_turn(Work::Idle, began, began + Duration::from_nanos(at));
     }
-    assert_eq!(ASKED.get(), before);
+    assert_eq!(counting::asked(), before);
     drop(std::hint::black_box(Box::new(1_u64)));
-    assert!(ASKED.get() > before, "the counter counts");
+    assert!(counting::asked() > before, "the counter counts");
     assert_eq!(measured(&mut rig)[0].turns.count(), 100_000);
 }

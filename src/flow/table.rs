@@ -214,13 +214,8 @@ impl<A: KeyAddress> FlowTable<A> {
     /// A packet of the flow has passed: its lifetime begins anew, by the class it now has.
     #[inline]
     pub fn touch(&mut self, id: FlowId, now: Instant) {
-        let Some(slot) = self.slots.get_mut(id.0 as usize) else { return };
-        let Some(flow) = &slot.flow else { return };
-        let class = flow.class();
-        slot.last_seen = now;
-        let listed_for = ticks(now).wrapping_sub(slot.listed);
-        if class != slot.class || listed_for >= self.relist_after[class as usize] {
-            self.relist(id.0, class, now);
+        if let Some(class) = self.at(id).map(Flow::class) {
+            self.stamp(id.0, class, now);
         }
     }
 
@@ -234,13 +229,10 @@ impl<A: KeyAddress> FlowTable<A> {
             self.touch(id, now);
             return Transition::Stays;
         };
-        if track.goes_on(side, segment) {
+        if track.advance(side, segment) {
             // Nearly every segment: its class stays what it is.
-            slot.last_seen = now;
-            if ticks(now).wrapping_sub(slot.listed) >= self.relist_after[slot.class as usize] {
-                let class = slot.class;
-                self.relist(id.0, class, now);
-            }
+            let class = slot.class;
+            self.stamp(id.0, class, now);
             return Transition::Stays;
         }
         let transition = track.on_segment(side, segment);
@@ -378,6 +370,17 @@ impl<A: KeyAddress> FlowTable<A> {
     fn reach_for_keys(&self, id: FlowId) {
         if let Some(flow) = self.at(id) {
             self.tags(flow).into_iter().flatten().for_each(|tag| self.reach_for_index(tag));
+        }
+    }
+
+    /// The flow in the slot is used now, and is of this class.
+    #[inline]
+    fn stamp(&mut self, at: u32, class: Class, now: Instant) {
+        let Some(slot) = self.slots.get_mut(at as usize) else { return };
+        slot.last_seen = now;
+        let listed_for = ticks(now).wrapping_sub(slot.listed);
+        if class != slot.class || listed_for >= self.relist_after[class as usize] {
+            self.relist(at, class, now);
         }
     }
 

@@ -78,12 +78,12 @@ impl Track {
     /// Takes in a segment sent by `side` if it is data on an established connection, which moves no state (see the table);
     /// `false`, and nothing happened, if it is another one.
     #[inline]
-    pub fn goes_on(&mut self, side: Side, segment: &Segment) -> bool {
-        let goes_on = self.state == State::Established && segment.flags.is_data() && self.known == MUTUAL | 0xf;
-        if goes_on {
+    pub fn advance(&mut self, side: Side, segment: &Segment) -> bool {
+        let is_data = self.state == State::Established && segment.flags.is_data() && self.known == MUTUAL | 0xf;
+        if is_data {
             self.note_progress(side, segment);
         }
-        goes_on
+        is_data
     }
 
     /// Takes in a segment sent by `side`.

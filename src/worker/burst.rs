@@ -8,38 +8,49 @@ use super::Worker;
 use super::cargo::Cargo;
 use super::dispose::reason;
 use super::hand_off::Parcel;
-use crate::engine::{Ahead, steer};
+use crate::engine::{Ahead, Engine, steer};
 use crate::io::{BURST, Frame, Port};
 use crate::policy::intent::PortId;
 use crate::time::Instant;
-use crate::wire::Headers;
+use crate::wire::{Headers, Malformed};
 use std::hint::black_box;
 
 /// Places for the frames of a burst that are ours to decide about. They stay where they are and are filled anew for every
 /// burst: what is known of a frame is written once and copied never.
-pub(super) struct Arrivals<F> {
-    places: Box<[Arrival<F>]>,
+pub(super) struct Batch<F> {
+    places: Box<[Place<F>]>,
     taken: usize,
 }
 
 /// A frame, and what is known of it.
-pub(super) struct Arrival<F> {
+struct Place<F> {
     frame: Option<F>,
-    pub port: PortId,
-    pub headers: Headers,
-    pub ahead: Ahead,
+    port: PortId,
+    headers: Headers,
+    ahead: Ahead,
 }
 
-impl<F> Arrivals<F> {
-    pub(super) fn new() -> Arrivals<F> {
-        let empty = |_| Arrival { frame: None, port: PortId(0), headers: Headers::BLANK, ahead: Ahead::NOTHING };
-        Arrivals { places: (0..BURST).map(empty).collect(), taken: 0 }
+impl<F: Frame> Batch<F> {
+    pub(super) fn new() -> Batch<F> {
+        let empty = |_| Place { frame: None, port: PortId(0), headers: Headers::BLANK, ahead: Ahead::NOTHING };
+        Batch { places: (0..BURST).map(empty).collect(), taken: 0 }
     }
 
-    /// The next free place. A burst is never longer than there are places.
+    /// Writes what is known of `frame` into the next free place. A burst is never longer than there are places.
     #[inline]
-    fn next(&mut self) -> &mut Arrival<F> {
-        &mut self.places[self.taken]
+    fn read(&mut self, frame: &F, engine: &Engine) -> Result<&mut Place<F>, Malformed> {
+        let place = &mut self.places[self.taken];
+        Headers::parse_into(&mut place.headers, frame.bytes())?;
+        place.ahead = engine.look_ahead(&place.headers);
+        Ok(place)
+    }
+
+    /// The frame that was read last is ours.
+    #[inline]
+    fn take(&mut self, frame: F, port: PortId) {
+        let place = &mut self.places[self.taken];
+        (place.frame, place.port) = (Some(frame), port);
+        self.taken += 1;
     }
 }
 
@@ -86,11 +97,10 @@ impl<P: Port> Worker<P> {
     /// First pass, for a frame as the NIC gave it: what is it, and whose?
     #[inline]
     fn sort_out(&mut self, frame: P::Frame, port: PortId) {
-        let place = self.arrivals.next();
-        if let Err(malformed) = Headers::parse_into(&mut place.headers, frame.bytes()) {
-            return self.tally.dropped(reason(malformed));
-        }
-        place.ahead = self.engine.look_ahead(&place.headers);
+        let place = match self.batch.read(&frame, &self.engine) {
+            Ok(place) => place,
+            Err(malformed) => return self.tally.dropped(reason(malformed)),
+        };
         match steer::owner(&place.headers, &place.ahead.ends, self.engine.world(), &self.law) {
             Some(worker) if worker != usize::from(self.id.0) => {
                 self.theirs += 1;
@@ -98,8 +108,7 @@ impl<P: Port> Worker<P> {
             }
             owner => {
                 self.mine += u64::from(owner.is_some());
-                (place.frame, place.port) = (Some(frame), port);
-                self.arrivals.taken += 1;
+                self.batch.take(frame, port);
             }
         }
     }
@@ -107,13 +116,8 @@ impl<P: Port> Worker<P> {
     /// First pass, for a frame that another worker has found to be ours.
     #[inline]
     fn keep(&mut self, frame: P::Frame, port: PortId) {
-        let place = self.arrivals.next();
-        match Headers::parse_into(&mut place.headers, frame.bytes()) {
-            Ok(()) => {
-                place.ahead = self.engine.look_ahead(&place.headers);
-                (place.frame, place.port) = (Some(frame), port);
-                self.arrivals.taken += 1;
-            }
+        match self.batch.read(&frame, &self.engine) {
+            Ok(_) => self.batch.take(frame, port),
             Err(malformed) => self.tally.dropped(reason(malformed)),
         }
     }
@@ -121,17 +125,17 @@ impl<P: Port> Worker<P> {
     /// The other passes: reach for index cells, reach for flows, decide.
     #[inline]
     fn decide_all(&mut self, now: Instant) {
-        let mut places = std::mem::take(&mut self.arrivals.places);
-        let taken = std::mem::take(&mut self.arrivals.taken);
-        let arrivals = &mut places[..taken];
-        arrivals.iter().for_each(|arrival| self.engine.reach_for_index(&arrival.ahead));
-        arrivals.iter().for_each(|arrival| self.engine.reach_for_flow(&arrival.ahead));
-        for arrival in arrivals {
-            if let Some(frame) = arrival.frame.take() {
-                self.judge(frame, &arrival.headers, &arrival.ahead, arrival.port, now);
+        let mut places = std::mem::take(&mut self.batch.places);
+        let taken = std::mem::take(&mut self.batch.taken);
+        let batch = &mut places[..taken];
+        batch.iter().for_each(|place| self.engine.reach_for_index(&place.ahead));
+        batch.iter().for_each(|place| self.engine.reach_for_flow(&place.ahead));
+        for place in batch {
+            if let Some(frame) = place.frame.take() {
+                self.judge(frame, &place.headers, &place.ahead, place.port, now);
             }
         }
-        self.arrivals.places = places;
+        self.batch.places = places;
     }
 }
 

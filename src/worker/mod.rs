@@ -33,7 +33,7 @@ use crate::engine::{Engine, Law, ResetOrder};
 use crate::io::{BURST, Port};
 use crate::policy::intent::PortId;
 use crate::time::Instant;
-use burst::Arrivals;
+use burst::Batch;
 use deferred::Deferred;
 use gather::Gathering;
 use hand_off::Parcel;
@@ -81,7 +81,7 @@ pub struct Worker<P: Port> {
     shared: Arc<Shared>,
     /// Lists that are empty between two bursts; only their memory stays.
     burst: Vec<P::Frame>,
-    arrivals: Arrivals<P::Frame>,
+    batch: Batch<P::Frame>,
     parcels: Vec<Parcel<P::Frame>>,
     orders: Vec<ResetOrder>,
     stopping: bool,
@@ -118,7 +118,7 @@ impl<P: Port> Worker<P> {
             timing: latency::Timing::default(),
             shared,
             burst: Vec::with_capacity(BURST),
-            arrivals: Arrivals::new(),
+            batch: Batch::new(),
             parcels: Vec::with_capacity(BURST),
             orders: Vec::with_capacity(4 * CHORES),
             stopping: false,
