@@ -1,4 +1,4 @@
-//! Cost of each stage of a packet's way by itself: parse, checksum, steer, decide on every road, rewrite.
+//! Cost of each stage of a packet's way by itself: parse, checksum, steer, hit and decide on every road, rewrite.
 //!
 //! `cargo bench --no-default-features --bench stages`. What they cost together, with everything around them, is in `turn`.
 
@@ -8,7 +8,7 @@ use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_m
 use fairlead::engine::{Engine, Law, Verdict, steer};
 use fairlead::time::{Duration, Instant};
 use fairlead::wire::toeplitz::Secret;
-use fairlead::wire::{Headers, Rewrite, Tuple, checksum};
+use fairlead::wire::{Headers, Rewrite, Tuple, Usual, checksum};
 use std::hint::black_box;
 use support::{Frames, Traffic, intent};
 
@@ -19,7 +19,7 @@ const LAW: Law = Law::ours(2);
 fn engine(traffic: Traffic) -> Engine {
     let mut engine = support::engine(&intent(4 * PEERS));
     for at in 0..PEERS {
-        for (port, frame) in traffic.opening(at) {
+        for (port, frame) in traffic.opening(at).into_iter().chain([(traffic.port(), traffic.frame(at))]) {
             let headers = Headers::parse(&frame.bytes()).expect("a frame of the bench");
             let ahead = engine.look_ahead(&headers);
             engine.decide(&headers, &ahead, port, Instant::from_millis(1));
@@ -33,11 +33,41 @@ fn parse(c: &mut Criterion) {
     for traffic in [Traffic::ServiceUdpIn, Traffic::ServiceTcpIn, Traffic::ServiceUdpOut] {
         let frames = Frames::steady(traffic, 64);
         group.throughput(Throughput::Elements(64));
-        group.bench_function(traffic.name(), |b| {
+        group.bench_function(BenchmarkId::new("usual", traffic.name()), |b| {
+            let mut packet = Usual::BLANK;
+            b.iter(|| (0..64).filter(|&at| Usual::read(&mut packet, black_box(frames.at(at))).is_some()).count());
+        });
+        group.bench_function(BenchmarkId::new("with_care", traffic.name()), |b| {
             b.iter(|| (0..64).filter(|&at| Headers::parse(black_box(frames.at(at))).is_ok()).count());
         });
     }
     group.finish();
+}
+
+/// The hit path, looking ahead and the flow's lookup included.
+fn hits(c: &mut Criterion) {
+    let mut group = c.benchmark_group("hit");
+    for traffic in Traffic::ALL {
+        let mut engine = engine(traffic);
+        let frames = Frames::steady(traffic, PEERS);
+        let packets: Vec<_> = (0..PEERS).map(|at| usual(frames.at(at))).collect();
+        let (mut at, mut now) = (0, Instant::from_millis(10));
+        group.bench_function(traffic.name(), |b| {
+            b.iter(|| {
+                at = (at + 1) & (PEERS - 1);
+                now += Duration::from_nanos(100);
+                let ahead = engine.look_ahead_usual(&packets[at]);
+                assert!(engine.hit(&packets[at], &ahead, traffic.port(), now).is_some());
+            });
+        });
+    }
+    group.finish();
+}
+
+fn usual(frame: &[u8]) -> Usual {
+    let mut packet = Usual::BLANK;
+    assert!(Usual::read(&mut packet, frame).is_some(), "a frame of the bench");
+    packet
 }
 
 fn sums(c: &mut Criterion) {
@@ -108,20 +138,20 @@ fn rewrite(c: &mut Criterion) {
     let mut group = c.benchmark_group("rewrite");
     for traffic in [Traffic::ServiceUdpIn, Traffic::ServiceTcpIn] {
         let mut frame = traffic.frame(0).bytes();
-        let headers = Headers::parse(&frame).expect("a frame of the bench");
-        let from = headers.tuple().expect("it has ports");
+        let packet = usual(&frame);
+        let from = packet.tuple();
         let to = Tuple { dst: fairlead::wire::Endpoint::new([10, 20, 0, 11].into(), from.dst.port), ..from };
         let change = Rewrite::between(&from, &to);
         group.bench_function(traffic.name(), |b| {
             // There and back: the bits that change are the same both ways, the sums need not be right here.
             b.iter(|| {
-                black_box(&change).pass_on(black_box(&mut frame), &headers);
-                frame[usize::from(headers.l3) + 8] = 64;
+                black_box(&change).pass_on_usual(black_box(&mut frame), &packet);
+                frame[usize::from(packet.l3) + 8] = 64;
             });
         });
     }
     group.finish();
 }
 
-criterion_group!(benches, parse, sums, decide_and_steer, laws, rewrite);
+criterion_group!(benches, parse, sums, hits, decide_and_steer, laws, rewrite);
 criterion_main!(benches);

@@ -8,6 +8,7 @@
 mod support;
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
+use fairlead::flow::key::Key;
 use fairlead::flow::{Flow, FlowTable, Lifetimes, PathKind};
 use fairlead::time::{Duration, Instant};
 use fairlead::wire::{Endpoint, Protocol, Tuple};
@@ -53,8 +54,11 @@ fn lookups(c: &mut Criterion) {
                 let burst = bursts.next().expect("they cycle");
                 let tags: [_; BURST] = std::array::from_fn(|at| table.tag(&burst[at]));
                 tags.iter().for_each(|tag| table.reach_for_index(*tag));
-                tags.iter().for_each(|tag| table.reach_for_flow(*tag));
-                burst.iter().zip(tags).filter(|(tuple, tag)| table.find_tagged(*tag, tuple).is_some()).count()
+                let guesses = tags.map(|tag| table.reach_for_flow(tag));
+                let flows = burst.iter().zip(tags).zip(guesses);
+                flows
+                    .filter(|((tuple, tag), guess)| table.find_guessed(*guess, *tag, &Key::of(tuple)).is_some())
+                    .count()
             });
         });
         drop(table);

@@ -53,7 +53,7 @@ fn forward(mut bytes: Vec<u8>, headers: &Headers, seed: u32) {
     }
     ipv4::decrement_ttl(&mut bytes, headers);
     let tag = if headers.l3 == 18 { VlanId::new(7) } else { None };
-    ethernet::write_link(&mut bytes, headers, OURS, OURS, tag);
+    ethernet::write_link(&mut bytes, headers.l3.into(), OURS, OURS, tag);
     let again = Headers::parse(&bytes).unwrap_or_else(|why| panic!("{why:?} after: {bytes:02x?}"));
     assert_eq!((again.l3, again.l4, again.end), (headers.l3, headers.l4, headers.end));
     assert_eq!((again.link.src, again.link.vlan), (OURS, tag));

@@ -228,7 +228,7 @@ impl Traffic {
                 let host = Endpoint::new(Ipv4Addr::new(172, 16, 2, (at % 250) as u8), 2020);
                 inner(Build::tcp(own, host, Flags::ACK, 1001, 9001).payload(&[b'x'; 6]))
             }
-            Traffic::Visitor => outer(Build::tcp(remote, Endpoint::new(MEMBER, 7000), Flags::ACK, 1, 1)),
+            Traffic::Visitor => outer(Build::tcp(remote, Endpoint::new(MEMBER, 7000), Flags::ACK, 1001, 9001)),
         }
     }
 
@@ -251,7 +251,12 @@ impl Traffic {
             ],
             Traffic::OutboundUdp => vec![(INNER, self.frame(at))],
             Traffic::Visitor => {
-                vec![(OUTER, outer(Build::tcp(remote, Endpoint::new(MEMBER, 7000), Flags::SYN, 0, 0)))]
+                let visited = Endpoint::new(MEMBER, 7000);
+                vec![
+                    (OUTER, outer(Build::tcp(remote, visited, Flags::SYN, 1000, 0))),
+                    (INNER, inner(Build::tcp(visited, remote, grant, 9000, 1001))),
+                    (OUTER, outer(Build::tcp(remote, visited, Flags::ACK, 1001, 9001))),
+                ]
             }
             Traffic::ServiceUdpIn | Traffic::ServiceUdpOut | Traffic::Excluded => Vec::new(),
         }

@@ -8,6 +8,7 @@
 mod ahead;
 mod decide;
 mod hairpin;
+mod hit;
 mod icmp_error;
 mod identification;
 mod limiter;
@@ -23,6 +24,7 @@ pub mod steer;
 pub mod verdict;
 
 pub use ahead::Ahead;
+pub use hit::Hit;
 pub use identification::Share;
 pub use notice::{Notice, Sighting};
 pub use ownership::Law;
@@ -75,6 +77,8 @@ struct State {
     resets: Resets,
     /// Flows by member.
     by_member: Vec<u64>,
+    /// Counts installed worlds, from 1: what tickets are good in. It comes round after 2^32, which no flow outlives.
+    world_number: u32,
     seed: u64,
 }
 
@@ -92,6 +96,7 @@ impl Engine {
             noticed: Noticed::default(),
             resets: Resets::default(),
             by_member: vec![0; world.members.len()],
+            world_number: 1,
             seed,
         };
         Engine { world, state }
@@ -136,6 +141,7 @@ impl Engine {
 
     /// From now on `world` is what is read. Returns the one it replaces, to be sent home.
     pub fn install(&mut self, world: Arc<Snapshot>) -> Arc<Snapshot> {
+        self.state.world_number = self.state.world_number.wrapping_add(1).max(1);
         self.state.flows.set_lifetimes(lifetimes(&world.timeouts));
         self.state.refusals.set_rate(world.limits.rejects_per_second);
         self.state.errors.iter_mut().for_each(|errors| errors.set_rate(world.limits.icmp_errors_per_second));

@@ -68,6 +68,7 @@ impl Walk<'_> {
         let verdict = self.forward(rewrite, None, rewrite.changed(&tuple).dst.addr);
         if verdict.goes_on() {
             self.refresh(id, side);
+            self.give_ticket(id, side);
         }
         verdict
     }

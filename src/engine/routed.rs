@@ -110,7 +110,10 @@ impl Walk<'_> {
         if let Some((id, side)) = self.flow_of(&tuple) {
             match self.packet.kind {
                 Kind::Tcp(segment) if self.begins_anew(id, side, &segment) => self.state.forget(id),
-                _ => return self.refresh(id, side),
+                _ => {
+                    self.refresh(id, side);
+                    return self.give_visitor_ticket(id, side);
+                }
             }
         }
         match (tuple.protocol, self.packet.kind) {

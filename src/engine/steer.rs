@@ -8,7 +8,7 @@
 use super::ownership::Law;
 use crate::policy::Snapshot;
 use crate::policy::snapshot::{Ends, Owner};
-use crate::wire::{Endpoint, Headers, Kind, Protocol, Tuple};
+use crate::wire::{Endpoint, Headers, Kind, Protocol, Tuple, Usual};
 use std::net::Ipv4Addr;
 
 /// The place of the worker that decides about the packet; `None` when any may: nothing is remembered about it. `ends` are
@@ -30,6 +30,15 @@ pub fn owner(packet: &Headers, ends: &Ends, world: &Snapshot, law: &Law) -> Opti
         },
     };
     Some(law.worker(hash))
+}
+
+/// As [`owner`], of a usual packet.
+#[inline]
+pub fn owner_of_usual(packet: &Usual, ends: &Ends, world: &Snapshot, law: &Law) -> Option<usize> {
+    if law.workers() <= 1 {
+        return None;
+    }
+    place(&packet.tuple(), ends, world, law).map(|number| law.worker(number))
 }
 
 /// Packets of a self-IP concern no flow.

@@ -4,6 +4,8 @@
 //! whether a value is the one it looks for. Never grows and never leaves tombstones: a removal moves the cells behind it
 //! back, so a table that lives for years looks like a fresh one.
 
+use prefetch_index::prefetch_index;
+
 /// Cells per expected entry, as a fraction: three cells for two entries keep probes short.
 const CELLS: usize = 3;
 const ENTRIES: usize = 2;
@@ -37,11 +39,10 @@ impl Index {
         }
     }
 
-    /// Reads the cell where the search for `tag` begins.
+    /// Brings the cell near where the search for `tag` begins.
     #[inline]
-    pub fn first(&self, tag: u32) -> Option<u32> {
-        let cell = self.cells[self.home(tag)];
-        (cell != EMPTY).then(|| value_of(cell))
+    pub fn reach_for(&self, tag: u32) {
+        prefetch_index(&self.cells, self.home(tag));
     }
 
     /// The first value with this tag, whether or not it is the one that is looked for.

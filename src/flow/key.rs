@@ -42,6 +42,13 @@ impl<A: KeyAddress> Key<A> {
         Key { addresses: A::pair(tuple.src.addr, tuple.dst.addr), rest }
     }
 
+    /// The key of a packet by its words: both addresses as [`Address::pair`] joins them, source port (upper half) and
+    /// destination port.
+    #[inline]
+    pub fn of_words(addresses: A::Pair, ports: u32, protocol: Protocol) -> Key<A> {
+        Key { addresses, rest: u64::from(ports) << 8 | u64::from(protocol as u8) }
+    }
+
     /// The tuple of the key.
     #[inline]
     pub fn tuple(&self) -> Tuple<A> {

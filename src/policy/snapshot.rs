@@ -5,15 +5,17 @@
 //! it, and the old one travels home to be dropped where it was made.
 
 mod parts;
+mod views;
+
+pub use views::{InterfaceView, MemberView, PoolView, Ready, Served, ServiceView, SnatView, VirtualView};
 
 use super::address_map::AddressMap;
 use super::adjacency::{Adjacency, Neighbour, NextHop};
-use super::health::{Generation, Health, State};
+use super::health::Health;
 use super::intent::*;
 use super::prefix::PrefixMap;
 use super::way::{Egress, Hop, Ways};
-use crate::wire::{Mac, Protocol, Rewrite, VlanId};
-use ipnet::Ipv4Net;
+use crate::wire::{Door, Mac, VlanId};
 use std::collections::HashMap;
 use std::net::Ipv4Addr;
 
@@ -47,6 +49,8 @@ pub struct Snapshot {
     /// Service ports of UDP, of whichever address: a bit for each port.
     datagram_ports: Box<[u64; PORT_WORDS]>,
     tags: Vec<Vec<(Option<VlanId>, InterfaceId)>>,
+    /// By port: what frames for us are addressed to.
+    doors: Vec<Box<[(Door, InterfaceId)]>>,
     routes: PrefixMap<Hop>,
     routers: Vec<NextHop>,
     neighbours: FastMap<NextHop, Neighbour>,
@@ -83,183 +87,6 @@ pub struct Ends {
     pub broadcast: bool,
 }
 
-/// An interface as the workers need it.
-#[derive(Clone, Debug)]
-pub struct InterfaceView {
-    /// The NIC.
-    pub port: PortId,
-    /// The tag.
-    pub vlan: Option<VlanId>,
-    /// Our MAC on it.
-    pub mac: Mac,
-    /// Self-IPs with their networks; never empty.
-    pub addresses: Vec<Ipv4Net>,
-    /// In bytes.
-    pub mtu: u16,
-}
-
-impl InterfaceView {
-    /// The self-IP that speaks to `peer`: the one in its network, else the first.
-    pub fn address_towards(&self, peer: Ipv4Addr) -> Ipv4Addr {
-        self.addresses.iter().find(|net| net.contains(&peer)).unwrap_or(&self.addresses[0]).addr()
-    }
-
-    /// One of the interface's networks holds `address`.
-    pub fn holds(&self, address: Ipv4Addr) -> bool {
-        self.addresses.iter().any(|net| net.contains(&address))
-    }
-
-    /// `address` is the directed broadcast address of one of the interface's networks.
-    pub fn broadcasts(&self, address: Ipv4Addr) -> bool {
-        self.addresses.iter().any(|net| net.prefix_len() < 31 && net.broadcast() == address)
-    }
-}
-
-/// A member as the workers need it.
-#[derive(Clone, Debug)]
-pub struct MemberView {
-    /// Its physical address.
-    pub address: Ipv4Addr,
-    /// Its pool.
-    pub pool: PoolId,
-    /// Where it lives.
-    pub interface: InterfaceId,
-    /// Its state.
-    pub state: State,
-    /// It does not answer on the link: its host is dead, or cut off.
-    pub gone: bool,
-    /// See [`super::health::MemberHealth::may_claim`].
-    pub may_claim: bool,
-    /// See [`super::health::MemberHealth::lost_before`].
-    pub lost_before: Generation,
-    /// The virtual address the world knows it by; its own when its pool has none. Steering sees only this one, so both
-    /// ends of a hairpin name the same worker.
-    pub public: Ipv4Addr,
-    /// Its service ports, with what a packet from there becomes.
-    pub serves: Vec<Served>,
-}
-
-impl MemberView {
-    /// What its packets from `protocol`/`port` become, if that is a service port.
-    #[inline]
-    pub fn served(&self, protocol: Protocol, port: u16) -> Option<&Served> {
-        self.serves.iter().find(|served| served.listen.port == port && served.listen.protocol == protocol)
-    }
-}
-
-/// A service port of a member's.
-#[derive(Clone, Debug)]
-pub struct Served {
-    /// Protocol and port.
-    pub listen: Listen,
-    /// The virtual address it is reached at.
-    pub address: Ipv4Addr,
-    /// Makes a packet from there wear the virtual address.
-    pub rewrite: Rewrite,
-}
-
-/// A pool as the workers need it.
-#[derive(Clone, Debug)]
-pub struct PoolView {
-    /// Where clients go.
-    pub active: Option<MemberId>,
-    /// Counts changes of `active`.
-    pub generation: Generation,
-    /// Nobody is active because not every member has been heard of yet: whether one is will be known in a moment.
-    pub undecided: bool,
-    /// What becomes of clients while `active` is `None`.
-    pub no_member: NoMember,
-    /// What becomes of a lost member's TCP.
-    pub on_down_tcp: OnDownTcp,
-    /// The virtual address the world knows its members by; unspecified when there is none.
-    pub public: Ipv4Addr,
-    /// Service ports of the pool's virtual servers, with the address each is reached at.
-    pub services: Vec<(Listen, Ipv4Addr)>,
-    /// Source translation of what its members send.
-    pub snat: Option<SnatView>,
-}
-
-impl PoolView {
-    /// The virtual address that `protocol`/`port` is a service port of.
-    #[inline]
-    pub fn service(&self, protocol: Protocol, port: u16) -> Option<Ipv4Addr> {
-        self.services.iter().find(|(l, _)| l.port == port && l.protocol == protocol).map(|&(_, address)| address)
-    }
-}
-
-/// Source translation of a pool.
-#[derive(Clone, Debug)]
-pub struct SnatView {
-    /// The source address given.
-    pub address: Ipv4Addr,
-    /// Ports of that address that are never handed out: the service ports of every virtual server on it.
-    pub reserved: Vec<u16>,
-    exclude: PrefixMap<()>,
-    untranslated_udp_ports: Vec<u16>,
-    /// See [`Snat::resumes`].
-    pub resumes: bool,
-}
-
-impl SnatView {
-    /// `destination` is in the exclusion group.
-    #[inline]
-    pub fn excludes(&self, destination: Ipv4Addr) -> bool {
-        self.exclude.find(destination).is_some()
-    }
-
-    /// Datagrams a member sends from this port are not translated.
-    pub fn leaves_udp_port(&self, port: u16) -> bool {
-        self.untranslated_udp_ports.contains(&port)
-    }
-}
-
-/// A virtual address and what listens there.
-#[derive(Clone, Debug)]
-pub struct VirtualView {
-    /// The address.
-    pub address: Ipv4Addr,
-    /// Its service ports.
-    pub services: Vec<ServiceView>,
-    /// When echo requests are answered: by the first virtual server on the address.
-    pub echo: EchoPolicy,
-    /// The pool that policy looks at.
-    pub pool: PoolId,
-    /// What becomes of packets that match nothing: as the first virtual server on the address says.
-    pub unmatched: Unmatched,
-    /// Members go out with this address.
-    pub wears: bool,
-}
-
-impl VirtualView {
-    /// The service at `protocol`/`port`.
-    #[inline]
-    pub fn service(&self, protocol: Protocol, port: u16) -> Option<&ServiceView> {
-        self.services.iter().find(|s| s.listen.port == port && s.listen.protocol == protocol)
-    }
-}
-
-/// A service port of a virtual address.
-#[derive(Clone, Debug)]
-pub struct ServiceView {
-    /// Protocol and port.
-    pub listen: Listen,
-    /// Who serves it.
-    pub pool: PoolId,
-    /// `false`: refused, never routed onward.
-    pub enabled: bool,
-    /// What becomes of a packet that goes to the active member, if there is one and it is on the link.
-    pub ready: Option<Ready>,
-}
-
-/// What becomes of a packet to a service port, worked out beforehand.
-#[derive(Clone, Debug)]
-pub struct Ready {
-    /// Makes the member its destination; its port stays.
-    pub rewrite: Rewrite,
-    /// The way to the member.
-    pub egress: Egress,
-}
-
 impl Snapshot {
     /// The snapshot of what is meant, who is alive and what lies on the link. `macs` holds our MAC on each port, in the
     /// order of [`Intent::ports`].
@@ -283,6 +110,7 @@ impl Snapshot {
             known: parts::known(intent, &virtuals),
             datagram_ports: parts::datagram_ports(&virtuals),
             tags: parts::tags(intent),
+            doors: parts::doors(intent, macs),
             ways: Ways::new(adjacency, &routes, &routers, &interfaces),
             neighbours: adjacency.iter().map(|(hop, neighbour)| (*hop, *neighbour)).collect(),
             interfaces,
@@ -348,6 +176,12 @@ impl Snapshot {
         self.tags.get(port.index())?.iter().find(|(tag, _)| *tag == vlan).map(|&(_, id)| id)
     }
 
+    /// The interface that a frame which came in on this port with this address is for: of the tag, and to our MAC.
+    #[inline]
+    pub fn behind(&self, port: PortId, door: Door) -> Option<InterfaceId> {
+        self.doors.get(port.index())?.iter().find(|(of, _)| *of == door).map(|&(_, id)| id)
+    }
+
     /// The interface itself.
     #[inline]
     pub fn interface(&self, id: InterfaceId) -> &InterfaceView {
@@ -385,7 +219,20 @@ impl Snapshot {
     /// why.
     #[inline]
     pub fn way(&self, destination: Ipv4Addr) -> Option<&Egress> {
+        self.ways.numbered(self.way_number(destination)?)
+    }
+
+    /// The number of the way to `destination`, if its next hop is known: good for [`Snapshot::way_numbered`] of this
+    /// snapshot.
+    #[inline]
+    pub fn way_number(&self, destination: Ipv4Addr) -> Option<u32> {
         self.ways.to(destination, &self.routes)
+    }
+
+    /// The way with a number.
+    #[inline]
+    pub fn way_numbered(&self, number: u32) -> Option<&Egress> {
+        self.ways.numbered(number)
     }
 
     /// What is known of a next hop.

@@ -44,13 +44,14 @@ pub(super) enum Hop {
     Via(u16),
 }
 
-/// The ways that are open now.
+/// The ways that are open now, each with a number that is good as long as this object.
 #[derive(Clone, Debug)]
 pub(super) struct Ways {
-    /// To hosts on our links.
-    near: AddressMap<Egress>,
-    /// Through routers, by their place in the list.
-    far: Box<[Option<Egress>]>,
+    all: Box<[Egress]>,
+    /// To hosts on our links, by number.
+    near: AddressMap<u32>,
+    /// Through routers, by their place in the list of routers: numbers.
+    far: Box<[Option<u32>]>,
 }
 
 impl Ways {
@@ -70,19 +71,32 @@ impl Ways {
         };
         // A host that is on a link, but reached through a router all the same, goes the way of the route.
         let on_link = |hop: &&NextHop| routes.find(hop.address) == Some(Hop::OnLink(hop.interface));
-        let near = adjacency.keys().filter(on_link).filter_map(|hop| Some((hop.address, egress(hop)?)));
-        Ways { near: AddressMap::new(near), far: routers.iter().map(egress).collect() }
+        let mut all = Vec::new();
+        let mut number = |hop: &NextHop| {
+            all.push(egress(hop)?);
+            Some(all.len() as u32 - 1)
+        };
+        let near: Vec<_> =
+            adjacency.keys().filter(on_link).filter_map(|hop| Some((hop.address, number(hop)?))).collect();
+        let far = routers.iter().map(number).collect();
+        Ways { near: AddressMap::new(near), far, all: all.into() }
     }
 
-    /// The way to `destination`, if it is open.
+    /// The number of the way to `destination`, if it is open.
     #[inline]
-    pub(super) fn to(&self, destination: Ipv4Addr, routes: &PrefixMap<Hop>) -> Option<&Egress> {
-        if let Some(egress) = self.near.get(destination) {
-            return Some(egress);
+    pub(super) fn to(&self, destination: Ipv4Addr, routes: &PrefixMap<Hop>) -> Option<u32> {
+        if let Some(number) = self.near.get(destination) {
+            return Some(*number);
         }
         match routes.find(destination)? {
-            Hop::Via(router) => self.far.get(usize::from(router))?.as_ref(),
+            Hop::Via(router) => *self.far.get(usize::from(router))?,
             Hop::OnLink(_) => None,
         }
+    }
+
+    /// The way with a number.
+    #[inline]
+    pub(super) fn numbered(&self, number: u32) -> Option<&Egress> {
+        self.all.get(number as usize)
     }
 }

@@ -5,7 +5,7 @@
 
 use super::addr::{Mac, VlanId};
 use super::bytes::{be16, mac, put_mac, put16};
-use super::headers::{Headers, Link, Malformed};
+use super::headers::{Link, Malformed};
 
 /// EtherType of IPv4.
 pub const IPV4: u16 = 0x0800;
@@ -22,17 +22,17 @@ pub const fn header_length(vlan: Option<VlanId>) -> usize {
     if vlan.is_some() { 18 } else { 14 }
 }
 
-/// Writes the link header of a frame that leaves, over that of the frame that arrived, whose facts are `headers`.
+/// Writes the link header of a frame that leaves, over that of the frame that arrived, whose network header began at `l3`.
 ///
 /// Before the call the frame must have been lengthened or shortened at its front by the difference between
-/// `headers.l3` and [`header_length`]`(vlan)`, so that the network header stays where it is in memory. The EtherType is
+/// `l3` and [`header_length`]`(vlan)`, so that the network header stays where it is in memory. The EtherType is
 /// kept; a tag that stays keeps its priority and drop eligibility (IEEE 802.1Q 9.6: PCP, DEI), a new tag has neither.
 #[inline]
-pub fn write_link<A>(bytes: &mut [u8], headers: &Headers<A>, dst: Mac, src: Mac, vlan: Option<VlanId>) {
+pub fn write_link(bytes: &mut [u8], l3: usize, dst: Mac, src: Mac, vlan: Option<VlanId>) {
     put_mac(bytes, 0, dst);
     put_mac(bytes, 6, src);
     if let Some(vlan) = vlan {
-        let priority = if headers.l3 == 18 { be16(bytes, 14) & 0xf000 } else { 0 };
+        let priority = if l3 == 18 { be16(bytes, 14) & 0xf000 } else { 0 };
         put16(bytes, 12, TAG);
         put16(bytes, 14, priority | vlan.get());
     }
@@ -70,6 +70,7 @@ pub(super) fn read(bytes: &[u8]) -> Result<(Link, u16, usize), Malformed> {
 #[cfg(test)]
 mod tests {
     use super::super::build::Build;
+    use super::super::headers::Headers;
     use super::*;
 
     const A: Mac = Mac([2, 0, 0, 0, 0, 0xa]);
@@ -79,7 +80,7 @@ mod tests {
     fn a_tag_that_stays_keeps_its_priority() {
         let mut frame = Build::udp("10.0.0.1:1", "10.0.0.2:2").vlan(5).priority(6).bytes();
         let headers = Headers::parse(&frame).unwrap();
-        write_link(&mut frame, &headers, B, A, VlanId::new(7));
+        write_link(&mut frame, headers.l3.into(), B, A, VlanId::new(7));
         assert_eq!(frame[12..18], [0x81, 0x00, 6 << 5, 7, 0x08, 0x00]);
         let link = Headers::parse(&frame).unwrap().link;
         assert_eq!(link, Link { dst: B, src: A, vlan: VlanId::new(7) });
@@ -90,7 +91,7 @@ mod tests {
         let plain = Build::udp("10.0.0.1:1", "10.0.0.2:2").macs(A, B).payload(b"0123456789012345678").bytes();
         let headers = Headers::parse(&plain).unwrap();
         let mut tagged = [vec![0xee; 4], plain.clone()].concat();
-        write_link(&mut tagged, &headers, B, A, VlanId::new(9));
+        write_link(&mut tagged, headers.l3.into(), B, A, VlanId::new(9));
         assert_eq!(
             tagged,
             Build::udp("10.0.0.1:1", "10.0.0.2:2").macs(A, B).vlan(9).payload(b"0123456789012345678").bytes()
@@ -98,7 +99,7 @@ mod tests {
 
         let headers = Headers::parse(&tagged).unwrap();
         let mut back = tagged[4..].to_vec();
-        write_link(&mut back, &headers, B, A, None);
+        write_link(&mut back, headers.l3.into(), B, A, None);
         assert_eq!(back, plain);
     }
 

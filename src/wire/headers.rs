@@ -7,7 +7,8 @@ use super::addr::{Address, Endpoint, Mac, Protocol, Tuple, VlanId};
 use super::arp::{self, Arp};
 use super::ipv4::{self, Ip};
 use super::tcp::{self, Flags};
-use super::{bytes, checksum, ethernet, icmp, udp};
+use super::usual::Usual;
+use super::{bytes, ethernet, icmp, udp};
 use std::net::Ipv4Addr;
 
 /// The Ethernet header and its one optional 802.1Q tag.
@@ -191,69 +192,28 @@ impl Headers<Ipv4Addr> {
     };
 }
 
-/// A whole datagram of UDP or TCP without IP options, in every way as it should be: nearly every packet. Its headers lie where
-/// they always do, so that few questions are asked. `None`: it is something else, or something is wrong; nothing is said
-/// about what.
+/// The usual packet, whose facts are more than [`Usual`] keeps.
 #[inline]
 fn parse_usual(into: &mut Headers, bytes: &[u8]) -> Option<()> {
-    const TRANSPORT: usize = ipv4::HEADER;
-    let front: &[u8; 18] = bytes.first_chunk()?;
-    let (l3, vlan) = match bytes::be16(front, 12) {
-        ethernet::IPV4 => (14, None),
-        // The reserved identifier 4095 is refused with care.
-        ethernet::TAG if bytes::be16(front, 16) == ethernet::IPV4 && bytes::be16(front, 14) & 0x0fff != 0x0fff => {
-            (18, VlanId::new(bytes::be16(front, 14) & 0x0fff))
-        }
-        _ => return None,
-    };
-    let datagram = &bytes[l3..];
-    let packet: &[u8; TRANSPORT + udp::HEADER] = datagram.first_chunk()?;
-    let (total, place) = (usize::from(bytes::be16(packet, 2)), bytes::be16(packet, 6));
-    let fits = total <= datagram.len() && bytes.len() <= usize::from(u16::MAX);
-    // Version 4, a header of five words, and neither more fragments nor an offset.
-    if packet[0] != 0x45 || place & 0x3fff != 0 || !fits || !checksum::is_right_of_twenty(packet.first_chunk()?) {
-        return None;
-    }
-    let payload = total.checked_sub(TRANSPORT)?;
-    let kind = match packet[9] {
-        ipv4::UDP => {
-            let length = usize::from(bytes::be16(packet, TRANSPORT + 4));
-            if length < udp::HEADER || length > payload {
-                return None;
-            }
-            let (src_port, dst_port) = (bytes::be16(packet, TRANSPORT), bytes::be16(packet, TRANSPORT + 2));
-            Kind::Udp { src_port, dst_port }
-        }
-        ipv4::TCP => {
-            let segment: &[u8; TRANSPORT + tcp::HEADER] = datagram.first_chunk()?;
-            let header = usize::from(segment[TRANSPORT + 12] >> 4) * 4;
-            if header < tcp::HEADER || header > payload {
-                return None;
-            }
-            Kind::Tcp(Segment {
-                src_port: bytes::be16(segment, TRANSPORT),
-                dst_port: bytes::be16(segment, TRANSPORT + 2),
-                seq: bytes::be32(segment, TRANSPORT + 4),
-                ack: bytes::be32(segment, TRANSPORT + 8),
-                flags: Flags(segment[TRANSPORT + 13]),
-                payload: (payload - header) as u16,
-            })
-        }
-        _ => return None,
-    };
+    let mut usual = Usual::BLANK;
+    Usual::read(&mut usual, bytes)?;
+    let front: &[u8; 18 + 6] = bytes.first_chunk()?;
+    let Usual { door, size, ttl, dont_fragment, .. } = usual;
+    let (src_port, dst_port) = (usual.src_port(), usual.dst_port());
+    let l3 = u16::from(usual.l3);
     *into = Headers {
-        link: Link { dst: bytes::mac(front, 0), src: bytes::mac(front, 6), vlan },
-        src: bytes::addr(packet, 12),
-        dst: bytes::addr(packet, 16),
-        l3: l3 as u16,
-        l4: (l3 + TRANSPORT) as u16,
-        end: (l3 + total) as u16,
-        size: total as u16,
-        id: bytes::be16(packet, 4),
-        ttl: packet[8],
-        dont_fragment: place & 0x4000 != 0,
+        link: Link { dst: bytes::mac(front, 0), src: bytes::mac(front, 6), vlan: door.vlan() },
+        src: usual.src(),
+        dst: usual.dst(),
+        l3,
+        l4: l3 + ipv4::HEADER as u16,
+        end: usual.end() as u16,
+        size,
+        id: bytes::be16(front, usize::from(l3) + 4),
+        ttl,
+        dont_fragment,
         in_pieces: false,
-        kind,
+        kind: usual.segment().map_or(Kind::Udp { src_port, dst_port }, Kind::Tcp),
     };
     Some(())
 }
@@ -390,102 +350,4 @@ pub enum Malformed {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::super::build::{Build, DST_MAC, SRC_MAC};
-    use super::*;
-
-    const A: &str = "10.0.0.1:5060";
-    const B: &str = "10.0.0.2:40000";
-
-    fn parse(frame: &Build) -> Headers {
-        Headers::parse(&frame.bytes()).unwrap()
-    }
-
-    #[test]
-    fn a_datagram_behind_options_and_a_tag() {
-        let headers = parse(&Build::udp(A, B).vlan(5).ttl(9).df().ip_options(&[7, 7, 4, 0, 0, 0, 0]).payload(b"x"));
-        let link = Link { dst: DST_MAC, src: SRC_MAC, vlan: VlanId::new(5) };
-        let kind = Kind::Udp { src_port: 5060, dst_port: 40000 };
-        let (src, dst) = (Ipv4Addr::new(10, 0, 0, 1), Ipv4Addr::new(10, 0, 0, 2));
-        let (l3, l4, end, size) = (18, 46, 55, 37);
-        let facts =
-            Headers { link, src, dst, l3, l4, end, size, id: 0, ttl: 9, dont_fragment: true, in_pieces: false, kind };
-        assert_eq!(headers, facts);
-        assert_eq!(headers.tuple().unwrap().to_string(), "udp 10.0.0.1:5060 > 10.0.0.2:40000");
-    }
-
-    #[test]
-    fn a_segment_and_its_sequence_numbers() {
-        let flags = Flags::ACK.with(Flags::FIN);
-        let headers = parse(&Build::tcp(A, B, flags, 0xffff_fffe, 77).tcp_options(&[1, 1, 1]).payload(b"hello"));
-        let Kind::Tcp(segment) = headers.kind else { panic!("{headers:?}") };
-        let expected = Segment { src_port: 5060, dst_port: 40000, seq: 0xffff_fffe, ack: 77, flags, payload: 5 };
-        assert_eq!((segment, segment.length()), (expected, 6));
-    }
-
-    #[test]
-    fn echo_has_its_identifier_on_the_side_that_asks() {
-        let request = parse(&Build::echo_request("10.0.0.1", "10.0.0.2", 77, 1)).tuple().unwrap();
-        let reply = parse(&Build::echo_reply("10.0.0.2", "10.0.0.1", 77, 1)).tuple().unwrap();
-        assert_eq!(request.to_string(), "icmp 10.0.0.1:77 > 10.0.0.2:0");
-        assert_eq!(request.reversed(), reply);
-    }
-
-    #[test]
-    fn an_error_tells_the_tuple_it_is_about() {
-        let quoted = [
-            (Build::udp(A, B).ip_options(&[7, 4, 4, 0]), "udp 10.0.0.1:5060 > 10.0.0.2:40000", 66),
-            (Build::tcp(A, B, Flags::SYN, 1, 0), "tcp 10.0.0.1:5060 > 10.0.0.2:40000", 62),
-            (Build::echo_request("10.0.0.1", "10.0.0.2", 9, 1), "icmp 10.0.0.1:9 > 10.0.0.2:0", 62),
-            (Build::echo_reply("10.0.0.1", "10.0.0.2", 9, 1), "icmp 10.0.0.1:0 > 10.0.0.2:9", 62),
-        ];
-        for (quoted, tuple, l4) in quoted {
-            for kind in [3, 4, 5, 11, 12] {
-                let headers = parse(&Build::icmp_error("192.0.2.1", "10.0.0.1", kind, 1, &quoted));
-                let Kind::IcmpError(error) = headers.kind else { panic!("{headers:?}") };
-                assert_eq!((error.kind, error.code, error.l3, error.l4), (kind, 1, 42, l4));
-                assert_eq!((error.tuple.to_string().as_str(), headers.tuple()), (tuple, None));
-            }
-        }
-    }
-
-    #[test]
-    fn an_error_about_what_has_no_tuple_is_only_routed() {
-        let big = Build::udp(A, B).payload(&[7; 3000]);
-        let later = Build::icmp("192.0.2.1", "10.0.0.1", 11, 1).payload(&big.fragments(1480)[1][14..46]);
-        let gre = Build::icmp_error("192.0.2.1", "10.0.0.1", 3, 2, &Build::other("10.0.0.1", "10.0.0.2", 47));
-        let stamp = Build::icmp_error("192.0.2.1", "10.0.0.1", 3, 1, &Build::icmp("10.0.0.1", "10.0.0.2", 13, 0));
-        for error in [later, gre, stamp, Build::icmp("10.0.0.1", "10.0.0.2", 13, 0)] {
-            assert_eq!(parse(&error).kind, Kind::Other(1));
-        }
-    }
-
-    #[test]
-    fn pieces_of_a_datagram() {
-        let pieces = Build::udp(A, B).id(7).payload(&[7; 3000]).fragments(1480);
-        let read: Vec<_> = pieces.iter().map(|piece| Headers::parse(piece).unwrap().kind).collect();
-        let piece = |offset, more, ports| Kind::Fragment(Piece { id: 7, protocol: 17, offset, more, ports });
-        let ports = Some((5060, 40000));
-        assert_eq!(read, [piece(0, true, ports), piece(1480, true, None), piece(2960, false, None)]);
-    }
-
-    #[test]
-    fn arp_tells_its_addresses() {
-        let headers = parse(&Build::arp_request(SRC_MAC, "10.0.0.1", "10.0.0.2").vlan(8));
-        assert_eq!((headers.src, headers.dst), (Ipv4Addr::new(10, 0, 0, 1), Ipv4Addr::new(10, 0, 0, 2)));
-        assert_eq!((headers.l3, headers.end, headers.ttl, headers.tuple()), (18, 46, 0, None));
-        assert!(matches!(headers.kind, Kind::Arp(Arp { operation: arp::Operation::Request, .. })));
-    }
-
-    #[test]
-    fn what_is_odd_but_legal_is_read() {
-        let mut trailing = Build::udp(A, B).payload(b"1234").bytes();
-        trailing[39] = 10;
-        let no_checksum = Build::udp(A, B).no_checksum().bytes();
-        let record_route = Build::udp(A, B).ip_options(&[7, 11, 4, 0, 0, 0, 0, 0, 0, 0, 0]).bytes();
-        let long_padding = [Build::udp(A, B).bytes(), vec![0xff; 100]].concat();
-        for frame in [trailing, no_checksum, record_route, long_padding] {
-            assert!(matches!(Headers::parse(&frame), Ok(Headers { kind: Kind::Udp { .. }, .. })), "{frame:02x?}");
-        }
-    }
-}
+mod tests;

@@ -2,7 +2,7 @@
 //!
 //! Owns every format on the wire: Ethernet with one 802.1Q tag, ARP, IPv4, ICMP, TCP, UDP, and their checksums. Knows no
 //! state, no clock, no configuration: a function here sees one packet. Read first: [`headers`] (what is known of a
-//! packet), then [`rewrite`] (how it is changed), [`fragment`] (how it comes and goes in pieces), then [`reply`] and
+//! packet) and [`usual`] (the same of nearly every one, in fewer words), then [`rewrite`] (how it is changed), [`fragment`] (how it comes and goes in pieces), then [`reply`] and
 //! [`compose`] (how one is made); [`toeplitz`] for how NICs spread packets. For tests and simulation: [`build`] makes frames, [`check`] proves them whole,
 //! [`shown`] prints them.
 
@@ -24,7 +24,9 @@ pub mod shown;
 pub mod tcp;
 pub mod toeplitz;
 pub mod udp;
+pub mod usual;
 
 pub use addr::{Address, Endpoint, Mac, Protocol, Tuple, VlanId};
 pub use headers::{Headers, Kind, Malformed};
 pub use rewrite::Rewrite;
+pub use usual::{Door, Usual};

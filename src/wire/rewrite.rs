@@ -10,6 +10,7 @@ use super::addr::{Address, Endpoint, Protocol, Tuple};
 use super::bytes::{be16, be32, be64, put16, put32, put64};
 use super::checksum::{self, combine};
 use super::headers::{Headers, Kind, Piece, Quoted};
+use super::usual::Usual;
 use super::{icmp, ipv4, tcp, udp};
 use std::net::Ipv4Addr;
 
@@ -119,41 +120,33 @@ impl Rewrite<Ipv4Addr> {
 
     /// All that happens to a packet between two link headers: [`Rewrite::apply`], and a hop less to live
     /// ([`ipv4::decrement_ttl`]).
-    #[inline]
     pub fn pass_on(&self, bytes: &mut [u8], headers: &Headers) {
-        let datagram = bytes.get_mut(usize::from(headers.l3)..);
-        let usual = headers.l4 - headers.l3 == ipv4::HEADER as u16 && self.id.is_none() && headers.ttl > 0;
-        match (headers.kind, datagram) {
-            (Kind::Udp { .. }, Some(datagram)) if usual => {
-                if let Some(packet) = datagram.first_chunk_mut::<{ ipv4::HEADER + udp::HEADER }>() {
-                    self.pass_on_headers(packet);
-                    let field = udp::update(be16(packet, ipv4::HEADER + udp::CHECKSUM), self.l4_delta);
-                    return put16(packet, ipv4::HEADER + udp::CHECKSUM, field);
-                }
-            }
-            (Kind::Tcp(_), Some(datagram)) if usual => {
-                if let Some(packet) = datagram.first_chunk_mut::<{ ipv4::HEADER + tcp::HEADER }>() {
-                    self.pass_on_headers(packet);
-                    let field = checksum::update(be16(packet, ipv4::HEADER + tcp::CHECKSUM), self.l4_delta);
-                    return put16(packet, ipv4::HEADER + tcp::CHECKSUM, field);
-                }
-            }
-            _ => {}
-        }
         self.apply(bytes, headers);
         ipv4::decrement_ttl(bytes, headers);
     }
 
-    /// What UDP and TCP have in common, where the headers follow each other without options.
+    /// As [`Rewrite::pass_on`], of a usual packet that has a hop to live, and by a change of no identification.
     #[inline]
-    fn pass_on_headers<const N: usize>(&self, packet: &mut [u8; N]) {
-        let addresses = be64(packet, 12) ^ self.addresses;
-        put64(packet, 12, addresses);
-        let ports = be32(packet, ipv4::HEADER) ^ self.ports;
-        put32(packet, ipv4::HEADER, ports);
-        packet[8] -= 1;
-        let field = checksum::update(be16(packet, 10), combine(self.l3_delta, ipv4::ONE_HOP));
-        put16(packet, 10, field);
+    pub fn pass_on_usual(&self, bytes: &mut [u8], packet: &Usual) {
+        debug_assert!(packet.ttl > 0 && self.id.is_none());
+        let front = bytes.get_mut(usize::from(packet.l3)..);
+        let Some(headers) = front.and_then(|front| front.first_chunk_mut::<{ ipv4::HEADER + tcp::HEADER }>()) else {
+            return;
+        };
+        let addresses = be64(headers, 12) ^ self.addresses;
+        put64(headers, 12, addresses);
+        let ports = be32(headers, ipv4::HEADER) ^ self.ports;
+        put32(headers, ipv4::HEADER, ports);
+        headers[8] = headers[8].wrapping_sub(1);
+        let field = checksum::update(be16(headers, 10), combine(self.l3_delta, ipv4::ONE_HOP));
+        put16(headers, 10, field);
+        if packet.protocol == Protocol::Udp {
+            let field = udp::update(be16(headers, ipv4::HEADER + udp::CHECKSUM), self.l4_delta);
+            put16(headers, ipv4::HEADER + udp::CHECKSUM, field);
+        } else {
+            let field = checksum::update(be16(headers, ipv4::HEADER + tcp::CHECKSUM), self.l4_delta);
+            put16(headers, ipv4::HEADER + tcp::CHECKSUM, field);
+        }
     }
 
     /// Changes the packet whose facts are `headers`: addresses, ports or identifier, and the checksums over them. Of a

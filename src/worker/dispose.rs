@@ -28,6 +28,15 @@ impl<P: Port> Worker<P> {
         }
     }
 
+    /// A frame that is ours to decide about, by all its facts; `ahead` is known already.
+    #[inline(never)]
+    pub(super) fn decide_ahead(&mut self, frame: P::Frame, ahead: &Ahead, port: PortId, now: Instant) {
+        match Headers::parse(frame.bytes()) {
+            Ok(headers) => self.judge(frame, &headers, ahead, port, now),
+            Err(malformed) => self.tally.dropped(reason(malformed)),
+        }
+    }
+
     /// The datagram is another worker's; it goes there at the end of the turn.
     #[inline]
     pub(super) fn hand_over(&mut self, worker: usize, cargo: Cargo<P::Frame>, port: PortId) {

@@ -3,13 +3,13 @@
 //! Owns the last change to a frame's bytes and the queues to the NICs, filled during the turn and emptied at its end.
 
 use super::Worker;
-use crate::engine::{DropReason, Egress, ResetOrder};
+use crate::engine::{Ahead, DropReason, Egress, Hit, ResetOrder};
 use crate::io::{BURST, Frame, Port};
 use crate::policy::intent::PortId;
 use crate::time::Instant;
 use crate::wire::fragment::Split;
 use crate::wire::headers::Link;
-use crate::wire::{Headers, Kind, Rewrite, compose, ethernet};
+use crate::wire::{Headers, Kind, Rewrite, Usual, compose, ethernet};
 
 /// Frames to be sent, by port.
 pub(super) struct Outgoing<F> {
@@ -27,6 +27,26 @@ impl<F> Outgoing<F> {
 }
 
 impl<P: Port> Worker<P> {
+    /// A usual packet leaves, if nothing new is to be decided about it; otherwise it comes back as it was.
+    #[inline]
+    pub(super) fn pass_on(
+        &mut self,
+        mut frame: P::Frame,
+        packet: &Usual,
+        ahead: &Ahead,
+        port: PortId,
+        now: Instant,
+    ) -> Option<P::Frame> {
+        let Worker { engine, outgoing, tally, .. } = self;
+        let Some(Hit { rewrite, egress }) = engine.hit(packet, ahead, port, now) else { return Some(frame) };
+        rewrite.pass_on_usual(frame.bytes_mut(), packet);
+        match link(&mut frame, packet.l3.into(), packet.end(), egress) {
+            true => outgoing.push(egress.port, frame),
+            false => tally.dropped(DropReason::NoBuffer),
+        }
+        None
+    }
+
     /// Changes the frame as data says, lowers its TTL, writes its link header, and queues it.
     pub(super) fn forward(
         &mut self,
@@ -46,10 +66,9 @@ impl<P: Port> Worker<P> {
 
     /// Writes the link header of a frame that is changed and ready, and queues it.
     pub(super) fn link_and_queue(&mut self, mut frame: P::Frame, headers: &Headers, egress: &Egress) {
-        if !trim_end(&mut frame, headers) || !fit_link_header(&mut frame, headers, egress) {
+        if !link(&mut frame, headers.l3.into(), headers.end.into(), egress) {
             return self.tally.dropped(DropReason::NoBuffer);
         }
-        ethernet::write_link(frame.bytes_mut(), headers, egress.dst, egress.src, egress.vlan);
         if headers.size > egress.mtu {
             return self.forward_cut(&frame, egress);
         }
@@ -117,15 +136,27 @@ impl<P: Port> Worker<P> {
     }
 }
 
+/// Gives the frame, whose datagram stands from `l3` to `end`, the link header it leaves with. `false`: no headroom.
+#[inline(always)]
+fn link<F: Frame>(frame: &mut F, l3: usize, end: usize, egress: &Egress) -> bool {
+    let fits = trim_end(frame, end) && fit_link_header(frame, l3, egress);
+    if fits {
+        ethernet::write_link(frame.bytes_mut(), l3, egress.dst, egress.src, egress.vlan);
+    }
+    fits
+}
+
 /// Takes off what stands behind the datagram and is not padding: it was not measured against the egress MTU.
-fn trim_end<F: Frame>(frame: &mut F, headers: &Headers) -> bool {
-    let length = usize::from(headers.end).max(ethernet::SHORTEST);
+#[inline]
+fn trim_end<F: Frame>(frame: &mut F, end: usize) -> bool {
+    let length = end.max(ethernet::SHORTEST);
     frame.bytes().len() <= length || frame.set_len(length)
 }
 
 /// Makes room for a tag the frame did not have, or takes away one it shall not have. `false`: no headroom.
-fn fit_link_header<F: Frame>(frame: &mut F, headers: &Headers, egress: &Egress) -> bool {
-    let (had, needs) = (usize::from(headers.l3), ethernet::header_length(egress.vlan));
+#[inline]
+fn fit_link_header<F: Frame>(frame: &mut F, had: usize, egress: &Egress) -> bool {
+    let needs = ethernet::header_length(egress.vlan);
     match needs.cmp(&had) {
         std::cmp::Ordering::Greater => frame.extend_front(needs - had),
         std::cmp::Ordering::Less => {

@@ -1,7 +1,10 @@
 //! The flow table against rows, a model and a clock.
 
 use super::*;
+use crate::flow::tcp_state::Transition;
 use crate::flow::{PathKind, Track};
+use crate::time::Duration;
+use crate::wire::headers::Segment;
 use crate::wire::tcp::Flags;
 use crate::wire::{Endpoint, Protocol, Rewrite};
 use proptest::prelude::*;

@@ -13,7 +13,7 @@ use crate::policy::health::{Health, State};
 use crate::policy::intent::*;
 use crate::policy::prefix::PrefixMap;
 use crate::policy::way::Hop;
-use crate::wire::{Endpoint, Mac, Protocol, Rewrite, Tuple, VlanId};
+use crate::wire::{Door, Endpoint, Mac, Protocol, Rewrite, Tuple, VlanId};
 use std::net::Ipv4Addr;
 
 pub(super) fn interface(meant: &Interface, macs: &[Mac]) -> InterfaceView {
@@ -148,6 +148,16 @@ pub(super) fn tags(intent: &Intent) -> Vec<Vec<(Option<VlanId>, InterfaceId)>> {
         tags[interface.port.index()].push((interface.vlan, InterfaceId(at as u16)));
     }
     tags
+}
+
+/// As [`tags`], and with our MAC on each port.
+pub(super) fn doors(intent: &Intent, macs: &[Mac]) -> Vec<Box<[(Door, InterfaceId)]>> {
+    let door = |port: usize, (vlan, id)| (Door::of(macs[port], vlan), id);
+    tags(intent)
+        .into_iter()
+        .enumerate()
+        .map(|(port, tags)| tags.into_iter().map(|tag| door(port, tag)).collect())
+        .collect()
 }
 
 pub(super) fn routers(intent: &Intent) -> Vec<NextHop> {

@@ -1,0 +1,172 @@
+//! How flows are forgotten.
+//!
+//! Owns one list a lifetime class, oldest in front. A packet stamps its flow; the flow moves to the end of its list only if it
+//! was listed a while ago (a 32nd of the lifetime), so that most packets touch no neighbour. A flow therefore never dies
+//! early, and dies at most that much late.
+
+use super::{FlowId, FlowTable, Slot};
+use crate::flow::entry::Flow;
+use crate::flow::key::KeyAddress;
+use crate::flow::lifetime::{Class, Lifetimes};
+use crate::flow::list::NIL;
+use crate::flow::reach_for;
+use crate::time::{Duration, Instant};
+
+/// A flow moves to the end of its list when it was listed longer ago than its lifetime shifted by this.
+const RELIST_SHIFT: u32 = 5;
+
+/// Flows that are forgotten, or moved in their lists, in one go: so many waits for memory overlap.
+pub(super) const AT_ONCE: usize = 16;
+
+/// A tick is so many bits of nanoseconds: 17 ms, and 32 bits of ticks are two years, more than any lifetime.
+const TICK_BITS: u32 = 24;
+
+impl<A: KeyAddress> FlowTable<A> {
+    /// How long ago its last packet passed.
+    pub fn idle(&self, id: FlowId, now: Instant) -> Duration {
+        self.slots.get(id.0 as usize).map_or(Duration::ZERO, |slot| now.since(slot.last_seen))
+    }
+
+    /// How long until it is forgotten if nothing passes.
+    pub fn expires_in(&self, id: FlowId, now: Instant) -> Duration {
+        let lifetime = self.slots.get(id.0 as usize).map_or(Duration::ZERO, |slot| self.lifetimes.of(slot.class));
+        lifetime.saturating_sub(self.idle(id, now))
+    }
+
+    /// Forgets flows whose lifetime is over, at most `budget` of them, and hands each to `gone`. Says how many.
+    pub fn expire(&mut self, now: Instant, budget: usize, mut gone: impl FnMut(Flow<A>)) -> usize {
+        self.relist_overdue();
+        let mut died = 0;
+        for step in 0..Class::COUNT {
+            let class = Class::ALL[(self.turn + step) % Class::COUNT];
+            while died < budget {
+                let mut due = [FlowId(NIL); AT_ONCE];
+                let count = self.due(class, now, &mut due[..AT_ONCE.min(budget - died)]);
+                for id in &due[..count] {
+                    self.reach_for_keys(*id);
+                }
+                due[..count].iter().filter_map(|id| self.remove(*id)).for_each(&mut gone);
+                died += count;
+                if count == 0 {
+                    break;
+                }
+            }
+        }
+        self.turn = (self.turn + 1) % Class::COUNT;
+        died
+    }
+
+    /// Forgets the flow of a class that was idle longest, to make room (to within the 32nd of a lifetime that the lists
+    /// are exact to).
+    pub fn evict(&mut self, class: Class) -> Option<Flow<A>> {
+        self.relist_overdue();
+        self.lists[class as usize].front().and_then(|at| self.remove(FlowId(at)))
+    }
+
+    /// How long idle flows are kept.
+    pub fn lifetimes(&self) -> &Lifetimes {
+        &self.lifetimes
+    }
+
+    /// Other lifetimes, for all flows from now on.
+    pub fn set_lifetimes(&mut self, lifetimes: Lifetimes) {
+        self.nanos = nanos_by_class(&lifetimes);
+        self.relist_after = relist_after(&lifetimes);
+        self.lifetimes = lifetimes;
+    }
+
+    /// The oldest flows of a class whose time is over, as many as there is room for. Says how many.
+    fn due(&self, class: Class, now: Instant, into: &mut [FlowId]) -> usize {
+        let mut at = self.lists[class as usize].front().unwrap_or(NIL);
+        for (count, place) in into.iter_mut().enumerate() {
+            let Some(slot) = self.slots.get(at as usize) else { return count };
+            if now.nanos().saturating_sub(slot.last_seen.nanos()) < self.nanos[class as usize] {
+                return count;
+            }
+            *place = FlowId(at);
+            at = slot.links.next;
+        }
+        into.len()
+    }
+
+    /// Brings the index cells of a flow near, both of them.
+    fn reach_for_keys(&self, id: FlowId) {
+        if let Some(flow) = self.at(id) {
+            self.tags(flow).into_iter().flatten().for_each(|tag| self.reach_for_index(tag));
+        }
+    }
+
+    /// The flow in the slot is used now, and is of this class.
+    #[inline]
+    pub(super) fn stamp(&mut self, at: u32, class: Class, now: Instant) {
+        let Some(slot) = self.slots.get_mut(at as usize) else { return };
+        slot.last_seen = now;
+        if class != slot.class {
+            self.relist_older(now);
+            return self.relist(at, class, now);
+        }
+        if ticks(now).wrapping_sub(slot.listed) >= self.relist_after[class as usize] {
+            self.put_off(at, now);
+        }
+    }
+
+    /// The flow moves to the end of its list a little later, with others.
+    #[cold]
+    fn put_off(&mut self, at: u32, now: Instant) {
+        self.relist_older(now);
+        self.overdue.push(at);
+        if self.overdue.len() == AT_ONCE {
+            self.relist_overdue();
+        }
+    }
+
+    /// What was put off at another time than `now` moves before anything else takes its place in a list: lists stay in order.
+    #[inline]
+    pub(super) fn relist_older(&mut self, now: Instant) {
+        if self.overdue_since != now {
+            self.relist_overdue();
+            self.overdue_since = now;
+        }
+    }
+
+    /// All that were put off move now. Some may be gone, or have moved, since.
+    fn relist_overdue(&mut self) {
+        for links in self.overdue.iter().filter_map(|at| self.slots.get(*at as usize)).map(|slot| slot.links) {
+            [links.prev, links.next]
+                .iter()
+                .filter_map(|at| self.slots.get(*at as usize))
+                .for_each(|near| reach_for(&near.links));
+        }
+        let mut overdue = std::mem::take(&mut self.overdue);
+        for at in overdue.drain(..) {
+            let Slot { last_seen, listed, class, ref flow, .. } = self.slots[at as usize];
+            if flow.is_some() && ticks(last_seen).wrapping_sub(listed) >= self.relist_after[class as usize] {
+                self.relist(at, class, last_seen);
+            }
+        }
+        self.overdue = overdue;
+    }
+
+    #[cold]
+    fn relist(&mut self, at: u32, class: Class, now: Instant) {
+        let before = self.slots[at as usize].class;
+        self.lists[before as usize].unlink(&mut self.slots, at);
+        self.lists[class as usize].push_back(&mut self.slots, at);
+        let slot = &mut self.slots[at as usize];
+        slot.class = class;
+        slot.listed = ticks(now);
+    }
+}
+
+pub(super) fn nanos_by_class(lifetimes: &Lifetimes) -> [u64; Class::COUNT] {
+    Class::ALL.map(|class| u64::try_from(lifetimes.of(class).as_nanos()).unwrap_or(u64::MAX))
+}
+
+pub(super) fn relist_after(lifetimes: &Lifetimes) -> [u32; Class::COUNT] {
+    nanos_by_class(lifetimes).map(|nanos| u32::try_from(nanos >> RELIST_SHIFT >> TICK_BITS).unwrap_or(u32::MAX))
+}
+
+#[inline]
+pub(super) fn ticks(now: Instant) -> u32 {
+    (now.nanos() >> TICK_BITS) as u32
+}

@@ -1,0 +1,107 @@
+//! A packet passes, and its flow takes note.
+//!
+//! Owns what a packet does to its flow: when it was last seen, how far a TCP connection has come, and the [`Ticket`] by which
+//! packets of one side leave without further questions.
+
+use super::{FlowId, FlowTable};
+use crate::flow::entry::Flow;
+use crate::flow::key::KeyAddress;
+use crate::flow::side::Side;
+#[cfg(doc)]
+use crate::flow::tcp::Track;
+use crate::flow::tcp_state::Transition;
+use crate::time::Instant;
+use crate::wire::Rewrite;
+use crate::wire::headers::Segment;
+
+/// How packets of one side of a flow leave, found out once and good as long as the caller's world is the same and they come
+/// in at the same place. What the three numbers mean is the caller's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ticket {
+    /// The world it is good in; 0 is none.
+    pub world: u32,
+    /// Where packets must come in.
+    pub interface: u16,
+    /// Where they go out.
+    pub way: u16,
+}
+
+impl Ticket {
+    /// Good for nothing.
+    pub const NONE: Ticket = Ticket { world: 0, interface: 0, way: 0 };
+}
+
+impl<A: KeyAddress> FlowTable<A> {
+    /// A packet of the flow has passed: its lifetime begins anew, by the class it now has.
+    #[inline]
+    pub fn touch(&mut self, id: FlowId, now: Instant) {
+        if let Some(class) = self.at(id).map(Flow::class) {
+            self.stamp(id.0, class, now);
+        }
+    }
+
+    /// A segment of a TCP flow has passed: its state moves, and it is touched unless the segment is a stray reset, which
+    /// may keep nothing alive (RFC 7857 7.1). For a flow without a state this is [`FlowTable::touch`].
+    #[inline]
+    pub fn follow(&mut self, id: FlowId, side: Side, segment: &Segment, now: Instant) -> Transition {
+        let Some(slot) = self.slots.get_mut(id.0 as usize) else { return Transition::Stays };
+        let track = slot.flow.as_mut().and_then(|flow| flow.track.as_mut());
+        let Some(track) = track else {
+            self.touch(id, now);
+            return Transition::Stays;
+        };
+        if track.advance(side, segment) {
+            // Nearly every segment: its class stays what it is.
+            let class = slot.class;
+            self.stamp(id.0, class, now);
+            return Transition::Stays;
+        }
+        let transition = track.on_segment(side, segment);
+        if transition != Transition::StrayReset {
+            self.touch(id, now);
+        }
+        transition
+    }
+
+    /// The caller has reset both ends of a TCP flow: see [`Track::abort`]. It is touched, so that it lingers as long as a
+    /// reset connection does, and no longer.
+    pub fn abort(&mut self, id: FlowId, now: Instant) {
+        if let Some(track) = self.at_mut(id).and_then(|flow| flow.track.as_mut()) {
+            track.abort();
+            self.touch(id, now);
+        }
+    }
+
+    /// A packet of the flow passes that changes nothing about it but when it was last seen and, of TCP, how far it has
+    /// come: data on an established connection. `may` sees the ticket of the side and how its packets change. `None`, and
+    /// nothing happened: `may` says no, or the packet is another one.
+    #[inline]
+    pub fn hit<T>(
+        &mut self,
+        id: FlowId,
+        side: Side,
+        segment: Option<&Segment>,
+        now: Instant,
+        may: impl FnOnce(Ticket, Rewrite<A>) -> Option<T>,
+    ) -> Option<T> {
+        let slot = self.slots.get_mut(id.0 as usize)?;
+        let flow = slot.flow.as_mut()?;
+        let said = may(slot.tickets[side.index()], flow.rewrite(side))?;
+        if let Some(segment) = segment
+            && !flow.track.as_mut()?.advance(side, segment)
+        {
+            return None;
+        }
+        // Its class stays what it is.
+        let class = slot.class;
+        self.stamp(id.0, class, now);
+        Some(said)
+    }
+
+    /// From now on packets of this side leave by `ticket`.
+    pub fn give_ticket(&mut self, id: FlowId, side: Side, ticket: Ticket) {
+        if let Some(slot) = self.slots.get_mut(id.0 as usize) {
+            slot.tickets[side.index()] = ticket;
+        }
+    }
+}

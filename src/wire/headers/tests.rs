@@ -1,0 +1,99 @@
+//! Facts of frames that are as they should be, and what is said of others.
+
+use super::super::build::{Build, DST_MAC, SRC_MAC};
+use super::*;
+
+const A: &str = "10.0.0.1:5060";
+const B: &str = "10.0.0.2:40000";
+
+fn parse(frame: &Build) -> Headers {
+    Headers::parse(&frame.bytes()).unwrap()
+}
+
+#[test]
+fn a_datagram_behind_options_and_a_tag() {
+    let headers = parse(&Build::udp(A, B).vlan(5).ttl(9).df().ip_options(&[7, 7, 4, 0, 0, 0, 0]).payload(b"x"));
+    let link = Link { dst: DST_MAC, src: SRC_MAC, vlan: VlanId::new(5) };
+    let kind = Kind::Udp { src_port: 5060, dst_port: 40000 };
+    let (src, dst) = (Ipv4Addr::new(10, 0, 0, 1), Ipv4Addr::new(10, 0, 0, 2));
+    let (l3, l4, end, size) = (18, 46, 55, 37);
+    let facts =
+        Headers { link, src, dst, l3, l4, end, size, id: 0, ttl: 9, dont_fragment: true, in_pieces: false, kind };
+    assert_eq!(headers, facts);
+    assert_eq!(headers.tuple().unwrap().to_string(), "udp 10.0.0.1:5060 > 10.0.0.2:40000");
+}
+
+#[test]
+fn a_segment_and_its_sequence_numbers() {
+    let flags = Flags::ACK.with(Flags::FIN);
+    let headers = parse(&Build::tcp(A, B, flags, 0xffff_fffe, 77).tcp_options(&[1, 1, 1]).payload(b"hello"));
+    let Kind::Tcp(segment) = headers.kind else { panic!("{headers:?}") };
+    let expected = Segment { src_port: 5060, dst_port: 40000, seq: 0xffff_fffe, ack: 77, flags, payload: 5 };
+    assert_eq!((segment, segment.length()), (expected, 6));
+}
+
+#[test]
+fn echo_has_its_identifier_on_the_side_that_asks() {
+    let request = parse(&Build::echo_request("10.0.0.1", "10.0.0.2", 77, 1)).tuple().unwrap();
+    let reply = parse(&Build::echo_reply("10.0.0.2", "10.0.0.1", 77, 1)).tuple().unwrap();
+    assert_eq!(request.to_string(), "icmp 10.0.0.1:77 > 10.0.0.2:0");
+    assert_eq!(request.reversed(), reply);
+}
+
+#[test]
+fn an_error_tells_the_tuple_it_is_about() {
+    let quoted = [
+        (Build::udp(A, B).ip_options(&[7, 4, 4, 0]), "udp 10.0.0.1:5060 > 10.0.0.2:40000", 66),
+        (Build::tcp(A, B, Flags::SYN, 1, 0), "tcp 10.0.0.1:5060 > 10.0.0.2:40000", 62),
+        (Build::echo_request("10.0.0.1", "10.0.0.2", 9, 1), "icmp 10.0.0.1:9 > 10.0.0.2:0", 62),
+        (Build::echo_reply("10.0.0.1", "10.0.0.2", 9, 1), "icmp 10.0.0.1:0 > 10.0.0.2:9", 62),
+    ];
+    for (quoted, tuple, l4) in quoted {
+        for kind in [3, 4, 5, 11, 12] {
+            let headers = parse(&Build::icmp_error("192.0.2.1", "10.0.0.1", kind, 1, &quoted));
+            let Kind::IcmpError(error) = headers.kind else { panic!("{headers:?}") };
+            assert_eq!((error.kind, error.code, error.l3, error.l4), (kind, 1, 42, l4));
+            assert_eq!((error.tuple.to_string().as_str(), headers.tuple()), (tuple, None));
+        }
+    }
+}
+
+#[test]
+fn an_error_about_what_has_no_tuple_is_only_routed() {
+    let big = Build::udp(A, B).payload(&[7; 3000]);
+    let later = Build::icmp("192.0.2.1", "10.0.0.1", 11, 1).payload(&big.fragments(1480)[1][14..46]);
+    let gre = Build::icmp_error("192.0.2.1", "10.0.0.1", 3, 2, &Build::other("10.0.0.1", "10.0.0.2", 47));
+    let stamp = Build::icmp_error("192.0.2.1", "10.0.0.1", 3, 1, &Build::icmp("10.0.0.1", "10.0.0.2", 13, 0));
+    for error in [later, gre, stamp, Build::icmp("10.0.0.1", "10.0.0.2", 13, 0)] {
+        assert_eq!(parse(&error).kind, Kind::Other(1));
+    }
+}
+
+#[test]
+fn pieces_of_a_datagram() {
+    let pieces = Build::udp(A, B).id(7).payload(&[7; 3000]).fragments(1480);
+    let read: Vec<_> = pieces.iter().map(|piece| Headers::parse(piece).unwrap().kind).collect();
+    let piece = |offset, more, ports| Kind::Fragment(Piece { id: 7, protocol: 17, offset, more, ports });
+    let ports = Some((5060, 40000));
+    assert_eq!(read, [piece(0, true, ports), piece(1480, true, None), piece(2960, false, None)]);
+}
+
+#[test]
+fn arp_tells_its_addresses() {
+    let headers = parse(&Build::arp_request(SRC_MAC, "10.0.0.1", "10.0.0.2").vlan(8));
+    assert_eq!((headers.src, headers.dst), (Ipv4Addr::new(10, 0, 0, 1), Ipv4Addr::new(10, 0, 0, 2)));
+    assert_eq!((headers.l3, headers.end, headers.ttl, headers.tuple()), (18, 46, 0, None));
+    assert!(matches!(headers.kind, Kind::Arp(Arp { operation: arp::Operation::Request, .. })));
+}
+
+#[test]
+fn what_is_odd_but_legal_is_read() {
+    let mut trailing = Build::udp(A, B).payload(b"1234").bytes();
+    trailing[39] = 10;
+    let no_checksum = Build::udp(A, B).no_checksum().bytes();
+    let record_route = Build::udp(A, B).ip_options(&[7, 11, 4, 0, 0, 0, 0, 0, 0, 0, 0]).bytes();
+    let long_padding = [Build::udp(A, B).bytes(), vec![0xff; 100]].concat();
+    for frame in [trailing, no_checksum, record_route, long_padding] {
+        assert!(matches!(Headers::parse(&frame), Ok(Headers { kind: Kind::Udp { .. }, .. })), "{frame:02x?}");
+    }
+}
