@@ -67,6 +67,23 @@ fn frames_are_recorded_with_the_turn_that_sent_them() {
 }
 
 #[test]
+fn frames_that_are_handed_over_are_recorded_from_where_they_were_received() {
+    let mut rig = Rig::new(Memory::default(), two_arm(), 2);
+    (0..40).for_each(|at| rig.bench.inject(OUTER, &request(40_000 + at)));
+    let busy = (0..2).filter(|&worker| matches!(turn(&mut rig, worker, 7), Work::Busy(_))).collect::<Vec<_>>();
+    for worker in 0..2 {
+        turn(&mut rig, worker, 5);
+    }
+    let in_box: Vec<_> = measured(&mut rig).into_iter().map(|latency| latency.in_box).collect();
+    let handed = rig.tally().handed_off;
+    let own = 40 - handed;
+    assert_eq!(busy, [0, 1], "the first received all, the second what is its own");
+    assert!((5..35).contains(&handed), "{handed} of 40");
+    assert_eq!((in_box[0].count(), in_box[0].sum()), (own, own * 7_000));
+    assert_eq!((in_box[1].count(), in_box[1].sum()), (handed, handed * 14_000), "both turns");
+}
+
+#[test]
 fn what_counts_as_a_stall_is_what_the_file_says() {
     let mut rig = Rig::new(Memory::default(), two_arm(), 1);
     let worker = rig.workers.remove(0).stalled_after(Duration::from_millis(20));

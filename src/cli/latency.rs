@@ -8,9 +8,9 @@ use super::screen::moment;
 use crate::control::admin::rows::{LatencyRow, Spread, Wall};
 use Column::{Left, Right};
 
-const NOTE: &str = "A frame was in a worker's hands no longer than the turn that received and sent it. Not in these \
-                    figures: how long it lay in the rings of the NICs, how long it was on its way to the worker that \
-                    owns its flow, and how long it was held for a next hop's MAC or for the rest of its datagram.";
+const NOTE: &str = "A frame was in the box from the beginning of the turn that received it to the end of the turn that sent \
+                    it, another worker's if it was handed over. Not in these figures: how long it lay in the rings of \
+                    the NICs, and how long it was held for a next hop's MAC or for the rest of its datagram.";
 
 /// The tables. `now` is what ages are counted from.
 pub(super) fn text(rows: &[LatencyRow], now: Wall) -> String {

@@ -82,8 +82,9 @@ impl<P: Port> Worker<P> {
         let mut parcels = std::mem::take(&mut self.parcels);
         self.hand_off.take(&mut parcels, BURST);
         let mut count = 0;
-        for Parcel { cargo, port } in parcels.drain(..) {
+        for Parcel { cargo, port, received } in parcels.drain(..) {
             count += cargo.frames();
+            self.timing.taken_over(received, cargo.frames() as u64);
             match cargo {
                 Cargo::Frame(frame) => self.keep(frame, port),
                 // What came before it shall leave before it.

@@ -40,7 +40,7 @@ impl<P: Port> Worker<P> {
     /// The datagram is another worker's; it goes there at the end of the turn.
     #[inline]
     pub(super) fn hand_over(&mut self, worker: usize, cargo: Cargo<P::Frame>, port: PortId) {
-        self.hand_off.give(worker, Parcel { cargo, port });
+        self.hand_off.give(worker, Parcel { cargo, port, received: self.began });
     }
 
     /// What is for other workers goes there. What a full ring does not take is dropped and counted: a worker that waits for

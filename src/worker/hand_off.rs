@@ -6,6 +6,7 @@
 use super::cargo::Cargo;
 use crate::io::BURST;
 use crate::policy::intent::PortId;
+use crate::time::Instant;
 use rtrb::{Consumer, Producer, RingBuffer};
 
 /// A datagram and where it came in.
@@ -14,6 +15,8 @@ pub struct Parcel<F> {
     pub cargo: Cargo<F>,
     /// The NIC it came in on.
     pub port: PortId,
+    /// When the turn began that received it.
+    pub received: Instant,
 }
 
 /// One worker's ends of the rings to and from the others.
@@ -105,7 +108,7 @@ mod tests {
 
     fn give(end: &mut HandOff<u32>, worker: usize, numbers: impl IntoIterator<Item = u32>) -> Vec<(u32, bool)> {
         for number in numbers {
-            end.give(worker, Parcel { cargo: Cargo::Frame(number), port: PortId(0) });
+            end.give(worker, Parcel { cargo: Cargo::Frame(number), port: PortId(0), received: Instant::ZERO });
         }
         let mut told = Vec::new();
         end.flush(|parcel, taken| told.push((number(parcel), taken)));

@@ -2,15 +2,15 @@
 //!
 //! Owns [`Latency`], what was measured of one worker since it was last taken home. Reads no clock: whoever calls
 //! [`Worker::turn`] says by [`Worker::note_turn`] when it began and ended, so that nothing is asked per frame. A frame
-//! that was received and sent in a turn was in the box no longer than that turn. Not seen: how long a frame lay in a
-//! NIC's ring before it was received and after it was sent; how long it was on its way from the worker that received it
-//! to the one that owns its flow; how long it was held for a MAC or for the rest of its datagram.
+//! that was received and sent in a turn was in the box no longer than that turn; one that another worker handed over, since
+//! the turn began that received it. Not seen: how long a frame lay in a NIC's ring before it was received and after it was
+//! sent; how long it was held for a MAC or for the rest of its datagram.
 //!
 //! Every busy turn is recorded, none is sampled: the clock is read once a turn in any case, recording costs some
 //! twenty nanoseconds a turn whatever the number of frames, and a sample would miss the few turns that make a p99.9.
 
 use super::{Work, Worker};
-use crate::io::Port;
+use crate::io::{BURST, Port};
 use crate::time::{Duration, Instant};
 use hdrhistogram::Histogram;
 
@@ -89,7 +89,8 @@ impl Spans {
 /// What was measured of one worker.
 #[derive(Clone, Debug, Default)]
 pub struct Latency {
-    /// Of each frame sent: the turn it was sent in, so at most so long from receive, or taking over, to transmit.
+    /// Of each frame sent: from the beginning of the turn that received it, here or at the worker that handed it over, to the
+    /// end of the turn that sent it.
     pub in_box: Spans,
     /// Turns that did something.
     pub turns: Spans,
@@ -126,11 +127,13 @@ pub(super) struct Timing {
     stall: Duration,
     /// Frames sent until then.
     sent: u64,
+    /// Frames taken over in this turn, by the beginning of the turn that received them.
+    taken: Vec<(Instant, u64)>,
 }
 
 impl Default for Timing {
     fn default() -> Timing {
-        Timing { latency: Box::default(), stall: STALL, sent: 0 }
+        Timing { latency: Box::default(), stall: STALL, sent: 0, taken: Vec::with_capacity(BURST) }
     }
 }
 
@@ -138,6 +141,18 @@ impl Timing {
     /// Goes on measuring into `fresh`, and gives what was measured so far. Neither takes memory nor copies.
     pub(super) fn exchange(&mut self, fresh: Box<Latency>) -> Box<Latency> {
         std::mem::replace(&mut self.latency, fresh)
+    }
+
+    /// Frames come from another worker whose turn began at `received`.
+    #[inline]
+    pub(super) fn taken_over(&mut self, received: Instant, frames: u64) {
+        let full = self.taken.len() == BURST;
+        match self.taken.last_mut() {
+            Some((since, count)) if *since == received => *count += frames,
+            // A turn takes over no more than a burst of them: nothing grows.
+            _ if full => {}
+            _ => self.taken.push((received, frames)),
+        }
     }
 
     fn note(&mut self, work: Work, sent: u64, began: Instant, ended: Instant) {
@@ -149,10 +164,20 @@ impl Timing {
         let frames = sent.wrapping_sub(std::mem::replace(&mut self.sent, sent));
         if matches!(work, Work::Busy(_)) {
             self.latency.turns.record(length, 1);
-            if frames > 0 {
-                self.latency.in_box.record(length, frames);
+            // Of those sent, the ones taken over were in the box for longer; should some have died, the others pass for them.
+            let mut own = frames;
+            for (received, count) in self.taken.drain(..) {
+                let count = count.min(own);
+                own -= count;
+                if count > 0 {
+                    self.latency.in_box.record(ended.since(received), count);
+                }
+            }
+            if own > 0 {
+                self.latency.in_box.record(length, own);
             }
         }
+        self.taken.clear();
     }
 }
 
@@ -242,6 +267,19 @@ mod tests {
         assert_eq!((latency.longest, latency.longest_at), (micros(100), at(25)));
         timing.note(Work::Busy(2), 35, at(125), at(135));
         assert_eq!((timing.latency.in_box.count(), timing.latency.longest), (2, micros(10)), "it began anew");
+    }
+
+    #[test]
+    fn a_frame_that_was_handed_over_has_been_in_the_box_since_it_was_received() {
+        let mut timing = Timing::default();
+        let at = |us: u64| Instant::from_nanos(us * 1_000);
+        // Three were received here; of those of two turns of another worker one died.
+        [(3, 4), (3, 3), (8, 5)].into_iter().for_each(|(us, frames)| timing.taken_over(at(us), frames));
+        timing.note(Work::Busy(15), 14, at(10), at(13));
+        let in_box = &timing.latency.in_box;
+        assert_eq!((in_box.count(), in_box.sum()), (14, 7 * 10_000 + 5 * 5_000 + 2 * 3_000));
+        timing.note(Work::Busy(1), 15, at(20), at(21));
+        assert_eq!(timing.latency.in_box.sum(), 102_000, "nothing is left of the turn before");
     }
 
     #[test]

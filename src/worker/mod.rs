@@ -78,6 +78,8 @@ pub struct Worker<P: Port> {
     /// As [`Tally::reasons`] stood when the counters of reasons were laid down last.
     reasons: u64,
     timing: latency::Timing,
+    /// When this turn began.
+    began: Instant,
     shared: Arc<Shared>,
     /// Lists that are empty between two bursts; only their memory stays.
     burst: Vec<P::Frame>,
@@ -116,6 +118,7 @@ impl<P: Port> Worker<P> {
             tally: Tally::default(),
             reasons: 0,
             timing: latency::Timing::default(),
+            began: Instant::ZERO,
             shared,
             burst: Vec::with_capacity(BURST),
             batch: Batch::new(),
@@ -133,6 +136,7 @@ impl<P: Port> Worker<P> {
 
     /// One turn: mail, frames from the NICs, frames from other workers, chores, and out with it all.
     pub fn turn(&mut self, now: Instant) -> Work {
+        self.began = now;
         let mut done = self.read_mail(now);
         for port in 0..self.ports.len() {
             done += self.receive(PortId(port as u8), now);
