@@ -217,15 +217,23 @@ fn hand_off_ring(c: &mut Criterion) {
     group.finish();
 }
 
-/// A turn at full load in which a snapshot is installed, beside one in which none is.
+/// A turn at full load in which a snapshot is installed, beside one in which none is; and one in which members have changed
+/// places in the file, for which every flow is looked at.
 fn switchover(c: &mut Criterion) {
     let mut group = c.benchmark_group("switchover");
+    group.sample_size(20);
     let intent = intent(1_200_000);
-    for installs in [false, true] {
+    let mut reordered = intent.clone();
+    reordered.members.swap(0, 1);
+    for (name, installs, other) in [
+        ("without", false, &intent),
+        ("with_an_installation", true, &intent),
+        ("with_members_that_change_places", true, &reordered),
+    ] {
         let (mut appliance, _frames) = standing(&intent, Traffic::OutboundUdp, 1_000_000);
-        let worlds: Vec<_> = (0..2).map(|epoch| Arc::new(support::world(&intent, 2 + epoch))).collect();
+        let worlds = [&intent, other].map(|intent| Arc::new(support::world(intent, 2)));
         let mut turn = 0;
-        group.bench_function(if installs { "with_an_installation" } else { "without" }, |b| {
+        group.bench_function(name, |b| {
             b.iter(|| {
                 turn += 1;
                 if installs {
