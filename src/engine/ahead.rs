@@ -65,7 +65,8 @@ impl Engine {
         self.asks_for_flow(ends, tuple.protocol, tuple.src.port, tuple.dst.port).then(|| self.state.flows.tag(&tuple))
     }
 
-    /// A flow will be asked for, as far as that can be told at once: not for a datagram of a service port, nor for transit.
+    /// A flow will be asked for, as far as that can be told at once: not for a datagram of a service port, nor for transit. A
+    /// port that serves at another virtual address counts as one here: such datagrams go the long way, unhurried.
     #[inline]
     fn asks_for_flow(&self, ends: &Ends, protocol: Protocol, src_port: u16, dst_port: u16) -> bool {
         let serves = |port| protocol == Protocol::Udp && self.world.serves_datagrams(port);

@@ -1,11 +1,12 @@
 //! The hit path: usual packets about which nothing new is to be decided.
 //!
-//! Owns [`Engine::hit`]. A packet whose flow holds a ticket leaves by it; one whose road needs no flow leaves when nothing
+//! Owns [`Engine::hit`], and the giving of tickets. A packet whose flow holds one leaves by it; one whose road needs no flow leaves when nothing
 //! stands in its way. What is said here is what [`Engine::decide`] would say, and what is left behind is the same
 //! (`tests/hit.rs` holds the two together). In doubt nothing is said, nothing has happened, and `decide` is asked.
 //!
-//! A ticket is given by `revalidate` to one side of a flow whose packet went the long way: from then on, until another
-//! snapshot is installed, its data needs no question about owners, lost members, routes or neighbours.
+//! A ticket is given, by `revalidate` and `routed`, to a side of a flow that its packet has met on the long way (not by the
+//! packet that makes the flow): from then on, until another snapshot is installed, its data needs no question about owners,
+//! lost members, routes or neighbours.
 
 use super::decide::Walk;
 use super::revalidate::lost;
@@ -13,7 +14,7 @@ use super::{Ahead, Egress, Engine, State};
 use crate::flow::key::Key;
 use crate::flow::{FlowId, PathKind, Side, Tag, Ticket};
 use crate::policy::Snapshot;
-use crate::policy::intent::{InterfaceId, MemberId, PortId};
+use crate::policy::intent::{InterfaceId, MemberId, PoolId, PortId};
 use crate::policy::snapshot::{Ends, Owner, Ready};
 use crate::time::Instant;
 use crate::wire::{Kind, Protocol, Rewrite, Usual, ipv4};
@@ -171,7 +172,7 @@ impl<'a> Glance<'a, '_> {
     }
 
     #[inline]
-    fn excludes(&self, pool: crate::policy::intent::PoolId, address: Ipv4Addr) -> bool {
+    fn excludes(&self, pool: PoolId, address: Ipv4Addr) -> bool {
         self.world.pool(pool).snat.as_ref().is_some_and(|snat| snat.excludes(address))
     }
 

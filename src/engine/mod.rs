@@ -268,24 +268,23 @@ impl State {
         if places.iter().copied().eq(0..places.len() as u16) {
             return self.by_member.resize(new.members.len(), 0);
         }
-        let mut gone = Vec::new();
-        self.flows.scan(0, usize::MAX, |id, flow| {
-            if [flow.member, flow.opener].iter().any(|&of| places.get(usize::from(of)) == Some(&NO_MEMBER)) {
-                gone.push(id);
-            }
-        });
-        gone.into_iter().for_each(|id| self.forget(id));
+        let place_of = |was: u16| places.get(usize::from(was)).copied().unwrap_or(NO_MEMBER);
         self.by_member = vec![0; new.members.len()];
-        let Self { flows, by_member, .. } = self;
+        let Self { flows, claims, by_member, .. } = self;
         flows.sweep(0, usize::MAX, |_, flow| {
-            flow.member = places.get(usize::from(flow.member)).copied().unwrap_or(NO_MEMBER);
-            flow.opener = places.get(usize::from(flow.opener)).copied().unwrap_or(NO_MEMBER);
+            let now = [place_of(flow.member), place_of(flow.opener)];
+            let gone = |was: u16, now: u16| was != NO_MEMBER && now == NO_MEMBER;
+            if gone(flow.member, now[0]) || gone(flow.opener, now[1]) {
+                release(claims, flow);
+                return Fate::Remove;
+            }
+            [flow.member, flow.opener] = now;
             if let Some(count) = by_member.get_mut(usize::from(flow.member)) {
                 *count += 1;
             }
             Fate::Keep
         });
-        self.speakers.renumber(|member| places.get(usize::from(member)).copied().unwrap_or(NO_MEMBER));
+        self.speakers.renumber(place_of);
     }
 
     /// Forgets the flows that wear an address which is nobody's any more. As [`State::renumber`], a walk over all.

@@ -69,7 +69,7 @@ pub struct FlowTable<A: KeyAddress = Ipv4Addr> {
     lists: [List; Class::COUNT],
     /// Flows that shall move to the end of their list: together, so that the waits for their neighbours overlap.
     overdue: Vec<u32>,
-    /// When all of them were last seen.
+    /// When all of them were seen and put off.
     overdue_since: Instant,
     lifetimes: Lifetimes,
     /// Lifetimes in nanoseconds, by class.

@@ -7,7 +7,7 @@
 
 use std::net::Ipv4Addr;
 
-/// Cells per entry, of a map of up to [`FEW`] entries: 16 kB at most.
+/// Cells per entry, of a map of up to [`FEW`] entries: 2,048 cells at most, 16 or 24 kB.
 const ROOM_OF_FEW: usize = 32;
 /// See [`ROOM_OF_FEW`].
 const FEW: usize = 64;

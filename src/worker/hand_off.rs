@@ -15,7 +15,7 @@ pub struct Parcel<F> {
     pub cargo: Cargo<F>,
     /// The NIC it came in on.
     pub port: PortId,
-    /// When the turn began that received it.
+    /// When the turn began that received it; of a datagram in pieces, the turn in which it was whole.
     pub received: Instant,
 }
 

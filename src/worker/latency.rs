@@ -4,10 +4,11 @@
 //! [`Worker::turn`] says by [`Worker::note_turn`] when it began and ended, so that nothing is asked per frame. A frame
 //! that was received and sent in a turn was in the box no longer than that turn; one that another worker handed over, since
 //! the turn began that received it. Not seen: how long a frame lay in a NIC's ring before it was received and after it was
-//! sent; how long it was held for a MAC or for the rest of its datagram.
+//! sent; how long it was held for a MAC or for the rest of its datagram (and a piece, on its way to where they gather).
 //!
 //! Every busy turn is recorded, none is sampled: the clock is read once a turn in any case, recording costs some
-//! twenty nanoseconds a turn whatever the number of frames, and a sample would miss the few turns that make a p99.9.
+//! twenty nanoseconds a turn whatever the number of frames (and as much for each turn of another worker whose frames it took
+//! over), and a sample would miss the few turns that make a p99.9.
 
 use super::{Work, Worker};
 use crate::io::{BURST, Port};

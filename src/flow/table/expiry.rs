@@ -137,11 +137,13 @@ impl<A: KeyAddress> FlowTable<A> {
                 .filter_map(|at| self.slots.get(*at as usize))
                 .for_each(|near| reach_for(&near.links));
         }
+        // Whoever was seen again since takes the place that is due from then on with the next ones.
+        let since = self.overdue_since;
         let mut overdue = std::mem::take(&mut self.overdue);
         for at in overdue.drain(..) {
-            let Slot { last_seen, listed, class, ref flow, .. } = self.slots[at as usize];
-            if flow.is_some() && ticks(last_seen).wrapping_sub(listed) >= self.relist_after[class as usize] {
-                self.relist(at, class, last_seen);
+            let Slot { listed, class, ref flow, .. } = self.slots[at as usize];
+            if flow.is_some() && ticks(since).wrapping_sub(listed) >= self.relist_after[class as usize] {
+                self.relist(at, class, since);
             }
         }
         self.overdue = overdue;

@@ -40,6 +40,20 @@ fn table(capacity: usize) -> FlowTable {
 }
 
 #[test]
+fn a_flow_that_is_put_off_and_seen_again_does_not_overtake_those_put_off_with_it() {
+    let mut table: FlowTable = FlowTable::new(4, 1, Lifetimes::default());
+    let [one, other] = [1, 2].map(|n| table.insert(flow(Protocol::Icmp, n), second(1)).unwrap());
+    // Both are due to move in their list, and put off.
+    [one, other].into_iter().for_each(|id| table.touch(id, second(3)));
+    // The first is seen again before they have moved.
+    table.touch(one, second(61));
+    let mut gone = Vec::new();
+    table.expire(second(65), 9, |flow| gone.push(flow.key(Side::Opener)));
+    assert_eq!(gone, [flow(Protocol::Icmp, 2).key(Side::Opener)], "62 seconds idle, and 60 are its time");
+    assert_eq!(table.evict(Class::Icmp).map(|flow| flow.key(Side::Opener).src.port), Some(1));
+}
+
+#[test]
 fn both_sides_are_found_until_it_dies() {
     let mut table = table(2);
     let flow = flow(Protocol::Udp, 1);
