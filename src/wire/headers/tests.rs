@@ -1,7 +1,8 @@
 //! Facts of frames that are as they should be, and what is said of others.
 
-use super::super::build::{Build, DST_MAC, SRC_MAC};
+use super::super::build::{Build, DST_MAC, SRC_MAC, mend_ip};
 use super::*;
+use proptest::prelude::*;
 
 const A: &str = "10.0.0.1:5060";
 const B: &str = "10.0.0.2:40000";
@@ -95,5 +96,63 @@ fn what_is_odd_but_legal_is_read() {
     let long_padding = [Build::udp(A, B).bytes(), vec![0xff; 100]].concat();
     for frame in [trailing, no_checksum, record_route, long_padding] {
         assert!(matches!(Headers::parse(&frame), Ok(Headers { kind: Kind::Udp { .. }, .. })), "{frame:02x?}");
+    }
+}
+
+fn any_frame() -> impl Strategy<Value = Vec<u8>> {
+    let flags = (any::<bool>(), any::<bool>(), any::<bool>(), any::<bool>());
+    (flags, 0..40_usize, any::<u8>(), any::<u32>(), prop::option::of(0..5_u16)).prop_map(
+        |((tcp, df, options, tcp_options), payload, ttl, numbers, vlan)| {
+            let build = match tcp {
+                true => Build::tcp(A, B, Flags(numbers as u8), numbers, !numbers),
+                false => Build::udp(A, B),
+            };
+            let build = build.ttl(ttl).payload(&vec![7; payload]);
+            let build = if df { build.df() } else { build };
+            let build = if options { build.ip_options(if ttl & 1 == 0 { &[1, 1, 1] } else { &[0] }) } else { build };
+            let build = if tcp && tcp_options { build.tcp_options(&[1, 1, 1, 1]) } else { build };
+            match vlan {
+                None => build.bytes(),
+                Some(0) => build.priority(3).bytes(),
+                Some(id) => build.vlan(id).bytes(),
+            }
+        },
+    )
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2_000))]
+
+    /// What the quick reader accepts, the careful one accepts, with the same facts.
+    #[test]
+    fn the_usual_packet_is_read_alike_both_ways(
+        mut frame in any_frame(),
+        damage in prop::collection::vec((0..64_usize, any::<u8>()), 0..3),
+        place in prop::option::weighted(0.3, prop::sample::select(vec![0x2000_u16, 0x4000, 0x6000, 1, 0x2001, 0x8000])),
+        mends: bool,
+        cut in prop::option::of(0..100_usize),
+    ) {
+        let whole = damage.is_empty() && place.is_none() && cut.is_none();
+        let l3 = if frame[12..14] == [0x81, 0] { 18 } else { 14 };
+        for (at, bits) in damage {
+            if let Some(byte) = frame.get_mut(at) {
+                *byte ^= bits;
+            }
+        }
+        if let Some(place) = place {
+            frame[l3 + 6..l3 + 8].copy_from_slice(&place.to_be_bytes());
+        }
+        if mends {
+            mend_ip(&mut frame, l3);
+        }
+        frame.truncate(cut.unwrap_or(usize::MAX));
+        let (mut quick, mut careful) = (Headers::BLANK, Headers::BLANK);
+        let usual = parse_usual(&mut quick, &frame).is_some();
+        let read = Headers::parse_with_care(&mut careful, &frame);
+        if usual {
+            prop_assert_eq!((read, quick), (Ok(()), careful));
+        }
+        // Without options, and long enough to be looked at, it is one.
+        prop_assert!(!whole || usual || frame.len() < 58 || careful.l4 - careful.l3 > 20, "{:?}", careful);
     }
 }
