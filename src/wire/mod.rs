@@ -1,10 +1,10 @@
 //! Floor 0: bytes to facts, and facts to bytes.
 //!
 //! Owns every format on the wire: Ethernet with one 802.1Q tag, ARP, IPv4, ICMP, TCP, UDP, and their checksums. Knows no
-//! state, no clock, no configuration: a function here sees one packet. Read first: [`headers`] (what is known of a
-//! packet) and [`usual`] (the same of nearly every one, in fewer words), then [`rewrite`] (how it is changed), [`fragment`] (how it comes and goes in pieces), then [`reply`] and
-//! [`compose`] (how one is made); [`toeplitz`] for how NICs spread packets. For tests and simulation: [`build`] makes frames, [`check`] proves them whole,
-//! [`shown`] prints them.
+//! state, no clock, no configuration: a function here sees one packet. Read first: [`headers`] (what is known of a packet)
+//! and [`usual`] (the same of nearly every one, in fewer words), then [`rewrite`] (how it is changed), [`fragment`] (how it
+//! comes and goes in pieces), then [`reply`] and [`compose`] (how one is made); [`toeplitz`] for how NICs spread packets. For
+//! tests and simulation: [`build`] makes frames, [`check`] proves them whole, [`shown`] prints them.
 
 pub mod addr;
 pub mod arp;

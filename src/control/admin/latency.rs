@@ -14,8 +14,8 @@ pub struct LatencyRow {
     pub since: Wall,
     /// Measured until then: later than that the worker has told nothing.
     pub until: Wall,
-    /// Of each frame sent, the length of the turn that received it, or took it over from another worker, and sent it:
-    /// it was in the worker's hands no longer. Time in a NIC's ring and on the way from worker to worker is not in it.
+    /// Of each frame sent, from the beginning of the turn that received it, here or at the worker that handed it over, to the
+    /// end of the turn that sent it: it was in the box no longer. Time in a NIC's ring is not in it.
     pub in_box: Spread,
     /// Turns that did something.
     pub turns: Spread,

@@ -212,8 +212,8 @@ fn switchover(page: &mut Page, row: &SwitchoverRow) {
 fn latency(page: &mut Page, row: &LatencyRow) {
     let Some(worker) = row.worker.map(|worker| worker.to_string()) else { return };
     let labels = [("worker", worker.as_str())];
-    let help = "The turn in which each frame was received, or taken over, and sent; without the time in the rings \
-                of the NICs.";
+    let help = "Of each frame sent: from the turn that received it, here or at the worker that handed it over, to the \
+                end of the turn that sent it; without the time in the rings of the NICs.";
     page.histogram("worker_time_in_box", help, &labels, &row.in_box);
     page.histogram("worker_turn", "Turns that did something.", &labels, &row.turns);
     page.total("worker_stalls", "Turns longer than `stall` in the file.", &labels, row.stalls);
@@ -310,8 +310,8 @@ mod tests {
                         # HELP fairlead_worker_stalls_total Turns longer than `stall` in the file.\n\
                         # TYPE fairlead_worker_stalls_total counter\n\
                         fairlead_worker_stalls_total{worker=\"0\"} 3\n\
-                        # HELP fairlead_worker_time_in_box_seconds The turn in which each frame was received, \
-                        or taken over, and sent; \
+                        # HELP fairlead_worker_time_in_box_seconds Of each frame sent: from the turn that received it, \
+                        here or at the worker that handed it over, to the end of the turn that sent it; \
                         without the time in the rings of the NICs.\n\
                         # TYPE fairlead_worker_time_in_box_seconds histogram\n\
                         fairlead_worker_time_in_box_seconds_bucket{worker=\"0\",le=\"+Inf\"} 0\n\

@@ -3,10 +3,10 @@
 //! Owns the shape of interfaces, members, pools and virtual addresses in a [`super::Snapshot`], and the questions that one
 //! of them answers by itself.
 
-use super::super::health::{Generation, State};
-use super::super::intent::*;
-use super::super::prefix::PrefixMap;
-use super::super::way::Egress;
+use crate::policy::health::{Generation, State};
+use crate::policy::intent::*;
+use crate::policy::prefix::PrefixMap;
+use crate::policy::way::Egress;
 use crate::wire::{Mac, Protocol, Rewrite, VlanId};
 use ipnet::Ipv4Net;
 use std::net::Ipv4Addr;
@@ -56,9 +56,9 @@ pub struct MemberView {
     pub state: State,
     /// It does not answer on the link: its host is dead, or cut off.
     pub gone: bool,
-    /// See [`super::health::MemberHealth::may_claim`].
+    /// See [`crate::policy::health::MemberHealth::may_claim`].
     pub may_claim: bool,
-    /// See [`super::health::MemberHealth::lost_before`].
+    /// See [`crate::policy::health::MemberHealth::lost_before`].
     pub lost_before: Generation,
     /// The virtual address the world knows it by; its own when its pool has none. Steering sees only this one, so both
     /// ends of a hairpin name the same worker.
