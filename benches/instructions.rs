@@ -86,13 +86,13 @@ fn pass(engine: &mut Engine, packet: &mut Usual, frame: &mut [u8], port: PortId,
             rewrite.pass_on_usual(frame, packet);
             black_box(egress);
         }
-        None => decide(engine, &ahead, frame, port, now),
+        None => decide(engine, packet, &ahead, frame, port, now),
     }
 }
 
 #[inline(never)]
-fn decide(engine: &mut Engine, ahead: &Ahead, frame: &mut [u8], port: PortId, now: Instant) {
-    let headers = Headers::parse(frame).expect("a frame of the bench is malformed");
+fn decide(engine: &mut Engine, packet: &Usual, ahead: &Ahead, frame: &mut [u8], port: PortId, now: Instant) {
+    let headers = Headers::of_usual(packet, frame);
     match engine.decide(&headers, ahead, port, now) {
         Verdict::Forward { rewrite, .. } => rewrite.pass_on(frame, &headers),
         other => panic!("a frame of the bench was not forwarded: {other:?} {:?}", headers.kind),

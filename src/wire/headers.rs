@@ -142,107 +142,58 @@ pub struct Piece {
 impl Headers<Ipv4Addr> {
     /// Reads a frame without its check sequence: Ethernet II, at most one tag, ARP or IPv4 and what it carries. Padding
     /// behind the datagram is not looked at. Allocates nothing.
-    #[inline]
     pub fn parse(bytes: &[u8]) -> Result<Headers, Malformed> {
-        let mut headers = Headers::BLANK;
-        Headers::parse_into(&mut headers, bytes).map(|()| headers)
-    }
-
-    /// As [`Headers::parse`], to where the facts shall be: nothing is copied. What stands there after an error means
-    /// nothing.
-    #[inline]
-    pub fn parse_into(into: &mut Headers, bytes: &[u8]) -> Result<(), Malformed> {
-        match parse_usual(into, bytes) {
-            Some(()) => Ok(()),
-            None => Headers::parse_with_care(into, bytes),
+        let mut usual = Usual::BLANK;
+        match Usual::read(&mut usual, bytes) {
+            Some(()) => Ok(Headers::of_usual(&usual, bytes)),
+            None => Headers::parse_with_care(bytes),
         }
     }
 
-    /// Any frame, in the order in which things can be wrong.
-    #[inline(never)]
-    fn parse_with_care(into: &mut Headers, bytes: &[u8]) -> Result<(), Malformed> {
+    /// All facts of a usual packet; `bytes` is the frame it was read from.
+    #[inline]
+    pub fn of_usual(packet: &Usual, bytes: &[u8]) -> Headers {
+        let front = bytes.first_chunk().unwrap_or(&[0; 18 + 6]);
+        let l3 = u16::from(packet.l3);
+        let (src_port, dst_port) = (packet.src_port(), packet.dst_port());
+        Headers {
+            link: Link { dst: bytes::mac(front, 0), src: bytes::mac(front, 6), vlan: packet.door.vlan() },
+            src: packet.src(),
+            dst: packet.dst(),
+            l3,
+            l4: l3 + ipv4::HEADER as u16,
+            end: packet.end() as u16,
+            size: packet.size,
+            id: bytes::be16(front, usize::from(l3) + 4),
+            ttl: packet.ttl,
+            dont_fragment: packet.dont_fragment,
+            in_pieces: false,
+            kind: packet.segment().map_or(Kind::Udp { src_port, dst_port }, Kind::Tcp),
+        }
+    }
+
+    /// As [`Headers::parse`], of a frame that is no usual packet: in the order in which things can be wrong.
+    pub fn parse_with_care(bytes: &[u8]) -> Result<Headers, Malformed> {
         let (link, ethertype, l3) = ethernet::read(bytes)?;
-        if ethertype != ethernet::IPV4 {
-            return parse_other(into, bytes, link, ethertype, l3);
+        match ethertype {
+            ethernet::IPV4 => {}
+            ethernet::ARP => return parse_arp(bytes, link, l3),
+            _ => return Err(Malformed::UnknownEtherType),
         }
         let ip = ipv4::read(bytes, l3)?;
-        let payload = &bytes[ip.l4..ip.end];
-        match ip.protocol {
-            ipv4::UDP if !ip.is_piece() => *into = facts(link, l3, &ip, udp::read(payload, payload.len())?),
-            ipv4::TCP if !ip.is_piece() => *into = facts(link, l3, &ip, Kind::Tcp(tcp::read(payload, payload.len())?)),
-            _ => return parse_rarer(into, bytes, link, l3),
-        }
-        Ok(())
-    }
-
-    /// The facts of no packet: where some will be written.
-    pub const BLANK: Headers = Headers {
-        link: Link { dst: Mac::ZERO, src: Mac::ZERO, vlan: None },
-        src: Ipv4Addr::UNSPECIFIED,
-        dst: Ipv4Addr::UNSPECIFIED,
-        l3: 0,
-        l4: 0,
-        end: 0,
-        size: 0,
-        id: 0,
-        ttl: 0,
-        dont_fragment: false,
-        in_pieces: false,
-        kind: Kind::Other(0),
-    };
-}
-
-/// The usual packet, whose facts are more than [`Usual`] keeps.
-#[inline]
-fn parse_usual(into: &mut Headers, bytes: &[u8]) -> Option<()> {
-    let mut usual = Usual::BLANK;
-    Usual::read(&mut usual, bytes)?;
-    let front: &[u8; 18 + 6] = bytes.first_chunk()?;
-    let Usual { door, size, ttl, dont_fragment, .. } = usual;
-    let (src_port, dst_port) = (usual.src_port(), usual.dst_port());
-    let l3 = u16::from(usual.l3);
-    *into = Headers {
-        link: Link { dst: bytes::mac(front, 0), src: bytes::mac(front, 6), vlan: door.vlan() },
-        src: usual.src(),
-        dst: usual.dst(),
-        l3,
-        l4: l3 + ipv4::HEADER as u16,
-        end: usual.end() as u16,
-        size,
-        id: bytes::be16(front, usize::from(l3) + 4),
-        ttl,
-        dont_fragment,
-        in_pieces: false,
-        kind: usual.segment().map_or(Kind::Udp { src_port, dst_port }, Kind::Tcp),
-    };
-    Some(())
-}
-
-/// What there is little of is read where it does not weigh upon the rest.
-#[cold]
-#[inline(never)]
-fn parse_rarer(into: &mut Headers, bytes: &[u8], link: Link, l3: usize) -> Result<(), Malformed> {
-    let ip = ipv4::read(bytes, l3)?;
-    let datagram = &bytes[..ip.end];
-    let kind = match ip.protocol {
-        _ if ip.is_piece() => Kind::Fragment(parse_piece(&ip, &datagram[ip.l4..])?),
-        ipv4::ICMP => icmp::read(datagram, ip.l4)?,
-        other => Kind::Other(other),
-    };
-    *into = facts(link, l3, &ip, kind);
-    Ok(())
-}
-
-#[cold]
-#[inline(never)]
-fn parse_other(into: &mut Headers, bytes: &[u8], link: Link, ethertype: u16, l3: usize) -> Result<(), Malformed> {
-    match ethertype {
-        ethernet::ARP => parse_arp(bytes, link, l3).map(|arp| *into = arp),
-        _ => Err(Malformed::UnknownEtherType),
+        let datagram = &bytes[..ip.end];
+        let payload = &datagram[ip.l4..];
+        let kind = match ip.protocol {
+            _ if ip.is_piece() => Kind::Fragment(parse_piece(&ip, payload)?),
+            ipv4::UDP => udp::read(payload, payload.len())?,
+            ipv4::TCP => Kind::Tcp(tcp::read(payload, payload.len())?),
+            ipv4::ICMP => icmp::read(datagram, ip.l4)?,
+            other => Kind::Other(other),
+        };
+        Ok(facts(link, l3, &ip, kind))
     }
 }
 
-#[inline(always)]
 fn facts(link: Link, l3: usize, ip: &Ip, kind: Kind) -> Headers {
     Headers {
         link,

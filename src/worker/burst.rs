@@ -8,7 +8,7 @@ use super::Worker;
 use super::cargo::Cargo;
 use super::dispose::reason;
 use super::hand_off::Parcel;
-use crate::engine::{Ahead, Engine, Law, steer};
+use crate::engine::{Ahead, Engine, steer};
 use crate::io::{BURST, Frame, Port};
 use crate::policy::intent::PortId;
 use crate::time::Instant;
@@ -26,28 +26,31 @@ pub(super) struct Batch<F> {
 struct Place<F> {
     frame: Option<F>,
     port: PortId,
-    /// `packet` holds its facts. Another one's are read when it is decided about.
-    is_usual: bool,
+    /// The facts of a usual packet.
     packet: Usual,
+    /// Those of another one.
+    careful: Option<Headers>,
     ahead: Ahead,
 }
 
 impl<F: Frame> Batch<F> {
     pub(super) fn new() -> Batch<F> {
         let (packet, ahead) = (Usual::BLANK, Ahead::NOTHING);
-        let empty = |_| Place { frame: None, port: PortId(0), is_usual: false, packet, ahead };
+        let empty = |_| Place { frame: None, port: PortId(0), packet, careful: None, ahead };
         Batch { places: (0..BURST).map(empty).collect(), taken: 0 }
     }
 
     /// Writes what is known of `frame` into the next free place. A burst is never longer than there are places.
     #[inline]
-    fn read(&mut self, frame: &F, engine: &Engine) -> &mut Place<F> {
+    fn read(&mut self, frame: &F, engine: &Engine) -> Result<&mut Place<F>, Malformed> {
         let place = &mut self.places[self.taken];
-        place.is_usual = Usual::read(&mut place.packet, frame.bytes()).is_some();
-        if place.is_usual {
+        if Usual::read(&mut place.packet, frame.bytes()).is_some() {
+            place.careful = None;
             place.ahead = engine.look_ahead_usual(&place.packet);
+        } else {
+            place.read_with_care(frame.bytes(), engine)?;
         }
-        place
+        Ok(place)
     }
 
     /// The frame that was read last is ours.
@@ -56,6 +59,15 @@ impl<F: Frame> Batch<F> {
         let place = &mut self.places[self.taken];
         (place.frame, place.port) = (Some(frame), port);
         self.taken += 1;
+    }
+}
+
+impl<F> Place<F> {
+    #[cold]
+    fn read_with_care(&mut self, bytes: &[u8], engine: &Engine) -> Result<(), Malformed> {
+        let headers = Headers::parse_with_care(bytes)?;
+        (self.ahead, self.careful) = (engine.look_ahead(&headers), Some(headers));
+        Ok(())
     }
 }
 
@@ -88,9 +100,9 @@ impl<P: Port> Worker<P> {
             match cargo {
                 Cargo::Frame(frame) => self.keep(frame, port),
                 // What came before it shall leave before it.
-                pieces => {
+                Cargo::Pieces(pieces) => {
                     self.decide_all(now);
-                    self.decide(pieces, port, now);
+                    self.take_over_whole(pieces, port, now);
                 }
             }
         }
@@ -103,17 +115,14 @@ impl<P: Port> Worker<P> {
     /// First pass, for a frame as the NIC gave it: what is it, and whose?
     #[inline]
     fn sort_out(&mut self, frame: P::Frame, port: PortId) {
-        let place = self.batch.read(&frame, &self.engine);
-        let owner = if place.is_usual {
-            steer::owner_of_usual(&place.packet, &place.ahead.ends, self.engine.world(), &self.law)
-        } else {
-            match look_with_care(&frame, &self.engine, &self.law) {
-                Ok((owner, ahead)) => {
-                    place.ahead = ahead;
-                    owner
-                }
-                Err(malformed) => return self.tally.dropped(reason(malformed)),
-            }
+        let place = match self.batch.read(&frame, &self.engine) {
+            Ok(place) => place,
+            Err(malformed) => return self.tally.dropped(reason(malformed)),
+        };
+        let (ends, world) = (&place.ahead.ends, self.engine.world());
+        let owner = match &place.careful {
+            None => steer::owner_of_usual(&place.packet, ends, world, &self.law),
+            Some(headers) => steer::owner(headers, ends, world, &self.law),
         };
         match owner {
             Some(worker) if worker != usize::from(self.id.0) => {
@@ -130,14 +139,10 @@ impl<P: Port> Worker<P> {
     /// First pass, for a frame that another worker has found to be ours.
     #[inline]
     fn keep(&mut self, frame: P::Frame, port: PortId) {
-        let place = self.batch.read(&frame, &self.engine);
-        if !place.is_usual {
-            match look_with_care(&frame, &self.engine, &self.law) {
-                Ok((_, ahead)) => place.ahead = ahead,
-                Err(malformed) => return self.tally.dropped(reason(malformed)),
-            }
+        match self.batch.read(&frame, &self.engine) {
+            Ok(_) => self.batch.take(frame, port),
+            Err(malformed) => self.tally.dropped(reason(malformed)),
         }
-        self.batch.take(frame, port);
     }
 
     /// The other passes: reach for index cells, reach for flows, pass on what only has to be, decide about the rest.
@@ -148,23 +153,17 @@ impl<P: Port> Worker<P> {
         let batch = &mut places[..taken];
         batch.iter().for_each(|place| self.engine.reach_for_index(&place.ahead));
         batch.iter_mut().for_each(|place| self.engine.reach_for_flow(&mut place.ahead));
-        for Place { frame, port, is_usual, packet, ahead } in batch {
+        for Place { frame, port, packet, careful, ahead } in batch {
             let Some(frame) = frame.take() else { continue };
-            let left = if *is_usual { self.pass_on(frame, packet, ahead, *port, now) } else { Some(frame) };
-            if let Some(frame) = left {
-                self.decide_ahead(frame, ahead, *port, now);
+            if let Some(headers) = careful {
+                self.judge(frame, headers, ahead, *port, now);
+            } else if let Some(frame) = self.pass_on(frame, packet, ahead, *port, now) {
+                let headers = Headers::of_usual(packet, frame.bytes());
+                self.judge(frame, &headers, ahead, *port, now);
             }
         }
         self.batch.places = places;
     }
-}
-
-/// Whose a frame is that is no usual packet, and what is known of it ahead of the decision.
-#[cold]
-fn look_with_care<F: Frame>(frame: &F, engine: &Engine, law: &Law) -> Result<(Option<usize>, Ahead), Malformed> {
-    let headers = Headers::parse(frame.bytes())?;
-    let ahead = engine.look_ahead(&headers);
-    Ok((steer::owner(&headers, &ahead.ends, engine.world(), law), ahead))
 }
 
 /// The frame's length. Its first byte is asked for on the way.

@@ -17,26 +17,6 @@ use crate::wire::reply::{self, IcmpError, Reply};
 use crate::wire::{Headers, Malformed};
 
 impl<P: Port> Worker<P> {
-    /// A datagram that is ours to decide about.
-    pub(super) fn decide(&mut self, cargo: Cargo<P::Frame>, port: PortId, now: Instant) {
-        match (cargo.headers(), cargo) {
-            (Ok(headers), Cargo::Frame(frame)) => {
-                self.judge(frame, &headers, &self.engine.look_ahead(&headers), port, now)
-            }
-            (Ok(whole), Cargo::Pieces(pieces)) => self.judge_whole(pieces, &whole, port, now),
-            (Err(malformed), cargo) => self.tally.dropped_all(cargo.frames(), reason(malformed)),
-        }
-    }
-
-    /// A frame that is ours to decide about, by all its facts; `ahead` is known already.
-    #[inline(never)]
-    pub(super) fn decide_ahead(&mut self, frame: P::Frame, ahead: &Ahead, port: PortId, now: Instant) {
-        match Headers::parse(frame.bytes()) {
-            Ok(headers) => self.judge(frame, &headers, ahead, port, now),
-            Err(malformed) => self.tally.dropped(reason(malformed)),
-        }
-    }
-
     /// The datagram is another worker's; it goes there at the end of the turn.
     #[inline]
     pub(super) fn hand_over(&mut self, worker: usize, cargo: Cargo<P::Frame>, port: PortId) {
@@ -53,7 +33,8 @@ impl<P: Port> Worker<P> {
         });
     }
 
-    #[inline]
+    /// A frame that is ours to decide about, by all its facts.
+    #[inline(never)]
     pub(super) fn judge(&mut self, frame: P::Frame, headers: &Headers, ahead: &Ahead, port: PortId, now: Instant) {
         let verdict = self.engine.decide(headers, ahead, port, now);
         match verdict {

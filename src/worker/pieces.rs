@@ -41,6 +41,14 @@ impl<P: Port> Worker<P> {
         }
     }
 
+    /// A whole datagram that another worker has put together and found to be ours.
+    pub(super) fn take_over_whole(&mut self, pieces: Vec<P::Frame>, port: PortId, now: Instant) {
+        match fragment::whole(pieces.iter().map(Frame::bytes)) {
+            Ok(whole) => self.judge_whole(pieces, &whole, port, now),
+            Err(malformed) => self.tally.dropped_all(pieces.len(), reason(malformed)),
+        }
+    }
+
     /// A whole datagram that is ours to decide about.
     pub(super) fn judge_whole(&mut self, pieces: Vec<P::Frame>, whole: &Headers, port: PortId, now: Instant) {
         match self.engine.decide(whole, &self.engine.look_ahead(whole), port, now) {
