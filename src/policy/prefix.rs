@@ -1,13 +1,16 @@
-//! Longest prefix match in at most four looks.
+//! Longest prefix match in at most three looks.
 //!
-//! Owns [`PrefixMap`]: a tree that branches by whole octets of the address, its prefixes pushed down to the leaves, so
-//! that the first look mostly settles the matter and the fourth always does, however many prefixes there are. A kilobyte a
-//! node; there are no more nodes than prefixes longer than 8, 16 and 24 bits ask for. Built whole; never changed.
+//! Owns [`PrefixMap`]: a tree that branches by the first half of the address and then by octets, its prefixes pushed down to
+//! the leaves, so that the first look mostly settles the matter and the third always does, however many prefixes there are.
+//! 256 kB for the root, of which few lines are ever touched, and a kilobyte for any other node; there are no more of those
+//! than prefixes longer than 16 and 24 bits ask for. Built whole; never changed.
 
 use ipnet::Ipv4Net;
 use std::net::Ipv4Addr;
 
-/// How many entries a node has: one for every octet.
+/// How many entries the root has: one for every first half of an address.
+const HALVES: usize = 1 << 16;
+/// How many entries another node has: one for every octet.
 const OCTETS: usize = 256;
 /// In an entry: the rest is the number of a node, not of a value.
 const NODE: u32 = 1 << 31;
@@ -17,8 +20,8 @@ const NOTHING: u32 = 0;
 /// A map from addresses to the value of the longest prefix that holds them.
 #[derive(Clone, Debug)]
 pub struct PrefixMap<T> {
-    /// One node behind the other, the root first. An entry is [`NOTHING`], a node (with the bit [`NODE`]), or one more than
-    /// the place of a value.
+    /// One node behind the other, the root first. An entry is [`NOTHING`], the first entry of another node (with the bit
+    /// [`NODE`]), or one more than the place of a value.
     entries: Vec<u32>,
     values: Vec<T>,
 }
@@ -29,7 +32,7 @@ impl<T: Copy> PrefixMap<T> {
         let mut entries: Vec<_> = entries.into_iter().map(|(net, value)| (net.trunc(), value)).collect();
         // Shorter prefixes first: longer ones then lie over them. The order of equals stays.
         entries.sort_by_key(|(net, _)| net.prefix_len());
-        let mut map = PrefixMap { entries: vec![NOTHING; OCTETS], values: Vec::with_capacity(entries.len()) };
+        let mut map = PrefixMap { entries: vec![NOTHING; HALVES], values: Vec::with_capacity(entries.len()) };
         for (net, value) in entries {
             map.values.push(value);
             map.lay_over(net, map.values.len() as u32);
@@ -40,12 +43,13 @@ impl<T: Copy> PrefixMap<T> {
     /// The value of the longest prefix that holds `address`.
     #[inline]
     pub fn find(&self, address: Ipv4Addr) -> Option<T> {
-        let mut entry = NODE;
-        for octet in address.octets() {
-            entry = *self.entries.get((entry & !NODE) as usize * OCTETS + usize::from(octet))?;
+        let bits = address.to_bits();
+        let mut entry = *self.entries.get((bits >> 16) as usize)?;
+        for octet in [bits >> 8, bits] {
             if entry & NODE == 0 {
                 break;
             }
+            entry = *self.entries.get((entry & !NODE) as usize + (octet & 0xff) as usize)?;
         }
         // `NOTHING` wraps round, and there is no such place.
         self.values.get(entry.wrapping_sub(1) as usize).copied()
@@ -58,29 +62,30 @@ impl<T: Copy> PrefixMap<T> {
 
     /// What `net` holds has the value `entry` from now on.
     fn lay_over(&mut self, net: Ipv4Net, entry: u32) {
-        let (octets, length) = (net.network().octets(), usize::from(net.prefix_len()));
-        let mut node = 0;
-        // The octets that the prefix holds whole, but for the one it ends in.
-        let whole = length.saturating_sub(1) / 8;
-        for octet in &octets[..whole] {
-            node = self.child(node, *octet);
-        }
-        let first = node * OCTETS + usize::from(octets[whole]);
-        let span = 1 << (8 * (whole + 1) - length);
+        let (bits, length) = (net.network().to_bits(), u32::from(net.prefix_len()));
+        // The node that the prefix ends in, its place there, and for how many bits the places of that node stand.
+        let (node, place, depth) = match length {
+            0..=16 => (0, bits >> 16, 16),
+            17..=24 => (self.child(bits >> 16), bits >> 8 & 0xff, 24),
+            _ => {
+                let third = self.child(bits >> 16) + (bits >> 8 & 0xff);
+                (self.child(third), bits & 0xff, 32)
+            }
+        };
+        let first = (node + place) as usize;
         // No longer prefix has come yet, so there is no node below.
-        self.entries[first..first + span].fill(entry);
+        self.entries[first..first + (1 << (depth - length))].fill(entry);
     }
 
-    /// The node below the octet of a node, made if need be, with what the octet said so far everywhere.
-    fn child(&mut self, node: usize, octet: u8) -> usize {
-        let at = node * OCTETS + usize::from(octet);
-        let said = self.entries[at];
+    /// The node below an entry, by the place of its first one; made if need be, with what the entry said so far everywhere.
+    fn child(&mut self, at: u32) -> u32 {
+        let said = self.entries[at as usize];
         if said & NODE != 0 {
-            return (said & !NODE) as usize;
+            return said & !NODE;
         }
-        let child = self.entries.len() / OCTETS;
+        let child = self.entries.len() as u32;
         self.entries.resize(self.entries.len() + OCTETS, said);
-        self.entries[at] = NODE | child as u32;
+        self.entries[at as usize] = NODE | child;
         child
     }
 }
