@@ -26,7 +26,7 @@ const PEERS: usize = 4_096;
 /// once: a flow's first packet after those that open it goes the long way, and what is measured is those that follow.
 fn standing(intent: &Intent, traffic: Traffic, count: usize) -> (Appliance, Rc<Frames>) {
     let mut appliance = Appliance::new(intent, 1);
-    appliance.open(traffic, count);
+    appliance.open(traffic, 0..count);
     let frames = Rc::new(Frames::steady(traffic, count));
     appliance.supply.feed(traffic.port(), &frames);
     (0..count.div_ceil(BURST)).for_each(|_| appliance.round());
@@ -87,7 +87,7 @@ fn new_flows(c: &mut Criterion) {
     for traffic in [Traffic::ServiceTcpIn, Traffic::OutboundTcp, Traffic::OutboundUdp] {
         let intent = intent(2 * LOOP);
         let mut appliance = Appliance::new(&intent, 1);
-        let frames = Rc::new(Frames::opening(traffic, 0, LOOP));
+        let frames = Rc::new(Frames::opening(traffic, 0..LOOP));
         let port = traffic.opening(0)[0].0;
         appliance.supply.feed(port, &frames);
         // When a frame comes again, the flow it made has just been forgotten.
@@ -142,7 +142,7 @@ impl FullTable {
 
     fn new(flooded: bool) -> FullTable {
         let (appliance, frames) = standing(&intent(2 * Self::STANDING), Traffic::OutboundTcp, Self::STANDING);
-        let flood = Rc::new(Frames::opening(Traffic::ServiceTcpIn, 0, Self::FLOOD));
+        let flood = Rc::new(Frames::opening(Traffic::ServiceTcpIn, 0..Self::FLOOD));
         let mut table = FullTable { appliance, flooded, frames, flood, at: 0, wave: 0 };
         if flooded {
             (0..4 * Self::STANDING / BURST).for_each(|_| table.flood_once());

@@ -18,8 +18,8 @@ use fairlead::wire::build::Build;
 use fairlead::wire::tcp::Flags;
 use fairlead::wire::{Endpoint, Mac};
 use fairlead::worker::mailbox::{ManagementEnd, mailbox};
-use fairlead::worker::{Shared, Tally, Worker, WorkerId, hand_offs};
-use port::{BenchPort, Supply};
+use fairlead::worker::{HandOff, Shared, Tally, Worker, WorkerId, hand_offs};
+use port::{BenchFrame, BenchPort, Supply};
 use std::net::Ipv4Addr;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -96,15 +96,21 @@ impl Appliance {
     pub fn new(intent: &Intent, workers: usize) -> Appliance {
         let world = Arc::new(world(intent, 1));
         let claims = Claims::new(world.snat_addresses(), 1);
+        Appliance::of(&world, &claims, 0, hand_offs(workers, 2_048))
+    }
+
+    /// Workers from number `first` on, with these ends of the rings between all there are, in the world and with the claims
+    /// that all share.
+    pub fn of(world: &Arc<Snapshot>, claims: &Claims, first: usize, hands: Vec<HandOff<BenchFrame>>) -> Appliance {
         let supply = Supply::new();
         let (mut mail, mut made, mut shared) = (Vec::new(), Vec::new(), Vec::new());
-        for (at, hands) in hand_offs(workers, 2_048).into_iter().enumerate() {
+        for (at, hands) in hands.into_iter().enumerate() {
             let (management, end) = mailbox(64);
-            let share = Share { worker: at as u16, of: workers as u16 };
-            let engine = Engine::new(Arc::clone(&world), claims.clone(), 42).sharing(share);
+            let (id, of) = ((first + at) as u16, hands.workers() as u16);
+            let engine = Engine::new(Arc::clone(world), claims.clone(), 42).sharing(Share { worker: id, of });
             let tally = Arc::new(Shared::default());
             let ports = supply.ports(at == 0);
-            made.push(Worker::new(WorkerId(at as u16), engine, ports, hands, end, Arc::clone(&tally)));
+            made.push(Worker::new(WorkerId(id), engine, ports, hands, end, Arc::clone(&tally)));
             mail.push(management);
             shared.push(tally);
         }
@@ -112,10 +118,10 @@ impl Appliance {
         Appliance { workers: made, supply, mail, now, step, shared }
     }
 
-    /// Opens conversations 0 to `count` of a kind, one after the other.
-    pub fn open(&mut self, traffic: Traffic, count: usize) {
+    /// Opens these conversations of a kind, one after the other.
+    pub fn open(&mut self, traffic: Traffic, conversations: impl IntoIterator<Item = usize>) {
         self.supply.in_bursts_of(1);
-        for at in 0..count {
+        for at in conversations {
             for (port, frame) in traffic.opening(at) {
                 self.supply.feed(port, &Rc::new(Frames::of(&frame.bytes())));
                 self.round();
@@ -285,20 +291,25 @@ pub struct Frames {
 impl Frames {
     /// The steady frames of conversations 0 to `count`, in an order that has nothing to do with that of their opening.
     pub fn steady(traffic: Traffic, count: usize) -> Frames {
-        let first = traffic.frame(0).bytes();
-        let mut frames = Frames { bytes: Vec::with_capacity(count * first.len()), length: first.len() };
-        for at in shuffled(count) {
-            frames.bytes.extend_from_slice(&traffic.frame(at).bytes());
-        }
-        frames
+        Frames::all(shuffled(count).map(|at| traffic.frame(at)), count)
     }
 
-    /// The first frames of conversations `from` to `to`, one after the other.
-    pub fn opening(traffic: Traffic, from: usize, to: usize) -> Frames {
-        let first = |at: usize| traffic.opening(at).swap_remove(0).1.bytes();
-        let mut frames = Frames::of(&first(from));
-        (from + 1..to).for_each(|at| frames.bytes.extend_from_slice(&first(at)));
-        frames
+    /// The first frames of these conversations, one after the other.
+    pub fn opening(traffic: Traffic, conversations: impl ExactSizeIterator<Item = usize>) -> Frames {
+        let count = conversations.len();
+        Frames::all(conversations.map(|at| traffic.opening(at).swap_remove(0).1), count)
+    }
+
+    /// So many frames, all as long as the first.
+    pub fn all(frames: impl Iterator<Item = Build>, count: usize) -> Frames {
+        let mut all = Frames { bytes: Vec::new(), length: 0 };
+        for frame in frames {
+            let bytes = frame.bytes();
+            all.bytes.reserve_exact(if all.length == 0 { count * bytes.len() } else { 0 });
+            all.length = bytes.len();
+            all.bytes.extend_from_slice(&bytes);
+        }
+        all
     }
 
     /// One frame.
