@@ -36,6 +36,9 @@ def main() -> int:
         need_root()
         need_programs("qemu-system-x86_64", "busybox", "cpio", "apt-get", "dpkg-deb", "ip", "ethtool")
         program = options.program or build.release()
+        if "static" not in run([str(program), "--version"]).stdout:
+            raise LabError(f"{program} loads DPDK's drivers as plug-ins, which the guest does not have: build one with "
+                           "`cargo build --release --features static-link`")
         with tempfile.TemporaryDirectory(prefix="fairlead-vm-") as directory:
             failed = _Rig(Path(directory)).seen(program)
     except LabError as error:
@@ -91,8 +94,9 @@ class _Rig:
                      "iommu_platform=on"]
         self._guest = Process("the virtual machine", [
             "qemu-system-x86_64", "-accel", "tcg,thread=multi", "-machine", "q35,kernel-irqchip=split", "-cpu", "max",
-            "-smp", "3", "-m", "2560", "-nodefaults", "-nographic", "-serial", "stdio", "-no-reboot", "-kernel", str(kernel), "-initrd", str(files),
-            "-append", "console=ttyS0 quiet intel_iommu=on panic=-1", "-device", "intel-iommu,intremap=on,caching-mode=on",
+            "-smp", "3", "-m", "2560", "-nodefaults", "-nographic", "-serial", "stdio", "-no-reboot",
+            "-kernel", str(kernel), "-initrd", str(files), "-append", "console=ttyS0 quiet intel_iommu=on panic=-1",
+            "-device", "intel-iommu,intremap=on,caching-mode=on",
             *nics], self._directory / "console")
 
     def _plug_in(self) -> None:
@@ -202,17 +206,16 @@ def _here() -> dict[str, str]:
 
 
 def _is_open(wire: str) -> bool:
-    """Somebody holds the other end."""
-    carrier = Path(f"/sys/class/net/{wire}/flags")
-    return carrier.exists() and "NO-CARRIER" not in run(["ip", "link", "set", wire, "up"]).stdout + run(
-        ["ip", "link", "show", wire]).stdout
+    """Somebody holds the other end: it has a carrier."""
+    run(["ip", "link", "set", wire, "up"])
+    return "NO-CARRIER" not in run(["ip", "link", "show", wire]).stdout
 
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="scripts/vm", description="Runs Fairlead in an emulated machine on PCI devices with RSS, "
                                      "an IOMMU and huge pages, sends it traffic, and checks that every packet is answered and "
                                      "arrives at the worker that decides about it. Fetches a kernel of Debian's the first time.")
-    parser.add_argument("--program", type=Path, metavar="FILE", help="run this Fairlead instead of building one")
+    parser.add_argument("--program", type=Path, metavar="FILE", help="run this Fairlead (built with `--features static-link`) instead of building one")
     return parser.parse_args()
 
 

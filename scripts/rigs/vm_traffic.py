@@ -10,7 +10,6 @@ import socketserver
 import sys
 import time
 
-
 _KEPT = ("via", "from", "to", "call-id", "cseq")
 
 
