@@ -41,12 +41,8 @@ fn scaling(c: &mut Criterion) {
                 ratios.push((one + other) / 2.0 / Core::run(cores, 4_000).as_secs_f64());
             }
         }
-        for (what, mut ratios) in ["as they are", "that share nothing"].iter().zip(ratios) {
-            ratios.sort_by(f64::total_cmp);
-            let [least, median, most] = [0, 15, 30].map(|at| ratios[at]);
-            println!(
-                "scaling/{name}: beside the other over alone, workers {what}: {median:.2} ({least:.2} to {most:.2})"
-            );
+        for (what, ratios) in ["as they are", "that share nothing"].iter().zip(ratios) {
+            println!("scaling/{name}: beside the other over alone, workers {what}: {}", support::spread(ratios));
         }
     }
     group.finish();

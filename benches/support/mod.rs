@@ -333,6 +333,13 @@ impl Frames {
     }
 }
 
+/// The median of some ratios, with the least and the most.
+pub fn spread(mut ratios: Vec<f64>) -> String {
+    ratios.sort_by(f64::total_cmp);
+    let [least, median, most] = [0, ratios.len() / 2, ratios.len() - 1].map(|at| ratios[at]);
+    format!("{median:.2} ({least:.2} to {most:.2})")
+}
+
 /// Numbers below `count`, each once, in an order that jumps about: steps of a generator of the group modulo a prime.
 pub fn shuffled(count: usize) -> impl Iterator<Item = usize> {
     // A multiplier that is coprime to the count visits all.

@@ -156,7 +156,9 @@ class _Rig:
     def _judge_arrivals(self) -> None:
         # What is asked now has seen it all.
         time.sleep(10)
-        ports, counters = self._last("ports"), self._last("counters")
+        ports, counters = self._last("ports"), {row["name"]: row["value"] for row in self._last("counters")}
+        if {port["name"] for port in ports} != set(NICS):
+            raise LabError(f"Fairlead does not say how its ports do. {self._guest.last_words()}")
         for port in ports:
             frames = port["arrived"]
             here = 100 * (frames - port["handed_on"]) / max(1, frames)
@@ -168,8 +170,13 @@ class _Rig:
         received = [worker["rx"] for worker in workers]
         self._judge(min(received) * 5 > sum(received), "both workers have work",
                     " and ".join(f"{frames:,}" for frames in received) + " frames")
-        lost = {row["name"]: row["value"] for row in counters if row["name"].startswith("drop")}
+        lost = {name: value for name, value in counters.items() if name.startswith("drop_")}
         self._judge(not lost, "no frame was dropped", ", ".join(f"{name} {value:,}" for name, value in lost.items()) or "none")
+        punted = sum(value for name, value in counters.items() if name.startswith("punt_"))
+        came = counters["received"] + counters["originated"]
+        went = counters["transmitted"] + punted + sum(lost.values())
+        self._judge(came == went, "every frame is accounted for",
+                    f"{came:,} received or made, {went:,} sent, punted or dropped")
 
     def _judge(self, good: bool, what: str, seen: str) -> None:
         print(f"  {'ok    ' if good else 'FAILED'} {what}: {seen}", flush=True)
