@@ -9,12 +9,13 @@
 mod support;
 
 use criterion::measurement::WallTime;
-use criterion::{BenchmarkGroup, BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
+use criterion::{Bencher, BenchmarkGroup, BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use fairlead::io::BURST;
-use fairlead::policy::intent::Intent;
+use fairlead::policy::intent::{Intent, VirtualServer};
 use fairlead::worker::hand_off::Parcel;
 use fairlead::worker::mailbox::Event;
 use fairlead::worker::{Cargo, Command, hand_offs};
+use std::net::Ipv4Addr;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -254,7 +255,7 @@ fn hand_off_ring(c: &mut Criterion) {
 }
 
 /// A turn at full load in which a snapshot is installed, beside one in which none is; and one in which members have changed
-/// places in the file, for which every flow is looked at.
+/// places in the file.
 fn switchover(c: &mut Criterion) {
     let mut group = c.benchmark_group("switchover");
     group.sample_size(20);
@@ -283,7 +284,45 @@ fn switchover(c: &mut Criterion) {
             });
         });
     }
+    for (name, takes) in [("turns_after_an_installation", false), ("while_what_a_reload_took_is_forgotten", true)] {
+        group.bench_function(name, |b| after_installation(b, &intent, takes));
+    }
     group.finish();
+}
+
+/// The turns that follow an installation, for as long as a walk over a million flows lasts: every packet is the first of its flow
+/// since. If the installation `takes` a virtual address away (nobody's: all flows are looked at, none is forgotten), the walk
+/// goes on beside them.
+fn after_installation(b: &mut Bencher, intent: &Intent, takes: bool) {
+    const LASTS: u64 = 3_900;
+    let mut with = intent.clone();
+    let unused = VirtualServer {
+        name: "unused".into(),
+        address: Ipv4Addr::new(10, 20, 0, 250),
+        ..with.virtual_servers[0].clone()
+    };
+    with.virtual_servers.push(unused);
+    let worlds = [&with, if takes { intent } else { &with }].map(|intent| Arc::new(support::world(intent, 2)));
+    let (mut appliance, _frames) = standing(intent, Traffic::OutboundUdp, 1_000_000);
+    let mut turn = LASTS;
+    b.iter_custom(|turns| {
+        let mut took = Duration::ZERO;
+        for _ in 0..turns {
+            if turn == LASTS {
+                turn = 0;
+                for world in &worlds {
+                    assert!(appliance.mail[0].commands.push(Command::Install(Arc::clone(world))).is_ok());
+                    appliance.round();
+                }
+                while appliance.mail[0].events.pop().is_ok() {}
+            }
+            turn += 1;
+            let begun = Instant::now();
+            appliance.round();
+            took += begun.elapsed();
+        }
+        took
+    });
 }
 
 criterion_group!(benches, roads, flows, bursts, new_flows, full_table, exclusions, hand_off, hand_off_ring, switchover);

@@ -151,11 +151,12 @@ impl<'a> Walk<'a> {
 
     /// The flow that the packet, whose tuple this is, belongs to.
     #[inline]
-    pub(super) fn flow_of(&self, tuple: &Tuple) -> Option<(FlowId, Side)> {
-        match self.ahead.tag {
+    pub(super) fn flow_of(&mut self, tuple: &Tuple) -> Option<(FlowId, Side)> {
+        let found = match self.ahead.tag {
             Some(tag) => self.state.flows.find_tagged(tag, tuple),
             None => self.state.flows.find(tuple),
-        }
+        };
+        self.state.standing(found?)
     }
 
     /// The pool a member belongs to.

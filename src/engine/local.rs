@@ -70,14 +70,14 @@ impl Walk<'_> {
         self.refuse(IcmpError::PortUnreachable, self.packet.dst, DropReason::NotListening)
     }
 
-    fn is_taken_by_now(&self) -> bool {
+    fn is_taken_by_now(&mut self) -> bool {
         let (Some(Owner::Virtual(at)), Some(tuple)) = (self.world.owner(self.packet.dst), self.packet.tuple()) else {
             return true;
         };
         let server = self.world.server(at);
         server.unmatched != Unmatched::Reject
             || server.service(tuple.protocol, tuple.dst.port).is_some()
-            || self.state.flows.find(&tuple).is_some()
+            || self.state.find(&tuple).is_some()
     }
 
     /// An echo request to a virtual address.

@@ -7,6 +7,7 @@
 
 mod ahead;
 mod decide;
+mod fallen;
 mod hairpin;
 mod hit;
 mod icmp_error;
@@ -18,6 +19,7 @@ mod outbound;
 pub mod ownership;
 mod resets;
 mod revalidate;
+mod roster;
 mod routed;
 mod service;
 pub mod steer;
@@ -32,17 +34,18 @@ pub use resets::ResetOrder;
 pub use verdict::{DropReason, Egress, Ingress, PuntReason, Verdict};
 
 use crate::flow::{
-    Claims, Class, Fate, Flow, FlowId, FlowTable, Lifetimes, NO_MEMBER, PathKind, Refused, ReservedPorts, Side,
-    Speakers,
+    Claims, Class, Flow, FlowId, FlowTable, Lifetimes, PathKind, Refused, ReservedPorts, Side, Speakers,
 };
-use crate::policy::intent::{PortId, Timeouts};
+use crate::policy::intent::{MemberId, PortId, Timeouts};
 use crate::policy::{Epoch, Snapshot};
 use crate::time::{Duration, Instant};
-use crate::wire::{Headers, Protocol};
+use crate::wire::{Headers, Protocol, Tuple};
+use fallen::Fallen;
 use identification::Identifications;
 use limiter::Limiter;
 use notice::Noticed;
 use resets::Resets;
+use roster::Roster;
 use std::sync::Arc;
 
 /// Remote endpoints whose last speaker is remembered, at most.
@@ -75,8 +78,9 @@ struct State {
     identifications: Identifications,
     noticed: Noticed,
     resets: Resets,
-    /// Flows by member.
-    by_member: Vec<u64>,
+    /// What flows call their members.
+    roster: Roster,
+    fallen: Fallen,
     /// Counts installed worlds, from 1: what tickets are good in. It comes round after 2^32, which no flow outlives.
     world_number: u32,
     seed: u64,
@@ -95,7 +99,8 @@ impl Engine {
             identifications: Identifications::new(Share { worker: 0, of: 1 }, seed),
             noticed: Noticed::default(),
             resets: Resets::default(),
-            by_member: vec![0; world.members.len()],
+            roster: Roster::new(fallen::members(&world)),
+            fallen: Fallen::default(),
             world_number: 1,
             seed,
         };
@@ -149,17 +154,13 @@ impl Engine {
         if resets::loses_somebody(&self.world, &world) {
             self.state.resets.begin();
         }
-        if !same_members(&self.world, &world) {
-            self.state.renumber(&self.world, &world);
-        }
-        if self.world.worn_addresses().any(|address| !world.wears(address)) {
-            self.state.forget_addresses(&world);
-        }
+        self.state.follow(&self.world, &world);
         std::mem::replace(&mut self.world, world)
     }
 
     /// Ports are claimed in `claims` from now on.
     pub fn set_claims(&mut self, claims: Claims) {
+        self.state.settle(|address| claims.table(address, Protocol::Udp).is_some());
         self.state.claims = claims;
     }
 
@@ -185,7 +186,7 @@ impl Engine {
 
     /// How many flows each member has, in the order of the members.
     pub fn flows_by_member(&self) -> &[u64] {
-        &self.state.by_member
+        self.state.roster.flows()
     }
 
     /// The flows, to be listed.
@@ -195,17 +196,44 @@ impl Engine {
 
     /// Forgets up to `budget` flows whose time is over, and gives their ports back. Returns how many.
     pub fn expire(&mut self, now: Instant, budget: usize) -> usize {
-        let State { flows, claims, speakers, by_member, .. } = &mut self.state;
+        let State { flows, claims, speakers, roster, .. } = &mut self.state;
         speakers.expire(now, SPEAKER_AGE, budget);
-        flows.expire(now, budget, |flow| bury(claims, by_member, &flow))
+        flows.expire(now, budget, |flow| bury(claims, roster, &flow))
+    }
+
+    /// Looks at up to `budget` places of the flow table and forgets the flows whose member or address a reload has taken
+    /// away. Nothing to do, nearly always.
+    #[inline]
+    pub fn forget_fallen(&mut self, budget: usize) {
+        self.state.forget_fallen(budget);
+    }
+
+    /// Shows the flows in the next `count` slots of the flow table from `cursor` on, 0 to begin, and the member each belongs
+    /// to. Says where to go on; `None` at the end.
+    pub fn scan(
+        &self,
+        cursor: u32,
+        count: usize,
+        mut show: impl FnMut(FlowId, &Flow, Option<MemberId>),
+    ) -> Option<u32> {
+        self.state.flows.scan(cursor, count, |id, flow| {
+            if self.state.stands(flow) {
+                show(id, flow, self.state.roster.member(flow.member));
+            }
+        })
     }
 
     /// Walks `count` slots of the flow table from `cursor` and forgets the flows that `chosen` says. Returns where to go
     /// on, `None` at the end.
-    pub fn clear(&mut self, cursor: u32, count: usize, mut chosen: impl FnMut(&Flow) -> bool) -> Option<u32> {
+    pub fn clear(
+        &mut self,
+        cursor: u32,
+        count: usize,
+        mut chosen: impl FnMut(&Flow, Option<MemberId>) -> bool,
+    ) -> Option<u32> {
         let mut doomed = Vec::new();
-        let next = self.state.flows.scan(cursor, count, |id, flow| {
-            if chosen(flow) {
+        let next = self.scan(cursor, count, |id, flow, member| {
+            if chosen(flow, member) {
                 doomed.push(id);
             }
         });
@@ -239,76 +267,38 @@ impl State {
         match kept {
             Err(Refused::Full) => {
                 if let Some(given_way) = GIVES_WAY.iter().find_map(|class| self.flows.evict(*class)) {
-                    bury(&self.claims, &mut self.by_member, &given_way);
+                    bury(&self.claims, &mut self.roster, &given_way);
                     kept = self.flows.insert(flow, now);
                 }
             }
             // A visitor that turns to the virtual address with the port it visited from: the marker is stale. A host that
             // was asked and now visits whoever asked it: its visitor is answered untranslated from now on.
-            Err(Refused::Duplicate(id)) if self.flows.at(id).is_some_and(|old| gives_way_to(old, &flow)) => {
+            // Or what stands there has fallen, and the walk has not come by yet.
+            Err(Refused::Duplicate(id))
+                if self.flows.at(id).is_some_and(|old| gives_way_to(old, &flow) || !self.stands(old)) =>
+            {
                 self.forget(id);
                 kept = self.flows.insert(flow, now);
             }
             _ => {}
         }
-        if kept.is_ok()
-            && let Some(count) = self.by_member.get_mut(usize::from(flow.member))
-        {
-            *count += 1;
+        if kept.is_ok() {
+            self.roster.count(&flow);
         }
         kept
     }
 
-    /// Members have come, gone, or changed places in the file: flows follow theirs by address, and go with one that is gone.
-    /// That is a walk over the whole table at once, which is long for a queue of frames (scenario 83): members that only
-    /// come, behind the others, do without.
-    fn renumber(&mut self, old: &Snapshot, new: &Snapshot) {
-        let place = |was: usize| new.members.iter().position(|member| member.address == old.members[was].address);
-        let places: Vec<_> = (0..old.members.len()).map(|was| place(was).map_or(NO_MEMBER, |at| at as u16)).collect();
-        if places.iter().copied().eq(0..places.len() as u16) {
-            return self.by_member.resize(new.members.len(), 0);
-        }
-        let place_of = |was: u16| places.get(usize::from(was)).copied().unwrap_or(NO_MEMBER);
-        self.by_member = vec![0; new.members.len()];
-        let Self { flows, claims, by_member, .. } = self;
-        flows.sweep(0, usize::MAX, |_, flow| {
-            let now = [place_of(flow.member), place_of(flow.opener)];
-            let gone = |was: u16, now: u16| was != NO_MEMBER && now == NO_MEMBER;
-            if gone(flow.member, now[0]) || gone(flow.opener, now[1]) {
-                release(claims, flow);
-                return Fate::Remove;
-            }
-            [flow.member, flow.opener] = now;
-            if let Some(count) = by_member.get_mut(usize::from(flow.member)) {
-                *count += 1;
-            }
-            Fate::Keep
-        });
-        self.speakers.renumber(place_of);
-    }
-
-    /// Forgets the flows that wear an address which is nobody's any more. As [`State::renumber`], a walk over all.
-    fn forget_addresses(&mut self, new: &Snapshot) {
-        let mut gone = Vec::new();
-        self.flows.scan(0, usize::MAX, |id, flow| {
-            let worn = |side: Side| new.wears(flow.key(side).dst.addr);
-            let stands = match flow.path {
-                PathKind::Routed => true,
-                PathKind::Service | PathKind::Outbound => worn(flow.inside.other()),
-                PathKind::Hairpin => worn(flow.inside) && worn(flow.inside.other()),
-            };
-            if !stands {
-                gone.push(id);
-            }
-        });
-        gone.into_iter().for_each(|id| self.forget(id));
-        self.speakers.forget_homes(|home| new.wears(home));
+    /// The flow with this tuple, and the side that sends such packets.
+    #[inline]
+    fn find(&mut self, tuple: &Tuple) -> Option<(FlowId, Side)> {
+        let found = self.flows.find(tuple)?;
+        self.standing(found)
     }
 
     /// Forgets a flow and gives its port back.
     fn forget(&mut self, id: FlowId) {
         if let Some(flow) = self.flows.remove(id) {
-            bury(&self.claims, &mut self.by_member, &flow);
+            bury(&self.claims, &mut self.roster, &flow);
         }
     }
 }
@@ -322,11 +312,9 @@ fn gives_way_to(old: &Flow, new: &Flow) -> bool {
 }
 
 /// The flow has left the table.
-fn bury(claims: &Claims, by_member: &mut [u64], flow: &Flow) {
+fn bury(claims: &Claims, roster: &mut Roster, flow: &Flow) {
     release(claims, flow);
-    if let Some(count) = by_member.get_mut(usize::from(flow.member)) {
-        *count = count.saturating_sub(1);
-    }
+    roster.discount(flow);
 }
 
 /// Gives the port back that a flow claimed.
@@ -336,10 +324,6 @@ fn release(claims: &Claims, flow: &Flow) {
     if let Some(table) = claims.table(answer.dst.addr, flow.protocol()) {
         table.release(port, opener.src);
     }
-}
-
-fn same_members(old: &Snapshot, new: &Snapshot) -> bool {
-    old.members.iter().map(|member| member.address).eq(new.members.iter().map(|member| member.address))
 }
 
 fn reserved(world: &Snapshot) -> Vec<ReservedPorts> {

@@ -64,7 +64,8 @@ impl Walk<'_> {
         let (Some(snat), Some(port)) = (&pool.snat, self.claim(sender, tuple)) else { return self.unmatched_outward() };
         let outside = Tuple { src: Endpoint::new(snat.address, port), ..tuple };
         let mut flow = Flow::new(PathKind::Outbound, tuple, outside.reversed());
-        (flow.member, flow.inside, flow.generation) = (sender.0, Side::Opener, pool.generation.0);
+        (flow.member, flow.inside, flow.generation) =
+            (self.state.roster.number(sender), Side::Opener, pool.generation.0);
         (flow.claim, flow.track) = (Some(port), Some(Track::midstream(Side::Opener, segment)));
         if port != tuple.src.port {
             super::release(&self.state.claims, &flow);
@@ -109,7 +110,8 @@ impl Walk<'_> {
         };
         let outside = Tuple { src: Endpoint::new(snat.address, port), ..tuple };
         let mut flow = Flow::new(PathKind::Outbound, tuple, outside.reversed());
-        (flow.member, flow.inside, flow.generation) = (sender.0, Side::Opener, pool.generation.0);
+        (flow.member, flow.inside, flow.generation) =
+            (self.state.roster.number(sender), Side::Opener, pool.generation.0);
         flow.claim = Some(port);
         self.begin(flow, tuple, outside)
     }

@@ -69,7 +69,7 @@ pub(super) fn sweep(world: &Snapshot, state: &mut State, now: Instant, budget: u
 fn sweep_some(world: &Snapshot, state: &mut State, cursor: u32, now: Instant, orders: &mut Vec<ResetOrder>) {
     let mut doomed: Vec<FlowId> = Vec::new();
     state.resets.cursor = state.flows.scan(cursor, STRETCH, |id, flow| {
-        if is_due(world, flow) {
+        if is_due(world, state, flow) {
             doomed.push(id);
         }
     });
@@ -83,10 +83,10 @@ fn sweep_some(world: &Snapshot, state: &mut State, cursor: u32, now: Instant, or
     }
 }
 
-fn is_due(world: &Snapshot, flow: &Flow) -> bool {
+fn is_due(world: &Snapshot, state: &State, flow: &Flow) -> bool {
     let Some(track) = flow.track else { return false };
-    let Some(lost) = lost(world, flow) else { return false };
-    !track.is_aborted() && !is_ending(flow, lost) && policy(world, lost) == OnDownTcp::Reset
+    let Some(lost) = lost(world, &state.roster, flow) else { return false };
+    state.stands(flow) && !track.is_aborted() && !is_ending(flow, lost) && policy(world, lost) == OnDownTcp::Reset
 }
 
 fn order_reset(world: &Snapshot, flow: &Flow, side: Side, orders: &mut Vec<ResetOrder>) {

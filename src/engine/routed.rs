@@ -121,7 +121,7 @@ impl Walk<'_> {
             // stands beside the speakers.
             (Protocol::Udp, _) if self.pool_of(member).service(Protocol::Udp, tuple.dst.port).is_some() => {
                 let peer = peer_of(self.pool_of(member), tuple.src);
-                self.state.speakers.note_member(peer, member.0, self.now);
+                self.state.speakers.note_member(peer, self.state.roster.number(member), self.now);
             }
             // What goes to the exclusion group keeps its source anyway.
             (Protocol::Udp, _) if self.excludes(member, self.packet.src) => {}

@@ -6,7 +6,7 @@
 use super::decide::Walk;
 use super::notice::{Notice, Sighting};
 use super::verdict::{DropReason, Verdict};
-use crate::flow::{Flow, NO_MEMBER, PathKind, Peer, Refused, Side, Speaker, Track};
+use crate::flow::{Flow, PathKind, Peer, Refused, Side, Speaker, Track};
 use crate::policy::intent::{MemberId, NoMember, PoolId};
 use crate::policy::snapshot::{PoolView, Ready, Served, ServiceView, VirtualView};
 use crate::time::Duration;
@@ -118,12 +118,12 @@ impl Walk<'_> {
 
     /// The member behind a speaker's claim, if the claim still counts.
     fn current_claim(&self, pool: PoolId, speaker: &Speaker) -> Option<MemberId> {
-        let member = MemberId(speaker.member);
+        let member = self.state.roster.member(speaker.member)?;
         let current = speaker.generation == self.world.pool(pool).generation.0;
-        if speaker.member == NO_MEMBER || !current || self.now.since(speaker.claimed) > CLAIM_AGE {
+        if !current || self.now.since(speaker.claimed) > CLAIM_AGE {
             return None;
         }
-        self.world.members.get(member.index()).filter(|view| view.pool == pool && view.may_claim).map(|_| member)
+        Some(member).filter(|member| self.world.member(*member).pool == pool && self.world.member(*member).may_claim)
     }
 
     /// Somebody talks to the virtual address. That is the rule and needs no note, except for one in the exclusion
@@ -157,7 +157,7 @@ impl Walk<'_> {
             return excluded();
         }
         match self.state.speakers.find(&peer_of(pool, remote)) {
-            Some(speaker) if speaker.has_visited(sender.0) => true,
+            Some(speaker) if speaker.has_visited(self.state.roster.number(sender)) => true,
             Some(speaker) if speaker.called => false,
             _ => excluded(),
         }
@@ -174,7 +174,8 @@ impl Walk<'_> {
         }
         self.notice(Notice::StandbySpoke);
         if member.may_claim {
-            self.state.speakers.claim(peer_of(pool, remote), sender.0, pool.generation.0, self.now);
+            let number = self.state.roster.number(sender);
+            self.state.speakers.claim(peer_of(pool, remote), number, pool.generation.0, self.now);
             self.sight(Sighting::StandbySpoke(sender));
         }
     }
@@ -194,7 +195,8 @@ impl Walk<'_> {
         }
         let inside = Endpoint::new(self.world.member(member).address, tuple.dst.port);
         let mut flow = Flow::new(PathKind::Service, tuple, Tuple { dst: inside, ..tuple }.reversed());
-        (flow.member, flow.inside, flow.generation) = (member.0, Side::Answerer, pool.generation.0);
+        (flow.member, flow.inside, flow.generation) =
+            (self.state.roster.number(member), Side::Answerer, pool.generation.0);
         self.admit(flow, segment)
     }
 
@@ -212,7 +214,8 @@ impl Walk<'_> {
         }
         let outside = Tuple { src: Endpoint::new(server, tuple.src.port), ..tuple };
         let mut flow = Flow::new(PathKind::Service, tuple, outside.reversed());
-        (flow.member, flow.inside, flow.generation) = (sender.0, Side::Opener, pool.generation.0);
+        (flow.member, flow.inside, flow.generation) =
+            (self.state.roster.number(sender), Side::Opener, pool.generation.0);
         self.admit(flow, segment)
     }
 
@@ -245,8 +248,8 @@ impl Walk<'_> {
 
     /// The connection that `to` is of has gone to another member since: its client began anew on the same tuple. What
     /// the member before still sends must not reach it.
-    fn belongs_to_another(&self, to: &Tuple) -> bool {
-        let taken = self.state.flows.find(&to.reversed()).and_then(|(id, _)| self.state.flows.at(id));
+    fn belongs_to_another(&mut self, to: &Tuple) -> bool {
+        let taken = self.state.find(&to.reversed()).and_then(|(id, _)| self.state.flows.at(id));
         taken.is_some_and(|flow| flow.path == PathKind::Service)
     }
 

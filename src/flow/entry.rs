@@ -51,7 +51,7 @@ pub struct Flow<A: KeyAddress = Ipv4Addr> {
     deltas: [(u16, u16); 2],
     /// The caller's count of the member's lives.
     pub generation: u32,
-    /// The member it belongs to; [`NO_MEMBER`] if none.
+    /// What the caller calls the member it belongs to; [`NO_MEMBER`] if none.
     pub member: u16,
     /// What kind of traffic it is.
     pub path: PathKind,

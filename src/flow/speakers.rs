@@ -29,7 +29,7 @@ pub struct Peer<A = Ipv4Addr> {
 /// What is known of a remote endpoint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Speaker {
-    /// The member that last sent to it though another was active; [`NO_MEMBER`] if none.
+    /// What the caller calls the member that last sent to it though another was active; [`NO_MEMBER`] if none.
     pub member: u16,
     /// The caller's count of that member's lives when it did.
     pub generation: u32,
@@ -174,28 +174,34 @@ impl<A: KeyAddress> Speakers<A> {
         budget
     }
 
-    /// Members have other numbers from now on: `now` gives them, [`NO_MEMBER`] for one that is gone. What an entry said of
-    /// that one is forgotten.
-    pub fn renumber(&mut self, now: impl Fn(u16) -> u16) {
-        let now = |member: u16| if member == NO_MEMBER { NO_MEMBER } else { now(member) };
-        for at in (0..self.slots.len() as u32).rev() {
-            let speaker = &mut self.slots[at as usize].speaker;
-            speaker.member = now(speaker.member);
-            let visited = speaker.visited.map(now);
-            speaker.visited = [NO_MEMBER; VISITS];
-            let kept = visited.into_iter().filter(|&member| member != NO_MEMBER);
+    /// Looks at up to `budget` entries below `cursor`, downwards from the last (`u32::MAX` to begin): what they say of members
+    /// that have `gone` is forgotten, and what is known in the name of a pair whose public address is `nobodys`. Says where to
+    /// go on; `None` at the end. What is noted meanwhile is not looked at.
+    pub fn forget_gone(
+        &mut self,
+        cursor: u32,
+        budget: usize,
+        gone: impl Fn(u16) -> bool,
+        nobodys: impl Fn(A) -> bool,
+    ) -> Option<u32> {
+        let from = cursor.min(self.slots.len() as u32);
+        let to = from.saturating_sub(u32::try_from(budget).unwrap_or(u32::MAX));
+        // Downwards, as the last entry moves to the place of one that is removed.
+        for at in (to..from).rev() {
+            let Slot { peer, speaker, .. } = &mut self.slots[at as usize];
+            if nobodys(peer.home) {
+                self.remove(at);
+                continue;
+            }
+            if gone(speaker.member) {
+                speaker.member = NO_MEMBER;
+            }
+            let visited = std::mem::replace(&mut speaker.visited, [NO_MEMBER; VISITS]);
+            let kept = visited.into_iter().filter(|member| !gone(*member));
             speaker.visited.iter_mut().zip(kept).for_each(|(slot, member)| *slot = member);
             self.remove_if_empty(at);
         }
-    }
-
-    /// Pairs whose public address is not `kept` are gone, and what was known in their name.
-    pub fn forget_homes(&mut self, kept: impl Fn(A) -> bool) {
-        for at in (0..self.slots.len() as u32).rev() {
-            if !kept(self.slots[at as usize].peer.home) {
-                self.remove(at);
-            }
-        }
+        (to > 0).then_some(to)
     }
 
     fn remove_if_empty(&mut self, at: u32) {

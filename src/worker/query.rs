@@ -8,7 +8,7 @@ use super::gather::Gathering;
 use super::mailbox::{Command, Event, FlowFilter, FlowRow};
 use super::{CHORES, Work, Worker};
 use crate::engine::DropReason;
-use crate::flow::{Flow, NO_MEMBER, PathKind, Side};
+use crate::flow::{Flow, PathKind, Side};
 use crate::io::Port;
 use crate::policy::Snapshot;
 use crate::policy::intent::MemberId;
@@ -107,9 +107,9 @@ impl<P: Port> Worker<P> {
         let (world, flows, worker) = (self.engine.world(), self.engine.flows(), self.id);
         let mut rows = Vec::new();
         let take = ROWS.min(*left);
-        let mut next = flows.scan(cursor, ROWS, |id, flow| {
-            if rows.len() < take && matches(world, flow, filter) {
-                rows.push(row(worker, flow, flows.idle(id, now), flows.expires_in(id, now)));
+        let mut next = self.engine.scan(cursor, ROWS, |id, flow, member| {
+            if rows.len() < take && matches(world, flow, member, filter) {
+                rows.push(row(worker, flow, member, flows.idle(id, now), flows.expires_in(id, now)));
             }
         });
         *left -= rows.len();
@@ -124,8 +124,8 @@ impl<P: Port> Worker<P> {
 
     fn clear(&mut self, query: u64, filter: &FlowFilter, cursor: u32, count: &mut u64) -> Option<u32> {
         let world = std::sync::Arc::clone(self.engine.world());
-        let next = self.engine.clear(cursor, CHORES, |flow| {
-            let chosen = matches(&world, flow, filter);
+        let next = self.engine.clear(cursor, CHORES, |flow, member| {
+            let chosen = matches(&world, flow, member, filter);
             *count += u64::from(chosen);
             chosen
         });
@@ -153,8 +153,7 @@ impl<P: Port> Worker<P> {
     }
 }
 
-fn matches(world: &Snapshot, flow: &Flow, filter: &FlowFilter) -> bool {
-    let member = (flow.member != NO_MEMBER).then_some(MemberId(flow.member));
+fn matches(world: &Snapshot, flow: &Flow, member: Option<MemberId>, filter: &FlowFilter) -> bool {
     let outside = flow.key(flow.inside.other()).src.addr;
     filter.client.is_none_or(|client| client == outside)
         && filter.member.is_none_or(|wanted| member == Some(wanted))
@@ -164,14 +163,20 @@ fn matches(world: &Snapshot, flow: &Flow, filter: &FlowFilter) -> bool {
         })
 }
 
-fn row(worker: super::WorkerId, flow: &Flow, idle: std::time::Duration, expires_in: std::time::Duration) -> FlowRow {
+fn row(
+    worker: super::WorkerId,
+    flow: &Flow,
+    member: Option<MemberId>,
+    idle: Duration,
+    expires_in: Duration,
+) -> FlowRow {
     FlowRow {
         worker,
         path: flow.path.name(),
         protocol: flow.protocol(),
         opened_by: flow.key(Side::Opener),
         became: flow.translated(Side::Opener),
-        member: (flow.member != NO_MEMBER).then_some(MemberId(flow.member)),
+        member,
         state: flow.state(),
         idle,
         expires_in,

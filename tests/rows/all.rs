@@ -6,6 +6,7 @@ use fairlead::policy::intent::Intent;
 mod basic;
 mod connections;
 mod cutting;
+mod fallen;
 mod findings;
 mod fragments;
 mod icmp;

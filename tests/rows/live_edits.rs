@@ -63,7 +63,7 @@ impl Standing {
 }
 
 /// A second pair behind W, in front of the first one in the file.
-fn add_a_pair_in_front(lab: &mut Lab) {
+pub fn add_a_pair_in_front(lab: &mut Lab) {
     let rig = &mut lab.rig;
     let intent = &mut rig.intent;
     intent.pools[0].members = vec![MemberId(1), MemberId(2)];
