@@ -108,8 +108,8 @@ impl Packet {
     }
 }
 
-/// A flow: where it stands, what it says, whose it is, for how long it has been idle, how long it has left.
-type Remembered = (Option<FlowId>, Flow, Option<MemberId>, Duration, Duration);
+/// A flow: where it stands, what it says, whose it is and who opened it, for how long it has been idle, how long it has left.
+type Remembered = (Option<FlowId>, Flow, [Option<MemberId>; 2], Duration, Duration);
 
 /// The two engines, and what is around them.
 struct Twins {
@@ -211,10 +211,10 @@ impl Twins {
         let (now, lags) = (self.now, self.lags);
         let flows = |engine: &Engine| {
             let (mut all, table) = (Vec::<Remembered>::new(), engine.flows());
-            engine.scan(0, usize::MAX, |id, flow, member| {
+            engine.scan(0, usize::MAX, |id, flow, members| {
                 // What a place is called, and a member, is each engine's own when they forget at different times.
                 let (place, flow) = if lags { (None, nameless(flow)) } else { (Some(id), *flow) };
-                all.push((place, flow, member, table.idle(id, now), table.expires_in(id, now)));
+                all.push((place, flow, members, table.idle(id, now), table.expires_in(id, now)));
             });
             all.sort_by_key(|(_, flow, ..)| flow.key(Side::Opener));
             all

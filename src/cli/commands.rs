@@ -92,7 +92,8 @@ const MEMBER: Arg = Arg { name: "member", kind: Kind::Name("MEMBER"), about: "Th
 const PREFIX: Arg =
     Arg { name: "prefix", kind: Kind::Prefix, about: "Destinations, such as 172.16.2.0/24, or one address" };
 const BY_CLIENT: Arg = Arg { name: "client", kind: Kind::AddressOption, about: "Only flows with this address outside" };
-const BY_MEMBER: Arg = Arg { name: "member", kind: Kind::NameOption, about: "Only flows of this member" };
+const BY_MEMBER: Arg =
+    Arg { name: "member", kind: Kind::NameOption, about: "Only flows of this member, or opened by it" };
 const BY_SERVICE: Arg = Arg { name: "service", kind: Kind::NameOption, about: "Only flows of this virtual server" };
 const LIMIT: Arg = Arg { name: "limit", kind: Kind::RowsOption, about: "At most so many rows [default: 1000]" };
 const ALL: Arg = Arg { name: "all", kind: Kind::Flag, about: "Also counters that stand at zero" };

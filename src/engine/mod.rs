@@ -208,17 +208,17 @@ impl Engine {
         self.state.forget_fallen(budget);
     }
 
-    /// Shows the flows in the next `count` slots of the flow table from `cursor` on, 0 to begin, and the member each belongs
-    /// to. Says where to go on; `None` at the end.
+    /// Shows the flows in the next `count` slots of the flow table from `cursor` on, 0 to begin, with the member each belongs to
+    /// and the one that opened it, if that is another. Says where to go on; `None` at the end.
     pub fn scan(
         &self,
         cursor: u32,
         count: usize,
-        mut show: impl FnMut(FlowId, &Flow, Option<MemberId>),
+        mut show: impl FnMut(FlowId, &Flow, [Option<MemberId>; 2]),
     ) -> Option<u32> {
         self.state.flows.scan(cursor, count, |id, flow| {
             if self.state.stands(flow) {
-                show(id, flow, self.state.roster.member(flow.member));
+                show(id, flow, [flow.member, flow.opener].map(|number| self.state.roster.member(number)));
             }
         })
     }
@@ -229,11 +229,11 @@ impl Engine {
         &mut self,
         cursor: u32,
         count: usize,
-        mut chosen: impl FnMut(&Flow, Option<MemberId>) -> bool,
+        mut chosen: impl FnMut(&Flow, [Option<MemberId>; 2]) -> bool,
     ) -> Option<u32> {
         let mut doomed = Vec::new();
-        let next = self.scan(cursor, count, |id, flow, member| {
-            if chosen(flow, member) {
+        let next = self.scan(cursor, count, |id, flow, members| {
+            if chosen(flow, members) {
                 doomed.push(id);
             }
         });

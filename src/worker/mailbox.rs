@@ -6,7 +6,7 @@ use super::latency::Latency;
 use crate::engine::verdict::PuntReason;
 use crate::flow::Claims;
 use crate::policy::adjacency::NextHop;
-use crate::policy::intent::{InterfaceId, MemberId, PoolId, PortId};
+use crate::policy::intent::{InterfaceId, Listen, MemberId, PortId};
 use crate::policy::{Epoch, Snapshot};
 use crate::time::{Duration, Instant};
 use crate::wire::{Protocol, Tuple};
@@ -156,10 +156,19 @@ pub enum Hint {
 pub struct FlowFilter {
     /// The outside address.
     pub client: Option<Ipv4Addr>,
-    /// The member.
-    pub member: Option<MemberId>,
-    /// The pool whose service ports the flow uses.
-    pub service: Option<PoolId>,
+    /// The address of the member it belongs to, or that opened it.
+    pub member: Option<Ipv4Addr>,
+    /// The virtual server it came to, or came from.
+    pub service: Option<ServedAt>,
+}
+
+/// Where a virtual server listens.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ServedAt {
+    /// The virtual address.
+    pub address: Ipv4Addr,
+    /// Its service ports.
+    pub listen: Vec<Listen>,
 }
 
 /// A flow as an operator sees it.
@@ -175,8 +184,8 @@ pub struct FlowRow {
     pub opened_by: Tuple,
     /// The same packet as it went out.
     pub became: Tuple,
-    /// The member it belongs to.
-    pub member: Option<MemberId>,
+    /// The address of the member it belongs to.
+    pub member: Option<Ipv4Addr>,
     /// Its state in words, such as `established`.
     pub state: &'static str,
     /// Since the last packet.

@@ -10,10 +10,10 @@ use super::{CHORES, Work, Worker};
 use crate::engine::DropReason;
 use crate::flow::{Flow, PathKind, Side};
 use crate::io::Port;
-use crate::policy::Snapshot;
-use crate::policy::intent::MemberId;
+use crate::policy::intent::Listen;
 use crate::time::{Duration, Instant};
 use std::collections::VecDeque;
+use std::net::Ipv4Addr;
 
 /// Commands obeyed in one turn, at most.
 const MAIL: usize = 32;
@@ -107,9 +107,10 @@ impl<P: Port> Worker<P> {
         let (world, flows, worker) = (self.engine.world(), self.engine.flows(), self.id);
         let mut rows = Vec::new();
         let take = ROWS.min(*left);
-        let mut next = self.engine.scan(cursor, ROWS, |id, flow, member| {
-            if rows.len() < take && matches(world, flow, member, filter) {
-                rows.push(row(worker, flow, member, flows.idle(id, now), flows.expires_in(id, now)));
+        let mut next = self.engine.scan(cursor, ROWS, |id, flow, members| {
+            let members = members.map(|member| Some(world.member(member?).address));
+            if rows.len() < take && matches(flow, members, filter) {
+                rows.push(row(worker, flow, members[0], flows.idle(id, now), flows.expires_in(id, now)));
             }
         });
         *left -= rows.len();
@@ -124,8 +125,9 @@ impl<P: Port> Worker<P> {
 
     fn clear(&mut self, query: u64, filter: &FlowFilter, cursor: u32, count: &mut u64) -> Option<u32> {
         let world = std::sync::Arc::clone(self.engine.world());
-        let next = self.engine.clear(cursor, CHORES, |flow, member| {
-            let chosen = matches(&world, flow, member, filter);
+        let next = self.engine.clear(cursor, CHORES, |flow, members| {
+            let members = members.map(|member| Some(world.member(member?).address));
+            let chosen = matches(flow, members, filter);
             *count += u64::from(chosen);
             chosen
         });
@@ -153,20 +155,22 @@ impl<P: Port> Worker<P> {
     }
 }
 
-fn matches(world: &Snapshot, flow: &Flow, member: Option<MemberId>, filter: &FlowFilter) -> bool {
-    let outside = flow.key(flow.inside.other()).src.addr;
-    filter.client.is_none_or(|client| client == outside)
-        && filter.member.is_none_or(|wanted| member == Some(wanted))
-        && filter.service.is_none_or(|pool| {
-            flow.path == PathKind::Service
-                && member.and_then(|m| world.members.get(m.index())).is_some_and(|view| view.pool == pool)
+/// `members` are the addresses of the one it belongs to and of the one that opened it.
+fn matches(flow: &Flow, members: [Option<Ipv4Addr>; 2], filter: &FlowFilter) -> bool {
+    let outside = flow.key(flow.inside.other());
+    filter.client.is_none_or(|client| client == outside.src.addr)
+        && filter.member.is_none_or(|wanted| members.contains(&Some(wanted)))
+        && filter.service.as_ref().is_none_or(|service| {
+            let listens = Listen { protocol: flow.protocol(), port: outside.dst.port };
+            let served = matches!(flow.path, PathKind::Service | PathKind::Hairpin);
+            served && outside.dst.addr == service.address && service.listen.contains(&listens)
         })
 }
 
 fn row(
     worker: super::WorkerId,
     flow: &Flow,
-    member: Option<MemberId>,
+    member: Option<Ipv4Addr>,
     idle: Duration,
     expires_in: Duration,
 ) -> FlowRow {

@@ -3,6 +3,7 @@
 use crate::rig::Rig;
 use fairlead::policy::intent::Intent;
 
+mod asked;
 mod basic;
 mod connections;
 mod cutting;

@@ -13,9 +13,9 @@ use crate::control::admin::{Answer, Request};
 use crate::control::config::LogLevel;
 use crate::policy::Epoch;
 use crate::policy::health::State;
-use crate::policy::intent::{MemberId, PoolId, Snat};
+use crate::policy::intent::{MemberId, PoolId, Snat, VirtualServer};
 use crate::time::{Duration, Instant};
-use crate::worker::mailbox::{Command, FlowFilter};
+use crate::worker::mailbox::{Command, FlowFilter, ServedAt};
 use ipnet::Ipv4Net;
 
 /// How long an operator waits for the workers to install a change.
@@ -190,6 +190,7 @@ impl Controller {
 
     fn resolved(&self, filter: &FlowSelection) -> Result<FlowFilter, AdminError> {
         let member = filter.member.as_deref().map(|name| self.member_named(name)).transpose()?;
+        let member = member.map(|id| self.intent.members[id.index()].address);
         let service = filter.service.as_deref().map(|name| self.service_named(name)).transpose()?;
         Ok(FlowFilter { client: filter.client, member, service })
     }
@@ -294,9 +295,10 @@ impl Controller {
         })
     }
 
-    fn service_named(&self, name: &str) -> Result<PoolId, AdminError> {
+    fn service_named(&self, name: &str) -> Result<ServedAt, AdminError> {
         let server = self.intent.virtual_servers.iter().find(|server| server.name == name);
-        server.map(|server| server.pool).ok_or_else(|| {
+        let at = |server: &VirtualServer| ServedAt { address: server.address, listen: server.listen.clone() };
+        server.map(at).ok_or_else(|| {
             let names = self.intent.virtual_servers.iter().map(|server| server.name.as_str());
             AdminError::new(Code::UnknownService, format!("there is no service `{name}`; there are {}", listed(names)))
         })

@@ -307,7 +307,7 @@ impl Controller {
     }
 
     pub(super) fn flow_row(&self, row: &mailbox::FlowRow) -> FlowRow {
-        let member = row.member.and_then(|id| self.intent.members.get(id.index()));
+        let member = self.intent.members.iter().find(|member| Some(member.address) == row.member);
         FlowRow {
             worker: row.worker.0,
             path: row.path.into(),

@@ -166,7 +166,7 @@ fn flows_come_from_all_workers_within_the_limit_and_a_silent_worker_holds_nobody
             protocol: Protocol::Udp,
             opened_by: tuple,
             became: tuple,
-            member: Some(MemberId(0)),
+            member: Some(Ipv4Addr::new(10, 20, 0, 11)),
             state: "open",
             idle: Duration::from_millis(3),
             expires_in: Duration::from_secs(9),
