@@ -1,4 +1,5 @@
-//! Cost of each stage of a packet's way by itself: parse, checksum, steer, hit and decide on every road, rewrite.
+//! Cost of each stage of a packet's way by itself: parse, checksum, steer, hit and decide on every road, rewrite. And of
+//! compiling a snapshot.
 //!
 //! `cargo bench --no-default-features --bench stages`. What they cost together, with everything around them, is in `turn`.
 
@@ -10,6 +11,7 @@ use fairlead::time::{Duration, Instant};
 use fairlead::wire::toeplitz::Secret;
 use fairlead::wire::{Headers, Rewrite, Tuple, Usual, checksum};
 use std::hint::black_box;
+use std::net::Ipv4Addr;
 use support::{Frames, Traffic, intent};
 
 const PEERS: usize = 4_096;
@@ -153,5 +155,21 @@ fn rewrite(c: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, parse, sums, hits, decide_and_steer, laws, rewrite);
+/// Compiling a snapshot: the first one, and one that follows, as at a switchover; by prefixes excluded.
+fn snapshots(c: &mut Criterion) {
+    let mut group = c.benchmark_group("snapshots");
+    for prefixes in [1, 10_000] {
+        let mut intent = intent(4 * PEERS);
+        let host = |at: u32| ipnet::Ipv4Net::new(Ipv4Addr::from(0xac18_0001 + at * 0x81), 32);
+        intent.snats[0].exclude = (0..prefixes).map(|at| host(at + 1).expect("a host")).collect();
+        let before = support::world(&intent, 1);
+        group.bench_function(BenchmarkId::new("first", prefixes), |b| b.iter(|| support::world(&intent, 1)));
+        group.bench_function(BenchmarkId::new("following", prefixes), |b| {
+            b.iter(|| support::world_after(Some(&before), &intent, 2));
+        });
+    }
+    group.finish();
+}
+
+criterion_group!(benches, parse, sums, hits, decide_and_steer, laws, rewrite, snapshots);
 criterion_main!(benches);

@@ -53,6 +53,11 @@ pub fn intent(flows: usize) -> Intent {
 
 /// The world of `intent`: the first member is active, every next hop is known.
 pub fn world(intent: &Intent, epoch: u64) -> Snapshot {
+    world_after(None, intent, epoch)
+}
+
+/// As [`world`], as the one that follows another.
+pub fn world_after(before: Option<&Snapshot>, intent: &Intent, epoch: u64) -> Snapshot {
     let health = Health {
         members: vec![Default::default(); intent.members.len()],
         pools: vec![PoolHealth { active: Some(MemberId(0)), ..Default::default() }],
@@ -66,7 +71,7 @@ pub fn world(intent: &Intent, epoch: u64) -> Snapshot {
         let hop = NextHop { interface: route.interface, address: route.via };
         adjacency.insert(hop, Neighbour::Reachable(ROUTER));
     }
-    Snapshot::compile(intent, &health, &adjacency, &MACS, Epoch(epoch))
+    Snapshot::compile_after(before, intent, &health, &adjacency, &MACS, Epoch(epoch))
 }
 
 /// An engine that reads `intent`'s world.

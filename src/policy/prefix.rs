@@ -3,10 +3,11 @@
 //! Owns [`PrefixMap`]: a tree that branches by the first half of the address and then by octets, its prefixes pushed down to
 //! the leaves, so that the first look mostly settles the matter and the third always does, however many prefixes there are.
 //! 256 kB for the root, of which few lines are ever touched, and a kilobyte for any other node; there are no more of those
-//! than prefixes longer than 16 and 24 bits ask for. Built whole; never changed.
+//! than prefixes longer than 16 and 24 bits ask for. Built whole; never changed; shared by all who ask for the same.
 
 use ipnet::Ipv4Net;
 use std::net::Ipv4Addr;
+use std::sync::Arc;
 
 /// How many entries the root has: one for every first half of an address.
 const HALVES: usize = 1 << 16;
@@ -17,27 +18,49 @@ const NODE: u32 = 1 << 31;
 /// An entry of no prefix.
 const NOTHING: u32 = 0;
 
-/// A map from addresses to the value of the longest prefix that holds them.
+/// A map from addresses to the value of the longest prefix that holds them. A clone is the same one.
 #[derive(Clone, Debug)]
 pub struct PrefixMap<T> {
     /// One node behind the other, the root first. An entry is [`NOTHING`], the first entry of another node (with the bit
     /// [`NODE`]), or one more than the place of a value.
-    entries: Vec<u32>,
-    values: Vec<T>,
+    entries: Arc<[u32]>,
+    values: Arc<[T]>,
+    /// What it is the map of.
+    of: Arc<[(Ipv4Net, T)]>,
 }
 
-impl<T: Copy> PrefixMap<T> {
+impl<T: Copy + PartialEq> PrefixMap<T> {
     /// The map of `entries`. Of two entries with the same prefix the later one counts.
     pub fn new(entries: impl IntoIterator<Item = (Ipv4Net, T)>) -> PrefixMap<T> {
-        let mut entries: Vec<_> = entries.into_iter().map(|(net, value)| (net.trunc(), value)).collect();
+        PrefixMap::one_of([], entries)
+    }
+
+    /// The map of `entries`: one of those that there are, if it is of the same.
+    pub fn one_of<'a>(
+        known: impl IntoIterator<Item = &'a PrefixMap<T>>,
+        entries: impl IntoIterator<Item = (Ipv4Net, T)>,
+    ) -> PrefixMap<T>
+    where
+        T: 'a,
+    {
+        let of: Vec<_> = entries.into_iter().collect();
+        known.into_iter().find(|map| *map.of == *of).cloned().unwrap_or_else(|| PrefixMap::built_of(of))
+    }
+
+    fn built_of(of: Vec<(Ipv4Net, T)>) -> PrefixMap<T> {
+        let mut nets: Vec<_> = of.iter().map(|&(net, value)| (net.trunc(), value)).collect();
         // Shorter prefixes first: longer ones then lie over them. The order of equals stays.
-        entries.sort_by_key(|(net, _)| net.prefix_len());
-        let mut map = PrefixMap { entries: vec![NOTHING; HALVES], values: Vec::with_capacity(entries.len()) };
-        for (net, value) in entries {
-            map.values.push(value);
-            map.lay_over(net, map.values.len() as u32);
-        }
-        map
+        nets.sort_by_key(|(net, _)| net.prefix_len());
+        let mut tree = Tree { entries: vec![NOTHING; HALVES] };
+        (1..).zip(&nets).for_each(|(entry, (net, _))| tree.lay_over(*net, entry));
+        let values = nets.into_iter().map(|(_, value)| value).collect();
+        PrefixMap { entries: tree.entries.into(), values, of: of.into() }
+    }
+
+    /// It is the very same map, not only of the same.
+    #[cfg(test)]
+    fn is(&self, other: &PrefixMap<T>) -> bool {
+        Arc::ptr_eq(&self.entries, &other.entries)
     }
 
     /// The value of the longest prefix that holds `address`.
@@ -59,7 +82,14 @@ impl<T: Copy> PrefixMap<T> {
     pub fn is_empty(&self) -> bool {
         self.values.is_empty()
     }
+}
 
+/// A map that is being built.
+struct Tree {
+    entries: Vec<u32>,
+}
+
+impl Tree {
     /// What `net` holds has the value `entry` from now on.
     fn lay_over(&mut self, net: Ipv4Net, entry: u32) {
         let (bits, length) = (net.network().to_bits(), u32::from(net.prefix_len()));
@@ -127,6 +157,27 @@ mod tests {
         let map = PrefixMap::new([(net("0.0.0.0/0"), 7)]);
         assert_eq!(map.find(Ipv4Addr::BROADCAST), Some(7));
         assert_eq!(map.find(Ipv4Addr::UNSPECIFIED), Some(7));
+    }
+
+    #[test]
+    fn one_that_there_is_does_for_the_same_and_only_for_the_same() {
+        let entries = [(net("10.0.0.0/8"), 8), (net("10.20.0.0/16"), 16)];
+        let known = [PrefixMap::new([]), PrefixMap::new(entries)];
+        assert!(PrefixMap::one_of(&known, entries).is(&known[1]));
+        assert!(PrefixMap::one_of(&known, []).is(&known[0]));
+        for other in [
+            vec![entries[0]],
+            vec![entries[0], (net("10.20.0.0/16"), 17)],
+            vec![entries[0], (net("10.21.0.0/16"), 16)],
+            vec![entries[0], entries[1], entries[1]],
+        ] {
+            let map = PrefixMap::one_of(&known, other.clone());
+            assert!(!map.is(&known[0]) && !map.is(&known[1]));
+            assert_eq!(
+                map.find("10.20.0.1".parse().unwrap()),
+                PrefixMap::new(other).find("10.20.0.1".parse().unwrap())
+            );
+        }
     }
 
     #[test]

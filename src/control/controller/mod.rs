@@ -366,7 +366,8 @@ impl Controller {
             return;
         }
         let epoch = self.publisher.next_epoch();
-        let snapshot = Snapshot::compile(&self.intent, &self.health, self.neighbours.adjacency(), &self.macs, epoch);
+        let (before, adjacency) = (self.publisher.latest(), self.neighbours.adjacency());
+        let snapshot = Snapshot::compile_after(before, &self.intent, &self.health, adjacency, &self.macs, epoch);
         for (worker, snapshot) in self.publisher.publish(snapshot, now) {
             self.outputs.push_back(Output::ToWorker(worker, Command::Install(snapshot)));
         }

@@ -148,6 +148,11 @@ impl Publisher {
         landed
     }
 
+    /// The snapshot that went out last.
+    pub fn latest(&self) -> Option<&Snapshot> {
+        self.held.last().map(|snapshot| &**snapshot)
+    }
+
     /// The epoch that every worker has installed; 0: none yet.
     pub fn installed(&self) -> Epoch {
         self.installed.iter().copied().min().unwrap_or_default()

@@ -2,10 +2,8 @@
 //!
 //! Owns the compilation of every list and table of [`Snapshot`]; how they are asked is the snapshot's.
 
-#[cfg(doc)]
-use super::Snapshot;
 use super::{
-    InterfaceView, Known, MemberView, Owner, PORT_WORDS, PoolView, Served, ServiceView, SnatView, VirtualView,
+    InterfaceView, Known, MemberView, Owner, PORT_WORDS, PoolView, Served, ServiceView, Snapshot, SnatView, VirtualView,
 };
 use crate::policy::address_map::AddressMap;
 use crate::policy::adjacency::{Adjacency, Neighbour, NextHop};
@@ -67,7 +65,7 @@ fn public(intent: &Intent, pool: PoolId) -> Option<Ipv4Addr> {
     snat.or_else(server)
 }
 
-pub(super) fn pool(intent: &Intent, health: &Health, at: usize) -> PoolView {
+pub(super) fn pool(intent: &Intent, health: &Health, at: usize, before: Option<&Snapshot>) -> PoolView {
     let (meant, known) = (&intent.pools[at], &health.pools[at]);
     let id = PoolId(at as u16);
     let servers = intent.virtual_servers.iter().filter(|server| server.pool == id);
@@ -80,16 +78,17 @@ pub(super) fn pool(intent: &Intent, health: &Health, at: usize) -> PoolView {
         on_down_tcp: meant.on_down_tcp,
         public: public(intent, id).unwrap_or(Ipv4Addr::UNSPECIFIED),
         services: servers.flat_map(|server| server.listen.iter().map(|listen| (*listen, server.address))).collect(),
-        snat: intent.snats.iter().find(|snat| snat.pool == id).map(|meant| snat(intent, meant)),
+        snat: intent.snats.iter().find(|snat| snat.pool == id).map(|meant| snat(intent, meant, before)),
     }
 }
 
-pub(super) fn snat(intent: &Intent, meant: &Snat) -> SnatView {
+fn snat(intent: &Intent, meant: &Snat, before: Option<&Snapshot>) -> SnatView {
+    let known = before.iter().flat_map(|world| &world.pools).filter_map(|pool| Some(&pool.snat.as_ref()?.exclude));
     let servers = intent.virtual_servers.iter().filter(|server| server.address == meant.address);
     SnatView {
         address: meant.address,
         reserved: servers.flat_map(|server| server.listen.iter().map(|listen| listen.port)).collect(),
-        exclude: PrefixMap::new(meant.exclude.iter().map(|net| (*net, ()))),
+        exclude: PrefixMap::one_of(known, meant.exclude.iter().map(|net| (*net, ()))),
         untranslated_udp_ports: meant.untranslated_udp_ports.clone(),
         resumes: meant.resumes,
     }
@@ -169,7 +168,7 @@ pub(super) fn routers(intent: &Intent) -> Vec<NextHop> {
 }
 
 /// `routers` as [`routers`] gives them.
-pub(super) fn routes(intent: &Intent, routers: &[NextHop]) -> PrefixMap<Hop> {
+pub(super) fn routes(intent: &Intent, routers: &[NextHop], before: Option<&Snapshot>) -> PrefixMap<Hop> {
     let fixed = intent.routes.iter().filter_map(|route| {
         let hop = NextHop { interface: route.interface, address: route.via };
         Some((route.to, Hop::Via(routers.binary_search(&hop).ok()? as u16)))
@@ -178,5 +177,5 @@ pub(super) fn routes(intent: &Intent, routers: &[NextHop]) -> PrefixMap<Hop> {
         interface.addresses.iter().map(move |net| (net.trunc(), Hop::OnLink(InterfaceId(at as u16))))
     });
     // A connected network wins over a static route to the same prefix: the later entry counts.
-    PrefixMap::new(fixed.chain(connected).collect::<Vec<_>>())
+    PrefixMap::one_of(before.map(|world| &world.routes), fixed.chain(connected))
 }
