@@ -52,7 +52,7 @@ fn places(c: &mut Criterion) {
                 for (at, cell) in at.iter_mut().zip(wanted) {
                     *at = index[CELLS * *cell as usize] as usize;
                     prefetch_index(&table, *at);
-                    prefetch_index(table[*at].0, 8);
+                    prefetch_index(table[*at].0.as_slice(), 8);
                 }
                 for at in at {
                     let Place(words) = &mut table[at];
