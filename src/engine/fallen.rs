@@ -16,7 +16,7 @@ pub(super) struct Fallen {
     speakers: Option<u32>,
     /// The place to go on from; none while nothing has gone.
     flows: Option<u32>,
-    /// Those that flows wore.
+    /// Those that flows wore, and nobody does any more.
     addresses: Vec<Ipv4Addr>,
 }
 
