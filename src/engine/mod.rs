@@ -3,7 +3,8 @@
 //! Owns [`Engine`]: one per worker, with that worker's flows and speakers. It sees [`Headers`], never bytes; it is told
 //! the time; it knows no NIC. Read first: `decide` (the fork in the road), then the road that interests you:
 //! `service`, `outbound`, `hairpin`, `routed`, `local`, `icmp_error`; `revalidate` for what a flow meets when the
-//! world has changed; [`steer`] and [`ownership`] for which worker decides; [`verdict`] for all that can become of a packet.
+//! world has changed, `fallen` for what a reload takes; [`steer`] and [`ownership`] for which worker decides; [`verdict`]
+//! for all that can become of a packet.
 
 mod ahead;
 mod decide;

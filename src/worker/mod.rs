@@ -43,7 +43,7 @@ use send::Outgoing;
 use std::sync::Arc;
 use waiting::Waiting;
 
-/// Flows looked at in one turn for what is due: expiry, resets, queries.
+/// Flows looked at in one turn for what is due: expiry, what a reload took, resets, queries.
 const CHORES: usize = 256;
 
 /// What a turn did.
