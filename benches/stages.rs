@@ -11,7 +11,6 @@ use fairlead::time::{Duration, Instant};
 use fairlead::wire::toeplitz::Secret;
 use fairlead::wire::{Headers, Rewrite, Tuple, Usual, checksum};
 use std::hint::black_box;
-use std::net::Ipv4Addr;
 use support::{Frames, Traffic, intent};
 
 const PEERS: usize = 4_096;
@@ -160,8 +159,7 @@ fn snapshots(c: &mut Criterion) {
     let mut group = c.benchmark_group("snapshots");
     for prefixes in [1, 10_000] {
         let mut intent = intent(4 * PEERS);
-        let host = |at: u32| ipnet::Ipv4Net::new(Ipv4Addr::from(0xac18_0001 + at * 0x81), 32);
-        intent.snats[0].exclude = (0..prefixes).map(|at| host(at + 1).expect("a host")).collect();
+        intent.snats[0].exclude = support::excluded(prefixes);
         let before = support::world(&intent, 1);
         group.bench_function(BenchmarkId::new("first", prefixes), |b| b.iter(|| support::world(&intent, 1)));
         group.bench_function(BenchmarkId::new("following", prefixes), |b| {

@@ -191,9 +191,7 @@ fn exclusions(c: &mut Criterion) {
     for traffic in [Traffic::ServiceUdpIn, Traffic::ServiceUdpOut, Traffic::OutboundUdp] {
         for prefixes in [1, 10_000] {
             let mut intent = intent(4 * PEERS);
-            // Hosts and networks between the peers' own, none of which holds a peer.
-            let host = |at: u32| ipnet::Ipv4Net::new(std::net::Ipv4Addr::from(0xac18_0001 + at * 0x81), 32);
-            intent.snats[0].exclude = (0..prefixes).map(|at| host(at + 1).expect("a host")).collect();
+            intent.snats[0].exclude = support::excluded(prefixes);
             let (mut appliance, _frames) = standing(&intent, traffic, PEERS);
             measure(&mut group, BenchmarkId::new(traffic.name(), prefixes), &mut appliance);
         }

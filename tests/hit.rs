@@ -22,7 +22,7 @@ use fairlead::engine::{Engine, Law, Notice, Verdict, steer};
 use fairlead::flow::{Claims, Flow, FlowId, NO_MEMBER, Side};
 use fairlead::policy::adjacency::{Adjacency, Neighbour};
 use fairlead::policy::health::State;
-use fairlead::policy::intent::{Intent, MemberId, PortId};
+use fairlead::policy::intent::{Intent, PortId};
 use fairlead::policy::snapshot::Owner;
 use fairlead::policy::{Epoch, Snapshot};
 use fairlead::time::{Duration, Instant};
@@ -33,6 +33,7 @@ use lab::*;
 use plan::Plan;
 use rig::*;
 use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
 use std::sync::Arc;
 
 type TestRig = Rig<Memory>;
@@ -109,7 +110,7 @@ impl Packet {
 }
 
 /// A flow: where it stands, what it says, whose it is and who opened it, for how long it has been idle, how long it has left.
-type Remembered = (Option<FlowId>, Flow, [Option<MemberId>; 2], Duration, Duration);
+type Remembered = (Option<FlowId>, Flow, [Option<Ipv4Addr>; 2], Duration, Duration);
 
 /// The two engines, and what is around them.
 struct Twins {

@@ -51,6 +51,12 @@ pub fn intent(flows: usize) -> Intent {
     intent
 }
 
+/// So many hosts between the peers' own, none of which is a peer: for an exclusion list.
+pub fn excluded(count: u32) -> Vec<ipnet::Ipv4Net> {
+    let host = |at: u32| ipnet::Ipv4Net::new(Ipv4Addr::from(0xac18_0001 + at * 0x81), 32);
+    (1..=count).map(|at| host(at).expect("a host")).collect()
+}
+
 /// The world of `intent`: the first member is active, every next hop is known.
 pub fn world(intent: &Intent, epoch: u64) -> Snapshot {
     world_after(None, intent, epoch)

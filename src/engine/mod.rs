@@ -37,7 +37,7 @@ pub use verdict::{DropReason, Egress, Ingress, PuntReason, Verdict};
 use crate::flow::{
     Claims, Class, Flow, FlowId, FlowTable, Lifetimes, PathKind, Refused, ReservedPorts, Side, Speakers,
 };
-use crate::policy::intent::{MemberId, PortId, Timeouts};
+use crate::policy::intent::{PortId, Timeouts};
 use crate::policy::{Epoch, Snapshot};
 use crate::time::{Duration, Instant};
 use crate::wire::{Headers, Protocol, Tuple};
@@ -47,6 +47,7 @@ use limiter::Limiter;
 use notice::Noticed;
 use resets::Resets;
 use roster::Roster;
+use std::net::Ipv4Addr;
 use std::sync::Arc;
 
 /// Remote endpoints whose last speaker is remembered, at most.
@@ -209,17 +210,17 @@ impl Engine {
         self.state.forget_fallen(budget);
     }
 
-    /// Shows the flows in the next `count` slots of the flow table from `cursor` on, 0 to begin, with the member each belongs to
-    /// and the one that opened it, if that is another. Says where to go on; `None` at the end.
+    /// Shows the flows in the next `count` slots of the flow table from `cursor` on, 0 to begin, with the addresses of the member
+    /// each belongs to and of the one that opened it, if that is another. Says where to go on; `None` at the end.
     pub fn scan(
         &self,
         cursor: u32,
         count: usize,
-        mut show: impl FnMut(FlowId, &Flow, [Option<MemberId>; 2]),
+        mut show: impl FnMut(FlowId, &Flow, [Option<Ipv4Addr>; 2]),
     ) -> Option<u32> {
         self.state.flows.scan(cursor, count, |id, flow| {
             if self.state.stands(flow) {
-                show(id, flow, [flow.member, flow.opener].map(|number| self.state.roster.member(number)));
+                show(id, flow, [flow.member, flow.opener].map(|number| self.state.roster.address(number)));
             }
         })
     }
@@ -230,7 +231,7 @@ impl Engine {
         &mut self,
         cursor: u32,
         count: usize,
-        mut chosen: impl FnMut(&Flow, [Option<MemberId>; 2]) -> bool,
+        mut chosen: impl FnMut(&Flow, [Option<Ipv4Addr>; 2]) -> bool,
     ) -> Option<u32> {
         let mut doomed = Vec::new();
         let next = self.scan(cursor, count, |id, flow, members| {

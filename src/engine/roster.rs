@@ -60,6 +60,12 @@ impl Roster {
         }
     }
 
+    /// The address of the member that flows call so, if it is one now.
+    pub fn address(&self, number: u16) -> Option<Ipv4Addr> {
+        self.member(number)?;
+        self.entries.get(usize::from(number)).map(|entry| entry.address)
+    }
+
     /// Flows call somebody so who is no member any more.
     #[inline]
     pub fn has_gone(&self, number: u16) -> bool {
@@ -158,6 +164,7 @@ mod tests {
         roster.count(&flow_of(b));
         assert!(!roster.follow(hosts(&[21, 12, 11])));
         assert_eq!((roster.member(a), roster.member(b)), (Some(MemberId(2)), Some(MemberId(1))));
+        assert_eq!((roster.address(a), roster.address(NO_MEMBER)), (hosts(&[11]).next(), None));
         assert_eq!(roster.flows(), [0, 1, 2]);
         roster.discount(&flow_of(a));
         assert_eq!(roster.flows(), [0, 1, 1]);
@@ -170,6 +177,7 @@ mod tests {
         let b = roster.number(MemberId(1));
         assert!(roster.follow(hosts(&[11])));
         assert_eq!((roster.member(b), roster.has_gone(b)), (None, true));
+        assert_eq!(roster.address(b), None);
         // It comes back as another one: what it left behind is not its own any more.
         assert!(!roster.follow(hosts(&[11, 12])));
         assert_ne!(roster.number(MemberId(1)), b);

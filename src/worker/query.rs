@@ -104,11 +104,10 @@ impl<P: Port> Worker<P> {
     }
 
     fn list(&mut self, query: u64, filter: &FlowFilter, cursor: u32, left: &mut usize, now: Instant) -> Option<u32> {
-        let (world, flows, worker) = (self.engine.world(), self.engine.flows(), self.id);
+        let (flows, worker) = (self.engine.flows(), self.id);
         let mut rows = Vec::new();
         let take = ROWS.min(*left);
         let mut next = self.engine.scan(cursor, ROWS, |id, flow, members| {
-            let members = members.map(|member| Some(world.member(member?).address));
             if rows.len() < take && matches(flow, members, filter) {
                 rows.push(row(worker, flow, members[0], flows.idle(id, now), flows.expires_in(id, now)));
             }
@@ -124,9 +123,7 @@ impl<P: Port> Worker<P> {
     }
 
     fn clear(&mut self, query: u64, filter: &FlowFilter, cursor: u32, count: &mut u64) -> Option<u32> {
-        let world = std::sync::Arc::clone(self.engine.world());
         let next = self.engine.clear(cursor, CHORES, |flow, members| {
-            let members = members.map(|member| Some(world.member(member?).address));
             let chosen = matches(flow, members, filter);
             *count += u64::from(chosen);
             chosen
