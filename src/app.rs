@@ -10,10 +10,10 @@ mod plane;
 mod rows;
 mod rss;
 
-use crate::control::admin;
-use crate::control::config::{self, Configuration};
+use crate::admin;
+use crate::admin::metrics;
+use crate::config::{self, Configuration};
 use crate::control::controller::{Controller, ControllerConfig};
-use crate::control::metrics;
 use crate::flow::Claims;
 use anyhow::{Context, Result};
 use clock::Clock;

@@ -8,12 +8,15 @@
 //! | 1 | [`flow`], [`policy`], [`io`] | who is talking; what is meant; what a NIC is to us |
 //! | 2 | [`engine`], [`monitor`] | the decision; is it alive |
 //! | 3 | [`worker`], `dpdk` | one turn of the loop; the only unsafe code |
-//! | 4 | [`control`] | file, controller, neighbours, probes' host stack, admin socket |
-//! | 5 | [`cli`], `app` | the command; wiring, threads, signals |
+//! | 4 | [`config`], [`admin`], [`probe`] | the file; the admin socket and metrics; the host stack that carries probes |
+//! | 5 | [`control`] | the controller and its parts |
+//! | 6 | [`cli`], `app` | the command; wiring, threads, signals |
 
+pub mod admin;
 #[cfg(feature = "dpdk")]
 pub mod app;
 pub mod cli;
+pub mod config;
 pub mod control;
 #[cfg(feature = "dpdk")]
 pub mod dpdk;
@@ -22,6 +25,7 @@ pub mod flow;
 pub mod io;
 pub mod monitor;
 pub mod policy;
+pub mod probe;
 pub mod time;
 pub mod wire;
 pub mod worker;

@@ -2,10 +2,8 @@
 //! that answers by heart. The clock is held by the test; server and clients share one thread, so that it advances only
 //! when all of them wait.
 
-use fairlead::control::admin::rows::CounterRow;
-use fairlead::control::admin::{
-    AdminError, Answer, Asked, Code, Data, Limits, Request, SocketError, Told, bind, serve,
-};
+use fairlead::admin::rows::CounterRow;
+use fairlead::admin::{AdminError, Answer, Asked, Code, Data, Limits, Request, SocketError, Told, bind, serve};
 use serde_json::{Value, json};
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;

@@ -17,9 +17,18 @@ const FLOORS: &[(&str, &[&str])] = &[
     ("monitor", &["policy", "wire", "time"]),
     ("worker", &["engine", "flow", "policy", "io", "wire", "time"]),
     ("dpdk", &["io"]),
-    ("control", &["worker", "engine", "monitor", "flow", "policy", "io", "wire", "time"]),
-    ("cli", &["control", "policy", "wire", "time"]),
-    ("app", &["cli", "control", "dpdk", "worker", "engine", "monitor", "flow", "policy", "io", "wire", "time"]),
+    ("config", &["policy", "wire", "time"]),
+    ("admin", &["config", "policy", "wire", "time"]),
+    ("probe", &["monitor", "policy", "wire", "time"]),
+    ("control", &["config", "admin", "probe", "worker", "engine", "monitor", "flow", "policy", "io", "wire", "time"]),
+    ("cli", &["config", "admin", "policy", "wire", "time"]),
+    (
+        "app",
+        &[
+            "cli", "control", "config", "admin", "probe", "dpdk", "worker", "engine", "monitor", "flow", "policy",
+            "io", "wire", "time",
+        ],
+    ),
     ("lib", &[]),
     ("main", &["cli", "app"]),
 ];

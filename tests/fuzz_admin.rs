@@ -1,8 +1,8 @@
 //! Whatever a client sends as a line, it is parsed or refused, never a crash; and what is refused is told on one line.
 
-use fairlead::control::admin::line::{AnswerLine, error_line};
-use fairlead::control::admin::request::{COMMANDS, FLOWS_MAX, Line, NAME_MAX};
-use fairlead::control::admin::{Code, Request};
+use fairlead::admin::line::{AnswerLine, error_line};
+use fairlead::admin::request::{COMMANDS, FLOWS_MAX, Line, NAME_MAX};
+use fairlead::admin::{Code, Request};
 
 fn holds(bytes: &[u8]) {
     let Line { id, request } = Line::parse(bytes);

@@ -1,7 +1,7 @@
 //! Any bytes as a configuration file: accepted or refused with reasons, never a panic. Under `cargo bolero test` this is a
 //! fuzz target; under `cargo test` it runs a short while on random bytes and on damaged examples.
 
-use fairlead::control::config::{describe, parse_bytes};
+use fairlead::config::{describe, parse_bytes};
 
 const EXAMPLES: [&[u8]; 3] = [
     include_bytes!("../dpdk-config/examples/two-arm.toml"),

@@ -6,9 +6,9 @@
 #[allow(dead_code, unused_imports)]
 mod world;
 
-use fairlead::control::admin::Request;
-use fairlead::control::admin::request::MemberWord;
-use fairlead::control::admin::rows::MemberState;
+use fairlead::admin::Request;
+use fairlead::admin::request::MemberWord;
+use fairlead::admin::rows::MemberState;
 use std::time::Duration;
 use world::{File, World};
 

@@ -3,7 +3,7 @@
 //! The NIC is played here: the published hash over the bytes of a frame, with the key of its port, and its table. What a
 //! real one does shows only where there is one.
 
-use fairlead::control::config::parse;
+use fairlead::config::parse;
 use fairlead::engine::{Engine, Law, steer};
 use fairlead::flow::Claims;
 use fairlead::io::memory::{FarEnd, MemoryPort, Pool};

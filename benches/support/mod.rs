@@ -46,7 +46,7 @@ const MEMBER_PORTS: usize = 50;
 /// What is meant: the example, with room for `flows` flows.
 pub fn intent(flows: usize) -> Intent {
     let text = include_str!("../../dpdk-config/examples/two-arm.toml");
-    let mut intent = fairlead::control::config::parse("two-arm.toml", text).expect("the example is good").intent;
+    let mut intent = fairlead::config::parse("two-arm.toml", text).expect("the example is good").intent;
     intent.limits.flows_per_worker = flows;
     intent
 }

@@ -1,6 +1,6 @@
 //! Where words go: standard error, one line an event.
 
-use crate::control::config::LogLevel;
+use crate::config::LogLevel;
 use tracing_subscriber::EnvFilter;
 
 /// Starts logging at `level`; `FAIRLEAD_LOG` overrides it with a filter of its own.

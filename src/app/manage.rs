@@ -5,8 +5,8 @@
 
 use super::clock::Clock;
 use super::plane::Plane;
-use crate::control::admin::{Answer, Asked};
-use crate::control::config;
+use crate::admin::{Answer, Asked};
+use crate::config;
 use crate::control::controller::{Controller, Input, Output};
 use crate::policy::intent::PortId;
 use crate::time::{Duration, Instant};

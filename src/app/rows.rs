@@ -1,6 +1,6 @@
 //! A worker's tally as the rows an operator reads.
 
-use crate::control::admin::rows::CounterRow;
+use crate::admin::rows::CounterRow;
 use crate::control::controller::WorkerCounters;
 use crate::engine::{DropReason, Notice, PuntReason};
 use crate::worker::counters::Total;

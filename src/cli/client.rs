@@ -2,8 +2,8 @@
 //!
 //! Owns one question and its answer, and the words for why the appliance cannot be reached. Shows nothing.
 
-use crate::control::admin::AdminError;
-use crate::control::admin::line::AnswerLine;
+use crate::admin::AdminError;
+use crate::admin::line::AnswerLine;
 use serde_json::{Map, Value, json};
 use std::fs;
 use std::io::{self, BufRead, BufReader, Write};

@@ -2,7 +2,7 @@
 //!
 //! Owns the names an operator types. A command that asks the appliance sends its words joined by a hyphen, with its
 //! arguments under their own names: `fairlead pool force P M` sends `pool-force` with `{"pool":"P","member":"M"}`.
-//! To add a command, add a row here; if it asks, add its verb to `control::admin::request` and its table to `show`.
+//! To add a command, add a row here; if it asks, add its verb to `admin::request` and its table to `show`.
 
 use super::show::Table;
 
@@ -149,7 +149,7 @@ impl Command {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::control::admin::request;
+    use crate::admin::request;
 
     #[test]
     fn what_can_be_typed_is_what_can_be_asked() {

@@ -1,7 +1,7 @@
 //! Golden text: each table from fixed rows, as an operator reads it.
 
 use super::show::Table;
-use crate::control::admin::rows::{
+use crate::admin::rows::{
     AlarmRow, ChangeKind, ChangeRow, Choice, Cleared, CounterRow, Ends, ExcludeRow, FlowRow, Forecast, LatencyRow,
     Link, MemberProbe, MemberRow, MemberState, NeighbourRow, NeighbourState, Origin, PortRow, ProbeRow, Reloaded, Role,
     RouteKind, RouteRow, ServiceRow, ServiceState, SnatRow, Spread, Status, SwitchoverRow, Wall, WorkerRow,

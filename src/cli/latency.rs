@@ -5,7 +5,7 @@
 use super::grid::{Column, WIDTH, render, wrap};
 use super::readable::{count, exact, nanos, span};
 use super::screen::moment;
-use crate::control::admin::rows::{LatencyRow, Spread, Wall};
+use crate::admin::rows::{LatencyRow, Spread, Wall};
 use Column::{Left, Right};
 
 const NOTE: &str = "A frame was in the box from the beginning of the turn that received it to the end of the turn that sent \

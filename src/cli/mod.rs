@@ -16,9 +16,9 @@ mod readable;
 mod screen;
 pub mod show;
 
-use crate::control::admin::Code;
-use crate::control::admin::rows::Wall;
-use crate::control::config;
+use crate::admin::Code;
+use crate::admin::rows::Wall;
+use crate::config;
 use clap::ArgMatches;
 use clap::parser::ValueSource;
 use clap_complete::Shell;

@@ -3,7 +3,7 @@
 //! Owns help, the version and the global options. Does nothing itself.
 
 use super::commands::{Arg, COMMANDS, Command, Does, GROUPS, Kind};
-use crate::control::admin::request::{FLOWS_MAX, parse_prefix};
+use crate::admin::request::{FLOWS_MAX, parse_prefix};
 use clap::builder::{StringValueParser, TypedValueParser};
 use clap::{ArgAction, ArgMatches, ValueHint, value_parser};
 use clap_complete::Shell;

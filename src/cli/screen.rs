@@ -4,7 +4,7 @@
 
 use super::grid::{Column, WIDTH, render, visible, wrap};
 use super::readable::{count, micros, span};
-use crate::control::admin::rows::{PortRow, ServiceRow, Status, SwitchoverRow, Wall, WorkerRow};
+use crate::admin::rows::{PortRow, ServiceRow, Status, SwitchoverRow, Wall, WorkerRow};
 use crate::time::Duration;
 use Column::{Left, Prose, Right};
 

@@ -5,7 +5,7 @@
 use super::grid::{Column, render, visible};
 use super::readable::{bytes, count, exact, micros, span};
 use super::{latency, screen};
-use crate::control::admin::rows::{
+use crate::admin::rows::{
     ChangeKind, ChangeRow, Cleared, CounterRow, Ends, ExcludeRow, FlowRow, Forecast, MemberRow, NeighbourRow, PortRow,
     ProbeRow, Reloaded, RouteRow, ServiceRow, SnatRow, SwitchoverRow, Wall,
 };

@@ -5,11 +5,7 @@
 //! ([`metrics`]). Never touches a packet that is forwarded; reaches the workers only by the mailbox.
 
 pub mod addresses;
-pub mod admin;
 pub mod announce;
-pub mod config;
 pub mod controller;
 pub mod forecast;
-pub mod host;
-pub mod metrics;
 pub mod neighbours;

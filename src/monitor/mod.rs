@@ -3,7 +3,7 @@
 //! Owns the questions put to members and what follows from their answers: when each is asked ([`schedule`]), how many
 //! answers make a verdict ([`check`]), which member of a pool is active ([`election`]), and how a SIP OPTIONS request is
 //! written and its answer read ([`sip`], [`sip_answer`]). Sends nothing, reads no clock, draws no randomness of its own:
-//! time and a seed come in, probes to be started go out, and whoever carries them (`control::host`) brings an
+//! time and a seed come in, probes to be started go out, and whoever carries them (`probe`) brings an
 //! [`Outcome`] back. Read first: [`Monitors`], then [`election::choose`].
 
 pub mod check;

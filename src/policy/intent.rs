@@ -1,7 +1,7 @@
 //! What the operator means, valid by construction.
 //!
 //! Owns the meaning of the configuration once every name is resolved and every contradiction refused: indices instead
-//! of names, durations instead of texts. `control::config` makes it from a file; nothing here reads one.
+//! of names, durations instead of texts. `config` makes it from a file; nothing here reads one.
 
 use crate::wire::{Protocol, VlanId};
 use ipnet::Ipv4Net;

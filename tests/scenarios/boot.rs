@@ -3,7 +3,7 @@
 use crate::world::frames::*;
 use crate::world::{Connection, File, INNER, OURS, OUTER, Seen, World};
 use crate::{tell, told};
-use fairlead::control::admin::rows::{MemberState, Role};
+use fairlead::admin::rows::{MemberState, Role};
 use fairlead::policy::intent::PortId;
 use fairlead::time::Instant;
 use fairlead::wire::Mac;

@@ -3,8 +3,8 @@
 use crate::told_with_a_active;
 use crate::world::frames::*;
 use crate::world::{Connection, File, OUTER, Service, World};
-use fairlead::control::admin::request::MemberWord;
-use fairlead::control::admin::rows::MemberState;
+use fairlead::admin::request::MemberWord;
+use fairlead::admin::rows::MemberState;
 use fairlead::wire::build::Build;
 
 const B_ACTIVE: Option<&str> = Some("sip-b");

@@ -3,7 +3,7 @@
 use crate::told_with_a_active;
 use crate::world::frames::*;
 use crate::world::{Connection, File, World};
-use fairlead::control::admin::{Data, Request};
+use fairlead::admin::{Data, Request};
 use fairlead::wire::build::Build;
 
 /// Both ways of a datagram between sip-a and a peer.

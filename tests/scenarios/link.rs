@@ -4,8 +4,8 @@
 use crate::told_with_a_active;
 use crate::world::frames::*;
 use crate::world::{Connection, Far, File, INNER, OURS, OUTER, Seen, World};
-use fairlead::control::admin::rows::{MemberState, NeighbourState};
-use fairlead::control::admin::{Data, Request};
+use fairlead::admin::rows::{MemberState, NeighbourState};
+use fairlead::admin::{Data, Request};
 use fairlead::policy::intent::PortId;
 use fairlead::time::Instant;
 use fairlead::wire::Mac;

@@ -3,7 +3,7 @@
 use crate::world::frames::*;
 use crate::world::{File, INNER, Seen, Service, World, answer_to, assert_same};
 use crate::{told, told_with_a_active};
-use fairlead::control::admin::rows::MemberState;
+use fairlead::admin::rows::MemberState;
 use fairlead::wire::build::Build;
 use fairlead::wire::{Endpoint, Headers};
 use std::collections::HashSet;

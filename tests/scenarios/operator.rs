@@ -3,10 +3,10 @@
 use crate::told_with_a_active;
 use crate::world::frames::*;
 use crate::world::{Connection, File, Service, World};
-use fairlead::control::admin::request::FlowSelection;
-use fairlead::control::admin::rows::FlowRow;
-use fairlead::control::admin::{Data, Request};
-use fairlead::control::config::LogLevel;
+use fairlead::admin::request::FlowSelection;
+use fairlead::admin::rows::FlowRow;
+use fairlead::admin::{Data, Request};
+use fairlead::config::LogLevel;
 use fairlead::wire::build::Build;
 
 fn of_member(name: &str) -> FlowSelection {

@@ -3,9 +3,9 @@
 use crate::told_with_a_active;
 use crate::world::frames::*;
 use crate::world::{Connection, File, INNER, OUTER, World};
-use fairlead::control::admin::request::FlowSelection;
-use fairlead::control::admin::rows::SnatRow;
-use fairlead::control::admin::{Data, Request};
+use fairlead::admin::request::FlowSelection;
+use fairlead::admin::rows::SnatRow;
+use fairlead::admin::{Data, Request};
 use fairlead::wire::build::Build;
 use fairlead::wire::{Endpoint, Protocol};
 use std::collections::HashSet;

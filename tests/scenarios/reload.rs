@@ -3,10 +3,10 @@
 use crate::told_with_a_active;
 use crate::world::frames::*;
 use crate::world::{Connection, Far, File, Host, INNER, OURS, OUTER, World};
-use fairlead::control::admin::request::{FlowSelection, MemberWord};
-use fairlead::control::admin::rows::MemberState;
-use fairlead::control::admin::{Data, Request};
-use fairlead::control::config;
+use fairlead::admin::request::{FlowSelection, MemberWord};
+use fairlead::admin::rows::MemberState;
+use fairlead::admin::{Data, Request};
+use fairlead::config;
 use fairlead::wire::Mac;
 use fairlead::wire::build::Build;
 

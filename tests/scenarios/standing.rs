@@ -3,7 +3,7 @@
 use crate::told_with_a_active;
 use crate::world::frames::*;
 use crate::world::{Connection, File, INNER, Service, World};
-use fairlead::control::admin::request::MemberWord;
+use fairlead::admin::request::MemberWord;
 
 /// What groups C and D have open with sip-a, and with sip-b.
 struct Standing(Vec<Connection>);

@@ -3,9 +3,9 @@
 //! Owns what a process owns. Starting another one on the same links is a restart.
 
 use super::file::File;
-use fairlead::control::admin::rows::{CounterRow, Wall};
-use fairlead::control::admin::{Answer, Request};
-use fairlead::control::config::{self, LogLevel};
+use fairlead::admin::rows::{CounterRow, Wall};
+use fairlead::admin::{Answer, Request};
+use fairlead::config::{self, LogLevel};
 use fairlead::control::controller::{
     Controller, ControllerConfig, CounterSource, Input, Output, PortCounters, PortFacts, WorkerCounters,
 };

@@ -1,9 +1,9 @@
 //! What an operator asks and is told.
 
 use super::World;
-use fairlead::control::admin::request::{FlowSelection, MemberWord};
-use fairlead::control::admin::rows::{FlowRow, MemberRow, MemberState, ProbeRow, Role, SwitchoverRow};
-use fairlead::control::admin::{Data, Request};
+use fairlead::admin::request::{FlowSelection, MemberWord};
+use fairlead::admin::rows::{FlowRow, MemberRow, MemberState, ProbeRow, Role, SwitchoverRow};
+use fairlead::admin::{Data, Request};
 use std::time::Duration;
 
 pub const POOL: &str = "pair-1";

@@ -4,7 +4,7 @@
 //! table in a test.
 
 use super::spreading::Spreading;
-use crate::control::admin::rows::CounterRow;
+use crate::admin::rows::CounterRow;
 use crate::policy::intent::PortId;
 use crate::worker::arrivals::Arrived;
 use crate::worker::mailbox::WorkerId;

@@ -1,6 +1,6 @@
 //! What the tests of this floor share: an intent, its file, health of nobody.
 
-use crate::control::config::{Configuration, CpuCores, Dpdk, Idle, LogLevel, Settings};
+use crate::config::{Configuration, CpuCores, Dpdk, Idle, LogLevel, Settings};
 use crate::policy::Intent;
 use crate::policy::health::{Health, MemberHealth, PoolHealth};
 use crate::policy::intent::*;

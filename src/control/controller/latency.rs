@@ -7,9 +7,9 @@
 //! unread after it, is none.
 
 use super::{Controller, Output};
-use crate::control::admin::answer::{AdminError, Code, Data};
-use crate::control::admin::rows::{Bucket, LatencyRow, Spread};
-use crate::control::config::{LogLevel, duration_text};
+use crate::admin::answer::{AdminError, Code, Data};
+use crate::admin::rows::{Bucket, LatencyRow, Spread};
+use crate::config::{LogLevel, duration_text};
 use crate::time::{Duration, Instant};
 use crate::worker::Latency;
 use crate::worker::latency::Spans;

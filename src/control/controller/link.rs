@@ -2,7 +2,7 @@
 
 use super::probing::Departure;
 use super::{Controller, Haste, LOOK, Output};
-use crate::control::config::LogLevel;
+use crate::config::LogLevel;
 use crate::control::neighbours::Notice;
 use crate::engine::verdict::PuntReason;
 use crate::policy::adjacency::NextHop;

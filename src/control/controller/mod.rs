@@ -34,11 +34,11 @@ pub use facts::{CounterSource, PortCounters, PortFacts, WorkerCounters};
 pub use spreading::Spreading;
 
 use super::addresses::Addresses;
-use super::admin::rows::Wall;
-use super::admin::{Answer, Request};
 use super::announce::Announcements;
-use super::config::{Configuration, LogLevel};
 use super::neighbours::Neighbours;
+use crate::admin::rows::Wall;
+use crate::admin::{Answer, Request};
+use crate::config::{Configuration, LogLevel};
 use crate::flow::Claims;
 use crate::policy::health::Health;
 use crate::policy::intent::{MemberId, PortId};

@@ -4,7 +4,7 @@
 //! generation; and what follows from losing the role: whose TCP is lost, and who may not claim peers for a while. The
 //! choice itself is [`election::choose`]'s. Probes nothing and publishes nothing.
 
-use crate::control::admin::request::MemberWord;
+use crate::admin::request::MemberWord;
 use crate::monitor::Verdict;
 use crate::monitor::election::{self, Ballot, Candidate, Choice};
 use crate::policy::Intent;

@@ -4,7 +4,7 @@
 //! nothing: the tables are the workers'. Looked at once a second.
 
 use super::Controller;
-use crate::control::config::{LogLevel, duration_text};
+use crate::config::{LogLevel, duration_text};
 use crate::control::forecast::{Outlook, Trend};
 use crate::flow::ClaimTable;
 use crate::policy::Intent;

@@ -4,13 +4,13 @@
 //! nothing about pools. One turn does everything that is due; see [`Probing::turn`] for its order.
 
 use crate::control::addresses::Addresses;
-use crate::control::host::HostStack;
 use crate::control::neighbours::Neighbours;
 use crate::monitor::{Monitors, Outcome, ProbeId, Start};
 use crate::policy::Intent;
 use crate::policy::adjacency::{Neighbour, NextHop};
 use crate::policy::health::State;
 use crate::policy::intent::{InterfaceId, MemberId, MonitorId};
+use crate::probe::HostStack;
 use crate::time::{Duration, Instant};
 use crate::wire::Mac;
 use std::collections::{BTreeMap, HashMap};

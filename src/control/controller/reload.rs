@@ -6,10 +6,10 @@
 use super::requests::Then;
 use super::switchovers::Switchover;
 use super::{Controller, Haste, Output};
+use crate::admin::answer::{AdminError, Code};
+use crate::admin::rows::{ChangeKind, ChangeRow, Reloaded};
+use crate::config::{Change, Configuration, LogLevel, difference};
 use crate::control::addresses::Addresses;
-use crate::control::admin::answer::{AdminError, Code};
-use crate::control::admin::rows::{ChangeKind, ChangeRow, Reloaded};
-use crate::control::config::{Change, Configuration, LogLevel, difference};
 use crate::policy::Intent;
 use crate::policy::intent::{MemberId, PoolId};
 use crate::time::Instant;

@@ -6,11 +6,11 @@
 use super::exclusions::Unchanged;
 use super::queries::{Answered, Kind};
 use super::{Controller, Haste, Output};
-use crate::control::admin::answer::{AdminError, Code, Data, Told};
-use crate::control::admin::request::{FlowSelection, MemberWord};
-use crate::control::admin::rows::{Cleared, Reloaded};
-use crate::control::admin::{Answer, Request};
-use crate::control::config::LogLevel;
+use crate::admin::answer::{AdminError, Code, Data, Told};
+use crate::admin::request::{FlowSelection, MemberWord};
+use crate::admin::rows::{Cleared, Reloaded};
+use crate::admin::{Answer, Request};
+use crate::config::LogLevel;
 use crate::policy::Epoch;
 use crate::policy::health::State;
 use crate::policy::intent::{MemberId, PoolId, Snat, VirtualServer};

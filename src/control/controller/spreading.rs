@@ -4,7 +4,7 @@
 //! arrived, and at any time on request. Changes nothing: what arrives at the wrong worker is handed on in software.
 
 use super::{Controller, PortFacts};
-use crate::control::config::LogLevel;
+use crate::config::LogLevel;
 use crate::policy::intent::PortId;
 use crate::wire::toeplitz::Spread;
 use crate::worker::arrivals::Arrived;

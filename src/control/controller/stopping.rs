@@ -1,7 +1,7 @@
 //! The way down: workers are told to end, and waited for, but not for ever.
 
 use super::{Controller, Output};
-use crate::control::config::LogLevel;
+use crate::config::LogLevel;
 use crate::time::{Duration, Instant};
 use crate::worker::mailbox::{Command, WorkerId};
 

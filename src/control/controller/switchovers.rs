@@ -3,7 +3,7 @@
 //! Owns the record of a switchover and its four marks: the last good answer of the one who was active, the decision, the
 //! publication, and the installation by the last worker. Decides nothing.
 
-use crate::control::admin::rows::{SwitchoverRow, Wall};
+use crate::admin::rows::{SwitchoverRow, Wall};
 use crate::policy::Epoch;
 use crate::time::{Duration, Instant};
 use std::collections::VecDeque;

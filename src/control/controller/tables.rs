@@ -5,13 +5,13 @@
 use super::Controller;
 use super::port_use::{Place, Range};
 use super::spreading;
-use crate::control::admin::answer::AdminError;
-use crate::control::admin::rows::{
+use crate::admin::answer::AdminError;
+use crate::admin::rows::{
     AlarmRow, Choice, CounterRow, ExcludeRow, FlowRow, Forecast, Link, MemberProbe, MemberRow, NeighbourRow,
     NeighbourState, Origin, PortRow, ProbeRow, Role, RouteKind, RouteRow, ServiceRow, ServiceState, SnatRow, Status,
     Wall, WorkerRow,
 };
-use crate::control::config::listen_text;
+use crate::config::listen_text;
 use crate::control::forecast::Outlook;
 use crate::control::neighbours;
 use crate::policy::adjacency::NextHop;

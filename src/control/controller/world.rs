@@ -3,9 +3,9 @@
 
 use super::harness::{MACS, file_of, two_arm};
 use super::{Controller, ControllerConfig, CounterSource, Input, Output, PortCounters, PortFacts, WorkerCounters};
-use crate::control::admin::rows::{CounterRow, Wall};
-use crate::control::admin::{Answer, Request};
-use crate::control::config::LogLevel;
+use crate::admin::rows::{CounterRow, Wall};
+use crate::admin::{Answer, Request};
+use crate::config::LogLevel;
 use crate::engine::verdict::PuntReason;
 use crate::flow::Claims;
 use crate::policy::adjacency::NextHop;

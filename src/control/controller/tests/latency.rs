@@ -1,7 +1,7 @@
 //! What the workers measured, put together; and a worker that does not turn.
 
 use super::*;
-use crate::control::admin::rows::LatencyRow;
+use crate::admin::rows::LatencyRow;
 
 fn rows(answer: Answer) -> Vec<LatencyRow> {
     match answer.unwrap().data {

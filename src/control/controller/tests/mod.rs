@@ -3,9 +3,9 @@
 use super::harness::{MACS, file_of, two_arm};
 use super::world::{Host, Manner, World};
 use super::*;
-use crate::control::admin::answer::{Code, Data, Told};
-use crate::control::admin::request::{FlowSelection, MemberWord};
-use crate::control::admin::rows::{MemberRow, MemberState, NeighbourState, Origin, Role, ServiceState};
+use crate::admin::answer::{Code, Data, Told};
+use crate::admin::request::{FlowSelection, MemberWord};
+use crate::admin::rows::{MemberRow, MemberState, NeighbourState, Origin, Role, ServiceState};
 use crate::policy::adjacency::{Neighbour, NextHop};
 use crate::policy::health::State;
 use crate::policy::intent::InterfaceId;

@@ -1,7 +1,7 @@
 //! Ports of the SNAT address: scenario 41, and when there will be none.
 
 use super::*;
-use crate::control::admin::rows::{Forecast, SnatRow};
+use crate::admin::rows::{Forecast, SnatRow};
 use crate::flow::ReservedPorts;
 
 /// The service ports of the common setting.

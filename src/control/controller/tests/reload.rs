@@ -2,7 +2,7 @@
 
 use super::standing::{first, resolved};
 use super::*;
-use crate::control::admin::rows::ProbeRow;
+use crate::admin::rows::ProbeRow;
 use crate::policy::Intent;
 use crate::policy::intent::{
     Interface, Listen, Member, Monitor, MonitorId, MonitorKind, Pool, PoolId, Route, Snat, VirtualServer,

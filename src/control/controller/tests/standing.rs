@@ -1,7 +1,7 @@
 //! All that a change elsewhere must leave alone, to be compared between two worlds that run side by side.
 
 use super::*;
-use crate::control::admin::rows::{NeighbourRow, ProbeRow};
+use crate::admin::rows::{NeighbourRow, ProbeRow};
 use crate::policy::health::Generation;
 
 /// All that is known of the first pair, and when it was asked.

@@ -1,0 +1,216 @@
+//! A server for one page: just enough HTTP/1.1 (RFC 9112) for a scraper.
+//!
+//! Owns the connections: one request each, then closed; bounded in number, size and time. Knows no metric.
+
+use super::scrape;
+use crate::admin::Asked;
+use crate::time::Duration;
+use std::future::Future;
+use std::io;
+use std::net::SocketAddr;
+use std::pin::pin;
+use std::sync::Arc;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{Semaphore, mpsc};
+use tokio::task::JoinSet;
+use tokio::time::{sleep, timeout};
+
+/// Connections at once; one more is closed.
+const CONNECTIONS: usize = 16;
+/// Bytes of a request's head, at most.
+const HEAD_MAX: usize = 8 * 1024;
+/// From the connection to its close.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// There is no metrics endpoint.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot listen for metrics at {address}: {why}; choose another `metrics` under [appliance], or leave it out")]
+pub struct MetricsError {
+    /// Where.
+    pub address: SocketAddr,
+    /// What the kernel said.
+    pub why: io::Error,
+}
+
+/// Listens at `address`. Within a tokio runtime.
+///
+/// # Errors
+/// The kernel refuses: in use, not an address of this machine, not allowed.
+pub async fn bind(address: SocketAddr) -> Result<TcpListener, MetricsError> {
+    TcpListener::bind(address).await.map_err(|why| MetricsError { address, why })
+}
+
+/// Serves `GET /metrics` until `stop` is ready.
+pub async fn serve(listener: TcpListener, asked: mpsc::Sender<Asked>, stop: impl Future<Output = ()>) {
+    let seats = Arc::new(Semaphore::new(CONNECTIONS));
+    let mut connections = JoinSet::new();
+    let mut stop = pin!(stop);
+    loop {
+        let stream = tokio::select! {
+            biased;
+            () = &mut stop => return,
+            Some(_) = connections.join_next() => continue,
+            accepted = listener.accept() => match accepted {
+                Ok((stream, _)) => stream,
+                Err(why) => {
+                    tracing::warn!(%why, "the metrics endpoint cannot accept a connection");
+                    sleep(Duration::from_millis(100)).await;
+                    continue;
+                }
+            },
+        };
+        let Ok(seat) = Arc::clone(&seats).try_acquire_owned() else { continue };
+        let asked = asked.clone();
+        connections.spawn(async move {
+            let _ = timeout(PATIENCE, attend(stream, asked)).await;
+            drop(seat);
+        });
+    }
+}
+
+async fn attend(mut stream: TcpStream, asked: mpsc::Sender<Asked>) -> io::Result<()> {
+    let Some(head) = head(&mut stream).await? else {
+        return respond(&mut stream, "431 Request Header Fields Too Large", "", "the request is too large\n").await;
+    };
+    let (status, headers, body) = match asks_for(&head) {
+        Asks::Metrics => match scrape(&asked).await {
+            Some(text) => ("200 OK", "", text),
+            None => ("503 Service Unavailable", "", "the appliance does not answer\n".to_owned()),
+        },
+        Asks::Elsewhere => ("404 Not Found", "", "the metrics are at /metrics\n".to_owned()),
+        Asks::OtherMethod => ("405 Method Not Allowed", "Allow: GET\r\n", "only GET\n".to_owned()),
+        Asks::Nonsense => ("400 Bad Request", "", "this is not HTTP/1\n".to_owned()),
+    };
+    respond(&mut stream, status, headers, &body).await
+}
+
+/// The request up to its empty line; `None`: too large. A client that closes early has asked nonsense.
+async fn head(stream: &mut TcpStream) -> io::Result<Option<Vec<u8>>> {
+    let mut head = Vec::with_capacity(1024);
+    while !head.windows(4).any(|end| end == b"\r\n\r\n") {
+        if head.len() > HEAD_MAX {
+            return Ok(None);
+        }
+        if stream.read_buf(&mut head).await? == 0 {
+            break;
+        }
+    }
+    Ok(Some(head))
+}
+
+#[derive(Debug, PartialEq, Eq)]
+enum Asks {
+    Metrics,
+    Elsewhere,
+    OtherMethod,
+    Nonsense,
+}
+
+/// RFC 9112 3: method, target and version, a space between.
+fn asks_for(head: &[u8]) -> Asks {
+    let line = head.split(|byte| *byte == b'\r').next().unwrap_or_default();
+    let mut words = line.split(|byte| *byte == b' ');
+    let (Some(method), Some(target), Some(version), None) = (words.next(), words.next(), words.next(), words.next())
+    else {
+        return Asks::Nonsense;
+    };
+    let path = target.split(|byte| *byte == b'?').next().unwrap_or_default();
+    match (version.starts_with(b"HTTP/1."), method, path) {
+        (false, _, _) => Asks::Nonsense,
+        (true, b"GET", b"/metrics") => Asks::Metrics,
+        (true, b"GET", _) => Asks::Elsewhere,
+        (true, _, _) => Asks::OtherMethod,
+    }
+}
+
+async fn respond(stream: &mut TcpStream, status: &str, headers: &str, body: &str) -> io::Result<()> {
+    let length = body.len();
+    let head = format!(
+        "HTTP/1.1 {status}\r\nContent-Type: text/plain; version=0.0.4; charset=utf-8\r\nContent-Length: {length}\r\n\
+         {headers}Connection: close\r\n\r\n"
+    );
+    stream.write_all(head.as_bytes()).await?;
+    stream.write_all(body.as_bytes()).await?;
+    stream.shutdown().await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::admin::rows::CounterRow;
+    use crate::admin::{Data, Request, Told};
+
+    #[test]
+    fn a_request_line_is_read_by_the_book() {
+        let rows: [(&[u8], Asks); 9] = [
+            (b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n", Asks::Metrics),
+            (b"GET /metrics?x=1 HTTP/1.0\r\n\r\n", Asks::Metrics),
+            (b"GET / HTTP/1.1\r\n\r\n", Asks::Elsewhere),
+            (b"POST /metrics HTTP/1.1\r\n\r\n", Asks::OtherMethod),
+            (b"GET /metrics\r\n\r\n", Asks::Nonsense),
+            (b"GET /metrics HTTP/2\r\n\r\n", Asks::Nonsense),
+            (b"GET  /metrics HTTP/1.1\r\n\r\n", Asks::Nonsense),
+            (b"\x16\x03\x01\x00", Asks::Nonsense),
+            (b"", Asks::Nonsense),
+        ];
+        for (head, asks) in rows {
+            assert_eq!(asks_for(head), asks, "{}", String::from_utf8_lossy(head));
+        }
+    }
+
+    async fn fetched(address: SocketAddr, request: &[u8]) -> String {
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        stream.write_all(request).await.unwrap();
+        let mut answer = Vec::new();
+        let _ = stream.read_to_end(&mut answer).await;
+        String::from_utf8(answer).unwrap()
+    }
+
+    async fn controller(mut questions: mpsc::Receiver<Asked>) {
+        while let Some(Asked { request, answer }) = questions.recv().await {
+            let data = match request {
+                Request::Counters { all: true } => Data::Counters(vec![CounterRow {
+                    name: "drop_no_flow".into(),
+                    value: 7,
+                    explanation: "A return that matches no flow.".into(),
+                    worker: Some(0),
+                }]),
+                Request::Members => Data::Members(Vec::new()),
+                Request::Probes => Data::Probes(Vec::new()),
+                Request::Snat => Data::Snat(Vec::new()),
+                Request::Latency { .. } => Data::Latency(Vec::new()),
+                _ => Data::Status(Box::default()),
+            };
+            let _ = answer.send(Ok(Told { epoch: 1, data }));
+        }
+    }
+
+    #[tokio::test]
+    async fn a_scraper_is_served_and_others_are_told() {
+        let listener = bind("127.0.0.1:0".parse().unwrap()).await.unwrap();
+        let address = listener.local_addr().unwrap();
+        assert!(bind(address).await.unwrap_err().to_string().contains("leave it out"));
+        let (asked, questions) = mpsc::channel(1);
+        tokio::spawn(controller(questions));
+        tokio::spawn(serve(listener, asked, std::future::pending()));
+
+        let page = fetched(address, b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n").await;
+        let (head, body) = page.split_once("\r\n\r\n").unwrap();
+        assert!(head.starts_with("HTTP/1.1 200 OK\r\n"), "{head}");
+        assert!(head.contains(&format!("Content-Length: {}\r\n", body.len())), "{head}");
+        assert!(body.contains("fairlead_counter_drop_no_flow_total{worker=\"0\"} 7\n"), "{body}");
+        assert!(fetched(address, b"DELETE / HTTP/1.1\r\n\r\n").await.starts_with("HTTP/1.1 405 "));
+        assert!(fetched(address, b"hello\r\n\r\n").await.starts_with("HTTP/1.1 400 "));
+        assert!(fetched(address, &[b'x'; HEAD_MAX + 1]).await.starts_with("HTTP/1.1 431 "));
+    }
+
+    #[tokio::test]
+    async fn without_a_controller_a_scraper_is_told_so() {
+        let listener = bind("127.0.0.1:0".parse().unwrap()).await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let (asked, _) = mpsc::channel(1);
+        tokio::spawn(serve(listener, asked, std::future::pending()));
+        assert!(fetched(address, b"GET /metrics HTTP/1.1\r\n\r\n").await.starts_with("HTTP/1.1 503 "));
+    }
+}

@@ -1,0 +1,32 @@
+//! The admin socket: what an operator may ask, and what is told.
+//!
+//! Owns the protocol (one JSON object a line each way over a Unix stream) and nothing of the appliance: requests are
+//! parsed here and handed to the controller, which alone knows the answer. Never blocks on a client. Read [`request`],
+//! [`rows`], [`answer`] first; then [`server`].
+
+pub mod answer;
+mod latency;
+pub mod line;
+pub mod metrics;
+pub mod request;
+pub mod rows;
+pub mod server;
+pub mod socket;
+mod wall;
+mod words;
+
+pub use answer::{AdminError, Answer, Code, Data, Told};
+pub use request::Request;
+pub use server::{Limits, serve};
+pub use socket::{AdminSocket, SocketError, bind};
+
+use tokio::sync::oneshot;
+
+/// A request on its way to the controller, with the place for its answer.
+#[derive(Debug)]
+pub struct Asked {
+    /// What is wanted.
+    pub request: Request,
+    /// Where the answer goes. Dropped unanswered, the client is told that the appliance is stopping.
+    pub answer: oneshot::Sender<Answer>,
+}

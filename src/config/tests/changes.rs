@@ -1,0 +1,107 @@
+//! What `check` and `reload` print.
+
+use super::{GOOD, edited};
+use crate::config::{Configuration, describe, difference, parse_for};
+
+const MANY: &str = r#"
+[[monitor]]
+name = "alive"
+kind = "icmp"
+
+[[monitor]]
+name = "port-check"
+kind = "tcp-half-open"
+
+[[pool]]
+name = "pair-2"
+members = [{ name = "rm-1", address = "10.20.0.21" }, { name = "rm-2", address = "10.20.0.22" }]
+monitors = ["sip-options", "alive", "port-check"]
+require = 2
+fail_back = "immediate"
+on_down = { tcp = "drain" }
+no_member = "keep-last"
+
+[[virtual_server]]
+name = "rm"
+address = "203.0.113.7"
+pool = "pair-2"
+listen = ["udp/5070", "tcp/5070"]
+enabled = false
+echo = "when-active"
+unmatched = "drop"
+
+[[snat]]
+pool = "pair-2"
+address = "203.0.113.7"
+untranslated_udp_ports = [161, 123]
+"#;
+
+fn good(text: &str) -> Configuration {
+    parse_for(64, "fairlead.toml", text).unwrap_or_else(|errors| panic!("{errors}"))
+}
+
+fn changed(edits: &[(&str, &str)]) -> String {
+    let changes = difference(&good(GOOD), &good(&edited(edits)));
+    changes.iter().map(|change| format!("{change}\n")).collect()
+}
+
+#[test]
+fn check_prints_what_would_be_built() {
+    let exclude: Vec<String> = (0..24).map(|n| format!("\"172.20.{n}.0/24\"")).collect();
+    let text = edited(&[("\"172.16.2.0/24\"", &exclude.join(", ")), ("", MANY)]);
+    let shown = describe(&good(&text));
+    assert!(shown.lines().all(|line| line.chars().count() <= 100), "{shown}");
+    insta::assert_snapshot!("describe", shown);
+}
+
+#[test]
+fn the_same_file_has_no_difference() {
+    assert_eq!(changed(&[]), "");
+    assert_eq!(changed(&[("interval = \"500ms\"\n", "")]), "");
+}
+
+#[test]
+fn reload_prints_what_changes() {
+    insta::assert_snapshot!(
+        "reload",
+        changed(&[
+            ("interval = \"500ms\"", "interval = \"200ms\"\nfall = 2"),
+            ("{ name = \"sip-b\", address = \"10.20.0.12\" }", "{ name = \"sip-c\", address = \"10.20.0.13\" }"),
+            ("address = \"10.20.0.11\"", "address = \"10.20.0.14\""),
+            ("\"172.16.1.20/32\"", "\"172.16.1.21\""),
+            ("\"tcp/5061\"", "\"tcp/5062\""),
+            ("via = \"192.0.2.1\"", "via = \"192.0.2.254\""),
+            ("vlan = 120", "vlan = 121"),
+            ("", MANY),
+            ("[[snat]]", "unmatched = \"reject-now\"\n\n[[snat]]"),
+            ("", "[timeouts]\nudp = \"10m\"\nfragments = \"30s\"\n"),
+            ("", "[limits]\nrejects_per_second = 100\nicmp_errors_per_second = 50\n"),
+        ])
+    );
+}
+
+#[test]
+fn what_a_running_appliance_cannot_take_over_says_so() {
+    let edits = [
+        ("workers = [1]", "workers = [1, 2]\nidle = \"pause\"\nstall = \"20ms\""),
+        ("device = \"0000:3b:00.1\"", "device = \"0000:5e:00.1\"\nmtu = 9000"),
+        (
+            "",
+            "[limits]\nflows_per_worker = 2000000\nfragments_per_worker = 64\n[dpdk]\nhugepages = true\n[appliance]\nadmin_socket = \"/run/lead.sock\"\n",
+        ),
+    ];
+    insta::assert_snapshot!("restart", changed(&edits));
+    let changes = difference(&good(GOOD), &good(&edited(&edits)));
+    let live: Vec<_> =
+        changes.iter().filter(|change| !change.needs_restart).map(|change| change.text.as_str()).collect();
+    assert_eq!(live, ["interface servers: mtu 1500 → 9000"]);
+}
+
+#[test]
+fn members_in_another_order_are_a_change() {
+    let text = changed(&[
+        ("name = \"sip-a\", address = \"10.20.0.11\"", "name = \"sip-b\", address = \"10.20.0.12\""),
+        ("{ name = \"sip-b\", address = \"10.20.0.12\" },\n]", "{ name = \"sip-a\", address = \"10.20.0.11\" },\n]"),
+    ]);
+    assert_eq!(text, "pool pair-1: member in another order: sip-a sip-b → sip-b sip-a\n");
+}

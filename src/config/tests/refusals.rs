@@ -1,0 +1,347 @@
+//! Files that are refused, and what the operator reads. Each row spoils the good file in one or several ways; the golden
+//! texts are under `snapshots`, one for each family of mistakes.
+
+use super::edited;
+use crate::config::{parse_bytes, parse_for};
+
+type Row<'r> = (&'r str, &'r [(&'r str, &'r str)]);
+
+fn golden(family: &str, rows: &[Row]) {
+    let mut out = String::new();
+    for (about, edits) in rows {
+        let errors = match parse_for(8, "fairlead.toml", &edited(edits)) {
+            Err(errors) => errors,
+            Ok(_) => panic!("{about}: the file was accepted"),
+        };
+        for finding in &errors.errors {
+            assert!(!finding.remedy.is_empty(), "{about}: no remedy: {finding}");
+        }
+        let shown = errors.to_string();
+        assert!(shown.lines().all(|line| line.chars().count() <= 100), "{about}: too wide:\n{shown}");
+        out += &format!("### {about}\n{shown}\n\n");
+    }
+    insta::assert_snapshot!(family, out.trim_end());
+}
+
+#[test]
+fn syntax() {
+    golden(
+        "syntax",
+        &[
+            ("a quote is not closed", &[("name = \"outer\"", "name = \"outer")]),
+            ("a bracket is not closed", &[("workers = [1]", "workers = [1")]),
+            ("a key without a value", &[("management = 0", "management")]),
+            ("a word without quotes", &[("kind = \"sip\"", "kind = sip")]),
+            ("a key twice", &[("vlan = 120", "vlan = 120\nvlan = 121")]),
+            ("a table twice", &[("", "[cores]\nmanagement = 2\n")]),
+            ("single where several may stand", &[("[[monitor]]", "[monitor]")]),
+            ("several where one stands", &[("[cores]", "[[cores]]")]),
+        ],
+    );
+}
+
+#[test]
+fn keys() {
+    golden(
+        "keys",
+        &[
+            ("a typing mistake", &[("addresses = [\"192", "adresses = [\"192")]),
+            ("a key of another table", &[("[cores]", "workers = [1]\n[cores]")]),
+            ("a key of another table, in a table", &[("vlan = 120", "via = \"192.0.2.1\"")]),
+            ("a table nobody knows", &[("[[virtual_server]]", "[[virtual_sever]]")]),
+            ("a word of another product", &[("kind = \"sip\"", "kind = \"sip\"\ntime_until_up = 0")]),
+            ("mandatory keys are missing", &[("device = \"0000:3b:00.0\"\n", ""), ("kind = \"sip\"\n", "")]),
+            ("a member without an address", &[(", address = \"10.20.0.12\"", "")]),
+            ("an unknown key in an inline table", &[("name = \"sip-b\",", "name = \"sip-b\", weight = 3,")]),
+        ],
+    );
+}
+
+#[test]
+fn values() {
+    golden(
+        "values",
+        &[
+            ("out of bounds, below and above", &[("vlan = 120", "vlan = 5000\nmtu = 500")]),
+            ("larger than any number", &[("vlan = 120", "vlan = 99999999999999999999")]),
+            ("a number in quotes", &[("vlan = 120", "vlan = \"120\"")]),
+            ("a duration without a unit", &[("\"500ms\"", "500"), ("", "[timeouts]\nudp = \"300\"\n")]),
+            ("durations nobody should have", &[("\"500ms\"", "\"1.5s\""), ("", "[timeouts]\nudp = \"5 minutes\"\n")]),
+            (
+                "below the floors of the RFCs",
+                &[("", "[timeouts]\nudp = \"30s\"\ntcp_established = \"300s\"\nicmp = \"5s\"\n")],
+            ),
+            ("a mode of later", &[("name = \"pair-1\"", "name = \"pair-1\"\nmode = \"round-robin\"")]),
+            (
+                "a choice misspelt",
+                &[("name = \"pair-1\"", "name = \"pair-1\"\nno_member = \"keep_last\"\nfail_back = \"always\"")],
+            ),
+            (
+                "datagrams can only be reselected",
+                &[("name = \"pair-1\"", "name = \"pair-1\"\non_down = { udp = \"drop\" }")],
+            ),
+            (
+                "IPv6",
+                &[("10.20.0.100", "2001:db8::100"), ("10.20.0.1/24", "2001:db8::1/64"), ("172.16.2.0/24", "::/0")],
+            ),
+            ("a name for an address", &[("10.20.0.11", "sip-a.example.com"), ("\"192.0.2.1\"", "\"router\"")]),
+            ("a self-IP without its length", &[("10.20.0.1/24", "10.20.0.1"), ("192.0.2.2/24", "192.0.2.0/24")]),
+            ("addresses that are no host's", &[("10.20.0.12", "224.0.1.75"), ("10.20.0.11", "10.20.0.11/24")]),
+            ("an exclusion with host bits", &[("172.16.2.0/24", "172.16.2.1/24")]),
+            (
+                "service ports in other forms",
+                &[(
+                    "\"udp/5060\", \"tcp/5060\", \"tcp/5061\"",
+                    "5060, \"5060\", \"tls/5061\", \"sctp/5060\", \"udp/0\"",
+                )],
+            ),
+            (
+                "status codes in other forms",
+                &[("kind = \"sip\"", "kind = \"sip\"\nup_codes = [200, \"2XX\", \"299-200\", \"700\"]")],
+            ),
+            (
+                "a text for a list, and an empty list",
+                &[("monitors = [\"sip-options\"]", "monitors = \"sip-options\""), ("[1]", "[]")],
+            ),
+            (
+                "names that no command could take",
+                &[("name = \"sip-a\"", "name = \"sip a\""), ("name = \"clients\"", "name = \"\"")],
+            ),
+            (
+                "a metrics address without a port",
+                &[("[cores]", "[appliance]\nmetrics = \"127.0.0.1\"\nlog = \"verbose\"\n[cores]")],
+            ),
+        ],
+    );
+}
+
+#[test]
+fn data_path() {
+    golden(
+        "data_path",
+        &[(
+            "rates, pieces and policies of the data path",
+            &[
+                ("[cores]", "[limits]\nicmp_errors_per_second = 0\nfragments_per_worker = 63\n[cores]"),
+                ("pool = \"pair-1\"", "pool = \"pair-1\"\nunmatched = \"reject_now\""),
+                ("", "[timeouts]\nfragments = \"1m\"\n"),
+            ],
+        )],
+    );
+}
+
+#[test]
+fn names() {
+    golden(
+        "names",
+        &[
+            (
+                "a port, a monitor and a pool nobody defined",
+                &[
+                    ("port = \"outer\"", "port = \"outside\""),
+                    ("[\"sip-options\"]", "[\"sip-option\"]"),
+                    ("pool = \"pair-1\"", "pool = \"pair1\""),
+                ],
+            ),
+            (
+                "a member name in two pools",
+                &[(
+                    "",
+                    "[[pool]]\nname = \"pair-2\"\nmembers = [{ name = \"sip-a\", address = \"10.20.0.21\" }]\nmonitors = [\"sip-options\"]\n",
+                )],
+            ),
+            (
+                "a port name twice",
+                &[("name = \"inner\"", "name = \"outer\""), ("port = \"inner\"", "port = \"outer\"")],
+            ),
+        ],
+    );
+}
+
+#[test]
+fn network() {
+    golden(
+        "network",
+        &[
+            ("two interfaces on one VLAN", &[("port = \"inner\"", "port = \"outer\"\nvlan = 120")]),
+            ("two interfaces untagged on one port", &[("vlan = 120\n", ""), ("port = \"inner\"", "port = \"outer\"")]),
+            ("networks that overlap", &[("10.20.0.1/24", "192.0.2.129/25")]),
+            ("a self-IP twice", &[("10.20.0.1/24", "10.20.0.1/24\", \"192.0.2.2/24")]),
+            ("one NIC for two ports", &[("0000:3b:00.1", "0000:3B:00.0")]),
+            ("a next hop nobody can reach", &[("via = \"192.0.2.1\"", "via = \"198.51.100.1\"")]),
+            ("a next hop that is the appliance", &[("via = \"192.0.2.1\"", "via = \"192.0.2.2\"")]),
+            ("two default routes", &[("[[monitor]]", "[[route]]\nvia = \"192.0.2.254\"\n\n[[monitor]]")]),
+            ("a route to an interface's network", &[("to = \"default\"", "to = \"10.20.0.0/24\"")]),
+            ("an interface's mtu above its port's", &[("vlan = 120", "vlan = 120\nmtu = 9000")]),
+            ("a member in no network", &[("10.20.0.12", "10.20.1.12")]),
+            (
+                "a member that is the appliance, and one that is no host",
+                &[("10.20.0.11", "10.20.0.1"), ("10.20.0.12", "10.20.0.255")],
+            ),
+        ],
+    );
+}
+
+#[test]
+fn services() {
+    let second = "[[pool]]\nname = \"pair-2\"\nmembers = [{ name = \"x\", address = \"10.20.0.21\" }, { name = \"y\", address = \"10.20.0.22\" }]\nmonitors = [\"sip-options\"]\n";
+    let with = |rest: &str| format!("{second}{rest}");
+    let same_port = with(
+        "[[virtual_server]]\nname = \"sip-2\"\naddress = \"10.20.0.100\"\npool = \"pair-2\"\nlisten = [\"udp/5060\"]\n[[snat]]\npool = \"pair-2\"\naddress = \"10.20.0.100\"\n",
+    );
+    let same_snat = with(
+        "[[virtual_server]]\nname = \"sip-2\"\naddress = \"10.20.0.100\"\npool = \"pair-2\"\nlisten = [\"udp/5070\"]\n[[snat]]\npool = \"pair-2\"\naddress = \"10.20.0.100\"\n",
+    );
+    let same_member = second.replace("10.20.0.21", "10.20.0.11");
+    golden(
+        "services",
+        &[
+            ("a virtual server on a self-IP", &[("\"10.20.0.100\"", "\"10.20.0.1\"")]),
+            ("a virtual server on a member", &[("\"10.20.0.100\"", "\"10.20.0.11\"")]),
+            ("a virtual server on the router", &[("\"10.20.0.100\"", "\"192.0.2.1\"")]),
+            ("two virtual servers on one address and port", &[("", &same_port)]),
+            ("two pools that wear one address", &[("", &same_snat)]),
+            (
+                "one service port of a pool on two addresses",
+                &[(
+                    "",
+                    "[[virtual_server]]\nname = \"sip-2\"\naddress = \"10.20.0.101\"\npool = \"pair-1\"\nlisten = [\"udp/5060\"]\n",
+                )],
+            ),
+            ("a member in two pools", &[("", &same_member)]),
+            ("a SNAT address of nobody", &[("address = \"10.20.0.100\"\nexclude", "address = \"10.20.0.1\"\nexclude")]),
+            ("two SNAT for one pool", &[("", "[[snat]]\npool = \"pair-1\"\naddress = \"10.20.0.100\"\n")]),
+            (
+                "a SNAT for a pool without a virtual server",
+                &[("", &with("[[snat]]\npool = \"pair-2\"\naddress = \"10.20.0.102\"\n"))],
+            ),
+            (
+                "more good monitors than there are",
+                &[("monitors = [\"sip-options\"]", "monitors = [\"sip-options\"]\nrequire = 2")],
+            ),
+            (
+                "a monitor twice, a service port twice",
+                &[("[\"sip-options\"]", "[\"sip-options\", \"sip-options\"]"), ("\"tcp/5061\"", "\"udp/5060\"")],
+            ),
+        ],
+    );
+}
+
+#[test]
+fn monitors() {
+    let tcp = "[[monitor]]\nname = \"tls-port\"\nkind = \"tcp\"\n\n[[pool]]";
+    golden(
+        "monitors",
+        &[
+            ("patience beyond the interval", &[("interval = \"500ms\"", "interval = \"500ms\"\ntimeout = \"16s\"")]),
+            ("patience beyond the default interval", &[("interval = \"500ms\"", "timeout = \"1s\"")]),
+            ("too fast and too slow, rise and fall", &[("\"500ms\"", "\"1ms\"\nrise = 0\nfall = 1000")]),
+            (
+                "no port to ask",
+                &[
+                    ("[[pool]]", tcp),
+                    ("[\"sip-options\"]", "[\"sip-options\", \"tls-port\"]"),
+                    ("\"udp/5060\", \"tcp/5060\", \"tcp/5061\"", "\"udp/5060\""),
+                ],
+            ),
+            (
+                "keys of another kind",
+                &[("kind = \"sip\"", "kind = \"icmp\"\nup_codes = [\"2xx\"]\nport = 5060\nsend = \"x\"")],
+            ),
+            ("no code is good", &[("kind = \"sip\"", "kind = \"sip\"\nup_codes = [\"2xx\"]\ndown_codes = [\"any\"]")]),
+            (
+                "a SIP URI in pieces",
+                &[("kind = \"sip\"", "kind = \"sip\"\nhost = \"sip:example.com:5060\"\nuser = \"a b\"")],
+            ),
+        ],
+    );
+}
+
+#[test]
+fn machine() {
+    golden(
+        "machine",
+        &[
+            ("a worker on the management core", &[("workers = [1]", "workers = [0]")]),
+            ("two workers on one core", &[("workers = [1]", "workers = [1, 2, 1]")]),
+            ("more packet buffers than memory", &[("[cores]", "[dpdk]\nmbufs = 1048575\n[cores]")]),
+            (
+                "pieces of datagrams that would starve the NICs",
+                &[("[cores]", "[limits]\nfragments_per_worker = 16385\n[cores]")],
+            ),
+            (
+                "few packet buffers, many workers",
+                &[("workers = [1]", "workers = [1, 2, 3, 4]"), ("[cores]", "[dpdk]\nmbufs = 1023\n[cores]")],
+            ),
+            (
+                "so many workers that the defaults do not do",
+                &[("workers = [1]", "workers = [1, 2, 3, 4, 5, 6, 7, 8, 9]")],
+            ),
+            (
+                "more pieces of datagrams than there can be packet buffers",
+                &[("[cores]", "[limits]\nfragments_per_worker = 1048576\n[cores]"), ("[1]", "[1, 2, 3, 4, 5]")],
+            ),
+            ("an admin socket without a place", &[("[cores]", "[appliance]\nadmin_socket = \"admin.sock\"\n[cores]")]),
+            ("no port and no interface", &[(super::GOOD, "")]),
+        ],
+    );
+}
+
+#[test]
+fn everything_is_told_at_once_in_the_order_of_the_file() {
+    golden(
+        "several",
+        &[(
+            "eight mistakes",
+            &[
+                ("workers = [1]", "workers = [0]\nworker = 2"),
+                ("vlan = 120", "vlan = 0"),
+                ("via = \"192.0.2.1\"", "via = \"192.0.3.1\""),
+                ("\"500ms\"", "\"500\""),
+                ("10.20.0.12", "10.20.0.11"),
+                ("[\"sip-options\"]", "[\"sip-optoins\"]"),
+                ("10.20.0.100", "10.20.0.1"),
+            ],
+        )],
+    );
+}
+
+#[test]
+fn bytes_that_are_not_text_are_refused_in_place() {
+    let errors = parse_bytes("fairlead.toml", b"[cores]\nmanagement = 0\n# caf\xe9\n").unwrap_err();
+    insta::assert_snapshot!("bytes", errors.to_string());
+}
+
+#[test]
+fn what_is_allowed_and_unwise_is_a_warning() {
+    let rows: &[Row] = &[
+        ("cores that are not there", &[("workers = [1]", "workers = [64]")]),
+        ("short timers", &[("", "[timeouts]\ntcp_opening = \"5s\"\ntcp_closing = \"1m\"\n")]),
+        (
+            "a pool without a virtual server, without a SNAT, with one member",
+            &[(
+                "",
+                "[[pool]]\nname = \"pair-2\"\nmembers = [{ name = \"x\", address = \"10.20.0.21\" }]\nmonitors = [\"sip-options\"]\n",
+            )],
+        ),
+        ("no real SIP answer is asked for", &[("kind = \"sip\"", "kind = \"tcp\"")]),
+        ("a monitor nobody uses", &[("", "[[monitor]]\nname = \"alive\"\nkind = \"icmp\"\n")]),
+        ("an exclusion of everything", &[("172.16.2.0/24", "default")]),
+    ];
+    let mut out = String::new();
+    for (about, edits) in rows {
+        let configuration = parse_for(8, "fairlead.toml", &edited(edits)).unwrap_or_else(|errors| panic!("{errors}"));
+        assert!(configuration.warnings.iter().all(|warning| !warning.remedy.is_empty()), "{about}");
+        let shown: Vec<String> = configuration.warnings.iter().map(ToString::to_string).collect();
+        out += &format!("### {about}\n{}\n", shown.join("\n"));
+    }
+    insta::assert_snapshot!("warnings", out.trim_end());
+}
+
+#[test]
+fn a_worker_may_share_the_only_core() {
+    let text = edited(&[("workers = [1]", "workers = [0]")]);
+    let configuration = parse_for(1, "fairlead.toml", &text).unwrap();
+    assert_eq!(configuration.warnings.len(), 1);
+    assert!(parse_for(2, "fairlead.toml", &text).is_err());
+}

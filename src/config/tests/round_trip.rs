@@ -1,0 +1,267 @@
+//! Any valid file means what it says: a random meaning, written down, reads back as itself.
+
+use super::writer::written;
+use crate::config::{Configuration, CpuCores, Dpdk, Idle, LogLevel, Settings, parse_for};
+use crate::policy::intent::*;
+use crate::wire::{Protocol, VlanId};
+use ipnet::Ipv4Net;
+use proptest::collection::vec;
+use proptest::option;
+use proptest::prelude::*;
+use proptest::sample::select;
+use std::net::Ipv4Addr;
+use std::time::Duration;
+
+fn settings() -> impl Strategy<Value = Settings> {
+    let idle = select(vec![Idle::Poll, Idle::Pause]);
+    let cores = (0..4_usize, vec(any::<bool>(), 4), idle, 1..60_000_u64).prop_map(|(management, used, idle, stall)| {
+        let mut workers: Vec<usize> = (4..8).filter(|core| used[core - 4]).collect();
+        workers.push(9);
+        CpuCores { management, workers, idle, stall: Duration::from_millis(stall) }
+    });
+    let dpdk = (any::<bool>(), vec("[ -~]{1,12}", 0..3), 2_047..65_535_u32, 256..4_096_u32)
+        .prop_map(|(hugepages, eal, mbufs, memory_mib)| Dpdk { hugepages, eal, mbufs, memory_mib });
+    let log = select(vec![LogLevel::Error, LogLevel::Warn, LogLevel::Info, LogLevel::Debug, LogLevel::Trace]);
+    let metrics = option::of((any::<[u8; 4]>(), 1..u16::MAX).prop_map(|(ip, port)| (Ipv4Addr::from(ip), port).into()));
+    ("[a-zA-Z0-9_.-]{1,32}", "/[ -~]{1,80}", metrics, log, cores, dpdk).prop_map(
+        |(name, socket, metrics, log, cores, dpdk)| Settings {
+            name,
+            admin_socket: socket.into(),
+            metrics,
+            log,
+            cores,
+            dpdk,
+        },
+    )
+}
+
+fn interval() -> impl Strategy<Value = (Duration, Duration)> {
+    (50..3_600_000_u64, 0..1_000_u64).prop_map(|(interval, share)| {
+        (Duration::from_millis(interval), Duration::from_millis((interval * share / 1_000).max(10)))
+    })
+}
+
+fn codes() -> impl Strategy<Value = CodeRange> {
+    (100..600_u16, 0..100_u16).prop_map(|(first, more)| CodeRange { first, last: first + more })
+}
+
+fn kind() -> impl Strategy<Value = MonitorKind> {
+    let port = 1..u16::MAX;
+    let transport = select(vec![SipTransport::Udp, SipTransport::Tcp, SipTransport::Tls]);
+    let sip =
+        (transport, port.clone(), option::of("[a-z0-9.-]{1,20}"), option::of("[a-z0-9.-]{1,20}"), vec(codes(), 1..4))
+            .prop_map(|(transport, port, host, user, up_codes)| {
+                let down_codes = vec![CodeRange { first: 699, last: 699 }];
+                MonitorKind::Sip(SipProbe { transport, port, host, user, up_codes, down_codes })
+            });
+    let bytes = "\\PC{0,16}".prop_map(String::into_bytes);
+    prop_oneof![
+        Just(MonitorKind::Icmp),
+        port.clone().prop_map(|port| MonitorKind::Tcp { port }),
+        port.clone().prop_map(|port| MonitorKind::TcpHalfOpen { port }),
+        (port, bytes.clone(), bytes).prop_map(|(port, send, receive)| MonitorKind::Udp { port, send, receive }),
+        sip,
+    ]
+}
+
+fn monitors() -> impl Strategy<Value = Vec<Monitor>> {
+    vec((kind(), interval(), 1..=100_u32, 1..=100_u32), 1..4).prop_map(|list| {
+        let monitor = |(place, (kind, (interval, timeout), rise, fall))| Monitor {
+            name: format!("monitor-{place}"),
+            kind,
+            interval,
+            timeout,
+            rise,
+            fall,
+        };
+        list.into_iter().enumerate().map(monitor).collect()
+    })
+}
+
+/// A port's mtu and queues, its interface's vlan and mtu.
+type Link = (u16, Option<u16>, Option<u16>, u16);
+
+/// One port for each interface; interface `n` is the network 10.n.0.0/16.
+fn network() -> impl Strategy<Value = (Vec<PortIntent>, Vec<Interface>, Vec<Route>)> {
+    vec((1_500..=9_216_u16, option::of(1..=64_u16), option::of(1..=4_094_u16), 576..=1_500_u16), 1..4).prop_map(
+        |list| {
+            let port = |(n, (mtu, queues, ..)): (usize, &Link)| PortIntent {
+                name: format!("port-{n}"),
+                device: format!("net_null{n}"),
+                mtu: *mtu,
+                queues: *queues,
+            };
+            let interface = |(n, (_, _, vlan, mtu)): (usize, &Link)| Interface {
+                name: format!("net-{n}"),
+                port: PortId(n as u8),
+                vlan: vlan.and_then(VlanId::new),
+                addresses: vec![Ipv4Net::new_assert(Ipv4Addr::new(10, n as u8, 0, 1), 16)],
+                mtu: *mtu,
+            };
+            let route = |n: usize| Route {
+                to: if n == 0 {
+                    Ipv4Net::default()
+                } else {
+                    Ipv4Net::new_assert(Ipv4Addr::new(172, 16 + n as u8, 0, 0), 16)
+                },
+                via: Ipv4Addr::new(10, n as u8, 255, 254),
+                interface: InterfaceId(n as u16),
+            };
+            let ports = list.iter().enumerate().map(port).collect();
+            let interfaces = list.iter().enumerate().map(interface).collect();
+            (ports, interfaces, (0..list.len()).map(route).collect())
+        },
+    )
+}
+
+/// Whether a virtual server is enabled, and what it does with echo requests and with what matches nothing.
+type Manners = (bool, EchoPolicy, Unmatched);
+
+type PoolChoice =
+    (usize, Vec<bool>, usize, (FailBack, OnDownTcp, NoMember), Vec<Listen>, Manners, Vec<Ipv4Net>, Vec<u16>);
+
+fn pool_choice() -> impl Strategy<Value = PoolChoice> {
+    let policy = (
+        select(vec![FailBack::Never, FailBack::Immediate]),
+        select(vec![OnDownTcp::Reset, OnDownTcp::Drain, OnDownTcp::Drop]),
+        select(vec![NoMember::Reject, NoMember::KeepLast, NoMember::Drop]),
+    );
+    let listen = (any::<bool>(), 1..u16::MAX)
+        .prop_map(|(udp, port)| Listen { protocol: if udp { Protocol::Udp } else { Protocol::Tcp }, port });
+    let listens = proptest::collection::btree_set(listen, 1..5).prop_map(|set| set.into_iter().collect());
+    let net = (any::<u32>(), 0..=32_u8).prop_map(|(ip, length)| Ipv4Net::new_assert(ip.into(), length).trunc());
+    let server = (
+        any::<bool>(),
+        select(vec![EchoPolicy::Always, EchoPolicy::WhenActive]),
+        select(vec![Unmatched::Reject, Unmatched::RejectNow, Unmatched::Drop]),
+    );
+    (1..=4_usize, vec(any::<bool>(), 4), 0..4_usize, policy, listens, server, vec(net, 0..4), vec(1..u16::MAX, 0..3))
+}
+
+fn timeouts() -> impl Strategy<Value = Timeouts> {
+    let day = 86_400_u64;
+    (120..day, 7_440..day, 1..day, 1..day, 60..day, 2..=30_u64).prop_map(|(udp, open, a, b, icmp, fragments)| {
+        let s = Duration::from_secs;
+        Timeouts {
+            udp: s(udp),
+            tcp_established: s(open),
+            tcp_opening: s(a),
+            tcp_closing: s(b),
+            icmp: s(icmp),
+            fragments: s(fragments),
+        }
+    })
+}
+
+/// So few pieces of datagrams that five workers may hold them in the least of the packet buffers.
+fn limits() -> impl Strategy<Value = Limits> {
+    let rate = 1..=1_000_000_u32;
+    (1_024..67_108_864_usize, rate.clone(), rate, 64..=102_usize).prop_map(|(flows, rejects, errors, pieces)| Limits {
+        flows_per_worker: flows,
+        rejects_per_second: rejects,
+        icmp_errors_per_second: errors,
+        fragments_per_worker: pieces,
+    })
+}
+
+fn intent() -> impl Strategy<Value = Intent> {
+    (network(), monitors(), vec(pool_choice(), 0..4), timeouts(), limits()).prop_map(
+        |(net, monitors, choices, timeouts, limits)| {
+            let (ports, interfaces, routes) = net;
+            let empty = (vec![], vec![], vec![], vec![]);
+            let (pools, members, virtual_servers, snats) = empty;
+            let mut intent = Intent {
+                ports,
+                interfaces,
+                routes,
+                monitors,
+                pools,
+                members,
+                virtual_servers,
+                snats,
+                timeouts,
+                limits,
+            };
+            choices.into_iter().for_each(|choice| add_pool(&mut intent, choice));
+            order_monitors(&mut intent);
+            intent
+        },
+    )
+}
+
+fn add_pool(intent: &mut Intent, choice: PoolChoice) {
+    let (count, used, require, (fail_back, on_down_tcp, no_member), listen, manners, exclude, ports) = choice;
+    let (enabled, echo, unmatched) = manners;
+    let place = intent.pools.len();
+    let (pool, net) = (PoolId(place as u16), place % intent.interfaces.len());
+    let first = intent.members.len();
+    let mut monitors: Vec<MonitorId> =
+        (1..intent.monitors.len()).filter(|n| used[*n]).map(|n| MonitorId(n as u16)).collect();
+    monitors.push(MonitorId(0));
+    intent.members.extend((0..count).map(|n| Member {
+        name: format!("member-{place}-{n}"),
+        address: Ipv4Addr::new(10, net as u8, 1 + place as u8, 1 + n as u8),
+        pool,
+        interface: InterfaceId(net as u16),
+    }));
+    let address = Ipv4Addr::new(10, net as u8, 100, 1 + place as u8);
+    intent.pools.push(Pool {
+        name: format!("pool-{place}"),
+        members: (first..first + count).map(|n| MemberId(n as u16)).collect(),
+        require: 1 + require % monitors.len(),
+        monitors,
+        fail_back,
+        on_down_tcp,
+        no_member,
+    });
+    intent.virtual_servers.push(VirtualServer {
+        name: format!("vs-{place}"),
+        address,
+        pool,
+        listen,
+        enabled,
+        echo,
+        unmatched,
+    });
+    intent.snats.push(Snat { pool, address, exclude, untranslated_udp_ports: ports, resumes: true });
+}
+
+/// Monitors stand in the order in which pools name them; those that none names do not stand.
+fn order_monitors(intent: &mut Intent) {
+    let mut order: Vec<MonitorId> = Vec::new();
+    for id in intent.pools.iter().flat_map(|pool| &pool.monitors) {
+        if !order.contains(id) {
+            order.push(*id);
+        }
+    }
+    let place = |id: &MonitorId| MonitorId(order.iter().position(|other| other == id).unwrap() as u16);
+    intent.pools.iter_mut().for_each(|pool| pool.monitors = pool.monitors.iter().map(place).collect());
+    intent.monitors = order.iter().map(|id| intent.monitors[id.index()].clone()).collect();
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(256) })]
+
+    #[test]
+    fn a_meaning_reads_back_as_it_was_written(settings in settings(), intent in intent()) {
+        let meant = Configuration { settings, intent, warnings: Vec::new() };
+        let text = written(&meant);
+        match parse_for(16, "random.toml", &text) {
+            Ok(read) => {
+                prop_assert_eq!(&read.settings, &meant.settings);
+                prop_assert_eq!(&read.intent, &meant.intent);
+                prop_assert!(crate::config::difference(&read, &meant).is_empty());
+                let shown = crate::config::describe(&meant);
+                prop_assert!(shown.lines().all(|line| line.chars().count() <= 100), "{}", shown);
+            }
+            Err(errors) => prop_assert!(false, "{}\n{}", text, errors),
+        }
+    }
+
+    #[test]
+    fn no_text_brings_it_down(text in "(\\PC|\n|\\[\\[(port|pool|snat)\\]\\]\n|(name|port|address|mtu|members) = |\"|\\[|\\{){0,60}") {
+        if let Err(errors) = parse_for(4, "noise.toml", &text) {
+            prop_assert!(!errors.errors.is_empty());
+        }
+    }
+}

@@ -1,0 +1,211 @@
+//! A configuration as a file that means it, every key written.
+
+use crate::config::{Configuration, Settings, codes_text, duration_text, listen_text};
+use crate::policy::intent::*;
+use std::fmt::Display;
+
+/// The file that means `configuration`.
+pub(super) fn written(configuration: &Configuration) -> String {
+    let Configuration { settings, intent, .. } = configuration;
+    let mut file = Lines(String::new());
+    appliance(&mut file, settings);
+    ports(&mut file, intent);
+    interfaces(&mut file, intent);
+    routes(&mut file, intent);
+    intent.monitors.iter().for_each(|entry| monitor(&mut file, entry));
+    intent.pools.iter().for_each(|entry| pool(&mut file, intent, entry));
+    intent.virtual_servers.iter().for_each(|entry| server(&mut file, intent, entry));
+    intent.snats.iter().for_each(|entry| snat(&mut file, intent, entry));
+    limits(&mut file, intent);
+    file.0
+}
+
+struct Lines(String);
+
+impl Lines {
+    fn header(&mut self, header: &str) {
+        self.0 += &format!("{header}\n");
+    }
+
+    fn bare(&mut self, key: &str, value: impl Display) {
+        self.0 += &format!("{key} = {value}\n");
+    }
+
+    fn text(&mut self, key: &str, value: impl Display) {
+        self.bare(key, quoted(value));
+    }
+
+    fn texts<T: Display>(&mut self, key: &str, values: impl IntoIterator<Item = T>) {
+        self.bare(key, format!("[{}]", values.into_iter().map(quoted).collect::<Vec<_>>().join(", ")));
+    }
+
+    fn optional(&mut self, key: &str, value: Option<impl Display>) {
+        value.into_iter().for_each(|value| self.bare(key, value));
+    }
+}
+
+fn quoted(value: impl Display) -> String {
+    let escape = |c: char| match c {
+        '"' | '\\' => format!("\\{c}"),
+        c if c.is_control() => format!("\\U{:08X}", u32::from(c)),
+        c => c.to_string(),
+    };
+    format!("\"{}\"", value.to_string().chars().map(escape).collect::<String>())
+}
+
+fn appliance(file: &mut Lines, settings: &Settings) {
+    file.header("[appliance]");
+    file.text("name", &settings.name);
+    file.text("admin_socket", settings.admin_socket.display());
+    file.optional("metrics", settings.metrics.map(quoted));
+    file.text("log", settings.log);
+    file.header("[cores]");
+    file.bare("management", settings.cores.management);
+    file.bare("workers", format!("{:?}", settings.cores.workers));
+    file.text("idle", settings.cores.idle);
+    file.text("stall", duration_text(settings.cores.stall));
+    file.header("[dpdk]");
+    file.bare("hugepages", settings.dpdk.hugepages);
+    file.texts("eal", &settings.dpdk.eal);
+    file.bare("mbufs", settings.dpdk.mbufs);
+    file.bare("memory", settings.dpdk.memory_mib);
+}
+
+fn ports(file: &mut Lines, intent: &Intent) {
+    for port in &intent.ports {
+        file.header("[[port]]");
+        file.text("name", &port.name);
+        file.text("device", &port.device);
+        file.bare("mtu", port.mtu);
+        file.optional("queues", port.queues);
+    }
+}
+
+fn interfaces(file: &mut Lines, intent: &Intent) {
+    for interface in &intent.interfaces {
+        file.header("[[interface]]");
+        file.text("name", &interface.name);
+        file.text("port", &intent.ports[usize::from(interface.port.0)].name);
+        file.optional("vlan", interface.vlan);
+        file.texts("addresses", &interface.addresses);
+        file.bare("mtu", interface.mtu);
+    }
+}
+
+fn routes(file: &mut Lines, intent: &Intent) {
+    for route in &intent.routes {
+        file.header("[[route]]");
+        file.text("to", if route.to.prefix_len() == 0 { "default".into() } else { route.to.to_string() });
+        file.text("via", route.via);
+    }
+}
+
+fn monitor(file: &mut Lines, monitor: &Monitor) {
+    file.header("[[monitor]]");
+    file.text("name", &monitor.name);
+    file.text("interval", duration_text(monitor.interval));
+    file.text("timeout", duration_text(monitor.timeout));
+    file.bare("rise", monitor.rise);
+    file.bare("fall", monitor.fall);
+    let (kind, port) = match &monitor.kind {
+        MonitorKind::Icmp => ("icmp", None),
+        MonitorKind::Tcp { port } => ("tcp", Some(*port)),
+        MonitorKind::TcpHalfOpen { port } => ("tcp-half-open", Some(*port)),
+        MonitorKind::Udp { port, send, receive } => {
+            for (key, bytes) in [("send", send), ("receive", receive)] {
+                let text = String::from_utf8_lossy(bytes);
+                file.optional(key, Some(quoted(&text)).filter(|_| !text.is_empty()));
+            }
+            ("udp", Some(*port))
+        }
+        MonitorKind::Sip(probe) => {
+            sip(file, probe);
+            ("sip", Some(probe.port))
+        }
+    };
+    file.text("kind", kind);
+    file.optional("port", port);
+}
+
+fn sip(file: &mut Lines, probe: &SipProbe) {
+    file.text(
+        "transport",
+        match probe.transport {
+            SipTransport::Udp => "udp",
+            SipTransport::Tcp => "tcp",
+            SipTransport::Tls => "tls",
+        },
+    );
+    file.optional("host", probe.host.as_ref().map(quoted));
+    file.optional("user", probe.user.as_ref().map(quoted));
+    file.texts("up_codes", probe.up_codes.iter().map(|range| codes_text(*range)));
+    file.texts("down_codes", probe.down_codes.iter().map(|range| codes_text(*range)));
+}
+
+fn pool(file: &mut Lines, intent: &Intent, pool: &Pool) {
+    let members = pool.members.iter().map(|id| &intent.members[id.index()]);
+    let members = members.map(|member| format!("{{ name = \"{}\", address = \"{}\" }}", member.name, member.address));
+    file.header("[[pool]]");
+    file.text("name", &pool.name);
+    file.bare("members", format!("[{}]", members.collect::<Vec<_>>().join(", ")));
+    file.texts("monitors", pool.monitors.iter().map(|id| &intent.monitors[id.index()].name));
+    file.bare("require", pool.require);
+    let fail_back = if pool.fail_back == FailBack::Never { "never" } else { "immediate" };
+    file.text("fail_back", fail_back);
+    let tcp = match pool.on_down_tcp {
+        OnDownTcp::Reset => "reset",
+        OnDownTcp::Drain => "drain",
+        OnDownTcp::Drop => "drop",
+    };
+    file.bare("on_down", format!("{{ udp = \"reselect\", tcp = \"{tcp}\" }}"));
+    file.text(
+        "no_member",
+        match pool.no_member {
+            NoMember::Reject => "reject",
+            NoMember::KeepLast => "keep-last",
+            NoMember::Drop => "drop",
+        },
+    );
+}
+
+fn server(file: &mut Lines, intent: &Intent, server: &VirtualServer) {
+    file.header("[[virtual_server]]");
+    file.text("name", &server.name);
+    file.text("address", server.address);
+    file.text("pool", &intent.pools[server.pool.index()].name);
+    file.texts("listen", server.listen.iter().map(|listen| listen_text(*listen)));
+    file.bare("enabled", server.enabled);
+    file.text("echo", if server.echo == EchoPolicy::Always { "always" } else { "when-active" });
+    file.text(
+        "unmatched",
+        match server.unmatched {
+            Unmatched::Reject => "reject",
+            Unmatched::RejectNow => "reject-now",
+            Unmatched::Drop => "drop",
+        },
+    );
+}
+
+fn snat(file: &mut Lines, intent: &Intent, snat: &Snat) {
+    file.header("[[snat]]");
+    file.text("pool", &intent.pools[snat.pool.index()].name);
+    file.text("address", snat.address);
+    file.texts("exclude", &snat.exclude);
+    file.bare("untranslated_udp_ports", format!("{:?}", snat.untranslated_udp_ports));
+}
+
+fn limits(file: &mut Lines, intent: &Intent) {
+    let Timeouts { udp, tcp_established, tcp_opening, tcp_closing, icmp, fragments } = intent.timeouts;
+    let times = [udp, tcp_established, tcp_opening, tcp_closing, icmp, fragments];
+    let keys = ["udp", "tcp_established", "tcp_opening", "tcp_closing", "icmp", "fragments"];
+    file.header("[timeouts]");
+    for (key, span) in keys.iter().zip(times) {
+        file.text(key, duration_text(span));
+    }
+    let Limits { flows_per_worker, rejects_per_second, icmp_errors_per_second, fragments_per_worker } = intent.limits;
+    file.header("[limits]");
+    file.bare("flows_per_worker", flows_per_worker);
+    file.bare("rejects_per_second", rejects_per_second);
+    file.bare("icmp_errors_per_second", icmp_errors_per_second);
+    file.bare("fragments_per_worker", fragments_per_worker);
+}

@@ -1,0 +1,323 @@
+//! The user-space host stack that carries probes: IP datagrams in, IP datagrams and outcomes out.
+//!
+//! Owns the probes under way, their source ports, and TCP (smoltcp) and TLS (rustls) under them. Probes leave from a
+//! self-IP through the data path, so that the appliance knows who is alive without any kernel interface. Never decides
+//! what an outcome means (`monitor` does), never resolves a next hop (the caller does), reads no clock and touches no NIC.
+//! Each probe is one question: nothing is sent twice, except by TCP itself. Everything a probe holds is released when it ends.
+//!
+//! Read first: [`HostStack::start`], then [`probe`], then [`connection`].
+
+pub mod connection;
+pub mod exchange;
+pub mod packet;
+pub mod ports;
+pub mod stack;
+#[cfg(test)]
+mod tests;
+pub mod tls;
+
+use crate::monitor::random::Random;
+use crate::monitor::sip::{Identity, write_options};
+use crate::monitor::sip_answer::AnswerReader;
+use crate::monitor::{Outcome, ProbeId};
+use crate::policy::intent::{InterfaceId, Monitor, MonitorKind, SipProbe, SipTransport};
+use crate::time::Instant;
+use crate::wire::{Endpoint, Protocol, Tuple};
+use connection::{Asks, Connection};
+use exchange::{Probe, Task};
+use ipnet::Ipv4Net;
+use packet::{Received, failed};
+use ports::Ports;
+use stack::Stack;
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::net::Ipv4Addr;
+use std::sync::Arc;
+use tls::Tls;
+
+/// The host stack.
+pub struct HostStack {
+    stacks: BTreeMap<Ipv4Addr, Stack>,
+    probes: BTreeMap<ProbeId, Probe>,
+    /// The probe whose packets go out with a tuple.
+    by_tuple: HashMap<Tuple, ProbeId>,
+    ports: Ports,
+    random: Random,
+    tls: Result<Arc<rustls::ClientConfig>, rustls::Error>,
+    datagrams: VecDeque<(InterfaceId, Vec<u8>)>,
+    outcomes: VecDeque<(ProbeId, Outcome)>,
+    now: Instant,
+}
+
+/// What a probe is started with.
+struct Opening<'a> {
+    interface: InterfaceId,
+    local: Endpoint,
+    monitor: &'a Monitor,
+    member: Ipv4Addr,
+    now: Instant,
+}
+
+impl HostStack {
+    /// A stack without addresses. `seed` determines ports, identifiers and sequence numbers, though not TLS keys.
+    pub fn new(seed: u64, now: Instant) -> HostStack {
+        let mut random = Random::new(seed);
+        HostStack {
+            stacks: BTreeMap::new(),
+            probes: BTreeMap::new(),
+            by_tuple: HashMap::new(),
+            ports: Ports::new(random.draw()),
+            random,
+            tls: tls::client_config(),
+            datagrams: VecDeque::new(),
+            outcomes: VecDeque::new(),
+            now,
+        }
+    }
+
+    /// All self-IPs, each with its network and interface. Probes from an address that is gone or has moved fail.
+    pub fn set_addresses(&mut self, addresses: Vec<(InterfaceId, Ipv4Net)>, now: Instant) {
+        self.now = now;
+        let kept = |stack: &Stack| addresses.contains(&(stack.interface, stack.address));
+        let gone: Vec<Ipv4Addr> = self.stacks.iter().filter(|(_, stack)| !kept(stack)).map(|(&addr, _)| addr).collect();
+        for address in gone {
+            let of_it = |probe: &Probe| probe.tuple.src.addr == address;
+            self.end_all(of_it, &format!("the self-IP {address} was taken away"));
+            if let Some(mut stack) = self.stacks.remove(&address) {
+                stack.release_all().into_iter().for_each(|port| self.ports.release(port));
+            }
+        }
+        for (interface, address) in addresses {
+            let seed = self.random.draw();
+            self.stacks.entry(address.addr()).or_insert_with(|| Stack::new(interface, address, seed, now));
+        }
+    }
+
+    /// Starts a probe of `member` as `monitor` says, from the self-IP `source` of `interface`. What cannot be started
+    /// fails at once, with an outcome.
+    pub fn start(
+        &mut self,
+        probe: ProbeId,
+        monitor: &Monitor,
+        interface: InterfaceId,
+        source: Ipv4Addr,
+        member: Ipv4Addr,
+        now: Instant,
+    ) {
+        self.now = now;
+        if !self.stacks.contains_key(&source) {
+            return self.refuse(probe, format!("{source} is not a self-IP: no probe can leave from it"));
+        }
+        let Some(port) = self.ports.take() else {
+            return self.refuse(probe, format!("no free source port: {} probes are under way", self.probes.len()));
+        };
+        let opening = Opening { interface, local: Endpoint::new(source, port), monitor, member, now };
+        match self.open(&opening) {
+            Ok((tuple, task)) => {
+                self.by_tuple.insert(tuple, probe);
+                let timeout = monitor.timeout;
+                self.probes.insert(probe, Probe { tuple, interface, started: now, timeout, task });
+            }
+            Err(reason) => {
+                self.ports.release(port);
+                self.refuse(probe, reason);
+            }
+        }
+    }
+
+    /// Takes an IP datagram that was punted: addressed to a self-IP, without its Ethernet header. What no probe asked for
+    /// is ignored.
+    pub fn receive(&mut self, _interface: InterfaceId, datagram: &[u8], now: Instant) {
+        self.now = now;
+        match packet::read(datagram) {
+            None => {}
+            Some(Received::Datagram { tuple, payload }) => {
+                self.hear(tuple.reversed(), |probe| probe.on_datagram(payload, now));
+            }
+            Some(Received::EchoReply { tuple, sequence, payload }) => {
+                self.hear(tuple.reversed(), |probe| probe.on_echo(sequence, payload, now));
+            }
+            Some(Received::Error { quoted, reason }) => {
+                self.hear(quoted, |_| reason.map(failed));
+            }
+            Some(Received::Segment { tuple, marks }) => self.receive_segment(tuple, marks, datagram, now),
+        }
+    }
+
+    /// Nothing can reach `member` (such as: it does not answer ARP): every probe under way to it fails.
+    pub fn unreachable(&mut self, member: Ipv4Addr, reason: &str, now: Instant) {
+        self.now = now;
+        self.end_all(|probe| probe.tuple.dst.addr == member, reason);
+    }
+
+    /// Drives connections, and ends the probes whose time is up.
+    pub fn poll(&mut self, now: Instant) {
+        self.now = now;
+        self.stacks.values_mut().for_each(|stack| stack.poll(now));
+        self.drive_connections(now);
+        let late = |(&id, probe): (&ProbeId, &Probe)| (probe.deadline() <= now).then(|| (id, probe.silence()));
+        for (id, outcome) in self.probes.iter().filter_map(late).collect::<Vec<_>>() {
+            self.end(id, outcome);
+        }
+        for stack in self.stacks.values_mut() {
+            // Sends what the connections have said, and the segments that end them.
+            stack.reap(now).into_iter().for_each(|port| self.ports.release(port));
+        }
+    }
+
+    /// The next IP datagram to be sent, and where. Its destination stands in its header.
+    pub fn next_transmit(&mut self) -> Option<(InterfaceId, Vec<u8>)> {
+        self.datagrams.pop_front().or_else(|| {
+            self.stacks.values_mut().find_map(|stack| stack.pop().map(|datagram| (stack.interface, datagram)))
+        })
+    }
+
+    /// The next probe that has ended. A probe that was cancelled does not appear.
+    pub fn next_outcome(&mut self) -> Option<(ProbeId, Outcome)> {
+        self.outcomes.pop_front()
+    }
+
+    /// When [`poll`](HostStack::poll) will have something to do; `now` while outcomes or datagrams wait to be taken.
+    pub fn next_deadline(&mut self, now: Instant) -> Option<Instant> {
+        if !self.outcomes.is_empty() || !self.datagrams.is_empty() {
+            return Some(now);
+        }
+        let probes = self.probes.values().map(|probe| probe.deadline().max(now)).min();
+        let stacks = self.stacks.values_mut().filter_map(|stack| stack.next_deadline(now)).min();
+        probes.into_iter().chain(stacks).min()
+    }
+
+    /// Forgets a probe. Its connection is reset.
+    pub fn cancel(&mut self, probe: ProbeId) {
+        self.remove(probe, true);
+    }
+
+    /// How many probes are under way.
+    pub fn under_way(&self) -> usize {
+        self.probes.len()
+    }
+
+    /// Sends the first packet of a probe, or opens its connection.
+    fn open(&mut self, opening: &Opening<'_>) -> Result<(Tuple, Task), String> {
+        let &Opening { interface, local, member, .. } = opening;
+        let remote = |port| Endpoint::new(member, port);
+        let (protocol, remote, task, datagram) = match &opening.monitor.kind {
+            MonitorKind::Icmp => {
+                let mut payload = [0; 16];
+                payload[..8].copy_from_slice(&self.random.draw().to_be_bytes());
+                payload[8..].copy_from_slice(&self.random.draw().to_be_bytes());
+                let datagram = packet::echo(local.addr, member, local.port, 0, &payload);
+                (Protocol::Icmp, remote(0), Task::Echo { payload }, datagram)
+            }
+            &MonitorKind::TcpHalfOpen { port } => {
+                let sequence = self.random.draw() as u32;
+                let datagram = packet::syn(local, remote(port), sequence);
+                (Protocol::Tcp, remote(port), Task::HalfOpen { sequence }, datagram)
+            }
+            MonitorKind::Udp { port, send, receive } => {
+                let datagram = packet::udp(local, remote(*port), send);
+                (Protocol::Udp, remote(*port), Task::Datagram { expects: receive.clone() }, datagram)
+            }
+            &MonitorKind::Tcp { port } => return self.connect(opening, port, None),
+            MonitorKind::Sip(sip) if sip.transport != SipTransport::Udp => {
+                return self.connect(opening, sip.port, Some(sip));
+            }
+            MonitorKind::Sip(sip) => {
+                let identity = Identity::new(&mut self.random);
+                let request = write_options(sip, local, remote(sip.port), &identity);
+                let datagram = packet::udp(local, remote(sip.port), &request);
+                let task = Task::Sip { probe: sip.clone(), identity, noise: None };
+                (Protocol::Udp, remote(sip.port), task, datagram)
+            }
+        };
+        self.datagrams.push_back((interface, datagram));
+        Ok((Tuple::new(protocol, local, remote), task))
+    }
+
+    /// Opens the connection of a probe. Its SYN is sent by the next [`poll`](HostStack::poll), or here and now.
+    fn connect(&mut self, opening: &Opening<'_>, port: u16, sip: Option<&SipProbe>) -> Result<(Tuple, Task), String> {
+        let &Opening { local, member, now, .. } = opening;
+        let remote = Endpoint::new(member, port);
+        let tls = match sip {
+            Some(sip) if sip.transport == SipTransport::Tls => {
+                let config = self.tls.clone().map_err(|error| format!("TLS is not available: {error}"))?;
+                let tls = Tls::new(config, member, sip.host.as_deref());
+                Some(tls.map_err(|error| format!("TLS is not available: {error}"))?)
+            }
+            _ => None,
+        };
+        let asks = sip.map(|sip| {
+            let identity = Identity::new(&mut self.random);
+            let request = write_options(sip, local, remote, &identity);
+            Asks { probe: sip.clone(), identity, request, reader: AnswerReader::default() }
+        });
+        let stack = self.stacks.get_mut(&local.addr).ok_or_else(|| format!("{} is not a self-IP", local.addr))?;
+        let handle = stack.connect(local, remote).map_err(|error| format!("cannot connect to {remote}: {error}"))?;
+        stack.poll(now);
+        let connection = Box::new(Connection::new(port, asks, tls));
+        Ok((Tuple::new(Protocol::Tcp, local, remote), Task::Connection { handle, connection }))
+    }
+
+    fn refuse(&mut self, probe: ProbeId, reason: String) {
+        self.outcomes.push_back((probe, failed(reason)));
+    }
+
+    /// Lets the probe whose packets go out with `tuple` judge what came back.
+    fn hear(&mut self, tuple: Tuple, judge: impl FnOnce(&mut Probe) -> Option<Outcome>) {
+        let Some(&id) = self.by_tuple.get(&tuple) else { return };
+        if let Some(outcome) = self.probes.get_mut(&id).and_then(judge) {
+            self.end(id, outcome);
+        }
+    }
+
+    fn receive_segment(&mut self, tuple: Tuple, marks: packet::Marks, datagram: &[u8], now: Instant) {
+        let probe = self.by_tuple.get(&tuple.reversed()).copied();
+        match probe.and_then(|id| self.probes.get(&id).map(|probe| (id, probe))) {
+            Some((id, probe)) if matches!(probe.task, Task::HalfOpen { .. }) => {
+                let Some((reset, outcome)) = probe.on_segment(marks, now) else { return };
+                let interface = probe.interface;
+                self.datagrams.extend(reset.map(|reset| (interface, reset)));
+                self.end(id, outcome);
+            }
+            _ => {
+                if let Some(stack) = self.stacks.get_mut(&tuple.dst.addr) {
+                    stack.push(datagram);
+                }
+            }
+        }
+    }
+
+    fn drive_connections(&mut self, now: Instant) {
+        let mut ended = Vec::new();
+        for (&id, probe) in &mut self.probes {
+            let Task::Connection { handle, connection } = &mut probe.task else { continue };
+            let Some(stack) = self.stacks.get_mut(&probe.tuple.src.addr) else { continue };
+            match connection.drive(stack.socket(*handle)) {
+                None => {}
+                Some(Ok(detail)) => ended.push((id, probe.good(&detail, now))),
+                Some(Err(reason)) => ended.push((id, failed(reason))),
+            }
+        }
+        ended.into_iter().for_each(|(id, outcome)| self.end(id, outcome));
+    }
+
+    fn end_all(&mut self, whose: impl Fn(&Probe) -> bool, reason: &str) {
+        let ids: Vec<ProbeId> = self.probes.iter().filter(|(_, probe)| whose(probe)).map(|(&id, _)| id).collect();
+        ids.into_iter().for_each(|id| self.end(id, failed(reason)));
+    }
+
+    fn end(&mut self, id: ProbeId, outcome: Outcome) {
+        let abort = !matches!(outcome, Outcome::Good { .. });
+        self.remove(id, abort);
+        self.outcomes.push_back((id, outcome));
+    }
+
+    fn remove(&mut self, id: ProbeId, abort: bool) {
+        let Some(probe) = self.probes.remove(&id) else { return };
+        self.by_tuple.remove(&probe.tuple);
+        let port = probe.tuple.src.port;
+        match (probe.task, self.stacks.get_mut(&probe.tuple.src.addr)) {
+            (Task::Connection { handle, .. }, Some(stack)) => stack.leave(handle, port, abort, self.now),
+            _ => self.ports.release(port),
+        }
+    }
+}
