@@ -13,7 +13,7 @@ mod rss;
 use crate::admin;
 use crate::admin::metrics;
 use crate::config::{self, Configuration};
-use crate::control::controller::{Controller, ControllerConfig};
+use crate::control::{Controller, ControllerConfig};
 use crate::flow::Claims;
 use anyhow::{Context, Result};
 use clock::Clock;

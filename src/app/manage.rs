@@ -7,7 +7,7 @@ use super::clock::Clock;
 use super::plane::Plane;
 use crate::admin::{Answer, Asked};
 use crate::config;
-use crate::control::controller::{Controller, Input, Output};
+use crate::control::{Controller, Input, Output};
 use crate::policy::intent::PortId;
 use crate::time::{Duration, Instant};
 use crate::worker::mailbox::Command;

@@ -5,7 +5,7 @@
 use super::clock::Clock;
 use super::rss::Rss;
 use crate::config::{Configuration, Idle};
-use crate::control::controller::{CounterSource, PortCounters, PortFacts, Spreading, WorkerCounters};
+use crate::control::{CounterSource, PortCounters, PortFacts, Spreading, WorkerCounters};
 use crate::dpdk::{Eal, EalConfig, Ports, memory_mb};
 use crate::engine::{Engine, Share};
 use crate::flow::Claims;

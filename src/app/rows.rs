@@ -1,7 +1,7 @@
 //! A worker's tally as the rows an operator reads.
 
 use crate::admin::rows::CounterRow;
-use crate::control::controller::WorkerCounters;
+use crate::control::WorkerCounters;
 use crate::engine::{DropReason, Notice, PuntReason};
 use crate::worker::counters::Total;
 use crate::worker::{Shared, Tally};

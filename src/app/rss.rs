@@ -3,7 +3,7 @@
 //! Owns the secret they share, and the law that follows: where one NIC at least spreads by an end of its packets as
 //! asked, its hash is the workers' law, and what it receives arrives where it is decided about; else our own hash is.
 
-use crate::control::controller::Spreading;
+use crate::control::Spreading;
 use crate::dpdk::{self, Hashing, PortConfig};
 use crate::engine::Law;
 use crate::policy::Intent;

@@ -113,7 +113,7 @@ fn rekeyed<T>(map: BTreeMap<Place, T>, heir: impl Fn(Place) -> Option<Place>) ->
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::control::controller::harness;
+    use crate::control::harness;
 
     fn drain(announcements: &mut Announcements, now: Instant) -> Vec<Ipv4Addr> {
         std::iter::from_fn(|| announcements.poll(now)).map(|(_, address)| address).collect()

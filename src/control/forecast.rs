@@ -1,7 +1,7 @@
 //! When something that fills up will be full, at the rate at which it grew in the last minutes.
 //!
 //! Owns a bounded record of how full one thing was and what may be concluded from it. Sans-I/O: it is told once a second
-//! what is in use, the time is an argument. Knows nothing of ports or addresses: `controller::port_use` does. Read first:
+//! what is in use, the time is an argument. Knows nothing of ports or addresses: `port_use` does. Read first:
 //! [`Trend::outlook`].
 
 use crate::time::{Duration, Instant};

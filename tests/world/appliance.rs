@@ -6,7 +6,7 @@ use super::file::File;
 use fairlead::admin::rows::{CounterRow, Wall};
 use fairlead::admin::{Answer, Request};
 use fairlead::config::{self, LogLevel};
-use fairlead::control::controller::{
+use fairlead::control::{
     Controller, ControllerConfig, CounterSource, Input, Output, PortCounters, PortFacts, WorkerCounters,
 };
 use fairlead::engine::{DropReason, Engine, Notice, PuntReason, Share};

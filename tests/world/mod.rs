@@ -22,7 +22,7 @@ pub use frames::{Far, HOST_A, HOST_B, ROUTER};
 pub use host::{Host, OK, PORT, Service, answer_to};
 pub use seen::{Seen, assert_same};
 
-use fairlead::control::controller::Input;
+use fairlead::control::Input;
 use fairlead::policy::intent::PortId;
 use fairlead::time::Instant;
 use fairlead::wire::arp::{Arp, Operation};

@@ -1,7 +1,7 @@
 //! The table of next hops, step by step.
 
 use super::*;
-use crate::control::controller::harness;
+use crate::control::harness;
 use crate::policy::adjacency::Neighbour::{Failed, Reachable};
 use std::net::Ipv4Addr;
 

@@ -1,7 +1,7 @@
 //! Who is active, step by step, and a law that holds whatever happens.
 
 use super::*;
-use crate::control::controller::harness;
+use crate::control::harness;
 use crate::policy::intent::NoMember;
 use proptest::prelude::*;
 

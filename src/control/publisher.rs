@@ -189,7 +189,7 @@ impl Publisher {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::control::controller::harness;
+    use crate::control::harness;
     use crate::policy::adjacency::Adjacency;
 
     fn at(millis: u64) -> Instant {

@@ -212,7 +212,7 @@ fn rounded(span: Duration) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::control::controller::harness;
+    use crate::control::harness;
     use crate::flow::{Claims, ReservedPorts};
     use crate::wire::Endpoint;
 

@@ -114,7 +114,7 @@ fn name(file: &Intent, pool: PoolId) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::control::controller::harness;
+    use crate::control::harness;
 
     fn net(text: &str) -> Ipv4Net {
         text.parse().unwrap()
