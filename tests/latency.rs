@@ -1,16 +1,10 @@
-//! What a worker measures of itself, turn by turn, with the clock in the test's hand; and that measuring takes no memory.
+//! What a worker measures of itself, turn by turn, with the clock in the test's hand.
 
-mod counting;
-
-#[path = "rows/rig.rs"]
-#[allow(dead_code)]
-mod rig;
-
-use fairlead::time::{Duration, Instant};
+use fairlead::time::Duration;
 use fairlead::wire::Endpoint;
 use fairlead::wire::build::Build;
 use fairlead::worker::{Command, Event, Latency, Work, WorkerId};
-use rig::{Bench, MAC_OUTER, MAC_R, Memory, OUTER, Rig, V, addr, two_arm};
+use testbench::rig::{Bench, MAC_OUTER, MAC_R, Memory, OUTER, Rig, V, addr, two_arm};
 
 fn request(port: u16) -> Vec<u8> {
     let phone = Endpoint::new(addr("172.16.5.5"), port);
@@ -91,20 +85,4 @@ fn what_counts_as_a_stall_is_what_the_file_says() {
     turn(&mut rig, 0, 20_000);
     turn(&mut rig, 0, 20_001);
     assert_eq!(measured(&mut rig)[0].stalls, 1);
-}
-
-#[test]
-fn measuring_takes_no_memory() {
-    let mut rig = Rig::new(Memory::default(), two_arm(), 1);
-    let worker = &mut rig.workers[0];
-    let before = counting::asked();
-    for at in 0..100_000_u64 {
-        let began = Instant::from_nanos(at * 1_000);
-        worker.note_turn(Work::Busy(64), began, began + Duration::from_nanos(at * at));
-        worker.note_turn(Work::Idle, began, began + Duration::from_nanos(at));
-    }
-    assert_eq!(counting::asked(), before);
-    drop(std::hint::black_box(Box::new(1_u64)));
-    assert!(counting::asked() > before, "the counter counts");
-    assert_eq!(measured(&mut rig)[0].turns.count(), 100_000);
 }

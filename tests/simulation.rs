@@ -3,14 +3,11 @@
 //!
 //! A failing run prints its seed; `SIMULATION_SEED=n cargo test --test simulation` replays it alone.
 
-#[allow(dead_code, unused_imports)]
-mod world;
-
 use fairlead::admin::Request;
 use fairlead::admin::request::MemberWord;
 use fairlead::admin::rows::MemberState;
 use std::time::Duration;
-use world::{File, World};
+use testbench::world::{File, World};
 
 /// Probes every 200 ms, of which two must fail; hosts that answer peers; a router that lets no member's own address pass.
 fn world(seed: u64, workers: usize) -> World {

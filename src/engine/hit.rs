@@ -2,7 +2,7 @@
 //!
 //! Owns [`Engine::hit`], and the giving of tickets. A packet whose flow holds one leaves by it; one whose road needs no flow
 //! leaves when nothing stands in its way. What is said here is what [`Engine::decide`] would say, and what is left behind is
-//! the same (`tests/hit.rs` holds the two together). In doubt nothing is said, nothing has happened, and `decide` is asked.
+//! the same (`tests/fast_path.rs` holds the two together). In doubt nothing is said, nothing has happened, and `decide` is asked.
 //!
 //! A ticket is given, by `revalidate` and `routed`, to a side of a flow that its packet has met on the long way (not by the
 //! packet that makes the flow): from then on, until another snapshot is installed, its data needs no question about owners,

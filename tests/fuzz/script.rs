@@ -1,9 +1,5 @@
 //! A script of frames, commands and leaps of the clock, and what must hold at its end.
 
-use crate::lab::*;
-use crate::mend::mend;
-use crate::plan::Plan;
-use crate::rig::*;
 use fairlead::policy::adjacency::Neighbour;
 use fairlead::policy::health::State;
 use fairlead::policy::intent::PortId;
@@ -13,6 +9,10 @@ use fairlead::wire::tcp::Flags;
 use fairlead::wire::{Endpoint, Headers, check};
 use fairlead::worker::Command;
 use std::net::Ipv4Addr;
+use testbench::lab::*;
+use testbench::mend::mend;
+use testbench::plan::Plan;
+use testbench::rig::*;
 
 /// Who may be named: outside, virtual, members, ourselves, nobody.
 const ADDRESSES: [&str; 16] = [

@@ -1,30 +1,23 @@
-//! All rows. Whoever includes this file says before it what they run on: `TestBench`, `bench()` and `WORKERS`.
+//! All rows. Whoever includes this file says before it what they run on: `Setting`.
 
-use crate::rig::Rig;
-use fairlead::policy::intent::Intent;
-
-mod asked;
-mod basic;
 mod connections;
-mod cutting;
-mod fallen;
 mod findings;
-mod fragments;
+mod flow_queries;
+mod fragmentation;
 mod icmp;
-mod lab;
-mod live_edits;
 mod odd;
-mod pieces;
 mod placement;
+mod reassembly;
+mod reload;
 mod review;
 mod snat;
+mod stale_flows;
 mod switchover;
+mod translation;
 mod unmatched;
 
-/// The box the rows run on.
-pub type TestRig = Rig<super::TestBench>;
+use testbench::fragments::*;
+use testbench::lab::*;
+use testbench::rig::*;
 
-/// A box for `intent`, with as many workers as the includer says.
-pub fn rig_of(intent: Intent) -> TestRig {
-    Rig::new(super::bench(), intent, super::WORKERS)
-}
+type Lab = LabOn<super::Setting>;

@@ -1,7 +1,6 @@
 //! Scenarios 24 to 28, 37, 38: what becomes of connections when their member is lost, demoted or drained.
 
-use super::lab::*;
-use crate::rig::*;
+use super::*;
 use fairlead::engine::{DropReason, Notice};
 use fairlead::policy::health::{Generation, PoolHealth, State};
 use fairlead::policy::intent::OnDownTcp;

@@ -1,7 +1,6 @@
 //! What a second reading of the code with fresh eyes found wrong, each as the packets that showed it.
 
-use super::lab::*;
-use crate::rig::*;
+use super::*;
 use fairlead::engine::{DropReason, Notice};
 use fairlead::policy::health::State;
 use fairlead::policy::adjacency::NextHop;

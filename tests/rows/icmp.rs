@@ -1,7 +1,6 @@
 //! Scenarios 22, 23, 56 to 62 and 64: ICMP errors about what is translated, both ways, and those the appliance makes.
 
-use super::lab::*;
-use crate::rig::*;
+use super::*;
 use fairlead::engine::{DropReason, Notice};
 use fairlead::time::Duration;
 use fairlead::wire::build::Build;

@@ -1,7 +1,6 @@
 //! Scenarios 72 to 75, 78, 79, 88 and 89: hairpins, waiting for a neighbour, what is hostile, strange or broken.
 
-use super::lab::*;
-use crate::rig::*;
+use super::*;
 use fairlead::engine::{DropReason, Notice};
 use fairlead::policy::adjacency::{Neighbour, NextHop};
 use fairlead::policy::health::{Generation, PoolHealth, State};

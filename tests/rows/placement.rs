@@ -1,8 +1,7 @@
 //! Where things lie: the virtual address in the servers' network, the clients', or one of its own (87); and how many
 //! prefixes an exclusion group may hold (51).
 
-use super::lab::*;
-use crate::rig::*;
+use super::*;
 use fairlead::engine::{DropReason, Notice};
 use fairlead::wire::build::Build;
 use fairlead::wire::{Headers, Mac};

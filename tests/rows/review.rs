@@ -1,7 +1,6 @@
 //! What a reading of the code with fresh eyes found wrong, each as the packets that showed it.
 
-use super::lab::*;
-use crate::rig::*;
+use super::*;
 use fairlead::time::Duration;
 use fairlead::wire::build::Build;
 

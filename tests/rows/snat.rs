@@ -1,8 +1,7 @@
 //! Scenarios 39, 40, 44 to 49, and troubles T-23 to T-25, T-30, T-31: ports outward, how long a connection is
 //! remembered, checksums and short packets.
 
-use super::lab::*;
-use crate::rig::*;
+use super::*;
 use fairlead::time::Duration;
 use fairlead::wire::build::Build;
 use fairlead::wire::tcp::Flags;

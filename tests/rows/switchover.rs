@@ -1,8 +1,7 @@
 //! Scenarios 17 to 21, 29 and 37: who gets a client's packets before, during and after a switchover, and what a
 //! client hears when nobody does. Datagrams and opening packets; connections are in `connections.rs`.
 
-use super::lab::*;
-use crate::rig::*;
+use super::*;
 use fairlead::engine::{DropReason, Notice};
 use fairlead::policy::health::State;
 use fairlead::policy::intent::NoMember;

@@ -1,7 +1,6 @@
 //! Scenarios 47 and 80: what nobody takes at a virtual address, and what its sender hears.
 
-use super::lab::*;
-use crate::rig::*;
+use super::*;
 use fairlead::engine::DropReason;
 use fairlead::policy::intent::Unmatched;
 use fairlead::time::Duration;

@@ -1,13 +1,13 @@
 //! Scenarios 15 to 17: what the link is told at the start, who becomes active, and what a client hears until then.
 
-use crate::world::frames::*;
-use crate::world::{Connection, File, INNER, OURS, OUTER, Seen, World};
 use crate::{tell, told};
 use fairlead::admin::rows::{MemberState, Role};
 use fairlead::policy::intent::PortId;
 use fairlead::time::Instant;
 use fairlead::wire::Mac;
 use fairlead::wire::build::Build;
+use testbench::world::frames::*;
+use testbench::world::{Connection, File, INNER, OURS, OUTER, Seen, World};
 
 /// When an address was announced on a port: frames that are, whole, the announcement of RFC 5227 2.3.
 fn announced(seen: &[Seen], port: PortId, announcement: &[u8]) -> Vec<Instant> {

@@ -1,11 +1,11 @@
 //! Scenarios 29 to 32 and 37: who may become active, and who may not although something answers.
 
 use crate::told_with_a_active;
-use crate::world::frames::*;
-use crate::world::{Connection, File, OUTER, Service, World};
 use fairlead::admin::request::MemberWord;
 use fairlead::admin::rows::MemberState;
 use fairlead::wire::build::Build;
+use testbench::world::frames::*;
+use testbench::world::{Connection, File, OUTER, Service, World};
 
 const B_ACTIVE: Option<&str> = Some("sip-b");
 const A_ACTIVE: Option<&str> = Some("sip-a");

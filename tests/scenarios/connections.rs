@@ -1,10 +1,10 @@
 //! Scenarios 24 to 28: what happens to connections when probes find their member lost, demoted or drained.
 
 use crate::told_with_a_active;
-use crate::world::frames::*;
-use crate::world::{Connection, File, INNER, OUTER, Seen, Service, World};
 use fairlead::wire::Endpoint;
 use fairlead::wire::build::Build;
+use testbench::world::frames::*;
+use testbench::world::{Connection, File, INNER, OUTER, Seen, Service, World};
 
 fn client() -> Endpoint {
     at(PHONE, 40_001)

@@ -1,10 +1,10 @@
 //! Scenario 50: the exclusion group changes while traffic flows.
 
 use crate::told_with_a_active;
-use crate::world::frames::*;
-use crate::world::{Connection, File, World};
 use fairlead::admin::{Data, Request};
 use fairlead::wire::build::Build;
+use testbench::world::frames::*;
+use testbench::world::{Connection, File, World};
 
 /// Both ways of a datagram between sip-a and a peer.
 #[track_caller]

@@ -2,14 +2,14 @@
 //! another MAC.
 
 use crate::told_with_a_active;
-use crate::world::frames::*;
-use crate::world::{Connection, Far, File, INNER, OURS, OUTER, Seen, World};
 use fairlead::admin::rows::{MemberState, NeighbourState};
 use fairlead::admin::{Data, Request};
 use fairlead::policy::intent::PortId;
 use fairlead::time::Instant;
 use fairlead::wire::Mac;
 use fairlead::wire::build::Build;
+use testbench::world::frames::*;
+use testbench::world::{Connection, Far, File, INNER, OURS, OUTER, Seen, World};
 
 /// What is known of a next hop.
 fn neighbour(world: &mut World, address: &str) -> NeighbourState {

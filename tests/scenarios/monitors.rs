@@ -1,12 +1,12 @@
 //! Scenarios 33 to 35: which answers count, which are not ours, and what several monitors say together.
 
-use crate::world::frames::*;
-use crate::world::{File, INNER, Seen, Service, World, answer_to, assert_same};
 use crate::{told, told_with_a_active};
 use fairlead::admin::rows::MemberState;
 use fairlead::wire::build::Build;
 use fairlead::wire::{Endpoint, Headers};
 use std::collections::HashSet;
+use testbench::world::frames::*;
+use testbench::world::{File, INNER, Seen, Service, World, answer_to, assert_same};
 
 const INTERVAL: &str = "interval = \"500ms\"";
 

@@ -1,13 +1,13 @@
 //! Scenarios 84 and 85: what an operator reads and clears while traffic flows, and what the log says.
 
 use crate::told_with_a_active;
-use crate::world::frames::*;
-use crate::world::{Connection, File, Service, World};
 use fairlead::admin::request::FlowSelection;
 use fairlead::admin::rows::FlowRow;
 use fairlead::admin::{Data, Request};
 use fairlead::config::LogLevel;
 use fairlead::wire::build::Build;
+use testbench::world::frames::*;
+use testbench::world::{Connection, File, Service, World};
 
 fn of_member(name: &str) -> FlowSelection {
     FlowSelection { member: Some(name.into()), ..FlowSelection::default() }

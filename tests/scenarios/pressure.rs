@@ -1,8 +1,6 @@
 //! Scenarios 41 and 86: every SNAT port taken, and a flow table that a flood of SYNs has filled.
 
 use crate::told_with_a_active;
-use crate::world::frames::*;
-use crate::world::{Connection, File, INNER, OUTER, World};
 use fairlead::admin::request::FlowSelection;
 use fairlead::admin::rows::SnatRow;
 use fairlead::admin::{Data, Request};
@@ -10,6 +8,8 @@ use fairlead::wire::build::Build;
 use fairlead::wire::{Endpoint, Protocol};
 use std::collections::HashSet;
 use std::net::Ipv4Addr;
+use testbench::world::frames::*;
+use testbench::world::{Connection, File, INNER, OUTER, World};
 
 /// The ports that may be handed out: above 1023, but for those of the service.
 fn ports() -> impl Iterator<Item = u16> {

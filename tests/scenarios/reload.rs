@@ -1,14 +1,14 @@
 //! Scenario 83: another file is taken over, or refused, while traffic flows.
 
 use crate::told_with_a_active;
-use crate::world::frames::*;
-use crate::world::{Connection, Far, File, Host, INNER, OURS, OUTER, World};
 use fairlead::admin::request::{FlowSelection, MemberWord};
 use fairlead::admin::rows::MemberState;
 use fairlead::admin::{Data, Request};
 use fairlead::config;
 use fairlead::wire::Mac;
 use fairlead::wire::build::Build;
+use testbench::world::frames::*;
+use testbench::world::{Connection, Far, File, Host, INNER, OURS, OUTER, World};
 
 /// What a reload came to, told while traffic flows. Nothing of it is lost.
 #[track_caller]

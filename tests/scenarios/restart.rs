@@ -1,9 +1,9 @@
 //! Scenarios 81 and 82: the process dies and begins again while traffic flows.
 
 use crate::told_with_a_active;
-use crate::world::frames::*;
-use crate::world::{Connection, File, Host, OUTER, Service};
 use fairlead::wire::build::Build;
+use testbench::world::frames::*;
+use testbench::world::{Connection, File, Host, OUTER, Service};
 
 /// sip-b is active when the process dies; `a` is what sip-a does then. Nothing ever goes to sip-a.
 fn after_a_restart_nothing_goes_to_a(a: impl Fn(&mut Host)) {

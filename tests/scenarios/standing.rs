@@ -1,9 +1,9 @@
 //! Scenario 38: what groups C and D have open with a member goes on through everything in which its host lives.
 
 use crate::told_with_a_active;
-use crate::world::frames::*;
-use crate::world::{Connection, File, INNER, Service, World};
 use fairlead::admin::request::MemberWord;
+use testbench::world::frames::*;
+use testbench::world::{Connection, File, INNER, Service, World};
 
 /// What groups C and D have open with sip-a, and with sip-b.
 struct Standing(Vec<Connection>);

@@ -1,12 +1,12 @@
 //! Scenarios 18 to 21: who gets a client's datagrams while probes find out that the pair has changed its mind.
 
 use crate::told_with_a_active;
-use crate::world::frames::*;
-use crate::world::{File, Seen, Service, World};
 use fairlead::time::{Duration, Instant};
 use fairlead::wire::Endpoint;
 use fairlead::wire::build::Build;
 use std::net::Ipv4Addr;
+use testbench::world::frames::*;
+use testbench::world::{File, Seen, Service, World};
 
 /// A client sends a datagram every 20 ms for `span`; each must come to somebody. What left is returned.
 fn steady(world: &mut World, span: Duration) -> Vec<Seen> {

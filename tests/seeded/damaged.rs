@@ -1,15 +1,15 @@
 //! Frames with bytes changed at random: anything may become of them, but none is lost, none comes out damaged (the rig
 //! checks both), and the tables drain.
 
-use crate::dice::Dice;
-use crate::lab::*;
-use crate::mend::mend;
-use crate::rig::*;
-use crate::world::World;
+use crate::bench::World;
 use crate::{Seed, seeds};
 use fairlead::time::Duration;
 use fairlead::wire::build::Build;
 use fairlead::wire::{Headers, check};
+use testbench::dice::Dice;
+use testbench::lab::*;
+use testbench::mend::mend;
+use testbench::rig::*;
 
 #[test]
 fn damaged_frames_are_counted_and_forgotten() {

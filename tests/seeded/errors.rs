@@ -1,12 +1,12 @@
 //! ICMP errors about what is translated: the outer header and the quoted one change together (RFC 5508 REQ-4, REQ-5,
 //! REQ-7).
 
-use crate::lab::ROUTER;
-use crate::letter::{Letter, Way};
 use crate::model::{End, Model, Passage, Told, passage};
-use crate::plan::{Pair, Who, host, own, pair, vip};
+use crate::packet::{Letter, Way};
 use fairlead::engine::{DropReason, Notice};
 use fairlead::wire::{Endpoint, Protocol};
+use testbench::lab::ROUTER;
+use testbench::plan::{Pair, Who, host, own, pair, vip};
 
 impl Model {
     /// A member complains about what it received.

@@ -1,17 +1,17 @@
 //! What happens to the appliance itself: switchovers, reloads, restarts, time.
 
+use crate::bench::World;
 use crate::flows::Owed;
-use crate::lab::*;
-use crate::plan::pair;
-use crate::post::{Identifications, Out, Parcel};
-use crate::rig::*;
-use crate::world::World;
+use crate::send::{Identifications, Out, Parcel};
 use fairlead::engine::DropReason;
 use fairlead::time::Duration;
 use fairlead::wire::{Endpoint, Headers};
 use ipnet::Ipv4Net;
 use std::collections::HashMap;
 use std::net::Ipv4Addr;
+use testbench::lab::*;
+use testbench::plan::pair;
+use testbench::rig::*;
 
 impl World {
     /// Something happens to the appliance.
@@ -62,7 +62,7 @@ impl World {
         let mut told: HashMap<(Endpoint, Endpoint), Vec<u32>> = HashMap::new();
         for frame in out {
             let way = Headers::parse(&frame.1).unwrap().tuple().unwrap();
-            let to = self.model.plan.who_is(way.dst.addr).map_or(ROUTER, crate::plan::host);
+            let to = self.model.plan.who_is(way.dst.addr).map_or(ROUTER, testbench::plan::host);
             let at = frame.1.len().min(if frame.1[12..14] == [0x81, 0] { 42 } else { 38 });
             let seq = u32::from_be_bytes(frame.1[at..at + 4].try_into().unwrap());
             self.lab.expect_reset(frame, to, way.src, way.dst, seq);
@@ -136,8 +136,9 @@ impl World {
         self.model.claims.retain(|(of, _), _| *of == 0);
         self.model.called.retain(|(of, _)| *of == 0);
         self.forget_talks(1);
-        let theirs =
-            |address: Ipv4Addr| address == crate::plan::vip(1) || (2..4).any(|who| crate::plan::own(who) == address);
+        let theirs = |address: Ipv4Addr| {
+            address == testbench::plan::vip(1) || (2..4).any(|who| testbench::plan::own(who) == address)
+        };
         let gone = |parcel: &mut Parcel| theirs(parcel.letter.way.src.addr) || theirs(parcel.letter.way.dst.addr);
         let gone: Vec<_> = self.parcels.extract_if(.., gone).collect();
         self.stranded.extend(gone);

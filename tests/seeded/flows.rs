@@ -2,10 +2,10 @@
 //!
 //! A flow is the two ways on which its packets arrive. What arrives on one way leaves as the answer to the other.
 
-use crate::letter::{Letter, Way, What};
-use crate::plan::{Pair, Plan, Who, own, pair, vip};
+use crate::packet::{Letter, Way, What};
 use fairlead::wire::{Endpoint, Protocol};
 use std::collections::HashMap;
+use testbench::plan::{Pair, Plan, Who, own, pair, vip};
 
 /// What a mapping outward belongs to: protocol, member, the member's port or echo identifier.
 pub type Source = (Protocol, Who, u16);

@@ -5,12 +5,12 @@
 //! around there.
 
 use crate::flows::{Flow, Flows, Source, State};
-use crate::lab::{Far, ROUTER};
-use crate::letter::{Letter, Way, What};
-use crate::plan::{Pair, Plan, Who, host, own, pair, vip};
+use crate::packet::{Letter, Way, What};
 use fairlead::engine::{DropReason, Notice};
 use fairlead::wire::{Endpoint, Protocol};
 use std::collections::{HashMap, HashSet};
+use testbench::lab::{Far, ROUTER};
+use testbench::plan::{Pair, Plan, Who, host, own, pair, vip};
 
 /// What becomes of a letter.
 #[derive(Clone, Debug)]

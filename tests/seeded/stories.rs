@@ -1,10 +1,10 @@
 //! The shortest stories of what the seeds found, whole frames from the specification.
 
-use crate::lab::*;
-use crate::plan::{Plan, host};
-use crate::rig::*;
 use fairlead::engine::{DropReason, Notice};
 use fairlead::wire::build::Build;
+use testbench::lab::*;
+use testbench::plan::{Plan, host};
+use testbench::rig::*;
 
 const W: &str = "10.20.0.200";
 const C: &str = "10.20.0.21";

@@ -1,14 +1,14 @@
 //! What happens by chance, but for connections: datagrams, pings, and complaints about them.
 
-use crate::lab::*;
-use crate::letter::{Letter, Way, What};
-use crate::plan::{Who, host, own, pair, vip};
-use crate::post::Parcel;
-use crate::rig::*;
-use crate::world::World;
+use crate::bench::World;
+use crate::packet::{Letter, Way, What};
+use crate::send::Parcel;
 use fairlead::time::Duration;
 use fairlead::wire::{Endpoint, Protocol};
 use std::net::Ipv4Addr;
+use testbench::lab::*;
+use testbench::plan::{Who, host, own, pair, vip};
+use testbench::rig::*;
 
 /// What a router somewhere outside is called.
 const SOMEWHERE: Ipv4Addr = Ipv4Addr::new(198, 51, 100, 7);

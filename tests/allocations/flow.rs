@@ -1,0 +1,75 @@
+//! No packet makes the flow floor ask for memory: everything is taken when a table is made.
+//!
+//! An allocator that counts stands in for the system's. It counts by thread, so that tests may run side by side.
+
+use super::counting;
+use fairlead::flow::{Claims, Class, Flow, FlowTable, Lifetimes, PathKind, Peer, ReservedPorts, Side, Speakers};
+use fairlead::time::{Duration, Instant};
+use fairlead::wire::{Endpoint, Protocol, Tuple};
+use std::net::Ipv4Addr;
+
+/// How often `work` asked for memory or gave some back.
+fn asked_by(work: impl FnOnce()) -> usize {
+    let before = counting::asked();
+    work();
+    counting::asked() - before
+}
+
+fn outbound(n: u16) -> Flow {
+    let (member, peer) =
+        (Endpoint::new(Ipv4Addr::new(10, 20, 0, 11), n), Endpoint::new(Ipv4Addr::new(172, 16, 9, 9), 5060));
+    let outside = Endpoint::new(Ipv4Addr::new(10, 20, 0, 100), n);
+    Flow::new(PathKind::Outbound, Tuple::new(Protocol::Udp, member, peer), Tuple::new(Protocol::Udp, peer, outside))
+}
+
+fn second(count: u64) -> Instant {
+    Instant::from_millis(1000 * count)
+}
+
+#[test]
+fn the_counter_counts() {
+    assert!(asked_by(|| drop(std::hint::black_box(Box::new(1_u64)))) >= 2);
+}
+
+#[test]
+fn flows_live_and_die_without_memory() {
+    let mut table = FlowTable::new(10_000, 1, Lifetimes::default());
+    let mut died = 0;
+    let asked = asked_by(|| {
+        for n in 0..10_000 {
+            let flow = outbound(n);
+            let Ok(id) = table.insert(flow, second(0)) else { continue };
+            table.reach_for_index(table.tag(&flow.key(Side::Answerer)));
+            if table.find(&flow.key(Side::Answerer)).is_some() {
+                table.touch(id, second(20));
+            }
+        }
+        table.insert(outbound(10_001), second(20)).unwrap_err();
+        died += usize::from(table.evict(Class::Udp).is_some());
+        died += table.expire(second(1000), 20_000, |_| ());
+    });
+    assert_eq!((asked, died, table.len()), (0, 10_000, 0));
+}
+
+#[test]
+fn ports_and_speakers_are_had_without_memory() {
+    let address = Ipv4Addr::new(10, 20, 0, 100);
+    let claims = Claims::new([address], 1);
+    let reserved = ReservedPorts::new([5060, 5061]);
+    let mut speakers = Speakers::new(100, 1);
+    let mut granted = 0;
+    let asked = asked_by(|| {
+        let Some(table) = claims.table(address, Protocol::Udp) else { return };
+        for n in 0..10_000_u16 {
+            let inside = Endpoint::new(Ipv4Addr::new(10, 20, 0, 11), 5000 + n / 2);
+            granted += usize::from(table.claim(inside, &reserved).is_some_and(|port| table.release(port, inside)));
+            let peer = Peer { remote: inside, home: address };
+            speakers.claim(peer, 1, 1, second(n.into()));
+            speakers.note_member(peer, 1, second(n.into()));
+            speakers.release(&peer);
+            speakers.note_virtual(&peer);
+        }
+        speakers.expire(second(20_000), Duration::from_secs(60), 1000);
+    });
+    assert_eq!((asked, granted, speakers.len()), (0, 10_000, 0));
+}

@@ -1,0 +1,75 @@
+//! No packet that hits makes a worker ask for memory, whatever road it takes.
+//!
+//! An allocator that counts stands in for the system's, by thread. The frames are those of the benches.
+
+use super::counting;
+#[path = "../../benches/support/mod.rs"]
+mod support;
+
+use fairlead::io::memory::{FarEnd, MemoryPort, Pool};
+use fairlead::time::{Duration, Instant};
+use fairlead::worker::mailbox::mailbox;
+use fairlead::worker::{HandOff, Shared, Worker, WorkerId, hand_offs};
+use std::sync::Arc;
+use support::Traffic;
+
+const CONVERSATIONS: usize = 200;
+const BURST: usize = 64;
+
+/// Workers on two ports in memory; frames come in at the first worker and are handed to whom they belong.
+struct Bench {
+    workers: Vec<Worker<MemoryPort>>,
+    ends: Vec<FarEnd>,
+    now: Instant,
+}
+
+impl Bench {
+    fn new(workers: usize) -> Bench {
+        let pool = Pool::default();
+        let (outer, inner) = (MemoryPort::connected(&pool), MemoryPort::connected(&pool));
+        let mut queues: Vec<_> = (1..workers).map(|_| vec![outer.0.transmit_only(), inner.0.transmit_only()]).collect();
+        queues.insert(0, vec![outer.0, inner.0]);
+        let intent = support::intent(4_000);
+        let make = |(at, (ports, hands)): (usize, (Vec<MemoryPort>, HandOff<_>))| {
+            let (_, end) = mailbox(64);
+            Worker::new(WorkerId(at as u16), support::engine(&intent), ports, hands, end, Arc::new(Shared::default()))
+        };
+        let workers = queues.into_iter().zip(hand_offs(workers, 1_024)).enumerate().map(make).collect();
+        Bench { workers, ends: vec![outer.1, inner.1], now: Instant::from_millis(1) }
+    }
+
+    /// Gives frames in, takes turns, and says how often those asked for memory and how many frames came out.
+    fn pass(&mut self, frames: &[(usize, Vec<u8>)]) -> (usize, usize) {
+        frames.iter().for_each(|(port, bytes)| assert!(self.ends[*port].inject(bytes)));
+        let before = counting::asked();
+        for worker in &mut self.workers {
+            self.now += Duration::from_micros(10);
+            worker.turn(self.now);
+        }
+        let asked = counting::asked() - before;
+        // One by one: the port keeps the memory of its list.
+        (asked, self.ends.iter().map(|end| std::iter::from_fn(|| end.collect_one()).count()).sum())
+    }
+}
+
+#[test]
+fn a_turn_asks_for_no_memory_on_any_road() {
+    for workers in [1, 2] {
+        for traffic in Traffic::ALL {
+            let mut bench = Bench::new(workers);
+            for at in 0..CONVERSATIONS {
+                for (port, frame) in traffic.opening(at) {
+                    bench.pass(&[(port.index(), frame.bytes())]);
+                }
+            }
+            let frames: Vec<_> =
+                (0..CONVERSATIONS).map(|at| (traffic.port().index(), traffic.frame(at).bytes())).collect();
+            // Lists grow to their size once.
+            bench.pass(&frames[..BURST]);
+            for burst in frames.chunks_exact(BURST) {
+                assert_eq!(bench.pass(burst), (0, BURST), "{} with {workers} workers", traffic.name());
+            }
+            assert!(bench.workers.iter().all(|worker| worker.engine().flows().len() <= CONVERSATIONS));
+        }
+    }
+}

@@ -1,0 +1,386 @@
+//! The hit path says what the long way says, and leaves behind what that leaves behind.
+//!
+//! Two engines see the same conversations in the same changing world: one asks the hit path first, as a worker does, the
+//! other never. After every packet both have said the same, and remember the same. So have two of which one forgets at once
+//! what a reload takes, and the other as slowly as can be.
+
+use fairlead::engine::{Engine, Law, Notice, Verdict, steer};
+use fairlead::flow::{Claims, Flow, FlowId, NO_MEMBER, Side};
+use fairlead::policy::adjacency::{Adjacency, Neighbour};
+use fairlead::policy::health::State;
+use fairlead::policy::intent::{Intent, PortId};
+use fairlead::policy::snapshot::Owner;
+use fairlead::policy::{Epoch, Snapshot};
+use fairlead::time::{Duration, Instant};
+use fairlead::wire::build::Build;
+use fairlead::wire::tcp::Flags;
+use fairlead::wire::{Endpoint, Headers, Mac, Usual};
+use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
+use std::sync::Arc;
+use testbench::dice::Dice;
+use testbench::lab::*;
+use testbench::plan::Plan;
+use testbench::rig::*;
+
+const ADDRESSES: [&str; 13] =
+    [PHONE, PHONE, PEER, CONFIG, VISITOR, V, V, "10.20.0.200", A, B, "10.20.0.21", "10.20.0.22", E];
+const PORTS: [u16; 6] = [5060, 5060, 5061, 40_001, 33_000, 7000];
+const LAW: Law = Law::ours(2);
+
+/// What somebody sends.
+#[derive(Clone, Copy, Debug)]
+struct Packet {
+    src: Endpoint,
+    dst: Endpoint,
+    /// Flags, sequence and acknowledgement number; a datagram has none.
+    tcp: Option<(Flags, u32, u32)>,
+    payload: usize,
+    /// DF is not set.
+    may_be_cut: bool,
+    ttl: u8,
+}
+
+impl Packet {
+    fn any(dice: &mut Dice) -> Packet {
+        let end = |dice: &mut Dice| at(dice.pick(&ADDRESSES), dice.pick(&PORTS));
+        let flags = dice.pick(&[SYN, SYN, SYN, SYN, ACK, DATA, FIN_ACK, Flags::RST, SYN_ACK]);
+        let tcp = (dice.roll(5) < 3).then_some((flags, 1000, if flags == SYN { 0 } else { 9001 }));
+        let payload = if flags == SYN { 0 } else { dice.pick(&[0, 4, 18, 300, 1_380]) };
+        let (ttl, may_be_cut) = (dice.pick(&[64, 64, 64, 64, 64, 64, 2, 1]), dice.once_in(6));
+        Packet { src: end(dice), dst: end(dice), tcp, payload, may_be_cut, ttl }
+    }
+
+    fn length(&self) -> u32 {
+        let (flags, ..) = self.tcp.unwrap_or_default();
+        self.payload as u32 + u32::from(flags.syn()) + u32::from(flags.fin())
+    }
+
+    /// What the receiver of this packet says next.
+    fn answered(&self, dice: &mut Dice) -> Packet {
+        let tcp = self.tcp.map(|(flags, seq, ack)| match flags {
+            SYN => (SYN_ACK, 9000, seq.wrapping_add(1)),
+            _ => (self.turn(dice), ack, seq.wrapping_add(self.length())),
+        });
+        let handshake = self.tcp.is_some_and(|(flags, ..)| flags.syn());
+        let payload = if handshake { 0 } else { dice.pick(&[0, 4, 18, 300]) };
+        Packet { src: self.dst, dst: self.src, tcp, payload, may_be_cut: dice.once_in(12), ttl: 64 }
+    }
+
+    /// What its sender says after it.
+    fn continued(&self, dice: &mut Dice) -> Packet {
+        let tcp = self.tcp.map(|(flags, seq, ack)| match flags {
+            SYN => (SYN, seq, ack),
+            _ => (self.turn(dice), seq.wrapping_add(self.length()), ack),
+        });
+        Packet { tcp, payload: dice.pick(&[0, 4, 18]), ..*self }
+    }
+
+    fn turn(&self, dice: &mut Dice) -> Flags {
+        dice.pick(&[ACK, DATA, ACK, DATA, ACK, DATA, ACK, DATA, ACK, DATA, ACK, DATA, FIN_ACK, Flags::RST.with(ACK)])
+    }
+
+    fn build(&self) -> Build {
+        let build = match self.tcp {
+            Some((flags, seq, ack)) => Build::tcp(self.src, self.dst, flags, seq, ack),
+            None => Build::udp(self.src, self.dst),
+        };
+        let build = build.ttl(self.ttl).id(77).payload(&vec![b'x'; self.payload]);
+        if self.may_be_cut { build } else { build.df() }
+    }
+}
+
+/// A flow: where it stands, what it says, whose it is and who opened it, for how long it has been idle, how long it has left.
+type Remembered = (Option<FlowId>, Flow, [Option<Ipv4Addr>; 2], Duration, Duration);
+
+/// The two engines, and what is around them.
+struct Twins {
+    quick: Engine,
+    slow: Engine,
+    claims: [Claims; 2],
+    lab: Lab,
+    plan: Plan,
+    adjacency: Adjacency,
+    now: Instant,
+    epoch: u64,
+    /// The quick one walks a place at a time over what a reload has taken, the slow one over all at once.
+    lags: bool,
+    /// Flows a reload took that were not yet forgotten when the next packet came.
+    late: usize,
+    /// Hits, by what was hit.
+    hits: BTreeMap<String, usize>,
+}
+
+impl Twins {
+    fn new(layout: Layout, servers_mtu: u16, lags: bool) -> Twins {
+        let plan = Plan::new(layout, servers_mtu);
+        let mut intent = plan.intent();
+        intent.limits.flows_per_worker = flows_at_most(lags);
+        let adjacency = neighbours(&intent);
+        let world = Arc::new(Snapshot::compile(&intent, &plan.health(), &adjacency, &macs(&intent), Epoch(1)));
+        let claims = [0; 2].map(|_| Claims::new(world.snat_addresses(), 7));
+        let engine = |at: usize| Engine::new(Arc::clone(&world), claims[at].clone(), 3);
+        let (quick, slow, lab) = (engine(0), engine(1), Lab { rig: Rig::new(Memory::default(), intent, 1), layout });
+        Twins {
+            quick,
+            slow,
+            claims,
+            lab,
+            plan,
+            adjacency,
+            now: Instant::from_millis(10_000),
+            epoch: 1,
+            lags,
+            late: 0,
+            hits: BTreeMap::new(),
+        }
+    }
+
+    /// Both see the packet. What leaves, if it is forwarded.
+    fn see(&mut self, packet: Packet, astray: bool) -> Option<Packet> {
+        let own = packet.src.addr.octets();
+        let inside = own[..3] == [10, 20, 0] && own[3] != 1 && own[3] < 100;
+        let far = if inside != astray { Far::Server(own[3]) } else { ROUTER };
+        let (port, bytes) = (self.lab.port(far), self.lab.arriving(far, &packet.build()));
+        let headers = Headers::parse(&bytes).unwrap();
+        let ahead = self.slow.look_ahead(&headers);
+        let long = self.slow.decide(&headers, &ahead, port, self.now);
+        let verdict = self.ask_quickly(&headers, bytes, port);
+        assert_eq!(verdict, long, "{packet:?}");
+        self.compare();
+        let Verdict::Forward { rewrite, .. } = verdict else { return None };
+        let became = rewrite.changed(&headers.tuple()?);
+        Some(Packet { src: became.src, dst: became.dst, ..packet })
+    }
+
+    /// As a worker does: the hit path, then the long way.
+    fn ask_quickly(&mut self, headers: &Headers, bytes: Vec<u8>, port: PortId) -> Verdict {
+        let mut usual = Usual::BLANK;
+        if Usual::read(&mut usual, &bytes).is_none() {
+            let ahead = self.quick.look_ahead(headers);
+            return self.quick.decide(headers, &ahead, port, self.now);
+        }
+        assert_eq!((Some(usual.tuple()), usual.end()), (headers.tuple(), usize::from(headers.end)));
+        let mut ahead = self.quick.look_ahead_usual(&usual);
+        assert_eq!(ahead, self.quick.look_ahead(headers));
+        self.quick.reach_for_flow(&mut ahead);
+        let world = Arc::clone(self.quick.world());
+        let owner = steer::owner_of_usual(&usual, &ahead.ends, &world, &LAW);
+        assert_eq!(owner, steer::owner(headers, &ahead.ends, &world, &LAW));
+        let Some(hit) = self.quick.hit(&usual, &ahead, port, self.now) else {
+            return self.quick.decide(headers, &ahead, port, self.now);
+        };
+        let verdict = Verdict::Forward { rewrite: hit.rewrite, quoted: None, egress: *hit.egress };
+        let (mut one, mut other) = (bytes.clone(), bytes);
+        hit.rewrite.pass_on_usual(&mut one, &usual);
+        hit.rewrite.pass_on(&mut other, headers);
+        assert_eq!(one, other, "the frame is changed alike");
+        let word = |owner: Option<Owner>| match owner {
+            None => "outside",
+            Some(Owner::Virtual(_)) => "virtual",
+            Some(Owner::Member(_)) => "member",
+            Some(Owner::Appliance(_)) => "appliance",
+        };
+        let change = if hit.rewrite.is_nothing() { "routed" } else { "translated" };
+        let flow = if ahead.tag.is_some() { "flow" } else { "no flow" };
+        let road = format!("{} {} to {}, {change}, {flow}", usual.protocol, word(ahead.ends.from), word(ahead.ends.to));
+        *self.hits.entry(road).or_default() += 1;
+        verdict
+    }
+
+    /// Both remember the same.
+    fn compare(&mut self) {
+        let (now, lags) = (self.now, self.lags);
+        let flows = |engine: &Engine| {
+            let (mut all, table) = (Vec::<Remembered>::new(), engine.flows());
+            engine.scan(0, usize::MAX, |id, flow, members| {
+                // What a place is called, and a member, is each engine's own when they forget at different times.
+                let (place, flow) = if lags { (None, nameless(flow)) } else { (Some(id), *flow) };
+                all.push((place, flow, members, table.idle(id, now), table.expires_in(id, now)));
+            });
+            all.sort_by_key(|(_, flow, ..)| flow.key(Side::Opener));
+            all
+        };
+        let quick = flows(&self.quick);
+        let late = self.quick.flows().len() - quick.len();
+        self.late += late;
+        assert_eq!(quick, flows(&self.slow));
+        if late == 0 {
+            assert_eq!(self.quick.flows_by_member(), self.slow.flows_by_member());
+        }
+        for (notice, (quick, slow)) in Notice::ALL.iter().zip(self.quick.notices().iter().zip(self.slow.notices())) {
+            assert_eq!(quick, slow, "{}", notice.name());
+        }
+        loop {
+            let sighting = self.quick.next_sighting();
+            assert_eq!(sighting, self.slow.next_sighting());
+            if sighting.is_none() {
+                break;
+            }
+        }
+    }
+
+    /// Time passes, and what is due is done.
+    fn wait(&mut self, span: Duration) {
+        self.now += span;
+        let now = self.now;
+        let [mut one, mut other] = [Vec::new(), Vec::new()];
+        for (engine, orders) in [(&mut self.quick, &mut one), (&mut self.slow, &mut other)] {
+            engine.expire(now, 256);
+            engine.forget_fallen(if self.lags { 1 } else { 256 });
+            engine.next_resets(now, 256, orders);
+        }
+        if self.lags {
+            // They are given in the order of places.
+            [&mut one, &mut other].into_iter().for_each(|orders| orders.sort_by_key(|it| (it.tuple, it.seq)));
+        }
+        assert_eq!(one, other);
+        self.compare();
+    }
+
+    /// Management changes something.
+    fn change(&mut self, dice: &mut Dice) {
+        let pair = dice.roll(2) as usize;
+        match dice.roll(8) {
+            0..2 => {
+                let to = dice.pick(&[None, Some(pair * 2), Some(pair * 2 + 1)]);
+                self.plan.switch_over(pair, to, dice.once_in(2));
+            }
+            2 => self
+                .plan
+                .excluded
+                .push(dice.pick(&["172.16.5.0/24", "172.16.9.9/32", "172.16.0.0/16"]).parse().unwrap()),
+            3 => drop(self.plan.excluded.pop()),
+            4 => {
+                let states = [State::Up, State::Down, State::Drained, State::Offline, State::Unknown];
+                self.plan.members[dice.roll(4) as usize].state = dice.pick(&states);
+            }
+            5 => (self.plan.second, self.plan.second_first) = (!dice.once_in(3), dice.once_in(2)),
+            6 => (self.plan.swapped, self.plan.detour) = ([dice.once_in(2), dice.once_in(2)], dice.once_in(2)),
+            _ => return self.lose_or_find(dice),
+        }
+        self.adjacency = neighbours(&self.plan.intent());
+        self.publish();
+    }
+
+    fn lose_or_find(&mut self, dice: &mut Dice) {
+        let hop = self.adjacency.keys().nth(dice.roll(self.adjacency.len() as u32) as usize).copied().unwrap();
+        match dice.roll(3) {
+            0 => drop(self.adjacency.remove(&hop)),
+            1 => drop(self.adjacency.insert(hop, Neighbour::Failed)),
+            _ => drop(self.adjacency.insert(hop, Neighbour::Reachable(Mac([2, 0, 0, 0, 7, dice.roll(200) as u8])))),
+        }
+        self.publish();
+    }
+
+    fn publish(&mut self) {
+        self.epoch += 1;
+        let mut intent = self.plan.intent();
+        intent.limits.flows_per_worker = flows_at_most(self.lags);
+        let world = Snapshot::compile(&intent, &self.plan.health(), &self.adjacency, &macs(&intent), Epoch(self.epoch));
+        let world = Arc::new(world);
+        for (engine, claims) in [&mut self.quick, &mut self.slow].into_iter().zip(&mut self.claims) {
+            *claims = claims.renewed(intent.snats.iter().map(|snat| snat.address));
+            engine.set_claims(claims.clone());
+            engine.install(Arc::clone(&world));
+        }
+        if self.lags {
+            // Over speakers, then over flows.
+            (0..2).for_each(|_| self.slow.forget_fallen(usize::MAX));
+        }
+        self.lab.rig.intent = intent;
+        self.compare();
+    }
+
+    /// Conversations begin, go on and end; the world changes beneath them.
+    fn live(&mut self, dice: &mut Dice, steps: usize) {
+        // What was sent last, and as what it left.
+        let mut talks: Vec<(Packet, Packet)> = Vec::new();
+        for _ in 0..steps {
+            let talk = (!talks.is_empty()).then(|| dice.roll(talks.len() as u32) as usize);
+            match (dice.roll(100), talk) {
+                (0..70, Some(talk)) => {
+                    let (sent, left) = talks[talk];
+                    let next = if dice.once_in(3) { sent.continued(dice) } else { left.answered(dice) };
+                    match self.see(next, dice.once_in(40)) {
+                        Some(left) => talks[talk] = (next, left),
+                        None => drop(talks.swap_remove(talk)),
+                    }
+                }
+                (70..76, _) => self.wait(Duration::from_millis(u64::from(dice.roll(500)))),
+                (76..78, _) => self.wait(Duration::from_secs(u64::from(dice.roll(90)))),
+                (78..81, _) => self.change(dice),
+                _ => {
+                    let sent = Packet::any(dice);
+                    if let Some(left) = self.see(sent, dice.once_in(40)) {
+                        talks.truncate(11);
+                        talks.push((sent, left));
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Few enough that some have to give way; so many that none has, where one engine keeps some longer than the other.
+fn flows_at_most(lags: bool) -> usize {
+    if lags { 4_096 } else { 48 }
+}
+
+/// A flow without what the engine calls its members.
+fn nameless(flow: &Flow) -> Flow {
+    let mut flow = *flow;
+    (flow.member, flow.opener) = (NO_MEMBER, NO_MEMBER);
+    flow
+}
+
+fn macs(intent: &Intent) -> Vec<Mac> {
+    [MAC_OUTER, MAC_INNER].into_iter().take(intent.ports.len()).collect()
+}
+
+#[test]
+fn the_hit_path_and_the_long_way_agree() {
+    let mut hits = BTreeMap::<String, usize>::new();
+    for seed in 0..240_u64 {
+        let layout = [Layout::TwoArm, Layout::OneArm, Layout::TaggedServers, Layout::OnePort][seed as usize % 4];
+        let mut twins =
+            Twins::new(layout, if seed & 4 == 0 || layout == Layout::OneArm { 1_500 } else { 1_400 }, false);
+        let mut dice = Dice::new(seed);
+        println!("seed {seed}: {layout:?}");
+        twins.live(&mut dice, 400);
+        twins.hits.into_iter().for_each(|(road, count)| *hits.entry(road).or_default() += count);
+    }
+    println!("{hits:#?}");
+    for road in [
+        "udp outside to virtual, translated, no flow",
+        "udp member to outside, translated, no flow",
+        "udp member to outside, routed, no flow",
+        "udp member to outside, translated, flow",
+        "udp outside to virtual, translated, flow",
+        "udp member to outside, routed, flow",
+        "udp outside to member, routed, flow",
+        "tcp outside to virtual, translated, flow",
+        "tcp member to outside, translated, flow",
+        "tcp member to outside, routed, flow",
+        "tcp outside to member, routed, flow",
+        "tcp member to virtual, translated, flow",
+        "tcp outside to outside, routed, no flow",
+        "udp outside to outside, routed, no flow",
+    ] {
+        assert!(hits.get(road).is_some_and(|&count| count >= 10), "{road}: hardly ever hit");
+    }
+}
+
+/// Scenario 83: a pair goes from the file, and comes again, while the walk that forgets its flows has hardly begun.
+#[test]
+fn what_a_reload_takes_is_gone_before_it_is_forgotten() {
+    let mut late = 0;
+    for seed in 0..240_u64 {
+        let layout = [Layout::TwoArm, Layout::OneArm, Layout::TaggedServers, Layout::OnePort][seed as usize % 4];
+        let mut twins = Twins::new(layout, 1_500, true);
+        println!("seed {seed}: {layout:?}");
+        twins.live(&mut Dice::new(seed), 400);
+        late += twins.late;
+    }
+    assert!(late >= 1_000, "the walk was nearly always done: {late}");
+}

@@ -1,0 +1,258 @@
+//! Scenarios 50, 52, 81 and 83: the file changes under traffic, and the appliance begins anew; what a change does not
+//! concern notices nothing.
+
+use super::*;
+use fairlead::engine::{DropReason, Notice};
+use fairlead::policy::health::{Generation, MemberHealth, PoolHealth, State};
+use fairlead::policy::intent::{InterfaceId, MemberId, Route};
+use fairlead::wire::Endpoint;
+use fairlead::wire::build::Build;
+
+const W: &str = "10.20.0.200";
+const C: &str = "10.20.0.21";
+const HOST_C: Far = Far::Server(21);
+
+fn lab() -> Lab {
+    Lab::new(Layout::TwoArm)
+}
+
+/// A visitor's, a client's, a member's and an excluded connection, and what stands beside the flows; all of them go on.
+struct Standing {
+    client: Endpoint,
+    peer: Endpoint,
+    visitor: Endpoint,
+}
+
+impl Standing {
+    fn begin(lab: &mut Lab) -> Standing {
+        let standing = Standing { client: at(PHONE, 40_001), peer: at(PEER, 5060), visitor: at(VISITOR, 50_000) };
+        lab.connect(standing.client, 5060, HOST_A);
+        lab.connect_out(HOST_A, 41_000, standing.peer);
+        let get = Build::udp(standing.visitor, at(A, 161));
+        lab.forwards(ROUTER, get.clone(), HOST_A, get);
+        let said = |src| Build::udp(at(src, 5060), at(PEER, 5070));
+        lab.forwards_noting(&[Notice::StandbySpoke], HOST_B, said(B), ROUTER, said(V));
+        standing
+    }
+
+    #[track_caller]
+    fn goes_on(&self, lab: &mut Lab) {
+        self.translated(lab);
+        let told = Build::udp(at(A, 161), self.visitor);
+        lab.forwards(HOST_A, told.clone(), ROUTER, told);
+        let answer = |dst| Build::udp(at(PEER, 5070), at(dst, 5060));
+        lab.forwards_noting(&[Notice::SpeakerAnswered], ROUTER, answer(V), HOST_B, answer(B));
+        let call = |dst| Build::udp(at(PHONE, 5060), at(dst, 5060));
+        lab.forwards(ROUTER, call(V), HOST_A, call(A));
+        lab.goes_on(HOST_A, at(A, 40_200), at(CONFIG, 2020));
+    }
+
+    /// The client's connection and the member's, a segment each way.
+    #[track_caller]
+    fn translated(&self, lab: &mut Lab) {
+        let there = |dst| Build::tcp(self.client, at(dst, 5060), ACK, 1001, 9001);
+        lab.forwards(ROUTER, there(V), HOST_A, there(A));
+        let back = |src| Build::tcp(at(src, 5060), self.client, ACK, 9001, 1001);
+        lab.forwards(HOST_A, back(A), ROUTER, back(V));
+        let out = |src| Build::tcp(at(src, 41_000), self.peer, ACK, 501, 701);
+        lab.forwards(HOST_A, out(A), ROUTER, out(V));
+        let answer = |dst| Build::tcp(self.peer, at(dst, 41_000), ACK, 701, 501);
+        lab.forwards(ROUTER, answer(V), HOST_A, answer(A));
+    }
+}
+
+/// A second pair behind W, in front of the first one in the file.
+pub fn add_a_pair_in_front(lab: &mut Lab) {
+    let rig = &mut lab.rig;
+    let intent = &mut rig.intent;
+    intent.pools[0].members = vec![MemberId(1), MemberId(2)];
+    intent.members.iter_mut().for_each(|member| member.pool.0 = 1);
+    intent.members.insert(0, member("sip-c", C, 0));
+    intent.pools.insert(0, pool("pair-2", &[0]));
+    intent.virtual_servers.iter_mut().for_each(|server| server.pool.0 = 1);
+    intent.virtual_servers.insert(0, virtual_server("sip-2", W, 0));
+    intent.snats.iter_mut().for_each(|snat| snat.pool.0 = 1);
+    intent.snats.insert(0, snat(W, 0, &[]));
+    let up = MemberHealth { state: State::Up, may_claim: true, lost_before: Generation(0) };
+    rig.health.members.insert(0, up);
+    rig.health.pools[0].active = Some(MemberId(1));
+    rig.health.pools.insert(0, PoolHealth { active: Some(MemberId(0)), generation: Generation(5) });
+    rig.adjacency = neighbours(&rig.intent);
+    rig.renew_claims();
+}
+
+#[test]
+fn s83_a_pair_that_is_added_concerns_nobody_else() {
+    let mut lab = lab();
+    let standing = Standing::begin(&mut lab);
+    add_a_pair_in_front(&mut lab);
+    assert_eq!(lab.rig.publish(), []);
+    standing.goes_on(&mut lab);
+    let call = |dst| Build::udp(at(PHONE, 5060), at(dst, 5060));
+    lab.forwards(ROUTER, call(W), HOST_C, call(C));
+    assert_eq!(lab.rig.tally().dropped.sum(), 0);
+}
+
+#[test]
+fn s83_a_pair_that_is_removed_takes_its_own_flows_and_no_others() {
+    let mut lab = lab();
+    let standing = Standing::begin(&mut lab);
+    add_a_pair_in_front(&mut lab);
+    lab.rig.publish();
+    let opens = |src| Build::tcp(at(src, 41_000), at(PEER, 80), SYN, 1, 0);
+    lab.forwards(HOST_C, opens(C), ROUTER, opens(W));
+    let knocks = |dst| Build::tcp(at(PHONE, 40_002), at(dst, 5060), SYN, 1, 0);
+    lab.forwards(ROUTER, knocks(W), HOST_C, knocks(C));
+    let flows = lab.rig.tally().flows;
+    let rig = &mut lab.rig;
+    (rig.intent, rig.adjacency) = (two_arm(), neighbours(&two_arm()));
+    rig.health.members.remove(0);
+    rig.health.pools.remove(0);
+    rig.health.pools[0].active = Some(MEMBER_A);
+    rig.renew_claims();
+    assert_eq!(rig.publish(), []);
+    assert_eq!(lab.rig.tally().flows, flows - 2);
+    standing.goes_on(&mut lab);
+    // What comes for the address now is a stranger's to the appliance: routed, to nobody.
+    let (out, moved) = lab.send(ROUTER, &Build::udp(at(PHONE, 5060), at(W, 5060)));
+    assert_eq!((out.len(), moved.dropped.len(), lab.rig.tally().held), (0, 0, 1));
+}
+
+#[test]
+fn s83_a_virtual_server_that_is_removed_takes_its_connections() {
+    let mut lab = lab();
+    let standing = Standing::begin(&mut lab);
+    let (rest, gone) = ("10.20.0.101", "10.20.0.102");
+    lab.rig.intent.virtual_servers.push(virtual_server("sip-3", rest, 0));
+    lab.rig.intent.virtual_servers.push(virtual_server("sip-4", gone, 0));
+    lab.rig.publish();
+    for (port, address) in [(40_010, rest), (40_011, gone)] {
+        let syn = |dst| Build::tcp(at(PHONE, port), at(dst, 5060), SYN, 1, 0);
+        lab.forwards(ROUTER, syn(address), HOST_A, syn(A));
+    }
+    let flows = lab.rig.tally().flows;
+    lab.rig.intent.virtual_servers.pop();
+    lab.rig.publish();
+    assert_eq!(lab.rig.tally().flows, flows - 1);
+    standing.goes_on(&mut lab);
+    let answer = |src| Build::tcp(at(src, 5060), at(PHONE, 40_010), SYN_ACK, 9, 2);
+    lab.forwards(HOST_A, answer(A), ROUTER, answer(rest));
+}
+
+#[test]
+fn s83_a_member_that_is_removed_takes_its_own_flows_and_no_others() {
+    let mut lab = lab();
+    let standing = Standing::begin(&mut lab);
+    lab.connect_out(HOST_B, 41_500, at(PEER, 80));
+    let flows = lab.rig.tally().flows;
+    let rig = &mut lab.rig;
+    rig.intent.members.pop();
+    rig.intent.pools[0].members.pop();
+    rig.health.members.pop();
+    rig.publish();
+    assert_eq!(lab.rig.tally().flows, flows - 1);
+    standing.translated(&mut lab);
+    let answer = |dst| Build::udp(at(PEER, 5070), at(dst, 5060));
+    lab.forwards(ROUTER, answer(V), HOST_A, answer(A));
+}
+
+#[test]
+fn s83_routes_and_limits_change_under_traffic() {
+    let mut lab = lab();
+    let standing = Standing::begin(&mut lab);
+    let other = "192.0.2.9";
+    let via = |to: &str, via| Route { to: to.parse().unwrap(), via: addr(via), interface: InterfaceId(0) };
+    lab.rig.intent.routes.insert(0, via("172.16.9.0/24", other));
+    lab.rig.intent.limits.rejects_per_second = 7;
+    lab.rig.adjacency = neighbours(&lab.rig.intent);
+    lab.rig.publish();
+    let (out, moved) = lab.send(HOST_A, &Build::tcp(at(A, 41_000), standing.peer, ACK, 501, 701));
+    assert_eq!((out.len() as u64, moved.transmitted), (1, 1));
+    assert_ne!(out[0].1[..6], MAC_R.0, "by the new router");
+    lab.rig.intent.routes.remove(0);
+    lab.rig.publish();
+    standing.goes_on(&mut lab);
+}
+
+#[test]
+fn s50_an_exclusion_is_for_new_flows_and_standing_ones_keep_their_source() {
+    let mut lab = lab();
+    let standing = Standing::begin(&mut lab);
+    let peer: ipnet::Ipv4Net = "172.16.9.9/32".parse().unwrap();
+    let opens = |src, port| Build::tcp(at(src, port), at(PEER, 80), SYN, 1, 0);
+    lab.rig.intent.snats[0].exclude.push(peer);
+    lab.rig.publish();
+    standing.translated(&mut lab);
+    lab.forwards(HOST_A, opens(A, 42_000), ROUTER, opens(A, 42_000));
+    let asks = Build::udp(at(B, 33_000), at(PEER, 162));
+    lab.forwards(HOST_B, asks.clone(), ROUTER, asks);
+    lab.rig.intent.snats[0].exclude.pop();
+    lab.rig.intent.snats[0].resumes = false;
+    lab.rig.publish();
+    standing.goes_on(&mut lab);
+    lab.forwards(HOST_A, opens(A, 43_000), ROUTER, opens(V, 43_000));
+    // What was opened under the exclusion stands as it is.
+    let stands = Build::tcp(at(A, 42_000), at(PEER, 80), DATA, 2, 9).payload(b"GET");
+    lab.forwards_noting(&[Notice::UnmatchedFromMember], HOST_A, stands.clone(), ROUTER, stands);
+}
+
+#[test]
+fn s52_the_exclusion_group_does_not_hold_for_another_pairs_virtual_address() {
+    let mut lab = lab();
+    add_a_pair_in_front(&mut lab);
+    // C, the other pair's member, is excluded by its own address.
+    lab.rig.intent.snats[1].exclude.push("10.20.0.21/32".parse().unwrap());
+    lab.rig.publish();
+    let call = |src, dst| Build::udp(at(src, 5060), at(dst, 5060)).payload(b"INVITE");
+    lab.forwards(HOST_A, call(A, W), HOST_C, call(V, C));
+    lab.forwards(HOST_C, call(C, V), HOST_A, call(W, A));
+    let syn = |src, dst| Build::tcp(at(src, 41_000), at(dst, 5060), SYN, 1, 0);
+    lab.forwards(HOST_A, syn(A, W), HOST_C, syn(V, C));
+}
+
+#[test]
+fn s81_after_a_restart_traffic_goes_on() {
+    let mut before = lab();
+    let standing = Standing::begin(&mut before);
+    drop(before);
+    let mut lab = lab();
+    for _ in 0..2 {
+        let call = |dst| Build::udp(at(PHONE, 5060), at(dst, 5060));
+        lab.forwards(ROUTER, call(V), HOST_A, call(A));
+        let answer = |src| Build::udp(at(src, 5060), at(PHONE, 5060));
+        lab.forwards(HOST_A, answer(A), ROUTER, answer(V));
+    }
+    // Loose pickup: A is active again.
+    let there = |dst| Build::tcp(standing.client, at(dst, 5060), DATA, 1001, 9001).payload(b"INVITE");
+    lab.forwards_noting(&[Notice::LoosePickup], ROUTER, there(V), HOST_A, there(A));
+    // A visitor's connection; the member speaks first.
+    let event = Build::tcp(at(A, 7000), at(VISITOR, 50_123), DATA, 1, 2).payload(b"event");
+    lab.forwards_noting(&[Notice::UnmatchedFromMember], HOST_A, event.clone(), ROUTER, event);
+    // A member's own, whose port was kept.
+    let early = Build::tcp(standing.peer, at(V, 41_000), DATA, 701, 501).payload(b"early");
+    lab.drops(ROUTER, early, DropReason::NoFlow);
+    let out = |src| Build::tcp(at(src, 41_000), standing.peer, DATA, 501, 701).payload(b"INVITE");
+    lab.forwards_noting(&[Notice::LoosePickup], HOST_A, out(A), ROUTER, out(V));
+    let back = |dst| Build::tcp(standing.peer, at(dst, 41_000), DATA, 701, 507).payload(b"100");
+    lab.forwards(ROUTER, back(V), HOST_A, back(A));
+    // Another member's with the same port cannot go on as it was: it has to be opened anew.
+    let other = Build::tcp(at(B, 41_000), standing.peer, DATA, 1, 1);
+    lab.forwards_noting(&[Notice::UnmatchedFromMember], HOST_B, other.clone(), ROUTER, other);
+    lab.goes_on(HOST_A, at(A, 40_200), at(CONFIG, 2020));
+}
+
+#[test]
+fn s81_what_may_be_an_answer_to_a_visitor_is_not_taken_for_a_members_own() {
+    let mut lab = lab();
+    let answers = [
+        Build::tcp(at(A, 7000), at(VISITOR, 50_123), SYN_ACK, 1, 2),
+        Build::tcp(at(A, 41_000), at(VISITOR, 5060), SYN_ACK, 1, 2),
+        Build::tcp(at(A, 41_000), at(VISITOR, 5060), fairlead::wire::tcp::Flags::RST, 1, 0),
+        Build::tcp(at(A, 22), at(VISITOR, 50_123), ACK, 1, 2),
+        Build::tcp(at(A, 41_000), at(VISITOR, 50_123), ACK, 1, 2),
+    ];
+    for answer in answers {
+        lab.forwards_noting(&[Notice::UnmatchedFromMember], HOST_A, answer.clone(), ROUTER, answer);
+    }
+    assert_eq!(lab.rig.tally().flows, 0);
+}

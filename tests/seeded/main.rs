@@ -1,0 +1,93 @@
+//! Random traffic from a seed, through one to four workers, frame by frame against a model that is simple enough to be
+//! right: two pairs, whole datagrams and pieces, connections, hairpins and complaints about all of them, with switchovers,
+//! reloads and restarts in between, and rests in which everything is forgotten.
+//!
+//! `FAIRLEAD_SEED=7` replays one seed, and `FAIRLEAD_STORY=1` writes down what happens in it.
+//! `FAIRLEAD_SEEDS=400` runs seeds 1 to 400 instead of a few:
+//! `FAIRLEAD_SEEDS=400 cargo test --release --no-default-features --test seeded -- --nocapture`.
+
+mod bench;
+mod damaged;
+mod dialogs;
+mod errors;
+mod events;
+mod flows;
+mod model;
+mod packet;
+mod send;
+mod skipped;
+mod stories;
+mod traffic;
+
+use bench::World;
+use std::collections::BTreeMap;
+
+/// Says which seed to replay when a test dies.
+struct Seed(u64);
+
+impl Drop for Seed {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("replay with FAIRLEAD_SEED={}", self.0);
+        }
+    }
+}
+
+/// How many groups the seeds are dealt to, each a test of its own so that they run beside each other.
+const GROUPS: u64 = 4;
+
+/// The seeds of a group: of `few`, of as many as the environment says, or the one it says.
+fn seeds(few: u64, group: u64) -> Vec<u64> {
+    let number =
+        |name| std::env::var(name).ok().map(|text| text.parse().unwrap_or_else(|_| panic!("{name} is a number")));
+    match (number("FAIRLEAD_SEED"), number("FAIRLEAD_SEEDS")) {
+        (Some(seed), _) => {
+            if seed % GROUPS == group {
+                vec![seed]
+            } else {
+                vec![]
+            }
+        }
+        (None, count) => (1..=count.unwrap_or(few)).filter(|seed| seed % GROUPS == group).collect(),
+    }
+}
+
+fn every_frame_is_what_a_simple_model_says(group: u64) {
+    let (mut packets, mut left_out) = (0, BTreeMap::<_, u64>::new());
+    for seed in seeds(16, group) {
+        let _say = Seed(seed);
+        let mut world = World::new(seed, 1 + (seed / 2) as usize % 4);
+        for _phase in 0..3 {
+            for turn in 0..16 {
+                for _ in 0..400 {
+                    world.step();
+                }
+                if turn % 6 == 5 { world.jump() } else { world.event() }
+            }
+            world.rest();
+        }
+        packets += world.packets;
+        world.left_out.iter().for_each(|(reason, count)| *left_out.entry(*reason).or_default() += count);
+    }
+    println!("group {group}: {packets} frames went in; left out: {left_out:#?}");
+}
+
+#[test]
+fn every_frame_is_what_a_simple_model_says_in_the_first_seeds() {
+    every_frame_is_what_a_simple_model_says(0);
+}
+
+#[test]
+fn every_frame_is_what_a_simple_model_says_in_the_second_seeds() {
+    every_frame_is_what_a_simple_model_says(1);
+}
+
+#[test]
+fn every_frame_is_what_a_simple_model_says_in_the_third_seeds() {
+    every_frame_is_what_a_simple_model_says(2);
+}
+
+#[test]
+fn every_frame_is_what_a_simple_model_says_in_the_fourth_seeds() {
+    every_frame_is_what_a_simple_model_says(3);
+}

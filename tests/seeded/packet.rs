@@ -1,0 +1,151 @@
+//! What somebody sends, as data: by whom, from where to where, and the rest of it.
+//!
+//! A letter can be read from both ends: as its sender writes it, and, with other addresses, as it must arrive.
+
+use fairlead::wire::build::Build;
+use fairlead::wire::tcp::Flags;
+use fairlead::wire::{Endpoint, Protocol};
+use std::fmt;
+use std::net::Ipv4Addr;
+use testbench::lab::Far;
+
+/// From where to where. An echo's identifier is the port of whoever asked; the other port is 0.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Way {
+    pub src: Endpoint,
+    pub dst: Endpoint,
+}
+
+impl Way {
+    pub fn new(src: Endpoint, dst: Endpoint) -> Way {
+        Way { src, dst }
+    }
+
+    /// The way of an answer.
+    pub fn back(self) -> Way {
+        Way { src: self.dst, dst: self.src }
+    }
+}
+
+/// What kind of packet it is.
+#[derive(Clone, Debug)]
+pub enum What {
+    Datagram,
+    Segment {
+        flags: Flags,
+        seq: u32,
+        ack: u32,
+    },
+    EchoRequest,
+    EchoReply,
+    /// An ICMP error about another letter, as whoever complains received that one.
+    Error {
+        kind: u8,
+        code: u8,
+        rest: u32,
+        about: Box<Letter>,
+    },
+}
+
+/// A packet to be.
+#[derive(Clone)]
+pub struct Letter {
+    pub from: Far,
+    pub what: What,
+    pub way: Way,
+    pub payload: Vec<u8>,
+    pub id: u16,
+    pub ttl: u8,
+    pub tos: u8,
+    pub df: bool,
+    /// A datagram may have no checksum (RFC 768).
+    pub checksummed: bool,
+}
+
+/// All but the payload, of which the length is enough.
+impl fmt::Debug for Letter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Letter { from, what, way, payload, id, ttl, tos, df, checksummed } = self;
+        write!(
+            f,
+            "{from:?} {} -> {} {what:?} of {} bytes, id {id}, ttl {ttl}, tos {tos}",
+            way.src,
+            way.dst,
+            payload.len()
+        )?;
+        write!(f, "{}{}", if *df { ", DF" } else { "" }, if *checksummed { "" } else { ", no checksum" })
+    }
+}
+
+impl Letter {
+    pub fn new(from: Far, what: What, way: Way) -> Letter {
+        Letter { from, what, way, payload: Vec::new(), id: 0, ttl: 64, tos: 0, df: false, checksummed: true }
+    }
+
+    pub fn datagram(from: Far, way: Way, payload: Vec<u8>) -> Letter {
+        Letter { payload, ..Letter::new(from, What::Datagram, way) }
+    }
+
+    pub fn segment(from: Far, way: Way, flags: Flags, seq: u32, ack: u32) -> Letter {
+        Letter::new(from, What::Segment { flags, seq, ack }, way)
+    }
+
+    /// `host` says this about `about`, to whoever sent it.
+    pub fn error(from: Far, host: Ipv4Addr, (kind, code): (u8, u8), about: Letter) -> Letter {
+        let way = Way::new(Endpoint::new(host, 0), Endpoint::new(about.way.src.addr, 0));
+        let rest = if code == 4 { 1400 } else { 0 };
+        Letter::new(from, What::Error { kind, code, rest, about: Box::new(about) }, way)
+    }
+
+    /// The protocol that tells its flow; an error's is that of what it quotes.
+    pub fn protocol(&self) -> Protocol {
+        match &self.what {
+            What::Datagram => Protocol::Udp,
+            What::Segment { .. } => Protocol::Tcp,
+            What::EchoRequest | What::EchoReply => Protocol::Icmp,
+            What::Error { about, .. } => about.protocol(),
+        }
+    }
+
+    /// The same letter on another way.
+    pub fn on(&self, way: Way) -> Letter {
+        Letter { way, ..self.clone() }
+    }
+
+    /// The same error about the same letter on another way.
+    pub fn quoting(&self, way: Way) -> Letter {
+        let mut error = self.clone();
+        if let What::Error { about, .. } = &mut error.what {
+            about.way = way;
+        }
+        error
+    }
+
+    /// The way of the letter an error is about.
+    pub fn quoted(&self) -> Option<Way> {
+        if let What::Error { about, .. } = &self.what { Some(about.way) } else { None }
+    }
+
+    /// The echo reply to it, if it is an echo request.
+    pub fn pong(&self) -> Letter {
+        Letter { what: What::EchoReply, way: self.way.back(), ttl: 64, ..self.clone() }
+    }
+
+    /// The packet.
+    pub fn build(&self) -> Build {
+        let Way { src, dst } = self.way;
+        let build = match &self.what {
+            What::Datagram if self.checksummed => Build::udp(src, dst),
+            What::Datagram => Build::udp(src, dst).no_checksum(),
+            What::Segment { flags, seq, ack } => Build::tcp(src, dst, *flags, *seq, *ack),
+            What::EchoRequest => Build::echo_request(src.addr, dst.addr, src.port, 7),
+            What::EchoReply => Build::echo_reply(src.addr, dst.addr, dst.port, 7),
+            What::Error { kind, code, rest, about } => {
+                Build::icmp_error(src.addr, dst.addr, *kind, *code, &about.build()).rest(*rest)
+            }
+        };
+        let build = build.id(self.id).ttl(self.ttl).tos(self.tos);
+        let build = if matches!(self.what, What::Error { .. }) { build } else { build.payload(&self.payload) };
+        if self.df { build.df() } else { build }
+    }
+}

@@ -1,0 +1,17 @@
+//! The bench that tests put the appliance on: ports in memory, neighbours made of bytes, a clock that the test holds.
+//!
+//! * [`rig`] is workers on ports of any kind, with the test in the place of management; [`lab`] puts neighbours around it
+//!   and says what they send and get; [`fragments`] is the same for datagrams in pieces.
+//! * [`world`] is the whole appliance, controller and all, with members, a router and an operator.
+//! * [`plan`] is a configuration of two pairs that changes by chance, [`dice`] is chance, and [`mend`] makes damaged frames
+//!   pass the first check.
+//!
+//! Never asserts how the appliance decides: only what comes out, what was counted, and that nothing was lost.
+
+pub mod dice;
+pub mod fragments;
+pub mod lab;
+pub mod mend;
+pub mod plan;
+pub mod rig;
+pub mod world;
