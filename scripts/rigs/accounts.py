@@ -1,6 +1,6 @@
 """Where every frame went: the appliance's counters, and what it sent.
 
-Owns: the sum that must come out (ARCHITECTURE.md, law 5), drops nobody expected, and captures compared frame by frame.
+Owns: the balance of the counters (ARCHITECTURE.md, law 5), unexpected drops, and captures compared frame by frame.
 Never: rates.
 """
 
@@ -12,7 +12,7 @@ from lab.shell import LabError
 from . import captures
 from .traffic import Traffic
 
-#: Frames a worker may have in its hands between two cells that are read: a turn over two ports, and some to spare.
+#: Frames a worker may be handling while its counters are read: one loop iteration over two ports, with a margin.
 TURN = 512
 
 _ARP, _IPV4 = b"\x08\x06", b"\x08\x00"
@@ -20,16 +20,16 @@ _ICMP = 1
 
 
 def imbalance(counters: dict[str, int]) -> int:
-    """Frames that came less frames that went."""
+    """Frames in minus frames out."""
     went = sum(value for name, value in counters.items() if name.startswith(("drop_", "punt_")))
     came = counters["received"] + counters["originated"] + counters["taken_over"]
     return came - went - counters["transmitted"] - counters["handed_off"] - counters["held"]
 
 
 def check(before: dict[str, int], after: dict[str, int], workers: int = 1, allowed: Iterable[str] = ()) -> None:
-    """Refuses an interval in which a frame is not accounted for, or died for a reason that is not `allowed`.
+    """Raises if a frame of the interval is unaccounted for, or was dropped for a reason that is not `allowed`.
 
-    Cells are read while workers write them, so the sum may be as far out as what is in their hands.
+    Counters are read while workers update them, so the sum may be off by as many frames as they are handling.
     """
     for counters in (before, after):
         if abs(missing := imbalance(counters)) > TURN * workers:
@@ -38,30 +38,30 @@ def check(before: dict[str, int], after: dict[str, int], workers: int = 1, allow
     lost = {name: count for name, count in moved.items() if name.startswith("drop_") and name not in allowed}
     lost |= {name: moved[name] for name in ("rx_missed", "rx_errors", "tx_errors") if name in moved}
     if lost:
-        raise LabError(f"Frames were lost that should not be: {lost}; in the same time {moved}")
+        raise LabError(f"Unexpected drops: {lost}; all counters that moved: {moved}")
 
 
 def check_capture(path: Path, traffic: Traffic, port: str) -> int:
-    """Compares every frame that left by a port with what must leave there, whole. Gives how many were compared.
+    """Compares every frame sent by a port with what must leave there, byte by byte. Returns how many were compared.
 
-    ARP and ICMP are what the appliance says itself (probes, refusals while it starts), and are left aside: no traffic of the
-    rigs holds any. Everything that must leave has to be there.
+    ARP and ICMP originate in the appliance (probes, rejects during startup) and are skipped: the rigs' traffic has none. Every
+    expected frame has to be there.
     """
     expected, seen, count = set(traffic.outgoing(port)), set(), 0
     for frame in captures.read(path):
         if frame[12:14] == _ARP or (frame[12:14] == _IPV4 and frame[23] == _ICMP):
             continue
         if frame not in expected:
-            raise LabError(f"This frame left by {port} and should not have: {frame.hex()}")
+            raise LabError(f"Port {port} sent a frame that it should not have: {frame.hex()}")
         seen.add(frame)
         count += 1
     if missing := expected - seen:
-        raise LabError(f"{len(missing)} of {len(expected)} frames did not leave by {port}, such as {min(missing).hex()}")
+        raise LabError(f"Port {port} did not send {len(missing)} of {len(expected)} expected frames, such as {min(missing).hex()}")
     return count
 
 
 def receivers(path: Path) -> list[bytes]:
-    """The MACs that IPv4 from outside went to, in order; one entry for each time that it changed."""
+    """The destination MACs of forwarded IPv4, in order; one entry for each change."""
     found: list[bytes] = []
     for frame in captures.read(path):
         if frame[12:14] == _IPV4 and frame[23] != _ICMP and (not found or found[-1] != frame[:6]):

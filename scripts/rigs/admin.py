@@ -1,6 +1,6 @@
-"""Questions to the appliance over its admin socket, without a process for each.
+"""Requests to the appliance over its admin socket, without starting a process for each.
 
-Owns: the lines of the protocol, one connection. Never: what the answers should be.
+Owns: the protocol's lines, one connection. Never: what the answers should be.
 """
 
 import json
@@ -12,7 +12,7 @@ from lab.shell import LabError
 
 
 class Admin:
-    """One connection. Questions are answered in order."""
+    """One connection. Requests are answered in order."""
 
     def __init__(self, path: Path, patience: float = 30.0):
         self._socket = socket.socket(socket.AF_UNIX)
@@ -22,7 +22,7 @@ class Admin:
         self._asked = 0
 
     def ask(self, command: str, **args: Any) -> Any:
-        """The data of the answer; rows of a long one together. `command` as `pool-force`."""
+        """The data of the answer, rows of a multi-part one joined. `command` as in `pool-force`."""
         self._asked += 1
         question = json.dumps({"id": self._asked, "command": command, "args": args})
         rows: list | None = None
@@ -31,7 +31,7 @@ class Admin:
             while True:
                 answer = json.loads(self._lines.readline() or b"null")
                 if answer is None:
-                    raise LabError(f"Fairlead closed its admin socket before it answered `{command}`")
+                    raise LabError(f"Fairlead closed its admin socket before answering `{command}`")
                 if not answer["ok"]:
                     raise LabError(f"Fairlead refused `{command}`: {answer['error']['message']}")
                 if rows is None and not answer.get("more"):
@@ -43,6 +43,6 @@ class Admin:
             raise LabError(f"Fairlead did not answer `{command}`: {error}") from error
 
     def close(self) -> None:
-        """Ends the connection."""
+        """Closes the connection."""
         self._lines.close()
         self._socket.close()

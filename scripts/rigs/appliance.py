@@ -1,6 +1,7 @@
 """Fairlead in a rig: its file, its process, its counters.
 
-Owns: the configuration file of the rigs, and getting the appliance to forward: neighbours learnt, a member active.
+Owns: the configuration file of the rigs, and bringing the appliance to the point where it forwards: neighbours learned, a
+member active.
 """
 
 import contextlib
@@ -18,24 +19,24 @@ from .process import Process
 from .setting import Setting
 
 POOL = "pair-1"
-#: A million frames are read and laid out before the first is received, in seconds at most.
+#: At most this long until it answers, in seconds: a million frames are loaded before the first is received.
 _START = 120.0
-#: As long as this nothing must be new before a rate is taken, in seconds.
+#: A rate is taken only after this long without new flows or drops, in seconds.
 _CALM = 1.0
 
 
 @dataclass(frozen=True)
 class Tuning:
-    """What a rig changes of the appliance's file. `exclude`: the exclusion group."""
+    """What a rig changes in the appliance's file. `exclude`: the exclusion group."""
 
     flows: int = 1_000_000
     exclude: tuple[str, ...] = ("192.168.77.0/24",)
 
 
 def configuration(setting: Setting, tuning: Tuning, socket: Path) -> str:
-    """The appliance's file. Nobody answers probes here, so they are rare: the member is chosen by hand."""
+    """The appliance's file. Nothing answers probes here, so they are rare: the member is chosen by hand."""
     members = "\n".join(f'  {{ name = "{name}", address = "{at}" }},' for name, at in addresses.MEMBERS.items())
-    # A worker that shares its core with management has to be allowed to; under load it never pauses.
+    # A worker on management's core has to be allowed to sleep; under load it never does.
     idle = "pause" if setting.management in setting.workers else "poll"
     return f"""
 [appliance]
@@ -105,12 +106,12 @@ flows_per_worker = {max(1_024, tuning.flows)}
 
 
 class Appliance:
-    """`fairlead run` with a setting. A context: it runs inside."""
+    """`fairlead run` with a setting. A context manager: it runs inside the block."""
 
     name = "Fairlead"
 
     def __init__(self, program: Path, setting: Setting, directory: Path, tuning: Tuning = Tuning(), ready: bool = True):
-        """`ready`: on entering, wait until it forwards. Otherwise somebody else has to make its neighbours speak."""
+        """`ready`: on entry, wait until it forwards. Otherwise the caller has to make its neighbours speak first."""
         self._ready = ready
         self._program, self._setting, self._tuning = program, setting, tuning
         self._directory = directory
@@ -140,16 +141,16 @@ class Appliance:
             self._process.stop()
 
     def make_ready(self) -> None:
-        """Waits until its neighbours are known, and makes sip-a active."""
+        """Waits until its neighbours are resolved, and makes sip-a active."""
         self._wait("learn its neighbours", self._knows_neighbours, 10.0)
         self.force("sip-a")
 
     def force(self, member: str) -> None:
-        """Makes a member the active one; comes back when every worker has taken it."""
+        """Makes a member the active one; returns once every worker has installed the change."""
         self.admin.ask("pool-force", pool=POOL, member=member)
 
     def counters(self) -> dict[str, int]:
-        """All counters by name, over all workers; ports' losses beside them."""
+        """All counters by name, summed over the workers, and the losses of ports."""
         total: dict[str, int] = {}
         for row in self.admin.ask("counters", all=True):
             if row.get("worker") is None:
@@ -166,7 +167,7 @@ class Appliance:
         return Reading(sum(row["value"] for row in own), self._process.ran("worker-*"))
 
     def settle(self, patience: float = 60.0, allowed: tuple[str, ...] = ()) -> dict[str, int]:
-        """Waits until nothing is new: every flow is there and for a while nothing was dropped. Gives the counters."""
+        """Waits for a steady state: every flow exists and nothing has been dropped for a while. Returns the counters."""
         deadline, before = time.monotonic() + patience, self.counters()
         while time.monotonic() < deadline:
             time.sleep(_CALM)
@@ -177,15 +178,15 @@ class Appliance:
             if not dropped and after["flows"] == before["flows"] and after["transmitted"] > before["transmitted"]:
                 return after
             before = after
-        raise LabError(f"Fairlead still drops frames or makes flows after {patience:g} s: {before}")
+        raise LabError(f"Fairlead still drops frames or creates flows after {patience:g} s: {before}")
 
     def installations(self) -> list[int]:
-        """Of each switchover that every worker has taken, the oldest first: published to installed, in microseconds."""
+        """Time from published to installed of each switchover that every worker has installed, oldest first, in microseconds."""
         rows = self.admin.ask("switchovers")
         return [row["installed"] - row["published"] for row in rows if row["from"] and row["installed"] is not None]
 
     def latency(self, reset: bool = False) -> dict | None:
-        """How long frames were in the box, all workers together; `None` from a Fairlead that does not tell."""
+        """Forwarding latency over all workers; `None` if this Fairlead does not report it."""
         try:
             rows = self.admin.ask("latency", **({"reset": True} if reset else {}))
         except LabError:
@@ -193,7 +194,7 @@ class Appliance:
         return next((row["in_box"] for row in rows if row["worker"] is None), rows[0]["in_box"] if rows else None)
 
     def another(self) -> contextlib.closing[Admin]:
-        """Another connection to it, for the length of a block."""
+        """A second connection to it, for the length of a block."""
         return contextlib.closing(Admin(self._socket))
 
     def said(self) -> str:
@@ -201,7 +202,7 @@ class Appliance:
         return self._process.said()
 
     def _connect(self) -> Admin | None:
-        """The socket is there before the devices are: the first answer says that it forwards."""
+        """The socket exists before the devices do: only an answer shows that it runs."""
         if not self._socket.exists():
             return None
         admin = Admin(self._socket, _START)

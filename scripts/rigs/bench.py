@@ -1,6 +1,6 @@
-"""What every rig is given, and what it gives back.
+"""What every rig gets and returns.
 
-Owns: the choice of cores and memory, and the words of an outcome. Read `forwarding` for how they are used.
+Owns: the choice of cores and memory, and the form of an outcome. Read `forwarding` for how they are used.
 """
 
 import contextlib
@@ -21,7 +21,7 @@ from .traffic import Traffic
 
 @dataclass(frozen=True)
 class Outcome:
-    """A table, what it says of targets, and perhaps a plot. `figures`: by number of the target, such as "P1"."""
+    """A table, figures for targets, and perhaps a plot. `figures`: by number of the target, such as "P1"."""
 
     head: list[str]
     rows: list[list[str]]
@@ -32,7 +32,7 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Bench:
-    """The program, where files may lie, how often and how long is measured (in seconds)."""
+    """The program, where files go, and how often and how long (in seconds) to measure."""
 
     program: Path
     directory: Path
@@ -42,7 +42,7 @@ class Bench:
 
     @contextlib.contextmanager
     def setting(self, traffic: Traffic, workers: int = 1, record: dict[str, Path] | None = None) -> Iterator[Setting]:
-        """Devices, cores and memory for a traffic. One worker has a core of its own; more share one with management."""
+        """Devices, cores and memory for a traffic. A single worker has a core to itself; the last of several shares one with management."""
         cores = sorted(os.sched_getaffinity(0))
         used = tuple(cores[-workers:])
         draft = Setting(traffic, self.frames, cores[0], used, True, record or {})
@@ -58,5 +58,5 @@ class Bench:
         return Testpmd(setting, self.directory)
 
     def say(self, line: str) -> None:
-        """Progress, for whoever waits."""
+        """Reports progress."""
         print(f"bench:   {line}", file=sys.stderr, flush=True)

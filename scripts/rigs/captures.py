@@ -1,4 +1,4 @@
-"""Capture files (pcap, little-endian, microseconds): written for a device to replay, read to see what was sent.
+"""Capture files (pcap, little-endian, microseconds): written for a device to replay, read back to see what was sent.
 
 Owns: the format. Never: what is in the frames.
 """
@@ -12,7 +12,7 @@ _CHUNK = 1 << 20
 
 
 def write(path: Path, frames: Iterable[bytes]) -> int:
-    """Writes frames, all at the same moment; gives how many."""
+    """Writes frames, all with the same timestamp; returns how many."""
     count = 0
     with path.open("wb", buffering=_CHUNK) as file:
         file.write(_HEAD)
@@ -24,10 +24,10 @@ def write(path: Path, frames: Iterable[bytes]) -> int:
 
 
 def read(path: Path) -> Iterator[bytes]:
-    """The frames of a file that was perhaps cut off in its last one."""
+    """The frames of a file whose last one may be truncated."""
     with path.open("rb", buffering=_CHUNK) as file:
         if file.read(len(_HEAD))[:4] not in (_HEAD[:4], b"\x4d\x3c\xb2\xa1"):
-            raise ValueError(f"{path} is not a capture of this machine's byte order")
+            raise ValueError(f"{path} is not a capture in this machine's byte order")
         while len(head := file.read(16)) == 16:
             kept = struct.unpack_from("<I", head, 8)[0]
             frame = file.read(kept)

@@ -12,7 +12,7 @@ from .bench import Bench, Outcome
 
 @dataclass(frozen=True)
 class Rig:
-    """A name to type, a heading, what it does, and the figures it takes."""
+    """A name to type, a heading, and the function that measures."""
 
     name: str
     title: str
@@ -20,7 +20,7 @@ class Rig:
 
     @property
     def numbers(self) -> list[str]:
-        """The targets it measures."""
+        """Numbers of the targets it measures."""
         return [target.number for target in targets.TARGETS if target.rig == self.name]
 
 
@@ -30,14 +30,14 @@ RIGS = [
     Rig("sizes", "Service UDP by size of frame, one core", forwarding.frame_sizes),
     Rig("cores", "Service UDP by number of workers", forwarding.cores),
     Rig("switchover", "Switchovers at full load", disturbance.switchovers),
-    Rig("latency", "Time in the box at half load", latency.half_load),
-    Rig("questions", "Asked while forwarding", disturbance.questions),
+    Rig("latency", "Forwarding latency at half load", latency.half_load),
+    Rig("questions", "Queries while forwarding", disturbance.questions),
     Rig("exclusions", "A long exclusion list", forwarding.exclusions),
 ]
 
 
 def chosen(words: list[str]) -> tuple[list[Rig], list[str]]:
-    """The rigs that are named, by their own names or by numbers of targets, each once; and the words that name none."""
+    """The rigs with these names or target numbers, each once; and a complaint for every word that names none."""
     found: list[Rig] = []
     unknown = []
     for word in words:

@@ -1,4 +1,4 @@
-"""Figures of criterion benches, from what they leave under target/criterion.
+"""Figures of criterion benches, from the estimates they leave under target/criterion.
 
 Owns: reading their estimates. Never: running them.
 """
@@ -12,7 +12,7 @@ ROOT = REPOSITORY / "target" / "criterion"
 
 
 def median(bench: str, root: Path = ROOT) -> float | None:
-    """The median time of one iteration, in nanoseconds; `bench` as `group/name`. `None`: it was not run."""
+    """The median time of one iteration, in nanoseconds; `bench` as `group/name`. `None` if it was not run."""
     try:
         return json.loads((root / bench / "new" / "estimates.json").read_text())["median"]["point_estimate"]
     except (OSError, ValueError, KeyError):
@@ -20,7 +20,7 @@ def median(bench: str, root: Path = ROOT) -> float | None:
 
 
 def rate(bench: str, root: Path = ROOT) -> float | None:
-    """Elements a second, for a bench that names its throughput; `None`: it was not run, or does not."""
+    """Elements per second, for a bench that declares its throughput; `None` if it was not run, or does not."""
     nanoseconds = median(bench, root)
     try:
         told = json.loads((root / bench / "new" / "benchmark.json").read_text())["throughput"]

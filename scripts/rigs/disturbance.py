@@ -1,6 +1,6 @@
-"""At full load, and something happens: switchovers (P6), questions from operators (P9).
+"""Disturbances at full load: switchovers (P6), queries from operators (P9).
 
-Owns: what is done to the appliance meanwhile. Read `forwarding` first.
+Owns: what is done to the appliance while it forwards. Read `forwarding` first.
 """
 
 import time
@@ -15,21 +15,21 @@ from .forwarding import verify
 from .measure import Figure, percentile, rate, ratio
 
 PEERS = 1_000_000
-#: Peers of the run in which everything that leaves is written down.
+#: Peers of the run in which everything sent is captured.
 RECORDED_PEERS = 4_096
 SWITCHOVERS = 20
-#: From one switchover to the next, in seconds: a load between them.
+#: From one switchover to the next, in seconds.
 PAUSE = 0.1
 QUESTIONED_FLOWS = 100_000
 QUESTIONS = ("status", "flows", "counters")
-#: Of each question, a second.
+#: How often each is queried, per second.
 ASKED = 10
-#: Flows the callers of the switchover's traffic need at most.
+#: Capacity of the flow table: more than the callers need.
 _ROOM = 20_000
 
 
 def switchovers(bench: Bench) -> Outcome:
-    """P6: published to installed, by hand and at full load; nothing lost, and nothing to the old member afterwards."""
+    """P6: from published to installed, forced, at full load; nothing lost, and nothing to the old member afterwards."""
     _watch_receivers(bench)
     medians, worst, rates = [], [], []
     kind = traffic.peers_and_callers(PEERS)
@@ -43,10 +43,10 @@ def switchovers(bench: Bench) -> Outcome:
             medians.append(percentile(spans, 0.5))
             worst.append(max(spans))
             bench.say(f"run {number + 1} of {bench.runs}: median {medians[-1]} µs, worst {worst[-1]} µs")
-    head = ["peers", "load, M/s", f"median of {SWITCHOVERS} switchovers, µs", "the slowest of each run, µs"]
+    head = ["peers", "load, M/s", f"median of {SWITCHOVERS} switchovers, µs", "slowest of each run, µs"]
     row = [f"{PEERS:,}", Figure(tuple(rates)).text(), Figure(tuple(medians)).text(0), Figure(tuple(worst)).text(0)]
-    notes = [f"In a run of its own, with {RECORDED_PEERS:,} peers, everything sent was written down: in {SWITCHOVERS} "
-             "switchovers no frame went to the old member after the first to the new one; none was lost in any run."]
+    notes = [f"In a separate run with {RECORDED_PEERS:,} peers everything sent was captured: in {SWITCHOVERS} switchovers no "
+             "frame went to the old member after the first one to the new member; no run lost a frame."]
     return Outcome(head, [row], {"P6": Figure(tuple(worst))}, notes)
 
 
@@ -57,7 +57,7 @@ def _switch(fairlead: Appliance, count: int) -> None:
 
 
 def _watch_receivers(bench: Bench) -> None:
-    """Every switchover shows as one change of the receiver in what was sent inward, and there are no others."""
+    """Every switchover shows as exactly one change of receiver in the frames sent to members."""
     path = bench.directory / "sent-inner.pcap"
     kind = traffic.peers_and_callers(RECORDED_PEERS)
     try:
@@ -70,12 +70,12 @@ def _watch_receivers(bench: Bench) -> None:
     finally:
         path.unlink(missing_ok=True)
     if found != SWITCHOVERS + 1:
-        raise LabError(f"{SWITCHOVERS} switchovers show as {found - 1} changes of the receiver")
-    bench.say(f"{SWITCHOVERS} switchovers, and nothing went to the old member after the first frame to the new one")
+        raise LabError(f"{SWITCHOVERS} switchovers show as {found - 1} changes of receiver")
+    bench.say(f"{SWITCHOVERS} switchovers: nothing went to the old member after the first frame to the new one")
 
 
 def questions(bench: Bench) -> Outcome:
-    """P9: `status`, `flows` and `counters`, each ten times a second, beside nobody asking."""
+    """P9: `status`, `flows` and `counters`, each queried ten times per second, next to none at all."""
     kind = traffic.live_flows(QUESTIONED_FLOWS)
     verify(bench, traffic.live_flows(QUESTIONED_FLOWS // 10))
     alone, asked, answered = [], [], []
@@ -92,16 +92,16 @@ def questions(bench: Bench) -> Outcome:
                     else:
                         alone.append(rate(fairlead, bench.seconds))
                 accounts.check(before, fairlead.counters())
-            bench.say(f"run {number + 1} of {bench.runs}: alone {alone[-1]:.2f}, asked {asked[-1]:.2f}")
+            bench.say(f"run {number + 1} of {bench.runs}: undisturbed {alone[-1]:.2f}, queried {asked[-1]:.2f}")
     figure = ratio(Figure(tuple(asked)), Figure(tuple(alone)))
-    head = ["flows", "answers a second", "alone, M/s", "asked, M/s", "ratio"]
+    head = ["flows", "answers per second", "undisturbed, M/s", "queried, M/s", "ratio"]
     row = [f"{QUESTIONED_FLOWS:,}", Figure(tuple(answered)).text(0), Figure(tuple(alone)).text(),
            Figure(tuple(asked)).text(), figure.text(3)]
     return Outcome(head, [row], {"P9": figure})
 
 
 def _ask(operator: Admin, seconds: float) -> int:
-    """Asks for so long, each question at its time; gives how many answers came."""
+    """Queries for this long at the set rate; returns the number of answers."""
     began, count = time.monotonic(), 0
     while (now := time.monotonic()) < began + seconds:
         for question in QUESTIONS:

@@ -1,7 +1,7 @@
-"""One process, one core: how many frames a second, beside testpmd on the same devices in the same run.
+"""One process, one core: frames per second, next to testpmd on the same devices in the same run.
 
-Owns: the rigs of P1, P2, P3 and P10, and the sweeps over frame sizes and cores. Each checks before it measures that what
-leaves is what must leave, byte by byte, and after each interval that every frame is accounted for.
+Owns: the rigs of P1, P2, P3 and P10, and the sweeps over frame sizes and cores. Before measuring, each
+compares everything that leaves with what must leave, byte by byte; after each interval it checks that every frame is accounted for.
 """
 
 import time
@@ -19,7 +19,7 @@ PEERS = 4_096
 SIZES = (64, 128, 256, 512, 1024, 1518)
 FLOWS = (10_000, 100_000, 1_000_000)
 PREFIXES = 10_000
-#: So long everything is written down when it is compared whole, in seconds.
+#: How long everything sent is captured for that comparison, in seconds.
 _RECORDED = 1.0
 
 
@@ -44,10 +44,10 @@ def live_flows(bench: Bench) -> Outcome:
                      f"{1e3 / found['Fairlead'].median:.0f} ns", f"{1e3 / found['testpmd'].median:.0f} ns"])
     few, many = each[FLOWS[0]], each[FLOWS[-1]]
     figures = {"P2": ratio(many["Fairlead"], many["testpmd"]), "P3": ratio(few["Fairlead"], many["Fairlead"])}
-    notes = [f"A packet costs {figures['P3'].text()} times as much with {FLOWS[-1]:,} flows as with {FLOWS[0]:,}; "
-             f"testpmd, which knows no flows, {ratio(few['testpmd'], many['testpmd']).text()} times: each frame of the "
-             "file lies in a buffer of its own, and those outgrow the caches as well."]
-    head = ["flows", "Fairlead, M/s", "testpmd macswap, M/s", "ratio", "Fairlead, a packet", "testpmd, a packet"]
+    notes = [f"A packet costs {figures['P3'].text()} times as much with {FLOWS[-1]:,} flows as with {FLOWS[0]:,}; for testpmd, "
+             f"which tracks no flows, the factor is {ratio(few['testpmd'], many['testpmd']).text()}: each frame of the file occupies "
+             "a buffer of its own, and the buffers outgrow the caches as well."]
+    head = ["flows", "Fairlead, M/s", "testpmd macswap, M/s", "ratio", "Fairlead, per packet", "testpmd, per packet"]
     plot = Plot("Rate by number of live TCP flows", "flows", [f"{flows:,}" for flows in FLOWS],
                 _series(each[flows] for flows in FLOWS))
     return Outcome(head, rows, figures, notes, plot)
@@ -61,17 +61,17 @@ def frame_sizes(bench: Bench) -> Outcome:
 
 
 def cores(bench: Bench) -> Outcome:
-    """The traffic of P1 with one worker and with two, half of whose frames belong to the other."""
+    """The traffic of P1 with one worker and with two, where half of the frames belong to the other worker."""
     found = _sweep(bench, "Rate by number of workers", "workers", {
         "1": (traffic.service_udp(PEERS), 1), "2": (traffic.service_udp(PEERS), 2)
     })
-    found.notes.append("With two workers the second shares its core with management; no device here knows whose a frame is, "
-                       "so half of all frames are handed from one worker to the other.")
+    found.notes.append("With two workers the second shares its core with management; no device here steers frames to the worker that owns "
+                       "them, so half of all frames are handed off to the other one.")
     return found
 
 
 def exclusions(bench: Bench) -> Outcome:
-    """P10: a long exclusion list beside one of a single prefix."""
+    """P10: a long exclusion list, next to one with a single prefix."""
     kind = traffic.service_and_outbound_udp(PEERS)
     verify(bench, kind)
     lists = {"one": (f"{11}.0.0.0/24",), "many": tuple(excluded(PREFIXES))}
@@ -86,12 +86,12 @@ def exclusions(bench: Bench) -> Outcome:
 
 
 def excluded(count: int) -> Iterable[str]:
-    """So many prefixes that touch neither each other nor anybody in the rig's traffic."""
+    """This many prefixes that overlap neither each other nor any address in the rig's traffic."""
     return (f"{11 + number // 32_768}.{number // 128 % 256}.{number % 128 * 2}.0/24" for number in range(count))
 
 
 def verify(bench: Bench, kind: Traffic) -> None:
-    """Forwards for a moment with everything that leaves written down, and compares that whole."""
+    """Forwards for a moment with everything sent captured, and compares every frame whole."""
     paths = {port: bench.directory / f"sent-{port}.pcap" for port in PORTS}
     try:
         with bench.setting(kind, record=paths) as setting, bench.appliance(setting, Tuning(_room(kind))) as fairlead:
@@ -99,14 +99,14 @@ def verify(bench: Bench, kind: Traffic) -> None:
             before = fairlead.settle()
             accounts.check(before, fairlead.counters())
         compared = sum(accounts.check_capture(path, kind, port) for port, path in paths.items())
-        bench.say(f"{compared:,} frames that left were compared whole, and are right")
+        bench.say(f"{compared:,} forwarded frames were compared byte by byte: all correct")
     finally:
         for path in paths.values():
             path.unlink(missing_ok=True)
 
 
 def beside_testpmd(bench: Bench, kind: Traffic, workers: int = 1, allowed: Iterable[str] = ()) -> dict[str, Figure]:
-    """Fairlead and testpmd in turn, in millions of frames a second."""
+    """Fairlead and testpmd in turn, in millions of frames per second."""
     with bench.setting(kind, workers) as setting:
         def testpmd() -> float:
             with bench.testpmd(setting) as forwarding:
@@ -137,7 +137,7 @@ def _sweep(bench: Bench, title: str, what: str, points: dict[str, tuple[Traffic,
     rows, each = [], []
     for name, (kind, workers) in points.items():
         bench.say(f"{what}: {name}")
-        # A worker whose ring is full cannot take what the other hands over: that is counted, and not hidden.
+        # A worker whose ring is full cannot take what the other hands off: that is counted, not hidden.
         allowed = ("drop_hand_off_full",) if workers > 1 else ()
         each.append(found := beside_testpmd(bench, kind, workers, allowed))
         rows.append([name, *_texts(found), ratio(found["Fairlead"], found["testpmd"]).text()])
@@ -156,5 +156,5 @@ def _series(each: Iterable[dict[str, Figure]]) -> list[Series]:
 
 
 def _room(kind: Traffic) -> int:
-    """Flows the table is made for: twice as many as there will be."""
+    """Capacity of the flow table: twice as many as there will be."""
     return 2 * max(len(kind.outer), len(kind.inner))

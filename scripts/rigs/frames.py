@@ -1,4 +1,4 @@
-"""Frames as they are on the wire: made fast, and made whole.
+"""Frames as they are on the wire, built fast and complete.
 
 Owns: Ethernet, IPv4, UDP, TCP and ARP bytes, with their checksums. Never: who talks to whom.
 """
@@ -9,7 +9,7 @@ import struct
 #: Source address, source port, destination address, destination port.
 Ends = tuple[int, int, int, int]
 
-#: What a link adds to a frame that is in memory: the check sequence.
+#: What a link adds to a frame in memory: the frame check sequence.
 CHECK_SEQUENCE = 4
 
 UDP, TCP = 17, 6
@@ -30,17 +30,17 @@ def mac(text: str) -> bytes:
 
 
 def checksum(data: bytes) -> int:
-    """The Internet checksum (RFC 1071) of some bytes."""
+    """The Internet checksum (RFC 1071)."""
     if len(data) % 2:
         data += b"\0"
     return _complement(sum(struct.unpack(f"!{len(data) // 2}H", data)))
 
 
 class Template:
-    """Frames of one protocol and size between two MACs, which differ in their ends alone.
+    """Frames of one protocol and size between two MACs that differ only in their ends.
 
-    `size` counts the check sequence, as link rates do: a frame of 64 is 60 bytes in memory. Every frame has DF set, as
-    Linux sends them; a TCP segment is an ACK with a little data.
+    `size` includes the frame check sequence, as link rates do: a frame of 64 bytes takes 60 in memory. Every frame has DF
+    set, as Linux sends them; a TCP segment is an ACK with a little data.
     """
 
     def __init__(self, source: bytes, target: bytes, protocol: int, size: int = 64, ttl: int = 64):
@@ -52,7 +52,7 @@ class Template:
             self._before = struct.pack("!IIBBH", 1, 1, 5 << 4, ACK, 512)
             self._after = b"\0\0" + b"x" * (body - 20)
         if len(self._front) != 24 or body < (8 if protocol == UDP else 20):
-            raise ValueError(f"a frame of {size} bytes has no room for its headers")
+            raise ValueError(f"a frame of {size} bytes is too short for its headers")
         self._network = _words(self._front[14:])
         self._transport = protocol + body + _words(self._before) + _words(self._after)
         self._udp = protocol == UDP
@@ -70,12 +70,12 @@ class Template:
 
 
 def arp_request(sender: bytes, sender_address: int, _asked_mac: bytes, asked: int) -> bytes:
-    """A host asks who has an address (RFC 826), and so says who it is itself."""
+    """A host asks who has an address (RFC 826), which announces its own."""
     return _arp(1, _BROADCAST, (sender, sender_address), (b"\0" * 6, asked))
 
 
 def arp_reply(sender: bytes, sender_address: int, target_mac: bytes, target: int) -> bytes:
-    """A host says who it is to one that asked."""
+    """A host answers a request."""
     return _arp(2, target_mac, (sender, sender_address), (target_mac, target))
 
 

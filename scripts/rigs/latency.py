@@ -1,7 +1,7 @@
-"""Two processes: time in the box at half of what it can take (P8).
+"""Two processes: forwarding latency at half of the maximum load (P8).
 
-Owns: the sender's process and its pace. `benches/sender/sender.rs` sends the files of a traffic over two `net_memif`
-devices at the rate it is told, and frees what comes back; the appliance itself measures, from receive to transmit.
+Owns: the sender's process and its rate. `benches/sender/sender.rs` sends the files of a traffic over two `net_memif`
+devices at a given rate, and frees what comes back; the appliance itself measures, from receive to transmit.
 """
 
 import dataclasses
@@ -28,11 +28,11 @@ _MBUFS = 65_535
 
 @dataclasses.dataclass(frozen=True)
 class Joined(Setting):
-    """As `Setting`, with `net_memif` devices whose other ends the sender has."""
+    """As `Setting`, with `net_memif` devices that connect to the sender."""
 
     @property
     def mbufs(self) -> int:
-        """Rings and bursts only: the frames lie in the sender."""
+        """Rings and bursts only: the frames are in the sender's memory."""
         return _MBUFS
 
     def device(self, port: str) -> str:
@@ -40,7 +40,7 @@ class Joined(Setting):
         return f"{self._memif(port, 'server')},mac={_MACS[port].hex(':')}"
 
     def sender(self, program: Path, rate: int) -> list[str]:
-        """The command line of the sender: its core, frames a second in all (0: as many as there can be), and its ports."""
+        """The command line of the sender: its core, total frames per second (0: as many as possible), and its ports."""
         ports = [word for port in PORTS for word in (self._memif(port, "client"), str(self._files(port)[0]))]
         return [str(program), str(self.management), str(rate), *ports]
 
@@ -50,7 +50,7 @@ class Joined(Setting):
 
 
 def half_load(bench: Bench) -> Outcome:
-    """P8: p50, p99 and p99.9 of the time in the box, as the appliance tells them."""
+    """P8: p50, p99 and p99.9 of the forwarding latency, as the appliance reports them."""
     program = _built_sender()
     kind = traffic.service_udp(PEERS)
     rows, p999 = [], []
@@ -61,17 +61,17 @@ def half_load(bench: Bench) -> Outcome:
             rate, spread = _carried(bench, setting, program, int(most / 2 * 1e6))
             told = _told(spread)
             rows.append([f"{most:.2f}", f"{rate:.2f}", *told])
-            bench.say(f"run {number + 1} of {bench.runs}: at most {most:.2f} M/s; at {rate:.2f}: {', '.join(told)}")
+            bench.say(f"run {number + 1} of {bench.runs}: maximum {most:.2f} M/s; at {rate:.2f}: {', '.join(told)}")
             if spread:
                 p999.append(spread["p999_ns"] / 1e3)
-    head = ["at most, M/s", "measured at, M/s", "p50", "p99", "p99.9", "longest"]
-    notes = ["The sender shares its core with management, and what the devices carry at most is the sender's limit as much as "
-             "the appliance's. Time in rings is not in the figures."]
+    head = ["maximum, M/s", "measured at, M/s", "p50", "p99", "p99.9", "longest"]
+    notes = ["The sender shares its core with management, so the maximum is the sender's limit as much as the appliance's. Time "
+             "in rings is not included."]
     return Outcome(head, rows, {"P8": Figure(tuple(p999))} if p999 else {}, notes)
 
 
 def _carried(bench: Bench, setting: Joined, program: Path, rate: int) -> tuple[float, dict | None]:
-    """Millions of frames a second that came through, and how long they were in the box, where it tells."""
+    """Millions of frames per second that were forwarded, and their latency if it is reported."""
     with Appliance(bench.program, setting, bench.directory, Tuning(), ready=False) as fairlead:
         sender = Process("sender", setting.sender(program, rate), bench.directory / "sender.log")
         try:
@@ -97,5 +97,5 @@ def _told(spread: dict | None) -> list[str]:
 def _built_sender() -> Path:
     words = ("build", "--release", "--locked", "--features", "static-link", "--example", "sender")
     if subprocess.run(cargo(*words), cwd=REPOSITORY, stdout=sys.stderr).returncode != 0:
-        raise LabError("The sender (benches/sender/sender.rs) does not build; cargo has said why above.")
+        raise LabError("The sender (benches/sender/sender.rs) does not build; cargo says why above.")
     return REPOSITORY / "target/release/examples/sender"

@@ -1,7 +1,7 @@
-"""Taking figures: rates over an interval, contenders in turn, medians.
+"""Taking figures: rates over an interval, programs in turn, medians.
 
-Owns: the arithmetic. A rate is frames sent in a second of the workers' own time on their cores, so that what else runs on
-a busy machine costs time, and the figures less of their truth.
+Owns: the arithmetic. A rate is frames sent per second of the workers' own CPU time, so that whatever else a busy machine
+runs makes a measurement longer rather than wrong.
 """
 
 import statistics
@@ -13,14 +13,14 @@ from typing import Protocol
 
 @dataclass(frozen=True)
 class Reading:
-    """Frames sent so far, and the nanoseconds the workers had run for, on average, by then."""
+    """Frames sent so far, and the CPU time the workers had used by then, on average, in nanoseconds."""
 
     frames: int
     ran: int
 
 
 class Contender(Protocol):
-    """Something that forwards and can be asked how much."""
+    """Something that forwards and reports how much."""
 
     def sent(self) -> Reading:
         """Its reading now."""
@@ -28,24 +28,24 @@ class Contender(Protocol):
 
 @dataclass(frozen=True)
 class Figure:
-    """What several runs came to, in one unit."""
+    """The results of several runs, in one unit."""
 
     values: tuple[float, ...]
 
     @property
     def median(self) -> float:
-        """The one in the middle."""
+        """The median of all runs."""
         return statistics.median(self.values)
 
     def text(self, digits: int = 2) -> str:
-        """The median, and behind it the least and the most."""
+        """The median, with minimum and maximum in parentheses."""
         if len(self.values) == 1:
             return f"{self.median:.{digits}f}"
         return f"{self.median:.{digits}f} ({min(self.values):.{digits}f} to {max(self.values):.{digits}f})"
 
 
 def rate(contender: Contender, seconds: float, meanwhile: Callable[[float], None] = time.sleep) -> float:
-    """Millions of frames a second. `meanwhile` is called with the seconds to spend."""
+    """Millions of frames per second. `meanwhile` is called with the number of seconds to spend."""
     before = contender.sent()
     meanwhile(seconds)
     after = contender.sent()
@@ -53,7 +53,7 @@ def rate(contender: Contender, seconds: float, meanwhile: Callable[[float], None
 
 
 def in_turn(runs: int, contenders: dict[str, Callable[[], float]], said: Callable[[str], None]) -> dict[str, Figure]:
-    """Runs the contenders one after the other, and again; each round begins with another one."""
+    """Runs the contenders round by round; each round starts with a different one."""
     values: dict[str, list[float]] = {name: [] for name in contenders}
     names = list(contenders)
     for number in range(runs):
@@ -69,6 +69,6 @@ def ratio(above: Figure, below: Figure) -> Figure:
 
 
 def percentile(values: Sequence[float], part: float) -> float:
-    """The least value that so much of all (0 to 1) is not above."""
+    """The value below which this fraction (0 to 1) of all values lies."""
     ordered = sorted(values)
     return ordered[min(len(ordered) - 1, int(part * len(ordered)))]

@@ -1,6 +1,6 @@
-"""Memory for packets: huge pages, taken for a run and given back.
+"""Memory for packets: huge pages, reserved for a run and released afterwards.
 
-Owns: the kernel's count of huge pages while a run lasts. Never: who uses them.
+Owns: the kernel's number of huge pages during a run. Never: who uses them.
 """
 
 import contextlib
@@ -11,22 +11,22 @@ from pathlib import Path
 _COUNT = Path("/proc/sys/vm/nr_hugepages")
 _SIZE_MB = 2
 
-#: A packet buffer of DPDK with room for 2,048 bytes, and what is around it, in bytes.
+#: A DPDK packet buffer with room for 2,048 bytes, headers included, in bytes.
 _BUFFER = 2048 + 128 + 320
-#: Rings, queues and tables beside the buffers, in MB.
+#: Rings, queues and tables, in MB.
 _OTHER = 320
 
 
 def needed_mb(mbufs: int) -> int:
-    """Memory for so many packet buffers, in MB."""
+    """Memory for this many packet buffers, in MB."""
     return mbufs * _BUFFER // (1 << 20) + _OTHER
 
 
 @contextlib.contextmanager
 def huge_pages(megabytes: int) -> Iterator[bool]:
-    """Huge pages for this much more than is taken already, until the end of the block. `False`: there are none to be had.
+    """Huge pages for this much on top of those in use, until the end of the block. `False` if there are not enough.
 
-    What others take or give meanwhile is left alone: the count goes up by what is needed, and down by as much.
+    Whatever others reserve or release meanwhile is left alone: the count goes up by what is needed, and down by as much.
     """
     free = _free_mb()
     wanted = max(0, megabytes - free + _SIZE_MB * 16) // _SIZE_MB
@@ -36,7 +36,7 @@ def huge_pages(megabytes: int) -> Iterator[bool]:
     try:
         enough = taken >= wanted
         if not enough:
-            print(f"bench: only {taken} of {wanted} huge pages can be had: ordinary pages instead", file=sys.stderr)
+            print(f"bench: only {taken} of {wanted} huge pages are available: using ordinary pages", file=sys.stderr)
         yield enough
     finally:
         _write(max(0, _read() - taken))
@@ -57,6 +57,6 @@ def _read() -> int:
 
 
 def _write(pages: int) -> None:
-    # A kernel without huge pages, or a container that may not ask for them.
+    # A kernel without huge pages, or a container that may not reserve them.
     with contextlib.suppress(OSError):
         _COUNT.write_text(str(pages))

@@ -1,7 +1,6 @@
-"""Tables for people, and the page they stand in.
+"""Tables in Markdown, and the page they are part of.
 
-Owns: the form of a table, and what lies between two markers of benches/README.md: a run replaces its own table there and
-nothing else. Never: figures.
+Owns: the form of a table, and the text between two markers of a page: a run replaces its own table there and nothing else. Never: figures.
 """
 
 import re
@@ -15,7 +14,7 @@ def table(head: list[str], rows: list[list[str]]) -> str:
 
 
 def replaced(page: str, name: str, text: str) -> str:
-    """The page with `text` between the markers of that name; behind everything where the page has none yet."""
+    """The page with `text` between the markers of that name; at the end if the page has no such markers yet."""
     opening, closing = f"<!-- bench: {name} -->", f"<!-- bench: end of {name} -->"
     block = f"{opening}\n{text.strip()}\n{closing}"
     pattern = re.compile(re.escape(opening) + r".*?" + re.escape(closing), re.DOTALL)
@@ -25,7 +24,7 @@ def replaced(page: str, name: str, text: str) -> str:
 
 
 def write(path: Path, name: str, text: str) -> None:
-    """Puts `text` between the markers of a file, whole or not at all."""
+    """Replaces the text between the markers of a file, atomically."""
     growing = path.with_suffix(".part")
     growing.write_text(replaced(path.read_text(), name, text))
     growing.replace(path)

@@ -1,4 +1,4 @@
-"""A plot as SVG: a few points, a few lines, readable in a README.
+"""A plot as SVG: a few points and lines, legible in a README.
 
 Owns: the drawing. Never: where figures come from.
 """
@@ -14,7 +14,7 @@ _FONT = 'font-family="DejaVu Sans, Helvetica, Arial, sans-serif"'
 
 @dataclass(frozen=True)
 class Series:
-    """One line: its name, and its value at each place."""
+    """One line: its name, and its values from left to right."""
 
     name: str
     values: list[float]
@@ -22,13 +22,13 @@ class Series:
 
 @dataclass(frozen=True)
 class Plot:
-    """Values in millions of frames a second over named places, which stand at equal distances."""
+    """Values in millions of frames per second over named categories at equal distances."""
 
     title: str
     across: str
     places: list[str]
     series: list[Series]
-    up: str = "millions of frames a second"
+    up: str = "millions of frames per second"
 
     def svg(self, below: str = "") -> str:
         """The whole file. `below` is a line of small print: machine and date."""
@@ -73,19 +73,19 @@ class Plot:
         parts = [f'<polyline points="{path}" fill="none" stroke="{colour}" stroke-width="2"/>']
         for at, ((x, y), value) in enumerate(zip(points, values)):
             parts.append(f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3.5" fill="{colour}"/>')
-            # White around the digits keeps lines out of them.
+            # A white outline keeps the digits legible over lines.
             look = f'text-anchor="middle" font-size="11" fill="{colour}" stroke="#fff" stroke-width="3" paint-order="stroke"'
             parts.append(_text(x, y + self._beside(number, value, at, top), f"{value:.1f}", look))
         return parts
 
     def _beside(self, number: int, value: float, at: int, top: float) -> float:
-        """Where the digits of a point go: above it, or below where another point is close above."""
+        """Offset of a point's label: above it, or below if another point is close above."""
         others = [series.values[at] for other, series in enumerate(self.series) if other != number]
         crowded = any(0 <= _y(value, top) - _y(above, top) < 26 for above in others)
         return 14 if crowded and _y(value, top) < _HEIGHT - _BOTTOM - 12 else -8
 
     def _x(self, number: int) -> float:
-        """Half a step of room on either side."""
+        """Half a step of margin on either side."""
         return _LEFT + (_WIDTH - _LEFT - _RIGHT) * (number + 0.5) / len(self.places)
 
 
@@ -94,7 +94,7 @@ def _y(value: float, top: float) -> float:
 
 
 def _round_up(value: float) -> float:
-    """The next number that divides well by four."""
+    """The next number that divides evenly by four."""
     scale = 1.0
     while scale * 40 < value:
         scale *= 10

@@ -1,6 +1,6 @@
-"""A program of a rig: started, spoken to, and gone when the rig is.
+"""A program of a rig: started, talked to, and stopped with the rig.
 
-Owns: that nothing outlives the run, also when it is killed (`setpriv --pdeathsig`). Never: what the program does.
+Owns: that nothing outlives the run, even one that is killed (`setpriv --pdeathsig`). Never: what the program does.
 """
 
 import fnmatch
@@ -30,7 +30,7 @@ class Process:
             self._process.stdin.write(line.encode() + b"\n")
             self._process.stdin.flush()
         except BrokenPipeError as error:
-            raise LabError(f"{self.name} ended by itself. {self.last_words()}") from error
+            raise LabError(f"{self.name} exited unexpectedly. {self.last_words()}") from error
 
     def said(self) -> str:
         """Its output so far."""
@@ -38,15 +38,15 @@ class Process:
 
     def last_words(self) -> str:
         """The end of its output, for a message."""
-        return f"It said:\n{self.said()[-1500:]}"
+        return f"Its last output:\n{self.said()[-1500:]}"
 
     def must_run(self) -> None:
-        """Refuses to go on when it has ended."""
+        """Raises if it has exited."""
         if self._process.poll() is not None:
-            raise LabError(f"{self.name} ended with {self._process.returncode}. {self.last_words()}")
+            raise LabError(f"{self.name} exited with {self._process.returncode}. {self.last_words()}")
 
     def ran(self, threads: str) -> int:
-        """Nanoseconds that the threads of this name (a pattern) have run for, on average; 0: there are none."""
+        """Average run time of the threads whose name matches the pattern, in nanoseconds; 0 if there are none."""
         spans = []
         for task in Path(f"/proc/{self._process.pid}/task").iterdir():
             if fnmatch.fnmatch((task / "comm").read_text().strip(), threads):
@@ -54,7 +54,7 @@ class Process:
         return sum(spans) // max(1, len(spans))
 
     def stop(self, patience: float = 20.0) -> None:
-        """SIGTERM, and SIGKILL to one that does not hear it."""
+        """SIGTERM, then SIGKILL if it does not exit."""
         if self._process.poll() is None:
             self._process.terminate()
             try:

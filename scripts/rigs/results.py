@@ -1,6 +1,6 @@
-"""What was measured last, target by target: `benches/results.json`, from which the table of all targets is made.
+"""The latest figures, target by target: `benches/results.json`, from which the table of all targets is generated.
 
-Owns: that file, and the words of that table.
+Owns: that file, and the wording of that table.
 """
 
 import json
@@ -20,13 +20,13 @@ def merged(path: Path, figures: dict[str, Figure], machine: str) -> dict[str, di
 
 
 def save(path: Path, rows: dict[str, dict]) -> None:
-    """Writes the file, a target a line."""
+    """Writes the file, one target per line."""
     lines = ",\n".join(f'  "{number}": {json.dumps(row)}' for number, row in rows.items())
     path.write_text(f"{{\n{lines}\n}}\n")
 
 
 def table(rows: dict[str, dict]) -> str:
-    """All targets, what was measured, and how."""
+    """All targets, the figures, and the commands."""
     cells = []
     for target in TARGETS:
         figure = _figure(target, rows)
@@ -39,7 +39,7 @@ def table(rows: dict[str, dict]) -> str:
 
 
 def _measured_on(rows: dict[str, dict]) -> list[str]:
-    """Where and when, a line for each machine and day. A load says that others used the cores, and what that does to times."""
+    """Where and when: one line per machine and day. The load shows how busy the cores were with other things."""
     machines: dict[str, list[str]] = {}
     for number, row in rows.items():
         machines.setdefault(row["machine"], []).append(number)

@@ -1,6 +1,6 @@
-"""What Fairlead aims at, and where each figure comes from: one row a target.
+"""Fairlead's performance targets, and where each figure comes from: one row per target.
 
-Owns: the numbers, the words and the bounds. To add a target, add a row; `scripts/bench` and benches/README.md follow.
+Owns: the numbers, the wording and the bounds. To add a target, add a row; `scripts/bench` and benches/README.md follow.
 
 A target is measured by a rig of this package (`rig`), by a criterion bench (`criterion`: the directory under
 target/criterion whose estimate is read, and `command`, which fills it), or by something else that is run by hand
@@ -31,7 +31,7 @@ class Target:
         return self.command or f"scripts/bench {self.number}"
 
     def holds(self, median: float) -> bool:
-        """The figure is within the bounds."""
+        """Whether the figure is within the bounds."""
         return (self.least is None or median >= self.least) and (self.most is None or median <= self.most)
 
 
@@ -39,25 +39,25 @@ INSTRUCTIONS = "scripts/instructions"
 TURN = "cargo bench --no-default-features --bench turn"
 
 TARGETS = [
-    Target("P1", "service UDP through the whole turn, 4,096 peers, over testpmd macswap", "≥ 0.75", least=0.75,
+    Target("P1", "service UDP through the whole loop, 4,096 peers, relative to testpmd macswap", "≥ 0.75", least=0.75,
            rig="service-udp"),
-    Target("P2", "pinned TCP and outbound SNAT, 1,000,000 live flows, over testpmd macswap", "≥ 0.5", least=0.5,
+    Target("P2", "pinned TCP and outbound SNAT, 1,000,000 live flows, relative to testpmd macswap", "≥ 0.5", least=0.5,
            rig="flows"),
-    Target("P3", "a packet with 1,000,000 flows over one with 10,000; with 10,000,000 see `turn`", "≤ 2", most=2.0,
+    Target("P3", "cost of a packet with 1,000,000 flows, relative to 10,000; for 10,000,000 see `turn`", "≤ 2", most=2.0,
            rig="flows"),
-    Target("P4", "new flows, later expired", "≥ 1,500,000 a second", command=TURN),
-    Target("P5", "memory of an IPv4 flow, both sides", "≤ 160 bytes", command=TURN),
-    Target("P6", "a switchover at full load, 1,000,000 peers, published to installed; the slowest of 20",
+    Target("P4", "new flows per second, including their expiry", "≥ 1,500,000", command=TURN),
+    Target("P5", "memory of an IPv4 flow, both directions", "≤ 160 bytes", command=TURN),
+    Target("P6", "switchover at full load, 1,000,000 peers, from published to installed; slowest of 20",
            "≤ 100 µs, none lost", most=100.0, unit=" µs", digits=0, rig="switchover"),
     Target("P7", "hand-off of a packet to another worker", "≤ 30 ns", command=TURN),
-    Target("P8", "time in the box at half load", "p50 ≤ 5 µs, p99.9 ≤ 50 µs", most=50.0, unit=" µs (p99.9)", digits=1,
+    Target("P8", "forwarding latency at half load", "p50 ≤ 5 µs, p99.9 ≤ 50 µs", most=50.0, unit=" µs (p99.9)", digits=1,
            rig="latency"),
-    Target("P9", "rate while `status`, `flows`, `counters` are asked ten times a second, over the rate alone", "≥ 0.99",
+    Target("P9", "rate while `status`, `flows` and `counters` are queried ten times per second, relative to the undisturbed rate", "≥ 0.99",
            least=0.99, digits=3, rig="questions"),
-    Target("P10", "rate with 10,000 prefixes excluded, over the rate with one", "≥ 0.95", least=0.95, rig="exclusions"),
-    Target("P11", "rate of existing flows under a flood of new ones with the table full, over the rate before", "≥ 0.9",
+    Target("P10", "rate with 10,000 excluded prefixes, relative to the rate with one", "≥ 0.95", least=0.95, rig="exclusions"),
+    Target("P11", "rate of existing flows under a flood of new ones with the table full, relative to the rate before", "≥ 0.9",
            command=TURN),
-    Target("P12", "instructions a packet on the hit path", "≤ 250", command=INSTRUCTIONS),
+    Target("P12", "instructions per packet on the fast path", "≤ 250", command=INSTRUCTIONS),
 ]
 
 

@@ -1,6 +1,6 @@
-"""`dpdk-testpmd --forward-mode=macswap`: what the device and the machine can do with next to no work a frame.
+"""`dpdk-testpmd --forward-mode=macswap`: what the device and the machine can do with next to no work per frame.
 
-Owns: its command line and its counters. It is given the same devices, buffers and cores as Fairlead, and bursts of the same
+Owns: its command line and its counters. It gets the same devices, buffers and cores as Fairlead, and bursts of the same
 length.
 """
 
@@ -19,7 +19,7 @@ BURST = 64
 
 
 class Testpmd:
-    """A running testpmd. A context: it forwards inside."""
+    """A running testpmd. A context manager: it forwards inside the block."""
 
     name = "testpmd"
 
@@ -63,7 +63,7 @@ class Testpmd:
         wanted = self._shown * len(PORTS)
         while len(found := re.findall(r"TX-packets: (\d+)", self._process.said())) < wanted:
             if time.monotonic() > deadline:
-                raise LabError(f"dpdk-testpmd shows no counters. {self._process.last_words()}")
+                raise LabError(f"dpdk-testpmd does not print its counters. {self._process.last_words()}")
             self._process.must_run()
             time.sleep(0.001)
         return Reading(sum(int(count) for count in found[-len(PORTS):]), self._process.ran("*worker-*"))

@@ -1,7 +1,7 @@
-"""Who talks to whom in the rigs: packets as they come in, and as they must leave.
+"""Who talks to whom in the rigs: packets as they arrive, and as they must leave.
 
 Owns: the addresses of the rig's network (those of the lab, without VLANs) and the kinds of traffic, each as two lists of
-packets, one a port. Never: bytes of a packet, or how it is sent.
+packets, one per port. Never: the bytes of a packet, or how it is sent.
 """
 
 import random
@@ -21,7 +21,7 @@ SERVICE_PORT = addresses.SIP_PORT
 ROUTER_MAC = frames.mac("02:00:00:00:00:08")
 MEMBER_MACS = {SIP_A: frames.mac("02:00:00:00:01:0b"), SIP_B: frames.mac("02:00:00:00:01:0c")}
 
-#: What DPDK's net_pcap calls its first and second device (`eth_pcap_...`: 02:70:63:61:70 and a count).
+#: The MACs DPDK's net_pcap gives its first and second device (`eth_pcap_...`: 02:70:63:61:70 and a count).
 OUTER_MAC = frames.mac("02:70:63:61:70:00")
 INNER_MAC = frames.mac("02:70:63:61:70:01")
 
@@ -30,14 +30,14 @@ _REMOTES = frames.address("100.64.0.0")
 _CLIENT_ADDRESSES = 250_000
 #: Packets from one round of ARP requests to the next.
 _BETWEEN_INTRODUCTIONS = 16_384
-#: Packets from which on a file is long: the run takes longer than neighbours are trusted, and a reply a pass costs nothing.
+#: A file this long takes longer to replay than a neighbour entry stays reachable; one reply per pass costs nothing.
 _LONG = 100_000
-#: Ports from which a member goes out. Few, for one endpoint keeps one port of the VIP whomever it talks to.
+#: Source ports of members. Few, since one endpoint keeps one port of the VIP whatever the destination.
 _INSIDE_PORTS = range(40_000, 40_050)
 
 
 class Packet(NamedTuple):
-    """One packet: its protocol, its ends as it comes in and as it leaves."""
+    """One packet: its protocol, and its ends as it arrives and as it leaves."""
 
     protocol: int
     came: Ends
@@ -46,7 +46,7 @@ class Packet(NamedTuple):
 
 @dataclass(frozen=True)
 class Traffic:
-    """What comes in on each port. `size` as in `frames.Template`. `name` tells it apart from other traffic."""
+    """What arrives at each port. `size` as in `frames.Template`. `name` distinguishes it from other traffic."""
 
     name: str
     outer: list[Packet]
@@ -54,7 +54,7 @@ class Traffic:
     size: int = 64
 
     def incoming(self, port: str) -> Iterator[bytes]:
-        """The frames of one port's file: the packets, and among them, now and then, its hosts saying who they are."""
+        """The frames of one port's file: the packets, interspersed with ARP from its hosts."""
         if max(len(self.outer), len(self.inner)) >= _LONG:
             yield from _introductions(port, frames.arp_reply)
         for number, frame in enumerate(self._packets(port)):
@@ -75,7 +75,7 @@ class Traffic:
             yield from (kinds[packet.protocol, packet.came[0]].frame(packet.came) for packet in self.inner)
 
     def outgoing(self, port: str) -> Iterator[bytes]:
-        """Every frame that must leave by a port, whole: what came in by the other one, translated, one hop older."""
+        """Every frame that must leave by a port: what arrived at the other one, translated, TTL decremented."""
         if port == "outer":
             kinds = {key: frames.Template(OUTER_MAC, ROUTER_MAC, key, self.size, ttl=63) for key in (UDP, TCP)}
             yield from (kinds[packet.protocol].frame(packet.leaves) for packet in self.inner)
@@ -89,7 +89,7 @@ class Traffic:
 
 
 def service_udp(peers: int, size: int = 64) -> Traffic:
-    """Peers send to the service port, and sip-a, which is active, answers each."""
+    """Peers send to the service port, and sip-a, the active member, answers each."""
     outer, inner = [], []
     for peer in _clients(peers):
         outer.append(Packet(UDP, (*peer, VIP, SERVICE_PORT), (*peer, SIP_A, SERVICE_PORT)))
@@ -98,10 +98,10 @@ def service_udp(peers: int, size: int = 64) -> Traffic:
 
 
 def live_flows(flows: int) -> Traffic:
-    """TCP in mid-stream, both directions: half of the flows clients of the service port, half opened by sip-a outward.
+    """TCP mid-stream, both directions: half of the flows are clients of the service port, half are opened by sip-a outward.
 
-    No SYN is among them, since a file that is replayed would open them again and again. The appliance takes each up at
-    the first segment it sees, as it does after a restart.
+    There is no SYN among them, since a replayed file would open them again and again. The appliance picks each up at the
+    first segment it sees, as it does after a restart.
     """
     outer, inner = [], []
     for client in _clients(flows // 2):
@@ -114,7 +114,7 @@ def live_flows(flows: int) -> Traffic:
 
 
 def service_and_outbound_udp(peers: int) -> Traffic:
-    """Half of the packets of `service_udp`, half of them to and from hosts that sip-a has called."""
+    """Half of the packets as in `service_udp`, the other half to and from hosts that sip-a has called."""
     outer, inner = [], []
     for peer in _clients(peers // 2):
         outer.append(Packet(UDP, (*peer, VIP, SERVICE_PORT), (*peer, SIP_A, SERVICE_PORT)))
@@ -150,17 +150,17 @@ def _outward(count: int, port: int) -> Iterator[tuple[int, tuple[int, int]]]:
 
 
 def _shuffled(name: str, outer: list[Packet], inner: list[Packet], size: int = 64) -> Traffic:
-    """Each port in an order of its own, always the same: nothing lies in memory as it will be asked for."""
+    """Each port in a random order of its own, always the same, so that memory is not accessed sequentially."""
     random.Random(f"{name} outer").shuffle(outer)
     random.Random(f"{name} inner").shuffle(inner)
     return Traffic(name, outer, inner, size)
 
 
 def _introductions(port: str, made: Callable[[bytes, int, bytes, int], bytes]) -> list[bytes]:
-    """ARP that says who the hosts of a port are.
+    """ARP from the hosts of a port.
 
-    From its first request the appliance learns a host, and answers the others as it would any. A reply tells it that the
-    host is still there: it asks after some 20 seconds, and what it asks is heard by nobody here.
+    The appliance learns a host from its first request, and answers the others. A reply confirms that the host is still
+    there: the appliance asks after some 20 seconds, and nothing here hears it ask.
     """
     if port == "outer":
         hosts, asked, ours = {frames.address(addresses.ROUTER): ROUTER_MAC}, addresses.OUTER_SELF, OUTER_MAC

@@ -72,7 +72,7 @@ class Files(unittest.TestCase):
         captures.write(path, sent + sent)
         self.assertEqual(accounts.check_capture(path, kind, "inner"), 32)
         captures.write(path, sent[1:])
-        self.assertRaisesRegex(LabError, "1 of 16 frames did not leave", accounts.check_capture, path, kind, "inner")
+        self.assertRaisesRegex(LabError, "did not send 1 of 16", accounts.check_capture, path, kind, "inner")
         captures.write(path, [*sent, sent[0][:-1] + b"y"])
         self.assertRaisesRegex(LabError, "should not have", accounts.check_capture, path, kind, "inner")
 
@@ -102,7 +102,7 @@ class Files(unittest.TestCase):
 
 
 class Reckoning(unittest.TestCase):
-    def test_a_frame_that_is_missing_or_died_is_not_passed_over(self):
+    def test_a_missing_or_dropped_frame_is_reported(self):
         self.assertEqual(accounts.imbalance(COUNTERS), 0)
         accounts.check(COUNTERS, COUNTERS | {"received": 20, "transmitted": 19})
         lost = COUNTERS | {"received": 20, "drop_no_flow": 11}
