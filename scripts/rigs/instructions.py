@@ -1,8 +1,8 @@
-"""Instructions a packet takes, counted by valgrind and held to a budget.
+"""Instructions per packet, counted by valgrind and held to a budget.
 
-Owns: `scripts/instructions`, and reading benches/instructions.toml. The program that is counted copies a frame and takes it
-through the stages; a second run only copies it; what the two differ by is the packets'. Such counts repeat, whatever else the
-machine is doing, so they may fail a test where a time may not.
+Owns: `scripts/instructions`, and reading benches/instructions.toml. The program copies a frame and takes it through the
+stages; a second run only copies it; the difference is the cost of the packets. Such counts are repeatable whatever else the
+machine does, so they may fail a test where a time may not.
 """
 
 import argparse
@@ -16,19 +16,23 @@ from pathlib import Path
 from lab.shell import LabError, need_programs
 from lab.toolchain import REPOSITORY, cargo
 
+from . import files, pages
+
 BUDGET = REPOSITORY / "benches" / "instructions.toml"
 PROGRAM = REPOSITORY / "target" / "release" / "instructions"
 PACKETS = 6_400
-# A path that needs so much less than its budget has earned a lower one.
+# A path this far below its budget needs a lower one.
 SLACK = 0.90
 
 
 def main() -> int:
-    """Counts, shows, and says by its exit code whether all paths are within their budget."""
+    """Counts, prints, and returns 0 if all paths are within their budget."""
     options = _options()
     try:
-        need_programs("valgrind")
+        need_programs("valgrind", *(["gdb"] if options.files else []))
         program = options.program or build()
+        if options.files:
+            return show_files(program, options.write)
         budget = tomllib.loads(BUDGET.read_text())["packet"]
         counts = count(program)
     except (LabError, OSError, KeyError, tomllib.TOMLDecodeError) as error:
@@ -44,37 +48,54 @@ def main() -> int:
     return 1 if problems else 0
 
 
+def show_files(program: Path, write: bool) -> int:
+    """Shows the files that a frame crosses on every path, and holds ARCHITECTURE.md to them or writes them there."""
+    found = files.crossed(program, _paths(program))
+    print(files.table(found))
+    if write:
+        pages.write(files.PAGE, files.SECTION, files.table(found))
+    problems = files.problems(found, files.PAGE.read_text())
+    for problem in problems:
+        print(f"test {problem} ... FAILED", file=sys.stderr)
+    print(f"{len(found) + 1 - len(problems)} passed, {len(problems)} failed")
+    return 1 if problems else 0
+
+
 def beyond(budget: dict[str, int], counts: dict[str, float]) -> list[str]:
-    """What is wrong, a sentence each: paths over their budget, without one, or so far below it that it says nothing."""
+    """What is wrong, one sentence each: paths over their budget, without one, or so far below it that it guards nothing."""
     problems = []
     for path, found in counts.items():
         if path not in budget:
-            problems.append(f"{path}: no budget in {BUDGET.name}; it takes {found:.0f}")
+            problems.append(f"{path}: no budget in {BUDGET.name}; it takes {found:.0f} instructions per packet")
         elif found > budget[path]:
-            problems.append(f"{path}: {found:.0f} instructions a packet, and the budget is {budget[path]}")
+            problems.append(f"{path}: {found:.0f} instructions per packet exceed its budget of {budget[path]}")
         elif found < SLACK * budget[path]:
-            problems.append(f"{path}: {found:.0f} instructions a packet; lower its budget of {budget[path]}")
-    problems += [f"{path}: has a budget but is not counted" for path in budget if path not in counts]
+            problems.append(f"{path}: {found:.0f} instructions per packet; lower its budget of {budget[path]}")
+    problems += [f"{path}: has a budget but was not counted" for path in budget if path not in counts]
     return problems
 
 
 def build() -> Path:
-    """Builds the program that is counted, beside the appliance it is made of."""
+    """Builds the program that is counted."""
     command = cargo("build", "--release", "--locked", "--features", "instructions", "--bin", "instructions")
     if subprocess.run(command, cwd=REPOSITORY, stdout=sys.stderr).returncode:
-        raise LabError("the program does not build; cargo has said why above")
+        raise LabError("the program does not build; cargo says why above")
     return PROGRAM
 
 
 def count(program: Path) -> dict[str, tuple[float, float]]:
-    """By path: instructions a packet takes to be read, and through all stages."""
-    paths = subprocess.run([program], check=True, capture_output=True, text=True).stdout.split()
+    """By path: instructions per packet for parsing, and for all stages."""
+    paths = _paths(program)
     with ThreadPoolExecutor(2) as pool:
         stages = {(path, stage): pool.submit(_collected, program, path, stage)
                   for path in paths for stage in ("copy", "parse", "pass")}
         found = {key: run.result() for key, run in stages.items()}
     return {path: ((found[path, "parse"] - found[path, "copy"]) / PACKETS,
                    (found[path, "pass"] - found[path, "copy"]) / PACKETS) for path in paths}
+
+
+def _paths(program: Path) -> list[str]:
+    return subprocess.run([program], check=True, capture_output=True, text=True).stdout.split()
 
 
 def _collected(program: Path, path: str, stage: str) -> int:
@@ -87,8 +108,11 @@ def _collected(program: Path, path: str, stage: str) -> int:
 
 
 def _options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="scripts/instructions", description="Counts the instructions a packet takes on "
-                                     "every path, and fails when one takes more than benches/instructions.toml allows.")
+    parser = argparse.ArgumentParser(prog="scripts/instructions", description="Counts instructions per packet on every path, "
+                                     "and fails if one exceeds its budget in benches/instructions.toml.")
+    parser.add_argument("--files", action="store_true", help="instead, name the files that a frame crosses on every path, and hold "
+                        "the table in ARCHITECTURE.md to them")
+    parser.add_argument("--write", action="store_true", help="with --files: renew that table")
     parser.add_argument("--program", type=Path, metavar="FILE", help="count this program instead of building one")
     return parser.parse_args()
 

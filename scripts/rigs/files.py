@@ -1,0 +1,127 @@
+"""The files that a frame's way crosses, path by path, and the table of them in ARCHITECTURE.md.
+
+Owns: that table, and the limits it is held to. A file counts if callgrind counts instructions of its lines, inlined ones included, that
+grow with the number of frames: bursts of two lengths are taken through the worker's loop equally often, and what an iteration costs in
+any case drops out. Their order is that in which a debugger, stepping through one iteration with one frame, first meets them.
+"""
+
+import re
+import subprocess
+import tempfile
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from lab.shell import LabError
+from lab.toolchain import REPOSITORY
+
+from . import pages
+
+PAGE = REPOSITORY / "ARCHITECTURE.md"
+SECTION = "files"
+#: Files a frame's way may cross.
+WITHOUT_FLOW, WITH_FLOW = 9, 14
+FLOWLESS = ("service_udp_in", "service_udp_out", "excluded")
+
+_ITERATIONS = 100
+_BURST = 64
+#: Instructions a frame below which a file is only passed by now and then.
+_LEAST = 1.0
+_SOURCE = re.compile(r"(?:^|/)src/(.+\.rs)$")
+_STEPS = """
+import gdb
+gdb.execute("set pagination off")
+gdb.execute("set debuginfod enabled off")
+gdb.Breakpoint("instructions::once", temporary=True)
+gdb.execute("run", to_string=True)
+until = gdb.newest_frame().older().pc()
+met = {}
+while (at := gdb.newest_frame().pc()) != until:
+    table = gdb.find_pc_line(at).symtab
+    if table:
+        met.setdefault(table.filename)
+    gdb.execute("stepi", to_string=True)
+print("\\n".join(f"met {name}" for name in met))
+gdb.execute("kill", to_string=True)
+"""
+
+
+def crossed(program: Path, paths: list[str]) -> dict[str, list[str]]:
+    """By path: the files below src/ that a frame's way crosses, in order."""
+    with ThreadPoolExecutor(2) as pool:
+        full = {path: pool.submit(_profile, program, path, "loop") for path in paths}
+        half = {path: pool.submit(_profile, program, path, "half") for path in paths}
+        order = {path: pool.submit(_order, program, path) for path in paths}
+        return {path: in_order(grown(full[path].result(), half[path].result()), order[path].result()) for path in paths}
+
+
+def grown(full: Counter[str], half: Counter[str]) -> set[str]:
+    """The files whose instructions grow with the number of frames."""
+    frames = _ITERATIONS * _BURST / 2
+    return {file for file in full if (full[file] - half[file]) / frames >= _LEAST}
+
+
+def in_order(files: set[str], order: list[str]) -> list[str]:
+    """Those files as they are met; those met only in longer bursts come last."""
+    return [file for file in dict.fromkeys(order) if file in files] + sorted(files - set(order))
+
+
+def by_file(profile: str) -> Counter[str]:
+    """Instructions by file below src/, from a callgrind profile with neither names nor positions compressed.
+
+    `fl=` names the file of a function, `fi=` and `fe=` the file of lines inlined into it and the way back. The line after `calls=`
+    is what the callee took, which its own lines say again.
+    """
+    counts: Counter[str] = Counter()
+    file, callee = None, False
+    for line in profile.splitlines():
+        if line.startswith(("fl=", "fi=", "fe=")):
+            found = _SOURCE.search(line[3:])
+            file = found[1] if found and "/.cargo/" not in line and "/rustc/" not in line else None
+        elif line.startswith("calls="):
+            callee = True
+        elif line[:1].isdigit():
+            if file and not callee:
+                counts[file] += int(line.split()[1])
+            callee = False
+    return counts
+
+
+def table(found: dict[str, list[str]]) -> str:
+    """The table of ARCHITECTURE.md: paths that cross the same files share a row."""
+    rows: dict[tuple[str, ...], list[str]] = {}
+    for path, files in found.items():
+        rows.setdefault(tuple(files), []).append(f"`{path}`")
+    cells = [[", ".join(paths), str(len(files)), ", ".join(f"`{file}`" for file in files)] for files, paths in rows.items()]
+    return pages.table(["path", "files", "in the order a frame meets them, below `src/`"], cells)
+
+
+def problems(found: dict[str, list[str]], page: str) -> list[str]:
+    """What is wrong, a sentence each: a page that says otherwise, a way that has grown too long."""
+    wrong = [f"{path}: crosses {len(files)} files, and may cross {most}" for path, files in found.items()
+             if len(files) > (most := WITHOUT_FLOW if path in FLOWLESS else WITH_FLOW)]
+    if pages.replaced(page, SECTION, table(found)) != page:
+        wrong.append(f"{PAGE.name}: its table of files is not what was counted; `scripts/instructions --files --write` renews it")
+    return wrong
+
+
+def _profile(program: Path, path: str, stage: str) -> Counter[str]:
+    with tempfile.NamedTemporaryFile(prefix="callgrind-") as out:
+        command = ["valgrind", "--tool=callgrind", f"--callgrind-out-file={out.name}", "--compress-strings=no", "--compress-pos=no",
+                   program, path, stage, str(_ITERATIONS * _BURST)]
+        run = subprocess.run(command, capture_output=True, text=True, check=False)
+        if run.returncode:
+            raise LabError(f"valgrind did not count {path}: {run.stderr.strip().splitlines()[-1:]}")
+        return by_file(Path(out.name).read_text())
+
+
+def _order(program: Path, path: str) -> list[str]:
+    with tempfile.NamedTemporaryFile("w", suffix=".py", prefix="steps-") as steps:
+        steps.write(_STEPS)
+        steps.flush()
+        command = ["gdb", "-nx", "-batch", "-x", steps.name, "--args", program, path, "single", str(_BURST)]
+        run = subprocess.run(command, capture_output=True, text=True, check=False)
+    names = [line[4:] for line in run.stdout.splitlines() if line.startswith("met ")]
+    if not names:
+        raise LabError(f"gdb did not step through {path}: {run.stderr.strip().splitlines()[-1:]}")
+    return [found[1] for name in names if (found := _SOURCE.search(name)) and "/.cargo/" not in name and "/rustc/" not in name]
