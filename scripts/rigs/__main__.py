@@ -1,4 +1,4 @@
-"""`scripts/bench`: runs rigs, shows tables, and writes them down if told to.
+"""`scripts/bench`: runs rigs, prints tables, and records them if asked to.
 
 Owns: the command line, the order of things, and the exit code.
 """
@@ -16,7 +16,7 @@ from pathlib import Path
 from lab.shell import LabError, need_programs
 from lab.toolchain import REPOSITORY
 
-from . import build, catalogue, machine, pages, results, targets
+from . import against, build, catalogue, machine, pages, results, targets
 from .bench import Bench, Outcome
 from .catalogue import Rig
 
@@ -27,7 +27,9 @@ FRAMES = REPOSITORY / "target" / "bench"
 
 
 def main() -> int:
-    """Reads the command line, runs what it names, and gives the exit code."""
+    """Parses the command line, runs what it names, and returns the exit code."""
+    if sys.argv[1:2] == ["against"]:
+        return against.main(sys.argv[2:])
     options = _options()
     if options.what == ["list"]:
         _list()
@@ -41,7 +43,7 @@ def main() -> int:
     _check_machine()
     load = machine.load()
     program = options.program or build.release()
-    told = machine.described(program, load)
+    told = machine.described(load, program)
     found: dict[str, Outcome] = {}
     FRAMES.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="fairlead-bench-", ignore_cleanup_errors=True) as directory:
@@ -68,11 +70,12 @@ def main() -> int:
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="scripts/bench", description="Measures Fairlead beside testpmd on DPDK's virtual devices. Needs root, two "
-        "cores, and for a million flows some 6 GB of memory.", epilog="What there is: scripts/bench list")
-    parser.add_argument("what", nargs="*", metavar="RIG", help="names of rigs, or numbers of targets; all when there is none")
-    parser.add_argument("--runs", type=int, default=5, metavar="N", help="runs of each contender (default 5)")
-    parser.add_argument("--seconds", type=float, default=3.0, metavar="S", help="length of an interval (default 3)")
-    parser.add_argument("--write", action="store_true", help="write tables and plots under benches/ as well")
+        "cores, and about 6 GB of memory for a million flows.", epilog="scripts/bench list names rigs and targets; "
+        "scripts/bench against --help: this tree beside another revision of it.")
+    parser.add_argument("what", nargs="*", metavar="RIG", help="rigs by name or by target number (default: all)")
+    parser.add_argument("--runs", type=int, default=5, metavar="N", help="runs of each program (default 5)")
+    parser.add_argument("--seconds", type=float, default=3.0, metavar="S", help="length of a measurement (default 3)")
+    parser.add_argument("--write", action="store_true", help="also update the tables and plots under benches/")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write every value to a file")
     parser.add_argument("--program", type=Path, metavar="FILE", help="measure this program instead of building one")
     parser.add_argument("--keep-frames", action="store_true", help="keep the files of frames under target/bench")
@@ -94,12 +97,12 @@ def _check_machine() -> None:
     if os.geteuid() != 0:
         raise LabError("Huge pages and DPDK need root: run it again with sudo.")
     if len(os.sched_getaffinity(0)) < 2:
-        raise LabError("A worker needs a core of its own beside the one for everything else: this machine has one.")
+        raise LabError("A worker needs a core to itself, next to the one for everything else; this machine has one.")
     need_programs("dpdk-testpmd", "setpriv", "stdbuf")
 
 
 def _section(rig: Rig, outcome: Outcome, told: str, options: argparse.Namespace) -> str:
-    runs = f"medians of {options.runs} runs, least and most behind them" if options.runs > 1 else "one run"
+    runs = f"medians of {options.runs} runs, minimum and maximum in parentheses" if options.runs > 1 else "one run"
     command = f"scripts/bench {rig.name} --runs {options.runs} --seconds {options.seconds:g}"
     parts = [f"### {rig.title}", f"{told}; {runs}. `{command}`", pages.table(outcome.head, outcome.rows), *outcome.notes]
     if outcome.plot:
@@ -136,5 +139,5 @@ if __name__ == "__main__":
         print(f"scripts/bench: {error}", file=sys.stderr)
         sys.exit(1)
     except KeyboardInterrupt:
-        print("\nscripts/bench: interrupted; nothing is left running", file=sys.stderr)
+        print("\nscripts/bench: interrupted; everything was stopped", file=sys.stderr)
         sys.exit(130)

@@ -1,6 +1,6 @@
-"""The program that is measured: built for release, with DPDK's drivers from static archives where that is possible.
+"""The program that is measured: a release build, with DPDK's drivers from static archives where that is possible.
 
-Owns: the build, and what is said when it has to be another one.
+Owns: the build, and the notice when it has to be another one.
 """
 
 import subprocess
@@ -13,15 +13,16 @@ from lab.toolchain import REPOSITORY, cargo
 _RELEASE = ("build", "--release", "--locked", "--bin", "fairlead")
 
 
-def release() -> Path:
-    """Builds `target/release/fairlead`, cargo's progress on the terminal."""
-    if not _built("--features", "static-link"):
+def release(root: Path = REPOSITORY) -> Path:
+    """Builds `target/release/fairlead` of a source tree, with cargo's progress on the terminal."""
+    if not _built(root, "--features", "static-link"):
         print("bench: DPDK's drivers cannot be linked from static archives here (cargo says why above); the program that "
-              "is measured loads them as plug-ins, which costs some of its speed", file=sys.stderr)
-        if not _built():
-            raise LabError("Fairlead does not build; cargo has said why above.")
-    return REPOSITORY / "target/release/fairlead"
+              "is measured loads them as plug-ins and is a little slower for it", file=sys.stderr)
+        if not _built(root):
+            raise LabError("Fairlead does not build; cargo says why above.")
+    return root / "target/release/fairlead"
 
 
-def _built(*more: str) -> bool:
-    return subprocess.run(cargo(*_RELEASE, *more), cwd=REPOSITORY, stdout=sys.stderr).returncode == 0
+def _built(root: Path, *more: str) -> bool:
+    words = (*_RELEASE, "--target-dir", str(root / "target"), *more)
+    return subprocess.run(cargo(*words), cwd=root, stdout=sys.stderr, check=False).returncode == 0

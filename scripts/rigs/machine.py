@@ -11,15 +11,16 @@ from pathlib import Path
 
 
 def load() -> float:
-    """Programs that ran or waited for a core in the last minute, on average; the building of ours is none of them yet."""
+    """The load average of the last minute, taken before anything is built."""
     return os.getloadavg()[0]
 
 
-def described(program: Path, before: float) -> str:
-    """Date, processor, load before the run, kernel, DPDK and compiler, in one line."""
+def described(before: float, program: Path | None = None) -> str:
+    """Date, processor, load before the run, kernel, DPDK (the one `program` was built with) and compiler, in one line."""
     parts = [time.strftime("%-d %B %Y"), f"{_processor()}, {os.cpu_count()} cores",
              f"load {before:.1f} before the run", f"Linux {platform.release()}"]
-    return ", ".join([*parts, _dpdk(program), _first_line(["rustc", "--version"]).partition(" (")[0]])
+    parts += [_dpdk(program)] if program else []
+    return ", ".join([*parts, _first_line(["rustc", "--version"]).partition(" (")[0]])
 
 
 def _processor() -> str:

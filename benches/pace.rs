@@ -1,0 +1,85 @@
+//! How long a packet takes in a worker's loop, asked for piece by piece: what `scripts/bench against` runs in two revisions in turn.
+//!
+//! `pace PATH CONVERSATIONS` sets up that many conversations of a path, says `ready`, and answers every line of its input, a number
+//! of milliseconds, with the nanoseconds a packet took in about that time. Without arguments it lists the paths.
+//!
+//! It is also built inside revisions that do not have it, so it uses only what `benches/support` of `benches/baseline` has.
+
+#[path = "../benches/support/mod.rs"]
+mod support;
+
+use fairlead::io::BURST;
+use std::error::Error;
+use std::io::{BufRead, Write, stdin, stdout};
+use std::process::exit;
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+use support::{Appliance, Frames, Traffic, intent};
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    let [path, conversations] = &words[..] else {
+        Traffic::ALL.iter().for_each(|traffic| println!("{}", traffic.name()));
+        return Ok(());
+    };
+    let Some(traffic) = Traffic::ALL.into_iter().find(|traffic| traffic.name() == path) else {
+        eprintln!("pace: there is no path `{path}`; without arguments the paths are listed");
+        exit(2);
+    };
+    let mut pace = Pace::new(traffic, conversations.parse()?);
+    say("ready")?;
+    for line in stdin().lock().lines() {
+        let spent = pace.measure(Duration::from_millis(line?.trim().parse()?));
+        say(&format!("{spent:.3}"))?;
+    }
+    Ok(())
+}
+
+fn say(line: &str) -> std::io::Result<()> {
+    let mut output = stdout().lock();
+    writeln!(output, "{line}")?;
+    output.flush()
+}
+
+/// An appliance with one worker, and the steady frames of its conversations.
+struct Pace {
+    appliance: Appliance,
+    /// Loop iterations in which every conversation is met once.
+    lap: usize,
+}
+
+impl Pace {
+    fn new(traffic: Traffic, conversations: usize) -> Pace {
+        let mut appliance = Appliance::new(&intent(conversations + conversations / 8 + 1_000), 1);
+        appliance.open(traffic, 0..conversations);
+        let frames = Rc::new(Frames::steady(traffic, conversations));
+        appliance.supply.feed(traffic.port(), &frames);
+        let mut pace = Pace { appliance, lap: conversations.div_ceil(BURST) };
+        // The first packet of a flow may take the slow path.
+        pace.lap();
+        pace
+    }
+
+    /// Nanoseconds a packet, over whole laps that take at least `least`; a quarter of that goes before unmeasured, while the caches
+    /// forget what ran in the meantime.
+    fn measure(&mut self, least: Duration) -> f64 {
+        self.laps(least / 4);
+        let (laps, spent) = self.laps(least);
+        spent.as_nanos() as f64 / (laps * self.lap * BURST) as f64
+    }
+
+    fn laps(&mut self, least: Duration) -> (usize, Duration) {
+        let (begun, mut laps) = (Instant::now(), 0);
+        while laps == 0 || begun.elapsed() < least {
+            self.lap();
+            laps += 1;
+        }
+        (laps, begun.elapsed())
+    }
+
+    fn lap(&mut self) {
+        let sent = self.appliance.supply.sent();
+        (0..self.lap).for_each(|_| self.appliance.round());
+        assert_eq!(self.appliance.supply.sent() - sent, (self.lap * BURST) as u64, "every frame left");
+    }
+}
