@@ -5,10 +5,9 @@
 
 pub use super::latency::{Bucket, LatencyRow, Spread};
 pub use super::wall::Wall;
-pub use super::words::{
-    ChangeKind, Choice, Forecast, Link, MemberState, NeighbourState, Origin, Role, RouteKind, ServiceState,
-};
+pub use super::words::{Choice, Forecast, Link, MemberState, NeighbourState, Origin, Role, RouteKind, ServiceState};
 
+pub use crate::config::{Change, ChangeKind};
 use crate::wire::Tuple;
 use ipnet::Ipv4Net;
 use serde::{Deserialize, Serialize};
@@ -356,20 +355,7 @@ pub struct SwitchoverRow {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Reloaded {
     /// What is different from before, in the order of the file. Empty: nothing.
-    pub changes: Vec<ChangeRow>,
-}
-
-/// One difference.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ChangeRow {
-    /// What happened to it.
-    pub kind: ChangeKind,
-    /// The thing, such as `pool pair-1: fail_back`.
-    pub what: String,
-    /// Before; `None` when it was added.
-    pub before: Option<String>,
-    /// After; `None` when it was removed.
-    pub after: Option<String>,
+    pub changes: Vec<Change>,
 }
 
 #[cfg(test)]

@@ -102,15 +102,6 @@ words! {
         /// None is free.
         Exhausted = "exhausted",
     }
-    /// What a reload did to a thing.
-    ChangeKind {
-        /// It is new.
-        Added = "added",
-        /// It is gone.
-        Removed = "removed",
-        /// It differs.
-        Changed = "changed",
-    }
 }
 
 impl From<State> for MemberState {

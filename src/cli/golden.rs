@@ -2,8 +2,8 @@
 
 use super::show::Table;
 use crate::admin::rows::{
-    AlarmRow, ChangeKind, ChangeRow, Choice, Cleared, CounterRow, Ends, ExcludeRow, FlowRow, Forecast, LatencyRow,
-    Link, MemberProbe, MemberRow, MemberState, NeighbourRow, NeighbourState, Origin, PortRow, ProbeRow, Reloaded, Role,
+    AlarmRow, Change, ChangeKind, Choice, Cleared, CounterRow, Ends, ExcludeRow, FlowRow, Forecast, LatencyRow, Link,
+    MemberProbe, MemberRow, MemberState, NeighbourRow, NeighbourState, Origin, PortRow, ProbeRow, Reloaded, Role,
     RouteKind, RouteRow, ServiceRow, ServiceState, SnatRow, Spread, Status, SwitchoverRow, Wall, WorkerRow,
 };
 use crate::time::Duration;
@@ -373,19 +373,20 @@ fn latency_table() {
 
 #[test]
 fn what_a_reload_changed() {
-    let change = |kind, what: &str, before: Option<&str>, after: Option<&str>| ChangeRow {
+    let change = |kind, what: &str, before: Option<&str>, after: Option<&str>| Change {
         kind,
         what: what.into(),
         before: before.map(Into::into),
         after: after.map(Into::into),
+        live: true,
     };
     let changes = vec![
-        change(ChangeKind::Added, "member sip-c", None, Some("10.20.0.13, pool pair-1")),
-        change(ChangeKind::Removed, "route 10.9.0.0/16", Some("via 192.0.2.1"), None),
+        change(ChangeKind::Added, "pool pair-1: member", None, Some("sip-c")),
+        change(ChangeKind::Removed, "route", Some("10.9.0.0/16"), None),
         change(ChangeKind::Changed, "monitor sip-options: interval", Some("500ms"), Some("200ms")),
     ];
     insta::assert_snapshot!(shown(Table::Reloaded, Reloaded { changes }));
-    assert_eq!(shown(Table::Reloaded, Reloaded::default()), "the file says what it said before; nothing changed\n");
+    assert_eq!(shown(Table::Reloaded, Reloaded::default()), "configuration reloaded: no difference\n");
 }
 
 #[test]

@@ -3,6 +3,8 @@
 //! Owns widths and wrapping. Knows nothing of what the cells mean, but lets no control character through: a cell may
 //! hold what a peer on the network said.
 
+use crate::config::wrap;
+
 /// Widest line of a table, in columns.
 pub const WIDTH: usize = 100;
 /// Between two columns.
@@ -40,6 +42,16 @@ pub fn render(columns: &[Column], rows: &[Vec<String>]) -> String {
     rows.iter().map(|row| lines(columns, &widths, row)).collect()
 }
 
+/// Labels and what they stand for, without heads.
+pub fn labelled(rows: &[(&str, String)]) -> String {
+    let width = rows.iter().map(|(label, _)| label.chars().count()).max().unwrap_or(0) + GAP;
+    let rows = rows.iter().flat_map(|(label, text)| {
+        let labels = std::iter::once(*label).chain(std::iter::repeat(""));
+        labels.zip(wrap(&visible(text), WIDTH - width, WIDTH - width))
+    });
+    rows.map(|(label, line)| format!("{label:<width$}{line}\n")).collect()
+}
+
 /// `text` with each control character shown as `?`.
 pub fn visible(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { '?' } else { c }).collect()
@@ -66,7 +78,7 @@ fn narrow(widths: &mut [usize], room: usize, least: usize, may_give: impl Fn(usi
 }
 
 fn lines(columns: &[Column], widths: &[usize], row: &[String]) -> String {
-    let wrapped: Vec<Vec<String>> = row.iter().zip(widths).map(|(cell, width)| wrap(cell, *width)).collect();
+    let wrapped: Vec<Vec<String>> = row.iter().zip(widths).map(|(cell, width)| wrap(cell, *width, *width)).collect();
     let height = wrapped.iter().map(Vec::len).max().unwrap_or(0);
     let mut text = String::new();
     for level in 0..height {
@@ -81,32 +93,6 @@ fn lines(columns: &[Column], widths: &[usize], row: &[String]) -> String {
         text.push('\n');
     }
     text
-}
-
-/// `text` in lines of at most `width` characters, broken at spaces where that can be. At least one line.
-pub fn wrap(text: &str, width: usize) -> Vec<String> {
-    let width = width.max(1);
-    let mut lines = vec![String::new()];
-    let mut used = 0;
-    for word in text.split_whitespace() {
-        let mut word: Vec<char> = word.chars().collect();
-        if used > 0 && used + 1 + word.len() <= width {
-            lines.last_mut().expect("never empty").push(' ');
-            used += 1;
-        } else if used > 0 {
-            lines.push(String::new());
-            used = 0;
-        }
-        while word.len() > width {
-            let rest = word.split_off(width);
-            lines.last_mut().expect("never empty").extend(word);
-            lines.push(String::new());
-            word = rest;
-        }
-        used += word.len();
-        lines.last_mut().expect("never empty").extend(word);
-    }
-    lines
 }
 
 #[cfg(test)]

@@ -2,10 +2,11 @@
 //!
 //! Owns its layout: how spans are spread, then turns that took too long, then what the figures do not hold.
 
-use super::grid::{Column, WIDTH, render, wrap};
+use super::grid::{Column, WIDTH, render};
 use super::readable::{count, exact, nanos, span};
 use super::screen::moment;
 use crate::admin::rows::{LatencyRow, Spread, Wall};
+use crate::config::wrap;
 use Column::{Left, Right};
 
 const NOTE: &str = "A frame was in the box from the beginning of the turn that received it to the end of the turn that sent \
@@ -17,7 +18,7 @@ pub(super) fn text(rows: &[LatencyRow], now: Wall) -> String {
     let limit = rows.first().map_or(0, |row| row.stall_ns);
     let since = rows.first().map_or(now, |row| row.since);
     let note = format!("Measured since {} UTC. A stall is a turn longer than {}. {NOTE}", moment(since), nanos(limit));
-    let note: String = wrap(&note, WIDTH).into_iter().map(|line| line + "\n").collect();
+    let note: String = wrap(&note, WIDTH, WIDTH).into_iter().map(|line| line + "\n").collect();
     format!("{}\n{}\n{note}", spreads(rows), stalls(rows, now))
 }
 

@@ -4,6 +4,7 @@
 //! all but `run` and `check` go through the admin socket, and so can do no more than any other client. Read
 //! [`commands`] first.
 
+pub mod check;
 mod client;
 pub mod commands;
 #[cfg(test)]
@@ -85,7 +86,7 @@ fn run_args(args: &ArgMatches) -> RunArgs {
 
 fn check(file: &Path) -> ExitCode {
     match config::load(file) {
-        Ok(configuration) => print(config::describe(&configuration).as_bytes()),
+        Ok(configuration) => print(check::text(&configuration).as_bytes()),
         Err(errors) => {
             let _ = writeln!(io::stderr(), "{}", errors.to_string().trim_end());
             ExitCode::from(BAD)

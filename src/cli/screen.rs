@@ -2,9 +2,10 @@
 //!
 //! Owns its layout: alarms first, then workers, ports, services, and the last switchover.
 
-use super::grid::{Column, WIDTH, render, visible, wrap};
+use super::grid::{Column, WIDTH, render, visible};
 use super::readable::{count, micros, span};
 use crate::admin::rows::{PortRow, ServiceRow, Status, SwitchoverRow, Wall, WorkerRow};
+use crate::config::wrap;
 use crate::time::Duration;
 use Column::{Left, Prose, Right};
 
@@ -137,5 +138,5 @@ fn last(row: Option<&SwitchoverRow>, now: Wall) -> String {
 }
 
 fn paragraph(text: &str) -> String {
-    wrap(&visible(text), WIDTH).into_iter().map(|line| line + "\n").collect()
+    wrap(&visible(text), WIDTH, WIDTH).into_iter().map(|line| line + "\n").collect()
 }

@@ -6,8 +6,8 @@ use super::grid::{Column, render, visible};
 use super::readable::{bytes, count, exact, micros, span};
 use super::{latency, screen};
 use crate::admin::rows::{
-    ChangeKind, ChangeRow, Cleared, CounterRow, Ends, ExcludeRow, FlowRow, Forecast, MemberRow, NeighbourRow, PortRow,
-    ProbeRow, Reloaded, RouteRow, ServiceRow, SnatRow, SwitchoverRow, Wall,
+    Cleared, CounterRow, Ends, ExcludeRow, FlowRow, Forecast, MemberRow, NeighbourRow, PortRow, ProbeRow, Reloaded,
+    RouteRow, ServiceRow, SnatRow, SwitchoverRow, Wall,
 };
 use crate::time::Duration;
 use Column::{Left, Prose, Right};
@@ -381,21 +381,7 @@ fn excluded(rows: &[ExcludeRow]) -> String {
 
 fn reloaded(reloaded: &Reloaded) -> String {
     if reloaded.changes.is_empty() {
-        return "the file says what it said before; nothing changed\n".to_owned();
+        return "configuration reloaded: no difference\n".to_owned();
     }
-    reloaded.changes.iter().map(change).collect()
-}
-
-fn change(row: &ChangeRow) -> String {
-    let mark = match row.kind {
-        ChangeKind::Added => '+',
-        ChangeKind::Removed => '-',
-        ChangeKind::Changed => '~',
-    };
-    let line = match (&row.before, &row.after) {
-        (Some(before), Some(after)) => format!("{mark} {}: {before} → {after}", row.what),
-        (Some(only), None) | (None, Some(only)) if !only.is_empty() => format!("{mark} {}: {only}", row.what),
-        _ => format!("{mark} {}", row.what),
-    };
-    format!("{}\n", visible(&line))
+    reloaded.changes.iter().map(|change| visible(&change.to_string()) + "\n").collect()
 }

@@ -1,38 +1,61 @@
-//! What a reload changes, in words.
+//! What a reload changes: one row for each difference.
 //!
 //! Owns the comparison of two configurations and which changes the running appliance cannot take over. Changes nothing.
 
 use super::value::duration_text;
 use super::{Configuration, Settings, words};
 use crate::policy::intent::{Intent, Limits, Member, Monitor, MonitorKind, Pool, Snat, VirtualServer};
+use serde::{Deserialize, Serialize};
 use std::fmt;
 
 /// One difference between two configurations.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Change {
-    /// What differs: `monitor sip-options: interval 500ms → 200ms`.
-    pub text: String,
-    /// A running appliance cannot take it over.
-    pub needs_restart: bool,
+    /// What happened.
+    pub kind: ChangeKind,
+    /// To what: `monitor sip-options: interval`; `pool` where `before` or `after` is the name of a whole one.
+    pub what: String,
+    /// Before; `None` when it was added.
+    pub before: Option<String>,
+    /// After; `None` when it was removed.
+    pub after: Option<String>,
+    /// A running appliance can take it over; `false`: it needs a restart.
+    pub live: bool,
+}
+
+/// See [`Change::kind`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ChangeKind {
+    /// It is new.
+    Added,
+    /// It is gone.
+    Removed,
+    /// It differs.
+    Changed,
 }
 
 impl fmt::Display for Change {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.text)?;
-        if self.needs_restart { f.write_str(" (needs a restart)") } else { Ok(()) }
+        let (what, before, after) = (&self.what, or(self.before.as_ref(), ""), or(self.after.as_ref(), ""));
+        match self.kind {
+            ChangeKind::Added => write!(f, "{what} {after} added"),
+            ChangeKind::Removed => write!(f, "{what} {before} removed"),
+            ChangeKind::Changed => write!(f, "{what} {before} → {after}"),
+        }
     }
 }
 
 /// Everything in which `new` differs from `old`, in the order of the reference; empty when they mean the same.
 pub fn difference(old: &Configuration, new: &Configuration) -> Vec<Change> {
     let mut changes = Vec::new();
-    let mut restart = Comparison { changes: &mut changes, needs_restart: true };
+    let mut restart = Comparison { changes: &mut changes, live: false };
     restart.thing("appliance", &appliance(&old.settings), &appliance(&new.settings));
     restart.thing("cores", &cores(&old.settings), &cores(&new.settings));
     restart.thing("dpdk", &dpdk(&old.settings), &dpdk(&new.settings));
     restart.named("port", ports(&old.intent), ports(&new.intent));
     let (old, new) = (&old.intent, &new.intent);
-    let mut live = Comparison { changes: &mut changes, needs_restart: false };
+    let mut live = Comparison { changes: &mut changes, live: true };
     live.named("interface", interfaces(old), interfaces(new));
     live.named("route", routes(old), routes(new));
     live.named("monitor", monitors(old), monitors(new));
@@ -42,7 +65,7 @@ pub fn difference(old: &Configuration, new: &Configuration) -> Vec<Change> {
     live.named("snat of pool", snats(old), snats(new));
     live.thing("timeouts", &timeouts(old), &timeouts(new));
     live.thing("limits", &rates(&old.limits), &rates(&new.limits));
-    let mut restart = Comparison { changes: &mut changes, needs_restart: true };
+    let mut restart = Comparison { changes: &mut changes, live: false };
     restart.thing("limits", &tables(&old.limits), &tables(&new.limits));
     changes
 }
@@ -59,7 +82,7 @@ type Things = Vec<(String, Keys)>;
 
 struct Comparison<'c> {
     changes: &'c mut Vec<Change>,
-    needs_restart: bool,
+    live: bool,
 }
 
 impl Comparison<'_> {
@@ -67,22 +90,22 @@ impl Comparison<'_> {
         let find =
             |things: &Things, name: &str| things.iter().find(|(other, _)| other == name).map(|(_, keys)| keys.clone());
         for (name, _) in old.iter().filter(|(name, _)| find(&new, name).is_none()) {
-            self.add(format!("{noun} {name} removed"));
+            self.removed(noun, name);
         }
         for (name, keys) in &new {
             match find(&old, name) {
                 Some(before) => self.thing(&format!("{noun} {name}"), &before, keys),
-                None => self.add(format!("{noun} {name} added")),
+                None => self.added(noun, name),
             }
         }
     }
 
     fn thing(&mut self, what: &str, old: &Keys, new: &Keys) {
         for ((key, before), (_, after)) in old.iter().zip(new).filter(|(before, after)| before != after) {
+            let what = format!("{what}: {key}");
             match (before, after) {
-                (Word::Several(before), Word::Several(after)) => self.list(&format!("{what}: {key}"), before, after),
-                (Word::One(before), Word::One(after)) => self.add(format!("{what}: {key} {before} → {after}")),
-                _ => self.add(format!("{what}: {key} differs")),
+                (Word::One(before), Word::One(after)) => self.changed(&what, before, after),
+                (before, after) => self.list(&what, before.items(), after.items()),
             }
         }
     }
@@ -90,15 +113,37 @@ impl Comparison<'_> {
     fn list(&mut self, what: &str, old: &[String], new: &[String]) {
         let gone: Vec<&String> = old.iter().filter(|item| !new.contains(item)).collect();
         let come: Vec<&String> = new.iter().filter(|item| !old.contains(item)).collect();
-        gone.iter().for_each(|item| self.add(format!("{what} {item} removed")));
-        come.iter().for_each(|item| self.add(format!("{what} {item} added")));
+        gone.iter().for_each(|item| self.removed(what, item));
+        come.iter().for_each(|item| self.added(what, item));
         if gone.is_empty() && come.is_empty() {
-            self.add(format!("{what} in another order: {} → {}", old.join(" "), new.join(" ")));
+            self.changed(&format!("{what} order"), &old.join(" "), &new.join(" "));
         }
     }
 
-    fn add(&mut self, text: String) {
-        self.changes.push(Change { text, needs_restart: self.needs_restart });
+    fn added(&mut self, what: &str, after: &str) {
+        self.add(ChangeKind::Added, what, None, Some(after));
+    }
+
+    fn removed(&mut self, what: &str, before: &str) {
+        self.add(ChangeKind::Removed, what, Some(before), None);
+    }
+
+    fn changed(&mut self, what: &str, before: &str, after: &str) {
+        self.add(ChangeKind::Changed, what, Some(before), Some(after));
+    }
+
+    fn add(&mut self, kind: ChangeKind, what: &str, before: Option<&str>, after: Option<&str>) {
+        let (before, after) = (before.map(Into::into), after.map(Into::into));
+        self.changes.push(Change { kind, what: what.into(), before, after, live: self.live });
+    }
+}
+
+impl Word {
+    fn items(&self) -> &[String] {
+        match self {
+            Word::One(item) => std::slice::from_ref(item),
+            Word::Several(items) => items,
+        }
     }
 }
 
@@ -150,7 +195,7 @@ fn ports(intent: &Intent) -> Things {
             one("place in the file", place + 1),
             one("device", &port.device),
             one("mtu", port.mtu),
-            one("queues", or(port.queues, "one a worker")),
+            one("queues", or(port.queues, "one per worker")),
         ];
         (port.name.clone(), keys)
     };

@@ -5,7 +5,6 @@
 //! changes nothing. Read first: [`keys`].
 
 mod checks;
-mod describe;
 mod difference;
 mod document;
 mod form;
@@ -21,12 +20,11 @@ mod syntax;
 mod tests;
 mod text;
 mod value;
-mod words;
+pub(crate) mod words;
 
-pub use describe::describe;
-pub use difference::{Change, difference};
+pub use difference::{Change, ChangeKind, difference};
 pub use reference::reference;
-pub use report::{ConfigErrors, Finding, Place, Severity, Warning};
+pub use report::{ConfigErrors, Finding, Place, Severity, Warning, count, wrap};
 pub use settings::{CpuCores, Dpdk, Idle, LogLevel, Settings};
 pub use value::{codes_text, duration_text, listen_text};
 

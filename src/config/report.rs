@@ -204,37 +204,39 @@ impl<'t> Report<'t> {
 }
 
 /// `1 error`, `2 errors`
-pub(super) fn count(number: usize, noun: &str) -> String {
+pub fn count(number: usize, noun: &str) -> String {
     format!("{number} {noun}{}", if number == 1 { "" } else { "s" })
 }
 
-/// `text` after `head`, broken so that no line is wider than [`WIDTH`]: at spaces where it can be. Later lines start with
-/// `indent`.
-pub(super) fn wrapped(head: &str, text: &str, indent: &str) -> String {
-    let mut out = head.to_string();
-    let mut column = head.chars().count();
-    let mut fresh = true;
-    for word in text.split(' ') {
-        let width = word.chars().count();
-        let space = usize::from(!fresh);
-        if !fresh && column + space + width > WIDTH {
-            out = out + "\n" + indent;
-            column = indent.chars().count();
-        } else if !fresh {
-            out.push(' ');
-            column += 1;
+/// `text` after `head`; lines after the first start with `indent`. None is wider than [`WIDTH`].
+fn wrapped(head: &str, text: &str, indent: &str) -> String {
+    let room = |before: &str| WIDTH.saturating_sub(before.chars().count());
+    head.to_string() + &wrap(text, room(head), room(indent)).join(&format!("\n{indent}"))
+}
+
+/// `text` in lines, the first of at most `first` characters and the others of at most `rest`, broken at spaces where that
+/// can be. At least one line.
+pub fn wrap(text: &str, first: usize, rest: usize) -> Vec<String> {
+    let (mut lines, mut line, mut room) = (Vec::new(), String::new(), first.max(1));
+    for (place, word) in text.split(' ').enumerate() {
+        if place > 0 && word.chars().count() < room {
+            line.push(' ');
+            room -= 1;
+        } else if place > 0 {
+            lines.push(std::mem::take(&mut line));
+            room = rest.max(1);
         }
         for character in word.chars() {
-            if column >= WIDTH && indent.chars().count() < WIDTH {
-                out = out + "\n" + indent;
-                column = indent.chars().count();
+            if room == 0 {
+                lines.push(std::mem::take(&mut line));
+                room = rest.max(1);
             }
-            out.push(character);
-            column += 1;
+            line.push(character);
+            room -= 1;
         }
-        fresh = false;
     }
-    out
+    lines.push(line);
+    lines
 }
 
 fn place(text: &str, span: &Span) -> Place {

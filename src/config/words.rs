@@ -8,7 +8,7 @@ use crate::policy::intent::{
 use ipnet::Ipv4Net;
 
 /// `SIP OPTIONS over udp to port 5060`
-pub(super) fn question(kind: &MonitorKind) -> String {
+pub(crate) fn question(kind: &MonitorKind) -> String {
     match kind {
         MonitorKind::Icmp => "ICMP echo".into(),
         MonitorKind::Tcp { port } => format!("TCP handshake with port {port}"),
@@ -26,7 +26,7 @@ pub(super) fn question(kind: &MonitorKind) -> String {
 }
 
 /// What counts as a good answer: `1xx, 2xx, 3xx but not 302`.
-pub(super) fn good_answer(kind: &MonitorKind) -> String {
+pub(crate) fn good_answer(kind: &MonitorKind) -> String {
     match kind {
         MonitorKind::Icmp => "echo reply".into(),
         MonitorKind::Tcp { .. } => "it completes".into(),
@@ -38,26 +38,26 @@ pub(super) fn good_answer(kind: &MonitorKind) -> String {
     }
 }
 
-pub(super) fn codes(ranges: &[CodeRange]) -> String {
+pub(crate) fn codes(ranges: &[CodeRange]) -> String {
     ranges.iter().map(|range| codes_text(*range)).collect::<Vec<_>>().join(", ")
 }
 
-pub(super) fn listens(listens: &[Listen]) -> Vec<String> {
+pub(crate) fn listens(listens: &[Listen]) -> Vec<String> {
     listens.iter().map(|listen| listen_text(*listen)).collect()
 }
 
 /// `120`, or `untagged`.
-pub(super) fn vlan(interface: &Interface) -> String {
+pub(crate) fn vlan(interface: &Interface) -> String {
     interface.vlan.map_or("untagged".into(), |vlan| vlan.to_string())
 }
 
 /// `default`, or the network.
-pub(super) fn destination(route: &Route) -> String {
+pub(crate) fn destination(route: &Route) -> String {
     network(route.to)
 }
 
 /// `default`, one address without its length, or the network.
-pub(super) fn network(net: Ipv4Net) -> String {
+pub(crate) fn network(net: Ipv4Net) -> String {
     match net.prefix_len() {
         0 => "default".into(),
         32 => net.addr().to_string(),
@@ -65,14 +65,14 @@ pub(super) fn network(net: Ipv4Net) -> String {
     }
 }
 
-pub(super) const fn fail_back(pool: &Pool) -> &'static str {
+pub(crate) const fn fail_back(pool: &Pool) -> &'static str {
     match pool.fail_back {
         FailBack::Never => "never",
         FailBack::Immediate => "immediate",
     }
 }
 
-pub(super) const fn on_down_tcp(pool: &Pool) -> &'static str {
+pub(crate) const fn on_down_tcp(pool: &Pool) -> &'static str {
     match pool.on_down_tcp {
         OnDownTcp::Reset => "reset",
         OnDownTcp::Drain => "drain",
@@ -80,7 +80,7 @@ pub(super) const fn on_down_tcp(pool: &Pool) -> &'static str {
     }
 }
 
-pub(super) const fn no_member(pool: &Pool) -> &'static str {
+pub(crate) const fn no_member(pool: &Pool) -> &'static str {
     match pool.no_member {
         NoMember::Reject => "reject",
         NoMember::KeepLast => "keep-last",
@@ -88,14 +88,14 @@ pub(super) const fn no_member(pool: &Pool) -> &'static str {
     }
 }
 
-pub(super) const fn echo(policy: EchoPolicy) -> &'static str {
+pub(crate) const fn echo(policy: EchoPolicy) -> &'static str {
     match policy {
         EchoPolicy::Always => "always",
         EchoPolicy::WhenActive => "when-active",
     }
 }
 
-pub(super) const fn unmatched(policy: Unmatched) -> &'static str {
+pub(crate) const fn unmatched(policy: Unmatched) -> &'static str {
     match policy {
         Unmatched::Reject => "reject",
         Unmatched::RejectNow => "reject-now",
@@ -103,12 +103,12 @@ pub(super) const fn unmatched(policy: Unmatched) -> &'static str {
     }
 }
 
-pub(super) fn monitor_names(intent: &Intent, pool: &Pool) -> Vec<String> {
+pub(crate) fn monitor_names(intent: &Intent, pool: &Pool) -> Vec<String> {
     pool.monitors.iter().filter_map(|id| Some(intent.monitors.get(id.index())?.name.clone())).collect()
 }
 
 /// Names to the timeouts, in the order of the file.
-pub(super) fn timeouts(intent: &Intent) -> [(&'static str, String); 6] {
+pub(crate) fn timeouts(intent: &Intent) -> [(&'static str, String); 6] {
     let times = &intent.timeouts;
     [
         ("udp", duration_text(times.udp)),

@@ -7,8 +7,8 @@ use super::requests::Then;
 use super::switchovers::Switchover;
 use super::{Controller, Haste, Output};
 use crate::admin::answer::{AdminError, Code};
-use crate::admin::rows::{ChangeKind, ChangeRow, Reloaded};
-use crate::config::{Change, Configuration, LogLevel, difference};
+use crate::admin::rows::Reloaded;
+use crate::config::{Change, Configuration, LogLevel, count, difference};
 use crate::control::addresses::Addresses;
 use crate::policy::Intent;
 use crate::policy::intent::{MemberId, PoolId};
@@ -32,22 +32,17 @@ impl Controller {
         for change in &changes {
             self.log(LogLevel::Info, format!("reload: {change}"));
         }
-        let differences = match changes.len() {
-            1 => "1 difference".to_owned(),
-            number => format!("{number} differences"),
-        };
-        self.log(LogLevel::Info, format!("the file was read again: {differences}"));
+        self.log(LogLevel::Info, format!("configuration reloaded: {}", count(changes.len(), "difference")));
         if !changes.is_empty() {
             self.take_over(*file, now);
         }
         if let Some(ticket) = ticket {
-            let reloaded = Reloaded { changes: changes.iter().map(row).collect() };
-            self.when_installed(ticket, Then::Reloaded(reloaded), now);
+            self.when_installed(ticket, Then::Reloaded(Reloaded { changes }), now);
         }
     }
 
     fn refuse_reload(&mut self, ticket: Option<u64>, code: Code, why: String) {
-        self.log(LogLevel::Error, format!("the file was not taken over, the old one stays in force: {why}"));
+        self.log(LogLevel::Error, format!("reload rejected, running configuration kept: {why}"));
         if let Some(ticket) = ticket {
             self.tell(ticket, Err(AdminError::new(code, why)));
         }
@@ -93,18 +88,9 @@ impl Controller {
 
 /// A reload is refused as a whole when any part of it needs a restart.
 fn acceptable(changes: &[Change]) -> Result<(), String> {
-    let restart: Vec<&str> = changes.iter().filter(|change| change.needs_restart).map(|c| c.text.as_str()).collect();
+    let restart: Vec<String> = changes.iter().filter(|change| !change.live).map(Change::to_string).collect();
     if restart.is_empty() {
         return Ok(());
     }
-    Err(format!("only a restart can take this over: {}. Nothing was changed", restart.join("; ")))
-}
-
-fn row(change: &Change) -> ChangeRow {
-    let (kind, what) = match () {
-        () if change.text.ends_with(" added") => (ChangeKind::Added, change.text.trim_end_matches(" added")),
-        () if change.text.ends_with(" removed") => (ChangeKind::Removed, change.text.trim_end_matches(" removed")),
-        () => (ChangeKind::Changed, change.text.as_str()),
-    };
-    ChangeRow { kind, what: what.into(), before: None, after: None }
+    Err(format!("only a restart can apply this: {}. Nothing was changed", restart.join("; ")))
 }

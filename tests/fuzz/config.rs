@@ -1,7 +1,8 @@
 //! Any bytes as a configuration file: accepted or refused with reasons, never a panic. `tests/fuzz/search config any_bytes
 //! 600` searches for longer; under `cargo test` it runs a short while on random bytes and on damaged examples.
 
-use fairlead::config::{describe, parse_bytes};
+use fairlead::cli::check;
+use fairlead::config::parse_bytes;
 
 const EXAMPLES: [&[u8]; 3] = [
     include_bytes!("../../dpdk-config/examples/two-arm.toml"),
@@ -11,7 +12,7 @@ const EXAMPLES: [&[u8]; 3] = [
 
 fn judge(bytes: &[u8]) {
     match parse_bytes("fuzz.toml", bytes) {
-        Ok(configuration) => assert!(!describe(&configuration).is_empty()),
+        Ok(configuration) => assert!(!check::text(&configuration).is_empty()),
         Err(errors) => {
             assert!(!errors.errors.is_empty());
             assert!(errors.errors.iter().all(|finding| !finding.remedy.is_empty()), "{errors}");

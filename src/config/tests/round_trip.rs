@@ -251,8 +251,6 @@ proptest! {
                 prop_assert_eq!(&read.settings, &meant.settings);
                 prop_assert_eq!(&read.intent, &meant.intent);
                 prop_assert!(crate::config::difference(&read, &meant).is_empty());
-                let shown = crate::config::describe(&meant);
-                prop_assert!(shown.lines().all(|line| line.chars().count() <= 100), "{}", shown);
             }
             Err(errors) => prop_assert!(false, "{}\n{}", text, errors),
         }

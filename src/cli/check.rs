@@ -1,21 +1,19 @@
-//! What would be built, as `fairlead check` prints it: tables no wider than 100 columns.
+//! What would be built, as `fairlead check` prints it.
+//!
+//! Owns the tables of a file that was accepted. Asks no appliance.
 
-use super::report::{count, wrapped};
-use super::value::duration_text;
-use super::{Configuration, Settings, words};
+use super::grid::{Column, labelled, render};
+use crate::config::{Configuration, Settings, count, duration_text, words};
 use crate::policy::intent::{Intent, Limits, Pool};
+use Column::{Left, Prose, Right};
 
 /// Everything `configuration` would build, and its warnings.
-pub fn describe(configuration: &Configuration) -> String {
+pub fn text(configuration: &Configuration) -> String {
     let Configuration { settings, intent, warnings } = configuration;
     let mut out = appliance(settings);
-    for part in [ports(intent), interfaces(intent), routes(intent), monitors(intent)] {
-        out += &part;
-    }
+    out += &[ports(intent), interfaces(intent), routes(intent), monitors(intent)].concat();
     intent.pools.iter().for_each(|entry| out += &pool(intent, entry));
-    for part in [virtual_servers(intent), snats(intent), timers(intent)] {
-        out += &part;
-    }
+    out += &[virtual_servers(intent), snats(intent), timers(intent)].concat();
     warnings.iter().for_each(|warning| out += &format!("\n{warning}"));
     out
 }
@@ -25,8 +23,8 @@ fn appliance(settings: &Settings) -> String {
     let workers: Vec<String> = cores.workers.iter().map(usize::to_string).collect();
     let metrics = settings.metrics.map_or("none".into(), |metrics| metrics.to_string());
     let pages = if dpdk.hugepages { "huge pages" } else { "no huge pages" };
-    let eal = if dpdk.eal.is_empty() { "nothing extra".into() } else { dpdk.eal.join(" ") };
-    let lines = [
+    let eal = if dpdk.eal.is_empty() { "none".into() } else { dpdk.eal.join(" ") };
+    labelled(&[
         ("appliance", settings.name.clone()),
         ("admin socket", settings.admin_socket.display().to_string()),
         ("metrics", metrics),
@@ -34,17 +32,16 @@ fn appliance(settings: &Settings) -> String {
         ("cores", format!("management {}, workers {}, idle {}", cores.management, workers.join(" "), cores.idle)),
         ("DPDK", format!("{pages}, {} packet buffers, {} MiB", dpdk.mbufs, dpdk.memory_mib)),
         ("EAL arguments", eal),
-    ];
-    lines.map(|(label, text)| labelled(label, &text)).concat()
+    ])
 }
 
 fn ports(intent: &Intent) -> String {
-    let queues = |queues: Option<u16>| queues.map_or("one a worker".into(), |queues| queues.to_string());
+    let queues = |queues: Option<u16>| queues.map_or("one per worker".into(), |queues| queues.to_string());
     let rows = intent
         .ports
         .iter()
         .map(|port| vec![port.name.clone(), port.mtu.to_string(), queues(port.queues), port.device.clone()]);
-    table(&["PORT", "MTU", "QUEUES", "DEVICE"], rows.collect())
+    table(&[Left("PORT"), Right("MTU"), Left("QUEUES"), Prose("DEVICE")], rows.collect())
 }
 
 fn interfaces(intent: &Intent) -> String {
@@ -53,7 +50,7 @@ fn interfaces(intent: &Intent) -> String {
         let addresses: Vec<String> = entry.addresses.iter().map(ToString::to_string).collect();
         vec![entry.name.clone(), port.into(), words::vlan(entry), entry.mtu.to_string(), addresses.join(", ")]
     });
-    table(&["INTERFACE", "PORT", "VLAN", "MTU", "ADDRESSES"], rows.collect())
+    table(&[Left("INTERFACE"), Left("PORT"), Left("VLAN"), Right("MTU"), Prose("ADDRESSES")], rows.collect())
 }
 
 fn routes(intent: &Intent) -> String {
@@ -61,7 +58,7 @@ fn routes(intent: &Intent) -> String {
         let interface = intent.interfaces.get(route.interface.index()).map_or("?", |entry| &entry.name);
         vec![words::destination(route), route.via.to_string(), interface.into()]
     });
-    table(&["ROUTE TO", "VIA", "INTERFACE"], rows.collect())
+    table(&[Left("ROUTE TO"), Left("VIA"), Left("INTERFACE")], rows.collect())
 }
 
 fn monitors(intent: &Intent) -> String {
@@ -76,7 +73,16 @@ fn monitors(intent: &Intent) -> String {
             words::good_answer(&monitor.kind),
         ]
     });
-    table(&["MONITOR", "EVERY", "TIMEOUT", "RISE", "FALL", "ASKS", "GOOD ANSWER"], rows.collect())
+    let heads = [
+        Left("MONITOR"),
+        Right("INTERVAL"),
+        Right("TIMEOUT"),
+        Right("RISE"),
+        Right("FALL"),
+        Left("PROBE"),
+        Prose("UP WHEN"),
+    ];
+    table(&heads, rows.collect())
 }
 
 fn pool(intent: &Intent, pool: &Pool) -> String {
@@ -87,22 +93,16 @@ fn pool(intent: &Intent, pool: &Pool) -> String {
             let rank = if place == 0 { "preferred" } else { "" };
             vec![member.name.clone(), member.address.to_string(), interface.into(), rank.into()]
         });
-    let mut out = String::from("\n");
-    out += &labelled("POOL", &format!("{} (active-standby)", pool.name));
     let needed = format!("{} of {} good: {}", pool.require, count(monitors.len(), "monitor"), monitors.join(", "));
-    out += &labelled("  member up", &needed);
-    out += &labelled("  fail back", words::fail_back(pool));
-    out += &labelled("  member lost", &format!("UDP reselect, TCP {}", words::on_down_tcp(pool)));
-    out += &labelled("  no member", words::no_member(pool));
-    out += &aligned(
-        &["  MEMBER", "ADDRESS", "INTERFACE", ""],
-        rows.map(|mut row: Vec<String>| {
-            row[0].insert_str(0, "  ");
-            row
-        })
-        .collect(),
-    );
-    out
+    let policy = [
+        ("member up", needed),
+        ("fail back", words::fail_back(pool).into()),
+        ("member lost", format!("UDP reselect, TCP {}", words::on_down_tcp(pool))),
+        ("no member", words::no_member(pool).into()),
+    ];
+    let members = render(&[Left("MEMBER"), Left("ADDRESS"), Left("INTERFACE"), Left("")], &rows.collect::<Vec<_>>());
+    let inside: String = (labelled(&policy) + &members).lines().map(|line| format!("  {line}\n")).collect();
+    format!("\nPOOL {} (active-standby)\n{inside}", pool.name)
 }
 
 fn virtual_servers(intent: &Intent) -> String {
@@ -117,7 +117,16 @@ fn virtual_servers(intent: &Intent) -> String {
         let cells = [&server.name, &server.address.to_string(), network, pool, state, echo, unmatched, &listen];
         cells.iter().map(|cell| (*cell).to_string()).collect()
     });
-    let heads = ["VIRTUAL SERVER", "ADDRESS", "NETWORK", "POOL", "STATE", "ECHO", "UNMATCHED", "LISTEN"];
+    let heads = [
+        Left("VIRTUAL SERVER"),
+        Left("ADDRESS"),
+        Left("NETWORK"),
+        Left("POOL"),
+        Left("STATE"),
+        Left("ICMP ECHO"),
+        Left("UNMATCHED"),
+        Prose("LISTEN"),
+    ];
     table(&heads, rows.collect())
 }
 
@@ -129,41 +138,70 @@ fn snats(intent: &Intent) -> String {
         let except = if except.is_empty() { "nothing".into() } else { except.join(", ") };
         vec![pool.into(), snat.address.to_string(), except]
     });
-    table(&["SNAT OF POOL", "WEARS", "EXCEPT"], rows.collect())
+    table(&[Left("SNAT OF POOL"), Left("ADDRESS"), Prose("EXCEPT")], rows.collect())
 }
 
 fn timers(intent: &Intent) -> String {
     let times = words::timeouts(intent).map(|(name, span)| format!("{name} {span}")).join(", ");
     let Limits { flows_per_worker, rejects_per_second, icmp_errors_per_second, fragments_per_worker } = intent.limits;
     let limits = format!(
-        "for each worker {flows_per_worker} flows, {fragments_per_worker} pieces of datagrams held, \
-         {rejects_per_second} rejects a second, {icmp_errors_per_second} ICMP errors passed on a second"
+        "per worker {flows_per_worker} flows, {fragments_per_worker} fragments held, \
+         {rejects_per_second} rejects and {icmp_errors_per_second} forwarded ICMP errors per second"
     );
-    String::from("\n") + &labelled("timeouts", &times) + &labelled("limits", &limits)
-}
-
-fn labelled(label: &str, text: &str) -> String {
-    wrapped(&format!("{label:<15}"), text, &" ".repeat(15)) + "\n"
+    String::from("\n") + &labelled(&[("timeouts", times), ("limits", limits)])
 }
 
 /// An empty line and the rows under their heads; nothing when there is no row.
-fn table(heads: &[&str], rows: Vec<Vec<String>>) -> String {
-    if rows.is_empty() { String::new() } else { String::from("\n") + &aligned(heads, rows) }
+fn table(heads: &[Column], rows: Vec<Vec<String>>) -> String {
+    if rows.is_empty() { String::new() } else { String::from("\n") + &render(heads, &rows) }
 }
 
-/// Rows in columns two spaces apart; the last column is broken into lines.
-fn aligned(heads: &[&str], mut rows: Vec<Vec<String>>) -> String {
-    rows.insert(0, heads.iter().map(|head| (*head).to_string()).collect());
-    let last = heads.len() - 1;
-    let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
-    let widths: Vec<usize> = (0..last).map(width).collect();
-    let mut out = String::new();
-    for row in &rows {
-        let cells: Vec<String> = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:<width$}  ")).collect();
-        let head = cells.concat();
-        let line = wrapped(&head, &row[last], &" ".repeat(head.chars().count()));
-        out += line.trim_end();
-        out.push('\n');
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::parse_for;
+
+    const FILE: &str = include_str!("../../dpdk-config/examples/two-arm.toml");
+
+    const MORE: &str = r#"
+[[monitor]]
+name = "alive"
+kind = "icmp"
+
+[[monitor]]
+name = "port-check"
+kind = "tcp-half-open"
+
+[[pool]]
+name = "pair-2"
+members = [{ name = "rm-1", address = "10.20.0.21" }, { name = "rm-2", address = "10.20.0.22" }]
+monitors = ["sip-options", "alive", "port-check"]
+require = 2
+fail_back = "immediate"
+on_down = { tcp = "drain" }
+no_member = "keep-last"
+
+[[virtual_server]]
+name = "rm"
+address = "203.0.113.7"
+pool = "pair-2"
+listen = ["udp/5070", "tcp/5070", "tcp/5071"]
+enabled = false
+echo = "when-active"
+unmatched = "drop"
+
+[[snat]]
+pool = "pair-2"
+address = "203.0.113.7"
+untranslated_udp_ports = [161, 123]
+"#;
+
+    #[test]
+    fn what_would_be_built_fits_the_screen() {
+        let exclude: Vec<String> = (0..24).map(|n| format!("\"172.20.{n}.0/24\"")).collect();
+        let file = FILE.replace("\"172.16.2.0/24\"", &exclude.join(", ")) + MORE;
+        let shown = text(&parse_for(64, "fairlead.toml", &file).unwrap_or_else(|errors| panic!("{errors}")));
+        assert!(shown.lines().all(|line| line.chars().count() <= 100), "{shown}");
+        insta::assert_snapshot!("describe", shown);
     }
-    out
 }
