@@ -130,8 +130,8 @@ def settled(appliance: Appliance) -> dict[str, int]:
 def imbalance(counters: dict[str, int]) -> int:
     """Frames that came into the workers' hands less frames that left them: not zero means lost or made up."""
     ways = sum(value for name, value in counters.items() if name.startswith(("drop_", "punt_")))
-    came = counters["received"] + counters["originated"] + counters["taken_over"]
-    return came - (counters["transmitted"] + ways + counters["handed_off"] + counters["held"])
+    came = counters["received"] + counters["originated"] + counters["handed_in"]
+    return came - (counters["transmitted"] + ways + counters["handed_off"] + counters["queued"])
 
 
 def _is_sip_opening(packet: Seen) -> bool:

@@ -22,8 +22,8 @@ _ICMP = 1
 def imbalance(counters: dict[str, int]) -> int:
     """Frames in minus frames out."""
     went = sum(value for name, value in counters.items() if name.startswith(("drop_", "punt_")))
-    came = counters["received"] + counters["originated"] + counters["taken_over"]
-    return came - went - counters["transmitted"] - counters["handed_off"] - counters["held"]
+    came = counters["received"] + counters["originated"] + counters["handed_in"]
+    return came - went - counters["transmitted"] - counters["handed_off"] - counters["queued"]
 
 
 def check(before: dict[str, int], after: dict[str, int], workers: int = 1, allowed: Iterable[str] = ()) -> None:

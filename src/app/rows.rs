@@ -30,6 +30,6 @@ fn rows(tally: &Tally) -> Vec<CounterRow> {
     let totals = Total::ALL.iter().map(|total| row("", total.name(), tally.total(*total), total.explanation()));
     let drops = DropReason::ALL.iter().map(|r| row("drop_", r.name(), tally.drops(*r), r.explanation()));
     let punts = PuntReason::ALL.iter().map(|r| row("punt_", r.name(), tally.punts(*r), r.explanation()));
-    let notices = Notice::ALL.iter().map(|r| row("notice_", r.name(), tally.notices(*r), r.explanation()));
-    totals.chain(drops).chain(punts).chain(notices).collect()
+    let events = Notice::ALL.iter().map(|r| row("event_", r.name(), tally.notices(*r), r.explanation()));
+    totals.chain(drops).chain(punts).chain(events).collect()
 }

@@ -9,14 +9,14 @@ use crate::policy::intent::MemberId;
 ways! {
     /// Something an operator may want to know of packets that were forwarded. One counter each.
     Notice {
-        MisroutedPeer = "misrouted_peer": "A packet from member to member came through the appliance: check netmasks.",
-        UnmatchedFromMember = "unmatched_from_member": "A packet of a member's that opens nothing and matches no flow was routed untranslated.",
-        LoosePickup = "loose_pickup": "A TCP connection was adopted in mid-stream.",
-        StandbySpoke = "standby_spoke": "A datagram was sent from a service port by a member that is not active.",
-        SpeakerAnswered = "speaker_answered": "A datagram went to the member that last spoke to the client instead of the active one.",
-        FlowTableFullRouted = "flow_table_full_routed": "A visitor was routed without a marker: the flow table is full.",
+        MisroutedPeer = "member_to_member": "A packet from one member to another crossed the appliance: check the members' netmasks.",
+        UnmatchedFromMember = "unmatched_from_member": "A member's packet that opens no flow and matches none was routed untranslated.",
+        LoosePickup = "loose_pickup": "A TCP connection was picked up in mid-stream.",
+        StandbySpoke = "standby_spoke": "A member that is not active sent a datagram from a service port.",
+        SpeakerAnswered = "speaker_answered": "A datagram went to the member that last spoke to the client, not to the active one.",
+        FlowTableFullRouted = "flow_table_full_routed": "The flow table was full, so direct access to a member was routed without a flow entry.",
         Fragmented = "fragmented": "A datagram was cut into fragments for the MTU of the interface it left by.",
-        Gathered = "gathered": "A datagram that came in fragments was whole, and was decided about.",
+        Gathered = "reassembled": "All fragments of a datagram had arrived and were processed as one.",
         LostConnection = "lost_connection": "A TCP connection was reset because its member was lost.",
     }
 }

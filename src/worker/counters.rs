@@ -18,13 +18,13 @@ ways! {
     Total {
         Received = "received": "Frames received from the NICs.",
         ReceivedBytes = "received_bytes": "Bytes received from the NICs.",
-        Originated = "originated": "Frames the appliance made itself: probes, ARP, resets, ICMP errors.",
-        TakenOver = "taken_over": "Frames that another worker received and handed over.",
-        Transmitted = "transmitted": "Frames the NICs took.",
-        TransmittedBytes = "transmitted_bytes": "Bytes the NICs took.",
-        HandedOff = "handed_off": "Frames handed to the worker that owns their flow.",
-        Held = "held": "Frames waiting now for a next hop's MAC, for the rest of their datagram, or to be refused.",
-        Flows = "flows": "Flows remembered now.",
+        Originated = "originated": "Frames the appliance built itself: probes, ARP, resets, ICMP errors.",
+        TakenOver = "handed_in": "Frames another worker received and handed off to this one.",
+        Transmitted = "transmitted": "Frames the NICs accepted for transmission.",
+        TransmittedBytes = "transmitted_bytes": "Bytes the NICs accepted for transmission.",
+        HandedOff = "handed_off": "Frames handed off to the worker that owns their flow.",
+        Held = "queued": "Frames waiting now for a next hop's MAC, for reassembly, or for a deferred reject.",
+        Flows = "flows": "Entries in the flow table now.",
     }
 }
 

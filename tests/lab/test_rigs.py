@@ -15,7 +15,7 @@ from rigs.measure import Figure, Reading, in_turn, percentile, rate, ratio
 from rigs.plots import Plot, Series
 from rigs.setting import Setting
 
-COUNTERS = {"received": 10, "originated": 2, "taken_over": 0, "transmitted": 9, "handed_off": 0, "held": 1,
+COUNTERS = {"received": 10, "originated": 2, "handed_in": 0, "transmitted": 9, "handed_off": 0, "queued": 1,
             "drop_no_flow": 1, "punt_arp": 1}
 
 

@@ -145,7 +145,7 @@ fn s17_refusals_at_boot_are_limited() {
         let refusals = world.look();
         assert!(refusals.len() >= 50 && refusals.len() <= 2 * 50, "{} of 1000 within a second", refusals.len());
         let refused = world.counter("drop_no_active_member") - before;
-        assert_eq!(refused + world.counter("drop_rate_limited"), 1_000);
+        assert_eq!(refused + world.counter("drop_reject_rate_limited"), 1_000);
         assert_eq!(refused, refusals.len() as u64, "each refusal that was made went out");
     });
 }

@@ -227,8 +227,8 @@ fn s85_the_counters_reconcile_through_a_day_of_trouble() {
             those.map(|row| row.value).sum()
         };
         let one = |name: &str| rows.iter().find(|row| row.worker.is_none() && row.name == name).expect(name).value;
-        let came = one("received") + one("originated") + one("taken_over");
-        let went = one("transmitted") + sum("drop_") + sum("punt_") + one("handed_off") + one("held");
+        let came = one("received") + one("originated") + one("handed_in");
+        let went = one("transmitted") + sum("drop_") + sum("punt_") + one("handed_off") + one("queued");
         assert_eq!(came, went, "{rows:#?}");
         assert!(sum("drop_") > 0 && told(world, "transmitted") > 10_000);
     });

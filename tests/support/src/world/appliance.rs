@@ -69,8 +69,8 @@ fn rows(tally: &Tally) -> Vec<CounterRow> {
     let totals = Total::ALL.iter().map(|t| row(t.name().into(), tally.total(*t), t.explanation()));
     let drops = DropReason::ALL.iter().map(|r| row(format!("drop_{}", r.name()), tally.drops(*r), r.explanation()));
     let punts = PuntReason::ALL.iter().map(|r| row(format!("punt_{}", r.name()), tally.punts(*r), r.explanation()));
-    let notices = Notice::ALL.iter().map(|r| row(format!("notice_{}", r.name()), tally.notices(*r), r.explanation()));
-    totals.chain(drops).chain(punts).chain(notices).collect()
+    let events = Notice::ALL.iter().map(|r| row(format!("event_{}", r.name()), tally.notices(*r), r.explanation()));
+    totals.chain(drops).chain(punts).chain(events).collect()
 }
 
 /// The appliance.
