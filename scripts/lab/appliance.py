@@ -1,4 +1,4 @@
-"""Fairlead in its place: its file, its process, and the questions it is asked.
+"""Fairlead in the lab: its file, its process, and its commands.
 
 Owns: the configuration file the lab writes, starting and stopping `fairlead run`, and every other `fairlead` command
 the lab types, as an operator would. Never: what the answers should be.
@@ -23,7 +23,7 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 #: (PACKET_FANOUT_FLAG_DEFRAG), and a datagram that is larger than the ring's frames is then cut off: it shows none.
 AF_PACKET = "net_af_packet{number},iface={interface},qdisc_bypass=1,framecnt=4096,blocksz=1048576,framesz=2048"
 
-#: Before every program that is not of real-time priority itself.
+#: Real-time priority: ahead of every program that has none itself.
 FIRST = ["chrt", "--fifo", "1"]
 
 
@@ -120,7 +120,7 @@ exclude = [{excluded}]
 
 
 def binary() -> Path:
-    """The newest `fairlead` that was built here."""
+    """The newest `fairlead` built in this tree."""
     built = [REPOSITORY / "target" / profile / "fairlead" for profile in ("release", "debug")]
     built = [path for path in built if path.exists()]
     if not built:
@@ -139,7 +139,7 @@ class Appliance:
         self._process: Program | None = None
 
     def start(self, at_once: bool = False) -> None:
-        """Writes its file, starts it and waits until it takes orders.
+        """Writes its file, starts it and waits until it answers commands.
 
         `at_once`: it runs before every other program (SCHED_FIFO), where the kernel allows that. On a box its workers
         have cores of their own; here they share theirs with the whole load.
@@ -152,11 +152,11 @@ class Appliance:
         self._wait("take orders", lambda: self.ask("status") is not None, 15.0)
 
     def wait_for_active(self, member: str | None = None, timeout: float = 10.0) -> dict:
-        """Waits until a member, or that member, is active, and gives its row."""
+        """Waits until a member, or this member, is active, and returns its row."""
         return self._wait(f"make {member or 'a member'} active", lambda: self._active(member), timeout)
 
     def wait_for_state(self, member: str, state: str, timeout: float = 10.0) -> dict:
-        """Waits until a member is in that state, and gives its row."""
+        """Waits until a member is in this state, and returns its row."""
         return self._wait(f"find {member} {state}", lambda: self._in_state(member, state), timeout)
 
     def wait_for_switchover(self, count: int, timeout: float = 10.0) -> Switchover:
@@ -164,19 +164,19 @@ class Appliance:
         return self._wait(f"install switchover {count}", lambda: self._switchover(count), timeout)
 
     def switchovers(self) -> list[Switchover]:
-        """Those from one member to another that every worker has taken, the oldest first."""
+        """Switchovers from one member to another that every worker has installed, oldest first."""
         return read_switchovers(self.ask("switchovers"))
 
     def ask(self, *words: str) -> list | dict:
-        """A `fairlead` command with `--json`, and its answer."""
+        """The answer of a `fairlead` command with `--json`."""
         said = self.command(*words, "--json", check=True).stdout
         try:
             return json.loads(said)
         except ValueError as error:
-            raise LabError(f"`fairlead {' '.join(words)} --json` said no JSON: {said[:200]!r}") from error
+            raise LabError(f"`fairlead {' '.join(words)} --json` did not print JSON: {said[:200]!r}") from error
 
     def show(self, *words: str) -> str:
-        """A `fairlead` command as a person types it, and what the person reads."""
+        """The output of a `fairlead` command as an operator reads it."""
         return self.command(*words).stdout
 
     def command(self, *words: str, check: bool = True):
@@ -192,15 +192,15 @@ class Appliance:
         return total
 
     def is_running(self) -> bool:
-        """The process lives."""
+        """Whether the process is alive."""
         return self._process is not None and self._process.is_running()
 
     def stop(self) -> int:
-        """SIGTERM, and its exit code."""
+        """Stops it with SIGTERM; returns its exit code."""
         return self._process.stop() if self._process else 0
 
     def kill(self) -> None:
-        """SIGKILL: it ends between two instructions. `start` starts it again."""
+        """Kills it with SIGKILL, without warning. `start` starts it again."""
         self._process.stop(signal.SIGKILL)
 
     def said(self) -> str:
@@ -224,11 +224,11 @@ class Appliance:
         trouble = ""
         while time.monotonic() < deadline:
             if not self.is_running():
-                raise LabError(f"Fairlead ended by itself. It said:\n{self.said()[-2000:]}")
+                raise LabError(f"Fairlead exited unexpectedly. Its log ends:\n{self.said()[-2000:]}")
             try:
                 if (found := look()) is not None:
                     return found
             except LabError as error:
                 trouble = f" ({error})"
             time.sleep(0.05)
-        raise LabError(f"Fairlead did not {what} within {timeout:g} s{trouble}. It said:\n{self.said()[-2000:]}")
+        raise LabError(f"Fairlead did not {what} within {timeout:g} s{trouble}. Its log ends:\n{self.said()[-2000:]}")

@@ -1,6 +1,6 @@
-"""The demo: a pair of SIP Servers changes roles twice under calls, and whoever watches sees that it held.
+"""Runs a pair of SIP Servers through two switchovers under load, and checks what the peers and the wires saw.
 
-`scripts/demo` runs it. Owns the story; the hosts are `topology`'s, the load `traffic`'s, the judgement `proofs`'.
+`scripts/demo` runs it. Owns the sequence of events; hosts are in `topology`, the load in `traffic`, the checks in `proofs`.
 """
 
 import argparse
@@ -22,7 +22,7 @@ CALM, LOAD = 6.0, 26
 
 
 class Demo:
-    """One run of the story in a lab that stands."""
+    """One run in a lab that is up."""
 
     def __init__(self, lab: Lab, report: Report):
         self.lab = lab
@@ -33,11 +33,11 @@ class Demo:
         self.switchovers: list[Switchover] = []
 
     def play(self) -> None:
-        """The whole story."""
+        """Everything, from start to end."""
         self._begin()
-        self.report.chapter("Calls")
-        rates = f"{UDP_RATE} UDP, {TCP_RATE} TCP, {TLS_RATE} TLS and {OUTWARD_RATE} outward calls a second"
-        self.report.say(f"{rates}; a T-client and the configuration server hold long connections")
+        self.report.chapter("Load")
+        rates = f"{UDP_RATE} UDP, {TCP_RATE} TCP, {TLS_RATE} TLS and {OUTWARD_RATE} outbound calls per second"
+        self.report.say(f"{rates}; long-lived connections to a T-client and to the configuration server")
         traffic = Traffic.start(self.lab, self.pair, LOAD)
         self._watch(traffic, CALM)
         self._switch("sip-a closes its SIP ports, sip-b opens its own", "sip-a", "sip-b", self.pair.take_over)
@@ -52,7 +52,7 @@ class Demo:
         self.pair.start()
         self.appliance.start(at_once=True)
         active = self.appliance.wait_for_active()
-        what = "Fairlead runs on DPDK virtual devices and has chosen sip-a"
+        what = "Fairlead runs on DPDK virtual devices and selected sip-a"
         self.report.expect(what, active["name"] == "sip-a", active["reason"])
         self._show("members", "services", "ports")
 
@@ -69,7 +69,7 @@ class Demo:
         proofs.timeline(self.report, switchover, old, new)
 
     def _lose_link(self) -> None:
-        """The host is alive but alone; whoever watches the pair tells the other one to take over."""
+        """The host is alive but cut off; whatever supervises the pair tells the other one to take over."""
         self.pair.order("sip-b", "outward", rate=0)
         self.lab.pull_cable("sip-b")
         self.pair.take_over()
@@ -83,13 +83,13 @@ class Demo:
             self.report.say(f"{self.report.seconds():4.0f} s  completed/made: {', '.join(told)}")
 
     def _end(self, traffic: Traffic) -> None:
-        self.report.chapter("The last calls end")
+        self.report.chapter("Waiting for the last calls")
         calls = traffic.finish()
         self.lab.plug_cable("sip-b")
         rows = [[kind, c.made, c.completed, c.retransmitted, c.failed] for kind, c in calls.items()]
         self.report.table(["calls", "made", "completed", "retransmitted", "failed"], rows)
         self._show("counters", "status")
-        self.report.chapter("What held")
+        self.report.chapter("Checks")
         proofs.calls_over_udp(self.report, calls)
         proofs.calls_over_streams(self.report, "TCP", traffic.tcp.rounds(), self.harm)
         proofs.calls_over_streams(self.report, "TLS", traffic.tls.rounds(), self.harm)
@@ -98,7 +98,7 @@ class Demo:
         proofs.addresses_seen(self.report, traffic)
         proofs.long_connections(self.report, traffic)
         proofs.every_frame(self.report, self.appliance)
-        self.report.expect("Fairlead still runs", self.appliance.is_running())
+        self.report.expect("Fairlead is still running", self.appliance.is_running())
 
     def _show(self, *tables: str) -> None:
         for table in tables:
@@ -106,11 +106,11 @@ class Demo:
 
 
 def look_around(lab: Lab, appliance: Appliance) -> str:
-    """What a person may type in a lab that was kept."""
+    """Commands to try in a lab that was kept."""
     prefix = f"ip netns exec fl-{lab.id}-"
     fairlead = f"{appliance.program} --socket {lab.file('admin.sock')}"
     return f"""
-The lab stands. Look around in it:
+The lab is up. Some things to try:
 
   {fairlead} status            # also members, switchovers, flows, counters, ...
   {fairlead} pool force pair-1 sip-b
@@ -120,11 +120,11 @@ The lab stands. Look around in it:
   {prefix}phone openssl s_client -connect {addresses.VIP}:{addresses.SIP_TLS_PORT}
   less {lab.file('fairlead.log')}; cat {appliance.file}
 
-Take it away with: scripts/demo --clean"""
+Remove it with: scripts/demo --clean"""
 
 
 def main() -> int:
-    """Reads the command line, plays, and gives the exit code."""
+    """Parses the command line, runs the demo, and returns the exit code."""
     options = _options()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     signal.signal(signal.SIGHUP, lambda *_: sys.exit(129))
@@ -142,7 +142,7 @@ def main() -> int:
         print(f"\nscripts/demo: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        print("\nscripts/demo: interrupted; everything is taken away again.", file=sys.stderr)
+        print("\nscripts/demo: interrupted; everything was removed.", file=sys.stderr)
         return 130
 
 
@@ -160,9 +160,9 @@ def _play(keep: bool) -> int:
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="scripts/demo", description=__doc__.splitlines()[0])
-    parser.add_argument("--keep", action="store_true", help="leave the lab up and say how to look around in it")
-    parser.add_argument("--clean", action="store_true", help="remove labs that were kept or left behind, and end")
-    parser.add_argument("--no-build", action="store_true", help="take the fairlead that is built already")
+    parser.add_argument("--keep", action="store_true", help="leave the lab up and print commands to try in it")
+    parser.add_argument("--clean", action="store_true", help="remove labs that were kept or left behind, and exit")
+    parser.add_argument("--no-build", action="store_true", help="use the fairlead that is already built")
     return parser.parse_args()
 
 

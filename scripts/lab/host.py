@@ -22,18 +22,18 @@ class Program:
         self.log = log
 
     def is_running(self) -> bool:
-        """It has not ended yet."""
+        """Whether it is still running."""
         return self.process.poll() is None
 
     def wait(self, timeout: float) -> int:
-        """Waits for its own end, at most `timeout` seconds, and gives its exit code."""
+        """Waits until it exits by itself, at most `timeout` seconds, and returns its exit code."""
         try:
             return self.process.wait(timeout)
         except subprocess.TimeoutExpired as error:
-            raise LabError(f"{self.name} did not end within {timeout:g} s; its output is in {self.log}") from error
+            raise LabError(f"{self.name} did not exit within {timeout:g} s; its output is in {self.log}") from error
 
     def stop(self, with_signal: signal.Signals = signal.SIGTERM, patience: float = 3.0) -> int:
-        """Asks it to end, and makes it end after `patience` seconds. Gives its exit code."""
+        """Terminates it, by force after `patience` seconds. Returns its exit code."""
         if self.is_running():
             self.process.send_signal(with_signal)
             try:
@@ -43,7 +43,7 @@ class Program:
         return self.process.wait()
 
     def said(self) -> str:
-        """What it has written so far."""
+        """Its output so far."""
         return self.log.read_text(errors="replace") if self.log.exists() else ""
 
 
@@ -57,14 +57,14 @@ class Host:
         self._outlive = outlive
 
     def create(self) -> None:
-        """Makes the namespace: loopback up, IPv6 off so that only the lab's own frames are on its wires."""
+        """Creates the namespace: loopback up, IPv6 off so that only the lab's own frames are on its wires."""
         run(["ip", "netns", "add", self.namespace])
         self.ip("link", "set", "lo", "up")
         for scope in ("all", "default"):
             self.sysctl(f"net.ipv6.conf.{scope}.disable_ipv6", "1")
 
     def delete(self) -> None:
-        """Ends what still runs inside and removes the namespace. Does nothing if it is not there."""
+        """Stops whatever still runs inside and removes the namespace. Does nothing if it does not exist."""
         delete_namespace(self.namespace)
 
     def ip(self, *words: str) -> str:
@@ -72,16 +72,16 @@ class Host:
         return run(["ip", "-n", self.namespace, *words]).stdout
 
     def sysctl(self, key: str, value: str) -> None:
-        """Sets a kernel variable of the host; one this kernel does not have is left alone."""
+        """Sets a sysctl of the host; one that this kernel does not have is skipped."""
         path = "/proc/sys/" + key.replace(".", "/")
         self.run(["sh", "-c", f"test ! -e {path} || echo {value} > {path}"])
 
     def run(self, argv: Sequence[str], timeout: float = 60.0, check: bool = True) -> subprocess.CompletedProcess:
-        """Runs a program in the host to its end."""
+        """Runs a program in the host to completion."""
         return run(self._inside(argv), timeout, check)
 
     def start(self, name: str, argv: Sequence[str], environment: dict[str, str] | None = None) -> Program:
-        """Starts a program in the host. Unless the lab is to be kept, it dies with the lab."""
+        """Starts a program in the host. Unless the lab is to be kept, it is stopped with the lab."""
         log = self.directory / f"{name}.log"
         command = self._inside(argv)
         if not self._outlive:
@@ -103,7 +103,7 @@ class Host:
 
 
 def delete_namespace(namespace: str) -> None:
-    """Ends every process of a namespace and removes it."""
+    """Stops every process of a namespace and removes it."""
     if namespace not in namespaces():
         return
     for stop in (signal.SIGTERM, signal.SIGKILL):

@@ -1,7 +1,7 @@
-"""What labs leave behind when they are killed, and taking it away.
+"""What labs leave behind when they are killed, and its removal.
 
-Owns: the directory of a lab under `/run`, the note of which process owns it, and the sweep of labs without an owner.
-A lab that a person asked to keep is swept only when told to.
+Owns: the directory of a lab under `/run`, the record of the process that owns it, and the sweep of labs without an owner.
+A lab that somebody asked to keep is swept only on request.
 """
 
 import os
@@ -10,12 +10,12 @@ from pathlib import Path
 
 from .host import delete_namespace, namespaces
 
-#: One directory a lab, named by its id: logs, sockets, the appliance's file.
+#: One directory per lab, named by its id: logs, sockets, the appliance's file.
 ROOT = Path("/run/fairlead-lab")
 
 
 def claim(directory: Path) -> None:
-    """Makes a lab's directory, whole with the note that this process owns it: a sweep elsewhere sees all or nothing."""
+    """Creates a lab's directory together with the record of its owner, atomically: a concurrent sweep sees all or nothing."""
     growing = directory.with_name(f".{directory.name}")
     growing.mkdir(parents=True)
     (growing / "owner").write_text(f"{os.getpid()} {_start_time(os.getpid())}\n")
@@ -23,12 +23,12 @@ def claim(directory: Path) -> None:
 
 
 def mark_kept(directory: Path) -> None:
-    """Writes down that the lab outlives its owner on purpose."""
+    """Records that the lab outlives its owner on purpose."""
     (directory / "kept").touch()
 
 
 def sweep(with_kept: bool = False) -> list[str]:
-    """Removes every lab whose owner is gone, and those kept on purpose if told to. Gives their ids."""
+    """Removes every lab whose owner is gone, and on request those kept on purpose. Returns their ids."""
     swept = []
     for directory in sorted(ROOT.glob("[0-9a-f]*")):
         kept = (directory / "kept").exists()
@@ -40,7 +40,7 @@ def sweep(with_kept: bool = False) -> list[str]:
 
 
 def remains(lab_id: str) -> list[str]:
-    """What is still there of a lab: namespaces and its directory."""
+    """What is left of a lab: namespaces and its directory."""
     found = [namespace for namespace in namespaces() if namespace.startswith(f"fl-{lab_id}-")]
     return found + [str(path) for path in ROOT.glob(lab_id)]
 
@@ -53,7 +53,7 @@ def _remove(directory: Path) -> None:
 
 
 def _is_owned(directory: Path) -> bool:
-    """The process that made the lab is still the same living process."""
+    """Whether the process that made the lab is still running."""
     try:
         pid, started = (directory / "owner").read_text().split()
     except (OSError, ValueError):
@@ -62,7 +62,7 @@ def _is_owned(directory: Path) -> bool:
 
 
 def _start_time(pid: int) -> str:
-    """When a process started, in clock ticks since boot (proc(5)): tells a reused pid from the old one. Empty: gone."""
+    """When a process started, in clock ticks since boot (proc(5)): distinguishes a reused pid. Empty if it is gone."""
     try:
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except OSError:

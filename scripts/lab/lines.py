@@ -1,8 +1,8 @@
-"""Long TCP connections with a numbered line every so often: T-clients, and members at the configuration server.
+"""Long-lived TCP connections with regular numbered lines: T-clients, and members at the configuration server.
 
 `python3 -m lab.lines listen ...` echoes what it is sent and logs each peer's address; `python3 -m lab.lines talk ...`
-keeps one connection, never reconnects, and logs how long each line took to come back. A connection that was cut,
-or that lost a line, shows as an end in the log.
+keeps one connection, never reconnects, and logs how long each line took to come back. The log says if the connection was
+cut or lost a line.
 """
 
 import argparse
@@ -27,7 +27,7 @@ class Listener:
             time.sleep(0.02)
 
     def peers(self) -> set[str]:
-        """The address of everyone who ever connected."""
+        """The address of every peer that ever connected."""
         return {json.loads(line)["peer"] for line in self._log.read_text().splitlines()}
 
 
@@ -40,7 +40,7 @@ class Talker:
         self._program = _start(lab, host, f"talker-{name}", "talk", address, port, self._log)
 
     def state(self) -> dict:
-        """Lines echoed so far, the longest wait for one in seconds, and whether the connection still stands."""
+        """Lines echoed so far, the longest wait for one in seconds, and whether the connection is still up."""
         try:
             return json.loads(self._log.read_text())
         except (OSError, ValueError):
@@ -48,7 +48,7 @@ class Talker:
             return {"echoed": 0, "longest": 0.0, "ended": ended}
 
     def stands(self) -> bool:
-        """It is connected and has not lost a line."""
+        """Whether it is connected and has not lost a line."""
         return not self.state()["ended"]
 
 
@@ -76,7 +76,7 @@ async def listen(address: str, port: int, log: Path) -> None:
 
 
 async def talk(address: str, port: int, log: Path) -> None:
-    """Sends a line, waits for its echo, notes it down, again and again on the one connection."""
+    """Sends a line, waits for its echo and records it, over and over on one connection."""
     reader, writer = await asyncio.open_connection(address, port)
     echoed, longest, ended = 0, 0.0, ""
     while not ended:
@@ -101,7 +101,7 @@ def _write(log: Path, state: dict) -> None:
 
 
 def main() -> None:
-    """Reads the command line and listens or talks."""
+    """Parses the command line and listens or talks."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("do", choices=["listen", "talk"])
     parser.add_argument("address")

@@ -1,6 +1,6 @@
-"""What must have held, read from what was seen on the wires and counted by the programs.
+"""What must hold, judged by what was seen on the wires and counted by the programs.
 
-Owns: every expectation of the demo. Never: causing anything. Each function looks at one matter and tells the report.
+Owns: every expectation of the demo. Never: causing anything. Each function checks one thing and reports it.
 """
 
 import time
@@ -15,12 +15,12 @@ from .switchover import Switchover
 from .traffic import Traffic
 
 DETECTION_MS, PUBLICATION_US = 700, 1000
-#: A frame that left the appliance before a moment can be seen on the wire that much later.
+#: A frame may show on the wire this much later than it left the appliance.
 WIRE = 0.001
-#: How soon after a switchover was installed the lost member's clients must have been reset.
+#: How soon after a switchover was installed the clients of the lost member must have been reset.
 RESET = 0.25
 RST, SYN, ACK = 0x04, 0x02, 0x10
-#: A round's calls begin within a second and last one; the rest is setup and the ends of processes.
+#: A round's calls start within a second and last one; the rest is setup and process exit.
 ROUND = 2.3
 
 
@@ -35,13 +35,13 @@ def timeline(report: Report, switchover: Switchover, old: str, new: str) -> None
         "there was none" if detection is None else f"{detection:.0f} ms",
     )
     if switchover.gap_ms is not None:
-        report.say(f"  {new} served {switchover.gap_ms:.0f} ms after {old}'s last good answer")
+        report.say(f"  {new} in service {switchover.gap_ms:.0f} ms after {old}'s last good answer")
     publication = switchover.publication_us
     report.expect("Published to the last worker within 1 ms", publication < PUBLICATION_US, f"{publication} µs")
 
 
 def calls_over_udp(report: Report, calls: dict[str, Calls]) -> None:
-    """Retransmission saved every call."""
+    """Retransmission recovered every call."""
     for kind in ("UDP", "outward UDP"):
         count = calls[kind]
         seen = f"{count.completed} of {count.made}, {count.failed} failed, {count.retransmitted} retransmissions"
@@ -49,18 +49,18 @@ def calls_over_udp(report: Report, calls: dict[str, Calls]) -> None:
 
 
 def calls_over_streams(report: Report, kind: str, rounds: list[Round], harm: list[tuple[float, float]]) -> None:
-    """Only calls that were in progress at a switchover were lost. `harm`: when it began and when it was installed."""
+    """Only calls in progress during a switchover were lost. `harm`: when each one began and when it was installed."""
     spared = [r for r in rounds if not any(r.began < end + 0.1 and r.began + ROUND > start for start, end in harm)]
     made, completed = sum(r.made for r in spared), sum(r.completed for r in spared)
-    what = f"Every {kind} call that met no switchover completed"
+    what = f"Every {kind} call outside a switchover completed"
     report.expect(what, 0 < made == completed, f"{completed} of {made}")
     last = max((end for _, end in harm), default=0.0)
     after = sum(r.completed for r in spared if r.began > last)
-    report.expect(f"{kind} clients that connected anew reached the new member", after > 0, f"{after} calls")
+    report.expect(f"{kind} clients that reconnected reached the new member", after > 0, f"{after} calls")
 
 
 def nothing_to_the_old(report: Report, traffic: Traffic, switchovers: list[Switchover]) -> None:
-    """Once installed, not one SIP datagram and not one new connection goes to the member that was left."""
+    """Once a switchover is installed, not one SIP datagram or new connection goes to the old member."""
     seen = [packet for packet in traffic.at_switch.seen() if packet.src != addresses.INNER_SELF]
     ends = [*(later.left.time for later in switchovers[1:]), float("inf")]
     for number, (switchover, end) in enumerate(zip(switchovers, ends), 1):
@@ -71,17 +71,17 @@ def nothing_to_the_old(report: Report, traffic: Traffic, switchovers: list[Switc
         told = f"{before} before, {len(late)} after"
         if late:
             told += f", the first {1e3 * (late[0].time - left):.1f} ms after: {late[0].start}"
-        what = f"Not one datagram to {switchover.source} once switchover {number} was installed"
+        what = f"No datagram to {switchover.source} after switchover {number} was installed"
         report.expect(what, before > 0 and not late, told)
 
 
 def resets(report: Report, traffic: Traffic, silent: Switchover) -> None:
-    """Clients connected to a member that died in silence learn of it at once."""
+    """Clients connected to a member that vanished silently find out at once."""
     start, end = silent.left_at - WIRE, silent.left_at + RESET
     resets = [p for p in traffic.at_phone.seen() if p.protocol == TCP and p.flags & RST and start < p.time < end]
     ports = Counter(packet.src_port for packet in resets)
     told = ", ".join(f"{count} from port {port}" for port, count in sorted(ports.items()))
-    report.expect(f"Clients of {silent.source}, which fell silent, were reset at once", bool(resets), told)
+    report.expect(f"Clients of {silent.source}, which vanished silently, were reset at once", bool(resets), told)
 
 
 def addresses_seen(report: Report, traffic: Traffic) -> None:
@@ -105,22 +105,22 @@ def addresses_seen(report: Report, traffic: Traffic) -> None:
 
 
 def long_connections(report: Report, traffic: Traffic) -> None:
-    """Connections to and from physical addresses went on through both switchovers."""
+    """Connections to and from physical addresses survived both switchovers."""
     for name, talker in traffic.talkers.items():
         state = talker.state()
-        seen = state["ended"] or f"{state['echoed']} lines, the longest wait {1e3 * state['longest']:.0f} ms"
+        seen = state["ended"] or f"{state['echoed']} lines, longest wait {1e3 * state['longest']:.0f} ms"
         report.expect(f"The connection from {name} survived", talker.stands() and state["echoed"] > 100, seen)
 
 
 def every_frame(report: Report, appliance: Appliance) -> None:
-    """What came in went out, or was counted on its way to its end."""
+    """Whatever came in went out, or was counted with its reason."""
     counters = settled(appliance)
     told = f"{counters['received']} received, {counters['transmitted']} sent"
     report.expect("Every frame is accounted for", imbalance(counters) == 0, told)
 
 
 def settled(appliance: Appliance) -> dict[str, int]:
-    """The counters at a moment when no frame is under way; after two seconds the last ones read."""
+    """The counters at a moment when no frame is in flight; after two seconds, the last ones read."""
     deadline = time.monotonic() + 2.0
     while imbalance(counters := appliance.counters()) and time.monotonic() < deadline:
         time.sleep(0.05)
@@ -128,7 +128,7 @@ def settled(appliance: Appliance) -> dict[str, int]:
 
 
 def imbalance(counters: dict[str, int]) -> int:
-    """Frames that came into the workers' hands less frames that left them: not zero means lost or made up."""
+    """Frames the workers took in minus frames they disposed of: anything but zero is a frame lost or invented."""
     ways = sum(value for name, value in counters.items() if name.startswith(("drop_", "punt_")))
     came = counters["received"] + counters["originated"] + counters["handed_in"]
     return came - (counters["transmitted"] + ways + counters["handed_off"] + counters["queued"])

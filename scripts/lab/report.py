@@ -1,6 +1,6 @@
-"""What a person reads while the lab runs: progress, tables, and whether each expectation held.
+"""What the lab prints: progress, tables, and whether each expectation held.
 
-Owns: the writing, and the count of expectations that did not hold. Never: what is expected.
+Owns: the output, and the count of expectations that did not hold. Never: what is expected.
 """
 
 import sys
@@ -17,7 +17,7 @@ class Report:
         self.broken: list[str] = []
 
     def chapter(self, title: str) -> None:
-        """A new part of the story."""
+        """A heading."""
         print(f"\n{self._paint('1', f'── {title} ')}{self._paint('2', f'({self.seconds():.0f} s)')}", flush=True)
 
     def say(self, line: str) -> None:
@@ -25,14 +25,14 @@ class Report:
         print(f"  {line}", flush=True)
 
     def show(self, command: str, text: str) -> None:
-        """What a command printed, under the command."""
+        """A command and its output."""
         print(self._paint("2", f"  $ {command}"))
         for line in text.rstrip().splitlines():
             print(f"    {line}")
         print(flush=True)
 
     def table(self, head: list[str], rows: list[list]) -> None:
-        """Columns wide enough for what is in them; numbers to the right."""
+        """Aligned columns, numbers to the right."""
         cells = [head, *[[str(cell) for cell in row] for row in rows]]
         widths = [max(len(line[column]) for line in cells) for column in range(len(head))]
         for line in cells:
@@ -44,7 +44,7 @@ class Report:
         print(flush=True)
 
     def expect(self, what: str, holds: bool, seen: str = "") -> bool:
-        """One expectation, whether it held, and what was seen."""
+        """One expectation: whether it held, and what was seen."""
         mark = self._paint("32", "✔") if holds else self._paint("31", "✘")
         print(f"  {mark} {what}{f': {seen}' if seen else ''}", flush=True)
         if holds:
@@ -58,9 +58,9 @@ class Report:
         return time.monotonic() - self._began
 
     def end(self) -> int:
-        """The sum of it, and the exit code: 0 when all held."""
+        """The summary, and the exit code: 0 if all held."""
         total = self.held + len(self.broken)
-        self.chapter("All expectations held" if not self.broken else "Not everything held")
+        self.chapter("All expectations held" if not self.broken else "Some expectations did not hold")
         self.say(f"{self.held} of {total} expectations held, in {self.seconds():.0f} s")
         for what in self.broken:
             self.say(f"{self._paint('31', '✘')} {what}")

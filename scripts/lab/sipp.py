@@ -1,4 +1,4 @@
-"""Real SIP clients: SIPp, and stunnel where TLS is wanted (Debian builds SIPp without it).
+"""Real SIP clients: SIPp, and stunnel for TLS (Debian builds SIPp without it).
 
 Owns: the command lines, and the lab's handles on the clients. Never: what the numbers should be.
 Read first: `rounds`, for calls over connections.
@@ -18,7 +18,7 @@ TUNNEL_PORT = 15061
 
 
 class Caller:
-    """One SIPp that makes calls over UDP, or takes them."""
+    """One SIPp that places calls over UDP, or answers them."""
 
     def __init__(self, name: str, program: Program, statistics: Path):
         self.name = name
@@ -26,17 +26,17 @@ class Caller:
         self._statistics = statistics
 
     def calls(self) -> Calls:
-        """The newest count; SIPp writes one a second and one at its end."""
+        """The latest count; SIPp writes one per second and one when it exits."""
         return read_statistics(self._statistics)
 
     def finish(self, timeout: float) -> Calls:
-        """Waits until all its calls have ended and gives the final count."""
+        """Waits for all its calls and returns the final count."""
         self.program.wait(timeout)
         return self.calls()
 
 
 class StreamCaller:
-    """SIPps that make calls over TCP or TLS, a new one each second."""
+    """SIPps that place calls over TCP or TLS, a new SIPp each second."""
 
     def __init__(self, name: str, program: Program, log: Path):
         self.name = name
@@ -44,17 +44,17 @@ class StreamCaller:
         self._log = log
 
     def rounds(self) -> list[Round]:
-        """The rounds that have ended, each a second's calls."""
+        """The finished rounds, each with one second's calls."""
         return [Round(**json.loads(line)) for line in self._log.read_text().splitlines()] if self._log.exists() else []
 
     def calls(self) -> Calls:
-        """The sum of the rounds that have ended. A call that did not complete has failed."""
+        """The sum of the finished rounds. A call that did not complete has failed."""
         rounds = self.rounds()
         made, completed = sum(r.made for r in rounds), sum(r.completed for r in rounds)
         return Calls(made, completed, made - completed)
 
     def finish(self, timeout: float) -> Calls:
-        """Begins no further round, waits for the calls in progress and gives the final count."""
+        """Starts no further round, waits for the calls in progress and returns the final count."""
         self.program.stop(patience=timeout)
         return self.calls()
 
@@ -80,7 +80,7 @@ def tls_calls(lab: Lab, rate: int, hold: float = 1.0) -> StreamCaller:
 
 
 def gateway(lab: Lab) -> Caller:
-    """The gateway takes calls over UDP on its port 5060."""
+    """The gateway answers calls over UDP on its port 5060."""
     return _start(lab, "gateway", "gateway", [
         "sipp", "-sf", str(SCENARIOS / "gateway.xml"), "-i", addresses.GATEWAY, "-p", "5060", "-t", "u1", "-nostdin",
     ])

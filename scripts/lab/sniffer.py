@@ -49,7 +49,7 @@ class Sniffer:
             time.sleep(0.02)
 
     def stop(self) -> None:
-        """Ends it, with everything it saw written down."""
+        """Stops it once everything it saw is logged."""
         self._program.stop()
 
     def seen(self) -> Iterator[Seen]:
@@ -61,7 +61,7 @@ class Sniffer:
 
 
 def dissect(frame: bytes) -> tuple | None:
-    """Protocol, addresses, ports, flags and first line of an Ethernet frame; nothing if it is not IPv4 TCP or UDP."""
+    """Protocol, addresses, ports, flags and first line of an Ethernet frame; `None` if it is not IPv4 TCP or UDP."""
     if len(frame) < 38 or frame[12:14] != b"\x08\x00" or frame[23] not in (TCP, UDP):
         return None
     if struct.unpack_from("!H", frame, 20)[0] & 0x1FFF:
@@ -77,7 +77,7 @@ def dissect(frame: bytes) -> tuple | None:
 
 
 def main() -> None:
-    """Sniffs until it is told to end."""
+    """Sniffs until it is stopped."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--interface", required=True)
     parser.add_argument("--log", required=True)

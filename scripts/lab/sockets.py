@@ -1,6 +1,6 @@
 """Sockets of this process in the lab's hosts: for tests that look at single datagrams and at connections they hold.
 
-Owns: entering a host's network namespace for as long as making a socket takes; the socket stays where it was made.
+Owns: entering a host's network namespace while a socket is created; the socket stays in that namespace.
 Every one has a timeout, so that nothing waits for ever. Never: what is sent.
 """
 
@@ -23,7 +23,7 @@ _libc = ctypes.CDLL(None, use_errno=True)
 
 
 def udp(host: Host, address: str, port: int = 0, discover: int = PMTUDISC_OMIT) -> socket.socket:
-    """A UDP socket, bound. What it sends may be cut on the way (DF=0), unless it is to `discover` what fits there."""
+    """A bound UDP socket. What it sends may be fragmented (DF=0), unless it is to `discover` the path MTU."""
     made = _make(host, socket.SOCK_DGRAM)
     made.setsockopt(socket.IPPROTO_IP, IP_MTU_DISCOVER, discover)
     made.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4 << 20)
@@ -57,7 +57,7 @@ def raw(host: Host) -> socket.socket:
 
 
 def path_mtu(connected: socket.socket) -> int:
-    """What the kernel believes to fit on the way to the socket's peer."""
+    """The path MTU to the socket's peer, as the kernel knows it."""
     return connected.getsockopt(socket.IPPROTO_IP, IP_MTU)
 
 
@@ -70,7 +70,7 @@ def _make(host: Host, kind: int, protocol: int = 0) -> socket.socket:
 
 @contextmanager
 def _inside(host: Host) -> Iterator[None]:
-    """This thread is in the host's network meanwhile (setns(2))."""
+    """Inside the block, this thread is in the host's network namespace (setns(2))."""
     here = os.open("/proc/thread-self/ns/net", os.O_RDONLY)
     there = os.open(f"/run/netns/{host.namespace}", os.O_RDONLY)
     try:

@@ -1,4 +1,4 @@
-"""Switchovers as `fairlead switchovers --json` tells them.
+"""Switchovers as `fairlead switchovers --json` reports them.
 
 Owns: reading the rows, and what their marks (microseconds of one clock) mean together. A pair often changes roles in two
 rows: the old primary is lost, for a moment nobody is active, the new one answers. Here that is one switchover.
@@ -23,13 +23,13 @@ class Row:
 
     @property
     def installed_at(self) -> float:
-        """The moment from which the last worker knew, in seconds of wall time."""
+        """When the last worker had installed it, in seconds of wall time."""
         return self.time + (self.installed - self.detected) / 1e6
 
 
 @dataclass(frozen=True)
 class Switchover:
-    """From one member to another: the row in which the old one was left and the one in which the new one took over."""
+    """From one member to another: the row in which the old one was dropped and the one in which the new one took over."""
 
     left: Row
     taken: Row
@@ -73,12 +73,12 @@ class Switchover:
 
     @property
     def publication_us(self) -> int:
-        """From publication to the last worker, the slower of both rows."""
+        """From publication to the last worker, the slower of the two rows."""
         return max(row.installed - row.published for row in (self.left, self.taken))
 
 
 def read_switchovers(rows: list[dict]) -> list[Switchover]:
-    """The switchovers that are complete, the oldest first. The first choice of a member is none."""
+    """The completed switchovers, oldest first. The first selection of a member is not one."""
     found, left = [], None
     for row in sorted((_row(row) for row in rows if row["installed"] is not None), key=lambda row: row.detected):
         if row.source:

@@ -1,6 +1,6 @@
 """The hosts and wires of the lab.
 
-Owns: the namespaces, the veth pairs, addresses and routes, the lab's directory, and taking all of it away again.
+Owns: the namespaces, the veth pairs, addresses and routes, the lab's directory, and the removal of all of it.
 Never: what runs in the hosts. Read first: the picture in `addresses`.
 """
 
@@ -16,12 +16,12 @@ from .shell import need_programs, need_root, run
 
 SCRIPTS = Path(__file__).resolve().parents[1]
 
-#: Checksums must be on the wire: AF_PACKET hands frames over as they are, unfilled if an offload was promised.
+#: Checksums must be on the wire: AF_PACKET delivers frames as they are, with partial checksums if an offload was promised.
 OFFLOADS = ("tx", "rx", "tso", "gso", "gro")
 
 
 class Lab:
-    """A laid-out deployment, as a context: everything is gone when it is left, however it is left.
+    """A deployment, as a context manager: everything is removed when the block is left, however it is left.
 
     `keep`: leave it standing instead (programs included) for a person to look around in.
     """
@@ -56,7 +56,7 @@ class Lab:
         return self.hosts[name]
 
     def start(self, host: str, name: str, argv: list[str], environment: dict[str, str] | None = None) -> Program:
-        """Starts a program in a host and remembers it, so that it ends with the lab."""
+        """Starts a program in a host, to be stopped with the lab."""
         program = self.hosts[host].start(name, argv, environment)
         self.programs.append(program)
         return program
@@ -67,15 +67,15 @@ class Lab:
         return self.start(host, name, [sys.executable, "-m", module, *arguments], environment)
 
     def file(self, name: str) -> Path:
-        """A path in the lab's own directory, which goes when the lab goes."""
+        """A path in the lab's own directory, which is removed with the lab."""
         return self.directory / name
 
     def pull_cable(self, member: str) -> None:
-        """Takes a member's link away at the switch; its host keeps running."""
+        """Takes a member's link down at the switch; its host keeps running."""
         self.hosts["switch"].ip("link", "set", member, "down")
 
     def plug_cable(self, member: str) -> None:
-        """Gives a member its link back."""
+        """Brings a member's link up again."""
         self.hosts["switch"].ip("link", "set", member, "up")
 
     def destroy(self) -> None:

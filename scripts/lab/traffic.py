@@ -1,6 +1,6 @@
-"""Everything that talks through the appliance during the demo: calls, long connections, and the sniffers that watch.
+"""Everything that talks through the appliance during the demo: calls, long-lived connections, and the sniffers that watch.
 
-Owns: starting it all, adding it up, ending it. Never: judgement (see `proofs`).
+Owns: starting it, adding it up, stopping it. Never: judgement (see `proofs`).
 """
 
 import time
@@ -18,7 +18,7 @@ UDP_RATE, TCP_RATE, TLS_RATE, OUTWARD_RATE = 200, 20, 10, 20
 
 @dataclass
 class Traffic:
-    """The programs of the load. `talkers` are connections that must outlive every switchover."""
+    """The programs of the load. `talkers` are connections that must survive every switchover."""
 
     lab: Lab
     pair: Pair
@@ -58,7 +58,7 @@ class Traffic:
         return {**inbound, "outward UDP": self.outward()}
 
     def outward(self) -> Calls:
-        """What the pair placed, whichever member ended it."""
+        """The calls the pair placed, whichever member ended them."""
         members = list(self.pair.stats().values())
         made, retransmitted = (sum(member[name] for member in members) for name in ("made", "retransmitted"))
         well = {call for member in members for call, ended_well in member["ended"].items() if ended_well}
@@ -66,7 +66,7 @@ class Traffic:
         return Calls(made, len(well), len(failed), retransmitted, made - len(well) - len(failed))
 
     def finish(self) -> dict[str, Calls]:
-        """Lets every call end, stops the watchers and gives the final counts."""
+        """Waits for every call, stops the watchers and returns the final counts."""
         self.pair.outward(0)
         for caller in (self.tcp, self.tls):
             caller.finish(20.0)

@@ -25,12 +25,12 @@ ASKED = {"outer": "by source", "inner": "by destination"}
 CLIENT, MEMBERS, VIRTUAL = "192.0.2.1", ("10.20.0.11", "10.20.0.12"), "10.20.0.100"
 PAGES = 400
 PEERS, ROUNDS = 200, 60
-# Of the frames of a port, those that must arrive where they are decided about, in percent.
+# Frames of a port that must be received by the worker that owns them, in percent.
 ENOUGH = 99.0
 
 
 def main() -> int:
-    """Runs the rig and says what was seen."""
+    """Runs the rig and prints what was seen."""
     options = _options()
     try:
         need_root()
@@ -58,7 +58,7 @@ class _Rig:
         self._failed = 0
 
     def seen(self, program: Path) -> int:
-        """Everything, from the first wire to the last judgement. How much of it failed."""
+        """Runs everything; returns the number of failed checks."""
         try:
             self._lay_wires()
             self._boot(program)
@@ -100,16 +100,16 @@ class _Rig:
             *nics], self._directory / "console")
 
     def _plug_in(self) -> None:
-        """The wires go to their hosts, once the guest holds its ends."""
+        """Moves the taps into their hosts once the guest has opened them."""
         until = time.monotonic() + 30
         while not all(_is_open(wire) for wire, _, _ in NICS.values()):
             self._guest.must_run()
             if time.monotonic() > until:
-                raise LabError(f"The virtual machine does not take its NICs. {self._guest.last_words()}")
+                raise LabError(f"The virtual machine does not open its NICs. {self._guest.last_words()}")
             time.sleep(0.2)
         for (wire, _, _), host in zip(NICS.values(), self._hosts.values(), strict=True):
             run(["ip", "link", "set", wire, "netns", host.namespace])
-            # Or checksums would arrive that were never filled in.
+            # Otherwise frames would arrive with partial checksums.
             host.run(["ethtool", "-K", wire, "tx", "off"])
             host.ip("link", "set", wire, "up")
         outer, inner = self._hosts["outer"], self._hosts["inner"]
@@ -118,7 +118,7 @@ class _Rig:
         for member in MEMBERS:
             inner.ip("address", "add", f"{member}/24", "dev", NICS["inner"][0])
         inner.ip("route", "add", "default", "via", "10.20.0.1")
-        # As of a pair in its usual state: one answers, the other is there and silent.
+        # A pair in its usual state: one answers, the other is up and silent.
         self._serve(inner, "answer_sip", MEMBERS[0])
         self._serve(inner, "echo", MEMBERS[0], "5060")
         self._serve(outer, "tell_source", CLIENT, "7000")
@@ -127,7 +127,7 @@ class _Rig:
         self._servers.append(host.start(what, _traffic(what, *words), _here()))
 
     def _wait_for_service(self) -> None:
-        print("vm: the machine boots", flush=True)
+        print("vm: booting the machine", flush=True)
         until = time.monotonic() + 180
         while not any(service["active"] for service in self._last("status").get("services", [])):
             self._guest.must_run()
@@ -138,11 +138,11 @@ class _Rig:
     def _judge_traffic(self) -> None:
         outer, inner = self._hosts["outer"], self._hosts["inner"]
         many = [str(PEERS), VIRTUAL, "5060", str(ROUNDS)]
-        self._answers("clients ask the virtual address over UDP", outer, f"{VIRTUAL} says SIP/2.0 200 OK",
+        self._answers("clients reach the virtual address over UDP", outer, f"{VIRTUAL} says SIP/2.0 200 OK",
                       "send", CLIENT, "20000", *many)
-        self._answers("members ask outside, and wear the virtual address", inner, f"{CLIENT} says {VIRTUAL}",
+        self._answers("members reach clients, translated to the virtual address", inner, f"{CLIENT} says {VIRTUAL}",
                       "send", MEMBERS[0], "30000", str(PEERS), CLIENT, "7000", str(ROUNDS))
-        self._answers("clients keep TCP connections through it", outer, "echo", "connect", VIRTUAL, "5060", "100")
+        self._answers("clients hold TCP connections", outer, "echo", "connect", VIRTUAL, "5060", "100")
 
     def _answers(self, what: str, host: Host, word: str, *words: str) -> None:
         client = host.start(words[0], _traffic(*words), _here())
@@ -154,21 +154,21 @@ class _Rig:
         self._judge(answered == told["sent"] == sum(told["answers"].values()), what, f"{answered:,} of {told['sent']:,}")
 
     def _judge_arrivals(self) -> None:
-        # What is asked now has seen it all.
+        # By now the guest's last report covers all of it.
         time.sleep(10)
         ports, counters = self._last("ports"), {row["name"]: row["value"] for row in self._last("counters")}
         if {port["name"] for port in ports} != set(NICS):
-            raise LabError(f"Fairlead does not say how its ports do. {self._guest.last_words()}")
+            raise LabError(f"Fairlead does not report its ports. {self._guest.last_words()}")
         for port in ports:
             frames = port["arrived"]
             here = 100 * (frames - port["handed_on"]) / max(1, frames)
             good = port["spread"] == ASKED[port["name"]] and port["rx_queues"] == 2
             self._judge(good and frames > 10_000 and here >= ENOUGH,
                         f"port {port['name']} spreads {port['spread']} over {port['rx_queues']} queues",
-                        f"{here:.1f} % of {frames:,} frames arrived where they are decided")
+                        f"{here:.1f} % of {frames:,} frames were received by the owning worker")
         workers = self._last("status")["workers"]
         received = [worker["rx"] for worker in workers]
-        self._judge(min(received) * 5 > sum(received), "both workers have work",
+        self._judge(min(received) * 5 > sum(received), "both workers receive traffic",
                     " and ".join(f"{frames:,}" for frames in received) + " frames")
         lost = {name: value for name, value in counters.items() if name.startswith("drop_")}
         self._judge(not lost, "no frame was dropped", ", ".join(f"{name} {value:,}" for name, value in lost.items()) or "none")
@@ -176,14 +176,14 @@ class _Rig:
         came = counters["received"] + counters["originated"]
         went = counters["transmitted"] + punted + sum(lost.values())
         self._judge(came == went, "every frame is accounted for",
-                    f"{came:,} received or made, {went:,} sent, punted or dropped")
+                    f"{came:,} received or originated, {went:,} sent, punted or dropped")
 
     def _judge(self, good: bool, what: str, seen: str) -> None:
         print(f"  {'ok    ' if good else 'FAILED'} {what}: {seen}", flush=True)
         self._failed += not good
 
     def _last(self, what: str):
-        """What Fairlead last said when this was asked in the guest; nothing yet: an empty answer."""
+        """Fairlead's latest answer to this command in the guest; empty if there is none yet."""
         for line in reversed(self._guest.said().splitlines()[:-1]):
             if line.startswith(f"{vm_image.MARK}{what} "):
                 try:
@@ -194,12 +194,12 @@ class _Rig:
 
 
 def _file(devices: list[str]) -> str:
-    """The example for virtio, with this machine's devices, untagged."""
+    """The virtio example with this machine's devices, untagged."""
     text = (REPOSITORY / "dpdk-config/examples/virtio.toml").read_text()
     for was, becomes in [("0000:01:00.0", devices[0]), ("0000:02:00.0", devices[1]), ("vlan = 120\n", ""),
                          ("mbufs = 65535", "mbufs = 32767"), ("memory = 512", "memory = 400")]:
         if was not in text:
-            raise LabError(f"dpdk-config/examples/virtio.toml no longer says `{was.strip()}`; scripts/rigs/vm.py counts on it")
+            raise LabError(f"dpdk-config/examples/virtio.toml no longer has `{was.strip()}`, which scripts/rigs/vm.py replaces")
         text = text.replace(was, becomes)
     return text
 
@@ -213,7 +213,7 @@ def _here() -> dict[str, str]:
 
 
 def _is_open(wire: str) -> bool:
-    """Somebody holds the other end: it has a carrier."""
+    """Whether the tap's other end is open: it has a carrier."""
     run(["ip", "link", "set", wire, "up"])
     return "NO-CARRIER" not in run(["ip", "link", "show", wire]).stdout
 
@@ -221,8 +221,8 @@ def _is_open(wire: str) -> bool:
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="scripts/vm", description="Runs Fairlead in an emulated machine on PCI devices with RSS, "
                                      "an IOMMU and huge pages, sends it traffic, and checks that every packet is answered and "
-                                     "arrives at the worker that decides about it. Fetches a kernel of Debian's the first time.")
-    parser.add_argument("--program", type=Path, metavar="FILE", help="run this Fairlead (built with `--features static-link`) instead of building one")
+                                     "received by the worker that owns it. Downloads a Debian kernel the first time.")
+    parser.add_argument("--program", type=Path, metavar="FILE", help="use this Fairlead (built with `--features static-link`) instead of building one")
     return parser.parse_args()
 
 

@@ -1,4 +1,4 @@
-"""Runs the steps, shows how far they are, and sums up.
+"""Runs the steps, shows progress, and sums up.
 
 Owns: the terminal and the exit code. The last line but the time is `N passed, N failed`.
 """
@@ -22,12 +22,12 @@ STILL = 20.0
 
 
 def run(step: Step) -> Tally:
-    """One step, its output in a file; the end of the file is shown when it fails."""
+    """Runs one step, its output in a file; if it fails, the end of the file is shown."""
     log = LOGS / f"{step.name}.log"
     began = time.monotonic()
     print(f"▶ {step.name}", flush=True)
     if step.needs_root and os.geteuid() != 0:
-        print("  ✘ This lays out network namespaces, which needs root: run scripts/test again with sudo.", flush=True)
+        print("  ✘ This step creates network namespaces, which needs root: run scripts/test again with sudo.", flush=True)
         return Tally(0, 1)
     well = _run_into(log, step)
     tally = of_output(log.read_text(errors="replace"), well)
@@ -35,7 +35,7 @@ def run(step: Step) -> Tally:
     print(f"  {mark} {tally.passed} passed, {tally.failed} failed in {time.monotonic() - began:.0f} s", flush=True)
     if not well:
         print("".join(f"  │ {line}\n" for line in log.read_text(errors="replace").splitlines()[-TAIL:]))
-        print(f"  all of it: {log}", flush=True)
+        print(f"  full output: {log}", flush=True)
     return tally
 
 
@@ -61,14 +61,14 @@ def _run_into(log: Path, step: Step) -> bool:
 
 def _last_line(log: Path) -> str:
     lines = log.read_text(errors="replace").split("\n")
-    return next((line.strip()[:100] for line in reversed(lines) if line.strip()), "nothing said yet")
+    return next((line.strip()[:100] for line in reversed(lines) if line.strip()), "no output yet")
 
 
 def main() -> int:
-    """Reads the command line, runs what it names, and gives the exit code."""
-    parser = argparse.ArgumentParser(prog="scripts/test", description="Runs every check there is and sums up.")
-    parser.add_argument("--only", metavar="STEP", action="append", help="run this step only; may be repeated")
-    parser.add_argument("--list", action="store_true", help="name the steps and end")
+    """Parses the command line, runs the steps, and returns the exit code."""
+    parser = argparse.ArgumentParser(prog="scripts/test", description="Runs every check and sums up.")
+    parser.add_argument("--only", metavar="STEP", action="append", help="run only this step; may be repeated")
+    parser.add_argument("--list", action="store_true", help="list the steps and exit")
     options = parser.parse_args()
     try:
         steps = all_steps()

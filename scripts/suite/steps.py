@@ -1,4 +1,4 @@
-"""The checks, in the order in which they tell most for least time.
+"""The checks, those that find most in least time first.
 
 Owns: the command line of each. Never: running or counting them.
 """
@@ -15,7 +15,7 @@ DISCOVER = "-m unittest discover -v -s"
 
 @dataclass(frozen=True)
 class Step:
-    """One command. `needs_root`: without it the step fails with a sentence instead of not being run."""
+    """One command. `needs_root`: unless run as root, the step fails with an explanation instead of being skipped."""
 
     name: str
     command: list[str]
@@ -43,7 +43,7 @@ def all_steps() -> list[Step]:
 def _rust_tests() -> list[str]:
     if _has_nextest():
         return cargo("nextest", "run", "--workspace", "--locked", "--no-fail-fast")
-    # DPDK starts once in a process; tests that need it take a process of their own, so cargo's own runner will do.
+    # DPDK can be initialised once per process; tests that need it have processes of their own, so cargo's own runner will do.
     return cargo("test", "--workspace", "--locked", "--no-fail-fast", "--lib", "--bins", "--tests")
 
 

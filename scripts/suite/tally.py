@@ -19,7 +19,7 @@ class Tally:
 
 
 def of_output(output: str, ended_well: bool) -> Tally:
-    """What a step's output says. A step without tests of its own counts as one; a failure is never counted as none."""
+    """What a step's output says. A step without tests counts as one; a failure never counts as none."""
     output = re.sub(r"\x1b\[[0-9;]*m", "", output)
     counted = _libtest(output) + _nextest(output) + _unittest(output)
     if counted == Tally():
@@ -43,7 +43,7 @@ def _nextest(output: str) -> Tally:
 
 
 def _unittest(output: str) -> Tally:
-    """A class whose lab could not be laid out is an error that stands for tests which did not run."""
+    """A class whose lab could not be set up is one error that stands for tests that did not run."""
     total = Tally()
     for ran, end in re.findall(r"^Ran (\d+) tests? in .*\n\n(OK.*|FAILED.*)$", output, re.MULTILINE):
         bad = sum(int(n) for n in re.findall(r"(?:failures|errors|unexpected successes)=(\d+)", end))
