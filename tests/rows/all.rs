@@ -1,15 +1,16 @@
 //! All rows. Whoever includes this file says before it what they run on: `Setting`.
 
 mod connections;
-mod findings;
+mod floods;
 mod flow_queries;
 mod fragmentation;
+mod hairpin;
+mod hostile;
 mod icmp;
-mod odd;
+mod neighbours;
 mod placement;
 mod reassembly;
 mod reload;
-mod review;
 mod snat;
 mod stale_flows;
 mod switchover;

@@ -327,3 +327,17 @@ fn s24_s74_a_connection_between_two_pairs_is_reset_when_either_end_is_lost() {
         lab.expect_reset(to_manager, manager, at(V, 41000), at(RM1, 5060), 501);
     }
 }
+
+#[test]
+fn client_is_reset_although_the_member_spoke_first() {
+    let mut lab = Lab::new(Layout::TwoArm);
+    let client = at(PHONE, 40001);
+    lab.connect(client, 5060, HOST_A);
+    let seg = Build::tcp(at(A, 5060), client, DATA, 9001, 1001).payload(b"abc");
+    let frame = lab.arriving(HOST_A, &seg);
+    let port = lab.port(HOST_A);
+    lab.rig.bench.inject(port, &frame);
+    let out = lab.rig.switch_over(Some(MEMBER_B), true);
+    let to_client = out.iter().filter(|(port, _)| *port == OUTER).count();
+    assert!(to_client > 0, "{} frames out, none to the client", out.len());
+}

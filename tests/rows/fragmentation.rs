@@ -13,7 +13,9 @@ fn narrow(mtu: u16) -> Lab {
 #[test]
 fn s63_what_may_not_be_cut_is_refused_with_the_mtu() {
     let mut lab = Lab::with(|intent| intent.interfaces[0].mtu = 1_400);
-    for (sent, length) in [(answer(A, 1_472), 1_500), (Build::udp(at(A, 33_000), at(PEER, 162)).payload(&text(1_400)), 1_428)] {
+    for (sent, length) in
+        [(answer(A, 1_472), 1_500), (Build::udp(at(A, 33_000), at(PEER, 162)).payload(&text(1_400)), 1_428)]
+    {
         let sent = sent.df();
         assert_eq!(sent.datagram().len(), length);
         let expected = Build::icmp_error(G, A, 3, 4, &sent).rest(1_400);
@@ -49,4 +51,13 @@ fn s63_what_a_member_sends_is_cut_under_a_number_of_our_own() {
     let (out, moved) = lab.send(HOST_A, &answer(A, 1_472));
     assert_eq!((moved.transmitted, moved.noticed), (2, vec![Notice::Fragmented]));
     lab.expect_pieces(&out, ROUTER, answer(V, 1_472).ttl(63), 1_376);
+}
+
+#[test]
+fn bytes_behind_the_datagram_are_not_carried_over_the_mtu() {
+    let mut lab = Lab::with(|intent| intent.interfaces[1].mtu = 600);
+    let mut frame = lab.arriving(ROUTER, &Build::udp(at(PHONE, 5060), at(V, 5060)).payload(b"x"));
+    frame.resize(1400, 0);
+    let (out, _) = lab.raw(ROUTER, &frame);
+    assert!(out[0].1.len() <= 614, "{} bytes left on a link of mtu 600", out[0].1.len());
 }

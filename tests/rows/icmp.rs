@@ -279,3 +279,12 @@ fn s58_a_source_quench_or_redirect_about_a_translated_packet_dies() {
         lab.drops(ROUTER, error, DropReason::IcmpUnsupported);
     }
 }
+
+#[test]
+fn icmp_errors_of_strangers_are_not_punted() {
+    let mut lab = Lab::new(Layout::TwoArm);
+    let quoted = Build::udp(at(G, 50000), at(A, 5060)).payload(b"q");
+    let before = lab.rig.tally().punted.sum();
+    lab.send(ROUTER, &Build::icmp_error(PHONE, G, 3, 3, &quoted));
+    assert_eq!(lab.rig.tally().punted.sum(), before, "a stranger ends a probe");
+}

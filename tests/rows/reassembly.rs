@@ -52,10 +52,9 @@ fn s65_what_a_member_opens_in_pieces_is_answered_in_pieces() {
 #[test]
 fn s66_pieces_may_come_in_any_order_and_more_than_once() {
     let orders = [[0, 1, 2], [0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0]];
-    for (from, sent, to, expected) in [
-        (ROUTER, request(V, 4_000), HOST_A, request(A, 4_000)),
-        (HOST_A, answer(A, 4_000), ROUTER, answer(V, 4_000)),
-    ] {
+    for (from, sent, to, expected) in
+        [(ROUTER, request(V, 4_000), HOST_A, request(A, 4_000)), (HOST_A, answer(A, 4_000), ROUTER, answer(V, 4_000))]
+    {
         for (turn, order) in orders.into_iter().enumerate() {
             for pause in [0, 1, 2_000] {
                 let mut lab = lab();

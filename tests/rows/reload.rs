@@ -256,3 +256,18 @@ fn s81_what_may_be_an_answer_to_a_visitor_is_not_taken_for_a_members_own() {
     }
     assert_eq!(lab.rig.tally().flows, 0);
 }
+
+#[test]
+fn s81_a_members_own_connection_to_a_virtual_address_goes_on_after_a_restart() {
+    let mut lab = lab();
+    let early = |dst| Build::tcp(at(A, 5060), at(dst, 41_000), DATA, 700, 500).payload(b"early");
+    lab.drops(HOST_A, early(V), DropReason::NoFlow);
+    let asks = |src, dst| Build::tcp(at(src, 41_000), at(dst, 5060), DATA, 500, 700).payload(b"INVITE");
+    lab.forwards_noting(&[Notice::LoosePickup], HOST_B, asks(B, V), HOST_A, asks(V, A));
+    let answers = |src, dst| Build::tcp(at(src, 5060), at(dst, 41_000), DATA, 700, 506).payload(b"100");
+    lab.forwards(HOST_A, answers(A, V), HOST_B, answers(V, B));
+    // Another member's with the same port cannot have worn it: it is told, and opens anew (RFC 9293 3.5.2).
+    let (out, moved) = lab.send(HOST_A, &asks(A, V));
+    assert_eq!(moved.dropped, [DropReason::NoFlow]);
+    lab.expect_reset(&out[0], HOST_A, at(V, 5060), at(A, 41_000), 700);
+}

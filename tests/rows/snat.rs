@@ -241,3 +241,14 @@ fn s49_a_frame_shorter_than_ethernet_allows_is_taken_and_sent_full() {
     assert!(out[0].1[42..].iter().all(|byte| *byte == 0));
     assert_eq!(Headers::parse(&out[0].1).unwrap().end, 42);
 }
+
+#[test]
+fn answers_of_the_exclusion_group_leave_no_flows_for_hours() {
+    let mut lab = Lab::new(Layout::TwoArm);
+    for port in 30000..30050 {
+        lab.send(HOST_A, &Build::udp(at(A, port), at(CONFIG, 53)).payload(b"q"));
+        lab.send(ROUTER, &Build::udp(at(CONFIG, 53), at(A, port)).payload(b"a"));
+    }
+    lab.rig.wait(Duration::from_secs(3600));
+    assert_eq!(lab.rig.tally().flows, 0, "after an hour");
+}

@@ -171,9 +171,11 @@ fn s20_a_standby_that_speaks_first_is_answered() {
     let (peer, phone) = (at(PEER, 5060), at(PHONE, 5060));
     served_by(&mut lab, peer, HOST_A);
     lab.forwards_noting(&[Notice::StandbySpoke], HOST_B, of_member(B, peer), ROUTER, of_member(V, peer));
-    let spoke = lab.rig.events.iter().filter(|event| {
-        matches!(event, Event::Hint { member: MEMBER_B, hint: Hint::StandbySpeaks })
-    });
+    let spoke = lab
+        .rig
+        .events
+        .iter()
+        .filter(|event| matches!(event, Event::Hint { member: MEMBER_B, hint: Hint::StandbySpeaks }));
     assert_eq!(spoke.count(), 1, "probes are to fire at once");
     let answered = [Notice::SpeakerAnswered];
     lab.forwards_noting(&answered, ROUTER, request(peer, V), HOST_B, request(peer, B));
@@ -244,4 +246,35 @@ fn s37_a_member_taken_offline_gets_nothing_and_claims_nothing() {
     lab.rig.health.members[0].state = State::Up;
     lab.rig.publish();
     served_by(&mut lab, client, HOST_B);
+}
+
+#[test]
+fn s82_until_the_probes_have_decided_no_member_is_told_anything_either() {
+    let mut lab = lab();
+    lab.rig.health.members.iter_mut().for_each(|member| member.state = State::Unknown);
+    lab.rig.health.pools[0].active = None;
+    lab.rig.publish();
+    for port in [5060, 41_000] {
+        let standing = Build::tcp(at(B, port), at(V, 5060), DATA, 500, 700).payload(b"INVITE");
+        lab.drops(HOST_B, standing, DropReason::MemberUndecided);
+        lab.drops(HOST_B, Build::tcp(at(B, port), at(V, 5060), SYN, 500, 0), DropReason::MemberUndecided);
+    }
+    lab.drops(HOST_B, Build::udp(at(B, 5060), at(V, 5060)), DropReason::MemberUndecided);
+}
+
+#[test]
+fn claim_of_a_silent_standby_ends() {
+    let mut lab = Lab::new(Layout::TwoArm);
+    let peer = at(PEER, 5060);
+    let of = |src| Build::udp(at(src, 5060), peer).payload(b"x");
+    let ask = |dst| Build::udp(peer, at(dst, 5060)).payload(b"y");
+    let (out, _) = lab.send(HOST_B, &of(B));
+    assert_eq!(out.len(), 1);
+    let mut to_b = 0;
+    for _ in 0..60 {
+        lab.rig.wait(Duration::from_secs(30));
+        let (out, _) = lab.send(ROUTER, &ask(V));
+        to_b += u32::from(out[0].1[5] == 12);
+    }
+    assert!(to_b < 11, "{to_b} of 60 packets, one each 30 s, went to the standby that spoke once");
 }

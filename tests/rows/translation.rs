@@ -81,10 +81,14 @@ fn s05_a_connection_through_the_vip_is_translated_and_nothing_else(mut lab: Lab)
         let client = at(PHONE, 40001);
         lab.connect(client, port, HOST_A);
         let there = |dst, flags, seq, ack, data: &[u8]| {
-            Build::tcp(client, at(dst, port), flags, seq, ack).tcp_options(&[1, 1, 8, 10, 0, 0, 0, 9, 0, 0, 0, 8]).payload(data)
+            Build::tcp(client, at(dst, port), flags, seq, ack)
+                .tcp_options(&[1, 1, 8, 10, 0, 0, 0, 9, 0, 0, 0, 8])
+                .payload(data)
         };
         let back = |src, flags, seq, ack, data: &[u8]| {
-            Build::tcp(at(src, port), client, flags, seq, ack).tcp_options(&[1, 1, 5, 10, 0, 0, 4, 1, 0, 0, 4, 2]).payload(data)
+            Build::tcp(at(src, port), client, flags, seq, ack)
+                .tcp_options(&[1, 1, 5, 10, 0, 0, 4, 1, 0, 0, 4, 2])
+                .payload(data)
         };
         lab.forwards(ROUTER, there(V, DATA, 1001, 9001, &hello), HOST_A, there(A, DATA, 1001, 9001, &hello));
         let next = 1001 + hello.len() as u32;
@@ -213,7 +217,12 @@ fn s14_arp_is_answered_for_our_own_addresses_and_no_others(mut lab: Lab) {
     assert_eq!((out.len(), moved.punted), (0, vec![PuntReason::Arp]), "who asks first is a neighbour to be learned");
 }
 
-fn ask(lab: &mut Lab, far: Far, sender: &str, target: &str) -> (Vec<(fairlead::policy::intent::PortId, Vec<u8>)>, Moved) {
+fn ask(
+    lab: &mut Lab,
+    far: Far,
+    sender: &str,
+    target: &str,
+) -> (Vec<(fairlead::policy::intent::PortId, Vec<u8>)>, Moved) {
     let (_, theirs) = macs_on(lab, far);
     let mut frame = lab.arriving(far, &Build::arp_request(theirs, sender, target));
     frame[..6].copy_from_slice(&Mac::BROADCAST.0);

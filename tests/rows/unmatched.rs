@@ -2,8 +2,9 @@
 
 use super::*;
 use fairlead::engine::DropReason;
-use fairlead::policy::intent::Unmatched;
+use fairlead::policy::intent::{Listen, Unmatched};
 use fairlead::time::Duration;
+use fairlead::wire::Protocol;
 use fairlead::wire::build::Build;
 
 fn lab() -> Lab {
@@ -102,4 +103,22 @@ fn s80_t35_a_disabled_virtual_server_is_refused_and_never_routed_onward() {
     let (out, moved) = lab.send(ROUTER, &Build::tcp(client, vip, SYN, 7, 0));
     assert_eq!(moved.dropped, [DropReason::VirtualServerDisabled]);
     lab.expect_reset(&out[0], ROUTER, vip, client, 0);
+}
+
+#[test]
+fn s47_a_port_that_has_become_a_services_is_not_called_closed() {
+    let mut lab = lab();
+    lab.send(ROUTER, &Build::tcp(at(PHONE, 40_001), at(V, 443), SYN, 7, 0));
+    let listen = Listen { protocol: Protocol::Tcp, port: 443 };
+    lab.rig.intent.virtual_servers[0].listen.push(listen);
+    lab.rig.publish();
+    lab.rig.wait(Duration::from_secs(7));
+    assert_eq!(lab.rig.settle(), []);
+}
+
+#[test]
+fn no_port_unreachable_towards_a_member() {
+    let mut lab = Lab::new(Layout::TwoArm);
+    let (out, _) = lab.send(HOST_A, &Build::udp(at(A, 5060), at(V, 9999)).payload(b"q"));
+    assert_eq!(out.len(), 0, "an error would stop the receive loop of some servers");
 }

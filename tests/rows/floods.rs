@@ -1,19 +1,12 @@
-//! What a second reading of the code with fresh eyes found wrong, each as the packets that showed it.
+//! Scenario 86 and its like: what a flood of something strange must leave to everybody else.
 
 use super::*;
-use fairlead::engine::{DropReason, Notice};
-use fairlead::policy::health::State;
+use fairlead::engine::DropReason;
 use fairlead::policy::adjacency::NextHop;
-use fairlead::policy::intent::{InterfaceId, Listen, Route};
+use fairlead::policy::intent::InterfaceId;
 use fairlead::time::Duration;
-use fairlead::wire::Protocol;
 use fairlead::wire::build::Build;
 use fairlead::wire::tcp::Flags;
-use fairlead::worker::Event;
-
-fn lab() -> Lab {
-    Lab::new(Layout::TwoArm)
-}
 
 /// A table in which few flows have room.
 fn small() -> (Lab, u16) {
@@ -76,78 +69,14 @@ fn s86_a_flood_of_forged_handshakes_keeps_no_call_out() {
 }
 
 #[test]
-fn s82_until_the_probes_have_decided_no_member_is_told_anything_either() {
-    let mut lab = lab();
-    lab.rig.health.members.iter_mut().for_each(|member| member.state = State::Unknown);
-    lab.rig.health.pools[0].active = None;
-    lab.rig.publish();
-    for port in [5060, 41_000] {
-        let standing = Build::tcp(at(B, port), at(V, 5060), DATA, 500, 700).payload(b"INVITE");
-        lab.drops(HOST_B, standing, DropReason::MemberUndecided);
-        lab.drops(HOST_B, Build::tcp(at(B, port), at(V, 5060), SYN, 500, 0), DropReason::MemberUndecided);
+fn visitors_leave_room_for_a_call() {
+    let mut lab = Lab::with(|intent| intent.limits.flows_per_worker = 64);
+    for port in 1000..1400 {
+        lab.send(ROUTER, &Build::udp(at(VISITOR, port), at(A, 161)).payload(b"q"));
     }
-    lab.drops(HOST_B, Build::udp(at(B, 5060), at(V, 5060)), DropReason::MemberUndecided);
-}
-
-#[test]
-fn s81_a_members_own_connection_to_a_virtual_address_goes_on_after_a_restart() {
-    let mut lab = lab();
-    let early = |dst| Build::tcp(at(A, 5060), at(dst, 41_000), DATA, 700, 500).payload(b"early");
-    lab.drops(HOST_A, early(V), DropReason::NoFlow);
-    let asks = |src, dst| Build::tcp(at(src, 41_000), at(dst, 5060), DATA, 500, 700).payload(b"INVITE");
-    lab.forwards_noting(&[Notice::LoosePickup], HOST_B, asks(B, V), HOST_A, asks(V, A));
-    let answers = |src, dst| Build::tcp(at(src, 5060), at(dst, 41_000), DATA, 700, 506).payload(b"100");
-    lab.forwards(HOST_A, answers(A, V), HOST_B, answers(V, B));
-    // Another member's with the same port cannot have worn it: it is told, and opens anew (RFC 9293 3.5.2).
-    let (out, moved) = lab.send(HOST_A, &asks(A, V));
-    assert_eq!(moved.dropped, [DropReason::NoFlow]);
-    lab.expect_reset(&out[0], HOST_A, at(V, 5060), at(A, 41_000), 700);
-}
-
-#[test]
-fn a_datagram_to_all_hosts_of_a_network_of_ours_is_not_passed_on() {
-    let mut lab = lab();
-    // RFC 2644 2, RFC 1812 4.2.2.11 and 5.3.5.2; and nobody is told (RFC 1812 4.3.2.7).
-    lab.drops(ROUTER, Build::udp(at(PHONE, 5060), at("10.20.0.255", 5060)), DropReason::MartianDestination);
-    lab.drops(HOST_A, Build::udp(at(A, 4000), at("192.0.2.255", 5060)), DropReason::MartianDestination);
-    assert_eq!(lab.rig.tally().flows, 0);
-}
-
-#[test]
-fn nobody_is_all_hosts_of_a_network() {
-    let mut lab = lab();
-    // RFC 1122 3.2.1.3 (d) and (e): never a source.
-    lab.drops(ROUTER, Build::echo_request("192.0.2.255", V, 1, 1), DropReason::MartianSource);
-    lab.drops(HOST_A, Build::udp(at("10.20.0.255", 9), at(V, 5060)), DropReason::MartianSource);
-}
-
-#[test]
-fn s47_a_port_that_has_become_a_services_is_not_called_closed() {
-    let mut lab = lab();
-    lab.send(ROUTER, &Build::tcp(at(PHONE, 40_001), at(V, 443), SYN, 7, 0));
-    let listen = Listen { protocol: Protocol::Tcp, port: 443 };
-    lab.rig.intent.virtual_servers[0].listen.push(listen);
-    lab.rig.publish();
-    lab.rig.wait(Duration::from_secs(7));
-    assert_eq!(lab.rig.settle(), []);
-}
-
-#[test]
-fn s78_what_waits_asks_for_the_router_that_a_new_route_names() {
-    let mut lab = lab();
-    let via = |via| Route { to: "172.16.9.0/24".parse().unwrap(), via: addr(via), interface: InterfaceId(0) };
-    let opens = |src| Build::tcp(at(src, 41_000), at(PEER, 80), SYN, 1, 0);
-    lab.rig.intent.routes.push(via("192.0.2.8"));
-    lab.rig.publish();
-    assert_eq!(lab.send(HOST_A, &opens(A)).0, []);
-    lab.rig.intent.routes[1] = via("192.0.2.9");
-    lab.rig.publish();
-    let wanted = |last: u8, lab: &Lab| {
-        let address = std::net::Ipv4Addr::new(192, 0, 2, last);
-        let hop = NextHop { interface: InterfaceId(0), address };
-        lab.rig.events.iter().any(|event| matches!(event, Event::Wanted(one) if *one == hop))
-    };
-    assert_eq!((wanted(8, &lab), wanted(9, &lab)), (true, true));
+    lab.rig.wait(Duration::from_secs(3600));
+    let (out, _) = lab.send(ROUTER, &Build::tcp(at(PHONE, 40001), at(V, 5060), SYN, 5, 0));
+    assert_eq!(out.len(), 1, "a call after an hour: {:?}", lab.rig.told());
 }
 
 /// RFC 1191: whoever scans ports costs nobody the path MTU.
