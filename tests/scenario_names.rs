@@ -1,10 +1,11 @@
-//! Every acceptance scenario, 1 to 90, has a test that carries its number (`s01_…` to `s90_…`): a row, a story of the whole
-//! appliance, a test beside the module it is about, or one in the lab. This reads the sources, as `floors` does.
+//! The table of acceptance scenarios (`tests/scenarios.md`) and the tests agree: a row names a test that exists and carries
+//! the row's number, and a number that a test carries (`s18_…`) has a row. This reads the sources, as `floors` does.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-const SCENARIOS: std::ops::RangeInclusive<u32> = 1..=90;
+/// Names of tests, by the scenario whose number they carry.
+type Names = BTreeMap<u32, BTreeSet<String>>;
 
 fn sources(folder: &Path, found: &mut Vec<PathBuf>) {
     for entry in std::fs::read_dir(folder).expect("a folder of the repository") {
@@ -17,9 +18,9 @@ fn sources(folder: &Path, found: &mut Vec<PathBuf>) {
     }
 }
 
-/// The numbers in a test's name, such as 24 and 4 in `s24_t04_whoever_…`: those behind an `s`.
+/// The numbers in a test's name, such as 78 and 36 in `s78_s36_a_neighbour`.
 fn numbers(name: &str) -> impl Iterator<Item = u32> + '_ {
-    name.split('_').take_while(|part| part.len() == 3).filter_map(|part| part.strip_prefix('s')?.parse().ok())
+    name.split('_').take_while(|part| part.len() == 3).map_while(|part| part.strip_prefix('s')?.parse().ok())
 }
 
 /// The name that a line defines: of a test function, or of a module whose tests share it.
@@ -29,32 +30,70 @@ fn defined(line: &str) -> Option<&str> {
     name.split(['(', '<']).next()
 }
 
-#[test]
-fn every_scenario_has_a_test_of_its_name() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+/// Number and test of a row of the table.
+fn row(line: &str) -> Option<(u32, &str)> {
+    let mut cells = line.strip_prefix('|')?.strip_suffix('|')?.split('|').map(str::trim);
+    let number = cells.next()?.parse().ok()?;
+    Some((number, cells.nth(1)?.trim_matches('`')))
+}
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn names_of_tests() -> Names {
     let mut files = Vec::new();
-    ["src", "tests"].iter().for_each(|folder| sources(&root.join(folder), &mut files));
-    let mut told: BTreeMap<u32, BTreeSet<String>> = BTreeMap::new();
+    ["src", "tests"].iter().for_each(|folder| sources(&root().join(folder), &mut files));
+    let mut names = Names::new();
     for file in files {
         let text = std::fs::read_to_string(&file).expect("a source can be read");
         for name in text.lines().filter_map(defined) {
-            for number in numbers(name) {
-                told.entry(number).or_default().insert(name.to_owned());
-            }
+            numbers(name).for_each(|number| {
+                names.entry(number).or_default().insert(name.to_owned());
+            });
         }
     }
-    let missing: Vec<u32> = SCENARIOS.filter(|number| !told.contains_key(number)).collect();
-    assert!(missing.is_empty(), "no test is named after {missing:?}");
-    let strange: Vec<_> = told.iter().filter(|(number, _)| !SCENARIOS.contains(number)).collect();
-    assert!(strange.is_empty(), "there is no such scenario: {strange:?}");
+    names
 }
 
 #[test]
-fn a_name_tells_its_numbers() {
-    assert_eq!(numbers("s24_t04_whoever_missed_it").collect::<Vec<_>>(), [24]);
+fn the_table_of_scenarios_and_the_tests_agree() {
+    let table = std::fs::read_to_string(root().join("tests/scenarios.md")).expect("the table can be read");
+    let rows: Vec<_> = table.lines().filter_map(row).collect();
+    let order: Vec<u32> = rows.iter().map(|(number, _)| *number).collect();
+    assert_eq!(order, (1..=order.len() as u32).collect::<Vec<_>>(), "a row for each number, in order");
+    assert!(order.len() >= 90, "the table has lost rows");
+
+    let tests = names_of_tests();
+    let missing: Vec<_> =
+        rows.iter().filter(|(number, test)| !tests.get(number).is_some_and(|names| names.contains(*test))).collect();
+    assert!(missing.is_empty(), "the table names tests that do not exist: {missing:#?}");
+    let strange: Vec<_> = tests.iter().filter(|(number, _)| !order.contains(number)).collect();
+    assert!(strange.is_empty(), "no row of the table has the number of {strange:#?}");
+}
+
+#[test]
+fn nothing_refers_to_papers_outside_the_tree() {
+    let papers: Vec<String> = ["deployment", "performance", "features"].map(|name| format!("{name}.md")).into();
+    let mut files = Vec::new();
+    ["src", "tests", "benches", "scripts"].iter().for_each(|folder| sources(&root().join(folder), &mut files));
+    files.extend(["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md"].map(|name| root().join(name)));
+    for file in files {
+        let text = std::fs::read_to_string(&file).expect("a source can be read");
+        for paper in &papers {
+            assert!(!text.contains(paper.as_str()), "{} refers to {paper}, which is not in the tree", file.display());
+        }
+    }
+}
+
+#[test]
+fn a_name_says_its_numbers() {
+    assert_eq!(numbers("s24_whoever_missed_it").collect::<Vec<_>>(), [24]);
     assert_eq!(numbers("s78_s36_a_neighbour").collect::<Vec<_>>(), [78, 36]);
     assert_eq!(numbers("said_of").count(), 0);
     assert_eq!(defined("    def test_s90_calls(self):"), Some("s90_calls"));
     assert_eq!(defined("fn s01_a(mut lab: Lab) {"), Some("s01_a"));
     assert_eq!(defined("let fn_ = 1;"), None);
+    assert_eq!(row("| 7 | Members reach it | `s07_what_goes` |"), Some((7, "s07_what_goes")));
+    assert_eq!(row("|---|---|---|"), None);
 }

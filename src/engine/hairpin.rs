@@ -204,7 +204,7 @@ impl Walk<'_> {
         match self.packet.kind {
             Kind::Tcp(segment) if segment.flags.rst() => Verdict::Drop(reason),
             Kind::Tcp(_) => self.refuse_with(Reply::Reset, reason),
-            // Never towards a member: it would stop the receive loop of some servers (trouble T-17).
+            // Never towards a member: it would stop the receive loop of some servers.
             _ => Verdict::Drop(reason),
         }
     }

@@ -2,7 +2,7 @@
 //!
 //! Owns the numbers given to datagrams that leave with another source than they came with and are, or may yet be, in
 //! pieces: two members that go out with one address choose their identifications without knowing of each other, and a
-//! receiver would join pieces of the one's datagram with pieces of the other's (trouble T-32). Every worker has numbers of
+//! receiver would join pieces of the one's datagram with pieces of the other's (scenario 70). Every worker has numbers of
 //! its own, so that nothing is shared.
 
 use super::steer::mix;

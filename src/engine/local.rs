@@ -40,7 +40,7 @@ impl Walk<'_> {
         match self.packet.kind {
             Kind::Tcp(segment) if segment.flags.rst() => Verdict::Drop(DropReason::NotListening),
             Kind::Tcp(_) => self.refuse_with(Reply::Reset, DropReason::NotListening),
-            // Never towards a member: it would stop the receive loop of some servers (trouble T-17).
+            // Never towards a member: it would stop the receive loop of some servers.
             Kind::Udp { .. } if matches!(self.world.owner(self.packet.src), Some(Owner::Member(_))) => {
                 Verdict::Drop(DropReason::NotListening)
             }

@@ -1,7 +1,7 @@
 //! The connections of a lost member are ended on both sides, without waiting for their next segment.
 //!
 //! Owns the walk over the flow table that a lost member sets off: a bounded number of flows at a time, between bursts.
-//! Client and server learn of the loss at once (trouble T-03) by a reset with the exact sequence number (RFC 5961 3.2).
+//! Client and server learn of the loss at once (scenario 24) by a reset with the exact sequence number (RFC 5961 3.2).
 
 use super::State;
 use super::notice::Notice;

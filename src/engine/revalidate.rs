@@ -92,7 +92,7 @@ impl Walk<'_> {
         }
     }
 
-    /// A SYN on the tuple of a flow that is over, or whose member is: the connection is balanced afresh (trouble T-23).
+    /// A SYN on the tuple of a flow that is over, or whose member is: the connection is balanced afresh (scenario 28).
     #[inline]
     pub(super) fn begins_anew(&self, id: FlowId, side: Side, segment: &Segment) -> bool {
         segment.flags.opens() && self.may_begin_anew(id, side, segment)

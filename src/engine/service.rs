@@ -16,7 +16,7 @@ use crate::wire::{Endpoint, Kind, Tuple};
 use std::net::Ipv4Addr;
 
 /// A claim ends when the last transaction that the member's datagram can have begun is over (64·T1, RFC 3261 17). What
-/// the remote sends does not prolong it: a standby that spoke once would keep the peer for ever (trouble T-01).
+/// the remote sends does not prolong it: a standby that spoke once would keep the peer for ever.
 const CLAIM_AGE: Duration = Duration::from_secs(32);
 
 /// Somebody outside, as one that talks to this pool.

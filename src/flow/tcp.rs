@@ -382,7 +382,7 @@ mod tests {
         }
     }
 
-    /// T-23, scenario 28.
+    /// Scenario 28.
     #[test]
     fn a_new_syn_replaces_what_is_not_established() {
         let again = segment(SYN, 1000, 0, 0);

@@ -37,7 +37,7 @@ pub struct Check {
 
 impl Check {
     /// A check of which nothing is known; its first probe falls somewhere in the first interval, so that many checks
-    /// do not ask in step (T-18).
+    /// do not ask in step.
     pub fn new(
         (member_id, member): (MemberId, &Member),
         (monitor_id, monitor): (MonitorId, &Monitor),

@@ -2,7 +2,7 @@
 //!
 //! Owns one pure function, [`choose`]. It is sticky: the active member stays until it is lost, the operator says
 //! otherwise, or the pool fails back by its own setting. Two members that answer keep the current one and raise an alarm
-//! (T-20); nobody is chosen because he stands first in the file, only because a probe said so (scenario 82).
+//! (scenario 30); nobody is chosen because he stands first in the file, only because a probe said so (scenario 82).
 //!
 //! The operator's words weigh as follows. *Offline* is like down, and nothing chooses such a member. *Drained* means no
 //! new work: a drained active member loses its role at once, to another that is up or to nobody. *Forced* chooses a member

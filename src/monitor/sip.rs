@@ -8,7 +8,7 @@ use super::sip_answer::Answer;
 use crate::policy::intent::{CodeRange, SipProbe, SipTransport};
 use crate::wire::Endpoint;
 
-/// What makes a request unlike any other, so that a late answer to an earlier one is not taken for its own (T-18).
+/// What makes a request unlike any other, so that a late answer to an earlier one is not taken for its own (scenario 34).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Identity {
     /// The Via branch, which begins with the magic cookie `z9hG4bK` (RFC 3261 8.1.1.7).

@@ -326,7 +326,7 @@ pub struct Snat {
     /// Destinations that see the member's own address (the exclusion group).
     pub exclude: Vec<Ipv4Net>,
     /// UDP source ports of members whose datagrams are never translated: services whose requests may arrive another
-    /// way (`deployment.md` 1.5: asymmetric visitors).
+    /// way (scenario 53).
     pub untranslated_udp_ports: Vec<u16>,
     /// A member's TCP met in mid-stream is taken for a connection it opened before a restart, and translated again. Not
     /// once an exclusion was taken away: what was opened under it stands untranslated.

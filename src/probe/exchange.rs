@@ -91,7 +91,7 @@ impl Probe {
                     *noise = Some(error.to_string());
                     None
                 }
-                // A late answer to an earlier probe says nothing about now (T-18, scenario 34).
+                // A late answer to an earlier probe says nothing about now (scenario 34).
                 Ok(answer) if !identity.owns(&answer) => None,
                 Ok(answer) => match judge(probe, &answer) {
                     Judgement::Good(detail) => Some(self.good(&detail, now)),

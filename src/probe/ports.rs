@@ -1,7 +1,7 @@
 //! Source ports of probes: each used once, and not again for as long as the range allows.
 //!
 //! Owns the dynamic range of RFC 6335 6 (49152 to 65535) and which of it is taken. The next number is always the one
-//! after the last, so a late answer to an old probe does not meet a new one (T-18).
+//! after the last, so a late answer to an old probe does not meet a new one (scenario 34).
 
 use std::collections::HashSet;
 

@@ -99,7 +99,7 @@ class Datagrams(StandingLab):
                 self.assertEqual(self.received(member), (digest(payload), source), f"seed {seed}")
 
     def test_s70_both_members_send_fragments_of_one_identification_to_one_host(self):
-        """T-32: as the members know nothing of each other, both may use an identification at the same time."""
+        """As the members know nothing of each other, both may use an identification at the same time."""
         gateway = self.udp_in("gateway", addresses.GATEWAY, 9001)
         raws = {at: self.enterContext(sockets.raw(self.lab.host(name))) for name, at in addresses.MEMBERS.items()}
         for identification in range(100, 120):

@@ -94,7 +94,7 @@ fn s24_numbers_that_wrap_are_numbers_still() {
 }
 
 #[test]
-fn s24_t04_whoever_missed_the_reset_gets_another_at_its_next_segment() {
+fn s24_whoever_missed_the_reset_gets_another_at_its_next_segment() {
     let mut lab = established();
     lab.rig.switch_over(Some(MEMBER_B), true);
     for _ in 0..2 {

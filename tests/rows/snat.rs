@@ -1,4 +1,4 @@
-//! Scenarios 39, 40, 44 to 49, and troubles T-23 to T-25, T-30, T-31: ports outward, how long a connection is
+//! Scenarios 39, 40 and 44 to 49: ports outward, how long a connection is
 //! remembered, checksums and short packets.
 
 use super::*;
@@ -37,7 +37,7 @@ fn s39_a_service_port_is_never_handed_out() {
         let peer = at(PEER, 6000 + at_peer);
         let worn = lab.forwards_as(HOST_B, syn(B, port, peer), ROUTER, |port| syn(V, port, peer));
         let service = port == worn;
-        // A connection from the service port of a member keeps it (deployment.md 1.9-5: P and PT never change).
+        // A connection from the service port of a member keeps it (the ports of SIP and SIP over TLS never change).
         assert!(service || ![5060, 5061].contains(&worn), "{port} became {worn}");
     }
 }
@@ -126,7 +126,7 @@ fn s46_the_last_acknowledgement_may_come_three_minutes_late() {
 }
 
 #[test]
-fn t25_a_fin_is_never_swallowed_and_the_reset_after_it_passes() {
+fn a_fin_is_never_swallowed_and_the_reset_after_it_passes() {
     let mut lab = lab();
     lab.connect(at(PHONE, 40001), 5060, HOST_A);
     for _ in 0..3 {
@@ -139,7 +139,7 @@ fn t25_a_fin_is_never_swallowed_and_the_reset_after_it_passes() {
 }
 
 #[test]
-fn t23_a_new_syn_is_taken_up_by_a_connection_that_never_stood_or_has_ended() {
+fn a_new_syn_is_taken_up_by_a_connection_that_never_stood_or_has_ended() {
     let mut lab = lab();
     let again = |dst, isn| there(dst, SYN, isn, 0);
     lab.forwards(ROUTER, again(V, 1000), HOST_A, again(A, 1000));
@@ -155,7 +155,7 @@ fn t23_a_new_syn_is_taken_up_by_a_connection_that_never_stood_or_has_ended() {
 }
 
 #[test]
-fn t23_a_syn_on_a_connection_that_stands_goes_to_its_member_which_challenges_it() {
+fn a_syn_on_a_connection_that_stands_goes_to_its_member_which_challenges_it() {
     let mut lab = lab();
     lab.connect(at(PHONE, 40001), 5060, HOST_A);
     lab.rig.switch_over(Some(MEMBER_B), false);
@@ -166,7 +166,7 @@ fn t23_a_syn_on_a_connection_that_stands_goes_to_its_member_which_challenges_it(
 }
 
 #[test]
-fn t24_an_old_acknowledgement_that_answers_a_new_syn_passes() {
+fn an_old_acknowledgement_that_answers_a_new_syn_passes() {
     let mut lab = lab();
     lab.connect(at(PHONE, 40001), 5060, HOST_A);
     lab.forwards(ROUTER, there(V, FIN_ACK, 1001, 9001), HOST_A, there(A, FIN_ACK, 1001, 9001));
@@ -180,7 +180,7 @@ fn t24_an_old_acknowledgement_that_answers_a_new_syn_passes() {
 }
 
 #[test]
-fn s48_t31_no_checksum_stays_none() {
+fn s48_no_checksum_stays_none() {
     let mut lab = lab();
     let request = |dst| Build::udp(at(PHONE, 5060), at(dst, 5060)).no_checksum().payload(b"x");
     lab.forwards(ROUTER, request(V), HOST_A, request(A));
@@ -191,7 +191,7 @@ fn s48_t31_no_checksum_stays_none() {
 }
 
 #[test]
-fn s48_t31_a_sum_of_zero_is_written_as_ones() {
+fn s48_a_sum_of_zero_is_written_as_ones() {
     let mut lab = lab();
     let request = |dst, word: u16| Build::udp(at(PHONE, 5060), at(dst, 5060)).payload(&word.to_be_bytes());
     let answer = |src, word: u16| Build::udp(at(src, 5060), at(PHONE, 5060)).payload(&word.to_be_bytes());
@@ -205,7 +205,7 @@ fn s48_t31_a_sum_of_zero_is_written_as_ones() {
 }
 
 #[test]
-fn s49_t30_empty_and_tiny_datagrams_in_padded_frames_pass_with_right_lengths() {
+fn s49_empty_and_tiny_datagrams_in_padded_frames_pass_with_right_lengths() {
     for layout in [Layout::TwoArm, Layout::TaggedServers, Layout::OnePort, Layout::PriorityTags, Layout::OneArm] {
         let mut lab = Lab::new(layout);
         for payload in [&b""[..], b"\r\n\r\n", b"x"] {

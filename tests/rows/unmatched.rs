@@ -95,7 +95,7 @@ fn s47_only_so_many_wait_and_a_member_is_told_at_once() {
 }
 
 #[test]
-fn s80_t35_a_disabled_virtual_server_is_refused_and_never_routed_onward() {
+fn s80_a_disabled_virtual_server_is_refused_and_never_routed_onward() {
     let mut lab = Lab::with(|intent| intent.virtual_servers[0].enabled = false);
     let sent = Build::udp(at(PHONE, 5060), at(V, 5060)).payload(b"OPTIONS");
     lab.refuses(ROUTER, sent.clone(), DropReason::VirtualServerDisabled, Build::icmp_error(V, PHONE, 3, 3, &sent));

@@ -78,7 +78,7 @@ fn s24_a_client_that_answers_the_reset_with_a_challenge_is_reset_at_what_it_ackn
         let (connection, seen) = connected_to_a_that_loses_power(world);
         let reset = seen.iter().find(|seen| seen.port == OUTER).expect("a reset to the client");
         let (next, acknowledged) = (connection.next.1, connection.next.1 - 8);
-        assert!([next, acknowledged].contains(&reset.reset(at(V, 5060), client())), "T-04: what it last acknowledged");
+        assert!([next, acknowledged].contains(&reset.reset(at(V, 5060), client())), "what it last acknowledged");
         let challenge = Build::tcp(client(), at(V, 5060), ACK, connection.next.0, next);
         let seen = world.pass(ROUTER, &challenge);
         assert_eq!(seen.len(), 1, "RFC 5961 3.2: the challenge is answered");

@@ -1,4 +1,4 @@
-//! What the translation is, said as simply as it can be (`deployment.md` 1.1 to 1.8).
+//! What the translation is, said as simply as it can be.
 //!
 //! Knows nothing of workers, tables, epochs or lists; only who is active, who spoke to whom, and which flow is whose.
 //! What a member sends to a virtual address goes out and comes back in, as though the wire behind the appliance turned
@@ -279,7 +279,7 @@ impl Model {
     fn service_inward(&self, letter: &Letter, pair: Pair, hairpin: bool) -> Result<Passage, End> {
         let remote = letter.way.src;
         let Some((who, spoke)) = self.receiver(pair, remote) else {
-            // Members are never told: some servers stop listening (T-17).
+            // Members are never told: some servers stop listening.
             let told = if hairpin { Told::Nothing } else { Told::Closed(vip(pair)) };
             return Err(End::new(&[DropReason::NoActiveMember], told));
         };

@@ -159,7 +159,7 @@ fn a_connection_moves_between_lifetimes() {
     assert_eq!(table.expire(second(7840), 9, |_| ()), 1);
 }
 
-/// Trouble T-04: an aborted connection is remembered for four minutes, not for the two hours of a living one.
+/// An aborted connection is remembered for four minutes, not for the two hours of a living one.
 #[test]
 fn an_aborted_connection_lingers_as_a_reset_one() {
     let mut table = table(4);

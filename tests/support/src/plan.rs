@@ -50,7 +50,7 @@ pub struct Plan {
     pub second_first: bool,
     /// The members of a pair stand in the other order.
     pub swapped: [bool; 2],
-    /// Exclusion entries beside those of `scenarios.md`.
+    /// Exclusion entries beside those of [`two_arm`].
     pub excluded: Vec<Ipv4Net>,
     /// One of them was taken away since the appliance started.
     pub narrowed: bool,

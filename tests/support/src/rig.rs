@@ -117,7 +117,7 @@ pub struct Rig<T: Bench> {
 }
 
 impl<T: Bench> Rig<T> {
-    /// The box of `scenarios.md`: two arms, A active, every neighbour known.
+    /// The box of the acceptance scenarios: two arms, A active, every neighbour known.
     pub fn two_arm(bench: T) -> Rig<T> {
         Rig::new(bench, two_arm(), 1)
     }
@@ -329,7 +329,7 @@ impl<T: Bench> Drop for Rig<T> {
     }
 }
 
-/// The configuration of `scenarios.md`.
+/// The common setting of the acceptance scenarios (`tests/scenarios.md`).
 pub fn two_arm() -> Intent {
     Intent {
         ports: vec![port("outer"), port("inner")],
