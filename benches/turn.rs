@@ -11,6 +11,7 @@ mod support;
 use criterion::measurement::WallTime;
 use criterion::{Bencher, BenchmarkGroup, BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use fairlead::io::BURST;
+use fairlead::policy::ids::carry_over;
 use fairlead::policy::intent::{Intent, VirtualServer};
 use fairlead::worker::hand_off::Parcel;
 use fairlead::worker::mailbox::Event;
@@ -259,7 +260,10 @@ fn switchover(c: &mut Criterion) {
     group.sample_size(20);
     let intent = intent(1_200_000);
     let mut reordered = intent.clone();
-    reordered.members.swap(0, 1);
+    reordered.members.reverse();
+    let last = intent.members.len() as u16 - 1;
+    reordered.pools.iter_mut().flat_map(|pool| &mut pool.members).for_each(|id| id.0 = last - id.0);
+    let reordered = carry_over(&intent, reordered);
     for (name, installs, other) in [
         ("without", false, &intent),
         ("with_an_installation", true, &intent),
@@ -273,7 +277,7 @@ fn switchover(c: &mut Criterion) {
                 turn += 1;
                 if installs {
                     let world = Arc::clone(&worlds[turn & 1]);
-                    assert!(appliance.mail[0].commands.push(Command::Install(world)).is_ok());
+                    assert!(appliance.mail[0].commands.push(Command::Install(world, appliance.claims.clone())).is_ok());
                 }
                 appliance.round();
                 while let Ok(event) = appliance.mail[0].events.pop() {
@@ -300,7 +304,8 @@ fn after_installation(b: &mut Bencher, intent: &Intent, takes: bool) {
         ..with.virtual_servers[0].clone()
     };
     with.virtual_servers.push(unused);
-    let worlds = [&with, if takes { intent } else { &with }].map(|intent| Arc::new(support::world(intent, 2)));
+    let without = carry_over(&with, intent.clone());
+    let worlds = [&with, if takes { &without } else { &with }].map(|intent| Arc::new(support::world(intent, 2)));
     let (mut appliance, _frames) = standing(intent, Traffic::OutboundUdp, 1_000_000);
     let mut turn = LASTS;
     b.iter_custom(|turns| {
@@ -309,7 +314,12 @@ fn after_installation(b: &mut Bencher, intent: &Intent, takes: bool) {
             if turn == LASTS {
                 turn = 0;
                 for world in &worlds {
-                    assert!(appliance.mail[0].commands.push(Command::Install(Arc::clone(world))).is_ok());
+                    assert!(
+                        appliance.mail[0]
+                            .commands
+                            .push(Command::Install(Arc::clone(world), appliance.claims.clone()))
+                            .is_ok()
+                    );
                     appliance.round();
                 }
                 while appliance.mail[0].events.pop().is_ok() {}

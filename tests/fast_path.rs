@@ -5,12 +5,12 @@
 //! what a reload takes, and the other as slowly as can be.
 
 use fairlead::engine::{Engine, Law, Notice, Verdict, steer};
-use fairlead::flow::{Claims, Flow, FlowId, NO_MEMBER, Side};
+use fairlead::flow::{Claims, Flow, FlowId, Side};
+use fairlead::policy::Epoch;
 use fairlead::policy::adjacency::{Adjacency, Neighbour};
 use fairlead::policy::health::State;
 use fairlead::policy::intent::{Intent, PortId};
 use fairlead::policy::snapshot::Owner;
-use fairlead::policy::{Epoch, Snapshot};
 use fairlead::time::{Duration, Instant};
 use fairlead::wire::build::Build;
 use fairlead::wire::tcp::Flags;
@@ -100,6 +100,7 @@ struct Twins {
     claims: [Claims; 2],
     lab: Lab,
     plan: Plan,
+    known: Intent,
     adjacency: Adjacency,
     now: Instant,
     epoch: u64,
@@ -117,7 +118,8 @@ impl Twins {
         let mut intent = plan.intent();
         intent.limits.flows_per_worker = flows_at_most(lags);
         let adjacency = neighbours(&intent);
-        let world = Arc::new(Snapshot::compile(&intent, &plan.health(), &adjacency, &macs(&intent), Epoch(1)));
+        let known = World::of(&intent, &intent, &plan.health(), &adjacency);
+        let world = Arc::new(known.compile(Epoch(1)));
         let claims = [0; 2].map(|_| Claims::new(world.snat_addresses(), 7));
         let engine = |at: usize| Engine::new(Arc::clone(&world), claims[at].clone(), 3);
         let (quick, slow, lab) = (engine(0), engine(1), Lab { rig: Rig::new(Memory::default(), intent, 1), layout });
@@ -127,6 +129,7 @@ impl Twins {
             claims,
             lab,
             plan,
+            known: known.intent,
             adjacency,
             now: Instant::from_millis(10_000),
             epoch: 1,
@@ -194,9 +197,8 @@ impl Twins {
         let flows = |engine: &Engine| {
             let (mut all, table) = (Vec::<Remembered>::new(), engine.flows());
             engine.scan(0, usize::MAX, |id, flow, members| {
-                // What a place is called, and a member, is each engine's own when they forget at different times.
-                let (place, flow) = if lags { (None, nameless(flow)) } else { (Some(id), *flow) };
-                all.push((place, flow, members, table.idle(id, now), table.expires_in(id, now)));
+                // What a place is called is each engine's own when they forget at different times.
+                all.push(((!lags).then_some(id), *flow, members, table.idle(id, now), table.expires_in(id, now)));
             });
             all.sort_by_key(|(_, flow, ..)| flow.key(Side::Opener));
             all
@@ -227,7 +229,7 @@ impl Twins {
         let [mut one, mut other] = [Vec::new(), Vec::new()];
         for (engine, orders) in [(&mut self.quick, &mut one), (&mut self.slow, &mut other)] {
             engine.expire(now, 256);
-            engine.forget_fallen(if self.lags { 1 } else { 256 });
+            engine.forget_stale(if self.lags { 1 } else { 256 });
             engine.next_resets(now, 256, orders);
         }
         if self.lags {
@@ -277,16 +279,15 @@ impl Twins {
         self.epoch += 1;
         let mut intent = self.plan.intent();
         intent.limits.flows_per_worker = flows_at_most(self.lags);
-        let world = Snapshot::compile(&intent, &self.plan.health(), &self.adjacency, &macs(&intent), Epoch(self.epoch));
-        let world = Arc::new(world);
+        let known = World::of(&self.known, &intent, &self.plan.health(), &self.adjacency);
+        let world = Arc::new(known.compile(Epoch(self.epoch)));
+        self.known = known.intent;
         for (engine, claims) in [&mut self.quick, &mut self.slow].into_iter().zip(&mut self.claims) {
-            *claims = claims.renewed(intent.snats.iter().map(|snat| snat.address));
-            engine.set_claims(claims.clone());
-            engine.install(Arc::clone(&world));
+            *claims = claims.renewed(world.snat_addresses(), world.life.0);
+            engine.install(Arc::clone(&world), claims.clone());
         }
         if self.lags {
-            // Over speakers, then over flows.
-            (0..2).for_each(|_| self.slow.forget_fallen(usize::MAX));
+            self.slow.forget_stale(usize::MAX);
         }
         self.lab.rig.intent = intent;
         self.compare();
@@ -325,17 +326,6 @@ impl Twins {
 /// Few enough that some have to give way; so many that none has, where one engine keeps some longer than the other.
 fn flows_at_most(lags: bool) -> usize {
     if lags { 4_096 } else { 48 }
-}
-
-/// A flow without what the engine calls its members.
-fn nameless(flow: &Flow) -> Flow {
-    let mut flow = *flow;
-    (flow.member, flow.opener) = (NO_MEMBER, NO_MEMBER);
-    flow
-}
-
-fn macs(intent: &Intent) -> Vec<Mac> {
-    [MAC_OUTER, MAC_INNER].into_iter().take(intent.ports.len()).collect()
 }
 
 #[test]

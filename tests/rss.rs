@@ -60,10 +60,10 @@ fn a_port_with_members_looks_at_both_ends_when_the_way_out_leads_through_it() {
 #[test]
 fn two_pairs_on_two_ports_without_a_third_see_each_other_on_both() {
     let mut intent = example("two-pairs");
-    let outer = intent.interfaces.iter().position(|interface| interface.name == "clients").unwrap();
+    let outer = intent.interfaces.find_id(|interface| interface.name == "clients").unwrap();
     let second = intent.members.len() / 2;
-    for member in &mut intent.members[second..] {
-        member.interface = fairlead::policy::intent::InterfaceId(outer as u16);
+    for member in intent.members.iter_mut().skip(second) {
+        member.interface = outer;
     }
     assert_eq!(spreads(&intent), [Both, Destination], "the default route is on the first port");
     intent.routes.clear();

@@ -65,11 +65,11 @@ pub fn world(intent: &Intent, epoch: u64) -> Snapshot {
 /// As [`world`], as the one that follows another.
 pub fn world_after(before: Option<&Snapshot>, intent: &Intent, epoch: u64) -> Snapshot {
     let health = Health {
-        members: vec![Default::default(); intent.members.len()],
+        members: vec![Default::default(); intent.members.bound()],
         pools: vec![PoolHealth { active: Some(MemberId(0)), ..Default::default() }],
     };
     let mut adjacency = Adjacency::default();
-    for member in &intent.members {
+    for member in intent.members.iter() {
         let hop = NextHop { interface: member.interface, address: member.address };
         adjacency.insert(hop, Neighbour::Reachable(MEMBERS));
     }
@@ -99,6 +99,8 @@ pub struct Appliance {
     pub now: Instant,
     /// What a round adds to it.
     pub step: Duration,
+    /// What ports are claimed in.
+    pub claims: Claims,
     shared: Vec<Arc<Shared>>,
 }
 
@@ -126,7 +128,7 @@ impl Appliance {
             shared.push(tally);
         }
         let (now, step) = (Instant::from_millis(1), Duration::from_micros(10));
-        Appliance { workers: made, supply, mail, now, step, shared }
+        Appliance { workers: made, supply, mail, now, step, claims: claims.clone(), shared }
     }
 
     /// Opens these conversations of a kind, one after the other.

@@ -223,7 +223,7 @@ fn routes(intent: &Intent) -> Things {
 /// Monitors of one name differ in their port; the first bears the name alone.
 fn monitors(intent: &Intent) -> Things {
     let entries = intent.monitors.iter().enumerate().map(|(place, monitor)| {
-        let twin = intent.monitors[..place].iter().any(|other| other.name == monitor.name);
+        let twin = intent.monitors.iter().take(place).any(|other| other.name == monitor.name);
         let name =
             if twin { format!("{} ({})", monitor.name, words::question(&monitor.kind)) } else { monitor.name.clone() };
         (name, monitor_keys(monitor))

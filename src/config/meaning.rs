@@ -6,6 +6,7 @@
 use super::checks::resolved_port;
 use super::document::{Document, Field, Monitor, Pool};
 use super::{CpuCores, Dpdk, Idle, LogLevel, Settings};
+use crate::policy::ids::Lives;
 use crate::policy::intent::{self, *};
 use crate::wire::VlanId;
 use ipnet::Ipv4Net;
@@ -50,13 +51,14 @@ fn intent(document: &Document) -> Option<Intent> {
         ports: document.ports.iter().map(port).collect::<Option<_>>()?,
         interfaces: document.interfaces.iter().map(|entry| interface(document, entry)).collect::<Option<_>>()?,
         routes: document.routes.iter().map(|entry| route(document, entry)).collect::<Option<_>>()?,
-        monitors,
-        pools,
-        members,
+        monitors: monitors.into(),
+        pools: pools.into(),
+        members: members.into(),
         virtual_servers: document.virtual_servers.iter().map(|entry| server(document, entry)).collect::<Option<_>>()?,
         snats: document.snats.iter().map(|entry| snat(document, entry)).collect::<Option<_>>()?,
         timeouts: timeouts(document)?,
         limits: limits(document)?,
+        lives: Lives::default(),
     })
 }
 

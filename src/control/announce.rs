@@ -5,7 +5,7 @@
 //! limit what they believe. Also owns the limit on defences: one in ten seconds for an address (RFC 5227 2.4 (c)).
 //! Builds no packet and reads no clock.
 
-use super::addresses::Addresses;
+use crate::policy::Addresses;
 use crate::policy::intent::{InterfaceId, PortId};
 use crate::time::{Duration, Instant};
 use std::collections::{BTreeMap, BTreeSet};
@@ -56,25 +56,21 @@ impl Announcements {
     pub fn link(&mut self, port: PortId, up: bool, addresses: &Addresses, now: Instant) {
         if !up {
             self.up.remove(&port);
-            self.under_way.retain(|(interface, _), _| addresses.home(*interface).port != port);
+            self.under_way.retain(|(interface, _), _| addresses.interfaces()[*interface].port != port);
         } else if self.up.insert(port) {
-            let there = addresses.all().filter(|(interface, _)| addresses.home(*interface).port == port);
+            let there = addresses.all().filter(|(interface, _)| addresses.interfaces()[*interface].port == port);
             self.under_way.extend(there.map(|place| (place, Campaign { began: now, made: 0 })));
         }
     }
 
     /// The addresses are others from now on: what is new is announced, what is gone is not.
     pub fn renew(&mut self, old: &Addresses, new: &Addresses, now: Instant) {
-        let heirs = old.heirs(new);
-        let heir = |(interface, address): Place| heirs[interface.index()].map(|interface| (interface, address));
-        let before: BTreeSet<Place> = old.all().filter_map(heir).collect();
+        let before: BTreeSet<Place> = old.all().collect();
         let after: BTreeSet<Place> = new.all().collect();
-        self.under_way = rekeyed(std::mem::take(&mut self.under_way), heir);
-        self.defended = rekeyed(std::mem::take(&mut self.defended), heir);
         self.under_way.retain(|place, _| after.contains(place));
         self.defended.retain(|place, _| after.contains(place));
         for place in after.difference(&before) {
-            if self.up.contains(&new.home(place.0).port) {
+            if self.up.contains(&new.interfaces()[place.0].port) {
                 self.under_way.insert(*place, Campaign { began: now, made: 0 });
             }
         }
@@ -103,11 +99,6 @@ impl Announcements {
         }
         !recent
     }
-}
-
-/// The same with other keys; an entry whose key has no heir is gone.
-fn rekeyed<T>(map: BTreeMap<Place, T>, heir: impl Fn(Place) -> Option<Place>) -> BTreeMap<Place, T> {
-    map.into_iter().filter_map(|(place, value)| Some((heir(place)?, value))).collect()
 }
 
 #[cfg(test)]

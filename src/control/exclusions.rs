@@ -1,6 +1,6 @@
 //! The operator's changes to exclusion groups, laid over what the file says.
 //!
-//! Owns what was added and removed by hand, by pool name, so that it outlives a reload. The file is never written.
+//! Owns what was added and removed by hand, by pool, so that it outlives a reload. The file is never written.
 
 use crate::policy::Intent;
 use crate::policy::intent::{PoolId, Snat};
@@ -13,9 +13,9 @@ pub const MOST_ADDED: usize = 65_536;
 /// All changes.
 #[derive(Clone, Debug, Default)]
 pub struct Exclusions {
-    pools: BTreeMap<String, Override>,
+    pools: BTreeMap<PoolId, Override>,
     /// Pools whose group has lost a prefix since the start.
-    narrowed: BTreeSet<String>,
+    narrowed: BTreeSet<PoolId>,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -40,7 +40,7 @@ impl Exclusions {
     pub fn laid_over(&self, file: &Intent) -> Intent {
         let mut intent = file.clone();
         for snat in &mut intent.snats {
-            if let Some(change) = self.pools.get(&file.pools[snat.pool.index()].name) {
+            if let Some(change) = self.pools.get(&snat.pool) {
                 snat.exclude.retain(|net| !change.removed.contains(net));
                 let more: Vec<_> = change.added.iter().filter(|net| !snat.exclude.contains(net)).copied().collect();
                 snat.exclude.extend(more);
@@ -52,21 +52,20 @@ impl Exclusions {
     /// `after` takes the place of `before`: pools whose group has lost a prefix, now or earlier, resume nothing.
     pub fn settle(&mut self, before: &Intent, after: &mut Intent) {
         for snat in &before.snats {
-            let pool = name(before, snat.pool);
-            let heir = after.snats.iter().find(|heir| name(after, heir.pool) == pool);
+            let heir = after.snats.iter().find(|heir| heir.pool == snat.pool);
             let kept: BTreeSet<_> = heir.iter().flat_map(|heir| &heir.exclude).collect();
             if snat.exclude.iter().any(|net| !kept.contains(net)) {
-                self.narrowed.insert(pool);
+                self.narrowed.insert(snat.pool);
             }
         }
-        let resumes: Vec<_> = after.snats.iter().map(|snat| !self.narrowed.contains(&name(after, snat.pool))).collect();
-        after.snats.iter_mut().zip(resumes).for_each(|(snat, resumes)| snat.resumes = resumes);
+        self.narrowed.retain(|pool| after.pools.contains(*pool));
+        after.snats.iter_mut().for_each(|snat| snat.resumes = !self.narrowed.contains(&snat.pool));
     }
 
     /// Puts a prefix into the group of a SNAT of the file.
-    pub fn add(&mut self, file: &Intent, snat: &Snat, prefix: Ipv4Net) -> Result<(), Unchanged> {
+    pub fn add(&mut self, snat: &Snat, prefix: Ipv4Net) -> Result<(), Unchanged> {
         let in_file = snat.exclude.contains(&prefix);
-        let change = self.pools.entry(name(file, snat.pool)).or_default();
+        let change = self.pools.entry(snat.pool).or_default();
         if change.removed.remove(&prefix) {
             return Ok(());
         }
@@ -81,34 +80,28 @@ impl Exclusions {
     }
 
     /// Takes a prefix out of the group of a SNAT of the file.
-    pub fn remove(&mut self, file: &Intent, snat: &Snat, prefix: Ipv4Net) -> Result<(), Unchanged> {
+    pub fn remove(&mut self, snat: &Snat, prefix: Ipv4Net) -> Result<(), Unchanged> {
         let in_file = snat.exclude.contains(&prefix);
-        let change = self.pools.entry(name(file, snat.pool)).or_default();
+        let change = self.pools.entry(snat.pool).or_default();
         let was_added = change.added.remove(&prefix);
         let is_removed = in_file && change.removed.insert(prefix);
         if was_added || is_removed { Ok(()) } else { Err(Unchanged::NotHeld) }
     }
 
     /// The prefix was put there by hand.
-    pub fn is_added(&self, pool: &str, prefix: &Ipv4Net) -> bool {
-        self.pools.get(pool).is_some_and(|change| change.added.contains(prefix))
+    pub fn is_added(&self, pool: PoolId, prefix: &Ipv4Net) -> bool {
+        self.pools.get(&pool).is_some_and(|change| change.added.contains(prefix))
     }
 
-    /// A new file: changes to pools it does not name are forgotten, and so are those it makes itself.
+    /// A new file: changes to pools it does not have are forgotten, and so are those it makes itself.
     pub fn renew(&mut self, file: &Intent) {
         self.pools.retain(|pool, change| {
-            let Some(snat) = file.snats.iter().find(|snat| file.pools[snat.pool.index()].name == *pool) else {
-                return false;
-            };
+            let Some(snat) = file.snats.iter().find(|snat| snat.pool == *pool) else { return false };
             change.added.retain(|net| !snat.exclude.contains(net));
             change.removed.retain(|net| snat.exclude.contains(net));
             true
         });
     }
-}
-
-fn name(file: &Intent, pool: PoolId) -> String {
-    file.pools[pool.index()].name.clone()
 }
 
 #[cfg(test)]
@@ -126,18 +119,18 @@ mod tests {
         let snat = &file.snats[0];
         let mut exclusions = Exclusions::default();
         let new = net("10.99.0.0/16");
-        assert_eq!(exclusions.add(&file, snat, new), Ok(()));
-        assert_eq!(exclusions.add(&file, snat, new), Err(Unchanged::Held));
+        assert_eq!(exclusions.add(snat, new), Ok(()));
+        assert_eq!(exclusions.add(snat, new), Err(Unchanged::Held));
         assert_eq!(exclusions.laid_over(&file).snats[0].exclude.last(), Some(&new));
-        assert!(exclusions.is_added("pair-1", &new));
-        assert_eq!(exclusions.remove(&file, snat, new), Ok(()));
+        assert!(exclusions.is_added(PoolId(0), &new));
+        assert_eq!(exclusions.remove(snat, new), Ok(()));
         assert_eq!(exclusions.laid_over(&file), file);
-        assert_eq!(exclusions.remove(&file, snat, new), Err(Unchanged::NotHeld));
+        assert_eq!(exclusions.remove(snat, new), Err(Unchanged::NotHeld));
         let old = net("172.16.2.0/24");
-        assert_eq!(exclusions.remove(&file, snat, old), Ok(()));
-        assert_eq!(exclusions.remove(&file, snat, old), Err(Unchanged::NotHeld));
+        assert_eq!(exclusions.remove(snat, old), Ok(()));
+        assert_eq!(exclusions.remove(snat, old), Err(Unchanged::NotHeld));
         assert!(!exclusions.laid_over(&file).snats[0].exclude.contains(&old));
-        assert_eq!(exclusions.add(&file, snat, old), Ok(()));
+        assert_eq!(exclusions.add(snat, old), Ok(()));
         assert_eq!(exclusions.laid_over(&file), file);
     }
 
@@ -161,17 +154,17 @@ mod tests {
         let file = harness::two_arm();
         let mut exclusions = Exclusions::default();
         let new = net("10.99.0.0/16");
-        exclusions.add(&file, &file.snats[0], new).unwrap();
+        exclusions.add(&file.snats[0], new).unwrap();
         exclusions.renew(&file);
-        assert!(exclusions.is_added("pair-1", &new));
+        assert!(exclusions.is_added(PoolId(0), &new));
         let mut taken_up = file.clone();
         taken_up.snats[0].exclude.push(new);
         exclusions.renew(&taken_up);
-        assert!(!exclusions.is_added("pair-1", &new), "it is the file's now");
-        let mut renamed = file.clone();
-        renamed.pools[0].name = "other".into();
-        exclusions.add(&file, &file.snats[0], new).unwrap();
-        exclusions.renew(&renamed);
-        assert_eq!(exclusions.laid_over(&renamed), renamed);
+        assert!(!exclusions.is_added(PoolId(0), &new), "it is the file's now");
+        exclusions.add(&file.snats[0], new).unwrap();
+        let mut gone = file.clone();
+        gone.snats.clear();
+        exclusions.renew(&gone);
+        assert_eq!(exclusions.laid_over(&file), file);
     }
 }

@@ -52,13 +52,13 @@ pub(crate) fn two_arm() -> Intent {
     let listen = |protocol, port| Listen { protocol, port };
     Intent {
         ports: vec![port("outer"), port("inner")],
-        interfaces: vec![interface("clients", 0, "192.0.2.2/24"), interface("servers", 1, "10.20.0.1/24")],
+        interfaces: vec![interface("clients", 0, "192.0.2.2/24"), interface("servers", 1, "10.20.0.1/24")].into(),
         routes: vec![Route {
             to: "0.0.0.0/0".parse().unwrap(),
             via: Ipv4Addr::new(192, 0, 2, 1),
             interface: InterfaceId(0),
         }],
-        monitors: vec![options_every(200)],
+        monitors: vec![options_every(200)].into(),
         pools: vec![Pool {
             name: "pair-1".into(),
             members: vec![MemberId(0), MemberId(1)],
@@ -67,8 +67,9 @@ pub(crate) fn two_arm() -> Intent {
             fail_back: FailBack::Never,
             on_down_tcp: OnDownTcp::Reset,
             no_member: NoMember::Reject,
-        }],
-        members: vec![member("sip-a", 11), member("sip-b", 12)],
+        }]
+        .into(),
+        members: vec![member("sip-a", 11), member("sip-b", 12)].into(),
         virtual_servers: vec![VirtualServer {
             name: "sip-1".into(),
             address: Ipv4Addr::new(10, 20, 0, 100),
@@ -87,14 +88,15 @@ pub(crate) fn two_arm() -> Intent {
         }],
         timeouts: Timeouts::default(),
         limits: Limits::default(),
+        lives: Default::default(),
     }
 }
 
 /// Nobody known, nobody active.
 pub(crate) fn health_of(intent: &Intent) -> Health {
     Health {
-        members: vec![MemberHealth::default(); intent.members.len()],
-        pools: vec![PoolHealth::default(); intent.pools.len()],
+        members: vec![MemberHealth::default(); intent.members.bound()],
+        pools: vec![PoolHealth::default(); intent.pools.bound()],
     }
 }
 

@@ -69,8 +69,8 @@ impl Controller {
 
     pub(super) fn depart(&mut self, departures: Vec<Departure>) {
         for Departure { interface, to, datagram } in departures {
-            let home = self.addresses.home(interface);
-            let (port, frame) = (home.port, ip_frame(to, home.mac, home.vlan, &datagram));
+            let out = &self.addresses.interfaces()[interface];
+            let (port, frame) = (out.port, ip_frame(to, out.mac, out.vlan, &datagram));
             self.transmit(port, frame);
         }
     }
@@ -100,9 +100,9 @@ impl Controller {
         } else {
             self.raise_link(port, now);
         }
-        for at in 0..self.intent.members.len() {
-            if self.addresses.home(self.intent.members[at].interface).port == port {
-                self.probing.hint(MemberId(at as u16), now);
+        for (id, member) in self.intent.members.entries() {
+            if self.intent.interfaces[member.interface].port == port {
+                self.probing.hint(id, now);
             }
         }
     }
@@ -145,10 +145,7 @@ impl Controller {
         self.give_up(hop);
         self.probing.unresolved(hop, now);
         if let Some(member) = self.member_at(hop) {
-            self.log(
-                LogLevel::Warn,
-                format!("member {} does not answer ARP", self.intent.members[member.index()].name),
-            );
+            self.log(LogLevel::Warn, format!("member {} does not answer ARP", self.intent.members[member].name));
             self.heed_hint(member, now);
         } else if self.intent.routes.iter().any(|route| route.via == hop.address) {
             self.log(LogLevel::Warn, format!("router {hop} does not answer ARP"));
@@ -156,8 +153,7 @@ impl Controller {
     }
 
     pub(super) fn member_at(&self, hop: NextHop) -> Option<MemberId> {
-        let place = self.intent.members.iter().position(|m| (m.interface, m.address) == (hop.interface, hop.address));
-        place.map(|at| MemberId(at as u16))
+        self.intent.members.find_id(|m| (m.interface, m.address) == (hop.interface, hop.address))
     }
 
     fn give_up(&mut self, hop: NextHop) {
@@ -174,7 +170,7 @@ impl Controller {
     /// Somebody else says an address of ours is his: said once in ten seconds, defended as often, never given up
     /// (RFC 5227 2.4 (c), fit for a gateway).
     fn claimed(&mut self, interface: InterfaceId, address: Ipv4Addr, mac: Mac, now: Instant) {
-        let name = &self.intent.interfaces[interface.index()].name;
+        let name = &self.intent.interfaces[interface].name;
         let message = format!(
             "duplicate address: {mac} on interface {name} claims {address}, which is ours: find the host with that MAC \
              and take the address away from it"
@@ -187,14 +183,14 @@ impl Controller {
     }
 
     fn announce_one(&mut self, interface: InterfaceId, address: Ipv4Addr) {
-        let home = self.addresses.home(interface);
-        let (port, frame) = (home.port, arp_announcement(home.mac, home.vlan, address));
+        let out = &self.addresses.interfaces()[interface];
+        let (port, frame) = (out.port, arp_announcement(out.mac, out.vlan, address));
         self.transmit(port, frame);
     }
 
     fn send_one(&mut self, interface: InterfaceId, to: Mac, arp: &Arp) {
-        let Some(home) = self.addresses.find(interface) else { return };
-        let (port, frame) = (home.port, arp_frame(to, home.vlan, arp));
+        let Some(out) = self.addresses.find(interface) else { return };
+        let (port, frame) = (out.port, arp_frame(to, out.vlan, arp));
         self.transmit(port, frame);
     }
 

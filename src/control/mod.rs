@@ -6,7 +6,6 @@
 //! [`Controller::turn`]; then [`pools`] (who is active), [`publisher`] (how workers learn of it), [`requests`] (what an
 //! operator may do).
 
-pub mod addresses;
 mod alarms;
 pub mod announce;
 mod exclusions;
@@ -43,11 +42,10 @@ use crate::config::{Configuration, LogLevel};
 use crate::flow::Claims;
 use crate::policy::health::Health;
 use crate::policy::intent::{MemberId, PortId};
-use crate::policy::{Epoch, Intent, Snapshot};
+use crate::policy::{Addresses, Epoch, Intent, Snapshot};
 use crate::time::{Duration, Instant};
 use crate::wire::Mac;
 use crate::worker::mailbox::{Command, Event, WorkerId};
-use addresses::Addresses;
 use alarms::Alarms;
 use announce::Announcements;
 use exclusions::Exclusions;
@@ -317,9 +315,9 @@ impl Controller {
 
     /// A hint hastens the probes of the member's whole pool: if it lost the role, another has it.
     fn heed_hint(&mut self, member: MemberId, now: Instant) {
-        let Some(pool) = self.intent.members.get(member.index()).map(|member| member.pool) else { return };
+        let Some(pool) = self.intent.members.get(member).map(|member| member.pool) else { return };
         self.hints += 1;
-        for &each in &self.intent.pools[pool.index()].members {
+        for &each in &self.intent.pools[pool].members {
             self.probing.hint(each, now);
         }
     }
@@ -334,9 +332,9 @@ impl Controller {
         let monitors = self.probing.monitors();
         let changes = self.pools.reconsider(&self.intent, |member| monitors.verdict(member), now);
         for switched in changes.switched {
-            let name = |id: MemberId| self.intent.members[id.index()].name.clone();
+            let name = |id: MemberId| self.intent.members[id].name.clone();
             let switchover = Switchover {
-                pool: self.intent.pools[switched.pool.index()].name.clone(),
+                pool: self.intent.pools[switched.pool].name.clone(),
                 from: switched.from.map(name),
                 to: switched.to.map(name),
                 reason: switched.reason,
@@ -373,7 +371,7 @@ impl Controller {
         let (before, adjacency) = (self.publisher.latest(), self.neighbours.adjacency());
         let snapshot = Snapshot::compile_after(before, &self.intent, &self.health, adjacency, &self.macs, epoch);
         for (worker, snapshot) in self.publisher.publish(snapshot, now) {
-            self.outputs.push_back(Output::ToWorker(worker, Command::Install(snapshot)));
+            self.outputs.push_back(Output::ToWorker(worker, Command::Install(snapshot, self.claims.clone())));
         }
         self.switchovers.on_published(epoch, now);
     }

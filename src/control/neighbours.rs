@@ -10,8 +10,8 @@ mod told;
 
 pub use told::{Notice, Outgoing, Row};
 
-use super::addresses::Addresses;
 use crate::monitor::random::Random;
+use crate::policy::Addresses;
 use crate::policy::adjacency::{Adjacency, Neighbour, NextHop};
 use crate::policy::intent::{InterfaceId, PortId};
 use crate::time::{Duration, Instant};
@@ -89,7 +89,7 @@ impl Neighbours {
     pub fn keep(&mut self, kept: &BTreeSet<NextHop>, addresses: &Addresses, now: Instant) {
         let known: Vec<NextHop> = self.hosts.keys().copied().collect();
         for hop in known {
-            let on_link = addresses.find(hop.interface).is_some_and(|home| home.holds(hop.address));
+            let on_link = addresses.find(hop.interface).is_some_and(|interface| interface.holds(hop.address));
             if kept.contains(&hop) || (on_link && !addresses.is_ours(hop.address)) {
                 self.set_kept(hop, kept.contains(&hop));
             } else {
@@ -103,29 +103,13 @@ impl Neighbours {
         }
     }
 
-    /// Interfaces stand elsewhere in the file from now on: `heirs` says where, by their old places. What is known of their
-    /// hosts stays; with an interface that is gone go its hosts.
-    pub fn renumber(&mut self, heirs: &[Option<InterfaceId>]) {
-        let moved = |hop: NextHop| {
-            let interface = heirs.get(hop.interface.index()).copied().flatten()?;
-            Some(NextHop { interface, ..hop })
-        };
-        let gone: Vec<NextHop> = self.hosts.keys().filter(|hop| moved(**hop).is_none()).copied().collect();
-        gone.into_iter().for_each(|hop| self.forget(hop));
-        let heir = |hop: NextHop| moved(hop).unwrap_or(hop);
-        self.hosts = std::mem::take(&mut self.hosts).into_iter().map(|(hop, host)| (heir(hop), host)).collect();
-        self.timers = std::mem::take(&mut self.timers).into_iter().map(|(due, hop)| (due, heir(hop))).collect();
-        self.adjacency =
-            std::mem::take(&mut self.adjacency).into_iter().map(|(hop, known)| (heir(hop), known)).collect();
-    }
-
     /// A packet waits for this next hop.
     pub fn want(&mut self, hop: NextHop, addresses: &Addresses, now: Instant) {
         match self.hosts.get(&hop).map(|host| host.stage) {
             Some(Stage::Resolving(_) | Stage::Known(_) | Stage::Refreshing(..)) => {}
             Some(Stage::Failed) => self.notices.push_back(Notice::Hopeless(hop)),
             None => {
-                let on_link = addresses.find(hop.interface).is_some_and(|home| home.holds(hop.address));
+                let on_link = addresses.find(hop.interface).is_some_and(|interface| interface.holds(hop.address));
                 if on_link && self.hosts.len() < MOST && self.resolving < MOST_RESOLVING {
                     self.begin(hop, false, addresses, now);
                 } else {
@@ -147,7 +131,7 @@ impl Neighbours {
 
     /// The link of a NIC came up: what is kept behind it is asked at once, whatever came of it before.
     pub fn link_up(&mut self, port: PortId, addresses: &Addresses, now: Instant) {
-        let there = |hop: &NextHop| addresses.find(hop.interface).is_some_and(|home| home.port == port);
+        let there = |hop: &NextHop| addresses.find(hop.interface).is_some_and(|interface| interface.port == port);
         let mut kept: Vec<NextHop> =
             self.hosts.iter().filter(|(hop, host)| host.kept && there(hop)).map(|(hop, _)| *hop).collect();
         kept.sort_unstable();
@@ -299,7 +283,7 @@ impl Neighbours {
     /// RFC 826: a known sender is merged whatever the packet is for; a new one is taken only when it is for us.
     fn learn(&mut self, hop: NextHop, mac: Mac, asked: bool, addresses: &Addresses, now: Instant) {
         let Some(host) = self.hosts.get_mut(&hop) else {
-            if asked && addresses.home(hop.interface).holds(hop.address) && self.hosts.len() < MOST {
+            if asked && addresses.interfaces()[hop.interface].holds(hop.address) && self.hosts.len() < MOST {
                 self.hosts
                     .insert(hop, Host { stage: Stage::Known(mac), since: now, heard: now, due: now, kept: false });
                 self.settle(hop, mac, now);
@@ -342,11 +326,11 @@ impl Neighbours {
     }
 
     fn request(&mut self, hop: NextHop, to: Mac, addresses: &Addresses) {
-        let Some(home) = addresses.find(hop.interface) else { return };
+        let Some(interface) = addresses.find(hop.interface) else { return };
         let arp = Arp {
             operation: Operation::Request,
-            sender_mac: home.mac,
-            sender: home.speaks_as(hop.address),
+            sender_mac: interface.mac,
+            sender: interface.address_towards(hop.address),
             target_mac: Mac::ZERO,
             target: hop.address,
         };
@@ -356,7 +340,7 @@ impl Neighbours {
     fn answer(&mut self, interface: InterfaceId, asked: &Arp, addresses: &Addresses) {
         let arp = Arp {
             operation: Operation::Reply,
-            sender_mac: addresses.home(interface).mac,
+            sender_mac: addresses.interfaces()[interface].mac,
             sender: asked.target,
             target_mac: asked.sender_mac,
             target: asked.sender,

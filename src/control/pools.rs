@@ -9,23 +9,21 @@ use crate::monitor::Verdict;
 use crate::monitor::election::{self, Ballot, Candidate, Choice};
 use crate::policy::Intent;
 use crate::policy::health::{Generation, Health, MemberHealth, PoolHealth, State};
-use crate::policy::intent::{Member, MemberId, Pool, PoolId};
+use crate::policy::intent::{Member, MemberId, PoolId};
 use crate::time::{Duration, Instant};
-use std::net::Ipv4Addr;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// How long a member that lost the active role cannot claim peers by speaking: what it sends may be an echo from its
 /// queue, or a retransmission (64·T1, RFC 3261 17.1.1.2, when every transaction of it has ended).
-pub const ECHO: Duration = Duration::from_secs(32);
+pub const CLAIM_HOLDOFF: Duration = Duration::from_secs(32);
 
 /// A member as it stands now.
 #[derive(Clone, Debug)]
-pub struct MemberStanding {
+pub struct MemberStatus {
     /// Its name.
     pub name: String,
-    /// Its address.
-    address: Ipv4Addr,
-    /// The name of its pool, whose generations it counts by.
-    pool: String,
+    /// Its pool, whose generations it counts by.
+    pool: PoolId,
     /// The operator's word.
     pub word: MemberWord,
     /// What the monitors say, with the word laid over.
@@ -43,7 +41,7 @@ pub struct MemberStanding {
 
 /// A pool as it stands now.
 #[derive(Clone, Debug)]
-pub struct PoolStanding {
+pub struct PoolStatus {
     /// Its name.
     pub name: String,
     /// Where clients go.
@@ -84,55 +82,58 @@ pub struct Changes {
     pub cleared: Vec<PoolId>,
 }
 
-/// All pools and members; the lists run parallel to those of the intent.
-#[derive(Clone, Debug)]
+/// All pools and members of the intent.
+#[derive(Clone, Debug, Default)]
 pub struct Pools {
-    /// The members.
-    pub members: Vec<MemberStanding>,
-    /// The pools.
-    pub pools: Vec<PoolStanding>,
+    members: BTreeMap<MemberId, MemberStatus>,
+    pools: BTreeMap<PoolId, PoolStatus>,
 }
 
 impl Pools {
     /// Nobody is active yet and the operator has said nothing.
     pub fn new(intent: &Intent, now: Instant) -> Pools {
-        let mut pools = Pools { members: Vec::new(), pools: Vec::new() };
+        let mut pools = Pools::default();
         pools.reconfigure(intent, now);
         pools
     }
 
-    /// Takes a new intent. The operator's words, the active member and the generation stay with the pools whose names
-    /// survive and the members whose addresses do. Told are the pools that have lost their active member to the new
-    /// intent, with that member's place in the old one.
+    /// Takes a new intent: what is known of members and pools stays with their ids. Told are the pools that have lost their
+    /// active member to the new intent, and that member.
     pub fn reconfigure(&mut self, intent: &Intent, now: Instant) -> Vec<(PoolId, MemberId)> {
-        let mut bereft = Vec::new();
         // A new pool counts on from the highest generation, so that no flow of an earlier one looks current; and one that
         // is joined by a member of another, so that no new flow of that member looks like one it has lost there.
-        let highest = self.pools.iter().map(|pool| pool.generation).max().unwrap_or_default();
-        let old = std::mem::replace(self, Pools { members: Vec::new(), pools: Vec::new() });
-        let moved =
-            |id: MemberId, pool: PoolId| old.moved(id, intent).filter(|new| intent.members[new.index()].pool == pool);
-        self.members = intent.members.iter().map(|member| old.heir_of(member, intent, now)).collect();
-        for (at, meant) in intent.pools.iter().enumerate() {
-            let id = PoolId(at as u16);
-            let mut pool = match old.pools.iter().find(|pool| pool.name == meant.name) {
-                Some(known) => known.clone(),
-                None => fresh_pool(&meant.name, highest, now),
-            };
-            if old.is_joined(&pool, meant, intent) {
-                pool.generation = pool.generation.max(highest);
+        let highest = self.pools.values().map(|pool| pool.generation).max().unwrap_or_default();
+        self.pools.retain(|id, _| intent.pools.contains(*id));
+        let mut lost_active = Vec::new();
+        for (id, meant) in intent.pools.entries() {
+            let joins = |member: &MemberId| self.members.get(member).is_some_and(|known| known.pool != id);
+            let joined = meant.members.iter().any(joins);
+            let pool = self.pools.entry(id).or_insert_with(|| fresh_pool(highest, now));
+            pool.name.clone_from(&meant.name);
+            if joined {
+                pool.generation = highest;
             }
-            let before = pool.active;
-            pool.active = pool.active.and_then(|member| moved(member, id));
-            pool.forced = pool.forced.and_then(|member| moved(member, id));
-            if before.is_some() && pool.active.is_none() {
+            pool.forced = pool.forced.filter(|member| meant.members.contains(member));
+            if let Some(gone) = pool.active.take_if(|member| !meant.members.contains(member)) {
                 pool.generation.0 += 1;
                 pool.since = now;
-                bereft.extend(before.map(|before| (id, before)));
+                lost_active.push((id, gone));
             }
-            self.pools.push(pool);
         }
-        bereft
+        self.follow_members(intent, now);
+        lost_active
+    }
+
+    /// A member at a new address is another one; but the operator's word goes with the name as well.
+    fn follow_members(&mut self, intent: &Intent, now: Instant) {
+        let words: BTreeMap<String, MemberWord> =
+            self.members.values().map(|known| (known.name.clone(), known.word)).collect();
+        self.members.retain(|id, _| intent.members.contains(*id));
+        for (id, meant) in intent.members.entries() {
+            let word = || words.get(&meant.name).copied().unwrap_or(MemberWord::Enable);
+            let member = self.members.entry(id).or_insert_with(|| fresh_member(meant, word(), now));
+            (member.pool, member.name) = (meant.pool, meant.name.clone());
+        }
     }
 
     /// Weighs what the monitors and the operator say now.
@@ -142,86 +143,94 @@ impl Pools {
         verdict: impl Fn(MemberId) -> &'a Verdict,
         now: Instant,
     ) -> Changes {
-        let lost: Vec<bool> =
-            (0..self.members.len()).map(|at| self.overlay(at, verdict(MemberId(at as u16)), now)).collect();
-        let mut changes = Changes::default();
-        for (at, meant) in intent.pools.iter().enumerate() {
-            let candidates: Vec<Candidate<'_>> = meant.members.iter().map(|&id| self.candidate(id)).collect();
-            let choice = election::choose(&Ballot {
-                candidates: &candidates,
-                current: self.pools[at].active,
-                forced: self.pools[at].forced,
-                fail_back: meant.fail_back,
-                no_member: meant.no_member,
-            });
-            self.apply(PoolId(at as u16), choice, &lost, &mut changes, now);
+        let mut lost = BTreeSet::new();
+        for (id, member) in &mut self.members {
+            if member.overlay(verdict(*id), now) {
+                lost.insert(*id);
+            }
         }
-        self.lose_released(&lost);
-        self.forget_echoes(now);
+        let mut changes = Changes::default();
+        for (id, meant) in intent.pools.entries() {
+            let candidates: Vec<Candidate<'_>> = meant.members.iter().map(|&id| self.candidate(id)).collect();
+            let PoolStatus { active: current, forced, .. } = self.pools[&id];
+            let (fail_back, no_member) = (meant.fail_back, meant.no_member);
+            let ballot = Ballot { candidates: &candidates, current, forced, fail_back, no_member };
+            let choice = election::choose(&ballot);
+            self.apply(id, choice, &lost, &mut changes, now);
+        }
+        for (id, member) in &mut self.members {
+            if let Some(generation) = member.released.take_if(|_| lost.contains(id)) {
+                member.lost_before = generation;
+            }
+            member.lost_role = member.lost_role.filter(|&lost| now.since(lost) < CLAIM_HOLDOFF);
+        }
         changes
     }
 
     /// What the workers are to know.
     pub fn health(&self) -> Health {
-        let member = |standing: &MemberStanding| MemberHealth {
-            state: standing.state,
-            may_claim: standing.word != MemberWord::Offline && standing.lost_role.is_none(),
-            lost_before: standing.lost_before,
+        let bound = |last: Option<usize>| last.map_or(0, |last| last + 1);
+        let mut health = Health {
+            members: vec![MemberHealth::default(); bound(self.members.keys().last().map(|id| id.index()))],
+            pools: vec![PoolHealth::default(); bound(self.pools.keys().last().map(|id| id.index()))],
         };
-        let pool = |standing: &PoolStanding| PoolHealth { active: standing.active, generation: standing.generation };
-        Health { members: self.members.iter().map(member).collect(), pools: self.pools.iter().map(pool).collect() }
+        for (id, status) in &self.members {
+            health.members[id.index()] = MemberHealth {
+                state: status.state,
+                may_claim: status.word != MemberWord::Offline && status.lost_role.is_none(),
+                lost_before: status.lost_before,
+            };
+        }
+        for (id, &PoolStatus { active, generation, .. }) in &self.pools {
+            health.pools[id.index()] = PoolHealth { active, generation };
+        }
+        health
     }
 
     /// When time alone changes something: [`Pools::reconsider`] is due.
     pub fn next_deadline(&self) -> Option<Instant> {
-        self.members.iter().filter_map(|member| member.lost_role).map(|lost| lost + ECHO).min()
+        self.members.values().filter_map(|member| member.lost_role).map(|lost| lost + CLAIM_HOLDOFF).min()
     }
 
     /// The operator's word on a member. Drained or offline, it is no longer forced.
     pub fn set_word(&mut self, member: MemberId, word: MemberWord) {
-        self.members[member.index()].word = word;
+        if let Some(status) = self.members.get_mut(&member) {
+            status.word = word;
+        }
         if word != MemberWord::Enable {
-            self.pools.iter_mut().filter(|pool| pool.forced == Some(member)).for_each(|pool| pool.forced = None);
+            self.pools.values_mut().for_each(|pool| pool.forced = pool.forced.filter(|forced| *forced != member));
         }
     }
 
     /// Whom the operator wants; `None` gives the choice back.
     pub fn force(&mut self, pool: PoolId, member: Option<MemberId>) {
-        self.pools[pool.index()].forced = member;
-    }
-
-    /// The member's standing.
-    pub fn member(&self, id: MemberId) -> &MemberStanding {
-        &self.members[id.index()]
-    }
-
-    /// The pool's standing.
-    pub fn pool(&self, id: PoolId) -> &PoolStanding {
-        &self.pools[id.index()]
-    }
-
-    /// Lays the word over the verdict; returned is whether the member is lost: what it had is gone.
-    fn overlay(&mut self, at: usize, verdict: &Verdict, now: Instant) -> bool {
-        let member = &mut self.members[at];
-        let (state, reason) = match member.word {
-            MemberWord::Enable => (verdict.state, verdict.reason.clone()),
-            MemberWord::Drain => (State::Drained, format!("drained by the operator; {}", verdict.reason)),
-            MemberWord::Offline => (State::Offline, format!("taken offline by the operator; {}", verdict.reason)),
-        };
-        if state != member.state {
-            member.since = if member.word == MemberWord::Enable { verdict.since.max(member.since) } else { now };
+        if let Some(status) = self.pools.get_mut(&pool) {
+            status.forced = member;
         }
-        (member.state, member.reason) = (state, reason);
-        member.word == MemberWord::Offline || verdict.state == State::Down
+    }
+
+    /// How the member stands.
+    pub fn member(&self, id: MemberId) -> &MemberStatus {
+        &self.members[&id]
+    }
+
+    /// How the pool stands.
+    pub fn pool(&self, id: PoolId) -> &PoolStatus {
+        &self.pools[&id]
+    }
+
+    /// All pools.
+    pub fn pools(&self) -> impl Iterator<Item = &PoolStatus> {
+        self.pools.values()
     }
 
     fn candidate(&self, id: MemberId) -> Candidate<'_> {
-        let member = &self.members[id.index()];
+        let member = &self.members[&id];
         Candidate { member: id, name: &member.name, state: member.state, reason: &member.reason }
     }
 
-    fn apply(&mut self, id: PoolId, choice: Choice, lost: &[bool], changes: &mut Changes, now: Instant) {
-        let pool = &mut self.pools[id.index()];
+    fn apply(&mut self, id: PoolId, choice: Choice, lost: &BTreeSet<MemberId>, changes: &mut Changes, now: Instant) {
+        let Some(pool) = self.pools.get_mut(&id) else { return };
         match (&choice.alarm, pool.alarm.take()) {
             (Some(message), Some((since, _))) => pool.alarm = Some((since, message.clone())),
             (Some(message), None) => {
@@ -247,69 +256,43 @@ impl Pools {
         from: Option<MemberId>,
         to: Option<MemberId>,
         generation: Generation,
-        lost: &[bool],
+        lost: &BTreeSet<MemberId>,
         now: Instant,
     ) {
-        if let Some(from) = from {
-            let member = &mut self.members[from.index()];
+        if let Some((from, member)) = from.and_then(|from| Some((from, self.members.get_mut(&from)?))) {
             member.lost_role = Some(now);
-            if lost[from.index()] {
+            if lost.contains(&from) {
                 member.lost_before = generation;
             } else {
                 member.released = Some(generation);
             }
         }
-        if let Some(to) = to {
-            let member = &mut self.members[to.index()];
+        if let Some(member) = to.and_then(|to| self.members.get_mut(&to)) {
             (member.lost_role, member.released) = (None, None);
         }
     }
+}
 
-    fn lose_released(&mut self, lost: &[bool]) {
-        for (member, _) in self.members.iter_mut().zip(lost).filter(|(_, lost)| **lost) {
-            if let Some(generation) = member.released.take() {
-                member.lost_before = generation;
-            }
-        }
-    }
-
-    fn forget_echoes(&mut self, now: Instant) {
-        for member in &mut self.members {
-            member.lost_role = member.lost_role.filter(|&lost| now.since(lost) < ECHO);
-        }
-    }
-
-    /// Where the member is now: an address is one member's for as long as it is in the file, whatever its name.
-    fn moved(&self, id: MemberId, intent: &Intent) -> Option<MemberId> {
-        let address = self.members.get(id.index())?.address;
-        intent.members.iter().position(|new| new.address == address).map(|at| MemberId(at as u16))
-    }
-
-    /// A member that was in another pool is in this one now.
-    fn is_joined(&self, pool: &PoolStanding, meant: &Pool, intent: &Intent) -> bool {
-        let came = |id: &MemberId| {
-            let address = intent.members[id.index()].address;
-            self.members.iter().any(|old| old.address == address && old.pool != pool.name)
+impl MemberStatus {
+    /// Lays the operator's word over the verdict. Says whether the member is lost: what it had is gone.
+    fn overlay(&mut self, verdict: &Verdict, now: Instant) -> bool {
+        let (state, reason) = match self.word {
+            MemberWord::Enable => (verdict.state, verdict.reason.clone()),
+            MemberWord::Drain => (State::Drained, format!("drained by the operator; {}", verdict.reason)),
+            MemberWord::Offline => (State::Offline, format!("taken offline by the operator; {}", verdict.reason)),
         };
-        meant.members.iter().any(came)
-    }
-
-    /// All goes with the address; the operator's word also with the name.
-    fn heir_of(&self, member: &Member, intent: &Intent, now: Instant) -> MemberStanding {
-        let pool = intent.pools[member.pool.index()].name.clone();
-        if let Some(known) = self.members.iter().find(|old| old.address == member.address) {
-            return MemberStanding { name: member.name.clone(), pool, ..known.clone() };
+        if state != self.state {
+            self.since = if self.word == MemberWord::Enable { verdict.since.max(self.since) } else { now };
         }
-        let namesake = self.members.iter().find(|old| old.name == member.name);
-        fresh_member(member, pool, namesake.map_or(MemberWord::Enable, |old| old.word), now)
+        (self.state, self.reason) = (state, reason);
+        self.word == MemberWord::Offline || verdict.state == State::Down
     }
 }
 
-fn fresh_member(member: &Member, pool: String, word: MemberWord, now: Instant) -> MemberStanding {
-    MemberStanding {
+fn fresh_member(member: &Member, word: MemberWord, now: Instant) -> MemberStatus {
+    MemberStatus {
         name: member.name.clone(),
-        address: member.address,
-        pool,
+        pool: member.pool,
         word,
         state: State::Unknown,
         reason: "not probed yet".into(),
@@ -320,9 +303,9 @@ fn fresh_member(member: &Member, pool: String, word: MemberWord, now: Instant) -
     }
 }
 
-fn fresh_pool(name: &str, generation: Generation, now: Instant) -> PoolStanding {
-    PoolStanding {
-        name: name.into(),
+fn fresh_pool(generation: Generation, now: Instant) -> PoolStatus {
+    PoolStatus {
+        name: String::new(),
         active: None,
         generation,
         forced: None,

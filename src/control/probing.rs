@@ -3,13 +3,12 @@
 //! Owns the monitors, the host stack that carries their probes, and the datagrams that wait for a member's MAC. Decides
 //! nothing about pools. One turn does everything that is due; see [`Probing::turn`] for its order.
 
-use crate::control::addresses::Addresses;
 use crate::control::neighbours::Neighbours;
 use crate::monitor::{Monitors, Outcome, ProbeId, Start};
-use crate::policy::Intent;
 use crate::policy::adjacency::{Neighbour, NextHop};
 use crate::policy::health::State;
 use crate::policy::intent::{InterfaceId, MemberId, MonitorId};
+use crate::policy::{Addresses, Intent};
 use crate::probe::HostStack;
 use crate::time::{Duration, Instant};
 use crate::wire::Mac;
@@ -57,7 +56,7 @@ enum End {
 
 /// An operator waits for a member to be probed.
 #[derive(Debug)]
-struct Wish {
+struct ProbeRequest {
     ticket: u64,
     member: MemberId,
     /// Monitors that have not answered yet, each with the probe it was asked with.
@@ -71,9 +70,9 @@ pub struct Probing {
     host: HostStack,
     under_way: HashMap<ProbeId, (MemberId, MonitorId)>,
     waiting: HashMap<NextHop, Vec<Vec<u8>>>,
-    tallies: BTreeMap<(String, String), Tally>,
-    wishes: Vec<Wish>,
-    granted: Vec<(u64, String)>,
+    tallies: BTreeMap<(MemberId, MonitorId), Tally>,
+    requests: Vec<ProbeRequest>,
+    completed: Vec<(u64, MemberId)>,
     news: bool,
 }
 
@@ -94,8 +93,8 @@ impl Probing {
             under_way: HashMap::new(),
             waiting: HashMap::new(),
             tallies: BTreeMap::new(),
-            wishes: Vec::new(),
-            granted: Vec::new(),
+            requests: Vec::new(),
+            completed: Vec::new(),
             news: true,
         };
         probing.host.set_addresses(self_ips(intent), now);
@@ -104,25 +103,19 @@ impl Probing {
 
     /// Takes a new intent. Probes under way to monitors that are gone are forgotten; who waited for one is answered with
     /// what is known.
-    pub fn reconfigure(&mut self, intent: &Intent, old: &Intent, now: Instant) {
+    pub fn reconfigure(&mut self, intent: &Intent, now: Instant) {
         self.monitors.reconfigure(intent, now);
         self.news = true;
         self.host.set_addresses(self_ips(intent), now);
-        for wish in self.wishes.drain(..) {
-            self.granted.push((wish.ticket, old.members[wish.member.index()].name.clone()));
-        }
-        let asked = |(member, monitor): (MemberId, MonitorId)| {
-            let member = intent.members.iter().position(|new| new.name == old.members[member.index()].name)?;
-            let asks = &intent.pools[intent.members[member].pool.index()].monitors;
-            let name = &old.monitors[monitor.index()].name;
-            let monitor = asks.iter().find(|id| intent.monitors[id.index()].name == *name)?;
-            Some((MemberId(member as u16), *monitor))
+        self.completed.extend(self.requests.drain(..).map(|request| (request.ticket, request.member)));
+        let asks = |(member, monitor): &(MemberId, MonitorId)| {
+            intent.members.get(*member).is_some_and(|member| intent.pools[member.pool].monitors.contains(monitor))
         };
-        self.under_way = self.under_way.drain().filter_map(|(probe, of)| Some((probe, asked(of)?))).collect();
+        self.under_way.retain(|_, of| asks(of));
+        self.tallies.retain(|of, _| asks(of));
         let kept =
             |hop: &NextHop| intent.members.iter().any(|m| (m.interface, m.address) == (hop.interface, hop.address));
         self.waiting.retain(|hop, _| kept(hop));
-        self.tallies.retain(|(member, _), _| intent.members.iter().any(|new| new.name == *member));
     }
 
     /// Everything that is due at `now`: answers, ends of patience, new probes, datagrams.
@@ -148,7 +141,7 @@ impl Probing {
                 break;
             }
         }
-        self.grant_late(around, now);
+        self.complete(|request| request.until <= now);
         departures
     }
 
@@ -167,12 +160,12 @@ impl Probing {
         self.monitors.hint(member, now);
     }
 
-    /// An operator wants the member probed; the ticket comes out of [`Probing::next_granted`].
-    pub fn wish(&mut self, ticket: u64, member: MemberId, intent: &Intent, now: Instant) {
-        let asks = &intent.pools[intent.members[member.index()].pool.index()].monitors;
-        let longest = asks.iter().map(|id| intent.monitors[id.index()].timeout).max().unwrap_or_default();
+    /// An operator wants the member probed; the ticket comes out of [`Probing::next_completed`].
+    pub fn request(&mut self, ticket: u64, member: MemberId, intent: &Intent, now: Instant) {
+        let asks = &intent.pools[intent.members[member].pool].monitors;
+        let longest = asks.iter().map(|id| intent.monitors[*id].timeout).max().unwrap_or_default();
         self.monitors.probe_now(member, now);
-        self.wishes.push(Wish {
+        self.requests.push(ProbeRequest {
             ticket,
             member,
             open: asks.iter().map(|&monitor| (monitor, None)).collect(),
@@ -183,12 +176,12 @@ impl Probing {
 
     /// Tickets of all who still wait; nobody does afterwards.
     pub fn abandon(&mut self) -> Vec<u64> {
-        self.wishes.drain(..).map(|wish| wish.ticket).collect()
+        self.requests.drain(..).map(|request| request.ticket).collect()
     }
 
-    /// A ticket whose probes have ended, and the member's name.
-    pub fn next_granted(&mut self) -> Option<(u64, String)> {
-        self.granted.pop()
+    /// A ticket whose probes have ended, and the member.
+    pub fn next_completed(&mut self) -> Option<(u64, MemberId)> {
+        self.completed.pop()
     }
 
     /// The next hop answers now: what waited for it leaves.
@@ -211,8 +204,8 @@ impl Probing {
 
     /// When [`Probing::turn`] has something to do.
     pub fn next_deadline(&mut self, now: Instant) -> Option<Instant> {
-        let wishes = self.wishes.iter().map(|wish| wish.until);
-        self.monitors.next_due().into_iter().chain(self.host.next_deadline(now)).chain(wishes).min()
+        let requests = self.requests.iter().map(|request| request.until);
+        self.monitors.next_due().into_iter().chain(self.host.next_deadline(now)).chain(requests).min()
     }
 
     /// The monitors.
@@ -221,19 +214,18 @@ impl Probing {
     }
 
     /// What a monitor of a member has done.
-    pub fn tally(&self, member: &str, monitor: &str) -> Tally {
-        self.tallies.get(&(member.to_owned(), monitor.to_owned())).copied().unwrap_or_default()
+    pub fn tally(&self, member: MemberId, monitor: MonitorId) -> Tally {
+        self.tallies.get(&(member, monitor)).copied().unwrap_or_default()
     }
 
     fn begin(&mut self, start: Start, around: &Surroundings<'_>, now: Instant) {
         let Start { probe, member: id, monitor } = start;
-        let (member, asks) = (&around.intent.members[id.index()], &around.intent.monitors[monitor.index()]);
-        let source = around.addresses.home(member.interface).speaks_as(member.address);
+        let (member, asks) = (&around.intent.members[id], &around.intent.monitors[monitor]);
+        let source = around.addresses.interfaces()[member.interface].address_towards(member.address);
         self.under_way.insert(probe, (id, monitor));
-        let tally = self.tallies.entry((member.name.clone(), asks.name.clone())).or_default();
-        tally.sent += 1;
-        for wish in self.wishes.iter_mut().filter(|wish| wish.member == id) {
-            if let Some(place @ None) = wish.open.get_mut(&monitor) {
+        self.tallies.entry((id, monitor)).or_default().sent += 1;
+        for request in self.requests.iter_mut().filter(|request| request.member == id) {
+            if let Some(place @ None) = request.open.get_mut(&monitor) {
                 *place = Some(probe);
             }
         }
@@ -268,10 +260,10 @@ impl Probing {
     ) {
         self.news = true;
         let Some((id, monitor)) = self.under_way.remove(&probe) else { return };
-        let member = &around.intent.members[id.index()];
+        let member = &around.intent.members[id];
         for row in self.monitors.rows(id) {
-            let tally = self.tallies.entry((member.name.clone(), row.monitor.clone())).or_default();
-            if row.monitor == around.intent.monitors[monitor.index()].name {
+            let tally = self.tallies.entry((id, row.monitor)).or_default();
+            if row.monitor == monitor {
                 tally.good += u64::from(end == End::Good);
                 tally.failed += u64::from(end != End::Good);
             }
@@ -283,23 +275,15 @@ impl Probing {
         if end == End::Silent {
             neighbours.doubt(hop, around.addresses, now);
         }
-        self.note_wishes(probe, around);
-    }
-
-    fn note_wishes(&mut self, probe: ProbeId, around: &Surroundings<'_>) {
-        for wish in &mut self.wishes {
-            wish.open.retain(|_, asked| *asked != Some(probe));
+        for request in &mut self.requests {
+            request.open.retain(|_, asked| *asked != Some(probe));
         }
-        self.grant(around, |wish| wish.open.is_empty());
+        self.complete(|request| request.open.is_empty());
     }
 
-    fn grant_late(&mut self, around: &Surroundings<'_>, now: Instant) {
-        self.grant(around, |wish| wish.until <= now);
-    }
-
-    fn grant(&mut self, around: &Surroundings<'_>, done: impl Fn(&Wish) -> bool) {
-        for wish in self.wishes.extract_if(.., |wish| done(wish)) {
-            self.granted.push((wish.ticket, around.intent.members[wish.member.index()].name.clone()));
+    fn complete(&mut self, done: impl Fn(&ProbeRequest) -> bool) {
+        for request in self.requests.extract_if(.., |request| done(request)) {
+            self.completed.push((request.ticket, request.member));
         }
     }
 
@@ -335,9 +319,6 @@ fn destination(datagram: &[u8]) -> Option<Ipv4Addr> {
 }
 
 fn self_ips(intent: &Intent) -> Vec<(InterfaceId, ipnet::Ipv4Net)> {
-    let of = |(at, interface): (usize, &crate::policy::intent::Interface)| {
-        let addresses = interface.addresses.clone();
-        addresses.into_iter().map(move |net| (InterfaceId(at as u16), net)).collect::<Vec<_>>()
-    };
-    intent.interfaces.iter().enumerate().flat_map(of).collect()
+    let all = intent.interfaces.entries();
+    all.flat_map(|(id, interface)| interface.addresses.iter().map(move |net| (id, *net))).collect()
 }

@@ -5,15 +5,14 @@
 
 use super::requests::Then;
 use super::switchovers::Switchover;
-use super::{Controller, Haste, Output};
+use super::{Controller, Haste};
 use crate::admin::answer::{AdminError, Code};
 use crate::admin::rows::Reloaded;
 use crate::config::{Change, Configuration, LogLevel, count, difference};
-use crate::control::addresses::Addresses;
-use crate::policy::Intent;
+use crate::policy::ids::carry_over;
 use crate::policy::intent::{MemberId, PoolId};
+use crate::policy::{Addresses, Intent};
 use crate::time::Instant;
-use crate::worker::mailbox::Command;
 
 impl Controller {
     /// The file was read.
@@ -49,33 +48,30 @@ impl Controller {
     }
 
     /// From here on nothing can fail.
-    fn take_over(&mut self, file: Configuration, now: Instant) {
+    fn take_over(&mut self, mut file: Configuration, now: Instant) {
+        file.intent = carry_over(&self.file.intent, file.intent);
         self.exclusions.renew(&file.intent);
         let mut intent = self.exclusions.laid_over(&file.intent);
         self.exclusions.settle(&self.intent, &mut intent);
         let addresses = Addresses::new(&intent, &self.macs);
         self.announcements.renew(&self.addresses, &addresses, now);
-        self.neighbours.renumber(&self.addresses.heirs(&addresses));
         let old = std::mem::replace(&mut self.intent, intent);
         (self.file, self.addresses) = (file, addresses);
         for (pool, gone) in self.pools.reconfigure(&self.intent, now) {
             self.tell_removed(pool, gone, &old, now);
         }
-        self.probing.reconfigure(&self.intent, &old, now);
+        self.probing.reconfigure(&self.intent, now);
         self.keep_neighbours(now);
-        self.claims = self.claims.renewed(self.intent.snats.iter().map(|snat| snat.address));
-        for worker in self.publisher.workers() {
-            self.outputs.push_back(Output::ToWorker(worker, Command::Claims(self.claims.clone())));
-        }
+        self.claims = self.claims.renewed(self.intent.snats.iter().map(|snat| snat.address), self.intent.lives.now.0);
         self.health = self.pools.health();
         self.publisher.changed(Haste::Now, now);
     }
 
     /// The active member of a pool is no longer in the file, or in another pool now.
     fn tell_removed(&mut self, pool: PoolId, gone: MemberId, old: &Intent, now: Instant) {
-        let name = old.members[gone.index()].name.clone();
+        let name = old.members[gone].name.clone();
         let switchover = Switchover {
-            pool: self.intent.pools[pool.index()].name.clone(),
+            pool: self.intent.pools[pool].name.clone(),
             reason: format!("{name} is no longer a member: the file was reloaded"),
             from: Some(name),
             to: None,

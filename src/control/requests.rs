@@ -132,8 +132,7 @@ impl Controller {
     fn exclude(&mut self, ticket: u64, pool: &str, prefix: Ipv4Net, add: bool, now: Instant) -> Result<(), AdminError> {
         let snat = self.snat_of(pool)?.clone();
         let file = &self.file.intent;
-        let changed =
-            if add { self.exclusions.add(file, &snat, prefix) } else { self.exclusions.remove(file, &snat, prefix) };
+        let changed = if add { self.exclusions.add(&snat, prefix) } else { self.exclusions.remove(&snat, prefix) };
         match changed {
             Ok(()) => {
                 let mut intent = self.exclusions.laid_over(file);
@@ -190,14 +189,14 @@ impl Controller {
 
     fn resolved(&self, filter: &FlowSelection) -> Result<FlowFilter, AdminError> {
         let member = filter.member.as_deref().map(|name| self.member_named(name)).transpose()?;
-        let member = member.map(|id| self.intent.members[id.index()].address);
+        let member = member.map(|id| self.intent.members[id].address);
         let service = filter.service.as_deref().map(|name| self.service_named(name)).transpose()?;
         Ok(FlowFilter { client: filter.client, member, service })
     }
 
     fn probe_now(&mut self, ticket: u64, name: &str, now: Instant) -> Result<(), AdminError> {
         let member = self.member_named(name)?;
-        self.probing.wish(ticket, member, &self.intent, now);
+        self.probing.request(ticket, member, &self.intent, now);
         Ok(())
     }
 
@@ -218,8 +217,11 @@ impl Controller {
             let answer = if epoch <= installed { self.outcome(then) } else { Err(not_installed(epoch, installed)) };
             self.tell(ticket, answer);
         }
-        while let Some((ticket, member)) = self.probing.next_granted() {
-            let rows = self.member_named(&member).map(|id| Data::Probes(self.probe_rows(Some(id))));
+        while let Some((ticket, member)) = self.probing.next_completed() {
+            let rows = match self.intent.members.contains(member) {
+                true => Ok(Data::Probes(self.probe_rows(Some(member)))),
+                false => Err(AdminError::new(Code::UnknownMember, "the member is no longer in the file")),
+            };
             self.tell(ticket, rows);
         }
     }
@@ -280,16 +282,14 @@ impl Controller {
     }
 
     fn member_named(&self, name: &str) -> Result<MemberId, AdminError> {
-        let place = self.intent.members.iter().position(|member| member.name == name);
-        place.map(|at| MemberId(at as u16)).ok_or_else(|| {
+        self.intent.members.find_id(|member| member.name == name).ok_or_else(|| {
             let names = self.intent.members.iter().map(|member| member.name.as_str());
             AdminError::new(Code::UnknownMember, format!("there is no member `{name}`; there are {}", listed(names)))
         })
     }
 
     pub(super) fn pool_named(&self, name: &str) -> Result<PoolId, AdminError> {
-        let place = self.intent.pools.iter().position(|pool| pool.name == name);
-        place.map(|at| PoolId(at as u16)).ok_or_else(|| {
+        self.intent.pools.find_id(|pool| pool.name == name).ok_or_else(|| {
             let names = self.intent.pools.iter().map(|pool| pool.name.as_str());
             AdminError::new(Code::UnknownPool, format!("there is no pool `{name}`; there are {}", listed(names)))
         })
@@ -316,7 +316,7 @@ impl Controller {
     }
 
     pub(super) fn pool_name(&self, id: PoolId) -> String {
-        self.intent.pools[id.index()].name.clone()
+        self.intent.pools[id].name.clone()
     }
 }
 

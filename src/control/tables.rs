@@ -41,14 +41,16 @@ impl Controller {
     /// Of one pool, or of all.
     pub(super) fn member_rows(&self, of: Option<PoolId>) -> Vec<MemberRow> {
         let flows = self.flows_by_member();
-        let all = (0..self.intent.members.len()).map(|at| MemberId(at as u16));
-        all.filter(|id| of.is_none_or(|pool| self.intent.members[id.index()].pool == pool))
-            .map(|id| self.member_row(id, flows[id.index()]))
+        self.intent
+            .members
+            .entries()
+            .filter(|(_, member)| of.is_none_or(|pool| member.pool == pool))
+            .map(|(id, _)| self.member_row(id, flows[id.index()]))
             .collect()
     }
 
     fn member_row(&self, id: MemberId, flows: u64) -> MemberRow {
-        let (meant, standing) = (&self.intent.members[id.index()], self.pools.member(id));
+        let (meant, standing) = (&self.intent.members[id], self.pools.member(id));
         let active = self.pools.pool(meant.pool).active == Some(id);
         let role = match standing.state {
             _ if active => Role::Active,
@@ -57,7 +59,7 @@ impl Controller {
             State::Unknown | State::Up | State::Down => Role::Standby,
         };
         let probe = |row: crate::monitor::ProbeRow| MemberProbe {
-            monitor: row.monitor,
+            monitor: self.intent.monitors[row.monitor].name.clone(),
             state: row.state.into(),
             last_rtt_us: row.last_rtt.map(micros),
             reason: row.reason,
@@ -76,7 +78,7 @@ impl Controller {
     }
 
     fn flows_by_member(&self) -> Vec<u64> {
-        let mut flows = vec![0; self.intent.members.len()];
+        let mut flows = vec![0; self.intent.members.bound()];
         for worker in self.publisher.workers() {
             let counted = self.counters.worker(worker).member_flows;
             flows.iter_mut().zip(counted).for_each(|(sum, more)| *sum += more);
@@ -86,22 +88,20 @@ impl Controller {
 
     /// Of one member, or of all.
     pub(super) fn probe_rows(&self, of: Option<MemberId>) -> Vec<ProbeRow> {
-        let all = (0..self.intent.members.len()).map(|at| MemberId(at as u16));
+        let all = self.intent.members.ids();
         all.filter(|id| of.is_none_or(|one| *id == one)).flat_map(|id| self.probe_rows_of(id)).collect()
     }
 
     fn probe_rows_of(&self, id: MemberId) -> Vec<ProbeRow> {
-        let member = &self.intent.members[id.index()];
+        let member = &self.intent.members[id];
         let row = |known: crate::monitor::ProbeRow| {
-            let tally = self.probing.tally(&member.name, &known.monitor);
-            let asks =
-                self.intent.pools[member.pool.index()].monitors.iter().map(|id| &self.intent.monitors[id.index()]);
-            let asks = asks.clone().find(|monitor| monitor.name == known.monitor);
+            let tally = self.probing.tally(id, known.monitor);
+            let asks = &self.intent.monitors[known.monitor];
             ProbeRow {
                 member: member.name.clone(),
                 pool: self.pool_name(member.pool),
-                kind: asks.map(|monitor| kind(&monitor.kind)).unwrap_or_default(),
-                monitor: known.monitor,
+                kind: kind(&asks.kind),
+                monitor: asks.name.clone(),
                 state: known.state.into(),
                 reason: known.reason,
                 since: self.wall(tally.since),
@@ -127,7 +127,7 @@ impl Controller {
                     (true, Some(_)) => ServiceState::Up,
                     (true, None) => ServiceState::Down,
                 },
-                active: pool.active.map(|id| self.intent.members[id.index()].name.clone()),
+                active: pool.active.map(|id| self.intent.members[id].name.clone()),
                 choice: if pool.forced.is_some() { Choice::Forced } else { Choice::Auto },
                 reason: pool.reason.clone(),
                 since: self.wall(pool.since),
@@ -172,7 +172,7 @@ impl Controller {
         let row = |prefix: &ipnet::Ipv4Net| ExcludeRow {
             pool: pool.into(),
             prefix: *prefix,
-            origin: if self.exclusions.is_added(pool, prefix) { Origin::Operator } else { Origin::File },
+            origin: if self.exclusions.is_added(id, prefix) { Origin::Operator } else { Origin::File },
         };
         let group = self.intent.snats.iter().filter(|snat| snat.pool == id).flat_map(|snat| &snat.exclude);
         Ok(group.map(row).collect())
@@ -192,7 +192,7 @@ impl Controller {
 
     fn who(&self, hop: NextHop) -> String {
         if let Some(id) = self.member_at(hop) {
-            return format!("member {}", self.intent.members[id.index()].name);
+            return format!("member {}", self.intent.members[id].name);
         }
         let routes = self.intent.routes.iter().any(|r| (r.interface, r.via) == (hop.interface, hop.address));
         if routes { "router".into() } else { String::new() }
@@ -336,7 +336,7 @@ impl Controller {
     }
 
     fn alarm_rows(&self) -> Vec<AlarmRow> {
-        let of_pools = self.pools.pools.iter().filter_map(|pool| {
+        let of_pools = self.pools.pools().filter_map(|pool| {
             let (since, message) = pool.alarm.as_ref()?;
             Some((*since, format!("pool {}: {message}", pool.name)))
         });
@@ -347,7 +347,7 @@ impl Controller {
     }
 
     fn interface_name(&self, id: InterfaceId) -> String {
-        self.intent.interfaces.get(id.index()).map(|interface| interface.name.clone()).unwrap_or_default()
+        self.intent.interfaces.get(id).map(|interface| interface.name.clone()).unwrap_or_default()
     }
 
     pub(super) fn wall(&self, at: Instant) -> Wall {

@@ -291,7 +291,7 @@ impl World {
             && let Some(command) = self.workers[at].mail.pop_front()
         {
             match command {
-                Command::Install(snapshot) => {
+                Command::Install(snapshot, _) => {
                     let epoch = snapshot.epoch;
                     self.epochs.extend((at == 0).then_some(epoch));
                     let old = self.workers[at].snapshot.replace(snapshot);
@@ -317,7 +317,6 @@ impl World {
                     let latency = std::mem::replace(&mut self.workers[at].latency, fresh);
                     events.push(Event::Latency { worker: id, latency });
                 }
-                Command::Claims(_) => {}
                 Command::Stop => {
                     self.workers[at].snapshot = None;
                     events.push(Event::Stopped(id));

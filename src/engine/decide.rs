@@ -7,11 +7,11 @@ use super::State;
 use super::ahead::Ahead;
 use super::notice::{Notice, Sighting};
 use super::verdict::{DropReason, Ingress, PuntReason, Verdict};
-use crate::flow::{FlowId, Side};
-use crate::policy::Snapshot;
+use crate::flow::{Flow, FlowId, MemberRef, Side};
 use crate::policy::adjacency::{Neighbour, NextHop};
 use crate::policy::intent::MemberId;
-use crate::policy::snapshot::{Ends, InterfaceView, Owner, PoolView};
+use crate::policy::snapshot::{Ends, Owner, PoolView};
+use crate::policy::{InterfaceView, Snapshot};
 use crate::time::Instant;
 use crate::wire::arp::{Arp, Operation};
 use crate::wire::ipv4;
@@ -107,24 +107,12 @@ impl<'a> Walk<'a> {
         let hop = NextHop { interface: self.at.interface, address: arp.sender };
         let known = self.world.neighbour(hop);
         let news = known != Some(Neighbour::Reachable(arp.sender_mac));
-        let ours = self.answers_arp_for(arp.target);
+        let ours = self.world.addresses.answers(self.at.interface, arp.target);
         let disputed = matches!(self.world.owner(arp.sender), Some(Owner::Appliance(_) | Owner::Virtual(_)));
         match arp.operation {
             Operation::Request if ours && !news && !disputed => Verdict::Answer(Reply::Arp { mac: interface.mac }),
             _ if ours || disputed || (news && known.is_some()) => Verdict::Punt(PuntReason::Arp),
             _ => Verdict::Drop(DropReason::ArpNotForUs),
-        }
-    }
-
-    /// `address` is one we answer ARP for on this interface: its own self-IPs, and virtual addresses of its networks or
-    /// of no network at all.
-    fn answers_arp_for(&self, address: Ipv4Addr) -> bool {
-        match self.world.owner(address) {
-            Some(Owner::Appliance(interface)) => interface == self.at.interface,
-            Some(Owner::Virtual(_)) => {
-                self.ingress().holds(address) || !self.world.interfaces.iter().any(|i| i.holds(address))
-            }
-            _ => false,
         }
     }
 
@@ -156,7 +144,18 @@ impl<'a> Walk<'a> {
             Some(tag) => self.state.flows.find_tagged(tag, tuple),
             None => self.state.flows.find(tuple),
         };
-        self.state.standing(found?)
+        self.state.live(self.world, found?)
+    }
+
+    /// The flow is one of `member`'s, which is on its `inside`, from now on.
+    pub(super) fn belongs(&self, flow: &mut Flow, member: MemberId, inside: Side) {
+        (flow.member, flow.inside) = (member.0, inside);
+        (flow.generation, flow.life) = (self.pool_of(member).generation.0, self.world.life.0);
+    }
+
+    /// How what outlives this snapshot refers to a member.
+    pub(super) fn reference(&self, member: MemberId) -> MemberRef {
+        MemberRef { id: member.0, since: self.world.members.since(member).0 }
     }
 
     /// The pool a member belongs to.

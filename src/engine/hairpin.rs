@@ -60,7 +60,7 @@ impl Walk<'_> {
         let server = self.pool_of(sender).service(Protocol::Udp, tuple.src.port)?;
         let asker = self.state.claims.table(tuple.dst.addr, Protocol::Udp)?.owner(tuple.dst.port)?;
         let asked = Tuple::new(Protocol::Udp, asker, Endpoint::new(server, tuple.src.port));
-        let (id, _) = self.state.find(&asked)?;
+        let (id, _) = self.state.find(self.world, &asked)?;
         let verdict = self.forward_as(&tuple, &asked.reversed());
         if verdict.goes_on() {
             self.note_speaker(sender, tuple.dst);
@@ -112,9 +112,8 @@ impl Walk<'_> {
         let inside = Endpoint::new(self.world.member(receiver).address, tuple.dst.port);
         let became = Tuple { src: source, dst: inside, ..tuple };
         let mut flow = Flow::new(PathKind::Hairpin, tuple, became.reversed());
-        (flow.member, flow.inside, flow.generation) =
-            (self.state.roster.number(receiver), Side::Answerer, pool.generation.0);
-        (flow.opener, flow.opener_generation) = (self.state.roster.number(sender), self.pool_of(sender).generation.0);
+        self.belongs(&mut flow, receiver, Side::Answerer);
+        (flow.opener, flow.opener_generation) = (sender.0, self.pool_of(sender).generation.0);
         flow.claim = claim;
         if let Kind::Tcp(segment) = self.packet.kind
             && !segment.flags.opens()
@@ -162,8 +161,7 @@ impl Walk<'_> {
         if side != Side::Opener {
             return false;
         }
-        flow.generation != pool.generation.0
-            || self.hairpin_receiver(service, id) != self.state.roster.member(flow.member)
+        flow.generation != pool.generation.0 || self.hairpin_receiver(service, id) != Some(MemberId(flow.member))
     }
 
     /// Who would take what the flow's packet begins.

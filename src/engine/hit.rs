@@ -207,8 +207,7 @@ impl Walk<'_> {
     pub(super) fn give_ticket(&mut self, id: FlowId, side: Side) {
         let ends = &self.ahead.ends;
         let between_pairs = ends.from.is_some() && ends.to.is_some() && !matches!(self.packet.kind, Kind::Tcp(_));
-        let State { flows, roster, .. } = &*self.state;
-        let flow = flows.at(id).filter(|flow| !between_pairs && lost(self.world, roster, flow).is_none());
+        let flow = self.state.flows.at(id).filter(|flow| !between_pairs && lost(self.world, flow).is_none());
         let way = flow.and_then(|flow| self.world.way_number(flow.translated(side).dst.addr));
         if let Some(way) = way.and_then(|way| u16::try_from(way).ok()) {
             let ticket = Ticket { world: self.state.world_number, interface: self.at.interface.0, way };

@@ -77,7 +77,7 @@ impl Walk<'_> {
         let server = self.world.server(at);
         server.unmatched != Unmatched::Reject
             || server.service(tuple.protocol, tuple.dst.port).is_some()
-            || self.state.find(&tuple).is_some()
+            || self.state.find(self.world, &tuple).is_some()
     }
 
     /// An echo request to a virtual address.

@@ -3,12 +3,11 @@
 //! Owns [`Engine`]: one per worker, with that worker's flows and speakers. It sees [`Headers`], never bytes; it is told
 //! the time; it knows no NIC. Read first: `decide` (the fork in the road), then the road that interests you:
 //! `service`, `outbound`, `hairpin`, `routed`, `local`, `icmp_error`; `revalidate` for what a flow meets when the
-//! world has changed, `fallen` for what a reload takes; [`steer`] and [`ownership`] for which worker decides; [`verdict`]
+//! world has changed, `stale` for what a reload takes; [`steer`] and [`ownership`] for which worker decides; [`verdict`]
 //! for all that can become of a packet.
 
 mod ahead;
 mod decide;
-mod fallen;
 mod hairpin;
 mod hit;
 mod icmp_error;
@@ -20,9 +19,9 @@ mod outbound;
 pub mod ownership;
 mod resets;
 mod revalidate;
-mod roster;
 mod routed;
 mod service;
+mod stale;
 pub mod steer;
 pub mod verdict;
 
@@ -37,16 +36,14 @@ pub use verdict::{DropReason, Egress, Ingress, PuntReason, Verdict};
 use crate::flow::{
     Claims, Class, Flow, FlowId, FlowTable, Lifetimes, PathKind, Refused, ReservedPorts, Side, Speakers,
 };
-use crate::policy::intent::{PortId, Timeouts};
-use crate::policy::{Epoch, Snapshot};
+use crate::policy::intent::{PoolId, PortId, Timeouts};
+use crate::policy::{Epoch, Life, Slots, Snapshot};
 use crate::time::{Duration, Instant};
 use crate::wire::{Headers, Protocol, Tuple};
-use fallen::Fallen;
 use identification::Identifications;
 use limiter::Limiter;
 use notice::Noticed;
 use resets::Resets;
-use roster::Roster;
 use std::net::Ipv4Addr;
 use std::sync::Arc;
 
@@ -73,16 +70,17 @@ struct State {
     speakers: Speakers,
     claims: Claims,
     /// By pool: ports of its SNAT address that are never claimed.
-    reserved: Vec<ReservedPorts>,
+    reserved: Slots<PoolId, ReservedPorts>,
     refusals: Limiter,
     /// ICMP errors passed on: from outside, from members.
     errors: [Limiter; 2],
     identifications: Identifications,
     noticed: Noticed,
     resets: Resets,
-    /// What flows call their members.
-    roster: Roster,
-    fallen: Fallen,
+    /// Flows, by the id of the member each belongs to.
+    by_member: Vec<u64>,
+    /// Where the walk stands that forgets stale flows; none while there is nothing to forget.
+    stale: Option<u32>,
     /// Counts installed worlds, from 1: what tickets are good in. It comes round after 2^32, which no flow outlives.
     world_number: u32,
     seed: u64,
@@ -101,8 +99,8 @@ impl Engine {
             identifications: Identifications::new(Share { worker: 0, of: 1 }, seed),
             noticed: Noticed::default(),
             resets: Resets::default(),
-            roster: Roster::new(fallen::members(&world)),
-            fallen: Fallen::default(),
+            by_member: vec![0; world.members.bound()],
+            stale: None,
             world_number: 1,
             seed,
         };
@@ -146,8 +144,9 @@ impl Engine {
         Some(decide::Walk { world, state, packet, ahead: *ahead, at, interface: world.interface(interface), now })
     }
 
-    /// From now on `world` is what is read. Returns the one it replaces, to be sent home.
-    pub fn install(&mut self, world: Arc<Snapshot>) -> Arc<Snapshot> {
+    /// From now on `world` is what is read, and ports are claimed in `claims`: tables for its SNAT addresses. Returns the
+    /// snapshot it replaces, to be sent home.
+    pub fn install(&mut self, world: Arc<Snapshot>, claims: Claims) -> Arc<Snapshot> {
         self.state.world_number = self.state.world_number.wrapping_add(1).max(1);
         self.state.flows.set_lifetimes(lifetimes(&world.timeouts));
         self.state.refusals.set_rate(world.limits.rejects_per_second);
@@ -157,13 +156,8 @@ impl Engine {
             self.state.resets.begin();
         }
         self.state.follow(&self.world, &world);
-        std::mem::replace(&mut self.world, world)
-    }
-
-    /// Ports are claimed in `claims` from now on.
-    pub fn set_claims(&mut self, claims: Claims) {
-        self.state.settle(|address| claims.table(address, Protocol::Udp).is_some());
         self.state.claims = claims;
+        std::mem::replace(&mut self.world, world)
     }
 
     /// What is read now.
@@ -186,9 +180,9 @@ impl Engine {
         self.world.epoch
     }
 
-    /// How many flows each member has, in the order of the members.
+    /// How many flows each member has, by its id.
     pub fn flows_by_member(&self) -> &[u64] {
-        self.state.roster.flows()
+        &self.state.by_member
     }
 
     /// The flows, to be listed.
@@ -198,16 +192,16 @@ impl Engine {
 
     /// Forgets up to `budget` flows whose time is over, and gives their ports back. Returns how many.
     pub fn expire(&mut self, now: Instant, budget: usize) -> usize {
-        let State { flows, claims, speakers, roster, .. } = &mut self.state;
+        let State { flows, claims, speakers, by_member, .. } = &mut self.state;
         speakers.expire(now, SPEAKER_AGE, budget);
-        flows.expire(now, budget, |flow| bury(claims, roster, &flow))
+        flows.expire(now, budget, |flow| bury(claims, by_member, &self.world, &flow))
     }
 
     /// Looks at up to `budget` places of the flow table and forgets the flows whose member or address a reload has taken
     /// away. Nothing to do, nearly always.
     #[inline]
-    pub fn forget_fallen(&mut self, budget: usize) {
-        self.state.forget_fallen(budget);
+    pub fn forget_stale(&mut self, budget: usize) {
+        self.state.forget_stale(&self.world, budget);
     }
 
     /// Shows the flows in the next `count` slots of the flow table from `cursor` on, 0 to begin, with the addresses of the member
@@ -219,8 +213,9 @@ impl Engine {
         mut show: impl FnMut(FlowId, &Flow, [Option<Ipv4Addr>; 2]),
     ) -> Option<u32> {
         self.state.flows.scan(cursor, count, |id, flow| {
-            if self.state.stands(flow) {
-                show(id, flow, [flow.member, flow.opener].map(|number| self.state.roster.address(number)));
+            if stale::is_live(&self.world, flow) {
+                let address = |id| self.world.members.find(usize::from(id), Life(flow.life)).map(|it| it.address);
+                show(id, flow, [flow.member, flow.opener].map(address));
             }
         })
     }
@@ -240,7 +235,7 @@ impl Engine {
             }
         });
         for id in doomed {
-            self.state.forget(id);
+            self.state.forget(&self.world, id);
         }
         next
     }
@@ -264,43 +259,45 @@ impl Engine {
 
 impl State {
     /// Keeps a flow; under pressure, the longest idle of those that are missed least gives way to it.
-    fn keep(&mut self, flow: Flow, now: Instant) -> Result<FlowId, Refused> {
+    fn keep(&mut self, world: &Snapshot, flow: Flow, now: Instant) -> Result<FlowId, Refused> {
         let mut kept = self.flows.insert(flow, now);
         match kept {
             Err(Refused::Full) => {
                 if let Some(given_way) = GIVES_WAY.iter().find_map(|class| self.flows.evict(*class)) {
-                    bury(&self.claims, &mut self.roster, &given_way);
+                    bury(&self.claims, &mut self.by_member, world, &given_way);
                     kept = self.flows.insert(flow, now);
                 }
             }
             // A visitor that turns to the virtual address with the port it visited from: the marker is stale. A host that
             // was asked and now visits whoever asked it: its visitor is answered untranslated from now on.
-            // Or what stands there has fallen, and the walk has not come by yet.
+            // Or what stands there is stale, and the walk has not come by yet.
             Err(Refused::Duplicate(id))
-                if self.flows.at(id).is_some_and(|old| gives_way_to(old, &flow) || !self.stands(old)) =>
+                if self.flows.at(id).is_some_and(|old| gives_way_to(old, &flow) || !stale::is_live(world, old)) =>
             {
-                self.forget(id);
+                self.forget(world, id);
                 kept = self.flows.insert(flow, now);
             }
             _ => {}
         }
-        if kept.is_ok() {
-            self.roster.count(&flow);
+        if kept.is_ok()
+            && let Some(flows) = self.by_member.get_mut(usize::from(flow.member))
+        {
+            *flows += 1;
         }
         kept
     }
 
     /// The flow with this tuple, and the side that sends such packets.
     #[inline]
-    fn find(&mut self, tuple: &Tuple) -> Option<(FlowId, Side)> {
+    fn find(&mut self, world: &Snapshot, tuple: &Tuple) -> Option<(FlowId, Side)> {
         let found = self.flows.find(tuple)?;
-        self.standing(found)
+        self.live(world, found)
     }
 
     /// Forgets a flow and gives its port back.
-    fn forget(&mut self, id: FlowId) {
+    fn forget(&mut self, world: &Snapshot, id: FlowId) {
         if let Some(flow) = self.flows.remove(id) {
-            bury(&self.claims, &mut self.roster, &flow);
+            bury(&self.claims, &mut self.by_member, world, &flow);
         }
     }
 }
@@ -314,25 +311,25 @@ fn gives_way_to(old: &Flow, new: &Flow) -> bool {
 }
 
 /// The flow has left the table.
-fn bury(claims: &Claims, roster: &mut Roster, flow: &Flow) {
+fn bury(claims: &Claims, by_member: &mut [u64], world: &Snapshot, flow: &Flow) {
     release(claims, flow);
-    roster.discount(flow);
+    if world.members.find(usize::from(flow.member), Life(flow.life)).is_some() {
+        let flows = &mut by_member[usize::from(flow.member)];
+        *flows = flows.saturating_sub(1);
+    }
 }
 
 /// Gives the port back that a flow claimed.
 fn release(claims: &Claims, flow: &Flow) {
     let Some(port) = flow.claim else { return };
     let [opener, answer] = flow.keys();
-    if let Some(table) = claims.table(answer.dst.addr, flow.protocol()) {
+    if let Some(table) = claims.table_of(answer.dst.addr, flow.protocol(), flow.life) {
         table.release(port, opener.src);
     }
 }
 
-fn reserved(world: &Snapshot) -> Vec<ReservedPorts> {
-    let of = |pool: &crate::policy::snapshot::PoolView| {
-        ReservedPorts::new(pool.snat.iter().flat_map(|snat| snat.reserved.iter().copied()))
-    };
-    world.pools.iter().map(of).collect()
+fn reserved(world: &Snapshot) -> Slots<PoolId, ReservedPorts> {
+    world.pools.map(|_, pool| ReservedPorts::new(pool.snat.iter().flat_map(|snat| snat.reserved.iter().copied())))
 }
 
 fn lifetimes(timeouts: &Timeouts) -> Lifetimes {

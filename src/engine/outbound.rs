@@ -35,7 +35,7 @@ impl Walk<'_> {
             if !self.reopens(id, side) {
                 return self.on_flow(id, side, tuple);
             }
-            self.state.forget(id);
+            self.state.forget(self.world, id);
         }
         match (kind, served) {
             (Kind::Tcp(segment), Some(served)) => self.segment_out(sender, tuple, served.address, &segment),
@@ -64,8 +64,7 @@ impl Walk<'_> {
         let (Some(snat), Some(port)) = (&pool.snat, self.claim(sender, tuple)) else { return self.unmatched_outward() };
         let outside = Tuple { src: Endpoint::new(snat.address, port), ..tuple };
         let mut flow = Flow::new(PathKind::Outbound, tuple, outside.reversed());
-        (flow.member, flow.inside, flow.generation) =
-            (self.state.roster.number(sender), Side::Opener, pool.generation.0);
+        self.belongs(&mut flow, sender, Side::Opener);
         (flow.claim, flow.track) = (Some(port), Some(Track::midstream(Side::Opener, segment)));
         if port != tuple.src.port {
             super::release(&self.state.claims, &flow);
@@ -110,8 +109,7 @@ impl Walk<'_> {
         };
         let outside = Tuple { src: Endpoint::new(snat.address, port), ..tuple };
         let mut flow = Flow::new(PathKind::Outbound, tuple, outside.reversed());
-        (flow.member, flow.inside, flow.generation) =
-            (self.state.roster.number(sender), Side::Opener, pool.generation.0);
+        self.belongs(&mut flow, sender, Side::Opener);
         flow.claim = Some(port);
         self.begin(flow, tuple, outside)
     }
@@ -121,7 +119,7 @@ impl Walk<'_> {
         let member = self.world.member(sender);
         let snat = self.pool_of(sender).snat.as_ref()?;
         let table = self.state.claims.table(snat.address, tuple.protocol)?;
-        table.claim(tuple.src, &self.state.reserved[member.pool.index()])
+        table.claim(tuple.src, &self.state.reserved[member.pool])
     }
 
     /// Keeps `flow` and sends its first packet on; gives the claimed port back if either cannot be.
@@ -134,7 +132,7 @@ impl Walk<'_> {
             super::release(&self.state.claims, &flow);
             return verdict;
         }
-        match self.state.keep(flow, self.now) {
+        match self.state.keep(self.world, flow, self.now) {
             Ok(_) => verdict,
             Err(_) => {
                 super::release(&self.state.claims, &flow);

@@ -6,12 +6,12 @@
 use super::State;
 use super::notice::Notice;
 use super::revalidate::{is_ending, lost, policy};
+use super::stale::is_live;
 use super::verdict::Egress;
 use crate::flow::tcp::ResetSegment;
 use crate::flow::{Flow, FlowId, Side};
 use crate::policy::Snapshot;
 use crate::policy::intent::OnDownTcp;
-use crate::policy::snapshot::MemberView;
 use crate::time::Instant;
 use crate::wire::Tuple;
 
@@ -48,9 +48,9 @@ impl Resets {
 
 /// Some member was lost between the two snapshots, or has gone from the link while its connections drained.
 pub(super) fn loses_somebody(old: &Snapshot, new: &Snapshot) -> bool {
-    new.members.iter().any(|member| {
-        let lost = |was: &&MemberView| was.lost_before < member.lost_before || (member.gone && !was.gone);
-        old.members.iter().filter(|was| was.address == member.address).any(|was| lost(&was))
+    new.members.entries().any(|(id, member)| {
+        let was = old.members.get(id).filter(|was| was.address == member.address);
+        was.is_some_and(|was| was.lost_before < member.lost_before || (member.gone && !was.gone))
     })
 }
 
@@ -69,7 +69,7 @@ pub(super) fn sweep(world: &Snapshot, state: &mut State, now: Instant, budget: u
 fn sweep_some(world: &Snapshot, state: &mut State, cursor: u32, now: Instant, orders: &mut Vec<ResetOrder>) {
     let mut doomed: Vec<FlowId> = Vec::new();
     state.resets.cursor = state.flows.scan(cursor, STRETCH, |id, flow| {
-        if is_due(world, state, flow) {
+        if is_due(world, flow) {
             doomed.push(id);
         }
     });
@@ -83,10 +83,10 @@ fn sweep_some(world: &Snapshot, state: &mut State, cursor: u32, now: Instant, or
     }
 }
 
-fn is_due(world: &Snapshot, state: &State, flow: &Flow) -> bool {
+fn is_due(world: &Snapshot, flow: &Flow) -> bool {
     let Some(track) = flow.track else { return false };
-    let Some(lost) = lost(world, &state.roster, flow) else { return false };
-    state.stands(flow) && !track.is_aborted() && !is_ending(flow, lost) && policy(world, lost) == OnDownTcp::Reset
+    let Some(lost) = lost(world, flow) else { return false };
+    is_live(world, flow) && !track.is_aborted() && !is_ending(flow, lost) && policy(world, lost) == OnDownTcp::Reset
 }
 
 fn order_reset(world: &Snapshot, flow: &Flow, side: Side, orders: &mut Vec<ResetOrder>) {

@@ -4,12 +4,11 @@
 
 use super::decide::Walk;
 use super::notice::Sighting;
-use super::roster::Roster;
 use super::verdict::{DropReason, Verdict};
 use crate::flow::tcp::State;
-use crate::flow::{Flow, FlowId, PathKind, Side};
-use crate::policy::Snapshot;
+use crate::flow::{Flow, FlowId, NO_MEMBER, PathKind, Side};
 use crate::policy::intent::{MemberId, OnDownTcp};
+use crate::policy::{Life, Snapshot};
 use crate::wire::headers::Segment;
 use crate::wire::reply::Reply;
 use crate::wire::{Kind, Tuple};
@@ -23,10 +22,10 @@ pub(super) struct Lost {
 
 /// The member that was lost after the flow began: the one it belongs to, or the one that opened it (a hairpin).
 #[inline]
-pub(super) fn lost(world: &Snapshot, roster: &Roster, flow: &Flow) -> Option<Lost> {
-    let of = |number: u16, generation: u32, side: Side| {
-        let member = roster.member(number)?;
-        (generation < world.member(member).lost_before.0).then_some(Lost { member, side })
+pub(super) fn lost(world: &Snapshot, flow: &Flow) -> Option<Lost> {
+    let of = |id: u16, generation: u32, side: Side| {
+        let member = world.members.find(usize::from(id), Life(flow.life))?;
+        (generation < member.lost_before.0).then_some(Lost { member: MemberId(id), side })
     };
     if flow.path == PathKind::Routed {
         return None;
@@ -61,7 +60,7 @@ impl Walk<'_> {
         debug_assert_eq!(flow.key(side), tuple);
         let rewrite = flow.rewrite(side);
         if let Kind::Tcp(segment) = self.packet.kind
-            && (segment.flags.rst() || lost(self.world, &self.state.roster, flow).is_some())
+            && (segment.flags.rst() || lost(self.world, flow).is_some())
             && let Some(verdict) = self.on_sick_flow(*flow, side, &segment)
         {
             return verdict;
@@ -100,13 +99,12 @@ impl Walk<'_> {
 
     fn may_begin_anew(&self, id: FlowId, side: Side, segment: &Segment) -> bool {
         let Some(flow) = self.state.flows.at(id) else { return false };
-        lost(self.world, &self.state.roster, flow).is_some()
-            || flow.track.is_none_or(|track| track.may_be_replaced_by_syn(side, segment))
+        lost(self.world, flow).is_some() || flow.track.is_none_or(|track| track.may_be_replaced_by_syn(side, segment))
     }
 
     /// What the pool's policy does to a segment of a connection whose member was lost. `None`: it goes on.
     fn meet_loss(&mut self, flow: &Flow, side: Side, segment: &Segment) -> Option<Verdict> {
-        let lost = lost(self.world, &self.state.roster, flow).filter(|lost| !is_ending(flow, *lost))?;
+        let lost = lost(self.world, flow).filter(|lost| !is_ending(flow, *lost))?;
         let says_goodbye = side == lost.side && segment.flags.fin();
         if says_goodbye || segment.flags.rst() {
             return None;
@@ -124,12 +122,8 @@ impl Walk<'_> {
 
     /// A member that resets service connections may have closed its port.
     fn sight_reset(&mut self, flow: &Flow, side: Side, segment: &Segment) {
-        if segment.flags.rst()
-            && flow.path == PathKind::Service
-            && side == flow.inside
-            && let Some(member) = self.state.roster.member(flow.member)
-        {
-            self.sight(Sighting::Reset(member));
+        if segment.flags.rst() && flow.path == PathKind::Service && side == flow.inside && flow.member != NO_MEMBER {
+            self.sight(Sighting::Reset(MemberId(flow.member)));
         }
     }
 }

@@ -109,7 +109,7 @@ impl Walk<'_> {
     fn mark_visitor(&mut self, member: MemberId, tuple: Tuple) {
         if let Some((id, side)) = self.flow_of(&tuple) {
             match self.packet.kind {
-                Kind::Tcp(segment) if self.begins_anew(id, side, &segment) => self.state.forget(id),
+                Kind::Tcp(segment) if self.begins_anew(id, side, &segment) => self.state.forget(self.world, id),
                 _ => {
                     self.refresh(id, side);
                     return self.give_visitor_ticket(id, side);
@@ -121,7 +121,7 @@ impl Walk<'_> {
             // stands beside the speakers.
             (Protocol::Udp, _) if self.pool_of(member).service(Protocol::Udp, tuple.dst.port).is_some() => {
                 let peer = peer_of(self.pool_of(member), tuple.src);
-                self.state.speakers.note_member(peer, self.state.roster.number(member), self.now);
+                self.state.speakers.note_member(peer, self.reference(member), self.now);
             }
             // What goes to the exclusion group keeps its source anyway.
             (Protocol::Udp, _) if self.excludes(member, self.packet.src) => {}
@@ -138,7 +138,7 @@ impl Walk<'_> {
         if let Kind::Tcp(segment) = self.packet.kind {
             flow.track = Some(crate::flow::Track::opening(&segment));
         }
-        if let Err(Refused::Full) = self.state.keep(flow, self.now) {
+        if let Err(Refused::Full) = self.state.keep(self.world, flow, self.now) {
             self.notice(Notice::FlowTableFullRouted);
         }
     }

@@ -7,6 +7,7 @@ use super::decide::Walk;
 use super::notice::{Notice, Sighting};
 use super::verdict::{DropReason, Verdict};
 use crate::flow::{Flow, PathKind, Peer, Refused, Side, Speaker, Track};
+use crate::policy::Life;
 use crate::policy::intent::{MemberId, NoMember, PoolId};
 use crate::policy::snapshot::{PoolView, Ready, Served, ServiceView, VirtualView};
 use crate::time::Duration;
@@ -21,7 +22,7 @@ const CLAIM_AGE: Duration = Duration::from_secs(32);
 
 /// Somebody outside, as one that talks to this pool.
 pub(super) fn peer_of(pool: &PoolView, remote: Endpoint) -> Peer {
-    Peer { remote, home: pool.public }
+    Peer { remote, home: pool.public, since: pool.public_since.0 }
 }
 
 /// Why nothing is said to whoever calls a pool in which nobody is active, if nothing is to be said.
@@ -118,12 +119,12 @@ impl Walk<'_> {
 
     /// The member behind a speaker's claim, if the claim still counts.
     fn current_claim(&self, pool: PoolId, speaker: &Speaker) -> Option<MemberId> {
-        let member = self.state.roster.member(speaker.member)?;
+        let view = self.world.members.find(usize::from(speaker.member.id), Life(speaker.member.since))?;
         let current = speaker.generation == self.world.pool(pool).generation.0;
         if !current || self.now.since(speaker.claimed) > CLAIM_AGE {
             return None;
         }
-        Some(member).filter(|member| self.world.member(*member).pool == pool && self.world.member(*member).may_claim)
+        (view.pool == pool && view.may_claim).then_some(MemberId(speaker.member.id))
     }
 
     /// Somebody talks to the virtual address. That is the rule and needs no note, except for one in the exclusion
@@ -157,7 +158,7 @@ impl Walk<'_> {
             return excluded();
         }
         match self.state.speakers.find(&peer_of(pool, remote)) {
-            Some(speaker) if speaker.has_visited(self.state.roster.number(sender)) => true,
+            Some(speaker) if speaker.has_visited(self.reference(sender)) => true,
             Some(speaker) if speaker.called => false,
             _ => excluded(),
         }
@@ -174,9 +175,9 @@ impl Walk<'_> {
         }
         self.notice(Notice::StandbySpoke);
         if member.may_claim {
-            let number = self.state.roster.number(sender);
-            self.state.speakers.claim(peer_of(pool, remote), number, pool.generation.0, self.now);
-            self.sight(Sighting::StandbySpoke(sender));
+            let sender = self.reference(sender);
+            self.state.speakers.claim(peer_of(pool, remote), sender, pool.generation.0, self.now);
+            self.sight(Sighting::StandbySpoke(MemberId(sender.id)));
         }
     }
 
@@ -191,12 +192,11 @@ impl Walk<'_> {
         // While nobody can take the new connection, the old one is not forgotten: its member may still speak.
         let Some(member) = pool.active else { return self.no_member(pool) };
         if let Some((id, _)) = known {
-            self.state.forget(id);
+            self.state.forget(self.world, id);
         }
         let inside = Endpoint::new(self.world.member(member).address, tuple.dst.port);
         let mut flow = Flow::new(PathKind::Service, tuple, Tuple { dst: inside, ..tuple }.reversed());
-        (flow.member, flow.inside, flow.generation) =
-            (self.state.roster.number(member), Side::Answerer, pool.generation.0);
+        self.belongs(&mut flow, member, Side::Answerer);
         self.admit(flow, segment)
     }
 
@@ -214,8 +214,7 @@ impl Walk<'_> {
         }
         let outside = Tuple { src: Endpoint::new(server, tuple.src.port), ..tuple };
         let mut flow = Flow::new(PathKind::Service, tuple, outside.reversed());
-        (flow.member, flow.inside, flow.generation) =
-            (self.state.roster.number(sender), Side::Opener, pool.generation.0);
+        self.belongs(&mut flow, sender, Side::Opener);
         self.admit(flow, segment)
     }
 
@@ -237,7 +236,7 @@ impl Walk<'_> {
         if !verdict.goes_on() {
             return verdict;
         }
-        if let Err(Refused::Full) = self.state.keep(flow, self.now) {
+        if let Err(Refused::Full) = self.state.keep(self.world, flow, self.now) {
             return Verdict::Drop(DropReason::FlowTableFull);
         }
         if !segment.flags.opens() {
@@ -249,7 +248,7 @@ impl Walk<'_> {
     /// The connection that `to` is of has gone to another member since: its client began anew on the same tuple. What
     /// the member before still sends must not reach it.
     fn belongs_to_another(&mut self, to: &Tuple) -> bool {
-        let taken = self.state.find(&to.reversed()).and_then(|(id, _)| self.state.flows.at(id));
+        let taken = self.state.find(self.world, &to.reversed()).and_then(|(id, _)| self.state.flows.at(id));
         taken.is_some_and(|flow| flow.path == PathKind::Service)
     }
 

@@ -11,7 +11,7 @@ use super::tcp_state::State;
 use crate::wire::{Protocol, Rewrite, Tuple};
 use std::net::Ipv4Addr;
 
-/// The flow, or the remote endpoint, belongs to no member.
+/// The flow belongs to no member.
 pub const NO_MEMBER: u16 = u16::MAX;
 
 /// What kind of traffic a flow is.
@@ -51,7 +51,7 @@ pub struct Flow<A: KeyAddress = Ipv4Addr> {
     deltas: [(u16, u16); 2],
     /// The caller's count of the member's lives.
     pub generation: u32,
-    /// What the caller calls the member it belongs to; [`NO_MEMBER`] if none.
+    /// The caller's id of the member it belongs to; [`NO_MEMBER`] if none.
     pub member: u16,
     /// What kind of traffic it is.
     pub path: PathKind,
@@ -61,10 +61,13 @@ pub struct Flow<A: KeyAddress = Ipv4Addr> {
     pub opener_generation: u32,
     /// The member that opened a hairpin; [`NO_MEMBER`] otherwise.
     pub opener: u16,
-    /// The state of a TCP connection.
-    pub track: Option<Track>,
     /// The outside port or identifier to give back when the flow dies.
     pub claim: Option<u16>,
+    /// When it was made, as the caller counts: what it refers to is what its ids and addresses meant then, and nothing that
+    /// has come since.
+    pub life: u32,
+    /// The state of a TCP connection.
+    pub track: Option<Track>,
 }
 
 impl<A: KeyAddress> Flow<A> {
@@ -83,6 +86,7 @@ impl<A: KeyAddress> Flow<A> {
             opener: NO_MEMBER,
             opener_generation: 0,
             claim: None,
+            life: 0,
             track: None,
         }
     }
@@ -188,7 +192,7 @@ mod tests {
 
     #[test]
     fn a_flow_is_small() {
-        assert!(size_of::<Flow>() <= 80, "{}", size_of::<Flow>());
+        assert!(size_of::<Flow>() <= 88, "{}", size_of::<Flow>());
         assert!(std::mem::offset_of!(Flow, deltas) <= 32, "what a packet is compared with is in the first cache line");
     }
 

@@ -27,7 +27,7 @@ pub use lifetime::{Class, Lifetimes};
 pub use port_order::ReservedPorts;
 pub use ports::{ClaimTable, Claims};
 pub use side::Side;
-pub use speakers::{Peer, Speaker, Speakers};
+pub use speakers::{MemberRef, Peer, Speaker, Speakers};
 pub use table::{Fate, FlowId, FlowTable, Guess, Refused, Ticket};
 pub use tcp::{ResetSegment, Track};
 pub use tcp_state::{State, Transition};

@@ -189,39 +189,57 @@ impl Cell {
 /// The claim tables of all SNAT addresses. A copy is a handle to the same tables.
 #[derive(Clone)]
 pub struct Claims {
-    tables: Arc<[(Ipv4Addr, Arc<[ClaimTable; 3]>)]>,
+    /// In the order of their addresses.
+    tables: Arc<[Tables]>,
     seed: u64,
+}
+
+/// Those of one address.
+#[derive(Clone)]
+struct Tables {
+    address: Ipv4Addr,
+    /// When they were made, as the caller counts.
+    since: u32,
+    by_protocol: Arc<[ClaimTable; 3]>,
 }
 
 impl Claims {
     /// Empty tables for these addresses.
     pub fn new(addresses: impl IntoIterator<Item = Ipv4Addr>, seed: u64) -> Claims {
-        Claims { tables: Arc::new([]), seed }.renewed(addresses)
+        Claims { tables: Arc::new([]), seed }.renewed(addresses, 0)
     }
 
-    /// The tables for another list of addresses. An address that stays keeps its tables and what is claimed in them.
-    pub fn renewed(&self, addresses: impl IntoIterator<Item = Ipv4Addr>) -> Claims {
+    /// The tables for another list of addresses. An address that stays keeps its tables and what is claimed in them; those
+    /// of a new one are made in `life`.
+    pub fn renewed(&self, addresses: impl IntoIterator<Item = Ipv4Addr>, life: u32) -> Claims {
         let mut addresses: Vec<Ipv4Addr> = addresses.into_iter().collect();
         addresses.sort_unstable();
         addresses.dedup();
-        let tables = addresses.into_iter().map(|address| (address, self.tables_of(address)));
-        Claims { tables: tables.collect(), seed: self.seed }
+        let tables = |address| self.find(address).cloned().unwrap_or_else(|| self.tables_of(address, life));
+        Claims { tables: addresses.into_iter().map(tables).collect(), seed: self.seed }
     }
 
     /// The table of an address and protocol; `None` if nothing is translated to that address.
     pub fn table(&self, address: Ipv4Addr, protocol: Protocol) -> Option<&ClaimTable> {
-        let at = self.tables.binary_search_by_key(&address, |(address, _)| *address).ok()?;
-        Some(&self.tables[at].1[place(protocol)])
+        self.find(address).map(|tables| &tables.by_protocol[place(protocol)])
     }
 
-    fn tables_of(&self, address: Ipv4Addr) -> Arc<[ClaimTable; 3]> {
-        let kept = self.tables.iter().find(|(kept, _)| *kept == address).map(|(_, tables)| tables.clone());
-        kept.unwrap_or_else(|| {
-            Arc::new([Protocol::Icmp, Protocol::Tcp, Protocol::Udp].map(|protocol| {
-                let seed = spread(self.seed ^ u64::from(address.to_bits()), place(protocol) as u64 + 1);
-                ClaimTable::new(protocol, seed)
-            }))
-        })
+    /// The table that a claim of `life` was made in, if it is still there. An address that was away in between has another.
+    pub fn table_of(&self, address: Ipv4Addr, protocol: Protocol, life: u32) -> Option<&ClaimTable> {
+        self.find(address).filter(|tables| tables.since <= life).map(|tables| &tables.by_protocol[place(protocol)])
+    }
+
+    fn find(&self, address: Ipv4Addr) -> Option<&Tables> {
+        let at = self.tables.binary_search_by_key(&address, |tables| tables.address).ok()?;
+        Some(&self.tables[at])
+    }
+
+    fn tables_of(&self, address: Ipv4Addr, since: u32) -> Tables {
+        let by_protocol = [Protocol::Icmp, Protocol::Tcp, Protocol::Udp].map(|protocol| {
+            let seed = spread(self.seed ^ u64::from(address.to_bits()), place(protocol) as u64 + 1);
+            ClaimTable::new(protocol, seed)
+        });
+        Tables { address, since, by_protocol: Arc::new(by_protocol) }
     }
 }
 
@@ -354,10 +372,12 @@ mod tests {
         let [one, two, three] = [1, 2, 3].map(|host| Ipv4Addr::new(10, 20, 0, host));
         let claims = Claims::new([two, one, one], 4);
         claims.table(one, Protocol::Udp).unwrap().claim(inside(11, 700), &sip());
-        let renewed = claims.renewed([one, three]);
+        let renewed = claims.renewed([one, three], 3);
         assert_eq!(renewed.table(one, Protocol::Udp).unwrap().owner(700), Some(inside(11, 700)));
         assert_eq!(renewed.table(one, Protocol::Tcp).unwrap().owner(700), None);
         assert!(renewed.table(two, Protocol::Udp).is_none() && renewed.table(three, Protocol::Udp).is_some());
+        let known = |life| [one, three].map(|address| renewed.table_of(address, Protocol::Udp, life).is_some());
+        assert_eq!([2, 3].map(known), [[true, false], [true, true]], "what was claimed before is in no new table");
     }
 
     proptest! {

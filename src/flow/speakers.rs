@@ -4,7 +4,7 @@
 //! when a member that is not active sends (its answers must reach it), or when replies to a remote must not be translated
 //! as the rule says (it visited a member physically, or is excluded and called a virtual server). Each pair of servers has
 //! entries of its own: a gateway talks to several. Never decides whether an entry still counts: the caller compares
-//! generations.
+//! generations, and finds nobody behind a member that has gone.
 
 use super::entry::NO_MEMBER;
 use super::index::Index;
@@ -24,20 +24,37 @@ pub struct Peer<A = Ipv4Addr> {
     pub remote: Endpoint<A>,
     /// The public address of the pool.
     pub home: A,
+    /// Since when it has been there, as the caller counts: what is known of a peer of an address that was away in between
+    /// is not found.
+    pub since: u32,
+}
+
+/// A member: the caller's id for it, and since when it has been that member's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MemberRef {
+    /// [`NO_MEMBER`] if it is none.
+    pub id: u16,
+    /// As the caller counts.
+    pub since: u32,
+}
+
+impl MemberRef {
+    /// No member.
+    pub const NONE: MemberRef = MemberRef { id: NO_MEMBER, since: 0 };
 }
 
 /// What is known of a remote endpoint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Speaker {
-    /// What the caller calls the member that last sent to it though another was active; [`NO_MEMBER`] if none.
-    pub member: u16,
+    /// The member that last sent to it though another was active.
+    pub member: MemberRef,
     /// The caller's count of that member's lives when it did.
     pub generation: u32,
     /// The remote is answered untranslated by rule and has sent to a virtual server.
     pub called: bool,
     /// The members it has sent to by their physical addresses since it last sent to a virtual server, the latest first;
-    /// [`NO_MEMBER`] behind them.
-    pub visited: [u16; VISITS],
+    /// [`MemberRef::NONE`] behind them.
+    pub visited: [MemberRef; VISITS],
     /// When the member last spoke. What the remote sends does not renew it.
     pub claimed: Instant,
     /// When the entry was last made or renewed.
@@ -46,22 +63,22 @@ pub struct Speaker {
 
 impl Speaker {
     const NOTHING: Speaker = Speaker {
-        member: NO_MEMBER,
+        member: MemberRef::NONE,
         generation: 0,
         called: false,
-        visited: [NO_MEMBER; VISITS],
+        visited: [MemberRef::NONE; VISITS],
         claimed: Instant::ZERO,
         last_seen: Instant::ZERO,
     };
 
     /// The remote has visited this member, and called no virtual server since.
     #[inline]
-    pub fn has_visited(&self, member: u16) -> bool {
+    pub fn has_visited(&self, member: MemberRef) -> bool {
         self.visited.contains(&member)
     }
 
     fn says_nothing(&self) -> bool {
-        self.member == NO_MEMBER && !self.called && self.visited[0] == NO_MEMBER
+        self.member == MemberRef::NONE && !self.called && self.visited[0] == MemberRef::NONE
     }
 }
 
@@ -127,7 +144,7 @@ impl<A: KeyAddress> Speakers<A> {
     }
 
     /// A member that is not active has sent to this remote.
-    pub fn claim(&mut self, peer: Peer<A>, member: u16, generation: u32, now: Instant) {
+    pub fn claim(&mut self, peer: Peer<A>, member: MemberRef, generation: u32, now: Instant) {
         let speaker = self.renew(peer, now);
         speaker.member = member;
         speaker.generation = generation;
@@ -137,18 +154,18 @@ impl<A: KeyAddress> Speakers<A> {
     /// No member speaks to this remote any more. What the remote addressed is kept.
     pub fn release(&mut self, peer: &Peer<A>) {
         let Some(at) = self.place(peer) else { return };
-        self.slots[at as usize].speaker.member = NO_MEMBER;
+        self.slots[at as usize].speaker.member = MemberRef::NONE;
         self.remove_if_empty(at);
     }
 
     /// A remote that is normally answered untranslated has sent to a virtual server: here the rule does need an entry.
     pub fn note_excluded_caller(&mut self, peer: Peer<A>, now: Instant) {
         let speaker = self.renew(peer, now);
-        (speaker.called, speaker.visited) = (true, [NO_MEMBER; VISITS]);
+        (speaker.called, speaker.visited) = (true, [MemberRef::NONE; VISITS]);
     }
 
     /// The remote has sent to a member by its physical address.
-    pub fn note_member(&mut self, peer: Peer<A>, member: u16, now: Instant) {
+    pub fn note_member(&mut self, peer: Peer<A>, member: MemberRef, now: Instant) {
         let visited = &mut self.renew(peer, now).visited;
         let place = visited.iter().position(|&known| known == member).unwrap_or(VISITS - 1);
         visited[..=place].rotate_right(1);
@@ -159,7 +176,7 @@ impl<A: KeyAddress> Speakers<A> {
     /// more than the opposite.
     pub fn note_virtual(&mut self, peer: &Peer<A>) {
         let Some(at) = self.place(peer) else { return };
-        self.slots[at as usize].speaker.visited = [NO_MEMBER; VISITS];
+        self.slots[at as usize].speaker.visited = [MemberRef::NONE; VISITS];
         self.remove_if_empty(at);
     }
 
@@ -172,36 +189,6 @@ impl<A: KeyAddress> Speakers<A> {
             }
         }
         budget
-    }
-
-    /// Looks at up to `budget` entries below `cursor`, downwards from the last (`u32::MAX` to begin): what they say of members
-    /// that have `gone` is forgotten, and what is known in the name of a pair whose public address is `nobodys`. Says where to
-    /// go on; `None` at the end. What is noted meanwhile is not looked at.
-    pub fn forget_gone(
-        &mut self,
-        cursor: u32,
-        budget: usize,
-        gone: impl Fn(u16) -> bool,
-        nobodys: impl Fn(A) -> bool,
-    ) -> Option<u32> {
-        let from = cursor.min(self.slots.len() as u32);
-        let to = from.saturating_sub(u32::try_from(budget).unwrap_or(u32::MAX));
-        // Downwards, as the last entry moves to the place of one that is removed.
-        for at in (to..from).rev() {
-            let Slot { peer, speaker, .. } = &mut self.slots[at as usize];
-            if nobodys(peer.home) {
-                self.remove(at);
-                continue;
-            }
-            if gone(speaker.member) {
-                speaker.member = NO_MEMBER;
-            }
-            let visited = std::mem::replace(&mut speaker.visited, [NO_MEMBER; VISITS]);
-            let kept = visited.into_iter().filter(|member| !gone(*member));
-            speaker.visited.iter_mut().zip(kept).for_each(|(slot, member)| *slot = member);
-            self.remove_if_empty(at);
-        }
-        (to > 0).then_some(to)
     }
 
     fn remove_if_empty(&mut self, at: u32) {

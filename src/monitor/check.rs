@@ -6,9 +6,8 @@
 use super::random::Random;
 use super::{Outcome, ProbeId, ProbeRow};
 use crate::policy::health::State;
-use crate::policy::intent::{Member, MemberId, Monitor, MonitorId};
+use crate::policy::intent::{MemberId, Monitor, MonitorId};
 use crate::time::{Duration, Instant};
-use std::net::Ipv4Addr;
 
 /// Hints do not make probes of one check follow each other closer than this: what a stranger can provoke is bounded.
 pub const HINT_GAP: Duration = Duration::from_millis(50);
@@ -20,8 +19,6 @@ pub struct Check {
     pub member: MemberId,
     /// What is asked.
     pub monitor: MonitorId,
-    member_name: String,
-    address: Ipv4Addr,
     spec: Monitor,
     due: Instant,
     hinted: bool,
@@ -38,17 +35,10 @@ pub struct Check {
 impl Check {
     /// A check of which nothing is known; its first probe falls somewhere in the first interval, so that many checks
     /// do not ask in step.
-    pub fn new(
-        (member_id, member): (MemberId, &Member),
-        (monitor_id, monitor): (MonitorId, &Monitor),
-        random: &mut Random,
-        now: Instant,
-    ) -> Check {
+    pub fn new(member: MemberId, (id, monitor): (MonitorId, &Monitor), random: &mut Random, now: Instant) -> Check {
         Check {
-            member: member_id,
-            monitor: monitor_id,
-            member_name: member.name.clone(),
-            address: member.address,
+            member,
+            monitor: id,
             spec: monitor.clone(),
             due: now + jitter(monitor.interval, random),
             hinted: false,
@@ -63,24 +53,15 @@ impl Check {
         }
     }
 
-    /// Takes over what `old` knows if it asked the same member the same thing. A new cadence or new counts apply from
-    /// the next probe on.
-    pub fn inherit(&mut self, old: &Check) {
-        if !self.asks_the_same(old) {
-            return;
+    /// The monitor is written so now. What is known stays as long as the same is asked; a new cadence or new counts apply
+    /// from the next probe on.
+    pub fn follow(&mut self, spec: &Monitor, random: &mut Random, now: Instant) {
+        if self.spec.kind != spec.kind {
+            *self = Check::new(self.member, (self.monitor, spec), random, now);
+        } else if self.spec.interval != spec.interval {
+            self.due = self.due.min(now + jitter(spec.interval, random));
         }
-        let fresh = self.clone();
-        *self = Check { member: fresh.member, monitor: fresh.monitor, spec: fresh.spec, ..old.clone() };
-        if self.spec.interval != old.spec.interval {
-            self.due = old.due.min(fresh.due);
-        }
-    }
-
-    fn asks_the_same(&self, old: &Check) -> bool {
-        self.member_name == old.member_name
-            && self.address == old.address
-            && self.spec.name == old.spec.name
-            && self.spec.kind == old.spec.kind
+        self.spec = spec.clone();
     }
 
     /// What is known.
@@ -161,7 +142,7 @@ impl Check {
     /// Its row for an operator.
     pub fn row(&self) -> ProbeRow {
         ProbeRow {
-            monitor: self.spec.name.clone(),
+            monitor: self.monitor,
             state: self.state,
             last_rtt: self.last_rtt,
             reason: self.said_and_counted(),

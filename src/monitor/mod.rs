@@ -95,8 +95,8 @@ pub struct Verdict {
 /// One monitor of one member, as an operator sees it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ProbeRow {
-    /// The monitor's name.
-    pub monitor: String,
+    /// The monitor.
+    pub monitor: MonitorId,
     /// `Unknown`, `Up` or `Down`.
     pub state: State,
     /// Round-trip time of the last good answer.

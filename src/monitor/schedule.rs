@@ -10,24 +10,23 @@ use super::random::Random;
 use super::{Change, Expired, Outcome, ProbeId, ProbeRow, Start, Verdict};
 use crate::policy::Intent;
 use crate::policy::health::State;
-use crate::policy::intent::{Member, MemberId, MonitorId, PoolId};
+use crate::policy::intent::{MemberId, PoolId};
 use crate::time::Instant;
-use std::net::Ipv4Addr;
+use std::collections::BTreeMap;
 
 /// All monitors of all members.
 #[derive(Debug)]
 pub struct Monitors {
+    /// In the order of the file.
     checks: Vec<Check>,
-    members: Vec<Standing>,
+    members: BTreeMap<MemberId, Sum>,
     random: Random,
     next_probe: u64,
 }
 
 /// What a member's checks must come to, and what they came to.
 #[derive(Debug)]
-struct Standing {
-    name: String,
-    address: Ipv4Addr,
+struct Sum {
     pool: PoolId,
     require: usize,
     verdict: Verdict,
@@ -37,23 +36,31 @@ impl Monitors {
     /// Nothing is known yet; the first probes fall in the first interval of each monitor, spread by `seed`.
     pub fn new(intent: &Intent, seed: u64, now: Instant) -> Monitors {
         let mut monitors =
-            Monitors { checks: Vec::new(), members: Vec::new(), random: Random::new(seed), next_probe: 1 };
+            Monitors { checks: Vec::new(), members: BTreeMap::new(), random: Random::new(seed), next_probe: 1 };
         monitors.reconfigure(intent, now);
         monitors
     }
 
-    /// Takes a new intent. What is known of a member is kept for every monitor that asks the same member (by name and
-    /// address) the same question (by name and kind). The changes, in the new intent's ids, are those that follow from
-    /// other requirements, not from probes.
-    pub fn reconfigure(&mut self, intent: &Intent, now: Instant) -> Vec<Change> {
-        let mut checks = fresh_checks(intent, &mut self.random, now);
-        for check in &mut checks {
-            self.checks.iter().for_each(|old| check.inherit(old));
+    /// Takes a new intent. What is known of a member stays with each monitor that asks it the same question.
+    pub fn reconfigure(&mut self, intent: &Intent, now: Instant) {
+        let mut known: BTreeMap<_, _> =
+            self.checks.drain(..).map(|check| ((check.member, check.monitor), check)).collect();
+        for pool in intent.pools.iter() {
+            for (member, monitor) in pool.members.iter().flat_map(|at| pool.monitors.iter().map(move |to| (*at, *to))) {
+                let spec = &intent.monitors[monitor];
+                let old = known.remove(&(member, monitor));
+                let mut check = old.unwrap_or_else(|| Check::new(member, (monitor, spec), &mut self.random, now));
+                check.follow(spec, &mut self.random, now);
+                self.checks.push(check);
+            }
         }
-        let members = fresh_standings(intent, &self.members, now);
-        self.checks = checks;
-        self.members = members;
-        (0..self.members.len()).filter_map(|place| self.add_up(MemberId(place as u16), now)).collect()
+        self.members.retain(|id, _| intent.members.contains(*id));
+        for (id, meant) in intent.members.entries() {
+            let sum =
+                self.members.entry(id).or_insert_with(|| Sum { pool: meant.pool, require: 1, verdict: unknown(now) });
+            (sum.pool, sum.require) = (meant.pool, intent.pools[meant.pool].require);
+            self.add_up(id, now);
+        }
     }
 
     /// The next probe to be started at `now`; to be called until `None`, after [`expire`](Monitors::expire).
@@ -102,7 +109,7 @@ impl Monitors {
     /// What the probes say of a member.
     pub fn verdict(&self, member: MemberId) -> &Verdict {
         static STRANGER: Verdict = Verdict { state: State::Unknown, reason: String::new(), since: Instant::ZERO };
-        self.members.get(member.index()).map_or(&STRANGER, |standing| &standing.verdict)
+        self.members.get(&member).map_or(&STRANGER, |sum| &sum.verdict)
     }
 
     /// Its monitors, one row each.
@@ -122,17 +129,17 @@ impl Monitors {
     /// A member that answered until now did not: the others of its pool are asked at once, so that who takes over is
     /// known by the time the failure is confirmed.
     fn ask_companions(&mut self, member: MemberId) {
-        let pool = |member: MemberId| self.members.get(member.index()).map(|standing| standing.pool);
+        let pool = |member: MemberId| self.members.get(&member).map(|sum| sum.pool);
         let others = |check: &&mut Check| check.member != member && pool(check.member) == pool(member);
         self.checks.iter_mut().filter(others).for_each(Check::hint);
     }
 
     /// Draws the member's verdict from its checks.
     fn add_up(&mut self, member: MemberId, now: Instant) -> Option<Change> {
-        let require = self.members.get(member.index())?.require;
+        let require = self.members.get(&member)?.require;
         let (state, reason) = judge(&self.of(member).collect::<Vec<_>>(), require);
         let last_good = self.last_good_answer(member);
-        let verdict = &mut self.members.get_mut(member.index())?.verdict;
+        let verdict = &mut self.members.get_mut(&member)?.verdict;
         let from = std::mem::replace(&mut verdict.state, state);
         verdict.reason = reason;
         if from == state {
@@ -166,33 +173,6 @@ fn judge(checks: &[&Check], require: usize) -> (State, String) {
         reason += &format!("; {up} of {} monitors good, {require} required", checks.len());
     }
     (state, reason)
-}
-
-fn fresh_checks(intent: &Intent, random: &mut Random, now: Instant) -> Vec<Check> {
-    let pairs = intent.pools.iter().flat_map(|pool| {
-        pool.members.iter().flat_map(|&member| pool.monitors.iter().map(move |&monitor| (member, monitor)))
-    });
-    pairs
-        .filter_map(|(member, monitor): (MemberId, MonitorId)| {
-            let asked = intent.members.get(member.index())?;
-            let asks = intent.monitors.get(monitor.index())?;
-            Some(Check::new((member, asked), (monitor, asks), random, now))
-        })
-        .collect()
-}
-
-fn fresh_standings(intent: &Intent, old: &[Standing], now: Instant) -> Vec<Standing> {
-    let standing = |member: &Member| Standing {
-        name: member.name.clone(),
-        address: member.address,
-        pool: member.pool,
-        require: intent.pools.get(member.pool.index()).map_or(1, |pool| pool.require),
-        verdict: old
-            .iter()
-            .find(|old| old.name == member.name && old.address == member.address)
-            .map_or_else(|| unknown(now), |old| old.verdict.clone()),
-    };
-    intent.members.iter().map(standing).collect()
 }
 
 fn unknown(now: Instant) -> Verdict {

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::policy::Intent;
+use crate::policy::ids::carry_over;
 use crate::policy::intent::*;
 use proptest::prelude::*;
 use std::net::Ipv4Addr;
@@ -39,15 +40,23 @@ fn intent(monitors: Vec<Monitor>, require: usize) -> Intent {
     };
     Intent {
         ports: vec![],
-        interfaces: vec![],
+        interfaces: vec![Interface {
+            name: "servers".into(),
+            port: PortId(0),
+            vlan: None,
+            addresses: vec!["10.20.0.1/24".parse().unwrap()],
+            mtu: 1500,
+        }]
+        .into(),
         routes: vec![],
-        monitors,
-        pools: vec![pool],
-        members: vec![member("sip-a", 11), member("sip-b", 12)],
+        monitors: monitors.into(),
+        pools: vec![pool].into(),
+        members: vec![member("sip-a", 11), member("sip-b", 12)].into(),
         virtual_servers: vec![],
         snats: vec![],
         timeouts: Timeouts::default(),
         limits: Limits::default(),
+        lives: Default::default(),
     }
 }
 
@@ -328,20 +337,23 @@ fn a_member_without_monitor_stays_unknown() {
 }
 
 #[test]
-fn a_reload_keeps_what_is_known_of_unchanged_members_even_under_new_ids() {
+fn a_reload_keeps_what_is_known_wherever_members_stand_and_whatever_things_are_called() {
     let (mut monitors, now) = settled();
     let rows = monitors.rows(A);
     let due = monitors.next_due();
     let mut turned = one_monitor();
-    turned.members.swap(0, 1);
-    assert_eq!(monitors.reconfigure(&turned, now), vec![]);
-    assert_eq!(monitors.rows(B), rows);
+    turned.members.reverse();
+    turned.members[0].name = "renamed".into();
+    turned.monitors[0].name = "renamed".into();
+    let mut turned = carry_over(&one_monitor(), turned);
+    monitors.reconfigure(&turned, now);
+    assert_eq!(monitors.rows(A), rows);
     assert_eq!(monitors.next_due(), due);
     assert_eq!(monitors.verdict(A).state, State::Up);
 
     turned.monitors[0].interval = ms(100);
     turned.monitors[0].timeout = ms(100);
-    assert_eq!(monitors.reconfigure(&turned, now), vec![]);
+    monitors.reconfigure(&turned, now);
     let (starts, changes) = run(&mut monitors, now, now + ms(1000), |_, _| Some(good()));
     let times = starts_of(&starts, A);
     assert!(changes.is_empty() && times.windows(2).all(|pair| pair[1] - pair[0] == ms(100)), "{times:?}");
@@ -359,13 +371,16 @@ fn a_reload_carries_a_probe_under_way_and_forgets_another_question_or_address() 
 
     let mut moved = one_monitor();
     moved.members[0].address = Ipv4Addr::new(10, 20, 0, 99);
+    let moved = carry_over(&one_monitor(), moved);
     monitors.reconfigure(&moved, now);
-    assert_eq!((monitors.verdict(A).state, monitors.verdict(B).state), (State::Unknown, State::Up));
+    let states = |monitors: &Monitors| [A, B, MemberId(2)].map(|member| monitors.verdict(member).state);
+    assert_eq!(states(&monitors), [State::Unknown, State::Up, State::Unknown]);
+    assert_eq!((monitors.rows(A), monitors.rows(MemberId(2)).len()), (vec![], 1));
 
-    let other = intent(vec![monitor("sip-options", MonitorKind::TcpHalfOpen { port: 5070 })], 1);
-    let changes = monitors.reconfigure(&other, now);
-    assert_eq!(changes.len(), 1, "{changes:?}");
-    assert_eq!((changes[0].member, changes[0].from, changes[0].to), (B, State::Up, State::Unknown));
+    let mut other = moved.clone();
+    other.monitors[0].kind = MonitorKind::TcpHalfOpen { port: 5070 };
+    monitors.reconfigure(&other, now);
+    assert_eq!(states(&monitors), [State::Unknown; 3]);
 }
 
 #[test]
@@ -374,10 +389,7 @@ fn rows_tell_what_each_monitor_saw() {
     assert_eq!(monitors.rows(A)[0].reason, "not probed yet");
     let now = starts_until(&mut monitors, A);
     let row = monitors.rows(A).remove(0);
-    assert_eq!(
-        (row.monitor.as_str(), row.state, row.reason.as_str()),
-        ("sip-options", State::Unknown, "200 OK (1 of 2)")
-    );
+    assert_eq!((row.monitor, row.state, row.reason.as_str()), (MonitorId(0), State::Unknown, "200 OK (1 of 2)"));
     assert_eq!((row.last_rtt, row.good, row.bad, row.last_good), (Some(ms(1)), 1, 0, Some(now)));
 }
 

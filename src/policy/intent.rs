@@ -3,6 +3,8 @@
 //! Owns the meaning of the configuration once every name is resolved and every contradiction refused: indices instead
 //! of names, durations instead of texts. `config` makes it from a file; nothing here reads one.
 
+use super::ids::Lives;
+use super::slots::{Id, Slots};
 use crate::wire::{Protocol, VlanId};
 use ipnet::Ipv4Net;
 use std::net::Ipv4Addr;
@@ -14,22 +16,32 @@ macro_rules! index {
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub struct $name(pub u16);
         impl $name {
-            /// The place as an index into a list.
+            /// The number as an index.
             pub const fn index(self) -> usize {
                 self.0 as usize
+            }
+        }
+        impl From<$name> for usize {
+            fn from(id: $name) -> usize {
+                id.index()
+            }
+        }
+        impl Id for $name {
+            fn of(number: usize) -> $name {
+                $name(number as u16)
             }
         }
     )*};
 }
 
 index! {
-    /// The place of an interface in [`Intent::interfaces`].
+    /// An interface of [`Intent::interfaces`].
     InterfaceId;
-    /// The place of a pool in [`Intent::pools`].
+    /// A pool of [`Intent::pools`].
     PoolId;
-    /// The place of a member in [`Intent::members`]: members of all pools, in the order of the file.
+    /// A member of [`Intent::members`].
     MemberId;
-    /// The place of a monitor in [`Intent::monitors`].
+    /// A monitor of [`Intent::monitors`].
     MonitorId;
     /// The place of a virtual server in [`Intent::virtual_servers`].
     VirtualServerId;
@@ -52,15 +64,15 @@ pub struct Intent {
     /// The NICs; a [`PortId`] is a place in this list.
     pub ports: Vec<PortIntent>,
     /// The L3 interfaces.
-    pub interfaces: Vec<Interface>,
+    pub interfaces: Slots<InterfaceId, Interface>,
     /// Static routes. Networks that are on-link are not among them.
     pub routes: Vec<Route>,
     /// The monitors.
-    pub monitors: Vec<Monitor>,
+    pub monitors: Slots<MonitorId, Monitor>,
     /// The pools.
-    pub pools: Vec<Pool>,
+    pub pools: Slots<PoolId, Pool>,
     /// The members of all pools. An address belongs to one member only.
-    pub members: Vec<Member>,
+    pub members: Slots<MemberId, Member>,
     /// The virtual servers.
     pub virtual_servers: Vec<VirtualServer>,
     /// What members send outward: at most one row a pool.
@@ -69,6 +81,16 @@ pub struct Intent {
     pub timeouts: Timeouts,
     /// Bounds.
     pub limits: Limits,
+    /// Since when things have been there; nothing of it stands in the file.
+    pub lives: Lives,
+}
+
+impl Intent {
+    /// Every address that what members send is translated to: virtual ones, and those given by SNAT. Some come twice.
+    pub fn translated_addresses(&self) -> impl Iterator<Item = Ipv4Addr> + '_ {
+        let virtuals = self.virtual_servers.iter().map(|server| server.address);
+        virtuals.chain(self.snats.iter().map(|snat| snat.address))
+    }
 }
 
 /// A NIC.

@@ -5,13 +5,18 @@
 //! file format, no packet bytes and no flow.
 
 mod address_map;
+pub mod addresses;
 pub mod adjacency;
 pub mod health;
+pub mod ids;
 pub mod intent;
 pub mod prefix;
+pub mod slots;
 pub mod snapshot;
 pub mod spread;
 pub mod way;
 
+pub use addresses::{Addresses, InterfaceView};
 pub use intent::Intent;
+pub use slots::{Life, Slots};
 pub use snapshot::{Epoch, Snapshot};

@@ -7,13 +7,15 @@
 mod parts;
 mod views;
 
-pub use views::{InterfaceView, MemberView, PoolView, Ready, Served, ServiceView, SnatView, VirtualView};
+pub use views::{MemberView, PoolView, Ready, Served, ServiceView, SnatView, VirtualView};
 
 use super::address_map::AddressMap;
+use super::addresses::{Addresses, InterfaceView};
 use super::adjacency::{Adjacency, Neighbour, NextHop};
 use super::health::Health;
 use super::intent::*;
 use super::prefix::PrefixMap;
+use super::slots::{Life, Slots};
 use super::way::{Egress, Hop, Ways};
 use crate::wire::{Door, Mac, VlanId};
 use std::collections::HashMap;
@@ -33,12 +35,14 @@ pub struct Epoch(pub u64);
 pub struct Snapshot {
     /// Which one this is.
     pub epoch: Epoch,
-    /// The interfaces; an [`InterfaceId`] is a place in this list.
-    pub interfaces: Vec<InterfaceView>,
-    /// The members; a [`MemberId`] is a place in this list.
-    pub members: Vec<MemberView>,
-    /// The pools; a [`PoolId`] is a place in this list.
-    pub pools: Vec<PoolView>,
+    /// The life of the file that it is of. What is made under this snapshot refers to things by it.
+    pub life: Life,
+    /// The interfaces, and which addresses are ours on them.
+    pub addresses: Addresses,
+    /// The members.
+    pub members: Slots<MemberId, MemberView>,
+    /// The pools.
+    pub pools: Slots<PoolId, PoolView>,
     /// The virtual addresses.
     pub virtuals: Vec<VirtualView>,
     /// How long idle flows are kept.
@@ -55,6 +59,8 @@ pub struct Snapshot {
     routers: Vec<NextHop>,
     neighbours: FastMap<NextHop, Neighbour>,
     ways: Ways,
+    /// Since when addresses have been there that members' traffic is translated to.
+    translated: AddressMap<Life>,
 }
 
 /// Whose an address is.
@@ -92,7 +98,7 @@ impl Snapshot {
     /// order of [`Intent::ports`].
     ///
     /// # Panics
-    /// When `health` or `macs` are not parallel to the intent: a fault of the caller's, not of any input.
+    /// When `health` or `macs` do not cover the intent: a fault of the caller's, not of any input.
     pub fn compile(intent: &Intent, health: &Health, adjacency: &Adjacency, macs: &[Mac], epoch: Epoch) -> Snapshot {
         Snapshot::compile_after(None, intent, health, adjacency, macs, epoch)
     }
@@ -112,24 +118,26 @@ impl Snapshot {
     ) -> Snapshot {
         assert_eq!(
             (health.members.len(), health.pools.len(), macs.len()),
-            (intent.members.len(), intent.pools.len(), intent.ports.len()),
+            (intent.members.bound(), intent.pools.bound(), intent.ports.len()),
         );
-        let interfaces: Vec<_> = intent.interfaces.iter().map(|i| parts::interface(i, macs)).collect();
+        let addresses = Addresses::new(intent, macs);
         let (routers, virtuals) = (parts::routers(intent), parts::virtuals(intent));
         let routes = parts::routes(intent, &routers, before);
         let mut world = Snapshot {
             epoch,
-            members: (0..intent.members.len()).map(|at| parts::member(intent, health, adjacency, at)).collect(),
-            pools: (0..intent.pools.len()).map(|at| parts::pool(intent, health, at, before)).collect(),
+            life: intent.lives.now,
+            members: intent.members.map(|id, _| parts::member(intent, health, adjacency, id)),
+            pools: intent.pools.map(|id, _| parts::pool(intent, health, id, before)),
+            translated: parts::translated(intent),
             timeouts: intent.timeouts,
             limits: intent.limits,
             known: parts::known(intent, &virtuals),
             datagram_ports: parts::datagram_ports(&virtuals),
             tags: parts::tags(intent),
             doors: parts::doors(intent, macs),
-            ways: Ways::new(adjacency, &routes, &routers, &interfaces),
+            ways: Ways::new(adjacency, &routes, &routers, addresses.interfaces()),
             neighbours: adjacency.iter().map(|(hop, neighbour)| (*hop, *neighbour)).collect(),
-            interfaces,
+            addresses,
             routes,
             routers,
             virtuals,
@@ -201,13 +209,13 @@ impl Snapshot {
     /// The interface itself.
     #[inline]
     pub fn interface(&self, id: InterfaceId) -> &InterfaceView {
-        &self.interfaces[id.index()]
+        &self.addresses.interfaces()[id]
     }
 
     /// The member itself.
     #[inline]
     pub fn member(&self, id: MemberId) -> &MemberView {
-        &self.members[id.index()]
+        &self.members[id]
     }
 
     /// The virtual address itself.
@@ -219,7 +227,7 @@ impl Snapshot {
     /// The pool itself.
     #[inline]
     pub fn pool(&self, id: PoolId) -> &PoolView {
-        &self.pools[id.index()]
+        &self.pools[id]
     }
 
     /// The next hop on the way to `destination`: the most specific of connected networks and static routes.
@@ -262,14 +270,16 @@ impl Snapshot {
         matches!(self.owner(hop.address), Some(Owner::Member(_))) || self.routers.contains(&hop)
     }
 
-    /// Every address that traffic of the members' wears: virtual ones, and those given by SNAT.
-    pub fn worn_addresses(&self) -> impl Iterator<Item = Ipv4Addr> + '_ {
-        self.virtuals.iter().map(|server| server.address).chain(self.snat_addresses())
+    /// Since when members' traffic has been translated to `address`, if it is.
+    pub fn translated_since(&self, address: Ipv4Addr) -> Option<Life> {
+        self.translated.get(address).copied()
     }
 
-    /// `address` is one of them.
-    pub fn wears(&self, address: Ipv4Addr) -> bool {
-        self.worn_addresses().any(|worn| worn == address)
+    /// A member or an address of `self` is no longer there in `next`, or was away in between.
+    pub fn loses_to(&self, next: &Snapshot) -> bool {
+        let mut addresses = self.virtuals.iter().map(|server| server.address).chain(self.snat_addresses());
+        self.members.ids().any(|id| next.members.find(id, self.life).is_none())
+            || addresses.any(|address| next.translated_since(address).is_none_or(|since| since > self.life))
     }
 
     /// Every SNAT address: those that ports may be claimed at.

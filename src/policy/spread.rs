@@ -21,16 +21,16 @@ pub fn spreads(intent: &Intent) -> Vec<Spread> {
 }
 
 fn members_live_at(intent: &Intent, port: PortId) -> bool {
-    intent.members.iter().any(|member| intent.interfaces[member.interface.index()].port == port)
+    intent.members.iter().any(|member| intent.interfaces[member.interface].port == port)
 }
 
 /// An interface without members is on it, or the way to the world leads through it: the default route, or where there
 /// is none, any.
 fn leads_outside(intent: &Intent, port: PortId) -> bool {
-    let of_port = |interface: InterfaceId| intent.interfaces[interface.index()].port == port;
+    let of_port = |interface: InterfaceId| intent.interfaces[interface].port == port;
     let empty = |interface: InterfaceId| intent.members.iter().all(|member| member.interface != interface);
     let has_default = intent.routes.iter().any(|route| route.to.prefix_len() == 0);
     let mut ways = intent.routes.iter().filter(|route| !has_default || route.to.prefix_len() == 0);
-    let mut interfaces = (0..intent.interfaces.len()).map(|at| InterfaceId(at as u16));
+    let mut interfaces = intent.interfaces.ids();
     interfaces.any(|interface| of_port(interface) && empty(interface)) || ways.any(|route| of_port(route.interface))
 }

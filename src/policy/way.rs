@@ -4,10 +4,11 @@
 //! known, worked out when a snapshot is compiled. Never says why there is none: the snapshot's routes and neighbours do.
 
 use super::address_map::AddressMap;
+use super::addresses::InterfaceView;
 use super::adjacency::{Adjacency, Neighbour, NextHop};
 use super::intent::{InterfaceId, PortId};
 use super::prefix::PrefixMap;
-use super::snapshot::InterfaceView;
+use super::slots::Slots;
 use crate::wire::{Mac, VlanId};
 use std::net::Ipv4Addr;
 
@@ -60,11 +61,11 @@ impl Ways {
         adjacency: &Adjacency,
         routes: &PrefixMap<Hop>,
         routers: &[NextHop],
-        interfaces: &[InterfaceView],
+        interfaces: &Slots<InterfaceId, InterfaceView>,
     ) -> Ways {
         let egress = |hop: &NextHop| match adjacency.get(hop) {
             Some(Neighbour::Reachable(mac)) => {
-                let interface = &interfaces[hop.interface.index()];
+                let interface = &interfaces[hop.interface];
                 (!interface.broadcasts(hop.address)).then(|| Egress::of(interface, *mac))
             }
             _ => None,

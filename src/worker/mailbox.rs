@@ -43,10 +43,9 @@ pub fn mailbox(capacity: usize) -> (ManagementEnd, WorkerEnd) {
 
 /// From the management core to a worker.
 pub enum Command {
-    /// Take this snapshot at the next burst boundary and send the old one home.
-    Install(Arc<Snapshot>),
-    /// Claim SNAT ports in these tables from now on. Sent before the snapshot that names a new SNAT address.
-    Claims(Claims),
+    /// Take this snapshot at the next burst boundary and send the old one home; claim SNAT ports in these tables from then
+    /// on.
+    Install(Arc<Snapshot>, Claims),
     /// Send this whole frame (Ethernet header included, untagged or tagged as it stands) on a port.
     Transmit {
         /// The NIC.

@@ -169,7 +169,7 @@ impl<P: Port> Worker<P> {
     /// What is due whether or not packets come, a bounded part of it.
     fn do_chores(&mut self, now: Instant) -> usize {
         self.engine.expire(now, CHORES);
-        self.engine.forget_fallen(CHORES);
+        self.engine.forget_stale(CHORES);
         self.order_resets(now);
         self.report(now);
         self.answer_queries(now);

@@ -54,14 +54,13 @@ impl<P: Port> Worker<P> {
 
     fn obey(&mut self, command: Command, now: Instant) {
         match command {
-            Command::Install(world) => {
+            Command::Install(world, claims) => {
                 let epoch = world.epoch;
                 self.gathering.set_patience(world.timeouts.fragments);
-                let old = Some(self.engine.install(world));
+                let old = Some(self.engine.install(world, claims));
                 self.post.say(Event::Installed { worker: self.id, epoch, at: now, old });
                 self.decide_waiting(now);
             }
-            Command::Claims(claims) => self.engine.set_claims(claims),
             Command::Transmit { port, frame } => self.originate(port, &frame),
             Command::GiveUp(hop) => self.give_up(hop),
             Command::ListFlows { query, filter, limit } => {

@@ -3,7 +3,9 @@
 //! An allocator that counts stands in for the system's. It counts by thread, so that tests may run side by side.
 
 use super::counting;
-use fairlead::flow::{Claims, Class, Flow, FlowTable, Lifetimes, PathKind, Peer, ReservedPorts, Side, Speakers};
+use fairlead::flow::{
+    Claims, Class, Flow, FlowTable, Lifetimes, MemberRef, PathKind, Peer, ReservedPorts, Side, Speakers,
+};
 use fairlead::time::{Duration, Instant};
 use fairlead::wire::{Endpoint, Protocol, Tuple};
 use std::net::Ipv4Addr;
@@ -63,9 +65,10 @@ fn ports_and_speakers_are_had_without_memory() {
         for n in 0..10_000_u16 {
             let inside = Endpoint::new(Ipv4Addr::new(10, 20, 0, 11), 5000 + n / 2);
             granted += usize::from(table.claim(inside, &reserved).is_some_and(|port| table.release(port, inside)));
-            let peer = Peer { remote: inside, home: address };
-            speakers.claim(peer, 1, 1, second(n.into()));
-            speakers.note_member(peer, 1, second(n.into()));
+            let peer = Peer { remote: inside, home: address, since: 0 };
+            let member = MemberRef { id: 1, since: 0 };
+            speakers.claim(peer, member, 1, second(n.into()));
+            speakers.note_member(peer, member, second(n.into()));
             speakers.release(&peer);
             speakers.note_virtual(&peer);
         }

@@ -236,7 +236,6 @@ impl Play<'_> {
         rig.intent.limits = limits;
         rig.health = self.plan.health();
         rig.adjacency = neighbours(&rig.intent);
-        rig.renew_claims();
         rig.publish();
     }
 

@@ -78,7 +78,6 @@ pub fn add_a_pair_in_front(lab: &mut Lab) {
     rig.health.pools[0].active = Some(MemberId(1));
     rig.health.pools.insert(0, PoolHealth { active: Some(MemberId(0)), generation: Generation(5) });
     rig.adjacency = neighbours(&rig.intent);
-    rig.renew_claims();
 }
 
 #[test]
@@ -109,7 +108,6 @@ fn s83_a_pair_that_is_removed_takes_its_own_flows_and_no_others() {
     rig.health.members.remove(0);
     rig.health.pools.remove(0);
     rig.health.pools[0].active = Some(MEMBER_A);
-    rig.renew_claims();
     assert_eq!(rig.publish(), []);
     assert_eq!(lab.rig.tally().flows, flows - 2);
     standing.goes_on(&mut lab);

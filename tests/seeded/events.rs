@@ -115,7 +115,6 @@ impl World {
         self.calls_of_hosts_no_longer_excluded();
         let rig = &mut self.lab.rig;
         rig.intent = self.model.plan.intent();
-        rig.renew_claims();
         assert_eq!(self.publish(), [], "a reload resets nobody");
     }
 

@@ -238,7 +238,6 @@ fn a_call_that_follows_a_switchover_keeps_its_port() {
     two.lab.forwards(HOST_A, call(A, 33_000, W, 5060), host(2), call(V, 33_000, C, 5060));
     let worn = two.lab.forwards_as(HOST_B, call(B, 33_000, V, 5060), HOST_A, |port| call(V, port, A, 5060));
     two.plan.second = false;
-    two.lab.rig.renew_claims();
     two.publish();
     two.lab.forwards(HOST_B, call(B, 33_000, V, 5060), HOST_A, call(V, worn, A, 5060));
     two.switch_over(0, Some(1), false);

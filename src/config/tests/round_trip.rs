@@ -168,19 +168,18 @@ fn intent() -> impl Strategy<Value = Intent> {
     (network(), monitors(), vec(pool_choice(), 0..4), timeouts(), limits()).prop_map(
         |(net, monitors, choices, timeouts, limits)| {
             let (ports, interfaces, routes) = net;
-            let empty = (vec![], vec![], vec![], vec![]);
-            let (pools, members, virtual_servers, snats) = empty;
             let mut intent = Intent {
                 ports,
-                interfaces,
+                interfaces: interfaces.into(),
                 routes,
-                monitors,
-                pools,
-                members,
-                virtual_servers,
-                snats,
+                monitors: monitors.into(),
+                pools: vec![].into(),
+                members: vec![].into(),
+                virtual_servers: vec![],
+                snats: vec![],
                 timeouts,
                 limits,
+                lives: Default::default(),
             };
             choices.into_iter().for_each(|choice| add_pool(&mut intent, choice));
             order_monitors(&mut intent);

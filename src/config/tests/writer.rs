@@ -82,7 +82,7 @@ fn ports(file: &mut Lines, intent: &Intent) {
 }
 
 fn interfaces(file: &mut Lines, intent: &Intent) {
-    for interface in &intent.interfaces {
+    for interface in intent.interfaces.iter() {
         file.header("[[interface]]");
         file.text("name", &interface.name);
         file.text("port", &intent.ports[usize::from(interface.port.0)].name);

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::control::harness;
+use crate::policy::ids::carry_over;
 use crate::policy::intent::NoMember;
 use proptest::prelude::*;
 
@@ -94,11 +95,11 @@ fn scenario_21_claims_come_back_after_64_t1() {
     let mut bench = Bench::settled();
     bench.see(State::Down, State::Up);
     let lost = bench.now;
-    assert_eq!(bench.pools.next_deadline(), Some(lost + ECHO));
+    assert_eq!(bench.pools.next_deadline(), Some(lost + CLAIM_HOLDOFF));
     bench.now = lost + Duration::from_millis(31_999);
     bench.look();
     assert!(!bench.may_claim(A));
-    bench.now = lost + ECHO;
+    bench.now = lost + CLAIM_HOLDOFF;
     bench.look();
     assert_eq!((bench.may_claim(A), bench.pools.next_deadline()), (true, None));
 }
@@ -156,7 +157,7 @@ fn scenario_37_offline_is_like_down_and_enable_takes_nothing_over() {
     bench.see(State::Up, State::Up);
     bench.word(A, MemberWord::Offline);
     assert_eq!((bench.active(), bench.lost_before(A), bench.may_claim(A)), (Some(B), 2, false));
-    bench.now += ECHO;
+    bench.now += CLAIM_HOLDOFF;
     bench.look();
     assert!(!bench.may_claim(A), "offline, it claims nothing ever");
     bench.word(A, MemberWord::Enable);
@@ -215,21 +216,24 @@ fn keep_last_keeps_the_active_member_and_its_tcp() {
 }
 
 #[test]
-fn a_reload_keeps_words_roles_and_generations_with_the_names() {
+fn a_reload_keeps_words_roles_and_generations_wherever_things_stand() {
     let mut bench = Bench::settled();
     bench.see(State::Down, State::Up);
     bench.word(A, MemberWord::Drain);
     let mut reversed = bench.intent.clone();
     reversed.members.reverse();
     reversed.pools[0].members = vec![MemberId(1), MemberId(0)];
+    reversed.pools[0].name = "renamed".into();
+    let reversed = carry_over(&bench.intent, reversed);
     bench.pools.reconfigure(&reversed, bench.now);
-    assert_eq!((bench.active(), bench.generation()), (Some(MemberId(0)), 2), "sip-b, at its new place");
-    assert_eq!(bench.pools.member(MemberId(1)).word, MemberWord::Drain);
-    assert_eq!(bench.lost_before(MemberId(1)), 2);
-    let mut alone = reversed.clone();
-    alone.members.remove(0);
-    alone.pools[0].members = vec![MemberId(0)];
-    bench.pools.reconfigure(&alone, bench.now);
+    assert_eq!((bench.active(), bench.generation()), (Some(B), 2), "wherever it stands");
+    assert_eq!((bench.pools.member(A).word, bench.lost_before(A)), (MemberWord::Drain, 2));
+    assert_eq!(bench.pools.pool(PAIR).name, "renamed");
+    let mut alone = harness::two_arm();
+    alone.members.pop();
+    alone.pools[0].members.pop();
+    alone.pools[0].name = "renamed".into();
+    bench.pools.reconfigure(&carry_over(&reversed, alone), bench.now);
     assert_eq!((bench.active(), bench.generation()), (None, 3));
 }
 

@@ -59,7 +59,7 @@ proptest! {
         let mut world = World::new();
         for step in steps {
             play(&mut world, step);
-            let forced = world.controller.pools.pools[0].forced;
+            let forced = world.controller.pools.pool(crate::policy::intent::PoolId(0)).forced;
             world.sleep(0, false);
             world.sleep(1, false);
             let snapshot = world.snapshot();

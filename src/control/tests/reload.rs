@@ -16,7 +16,7 @@ const OTHERS: [Ipv4Addr; 3] =
 /// was there change.
 fn add_pair(intent: &mut Intent) {
     intent.monitors.insert(0, Monitor { name: "of-pair-0".into(), ..intent.monitors[0].clone() });
-    for pool in &mut intent.pools {
+    for pool in intent.pools.iter_mut() {
         pool.members.iter_mut().for_each(|id| id.0 += 2);
         pool.monitors.iter_mut().for_each(|id| id.0 += 1);
     }
@@ -29,7 +29,7 @@ fn add_pair(intent: &mut Intent) {
         pool: PoolId(0),
         interface: InterfaceId(1),
     };
-    intent.members.splice(0..0, [member(0), member(1)]);
+    [1, 0].into_iter().for_each(|at| intent.members.insert(0, member(at)));
     let (members, monitors) = (vec![MemberId(0), MemberId(1)], vec![MonitorId(0)]);
     intent.pools.insert(0, Pool { name: "pair-0".into(), members, monitors, ..intent.pools[0].clone() });
     let (server, snat) = (intent.virtual_servers[0].clone(), intent.snats[0].clone());
@@ -41,7 +41,7 @@ fn add_pair(intent: &mut Intent) {
 /// Takes the first member of the second pair out, so that the places of all other members change.
 fn remove_first_member(intent: &mut Intent) {
     intent.members.remove(0);
-    for pool in &mut intent.pools {
+    for pool in intent.pools.iter_mut() {
         pool.members.retain(|id| id.0 > 0);
         pool.members.iter_mut().for_each(|id| id.0 -= 1);
     }
@@ -206,6 +206,47 @@ fn s83_a_standby_that_is_removed_and_added_again_begins_anew_alone() {
     assert_eq!((world.active().as_deref(), world.logged("switchover")), (Some("sip-a"), 1));
 }
 
+/// Everything of the pair has another name, and stands elsewhere: nobody is probed anew, no role moves.
+#[test]
+fn s83_a_pair_whose_names_change_keeps_its_active_member_its_verdicts_and_its_tallies() {
+    let mut world = World::settled();
+    world.ask(member_set("sip-b", MemberWord::Drain)).unwrap().unwrap();
+    world.run(1_000);
+    let known = (members(&mut world), probes_of(&mut world, "sip-a"));
+    let mut intent = two_arm();
+    intent.members.reverse();
+    intent.members[0].name = "new-b".into();
+    intent.members[1].name = "new-a".into();
+    intent.pools[0].name = "new-pair".into();
+    intent.monitors[0].name = "new-options".into();
+    reload(&mut world, Ok(file_of(&intent))).unwrap();
+    let now = (members(&mut world), probes_of(&mut world, "new-a"));
+    let row = |row: &MemberRow| (row.address, row.state, row.role, row.since);
+    let expected: Vec<_> = known.0.iter().rev().map(row).collect();
+    assert_eq!(now.0.iter().map(row).collect::<Vec<_>>(), expected);
+    let probe = |row: &ProbeRow| (row.state, row.since, row.last_rtt_us, row.sent, row.good);
+    assert_eq!(now.1.iter().map(probe).collect::<Vec<_>>(), known.1.iter().map(probe).collect::<Vec<_>>());
+    assert_eq!((now.0[0].pool.as_str(), now.1[0].monitor.as_str()), ("new-pair", "new-options"));
+    assert_eq!((world.active().as_deref(), world.logged("switchover")), (Some("new-a"), 1));
+}
+
+/// Two pools swap their names, and so their roles: each name keeps its generation, its members are the other's now.
+#[test]
+fn s83_swapped_names_of_pools_follow_the_names() {
+    let mut intent = two_arm();
+    add_pair(&mut intent);
+    let mut world = World::of(&intent);
+    world.run(1_000);
+    let (name, other) = (intent.pools[0].name.clone(), intent.pools[1].name.clone());
+    (intent.pools[0].name, intent.pools[1].name) = (other, name);
+    reload(&mut world, Ok(file_of(&intent))).unwrap();
+    world.run(1_000);
+    let rows = members(&mut world);
+    let active: Vec<_> = rows.iter().filter(|row| row.role == Role::Active).map(|row| row.name.as_str()).collect();
+    assert_eq!((active, world.logged("switchover of pool pair-0: nobody -> sip-a")), (vec!["sip-a"], 1));
+    assert_eq!(rows.iter().find(|row| row.name == "sip-a").unwrap().pool, "pair-0");
+}
+
 fn probes_of(world: &mut World, member: &str) -> Vec<ProbeRow> {
     let Data::Probes(rows) = world.ask(Request::Probes).unwrap().unwrap().data else { panic!() };
     rows.into_iter().filter(|row| row.member == member).collect()
@@ -227,7 +268,6 @@ fn s83_an_interface_that_is_added_in_front_concerns_no_other() {
     reload(&mut world, Ok(file_of(&intent))).unwrap();
     assert_eq!(resolved(&world, since), BTreeSet::new(), "nobody is asked for anew");
     assert_eq!(world.announced(since), [(since, own.addr())]);
-    world.hosts.iter_mut().for_each(|host| host.interface.0 += 1);
     for host in &world.hosts {
         let hop = NextHop { interface: host.interface, address: host.address };
         assert_eq!(world.snapshot().neighbour(hop), Some(Neighbour::Reachable(host.mac)), "{}", host.address);
@@ -236,7 +276,6 @@ fn s83_an_interface_that_is_added_in_front_concerns_no_other() {
     assert_eq!((world.active().as_deref(), world.logged("switchover")), (Some("sip-a"), 1));
     // And taken away again.
     let since = world.now;
-    world.hosts.iter_mut().for_each(|host| host.interface.0 -= 1);
     reload(&mut world, Ok(file_of(&two_arm()))).unwrap();
     assert_eq!((resolved(&world, since), world.announced(since)), (BTreeSet::new(), vec![]));
     world.run(5_000);

@@ -18,7 +18,7 @@ pub(super) struct First {
 }
 
 pub(super) fn first(world: &mut World, since: Instant) -> First {
-    let place = world.controller.intent.pools.iter().position(|pool| pool.name == "pair-1").unwrap();
+    let place = world.controller.intent.pools.find_id(|pool| pool.name == "pair-1").unwrap().index();
     let snapshot = world.snapshot();
     let pool = &snapshot.pools[place];
     let of_pair = snapshot.members.iter().filter(|member| usize::from(member.pool.0) == place);

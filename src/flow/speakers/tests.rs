@@ -5,16 +5,20 @@ use std::collections::BTreeMap;
 const V: Ipv4Addr = Ipv4Addr::new(10, 20, 0, 100);
 
 fn peer(host: u8) -> Peer {
-    Peer { remote: Endpoint::new(Ipv4Addr::new(172, 16, 9, host), 5060), home: V }
+    Peer { remote: Endpoint::new(Ipv4Addr::new(172, 16, 9, host), 5060), home: V, since: 0 }
+}
+
+fn member(id: u16) -> MemberRef {
+    MemberRef { id, since: 1 }
 }
 
 fn second(count: u64) -> Instant {
     Instant::from_millis(1000 * count)
 }
 
-fn visits(members: &[u16]) -> [u16; VISITS] {
-    let mut visited = [NO_MEMBER; VISITS];
-    visited[..members.len()].copy_from_slice(members);
+fn visits(members: &[u16]) -> [MemberRef; VISITS] {
+    let mut visited = [MemberRef::NONE; VISITS];
+    visited.iter_mut().zip(members).for_each(|(place, id)| *place = member(*id));
     visited
 }
 
@@ -22,10 +26,10 @@ fn visits(members: &[u16]) -> [u16; VISITS] {
 fn a_claim_is_found_renewed_and_released() {
     let mut speakers = Speakers::new(4, 1);
     assert!(speakers.is_empty() && speakers.find(&peer(1)).is_none());
-    speakers.claim(peer(1), 7, 3, second(1));
-    speakers.claim(peer(1), 8, 4, second(2));
+    speakers.claim(peer(1), member(7), 3, second(1));
+    speakers.claim(peer(1), member(8), 4, second(2));
     let (claimed, last_seen) = (second(2), second(2));
-    let expected = Speaker { member: 8, generation: 4, claimed, last_seen, ..Speaker::NOTHING };
+    let expected = Speaker { member: member(8), generation: 4, claimed, last_seen, ..Speaker::NOTHING };
     assert_eq!(speakers.find(&peer(1)), Some(&expected));
     assert_eq!((speakers.len(), speakers.find(&peer(2))), (1, None));
     speakers.release(&peer(1));
@@ -36,11 +40,11 @@ fn a_claim_is_found_renewed_and_released() {
 fn pairs_do_not_see_each_others_entries() {
     let mut speakers = Speakers::new(4, 1);
     let other = Peer { home: Ipv4Addr::new(10, 20, 0, 200), ..peer(1) };
-    speakers.claim(peer(1), 7, 3, second(1));
+    speakers.claim(peer(1), member(7), 3, second(1));
     speakers.note_excluded_caller(other, second(1));
     speakers.release(&other);
-    assert_eq!(speakers.find(&peer(1)).map(|it| (it.member, it.called)), Some((7, false)));
-    assert_eq!(speakers.find(&other).map(|it| (it.member, it.called)), Some((NO_MEMBER, true)));
+    assert_eq!(speakers.find(&peer(1)).map(|it| (it.member, it.called)), Some((member(7), false)));
+    assert_eq!(speakers.find(&other).map(|it| (it.member, it.called)), Some((MemberRef::NONE, true)));
 }
 
 #[test]
@@ -48,74 +52,45 @@ fn traffic_to_a_virtual_server_makes_no_entry() {
     let mut speakers = Speakers::new(4, 1);
     speakers.note_virtual(&peer(1));
     assert!(speakers.is_empty());
-    speakers.note_member(peer(1), 5, second(1));
-    assert!(speakers.find(&peer(1)).is_some_and(|it| it.has_visited(5) && !it.has_visited(6)));
+    speakers.note_member(peer(1), member(5), second(1));
+    assert!(speakers.find(&peer(1)).is_some_and(|it| it.has_visited(member(5)) && !it.has_visited(member(6))));
     speakers.note_virtual(&peer(1));
     assert!(speakers.is_empty(), "it said nothing but the opposite");
-    speakers.claim(peer(1), 7, 1, second(3));
+    speakers.claim(peer(1), member(7), 1, second(3));
     speakers.note_virtual(&peer(1));
-    assert_eq!(speakers.find(&peer(1)).map(|it| (it.member, it.called)), Some((7, false)));
+    assert_eq!(speakers.find(&peer(1)).map(|it| (it.member, it.called)), Some((member(7), false)));
 }
 
 #[test]
 fn several_members_are_visited_at_once_and_the_oldest_visit_gives_way() {
     let mut speakers = Speakers::new(4, 1);
-    for member in [1, 2, 1, 3, 4, 5] {
-        speakers.note_member(peer(1), member, second(1));
+    for id in [1, 2, 1, 3, 4, 5] {
+        speakers.note_member(peer(1), member(id), second(1));
     }
-    assert_eq!(speakers.find(&peer(1)).map(|it| it.visited), Some([5, 4, 3, 1]));
+    assert_eq!(speakers.find(&peer(1)).map(|it| it.visited), Some(visits(&[5, 4, 3, 1])));
     speakers.note_excluded_caller(peer(1), second(2));
     assert_eq!(speakers.find(&peer(1)).map(|it| (it.called, it.visited)), Some((true, visits(&[]))));
-    speakers.note_member(peer(1), 2, second(3));
+    speakers.note_member(peer(1), member(2), second(3));
     assert_eq!(speakers.find(&peer(1)).map(|it| (it.called, it.visited)), Some((true, visits(&[2]))));
 }
 
 #[test]
-fn what_was_said_of_members_that_have_gone_is_forgotten() {
-    let mut speakers = Speakers::new(8, 1);
-    speakers.claim(peer(1), 0, 1, second(1));
-    speakers.claim(peer(2), 1, 1, second(1));
-    speakers.note_member(peer(3), 0, second(1));
-    speakers.note_member(peer(4), 1, second(1));
-    speakers.note_member(peer(4), 0, second(1));
-    speakers.claim(peer(4), 0, 1, second(1));
-    speakers.note_excluded_caller(peer(5), second(1));
-    let mut cursor = Some(u32::MAX);
-    let mut walks = 0;
-    while let Some(at) = cursor {
-        cursor = speakers.forget_gone(at, 2, |member| member == 0, |_| false);
-        walks += 1;
-    }
-    assert_eq!(walks, 3, "two of five at a time");
-    let told: Vec<_> =
-        (1..=5).map(|host| speakers.find(&peer(host)).map(|it| (it.member, it.called, it.visited))).collect();
-    let second = Some((1, false, visits(&[])));
-    let fourth = Some((NO_MEMBER, false, visits(&[1])));
-    let fifth = Some((NO_MEMBER, true, visits(&[])));
-    assert_eq!(told, [None, second, None, fourth, fifth]);
-    assert_eq!(speakers.len(), 3);
-}
-
-#[test]
-fn what_is_known_in_the_name_of_a_pair_goes_with_it() {
-    let mut speakers = Speakers::new(8, 1);
-    let gone = Ipv4Addr::new(10, 20, 0, 200);
-    for host in 1..=3 {
-        speakers.claim(peer(host), 7, 1, second(1));
-        speakers.claim(Peer { home: gone, ..peer(host) }, 7, 1, second(1));
-    }
-    assert_eq!(speakers.forget_gone(u32::MAX, usize::MAX, |_| false, |home| home == gone), None);
-    assert!(speakers.len() == 3 && (1..=3).all(|host| speakers.find(&peer(host)).is_some()));
+fn what_was_known_in_the_name_of_an_address_or_a_member_that_was_away_is_not_found() {
+    let mut speakers = Speakers::new(4, 1);
+    speakers.note_member(peer(1), member(7), second(1));
+    assert_eq!(speakers.find(&Peer { since: 2, ..peer(1) }), None);
+    let back = MemberRef { since: 2, ..member(7) };
+    assert!(speakers.find(&peer(1)).is_some_and(|it| it.has_visited(member(7)) && !it.has_visited(back)));
 }
 
 #[test]
 fn the_oldest_gives_way_and_the_old_expire() {
     let mut speakers = Speakers::new(3, 1);
     for host in 1..=3 {
-        speakers.claim(peer(host), 7, 1, second(host.into()));
+        speakers.claim(peer(host), member(7), 1, second(host.into()));
     }
-    speakers.claim(peer(1), 7, 1, second(4));
-    speakers.claim(peer(4), 7, 1, second(5));
+    speakers.claim(peer(1), member(7), 1, second(4));
+    speakers.claim(peer(4), member(7), 1, second(5));
     assert!(speakers.find(&peer(2)).is_none() && speakers.len() == 3);
     assert_eq!(speakers.expire(second(8), Duration::from_secs(4), 8), 2);
     assert!(speakers.find(&peer(4)).is_some() && speakers.len() == 1);
@@ -145,7 +120,7 @@ impl Model {
         if let Some(speaker) = self.0.get_mut(key) {
             change(speaker);
         }
-        self.0.retain(|_, it| it.member != NO_MEMBER || it.called || it.visited != visits(&[]));
+        self.0.retain(|_, it| it.member != MemberRef::NONE || it.called || it.visited != visits(&[]));
     }
 
     fn expire(&mut self, now: Instant, age: Duration) -> usize {
@@ -164,12 +139,12 @@ proptest! {
             let (now, key, age) = (second(tick as u64 + 1), peer(host), Duration::from_secs(6));
             match step {
                 0 => {
-                    speakers.claim(key, host.into(), 9, now);
+                    speakers.claim(key, member(host.into()), 9, now);
                     let speaker = model.renew(key, now);
-                    (speaker.member, speaker.generation, speaker.claimed) = (host.into(), 9, now);
+                    (speaker.member, speaker.generation, speaker.claimed) = (member(host.into()), 9, now);
                 }
                 1 => {
-                    speakers.note_member(key, 3, now);
+                    speakers.note_member(key, member(3), now);
                     model.renew(key, now).visited = visits(&[3]);
                 }
                 2 => {
@@ -183,7 +158,7 @@ proptest! {
                 }
                 4 => {
                     speakers.release(&key);
-                    model.change(&key, |speaker| speaker.member = NO_MEMBER);
+                    model.change(&key, |speaker| speaker.member = MemberRef::NONE);
                 }
                 _ => prop_assert_eq!(speakers.expire(now, age, 1), model.expire(now, age)),
             }

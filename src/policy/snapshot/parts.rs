@@ -2,30 +2,19 @@
 //!
 //! Owns the compilation of every list and table of [`Snapshot`]; how they are asked is the snapshot's.
 
-use super::{
-    InterfaceView, Known, MemberView, Owner, PORT_WORDS, PoolView, Served, ServiceView, Snapshot, SnatView, VirtualView,
-};
+use super::{Known, MemberView, Owner, PORT_WORDS, PoolView, Served, ServiceView, Snapshot, SnatView, VirtualView};
 use crate::policy::address_map::AddressMap;
 use crate::policy::adjacency::{Adjacency, Neighbour, NextHop};
 use crate::policy::health::{Health, State};
 use crate::policy::intent::*;
 use crate::policy::prefix::PrefixMap;
+use crate::policy::slots::Life;
 use crate::policy::way::Hop;
 use crate::wire::{Door, Endpoint, Mac, Protocol, Rewrite, Tuple, VlanId};
 use std::net::Ipv4Addr;
 
-pub(super) fn interface(meant: &Interface, macs: &[Mac]) -> InterfaceView {
-    InterfaceView {
-        port: meant.port,
-        vlan: meant.vlan,
-        mac: macs[meant.port.index()],
-        addresses: meant.addresses.clone(),
-        mtu: meant.mtu,
-    }
-}
-
-pub(super) fn member(intent: &Intent, health: &Health, adjacency: &Adjacency, at: usize) -> MemberView {
-    let (meant, known) = (&intent.members[at], &health.members[at]);
+pub(super) fn member(intent: &Intent, health: &Health, adjacency: &Adjacency, id: MemberId) -> MemberView {
+    let (meant, known) = (&intent.members[id], &health.members[id.index()]);
     let hop = NextHop { interface: meant.interface, address: meant.address };
     MemberView {
         address: meant.address,
@@ -65,9 +54,9 @@ fn public(intent: &Intent, pool: PoolId) -> Option<Ipv4Addr> {
     snat.or_else(server)
 }
 
-pub(super) fn pool(intent: &Intent, health: &Health, at: usize, before: Option<&Snapshot>) -> PoolView {
-    let (meant, known) = (&intent.pools[at], &health.pools[at]);
-    let id = PoolId(at as u16);
+pub(super) fn pool(intent: &Intent, health: &Health, id: PoolId, before: Option<&Snapshot>) -> PoolView {
+    let (meant, known) = (&intent.pools[id], &health.pools[id.index()]);
+    let public = public(intent, id).unwrap_or(Ipv4Addr::UNSPECIFIED);
     let servers = intent.virtual_servers.iter().filter(|server| server.pool == id);
     PoolView {
         active: known.active,
@@ -76,14 +65,16 @@ pub(super) fn pool(intent: &Intent, health: &Health, at: usize, before: Option<&
         generation: known.generation,
         no_member: meant.no_member,
         on_down_tcp: meant.on_down_tcp,
-        public: public(intent, id).unwrap_or(Ipv4Addr::UNSPECIFIED),
+        public,
+        public_since: intent.lives.addresses.get(&public).copied().unwrap_or_default(),
         services: servers.flat_map(|server| server.listen.iter().map(|listen| (*listen, server.address))).collect(),
         snat: intent.snats.iter().find(|snat| snat.pool == id).map(|meant| snat(intent, meant, before)),
     }
 }
 
 fn snat(intent: &Intent, meant: &Snat, before: Option<&Snapshot>) -> SnatView {
-    let known = before.iter().flat_map(|world| &world.pools).filter_map(|pool| Some(&pool.snat.as_ref()?.exclude));
+    let known =
+        before.iter().flat_map(|world| world.pools.iter()).filter_map(|pool| Some(&pool.snat.as_ref()?.exclude));
     let servers = intent.virtual_servers.iter().filter(|server| server.address == meant.address);
     SnatView {
         address: meant.address,
@@ -132,19 +123,24 @@ pub(super) fn known(intent: &Intent, virtuals: &[VirtualView]) -> AddressMap<Kno
     let broadcasts =
         networks.filter(|net| net.prefix_len() < 31).map(|net| (net.broadcast(), Known::Broadcast)).collect::<Vec<_>>();
     let owned = |address, owner| (address, Known::Owned(owner));
-    let appliance = intent.interfaces.iter().enumerate().flat_map(|(at, interface)| {
-        interface.addresses.iter().map(move |net| owned(net.addr(), Owner::Appliance(InterfaceId(at as u16))))
-    });
+    let appliance = intent
+        .interfaces
+        .entries()
+        .flat_map(|(id, interface)| interface.addresses.iter().map(move |net| owned(net.addr(), Owner::Appliance(id))));
     let virtuals = virtuals.iter().enumerate().map(|(at, view)| owned(view.address, Owner::Virtual(at as u16)));
-    let members =
-        intent.members.iter().enumerate().map(|(at, member)| owned(member.address, Owner::Member(MemberId(at as u16))));
+    let members = intent.members.entries().map(|(id, member)| owned(member.address, Owner::Member(id)));
     AddressMap::new(broadcasts.into_iter().chain(appliance).chain(virtuals).chain(members))
+}
+
+pub(super) fn translated(intent: &Intent) -> AddressMap<Life> {
+    let since = |address| intent.lives.addresses.get(&address).copied().unwrap_or_default();
+    AddressMap::new(intent.translated_addresses().map(|address| (address, since(address))))
 }
 
 pub(super) fn tags(intent: &Intent) -> Vec<Vec<(Option<VlanId>, InterfaceId)>> {
     let mut tags = vec![Vec::new(); intent.ports.len()];
-    for (at, interface) in intent.interfaces.iter().enumerate() {
-        tags[interface.port.index()].push((interface.vlan, InterfaceId(at as u16)));
+    for (id, interface) in intent.interfaces.entries() {
+        tags[interface.port.index()].push((interface.vlan, id));
     }
     tags
 }
@@ -173,9 +169,10 @@ pub(super) fn routes(intent: &Intent, routers: &[NextHop], before: Option<&Snaps
         let hop = NextHop { interface: route.interface, address: route.via };
         Some((route.to, Hop::Via(routers.binary_search(&hop).ok()? as u16)))
     });
-    let connected = intent.interfaces.iter().enumerate().flat_map(|(at, interface)| {
-        interface.addresses.iter().map(move |net| (net.trunc(), Hop::OnLink(InterfaceId(at as u16))))
-    });
+    let connected = intent
+        .interfaces
+        .entries()
+        .flat_map(|(id, interface)| interface.addresses.iter().map(move |net| (net.trunc(), Hop::OnLink(id))));
     // A connected network wins over a static route to the same prefix: the later entry counts.
     PrefixMap::one_of(before.map(|world| &world.routes), fixed.chain(connected))
 }

@@ -1,47 +1,15 @@
 //! What the workers see of each thing the operator named.
 //!
-//! Owns the shape of interfaces, members, pools and virtual addresses in a [`super::Snapshot`], and the questions that one
+//! Owns the shape of members, pools and virtual addresses in a [`super::Snapshot`], and the questions that one
 //! of them answers by itself.
 
 use crate::policy::health::{Generation, State};
 use crate::policy::intent::*;
 use crate::policy::prefix::PrefixMap;
+use crate::policy::slots::Life;
 use crate::policy::way::Egress;
-use crate::wire::{Mac, Protocol, Rewrite, VlanId};
-use ipnet::Ipv4Net;
+use crate::wire::{Protocol, Rewrite};
 use std::net::Ipv4Addr;
-
-/// An interface as the workers need it.
-#[derive(Clone, Debug)]
-pub struct InterfaceView {
-    /// The NIC.
-    pub port: PortId,
-    /// The tag.
-    pub vlan: Option<VlanId>,
-    /// Our MAC on it.
-    pub mac: Mac,
-    /// Self-IPs with their networks; never empty.
-    pub addresses: Vec<Ipv4Net>,
-    /// In bytes.
-    pub mtu: u16,
-}
-
-impl InterfaceView {
-    /// The self-IP that speaks to `peer`: the one in its network, else the first.
-    pub fn address_towards(&self, peer: Ipv4Addr) -> Ipv4Addr {
-        self.addresses.iter().find(|net| net.contains(&peer)).unwrap_or(&self.addresses[0]).addr()
-    }
-
-    /// One of the interface's networks holds `address`.
-    pub fn holds(&self, address: Ipv4Addr) -> bool {
-        self.addresses.iter().any(|net| net.contains(&address))
-    }
-
-    /// `address` is the directed broadcast address of one of the interface's networks.
-    pub fn broadcasts(&self, address: Ipv4Addr) -> bool {
-        self.addresses.iter().any(|net| net.prefix_len() < 31 && net.broadcast() == address)
-    }
-}
 
 /// A member as the workers need it.
 #[derive(Clone, Debug)]
@@ -101,6 +69,8 @@ pub struct PoolView {
     pub on_down_tcp: OnDownTcp,
     /// The virtual address the world knows its members by; unspecified when there is none.
     pub public: Ipv4Addr,
+    /// Since when that address has been there.
+    pub public_since: Life,
     /// Service ports of the pool's virtual servers, with the address each is reached at.
     pub services: Vec<(Listen, Ipv4Addr)>,
     /// Source translation of what its members send.

@@ -36,9 +36,9 @@ fn intent() -> Intent {
     (options.rise, options.fall) = (2, 2);
     Intent {
         ports: vec![],
-        interfaces: vec![],
+        interfaces: vec![].into(),
         routes: vec![],
-        monitors: vec![options],
+        monitors: vec![options].into(),
         pools: vec![Pool {
             name: "pair-1".into(),
             members: vec![MemberId(0), MemberId(1)],
@@ -47,12 +47,14 @@ fn intent() -> Intent {
             fail_back: FailBack::Never,
             on_down_tcp: OnDownTcp::Reset,
             no_member: NoMember::Reject,
-        }],
-        members: vec![member("sip-a", A), member("sip-b", B)],
+        }]
+        .into(),
+        members: vec![member("sip-a", A), member("sip-b", B)].into(),
         virtual_servers: vec![],
         snats: vec![],
         timeouts: Timeouts::default(),
         limits: Limits::default(),
+        lives: Default::default(),
     }
 }
 

@@ -354,7 +354,7 @@ pub fn intent_of(layout: Layout) -> Intent {
         }
         Layout::OneArm => {
             intent.ports.truncate(1);
-            intent.interfaces = vec![interface("lan", OUTER, None, "10.20.0.1/24")];
+            intent.interfaces = vec![interface("lan", OUTER, None, "10.20.0.1/24")].into();
             intent.routes[0].via = addr("10.20.0.254");
             intent.members.iter_mut().for_each(|member| member.interface = InterfaceId(0));
         }

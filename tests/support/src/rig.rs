@@ -8,6 +8,7 @@ use fairlead::flow::Claims;
 use fairlead::io::Port;
 use fairlead::policy::adjacency::{Adjacency, Neighbour, NextHop};
 use fairlead::policy::health::{Generation, Health, MemberHealth, PoolHealth, State};
+use fairlead::policy::ids::carry_over;
 use fairlead::policy::intent::*;
 use fairlead::policy::{Epoch, Snapshot};
 use fairlead::time::{Duration, Instant};
@@ -105,9 +106,12 @@ pub struct Rig<T: Bench> {
     pub workers: Vec<Worker<T::Port>>,
     mail: Vec<ManagementEnd>,
     shared: Vec<Arc<Shared>>,
+    /// What a file says. Things are called by their places in it; health and neighbours are of the same places.
     pub intent: Intent,
     pub health: Health,
     pub adjacency: Adjacency,
+    /// The intent that the workers have, which calls things as they were called before.
+    known: Intent,
     pub now: Instant,
     epoch: Epoch,
     claims: Claims,
@@ -156,6 +160,7 @@ impl<T: Bench> Rig<T> {
             workers,
             mail,
             shared,
+            known: intent.clone(),
             intent,
             health,
             adjacency,
@@ -227,24 +232,18 @@ impl<T: Bench> Rig<T> {
     /// Makes what `intent`, `health` and `adjacency` say now the world of every worker, and takes what that sent out.
     pub fn publish(&mut self) -> Vec<(PortId, Vec<u8>)> {
         self.epoch = Epoch(self.epoch.0 + 1);
-        let world = Snapshot::compile(&self.intent, &self.health, &self.adjacency, &macs(&self.intent), self.epoch);
-        let world = Arc::new(world);
+        let known = World::of(&self.known, &self.intent, &self.health, &self.adjacency);
+        let world = Arc::new(known.compile(self.epoch));
+        self.claims = self.claims.renewed(world.snat_addresses(), world.life.0);
+        self.known = known.intent;
         let home = self.came_home;
         for mail in &mut self.mail {
-            assert!(mail.commands.push(Command::Install(Arc::clone(&world))).is_ok());
+            assert!(mail.commands.push(Command::Install(Arc::clone(&world), self.claims.clone())).is_ok());
         }
         let out = self.settle();
         assert_eq!(self.came_home, home + self.workers.len(), "every old snapshot comes home");
         assert_eq!(Arc::strong_count(&world), 1 + self.workers.len(), "and nobody else keeps the new one");
         out
-    }
-
-    /// Gives the workers claim tables for the SNAT addresses of the intent, as a reload does before it publishes.
-    pub fn renew_claims(&mut self) {
-        self.claims = self.claims.renewed(self.intent.snats.iter().map(|snat| snat.address));
-        for mail in &mut self.mail {
-            assert!(mail.commands.push(Command::Claims(self.claims.clone())).is_ok());
-        }
     }
 
     /// Sends a command to every worker.
@@ -329,6 +328,38 @@ impl<T: Bench> Drop for Rig<T> {
     }
 }
 
+/// What management makes of a file: who is who by the one before it, and the rest accordingly.
+pub struct World {
+    pub intent: Intent,
+    health: Health,
+    adjacency: Adjacency,
+}
+
+impl World {
+    /// `file`, with health and neighbours by places in it, as the one that follows `before`.
+    pub fn of(before: &Intent, file: &Intent, health: &Health, adjacency: &Adjacency) -> World {
+        let intent = carry_over(before, file.clone());
+        let members: Vec<MemberId> = intent.members.ids().collect();
+        let interfaces: Vec<InterfaceId> = intent.interfaces.ids().collect();
+        let mut by_id = Health {
+            members: vec![MemberHealth::default(); intent.members.bound()],
+            pools: vec![PoolHealth::default(); intent.pools.bound()],
+        };
+        members.iter().zip(&health.members).for_each(|(id, health)| by_id.members[id.index()] = *health);
+        for (id, health) in intent.pools.ids().zip(&health.pools) {
+            let active = health.active.map(|place| members[place.index()]);
+            by_id.pools[id.index()] = PoolHealth { active, ..*health };
+        }
+        let hop = |hop: &NextHop| NextHop { interface: interfaces[hop.interface.index()], ..*hop };
+        let adjacency = adjacency.iter().map(|(known, neighbour)| (hop(known), *neighbour)).collect();
+        World { intent, health: by_id, adjacency }
+    }
+
+    pub fn compile(&self, epoch: Epoch) -> Snapshot {
+        Snapshot::compile(&self.intent, &self.health, &self.adjacency, &macs(&self.intent), epoch)
+    }
+}
+
 /// The common setting of the acceptance scenarios (`tests/scenarios.md`).
 pub fn two_arm() -> Intent {
     Intent {
@@ -336,15 +367,17 @@ pub fn two_arm() -> Intent {
         interfaces: vec![
             interface("clients", OUTER, None, "192.0.2.2/24"),
             interface("servers", INNER, None, "10.20.0.1/24"),
-        ],
+        ]
+        .into(),
         routes: vec![Route { to: "0.0.0.0/0".parse().unwrap(), via: addr(R), interface: InterfaceId(0) }],
-        monitors: vec![],
-        pools: vec![pool("pair-1", &[0, 1])],
-        members: vec![member("sip-a", A, 0), member("sip-b", B, 0)],
+        monitors: vec![].into(),
+        pools: vec![pool("pair-1", &[0, 1])].into(),
+        members: vec![member("sip-a", A, 0), member("sip-b", B, 0)].into(),
         virtual_servers: vec![virtual_server("sip-1", V, 0)],
         snats: vec![snat(V, 0, &["172.16.1.20/32", "172.16.2.0/24"])],
         timeouts: Timeouts::default(),
         limits: Limits { flows_per_worker: 10_000, ..Limits::default() },
+        lives: Default::default(),
     }
 }
 

@@ -1,0 +1,112 @@
+//! The addresses that are ours, and on which link each is.
+//!
+//! Owns [`InterfaceView`], our side of a link, and the answer to "do we answer ARP for this address here, and from where do
+//! we ask?". Built whole from the intent, never changed. A self-IP lives on its own interface only. A virtual or SNAT
+//! address lives on every interface whose network holds it, or on all of them when no connected network does.
+
+use super::Intent;
+use super::intent::{InterfaceId, PortId};
+use super::slots::Slots;
+use crate::wire::{Mac, VlanId};
+use ipnet::Ipv4Net;
+use std::collections::HashMap;
+use std::net::Ipv4Addr;
+
+/// Our side of a link.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InterfaceView {
+    /// The NIC.
+    pub port: PortId,
+    /// The tag frames carry there.
+    pub vlan: Option<VlanId>,
+    /// Our MAC on it.
+    pub mac: Mac,
+    /// Self-IPs with their networks; never empty.
+    pub addresses: Vec<Ipv4Net>,
+    /// The largest IP datagram sent on it, in bytes.
+    pub mtu: u16,
+}
+
+impl InterfaceView {
+    /// The self-IP that speaks to `peer`: the one in its network, else the first.
+    pub fn address_towards(&self, peer: Ipv4Addr) -> Ipv4Addr {
+        self.addresses.iter().find(|net| net.contains(&peer)).unwrap_or(&self.addresses[0]).addr()
+    }
+
+    /// `address` can be a host's on this link: a network holds it, and it is not that network's own or broadcast address.
+    pub fn holds(&self, address: Ipv4Addr) -> bool {
+        self.addresses.iter().any(|net| {
+            let host = net.prefix_len() >= 31 || (address != net.network() && address != net.broadcast());
+            net.contains(&address) && host
+        })
+    }
+
+    /// `address` is the directed broadcast address of one of the interface's networks.
+    pub fn broadcasts(&self, address: Ipv4Addr) -> bool {
+        self.addresses.iter().any(|net| net.prefix_len() < 31 && net.broadcast() == address)
+    }
+}
+
+/// All interfaces and addresses of the appliance.
+#[derive(Clone, Debug)]
+pub struct Addresses {
+    interfaces: Slots<InterfaceId, InterfaceView>,
+    /// Where each address lives.
+    homes: HashMap<Ipv4Addr, Vec<InterfaceId>, foldhash::fast::RandomState>,
+}
+
+impl Addresses {
+    /// Of this intent; `macs` holds our MAC on each port, in the order of [`Intent::ports`].
+    pub fn new(intent: &Intent, macs: &[Mac]) -> Addresses {
+        let interfaces = intent.interfaces.map(|_, meant| InterfaceView {
+            port: meant.port,
+            vlan: meant.vlan,
+            mac: macs[meant.port.index()],
+            addresses: meant.addresses.clone(),
+            mtu: meant.mtu,
+        });
+        let translated = intent.translated_addresses().map(|address| (address, places(&interfaces, address)));
+        let mut homes: HashMap<_, _, _> = translated.collect();
+        // A self-IP may serve as a SNAT address; it stays where it is.
+        for (id, interface) in interfaces.entries() {
+            homes.extend(interface.addresses.iter().map(|net| (net.addr(), vec![id])));
+        }
+        Addresses { interfaces, homes }
+    }
+
+    /// The interfaces.
+    pub fn interfaces(&self) -> &Slots<InterfaceId, InterfaceView> {
+        &self.interfaces
+    }
+
+    /// An interface by its id, which may be of another time.
+    pub fn find(&self, interface: InterfaceId) -> Option<&InterfaceView> {
+        self.interfaces.get(interface)
+    }
+
+    /// ARP for `address` is answered on `interface`.
+    pub fn answers(&self, interface: InterfaceId, address: Ipv4Addr) -> bool {
+        self.homes.get(&address).is_some_and(|on| on.contains(&interface))
+    }
+
+    /// `address` is ours, wherever it lives.
+    pub fn is_ours(&self, address: Ipv4Addr) -> bool {
+        self.homes.contains_key(&address)
+    }
+
+    /// The MAC is that of one of our ports.
+    pub fn is_our_mac(&self, mac: Mac) -> bool {
+        self.interfaces.iter().any(|interface| interface.mac == mac)
+    }
+
+    /// Every address with every interface it lives on.
+    pub fn all(&self) -> impl Iterator<Item = (InterfaceId, Ipv4Addr)> + '_ {
+        self.homes.iter().flat_map(|(address, on)| on.iter().map(|&interface| (interface, *address)))
+    }
+}
+
+fn places(interfaces: &Slots<InterfaceId, InterfaceView>, address: Ipv4Addr) -> Vec<InterfaceId> {
+    let holding: Vec<_> =
+        interfaces.entries().filter(|(_, interface)| interface.holds(address)).map(|(id, _)| id).collect();
+    if holding.is_empty() { interfaces.ids().collect() } else { holding }
+}
