@@ -27,14 +27,16 @@ _ITERATIONS = 100
 _BURST = 64
 #: Instructions a frame below which a file is only passed by now and then.
 _LEAST = 1.0
-_SOURCE = re.compile(r"(?:^|/)src/(.+\.rs)$")
 _STEPS = """
 import gdb
 gdb.execute("set pagination off")
 gdb.execute("set debuginfod enabled off")
-gdb.Breakpoint("instructions::once", temporary=True)
+gdb.Breakpoint("SYMBOL", temporary=True)
 gdb.execute("run", to_string=True)
-until = gdb.newest_frame().older().pc()
+frame = gdb.newest_frame()
+while frame.type() == gdb.INLINE_FRAME:
+    frame = frame.older()
+until = frame.older().pc()
 met = {}
 while (at := gdb.newest_frame().pc()) != until:
     table = gdb.find_pc_line(at).symtab
@@ -66,7 +68,7 @@ def in_order(files: set[str], order: list[str]) -> list[str]:
     return [file for file in dict.fromkeys(order) if file in files] + sorted(files - set(order))
 
 
-def by_file(profile: str) -> Counter[str]:
+def by_file(profile: str, root: Path = REPOSITORY) -> Counter[str]:
     """Instructions by file below src/, from a callgrind profile with neither names nor positions compressed.
 
     `fl=` names the file of a function, `fi=` and `fe=` the file of lines inlined into it and the way back. The line after `calls=`
@@ -76,8 +78,7 @@ def by_file(profile: str) -> Counter[str]:
     file, callee = None, False
     for line in profile.splitlines():
         if line.startswith(("fl=", "fi=", "fe=")):
-            found = _SOURCE.search(line[3:])
-            file = found[1] if found and "/.cargo/" not in line and "/rustc/" not in line else None
+            file = ours(line[3:], root)
         elif line.startswith("calls="):
             callee = True
         elif line[:1].isdigit():
@@ -85,6 +86,12 @@ def by_file(profile: str) -> Counter[str]:
                 counts[file] += int(line.split()[1])
             callee = False
     return counts
+
+
+def ours(name: str, root: Path = REPOSITORY) -> str | None:
+    """A file's place below src/, if it is one of ours: debug information calls it by its path in the repository or by its whole path."""
+    found = re.fullmatch(rf"(?:{re.escape(str(root))}/)?src/(.+\.rs)", name)
+    return found[1] if found else None
 
 
 def table(found: dict[str, list[str]]) -> str:
@@ -116,12 +123,15 @@ def _profile(program: Path, path: str, stage: str) -> Counter[str]:
 
 
 def _order(program: Path, path: str) -> list[str]:
+    symbols = subprocess.run(["nm", program], capture_output=True, text=True, check=False).stdout
+    if not (symbol := re.search(r"\S*instructions4once\S*", symbols)):
+        raise LabError(f"{program} has no symbol `instructions::once`")
     with tempfile.NamedTemporaryFile("w", suffix=".py", prefix="steps-") as steps:
-        steps.write(_STEPS)
+        steps.write(_STEPS.replace("SYMBOL", symbol[0]))
         steps.flush()
         command = ["gdb", "-nx", "-batch", "-x", steps.name, "--args", program, path, "single", str(_BURST)]
         run = subprocess.run(command, capture_output=True, text=True, check=False)
     names = [line[4:] for line in run.stdout.splitlines() if line.startswith("met ")]
     if not names:
         raise LabError(f"gdb did not step through {path}: {run.stderr.strip().splitlines()[-1:]}")
-    return [found[1] for name in names if (found := _SOURCE.search(name)) and "/.cargo/" not in name and "/rustc/" not in name]
+    return [file for name in names if (file := ours(name))]

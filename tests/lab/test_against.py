@@ -4,6 +4,7 @@ import random
 import statistics
 import unittest
 from collections import Counter
+from pathlib import Path
 from unittest import mock
 
 from standing import SCRIPTS  # noqa: F401  finds the scripts
@@ -113,6 +114,8 @@ fl=/rustc/5980/library/core/src/ops.rs
 30 100
 fl=/root/.cargo/registry/src/index/foldhash-0.2/src/fast.rs
 31 100
+fl=/rust/deps/hashbrown-0.16.1/src/raw/mod.rs
+33 100
 fl=benches/support/port.rs
 32 100
 """
@@ -120,7 +123,7 @@ fl=benches/support/port.rs
 
 class Files(unittest.TestCase):
     def test_lines_count_for_the_file_they_were_inlined_from_and_calls_for_none(self):
-        self.assertEqual(files.by_file(PROFILE), Counter({"engine/hit.rs": 7, "wire/usual.rs": 7}))
+        self.assertEqual(files.by_file(PROFILE, Path("/home/somebody/fairlead")), Counter({"engine/hit.rs": 7, "wire/usual.rs": 7}))
 
     def test_only_what_grows_with_frames_counts(self):
         full, half = Counter(a=64_000, b=9_000, c=10), Counter(a=32_000, b=8_900)
