@@ -4,7 +4,6 @@ Owns: `benches/baseline`, and the git work trees under target/against. Never: wh
 """
 
 import contextlib
-import json
 import os
 import shutil
 import subprocess
@@ -33,12 +32,12 @@ class Revision:
     commit: str
 
     def fairlead(self) -> Path:
-        """Builds the appliance as it is shipped."""
-        return build.release(self.root)
+        """Builds the appliance as it is shipped, and beside it the program that `scripts/instructions` counts."""
+        return build.release(self.root, "instructions")
 
     def instructions(self) -> Path:
-        """Builds the program that `scripts/instructions` counts."""
-        return self._built("--features", "instructions", "--bin", "instructions")
+        """The program that `scripts/instructions` counts, built with the appliance."""
+        return self.fairlead().with_name("instructions")
 
     def pace(self) -> Path:
         """Builds the driver of the engine's bench."""
@@ -47,24 +46,11 @@ class Revision:
             copy.parent.mkdir(exist_ok=True)
             if not copy.exists() or copy.read_text() != text:
                 copy.write_text(text)
-        return self._built("--no-default-features", "--example", "pace")
-
-    def _built(self, *words: str) -> Path:
-        command = cargo("build", "--release", "--locked", "--target-dir", str(self.root / "target"),
-                        "--message-format", "json-render-diagnostics", *words)
-        done = subprocess.run(command, cwd=self.root, stdout=subprocess.PIPE, text=True, check=False)
-        if done.returncode:
-            raise LabError(f"{self.name} does not build `{words[-1]}`; cargo says why above")
-        return executable(done.stdout, words[-1])
-
-
-def executable(messages: str, name: str) -> Path:
-    """The program of that name among cargo's JSON messages."""
-    for line in messages.splitlines():
-        message = json.loads(line)
-        if message.get("executable") and message["target"]["name"] == name:
-            return Path(message["executable"])
-    raise LabError(f"cargo built no program `{name}`")
+        command = cargo("build", "--release", "--locked", "--target-dir", str(self.root / "target"), "--no-default-features",
+                        "--example", "pace")
+        if subprocess.run(command, cwd=self.root, stdout=sys.stderr, check=False).returncode:
+            raise LabError(f"benches/pace.rs does not build in {self.name}; cargo says why above")
+        return self.root / "target/release/examples/pace"
 
 
 def baseline() -> str:

@@ -86,12 +86,6 @@ class CommandLine(unittest.TestCase):
                 with self.assertRaisesRegex(LabError, f"revision v9 .*{remedy}"):
                     revision.checked_out("v9")
 
-    def test_cargo_says_where_a_program_is(self):
-        messages = '{"reason":"compiler-artifact","target":{"name":"fairlead"},"executable":null}\n' \
-                   '{"reason":"compiler-artifact","target":{"name":"pace"},"executable":"/t/examples/pace"}\n'
-        self.assertEqual(str(revision.executable(messages, "pace")), "/t/examples/pace")
-        self.assertRaises(LabError, revision.executable, messages, "turn")
-
     def test_a_summary_names_every_row_and_every_target(self):
         sides = (revision.Revision("1234567", SCRIPTS, "1"), revision.Revision("89abcde, with changes", SCRIPTS, "8"))
         rows = [loop("service_udp_in", 1.3, 1.2, 1.25)]
