@@ -1,10 +1,10 @@
-//! Cost of a packet in a worker's turn, everything included but the NIC: frames are copied in from plain memory in bursts
-//! of 64, read, steered, looked up, decided about, changed, queued and counted.
+//! Cost of a packet in the worker's loop, everything included but the NIC: frames are copied in from plain memory in bursts
+//! of 64, parsed, steered, looked up, decided, rewritten, queued and counted.
 //!
-//! `cargo bench --no-default-features --bench turn`; `-- NAME` for a part. Groups: `roads` (every kind of traffic, 4,096
-//! conversations), `flows` (what grows with their number), `bursts` (and with the size of a burst), `new_flows`, `full_table`
-//! (a flood of new flows, and what it costs those that stand), `exclusions`, `hand_off` and `hand_off_ring`, `switchover`. With
-//! `GLIBC_TUNABLES=glibc.malloc.hugetlb=1` tables lie in large pages, as they do in the program itself.
+//! `cargo bench --no-default-features --bench turn`; `-- NAME` for a part. Groups: `paths` (every kind of traffic, 4,096
+//! conversations), `flows` (by their number), `bursts` (by burst length), `new_flows`, `full_table` (a flood of new flows, and
+//! what it costs existing ones), `exclusions`, `hand_off` and `hand_off_ring`, `switchover`. With
+//! `GLIBC_TUNABLES=glibc.malloc.hugetlb=1` tables are in large pages, as they are in the appliance.
 
 mod support;
 
@@ -46,8 +46,8 @@ fn measure(group: &mut BenchmarkGroup<'_, WallTime>, id: BenchmarkId, appliance:
     assert_eq!(after.imbalance(), 0);
 }
 
-fn roads(c: &mut Criterion) {
-    let mut group = c.benchmark_group("roads");
+fn paths(c: &mut Criterion) {
+    let mut group = c.benchmark_group("paths");
     for traffic in Traffic::ALL {
         let (mut appliance, _frames) = standing(&intent(4 * PEERS), traffic, PEERS);
         measure(&mut group, BenchmarkId::from_parameter(traffic.name()), &mut appliance);
@@ -333,5 +333,5 @@ fn after_installation(b: &mut Bencher, intent: &Intent, takes: bool) {
     });
 }
 
-criterion_group!(benches, roads, flows, bursts, new_flows, full_table, exclusions, hand_off, hand_off_ring, switchover);
+criterion_group!(benches, paths, flows, bursts, new_flows, full_table, exclusions, hand_off, hand_off_ring, switchover);
 criterion_main!(benches);

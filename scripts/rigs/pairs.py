@@ -7,8 +7,8 @@ import math
 import statistics
 from dataclasses import dataclass
 
-#: Parts of names that have changed: what an older revision calls them, and what they are called now.
-RENAMED = {"roads": "paths"}
+#: Paths that have changed their name: what an older revision calls them, and what they are called now.
+RENAMED: dict[str, str] = {}
 CONFIDENCE = 0.95
 
 
@@ -75,13 +75,8 @@ def median_interval(values: tuple[float, ...], confidence: float = CONFIDENCE) -
 
 def common(other: list[str], this: list[str]) -> dict[str, str]:
     """Names that both revisions know, in the order of this one: its own, and what the other calls the same."""
-    older = {renamed(name): name for name in other}
+    older = {RENAMED.get(name, name): name for name in other}
     return {name: older[name] for name in this if name in older}
-
-
-def renamed(name: str) -> str:
-    """A name of an older revision as it is now."""
-    return "/".join(RENAMED.get(part, part) for part in name.split("/"))
 
 
 def judged(rows: list[Comparison]) -> list[Verdict]:
