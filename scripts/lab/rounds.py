@@ -41,7 +41,7 @@ class Round:
 
 
 def read_statistics(path: Path) -> Calls:
-    """The newest whole line of a SIPp's statistics file; zeros while there is none."""
+    """The last complete line of a SIPp's statistics file; zeros while there is none."""
     if not path.exists():
         return Calls()
     with path.open(newline="") as lines:
@@ -63,7 +63,7 @@ class Rounds:
         options.log.touch()
 
     def turn(self) -> None:
-        """Begins this second's round, unless told to end, and writes down those that have ended."""
+        """Starts this second's round, unless asked to stop, and logs those that have finished."""
         if not self.ending:
             self._begin()
         deadline = time.monotonic() + PERIOD

@@ -1,7 +1,7 @@
 """`scripts/bench against`: this tree and another revision of it, built and measured in turn in one run.
 
 Owns: the command line, the programs of both sides, and the summary. Read `pairs` for the arithmetic and `revision` for the builds.
-Each side is driven by bench programs and rigs of its own revision, so that commands, keys and counters may change between the two.
+Each side is driven by bench programs and rigs of its own revision, so commands, keys and counters may differ between the two.
 """
 
 import argparse
@@ -32,7 +32,7 @@ Sides = tuple[Revision, Revision]
 
 
 def main(words: list[str]) -> int:
-    """Compares, shows, and gives the exit code."""
+    """Compares, prints, and returns the exit code."""
     options = _options(words)
     if options.clean:
         print(f"bench: removed {revision.clean()} work trees")
@@ -78,7 +78,7 @@ def _measures(text: str) -> tuple[str, ...]:
 
 def _check_machine(measures: tuple[str, ...]) -> None:
     if len(os.sched_getaffinity(0)) < 2:
-        raise LabError("what is measured needs a core of its own beside the one for everything else: this machine has one")
+        raise LabError("a measurement needs a core to itself, next to the one for everything else; this machine has one")
     if "instructions" in measures:
         need_programs("valgrind")
     if {"P1", "P2"} & set(measures):
@@ -88,7 +88,7 @@ def _check_machine(measures: tuple[str, ...]) -> None:
 
 
 def _loop(sides: Sides, options: argparse.Namespace) -> list[Comparison]:
-    """Nanoseconds a packet in the worker's loop, path by path. Pairs are the outer loop: a slow minute of the machine meets all paths."""
+    """Nanoseconds per packet in the worker's loop, path by path. Pairs are the outer loop, so a slow minute affects all paths."""
     programs = [_noted(side, "pace", side.pace) for side in sides]
     paths = pairs.common(*(_lines([str(program)]) for program in programs))
     rows = []
@@ -105,7 +105,7 @@ def _loop(sides: Sides, options: argparse.Namespace) -> list[Comparison]:
 
 
 def _pair_of_loops(programs: list[Path], names: tuple[str, str], count: int, other_first: bool) -> tuple[float, float]:
-    """A B B A on one core, each side set up anew: what a side takes is the mean of its two."""
+    """A B B A on one core, both sides freshly set up; the time of a side is the mean of its two."""
     with contextlib.ExitStack() as running:
         # Both set up at once, then one core for both.
         drivers = [running.enter_context(_Driver([str(program), name, str(count)], loop=True))
@@ -138,7 +138,7 @@ def _rate(target: str) -> Callable[[Sides, argparse.Namespace], list[Comparison]
 def _contender(target: str, side: Revision, seconds: float) -> Iterator["_Driver"]:
     """The driver of one side's rig, its files of frames made and what leaves it checked."""
     program = _noted(side, "fairlead", side.fairlead)
-    _say(f"{target}: {side.name} writes its files of frames, and what it forwards is checked")
+    _say(f"{target}: {side.name}: writing files of frames, checking what it forwards")
     with tempfile.TemporaryDirectory(prefix="bench-", dir=side.root / "target") as frames:
         words = [sys.executable, "-P", str(_DRIVER), target, str(program), frames, f"{seconds:g}"]
         with _Driver(words, environment={"PYTHONPATH": str(side.root / "scripts")}) as driver:
@@ -147,7 +147,7 @@ def _contender(target: str, side: Revision, seconds: float) -> Iterator["_Driver
 
 
 def _counts(sides: Sides, _: argparse.Namespace) -> list[Comparison]:
-    """Instructions a packet. They repeat, so each side is counted once."""
+    """Instructions per packet. They are repeatable, so each side is counted once."""
     found = []
     for side in sides:
         program = _noted(side, "instructions", side.instructions)
@@ -161,7 +161,7 @@ _MEASURED = {"turn": _loop, "P1": _rate("P1"), "P2": _rate("P2"), "instructions"
 
 
 class _Driver:
-    """A program that answers lines with lines, once it has said that it is ready. Killed with us, also when we are killed."""
+    """A program that answers lines with lines once it has reported that it is ready. It is stopped with us, even if we are killed."""
 
     def __init__(self, argv: list[str], environment: dict[str, str] | None = None, loop: bool = False):
         # Tables in large pages, as the appliance has them; see benches/README.md.
@@ -189,7 +189,7 @@ class _Driver:
         os.sched_setaffinity(self._process.pid, {core})
 
     def ask(self, line: str) -> str:
-        """What it answers to a line."""
+        """Its answer to a line."""
         with contextlib.suppress(BrokenPipeError):
             self._process.stdin.write(line + "\n")
             self._process.stdin.flush()
@@ -198,7 +198,7 @@ class _Driver:
     def _answer(self) -> str:
         line = self._process.stdout.readline().strip()
         if not line:
-            raise LabError(f"{self._name} ended with {self._process.wait()}")
+            raise LabError(f"{self._name} exited with {self._process.wait()}")
         if line.startswith("{") and "error" in (answer := json.loads(line)):
             raise LabError(answer["error"])
         return line

@@ -3,8 +3,8 @@
 It runs on the `rigs` of the tree that is measured (PYTHONPATH), since file, commands and counters belong to a revision. So it may use
 only what those of `benches/baseline` have: `Bench`, `verify`, `accounted_rate`, `Tuning`, `Traffic`.
 
-`contender.py TARGET PROGRAM FRAMES SECONDS`: says `{"ready": true}` once what leaves was compared whole, and answers every line of
-its input with `{"rate": MILLIONS_A_SECOND}`.
+`contender.py TARGET PROGRAM FRAMES SECONDS`: prints `{"ready": true}` once the output was compared byte by byte, and answers every
+line of its input with `{"rate": MILLIONS_PER_SECOND}`.
 """
 
 import contextlib

@@ -1,8 +1,8 @@
-"""The files that a frame's way crosses, path by path, and the table of them in ARCHITECTURE.md.
+"""The source files that a frame crosses on every path, and the table of them in ARCHITECTURE.md.
 
-Owns: that table, and the limits it is held to. A file counts if callgrind counts instructions of its lines, inlined ones included, that
-grow with the number of frames: bursts of two lengths are taken through the worker's loop equally often, and what an iteration costs in
-any case drops out. Their order is that in which a debugger, stepping through one iteration with one frame, first meets them.
+Owns: that table, and the limits it is held to. A file counts if callgrind counts instructions in it, inlined ones included, whose
+number grows with the number of frames: the worker's loop runs equally often with bursts of two lengths, and the fixed cost of an
+iteration cancels out. The order is that in which a debugger, stepping through one iteration with one frame, first reaches them.
 """
 
 import re
@@ -89,7 +89,7 @@ def by_file(profile: str, root: Path = REPOSITORY) -> Counter[str]:
 
 
 def ours(name: str, root: Path = REPOSITORY) -> str | None:
-    """A file's place below src/, if it is one of ours: debug information calls it by its path in the repository or by its whole path."""
+    """A file's path below src/, if it is ours: debug information has it relative to the repository or absolute."""
     found = re.fullmatch(rf"(?:{re.escape(str(root))}/)?src/(.+\.rs)", name)
     return found[1] if found else None
 
@@ -104,11 +104,11 @@ def table(found: dict[str, list[str]]) -> str:
 
 
 def problems(found: dict[str, list[str]], page: str) -> list[str]:
-    """What is wrong, a sentence each: a page that says otherwise, a way that has grown too long."""
-    wrong = [f"{path}: crosses {len(files)} files, and may cross {most}" for path, files in found.items()
+    """What is wrong, one sentence each: a stale table, a path that crosses too many files."""
+    wrong = [f"{path}: crosses {len(files)} files; at most {most} are allowed" for path, files in found.items()
              if len(files) > (most := WITHOUT_FLOW if path in FLOWLESS else WITH_FLOW)]
     if pages.replaced(page, SECTION, table(found)) != page:
-        wrong.append(f"{PAGE.name}: its table of files is not what was counted; `scripts/instructions --files --write` renews it")
+        wrong.append(f"{PAGE.name}: its table of files is stale; `scripts/instructions --files --write` updates it")
     return wrong
 
 

@@ -49,7 +49,7 @@ def main() -> int:
 
 
 def show_files(program: Path, write: bool) -> int:
-    """Shows the files that a frame crosses on every path, and holds ARCHITECTURE.md to them or writes them there."""
+    """Lists the files that a frame crosses on every path, and checks ARCHITECTURE.md or updates it."""
     found = files.crossed(program, _paths(program))
     print(files.table(found))
     if write:
@@ -110,9 +110,9 @@ def _collected(program: Path, path: str, stage: str) -> int:
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="scripts/instructions", description="Counts instructions per packet on every path, "
                                      "and fails if one exceeds its budget in benches/instructions.toml.")
-    parser.add_argument("--files", action="store_true", help="instead, name the files that a frame crosses on every path, and hold "
-                        "the table in ARCHITECTURE.md to them")
-    parser.add_argument("--write", action="store_true", help="with --files: renew that table")
+    parser.add_argument("--files", action="store_true", help="list the source files that a frame crosses on every path instead, and "
+                        "check the table in ARCHITECTURE.md")
+    parser.add_argument("--write", action="store_true", help="with --files: update that table")
     parser.add_argument("--program", type=Path, metavar="FILE", help="count this program instead of building one")
     return parser.parse_args()
 

@@ -25,7 +25,7 @@ _COPY = Path("examples/pace.rs")
 
 @dataclass(frozen=True)
 class Revision:
-    """A tree of sources: what it is called, where it is, and the commit it was checked out from."""
+    """A source tree: its name, its place, and its commit."""
 
     name: str
     root: Path
@@ -71,7 +71,7 @@ def working_tree() -> Revision:
 
 
 def checked_out(name: str) -> Revision:
-    """A work tree of that revision; one that is there already is used again."""
+    """A work tree of that revision; an existing one is reused."""
     commit = _resolved(name)
     root = TREES / commit[:12]
     if not _is_clean(root, commit):
@@ -82,7 +82,7 @@ def checked_out(name: str) -> Revision:
 
 
 def clean() -> int:
-    """Removes all work trees, with what was built in them; gives how many there were."""
+    """Removes all work trees and what was built in them; returns how many there were."""
     roots = [root for root in sorted(TREES.iterdir()) if root.is_dir()] if TREES.is_dir() else []
     for root in roots:
         _remove(root)
@@ -116,7 +116,7 @@ def _remove(root: Path) -> None:
 
 
 def _git(*words: str, at: Path = REPOSITORY) -> str:
-    """What git prints. Under sudo it runs as the caller, who owns the repository and shall own the tree."""
+    """What git prints. Under sudo it runs as the caller, who owns the repository and must own the tree."""
     user = os.environ.get("SUDO_USER", "")
     prefix = ["sudo", "-u", user] if user and os.geteuid() == 0 else []
     try:

@@ -1,7 +1,7 @@
-"""What a virtual machine boots: a kernel of Debian's, and a file system in memory with Fairlead in it.
+"""What the virtual machine boots: a Debian kernel, and an initial file system with Fairlead in it.
 
-Owns: fetching the kernel (unpacked, never installed), and the first program of the guest, which binds the NICs, starts
-Fairlead, and writes what it says of itself to the console every few seconds. Never: what is to be seen there.
+Owns: fetching the kernel (unpacked, never installed), and the guest's init, which binds the NICs, starts Fairlead, and
+prints its status to the console every few seconds. Never: what is expected there.
 """
 
 import gzip
@@ -12,9 +12,9 @@ from pathlib import Path
 
 from lab.shell import LabError, run
 
-#: Lines of the guest's console that are for a program begin with this, a word, and JSON.
+#: Console lines meant for the rig begin with this, a word, and JSON.
 MARK = "@"
-#: What is asked there, over and over.
+#: Commands the guest runs over and over.
 ASKED = ("status", "ports", "counters")
 
 _KERNEL = "linux-image-cloud-amd64"

@@ -1,6 +1,6 @@
 """Traffic of the virtual machine's rig, to be run in a namespace: `python3 -m rigs.vm_traffic WHAT ...`.
 
-Owns: servers that answer, and clients that count what came back; a client's last line is JSON. Never: what is enough.
+Owns: servers that answer, and clients that count the answers; a client's last line is JSON. Never: what is enough.
 """
 
 import json

@@ -1,7 +1,7 @@
 """The calls of one member, and what its partner knows of them.
 
 Owns: the states of inbound and outward UDP calls and their retransmissions (RFC 3261 13.3.1.4, 17.1). Sans-I/O: time is
-an argument (seconds of wall time, because the partner goes on with the same timers), datagrams come back as data.
+an argument (seconds of wall time, because the partner continues with the same timers), datagrams are returned as data.
 Never: sockets, transports, roles. Every change of a call is handed out as a record for the partner, as a hot-standby
 pair does over its own link, so that whoever is primary can finish any call.
 """
@@ -90,7 +90,7 @@ class Calls:
         return []
 
     def place(self, name: str, peer: Peer, now: float) -> list[Datagram]:
-        """Opens an outward call with a Call-ID of its own."""
+        """Places an outbound call with a Call-ID of its own."""
         address, port = self.identity
         invite = self._outward("INVITE", 1, name, peer, f"<sip:gateway@{peer[0]}:{peer[1]}>")
         invite.headers.append(("Contact", self.contact("udp")))

@@ -2,9 +2,9 @@
 
 Owns: the sockets (UDP and TCP on the SIP port, TLS on its own, all bound to the member's physical address), the role,
 the link to the partner, the log of requests. As the real pair does it: only the primary has its SIP ports open, both
-members have their other ports open, and a backup that becomes primary goes on with the calls it was told of.
+members have their other ports open, and a backup that becomes primary continues the calls it was sent.
 
-It is told what to do over a Unix socket, one JSON object a line: {"do": "primary" | "backup" | "outward" | "stats"}.
+It is controlled over a Unix socket, one JSON object per line: {"do": "primary" | "backup" | "outward" | "stats"}.
 Read first: `calls`.
 """
 
@@ -112,7 +112,7 @@ class Member:
             self._send(self.calls.answer(message, now))
 
     def _send(self, datagrams: list) -> None:
-        """The partner is told first: what a peer has been answered must outlive this member."""
+        """The partner is updated first: whatever a peer was told must survive this member."""
         self._tell_partner()
         for text, peer in datagrams:
             try:

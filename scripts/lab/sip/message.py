@@ -14,7 +14,7 @@ ECHOED = ("Via", "Record-Route", "From", "To", "Call-ID", "CSeq")
 
 
 class Malformed(Exception):
-    """The text is no SIP message; says why."""
+    """The text is not a SIP message; says why."""
 
 
 @dataclass
@@ -27,7 +27,7 @@ class Message:
 
     @classmethod
     def parse(cls, text: str) -> "Message":
-        """Reads one whole message. Raises `Malformed`."""
+        """Parses one complete message. Raises `Malformed`."""
         head, _, body = text.partition("\r\n\r\n")
         start, *lines = head.split("\r\n")
         if "SIP/2.0" not in start:
@@ -105,7 +105,7 @@ class Stream:
         self._rest = b""
 
     def feed(self, data: bytes) -> list[str]:
-        """Takes what arrived and gives the messages that are whole by now."""
+        """Takes received data and returns the messages that are now complete."""
         self._rest += data
         messages = []
         while (whole := self._next()) is not None:

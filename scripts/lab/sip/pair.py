@@ -16,7 +16,7 @@ from ..topology import Lab
 
 
 class Pair:
-    """Both members, each on its own host; the first one is told to be primary."""
+    """Both members, each on its own host; the first one becomes primary."""
 
     def __init__(self, lab: Lab):
         self.lab = lab
@@ -33,7 +33,7 @@ class Pair:
         self.order(self.primary, "primary")
 
     def order(self, member: str, do: str, **more) -> dict:
-        """Tells a member what to do and gives back what it counts."""
+        """Sends a member a command and returns its counters."""
         with socket.socket(socket.AF_UNIX) as control:
             control.settimeout(5.0)
             try:
@@ -44,7 +44,7 @@ class Pair:
                 raise LabError(f"SIP Server {member} did not take the order `{do}`: {error}") from error
 
     def take_over(self, gap: float = 0.15) -> str:
-        """The primary closes its SIP ports, and the other opens its own `gap` seconds later. Gives the new primary."""
+        """The primary closes its SIP ports, and the other opens its own `gap` seconds later. Returns the new primary."""
         old, self.primary = self.primary, addresses.other_member(self.primary)
         self.order(old, "backup")
         time.sleep(gap)
@@ -52,7 +52,7 @@ class Pair:
         return self.primary
 
     def kill_primary(self, gap: float = 0.15) -> str:
-        """The primary's process is killed, and the other takes over `gap` seconds later. Gives the new primary."""
+        """The primary's process is killed, and the other takes over `gap` seconds later. Returns the new primary."""
         dead, self.primary = self.primary, addresses.other_member(self.primary)
         self._programs[dead].stop(signal.SIGKILL)
         time.sleep(gap)
@@ -107,7 +107,7 @@ class Pair:
         return self.lab.file("pair.pem")
 
     def _make_certificate(self) -> None:
-        """A self-signed certificate with its key in one file, made anew for each lab."""
+        """A self-signed certificate with its key in one file, generated for each lab."""
         path = self._certificate
         run([
             "openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2",
