@@ -25,7 +25,7 @@ from .revision import Revision
 MEASURES = ("turn", "P1", "P2", "instructions")
 CONVERSATIONS = (4_096, 1_000_000)
 #: Milliseconds of one measurement of the loop, by number of conversations; a pair has two of each side.
-_SLICE = {4_096: 60, 1_000_000: 150}
+_SLICE = {4_096: 80, 1_000_000: 150}
 _DRIVER = Path(__file__).with_name("contender.py")
 
 Sides = tuple[Revision, Revision]
