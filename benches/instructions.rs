@@ -4,10 +4,6 @@
 //! `benches/instructions.toml`. By hand:
 //! `instructions PATH STAGE PACKETS` does so many packets of the path through the stage and says nothing. Two runs that
 //! differ in the number of packets, or in the stage, differ by what the packets cost.
-//!
-//! The stages `copy`, `parse` and `pass` are of one packet at a time. `loop` takes bursts of 64 through a worker's whole loop; `half` and
-//! `single` do as many iterations with bursts of 32 and of one. What two of them differ by is the packets', without what an iteration
-//! costs in any case.
 
 mod support;
 
@@ -17,8 +13,7 @@ use fairlead::time::{Duration, Instant};
 use fairlead::wire::{Headers, Usual};
 use std::hint::black_box;
 use std::process::exit;
-use std::rc::Rc;
-use support::{Appliance, Frames, Traffic};
+use support::{Frames, Traffic};
 
 /// Conversations of every path: enough that none is met twice in a burst.
 const CONVERSATIONS: usize = 1_000;
@@ -41,12 +36,6 @@ fn main() {
         );
         exit(2);
     };
-    match &stage[..] {
-        "loop" => return loops(traffic, packets / BURST, BURST),
-        "half" => return loops(traffic, packets / BURST, BURST / 2),
-        "single" => return loops(traffic, packets / BURST, 1),
-        _ => {}
-    }
     let mut engine = support::engine(&support::intent(4 * CONVERSATIONS));
     for at in 0..CONVERSATIONS {
         // The first steady packet may go the long way; what is counted comes after it.
@@ -56,22 +45,6 @@ fn main() {
     }
     let frames = Frames::steady(traffic, CONVERSATIONS);
     run(&mut engine, traffic, &frames, stage, packets);
-}
-
-/// Takes bursts through a worker's loop, so many times.
-fn loops(traffic: Traffic, iterations: usize, burst: usize) {
-    let mut appliance = Appliance::new(&support::intent(4 * CONVERSATIONS), 1);
-    appliance.open(traffic, 0..CONVERSATIONS);
-    appliance.supply.feed(traffic.port(), &Rc::new(Frames::steady(traffic, CONVERSATIONS)));
-    (0..CONVERSATIONS.div_ceil(BURST)).for_each(|_| appliance.round());
-    appliance.supply.in_bursts_of(burst);
-    (0..iterations).for_each(|_| once(&mut appliance));
-}
-
-/// One iteration of the loop; a function of its own, so that a debugger finds where it begins.
-#[inline(never)]
-fn once(appliance: &mut Appliance) {
-    appliance.round();
 }
 
 /// Every stage copies the frame, so that the difference of two is the packet's alone.

@@ -1,8 +1,11 @@
-//! How long a packet takes in a worker's loop, asked for piece by piece: what `scripts/bench against` runs in two revisions in turn.
+//! A worker's loop on one path, under control from outside: what `scripts/bench against` times in two revisions in turn, and in what
+//! `scripts/instructions --files` looks for the files that a frame crosses.
 //!
 //! `pace PATH CONVERSATIONS` sets up that many conversations of a path, says `ready`, and answers every line of its input, a number
-//! of milliseconds, with the nanoseconds a packet took in about that time. Without arguments it lists the paths.
+//! of milliseconds, with the nanoseconds a packet took in about that time. `pace PATH CONVERSATIONS ITERATIONS BURST` goes through the
+//! loop so often, with bursts of that length, and ends. Without arguments it lists the paths.
 //!
+//! A program of its own, because what two callers share is inlined less: in `instructions` it would change the counts.
 //! It is also built inside revisions that do not have it, so it uses only what `benches/support` of `benches/baseline` has.
 
 #[path = "../benches/support/mod.rs"]
@@ -18,7 +21,7 @@ use support::{Appliance, Frames, Traffic, intent};
 
 fn main() -> Result<(), Box<dyn Error>> {
     let words: Vec<String> = std::env::args().skip(1).collect();
-    let [path, conversations] = &words[..] else {
+    let [path, conversations, iterations @ ..] = &words[..] else {
         Traffic::ALL.iter().for_each(|traffic| println!("{}", traffic.name()));
         return Ok(());
     };
@@ -27,6 +30,11 @@ fn main() -> Result<(), Box<dyn Error>> {
         exit(2);
     };
     let mut pace = Pace::new(traffic, conversations.parse()?);
+    if let [iterations, burst] = iterations {
+        pace.appliance.supply.in_bursts_of(burst.parse()?);
+        (0..iterations.parse()?).for_each(|_: u32| once(&mut pace.appliance));
+        return Ok(());
+    }
     say("ready")?;
     for line in stdin().lock().lines() {
         let spent = pace.measure(Duration::from_millis(line?.trim().parse()?));
@@ -39,6 +47,12 @@ fn say(line: &str) -> std::io::Result<()> {
     let mut output = stdout().lock();
     writeln!(output, "{line}")?;
     output.flush()
+}
+
+/// One iteration of the loop, once everything is set up; a function of its own, so that a debugger finds where it begins.
+#[inline(never)]
+fn once(appliance: &mut Appliance) {
+    appliance.round();
 }
 
 /// How long this thread has run: what else a busy machine does is not in it. The kernel brings the figure up to date when a thread

@@ -23,6 +23,7 @@ SECTION = "files"
 WITHOUT_FLOW, WITH_FLOW = 9, 14
 FLOWLESS = ("service_udp_in", "service_udp_out", "excluded")
 
+_CONVERSATIONS = 1_000
 _ITERATIONS = 100
 _BURST = 64
 #: Instructions a frame below which a file is only passed by now and then.
@@ -51,8 +52,8 @@ gdb.execute("kill", to_string=True)
 def crossed(program: Path, paths: list[str]) -> dict[str, list[str]]:
     """By path: the files below src/ that a frame's way crosses, in order."""
     with ThreadPoolExecutor(2) as pool:
-        full = {path: pool.submit(_profile, program, path, "loop") for path in paths}
-        half = {path: pool.submit(_profile, program, path, "half") for path in paths}
+        full = {path: pool.submit(_profile, program, path, _BURST) for path in paths}
+        half = {path: pool.submit(_profile, program, path, _BURST // 2) for path in paths}
         order = {path: pool.submit(_order, program, path) for path in paths}
         return {path: in_order(grown(full[path].result(), half[path].result()), order[path].result()) for path in paths}
 
@@ -103,33 +104,41 @@ def table(found: dict[str, list[str]]) -> str:
     return pages.table(["path", "files", "in the order a frame meets them, below `src/`"], cells)
 
 
-def problems(found: dict[str, list[str]], page: str) -> list[str]:
-    """What is wrong, one sentence each: a stale table, a path that crosses too many files."""
-    wrong = [f"{path}: crosses {len(files)} files; at most {most} are allowed" for path, files in found.items()
-             if len(files) > (most := WITHOUT_FLOW if path in FLOWLESS else WITH_FLOW)]
-    if pages.replaced(page, SECTION, table(found)) != page:
-        wrong.append(f"{PAGE.name}: its table of files is stale; `scripts/instructions --files --write` updates it")
-    return wrong
+def too_long(found: dict[str, list[str]]) -> list[str]:
+    """Paths that cross more files than they should, one sentence each."""
+    return [f"{path}: crosses {len(files)} files; at most {most} are allowed" for path, files in found.items()
+            if len(files) > (most := WITHOUT_FLOW if path in FLOWLESS else WITH_FLOW)]
 
 
-def _profile(program: Path, path: str, stage: str) -> Counter[str]:
+def stale(found: dict[str, list[str]], page: str) -> list[str]:
+    """Whether the table of a page is not what was counted, as a sentence."""
+    if pages.replaced(page, SECTION, table(found)) == page:
+        return []
+    return [f"{PAGE.name}: its table of files is stale; `scripts/instructions --files --write` updates it"]
+
+
+def _profile(program: Path, path: str, burst: int) -> Counter[str]:
     with tempfile.NamedTemporaryFile(prefix="callgrind-") as out:
         command = ["valgrind", "--tool=callgrind", f"--callgrind-out-file={out.name}", "--compress-strings=no", "--compress-pos=no",
-                   program, path, stage, str(_ITERATIONS * _BURST)]
+                   *_command(program, path, _ITERATIONS, burst)]
         run = subprocess.run(command, capture_output=True, text=True, check=False)
         if run.returncode:
             raise LabError(f"valgrind did not count {path}: {run.stderr.strip().splitlines()[-1:]}")
         return by_file(Path(out.name).read_text())
 
 
+def _command(program: Path, path: str, iterations: int, burst: int) -> list[str]:
+    return [str(program), path, str(_CONVERSATIONS), str(iterations), str(burst)]
+
+
 def _order(program: Path, path: str) -> list[str]:
     symbols = subprocess.run(["nm", program], capture_output=True, text=True, check=False).stdout
-    if not (symbol := re.search(r"\S*instructions4once\S*", symbols)):
-        raise LabError(f"{program} has no symbol `instructions::once`")
+    if not (symbol := re.search(r"\S*4pace4once\S*", symbols)):
+        raise LabError(f"{program} has no symbol `pace::once`")
     with tempfile.NamedTemporaryFile("w", suffix=".py", prefix="steps-") as steps:
         steps.write(_STEPS.replace("SYMBOL", symbol[0]))
         steps.flush()
-        command = ["gdb", "-nx", "-batch", "-x", steps.name, "--args", program, path, "single", str(_BURST)]
+        command = ["gdb", "-nx", "-batch", "-x", steps.name, "--args", *_command(program, path, 1, 1)]
         run = subprocess.run(command, capture_output=True, text=True, check=False)
     names = [line[4:] for line in run.stdout.splitlines() if line.startswith("met ")]
     if not names:

@@ -29,10 +29,10 @@ def main() -> int:
     """Counts, prints, and returns 0 if all paths are within their budget."""
     options = _options()
     try:
-        need_programs("valgrind", *(["gdb"] if options.files else []))
+        need_programs("valgrind", *(["gdb", "nm"] if options.files else []))
         program = options.program or build()
         if options.files:
-            return show_files(program, options.write)
+            return show_files(program.with_name("pace"), options.write, options.gate)
         budget = tomllib.loads(BUDGET.read_text())["packet"]
         counts = count(program)
     except (LabError, OSError, KeyError, tomllib.TOMLDecodeError) as error:
@@ -48,17 +48,20 @@ def main() -> int:
     return 1 if problems else 0
 
 
-def show_files(program: Path, write: bool) -> int:
+def show_files(program: Path, write: bool, gate: bool) -> int:
     """Lists the files that a frame crosses on every path, and checks ARCHITECTURE.md or updates it."""
     found = files.crossed(program, _paths(program))
     print(files.table(found))
     if write:
         pages.write(files.PAGE, files.SECTION, files.table(found))
-    problems = files.problems(found, files.PAGE.read_text())
-    for problem in problems:
+    problems, long = files.stale(found, files.PAGE.read_text()), files.too_long(found)
+    for problem in [*problems, *long] if gate else problems:
         print(f"test {problem} ... FAILED", file=sys.stderr)
-    print(f"{len(found) + 1 - len(problems)} passed, {len(problems)} failed")
-    return 1 if problems else 0
+    if not gate:
+        print("".join(f"{problem}\n" for problem in long), end="")
+    failed = len(problems) + len(long) * gate
+    print(f"{len(found) + 1 - failed} passed, {failed} failed")
+    return 1 if failed else 0
 
 
 def beyond(budget: dict[str, int], counts: dict[str, float]) -> list[str]:
@@ -77,7 +80,7 @@ def beyond(budget: dict[str, int], counts: dict[str, float]) -> list[str]:
 
 def build() -> Path:
     """Builds the program that is counted."""
-    command = cargo("build", "--release", "--locked", "--features", "instructions", "--bin", "instructions")
+    command = cargo("build", "--release", "--locked", "--features", "instructions", "--bin", "instructions", "--bin", "pace")
     if subprocess.run(command, cwd=REPOSITORY, stdout=sys.stderr).returncode:
         raise LabError("the program does not build; cargo says why above")
     return PROGRAM
@@ -113,7 +116,9 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--files", action="store_true", help="list the source files that a frame crosses on every path instead, and "
                         "check the table in ARCHITECTURE.md")
     parser.add_argument("--write", action="store_true", help="with --files: update that table")
-    parser.add_argument("--program", type=Path, metavar="FILE", help="count this program instead of building one")
+    parser.add_argument("--gate", action="store_true", help="with --files: fail as well if a path crosses more files than it should "
+                        f"({files.WITHOUT_FLOW}, with a flow {files.WITH_FLOW})")
+    parser.add_argument("--program", type=Path, metavar="FILE", help="count this program instead of building one; `pace` is taken from beside it")
     return parser.parse_args()
 
 

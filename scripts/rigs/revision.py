@@ -41,16 +41,19 @@ class Revision:
 
     def pace(self) -> Path:
         """Builds the driver of the engine's bench."""
-        if not (self.root / _PACE).exists():
-            text, copy = (REPOSITORY / _PACE).read_text(), self.root / _COPY
-            copy.parent.mkdir(exist_ok=True)
-            if not copy.exists() or copy.read_text() != text:
-                copy.write_text(text)
-        command = cargo("build", "--release", "--locked", "--target-dir", str(self.root / "target"), "--no-default-features",
-                        "--example", "pace")
-        if subprocess.run(command, cwd=self.root, stdout=sys.stderr, check=False).returncode:
+        if (self.root / _PACE).exists():
+            return self._built("target/release/pace", "--features", "instructions", "--bin", "pace")
+        text, copy = (REPOSITORY / _PACE).read_text(), self.root / _COPY
+        copy.parent.mkdir(exist_ok=True)
+        if not copy.exists() or copy.read_text() != text:
+            copy.write_text(text)
+        return self._built("target/release/examples/pace", "--example", "pace")
+
+    def _built(self, program: str, *words: str) -> Path:
+        common = ("build", "--release", "--locked", "--target-dir", str(self.root / "target"), "--no-default-features")
+        if subprocess.run(cargo(*common, *words), cwd=self.root, stdout=sys.stderr, check=False).returncode:
             raise LabError(f"benches/pace.rs does not build in {self.name}; cargo says why above")
-        return self.root / "target/release/examples/pace"
+        return self.root / program
 
 
 def baseline() -> str:
