@@ -61,7 +61,7 @@ log = "info"
 [cores]
 management = {cores[0]}
 workers = [{cores[-1]}]
-idle = "pause"                # the cores are shared with the rest of the lab
+idle = "sleep"                # the cores are shared with the rest of the lab
 
 [dpdk]
 hugepages = false

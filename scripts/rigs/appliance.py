@@ -37,7 +37,7 @@ def configuration(setting: Setting, tuning: Tuning, socket: Path) -> str:
     """The appliance's file. Nothing answers probes here, so they are rare: the member is chosen by hand."""
     members = "\n".join(f'  {{ name = "{name}", address = "{at}" }},' for name, at in addresses.MEMBERS.items())
     # A worker on management's core has to be allowed to sleep; under load it never does.
-    idle = "pause" if setting.management in setting.workers else "poll"
+    idle = "sleep" if setting.management in setting.workers else "poll"
     return f"""
 [appliance]
 name = "rig"
@@ -51,7 +51,7 @@ idle = "{idle}"
 [dpdk]
 hugepages = {str(setting.hugepages).lower()}
 mbufs = {setting.mbufs}
-memory = {needed_mb(setting.mbufs)}
+memory_mib = {needed_mb(setting.mbufs)}
 
 [[port]]
 name = "outer"

@@ -197,7 +197,7 @@ def _file(devices: list[str]) -> str:
     """The virtio example with this machine's devices, untagged."""
     text = (REPOSITORY / "dpdk-config/examples/virtio.toml").read_text()
     for was, becomes in [("0000:01:00.0", devices[0]), ("0000:02:00.0", devices[1]), ("vlan = 120\n", ""),
-                         ("mbufs = 65535", "mbufs = 32767"), ("memory = 512", "memory = 400")]:
+                         ("mbufs = 65535", "mbufs = 32767"), ("memory_mib = 512", "memory_mib = 400")]:
         if was not in text:
             raise LabError(f"dpdk-config/examples/virtio.toml no longer has `{was.strip()}`, which scripts/rigs/vm.py replaces")
         text = text.replace(was, becomes)

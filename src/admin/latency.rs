@@ -21,7 +21,7 @@ pub struct LatencyRow {
     pub turns: Spread,
     /// Turns, idle ones as well, longer than `stall_ns`.
     pub stalls: u64,
-    /// What makes a turn a stall: `[cores] stall`.
+    /// What makes a turn a stall: `[cores] stall_threshold`.
     pub stall_ns: u64,
     /// The longest turn, idle ones as well, exactly.
     pub longest_ns: u64,

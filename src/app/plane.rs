@@ -81,7 +81,7 @@ impl Plane {
             let queues = ports.queues_for(at);
             let id = WorkerId(at as u16);
             let worker = Worker::new(id, engine, queues, hands, end, Arc::clone(&gauge.shared));
-            let worker = worker.under(law.clone()).stalled_after(cores.stall);
+            let worker = worker.under(law.clone()).stalled_after(cores.stall_threshold);
             threads.push(spawn(&eal, cores.workers[at], cores.idle, worker, Arc::clone(&gauge), clock)?);
             mail.push(management);
             workers.push(gauge);
@@ -185,7 +185,7 @@ fn work<P: crate::io::Port>(mut worker: Worker<P>, idle: Idle, gauge: &Gauge, cl
             Work::Idle => empty += 1,
         }
         now = after;
-        if empty > PATIENCE && idle == Idle::Pause {
+        if empty > PATIENCE && idle == Idle::Sleep {
             std::thread::sleep(PAUSE);
             now = clock.now();
         } else if work == Work::Idle {

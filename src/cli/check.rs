@@ -3,8 +3,8 @@
 //! Owns the tables of a file that was accepted. Asks no appliance.
 
 use super::grid::{Column, labelled, render};
-use crate::config::{Configuration, Settings, count, duration_text, words};
-use crate::policy::intent::{Intent, Limits, Pool};
+use crate::config::{Configuration, Settings, bounds, count, duration_text, listen_text, network_text, words};
+use crate::policy::intent::{Intent, Pool};
 use Column::{Left, Prose, Right};
 
 /// Everything `configuration` would build, and its warnings.
@@ -13,7 +13,7 @@ pub fn text(configuration: &Configuration) -> String {
     let mut out = appliance(settings);
     out += &[ports(intent), interfaces(intent), routes(intent), monitors(intent)].concat();
     intent.pools.iter().for_each(|entry| out += &pool(intent, entry));
-    out += &[virtual_servers(intent), snats(intent), timers(intent)].concat();
+    out += &[virtual_servers(intent), snats(intent), "\n".into(), labelled(&bounds(intent))].concat();
     warnings.iter().for_each(|warning| out += &format!("\n{warning}"));
     out
 }
@@ -48,7 +48,13 @@ fn interfaces(intent: &Intent) -> String {
     let rows = intent.interfaces.iter().map(|entry| {
         let port = intent.ports.get(usize::from(entry.port.0)).map_or("?", |port| &port.name);
         let addresses: Vec<String> = entry.addresses.iter().map(ToString::to_string).collect();
-        vec![entry.name.clone(), port.into(), words::vlan(entry), entry.mtu.to_string(), addresses.join(", ")]
+        vec![
+            entry.name.clone(),
+            port.into(),
+            entry.vlan.map_or("untagged".into(), |vlan| vlan.to_string()),
+            entry.mtu.to_string(),
+            addresses.join(", "),
+        ]
     });
     table(&[Left("INTERFACE"), Left("PORT"), Left("VLAN"), Right("MTU"), Prose("ADDRESSES")], rows.collect())
 }
@@ -56,7 +62,7 @@ fn interfaces(intent: &Intent) -> String {
 fn routes(intent: &Intent) -> String {
     let rows = intent.routes.iter().map(|route| {
         let interface = intent.interfaces.get(route.interface.index()).map_or("?", |entry| &entry.name);
-        vec![words::destination(route), route.via.to_string(), interface.into()]
+        vec![network_text(route.to), route.via.to_string(), interface.into()]
     });
     table(&[Left("ROUTE TO"), Left("VIA"), Left("INTERFACE")], rows.collect())
 }
@@ -86,7 +92,8 @@ fn monitors(intent: &Intent) -> String {
 }
 
 fn pool(intent: &Intent, pool: &Pool) -> String {
-    let monitors = words::monitor_names(intent, pool);
+    let named = pool.monitors.iter().filter_map(|id| intent.monitors.get(id.index()));
+    let monitors: Vec<&str> = named.map(|monitor| monitor.name.as_str()).collect();
     let rows =
         pool.members.iter().filter_map(|id| intent.members.get(id.index())).enumerate().map(|(place, member)| {
             let interface = intent.interfaces.get(member.interface.index()).map_or("?", |entry| &entry.name);
@@ -96,9 +103,9 @@ fn pool(intent: &Intent, pool: &Pool) -> String {
     let needed = format!("{} of {} good: {}", pool.require, count(monitors.len(), "monitor"), monitors.join(", "));
     let policy = [
         ("member up", needed),
-        ("fail back", words::fail_back(pool).into()),
-        ("member lost", format!("UDP reselect, TCP {}", words::on_down_tcp(pool))),
-        ("no member", words::no_member(pool).into()),
+        ("fail back", pool.fail_back.to_string()),
+        ("member lost", format!("UDP reselect, TCP {}", pool.on_down_tcp)),
+        ("no member", pool.no_member.to_string()),
     ];
     let members = render(&[Left("MEMBER"), Left("ADDRESS"), Left("INTERFACE"), Left("")], &rows.collect::<Vec<_>>());
     let inside: String = (labelled(&policy) + &members).lines().map(|line| format!("  {line}\n")).collect();
@@ -112,9 +119,9 @@ fn virtual_servers(intent: &Intent) -> String {
             |entry: &&crate::policy::intent::Interface| entry.addresses.iter().any(|net| net.contains(&server.address));
         let network = intent.interfaces.iter().find(holds).map_or("its own", |entry| &entry.name);
         let state = if server.enabled { "enabled" } else { "disabled" };
-        let listen = words::listens(&server.listen).join(", ");
-        let (echo, unmatched) = (words::echo(server.echo), words::unmatched(server.unmatched));
-        let cells = [&server.name, &server.address.to_string(), network, pool, state, echo, unmatched, &listen];
+        let listen = server.listen.iter().map(|listen| listen_text(*listen)).collect::<Vec<_>>().join(", ");
+        let (icmp_echo, unmatched) = (server.icmp_echo.to_string(), server.unmatched.to_string());
+        let cells = [&server.name, &server.address.to_string(), network, pool, state, &icmp_echo, &unmatched, &listen];
         cells.iter().map(|cell| (*cell).to_string()).collect()
     });
     let heads = [
@@ -133,22 +140,12 @@ fn virtual_servers(intent: &Intent) -> String {
 fn snats(intent: &Intent) -> String {
     let rows = intent.snats.iter().map(|snat| {
         let pool = intent.pools.get(snat.pool.index()).map_or("?", |pool| &pool.name);
-        let mut except: Vec<String> = snat.exclude.iter().map(|net| words::network(*net)).collect();
-        except.extend(snat.untranslated_udp_ports.iter().map(|port| format!("from udp/{port}")));
+        let mut except: Vec<String> = snat.exclude.iter().map(|net| network_text(*net)).collect();
+        except.extend(snat.no_snat_udp_ports.iter().map(|port| format!("from udp/{port}")));
         let except = if except.is_empty() { "nothing".into() } else { except.join(", ") };
         vec![pool.into(), snat.address.to_string(), except]
     });
     table(&[Left("SNAT OF POOL"), Left("ADDRESS"), Prose("EXCEPT")], rows.collect())
-}
-
-fn timers(intent: &Intent) -> String {
-    let times = words::timeouts(intent).map(|(name, span)| format!("{name} {span}")).join(", ");
-    let Limits { flows_per_worker, rejects_per_second, icmp_errors_per_second, fragments_per_worker } = intent.limits;
-    let limits = format!(
-        "per worker {flows_per_worker} flows, {fragments_per_worker} fragments held, \
-         {rejects_per_second} rejects and {icmp_errors_per_second} forwarded ICMP errors per second"
-    );
-    String::from("\n") + &labelled(&[("timeouts", times), ("limits", limits)])
 }
 
 /// An empty line and the rows under their heads; nothing when there is no row.
@@ -187,13 +184,13 @@ address = "203.0.113.7"
 pool = "pair-2"
 listen = ["udp/5070", "tcp/5070", "tcp/5071"]
 enabled = false
-echo = "when-active"
+icmp_echo = "selective"
 unmatched = "drop"
 
 [[snat]]
 pool = "pair-2"
 address = "203.0.113.7"
-untranslated_udp_ports = [161, 123]
+no_snat_udp_ports = [161, 123]
 "#;
 
     #[test]

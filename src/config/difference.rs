@@ -2,11 +2,18 @@
 //!
 //! Owns the comparison of two configurations and which changes the running appliance cannot take over. Changes nothing.
 
-use super::value::duration_text;
-use super::{Configuration, Settings, words};
-use crate::policy::intent::{Intent, Limits, Member, Monitor, MonitorKind, Pool, Snat, VirtualServer};
+use super::form::Fallback;
+use super::value::{duration_text, listen_text, network_text};
+use super::{Configuration, words};
+use crate::policy::intent::*;
+use crate::policy::words::Word;
+use crate::wire::VlanId;
+use ipnet::Ipv4Net;
 use serde::{Deserialize, Serialize};
 use std::fmt;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::time::Duration;
 
 /// One difference between two configurations.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -37,7 +44,8 @@ pub enum ChangeKind {
 
 impl fmt::Display for Change {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (what, before, after) = (&self.what, or(self.before.as_ref(), ""), or(self.after.as_ref(), ""));
+        let (what, before, after) =
+            (&self.what, self.before.as_deref().unwrap_or(""), self.after.as_deref().unwrap_or(""));
         match self.kind {
             ChangeKind::Added => write!(f, "{what} {after} added"),
             ChangeKind::Removed => write!(f, "{what} {before} removed"),
@@ -48,271 +56,250 @@ impl fmt::Display for Change {
 
 /// Everything in which `new` differs from `old`, in the order of the reference; empty when they mean the same.
 pub fn difference(old: &Configuration, new: &Configuration) -> Vec<Change> {
-    let mut changes = Vec::new();
-    let mut restart = Comparison { changes: &mut changes, live: false };
-    restart.thing("appliance", &appliance(&old.settings), &appliance(&new.settings));
-    restart.thing("cores", &cores(&old.settings), &cores(&new.settings));
-    restart.thing("dpdk", &dpdk(&old.settings), &dpdk(&new.settings));
-    restart.named("port", ports(&old.intent), ports(&new.intent));
-    let (old, new) = (&old.intent, &new.intent);
-    let mut live = Comparison { changes: &mut changes, live: true };
-    live.named("interface", interfaces(old), interfaces(new));
-    live.named("route", routes(old), routes(new));
-    live.named("monitor", monitors(old), monitors(new));
-    live.named("pool", pools(old), pools(new));
-    live.named("member", members(old, new), members(new, old));
-    live.named("virtual server", virtual_servers(old), virtual_servers(new));
-    live.named("snat of pool", snats(old), snats(new));
-    live.thing("timeouts", &timeouts(old), &timeouts(new));
-    live.thing("limits", &rates(&old.limits), &rates(&new.limits));
-    let mut restart = Comparison { changes: &mut changes, live: false };
-    restart.thing("limits", &tables(&old.limits), &tables(&new.limits));
-    changes
+    let mut changes = Comparison(Vec::new());
+    let (before, after) = (&old.intent, &new.intent);
+    changes.thing("appliance", &old.settings.keys(before), &new.settings.keys(after));
+    changes.thing("cores", &old.settings.cores.keys(before), &new.settings.cores.keys(after));
+    changes.thing("dpdk", &old.settings.dpdk.keys(before), &new.settings.dpdk.keys(after));
+    changes.named("port", ports(before), ports(after));
+    let sections: [(&str, fn(&Intent) -> Things); 3] =
+        [("interface", interfaces), ("route", routes), ("monitor", monitors)];
+    sections.into_iter().for_each(|(noun, things)| changes.named(noun, things(before), things(after)));
+    changes.named("pool", pools(before), pools(after));
+    changes.named("member", members(before, after), members(after, before));
+    changes.named("virtual server", virtual_servers(before), virtual_servers(after));
+    changes.named("snat of pool", snats(before), snats(after));
+    changes.thing("timeouts", &before.timeouts.keys(before), &after.timeouts.keys(after));
+    changes.thing("limits", &before.limits.keys(before), &after.limits.keys(after));
+    changes.0
 }
 
-/// One key of a thing, in words.
-#[derive(Clone, PartialEq)]
-enum Word {
+/// The timeouts and limits of `intent`, each as `udp 5m, icmp 60s`.
+pub fn bounds(intent: &Intent) -> [(&'static str, String); 2] {
+    let text = |keys: Vec<Key>| {
+        let keys = keys.iter().map(|key| format!("{} {}", key.name, key.value));
+        keys.collect::<Vec<_>>().join(", ")
+    };
+    [("timeouts", text(intent.timeouts.keys(intent))), ("limits", text(intent.limits.keys(intent)))]
+}
+
+/// Something whose keys are compared; the table of keys says how.
+pub(super) trait Compared {
+    /// Each key with what it holds.
+    fn keys(&self, intent: &Intent) -> Vec<Key>;
+}
+
+/// One key of a thing.
+pub(super) struct Key {
+    name: &'static str,
+    value: Value,
+    live: bool,
+}
+
+/// What a key holds, in words.
+#[derive(PartialEq)]
+pub(super) enum Value {
+    /// Nothing: it is absent.
+    Absent,
     One(String),
     Several(Vec<String>),
 }
 
-type Keys = Vec<(&'static str, Word)>;
-type Things = Vec<(String, Keys)>;
+impl Key {
+    /// The key `name`; where it is absent, what `fallback` says of that.
+    pub(super) fn new(name: &'static str, value: Value, fallback: &Fallback, live: bool) -> Key {
+        let value = match (value, fallback) {
+            (Value::Absent, Fallback::Derived(words)) => Value::One((*words).into()),
+            (value, _) => value,
+        };
+        Key { name, value, live }
+    }
 
-struct Comparison<'c> {
-    changes: &'c mut Vec<Change>,
-    live: bool,
+    fn live(name: &'static str, value: impl ToString) -> Key {
+        Key { name, value: Value::One(value.to_string()), live: true }
+    }
 }
 
-impl Comparison<'_> {
+type Things = Vec<(String, Vec<Key>)>;
+
+struct Comparison(Vec<Change>);
+
+impl Comparison {
+    /// Things are one and the same if their name is. A whole one that comes or goes needs a restart if its first key does.
     fn named(&mut self, noun: &str, old: Things, new: Things) {
-        let find =
-            |things: &Things, name: &str| things.iter().find(|(other, _)| other == name).map(|(_, keys)| keys.clone());
-        for (name, _) in old.iter().filter(|(name, _)| find(&new, name).is_none()) {
-            self.removed(noun, name);
+        let live = |keys: &[Key]| keys.first().is_none_or(|key| key.live);
+        for (name, keys) in old.iter().filter(|(name, _)| !new.iter().any(|(other, _)| other == name)) {
+            self.add(ChangeKind::Removed, noun, Some(name), None, live(keys));
         }
         for (name, keys) in &new {
-            match find(&old, name) {
-                Some(before) => self.thing(&format!("{noun} {name}"), &before, keys),
-                None => self.added(noun, name),
+            match old.iter().find(|(other, _)| other == name) {
+                Some((_, before)) => self.thing(&format!("{noun} {name}"), before, keys),
+                None => self.add(ChangeKind::Added, noun, None, Some(name), live(keys)),
             }
         }
     }
 
-    fn thing(&mut self, what: &str, old: &Keys, new: &Keys) {
-        for ((key, before), (_, after)) in old.iter().zip(new).filter(|(before, after)| before != after) {
-            let what = format!("{what}: {key}");
-            match (before, after) {
-                (Word::One(before), Word::One(after)) => self.changed(&what, before, after),
-                (before, after) => self.list(&what, before.items(), after.items()),
+    fn thing(&mut self, what: &str, old: &[Key], new: &[Key]) {
+        for (before, after) in old.iter().zip(new).filter(|(before, after)| before.value != after.value) {
+            let what = format!("{what}: {}", after.name);
+            match (&before.value, &after.value) {
+                (Value::Several(old), Value::Several(new)) => self.list(&what, old, new, after.live),
+                (old, new) => {
+                    self.add(ChangeKind::Changed, &what, Some(&old.to_string()), Some(&new.to_string()), after.live);
+                }
             }
         }
     }
 
-    fn list(&mut self, what: &str, old: &[String], new: &[String]) {
+    fn list(&mut self, what: &str, old: &[String], new: &[String], live: bool) {
         let gone: Vec<&String> = old.iter().filter(|item| !new.contains(item)).collect();
         let come: Vec<&String> = new.iter().filter(|item| !old.contains(item)).collect();
-        gone.iter().for_each(|item| self.removed(what, item));
-        come.iter().for_each(|item| self.added(what, item));
+        gone.iter().for_each(|item| self.add(ChangeKind::Removed, what, Some(item), None, live));
+        come.iter().for_each(|item| self.add(ChangeKind::Added, what, None, Some(item), live));
         if gone.is_empty() && come.is_empty() {
-            self.changed(&format!("{what} order"), &old.join(" "), &new.join(" "));
+            let (old, new) = (old.join(" "), new.join(" "));
+            self.add(ChangeKind::Changed, &format!("{what} order"), Some(&old), Some(&new), live);
         }
     }
 
-    fn added(&mut self, what: &str, after: &str) {
-        self.add(ChangeKind::Added, what, None, Some(after));
-    }
-
-    fn removed(&mut self, what: &str, before: &str) {
-        self.add(ChangeKind::Removed, what, Some(before), None);
-    }
-
-    fn changed(&mut self, what: &str, before: &str, after: &str) {
-        self.add(ChangeKind::Changed, what, Some(before), Some(after));
-    }
-
-    fn add(&mut self, kind: ChangeKind, what: &str, before: Option<&str>, after: Option<&str>) {
+    fn add(&mut self, kind: ChangeKind, what: &str, before: Option<&str>, after: Option<&str>, live: bool) {
         let (before, after) = (before.map(Into::into), after.map(Into::into));
-        self.changes.push(Change { kind, what: what.into(), before, after, live: self.live });
+        self.0.push(Change { kind, what: what.into(), before, after, live });
     }
-}
-
-impl Word {
-    fn items(&self) -> &[String] {
-        match self {
-            Word::One(item) => std::slice::from_ref(item),
-            Word::Several(items) => items,
-        }
-    }
-}
-
-fn one(key: &'static str, value: impl ToString) -> (&'static str, Word) {
-    (key, Word::One(value.to_string()))
-}
-
-fn several<T: ToString>(key: &'static str, values: impl IntoIterator<Item = T>) -> (&'static str, Word) {
-    (key, Word::Several(values.into_iter().map(|value| value.to_string()).collect()))
-}
-
-fn or(value: Option<impl ToString>, otherwise: &str) -> String {
-    value.map_or(otherwise.into(), |value| value.to_string())
-}
-
-fn appliance(settings: &Settings) -> Keys {
-    vec![
-        one("name", &settings.name),
-        one("admin_socket", settings.admin_socket.display()),
-        one("metrics", or(settings.metrics, "none")),
-        one("log", settings.log),
-    ]
-}
-
-fn cores(settings: &Settings) -> Keys {
-    let cores = &settings.cores;
-    vec![
-        one("management", cores.management),
-        several("workers", &cores.workers),
-        one("idle", cores.idle),
-        one("stall", duration_text(cores.stall)),
-    ]
-}
-
-fn dpdk(settings: &Settings) -> Keys {
-    let dpdk = &settings.dpdk;
-    vec![
-        one("hugepages", dpdk.hugepages),
-        several("eal", &dpdk.eal),
-        one("mbufs", dpdk.mbufs),
-        one("memory", format!("{} MiB", dpdk.memory_mib)),
-    ]
 }
 
 /// A port's place counts as well: everything running names ports by it.
 fn ports(intent: &Intent) -> Things {
-    let keys = |(place, port): (usize, &crate::policy::intent::PortIntent)| {
-        let keys = vec![
-            one("place in the file", place + 1),
-            one("device", &port.device),
-            one("mtu", port.mtu),
-            one("queues", or(port.queues, "one per worker")),
-        ];
-        (port.name.clone(), keys)
-    };
-    intent.ports.iter().enumerate().map(keys).collect()
+    let ports = intent.ports.iter().enumerate().map(|(place, port)| {
+        let place = Key { live: false, ..Key::live("place in the file", place + 1) };
+        (port.name.clone(), std::iter::once(place).chain(port.keys(intent)).collect())
+    });
+    ports.collect()
 }
 
 fn interfaces(intent: &Intent) -> Things {
-    let entries = intent.interfaces.iter().map(|entry| {
-        let port = intent.ports.get(usize::from(entry.port.0)).map_or("?", |port| &port.name);
-        let keys = vec![
-            one("port", port),
-            one("vlan", words::vlan(entry)),
-            several("addresses", &entry.addresses),
-            one("mtu", entry.mtu),
-        ];
-        (entry.name.clone(), keys)
-    });
-    entries.collect()
+    intent.interfaces.iter().map(|entry| (entry.name.clone(), entry.keys(intent))).collect()
 }
 
 fn routes(intent: &Intent) -> Things {
-    intent.routes.iter().map(|route| (words::destination(route), vec![one("via", route.via)])).collect()
+    intent.routes.iter().map(|route| (network_text(route.to), route.keys(intent))).collect()
 }
 
 /// Monitors of one name differ in their port; the first bears the name alone.
 fn monitors(intent: &Intent) -> Things {
     let entries = intent.monitors.iter().enumerate().map(|(place, monitor)| {
         let twin = intent.monitors.iter().take(place).any(|other| other.name == monitor.name);
-        let name =
-            if twin { format!("{} ({})", monitor.name, words::question(&monitor.kind)) } else { monitor.name.clone() };
-        (name, monitor_keys(monitor))
+        let probe = words::question(&monitor.kind);
+        let name = if twin { format!("{} ({probe})", monitor.name) } else { monitor.name.clone() };
+        let (host, user) = match &monitor.kind {
+            MonitorKind::Sip(probe) => (probe.host.clone(), probe.user.clone()),
+            _ => (None, None),
+        };
+        let send = match &monitor.kind {
+            MonitorKind::Udp { send, .. } => send.escape_ascii().to_string(),
+            _ => String::new(),
+        };
+        let none = |text: Option<String>| text.filter(|text| !text.is_empty()).unwrap_or_else(|| "none".into());
+        let mut keys = vec![
+            Key::live("probe", probe),
+            Key::live("up when", words::good_answer(&monitor.kind)),
+            Key::live("host", none(host)),
+            Key::live("user", none(user)),
+            Key::live("send", none(Some(send))),
+        ];
+        keys.extend(monitor.keys(intent));
+        (name, keys)
     });
     entries.collect()
 }
 
-fn monitor_keys(monitor: &Monitor) -> Keys {
-    let none = || String::from("none");
-    let (host, user, send) = match &monitor.kind {
-        MonitorKind::Sip(probe) => (or(probe.host.as_ref(), "the member's"), or(probe.user.as_ref(), "none"), none()),
-        MonitorKind::Udp { send, .. } if !send.is_empty() => (none(), none(), send.escape_ascii().to_string()),
-        _ => (none(), none(), none()),
-    };
-    vec![
-        one("asks", words::question(&monitor.kind)),
-        one("good answer", words::good_answer(&monitor.kind)),
-        one("host", host),
-        one("user", user),
-        one("send", send),
-        one("interval", duration_text(monitor.interval)),
-        one("timeout", duration_text(monitor.timeout)),
-        one("rise", monitor.rise),
-        one("fall", monitor.fall),
-    ]
-}
-
 fn pools(intent: &Intent) -> Things {
-    intent.pools.iter().map(|pool| (pool.name.clone(), pool_keys(intent, pool))).collect()
+    let keys = |pool: &Pool| {
+        let mut keys = pool.keys(intent);
+        keys.push(Key::live("on_down.tcp", pool.on_down_tcp));
+        keys
+    };
+    intent.pools.iter().map(|pool| (pool.name.clone(), keys(pool))).collect()
 }
 
-fn pool_keys(intent: &Intent, pool: &Pool) -> Keys {
-    let members = pool.members.iter().filter_map(|id| intent.members.get(id.index())).map(|member| &member.name);
-    vec![
-        several("member", members),
-        several("monitor", words::monitor_names(intent, pool)),
-        one("require", pool.require),
-        one("fail_back", words::fail_back(pool)),
-        one("on_down.tcp", words::on_down_tcp(pool)),
-        one("no_member", words::no_member(pool)),
-    ]
-}
-
-/// The members that `other` has as well: those that come and go are told with their pool.
+/// The members that `other` has as well: those that come and go are listed with their pool.
 fn members(intent: &Intent, other: &Intent) -> Things {
     let stays = |member: &&Member| other.members.iter().any(|twin| twin.name == member.name);
-    let members = intent.members.iter().filter(stays);
-    members.map(|member| (member.name.clone(), vec![one("address", member.address)])).collect()
+    intent.members.iter().filter(stays).map(|member| (member.name.clone(), member.keys(intent))).collect()
 }
 
 fn virtual_servers(intent: &Intent) -> Things {
-    intent.virtual_servers.iter().map(|server| (server.name.clone(), server_keys(intent, server))).collect()
-}
-
-fn server_keys(intent: &Intent, server: &VirtualServer) -> Keys {
-    vec![
-        one("address", server.address),
-        one("pool", intent.pools.get(server.pool.index()).map_or("?", |pool| &pool.name)),
-        several("listen", words::listens(&server.listen)),
-        one("enabled", server.enabled),
-        one("echo", words::echo(server.echo)),
-        one("unmatched", words::unmatched(server.unmatched)),
-    ]
+    intent.virtual_servers.iter().map(|server| (server.name.clone(), server.keys(intent))).collect()
 }
 
 fn snats(intent: &Intent) -> Things {
-    let name = |snat: &Snat| intent.pools.get(snat.pool.index()).map_or("?".into(), |pool| pool.name.clone());
-    let keys = |snat: &Snat| {
-        vec![
-            one("address", snat.address),
-            several("exclude", snat.exclude.iter().map(|net| words::network(*net))),
-            several("untranslated_udp_ports", &snat.untranslated_udp_ports),
-        ]
-    };
-    intent.snats.iter().map(|snat| (name(snat), keys(snat))).collect()
+    intent.snats.iter().map(|snat| (snat.pool.shown(intent).to_string(), snat.keys(intent))).collect()
 }
 
-fn timeouts(intent: &Intent) -> Keys {
-    words::timeouts(intent).into_iter().map(|(key, span)| one(key, span)).collect()
+impl fmt::Display for Value {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Value::Absent => f.write_str("none"),
+            Value::One(item) => f.write_str(item),
+            Value::Several(items) => f.write_str(&items.join(" ")),
+        }
+    }
 }
 
-fn rates(limits: &Limits) -> Keys {
-    vec![
-        one("rejects_per_second", limits.rejects_per_second),
-        one("icmp_errors_per_second", limits.icmp_errors_per_second),
-    ]
+/// What a key may hold, in words.
+pub(super) trait Compares {
+    /// The words, as the file has them where it can.
+    fn shown(&self, intent: &Intent) -> Value;
 }
 
-/// The tables are taken at start.
-fn tables(limits: &Limits) -> Keys {
-    vec![one("flows_per_worker", limits.flows_per_worker), one("fragments_per_worker", limits.fragments_per_worker)]
+impl<T: Compares> Compares for Option<T> {
+    fn shown(&self, intent: &Intent) -> Value {
+        self.as_ref().map_or(Value::Absent, |value| value.shown(intent))
+    }
+}
+
+impl<T: Compares> Compares for Vec<T> {
+    fn shown(&self, intent: &Intent) -> Value {
+        Value::Several(self.iter().map(|value| value.shown(intent).to_string()).collect())
+    }
+}
+
+macro_rules! shown {
+    ($($type:ty => |$value:ident, $intent:ident| $text:expr;)*) => {$(
+        impl Compares for $type {
+            fn shown(&self, $intent: &Intent) -> Value {
+                let $value = self;
+                Value::One($text)
+            }
+        }
+    )*};
+}
+
+shown! {
+    bool => |flag, _intent| flag.to_string();
+    u16 => |number, _intent| number.to_string();
+    u32 => |number, _intent| number.to_string();
+    usize => |number, _intent| number.to_string();
+    String => |text, _intent| text.clone();
+    PathBuf => |path, _intent| path.display().to_string();
+    Duration => |span, _intent| duration_text(*span);
+    Ipv4Addr => |address, _intent| address.to_string();
+    Ipv4Net => |net, _intent| network_text(*net);
+    SocketAddr => |socket, _intent| socket.to_string();
+    VlanId => |vlan, _intent| vlan.to_string();
+    Listen => |listen, _intent| listen_text(*listen);
+    PortId => |id, intent| name(intent.ports.get(id.index()).map(|port| &port.name));
+    PoolId => |id, intent| name(intent.pools.get(id.index()).map(|pool| &pool.name));
+    MemberId => |id, intent| name(intent.members.get(id.index()).map(|member| &member.name));
+    MonitorId => |id, intent| name(intent.monitors.get(id.index()).map(|monitor| &monitor.name));
+}
+
+impl<W: Word> Compares for W {
+    fn shown(&self, _: &Intent) -> Value {
+        Value::One(self.to_string())
+    }
+}
+
+fn name(name: Option<&String>) -> String {
+    name.map_or("?".into(), Clone::clone)
 }

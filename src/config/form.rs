@@ -1,8 +1,7 @@
 //! The forms of sections, keys and values, and how each is put in words: what is allowed, and an example to copy.
 //!
-//! Owns the types that the table in [`super::keys`] is made of. Reads no file.
+//! Owns the types that the table in [`super::schema`] is made of. Reads no file.
 
-use super::keys::section;
 use super::value::duration_text;
 use std::time::Duration;
 
@@ -28,6 +27,8 @@ pub(super) struct Key {
     pub(super) kind: Kind,
     /// What holds when it is not written.
     pub(super) fallback: Fallback,
+    /// A reload applies it; `false`: it needs a restart.
+    pub(super) live: bool,
     /// One line of explanation.
     pub(super) note: &'static str,
 }
@@ -74,8 +75,8 @@ pub(super) enum Kind {
     Require,
     /// Several, at least and at most so many.
     Many(&'static Kind, usize, usize),
-    /// The table inside, by path.
-    Inside(&'static str),
+    /// The table inside, or a list of them.
+    Inside(&'static SectionRow),
 }
 
 impl SectionRow {
@@ -111,7 +112,7 @@ impl Kind {
             Kind::Codes => "a class \"2xx\", a code \"404\", a range \"200-299\", or \"any\"".into(),
             Kind::Require => "\"all\", or a whole number from 1 to the number of monitors".into(),
             Kind::Many(kind, least, most) => format!("{}, each {}", how_many(*least, *most), kind.form()),
-            Kind::Inside(path) => inside_form(path),
+            Kind::Inside(row) => inside_form(row),
         }
     }
 
@@ -132,8 +133,8 @@ impl Kind {
             Kind::Codes => "\"2xx\"".into(),
             Kind::Require => "\"all\"".into(),
             Kind::Many(kind, ..) => format!("[{}]", kind.example()),
-            Kind::Inside("pool.members") => "[{ name = \"sip-a\", address = \"10.20.0.11\" }]".into(),
-            Kind::Inside(_) => "{ tcp = \"reset\" }".into(),
+            Kind::Inside(row) if row.most.is_some() => format!("[{}]", inside_example(row)),
+            Kind::Inside(row) => inside_example(row),
         }
     }
 
@@ -143,7 +144,7 @@ impl Kind {
             Kind::Flag => "true or false",
             Kind::Integer { .. } => "a whole number",
             Kind::Many(..) => "a list",
-            Kind::Inside(path) if section(path).is_some_and(|row| row.most.is_some()) => "a list of tables",
+            Kind::Inside(row) if row.most.is_some() => "a list of tables",
             Kind::Inside(_) => "a table",
             Kind::Span { .. } => "a duration in quotes",
             _ => "a text in quotes",
@@ -163,13 +164,26 @@ fn how_many(least: usize, most: usize) -> String {
     }
 }
 
-fn inside_form(path: &str) -> String {
-    let Some(row) = section(path) else { return String::new() };
+fn inside_form(row: &SectionRow) -> String {
     let keys: Vec<&str> = row.keys.iter().map(|key| key.name).collect();
     match row.most {
         Some(most) => format!("a list of 1 to {most} tables with the keys {}", keys.join(", ")),
         None => format!("a table with the keys {}", keys.join(", ")),
     }
+}
+
+/// What must be written, or the last key where nothing must.
+fn inside_example(row: &SectionRow) -> String {
+    let written = |key: &Key| match key.fallback {
+        Fallback::Required(text) | Fallback::Value(text) => format!("{} = {text}", key.name),
+        Fallback::Derived(_) => String::new(),
+    };
+    let required = row.keys.iter().filter(|key| matches!(key.fallback, Fallback::Required(_)));
+    let mut keys: Vec<String> = required.map(written).collect();
+    if keys.is_empty() {
+        keys.extend(row.keys.last().map(written));
+    }
+    format!("{{ {} }}", keys.join(", "))
 }
 
 fn quoted(words: &[&str]) -> String {

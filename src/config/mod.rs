@@ -1,36 +1,35 @@
 //! The file: from text to what is meant, or to everything that is wrong with it.
 //!
-//! Owns the way of a configuration: text → sections by the table of keys ([`keys`], [`reader`]) → [`document`], what was
-//! written → [`checks`], contradictions → [`meaning`], what is meant: [`Settings`] and [`Intent`]. Starts nothing and
-//! changes nothing. Read first: [`keys`].
+//! Owns the steps from text to meaning: [`syntax`], TOML → [`reader`], sections by the table of keys in [`schema`] →
+//! [`checks`], contradictions → [`resolve`], what is meant: [`Settings`] and [`Intent`]. Starts nothing and changes
+//! nothing. Read first: [`schema`].
 
 mod checks;
 mod difference;
-mod document;
 mod form;
-mod keys;
-mod meaning;
+mod leaf;
 mod reader;
 mod reference;
 mod report;
+mod resolve;
+mod schema;
 mod settings;
 mod suggest;
 mod syntax;
 #[cfg(test)]
 mod tests;
-mod text;
 mod value;
 pub(crate) mod words;
 
-pub use difference::{Change, ChangeKind, difference};
+pub use difference::{Change, ChangeKind, bounds, difference};
 pub use reference::reference;
 pub use report::{ConfigErrors, Finding, Place, Severity, Warning, count, wrap};
 pub use settings::{CpuCores, Dpdk, Idle, LogLevel, Settings};
-pub use value::{codes_text, duration_text, listen_text};
+pub use value::{codes_text, duration_text, listen_text, network_text};
 
 use crate::policy::intent::Intent;
-use document::Document;
 use report::Report;
+use schema::Document;
 use std::fs::File;
 use std::io::Read;
 use std::path::Path;
@@ -98,17 +97,12 @@ pub fn parse(name: &str, text: &str) -> Result<Configuration, ConfigErrors> {
 /// As [`load`].
 pub fn parse_for(cores: usize, name: &str, text: &str) -> Result<Configuration, ConfigErrors> {
     let mut report = Report::new(name, text);
-    let sections = reader::read(text, &mut report);
-    let document = Document::new(sections);
+    let document = Document::read(&mut report);
     if let Some(document) = &document {
         checks::check(document, cores, &mut report);
     }
-    let meant = match report.refused() {
-        true => None,
-        false => document.as_ref().and_then(meaning::meaning),
-    };
-    match meant {
-        Some((settings, intent)) => Ok(Configuration { settings, intent, warnings: report.finish()? }),
+    match document.filter(|_| !report.refused()).as_ref().and_then(resolve::meaning) {
+        Some((settings, intent)) => Ok(Configuration { settings, intent, warnings: report.warnings() }),
         None => {
             Err(report.refusal("a value is missing that no check has named", "report this file: it shows a defect"))
         }

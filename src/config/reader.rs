@@ -1,21 +1,17 @@
 //! Text to sections of checked values, each with its place.
 //!
-//! Owns TOML syntax errors, unknown keys, wrong types, bounds and defaults, all by the table in [`super::keys`]. Does not
-//! know what the keys mean together: the checks do.
+//! Owns unknown tables and keys, missing keys and defaults, wrong types and lists of the wrong length. What a single value
+//! may be is [`super::leaf`]'s. Does not know what the keys mean together: the checks do.
 
 use super::form::{Fallback, Key, Kind, SectionRow};
-use super::keys::{SECTIONS, section};
+use super::leaf::Leaf;
 use super::report::{Finding, Report, Span};
 use super::suggest::{did_you_mean, listed, nearest};
-use super::text::{takes_text, text_value};
-use super::value;
-use crate::policy::intent::{CodeRange, Listen};
-use ipnet::Ipv4Net;
-use std::collections::BTreeMap;
-use std::net::{Ipv4Addr, SocketAddr};
-use std::time::Duration;
+use std::marker::PhantomData;
 use toml::Spanned;
 use toml::de::{DeString, DeTable, DeValue};
+
+type Node<'i> = Spanned<DeValue<'i>>;
 
 /// Something and where it stands; where it is a default, the place of the section that leaves it out.
 #[derive(Clone, Debug)]
@@ -26,82 +22,215 @@ pub(super) struct At<T> {
     pub(super) written: bool,
 }
 
-/// A value that has the form its key asks for.
-#[derive(Clone, Debug)]
-pub(super) enum Value {
-    Flag(bool),
-    Text(String),
-    Integer(i64),
-    Span(Duration),
-    Address(Ipv4Addr),
-    Network(Ipv4Net),
-    Socket(SocketAddr),
-    Listen(Listen),
-    Codes(CodeRange),
-    /// `None`: all.
-    Require(Option<usize>),
-    Many(Vec<At<Value>>),
-    Inside(Vec<Section>),
-}
+/// A value with its place, unless absent or refused.
+pub(super) type Field<T> = Option<At<T>>;
 
-/// A table of the file with what could be read of it. A key that is missing here has no default or was refused.
+/// What messages need to know of a table.
 #[derive(Clone, Debug)]
-pub(super) struct Section {
-    /// What messages call it: `pool "pair-1"`.
+pub(super) struct Head {
+    /// `pool "pair-1"`
     pub(super) title: String,
-    /// Its header, or its text when it is inline.
+    /// Its header in the file, or its text when it is inline.
     pub(super) span: Span,
-    pub(super) values: BTreeMap<&'static str, At<Value>>,
+    /// Keys the file writes, with their places.
+    pub(super) written: Vec<(&'static str, Span)>,
 }
 
-type Table<'i> = DeTable<'i>;
-type Node<'i> = Spanned<DeValue<'i>>;
-
-/// Reads `text`: the sections of the file by path, those that stand once with their defaults when absent.
-pub(super) fn read(text: &str, report: &mut Report) -> BTreeMap<&'static str, Vec<Section>> {
-    let (root, errors) = DeTable::parse_recoverable(text);
-    if !errors.is_empty() {
-        super::syntax::report_errors(&errors, text, report);
-        return BTreeMap::new();
+impl Head {
+    /// Where the file writes this key.
+    pub(super) fn written(&self, key: &str) -> Option<&Span> {
+        self.written.iter().find(|(name, _)| *name == key).map(|(_, span)| span)
     }
-    let mut reader = Reader { text, report };
-    let root = root.get_ref();
-    for key in root.keys().filter(|key| top(key.get_ref()).is_none()) {
-        reader.unknown_section(key);
+}
+
+/// A table of the file in Rust.
+pub(super) trait Section: Sized {
+    /// Its row in the table of keys.
+    const ROW: &'static SectionRow;
+    /// Reads its keys.
+    fn read(entry: &mut Entry) -> Self;
+    /// What messages need to know of it.
+    fn head(&self) -> &Head;
+}
+
+/// What a key holds: one value, several (a `Vec`), or [`Tables`].
+pub(super) trait Form {
+    /// How it is kept: empty when its key has no default and is absent, or when it was refused (and reported).
+    type Held: Default;
+    /// Reads it.
+    fn read(reader: &mut Reader, place: &Place, kind: &'static Kind, node: &Node) -> Self::Held;
+}
+
+/// Tables inside a table.
+pub(super) struct Tables<S>(PhantomData<S>);
+
+/// A field without its place.
+pub(super) trait Meant<P> {
+    /// What it holds; `None` where it must hold something and does not, which was reported.
+    fn meant(&self) -> Option<P>;
+}
+
+impl<T: Clone> Meant<T> for Field<T> {
+    fn meant(&self) -> Option<T> {
+        self.as_ref().map(|at| at.value.clone())
     }
-    let tops = SECTIONS.iter().filter(|row| !row.path.contains('.'));
-    tops.map(|row| (row.path, reader.top_level(row, root))).collect()
 }
 
-fn top(name: &str) -> Option<&'static SectionRow> {
-    section(name).filter(|row| !row.path.contains('.'))
+impl<T: Clone> Meant<Option<T>> for Field<T> {
+    fn meant(&self) -> Option<Option<T>> {
+        Some(self.as_ref().map(|at| at.value.clone()))
+    }
 }
 
-/// What a value is a part of, for messages.
-struct Context<'c> {
+impl<T: Clone> Meant<Vec<T>> for Vec<At<T>> {
+    fn meant(&self) -> Option<Vec<T>> {
+        Some(self.iter().map(|at| at.value.clone()).collect())
+    }
+}
+
+impl<T: Leaf> Form for T {
+    type Held = Field<T>;
+
+    fn read(reader: &mut Reader, place: &Place, kind: &'static Kind, node: &Node) -> Field<T> {
+        match T::of(kind, node.get_ref()) {
+            Some(Ok(value)) => Some(At {
+                value,
+                span: place.default.cloned().unwrap_or_else(|| node.span()),
+                written: place.default.is_none(),
+            }),
+            Some(Err(refusal)) => {
+                let example = || format!("an example: {}", kind.example());
+                let remedy = Some(refusal.remedy).filter(|remedy| !remedy.is_empty()).unwrap_or_else(example);
+                reader.refused(place, kind, node, &refusal.why).remedy(remedy);
+                None
+            }
+            None => {
+                reader.wrong_type(place, kind, node);
+                None
+            }
+        }
+    }
+}
+
+impl<T: Leaf> Form for Vec<T> {
+    type Held = Vec<At<T>>;
+
+    fn read(reader: &mut Reader, place: &Place, kind: &'static Kind, node: &Node) -> Vec<At<T>> {
+        let (Kind::Many(each, least, most), DeValue::Array(nodes)) = (kind, node.get_ref()) else {
+            reader.wrong_type(place, kind, node);
+            return Vec::new();
+        };
+        if !reader.right_number(place, kind, node, nodes.len(), (*least, *most)) {
+            return Vec::new();
+        }
+        // Each is read, so that all errors are found.
+        let items: Vec<Field<T>> = nodes.iter().map(|node| T::read(reader, place, each, node)).collect();
+        items.into_iter().collect::<Option<_>>().unwrap_or_default()
+    }
+}
+
+impl<S: Section> Form for Tables<S> {
+    type Held = Vec<S>;
+
+    fn read(reader: &mut Reader, place: &Place, kind: &'static Kind, node: &Node) -> Vec<S> {
+        if let (Some(_), DeValue::Array(nodes)) = (S::ROW.most, node.get_ref())
+            && !reader.right_number(place, kind, node, nodes.len(), (1, usize::MAX))
+        {
+            return Vec::new();
+        }
+        reader.tables(node, &format!("{} = {}", place.key.name, kind.example()), Some(place))
+    }
+}
+
+/// What a value is a part of.
+pub(super) struct Place<'c> {
     row: &'static SectionRow,
+    key: &'static Key,
     title: &'c str,
-    name: &'static str,
+    /// It is a default: the place of the section that leaves it out.
+    default: Option<&'c Span>,
 }
 
-struct Reader<'r, 't, 'i> {
-    text: &'i str,
+/// A table that is being read.
+pub(super) struct Entry<'e, 'r, 't> {
+    reader: &'e mut Reader<'r, 't>,
+    row: &'static SectionRow,
+    head: Head,
+    table: &'e DeTable<'e>,
+}
+
+impl Entry<'_, '_, '_> {
+    /// What messages call it.
+    pub(super) fn head(&self) -> Head {
+        self.head.clone()
+    }
+
+    /// The value of a key, or its default.
+    pub(super) fn key<T: Form>(&mut self, name: &str) -> T::Held {
+        let Some(key) = self.row.key(name) else { return T::Held::default() };
+        let Head { title, span, .. } = &self.head;
+        let mut place = Place { row: self.row, key, title, default: None };
+        match (self.table.get(name), &key.fallback) {
+            (Some(node), _) => T::read(self.reader, &place, &key.kind, node),
+            (None, Fallback::Derived(_)) => T::Held::default(),
+            (None, Fallback::Required(example)) => {
+                let message = format!("{title}: the key {name} is missing");
+                let finding = self.reader.report.error(span, &path(self.row, name), message);
+                finding.allowed(key.kind.form()).remedy(format!("add: {name} = {example}"));
+                T::Held::default()
+            }
+            (None, Fallback::Value(text)) => {
+                place.default = Some(span);
+                let node = DeValue::parse(text).ok();
+                node.map(|node| T::read(self.reader, &place, &key.kind, &node)).unwrap_or_default()
+            }
+        }
+    }
+}
+
+/// Reads a file whose syntax is right.
+pub(super) struct Reader<'r, 't> {
     report: &'r mut Report<'t>,
+    sections: &'static [&'static SectionRow],
+    root: &'r DeTable<'r>,
 }
 
-impl Reader<'_, '_, '_> {
-    fn top_level(&mut self, row: &'static SectionRow, root: &Table) -> Vec<Section> {
-        match (root.get(row.path), row.most) {
-            (Some(node), _) => self.tables(row, node, row.header(), None),
-            (None, Some(_)) => Vec::new(),
-            (None, None) => vec![self.section(row, &Table::new(), 0..0, None)],
+impl<'r, 't> Reader<'r, 't> {
+    /// Reads `root`, in which `sections` may stand.
+    pub(super) fn new(
+        report: &'r mut Report<'t>,
+        sections: &'static [&'static SectionRow],
+        root: &'r DeTable<'r>,
+    ) -> Reader<'r, 't> {
+        Reader { report, sections, root }
+    }
+
+    /// Reports top-level names that are no section.
+    pub(super) fn unknown_sections(&mut self) {
+        let known = |name: &str| self.tops().any(|path| path == name);
+        let unknown: Vec<_> = self.root.keys().filter(|name| !known(name.get_ref())).collect();
+        unknown.into_iter().for_each(|name| self.unknown_section(name));
+    }
+
+    /// The section that stands once, or is left out and means its defaults.
+    pub(super) fn once<S: Section>(&mut self) -> Option<S> {
+        match self.root.contains_key(S::ROW.path) {
+            true => self.many().pop(),
+            false => Some(self.section(&DeTable::new(), 0..0, None)),
         }
     }
 
-    /// The tables of `node`: one, or an array of them, as `row` says; `owner` is what they are inside of.
-    fn tables(&mut self, row: &'static SectionRow, node: &Node, wanted: String, owner: Option<&str>) -> Vec<Section> {
+    /// The sections of one kind.
+    pub(super) fn many<S: Section>(&mut self) -> Vec<S> {
+        let root = self.root;
+        root.get(S::ROW.path).map(|node| self.tables(node, &S::ROW.header(), None)).unwrap_or_default()
+    }
+
+    /// The tables of `node`: one, or an array of them, as its row says; `inside` is what they are inside of.
+    fn tables<S: Section>(&mut self, node: &Node, wanted: &str, inside: Option<&Place>) -> Vec<S> {
+        let row = S::ROW;
         match (row.most, node.get_ref()) {
-            (None, DeValue::Table(table)) => vec![self.section(row, table, node.span(), owner)],
+            (None, DeValue::Table(table)) => vec![self.section(table, node.span(), inside)],
             (Some(most), DeValue::Array(nodes)) if nodes.iter().all(|node| node.get_ref().is_table()) => {
                 if nodes.len() > most {
                     let message = format!("{} stands {} times", row.header(), nodes.len());
@@ -109,13 +238,13 @@ impl Reader<'_, '_, '_> {
                     finding.allowed(format!("at most {most}")).remedy("remove the others");
                 }
                 let tables = nodes.iter().filter_map(|node| Some((node.get_ref().as_table()?, node.span())));
-                tables.map(|(table, span)| self.section(row, table, span, owner)).collect()
+                tables.map(|(table, span)| self.section(table, span, inside)).collect()
             }
             _ => {
-                self.not_tables(row, node, &wanted);
+                self.not_tables(row, node, wanted);
                 // Read all the same, so that what refers to it finds it.
-                let table = node.get_ref().as_table().filter(|_| owner.is_none());
-                table.map(|table| self.section(row, table, node.span(), owner)).into_iter().collect()
+                let table = node.get_ref().as_table().filter(|_| inside.is_none());
+                table.map(|table| self.section(table, node.span(), inside)).into_iter().collect()
             }
         }
     }
@@ -130,185 +259,67 @@ impl Reader<'_, '_, '_> {
         self.report.error(&node.span(), row.path, message).allowed(form).remedy(format!("write {wanted}"));
     }
 
-    fn section(&mut self, row: &'static SectionRow, table: &Table, span: Span, owner: Option<&str>) -> Section {
-        let title = title(row, table, owner);
-        let mut values = BTreeMap::new();
-        for (name, node) in table {
-            match row.key(name.get_ref()) {
-                None => self.unknown_key(row, &title, name),
-                Some(key) => {
-                    let context = Context { row, title: &title, name: key.name };
-                    if let Some(value) = self.value(&context, &key.kind, node) {
-                        values.insert(key.name, At { value, span: node.span(), written: true });
-                    }
-                }
-            }
+    fn section<S: Section>(&mut self, table: &DeTable, span: Span, inside: Option<&Place>) -> S {
+        let row = S::ROW;
+        let title = title(row, table, inside.map(|place| place.title));
+        for name in table.keys().filter(|name| row.key(name.get_ref()).is_none()) {
+            self.unknown_key(row, &title, name);
         }
-        for key in row.keys.iter().filter(|key| !table.keys().any(|name| name.get_ref() == key.name)) {
-            if let Some(value) = self.fallback(row, key, &title, &span) {
-                values.insert(key.name, At { value, span: span.clone(), written: false });
-            }
-        }
-        Section { title, span, values }
+        let written = table.iter().filter_map(|(name, node)| Some((row.key(name.get_ref())?.name, node.span())));
+        let span = inside.and_then(|place| place.default).cloned().unwrap_or(span);
+        let head = Head { title, span, written: written.collect() };
+        S::read(&mut Entry { reader: self, row, head, table })
     }
 
-    fn fallback(&mut self, row: &'static SectionRow, key: &'static Key, title: &str, span: &Span) -> Option<Value> {
-        match key.fallback {
-            Fallback::Derived(_) => None,
-            Fallback::Required(example) => {
-                let finding =
-                    self.report.error(span, &path(row, key.name), format!("{title}: the key {} is missing", key.name));
-                finding.allowed(key.kind.form()).remedy(format!("add: {} = {example}", key.name));
-                None
-            }
-            Fallback::Value(text) => {
-                let node = DeValue::parse(text).ok()?;
-                let value = self.value(&Context { row, title, name: key.name }, &key.kind, &node)?;
-                Some(placed(value, span))
-            }
-        }
-    }
-
-    fn value(&mut self, context: &Context, kind: &'static Kind, node: &Node) -> Option<Value> {
-        match (kind, node.get_ref()) {
-            (Kind::Flag, DeValue::Boolean(flag)) => Some(Value::Flag(*flag)),
-            (Kind::Integer { least, most, .. }, DeValue::Integer(number)) => {
-                let number = i64::from_str_radix(number.as_str(), number.radix()).ok();
-                self.bounded(context, kind, node, number, (*least, *most)).map(Value::Integer)
-            }
-            (Kind::Require, DeValue::Integer(number)) => {
-                let number = i64::from_str_radix(number.as_str(), number.radix()).ok();
-                let number = self.bounded(context, kind, node, number, (1, 16))?;
-                usize::try_from(number).ok().map(|number| Value::Require(Some(number)))
-            }
-            (Kind::Many(each, least, most), DeValue::Array(nodes)) => {
-                self.number_of(context, kind, node, nodes.len(), (*least, *most))?;
-                let items: Vec<Option<At<Value>>> = nodes.iter().map(|node| self.item(context, each, node)).collect();
-                items.into_iter().collect::<Option<_>>().map(Value::Many)
-            }
-            (Kind::Inside(path), _) => {
-                let row = section(path)?;
-                if let (Some(_), DeValue::Array(nodes)) = (row.most, node.get_ref()) {
-                    self.number_of(context, kind, node, nodes.len(), (1, usize::MAX))?;
-                }
-                let wanted = format!("{} = {}", context.name, kind.example());
-                Some(Value::Inside(self.tables(row, node, wanted, Some(context.title))))
-            }
-            (kind, DeValue::String(text)) if takes_text(kind) => self.text(context, kind, node, text),
-            _ => {
-                self.wrong_type(context, kind, node);
-                None
-            }
-        }
-    }
-
-    fn item(&mut self, context: &Context, kind: &'static Kind, node: &Node) -> Option<At<Value>> {
-        let value = self.value(context, kind, node)?;
-        Some(At { value, span: node.span(), written: true })
-    }
-
-    fn text(&mut self, context: &Context, kind: &'static Kind, node: &Node, text: &str) -> Option<Value> {
-        match text_value(kind, text) {
-            Ok(value) => self.in_span(context, kind, node, value),
-            Err(refusal) => {
-                let remedy =
-                    if refusal.remedy.is_empty() { format!("an example: {}", kind.example()) } else { refusal.remedy };
-                self.refused(context, kind, node, &refusal.why).remedy(remedy);
-                None
-            }
-        }
-    }
-
-    /// The value, unless it is a duration out of its bounds.
-    fn in_span(&mut self, context: &Context, kind: &'static Kind, node: &Node, value: Value) -> Option<Value> {
-        let (Kind::Span { least, most, .. }, Value::Span(span)) = (kind, &value) else { return Some(value) };
-        let (why, remedy) = if span < least {
-            ("it is too short", format!("write \"{}\" or more", value::duration_text(*least)))
-        } else if span > most {
-            ("it is too long", format!("write \"{}\" or less", value::duration_text(*most)))
-        } else {
-            return Some(value);
-        };
-        self.refused(context, kind, node, why).remedy(remedy);
-        None
-    }
-
-    fn bounded(
+    fn right_number(
         &mut self,
-        context: &Context,
-        kind: &'static Kind,
-        node: &Node,
-        number: Option<i64>,
-        (least, most): (i64, i64),
-    ) -> Option<i64> {
-        match number {
-            Some(number) if number < least => {
-                self.refused(context, kind, node, "it is too small").remedy(format!("write {least} or more"));
-                None
-            }
-            Some(number) if number <= most => Some(number),
-            _ => {
-                self.refused(context, kind, node, "it is too large").remedy(format!("write {most} or less"));
-                None
-            }
-        }
-    }
-
-    fn number_of(
-        &mut self,
-        context: &Context,
+        place: &Place,
         kind: &'static Kind,
         node: &Node,
         number: usize,
         (least, most): (usize, usize),
-    ) -> Option<()> {
+    ) -> bool {
         if number < least {
             let remedy = format!("write at least {least}, such as {}", kind.example());
-            self.refused(context, kind, node, "the list is too short").remedy(remedy);
-            return None;
+            self.refused(place, kind, node, "the list is too short").remedy(remedy);
+        } else if number > most {
+            self.refused(place, kind, node, "the list is too long").remedy(format!("write at most {most}"));
         }
-        if number > most {
-            self.refused(context, kind, node, "the list is too long").remedy(format!("write at most {most}"));
-            return None;
-        }
-        Some(())
+        (least..=most).contains(&number)
     }
 
-    fn refused(&mut self, context: &Context, kind: &'static Kind, node: &Node, why: &str) -> &mut Finding {
+    fn refused(&mut self, place: &Place, kind: &'static Kind, node: &Node, why: &str) -> &mut Finding {
         let shown = self.shown(&node.span());
-        let message = format!("{}: {} = {shown}: {why}", context.title, context.name);
-        self.report.error(&node.span(), &path(context.row, context.name), message).allowed(kind.form())
+        let message = format!("{}: {} = {shown}: {why}", place.title, place.key.name);
+        self.report.error(&node.span(), &path(place.row, place.key.name), message).allowed(kind.form())
     }
 
-    fn wrong_type(&mut self, context: &Context, kind: &'static Kind, node: &Node) {
+    fn wrong_type(&mut self, place: &Place, kind: &'static Kind, node: &Node) {
         let shown = self.shown(&node.span());
-        let (title, name) = (context.title, context.name);
+        let (title, name) = (place.title, place.key.name);
         let message = format!("{title}: {name} = {shown} is {}, not {}", type_noun(node.get_ref()), kind.noun());
-        let remedy = match node.get_ref() {
-            DeValue::String(text) if matches!(kind, Kind::Integer { .. } | Kind::Flag) => {
-                match text.parse::<i64>().is_ok() || matches!(text.as_ref(), "true" | "false") {
-                    true => format!("take the quotes away: {text}"),
-                    false => format!("an example: {}", kind.example()),
-                }
+        let remedy = match (node.get_ref(), kind) {
+            (DeValue::String(text), Kind::Integer { .. } | Kind::Flag)
+                if text.parse::<i64>().is_ok() || matches!(text.as_ref(), "true" | "false") =>
+            {
+                format!("take the quotes away: {text}")
             }
-            DeValue::Integer(number) if matches!(kind, Kind::Span { .. }) => {
+            (DeValue::Integer(number), Kind::Span { .. }) => {
                 format!("put a unit behind it and quotes around it: \"{number}ms\" or \"{number}s\"")
             }
-            DeValue::Integer(number) if matches!(kind, Kind::Codes) => format!("put quotes around it: \"{number}\""),
-            DeValue::Integer(number) if matches!(kind, Kind::Listen) => {
-                format!("write \"udp/{number}\" or \"tcp/{number}\"")
-            }
-            DeValue::String(_) if matches!(kind, Kind::Many(..)) => format!("put brackets around it: [{shown}]"),
+            (DeValue::Integer(number), Kind::Codes) => format!("put quotes around it: \"{number}\""),
+            (DeValue::Integer(number), Kind::Listen) => format!("write \"udp/{number}\" or \"tcp/{number}\""),
+            (DeValue::String(_), Kind::Many(..)) => format!("put brackets around it: [{shown}]"),
             _ => format!("an example: {}", kind.example()),
         };
-        let finding = self.report.error(&node.span(), &path(context.row, name), message);
+        let finding = self.report.error(&node.span(), &path(place.row, name), message);
         finding.allowed(kind.form()).remedy(remedy);
     }
 
     fn unknown_key(&mut self, row: &'static SectionRow, title: &str, name: &Spanned<DeString>) {
         let word = name.get_ref();
         let keys = || row.keys.iter().map(|key| key.name);
-        let homes = SECTIONS.iter().filter(|other| other.key(word).is_some()).map(SectionRow::header);
+        let homes = self.sections.iter().filter(|other| other.key(word).is_some()).map(|row| row.header());
         let remedy = match (nearest(word, keys()), homes.collect::<Vec<_>>().as_slice()) {
             (Some(key), _) => format!("did you mean \"{key}\"?"),
             (None, []) => "remove it".into(),
@@ -320,39 +331,27 @@ impl Reader<'_, '_, '_> {
 
     fn unknown_section(&mut self, name: &Spanned<DeString>) {
         let word = name.get_ref();
-        let tops = || SECTIONS.iter().map(|row| row.path).filter(|path| !path.contains('.'));
-        let home = SECTIONS.iter().find(|row| row.key(word).is_some());
+        let home = self.sections.iter().find(|row| row.key(word).is_some());
         let remedy = match home {
             Some(row) => format!("the key \"{word}\" belongs under {}", row.header()),
-            None => did_you_mean(word, tops(), "remove it"),
+            None => did_you_mean(word, self.tops(), "remove it"),
         };
+        let tables = listed(self.tops());
         let finding = self.report.error(&name.span(), word, format!("unknown table or key \"{word}\""));
-        finding.allowed(format!("the tables {}", listed(tops()))).remedy(remedy);
+        finding.allowed(format!("the tables {tables}")).remedy(remedy);
+    }
+
+    /// The sections that stand in no other.
+    fn tops(&self) -> impl Iterator<Item = &'static str> + use<> {
+        self.sections.iter().map(|row| row.path).filter(|path| !path.contains('.'))
     }
 
     /// The text at `span` as the file has it, shortened.
     fn shown(&self, span: &Span) -> String {
-        let text = self.text.get(span.clone()).unwrap_or_default();
+        let text = self.report.text.get(span.clone()).unwrap_or_default();
         let line = text.lines().next().unwrap_or_default();
         let short: String = line.chars().take(48).collect();
         if short.len() < text.len() { format!("{short}…") } else { short }
-    }
-}
-
-/// A default stands where its section does: it was read from a text of its own, whose places mean nothing in the file.
-fn placed(value: Value, span: &Span) -> Value {
-    let at = |item: At<Value>| At { value: placed(item.value, span), span: span.clone(), written: false };
-    match value {
-        Value::Many(items) => Value::Many(items.into_iter().map(at).collect()),
-        Value::Inside(sections) => {
-            let section = |inside: Section| Section {
-                span: span.clone(),
-                values: inside.values.into_iter().map(|(name, item)| (name, at(item))).collect(),
-                ..inside
-            };
-            Value::Inside(sections.into_iter().map(section).collect())
-        }
-        value => value,
     }
 }
 
@@ -362,7 +361,7 @@ fn path(row: &SectionRow, key: &str) -> String {
 }
 
 /// What messages call a table: by its name, or by what it is about; `owner` is what it is inside of.
-fn title(row: &SectionRow, table: &Table, owner: Option<&str>) -> String {
+fn title(row: &SectionRow, table: &DeTable, owner: Option<&str>) -> String {
     let text = |key: &str| Some(table.get(key)?.get_ref().as_str()?.chars().take(64).collect::<String>());
     let name = text("name").filter(|name| !name.is_empty());
     let (to, pool) = (text("to").unwrap_or_else(|| "default".into()), text("pool"));

@@ -1,7 +1,7 @@
 //! The reference documentation, as the table of keys tells it.
 
 use super::form::{Fallback, Kind, SectionRow};
-use super::keys::SECTIONS;
+use super::schema::SECTIONS;
 use std::fmt::Write;
 
 const HEAD: &str = "\
@@ -9,6 +9,7 @@ const HEAD: &str = "\
 
 Generated from the table of keys in the code; a test keeps it so. The file is TOML. A duration is whole
 numbers with a unit in quotes: `\"500ms\"`, `\"5m\"`, `\"2h4m\"`; the units are ms, s, m, h and d. An address is IPv4.
+A reload applies a change of a live key at once; one that changes a key marked restart is rejected as a whole.
 ";
 
 /// The reference of every key, as Markdown.
@@ -28,21 +29,22 @@ fn section(row: &SectionRow, out: &mut String) {
         (Some(most), Some((_, key))) => format!("A list inside, as `{key} = [{{ ... }}, ...]`, up to {most}."),
     };
     let _ = write!(out, "\n## `{}`\n\n{} {times}\n\n", row.header(), row.note);
-    out.push_str("| key | default | allowed | meaning |\n|---|---|---|---|\n");
+    out.push_str("| key | default | allowed | change | meaning |\n|---|---|---|---|---|\n");
     for key in row.keys {
         let default = match key.fallback {
             Fallback::Required(_) => "must be written".into(),
             Fallback::Value(text) => format!("`{text}`"),
             Fallback::Derived(words) => format!("absent: {words}"),
         };
-        let cells = [format!("`{}`", key.name), default, allowed(&key.kind), key.note.into()];
+        let change = if key.live { "live" } else { "restart" };
+        let cells = [format!("`{}`", key.name), default, allowed(&key.kind), change.into(), key.note.into()];
         let _ = writeln!(out, "| {} |", cells.map(|cell: String| cell.replace('|', "\\|")).join(" | "));
     }
 }
 
 fn allowed(kind: &Kind) -> String {
     match kind {
-        Kind::Inside(path) => format!("see `{path}` below"),
+        Kind::Inside(row) => format!("see `{}` below", row.path),
         kind => kind.form(),
     }
 }

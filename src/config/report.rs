@@ -124,7 +124,8 @@ impl Finding {
 /// Collects what is found in one file.
 pub(super) struct Report<'t> {
     file: &'t str,
-    text: &'t str,
+    /// What it holds.
+    pub(super) text: &'t str,
     findings: Vec<Finding>,
 }
 
@@ -167,12 +168,11 @@ impl<'t> Report<'t> {
         self.findings.iter().any(|finding| finding.severity == Severity::Error && finding.offset == span.start)
     }
 
-    /// The warnings when there is no error, else the errors.
-    pub(super) fn finish(mut self) -> Result<Vec<Warning>, ConfigErrors> {
+    /// The warnings, in the order of the file.
+    pub(super) fn warnings(mut self) -> Vec<Warning> {
+        self.findings.retain(|finding| finding.severity == Severity::Warning);
         self.findings.sort_by_key(|finding| finding.offset);
-        let (errors, warnings): (Vec<_>, Vec<_>) =
-            self.findings.into_iter().partition(|finding| finding.severity == Severity::Error);
-        if errors.is_empty() { Ok(warnings) } else { Err(ConfigErrors { file: printable(self.file), errors }) }
+        self.findings
     }
 
     /// The errors, or where none was found `message` as the only one.
@@ -181,8 +181,9 @@ impl<'t> Report<'t> {
             self.error_of_file("", message).remedy(remedy);
         }
         let file = printable(self.file);
-        let errors = self.findings.into_iter().filter(|finding| finding.severity == Severity::Error);
-        ConfigErrors { file, errors: errors.collect() }
+        self.findings.retain(|finding| finding.severity == Severity::Error);
+        self.findings.sort_by_key(|finding| finding.offset);
+        ConfigErrors { file, errors: self.findings }
     }
 
     fn add(&mut self, severity: Severity, span: Option<&Span>, key: &str, message: String) -> &mut Finding {
@@ -331,7 +332,7 @@ mod tests {
         let at = text.find("here").unwrap();
         let mut report = Report::new("f", &text);
         report.error(&(at..at + 4), "dpdk.eal", "m").remedy("r");
-        let shown = report.finish().unwrap_err().to_string();
+        let shown = report.refusal("", "").to_string();
         assert!(shown.lines().all(|line| line.chars().count() <= WIDTH), "{shown}");
         assert!(shown.contains("here") && shown.contains("^^^^"), "{shown}");
     }
@@ -340,7 +341,7 @@ mod tests {
     fn control_characters_do_not_reach_the_terminal() {
         let mut report = Report::new("f", "x = \u{1b}[31m");
         report.error(&(4..5), "", "bad \u{7}");
-        let shown = report.finish().unwrap_err().to_string();
+        let shown = report.refusal("", "").to_string();
         assert!(!shown.contains('\u{1b}') && !shown.contains('\u{7}'), "{shown:?}");
     }
 }

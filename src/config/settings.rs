@@ -1,6 +1,6 @@
 //! What the appliance itself is made of: cores, memory, sockets. Nothing here says what happens to a packet.
 
-use std::fmt;
+use crate::policy::words::words;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -14,7 +14,7 @@ pub struct Settings {
     pub admin_socket: PathBuf,
     /// Where Prometheus text is served; `None`: nowhere.
     pub metrics: Option<SocketAddr>,
-    /// The least grave events that are logged.
+    /// The lowest severity that is logged.
     pub log: LogLevel,
     /// Which CPU core does what.
     pub cores: CpuCores,
@@ -32,17 +32,7 @@ pub struct CpuCores {
     /// What a worker does when nothing arrives.
     pub idle: Idle,
     /// A turn that takes longer is a stall.
-    pub stall: Duration,
-}
-
-/// See [`CpuCores::idle`].
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Idle {
-    /// Ask again at once.
-    #[default]
-    Poll,
-    /// Sleep some 50 microseconds after many empty turns.
-    Pause,
+    pub stall_threshold: Duration,
 }
 
 /// `[dpdk]`
@@ -58,51 +48,25 @@ pub struct Dpdk {
     pub memory_mib: u32,
 }
 
-/// See [`Settings::log`].
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum LogLevel {
-    /// What stops service.
-    Error,
-    /// What somebody should look at.
-    Warn,
-    /// What changes: switchovers, reloads.
-    #[default]
-    Info,
-    /// What each part does.
-    Debug,
-    /// Everything.
-    Trace,
-}
-
-impl LogLevel {
-    /// The word the file and the log filter have for it.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            LogLevel::Error => "error",
-            LogLevel::Warn => "warn",
-            LogLevel::Info => "info",
-            LogLevel::Debug => "debug",
-            LogLevel::Trace => "trace",
-        }
+words! {
+    /// See [`CpuCores::idle`].
+    Idle {
+        /// Poll again at once.
+        Poll = "poll",
+        /// Sleep some 50 microseconds after many empty turns.
+        Sleep = "sleep",
     }
-
-    pub(super) fn from_word(word: &str) -> Option<LogLevel> {
-        use LogLevel::{Debug, Error, Info, Trace, Warn};
-        [Error, Warn, Info, Debug, Trace].into_iter().find(|level| level.as_str() == word)
-    }
-}
-
-impl fmt::Display for LogLevel {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.as_str())
-    }
-}
-
-impl fmt::Display for Idle {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(match self {
-            Idle::Poll => "poll",
-            Idle::Pause => "pause",
-        })
+    /// See [`Settings::log`].
+    LogLevel {
+        /// What stops service.
+        Error = "error",
+        /// What somebody should look at.
+        Warn = "warn",
+        /// What changes: switchovers, reloads.
+        Info = "info",
+        /// What each part does.
+        Debug = "debug",
+        /// Everything.
+        Trace = "trace",
     }
 }

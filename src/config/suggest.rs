@@ -1,11 +1,26 @@
 //! "Did you mean": the known word nearest to an unknown one.
 
-/// The candidate a typing mistake away from `word`, if one is near enough.
+/// What a file written before the first release may hold, and the word for it now.
+const RENAMED: &[(&str, &str)] = &[
+    ("stall", "stall_threshold"),
+    ("memory", "memory_mib"),
+    ("echo", "icmp_echo"),
+    ("untranslated_udp_ports", "no_snat_udp_ports"),
+    ("fragments", "reassembly"),
+    ("pause", "sleep"),
+    ("when-active", "selective"),
+];
+
+/// The candidate that `word` was renamed to or is a typing mistake away from, if one is near enough.
 pub(super) fn nearest<'c>(word: &str, candidates: impl IntoIterator<Item = &'c str>) -> Option<&'c str> {
     let limit = (word.chars().count() / 3).clamp(1, 3);
+    let distance = |candidate| match RENAMED.contains(&(word, candidate)) {
+        true => 0,
+        false => distance(&folded(word), &folded(candidate)),
+    };
     candidates
         .into_iter()
-        .map(|candidate| (distance(&folded(word), &folded(candidate)), candidate))
+        .map(|candidate| (distance(candidate), candidate))
         .filter(|(distance, _)| *distance <= limit)
         .min_by_key(|(distance, _)| *distance)
         .map(|(_, candidate)| candidate)
@@ -63,6 +78,8 @@ mod tests {
         assert_eq!(nearest("mut", words), Some("mtu"));
         assert_eq!(nearest("Workers", words), Some("workers"));
         assert_eq!(nearest("gateway", words), None);
+        assert_eq!(nearest("fragments", ["icmp", "reassembly"]), Some("reassembly"));
+        assert_eq!(nearest("fragments", words), None);
         assert_eq!(nearest("", words), None);
     }
 }

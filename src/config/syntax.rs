@@ -3,10 +3,17 @@
 //! Owns which of its errors are told: one for each line, and none that only follows from an earlier one.
 
 use super::report::{Report, Span};
-use toml::de::Error;
+use toml::de::{DeTable, Error};
+
+/// The file as TOML; `None` if it is none, which is reported.
+pub(super) fn parsed<'t>(report: &mut Report<'t>) -> Option<DeTable<'t>> {
+    let (root, errors) = DeTable::parse_recoverable(report.text);
+    report_errors(&errors, report.text, report);
+    errors.is_empty().then(|| root.into_inner())
+}
 
 /// Reports the syntax errors of `text`.
-pub(super) fn report_errors(errors: &[Error], text: &str, report: &mut Report) {
+fn report_errors(errors: &[Error], text: &str, report: &mut Report) {
     let mut told_up_to = 0;
     // The parser finds what is unclosed after what follows from it.
     let mut errors: Vec<_> = errors.iter().map(|error| (span_of(error, text), error)).collect();

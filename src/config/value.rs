@@ -17,7 +17,8 @@ pub(super) struct Refusal {
     pub(super) remedy: String,
 }
 
-fn refuse<T>(why: impl Into<String>, remedy: impl Into<String>) -> Result<T, Refusal> {
+/// Refuses.
+pub(super) fn refuse<T>(why: impl Into<String>, remedy: impl Into<String>) -> Result<T, Refusal> {
     Err(Refusal { why: why.into(), remedy: remedy.into() })
 }
 
@@ -76,6 +77,24 @@ pub fn duration_text(span: Duration) -> String {
         }
     }
     text
+}
+
+/// Any text that is not empty.
+pub(super) fn filled(text: &str) -> Result<String, Refusal> {
+    if text.is_empty() { refuse("it is empty", "write something, or leave the key out") } else { Ok(text.into()) }
+}
+
+/// A name that commands can take.
+pub(super) fn name(text: &str) -> Result<String, Refusal> {
+    let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+    let why = match text.chars().find(|c| !fits(*c)) {
+        Some(c) => format!("{c:?} does not belong in a name"),
+        None if text.is_empty() => "it is empty".into(),
+        None if text.len() > 32 => format!("it has {} characters", text.len()),
+        None => return Ok(text.into()),
+    };
+    let near: String = text.chars().take(32).map(|c| if fits(c) { c } else { '-' }).collect();
+    refuse(why, if near.is_empty() { near } else { format!("write \"{near}\"") })
 }
 
 /// An IPv4 address that a host can have.
@@ -158,6 +177,15 @@ pub(super) fn network(text: &str) -> Result<Ipv4Net, Refusal> {
         "it has bits set outside its length",
         format!("write \"{trunc}\" for the network, \"{}\" for the host", net.addr()),
     )
+}
+
+/// The text of a network: `default`, one address without its length, or the network.
+pub fn network_text(net: Ipv4Net) -> String {
+    match net.prefix_len() {
+        0 => "default".into(),
+        32 => net.addr().to_string(),
+        _ => net.to_string(),
+    }
 }
 
 /// `127.0.0.1:9469`

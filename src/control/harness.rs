@@ -76,14 +76,14 @@ pub(crate) fn two_arm() -> Intent {
             pool: PoolId(0),
             listen: vec![listen(Protocol::Udp, 5060), listen(Protocol::Tcp, 5060), listen(Protocol::Tcp, 5061)],
             enabled: true,
-            echo: EchoPolicy::Always,
+            icmp_echo: EchoPolicy::Always,
             unmatched: Default::default(),
         }],
         snats: vec![Snat {
             pool: PoolId(0),
             address: Ipv4Addr::new(10, 20, 0, 100),
             exclude: vec!["172.16.1.20/32".parse().unwrap(), "172.16.2.0/24".parse().unwrap()],
-            untranslated_udp_ports: Vec::new(),
+            no_snat_udp_ports: Vec::new(),
             resumes: true,
         }],
         timeouts: Timeouts::default(),
@@ -107,7 +107,12 @@ pub(crate) fn file_of(intent: &Intent) -> Configuration {
         admin_socket: "/run/fairlead/admin.sock".into(),
         metrics: None,
         log: LogLevel::Info,
-        cores: CpuCores { management: 0, workers: vec![1, 2], idle: Idle::Poll, stall: Duration::from_millis(1) },
+        cores: CpuCores {
+            management: 0,
+            workers: vec![1, 2],
+            idle: Idle::Poll,
+            stall_threshold: Duration::from_millis(1),
+        },
         dpdk: Dpdk { hugepages: false, eal: Vec::new(), mbufs: 65_535, memory_mib: 512 },
     };
     Configuration { settings, intent: intent.clone(), warnings: Vec::new() }

@@ -196,7 +196,7 @@ impl Controller {
             return;
         }
         self.latencies.next_word = now + QUIET;
-        let limit = duration_text(self.file.settings.cores.stall);
+        let limit = duration_text(self.file.settings.cores.stall_threshold);
         for at in 0..self.latencies.homes.len() {
             let Untold { stalls, longest } = std::mem::take(&mut self.latencies.homes[at].untold);
             if stalls > 0 {
@@ -229,7 +229,7 @@ impl Controller {
             in_box: spread(&of.in_box),
             turns: spread(&of.turns),
             stalls: of.stalls,
-            stall_ns: nanos(self.file.settings.cores.stall),
+            stall_ns: nanos(self.file.settings.cores.stall_threshold),
             longest_ns: nanos(of.longest),
             longest_at: (of.longest > Duration::ZERO).then(|| self.wall(of.longest_at)),
         }

@@ -16,7 +16,7 @@ use crate::control::forecast::Outlook;
 use crate::control::neighbours;
 use crate::policy::adjacency::NextHop;
 use crate::policy::health::State;
-use crate::policy::intent::{InterfaceId, MemberId, MonitorKind, PoolId, PortId, SipTransport, Snat};
+use crate::policy::intent::{InterfaceId, MemberId, MonitorKind, PoolId, PortId, Snat};
 use crate::time::Instant;
 use crate::wire::Protocol;
 use crate::worker::mailbox::{self, WorkerId};
@@ -284,7 +284,11 @@ impl Controller {
             ),
             ("install_longest_us", micros(latency.longest), "The longest of these."),
             ("switchovers", self.switchovers.count(), "Changes of an active member."),
-            ("stalls", self.latencies.stalls(), "Turns of workers that took longer than `stall` in the file allows."),
+            (
+                "stalls",
+                self.latencies.stalls(),
+                "Turns of workers that took longer than `stall_threshold` in the file allows.",
+            ),
             (
                 "hints",
                 self.hints,
@@ -369,14 +373,7 @@ fn kind(kind: &MonitorKind) -> String {
         MonitorKind::Tcp { port } => format!("tcp {port}"),
         MonitorKind::TcpHalfOpen { port } => format!("tcp-half-open {port}"),
         MonitorKind::Udp { port, .. } => format!("udp {port}"),
-        MonitorKind::Sip(probe) => {
-            let transport = match probe.transport {
-                SipTransport::Udp => "udp",
-                SipTransport::Tcp => "tcp",
-                SipTransport::Tls => "tls",
-            };
-            format!("sip/{transport} {}", probe.port)
-        }
+        MonitorKind::Sip(probe) => format!("sip/{} {}", probe.transport, probe.port),
     }
 }
 

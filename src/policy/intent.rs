@@ -5,6 +5,7 @@
 
 use super::ids::Lives;
 use super::slots::{Id, Slots};
+use super::words::words;
 use crate::wire::{Protocol, VlanId};
 use ipnet::Ipv4Net;
 use std::net::Ipv4Addr;
@@ -210,15 +211,16 @@ impl CodeRange {
     }
 }
 
-/// How a SIP probe travels.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum SipTransport {
-    /// One datagram.
-    Udp,
-    /// One connection a probe.
-    Tcp,
-    /// One TLS connection a probe; the certificate is not verified, liveness is what is asked.
-    Tls,
+words! {
+    /// How a SIP probe travels.
+    SipTransport {
+        /// One datagram.
+        Udp = "udp",
+        /// One connection a probe.
+        Tcp = "tcp",
+        /// One TLS connection a probe; the certificate is not verified, liveness is what is asked.
+        Tls = "tls",
+    }
 }
 
 /// A high-availability pair of SIP Servers.
@@ -253,38 +255,34 @@ pub struct Member {
     pub interface: InterfaceId,
 }
 
-/// See [`Pool::fail_back`].
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum FailBack {
-    /// Only the operator, or the loss of the active member, moves it.
-    #[default]
-    Never,
-    /// As soon as a member earlier in the list is up.
-    Immediate,
-}
+words! {
+    /// See [`Pool::fail_back`].
+    FailBack {
+        /// Only the operator, or the loss of the active member, moves it.
+        Never = "never",
+        /// As soon as a member earlier in the list is up.
+        Immediate = "immediate",
+    }
 
-/// See [`Pool::on_down_tcp`].
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum OnDownTcp {
-    /// Both ends get a reset with the exact sequence number.
-    #[default]
-    Reset,
-    /// Connections go on as long as the member answers them.
-    Drain,
-    /// Segments are dropped and counted.
-    Drop,
-}
+    /// See [`Pool::on_down_tcp`].
+    OnDownTcp {
+        /// Both ends get a reset with the exact sequence number.
+        Reset = "reset",
+        /// Connections go on as long as the member answers them.
+        Drain = "drain",
+        /// Segments are dropped and counted.
+        Drop = "drop",
+    }
 
-/// See [`Pool::no_member`].
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum NoMember {
-    /// A SYN is answered with a reset, a datagram with port unreachable.
-    #[default]
-    Reject,
-    /// Traffic keeps going to the member that was active last.
-    KeepLast,
-    /// Silence, counted.
-    Drop,
+    /// See [`Pool::no_member`].
+    NoMember {
+        /// A SYN is answered with a reset, a datagram with port unreachable.
+        Reject = "reject",
+        /// Traffic keeps going to the member that was active last.
+        KeepLast = "keep-last",
+        /// Silence, counted.
+        Drop = "drop",
+    }
 }
 
 /// The address the world talks to.
@@ -301,7 +299,7 @@ pub struct VirtualServer {
     /// `false`: what arrives is refused as if no member were there, never routed onward.
     pub enabled: bool,
     /// Echo requests to the address are answered: always, or only while a member is active.
-    pub echo: EchoPolicy,
+    pub icmp_echo: EchoPolicy,
     /// What arrives at the address and matches no service and no flow.
     pub unmatched: Unmatched,
 }
@@ -315,27 +313,27 @@ pub struct Listen {
     pub port: u16,
 }
 
-/// When a virtual address answers an echo request.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum EchoPolicy {
-    /// Always.
-    #[default]
-    Always,
-    /// Only while a member is active.
-    WhenActive,
-}
+words! {
+    /// When a virtual address answers an echo request.
+    EchoPolicy {
+        /// Always.
+        Always = "always",
+        /// Only while a member is active.
+        Selective = "selective",
+    }
 
-/// What becomes of a packet to a virtual address that matches neither a service nor a flow.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Unmatched {
-    /// Its sender is told. A SYN to an address that members go out with is told after six seconds, by port unreachable:
-    /// a member may be about to open the same connection (RFC 5382 REQ-4).
-    #[default]
-    Reject,
-    /// Its sender is told at once, a SYN by a reset.
-    RejectNow,
-    /// Silence, counted.
-    Drop,
+    /// What happens to a packet to a virtual address that matches neither a service nor a flow.
+    #[derive(Default)]
+    Unmatched {
+        /// Its sender is told. A SYN to an address that members go out with is told after six seconds, by port unreachable:
+        /// a member may be about to open the same connection (RFC 5382 REQ-4).
+        #[default]
+        Reject = "reject",
+        /// Its sender is told at once, a SYN by a reset.
+        RejectNow = "reject-now",
+        /// Silence, counted.
+        Drop = "drop",
+    }
 }
 
 /// What the members of a pool send outward wears this address.
@@ -349,7 +347,7 @@ pub struct Snat {
     pub exclude: Vec<Ipv4Net>,
     /// UDP source ports of members whose datagrams are never translated: services whose requests may arrive another
     /// way (scenario 53).
-    pub untranslated_udp_ports: Vec<u16>,
+    pub no_snat_udp_ports: Vec<u16>,
     /// A member's TCP met in mid-stream is taken for a connection it opened before a restart, and translated again. Not
     /// once an exclusion was taken away: what was opened under it stands untranslated.
     pub resumes: bool,
@@ -369,20 +367,7 @@ pub struct Timeouts {
     /// RFC 5508 REQ-2: not below 60 seconds.
     pub icmp: Duration,
     /// How long the pieces of a datagram wait for the rest of it, counted from the first one to arrive.
-    pub fragments: Duration,
-}
-
-impl Default for Timeouts {
-    fn default() -> Timeouts {
-        Timeouts {
-            udp: Duration::from_secs(300),
-            tcp_established: Duration::from_secs(7440),
-            tcp_opening: Duration::from_secs(240),
-            tcp_closing: Duration::from_secs(240),
-            icmp: Duration::from_secs(60),
-            fragments: Duration::from_secs(10),
-        }
-    }
+    pub reassembly: Duration,
 }
 
 /// Bounds of the data path.
@@ -396,15 +381,4 @@ pub struct Limits {
     pub icmp_errors_per_second: u32,
     /// Pieces of datagrams one worker holds until the rest is there, at most.
     pub fragments_per_worker: usize,
-}
-
-impl Default for Limits {
-    fn default() -> Limits {
-        Limits {
-            flows_per_worker: 1_000_000,
-            rejects_per_second: 250,
-            icmp_errors_per_second: 1_000,
-            fragments_per_worker: 2_048,
-        }
-    }
 }

@@ -15,6 +15,7 @@ pub mod slots;
 pub mod snapshot;
 pub mod spread;
 pub mod way;
+pub mod words;
 
 pub use addresses::{Addresses, InterfaceView};
 pub use intent::Intent;

@@ -100,7 +100,7 @@ impl<P: Port> Worker<P> {
         shared: Arc<Shared>,
     ) -> Worker<P> {
         let world = engine.world();
-        let (pieces, patience) = (world.limits.fragments_per_worker, world.timeouts.fragments);
+        let (pieces, patience) = (world.limits.fragments_per_worker, world.timeouts.reassembly);
         Worker {
             gathering: Gathering::new(pieces, patience, engine.seed()),
             deferred: Deferred::new(pieces / 2),

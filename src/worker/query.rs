@@ -56,7 +56,7 @@ impl<P: Port> Worker<P> {
         match command {
             Command::Install(world, claims) => {
                 let epoch = world.epoch;
-                self.gathering.set_patience(world.timeouts.fragments);
+                self.gathering.set_patience(world.timeouts.reassembly);
                 let old = Some(self.engine.install(world, claims));
                 self.post.say(Event::Installed { worker: self.id, epoch, at: now, old });
                 self.decide_waiting(now);

@@ -260,7 +260,7 @@ fn s53_an_answer_from_a_listed_port_is_never_translated() {
     let answer = |src| Build::udp(at(src, 161), at(VISITOR, 50556)).payload(b"response");
     let mut lab = Lab::new(Layout::TwoArm);
     lab.forwards(HOST_A, answer(A), ROUTER, answer(V));
-    let mut lab = Lab::with(|intent| intent.snats[0].untranslated_udp_ports = vec![161]);
+    let mut lab = Lab::with(|intent| intent.snats[0].no_snat_udp_ports = vec![161]);
     lab.forwards(HOST_A, answer(A), ROUTER, answer(A));
     lab.forwards(HOST_B, answer(B), ROUTER, answer(B));
 }

@@ -216,7 +216,7 @@ fn latency(page: &mut Page, row: &LatencyRow) {
                 end of the turn that sent it; without the time in the rings of the NICs.";
     page.histogram("worker_time_in_box", help, &labels, &row.in_box);
     page.histogram("worker_turn", "Turns that did something.", &labels, &row.turns);
-    page.total("worker_stalls", "Turns longer than `stall` in the file.", &labels, row.stalls);
+    page.total("worker_stalls", "Turns longer than `stall_threshold` in the file.", &labels, row.stalls);
     page.gauge("worker_longest_turn_seconds", "The longest turn.", &labels, seconds(row.longest_ns));
 }
 
@@ -307,7 +307,7 @@ mod tests {
         let expected = "# HELP fairlead_worker_longest_turn_seconds The longest turn.\n\
                         # TYPE fairlead_worker_longest_turn_seconds gauge\n\
                         fairlead_worker_longest_turn_seconds{worker=\"0\"} 0.0042\n\
-                        # HELP fairlead_worker_stalls_total Turns longer than `stall` in the file.\n\
+                        # HELP fairlead_worker_stalls_total Turns longer than `stall_threshold` in the file.\n\
                         # TYPE fairlead_worker_stalls_total counter\n\
                         fairlead_worker_stalls_total{worker=\"0\"} 3\n\
                         # HELP fairlead_worker_time_in_box_seconds Of each frame sent: from the turn that received it, \

@@ -1,10 +1,11 @@
 //! The box: cores, memory, the admin socket, and timers that are allowed and unwise.
 
 use super::repeated;
-use crate::config::document::{Document, Field};
-use crate::config::form::Kind;
-use crate::config::keys::section;
+use crate::config::form::{Kind, SectionRow};
+use crate::config::reader::{Field, Section};
 use crate::config::report::{Report, count};
+use crate::config::schema::{Document, Dpdk, Limits};
+use crate::config::settings::Idle;
 use crate::config::value::duration_text;
 use std::time::Duration;
 
@@ -19,13 +20,13 @@ pub(super) fn check(document: &Document, cores: usize, report: &mut Report) {
     shared_cores(document, cores, report);
     missing_cores(document, cores, report);
     memory(document, report);
-    held_pieces(document, report);
+    held_fragments(document, report);
     short_timer("tcp_opening", &document.timeouts.tcp_opening, report);
     short_timer("tcp_closing", &document.timeouts.tcp_closing, report);
 }
 
 fn socket(document: &Document, report: &mut Report) {
-    let Some(path) = &document.admin_socket else { return };
+    let Some(path) = &document.appliance.admin_socket else { return };
     let why = match &path.value {
         text if !text.starts_with('/') => "it does not begin with /",
         text if text.len() > SOCKET_PATH => "it is too long for a unix socket",
@@ -52,18 +53,18 @@ fn shared_cores(document: &Document, cores: usize, report: &mut Report) {
     let Some(management) = &document.cores.management else { return };
     let Some(worker) = workers.iter().find(|at| at.value == management.value) else { return };
     let message = format!("[cores]: core {} is both a worker's and the management core", worker.value);
-    let pauses = document.cores.idle.as_ref().is_some_and(|idle| idle.value == "pause");
-    match (cores, pauses) {
+    let sleeps = document.cores.idle.as_ref().is_some_and(|idle| idle.value == Idle::Sleep);
+    match (cores, sleeps) {
         (1, _) => report.warning(&worker.span, "cores.workers", message + "; this machine has only one").remedy(
-            "use idle = \"pause\", so that probes get their turn; for more than a trial give the machine a second core",
+            "use idle = \"sleep\", so that probes get their turn; for more than a trial give the machine a second core",
         ),
         (_, true) => report
             .warning(&worker.span, "cores.workers", message)
-            .remedy("fine for a trial, as idle = \"pause\"; on a production box name another core for one of them"),
+            .remedy("fine for a trial, as idle = \"sleep\"; on a production box name another core for one of them"),
         (_, false) => report
             .error(&worker.span, "cores.workers", message)
             .allowed("a worker polls without end: whatever shares its core starves")
-            .remedy("name another core for one of them; for a trial write idle = \"pause\""),
+            .remedy("name another core for one of them; for a trial write idle = \"sleep\""),
     };
 }
 
@@ -82,12 +83,12 @@ fn missing_cores(document: &Document, cores: usize, report: &mut Report) {
 }
 
 fn memory(document: &Document, report: &mut Report) {
-    let (Some(mbufs), Some(memory)) = (&document.dpdk.mbufs, &document.dpdk.memory) else { return };
+    let (Some(mbufs), Some(memory)) = (&document.dpdk.mbufs, &document.dpdk.memory_mib) else { return };
     let needed = (u64::from(mbufs.value) * MBUF_BYTES).div_ceil(1 << 20);
     if needed <= u64::from(memory.value) {
         return;
     }
-    let (at, key) = if mbufs.written { (mbufs, "dpdk.mbufs") } else { (memory, "dpdk.memory") };
+    let (at, key) = if mbufs.written { (mbufs, "dpdk.mbufs") } else { (memory, "dpdk.memory_mib") };
     let message = format!("[dpdk]: {} packet buffers do not fit into {} MiB of memory", mbufs.value, memory.value);
     let finding = report.error(&at.span, key, message);
     finding.allowed(format!(
@@ -95,11 +96,11 @@ fn memory(document: &Document, report: &mut Report) {
         (u64::from(memory.value) << 20) / MBUF_BYTES,
         memory.value
     ));
-    finding.remedy(format!("write memory = {} or more, or fewer mbufs", needed.next_multiple_of(64)));
+    finding.remedy(format!("write memory_mib = {} or more, or fewer mbufs", needed.next_multiple_of(64)));
 }
 
-/// Pieces that wait for the rest of their datagram may not take the buffers that the NICs receive into.
-fn held_pieces(document: &Document, report: &mut Report) {
+/// Fragments that wait for the rest of their datagram may not take the buffers that the NICs receive into.
+fn held_fragments(document: &Document, report: &mut Report) {
     let (Some(mbufs), Some(each)) = (&document.dpdk.mbufs, &document.limits.fragments_per_worker) else { return };
     let workers = document.cores.workers.len().max(1);
     let (held, quarter) = (each.value * workers, (mbufs.value as usize).div_ceil(4));
@@ -112,26 +113,26 @@ fn held_pieces(document: &Document, report: &mut Report) {
         _ => (&each.span, "limits.fragments_per_worker"),
     };
     let message = format!(
-        "[limits]: fragments_per_worker = {}: {} may hold {held} pieces of datagrams, more than a quarter of the {} \
+        "[limits]: fragments_per_worker = {}: {} may hold {held} fragments, more than a quarter of the {} \
          packet buffers",
         each.value,
         count(workers, "worker"),
         mbufs.value
     );
     let finding = report.error(span, key, message);
-    finding.allowed(format!("{} in mbufs = {}", count(quarter, "piece"), mbufs.value));
+    finding.allowed(format!("{} in mbufs = {}", count(quarter, "fragment"), mbufs.value));
     let (fewer, more) = (quarter / workers, (held * 4).next_power_of_two() - 1);
     let ways = [
-        within("limits", "fragments_per_worker", fewer).then(|| format!("fragments_per_worker = {fewer} or less")),
-        within("dpdk", "mbufs", more).then(|| format!("[dpdk] mbufs = {more} or more")),
+        within(Limits::ROW, "fragments_per_worker", fewer).then(|| format!("fragments_per_worker = {fewer} or less")),
+        within(Dpdk::ROW, "mbufs", more).then(|| format!("[dpdk] mbufs = {more} or more")),
     ];
     let ways: Vec<String> = ways.into_iter().flatten().collect();
     finding.remedy(if ways.is_empty() { "have fewer workers".into() } else { format!("write {}", ways.join(", or ")) });
 }
 
 /// The bounds of a key hold `number`.
-fn within(path: &str, name: &str, number: usize) -> bool {
-    match section(path).and_then(|row| row.key(name)).map(|key| &key.kind) {
+fn within(row: &SectionRow, name: &str, number: usize) -> bool {
+    match row.key(name).map(|key| &key.kind) {
         Some(Kind::Integer { least, most, .. }) => i64::try_from(number).is_ok_and(|at| (*least..=*most).contains(&at)),
         _ => false,
     }

@@ -11,9 +11,9 @@ mod services;
 
 pub(super) use monitors::resolved_port;
 
-use super::document::Document;
-use super::reader::At;
+use super::reader::{Field, Section};
 use super::report::{Report, Span};
+use super::schema::Document;
 use std::collections::BTreeMap;
 
 /// Reports every contradiction in `document`, on a machine of `cores` CPU cores.
@@ -41,6 +41,6 @@ fn repeated<'d, K: Ord, T>(entries: impl Iterator<Item = (K, &'d T)>) -> Vec<(&'
 }
 
 /// The place of a field, or of its entry where the field is absent.
-fn span_of<'d, T>(field: &'d Option<At<T>>, otherwise: &'d Span) -> &'d Span {
-    field.as_ref().map_or(otherwise, |at| &at.span)
+fn span_of<'d, T>(field: &'d Field<T>, entry: &'d impl Section) -> &'d Span {
+    field.as_ref().map_or(&entry.head().span, |at| &at.span)
 }

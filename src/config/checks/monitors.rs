@@ -1,22 +1,23 @@
 //! Monitors: what their kind allows, what they ask, and on which port.
 
 use super::span_of;
-use crate::config::document::{Document, Field, Monitor, Pool};
-use crate::config::reader::At;
+use crate::config::reader::{At, Field, Meant};
 use crate::config::report::Report;
+use crate::config::schema::{Document, Monitor, Pool, Probe};
 use crate::config::value::duration_text;
+use crate::policy::intent::SipTransport;
 use crate::wire::Protocol;
 
 /// Which kinds a key is for; keys that are not listed are for all.
-const ONLY_FOR: [(&str, &[&str]); 8] = [
-    ("transport", &["sip"]),
-    ("up_codes", &["sip"]),
-    ("down_codes", &["sip"]),
-    ("host", &["sip"]),
-    ("user", &["sip"]),
-    ("send", &["udp"]),
-    ("receive", &["udp"]),
-    ("port", &["tcp", "tcp-half-open", "sip", "udp"]),
+const ONLY_FOR: [(&str, &[Probe]); 8] = [
+    ("transport", &[Probe::Sip]),
+    ("up_codes", &[Probe::Sip]),
+    ("down_codes", &[Probe::Sip]),
+    ("host", &[Probe::Sip]),
+    ("user", &[Probe::Sip]),
+    ("send", &[Probe::Udp]),
+    ("receive", &[Probe::Udp]),
+    ("port", &[Probe::Tcp, Probe::TcpHalfOpen, Probe::Sip, Probe::Udp]),
 ];
 
 /// Reports monitors that cannot work, and those nobody uses.
@@ -53,24 +54,20 @@ pub(in crate::config) fn resolved_port(document: &Document, pool: &Pool, monitor
             .find(|port| *port == 5061)
             .or_else(|| ports(Protocol::Tcp).rfind(|port| !udp.contains(port) && *port != 5060))
     };
-    match (text(&monitor.kind), text(&monitor.transport)) {
-        ("sip", "tls") => Some(secure().unwrap_or(5061)),
-        ("sip", "tcp") => Some(plain().unwrap_or(5060)),
-        ("sip", _) => Some(udp.first().copied().unwrap_or(5060)),
-        ("tcp" | "tcp-half-open", _) => plain().or_else(|| ports(Protocol::Tcp).next()),
-        ("udp", _) => udp.first().copied(),
-        _ => None,
+    match (monitor.kind.meant()?, monitor.transport.meant()) {
+        (Probe::Sip, Some(SipTransport::Tls)) => Some(secure().unwrap_or(5061)),
+        (Probe::Sip, Some(SipTransport::Tcp)) => Some(plain().unwrap_or(5060)),
+        (Probe::Sip, Some(SipTransport::Udp) | None) => Some(udp.first().copied().unwrap_or(5060)),
+        (Probe::Tcp | Probe::TcpHalfOpen, _) => plain().or_else(|| ports(Protocol::Tcp).next()),
+        (Probe::Udp, _) => udp.first().copied(),
+        (Probe::Icmp, _) => None,
     }
-}
-
-fn text(field: &Field<String>) -> &str {
-    field.as_ref().map_or("", |at| &at.value)
 }
 
 fn foreign_keys(monitor: &Monitor, report: &mut Report) {
     let Some(kind) = &monitor.kind else { return };
-    for (key, kinds) in ONLY_FOR.iter().filter(|(_, kinds)| !kinds.contains(&kind.value.as_str())) {
-        let Some((_, span)) = monitor.head.written.iter().find(|(name, _)| name == key) else { continue };
+    for (key, kinds) in ONLY_FOR.iter().filter(|(_, kinds)| !kinds.contains(&kind.value)) {
+        let Some(span) = monitor.head.written(key) else { continue };
         let title = &monitor.head.title;
         let message = format!("{title}: the key {key} means nothing to a monitor of kind \"{}\"", kind.value);
         let finding = report.error(span, &format!("monitor.{key}"), message);
@@ -99,7 +96,8 @@ fn patience(monitor: &Monitor, report: &mut Report) {
 fn codes(monitor: &Monitor, report: &mut Report) {
     let good = |code: u16| monitor.up_codes.iter().any(|range| range.value.contains(code));
     let bad = |code: u16| monitor.down_codes.iter().any(|range| range.value.contains(code));
-    if text(&monitor.kind) != "sip" || monitor.up_codes.is_empty() || (100..700).any(|code| good(code) && !bad(code)) {
+    let asks_sip = monitor.kind.as_ref().is_some_and(|kind| kind.value == Probe::Sip);
+    if !asks_sip || monitor.up_codes.is_empty() || (100..700).any(|code| good(code) && !bad(code)) {
         return;
     }
     let Some(first) = monitor.down_codes.first() else { return };
@@ -130,17 +128,16 @@ fn unused(document: &Document, monitor: &Monitor, report: &mut Report) {
 fn port(document: &Document, pool: &Pool, name: &At<String>, report: &mut Report) {
     let named = |monitor: &&Monitor| monitor.name.as_ref().is_some_and(|at| at.value == name.value);
     let Some(monitor) = document.monitors.iter().find(named) else { return };
-    let refused = monitor.head.written.iter().all(|(key, _)| *key != "kind");
-    if refused || text(&monitor.kind) == "icmp" || resolved_port(document, pool, monitor).is_some() {
+    let Some(kind) = monitor.kind.as_ref().map(|at| at.value) else { return };
+    if kind == Probe::Icmp || resolved_port(document, pool, monitor).is_some() {
         return;
     }
-    let kind = text(&monitor.kind);
-    let protocol = if kind == "udp" { "udp" } else { "tcp" };
+    let protocol = if kind == Probe::Udp { "udp" } else { "tcp" };
     let message = format!("{}: monitor \"{}\" (kind \"{kind}\") has no port to ask", pool.head.title, name.value);
     let finding = report.error(&name.span, "monitor.port", message);
     finding.allowed(format!(
         "a port of its own, or a {protocol}/PORT among the service ports of the pool's virtual server"
     ));
     finding.remedy(format!("add port = ... to monitor \"{}\"", name.value));
-    report.see(span_of(&monitor.name, &monitor.head.span), "the monitor");
+    report.see(span_of(&monitor.name, monitor), "the monitor");
 }

@@ -1,9 +1,9 @@
 //! Names: each is defined once, and each that is used is defined.
 
 use super::repeated;
-use crate::config::document::{Document, Field};
-use crate::config::reader::At;
+use crate::config::reader::{At, Field};
 use crate::config::report::Report;
+use crate::config::schema::Document;
 use crate::config::suggest::{did_you_mean, listed};
 
 /// Reports names defined twice and names that are not defined.

@@ -1,9 +1,9 @@
 //! Ports, interfaces, self-IPs and routes.
 
 use super::{repeated, span_of};
-use crate::config::document::{Document, Interface};
 use crate::config::reader::At;
 use crate::config::report::{Report, Span};
+use crate::config::schema::{Document, Interface, Route};
 use ipnet::Ipv4Net;
 use std::net::Ipv4Addr;
 
@@ -74,7 +74,7 @@ fn devices(document: &Document, report: &mut Report) {
 fn same_link(document: &Document, report: &mut Report) {
     let links = document.interfaces.iter().filter_map(|entry| {
         let port = entry.port.as_ref()?;
-        let broken_vlan = entry.vlan.is_none() && entry.head.written.iter().any(|(key, _)| *key == "vlan");
+        let broken_vlan = entry.vlan.is_none() && entry.head.written("vlan").is_some();
         (!broken_vlan).then(|| ((port.value.clone(), entry.vlan.as_ref().map(|at| at.value)), entry))
     });
     for (first, second) in repeated(links) {
@@ -82,7 +82,7 @@ fn same_link(document: &Document, report: &mut Report) {
         let port = second.port.as_ref().map_or("", |at| &at.value);
         let message = format!("{} and {} are both {vlan} on port \"{port}\"", first.head.title, second.head.title);
         let key = if second.vlan.is_some() { "interface.vlan" } else { "interface.port" };
-        let span = span_of(&second.vlan, span_of(&second.port, &second.head.span));
+        let span = second.vlan.as_ref().map_or_else(|| span_of(&second.port, second), |at| &at.span);
         let finding = report.error(span, key, message);
         finding.allowed("one interface for each port and VLAN");
         finding.remedy("give one another vlan or port, or put all addresses into one interface");
@@ -167,11 +167,11 @@ fn routes(document: &Document, report: &mut Report) {
     }
 }
 
-fn written_to(route: &crate::config::document::Route) -> Option<&Span> {
+fn written_to(route: &Route) -> Option<&Span> {
     route.to.as_ref().filter(|to| to.written).map(|to| &to.span)
 }
 
-fn connected_destination(document: &Document, route: &crate::config::document::Route, report: &mut Report) {
+fn connected_destination(document: &Document, route: &Route, report: &mut Report) {
     let Some(to) = &route.to else { return };
     let nets = document.interfaces.iter().flat_map(|entry| entry.addresses.iter().map(move |net| (entry, net)));
     for (interface, net) in nets.filter(|(_, net)| net.value.trunc() == to.value) {

@@ -2,9 +2,12 @@
 
 use super::network::{edge, networks, off_link, self_address};
 use super::{repeated, span_of};
-use crate::config::document::{Document, Member, Pool, Snat, VirtualServer};
+use crate::config::leaf::Needed;
+use crate::config::reader::At;
 use crate::config::report::{Report, Span, count};
+use crate::config::schema::{Document, Member, Pool, Probe, Snat, VirtualServer};
 use crate::config::value::listen_text;
+use crate::policy::intent::Listen;
 use std::net::Ipv4Addr;
 
 /// Reports pools, addresses and ports that contradict one another.
@@ -29,7 +32,7 @@ fn pool_alone(document: &Document, pool: &Pool, report: &mut Report) {
     let asks_sip = |name: &str| {
         document.monitors.iter().any(|monitor| {
             monitor.name.as_ref().is_some_and(|at| at.value == name)
-                && monitor.kind.as_ref().is_none_or(|at| at.value == "sip")
+                && monitor.kind.as_ref().is_none_or(|at| at.value == Probe::Sip)
         })
     };
     if !pool.monitors.is_empty() && !pool.monitors.iter().any(|at| asks_sip(&at.value)) {
@@ -55,9 +58,10 @@ fn pool_alone(document: &Document, pool: &Pool, report: &mut Report) {
 
 fn require(pool: &Pool, report: &mut Report) {
     let Some(require) = &pool.require else { return };
-    let Some(number) = require.value.filter(|number| *number > pool.monitors.len() && !pool.monitors.is_empty()) else {
+    let Needed(Some(number)) = require.value else { return };
+    if number <= pool.monitors.len() || pool.monitors.is_empty() {
         return;
-    };
+    }
     let monitors = count(pool.monitors.len(), "monitor");
     let message = format!("{}: require = {number}, but it has {monitors}: no member could ever be up", pool.head.title);
     let finding = report.error(&require.span, "pool.require", message);
@@ -79,7 +83,7 @@ fn members(document: &Document, report: &mut Report) {
         let finding = report.error(&at.span, "pool.members.address", message);
         finding.allowed("an address is one member, in one pool");
         finding.remedy("correct the address; one host with several services is one member with several service ports");
-        report.see(span_of(&first.address, &first.head.span), "the first one");
+        report.see(span_of(&first.address, first), "the first one");
     }
     all().for_each(|member| member_address(document, member, report));
 }
@@ -127,14 +131,14 @@ fn virtual_addresses(document: &Document, report: &mut Report) {
         if let Some(member) = members.find(|member| member.address.as_ref().is_some_and(|own| own.value == at.value)) {
             let finding = report.error(&at.span, key, format!("{what} is the address of {}", member.head.title));
             finding.allowed("an address that no host has").remedy("choose a free address for the virtual server");
-            report.see(span_of(&member.address, &member.head.span), "the member");
+            report.see(span_of(&member.address, member), "the member");
         }
         if let Some(route) =
             document.routes.iter().find(|route| route.via.as_ref().is_some_and(|via| via.value == at.value))
         {
             let finding = report.error(&at.span, key, format!("{what} is the next hop of {}", route.head.title));
             finding.allowed("an address that no host has").remedy("choose a free address for the virtual server");
-            report.see(span_of(&route.via, &route.head.span), "the route");
+            report.see(span_of(&route.via, route), "the route");
         }
     }
 }
@@ -171,18 +175,14 @@ fn service_ports(document: &Document, report: &mut Report) {
         let message = format!("{one} and {two} lead {} of two addresses to one pool", listen_text(second.1.value));
         let finding = report.error(&second.1.span, "virtual_server.listen", message);
         finding.allowed(
-            "a service port of a member stands for one virtual address: what it sends must wear the right one",
+            "a service port of a member stands for one virtual address: what it sends must be translated to the right one",
         );
         finding.remedy("give one of them another port, or a pool with other members");
         see_listen(report, first, "the first one");
     }
 }
 
-fn see_listen(
-    report: &mut Report,
-    entry: &(&VirtualServer, &crate::config::reader::At<crate::policy::intent::Listen>),
-    why: &str,
-) {
+fn see_listen(report: &mut Report, entry: &(&VirtualServer, &At<Listen>), why: &str) {
     let span = if entry.1.written { &entry.1.span } else { &entry.0.head.span };
     report.see(span, why);
 }
@@ -190,23 +190,25 @@ fn see_listen(
 fn snats(document: &Document, report: &mut Report) {
     for (first, second) in repeated(document.snats.iter().filter_map(|snat| Some((&snat.pool.as_ref()?.value, snat)))) {
         let message = format!("there are two [[snat]] for {}", &second.head.title["snat of ".len()..]);
-        let finding = report.error(span_of(&second.pool, &second.head.span), "snat.pool", message);
+        let finding = report.error(span_of(&second.pool, second), "snat.pool", message);
         finding
             .allowed("one [[snat]] for each pool")
             .remedy("put all exclude entries into one of them and remove the other");
-        report.see(span_of(&first.pool, &first.head.span), "the first one");
+        report.see(span_of(&first.pool, first), "the first one");
     }
     let addresses = document.snats.iter().filter_map(|snat| Some((snat.address.as_ref()?.value, snat)));
     for (first, second) in
         repeated(addresses).into_iter().filter(|(first, second)| pool_name(first) != pool_name(second))
     {
         let Some(at) = &second.address else { continue };
-        let message =
-            format!("the {} and the {} wear the same address, {}", first.head.title, second.head.title, at.value);
+        let message = format!(
+            "the {} and the {} translate to the same address, {}",
+            first.head.title, second.head.title, at.value
+        );
         let finding = report.error(&at.span, "snat.address", message);
-        finding.allowed("each pool wears an address of its own: peers tell the pairs apart by it");
+        finding.allowed("each pool is translated to an address of its own: peers tell the pairs apart by it");
         finding.remedy("give one pool a virtual server with another address, and its [[snat]] that address");
-        report.see(span_of(&first.address, &first.head.span), "the first one");
+        report.see(span_of(&first.address, first), "the first one");
     }
     document.snats.iter().for_each(|snat| snat_alone(document, snat, report));
 }

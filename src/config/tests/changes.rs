@@ -27,13 +27,13 @@ address = "203.0.113.7"
 pool = "pair-2"
 listen = ["udp/5070", "tcp/5070"]
 enabled = false
-echo = "when-active"
+icmp_echo = "selective"
 unmatched = "drop"
 
 [[snat]]
 pool = "pair-2"
 address = "203.0.113.7"
-untranslated_udp_ports = [161, 123]
+no_snat_udp_ports = [161, 123]
 "#;
 
 fn good(text: &str) -> Configuration {
@@ -65,7 +65,7 @@ fn reload_prints_what_changes() {
             ("vlan = 120", "vlan = 121"),
             ("", MANY),
             ("[[snat]]", "unmatched = \"reject-now\"\n\n[[snat]]"),
-            ("", "[timeouts]\nudp = \"10m\"\nfragments = \"30s\"\n"),
+            ("", "[timeouts]\nudp = \"10m\"\nreassembly = \"30s\"\n"),
             ("", "[limits]\nrejects_per_second = 100\nicmp_errors_per_second = 50\n"),
         ])
     );
@@ -74,7 +74,7 @@ fn reload_prints_what_changes() {
 #[test]
 fn what_a_running_appliance_cannot_take_over_says_so() {
     let edits = [
-        ("workers = [1]", "workers = [1, 2]\nidle = \"pause\"\nstall = \"20ms\""),
+        ("workers = [1]", "workers = [1, 2]\nidle = \"sleep\"\nstall_threshold = \"20ms\""),
         ("device = \"0000:3b:00.1\"", "device = \"0000:5e:00.1\"\nmtu = 9000"),
         (
             "",
@@ -100,5 +100,5 @@ fn members_in_another_order_are_a_change() {
         ("name = \"sip-a\", address = \"10.20.0.11\"", "name = \"sip-b\", address = \"10.20.0.12\""),
         ("{ name = \"sip-b\", address = \"10.20.0.12\" },\n]", "{ name = \"sip-a\", address = \"10.20.0.11\" },\n]"),
     ]);
-    assert_eq!(text, "pool pair-1: member order sip-a sip-b → sip-b sip-a\n");
+    assert_eq!(text, "pool pair-1: members order sip-a sip-b → sip-b sip-a\n");
 }

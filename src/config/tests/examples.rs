@@ -51,11 +51,11 @@ fn the_two_arm_example_means_what_it_says() {
 #[test]
 fn the_one_arm_example_puts_everything_on_one_interface() {
     let Configuration { settings, intent, .. } = example("one-arm.toml");
-    assert_eq!(settings.cores.idle, Idle::Pause);
+    assert_eq!(settings.cores.idle, Idle::Sleep);
     assert_eq!((intent.ports.len(), intent.interfaces.len()), (1, 1));
     assert!(intent.members.iter().all(|member| member.interface == InterfaceId(0)));
     assert_eq!(intent.routes[0].interface, InterfaceId(0));
-    assert_eq!(intent.snats[0].untranslated_udp_ports, [161]);
+    assert_eq!(intent.snats[0].no_snat_udp_ports, [161]);
 }
 
 #[test]

@@ -52,6 +52,15 @@ fn keys() {
             ("a word of another product", &[("kind = \"sip\"", "kind = \"sip\"\ntime_until_up = 0")]),
             ("mandatory keys are missing", &[("device = \"0000:3b:00.0\"\n", ""), ("kind = \"sip\"\n", "")]),
             ("a member without an address", &[(", address = \"10.20.0.12\"", "")]),
+            (
+                "keys and words of before the first release",
+                &[
+                    ("[cores]", "[dpdk]\nmemory = 512\n[timeouts]\nfragments = \"5s\"\n[cores]\nstall = \"20ms\""),
+                    ("workers = [1]", "workers = [1]\nidle = \"pause\""),
+                    ("[[snat]]", "echo = \"when-active\"\n[[snat]]\nuntranslated_udp_ports = [161]"),
+                    ("listen = ", "icmp_echo = \"when-active\"\nlisten = "),
+                ],
+            ),
             ("an unknown key in an inline table", &[("name = \"sip-b\",", "name = \"sip-b\", weight = 3,")]),
         ],
     );
@@ -124,7 +133,7 @@ fn data_path() {
             &[
                 ("[cores]", "[limits]\nicmp_errors_per_second = 0\nfragments_per_worker = 63\n[cores]"),
                 ("pool = \"pair-1\"", "pool = \"pair-1\"\nunmatched = \"reject_now\""),
-                ("", "[timeouts]\nfragments = \"1m\"\n"),
+                ("", "[timeouts]\nreassembly = \"1m\"\n"),
             ],
         )],
     );

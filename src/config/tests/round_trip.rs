@@ -13,11 +13,11 @@ use std::net::Ipv4Addr;
 use std::time::Duration;
 
 fn settings() -> impl Strategy<Value = Settings> {
-    let idle = select(vec![Idle::Poll, Idle::Pause]);
+    let idle = select(vec![Idle::Poll, Idle::Sleep]);
     let cores = (0..4_usize, vec(any::<bool>(), 4), idle, 1..60_000_u64).prop_map(|(management, used, idle, stall)| {
         let mut workers: Vec<usize> = (4..8).filter(|core| used[core - 4]).collect();
         workers.push(9);
-        CpuCores { management, workers, idle, stall: Duration::from_millis(stall) }
+        CpuCores { management, workers, idle, stall_threshold: Duration::from_millis(stall) }
     });
     let dpdk = (any::<bool>(), vec("[ -~]{1,12}", 0..3), 2_047..65_535_u32, 256..4_096_u32)
         .prop_map(|(hugepages, eal, mbufs, memory_mib)| Dpdk { hugepages, eal, mbufs, memory_mib });
@@ -132,7 +132,7 @@ fn pool_choice() -> impl Strategy<Value = PoolChoice> {
     let net = (any::<u32>(), 0..=32_u8).prop_map(|(ip, length)| Ipv4Net::new_assert(ip.into(), length).trunc());
     let server = (
         any::<bool>(),
-        select(vec![EchoPolicy::Always, EchoPolicy::WhenActive]),
+        select(vec![EchoPolicy::Always, EchoPolicy::Selective]),
         select(vec![Unmatched::Reject, Unmatched::RejectNow, Unmatched::Drop]),
     );
     (1..=4_usize, vec(any::<bool>(), 4), 0..4_usize, policy, listens, server, vec(net, 0..4), vec(1..u16::MAX, 0..3))
@@ -140,7 +140,7 @@ fn pool_choice() -> impl Strategy<Value = PoolChoice> {
 
 fn timeouts() -> impl Strategy<Value = Timeouts> {
     let day = 86_400_u64;
-    (120..day, 7_440..day, 1..day, 1..day, 60..day, 2..=30_u64).prop_map(|(udp, open, a, b, icmp, fragments)| {
+    (120..day, 7_440..day, 1..day, 1..day, 60..day, 2..=30_u64).prop_map(|(udp, open, a, b, icmp, reassembly)| {
         let s = Duration::from_secs;
         Timeouts {
             udp: s(udp),
@@ -148,7 +148,7 @@ fn timeouts() -> impl Strategy<Value = Timeouts> {
             tcp_opening: s(a),
             tcp_closing: s(b),
             icmp: s(icmp),
-            fragments: s(fragments),
+            reassembly: s(reassembly),
         }
     })
 }
@@ -190,7 +190,7 @@ fn intent() -> impl Strategy<Value = Intent> {
 
 fn add_pool(intent: &mut Intent, choice: PoolChoice) {
     let (count, used, require, (fail_back, on_down_tcp, no_member), listen, manners, exclude, ports) = choice;
-    let (enabled, echo, unmatched) = manners;
+    let (enabled, icmp_echo, unmatched) = manners;
     let place = intent.pools.len();
     let (pool, net) = (PoolId(place as u16), place % intent.interfaces.len());
     let first = intent.members.len();
@@ -219,10 +219,10 @@ fn add_pool(intent: &mut Intent, choice: PoolChoice) {
         pool,
         listen,
         enabled,
-        echo,
+        icmp_echo,
         unmatched,
     });
-    intent.snats.push(Snat { pool, address, exclude, untranslated_udp_ports: ports, resumes: true });
+    intent.snats.push(Snat { pool, address, exclude, no_snat_udp_ports: ports, resumes: true });
 }
 
 /// Monitors stand in the order in which pools name them; those that none names do not stand.

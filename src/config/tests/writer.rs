@@ -63,12 +63,12 @@ fn appliance(file: &mut Lines, settings: &Settings) {
     file.bare("management", settings.cores.management);
     file.bare("workers", format!("{:?}", settings.cores.workers));
     file.text("idle", settings.cores.idle);
-    file.text("stall", duration_text(settings.cores.stall));
+    file.text("stall_threshold", duration_text(settings.cores.stall_threshold));
     file.header("[dpdk]");
     file.bare("hugepages", settings.dpdk.hugepages);
     file.texts("eal", &settings.dpdk.eal);
     file.bare("mbufs", settings.dpdk.mbufs);
-    file.bare("memory", settings.dpdk.memory_mib);
+    file.bare("memory_mib", settings.dpdk.memory_mib);
 }
 
 fn ports(file: &mut Lines, intent: &Intent) {
@@ -128,14 +128,7 @@ fn monitor(file: &mut Lines, monitor: &Monitor) {
 }
 
 fn sip(file: &mut Lines, probe: &SipProbe) {
-    file.text(
-        "transport",
-        match probe.transport {
-            SipTransport::Udp => "udp",
-            SipTransport::Tcp => "tcp",
-            SipTransport::Tls => "tls",
-        },
-    );
+    file.text("transport", probe.transport);
     file.optional("host", probe.host.as_ref().map(quoted));
     file.optional("user", probe.user.as_ref().map(quoted));
     file.texts("up_codes", probe.up_codes.iter().map(|range| codes_text(*range)));
@@ -150,22 +143,9 @@ fn pool(file: &mut Lines, intent: &Intent, pool: &Pool) {
     file.bare("members", format!("[{}]", members.collect::<Vec<_>>().join(", ")));
     file.texts("monitors", pool.monitors.iter().map(|id| &intent.monitors[id.index()].name));
     file.bare("require", pool.require);
-    let fail_back = if pool.fail_back == FailBack::Never { "never" } else { "immediate" };
-    file.text("fail_back", fail_back);
-    let tcp = match pool.on_down_tcp {
-        OnDownTcp::Reset => "reset",
-        OnDownTcp::Drain => "drain",
-        OnDownTcp::Drop => "drop",
-    };
-    file.bare("on_down", format!("{{ udp = \"reselect\", tcp = \"{tcp}\" }}"));
-    file.text(
-        "no_member",
-        match pool.no_member {
-            NoMember::Reject => "reject",
-            NoMember::KeepLast => "keep-last",
-            NoMember::Drop => "drop",
-        },
-    );
+    file.text("fail_back", pool.fail_back);
+    file.bare("on_down", format!("{{ udp = \"reselect\", tcp = \"{}\" }}", pool.on_down_tcp));
+    file.text("no_member", pool.no_member);
 }
 
 fn server(file: &mut Lines, intent: &Intent, server: &VirtualServer) {
@@ -175,15 +155,8 @@ fn server(file: &mut Lines, intent: &Intent, server: &VirtualServer) {
     file.text("pool", &intent.pools[server.pool.index()].name);
     file.texts("listen", server.listen.iter().map(|listen| listen_text(*listen)));
     file.bare("enabled", server.enabled);
-    file.text("echo", if server.echo == EchoPolicy::Always { "always" } else { "when-active" });
-    file.text(
-        "unmatched",
-        match server.unmatched {
-            Unmatched::Reject => "reject",
-            Unmatched::RejectNow => "reject-now",
-            Unmatched::Drop => "drop",
-        },
-    );
+    file.text("icmp_echo", server.icmp_echo);
+    file.text("unmatched", server.unmatched);
 }
 
 fn snat(file: &mut Lines, intent: &Intent, snat: &Snat) {
@@ -191,13 +164,13 @@ fn snat(file: &mut Lines, intent: &Intent, snat: &Snat) {
     file.text("pool", &intent.pools[snat.pool.index()].name);
     file.text("address", snat.address);
     file.texts("exclude", &snat.exclude);
-    file.bare("untranslated_udp_ports", format!("{:?}", snat.untranslated_udp_ports));
+    file.bare("no_snat_udp_ports", format!("{:?}", snat.no_snat_udp_ports));
 }
 
 fn limits(file: &mut Lines, intent: &Intent) {
-    let Timeouts { udp, tcp_established, tcp_opening, tcp_closing, icmp, fragments } = intent.timeouts;
-    let times = [udp, tcp_established, tcp_opening, tcp_closing, icmp, fragments];
-    let keys = ["udp", "tcp_established", "tcp_opening", "tcp_closing", "icmp", "fragments"];
+    let Timeouts { udp, tcp_established, tcp_opening, tcp_closing, icmp, reassembly } = intent.timeouts;
+    let times = [udp, tcp_established, tcp_opening, tcp_closing, icmp, reassembly];
+    let keys = ["udp", "tcp_established", "tcp_opening", "tcp_closing", "icmp", "reassembly"];
     file.header("[timeouts]");
     for (key, span) in keys.iter().zip(times) {
         file.text(key, duration_text(span));

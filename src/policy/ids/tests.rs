@@ -38,7 +38,7 @@ fn server(last: u8, pool: u16) -> VirtualServer {
         pool: PoolId(pool),
         listen: vec![],
         enabled: true,
-        echo: EchoPolicy::Always,
+        icmp_echo: EchoPolicy::Always,
         unmatched: Unmatched::Reject,
     }
 }

@@ -80,7 +80,7 @@ fn snat(intent: &Intent, meant: &Snat, before: Option<&Snapshot>) -> SnatView {
         address: meant.address,
         reserved: servers.flat_map(|server| server.listen.iter().map(|listen| listen.port)).collect(),
         exclude: PrefixMap::one_of(known, meant.exclude.iter().map(|net| (*net, ()))),
-        untranslated_udp_ports: meant.untranslated_udp_ports.clone(),
+        no_snat_udp_ports: meant.no_snat_udp_ports.clone(),
         resumes: meant.resumes,
     }
 }
@@ -99,7 +99,7 @@ pub(super) fn virtuals(intent: &Intent) -> Vec<VirtualView> {
             None => views.push(VirtualView {
                 address: server.address,
                 services: services.collect(),
-                echo: server.echo,
+                echo: server.icmp_echo,
                 pool: server.pool,
                 unmatched: server.unmatched,
                 wears: intent.snats.iter().any(|snat| snat.address == server.address),

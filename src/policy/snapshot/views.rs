@@ -93,7 +93,7 @@ pub struct SnatView {
     /// Ports of that address that are never handed out: the service ports of every virtual server on it.
     pub reserved: Vec<u16>,
     pub(super) exclude: PrefixMap<()>,
-    pub(super) untranslated_udp_ports: Vec<u16>,
+    pub(super) no_snat_udp_ports: Vec<u16>,
     /// See [`Snat::resumes`].
     pub resumes: bool,
 }
@@ -107,7 +107,7 @@ impl SnatView {
 
     /// Datagrams a member sends from this port are not translated.
     pub fn leaves_udp_port(&self, port: u16) -> bool {
-        self.untranslated_udp_ports.contains(&port)
+        self.no_snat_udp_ports.contains(&port)
     }
 }
 

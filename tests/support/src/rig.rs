@@ -423,7 +423,7 @@ pub fn virtual_server(name: &str, address: &str, pool: u16) -> VirtualServer {
         pool: PoolId(pool),
         listen: vec![listen(Protocol::Udp, 5060), listen(Protocol::Tcp, 5060), listen(Protocol::Tcp, 5061)],
         enabled: true,
-        echo: EchoPolicy::Always,
+        icmp_echo: EchoPolicy::Always,
         unmatched: Unmatched::default(),
     }
 }
@@ -433,7 +433,7 @@ pub fn snat(address: &str, pool: u16, exclude: &[&str]) -> Snat {
         pool: PoolId(pool),
         address: addr(address),
         exclude: exclude.iter().map(|net| net.parse().unwrap()).collect(),
-        untranslated_udp_ports: vec![],
+        no_snat_udp_ports: vec![],
         resumes: true,
     }
 }

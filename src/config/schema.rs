@@ -1,0 +1,411 @@
+//! The one table of every key a file may hold. It is longer than other files because it is one table.
+//!
+//! Owns for each key its type, default, form with bounds and unit, whether a reload applies it, and one line of
+//! explanation. From its row follow the field it is read into, what is refused, the reference, and the difference a reload
+//! prints. Read first: [`super::form`]. What the keys mean stands in [`super::resolve`].
+
+use super::difference::{Compared, Compares, Key as ComparedKey};
+use super::form::Kind::{
+    Address, Choice, Codes, Flag, Inside, Integer, Listen, Many, Name, Network, Require, SelfAddress, Socket, Span,
+    Text,
+};
+use super::form::{Fallback, Key, Kind, SectionRow};
+use super::leaf::Needed;
+use super::reader::{Entry, Form, Head, Meant, Reader, Section, Tables};
+use super::report::Report;
+use super::settings::{CpuCores, Dpdk as DpdkSettings, Idle, LogLevel, Settings};
+use super::syntax;
+use crate::policy::intent::{
+    self, CodeRange, EchoPolicy, FailBack, Intent, NoMember, OnDownTcp, PortIntent, SipTransport, Unmatched,
+};
+use crate::policy::words::{Word, words};
+use ipnet::Ipv4Net;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::time::Duration;
+
+words! {
+    /// What a monitor asks.
+    Probe {
+        Icmp = "icmp",
+        Tcp = "tcp",
+        TcpHalfOpen = "tcp-half-open",
+        Sip = "sip",
+        Udp = "udp",
+    }
+    /// How members share the work.
+    Mode {
+        ActiveStandby = "active-standby",
+    }
+    /// What happens to the datagrams of a lost member's peers.
+    OnDownUdp {
+        Reselect = "reselect",
+    }
+}
+
+/// One section: its path, how often it may stand, the struct it is read into; what it means, `built` from its keys one by
+/// one or only `compared` with it; then a row for each key. A row is the name and type; the default, `(required EXAMPLE)` or
+/// `(absent WORDS)`; the form; `live` if a reload applies it, `restart` if not, `apart` if it is live and
+/// [`super::difference`] words its change; the explanation.
+macro_rules! section {
+    ($path:literal, $most:expr, $name:ident $(, $role:ident $plain:path)?; $note:literal $rows:tt) => {
+        written! { $path, $most, $name, $note $rows }
+        $($role! { $name, $plain, $rows })?
+    };
+}
+
+macro_rules! written {
+    ($path:literal, $most:expr, $name:ident, $about:literal
+     { $($key:ident: $type:ty = $fallback:tt, $kind:expr, $reload:ident, $note:literal;)* }) => {
+        #[doc = concat!("`", $path, "`")]
+        #[derive(Debug)]
+        pub(super) struct $name {
+            pub(super) head: Head,
+            $(pub(super) $key: <$type as Form>::Held,)*
+        }
+
+        impl Section for $name {
+            const ROW: &'static SectionRow = &SectionRow {
+                path: $path,
+                most: $most,
+                note: $about,
+                keys: &[$(Key {
+                    name: stringify!($key),
+                    kind: $kind,
+                    fallback: fallback!($fallback),
+                    live: is_live!($reload),
+                    note: $note,
+                },)*],
+            };
+
+            fn read(entry: &mut Entry) -> $name {
+                $name { $($key: entry.key::<$type>(stringify!($key)),)* head: entry.head() }
+            }
+
+            fn head(&self) -> &Head {
+                &self.head
+            }
+        }
+    };
+}
+
+macro_rules! built {
+    ($name:ident, $plain:path, { $($key:ident: $type:ty = $fallback:tt, $kind:expr, $reload:ident, $note:literal;)* }) => {
+        impl Meant<$plain> for $name {
+            fn meant(&self) -> Option<$plain> {
+                type Plain = $plain;
+                Some(Plain { $($key: self.$key.meant()?,)* })
+            }
+        }
+        compared! { $name, $plain, { $($key: $type = $fallback, $kind, $reload, $note;)* } }
+    };
+}
+
+macro_rules! compared {
+    ($name:ident, $plain:path, { $($key:ident: $type:ty = $fallback:tt, $kind:expr, $reload:ident, $note:literal;)* }) => {
+        impl Compared for $plain {
+            fn keys(&self, intent: &Intent) -> Vec<ComparedKey> {
+                let mut keys = Vec::new();
+                $(compare!($reload, keys, $key, self.$key.shown(intent), fallback!($fallback));)*
+                keys
+            }
+        }
+    };
+}
+
+macro_rules! compare {
+    (apart, $($unused:tt)*) => {};
+    ($reload:ident, $keys:ident, $key:ident, $shown:expr, $fallback:expr) => {
+        $keys.push(ComparedKey::new(stringify!($key), $shown, &$fallback, is_live!($reload)));
+    };
+}
+
+macro_rules! fallback {
+    ((required $example:tt)) => {
+        Fallback::Required(stringify!($example))
+    };
+    ((absent $words:literal)) => {
+        Fallback::Derived($words)
+    };
+    ($value:tt) => {
+        Fallback::Value(stringify!($value))
+    };
+}
+
+macro_rules! is_live {
+    (restart) => {
+        false
+    };
+    ($live:ident) => {
+        true
+    };
+}
+
+const fn integer(least: i64, most: i64, unit: &'static str) -> Kind {
+    Integer { least, most, unit }
+}
+
+const fn span(least_ms: u64, most_ms: u64, source: &'static str) -> Kind {
+    Span { least: Duration::from_millis(least_ms), most: Duration::from_millis(most_ms), source }
+}
+
+const fn choice<W: Word>(later: &'static [&'static str]) -> Kind {
+    Choice(W::WORDS, later)
+}
+
+const ONCE: Option<usize> = None;
+const SECOND: u64 = 1_000;
+const MINUTE: u64 = 60 * SECOND;
+const HOUR: u64 = 60 * MINUTE;
+const DAY: u64 = 24 * HOUR;
+
+section! { "appliance", ONCE, Appliance, compared Settings; "The appliance itself, towards its operator." {
+    name: String = "lead-1", Name, restart, "What it calls itself in logs and status.";
+    admin_socket: String = "/run/fairlead/admin.sock", Text, restart,
+        "Path of the admin socket, a unix stream socket of mode 0660.";
+    metrics: SocketAddr = (absent "no metrics"), Socket, restart,
+        "Where Prometheus text is served, over the kernel's TCP.";
+    log: LogLevel = "info", choice::<LogLevel>(&[]), restart, "The lowest severity that is logged to stderr.";
+} }
+
+section! { "cores", ONCE, Cores, built CpuCores; "Which CPU core does what." {
+    management: usize = 0, integer(0, 1023, "core"), restart, "Probes, neighbours and the admin socket run here.";
+    workers: Vec<usize> = [1], Many(&integer(0, 1023, "core"), 1, 64), restart,
+        "One poll-mode worker is pinned to each; isolate these cores on a production box.";
+    idle: Idle = "poll", choice::<Idle>(&[]), restart,
+        "What a worker does when nothing arrives: poll again at once, or sleep some 50 microseconds after many empty polls (for shared machines).";
+    stall_threshold: Duration = "1ms", span(1, MINUTE, ""), restart,
+        "A worker's loop iteration that takes longer is counted and logged as a stall; sleeping while idle is not one. Shared machines: 20ms.";
+} }
+
+section! { "dpdk", ONCE, Dpdk, built DpdkSettings; "What DPDK is started with." {
+    hugepages: bool = false, Flag, restart, "Packet memory in huge pages: true on a production box, false runs anywhere.";
+    eal: Vec<String> = [], Many(&Text, 0, 64), restart, "Extra arguments for the EAL, passed through as they are.";
+    mbufs: u32 = 65535, integer(1_023, 8_388_607, "packet buffers"), restart,
+        "Packet buffers for all ports and workers together; a power of two less one wastes nothing.";
+    memory_mib: u32 = 256, integer(64, 1_048_576, "MiB"), restart,
+        "Memory DPDK takes at start; a packet buffer needs some 2.4 KB of it.";
+} }
+
+section! { "port", Some(32), Port, built PortIntent; "A NIC as DPDK knows it." {
+    name: String = (required "outer"), Name, restart, "What interfaces and tables call it.";
+    device: String = (required "0000:3b:00.1"), Text, restart,
+        "A PCI address such as \"0000:3b:00.1\" (driver arguments after a comma), or a DPDK virtual device with its arguments.";
+    mtu: u16 = 1500, integer(576, 9_216, "bytes"), restart, "Largest IP datagram it carries.";
+    queues: u16 = (absent "one for each worker, where the driver can"), integer(1, 64, "queues"), restart,
+        "Receive queues.";
+} }
+
+section! { "interface", Some(1_024), Interface, compared intent::Interface; "An L3 interface: a port, or a VLAN on it." {
+    name: String = (required "clients"), Name, live, "What tables and messages call it.";
+    port: String = (required "outer"), Name, live, "The name of its [[port]].";
+    vlan: u16 = (absent "untagged"), integer(1, 4_094, "802.1Q tag"), live, "The VLAN on the port.";
+    addresses: Vec<Ipv4Net> = (required ["192.0.2.2/24"]), Many(&SelfAddress, 1, 64), live,
+        "Self-IPs, each with the length of the network it is in; the servers' default gateway is one.";
+    mtu: u16 = (absent "the port's"), integer(576, 9_216, "bytes"), live, "Largest IP datagram sent on it.";
+} }
+
+section! { "route", Some(4_096), Route, compared intent::Route; "A static route. Networks of interfaces need none." {
+    to: Ipv4Net = "default", Network, live, "Destinations: a network, or \"default\" for everything else.";
+    via: Ipv4Addr = (required "192.0.2.1"), Address, live, "The next hop, in the network of an interface.";
+} }
+
+section! { "monitor", Some(256), Monitor, compared intent::Monitor;
+    "A way to ask a member whether it is alive. Only a real SIP answer proves that a SIP Server is the primary." {
+    name: String = (required "sip-options"), Name, live, "What pools and tables call it.";
+    kind: Probe = (required "sip"), choice::<Probe>(&[]), apart,
+        "What is asked: an echo, a handshake, a SYN only, SIP OPTIONS, a datagram.";
+    transport: SipTransport = "udp", choice::<SipTransport>(&[]), apart, "sip: how the request travels.";
+    port: u16 = (absent "the matching service port of the pool's virtual server; for sip without one 5060, tls 5061"),
+        integer(1, 65_535, "port"), apart, "The member's port; all kinds but icmp.";
+    interval: Duration = "500ms", span(50, HOUR, ""), live, "From one probe to the next.";
+    timeout: Duration = (absent "four fifths of the interval: \"400ms\" for \"500ms\""), span(10, HOUR, ""), live,
+        "How long an answer may take; not above the interval.";
+    rise: u32 = 2, integer(1, 100, "answers"), live, "Good answers in a row that make a member up.";
+    fall: u32 = 3, integer(1, 100, "failures"), live, "Failures in a row that make it down.";
+    up_codes: Vec<CodeRange> = ["1xx", "2xx", "3xx"], Many(&Codes, 1, 64), apart,
+        "sip: status codes that count as good: a class, a code, a range, or \"any\".";
+    down_codes: Vec<CodeRange> = [], Many(&Codes, 0, 64), apart,
+        "sip: status codes that count as a failure even if up_codes holds them.";
+    host: String = (absent "the member's address"), Text, apart, "sip: host part of the Request-URI.";
+    user: String = (absent "none"), Text, apart, "sip: user part of the Request-URI and of To.";
+    send: String = (absent "an empty datagram"), Text, apart, "udp: what is sent.";
+    receive: String = (absent "any answer"), Text, apart, "udp: what the answer must contain.";
+} }
+
+section! { "pool", Some(256), Pool, compared intent::Pool;
+    "A high-availability pair of SIP Servers, of which one is active." {
+    name: String = (required "pair-1"), Name, live, "What virtual servers, SNAT and commands call it.";
+    mode: Mode = "active-standby", choice::<Mode>(&["round-robin", "least-connections", "source-hash"]), apart,
+        "How members share the work. Other modes are not supported yet.";
+    members: Tables<Member> = (required [{ name = "sip-a", address = "10.20.0.11" }]), Inside(Member::ROW), live,
+        "The servers, the preferred one first.";
+    monitors: Vec<String> = (required ["sip-options"]), Many(&Name, 1, 16), live,
+        "Names of the [[monitor]] entries each member is asked.";
+    require: Needed = "all", Require, live, "How many of the monitors must be good for a member to be up.";
+    fail_back: FailBack = "never", choice::<FailBack>(&[]), live,
+        "Whether a member earlier in the list takes over again once it is up.";
+    on_down: Tables<OnDown> = {}, Inside(OnDown::ROW), apart, "What happens to the traffic of a member that is lost.";
+    no_member: NoMember = "reject", choice::<NoMember>(&[]), live,
+        "What clients get while no member is up: a reset or port unreachable, the last active member, or silence.";
+} }
+
+section! { "pool.members", Some(16), Member, compared intent::Member; "A server of a pool." {
+    name: String = (required "sip-a"), Name, live, "What tables and commands call it; unique over all pools.";
+    address: Ipv4Addr = (required "10.20.0.11"), Address, live, "Its physical address, in the network of an interface.";
+} }
+
+section! { "pool.on_down", ONCE, OnDown; "What happens to the traffic of a member that is lost." {
+    udp: OnDownUdp = "reselect", choice::<OnDownUdp>(&[]), live,
+        "The next datagram of every peer goes to the new active member.";
+    tcp: OnDownTcp = "reset", choice::<OnDownTcp>(&[]), live,
+        "Reset both ends at once, let connections live while the member answers them, or drop their segments.";
+} }
+
+section! { "virtual_server", Some(1_024), VirtualServer, compared intent::VirtualServer;
+    "The address the world talks to." {
+    name: String = (required "sip-1"), Name, live, "What tables and messages call it.";
+    address: Ipv4Addr = (required "10.20.0.100"), Address, live,
+        "The virtual IP: in the network of an interface, or in a network of its own that the router sends here.";
+    pool: String = (required "pair-1"), Name, live, "The name of the [[pool]] behind it.";
+    listen: Vec<intent::Listen> = ["udp/5060", "tcp/5060", "tcp/5061"], Many(&Listen, 1, 64), live,
+        "Service ports, the same on the member; TLS is passed through as tcp.";
+    enabled: bool = true, Flag, live, "false: what arrives is rejected as if no member were there, never routed onward.";
+    icmp_echo: EchoPolicy = "always", choice::<EchoPolicy>(&[]), live,
+        "When the address answers a ping: always, or (selective) only while a member is active.";
+    unmatched: Unmatched = "reject", choice::<Unmatched>(&[]), live,
+        "What happens to a packet that matches no service and no flow: rejected (a SYN after 6 seconds, RFC 5382 REQ-4), rejected at once, or dropped in silence.";
+} }
+
+section! { "snat", Some(256), Snat, compared intent::Snat;
+    "Source NAT: what the members of a pool send outward is translated to the virtual address." {
+    pool: String = (required "pair-1"), Name, live, "The name of the [[pool]]; one [[snat]] for each.";
+    address: Ipv4Addr = (required "10.20.0.100"), Address, live,
+        "The source address given: the address of one of the pool's virtual servers.";
+    exclude: Vec<Ipv4Net> = [], Many(&Network, 0, 65_536), live,
+        "Destinations that see the member's own address (the exclusion group): configuration server, DNS, log server, other SIP Servers.";
+    no_snat_udp_ports: Vec<u16> = [], Many(&integer(1, 65_535, "port"), 0, 1_024), live,
+        "UDP source ports of members that are never translated: services such as SNMP (161) whose requests may reach the member another way.";
+} }
+
+section! { "timeouts", ONCE, Timeouts, built intent::Timeouts;
+    "How long a flow is kept after its last packet, and the fragments of a datagram after the first to arrive." {
+    udp: Duration = "5m", span(2 * MINUTE, DAY, "RFC 4787 REQ-5"), live,
+        "UDP flows; RFC 4787 recommends 5 minutes or more.";
+    tcp_established: Duration = "2h4m", span(124 * MINUTE, 30 * DAY, "RFC 5382 REQ-5"), live,
+        "TCP connections that are open.";
+    tcp_opening: Duration = "4m", span(SECOND, DAY, ""), live,
+        "TCP connections whose handshake is not finished; a value below 4m (RFC 7857 2.1) is warned about.";
+    tcp_closing: Duration = "4m", span(SECOND, DAY, ""), live,
+        "TCP connections after FINs or a reset; a value below 4m (RFC 7857 2.1) is warned about.";
+    icmp: Duration = "60s", span(MINUTE, DAY, "RFC 5508 REQ-2"), live, "Echo requests of members.";
+    reassembly: Duration = "10s", span(2 * SECOND, 30 * SECOND, ""), live,
+        "Fragments that wait for the rest of their datagram, from the first to arrive (RFC 4787 REQ-14).";
+} }
+
+section! { "limits", ONCE, Limits, built intent::Limits; "Bounds of the data path." {
+    flows_per_worker: usize = 1000000, integer(1_024, 67_108_864, "flows"), restart,
+        "Flows one worker holds at most; about 128 bytes each, taken at start.";
+    rejects_per_second: u32 = 250, integer(1, 1_000_000, "packets a second"), live,
+        "Resets and ICMP errors one worker sends on its own account, at most.";
+    icmp_errors_per_second: u32 = 1000, integer(1, 1_000_000, "packets a second"), live,
+        "ICMP errors one worker translates and passes on, at most.";
+    fragments_per_worker: usize = 2048, integer(64, 1_048_576, "packet buffers"), restart,
+        "Fragments one worker holds until the rest of their datagrams is there, at most; all workers together not more than a quarter of [dpdk] mbufs.";
+} }
+
+/// Every section, in the order of the reference.
+pub(super) static SECTIONS: &[&SectionRow] = &[
+    Appliance::ROW,
+    Cores::ROW,
+    Dpdk::ROW,
+    Port::ROW,
+    Interface::ROW,
+    Route::ROW,
+    Monitor::ROW,
+    Pool::ROW,
+    Member::ROW,
+    OnDown::ROW,
+    VirtualServer::ROW,
+    Snat::ROW,
+    Timeouts::ROW,
+    Limits::ROW,
+];
+
+/// The whole file: every entry with typed values and their places.
+#[derive(Debug)]
+pub(super) struct Document {
+    pub(super) appliance: Appliance,
+    pub(super) cores: Cores,
+    pub(super) dpdk: Dpdk,
+    pub(super) ports: Vec<Port>,
+    pub(super) interfaces: Vec<Interface>,
+    pub(super) routes: Vec<Route>,
+    pub(super) monitors: Vec<Monitor>,
+    pub(super) pools: Vec<Pool>,
+    pub(super) virtual_servers: Vec<VirtualServer>,
+    pub(super) snats: Vec<Snat>,
+    pub(super) timeouts: Timeouts,
+    pub(super) limits: Limits,
+}
+
+impl Document {
+    /// Reads the file; `None` if it cannot be read as sections, which is reported.
+    pub(super) fn read(report: &mut Report) -> Option<Document> {
+        let file = syntax::parsed(report)?;
+        let mut reader = Reader::new(report, SECTIONS, &file);
+        reader.unknown_sections();
+        let (appliance, cores, dpdk) = (reader.once(), reader.once(), reader.once());
+        let (ports, interfaces, routes) = (reader.many(), reader.many(), reader.many());
+        let (monitors, pools, virtual_servers, snats) = (reader.many(), reader.many(), reader.many(), reader.many());
+        let (timeouts, limits) = (reader.once(), reader.once());
+        Some(Document {
+            appliance: appliance?,
+            cores: cores?,
+            dpdk: dpdk?,
+            ports,
+            interfaces,
+            routes,
+            monitors,
+            pools,
+            virtual_servers,
+            snats,
+            timeouts: timeouts?,
+            limits: limits?,
+        })
+    }
+}
+
+macro_rules! defaults {
+    ($($section:ident => $plain:path;)*) => {$(
+        impl Default for $plain {
+            /// What the file means by leaving its section out.
+            fn default() -> $plain {
+                let mut report = Report::new("", "");
+                let section = Reader::new(&mut report, SECTIONS, &Default::default()).once::<$section>();
+                section.and_then(|section| section.meant()).expect("every key has a default")
+            }
+        }
+    )*};
+}
+
+defaults! {
+    Timeouts => intent::Timeouts;
+    Limits => intent::Limits;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_key_is_explained_once() {
+        for row in SECTIONS {
+            assert!(row.note.ends_with('.'), "{}", row.path);
+            for key in row.keys {
+                assert!(key.note.ends_with('.'), "{}.{}", row.path, key.name);
+                let twins = row.keys.iter().filter(|other| other.name == key.name);
+                assert_eq!(twins.count(), 1, "{}.{}", row.path, key.name);
+            }
+        }
+    }
+}
