@@ -100,7 +100,7 @@ impl Kind {
         match self {
             Kind::Flag => "true or false".into(),
             Kind::Name => "a name of 1 to 32 letters, digits, `-`, `_` and `.`".into(),
-            Kind::Text => "a text that is not empty".into(),
+            Kind::Text => "a non-empty string".into(),
             Kind::Integer { least, most, unit } => format!("a whole number, {least} to {most} ({unit})"),
             Kind::Span { least, most, source } => span_form(&duration_text(*least), &duration_text(*most), source),
             Kind::Choice(words, _) => quoted(words),
@@ -146,14 +146,14 @@ impl Kind {
             Kind::Many(..) => "a list",
             Kind::Inside(row) if row.most.is_some() => "a list of tables",
             Kind::Inside(_) => "a table",
-            Kind::Span { .. } => "a duration in quotes",
-            _ => "a text in quotes",
+            Kind::Span { .. } => "a quoted duration",
+            _ => "a quoted string",
         }
     }
 }
 
 fn span_form(least: &str, most: &str, source: &str) -> String {
-    let source = if source.is_empty() { String::new() } else { format!("; the least is from {source}") };
+    let source = if source.is_empty() { String::new() } else { format!("; the minimum is from {source}") };
     format!("a duration such as \"500ms\", \"5m\" or \"2h4m\", {least} to {most}{source}")
 }
 

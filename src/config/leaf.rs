@@ -80,7 +80,7 @@ impl<W: Word> Leaf for W {
         let text = value.as_str()?;
         let unknown = |_| match kind {
             Kind::Choice(_, later) if later.contains(&text) => "it is not supported yet",
-            _ => "there is no such choice",
+            _ => "it is not a valid choice",
         };
         let remedy = || match W::WORDS {
             [only] => format!("write \"{only}\""),

@@ -58,10 +58,10 @@ pub fn load(path: &Path) -> Result<Configuration, ConfigErrors> {
     let read = File::open(path).and_then(|file| file.take(LARGEST + 1).read_to_end(&mut bytes));
     match read {
         Ok(length) if length as u64 > LARGEST => {
-            Err(unread(&name, "it is larger than 4 MiB", "name the configuration file; this one is none"))
+            Err(unread(&name, "it is larger than 4 MiB", "pass the configuration file; this is not one"))
         }
         Ok(_) => parse_bytes(&name, &bytes),
-        Err(error) => Err(unread(&name, &error.to_string(), "name a file that exists and that this user may read")),
+        Err(error) => Err(unread(&name, &error.to_string(), "pass a file that exists and that this user may read")),
     }
 }
 
@@ -104,7 +104,8 @@ pub fn parse_for(cores: usize, name: &str, text: &str) -> Result<Configuration, 
     match document.filter(|_| !report.refused()).as_ref().and_then(resolve::meaning) {
         Some((settings, intent)) => Ok(Configuration { settings, intent, warnings: report.warnings() }),
         None => {
-            Err(report.refusal("a value is missing that no check has named", "report this file: it shows a defect"))
+            Err(report
+                .refusal("a value is missing that no check has named", "report this file: this is a bug in Fairlead"))
         }
     }
 }

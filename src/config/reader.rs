@@ -233,7 +233,7 @@ impl<'r, 't> Reader<'r, 't> {
             (None, DeValue::Table(table)) => vec![self.section(table, node.span(), inside)],
             (Some(most), DeValue::Array(nodes)) if nodes.iter().all(|node| node.get_ref().is_table()) => {
                 if nodes.len() > most {
-                    let message = format!("{} stands {} times", row.header(), nodes.len());
+                    let message = format!("{} occurs {} times", row.header(), nodes.len());
                     let finding = self.report.error(&nodes[most].span(), row.path, message);
                     finding.allowed(format!("at most {most}")).remedy("remove the others");
                 }
@@ -302,10 +302,10 @@ impl<'r, 't> Reader<'r, 't> {
             (DeValue::String(text), Kind::Integer { .. } | Kind::Flag)
                 if text.parse::<i64>().is_ok() || matches!(text.as_ref(), "true" | "false") =>
             {
-                format!("take the quotes away: {text}")
+                format!("remove the quotes: {text}")
             }
             (DeValue::Integer(number), Kind::Span { .. }) => {
-                format!("put a unit behind it and quotes around it: \"{number}ms\" or \"{number}s\"")
+                format!("add a unit and quotes: \"{number}ms\" or \"{number}s\"")
             }
             (DeValue::Integer(number), Kind::Codes) => format!("put quotes around it: \"{number}\""),
             (DeValue::Integer(number), Kind::Listen) => format!("write \"udp/{number}\" or \"tcp/{number}\""),
@@ -379,7 +379,7 @@ fn title(row: &SectionRow, table: &DeTable, owner: Option<&str>) -> String {
 
 fn type_noun(value: &DeValue) -> &'static str {
     match value {
-        DeValue::String(_) => "a text",
+        DeValue::String(_) => "a string",
         DeValue::Integer(_) => "a whole number",
         DeValue::Float(_) => "a number with a fraction",
         DeValue::Boolean(_) => "true or false",

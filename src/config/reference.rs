@@ -32,7 +32,7 @@ fn section(row: &SectionRow, out: &mut String) {
     out.push_str("| key | default | allowed | change | meaning |\n|---|---|---|---|---|\n");
     for key in row.keys {
         let default = match key.fallback {
-            Fallback::Required(_) => "must be written".into(),
+            Fallback::Required(_) => "required".into(),
             Fallback::Value(text) => format!("`{text}`"),
             Fallback::Derived(words) => format!("absent: {words}"),
         };

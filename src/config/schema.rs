@@ -240,7 +240,7 @@ section! { "pool", Some(256), Pool, compared intent::Pool;
     members: Tables<Member> = (required [{ name = "sip-a", address = "10.20.0.11" }]), Inside(Member::ROW), live,
         "The servers, the preferred one first.";
     monitors: Vec<String> = (required ["sip-options"]), Many(&Name, 1, 16), live,
-        "Names of the [[monitor]] entries each member is asked.";
+        "Names of the [[monitor]] entries that probe each member.";
     require: Needed = "all", Require, live, "How many of the monitors must be good for a member to be up.";
     fail_back: FailBack = "never", choice::<FailBack>(&[]), live,
         "Whether a member earlier in the list takes over again once it is up.";

@@ -1,6 +1,6 @@
 //! What the TOML parser found, said so that an operator can mend it.
 //!
-//! Owns which of its errors are told: one for each line, and none that only follows from an earlier one.
+//! Owns which of its errors are reported: one for each line, and none that only follows from an earlier one.
 
 use super::report::{Report, Span};
 use toml::de::{DeTable, Error};
@@ -60,16 +60,18 @@ fn report_error(error: &Error, span: &Span, text: &str, report: &mut Report) {
     let message: Vec<&str> = error.message().lines().filter(|line| !line.trim().is_empty()).collect();
     let message = in_words(&message.join("; "));
     let remedy = match () {
-        () if message.contains("array") => "close the list with ] where it ends, and part its items with commas",
-        () if message.contains("inline table") => "close the table with } where it ends, and part its keys with commas",
-        () if message.contains("duplicate key") => {
-            "remove one of the two; several tables of one kind stand under [[...]]"
+        () if message.contains("array") => "close the list with ] where it ends, and separate its items with commas",
+        () if message.contains("inline table") => {
+            "close the table with } where it ends, and separate its keys with commas"
         }
-        () if message.contains("in quotes") => {
+        () if message.contains("duplicate key") => {
+            "remove one of the two; a table that may be repeated is written [[...]]"
+        }
+        () if message.contains("a quoted string") => {
             "put double quotes around the word; only numbers, true and false have none"
         }
-        () if message.contains("string") => "close the text with a double quote on the same line",
-        () => "write key = value lines under [table] headers; texts and durations stand in double quotes",
+        () if message.contains("string") => "close the string with a double quote on the same line",
+        () => "write key = value lines under [table] headers; strings and durations go in double quotes",
     };
     report.error(span, "", format!("this is not TOML: {message}")).remedy(remedy);
     if swallows(&message)
@@ -84,7 +86,7 @@ fn in_words(message: &str) -> String {
     let bare =
         ["invalid float", "invalid boolean", "string values must be quoted", "invalid mantissa", "invalid integer"];
     match bare.iter().any(|start| message.starts_with(start)) {
-        true => "this is neither a number, nor true or false, nor a text in quotes".into(),
+        true => "this is not a number, true, false, or a quoted string".into(),
         false => message.into(),
     }
 }

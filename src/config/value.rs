@@ -116,7 +116,7 @@ pub(super) fn address(text: &str) -> Result<Ipv4Addr, Refusal> {
 
 fn host(address: Ipv4Addr) -> Result<Ipv4Addr, Refusal> {
     let why = match address.octets() {
-        [0, ..] => "an address that begins with 0 means no host (RFC 1122 3.2.1.3)",
+        [0, ..] => "an address that begins with 0 is not a host's (RFC 1122 3.2.1.3)",
         [127, ..] => "a loopback address never appears on a network (RFC 1122 3.2.1.3)",
         [224..=239, ..] => "it is a multicast address",
         [240..=255, ..] => "it is reserved (RFC 1112 4) or the broadcast address",
@@ -191,7 +191,7 @@ pub fn network_text(net: Ipv4Net) -> String {
 /// `127.0.0.1:9469`
 pub(super) fn socket(text: &str) -> Result<SocketAddr, Refusal> {
     match text.parse::<SocketAddr>() {
-        Ok(socket) if socket.port() == 0 => refuse("port 0 is no port", "write a port from 1 to 65535"),
+        Ok(socket) if socket.port() == 0 => refuse("0 is not a port", "write a port from 1 to 65535"),
         Ok(socket) => Ok(socket),
         Err(_) => refuse("it is not an address and a port", "write it as \"127.0.0.1:9469\""),
     }
@@ -252,7 +252,7 @@ pub(super) fn codes(text: &str) -> Result<CodeRange, Refusal> {
     match code(text) {
         Some(code) => Ok(CodeRange { first: code, last: code }),
         None if text.ends_with("XX") => {
-            refuse("the class is written in small letters", format!("write \"{}\"", text.to_ascii_lowercase()))
+            refuse("the class is written in lower case", format!("write \"{}\"", text.to_ascii_lowercase()))
         }
         None => refuse("it is not a SIP status code", "codes are 100 to 699 (RFC 3261 7.2)"),
     }

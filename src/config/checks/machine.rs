@@ -14,7 +14,7 @@ const MBUF_BYTES: u64 = 2_400;
 /// `sun_path` of `sockaddr_un`, less the closing zero (unix(7)).
 const SOCKET_PATH: usize = 107;
 
-/// Reports what `[appliance]`, `[cores]`, `[dpdk]` and `[timeouts]` ask of the machine in vain.
+/// Reports what `[appliance]`, `[cores]`, `[dpdk]` and `[timeouts]` ask of the machine that it cannot give.
 pub(super) fn check(document: &Document, cores: usize, report: &mut Report) {
     socket(document, report);
     shared_cores(document, cores, report);
@@ -30,7 +30,7 @@ fn socket(document: &Document, report: &mut Report) {
     let why = match &path.value {
         text if !text.starts_with('/') => "it does not begin with /",
         text if text.len() > SOCKET_PATH => "it is too long for a unix socket",
-        text if text.chars().any(char::is_control) => "it holds a control character",
+        text if text.chars().any(char::is_control) => "it contains a control character",
         _ => return,
     };
     let finding = report.error(
@@ -47,24 +47,24 @@ fn shared_cores(document: &Document, cores: usize, report: &mut Report) {
     for (first, second) in repeated(workers.iter().map(|at| (at.value, at))) {
         let message = format!("[cores]: two workers are pinned to core {}", second.value);
         let finding = report.error(&second.span, "cores.workers", message);
-        finding.allowed("each worker has a core of its own").remedy("take one away, or name another core");
+        finding.allowed("each worker has a core of its own").remedy("remove one, or name another core");
         report.see(&first.span, "the first one");
     }
     let Some(management) = &document.cores.management else { return };
     let Some(worker) = workers.iter().find(|at| at.value == management.value) else { return };
-    let message = format!("[cores]: core {} is both a worker's and the management core", worker.value);
+    let message = format!("[cores]: core {} is both a worker core and the management core", worker.value);
     let sleeps = document.cores.idle.as_ref().is_some_and(|idle| idle.value == Idle::Sleep);
     match (cores, sleeps) {
         (1, _) => report.warning(&worker.span, "cores.workers", message + "; this machine has only one").remedy(
-            "use idle = \"sleep\", so that probes get their turn; for more than a trial give the machine a second core",
+            "use idle = \"sleep\", so that probes get CPU time; beyond a trial, give the machine a second core",
         ),
         (_, true) => report
             .warning(&worker.span, "cores.workers", message)
-            .remedy("fine for a trial, as idle = \"sleep\"; on a production box name another core for one of them"),
+            .remedy("fine for a trial with idle = \"sleep\"; in production, name another core for one of them"),
         (_, false) => report
             .error(&worker.span, "cores.workers", message)
-            .allowed("a worker polls without end: whatever shares its core starves")
-            .remedy("name another core for one of them; for a trial write idle = \"sleep\""),
+            .allowed("a core of its own: a worker polls continuously and starves whatever shares its core")
+            .remedy("name another core for one of them; for a trial, write idle = \"sleep\""),
     };
 }
 

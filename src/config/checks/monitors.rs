@@ -69,7 +69,7 @@ fn foreign_keys(monitor: &Monitor, report: &mut Report) {
     for (key, kinds) in ONLY_FOR.iter().filter(|(_, kinds)| !kinds.contains(&kind.value)) {
         let Some(span) = monitor.head.written(key) else { continue };
         let title = &monitor.head.title;
-        let message = format!("{title}: the key {key} means nothing to a monitor of kind \"{}\"", kind.value);
+        let message = format!("{title}: the key {key} does not apply to a monitor of kind \"{}\"", kind.value);
         let finding = report.error(span, &format!("monitor.{key}"), message);
         let kinds: Vec<String> = kinds.iter().map(|kind| format!("\"{kind}\"")).collect();
         finding.allowed(format!("{key} with kind = {}", kinds.join(", "))).remedy("remove the key, or change the kind");
@@ -133,7 +133,7 @@ fn port(document: &Document, pool: &Pool, name: &At<String>, report: &mut Report
         return;
     }
     let protocol = if kind == Probe::Udp { "udp" } else { "tcp" };
-    let message = format!("{}: monitor \"{}\" (kind \"{kind}\") has no port to ask", pool.head.title, name.value);
+    let message = format!("{}: monitor \"{}\" (kind \"{kind}\") has no port to probe", pool.head.title, name.value);
     let finding = report.error(&name.span, "monitor.port", message);
     finding.allowed(format!(
         "a port of its own, or a {protocol}/PORT among the service ports of the pool's virtual server"

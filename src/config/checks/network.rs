@@ -85,7 +85,7 @@ fn same_link(document: &Document, report: &mut Report) {
         let span = second.vlan.as_ref().map_or_else(|| span_of(&second.port, second), |at| &at.span);
         let finding = report.error(span, key, message);
         finding.allowed("one interface for each port and VLAN");
-        finding.remedy("give one another vlan or port, or put all addresses into one interface");
+        finding.remedy("give one of them another vlan or port, or put all addresses into one interface");
         report.see(&first.head.span, "the first one");
     }
 }
@@ -110,7 +110,7 @@ fn mtus(document: &Document, report: &mut Report) {
 fn self_addresses(document: &Document, report: &mut Report) {
     let all = document.interfaces.iter().flat_map(|entry| &entry.addresses);
     for (first, second) in repeated(all.map(|net| (net.value.addr(), net))) {
-        let message = format!("the self-IP {} stands twice", second.value.addr());
+        let message = format!("the self-IP {} is listed twice", second.value.addr());
         let finding = report.error(&second.span, "interface.addresses", message);
         finding.allowed("each self-IP once").remedy("remove one of them");
         report.see(&first.span, "the first one");

@@ -22,8 +22,11 @@ pub(super) fn check(document: &Document, report: &mut Report) {
 fn pool_alone(document: &Document, pool: &Pool, report: &mut Report) {
     let title = &pool.head.title;
     for (first, second) in repeated(pool.monitors.iter().map(|at| (&at.value, at))) {
-        let finding =
-            report.error(&second.span, "pool.monitors", format!("{title}: monitor \"{}\" stands twice", second.value));
+        let finding = report.error(
+            &second.span,
+            "pool.monitors",
+            format!("{title}: monitor \"{}\" is listed twice", second.value),
+        );
         finding.allowed("each monitor once").remedy("remove one of them");
         report.see(&first.span, "the first one");
     }
@@ -38,7 +41,7 @@ fn pool_alone(document: &Document, pool: &Pool, report: &mut Report) {
     if !pool.monitors.is_empty() && !pool.monitors.iter().any(|at| asks_sip(&at.value)) {
         let message = format!("{title}: no monitor of kind \"sip\" is among its monitors");
         report.warning(&pool.monitors[0].span, "pool.monitors", message).remedy(
-            "add one: a standby opens its SIP port for moments to test it, and only an answer to SIP proves the primary",
+            "add one: a standby opens its SIP port briefly to test it, and only a SIP answer proves which server is the primary",
         );
     }
     if pool.members.len() == 1 {
@@ -50,7 +53,7 @@ fn pool_alone(document: &Document, pool: &Pool, report: &mut Report) {
         finding.remedy(format!("add a [[virtual_server]] with pool = \"{}\", or remove the pool", name.value));
     }
     if !document.snats.iter().any(|snat| snat.pool.as_ref().is_some_and(|at| at.value == name.value)) {
-        let message = format!("{title}: it has no [[snat]]: what its members open outward shows their own addresses");
+        let message = format!("{title}: it has no [[snat]]: what its members send outward shows their own addresses");
         let remedy = format!("add [[snat]] with pool = \"{}\" and the address of its virtual server", name.value);
         report.warning(&name.span, "snat.pool", message).remedy(remedy);
     }
@@ -151,7 +154,7 @@ fn service_ports(document: &Document, report: &mut Report) {
     let outside = entries.iter().filter_map(|entry| Some(((same(entry)?, entry.1.value), entry)));
     for (first, second) in repeated(outside) {
         let message = match std::ptr::eq(first.0, second.0) {
-            true => format!("{}: {} stands twice", second.0.head.title, listen_text(second.1.value)),
+            true => format!("{}: {} is listed twice", second.0.head.title, listen_text(second.1.value)),
             false => {
                 let address = same(second).unwrap_or(Ipv4Addr::UNSPECIFIED);
                 format!(
@@ -164,7 +167,7 @@ fn service_ports(document: &Document, report: &mut Report) {
         };
         let finding = report.error(&second.1.span, "virtual_server.listen", message);
         finding
-            .allowed("an address, protocol and port lead to one pool")
+            .allowed("one pool for each address, protocol and port")
             .remedy("give one of them another address or port");
         see_listen(report, first, "the first one");
     }
@@ -172,7 +175,7 @@ fn service_ports(document: &Document, report: &mut Report) {
     let inside = entries.iter().filter_map(|entry| Some(((pool(entry)?, entry.1.value), entry)));
     for (first, second) in repeated(inside).into_iter().filter(|(first, second)| same(first) != same(second)) {
         let (one, two) = (&first.0.head.title, &second.0.head.title);
-        let message = format!("{one} and {two} lead {} of two addresses to one pool", listen_text(second.1.value));
+        let message = format!("{one} and {two} map {} of two addresses to one pool", listen_text(second.1.value));
         let finding = report.error(&second.1.span, "virtual_server.listen", message);
         finding.allowed(
             "a service port of a member stands for one virtual address: what it sends must be translated to the right one",
@@ -219,7 +222,7 @@ fn pool_name(snat: &Snat) -> Option<&str> {
 
 fn snat_alone(document: &Document, snat: &Snat, report: &mut Report) {
     if let Some(all) = snat.exclude.iter().find(|net| net.value.prefix_len() == 0) {
-        let message = format!("{}: exclude holds every destination: nothing would be translated", snat.head.title);
+        let message = format!("{}: exclude covers every destination: nothing would be translated", snat.head.title);
         report.warning(&all.span, "snat.exclude", message).remedy("name the hosts and networks of the exclusion group");
     }
     let (Some(pool), Some(at)) = (pool_name(snat), &snat.address) else { return };
@@ -239,7 +242,8 @@ fn snat_alone(document: &Document, snat: &Snat, report: &mut Report) {
         return;
     }
     let words = addresses.iter().map(|address| format!("\"{address}\"")).collect::<Vec<_>>().join(", ");
-    let message = format!("{}: address = \"{}\" is no virtual server's of this pool", snat.head.title, at.value);
+    let message =
+        format!("{}: address = \"{}\" is not the address of a virtual server of this pool", snat.head.title, at.value);
     let finding = report.error(&at.span, "snat.address", message);
     match addresses.as_slice() {
         [] => finding
