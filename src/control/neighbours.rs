@@ -2,7 +2,7 @@
 //!
 //! Owns the table of next hops, what is asked and when it is asked again, what is learnt from ARP that arrives, and the
 //! [`Adjacency`] that snapshots are compiled from. Sends nothing and reads no clock: what is to be sent and what is to
-//! be told comes out of [`Neighbours::next_outgoing`] and [`Neighbours::next_notice`]. Members and routers are *kept*:
+//! be told comes out of [`Neighbours::next_outgoing`] and [`Neighbours::next_notice`]. Members and routers are *permanent*:
 //! resolved from the start, refreshed, asked for ever. Others come because a packet waits for them or because they ask
 //! for us, and go when they do not answer. Read first: [`Addresses`], then [`Neighbours::on_arp`].
 
@@ -19,42 +19,43 @@ use crate::wire::Mac;
 use crate::wire::arp::{Arp, Operation};
 use std::collections::{BTreeSet, HashMap, VecDeque};
 
-/// Next hops known at most, kept ones aside.
+/// Next hops known at most, permanent ones aside.
 pub const MOST: usize = 65_536;
-/// Next hops being asked for at once at most, kept ones aside: a scan of our networks cannot become an ARP flood.
+/// Next hops being asked for at once at most, permanent ones aside: a scan of our networks cannot become an ARP flood.
 pub const MOST_RESOLVING: usize = 1_024;
 /// From one request to the next: RFC 1122 2.3.2.1 recommends at most one a second for an address.
 pub const RETRY: Duration = Duration::from_secs(1);
 /// Requests without an answer that make a next hop fail.
 pub const REQUESTS: u32 = 3;
-/// How long a failure is remembered; a kept next hop is asked again each time.
+/// How long a failure is remembered; a permanent next hop is asked again each time.
 pub const NEGATIVE: Duration = Duration::from_secs(5);
-/// A next hop that was heard so lately is not doubted.
+/// A next hop that was heard so lately is not verified again.
 pub const TRUSTED: Duration = Duration::from_secs(5);
-/// The least age at which a kept next hop is asked again; up to half as much is added, by chance.
-pub const REFRESH_KEPT: Duration = Duration::from_secs(20);
+/// The least age at which a permanent next hop is asked again; up to half as much is added, by chance.
+pub const REFRESH_PERMANENT: Duration = Duration::from_secs(20);
 /// The same for the others.
 pub const REFRESH: Duration = Duration::from_secs(60);
 
+/// What is known of a next hop, in the words of Linux's neighbour table.
 #[derive(Clone, Copy, Debug)]
-enum Stage {
+enum NudState {
     /// No answer yet; so many requests are out.
-    Resolving(u32),
+    Incomplete(u32),
     /// Answered; asked again when due.
-    Known(Mac),
+    Reachable(Mac),
     /// Answered, and is being asked again; so many requests are out.
-    Refreshing(Mac, u32),
+    Probe(Mac, u32),
     /// Did not answer.
     Failed,
 }
 
 #[derive(Clone, Copy, Debug)]
 struct Host {
-    stage: Stage,
+    state: NudState,
     since: Instant,
     heard: Instant,
     due: Instant,
-    kept: bool,
+    permanent: bool,
 }
 
 /// The table.
@@ -85,18 +86,18 @@ impl Neighbours {
         }
     }
 
-    /// Keeps exactly these next hops from now on, and forgets what is no longer on a link of ours.
-    pub fn keep(&mut self, kept: &BTreeSet<NextHop>, addresses: &Addresses, now: Instant) {
+    /// Exactly these next hops are permanent from now on; forgets what is no longer on a link of ours.
+    pub fn keep(&mut self, permanent: &BTreeSet<NextHop>, addresses: &Addresses, now: Instant) {
         let known: Vec<NextHop> = self.hosts.keys().copied().collect();
         for hop in known {
             let on_link = addresses.find(hop.interface).is_some_and(|interface| interface.holds(hop.address));
-            if kept.contains(&hop) || (on_link && !addresses.is_ours(hop.address)) {
-                self.set_kept(hop, kept.contains(&hop));
+            if permanent.contains(&hop) || (on_link && !addresses.is_ours(hop.address)) {
+                self.make_permanent(hop, permanent.contains(&hop));
             } else {
                 self.forget(hop);
             }
         }
-        for &hop in kept {
+        for &hop in permanent {
             if !self.hosts.contains_key(&hop) {
                 self.begin(hop, true, addresses, now);
             }
@@ -105,9 +106,9 @@ impl Neighbours {
 
     /// A packet waits for this next hop.
     pub fn want(&mut self, hop: NextHop, addresses: &Addresses, now: Instant) {
-        match self.hosts.get(&hop).map(|host| host.stage) {
-            Some(Stage::Resolving(_) | Stage::Known(_) | Stage::Refreshing(..)) => {}
-            Some(Stage::Failed) => self.notices.push_back(Notice::Hopeless(hop)),
+        match self.hosts.get(&hop).map(|host| host.state) {
+            Some(NudState::Incomplete(_) | NudState::Reachable(_) | NudState::Probe(..)) => {}
+            Some(NudState::Failed) => self.notices.push_back(Notice::Hopeless(hop)),
             None => {
                 let on_link = addresses.find(hop.interface).is_some_and(|interface| interface.holds(hop.address));
                 if on_link && self.hosts.len() < MOST && self.resolving < MOST_RESOLVING {
@@ -120,24 +121,24 @@ impl Neighbours {
         }
     }
 
-    /// There is doubt about a next hop that is thought to be there: it is asked now, unless it was heard a moment ago.
+    /// There is doubt about a next hop that is thought to be reachable: it is asked now, unless it was heard a moment ago.
     pub fn doubt(&mut self, hop: NextHop, addresses: &Addresses, now: Instant) {
-        if let Some(Host { stage: Stage::Known(_), heard, .. }) = self.hosts.get(&hop)
+        if let Some(Host { state: NudState::Reachable(_), heard, .. }) = self.hosts.get(&hop)
             && now.since(*heard) >= TRUSTED
         {
             self.fire(hop, addresses, now);
         }
     }
 
-    /// The link of a NIC came up: what is kept behind it is asked at once, whatever came of it before.
+    /// The link of a NIC came up: what is permanent behind it is asked at once, whatever came of it before.
     pub fn link_up(&mut self, port: PortId, addresses: &Addresses, now: Instant) {
         let there = |hop: &NextHop| addresses.find(hop.interface).is_some_and(|interface| interface.port == port);
-        let mut kept: Vec<NextHop> =
-            self.hosts.iter().filter(|(hop, host)| host.kept && there(hop)).map(|(hop, _)| *hop).collect();
-        kept.sort_unstable();
-        for hop in kept {
-            if let Some(Host { stage: stage @ Stage::Resolving(_), .. }) = self.hosts.get_mut(&hop) {
-                *stage = Stage::Resolving(0);
+        let mut permanent: Vec<NextHop> =
+            self.hosts.iter().filter(|(hop, host)| host.permanent && there(hop)).map(|(hop, _)| *hop).collect();
+        permanent.sort_unstable();
+        for hop in permanent {
+            if let Some(Host { state: state @ NudState::Incomplete(_), .. }) = self.hosts.get_mut(&hop) {
+                *state = NudState::Incomplete(0);
             }
             self.fire(hop, addresses, now);
         }
@@ -216,55 +217,57 @@ impl Neighbours {
         self.refused
     }
 
-    fn begin(&mut self, hop: NextHop, kept: bool, addresses: &Addresses, now: Instant) {
-        self.hosts.insert(hop, Host { stage: Stage::Resolving(1), since: now, heard: now, due: now, kept });
-        self.resolving += usize::from(!kept);
+    fn begin(&mut self, hop: NextHop, permanent: bool, addresses: &Addresses, now: Instant) {
+        self.hosts.insert(hop, Host { state: NudState::Incomplete(1), since: now, heard: now, due: now, permanent });
+        self.resolving += usize::from(!permanent);
         self.request(hop, Mac::BROADCAST, addresses);
         self.set_due(hop, now + RETRY);
     }
 
-    fn set_kept(&mut self, hop: NextHop, kept: bool) {
+    fn make_permanent(&mut self, hop: NextHop, permanent: bool) {
         let Some(host) = self.hosts.get_mut(&hop) else { return };
-        if host.kept != kept && matches!(host.stage, Stage::Resolving(_)) {
-            self.resolving = if kept { self.resolving - 1 } else { self.resolving + 1 };
+        if host.permanent != permanent && matches!(host.state, NudState::Incomplete(_)) {
+            self.resolving = if permanent { self.resolving - 1 } else { self.resolving + 1 };
         }
-        host.kept = kept;
+        host.permanent = permanent;
     }
 
     /// The entry's time has come: ask, ask again, or give up.
     fn fire(&mut self, hop: NextHop, addresses: &Addresses, now: Instant) {
         let Some(host) = self.hosts.get(&hop).copied() else { return };
-        match host.stage {
-            Stage::Resolving(asked) | Stage::Refreshing(_, asked) if asked >= REQUESTS => self.fail(hop, host, now),
-            Stage::Resolving(asked) => self.ask(hop, Stage::Resolving(asked + 1), Mac::BROADCAST, addresses, now),
-            // The first request of a refresh goes to the MAC alone (RFC 1122 2.3.2.1 (2)), the others to everyone.
-            Stage::Known(mac) => self.ask(hop, Stage::Refreshing(mac, 1), mac, addresses, now),
-            Stage::Refreshing(mac, asked) => {
-                self.ask(hop, Stage::Refreshing(mac, asked + 1), Mac::BROADCAST, addresses, now);
+        match host.state {
+            NudState::Incomplete(asked) | NudState::Probe(_, asked) if asked >= REQUESTS => self.fail(hop, host, now),
+            NudState::Incomplete(asked) => {
+                self.ask(hop, NudState::Incomplete(asked + 1), Mac::BROADCAST, addresses, now)
             }
-            Stage::Failed if host.kept => {
+            // The first request of a refresh goes to the MAC alone (RFC 1122 2.3.2.1 (2)), the others to everyone.
+            NudState::Reachable(mac) => self.ask(hop, NudState::Probe(mac, 1), mac, addresses, now),
+            NudState::Probe(mac, asked) => {
+                self.ask(hop, NudState::Probe(mac, asked + 1), Mac::BROADCAST, addresses, now);
+            }
+            NudState::Failed if host.permanent => {
                 self.request(hop, Mac::BROADCAST, addresses);
                 self.set_due(hop, now + NEGATIVE);
             }
-            Stage::Failed => self.forget(hop),
+            NudState::Failed => self.forget(hop),
         }
     }
 
-    fn ask(&mut self, hop: NextHop, stage: Stage, to: Mac, addresses: &Addresses, now: Instant) {
+    fn ask(&mut self, hop: NextHop, state: NudState, to: Mac, addresses: &Addresses, now: Instant) {
         if let Some(host) = self.hosts.get_mut(&hop) {
-            host.stage = stage;
+            host.state = state;
         }
         self.request(hop, to, addresses);
         self.set_due(hop, now + RETRY);
     }
 
     fn fail(&mut self, hop: NextHop, host: Host, now: Instant) {
-        if !host.kept && matches!(host.stage, Stage::Refreshing(..)) {
+        if !host.permanent && matches!(host.state, NudState::Probe(..)) {
             return self.forget(hop);
         }
-        self.resolving -= usize::from(!host.kept);
+        self.resolving -= usize::from(!host.permanent);
         if let Some(host) = self.hosts.get_mut(&hop) {
-            (host.stage, host.since) = (Stage::Failed, now);
+            (host.state, host.since) = (NudState::Failed, now);
         }
         self.adjacency.insert(hop, Neighbour::Failed);
         self.notices.push_back(Notice::Failed(hop));
@@ -274,7 +277,7 @@ impl Neighbours {
     fn forget(&mut self, hop: NextHop) {
         let Some(host) = self.hosts.remove(&hop) else { return };
         self.timers.remove(&(host.due, hop));
-        self.resolving -= usize::from(!host.kept && matches!(host.stage, Stage::Resolving(_)));
+        self.resolving -= usize::from(!host.permanent && matches!(host.state, NudState::Incomplete(_)));
         if self.adjacency.remove(&hop).is_some() {
             self.notices.push_back(Notice::Forgotten(hop));
         }
@@ -284,25 +287,27 @@ impl Neighbours {
     fn learn(&mut self, hop: NextHop, mac: Mac, asked: bool, addresses: &Addresses, now: Instant) {
         let Some(host) = self.hosts.get_mut(&hop) else {
             if asked && addresses.interfaces()[hop.interface].holds(hop.address) && self.hosts.len() < MOST {
-                self.hosts
-                    .insert(hop, Host { stage: Stage::Known(mac), since: now, heard: now, due: now, kept: false });
+                self.hosts.insert(
+                    hop,
+                    Host { state: NudState::Reachable(mac), since: now, heard: now, due: now, permanent: false },
+                );
                 self.settle(hop, mac, now);
                 self.notices.push_back(Notice::Reachable(hop, mac));
             }
             return;
         };
-        let before = host.stage;
-        (host.stage, host.heard) = (Stage::Known(mac), now);
+        let before = host.state;
+        (host.state, host.heard) = (NudState::Reachable(mac), now);
         match before {
-            Stage::Known(old) | Stage::Refreshing(old, _) if old == mac => {}
-            Stage::Known(from) | Stage::Refreshing(from, _) => {
+            NudState::Reachable(old) | NudState::Probe(old, _) if old == mac => {}
+            NudState::Reachable(from) | NudState::Probe(from, _) => {
                 let after = now.since(host.since);
                 host.since = now;
                 self.notices.push_back(Notice::Moved { hop, from, to: mac, after });
             }
-            Stage::Resolving(_) | Stage::Failed => {
+            NudState::Incomplete(_) | NudState::Failed => {
                 host.since = now;
-                self.resolving -= usize::from(!host.kept && matches!(before, Stage::Resolving(_)));
+                self.resolving -= usize::from(!host.permanent && matches!(before, NudState::Incomplete(_)));
                 self.notices.push_back(Notice::Reachable(hop, mac));
             }
         }
@@ -312,7 +317,7 @@ impl Neighbours {
     /// The next hop has just answered: it is in the adjacency, and is asked again much later.
     fn settle(&mut self, hop: NextHop, mac: Mac, now: Instant) {
         self.adjacency.insert(hop, Neighbour::Reachable(mac));
-        let base = if self.hosts.get(&hop).is_some_and(|host| host.kept) { REFRESH_KEPT } else { REFRESH };
+        let base = if self.hosts.get(&hop).is_some_and(|host| host.permanent) { REFRESH_PERMANENT } else { REFRESH };
         let spread = self.random.below(base.as_nanos() as u64 / 2);
         self.set_due(hop, now + base + Duration::from_nanos(spread));
     }
@@ -350,10 +355,10 @@ impl Neighbours {
 }
 
 fn row(hop: NextHop, host: &Host) -> Row {
-    let (mac, failed) = match host.stage {
-        Stage::Known(mac) | Stage::Refreshing(mac, _) => (Some(mac), false),
-        Stage::Resolving(_) => (None, false),
-        Stage::Failed => (None, true),
+    let (mac, failed) = match host.state {
+        NudState::Reachable(mac) | NudState::Probe(mac, _) => (Some(mac), false),
+        NudState::Incomplete(_) => (None, false),
+        NudState::Failed => (None, true),
     };
     Row { hop, mac, failed, since: host.since }
 }

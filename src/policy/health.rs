@@ -38,12 +38,12 @@ impl fmt::Display for State {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Generation(pub u32);
 
-/// The whole of it, as the snapshot compiler takes it. Lists run parallel to those of the intent.
+/// The whole of it, as the snapshot compiler takes it: by id, with a default where nobody has it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Health {
-    /// One for each member.
+    /// Of each member.
     pub members: Vec<MemberHealth>,
-    /// One for each pool.
+    /// Of each pool.
     pub pools: Vec<PoolHealth>,
 }
 

@@ -187,7 +187,7 @@ impl Tally {
 /// true by itself; together they may be one turn apart.
 pub struct Shared {
     cells: CachePadded<[AtomicU64; CELLS]>,
-    /// Flows by member, in the order of the members; those beyond [`MEMBERS`] are not told apart.
+    /// Flows by the id of the member; those beyond [`MEMBERS`] are not told apart.
     members: [AtomicU64; MEMBERS],
     /// Written apart from the sums, once a burst.
     pub arrivals: Arrivals,
@@ -217,7 +217,7 @@ impl Shared {
         lay_down(&self.members, by_member);
     }
 
-    /// Flows by member, in the order of the members, as they were laid down last.
+    /// Flows by the id of the member, as they were laid down last.
     pub fn member_flows(&self) -> Vec<u64> {
         self.members.iter().map(|cell| cell.load(Ordering::Relaxed)).collect()
     }

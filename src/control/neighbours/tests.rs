@@ -28,10 +28,10 @@ fn hop(interface: InterfaceId, address: Ipv4Addr) -> NextHop {
 }
 
 impl Bench {
-    fn new(kept: &[NextHop]) -> Bench {
+    fn new(permanent: &[NextHop]) -> Bench {
         let addresses = Addresses::new(&harness::two_arm(), &harness::MACS);
         let mut bench = Bench { table: Neighbours::new(1), addresses, now: Instant::ZERO };
-        bench.table.keep(&kept.iter().copied().collect(), &bench.addresses, bench.now);
+        bench.table.keep(&permanent.iter().copied().collect(), &bench.addresses, bench.now);
         bench
     }
 
@@ -131,7 +131,7 @@ fn s77_a_gratuitous_arp_moves_a_known_host_at_once() {
 }
 
 #[test]
-fn a_kept_host_is_refreshed_alone_first_then_by_everyone_and_asked_for_ever() {
+fn a_permanent_host_is_refreshed_alone_first_then_by_everyone_and_asked_for_ever() {
     let member = hop(INNER, A);
     let mut bench = Bench::new(&[member]);
     assert_eq!(bench.sent(), [(A, Mac::BROADCAST)]);
@@ -208,12 +208,12 @@ fn a_reload_forgets_what_is_on_no_link_of_ours_any_more() {
     bench.addresses = Addresses::new(&moved, &harness::MACS);
     bench.table.keep(&BTreeSet::new(), &bench.addresses, bench.now);
     let left: Vec<_> = bench.table.rows().iter().map(|row| row.hop).collect();
-    assert_eq!(left, [hop(INNER, A)], "on the link, though no longer kept");
+    assert_eq!(left, [hop(INNER, A)], "on the link, though no longer permanent");
     assert!(bench.told().contains(&Notice::Forgotten(hop(OUTER, STRANGER))));
 }
 
 #[test]
-fn a_link_that_comes_up_asks_for_what_is_kept_whatever_came_of_it_before() {
+fn a_link_that_comes_up_asks_for_what_is_permanent_whatever_came_of_it_before() {
     let (member, router) = (hop(INNER, A), hop(OUTER, R));
     let mut bench = Bench::new(&[member, router]);
     [1_000, 2_000, 3_000].into_iter().for_each(|millis| bench.to(millis));
