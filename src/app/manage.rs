@@ -97,21 +97,18 @@ impl Manager {
 
     /// Does what the controller wants, workers' commands first: a switchover does not wait for its line in the log.
     fn act_on_all(&mut self) {
-        let mut later = Vec::new();
-        while let Some(output) = self.controller.poll_output() {
-            match output {
-                Output::ToWorker(worker, command) => self.owed[usize::from(worker.0)].push_back(command),
-                output => later.push(output),
-            }
-        }
-        self.pay();
-        later.into_iter().for_each(|output| self.act(output));
+        let mut outputs: Vec<Output> = std::iter::from_fn(|| self.controller.poll_output()).collect();
+        outputs.sort_by_key(|output| !matches!(output, Output::ToWorker(..)));
+        outputs.into_iter().for_each(|output| self.act(output));
         self.pay();
     }
 
     fn act(&mut self, output: Output) {
         match output {
-            Output::ToWorker(worker, command) => self.owed[usize::from(worker.0)].push_back(command),
+            Output::ToWorker(worker, command) => {
+                self.owed[usize::from(worker.0)].push_back(command);
+                self.pay();
+            }
             Output::Answer { ticket, answer } => {
                 if let Some(asker) = self.answers.remove(&ticket) {
                     let _ = asker.send(answer);

@@ -32,7 +32,7 @@ impl Controller {
             (PuntReason::Arp, Kind::Arp(arp)) => self.neighbours.on_arp(interface, &arp, &self.addresses, now),
             (PuntReason::Local, _) => {
                 if let Some(datagram) = frame.get(usize::from(headers.l3)..usize::from(headers.end)) {
-                    self.probing.receive(interface, datagram, now);
+                    self.probing.receive(datagram, now);
                 }
             }
             (PuntReason::Arp, _) => {}
@@ -102,7 +102,7 @@ impl Controller {
         }
         for (id, member) in self.intent.members.entries() {
             if self.intent.interfaces[member.interface].port == port {
-                self.probing.hint(id, now);
+                self.probing.hint(id);
             }
         }
     }
@@ -146,7 +146,7 @@ impl Controller {
         self.probing.unresolved(hop, now);
         if let Some(member) = self.member_at(hop) {
             self.log(LogLevel::Warn, format!("member {} does not answer ARP", self.intent.members[member].name));
-            self.heed_hint(member, now);
+            self.heed_hint(member);
         } else if self.intent.routes.iter().any(|route| route.via == hop.address) {
             self.log(LogLevel::Warn, format!("router {hop} does not answer ARP"));
         }

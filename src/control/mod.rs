@@ -305,7 +305,7 @@ impl Controller {
             }
             Event::Punt { reason, interface, frame, .. } => self.punted(reason, interface, &frame, now),
             Event::Wanted(hop) => self.neighbours.want(hop, &self.addresses, now),
-            Event::Hint { member, .. } => self.heed_hint(member, now),
+            Event::Hint(member) => self.heed_hint(member),
             Event::Flows { query, rows, last } => self.queries.on_flows(query, rows, last),
             Event::Cleared { query, count } => self.queries.on_cleared(query, count),
             Event::Latency { worker, latency } => self.take_home(worker, latency, now),
@@ -314,11 +314,11 @@ impl Controller {
     }
 
     /// A hint hastens the probes of the member's whole pool: if it lost the role, another has it.
-    fn heed_hint(&mut self, member: MemberId, now: Instant) {
+    fn heed_hint(&mut self, member: MemberId) {
         let Some(pool) = self.intent.members.get(member).map(|member| member.pool) else { return };
         self.hints += 1;
         for &each in &self.intent.pools[pool].members {
-            self.probing.hint(each, now);
+            self.probing.hint(each);
         }
     }
 

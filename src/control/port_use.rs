@@ -6,7 +6,7 @@
 use super::Controller;
 use crate::config::{LogLevel, duration_text};
 use crate::control::forecast::{Outlook, Trend};
-use crate::flow::ClaimTable;
+use crate::flow::Range;
 use crate::policy::Intent;
 use crate::time::{Duration, Instant};
 use crate::wire::Protocol;
@@ -18,45 +18,6 @@ const ALARM: usize = 80;
 
 /// Refusals of one table are told at most this often.
 const REFUSALS_PAUSE: Duration = Duration::from_secs(60);
-
-/// Ports that stand for each other: an endpoint inside gets one of the range its own port is in (RFC 4787 REQ-3a).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Range {
-    first: u16,
-    last: u16,
-}
-
-/// The well-known ports.
-const LOW: Range = Range { first: 1, last: 1_023 };
-/// The ports that programs get from their system: these are what runs out.
-const HIGH: Range = Range { first: 1_024, last: u16::MAX };
-/// The identifiers of echo requests.
-const IDENTIFIERS: Range = Range { first: 0, last: u16::MAX };
-
-impl Range {
-    /// The range that tables of an operator speak of.
-    pub(super) const fn main(protocol: Protocol) -> Range {
-        match protocol {
-            Protocol::Icmp => IDENTIFIERS,
-            Protocol::Tcp | Protocol::Udp => HIGH,
-        }
-    }
-
-    const fn all(protocol: Protocol) -> &'static [Range] {
-        match protocol {
-            Protocol::Icmp => &[IDENTIFIERS],
-            Protocol::Tcp | Protocol::Udp => &[LOW, HIGH],
-        }
-    }
-
-    const fn contains(self, port: u16) -> bool {
-        self.first <= port && port <= self.last
-    }
-
-    const fn len(self) -> usize {
-        (self.last - self.first) as usize + 1
-    }
-}
 
 /// A range of one address in one protocol.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -140,7 +101,7 @@ impl Controller {
     pub(super) fn filling(&self, place: Place) -> Filling {
         let Some(table) = self.claims.table(place.address, place.protocol) else { return Filling::default() };
         let reserved = reserved(&self.intent, place.address).into_iter().filter(|port| place.range.contains(*port));
-        Filling { used: used(table, place.range), capacity: place.range.len() - reserved.count() }
+        Filling { used: table.used_in(place.range), capacity: place.range.size() - reserved.count() }
     }
 
     fn judge_ports(&mut self, place: Place, filling: Filling, now: Instant) {
@@ -169,7 +130,7 @@ fn places(intent: &Intent) -> BTreeSet<Place> {
     let of = |address: Ipv4Addr| {
         [Protocol::Tcp, Protocol::Udp, Protocol::Icmp]
             .into_iter()
-            .flat_map(move |protocol| Range::all(protocol).iter().map(move |&range| Place { address, protocol, range }))
+            .flat_map(move |protocol| Range::of(protocol).iter().map(move |&range| Place { address, protocol, range }))
     };
     intent.snats.iter().flat_map(|snat| of(snat.address)).collect()
 }
@@ -178,18 +139,6 @@ fn places(intent: &Intent) -> BTreeSet<Place> {
 fn reserved(intent: &Intent, address: Ipv4Addr) -> BTreeSet<u16> {
     let servers = intent.virtual_servers.iter().filter(|server| server.address == address);
     servers.flat_map(|server| &server.listen).map(|listen| listen.port).collect()
-}
-
-/// The table counts all its ports together, so the few well-known ones are counted one by one.
-fn used(table: &ClaimTable, range: Range) -> usize {
-    let all = table.used();
-    let low = || (LOW.first..=LOW.last).filter(|&port| table.owner(port).is_some()).count();
-    match range {
-        _ if all == 0 => 0,
-        LOW => low(),
-        HIGH => all.saturating_sub(low()),
-        _ => all,
-    }
 }
 
 /// The end of a sentence.
@@ -226,7 +175,7 @@ mod tests {
         for port in [1, 1_023, 1_024, 40_000, u16::MAX] {
             assert_eq!(table.claim(Endpoint::new([10, 20, 0, 11].into(), port), &none), Some(port));
         }
-        assert_eq!([LOW, HIGH].map(|range| used(table, range)), [2, 3]);
+        assert_eq!(Range::of(Protocol::Tcp).iter().map(|range| table.used_in(*range)).collect::<Vec<_>>(), [2, 3]);
         assert_eq!(reserved(&intent, address), BTreeSet::from([5_060, 5_061]));
         assert_eq!(places(&intent).len(), 5);
     }

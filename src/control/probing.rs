@@ -129,8 +129,8 @@ impl Probing {
                 busy = true;
             }
             while let Some(expired) = self.monitors.expire(now) {
-                self.host.cancel(expired.probe);
-                self.note_end(expired.probe, End::Silent, around, neighbours, now);
+                self.host.cancel(expired);
+                self.note_end(expired, End::Silent, around, neighbours, now);
             }
             while let Some(start) = self.monitors.poll(now) {
                 self.begin(start, around, now);
@@ -151,20 +151,20 @@ impl Probing {
     }
 
     /// A datagram came in that is for a self-IP.
-    pub fn receive(&mut self, interface: InterfaceId, datagram: &[u8], now: Instant) {
-        self.host.receive(interface, datagram, now);
+    pub fn receive(&mut self, datagram: &[u8], now: Instant) {
+        self.host.receive(datagram, now);
     }
 
     /// The wire says that something changed with the member: it is asked at once.
-    pub fn hint(&mut self, member: MemberId, now: Instant) {
-        self.monitors.hint(member, now);
+    pub fn hint(&mut self, member: MemberId) {
+        self.monitors.hint(member);
     }
 
     /// An operator wants the member probed; the ticket comes out of [`Probing::next_completed`].
     pub fn request(&mut self, ticket: u64, member: MemberId, intent: &Intent, now: Instant) {
         let asks = &intent.pools[intent.members[member].pool].monitors;
         let longest = asks.iter().map(|id| intent.monitors[*id].timeout).max().unwrap_or_default();
-        self.monitors.probe_now(member, now);
+        self.monitors.probe_now(member);
         self.requests.push(ProbeRequest {
             ticket,
             member,

@@ -3,7 +3,7 @@
 //! Owns the way from the controller's own words to rows. Changes nothing.
 
 use super::Controller;
-use super::port_use::{Place, Range};
+use super::port_use::Place;
 use super::spreading;
 use crate::admin::answer::AdminError;
 use crate::admin::rows::{
@@ -14,6 +14,7 @@ use crate::admin::rows::{
 use crate::config::listen_text;
 use crate::control::forecast::Outlook;
 use crate::control::neighbours;
+use crate::flow::Range;
 use crate::policy::adjacency::NextHop;
 use crate::policy::health::State;
 use crate::policy::intent::{InterfaceId, MemberId, MonitorKind, PoolId, PortId, Snat};

@@ -5,7 +5,7 @@
 
 use super::State;
 use super::ahead::Ahead;
-use super::notice::{Notice, Sighting};
+use super::notice::Notice;
 use super::verdict::{DropReason, Ingress, PuntReason, Verdict};
 use crate::flow::{Flow, FlowId, MemberRef, Side};
 use crate::policy::adjacency::{Neighbour, NextHop};
@@ -174,7 +174,7 @@ impl<'a> Walk<'a> {
         self.state.noticed.count(notice);
     }
 
-    pub(super) fn sight(&mut self, sighting: Sighting) {
-        self.state.noticed.sight(sighting);
+    pub(super) fn sight(&mut self, member: MemberId) {
+        self.state.noticed.sight(member);
     }
 }

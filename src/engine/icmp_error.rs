@@ -5,7 +5,6 @@
 //! translated, and routed as it is otherwise.
 
 use super::decide::Walk;
-use super::notice::Sighting;
 use super::verdict::{DropReason, Verdict};
 use crate::policy::snapshot::Owner;
 use crate::wire::headers::Quoted;
@@ -81,7 +80,7 @@ impl Walk<'_> {
         let about = quoted.tuple.dst;
         let closed = (quoted.kind, quoted.code) == PORT_UNREACHABLE && about.addr == self.packet.src;
         if closed && self.pool_of(member).service(quoted.tuple.protocol, about.port).is_some() {
-            self.sight(Sighting::PortUnreachable(member));
+            self.sight(member);
         }
     }
 }

@@ -28,7 +28,7 @@ pub mod verdict;
 pub use ahead::Ahead;
 pub use hit::Hit;
 pub use identification::Share;
-pub use notice::{Notice, Sighting};
+pub use notice::Notice;
 pub use ownership::Law;
 pub use resets::ResetOrder;
 pub use verdict::{DropReason, Egress, Ingress, PuntReason, Verdict};
@@ -36,7 +36,7 @@ pub use verdict::{DropReason, Egress, Ingress, PuntReason, Verdict};
 use crate::flow::{
     Claims, Class, Flow, FlowId, FlowTable, Lifetimes, PathKind, Refused, ReservedPorts, Side, Speakers,
 };
-use crate::policy::intent::{PoolId, PortId, Timeouts};
+use crate::policy::intent::{MemberId, PoolId, PortId, Timeouts};
 use crate::policy::{Epoch, Life, Slots, Snapshot};
 use crate::time::{Duration, Instant};
 use crate::wire::{Headers, Protocol, Tuple};
@@ -247,7 +247,7 @@ impl Engine {
     }
 
     /// What was noticed since the last call about a member, if anything.
-    pub fn next_sighting(&mut self) -> Option<Sighting> {
+    pub fn next_sighting(&mut self) -> Option<MemberId> {
         self.state.noticed.next_sighting()
     }
 

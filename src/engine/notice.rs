@@ -1,7 +1,7 @@
 //! What is worth telling although the packet went on.
 //!
-//! Owns [`Notice`], counted by its place, and [`Sighting`]: what the wire says about a member, for the management core.
-//! A sighting is a hint and never a decision.
+//! Owns [`Notice`], counted by its place, and the members of which the wire says that their state may have changed, for
+//! the management core. That is a hint and never a decision.
 
 use super::verdict::ways;
 use crate::policy::intent::MemberId;
@@ -21,23 +21,12 @@ ways! {
     }
 }
 
-/// What was seen of a member on the wire.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Sighting {
-    /// It said that its service port is closed.
-    PortUnreachable(MemberId),
-    /// It reset a service connection.
-    Reset(MemberId),
-    /// It is not active and sends from a service port.
-    StandbySpoke(MemberId),
-}
-
-/// Counts of notices, and the sightings nobody was told of yet.
+/// Counts of notices, and the members sighted that nobody was told of yet.
 #[derive(Default)]
 pub(super) struct Noticed {
     counts: [u64; Notice::COUNT],
-    /// At most one of a kind and member; a handful of entries.
-    sightings: Vec<Sighting>,
+    /// Each once; a handful.
+    sightings: Vec<MemberId>,
 }
 
 /// Sightings kept until the worker asks; more of them in one turn say nothing new.
@@ -50,13 +39,13 @@ impl Noticed {
     }
 
     /// Remembers, unless it is remembered already.
-    pub(super) fn sight(&mut self, sighting: Sighting) {
-        if self.sightings.len() < SIGHTINGS && !self.sightings.contains(&sighting) {
-            self.sightings.push(sighting);
+    pub(super) fn sight(&mut self, member: MemberId) {
+        if self.sightings.len() < SIGHTINGS && !self.sightings.contains(&member) {
+            self.sightings.push(member);
         }
     }
 
-    pub(super) fn next_sighting(&mut self) -> Option<Sighting> {
+    pub(super) fn next_sighting(&mut self) -> Option<MemberId> {
         self.sightings.pop()
     }
 

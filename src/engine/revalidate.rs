@@ -3,7 +3,6 @@
 //! Owns what becomes of TCP whose member was lost, and when a SYN begins anew on an old tuple.
 
 use super::decide::Walk;
-use super::notice::Sighting;
 use super::verdict::{DropReason, Verdict};
 use crate::flow::tcp::State;
 use crate::flow::{Flow, FlowId, NO_MEMBER, PathKind, Side};
@@ -123,7 +122,7 @@ impl Walk<'_> {
     /// A member that resets service connections may have closed its port.
     fn sight_reset(&mut self, flow: &Flow, side: Side, segment: &Segment) {
         if segment.flags.rst() && flow.path == PathKind::Service && side == flow.inside && flow.member != NO_MEMBER {
-            self.sight(Sighting::Reset(MemberId(flow.member)));
+            self.sight(MemberId(flow.member));
         }
     }
 }

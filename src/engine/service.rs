@@ -4,7 +4,7 @@
 //! packet, so a switchover is one assignment for every peer at once. TCP is pinned by a flow that its SYN makes.
 
 use super::decide::Walk;
-use super::notice::{Notice, Sighting};
+use super::notice::Notice;
 use super::verdict::{DropReason, Verdict};
 use crate::flow::{Flow, PathKind, Peer, Refused, Side, Speaker, Track};
 use crate::policy::Life;
@@ -177,7 +177,7 @@ impl Walk<'_> {
         if member.may_claim {
             let sender = self.reference(sender);
             self.state.speakers.claim(peer_of(pool, remote), sender, pool.generation.0, self.now);
-            self.sight(Sighting::StandbySpoke(MemberId(sender.id)));
+            self.sight(MemberId(sender.id));
         }
     }
 

@@ -24,13 +24,13 @@ pub use entry::{Flow, NO_MEMBER, PathKind};
 pub use fragments::{Fragments, MOST_PIECES};
 pub use key::{KeyAddress, Tag};
 pub use lifetime::{Class, Lifetimes};
-pub use port_order::ReservedPorts;
+pub use port_order::{Range, ReservedPorts};
 pub use ports::{ClaimTable, Claims};
 pub use side::Side;
 pub use speakers::{MemberRef, Peer, Speaker, Speakers};
 pub use table::{Fate, FlowId, FlowTable, Guess, Refused, Ticket};
 pub use tcp::{ResetSegment, Track};
-pub use tcp_state::{State, Transition};
+pub use tcp_state::State;
 
 /// Brings the cache line near in which `at` begins: nothing waits for it now, and less will when it is read.
 #[inline]

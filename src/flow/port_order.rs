@@ -27,16 +27,18 @@ impl ReservedPorts {
     }
 
     /// How many lie in a range.
-    pub(super) fn count_in(&self, range: Range) -> usize {
+    pub fn count_in(&self, range: Range) -> usize {
         self.ports.iter().filter(|&&port| range.contains(port)).count()
     }
 }
 
 /// Ports that stand for each other: a port is replaced by one of its own range only (RFC 4787 REQ-3a).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Range {
-    first: u16,
-    last: u16,
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Range {
+    /// The lowest port.
+    pub first: u16,
+    /// The highest port.
+    pub last: u16,
 }
 
 impl Range {
@@ -49,19 +51,25 @@ impl Range {
         }
     }
 
+    /// The range that hosts take their ports from, which is the one that runs out.
+    pub const fn main(protocol: Protocol) -> Range {
+        let ranges = Range::of(protocol);
+        ranges[ranges.len() - 1]
+    }
+
     /// The port lies in it.
     pub const fn contains(self, port: u16) -> bool {
         self.first <= port && port <= self.last
     }
 
     /// How many ports it has.
-    pub const fn len(self) -> usize {
+    pub const fn size(self) -> usize {
         (self.last - self.first) as usize + 1
     }
 
     /// Every port of the range once: `own`, which is one of them, then those of its parity (RFC 4787 REQ-4), then the
     /// others. `draw` decides the order.
-    pub fn choices(self, own: u16, draw: u64) -> impl Iterator<Item = u16> {
+    pub(super) fn choices(self, own: u16, draw: u64) -> impl Iterator<Item = u16> {
         let same = Walk::new(self, own & 1, draw);
         let other = Walk::new(self, (own & 1) ^ 1, draw.rotate_left(32));
         std::iter::once(own).chain(same.filter(move |&port| port != own)).chain(other)
@@ -118,8 +126,8 @@ mod tests {
                 assert_eq!(order[0], own);
                 assert!(order[..order.len() / 2 - 1].iter().all(|port| port & 1 == own & 1));
                 assert!(order.iter().all(|&port| range.contains(port)));
-                assert_eq!(order.len(), range.len());
-                assert_eq!(order.iter().collect::<BTreeSet<_>>().len(), range.len());
+                assert_eq!(order.len(), range.size());
+                assert_eq!(order.iter().collect::<BTreeSet<_>>().len(), range.size());
             }
         }
     }

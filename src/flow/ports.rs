@@ -85,7 +85,12 @@ impl ClaimTable {
 
     /// How many ports are held. While workers claim and release, a number of a moment ago.
     pub fn used(&self) -> usize {
-        self.used.iter().map(|used| used.load(Relaxed) as usize).sum()
+        self.ranges.iter().map(|range| self.used_in(*range)).sum()
+    }
+
+    /// How many ports of a range are held, likewise. The range is one of [`Range::of`] the table's protocol.
+    pub fn used_in(&self, range: Range) -> usize {
+        self.range_of(range.first).map_or(0, |at| self.used[at].load(Relaxed) as usize)
     }
 
     /// How many claims found no free port, since the table was made.
@@ -95,7 +100,7 @@ impl ClaimTable {
 
     /// How many ports there are, reserved ones included.
     pub fn capacity(&self) -> usize {
-        self.ranges.iter().map(|range| range.len()).sum()
+        self.ranges.iter().map(|range| range.size()).sum()
     }
 
     /// One more user for the mapping that the endpoint has already. Looks beyond free cells: what stood in them when the
@@ -115,7 +120,7 @@ impl ClaimTable {
 
     /// The first free port in the endpoint's order.
     fn take(&self, inside: Endpoint, range: usize, reserved: &ReservedPorts) -> Option<u16> {
-        let available = self.ranges[range].len() - reserved.count_in(self.ranges[range]);
+        let available = self.ranges[range].size() - reserved.count_in(self.ranges[range]);
         if self.used[range].load(Relaxed) as usize >= available {
             return None;
         }

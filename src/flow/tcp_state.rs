@@ -38,25 +38,6 @@ impl State {
     }
 }
 
-/// What a segment did to the connection.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Transition {
-    /// Nothing, or a step of the handshake.
-    Stays,
-    /// The handshake is complete.
-    Establishes,
-    /// The first FIN.
-    HalfCloses,
-    /// The second FIN.
-    Closes,
-    /// A reset that belongs to it.
-    Resets,
-    /// The side that seemed to reset it goes on sending: the reset was not its own.
-    Revives,
-    /// A reset whose numbers do not belong to the connection. It is passed on and refreshes nothing.
-    StrayReset,
-}
-
 /// What a segment means to the machine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Event {
@@ -137,19 +118,6 @@ pub(super) fn next(state: State, event: Event, side: Side) -> State {
 
         // Our own word stands.
         (Aborted, _, _) => Aborted,
-    }
-}
-
-/// What a step from one state to another means.
-pub(super) fn transition(from: State, to: State) -> Transition {
-    match (from, to) {
-        _ if from == to => Transition::Stays,
-        (State::ResetBy(_), State::Established) => Transition::Revives,
-        (_, State::Established) => Transition::Establishes,
-        (_, State::HalfClosed(_)) => Transition::HalfCloses,
-        (_, State::Closing) => Transition::Closes,
-        (_, State::ResetBy(_)) => Transition::Resets,
-        (_, State::Opening | State::Answered | State::Aborted) => Transition::Stays,
     }
 }
 

@@ -3,7 +3,7 @@
 //! Owns [`MemoryPort`], what a worker holds; [`FarEnd`], what a test or a simulation holds of the same port: it injects
 //! frames and collects what was sent; and [`Pool`], a budget of buffers that come back when their frame is dropped, so
 //! that running out and leaking can both be seen. Once a pool has handed out a buffer it is recycled, never freed: a
-//! warm port allocates nothing. Never loses or reorders anything by itself: [`super::chaos`] does.
+//! warm port allocates nothing. Never loses or reorders anything.
 
 use super::{BURST, Frame, Port};
 use parking_lot::Mutex;

@@ -1,12 +1,9 @@
 //! Floor 1: what a NIC is to us.
 //!
-//! Owns the traits [`Frame`] and [`Port`], and the ports tests are made of: [`memory`] (two lists), [`pcap`] (files),
-//! [`chaos`] (any other port with loss, duplication, reordering and damage from a seed). Knows nothing of what is in a
-//! frame.
+//! Owns the traits [`Frame`] and [`Port`], and the port that tests and benches are made of ([`memory`], two lists).
+//! Knows nothing of what is in a frame.
 
-pub mod chaos;
 pub mod memory;
-pub mod pcap;
 
 /// How many frames are moved at once, at most.
 pub const BURST: usize = 64;

@@ -55,32 +55,6 @@ pub struct Start {
     pub monitor: MonitorId,
 }
 
-/// A member's state became another one.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Change {
-    /// Whose.
-    pub member: MemberId,
-    /// What it was.
-    pub from: State,
-    /// What it is.
-    pub to: State,
-    /// Why, naming the checks that decided.
-    pub reason: String,
-    /// When it was decided.
-    pub at: Instant,
-    /// When the member last gave a good answer to any of its monitors.
-    pub last_good: Option<Instant>,
-}
-
-/// A probe that got no answer in time; its carrier may forget it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Expired {
-    /// Which.
-    pub probe: ProbeId,
-    /// What follows.
-    pub change: Option<Change>,
-}
-
 /// What the probes say of a member. The operator's word is not in it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Verdict {

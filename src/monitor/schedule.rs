@@ -7,7 +7,7 @@
 
 use super::check::Check;
 use super::random::Random;
-use super::{Change, Expired, Outcome, ProbeId, ProbeRow, Start, Verdict};
+use super::{Outcome, ProbeId, ProbeRow, Start, Verdict};
 use crate::policy::Intent;
 use crate::policy::health::State;
 use crate::policy::intent::{MemberId, PoolId};
@@ -72,11 +72,12 @@ impl Monitors {
         Some(Start { probe, member: check.member, monitor: check.monitor })
     }
 
-    /// The next probe whose time is up at `now`; to be called until `None`, before [`poll`](Monitors::poll) and after
-    /// the outcomes of the turn.
-    pub fn expire(&mut self, now: Instant) -> Option<Expired> {
+    /// The next probe whose time is up at `now`, so that its carrier may forget it; to be called until `None`, before
+    /// [`poll`](Monitors::poll) and after the outcomes of the turn.
+    pub fn expire(&mut self, now: Instant) -> Option<ProbeId> {
         let probe = self.checks.iter().find_map(|check| check.overdue(now))?;
-        Some(Expired { probe, change: self.on_outcome(probe, Outcome::Timeout, now) })
+        self.on_outcome(probe, Outcome::Timeout, now);
+        Some(probe)
     }
 
     /// When [`expire`](Monitors::expire) or [`poll`](Monitors::poll) will have something. May lie in the past.
@@ -85,24 +86,24 @@ impl Monitors {
     }
 
     /// A probe ended. Late and unknown ones are ignored (scenario 34).
-    pub fn on_outcome(&mut self, probe: ProbeId, outcome: Outcome, now: Instant) -> Option<Change> {
-        let check = self.checks.iter_mut().find(|check| check.awaits(probe))?;
+    pub fn on_outcome(&mut self, probe: ProbeId, outcome: Outcome, now: Instant) {
+        let Some(check) = self.checks.iter_mut().find(|check| check.awaits(probe)) else { return };
         check.record(outcome, now);
         let (member, faltered) = (check.member, check.faltered());
         if faltered {
             self.ask_companions(member);
         }
-        self.add_up(member, now)
+        self.add_up(member, now);
     }
 
     /// Something on the wire says the member's state may have changed: each of its monitors asks at once. Decides
     /// nothing by itself.
-    pub fn hint(&mut self, member: MemberId, _now: Instant) {
+    pub fn hint(&mut self, member: MemberId) {
         self.checks.iter_mut().filter(|check| check.member == member).for_each(Check::hint);
     }
 
     /// The operator wants the member probed: as a hint, but without a least distance to the probe before.
-    pub fn probe_now(&mut self, member: MemberId, _now: Instant) {
+    pub fn probe_now(&mut self, member: MemberId) {
         self.checks.iter_mut().filter(|check| check.member == member).for_each(Check::ask_now);
     }
 
@@ -135,18 +136,13 @@ impl Monitors {
     }
 
     /// Draws the member's verdict from its checks.
-    fn add_up(&mut self, member: MemberId, now: Instant) -> Option<Change> {
-        let require = self.members.get(&member)?.require;
-        let (state, reason) = judge(&self.of(member).collect::<Vec<_>>(), require);
-        let last_good = self.last_good_answer(member);
-        let verdict = &mut self.members.get_mut(&member)?.verdict;
-        let from = std::mem::replace(&mut verdict.state, state);
-        verdict.reason = reason;
-        if from == state {
-            return None;
+    fn add_up(&mut self, member: MemberId, now: Instant) {
+        let Some(sum) = self.members.get(&member) else { return };
+        let (state, reason) = judge(&self.of(member).collect::<Vec<_>>(), sum.require);
+        if let Some(Sum { verdict, .. }) = self.members.get_mut(&member) {
+            let since = if verdict.state == state { verdict.since } else { now };
+            *verdict = Verdict { state, reason, since };
         }
-        verdict.since = now;
-        Some(Change { member, from, to: state, reason: verdict.reason.clone(), at: now, last_good })
     }
 }
 

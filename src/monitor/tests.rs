@@ -72,6 +72,30 @@ fn closed() -> Outcome {
     Outcome::Failed { reason: "port 5060/udp is closed (ICMP port unreachable)".into() }
 }
 
+/// A member's state became another one.
+#[derive(Debug)]
+struct Change {
+    member: MemberId,
+    from: State,
+    to: State,
+    reason: String,
+    at: Instant,
+    last_good: Option<Instant>,
+}
+
+/// The changes of the members' states since they were `before`.
+fn changes_since(before: [State; 2], monitors: &Monitors, now: Instant) -> Vec<Change> {
+    let change = |(member, from): (MemberId, State)| {
+        let Verdict { state: to, reason, .. } = monitors.verdict(member).clone();
+        (from != to).then(|| Change { member, from, to, reason, at: now, last_good: monitors.last_good_answer(member) })
+    };
+    [A, B].into_iter().zip(before).filter_map(change).collect()
+}
+
+fn states(monitors: &Monitors) -> [State; 2] {
+    [A, B].map(|member| monitors.verdict(member).state)
+}
+
 /// Runs the clock from event to event until `end`; `answer` says how a probe of a member and monitor begun at an instant
 /// ends (one millisecond later), or with `None` that nothing comes. Gives all starts and changes.
 fn run(
@@ -86,12 +110,12 @@ fn run(
     while now <= end {
         let (due, later) = answers.into_iter().partition(|(when, ..)| *when <= now);
         answers = later;
+        let before = states(monitors);
         for (_, probe, outcome) in Vec::into_iter(due) {
-            changes.extend(monitors.on_outcome(probe, outcome, now));
+            monitors.on_outcome(probe, outcome, now);
         }
-        while let Some(expired) = monitors.expire(now) {
-            changes.extend(expired.change);
-        }
+        while monitors.expire(now).is_some() {}
+        changes.extend(changes_since(before, monitors, now));
         while let Some(start) = monitors.poll(now) {
             answers.extend(answer(&start, now).map(|outcome| (now + ms(1), start.probe, outcome)));
             starts.push((start, now));
@@ -215,10 +239,11 @@ fn late_repeated_and_unknown_answers_change_nothing() {
     let mut monitors = Monitors::new(&one_monitor(), 7, at(0));
     let now = monitors.next_due().unwrap();
     let start = monitors.poll(now).unwrap();
-    assert_eq!(monitors.on_outcome(ProbeId(999), good(), now), None);
+    let untouched = monitors.rows(start.member);
+    monitors.on_outcome(ProbeId(999), good(), now);
+    assert_eq!(monitors.rows(start.member), untouched);
     assert_eq!(monitors.expire(now + ms(149)), None);
-    let expired = monitors.expire(now + ms(150)).unwrap();
-    assert_eq!((expired.probe, expired.change), (start.probe, None));
+    assert_eq!(monitors.expire(now + ms(150)), Some(start.probe));
     let row = monitors.rows(start.member).remove(0);
     assert_eq!((row.bad, row.good, row.last_good), (1, 0, None));
     monitors.on_outcome(start.probe, good(), now + ms(151));
@@ -251,7 +276,7 @@ fn polled(monitors: &mut Monitors, now: Instant) -> Vec<Start> {
 fn hints_make_one_probe_at_once_and_the_grid_begins_anew() {
     let (mut monitors, now) = settled();
     let now = now + ms(60);
-    (0..5).for_each(|_| monitors.hint(A, now));
+    (0..5).for_each(|_| monitors.hint(A));
     assert_eq!(monitors.next_due(), Some(starts_of_last(&monitors, now)));
     let started = polled(&mut monitors, now);
     assert!(started.iter().any(|start| start.member == A), "{started:?}");
@@ -271,22 +296,22 @@ fn starts_of_last(monitors: &Monitors, now: Instant) -> Instant {
 fn a_hint_during_a_probe_asks_again_when_that_ends_but_not_faster_than_the_gap() {
     let (mut monitors, now) = settled();
     let now = now + ms(60);
-    monitors.hint(A, now);
+    monitors.hint(A);
     let first = polled(&mut monitors, now).into_iter().find(|start| start.member == A).unwrap();
-    monitors.hint(A, now);
+    monitors.hint(A);
     assert!(polled(&mut monitors, now).iter().all(|start| start.member != A), "one probe at a time");
     monitors.on_outcome(first.probe, closed(), now + ms(1));
     assert!(polled(&mut monitors, now + ms(49)).iter().all(|start| start.member != A));
     let second = polled(&mut monitors, now + ms(50)).into_iter().find(|start| start.member == A).unwrap();
-    let change = monitors.on_outcome(second.probe, closed(), now + ms(51)).unwrap();
-    assert_eq!((change.member, change.to), (A, State::Down), "two failures, hastened by hints");
+    monitors.on_outcome(second.probe, closed(), now + ms(51));
+    assert_eq!(states(&monitors), [State::Down, State::Up], "two failures, hastened by hints");
 }
 
 #[test]
 fn a_first_failure_asks_the_companions_at_once() {
     let (mut monitors, now) = settled();
     let now = now + ms(60);
-    monitors.hint(A, now);
+    monitors.hint(A);
     let probe = polled(&mut monitors, now).into_iter().find(|start| start.member == A).unwrap().probe;
     let also = polled(&mut monitors, now + ms(1));
     assert_eq!(also, vec![], "B keeps its cadence while A is well");
@@ -296,18 +321,18 @@ fn a_first_failure_asks_the_companions_at_once() {
 
 #[test]
 fn a_hint_alone_decides_nothing() {
-    let (mut monitors, now) = settled();
-    monitors.hint(A, now);
+    let (mut monitors, _) = settled();
+    monitors.hint(A);
     assert_eq!(monitors.verdict(A).state, State::Up);
 }
 
 #[test]
 fn the_operator_is_served_without_waiting_for_the_gap() {
     let (mut monitors, now) = settled();
-    monitors.probe_now(A, now);
+    monitors.probe_now(A);
     assert!(polled(&mut monitors, now).iter().any(|start| start.member == A));
-    monitors.probe_now(MemberId(77), now);
-    monitors.hint(MemberId(77), now);
+    monitors.probe_now(MemberId(77));
+    monitors.hint(MemberId(77));
     assert_eq!(monitors.verdict(MemberId(77)).state, State::Unknown);
     assert_eq!((monitors.rows(MemberId(77)), monitors.last_good_answer(MemberId(77))), (vec![], None));
 }
@@ -363,7 +388,7 @@ fn a_reload_keeps_what_is_known_wherever_members_stand_and_whatever_things_are_c
 fn a_reload_carries_a_probe_under_way_and_forgets_another_question_or_address() {
     let (mut monitors, now) = settled();
     let now = now + ms(60);
-    monitors.hint(A, now);
+    monitors.hint(A);
     let start = polled(&mut monitors, now).into_iter().find(|start| start.member == A).unwrap();
     monitors.reconfigure(&one_monitor(), now);
     monitors.on_outcome(start.probe, good(), now + ms(3));
@@ -423,22 +448,23 @@ proptest! {
         for answer in answers {
             let now = monitors.next_due().unwrap();
             let start = monitors.poll(now).unwrap();
-            let change = match answer {
+            let before = states(&monitors);
+            match answer {
                 0 => monitors.on_outcome(start.probe, good(), now + ms(1)),
                 1 => monitors.on_outcome(start.probe, closed(), now + ms(1)),
-                _ => monitors.expire(now + ms(150)).unwrap().change,
-            };
+                _ => prop_assert_eq!(monitors.expire(now + ms(150)), Some(start.probe)),
+            }
             let is_good = answer == 0;
             in_row = if last == Some(is_good) { in_row + 1 } else { 1 };
             last = Some(is_good);
-            let before = expected;
             expected = match is_good {
                 true if in_row >= rise => State::Up,
                 false if in_row >= fall => State::Down,
                 _ => expected,
             };
             prop_assert_eq!(monitors.verdict(A).state, expected);
-            prop_assert_eq!(change.map(|change| (change.from, change.to)), (before != expected).then_some((before, expected)));
+            let since = monitors.verdict(A).since;
+            prop_assert_eq!(since > now, before[0] != expected);
         }
     }
 }

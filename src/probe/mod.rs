@@ -126,7 +126,7 @@ impl HostStack {
 
     /// Takes an IP datagram that was punted: addressed to a self-IP, without its Ethernet header. What no probe asked for
     /// is ignored.
-    pub fn receive(&mut self, _interface: InterfaceId, datagram: &[u8], now: Instant) {
+    pub fn receive(&mut self, datagram: &[u8], now: Instant) {
         self.now = now;
         match packet::read(datagram) {
             None => {}

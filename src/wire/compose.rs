@@ -1,6 +1,6 @@
 //! Whole frames from nothing: what the appliance says without having been asked.
 //!
-//! Owns ARP requests, probes and announcements, resets of connections it gives up, and frames around datagrams that
+//! Owns ARP requests and announcements, resets of connections it gives up, and frames around datagrams that
 //! another stack made. Allocates; the data path does not come here. Every frame is padded with zeros to 60 bytes.
 
 use super::addr::{Mac, Tuple, VlanId};
@@ -26,12 +26,6 @@ pub fn arp_frame(dst: Mac, vlan: Option<VlanId>, packet: &Arp) -> Vec<u8> {
 /// (RFC 5227 2.3, 3).
 pub fn arp_announcement(mac: Mac, vlan: Option<VlanId>, addr: Ipv4Addr) -> Vec<u8> {
     arp_request(mac, vlan, addr, addr)
-}
-
-/// "Does anybody have `target`?" from one that has no right to an address yet: the sender is 0.0.0.0, so that no
-/// neighbour learns from it (RFC 5227 2.1.1).
-pub fn arp_probe(mac: Mac, vlan: Option<VlanId>, target: Ipv4Addr) -> Vec<u8> {
-    arp_request(mac, vlan, Ipv4Addr::UNSPECIFIED, target)
 }
 
 /// A reset from `tuple.src` to `tuple.dst`. `seq` must be exactly what the receiver expects next, or it is only asked to
@@ -84,10 +78,8 @@ mod tests {
     }
 
     #[test]
-    fn announcement_and_probe_differ_in_the_sender() {
+    fn an_announcement_asks_for_its_own_sender() {
         assert_eq!(arp_announcement(SRC_MAC, None, VIP), Build::arp_request(SRC_MAC, VIP, VIP).bytes());
-        let probe = Build::arp_request(SRC_MAC, Ipv4Addr::UNSPECIFIED, VIP).bytes();
-        assert_eq!(arp_probe(SRC_MAC, None, VIP), probe);
     }
 
     #[test]

@@ -103,13 +103,8 @@ pub enum Event {
     },
     /// The MAC of a next hop is wanted: packets wait for it. Said again at most once a second.
     Wanted(NextHop),
-    /// Something on the wire says a member's state may have changed. Said at most once in 100 ms a member and kind.
-    Hint {
-        /// About whom.
-        member: MemberId,
-        /// What was seen.
-        hint: Hint,
-    },
+    /// Something on the wire says this member's state may have changed. Said at most once in 100 ms a member.
+    Hint(MemberId),
     /// Rows for [`Command::ListFlows`]; the last part says so.
     Flows {
         /// The query they answer.
@@ -135,19 +130,6 @@ pub enum Event {
     },
     /// The worker has ended and holds nothing any more.
     Stopped(WorkerId),
-}
-
-/// What was seen of a member on the wire.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Hint {
-    /// It said that its service port is closed (ICMP 3/3).
-    PortUnreachable,
-    /// It reset a service connection.
-    Reset,
-    /// It does not answer ARP. (Seen by the management core.)
-    NoArp,
-    /// A member that is not active sends from a service port.
-    StandbySpeaks,
 }
 
 /// Which flows are meant. Everything that is set must match.

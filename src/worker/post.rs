@@ -4,8 +4,8 @@
 //! later (snapshots, which must come home) or counted by the caller (punts) or left unsaid (hints, which are only hints).
 
 use super::Work;
-use super::mailbox::{Command, Event, Hint, WorkerEnd, WorkerId};
-use crate::engine::{PuntReason, Sighting};
+use super::mailbox::{Command, Event, WorkerEnd, WorkerId};
+use crate::engine::PuntReason;
 use crate::policy::adjacency::NextHop;
 use crate::policy::intent::{InterfaceId, MemberId};
 use crate::time::{Duration, Instant};
@@ -22,7 +22,7 @@ pub(super) struct Post {
     end: WorkerEnd,
     /// Events that must arrive and found the ring full.
     owed: VecDeque<Event>,
-    hinted: Vec<(MemberId, Hint, Instant)>,
+    hinted: Vec<(MemberId, Instant)>,
     said_farewell: bool,
 }
 
@@ -90,17 +90,12 @@ impl Post {
         }
     }
 
-    /// Passes a sighting on, unless the same was said a moment ago.
-    pub(super) fn hint(&mut self, sighting: Sighting, now: Instant) {
-        let (member, hint) = match sighting {
-            Sighting::PortUnreachable(member) => (member, Hint::PortUnreachable),
-            Sighting::Reset(member) => (member, Hint::Reset),
-            Sighting::StandbySpoke(member) => (member, Hint::StandbySpeaks),
-        };
-        self.hinted.retain(|&(_, _, at)| now.since(at) < HINT_PAUSE);
-        let lately = self.hinted.iter().any(|&(m, h, _)| (m, h) == (member, hint));
-        if !lately && self.has_room() && self.end.events.push(Event::Hint { member, hint }).is_ok() {
-            self.hinted.push((member, hint, now));
+    /// Says that a member's state may have changed, unless that was said a moment ago.
+    pub(super) fn hint(&mut self, member: MemberId, now: Instant) {
+        self.hinted.retain(|&(_, at)| now.since(at) < HINT_PAUSE);
+        let lately = self.hinted.iter().any(|&(hinted, _)| hinted == member);
+        if !lately && self.has_room() && self.end.events.push(Event::Hint(member)).is_ok() {
+            self.hinted.push((member, now));
         }
     }
 }

@@ -81,8 +81,8 @@ impl<P: Port> Worker<P> {
 
     /// Passes on what the engine saw of members.
     pub(super) fn report(&mut self, now: Instant) {
-        while let Some(sighting) = self.engine.next_sighting() {
-            self.post.hint(sighting, now);
+        while let Some(member) = self.engine.next_sighting() {
+            self.post.hint(member, now);
         }
     }
 

@@ -55,7 +55,7 @@ fn scenario_20_a_hint_makes_the_whole_pair_be_asked_at_once() {
     let mut world = World::settled();
     world.run(60);
     let (before, sent) = (world.now, world.options.len());
-    world.give(Input::Event(Event::Hint { member: MemberId(1), hint: Hint::StandbySpeaks }));
+    world.give(Input::Event(Event::Hint(MemberId(1))));
     let asked: Vec<Ipv4Addr> = world.options[sent..].iter().map(|(to, _)| *to).collect();
     assert_eq!((asked.len(), world.now), (2, before), "{asked:?}");
     assert_eq!(world.active().as_deref(), Some("sip-a"), "a hint decides nothing");

@@ -44,7 +44,7 @@ fn play(world: &mut World, step: Step) {
         }
         Step::Sleep(worker, asleep) => world.sleep(worker, asleep),
         Step::Hint(member) => {
-            world.give(Input::Event(Event::Hint { member: MemberId(member), hint: Hint::Reset }));
+            world.give(Input::Event(Event::Hint(MemberId(member))));
         }
         Step::Run(millis) => world.run(millis),
     }

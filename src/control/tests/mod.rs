@@ -11,7 +11,7 @@ use crate::policy::health::State;
 use crate::policy::intent::InterfaceId;
 use crate::wire::build::Build;
 use crate::wire::{Endpoint, Headers, Kind, Mac, Protocol, Tuple};
-use crate::worker::mailbox::{FlowRow, Hint};
+use crate::worker::mailbox::FlowRow;
 use std::collections::BTreeSet;
 use std::net::Ipv4Addr;
 

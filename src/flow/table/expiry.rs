@@ -63,11 +63,6 @@ impl<A: KeyAddress> FlowTable<A> {
         self.lists[class as usize].front().and_then(|at| self.remove(FlowId(at)))
     }
 
-    /// How long idle flows are kept.
-    pub fn lifetimes(&self) -> &Lifetimes {
-        &self.lifetimes
-    }
-
     /// Other lifetimes, for all flows from now on.
     pub fn set_lifetimes(&mut self, lifetimes: Lifetimes) {
         self.nanos = nanos_by_class(&lifetimes);

@@ -9,7 +9,6 @@ use crate::flow::key::KeyAddress;
 use crate::flow::side::Side;
 #[cfg(doc)]
 use crate::flow::tcp::Track;
-use crate::flow::tcp_state::Transition;
 use crate::time::Instant;
 use crate::wire::Rewrite;
 use crate::wire::headers::Segment;
@@ -43,24 +42,20 @@ impl<A: KeyAddress> FlowTable<A> {
     /// A segment of a TCP flow has passed: its state moves, and it is touched unless the segment is a stray reset, which
     /// may keep nothing alive (RFC 7857 7.1). For a flow without a state this is [`FlowTable::touch`].
     #[inline]
-    pub fn follow(&mut self, id: FlowId, side: Side, segment: &Segment, now: Instant) -> Transition {
-        let Some(slot) = self.slots.get_mut(id.0 as usize) else { return Transition::Stays };
+    pub fn follow(&mut self, id: FlowId, side: Side, segment: &Segment, now: Instant) {
+        let Some(slot) = self.slots.get_mut(id.0 as usize) else { return };
         let track = slot.flow.as_mut().and_then(|flow| flow.track.as_mut());
         let Some(track) = track else {
-            self.touch(id, now);
-            return Transition::Stays;
+            return self.touch(id, now);
         };
         if track.advance(side, segment) {
             // Nearly every segment: its class stays what it is.
             let class = slot.class;
-            self.stamp(id.0, class, now);
-            return Transition::Stays;
+            return self.stamp(id.0, class, now);
         }
-        let transition = track.on_segment(side, segment);
-        if transition != Transition::StrayReset {
+        if track.on_segment(side, segment) {
             self.touch(id, now);
         }
-        transition
     }
 
     /// The caller has reset both ends of a TCP flow: see [`Track::abort`]. It is touched, so that it lingers as long as a

@@ -288,10 +288,10 @@ proptest! {
                 *byte ^= bytes.first().copied().unwrap_or(1);
             }
             hostile.truncate(cut);
-            world.host.receive(WIRE, &hostile, world.now);
-            world.host.receive(WIRE, &icmp_error(A, 3, 3, &hostile, place), world.now);
+            world.host.receive(&hostile, world.now);
+            world.host.receive(&icmp_error(A, 3, 3, &hostile, place), world.now);
         }
-        world.host.receive(WIRE, &bytes, world.now);
+        world.host.receive(&bytes, world.now);
         world.host.poll(world.now);
     }
 }

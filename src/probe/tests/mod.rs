@@ -73,7 +73,7 @@ impl World {
             while self.on_the_wire.front().is_some_and(|(when, ..)| *when <= self.now) {
                 let (_, to_us, datagram) = self.on_the_wire.pop_front().unwrap();
                 if to_us {
-                    self.host.receive(WIRE, &datagram, self.now);
+                    self.host.receive(&datagram, self.now);
                 } else {
                     member.receive(&datagram, self.now);
                 }

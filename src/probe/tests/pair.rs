@@ -91,22 +91,22 @@ impl Pair {
         for millis in 0..end {
             let now = Instant::from_millis(millis);
             for datagram in answers.drain(..) {
-                self.host.receive(WIRE, &datagram, now);
+                self.host.receive(&datagram, now);
             }
             self.host.poll(now);
-            let mut changed = false;
+            let states = |monitors: &Monitors| [0, 1].map(|at| monitors.verdict(MemberId(at)).state);
+            let before = states(&self.monitors);
             while let Some((probe, outcome)) = self.host.next_outcome() {
-                changed |= self.monitors.on_outcome(probe, outcome, now).is_some();
+                self.monitors.on_outcome(probe, outcome, now);
             }
             while let Some(expired) = self.monitors.expire(now) {
-                self.host.cancel(expired.probe);
-                changed |= expired.change.is_some();
+                self.host.cancel(expired);
             }
             while let Some(start) = self.monitors.poll(now) {
                 let monitor = &self.intent.monitors[start.monitor.index()];
                 self.host.start(start.probe, monitor, WIRE, US, MEMBERS[start.member.index()], now);
             }
-            if changed {
+            if states(&self.monitors) != before {
                 self.elect(now);
             }
             while let Some((_, datagram)) = self.host.next_transmit() {
