@@ -8,7 +8,8 @@
 //! | 1 | [`flow`], [`policy`], [`io`] | who is talking; what is meant; what a NIC is to us |
 //! | 2 | [`engine`], [`monitor`] | the decision; is it alive |
 //! | 3 | [`worker`], `dpdk` | one turn of the loop; the only unsafe code |
-//! | 4 | [`config`], [`admin`], [`probe`] | the file; the admin socket and metrics; the host stack that carries probes |
+//! | 3 | [`config`], [`probe`] | the file; the host stack that carries probes |
+//! | 4 | [`admin`] | what an operator asks and is answered; metrics |
 //! | 5 | [`control`] | the controller and its parts |
 //! | 6 | [`cli`], `app` | the command; wiring, threads, signals |
 
