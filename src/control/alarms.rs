@@ -7,11 +7,11 @@ use crate::time::{Duration, Instant};
 use std::collections::BTreeMap;
 
 /// Alarms that stand at once, at most; further ones are logged but not kept.
-pub const MOST: usize = 256;
+const MOST: usize = 256;
 
 /// The standing alarms.
 #[derive(Clone, Debug, Default)]
-pub struct Alarms {
+pub(super) struct Alarms {
     standing: BTreeMap<String, Alarm>,
 }
 
@@ -24,7 +24,7 @@ struct Alarm {
 
 impl Alarms {
     /// The alarm stands, for `term` if it is not raised again. Returned is whether it is new.
-    pub fn raise(&mut self, key: &str, message: String, term: Option<Duration>, now: Instant) -> bool {
+    pub(super) fn raise(&mut self, key: &str, message: String, term: Option<Duration>, now: Instant) -> bool {
         let until = term.map(|term| now + term);
         if let Some(alarm) = self.standing.get_mut(key) {
             (alarm.message, alarm.until) = (message, until);
@@ -37,17 +37,17 @@ impl Alarms {
     }
 
     /// The alarm does not stand any more. Returned is whether it did.
-    pub fn clear(&mut self, key: &str) -> bool {
+    pub(super) fn clear(&mut self, key: &str) -> bool {
         self.standing.remove(key).is_some()
     }
 
     /// Forgets those whose term is over.
-    pub fn expire(&mut self, now: Instant) {
+    pub(super) fn expire(&mut self, now: Instant) {
         self.standing.retain(|_, alarm| alarm.until.is_none_or(|until| until > now));
     }
 
     /// Since when, and what.
-    pub fn iter(&self) -> impl Iterator<Item = (Instant, &str)> {
+    pub(super) fn iter(&self) -> impl Iterator<Item = (Instant, &str)> {
         self.standing.values().map(|alarm| (alarm.since, alarm.message.as_str()))
     }
 }

@@ -3,11 +3,41 @@
 //! Owns the seam to whoever can read counters: the threads' shared atomics and the NICs' statistics in the field, a
 //! table in a test.
 
-use super::spreading::Spreading;
-use crate::admin::rows::CounterRow;
+use crate::admin::rows::{CounterRow, Wall};
 use crate::policy::intent::PortId;
+use crate::time::Instant;
+use crate::wire::Mac;
+use crate::wire::toeplitz::Spread;
 use crate::worker::arrivals::Arrived;
 use crate::worker::mailbox::WorkerId;
+use std::fmt;
+
+/// How a NIC spreads what it receives, as far as its driver says.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Spreading {
+    /// There is one queue only.
+    #[default]
+    OneQueue,
+    /// The driver has no hash.
+    Cannot,
+    /// In its own way: it does not take our key and table.
+    Plain,
+    /// As asked.
+    By(Spread),
+}
+
+impl fmt::Display for Spreading {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Spreading::OneQueue => "none: one queue",
+            Spreading::Cannot => "none: the driver cannot",
+            Spreading::Plain => "plain",
+            Spreading::By(Spread::Source) => "by source",
+            Spreading::By(Spread::Destination) => "by destination",
+            Spreading::By(Spread::Both) => "symmetric",
+        })
+    }
+}
 
 /// A NIC as it was found at start.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -70,4 +100,26 @@ pub trait CounterSource: Send {
     fn worker(&self, worker: WorkerId) -> WorkerCounters;
     /// A NIC's.
     fn port(&self, port: PortId) -> PortCounters;
+}
+
+/// What the controller was started with, and never changes.
+pub(super) struct Machine {
+    /// Our MAC on each port, in the order of the intent.
+    pub(super) macs: Vec<Mac>,
+    /// What each port is, likewise.
+    pub(super) ports: Vec<PortFacts>,
+    pub(super) workers: usize,
+    pub(super) counters: Box<dyn CounterSource>,
+    /// The wall clock at [`Instant::ZERO`].
+    pub(super) start: Wall,
+}
+
+impl Machine {
+    pub(super) fn wall(&self, at: Instant) -> Wall {
+        self.start.plus(at.since(Instant::ZERO))
+    }
+
+    pub(super) fn workers(&self) -> impl Iterator<Item = WorkerId> + use<> {
+        (0..self.workers).map(|worker| WorkerId(worker as u16))
+    }
 }

@@ -1,15 +1,15 @@
 //! How long frames are in the box, of all workers; and whether every worker still turns.
 //!
 //! Owns what the workers have measured so far. Twice a second, and when an operator asks, each is sent an empty
-//! [`Latency`] to go on with and sends home the one it had; so a worker neither copies nor takes memory, and nobody
-//! locks. That it comes home is the sign that the worker turns: one that did not come until the second look after it
-//! was sent for is an alarm. Two looks, so that a pause of the management core itself, with the worker's mail still
-//! unread after it, is none.
+//! [`Latency`] and returns the one it had; so a worker neither copies nor takes memory, and nobody locks. That it is
+//! returned is the sign that the worker turns: one that is not until the second check after it was sent for is an alarm.
+//! Two checks, so that a pause of the management core itself, with the worker's mail still unread after it, is none.
 
-use super::{Controller, Output};
+use super::facts::Machine;
+use super::outbox::Outbox;
 use crate::admin::answer::{AdminError, Code, Data};
 use crate::admin::rows::{Bucket, LatencyRow, Spread};
-use crate::config::{LogLevel, duration_text};
+use crate::config::{CpuCores, LogLevel, duration_text};
 use crate::time::{Duration, Instant};
 use crate::worker::Latency;
 use crate::worker::latency::Spans;
@@ -17,11 +17,11 @@ use crate::worker::mailbox::{Command, WorkerId};
 
 /// How long an operator waits for the workers.
 const PATIENCE: Duration = Duration::from_secs(2);
-/// How often workers are looked at.
-const LOOK: Duration = Duration::from_millis(500);
-/// Looks without a sign of a worker after which it is an alarm.
-const LOOKS: u32 = 2;
-/// Stalls are told in the log at most once in this time.
+/// How often workers are checked.
+const CHECK: Duration = Duration::from_millis(500);
+/// Checks without a report of a worker after which it is an alarm.
+const CHECKS: u32 = 2;
+/// Stalls are logged at most once in this time.
 const QUIET: Duration = Duration::from_secs(60);
 /// Bounds of the buckets, in microseconds.
 const BOUNDS: [u64; 17] =
@@ -29,32 +29,31 @@ const BOUNDS: [u64; 17] =
 
 /// What all workers have measured.
 pub(super) struct Latencies {
-    homes: Vec<Home>,
+    workers: Vec<Reports>,
     asked: Vec<Asked>,
     /// Since when.
     since: Instant,
     /// Stalls since the start, whatever was reset.
     stalls: u64,
-    next_look: Instant,
-    next_word: Instant,
+    next_check: Instant,
+    next_log: Instant,
 }
 
 /// One worker's.
-struct Home {
+struct Reports {
     total: Latency,
-    /// The next one to be sent out, empty; `None`: it is out.
+    /// The next one to be sent out, empty; `None`: it is outstanding.
     spare: Option<Box<Latency>>,
-    /// When the worker sent one home last.
-    heard: Instant,
-    /// Looks since it was sent for.
-    looks: u32,
-    alarmed: bool,
-    untold: Untold,
+    /// When the worker returned one last.
+    reported: Instant,
+    /// Checks since it was sent for.
+    checks: u32,
+    unlogged: Unlogged,
 }
 
-/// Stalls of which the log has not told yet.
+/// Stalls that are not in the log yet.
 #[derive(Default)]
-struct Untold {
+struct Unlogged {
     stalls: u64,
     longest: Duration,
 }
@@ -70,21 +69,20 @@ struct Asked {
 impl Latencies {
     /// Nothing yet.
     pub(super) fn new(workers: usize, now: Instant) -> Latencies {
-        let home = |_| Home {
+        let none = |_| Reports {
             total: Latency::default(),
             spare: Some(Box::default()),
-            heard: now,
-            looks: 0,
-            alarmed: false,
-            untold: Untold::default(),
+            reported: now,
+            checks: 0,
+            unlogged: Unlogged::default(),
         };
         Latencies {
-            homes: (0..workers).map(home).collect(),
+            workers: (0..workers).map(none).collect(),
             asked: Vec::new(),
             since: now,
             stalls: 0,
-            next_look: now + LOOK,
-            next_word: now,
+            next_check: now + CHECK,
+            next_log: now,
         }
     }
 
@@ -93,9 +91,47 @@ impl Latencies {
         self.stalls
     }
 
-    /// When workers are to be looked at, or patience with one ends.
+    /// When workers are to be checked, or patience with one ends.
     pub(super) fn next_deadline(&self) -> Option<Instant> {
-        self.asked.iter().map(|asked| asked.until).chain([self.next_look]).min()
+        self.asked.iter().map(|asked| asked.until).chain([self.next_check]).min()
+    }
+
+    /// An operator wants to know; answered by [`Latencies::poll`] when every worker has reported.
+    pub(super) fn ask(&mut self, ticket: u64, reset: bool, out: &mut Outbox, now: Instant) {
+        let missing = (0..self.workers.len()).collect();
+        self.asked.push(Asked { ticket, reset, missing, until: now + PATIENCE });
+        self.collect(out);
+    }
+
+    /// A worker has returned its measurements.
+    pub(super) fn on_latency(&mut self, worker: WorkerId, mut latency: Box<Latency>, out: &mut Outbox, now: Instant) {
+        let at = usize::from(worker.0);
+        let Some(known) = self.workers.get_mut(at) else { return };
+        known.total.add(&latency);
+        known.unlogged.stalls += latency.stalls;
+        known.unlogged.longest = known.unlogged.longest.max(latency.longest);
+        self.stalls += latency.stalls;
+        latency.clear();
+        (known.spare, known.reported, known.checks) = (Some(latency), now, 0);
+        self.asked.iter_mut().for_each(|asked| asked.missing.retain(|missing| *missing != at));
+        out.clear(&alarm_key(at), || format!("worker {at} turns again"));
+    }
+
+    /// Twice a second: who does not turn, and who turned too slowly. Returned are the answers that are due.
+    pub(super) fn poll(
+        &mut self,
+        machine: &Machine,
+        cores: &CpuCores,
+        out: &mut Outbox,
+        now: Instant,
+    ) -> Vec<(u64, Result<Data, AdminError>)> {
+        if now >= self.next_check {
+            self.next_check = now + CHECK;
+            self.check_silence(cores, out, now);
+            self.log_stalls(cores, out, now);
+            self.collect(out);
+        }
+        self.answers(machine, cores, now)
     }
 
     /// Tickets of all who wait; nobody does afterwards.
@@ -103,136 +139,91 @@ impl Latencies {
         self.asked.drain(..).map(|asked| asked.ticket).collect()
     }
 
-    fn clear(&mut self, now: Instant) {
-        self.homes.iter_mut().for_each(|home| home.total.clear());
-        self.since = now;
-    }
-}
-
-impl Controller {
-    /// An operator wants to know; answered when every worker has told.
-    pub(super) fn ask_latency(&mut self, ticket: u64, reset: bool, now: Instant) {
-        let missing = (0..self.latencies.homes.len()).collect();
-        self.latencies.asked.push(Asked { ticket, reset, missing, until: now + PATIENCE });
-        self.send_for_latency();
-    }
-
-    /// A worker's came home.
-    pub(super) fn take_home(&mut self, worker: WorkerId, mut latency: Box<Latency>, now: Instant) {
-        let at = usize::from(worker.0);
-        let Some(home) = self.latencies.homes.get_mut(at) else { return };
-        home.total.add(&latency);
-        home.untold.stalls += latency.stalls;
-        home.untold.longest = home.untold.longest.max(latency.longest);
-        self.latencies.stalls += latency.stalls;
-        latency.clear();
-        (home.spare, home.heard, home.looks) = (Some(latency), now, 0);
-        let was_alarmed = std::mem::take(&mut home.alarmed);
-        self.latencies.asked.iter_mut().for_each(|asked| asked.missing.retain(|missing| *missing != at));
-        if was_alarmed {
-            self.alarms.clear(&alarm_key(at));
-            self.log(LogLevel::Info, format!("alarm is over: worker {at} turns again"));
-        }
+    /// For those for whom every worker has reported, and those whose patience is at its end.
+    fn answers(&mut self, machine: &Machine, cores: &CpuCores, now: Instant) -> Vec<(u64, Result<Data, AdminError>)> {
+        let done = |asked: &mut Asked| asked.missing.is_empty() || asked.until <= now;
+        let done: Vec<Asked> = self.asked.extract_if(.., done).collect();
+        let mut answer = |Asked { ticket, reset, missing, .. }| {
+            if reset && !missing.is_empty() {
+                return (ticket, Err(not_reset(&missing)));
+            }
+            let rows = self.rows(machine, cores);
+            if reset {
+                self.clear(now);
+            }
+            (ticket, Ok(Data::Latency(rows)))
+        };
+        done.into_iter().map(&mut answer).collect()
     }
 
-    /// Twice a second: who does not turn, and who turned too slowly.
-    pub(super) fn look_at_workers(&mut self, now: Instant) {
-        if now < self.latencies.next_look {
-            return;
-        }
-        self.latencies.next_look = now + LOOK;
-        for at in 0..self.latencies.homes.len() {
-            let home = &mut self.latencies.homes[at];
-            home.looks += u32::from(home.spare.is_none());
-            if home.looks >= LOOKS {
-                self.raise_silent(at, now);
+    /// Sends every worker an empty one for the one it has, except those that owe one already.
+    fn collect(&mut self, out: &mut Outbox) {
+        for (at, known) in self.workers.iter_mut().enumerate() {
+            if let Some(spare) = known.spare.take() {
+                out.send(WorkerId(at as u16), Command::Latency(spare));
             }
         }
-        self.tell_stalls(now);
-        self.send_for_latency();
     }
 
-    /// Tells those for whom every worker has told, and those whose patience is at its end.
-    pub(super) fn answer_latency(&mut self, now: Instant) {
-        let done = |asked: &mut Asked| asked.missing.is_empty() || asked.until <= now;
-        let done: Vec<Asked> = self.latencies.asked.extract_if(.., done).collect();
-        for Asked { ticket, reset, missing, .. } in done {
-            if reset && !missing.is_empty() {
-                self.tell(ticket, Err(not_reset(&missing)));
+    fn check_silence(&mut self, cores: &CpuCores, out: &mut Outbox, now: Instant) {
+        for (at, known) in self.workers.iter_mut().enumerate() {
+            known.checks += u32::from(known.spare.is_none());
+            if known.checks < CHECKS {
                 continue;
             }
-            let rows = self.latency_rows();
-            if reset {
-                self.latencies.clear(now);
-            }
-            self.tell(ticket, Ok(Data::Latency(rows)));
+            let silent = now.since(known.reported).as_secs();
+            let core = cores.workers.get(at).copied().unwrap_or_default();
+            let message = format!(
+                "worker {at} has not come back from a turn for {silent}s, so nothing is forwarded by it: see what takes \
+                 core {core} away from it, and report a fault if nothing does"
+            );
+            out.raise(&alarm_key(at), LogLevel::Error, message, now);
         }
     }
 
-    /// Whoever is out already is on its way.
-    fn send_for_latency(&mut self) {
-        for (at, home) in self.latencies.homes.iter_mut().enumerate() {
-            if let Some(spare) = home.spare.take() {
-                self.outputs.push_back(Output::ToWorker(WorkerId(at as u16), Command::Latency(spare)));
-            }
-        }
-    }
-
-    fn raise_silent(&mut self, at: usize, now: Instant) {
-        let silent = now.since(self.latencies.homes[at].heard).as_secs();
-        self.latencies.homes[at].alarmed = true;
-        let core = self.file.settings.cores.workers.get(at).copied().unwrap_or_default();
-        let message = format!(
-            "worker {at} has not come back from a turn for {silent}s, so nothing is forwarded by it: see what takes core \
-             {core} away from it, and report a fault if nothing does"
-        );
-        if self.alarms.raise(&alarm_key(at), message.clone(), None, now) {
-            self.log(LogLevel::Error, format!("alarm: {message}"));
-        }
-    }
-
-    fn tell_stalls(&mut self, now: Instant) {
-        if now < self.latencies.next_word || self.latencies.homes.iter().all(|home| home.untold.stalls == 0) {
+    fn log_stalls(&mut self, cores: &CpuCores, out: &mut Outbox, now: Instant) {
+        if now < self.next_log || self.workers.iter().all(|known| known.unlogged.stalls == 0) {
             return;
         }
-        self.latencies.next_word = now + QUIET;
-        let limit = duration_text(self.file.settings.cores.stall_threshold);
-        for at in 0..self.latencies.homes.len() {
-            let Untold { stalls, longest } = std::mem::take(&mut self.latencies.homes[at].untold);
+        self.next_log = now + QUIET;
+        let limit = duration_text(cores.stall_threshold);
+        for (at, known) in self.workers.iter_mut().enumerate() {
+            let Unlogged { stalls, longest } = std::mem::take(&mut known.unlogged);
             if stalls > 0 {
                 let message = format!(
                     "worker {at} had {stalls} turns longer than {limit}, the longest {longest:.1?}: does its core do \
                      other work as well? See `fairlead latency`"
                 );
-                self.log(LogLevel::Warn, message);
+                out.log(LogLevel::Warn, message);
             }
         }
     }
 
     /// Each worker's, then all together.
-    fn latency_rows(&self) -> Vec<LatencyRow> {
-        let homes = &self.latencies.homes;
+    fn rows(&self, machine: &Machine, cores: &CpuCores) -> Vec<LatencyRow> {
         let mut sum = Latency::default();
-        homes.iter().for_each(|home| sum.add(&home.total));
-        let heard = homes.iter().map(|home| home.heard).min().unwrap_or_default();
-        let own = homes.iter().enumerate();
-        own.map(|(at, home)| self.latency_row(Some(at as u16), &home.total, home.heard))
-            .chain([self.latency_row(None, &sum, heard)])
-            .collect()
-    }
-
-    fn latency_row(&self, worker: Option<u16>, of: &Latency, heard: Instant) -> LatencyRow {
-        LatencyRow {
+        self.workers.iter().for_each(|known| sum.add(&known.total));
+        let oldest = self.workers.iter().map(|known| known.reported).min().unwrap_or_default();
+        let row = |worker, of: &Latency, until| LatencyRow {
             worker,
-            since: self.wall(self.latencies.since),
-            until: self.wall(heard),
+            since: machine.wall(self.since),
+            until: machine.wall(until),
             in_box: spread(&of.in_box),
             turns: spread(&of.turns),
             stalls: of.stalls,
-            stall_ns: nanos(self.file.settings.cores.stall_threshold),
+            stall_ns: nanos(cores.stall_threshold),
             longest_ns: nanos(of.longest),
-            longest_at: (of.longest > Duration::ZERO).then(|| self.wall(of.longest_at)),
-        }
+            longest_at: (of.longest > Duration::ZERO).then(|| machine.wall(of.longest_at)),
+        };
+        let each = self.workers.iter().enumerate();
+        each.map(|(at, known)| row(Some(at as u16), &known.total, known.reported))
+            .chain([row(None, &sum, oldest)])
+            .collect()
+    }
+
+    fn clear(&mut self, now: Instant) {
+        self.workers.iter_mut().for_each(|known| known.total.clear());
+        self.since = now;
     }
 }
 

@@ -8,12 +8,14 @@
 
 mod alarms;
 pub mod announce;
+mod checks;
 mod exclusions;
 pub mod facts;
 pub mod forecast;
 mod latency;
 mod link;
 pub mod neighbours;
+mod outbox;
 pub mod pools;
 mod port_use;
 mod probing;
@@ -21,7 +23,7 @@ pub mod publisher;
 mod queries;
 mod reload;
 mod requests;
-pub mod spreading;
+mod spreading;
 mod stopping;
 pub mod switchovers;
 mod tables;
@@ -33,36 +35,35 @@ mod tests;
 #[cfg(test)]
 mod world;
 
-pub use facts::{CounterSource, PortCounters, PortFacts, WorkerCounters};
-pub use spreading::Spreading;
+pub use facts::{CounterSource, PortCounters, PortFacts, Spreading, WorkerCounters};
+pub use outbox::Output;
 
+use crate::admin::Request;
 use crate::admin::rows::Wall;
-use crate::admin::{Answer, Request};
 use crate::config::{Configuration, LogLevel};
+use crate::engine::PuntReason;
 use crate::flow::Claims;
+use crate::policy::adjacency::NextHop;
 use crate::policy::health::Health;
-use crate::policy::intent::{MemberId, PortId};
-use crate::policy::{Addresses, Epoch, Intent, Snapshot};
-use crate::time::{Duration, Instant};
-use crate::wire::Mac;
-use crate::worker::mailbox::{Command, Event, WorkerId};
-use alarms::Alarms;
-use announce::Announcements;
+use crate::policy::intent::{InterfaceId, MemberId, PortId};
+use crate::policy::{Epoch, Intent, Snapshot};
+use crate::time::Instant;
+use crate::wire::{Headers, Kind, Mac};
+use crate::worker::mailbox::{Command, Event};
+use checks::Checks;
 use exclusions::Exclusions;
+use facts::Machine;
 use latency::Latencies;
-use neighbours::Neighbours;
+use link::{Link, LinkEvent};
+use outbox::Outbox;
 use pools::Pools;
-use port_use::PortUse;
 use probing::{Probing, Surroundings};
-use publisher::{Haste, Publisher};
+use publisher::{Publisher, Urgency};
 use queries::Queries;
 use requests::Waiting;
-use std::collections::VecDeque;
 use stopping::Stopping;
 use switchovers::{Switchover, Switchovers};
-
-/// How often alarms that only counters show are looked for.
-const LOOK: Duration = Duration::from_secs(1);
+use tables::View;
 
 /// What a controller is made of.
 pub struct ControllerConfig {
@@ -117,69 +118,26 @@ pub enum Input {
     Stop,
 }
 
-/// What a controller wants done.
-pub enum Output {
-    /// Give this to a worker. Must not be lost.
-    ToWorker(WorkerId, Command),
-    /// Answer an operator.
-    Answer {
-        /// Who asked.
-        ticket: u64,
-        /// What is told.
-        answer: Answer,
-    },
-    /// Read the file and hand it in as [`Input::Reload`].
-    ReadFile {
-        /// To be given back.
-        ticket: Option<u64>,
-    },
-    /// Write a line to the log.
-    Log {
-        /// How grave it is.
-        level: LogLevel,
-        /// One line, except for the errors of a file.
-        message: String,
-    },
-    /// Every worker has the first snapshot.
-    Ready,
-    /// Nothing more will come: the threads may be joined.
-    Stopped,
-}
-
-/// The controller.
+/// The controller: its parts, each of which owns its own state.
 pub struct Controller {
     file: Configuration,
     /// The file's intent with the operator's exclusions laid over.
     intent: Intent,
-    macs: Vec<Mac>,
-    ports: Vec<PortFacts>,
-    links: Vec<bool>,
-    counters: Box<dyn CounterSource>,
-    claims: Claims,
-    start: Wall,
-    addresses: Addresses,
-    neighbours: Neighbours,
-    announcements: Announcements,
+    exclusions: Exclusions,
+    machine: Machine,
+    link: Link,
     probing: Probing,
     pools: Pools,
     /// As the pools were when last looked at.
     health: Health,
     publisher: Publisher,
     switchovers: Switchovers,
-    exclusions: Exclusions,
-    alarms: Alarms,
-    port_use: PortUse,
-    /// By port: whether it has been judged how it spreads.
-    spreading_told: Vec<bool>,
-    queries: Queries,
+    checks: Checks,
     latencies: Latencies,
+    queries: Queries,
     waiting: Vec<Waiting>,
-    hints: u64,
-    born: Instant,
-    next_look: Instant,
-    ready: bool,
     stopping: Option<Stopping>,
-    outputs: VecDeque<Output>,
+    outputs: Outbox,
     deadline: Option<Instant>,
 }
 
@@ -191,46 +149,28 @@ impl Controller {
     pub fn new(config: ControllerConfig, now: Instant) -> Controller {
         let ControllerConfig { configuration, macs, ports, workers, claims, counters, start, seed } = config;
         let intent = configuration.intent.clone();
-        assert_eq!(
-            (macs.len(), ports.len()),
-            (intent.ports.len(), intent.ports.len()),
-            "one MAC and facts for each port"
-        );
+        let parallel = [macs.len(), ports.len()].iter().all(|count| *count == intent.ports.len());
+        assert!(parallel, "one MAC and facts for each port");
         let pools = Pools::new(&intent, now);
-        let addresses = Addresses::new(&intent, &macs);
         let mut controller = Controller {
-            links: vec![false; macs.len()],
-            neighbours: Neighbours::new(seed ^ 0x6172_7000),
-            announcements: Announcements::new(),
+            exclusions: Exclusions::default(),
+            link: Link::new(&intent, &macs, seed ^ 0x6172_7000, now),
             probing: Probing::new(&intent, seed, now),
             health: pools.health(),
             publisher: Publisher::new(workers, now),
             switchovers: Switchovers::new(),
-            exclusions: Exclusions::default(),
-            alarms: Alarms::default(),
-            port_use: PortUse::default(),
-            spreading_told: vec![false; macs.len()],
-            queries: Queries::new(workers),
+            checks: Checks::new(claims, macs.len(), now),
             latencies: Latencies::new(workers, now),
+            queries: Queries::new(workers),
             waiting: Vec::new(),
-            hints: 0,
-            born: now,
-            next_look: now + LOOK,
-            ready: false,
             stopping: None,
-            outputs: VecDeque::new(),
+            outputs: Outbox::default(),
             deadline: None,
             file: configuration,
+            machine: Machine { macs, ports, workers, counters, start },
             intent,
-            macs,
-            ports,
-            counters,
-            claims,
-            start,
-            addresses,
             pools,
         };
-        controller.keep_neighbours(now);
         controller.turn(now);
         controller
     }
@@ -238,11 +178,11 @@ impl Controller {
     /// Something happened at `now`; then everything that is due is done.
     pub fn handle(&mut self, input: Input, now: Instant) {
         match input {
-            Input::Event(event) => self.hear(event, now),
+            Input::Event(event) => self.on_worker(event, now),
             Input::Asked { ticket, request } => self.ask(ticket, request, now),
-            Input::Hangup => self.outputs.push_back(Output::ReadFile { ticket: None }),
+            Input::Hangup => self.outputs.push(Output::ReadFile { ticket: None }),
             Input::Reload { ticket, read } => self.reload(ticket, read, now),
-            Input::Link { port, up } => self.link(port, up, now),
+            Input::Link { port, up } => self.on_link(port, up, now),
             Input::Tick => {}
             Input::Stop => self.stop(now),
         }
@@ -251,7 +191,7 @@ impl Controller {
 
     /// The next thing to do; to be called until `None` after each [`Controller::handle`].
     pub fn poll_output(&mut self) -> Option<Output> {
-        self.outputs.pop_front()
+        self.outputs.pop()
     }
 
     /// When [`Input::Tick`] is due if nothing else comes before.
@@ -265,67 +205,139 @@ impl Controller {
     }
 
     /// Snapshots that some worker may still read.
-    pub fn snapshots_abroad(&mut self) -> usize {
-        self.publisher.abroad()
+    pub fn snapshots_outstanding(&mut self) -> usize {
+        self.publisher.outstanding()
     }
 
     /// Everything that is due: the link first, because a probe may need a MAC; then probes, then the choice they lead to,
     /// then the snapshot that tells of it all.
     fn turn(&mut self, now: Instant) {
-        if self.stopping.is_some() {
-            return self.turn_down(now);
+        if let Some(stopping) = &mut self.stopping {
+            self.deadline = stopping.poll(&mut self.outputs, now);
+            return;
         }
-        self.neighbours.poll(&self.addresses, now);
-        self.heed_notices(now);
+        self.link.poll(now);
+        self.on_link_events(now);
         self.probe(now);
-        self.heed_notices(now);
+        self.on_link_events(now);
         if self.probing.take_news() || self.pools.next_deadline().is_some_and(|due| due <= now) {
             self.choose(now);
         }
-        self.announce(now);
-        self.send_arp();
-        self.look(now);
-        self.look_at_workers(now);
+        self.link.transmit(&mut self.outputs, now);
+        self.checks.poll(&self.intent, &self.link, &self.machine, &mut self.outputs, now);
         self.publish(now);
         self.answer_waiting(now);
         self.answer_queries(now);
-        self.answer_latency(now);
+        let cores = &self.file.settings.cores;
+        for (ticket, rows) in self.latencies.poll(&self.machine, cores, &mut self.outputs, now) {
+            self.tell(ticket, rows);
+        }
         self.deadline = self.earliest(now);
     }
 
-    fn hear(&mut self, event: Event, now: Instant) {
+    fn on_worker(&mut self, event: Event, now: Instant) {
         match event {
             Event::Installed { worker, epoch, at, old } => {
-                if let Some(landed) = self.publisher.on_installed(worker, epoch, at, old) {
-                    self.switchovers.on_landed(landed.epoch, landed.at);
-                    if !std::mem::replace(&mut self.ready, true) {
-                        self.outputs.push_back(Output::Ready);
+                if let Some(completed) = self.publisher.on_installed(worker, epoch, at, old) {
+                    self.switchovers.on_completed(completed.epoch, completed.at);
+                    if completed.first {
+                        self.outputs.push(Output::Ready);
                     }
                 }
             }
-            Event::Punt { reason, interface, frame, .. } => self.punted(reason, interface, &frame, now),
-            Event::Wanted(hop) => self.neighbours.want(hop, &self.addresses, now),
-            Event::Hint(member) => self.heed_hint(member),
+            Event::Punt { reason, interface, frame, .. } => self.on_punt(reason, interface, &frame, now),
+            Event::Wanted(hop) => self.link.neighbours.want(hop, &self.link.addresses, now),
+            Event::Hint(member) => self.probing.hint_pool(member, &self.intent),
             Event::Flows { query, rows, last } => self.queries.on_flows(query, rows, last),
             Event::Cleared { query, count } => self.queries.on_cleared(query, count),
-            Event::Latency { worker, latency } => self.take_home(worker, latency, now),
-            Event::Stopped(worker) => self.note_end(worker),
+            Event::Latency { worker, latency } => {
+                self.latencies.on_latency(worker, latency, &mut self.outputs, now);
+            }
+            Event::Stopped(worker) => match &mut self.stopping {
+                Some(stopping) => stopping.on_stopped(worker),
+                None => self.log(LogLevel::Error, format!("worker {} ended although nobody told it to", worker.0)),
+            },
         }
     }
 
-    /// A hint hastens the probes of the member's whole pool: if it lost the role, another has it.
-    fn heed_hint(&mut self, member: MemberId) {
-        let Some(pool) = self.intent.members.get(member).map(|member| member.pool) else { return };
-        self.hints += 1;
-        for &each in &self.intent.pools[pool].members {
-            self.probing.hint(each);
+    /// A worker handed up a frame.
+    fn on_punt(&mut self, reason: PuntReason, interface: InterfaceId, frame: &[u8], now: Instant) {
+        let Ok(headers) = Headers::parse(frame) else { return };
+        match (reason, headers.kind) {
+            (PuntReason::Arp, Kind::Arp(arp)) => {
+                self.link.neighbours.on_arp(interface, &arp, &self.link.addresses, now);
+            }
+            (PuntReason::Local, _) => {
+                if let Some(datagram) = frame.get(usize::from(headers.l3)..usize::from(headers.end)) {
+                    self.probing.receive(datagram, now);
+                }
+            }
+            (PuntReason::Arp, _) => {}
+        }
+    }
+
+    /// The link of a NIC came up or was lost. Its members are probed at once.
+    fn on_link(&mut self, port: PortId, up: bool, now: Instant) {
+        self.link.on_port(port, up, &self.intent, &mut self.outputs, now);
+        for member in self.link.members_on(port, &self.intent) {
+            self.probing.hint(member);
+        }
+    }
+
+    fn on_link_events(&mut self, now: Instant) {
+        while let Some(event) = self.link.next_event(&self.intent, &mut self.outputs, now) {
+            match event {
+                LinkEvent::Resolved(hop, mac) => {
+                    self.publisher.changed(Urgency::Now, now);
+                    for departure in self.probing.resolved(hop, mac) {
+                        self.link.depart(departure, &mut self.outputs);
+                    }
+                }
+                LinkEvent::Moved => self.publisher.changed(Urgency::Now, now),
+                LinkEvent::Unresolved(hop) => self.on_unresolved(hop, now),
+                LinkEvent::Refused(hop) => self.give_up(hop),
+                LinkEvent::Forgotten => self.publisher.changed(Urgency::Soon, now),
+            }
+        }
+    }
+
+    /// A next hop does not answer ARP. For a member that is a hint: it is probed at once (scenario 36).
+    fn on_unresolved(&mut self, hop: NextHop, now: Instant) {
+        self.publisher.changed(Urgency::Soon, now);
+        self.give_up(hop);
+        self.probing.unresolved(hop, now);
+        if let Some(member) = link::member_at(&self.intent, hop) {
+            let name = &self.intent.members[member].name;
+            self.outputs.log(LogLevel::Warn, format!("member {name} does not answer ARP"));
+            self.probing.hint_pool(member, &self.intent);
+        } else if self.intent.routes.iter().any(|route| route.via == hop.address) {
+            self.log(LogLevel::Warn, format!("router {hop} does not answer ARP"));
+        }
+    }
+
+    /// Workers stop waiting for a next hop.
+    fn give_up(&mut self, hop: NextHop) {
+        for worker in self.machine.workers() {
+            self.outputs.send(worker, Command::GiveUp(hop));
+        }
+        // Refused for want of room: a probe that waits for it would wait for ever.
+        if !self.link.has_failed(hop) {
+            self.probing.forget_waiting(hop);
+        }
+    }
+
+    fn stop(&mut self, now: Instant) {
+        if self.stopping.is_none() {
+            self.refuse_all_waiting();
+            self.stopping = Some(Stopping::begin(self.machine.workers(), &mut self.outputs, now));
         }
     }
 
     fn probe(&mut self, now: Instant) {
-        let around = Surroundings { intent: &self.intent, addresses: &self.addresses };
-        let departures = self.probing.turn(&around, &mut self.neighbours, now);
-        self.depart(departures);
+        let around = Surroundings { intent: &self.intent, addresses: &self.link.addresses };
+        for departure in self.probing.turn(&around, &mut self.link.neighbours, now) {
+            self.link.depart(departure, &mut self.outputs);
+        }
     }
 
     fn choose(&mut self, now: Instant) {
@@ -352,14 +364,13 @@ impl Controller {
         let health = self.pools.health();
         if health != self.health {
             self.health = health;
-            self.publisher.changed(Haste::Now, now);
+            self.publisher.changed(Urgency::Now, now);
         }
     }
 
     /// Records a switchover and logs its line.
     fn tell_switchover(&mut self, switchover: Switchover, now: Instant) {
-        let message = switchover.line(self.start.plus(now.since(Instant::ZERO)));
-        self.outputs.push_back(Output::Log { level: LogLevel::Warn, message });
+        self.log(LogLevel::Warn, switchover.line(self.machine.wall(now)));
         self.switchovers.record(switchover);
     }
 
@@ -368,25 +379,26 @@ impl Controller {
             return;
         }
         let epoch = self.publisher.next_epoch();
-        let (before, adjacency) = (self.publisher.latest(), self.neighbours.adjacency());
-        let snapshot = Snapshot::compile_after(before, &self.intent, &self.health, adjacency, &self.macs, epoch);
+        let (before, adjacency) = (self.publisher.latest(), self.link.neighbours.adjacency());
+        let snapshot =
+            Snapshot::compile_after(before, &self.intent, &self.health, adjacency, &self.machine.macs, epoch);
         for (worker, snapshot) in self.publisher.publish(snapshot, now) {
-            self.outputs.push_back(Output::ToWorker(worker, Command::Install(snapshot, self.claims.clone())));
+            let claims = self.checks.ports.claims.clone();
+            self.outputs.send(worker, Command::Install(snapshot, claims));
         }
         self.switchovers.on_published(epoch, now);
     }
 
     fn earliest(&mut self, now: Instant) -> Option<Instant> {
         [
-            self.neighbours.next_deadline(),
-            self.announcements.next_deadline(),
+            self.link.next_deadline(),
             self.probing.next_deadline(now),
             self.pools.next_deadline(),
             self.publisher.next_deadline(),
             self.queries.next_deadline(),
             self.latencies.next_deadline(),
             self.waiting.iter().map(|waiting| waiting.until).min(),
-            Some(self.next_look),
+            Some(self.checks.next_deadline()),
         ]
         .into_iter()
         .flatten()
@@ -394,6 +406,24 @@ impl Controller {
     }
 
     fn log(&mut self, level: LogLevel, message: String) {
-        self.outputs.push_back(Output::Log { level, message });
+        self.outputs.log(level, message);
+    }
+
+    /// What tables are drawn from.
+    fn view(&self) -> View<'_> {
+        View {
+            file: &self.file,
+            intent: &self.intent,
+            exclusions: &self.exclusions,
+            machine: &self.machine,
+            link: &self.link,
+            probing: &self.probing,
+            pools: &self.pools,
+            publisher: &self.publisher,
+            switchovers: &self.switchovers,
+            port_use: &self.checks.ports,
+            alarms: &self.outputs.alarms,
+            stalls: self.latencies.stalls(),
+        }
     }
 }

@@ -3,10 +3,10 @@
 //! Owns the ranges that fill up each on their own, the record of each, and the alarm at 80 percent (scenario 41). Claims
 //! nothing: the tables are the workers'. Looked at once a second.
 
-use super::Controller;
+use super::forecast::{Outlook, Trend};
+use super::outbox::Outbox;
 use crate::config::{LogLevel, duration_text};
-use crate::control::forecast::{Outlook, Trend};
-use crate::flow::Range;
+use crate::flow::{Claims, Range};
 use crate::policy::Intent;
 use crate::time::{Duration, Instant};
 use crate::wire::Protocol;
@@ -41,15 +41,46 @@ pub(super) struct Filling {
     pub(super) capacity: usize,
 }
 
-/// The record of every range.
-#[derive(Debug, Default)]
+/// The claim tables, and the record of every range.
 pub(super) struct PortUse {
+    /// Shared with the workers.
+    pub(super) claims: Claims,
     trends: BTreeMap<Place, Trend>,
     /// Of a table: claims that were refused when it was last told of, and when that was.
     refused: BTreeMap<(Ipv4Addr, Protocol), (u64, Instant)>,
 }
 
 impl PortUse {
+    pub(super) fn new(claims: Claims) -> PortUse {
+        PortUse { claims, trends: BTreeMap::new(), refused: BTreeMap::new() }
+    }
+
+    /// Takes a new intent. An address that stays keeps its tables.
+    pub(super) fn reconfigure(&mut self, intent: &Intent) {
+        self.claims = self.claims.renewed(intent.snats.iter().map(|snat| snat.address), intent.lives.now.0);
+    }
+
+    /// Once a second: each range is recorded, and raises its alarm or ends it.
+    pub(super) fn poll(&mut self, intent: &Intent, out: &mut Outbox, now: Instant) {
+        let places = places(intent);
+        for (gone, _) in self.trends.extract_if(.., |place, _| !places.contains(place)) {
+            out.alarms.clear(&gone.alarm());
+        }
+        for &place in &places {
+            let filling = self.filling(place, intent);
+            self.trends.entry(place).or_default().sample(filling.used, now);
+            self.judge(place, filling, out, now);
+        }
+        self.check_refusals(places.iter().map(|place| (place.address, place.protocol)).collect(), out, now);
+    }
+
+    /// How full a range is at this moment.
+    pub(super) fn filling(&self, place: Place, intent: &Intent) -> Filling {
+        let Some(table) = self.claims.table(place.address, place.protocol) else { return Filling::default() };
+        let reserved = reserved(intent, place.address).into_iter().filter(|port| place.range.contains(*port));
+        Filling { used: table.used_in(place.range), capacity: place.range.size() - reserved.count() }
+    }
+
     /// The most that was in use at once, and what is to be expected.
     pub(super) fn of(&self, place: Place, now: Filling) -> (usize, Outlook) {
         match self.trends.get(&place) {
@@ -57,72 +88,45 @@ impl PortUse {
             None => (now.used, Trend::default().outlook(now.used, now.capacity)),
         }
     }
-}
 
-impl Controller {
-    /// Once a second: each range is recorded, and raises its alarm or ends it.
-    pub(super) fn look_at_ports(&mut self, now: Instant) {
-        let places = places(&self.intent);
-        let gone: Vec<Place> = self.port_use.trends.keys().filter(|place| !places.contains(place)).copied().collect();
-        for place in gone {
-            self.port_use.trends.remove(&place);
-            self.alarms.clear(&place.alarm());
-        }
-        for place in places {
-            let filling = self.filling(place);
-            self.port_use.trends.entry(place).or_default().sample(filling.used, now);
-            self.judge_ports(place, filling, now);
-        }
+    /// Claims of an address that found no free port.
+    pub(super) fn exhausted(&self, address: Ipv4Addr, protocol: Protocol) -> u64 {
+        self.claims.table(address, protocol).map_or(0, |table| table.exhausted())
     }
 
     /// Whoever was refused a port is told in the log, at most once a minute for a table.
-    pub(super) fn look_at_refusals(&mut self, now: Instant) {
-        let tables: BTreeSet<_> =
-            places(&self.intent).into_iter().map(|place| (place.address, place.protocol)).collect();
-        self.port_use.refused.retain(|table, _| tables.contains(table));
+    fn check_refusals(&mut self, tables: BTreeSet<(Ipv4Addr, Protocol)>, out: &mut Outbox, now: Instant) {
+        self.refused.retain(|table, _| tables.contains(table));
         for (address, protocol) in tables {
-            let refused = self.claims.table(address, protocol).map_or(0, |table| table.exhausted());
-            let told = self.port_use.refused.get(&(address, protocol)).copied();
+            let refused = self.exhausted(address, protocol);
+            let told = self.refused.get(&(address, protocol)).copied();
             let (before, lately) = told.map_or((0, false), |(count, at)| (count, now.since(at) < REFUSALS_PAUSE));
             if refused == before || lately {
                 continue;
             }
-            self.port_use.refused.insert((address, protocol), (refused, now));
+            self.refused.insert((address, protocol), (refused, now));
             let count = refused - before.min(refused);
             let message = format!(
                 "no {protocol} port of {address} was free {count} times: what members opened was refused (ICMP 3/13); \
                  exclude destinations that need no translation, or find out who opens so many connections"
             );
-            self.log(LogLevel::Error, message);
+            out.log(LogLevel::Error, message);
         }
     }
 
-    /// How full a range is at this moment.
-    pub(super) fn filling(&self, place: Place) -> Filling {
-        let Some(table) = self.claims.table(place.address, place.protocol) else { return Filling::default() };
-        let reserved = reserved(&self.intent, place.address).into_iter().filter(|port| place.range.contains(*port));
-        Filling { used: table.used_in(place.range), capacity: place.range.size() - reserved.count() }
-    }
-
-    fn judge_ports(&mut self, place: Place, filling: Filling, now: Instant) {
+    fn judge(&self, place: Place, filling: Filling, out: &mut Outbox, now: Instant) {
         let Place { address, protocol, range } = place;
         let Filling { used, capacity } = filling;
-        let key = place.alarm();
         let what = format!("{protocol} ports {} to {} of {address}", range.first, range.last);
         if used * 100 < capacity * ALARM {
-            if self.alarms.clear(&key) {
-                self.log(LogLevel::Info, format!("alarm is over: {used} of {capacity} {what} are in use"));
-            }
-            return;
+            return out.clear(&place.alarm(), || format!("{used} of {capacity} {what} are in use"));
         }
-        let expected = expected(self.port_use.of(place, filling).1);
+        let expected = expected(self.of(place, filling).1);
         let message = format!(
             "{used} of {capacity} {what} are in use{expected}: exclude destinations that need no translation, or find out \
              who opens so many connections"
         );
-        if self.alarms.raise(&key, message.clone(), None, now) {
-            self.log(LogLevel::Warn, format!("alarm: {message}"));
-        }
+        out.raise(&place.alarm(), LogLevel::Warn, message, now);
     }
 }
 
@@ -162,7 +166,7 @@ fn rounded(span: Duration) -> String {
 mod tests {
     use super::*;
     use crate::control::harness;
-    use crate::flow::{Claims, ReservedPorts};
+    use crate::flow::ReservedPorts;
     use crate::wire::Endpoint;
 
     #[test]

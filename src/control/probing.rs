@@ -73,6 +73,7 @@ pub struct Probing {
     tallies: BTreeMap<(MemberId, MonitorId), Tally>,
     requests: Vec<ProbeRequest>,
     completed: Vec<(u64, MemberId)>,
+    hints: u64,
     news: bool,
 }
 
@@ -95,6 +96,7 @@ impl Probing {
             tallies: BTreeMap::new(),
             requests: Vec::new(),
             completed: Vec::new(),
+            hints: 0,
             news: true,
         };
         probing.host.set_addresses(self_ips(intent), now);
@@ -158,6 +160,18 @@ impl Probing {
     /// The wire says that something changed with the member: it is asked at once.
     pub fn hint(&mut self, member: MemberId) {
         self.monitors.hint(member);
+    }
+
+    /// A sign that the member's state may have changed. Its whole pool is asked: if it lost the role, another has it.
+    pub fn hint_pool(&mut self, member: MemberId, intent: &Intent) {
+        let Some(pool) = intent.members.get(member).map(|member| member.pool) else { return };
+        self.hints += 1;
+        intent.pools[pool].members.iter().for_each(|&each| self.monitors.hint(each));
+    }
+
+    /// How many such signs there were.
+    pub fn hints(&self) -> u64 {
+        self.hints
     }
 
     /// An operator wants the member probed; the ticket comes out of [`Probing::next_completed`].

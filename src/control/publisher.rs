@@ -1,4 +1,4 @@
-//! Handing snapshots out, and getting them back.
+//! Handing snapshots out, and taking them back.
 //!
 //! Owns the epoch, which worker has installed which, and a hold on every snapshot until no worker has it any more, so
 //! that each is dropped here and never on a worker's core. At most [`IN_FLIGHT`] epochs are on their way at once: changes
@@ -13,15 +13,15 @@ use std::sync::Arc;
 
 /// Epochs on their way at once, at most.
 pub const IN_FLIGHT: usize = 4;
-/// How long a change that nobody waits for may be gathered with others.
-pub const GATHER: Duration = Duration::from_millis(20);
+/// How long a change that nobody waits for may wait for others to share its snapshot.
+pub const COALESCE: Duration = Duration::from_millis(20);
 
 /// How soon a change must reach the workers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Haste {
+pub enum Urgency {
     /// In this turn.
     Now,
-    /// Within [`GATHER`].
+    /// Within [`COALESCE`].
     Soon,
 }
 
@@ -56,11 +56,13 @@ pub struct Latency {
 
 /// An epoch that the last worker has installed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Landed {
-    /// Which.
+pub struct Completed {
+    /// The latest such epoch.
     pub epoch: Epoch,
-    /// When the last worker said so.
+    /// When the last worker installed it.
     pub at: Instant,
+    /// No epoch was complete before.
+    pub first: bool,
 }
 
 impl Publisher {
@@ -81,10 +83,10 @@ impl Publisher {
     }
 
     /// What the workers read has changed.
-    pub fn changed(&mut self, haste: Haste, now: Instant) {
-        let wanted = match haste {
-            Haste::Now => now,
-            Haste::Soon => now + GATHER,
+    pub fn changed(&mut self, urgency: Urgency, now: Instant) {
+        let wanted = match urgency {
+            Urgency::Now => now,
+            Urgency::Soon => now + COALESCE,
         };
         self.due = Some(self.due.map_or(wanted, |due| due.min(wanted)));
     }
@@ -119,15 +121,15 @@ impl Publisher {
         (0..self.installed.len()).map(move |worker| (WorkerId(worker as u16), snapshot.clone()))
     }
 
-    /// A worker has taken a snapshot, and sends home the one before. Returned is the latest epoch that has now been
-    /// installed by all, if this made a difference.
+    /// A worker has installed a snapshot and returns the one before. Says which epoch is complete now, the latest if several
+    /// are.
     pub fn on_installed(
         &mut self,
         worker: WorkerId,
         epoch: Epoch,
         at: Instant,
         old: Option<Arc<Snapshot>>,
-    ) -> Option<Landed> {
+    ) -> Option<Completed> {
         drop(old);
         self.sweep();
         let place = self.installed.get_mut(usize::from(worker.0))?;
@@ -136,16 +138,17 @@ impl Publisher {
             flight.last = flight.last.max(at);
         }
         let everywhere = self.installed();
-        let mut landed = None;
+        let first = self.latency.epochs == 0;
+        let mut completed = None;
         while let Some(flight) = self.flights.front().copied().filter(|flight| flight.epoch <= everywhere) {
             self.flights.pop_front();
             let took = flight.last.since(flight.published);
             self.latency.epochs += 1;
             self.latency.latest = took;
             self.latency.longest = self.latency.longest.max(took);
-            landed = Some(Landed { epoch: flight.epoch, at: flight.last });
+            completed = Some(Completed { epoch: flight.epoch, at: flight.last, first });
         }
-        landed
+        completed
     }
 
     /// The snapshot that went out last.
@@ -174,7 +177,7 @@ impl Publisher {
     }
 
     /// Snapshots that some worker may still read.
-    pub fn abroad(&mut self) -> usize {
+    pub fn outstanding(&mut self) -> usize {
         self.sweep();
         self.held.iter().filter(|snapshot| Arc::strong_count(snapshot) > 1).count()
     }
@@ -208,14 +211,14 @@ mod tests {
     }
 
     #[test]
-    fn an_epoch_has_landed_when_the_last_worker_says_so() {
+    fn an_epoch_is_complete_when_the_last_worker_says_so() {
         let mut publisher = Publisher::new(2, at(0));
         let first = send(&mut publisher, at(0));
         assert_eq!((first.len(), publisher.is_due(at(100))), (2, false));
         assert_eq!(publisher.on_installed(WorkerId(1), Epoch(1), at(3), None), None);
         assert_eq!(publisher.installed(), Epoch(0));
-        let landed = publisher.on_installed(WorkerId(0), Epoch(1), at(5), None);
-        assert_eq!(landed, Some(Landed { epoch: Epoch(1), at: at(5) }));
+        let completed = publisher.on_installed(WorkerId(0), Epoch(1), at(5), None);
+        assert_eq!(completed, Some(Completed { epoch: Epoch(1), at: at(5), first: true }));
         let took = Duration::from_millis(5);
         assert_eq!(publisher.latency(), Latency { epochs: 1, latest: took, longest: took });
         assert_eq!(publisher.on_installed(WorkerId(9), Epoch(1), at(5), None), None, "no such worker");
@@ -226,7 +229,7 @@ mod tests {
         let mut publisher = Publisher::new(1, at(0));
         let mut sent = vec![send(&mut publisher, at(0))];
         for _ in 0..IN_FLIGHT + 3 {
-            publisher.changed(Haste::Now, at(1));
+            publisher.changed(Urgency::Now, at(1));
             if publisher.is_due(at(1)) {
                 sent.push(send(&mut publisher, at(1)));
             }
@@ -237,34 +240,34 @@ mod tests {
     }
 
     #[test]
-    fn what_nobody_waits_for_is_gathered() {
+    fn what_nobody_waits_for_is_coalesced() {
         let mut publisher = Publisher::new(1, at(0));
         send(&mut publisher, at(0));
-        publisher.changed(Haste::Soon, at(10));
+        publisher.changed(Urgency::Soon, at(10));
         assert_eq!((publisher.is_due(at(10)), publisher.next_deadline()), (false, Some(at(30))));
-        publisher.changed(Haste::Now, at(15));
+        publisher.changed(Urgency::Now, at(15));
         assert!(publisher.is_due(at(15)));
     }
 
     #[test]
-    fn every_snapshot_comes_home() {
+    fn every_snapshot_is_returned() {
         let mut publisher = Publisher::new(2, at(0));
         let mut workers: Vec<Option<Arc<Snapshot>>> = vec![None, None];
         for round in 0..20 {
-            publisher.changed(Haste::Now, at(round));
+            publisher.changed(Urgency::Now, at(round));
             let sent = send(&mut publisher, at(round));
             let weak = Arc::downgrade(&sent[0]);
             for (worker, snapshot) in sent.into_iter().enumerate() {
                 let (epoch, old) = (snapshot.epoch, workers[worker].replace(snapshot));
                 publisher.on_installed(WorkerId(worker as u16), epoch, at(round), old);
             }
-            assert_eq!((publisher.abroad(), publisher.held.len()), (1, 1), "only the latest is out");
+            assert_eq!((publisher.outstanding(), publisher.held.len()), (1, 1), "only the latest is out");
             assert_eq!(weak.strong_count(), 3);
         }
         for (worker, snapshot) in workers.into_iter().enumerate() {
             publisher.on_installed(WorkerId(worker as u16), Epoch(20), at(99), snapshot);
         }
-        assert_eq!(publisher.abroad(), 0);
+        assert_eq!(publisher.outstanding(), 0);
         assert_eq!(Arc::strong_count(&publisher.held[0]), 1);
     }
 }

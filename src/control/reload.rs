@@ -3,15 +3,16 @@
 //! Owns what a reload refuses and the order in which it takes effect. What the operator said by hand and what probes
 //! found stays with the names that survive. Reads no file: the text has become a [`Configuration`] elsewhere.
 
+use super::Controller;
+use super::publisher::Urgency;
 use super::requests::Then;
 use super::switchovers::Switchover;
-use super::{Controller, Haste};
 use crate::admin::answer::{AdminError, Code};
 use crate::admin::rows::Reloaded;
 use crate::config::{Change, Configuration, LogLevel, count, difference};
+use crate::policy::Intent;
 use crate::policy::ids::carry_over;
 use crate::policy::intent::{MemberId, PoolId};
-use crate::policy::{Addresses, Intent};
 use crate::time::Instant;
 
 impl Controller {
@@ -53,18 +54,16 @@ impl Controller {
         self.exclusions.renew(&file.intent);
         let mut intent = self.exclusions.laid_over(&file.intent);
         self.exclusions.settle(&self.intent, &mut intent);
-        let addresses = Addresses::new(&intent, &self.macs);
-        self.announcements.renew(&self.addresses, &addresses, now);
+        self.link.reconfigure(&intent, &self.machine.macs, now);
         let old = std::mem::replace(&mut self.intent, intent);
-        (self.file, self.addresses) = (file, addresses);
+        self.file = file;
         for (pool, gone) in self.pools.reconfigure(&self.intent, now) {
             self.tell_removed(pool, gone, &old, now);
         }
         self.probing.reconfigure(&self.intent, now);
-        self.keep_neighbours(now);
-        self.claims = self.claims.renewed(self.intent.snats.iter().map(|snat| snat.address), self.intent.lives.now.0);
+        self.checks.ports.reconfigure(&self.intent);
         self.health = self.pools.health();
-        self.publisher.changed(Haste::Now, now);
+        self.publisher.changed(Urgency::Now, now);
     }
 
     /// The active member of a pool is no longer in the file, or in another pool now.

@@ -4,11 +4,12 @@
 //! every worker has installed it, a question to the workers when they have answered.
 
 use super::exclusions::Unchanged;
+use super::publisher::Urgency;
 use super::queries::{Answered, Kind};
-use super::{Controller, Haste, Output};
+use super::{Controller, Output};
 use crate::admin::answer::{AdminError, Code, Data, Told};
 use crate::admin::request::{FlowSelection, MemberWord};
-use crate::admin::rows::{Cleared, Reloaded};
+use crate::admin::rows::{Cleared, ExcludeRow, Reloaded};
 use crate::admin::{Answer, Request};
 use crate::config::LogLevel;
 use crate::policy::Epoch;
@@ -48,16 +49,16 @@ impl Controller {
             return self.answer(ticket, Err(stopping()));
         }
         let answer = match request {
-            Request::Status => Ok(Data::Status(Box::new(self.status(now)))),
-            Request::Members => Ok(Data::Members(self.member_rows(None))),
-            Request::Services => Ok(Data::Services(self.service_rows())),
-            Request::Probes => Ok(Data::Probes(self.probe_rows(None))),
-            Request::Snat => Ok(Data::Snat(self.snat_rows())),
-            Request::Neighbours => Ok(Data::Neighbours(self.neighbour_rows())),
-            Request::Routes => Ok(Data::Routes(self.route_rows())),
-            Request::Ports => Ok(Data::Ports(self.port_rows())),
-            Request::Counters { all } => Ok(Data::Counters(self.counter_rows(all))),
-            Request::Switchovers => Ok(Data::Switchovers(self.switchovers.rows(self.start))),
+            Request::Status => Ok(Data::Status(Box::new(self.view().status(now)))),
+            Request::Members => Ok(Data::Members(self.view().member_rows(None))),
+            Request::Services => Ok(Data::Services(self.view().service_rows())),
+            Request::Probes => Ok(Data::Probes(self.view().probe_rows(None))),
+            Request::Snat => Ok(Data::Snat(self.view().snat_rows())),
+            Request::Neighbours => Ok(Data::Neighbours(self.view().neighbour_rows())),
+            Request::Routes => Ok(Data::Routes(self.view().route_rows())),
+            Request::Ports => Ok(Data::Ports(self.view().port_rows())),
+            Request::Counters { all } => Ok(Data::Counters(self.view().counter_rows(all))),
+            Request::Switchovers => Ok(Data::Switchovers(self.switchovers.rows(self.machine.start))),
             Request::ExcludeList { pool } => self.excluded(&pool).map(Data::Excluded),
             deed => return self.order(ticket, deed, now),
         };
@@ -75,12 +76,12 @@ impl Controller {
             Request::Flows { filter, limit } => self.query(ticket, &filter, Kind::List(limit), now),
             Request::FlowsClear { filter } => self.query(ticket, &filter, Kind::Clear, now),
             Request::Latency { reset } => {
-                self.ask_latency(ticket, reset, now);
+                self.latencies.ask(ticket, reset, &mut self.outputs, now);
                 Ok(())
             }
             Request::ProbeNow { member } => self.probe_now(ticket, &member, now),
             _ => {
-                self.outputs.push_back(Output::ReadFile { ticket: Some(ticket) });
+                self.outputs.push(Output::ReadFile { ticket: Some(ticket) });
                 Ok(())
             }
         };
@@ -138,7 +139,7 @@ impl Controller {
                 let mut intent = self.exclusions.laid_over(file);
                 self.exclusions.settle(&self.intent, &mut intent);
                 self.intent = intent;
-                self.publisher.changed(Haste::Now, now);
+                self.publisher.changed(Urgency::Now, now);
                 let said = if add { "put into" } else { "taken out of" };
                 self.log(
                     LogLevel::Info,
@@ -176,13 +177,13 @@ impl Controller {
     fn query(&mut self, ticket: u64, filter: &FlowSelection, kind: Kind, now: Instant) -> Result<(), AdminError> {
         let filter = self.resolved(filter)?;
         let query = self.queries.open(ticket, kind, now);
-        for worker in self.publisher.workers() {
+        for worker in self.machine.workers() {
             let filter = filter.clone();
             let command = match kind {
                 Kind::List(limit) => Command::ListFlows { query, filter, limit },
                 Kind::Clear => Command::ClearFlows { query, filter },
             };
-            self.outputs.push_back(Output::ToWorker(worker, command));
+            self.outputs.send(worker, command);
         }
         Ok(())
     }
@@ -219,7 +220,7 @@ impl Controller {
         }
         while let Some((ticket, member)) = self.probing.next_completed() {
             let rows = match self.intent.members.contains(member) {
-                true => Ok(Data::Probes(self.probe_rows(Some(member)))),
+                true => Ok(Data::Probes(self.view().probe_rows(Some(member)))),
                 false => Err(AdminError::new(Code::UnknownMember, "the member is no longer in the file")),
             };
             self.tell(ticket, rows);
@@ -228,7 +229,7 @@ impl Controller {
 
     fn outcome(&self, then: Then) -> Result<Data, AdminError> {
         match then {
-            Then::Members(pool) => self.pool_named(&pool).map(|id| Data::Members(self.member_rows(Some(id)))),
+            Then::Members(pool) => self.pool_named(&pool).map(|id| Data::Members(self.view().member_rows(Some(id)))),
             Then::Excluded(pool) => self.excluded(&pool).map(Data::Excluded),
             Then::Reloaded(reloaded) => Ok(Data::Reloaded(reloaded)),
         }
@@ -255,7 +256,7 @@ impl Controller {
             }
         }
         let data = match kind {
-            Kind::List(_) => Data::Flows(rows.iter().map(|row| self.flow_row(row)).collect()),
+            Kind::List(_) => Data::Flows(rows.iter().map(|row| self.view().flow_row(row)).collect()),
             Kind::Clear => Data::Cleared(Cleared { count: cleared }),
         };
         self.tell(ticket, Ok(data));
@@ -278,7 +279,7 @@ impl Controller {
     }
 
     fn answer(&mut self, ticket: u64, answer: Answer) {
-        self.outputs.push_back(Output::Answer { ticket, answer });
+        self.outputs.push(Output::Answer { ticket, answer });
     }
 
     fn member_named(&self, name: &str) -> Result<MemberId, AdminError> {
@@ -315,7 +316,13 @@ impl Controller {
         })
     }
 
-    pub(super) fn pool_name(&self, id: PoolId) -> String {
+    /// The exclusion group of a pool.
+    fn excluded(&self, pool: &str) -> Result<Vec<ExcludeRow>, AdminError> {
+        let id = self.snat_of(pool)?.pool;
+        Ok(self.view().exclude_rows(pool, id))
+    }
+
+    fn pool_name(&self, id: PoolId) -> String {
         self.intent.pools[id].name.clone()
     }
 }

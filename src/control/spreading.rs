@@ -3,12 +3,13 @@
 //! Owns the words for both, and the judgement from what arrived where. It is told once for each port when enough has
 //! arrived, and at any time on request. Changes nothing: what arrives at the wrong worker is handed on in software.
 
-use super::{Controller, PortFacts};
+use super::facts::{Machine, PortFacts, Spreading};
+use super::outbox::Outbox;
 use crate::config::LogLevel;
+use crate::policy::Intent;
 use crate::policy::intent::PortId;
 use crate::wire::toeplitz::Spread;
 use crate::worker::arrivals::Arrived;
-use std::fmt;
 
 /// Frames before which nothing is said.
 const ENOUGH: u64 = 10_000;
@@ -16,33 +17,6 @@ const ENOUGH: u64 = 10_000;
 /// Of the frames that could arrive where they are decided about, those that must for it to be as asked, in percent.
 /// The rest is what no NIC can place: pings, errors, fragments, calls between pairs.
 const GOOD: u64 = 90;
-
-/// How a NIC spreads what it receives, as far as its driver says.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Spreading {
-    /// There is one queue only.
-    #[default]
-    OneQueue,
-    /// The driver has no hash.
-    Cannot,
-    /// In its own way: it does not take our key and table.
-    Plain,
-    /// As asked.
-    By(Spread),
-}
-
-impl fmt::Display for Spreading {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Spreading::OneQueue => "none: one queue",
-            Spreading::Cannot => "none: the driver cannot",
-            Spreading::Plain => "plain",
-            Spreading::By(Spread::Source) => "by source",
-            Spreading::By(Spread::Destination) => "by destination",
-            Spreading::By(Spread::Both) => "symmetric",
-        })
-    }
-}
 
 /// What is to be said of a port.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -97,19 +71,27 @@ fn percent(part: u64, whole: u64) -> f64 {
     (part as f64 * 1_000.0 / whole as f64).floor() / 10.0
 }
 
-impl Controller {
+/// The ports that have been judged, each once.
+pub(super) struct SpreadingCheck {
+    judged: Vec<bool>,
+}
+
+impl SpreadingCheck {
+    pub(super) fn new(ports: usize) -> SpreadingCheck {
+        SpreadingCheck { judged: vec![false; ports] }
+    }
+
     /// Once a second, until every port with traffic has been judged.
-    pub(super) fn look_at_spreading(&mut self) {
-        let workers = self.publisher.workers().count();
-        for at in 0..self.ports.len() {
-            if workers < 2 || self.spreading_told[at] {
-                continue;
-            }
-            let arrived = self.counters.port(PortId(at as u8)).arrived;
-            if let Some(Judgement { good, words }) = judge(&self.ports[at], arrived, workers) {
-                self.spreading_told[at] = true;
+    pub(super) fn poll(&mut self, machine: &Machine, intent: &Intent, out: &mut Outbox) {
+        if machine.workers < 2 {
+            return;
+        }
+        for (at, judged) in self.judged.iter_mut().enumerate().filter(|(_, judged)| !**judged) {
+            let arrived = machine.counters.port(PortId(at as u8)).arrived;
+            if let Some(Judgement { good, words }) = judge(&machine.ports[at], arrived, machine.workers) {
+                *judged = true;
                 let level = if good { LogLevel::Info } else { LogLevel::Warn };
-                self.log(level, format!("port {} {words}", self.intent.ports[at].name));
+                out.log(level, format!("port {} {words}", intent.ports[at].name));
             }
         }
     }

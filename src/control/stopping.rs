@@ -1,6 +1,6 @@
-//! The way down: workers are told to end, and waited for, but not for ever.
+//! The shutdown: workers are told to end, and waited for, but not for ever.
 
-use super::{Controller, Output};
+use super::outbox::{Outbox, Output};
 use crate::config::LogLevel;
 use crate::time::{Duration, Instant};
 use crate::worker::mailbox::{Command, WorkerId};
@@ -8,47 +8,37 @@ use crate::worker::mailbox::{Command, WorkerId};
 /// How long workers may take to end before the controller ends without them.
 pub const PATIENCE: Duration = Duration::from_secs(5);
 
-/// The way down.
+/// A shutdown that has begun.
 pub(super) struct Stopping {
     until: Instant,
     ended: Vec<bool>,
     done: bool,
 }
 
-impl Controller {
-    pub(super) fn stop(&mut self, now: Instant) {
-        if self.stopping.is_some() {
-            return;
-        }
-        self.refuse_all_waiting();
-        let workers: Vec<WorkerId> = self.publisher.workers().collect();
-        self.stopping = Some(Stopping { until: now + PATIENCE, ended: vec![false; workers.len()], done: false });
-        for worker in workers {
-            self.outputs.push_back(Output::ToWorker(worker, Command::Stop));
-        }
+impl Stopping {
+    /// Tells every worker to end.
+    pub(super) fn begin(workers: impl Iterator<Item = WorkerId>, out: &mut Outbox, now: Instant) -> Stopping {
+        let ended = workers.map(|worker| out.send(worker, Command::Stop)).map(|()| false).collect();
+        Stopping { until: now + PATIENCE, ended, done: false }
     }
 
-    pub(super) fn note_end(&mut self, worker: WorkerId) {
-        let Some(stopping) = &mut self.stopping else {
-            return self.log(LogLevel::Error, format!("worker {} ended although nobody told it to", worker.0));
-        };
-        if let Some(ended) = stopping.ended.get_mut(usize::from(worker.0)) {
+    pub(super) fn on_stopped(&mut self, worker: WorkerId) {
+        if let Some(ended) = self.ended.get_mut(usize::from(worker.0)) {
             *ended = true;
         }
     }
 
-    pub(super) fn turn_down(&mut self, now: Instant) {
-        let Some(stopping) = &mut self.stopping else { return };
-        self.deadline = (!stopping.done).then_some(stopping.until);
-        let late = stopping.ended.iter().filter(|ended| !**ended).count();
-        if stopping.done || (late > 0 && now < stopping.until) {
-            return;
+    /// Says [`Output::Stopped`] once all have ended, or patience has. Returned is when to come again.
+    pub(super) fn poll(&mut self, out: &mut Outbox, now: Instant) -> Option<Instant> {
+        let late = self.ended.iter().filter(|ended| !**ended).count();
+        if self.done || (late > 0 && now < self.until) {
+            return (!self.done).then_some(self.until);
         }
-        stopping.done = true;
-        self.deadline = None;
+        self.done = true;
         if late > 0 {
-            self.log(LogLevel::Error, format!("{late} workers did not end in {PATIENCE:?}"));
+            out.log(LogLevel::Error, format!("{late} workers did not end in {PATIENCE:?}"));
         }
-        self.outputs.push_back(Output::Stopped);
+        out.push(Output::Stopped);
+        None
     }
 }

@@ -79,7 +79,7 @@ impl Switchovers {
     }
 
     /// The last worker has installed this epoch.
-    pub fn on_landed(&mut self, epoch: Epoch, at: Instant) {
+    pub fn on_completed(&mut self, epoch: Epoch, at: Instant) {
         for record in self.records.iter_mut().rev().take_while(|record| record.installed.is_none()) {
             if record.published.is_some_and(|(published, _)| published <= epoch) {
                 record.installed = Some(at);
@@ -147,13 +147,13 @@ mod tests {
             (row.last_good_answer, row.detected, row.published, row.installed)
         };
         assert_eq!(marks(&switchovers), (Some(550_000), 1_000_000, None, None));
-        switchovers.on_landed(Epoch(6), Instant::from_millis(1_001));
+        switchovers.on_completed(Epoch(6), Instant::from_millis(1_001));
         assert_eq!(marks(&switchovers).3, None, "an epoch from before");
         switchovers.on_published(Epoch(7), Instant::from_millis(1_001));
         switchovers.on_published(Epoch(8), Instant::from_millis(1_002));
-        switchovers.on_landed(Epoch(6), Instant::from_millis(1_002));
+        switchovers.on_completed(Epoch(6), Instant::from_millis(1_002));
         assert_eq!(marks(&switchovers).3, None);
-        switchovers.on_landed(Epoch(8), Instant::from_millis(1_003));
+        switchovers.on_completed(Epoch(8), Instant::from_millis(1_003));
         assert_eq!(marks(&switchovers), (Some(550_000), 1_000_000, Some(1_001_000), Some(1_003_000)));
     }
 

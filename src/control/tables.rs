@@ -2,19 +2,26 @@
 //!
 //! Owns the way from the controller's own words to rows. Changes nothing.
 
-use super::Controller;
-use super::port_use::Place;
+use super::alarms::Alarms;
+use super::exclusions::Exclusions;
+use super::facts::Machine;
+use super::forecast::Outlook;
+use super::link;
+use super::neighbours;
+use super::pools::Pools;
+use super::port_use::{Place, PortUse};
+use super::probing::Probing;
+use super::publisher::Publisher;
 use super::spreading;
-use crate::admin::answer::AdminError;
+use super::switchovers::Switchovers;
 use crate::admin::rows::{
     AlarmRow, Choice, CounterRow, ExcludeRow, FlowRow, Forecast, Link, MemberProbe, MemberRow, NeighbourRow,
     NeighbourState, Origin, PortRow, ProbeRow, Role, RouteKind, RouteRow, ServiceRow, ServiceState, SnatRow, Status,
     Wall, WorkerRow,
 };
-use crate::config::listen_text;
-use crate::control::forecast::Outlook;
-use crate::control::neighbours;
+use crate::config::{Configuration, listen_text};
 use crate::flow::Range;
+use crate::policy::Intent;
 use crate::policy::adjacency::NextHop;
 use crate::policy::health::State;
 use crate::policy::intent::{InterfaceId, MemberId, MonitorKind, PoolId, PortId, Snat};
@@ -24,17 +31,33 @@ use crate::worker::mailbox::{self, WorkerId};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-impl Controller {
+/// What tables are drawn from.
+pub(super) struct View<'a> {
+    pub(super) file: &'a Configuration,
+    pub(super) intent: &'a Intent,
+    pub(super) exclusions: &'a Exclusions,
+    pub(super) machine: &'a Machine,
+    pub(super) link: &'a link::Link,
+    pub(super) probing: &'a Probing,
+    pub(super) pools: &'a Pools,
+    pub(super) publisher: &'a Publisher,
+    pub(super) switchovers: &'a Switchovers,
+    pub(super) port_use: &'a PortUse,
+    pub(super) alarms: &'a Alarms,
+    pub(super) stalls: u64,
+}
+
+impl View<'_> {
     pub(super) fn status(&self, now: Instant) -> Status {
         Status {
             version: env!("CARGO_PKG_VERSION").into(),
             name: self.file.settings.name.clone(),
             uptime_s: now.since(Instant::ZERO).as_secs(),
             epoch: self.publisher.installed().0,
-            workers: self.publisher.workers().map(|worker| self.worker_row(worker)).collect(),
+            workers: self.machine.workers().map(|worker| self.worker_row(worker)).collect(),
             ports: self.port_rows(),
             services: self.service_rows(),
-            last_switchover: self.switchovers.latest(self.start),
+            last_switchover: self.switchovers.latest(self.machine.start),
             alarms: self.alarm_rows(),
         }
     }
@@ -80,8 +103,8 @@ impl Controller {
 
     fn flows_by_member(&self) -> Vec<u64> {
         let mut flows = vec![0; self.intent.members.bound()];
-        for worker in self.publisher.workers() {
-            let counted = self.counters.worker(worker).member_flows;
+        for worker in self.machine.workers() {
+            let counted = self.machine.counters.worker(worker).member_flows;
             flows.iter_mut().zip(counted).for_each(|(sum, more)| *sum += more);
         }
         flows
@@ -144,7 +167,7 @@ impl Controller {
 
     fn snat_row(&self, snat: &Snat, protocol: Protocol) -> SnatRow {
         let place = Place { address: snat.address, protocol, range: Range::main(protocol) };
-        let filling = self.filling(place);
+        let filling = self.port_use.filling(place, self.intent);
         let (peak, outlook) = self.port_use.of(place, filling);
         let (forecast, exhausted_in_s) = match outlook {
             Outlook::Unknown => (Forecast::Unknown, None),
@@ -162,21 +185,20 @@ impl Controller {
             free: filling.capacity.saturating_sub(filling.used) as u64,
             forecast,
             exhausted_in_s,
-            exhausted: self.claims.table(snat.address, protocol).map_or(0, |table| table.exhausted()),
+            exhausted: self.port_use.exhausted(snat.address, protocol),
             excluded: snat.exclude.len() as u64,
         }
     }
 
     /// The exclusion group of a pool.
-    pub(super) fn excluded(&self, pool: &str) -> Result<Vec<ExcludeRow>, AdminError> {
-        let id = self.snat_of(pool)?.pool;
+    pub(super) fn exclude_rows(&self, pool: &str, id: PoolId) -> Vec<ExcludeRow> {
         let row = |prefix: &ipnet::Ipv4Net| ExcludeRow {
             pool: pool.into(),
             prefix: *prefix,
             origin: if self.exclusions.is_added(id, prefix) { Origin::Operator } else { Origin::File },
         };
         let group = self.intent.snats.iter().filter(|snat| snat.pool == id).flat_map(|snat| &snat.exclude);
-        Ok(group.map(row).collect())
+        group.map(row).collect()
     }
 
     pub(super) fn neighbour_rows(&self) -> Vec<NeighbourRow> {
@@ -188,11 +210,11 @@ impl Controller {
             who: self.who(known.hop),
             since: self.wall(known.since),
         };
-        self.neighbours.rows().into_iter().map(row).collect()
+        self.link.neighbours.rows().into_iter().map(row).collect()
     }
 
     fn who(&self, hop: NextHop) -> String {
-        if let Some(id) = self.member_at(hop) {
+        if let Some(id) = link::member_at(self.intent, hop) {
             return format!("member {}", self.intent.members[id].name);
         }
         let routes = self.intent.routes.iter().any(|r| (r.interface, r.via) == (hop.interface, hop.address));
@@ -210,7 +232,7 @@ impl Controller {
             })
         });
         let routers: BTreeMap<NextHop, NeighbourState> =
-            self.neighbours.rows().iter().map(|row| (row.hop, neighbour_state(row))).collect();
+            self.link.neighbours.rows().iter().map(|row| (row.hop, neighbour_state(row))).collect();
         let fixed = self.intent.routes.iter().map(|route| RouteRow {
             to: route.to,
             via: Some(route.via),
@@ -226,14 +248,14 @@ impl Controller {
     }
 
     fn port_row(&self, id: PortId) -> PortRow {
-        let (meant, facts) = (&self.intent.ports[id.index()], &self.ports[id.index()]);
-        let counted = self.counters.port(id);
+        let (meant, facts) = (&self.intent.ports[id.index()], &self.machine.ports[id.index()]);
+        let counted = self.machine.counters.port(id);
         PortRow {
             name: meant.name.clone(),
             device: meant.device.clone(),
             driver: facts.driver.clone(),
-            mac: self.macs[id.index()].to_string(),
-            link: if self.links[id.index()] { Link::Up } else { Link::Down },
+            mac: self.machine.macs[id.index()].to_string(),
+            link: if self.link.is_up(id) { Link::Up } else { Link::Down },
             speed_mbps: counted.speed_mbps,
             mtu: meant.mtu,
             rx_queues: facts.rx_queues,
@@ -248,8 +270,7 @@ impl Controller {
             spread: facts.spreading.to_string(),
             arrived: counted.arrived.frames,
             handed_on: counted.arrived.elsewhere,
-            judgement: spreading::judge(facts, counted.arrived, self.publisher.workers().count())
-                .map(|judgement| judgement.words),
+            judgement: spreading::judge(facts, counted.arrived, self.machine.workers).map(|judgement| judgement.words),
         }
     }
 
@@ -258,8 +279,8 @@ impl Controller {
         let mut sums: Vec<CounterRow> = Vec::new();
         let mut places: BTreeMap<String, usize> = BTreeMap::new();
         let mut own = Vec::new();
-        for worker in self.publisher.workers() {
-            for row in self.counters.worker(worker).rows {
+        for worker in self.machine.workers() {
+            for row in self.machine.counters.worker(worker).rows {
                 let place = *places.entry(row.name.clone()).or_insert_with(|| {
                     sums.push(CounterRow { value: 0, worker: None, ..row.clone() });
                     sums.len() - 1
@@ -268,7 +289,7 @@ impl Controller {
                 own.push(CounterRow { worker: Some(worker.0), ..row });
             }
         }
-        let several = self.publisher.workers().count() > 1;
+        let several = self.machine.workers > 1;
         let each = own.into_iter().filter(|_| all && several);
         let rows = sums.into_iter().chain(self.management_counters()).chain(each);
         rows.filter(|row| all || row.value > 0).collect()
@@ -285,20 +306,16 @@ impl Controller {
             ),
             ("install_longest_us", micros(latency.longest), "The longest of these."),
             ("switchovers", self.switchovers.count(), "Changes of an active member."),
-            (
-                "stalls",
-                self.latencies.stalls(),
-                "Turns of workers that took longer than `stall_threshold` in the file allows.",
-            ),
+            ("stalls", self.stalls, "Turns of workers that took longer than `stall_threshold` in the file allows."),
             (
                 "hints",
-                self.hints,
+                self.probing.hints(),
                 "Signs on the wire that a member's state may have changed; each makes the next probe immediate.",
             ),
-            ("neighbours", self.neighbours.len() as u64, "Hosts on the links that are known or being asked for."),
+            ("neighbours", self.link.neighbours.len() as u64, "Hosts on the links that are known or being asked for."),
             (
                 "neighbours_refused",
-                self.neighbours.refused(),
+                self.link.neighbours.refused(),
                 "Hosts that were not asked for because too many were being asked for already.",
             ),
         ];
@@ -327,7 +344,7 @@ impl Controller {
     }
 
     fn worker_row(&self, worker: WorkerId) -> WorkerRow {
-        let counted = self.counters.worker(worker);
+        let counted = self.machine.counters.worker(worker);
         let core = self.file.settings.cores.workers.get(usize::from(worker.0)).copied().unwrap_or_default();
         WorkerRow {
             id: worker.0,
@@ -351,12 +368,16 @@ impl Controller {
         alarms.into_iter().map(|(since, message)| AlarmRow { since: self.wall(since), message }).collect()
     }
 
+    fn pool_name(&self, id: PoolId) -> String {
+        self.intent.pools[id].name.clone()
+    }
+
     fn interface_name(&self, id: InterfaceId) -> String {
         self.intent.interfaces.get(id).map(|interface| interface.name.clone()).unwrap_or_default()
     }
 
     pub(super) fn wall(&self, at: Instant) -> Wall {
-        self.start.plus(at.since(Instant::ZERO))
+        self.machine.wall(at)
     }
 }
 

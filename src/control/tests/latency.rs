@@ -57,7 +57,7 @@ fn what_workers_measured_is_told_apart_and_together() {
         near(all.in_box.p99_ns, 20) && near(all.in_box.p999_ns, 4_000) && near(all.in_box.max_ns, 4_000),
         "{all:?}"
     );
-    assert_eq!(all.longest_at, Some(world.controller.wall(world.now)));
+    assert_eq!(all.longest_at, Some(world.controller.machine.wall(world.now)));
     let up_to = |us: u64| all.in_box.buckets.iter().find(|bucket| bucket.up_to_ns == us * 1_000).unwrap().count;
     assert_eq!((up_to(5), up_to(10), up_to(20), up_to(2_000), up_to(5_000)), (0, 900, 990, 990, 1_000));
 }
@@ -70,7 +70,7 @@ fn a_reset_tells_what_was_and_begins_anew() {
     assert_eq!((before[2].in_box.count, before[2].stalls), (7, 1));
     let after = latency(&mut world, false);
     assert_eq!((after[2].in_box.count, after[2].stalls, after[2].longest_at), (0, 0, None));
-    assert!(after[2].since > before[2].since && after[2].since == world.controller.wall(world.now));
+    assert!(after[2].since > before[2].since && after[2].since == world.controller.machine.wall(world.now));
     assert_eq!(world.controller.latencies.stalls(), 1, "the counter of stalls goes on");
 }
 

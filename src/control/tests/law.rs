@@ -74,7 +74,7 @@ proptest! {
                 None => prop_assert!(up.is_none()),
             }
             prop_assert!(world.epochs.is_sorted());
-            prop_assert_eq!(world.controller.snapshots_abroad(), 1);
+            prop_assert_eq!(world.controller.snapshots_outstanding(), 1);
         }
     }
 }

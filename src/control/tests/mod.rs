@@ -3,15 +3,16 @@
 use super::harness::{MACS, file_of, two_arm};
 use super::world::{Host, Manner, World};
 use super::*;
+use crate::admin::Answer;
 use crate::admin::answer::{Code, Data, Told};
 use crate::admin::request::{FlowSelection, MemberWord};
 use crate::admin::rows::{MemberRow, MemberState, NeighbourState, Origin, Role, ServiceState};
-use crate::policy::adjacency::{Neighbour, NextHop};
+use crate::policy::adjacency::Neighbour;
 use crate::policy::health::State;
-use crate::policy::intent::InterfaceId;
+use crate::time::Duration;
 use crate::wire::build::Build;
-use crate::wire::{Endpoint, Headers, Kind, Mac, Protocol, Tuple};
-use crate::worker::mailbox::FlowRow;
+use crate::wire::{Endpoint, Protocol, Tuple};
+use crate::worker::mailbox::{FlowRow, WorkerId};
 use std::collections::BTreeSet;
 use std::net::Ipv4Addr;
 

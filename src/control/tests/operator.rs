@@ -48,10 +48,10 @@ fn every_snapshot_comes_home_and_epochs_only_grow() {
         world.run(100);
     }
     assert!(world.epochs.is_sorted() && world.epochs.len() > 30);
-    assert_eq!(world.controller.snapshots_abroad(), 1, "only the latest is out");
+    assert_eq!(world.controller.snapshots_outstanding(), 1, "only the latest is out");
     world.give(Input::Stop);
     assert!(world.stopped);
-    assert_eq!(world.controller.snapshots_abroad(), 0);
+    assert_eq!(world.controller.snapshots_outstanding(), 0);
 }
 
 #[test]

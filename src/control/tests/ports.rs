@@ -11,14 +11,14 @@ fn services() -> ReservedPorts {
 
 /// Members' programs open `count` ports from `first` on, as workers would.
 fn open(world: &World, protocol: Protocol, first: u16, count: u16) {
-    let table = world.controller.claims.table(V, protocol).unwrap();
+    let table = world.controller.checks.ports.claims.table(V, protocol).unwrap();
     for port in first..=first + (count - 1) {
         table.claim(Endpoint::new(Ipv4Addr::new(10, 20, 0, 11), port), &services()).unwrap();
     }
 }
 
 fn close(world: &World, protocol: Protocol, first: u16, count: u16) {
-    let table = world.controller.claims.table(V, protocol).unwrap();
+    let table = world.controller.checks.ports.claims.table(V, protocol).unwrap();
     for port in first..=first + (count - 1) {
         assert!(table.release(port, Endpoint::new(Ipv4Addr::new(10, 20, 0, 11), port)), "{port}");
     }
@@ -99,7 +99,7 @@ fn s41_when_no_port_is_free_the_table_and_the_alarm_say_so_and_a_reload_without_
     let mut world = World::settled();
     open(&world, Protocol::Tcp, 1_024, 4_036);
     open(&world, Protocol::Tcp, 5_062, 60_474);
-    let table = world.controller.claims.table(V, Protocol::Tcp).unwrap();
+    let table = world.controller.checks.ports.claims.table(V, Protocol::Tcp).unwrap();
     assert_eq!(table.claim(Endpoint::new(Ipv4Addr::new(10, 20, 0, 12), 41_000), &services()), None);
     world.run(1_000);
     let full = row(&mut world, "tcp");

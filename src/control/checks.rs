@@ -1,0 +1,42 @@
+//! Once a second: alarms that only counters show.
+//!
+//! Owns what is looked at so, and when it is due.
+
+use super::facts::Machine;
+use super::link::Link;
+use super::outbox::Outbox;
+use super::port_use::PortUse;
+use super::spreading::SpreadingCheck;
+use crate::flow::Claims;
+use crate::policy::Intent;
+use crate::time::{Duration, Instant};
+
+const INTERVAL: Duration = Duration::from_secs(1);
+
+/// What is checked once a second.
+pub(super) struct Checks {
+    pub(super) ports: PortUse,
+    spreading: SpreadingCheck,
+    next: Instant,
+}
+
+impl Checks {
+    pub(super) fn new(claims: Claims, ports: usize, now: Instant) -> Checks {
+        Checks { ports: PortUse::new(claims), spreading: SpreadingCheck::new(ports), next: now + INTERVAL }
+    }
+
+    pub(super) fn poll(&mut self, intent: &Intent, link: &Link, machine: &Machine, out: &mut Outbox, now: Instant) {
+        if now < self.next {
+            return;
+        }
+        self.next = now + INTERVAL;
+        out.alarms.expire(now);
+        link.check(intent, out, now);
+        self.ports.poll(intent, out, now);
+        self.spreading.poll(machine, intent, out);
+    }
+
+    pub(super) fn next_deadline(&self) -> Instant {
+        self.next
+    }
+}

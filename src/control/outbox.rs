@@ -1,0 +1,79 @@
+//! What the controller wants done, and the alarms that stand: the one way out for all its parts.
+//!
+//! Owns the outputs in their order, and that an alarm which begins or ends is logged once. Does none of it: whoever calls
+//! [`Outbox::pop`] does.
+
+use super::alarms::Alarms;
+use crate::admin::Answer;
+use crate::config::LogLevel;
+use crate::time::Instant;
+use crate::worker::mailbox::{Command, WorkerId};
+use std::collections::VecDeque;
+
+/// What a controller wants done.
+pub enum Output {
+    /// Give this to a worker. Must not be lost.
+    ToWorker(WorkerId, Command),
+    /// Answer an operator.
+    Answer {
+        /// As in [`Input::Asked`](super::Input::Asked).
+        ticket: u64,
+        /// To be sent as it is.
+        answer: Answer,
+    },
+    /// Read the file and hand it in as [`Input::Reload`](super::Input::Reload).
+    ReadFile {
+        /// To be given back.
+        ticket: Option<u64>,
+    },
+    /// Write a line to the log.
+    Log {
+        /// How grave it is.
+        level: LogLevel,
+        /// One line, except for the errors of a file.
+        message: String,
+    },
+    /// Every worker has the first snapshot.
+    Ready,
+    /// Nothing more will come: the threads may be joined.
+    Stopped,
+}
+
+/// Outputs on their way out, and the alarms that stand.
+#[derive(Default)]
+pub(super) struct Outbox {
+    outputs: VecDeque<Output>,
+    pub(super) alarms: Alarms,
+}
+
+impl Outbox {
+    pub(super) fn push(&mut self, output: Output) {
+        self.outputs.push_back(output);
+    }
+
+    pub(super) fn pop(&mut self) -> Option<Output> {
+        self.outputs.pop_front()
+    }
+
+    pub(super) fn send(&mut self, worker: WorkerId, command: Command) {
+        self.push(Output::ToWorker(worker, command));
+    }
+
+    pub(super) fn log(&mut self, level: LogLevel, message: String) {
+        self.push(Output::Log { level, message });
+    }
+
+    /// The alarm stands until it is cleared; its first line goes to the log with `level`.
+    pub(super) fn raise(&mut self, key: &str, level: LogLevel, message: String, now: Instant) {
+        if self.alarms.raise(key, message.clone(), None, now) {
+            self.log(level, format!("alarm: {message}"));
+        }
+    }
+
+    /// The alarm does not stand any more; if it did, the log says so.
+    pub(super) fn clear(&mut self, key: &str, message: impl FnOnce() -> String) {
+        if self.alarms.clear(key) {
+            self.log(LogLevel::Info, format!("alarm is over: {}", message()));
+        }
+    }
+}
