@@ -66,7 +66,7 @@ impl Plane {
         let (settings, intent) = (&configuration.settings, &configuration.intent);
         let cores = &settings.cores;
         let eal = Eal::init(&eal_config(configuration))?;
-        let rss = Rss::plan(intent, cores.workers.len());
+        let rss = Rss::plan(intent, cores.workers.len(), seed);
         let wanted = rss.configs(intent);
         let mut ports = eal.open_ports(&wanted, cores.workers.len(), settings.dpdk.mbufs)?;
         let macs: Vec<_> = ports.facts().iter().map(|facts| Mac(facts.mac)).collect();

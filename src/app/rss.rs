@@ -19,9 +19,9 @@ pub struct Rss {
 }
 
 impl Rss {
-    /// With a secret that nobody outside can guess.
-    pub fn plan(intent: &Intent, workers: usize) -> Rss {
-        Rss { workers, secret: Secret::draw(super::plane::seed), spreads: spreads(intent) }
+    /// With a secret from `seed`, numbers that nobody outside can guess.
+    pub fn plan(intent: &Intent, workers: usize, seed: impl FnMut() -> u64) -> Rss {
+        Rss { workers, secret: Secret::draw(seed), spreads: spreads(intent) }
     }
 
     /// What DPDK is asked for, by port.

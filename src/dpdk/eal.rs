@@ -5,10 +5,8 @@
 
 use super::args::EalConfig;
 use super::cores::{self, CoreSet};
-use super::error::{DpdkError, Said};
+use super::error::{DpdkError, Said, errno, error_text};
 use super::log::{self, Hush};
-use super::mempool;
-use super::port::{PortConfig, Ports};
 use std::ffi::{CStr, CString, c_char};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -18,9 +16,6 @@ static STARTED: AtomicBool = AtomicBool::new(false);
 
 /// What `rte_lcore_id` says of a thread DPDK does not know.
 const NO_LCORE: u32 = u32::MAX;
-
-/// Memory beside the buffers: rings, queues, tables of drivers, in MB.
-const OTHER_MEMORY_MB: u32 = 192;
 
 /// DPDK, started. A clone is another user of the same; the last one to go ends it.
 #[derive(Clone)]
@@ -34,12 +29,6 @@ struct Shared {
     memory_mb: u32,
     /// Buffers are still out somewhere: the memory must stay mapped.
     in_use: AtomicBool,
-}
-
-/// How much memory DPDK needs for `mbufs` buffers for frames of `mtu`, in MB; for [`EalConfig::memory_mb`].
-pub fn memory_mb(mbufs: u32, mtu: u16) -> u32 {
-    let bytes = u64::from(mbufs) * u64::from(mempool::footprint(mtu));
-    u32::try_from(bytes.div_ceil(1 << 20)).unwrap_or(u32::MAX - OTHER_MEMORY_MB) + OTHER_MEMORY_MB
 }
 
 /// The release of DPDK that runs, such as `DPDK 22.11.11`.
@@ -70,14 +59,6 @@ impl Eal {
         start(&arguments).map_err(|code| why_not_started(code, config))?;
         let shared = Shared { everywhere, memory_mb: config.memory_mb, in_use: AtomicBool::new(false) };
         Ok(Eal { shared: Arc::new(shared) })
-    }
-
-    /// Attaches, configures and starts the ports, with `mbufs` buffers shared by all of them, for `workers` workers.
-    ///
-    /// # Errors
-    /// The first port that cannot be had, with what to do about it; the ports before it are closed again.
-    pub fn open_ports(&self, ports: &[PortConfig], workers: usize, mbufs: u32) -> Result<Ports, DpdkError> {
-        Ports::open(self, ports, workers, mbufs)
     }
 
     /// Runs `work` on the calling thread as a worker: bound to `core` and known to DPDK. Afterwards the thread is what
@@ -180,18 +161,6 @@ fn remove_directory() {
     // SAFETY: the function returns a C string that lives as long as the program, empty before the first start.
     let directory = unsafe { CStr::from_ptr(dpdk_sys::rte_eal_get_runtime_dir()) };
     let _ = std::fs::remove_dir(directory.to_string_lossy().as_ref());
-}
-
-/// DPDK's error number of the calling thread.
-pub(super) fn errno() -> i32 {
-    // SAFETY: reads a thread-local variable.
-    unsafe { dpdk_sys::shim_errno() }
-}
-
-/// What an error number, positive or negative, means.
-pub(super) fn error_text(code: i32) -> String {
-    // SAFETY: the function returns a C string in a buffer of this thread, copied before it is used again.
-    unsafe { CStr::from_ptr(dpdk_sys::rte_strerror(code.abs())) }.to_string_lossy().into_owned()
 }
 
 fn no_memory(megabytes: u32, said: Said) -> DpdkError {

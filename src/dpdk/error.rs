@@ -3,6 +3,7 @@
 //! Owns the words. An error names the thing, the value, the limit and the remedy; what DPDK itself said is quoted at the
 //! end when it adds something.
 
+use std::ffi::CStr;
 use std::fmt::Write;
 use thiserror::Error;
 
@@ -164,6 +165,18 @@ impl std::fmt::Display for Said {
         }
         f.write_char(')')
     }
+}
+
+/// DPDK's error number of the calling thread.
+pub(super) fn errno() -> i32 {
+    // SAFETY: reads a thread-local variable.
+    unsafe { dpdk_sys::shim_errno() }
+}
+
+/// What an error number, positive or negative, means.
+pub(super) fn error_text(code: i32) -> String {
+    // SAFETY: the function returns a C string in a buffer of this thread, copied before it is used again.
+    unsafe { CStr::from_ptr(dpdk_sys::rte_strerror(code.abs())) }.to_string_lossy().into_owned()
 }
 
 #[cfg(test)]

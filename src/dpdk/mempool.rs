@@ -2,8 +2,8 @@
 //!
 //! Owns its size and its end: the memory goes only when every buffer is home, so that a frame may outlive the ports.
 
-use super::eal::{Eal, errno, error_text};
-use super::error::DpdkError;
+use super::eal::Eal;
+use super::error::{DpdkError, errno, error_text};
 use super::log;
 use std::ffi::CString;
 use std::ptr::NonNull;
@@ -20,6 +20,9 @@ const LEAST_ROOM: u32 = 2048;
 
 /// DPDK's own words about each buffer, in bytes: two cache lines, the pool's header and trailer, spreading over channels.
 const OVERHEAD: u32 = 320;
+
+/// Memory beside the buffers: rings, queues, tables of drivers, in MB.
+const OTHER_MEMORY_MB: u32 = 192;
 
 /// Every pool of the process has its own name.
 static MADE: AtomicU32 = AtomicU32::new(0);
@@ -41,8 +44,14 @@ fn room(mtu: u16) -> u32 {
 }
 
 /// What a buffer for frames of `mtu` takes of DPDK's memory, in bytes.
-pub(super) fn footprint(mtu: u16) -> u32 {
+fn footprint(mtu: u16) -> u32 {
     room(mtu) + dpdk_sys::RTE_PKTMBUF_HEADROOM + OVERHEAD
+}
+
+/// How much memory DPDK needs for `mbufs` buffers for frames of `mtu`, in MB: for `EalConfig::memory_mb`.
+pub fn memory_mb(mbufs: u32, mtu: u16) -> u32 {
+    let bytes = u64::from(mbufs) * u64::from(footprint(mtu));
+    u32::try_from(bytes.div_ceil(1 << 20)).unwrap_or(u32::MAX - OTHER_MEMORY_MB) + OTHER_MEMORY_MB
 }
 
 impl Pool {

@@ -15,15 +15,17 @@ mod frame;
 mod large_pages;
 mod log;
 mod mempool;
+mod nic;
 mod port;
 mod queue;
 mod rss;
 
 pub use args::EalConfig;
-pub use eal::{Eal, linked_version, memory_mb};
+pub use eal::{Eal, linked_version};
 pub use error::DpdkError;
 pub use frame::Mbuf;
 pub use large_pages::LargePages;
+pub use mempool::memory_mb;
 pub use port::{Link, PortConfig, PortFacts, PortStats, Ports};
 pub use queue::Queue;
 pub use rss::{Hashing, Rss};

@@ -7,12 +7,13 @@
 
 use super::attach::{Attached, attach};
 use super::device::{Device, PacketRing};
-use super::eal::{Eal, error_text};
-use super::error::DpdkError;
+use super::eal::Eal;
+use super::error::{DpdkError, Said, error_text};
+use super::log;
 use super::mempool::{CACHE, Pool};
-use super::queue::{Queue, Turns};
+use super::nic::{Nic, Turns};
+use super::queue::Queue;
 use super::rss::{self, Hashing, Rss};
-use super::{error::Said, log};
 use dpdk_sys::{rte_eth_conf, rte_eth_dev_info};
 use std::ffi::CStr;
 use std::sync::Arc;
@@ -109,38 +110,19 @@ pub struct Ports {
     mbufs: u32,
 }
 
-/// A started port. Closed when the last queue and the ports are gone; its pool goes after it.
-pub(super) struct Nic {
-    attached: Attached,
-    pub(super) rx_queues: u16,
-    pub(super) tx_queues: u16,
-    /// Whether there are fewer transmit queues than workers.
-    pub(super) tx_shared: bool,
-    /// One per transmit queue.
-    pub(super) turns: Vec<Turns>,
-    /// Frames dropped at receive because they cannot be made one segment. Written by workers, on the odd path only.
-    pub(super) unusable: AtomicU64,
-    pub(super) pool: Arc<Pool>,
-}
-
-impl Nic {
-    /// DPDK's number of the port.
-    #[inline(always)]
-    pub(super) fn id(&self) -> u16 {
-        self.attached.id
-    }
-}
-
-impl Ports {
-    /// See [`Eal::open_ports`].
-    pub(super) fn open(eal: &Eal, wanted: &[PortConfig], workers: usize, mbufs: u32) -> Result<Ports, DpdkError> {
+impl Eal {
+    /// Attaches, configures and starts the ports, with `mbufs` buffers shared by all of them, for `workers` workers.
+    ///
+    /// # Errors
+    /// The first port that cannot be had, with what to do about it; the ports before it are closed again.
+    pub fn open_ports(&self, wanted: &[PortConfig], workers: usize, mbufs: u32) -> Result<Ports, DpdkError> {
         let workers = u16::try_from(workers.max(1)).unwrap_or(u16::MAX);
         let drafts = wanted.iter().map(|port| Draft::new(port, workers)).collect::<Result<Vec<_>, _>>()?;
         let queues: u32 = drafts.iter().map(|draft| u32::from(draft.rx_queues) + u32::from(draft.tx_queues)).sum();
         let ring = ring_length(mbufs, queues, workers)?;
         let largest = wanted.iter().map(|port| port.mtu).max().unwrap_or(1500);
         let socket = drafts.first().map_or(-1, Draft::socket);
-        let pool = Arc::new(Pool::new(eal, mbufs, largest, socket)?);
+        let pool = Arc::new(Pool::new(self, mbufs, largest, socket)?);
         let mut ports = Ports { open: Vec::new(), facts: Vec::new(), queues: Vec::new(), pool, mbufs };
         for draft in drafts {
             let (nic, facts) = draft.start(&ports.pool, ring, workers)?;
@@ -151,7 +133,9 @@ impl Ports {
         ports.queues = (0..usize::from(workers)).map(queues_of).collect();
         Ok(ports)
     }
+}
 
+impl Ports {
     /// The queues of worker number `worker`, one per port in order, to be moved to its thread. A worker's queues can be
     /// had once; after that, and for a worker that was not opened for, there are none.
     pub fn queues_for(&mut self, worker: usize) -> Vec<Queue> {

@@ -5,11 +5,11 @@
 //! under a spin lock: the only lock a packet can meet, and only there (virtual devices, mostly).
 
 use super::frame::Mbuf;
-use super::port::Nic;
+use super::nic::Nic;
 use crate::io::{BURST, Frame, Port};
 use std::ptr::NonNull;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 
 /// What a worker holds of a port.
 pub struct Queue {
@@ -101,65 +101,5 @@ impl Port for Queue {
         }
         frame.bytes_mut().fill(0);
         Some(frame)
-    }
-}
-
-/// Whose turn it is with a shared transmit queue. Written by the workers that share it.
-#[derive(Default)]
-pub(super) struct Turns {
-    taken: AtomicBool,
-}
-
-/// A turn, until dropped.
-struct Turn<'a>(&'a Turns);
-
-/// How often a worker looks before it lets the other run: they may share a core where devices are virtual.
-const LOOKS: u32 = 1000;
-
-impl Turns {
-    fn take(&self) -> Turn<'_> {
-        let mut looks = 0;
-        while self.taken.swap(true, Ordering::Acquire) {
-            while self.taken.load(Ordering::Relaxed) {
-                looks += 1;
-                if looks % LOOKS == 0 { std::thread::yield_now() } else { std::hint::spin_loop() }
-            }
-        }
-        Turn(self)
-    }
-}
-
-impl Drop for Turn<'_> {
-    fn drop(&mut self) {
-        self.0.taken.store(false, Ordering::Release);
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use std::cell::UnsafeCell;
-
-    struct Counted(Turns, UnsafeCell<u64>);
-    // SAFETY: the cell is touched in a turn only.
-    unsafe impl Sync for Counted {}
-
-    #[test]
-    fn turns_exclude_each_other() {
-        let counted = Counted(Turns::default(), UnsafeCell::new(0));
-        std::thread::scope(|scope| {
-            for _ in 0..4 {
-                let counted = &counted;
-                scope.spawn(move || {
-                    for _ in 0..10_000 {
-                        let turn = counted.0.take();
-                        // SAFETY: in a turn.
-                        unsafe { *counted.1.get() += 1 };
-                        drop(turn);
-                    }
-                });
-            }
-        });
-        assert_eq!(counted.1.into_inner(), 40_000);
     }
 }

@@ -5,7 +5,7 @@
 //! that running out and leaking can both be seen. Once a pool has handed out a buffer it is recycled, never freed: a
 //! warm port allocates nothing. Never loses or reorders anything.
 
-use super::{BURST, Frame, Port};
+use super::port::{BURST, Frame, Port};
 use parking_lot::Mutex;
 use std::collections::VecDeque;
 use std::sync::Arc;

@@ -1,0 +1,90 @@
+//! A started NIC, as its queues share it.
+//!
+//! Owns what keeps a port open, and the turns of those that share a transmit queue. Moves no frame: see `queue`.
+
+use super::attach::Attached;
+use super::mempool::Pool;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+/// A started port. Closed when the last queue and the ports are gone; its pool goes after it.
+pub(super) struct Nic {
+    pub(super) attached: Attached,
+    pub(super) rx_queues: u16,
+    pub(super) tx_queues: u16,
+    /// Whether there are fewer transmit queues than workers.
+    pub(super) tx_shared: bool,
+    /// One per transmit queue.
+    pub(super) turns: Vec<Turns>,
+    /// Frames dropped at receive because they cannot be made one segment. Written by workers, on the odd path only.
+    pub(super) unusable: AtomicU64,
+    pub(super) pool: Arc<Pool>,
+}
+
+impl Nic {
+    /// DPDK's number of the port.
+    #[inline(always)]
+    pub(super) fn id(&self) -> u16 {
+        self.attached.id
+    }
+}
+
+/// Whose turn it is with a shared transmit queue. Written by the workers that share it.
+#[derive(Default)]
+pub(super) struct Turns {
+    taken: AtomicBool,
+}
+
+/// A turn, until dropped.
+pub(super) struct Turn<'a>(&'a Turns);
+
+/// How often a worker looks before it lets the other run: they may share a core where devices are virtual.
+const LOOKS: u32 = 1000;
+
+impl Turns {
+    pub(super) fn take(&self) -> Turn<'_> {
+        let mut looks = 0;
+        while self.taken.swap(true, Ordering::Acquire) {
+            while self.taken.load(Ordering::Relaxed) {
+                looks += 1;
+                if looks % LOOKS == 0 { std::thread::yield_now() } else { std::hint::spin_loop() }
+            }
+        }
+        Turn(self)
+    }
+}
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        self.0.taken.store(false, Ordering::Release);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::cell::UnsafeCell;
+
+    struct Counted(Turns, UnsafeCell<u64>);
+    // SAFETY: the cell is touched in a turn only.
+    unsafe impl Sync for Counted {}
+
+    #[test]
+    fn turns_exclude_each_other() {
+        let counted = Counted(Turns::default(), UnsafeCell::new(0));
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                let counted = &counted;
+                scope.spawn(move || {
+                    for _ in 0..10_000 {
+                        let turn = counted.0.take();
+                        // SAFETY: in a turn.
+                        unsafe { *counted.1.get() += 1 };
+                        drop(turn);
+                    }
+                });
+            }
+        });
+        assert_eq!(counted.1.into_inner(), 40_000);
+    }
+}
