@@ -1,6 +1,6 @@
 //! Fairlead: a packet appliance that stands in front of pairs of SIP Servers.
 //!
-//! The floors, from the ground up; imports go down only (`tests/floors.rs` holds it):
+//! The floors, from the ground up; imports go down only (`tests/floors` holds it):
 //!
 //! | floor | module | what it is |
 //! |---|---|---|

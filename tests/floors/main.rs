@@ -1,7 +1,10 @@
-//! Imports go down only, and `unsafe` stays behind its fence.
+//! Imports go down only, between the floors and inside each, and `unsafe` stays behind its fence.
 //!
 //! Reads the sources as text. What a floor may name is written here once; a module that is missing here is an error, so
 //! a new one has to be put on a floor.
+
+mod inside;
+mod paths;
 
 use std::fs;
 use std::path::{Path, PathBuf};

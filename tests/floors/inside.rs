@@ -1,0 +1,145 @@
+//! Arrows inside a folder go down only: its files name each other without circles, and never its head.
+
+use super::paths::{code, named};
+use super::sources;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+/// Folders that are not so far yet.
+const NOT_YET: &[&str] = &[
+    "admin",
+    "admin/metrics",
+    "config",
+    "config/checks",
+    "control",
+    "engine",
+    "monitor",
+    "policy",
+    "policy/snapshot",
+    "wire",
+    "worker",
+];
+
+/// What the files of a folder may name of its head although it stands there: a type whose methods take more than one file.
+const OF_THE_HEAD: &[(&str, &[&str])] = &[("flow", &["reach_for"]), ("flow/table", &["FlowTable", "FlowId", "Slot"])];
+
+/// A folder of sources and the file that stands at its head.
+struct Folder {
+    name: String,
+    path: Vec<String>,
+    head: String,
+    /// The modules in it, each with the text of all its files and where each of them stands.
+    modules: BTreeMap<String, Vec<(Vec<String>, String)>>,
+}
+
+/// Which modules of a folder each of them names.
+type Arrows = BTreeMap<String, BTreeSet<String>>;
+
+#[test]
+fn inside_a_folder_arrows_go_down_only() {
+    let mut faults = Vec::new();
+    let mut clean = Vec::new();
+    for folder in folders() {
+        let found = folder.faults();
+        match (found.is_empty(), NOT_YET.contains(&folder.name.as_str())) {
+            (true, true) => clean.push(folder.name),
+            (false, false) => faults.extend(found),
+            _ => {}
+        }
+    }
+    assert!(faults.is_empty(), "\n{}", faults.join("\n"));
+    assert!(clean.is_empty(), "take these out of NOT_YET: {clean:?}");
+}
+
+impl Folder {
+    fn faults(&self) -> Vec<String> {
+        let exports = self.exports();
+        let allowed = OF_THE_HEAD.iter().find(|(name, _)| *name == self.name).map_or(&[][..], |(_, types)| types);
+        let mut faults = Vec::new();
+        let mut arrows = Arrows::new();
+        for (module, files) in &self.modules {
+            for path in files.iter().flat_map(|(here, text)| named(text, here)) {
+                let Some(name) = path.strip_prefix(self.path.as_slice()).and_then(|rest| rest.first()) else {
+                    continue;
+                };
+                let target = exports.get(name).unwrap_or(name);
+                if self.modules.contains_key(target) {
+                    arrows.entry(module.clone()).or_default().insert(target.clone());
+                } else if name != "self" && !allowed.contains(&name.as_str()) {
+                    faults.push(format!("{}/{module} names `{name}` of the head: move it down", self.name));
+                }
+            }
+        }
+        for (module, targets) in &arrows {
+            let circle = targets.iter().find(|target| *target != module && reaches(&arrows, target, module));
+            if let Some(target) = circle {
+                faults.push(format!("{}: `{module}` names `{target}`, which leads back to it", self.name));
+            }
+        }
+        faults.dedup();
+        faults
+    }
+
+    /// What the head exports of its modules, and of which.
+    fn exports(&self) -> BTreeMap<String, String> {
+        let exported = code(&self.head).replace("pub use ", "use self::").replace("pub(crate) use ", "use self::");
+        let paths = named(&exported, &self.path).into_iter();
+        paths.filter_map(|path| Some((path.last()?.clone(), path.get(self.path.len())?.clone()))).collect()
+    }
+}
+
+/// Whether one can come from `from` to `to`.
+fn reaches(arrows: &Arrows, from: &str, to: &str) -> bool {
+    let (mut seen, mut open) = (BTreeSet::new(), vec![from]);
+    while let Some(module) = open.pop() {
+        if module == to {
+            return true;
+        }
+        if seen.insert(module) {
+            open.extend(arrows.get(module).into_iter().flatten().map(String::as_str));
+        }
+    }
+    false
+}
+
+fn folders() -> Vec<Folder> {
+    let files: BTreeMap<PathBuf, String> = sources().into_iter().collect();
+    let mut folders: BTreeMap<PathBuf, Folder> = BTreeMap::new();
+    for (file, text) in &files {
+        let here = module_path(file);
+        for depth in 1..here.len() {
+            let (path, module) = (here[..depth].to_vec(), here[depth].clone());
+            let home = src().join(path.join("/"));
+            let head = files.get(&home.join("mod.rs")).or_else(|| files.get(&home.with_extension("rs")));
+            let head = head.cloned().unwrap_or_default();
+            if is_for_tests(&head, &module) {
+                break;
+            }
+            let name = path.join("/");
+            let new = || Folder { name, path, head, modules: BTreeMap::new() };
+            let folder = folders.entry(home).or_insert_with(new);
+            folder.modules.entry(module).or_default().push((here.clone(), text.clone()));
+        }
+    }
+    assert!(folders.len() > 10, "the folders were not found");
+    folders.into_values().collect()
+}
+
+fn is_for_tests(head: &str, module: &str) -> bool {
+    let declared = ["", "pub ", "pub(crate) "].map(|shown| format!("#[cfg(test)]\n{shown}mod {module};"));
+    declared.iter().any(|declaration| head.contains(declaration.as_str()))
+}
+
+fn src() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("src")
+}
+
+/// The module that a file is, from the crate's root.
+fn module_path(file: &Path) -> Vec<String> {
+    let inside = file.strip_prefix(src()).unwrap().with_extension("");
+    let mut path: Vec<String> = inside.iter().map(|part| part.to_str().unwrap().to_owned()).collect();
+    if path.last().is_some_and(|last| last == "mod") {
+        path.pop();
+    }
+    path
+}
