@@ -16,7 +16,6 @@ impl Clock {
         Clock { start: std::time::Instant::now(), wall: SystemTime::now() }
     }
 
-    /// Now.
     #[inline]
     pub fn now(&self) -> Instant {
         Instant::from_nanos(u64::try_from(self.start.elapsed().as_nanos()).unwrap_or(u64::MAX))

@@ -89,7 +89,6 @@ impl Plane {
         Ok(Plane { mail, macs, gauges: Arc::new(Gauges { ports, workers, clock }), spreadings, threads })
     }
 
-    /// Reads counters.
     pub fn counters(&self) -> Box<dyn CounterSource> {
         Box::new(Reader { gauges: Arc::clone(&self.gauges) })
     }

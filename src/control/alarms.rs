@@ -9,7 +9,6 @@ use std::collections::BTreeMap;
 /// Alarms that stand at once, at most; further ones are logged but not kept.
 const MOST: usize = 256;
 
-/// The standing alarms.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Alarms {
     standing: BTreeMap<String, Alarm>,

@@ -31,7 +31,6 @@ const BOUNDS: [u64; 17] =
 pub(super) struct Latencies {
     workers: Vec<Reports>,
     asked: Vec<Asked>,
-    /// Since when.
     since: Instant,
     /// Stalls since the start, whatever was reset.
     stalls: u64,
@@ -39,7 +38,6 @@ pub(super) struct Latencies {
     next_log: Instant,
 }
 
-/// One worker's.
 struct Reports {
     total: Latency,
     /// The next one to be sent out, empty; `None`: it is outstanding.
@@ -58,7 +56,6 @@ struct Unlogged {
     longest: Duration,
 }
 
-/// An operator waits.
 struct Asked {
     ticket: u64,
     reset: bool,
@@ -67,7 +64,6 @@ struct Asked {
 }
 
 impl Latencies {
-    /// Nothing yet.
     pub(super) fn new(workers: usize, now: Instant) -> Latencies {
         let none = |_| Reports {
             total: Latency::default(),

@@ -7,25 +7,25 @@
 //! operator may do).
 
 mod alarms;
-pub mod announce;
+mod announce;
 mod checks;
 mod exclusions;
-pub mod facts;
-pub mod forecast;
+mod facts;
+mod forecast;
 mod latency;
 mod link;
-pub mod neighbours;
+mod neighbours;
 mod outbox;
-pub mod pools;
+mod pools;
 mod port_use;
 mod probing;
-pub mod publisher;
+mod publisher;
 mod queries;
 mod reload;
 mod requests;
 mod spreading;
 mod stopping;
-pub mod switchovers;
+mod switchovers;
 mod tables;
 
 #[cfg(test)]

@@ -207,11 +207,6 @@ impl Neighbours {
         self.hosts.len()
     }
 
-    /// None is.
-    pub fn is_empty(&self) -> bool {
-        self.hosts.is_empty()
-    }
-
     /// Next hops that were not asked for because the table, or the number being asked for, was at its bound.
     pub fn refused(&self) -> u64 {
         self.refused

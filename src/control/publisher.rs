@@ -48,9 +48,7 @@ struct Flight {
 pub struct Latency {
     /// Epochs that every worker has installed.
     pub epochs: u64,
-    /// The latest.
     pub latest: Duration,
-    /// The longest.
     pub longest: Duration,
 }
 
@@ -164,11 +162,6 @@ impl Publisher {
     /// The epoch that holds every change made so far: the latest, or the next if one is due.
     pub fn epoch_of_changes(&self) -> Epoch {
         if self.due.is_some() { self.next_epoch() } else { self.epoch }
-    }
-
-    /// How many workers there are.
-    pub fn workers(&self) -> impl Iterator<Item = WorkerId> + use<> {
-        (0..self.installed.len()).map(|worker| WorkerId(worker as u16))
     }
 
     /// How long installations took.

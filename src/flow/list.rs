@@ -21,7 +21,6 @@ impl Links {
 
 /// A slot that can stand in a list.
 pub(super) trait Linked {
-    /// Its neighbours.
     fn links(&mut self) -> &mut Links;
 }
 

@@ -6,19 +6,19 @@
 //! is found and forgotten), [`tcp`] and [`tcp_state`], [`speakers`], [`ports`],
 //! [`fragments`].
 
-pub mod entry;
+mod entry;
 pub mod fragments;
 mod index;
 pub mod key;
-pub mod lifetime;
+mod lifetime;
 mod list;
 mod port_order;
-pub mod ports;
-pub mod side;
-pub mod speakers;
-pub mod table;
-pub mod tcp;
-pub mod tcp_state;
+mod ports;
+mod side;
+mod speakers;
+mod table;
+pub(crate) mod tcp;
+mod tcp_state;
 
 pub use entry::{Flow, NO_MEMBER, PathKind};
 pub use fragments::{Fragments, MOST_PIECES};

@@ -15,9 +15,7 @@ pub const HINT_GAP: Duration = Duration::from_millis(50);
 /// One monitor of one member.
 #[derive(Clone, Debug)]
 pub struct Check {
-    /// Who is asked.
     pub member: MemberId,
-    /// What is asked.
     pub monitor: MonitorId,
     spec: Monitor,
     due: Instant,

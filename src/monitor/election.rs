@@ -14,7 +14,6 @@ use crate::policy::intent::{FailBack, MemberId, NoMember};
 /// A member as it stands for election.
 #[derive(Clone, Copy, Debug)]
 pub struct Candidate<'a> {
-    /// Who.
     pub member: MemberId,
     /// The operator's name for it.
     pub name: &'a str,

@@ -6,11 +6,11 @@
 //! time and a seed come in, probes to be started go out, and whoever carries them (`probe`) brings an
 //! [`Outcome`] back. Read first: [`Monitors`], then [`election::choose`].
 
-pub mod check;
-pub mod election;
-pub mod random;
-pub mod schedule;
-pub mod sip;
+mod check;
+pub(crate) mod election;
+pub(crate) mod random;
+mod schedule;
+pub(crate) mod sip;
 pub mod sip_answer;
 #[cfg(test)]
 mod tests;

@@ -6,7 +6,6 @@
 use std::collections::hash_map::DefaultHasher;
 use std::hash::Hasher;
 
-/// A generator.
 #[derive(Clone, Debug)]
 pub struct Random {
     seed: u64,
@@ -19,7 +18,6 @@ impl Random {
         Random { seed, drawn: 0 }
     }
 
-    /// Any number.
     pub fn draw(&mut self) -> u64 {
         self.drawn = self.drawn.wrapping_add(1);
         let mut hasher = DefaultHasher::new();

@@ -28,9 +28,7 @@ pub struct Asks {
     pub probe: SipProbe,
     /// The question's identity.
     pub identity: Identity,
-    /// The question.
     pub request: Vec<u8>,
-    /// Reads the answer.
     pub reader: AnswerReader,
 }
 

@@ -17,28 +17,20 @@ use smoltcp::iface::SocketHandle;
 pub struct Probe {
     /// Its packets as they go out; for an echo the source port is the identifier.
     pub tuple: Tuple,
-    /// Where it leaves.
     pub interface: InterfaceId,
     /// When it was sent.
     pub started: Instant,
     /// How long it is waited for.
     pub timeout: Duration,
-    /// What it does.
     pub task: Task,
 }
 
 /// What a probe does.
 pub enum Task {
     /// Waits for the echo of `payload`.
-    Echo {
-        /// What was sent.
-        payload: [u8; 16],
-    },
+    Echo { payload: [u8; 16] },
     /// Waits for the SYN-ACK of the SYN with this sequence number.
-    HalfOpen {
-        /// What was sent.
-        sequence: u32,
-    },
+    HalfOpen { sequence: u32 },
     /// Waits for a datagram that contains `expects`.
     Datagram {
         /// Empty: anything.
@@ -46,7 +38,6 @@ pub enum Task {
     },
     /// Waits for the answer to an OPTIONS request over UDP.
     Sip {
-        /// What is asked.
         probe: SipProbe,
         /// Whose answer is waited for.
         identity: Identity,
@@ -54,12 +45,7 @@ pub enum Task {
         noise: Option<String>,
     },
     /// Works over a connection.
-    Connection {
-        /// Its socket.
-        handle: SocketHandle,
-        /// Its stage.
-        connection: Box<Connection>,
-    },
+    Connection { handle: SocketHandle, connection: Box<Connection> },
 }
 
 impl Probe {

@@ -7,14 +7,14 @@
 //!
 //! Read first: [`HostStack::start`], then [`probe`], then [`connection`].
 
-pub mod connection;
-pub mod exchange;
-pub mod packet;
-pub mod ports;
-pub mod stack;
+mod connection;
+mod exchange;
+mod packet;
+mod ports;
+mod stack;
 #[cfg(test)]
 mod tests;
-pub mod tls;
+mod tls;
 
 use crate::monitor::random::Random;
 use crate::monitor::sip::{Identity, write_options};

@@ -18,33 +18,27 @@ const UDP_HEADER: usize = 8;
 /// The segment size announced: no link on the way to a server carries less, whatever its MTU.
 const SEGMENT: u16 = 1240;
 
-/// What was punted.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Received<'a> {
-    /// A UDP datagram.
     Datagram {
         /// As it came in.
         tuple: Tuple,
-        /// Its payload.
         payload: &'a [u8],
     },
     /// An echo reply; its tuple is `(member, 0) → (self, identifier)`.
     EchoReply {
         /// As it came in.
         tuple: Tuple,
-        /// Its sequence number.
         sequence: u16,
         /// What the request carried.
         payload: &'a [u8],
     },
-    /// A TCP segment.
     Segment {
         /// As it came in.
         tuple: Tuple,
         /// Its flags and numbers.
         marks: Marks,
     },
-    /// An ICMP error.
     Error {
         /// The packet it quotes, as we sent it.
         quoted: Tuple,
@@ -58,7 +52,6 @@ pub enum Received<'a> {
 pub struct Marks {
     /// SYN and ACK are set and RST is not.
     pub syn_ack: bool,
-    /// RST is set.
     pub reset: bool,
     /// The acknowledgement number, if ACK is set.
     pub acknowledges: Option<u32>,
@@ -162,7 +155,6 @@ pub fn failed(reason: impl Into<String>) -> Outcome {
     Outcome::Failed { reason: reason.into() }
 }
 
-/// A UDP datagram.
 pub fn udp(local: Endpoint, remote: Endpoint, payload: &[u8]) -> Vec<u8> {
     let udp = UdpRepr { src_port: local.port, dst_port: remote.port };
     datagram(local.addr, remote.addr, IpProtocol::Udp, UDP_HEADER + payload.len(), |buffer| {

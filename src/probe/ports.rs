@@ -7,7 +7,6 @@ use std::collections::HashSet;
 
 const FIRST: u16 = 49_152;
 
-/// The allocator.
 #[derive(Debug)]
 pub struct Ports {
     next: u16,
@@ -38,6 +37,7 @@ impl Ports {
     }
 
     /// How many are taken.
+    #[cfg(test)]
     pub fn taken(&self) -> usize {
         self.taken.len()
     }

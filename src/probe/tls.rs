@@ -27,7 +27,6 @@ pub fn client_config() -> Result<Arc<ClientConfig>, rustls::Error> {
     Ok(Arc::new(config))
 }
 
-/// One TLS connection.
 pub struct Tls(ClientConnection);
 
 impl Tls {
