@@ -1,7 +1,8 @@
 """How much source the product has: lines of Rust that are neither blank nor comment and not there for tests alone.
 
-For tests alone are items under #[cfg(test)], the files of modules declared so, `tests.rs` and what lies in `tests/`. Counted
-are the appliance (`src`) and its bindings (`dpdk-sys`). With a revision, the same of that revision stands beside it.
+For tests alone are items under #[cfg(test)] or the feature `testbench`, the files of modules declared so, `tests.rs`
+and what lies in `tests/`. Counted are the appliance (`src`) and its bindings (`dpdk-sys`). With a revision, the same of
+that revision stands beside it.
 """
 
 import argparse
@@ -27,7 +28,7 @@ _MODULE = re.compile(r"\s*(?:#\[[^\]]*\]\s*)*(?:pub(?:\([a-z]+\))?\s+)?mod\s+(\w
 
 def code_of(text: str) -> tuple[int, set[str]]:
     """The lines of a file that count, and the modules it declares for tests alone."""
-    plain = _HIDES.sub(_masked, text)
+    plain = _HIDES.sub(_masked, text.replace('#[cfg(feature = "testbench")]', "#[cfg(test)]"))
     modules = set()
     for match in reversed(list(_FOR_TESTS.finditer(plain))):
         declared = _MODULE.match(plain, match.end())

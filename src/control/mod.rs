@@ -4,8 +4,8 @@
 //! snapshot. Sans-I/O: everything enters by [`Controller::handle`], everything leaves by [`Controller::poll_output`],
 //! time is an argument. It is made of parts, each with its own state: what happened comes to a part by `on_*`, what is due
 //! is done by its `poll`, and what it wants done goes into the [`outbox`]. Never touches a packet that is forwarded. Read
-//! first: [`Controller::handle`] and [`Controller::turn`]; then [`pools`] (who is active), [`publisher`] (how workers learn of it), [`requests`] (what an
-//! operator may do).
+//! first: [`Controller::handle`] and [`Controller::turn`]; then [`pools`] (who is active), [`publisher`] (how workers
+//! learn of it), [`requests`] (what an operator may do).
 
 mod alarms;
 mod announce;

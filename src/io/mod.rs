@@ -1,8 +1,9 @@
 //! Floor 1: what a NIC is to us.
 //!
-//! Owns the traits [`Frame`] and [`Port`], and the port that tests and benches are made of ([`memory`], two lists).
+//! Owns the traits [`Frame`] and [`Port`], and the port that tests and benches are made of (`memory`, two lists; not in the product).
 //! Knows nothing of what is in a frame.
 
+#[cfg(feature = "testbench")]
 pub mod memory;
 mod port;
 

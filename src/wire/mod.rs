@@ -4,12 +4,14 @@
 //! state, no clock, no configuration: a function here sees one packet. Read first: [`headers`] (what is known of a packet)
 //! and [`usual`] (the same of nearly every one, in fewer words), then [`rewrite`] (how it is changed), [`fragment`] (how it
 //! comes and goes in pieces), then [`reply`] and [`compose`] (how one is made); [`toeplitz`] for how NICs spread packets. For
-//! tests and simulation: [`build`] makes frames, [`check`] proves them whole, [`shown`] prints them.
+//! tests, and not in the product: `build` makes frames, `check` proves them whole, `shown` prints them.
 
 pub mod addr;
 pub mod arp;
+#[cfg(feature = "testbench")]
 pub mod build;
 mod bytes;
+#[cfg(feature = "testbench")]
 pub mod check;
 pub mod checksum;
 pub mod compose;
@@ -20,6 +22,7 @@ pub mod icmp;
 pub mod ipv4;
 pub mod reply;
 pub mod rewrite;
+#[cfg(feature = "testbench")]
 pub mod shown;
 pub mod tcp;
 pub mod toeplitz;
