@@ -36,6 +36,7 @@ def all_steps() -> list[Step]:
         Step("documentation", cargo("test", "--workspace", "--locked", "--doc")),
         Step("build", cargo("build", "--release", "--locked", "--features", "instructions", "--bins")),
         Step("instructions", [sys.executable, "-m", "rigs.instructions", "--program", "target/release/instructions"]),
+        Step("files", [sys.executable, "-m", "rigs.instructions", "--files", "--program", "target/release/instructions"]),
         Step("lab", [sys.executable, *DISCOVER.split(), "tests/lab"], needs_root=True, environment=lab),
     ]
 
