@@ -3,6 +3,7 @@
 //! Owns the order in which they are made and taken down. Decides nothing about packets.
 
 use super::clock::Clock;
+use super::load::Load;
 use super::rss::Rss;
 use crate::config::{Configuration, Idle};
 use crate::control::{CounterSource, PortCounters, PortFacts, Spreading, WorkerCounters};
@@ -18,7 +19,6 @@ use crate::wire::Mac;
 use crate::worker::mailbox::{ManagementEnd, mailbox};
 use crate::worker::{Shared, Work, Worker, WorkerId, hand_offs};
 use anyhow::{Context, Result};
-use crossbeam::utils::CachePadded;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::JoinHandle;
@@ -48,20 +48,18 @@ pub struct Plane {
 struct Gauges {
     ports: Ports,
     workers: Vec<Arc<Gauge>>,
-    clock: Clock,
 }
 
-/// What one worker lays down for management.
+/// What one worker publishes for management.
 #[derive(Default)]
 struct Gauge {
     shared: Arc<Shared>,
-    /// Nanoseconds spent in turns that did something. On a cache line of its own: a neighbour on it would slow the
-    /// worker down.
-    busy: CachePadded<AtomicU64>,
+    /// Percent of the last second spent on packets, as the bits of an `f64`. Written by the worker, once a second.
+    busy: AtomicU64,
 }
 
 impl Plane {
-    /// Starts DPDK, opens the ports, and starts the workers with a world in which nobody is active yet.
+    /// Starts DPDK, opens the ports, and starts the workers with a snapshot in which no member is active yet.
     pub fn start(configuration: &Configuration, claims: &Claims, clock: Clock) -> Result<Plane> {
         let (settings, intent) = (&configuration.settings, &configuration.intent);
         let cores = &settings.cores;
@@ -86,7 +84,7 @@ impl Plane {
             mail.push(management);
             workers.push(gauge);
         }
-        Ok(Plane { mail, macs, gauges: Arc::new(Gauges { ports, workers, clock }), spreadings, threads })
+        Ok(Plane { mail, macs, gauges: Arc::new(Gauges { ports, workers }), spreadings, threads })
     }
 
     pub fn counters(&self) -> Box<dyn CounterSource> {
@@ -109,7 +107,7 @@ impl Plane {
         self.gauges.ports.link(port.index()).up
     }
 
-    /// A worker's thread has ended, though nobody asked it to.
+    /// A worker's thread has ended unexpectedly.
     pub fn has_lost_a_worker(&self) -> bool {
         self.threads.iter().any(JoinHandle::is_finished)
     }
@@ -118,13 +116,13 @@ impl Plane {
     pub fn end(self) {
         for thread in self.threads {
             if thread.join().is_err() {
-                tracing::error!("a worker ended by a fault of ours; its message stands above");
+                tracing::error!("a worker panicked, which is a bug; its message is above");
             }
         }
     }
 }
 
-/// Where nobody is active and no neighbour is known.
+/// No member is active and no neighbour is known.
 fn first_world(intent: &Intent, macs: &[Mac]) -> Snapshot {
     let health = Health {
         members: vec![MemberHealth::default(); intent.members.len()],
@@ -164,12 +162,12 @@ where
         Ok(()) => {}
         Err(error) => tracing::error!("worker on core {core}: {error}"),
     };
-    std::thread::Builder::new().name(format!("worker-{core}")).spawn(run).context("no thread can be started")
+    std::thread::Builder::new().name(format!("worker-{core}")).spawn(run).context("cannot start a thread")
 }
 
 /// Turns until the worker has ended.
 fn work<P: crate::io::Port>(mut worker: Worker<P>, idle: Idle, gauge: &Gauge, clock: Clock) {
-    let mut empty = 0;
+    let (mut empty, mut load) = (0, Load::default());
     let mut now = clock.now();
     loop {
         let work = worker.turn(now);
@@ -177,11 +175,11 @@ fn work<P: crate::io::Port>(mut worker: Worker<P>, idle: Idle, gauge: &Gauge, cl
         worker.note_turn(work, now, after);
         match work {
             Work::Ended => return,
-            Work::Busy(_) => {
-                empty = 0;
-                gauge.busy.fetch_add(after.since(now).as_nanos() as u64, Ordering::Relaxed);
-            }
+            Work::Busy(_) => empty = 0,
             Work::Idle => empty += 1,
+        }
+        if let Some(percent) = load.add(work != Work::Idle, now, after) {
+            gauge.busy.store(percent.to_bits(), Ordering::Relaxed);
         }
         now = after;
         if empty > PATIENCE && idle == Idle::Sleep {
@@ -193,7 +191,7 @@ fn work<P: crate::io::Port>(mut worker: Worker<P>, idle: Idle, gauge: &Gauge, cl
     }
 }
 
-/// A seed that nobody outside can guess, for hash tables that shall not be flooded on purpose.
+/// A seed that nobody outside can guess, so that hash tables cannot be flooded on purpose.
 pub fn seed() -> u64 {
     use std::hash::{BuildHasher, Hasher};
     std::collections::hash_map::RandomState::new().build_hasher().finish()
@@ -206,9 +204,7 @@ struct Reader {
 impl CounterSource for Reader {
     fn worker(&self, worker: WorkerId) -> WorkerCounters {
         let Some(gauge) = self.gauges.workers.get(usize::from(worker.0)) else { return WorkerCounters::default() };
-        let busy = gauge.busy.load(Ordering::Relaxed) as f64;
-        let lived = self.gauges.clock.now().nanos().max(1) as f64;
-        super::rows::worker_counters(&gauge.shared, 100.0 * busy / lived)
+        super::rows::worker_counters(&gauge.shared, f64::from_bits(gauge.busy.load(Ordering::Relaxed)))
     }
 
     fn port(&self, port: PortId) -> PortCounters {
