@@ -50,7 +50,7 @@ pub fn run(file: &Path, socket: Option<PathBuf>) -> ExitCode {
     match start(file, configuration) {
         Ok(Ending::Asked) => ExitCode::SUCCESS,
         Ok(Ending::WorkerLost) => {
-            eprintln!("fairlead: a worker has ended by a fault; the lines above say why");
+            eprintln!("fairlead: a worker has ended unexpectedly; the log above says why");
             ExitCode::FAILURE
         }
         Err(error) => {
@@ -114,7 +114,7 @@ fn tell_of_spreading(configuration: &Configuration, plane: &Plane) {
     let workers = plane.mail.len();
     for (port, facts) in configuration.intent.ports.iter().zip(plane.facts()).filter(|_| workers > 1) {
         let (queues, spreading) = (facts.rx_queues, facts.spreading);
-        tracing::info!("port {}: {queues} receive queues for {workers} workers, spread {spreading}", port.name);
+        tracing::info!("port {}: {queues} receive queues for {workers} workers, RSS {spreading}", port.name);
     }
 }
 
@@ -143,7 +143,7 @@ fn manager(file: &Path, configuration: Configuration, claims: Claims, plane: Pla
         file: file.to_owned(),
         owed: (0..workers).map(|_| VecDeque::new()).collect(),
         answers: HashMap::new(),
-        tickets: 0,
+        requests: 0,
         links: vec![false; ports],
         stopped: false,
     };

@@ -4,7 +4,7 @@
 //! A failing run prints its seed; `SIMULATION_SEED=n cargo test --test simulation` replays it alone.
 
 use fairlead::admin::Request;
-use fairlead::admin::request::MemberWord;
+use fairlead::admin::request::AdminState;
 use fairlead::admin::rows::MemberState;
 use std::time::Duration;
 use testbench::world::{File, World};
@@ -134,7 +134,7 @@ fn the_operator_has_the_last_word() {
         assert_eq!(world.active(), Some("sip-b".into()));
         world.ask(Request::PoolAuto { pool: pool() }).unwrap();
         assert_eq!(world.active(), Some("sip-b".into()), "giving the choice back moves nobody");
-        world.ask(Request::MemberSet { name: sip_b(), word: MemberWord::Offline }).unwrap();
+        world.ask(Request::MemberSet { member: sip_b(), admin: AdminState::Offline }).unwrap();
         world.run(Duration::from_secs(1));
         assert_eq!(world.active(), Some("sip-a".into()));
         let refused = world.ask(Request::PoolForce { pool: pool(), member: "nobody".to_owned() });

@@ -54,7 +54,7 @@ class Demo:
         active = self.appliance.wait_for_active()
         what = "Fairlead runs on DPDK virtual devices and selected sip-a"
         self.report.expect(what, active["name"] == "sip-a", active["reason"])
-        self._show("members", "services", "ports")
+        self._show("members", "virtual-servers", "ports")
 
     def _switch(self, what: str, old: str, new: str, cause) -> None:
         number = len(self.switchovers) + 1

@@ -191,7 +191,7 @@ class Appliance:
             rows = self.admin.ask("latency", **({"reset": True} if reset else {}))
         except LabError:
             return None
-        return next((row["in_box"] for row in rows if row["worker"] is None), rows[0]["in_box"] if rows else None)
+        return next((row["forwarding"] for row in rows if row["worker"] is None), rows[0]["forwarding"] if rows else None)
 
     def another(self) -> contextlib.closing[Admin]:
         """A second connection to it, for the length of a block."""

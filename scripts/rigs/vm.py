@@ -129,7 +129,7 @@ class _Rig:
     def _wait_for_service(self) -> None:
         print("vm: booting the machine", flush=True)
         until = time.monotonic() + 180
-        while not any(service["active"] for service in self._last("status").get("services", [])):
+        while not any(server["active"] for server in self._last("status").get("virtual_servers", [])):
             self._guest.must_run()
             if time.monotonic() > until:
                 raise LabError(f"No member became active in the virtual machine. {self._guest.last_words()}")
@@ -161,10 +161,10 @@ class _Rig:
             raise LabError(f"Fairlead does not report its ports. {self._guest.last_words()}")
         for port in ports:
             frames = port["arrived"]
-            here = 100 * (frames - port["handed_on"]) / max(1, frames)
-            good = port["spread"] == ASKED[port["name"]] and port["rx_queues"] == 2
+            here = 100 * (frames - port["handed_off"]) / max(1, frames)
+            good = port["rss"] == ASKED[port["name"]] and port["rx_queues"] == 2
             self._judge(good and frames > 10_000 and here >= ENOUGH,
-                        f"port {port['name']} spreads {port['spread']} over {port['rx_queues']} queues",
+                        f"port {port['name']} has RSS {port['rss']} over {port['rx_queues']} queues",
                         f"{here:.1f} % of {frames:,} frames were received by the owning worker")
         workers = self._last("status")["workers"]
         received = [worker["rx"] for worker in workers]

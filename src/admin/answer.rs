@@ -4,9 +4,10 @@
 
 use super::rows::{
     Cleared, CounterRow, ExcludeRow, FlowRow, LatencyRow, MemberRow, NeighbourRow, PortRow, ProbeRow, Reloaded,
-    RouteRow, ServiceRow, SnatRow, Status, SwitchoverRow,
+    RouteRow, SnatRow, Status, SwitchoverRow, VirtualServerRow,
 };
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
+use std::ops::Range;
 
 /// What a request comes to.
 pub type Answer = Result<Told, AdminError>;
@@ -20,40 +21,59 @@ pub struct Told {
     pub data: Data,
 }
 
-/// What was asked for. In JSON: an array of rows, or for the three structs an object.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-#[serde(untagged)]
-pub enum Data {
-    /// To `status`.
-    Status(Box<Status>),
-    /// To `members`; and to `member …` and `pool …`: the members of the pool afterwards.
-    Members(Vec<MemberRow>),
-    /// To `services`.
-    Services(Vec<ServiceRow>),
-    /// To `probes`, and to `probe now`: the member's.
-    Probes(Vec<ProbeRow>),
-    /// To `flows`.
-    Flows(Vec<FlowRow>),
-    /// To `flows clear`.
-    Cleared(Cleared),
-    /// To `snat`.
-    Snat(Vec<SnatRow>),
-    /// To `neighbours`.
-    Neighbours(Vec<NeighbourRow>),
-    /// To `routes`.
-    Routes(Vec<RouteRow>),
-    /// To `ports`.
-    Ports(Vec<PortRow>),
-    /// To `counters`.
-    Counters(Vec<CounterRow>),
-    /// To `switchovers`.
-    Switchovers(Vec<SwitchoverRow>),
-    /// To `latency`.
-    Latency(Vec<LatencyRow>),
-    /// To `exclude …`: the whole group afterwards.
-    Excluded(Vec<ExcludeRow>),
-    /// To `reload`.
-    Reloaded(Reloaded),
+/// What stands on one line of an answer: the object, or some of the rows.
+#[derive(Debug)]
+pub struct Part<'a> {
+    /// The whole.
+    pub data: &'a Data,
+    /// Which rows.
+    pub rows: Range<usize>,
+}
+
+macro_rules! answers {
+    (one { $($one:ident($object:ty),)* } rows { $($many:ident($row:ty),)* }) => {
+        /// What was asked for. In JSON an object, or an array of rows.
+        #[derive(Clone, Debug, PartialEq)]
+        pub enum Data {
+            $(#[doc = concat!("A `", stringify!($one), "`.")] $one($object),)*
+            $(#[doc = concat!("Rows of [`", stringify!($row), "`].")] $many(Vec<$row>),)*
+        }
+
+        impl Data {
+            /// How many rows there are, if it is rows: these may travel on several lines.
+            pub fn rows(&self) -> Option<usize> {
+                match self { $(Data::$one(_) => None,)* $(Data::$many(rows) => Some(rows.len()),)* }
+            }
+
+        }
+
+        impl Serialize for Part<'_> {
+            fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+                match self.data {
+                    $(Data::$one(object) => object.serialize(to),)*
+                    $(Data::$many(rows) => rows[self.rows.clone()].serialize(to),)*
+                }
+            }
+        }
+    };
+}
+
+answers! {
+    one { Status(Box<Status>), Cleared(Cleared), Reloaded(Reloaded), }
+    rows {
+        Members(MemberRow),
+        VirtualServers(VirtualServerRow),
+        Probes(ProbeRow),
+        Flows(FlowRow),
+        Snat(SnatRow),
+        Neighbours(NeighbourRow),
+        Routes(RouteRow),
+        Ports(PortRow),
+        Counters(CounterRow),
+        Switchovers(SwitchoverRow),
+        Latency(LatencyRow),
+        Excluded(ExcludeRow),
+    }
 }
 
 /// What went wrong with a request.
@@ -79,20 +99,16 @@ impl AdminError {
 pub enum Code {
     /// The line is not JSON.
     BadJson,
-    /// JSON, but not a request.
+    /// Not a request: an unknown command, or arguments that are missing, unknown or out of bounds.
     BadRequest,
     /// The line is longer than a request may be. The connection is closed.
     TooLarge,
-    /// There is no such command.
-    UnknownCommand,
-    /// The command's arguments are missing, too many, or of the wrong kind.
-    BadArguments,
     /// No member has that name.
     UnknownMember,
     /// No pool has that name.
     UnknownPool,
     /// No virtual server has that name.
-    UnknownService,
+    UnknownVirtualServer,
     /// The exclusion group does not hold that prefix.
     UnknownPrefix,
     /// It exists, but what is asked cannot be done now; the message says why.
@@ -105,7 +121,7 @@ pub enum Code {
     NoAnswer,
     /// The appliance is shutting down.
     Stopping,
-    /// A code that this version does not know. Never told, only read.
+    /// A code that this version does not know. Only read, never sent.
     #[serde(other)]
     Other,
 }

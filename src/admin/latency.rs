@@ -1,29 +1,29 @@
 //! The rows of `latency`.
 //!
-//! Owns the JSON of that answer: spans in nanoseconds, each told at most one hundredth too long.
+//! Owns the JSON of that answer: nanoseconds, each at most one hundredth too long.
 
 use super::wall::Wall;
 use serde::{Deserialize, Serialize};
 
-/// How long frames are in a worker's hands, and its turns take.
+/// How long frames and loop iterations take.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LatencyRow {
     /// Its place in `[cores] workers`; `None`: all together.
     pub worker: Option<u16>,
     /// Measured from then on: the start, or the last reset.
     pub since: Wall,
-    /// Measured until then: later than that the worker has told nothing.
+    /// Measured until then: the worker's last report.
     pub until: Wall,
-    /// Of each frame sent, from the beginning of the turn that received it, here or at the worker that handed it over, to the
-    /// end of the turn that sent it: it was in the box no longer. Time in a NIC's ring is not in it.
-    pub in_box: Spread,
-    /// Turns that did something.
-    pub turns: Spread,
-    /// Turns, idle ones as well, longer than `stall_ns`.
+    /// Of each frame sent, from the beginning of the loop iteration that received it, here or at the worker that handed it
+    /// off, to the end of the one that sent it. Time in a NIC's ring is not in it.
+    pub forwarding: Spread,
+    /// Loop iterations that did something.
+    pub loops: Spread,
+    /// Loop iterations, idle ones as well, longer than `stall_ns`.
     pub stalls: u64,
-    /// What makes a turn a stall: `[cores] stall_threshold`.
+    /// What makes an iteration a stall, as the file has it.
     pub stall_ns: u64,
-    /// The longest turn, idle ones as well, exactly.
+    /// The longest iteration, idle ones as well, exactly.
     pub longest_ns: u64,
     /// When it began; `None`: there was none.
     pub longest_at: Option<Wall>,

@@ -3,7 +3,7 @@
 //! Owns the envelope `{"id":1,"ok":true,"epoch":42,"data":[...]}` both ways, and the splitting of long answers: each
 //! line but the last says `"more":true`. Knows no socket.
 
-use super::answer::{AdminError, Answer, Code, Data, Told};
+use super::answer::{AdminError, Answer, Code, Part, Told};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -31,13 +31,13 @@ pub struct AnswerLine {
 }
 
 #[derive(Serialize)]
-struct Good<'a, T: Serialize> {
+struct Good<'a> {
     id: u64,
     ok: bool,
     epoch: u64,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     more: bool,
-    data: &'a T,
+    data: Part<'a>,
 }
 
 #[derive(Serialize)]
@@ -51,48 +51,23 @@ struct Bad<'a> {
 pub struct Lines<'a> {
     id: u64,
     answer: &'a Answer,
-    told: usize,
+    sent: usize,
     ended: bool,
 }
 
 impl<'a> Lines<'a> {
     /// The lines of `answer` to request `id`. At least one.
     pub fn new(id: u64, answer: &'a Answer) -> Lines<'a> {
-        Lines { id, answer, told: 0, ended: false }
+        Lines { id, answer, sent: 0, ended: false }
     }
 
     fn good(&mut self, told: &'a Told) -> Vec<u8> {
-        let epoch = told.epoch;
-        match &told.data {
-            Data::Status(status) => self.whole(epoch, status),
-            Data::Cleared(cleared) => self.whole(epoch, cleared),
-            Data::Reloaded(reloaded) => self.whole(epoch, reloaded),
-            Data::Members(rows) => self.part(epoch, rows),
-            Data::Services(rows) => self.part(epoch, rows),
-            Data::Probes(rows) => self.part(epoch, rows),
-            Data::Flows(rows) => self.part(epoch, rows),
-            Data::Snat(rows) => self.part(epoch, rows),
-            Data::Neighbours(rows) => self.part(epoch, rows),
-            Data::Routes(rows) => self.part(epoch, rows),
-            Data::Ports(rows) => self.part(epoch, rows),
-            Data::Counters(rows) => self.part(epoch, rows),
-            Data::Switchovers(rows) => self.part(epoch, rows),
-            Data::Latency(rows) => self.part(epoch, rows),
-            Data::Excluded(rows) => self.part(epoch, rows),
-        }
-    }
-
-    fn whole<T: Serialize>(&mut self, epoch: u64, data: &T) -> Vec<u8> {
-        self.ended = true;
-        line(&Good { id: self.id, ok: true, epoch, more: false, data })
-    }
-
-    fn part<T: Serialize>(&mut self, epoch: u64, rows: &[T]) -> Vec<u8> {
-        let end = rows.len().min(self.told + ROWS_PER_LINE);
-        let data = &rows[self.told..end];
-        self.told = end;
-        self.ended = end == rows.len();
-        line(&Good { id: self.id, ok: true, epoch, more: !self.ended, data: &data })
+        let all = told.data.rows().unwrap_or(0);
+        let rows = self.sent..all.min(self.sent + ROWS_PER_LINE);
+        self.sent = rows.end;
+        self.ended = rows.end == all;
+        let data = Part { data: &told.data, rows };
+        line(&Good { id: self.id, ok: true, epoch: told.epoch, more: !self.ended, data })
     }
 }
 
@@ -113,7 +88,7 @@ impl Iterator for Lines<'_> {
     }
 }
 
-/// The line that tells of an error, with its line feed.
+/// The line of an error, with its line feed.
 pub fn error_line(id: u64, error: &AdminError) -> Vec<u8> {
     line(&Bad { id, ok: false, error })
 }
@@ -130,6 +105,7 @@ fn line<T: Serialize>(object: &T) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::admin::Data;
     use crate::admin::rows::{Cleared, CounterRow};
 
     fn counters(count: usize) -> Answer {

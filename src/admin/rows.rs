@@ -5,7 +5,9 @@
 
 pub use super::latency::{Bucket, LatencyRow, Spread};
 pub use super::wall::Wall;
-pub use super::words::{Choice, Forecast, Link, MemberState, NeighbourState, Origin, Role, RouteKind, ServiceState};
+pub use super::words::{
+    AdminState, Choice, Forecast, Link, MemberState, NeighbourState, Origin, Role, RouteKind, VirtualServerState,
+};
 
 pub use crate::config::{Change, ChangeKind};
 use crate::wire::Tuple;
@@ -29,7 +31,7 @@ pub struct Status {
     /// The NICs.
     pub ports: Vec<PortRow>,
     /// The virtual servers.
-    pub services: Vec<ServiceRow>,
+    pub virtual_servers: Vec<VirtualServerRow>,
     /// The latest switchover, if there was one.
     pub last_switchover: Option<SwitchoverRow>,
     /// What an operator should look at.
@@ -49,7 +51,7 @@ pub struct WorkerRow {
     pub rx: u64,
     /// Frames sent since the start.
     pub tx: u64,
-    /// Frames that died since the start.
+    /// Frames dropped since the start.
     pub dropped: u64,
     /// Flows in its table now.
     pub flows: u64,
@@ -73,8 +75,10 @@ pub struct MemberRow {
     pub pool: String,
     /// Its physical address.
     pub address: Ipv4Addr,
-    /// What is known of it.
+    /// What its monitors say.
     pub state: MemberState,
+    /// What the operator lets it do.
+    pub admin: AdminState,
     /// What it does for its pool.
     pub role: Role,
     /// Why it is in that state.
@@ -110,6 +114,7 @@ pub struct ProbeRow {
     /// The monitor's name.
     pub monitor: String,
     /// What it asks, such as `sip/udp 5060`.
+    #[serde(rename = "type")]
     pub kind: String,
     /// What it says.
     pub state: MemberState,
@@ -121,15 +126,15 @@ pub struct ProbeRow {
     pub last_rtt_us: Option<u64>,
     /// Probes sent since the start.
     pub sent: u64,
-    /// Good answers since the start.
-    pub good: u64,
-    /// Failures since the start.
+    /// Those that succeeded.
+    pub ok: u64,
+    /// Those that did not.
     pub failed: u64,
 }
 
 /// A virtual server.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ServiceRow {
+pub struct VirtualServerRow {
     /// Its name.
     pub name: String,
     /// The virtual IP.
@@ -139,7 +144,7 @@ pub struct ServiceRow {
     /// Its pool's name.
     pub pool: String,
     /// Whether clients are served.
-    pub state: ServiceState,
+    pub state: VirtualServerState,
     /// The active member's name.
     pub active: Option<String>,
     /// Who chose it.
@@ -177,28 +182,28 @@ pub struct FlowRow {
     pub path: String,
     /// `tcp`, `udp` or `icmp`.
     pub protocol: String,
-    /// The packet that opened it, as it came in.
-    pub opened_by: Ends,
-    /// The same packet as it went out.
-    pub became: Ends,
+    /// The packet that opened it, as it was received.
+    pub original: Ends,
+    /// The same packet, as it was sent.
+    pub translated: Ends,
     /// The member it belongs to.
     pub member: Option<String>,
     /// Its state in words, such as `established`.
     pub state: String,
     /// Milliseconds since the last packet.
     pub idle_ms: u64,
-    /// Milliseconds until it is forgotten if nothing comes.
+    /// Milliseconds until it expires without another packet.
     pub expires_in_ms: u64,
 }
 
 /// The answer to `flows clear`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Cleared {
-    /// Flows forgotten.
+    /// Flows cleared.
     pub count: u64,
 }
 
-/// The ports of one SNAT address in one protocol.
+/// The ports of one SNAT address for one protocol.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SnatRow {
     /// The pool's name.
@@ -207,17 +212,17 @@ pub struct SnatRow {
     pub address: Ipv4Addr,
     /// `tcp`, `udp` or `icmp` (whose ports are echo identifiers).
     pub protocol: String,
-    /// Ports handed out now: of those from 1024 on, for ICMP of all identifiers.
+    /// Ports in use now: of those from 1024 on; of ICMP, all identifiers.
     pub used: u64,
     /// The most that were at once since the start, looked at once a second.
     pub peak: u64,
-    /// Ports of the same kind that could be handed out.
+    /// Ports still free, likewise.
     pub free: u64,
-    /// What is to be expected of them at the rate of the last minutes.
+    /// Whether they will run out, at the rate of the last minutes.
     pub forecast: Forecast,
     /// Seconds until none is free, at that rate; `None`: it will not come to that.
     pub exhausted_in_s: Option<u64>,
-    /// Times that none was free, since the start.
+    /// Allocations that failed because none was free, since the start.
     pub exhausted: u64,
     /// Prefixes in the exclusion group.
     pub excluded: u64,
@@ -245,8 +250,8 @@ pub struct NeighbourRow {
     pub mac: Option<String>,
     /// What is known of it.
     pub state: NeighbourState,
-    /// Who it is, such as `member sip-a` or `router`; empty: somebody.
-    pub who: String,
+    /// What it is to us, such as `member sip-a` or `router`; empty: nothing in particular.
+    pub role: String,
     /// Since when the state stands.
     pub since: Wall,
 }
@@ -301,13 +306,13 @@ pub struct PortRow {
     pub tx_bytes: u64,
     /// Frames the NIC failed to send.
     pub tx_errors: u64,
-    /// How it spreads what it receives over its queues: `by source`, `by destination`, `symmetric`, `plain`, or `none`
-    /// with the reason.
-    pub spread: String,
-    /// Frames that workers received and that belong to one of them, where there are several.
+    /// How its queues are chosen: `by source`, `by destination`, `symmetric`, `driver default`, or `unsupported` with the
+    /// reason.
+    pub rss: String,
+    /// Frames that belong to one worker, where there are several.
     pub arrived: u64,
-    /// Of these, those that another worker decides about.
-    pub handed_on: u64,
+    /// Of these, frames that another worker had to be handed.
+    pub handed_off: u64,
     /// What the two say of it, in words; `None` while too little has arrived.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub judgement: Option<String>,
@@ -370,6 +375,7 @@ mod tests {
             pool: "pair-1".into(),
             address: Ipv4Addr::new(10, 20, 0, 11),
             state: State::Up.into(),
+            admin: AdminState::Enabled,
             role: Role::Active,
             reason: "200 OK".into(),
             since: Wall(0),
@@ -384,7 +390,7 @@ mod tests {
         let text = serde_json::to_string(&row).unwrap();
         assert_eq!(
             text,
-            r#"{"name":"sip-a","pool":"pair-1","address":"10.20.0.11","state":"up","role":"active","reason":"200 OK","since":"1970-01-01T00:00:00.000000Z","probes":[{"monitor":"sip-options","state":"up","last_rtt_us":412,"reason":"200 OK"}],"flows":3}"#
+            r#"{"name":"sip-a","pool":"pair-1","address":"10.20.0.11","state":"up","admin":"enabled","role":"active","reason":"200 OK","since":"1970-01-01T00:00:00.000000Z","probes":[{"monitor":"sip-options","state":"up","last_rtt_us":412,"reason":"200 OK"}],"flows":3}"#
         );
         assert_eq!(serde_json::from_str::<MemberRow>(&text).unwrap(), row);
     }

@@ -1,4 +1,4 @@
-//! The socket's server: lines in, lines out, nobody held up.
+//! The socket's server: lines in, lines out, and no client delays another.
 //!
 //! Owns the clients: how many there may be, how long they may be silent, how long a request may be, how slowly they
 //! may read. Each client is a task of its own and has one request under way. Decides nothing: requests go to the
@@ -28,7 +28,7 @@ const WASTE: u64 = 1 << 20;
 /// What a client may take.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
-    /// Clients at once. One more is told so and sent away.
+    /// Clients at once. One more gets an error and is closed.
     pub clients: usize,
     /// Bytes of a request line.
     pub request_bytes: usize,
@@ -93,7 +93,7 @@ pub async fn serve(socket: AdminSocket, limits: Limits, asked: mpsc::Sender<Aske
 
 /// Says it only if the kernel takes it at once.
 fn send_away(stream: &UnixStream, limit: usize) {
-    let message = format!("{limit} clients are connected, and more are not taken: close one, or try again");
+    let message = format!("{limit} clients are connected, which is the limit: close one, or try again");
     let _ = stream.try_write(&error_line(0, &AdminError::new(Code::Busy, message)));
 }
 

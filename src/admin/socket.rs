@@ -10,7 +10,7 @@ use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use tokio::net::UnixListener;
 
-/// Owner and group may ask; nobody else.
+/// Owner and group may connect, no others.
 const MODE: u32 = 0o660;
 /// Bytes of a path that fit a socket address, without the closing zero (unix(7): `sun_path` has 108).
 const PATH_MAX: usize = 107;
@@ -94,7 +94,7 @@ fn clear_the_way(path: &Path) -> Result<(), SocketError> {
         Err(why) if why.kind() == io::ErrorKind::ConnectionRefused => {
             fs::remove_file(path).map_err(|why| refused("remove the stale socket", path, why))
         }
-        Err(why) => Err(refused("find out who listens at", path, why)),
+        Err(why) => Err(refused("check who listens at", path, why)),
     }
 }
 
@@ -102,7 +102,7 @@ fn refused(what: &'static str, path: &Path, why: io::Error) -> SocketError {
     SocketError::Refused { what, path: path.into(), why }
 }
 
-/// The file as it was made: what stands there later may be somebody else's.
+/// The file as it was made: a later file at that path may be another program's.
 #[derive(Debug)]
 struct SocketFile {
     path: PathBuf,

@@ -29,9 +29,14 @@ words! {
         Down = "down",
         /// Not probed often enough yet.
         Unknown = "unknown",
-        /// The operator lets it finish.
-        Drained = "drained",
-        /// The operator took it away.
+    }
+    /// What the operator lets a member do.
+    AdminState {
+        /// Whatever its monitors allow.
+        Enabled = "enabled",
+        /// Finish what it has; no new work.
+        Draining = "draining",
+        /// Nothing.
         Offline = "offline",
     }
     /// What a member does for its pool.
@@ -50,8 +55,8 @@ words! {
         /// The operator.
         Forced = "forced",
     }
-    /// Whether clients are served.
-    ServiceState {
+    /// Whether a virtual server serves clients.
+    VirtualServerState {
         /// A member is active.
         Up = "up",
         /// None is.
@@ -107,11 +112,10 @@ words! {
 impl From<State> for MemberState {
     fn from(state: State) -> MemberState {
         match state {
-            State::Unknown => MemberState::Unknown,
             State::Up => MemberState::Up,
             State::Down => MemberState::Down,
-            State::Drained => MemberState::Drained,
-            State::Offline => MemberState::Offline,
+            // The last two are the operator's and stand in another column.
+            State::Unknown | State::Drained | State::Offline => MemberState::Unknown,
         }
     }
 }

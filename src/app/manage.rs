@@ -31,7 +31,7 @@ pub struct Manager {
     /// Commands that found a worker's ring full, oldest first.
     pub owed: Vec<VecDeque<Command>>,
     pub answers: HashMap<u64, oneshot::Sender<Answer>>,
-    pub tickets: u64,
+    pub requests: u64,
     pub links: Vec<bool>,
     /// The controller has nothing more to say.
     pub stopped: bool,
@@ -109,12 +109,12 @@ impl Manager {
                 self.owed[usize::from(worker.0)].push_back(command);
                 self.pay();
             }
-            Output::Answer { ticket, answer } => {
-                if let Some(asker) = self.answers.remove(&ticket) {
+            Output::Answer { request_id, answer } => {
+                if let Some(asker) = self.answers.remove(&request_id) {
                     let _ = asker.send(answer);
                 }
             }
-            Output::ReadFile { ticket } => self.read_file(ticket),
+            Output::ReadFile { request_id } => self.read_file(request_id),
             Output::Log { level, message } => super::log::say(level, &message),
             Output::Ready => {
                 tracing::info!("ready");
@@ -156,16 +156,16 @@ impl Manager {
     }
 
     fn ask(&mut self, asked: Asked) {
-        self.tickets += 1;
-        let ticket = self.tickets;
-        self.answers.insert(ticket, asked.answer);
-        self.handle(Input::Asked { ticket, request: asked.request });
+        self.requests += 1;
+        let request_id = self.requests;
+        self.answers.insert(request_id, asked.answer);
+        self.handle(Input::Asked { request_id, request: asked.request });
     }
 
     /// Reads the file again and tells the controller what stands there.
-    fn read_file(&mut self, ticket: Option<u64>) {
+    fn read_file(&mut self, request_id: Option<u64>) {
         let read = config::load(&self.file).map(Box::new).map_err(|errors| errors.to_string());
-        self.controller.handle(Input::Reload { ticket, read }, self.clock.now());
+        self.controller.handle(Input::Reload { request_id, read }, self.clock.now());
     }
 
     /// Stops the workers and waits until their snapshots have come home, or the controller's patience is at its end.

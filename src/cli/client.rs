@@ -2,9 +2,10 @@
 //!
 //! Owns one question and its answer, and the words for why the appliance cannot be reached. Shows nothing.
 
-use crate::admin::AdminError;
 use crate::admin::line::AnswerLine;
-use serde_json::{Map, Value, json};
+use crate::admin::{AdminError, Request};
+use serde::Serialize;
+use serde_json::Value;
 use std::fs;
 use std::io::{self, BufRead, BufReader, Write};
 use std::os::unix::fs::MetadataExt;
@@ -29,16 +30,23 @@ pub enum Failure {
     Unreadable(String),
 }
 
+#[derive(Serialize)]
+struct Numbered<'a> {
+    id: u64,
+    #[serde(flatten)]
+    request: &'a Request,
+}
+
 /// Asks one question; the rows of a long answer come back as one array.
 ///
 /// # Errors
 /// See [`Failure`]. The text is for the operator: socket, likely reason, remedy.
-pub fn ask(socket: &Path, command: &str, args: Map<String, Value>) -> Result<Value, Failure> {
+pub fn ask(socket: &Path, request: &Request) -> Result<Value, Failure> {
     let stream = UnixStream::connect(socket).map_err(|why| Failure::Unreachable(why_not(socket, &why)))?;
     let broken = |why: io::Error| Failure::Unreachable(broke_off(socket, &why));
     stream.set_read_timeout(Some(PATIENCE)).map_err(broken)?;
     stream.set_write_timeout(Some(PATIENCE)).map_err(broken)?;
-    let request = json!({ "id": 1, "command": command, "args": args });
+    let request = serde_json::to_string(&Numbered { id: 1, request }).map_err(|why| unreadable(&why.to_string()))?;
     // A server that is full says so and closes without reading: what it said must still be read.
     let written = (&stream).write_all(format!("{request}\n").as_bytes());
     let mut lines = BufReader::new(&stream);
@@ -51,7 +59,7 @@ pub fn ask(socket: &Path, command: &str, args: Map<String, Value>) -> Result<Val
         data.more = more;
         match (&mut data.data, part) {
             (Value::Array(rows), Value::Array(part)) => rows.extend(part),
-            _ => return Err(unreadable("a long answer that is not a list of rows")),
+            _ => return Err(unreadable("a multi-line answer that is not a list of rows")),
         }
     }
     Ok(data.data)
@@ -68,7 +76,7 @@ fn next(lines: &mut impl BufRead, socket: &Path) -> Result<AnswerLine, Failure> 
     match line {
         AnswerLine { ok: true, .. } => Ok(line),
         AnswerLine { error: Some(error), .. } => Err(Failure::Refused(error)),
-        _ => Err(unreadable("it says neither `ok` nor what went wrong")),
+        _ => Err(unreadable("neither `ok` nor an error")),
     }
 }
 
@@ -83,9 +91,9 @@ fn broke_off(socket: &Path, why: &io::Error) -> String {
     let socket = socket.display();
     match why.kind() {
         io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => {
-            format!("{socket}: no answer in {} s; it hangs or is overloaded: look at its log", PATIENCE.as_secs())
+            format!("{socket}: no answer in {} s; it hangs or is overloaded: see its log", PATIENCE.as_secs())
         }
-        _ => format!("{socket}: it closed the connection before it had answered; it may be stopping: look at its log"),
+        _ => format!("{socket}: it closed the connection before answering; it may be stopping: see its log"),
     }
 }
 
@@ -98,7 +106,7 @@ fn why_not(socket: &Path, why: &io::Error) -> String {
             format!("{path}: there is no such socket, so it is not running: {start}; or {other}")
         }
         io::ErrorKind::ConnectionRefused => {
-            format!("{path}: nobody listens there any more, so it is not running: {start}; or {other}")
+            format!("{path}: nothing listens there any more, so it is not running: {start}; or {other}")
         }
         io::ErrorKind::PermissionDenied => format!("{path}: {}", not_allowed(socket)),
         _ => format!("{path}: {why}; {other}"),
@@ -139,7 +147,7 @@ mod tests {
         let socket = Path::new("/nowhere/admin.sock");
         for (kind, part) in [
             (io::ErrorKind::NotFound, "systemctl start fairlead"),
-            (io::ErrorKind::ConnectionRefused, "nobody listens there any more"),
+            (io::ErrorKind::ConnectionRefused, "nothing listens there any more"),
             (io::ErrorKind::PermissionDenied, "ask as root"),
             (io::ErrorKind::Other, "--socket PATH"),
         ] {

@@ -1,10 +1,11 @@
 //! Golden text: each table from fixed rows, as an operator reads it.
 
-use super::show::Table;
+use super::commands::{COMMANDS, Does, Shown};
 use crate::admin::rows::{
-    AlarmRow, Change, ChangeKind, Choice, Cleared, CounterRow, Ends, ExcludeRow, FlowRow, Forecast, LatencyRow, Link,
-    MemberProbe, MemberRow, MemberState, NeighbourRow, NeighbourState, Origin, PortRow, ProbeRow, Reloaded, Role,
-    RouteKind, RouteRow, ServiceRow, ServiceState, SnatRow, Spread, Status, SwitchoverRow, Wall, WorkerRow,
+    AdminState, AlarmRow, Change, ChangeKind, Choice, Cleared, CounterRow, Ends, ExcludeRow, FlowRow, Forecast,
+    LatencyRow, Link, MemberProbe, MemberRow, MemberState, NeighbourRow, NeighbourState, Origin, PortRow, ProbeRow,
+    Reloaded, Role, RouteKind, RouteRow, SnatRow, Spread, Status, SwitchoverRow, VirtualServerRow, VirtualServerState,
+    Wall, WorkerRow,
 };
 use crate::time::Duration;
 use serde::Serialize;
@@ -17,8 +18,14 @@ fn ago(seconds: u64) -> Wall {
     Wall(NOW.0 - seconds * 1_000_000)
 }
 
-fn shown(table: Table, data: impl Serialize) -> String {
-    let text = table.show(serde_json::to_value(data).unwrap(), NOW).unwrap();
+fn show(words: &str, data: serde_json::Value) -> Shown {
+    let command = COMMANDS.iter().find(|command| command.words == words).expect("a command");
+    let Does::Ask { show, .. } = command.does else { panic!("{words} asks nothing") };
+    show(data, NOW)
+}
+
+fn shown(words: &str, data: impl Serialize) -> String {
+    let text = show(words, serde_json::to_value(data).unwrap()).unwrap();
     assert!(text.ends_with('\n'));
     for line in text.lines() {
         assert!(line.chars().count() <= super::grid::WIDTH, "{line}");
@@ -28,11 +35,12 @@ fn shown(table: Table, data: impl Serialize) -> String {
 }
 
 fn members() -> Vec<MemberRow> {
-    let member = |name: &str, last: u8, state, role, reason: &str, since, flows| MemberRow {
+    let member = |name: &str, last: u8, state, admin, role, reason: &str, since, flows| MemberRow {
         name: name.into(),
         pool: "pair-1".into(),
         address: Ipv4Addr::new(10, 20, 0, last),
         state,
+        admin,
         role,
         reason: reason.into(),
         since: ago(since),
@@ -49,34 +57,44 @@ fn members() -> Vec<MemberRow> {
             "sip-a",
             11,
             MemberState::Down,
+            AdminState::Draining,
             Role::None,
             "no answer to sip-options in 400ms, 3 times in a row",
             12,
             0,
         ),
-        member("sip-b", 12, MemberState::Up, Role::Active, "sip-options: 200 OK\x1b[2J", 86_400 * 3 + 7200, 1_234_567),
+        member(
+            "sip-b",
+            12,
+            MemberState::Up,
+            AdminState::Enabled,
+            Role::Active,
+            "sip-options: 200 OK\x1b[2J",
+            86_400 * 3 + 7200,
+            1_234_567,
+        ),
     ]
 }
 
-fn services() -> Vec<ServiceRow> {
+fn virtual_servers() -> Vec<VirtualServerRow> {
     vec![
-        ServiceRow {
+        VirtualServerRow {
             name: "sip-1".into(),
             address: Ipv4Addr::new(10, 20, 0, 100),
             listen: vec!["udp/5060".into(), "tcp/5060".into(), "tcp/5061".into()],
             pool: "pair-1".into(),
-            state: ServiceState::Up,
+            state: VirtualServerState::Up,
             active: Some("sip-b".into()),
             choice: Choice::Auto,
             reason: "the only member that is up".into(),
             since: ago(12),
         },
-        ServiceRow {
+        VirtualServerRow {
             name: "sip-2".into(),
             address: Ipv4Addr::new(10, 20, 0, 200),
             listen: vec!["udp/5060".into()],
             pool: "pair-2".into(),
-            state: ServiceState::Down,
+            state: VirtualServerState::Down,
             active: None,
             choice: Choice::Forced,
             reason: "no member is up".into(),
@@ -103,11 +121,11 @@ fn ports() -> Vec<PortRow> {
         tx_frames: 9_876_543_210,
         tx_bytes: 9_876_543_210_000,
         tx_errors: 2,
-        spread: if driver == "net_ixgbe" { "by destination" } else { "none: the driver cannot" }.into(),
+        rss: if driver == "net_ixgbe" { "by destination" } else { "unsupported: by the driver" }.into(),
         arrived: 12_345,
-        handed_on: missed,
+        handed_off: missed,
         judgement: (driver == "net_ixgbe")
-            .then(|| "spreads by destination as asked: 99.3 % of the frames arrive where they are decided".into()),
+            .then(|| "spreads by destination as asked: 99.3 % of the frames are received by the owning worker".into()),
     };
     vec![
         port("outer", "net_af_packet0,iface=outer0,qdisc_bypass=1", "net_af_packet", Link::Up, None, 0),
@@ -144,7 +162,7 @@ fn switchovers() -> Vec<SwitchoverRow> {
             pool: "pair-1".into(),
             from: Some("sip-b".into()),
             to: None,
-            reason: "the operator took sip-b offline".into(),
+            reason: "sip-b was taken offline by the operator".into(),
             last_good_answer: Some(3_612_000_000),
             detected: 3_612_100_000,
             published: Some(3_612_100_050),
@@ -164,7 +182,7 @@ fn status() -> Status {
             WorkerRow { id: 1, core: 2, busy_percent: 0.0, rx: 0, tx: 0, dropped: 0, flows: 0 },
         ],
         ports: ports(),
-        services: services(),
+        virtual_servers: virtual_servers(),
         last_switchover: Some(switchovers().swap_remove(1)),
         alarms: vec![AlarmRow {
             since: ago(75),
@@ -178,19 +196,19 @@ fn status() -> Status {
 
 #[test]
 fn one_screen() {
-    insta::assert_snapshot!(shown(Table::Status, status()));
+    insta::assert_snapshot!(shown("status", status()));
     let quiet = Status { alarms: Vec::new(), last_switchover: None, ..status() };
-    insta::assert_snapshot!("one_quiet_screen", shown(Table::Status, quiet));
+    insta::assert_snapshot!("one_quiet_screen", shown("status", quiet));
 }
 
 #[test]
 fn members_table() {
-    insta::assert_snapshot!(shown(Table::Members, members()));
+    insta::assert_snapshot!(shown("members", members()));
 }
 
 #[test]
-fn services_table() {
-    insta::assert_snapshot!(shown(Table::Services, services()));
+fn virtual_servers_table() {
+    insta::assert_snapshot!(shown("virtual-servers", virtual_servers()));
 }
 
 #[test]
@@ -205,25 +223,25 @@ fn probes_table() {
         since: ago(75),
         last_rtt_us,
         sent: 12_345,
-        good: 12_000,
+        ok: 12_000,
         failed,
     };
     let rows = [
         probe("sip-a", "sip/udp 5060", MemberState::Down, "no answer in 400ms", Some(1240), 345),
         probe("sip-b", "sip/tls 5061", MemberState::Unknown, "connection refused (reset by the member)", None, 0),
     ];
-    insta::assert_snapshot!(shown(Table::Probes, rows));
+    insta::assert_snapshot!(shown("probes", rows));
 }
 
 #[test]
 fn flows_table() {
     let ends = |src: &str, dst: &str| Ends { src: src.parse().unwrap(), dst: dst.parse().unwrap() };
-    let flow = |path: &str, protocol: &str, opened_by, became, member: Option<&str>, state: &str| FlowRow {
+    let flow = |path: &str, protocol: &str, original, translated, member: Option<&str>, state: &str| FlowRow {
         worker: 0,
         path: path.into(),
         protocol: protocol.into(),
-        opened_by,
-        became,
+        original,
+        translated,
         member: member.map(Into::into),
         state: state.into(),
         idle_ms: 412,
@@ -252,7 +270,7 @@ fn flows_table() {
             "closing",
         ),
     ];
-    insta::assert_snapshot!(shown(Table::Flows, rows));
+    insta::assert_snapshot!(shown("flows", rows));
 }
 
 #[test]
@@ -276,14 +294,14 @@ fn small_tables() {
         snat("tcp", 64_510, 64_510, Forecast::Exhausted, Some(0)),
         snat("udp", 7, 7, Forecast::Unknown, None),
     ];
-    insta::assert_snapshot!("snat_table", shown(Table::Snat, rows));
+    insta::assert_snapshot!("snat_table", shown("snat", rows));
 
-    let neighbour = |address: [u8; 4], mac: Option<&str>, state, who: &str| NeighbourRow {
+    let neighbour = |address: [u8; 4], mac: Option<&str>, state, role: &str| NeighbourRow {
         interface: "servers".into(),
         address: address.into(),
         mac: mac.map(Into::into),
         state,
-        who: who.into(),
+        role: role.into(),
         since: ago(61),
     };
     let rows = [
@@ -291,7 +309,7 @@ fn small_tables() {
         neighbour([192, 0, 2, 1], None, NeighbourState::Failed, "router"),
         neighbour([192, 0, 2, 77], None, NeighbourState::Resolving, ""),
     ];
-    insta::assert_snapshot!("neighbours_table", shown(Table::Neighbours, rows));
+    insta::assert_snapshot!("neighbours_table", shown("neighbours", rows));
 
     let route = |to: &str, via: Option<[u8; 4]>, kind, next_hop| RouteRow {
         to: to.parse().unwrap(),
@@ -304,16 +322,16 @@ fn small_tables() {
         route("0.0.0.0/0", Some([192, 0, 2, 1]), RouteKind::Static, Some(NeighbourState::Reachable)),
         route("192.0.2.0/24", None, RouteKind::Connected, None),
     ];
-    insta::assert_snapshot!("routes_table", shown(Table::Routes, rows));
+    insta::assert_snapshot!("routes_table", shown("routes", rows));
 
     let exclude = |prefix: &str, origin| ExcludeRow { pool: "pair-1".into(), prefix: prefix.parse().unwrap(), origin };
     let rows = [exclude("172.16.1.20/32", Origin::File), exclude("172.16.2.0/24", Origin::Operator)];
-    insta::assert_snapshot!("exclude_table", shown(Table::Excluded, rows));
+    insta::assert_snapshot!("exclude_table", shown("exclude list", rows));
 }
 
 #[test]
 fn ports_table() {
-    insta::assert_snapshot!(shown(Table::Ports, ports()));
+    insta::assert_snapshot!(shown("ports", ports()));
 }
 
 #[test]
@@ -334,12 +352,12 @@ fn counters_table() {
         ),
         counter("probes_sent", None, 7200, "Probes sent by the management core."),
     ];
-    insta::assert_snapshot!(shown(Table::Counters, rows));
+    insta::assert_snapshot!(shown("counters", rows));
 }
 
 #[test]
 fn switchovers_table() {
-    insta::assert_snapshot!(shown(Table::Switchovers, switchovers()));
+    insta::assert_snapshot!(shown("switchovers", switchovers()));
 }
 
 #[test]
@@ -358,17 +376,21 @@ fn latency_table() {
         worker,
         since: ago(3_612),
         until: ago(0),
-        in_box: spread(1_234_567_890, 4_127),
-        turns: spread(45_678, 812),
+        forwarding: spread(1_234_567_890, 4_127),
+        loops: spread(45_678, 812),
         stalls,
         stall_ns: 1_000_000,
         longest_ns,
         longest_at,
     };
-    let idle =
-        LatencyRow { until: ago(12), in_box: Spread::default(), turns: Spread::default(), ..row(Some(1), 0, 0, None) };
+    let idle = LatencyRow {
+        until: ago(12),
+        forwarding: Spread::default(),
+        loops: Spread::default(),
+        ..row(Some(1), 0, 0, None)
+    };
     let all = LatencyRow { until: ago(12), ..row(None, 12_345, 4_213_000, Some(ago(75))) };
-    insta::assert_snapshot!(shown(Table::Latency, [row(Some(0), 12_345, 4_213_000, Some(ago(75))), idle, all]));
+    insta::assert_snapshot!(shown("latency", [row(Some(0), 12_345, 4_213_000, Some(ago(75))), idle, all]));
 }
 
 #[test]
@@ -385,29 +407,29 @@ fn what_a_reload_changed() {
         change(ChangeKind::Removed, "route", Some("10.9.0.0/16"), None),
         change(ChangeKind::Changed, "monitor sip-options: interval", Some("500ms"), Some("200ms")),
     ];
-    insta::assert_snapshot!(shown(Table::Reloaded, Reloaded { changes }));
-    assert_eq!(shown(Table::Reloaded, Reloaded::default()), "configuration reloaded: no difference\n");
+    insta::assert_snapshot!(shown("reload", Reloaded { changes }));
+    assert_eq!(shown("reload", Reloaded::default()), "configuration reloaded: no difference\n");
 }
 
 #[test]
 fn nothing_to_show_is_said() {
     let rows = [
-        (Table::Members, "no members\n"),
-        (Table::Flows, "no flows\n"),
-        (Table::Counters, "no counter has moved\n"),
-        (Table::Switchovers, "no switchover since the start\n"),
-        (Table::Excluded, "the exclusion group is empty\n"),
+        ("members", "no members\n"),
+        ("flows", "no flows\n"),
+        ("counters", "no counter has moved\n"),
+        ("switchovers", "no switchover since the start\n"),
+        ("exclude list", "the exclusion group is empty\n"),
     ];
     for (table, text) in rows {
         assert_eq!(shown(table, [(); 0]), text);
     }
-    assert_eq!(shown(Table::Cleared, Cleared { count: 1 }), "1 flow forgotten\n");
-    assert_eq!(shown(Table::Cleared, Cleared { count: 12_345 }), "12,345 flows forgotten\n");
-    assert!(Table::Members.show(serde_json::json!([{ "name": 7 }]), NOW).is_err());
+    assert_eq!(shown("flows clear", Cleared { count: 1 }), "1 flow cleared\n");
+    assert_eq!(shown("flows clear", Cleared { count: 12_345 }), "12,345 flows cleared\n");
+    assert!(show("members", serde_json::json!([{ "name": 7 }])).is_err());
 }
 
 #[test]
 fn ages_never_run_backwards() {
-    let row = ServiceRow { since: NOW.plus(Duration::from_secs(60)), ..services().swap_remove(0) };
-    assert!(shown(Table::Services, [row]).contains(" 0µs "));
+    let row = VirtualServerRow { since: NOW.plus(Duration::from_secs(60)), ..virtual_servers().swap_remove(0) };
+    assert!(shown("virtual-servers", [row]).contains(" 0µs "));
 }

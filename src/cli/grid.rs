@@ -33,6 +33,39 @@ impl Column {
     }
 }
 
+/// A cell, and the column it stands in.
+#[derive(Clone, Debug)]
+pub struct Cell(Column, String);
+
+/// A cell of a left-aligned column: a name.
+pub fn left(title: &'static str, text: impl ToString) -> Cell {
+    Cell(Column::Left(title), text.to_string())
+}
+
+/// A cell of a right-aligned column: a number.
+pub fn right(title: &'static str, text: impl ToString) -> Cell {
+    Cell(Column::Right(title), text.to_string())
+}
+
+/// A cell of a column that is wrapped before others: a sentence.
+pub fn prose(title: &'static str, text: impl ToString) -> Cell {
+    Cell(Column::Prose(title), text.to_string())
+}
+
+/// A table of at least one row, a line each; nothing without rows.
+pub fn grid<T, const N: usize>(rows: &[T], cells: impl Fn(&T) -> [Cell; N]) -> String {
+    let rows: Vec<[Cell; N]> = rows.iter().map(cells).collect();
+    let Some(first) = rows.first() else { return String::new() };
+    let columns = first.each_ref().map(|cell| cell.0);
+    let rows: Vec<Vec<String>> = rows.into_iter().map(|row| row.map(|cell| cell.1).into()).collect();
+    render(&columns, &rows)
+}
+
+/// Sentences, wrapped at the width of the screen.
+pub fn paragraph(text: &str) -> String {
+    wrap(&visible(text), WIDTH, WIDTH).into_iter().map(|line| line + "\n").collect()
+}
+
 /// The table as text, a line feed after each line. Each row has as many cells as there are columns.
 pub fn render(columns: &[Column], rows: &[Vec<String>]) -> String {
     let titles = columns.iter().map(|column| column.title().to_owned()).collect();

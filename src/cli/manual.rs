@@ -2,8 +2,9 @@
 //!
 //! Owns its sections beyond what clap writes: each command at length, out of the table.
 
-use super::commands::{COMMANDS, Command, Kind};
+use super::commands::{COMMANDS, Command};
 use super::parse::program;
+use clap::Arg;
 use clap_mangen::Man;
 use std::io;
 
@@ -49,28 +50,31 @@ the admin socket, as \\fB\\-\\-socket\\fR
 ";
 
 fn entry(command: &Command) -> String {
-    let args: String = command.args.iter().map(|arg| format!(" {}", written(arg.name, arg.kind))).collect();
-    let options: String = command
-        .args
+    let args = (command.args)();
+    let usage: String = args.iter().map(|arg| format!(" {}", usage(arg))).collect();
+    let options: String = args
         .iter()
-        .map(|arg| format!(".br\n\\fI{}\\fR: {}\n", escaped(arg.name), escaped(arg.about)))
+        .map(|arg| {
+            let about = arg.get_help().map(ToString::to_string).unwrap_or_default();
+            format!(".br\n\\fI{}\\fR: {}\n", escaped(arg.get_id().as_str()), escaped(&about))
+        })
         .collect();
-    format!(".TP\n\\fB{}\\fR{args}\n{}\n{options}", escaped(command.words), escaped(command.about))
+    format!(".TP\n\\fB{}\\fR{usage}\n{}\n{options}", escaped(command.words), escaped(command.about))
 }
 
-fn written(name: &str, kind: Kind) -> String {
-    let value = |value: &str| format!("\\fI{value}\\fR");
-    let option = |placeholder: &str| format!("\\fB\\-\\-{name}\\fR {}", value(placeholder));
-    match kind {
-        Kind::Name(placeholder) => value(placeholder),
-        Kind::Prefix | Kind::File => value(&name.to_uppercase()),
-        Kind::Shell => "bash|zsh|fish".to_owned(),
-        Kind::FileOption => option("FILE"),
-        Kind::AddressOption => format!("[{}]", option("ADDRESS")),
-        Kind::NameOption => format!("[{}]", option("NAME")),
-        Kind::RowsOption => format!("[{}]", option("ROWS")),
-        Kind::Flag => format!("[\\fB\\-\\-{name}\\fR]"),
-    }
+fn usage(arg: &Arg) -> String {
+    let values: Vec<String> = arg.get_possible_values().iter().map(|value| value.get_name().to_owned()).collect();
+    let value = match arg.get_value_names() {
+        Some([name, ..]) => format!("\\fI{name}\\fR"),
+        _ => values.join("|"),
+    };
+    let option = arg.get_long().map(|long| format!("\\fB\\-\\-{}\\fR", escaped(long)));
+    let usage = match option {
+        Some(option) if arg.get_action().takes_values() => format!("{option} {value}"),
+        Some(option) => option,
+        None => value,
+    };
+    if arg.is_required_set() { usage } else { format!("[{usage}]") }
 }
 
 /// A line that begins with a dot or an apostrophe is a command to roff, and so is a backslash anywhere.

@@ -10,22 +10,19 @@ pub mod commands;
 #[cfg(test)]
 mod golden;
 mod grid;
-mod latency;
 mod manual;
 mod parse;
 mod readable;
-mod screen;
-pub mod show;
 
-use crate::admin::Code;
 use crate::admin::rows::Wall;
+use crate::admin::{Code, Request};
 use crate::config;
 use clap::ArgMatches;
 use clap::parser::ValueSource;
 use clap_complete::Shell;
 use client::Failure;
-use commands::{Command, Does};
-use show::Table;
+use commands::{Does, Shown};
+use serde_json::Value;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -65,12 +62,21 @@ pub fn main(run: fn(RunArgs) -> ExitCode) -> ExitCode {
             Ok(page) => print(&page),
             Err(why) => fail(FAILED, &why.to_string()),
         },
-        Does::Look(table) => match args.get_one::<u64>("watch") {
-            Some(seconds) => watch(command, args, table, Duration::from_secs(*seconds)),
-            None => once(command, args, table),
-        },
-        Does::Tell(table) => once(command, args, table),
+        Does::Ask { request, show, watch: again } => {
+            let question = Question { request: request(args), show, args };
+            match args.try_get_one::<u64>("watch") {
+                Ok(Some(seconds)) if again => watch(&question, Duration::from_secs(*seconds)),
+                _ => once(&question),
+            }
+        }
     }
+}
+
+/// What is asked, and how the answer is shown.
+struct Question<'a> {
+    request: Request,
+    show: fn(Value, Wall) -> Shown,
+    args: &'a ArgMatches,
 }
 
 fn file(args: &ArgMatches, name: &str) -> PathBuf {
@@ -102,18 +108,18 @@ fn completion(args: &ArgMatches) -> Vec<u8> {
     script
 }
 
-fn once(command: &Command, args: &ArgMatches, table: Table) -> ExitCode {
-    match answer(command, args, table) {
+fn once(question: &Question) -> ExitCode {
+    match answer(question) {
         Ok(text) => print(text.as_bytes()),
         Err(failure) => failed(&failure),
     }
 }
 
 /// Shows it again and again until interrupted, the pipe breaks, or the appliance does not answer.
-fn watch(command: &Command, args: &ArgMatches, table: Table, pause: Duration) -> ExitCode {
+fn watch(question: &Question, pause: Duration) -> ExitCode {
     const HOME_AND_CLEAR: &str = "\x1b[H\x1b[2J";
     loop {
-        let text = match answer(command, args, table) {
+        let text = match answer(question) {
             Ok(text) => text,
             Err(failure) => return failed(&failure),
         };
@@ -124,12 +130,13 @@ fn watch(command: &Command, args: &ArgMatches, table: Table, pause: Duration) ->
     }
 }
 
-fn answer(command: &Command, args: &ArgMatches, table: Table) -> Result<String, Failure> {
+fn answer(question: &Question) -> Result<String, Failure> {
+    let Question { request, show, args } = question;
     let socket = args.get_one::<PathBuf>("socket").map_or(Path::new(parse::DEFAULT_SOCKET), PathBuf::as_path);
-    let data = client::ask(socket, &command.verb(), parse::request_args(command, args))?;
+    let data = client::ask(socket, request)?;
     let text = match args.get_flag("json") {
         true => serde_json::to_string_pretty(&data).map(|text| text + "\n"),
-        false => table.show(data, Wall::from(SystemTime::now())),
+        false => show(data, Wall::from(SystemTime::now())),
     };
     text.map_err(|why| Failure::Unreadable(format!("the appliance's answer cannot be shown: {why}; try --json")))
 }
@@ -137,7 +144,7 @@ fn answer(command: &Command, args: &ArgMatches, table: Table) -> Result<String, 
 fn failed(failure: &Failure) -> ExitCode {
     let code = match failure {
         Failure::Unreachable(_) => UNREACHABLE,
-        Failure::Refused(error) if matches!(error.code, Code::BadFile | Code::BadArguments) => BAD,
+        Failure::Refused(error) if matches!(error.code, Code::BadFile | Code::BadRequest) => BAD,
         Failure::Refused(_) | Failure::Unreadable(_) => FAILED,
     };
     fail(code, &failure.to_string())

@@ -2,14 +2,9 @@
 //!
 //! Owns help, the version and the global options. Does nothing itself.
 
-use super::commands::{Arg, COMMANDS, Command, Does, GROUPS, Kind};
-use crate::admin::request::{FLOWS_MAX, parse_prefix};
-use clap::builder::{StringValueParser, TypedValueParser};
+use super::commands::{COMMANDS, Command, Does, GROUPS};
 use clap::{ArgAction, ArgMatches, ValueHint, value_parser};
-use clap_complete::Shell;
-use serde_json::{Map, Value};
 use std::ffi::OsString;
-use std::net::Ipv4Addr;
 use std::path::PathBuf;
 use std::sync::LazyLock;
 
@@ -30,7 +25,7 @@ static VERSION: LazyLock<String> = LazyLock::new(|| {
     let dpdk = match (cfg!(feature = "dpdk"), option_env!("FAIRLEAD_DPDK")) {
         (true, Some(version)) => version.to_owned(),
         (true, None) => "DPDK, version not recorded by the build".to_owned(),
-        (false, _) => "built without DPDK: this program can ask an appliance, not be one".to_owned(),
+        (false, _) => "built without DPDK: this program can query an appliance, not run one".to_owned(),
     };
     format!("{}\n{dpdk}", env!("CARGO_PKG_VERSION"))
 });
@@ -79,20 +74,6 @@ pub fn chosen(matches: &ArgMatches) -> Option<(&'static Command, &ArgMatches)> {
     COMMANDS.iter().find(|command| command.words == words).map(|command| (command, args))
 }
 
-/// What was typed, as the `args` of a request.
-pub fn request_args(command: &Command, matches: &ArgMatches) -> Map<String, Value> {
-    let value = |arg: &Arg| match arg.kind {
-        Kind::Flag => matches.get_flag(arg.name).then_some(Value::Bool(true)),
-        Kind::RowsOption => matches.get_one::<u64>(arg.name).map(|rows| Value::from(*rows)),
-        Kind::AddressOption => matches.get_one::<Ipv4Addr>(arg.name).map(|address| Value::from(address.to_string())),
-        Kind::Name(_) | Kind::NameOption | Kind::Prefix => {
-            matches.get_one::<String>(arg.name).map(|text| Value::from(text.as_str()))
-        }
-        Kind::File | Kind::FileOption | Kind::Shell => None,
-    };
-    command.args.iter().filter_map(|arg| value(arg).map(|value| (arg.name.to_owned(), value))).collect()
-}
-
 /// The groups whose first member stands right before `command` in the table, so that help keeps the table's order.
 fn groups_before(command: &'static Command) -> impl Iterator<Item = &'static str> {
     let place = COMMANDS.iter().position(|other| other.words == command.words).unwrap_or_default();
@@ -115,13 +96,13 @@ fn group(word: &'static str) -> clap::Command {
 
 fn leaf(name: &'static str, row: &'static Command) -> clap::Command {
     let mut command = clap::Command::new(name).about(row.about);
-    if matches!(row.does, Does::Look(_) | Does::Tell(_)) {
+    if let Does::Ask { watch: again, .. } = row.does {
         command = command.arg(json());
+        if again {
+            command = command.arg(watch());
+        }
     }
-    if matches!(row.does, Does::Look(_)) {
-        command = command.arg(watch());
-    }
-    let command = row.args.iter().fold(command, |command, arg| command.arg(argument(arg)));
+    let command = command.args((row.args)());
     let branching = COMMANDS.iter().any(|other| other.words.split_once(' ').is_some_and(|(first, _)| first == name));
     if branching && !row.words.contains(' ') {
         return with_second_words(command.args_conflicts_with_subcommands(true), name);
@@ -135,32 +116,6 @@ fn with_second_words(command: clap::Command, first: &str) -> clap::Command {
         .filter_map(|row| row.words.split_once(' ').map(|(word, second)| (word, second, row)))
         .filter(|(word, _, _)| *word == first)
         .fold(command, |command, (_, second, row)| command.subcommand(leaf(second, row)))
-}
-
-fn argument(arg: &Arg) -> clap::Arg {
-    let place = clap::Arg::new(arg.name).help(arg.about);
-    let option = place.clone().long(arg.name);
-    match arg.kind {
-        Kind::Name(placeholder) => place.required(true).value_name(placeholder),
-        Kind::Prefix => {
-            place.required(true).value_name("PREFIX").value_parser(StringValueParser::new().try_map(checked))
-        }
-        Kind::File => path(place),
-        Kind::Shell => place.required(true).value_parser(value_parser!(Shell)),
-        Kind::FileOption => path(option),
-        Kind::AddressOption => option.value_name("ADDRESS").value_parser(value_parser!(Ipv4Addr)),
-        Kind::NameOption => option.value_name("NAME"),
-        Kind::RowsOption => option.value_name("ROWS").value_parser(value_parser!(u64).range(1..=FLOWS_MAX as u64)),
-        Kind::Flag => option.action(ArgAction::SetTrue),
-    }
-}
-
-fn checked(prefix: String) -> Result<String, String> {
-    parse_prefix(&prefix).map(|prefix| prefix.to_string())
-}
-
-fn path(arg: clap::Arg) -> clap::Arg {
-    arg.required(true).value_name("FILE").value_hint(ValueHint::FilePath).value_parser(value_parser!(PathBuf))
 }
 
 fn socket() -> clap::Arg {
@@ -187,17 +142,20 @@ fn watch() -> clap::Arg {
         .default_missing_value("2")
         .value_parser(value_parser!(u64).range(1..=3600))
         .conflicts_with("json")
-        .help("Show it again every so many seconds [default: 2]")
+        .help("Refresh every so many seconds [default: 2]")
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::admin::Request;
+    use crate::admin::request::{AdminState, FlowSelection};
 
-    fn typed(line: &str) -> (&'static str, String) {
+    fn typed(line: &str) -> Request {
         let matches = program().try_get_matches_from(line.split(' ')).unwrap_or_else(|why| panic!("{line}: {why}"));
         let (command, args) = chosen(&matches).expect(line);
-        (command.words, Value::Object(request_args(command, args)).to_string())
+        let Does::Ask { request, .. } = command.does else { panic!("{line} asks nothing") };
+        request(args)
     }
 
     #[test]
@@ -230,20 +188,37 @@ mod tests {
 
     #[test]
     fn what_is_typed_becomes_what_is_asked() {
+        let all = FlowSelection::default;
         let rows = [
-            ("fairlead status", "status", "{}"),
-            ("fairlead counters --all --json", "counters", r#"{"all":true}"#),
-            ("fairlead latency --reset", "latency", r#"{"reset":true}"#),
-            ("fairlead flows", "flows", "{}"),
-            ("fairlead flows --client 172.16.5.5 --limit 5", "flows", r#"{"client":"172.16.5.5","limit":5}"#),
-            ("fairlead flows clear --member sip-a", "flows clear", r#"{"member":"sip-a"}"#),
-            ("fairlead pool force pair-1 sip-b", "pool force", r#"{"member":"sip-b","pool":"pair-1"}"#),
-            ("fairlead exclude add p 172.16.1.20", "exclude add", r#"{"pool":"p","prefix":"172.16.1.20/32"}"#),
-            ("fairlead --socket /x members", "members", "{}"),
-            ("fairlead members --socket /x", "members", "{}"),
+            ("fairlead status", Request::Status {}),
+            ("fairlead counters --all --json", Request::Counters { all: true }),
+            ("fairlead latency --reset", Request::Latency { reset: true }),
+            ("fairlead flows", Request::Flows { filter: all(), limit: 1000 }),
+            (
+                "fairlead flows --client 172.16.5.5 --limit 5",
+                Request::Flows { filter: FlowSelection { client: Some([172, 16, 5, 5].into()), ..all() }, limit: 5 },
+            ),
+            (
+                "fairlead flows clear --member sip-a --virtual-server sip-1",
+                Request::FlowsClear {
+                    filter: FlowSelection {
+                        member: Some("sip-a".into()),
+                        virtual_server: Some("sip-1".into()),
+                        ..all()
+                    },
+                },
+            ),
+            ("fairlead member drain sip-a", Request::MemberSet { member: "sip-a".into(), admin: AdminState::Draining }),
+            ("fairlead pool force pair-1 sip-b", Request::PoolForce { pool: "pair-1".into(), member: "sip-b".into() }),
+            (
+                "fairlead exclude add p 172.16.1.20",
+                Request::ExcludeAdd { pool: "p".into(), prefix: "172.16.1.20/32".parse().unwrap() },
+            ),
+            ("fairlead --socket /x members", Request::Members {}),
+            ("fairlead members --socket /x", Request::Members {}),
         ];
-        for (line, words, args) in rows {
-            assert_eq!(typed(line), (words, args.to_owned()), "{line}");
+        for (line, request) in rows {
+            assert_eq!(typed(line), request, "{line}");
         }
     }
 

@@ -32,6 +32,16 @@ pub fn nanos(span_ns: u64) -> String {
     }
 }
 
+/// A link's speed, if it is known.
+pub fn speed(mbps: Option<u32>) -> String {
+    match mbps {
+        None => "-".to_owned(),
+        Some(mbps) if mbps >= 1000 && mbps.is_multiple_of(1000) => format!("{}G", mbps / 1000),
+        Some(mbps) if mbps >= 1000 => format!("{:.1}G", f64::from(mbps) / 1000.0),
+        Some(mbps) => format!("{mbps}M"),
+    }
+}
+
 /// A count in full, its thousands parted: `1,234,567`.
 pub fn exact(count: u64) -> String {
     let digits = count.to_string();

@@ -29,9 +29,9 @@ pub enum Spreading {
 impl fmt::Display for Spreading {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Spreading::OneQueue => "none: one queue",
-            Spreading::Cannot => "none: the driver cannot",
-            Spreading::Plain => "plain",
+            Spreading::OneQueue => "unsupported: one queue",
+            Spreading::Cannot => "unsupported: by the driver",
+            Spreading::Plain => "driver default",
             Spreading::By(Spread::Source) => "by source",
             Spreading::By(Spread::Destination) => "by destination",
             Spreading::By(Spread::Both) => "symmetric",
@@ -84,7 +84,7 @@ pub struct WorkerCounters {
     pub received: u64,
     /// Frames sent.
     pub transmitted: u64,
-    /// Frames that died.
+    /// Frames dropped.
     pub dropped: u64,
     /// Flows in its table now.
     pub flows: u64,

@@ -57,7 +57,7 @@ struct Unlogged {
 }
 
 struct Asked {
-    ticket: u64,
+    request_id: u64,
     reset: bool,
     missing: Vec<usize>,
     until: Instant,
@@ -93,9 +93,9 @@ impl Latencies {
     }
 
     /// An operator wants to know; answered by [`Latencies::poll`] when every worker has reported.
-    pub(super) fn ask(&mut self, ticket: u64, reset: bool, out: &mut Outbox, now: Instant) {
+    pub(super) fn ask(&mut self, request_id: u64, reset: bool, out: &mut Outbox, now: Instant) {
         let missing = (0..self.workers.len()).collect();
-        self.asked.push(Asked { ticket, reset, missing, until: now + PATIENCE });
+        self.asked.push(Asked { request_id, reset, missing, until: now + PATIENCE });
         self.collect(out);
     }
 
@@ -110,7 +110,7 @@ impl Latencies {
         latency.clear();
         (known.spare, known.reported, known.checks) = (Some(latency), now, 0);
         self.asked.iter_mut().for_each(|asked| asked.missing.retain(|missing| *missing != at));
-        out.clear(&alarm_key(at), || format!("worker {at} turns again"));
+        out.clear(&alarm_key(at), || format!("worker {at} is running again"));
     }
 
     /// Twice a second: who does not turn, and who turned too slowly. Returned are the answers that are due.
@@ -132,22 +132,22 @@ impl Latencies {
 
     /// Tickets of all who wait; nobody does afterwards.
     pub(super) fn abandon(&mut self) -> Vec<u64> {
-        self.asked.drain(..).map(|asked| asked.ticket).collect()
+        self.asked.drain(..).map(|asked| asked.request_id).collect()
     }
 
     /// For those for whom every worker has reported, and those whose patience is at its end.
     fn answers(&mut self, machine: &Machine, cores: &CpuCores, now: Instant) -> Vec<(u64, Result<Data, AdminError>)> {
         let done = |asked: &mut Asked| asked.missing.is_empty() || asked.until <= now;
         let done: Vec<Asked> = self.asked.extract_if(.., done).collect();
-        let mut answer = |Asked { ticket, reset, missing, .. }| {
+        let mut answer = |Asked { request_id, reset, missing, .. }| {
             if reset && !missing.is_empty() {
-                return (ticket, Err(not_reset(&missing)));
+                return (request_id, Err(not_reset(&missing)));
             }
             let rows = self.rows(machine, cores);
             if reset {
                 self.clear(now);
             }
-            (ticket, Ok(Data::Latency(rows)))
+            (request_id, Ok(Data::Latency(rows)))
         };
         done.into_iter().map(&mut answer).collect()
     }
@@ -170,8 +170,8 @@ impl Latencies {
             let silent = now.since(known.reported).as_secs();
             let core = cores.workers.get(at).copied().unwrap_or_default();
             let message = format!(
-                "worker {at} has not come back from a turn for {silent}s, so nothing is forwarded by it: see what takes \
-                 core {core} away from it, and report a fault if nothing does"
+                "worker {at} has not completed a loop iteration for {silent}s, so it forwards nothing: see what takes \
+                 core {core} away from it, and report a bug if nothing does"
             );
             out.raise(&alarm_key(at), LogLevel::Error, message, now);
         }
@@ -187,8 +187,8 @@ impl Latencies {
             let Unlogged { stalls, longest } = std::mem::take(&mut known.unlogged);
             if stalls > 0 {
                 let message = format!(
-                    "worker {at} had {stalls} turns longer than {limit}, the longest {longest:.1?}: does its core do \
-                     other work as well? See `fairlead latency`"
+                    "worker {at} had {stalls} loop iterations longer than {limit}, the longest {longest:.1?}: is its core \
+                     shared with other work? See `fairlead latency`"
                 );
                 out.log(LogLevel::Warn, message);
             }
@@ -204,8 +204,8 @@ impl Latencies {
             worker,
             since: machine.wall(self.since),
             until: machine.wall(until),
-            in_box: spread(&of.in_box),
-            turns: spread(&of.turns),
+            forwarding: spread(&of.in_box),
+            loops: spread(&of.turns),
             stalls: of.stalls,
             stall_ns: nanos(cores.stall_threshold),
             longest_ns: nanos(of.longest),
@@ -247,7 +247,7 @@ fn alarm_key(worker: usize) -> String {
 fn not_reset(missing: &[usize]) -> AdminError {
     let workers: Vec<String> = missing.iter().map(usize::to_string).collect();
     let message = format!(
-        "nothing was reset: worker {} did not answer in {PATIENCE:?}; `fairlead status` shows whether it is an alarm",
+        "nothing was reset: worker {} did not answer within {PATIENCE:?}; see the alarms of `fairlead status`",
         workers.join(", ")
     );
     AdminError::new(Code::NoAnswer, message)

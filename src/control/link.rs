@@ -167,7 +167,7 @@ impl Link {
         self.neighbours.keep(&kept, &self.addresses, now);
     }
 
-    /// Somebody else says an address of ours is his: logged once in ten seconds, defended as often, never given up
+    /// Another host claims an address of ours: logged once in ten seconds, defended as often, never given up
     /// (RFC 5227 2.4 (c), fit for a gateway).
     fn on_claim(
         &mut self,
@@ -181,7 +181,7 @@ impl Link {
         let name = &intent.interfaces[interface].name;
         let message = format!(
             "duplicate address: {mac} on interface {name} claims {address}, which is ours: find the host with that MAC \
-             and take the address away from it"
+             and remove the address from it"
         );
         out.alarms.raise(&format!("duplicate {address} {mac}"), message.clone(), Some(DUPLICATE_SHOWN), now);
         if self.announcements.may_defend((interface, address), now) {

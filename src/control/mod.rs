@@ -90,10 +90,10 @@ pub struct ControllerConfig {
 pub enum Input {
     /// A worker says something.
     Event(Event),
-    /// An operator wants something; it is answered by [`Output::Answer`] with the same ticket.
+    /// An operator wants something; it is answered by [`Output::Answer`] with the same id.
     Asked {
         /// Never used twice while it is unanswered.
-        ticket: u64,
+        request_id: u64,
         /// What is wanted.
         request: Request,
     },
@@ -102,7 +102,7 @@ pub enum Input {
     /// The file was read, as [`Output::ReadFile`] asked.
     Reload {
         /// As asked.
-        ticket: Option<u64>,
+        request_id: Option<u64>,
         /// What it says, or everything that is wrong with it, in words.
         read: Result<Box<Configuration>, String>,
     },
@@ -180,9 +180,9 @@ impl Controller {
     pub fn handle(&mut self, input: Input, now: Instant) {
         match input {
             Input::Event(event) => self.on_worker(event, now),
-            Input::Asked { ticket, request } => self.ask(ticket, request, now),
-            Input::Hangup => self.outputs.push(Output::ReadFile { ticket: None }),
-            Input::Reload { ticket, read } => self.reload(ticket, read, now),
+            Input::Asked { request_id, request } => self.ask(request_id, request, now),
+            Input::Hangup => self.outputs.push(Output::ReadFile { request_id: None }),
+            Input::Reload { request_id, read } => self.reload(request_id, read, now),
             Input::Link { port, up } => self.on_link(port, up, now),
             Input::Tick => {}
             Input::Stop => self.stop(now),
@@ -230,8 +230,8 @@ impl Controller {
         self.answer_waiting(now);
         self.answer_queries(now);
         let cores = &self.file.settings.cores;
-        for (ticket, rows) in self.latencies.poll(&self.machine, cores, &mut self.outputs, now) {
-            self.tell(ticket, rows);
+        for (request_id, rows) in self.latencies.poll(&self.machine, cores, &mut self.outputs, now) {
+            self.tell(request_id, rows);
         }
         self.deadline = self.earliest(now);
     }
@@ -256,7 +256,7 @@ impl Controller {
             }
             Event::Stopped(worker) => match &mut self.stopping {
                 Some(stopping) => stopping.on_stopped(worker),
-                None => self.log(LogLevel::Error, format!("worker {} ended although nobody told it to", worker.0)),
+                None => self.log(LogLevel::Error, format!("worker {} ended unexpectedly", worker.0)),
             },
         }
     }
@@ -360,7 +360,7 @@ impl Controller {
             self.log(LogLevel::Warn, format!("alarm: pool {}: {message}", self.pools.pool(pool).name));
         }
         for pool in changes.cleared {
-            self.log(LogLevel::Info, format!("alarm is over: pool {}", self.pools.pool(pool).name));
+            self.log(LogLevel::Info, format!("alarm cleared: pool {}", self.pools.pool(pool).name));
         }
         let health = self.pools.health();
         if health != self.health {

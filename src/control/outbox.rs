@@ -17,14 +17,14 @@ pub enum Output {
     /// Answer an operator.
     Answer {
         /// As in [`Input::Asked`](super::Input::Asked).
-        ticket: u64,
+        request_id: u64,
         /// To be sent as it is.
         answer: Answer,
     },
     /// Read the file and hand it in as [`Input::Reload`](super::Input::Reload).
     ReadFile {
         /// To be given back.
-        ticket: Option<u64>,
+        request_id: Option<u64>,
     },
     /// Write a line to the log.
     Log {
@@ -73,7 +73,7 @@ impl Outbox {
     /// The alarm does not stand any more; if it did, the log says so.
     pub(super) fn clear(&mut self, key: &str, message: impl FnOnce() -> String) {
         if self.alarms.clear(key) {
-            self.log(LogLevel::Info, format!("alarm is over: {}", message()));
+            self.log(LogLevel::Info, format!("alarm cleared: {}", message()));
         }
     }
 }

@@ -4,7 +4,7 @@
 //! generation; and what follows from losing the role: whose TCP is lost, and who may not claim peers for a while. The
 //! choice itself is [`election::choose`]'s. Probes nothing and publishes nothing.
 
-use crate::admin::request::MemberWord;
+use crate::admin::rows::AdminState;
 use crate::monitor::Verdict;
 use crate::monitor::election::{self, Ballot, Candidate, Choice};
 use crate::policy::Intent;
@@ -25,7 +25,7 @@ pub struct MemberStatus {
     /// Its pool, whose generations it counts by.
     pool: PoolId,
     /// The operator's word.
-    pub word: MemberWord,
+    pub word: AdminState,
     /// What the monitors say, with the word laid over.
     pub state: State,
     /// Why.
@@ -126,11 +126,11 @@ impl Pools {
 
     /// A member at a new address is another one; but the operator's word goes with the name as well.
     fn follow_members(&mut self, intent: &Intent, now: Instant) {
-        let words: BTreeMap<String, MemberWord> =
+        let words: BTreeMap<String, AdminState> =
             self.members.values().map(|known| (known.name.clone(), known.word)).collect();
         self.members.retain(|id, _| intent.members.contains(*id));
         for (id, meant) in intent.members.entries() {
-            let word = || words.get(&meant.name).copied().unwrap_or(MemberWord::Enable);
+            let word = || words.get(&meant.name).copied().unwrap_or(AdminState::Enabled);
             let member = self.members.entry(id).or_insert_with(|| fresh_member(meant, word(), now));
             (member.pool, member.name) = (meant.pool, meant.name.clone());
         }
@@ -177,7 +177,7 @@ impl Pools {
         for (id, status) in &self.members {
             health.members[id.index()] = MemberHealth {
                 state: status.state,
-                may_claim: status.word != MemberWord::Offline && status.lost_role.is_none(),
+                may_claim: status.word != AdminState::Offline && status.lost_role.is_none(),
                 lost_before: status.lost_before,
             };
         }
@@ -193,11 +193,11 @@ impl Pools {
     }
 
     /// The operator's word on a member. Drained or offline, it is no longer forced.
-    pub fn set_word(&mut self, member: MemberId, word: MemberWord) {
+    pub fn set_word(&mut self, member: MemberId, word: AdminState) {
         if let Some(status) = self.members.get_mut(&member) {
             status.word = word;
         }
-        if word != MemberWord::Enable {
+        if word != AdminState::Enabled {
             self.pools.values_mut().for_each(|pool| pool.forced = pool.forced.filter(|forced| *forced != member));
         }
     }
@@ -277,19 +277,19 @@ impl MemberStatus {
     /// Lays the operator's word over the verdict. Says whether the member is lost: what it had is gone.
     fn overlay(&mut self, verdict: &Verdict, now: Instant) -> bool {
         let (state, reason) = match self.word {
-            MemberWord::Enable => (verdict.state, verdict.reason.clone()),
-            MemberWord::Drain => (State::Drained, format!("drained by the operator; {}", verdict.reason)),
-            MemberWord::Offline => (State::Offline, format!("taken offline by the operator; {}", verdict.reason)),
+            AdminState::Enabled => (verdict.state, verdict.reason.clone()),
+            AdminState::Draining => (State::Drained, format!("drained by the operator; {}", verdict.reason)),
+            AdminState::Offline => (State::Offline, format!("taken offline by the operator; {}", verdict.reason)),
         };
         if state != self.state {
-            self.since = if self.word == MemberWord::Enable { verdict.since.max(self.since) } else { now };
+            self.since = if self.word == AdminState::Enabled { verdict.since.max(self.since) } else { now };
         }
         (self.state, self.reason) = (state, reason);
-        self.word == MemberWord::Offline || verdict.state == State::Down
+        self.word == AdminState::Offline || verdict.state == State::Down
     }
 }
 
-fn fresh_member(member: &Member, word: MemberWord, now: Instant) -> MemberStatus {
+fn fresh_member(member: &Member, word: AdminState, now: Instant) -> MemberStatus {
     MemberStatus {
         name: member.name.clone(),
         pool: member.pool,

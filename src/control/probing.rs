@@ -57,7 +57,7 @@ enum End {
 /// An operator waits for a member to be probed.
 #[derive(Debug)]
 struct ProbeRequest {
-    ticket: u64,
+    request_id: u64,
     member: MemberId,
     /// Monitors that have not answered yet, each with the probe it was asked with.
     open: BTreeMap<MonitorId, Option<ProbeId>>,
@@ -109,7 +109,7 @@ impl Probing {
         self.monitors.reconfigure(intent, now);
         self.news = true;
         self.host.set_addresses(self_ips(intent), now);
-        self.completed.extend(self.requests.drain(..).map(|request| (request.ticket, request.member)));
+        self.completed.extend(self.requests.drain(..).map(|request| (request.request_id, request.member)));
         let asks = |(member, monitor): &(MemberId, MonitorId)| {
             intent.members.get(*member).is_some_and(|member| intent.pools[member.pool].monitors.contains(monitor))
         };
@@ -174,13 +174,13 @@ impl Probing {
         self.hints
     }
 
-    /// An operator wants the member probed; the ticket comes out of [`Probing::next_completed`].
-    pub fn request(&mut self, ticket: u64, member: MemberId, intent: &Intent, now: Instant) {
+    /// An operator wants the member probed; its id comes out of [`Probing::next_completed`].
+    pub fn request(&mut self, request_id: u64, member: MemberId, intent: &Intent, now: Instant) {
         let asks = &intent.pools[intent.members[member].pool].monitors;
         let longest = asks.iter().map(|id| intent.monitors[*id].timeout).max().unwrap_or_default();
         self.monitors.probe_now(member);
         self.requests.push(ProbeRequest {
-            ticket,
+            request_id,
             member,
             open: asks.iter().map(|&monitor| (monitor, None)).collect(),
             // One probe may be under way, the next comes after it.
@@ -190,10 +190,10 @@ impl Probing {
 
     /// Tickets of all who still wait; nobody does afterwards.
     pub fn abandon(&mut self) -> Vec<u64> {
-        self.requests.drain(..).map(|request| request.ticket).collect()
+        self.requests.drain(..).map(|request| request.request_id).collect()
     }
 
-    /// A ticket whose probes have ended, and the member.
+    /// A request whose probes have ended, and the member.
     pub fn next_completed(&mut self) -> Option<(u64, MemberId)> {
         self.completed.pop()
     }
@@ -297,7 +297,7 @@ impl Probing {
 
     fn complete(&mut self, done: impl Fn(&ProbeRequest) -> bool) {
         for request in self.requests.extract_if(.., |request| done(request)) {
-            self.completed.push((request.ticket, request.member));
+            self.completed.push((request.request_id, request.member));
         }
     }
 

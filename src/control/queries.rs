@@ -1,4 +1,4 @@
-//! Questions that every worker must answer: lists of flows, and forgetting flows.
+//! Questions that every worker must answer: lists of flows, and clearing flows.
 //!
 //! Owns what has come so far and who has not finished. Workers answer a bounded number of rows a turn, so an answer
 //! comes in parts; a worker that does not answer holds nobody up longer than [`PATIENCE`].
@@ -14,7 +14,7 @@ pub const PATIENCE: Duration = Duration::from_secs(2);
 pub enum Kind {
     /// Rows, at most so many.
     List(usize),
-    /// To forget, and how many.
+    /// To clear, and how many.
     Clear,
 }
 
@@ -22,12 +22,12 @@ pub enum Kind {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Answered {
     /// Who asked.
-    pub ticket: u64,
+    pub request_id: u64,
     /// What was asked.
     pub kind: Kind,
     /// Rows that came, at most as many as asked for.
     pub rows: Vec<FlowRow>,
-    /// Flows forgotten.
+    /// Flows cleared.
     pub cleared: u64,
     /// Workers that did not finish.
     pub missing: usize,
@@ -57,10 +57,10 @@ impl Queries {
     }
 
     /// A new question; returned is its number for the workers.
-    pub fn open(&mut self, ticket: u64, kind: Kind, now: Instant) -> u64 {
+    pub fn open(&mut self, request_id: u64, kind: Kind, now: Instant) -> u64 {
         let id = self.next;
         self.next += 1;
-        let answer = Answered { ticket, kind, rows: Vec::new(), cleared: 0, missing: self.workers, heard: false };
+        let answer = Answered { request_id, kind, rows: Vec::new(), cleared: 0, missing: self.workers, heard: false };
         self.open.push(Query { id, until: now + PATIENCE, answer });
         id
     }
@@ -76,7 +76,7 @@ impl Queries {
         }
     }
 
-    /// A worker has forgotten flows.
+    /// A worker has cleared flows.
     pub fn on_cleared(&mut self, id: u64, count: u64) {
         let Some(answer) = self.find(id) else { return };
         answer.heard = true;
@@ -91,9 +91,9 @@ impl Queries {
         Some(self.open.remove(place).answer)
     }
 
-    /// Tickets of all that are open; none is afterwards.
+    /// Drops all that are open; given are the requests behind them.
     pub fn abandon(&mut self) -> Vec<u64> {
-        self.open.drain(..).map(|query| query.answer.ticket).collect()
+        self.open.drain(..).map(|query| query.answer.request_id).collect()
     }
 
     /// When patience with a question ends.

@@ -17,17 +17,17 @@ use crate::time::Instant;
 
 impl Controller {
     /// The file was read.
-    pub(super) fn reload(&mut self, ticket: Option<u64>, read: Result<Box<Configuration>, String>, now: Instant) {
+    pub(super) fn reload(&mut self, request_id: Option<u64>, read: Result<Box<Configuration>, String>, now: Instant) {
         if self.stopping.is_some() {
-            return self.refuse_reload(ticket, Code::Stopping, "the appliance is shutting down".into());
+            return self.refuse_reload(request_id, Code::Stopping, "the appliance is shutting down".into());
         }
         let file = match read {
             Ok(file) => file,
-            Err(errors) => return self.refuse_reload(ticket, Code::BadFile, errors),
+            Err(errors) => return self.refuse_reload(request_id, Code::BadFile, errors),
         };
         let changes = difference(&self.file, &file);
         if let Err(why) = acceptable(&changes) {
-            return self.refuse_reload(ticket, Code::Refused, why);
+            return self.refuse_reload(request_id, Code::Refused, why);
         }
         for change in &changes {
             self.log(LogLevel::Info, format!("reload: {change}"));
@@ -36,15 +36,15 @@ impl Controller {
         if !changes.is_empty() {
             self.take_over(*file, now);
         }
-        if let Some(ticket) = ticket {
-            self.when_installed(ticket, Then::Reloaded(Reloaded { changes }), now);
+        if let Some(request_id) = request_id {
+            self.when_installed(request_id, Then::Reloaded(Reloaded { changes }), now);
         }
     }
 
-    fn refuse_reload(&mut self, ticket: Option<u64>, code: Code, why: String) {
+    fn refuse_reload(&mut self, request_id: Option<u64>, code: Code, why: String) {
         self.log(LogLevel::Error, format!("reload rejected, running configuration kept: {why}"));
-        if let Some(ticket) = ticket {
-            self.tell(ticket, Err(AdminError::new(code, why)));
+        if let Some(request_id) = request_id {
+            self.tell(request_id, Err(AdminError::new(code, why)));
         }
     }
 

@@ -1,4 +1,4 @@
-//! What an operator may do, and when he is told that it is done.
+//! What an operator may do, and when it is answered.
 //!
 //! Owns the meaning of each request: names are resolved here, tables are answered at once, a change is answered when
 //! every worker has installed it, a question to the workers when they have answered.
@@ -8,7 +8,7 @@ use super::publisher::Urgency;
 use super::queries::{Answered, Kind};
 use super::{Controller, Output};
 use crate::admin::answer::{AdminError, Code, Data, Told};
-use crate::admin::request::{FlowSelection, MemberWord};
+use crate::admin::request::{AdminState, FlowSelection};
 use crate::admin::rows::{Cleared, ExcludeRow, Reloaded};
 use crate::admin::{Answer, Request};
 use crate::config::LogLevel;
@@ -26,13 +26,13 @@ const NAMES: usize = 20;
 
 /// An operator waits for a change to be installed everywhere.
 pub(super) struct Waiting {
-    ticket: u64,
+    request_id: u64,
     epoch: Epoch,
     then: Then,
     pub(super) until: Instant,
 }
 
-/// What he is told then. Names, because a reload may come between.
+/// The answer then. Names, because a reload may come between.
 pub(super) enum Then {
     /// The members of a pool.
     Members(String),
@@ -42,69 +42,69 @@ pub(super) enum Then {
     Reloaded(Reloaded),
 }
 
+/// How a request is answered.
+enum Reply {
+    /// At once.
+    Now(Data),
+    /// By [`Output::Answer`], once it is done.
+    Later,
+}
+
+type Begun = Result<Reply, AdminError>;
+
 impl Controller {
     /// An operator wants something.
-    pub(super) fn ask(&mut self, ticket: u64, request: Request, now: Instant) {
-        if self.stopping.is_some() {
-            return self.answer(ticket, Err(stopping()));
+    pub(super) fn ask(&mut self, request_id: u64, request: Request, now: Instant) {
+        let begun = if self.stopping.is_some() { Err(stopping()) } else { self.begin(request_id, request, now) };
+        match begun {
+            Ok(Reply::Now(data)) => self.tell(request_id, Ok(data)),
+            Ok(Reply::Later) => {}
+            Err(error) => self.answer(request_id, Err(error)),
         }
-        let answer = match request {
-            Request::Status => Ok(Data::Status(Box::new(self.view().status(now)))),
-            Request::Members => Ok(Data::Members(self.view().member_rows(None))),
-            Request::Services => Ok(Data::Services(self.view().service_rows())),
-            Request::Probes => Ok(Data::Probes(self.view().probe_rows(None))),
-            Request::Snat => Ok(Data::Snat(self.view().snat_rows())),
-            Request::Neighbours => Ok(Data::Neighbours(self.view().neighbour_rows())),
-            Request::Routes => Ok(Data::Routes(self.view().route_rows())),
-            Request::Ports => Ok(Data::Ports(self.view().port_rows())),
-            Request::Counters { all } => Ok(Data::Counters(self.view().counter_rows(all))),
-            Request::Switchovers => Ok(Data::Switchovers(self.switchovers.rows(self.machine.start))),
-            Request::ExcludeList { pool } => self.excluded(&pool).map(Data::Excluded),
-            deed => return self.order(ticket, deed, now),
-        };
-        self.tell(ticket, answer);
     }
 
-    /// What is not answered at once.
-    fn order(&mut self, ticket: u64, request: Request, now: Instant) {
-        let begun = match request {
-            Request::MemberSet { name, word } => self.set_member(ticket, &name, word, now),
-            Request::PoolForce { pool, member } => self.force(ticket, &pool, &member, now),
-            Request::PoolAuto { pool } => self.auto(ticket, &pool, now),
-            Request::ExcludeAdd { pool, prefix } => self.exclude(ticket, &pool, prefix, true, now),
-            Request::ExcludeRemove { pool, prefix } => self.exclude(ticket, &pool, prefix, false, now),
-            Request::Flows { filter, limit } => self.query(ticket, &filter, Kind::List(limit), now),
-            Request::FlowsClear { filter } => self.query(ticket, &filter, Kind::Clear, now),
+    fn begin(&mut self, request_id: u64, request: Request, now: Instant) -> Begun {
+        Ok(Reply::Now(match request {
+            Request::Status {} => Data::Status(Box::new(self.view().status(now))),
+            Request::Members {} => Data::Members(self.view().member_rows(None)),
+            Request::VirtualServers {} => Data::VirtualServers(self.view().virtual_server_rows()),
+            Request::Probes {} => Data::Probes(self.view().probe_rows(None)),
+            Request::Snat {} => Data::Snat(self.view().snat_rows()),
+            Request::Neighbours {} => Data::Neighbours(self.view().neighbour_rows()),
+            Request::Routes {} => Data::Routes(self.view().route_rows()),
+            Request::Ports {} => Data::Ports(self.view().port_rows()),
+            Request::Counters { all } => Data::Counters(self.view().counter_rows(all)),
+            Request::Switchovers {} => Data::Switchovers(self.switchovers.rows(self.machine.start)),
+            Request::ExcludeList { pool } => Data::Excluded(self.excluded(&pool)?),
+            Request::MemberSet { member, admin } => return self.set_member(request_id, &member, admin, now),
+            Request::PoolForce { pool, member } => return self.force(request_id, &pool, &member, now),
+            Request::PoolAuto { pool } => return self.auto(request_id, &pool, now),
+            Request::ExcludeAdd { pool, prefix } => return self.exclude(request_id, &pool, prefix, true, now),
+            Request::ExcludeRemove { pool, prefix } => return self.exclude(request_id, &pool, prefix, false, now),
+            Request::Flows { filter, limit } => return self.query(request_id, &filter, Kind::List(limit), now),
+            Request::FlowsClear { filter } => return self.query(request_id, &filter, Kind::Clear, now),
             Request::Latency { reset } => {
-                self.latencies.ask(ticket, reset, &mut self.outputs, now);
-                Ok(())
+                self.latencies.ask(request_id, reset, &mut self.outputs, now);
+                return Ok(Reply::Later);
             }
-            Request::ProbeNow { member } => self.probe_now(ticket, &member, now),
-            _ => {
-                self.outputs.push(Output::ReadFile { ticket: Some(ticket) });
-                Ok(())
+            Request::ProbeNow { member } => return self.probe_now(request_id, &member, now),
+            Request::Reload {} => {
+                self.outputs.push(Output::ReadFile { request_id: Some(request_id) });
+                return Ok(Reply::Later);
             }
-        };
-        if let Err(error) = begun {
-            self.answer(ticket, Err(error));
-        }
+        }))
     }
 
-    fn set_member(&mut self, ticket: u64, name: &str, word: MemberWord, now: Instant) -> Result<(), AdminError> {
+    fn set_member(&mut self, request_id: u64, name: &str, admin: AdminState, now: Instant) -> Begun {
         let member = self.member_named(name)?;
-        self.pools.set_word(member, word);
-        let said = match word {
-            MemberWord::Enable => "enabled",
-            MemberWord::Drain => "drained",
-            MemberWord::Offline => "taken offline",
-        };
-        self.log(LogLevel::Info, format!("member {name} was {said} by the operator"));
+        self.pools.set_word(member, admin);
+        self.log(LogLevel::Info, format!("member {name}: set to {admin} by the operator"));
         let pool = self.intent.members[member.index()].pool;
-        self.when_installed(ticket, Then::Members(self.pool_name(pool)), now);
-        Ok(())
+        self.when_installed(request_id, Then::Members(self.pool_name(pool)), now);
+        Ok(Reply::Later)
     }
 
-    fn force(&mut self, ticket: u64, pool: &str, member: &str, now: Instant) -> Result<(), AdminError> {
+    fn force(&mut self, request_id: u64, pool: &str, member: &str, now: Instant) -> Begun {
         let pool_id = self.pool_named(pool)?;
         let known = &self.intent.pools[pool_id.index()].members;
         let Some(&id) = known.iter().find(|id| self.intent.members[id.index()].name == member) else {
@@ -117,20 +117,20 @@ impl Controller {
             return Err(AdminError::new(Code::Refused, message));
         }
         self.pools.force(pool_id, Some(id));
-        self.log(LogLevel::Info, format!("pool {pool}: {member} is forced by the operator"));
-        self.when_installed(ticket, Then::Members(pool.into()), now);
-        Ok(())
+        self.log(LogLevel::Info, format!("pool {pool}: {member} forced active by the operator"));
+        self.when_installed(request_id, Then::Members(pool.into()), now);
+        Ok(Reply::Later)
     }
 
-    fn auto(&mut self, ticket: u64, pool: &str, now: Instant) -> Result<(), AdminError> {
+    fn auto(&mut self, request_id: u64, pool: &str, now: Instant) -> Begun {
         let id = self.pool_named(pool)?;
         self.pools.force(id, None);
-        self.log(LogLevel::Info, format!("pool {pool}: the operator gave the choice back"));
-        self.when_installed(ticket, Then::Members(pool.into()), now);
-        Ok(())
+        self.log(LogLevel::Info, format!("pool {pool}: returned to automatic selection by the operator"));
+        self.when_installed(request_id, Then::Members(pool.into()), now);
+        Ok(Reply::Later)
     }
 
-    fn exclude(&mut self, ticket: u64, pool: &str, prefix: Ipv4Net, add: bool, now: Instant) -> Result<(), AdminError> {
+    fn exclude(&mut self, request_id: u64, pool: &str, prefix: Ipv4Net, add: bool, now: Instant) -> Begun {
         let snat = self.snat_of(pool)?.clone();
         let file = &self.file.intent;
         let changed = if add { self.exclusions.add(&snat, prefix) } else { self.exclusions.remove(&snat, prefix) };
@@ -140,18 +140,15 @@ impl Controller {
                 self.exclusions.settle(&self.intent, &mut intent);
                 self.intent = intent;
                 self.publisher.changed(Urgency::Now, now);
-                let said = if add { "put into" } else { "taken out of" };
-                self.log(
-                    LogLevel::Info,
-                    format!("pool {pool}: {prefix} was {said} the exclusion group by the operator"),
-                );
+                let said = if add { "added to" } else { "removed from" };
+                self.log(LogLevel::Info, format!("pool {pool}: {prefix} {said} the exclusion group by the operator"));
             }
             // Already as wanted: told once that is installed, like any other.
             Err(Unchanged::Held) => {}
             Err(why) => return Err(self.not_excluded(pool, prefix, why)),
         }
-        self.when_installed(ticket, Then::Excluded(pool.into()), now);
-        Ok(())
+        self.when_installed(request_id, Then::Excluded(pool.into()), now);
+        Ok(Reply::Later)
     }
 
     fn not_excluded(&self, pool: &str, prefix: Ipv4Net, why: Unchanged) -> AdminError {
@@ -159,8 +156,8 @@ impl Controller {
             Unchanged::Full => AdminError::new(
                 Code::Refused,
                 format!(
-                    "the exclusion group of `{pool}` has {} prefixes added by hand, the limit: write them into the file \
-                     and `fairlead reload`",
+                    "the exclusion group of `{pool}` holds {} prefixes added by hand, the limit: write them to the file and \
+                     run `fairlead reload`",
                     super::exclusions::MOST_ADDED
                 ),
             ),
@@ -174,9 +171,9 @@ impl Controller {
         }
     }
 
-    fn query(&mut self, ticket: u64, filter: &FlowSelection, kind: Kind, now: Instant) -> Result<(), AdminError> {
+    fn query(&mut self, request_id: u64, filter: &FlowSelection, kind: Kind, now: Instant) -> Begun {
         let filter = self.resolved(filter)?;
-        let query = self.queries.open(ticket, kind, now);
+        let query = self.queries.open(request_id, kind, now);
         for worker in self.machine.workers() {
             let filter = filter.clone();
             let command = match kind {
@@ -185,28 +182,28 @@ impl Controller {
             };
             self.outputs.send(worker, command);
         }
-        Ok(())
+        Ok(Reply::Later)
     }
 
     fn resolved(&self, filter: &FlowSelection) -> Result<FlowFilter, AdminError> {
         let member = filter.member.as_deref().map(|name| self.member_named(name)).transpose()?;
         let member = member.map(|id| self.intent.members[id].address);
-        let service = filter.service.as_deref().map(|name| self.service_named(name)).transpose()?;
+        let service = filter.virtual_server.as_deref().map(|name| self.virtual_server_named(name)).transpose()?;
         Ok(FlowFilter { client: filter.client, member, service })
     }
 
-    fn probe_now(&mut self, ticket: u64, name: &str, now: Instant) -> Result<(), AdminError> {
+    fn probe_now(&mut self, request_id: u64, name: &str, now: Instant) -> Begun {
         let member = self.member_named(name)?;
-        self.probing.request(ticket, member, &self.intent, now);
-        Ok(())
+        self.probing.request(request_id, member, &self.intent, now);
+        Ok(Reply::Later)
     }
 
     /// The change just made is told when every worker has it. To be called before the turn that publishes it, hence the
     /// choice is drawn here already.
-    pub(super) fn when_installed(&mut self, ticket: u64, then: Then, now: Instant) {
+    pub(super) fn when_installed(&mut self, request_id: u64, then: Then, now: Instant) {
         self.choose(now);
         let epoch = self.publisher.epoch_of_changes();
-        self.waiting.push(Waiting { ticket, epoch, then, until: now + INSTALL_PATIENCE });
+        self.waiting.push(Waiting { request_id, epoch, then, until: now + INSTALL_PATIENCE });
     }
 
     /// Tells those whose change is installed everywhere, and those whose patience is at its end.
@@ -214,16 +211,16 @@ impl Controller {
         let installed = self.publisher.installed();
         let done: Vec<Waiting> =
             self.waiting.extract_if(.., |one| one.epoch <= installed || one.until <= now).collect();
-        for Waiting { ticket, epoch, then, .. } in done {
+        for Waiting { request_id, epoch, then, .. } in done {
             let answer = if epoch <= installed { self.outcome(then) } else { Err(not_installed(epoch, installed)) };
-            self.tell(ticket, answer);
+            self.tell(request_id, answer);
         }
-        while let Some((ticket, member)) = self.probing.next_completed() {
+        while let Some((request_id, member)) = self.probing.next_completed() {
             let rows = match self.intent.members.contains(member) {
                 true => Ok(Data::Probes(self.view().probe_rows(Some(member)))),
                 false => Err(AdminError::new(Code::UnknownMember, "the member is no longer in the file")),
             };
-            self.tell(ticket, rows);
+            self.tell(request_id, rows);
         }
     }
 
@@ -243,14 +240,14 @@ impl Controller {
     }
 
     fn answer_query(&mut self, answered: Answered) {
-        let Answered { ticket, kind, rows, cleared, missing, heard } = answered;
+        let Answered { request_id, kind, rows, cleared, missing, heard } = answered;
         if missing > 0 {
             let message =
-                format!("{missing} workers did not answer a question about flows in {:?}", super::queries::PATIENCE);
+                format!("{missing} workers did not answer a flow query within {:?}", super::queries::PATIENCE);
             self.log(LogLevel::Warn, message.clone());
             if !heard {
                 return self.tell(
-                    ticket,
+                    request_id,
                     Err(AdminError::new(Code::NoAnswer, format!("{message}: is the appliance overloaded?"))),
                 );
             }
@@ -259,27 +256,27 @@ impl Controller {
             Kind::List(_) => Data::Flows(rows.iter().map(|row| self.view().flow_row(row)).collect()),
             Kind::Clear => Data::Cleared(Cleared { count: cleared }),
         };
-        self.tell(ticket, Ok(data));
+        self.tell(request_id, Ok(data));
     }
 
     /// The appliance ends: nobody is left without an answer.
     pub(super) fn refuse_all_waiting(&mut self) {
-        let mut tickets: Vec<u64> = self.waiting.drain(..).map(|one| one.ticket).collect();
-        tickets.extend(self.queries.abandon());
-        tickets.extend(self.latencies.abandon());
-        tickets.extend(self.probing.abandon());
-        for ticket in tickets {
-            self.answer(ticket, Err(stopping()));
+        let mut request_ids: Vec<u64> = self.waiting.drain(..).map(|one| one.request_id).collect();
+        request_ids.extend(self.queries.abandon());
+        request_ids.extend(self.latencies.abandon());
+        request_ids.extend(self.probing.abandon());
+        for request_id in request_ids {
+            self.answer(request_id, Err(stopping()));
         }
     }
 
-    pub(super) fn tell(&mut self, ticket: u64, data: Result<Data, AdminError>) {
+    pub(super) fn tell(&mut self, request_id: u64, data: Result<Data, AdminError>) {
         let epoch = self.publisher.installed().0;
-        self.answer(ticket, data.map(|data| Told { epoch, data }));
+        self.answer(request_id, data.map(|data| Told { epoch, data }));
     }
 
-    fn answer(&mut self, ticket: u64, answer: Answer) {
-        self.outputs.push(Output::Answer { ticket, answer });
+    fn answer(&mut self, request_id: u64, answer: Answer) {
+        self.outputs.push(Output::Answer { request_id, answer });
     }
 
     fn member_named(&self, name: &str) -> Result<MemberId, AdminError> {
@@ -296,12 +293,15 @@ impl Controller {
         })
     }
 
-    fn service_named(&self, name: &str) -> Result<ServedAt, AdminError> {
+    fn virtual_server_named(&self, name: &str) -> Result<ServedAt, AdminError> {
         let server = self.intent.virtual_servers.iter().find(|server| server.name == name);
         let at = |server: &VirtualServer| ServedAt { address: server.address, listen: server.listen.clone() };
         server.map(at).ok_or_else(|| {
             let names = self.intent.virtual_servers.iter().map(|server| server.name.as_str());
-            AdminError::new(Code::UnknownService, format!("there is no service `{name}`; there are {}", listed(names)))
+            AdminError::new(
+                Code::UnknownVirtualServer,
+                format!("there is no virtual server `{name}`; there are {}", listed(names)),
+            )
         })
     }
 

@@ -1,7 +1,7 @@
 //! How NICs spread what they receive over the workers, and whether it helps.
 //!
 //! Owns the words for both, and the judgement from what arrived where. It is told once for each port when enough has
-//! arrived, and at any time on request. Changes nothing: what arrives at the wrong worker is handed on in software.
+//! arrived, and at any time on request. Changes nothing: what arrives at the wrong worker is handed off in software.
 
 use super::facts::{Machine, PortFacts, Spreading};
 use super::outbox::Outbox;
@@ -33,7 +33,7 @@ pub fn judge(port: &PortFacts, arrived: Arrived, workers: usize) -> Option<Judge
         return None;
     }
     let here = arrived.frames.saturating_sub(arrived.elsewhere);
-    let percent = format!("{:.1} % of the frames arrive where they are decided", percent(here, arrived.frames));
+    let percent = format!("{:.1} % of the frames are received by the owning worker", percent(here, arrived.frames));
     let served = workers.min(usize::from(port.rx_queues)) as u64;
     let few = if served > 1 && (served as usize) < workers {
         format!(" (there are {served} queues for {workers} workers)")
@@ -48,7 +48,7 @@ pub fn judge(port: &PortFacts, arrived: Arrived, workers: usize) -> Option<Judge
                 format!("spreads {spreading} as asked: {percent}{few}")
             } else {
                 format!(
-                    "is asked to spread {spreading}, but only {percent}{few}: the others are handed on in software; see \
+                    "was asked to spread {spreading}, but only {percent}{few}: the others are handed off in software; see \
                      dpdk-config/README.md"
                 )
             };
@@ -57,11 +57,11 @@ pub fn judge(port: &PortFacts, arrived: Arrived, workers: usize) -> Option<Judge
         other => {
             let manner = match other {
                 Spreading::OneQueue => "has one queue",
-                Spreading::Cannot => "does not spread",
-                Spreading::Plain => "spreads in its own way",
+                Spreading::Cannot => "has no RSS",
+                Spreading::Plain => "spreads by its default RSS",
                 Spreading::By(_) => "spreads by both ends",
             };
-            Judgement { good: true, words: format!("{manner}: {percent}{few}; the others are handed on in software") }
+            Judgement { good: true, words: format!("{manner}: {percent}{few}; the others are handed off in software") }
         }
     })
 }
@@ -110,14 +110,21 @@ mod tests {
         let source = Spreading::By(Spread::Source);
         let destination = Spreading::By(Spread::Destination);
         let rows = [
-            (source, 2, 2, 20, true, "spreads by source as asked: 99.8 % of the frames arrive where they are decided"),
+            (
+                source,
+                2,
+                2,
+                20,
+                true,
+                "spreads by source as asked: 99.8 % of the frames are received by the owning worker",
+            ),
             (
                 destination,
                 4,
                 4,
                 999,
                 true,
-                "spreads by destination as asked: 90.0 % of the frames arrive where they are decided",
+                "spreads by destination as asked: 90.0 % of the frames are received by the owning worker",
             ),
             (
                 source,
@@ -125,8 +132,8 @@ mod tests {
                 2,
                 4_900,
                 false,
-                "is asked to spread by source, but only 51.0 % of the frames arrive where they are decided: the others are \
-                 handed on in software; see dpdk-config/README.md",
+                "was asked to spread by source, but only 51.0 % of the frames are received by the owning worker: the others are \
+                 handed off in software; see dpdk-config/README.md",
             ),
             (
                 destination,
@@ -134,7 +141,7 @@ mod tests {
                 4,
                 5_100,
                 true,
-                "spreads by destination as asked: 49.0 % of the frames arrive where they are decided (there are 2 queues \
+                "spreads by destination as asked: 49.0 % of the frames are received by the owning worker (there are 2 queues \
                  for 4 workers)",
             ),
             (
@@ -143,7 +150,7 @@ mod tests {
                 2,
                 5_000,
                 true,
-                "spreads in its own way: 50.0 % of the frames arrive where they are decided; the others are handed on in software",
+                "spreads by its default RSS: 50.0 % of the frames are received by the owning worker; the others are handed off in software",
             ),
             (
                 Spreading::OneQueue,
@@ -151,7 +158,7 @@ mod tests {
                 2,
                 5_000,
                 true,
-                "has one queue: 50.0 % of the frames arrive where they are decided; the others are handed on in software",
+                "has one queue: 50.0 % of the frames are received by the owning worker; the others are handed off in software",
             ),
         ];
         for (spreading, queues, workers, elsewhere, good, words) in rows {

@@ -36,7 +36,7 @@ impl Stopping {
         }
         self.done = true;
         if late > 0 {
-            out.log(LogLevel::Error, format!("{late} workers did not end in {PATIENCE:?}"));
+            out.log(LogLevel::Error, format!("{late} workers did not stop within {PATIENCE:?}"));
         }
         out.push(Output::Stopped);
         None

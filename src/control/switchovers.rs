@@ -31,7 +31,7 @@ pub struct Switchover {
 impl Switchover {
     /// The one line that is logged (scenario 85).
     pub fn line(&self, wall: Wall) -> String {
-        let name = |member: &Option<String>| member.clone().unwrap_or_else(|| "nobody".into());
+        let name = |member: &Option<String>| member.clone().unwrap_or_else(|| "none".into());
         let latency = match self.last_good_answer {
             Some(answer) => format!("{} us after its last good answer", micros(self.detected.since(answer))),
             None => "it never gave a good answer".into(),
@@ -173,6 +173,6 @@ mod tests {
              detected 450000 us after its last good answer"
         );
         let first = Switchover { from: None, last_good_answer: None, ..switch(1_000) };
-        assert!(first.line(Wall(0)).ends_with("nobody -> sip-b: sip-b takes over: sip-a is down"));
+        assert!(first.line(Wall(0)).ends_with("none -> sip-b: sip-b takes over: sip-a is down"));
     }
 }

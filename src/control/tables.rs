@@ -16,8 +16,8 @@ use super::spreading;
 use super::switchovers::Switchovers;
 use crate::admin::rows::{
     AlarmRow, Choice, CounterRow, ExcludeRow, FlowRow, Forecast, Link, MemberProbe, MemberRow, NeighbourRow,
-    NeighbourState, Origin, PortRow, ProbeRow, Role, RouteKind, RouteRow, ServiceRow, ServiceState, SnatRow, Status,
-    Wall, WorkerRow,
+    NeighbourState, Origin, PortRow, ProbeRow, Role, RouteKind, RouteRow, SnatRow, Status, VirtualServerRow,
+    VirtualServerState, Wall, WorkerRow,
 };
 use crate::config::{Configuration, listen_text};
 use crate::flow::Range;
@@ -56,7 +56,7 @@ impl View<'_> {
             epoch: self.publisher.installed().0,
             workers: self.machine.workers().map(|worker| self.worker_row(worker)).collect(),
             ports: self.port_rows(),
-            services: self.service_rows(),
+            virtual_servers: self.virtual_server_rows(),
             last_switchover: self.switchovers.latest(self.machine.start),
             alarms: self.alarm_rows(),
         }
@@ -92,7 +92,8 @@ impl View<'_> {
             name: meant.name.clone(),
             pool: self.pool_name(meant.pool),
             address: meant.address,
-            state: standing.state.into(),
+            state: self.probing.monitors().verdict(id).state.into(),
+            admin: standing.word,
             role,
             reason: standing.reason.clone(),
             since: self.wall(standing.since),
@@ -131,25 +132,25 @@ impl View<'_> {
                 since: self.wall(tally.since),
                 last_rtt_us: known.last_rtt.map(micros),
                 sent: tally.sent,
-                good: tally.good,
+                ok: tally.good,
                 failed: tally.failed,
             }
         };
         self.probing.monitors().rows(id).into_iter().map(row).collect()
     }
 
-    pub(super) fn service_rows(&self) -> Vec<ServiceRow> {
+    pub(super) fn virtual_server_rows(&self) -> Vec<VirtualServerRow> {
         let row = |server: &crate::policy::intent::VirtualServer| {
             let pool = self.pools.pool(server.pool);
-            ServiceRow {
+            VirtualServerRow {
                 name: server.name.clone(),
                 address: server.address,
                 listen: server.listen.iter().map(|listen| listen_text(*listen)).collect(),
                 pool: pool.name.clone(),
                 state: match (server.enabled, pool.active) {
-                    (false, _) => ServiceState::Disabled,
-                    (true, Some(_)) => ServiceState::Up,
-                    (true, None) => ServiceState::Down,
+                    (false, _) => VirtualServerState::Disabled,
+                    (true, Some(_)) => VirtualServerState::Up,
+                    (true, None) => VirtualServerState::Down,
                 },
                 active: pool.active.map(|id| self.intent.members[id].name.clone()),
                 choice: if pool.forced.is_some() { Choice::Forced } else { Choice::Auto },
@@ -207,13 +208,13 @@ impl View<'_> {
             address: known.hop.address,
             mac: known.mac.map(|mac| mac.to_string()),
             state: neighbour_state(&known),
-            who: self.who(known.hop),
+            role: self.role(known.hop),
             since: self.wall(known.since),
         };
         self.link.neighbours.rows().into_iter().map(row).collect()
     }
 
-    fn who(&self, hop: NextHop) -> String {
+    fn role(&self, hop: NextHop) -> String {
         if let Some(id) = link::member_at(self.intent, hop) {
             return format!("member {}", self.intent.members[id].name);
         }
@@ -267,9 +268,9 @@ impl View<'_> {
             tx_frames: counted.tx_frames,
             tx_bytes: counted.tx_bytes,
             tx_errors: counted.tx_errors,
-            spread: facts.spreading.to_string(),
+            rss: facts.spreading.to_string(),
             arrived: counted.arrived.frames,
-            handed_on: counted.arrived.elsewhere,
+            handed_off: counted.arrived.elsewhere,
             judgement: spreading::judge(facts, counted.arrived, self.machine.workers).map(|judgement| judgement.words),
         }
     }
@@ -298,25 +299,25 @@ impl View<'_> {
     fn management_counters(&self) -> Vec<CounterRow> {
         let latency = self.publisher.latency();
         let rows = [
-            ("epochs", latency.epochs, "Snapshots that every worker has installed."),
+            ("epochs", latency.epochs, "Snapshots installed by every worker."),
             (
-                "install_latest_us",
+                "snapshot_install_us",
                 micros(latency.latest),
-                "From publishing the latest snapshot to its installation by the last worker, in microseconds.",
+                "Microseconds from publishing the latest snapshot to its installation by the last worker.",
             ),
-            ("install_longest_us", micros(latency.longest), "The longest of these."),
-            ("switchovers", self.switchovers.count(), "Changes of an active member."),
-            ("stalls", self.stalls, "Turns of workers that took longer than `stall_threshold` in the file allows."),
+            ("snapshot_install_max_us", micros(latency.longest), "The longest such installation."),
+            ("switchovers", self.switchovers.count(), "Changes of a pool's active member."),
+            ("stalls", self.stalls, "Loop iterations longer than the stall threshold."),
             (
                 "hints",
                 self.probing.hints(),
-                "Signs on the wire that a member's state may have changed; each makes the next probe immediate.",
+                "Signs in passing traffic that a member's state may have changed; each triggers a probe at once.",
             ),
-            ("neighbours", self.link.neighbours.len() as u64, "Hosts on the links that are known or being asked for."),
+            ("neighbours", self.link.neighbours.len() as u64, "Entries in the ARP table."),
             (
                 "neighbours_refused",
                 self.link.neighbours.refused(),
-                "Hosts that were not asked for because too many were being asked for already.",
+                "ARP resolutions not started because too many were under way.",
             ),
         ];
         let row = |(name, value, explanation): (&str, u64, &str)| CounterRow {
@@ -334,8 +335,8 @@ impl View<'_> {
             worker: row.worker.0,
             path: row.path.into(),
             protocol: row.protocol.to_string(),
-            opened_by: row.opened_by.into(),
-            became: row.became.into(),
+            original: row.opened_by.into(),
+            translated: row.became.into(),
             member: member.map(|member| member.name.clone()),
             state: row.state.into(),
             idle_ms: millis(row.idle),

@@ -92,7 +92,7 @@ pub(crate) struct World {
     pub(crate) stopped: bool,
     pub(crate) flows: Vec<FlowRow>,
     pub(crate) options: Vec<(Ipv4Addr, String)>,
-    tickets: u64,
+    requests: u64,
 }
 
 /// From a probe to its answer.
@@ -157,7 +157,7 @@ impl World {
             stopped: false,
             flows: Vec::new(),
             options: Vec::new(),
-            tickets: 0,
+            requests: 0,
         };
         world.settle();
         for &port in ports {
@@ -200,19 +200,19 @@ impl World {
 
     /// Asks as an operator, and gives the answer if it comes at once.
     pub(crate) fn ask(&mut self, request: Request) -> Option<Answer> {
-        self.tickets += 1;
-        let ticket = self.tickets;
-        self.give(Input::Asked { ticket, request });
-        self.answers.remove(&ticket)
+        self.requests += 1;
+        let request_id = self.requests;
+        self.give(Input::Asked { request_id, request });
+        self.answers.remove(&request_id)
     }
 
     /// Asks, and lets time pass until the answer is there.
     pub(crate) fn ask_and_wait(&mut self, request: Request, millis: u64) -> Answer {
         let at_once = self.ask(request);
-        let ticket = self.tickets;
+        let request_id = self.requests;
         at_once.unwrap_or_else(|| {
             self.run(millis);
-            self.answers.remove(&ticket).expect("an answer")
+            self.answers.remove(&request_id).expect("an answer")
         })
     }
 
@@ -274,10 +274,10 @@ impl World {
     fn take(&mut self, output: Output) {
         match output {
             Output::ToWorker(worker, command) => self.workers[usize::from(worker.0)].mail.push_back(command),
-            Output::Answer { ticket, answer } => {
-                assert!(self.answers.insert(ticket, answer).is_none(), "answered twice")
+            Output::Answer { request_id, answer } => {
+                assert!(self.answers.insert(request_id, answer).is_none(), "answered twice")
             }
-            Output::ReadFile { ticket } => self.reads.push(ticket),
+            Output::ReadFile { request_id } => self.reads.push(request_id),
             Output::Log { level, message } => self.logs.push((level, message)),
             Output::Ready => self.ready = true,
             Output::Stopped => self.stopped = true,

@@ -1,7 +1,7 @@
 //! Whatever a client sends as a line, it is parsed or refused, never a crash; and what is refused is told on one line.
 
 use fairlead::admin::line::{AnswerLine, error_line};
-use fairlead::admin::request::{COMMANDS, FLOWS_MAX, Line, NAME_MAX};
+use fairlead::admin::request::{FLOWS_MAX, Line, NAME_MAX};
 use fairlead::admin::{Code, Request};
 
 fn holds(bytes: &[u8]) {
@@ -24,9 +24,9 @@ fn within_bounds(request: &Request) {
     match request {
         Request::Flows { limit, filter } => {
             assert!((1..=FLOWS_MAX).contains(limit));
-            filter.member.as_deref().into_iter().chain(filter.service.as_deref()).for_each(short);
+            filter.member.as_deref().into_iter().chain(filter.virtual_server.as_deref()).for_each(short);
         }
-        Request::MemberSet { name, .. } => short(name),
+        Request::MemberSet { member, .. } | Request::ProbeNow { member } => short(member),
         Request::PoolForce { pool, member } => {
             short(pool);
             short(member);
@@ -45,12 +45,27 @@ fn any_bytes() {
 
 #[test]
 fn near_requests() {
-    let keys = ["client", "member", "service", "limit", "pool", "prefix", "all", "x"];
-    let values =
-        ["\"sip-a\"", "\"\"", "0", "1", "-1", "1e99", "true", "null", "[]", "{}", "\"10.0.0.0/8\"", "\"10.1.1.1/8\""];
+    let commands =
+        ["status", "flows", "flows-clear", "counters", "member-set", "pool-force", "exclude-add", "probe-now"];
+    let keys = ["filter", "member", "admin", "limit", "pool", "prefix", "all", "x"];
+    let values = [
+        "\"sip-a\"",
+        "\"\"",
+        "{\"client\":\"10.0.0.1\",\"virtual-server\":\"\"}",
+        "0",
+        "1",
+        "-1",
+        "1e99",
+        "true",
+        "null",
+        "[]",
+        "{}",
+        "\"10.0.0.0/8\"",
+        "\"10.1.1.1/8\"",
+    ];
     bolero::check!().with_type::<(u8, [(u8, u8); 3], u8, Vec<u8>)>().with_iterations(20_000).for_each(
         |(command, pairs, count, tail)| {
-            let command = COMMANDS[*command as usize % COMMANDS.len()];
+            let command = commands[*command as usize % commands.len()];
             let args: Vec<String> = pairs[..*count as usize % 4]
                 .iter()
                 .map(|(key, value)| {
@@ -69,9 +84,9 @@ fn near_requests() {
 #[test]
 fn what_was_found_once() {
     let rows: [(&[u8], Code); 3] = [
-        (b"{\"command\":\"\\u0000\\u001b[31m\"}", Code::UnknownCommand),
+        (b"{\"command\":\"\\u0000\\u001b[31m\"}", Code::BadRequest),
         (b"{\"command\":\"status\",\"\\u001b\":1}", Code::BadRequest),
-        (b"{\"command\":\"flows\",\"args\":{\"client\":\"\\n\"}}", Code::BadArguments),
+        (b"{\"command\":\"flows\",\"args\":{\"filter\":{\"client\":\"\\n\"}}}", Code::BadRequest),
     ];
     for (line, code) in rows {
         holds(line);
@@ -82,5 +97,5 @@ fn what_was_found_once() {
 #[test]
 fn of_a_key_said_twice_the_last_counts() {
     let line = Line::parse(b"{\"command\":\"reload\",\"command\":\"status\"}");
-    assert_eq!(line.request, Ok(Request::Status));
+    assert_eq!(line.request, Ok(Request::Status {}));
 }

@@ -67,7 +67,7 @@ class Tables(StandingLab):
     def _flows(self, member: str) -> int:
         """Outward flows of a member from the test's port."""
         rows = self.appliance.ask("flows", "--member", member, "--limit", "10000")
-        return sum(row["opened_by"]["src"].endswith(":43001") for row in rows)
+        return sum(row["original"]["src"].endswith(":43001") for row in rows)
 
     def _drops(self) -> dict[str, int]:
         return {name: value for name, value in proofs.settled(self.appliance).items() if name.startswith("drop_")}

@@ -1,7 +1,7 @@
 //! Scenarios 29 to 32 and 37: who may become active, and who may not although something answers.
 
 use crate::told_with_a_active;
-use fairlead::admin::request::MemberWord;
+use fairlead::admin::request::AdminState;
 use fairlead::admin::rows::MemberState;
 use fairlead::wire::build::Build;
 use testbench::world::frames::*;
@@ -192,9 +192,9 @@ fn s32_only_as_many_lost_answers_in_a_row_as_fall_says_make_a_member_down() {
 fn s32_one_good_answer_of_the_standby_is_not_enough() {
     told_with_a_active(&File::two_arm(), |world| {
         for _ in 0..5 {
-            let good = world.probe_row("sip-b", "sip-options").good;
+            let good = world.probe_row("sip-b", "sip-options").ok;
             world.members[1].serve();
-            world.until(secs(2), |world| world.probe_row("sip-b", "sip-options").good > good);
+            world.until(secs(2), |world| world.probe_row("sip-b", "sip-options").ok > good);
             world.members[1].retire();
             assert_ne!(world.state("sip-b"), MemberState::Up);
             world.run(secs(1));
@@ -212,17 +212,17 @@ fn s37_a_member_taken_offline_is_as_good_as_down() {
         world.members[1].serve();
         world.run(secs(2));
         world.look();
-        world.set("sip-a", MemberWord::Offline);
+        world.set("sip-a", AdminState::Offline);
         world.run(ms(20));
         let seen = world.look();
-        assert_eq!((world.state("sip-a"), world.active().as_deref()), (MemberState::Offline, B_ACTIVE));
+        assert_eq!((world.admin("sip-a"), world.active().as_deref()), (AdminState::Offline, B_ACTIVE));
         let (vip, client) = (at(V, 5060), at(PHONE, 40_001));
         let mut resets = seen.iter().filter(|seen| seen.port == OUTER).map(|seen| seen.reset(vip, client));
         assert!(resets.any(|seq| seq == inward.next.1), "its client is reset");
         assert!(seen.iter().all(|seen| inward.owns(seen)), "nobody else is told anything");
         world.served_by(at(PHONE, 5060), HOST_B);
         routed.goes_on(world);
-        world.set("sip-a", MemberWord::Enable);
+        world.set("sip-a", AdminState::Enabled);
         world.run(secs(5));
         world.look();
         assert_eq!((world.state("sip-a"), world.active().as_deref()), (MemberState::Up, B_ACTIVE));
@@ -238,16 +238,16 @@ fn s37_of_a_drained_member_only_connections_survive() {
         world.members[1].serve();
         world.run(secs(2));
         world.look();
-        world.set("sip-a", MemberWord::Drain);
+        world.set("sip-a", AdminState::Draining);
         world.run(secs(5));
         let seen = world.look();
         assert!(seen.is_empty(), "{:?}", seen[0].headers());
-        assert_eq!((world.state("sip-a"), world.active().as_deref()), (MemberState::Drained, B_ACTIVE));
+        assert_eq!((world.admin("sip-a"), world.active().as_deref()), (AdminState::Draining, B_ACTIVE));
         inward.goes_on(world);
         outward.goes_on(world);
         world.served_by(at(PHONE, 5060), HOST_B);
         Connection::inward(world, at(PHONE, 40_002), 5060, HOST_B).open(world).goes_on(world);
-        world.set("sip-a", MemberWord::Enable);
+        world.set("sip-a", AdminState::Enabled);
         world.run(secs(5));
         world.look();
         assert_eq!(world.active().as_deref(), B_ACTIVE, "no automatic takeover");
@@ -258,12 +258,12 @@ fn s37_of_a_drained_member_only_connections_survive() {
 #[test]
 fn s37_the_last_member_taken_offline_leaves_nobody() {
     told_with_a_active(&File::two_arm(), |world| {
-        world.set("sip-a", MemberWord::Offline);
+        world.set("sip-a", AdminState::Offline);
         world.run(secs(2));
         world.look();
         assert_eq!(world.active(), None);
         world.refused(at(PHONE, 5060));
-        world.set("sip-a", MemberWord::Enable);
+        world.set("sip-a", AdminState::Enabled);
         world.run(secs(2));
         world.look();
         assert_eq!(world.active().as_deref(), A_ACTIVE, "nobody else could");
@@ -275,7 +275,7 @@ fn s37_the_last_member_taken_offline_leaves_nobody() {
 fn s37_a_drained_member_without_another_keeps_its_connections_and_gets_nothing_new() {
     told_with_a_active(&File::two_arm(), |world| {
         let mut old = Connection::inward(world, at(PHONE, 40_001), 5060, HOST_A).open(world);
-        world.set("sip-a", MemberWord::Drain);
+        world.set("sip-a", AdminState::Draining);
         world.run(secs(1));
         assert!(world.look().is_empty());
         assert_eq!(world.active(), None);
@@ -295,7 +295,7 @@ fn s37_a_drained_member_whose_host_dies_loses_its_connections() {
         world.run(secs(2));
         world.look();
         let mut old = Connection::inward(world, at(PHONE, 40_001), 5060, HOST_A).open(world);
-        world.set("sip-a", MemberWord::Drain);
+        world.set("sip-a", AdminState::Draining);
         world.run(secs(2));
         old.goes_on(world);
         world.members[0].powered = false;

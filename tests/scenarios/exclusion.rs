@@ -109,11 +109,11 @@ fn s50_a_file_that_excludes_is_for_new_flows_too() {
     told_with_a_active(&File::two_arm(), |world| {
         let mut worn = Connection::outward(world, HOST_A, 41_000, at(PEER, 5060)).open(world);
         world.lead.file = File::two_arm().with("\"172.16.1.20/32\"", "\"172.16.1.20/32\", \"172.16.9.0/24\"");
-        world.ask(Request::Reload).expect("the file is good");
+        world.ask(Request::Reload {}).expect("the file is good");
         worn.goes_on(world);
         let mut plain = Connection::plain(world, HOST_A, 41_001, at(PEER, 5060)).open(world);
         world.lead.file = File::two_arm();
-        world.ask(Request::Reload).expect("the file is good");
+        world.ask(Request::Reload {}).expect("the file is good");
         worn.goes_on(world);
         plain.goes_on(world);
         Connection::outward(world, HOST_A, 41_002, at(PEER, 5060)).open(world).goes_on(world);

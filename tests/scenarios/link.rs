@@ -13,7 +13,7 @@ use testbench::world::{Connection, Far, File, INNER, OURS, OUTER, Seen, World};
 
 /// What is known of a next hop.
 fn neighbour(world: &mut World, address: &str) -> NeighbourState {
-    let Ok(Data::Neighbours(rows)) = world.ask(Request::Neighbours) else { panic!("no neighbours") };
+    let Ok(Data::Neighbours(rows)) = world.ask(Request::Neighbours {}) else { panic!("no neighbours") };
     rows.iter().find(|row| row.address.to_string() == address).expect("it is known").state
 }
 

@@ -96,7 +96,7 @@ fn s34_the_answer_is_consumed_and_reaches_nobody() {
         world.run(secs(5));
         let forwarded = world.look();
         assert!(forwarded.is_empty(), "{:?}", forwarded[0].headers());
-        assert!(world.probe_row("sip-a", "sip-options").good >= 10);
+        assert!(world.probe_row("sip-a", "sip-options").ok >= 10);
         assert_eq!(world.probe_row("sip-a", "sip-options").failed, 0);
     });
 }

@@ -1,11 +1,15 @@
 //! Scenarios 84 and 85: what an operator reads and clears while traffic flows, and what the log says.
 
 use crate::told_with_a_active;
+use fairlead::admin::metrics::text::{Tables, exposition};
 use fairlead::admin::request::FlowSelection;
 use fairlead::admin::rows::FlowRow;
 use fairlead::admin::{Data, Request};
 use fairlead::config::LogLevel;
 use fairlead::wire::build::Build;
+use std::io::Write;
+use std::os::unix::fs::MetadataExt;
+use std::process::{Command, Stdio};
 use testbench::world::frames::*;
 use testbench::world::{Connection, File, Service, World};
 
@@ -21,22 +25,22 @@ fn s84_every_table_is_told_in_time_and_costs_no_packet() {
             .collect();
         let before = world.lead.tally();
         let requests = [
-            Request::Status,
-            Request::Members,
-            Request::Services,
-            Request::Probes,
+            Request::Status {},
+            Request::Members {},
+            Request::VirtualServers {},
+            Request::Probes {},
             Request::Flows { filter: FlowSelection::default(), limit: 1_000 },
-            Request::Snat,
-            Request::Neighbours,
-            Request::Routes,
-            Request::Ports,
+            Request::Snat {},
+            Request::Neighbours {},
+            Request::Routes {},
+            Request::Ports {},
             Request::Counters { all: true },
-            Request::Switchovers,
+            Request::Switchovers {},
             Request::Latency { reset: false },
         ];
         let (mut sent, mut seen) = (0, 0);
         for request_ in requests.iter().cycle().take(110) {
-            let ticket = world.lead.ask(request_.clone(), world.now());
+            let request_id = world.lead.ask(request_.clone(), world.now());
             let begin = world.now();
             let answer = loop {
                 for number in 0..20 {
@@ -45,7 +49,7 @@ fn s84_every_table_is_told_in_time_and_costs_no_packet() {
                 }
                 world.turn();
                 seen += world.look().iter().filter(|seen| seen.is_for(at(A, 5060))).count();
-                if let Some(answer) = world.lead.answer(ticket) {
+                if let Some(answer) = world.lead.answer(request_id) {
                     break answer;
                 }
             };
@@ -109,7 +113,7 @@ fn s84_flows_of_a_service_or_of_nobody_are_cleared_as_said() {
     told_with_a_active(&File::two_arm(), |world| {
         let inward = Connection::inward(world, at(PHONE, 40_001), 5061, HOST_A).open(world);
         let outward = Connection::outward(world, HOST_A, 41_000, at(PEER, 5060)).open(world);
-        let service = FlowSelection { service: Some("sip-1".into()), ..FlowSelection::default() };
+        let service = FlowSelection { virtual_server: Some("sip-1".into()), ..FlowSelection::default() };
         let asked = world.ask(Request::FlowsClear { filter: service });
         assert!(matches!(&asked, Ok(Data::Cleared(cleared)) if cleared.count == 1), "{asked:?}");
         let left = world.flows(FlowSelection::default());
@@ -124,8 +128,10 @@ fn s84_flows_of_a_service_or_of_nobody_are_cleared_as_said() {
 
 /// What of a flow does not change with time.
 fn summary(rows: &[FlowRow]) -> Vec<String> {
-    let mut told: Vec<_> =
-        rows.iter().map(|row| format!("{} {} {:?} {:?}", row.path, row.protocol, row.opened_by, row.became)).collect();
+    let mut told: Vec<_> = rows
+        .iter()
+        .map(|row| format!("{} {} {:?} {:?}", row.path, row.protocol, row.original, row.translated))
+        .collect();
     told.sort();
     told
 }
@@ -150,9 +156,9 @@ fn s84_what_is_told_of_traffic_is_true() {
             (rows[0].path.as_str(), rows[0].protocol.as_str(), rows[0].state.as_str()),
             ("service", "tcp", "established")
         );
-        assert_eq!(rows[0].opened_by.src.to_string(), "172.16.5.5:40001");
-        assert_eq!(rows[0].became.dst.to_string(), "10.20.0.11:5060");
-        let Ok(Data::Snat(rows)) = world.ask(Request::Snat) else { panic!() };
+        assert_eq!(rows[0].original.src.to_string(), "172.16.5.5:40001");
+        assert_eq!(rows[0].translated.dst.to_string(), "10.20.0.11:5060");
+        let Ok(Data::Snat(rows)) = world.ask(Request::Snat {}) else { panic!() };
         let used: Vec<_> = rows.iter().map(|row| (row.protocol.as_str(), row.used)).collect();
         assert!(used.contains(&("tcp", 1)) && used.contains(&("udp", 1)) && used.contains(&("icmp", 0)), "{used:?}");
         assert_eq!(world.row("sip-a").flows, 3);
@@ -182,7 +188,7 @@ fn s85_every_switch_is_one_line_with_time_service_both_members_reason_and_latenc
         world.until(secs(5), |world| world.active().as_deref() == Some("sip-b"));
         world.run(ms(10));
         let (rows, lines) = (world.switchovers(), lines(world));
-        let name = |member: &Option<String>| member.clone().unwrap_or_else(|| "nobody".into());
+        let name = |member: &Option<String>| member.clone().unwrap_or_else(|| "none".into());
         assert!(rows.len() >= 5, "{rows:?}");
         assert_eq!(rows.len(), lines.len(), "{lines:#?}");
         for (row, line) in rows.iter().zip(&lines) {
@@ -231,5 +237,64 @@ fn s85_the_counters_reconcile_through_a_day_of_trouble() {
         let went = one("transmitted") + sum("drop_") + sum("punt_") + one("handed_off") + one("queued");
         assert_eq!(came, went, "{rows:#?}");
         assert!(sum("drop_") > 0 && told(world, "transmitted") > 10_000);
+    });
+}
+
+/// Everything that Prometheus would read of an appliance that has seen traffic, a switchover and drops.
+fn scraped(world: &mut World) -> String {
+    let mut tables = Tables::default();
+    let Ok(Data::Status(status)) = world.ask(Request::Status {}) else { panic!("no status") };
+    tables.status = Some(*status);
+    let all = [
+        Request::Counters { all: true },
+        Request::Members {},
+        Request::Probes {},
+        Request::Snat {},
+        Request::Latency { reset: false },
+    ];
+    for request in all {
+        match world.ask(request) {
+            Ok(Data::Counters(rows)) => tables.counters = rows,
+            Ok(Data::Members(rows)) => tables.members = rows,
+            Ok(Data::Probes(rows)) => tables.probes = rows,
+            Ok(Data::Snat(rows)) => tables.snat = rows,
+            Ok(Data::Latency(rows)) => tables.latency = rows,
+            other => panic!("{other:?}"),
+        }
+    }
+    exposition(&tables)
+}
+
+/// What `promtool check metrics` says. As root, as `scripts/test` runs, it must be there: `scripts/setup` installs it.
+fn judged_by_promtool(text: &str) {
+    let mut promtool = Command::new("promtool");
+    let child = promtool.args(["check", "metrics"]).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = match child.spawn() {
+        Ok(child) => child,
+        Err(why) => {
+            let root = std::fs::metadata("/proc/self").is_ok_and(|process| process.uid() == 0);
+            assert!(!root, "promtool cannot be started ({why}): run scripts/setup");
+            return eprintln!("not checked: promtool cannot be started ({why}); it is in Debian's package prometheus");
+        }
+    };
+    child.stdin.take().expect("a pipe").write_all(text.as_bytes()).expect("promtool reads");
+    let said = child.wait_with_output().expect("promtool ends");
+    let complaints = [said.stdout, said.stderr].concat();
+    assert!(said.status.success() && complaints.is_empty(), "{}\n{text}", String::from_utf8_lossy(&complaints));
+}
+
+#[test]
+fn s85_metrics_keep_to_the_conventions_of_prometheus() {
+    told_with_a_active(&File::two_arm(), |world| {
+        Connection::inward(world, at(PHONE, 40_001), 5060, HOST_A).open(world);
+        Connection::outward(world, HOST_A, 41_000, at(PEER, 5060)).open(world);
+        world.send(ROUTER, &Build::udp(at(VISITOR, 9), at(V, 7)));
+        world.force("sip-b");
+        world.run(secs(1));
+        let text = scraped(world);
+        for sample in ["fairlead_dropped_frames_total{", "fairlead_last_switchover_duration_seconds{"] {
+            assert!(text.contains(sample), "{sample}: {text}");
+        }
+        judged_by_promtool(&text);
     });
 }

@@ -58,7 +58,7 @@ fn open(world: &mut World, protocol: Protocol, ports: &[u16]) -> Vec<u16> {
 }
 
 fn snat(world: &mut World, protocol: Protocol) -> SnatRow {
-    let Ok(Data::Snat(rows)) = world.ask(Request::Snat) else { panic!("no rows") };
+    let Ok(Data::Snat(rows)) = world.ask(Request::Snat {}) else { panic!("no rows") };
     let name = if protocol == Protocol::Udp { "udp" } else { "tcp" };
     rows.into_iter().find(|row| row.protocol == name).expect("the protocol has a row")
 }
@@ -143,7 +143,7 @@ fn s86_a_flood_of_syns_takes_nothing_from_what_is_established() {
         established.extend(
             (0..50).map(|number| Connection::outward(world, HOST_A, 41_000 + number, at(PEER, 5060)).open(world)),
         );
-        let probes = world.probe_row("sip-a", "sip-options").good;
+        let probes = world.probe_row("sip-a", "sip-options").ok;
         let begin = world.now();
         for round in 0..10 {
             flood(world, round * 4_000, 4_000);
@@ -154,7 +154,7 @@ fn s86_a_flood_of_syns_takes_nothing_from_what_is_established() {
         let row = world.probe_row("sip-a", "sip-options");
         let rounds = world.now().since(begin).as_millis() as u64 / 500;
         assert_eq!(row.failed, 0);
-        assert!(row.good - probes >= rounds, "{} in {rounds} rounds", row.good - probes);
+        assert!(row.ok - probes >= rounds, "{} in {rounds} rounds", row.ok - probes);
         assert_eq!(world.switchovers().len(), 1);
         let flows = world.flows(FlowSelection::default());
         let open = flows.iter().filter(|row| row.state == "established").count();
@@ -246,7 +246,7 @@ fn exhaust(world: &mut World) -> SnatRow {
     world.answers(HOST_B, &sent, Build::icmp_error(G, B, 3, 13, &sent));
     world.run(ms(2_000));
     world.look();
-    let Ok(Data::Snat(rows)) = world.ask(Request::Snat) else { panic!() };
+    let Ok(Data::Snat(rows)) = world.ask(Request::Snat {}) else { panic!() };
     rows.into_iter().find(|row| row.protocol == "udp").unwrap()
 }
 

@@ -1,8 +1,7 @@
 //! Scenario 83: another file is taken over, or refused, while traffic flows.
 
 use crate::told_with_a_active;
-use fairlead::admin::request::{FlowSelection, MemberWord};
-use fairlead::admin::rows::MemberState;
+use fairlead::admin::request::{AdminState, FlowSelection};
 use fairlead::admin::{Data, Request};
 use fairlead::config;
 use fairlead::wire::Mac;
@@ -14,9 +13,9 @@ use testbench::world::{Connection, Far, File, Host, INNER, OURS, OUTER, World};
 #[track_caller]
 fn reloaded(world: &mut World, file: File) -> Result<usize, String> {
     world.lead.file = file;
-    let ticket = world.lead.ask(Request::Reload, world.now());
+    let request_id = world.lead.ask(Request::Reload {}, world.now());
     world.steady(ms(300), HOST_A);
-    let answer = world.lead.answer(ticket).expect("a reload is answered in time");
+    let answer = world.lead.answer(request_id).expect("a reload is answered in time");
     answer.map_err(|error| error.message).map(|told| match told.data {
         Data::Reloaded(reloaded) => reloaded.changes.len(),
         other => panic!("{other:?}"),
@@ -109,7 +108,7 @@ fn s83_a_reload_with_another_vip_loses_nothing() {
     told_with_a_active(&File::two_arm(), |world| {
         let mut connections = connections(world);
         world.lead.file = File::two_arm().and(SECOND_VIP);
-        world.ask(Request::Reload).expect("the file is good");
+        world.ask(Request::Reload {}).expect("the file is good");
         world.run(secs(3));
         assert_eq!(announced(world), 2);
         world.look();
@@ -189,16 +188,16 @@ fn s83_the_word_of_the_operator_outlives_a_reload() {
     told_with_a_active(&File::two_arm(), |world| {
         world.members[1].serve();
         world.run(secs(2));
-        world.set("sip-a", MemberWord::Offline);
+        world.set("sip-a", AdminState::Offline);
         world.lead.file = File::two_arm().probing(200, 3);
-        world.ask(Request::Reload).expect("the file is good");
+        world.ask(Request::Reload {}).expect("the file is good");
         world.run(secs(3));
-        assert_eq!((world.state("sip-a"), world.active().as_deref()), (MemberState::Offline, Some("sip-b")));
-        world.set("sip-a", MemberWord::Enable);
+        assert_eq!((world.admin("sip-a"), world.active().as_deref()), (AdminState::Offline, Some("sip-b")));
+        world.set("sip-a", AdminState::Enabled);
         world.run(secs(3));
         world.force("sip-a");
         world.lead.file = File::two_arm();
-        world.ask(Request::Reload).expect("the file is good");
+        world.ask(Request::Reload {}).expect("the file is good");
         world.members[0].retire();
         world.run(secs(3));
         assert_eq!(world.active().as_deref(), Some("sip-a"), "it is still forced");
@@ -241,7 +240,7 @@ fn s83_a_hundred_reloads_leave_nothing_behind() {
         for round in 0..100 {
             let file = File::two_arm().probing(200 + round, 3);
             world.lead.file = if round % 2 == 0 { file.and(SECOND_VIP) } else { file };
-            world.ask(Request::Reload).expect("the file is good");
+            world.ask(Request::Reload {}).expect("the file is good");
         }
         world.look();
         connections.iter_mut().for_each(|connection| connection.goes_on(world));
@@ -296,16 +295,16 @@ fn s83_any_file_after_any_other_under_traffic_leaves_an_appliance_that_serves() 
         for round in 0..150 {
             let pick = (0..files.len()).find(|_| world.chance(4)).unwrap_or(0);
             world.lead.file = files[pick].clone();
-            let ticket = world.lead.ask(Request::Reload, world.now());
+            let request_id = world.lead.ask(Request::Reload {}, world.now());
             (0..20).for_each(|number| babble(world, round * 20 + number));
             world.run(ms(30));
-            let answer = world.lead.answer(ticket).expect("a reload is answered in time");
+            let answer = world.lead.answer(request_id).expect("a reload is answered in time");
             assert_eq!(answer.is_err(), files[pick].0.contains("nonsense"), "{answer:?}");
         }
         world.members[0].serve();
         world.members[1].retire();
         world.lead.file = File::two_arm();
-        world.ask(Request::Reload).expect("the file is good");
+        world.ask(Request::Reload {}).expect("the file is good");
         world.ask(Request::FlowsClear { filter: FlowSelection::default() }).expect("they can be forgotten");
         world.run(secs(5));
         world.look();

@@ -1,7 +1,7 @@
 //! Scenario 38: what groups C and D have open with a member goes on through everything in which its host lives.
 
 use crate::told_with_a_active;
-use fairlead::admin::request::MemberWord;
+use fairlead::admin::request::AdminState;
 use testbench::world::frames::*;
 use testbench::world::{Connection, File, INNER, Service, World};
 
@@ -71,13 +71,13 @@ fn s38_c_and_d_are_unbroken_by_a_split_brain_and_the_operator() {
         world.force("sip-b");
         world.run(secs(1));
         world.auto();
-        world.set("sip-b", MemberWord::Drain);
+        world.set("sip-b", AdminState::Draining);
         world.run(secs(1));
-        world.set("sip-a", MemberWord::Offline);
+        world.set("sip-a", AdminState::Offline);
         world.run(secs(1));
-        world.set("sip-b", MemberWord::Enable);
+        world.set("sip-b", AdminState::Enabled);
         world.run(secs(1));
-        world.set("sip-a", MemberWord::Enable);
+        world.set("sip-a", AdminState::Enabled);
         world.run(secs(1));
     });
 }

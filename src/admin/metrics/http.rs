@@ -176,9 +176,9 @@ mod tests {
                     explanation: "A return that matches no flow.".into(),
                     worker: Some(0),
                 }]),
-                Request::Members => Data::Members(Vec::new()),
-                Request::Probes => Data::Probes(Vec::new()),
-                Request::Snat => Data::Snat(Vec::new()),
+                Request::Members {} => Data::Members(Vec::new()),
+                Request::Probes {} => Data::Probes(Vec::new()),
+                Request::Snat {} => Data::Snat(Vec::new()),
                 Request::Latency { .. } => Data::Latency(Vec::new()),
                 _ => Data::Status(Box::default()),
             };
@@ -199,7 +199,7 @@ mod tests {
         let (head, body) = page.split_once("\r\n\r\n").unwrap();
         assert!(head.starts_with("HTTP/1.1 200 OK\r\n"), "{head}");
         assert!(head.contains(&format!("Content-Length: {}\r\n", body.len())), "{head}");
-        assert!(body.contains("fairlead_counter_drop_no_flow_total{worker=\"0\"} 7\n"), "{body}");
+        assert!(body.contains("fairlead_dropped_frames_total{worker=\"0\",reason=\"no_flow\"} 7\n"), "{body}");
         assert!(fetched(address, b"DELETE / HTTP/1.1\r\n\r\n").await.starts_with("HTTP/1.1 405 "));
         assert!(fetched(address, b"hello\r\n\r\n").await.starts_with("HTTP/1.1 400 "));
         assert!(fetched(address, &[b'x'; HEAD_MAX + 1]).await.starts_with("HTTP/1.1 431 "));

@@ -22,11 +22,11 @@ async fn scrape(asked: &mpsc::Sender<Asked>) -> Option<String> {
     let gather = async {
         let mut tables = Tables::default();
         let questions = [
-            Request::Status,
+            Request::Status {},
             Request::Counters { all: true },
-            Request::Members,
-            Request::Probes,
-            Request::Snat,
+            Request::Members {},
+            Request::Probes {},
+            Request::Snat {},
             Request::Latency { reset: false },
         ];
         for request in questions {

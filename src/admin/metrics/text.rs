@@ -1,16 +1,14 @@
 //! The exposition format of Prometheus, version 0.0.4.
 //!
-//! Owns the names, labels and units of the metrics: seconds and bytes, counters end in `_total`. Pure.
+//! Owns the names, labels and units of the metrics, by Prometheus's conventions: base units, `_total` for counters, one
+//! family with a label where the rows differ by a reason only. `promtool check metrics` reads it in a test. Pure.
 
 use crate::admin::rows::{
-    CounterRow, LatencyRow, Link, MemberRow, MemberState, PortRow, ProbeRow, Role, ServiceRow, ServiceState, SnatRow,
-    Spread, Status, SwitchoverRow, WorkerRow,
+    AdminState, CounterRow, LatencyRow, Link, MemberRow, MemberState, PortRow, ProbeRow, Role, SnatRow, Spread, Status,
+    SwitchoverRow, VirtualServerRow, VirtualServerState, WorkerRow,
 };
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
-
-/// Rows of the table of counters that can also fall: how much there is, not how often something was.
-const GAUGES: [&str; 5] = ["flows", "held", "install_latest_us", "install_longest_us", "neighbours"];
 
 /// What the metrics are made of.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -25,7 +23,7 @@ pub struct Tables {
     pub probes: Vec<ProbeRow>,
     /// SNAT addresses.
     pub snat: Vec<SnatRow>,
-    /// Time in the box, turns, stalls.
+    /// Forwarding latency, loop times, stalls.
     pub latency: Vec<LatencyRow>,
 }
 
@@ -36,7 +34,7 @@ pub fn exposition(tables: &Tables) -> String {
         appliance(&mut page, status);
         status.workers.iter().for_each(|row| worker(&mut page, row));
         status.ports.iter().for_each(|row| port(&mut page, row));
-        status.services.iter().for_each(|row| service(&mut page, row));
+        status.virtual_servers.iter().for_each(|row| virtual_server(&mut page, row));
         if let Some(row) = &status.last_switchover {
             switchover(&mut page, row);
         }
@@ -45,7 +43,7 @@ pub fn exposition(tables: &Tables) -> String {
     tables.probes.iter().for_each(|row| probe(&mut page, row));
     tables.snat.iter().for_each(|row| snat(&mut page, row));
     tables.latency.iter().for_each(|row| latency(&mut page, row));
-    tables.counters.iter().for_each(|row| counter(&mut page, row));
+    counters(&mut page, tables);
     page.text()
 }
 
@@ -122,31 +120,22 @@ fn escaped(text: &str) -> String {
     text.replace('\\', "\\\\").replace('\n', "\\n")
 }
 
-/// A name that the format allows: letters, digits, underscores.
-fn plain(name: &str) -> String {
-    name.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).collect()
-}
-
 fn flag(holds: bool) -> f64 {
     f64::from(u8::from(holds))
 }
 
 fn appliance(page: &mut Page, status: &Status) {
-    let labels = [("version", status.version.as_str()), ("name", status.name.as_str())];
-    page.gauge("info", "The appliance's version and name.", &labels, 1.0);
-    page.gauge("uptime_seconds", "Seconds since the start.", &[], status.uptime_s as f64);
-    page.gauge("epoch", "The snapshot that every worker has installed.", &[], status.epoch as f64);
-    page.gauge("alarms", "Alarms that stand.", &[], status.alarms.len() as f64);
+    page.gauge("build_info", "Fairlead's version.", &[("version", &status.version)], 1.0);
+    page.gauge("appliance_info", "The appliance's name.", &[("name", &status.name)], 1.0);
+    page.gauge("uptime_seconds", "Time since the start.", &[], status.uptime_s as f64);
+    page.gauge("snapshot_epoch", "The snapshot that every worker has installed.", &[], status.epoch as f64);
+    page.gauge("alarms", "Alarms now raised.", &[], status.alarms.len() as f64);
 }
 
 fn worker(page: &mut Page, row: &WorkerRow) {
     let id = row.id.to_string();
-    let labels = [("worker", id.as_str())];
-    page.gauge("worker_busy_ratio", "Part of the last second spent on packets.", &labels, row.busy_percent / 100.0);
-    page.gauge("worker_flows", "Flows in the worker's table.", &labels, row.flows as f64);
-    page.total("worker_received_frames", "Frames received.", &labels, row.rx);
-    page.total("worker_sent_frames", "Frames sent.", &labels, row.tx);
-    page.total("worker_dropped_frames", "Frames that died.", &labels, row.dropped);
+    let help = "Share of the last second the worker spent on packets.";
+    page.gauge("worker_busy_ratio", help, &[("worker", &id)], row.busy_percent / 100.0);
 }
 
 fn port(page: &mut Page, row: &PortRow) {
@@ -156,21 +145,23 @@ fn port(page: &mut Page, row: &PortRow) {
     page.total("port_received_bytes", "Bytes received.", &labels, row.rx_bytes);
     page.total("port_missed_frames", "Frames the NIC dropped: no worker took them in time.", &labels, row.rx_missed);
     page.total("port_receive_errors", "Frames received with errors.", &labels, row.rx_errors);
-    page.total("port_sent_frames", "Frames sent.", &labels, row.tx_frames);
-    page.total("port_sent_bytes", "Bytes sent.", &labels, row.tx_bytes);
-    page.total("port_handed_on_frames", "Frames that arrived where they are not decided.", &labels, row.handed_on);
-    page.total("port_send_errors", "Frames the NIC failed to send.", &labels, row.tx_errors);
+    page.total("port_transmitted_frames", "Frames sent.", &labels, row.tx_frames);
+    page.total("port_transmitted_bytes", "Bytes sent.", &labels, row.tx_bytes);
+    page.total("port_transmit_errors", "Frames the NIC failed to send.", &labels, row.tx_errors);
+    let help = "Frames received by a worker that does not own them, and handed off.";
+    page.total("port_handed_off_frames", help, &labels, row.handed_off);
 }
 
-fn service(page: &mut Page, row: &ServiceRow) {
-    let labels = [("service", row.name.as_str()), ("pool", row.pool.as_str())];
-    page.gauge("service_up", "1 while a member is active.", &labels, flag(row.state == ServiceState::Up));
+fn virtual_server(page: &mut Page, row: &VirtualServerRow) {
+    let labels = [("virtual_server", row.name.as_str()), ("pool", row.pool.as_str())];
+    page.gauge("virtual_server_up", "1 while a member is active.", &labels, flag(row.state == VirtualServerState::Up));
 }
 
 fn member(page: &mut Page, row: &MemberRow) {
     let labels = [("pool", row.pool.as_str()), ("member", row.name.as_str())];
-    page.gauge("member_up", "1 while its monitors are good.", &labels, flag(row.state == MemberState::Up));
-    page.gauge("member_active", "1 while clients go to it.", &labels, flag(row.role == Role::Active));
+    page.gauge("member_up", "1 while its monitors succeed.", &labels, flag(row.state == MemberState::Up));
+    page.gauge("member_enabled", "1 unless draining or offline.", &labels, flag(row.admin == AdminState::Enabled));
+    page.gauge("member_active", "1 while it is the pool's active member.", &labels, flag(row.role == Role::Active));
     page.gauge("member_flows", "Its flows.", &labels, row.flows as f64);
 }
 
@@ -180,31 +171,31 @@ fn probe(page: &mut Page, row: &ProbeRow) {
         page.gauge("probe_round_trip_seconds", "The latest round-trip time.", &labels, rtt as f64 / 1e6);
     }
     page.total("probe_sent", "Probes sent.", &labels, row.sent);
-    page.total("probe_good", "Good answers.", &labels, row.good);
-    page.total("probe_failed", "Failures.", &labels, row.failed);
+    page.total("probe_success", "Probes that succeeded.", &labels, row.ok);
+    page.total("probe_failure", "Probes that failed.", &labels, row.failed);
 }
 
 fn snat(page: &mut Page, row: &SnatRow) {
     let address = row.address.to_string();
     let labels = [("address", address.as_str()), ("protocol", row.protocol.as_str())];
-    page.gauge("snat_ports_used", "Ports handed out.", &labels, row.used as f64);
-    page.gauge("snat_ports_free", "Ports that could be handed out.", &labels, row.free as f64);
-    page.gauge("snat_ports_peak", "The most ports handed out at once.", &labels, row.peak as f64);
+    page.gauge("snat_ports_used", "Ports in use.", &labels, row.used as f64);
+    page.gauge("snat_ports_free", "Ports free.", &labels, row.free as f64);
+    page.gauge("snat_ports_peak", "The most ports in use at once.", &labels, row.peak as f64);
     if let Some(seconds) = row.exhausted_in_s {
-        let help = "When no port will be free, at the rate of the last minutes; absent: it will not come to that.";
+        let help = "Time until no port is free at the rate of the last minutes; absent if it will not come to that.";
         page.gauge("snat_ports_exhausted_in_seconds", help, &labels, seconds as f64);
     }
-    page.total("snat_exhausted", "Times that no port was free.", &labels, row.exhausted);
+    page.total("snat_port_allocation_failures", "Allocations that found no free port.", &labels, row.exhausted);
 }
 
 fn switchover(page: &mut Page, row: &SwitchoverRow) {
     let labels = [("pool", row.pool.as_str())];
     let time = row.time.0 as f64 / 1e6;
-    page.gauge("last_switchover_timestamp_seconds", "When it was decided, since 1970 UTC.", &labels, time);
+    page.gauge("last_switchover_timestamp_seconds", "When it was decided, in Unix time.", &labels, time);
     if let Some(installed) = row.installed {
         let span = installed.saturating_sub(row.last_good_answer.unwrap_or(row.detected));
-        let help = "From the last good answer (or the decision) to the last worker.";
-        page.gauge("last_switchover_seconds", help, &labels, span as f64 / 1e6);
+        let help = "From the last good answer, or else the decision, to its installation by the last worker.";
+        page.gauge("last_switchover_duration_seconds", help, &labels, span as f64 / 1e6);
     }
 }
 
@@ -212,20 +203,71 @@ fn switchover(page: &mut Page, row: &SwitchoverRow) {
 fn latency(page: &mut Page, row: &LatencyRow) {
     let Some(worker) = row.worker.map(|worker| worker.to_string()) else { return };
     let labels = [("worker", worker.as_str())];
-    let help = "Of each frame sent: from the turn that received it, here or at the worker that handed it over, to the \
-                end of the turn that sent it; without the time in the rings of the NICs.";
-    page.histogram("worker_time_in_box", help, &labels, &row.in_box);
-    page.histogram("worker_turn", "Turns that did something.", &labels, &row.turns);
-    page.total("worker_stalls", "Turns longer than `stall_threshold` in the file.", &labels, row.stalls);
-    page.gauge("worker_longest_turn_seconds", "The longest turn.", &labels, seconds(row.longest_ns));
+    let help = "Of each frame sent: from the start of the loop iteration that received it to the end of the one that \
+                sent it; without the time in the NICs' rings.";
+    page.histogram("forwarding_latency", help, &labels, &row.forwarding);
+    page.histogram("loop_duration", "Loop iterations that did something.", &labels, &row.loops);
+    page.total("stalls", "Loop iterations longer than the stall threshold.", &labels, row.stalls);
+    page.gauge("loop_duration_max_seconds", "The longest loop iteration.", &labels, seconds(row.longest_ns));
 }
 
-fn counter(page: &mut Page, row: &CounterRow) {
-    let worker = row.worker.map(|worker| worker.to_string());
-    let labels: Vec<(&str, &str)> = worker.iter().map(|worker| ("worker", worker.as_str())).collect();
-    match GAUGES.contains(&row.name.as_str()) {
-        true => page.gauge(&plain(&row.name), &row.explanation, &labels, row.value as f64),
-        false => page.total(&format!("counter_{}", plain(&row.name)), &row.explanation, &labels, row.value),
+/// Each worker's own where there are several, else the sums, as the one worker's.
+fn counters(page: &mut Page, tables: &Tables) {
+    let own: BTreeSet<&str> =
+        tables.counters.iter().filter(|row| row.worker.is_some()).map(|row| row.name.as_str()).collect();
+    let only = match tables.status.as_ref().map(|status| status.workers.as_slice()) {
+        Some([only]) => Some(only.id),
+        _ => None,
+    };
+    let rows = tables.counters.iter().filter(|row| row.worker.is_some() || !own.contains(row.name.as_str()));
+    rows.for_each(|row| counter(page, row, only));
+}
+
+/// Counters of the management core, which belong to no worker.
+const MANAGEMENT: [&str; 7] = [
+    "epochs",
+    "snapshot_install_us",
+    "snapshot_install_max_us",
+    "switchovers",
+    "neighbours",
+    "neighbours_refused",
+    "hints",
+];
+
+fn counter(page: &mut Page, row: &CounterRow, only: Option<u16>) {
+    let worker = row.worker.or(only.filter(|_| !MANAGEMENT.contains(&row.name.as_str()))).map(|id| id.to_string());
+    let worker = worker.as_deref().map(|worker| ("worker", worker));
+    let by = |label, value| worker.into_iter().chain([(label, value)]).collect::<Vec<_>>();
+    let labels: Vec<_> = worker.into_iter().collect();
+    let (help, value) = (row.explanation.as_str(), row.value);
+    match row.name.split_once('_') {
+        Some(("drop", reason)) => {
+            return page.total("dropped_frames", "Frames dropped, by reason.", &by("reason", reason), value);
+        }
+        Some(("punt", reason)) => {
+            let help = "Frames passed to the management core, by reason.";
+            return page.total("punted_frames", help, &by("reason", reason), value);
+        }
+        Some(("event", event)) => {
+            return page.total("events", "Noteworthy events in forwarded traffic.", &by("event", event), value);
+        }
+        _ => {}
+    }
+    match row.name.as_str() {
+        "queued" => page.gauge("queued_frames", help, &labels, value as f64),
+        "flows" | "neighbours" => page.gauge(&row.name, help, &labels, value as f64),
+        "received" | "originated" | "transmitted" | "handed_in" | "handed_off" => {
+            page.total(&format!("{}_frames", row.name), help, &labels, value);
+        }
+        "epochs" => page.total("snapshots_installed", help, &labels, value),
+        "snapshot_install_us" => {
+            let help = "From publishing the latest snapshot to its installation by the last worker.";
+            page.gauge("snapshot_install_seconds", help, &labels, value as f64 / 1e6);
+        }
+        "snapshot_install_max_us" => page.gauge("snapshot_install_max_seconds", help, &labels, value as f64 / 1e6),
+        // The workers' own stand beside their latencies.
+        "stalls" => {}
+        name => page.total(name, help, &labels, value),
     }
 }
 
@@ -241,25 +283,39 @@ mod tests {
     #[test]
     fn each_metric_is_explained_once_and_its_samples_stand_together() {
         let counters = vec![
+            counted("drop_no_flow", None, u64::MAX),
             counted("drop_no_flow", Some(0), 3),
-            counted("probes-sent", None, 7),
-            counted("drop_no_flow", Some(1), u64::MAX),
+            counted("hints", None, 7),
+            counted("drop_no_route", Some(1), 4),
+            counted("event_loose_pickup", Some(1), 5),
         ];
         let text = exposition(&Tables { counters, ..Tables::default() });
-        let expected = "# HELP fairlead_counter_drop_no_flow_total What \\\\ it\\nis.\n\
-                        # TYPE fairlead_counter_drop_no_flow_total counter\n\
-                        fairlead_counter_drop_no_flow_total{worker=\"0\"} 3\n\
-                        fairlead_counter_drop_no_flow_total{worker=\"1\"} 18446744073709551615\n\
-                        # HELP fairlead_counter_probes_sent_total What \\\\ it\\nis.\n\
-                        # TYPE fairlead_counter_probes_sent_total counter\n\
-                        fairlead_counter_probes_sent_total 7\n";
+        let expected = "# HELP fairlead_dropped_frames_total Frames dropped, by reason.\n\
+                        # TYPE fairlead_dropped_frames_total counter\n\
+                        fairlead_dropped_frames_total{worker=\"0\",reason=\"no_flow\"} 3\n\
+                        fairlead_dropped_frames_total{worker=\"1\",reason=\"no_route\"} 4\n\
+                        # HELP fairlead_events_total Noteworthy events in forwarded traffic.\n\
+                        # TYPE fairlead_events_total counter\n\
+                        fairlead_events_total{worker=\"1\",event=\"loose_pickup\"} 5\n\
+                        # HELP fairlead_hints_total What \\\\ it\\nis.\n\
+                        # TYPE fairlead_hints_total counter\n\
+                        fairlead_hints_total 7\n";
         assert_eq!(text, expected);
     }
 
     #[test]
-    fn what_can_fall_is_a_gauge() {
-        let text = exposition(&Tables { counters: vec![counted("held", None, 3)], ..Tables::default() });
-        assert!(text.ends_with("# TYPE fairlead_held gauge\nfairlead_held 3\n"), "{text}");
+    fn what_can_fall_is_a_gauge_in_base_units() {
+        let worker = WorkerRow { id: 0, core: 1, busy_percent: 50.0, rx: 0, tx: 0, dropped: 0, flows: 0 };
+        let status = Some(Status { workers: vec![worker], ..Status::default() });
+        let counters = vec![counted("queued", None, 3), counted("snapshot_install_us", None, 1_500)];
+        let text = exposition(&Tables { status, counters, ..Tables::default() });
+        for line in [
+            "# TYPE fairlead_queued_frames gauge\nfairlead_queued_frames{worker=\"0\"} 3\n",
+            "# TYPE fairlead_snapshot_install_seconds gauge\nfairlead_snapshot_install_seconds 0.0015\n",
+            "fairlead_worker_busy_ratio{worker=\"0\"} 0.5\n",
+        ] {
+            assert!(text.contains(line), "{line}\n{text}");
+        }
     }
 
     #[test]
@@ -286,7 +342,7 @@ mod tests {
     #[test]
     fn spans_are_histograms_whose_buckets_add_up() {
         let bucket = |up_to_ns, count| Bucket { up_to_ns, count };
-        let turns = Spread {
+        let loops = Spread {
             count: 7,
             sum_ns: 1_234_567,
             buckets: vec![bucket(1_000, 0), bucket(2_000_000, 6)],
@@ -296,34 +352,34 @@ mod tests {
             worker,
             since: Wall(0),
             until: Wall(0),
-            in_box: Spread::default(),
-            turns: turns.clone(),
+            forwarding: Spread::default(),
+            loops: loops.clone(),
             stalls: 3,
             stall_ns: 1_000_000,
             longest_ns: 4_200_000,
             longest_at: None,
         };
         let text = exposition(&Tables { latency: vec![row(Some(0)), row(None)], ..Tables::default() });
-        let expected = "# HELP fairlead_worker_longest_turn_seconds The longest turn.\n\
-                        # TYPE fairlead_worker_longest_turn_seconds gauge\n\
-                        fairlead_worker_longest_turn_seconds{worker=\"0\"} 0.0042\n\
-                        # HELP fairlead_worker_stalls_total Turns longer than `stall_threshold` in the file.\n\
-                        # TYPE fairlead_worker_stalls_total counter\n\
-                        fairlead_worker_stalls_total{worker=\"0\"} 3\n\
-                        # HELP fairlead_worker_time_in_box_seconds Of each frame sent: from the turn that received it, \
-                        here or at the worker that handed it over, to the end of the turn that sent it; \
-                        without the time in the rings of the NICs.\n\
-                        # TYPE fairlead_worker_time_in_box_seconds histogram\n\
-                        fairlead_worker_time_in_box_seconds_bucket{worker=\"0\",le=\"+Inf\"} 0\n\
-                        fairlead_worker_time_in_box_seconds_sum{worker=\"0\"} 0\n\
-                        fairlead_worker_time_in_box_seconds_count{worker=\"0\"} 0\n\
-                        # HELP fairlead_worker_turn_seconds Turns that did something.\n\
-                        # TYPE fairlead_worker_turn_seconds histogram\n\
-                        fairlead_worker_turn_seconds_bucket{worker=\"0\",le=\"0.000001\"} 0\n\
-                        fairlead_worker_turn_seconds_bucket{worker=\"0\",le=\"0.002\"} 6\n\
-                        fairlead_worker_turn_seconds_bucket{worker=\"0\",le=\"+Inf\"} 7\n\
-                        fairlead_worker_turn_seconds_sum{worker=\"0\"} 0.001234567\n\
-                        fairlead_worker_turn_seconds_count{worker=\"0\"} 7\n";
+        let expected = "# HELP fairlead_forwarding_latency_seconds Of each frame sent: from the start of the loop \
+                        iteration that received it to the end of the one that sent it; without the time in the NICs' \
+                        rings.\n\
+                        # TYPE fairlead_forwarding_latency_seconds histogram\n\
+                        fairlead_forwarding_latency_seconds_bucket{worker=\"0\",le=\"+Inf\"} 0\n\
+                        fairlead_forwarding_latency_seconds_sum{worker=\"0\"} 0\n\
+                        fairlead_forwarding_latency_seconds_count{worker=\"0\"} 0\n\
+                        # HELP fairlead_loop_duration_max_seconds The longest loop iteration.\n\
+                        # TYPE fairlead_loop_duration_max_seconds gauge\n\
+                        fairlead_loop_duration_max_seconds{worker=\"0\"} 0.0042\n\
+                        # HELP fairlead_loop_duration_seconds Loop iterations that did something.\n\
+                        # TYPE fairlead_loop_duration_seconds histogram\n\
+                        fairlead_loop_duration_seconds_bucket{worker=\"0\",le=\"0.000001\"} 0\n\
+                        fairlead_loop_duration_seconds_bucket{worker=\"0\",le=\"0.002\"} 6\n\
+                        fairlead_loop_duration_seconds_bucket{worker=\"0\",le=\"+Inf\"} 7\n\
+                        fairlead_loop_duration_seconds_sum{worker=\"0\"} 0.001234567\n\
+                        fairlead_loop_duration_seconds_count{worker=\"0\"} 7\n\
+                        # HELP fairlead_stalls_total Loop iterations longer than the stall threshold.\n\
+                        # TYPE fairlead_stalls_total counter\n\
+                        fairlead_stalls_total{worker=\"0\"} 3\n";
         assert_eq!(text, expected);
     }
 
@@ -342,6 +398,7 @@ mod tests {
         };
         let mut page = Page::default();
         switchover(&mut page, &row);
-        assert!(page.text().contains("fairlead_last_switchover_seconds{pool=\"pair-1\"} 0.50025\n"), "{}", page.text());
+        let line = "fairlead_last_switchover_duration_seconds{pool=\"pair-1\"} 0.50025\n";
+        assert!(page.text().contains(line), "{}", page.text());
     }
 }

@@ -41,7 +41,7 @@ impl Bench {
         self.look()
     }
 
-    fn word(&mut self, member: MemberId, word: MemberWord) -> Changes {
+    fn word(&mut self, member: MemberId, word: AdminState) -> Changes {
         self.pools.set_word(member, word);
         self.now += Duration::from_millis(100);
         self.look()
@@ -118,7 +118,7 @@ fn scenario_26_who_is_drained_or_forced_away_keeps_its_tcp_until_it_is_down() {
         let mut bench = Bench::settled();
         bench.see(State::Up, State::Up);
         if drain {
-            bench.word(A, MemberWord::Drain);
+            bench.word(A, AdminState::Draining);
         } else {
             bench.pools.force(PAIR, Some(B));
             bench.look();
@@ -155,12 +155,12 @@ fn scenario_30_two_that_answer_keep_the_current_one_and_raise_an_alarm_once() {
 fn scenario_37_offline_is_like_down_and_enable_takes_nothing_over() {
     let mut bench = Bench::settled();
     bench.see(State::Up, State::Up);
-    bench.word(A, MemberWord::Offline);
+    bench.word(A, AdminState::Offline);
     assert_eq!((bench.active(), bench.lost_before(A), bench.may_claim(A)), (Some(B), 2, false));
     bench.now += CLAIM_HOLDOFF;
     bench.look();
     assert!(!bench.may_claim(A), "offline, it claims nothing ever");
-    bench.word(A, MemberWord::Enable);
+    bench.word(A, AdminState::Enabled);
     assert_eq!((bench.active(), bench.may_claim(A)), (Some(B), true));
 }
 
@@ -200,8 +200,8 @@ fn the_later_word_wins_over_force() {
     let mut bench = Bench::settled();
     bench.see(State::Up, State::Up);
     bench.pools.force(PAIR, Some(A));
-    bench.word(A, MemberWord::Offline);
-    bench.word(A, MemberWord::Enable);
+    bench.word(A, AdminState::Offline);
+    bench.word(A, AdminState::Enabled);
     assert_eq!((bench.active(), bench.pools.pool(PAIR).forced), (Some(B), None));
 }
 
@@ -219,7 +219,7 @@ fn keep_last_keeps_the_active_member_and_its_tcp() {
 fn a_reload_keeps_words_roles_and_generations_wherever_things_stand() {
     let mut bench = Bench::settled();
     bench.see(State::Down, State::Up);
-    bench.word(A, MemberWord::Drain);
+    bench.word(A, AdminState::Draining);
     let mut reversed = bench.intent.clone();
     reversed.members.reverse();
     reversed.pools[0].members = vec![MemberId(1), MemberId(0)];
@@ -227,7 +227,7 @@ fn a_reload_keeps_words_roles_and_generations_wherever_things_stand() {
     let reversed = carry_over(&bench.intent, reversed);
     bench.pools.reconfigure(&reversed, bench.now);
     assert_eq!((bench.active(), bench.generation()), (Some(B), 2), "wherever it stands");
-    assert_eq!((bench.pools.member(A).word, bench.lost_before(A)), (MemberWord::Drain, 2));
+    assert_eq!((bench.pools.member(A).word, bench.lost_before(A)), (AdminState::Draining, 2));
     assert_eq!(bench.pools.pool(PAIR).name, "renamed");
     let mut alone = harness::two_arm();
     alone.members.pop();
@@ -244,13 +244,13 @@ fn any_state() -> impl Strategy<Value = State> {
 #[derive(Clone, Debug)]
 enum Step {
     See(State, State),
-    Word(u16, MemberWord),
+    Word(u16, AdminState),
     Force(Option<u16>),
     Wait(u64),
 }
 
 fn any_step() -> impl Strategy<Value = Step> {
-    let word = prop_oneof![Just(MemberWord::Enable), Just(MemberWord::Drain), Just(MemberWord::Offline)];
+    let word = prop_oneof![Just(AdminState::Enabled), Just(AdminState::Draining), Just(AdminState::Offline)];
     prop_oneof![
         4 => (any_state(), any_state()).prop_map(|(a, b)| Step::See(a, b)),
         1 => (0..2u16, word).prop_map(|(member, word)| Step::Word(member, word)),

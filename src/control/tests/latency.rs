@@ -15,7 +15,7 @@ fn latency(world: &mut World, reset: bool) -> Vec<LatencyRow> {
 }
 
 fn alarms(world: &mut World) -> Vec<String> {
-    match world.ask(Request::Status).unwrap().unwrap().data {
+    match world.ask(Request::Status {}).unwrap().unwrap().data {
         Data::Status(status) => status.alarms.into_iter().map(|alarm| alarm.message).collect(),
         other => panic!("{other:?}"),
     }
@@ -46,19 +46,19 @@ fn what_workers_measured_is_told_apart_and_together() {
     let rows = latency(&mut world, false);
     assert_eq!(rows.iter().map(|row| row.worker).collect::<Vec<_>>(), [Some(0), Some(1), None]);
     let counts = |of: fn(&LatencyRow) -> u64| rows.iter().map(of).collect::<Vec<_>>();
-    assert_eq!(counts(|row| row.in_box.count), [990, 10, 1_000]);
-    assert_eq!(counts(|row| row.turns.count), [2, 1, 3]);
+    assert_eq!(counts(|row| row.forwarding.count), [990, 10, 1_000]);
+    assert_eq!(counts(|row| row.loops.count), [2, 1, 3]);
     assert_eq!(counts(|row| row.stalls), [0, 1, 1]);
     assert_eq!(counts(|row| row.longest_ns), [20_000, 4_000_000, 4_000_000]);
     let all = &rows[2];
-    assert_eq!((all.in_box.sum_ns, all.stall_ns), (900 * 10_000 + 90 * 20_000 + 10 * 4_000_000, 1_000_000));
-    assert!(near(all.in_box.p50_ns, 10) && near(all.in_box.p90_ns, 10), "{all:?}");
+    assert_eq!((all.forwarding.sum_ns, all.stall_ns), (900 * 10_000 + 90 * 20_000 + 10 * 4_000_000, 1_000_000));
+    assert!(near(all.forwarding.p50_ns, 10) && near(all.forwarding.p90_ns, 10), "{all:?}");
     assert!(
-        near(all.in_box.p99_ns, 20) && near(all.in_box.p999_ns, 4_000) && near(all.in_box.max_ns, 4_000),
+        near(all.forwarding.p99_ns, 20) && near(all.forwarding.p999_ns, 4_000) && near(all.forwarding.max_ns, 4_000),
         "{all:?}"
     );
     assert_eq!(all.longest_at, Some(world.controller.machine.wall(world.now)));
-    let up_to = |us: u64| all.in_box.buckets.iter().find(|bucket| bucket.up_to_ns == us * 1_000).unwrap().count;
+    let up_to = |us: u64| all.forwarding.buckets.iter().find(|bucket| bucket.up_to_ns == us * 1_000).unwrap().count;
     assert_eq!((up_to(5), up_to(10), up_to(20), up_to(2_000), up_to(5_000)), (0, 900, 990, 990, 1_000));
 }
 
@@ -67,9 +67,9 @@ fn a_reset_tells_what_was_and_begins_anew() {
     let mut world = World::settled();
     measure(&mut world, 1, 5_000, 7);
     let before = latency(&mut world, true);
-    assert_eq!((before[2].in_box.count, before[2].stalls), (7, 1));
+    assert_eq!((before[2].forwarding.count, before[2].stalls), (7, 1));
     let after = latency(&mut world, false);
-    assert_eq!((after[2].in_box.count, after[2].stalls, after[2].longest_at), (0, 0, None));
+    assert_eq!((after[2].forwarding.count, after[2].stalls, after[2].longest_at), (0, 0, None));
     assert!(after[2].since > before[2].since && after[2].since == world.controller.machine.wall(world.now));
     assert_eq!(world.controller.latencies.stalls(), 1, "the counter of stalls goes on");
 }
@@ -86,7 +86,7 @@ fn without_a_workers_word_the_last_one_is_told_but_nothing_is_reset() {
     assert_eq!(refused.code, Code::NoAnswer);
     assert!(refused.message.contains("worker 1 did not answer"), "{}", refused.message);
     let rows = rows(world.ask_and_wait(Request::Latency { reset: false }, 2_100));
-    assert_eq!((rows[0].in_box.count, rows[1].until, rows[2].until), (3, heard, heard));
+    assert_eq!((rows[0].forwarding.count, rows[1].until, rows[2].until), (3, heard, heard));
     assert!(rows[0].until > heard);
 }
 
@@ -99,14 +99,14 @@ fn a_worker_that_does_not_turn_is_an_alarm_until_it_does() {
     world.run(200);
     let shown = alarms(&mut world);
     assert_eq!(shown.len(), 1);
-    assert!(shown[0].starts_with("worker 1 has not come back from a turn for 1s"), "{shown:?}");
+    assert!(shown[0].starts_with("worker 1 has not completed a loop iteration for 1s"), "{shown:?}");
     assert!(shown[0].contains("core 2"), "{shown:?}");
     world.run(10_000);
     assert!(alarms(&mut world)[0].contains("for 11s"), "it says for how long");
     assert_eq!(world.logged("alarm: worker 1"), 1, "it is logged once");
     world.sleep(1, false);
     assert!(alarms(&mut world).is_empty());
-    assert_eq!(world.logged("alarm is over: worker 1"), 1);
+    assert_eq!(world.logged("alarm cleared: worker 1"), 1);
     world.run(10_000);
     assert!(alarms(&mut world).is_empty());
 }
@@ -131,13 +131,13 @@ fn stalls_are_told_once_in_a_while() {
     let mut world = World::settled();
     measure(&mut world, 0, 4_200, 1);
     world.run(2_000);
-    assert_eq!(world.logged("worker 0 had 1 turns longer than 1ms, the longest 4.2ms"), 1);
+    assert_eq!(world.logged("worker 0 had 1 loop iterations longer than 1ms, the longest 4.2ms"), 1);
     for _ in 0..50 {
         measure(&mut world, 0, 2_000, 1);
         world.run(1_000);
     }
-    assert_eq!(world.logged("turns longer than"), 1);
+    assert_eq!(world.logged("loop iterations longer than"), 1);
     world.run(15_000);
-    assert_eq!(world.logged("worker 0 had 50 turns longer than 1ms, the longest 2.0ms"), 1);
-    assert_eq!(world.logged("turns longer than"), 2);
+    assert_eq!(world.logged("worker 0 had 50 loop iterations longer than 1ms, the longest 2.0ms"), 1);
+    assert_eq!(world.logged("loop iterations longer than"), 2);
 }

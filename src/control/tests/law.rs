@@ -33,7 +33,7 @@ fn play(world: &mut World, step: Step) {
             world.hosts[member].manner = [Manner::Answers(200), Manner::Refuses, Manner::Mute, Manner::Dead][manner];
         }
         Step::Word(member, word) => {
-            let word = [MemberWord::Enable, MemberWord::Drain, MemberWord::Offline][word];
+            let word = [AdminState::Enabled, AdminState::Draining, AdminState::Offline][word];
             world.ask(member_set(name(member), word));
         }
         Step::Force(member) => {

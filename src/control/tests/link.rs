@@ -95,13 +95,13 @@ fn s76_a_foreign_mac_that_claims_an_address_of_ours_is_an_alarm_and_met_once_in_
     assert_eq!(sent.map(|(millis, _)| millis).collect::<Vec<_>>(), [0, 10_000, 20_000, 30_000]);
     assert_eq!(world.announced(begin).len(), 4, "and no other address is announced");
     let message = "duplicate address: 02:09:09:09:09:09 on interface servers claims 10.20.0.100, which is ours: find \
-                   the host with that MAC and take the address away from it";
-    let Data::Status(status) = world.ask(Request::Status).unwrap().unwrap().data else { panic!() };
+                   the host with that MAC and remove the address from it";
+    let Data::Status(status) = world.ask(Request::Status {}).unwrap().unwrap().data else { panic!() };
     assert_eq!(status.alarms.iter().map(|alarm| alarm.message.as_str()).collect::<Vec<_>>(), [message]);
     assert_eq!(world.logged(&format!("alarm: {message}")), 4);
     assert_eq!((world.active().as_deref(), world.snapshot().epoch), (Some("sip-a"), epoch), "forwarding goes on");
     world.run(300_000);
-    let Data::Status(status) = world.ask(Request::Status).unwrap().unwrap().data else { panic!() };
+    let Data::Status(status) = world.ask(Request::Status {}).unwrap().unwrap().data else { panic!() };
     assert!(status.alarms.is_empty(), "nobody claims it any more");
 }
 
@@ -191,7 +191,7 @@ fn a_link_that_is_lost_is_an_alarm_and_hastens_the_probes_behind_it() {
     let sent = world.options.len();
     world.give(Input::Link { port: PortId(1), up: false });
     assert_eq!(world.options.len(), sent + 2);
-    let alarms = |world: &mut World| match world.ask(Request::Status).unwrap().unwrap().data {
+    let alarms = |world: &mut World| match world.ask(Request::Status {}).unwrap().unwrap().data {
         Data::Status(status) => status.alarms.iter().filter(|alarm| alarm.message.contains("link is down")).count(),
         other => panic!("{other:?}"),
     };

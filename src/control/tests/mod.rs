@@ -5,8 +5,8 @@ use super::world::{Host, Manner, World};
 use super::*;
 use crate::admin::Answer;
 use crate::admin::answer::{Code, Data, Told};
-use crate::admin::request::{FlowSelection, MemberWord};
-use crate::admin::rows::{MemberRow, MemberState, NeighbourState, Origin, Role, ServiceState};
+use crate::admin::request::{AdminState, FlowSelection};
+use crate::admin::rows::{MemberRow, MemberState, NeighbourState, Origin, Role, VirtualServerState};
 use crate::policy::adjacency::Neighbour;
 use crate::policy::health::State;
 use crate::time::Duration;
@@ -32,14 +32,14 @@ const ROUTER: usize = 2;
 const V: Ipv4Addr = Ipv4Addr::new(10, 20, 0, 100);
 
 fn members(world: &mut World) -> Vec<MemberRow> {
-    match world.ask(Request::Members) {
+    match world.ask(Request::Members {}) {
         Some(Ok(Told { data: Data::Members(rows), .. })) => rows,
         other => panic!("{other:?}"),
     }
 }
 
-fn member_set(name: &str, word: MemberWord) -> Request {
-    Request::MemberSet { name: name.into(), word }
+fn member_set(name: &str, word: AdminState) -> Request {
+    Request::MemberSet { member: name.into(), admin: word }
 }
 
 fn force(member: &str) -> Request {
@@ -48,10 +48,10 @@ fn force(member: &str) -> Request {
 
 /// The operator reloads, and the file says this.
 fn reload(world: &mut World, read: Result<Configuration, String>) -> Answer {
-    assert!(world.ask(Request::Reload).is_none());
-    let ticket = world.reads.pop().expect("the file is asked for");
-    world.give(Input::Reload { ticket, read: read.map(Box::new) });
-    world.answers.remove(&ticket.expect("with the ticket")).expect("an answer")
+    assert!(world.ask(Request::Reload {}).is_none());
+    let request_id = world.reads.pop().expect("the file is asked for");
+    world.give(Input::Reload { request_id, read: read.map(Box::new) });
+    world.answers.remove(&request_id.expect("with the request's id")).expect("an answer")
 }
 
 fn net(text: &str) -> ipnet::Ipv4Net {

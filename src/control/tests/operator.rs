@@ -7,16 +7,16 @@ fn scenario_37_the_operators_word_is_installed_when_it_is_answered() {
     let mut world = World::settled();
     world.hosts[B].manner = Manner::Answers(200);
     world.run(1_000);
-    let told = world.ask(member_set("sip-a", MemberWord::Offline)).unwrap().unwrap();
+    let told = world.ask(member_set("sip-a", AdminState::Offline)).unwrap().unwrap();
     assert_eq!((world.active().as_deref(), told.epoch), (Some("sip-b"), world.snapshot().epoch.0));
     let Data::Members(rows) = told.data else { panic!() };
-    assert_eq!((rows[A].state, rows[A].role), (MemberState::Offline, Role::None));
+    assert_eq!((rows[A].admin, rows[A].role), (AdminState::Offline, Role::None));
     assert_eq!(world.snapshot().members[A].lost_before, world.snapshot().pools[0].generation);
-    world.ask(member_set("sip-a", MemberWord::Enable)).unwrap().unwrap();
+    world.ask(member_set("sip-a", AdminState::Enabled)).unwrap().unwrap();
     world.run(2_000);
     assert_eq!(world.active().as_deref(), Some("sip-b"), "no automatic takeover");
     world.ask(force("sip-a")).unwrap().unwrap();
-    world.ask(member_set("sip-a", MemberWord::Drain)).unwrap().unwrap();
+    world.ask(member_set("sip-a", AdminState::Draining)).unwrap().unwrap();
     assert_eq!(world.active().as_deref(), Some("sip-b"));
     assert!(world.snapshot().members[A].lost_before < world.snapshot().pools[0].generation, "its TCP survives");
 }
@@ -25,14 +25,14 @@ fn scenario_37_the_operators_word_is_installed_when_it_is_answered() {
 fn a_change_is_answered_when_the_last_worker_has_it_or_patience_ends() {
     let mut world = World::settled();
     world.sleep(1, true);
-    assert!(world.ask(member_set("sip-a", MemberWord::Drain)).is_none());
+    assert!(world.ask(member_set("sip-a", AdminState::Draining)).is_none());
     world.run(100);
     assert!(world.answers.is_empty());
     world.sleep(1, false);
     assert_eq!(world.answers.len(), 1);
     world.answers.clear();
     world.sleep(1, true);
-    let refused = world.ask_and_wait(member_set("sip-a", MemberWord::Enable), 6_000).unwrap_err();
+    let refused = world.ask_and_wait(member_set("sip-a", AdminState::Enabled), 6_000).unwrap_err();
     assert_eq!(refused.code, Code::NoAnswer);
     world.sleep(1, false);
 }
@@ -41,7 +41,7 @@ fn a_change_is_answered_when_the_last_worker_has_it_or_patience_ends() {
 fn every_snapshot_comes_home_and_epochs_only_grow() {
     let mut world = World::settled();
     for round in 0..30 {
-        let word = if round % 2 == 0 { MemberWord::Drain } else { MemberWord::Enable };
+        let word = if round % 2 == 0 { AdminState::Draining } else { AdminState::Enabled };
         world.sleep(1, round % 3 == 0);
         world.ask(member_set("sip-b", word));
         world.sleep(1, false);
@@ -59,16 +59,16 @@ fn at_the_end_nobody_is_left_without_an_answer() {
     let mut world = World::settled();
     world.sleep(1, true);
     assert!(world.ask(Request::ProbeNow { member: "sip-a".into() }).is_none());
-    assert!(world.ask(member_set("sip-b", MemberWord::Drain)).is_none());
+    assert!(world.ask(member_set("sip-b", AdminState::Draining)).is_none());
     assert!(world.ask(Request::FlowsClear { filter: FlowSelection::default() }).is_none());
     world.give(Input::Stop);
     assert_eq!(world.answers.len(), 3);
     assert!(world.answers.values().all(|answer| answer.as_ref().is_err_and(|error| error.code == Code::Stopping)));
-    assert_eq!(world.ask(Request::Members).unwrap().unwrap_err().code, Code::Stopping);
+    assert_eq!(world.ask(Request::Members {}).unwrap().unwrap_err().code, Code::Stopping);
     assert!(!world.stopped);
     world.run(5_000);
     assert!(world.stopped, "it does not wait for ever");
-    assert_eq!(world.logged("1 workers did not end"), 1);
+    assert_eq!(world.logged("1 workers did not stop"), 1);
 }
 
 #[test]
@@ -76,22 +76,22 @@ fn unknown_names_are_refused_with_the_known_ones() {
     let mut world = World::settled();
     let flows = |filter| Request::Flows { filter, limit: 10 };
     let member = FlowSelection { member: Some("x".into()), ..FlowSelection::default() };
-    let service = FlowSelection { service: Some("x".into()), ..FlowSelection::default() };
+    let service = FlowSelection { virtual_server: Some("x".into()), ..FlowSelection::default() };
     let rows = [
-        (member_set("x", MemberWord::Drain), Code::UnknownMember, "sip-a, sip-b"),
+        (member_set("x", AdminState::Draining), Code::UnknownMember, "sip-a, sip-b"),
         (Request::ProbeNow { member: "x".into() }, Code::UnknownMember, "sip-a, sip-b"),
         (force("x"), Code::UnknownMember, "sip-a, sip-b"),
         (Request::PoolAuto { pool: "x".into() }, Code::UnknownPool, "pair-1"),
         (Request::ExcludeList { pool: "x".into() }, Code::UnknownPool, "pair-1"),
         (flows(member), Code::UnknownMember, "sip-a, sip-b"),
-        (flows(service), Code::UnknownService, "sip-1"),
+        (flows(service), Code::UnknownVirtualServer, "sip-1"),
     ];
     for (request, code, known) in rows {
         let error = world.ask(request.clone()).unwrap().unwrap_err();
         assert_eq!(error.code, code, "{request:?}");
         assert!(error.message.contains(known), "{}", error.message);
     }
-    world.ask(member_set("sip-b", MemberWord::Offline)).unwrap().unwrap();
+    world.ask(member_set("sip-b", AdminState::Offline)).unwrap().unwrap();
     assert_eq!(world.ask(force("sip-b")).unwrap().unwrap_err().code, Code::Refused);
 }
 
@@ -103,7 +103,7 @@ fn probe_now_asks_at_once_and_tells_what_came() {
     let Data::Probes(rows) = told.data else { panic!() };
     assert_eq!((rows.len(), rows[0].kind.as_str(), rows[0].state), (1, "sip/udp 5060", MemberState::Up));
     assert!(world.options.len() > sent);
-    assert_eq!(rows[0].sent, rows[0].good + rows[0].failed);
+    assert_eq!(rows[0].sent, rows[0].ok + rows[0].failed);
     world.hosts[A].manner = Manner::Mute;
     let told = world.ask_and_wait(Request::ProbeNow { member: "sip-a".into() }, 2_000).unwrap();
     let Data::Probes(rows) = told.data else { panic!() };
@@ -114,13 +114,13 @@ fn probe_now_asks_at_once_and_tells_what_came() {
 fn every_table_has_its_rows() {
     let mut world = World::settled();
     let count = |data: Data| match data {
-        Data::Services(rows) => rows.len(),
+        Data::VirtualServers(rows) => rows.len(),
         Data::Probes(rows) => rows.len(),
         Data::Snat(rows) => rows.len(),
         Data::Neighbours(rows) => {
             assert!(rows.iter().all(|row| row.state == NeighbourState::Reachable), "{rows:?}");
             assert_eq!(
-                rows.iter().map(|row| row.who.as_str()).collect::<Vec<_>>(),
+                rows.iter().map(|row| row.role.as_str()).collect::<Vec<_>>(),
                 ["router", "member sip-a", "member sip-b"]
             );
             rows.len()
@@ -132,13 +132,13 @@ fn every_table_has_its_rows() {
         other => panic!("{other:?}"),
     };
     let rows = [
-        (Request::Services, 1),
-        (Request::Probes, 2),
-        (Request::Snat, 3),
-        (Request::Neighbours, 3),
-        (Request::Routes, 3),
-        (Request::Ports, 2),
-        (Request::Switchovers, 1),
+        (Request::VirtualServers {}, 1),
+        (Request::Probes {}, 2),
+        (Request::Snat {}, 3),
+        (Request::Neighbours {}, 3),
+        (Request::Routes {}, 3),
+        (Request::Ports {}, 2),
+        (Request::Switchovers {}, 1),
         (Request::Latency { reset: false }, 3),
     ];
     for (request, expected) in rows {

@@ -25,12 +25,12 @@ fn close(world: &World, protocol: Protocol, first: u16, count: u16) {
 }
 
 fn row(world: &mut World, protocol: &str) -> SnatRow {
-    let Data::Snat(rows) = world.ask(Request::Snat).unwrap().unwrap().data else { panic!() };
+    let Data::Snat(rows) = world.ask(Request::Snat {}).unwrap().unwrap().data else { panic!() };
     rows.into_iter().find(|row| row.protocol == protocol).unwrap()
 }
 
 fn alarms(world: &mut World) -> Vec<String> {
-    let Data::Status(status) = world.ask(Request::Status).unwrap().unwrap().data else { panic!() };
+    let Data::Status(status) = world.ask(Request::Status {}).unwrap().unwrap().data else { panic!() };
     status.alarms.into_iter().map(|alarm| alarm.message).collect()
 }
 
@@ -52,7 +52,7 @@ fn s41_ports_in_use_are_an_alarm_at_80_percent_of_the_range_that_fills_up_and_no
     close(&world, Protocol::Tcp, 9_000, 1);
     world.run(1_000);
     assert_eq!(alarms(&mut world), [""; 0]);
-    assert_eq!(world.logged("alarm is over: 51607 of 64510 tcp ports 1024 to 65535 of 10.20.0.100 are in use"), 1);
+    assert_eq!(world.logged("alarm cleared: 51607 of 64510 tcp ports 1024 to 65535 of 10.20.0.100 are in use"), 1);
     assert_eq!(world.logged("alarm: 51608"), 1, "said once, not every second");
 }
 

@@ -32,7 +32,7 @@ pub(super) fn first(world: &mut World, since: Instant) -> First {
     });
     let asked = asked.filter(|(_, to)| hosts.contains(to)).collect();
     let (probes, neighbours) =
-        match [Request::Probes, Request::Neighbours].map(|one| world.ask(one).unwrap().unwrap().data) {
+        match [Request::Probes {}, Request::Neighbours {}].map(|one| world.ask(one).unwrap().unwrap().data) {
             [Data::Probes(probes), Data::Neighbours(neighbours)] => (probes, neighbours),
             other => panic!("{other:?}"),
         };

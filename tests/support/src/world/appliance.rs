@@ -86,7 +86,7 @@ pub struct Appliance {
     snapshots: Vec<Weak<Snapshot>>,
     buffers: Pool,
     answers: Vec<(u64, Answer)>,
-    tickets: u64,
+    requests: u64,
     stopped: bool,
     ended: usize,
 }
@@ -141,7 +141,7 @@ impl Appliance {
             snapshots: vec![Arc::downgrade(&first)],
             buffers,
             answers: Vec::new(),
-            tickets: 0,
+            requests: 0,
             stopped: false,
             ended: 0,
         }
@@ -169,13 +169,13 @@ impl Appliance {
 
     /// An operator asks; the answer comes under the number returned.
     pub fn ask(&mut self, request: Request, now: Instant) -> u64 {
-        self.tickets += 1;
-        self.tell(Input::Asked { ticket: self.tickets, request }, now);
-        self.tickets
+        self.requests += 1;
+        self.tell(Input::Asked { request_id: self.requests, request }, now);
+        self.requests
     }
 
-    pub fn answer(&mut self, ticket: u64) -> Option<Answer> {
-        let at = self.answers.iter().position(|(answered, _)| *answered == ticket)?;
+    pub fn answer(&mut self, request_id: u64) -> Option<Answer> {
+        let at = self.answers.iter().position(|(answered, _)| *answered == request_id)?;
         Some(self.answers.remove(at).1)
     }
 
@@ -234,13 +234,13 @@ impl Appliance {
                     let ring = &mut self.mail[usize::from(worker.0)].commands;
                     assert!(ring.push(command).is_ok(), "a mailbox of the world is full");
                 }
-                Output::Answer { ticket, answer } => self.answers.push((ticket, answer)),
+                Output::Answer { request_id, answer } => self.answers.push((request_id, answer)),
                 Output::Stopped => self.stopped = true,
                 Output::Log { level, message } => self.log.push(Logged { at: now, level, message }),
-                Output::ReadFile { ticket } => {
+                Output::ReadFile { request_id } => {
                     let read = config::parse_for(8, "world.toml", &self.file.0);
                     let read = read.map(Box::new).map_err(|errors| errors.to_string());
-                    self.controller.handle(Input::Reload { ticket, read }, now);
+                    self.controller.handle(Input::Reload { request_id, read }, now);
                 }
                 Output::Ready => {}
             }

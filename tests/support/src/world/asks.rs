@@ -1,7 +1,7 @@
 //! What an operator asks and is told.
 
 use super::World;
-use fairlead::admin::request::{FlowSelection, MemberWord};
+use fairlead::admin::request::{AdminState, FlowSelection};
 use fairlead::admin::rows::{FlowRow, MemberRow, MemberState, ProbeRow, Role, SwitchoverRow};
 use fairlead::admin::{Data, Request};
 use std::time::Duration;
@@ -11,10 +11,10 @@ pub const POOL: &str = "pair-1";
 impl World {
     /// An operator asks, and waits for the answer.
     pub fn ask(&mut self, request: Request) -> Result<Data, String> {
-        let ticket = self.lead.ask(request, self.now());
+        let request_id = self.lead.ask(request, self.now());
         let end = self.now() + Duration::from_secs(5);
         while self.now() < end {
-            if let Some(answer) = self.lead.answer(ticket) {
+            if let Some(answer) = self.lead.answer(request_id) {
                 return answer.map(|told| told.data).map_err(|error| error.message);
             }
             self.turn();
@@ -23,7 +23,7 @@ impl World {
     }
 
     pub fn rows(&mut self) -> Vec<MemberRow> {
-        let Ok(Data::Members(rows)) = self.ask(Request::Members) else { panic!("no members") };
+        let Ok(Data::Members(rows)) = self.ask(Request::Members {}) else { panic!("no members") };
         rows
     }
 
@@ -39,18 +39,23 @@ impl World {
         active.into_iter().next().map(|row| row.name)
     }
 
+    /// A member's admin state, as an operator reads it.
+    pub fn admin(&mut self, name: &str) -> AdminState {
+        self.row(name).admin
+    }
+
     /// A member's state, as an operator is told.
     pub fn state(&mut self, name: &str) -> MemberState {
         self.row(name).state
     }
 
     pub fn probe_row(&mut self, member: &str, monitor: &str) -> ProbeRow {
-        let Ok(Data::Probes(rows)) = self.ask(Request::Probes) else { panic!("no probes") };
+        let Ok(Data::Probes(rows)) = self.ask(Request::Probes {}) else { panic!("no probes") };
         rows.into_iter().find(|row| row.member == member && row.monitor == monitor).expect("the monitor exists")
     }
 
     pub fn switchovers(&mut self) -> Vec<SwitchoverRow> {
-        let Ok(Data::Switchovers(rows)) = self.ask(Request::Switchovers) else { panic!("no switchovers") };
+        let Ok(Data::Switchovers(rows)) = self.ask(Request::Switchovers {}) else { panic!("no switchovers") };
         rows
     }
 
@@ -59,7 +64,7 @@ impl World {
     }
 
     pub fn alarms(&mut self) -> Vec<String> {
-        let Ok(Data::Status(status)) = self.ask(Request::Status) else { panic!("no status") };
+        let Ok(Data::Status(status)) = self.ask(Request::Status {}) else { panic!("no status") };
         status.alarms.into_iter().map(|alarm| alarm.message).collect()
     }
 
@@ -85,7 +90,7 @@ impl World {
         self.ask(Request::PoolAuto { pool: POOL.into() }).expect("the choice can be given back");
     }
 
-    pub fn set(&mut self, member: &str, word: MemberWord) {
-        self.ask(Request::MemberSet { name: member.into(), word }).expect("the operator's word counts");
+    pub fn set(&mut self, member: &str, admin: AdminState) {
+        self.ask(Request::MemberSet { member: member.into(), admin }).expect("the member exists");
     }
 }

@@ -1,0 +1,93 @@
+//! `fairlead status`, the one screen: alarms first, then workers, ports, virtual servers, and the last switchover.
+
+use super::args;
+use super::kit::*;
+
+pub const STATUS: Command = Command {
+    words: "status",
+    about: "One screen: alarms, workers, ports, virtual servers and their active members, last switchover",
+    args: args::none,
+    does: Does::Ask { request: |_| Request::Status {}, show, watch: true },
+};
+
+fn show(data: Value, now: Wall) -> Shown {
+    let status: Status = from_value(data)?;
+    let uptime = span(Duration::from_secs(status.uptime_s));
+    let head = format!("{} · Fairlead {} · up {uptime} · epoch {}", status.name, status.version, status.epoch);
+    let alarms: String = status
+        .alarms
+        .iter()
+        .map(|alarm| paragraph(&format!("ALARM for {}: {}", span(now.since(alarm.since)), alarm.message)))
+        .collect();
+    let parts = [
+        format!("{}\n{alarms}", visible(&head)),
+        workers(&status.workers),
+        ports(&status.ports),
+        virtual_servers(&status.virtual_servers, now),
+        paragraph(&last(status.last_switchover.as_ref(), now)),
+    ];
+    Ok(parts.join("\n"))
+}
+
+fn workers(rows: &[WorkerRow]) -> String {
+    grid(rows, |row| {
+        [
+            left("WORKER", row.id),
+            right("CORE", row.core),
+            right("BUSY", format!("{:.0}%", row.busy_percent)),
+            right("RX FRAMES", count(row.rx)),
+            right("TX FRAMES", count(row.tx)),
+            right("DROPPED", count(row.dropped)),
+            right("FLOWS", count(row.flows)),
+        ]
+    })
+}
+
+fn ports(rows: &[PortRow]) -> String {
+    grid(rows, |row| {
+        [
+            left("PORT", &row.name),
+            left("LINK", row.link),
+            right("SPEED", speed(row.speed_mbps)),
+            right("RX FRAMES", count(row.rx_frames)),
+            right("TX FRAMES", count(row.tx_frames)),
+            right("MISSED", count(row.rx_missed)),
+            right("ERRORS", count(row.rx_errors.saturating_add(row.tx_errors))),
+        ]
+    })
+}
+
+fn virtual_servers(rows: &[VirtualServerRow], now: Wall) -> String {
+    grid(rows, |row| {
+        [
+            left("VIRTUAL SERVER", &row.name),
+            left("ADDRESS", row.address),
+            left("STATE", row.state),
+            left("ACTIVE", or_dash(row.active.as_deref())),
+            left("CHOICE", row.choice),
+            right("SINCE", span(now.since(row.since))),
+            prose("REASON", &row.reason),
+        ]
+    })
+}
+
+fn last(row: Option<&SwitchoverRow>, now: Wall) -> String {
+    let Some(row) = row else { return "No switchover since the start.".to_owned() };
+    let text = format!(
+        "Last switchover {} ago ({} UTC): {} from {} to {}: {}.",
+        span(now.since(row.time)),
+        moment(row.time),
+        row.pool,
+        row.from.as_deref().unwrap_or("none"),
+        row.to.as_deref().unwrap_or("none"),
+        row.reason.trim_end_matches('.')
+    );
+    let since = |mark: u64| row.installed.map(|installed| micros(Some(installed.saturating_sub(mark))));
+    match (row.last_good_answer.and_then(since), since(row.detected)) {
+        (Some(whole), Some(part)) => {
+            format!("{text} {whole} from the last good answer to the last worker, {part} of it after the decision.")
+        }
+        (None, Some(part)) => format!("{text} {part} from the decision to the last worker."),
+        (_, None) => format!("{text} Not yet installed on every worker."),
+    }
+}
