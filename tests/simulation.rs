@@ -1,7 +1,8 @@
 //! The whole appliance in one thread, from one seed: workers, controller, a pair of members made of bytes, a router with
 //! peers behind it, loss on the wire, members that die and come back, an operator. The clock jumps.
 //!
-//! A failing run prints its seed; `SIMULATION_SEED=n cargo test --test simulation` replays it alone.
+//! A failing run prints its seed; `SIMULATION_SEED=n cargo test --test simulation` replays it alone, and
+//! `SIMULATION_SEEDS=n` runs seeds 1 to n.
 
 use fairlead::admin::Request;
 use fairlead::admin::request::AdminState;
@@ -19,8 +20,11 @@ fn world(seed: u64, workers: usize) -> World {
 
 /// Runs `story` for a few seeds and one, two and three workers.
 fn for_seeds(story: impl Fn(&mut World)) {
-    let wanted = std::env::var("SIMULATION_SEED").ok().and_then(|seed| seed.parse::<u64>().ok());
-    let seeds: Vec<u64> = wanted.map_or_else(|| (1..=4).collect(), |seed| vec![seed]);
+    let said = |name| std::env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
+    let seeds = match said("SIMULATION_SEED") {
+        Some(seed) => seed..=seed,
+        None => 1..=said("SIMULATION_SEEDS").unwrap_or(4),
+    };
     for seed in seeds {
         for workers in 1..=3 {
             let mut world = world(seed, workers);

@@ -64,10 +64,15 @@ def _last_line(log: Path) -> str:
     return next((line.strip()[:100] for line in reversed(lines) if line.strip()), "no output yet")
 
 
+def _is_chosen(step: Step, only: list[str] | None, long: bool) -> bool:
+    return step.name in only if only else long or not step.is_long
+
+
 def main() -> int:
     """Parses the command line, runs the steps, and returns the exit code."""
     parser = argparse.ArgumentParser(prog="scripts/test", description="Runs every check and sums up.")
     parser.add_argument("--only", metavar="STEP", action="append", help="run only this step; may be repeated")
+    parser.add_argument("--long", action="store_true", help="run what takes longer as well")
     parser.add_argument("--list", action="store_true", help="list the steps and exit")
     options = parser.parse_args()
     try:
@@ -77,11 +82,12 @@ def main() -> int:
         return 1
     unknown = set(options.only or []) - {step.name for step in steps}
     if options.list or unknown:
-        print("\n".join(step.name for step in steps))
+        print("\n".join(f"{step.name} (--long)" if step.is_long else step.name for step in steps))
         return 2 if unknown else 0
     LOGS.mkdir(parents=True, exist_ok=True)
     began = time.monotonic()
-    total = sum((run(step) for step in steps if step.name in (options.only or [step.name])), Tally())
+    chosen = [step for step in steps if _is_chosen(step, options.only, options.long)]
+    total = sum((run(step) for step in chosen), Tally())
     print(f"\n{total.passed} passed, {total.failed} failed")
     print(f"in {time.monotonic() - began:.0f} s")
     return int(total.failed > 0)

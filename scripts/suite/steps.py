@@ -12,19 +12,43 @@ from lab.toolchain import REPOSITORY, cargo
 
 DISCOVER = "-m unittest discover -v -s"
 
+#: Frames that the long seeded run compares with its model.
+SEEDED_FRAMES = 10_000_000
+#: Seeds of the long simulation.
+SIMULATION_SEEDS = 100
+#: How long each coverage-guided search goes on.
+FUZZ_SECONDS = 120
+
+#: What is searched, by the module of `tests/fuzz` that holds it.
+FUZZED = {
+    "wire": "any_bytes",
+    "engine": "any_script",
+    "config": "any_bytes",
+    "admin": "any_bytes",
+    "sip": "any_bytes",
+}
+
 
 @dataclass(frozen=True)
 class Step:
-    """One command. `needs_root`: unless run as root, the step fails with an explanation instead of being skipped."""
+    """One command. `needs_root`: unless run as root, the step fails with an explanation instead of being skipped.
+
+    `is_long`: runs with `--long` only.
+    """
 
     name: str
     command: list[str]
     needs_root: bool = False
+    is_long: bool = False
     environment: dict[str, str] = field(default_factory=dict)
 
 
 def all_steps() -> list[Step]:
-    """Every step; the names are what `--only` takes."""
+    """Every step, those of `--long` last; the names are what `--only` takes."""
+    return [*_short_steps(), *_long_steps()]
+
+
+def _short_steps() -> list[Step]:
     strict = ["--all-targets", "--locked", "--", "-D", "warnings"]
     lab = {"PYTHONPATH": str(REPOSITORY / "scripts"), "PYTHONDONTWRITEBYTECODE": "1"}
     return [
@@ -32,12 +56,28 @@ def all_steps() -> list[Step]:
         Step("clippy", cargo("clippy", "--workspace", *strict)),
         Step("clippy-without-dpdk", cargo("clippy", "--no-default-features", *strict)),
         Step("rust", _rust_tests()),
-        Step("rust-without-dpdk", cargo("test", "--locked", "--no-default-features", "--lib", "--bins")),
         Step("documentation", cargo("test", "--workspace", "--locked", "--doc")),
         Step("build", cargo("build", "--release", "--locked", "--features", "instructions", "--bins")),
         Step("instructions", [sys.executable, "-m", "rigs.instructions", "--program", "target/release/instructions"]),
         Step("files", [sys.executable, "-m", "rigs.instructions", "--files", "--program", "target/release/instructions"]),
         Step("lab", [sys.executable, *DISCOVER.split(), "tests/lab"], needs_root=True, environment=lab),
+    ]
+
+
+def _long_steps() -> list[Step]:
+    seeded = ["--release", "--locked", "--no-default-features", "--test"]
+    frames = {"FAIRLEAD_FRAMES": str(SEEDED_FRAMES)}
+    seeds = {"SIMULATION_SEEDS": str(SIMULATION_SEEDS)}
+    searches = [
+        Step(f"fuzz-{module}", ["tests/fuzz/search", module, test, str(FUZZ_SECONDS)], is_long=True)
+        for module, test in FUZZED.items()
+    ]
+    return [
+        Step("rust-without-dpdk", cargo("test", "--locked", "--no-default-features", "--lib", "--bins"), is_long=True),
+        Step("seeded", cargo("test", *seeded, "seeded", "--", "--nocapture"), is_long=True, environment=frames),
+        Step("simulation", cargo("test", *seeded, "simulation"), is_long=True, environment=seeds),
+        *searches,
+        Step("vm", ["scripts/vm"], needs_root=True, is_long=True),
     ]
 
 

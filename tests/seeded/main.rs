@@ -3,7 +3,8 @@
 //! reloads and restarts in between, and rests in which everything is forgotten.
 //!
 //! `FAIRLEAD_SEED=7` replays one seed, and `FAIRLEAD_STORY=1` writes down what happens in it.
-//! `FAIRLEAD_SEEDS=400` runs seeds 1 to 400 instead of a few:
+//! `FAIRLEAD_SEEDS=400` runs seeds 1 to 400 instead of a few, and `FAIRLEAD_FRAMES=10000000` runs seeds until so many frames
+//! went in, as `scripts/test --long` does:
 //! `FAIRLEAD_SEEDS=400 cargo test --release --no-default-features --test seeded -- --nocapture`.
 
 mod bench;
@@ -36,25 +37,27 @@ impl Drop for Seed {
 /// How many groups the seeds are dealt to, each a test of its own so that they run beside each other.
 const GROUPS: u64 = 4;
 
+/// A number that the environment may say.
+fn said(name: &str) -> Option<u64> {
+    std::env::var(name).ok().map(|text| text.parse().unwrap_or_else(|_| panic!("{name} is a number")))
+}
+
 /// The seeds of a group: of `few`, of as many as the environment says, or the one it says.
-fn seeds(few: u64, group: u64) -> Vec<u64> {
-    let number =
-        |name| std::env::var(name).ok().map(|text| text.parse().unwrap_or_else(|_| panic!("{name} is a number")));
-    match (number("FAIRLEAD_SEED"), number("FAIRLEAD_SEEDS")) {
-        (Some(seed), _) => {
-            if seed % GROUPS == group {
-                vec![seed]
-            } else {
-                vec![]
-            }
-        }
-        (None, count) => (1..=count.unwrap_or(few)).filter(|seed| seed % GROUPS == group).collect(),
-    }
+fn seeds(few: u64, group: u64) -> impl Iterator<Item = u64> {
+    let all = match said("FAIRLEAD_SEED") {
+        Some(seed) => seed..=seed,
+        None => 1..=said("FAIRLEAD_SEEDS").unwrap_or(few),
+    };
+    all.filter(move |seed| seed % GROUPS == group)
 }
 
 fn every_frame_is_what_a_simple_model_says(group: u64) {
     let (mut packets, mut left_out) = (0, BTreeMap::<_, u64>::new());
-    for seed in seeds(16, group) {
+    let enough = said("FAIRLEAD_FRAMES").map(|frames| frames.div_ceil(GROUPS));
+    for seed in seeds(if enough.is_some() { u64::MAX } else { 16 }, group) {
+        if enough.is_some_and(|enough| packets >= enough) {
+            break;
+        }
         let _say = Seed(seed);
         let mut world = World::new(seed, 1 + (seed / 2) as usize % 4);
         for _phase in 0..3 {
