@@ -28,6 +28,7 @@ FRAMES = REPOSITORY / "target" / "bench"
 
 def main() -> int:
     """Parses the command line, runs what it names, and returns the exit code."""
+    signal.signal(signal.SIGTERM, _interrupt)
     if sys.argv[1:2] == ["against"]:
         return against.main(sys.argv[2:])
     options = _options()
@@ -39,7 +40,6 @@ def main() -> int:
     if unknown:
         print("\n".join(f"scripts/bench: {why}" for why in unknown), file=sys.stderr)
         return 2
-    signal.signal(signal.SIGTERM, _interrupt)
     _check_machine()
     load = machine.load()
     program = options.program or build.release()
