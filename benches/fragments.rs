@@ -8,8 +8,8 @@ use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use fairlead::flow::fragments::{Arrival, Datagram, Fragments, Span};
 use fairlead::time::{Duration, Instant};
 use fairlead::wire::build::Build;
-use fairlead::wire::headers::Piece;
-use fairlead::wire::{Endpoint, Headers, Kind, Rewrite, Tuple, fragment, ipv4};
+use fairlead::wire::facts::Fragment;
+use fairlead::wire::{Endpoint, Kind, Packet, Rewrite, Tuple, fragment, ipv4};
 use std::hint::black_box;
 
 const PIECES: usize = 3;
@@ -29,9 +29,9 @@ fn datagrams() -> Vec<[Vec<u8>; PIECES]> {
 /// Takes the pieces in; the last one makes the datagram whole.
 fn gather(fragments: &mut Fragments, pieces: &[Vec<u8>; PIECES], now: Instant) {
     for bytes in pieces {
-        let headers = Headers::parse(bytes).expect("a piece");
-        let Kind::Fragment(Piece { id, protocol, offset, more, .. }) = headers.kind else { panic!("a piece") };
-        let datagram = Datagram { src: headers.src, dst: headers.dst, protocol, id };
+        let headers = Packet::parse(bytes).expect("a piece");
+        let Kind::Fragment(Fragment { id, offset, more, .. }) = headers.kind else { panic!("a piece") };
+        let datagram = Datagram { src: headers.src(), dst: headers.dst(), protocol: headers.protocol, id };
         let span = Span { offset, length: headers.end - headers.l4, more };
         if let Arrival::Completes(_, whole) = fragments.arrive(&datagram, span, now, |_, _| ()) {
             fragments.take(whole, |place| {
@@ -48,12 +48,12 @@ fn translate(pieces: &mut [Vec<u8>; PIECES]) {
     let to = Tuple { dst: Endpoint::new([10, 20, 0, 11].into(), 5060), ..from };
     let rewrite = Rewrite::between(&from, &to).with_id(7);
     for bytes in pieces {
-        let mut headers = Headers::parse(bytes).expect("a piece");
-        if matches!(headers.kind, Kind::Fragment(Piece { offset: 0, .. })) {
+        let mut headers = Packet::parse(bytes).expect("a piece");
+        if matches!(headers.kind, Kind::Fragment(Fragment { offset: 0, .. })) {
             headers.kind = whole.kind;
         }
         rewrite.apply(bytes, &headers);
-        ipv4::decrement_ttl(bytes, &headers);
+        ipv4::decrement_ttl(&mut bytes[usize::from(headers.l3)..]);
     }
 }
 
@@ -70,7 +70,7 @@ fn in_three_pieces(c: &mut Criterion) {
                 now += Duration::from_micros(1);
                 gather(&mut fragments, &made[at], now);
                 if translated {
-                    // Headers only: the payload is not looked at, and copying it would be what is measured.
+                    // Packet only: the payload is not looked at, and copying it would be what is measured.
                     for (to, from) in scratch.iter_mut().zip(&made[at]) {
                         to[..64].copy_from_slice(&from[..64]);
                     }

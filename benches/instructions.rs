@@ -7,10 +7,10 @@
 
 mod support;
 
-use fairlead::engine::{Ahead, Engine, Hit, Law, Verdict, steer};
+use fairlead::engine::{Engine, Steering, Verdict};
 use fairlead::policy::intent::PortId;
 use fairlead::time::{Duration, Instant};
-use fairlead::wire::{Headers, Usual};
+use fairlead::wire::Packet;
 use std::hint::black_box;
 use std::process::exit;
 use support::{Frames, Traffic};
@@ -19,7 +19,7 @@ use support::{Frames, Traffic};
 const CONVERSATIONS: usize = 1_000;
 const BURST: usize = 64;
 /// Our own hash, for two workers.
-const LAW: Law = Law::ours(2);
+const STEERING: Steering = Steering::ours(2);
 
 fn main() {
     let words: Vec<String> = std::env::args().skip(1).filter(|word| !word.starts_with("--")).collect();
@@ -40,7 +40,7 @@ fn main() {
     for at in 0..CONVERSATIONS {
         // The first steady packet may go the long way; what is counted comes after it.
         for (port, frame) in traffic.opening(at).into_iter().chain([(traffic.port(), traffic.frame(at))]) {
-            pass(&mut engine, &mut { Usual::BLANK }, &mut frame.bytes(), port, Instant::from_millis(1));
+            pass(&mut engine, &mut { Packet::BLANK }, &mut frame.bytes(), port, Instant::from_millis(1));
         }
     }
     let frames = Frames::steady(traffic, CONVERSATIONS);
@@ -49,7 +49,7 @@ fn main() {
 
 /// Every stage copies the frame, so that the difference of two is the packet's alone.
 fn run(engine: &mut Engine, traffic: Traffic, frames: &Frames, stage: &str, packets: usize) {
-    let (mut scratch, mut facts) = (frames.at(0).to_vec(), Usual::BLANK);
+    let (mut scratch, mut facts) = (frames.at(0).to_vec(), Packet::BLANK);
     let mut now = Instant::from_millis(10);
     let stage = match stage {
         "copy" => 0,
@@ -66,35 +66,26 @@ fn run(engine: &mut Engine, traffic: Traffic, frames: &Frames, stage: &str, pack
                 black_box(&mut scratch);
             }
             1 => {
-                black_box(Usual::read(&mut facts, black_box(&scratch)).is_some());
+                black_box(facts.read(black_box(&scratch)).is_ok());
             }
             _ => pass(engine, &mut facts, &mut scratch, traffic.port(), now),
         }
     }
 }
 
-/// Parse, steer, reach for the flow, decide, apply, as a worker does: by the hit path, else the long way.
+/// Parse, classify, steer, prefetch the flow, decide, apply, as a worker does.
 #[inline(never)]
-fn pass(engine: &mut Engine, packet: &mut Usual, frame: &mut [u8], port: PortId, now: Instant) {
-    assert!(Usual::read(packet, frame).is_some(), "a frame of the bench is not usual");
-    let mut ahead = engine.look_ahead_usual(packet);
-    engine.reach_for_index(&ahead);
-    engine.reach_for_flow(&mut ahead);
-    black_box(steer::owner_of_usual(packet, &ahead.ends, engine.world(), &LAW));
-    match engine.hit(packet, &ahead, port, now) {
-        Some(Hit { rewrite, egress }) => {
-            rewrite.pass_on_usual(frame, packet);
-            black_box(egress);
+fn pass(engine: &mut Engine, packet: &mut Packet, frame: &mut [u8], port: PortId, now: Instant) {
+    assert!(packet.read(frame).is_ok(), "a frame of the bench is whole");
+    let mut classified = engine.classify(packet, port);
+    black_box(STEERING.worker(packet, &classified.path, engine.world()));
+    engine.prefetch_bucket(&classified);
+    engine.prefetch_entry(&mut classified);
+    match engine.decide(packet, &classified, now) {
+        Verdict::Forward(forward) => {
+            forward.rewrite.pass_on(frame, packet);
+            black_box(engine.world().egress(forward.egress));
         }
-        None => decide(engine, packet, &ahead, frame, port, now),
-    }
-}
-
-#[inline(never)]
-fn decide(engine: &mut Engine, packet: &Usual, ahead: &Ahead, frame: &mut [u8], port: PortId, now: Instant) {
-    let headers = Headers::of_usual(packet, frame);
-    match engine.decide(&headers, ahead, port, now) {
-        Verdict::Forward { rewrite, .. } => rewrite.pass_on(frame, &headers),
-        other => panic!("a frame of the bench was not forwarded: {other:?} {:?}", headers.kind),
+        other => panic!("a frame of the bench was not forwarded: {other:?} {:?}", packet.kind),
     }
 }

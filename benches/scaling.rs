@@ -8,11 +8,11 @@
 mod support;
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-use fairlead::engine::{Law, steer};
+use fairlead::engine::{Path, Steering};
 use fairlead::flow::Claims;
 use fairlead::io::BURST;
 use fairlead::policy::Snapshot;
-use fairlead::wire::Headers;
+use fairlead::wire::Packet;
 use fairlead::worker::{HandOff, hand_offs};
 use std::rc::Rc;
 use std::sync::{Arc, mpsc};
@@ -112,9 +112,9 @@ impl Core {
 /// Which of two workers decides about a conversation.
 fn owner(traffic: Traffic, conversation: usize, world: &Snapshot) -> usize {
     let frame = traffic.frame(conversation).bytes();
-    let headers = Headers::parse(&frame).expect("a frame of the bench");
-    let ends = world.ends(headers.src, headers.dst);
-    steer::owner(&headers, &ends, world, &Law::ours(2)).expect("a flow is somebody's")
+    let headers = Packet::parse(&frame).expect("a frame of the bench");
+    let path = Path::between(&world.owners(headers.src(), headers.dst()));
+    Steering::ours(2).worker(&headers, &path, world).expect("a flow is somebody's")
 }
 
 criterion_group!(benches, scaling);

@@ -6,24 +6,24 @@
 mod support;
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-use fairlead::engine::{Engine, Law, Verdict, steer};
+use fairlead::engine::{Engine, Path, Steering, Verdict};
 use fairlead::time::{Duration, Instant};
 use fairlead::wire::toeplitz::Secret;
-use fairlead::wire::{Headers, Rewrite, Tuple, Usual, checksum};
+use fairlead::wire::{Packet, Rewrite, Tuple, checksum};
 use std::hint::black_box;
 use support::{Frames, Traffic, intent};
 
 const PEERS: usize = 4_096;
 /// Our own hash, for two workers.
-const LAW: Law = Law::ours(2);
+const STEERING: Steering = Steering::ours(2);
 
 fn engine(traffic: Traffic) -> Engine {
     let mut engine = support::engine(&intent(4 * PEERS));
     for at in 0..PEERS {
         for (port, frame) in traffic.opening(at).into_iter().chain([(traffic.port(), traffic.frame(at))]) {
-            let headers = Headers::parse(&frame.bytes()).expect("a frame of the bench");
-            let ahead = engine.look_ahead(&headers);
-            engine.decide(&headers, &ahead, port, Instant::from_millis(1));
+            let headers = Packet::parse(&frame.bytes()).expect("a frame of the bench");
+            let classified = engine.classify(&headers, port);
+            engine.decide(&headers, &classified, Instant::from_millis(1));
         }
     }
     engine
@@ -34,41 +34,12 @@ fn parse(c: &mut Criterion) {
     for traffic in [Traffic::ServiceUdpIn, Traffic::ServiceTcpIn, Traffic::ServiceUdpOut] {
         let frames = Frames::steady(traffic, 64);
         group.throughput(Throughput::Elements(64));
-        group.bench_function(BenchmarkId::new("usual", traffic.name()), |b| {
-            let mut packet = Usual::BLANK;
-            b.iter(|| (0..64).filter(|&at| Usual::read(&mut packet, black_box(frames.at(at))).is_some()).count());
-        });
-        group.bench_function(BenchmarkId::new("with_care", traffic.name()), |b| {
-            b.iter(|| (0..64).filter(|&at| Headers::parse(black_box(frames.at(at))).is_ok()).count());
-        });
-    }
-    group.finish();
-}
-
-/// The hit path, looking ahead and the flow's lookup included.
-fn hits(c: &mut Criterion) {
-    let mut group = c.benchmark_group("hit");
-    for traffic in Traffic::ALL {
-        let mut engine = engine(traffic);
-        let frames = Frames::steady(traffic, PEERS);
-        let packets: Vec<_> = (0..PEERS).map(|at| usual(frames.at(at))).collect();
-        let (mut at, mut now) = (0, Instant::from_millis(10));
         group.bench_function(traffic.name(), |b| {
-            b.iter(|| {
-                at = (at + 1) & (PEERS - 1);
-                now += Duration::from_nanos(100);
-                let ahead = engine.look_ahead_usual(&packets[at]);
-                assert!(engine.hit(&packets[at], &ahead, traffic.port(), now).is_some());
-            });
+            let mut packet = Packet::BLANK;
+            b.iter(|| (0..64).filter(|&at| packet.read(black_box(frames.at(at))).is_ok()).count());
         });
     }
     group.finish();
-}
-
-fn usual(frame: &[u8]) -> Usual {
-    let mut packet = Usual::BLANK;
-    assert!(Usual::read(&mut packet, frame).is_some(), "a frame of the bench");
-    packet
 }
 
 fn sums(c: &mut Criterion) {
@@ -86,21 +57,21 @@ fn sums(c: &mut Criterion) {
     group.finish();
 }
 
-/// `decide` includes looking ahead and the flow's lookup; `steer` is for two workers.
+/// `decide` includes classification and the flow's lookup; `steer` is for two workers.
 fn decide_and_steer(c: &mut Criterion) {
     for traffic in Traffic::ALL {
         let mut engine = engine(traffic);
         let frames = Frames::steady(traffic, PEERS);
         let headers: Vec<_> =
-            (0..PEERS).map(|at| Headers::parse(frames.at(at)).expect("a frame of the bench")).collect();
+            (0..PEERS).map(|at| Packet::parse(frames.at(at)).expect("a frame of the bench")).collect();
         let (mut at, mut now) = (0, Instant::from_millis(10));
         let mut group = c.benchmark_group("decide");
         group.bench_function(traffic.name(), |b| {
             b.iter(|| {
                 at = (at + 1) & (PEERS - 1);
                 now += Duration::from_nanos(100);
-                let ahead = engine.look_ahead(&headers[at]);
-                matches!(engine.decide(&headers[at], &ahead, traffic.port(), now), Verdict::Forward { .. })
+                let classified = engine.classify(&headers[at], traffic.port());
+                matches!(engine.decide(&headers[at], &classified, now), Verdict::Forward(_))
             });
         });
         group.finish();
@@ -108,8 +79,8 @@ fn decide_and_steer(c: &mut Criterion) {
         group.bench_function(traffic.name(), |b| {
             b.iter(|| {
                 at = (at + 1) & (PEERS - 1);
-                let ahead = engine.look_ahead(&headers[at]);
-                steer::owner(&headers[at], &ahead.ends, engine.world(), &LAW)
+                let path = engine.classify(&headers[at], traffic.port()).path;
+                STEERING.worker(&headers[at], &path, engine.world())
             });
         });
         group.finish();
@@ -120,15 +91,19 @@ fn decide_and_steer(c: &mut Criterion) {
 fn laws(c: &mut Criterion) {
     let engine = engine(Traffic::ServiceUdpIn);
     let frames = Frames::steady(Traffic::ServiceUdpIn, 64);
-    let headers: Vec<_> = (0..64).map(|at| Headers::parse(frames.at(at)).expect("a frame of the bench")).collect();
+    let headers: Vec<_> = (0..64).map(|at| Packet::parse(frames.at(at)).expect("a frame of the bench")).collect();
     let secret = Secret::draw(|| 0x9e37_79b9_7f4a_7c15);
-    let laws = [("one worker", Law::ours(1)), ("our hash", LAW), ("that of NICs", Law::of_nics(2, secret.places()))];
+    let laws = [
+        ("one worker", Steering::ours(1)),
+        ("our hash", STEERING),
+        ("that of NICs", Steering::of_nics(2, secret.places())),
+    ];
     let mut group = c.benchmark_group("law");
     group.throughput(Throughput::Elements(64));
     for (name, law) in laws {
-        let owner = |headers: &Headers| {
-            let ends = engine.world().ends(headers.src, headers.dst);
-            steer::owner(headers, &ends, engine.world(), &law)
+        let owner = |headers: &Packet| {
+            let path = Path::between(&engine.world().owners(headers.src(), headers.dst()));
+            law.worker(headers, &path, engine.world())
         };
         group.bench_function(name, |b| b.iter(|| headers.iter().filter_map(owner).sum::<usize>()));
     }
@@ -139,14 +114,14 @@ fn rewrite(c: &mut Criterion) {
     let mut group = c.benchmark_group("rewrite");
     for traffic in [Traffic::ServiceUdpIn, Traffic::ServiceTcpIn] {
         let mut frame = traffic.frame(0).bytes();
-        let packet = usual(&frame);
-        let from = packet.tuple();
+        let packet = Packet::parse(&frame).expect("a frame of the bench");
+        let from = packet.tuple().expect("it has ports");
         let to = Tuple { dst: fairlead::wire::Endpoint::new([10, 20, 0, 11].into(), from.dst.port), ..from };
         let change = Rewrite::between(&from, &to);
         group.bench_function(traffic.name(), |b| {
             // There and back: the bits that change are the same both ways, the sums need not be right here.
             b.iter(|| {
-                black_box(&change).pass_on_usual(black_box(&mut frame), &packet);
+                black_box(&change).pass_on(black_box(&mut frame), &packet);
                 frame[usize::from(packet.l3) + 8] = 64;
             });
         });
@@ -169,5 +144,5 @@ fn snapshots(c: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, parse, sums, hits, decide_and_steer, laws, rewrite, snapshots);
+criterion_group!(benches, parse, sums, decide_and_steer, laws, rewrite, snapshots);
 criterion_main!(benches);

@@ -53,12 +53,10 @@ fn lookups(c: &mut Criterion) {
             b.iter(|| {
                 let burst = bursts.next().expect("they cycle");
                 let tags: [_; BURST] = std::array::from_fn(|at| table.tag(&burst[at]));
-                tags.iter().for_each(|tag| table.reach_for_index(*tag));
-                let guesses = tags.map(|tag| table.reach_for_flow(tag));
-                let flows = burst.iter().zip(tags).zip(guesses);
-                flows
-                    .filter(|((tuple, tag), guess)| table.find_guessed(*guess, *tag, &Key::of(tuple)).is_some())
-                    .count()
+                tags.iter().for_each(|tag| table.prefetch_bucket(*tag));
+                let hints = tags.map(|tag| table.prefetch_entry(tag));
+                let flows = burst.iter().zip(tags).zip(hints);
+                flows.filter(|((tuple, tag), hint)| table.find_hinted(*hint, *tag, &Key::of(tuple)).is_some()).count()
             });
         });
         drop(table);

@@ -4,7 +4,7 @@
 //! real one does shows only where there is one.
 
 use fairlead::config::parse;
-use fairlead::engine::{Engine, Law, steer};
+use fairlead::engine::{Engine, Path, Steering};
 use fairlead::flow::Claims;
 use fairlead::io::memory::{FarEnd, MemoryPort, Pool};
 use fairlead::policy::adjacency::Adjacency;
@@ -17,7 +17,7 @@ use fairlead::wire::build::Build;
 use fairlead::wire::tcp::Flags;
 use fairlead::wire::toeplitz::Spread::{Both, Destination, Source};
 use fairlead::wire::toeplitz::{Secret, Spread, hash, owners};
-use fairlead::wire::{Endpoint, Headers, Mac};
+use fairlead::wire::{Endpoint, Mac, Packet};
 use fairlead::worker::arrivals::Arrived;
 use fairlead::worker::mailbox::mailbox;
 use fairlead::worker::{Shared, Worker, WorkerId, hand_offs};
@@ -108,15 +108,16 @@ fn what_a_nic_receives_arrives_at_the_worker_that_decides_about_it() {
     };
     let secret = Secret::draw(&mut random);
     let (outer, inner) = (Nic::new(&secret, Source), Nic::new(&secret, Destination));
-    let law = Law::of_nics(WORKERS, secret.places());
+    let law = Steering::of_nics(WORKERS, secret.places());
     let mut met = [0; WORKERS];
     for _ in 0..2_000 {
         let bits = random() >> 8;
         let outside = Endpoint::new(Ipv4Addr::from(0xac10_0000 | (bits as u32 & 0x000f_ffff)), (bits >> 32) as u16 | 1);
         let high = 32_768 + (bits >> 48) as u16 % 20_000;
         let owner = |frame: &[u8]| {
-            let headers = Headers::parse(frame).unwrap();
-            steer::owner(&headers, &world.ends(headers.src, headers.dst), &world, &law).unwrap()
+            let headers = Packet::parse(frame).unwrap();
+            let path = Path::between(&world.owners(headers.src(), headers.dst()));
+            law.worker(&headers, &path, &world).unwrap()
         };
         let inward = [
             Build::udp(outside, Endpoint::new(vip, 5060)).bytes(),
@@ -150,7 +151,7 @@ struct Appliance {
     shared: Vec<Arc<Shared>>,
 }
 
-fn appliance(intent: &Intent, law: &Law) -> Appliance {
+fn appliance(intent: &Intent, law: &Steering) -> Appliance {
     let (world, pool) = (Arc::new(world(intent)), Pool::default());
     let claims = Claims::new(world.snat_addresses(), 1);
     let mut made = Appliance { workers: Vec::new(), queues: Vec::new(), shared: Vec::new() };
@@ -174,11 +175,11 @@ fn workers_count_what_arrives_where_it_is_decided_and_what_does_not() {
     let vip = Endpoint::new(intent.virtual_servers[0].address, 5060);
     let secret = Secret::draw(|| 0x0123_4567_89ab_cdef);
     let nic = Nic::new(&secret, Source);
-    let arrived = |law: &Law| {
+    let arrived = |law: &Steering| {
         let mut made = appliance(&intent, law);
         for peer in 0..1_000 {
             let outside = Endpoint::new(Ipv4Addr::from(0xac10_0500 + (peer >> 4)), 5_060 + (peer as u16 & 15));
-            let frame = Build::udp(outside, vip).bytes();
+            let frame = Build::udp(outside, vip).macs(Mac([2; 6]), Mac([2, 0, 0, 0, 0, 1])).bytes();
             assert!(made.queues[nic.queue(&frame)].inject(&frame));
             assert!(made.queues[0].inject(&Build::arp_request(Mac([2; 6]), "192.0.2.9", "192.0.2.2").bytes()));
             made.workers.iter_mut().for_each(|worker| {
@@ -190,9 +191,9 @@ fn workers_count_what_arrives_where_it_is_decided_and_what_does_not() {
         assert_eq!(arrived.elsewhere, handed_off);
         arrived
     };
-    let as_asked = arrived(&Law::of_nics(WORKERS, secret.places()));
+    let as_asked = arrived(&Steering::of_nics(WORKERS, secret.places()));
     assert_eq!(as_asked, Arrived { frames: 1_000, elsewhere: 0 }, "and ARP, which is nobody's, is not among them");
-    let by_chance = arrived(&Law::ours(WORKERS));
+    let by_chance = arrived(&Steering::ours(WORKERS));
     assert_eq!(by_chance.frames, 1_000);
     assert!((700..900).contains(&by_chance.elsewhere), "four of five: {by_chance:?}");
 }

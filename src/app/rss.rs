@@ -5,7 +5,7 @@
 
 use crate::control::Spreading;
 use crate::dpdk::{self, Hashing, PortConfig};
-use crate::engine::Law;
+use crate::engine::Steering;
 use crate::policy::Intent;
 use crate::policy::spread::spreads;
 use crate::wire::toeplitz::{Secret, Spread, owners};
@@ -39,14 +39,14 @@ impl Rss {
     }
 
     /// Which law follows from what the drivers took, and how each port spreads.
-    pub fn found(&self, ports: &[dpdk::PortFacts]) -> (Law, Vec<Spreading>) {
+    pub fn found(&self, ports: &[dpdk::PortFacts]) -> (Steering, Vec<Spreading>) {
         let spreadings: Vec<_> =
             ports.iter().zip(&self.spreads).map(|(port, spread)| found(port.hashing, *spread)).collect();
         let helps = |spreading: &Spreading| matches!(spreading, Spreading::By(Spread::Source | Spread::Destination));
         let law = if spreadings.iter().any(helps) {
-            Law::of_nics(self.workers, self.secret.places())
+            Steering::of_nics(self.workers, self.secret.places())
         } else {
-            Law::ours(self.workers)
+            Steering::ours(self.workers)
         };
         (law, spreadings)
     }

@@ -49,7 +49,7 @@ use crate::policy::health::Health;
 use crate::policy::intent::{InterfaceId, MemberId, PortId};
 use crate::policy::{Epoch, Intent, Snapshot};
 use crate::time::Instant;
-use crate::wire::{Headers, Kind, Mac};
+use crate::wire::{Kind, Mac, Packet};
 use crate::worker::mailbox::{Command, Event};
 use checks::Checks;
 use exclusions::Exclusions;
@@ -263,7 +263,7 @@ impl Controller {
 
     /// A worker handed up a frame.
     fn on_punt(&mut self, reason: PuntReason, interface: InterfaceId, frame: &[u8], now: Instant) {
-        let Ok(headers) = Headers::parse(frame) else { return };
+        let Ok(headers) = Packet::parse(frame) else { return };
         match (reason, headers.kind) {
             (PuntReason::Arp, Kind::Arp(arp)) => {
                 self.link.neighbours.on_arp(interface, &arp, &self.link.addresses, now);

@@ -13,7 +13,8 @@ use crate::policy::intent::{InterfaceId, PortId};
 use crate::policy::{Epoch, Intent, Snapshot};
 use crate::time::{Duration, Instant};
 use crate::wire::build::Build;
-use crate::wire::{Endpoint, Headers, Kind, Mac};
+use crate::wire::facts::Link;
+use crate::wire::{Kind, Mac, Packet};
 use crate::worker::Latency;
 use crate::worker::mailbox::{Command, Event, FlowRow, WorkerId};
 use std::collections::{BTreeMap, VecDeque};
@@ -245,7 +246,7 @@ impl World {
 
     /// Frames sent since `since` that announce an address, in order.
     pub(crate) fn announced(&self, since: Instant) -> Vec<(Instant, Ipv4Addr)> {
-        let arp = |(at, _, frame): &(Instant, PortId, Vec<u8>)| match Headers::parse(frame).unwrap().kind {
+        let arp = |(at, _, frame): &(Instant, PortId, Vec<u8>)| match Packet::parse(frame).unwrap().kind {
             Kind::Arp(arp) if arp.sender == arp.target => Some((*at, arp.sender)),
             _ => None,
         };
@@ -328,20 +329,20 @@ impl World {
 
     /// A frame leaves: whoever it is for answers after [`TRIP`].
     fn deliver(&mut self, port: PortId, frame: Vec<u8>) {
-        let headers = Headers::parse(&frame).expect("a frame of ours is whole");
+        let headers = Packet::parse(&frame).expect("a frame of ours is whole");
         let reply = self.hosts.iter().find(|host| {
-            let meant = headers.link.dst == host.mac || headers.link.dst == Mac::BROADCAST;
+            let meant = headers.dst_mac() == host.mac || headers.dst_mac() == Mac::BROADCAST;
             meant
-                && headers.dst == host.address
+                && headers.dst() == host.address
                 && self.controller.intent.interfaces[host.interface.index()].port == port
         });
         if let Some((reason, interface, bytes)) = reply.and_then(|host| answer_of(host, &headers, &frame)) {
             self.on_the_wire.push((self.now + TRIP, punt(reason, interface, bytes)));
         }
-        if let Kind::Udp { dst_port: 5060, .. } = headers.kind {
+        if headers.kind == Kind::Udp && headers.dst_port() == 5060 {
             let text =
                 String::from_utf8_lossy(&frame[usize::from(headers.l4) + 8..usize::from(headers.end)]).into_owned();
-            self.options.push((headers.dst, text));
+            self.options.push((headers.dst(), text));
         }
         self.frames.push((self.now, port, frame));
     }
@@ -351,24 +352,24 @@ fn punt(reason: PuntReason, interface: InterfaceId, frame: Vec<u8>) -> Event {
     Event::Punt { worker: WorkerId(1), reason, interface, frame: frame.into_boxed_slice() }
 }
 
-fn answer_of(host: &Host, headers: &Headers, frame: &[u8]) -> Option<(PuntReason, InterfaceId, Vec<u8>)> {
+fn answer_of(host: &Host, headers: &Packet, frame: &[u8]) -> Option<(PuntReason, InterfaceId, Vec<u8>)> {
     if host.manner == Manner::Dead {
         return None;
     }
-    let back = |build: Build| build.macs(host.mac, headers.link.src).bytes();
+    let back = |build: Build| build.macs(host.mac, Link::of(frame).src).bytes();
     match headers.kind {
         Kind::Arp(arp) if arp.target == host.address => {
             let bytes = back(Build::arp_reply(host.mac, host.address, arp.sender_mac, arp.sender));
             Some((PuntReason::Arp, host.interface, bytes))
         }
-        Kind::Udp { src_port, dst_port } => {
-            let (from, to) = (Endpoint::new(headers.dst, dst_port), Endpoint::new(headers.src, src_port));
+        Kind::Udp => {
+            let (from, to) = headers.tuple().map(|tuple| (tuple.dst, tuple.src))?;
             let payload = &frame[usize::from(headers.l4) + 8..usize::from(headers.end)];
             let build = match host.manner {
                 Manner::Answers(code) => Build::udp(from, to).payload(&sip_answer(payload, code)),
                 Manner::Refuses => {
                     let quoted = Build::udp(to, from).payload(payload);
-                    Build::icmp_error(headers.dst, headers.src, 3, 3, &quoted)
+                    Build::icmp_error(headers.dst(), headers.src(), 3, 3, &quoted)
                 }
                 Manner::Mute | Manner::Dead => return None,
             };

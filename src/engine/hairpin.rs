@@ -3,32 +3,26 @@
 //! Owns the double translation: the sender wears its pool's virtual address, the destination becomes a member. Without
 //! the first, the answer would bypass us on the link, or a host would meet its own address as source.
 
-use super::decide::Walk;
 use super::notice::Notice;
 use super::service::silence_without_member;
 use super::verdict::{DropReason, Verdict};
+use super::walk::Walk;
 use crate::flow::{Flow, FlowId, PathKind, Side, Track};
 use crate::policy::intent::MemberId;
-use crate::policy::snapshot::ServiceView;
+use crate::policy::snapshot::{ServiceView, VirtualView};
 use crate::wire::reply::{IcmpError, Reply};
 use crate::wire::{Endpoint, Kind, Protocol, Tuple};
 
 impl Walk<'_> {
     /// From a member to a virtual address.
-    pub(super) fn hairpin(&mut self, sender: MemberId, at: u16) -> Verdict {
-        let server = self.world.server(at);
-        match (self.packet.kind, self.packet.tuple()) {
-            (Kind::IcmpError(quoted), _) => self.error(&quoted),
-            (Kind::Echo { request: true, .. }, _) => self.ping(server),
-            (_, Some(tuple)) => match server.service(tuple.protocol, tuple.dst.port) {
-                Some(service) if !service.enabled => self.refuse_hairpin(DropReason::VirtualServerDisabled),
-                Some(service) => self.hairpin_to_service(sender, service, tuple),
-                None => match self.answer_between_pairs(sender, tuple) {
-                    Some(verdict) => verdict,
-                    None => self.answer_to_flow(tuple, server),
-                },
+    pub(super) fn hairpin_with_ports(&mut self, sender: MemberId, server: &VirtualView, tuple: Tuple) -> Verdict {
+        match server.service(tuple.protocol, tuple.dst.port) {
+            Some(service) if !service.enabled => self.refuse_hairpin(DropReason::VirtualServerDisabled),
+            Some(service) => self.hairpin_to_service(sender, service, tuple),
+            None => match self.answer_between_pairs(sender, tuple) {
+                Some(verdict) => verdict,
+                None => self.answer_to_flow(tuple, server),
             },
-            _ => self.refuse_local(),
         }
     }
 

@@ -4,10 +4,10 @@
 //! flow (RFC 5508 REQ-6, RFC 4787 REQ-12); one that quotes nothing we know is dropped when it would have to be
 //! translated, and routed as it is otherwise.
 
-use super::decide::Walk;
 use super::verdict::{DropReason, Verdict};
+use super::walk::Walk;
 use crate::policy::snapshot::Owner;
-use crate::wire::headers::Quoted;
+use crate::wire::facts::Quoted;
 use crate::wire::{Endpoint, Protocol, Rewrite, Tuple, icmp};
 
 /// Destination unreachable, port unreachable (RFC 792).
@@ -27,7 +27,7 @@ impl Walk<'_> {
         }
         match self.original_of_service(quoted.tuple) {
             Some(original) => self.translate_error(quoted, original),
-            None if matches!(self.world.owner(self.packet.dst), Some(Owner::Virtual(_))) => {
+            None if matches!(self.world.owner(self.packet.dst()), Some(Owner::Virtual(_))) => {
                 Verdict::Drop(DropReason::NoFlowForError)
             }
             None => self.route_unchanged(),
@@ -61,24 +61,29 @@ impl Walk<'_> {
         if matches!(quoted.kind, icmp::SOURCE_QUENCH | icmp::REDIRECT) {
             return Verdict::Drop(DropReason::IcmpUnsupported);
         }
-        let from_member = matches!(self.world.owner(self.packet.src), Some(Owner::Member(_)));
+        let from_member = self.is_from_member();
         let [outside, members] = &mut self.state.errors;
         // Strangers can invent errors; those of our members must pass all the same (scenario 22).
         if !(if from_member { members } else { outside }).allows(self.now) {
             return Verdict::Drop(DropReason::IcmpLimited);
         }
-        let (src, dst) = (self.packet.src, self.packet.dst);
+        let (src, dst) = (self.packet.src(), self.packet.dst());
         let seen_as = if src == quoted.tuple.dst.addr { original.dst.addr } else { src };
         let receiver = original.src.addr;
         let outer = Rewrite::addresses((src, dst), (seen_as, receiver));
-        self.forward(outer, Some(Rewrite::between(&quoted.tuple, &original)), receiver)
+        match self.forward(outer, receiver) {
+            Verdict::Forward(outer) => {
+                Verdict::ForwardError { outer, quoted: Rewrite::between(&quoted.tuple, &original) }
+            }
+            verdict => verdict,
+        }
     }
 
     /// A member says that its service port is closed.
     fn sight_closed_port(&mut self, quoted: &Quoted) {
-        let Some(Owner::Member(member)) = self.world.owner(self.packet.src) else { return };
+        let Some(Owner::Member(member)) = self.world.owner(self.packet.src()) else { return };
         let about = quoted.tuple.dst;
-        let closed = (quoted.kind, quoted.code) == PORT_UNREACHABLE && about.addr == self.packet.src;
+        let closed = (quoted.kind, quoted.code) == PORT_UNREACHABLE && about.addr == self.packet.src();
         if closed && self.pool_of(member).service(quoted.tuple.protocol, about.port).is_some() {
             self.sight(member);
         }

@@ -1,8 +1,8 @@
 //! What is for the appliance itself: its self-IPs, and the virtual addresses as hosts.
 
-use super::decide::Walk;
 use super::verdict::{DropReason, PuntReason, Verdict};
-use crate::policy::intent::{EchoPolicy, Unmatched};
+use super::walk::Walk;
+use crate::policy::intent::{EchoPolicy, MemberId, Unmatched};
 use crate::policy::snapshot::{Owner, VirtualView};
 use crate::wire::Kind;
 use crate::wire::reply::{IcmpError, Reply};
@@ -12,20 +12,17 @@ const FIRST_PROBE_PORT: u16 = 49_152;
 
 impl Walk<'_> {
     /// To a self-IP: pings are answered, answers to probes go to management, the rest is refused.
-    pub(super) fn local(&mut self, from: Option<Owner>) -> Verdict {
-        let answers_probe = matches!(from, Some(Owner::Member(_)));
+    pub(super) fn local(&mut self, sender: Option<MemberId>) -> Verdict {
+        let answers_probe = sender.is_some();
         match self.packet.kind {
-            Kind::Echo { request: true, .. } => Verdict::Answer(Reply::Echo),
-            Kind::Echo { request: false, .. } if answers_probe => Verdict::Punt(PuntReason::Local),
-            Kind::Tcp(segment) if answers_probe && segment.dst_port >= FIRST_PROBE_PORT => {
-                Verdict::Punt(PuntReason::Local)
-            }
-            Kind::Udp { dst_port, .. } if answers_probe && dst_port >= FIRST_PROBE_PORT => {
+            Kind::Echo { request: true } => Verdict::Answer(Reply::Echo),
+            Kind::Echo { request: false } if answers_probe => Verdict::Punt(PuntReason::Local),
+            Kind::Tcp(_) | Kind::Udp if answers_probe && self.packet.dst_port() >= FIRST_PROBE_PORT => {
                 Verdict::Punt(PuntReason::Local)
             }
             // Only the member itself may say that a probe failed: members are on the link, no router stands between.
             Kind::IcmpError(quoted) => match self.world.owner(quoted.tuple.src.addr) {
-                Some(Owner::Appliance(_)) if answers_probe && quoted.tuple.dst.addr == self.packet.src => {
+                Some(Owner::Appliance(_)) if answers_probe && quoted.tuple.dst.addr == self.packet.src() => {
                     Verdict::Punt(PuntReason::Local)
                 }
                 _ => Verdict::Drop(DropReason::NoFlowForError),
@@ -41,10 +38,8 @@ impl Walk<'_> {
             Kind::Tcp(segment) if segment.flags.rst() => Verdict::Drop(DropReason::NotListening),
             Kind::Tcp(_) => self.refuse_with(Reply::Reset, DropReason::NotListening),
             // Never towards a member: it would stop the receive loop of some servers.
-            Kind::Udp { .. } if matches!(self.world.owner(self.packet.src), Some(Owner::Member(_))) => {
-                Verdict::Drop(DropReason::NotListening)
-            }
-            Kind::Udp { .. } => self.refuse(IcmpError::PortUnreachable, self.packet.dst, DropReason::NotListening),
+            Kind::Udp if self.is_from_member() => Verdict::Drop(DropReason::NotListening),
+            Kind::Udp => self.refuse(IcmpError::PortUnreachable, self.packet.dst(), DropReason::NotListening),
             Kind::Echo { .. } => Verdict::Drop(DropReason::NotListening),
             _ => Verdict::Drop(DropReason::ProtocolUnsupported),
         }
@@ -53,10 +48,9 @@ impl Walk<'_> {
     /// To a virtual address, but nothing takes it: the address' policy says whether and when its sender is told.
     pub(super) fn unmatched(&mut self, server: &VirtualView) -> Verdict {
         let opens = matches!(self.packet.kind, Kind::Tcp(segment) if segment.flags.opens());
-        let from_member = matches!(self.world.owner(self.packet.src), Some(Owner::Member(_)));
         match server.unmatched {
             Unmatched::Drop => Verdict::Drop(DropReason::NotListening),
-            Unmatched::Reject if opens && server.wears && !from_member => Verdict::Defer,
+            Unmatched::Reject if opens && server.wears && !self.is_from_member() => Verdict::Defer,
             Unmatched::Reject | Unmatched::RejectNow => self.refuse_local(),
         }
     }
@@ -67,11 +61,11 @@ impl Walk<'_> {
         if self.is_taken_by_now() {
             return Verdict::Drop(DropReason::NotListening);
         }
-        self.refuse(IcmpError::PortUnreachable, self.packet.dst, DropReason::NotListening)
+        self.refuse(IcmpError::PortUnreachable, self.packet.dst(), DropReason::NotListening)
     }
 
     fn is_taken_by_now(&mut self) -> bool {
-        let (Some(Owner::Virtual(at)), Some(tuple)) = (self.world.owner(self.packet.dst), self.packet.tuple()) else {
+        let (Some(Owner::Virtual(at)), Some(tuple)) = (self.world.owner(self.packet.dst()), self.packet.tuple()) else {
             return true;
         };
         let server = self.world.server(at);

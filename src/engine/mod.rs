@@ -1,45 +1,46 @@
 //! Floor 2: the decision. What becomes of a packet, from its facts and what is known.
 //!
-//! Owns [`Engine`]: one per worker, with that worker's flows and speakers. It sees [`Headers`], never bytes; it is told
-//! the time; it knows no NIC. Read first: `decide` (the fork in the road), then the road that interests you:
-//! `service`, `outbound`, `hairpin`, `routed`, `local`, `icmp_error`; `revalidate` for what a flow meets when the
-//! world has changed, `stale` for what a reload takes; [`steer`] and [`ownership`] for which worker decides; [`verdict`]
-//! for all that can become of a packet.
+//! Owns [`Engine`]: one per worker, with that worker's flows and speakers. It sees [`crate::wire::Packet`], never bytes; it is
+//! told the time; it knows no NIC. Read first: [`path`] (what kind of packet it is), `decide` (the fork), then the path that
+//! interests you: `service`, `outbound`, `hairpin`, `direct`, `local`, `icmp_error`; `on_flow` for packets of flows that
+//! stand, `revalidate` for what they meet when a member was lost, `stale` for what a reload takes; `forward` for how a
+//! packet leaves; [`steer`] for which worker decides; [`verdict`] for every verdict there is.
 
-mod ahead;
+mod affinity;
 mod decide;
+mod direct;
+mod forward;
 mod hairpin;
-mod hit;
 mod icmp_error;
 mod identification;
 mod limiter;
 mod local;
 pub mod notice;
+mod on_flow;
 mod outbound;
-pub mod ownership;
+pub mod path;
 mod resets;
 mod revalidate;
-mod routed;
 mod service;
 mod stale;
 pub mod steer;
 pub mod verdict;
+mod walk;
 
-pub use ahead::Ahead;
-pub use hit::Hit;
 pub use identification::Share;
 pub use notice::Notice;
-pub use ownership::Law;
+pub use path::{Classified, Path};
 pub use resets::ResetOrder;
-pub use verdict::{DropReason, Egress, Ingress, PuntReason, Verdict};
+pub use steer::Steering;
+pub use verdict::{DropReason, Egress, EgressId, Forward, PuntReason, Verdict};
 
 use crate::flow::{
     Claims, Class, Flow, FlowId, FlowTable, Lifetimes, PathKind, Refused, ReservedPorts, Side, Speakers,
 };
-use crate::policy::intent::{MemberId, PoolId, PortId, Timeouts};
+use crate::policy::intent::{MemberId, PoolId, Timeouts};
 use crate::policy::{Epoch, Life, Slots, Snapshot};
 use crate::time::{Duration, Instant};
-use crate::wire::{Headers, Protocol, Tuple};
+use crate::wire::{Protocol, Tuple};
 use identification::Identifications;
 use limiter::Limiter;
 use notice::Noticed;
@@ -60,7 +61,7 @@ const GIVES_WAY: [Class; 4] = [Class::TcpOpening, Class::TcpClosing, Class::Rout
 
 /// One worker's power of decision.
 pub struct Engine {
-    world: Arc<Snapshot>,
+    snapshot: Arc<Snapshot>,
     state: State,
 }
 
@@ -81,8 +82,9 @@ struct State {
     by_member: Vec<u64>,
     /// Where the walk stands that forgets stale flows; none while there is nothing to forget.
     stale: Option<u32>,
-    /// Counts installed worlds, from 1: what tickets are good in. It comes round after 2^32, which no flow outlives.
-    world_number: u32,
+    /// Counts installed snapshots, from 1: what cached routes are good in. It comes round after 2^32, which no flow outlives.
+    snapshot_number: u32,
+    caches_routes: bool,
     seed: u64,
 }
 
@@ -101,10 +103,11 @@ impl Engine {
             resets: Resets::default(),
             by_member: vec![0; world.members.bound()],
             stale: None,
-            world_number: 1,
+            snapshot_number: 1,
+            caches_routes: true,
             seed,
         };
-        Engine { world, state }
+        Engine { snapshot: world, state }
     }
 
     /// One of several workers, which draw from the same numbers.
@@ -113,56 +116,37 @@ impl Engine {
         self
     }
 
-    /// What becomes of a packet that came in on `port`; `ahead` is what [`Engine::look_ahead`] said of it, in this world.
-    #[inline]
-    pub fn decide(&mut self, packet: &Headers, ahead: &Ahead, port: PortId, now: Instant) -> Verdict {
-        match self.walk(packet, ahead, port, now) {
-            Some(walk) => walk.verdict(),
-            None => Verdict::Drop(DropReason::UnknownInterface),
-        }
+    /// One that caches no routes: every packet is decided about in full.
+    pub fn without_cache(mut self) -> Engine {
+        self.state.caches_routes = false;
+        self
     }
 
-    /// What becomes of a packet for which the verdict was [`Verdict::Defer`] six seconds ago.
-    pub fn conclude(&mut self, packet: &Headers, port: PortId, now: Instant) -> Verdict {
-        match self.walk(packet, &self.look_ahead(packet), port, now) {
-            Some(walk) => walk.conclusion(),
-            None => Verdict::Drop(DropReason::UnknownInterface),
-        }
-    }
-
-    #[inline]
-    fn walk<'a>(
-        &'a mut self,
-        packet: &'a Headers,
-        ahead: &Ahead,
-        port: PortId,
-        now: Instant,
-    ) -> Option<decide::Walk<'a>> {
-        let interface = self.world.interface_of(port, packet.link.vlan)?;
-        let at = Ingress { port, interface };
-        let (world, state) = (&*self.world, &mut self.state);
-        Some(decide::Walk { world, state, packet, ahead: *ahead, at, interface: world.interface(interface), now })
+    /// The route of packets with this tuple is cached.
+    pub fn is_cached(&self, tuple: &Tuple) -> bool {
+        let State { flows, snapshot_number, .. } = &self.state;
+        flows.find(tuple).is_some_and(|(id, side)| flows.route(id, side).snapshot == *snapshot_number)
     }
 
     /// From now on `world` is what is read, and ports are claimed in `claims`: tables for its SNAT addresses. Returns the
     /// snapshot it replaces, to be sent home.
     pub fn install(&mut self, world: Arc<Snapshot>, claims: Claims) -> Arc<Snapshot> {
-        self.state.world_number = self.state.world_number.wrapping_add(1).max(1);
+        self.state.snapshot_number = self.state.snapshot_number.wrapping_add(1).max(1);
         self.state.flows.set_lifetimes(lifetimes(&world.timeouts));
         self.state.refusals.set_rate(world.limits.rejects_per_second);
         self.state.errors.iter_mut().for_each(|errors| errors.set_rate(world.limits.icmp_errors_per_second));
         self.state.reserved = reserved(&world);
-        if resets::loses_somebody(&self.world, &world) {
+        if resets::loses_somebody(&self.snapshot, &world) {
             self.state.resets.begin();
         }
-        self.state.follow(&self.world, &world);
+        self.state.follow(&self.snapshot, &world);
         self.state.claims = claims;
-        std::mem::replace(&mut self.world, world)
+        std::mem::replace(&mut self.snapshot, world)
     }
 
     /// What is read now.
     pub fn world(&self) -> &Arc<Snapshot> {
-        &self.world
+        &self.snapshot
     }
 
     /// What keys its tables.
@@ -177,7 +161,7 @@ impl Engine {
 
     /// Which snapshot is read now.
     pub fn epoch(&self) -> Epoch {
-        self.world.epoch
+        self.snapshot.epoch
     }
 
     /// How many flows each member has, by its id.
@@ -194,14 +178,14 @@ impl Engine {
     pub fn expire(&mut self, now: Instant, budget: usize) -> usize {
         let State { flows, claims, speakers, by_member, .. } = &mut self.state;
         speakers.expire(now, SPEAKER_AGE, budget);
-        flows.expire(now, budget, |flow| bury(claims, by_member, &self.world, &flow))
+        flows.expire(now, budget, |flow| bury(claims, by_member, &self.snapshot, &flow))
     }
 
     /// Looks at up to `budget` places of the flow table and forgets the flows whose member or address a reload has taken
     /// away. Nothing to do, nearly always.
     #[inline]
     pub fn forget_stale(&mut self, budget: usize) {
-        self.state.forget_stale(&self.world, budget);
+        self.state.forget_stale(&self.snapshot, budget);
     }
 
     /// Shows the flows in the next `count` slots of the flow table from `cursor` on, 0 to begin, with the addresses of the member
@@ -213,8 +197,8 @@ impl Engine {
         mut show: impl FnMut(FlowId, &Flow, [Option<Ipv4Addr>; 2]),
     ) -> Option<u32> {
         self.state.flows.scan(cursor, count, |id, flow| {
-            if stale::is_live(&self.world, flow) {
-                let address = |id| self.world.members.find(usize::from(id), Life(flow.life)).map(|it| it.address);
+            if stale::is_live(&self.snapshot, flow) {
+                let address = |id| self.snapshot.members.find(usize::from(id), Life(flow.life)).map(|it| it.address);
                 show(id, flow, [flow.member, flow.opener].map(address));
             }
         })
@@ -235,7 +219,7 @@ impl Engine {
             }
         });
         for id in doomed {
-            self.state.forget(&self.world, id);
+            self.state.forget(&self.snapshot, id);
         }
         next
     }
@@ -243,7 +227,7 @@ impl Engine {
     /// The next reset that is due because a member was lost; `None` when there is none now. Looks at `budget` flows at
     /// most.
     pub fn next_resets(&mut self, now: Instant, budget: usize, orders: &mut Vec<ResetOrder>) {
-        resets::sweep(&self.world, &mut self.state, now, budget, orders);
+        resets::sweep(&self.snapshot, &mut self.state, now, budget, orders);
     }
 
     /// What was noticed since the last call about a member, if anything.

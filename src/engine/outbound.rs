@@ -4,12 +4,12 @@
 //! Anything else that matches nothing is routed as it is (the one-arm trap), but for connections that members
 //! themselves opened before a restart.
 
-use super::decide::Walk;
 use super::notice::Notice;
 use super::verdict::{DropReason, Verdict};
+use super::walk::Walk;
 use crate::flow::{Flow, FlowId, PathKind, Side, Track};
 use crate::policy::intent::MemberId;
-use crate::wire::headers::Segment;
+use crate::wire::facts::Segment;
 use crate::wire::reply::IcmpError;
 use crate::wire::{Endpoint, Kind, Tuple};
 
@@ -17,31 +17,20 @@ use crate::wire::{Endpoint, Kind, Tuple};
 const FIRST_CLIENT_PORT: u16 = 32_768;
 
 impl Walk<'_> {
-    /// From a member to somebody outside.
-    pub(super) fn outward(&mut self, sender: MemberId) -> Verdict {
-        match (self.packet.kind, self.packet.tuple()) {
-            (Kind::IcmpError(quoted), _) => self.error(&quoted),
-            (kind, Some(tuple)) => self.outward_with_ports(sender, kind, tuple),
-            _ => self.route_unchanged(),
-        }
-    }
-
-    fn outward_with_ports(&mut self, sender: MemberId, kind: Kind, tuple: Tuple) -> Verdict {
-        let served = self.world.member(sender).served(tuple.protocol, tuple.src.port);
-        if let (Kind::Udp { .. }, Some(served)) = (kind, served) {
-            return self.datagram_out(sender, tuple, served);
-        }
+    /// From a member to somebody outside, but no datagram from a service port.
+    pub(super) fn outward_with_ports(&mut self, sender: MemberId, kind: Kind, tuple: Tuple) -> Verdict {
         if let Some((id, side)) = self.flow_of(&tuple) {
             if !self.reopens(id, side) {
                 return self.on_flow(id, side, tuple);
             }
             self.state.forget(self.world, id);
         }
+        let served = self.world.member(sender).served(tuple.protocol, tuple.src.port);
         match (kind, served) {
             (Kind::Tcp(segment), Some(served)) => self.segment_out(sender, tuple, served.address, &segment),
             _ if !self.would_translate(sender) => self.route_unchanged(),
             // The answer to a visitor's ping leaves no trace on its way in: that it matches nothing says nothing.
-            (Kind::Echo { request: false, .. }, _) => self.route_unchanged(),
+            (Kind::Echo { request: false }, _) => self.route_unchanged(),
             (Kind::Tcp(segment), _) if self.goes_on(sender, &tuple, &segment) => {
                 self.resume_outward(sender, tuple, &segment)
             }
@@ -84,8 +73,8 @@ impl Walk<'_> {
     pub(super) fn opens(&self) -> bool {
         match self.packet.kind {
             Kind::Tcp(segment) => segment.flags.opens(),
-            Kind::Udp { .. } => true,
-            Kind::Echo { request, .. } => request,
+            Kind::Udp => true,
+            Kind::Echo { request } => request,
             _ => false,
         }
     }
@@ -94,10 +83,10 @@ impl Walk<'_> {
     fn would_translate(&self, sender: MemberId) -> bool {
         let Some(snat) = &self.pool_of(sender).snat else { return false };
         let left = match self.packet.kind {
-            Kind::Udp { src_port, .. } => snat.leaves_udp_port(src_port),
+            Kind::Udp => snat.leaves_udp_port(self.packet.src_port()),
             _ => false,
         };
-        !left && !snat.excludes(self.packet.dst)
+        !left && !snat.excludes(self.packet.dst())
     }
 
     /// A flow outward begins: a port is claimed, both sides are kept, the packet goes out.

@@ -91,6 +91,7 @@ fn is_due(world: &Snapshot, flow: &Flow) -> bool {
 
 fn order_reset(world: &Snapshot, flow: &Flow, side: Side, orders: &mut Vec<ResetOrder>) {
     let (Some(track), tuple) = (flow.track, flow.key(side).reversed()) else { return };
-    let Some(&egress) = world.way(tuple.dst.addr) else { return };
+    let Some(egress) = world.lookup(tuple.dst.addr) else { return };
+    let egress = *world.egress(egress);
     orders.extend(track.reset_towards(side).map(|ResetSegment { seq, ack }| ResetOrder { tuple, seq, ack, egress }));
 }

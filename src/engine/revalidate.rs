@@ -2,15 +2,14 @@
 //!
 //! Owns what becomes of TCP whose member was lost, and when a SYN begins anew on an old tuple.
 
-use super::decide::Walk;
 use super::verdict::{DropReason, Verdict};
+use super::walk::Walk;
 use crate::flow::tcp::State;
 use crate::flow::{Flow, FlowId, NO_MEMBER, PathKind, Side};
 use crate::policy::intent::{MemberId, OnDownTcp};
 use crate::policy::{Life, Snapshot};
-use crate::wire::headers::Segment;
+use crate::wire::facts::Segment;
 use crate::wire::reply::Reply;
-use crate::wire::{Kind, Tuple};
 
 /// A member that a flow has lost, and the side it stood on.
 #[derive(Clone, Copy)]
@@ -52,42 +51,11 @@ pub(super) fn is_ending(flow: &Flow, lost: Lost) -> bool {
 }
 
 impl Walk<'_> {
-    /// The packet belongs to a flow.
-    #[inline]
-    pub(super) fn on_flow(&mut self, id: FlowId, side: Side, tuple: Tuple) -> Verdict {
-        let Some(flow) = self.state.flows.at(id) else { return Verdict::Drop(DropReason::NoFlow) };
-        debug_assert_eq!(flow.key(side), tuple);
-        let rewrite = flow.rewrite(side);
-        if let Kind::Tcp(segment) = self.packet.kind
-            && (segment.flags.rst() || lost(self.world, flow).is_some())
-            && let Some(verdict) = self.on_sick_flow(*flow, side, &segment)
-        {
-            return verdict;
-        }
-        let verdict = self.forward(rewrite, None, rewrite.changed(&tuple).dst.addr);
-        if verdict.goes_on() {
-            self.refresh(id, side);
-            self.give_ticket(id, side);
-        }
-        verdict
-    }
-
     /// The segment is a reset, or a member of the flow's was lost. `None`: it goes on.
     #[cold]
-    fn on_sick_flow(&mut self, flow: Flow, side: Side, segment: &Segment) -> Option<Verdict> {
+    pub(super) fn on_sick_flow(&mut self, flow: Flow, side: Side, segment: &Segment) -> Option<Verdict> {
         self.sight_reset(&flow, side, segment);
         self.meet_loss(&flow, side, segment)
-    }
-
-    /// The flow was used.
-    #[inline]
-    pub(super) fn refresh(&mut self, id: FlowId, side: Side) {
-        match self.packet.kind {
-            Kind::Tcp(segment) => {
-                self.state.flows.follow(id, side, &segment, self.now);
-            }
-            _ => self.state.flows.touch(id, self.now),
-        }
     }
 
     /// A SYN on the tuple of a flow that is over, or whose member is: the connection is balanced afresh (scenario 28).

@@ -3,27 +3,16 @@
 //! Owns the bijection `V:P ⇔ member:P`. UDP needs no flow: only which member is a question, and it is asked packet by
 //! packet, so a switchover is one assignment for every peer at once. TCP is pinned by a flow that its SYN makes.
 
-use super::decide::Walk;
 use super::notice::Notice;
 use super::verdict::{DropReason, Verdict};
-use crate::flow::{Flow, PathKind, Peer, Refused, Side, Speaker, Track};
-use crate::policy::Life;
-use crate::policy::intent::{MemberId, NoMember, PoolId};
-use crate::policy::snapshot::{PoolView, Ready, Served, ServiceView, VirtualView};
-use crate::time::Duration;
-use crate::wire::headers::Segment;
+use super::walk::Walk;
+use crate::flow::{Flow, PathKind, Refused, Side, Track};
+use crate::policy::intent::{MemberId, NoMember};
+use crate::policy::snapshot::{PoolView, Ready, ServiceView, VirtualView};
+use crate::wire::facts::Segment;
 use crate::wire::reply::{IcmpError, Reply};
 use crate::wire::{Endpoint, Kind, Tuple};
 use std::net::Ipv4Addr;
-
-/// A claim ends when the last transaction that the member's datagram can have begun is over (64·T1, RFC 3261 17). What
-/// the remote sends does not prolong it: a standby that spoke once would keep the peer for ever.
-const CLAIM_AGE: Duration = Duration::from_secs(32);
-
-/// Somebody outside, as one that talks to this pool.
-pub(super) fn peer_of(pool: &PoolView, remote: Endpoint) -> Peer {
-    Peer { remote, home: pool.public, since: pool.public_since.0 }
-}
 
 /// Why nothing is said to whoever calls a pool in which nobody is active, if nothing is to be said.
 pub(super) fn silence_without_member(pool: &PoolView) -> Option<DropReason> {
@@ -37,20 +26,6 @@ pub(super) fn silence_without_member(pool: &PoolView) -> Option<DropReason> {
 }
 
 impl Walk<'_> {
-    /// From outside to a virtual address.
-    pub(super) fn inward(&mut self, at: u16) -> Verdict {
-        let server = self.world.server(at);
-        match (self.packet.kind, self.packet.tuple()) {
-            (Kind::IcmpError(quoted), _) => self.error(&quoted),
-            (Kind::Echo { request: true, .. }, _) => self.ping(server),
-            (_, Some(tuple)) => match server.service(tuple.protocol, tuple.dst.port) {
-                Some(service) => self.service_in(service, tuple),
-                None => self.answer_to_flow(tuple, server),
-            },
-            _ => self.refuse_local(),
-        }
-    }
-
     /// To a virtual address but no service of it: the answer to something a member sent outward, or nothing of ours.
     pub(super) fn answer_to_flow(&mut self, tuple: Tuple, server: &VirtualView) -> Verdict {
         if let Some((id, side)) = self.flow_of(&tuple) {
@@ -64,33 +39,29 @@ impl Walk<'_> {
         }
     }
 
-    /// To a service port.
-    fn service_in(&mut self, service: &ServiceView, tuple: Tuple) -> Verdict {
-        if !service.enabled {
-            return self.reject(DropReason::VirtualServerDisabled);
-        }
-        match self.packet.kind {
-            Kind::Tcp(segment) => self.segment_in(service, tuple, &segment),
-            _ => self.datagram_in(service, tuple),
-        }
-    }
-
-    fn datagram_in(&mut self, service: &ServiceView, tuple: Tuple) -> Verdict {
+    /// A datagram from outside to a service port.
+    #[inline]
+    pub(super) fn datagram_in(&mut self, server: u16, service: u16) -> Verdict {
+        let service = &self.world.server(server).services[usize::from(service)];
         let pool = self.world.pool(service.pool);
         let verdict = match &service.ready {
             // Nobody but the active member has spoken to anybody, and the way to it is open.
-            Some(Ready { rewrite, egress }) if self.state.speakers.is_empty() && self.may_leave(egress) => {
-                Verdict::Forward { rewrite: *rewrite, quoted: None, egress: *egress }
+            Some(Ready { rewrite, egress }) if self.state.speakers.is_empty() && self.may_leave(*egress) => {
+                self.leave(*rewrite, *egress)
             }
-            _ => self.datagram_to_whom_it_concerns(service, tuple),
+            _ => self.datagram_to_whom_it_concerns(service),
         };
         if verdict.goes_on() {
-            self.note_caller(pool, tuple.src);
+            self.note_caller(pool, Endpoint::new(self.packet.src(), self.packet.src_port()));
         }
         verdict
     }
 
-    fn datagram_to_whom_it_concerns(&mut self, service: &ServiceView, tuple: Tuple) -> Verdict {
+    fn datagram_to_whom_it_concerns(&mut self, service: &ServiceView) -> Verdict {
+        if !service.enabled {
+            return self.reject(DropReason::VirtualServerDisabled);
+        }
+        let Some(tuple) = self.packet.tuple() else { return Verdict::Drop(DropReason::NotListening) };
         let Some(member) = self.member_for(service.pool, tuple.src) else {
             return self.no_member(self.world.pool(service.pool));
         };
@@ -98,90 +69,27 @@ impl Walk<'_> {
         self.forward_as(&tuple, &Tuple { dst: inside, ..tuple })
     }
 
-    /// The member that a datagram from `remote` goes to: the one that last spoke to it under the pool's present
-    /// generation, else the active one.
-    pub(super) fn member_for(&mut self, pool: PoolId, remote: Endpoint) -> Option<MemberId> {
-        let claimed = self.claimant(pool, remote);
-        if claimed.is_some() {
-            self.notice(Notice::SpeakerAnswered);
-        }
-        claimed.or(self.world.pool(pool).active)
-    }
-
-    /// The member that last spoke to `remote` though another is active, if that still counts.
-    pub(super) fn claimant(&self, pool: PoolId, remote: Endpoint) -> Option<MemberId> {
-        if self.state.speakers.is_empty() {
-            return None;
-        }
-        let speaker = self.state.speakers.find(&peer_of(self.world.pool(pool), remote))?;
-        self.current_claim(pool, speaker)
-    }
-
-    /// The member behind a speaker's claim, if the claim still counts.
-    fn current_claim(&self, pool: PoolId, speaker: &Speaker) -> Option<MemberId> {
-        let view = self.world.members.find(usize::from(speaker.member.id), Life(speaker.member.since))?;
-        let current = speaker.generation == self.world.pool(pool).generation.0;
-        if !current || self.now.since(speaker.claimed) > CLAIM_AGE {
-            return None;
-        }
-        (view.pool == pool && view.may_claim).then_some(MemberId(speaker.member.id))
-    }
-
-    /// Somebody talks to the virtual address. That is the rule and needs no note, except for one in the exclusion
-    /// group or one that visited the member's own address: replies must now wear the virtual address.
-    fn note_caller(&mut self, pool: &PoolView, remote: Endpoint) {
-        if pool.snat.as_ref().is_some_and(|snat| snat.excludes(remote.addr)) {
-            self.state.speakers.note_excluded_caller(peer_of(pool, remote), self.now);
-        } else if !self.state.speakers.is_empty() {
-            self.state.speakers.note_virtual(&peer_of(pool, remote));
-        }
-    }
-
-    /// A member sends a datagram from a service port towards `tuple.dst`.
-    pub(super) fn datagram_out(&mut self, sender: MemberId, tuple: Tuple, served: &Served) -> Verdict {
-        if self.leaves_untranslated(sender, tuple.dst) {
+    /// A member sends a datagram outside from a service port.
+    #[inline]
+    pub(super) fn datagram_out(&mut self, sender: MemberId, served: u16) -> Verdict {
+        let (destination, port) = (self.packet.dst(), self.packet.dst_port());
+        let remote = Endpoint::new(destination, port);
+        if self.leaves_untranslated(sender, remote) {
             return self.route_unchanged();
         }
-        let verdict = self.forward(served.rewrite, None, tuple.dst.addr);
+        let served = &self.world.member(sender).serves[usize::from(served)];
+        let verdict = self.forward(served.rewrite, destination);
         if verdict.goes_on() {
-            self.note_speaker(sender, tuple.dst);
+            self.note_speaker(sender, remote);
         }
         verdict
     }
 
-    /// Whether what `sender` sends from its service port to `remote` keeps its own address: to a visitor of that
-    /// address, and to the exclusion group unless it called the virtual address.
-    pub(super) fn leaves_untranslated(&self, sender: MemberId, remote: Endpoint) -> bool {
-        let pool = self.pool_of(sender);
-        let excluded = || pool.snat.as_ref().is_some_and(|snat| snat.excludes(remote.addr));
-        if self.state.speakers.is_empty() {
-            return excluded();
+    /// A segment from outside to a service port.
+    pub(super) fn segment_in(&mut self, service: &ServiceView, tuple: Tuple, segment: &Segment) -> Verdict {
+        if !service.enabled {
+            return self.reject(DropReason::VirtualServerDisabled);
         }
-        match self.state.speakers.find(&peer_of(pool, remote)) {
-            Some(speaker) if speaker.has_visited(self.reference(sender)) => true,
-            Some(speaker) if speaker.called => false,
-            _ => excluded(),
-        }
-    }
-
-    /// Who spoke last to `remote`. The active member needs no entry; another one makes a claim, if it may.
-    pub(super) fn note_speaker(&mut self, sender: MemberId, remote: Endpoint) {
-        let (pool, member) = (self.pool_of(sender), self.world.member(sender));
-        if pool.active == Some(sender) {
-            if !self.state.speakers.is_empty() {
-                self.state.speakers.release(&peer_of(pool, remote));
-            }
-            return;
-        }
-        self.notice(Notice::StandbySpoke);
-        if member.may_claim {
-            let sender = self.reference(sender);
-            self.state.speakers.claim(peer_of(pool, remote), sender, pool.generation.0, self.now);
-            self.sight(MemberId(sender.id));
-        }
-    }
-
-    fn segment_in(&mut self, service: &ServiceView, tuple: Tuple, segment: &Segment) -> Verdict {
         let known = self.flow_of(&tuple);
         if let Some((id, side)) = known
             && !self.begins_anew(id, side, segment)
@@ -265,7 +173,7 @@ impl Walk<'_> {
         match self.packet.kind {
             Kind::Tcp(segment) if segment.flags.rst() => Verdict::Drop(reason),
             Kind::Tcp(_) => self.refuse_with(Reply::Reset, reason),
-            _ => self.refuse(IcmpError::PortUnreachable, self.packet.dst, reason),
+            _ => self.refuse(IcmpError::PortUnreachable, self.packet.dst(), reason),
         }
     }
 }

@@ -1,88 +1,113 @@
 //! Which worker decides about a packet.
 //!
-//! Owns the law that the outside endpoint names the worker: translation never changes it, so both directions of a flow,
-//! and the ICMP errors that quote it, meet in one worker's table. A member counts by its public address; then both ends of
-//! a hairpin are virtual, and a symmetric hash of the two names the worker. NIC queues are a hint only: `ownership` says
-//! whether the hash of an endpoint is theirs or our own.
+//! Owns [`Steering`], chosen once, before the first packet, and the same for all workers: flows would be lost if it changed.
+//! The endpoint outside names the worker: translation never changes it, so both directions of a flow, and the ICMP errors
+//! that quote it, meet in one worker's table. A member counts by its public address; then both ends of a hairpin are
+//! virtual, and a symmetric hash of the two names the worker. Where no NIC spreads as asked the hash is our own, which
+//! costs least; where one does it is that NIC's, so that packets arrive where they are decided about and nothing is handed
+//! off.
 
-use super::ownership::Law;
+use super::path::Path;
 use crate::policy::Snapshot;
-use crate::policy::snapshot::{Ends, Owner};
-use crate::wire::{Endpoint, Headers, Kind, Protocol, Tuple, Usual};
+use crate::policy::intent::MemberId;
+use crate::wire::toeplitz::{self, Places};
+use crate::wire::{Endpoint, Kind, Packet, Protocol, Tuple};
 use std::net::Ipv4Addr;
 
-/// The place of the worker that decides about the packet; `None` when any may: nothing is remembered about it. `ends` are
-/// those of the packet's own addresses.
-#[inline]
-pub fn owner(packet: &Headers, ends: &Ends, world: &Snapshot, law: &Law) -> Option<usize> {
-    if law.workers() <= 1 {
-        return None;
+/// Which endpoint outside belongs to which worker.
+#[derive(Clone, Debug)]
+pub struct Steering {
+    workers: usize,
+    /// As the NICs see it; `None`: no NIC is asked.
+    places: Option<Box<Places>>,
+}
+
+impl Steering {
+    /// By our own hash, over so many workers.
+    pub const fn ours(workers: usize) -> Steering {
+        Steering { workers, places: None }
     }
-    let hash = match packet.kind {
-        Kind::Arp(_) => return None,
-        Kind::IcmpError(quoted) => {
-            place(&quoted.tuple, &world.ends(quoted.tuple.src.addr, quoted.tuple.dst.addr), world, law)?
+
+    /// As NICs with this secret do.
+    pub fn of_nics(workers: usize, places: Places) -> Steering {
+        Steering { workers, places: Some(Box::new(places)) }
+    }
+
+    /// The worker that decides about the packet, which takes this path; `None` when any may: nothing is remembered about it.
+    #[inline]
+    pub fn worker(&self, packet: &Packet, path: &Path, snapshot: &Snapshot) -> Option<usize> {
+        if self.workers <= 1 {
+            return None;
         }
-        _ => match packet.tuple() {
-            Some(tuple) => place(&tuple, ends, world, law)?,
-            // A piece, or a protocol that is never translated.
-            None => place_without_ports(packet, ends, world, law),
-        },
-    };
-    Some(law.worker(hash))
-}
-
-/// As [`owner`], of a usual packet.
-#[inline]
-pub fn owner_of_usual(packet: &Usual, ends: &Ends, world: &Snapshot, law: &Law) -> Option<usize> {
-    if law.workers() <= 1 {
-        return None;
+        let number = match (packet.kind, path) {
+            (Kind::Arp(_), _) | (_, Path::Invalid(_)) => return None,
+            (Kind::IcmpError(quoted), _) => {
+                // The packet that would answer the quoted one takes the same path as the error.
+                let answer = quoted.tuple.reversed();
+                self.of_tuple(&answer, &Path::between(&snapshot.owners(answer.src.addr, answer.dst.addr)), snapshot)?
+            }
+            (_, Path::Inward(_) | Path::ServiceIn { .. }) if packet.transport().is_some() => {
+                self.hash(Endpoint::new(packet.src(), packet.src_port()))
+            }
+            (_, Path::Outward(_) | Path::ServiceOut { .. }) if packet.transport().is_some() => {
+                self.hash(Endpoint::new(packet.dst(), packet.dst_port()))
+            }
+            _ => match packet.tuple() {
+                Some(tuple) => self.of_tuple(&tuple, path, snapshot)?,
+                None => self.without_ports(packet, path, snapshot),
+            },
+        };
+        Some(toeplitz::worker(number, self.workers))
     }
-    place(&packet.tuple(), ends, world, law).map(|number| law.worker(number))
-}
 
-/// Packets of a self-IP concern no flow.
-#[inline]
-fn place(tuple: &Tuple, ends: &Ends, world: &Snapshot, law: &Law) -> Option<u32> {
-    match (ends.from, ends.to) {
-        (None, None) | (Some(Owner::Appliance(_)), _) | (_, Some(Owner::Appliance(_))) => None,
-        (None, Some(_)) => Some(law.number(tuple.src)),
-        (Some(_), None) => Some(law.number(tuple.dst)),
-        (Some(from), Some(to)) => {
-            let [from, to] = [(from, tuple.src), (to, tuple.dst)].map(|(of, at)| public(tuple.protocol, of, at, world));
-            Some(place_of_pair(from, to))
+    /// The number that stands for a packet's endpoint outside.
+    fn of_tuple(&self, tuple: &Tuple, path: &Path, snapshot: &Snapshot) -> Option<u32> {
+        match *path {
+            Path::Inward(_) | Path::ServiceIn { .. } | Path::Direct(_) => Some(self.hash(tuple.src)),
+            Path::Outward(_) | Path::ServiceOut { .. } => Some(self.hash(tuple.dst)),
+            Path::Hairpin { .. } | Path::Peer(..) => {
+                let [sender, receiver] = path.members();
+                Some(of_pair(
+                    public(tuple.protocol, sender, tuple.src, snapshot),
+                    public(tuple.protocol, receiver, tuple.dst, snapshot),
+                ))
+            }
+            Path::Arp | Path::Local(_) | Path::Transit | Path::Invalid(_) => None,
+        }
+    }
+
+    /// Fragments of a datagram meet by its addresses alone, and the two members of a pair count as one; what is then found
+    /// out about the whole may hand it off to another worker. The first fragment of one that visits a member goes where the
+    /// answer to it will be looked up.
+    fn without_ports(&self, packet: &Packet, path: &Path, snapshot: &Snapshot) -> u32 {
+        let [sender, receiver] = path.members();
+        if receiver.is_some()
+            && let Some(number) = packet.fragment_tuple().and_then(|tuple| self.of_tuple(&tuple, path, snapshot))
+        {
+            return number;
+        }
+        let known_as = |member: Option<MemberId>, address| member.map_or(address, |it| snapshot.member(it).public);
+        of_pair(known_as(sender, packet.src()), known_as(receiver, packet.dst()))
+    }
+
+    #[inline]
+    fn hash(&self, endpoint: Endpoint) -> u32 {
+        match &self.places {
+            None => mix(u64::from(endpoint.addr.to_bits()) << 16 | u64::from(endpoint.port)),
+            Some(places) => toeplitz::spread_out(places.of(endpoint)),
         }
     }
 }
 
-/// Pieces of a datagram meet by its addresses alone, and the two members of a pair count as one; what is then found out
-/// about the whole may send it on to another worker. A visitor's first piece goes where the answer to it will look.
-fn place_without_ports(packet: &Headers, ends: &Ends, world: &Snapshot, law: &Law) -> u32 {
-    let to_member = matches!(ends.to, Some(Owner::Member(_)));
-    if to_member && let Some(place) = packet.piece_tuple().and_then(|tuple| place(&tuple, ends, world, law)) {
-        return place;
-    }
-    let known_as = |owner, address| match owner {
-        Some(Owner::Member(member)) => world.member(member).public,
-        _ => address,
-    };
-    place_of_pair(known_as(ends.from, packet.src), known_as(ends.to, packet.dst))
-}
-
-/// The address that a member is known by at this port: that of the service there, else the one its pool goes out with. A
-/// virtual address is its own.
-fn public(protocol: Protocol, owner: Owner, endpoint: Endpoint, world: &Snapshot) -> Ipv4Addr {
-    match owner {
-        Owner::Member(member) => {
-            let member = world.member(member);
-            member.served(protocol, endpoint.port).map_or(member.public, |served| served.address)
-        }
-        Owner::Appliance(_) | Owner::Virtual(_) => endpoint.addr,
-    }
+/// The address that an endpoint is known by: that of the service at a member's port, else the one its pool goes out with. An
+/// address that is no member's is its own.
+fn public(protocol: Protocol, member: Option<MemberId>, endpoint: Endpoint, snapshot: &Snapshot) -> Ipv4Addr {
+    let Some(member) = member.map(|member| snapshot.member(member)) else { return endpoint.addr };
+    member.served(protocol, endpoint.port).map_or(member.public, |served| served.address)
 }
 
 /// The same whichever of the two is named first.
-fn place_of_pair(a: Ipv4Addr, b: Ipv4Addr) -> u32 {
+fn of_pair(a: Ipv4Addr, b: Ipv4Addr) -> u32 {
     let (low, high) = (a.min(b), a.max(b));
     mix(u64::from(u32::from(low)) << 32 | u64::from(u32::from(high)))
 }

@@ -4,8 +4,7 @@
 //! reason is counted by its place in the enum; names and explanations stand beside the variants and nowhere else.
 
 use crate::policy::adjacency::NextHop;
-use crate::policy::intent::{InterfaceId, PortId};
-pub use crate::policy::way::Egress;
+pub use crate::policy::way::{Egress, EgressId};
 use crate::wire::Rewrite;
 use crate::wire::reply::Reply;
 
@@ -13,13 +12,13 @@ use crate::wire::reply::Reply;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
     /// It is changed as data says, its TTL lowered, and sent.
-    Forward {
-        /// Change of the packet's own addresses and ports.
-        rewrite: Rewrite,
-        /// For an ICMP error: change of the packet it quotes.
-        quoted: Option<Rewrite>,
-        /// The way out.
-        egress: Egress,
+    Forward(Forward),
+    /// An ICMP error: so is the packet that it quotes.
+    ForwardError {
+        /// The error's own change, and its way out.
+        outer: Forward,
+        /// Change of the packet it quotes.
+        quoted: Rewrite,
     },
     /// It is answered on the interface it came from; the answer takes its place.
     Answer(Reply),
@@ -47,17 +46,17 @@ impl Verdict {
     /// The packet goes on, now or when the next hop's MAC is known.
     #[inline]
     pub(super) fn goes_on(&self) -> bool {
-        matches!(self, Verdict::Forward { .. } | Verdict::Hold(_))
+        matches!(self, Verdict::Forward(_) | Verdict::Hold(_))
     }
 }
 
-/// Where a packet came in.
+/// How a packet leaves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Ingress {
-    /// The NIC.
-    pub port: PortId,
-    /// The interface, by port and tag.
-    pub interface: InterfaceId,
+pub struct Forward {
+    /// Change of its addresses, ports and identification.
+    pub rewrite: Rewrite,
+    /// The way out, in the snapshot that was decided by.
+    pub egress: EgressId,
 }
 
 macro_rules! ways {

@@ -28,7 +28,7 @@ pub use port_order::{Range, ReservedPorts};
 pub use ports::{ClaimTable, Claims};
 pub use side::Side;
 pub use speakers::{MemberRef, Peer, Speaker, Speakers};
-pub use table::{Fate, FlowId, FlowTable, Guess, Refused, Ticket};
+pub use table::{CachedRoute, Fate, FlowId, FlowTable, Refused, SlotHint};
 pub use tcp::{ResetSegment, Track};
 pub use tcp_state::State;
 

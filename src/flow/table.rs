@@ -7,7 +7,7 @@
 mod expiry;
 mod passing;
 
-pub use passing::Ticket;
+pub use passing::CachedRoute;
 
 use super::entry::Flow;
 use super::index::Index;
@@ -27,7 +27,7 @@ pub struct FlowId(u32);
 
 /// Where a flow very probably is: what an index cell said.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Guess(u32);
+pub struct SlotHint(u32);
 
 /// What the value of an index cell means.
 #[inline]
@@ -90,7 +90,7 @@ struct Slot<A: KeyAddress> {
     /// The list it is in.
     class: Class,
     /// By [`Side::index`].
-    tickets: [Ticket; 2],
+    routes: [CachedRoute; 2],
     flow: Option<Flow<A>>,
     links: Links,
 }
@@ -109,7 +109,7 @@ impl<A: KeyAddress> FlowTable<A> {
             last_seen: Instant::ZERO,
             listed: 0,
             class: Class::Routed,
-            tickets: [Ticket::NONE; 2],
+            routes: [CachedRoute::NONE; 2],
             flow: None,
             links: Links::NONE,
         };
@@ -142,21 +142,21 @@ impl<A: KeyAddress> FlowTable<A> {
         self.key.tag(key)
     }
 
-    /// Brings the index cell of a tuple near, for a [`FlowTable::find_tagged`] that follows some packets later.
+    /// Prefetches the index cell of a tuple, for a [`FlowTable::find_tagged`] that follows some packets later.
     #[inline]
-    pub fn reach_for_index(&self, tag: Tag) {
+    pub fn prefetch_bucket(&self, tag: Tag) {
         self.index.reach_for(tag.0);
     }
 
-    /// Brings the flow of a tuple near, once its index cell is. Says where it very probably is.
+    /// Prefetches the flow of a tuple, once its index cell is near. Says where it very probably is.
     #[inline]
-    pub fn reach_for_flow(&self, tag: Tag) -> Option<Guess> {
+    pub fn prefetch_entry(&self, tag: Tag) -> Option<SlotHint> {
         let value = self.index.candidate(tag.0)?;
         let slot = self.slots.get((value >> 1) as usize)?;
         // Of each of the two lines something.
         reach_for(&slot.last_seen);
         reach_for(&slot.links);
-        Some(Guess(value))
+        Some(SlotHint(value))
     }
 
     /// The flow that a packet with this tuple belongs to, and the side that sent it.
@@ -177,11 +177,11 @@ impl<A: KeyAddress> FlowTable<A> {
         self.index.find(tag.0, |value| self.is_at(value, key)).map(place_and_side)
     }
 
-    /// As [`FlowTable::find_key`], with a guess made a while ago: the table may have changed since.
+    /// As [`FlowTable::find_key`], with a hint given a while ago: the table may have changed since.
     #[inline]
-    pub fn find_guessed(&self, guess: Option<Guess>, tag: Tag, key: &Key<A>) -> Option<(FlowId, Side)> {
-        match guess {
-            Some(Guess(value)) if self.is_at(value, key) => Some(place_and_side(value)),
+    pub fn find_hinted(&self, hint: Option<SlotHint>, tag: Tag, key: &Key<A>) -> Option<(FlowId, Side)> {
+        match hint {
+            Some(SlotHint(value)) if self.is_at(value, key) => Some(place_and_side(value)),
             _ => self.find_key(tag, key),
         }
     }
@@ -208,8 +208,8 @@ impl<A: KeyAddress> FlowTable<A> {
         let at = self.take_slot().ok_or(Refused::Full)?;
         let class = flow.class();
         let slot = &mut self.slots[at as usize];
-        let (listed, tickets) = (ticks(now), [Ticket::NONE; 2]);
-        *slot = Slot { last_seen: now, listed, class, tickets, flow: Some(flow), links: Links::NONE };
+        let (listed, routes) = (ticks(now), [CachedRoute::NONE; 2]);
+        *slot = Slot { last_seen: now, listed, class, routes, flow: Some(flow), links: Links::NONE };
         self.lists[class as usize].push_back(&mut self.slots, at);
         for (tag, side) in tags.into_iter().flatten().zip(0..) {
             self.index.insert(tag.0, at << 1 | side);

@@ -8,7 +8,7 @@ use super::lifetime::Class;
 use super::side::Side;
 pub use super::tcp_state::State;
 use super::tcp_state::{Event, next};
-use crate::wire::headers::Segment;
+use crate::wire::facts::Segment;
 use crate::wire::tcp::seq_at_or_after;
 
 /// A reset to be sent.
@@ -226,7 +226,7 @@ mod tests {
     const RST: Flags = Flags::RST.with(Flags::ACK);
 
     fn segment(flags: Flags, seq: u32, ack: u32, payload: u16) -> Segment {
-        Segment { src_port: 40_001, dst_port: 5060, seq, ack, flags, payload }
+        Segment { seq, ack, flags, payload }
     }
 
     /// The opener begins at `opener`, the answerer at `answerer`; the handshake is done.

@@ -4,7 +4,7 @@
 //! numbers: whether a reset belongs to the connection is settled by [`super::tcp`] before it comes here.
 
 use super::side::Side;
-use crate::wire::headers::Segment;
+use crate::wire::facts::Segment;
 
 /// Where a connection stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -313,6 +313,14 @@ pub struct Listen {
     pub port: u16,
 }
 
+impl Listen {
+    /// It is this port of this protocol.
+    #[inline]
+    pub fn is(&self, protocol: Protocol, port: u16) -> bool {
+        self.port == port && self.protocol == protocol
+    }
+}
+
 words! {
     /// When a virtual address answers an echo request.
     EchoPolicy {

@@ -16,8 +16,8 @@ use super::health::Health;
 use super::intent::*;
 use super::prefix::PrefixMap;
 use super::slots::{Life, Slots};
-use super::way::{Egress, Hop, Ways};
-use crate::wire::{Door, Mac, VlanId};
+use super::way::{AdjacencyTable, Egress, EgressId, Hop};
+use crate::wire::{Mac, RxKey, VlanId};
 use std::collections::HashMap;
 use std::net::Ipv4Addr;
 
@@ -54,11 +54,11 @@ pub struct Snapshot {
     datagram_ports: Box<[u64; PORT_WORDS]>,
     tags: Vec<Vec<(Option<VlanId>, InterfaceId)>>,
     /// By port: what frames for us are addressed to.
-    doors: Vec<Box<[(Door, InterfaceId)]>>,
+    rx_keys: Vec<Box<[(RxKey, InterfaceId)]>>,
     routes: PrefixMap<Hop>,
     routers: Vec<NextHop>,
     neighbours: FastMap<NextHop, Neighbour>,
-    ways: Ways,
+    adjacency: AdjacencyTable,
     /// Since when addresses have been there that members' traffic is translated to.
     translated: AddressMap<Life>,
 }
@@ -84,11 +84,11 @@ enum Known {
 
 /// Whose the two addresses of a packet are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Ends {
+pub struct AddressOwners {
     /// The source's owner.
-    pub from: Option<Owner>,
+    pub src: Option<Owner>,
     /// The destination's.
-    pub to: Option<Owner>,
+    pub dst: Option<Owner>,
     /// One of them is the broadcast address of a network of ours.
     pub broadcast: bool,
 }
@@ -134,8 +134,8 @@ impl Snapshot {
             known: parts::known(intent, &virtuals),
             datagram_ports: parts::datagram_ports(&virtuals),
             tags: parts::tags(intent),
-            doors: parts::doors(intent, macs),
-            ways: Ways::new(adjacency, &routes, &routers, addresses.interfaces()),
+            rx_keys: parts::rx_keys(intent, macs),
+            adjacency: AdjacencyTable::new(adjacency, &routes, &routers, addresses.interfaces()),
             neighbours: adjacency.iter().map(|(hop, neighbour)| (*hop, *neighbour)).collect(),
             addresses,
             routes,
@@ -157,9 +157,12 @@ impl Snapshot {
     }
 
     fn ready(&self, address: Ipv4Addr, service: &ServiceView) -> Option<Ready> {
+        if !service.enabled {
+            return None;
+        }
         let member = self.member(self.pool(service.pool).active?);
         let Listen { protocol, port } = service.listen;
-        let egress = *self.way(member.address)?;
+        let egress = self.lookup(member.address)?;
         Some(Ready { rewrite: parts::readdressed(protocol, address, member.address, port), egress })
     }
 
@@ -174,7 +177,7 @@ impl Snapshot {
 
     /// Whose the addresses of a packet from `src` to `dst` are.
     #[inline]
-    pub fn ends(&self, src: Ipv4Addr, dst: Ipv4Addr) -> Ends {
+    pub fn owners(&self, src: Ipv4Addr, dst: Ipv4Addr) -> AddressOwners {
         let mut broadcast = false;
         let mut owner = |address| match self.known.get(address) {
             Some(Known::Owned(owner)) => Some(*owner),
@@ -184,8 +187,8 @@ impl Snapshot {
             }
             None => None,
         };
-        let (from, to) = (owner(src), owner(dst));
-        Ends { from, to, broadcast }
+        let (src, dst) = (owner(src), owner(dst));
+        AddressOwners { src, dst, broadcast }
     }
 
     /// Some virtual server listens at this port for datagrams.
@@ -202,8 +205,8 @@ impl Snapshot {
 
     /// The interface that a frame which came in on this port with this address is for: of the tag, and to our MAC.
     #[inline]
-    pub fn behind(&self, port: PortId, door: Door) -> Option<InterfaceId> {
-        self.doors.get(port.index())?.iter().find(|(of, _)| *of == door).map(|&(_, id)| id)
+    pub fn ingress_interface(&self, port: PortId, rx: RxKey) -> Option<InterfaceId> {
+        self.rx_keys.get(port.index())?.iter().find(|(of, _)| *of == rx).map(|&(_, id)| id)
     }
 
     /// The interface itself.
@@ -239,24 +242,17 @@ impl Snapshot {
         }
     }
 
-    /// The way to `destination`, if its next hop is known. If not, [`Snapshot::next_hop`] and [`Snapshot::neighbour`] tell
+    /// The way out to `destination`, if its next hop is known. If not, [`Snapshot::next_hop`] and [`Snapshot::neighbour`] tell
     /// why.
     #[inline]
-    pub fn way(&self, destination: Ipv4Addr) -> Option<&Egress> {
-        self.ways.numbered(self.way_number(destination)?)
+    pub fn lookup(&self, destination: Ipv4Addr) -> Option<EgressId> {
+        self.adjacency.lookup(destination, &self.routes)
     }
 
-    /// The number of the way to `destination`, if its next hop is known: good for [`Snapshot::way_numbered`] of this
-    /// snapshot.
+    /// The way out that [`Snapshot::lookup`] of this snapshot has named.
     #[inline]
-    pub fn way_number(&self, destination: Ipv4Addr) -> Option<u32> {
-        self.ways.to(destination, &self.routes)
-    }
-
-    /// The way with a number.
-    #[inline]
-    pub fn way_numbered(&self, number: u32) -> Option<&Egress> {
-        self.ways.numbered(number)
+    pub fn egress(&self, id: EgressId) -> &Egress {
+        self.adjacency.egress(id)
     }
 
     /// What is known of a next hop.

@@ -1,6 +1,6 @@
 //! How a destination is reached.
 //!
-//! Owns [`Egress`], all that a frame needs to leave, and [`Ways`]: the egress of every destination whose next hop is
+//! Owns [`Egress`], all that a frame needs to leave, and [`AdjacencyTable`]: the egress of every destination whose next hop is
 //! known, worked out when a snapshot is compiled. Never says why there is none: the snapshot's routes and neighbours do.
 
 use super::address_map::AddressMap;
@@ -36,6 +36,10 @@ impl Egress {
     }
 }
 
+/// A place among the ways out of one snapshot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct EgressId(pub u32);
+
 /// What a route leads to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Hop {
@@ -47,22 +51,22 @@ pub(super) enum Hop {
 
 /// The ways that are open now, each with a number that is good as long as this object.
 #[derive(Clone, Debug)]
-pub(super) struct Ways {
+pub(super) struct AdjacencyTable {
     all: Box<[Egress]>,
     /// To hosts on our links, by number.
-    near: AddressMap<u32>,
+    hosts: AddressMap<EgressId>,
     /// Through routers, by their place in the list of routers: numbers.
-    far: Box<[Option<u32>]>,
+    gateways: Box<[Option<EgressId>]>,
 }
 
-impl Ways {
+impl AdjacencyTable {
     /// From what lies on the links, and how destinations are routed.
     pub(super) fn new(
         adjacency: &Adjacency,
         routes: &PrefixMap<Hop>,
         routers: &[NextHop],
         interfaces: &Slots<InterfaceId, InterfaceView>,
-    ) -> Ways {
+    ) -> AdjacencyTable {
         let egress = |hop: &NextHop| match adjacency.get(hop) {
             Some(Neighbour::Reachable(mac)) => {
                 let interface = &interfaces[hop.interface];
@@ -75,29 +79,29 @@ impl Ways {
         let mut all = Vec::new();
         let mut number = |hop: &NextHop| {
             all.push(egress(hop)?);
-            Some(all.len() as u32 - 1)
+            Some(EgressId(all.len() as u32 - 1))
         };
-        let near: Vec<_> =
+        let hosts: Vec<_> =
             adjacency.keys().filter(on_link).filter_map(|hop| Some((hop.address, number(hop)?))).collect();
-        let far = routers.iter().map(number).collect();
-        Ways { near: AddressMap::new(near), far, all: all.into() }
+        let gateways = routers.iter().map(number).collect();
+        AdjacencyTable { hosts: AddressMap::new(hosts), gateways, all: all.into() }
     }
 
-    /// The number of the way to `destination`, if it is open.
+    /// The way to `destination`, if it is open.
     #[inline]
-    pub(super) fn to(&self, destination: Ipv4Addr, routes: &PrefixMap<Hop>) -> Option<u32> {
-        if let Some(number) = self.near.get(destination) {
+    pub(super) fn lookup(&self, destination: Ipv4Addr, routes: &PrefixMap<Hop>) -> Option<EgressId> {
+        if let Some(number) = self.hosts.get(destination) {
             return Some(*number);
         }
         match routes.find(destination)? {
-            Hop::Via(router) => *self.far.get(usize::from(router))?,
+            Hop::Via(router) => *self.gateways.get(usize::from(router))?,
             Hop::OnLink(_) => None,
         }
     }
 
-    /// The way with a number.
+    /// The way out at a place that [`AdjacencyTable::lookup`] has named.
     #[inline]
-    pub(super) fn numbered(&self, number: u32) -> Option<&Egress> {
-        self.all.get(number as usize)
+    pub(super) fn egress(&self, id: EgressId) -> &Egress {
+        &self.all[id.0 as usize]
     }
 }

@@ -1,33 +1,8 @@
 //! ARP for IPv4 over Ethernet (RFC 826).
 
-use super::addr::Mac;
 use super::bytes::{addr, be16, mac, put_addr, put_mac, put16};
-use super::headers::Malformed;
-use std::net::Ipv4Addr;
-
-/// An ARP packet.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Arp {
-    /// Request or reply.
-    pub operation: Operation,
-    /// The sender's hardware address.
-    pub sender_mac: Mac,
-    /// The sender's protocol address; 0.0.0.0 in a probe (RFC 5227 1.1).
-    pub sender: Ipv4Addr,
-    /// The target's hardware address; zero in a request.
-    pub target_mac: Mac,
-    /// The target's protocol address.
-    pub target: Ipv4Addr,
-}
-
-/// What an ARP packet wants.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Operation {
-    /// Who has the target address?
-    Request,
-    /// The sender has its address.
-    Reply,
-}
+use super::facts::Malformed;
+pub use super::facts::{Arp, Operation};
 
 /// How long an ARP packet is, in bytes.
 pub const LENGTH: usize = 28;

@@ -40,8 +40,8 @@ fn datagram(bytes: &[u8], complete: bool) -> Result<(), String> {
     if bytes.len() < total {
         return if complete { need(bytes, total, "the datagram") } else { Ok(()) };
     }
-    let in_pieces = word(bytes, 6) & 0x3fff != 0;
-    if in_pieces { Ok(()) } else { transport(bytes, header, total) }
+    let reassembled = word(bytes, 6) & 0x3fff != 0;
+    if reassembled { Ok(()) } else { transport(bytes, header, total) }
 }
 
 fn transport(bytes: &[u8], header: usize, total: usize) -> Result<(), String> {

@@ -5,7 +5,7 @@
 
 use super::addr::{Mac, Tuple, VlanId};
 use super::arp::{self, Arp, Operation};
-use super::headers::Link;
+use super::facts::Link;
 use super::{ethernet, ipv4, tcp};
 use std::net::Ipv4Addr;
 

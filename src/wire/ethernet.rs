@@ -5,7 +5,7 @@
 
 use super::addr::{Mac, VlanId};
 use super::bytes::{be16, mac, put_mac, put16};
-use super::headers::{Link, Malformed};
+use super::facts::{Link, Malformed};
 
 /// EtherType of IPv4.
 pub const IPV4: u16 = 0x0800;
@@ -35,6 +35,15 @@ pub fn write_link(bytes: &mut [u8], l3: usize, dst: Mac, src: Mac, vlan: Option<
         let priority = if l3 == 18 { be16(bytes, 14) & 0xf000 } else { 0 };
         put16(bytes, 12, TAG);
         put16(bytes, 14, priority | vlan.get());
+    }
+}
+
+impl Link {
+    /// The link header of a frame whose facts were read.
+    pub fn of(frame: &[u8]) -> Link {
+        let front = frame.first_chunk().unwrap_or(&[0; 18]);
+        let tag = if be16(front, 12) == TAG { be16(front, 14) & 0x0fff } else { 0 };
+        Link { dst: mac(front, 0), src: mac(front, 6), vlan: VlanId::new(tag) }
     }
 }
 
@@ -70,7 +79,7 @@ pub(super) fn read(bytes: &[u8]) -> Result<(Link, u16, usize), Malformed> {
 #[cfg(test)]
 mod tests {
     use super::super::build::Build;
-    use super::super::headers::Headers;
+    use super::super::packet::Packet;
     use super::*;
 
     const A: Mac = Mac([2, 0, 0, 0, 0, 0xa]);
@@ -79,17 +88,17 @@ mod tests {
     #[test]
     fn a_tag_that_stays_keeps_its_priority() {
         let mut frame = Build::udp("10.0.0.1:1", "10.0.0.2:2").vlan(5).priority(6).bytes();
-        let headers = Headers::parse(&frame).unwrap();
+        let headers = Packet::parse(&frame).unwrap();
         write_link(&mut frame, headers.l3.into(), B, A, VlanId::new(7));
         assert_eq!(frame[12..18], [0x81, 0x00, 6 << 5, 7, 0x08, 0x00]);
-        let link = Headers::parse(&frame).unwrap().link;
+        let link = Link::of(&frame);
         assert_eq!(link, Link { dst: B, src: A, vlan: VlanId::new(7) });
     }
 
     #[test]
     fn a_tag_comes_and_goes_and_the_datagram_stays() {
         let plain = Build::udp("10.0.0.1:1", "10.0.0.2:2").macs(A, B).payload(b"0123456789012345678").bytes();
-        let headers = Headers::parse(&plain).unwrap();
+        let headers = Packet::parse(&plain).unwrap();
         let mut tagged = [vec![0xee; 4], plain.clone()].concat();
         write_link(&mut tagged, headers.l3.into(), B, A, VlanId::new(9));
         assert_eq!(
@@ -97,7 +106,7 @@ mod tests {
             Build::udp("10.0.0.1:1", "10.0.0.2:2").macs(A, B).vlan(9).payload(b"0123456789012345678").bytes()
         );
 
-        let headers = Headers::parse(&tagged).unwrap();
+        let headers = Packet::parse(&tagged).unwrap();
         let mut back = tagged[4..].to_vec();
         write_link(&mut back, headers.l3.into(), B, A, None);
         assert_eq!(back, plain);
@@ -107,9 +116,9 @@ mod tests {
     fn the_reserved_identifier_is_refused_and_a_priority_tag_is_no_vlan() {
         let mut frame = Build::udp("10.0.0.1:1", "10.0.0.2:2").vlan(5).bytes();
         frame[14..16].copy_from_slice(&[0x0f, 0xff]);
-        assert_eq!(Headers::parse(&frame), Err(Malformed::UnknownEtherType));
+        assert_eq!(Packet::parse(&frame), Err(Malformed::UnknownEtherType));
         frame[14..16].copy_from_slice(&[0xa0, 0x00]);
-        let headers = Headers::parse(&frame).unwrap();
-        assert_eq!((headers.link.vlan, headers.l3), (None, 18));
+        let headers = Packet::parse(&frame).unwrap();
+        assert_eq!((headers.vlan(), headers.l3), (None, 18));
     }
 }

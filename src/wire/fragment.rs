@@ -5,8 +5,9 @@
 //! Which pieces belong together, and whether they are complete, is found out above: a function here is given the pieces
 //! of one datagram, in the order of their offsets. Alters nothing in a payload: translation is `rewrite`'s.
 
-use super::bytes::{addr, be16, put_addr, put16};
-use super::headers::{Headers, Kind, Malformed, Piece};
+use super::bytes::{addr, be16, be32, put_addr, put16};
+use super::facts::{Fragment, Kind, Malformed};
+use super::packet::Packet;
 use super::{checksum, ethernet, icmp, ipv4, tcp, udp};
 
 /// DF, and the two fields that say where a piece lies.
@@ -23,11 +24,11 @@ const FRESH_TTL: u8 = 64;
 /// # Errors
 /// A transport header that cannot be, or is cut; an ICMP error (its checksum covers what is not in one place, RFC 5508
 /// REQ-3); frames that are no pieces.
-pub fn whole<'a>(pieces: impl IntoIterator<Item = &'a [u8]>) -> Result<Headers, Malformed> {
-    let mut first: Option<(&[u8], Headers, Piece)> = None;
+pub fn whole<'a>(pieces: impl IntoIterator<Item = &'a [u8]>) -> Result<Packet, Malformed> {
+    let mut first: Option<(&[u8], Packet, Fragment)> = None;
     let mut payload = 0;
     for bytes in pieces {
-        let headers = Headers::parse(bytes)?;
+        let headers = Packet::parse(bytes)?;
         let Kind::Fragment(piece) = headers.kind else { return Err(Malformed::Fragment) };
         payload += usize::from(headers.end - headers.l4);
         match &mut first {
@@ -44,23 +45,23 @@ pub fn whole<'a>(pieces: impl IntoIterator<Item = &'a [u8]>) -> Result<Headers, 
         return Err(Malformed::Fragment);
     }
     let transport = &bytes[usize::from(headers.l4)..usize::from(headers.end)];
-    let kind = match piece.protocol {
-        ipv4::UDP => udp::read(transport, payload)?,
-        ipv4::TCP => Kind::Tcp(tcp::read(transport, payload)?),
+    let (kind, ports) = match headers.protocol {
+        ipv4::UDP => (Kind::Udp, udp::read(transport, payload)?),
+        ipv4::TCP => (Kind::Tcp(tcp::read(transport, payload)?), be32(transport, 0)),
         ipv4::ICMP => icmp::read_first_piece(transport)?,
-        other => Kind::Other(other),
+        _ => (Kind::Other, 0),
     };
-    Ok(Headers { kind, in_pieces: true, ..headers })
+    Ok(Packet { kind, ports, reassembled: true, ..headers })
 }
 
 /// One frame of all pieces of a datagram, behind the link header and the IP header of the first; `None` when there are
 /// none, or the datagram would end beyond what a frame's facts can say.
 pub fn join(pieces: &[&[u8]]) -> Option<Vec<u8>> {
-    let first = Headers::parse(pieces.first()?).ok()?;
+    let first = Packet::parse(pieces.first()?).ok()?;
     let (l3, l4) = (usize::from(first.l3), usize::from(first.l4));
     let mut frame = pieces[0][..l4].to_vec();
     for bytes in pieces {
-        let headers = Headers::parse(bytes).ok()?;
+        let headers = Packet::parse(bytes).ok()?;
         frame.extend_from_slice(&bytes[usize::from(headers.l4)..usize::from(headers.end)]);
     }
     if frame.len() > usize::from(u16::MAX) {
@@ -76,7 +77,7 @@ pub fn join(pieces: &[&[u8]]) -> Option<Vec<u8>> {
 
 /// Makes a piece of an echo request into the same piece of the reply, in place: source and destination swapped, a fresh
 /// time to live, and in the first piece the type, with its checksum (RFC 792, RFC 1812 4.3.3.6). The link header stays.
-pub fn answer_echo(bytes: &mut [u8], headers: &Headers) {
+pub fn answer_echo(bytes: &mut [u8], headers: &Packet) {
     let Kind::Fragment(piece) = headers.kind else { return };
     let ip = &mut bytes[usize::from(headers.l3)..usize::from(headers.l4)];
     let (src, dst) = (addr(ip, 12), addr(ip, 16));
@@ -234,9 +235,9 @@ mod tests {
         for build in built {
             let pieces = build.fragments(1480);
             let told = whole(views(&pieces)).unwrap();
-            let expected = Headers::parse(&build.bytes()).unwrap();
+            let expected = Packet::parse(&build.bytes()).unwrap();
             assert_eq!((told.kind, told.tuple()), (expected.kind, expected.tuple()));
-            assert_eq!((told.in_pieces, told.size, told.end), (true, 1500, 1514));
+            assert_eq!((told.reassembled, told.size, told.end), (true, 1500, 1514));
         }
     }
 
@@ -268,11 +269,11 @@ mod tests {
     }
 
     #[test]
-    fn a_ping_in_pieces_is_answered_piece_by_piece() {
+    fn a_ping_reassembled_is_answered_piece_by_piece() {
         let mut pieces =
             Build::echo_request("10.0.0.1", "10.0.0.2", 9, 1).ttl(9).id(5).payload(&[7; 3000]).fragments(1480);
         for piece in &mut pieces {
-            let headers = Headers::parse(piece).unwrap();
+            let headers = Packet::parse(piece).unwrap();
             answer_echo(piece, &headers);
         }
         let expected = Build::echo_reply("10.0.0.2", "10.0.0.1", 9, 1).id(5).payload(&[7; 3000]);

@@ -6,7 +6,7 @@
 use super::addr::{Endpoint, Protocol, Tuple};
 use super::bytes::{addr, be16, put16};
 use super::checksum;
-use super::headers::{Kind, Malformed, Quoted};
+use super::facts::{Kind, Malformed, Quoted};
 use super::ipv4;
 use std::net::Ipv4Addr;
 
@@ -40,35 +40,39 @@ pub const fn is_error(kind: u8) -> bool {
     matches!(kind, UNREACHABLE | SOURCE_QUENCH | REDIRECT | TIME_EXCEEDED | PARAMETER_PROBLEM)
 }
 
+/// An echo message, and its identifier as the port of the side that asks.
+fn echo(header: &[u8; HEADER]) -> (Kind, u32) {
+    let (request, id) = (header[0] == ECHO_REQUEST, u32::from(be16(header, IDENTIFIER)));
+    (Kind::Echo { request }, if request { id << 16 } else { id })
+}
+
 /// What the message from `l4` to the end of `datagram` is; `datagram` is the frame up to the datagram's end, so that
-/// offsets count from the frame's start.
+/// offsets count from the frame's start. With it the ports that stand for an identifier.
 #[inline]
-pub(super) fn read(datagram: &[u8], l4: usize) -> Result<Kind, Malformed> {
+pub(super) fn read(datagram: &[u8], l4: usize) -> Result<(Kind, u32), Malformed> {
     let message = &datagram[l4..];
     let header: &[u8; HEADER] = message.first_chunk().ok_or(Malformed::Icmp)?;
     match header[0] {
-        ECHO_REQUEST => Ok(Kind::Echo { request: true, id: be16(header, IDENTIFIER) }),
-        ECHO_REPLY => Ok(Kind::Echo { request: false, id: be16(header, IDENTIFIER) }),
+        ECHO_REQUEST | ECHO_REPLY => Ok(echo(header)),
         kind if is_error(kind) => read_error(datagram, l4),
-        _ => Ok(Kind::Other(ipv4::ICMP)),
+        _ => Ok((Kind::Other, 0)),
     }
 }
 
 /// What the message is whose first piece `payload` begins it (eight bytes at least: a piece that is not the last has as
 /// many). An error in pieces is refused: its checksum covers what is not in one place (RFC 5508 REQ-3).
-pub(super) fn read_first_piece(payload: &[u8]) -> Result<Kind, Malformed> {
+pub(super) fn read_first_piece(payload: &[u8]) -> Result<(Kind, u32), Malformed> {
     let header: &[u8; HEADER] = payload.first_chunk().ok_or(Malformed::Icmp)?;
     match header[0] {
-        ECHO_REQUEST => Ok(Kind::Echo { request: true, id: be16(header, IDENTIFIER) }),
-        ECHO_REPLY => Ok(Kind::Echo { request: false, id: be16(header, IDENTIFIER) }),
+        ECHO_REQUEST | ECHO_REPLY => Ok(echo(header)),
         kind if is_error(kind) => Err(Malformed::Fragment),
-        _ => Ok(Kind::Other(ipv4::ICMP)),
+        _ => Ok((Kind::Other, 0)),
     }
 }
 
 /// An error, and the tuple of the packet it quotes. A quoted packet that has no tuple (a later piece of a datagram, a
 /// protocol without ports) makes it [`Kind::Other`]: such an error can be routed, not translated.
-fn read_error(datagram: &[u8], l4: usize) -> Result<Kind, Malformed> {
+fn read_error(datagram: &[u8], l4: usize) -> Result<(Kind, u32), Malformed> {
     if !checksum::is_right(&datagram[l4..]) {
         return Err(Malformed::IcmpChecksum);
     }
@@ -85,10 +89,10 @@ fn read_error(datagram: &[u8], l4: usize) -> Result<Kind, Malformed> {
     }
     let later_piece = be16(header, 6) & 0x1fff != 0;
     if later_piece || !matches!(header[9], ipv4::ICMP | ipv4::TCP | ipv4::UDP) {
-        return Ok(Kind::Other(ipv4::ICMP));
+        return Ok((Kind::Other, 0));
     }
     let transport: &[u8; LEAST_QUOTED] = datagram[quoted_l4..].first_chunk().ok_or(Malformed::IcmpQuote)?;
-    Ok(match quoted_tuple(header, transport) {
+    let kind = match quoted_tuple(header, transport) {
         Some(tuple) => Kind::IcmpError(Quoted {
             kind: datagram[l4],
             code: datagram[l4 + 1],
@@ -96,8 +100,9 @@ fn read_error(datagram: &[u8], l4: usize) -> Result<Kind, Malformed> {
             l3: l3 as u16,
             l4: quoted_l4 as u16,
         }),
-        None => Kind::Other(ipv4::ICMP),
-    })
+        None => Kind::Other,
+    };
+    Ok((kind, 0))
 }
 
 /// The tuple of a quoted packet; `None` for ICMP that is not echo.

@@ -1,10 +1,10 @@
 //! Floor 0: bytes to facts, and facts to bytes.
 //!
 //! Owns every format on the wire: Ethernet with one 802.1Q tag, ARP, IPv4, ICMP, TCP, UDP, and their checksums. Knows no
-//! state, no clock, no configuration: a function here sees one packet. Read first: [`headers`] (what is known of a packet)
-//! and [`usual`] (the same of nearly every one, in fewer words), then [`rewrite`] (how it is changed), [`fragment`] (how it
-//! comes and goes in pieces), then [`reply`] and [`compose`] (how one is made); [`toeplitz`] for how NICs spread packets. For
-//! tests, and not in the product: `build` makes frames, `check` proves them whole, `shown` prints them.
+//! state, no clock, no configuration: a function here sees one packet. Read first: [`packet`] (what is known of one) and
+//! [`facts`] (what that is made of), then [`rewrite`] (how it is changed), [`fragment`] (how it comes and goes in fragments),
+//! then [`reply`] and [`compose`] (how one is made); [`toeplitz`] for how NICs spread packets. For tests, and not in the
+//! product: `build` makes frames, `check` proves them whole, `shown` prints them.
 
 pub mod addr;
 pub mod arp;
@@ -16,10 +16,11 @@ pub mod check;
 pub mod checksum;
 pub mod compose;
 pub mod ethernet;
+pub mod facts;
 pub mod fragment;
-pub mod headers;
 pub mod icmp;
 pub mod ipv4;
+pub mod packet;
 pub mod reply;
 pub mod rewrite;
 #[cfg(feature = "testbench")]
@@ -27,9 +28,8 @@ pub mod shown;
 pub mod tcp;
 pub mod toeplitz;
 pub mod udp;
-pub mod usual;
 
 pub use addr::{Address, Endpoint, Mac, Protocol, Tuple, VlanId};
-pub use headers::{Headers, Kind, Malformed};
+pub use facts::{Kind, Malformed, RxKey};
+pub use packet::Packet;
 pub use rewrite::Rewrite;
-pub use usual::{Door, Usual};

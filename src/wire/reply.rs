@@ -5,9 +5,10 @@
 //! [`length`], then [`build`].
 
 use super::addr::Mac;
-use super::arp::{self, Arp, Operation};
+use super::arp::{self, Operation};
 use super::bytes::{be16, put16, put32};
-use super::headers::{Headers, Kind, Link, Piece, Segment};
+use super::facts::{Arp, Fragment, Kind, Link, Segment};
+use super::packet::Packet;
 use super::{checksum, ethernet, icmp, ipv4, tcp};
 use std::net::Ipv4Addr;
 
@@ -76,7 +77,7 @@ const ERROR_TOS: u8 = 0xc0;
 
 /// How many bytes of frame the answer needs, padding included; 0 when `original` is nothing that can be answered so
 /// (an echo reply, a reset, an ARP reply, a piece of a datagram to be echoed, ...).
-pub fn length(reply: &Reply, _original: &[u8], headers: &Headers) -> usize {
+pub fn length(reply: &Reply, _original: &[u8], headers: &Packet) -> usize {
     let packet = match (reply, &headers.kind) {
         (Reply::Arp { .. }, Kind::Arp(Arp { operation: Operation::Request, .. })) => arp::LENGTH,
         (Reply::Echo, Kind::Echo { request: true, .. }) => ipv4::HEADER + usize::from(headers.end - headers.l4),
@@ -86,17 +87,17 @@ pub fn length(reply: &Reply, _original: &[u8], headers: &Headers) -> usize {
         (Reply::Reset, Kind::Tcp(segment)) if !segment.flags.rst() => ipv4::HEADER + tcp::HEADER,
         _ => return 0,
     };
-    (ethernet::header_length(headers.link.vlan) + packet).max(ethernet::SHORTEST)
+    (ethernet::header_length(headers.vlan()) + packet).max(ethernet::SHORTEST)
 }
 
 /// Writes the answer to the front of `out` as a whole frame, padded with zeros to 60 bytes: from `our_mac` to whoever
 /// sent `original`, with the same VLAN. Returns its length, [`length`]; 0, and nothing written, when that is 0 or `out`
 /// is shorter. `original` must be as it was received: an error quotes it with the time to live it came with.
-pub fn build(reply: &Reply, original: &[u8], headers: &Headers, our_mac: Mac, out: &mut [u8]) -> usize {
+pub fn build(reply: &Reply, original: &[u8], headers: &Packet, our_mac: Mac, out: &mut [u8]) -> usize {
     let length = length(reply, original, headers);
     let Some(frame) = out.get_mut(..length).filter(|frame| !frame.is_empty()) else { return 0 };
     frame.fill(0);
-    let link = Link { dst: headers.link.src, src: our_mac, vlan: headers.link.vlan };
+    let link = Link { dst: Link::of(original).src, src: our_mac, vlan: headers.vlan() };
     let ethertype = if matches!(reply, Reply::Arp { .. }) { ethernet::ARP } else { ethernet::IPV4 };
     let l3 = ethernet::write(frame, &link, ethertype);
     let packet = &mut frame[l3..];
@@ -114,28 +115,28 @@ pub fn build(reply: &Reply, original: &[u8], headers: &Headers, our_mac: Mac, ou
 /// of a kind we do not know (which could be one), a piece of a datagram that is not its first, sent to a broadcast or
 /// multicast address of link or network, or from an address that is not one host's. The broadcast addresses of our own
 /// networks are not known here. The same holds for a TCP reset.
-pub fn may_answer_with_error(original: &[u8], headers: &Headers) -> bool {
+pub fn may_answer_with_error(original: &[u8], headers: &Packet) -> bool {
     let about_one_packet = match headers.kind {
-        Kind::Tcp(_) | Kind::Udp { .. } | Kind::Echo { .. } => true,
-        Kind::IcmpError(_) | Kind::Arp(_) | Kind::Other(ipv4::ICMP) => false,
-        Kind::Fragment(Piece { offset: 0, protocol: ipv4::ICMP, .. }) => {
+        Kind::Tcp(_) | Kind::Udp | Kind::Echo { .. } => true,
+        Kind::IcmpError(_) | Kind::Arp(_) => false,
+        Kind::Fragment(Fragment { offset: 0, .. }) if headers.protocol == ipv4::ICMP => {
             matches!(original[usize::from(headers.l4)], icmp::ECHO_REQUEST | icmp::ECHO_REPLY)
         }
-        Kind::Fragment(Piece { offset, .. }) => offset == 0,
-        Kind::Other(_) => true,
+        Kind::Fragment(Fragment { offset, .. }) => offset == 0,
+        Kind::Other => headers.protocol != ipv4::ICMP,
     };
-    let to_one_host = !headers.link.dst.is_group() && !ipv4::martian_destination(headers.dst);
-    let from_one_host = !headers.link.src.is_group() && !ipv4::martian_source(headers.src);
+    let to_one_host = !headers.dst_mac().is_group() && !ipv4::is_martian(headers.dst());
+    let from_one_host = !Link::of(original).src.is_group() && !ipv4::is_martian(headers.src());
     about_one_packet && to_one_host && from_one_host
 }
 
 /// How much of the received datagram an error quotes, in bytes.
-fn quoted_length(headers: &Headers) -> usize {
+fn quoted_length(headers: &Packet) -> usize {
     usize::from(headers.end - headers.l3).min(LONGEST_ERROR - ipv4::HEADER - icmp::HEADER)
 }
 
 /// The type of service of an answer: the class of the question, without its congestion marks (RFC 3168 6.1.1).
-fn answering_tos(original: &[u8], headers: &Headers) -> u8 {
+fn answering_tos(original: &[u8], headers: &Packet) -> u8 {
     original[usize::from(headers.l3) + 1] & 0xfc
 }
 
@@ -152,13 +153,13 @@ fn write_arp(packet: &mut [u8], mac: Mac, asked: &Arp) {
 
 /// The identification and DF are the request's: the pair of addresses is the same, so an identification that tells the
 /// requests apart tells the replies apart (RFC 6864 4.3). Options are not reflected.
-fn write_echo(packet: &mut [u8], original: &[u8], headers: &Headers) {
+fn write_echo(packet: &mut [u8], original: &[u8], headers: &Packet) {
     let request = &original[usize::from(headers.l4)..usize::from(headers.end)];
     let header = ipv4::Header {
         tos: answering_tos(original, headers),
         id: be16(original, usize::from(headers.l3) + 4),
         dont_fragment: headers.dont_fragment,
-        ..ipv4::Header::new(ipv4::ICMP, headers.dst, headers.src)
+        ..ipv4::Header::new(ipv4::ICMP, headers.dst(), headers.src())
     };
     header.write(packet, request.len());
     let message = &mut packet[ipv4::HEADER..][..request.len()];
@@ -166,9 +167,9 @@ fn write_echo(packet: &mut [u8], original: &[u8], headers: &Headers) {
     icmp::turn_into_reply(message);
 }
 
-fn write_error(packet: &mut [u8], error: IcmpError, from: Ipv4Addr, original: &[u8], headers: &Headers) {
+fn write_error(packet: &mut [u8], error: IcmpError, from: Ipv4Addr, original: &[u8], headers: &Packet) {
     let quote = &original[usize::from(headers.l3)..][..quoted_length(headers)];
-    let header = ipv4::Header { tos: ERROR_TOS, ..ipv4::Header::new(ipv4::ICMP, from, headers.src) };
+    let header = ipv4::Header { tos: ERROR_TOS, ..ipv4::Header::new(ipv4::ICMP, from, headers.src()) };
     header.write(packet, icmp::HEADER + quote.len());
     let message = &mut packet[ipv4::HEADER..][..icmp::HEADER + quote.len()];
     let (kind, code, rest) = error.header();
@@ -179,12 +180,12 @@ fn write_error(packet: &mut [u8], error: IcmpError, from: Ipv4Addr, original: &[
     put16(message, icmp::CHECKSUM, checksum::field(sum));
 }
 
-fn write_reset(packet: &mut [u8], segment: &Segment, original: &[u8], headers: &Headers) {
+fn write_reset(packet: &mut [u8], segment: &Segment, original: &[u8], headers: &Packet) {
     let tos = answering_tos(original, headers);
-    ipv4::Header { tos, ..ipv4::Header::new(ipv4::TCP, headers.dst, headers.src) }.write(packet, tcp::HEADER);
+    ipv4::Header { tos, ..ipv4::Header::new(ipv4::TCP, headers.dst(), headers.src()) }.write(packet, tcp::HEADER);
     let (seq, ack) =
         if segment.flags.ack() { (segment.ack, None) } else { (0, Some(segment.seq.wrapping_add(segment.length()))) };
-    let (src, dst) = ((headers.dst, segment.dst_port), (headers.src, segment.src_port));
+    let (src, dst) = ((headers.dst(), headers.dst_port()), (headers.src(), headers.src_port()));
     tcp::write_reset(&mut packet[ipv4::HEADER..], src, dst, seq, ack);
 }
 
@@ -201,7 +202,7 @@ mod tests {
 
     /// The answer to `original`, proved whole and as long as was told.
     fn answer(reply: Reply, original: &[u8]) -> Vec<u8> {
-        let headers = Headers::parse(original).unwrap();
+        let headers = Packet::parse(original).unwrap();
         let mut out = vec![0xee; 2000];
         let length = build(&reply, original, &headers, OURS, &mut out);
         assert_eq!(length, super::length(&reply, original, &headers));
@@ -224,7 +225,7 @@ mod tests {
         ] {
             let original = frame.clone().vlan(6).dscp(0x2e).id(55).ip_options(&[1, 1]).ttl(3).bytes();
             let sent = Build::echo_reply("10.0.0.2", "10.0.0.1", be16(&original, 46), be16(&original, 48));
-            let sent = sent.payload(&original[50..usize::from(Headers::parse(&original).unwrap().end)]);
+            let sent = sent.payload(&original[50..usize::from(Packet::parse(&original).unwrap().end)]);
             assert_eq!(answer(Reply::Echo, &original), sent.macs(OURS, SRC_MAC).vlan(6).dscp(0x2e).id(55).bytes());
         }
     }
@@ -270,11 +271,11 @@ mod tests {
         for (flags, seq, acked, data, reset, reset_seq, reset_ack) in rows {
             let original = Build::tcp("10.0.0.1:9", "10.0.0.2:5061", flags, seq, acked).payload(data).bytes();
             let bytes = answer(Reply::Reset, &original);
-            let headers = Headers::parse(&bytes).unwrap();
+            let headers = Packet::parse(&bytes).unwrap();
             let Kind::Tcp(segment) = headers.kind else { panic!("{headers:?}") };
             assert_eq!(headers.tuple().unwrap().to_string(), "tcp 10.0.0.2:5061 > 10.0.0.1:9");
             assert_eq!((segment.flags, segment.seq, segment.ack), (reset, reset_seq, reset_ack));
-            assert_eq!((headers.link.src, headers.link.dst, headers.ttl), (OURS, SRC_MAC, 64));
+            assert_eq!((Link::of(&bytes).src, headers.dst_mac(), headers.ttl), (OURS, SRC_MAC, 64));
         }
     }
 
@@ -302,7 +303,7 @@ mod tests {
         }
         let original = Build::echo_request("10.0.0.1", "10.0.0.2", 1, 1).bytes();
         let mut short = [0xee; 59];
-        assert_eq!(build(&Reply::Echo, &original, &Headers::parse(&original).unwrap(), OURS, &mut short), 0);
+        assert_eq!(build(&Reply::Echo, &original, &Packet::parse(&original).unwrap(), OURS, &mut short), 0);
         assert_eq!(short, [0xee; 59]);
     }
 
@@ -338,7 +339,7 @@ mod tests {
             (false, "ARP", Build::arp_request(SRC_MAC, "10.0.0.1", "10.0.0.2").bytes()),
         ];
         for (may, what, frame) in rows {
-            assert_eq!(may_answer_with_error(&frame, &Headers::parse(&frame).unwrap()), may, "{what}");
+            assert_eq!(may_answer_with_error(&frame, &Packet::parse(&frame).unwrap()), may, "{what}");
         }
     }
 }

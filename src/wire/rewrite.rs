@@ -9,8 +9,8 @@
 use super::addr::{Address, Endpoint, Protocol, Tuple};
 use super::bytes::{be16, be32, be64, put16, put32, put64};
 use super::checksum::{self, combine};
-use super::headers::{Headers, Kind, Piece, Quoted};
-use super::usual::Usual;
+use super::facts::{Fragment, Kind, Quoted};
+use super::packet::Packet;
 use super::{icmp, ipv4, tcp, udp};
 use std::net::Ipv4Addr;
 
@@ -72,10 +72,10 @@ impl<A: Address> Rewrite<A> {
         A::unpair(self.addresses).0 != A::unpair(A::Pair::default()).0 || self.ports >> 16 != 0
     }
 
-    /// The source address of a packet between these two addresses afterwards.
+    /// The addresses of a packet between these two afterwards.
     #[inline]
-    pub fn source_of(&self, src: A, dst: A) -> A {
-        A::unpair(A::difference(A::pair(src, dst), self.addresses)).0
+    pub fn addresses_of(&self, src: A, dst: A) -> (A, A) {
+        A::unpair(A::difference(A::pair(src, dst), self.addresses))
     }
 }
 
@@ -120,19 +120,26 @@ impl Rewrite<Ipv4Addr> {
 
     /// All that happens to a packet between two link headers: [`Rewrite::apply`], and a hop less to live
     /// ([`ipv4::decrement_ttl`]).
-    pub fn pass_on(&self, bytes: &mut [u8], headers: &Headers) {
-        self.apply(bytes, headers);
-        ipv4::decrement_ttl(bytes, headers);
+    #[inline]
+    pub fn pass_on(&self, bytes: &mut [u8], packet: &Packet) {
+        let front = bytes.get_mut(usize::from(packet.l3)..);
+        match front.and_then(|front| front.first_chunk_mut()) {
+            Some(headers) if packet.is_plain() && self.id.is_none() => self.pass_on_plain(headers, packet.protocol),
+            _ => self.pass_on_any(bytes, packet),
+        }
     }
 
-    /// As [`Rewrite::pass_on`], of a usual packet that has a hop to live, and by a change of no identification.
+    #[cold]
+    fn pass_on_any(&self, bytes: &mut [u8], packet: &Packet) {
+        self.apply(bytes, packet);
+        if !matches!(packet.kind, Kind::Arp(_)) {
+            ipv4::decrement_ttl(&mut bytes[usize::from(packet.l3)..]);
+        }
+    }
+
+    /// As [`Rewrite::pass_on`], of a segment or datagram whose headers have their shortest length and which has a hop to live.
     #[inline]
-    pub fn pass_on_usual(&self, bytes: &mut [u8], packet: &Usual) {
-        debug_assert!(packet.ttl > 0 && self.id.is_none());
-        let front = bytes.get_mut(usize::from(packet.l3)..);
-        let Some(headers) = front.and_then(|front| front.first_chunk_mut::<{ ipv4::HEADER + tcp::HEADER }>()) else {
-            return;
-        };
+    fn pass_on_plain(&self, headers: &mut [u8; ipv4::HEADER + tcp::HEADER], protocol: u8) {
         let addresses = be64(headers, 12) ^ self.addresses;
         put64(headers, 12, addresses);
         let ports = be32(headers, ipv4::HEADER) ^ self.ports;
@@ -140,7 +147,7 @@ impl Rewrite<Ipv4Addr> {
         headers[8] = headers[8].wrapping_sub(1);
         let field = checksum::update(be16(headers, 10), combine(self.l3_delta, ipv4::ONE_HOP));
         put16(headers, 10, field);
-        if packet.protocol == Protocol::Udp {
+        if protocol == ipv4::UDP {
             let field = udp::update(be16(headers, ipv4::HEADER + udp::CHECKSUM), self.l4_delta);
             put16(headers, ipv4::HEADER + udp::CHECKSUM, field);
         } else {
@@ -152,16 +159,16 @@ impl Rewrite<Ipv4Addr> {
     /// Changes the packet whose facts are `headers`: addresses, ports or identifier, and the checksums over them. Of a
     /// piece of a datagram the first has ports, the others only addresses. ARP, and the quote of an ICMP error, stay.
     #[inline]
-    pub fn apply(&self, bytes: &mut [u8], headers: &Headers) {
+    pub fn apply(&self, bytes: &mut [u8], headers: &Packet) {
         if self.is_nothing() || matches!(headers.kind, Kind::Arp(_)) {
             return;
         }
         let transport = match headers.kind {
             Kind::Tcp(_) => Transport::Tcp,
-            Kind::Udp { .. } => Transport::Udp,
-            Kind::Echo { request, .. } => Transport::Echo { request },
-            Kind::Fragment(Piece { ports: Some(_), protocol: ipv4::TCP, .. }) => Transport::Tcp,
-            Kind::Fragment(Piece { ports: Some(_), .. }) => Transport::Udp,
+            Kind::Udp => Transport::Udp,
+            Kind::Echo { request } => Transport::Echo { request },
+            Kind::Fragment(Fragment { shows_ports: true, .. }) if headers.protocol == ipv4::TCP => Transport::Tcp,
+            Kind::Fragment(Fragment { shows_ports: true, .. }) => Transport::Udp,
             _ => Transport::None,
         };
         self.change_addresses(&mut bytes[usize::from(headers.l3)..]);
@@ -171,7 +178,7 @@ impl Rewrite<Ipv4Addr> {
     /// Changes the packet that an ICMP error quotes, whose facts are `quoted`: its addresses and ports, its header
     /// checksum, its transport checksum where the quote reaches so far (RFC 5508 REQ-4, REQ-5). `self` leads from
     /// `quoted.tuple` to what it shall be. The error's own checksum is made anew.
-    pub fn apply_to_quoted(&self, bytes: &mut [u8], headers: &Headers, quoted: &Quoted) {
+    pub fn apply_to_quoted(&self, bytes: &mut [u8], headers: &Packet, quoted: &Quoted) {
         if self.is_nothing() {
             return;
         }
@@ -270,7 +277,7 @@ mod tests {
     /// `frame` with its tuple changed to `src > dst`.
     fn changed(frame: &Build, src: &str, dst: &str) -> Vec<u8> {
         let mut bytes = frame.bytes();
-        let headers = Headers::parse(&bytes).unwrap();
+        let headers = Packet::parse(&bytes).unwrap();
         let from = headers.tuple().unwrap();
         Rewrite::between(&from, &tuple(from.protocol, src, dst)).apply(&mut bytes, &headers);
         bytes
@@ -281,7 +288,7 @@ mod tests {
         let from = tuple(Protocol::Udp, "172.16.5.5:5060", "10.20.0.100:5060");
         let rewrite = Rewrite::between(&from, &tuple(Protocol::Udp, "172.16.5.5:5060", "10.20.0.11:5060"));
         assert_eq!(rewrite.changed(&from).to_string(), "udp 172.16.5.5:5060 > 10.20.0.11:5060");
-        assert!(!rewrite.changes_source() && rewrite.source_of(from.src.addr, from.dst.addr) == from.src.addr);
+        assert!(!rewrite.changes_source() && rewrite.addresses_of(from.src.addr, from.dst.addr).0 == from.src.addr);
         assert_eq!(rewrite.l3_delta, rewrite.l4_delta, "the port stays, the pseudo-header changes as the header does");
         assert_eq!(Rewrite::between(&from, &from), Rewrite::default());
         let other_port = Tuple { src: Endpoint::new(from.src.addr, 5070), ..from };
@@ -334,7 +341,7 @@ mod tests {
             Build::echo_request("10.0.0.1", "10.0.0.2", 1, 1).payload(b"data"),
         ] {
             let mut bytes = frame.bytes();
-            let headers = Headers::parse(&bytes).unwrap();
+            let headers = Packet::parse(&bytes).unwrap();
             bytes[usize::from(headers.end) - 1] ^= 1;
             let from = headers.tuple().unwrap();
             let to = Tuple { src: Endpoint::new(Ipv4Addr::new(192, 0, 2, 7), 4000), ..from };
@@ -352,7 +359,7 @@ mod tests {
         let from = tuple(Protocol::Udp, "10.0.0.1:5060", "10.0.0.2:5060");
         let rewrite = Rewrite::between(&from, &tuple(Protocol::Udp, "10.0.0.1:5060", "10.0.0.9:5070"));
         for (mut piece, expected) in whole.fragments(48).into_iter().zip(expected) {
-            let headers = Headers::parse(&piece).unwrap();
+            let headers = Packet::parse(&piece).unwrap();
             rewrite.apply(&mut piece, &headers);
             assert_eq!(piece, expected);
         }
@@ -371,7 +378,7 @@ mod tests {
         ];
         for (build, port) in quotes {
             let mut bytes = Build::icmp_error(router, vip, 3, 4, &build(vip, 6000)).rest(1400).bytes();
-            let headers = Headers::parse(&bytes).unwrap();
+            let headers = Packet::parse(&bytes).unwrap();
             let Kind::IcmpError(quoted) = headers.kind else { panic!("{headers:?}") };
             let to = Tuple { src: Endpoint::new(member, port), ..quoted.tuple };
             Rewrite::between(&quoted.tuple, &to).apply_to_quoted(&mut bytes, &headers, &quoted);
@@ -387,11 +394,11 @@ mod tests {
         let quote = |src: &str| Build::tcp(format!("{src}:99").as_str(), "172.16.9.9:80", Flags::SYN, 1, 0).datagram();
         let error = |host: &str, quoted: &[u8]| Build::icmp("192.0.2.1", host, 11, 0).payload(&quoted[..28]).bytes();
         let mut bytes = error(vip, &quote(vip));
-        let headers = Headers::parse(&bytes).unwrap();
+        let headers = Packet::parse(&bytes).unwrap();
         let Kind::IcmpError(quoted) = headers.kind else { panic!("{headers:?}") };
         let to = tuple(Protocol::Tcp, "10.20.0.11:99", "172.16.9.9:80");
         Rewrite::between(&quoted.tuple, &to).apply_to_quoted(&mut bytes, &headers, &quoted);
-        Rewrite::addresses((headers.src, headers.dst), (headers.src, to.src.addr)).apply(&mut bytes, &headers);
+        Rewrite::addresses((headers.src(), headers.dst()), (headers.src(), to.src.addr)).apply(&mut bytes, &headers);
         assert_eq!(bytes, error(member, &quote(member)));
     }
 }

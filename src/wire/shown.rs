@@ -10,7 +10,8 @@
 //! ```
 
 use super::arp::Operation;
-use super::headers::{Headers, Kind, Segment};
+use super::facts::{Kind, Link, Segment};
+use super::packet::Packet;
 use super::{check, tcp, udp};
 use std::fmt;
 
@@ -23,7 +24,7 @@ pub struct Shown<'a>(pub &'a [u8]);
 
 impl fmt::Display for Shown<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match Headers::parse(self.0) {
+        match Packet::parse(self.0) {
             Ok(headers) => {
                 show(f, self.0, &headers)?;
                 check::whole(self.0).or_else(|wrong| write!(f, " | BROKEN: {wrong}"))
@@ -39,9 +40,10 @@ impl fmt::Debug for Shown<'_> {
     }
 }
 
-fn show(f: &mut fmt::Formatter<'_>, frame: &[u8], headers: &Headers) -> fmt::Result {
-    write!(f, "{} > {}", headers.link.src, headers.link.dst)?;
-    if let Some(vlan) = headers.link.vlan {
+fn show(f: &mut fmt::Formatter<'_>, frame: &[u8], headers: &Packet) -> fmt::Result {
+    let link = Link::of(frame);
+    write!(f, "{} > {}", link.src, link.dst)?;
+    if let Some(vlan) = link.vlan {
         write!(f, " vlan {vlan}")?;
     }
     f.write_str(" | ")?;
@@ -53,35 +55,35 @@ fn show(f: &mut fmt::Formatter<'_>, frame: &[u8], headers: &Headers) -> fmt::Res
     }
     match headers.tuple() {
         Some(tuple) => write!(f, "{tuple}")?,
-        None => write!(f, "{} > {}", headers.src, headers.dst)?,
+        None => write!(f, "{} > {}", headers.src(), headers.dst())?,
     }
-    show_kind(f, &headers.kind)?;
+    show_kind(f, headers)?;
     write!(f, " | ttl {}{}", headers.ttl, if headers.dont_fragment { " df" } else { "" })?;
     let data = &frame[data_at(frame, headers)..usize::from(headers.end)];
     write!(f, " | {} bytes \"{}\"", data.len(), data[..data.len().min(MOST)].escape_ascii())?;
     if data.len() > MOST { f.write_str("...") } else { Ok(()) }
 }
 
-fn show_kind(f: &mut fmt::Formatter<'_>, kind: &Kind) -> fmt::Result {
-    match kind {
+fn show_kind(f: &mut fmt::Formatter<'_>, packet: &Packet) -> fmt::Result {
+    match packet.kind {
         Kind::Tcp(Segment { seq, ack, flags, .. }) => write!(f, " {flags:?} seq {seq} ack {ack}"),
-        Kind::Echo { request, .. } => f.write_str(if *request { " request" } else { " reply" }),
+        Kind::Echo { request, .. } => f.write_str(if request { " request" } else { " reply" }),
         Kind::IcmpError(quoted) => write!(f, " icmp {}/{} about [{}]", quoted.kind, quoted.code, quoted.tuple),
         Kind::Fragment(piece) => {
             let more = if piece.more { "+" } else { "" };
-            write!(f, " piece of {} (protocol {}) at {}{more}", piece.id, piece.protocol, piece.offset)
+            write!(f, " piece of {} (protocol {}) at {}{more}", piece.id, packet.protocol, piece.offset)
         }
-        Kind::Other(protocol) => write!(f, " protocol {protocol}"),
-        Kind::Udp { .. } | Kind::Arp(_) => Ok(()),
+        Kind::Other => write!(f, " protocol {}", packet.protocol),
+        Kind::Udp | Kind::Arp(_) => Ok(()),
     }
 }
 
 /// Where the payload begins: behind the transport header, for an error behind its own.
-fn data_at(frame: &[u8], headers: &Headers) -> usize {
+fn data_at(frame: &[u8], headers: &Packet) -> usize {
     let l4 = usize::from(headers.l4);
     match headers.kind {
         Kind::Tcp(_) => l4 + usize::from(frame[l4 + tcp::HEADER - 8] >> 4) * 4,
-        Kind::Udp { .. } | Kind::Echo { .. } | Kind::IcmpError(_) => l4 + udp::HEADER,
+        Kind::Udp | Kind::Echo { .. } | Kind::IcmpError(_) => l4 + udp::HEADER,
         _ => l4,
     }
 }

@@ -8,11 +8,11 @@ use super::Worker;
 use super::cargo::Cargo;
 use super::dispose::reason;
 use super::hand_off::Parcel;
-use crate::engine::{Ahead, Engine, steer};
+use crate::engine::{Classified, Engine, Verdict};
 use crate::io::{BURST, Frame, Port};
 use crate::policy::intent::PortId;
 use crate::time::Instant;
-use crate::wire::{Headers, Malformed, Usual};
+use crate::wire::{Malformed, Packet};
 use prefetch_index::prefetch_index;
 
 /// Places for the frames of a burst that are ours to decide about. They stay where they are and are filled anew for every
@@ -24,32 +24,24 @@ pub(super) struct Batch<F> {
 
 /// A frame, and what is known of it.
 struct Place<F> {
+    packet: Packet,
+    classified: Classified,
     frame: Option<F>,
     port: PortId,
-    /// The facts of a usual packet.
-    packet: Usual,
-    /// Those of another one.
-    careful: Option<Headers>,
-    ahead: Ahead,
 }
 
 impl<F: Frame> Batch<F> {
     pub(super) fn new() -> Batch<F> {
-        let (packet, ahead) = (Usual::BLANK, Ahead::NOTHING);
-        let empty = |_| Place { frame: None, port: PortId(0), packet, careful: None, ahead };
+        let empty = |_| Place { packet: Packet::BLANK, classified: Classified::NOTHING, frame: None, port: PortId(0) };
         Batch { places: (0..BURST).map(empty).collect(), taken: 0 }
     }
 
     /// Writes what is known of `frame` into the next free place. A burst is never longer than there are places.
     #[inline]
-    fn read(&mut self, frame: &F, engine: &Engine) -> Result<&mut Place<F>, Malformed> {
+    fn read(&mut self, frame: &F, port: PortId, engine: &Engine) -> Result<&mut Place<F>, Malformed> {
         let place = &mut self.places[self.taken];
-        if Usual::read(&mut place.packet, frame.bytes()).is_some() {
-            place.careful = None;
-            place.ahead = engine.look_ahead_usual(&place.packet);
-        } else {
-            place.read_with_care(frame.bytes(), engine)?;
-        }
+        place.packet.read(frame.bytes())?;
+        place.classified = engine.classify(&place.packet, port);
         Ok(place)
     }
 
@@ -59,15 +51,6 @@ impl<F: Frame> Batch<F> {
         let place = &mut self.places[self.taken];
         (place.frame, place.port) = (Some(frame), port);
         self.taken += 1;
-    }
-}
-
-impl<F> Place<F> {
-    #[cold]
-    fn read_with_care(&mut self, bytes: &[u8], engine: &Engine) -> Result<(), Malformed> {
-        let headers = Headers::parse_with_care(bytes)?;
-        (self.ahead, self.careful) = (engine.look_ahead(&headers), Some(headers));
-        Ok(())
     }
 }
 
@@ -115,16 +98,11 @@ impl<P: Port> Worker<P> {
     /// First pass, for a frame as the NIC gave it: what is it, and whose?
     #[inline]
     fn sort_out(&mut self, frame: P::Frame, port: PortId) {
-        let place = match self.batch.read(&frame, &self.engine) {
+        let place = match self.batch.read(&frame, port, &self.engine) {
             Ok(place) => place,
             Err(malformed) => return self.tally.dropped(reason(malformed)),
         };
-        let (ends, world) = (&place.ahead.ends, self.engine.world());
-        let owner = match &place.careful {
-            None => steer::owner_of_usual(&place.packet, ends, world, &self.law),
-            Some(headers) => steer::owner(headers, ends, world, &self.law),
-        };
-        match owner {
+        match self.steering.worker(&place.packet, &place.classified.path, self.engine.world()) {
             Some(worker) if worker != usize::from(self.id.0) => {
                 self.theirs += 1;
                 self.hand_over(worker, Cargo::Frame(frame), port);
@@ -139,27 +117,25 @@ impl<P: Port> Worker<P> {
     /// First pass, for a frame that another worker has found to be ours.
     #[inline]
     fn keep(&mut self, frame: P::Frame, port: PortId) {
-        match self.batch.read(&frame, &self.engine) {
+        match self.batch.read(&frame, port, &self.engine) {
             Ok(_) => self.batch.take(frame, port),
             Err(malformed) => self.tally.dropped(reason(malformed)),
         }
     }
 
-    /// The other passes: reach for index cells, reach for flows, pass on what only has to be, decide about the rest.
+    /// The other passes: prefetch index cells, prefetch flows, decide about each and do what the verdict says.
     #[inline]
     fn decide_all(&mut self, now: Instant) {
         let mut places = std::mem::take(&mut self.batch.places);
         let taken = std::mem::take(&mut self.batch.taken);
         let batch = &mut places[..taken];
-        batch.iter().for_each(|place| self.engine.reach_for_index(&place.ahead));
-        batch.iter_mut().for_each(|place| self.engine.reach_for_flow(&mut place.ahead));
-        for Place { frame, port, packet, careful, ahead } in batch {
+        batch.iter().for_each(|place| self.engine.prefetch_bucket(&place.classified));
+        batch.iter_mut().for_each(|place| self.engine.prefetch_entry(&mut place.classified));
+        for Place { packet, classified, frame, port } in batch {
             let Some(frame) = frame.take() else { continue };
-            if let Some(headers) = careful {
-                self.judge(frame, headers, ahead, *port, now);
-            } else if let Some(frame) = self.pass_on(frame, packet, ahead, *port, now) {
-                let headers = Headers::of_usual(packet, frame.bytes());
-                self.judge(frame, &headers, ahead, *port, now);
+            match self.engine.decide(packet, classified, now) {
+                Verdict::Forward(forward) => self.forward(frame, packet, &forward),
+                verdict => self.judge(frame, packet, verdict, *port, now),
             }
         }
         self.batch.places = places;

@@ -4,7 +4,7 @@
 //! that came in pieces.
 
 use crate::io::Frame;
-use crate::wire::{Headers, Malformed, fragment};
+use crate::wire::{Malformed, Packet, fragment};
 
 /// A datagram, by the frames that carry it.
 pub enum Cargo<F> {
@@ -16,9 +16,9 @@ pub enum Cargo<F> {
 
 impl<F: Frame> Cargo<F> {
     /// The facts of the datagram.
-    pub(super) fn headers(&self) -> Result<Headers, Malformed> {
+    pub(super) fn headers(&self) -> Result<Packet, Malformed> {
         match self {
-            Cargo::Frame(frame) => Headers::parse(frame.bytes()),
+            Cargo::Frame(frame) => Packet::parse(frame.bytes()),
             Cargo::Pieces(pieces) => fragment::whole(pieces.iter().map(Frame::bytes)),
         }
     }

@@ -9,7 +9,7 @@ use crate::engine::DropReason;
 use crate::io::{Frame, Port};
 use crate::policy::intent::PortId;
 use crate::time::{Duration, Instant};
-use crate::wire::Headers;
+use crate::wire::Packet;
 use std::collections::VecDeque;
 
 /// How long nothing is said (RFC 5382 REQ-4).
@@ -56,11 +56,12 @@ impl<P: Port> Worker<P> {
             && let Some((port, frame)) = self.deferred.take_due(now)
         {
             count += 1;
-            let Ok(headers) = Headers::parse(frame.bytes()) else {
+            let Ok(headers) = Packet::parse(frame.bytes()) else {
                 self.tally.dropped(DropReason::NotListening);
                 continue;
             };
-            let verdict = self.engine.conclude(&headers, port, now);
+            let classified = self.engine.classify(&headers, port);
+            let verdict = self.engine.conclude(&headers, &classified, now);
             self.dispose(frame, &headers, port, verdict);
         }
         count

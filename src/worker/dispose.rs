@@ -8,13 +8,13 @@ use super::cargo::Cargo;
 use super::counters::Tally;
 use super::hand_off::Parcel;
 use super::waiting::Held;
-use crate::engine::{Ahead, DropReason, PuntReason, Verdict};
+use crate::engine::{DropReason, PuntReason, Verdict};
 use crate::io::{Frame, Port};
 use crate::policy::adjacency::NextHop;
 use crate::policy::intent::PortId;
 use crate::time::Instant;
 use crate::wire::reply::{self, IcmpError, Reply};
-use crate::wire::{Headers, Malformed};
+use crate::wire::{Malformed, Packet};
 
 impl<P: Port> Worker<P> {
     /// The datagram is another worker's; it goes there at the end of the turn.
@@ -33,15 +33,10 @@ impl<P: Port> Worker<P> {
         });
     }
 
-    /// A frame that is ours to decide about, by all its facts.
+    /// Does what the verdict says with a frame that may have to wait.
     #[inline(never)]
-    pub(super) fn judge(&mut self, frame: P::Frame, headers: &Headers, ahead: &Ahead, port: PortId, now: Instant) {
-        let verdict = self.engine.decide(headers, ahead, port, now);
+    pub(super) fn judge(&mut self, frame: P::Frame, headers: &Packet, verdict: Verdict, port: PortId, now: Instant) {
         match verdict {
-            // By far the most: looked at where it is, not moved.
-            Verdict::Forward { ref rewrite, ref quoted, ref egress } => {
-                self.forward(frame, headers, rewrite, quoted.as_ref(), egress);
-            }
             Verdict::Hold(hop) => self.hold(hop, Cargo::Frame(frame), port, now),
             Verdict::Gather => self.gather(frame, headers, port, now),
             Verdict::Defer => self.defer(frame, port, now),
@@ -50,11 +45,10 @@ impl<P: Port> Worker<P> {
     }
 
     /// Does what the verdict says. A frame that waits is not done with, and does not come here.
-    pub(super) fn dispose(&mut self, frame: P::Frame, headers: &Headers, port: PortId, verdict: Verdict) {
+    pub(super) fn dispose(&mut self, frame: P::Frame, headers: &Packet, port: PortId, verdict: Verdict) {
         match verdict {
-            Verdict::Forward { rewrite, quoted, egress } => {
-                self.forward(frame, headers, &rewrite, quoted.as_ref(), &egress);
-            }
+            Verdict::Forward(forward) => self.forward(frame, headers, &forward),
+            Verdict::ForwardError { outer, quoted } => self.forward_error(frame, headers, &outer, &quoted),
             Verdict::Answer(with) => self.answer(&frame, headers, port, &with),
             Verdict::Refuse { with, reason } => self.refuse(&frame, headers, port, &with, reason),
             Verdict::Hold(_) => self.tally.dropped(DropReason::NeighbourQueueFull),
@@ -66,7 +60,7 @@ impl<P: Port> Worker<P> {
     }
 
     /// The answer takes the frame's place in the tally.
-    fn answer(&mut self, frame: &P::Frame, headers: &Headers, port: PortId, with: &Reply) {
+    fn answer(&mut self, frame: &P::Frame, headers: &Packet, port: PortId, with: &Reply) {
         match self.compose(frame, headers, port, with) {
             Some(made) => self.outgoing.push(port, made),
             None => self.tally.dropped(DropReason::NoBuffer),
@@ -77,7 +71,7 @@ impl<P: Port> Worker<P> {
     pub(super) fn refuse(
         &mut self,
         frame: &P::Frame,
-        headers: &Headers,
+        headers: &Packet,
         port: PortId,
         with: &Reply,
         reason: DropReason,
@@ -93,8 +87,8 @@ impl<P: Port> Worker<P> {
     }
 
     /// Makes a reply to `frame`, back the way it came.
-    fn compose(&mut self, frame: &P::Frame, headers: &Headers, port: PortId, with: &Reply) -> Option<P::Frame> {
-        let interface = self.engine.world().interface_of(port, headers.link.vlan)?;
+    fn compose(&mut self, frame: &P::Frame, headers: &Packet, port: PortId, with: &Reply) -> Option<P::Frame> {
+        let interface = self.engine.world().interface_of(port, headers.vlan())?;
         let mac = self.engine.world().interface(interface).mac;
         let length = reply::length(with, frame.bytes(), headers);
         if length == 0 {
@@ -120,8 +114,8 @@ impl<P: Port> Worker<P> {
         }
     }
 
-    fn punt(&mut self, frame: &P::Frame, headers: &Headers, port: PortId, reason: PuntReason) {
-        let interface = self.engine.world().interface_of(port, headers.link.vlan);
+    fn punt(&mut self, frame: &P::Frame, headers: &Packet, port: PortId, reason: PuntReason) {
+        let interface = self.engine.world().interface_of(port, headers.vlan());
         match interface.is_some_and(|interface| self.post.punt(reason, interface, frame.bytes())) {
             true => self.tally.punted(reason),
             false => self.tally.dropped(DropReason::MailboxFull),
@@ -138,8 +132,8 @@ impl<P: Port> Worker<P> {
                     continue;
                 }
             };
-            let ahead = self.engine.look_ahead(&headers);
-            match (self.engine.decide(&headers, &ahead, held.port, now), held) {
+            let classified = self.engine.classify(&headers, held.port);
+            match (self.engine.decide(&headers, &classified, now), held) {
                 (Verdict::Hold(hop), held) => {
                     self.waiting.hold_again(hop, held);
                     self.want(hop, now);
@@ -182,8 +176,8 @@ impl<P: Port> Worker<P> {
         let Ok(headers) = held.cargo.headers() else { return self.tally.dropped(reason) };
         let world = self.engine.world();
         let from = world
-            .interface_of(port, headers.link.vlan)
-            .map(|interface| world.interface(interface).address_towards(headers.src));
+            .interface_of(port, headers.vlan())
+            .map(|interface| world.interface(interface).address_towards(headers.src()));
         match from {
             Some(from) => {
                 let with = Reply::IcmpError { error: IcmpError::HostUnreachable, from };

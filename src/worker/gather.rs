@@ -7,7 +7,8 @@ use crate::engine::DropReason;
 use crate::flow::fragments::{Arrival, Datagram, Fragments, Loss, Span};
 use crate::policy::intent::PortId;
 use crate::time::{Duration, Instant};
-use crate::wire::headers::{Headers, Piece};
+use crate::wire::Packet;
+use crate::wire::facts::Fragment;
 
 /// Tells the place of incomplete datagrams apart from that of flows.
 const SEED: u64 = 0x6672_6167;
@@ -41,13 +42,12 @@ impl<F> Gathering<F> {
     pub(super) fn arrive(
         &mut self,
         frame: F,
-        (headers, piece): (&Headers, Piece),
+        (headers, piece): (&Packet, Fragment),
         port: PortId,
         now: Instant,
         mut lost: impl FnMut(DropReason),
     ) -> Option<Gathered<F>> {
-        let Headers { src, dst, .. } = *headers;
-        let datagram = Datagram { src, dst, protocol: piece.protocol, id: piece.id };
+        let datagram = Datagram { src: headers.src(), dst: headers.dst(), protocol: headers.protocol, id: piece.id };
         let span = Span { offset: piece.offset, length: headers.end - headers.l4, more: piece.more };
         let frames = &mut self.frames;
         let arrival = self.fragments.arrive(&datagram, span, now, |place, loss| {

@@ -29,7 +29,7 @@ pub use hand_off::{HandOff, hand_offs};
 pub use latency::Latency;
 pub use mailbox::{Command, Event, WorkerId};
 
-use crate::engine::{Engine, Law, ResetOrder};
+use crate::engine::{Engine, ResetOrder, Steering};
 use crate::io::{BURST, Port};
 use crate::policy::intent::PortId;
 use crate::time::Instant;
@@ -61,7 +61,7 @@ pub enum Work {
 pub struct Worker<P: Port> {
     id: WorkerId,
     engine: Engine,
-    law: Law,
+    steering: Steering,
     /// Frames that arrived here and belong here.
     mine: u64,
     /// Frames that are another worker's.
@@ -107,7 +107,7 @@ impl<P: Port> Worker<P> {
             waiting: Waiting::new(pieces / 2),
             id,
             engine,
-            law: Law::ours(hand_off.workers()),
+            steering: Steering::ours(hand_off.workers()),
             mine: 0,
             theirs: 0,
             outgoing: Outgoing::new(ports.len()),
@@ -129,8 +129,8 @@ impl<P: Port> Worker<P> {
     }
 
     /// One whose packets belong to workers by another law than our own hash. To be the same for all.
-    pub fn under(mut self, law: Law) -> Worker<P> {
-        self.law = law;
+    pub fn under(mut self, steering: Steering) -> Worker<P> {
+        self.steering = steering;
         self
     }
 

@@ -8,17 +8,17 @@
 use super::Worker;
 use super::cargo::Cargo;
 use super::dispose::reason;
-use crate::engine::{DropReason, Egress, Notice, PuntReason, Verdict, steer};
+use crate::engine::{DropReason, Egress, Forward, Notice, PuntReason, Verdict};
 use crate::io::{Frame, Port};
 use crate::policy::intent::PortId;
 use crate::time::Instant;
-use crate::wire::headers::Piece;
+use crate::wire::facts::{Fragment, Link};
 use crate::wire::reply::Reply;
-use crate::wire::{Headers, Kind, Rewrite, fragment};
+use crate::wire::{Kind, Packet, fragment};
 
 impl<P: Port> Worker<P> {
     /// A piece waits for the rest of its datagram; with the last one the datagram is decided about.
-    pub(super) fn gather(&mut self, frame: P::Frame, headers: &Headers, port: PortId, now: Instant) {
+    pub(super) fn gather(&mut self, frame: P::Frame, headers: &Packet, port: PortId, now: Instant) {
         let Kind::Fragment(piece) = headers.kind else { return self.tally.dropped(DropReason::BadFragment) };
         let tally = &mut self.tally;
         let gathered = self.gathering.arrive(frame, (headers, piece), port, now, |reason| tally.dropped(reason));
@@ -34,8 +34,8 @@ impl<P: Port> Worker<P> {
             Err(malformed) => return self.tally.dropped_all(pieces.len(), reason(malformed)),
         };
         self.engine.notice(Notice::Gathered);
-        let ends = self.engine.look_ahead(&whole).ends;
-        match steer::owner(&whole, &ends, self.engine.world(), &self.law) {
+        let path = self.engine.classify(&whole, port).path;
+        match self.steering.worker(&whole, &path, self.engine.world()) {
             Some(worker) if worker != usize::from(self.id.0) => self.hand_over(worker, Cargo::Pieces(pieces), port),
             _ => self.judge_whole(pieces, &whole, port, now),
         }
@@ -50,17 +50,17 @@ impl<P: Port> Worker<P> {
     }
 
     /// A whole datagram that is ours to decide about.
-    pub(super) fn judge_whole(&mut self, pieces: Vec<P::Frame>, whole: &Headers, port: PortId, now: Instant) {
-        match self.engine.decide(whole, &self.engine.look_ahead(whole), port, now) {
+    pub(super) fn judge_whole(&mut self, pieces: Vec<P::Frame>, whole: &Packet, port: PortId, now: Instant) {
+        match self.engine.decide(whole, &self.engine.classify(whole, port), now) {
             Verdict::Hold(hop) => self.hold(hop, Cargo::Pieces(pieces), port, now),
             verdict => self.dispose_whole(pieces, whole, port, verdict),
         }
     }
 
     /// Does what the verdict says, to every piece.
-    pub(super) fn dispose_whole(&mut self, pieces: Vec<P::Frame>, whole: &Headers, port: PortId, verdict: Verdict) {
+    pub(super) fn dispose_whole(&mut self, pieces: Vec<P::Frame>, whole: &Packet, port: PortId, verdict: Verdict) {
         match verdict {
-            Verdict::Forward { rewrite, egress, .. } => self.forward_pieces(pieces, whole, &rewrite, &egress),
+            Verdict::Forward(forward) => self.forward_pieces(pieces, whole, &forward),
             Verdict::Answer(Reply::Echo) => self.answer_pieces(pieces, port),
             Verdict::Refuse { with, reason } => {
                 self.tally.dropped_all(pieces.len() - 1, reason);
@@ -69,24 +69,24 @@ impl<P: Port> Worker<P> {
             Verdict::Punt(reason) => self.punt_whole(&pieces, whole, port, reason),
             Verdict::Drop(reason) => self.tally.dropped_all(pieces.len(), reason),
             // Verdicts about frames of other kinds; a SYN in pieces is no honest SYN.
-            Verdict::Answer(_) | Verdict::Defer | Verdict::Gather => {
+            Verdict::ForwardError { .. } | Verdict::Answer(_) | Verdict::Defer | Verdict::Gather => {
                 self.tally.dropped_all(pieces.len(), DropReason::BadFragment);
             }
             Verdict::Hold(_) => self.tally.dropped_all(pieces.len(), DropReason::NeighbourQueueFull),
         }
     }
 
-    fn forward_pieces(&mut self, pieces: Vec<P::Frame>, whole: &Headers, rewrite: &Rewrite, egress: &Egress) {
+    fn forward_pieces(&mut self, pieces: Vec<P::Frame>, whole: &Packet, forward: &Forward) {
         for piece in pieces {
-            let Ok(mut headers) = Headers::parse(piece.bytes()) else {
+            let Ok(mut headers) = Packet::parse(piece.bytes()) else {
                 self.tally.dropped(DropReason::BadFragment);
                 continue;
             };
             // The transport header, and its checksum over all of the datagram, are in the first piece.
-            if matches!(headers.kind, Kind::Fragment(Piece { offset: 0, .. })) {
+            if matches!(headers.kind, Kind::Fragment(Fragment { offset: 0, .. })) {
                 headers.kind = whole.kind;
             }
-            self.forward(piece, &headers, rewrite, None, egress);
+            self.forward(piece, &headers, forward);
         }
     }
 
@@ -94,22 +94,22 @@ impl<P: Port> Worker<P> {
     fn answer_pieces(&mut self, pieces: Vec<P::Frame>, port: PortId) {
         for mut piece in pieces {
             let bytes = piece.bytes_mut();
-            let headers = Headers::parse(bytes).ok();
+            let headers = Packet::parse(bytes).ok();
             let world = self.engine.world();
-            let interface = headers.and_then(|headers| world.interface_of(port, headers.link.vlan));
+            let interface = headers.and_then(|headers| world.interface_of(port, headers.vlan()));
             let (Some(headers), Some(interface)) = (headers, interface) else {
                 self.tally.dropped(DropReason::BadFragment);
                 continue;
             };
-            let back = Egress::of(world.interface(interface), headers.link.src);
+            let back = Egress::of(world.interface(interface), Link::of(bytes).src);
             fragment::answer_echo(bytes, &headers);
             self.link_and_queue(piece, &headers, &back);
         }
     }
 
-    fn punt_whole(&mut self, pieces: &[P::Frame], whole: &Headers, port: PortId, reason: PuntReason) {
+    fn punt_whole(&mut self, pieces: &[P::Frame], whole: &Packet, port: PortId, reason: PuntReason) {
         let bytes: Vec<&[u8]> = pieces.iter().map(Frame::bytes).collect();
-        let interface = self.engine.world().interface_of(port, whole.link.vlan);
+        let interface = self.engine.world().interface_of(port, whole.vlan());
         let (Some(frame), Some(interface)) = (fragment::join(&bytes), interface) else {
             return self.tally.dropped_all(pieces.len(), DropReason::BadFragment);
         };

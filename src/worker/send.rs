@@ -3,13 +3,13 @@
 //! Owns the last change to a frame's bytes and the queues to the NICs, filled during the turn and emptied at its end.
 
 use super::Worker;
-use crate::engine::{Ahead, DropReason, Egress, Hit, ResetOrder};
+use crate::engine::{DropReason, Egress, Forward, ResetOrder};
 use crate::io::{BURST, Frame, Port};
 use crate::policy::intent::PortId;
 use crate::time::Instant;
+use crate::wire::facts::Link;
 use crate::wire::fragment::Split;
-use crate::wire::headers::Link;
-use crate::wire::{Headers, Kind, Rewrite, Usual, compose, ethernet};
+use crate::wire::{Kind, Packet, Rewrite, compose, ethernet};
 
 /// Frames to be sent, by port.
 pub(super) struct Outgoing<F> {
@@ -27,45 +27,32 @@ impl<F> Outgoing<F> {
 }
 
 impl<P: Port> Worker<P> {
-    /// A usual packet leaves, if nothing new is to be decided about it; otherwise it comes back as it was.
+    /// Changes the frame as data says, lowers its TTL, writes its link header, and queues it.
     #[inline]
-    pub(super) fn pass_on(
-        &mut self,
-        mut frame: P::Frame,
-        packet: &Usual,
-        ahead: &Ahead,
-        port: PortId,
-        now: Instant,
-    ) -> Option<P::Frame> {
+    pub(super) fn forward(&mut self, mut frame: P::Frame, packet: &Packet, forward: &Forward) {
+        forward.rewrite.pass_on(frame.bytes_mut(), packet);
         let Worker { engine, outgoing, tally, .. } = self;
-        let Some(Hit { rewrite, egress }) = engine.hit(packet, ahead, port, now) else { return Some(frame) };
-        rewrite.pass_on_usual(frame.bytes_mut(), packet);
-        match link(&mut frame, packet.l3.into(), packet.end(), egress) {
+        let egress = engine.world().egress(forward.egress);
+        if packet.size > egress.mtu {
+            let egress = *egress;
+            return self.link_and_queue(frame, packet, &egress);
+        }
+        match link(&mut frame, packet.l3.into(), packet.end.into(), egress) {
             true => outgoing.push(egress.port, frame),
             false => tally.dropped(DropReason::NoBuffer),
         }
-        None
     }
 
-    /// Changes the frame as data says, lowers its TTL, writes its link header, and queues it.
-    pub(super) fn forward(
-        &mut self,
-        mut frame: P::Frame,
-        headers: &Headers,
-        rewrite: &Rewrite,
-        quoted: Option<&Rewrite>,
-        egress: &Egress,
-    ) {
-        let bytes = frame.bytes_mut();
-        if let (Some(change), Kind::IcmpError(error)) = (quoted, headers.kind) {
-            change.apply_to_quoted(bytes, headers, &error);
+    /// As [`Worker::forward`], of an ICMP error whose quoted packet changes as well.
+    pub(super) fn forward_error(&mut self, mut frame: P::Frame, packet: &Packet, outer: &Forward, quoted: &Rewrite) {
+        if let Kind::IcmpError(error) = packet.kind {
+            quoted.apply_to_quoted(frame.bytes_mut(), packet, &error);
         }
-        rewrite.pass_on(bytes, headers);
-        self.link_and_queue(frame, headers, egress);
+        self.forward(frame, packet, outer);
     }
 
     /// Writes the link header of a frame that is changed and ready, and queues it.
-    pub(super) fn link_and_queue(&mut self, mut frame: P::Frame, headers: &Headers, egress: &Egress) {
+    pub(super) fn link_and_queue(&mut self, mut frame: P::Frame, headers: &Packet, egress: &Egress) {
         if !link(&mut frame, headers.l3.into(), headers.end.into(), egress) {
             return self.tally.dropped(DropReason::NoBuffer);
         }

@@ -41,7 +41,7 @@ fn flows_live_and_die_without_memory() {
         for n in 0..10_000 {
             let flow = outbound(n);
             let Ok(id) = table.insert(flow, second(0)) else { continue };
-            table.reach_for_index(table.tag(&flow.key(Side::Answerer)));
+            table.prefetch_bucket(table.tag(&flow.key(Side::Answerer)));
             if table.find(&flow.key(Side::Answerer)).is_some() {
                 table.touch(id, second(20));
             }

@@ -6,7 +6,7 @@ use fairlead::policy::intent::PortId;
 use fairlead::time::Duration;
 use fairlead::wire::build::Build;
 use fairlead::wire::tcp::Flags;
-use fairlead::wire::{Endpoint, Headers, check};
+use fairlead::wire::{Endpoint, Packet, check};
 use fairlead::worker::Command;
 use std::net::Ipv4Addr;
 use testbench::lab::*;
@@ -168,7 +168,7 @@ impl Play<'_> {
 
     /// A wrong transport checksum is the receiver's to find: what comes of it would be taken for our fault.
     fn inject(&mut self, port: PortId, frame: &[u8]) {
-        let fault = Headers::parse(frame).is_ok() && check::whole(frame).is_err();
+        let fault = Packet::parse(frame).is_ok() && check::whole(frame).is_err();
         if !frame.is_empty() && !fault {
             self.lab.rig.bench.inject(port, frame);
         }

@@ -3,11 +3,11 @@
 //! Run briefly by `cargo test`; `tests/fuzz/search wire any_bytes 600` searches for longer.
 
 use fairlead::wire::build::{Build, mend_icmp, mend_ip};
-use fairlead::wire::headers::Kind;
+use fairlead::wire::facts::{Kind, Link};
 use fairlead::wire::reply::{self, IcmpError, Reply};
 use fairlead::wire::shown::Shown;
 use fairlead::wire::tcp::Flags;
-use fairlead::wire::{Endpoint, Headers, Mac, Rewrite, Tuple, VlanId, check, ethernet, ipv4};
+use fairlead::wire::{Endpoint, Mac, Packet, Rewrite, Tuple, VlanId, check, ethernet, ipv4};
 use std::net::Ipv4Addr;
 
 const OURS: Mac = Mac([2, 0, 0, 0, 0, 9]);
@@ -16,13 +16,13 @@ const OURS: Mac = Mac([2, 0, 0, 0, 0, 9]);
 fn handle(bytes: &[u8], seed: u32) {
     let _ = check::whole(bytes);
     let _ = Shown(bytes).to_string();
-    let Ok(headers) = Headers::parse(bytes) else { return };
+    let Ok(headers) = Packet::parse(bytes) else { return };
     assert!(headers.l3 < headers.l4 && headers.l4 <= headers.end && usize::from(headers.end) <= bytes.len());
     answer(bytes, &headers);
     forward(bytes.to_vec(), &headers, seed);
 }
 
-fn answer(bytes: &[u8], headers: &Headers) {
+fn answer(bytes: &[u8], headers: &Packet) {
     let from = Ipv4Addr::new(10, 20, 0, 1);
     let error = |error| Reply::IcmpError { error, from };
     let too_big = IcmpError::FragmentationNeeded { mtu: 1400 };
@@ -33,30 +33,32 @@ fn answer(bytes: &[u8], headers: &Headers) {
         assert_eq!(reply::build(&reply, bytes, headers, OURS, &mut out), length);
         assert_eq!(out[length], 0xee, "written beyond its length");
         if length > 0 {
-            let answer = Headers::parse(&out[..length]).unwrap_or_else(|why| panic!("{why:?}: {out:02x?}"));
-            assert_eq!(answer.dst, if let Kind::Arp(asked) = headers.kind { asked.sender } else { headers.src });
+            let answer = Packet::parse(&out[..length]).unwrap_or_else(|why| panic!("{why:?}: {out:02x?}"));
+            assert_eq!(answer.dst(), if let Kind::Arp(asked) = headers.kind { asked.sender } else { headers.src() });
         }
     }
 }
 
-fn forward(mut bytes: Vec<u8>, headers: &Headers, seed: u32) {
+fn forward(mut bytes: Vec<u8>, headers: &Packet, seed: u32) {
     let new = Endpoint::new(Ipv4Addr::from_bits(seed), seed as u16);
     if let Some(from) = headers.tuple() {
         let to = if seed.is_multiple_of(2) { Tuple { src: new, ..from } } else { Tuple { dst: new, ..from } };
         Rewrite::between(&from, &to).apply(&mut bytes, headers);
     } else {
-        Rewrite::addresses((headers.src, headers.dst), (new.addr, headers.dst)).apply(&mut bytes, headers);
+        Rewrite::addresses((headers.src(), headers.dst()), (new.addr, headers.dst())).apply(&mut bytes, headers);
     }
     if let Kind::IcmpError(quoted) = headers.kind {
         let to = Tuple { dst: new, ..quoted.tuple };
         Rewrite::between(&quoted.tuple, &to).apply_to_quoted(&mut bytes, headers, &quoted);
     }
-    ipv4::decrement_ttl(&mut bytes, headers);
+    if !matches!(headers.kind, Kind::Arp(_)) {
+        ipv4::decrement_ttl(&mut bytes[usize::from(headers.l3)..]);
+    }
     let tag = if headers.l3 == 18 { VlanId::new(7) } else { None };
     ethernet::write_link(&mut bytes, headers.l3.into(), OURS, OURS, tag);
-    let again = Headers::parse(&bytes).unwrap_or_else(|why| panic!("{why:?} after: {bytes:02x?}"));
+    let again = Packet::parse(&bytes).unwrap_or_else(|why| panic!("{why:?} after: {bytes:02x?}"));
     assert_eq!((again.l3, again.l4, again.end), (headers.l3, headers.l4, headers.end));
-    assert_eq!((again.link.src, again.link.vlan), (OURS, tag));
+    assert_eq!((Link::of(&bytes).src, again.vlan()), (OURS, tag));
     if let (Kind::IcmpError(before), Kind::IcmpError(after)) = (headers.kind, again.kind) {
         assert_eq!((after.tuple.src.addr, after.tuple.dst.addr), (before.tuple.src.addr, new.addr));
     }

@@ -122,7 +122,7 @@ fn s24_many_connections_are_all_reset_and_none_twice() {
 }
 
 fn other_port(frame: &[u8]) -> u16 {
-    fairlead::wire::Headers::parse(frame).unwrap().tuple().unwrap().dst.port
+    fairlead::wire::Packet::parse(frame).unwrap().tuple().unwrap().dst.port
 }
 
 #[test]

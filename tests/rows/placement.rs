@@ -4,7 +4,8 @@
 use super::*;
 use fairlead::engine::{DropReason, Notice};
 use fairlead::wire::build::Build;
-use fairlead::wire::{Headers, Mac};
+use fairlead::wire::Mac;
+use fairlead::wire::facts::Link;
 use std::net::Ipv4Addr;
 
 /// In the servers' network, in the clients', in one of its own.
@@ -52,7 +53,7 @@ fn s87_the_virtual_address_is_answered_for_where_it_lies() {
         let mac = if far == ROUTER { MAC_R } else { MAC_A };
         let question = Build::arp_request(mac, sender, vip).bytes();
         let (out, moved) = lab.raw(far, &question);
-        let mine = |frame: &[u8]| Headers::parse(frame).unwrap().link.src;
+        let mine = |frame: &[u8]| Link::of(frame).src;
         assert_eq!(out.len() + moved.dropped.len(), 1, "{moved:?}");
         out.first().map(|(_, frame)| mine(frame))
     };

@@ -6,7 +6,7 @@ use fairlead::policy::adjacency::NextHop;
 use fairlead::policy::intent::InterfaceId;
 use fairlead::time::Duration;
 use fairlead::wire::build::{Build, mend_ip};
-use fairlead::wire::{Headers, fragment};
+use fairlead::wire::{Packet, fragment};
 use fairlead::worker::{Command, Event};
 
 const LAYOUTS: [Layout; 5] =
@@ -176,10 +176,10 @@ fn s70_two_members_with_one_identification_are_told_apart() {
     let mixed: Vec<_> = of_a.iter().zip(&of_b).flat_map(|(a, b)| [a.clone(), b.clone()]).collect();
     let (out, moved) = lab.send_all(HOST_A, &mixed);
     assert_eq!((out.len(), moved.dropped.len()), (6, 0));
-    let ids: std::collections::BTreeSet<_> = out.iter().map(|(_, frame)| Headers::parse(frame).unwrap().id).collect();
+    let ids: std::collections::BTreeSet<_> = out.iter().map(|(_, frame)| id_of(frame)).collect();
     assert_eq!(ids.len(), 2, "{ids:?}");
     for id in ids {
-        let mine: Out = out.iter().filter(|(_, frame)| Headers::parse(frame).unwrap().id == id).cloned().collect();
+        let mine: Out = out.iter().filter(|(_, frame)| id_of(frame) == id).cloned().collect();
         let fill = mine[0].1[14 + 20 + 8];
         lab.expect_pieces(&mine, ROUTER, of(V, fill).ttl(63), PIECE);
     }
@@ -192,7 +192,7 @@ fn s70_what_may_yet_be_cut_on_its_way_has_a_number_of_its_own() {
     for turn in 0..200_u16 {
         for (host, own) in [(HOST_A, A), (HOST_B, B)] {
             let (out, _) = lab.send(host, &Build::udp(at(own, 5060), at(PEER, 5060 + turn % 7)).id(turn));
-            assert!(seen.insert(Headers::parse(&out[0].1).unwrap().id), "a number came twice");
+            assert!(seen.insert(id_of(&out[0].1)), "a number came twice");
         }
     }
     let atomic = |src| Build::udp(at(src, 5060), at(PEER, 5060)).id(7).df();
@@ -283,7 +283,7 @@ fn a_datagram_in_pieces_that_nobody_takes_is_refused_once() {
     let pieces = lab.pieces(ROUTER, &sent, PIECE);
     let (out, moved) = lab.send_all(ROUTER, &pieces);
     assert_eq!((moved.dropped, moved.transmitted), (vec![DropReason::NoActiveMember; 3], 1));
-    let quoted = Headers::parse(&pieces[0]).unwrap();
+    let quoted = Packet::parse(&pieces[0]).unwrap();
     let quote = &pieces[0][usize::from(quoted.l3)..usize::from(quoted.l3) + 548];
     lab.expect_own(&out, ROUTER, Build::icmp(V, PHONE, 3, 3).payload(quote));
     lab.rig.switch_over(Some(MEMBER_A), false);
@@ -331,4 +331,9 @@ fn pieces_still_waiting_at_the_end_are_counted() {
     lab.send_all(ROUTER, &lab.pieces(ROUTER, &request(V, 4_000), PIECE)[..2]);
     lab.rig.command(|| Command::Stop);
     assert_eq!(lab.rig.tally().drops(DropReason::Stopping), 2);
+}
+
+/// The identification of a frame's datagram.
+fn id_of(frame: &[u8]) -> u16 {
+    Packet::parse(frame).unwrap().id(frame)
 }

@@ -5,7 +5,7 @@ use super::*;
 use fairlead::time::Duration;
 use fairlead::wire::build::Build;
 use fairlead::wire::tcp::Flags;
-use fairlead::wire::{Endpoint, Headers};
+use fairlead::wire::{Endpoint, Packet};
 
 fn lab() -> Lab {
     Lab::new(Layout::TwoArm)
@@ -239,7 +239,7 @@ fn s49_a_frame_shorter_than_ethernet_allows_is_taken_and_sent_full() {
     let expected = lab.leaving(HOST_A, &request(A).ttl(63));
     assert_eq!(out[0].1[..42], expected[..42]);
     assert!(out[0].1[42..].iter().all(|byte| *byte == 0));
-    assert_eq!(Headers::parse(&out[0].1).unwrap().end, 42);
+    assert_eq!(Packet::parse(&out[0].1).unwrap().end, 42);
 }
 
 #[test]

@@ -4,7 +4,7 @@
 use super::*;
 use fairlead::policy::intent::MemberId;
 use fairlead::wire::build::Build;
-use fairlead::wire::{Endpoint, Headers};
+use fairlead::wire::{Endpoint, Packet};
 
 const REST: &str = "10.20.0.101";
 const OTHER: &str = "10.20.0.102";
@@ -66,7 +66,7 @@ fn s83_nobody_is_reset_in_the_name_of_an_address_that_has_gone() {
     knock(&mut lab, REST, 0..MANY);
     knock(&mut lab, V, MANY..MANY + 100);
     let named = |out: &[(_, Vec<u8>)], address: &str| {
-        let from = |frame: &Vec<u8>| Headers::parse(frame).unwrap().src == addr(address);
+        let from = |frame: &Vec<u8>| Packet::parse(frame).unwrap().src() == addr(address);
         out.iter().filter(|(_, frame)| from(frame)).count()
     };
     let first = lab.rig.switch_over(Some(MemberId(1)), true);

@@ -7,7 +7,7 @@ use fairlead::policy::health::State;
 use fairlead::policy::intent::NoMember;
 use fairlead::time::Duration;
 use fairlead::wire::build::Build;
-use fairlead::wire::{Endpoint, Headers};
+use fairlead::wire::{Endpoint, Packet};
 use fairlead::worker::Event;
 use std::net::Ipv4Addr;
 
@@ -147,7 +147,7 @@ fn all_served_by(lab: &mut Lab, count: u32, member: Far) {
         let out = lab.rig.settle();
         assert_eq!(out.len(), 100);
         for (port, frame) in out {
-            let tuple = Headers::parse(&frame).unwrap().tuple().unwrap();
+            let tuple = Packet::parse(&frame).unwrap().tuple().unwrap();
             assert_eq!((port, tuple.dst), (INNER, at(member.ip(), 5060)));
             assert_eq!(frame[..6], member_mac);
         }

@@ -26,7 +26,7 @@ fn told_to_the_link(times: &[Instant], from: Instant) {
 /// How many ARP packets on a port announce anything at all.
 fn announcements(seen: &[Seen], port: PortId) -> usize {
     let here = seen.iter().filter(|seen| seen.port == port && seen.is_arp());
-    here.filter(|seen| seen.headers().src == seen.headers().dst).count()
+    here.filter(|seen| seen.headers().src() == seen.headers().dst()).count()
 }
 
 #[test]
@@ -46,9 +46,10 @@ fn s15_each_address_is_announced_twice_two_seconds_apart_once_its_link_is_up() {
             told_to_the_link(&announced(&world.seen, INNER, &announcement(OURS[1], G)), inner_up);
             told_to_the_link(&announced(&world.seen, INNER, &announcement(OURS[1], V)), inner_up);
             told_to_the_link(&announced(&world.seen, OUTER, &announcement(OURS[0], E)), outer_up);
-            let foreign = world.seen.iter().filter(|seen| seen.is_arp() && seen.headers().src == seen.headers().dst);
+            let foreign =
+                world.seen.iter().filter(|seen| seen.is_arp() && seen.headers().src() == seen.headers().dst());
             for seen in foreign {
-                let (ip, ours) = (seen.headers().src.to_string(), [E, G, V]);
+                let (ip, ours) = (seen.headers().src().to_string(), [E, G, V]);
                 assert!(ours.contains(&ip.as_str()), "{ip} is not ours to announce");
                 assert_eq!(ip == E, seen.port == OUTER, "{ip} was announced on the wrong link");
             }

@@ -64,7 +64,7 @@ fn s36_packets_to_a_member_that_does_not_answer_arp_are_refused_with_host_unreac
         told.extend(world.look());
         assert_eq!(told.len(), 15, "each is refused, at once or when the next attempt has failed too");
         for seen in told {
-            let (src, dst) = (seen.headers().src.to_string(), seen.headers().dst.to_string());
+            let (src, dst) = (seen.headers().src().to_string(), seen.headers().dst().to_string());
             assert_eq!(
                 (seen.port, src.as_str(), dst.as_str(), seen.frame[34], seen.frame[35]),
                 (OUTER, E, VISITOR, 3, 1)

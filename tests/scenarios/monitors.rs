@@ -3,7 +3,7 @@
 use crate::{told, told_with_a_active};
 use fairlead::admin::rows::MemberState;
 use fairlead::wire::build::Build;
-use fairlead::wire::{Endpoint, Headers};
+use fairlead::wire::{Endpoint, Packet};
 use std::collections::HashSet;
 use testbench::world::frames::*;
 use testbench::world::{File, INNER, Seen, Service, World, answer_to, assert_same};
@@ -62,8 +62,8 @@ fn marks(text: &str) -> [String; 3] {
     [parameter(header("via:"), "branch="), header("call-id:"), parameter(header("from:"), "tag=")]
 }
 
-fn payload(frame: &[u8]) -> (Headers, String) {
-    let headers = Headers::parse(frame).unwrap();
+fn payload(frame: &[u8]) -> (Packet, String) {
+    let headers = Packet::parse(frame).unwrap();
     let start = usize::from(headers.l4) + 8;
     (headers, String::from_utf8_lossy(&frame[start..usize::from(headers.end)]).into_owned())
 }
@@ -78,7 +78,7 @@ fn s34_no_two_options_share_a_branch_a_call_or_a_tag_and_all_come_from_the_gatew
         assert!(heard.len() > 75, "{}", heard.len());
         for frame in &heard {
             let (headers, text) = payload(frame);
-            assert_eq!((headers.src.to_string().as_str(), headers.tuple().unwrap().dst.port), (G, 5060));
+            assert_eq!((headers.src().to_string().as_str(), headers.tuple().unwrap().dst.port), (G, 5060));
             assert!(text.starts_with("OPTIONS sip:10.20.0.1"), "{text}");
             assert!(text.contains("\r\nMax-Forwards: ") && text.contains("\r\nCSeq: "), "RFC 3261 8.1.1: {text}");
             let [branch, call, tag] = marks(&text);
@@ -102,7 +102,7 @@ fn s34_the_answer_is_consumed_and_reaches_nobody() {
 }
 
 /// Lets sip-a answer each OPTIONS by hand: `answer` is told all OPTIONS so far, the last one last.
-fn answering(world: &mut World, rounds: usize, answer: impl Fn(&[(Headers, String)]) -> Option<(Endpoint, String)>) {
+fn answering(world: &mut World, rounds: usize, answer: impl Fn(&[(Packet, String)]) -> Option<(Endpoint, String)>) {
     world.members[0].udp = Service::Swallows;
     for _ in 0..rounds {
         let heard = world.members[0].probes.len();
@@ -115,7 +115,7 @@ fn answering(world: &mut World, rounds: usize, answer: impl Fn(&[(Headers, Strin
     }
 }
 
-fn origin(asked: &(Headers, String)) -> Endpoint {
+fn origin(asked: &(Packet, String)) -> Endpoint {
     asked.0.tuple().unwrap().src
 }
 
@@ -225,11 +225,11 @@ fn s35_the_ping_is_an_echo_request_of_the_gateway() {
         let pings: Vec<&Seen> = seen.iter().filter(|seen| seen.frame[23] == 1 && seen.frame[34] == 8).collect();
         assert_eq!(pings.len(), 4, "two a second for each member");
         for ping in pings {
-            let to = if ping.headers().dst.to_string() == A { HOST_A } else { HOST_B };
+            let to = if ping.headers().dst().to_string() == A { HOST_A } else { HOST_B };
             let headers = ping.headers();
             let message = &ping.frame[usize::from(headers.l4)..usize::from(headers.end)];
             let rest = u32::from_be_bytes([message[4], message[5], message[6], message[7]]);
-            let expected = Build::icmp(G, headers.dst, 8, 0).rest(rest).payload(&message[8..]).ttl(ping.frame[22]);
+            let expected = Build::icmp(G, headers.dst(), 8, 0).rest(rest).payload(&message[8..]).ttl(ping.frame[22]);
             let expected = expected.id(u16::from_be_bytes([ping.frame[18], ping.frame[19]]));
             let expected = if headers.dont_fragment { expected.df() } else { expected };
             assert_eq!(ping.port, INNER);

@@ -114,7 +114,7 @@ impl Came {
             match seen.tuple() {
                 Some(tuple) if tuple.dst == at(A, 5060) => self.to_a.push(seen.at),
                 Some(tuple) if tuple.dst == at(B, 5060) => self.to_b.push(seen.at),
-                _ => assert_eq!(seen.headers().src.to_string(), V, "refused while nobody is active"),
+                _ => assert_eq!(seen.headers().src().to_string(), V, "refused while nobody is active"),
             }
         }
     }

@@ -5,7 +5,7 @@ use crate::bench::World;
 use crate::{Seed, seeds};
 use fairlead::time::Duration;
 use fairlead::wire::build::Build;
-use fairlead::wire::{Headers, check};
+use fairlead::wire::{Packet, check};
 use testbench::dice::Dice;
 use testbench::lab::*;
 use testbench::mend::mend;
@@ -29,7 +29,7 @@ fn damaged_frames_are_counted_and_forgotten() {
                 }
                 frame.truncate(if dice.roll(20) == 0 { 1 + dice.roll(60) as usize } else { frame.len() });
                 // A wrong transport checksum is the receiver's to find; the rig would take it for our fault.
-                if Headers::parse(&frame).is_ok() && check::whole(&frame).is_err() {
+                if Packet::parse(&frame).is_ok() && check::whole(&frame).is_err() {
                     continue;
                 }
                 let port = world.lab.port(far);

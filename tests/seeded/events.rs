@@ -5,7 +5,7 @@ use crate::flows::Owed;
 use crate::send::{Identifications, Out, Parcel};
 use fairlead::engine::DropReason;
 use fairlead::time::Duration;
-use fairlead::wire::{Endpoint, Headers};
+use fairlead::wire::{Endpoint, Packet};
 use ipnet::Ipv4Net;
 use std::collections::HashMap;
 use std::net::Ipv4Addr;
@@ -61,7 +61,7 @@ impl World {
     fn all_are_told(&self, out: &Out, owed: Vec<Owed>) {
         let mut told: HashMap<(Endpoint, Endpoint), Vec<u32>> = HashMap::new();
         for frame in out {
-            let way = Headers::parse(&frame.1).unwrap().tuple().unwrap();
+            let way = Packet::parse(&frame.1).unwrap().tuple().unwrap();
             let to = self.model.plan.who_is(way.dst.addr).map_or(ROUTER, testbench::plan::host);
             let at = frame.1.len().min(if frame.1[12..14] == [0x81, 0] { 42 } else { 38 });
             let seq = u32::from_be_bytes(frame.1[at..at + 4].try_into().unwrap());

@@ -5,7 +5,7 @@ use crate::model::{End, Fate, Passage, Told};
 use crate::packet::{Letter, What};
 use fairlead::engine::{DropReason, Notice};
 use fairlead::policy::intent::PortId;
-use fairlead::wire::Headers;
+use fairlead::wire::Packet;
 use fairlead::wire::build::{Build, mend_ip};
 use std::collections::{HashMap, HashSet};
 use std::net::Ipv4Addr;
@@ -35,9 +35,11 @@ impl Identifications {
     /// After so many the numbers may begin again.
     const MEMORY: usize = 20_000;
 
-    fn see(&mut self, headers: &Headers) {
-        let seen = self.0.entry((headers.src, headers.dst, headers.protocol())).or_default();
-        assert!(seen.insert(headers.id), "{} to {} had identification {} before", headers.src, headers.dst, headers.id);
+    fn see(&mut self, frame: &[u8]) {
+        let headers = Packet::parse(frame).expect("the rig has read it");
+        let id = headers.id(frame);
+        let seen = self.0.entry((headers.src(), headers.dst(), headers.protocol)).or_default();
+        assert!(seen.insert(id), "{} to {} had identification {} before", headers.src(), headers.dst(), id);
         if seen.len() > Self::MEMORY {
             seen.clear();
         }
@@ -295,9 +297,9 @@ impl World {
 
     /// What leaves with a virtual source and may be cut on its way has a number of its own.
     fn identify(&mut self, out: &Out) {
-        let headers = Headers::parse(&out[0].1).expect("the rig has read it");
-        if (0..2).any(|pair| vip(pair) == headers.src) && !headers.is_atomic() {
-            self.identifications.see(&headers);
+        let headers = Packet::parse(&out[0].1).expect("the rig has read it");
+        if (0..2).any(|pair| vip(pair) == headers.src()) && !headers.is_atomic() {
+            self.identifications.see(&out[0].1);
         }
     }
 

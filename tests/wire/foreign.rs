@@ -2,7 +2,7 @@
 //!
 //! Proves reader, builder and checker against an implementation that shares nothing with them.
 
-use fairlead::wire::Headers;
+use fairlead::wire::Packet;
 use fairlead::wire::shown::Shown;
 
 const SCAPY: &str = include_str!("scapy.txt");
@@ -14,7 +14,7 @@ fn bytes(hex: &str) -> Vec<u8> {
 
 /// How the appliance reads a frame: in words, or the reason for which it does not.
 fn read(frame: &[u8]) -> String {
-    match Headers::parse(frame) {
+    match Packet::parse(frame) {
         Ok(_) => Shown(frame).to_string(),
         Err(why) => format!("{why:?}"),
     }

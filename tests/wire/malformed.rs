@@ -2,7 +2,7 @@
 
 use fairlead::wire::build::{Build, SRC_MAC, mend_icmp, mend_ip};
 use fairlead::wire::tcp::Flags;
-use fairlead::wire::{Headers, Malformed};
+use fairlead::wire::{Malformed, Packet};
 
 const A: &str = "10.0.0.1:5060";
 const B: &str = "10.0.0.2:40000";
@@ -108,7 +108,7 @@ const TRANSPORT: &[Row] = &[
 #[test]
 fn every_malformed_frame_is_refused_with_its_reason() {
     for (what, frame, why) in [LINK, NETWORK, TRANSPORT].concat() {
-        assert_eq!(Headers::parse(&frame()), Err(why), "{what}");
+        assert_eq!(Packet::parse(&frame()), Err(why), "{what}");
     }
 }
 
@@ -117,8 +117,8 @@ fn every_malformed_frame_is_refused_with_its_reason() {
 fn a_frame_cut_anywhere_is_refused() {
     for (frame, end) in [(tcp().bytes(), 54), (error().vlan(3).bytes(), 74), (udp().bytes(), 42)] {
         for length in 0..end {
-            assert!(Headers::parse(&frame[..length]).is_err(), "{length} of {frame:02x?}");
+            assert!(Packet::parse(&frame[..length]).is_err(), "{length} of {frame:02x?}");
         }
-        assert_eq!(Headers::parse(&frame[..end]), Headers::parse(&frame));
+        assert_eq!(Packet::parse(&frame[..end]), Packet::parse(&frame));
     }
 }

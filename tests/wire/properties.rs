@@ -2,11 +2,11 @@
 //! addresses, whatever the kind, the payload, the options and the tag.
 
 use fairlead::wire::build::Build;
-use fairlead::wire::headers::Kind;
+use fairlead::wire::facts::{Kind, Link};
 use fairlead::wire::reply::{self, IcmpError, Reply};
 use fairlead::wire::shown::Shown;
 use fairlead::wire::tcp::Flags;
-use fairlead::wire::{Endpoint, Headers, Mac, Rewrite, Tuple, check, ipv4};
+use fairlead::wire::{Endpoint, Mac, Packet, Rewrite, Tuple, check, ipv4};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use std::net::Ipv4Addr;
@@ -76,8 +76,8 @@ fn endpoint() -> impl Strategy<Value = Endpoint> {
     (addr, word()).prop_map(|(addr, port)| Endpoint::new(Ipv4Addr::from_bits(addr), port))
 }
 
-fn headers(bytes: &[u8]) -> Headers {
-    Headers::parse(bytes).unwrap_or_else(|why| panic!("{why:?}: {bytes:02x?}"))
+fn headers(bytes: &[u8]) -> Packet {
+    Packet::parse(bytes).unwrap_or_else(|why| panic!("{why:?}: {bytes:02x?}"))
 }
 
 proptest! {
@@ -92,7 +92,7 @@ proptest! {
         // Reading back the tuple turns the port that echo has not into 0.
         let to = headers(&shape.frame(to.0, to.1).bytes()).tuple().unwrap();
         Rewrite::between(&facts.tuple().unwrap(), &to).apply(&mut bytes, &facts);
-        ipv4::decrement_ttl(&mut bytes, &facts);
+        ipv4::decrement_ttl(&mut bytes[usize::from(facts.l3)..]);
         let expected = Shape { ttl: shape.ttl - 1, ..shape }.frame(to.src, to.dst).bytes();
         prop_assert_eq!(Shown(&bytes).to_string(), Shown(&expected).to_string());
         prop_assert_eq!(&bytes, &expected);
@@ -161,8 +161,8 @@ proptest! {
             }
             prop_assert_eq!(check::whole(&out), Ok(()));
             let answer = headers(&out);
-            prop_assert_eq!((answer.link.src, answer.link.dst), (OURS, facts.link.src));
-            prop_assert_eq!((answer.link.vlan, answer.dst), (facts.link.vlan, facts.src));
+            prop_assert_eq!((Link::of(&out).src, answer.dst_mac()), (OURS, Link::of(&bytes).src));
+            prop_assert_eq!((answer.vlan(), answer.dst()), (facts.vlan(), facts.src()));
             match answer.kind {
                 Kind::IcmpError(quoted) => prop_assert_eq!(Some(quoted.tuple), facts.tuple()),
                 _ => prop_assert_eq!(answer.tuple(), facts.tuple().map(Tuple::reversed)),

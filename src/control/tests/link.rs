@@ -1,6 +1,7 @@
 //! Neighbours, announcements, links: scenarios 15, 36, 76 to 78.
 
 use super::*;
+use crate::wire::facts::Link;
 
 #[test]
 fn scenario_36_a_member_that_does_not_answer_arp_is_down_and_the_reason_says_so() {
@@ -22,7 +23,7 @@ fn scenario_36_a_member_that_does_not_answer_arp_is_down_and_the_reason_says_so(
 
 /// Frames sent on a port since `since`, without those that carry a probe.
 fn arp_frames(world: &World, since: Instant, port: PortId) -> Vec<(u64, Vec<u8>)> {
-    let arp = |frame: &[u8]| matches!(Headers::parse(frame).unwrap().kind, Kind::Arp(_));
+    let arp = |frame: &[u8]| matches!(Packet::parse(frame).unwrap().kind, Kind::Arp(_));
     let sent = world.frames.iter().filter(|(at, on, frame)| *at >= since && *on == port && arp(frame));
     sent.map(|(at, _, frame)| (at.since(since).as_millis() as u64, frame.clone())).collect()
 }
@@ -153,10 +154,10 @@ fn s77_probes_follow_a_member_that_moves() {
     let begin = world.now;
     world.arp(InterfaceId(1), Build::arp_request(other, address, address).bytes());
     world.run(5_000);
-    let probes = world.frames.iter().filter(|(at, ..)| *at > begin).map(|(_, _, frame)| Headers::parse(frame).unwrap());
+    let probes = world.frames.iter().filter(|(at, ..)| *at > begin).map(|(_, _, frame)| frame);
     let links: BTreeSet<(Mac, Mac)> = probes
-        .filter(|probe| probe.dst == address && matches!(probe.kind, Kind::Udp { .. }))
-        .map(|probe| (probe.link.src, probe.link.dst))
+        .filter(|frame| Packet::parse(frame).is_ok_and(|probe| probe.dst() == address && probe.kind == Kind::Udp))
+        .map(|frame| (Link::of(frame).src, Link::of(frame).dst))
         .collect();
     assert_eq!(links, BTreeSet::from([(MACS[1], other)]));
     assert_eq!((world.active().as_deref(), world.logged("switchover")), (Some("sip-a"), 1));

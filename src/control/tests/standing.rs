@@ -27,8 +27,8 @@ pub(super) fn first(world: &mut World, since: Instant) -> First {
     let active = active.map(|id| world.controller.intent.members[id.index()].name.clone());
     let hosts: Vec<Ipv4Addr> = world.hosts.iter().map(|host| host.address).collect();
     let asked = world.frames.iter().filter(|(at, ..)| *at > since).filter_map(|(at, _, frame)| {
-        let headers = Headers::parse(frame).unwrap();
-        matches!(headers.kind, Kind::Udp { .. }).then_some((*at, headers.dst))
+        let headers = Packet::parse(frame).unwrap();
+        matches!(headers.kind, Kind::Udp { .. }).then_some((*at, headers.dst()))
     });
     let asked = asked.filter(|(_, to)| hosts.contains(to)).collect();
     let (probes, neighbours) =
@@ -55,7 +55,7 @@ pub(super) fn first(world: &mut World, since: Instant) -> First {
 /// Addresses that ARP asked for since.
 pub(super) fn resolved(world: &World, since: Instant) -> BTreeSet<Ipv4Addr> {
     let asked = world.frames.iter().filter(|(at, ..)| *at >= since).filter_map(|(_, _, frame)| {
-        match Headers::parse(frame).unwrap().kind {
+        match Packet::parse(frame).unwrap().kind {
             Kind::Arp(arp) if arp.sender != arp.target => Some(arp.target),
             _ => None,
         }

@@ -87,7 +87,7 @@ impl<A: KeyAddress> FlowTable<A> {
     /// Brings the index cells of a flow near, both of them.
     fn reach_for_keys(&self, id: FlowId) {
         if let Some(flow) = self.at(id) {
-            self.tags(flow).into_iter().flatten().for_each(|tag| self.reach_for_index(tag));
+            self.tags(flow).into_iter().flatten().for_each(|tag| self.prefetch_bucket(tag));
         }
     }
 

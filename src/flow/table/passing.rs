@@ -1,6 +1,6 @@
 //! A packet passes, and its flow takes note.
 //!
-//! Owns what a packet does to its flow: when it was last seen, how far a TCP connection has come, and the [`Ticket`] by which
+//! Owns what a packet does to its flow: when it was last seen, how far a TCP connection has come, and the [`CachedRoute`] by which
 //! packets of one side leave without further questions.
 
 use super::{FlowId, FlowTable};
@@ -10,24 +10,24 @@ use crate::flow::side::Side;
 #[cfg(doc)]
 use crate::flow::tcp::Track;
 use crate::time::Instant;
-use crate::wire::Rewrite;
-use crate::wire::headers::Segment;
+use crate::wire::facts::Segment;
+use crate::wire::{Kind, Packet, Rewrite};
 
-/// How packets of one side of a flow leave, found out once and good as long as the caller's world is the same and they come
-/// in at the same place. What the three numbers mean is the caller's.
+/// How packets of one side of a flow leave, found out once and good as long as the caller's snapshot is the same and they
+/// come in at the same place. What the three numbers mean is the caller's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Ticket {
-    /// The world it is good in; 0 is none.
-    pub world: u32,
+pub struct CachedRoute {
+    /// The snapshot it is good in; 0 is none.
+    pub snapshot: u32,
     /// Where packets must come in.
     pub interface: u16,
     /// Where they go out.
-    pub way: u16,
+    pub egress: u16,
 }
 
-impl Ticket {
+impl CachedRoute {
     /// Good for nothing.
-    pub const NONE: Ticket = Ticket { world: 0, interface: 0, way: 0 };
+    pub const NONE: CachedRoute = CachedRoute { snapshot: 0, interface: 0, egress: 0 };
 }
 
 impl<A: KeyAddress> FlowTable<A> {
@@ -68,23 +68,25 @@ impl<A: KeyAddress> FlowTable<A> {
     }
 
     /// A packet of the flow passes that changes nothing about it but when it was last seen and, of TCP, how far it has
-    /// come: data on an established connection. `may` sees the ticket of the side and how its packets change. `None`, and
-    /// nothing happened: `may` says no, or the packet is another one.
+    /// come: data on an established connection. `may` sees the cached route of the side and how its packets change. `None`,
+    /// and nothing happened: `may` says no, or the packet is another one.
     #[inline]
-    pub fn hit<T>(
+    pub fn pass<T>(
         &mut self,
         id: FlowId,
         side: Side,
-        segment: Option<&Segment>,
+        packet: &Packet<A>,
         now: Instant,
-        may: impl FnOnce(Ticket, Rewrite<A>) -> Option<T>,
+        may: impl FnOnce(CachedRoute, Rewrite<A>) -> Option<T>,
     ) -> Option<T> {
         let slot = self.slots.get_mut(id.0 as usize)?;
         let flow = slot.flow.as_mut()?;
-        let said = may(slot.tickets[side.index()], flow.rewrite(side))?;
-        if let Some(segment) = segment
-            && !flow.track.as_mut()?.advance(side, segment)
-        {
+        let said = may(slot.routes[side.index()], flow.rewrite(side))?;
+        let stays = match &packet.kind {
+            Kind::Tcp(segment) => flow.track.as_mut()?.advance(side, segment),
+            kind => matches!(kind, Kind::Udp),
+        };
+        if !stays {
             return None;
         }
         // Its class stays what it is.
@@ -93,10 +95,15 @@ impl<A: KeyAddress> FlowTable<A> {
         Some(said)
     }
 
-    /// From now on packets of this side leave by `ticket`.
-    pub fn give_ticket(&mut self, id: FlowId, side: Side, ticket: Ticket) {
+    /// The cached route of a side.
+    pub fn route(&self, id: FlowId, side: Side) -> CachedRoute {
+        self.slots.get(id.0 as usize).map_or(CachedRoute::NONE, |slot| slot.routes[side.index()])
+    }
+
+    /// From now on packets of this side leave by `route`.
+    pub fn cache_route(&mut self, id: FlowId, side: Side, route: CachedRoute) {
         if let Some(slot) = self.slots.get_mut(id.0 as usize) {
-            slot.tickets[side.index()] = ticket;
+            slot.routes[side.index()] = route;
         }
     }
 }

@@ -3,7 +3,7 @@
 use super::*;
 use crate::flow::{PathKind, Track};
 use crate::time::Duration;
-use crate::wire::headers::Segment;
+use crate::wire::facts::Segment;
 use crate::wire::tcp::Flags;
 use crate::wire::{Endpoint, Protocol, Rewrite};
 use proptest::prelude::*;
@@ -14,7 +14,7 @@ fn second(count: u64) -> Instant {
 }
 
 fn segment(flags: Flags, seq: u32, ack: u32) -> Segment {
-    Segment { src_port: 40_001, dst_port: 5060, seq, ack, flags, payload: 0 }
+    Segment { seq, ack, flags, payload: 0 }
 }
 
 fn endpoint(host: u8, port: u16) -> Endpoint {
@@ -60,8 +60,8 @@ fn both_sides_are_found_until_it_dies() {
     assert_eq!(table.find(&flow.key(Side::Opener)), Some((id, Side::Opener)));
     assert_eq!(table.find(&flow.key(Side::Answerer)), Some((id, Side::Answerer)));
     assert_eq!(table.find(&flow.key(Side::Opener).reversed()), None);
-    table.reach_for_index(table.tag(&flow.key(Side::Opener)));
-    table.reach_for_flow(table.tag(&flow.key(Side::Opener)));
+    table.prefetch_bucket(table.tag(&flow.key(Side::Opener)));
+    table.prefetch_entry(table.tag(&flow.key(Side::Opener)));
     assert_eq!(table.remove(id), Some(flow));
     assert!(Side::BOTH.iter().all(|&side| table.find(&flow.key(side)).is_none()));
     assert_eq!((table.remove(id), table.at(id), table.len()), (None, None, 0));

@@ -10,7 +10,7 @@ use crate::policy::intent::*;
 use crate::policy::prefix::PrefixMap;
 use crate::policy::slots::Life;
 use crate::policy::way::Hop;
-use crate::wire::{Door, Endpoint, Mac, Protocol, Rewrite, Tuple, VlanId};
+use crate::wire::{Endpoint, Mac, Protocol, Rewrite, RxKey, Tuple, VlanId};
 use std::net::Ipv4Addr;
 
 pub(super) fn member(intent: &Intent, health: &Health, adjacency: &Adjacency, id: MemberId) -> MemberView {
@@ -146,12 +146,12 @@ pub(super) fn tags(intent: &Intent) -> Vec<Vec<(Option<VlanId>, InterfaceId)>> {
 }
 
 /// As [`tags`], and with our MAC on each port.
-pub(super) fn doors(intent: &Intent, macs: &[Mac]) -> Vec<Box<[(Door, InterfaceId)]>> {
-    let door = |port: usize, (vlan, id)| (Door::of(macs[port], vlan), id);
+pub(super) fn rx_keys(intent: &Intent, macs: &[Mac]) -> Vec<Box<[(RxKey, InterfaceId)]>> {
+    let key = |port: usize, (vlan, id)| (RxKey::of(macs[port], vlan), id);
     tags(intent)
         .into_iter()
         .enumerate()
-        .map(|(port, tags)| tags.into_iter().map(|tag| door(port, tag)).collect())
+        .map(|(port, tags)| tags.into_iter().map(|tag| key(port, tag)).collect())
         .collect()
 }
 

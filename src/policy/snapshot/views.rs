@@ -7,7 +7,7 @@ use crate::policy::health::{Generation, State};
 use crate::policy::intent::*;
 use crate::policy::prefix::PrefixMap;
 use crate::policy::slots::Life;
-use crate::policy::way::Egress;
+use crate::policy::way::EgressId;
 use crate::wire::{Protocol, Rewrite};
 use std::net::Ipv4Addr;
 
@@ -39,7 +39,7 @@ impl MemberView {
     /// What its packets from `protocol`/`port` become, if that is a service port.
     #[inline]
     pub fn served(&self, protocol: Protocol, port: u16) -> Option<&Served> {
-        self.serves.iter().find(|served| served.listen.port == port && served.listen.protocol == protocol)
+        self.serves.iter().find(|served| served.listen.is(protocol, port))
     }
 }
 
@@ -81,7 +81,7 @@ impl PoolView {
     /// The virtual address that `protocol`/`port` is a service port of.
     #[inline]
     pub fn service(&self, protocol: Protocol, port: u16) -> Option<Ipv4Addr> {
-        self.services.iter().find(|(l, _)| l.port == port && l.protocol == protocol).map(|&(_, address)| address)
+        self.services.iter().find(|(l, _)| l.is(protocol, port)).map(|&(_, address)| address)
     }
 }
 
@@ -132,7 +132,7 @@ impl VirtualView {
     /// The service at `protocol`/`port`.
     #[inline]
     pub fn service(&self, protocol: Protocol, port: u16) -> Option<&ServiceView> {
-        self.services.iter().find(|s| s.listen.port == port && s.listen.protocol == protocol)
+        self.services.iter().find(|s| s.listen.is(protocol, port))
     }
 }
 
@@ -145,7 +145,7 @@ pub struct ServiceView {
     pub pool: PoolId,
     /// `false`: refused, never routed onward.
     pub enabled: bool,
-    /// What becomes of a packet that goes to the active member, if there is one and it is on the link.
+    /// How a packet is forwarded to the active member, if the service is enabled and the member is there and on the link.
     pub ready: Option<Ready>,
 }
 
@@ -155,5 +155,5 @@ pub struct Ready {
     /// Makes the member its destination; its port stays.
     pub rewrite: Rewrite,
     /// The way to the member.
-    pub egress: Egress,
+    pub egress: EgressId,
 }

@@ -7,8 +7,9 @@ use crate::rig::*;
 use fairlead::engine::{DropReason, Notice, PuntReason};
 use fairlead::policy::intent::*;
 use fairlead::wire::build::{Build, mend_icmp, mend_ip};
+use fairlead::wire::facts::Link;
 use fairlead::wire::tcp::Flags;
-use fairlead::wire::{Endpoint, Headers, Kind, Mac};
+use fairlead::wire::{Endpoint, Kind, Mac, Packet};
 use fairlead::worker::Tally;
 
 /// How the appliance is connected.
@@ -228,17 +229,17 @@ impl<S: Setting> LabOn<S> {
     /// What leaves with a virtual address as source, and may be cut into pieces on its way, has an identification of the
     /// appliance's own (RFC 6864 5.3.1): `expected` with that of `got`.
     pub fn identified(&self, expected: Build, got: &[u8]) -> Build {
-        let (told, frame) = (Headers::parse(got).unwrap(), expected.bytes());
-        let Ok(meant) = Headers::parse(&frame) else { return expected };
-        let virtual_source = self.rig.intent.virtual_servers.iter().any(|server| server.address == meant.src);
-        if virtual_source && !meant.is_atomic() { expected.id(told.id) } else { expected }
+        let (told, frame) = (Packet::parse(got).unwrap(), expected.bytes());
+        let Ok(meant) = Packet::parse(&frame) else { return expected };
+        let virtual_source = self.rig.intent.virtual_servers.iter().any(|server| server.address == meant.src());
+        if virtual_source && !meant.is_atomic() { expected.id(told.id(got)) } else { expected }
     }
 
     /// The same for a datagram of which `got` is a piece.
     pub fn identified_pieces(&self, expected: Build, got: &[u8]) -> Build {
-        let told = Headers::parse(got).unwrap();
-        let virtual_source = self.rig.intent.virtual_servers.iter().any(|server| server.address == told.src);
-        if virtual_source { expected.id(told.id) } else { expected }
+        let told = Packet::parse(got).unwrap();
+        let virtual_source = self.rig.intent.virtual_servers.iter().any(|server| server.address == told.src());
+        if virtual_source { expected.id(told.id(got)) } else { expected }
     }
 
     /// What `from` sends is translated as [`LabOn::forwards`] says but for a port (or echo identifier) of our choice,
@@ -295,11 +296,11 @@ impl<S: Setting> LabOn<S> {
 
     /// `frame` is a bare reset for `to`, from and to these endpoints, with this sequence number.
     #[track_caller]
-    pub fn expect_reset(&self, out: &(PortId, Vec<u8>), to: Far, src: Endpoint, dst: Endpoint, seq: u32) -> Headers {
+    pub fn expect_reset(&self, out: &(PortId, Vec<u8>), to: Far, src: Endpoint, dst: Endpoint, seq: u32) -> Packet {
         let (port, _, ours, theirs) = self.place(to);
-        let headers = Headers::parse(&out.1).unwrap();
+        let headers = Packet::parse(&out.1).unwrap();
         let Kind::Tcp(segment) = headers.kind else { panic!("{headers:?} is no segment") };
-        assert_eq!((out.0, headers.link.src, headers.link.dst), (port, ours, theirs));
+        assert_eq!((out.0, Link::of(&out.1).src, headers.dst_mac()), (port, ours, theirs));
         let tuple = headers.tuple().unwrap();
         assert_eq!((tuple.src, tuple.dst), (src, dst));
         assert!(segment.flags.rst() && !segment.flags.syn() && !segment.flags.fin(), "{segment:?}");
@@ -368,7 +369,7 @@ fn l3(frame: &[u8]) -> usize {
 
 /// The source port of a frame, or the identifier of its echo.
 pub fn source_port(frame: &[u8]) -> u16 {
-    let tuple = Headers::parse(frame).unwrap().tuple().unwrap();
+    let tuple = Packet::parse(frame).unwrap().tuple().unwrap();
     if tuple.src.port == 0 { tuple.dst.port } else { tuple.src.port }
 }
 

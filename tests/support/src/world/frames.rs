@@ -8,7 +8,7 @@ use fairlead::policy::intent::PortId;
 use fairlead::time::Duration;
 use fairlead::wire::build::Build;
 use fairlead::wire::tcp::Flags;
-use fairlead::wire::{Endpoint, Headers, Mac};
+use fairlead::wire::{Endpoint, Mac, Packet};
 
 pub const V: &str = "10.20.0.100";
 /// The address of a second pair, in the stories that have one.
@@ -114,9 +114,9 @@ impl World {
     pub fn expect(&self, seen: &[Seen], to: Far, expected: &Build) {
         assert_eq!(seen.len(), 1, "one frame was to leave for {expected:?}; counted: {:?}", self.lead.told());
         assert_eq!(seen[0].port, self.place(to).0, "the wrong port for {:?}", seen[0].headers());
-        let (told, meant) = (seen[0].headers(), Headers::parse(&expected.bytes()).expect("it can be read"));
-        let ours = [V, V2].iter().any(|address| at(address, 0).addr == meant.src) && !meant.is_atomic();
-        let expected = if ours { expected.clone().id(told.id) } else { expected.clone() };
+        let (told, meant) = (seen[0].headers(), Packet::parse(&expected.bytes()).expect("it can be read"));
+        let ours = [V, V2].iter().any(|address| at(address, 0).addr == meant.src()) && !meant.is_atomic();
+        let expected = if ours { expected.clone().id(told.id(&seen[0].frame)) } else { expected.clone() };
         assert_same(&seen[0].frame, &self.leaving(to, &expected));
     }
 

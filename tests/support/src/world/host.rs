@@ -6,9 +6,9 @@
 use super::stream::Stream;
 use fairlead::wire::arp::{Arp, Operation};
 use fairlead::wire::build::{Build, mend_ip};
-use fairlead::wire::headers::Segment;
+use fairlead::wire::facts::{Link, Segment};
 use fairlead::wire::tcp::Flags;
-use fairlead::wire::{Endpoint, Headers, Kind, Mac};
+use fairlead::wire::{Endpoint, Kind, Mac, Packet};
 use std::collections::HashMap;
 use std::net::Ipv4Addr;
 
@@ -85,19 +85,20 @@ impl Host {
 
     /// What the host says to a frame.
     pub fn hear(&mut self, frame: &[u8]) -> Vec<Vec<u8>> {
-        let headers = Headers::parse(frame).expect("the appliance sends what can be read");
-        if !self.powered || (headers.link.dst != self.mac && !headers.link.dst.is_group()) {
+        let headers = Packet::parse(frame).expect("the appliance sends what can be read");
+        if !self.powered || (headers.dst_mac() != self.mac && !headers.dst_mac().is_group()) {
             return Vec::new();
         }
-        let ours = headers.src == self.gateway && headers.dst == self.address;
+        let ours = headers.src() == self.gateway && headers.dst() == self.address;
         let mut said = match headers.kind {
             Kind::Arp(arp) => self.arp(&arp).into_iter().collect(),
             Kind::Echo { request: true, .. } if ours && self.echo => vec![self.echoed(frame, &headers)],
             Kind::Tcp(segment) if ours => self.segment(frame, &headers, segment),
-            Kind::Udp { src_port, dst_port: PORT } if ours || self.talks => self.datagram(frame, &headers, src_port),
+            Kind::Udp if headers.dst_port() == PORT && (ours || self.talks) => self.datagram(frame, &headers),
             _ => Vec::new(),
         };
-        said.iter_mut().for_each(|frame| self.address_link(frame, headers.link.src));
+        let back = Link::of(frame).src;
+        said.iter_mut().for_each(|frame| self.address_link(frame, back));
         said
     }
 
@@ -111,22 +112,22 @@ impl Host {
         asked.then(|| Build::arp_reply(self.mac, self.address, arp.sender_mac, arp.sender).bytes())
     }
 
-    fn echoed(&self, frame: &[u8], headers: &Headers) -> Vec<u8> {
+    fn echoed(&self, frame: &[u8], headers: &Packet) -> Vec<u8> {
         let message = &frame[usize::from(headers.l4)..usize::from(headers.end)];
         let rest = u32::from_be_bytes([message[4], message[5], message[6], message[7]]);
-        Build::icmp(headers.dst, headers.src, 0, 0).rest(rest).payload(&message[8..]).bytes()
+        Build::icmp(headers.dst(), headers.src(), 0, 0).rest(rest).payload(&message[8..]).bytes()
     }
 
-    fn datagram(&mut self, frame: &[u8], headers: &Headers, src_port: u16) -> Vec<Vec<u8>> {
+    fn datagram(&mut self, frame: &[u8], headers: &Packet) -> Vec<Vec<u8>> {
         let payload = &frame[usize::from(headers.l4) + 8..usize::from(headers.end)];
         let text = String::from_utf8_lossy(payload).into_owned();
-        let probe = headers.src == self.gateway;
+        let probe = headers.src() == self.gateway;
         match (probe, text.starts_with("SIP/2.0")) {
             (true, _) => self.probes.push(frame.to_vec()),
             (_, true) => self.answers += 1,
             _ => self.requests += 1,
         }
-        let back = || Build::udp(Endpoint::new(self.address, PORT), Endpoint::new(headers.src, src_port));
+        let back = || Build::udp(Endpoint::new(self.address, PORT), Endpoint::new(headers.src(), headers.src_port()));
         match self.udp {
             Service::Closed => vec![self.closed(frame, headers)],
             Service::Answers(_) if probe && self.lose > 0 => {
@@ -141,17 +142,18 @@ impl Host {
     }
 
     /// The kernel of a host whose port is closed says so, and quotes what it received.
-    fn closed(&self, frame: &[u8], headers: &Headers) -> Vec<u8> {
+    fn closed(&self, frame: &[u8], headers: &Packet) -> Vec<u8> {
         let l3 = usize::from(headers.l3);
         let quoted = &frame[l3..(l3 + 28).min(usize::from(headers.end))];
-        let mut error = Build::icmp(self.address, headers.src, 3, 3).payload(quoted).bytes();
+        let mut error = Build::icmp(self.address, headers.src(), 3, 3).payload(quoted).bytes();
         mend_ip(&mut error, 14);
         error
     }
 
-    fn segment(&mut self, frame: &[u8], headers: &Headers, segment: Segment) -> Vec<Vec<u8>> {
-        let (own, far) = (Endpoint::new(self.address, segment.dst_port), Endpoint::new(headers.src, segment.src_port));
-        if self.tcp == Service::Closed || segment.dst_port != PORT {
+    fn segment(&mut self, frame: &[u8], headers: &Packet, segment: Segment) -> Vec<Vec<u8>> {
+        let (own, far) =
+            (Endpoint::new(self.address, headers.dst_port()), Endpoint::new(headers.src(), headers.src_port()));
+        if self.tcp == Service::Closed || headers.dst_port() != PORT {
             let flags = Flags::RST.with(Flags::ACK);
             let reset = Build::tcp(own, far, flags, segment.ack, segment.seq.wrapping_add(segment.length()));
             return if segment.flags.rst() { Vec::new() } else { vec![reset.bytes()] };

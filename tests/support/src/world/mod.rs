@@ -27,7 +27,7 @@ use fairlead::policy::intent::PortId;
 use fairlead::time::Instant;
 use fairlead::wire::arp::{Arp, Operation};
 use fairlead::wire::build::Build;
-use fairlead::wire::{Headers, Kind, Mac, check};
+use fairlead::wire::{Kind, Mac, Packet, check};
 use std::time::Duration;
 
 /// The router to everybody outside, 192.0.2.1.
@@ -184,7 +184,7 @@ impl World {
 
     /// The router answers ARP.
     fn router_hears(&self, frame: &[u8]) -> Vec<Vec<u8>> {
-        let headers = Headers::parse(frame).expect("the appliance sends what can be read");
+        let headers = Packet::parse(frame).expect("the appliance sends what can be read");
         match headers.kind {
             Kind::Arp(Arp { operation: Operation::Request, sender, sender_mac, target, .. })
                 if target.octets() == [192, 0, 2, 1] =>
@@ -194,8 +194,8 @@ impl World {
             }
             Kind::Arp(_) => Vec::new(),
             _ => {
-                let known = matches!(headers.src.octets(), [10, 20, 0, 100] | [192, 0, 2, 2]);
-                assert!(known || !self.router.strict, "the world saw {}", headers.src);
+                let known = matches!(headers.src().octets(), [10, 20, 0, 100] | [192, 0, 2, 2]);
+                assert!(known || !self.router.strict, "the world saw {}", headers.src());
                 Vec::new()
             }
         }

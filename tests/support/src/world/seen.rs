@@ -4,7 +4,7 @@ use fairlead::policy::intent::PortId;
 use fairlead::time::Instant;
 use fairlead::wire::build::mend_ip;
 use fairlead::wire::tcp::Flags;
-use fairlead::wire::{Endpoint, Headers, Kind, Tuple};
+use fairlead::wire::{Endpoint, Kind, Packet, Tuple};
 
 /// What left, where and when.
 #[derive(Clone)]
@@ -15,14 +15,14 @@ pub struct Seen {
 }
 
 impl Seen {
-    pub fn headers(&self) -> Headers {
-        Headers::parse(&self.frame).expect("the appliance sends what can be read")
+    pub fn headers(&self) -> Packet {
+        Packet::parse(&self.frame).expect("the appliance sends what can be read")
     }
 
     /// ARP, or a question of the appliance's own: a probe.
     pub fn is_errand(&self) -> bool {
         let headers = self.headers();
-        let ours = matches!(headers.src.octets(), [10, 20, 0, 1] | [192, 0, 2, 2]);
+        let ours = matches!(headers.src().octets(), [10, 20, 0, 1] | [192, 0, 2, 2]);
         match headers.kind {
             Kind::Arp(_) => true,
             Kind::Udp { .. } | Kind::Tcp(_) | Kind::Echo { request: true, .. } => ours,

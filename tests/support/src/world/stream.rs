@@ -2,7 +2,7 @@
 
 use fairlead::wire::Endpoint;
 use fairlead::wire::build::Build;
-use fairlead::wire::headers::Segment;
+use fairlead::wire::facts::Segment;
 use fairlead::wire::tcp::Flags;
 
 /// Our first sequence number.

@@ -7,20 +7,30 @@ use proptest::prelude::*;
 const A: &str = "10.0.0.1:5060";
 const B: &str = "10.0.0.2:40000";
 
-fn parse(frame: &Build) -> Headers {
-    Headers::parse(&frame.bytes()).unwrap()
+fn parse(frame: &Build) -> Packet {
+    Packet::parse(&frame.bytes()).unwrap()
 }
 
 #[test]
 fn a_datagram_behind_options_and_a_tag() {
     let headers = parse(&Build::udp(A, B).vlan(5).ttl(9).df().ip_options(&[7, 7, 4, 0, 0, 0, 0]).payload(b"x"));
-    let link = Link { dst: DST_MAC, src: SRC_MAC, vlan: VlanId::new(5) };
-    let kind = Kind::Udp { src_port: 5060, dst_port: 40000 };
     let (src, dst) = (Ipv4Addr::new(10, 0, 0, 1), Ipv4Addr::new(10, 0, 0, 2));
-    let (l3, l4, end, size) = (18, 46, 55, 37);
-    let facts =
-        Headers { link, src, dst, l3, l4, end, size, id: 0, ttl: 9, dont_fragment: true, in_pieces: false, kind };
+    let facts = Packet {
+        addresses: Address::pair(src, dst),
+        rx: RxKey::of(DST_MAC, VlanId::new(5)),
+        ports: 5060 << 16 | 40000,
+        l3: 18,
+        l4: 46,
+        end: 55,
+        size: 37,
+        ttl: 9,
+        protocol: ipv4::UDP,
+        dont_fragment: true,
+        reassembled: false,
+        kind: Kind::Udp,
+    };
     assert_eq!(headers, facts);
+    assert_eq!((headers.dst_mac(), headers.vlan(), headers.src(), headers.dst()), (DST_MAC, VlanId::new(5), src, dst));
     assert_eq!(headers.tuple().unwrap().to_string(), "udp 10.0.0.1:5060 > 10.0.0.2:40000");
 }
 
@@ -29,7 +39,7 @@ fn a_segment_and_its_sequence_numbers() {
     let flags = Flags::ACK.with(Flags::FIN);
     let headers = parse(&Build::tcp(A, B, flags, 0xffff_fffe, 77).tcp_options(&[1, 1, 1]).payload(b"hello"));
     let Kind::Tcp(segment) = headers.kind else { panic!("{headers:?}") };
-    let expected = Segment { src_port: 5060, dst_port: 40000, seq: 0xffff_fffe, ack: 77, flags, payload: 5 };
+    let expected = Segment { seq: 0xffff_fffe, ack: 77, flags, payload: 5 };
     assert_eq!((segment, segment.length()), (expected, 6));
 }
 
@@ -66,23 +76,24 @@ fn an_error_about_what_has_no_tuple_is_only_routed() {
     let gre = Build::icmp_error("192.0.2.1", "10.0.0.1", 3, 2, &Build::other("10.0.0.1", "10.0.0.2", 47));
     let stamp = Build::icmp_error("192.0.2.1", "10.0.0.1", 3, 1, &Build::icmp("10.0.0.1", "10.0.0.2", 13, 0));
     for error in [later, gre, stamp, Build::icmp("10.0.0.1", "10.0.0.2", 13, 0)] {
-        assert_eq!(parse(&error).kind, Kind::Other(1));
+        assert_eq!((parse(&error).kind, parse(&error).protocol), (Kind::Other, ipv4::ICMP));
     }
 }
 
 #[test]
 fn pieces_of_a_datagram() {
     let pieces = Build::udp(A, B).id(7).payload(&[7; 3000]).fragments(1480);
-    let read: Vec<_> = pieces.iter().map(|piece| Headers::parse(piece).unwrap().kind).collect();
-    let piece = |offset, more, ports| Kind::Fragment(Piece { id: 7, protocol: 17, offset, more, ports });
-    let ports = Some((5060, 40000));
-    assert_eq!(read, [piece(0, true, ports), piece(1480, true, None), piece(2960, false, None)]);
+    let read: Vec<_> = pieces.iter().map(|piece| Packet::parse(piece).unwrap().kind).collect();
+    let piece = |offset, more, shows_ports| Kind::Fragment(Fragment { id: 7, offset, more, shows_ports });
+    assert_eq!(read, [piece(0, true, true), piece(1480, true, false), piece(2960, false, false)]);
+    let tuple = parse(&Build::udp(A, B)).tuple();
+    assert_eq!(Packet::parse(&pieces[0]).unwrap().fragment_tuple(), tuple);
 }
 
 #[test]
 fn arp_tells_its_addresses() {
     let headers = parse(&Build::arp_request(SRC_MAC, "10.0.0.1", "10.0.0.2").vlan(8));
-    assert_eq!((headers.src, headers.dst), (Ipv4Addr::new(10, 0, 0, 1), Ipv4Addr::new(10, 0, 0, 2)));
+    assert_eq!((headers.src(), headers.dst()), (Ipv4Addr::new(10, 0, 0, 1), Ipv4Addr::new(10, 0, 0, 2)));
     assert_eq!((headers.l3, headers.end, headers.ttl, headers.tuple()), (18, 46, 0, None));
     assert!(matches!(headers.kind, Kind::Arp(Arp { operation: arp::Operation::Request, .. })));
 }
@@ -95,7 +106,7 @@ fn what_is_odd_but_legal_is_read() {
     let record_route = Build::udp(A, B).ip_options(&[7, 11, 4, 0, 0, 0, 0, 0, 0, 0, 0]).bytes();
     let long_padding = [Build::udp(A, B).bytes(), vec![0xff; 100]].concat();
     for frame in [trailing, no_checksum, record_route, long_padding] {
-        assert!(matches!(Headers::parse(&frame), Ok(Headers { kind: Kind::Udp { .. }, .. })), "{frame:02x?}");
+        assert!(matches!(Packet::parse(&frame), Ok(Packet { kind: Kind::Udp, .. })), "{frame:02x?}");
     }
 }
 
@@ -123,9 +134,9 @@ fn any_frame() -> impl Strategy<Value = Vec<u8>> {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(2_000))]
 
-    /// What the quick reader accepts, the careful one accepts, with the same facts.
+    /// What the common reader accepts, the other one accepts, with the same facts.
     #[test]
-    fn the_usual_packet_is_read_alike_both_ways(
+    fn the_common_packet_is_read_alike_by_both_readers(
         mut frame in any_frame(),
         damage in prop::collection::vec((0..64_usize, any::<u8>()), 0..3),
         place in prop::option::weighted(0.3, prop::sample::select(vec![0x2000_u16, 0x4000, 0x6000, 1, 0x2001, 0x8000])),
@@ -146,15 +157,15 @@ proptest! {
             mend_ip(&mut frame, l3);
         }
         frame.truncate(cut.unwrap_or(usize::MAX));
-        let mut usual = Usual::BLANK;
-        let is_usual = Usual::read(&mut usual, &frame).is_some();
-        let careful = Headers::parse_with_care(&frame);
-        if is_usual {
-            prop_assert_eq!(Ok(Headers::of_usual(&usual, &frame)), careful);
+        let mut packet = Packet::BLANK;
+        let is_common = read_common(&mut packet, &frame).is_some();
+        let any = read_any(&frame);
+        if is_common {
+            prop_assert_eq!(Ok(packet), any);
         }
-        prop_assert_eq!(Headers::parse(&frame), careful);
+        prop_assert_eq!(Packet::parse(&frame), any);
         // Without options, and long enough to be looked at, it is one.
-        let plain = |headers: Headers| headers.l4 - headers.l3 == 20;
-        prop_assert!(!whole || is_usual || frame.len() < 58 || !careful.is_ok_and(plain), "{:?}", careful);
+        let plain = |headers: Packet| headers.l4 - headers.l3 == 20;
+        prop_assert!(!whole || is_common || frame.len() < 58 || !any.is_ok_and(plain), "{:?}", any);
     }
 }

@@ -1,0 +1,69 @@
+//! What is not translated though a member is at one end: visitors of a member's own address, and peers astray.
+//!
+//! Owns the mark of a visitor. A flow here is only a marker: "do not translate the reply".
+
+use super::affinity::peer_of;
+use super::notice::Notice;
+use super::verdict::Verdict;
+use super::walk::Walk;
+use crate::flow::{Flow, NO_MEMBER, Refused, Side, Track};
+use crate::policy::intent::MemberId;
+use crate::wire::{Kind, Protocol, Tuple};
+
+impl Walk<'_> {
+    /// From outside to a member's own address: never translated, nor is the reply.
+    pub(super) fn visitor(&mut self, member: MemberId) -> Verdict {
+        let verdict = self.route_unchanged();
+        // Fragments pass one by one; the first shows whom the answer goes to.
+        if verdict.goes_on()
+            && let Some(tuple) = self.packet.tuple().or_else(|| self.packet.fragment_tuple())
+        {
+            self.mark_visitor(member, tuple);
+        }
+        verdict
+    }
+
+    /// Remembers a visitor, so that the reply is known for one.
+    fn mark_visitor(&mut self, member: MemberId, tuple: Tuple) {
+        if let Some((id, side)) = self.flow_of(&tuple) {
+            match self.packet.kind {
+                Kind::Tcp(segment) if self.begins_anew(id, side, &segment) => self.state.forget(self.world, id),
+                _ => {
+                    self.refresh(id, side);
+                    return self.cache_visitors_route(id, side);
+                }
+            }
+        }
+        match (tuple.protocol, self.packet.kind) {
+            // What a member sends from a service port is translated without a look at the flows; there the mark
+            // stands beside the speakers.
+            (Protocol::Udp, _) if self.pool_of(member).service(Protocol::Udp, tuple.dst.port).is_some() => {
+                let peer = peer_of(self.pool_of(member), tuple.src);
+                self.state.speakers.note_member(peer, self.reference(member), self.now);
+            }
+            // What goes to the exclusion group keeps its source anyway.
+            (Protocol::Udp, _) if self.excludes(member, self.packet.src()) => {}
+            (Protocol::Udp, _) => self.mark(tuple),
+            (_, Kind::Tcp(segment)) if segment.flags.opens() => self.mark(tuple),
+            // A reply to an echo request is known by its type, the rest of TCP by not being a SYN.
+            _ => {}
+        }
+    }
+
+    fn mark(&mut self, tuple: Tuple) {
+        let mut flow = Flow::routed(tuple);
+        (flow.member, flow.inside) = (NO_MEMBER, Side::Answerer);
+        if let Kind::Tcp(segment) = self.packet.kind {
+            flow.track = Some(Track::opening(&segment));
+        }
+        if let Err(Refused::Full) = self.state.keep(self.world, flow, self.now) {
+            self.notice(Notice::FlowTableFullRouted);
+        }
+    }
+
+    /// From member to member: never on this path when netmasks are right; harmless all the same.
+    pub(super) fn misrouted(&mut self) -> Verdict {
+        self.notice(Notice::MisroutedPeer);
+        self.route_unchanged()
+    }
+}

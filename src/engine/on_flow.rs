@@ -1,0 +1,96 @@
+//! A packet of a flow that stands.
+//!
+//! Owns the use of a flow, and its cached routes. A route is cached for a side of a flow that its packet has met on the slow
+//! path (not by the packet that makes the flow): from then on, until another snapshot is installed, data of that side needs
+//! no question about owners, lost members, routes or neighbours. The route is what the slow path said, nothing else.
+
+use super::State;
+use super::path::Path;
+use super::revalidate::lost;
+use super::verdict::{DropReason, Forward, Verdict};
+use super::walk::Walk;
+use crate::flow::{CachedRoute, FlowId, PathKind, Side};
+use crate::policy::Snapshot;
+use crate::policy::intent::InterfaceId;
+use crate::policy::way::EgressId;
+use crate::time::Instant;
+use crate::wire::{Kind, Packet, Tuple};
+
+impl State {
+    /// How a packet of a flow leaves that changes nothing about it, if the route of its side is cached. `None`: nothing has
+    /// happened yet.
+    #[inline]
+    pub(super) fn by_cached_route(
+        &mut self,
+        snapshot: &Snapshot,
+        packet: &Packet,
+        interface: InterfaceId,
+        (id, side): (FlowId, Side),
+        now: Instant,
+    ) -> Option<Forward> {
+        let number = self.snapshot_number;
+        let forward = self.flows.pass(id, side, packet, now, |route, rewrite| {
+            let egress = EgressId(u32::from(route.egress));
+            let is_good = route.snapshot == number && route.interface == interface.0;
+            let fits = is_good && packet.ttl > 1 && packet.size <= snapshot.egress(egress).mtu;
+            fits.then_some(Forward { rewrite, egress })
+        })?;
+        Some(Forward { rewrite: self.identified(packet, forward.rewrite), ..forward })
+    }
+}
+
+impl Walk<'_> {
+    /// The packet belongs to a flow.
+    #[inline]
+    pub(super) fn on_flow(&mut self, id: FlowId, side: Side, tuple: Tuple) -> Verdict {
+        let Some(flow) = self.state.flows.at(id) else { return Verdict::Drop(DropReason::NoFlow) };
+        debug_assert_eq!(flow.key(side), tuple);
+        let rewrite = flow.rewrite(side);
+        if let Kind::Tcp(segment) = self.packet.kind
+            && (segment.flags.rst() || lost(self.world, flow).is_some())
+            && let Some(verdict) = self.on_sick_flow(*flow, side, &segment)
+        {
+            return verdict;
+        }
+        let verdict = self.forward(rewrite, rewrite.changed(&tuple).dst.addr);
+        if verdict.goes_on() {
+            self.refresh(id, side);
+            self.cache_route(id, side);
+        }
+        verdict
+    }
+
+    /// The flow was used.
+    #[inline]
+    pub(super) fn refresh(&mut self, id: FlowId, side: Side) {
+        match self.packet.kind {
+            Kind::Tcp(segment) => {
+                self.state.flows.follow(id, side, &segment, self.now);
+            }
+            _ => self.state.flows.touch(id, self.now),
+        }
+    }
+
+    /// As [`Walk::cache_route`], for one who is routed whatever flow it met.
+    pub(super) fn cache_visitors_route(&mut self, id: FlowId, side: Side) {
+        if self.state.flows.at(id).is_some_and(|flow| flow.path == PathKind::Routed) {
+            self.cache_route(id, side);
+        }
+    }
+
+    /// What the packet's side of the flow sends goes the same way from now on, as long as the snapshot is the same. Not so a
+    /// datagram between two pairs: who takes it is asked anew each time.
+    fn cache_route(&mut self, id: FlowId, side: Side) {
+        let between_pairs = matches!(self.classified.path, Path::Hairpin { .. });
+        if !self.state.caches_routes || (between_pairs && !matches!(self.packet.kind, Kind::Tcp(_))) {
+            return;
+        }
+        let flow = self.state.flows.at(id).filter(|flow| lost(self.world, flow).is_none());
+        let egress = flow.and_then(|flow| self.world.lookup(flow.translated(side).dst.addr));
+        if let Some(egress) = egress.and_then(|egress| u16::try_from(egress.0).ok()) {
+            let interface = self.classified.interface.0;
+            let route = CachedRoute { snapshot: self.state.snapshot_number, interface, egress };
+            self.state.flows.cache_route(id, side, route);
+        }
+    }
+}

@@ -1,0 +1,102 @@
+//! One packet on its way to its verdict.
+//!
+//! Owns [`Walk`]: what every path reads, and the tools that all paths share. The paths themselves are in files of their own.
+
+use super::State;
+use super::notice::Notice;
+use super::path::Classified;
+use super::verdict::{DropReason, Verdict};
+use crate::flow::{Flow, FlowId, MemberRef, Side};
+use crate::policy::intent::MemberId;
+use crate::policy::snapshot::{Owner, PoolView};
+use crate::policy::{InterfaceView, Snapshot};
+use crate::time::Instant;
+use crate::wire::reply::{IcmpError, Reply};
+use crate::wire::{Packet, Tuple};
+use std::net::Ipv4Addr;
+
+/// One packet on its way to a verdict.
+pub(super) struct Walk<'a> {
+    pub(super) world: &'a Snapshot,
+    pub(super) state: &'a mut State,
+    pub(super) packet: &'a Packet,
+    pub(super) classified: &'a Classified,
+    /// The packet's flow, where its path looks one up and there is one.
+    pub(super) found: Option<(FlowId, Side)>,
+    pub(super) now: Instant,
+}
+
+impl<'a> Walk<'a> {
+    /// The interface the packet came in on.
+    #[inline]
+    pub(super) fn ingress(&self) -> &'a InterfaceView {
+        self.world.interface(self.classified.interface)
+    }
+
+    /// The packet is from a member.
+    pub(super) fn is_from_member(&self) -> bool {
+        matches!(self.world.owner(self.packet.src()), Some(Owner::Member(_)))
+    }
+
+    /// The packet dies and its sender is told with an ICMP error from `from`, within the limit on refusals.
+    pub(super) fn refuse(&mut self, error: IcmpError, from: Ipv4Addr, reason: DropReason) -> Verdict {
+        self.refuse_with(Reply::IcmpError { error, from }, reason)
+    }
+
+    /// The TCP segment dies and its sender is told with a reset, within the limit on refusals.
+    pub(super) fn refuse_with(&mut self, with: Reply, reason: DropReason) -> Verdict {
+        // Whoever scans us must not cost a sender its path MTU, or a client the news that its member was lost.
+        let told = match reason {
+            DropReason::NotListening => self.state.refusals.spares(self.now),
+            _ => self.state.refusals.allows(self.now),
+        };
+        if told { Verdict::Refuse { with, reason } } else { Verdict::Drop(DropReason::RateLimited) }
+    }
+
+    /// As [`Walk::refuse`], from the self-IP the sender knows us by (RFC 1812 4.3.2.4).
+    pub(super) fn refuse_from_here(&mut self, error: IcmpError, reason: DropReason) -> Verdict {
+        let from = self.ingress().address_towards(self.packet.src());
+        self.refuse(error, from, reason)
+    }
+
+    /// The flow that the packet, whose tuple this is, belongs to.
+    #[inline]
+    pub(super) fn flow_of(&mut self, tuple: &Tuple) -> Option<(FlowId, Side)> {
+        let found = match self.classified.tag {
+            Some(_) => self.found,
+            None => self.state.flows.find(tuple),
+        };
+        self.state.live(self.world, found?)
+    }
+
+    /// The flow is one of `member`'s, which is on its `inside`, from now on.
+    pub(super) fn belongs(&self, flow: &mut Flow, member: MemberId, inside: Side) {
+        (flow.member, flow.inside) = (member.0, inside);
+        (flow.generation, flow.life) = (self.pool_of(member).generation.0, self.world.life.0);
+    }
+
+    /// How what outlives this snapshot refers to a member.
+    pub(super) fn reference(&self, member: MemberId) -> MemberRef {
+        MemberRef { id: member.0, since: self.world.members.since(member).0 }
+    }
+
+    /// The pool a member belongs to.
+    #[inline]
+    pub(super) fn pool_of(&self, member: MemberId) -> &'a PoolView {
+        let world = self.world;
+        world.pool(world.member(member).pool)
+    }
+
+    /// `address` is in the exclusion group of the member's pool.
+    pub(super) fn excludes(&self, member: MemberId, address: Ipv4Addr) -> bool {
+        self.pool_of(member).snat.as_ref().is_some_and(|snat| snat.excludes(address))
+    }
+
+    pub(super) fn notice(&mut self, notice: Notice) {
+        self.state.noticed.count(notice);
+    }
+
+    pub(super) fn sight(&mut self, member: MemberId) {
+        self.state.noticed.sight(member);
+    }
+}
