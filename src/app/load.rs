@@ -48,7 +48,7 @@ mod tests {
     #[test]
     fn the_share_is_of_the_last_second_and_not_of_the_whole_life() {
         let mut load = Load::default();
-        assert_eq!(run(&mut load, 0, 999, 5), []);
+        assert!(run(&mut load, 0, 999, 5).is_empty());
         assert_eq!(run(&mut load, 999, 1, 0), [50.0]);
         assert_eq!(run(&mut load, 1_000, 3_000, 10), [100.0, 100.0, 100.0]);
         assert_eq!(run(&mut load, 4_000, 86_400_000 / 1_000, 0).last(), Some(&0.0), "idle, however busy it has been");

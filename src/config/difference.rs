@@ -62,9 +62,9 @@ pub fn difference(old: &Configuration, new: &Configuration) -> Vec<Change> {
     changes.thing("cores", &old.settings.cores.keys(before), &new.settings.cores.keys(after));
     changes.thing("dpdk", &old.settings.dpdk.keys(before), &new.settings.dpdk.keys(after));
     changes.named("port", ports(before), ports(after));
-    let sections: [(&str, fn(&Intent) -> Things); 3] =
-        [("interface", interfaces), ("route", routes), ("monitor", monitors)];
-    sections.into_iter().for_each(|(noun, things)| changes.named(noun, things(before), things(after)));
+    changes.named("interface", interfaces(before), interfaces(after));
+    changes.named("route", routes(before), routes(after));
+    changes.named("monitor", monitors(before), monitors(after));
     changes.named("pool", pools(before), pools(after));
     changes.named("member", members(before, after), members(after, before));
     changes.named("virtual server", virtual_servers(before), virtual_servers(after));

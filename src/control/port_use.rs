@@ -63,9 +63,13 @@ impl PortUse {
     /// Once a second: each range is recorded, and raises its alarm or ends it.
     pub(super) fn poll(&mut self, intent: &Intent, out: &mut Outbox, now: Instant) {
         let places = places(intent);
-        for (gone, _) in self.trends.extract_if(.., |place, _| !places.contains(place)) {
-            out.alarms.clear(&gone.alarm());
-        }
+        self.trends.retain(|place, _| {
+            let stays = places.contains(place);
+            if !stays {
+                out.alarms.clear(&place.alarm());
+            }
+            stays
+        });
         for &place in &places {
             let filling = self.filling(place, intent);
             self.trends.entry(place).or_default().sample(filling.used, now);

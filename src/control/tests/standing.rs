@@ -28,7 +28,7 @@ pub(super) fn first(world: &mut World, since: Instant) -> First {
     let hosts: Vec<Ipv4Addr> = world.hosts.iter().map(|host| host.address).collect();
     let asked = world.frames.iter().filter(|(at, ..)| *at > since).filter_map(|(at, _, frame)| {
         let headers = Packet::parse(frame).unwrap();
-        matches!(headers.kind, Kind::Udp { .. }).then_some((*at, headers.dst()))
+        matches!(headers.kind, Kind::Udp).then_some((*at, headers.dst()))
     });
     let asked = asked.filter(|(_, to)| hosts.contains(to)).collect();
     let (probes, neighbours) =

@@ -13,7 +13,7 @@ pub fn mend(frame: &mut [u8]) {
     let (l4, end) = (usize::from(headers.l4), usize::from(headers.end));
     let (field, protocol) = match headers.kind {
         Kind::Tcp(_) => (l4 + 16, 6),
-        Kind::Udp { .. } => (l4 + 6, 17),
+        Kind::Udp => (l4 + 6, 17),
         Kind::Echo { .. } => return build::mend_icmp(frame, 14),
         _ => return,
     };

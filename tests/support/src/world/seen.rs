@@ -25,7 +25,7 @@ impl Seen {
         let ours = matches!(headers.src().octets(), [10, 20, 0, 1] | [192, 0, 2, 2]);
         match headers.kind {
             Kind::Arp(_) => true,
-            Kind::Udp { .. } | Kind::Tcp(_) | Kind::Echo { request: true, .. } => ours,
+            Kind::Udp | Kind::Tcp(_) | Kind::Echo { request: true, .. } => ours,
             _ => false,
         }
     }
