@@ -5,7 +5,7 @@
 //! reload takes, and the other as slowly as can be.
 
 use fairlead::engine::{Engine, Notice, Path, Verdict};
-use fairlead::flow::{Claims, Flow, FlowId, Side};
+use fairlead::flow::{Claims, Direction, Flow, FlowId};
 use fairlead::policy::Epoch;
 use fairlead::policy::adjacency::{Adjacency, Neighbour};
 use fairlead::policy::health::State;
@@ -177,7 +177,7 @@ impl Twins {
                 // What a place is called is each engine's own when they forget at different times.
                 all.push(((!lags).then_some(id), *flow, members, table.idle(id, now), table.expires_in(id, now)));
             });
-            all.sort_by_key(|(_, flow, ..)| flow.key(Side::Opener));
+            all.sort_by_key(|(_, flow, ..)| flow.key(Direction::Original));
             all
         };
         let quick = flows(&self.quick);

@@ -6,7 +6,7 @@ use super::affinity::peer_of;
 use super::notice::Notice;
 use super::verdict::Verdict;
 use super::walk::Walk;
-use crate::flow::{Flow, NO_MEMBER, Refused, Side, Track};
+use crate::flow::{Direction, Flow, NO_MEMBER, Refused, Track};
 use crate::policy::intent::MemberId;
 use crate::wire::{Kind, Protocol, Tuple};
 
@@ -52,7 +52,7 @@ impl Walk<'_> {
 
     fn mark(&mut self, tuple: Tuple) {
         let mut flow = Flow::routed(tuple);
-        (flow.member, flow.inside) = (NO_MEMBER, Side::Answerer);
+        (flow.member, flow.inside) = (NO_MEMBER, Direction::Reply);
         if let Kind::Tcp(segment) = self.packet.kind {
             flow.track = Some(Track::opening(&segment));
         }

@@ -7,7 +7,7 @@ use super::notice::Notice;
 use super::service::silence_without_member;
 use super::verdict::{DropReason, Verdict};
 use super::walk::Walk;
-use crate::flow::{Flow, FlowId, PathKind, Side, Track};
+use crate::flow::{Direction, Flow, FlowId, PathKind, Track};
 use crate::policy::intent::MemberId;
 use crate::policy::snapshot::{ServiceView, VirtualView};
 use crate::wire::reply::{IcmpError, Reply};
@@ -106,7 +106,7 @@ impl Walk<'_> {
         let inside = Endpoint::new(self.world.member(receiver).address, tuple.dst.port);
         let became = Tuple { src: source, dst: inside, ..tuple };
         let mut flow = Flow::new(PathKind::Hairpin, tuple, became.reversed());
-        self.belongs(&mut flow, receiver, Side::Answerer);
+        self.belongs(&mut flow, receiver, Direction::Reply);
         (flow.opener, flow.opener_generation) = (sender.0, self.pool_of(sender).generation.0);
         flow.claim = claim;
         if let Kind::Tcp(segment) = self.packet.kind
@@ -117,7 +117,7 @@ impl Walk<'_> {
                 super::release(&self.state.claims, &flow);
                 return self.refuse_hairpin(DropReason::NoFlow);
             }
-            flow.track = Some(Track::midstream(Side::Opener, &segment));
+            flow.track = Some(Track::midstream(Direction::Original, &segment));
             self.notice(Notice::LoosePickup);
         }
         self.begin(flow, tuple, became)
@@ -146,13 +146,13 @@ impl Walk<'_> {
 
     /// The flow's packet begins a new one: a SYN on a connection that is over, or a datagram that goes to another member by
     /// now, because the pool has chosen again or another one has spoken.
-    fn hairpin_begins_anew(&self, service: &ServiceView, id: FlowId, side: Side) -> bool {
+    fn hairpin_begins_anew(&self, service: &ServiceView, id: FlowId, side: Direction) -> bool {
         if let Kind::Tcp(segment) = self.packet.kind {
             return self.begins_anew(id, side, &segment);
         }
         let Some(flow) = self.state.flows.at(id) else { return true };
         let pool = self.world.pool(service.pool);
-        if side != Side::Opener {
+        if side != Direction::Original {
             return false;
         }
         flow.generation != pool.generation.0 || self.hairpin_receiver(service, id) != Some(MemberId(flow.member))
@@ -162,7 +162,7 @@ impl Walk<'_> {
     fn hairpin_receiver(&self, service: &ServiceView, id: FlowId) -> Option<MemberId> {
         let active = self.world.pool(service.pool).active;
         let flow = self.state.flows.at(id).filter(|flow| flow.protocol() == Protocol::Udp);
-        flow.and_then(|flow| self.claimant(service.pool, flow.translated(Side::Opener).src)).or(active)
+        flow.and_then(|flow| self.claimant(service.pool, flow.translated(Direction::Original).src)).or(active)
     }
 
     /// The port that `inside` claimed for `source` is not needed after all.
@@ -175,7 +175,7 @@ impl Walk<'_> {
 
     /// A datagram of the flow goes to whoever spoke last instead of the active member.
     fn notice_claim(&mut self, service: &ServiceView, id: FlowId, protocol: Protocol) {
-        let source = self.state.flows.at(id).map(|flow| flow.translated(Side::Opener).src);
+        let source = self.state.flows.at(id).map(|flow| flow.translated(Direction::Original).src);
         if protocol == Protocol::Udp
             && let Some(source) = source
             && self.claimant(service.pool, source).is_some()

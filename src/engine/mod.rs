@@ -35,7 +35,7 @@ pub use steer::Steering;
 pub use verdict::{DropReason, Egress, EgressId, Forward, PuntReason, Verdict};
 
 use crate::flow::{
-    Claims, Class, Flow, FlowId, FlowTable, Lifetimes, PathKind, Refused, ReservedPorts, Side, Speakers,
+    Claims, Class, Direction, Flow, FlowId, FlowTable, Lifetimes, PathKind, Refused, ReservedPorts, Speakers,
 };
 use crate::policy::intent::{MemberId, PoolId, Timeouts};
 use crate::policy::{Epoch, Life, Slots, Snapshot};
@@ -273,7 +273,7 @@ impl State {
 
     /// The flow with this tuple, and the side that sends such packets.
     #[inline]
-    fn find(&mut self, world: &Snapshot, tuple: &Tuple) -> Option<(FlowId, Side)> {
+    fn find(&mut self, world: &Snapshot, tuple: &Tuple) -> Option<(FlowId, Direction)> {
         let found = self.flows.find(tuple)?;
         self.live(world, found)
     }
@@ -290,7 +290,7 @@ impl State {
 /// call between pairs that begins anew has claimed its port again by now, so its mapping stays (RFC 4787 REQ-1).
 fn gives_way_to(old: &Flow, new: &Flow) -> bool {
     let visits = new.path == PathKind::Routed && new.protocol() == Protocol::Udp;
-    let begun_anew = old.path == PathKind::Hairpin && old.key(Side::Opener) == new.key(Side::Opener);
+    let begun_anew = old.path == PathKind::Hairpin && old.key(Direction::Original) == new.key(Direction::Original);
     old.path == PathKind::Routed || (visits && old.path == PathKind::Outbound) || begun_anew
 }
 

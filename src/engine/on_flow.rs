@@ -9,7 +9,7 @@ use super::path::Path;
 use super::revalidate::lost;
 use super::verdict::{DropReason, Forward, Verdict};
 use super::walk::Walk;
-use crate::flow::{CachedRoute, FlowId, PathKind, Side};
+use crate::flow::{CachedRoute, Direction, FlowId, PathKind};
 use crate::policy::Snapshot;
 use crate::policy::intent::InterfaceId;
 use crate::policy::way::EgressId;
@@ -25,7 +25,7 @@ impl State {
         snapshot: &Snapshot,
         packet: &Packet,
         interface: InterfaceId,
-        (id, side): (FlowId, Side),
+        (id, side): (FlowId, Direction),
         now: Instant,
     ) -> Option<Forward> {
         let number = self.snapshot_number;
@@ -42,7 +42,7 @@ impl State {
 impl Walk<'_> {
     /// The packet belongs to a flow.
     #[inline]
-    pub(super) fn on_flow(&mut self, id: FlowId, side: Side, tuple: Tuple) -> Verdict {
+    pub(super) fn on_flow(&mut self, id: FlowId, side: Direction, tuple: Tuple) -> Verdict {
         let Some(flow) = self.state.flows.at(id) else { return Verdict::Drop(DropReason::NoFlow) };
         debug_assert_eq!(flow.key(side), tuple);
         let rewrite = flow.rewrite(side);
@@ -62,7 +62,7 @@ impl Walk<'_> {
 
     /// The flow was used.
     #[inline]
-    pub(super) fn refresh(&mut self, id: FlowId, side: Side) {
+    pub(super) fn refresh(&mut self, id: FlowId, side: Direction) {
         match self.packet.kind {
             Kind::Tcp(segment) => {
                 self.state.flows.follow(id, side, &segment, self.now);
@@ -72,7 +72,7 @@ impl Walk<'_> {
     }
 
     /// As [`Walk::cache_route`], for one who is routed whatever flow it met.
-    pub(super) fn cache_visitors_route(&mut self, id: FlowId, side: Side) {
+    pub(super) fn cache_visitors_route(&mut self, id: FlowId, side: Direction) {
         if self.state.flows.at(id).is_some_and(|flow| flow.path == PathKind::Routed) {
             self.cache_route(id, side);
         }
@@ -80,7 +80,7 @@ impl Walk<'_> {
 
     /// What the packet's side of the flow sends goes the same way from now on, as long as the snapshot is the same. Not so a
     /// datagram between two pairs: who takes it is asked anew each time.
-    fn cache_route(&mut self, id: FlowId, side: Side) {
+    fn cache_route(&mut self, id: FlowId, side: Direction) {
         let between_pairs = matches!(self.classified.path, Path::Hairpin { .. });
         if !self.state.caches_routes || (between_pairs && !matches!(self.packet.kind, Kind::Tcp(_))) {
             return;

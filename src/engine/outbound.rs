@@ -7,7 +7,7 @@
 use super::notice::Notice;
 use super::verdict::{DropReason, Verdict};
 use super::walk::Walk;
-use crate::flow::{Flow, FlowId, PathKind, Side, Track};
+use crate::flow::{Direction, Flow, FlowId, PathKind, Track};
 use crate::policy::intent::MemberId;
 use crate::wire::facts::Segment;
 use crate::wire::reply::IcmpError;
@@ -53,8 +53,8 @@ impl Walk<'_> {
         let (Some(snat), Some(port)) = (&pool.snat, self.claim(sender, tuple)) else { return self.unmatched_outward() };
         let outside = Tuple { src: Endpoint::new(snat.address, port), ..tuple };
         let mut flow = Flow::new(PathKind::Outbound, tuple, outside.reversed());
-        self.belongs(&mut flow, sender, Side::Opener);
-        (flow.claim, flow.track) = (Some(port), Some(Track::midstream(Side::Opener, segment)));
+        self.belongs(&mut flow, sender, Direction::Original);
+        (flow.claim, flow.track) = (Some(port), Some(Track::midstream(Direction::Original, segment)));
         if port != tuple.src.port {
             super::release(&self.state.claims, &flow);
             return self.unmatched_outward();
@@ -98,7 +98,7 @@ impl Walk<'_> {
         };
         let outside = Tuple { src: Endpoint::new(snat.address, port), ..tuple };
         let mut flow = Flow::new(PathKind::Outbound, tuple, outside.reversed());
-        self.belongs(&mut flow, sender, Side::Opener);
+        self.belongs(&mut flow, sender, Direction::Original);
         flow.claim = Some(port);
         self.begin(flow, tuple, outside)
     }
@@ -131,7 +131,7 @@ impl Walk<'_> {
     }
 
     /// A SYN that begins a new connection on the tuple of one that is over.
-    fn reopens(&self, id: FlowId, side: Side) -> bool {
+    fn reopens(&self, id: FlowId, side: Direction) -> bool {
         match self.packet.kind {
             Kind::Tcp(segment) => self.begins_anew(id, side, &segment),
             _ => false,

@@ -9,7 +9,7 @@ use super::revalidate::{is_ending, lost, policy};
 use super::stale::is_live;
 use super::verdict::Egress;
 use crate::flow::tcp::ResetSegment;
-use crate::flow::{Flow, FlowId, Side};
+use crate::flow::{Direction, Flow, FlowId};
 use crate::policy::Snapshot;
 use crate::policy::intent::OnDownTcp;
 use crate::time::Instant;
@@ -75,7 +75,7 @@ fn sweep_some(world: &Snapshot, state: &mut State, cursor: u32, now: Instant, or
     });
     for id in doomed {
         let Some(&flow) = state.flows.at(id) else { continue };
-        for side in [Side::Opener, Side::Answerer] {
+        for side in [Direction::Original, Direction::Reply] {
             order_reset(world, &flow, side, orders);
         }
         state.flows.abort(id, now);
@@ -89,7 +89,7 @@ fn is_due(world: &Snapshot, flow: &Flow) -> bool {
     is_live(world, flow) && !track.is_aborted() && !is_ending(flow, lost) && policy(world, lost) == OnDownTcp::Reset
 }
 
-fn order_reset(world: &Snapshot, flow: &Flow, side: Side, orders: &mut Vec<ResetOrder>) {
+fn order_reset(world: &Snapshot, flow: &Flow, side: Direction, orders: &mut Vec<ResetOrder>) {
     let (Some(track), tuple) = (flow.track, flow.key(side).reversed()) else { return };
     let Some(egress) = world.lookup(tuple.dst.addr) else { return };
     let egress = *world.egress(egress);

@@ -5,7 +5,7 @@
 use super::verdict::{DropReason, Verdict};
 use super::walk::Walk;
 use crate::flow::tcp::State;
-use crate::flow::{Flow, FlowId, NO_MEMBER, PathKind, Side};
+use crate::flow::{Direction, Flow, FlowId, NO_MEMBER, PathKind};
 use crate::policy::intent::{MemberId, OnDownTcp};
 use crate::policy::{Life, Snapshot};
 use crate::wire::facts::Segment;
@@ -15,20 +15,21 @@ use crate::wire::reply::Reply;
 #[derive(Clone, Copy)]
 pub(super) struct Lost {
     pub(super) member: MemberId,
-    side: Side,
+    side: Direction,
 }
 
 /// The member that was lost after the flow began: the one it belongs to, or the one that opened it (a hairpin).
 #[inline]
 pub(super) fn lost(world: &Snapshot, flow: &Flow) -> Option<Lost> {
-    let of = |id: u16, generation: u32, side: Side| {
+    let of = |id: u16, generation: u32, side: Direction| {
         let member = world.members.find(usize::from(id), Life(flow.life))?;
         (generation < member.lost_before.0).then_some(Lost { member: MemberId(id), side })
     };
     if flow.path == PathKind::Routed {
         return None;
     }
-    of(flow.member, flow.generation, flow.inside).or_else(|| of(flow.opener, flow.opener_generation, Side::Opener))
+    of(flow.member, flow.generation, flow.inside)
+        .or_else(|| of(flow.opener, flow.opener_generation, Direction::Original))
 }
 
 /// What becomes of the lost member's connections. Draining is for a member that still answers: one that is gone from the
@@ -53,24 +54,24 @@ pub(super) fn is_ending(flow: &Flow, lost: Lost) -> bool {
 impl Walk<'_> {
     /// The segment is a reset, or a member of the flow's was lost. `None`: it goes on.
     #[cold]
-    pub(super) fn on_sick_flow(&mut self, flow: Flow, side: Side, segment: &Segment) -> Option<Verdict> {
+    pub(super) fn on_sick_flow(&mut self, flow: Flow, side: Direction, segment: &Segment) -> Option<Verdict> {
         self.sight_reset(&flow, side, segment);
         self.meet_loss(&flow, side, segment)
     }
 
     /// A SYN on the tuple of a flow that is over, or whose member is: the connection is balanced afresh (scenario 28).
     #[inline]
-    pub(super) fn begins_anew(&self, id: FlowId, side: Side, segment: &Segment) -> bool {
+    pub(super) fn begins_anew(&self, id: FlowId, side: Direction, segment: &Segment) -> bool {
         segment.flags.opens() && self.may_begin_anew(id, side, segment)
     }
 
-    fn may_begin_anew(&self, id: FlowId, side: Side, segment: &Segment) -> bool {
+    fn may_begin_anew(&self, id: FlowId, side: Direction, segment: &Segment) -> bool {
         let Some(flow) = self.state.flows.at(id) else { return false };
         lost(self.world, flow).is_some() || flow.track.is_none_or(|track| track.may_be_replaced_by_syn(side, segment))
     }
 
     /// What the pool's policy does to a segment of a connection whose member was lost. `None`: it goes on.
-    fn meet_loss(&mut self, flow: &Flow, side: Side, segment: &Segment) -> Option<Verdict> {
+    fn meet_loss(&mut self, flow: &Flow, side: Direction, segment: &Segment) -> Option<Verdict> {
         let lost = lost(self.world, flow).filter(|lost| !is_ending(flow, *lost))?;
         let says_goodbye = side == lost.side && segment.flags.fin();
         if says_goodbye || segment.flags.rst() {
@@ -88,7 +89,7 @@ impl Walk<'_> {
     }
 
     /// A member that resets service connections may have closed its port.
-    fn sight_reset(&mut self, flow: &Flow, side: Side, segment: &Segment) {
+    fn sight_reset(&mut self, flow: &Flow, side: Direction, segment: &Segment) {
         if segment.flags.rst() && flow.path == PathKind::Service && side == flow.inside && flow.member != NO_MEMBER {
             self.sight(MemberId(flow.member));
         }

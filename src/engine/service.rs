@@ -6,7 +6,7 @@
 use super::notice::Notice;
 use super::verdict::{DropReason, Verdict};
 use super::walk::Walk;
-use crate::flow::{Flow, PathKind, Refused, Side, Track};
+use crate::flow::{Direction, Flow, PathKind, Refused, Track};
 use crate::policy::intent::{MemberId, NoMember};
 use crate::policy::snapshot::{PoolView, Ready, ServiceView, VirtualView};
 use crate::wire::facts::Segment;
@@ -104,7 +104,7 @@ impl Walk<'_> {
         }
         let inside = Endpoint::new(self.world.member(member).address, tuple.dst.port);
         let mut flow = Flow::new(PathKind::Service, tuple, Tuple { dst: inside, ..tuple }.reversed());
-        self.belongs(&mut flow, member, Side::Answerer);
+        self.belongs(&mut flow, member, Direction::Reply);
         self.admit(flow, segment)
     }
 
@@ -122,14 +122,14 @@ impl Walk<'_> {
         }
         let outside = Tuple { src: Endpoint::new(server, tuple.src.port), ..tuple };
         let mut flow = Flow::new(PathKind::Service, tuple, outside.reversed());
-        self.belongs(&mut flow, sender, Side::Opener);
+        self.belongs(&mut flow, sender, Direction::Original);
         self.admit(flow, segment)
     }
 
     /// Forwards the first segment seen of a connection and keeps the flow: made by its SYN, or adopted in mid-stream
     /// (the port is not translated, so a wrong guess is answered by a reset). A reset alone adopts nothing.
     fn admit(&mut self, mut flow: Flow, segment: &Segment) -> Verdict {
-        let (from, to) = (flow.key(Side::Opener), flow.translated(Side::Opener));
+        let (from, to) = (flow.key(Direction::Original), flow.translated(Direction::Original));
         if self.belongs_to_another(&to) {
             return self.reject(DropReason::MemberLost);
         }
@@ -138,7 +138,7 @@ impl Walk<'_> {
         }
         flow.track = Some(match segment.flags.opens() {
             true => Track::opening(segment),
-            false => Track::midstream(Side::Opener, segment),
+            false => Track::midstream(Direction::Original, segment),
         });
         let verdict = self.forward_as(&from, &to);
         if !verdict.goes_on() {

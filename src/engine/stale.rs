@@ -6,7 +6,7 @@
 //! 83). What is said of speakers needs no walk: it is looked up by life too, and expires by itself.
 
 use super::{State, bury};
-use crate::flow::{Fate, Flow, FlowId, NO_MEMBER, PathKind, Side};
+use crate::flow::{Direction, Fate, Flow, FlowId, NO_MEMBER, PathKind};
 use crate::policy::{Life, Snapshot};
 
 /// Its members, and the addresses it is translated to, have been there since before the flow was made.
@@ -14,12 +14,13 @@ use crate::policy::{Life, Snapshot};
 pub(super) fn is_live(world: &Snapshot, flow: &Flow) -> bool {
     let life = Life(flow.life);
     let member = |id: u16| id == NO_MEMBER || world.members.find(usize::from(id), life).is_some();
-    let translated = |side: Side| world.translated_since(flow.key(side).dst.addr).is_some_and(|since| since <= life);
+    let translated =
+        |side: Direction| world.translated_since(flow.key(side).dst.addr).is_some_and(|since| since <= life);
     member(flow.member)
         && match flow.path {
             PathKind::Routed => true,
             PathKind::Service | PathKind::Outbound => translated(flow.inside.other()),
-            PathKind::Hairpin => member(flow.opener) && Side::BOTH.into_iter().all(translated),
+            PathKind::Hairpin => member(flow.opener) && Direction::BOTH.into_iter().all(translated),
         }
 }
 
@@ -56,7 +57,7 @@ impl State {
 
     /// A flow that was found, unless it is stale: then it is forgotten.
     #[inline]
-    pub(super) fn live(&mut self, world: &Snapshot, (id, side): (FlowId, Side)) -> Option<(FlowId, Side)> {
+    pub(super) fn live(&mut self, world: &Snapshot, (id, side): (FlowId, Direction)) -> Option<(FlowId, Direction)> {
         if self.flows.at(id).is_some_and(|flow| is_live(world, flow)) {
             return Some((id, side));
         }

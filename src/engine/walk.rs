@@ -6,7 +6,7 @@ use super::State;
 use super::notice::Notice;
 use super::path::Classified;
 use super::verdict::{DropReason, Verdict};
-use crate::flow::{Flow, FlowId, MemberRef, Side};
+use crate::flow::{Direction, Flow, FlowId, MemberRef};
 use crate::policy::intent::MemberId;
 use crate::policy::snapshot::{Owner, PoolView};
 use crate::policy::{InterfaceView, Snapshot};
@@ -22,7 +22,7 @@ pub(super) struct Walk<'a> {
     pub(super) packet: &'a Packet,
     pub(super) classified: &'a Classified,
     /// The packet's flow, where its path looks one up and there is one.
-    pub(super) found: Option<(FlowId, Side)>,
+    pub(super) found: Option<(FlowId, Direction)>,
     pub(super) now: Instant,
 }
 
@@ -61,7 +61,7 @@ impl<'a> Walk<'a> {
 
     /// The flow that the packet, whose tuple this is, belongs to.
     #[inline]
-    pub(super) fn flow_of(&mut self, tuple: &Tuple) -> Option<(FlowId, Side)> {
+    pub(super) fn flow_of(&mut self, tuple: &Tuple) -> Option<(FlowId, Direction)> {
         let found = match self.classified.tag {
             Some(_) => self.found,
             None => self.state.flows.find(tuple),
@@ -70,7 +70,7 @@ impl<'a> Walk<'a> {
     }
 
     /// The flow is one of `member`'s, which is on its `inside`, from now on.
-    pub(super) fn belongs(&self, flow: &mut Flow, member: MemberId, inside: Side) {
+    pub(super) fn belongs(&self, flow: &mut Flow, member: MemberId, inside: Direction) {
         (flow.member, flow.inside) = (member.0, inside);
         (flow.generation, flow.life) = (self.pool_of(member).generation.0, self.world.life.0);
     }

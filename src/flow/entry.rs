@@ -3,9 +3,9 @@
 //! Owns [`Flow`]. Its two keys are the whole translation; the checksum differences are worked out once, when it is made.
 //! Members and generations are the caller's: nothing here looks into them.
 
+use super::direction::Direction;
 use super::key::{Key, KeyAddress};
 use super::lifetime::Class;
-use super::side::Side;
 use super::tcp::Track;
 use super::tcp_state::State;
 use crate::wire::{Protocol, Rewrite, Tuple};
@@ -47,7 +47,7 @@ impl PathKind {
 #[repr(C)]
 pub struct Flow<A: KeyAddress = Ipv4Addr> {
     keys: [Key<A>; 2],
-    /// Checksum differences of each side's packets, by [`Side::index`]: network header, transport.
+    /// Checksum differences of each side's packets, by [`Direction::index`]: network header, transport.
     deltas: [(u16, u16); 2],
     /// The caller's count of the member's lives.
     pub generation: u32,
@@ -56,7 +56,7 @@ pub struct Flow<A: KeyAddress = Ipv4Addr> {
     /// What kind of traffic it is.
     pub path: PathKind,
     /// The side whose packets the member sends.
-    pub inside: Side,
+    pub inside: Direction,
     /// The generation of the member that opened it, if that is another one.
     pub opener_generation: u32,
     /// The member that opened a hairpin; [`NO_MEMBER`] otherwise.
@@ -80,7 +80,7 @@ impl<A: KeyAddress> Flow<A> {
             keys: [Key::of(&opener), Key::of(&answer)],
             deltas,
             path,
-            inside: Side::Opener,
+            inside: Direction::Original,
             member: NO_MEMBER,
             generation: 0,
             opener: NO_MEMBER,
@@ -96,32 +96,32 @@ impl<A: KeyAddress> Flow<A> {
         Flow::new(PathKind::Routed, opener, opener.reversed())
     }
 
-    /// Both keys, by [`Side::index`].
+    /// Both keys, by [`Direction::index`].
     pub fn keys(&self) -> [Tuple<A>; 2] {
         [self.keys[0].tuple(), self.keys[1].tuple()]
     }
 
     /// The key of a side, as the table keeps it.
     #[inline]
-    pub(super) fn stored(&self, side: Side) -> &Key<A> {
+    pub(super) fn stored(&self, side: Direction) -> &Key<A> {
         &self.keys[side.index()]
     }
 
     /// The tuple of a packet of this side as it arrives.
     #[inline]
-    pub fn key(&self, side: Side) -> Tuple<A> {
+    pub fn key(&self, side: Direction) -> Tuple<A> {
         self.keys[side.index()].tuple()
     }
 
     /// The tuple of a packet of this side as it leaves.
     #[inline]
-    pub fn translated(&self, side: Side) -> Tuple<A> {
+    pub fn translated(&self, side: Direction) -> Tuple<A> {
         self.keys[side.other().index()].tuple().reversed()
     }
 
     /// The change that makes a packet of this side leave as it shall.
     #[inline]
-    pub fn rewrite(&self, side: Side) -> Rewrite<A> {
+    pub fn rewrite(&self, side: Direction) -> Rewrite<A> {
         self.stored(side).change(self.stored(side.other()), self.deltas[side.index()])
     }
 
@@ -172,18 +172,18 @@ mod tests {
     #[test]
     fn two_keys_are_the_whole_translation() {
         let flow = outbound(Protocol::Tcp);
-        assert_eq!(flow.translated(Side::Opener).to_string(), "tcp 10.20.0.100:41000 > 172.16.9.9:5060");
-        assert_eq!(flow.translated(Side::Answerer).to_string(), "tcp 172.16.9.9:5060 > 10.20.0.11:41000");
-        for side in Side::BOTH {
+        assert_eq!(flow.translated(Direction::Original).to_string(), "tcp 10.20.0.100:41000 > 172.16.9.9:5060");
+        assert_eq!(flow.translated(Direction::Reply).to_string(), "tcp 172.16.9.9:5060 > 10.20.0.11:41000");
+        for side in Direction::BOTH {
             assert_eq!(flow.rewrite(side).changed(&flow.key(side)), flow.translated(side));
-            assert_eq!(flow.rewrite(side).changes_source(), side == Side::Opener);
+            assert_eq!(flow.rewrite(side).changes_source(), side == Direction::Original);
         }
     }
 
     #[test]
     fn a_routed_flow_changes_nothing_either_way() {
-        let flow = Flow::routed(outbound(Protocol::Udp).key(Side::Opener));
-        for side in Side::BOTH {
+        let flow = Flow::routed(outbound(Protocol::Udp).key(Direction::Original));
+        for side in Direction::BOTH {
             assert_eq!(flow.rewrite(side), Rewrite::default());
             assert_eq!(flow.translated(side), flow.key(side));
         }
@@ -204,8 +204,8 @@ mod tests {
             let end = |i: usize| Endpoint::new(Ipv4Addr::from_bits(addrs[i]), ports[i]);
             let (opener, answer) = (Tuple::new(protocol, end(0), end(1)), Tuple::new(protocol, end(2), end(3)));
             let flow = Flow::new(PathKind::Hairpin, opener, answer);
-            prop_assert_eq!(flow.rewrite(Side::Opener), Rewrite::between(&opener, &answer.reversed()));
-            prop_assert_eq!(flow.rewrite(Side::Answerer), Rewrite::between(&answer, &opener.reversed()));
+            prop_assert_eq!(flow.rewrite(Direction::Original), Rewrite::between(&opener, &answer.reversed()));
+            prop_assert_eq!(flow.rewrite(Direction::Reply), Rewrite::between(&answer, &opener.reversed()));
         }
     }
 }

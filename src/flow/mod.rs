@@ -6,6 +6,7 @@
 //! is found and forgotten), [`tcp`] and [`tcp_state`], [`speakers`], [`ports`],
 //! [`fragments`].
 
+mod direction;
 mod entry;
 pub mod fragments;
 mod index;
@@ -14,19 +15,18 @@ mod lifetime;
 mod list;
 mod port_order;
 mod ports;
-mod side;
 mod speakers;
 mod table;
 pub(crate) mod tcp;
 mod tcp_state;
 
+pub use direction::Direction;
 pub use entry::{Flow, NO_MEMBER, PathKind};
 pub use fragments::{Fragments, MOST_PIECES};
 pub use key::{KeyAddress, Tag};
 pub use lifetime::{Class, Lifetimes};
 pub use port_order::{Range, ReservedPorts};
 pub use ports::{ClaimTable, Claims};
-pub use side::Side;
 pub use speakers::{MemberRef, Peer, Speaker, Speakers};
 pub use table::{CachedRoute, Fate, FlowId, FlowTable, Refused, SlotHint};
 pub use tcp::{ResetSegment, Track};

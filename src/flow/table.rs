@@ -9,13 +9,13 @@ mod passing;
 
 pub use passing::CachedRoute;
 
+use super::direction::Direction;
 use super::entry::Flow;
 use super::index::Index;
 use super::key::{HashKey, Key, KeyAddress, Tag};
 use super::lifetime::{Class, Lifetimes};
 use super::list::{Linked, Links, List, NIL};
 use super::reach_for;
-use super::side::Side;
 use crate::time::Instant;
 use crate::wire::Tuple;
 use expiry::{AT_ONCE, nanos_by_class, relist_after, ticks};
@@ -31,8 +31,8 @@ pub struct SlotHint(u32);
 
 /// What the value of an index cell means.
 #[inline]
-fn place_and_side(value: u32) -> (FlowId, Side) {
-    (FlowId(value >> 1), Side::BOTH[(value & 1) as usize])
+fn place_and_side(value: u32) -> (FlowId, Direction) {
+    (FlowId(value >> 1), Direction::BOTH[(value & 1) as usize])
 }
 
 /// Why a flow was not taken in.
@@ -89,7 +89,7 @@ struct Slot<A: KeyAddress> {
     listed: u32,
     /// The list it is in.
     class: Class,
-    /// By [`Side::index`].
+    /// By [`Direction::index`].
     routes: [CachedRoute; 2],
     flow: Option<Flow<A>>,
     links: Links,
@@ -161,25 +161,25 @@ impl<A: KeyAddress> FlowTable<A> {
 
     /// The flow that a packet with this tuple belongs to, and the side that sent it.
     #[inline]
-    pub fn find(&self, tuple: &Tuple<A>) -> Option<(FlowId, Side)> {
+    pub fn find(&self, tuple: &Tuple<A>) -> Option<(FlowId, Direction)> {
         self.find_tagged(self.tag(tuple), tuple)
     }
 
     /// As [`FlowTable::find`], for a tuple whose tag is known.
     #[inline]
-    pub fn find_tagged(&self, tag: Tag, tuple: &Tuple<A>) -> Option<(FlowId, Side)> {
+    pub fn find_tagged(&self, tag: Tag, tuple: &Tuple<A>) -> Option<(FlowId, Direction)> {
         self.find_key(tag, &Key::of(tuple))
     }
 
     /// As [`FlowTable::find`], for a key whose tag is known.
     #[inline]
-    pub fn find_key(&self, tag: Tag, key: &Key<A>) -> Option<(FlowId, Side)> {
+    pub fn find_key(&self, tag: Tag, key: &Key<A>) -> Option<(FlowId, Direction)> {
         self.index.find(tag.0, |value| self.is_at(value, key)).map(place_and_side)
     }
 
     /// As [`FlowTable::find_key`], with a hint given a while ago: the table may have changed since.
     #[inline]
-    pub fn find_hinted(&self, hint: Option<SlotHint>, tag: Tag, key: &Key<A>) -> Option<(FlowId, Side)> {
+    pub fn find_hinted(&self, hint: Option<SlotHint>, tag: Tag, key: &Key<A>) -> Option<(FlowId, Direction)> {
         match hint {
             Some(SlotHint(value)) if self.is_at(value, key) => Some(place_and_side(value)),
             _ => self.find_key(tag, key),
@@ -309,7 +309,7 @@ impl<A: KeyAddress> FlowTable<A> {
     /// The tag of each key. A flow whose two directions look alike on arrival (a member that calls its own virtual server
     /// from the service port) is found by one.
     fn tags(&self, flow: &Flow<A>) -> [Option<Tag>; 2] {
-        let [opener, answer] = Side::BOTH.map(|side| flow.stored(side));
+        let [opener, answer] = Direction::BOTH.map(|side| flow.stored(side));
         [Some(self.key.tag(opener)), (opener != answer).then(|| self.key.tag(answer))]
     }
 

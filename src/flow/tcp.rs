@@ -4,8 +4,8 @@
 //! accepts and a stranger's be told from one that belongs. Never holds a segment back: one that fits nothing changes
 //! nothing here and passes all the same. Read first: [`super::tcp_state`].
 
+use super::direction::Direction;
 use super::lifetime::Class;
-use super::side::Side;
 pub use super::tcp_state::State;
 use super::tcp_state::{Event, next};
 use crate::wire::facts::Segment;
@@ -46,12 +46,12 @@ impl Track {
     /// A connection that begins with this SYN.
     pub fn opening(syn: &Segment) -> Track {
         let mut track = Track { state: State::Opening, known: 0, end: [0; 2], ack: [0; 2] };
-        track.note(Side::Opener, syn);
+        track.note(Direction::Original, syn);
         track
     }
 
     /// A connection met in its middle (loose pickup): established, if the other side says so too.
-    pub fn midstream(side: Side, segment: &Segment) -> Track {
+    pub fn midstream(side: Direction, segment: &Segment) -> Track {
         let mut track = Track { state: State::Established, known: 0, end: [0; 2], ack: [0; 2] };
         track.on_segment(side, segment);
         track
@@ -78,7 +78,7 @@ impl Track {
     /// Takes in a segment sent by `side` if it is data on an established connection, which moves no state (see the table);
     /// `false`, and nothing happened, if it is another one.
     #[inline]
-    pub fn advance(&mut self, side: Side, segment: &Segment) -> bool {
+    pub fn advance(&mut self, side: Direction, segment: &Segment) -> bool {
         let is_data = self.state == State::Established && segment.flags.is_data() && self.known == MUTUAL | 0xf;
         if is_data {
             self.note_progress(side, segment);
@@ -88,7 +88,7 @@ impl Track {
 
     /// Takes in a segment sent by `side`. `false`, and nothing happened, for a reset whose numbers do not belong to the
     /// connection.
-    pub fn on_segment(&mut self, side: Side, segment: &Segment) -> bool {
+    pub fn on_segment(&mut self, side: Direction, segment: &Segment) -> bool {
         let event = Event::of(segment);
         if event == Event::Reset && !self.owns_reset(side, segment) {
             return false;
@@ -112,12 +112,12 @@ impl Track {
 
     /// A SYN from `side` is the start of a new connection, and this entry is in its way. On an established connection it
     /// is not: the far end challenges it (RFC 5961 4.2), and a genuine restart then brings its own reset.
-    pub fn may_be_replaced_by_syn(&self, side: Side, segment: &Segment) -> bool {
+    pub fn may_be_replaced_by_syn(&self, side: Direction, segment: &Segment) -> bool {
         let retransmitted = self.end(side) == Some(segment.seq.wrapping_add(segment.length()));
         segment.flags.opens()
             && match self.state {
                 State::Closing | State::ResetBy(_) | State::Aborted => true,
-                State::Opening | State::Answered => side == Side::Opener && !retransmitted,
+                State::Opening | State::Answered => side == Direction::Original && !retransmitted,
                 State::Established | State::HalfClosed(_) => false,
             }
     }
@@ -125,7 +125,7 @@ impl Track {
     /// The resets to send to `side`, as if from the other one. The first has the sequence number that `side` last
     /// acknowledged, which is its RCV.NXT unless data is on its way to it; for that case a second one follows with the
     /// end of what the other side has sent. RFC 5961 3.2 acts on the exact number only. None if nothing was ever seen.
-    pub fn reset_towards(&self, side: Side) -> impl Iterator<Item = ResetSegment> + use<> {
+    pub fn reset_towards(&self, side: Direction) -> impl Iterator<Item = ResetSegment> + use<> {
         let ack = self.end(side);
         let acknowledged = self.acknowledged(side);
         let sent = self.end(side.other());
@@ -141,9 +141,10 @@ impl Track {
     /// Whether a reset sent by `side` belongs to the connection (RFC 7857 2.2). It does if its number lies between what
     /// the receiver has acknowledged and what the sender has sent, with [`SLACK`] at both ends; the answer to a SYN does
     /// if it acknowledges the SYN (RFC 9293 3.10.7.3). If neither end is known there is nothing to hold against it.
-    fn owns_reset(&self, side: Side, segment: &Segment) -> bool {
-        if self.state == State::Opening && side == Side::Answerer {
-            return segment.flags.ack() && self.end(Side::Opener).is_none_or(|end| within(segment.ack, end, end));
+    fn owns_reset(&self, side: Direction, segment: &Segment) -> bool {
+        if self.state == State::Opening && side == Direction::Reply {
+            return segment.flags.ack()
+                && self.end(Direction::Original).is_none_or(|end| within(segment.ack, end, end));
         }
         let (acknowledged, sent) = (self.acknowledged(side.other()), self.end(side));
         match (acknowledged, sent) {
@@ -154,7 +155,7 @@ impl Track {
     }
 
     /// Remembers how far `side` has sent and acknowledged.
-    fn note(&mut self, side: Side, segment: &Segment) {
+    fn note(&mut self, side: Direction, segment: &Segment) {
         // A SYN during the handshake says where a side begins: nothing seen before it counts.
         let begins = segment.flags.syn() && matches!(self.state, State::Opening | State::Answered);
         let end = segment.seq.wrapping_add(segment.length());
@@ -166,14 +167,14 @@ impl Track {
             self.ack[side.index()] = segment.ack;
             self.known |= 4 << side.index();
         }
-        if self.known & MUTUAL == 0 && Side::BOTH.into_iter().all(|side| self.answers(side)) {
+        if self.known & MUTUAL == 0 && Direction::BOTH.into_iter().all(|side| self.answers(side)) {
             self.known |= MUTUAL;
         }
     }
 
     /// As [`Track::note`], where all numbers have been seen and each side has answered the other.
     #[inline]
-    fn note_progress(&mut self, side: Side, segment: &Segment) {
+    fn note_progress(&mut self, side: Direction, segment: &Segment) {
         let end = segment.seq.wrapping_add(u32::from(segment.payload));
         if advances(self.end[side.index()], end) {
             self.end[side.index()] = end;
@@ -184,18 +185,18 @@ impl Track {
     }
 
     /// What `side` acknowledges is what the other has sent.
-    fn answers(&self, side: Side) -> bool {
+    fn answers(&self, side: Direction) -> bool {
         match (self.acknowledged(side), self.end(side.other())) {
             (Some(acknowledged), Some(sent)) => within(acknowledged, sent, sent),
             _ => false,
         }
     }
 
-    fn end(&self, side: Side) -> Option<u32> {
+    fn end(&self, side: Direction) -> Option<u32> {
         (self.known & 1 << side.index() != 0).then_some(self.end[side.index()])
     }
 
-    fn acknowledged(&self, side: Side) -> Option<u32> {
+    fn acknowledged(&self, side: Direction) -> Option<u32> {
         (self.known & 4 << side.index() != 0).then_some(self.ack[side.index()])
     }
 }
@@ -216,7 +217,7 @@ fn advances(seen: u32, number: u32) -> bool {
 mod tests {
     use super::*;
     use crate::wire::tcp::Flags;
-    use Side::{Answerer, Opener};
+    use Direction::{Original, Reply};
     use State::{Established, HalfClosed, ResetBy};
 
     const SYN: Flags = Flags::SYN;
@@ -233,13 +234,13 @@ mod tests {
     fn established(opener: u32, answerer: u32) -> Track {
         let mut track = Track::opening(&segment(SYN, opener, 0, 0));
         let (opener, answerer) = (opener.wrapping_add(1), answerer.wrapping_add(1));
-        track.on_segment(Answerer, &segment(SYN_ACK, answerer.wrapping_sub(1), opener, 0));
-        track.on_segment(Opener, &segment(ACK, opener, answerer, 0));
+        track.on_segment(Reply, &segment(SYN_ACK, answerer.wrapping_sub(1), opener, 0));
+        track.on_segment(Original, &segment(ACK, opener, answerer, 0));
         assert_eq!(track.state(), Established);
         track
     }
 
-    fn resets(track: &Track, side: Side) -> Vec<(u32, Option<u32>)> {
+    fn resets(track: &Track, side: Direction) -> Vec<(u32, Option<u32>)> {
         track.reset_towards(side).map(|reset| (reset.seq, reset.ack)).collect()
     }
 
@@ -247,14 +248,14 @@ mod tests {
     fn a_connection_opens_talks_and_closes() {
         let mut track = Track::opening(&segment(SYN, 1000, 0, 0));
         let steps = [
-            (Answerer, segment(SYN_ACK, 9000, 1001, 0), Class::TcpOpening, "opening"),
-            (Opener, segment(ACK, 1001, 9001, 0), Class::TcpEstablished, "established"),
-            (Opener, segment(ACK, 1001, 9001, 300), Class::TcpEstablished, "established"),
-            (Opener, segment(FIN, 1301, 9001, 0), Class::TcpEstablished, "half-closed"),
-            (Answerer, segment(ACK, 9001, 1302, 100), Class::TcpEstablished, "half-closed"),
-            (Answerer, segment(FIN, 9101, 1302, 0), Class::TcpClosing, "closing"),
-            (Opener, segment(ACK, 1302, 9102, 0), Class::TcpClosing, "closing"),
-            (Answerer, segment(FIN, 9101, 1302, 0), Class::TcpClosing, "closing"),
+            (Reply, segment(SYN_ACK, 9000, 1001, 0), Class::TcpOpening, "opening"),
+            (Original, segment(ACK, 1001, 9001, 0), Class::TcpEstablished, "established"),
+            (Original, segment(ACK, 1001, 9001, 300), Class::TcpEstablished, "established"),
+            (Original, segment(FIN, 1301, 9001, 0), Class::TcpEstablished, "half-closed"),
+            (Reply, segment(ACK, 9001, 1302, 100), Class::TcpEstablished, "half-closed"),
+            (Reply, segment(FIN, 9101, 1302, 0), Class::TcpClosing, "closing"),
+            (Original, segment(ACK, 1302, 9102, 0), Class::TcpClosing, "closing"),
+            (Reply, segment(FIN, 9101, 1302, 0), Class::TcpClosing, "closing"),
         ];
         for (side, segment, class, name) in steps {
             assert!(track.on_segment(side, &segment), "{side:?} {segment:?}");
@@ -265,9 +266,9 @@ mod tests {
     #[test]
     fn both_may_open_at_once() {
         let mut track = Track::opening(&segment(SYN, 1000, 0, 0));
-        assert!(track.on_segment(Answerer, &segment(SYN, 9000, 0, 0)));
-        assert!(track.on_segment(Answerer, &segment(SYN_ACK, 9000, 1001, 0)));
-        assert!(track.on_segment(Opener, &segment(SYN_ACK, 1000, 9001, 0)));
+        assert!(track.on_segment(Reply, &segment(SYN, 9000, 0, 0)));
+        assert!(track.on_segment(Reply, &segment(SYN_ACK, 9000, 1001, 0)));
+        assert!(track.on_segment(Original, &segment(SYN_ACK, 1000, 9001, 0)));
         assert_eq!(track.state(), Established);
     }
 
@@ -275,10 +276,10 @@ mod tests {
     fn a_refused_handshake_is_reset_by_the_answerer() {
         let mut track = Track::opening(&segment(SYN, u32::MAX, 0, 0));
         // A reset that does not acknowledge the SYN is somebody else's (RFC 9293 3.10.7.3).
-        assert!(!track.on_segment(Answerer, &segment(Flags::RST, 0, 0, 0)));
-        assert!(!track.on_segment(Answerer, &segment(RST, 0, 0x4000_0000, 0)));
-        assert!(track.on_segment(Answerer, &segment(RST, 0, 0, 0)));
-        assert_eq!((track.state(), track.class()), (ResetBy(Answerer), Class::TcpClosing));
+        assert!(!track.on_segment(Reply, &segment(Flags::RST, 0, 0, 0)));
+        assert!(!track.on_segment(Reply, &segment(RST, 0, 0x4000_0000, 0)));
+        assert!(track.on_segment(Reply, &segment(RST, 0, 0, 0)));
+        assert_eq!((track.state(), track.class()), (ResetBy(Reply), Class::TcpClosing));
     }
 
     #[test]
@@ -286,19 +287,19 @@ mod tests {
         let near_the_end = u32::MAX - 5;
         for (opener, answerer) in [(1000, 9000), (near_the_end, near_the_end), (0x7fff_fff0, 0xffff_0000)] {
             let mut track = established(opener, answerer);
-            track.on_segment(Answerer, &segment(ACK, answerer.wrapping_add(1), opener.wrapping_add(1), 1400));
+            track.on_segment(Reply, &segment(ACK, answerer.wrapping_add(1), opener.wrapping_add(1), 1400));
             let guess = answerer.wrapping_add(0x1000_0000);
-            assert!(!track.on_segment(Answerer, &segment(Flags::RST, guess, 0, 0)));
+            assert!(!track.on_segment(Reply, &segment(Flags::RST, guess, 0, 0)));
             assert_eq!(track.state(), Established);
             let exact = answerer.wrapping_add(1401);
-            assert!(track.on_segment(Answerer, &segment(Flags::RST, exact, 0, 0)));
-            assert_eq!(track.state(), ResetBy(Answerer));
+            assert!(track.on_segment(Reply, &segment(Flags::RST, exact, 0, 0)));
+            assert_eq!(track.state(), ResetBy(Reply));
             // What the opener had on its way proves nothing; the answerer going on does (RFC 6146 3.5.2.2).
             let late = segment(ACK, opener.wrapping_add(1), exact, 10);
-            assert!(track.on_segment(Opener, &late));
-            assert_eq!(track.state(), ResetBy(Answerer));
+            assert!(track.on_segment(Original, &late));
+            assert_eq!(track.state(), ResetBy(Reply));
             let alive = segment(ACK, exact, opener.wrapping_add(11), 10);
-            assert!(track.on_segment(Answerer, &alive));
+            assert!(track.on_segment(Reply, &alive));
             assert_eq!(track.state(), Established);
         }
     }
@@ -308,18 +309,18 @@ mod tests {
         for (opener, answerer) in [(1000_u32, 9000_u32), (u32::MAX - 2, u32::MAX - 50), (u32::MAX, u32::MAX)] {
             let mut track = established(opener, answerer);
             let (opener, answerer) = (opener.wrapping_add(1), answerer.wrapping_add(1));
-            assert_eq!(resets(&track, Opener), [(answerer, Some(opener))]);
-            assert_eq!(resets(&track, Answerer), [(opener, Some(answerer))]);
+            assert_eq!(resets(&track, Original), [(answerer, Some(opener))]);
+            assert_eq!(resets(&track, Reply), [(opener, Some(answerer))]);
             // The answerer sends 100 octets that the opener has not acknowledged: they may have arrived or not.
-            track.on_segment(Answerer, &segment(ACK, answerer, opener, 100));
+            track.on_segment(Reply, &segment(ACK, answerer, opener, 100));
             let sent = answerer.wrapping_add(100);
-            assert_eq!(resets(&track, Opener), [(answerer, Some(opener)), (sent, Some(opener))]);
-            track.on_segment(Opener, &segment(ACK, opener, sent, 0));
-            assert_eq!(resets(&track, Opener), [(sent, Some(opener))]);
+            assert_eq!(resets(&track, Original), [(answerer, Some(opener)), (sent, Some(opener))]);
+            track.on_segment(Original, &segment(ACK, opener, sent, 0));
+            assert_eq!(resets(&track, Original), [(sent, Some(opener))]);
             // An old segment, sent again, takes nothing back.
-            track.on_segment(Answerer, &segment(ACK, answerer, opener, 100));
-            track.on_segment(Opener, &segment(ACK, opener, answerer, 0));
-            assert_eq!(resets(&track, Opener), [(sent, Some(opener))]);
+            track.on_segment(Reply, &segment(ACK, answerer, opener, 100));
+            track.on_segment(Original, &segment(ACK, opener, answerer, 0));
+            assert_eq!(resets(&track, Original), [(sent, Some(opener))]);
         }
     }
 
@@ -327,30 +328,30 @@ mod tests {
     fn a_reset_towards_an_unfinished_handshake() {
         let track = Track::opening(&segment(SYN, 1000, 0, 0));
         // The opener heeds the acknowledgement, the answerer the number after the SYN.
-        assert_eq!(resets(&track, Opener), [(0, Some(1001))]);
-        assert_eq!(resets(&track, Answerer), [(1001, None)]);
+        assert_eq!(resets(&track, Original), [(0, Some(1001))]);
+        assert_eq!(resets(&track, Reply), [(1001, None)]);
     }
 
     #[test]
     fn a_connection_may_be_met_in_its_middle() {
-        let track = Track::midstream(Answerer, &segment(ACK, 9000, 1001, 50));
+        let track = Track::midstream(Reply, &segment(ACK, 9000, 1001, 50));
         assert_eq!((track.state(), track.class()), (Established, Class::TcpOpening), "one side may be invented");
-        assert_eq!(resets(&track, Answerer), [(1001, Some(9050))]);
-        assert_eq!(resets(&track, Opener), [(9050, None)]);
+        assert_eq!(resets(&track, Reply), [(1001, Some(9050))]);
+        assert_eq!(resets(&track, Original), [(9050, None)]);
         let mut refused = track;
-        assert!(refused.on_segment(Opener, &segment(Flags::RST, 1001, 0, 0)));
+        assert!(refused.on_segment(Original, &segment(Flags::RST, 1001, 0, 0)));
         let mut answered = track;
-        answered.on_segment(Opener, &segment(ACK, 1001, 9050, 0));
+        answered.on_segment(Original, &segment(ACK, 1001, 9050, 0));
         assert_eq!([refused.class(), answered.class()], [Class::TcpClosing, Class::TcpEstablished]);
-        assert_eq!(Track::midstream(Opener, &segment(FIN, 5, 6, 0)).state(), HalfClosed(Opener));
+        assert_eq!(Track::midstream(Original, &segment(FIN, 5, 6, 0)).state(), HalfClosed(Original));
     }
 
     #[test]
     fn a_number_beyond_any_window_is_not_believed() {
         let mut track = established(1000, 9000);
-        track.on_segment(Answerer, &segment(ACK, 9001 + LARGEST_WINDOW + 1, 1001 + LARGEST_WINDOW + 1, 0));
-        assert_eq!(resets(&track, Opener), [(9001, Some(1001))]);
-        assert_eq!(resets(&track, Answerer), [(1001, Some(9001))]);
+        track.on_segment(Reply, &segment(ACK, 9001 + LARGEST_WINDOW + 1, 1001 + LARGEST_WINDOW + 1, 0));
+        assert_eq!(resets(&track, Original), [(9001, Some(1001))]);
+        assert_eq!(resets(&track, Reply), [(1001, Some(9001))]);
     }
 
     #[test]
@@ -358,7 +359,7 @@ mod tests {
         let mut track = established(1000, 9000);
         track.abort();
         for flags in [SYN, SYN_ACK, ACK, FIN, RST] {
-            for side in Side::BOTH {
+            for side in Direction::BOTH {
                 track.on_segment(side, &segment(flags, 1001, 9001, 0));
                 assert!(track.is_aborted());
             }
@@ -372,10 +373,10 @@ mod tests {
         let syn_ack = segment(SYN_ACK, 0x8000_0000, 1001, 0);
         let forged = segment(ACK, 1001, 77, 0);
         let reset = segment(Flags::RST, 1001, 0, 0);
-        let steps: [&[(Side, Segment)]; 3] = [
-            &[(Answerer, syn_ack), (Opener, forged)],
-            &[(Opener, reset), (Answerer, syn_ack), (Opener, forged)],
-            &[(Opener, forged), (Answerer, syn_ack), (Opener, segment(FIN, 1001, 99, 0))],
+        let steps: [&[(Direction, Segment)]; 3] = [
+            &[(Reply, syn_ack), (Original, forged)],
+            &[(Original, reset), (Reply, syn_ack), (Original, forged)],
+            &[(Original, forged), (Reply, syn_ack), (Original, segment(FIN, 1001, 99, 0))],
         ];
         for steps in steps {
             let mut track = Track::opening(&segment(SYN, 1000, 0, 0));
@@ -392,18 +393,18 @@ mod tests {
         let again = segment(SYN, 1000, 0, 0);
         let new = segment(SYN, 777_777, 0, 0);
         let mut track = Track::opening(&again);
-        assert!(!track.may_be_replaced_by_syn(Opener, &again), "a retransmission");
-        assert!(!track.may_be_replaced_by_syn(Answerer, &new), "a simultaneous open");
-        assert!(track.may_be_replaced_by_syn(Opener, &new));
+        assert!(!track.may_be_replaced_by_syn(Original, &again), "a retransmission");
+        assert!(!track.may_be_replaced_by_syn(Reply, &new), "a simultaneous open");
+        assert!(track.may_be_replaced_by_syn(Original, &new));
         track = established(1000, 9000);
-        assert!(!track.may_be_replaced_by_syn(Opener, &new), "the far end challenges it");
-        track.on_segment(Opener, &segment(FIN, 1001, 9001, 0));
-        assert!(!track.may_be_replaced_by_syn(Opener, &new));
-        track.on_segment(Answerer, &segment(FIN, 9001, 1002, 0));
-        assert!(track.may_be_replaced_by_syn(Opener, &new));
-        assert!(!track.may_be_replaced_by_syn(Opener, &segment(ACK, 777_777, 1, 0)), "no SYN");
+        assert!(!track.may_be_replaced_by_syn(Original, &new), "the far end challenges it");
+        track.on_segment(Original, &segment(FIN, 1001, 9001, 0));
+        assert!(!track.may_be_replaced_by_syn(Original, &new));
+        track.on_segment(Reply, &segment(FIN, 9001, 1002, 0));
+        assert!(track.may_be_replaced_by_syn(Original, &new));
+        assert!(!track.may_be_replaced_by_syn(Original, &segment(ACK, 777_777, 1, 0)), "no SYN");
         track.abort();
-        assert!(track.may_be_replaced_by_syn(Opener, &new));
+        assert!(track.may_be_replaced_by_syn(Original, &new));
     }
 
     #[test]

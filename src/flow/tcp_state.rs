@@ -3,7 +3,7 @@
 //! Owns the machine of RFC 7857 2, which is that of RFC 6146 3.5.2 with a handshake in three steps. Knows no sequence
 //! numbers: whether a reset belongs to the connection is settled by [`super::tcp`] before it comes here.
 
-use super::side::Side;
+use super::direction::Direction;
 use crate::wire::facts::Segment;
 
 /// Where a connection stands.
@@ -16,11 +16,11 @@ pub enum State {
     /// Both sides may send.
     Established,
     /// This side has said FIN, the other may still send.
-    HalfClosed(Side),
+    HalfClosed(Direction),
     /// Both sides have said FIN.
     Closing,
     /// This side has reset it.
-    ResetBy(Side),
+    ResetBy(Direction),
     /// We have reset both sides. Nothing leads out of it.
     Aborted,
 }
@@ -68,31 +68,31 @@ impl Event {
 }
 
 /// The table. A reset in it has already been found to belong to the connection.
-pub(super) fn next(state: State, event: Event, side: Side) -> State {
+pub(super) fn next(state: State, event: Event, side: Direction) -> State {
+    use Direction::{Original, Reply};
     use Event::{Data, Fin, Reset, Syn, SynAck};
-    use Side::{Answerer, Opener};
     use State::{Aborted, Answered, Closing, Established, HalfClosed, Opening, ResetBy};
     match (state, event, side) {
         // Simultaneous open: the other side's SYN crosses ours (RFC 5382 REQ-2, RFC 9293 3.5 figure 7).
-        (Opening, Syn, Answerer) => Answered,
+        (Opening, Syn, Reply) => Answered,
         // The usual answer. It alone proves nothing about the opener, so the short lifetime stays (RFC 7857 2.1).
-        (Opening, SynAck, Answerer) => Answered,
+        (Opening, SynAck, Reply) => Answered,
         // The SYN again, or a SYN-ACK to a SYN that went another way.
-        (Opening, Syn | SynAck, Opener) => Opening,
+        (Opening, Syn | SynAck, Original) => Opening,
         // A challenge to a reused port (RFC 5961 4.2), or one direction of a connection whose other goes elsewhere.
         (Opening, Data | Fin, _) => Opening,
 
         // Retransmissions of the handshake.
         (Answered, Syn, _) => Answered,
-        (Answered, SynAck, Answerer) => Answered,
+        (Answered, SynAck, Reply) => Answered,
         // The second half of a simultaneous open acknowledges the other's SYN (RFC 9293 3.5 figure 7).
-        (Answered, SynAck, Opener) => Established,
+        (Answered, SynAck, Original) => Established,
         // The third segment of the handshake (RFC 9293 3.5 figure 6).
-        (Answered, Data, Opener) => Established,
+        (Answered, Data, Original) => Established,
         // The answerer may send before its SYN is acknowledged, but that does not finish the handshake.
-        (Answered, Data | Fin, Answerer) => Answered,
+        (Answered, Data | Fin, Reply) => Answered,
         // A client that has nothing to say: its first acknowledgement carries the FIN.
-        (Answered, Fin, Opener) => HalfClosed(Opener),
+        (Answered, Fin, Original) => HalfClosed(Original),
 
         // A SYN here is challenged by the far end, which alone can know (RFC 5961 4.2).
         (Established, Syn | SynAck | Data, _) => Established,
@@ -124,14 +124,14 @@ pub(super) fn next(state: State, event: Event, side: Side) -> State {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use Side::{Answerer, Opener};
+    use Direction::{Original, Reply};
     use State::{Aborted, Answered, Closing, Established, HalfClosed, Opening, ResetBy};
 
     /// The whole table: where each segment from each side leads. Columns: SYN, SYN-ACK, data, FIN, reset; each first
     /// from the opener, then from the answerer.
     const ROWS: [(State, [State; 10]); 9] = {
-        let (ho, ha) = (HalfClosed(Opener), HalfClosed(Answerer));
-        let (ro, ra) = (ResetBy(Opener), ResetBy(Answerer));
+        let (ho, ha) = (HalfClosed(Original), HalfClosed(Reply));
+        let (ro, ra) = (ResetBy(Original), ResetBy(Reply));
         [
             (Opening, [Opening, Answered, Opening, Answered, Opening, Opening, Opening, Opening, ro, ra]),
             (Answered, [Answered, Answered, Established, Answered, Established, Answered, ho, Answered, ro, ra]),
@@ -153,7 +153,7 @@ mod tests {
         let events = [Event::Syn, Event::SynAck, Event::Data, Event::Fin, Event::Reset];
         for (state, row) in ROWS {
             for (column, expected) in row.into_iter().enumerate() {
-                let (event, side) = (events[column / 2], Side::BOTH[column % 2]);
+                let (event, side) = (events[column / 2], Direction::BOTH[column % 2]);
                 assert_eq!(next(state, event, side), expected, "{state:?} {event:?} by {side:?}");
             }
         }

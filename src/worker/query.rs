@@ -8,7 +8,7 @@ use super::gather::Gathering;
 use super::mailbox::{Command, Event, FlowFilter, FlowRow};
 use super::{CHORES, Work, Worker};
 use crate::engine::DropReason;
-use crate::flow::{Flow, PathKind, Side};
+use crate::flow::{Direction, Flow, PathKind};
 use crate::io::Port;
 use crate::policy::intent::Listen;
 use crate::time::{Duration, Instant};
@@ -174,8 +174,8 @@ fn row(
         worker,
         path: flow.path.name(),
         protocol: flow.protocol(),
-        opened_by: flow.key(Side::Opener),
-        became: flow.translated(Side::Opener),
+        opened_by: flow.key(Direction::Original),
+        became: flow.translated(Direction::Original),
         member,
         state: flow.state(),
         idle,

@@ -4,7 +4,7 @@
 
 use super::counting;
 use fairlead::flow::{
-    Claims, Class, Flow, FlowTable, Lifetimes, MemberRef, PathKind, Peer, ReservedPorts, Side, Speakers,
+    Claims, Class, Direction, Flow, FlowTable, Lifetimes, MemberRef, PathKind, Peer, ReservedPorts, Speakers,
 };
 use fairlead::time::{Duration, Instant};
 use fairlead::wire::{Endpoint, Protocol, Tuple};
@@ -41,8 +41,8 @@ fn flows_live_and_die_without_memory() {
         for n in 0..10_000 {
             let flow = outbound(n);
             let Ok(id) = table.insert(flow, second(0)) else { continue };
-            table.prefetch_bucket(table.tag(&flow.key(Side::Answerer)));
-            if table.find(&flow.key(Side::Answerer)).is_some() {
+            table.prefetch_bucket(table.tag(&flow.key(Direction::Reply)));
+            if table.find(&flow.key(Direction::Reply)).is_some() {
                 table.touch(id, second(20));
             }
         }

@@ -4,9 +4,9 @@
 //! packets of one side leave without further questions.
 
 use super::{FlowId, FlowTable};
+use crate::flow::direction::Direction;
 use crate::flow::entry::Flow;
 use crate::flow::key::KeyAddress;
-use crate::flow::side::Side;
 #[cfg(doc)]
 use crate::flow::tcp::Track;
 use crate::time::Instant;
@@ -42,7 +42,7 @@ impl<A: KeyAddress> FlowTable<A> {
     /// A segment of a TCP flow has passed: its state moves, and it is touched unless the segment is a stray reset, which
     /// may keep nothing alive (RFC 7857 7.1). For a flow without a state this is [`FlowTable::touch`].
     #[inline]
-    pub fn follow(&mut self, id: FlowId, side: Side, segment: &Segment, now: Instant) {
+    pub fn follow(&mut self, id: FlowId, side: Direction, segment: &Segment, now: Instant) {
         let Some(slot) = self.slots.get_mut(id.0 as usize) else { return };
         let track = slot.flow.as_mut().and_then(|flow| flow.track.as_mut());
         let Some(track) = track else {
@@ -74,7 +74,7 @@ impl<A: KeyAddress> FlowTable<A> {
     pub fn pass<T>(
         &mut self,
         id: FlowId,
-        side: Side,
+        side: Direction,
         packet: &Packet<A>,
         now: Instant,
         may: impl FnOnce(CachedRoute, Rewrite<A>) -> Option<T>,
@@ -96,12 +96,12 @@ impl<A: KeyAddress> FlowTable<A> {
     }
 
     /// The cached route of a side.
-    pub fn route(&self, id: FlowId, side: Side) -> CachedRoute {
+    pub fn route(&self, id: FlowId, side: Direction) -> CachedRoute {
         self.slots.get(id.0 as usize).map_or(CachedRoute::NONE, |slot| slot.routes[side.index()])
     }
 
     /// From now on packets of this side leave by `route`.
-    pub fn cache_route(&mut self, id: FlowId, side: Side, route: CachedRoute) {
+    pub fn cache_route(&mut self, id: FlowId, side: Direction, route: CachedRoute) {
         if let Some(slot) = self.slots.get_mut(id.0 as usize) {
             slot.routes[side.index()] = route;
         }

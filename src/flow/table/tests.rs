@@ -47,9 +47,9 @@ fn a_flow_that_is_put_off_and_seen_again_does_not_overtake_those_put_off_with_it
     // The first is seen again before they have moved.
     table.touch(one, second(61));
     let mut gone = Vec::new();
-    table.expire(second(65), 9, |flow| gone.push(flow.key(Side::Opener)));
-    assert_eq!(gone, [flow(Protocol::Icmp, 2).key(Side::Opener)], "62 seconds idle, and 60 are its time");
-    assert_eq!(table.evict(Class::Icmp).map(|flow| flow.key(Side::Opener).src.port), Some(1));
+    table.expire(second(65), 9, |flow| gone.push(flow.key(Direction::Original)));
+    assert_eq!(gone, [flow(Protocol::Icmp, 2).key(Direction::Original)], "62 seconds idle, and 60 are its time");
+    assert_eq!(table.evict(Class::Icmp).map(|flow| flow.key(Direction::Original).src.port), Some(1));
 }
 
 #[test]
@@ -57,13 +57,13 @@ fn both_sides_are_found_until_it_dies() {
     let mut table = table(2);
     let flow = flow(Protocol::Udp, 1);
     let id = table.insert(flow, second(0)).unwrap();
-    assert_eq!(table.find(&flow.key(Side::Opener)), Some((id, Side::Opener)));
-    assert_eq!(table.find(&flow.key(Side::Answerer)), Some((id, Side::Answerer)));
-    assert_eq!(table.find(&flow.key(Side::Opener).reversed()), None);
-    table.prefetch_bucket(table.tag(&flow.key(Side::Opener)));
-    table.prefetch_entry(table.tag(&flow.key(Side::Opener)));
+    assert_eq!(table.find(&flow.key(Direction::Original)), Some((id, Direction::Original)));
+    assert_eq!(table.find(&flow.key(Direction::Reply)), Some((id, Direction::Reply)));
+    assert_eq!(table.find(&flow.key(Direction::Original).reversed()), None);
+    table.prefetch_bucket(table.tag(&flow.key(Direction::Original)));
+    table.prefetch_entry(table.tag(&flow.key(Direction::Original)));
     assert_eq!(table.remove(id), Some(flow));
-    assert!(Side::BOTH.iter().all(|&side| table.find(&flow.key(side)).is_none()));
+    assert!(Direction::BOTH.iter().all(|&side| table.find(&flow.key(side)).is_none()));
     assert_eq!((table.remove(id), table.at(id), table.len()), (None, None, 0));
 }
 
@@ -86,7 +86,7 @@ fn a_full_table_refuses_and_takes_again() {
     let mut table = table(3);
     let ids: Vec<_> = (0..3).map(|n| table.insert(flow(Protocol::Udp, n), second(0)).unwrap()).collect();
     assert_eq!(table.insert(flow(Protocol::Udp, 3), second(0)), Err(Refused::Full));
-    assert!(table.find(&flow(Protocol::Udp, 3).key(Side::Opener)).is_none());
+    assert!(table.find(&flow(Protocol::Udp, 3).key(Direction::Original)).is_none());
     table.remove(ids[1]);
     assert_eq!(table.insert(flow(Protocol::Udp, 3), second(0)), Ok(ids[1]));
     assert_eq!((table.len(), table.capacity()), (3, 3));
@@ -98,9 +98,9 @@ fn a_flow_that_mirrors_itself_is_found_once_and_dies_whole() {
     let mut table = table(2);
     let itself = Tuple::new(Protocol::Udp, endpoint(11, 5060), endpoint(100, 5060));
     let flow = Flow::new(PathKind::Hairpin, itself, itself);
-    assert_eq!(flow.translated(Side::Opener), itself.reversed());
+    assert_eq!(flow.translated(Direction::Original), itself.reversed());
     let id = table.insert(flow, second(0)).unwrap();
-    assert_eq!(table.find(&itself), Some((id, Side::Opener)));
+    assert_eq!(table.find(&itself), Some((id, Direction::Original)));
     assert_eq!(table.insert(flow, second(0)), Err(Refused::Duplicate(id)));
     table.remove(id);
     assert_eq!(table.find(&itself), None);
@@ -128,7 +128,7 @@ fn a_stale_name_of_a_dead_flow_harms_nobody() {
     let id = table.insert(flow(Protocol::Udp, 1), second(0)).unwrap();
     table.remove(id);
     table.touch(id, second(1));
-    table.follow(id, Side::Opener, &segment(Flags::ACK, 1, 1), second(1));
+    table.follow(id, Direction::Original, &segment(Flags::ACK, 1, 1), second(1));
     assert!(table.at_mut(id).is_none() && table.expire(second(9999), 9, |_| ()) == 0);
     let unknown = FlowId(77);
     table.touch(unknown, second(1));
@@ -142,19 +142,19 @@ fn a_connection_moves_between_lifetimes() {
     let mut table = table(4);
     table.insert(opening(1), second(0)).unwrap();
     let id = table.insert(opening(2), second(0)).unwrap();
-    table.follow(id, Side::Answerer, &segment(Flags::SYN.with(Flags::ACK), 9000, 1001), second(1));
+    table.follow(id, Direction::Reply, &segment(Flags::SYN.with(Flags::ACK), 9000, 1001), second(1));
     let last = segment(Flags::ACK, 1001, 9001);
-    table.follow(id, Side::Opener, &last, second(2));
+    table.follow(id, Direction::Original, &last, second(2));
     assert_eq!(table.at(id).map(Flow::state), Some("established"));
-    assert_eq!(table.expire(second(240), 9, |gone| assert_eq!(gone.key(Side::Opener).src.port, 1)), 1);
+    assert_eq!(table.expire(second(240), 9, |gone| assert_eq!(gone.key(Direction::Original).src.port, 1)), 1);
     assert_eq!(table.expire(second(7441), 9, |_| panic!("7,439 seconds idle are not enough")), 0);
     let stray = segment(Flags::RST, 0x5000_0000, 0);
-    table.follow(id, Side::Answerer, &stray, second(7441));
+    table.follow(id, Direction::Reply, &stray, second(7441));
     assert_eq!(table.idle(id, second(7441)), Duration::from_secs(7439), "it refreshes nothing");
     let reset = segment(Flags::RST, 9001, 0);
-    table.follow(id, Side::Answerer, &reset, second(7441));
+    table.follow(id, Direction::Reply, &reset, second(7441));
     assert_eq!(table.at(id).map(Flow::state), Some("reset"));
-    table.follow(id, Side::Opener, &last, second(7600));
+    table.follow(id, Direction::Original, &last, second(7600));
     assert_eq!(table.expire(second(7839), 9, |_| panic!("it lingers")), 0);
     assert_eq!(table.expire(second(7840), 9, |_| ()), 1);
 }
@@ -164,7 +164,7 @@ fn a_connection_moves_between_lifetimes() {
 fn an_aborted_connection_lingers_as_a_reset_one() {
     let mut table = table(4);
     let mut flow = flow(Protocol::Tcp, 1);
-    flow.track = Some(Track::midstream(Side::Opener, &segment(Flags::ACK, 1000, 9000)));
+    flow.track = Some(Track::midstream(Direction::Original, &segment(Flags::ACK, 1000, 9000)));
     let id = table.insert(flow, second(0)).unwrap();
     table.abort(id, second(100));
     assert!(table.at(id).and_then(|flow| flow.track).is_some_and(|track| track.is_aborted()));
@@ -204,8 +204,9 @@ fn the_longest_idle_of_a_class_makes_room() {
     table.insert(opening(2), second(1)).unwrap();
     table.insert(flow(Protocol::Udp, 3), second(0)).unwrap();
     table.touch(first, second(100));
-    let ports: Vec<_> =
-        std::iter::from_fn(|| table.evict(Class::TcpOpening)).map(|gone| gone.key(Side::Opener).src.port).collect();
+    let ports: Vec<_> = std::iter::from_fn(|| table.evict(Class::TcpOpening))
+        .map(|gone| gone.key(Direction::Original).src.port)
+        .collect();
     assert_eq!((ports, table.len()), (vec![2, 1], 1));
 }
 
@@ -219,17 +220,19 @@ fn a_walk_shows_every_flow_once_and_a_sweep_forgets_some() {
     let mut cursor = Some(0);
     while let Some(from) = cursor {
         let before = shown.len();
-        cursor = table.scan(from, 7, |_, flow| shown.push(flow.key(Side::Opener).src.port));
+        cursor = table.scan(from, 7, |_, flow| shown.push(flow.key(Direction::Original).src.port));
         assert!(shown.len() - before <= 7);
     }
     assert_eq!(shown, (0..50).collect::<Vec<_>>());
     let judge = |_, flow: &mut Flow| {
         flow.opener_generation = 3;
-        if flow.key(Side::Opener).src.port & 1 == 0 { Fate::Remove } else { Fate::Keep }
+        if flow.key(Direction::Original).src.port & 1 == 0 { Fate::Remove } else { Fate::Keep }
     };
     assert_eq!(table.sweep(0, usize::MAX, judge), None);
     assert_eq!(table.len(), 25);
-    table.scan(0, 100, |_, flow| assert!(flow.opener_generation == 3 && flow.key(Side::Opener).src.port & 1 == 1));
+    table.scan(0, 100, |_, flow| {
+        assert!(flow.opener_generation == 3 && flow.key(Direction::Original).src.port & 1 == 1)
+    });
     assert_eq!(table.scan(u32::MAX, 9, |_, _| ()), None);
 }
 
@@ -278,7 +281,7 @@ fn another_kind_of_address_will_do() {
     let end = |host: u128| Endpoint::new(Wide(0x2001_0db8 << 96 | host), 5060);
     let flow = Flow::routed(Tuple::new(Protocol::Udp, end(1), end(2)));
     let id = table.insert(flow, second(0)).unwrap();
-    assert_eq!(table.find(&flow.key(Side::Answerer)), Some((id, Side::Answerer)));
+    assert_eq!(table.find(&flow.key(Direction::Reply)), Some((id, Direction::Reply)));
 }
 
 #[derive(Clone, Debug)]
@@ -325,8 +328,8 @@ proptest! {
         let mut model = Model(BTreeMap::new());
         let mut now = second(1);
         let place = |table: &FlowTable, n: u16| {
-            let udp = table.find(&flow(Protocol::Udp, n).key(Side::Opener));
-            udp.or(table.find(&flow(Protocol::Icmp, n).key(Side::Opener))).map(|(id, _)| id)
+            let udp = table.find(&flow(Protocol::Udp, n).key(Direction::Original));
+            udp.or(table.find(&flow(Protocol::Icmp, n).key(Direction::Original))).map(|(id, _)| id)
         };
         for step in steps {
             match step {
@@ -356,7 +359,7 @@ proptest! {
                 Step::Advance(seconds) => now += Duration::from_secs(seconds),
                 Step::Expire(budget) => {
                     let mut gone = Vec::new();
-                    let died = table.expire(now, budget, |flow| gone.push(flow.key(Side::Opener).src.port));
+                    let died = table.expire(now, budget, |flow| gone.push(flow.key(Direction::Original).src.port));
                     prop_assert!(died == gone.len() && died <= budget);
                     for n in gone {
                         prop_assert!(now - model.0[&n].1 >= model.lifetime(n), "{} died early", n);
@@ -366,7 +369,7 @@ proptest! {
                 }
                 Step::Evict => {
                     let Some(gone) = table.evict(Class::Udp) else { continue };
-                    model.0.remove(&gone.key(Side::Opener).src.port);
+                    model.0.remove(&gone.key(Direction::Original).src.port);
                 }
             }
             prop_assert_eq!(table.len(), model.0.len());
@@ -375,7 +378,7 @@ proptest! {
                 prop_assert_eq!(id.is_some(), model.0.contains_key(&n));
                 if let (Some(id), Some((flow, seen))) = (id, model.0.get(&n)) {
                     prop_assert_eq!(table.at(id), Some(flow));
-                    prop_assert_eq!(table.find(&flow.key(Side::Answerer)), Some((id, Side::Answerer)));
+                    prop_assert_eq!(table.find(&flow.key(Direction::Reply)), Some((id, Direction::Reply)));
                     prop_assert_eq!(table.idle(id, now), now - *seen);
                 }
             }

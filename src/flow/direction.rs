@@ -1,18 +1,18 @@
-//! The two sides of a flow.
+//! The two directions of a flow, as Linux conntrack names them.
 
 /// Whose packets are meant: those of the direction that opened the flow, or those that answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[repr(u8)]
-pub enum Side {
+pub enum Direction {
     /// The direction of the packet that opened the flow.
-    Opener = 0,
+    Original = 0,
     /// The direction of its answers.
-    Answerer = 1,
+    Reply = 1,
 }
 
-impl Side {
-    /// Both, in the order of [`Side::index`].
-    pub const BOTH: [Side; 2] = [Side::Opener, Side::Answerer];
+impl Direction {
+    /// Both, in the order of [`Direction::index`].
+    pub const BOTH: [Direction; 2] = [Direction::Original, Direction::Reply];
 
     /// 0 for the opener, 1 for the answerer.
     pub const fn index(self) -> usize {
@@ -20,10 +20,10 @@ impl Side {
     }
 
     /// The opposite side.
-    pub const fn other(self) -> Side {
+    pub const fn other(self) -> Direction {
         match self {
-            Side::Opener => Side::Answerer,
-            Side::Answerer => Side::Opener,
+            Direction::Original => Direction::Reply,
+            Direction::Reply => Direction::Original,
         }
     }
 }
