@@ -35,7 +35,7 @@ pub use steer::Steering;
 pub use verdict::{DropReason, Egress, EgressId, Forward, PuntReason, Verdict};
 
 use crate::flow::{
-    Claims, Class, Direction, Flow, FlowId, FlowTable, Lifetimes, PathKind, Refused, ReservedPorts, Speakers,
+    Claims, Direction, Flow, FlowId, FlowTable, Lifetimes, PathKind, Refused, ReservedPorts, Speakers, TimeoutClass,
 };
 use crate::policy::intent::{MemberId, PoolId, Timeouts};
 use crate::policy::{Epoch, Life, Slots, Snapshot};
@@ -57,7 +57,8 @@ const SPEAKER_AGE: Duration = Duration::from_secs(300);
 
 /// Which flows give way when the table is full, in this order: connections that are half-open, or over, then markers of
 /// visitors, UDP. An established connection never does. All that a stranger can make alone is among them (scenario 86).
-const GIVES_WAY: [Class; 4] = [Class::TcpOpening, Class::TcpClosing, Class::Routed, Class::Udp];
+const GIVES_WAY: [TimeoutClass; 4] =
+    [TimeoutClass::TcpOpening, TimeoutClass::TcpClosing, TimeoutClass::Routed, TimeoutClass::Udp];
 
 /// One worker's power of decision.
 pub struct Engine {

@@ -5,7 +5,7 @@
 
 use super::direction::Direction;
 use super::key::{Key, KeyAddress};
-use super::lifetime::Class;
+use super::lifetime::TimeoutClass;
 use super::tcp::Track;
 use super::tcp_state::State;
 use crate::wire::{Protocol, Rewrite, Tuple};
@@ -134,15 +134,15 @@ impl<A: KeyAddress> Flow<A> {
     /// What decides its lifetime. A routed connection counts as one while it opens and after it has closed, so that a
     /// flood of half-open ones leaves first.
     #[inline]
-    pub fn class(&self) -> Class {
+    pub fn class(&self) -> TimeoutClass {
         let tcp = self.track.map(|track| track.class());
         match (self.path, tcp, self.protocol()) {
-            (PathKind::Routed, None, Protocol::Udp) => Class::Udp,
-            (PathKind::Routed, None | Some(Class::TcpEstablished), _) => Class::Routed,
+            (PathKind::Routed, None, Protocol::Udp) => TimeoutClass::Udp,
+            (PathKind::Routed, None | Some(TimeoutClass::TcpEstablished), _) => TimeoutClass::Routed,
             (_, Some(class), _) => class,
-            (_, None, Protocol::Tcp) => Class::TcpEstablished,
-            (_, None, Protocol::Udp) => Class::Udp,
-            (_, None, Protocol::Icmp) => Class::Icmp,
+            (_, None, Protocol::Tcp) => TimeoutClass::TcpEstablished,
+            (_, None, Protocol::Udp) => TimeoutClass::Udp,
+            (_, None, Protocol::Icmp) => TimeoutClass::Icmp,
         }
     }
 
@@ -187,7 +187,7 @@ mod tests {
             assert_eq!(flow.rewrite(side), Rewrite::default());
             assert_eq!(flow.translated(side), flow.key(side));
         }
-        assert_eq!((flow.class(), flow.state()), (Class::Udp, "open"));
+        assert_eq!((flow.class(), flow.state()), (TimeoutClass::Udp, "open"));
     }
 
     #[test]

@@ -5,7 +5,7 @@ use crate::time::Duration;
 /// What decides how long an idle flow is kept. One expiry list each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[repr(u8)]
-pub enum Class {
+pub enum TimeoutClass {
     /// The handshake is not finished.
     TcpOpening = 0,
     /// Data may flow in at least one direction.
@@ -20,12 +20,18 @@ pub enum Class {
     Routed = 5,
 }
 
-impl Class {
+impl TimeoutClass {
     /// All of them, by their number.
-    pub const ALL: [Class; 6] =
-        [Class::TcpOpening, Class::TcpEstablished, Class::TcpClosing, Class::Udp, Class::Icmp, Class::Routed];
+    pub const ALL: [TimeoutClass; 6] = [
+        TimeoutClass::TcpOpening,
+        TimeoutClass::TcpEstablished,
+        TimeoutClass::TcpClosing,
+        TimeoutClass::Udp,
+        TimeoutClass::Icmp,
+        TimeoutClass::Routed,
+    ];
     /// How many there are.
-    pub const COUNT: usize = Class::ALL.len();
+    pub const COUNT: usize = TimeoutClass::ALL.len();
 }
 
 /// How long a flow of each class is kept after its last packet.
@@ -48,14 +54,14 @@ pub struct Lifetimes {
 
 impl Lifetimes {
     /// The lifetime of one class.
-    pub const fn of(&self, class: Class) -> Duration {
+    pub const fn of(&self, class: TimeoutClass) -> Duration {
         match class {
-            Class::TcpOpening => self.tcp_opening,
-            Class::TcpEstablished => self.tcp_established,
-            Class::TcpClosing => self.tcp_closing,
-            Class::Udp => self.udp,
-            Class::Icmp => self.icmp,
-            Class::Routed => self.routed,
+            TimeoutClass::TcpOpening => self.tcp_opening,
+            TimeoutClass::TcpEstablished => self.tcp_established,
+            TimeoutClass::TcpClosing => self.tcp_closing,
+            TimeoutClass::Udp => self.udp,
+            TimeoutClass::Icmp => self.icmp,
+            TimeoutClass::Routed => self.routed,
         }
     }
 }

@@ -24,7 +24,7 @@ pub use direction::Direction;
 pub use entry::{Flow, NO_MEMBER, PathKind};
 pub use fragments::{Fragments, MOST_PIECES};
 pub use key::{KeyAddress, Tag};
-pub use lifetime::{Class, Lifetimes};
+pub use lifetime::{Lifetimes, TimeoutClass};
 pub use port_order::{Range, ReservedPorts};
 pub use ports::{ClaimTable, Claims};
 pub use speakers::{MemberRef, Peer, Speaker, Speakers};

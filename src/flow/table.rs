@@ -13,7 +13,7 @@ use super::direction::Direction;
 use super::entry::Flow;
 use super::index::Index;
 use super::key::{HashKey, Key, KeyAddress, Tag};
-use super::lifetime::{Class, Lifetimes};
+use super::lifetime::{Lifetimes, TimeoutClass};
 use super::list::{Linked, Links, List, NIL};
 use super::reach_for;
 use crate::time::Instant;
@@ -66,16 +66,16 @@ pub struct FlowTable<A: KeyAddress = Ipv4Addr> {
     /// The first slot that was used and is free again, linked through `links.next`.
     free: u32,
     len: u32,
-    lists: [List; Class::COUNT],
+    lists: [List; TimeoutClass::COUNT],
     /// Flows that shall move to the end of their list: together, so that the waits for their neighbours overlap.
     overdue: Vec<u32>,
     /// When all of them were seen and put off.
     overdue_since: Instant,
     lifetimes: Lifetimes,
     /// Lifetimes in nanoseconds, by class.
-    nanos: [u64; Class::COUNT],
+    nanos: [u64; TimeoutClass::COUNT],
     /// After how many ticks a flow that is used moves to the end of its list, by class.
-    relist_after: [u32; Class::COUNT],
+    relist_after: [u32; TimeoutClass::COUNT],
     /// The class `expire` looks at first, so that none starves.
     turn: usize,
 }
@@ -88,7 +88,7 @@ struct Slot<A: KeyAddress> {
     /// When it took its place in its list, in ticks.
     listed: u32,
     /// The list it is in.
-    class: Class,
+    class: TimeoutClass,
     /// By [`Direction::index`].
     routes: [CachedRoute; 2],
     flow: Option<Flow<A>>,
@@ -108,7 +108,7 @@ impl<A: KeyAddress> FlowTable<A> {
         let vacant = || Slot {
             last_seen: Instant::ZERO,
             listed: 0,
-            class: Class::Routed,
+            class: TimeoutClass::Routed,
             routes: [CachedRoute::NONE; 2],
             flow: None,
             links: Links::NONE,
@@ -120,7 +120,7 @@ impl<A: KeyAddress> FlowTable<A> {
             fresh: 0,
             free: NIL,
             len: 0,
-            lists: [List::EMPTY; Class::COUNT],
+            lists: [List::EMPTY; TimeoutClass::COUNT],
             overdue: Vec::with_capacity(AT_ONCE),
             overdue_since: Instant::ZERO,
             lifetimes,

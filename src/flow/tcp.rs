@@ -5,7 +5,7 @@
 //! nothing here and passes all the same. Read first: [`super::tcp_state`].
 
 use super::direction::Direction;
-use super::lifetime::Class;
+use super::lifetime::TimeoutClass;
 pub use super::tcp_state::State;
 use super::tcp_state::{Event, next};
 use crate::wire::facts::Segment;
@@ -66,12 +66,12 @@ impl Track {
     /// What a stranger can make alone, who never sees what the other side sends, lives as long as a handshake that nobody
     /// answers, whatever its segments say.
     #[inline]
-    pub const fn class(&self) -> Class {
+    pub const fn class(&self) -> TimeoutClass {
         match self.state {
-            State::Opening | State::Answered => Class::TcpOpening,
-            State::Established | State::HalfClosed(_) if self.known & MUTUAL == 0 => Class::TcpOpening,
-            State::Established | State::HalfClosed(_) => Class::TcpEstablished,
-            State::Closing | State::ResetBy(_) | State::Aborted => Class::TcpClosing,
+            State::Opening | State::Answered => TimeoutClass::TcpOpening,
+            State::Established | State::HalfClosed(_) if self.known & MUTUAL == 0 => TimeoutClass::TcpOpening,
+            State::Established | State::HalfClosed(_) => TimeoutClass::TcpEstablished,
+            State::Closing | State::ResetBy(_) | State::Aborted => TimeoutClass::TcpClosing,
         }
     }
 
@@ -248,14 +248,14 @@ mod tests {
     fn a_connection_opens_talks_and_closes() {
         let mut track = Track::opening(&segment(SYN, 1000, 0, 0));
         let steps = [
-            (Reply, segment(SYN_ACK, 9000, 1001, 0), Class::TcpOpening, "opening"),
-            (Original, segment(ACK, 1001, 9001, 0), Class::TcpEstablished, "established"),
-            (Original, segment(ACK, 1001, 9001, 300), Class::TcpEstablished, "established"),
-            (Original, segment(FIN, 1301, 9001, 0), Class::TcpEstablished, "half-closed"),
-            (Reply, segment(ACK, 9001, 1302, 100), Class::TcpEstablished, "half-closed"),
-            (Reply, segment(FIN, 9101, 1302, 0), Class::TcpClosing, "closing"),
-            (Original, segment(ACK, 1302, 9102, 0), Class::TcpClosing, "closing"),
-            (Reply, segment(FIN, 9101, 1302, 0), Class::TcpClosing, "closing"),
+            (Reply, segment(SYN_ACK, 9000, 1001, 0), TimeoutClass::TcpOpening, "opening"),
+            (Original, segment(ACK, 1001, 9001, 0), TimeoutClass::TcpEstablished, "established"),
+            (Original, segment(ACK, 1001, 9001, 300), TimeoutClass::TcpEstablished, "established"),
+            (Original, segment(FIN, 1301, 9001, 0), TimeoutClass::TcpEstablished, "half-closed"),
+            (Reply, segment(ACK, 9001, 1302, 100), TimeoutClass::TcpEstablished, "half-closed"),
+            (Reply, segment(FIN, 9101, 1302, 0), TimeoutClass::TcpClosing, "closing"),
+            (Original, segment(ACK, 1302, 9102, 0), TimeoutClass::TcpClosing, "closing"),
+            (Reply, segment(FIN, 9101, 1302, 0), TimeoutClass::TcpClosing, "closing"),
         ];
         for (side, segment, class, name) in steps {
             assert!(track.on_segment(side, &segment), "{side:?} {segment:?}");
@@ -279,7 +279,7 @@ mod tests {
         assert!(!track.on_segment(Reply, &segment(Flags::RST, 0, 0, 0)));
         assert!(!track.on_segment(Reply, &segment(RST, 0, 0x4000_0000, 0)));
         assert!(track.on_segment(Reply, &segment(RST, 0, 0, 0)));
-        assert_eq!((track.state(), track.class()), (ResetBy(Reply), Class::TcpClosing));
+        assert_eq!((track.state(), track.class()), (ResetBy(Reply), TimeoutClass::TcpClosing));
     }
 
     #[test]
@@ -335,14 +335,14 @@ mod tests {
     #[test]
     fn a_connection_may_be_met_in_its_middle() {
         let track = Track::midstream(Reply, &segment(ACK, 9000, 1001, 50));
-        assert_eq!((track.state(), track.class()), (Established, Class::TcpOpening), "one side may be invented");
+        assert_eq!((track.state(), track.class()), (Established, TimeoutClass::TcpOpening), "one side may be invented");
         assert_eq!(resets(&track, Reply), [(1001, Some(9050))]);
         assert_eq!(resets(&track, Original), [(9050, None)]);
         let mut refused = track;
         assert!(refused.on_segment(Original, &segment(Flags::RST, 1001, 0, 0)));
         let mut answered = track;
         answered.on_segment(Original, &segment(ACK, 1001, 9050, 0));
-        assert_eq!([refused.class(), answered.class()], [Class::TcpClosing, Class::TcpEstablished]);
+        assert_eq!([refused.class(), answered.class()], [TimeoutClass::TcpClosing, TimeoutClass::TcpEstablished]);
         assert_eq!(Track::midstream(Original, &segment(FIN, 5, 6, 0)).state(), HalfClosed(Original));
     }
 
@@ -364,7 +364,7 @@ mod tests {
                 assert!(track.is_aborted());
             }
         }
-        assert_eq!((track.class(), track.state().name()), (Class::TcpClosing, "reset"));
+        assert_eq!((track.class(), track.state().name()), (TimeoutClass::TcpClosing, "reset"));
     }
 
     /// Scenario 86: who forges his address never sees the other side's numbers.
@@ -383,7 +383,7 @@ mod tests {
             steps.iter().for_each(|(side, segment)| {
                 track.on_segment(*side, segment);
             });
-            assert_eq!(track.class(), Class::TcpOpening, "{steps:?}");
+            assert_eq!(track.class(), TimeoutClass::TcpOpening, "{steps:?}");
         }
     }
 

@@ -4,7 +4,7 @@
 
 use super::counting;
 use fairlead::flow::{
-    Claims, Class, Direction, Flow, FlowTable, Lifetimes, MemberRef, PathKind, Peer, ReservedPorts, Speakers,
+    Claims, Direction, Flow, FlowTable, Lifetimes, MemberRef, PathKind, Peer, ReservedPorts, Speakers, TimeoutClass,
 };
 use fairlead::time::{Duration, Instant};
 use fairlead::wire::{Endpoint, Protocol, Tuple};
@@ -47,7 +47,7 @@ fn flows_live_and_die_without_memory() {
             }
         }
         table.insert(outbound(10_001), second(20)).unwrap_err();
-        died += usize::from(table.evict(Class::Udp).is_some());
+        died += usize::from(table.evict(TimeoutClass::Udp).is_some());
         died += table.expire(second(1000), 20_000, |_| ());
     });
     assert_eq!((asked, died, table.len()), (0, 10_000, 0));

@@ -7,7 +7,7 @@
 use super::{FlowId, FlowTable, Slot};
 use crate::flow::entry::Flow;
 use crate::flow::key::KeyAddress;
-use crate::flow::lifetime::{Class, Lifetimes};
+use crate::flow::lifetime::{Lifetimes, TimeoutClass};
 use crate::flow::list::NIL;
 use crate::flow::reach_for;
 use crate::time::{Duration, Instant};
@@ -37,8 +37,8 @@ impl<A: KeyAddress> FlowTable<A> {
     pub fn expire(&mut self, now: Instant, budget: usize, mut gone: impl FnMut(Flow<A>)) -> usize {
         self.relist_overdue();
         let mut died = 0;
-        for step in 0..Class::COUNT {
-            let class = Class::ALL[(self.turn + step) % Class::COUNT];
+        for step in 0..TimeoutClass::COUNT {
+            let class = TimeoutClass::ALL[(self.turn + step) % TimeoutClass::COUNT];
             while died < budget {
                 let mut due = [FlowId(NIL); AT_ONCE];
                 let count = self.due(class, now, &mut due[..AT_ONCE.min(budget - died)]);
@@ -52,13 +52,13 @@ impl<A: KeyAddress> FlowTable<A> {
                 }
             }
         }
-        self.turn = (self.turn + 1) % Class::COUNT;
+        self.turn = (self.turn + 1) % TimeoutClass::COUNT;
         died
     }
 
     /// Forgets the flow of a class that was idle longest, to make room (to within the 32nd of a lifetime that the lists
     /// are exact to).
-    pub fn evict(&mut self, class: Class) -> Option<Flow<A>> {
+    pub fn evict(&mut self, class: TimeoutClass) -> Option<Flow<A>> {
         self.relist_overdue();
         self.lists[class as usize].front().and_then(|at| self.remove(FlowId(at)))
     }
@@ -71,7 +71,7 @@ impl<A: KeyAddress> FlowTable<A> {
     }
 
     /// The oldest flows of a class whose time is over, as many as there is room for. Says how many.
-    fn due(&self, class: Class, now: Instant, into: &mut [FlowId]) -> usize {
+    fn due(&self, class: TimeoutClass, now: Instant, into: &mut [FlowId]) -> usize {
         let mut at = self.lists[class as usize].front().unwrap_or(NIL);
         for (count, place) in into.iter_mut().enumerate() {
             let Some(slot) = self.slots.get(at as usize) else { return count };
@@ -93,7 +93,7 @@ impl<A: KeyAddress> FlowTable<A> {
 
     /// The flow in the slot is used now, and is of this class.
     #[inline]
-    pub(super) fn stamp(&mut self, at: u32, class: Class, now: Instant) {
+    pub(super) fn stamp(&mut self, at: u32, class: TimeoutClass, now: Instant) {
         let Some(slot) = self.slots.get_mut(at as usize) else { return };
         slot.last_seen = now;
         if class != slot.class {
@@ -145,7 +145,7 @@ impl<A: KeyAddress> FlowTable<A> {
     }
 
     #[cold]
-    fn relist(&mut self, at: u32, class: Class, now: Instant) {
+    fn relist(&mut self, at: u32, class: TimeoutClass, now: Instant) {
         let before = self.slots[at as usize].class;
         self.lists[before as usize].unlink(&mut self.slots, at);
         self.lists[class as usize].push_back(&mut self.slots, at);
@@ -155,11 +155,11 @@ impl<A: KeyAddress> FlowTable<A> {
     }
 }
 
-pub(super) fn nanos_by_class(lifetimes: &Lifetimes) -> [u64; Class::COUNT] {
-    Class::ALL.map(|class| u64::try_from(lifetimes.of(class).as_nanos()).unwrap_or(u64::MAX))
+pub(super) fn nanos_by_class(lifetimes: &Lifetimes) -> [u64; TimeoutClass::COUNT] {
+    TimeoutClass::ALL.map(|class| u64::try_from(lifetimes.of(class).as_nanos()).unwrap_or(u64::MAX))
 }
 
-pub(super) fn relist_after(lifetimes: &Lifetimes) -> [u32; Class::COUNT] {
+pub(super) fn relist_after(lifetimes: &Lifetimes) -> [u32; TimeoutClass::COUNT] {
     nanos_by_class(lifetimes).map(|nanos| u32::try_from(nanos >> RELIST_SHIFT >> TICK_BITS).unwrap_or(u32::MAX))
 }
 

@@ -49,7 +49,7 @@ fn a_flow_that_is_put_off_and_seen_again_does_not_overtake_those_put_off_with_it
     let mut gone = Vec::new();
     table.expire(second(65), 9, |flow| gone.push(flow.key(Direction::Original)));
     assert_eq!(gone, [flow(Protocol::Icmp, 2).key(Direction::Original)], "62 seconds idle, and 60 are its time");
-    assert_eq!(table.evict(Class::Icmp).map(|flow| flow.key(Direction::Original).src.port), Some(1));
+    assert_eq!(table.evict(TimeoutClass::Icmp).map(|flow| flow.key(Direction::Original).src.port), Some(1));
 }
 
 #[test]
@@ -190,7 +190,7 @@ fn no_class_starves_another_of_its_budget() {
         table.insert(flow(Protocol::Udp, n), second(0)).unwrap();
     }
     let mut udp = 0;
-    for _ in 0..Class::COUNT {
+    for _ in 0..TimeoutClass::COUNT {
         assert_eq!(table.expire(second(9000), 10, |gone| udp += usize::from(gone.track.is_none())), 10);
     }
     assert!((10..=50).contains(&udp), "{udp}");
@@ -204,7 +204,7 @@ fn the_longest_idle_of_a_class_makes_room() {
     table.insert(opening(2), second(1)).unwrap();
     table.insert(flow(Protocol::Udp, 3), second(0)).unwrap();
     table.touch(first, second(100));
-    let ports: Vec<_> = std::iter::from_fn(|| table.evict(Class::TcpOpening))
+    let ports: Vec<_> = std::iter::from_fn(|| table.evict(TimeoutClass::TcpOpening))
         .map(|gone| gone.key(Direction::Original).src.port)
         .collect();
     assert_eq!((ports, table.len()), (vec![2, 1], 1));
@@ -368,7 +368,7 @@ proptest! {
                     prop_assert!(died == budget || model.overdue(now, 1) == 0);
                 }
                 Step::Evict => {
-                    let Some(gone) = table.evict(Class::Udp) else { continue };
+                    let Some(gone) = table.evict(TimeoutClass::Udp) else { continue };
                     model.0.remove(&gone.key(Direction::Original).src.port);
                 }
             }
