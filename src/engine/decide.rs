@@ -36,8 +36,8 @@ impl Engine {
     }
 
     /// The verdict on a packet on which it was [`Verdict::Defer`] six seconds ago.
-    pub fn conclude(&mut self, packet: &Packet, classified: &Classified, now: Instant) -> Verdict {
-        Walk { world: &self.snapshot, state: &mut self.state, packet, classified, found: None, now }.conclusion()
+    pub fn finish_deferred(&mut self, packet: &Packet, classified: &Classified, now: Instant) -> Verdict {
+        Walk { world: &self.snapshot, state: &mut self.state, packet, classified, found: None, now }.deferred()
     }
 }
 

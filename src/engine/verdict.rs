@@ -34,7 +34,7 @@ pub enum Verdict {
     /// It is a piece of a datagram about which nothing can be said before all of it is here.
     Gather,
     /// It is a SYN that nobody takes; its sender is told in six seconds, unless a member opens the same connection
-    /// meanwhile (RFC 5382 REQ-4). See [`super::Engine::conclude`].
+    /// meanwhile (RFC 5382 REQ-4). See [`super::Engine::finish_deferred`].
     Defer,
     /// Management shall have it.
     Punt(PuntReason),

@@ -2,11 +2,11 @@
 //!
 //! Owns the way of frames from the NIC, or from another worker, to their verdicts: all are read, then what their flows need
 //! from far away in memory is reached for, then each is decided about and changed. So the waits for memory of a burst
-//! overlap, and the code of one pass stays in the cache for all. Read next: `dispose`.
+//! overlap, and the code of one pass stays in the cache for all. Read next: `execute`.
 
 use super::Worker;
 use super::cargo::Cargo;
-use super::dispose::reason;
+use super::execute::reason;
 use super::hand_off::Parcel;
 use crate::engine::{Classified, Engine, Verdict};
 use crate::io::{BURST, Frame, Port};
@@ -135,7 +135,7 @@ impl<P: Port> Worker<P> {
             let Some(frame) = frame.take() else { continue };
             match self.engine.decide(packet, classified, now) {
                 Verdict::Forward(forward) => self.forward(frame, packet, &forward),
-                verdict => self.judge(frame, packet, verdict, *port, now),
+                verdict => self.process(frame, packet, verdict, *port, now),
             }
         }
         self.batch.places = places;

@@ -50,7 +50,7 @@ impl<P: Port> Worker<P> {
     }
 
     /// Whose six seconds are over is told, if nobody has opened the connection since.
-    pub(super) fn conclude_deferred(&mut self, now: Instant) -> usize {
+    pub(super) fn finish_deferred(&mut self, now: Instant) -> usize {
         let mut count = 0;
         while count < AT_ONCE
             && let Some((port, frame)) = self.deferred.take_due(now)
@@ -61,8 +61,8 @@ impl<P: Port> Worker<P> {
                 continue;
             };
             let classified = self.engine.classify(&headers, port);
-            let verdict = self.engine.conclude(&headers, &classified, now);
-            self.dispose(frame, &headers, port, verdict);
+            let verdict = self.engine.finish_deferred(&headers, &classified, now);
+            self.execute(frame, &headers, port, verdict);
         }
         count
     }

@@ -3,7 +3,7 @@
 //! Owns [`Worker`]: its ports, its engine, its mailbox, and the frames that are in its hands. It brings bytes and
 //! decisions together and counts every frame to its end. No clock, no lock, no system call: `turn(now)` is called by a
 //! pinned thread in the field and by a test here. Read first: [`Worker::turn`], then `burst` (frames on their way to their
-//! verdicts), `dispose` (a frame and its verdict), `pieces` (a datagram that came in several), `send` (how it leaves),
+//! verdicts), `execute` (a frame and its verdict), `pieces` (a datagram that came in several), `send` (how it leaves),
 //! [`counters`] (what is counted, and the sum that must come out), [`arrivals`] (whether NICs spread frames as asked),
 //! [`latency`] (how long it took).
 
@@ -12,7 +12,7 @@ mod burst;
 mod cargo;
 pub mod counters;
 mod deferred;
-mod dispose;
+mod execute;
 mod gather;
 pub mod hand_off;
 pub mod latency;
@@ -174,6 +174,6 @@ impl<P: Port> Worker<P> {
         self.report(now);
         self.answer_queries(now);
         self.give_up_pieces(now);
-        self.give_up_waiting(now) + self.conclude_deferred(now)
+        self.give_up_waiting(now) + self.finish_deferred(now)
     }
 }

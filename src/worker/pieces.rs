@@ -7,7 +7,7 @@
 
 use super::Worker;
 use super::cargo::Cargo;
-use super::dispose::reason;
+use super::execute::reason;
 use crate::engine::{DropReason, Egress, Forward, Notice, PuntReason, Verdict};
 use crate::io::{Frame, Port};
 use crate::policy::intent::PortId;
@@ -37,28 +37,28 @@ impl<P: Port> Worker<P> {
         let path = self.engine.classify(&whole, port).path;
         match self.steering.worker(&whole, &path, self.engine.world()) {
             Some(worker) if worker != usize::from(self.id.0) => self.hand_over(worker, Cargo::Pieces(pieces), port),
-            _ => self.judge_whole(pieces, &whole, port, now),
+            _ => self.process_whole(pieces, &whole, port, now),
         }
     }
 
     /// A whole datagram that another worker has put together and found to be ours.
     pub(super) fn take_over_whole(&mut self, pieces: Vec<P::Frame>, port: PortId, now: Instant) {
         match fragment::whole(pieces.iter().map(Frame::bytes)) {
-            Ok(whole) => self.judge_whole(pieces, &whole, port, now),
+            Ok(whole) => self.process_whole(pieces, &whole, port, now),
             Err(malformed) => self.tally.dropped_all(pieces.len(), reason(malformed)),
         }
     }
 
     /// A whole datagram that is ours to decide about.
-    pub(super) fn judge_whole(&mut self, pieces: Vec<P::Frame>, whole: &Packet, port: PortId, now: Instant) {
+    pub(super) fn process_whole(&mut self, pieces: Vec<P::Frame>, whole: &Packet, port: PortId, now: Instant) {
         match self.engine.decide(whole, &self.engine.classify(whole, port), now) {
             Verdict::Hold(hop) => self.hold(hop, Cargo::Pieces(pieces), port, now),
-            verdict => self.dispose_whole(pieces, whole, port, verdict),
+            verdict => self.execute_whole(pieces, whole, port, verdict),
         }
     }
 
     /// Does what the verdict says, to every piece.
-    pub(super) fn dispose_whole(&mut self, pieces: Vec<P::Frame>, whole: &Packet, port: PortId, verdict: Verdict) {
+    pub(super) fn execute_whole(&mut self, pieces: Vec<P::Frame>, whole: &Packet, port: PortId, verdict: Verdict) {
         match verdict {
             Verdict::Forward(forward) => self.forward_pieces(pieces, whole, &forward),
             Verdict::Answer(Reply::Echo) => self.answer_pieces(pieces, port),

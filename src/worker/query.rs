@@ -45,14 +45,14 @@ impl<P: Port> Worker<P> {
         while count < MAIL
             && let Some(command) = self.post.next()
         {
-            self.obey(command, now);
+            self.handle(command, now);
             count += 1;
         }
         self.post.pay();
         count
     }
 
-    fn obey(&mut self, command: Command, now: Instant) {
+    fn handle(&mut self, command: Command, now: Instant) {
         match command {
             Command::Install(world, claims) => {
                 let epoch = world.epoch;

@@ -35,17 +35,17 @@ impl<P: Port> Worker<P> {
 
     /// Does what the verdict says with a frame that may have to wait.
     #[inline(never)]
-    pub(super) fn judge(&mut self, frame: P::Frame, headers: &Packet, verdict: Verdict, port: PortId, now: Instant) {
+    pub(super) fn process(&mut self, frame: P::Frame, headers: &Packet, verdict: Verdict, port: PortId, now: Instant) {
         match verdict {
             Verdict::Hold(hop) => self.hold(hop, Cargo::Frame(frame), port, now),
             Verdict::Gather => self.gather(frame, headers, port, now),
             Verdict::Defer => self.defer(frame, port, now),
-            verdict => self.dispose(frame, headers, port, verdict),
+            verdict => self.execute(frame, headers, port, verdict),
         }
     }
 
     /// Does what the verdict says. A frame that waits is not done with, and does not come here.
-    pub(super) fn dispose(&mut self, frame: P::Frame, headers: &Packet, port: PortId, verdict: Verdict) {
+    pub(super) fn execute(&mut self, frame: P::Frame, headers: &Packet, port: PortId, verdict: Verdict) {
         match verdict {
             Verdict::Forward(forward) => self.forward(frame, headers, &forward),
             Verdict::ForwardError { outer, quoted } => self.forward_error(frame, headers, &outer, &quoted),
@@ -139,14 +139,14 @@ impl<P: Port> Worker<P> {
                     self.want(hop, now);
                 }
                 (verdict, Held { cargo: Cargo::Pieces(pieces), port, .. }) => {
-                    self.dispose_whole(pieces, &headers, port, verdict);
+                    self.execute_whole(pieces, &headers, port, verdict);
                 }
                 (Verdict::Gather, Held { cargo: Cargo::Frame(frame), port, .. }) => {
                     self.gather(frame, &headers, port, now);
                 }
                 (Verdict::Defer, Held { cargo: Cargo::Frame(frame), port, .. }) => self.defer(frame, port, now),
                 (verdict, Held { cargo: Cargo::Frame(frame), port, .. }) => {
-                    self.dispose(frame, &headers, port, verdict);
+                    self.execute(frame, &headers, port, verdict);
                 }
             }
         }
