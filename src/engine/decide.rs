@@ -69,7 +69,7 @@ impl Walk<'_> {
                 self.segment_in(service, tuple, &segment)
             }
             (_, Some(tuple)) => self.answer_to_flow(tuple, server),
-            _ => self.refuse_local(),
+            _ => self.reject_local(),
         }
     }
 
@@ -89,7 +89,7 @@ impl Walk<'_> {
             (Kind::IcmpError(quoted), _) => self.error(&quoted),
             (Kind::Echo { request: true }, _) => self.ping(server),
             (_, Some(tuple)) => self.hairpin_with_ports(sender, server, tuple),
-            _ => self.refuse_local(),
+            _ => self.reject_local(),
         }
     }
 

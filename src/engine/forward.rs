@@ -50,7 +50,7 @@ impl Walk<'_> {
     #[cold]
     fn forward_or_tell(&mut self, rewrite: Rewrite, destination: Ipv4Addr) -> Verdict {
         if self.packet.ttl <= 1 {
-            return self.refuse_from_here(IcmpError::TtlExceeded, DropReason::TtlExceeded);
+            return self.reject_from_here(IcmpError::TtlExceeded, DropReason::TtlExceeded);
         }
         match self.way_out(destination) {
             Ok(egress) => self.leave(rewrite, egress),
@@ -61,7 +61,7 @@ impl Walk<'_> {
     /// The way to `destination`, or the verdict on a packet for which there is none now.
     fn way_out(&mut self, destination: Ipv4Addr) -> Result<EgressId, Verdict> {
         let Some(hop) = self.world.next_hop(destination) else {
-            return Err(self.refuse_from_here(IcmpError::NetUnreachable, DropReason::NoRoute));
+            return Err(self.reject_from_here(IcmpError::NetUnreachable, DropReason::NoRoute));
         };
         let out = self.world.interface(hop.interface);
         // All hosts of a network of ours at once: not forwarded (RFC 2644 2), and nobody is told (RFC 1812 4.3.2.7).
@@ -71,7 +71,7 @@ impl Walk<'_> {
         let too_big = self.packet.size > out.mtu;
         if too_big && self.packet.dont_fragment {
             let needed = IcmpError::FragmentationNeeded { mtu: out.mtu };
-            return Err(self.refuse_from_here(needed, DropReason::TooBig));
+            return Err(self.reject_from_here(needed, DropReason::TooBig));
         }
         match (self.world.lookup(destination), self.world.neighbour(hop)) {
             (Some(egress), _) => {
@@ -81,7 +81,7 @@ impl Walk<'_> {
                 Ok(egress)
             }
             (None, Some(Neighbour::Failed)) => {
-                Err(self.refuse_from_here(IcmpError::HostUnreachable, DropReason::HostUnreachable))
+                Err(self.reject_from_here(IcmpError::HostUnreachable, DropReason::HostUnreachable))
             }
             (None, _) => Err(Verdict::Hold(hop)),
         }

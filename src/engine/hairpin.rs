@@ -17,7 +17,7 @@ impl Walk<'_> {
     /// From a member to a virtual address.
     pub(super) fn hairpin_with_ports(&mut self, sender: MemberId, server: &VirtualView, tuple: Tuple) -> Verdict {
         match server.service(tuple.protocol, tuple.dst.port) {
-            Some(service) if !service.enabled => self.refuse_hairpin(DropReason::VirtualServerDisabled),
+            Some(service) if !service.enabled => self.reject_hairpin(DropReason::VirtualServerDisabled),
             Some(service) => self.hairpin_to_service(sender, service, tuple),
             None => match self.answer_between_pairs(sender, tuple) {
                 Some(verdict) => verdict,
@@ -115,7 +115,7 @@ impl Walk<'_> {
             if source.port != tuple.src.port {
                 // It was known by another port, and by which nobody remembers: the member is told, and opens anew.
                 super::release(&self.state.claims, &flow);
-                return self.refuse_hairpin(DropReason::NoFlow);
+                return self.reject_hairpin(DropReason::NoFlow);
             }
             flow.track = Some(Track::midstream(Direction::Original, &segment));
             self.notice(Notice::LoosePickup);
@@ -140,7 +140,7 @@ impl Walk<'_> {
         };
         match self.claim(sender, tuple) {
             Some(port) => Ok((Endpoint::new(address, port), Some(port))),
-            None => Err(self.refuse_from_here(IcmpError::Prohibited, DropReason::PortsExhausted)),
+            None => Err(self.reject_from_here(IcmpError::Prohibited, DropReason::PortsExhausted)),
         }
     }
 
@@ -188,14 +188,14 @@ impl Walk<'_> {
     fn no_member_for_hairpin(&mut self, service: &ServiceView) -> Verdict {
         match silence_without_member(self.world.pool(service.pool)) {
             Some(reason) => Verdict::Drop(reason),
-            None => self.refuse_hairpin(DropReason::NoActiveMember),
+            None => self.reject_hairpin(DropReason::NoActiveMember),
         }
     }
 
-    fn refuse_hairpin(&mut self, reason: DropReason) -> Verdict {
+    fn reject_hairpin(&mut self, reason: DropReason) -> Verdict {
         match self.packet.kind {
             Kind::Tcp(segment) if segment.flags.rst() => Verdict::Drop(reason),
-            Kind::Tcp(_) => self.refuse_with(Reply::Reset, reason),
+            Kind::Tcp(_) => self.reject_with(Reply::Reset, reason),
             // Never towards a member: it would stop the receive loop of some servers.
             _ => Verdict::Drop(reason),
         }

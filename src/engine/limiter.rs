@@ -32,7 +32,7 @@ impl Limiter {
 
     /// Takes a token unless that would leave less than half of a full bucket: what strangers can ask for without end must
     /// not use up what others need.
-    pub(super) fn spares(&mut self, now: Instant) -> bool {
+    pub(super) fn allows_low_priority(&mut self, now: Instant) -> bool {
         self.takes(now, self.per_second * TOKEN / 2)
     }
 
@@ -68,8 +68,8 @@ mod tests {
     fn half_of_the_bucket_is_spared_and_the_rate_is_the_same() {
         let mut limiter = Limiter::new(10);
         let at = |ms| Instant::from_millis(ms);
-        assert_eq!((0..20).filter(|_| limiter.spares(at(5_000))).count(), 5);
-        assert_eq!((0..20).filter(|_| limiter.spares(at(5_300))).count(), 3);
+        assert_eq!((0..20).filter(|_| limiter.allows_low_priority(at(5_000))).count(), 5);
+        assert_eq!((0..20).filter(|_| limiter.allows_low_priority(at(5_300))).count(), 3);
         assert_eq!((0..20).filter(|_| limiter.allows(at(5_300))).count(), 5);
     }
 

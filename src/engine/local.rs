@@ -27,19 +27,19 @@ impl Walk<'_> {
                 }
                 _ => Verdict::Drop(DropReason::NoFlowForError),
             },
-            _ => self.refuse_local(),
+            _ => self.reject_local(),
         }
     }
 
     /// Nothing listens at the address for this packet; its sender is told as a host would (RFC 1122 3.2.2.1, RFC 9293
     /// 3.5.2).
-    pub(super) fn refuse_local(&mut self) -> Verdict {
+    pub(super) fn reject_local(&mut self) -> Verdict {
         match self.packet.kind {
             Kind::Tcp(segment) if segment.flags.rst() => Verdict::Drop(DropReason::NotListening),
-            Kind::Tcp(_) => self.refuse_with(Reply::Reset, DropReason::NotListening),
+            Kind::Tcp(_) => self.reject_with(Reply::Reset, DropReason::NotListening),
             // Never towards a member: it would stop the receive loop of some servers.
             Kind::Udp if self.is_from_member() => Verdict::Drop(DropReason::NotListening),
-            Kind::Udp => self.refuse(IcmpError::PortUnreachable, self.packet.dst(), DropReason::NotListening),
+            Kind::Udp => self.reject(IcmpError::PortUnreachable, self.packet.dst(), DropReason::NotListening),
             Kind::Echo { .. } => Verdict::Drop(DropReason::NotListening),
             _ => Verdict::Drop(DropReason::ProtocolUnsupported),
         }
@@ -51,7 +51,7 @@ impl Walk<'_> {
         match server.unmatched {
             Unmatched::Drop => Verdict::Drop(DropReason::NotListening),
             Unmatched::Reject if opens && server.wears && !self.is_from_member() => Verdict::Defer,
-            Unmatched::Reject | Unmatched::RejectNow => self.refuse_local(),
+            Unmatched::Reject | Unmatched::RejectNow => self.reject_local(),
         }
     }
 
@@ -61,7 +61,7 @@ impl Walk<'_> {
         if self.is_taken_by_now() {
             return Verdict::Drop(DropReason::NotListening);
         }
-        self.refuse(IcmpError::PortUnreachable, self.packet.dst(), DropReason::NotListening)
+        self.reject(IcmpError::PortUnreachable, self.packet.dst(), DropReason::NotListening)
     }
 
     fn is_taken_by_now(&mut self) -> bool {

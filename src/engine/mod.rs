@@ -73,7 +73,7 @@ struct State {
     claims: Claims,
     /// By pool: ports of its SNAT address that are never claimed.
     reserved: Slots<PoolId, ReservedPorts>,
-    refusals: Limiter,
+    rejects: Limiter,
     /// ICMP errors passed on: from outside, from members.
     errors: [Limiter; 2],
     identifications: Identifications,
@@ -97,7 +97,7 @@ impl Engine {
             speakers: Speakers::new(SPEAKERS, seed ^ SPEAKERS_SEED),
             claims,
             reserved: reserved(&world),
-            refusals: Limiter::new(world.limits.rejects_per_second),
+            rejects: Limiter::new(world.limits.rejects_per_second),
             errors: std::array::from_fn(|_| Limiter::new(world.limits.icmp_errors_per_second)),
             identifications: Identifications::new(Share { worker: 0, of: 1 }, seed),
             noticed: Noticed::default(),
@@ -134,7 +134,7 @@ impl Engine {
     pub fn install(&mut self, world: Arc<Snapshot>, claims: Claims) -> Arc<Snapshot> {
         self.state.snapshot_number = self.state.snapshot_number.wrapping_add(1).max(1);
         self.state.flows.set_lifetimes(lifetimes(&world.timeouts));
-        self.state.refusals.set_rate(world.limits.rejects_per_second);
+        self.state.rejects.set_rate(world.limits.rejects_per_second);
         self.state.errors.iter_mut().for_each(|errors| errors.set_rate(world.limits.icmp_errors_per_second));
         self.state.reserved = reserved(&world);
         if resets::loses_somebody(&self.snapshot, &world) {

@@ -94,7 +94,7 @@ impl Walk<'_> {
         let pool = self.pool_of(sender);
         let Some(snat) = &pool.snat else { return self.route_unchanged() };
         let Some(port) = self.claim(sender, tuple) else {
-            return self.refuse_from_here(IcmpError::Prohibited, DropReason::PortsExhausted);
+            return self.reject_from_here(IcmpError::Prohibited, DropReason::PortsExhausted);
         };
         let outside = Tuple { src: Endpoint::new(snat.address, port), ..tuple };
         let mut flow = Flow::new(PathKind::Outbound, tuple, outside.reversed());

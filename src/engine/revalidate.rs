@@ -83,7 +83,7 @@ impl Walk<'_> {
             OnDownTcp::Reset => {
                 // The walk over the table ends the connection on both sides (`resets`); whoever speaks before it comes
                 // there is told at once. The segment itself names the sequence number its sender expects (RFC 9293 3.5.2, RFC 5961 3).
-                Some(self.refuse_with(Reply::Reset, DropReason::MemberLost))
+                Some(self.reject_with(Reply::Reset, DropReason::MemberLost))
             }
         }
     }

@@ -59,7 +59,7 @@ impl Walk<'_> {
 
     fn datagram_to_whom_it_concerns(&mut self, service: &ServiceView) -> Verdict {
         if !service.enabled {
-            return self.reject(DropReason::VirtualServerDisabled);
+            return self.reject_client(DropReason::VirtualServerDisabled);
         }
         let Some(tuple) = self.packet.tuple() else { return Verdict::Drop(DropReason::NotListening) };
         let Some(member) = self.member_for(service.pool, tuple.src) else {
@@ -88,7 +88,7 @@ impl Walk<'_> {
     /// A segment from outside to a service port.
     pub(super) fn segment_in(&mut self, service: &ServiceView, tuple: Tuple, segment: &Segment) -> Verdict {
         if !service.enabled {
-            return self.reject(DropReason::VirtualServerDisabled);
+            return self.reject_client(DropReason::VirtualServerDisabled);
         }
         let known = self.flow_of(&tuple);
         if let Some((id, side)) = known
@@ -131,7 +131,7 @@ impl Walk<'_> {
     fn admit(&mut self, mut flow: Flow, segment: &Segment) -> Verdict {
         let (from, to) = (flow.key(Direction::Original), flow.translated(Direction::Original));
         if self.belongs_to_another(&to) {
-            return self.reject(DropReason::MemberLost);
+            return self.reject_client(DropReason::MemberLost);
         }
         if segment.flags.rst() {
             return self.forward_as(&from, &to);
@@ -164,16 +164,16 @@ impl Walk<'_> {
     fn no_member(&mut self, pool: &PoolView) -> Verdict {
         match silence_without_member(pool) {
             Some(reason) => Verdict::Drop(reason),
-            None => self.reject(DropReason::NoActiveMember),
+            None => self.reject_client(DropReason::NoActiveMember),
         }
     }
 
     /// A client of a service is refused, so that it fails over at once instead of waiting (RFC 3261 18.4).
-    fn reject(&mut self, reason: DropReason) -> Verdict {
+    fn reject_client(&mut self, reason: DropReason) -> Verdict {
         match self.packet.kind {
             Kind::Tcp(segment) if segment.flags.rst() => Verdict::Drop(reason),
-            Kind::Tcp(_) => self.refuse_with(Reply::Reset, reason),
-            _ => self.refuse(IcmpError::PortUnreachable, self.packet.dst(), reason),
+            Kind::Tcp(_) => self.reject_with(Reply::Reset, reason),
+            _ => self.reject(IcmpError::PortUnreachable, self.packet.dst(), reason),
         }
     }
 }

@@ -23,7 +23,7 @@ pub enum Verdict {
     /// It is answered on the interface it came from; the answer takes its place.
     Answer(Reply),
     /// It dies for the reason, and its sender is told so, unless RFC 1812 4.3.2.7 forbids it.
-    Refuse {
+    Reject {
         /// What the sender is told.
         with: Reply,
         /// Why it died.

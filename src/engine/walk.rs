@@ -38,25 +38,25 @@ impl<'a> Walk<'a> {
         matches!(self.world.owner(self.packet.src()), Some(Owner::Member(_)))
     }
 
-    /// The packet dies and its sender is told with an ICMP error from `from`, within the limit on refusals.
-    pub(super) fn refuse(&mut self, error: IcmpError, from: Ipv4Addr, reason: DropReason) -> Verdict {
-        self.refuse_with(Reply::IcmpError { error, from }, reason)
+    /// The packet dies and its sender is told with an ICMP error from `from`, within the limit on rejects.
+    pub(super) fn reject(&mut self, error: IcmpError, from: Ipv4Addr, reason: DropReason) -> Verdict {
+        self.reject_with(Reply::IcmpError { error, from }, reason)
     }
 
-    /// The TCP segment dies and its sender is told with a reset, within the limit on refusals.
-    pub(super) fn refuse_with(&mut self, with: Reply, reason: DropReason) -> Verdict {
+    /// The TCP segment dies and its sender is told with a reset, within the limit on rejects.
+    pub(super) fn reject_with(&mut self, with: Reply, reason: DropReason) -> Verdict {
         // Whoever scans us must not cost a sender its path MTU, or a client the news that its member was lost.
         let told = match reason {
-            DropReason::NotListening => self.state.refusals.spares(self.now),
-            _ => self.state.refusals.allows(self.now),
+            DropReason::NotListening => self.state.rejects.allows_low_priority(self.now),
+            _ => self.state.rejects.allows(self.now),
         };
-        if told { Verdict::Refuse { with, reason } } else { Verdict::Drop(DropReason::RateLimited) }
+        if told { Verdict::Reject { with, reason } } else { Verdict::Drop(DropReason::RateLimited) }
     }
 
-    /// As [`Walk::refuse`], from the self-IP the sender knows us by (RFC 1812 4.3.2.4).
-    pub(super) fn refuse_from_here(&mut self, error: IcmpError, reason: DropReason) -> Verdict {
+    /// As [`Walk::reject`], from the self-IP the sender knows us by (RFC 1812 4.3.2.4).
+    pub(super) fn reject_from_here(&mut self, error: IcmpError, reason: DropReason) -> Verdict {
         let from = self.ingress().address_towards(self.packet.src());
-        self.refuse(error, from, reason)
+        self.reject(error, from, reason)
     }
 
     /// The flow that the packet, whose tuple this is, belongs to.

@@ -50,7 +50,7 @@ impl<P: Port> Worker<P> {
             Verdict::Forward(forward) => self.forward(frame, headers, &forward),
             Verdict::ForwardError { outer, quoted } => self.forward_error(frame, headers, &outer, &quoted),
             Verdict::Answer(with) => self.answer(&frame, headers, port, &with),
-            Verdict::Refuse { with, reason } => self.refuse(&frame, headers, port, &with, reason),
+            Verdict::Reject { with, reason } => self.reject(&frame, headers, port, &with, reason),
             Verdict::Hold(_) => self.tally.dropped(DropReason::NeighbourQueueFull),
             Verdict::Gather => self.tally.dropped(DropReason::FragmentIncomplete),
             Verdict::Defer => self.tally.dropped(DropReason::NotListening),
@@ -68,7 +68,7 @@ impl<P: Port> Worker<P> {
     }
 
     /// The frame dies; what its sender is told is a frame of our own.
-    pub(super) fn refuse(
+    pub(super) fn reject(
         &mut self,
         frame: &P::Frame,
         headers: &Packet,
@@ -155,18 +155,18 @@ impl<P: Port> Worker<P> {
     /// The next hop does not answer: senders of what waits for it are told.
     pub(super) fn give_up(&mut self, hop: NextHop) {
         for held in self.waiting.take_for(hop) {
-            self.refuse_held(&held);
+            self.reject_held(&held);
         }
     }
 
     /// Management did not answer in time either.
     pub(super) fn give_up_waiting(&mut self, now: Instant) -> usize {
         let stale = self.waiting.take_stale(now);
-        stale.iter().for_each(|held| self.refuse_held(held));
+        stale.iter().for_each(|held| self.reject_held(held));
         stale.len()
     }
 
-    fn refuse_held(&mut self, held: &Held<P::Frame>) {
+    fn reject_held(&mut self, held: &Held<P::Frame>) {
         let (reason, port) = (DropReason::HostUnreachable, held.port);
         let first = match &held.cargo {
             Cargo::Frame(frame) => frame,
@@ -181,7 +181,7 @@ impl<P: Port> Worker<P> {
         match from {
             Some(from) => {
                 let with = Reply::IcmpError { error: IcmpError::HostUnreachable, from };
-                self.refuse(first, &headers, port, &with, reason);
+                self.reject(first, &headers, port, &with, reason);
             }
             None => self.tally.dropped(reason),
         }

@@ -62,9 +62,9 @@ impl<P: Port> Worker<P> {
         match verdict {
             Verdict::Forward(forward) => self.forward_pieces(pieces, whole, &forward),
             Verdict::Answer(Reply::Echo) => self.answer_pieces(pieces, port),
-            Verdict::Refuse { with, reason } => {
+            Verdict::Reject { with, reason } => {
                 self.tally.dropped_all(pieces.len() - 1, reason);
-                self.refuse(&pieces[0], whole, port, &with, reason);
+                self.reject(&pieces[0], whole, port, &with, reason);
             }
             Verdict::Punt(reason) => self.punt_whole(&pieces, whole, port, reason),
             Verdict::Drop(reason) => self.tally.dropped_all(pieces.len(), reason),
