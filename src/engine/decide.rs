@@ -48,7 +48,7 @@ impl Walk<'_> {
             Path::ServiceOut { sender, served } => self.datagram_out(sender, served),
             Path::Invalid(reason) => Verdict::Drop(reason),
             Path::Arp => self.arp(),
-            path if matches!(self.packet.kind, Kind::Fragment(_)) && path.whole_only() => Verdict::Gather,
+            path if matches!(self.packet.kind, Kind::Fragment(_)) && path.whole_only() => Verdict::Reassemble,
             Path::Outward(sender) => self.outward(sender),
             Path::Inward(server) => self.inward(server),
             Path::Direct(member) => self.visitor(member),

@@ -16,7 +16,7 @@ ways! {
         SpeakerAnswered = "speaker_answered": "A datagram went to the member that last spoke to the client, not to the active one.",
         FlowTableFullRouted = "flow_table_full_routed": "The flow table was full, so direct access to a member was routed without a flow entry.",
         Fragmented = "fragmented": "A datagram was cut into fragments for the MTU of the interface it left by.",
-        Gathered = "reassembled": "All fragments of a datagram had arrived and were processed as one.",
+        Reassembled = "reassembled": "All fragments of a datagram had arrived and were processed as one.",
         LostConnection = "lost_connection": "A TCP connection was reset because its member was lost.",
     }
 }

@@ -32,7 +32,7 @@ pub enum Verdict {
     /// It waits until the next hop's MAC is known.
     Hold(NextHop),
     /// It is a piece of a datagram about which nothing can be said before all of it is here.
-    Gather,
+    Reassemble,
     /// It is a SYN that nobody takes; its sender is told in six seconds, unless a member opens the same connection
     /// meanwhile (RFC 5382 REQ-4). See [`super::Engine::finish_deferred`].
     Defer,

@@ -38,7 +38,7 @@ impl<P: Port> Worker<P> {
     pub(super) fn process(&mut self, frame: P::Frame, headers: &Packet, verdict: Verdict, port: PortId, now: Instant) {
         match verdict {
             Verdict::Hold(hop) => self.hold(hop, Cargo::Frame(frame), port, now),
-            Verdict::Gather => self.gather(frame, headers, port, now),
+            Verdict::Reassemble => self.reassemble(frame, headers, port, now),
             Verdict::Defer => self.defer(frame, port, now),
             verdict => self.execute(frame, headers, port, verdict),
         }
@@ -52,7 +52,7 @@ impl<P: Port> Worker<P> {
             Verdict::Answer(with) => self.answer(&frame, headers, port, &with),
             Verdict::Reject { with, reason } => self.reject(&frame, headers, port, &with, reason),
             Verdict::Hold(_) => self.tally.dropped(DropReason::NeighbourQueueFull),
-            Verdict::Gather => self.tally.dropped(DropReason::FragmentIncomplete),
+            Verdict::Reassemble => self.tally.dropped(DropReason::FragmentIncomplete),
             Verdict::Defer => self.tally.dropped(DropReason::NotListening),
             Verdict::Punt(reason) => self.punt(&frame, headers, port, reason),
             Verdict::Drop(reason) => self.tally.dropped(reason),
@@ -141,8 +141,8 @@ impl<P: Port> Worker<P> {
                 (verdict, Held { cargo: Cargo::Pieces(pieces), port, .. }) => {
                     self.execute_whole(pieces, &headers, port, verdict);
                 }
-                (Verdict::Gather, Held { cargo: Cargo::Frame(frame), port, .. }) => {
-                    self.gather(frame, &headers, port, now);
+                (Verdict::Reassemble, Held { cargo: Cargo::Frame(frame), port, .. }) => {
+                    self.reassemble(frame, &headers, port, now);
                 }
                 (Verdict::Defer, Held { cargo: Cargo::Frame(frame), port, .. }) => self.defer(frame, port, now),
                 (verdict, Held { cargo: Cargo::Frame(frame), port, .. }) => {

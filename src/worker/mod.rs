@@ -13,13 +13,13 @@ mod cargo;
 pub mod counters;
 mod deferred;
 mod execute;
-mod gather;
 pub mod hand_off;
 pub mod latency;
 pub mod mailbox;
 mod pieces;
 mod post;
 mod query;
+mod reassembly;
 mod send;
 mod waiting;
 
@@ -35,10 +35,10 @@ use crate::policy::intent::PortId;
 use crate::time::Instant;
 use burst::Batch;
 use deferred::Deferred;
-use gather::Gathering;
 use hand_off::Parcel;
 use post::Post;
 use query::Queries;
+use reassembly::Reassembly;
 use send::Outgoing;
 use std::sync::Arc;
 use waiting::Waiting;
@@ -69,7 +69,7 @@ pub struct Worker<P: Port> {
     ports: Vec<P>,
     outgoing: Outgoing<P::Frame>,
     waiting: Waiting<P::Frame>,
-    gathering: Gathering<P::Frame>,
+    reassembly: Reassembly<P::Frame>,
     deferred: Deferred<P::Frame>,
     hand_off: HandOff<P::Frame>,
     post: Post,
@@ -102,7 +102,7 @@ impl<P: Port> Worker<P> {
         let world = engine.world();
         let (pieces, patience) = (world.limits.fragments_per_worker, world.timeouts.reassembly);
         Worker {
-            gathering: Gathering::new(pieces, patience, engine.seed()),
+            reassembly: Reassembly::new(pieces, patience, engine.seed()),
             deferred: Deferred::new(pieces / 2),
             waiting: Waiting::new(pieces / 2),
             id,
@@ -158,7 +158,7 @@ impl<P: Port> Worker<P> {
 
     /// Frames that are in our hands between two turns.
     fn held(&self) -> usize {
-        self.waiting.len() + self.gathering.len() + self.deferred.len()
+        self.waiting.len() + self.reassembly.len() + self.deferred.len()
     }
 
     /// What is decided here, to be looked at.

@@ -18,11 +18,11 @@ use crate::wire::{Kind, Packet, fragment};
 
 impl<P: Port> Worker<P> {
     /// A piece waits for the rest of its datagram; with the last one the datagram is decided about.
-    pub(super) fn gather(&mut self, frame: P::Frame, headers: &Packet, port: PortId, now: Instant) {
+    pub(super) fn reassemble(&mut self, frame: P::Frame, headers: &Packet, port: PortId, now: Instant) {
         let Kind::Fragment(piece) = headers.kind else { return self.tally.dropped(DropReason::BadFragment) };
         let tally = &mut self.tally;
-        let gathered = self.gathering.arrive(frame, (headers, piece), port, now, |reason| tally.dropped(reason));
-        if let Some((pieces, port)) = gathered {
+        let reassembled = self.reassembly.arrive(frame, (headers, piece), port, now, |reason| tally.dropped(reason));
+        if let Some((pieces, port)) = reassembled {
             self.accept_whole(pieces, port, now);
         }
     }
@@ -33,7 +33,7 @@ impl<P: Port> Worker<P> {
             Ok(whole) => whole,
             Err(malformed) => return self.tally.dropped_all(pieces.len(), reason(malformed)),
         };
-        self.engine.notice(Notice::Gathered);
+        self.engine.notice(Notice::Reassembled);
         let path = self.engine.classify(&whole, port).path;
         match self.steering.worker(&whole, &path, self.engine.world()) {
             Some(worker) if worker != usize::from(self.id.0) => self.hand_over(worker, Cargo::Pieces(pieces), port),
@@ -69,7 +69,7 @@ impl<P: Port> Worker<P> {
             Verdict::Punt(reason) => self.punt_whole(&pieces, whole, port, reason),
             Verdict::Drop(reason) => self.tally.dropped_all(pieces.len(), reason),
             // Verdicts about frames of other kinds; a SYN in pieces is no honest SYN.
-            Verdict::ForwardError { .. } | Verdict::Answer(_) | Verdict::Defer | Verdict::Gather => {
+            Verdict::ForwardError { .. } | Verdict::Answer(_) | Verdict::Defer | Verdict::Reassemble => {
                 self.tally.dropped_all(pieces.len(), DropReason::BadFragment);
             }
             Verdict::Hold(_) => self.tally.dropped_all(pieces.len(), DropReason::NeighbourQueueFull),
@@ -122,6 +122,6 @@ impl<P: Port> Worker<P> {
     /// Datagrams whose rest never came are given up.
     pub(super) fn give_up_pieces(&mut self, now: Instant) -> usize {
         let tally = &mut self.tally;
-        self.gathering.expire(now, super::CHORES, |reason| tally.dropped(reason))
+        self.reassembly.expire(now, super::CHORES, |reason| tally.dropped(reason))
     }
 }

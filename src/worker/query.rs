@@ -4,8 +4,8 @@
 //! however large, delays a packet.
 
 use super::deferred::Deferred;
-use super::gather::Gathering;
 use super::mailbox::{Command, Event, FlowFilter, FlowRow};
+use super::reassembly::Reassembly;
 use super::{CHORES, Work, Worker};
 use crate::engine::DropReason;
 use crate::flow::{Direction, Flow, PathKind};
@@ -56,7 +56,7 @@ impl<P: Port> Worker<P> {
         match command {
             Command::Install(world, claims) => {
                 let epoch = world.epoch;
-                self.gathering.set_patience(world.timeouts.reassembly);
+                self.reassembly.set_patience(world.timeouts.reassembly);
                 let old = Some(self.engine.install(world, claims));
                 self.post.say(Event::Installed { worker: self.id, epoch, at: now, old });
                 self.decide_waiting(now);
@@ -137,7 +137,7 @@ impl<P: Port> Worker<P> {
     pub(super) fn end(&mut self) -> Work {
         self.tally.dropped_all(self.held(), DropReason::Stopping);
         self.waiting.take_all();
-        self.gathering = Gathering::new(1, Duration::ZERO, 0);
+        self.reassembly = Reassembly::new(1, Duration::ZERO, 0);
         self.deferred = Deferred::new(0);
         let mut parcels = std::mem::take(&mut self.parcels);
         self.hand_off.take(&mut parcels, usize::MAX);

@@ -265,7 +265,7 @@ fn s11_a_large_ping_is_answered_in_the_pieces_it_came_in() {
             let mut pieces = lab.pieces(from, &ping, PIECE);
             pieces.swap(0, 3);
             let (out, moved) = lab.send_all(from, &pieces);
-            let (count, noticed) = (pieces.len() as u64, vec![Notice::Gathered]);
+            let (count, noticed) = (pieces.len() as u64, vec![Notice::Reassembled]);
             assert_eq!(moved, Moved { received: count, transmitted: count, noticed, ..Moved::default() });
             let pong = Build::echo_reply(to, host, 7, 3).id(5).payload(&text(60_000));
             let expected = lab.undress(from, &pong).fragments(PIECE);

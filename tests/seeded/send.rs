@@ -143,7 +143,7 @@ impl World {
             println!("{letter:?}{}\n    {}", if size.is_some() { " in pieces" } else { "" }, fate.in_words());
         }
         self.last = Some((letter.clone(), fate.clone()));
-        let gathered = size.map(|_| Notice::Gathered);
+        let gathered = size.map(|_| Notice::Reassembled);
         match fate {
             Fate::Answered => {
                 let pong = letter.pong().build();
@@ -226,7 +226,7 @@ impl World {
             "{letter:?}"
         );
         let (mut must, mut may) = (passage.notices.clone(), passage.perhaps.clone());
-        must.extend(size.map(|_| Notice::Gathered));
+        must.extend(size.map(|_| Notice::Reassembled));
         match frames.len() - whole {
             0 => {}
             1 => must.push(Notice::Fragmented),

@@ -50,7 +50,8 @@ impl<S: Setting> LabOn<S> {
         let pieces = self.pieces(from, sent, PIECE);
         let (out, moved) = self.send_all(from, &pieces);
         let count = pieces.len() as u64;
-        let told = Moved { received: count, transmitted: count, noticed: vec![Notice::Gathered], ..Moved::default() };
+        let told =
+            Moved { received: count, transmitted: count, noticed: vec![Notice::Reassembled], ..Moved::default() };
         assert_eq!(moved, told);
         self.expect_pieces(&out, to, expected.ttl(63), PIECE);
         assert_eq!(self.rig.tally().held, 0);

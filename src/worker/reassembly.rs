@@ -14,20 +14,20 @@ use crate::wire::facts::Fragment;
 const SEED: u64 = 0x6672_6167;
 
 /// The frames that wait, by their place in [`Fragments`].
-pub(super) struct Gathering<F> {
+pub(super) struct Reassembly<F> {
     fragments: Fragments,
     frames: Box<[Option<(F, PortId)>]>,
 }
 
 /// A datagram that is whole: its frames in order, and where the first of them came in.
-pub(super) type Gathered<F> = (Vec<F>, PortId);
+pub(super) type Reassembled<F> = (Vec<F>, PortId);
 
-impl<F> Gathering<F> {
+impl<F> Reassembly<F> {
     /// Room for `capacity` frames.
-    pub(super) fn new(capacity: usize, patience: Duration, seed: u64) -> Gathering<F> {
+    pub(super) fn new(capacity: usize, patience: Duration, seed: u64) -> Reassembly<F> {
         let fragments = Fragments::new(capacity, patience, seed ^ SEED);
         let frames = (0..fragments.capacity()).map(|_| None).collect();
-        Gathering { fragments, frames }
+        Reassembly { fragments, frames }
     }
 
     pub(super) fn len(&self) -> usize {
@@ -46,7 +46,7 @@ impl<F> Gathering<F> {
         port: PortId,
         now: Instant,
         mut lost: impl FnMut(DropReason),
-    ) -> Option<Gathered<F>> {
+    ) -> Option<Reassembled<F>> {
         let datagram = Datagram { src: headers.src(), dst: headers.dst(), protocol: headers.protocol, id: piece.id };
         let span = Span { offset: piece.offset, length: headers.end - headers.l4, more: piece.more };
         let frames = &mut self.frames;
