@@ -7,7 +7,7 @@ use super::Worker;
 use super::cargo::Cargo;
 use super::counters::Tally;
 use super::hand_off::Parcel;
-use super::waiting::Held;
+use super::held::Queued;
 use crate::engine::{DropReason, PuntReason, Verdict};
 use crate::io::{Frame, Port};
 use crate::policy::adjacency::NextHop;
@@ -15,6 +15,9 @@ use crate::policy::intent::PortId;
 use crate::time::Instant;
 use crate::wire::reply::{self, IcmpError, Reply};
 use crate::wire::{Malformed, Packet};
+
+/// SYNs answered in one turn, at most.
+const AT_ONCE: usize = 64;
 
 impl<P: Port> Worker<P> {
     /// The datagram is another worker's; it goes there at the end of the turn.
@@ -101,7 +104,7 @@ impl<P: Port> Worker<P> {
 
     pub(super) fn hold(&mut self, hop: NextHop, cargo: Cargo<P::Frame>, port: PortId, now: Instant) {
         let kept = self.engine.world().is_kept(hop);
-        match self.waiting.hold(hop, kept, Held::new(hop, cargo, port, now)) {
+        match self.held.neighbours.hold(hop, kept, Queued::new(hop, cargo, port, now)) {
             Ok(()) => self.want(hop, now),
             Err(cargo) => self.tally.dropped_all(cargo.frames(), DropReason::NeighbourQueueFull),
         }
@@ -109,7 +112,7 @@ impl<P: Port> Worker<P> {
 
     /// Management is asked for the hop's MAC, unless it was a moment ago.
     fn want(&mut self, hop: NextHop, now: Instant) {
-        if self.waiting.asks(hop, now) {
+        if self.held.neighbours.asks(hop, now) {
             self.post.want(hop);
         }
     }
@@ -124,7 +127,7 @@ impl<P: Port> Worker<P> {
 
     /// The world has changed: what waits is decided again, in the order it came.
     pub(super) fn decide_waiting(&mut self, now: Instant) {
-        for held in self.waiting.take_all() {
+        for held in self.held.neighbours.take_all() {
             let headers = match held.cargo.headers() {
                 Ok(headers) => headers,
                 Err(malformed) => {
@@ -135,38 +138,63 @@ impl<P: Port> Worker<P> {
             let classified = self.engine.classify(&headers, held.port);
             match (self.engine.decide(&headers, &classified, now), held) {
                 (Verdict::Hold(hop), held) => {
-                    self.waiting.hold_again(hop, held);
+                    self.held.neighbours.hold_again(hop, held);
                     self.want(hop, now);
                 }
-                (verdict, Held { cargo: Cargo::Pieces(pieces), port, .. }) => {
+                (verdict, Queued { cargo: Cargo::Pieces(pieces), port, .. }) => {
                     self.execute_whole(pieces, &headers, port, verdict);
                 }
-                (Verdict::Reassemble, Held { cargo: Cargo::Frame(frame), port, .. }) => {
+                (Verdict::Reassemble, Queued { cargo: Cargo::Frame(frame), port, .. }) => {
                     self.reassemble(frame, &headers, port, now);
                 }
-                (Verdict::Defer, Held { cargo: Cargo::Frame(frame), port, .. }) => self.defer(frame, port, now),
-                (verdict, Held { cargo: Cargo::Frame(frame), port, .. }) => {
+                (Verdict::Defer, Queued { cargo: Cargo::Frame(frame), port, .. }) => self.defer(frame, port, now),
+                (verdict, Queued { cargo: Cargo::Frame(frame), port, .. }) => {
                     self.execute(frame, &headers, port, verdict);
                 }
             }
         }
     }
 
+    pub(super) fn defer(&mut self, frame: P::Frame, port: PortId, now: Instant) {
+        // One for which there is no room dies in silence, which the RFC allows as well.
+        if self.held.deferred.push(frame, port, now).is_err() {
+            self.tally.dropped(DropReason::NotListening);
+        }
+    }
+
+    /// Whose six seconds are over is told, if nobody has opened the connection since.
+    pub(super) fn finish_deferred(&mut self, now: Instant) -> usize {
+        let mut count = 0;
+        while count < AT_ONCE
+            && let Some((port, frame)) = self.held.deferred.take_due(now)
+        {
+            count += 1;
+            let Ok(headers) = Packet::parse(frame.bytes()) else {
+                self.tally.dropped(DropReason::NotListening);
+                continue;
+            };
+            let classified = self.engine.classify(&headers, port);
+            let verdict = self.engine.finish_deferred(&headers, &classified, now);
+            self.execute(frame, &headers, port, verdict);
+        }
+        count
+    }
+
     /// The next hop does not answer: senders of what waits for it are told.
     pub(super) fn give_up(&mut self, hop: NextHop) {
-        for held in self.waiting.take_for(hop) {
+        for held in self.held.neighbours.take_for(hop) {
             self.reject_held(&held);
         }
     }
 
     /// Management did not answer in time either.
     pub(super) fn give_up_waiting(&mut self, now: Instant) -> usize {
-        let stale = self.waiting.take_stale(now);
+        let stale = self.held.neighbours.take_stale(now);
         stale.iter().for_each(|held| self.reject_held(held));
         stale.len()
     }
 
-    fn reject_held(&mut self, held: &Held<P::Frame>) {
+    fn reject_held(&mut self, held: &Queued<P::Frame>) {
         let (reason, port) = (DropReason::HostUnreachable, held.port);
         let first = match &held.cargo {
             Cargo::Frame(frame) => frame,

@@ -11,17 +11,15 @@ pub mod arrivals;
 mod burst;
 mod cargo;
 pub mod counters;
-mod deferred;
 mod execute;
 pub mod hand_off;
+mod held;
 pub mod latency;
 pub mod mailbox;
 mod pieces;
 mod post;
 mod query;
-mod reassembly;
 mod send;
-mod waiting;
 
 pub use cargo::Cargo;
 pub use counters::{Shared, Tally};
@@ -34,14 +32,12 @@ use crate::io::{BURST, Port};
 use crate::policy::intent::PortId;
 use crate::time::Instant;
 use burst::Batch;
-use deferred::Deferred;
 use hand_off::Parcel;
+use held::Held;
 use post::Post;
 use query::Queries;
-use reassembly::Reassembly;
 use send::Outgoing;
 use std::sync::Arc;
-use waiting::Waiting;
 
 /// Flows looked at in one turn for what is due: expiry, what a reload took, resets, queries.
 const CHORES: usize = 256;
@@ -68,9 +64,7 @@ pub struct Worker<P: Port> {
     theirs: u64,
     ports: Vec<P>,
     outgoing: Outgoing<P::Frame>,
-    waiting: Waiting<P::Frame>,
-    reassembly: Reassembly<P::Frame>,
-    deferred: Deferred<P::Frame>,
+    held: Held<P::Frame>,
     hand_off: HandOff<P::Frame>,
     post: Post,
     queries: Queries,
@@ -100,11 +94,8 @@ impl<P: Port> Worker<P> {
         shared: Arc<Shared>,
     ) -> Worker<P> {
         let world = engine.world();
-        let (pieces, patience) = (world.limits.fragments_per_worker, world.timeouts.reassembly);
         Worker {
-            reassembly: Reassembly::new(pieces, patience, engine.seed()),
-            deferred: Deferred::new(pieces / 2),
-            waiting: Waiting::new(pieces / 2),
+            held: Held::new(&world.limits, &world.timeouts, engine.seed()),
             id,
             engine,
             steering: Steering::ours(hand_off.workers()),
@@ -145,7 +136,7 @@ impl<P: Port> Worker<P> {
         done += self.do_chores(now);
         self.send_all();
         self.hand_over_all();
-        self.tally.gauge(&self.engine, self.held());
+        self.tally.gauge(&self.engine, self.held.frames());
         let reasons = self.tally.reasons();
         let given = std::mem::replace(&mut self.reasons, reasons) != reasons;
         self.shared.publish(&self.tally, self.engine.flows_by_member(), given);
@@ -154,11 +145,6 @@ impl<P: Port> Worker<P> {
             (false, 0) => Work::Idle,
             (false, done) => Work::Busy(done),
         }
-    }
-
-    /// Frames that are in our hands between two turns.
-    fn held(&self) -> usize {
-        self.waiting.len() + self.reassembly.len() + self.deferred.len()
     }
 
     /// What is decided here, to be looked at.

@@ -21,7 +21,8 @@ impl<P: Port> Worker<P> {
     pub(super) fn reassemble(&mut self, frame: P::Frame, headers: &Packet, port: PortId, now: Instant) {
         let Kind::Fragment(piece) = headers.kind else { return self.tally.dropped(DropReason::BadFragment) };
         let tally = &mut self.tally;
-        let reassembled = self.reassembly.arrive(frame, (headers, piece), port, now, |reason| tally.dropped(reason));
+        let reassembled =
+            self.held.reassembly.arrive(frame, (headers, piece), port, now, |reason| tally.dropped(reason));
         if let Some((pieces, port)) = reassembled {
             self.accept_whole(pieces, port, now);
         }
@@ -122,6 +123,6 @@ impl<P: Port> Worker<P> {
     /// Datagrams whose rest never came are given up.
     pub(super) fn give_up_pieces(&mut self, now: Instant) -> usize {
         let tally = &mut self.tally;
-        self.reassembly.expire(now, super::CHORES, |reason| tally.dropped(reason))
+        self.held.reassembly.expire(now, super::CHORES, |reason| tally.dropped(reason))
     }
 }

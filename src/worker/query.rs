@@ -3,9 +3,7 @@
 //! Owns the walks over the flow table that an operator sets off: a bounded number of flows a turn, so that no question,
 //! however large, delays a packet.
 
-use super::deferred::Deferred;
 use super::mailbox::{Command, Event, FlowFilter, FlowRow};
-use super::reassembly::Reassembly;
 use super::{CHORES, Work, Worker};
 use crate::engine::DropReason;
 use crate::flow::{Direction, Flow, PathKind};
@@ -56,7 +54,7 @@ impl<P: Port> Worker<P> {
         match command {
             Command::Install(world, claims) => {
                 let epoch = world.epoch;
-                self.reassembly.set_patience(world.timeouts.reassembly);
+                self.held.reassembly.set_patience(world.timeouts.reassembly);
                 let old = Some(self.engine.install(world, claims));
                 self.post.say(Event::Installed { worker: self.id, epoch, at: now, old });
                 self.decide_waiting(now);
@@ -135,10 +133,8 @@ impl<P: Port> Worker<P> {
 
     /// What waits is dropped and counted; [`Work::Ended`] once management has been told.
     pub(super) fn end(&mut self) -> Work {
-        self.tally.dropped_all(self.held(), DropReason::Stopping);
-        self.waiting.take_all();
-        self.reassembly = Reassembly::new(1, Duration::ZERO, 0);
-        self.deferred = Deferred::new(0);
+        self.tally.dropped_all(self.held.frames(), DropReason::Stopping);
+        self.held.clear();
         let mut parcels = std::mem::take(&mut self.parcels);
         self.hand_off.take(&mut parcels, usize::MAX);
         for parcel in parcels {
