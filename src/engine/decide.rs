@@ -37,6 +37,9 @@ impl Engine {
 
     /// The verdict on a packet on which it was [`Verdict::Defer`] six seconds ago.
     pub fn finish_deferred(&mut self, packet: &Packet, classified: &Classified, now: Instant) -> Verdict {
+        if classified.path == Path::Invalid(DropReason::UnknownInterface) {
+            return Verdict::Drop(DropReason::UnknownInterface);
+        }
         Walk { world: &self.snapshot, state: &mut self.state, packet, classified, found: None, now }.deferred()
     }
 }
