@@ -38,7 +38,7 @@ fn main() {
     };
     let mut engine = support::engine(&support::intent(4 * CONVERSATIONS));
     for at in 0..CONVERSATIONS {
-        // The first steady packet may go the long way; what is counted comes after it.
+        // The first steady packet may take the slow path; what is counted comes after it.
         for (port, frame) in traffic.opening(at).into_iter().chain([(traffic.port(), traffic.frame(at))]) {
             pass(&mut engine, &mut { Packet::BLANK }, &mut frame.bytes(), port, Instant::from_millis(1));
         }

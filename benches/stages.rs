@@ -1,4 +1,4 @@
-//! Cost of each stage of a packet's way by itself: parse, checksum, steer, hit and decide on every road, rewrite. And of
+//! Cost of each stage of a packet's way by itself: parse, checksum, steer and decide on every path, rewrite. And of
 //! compiling a snapshot.
 //!
 //! `cargo bench --no-default-features --bench stages`. What they cost together, with everything around them, is in `turn`.

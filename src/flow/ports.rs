@@ -1,7 +1,7 @@
 //! Which inside endpoint holds which outside port of a SNAT address.
 //!
 //! Owns the claim tables, shared by all workers without a lock. A cell is written when a mapping is born or dies, by the
-//! worker that bears or buries it; the hit path never reads one. Never reads flows: a mapping lives as long as its count
+//! worker that bears or buries it; the fast path never reads one. Never reads flows: a mapping lives as long as its count
 //! of users says.
 //!
 //! The mapping is endpoint-independent (RFC 4787 REQ-1, RFC 5382 REQ-1, RFC 5508 REQ-1): an inside endpoint has one
