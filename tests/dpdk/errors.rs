@@ -26,14 +26,14 @@ fn a_core_that_is_not_there() {
     let online = std::fs::read_to_string("/sys/devices/system/cpu/online").expect("the cores");
     let expected =
         format!("core 1023 is not on this machine, which has cores {}: name others in [cores]", online.trim());
-    starting("a_core_that_is_not_there", &config, &expected);
+    starting("errors::a_core_that_is_not_there", &config, &expected);
 }
 
 #[test]
 fn memory_that_is_not_there() {
     let config = EalConfig { memory_mb: 100_000_000, ..config(&[]) };
     let expected = "DPDK needs 100000000 MB of memory that DPDK does not have: lower mbufs in [dpdk], or free memory";
-    starting("memory_that_is_not_there", &config, expected);
+    starting("errors::memory_that_is_not_there", &config, expected);
 }
 
 #[test]
@@ -46,7 +46,7 @@ fn hugepages_that_are_not_there() {
     let config = EalConfig { hugepages: true, memory_mb: 75, ..config(&[]) };
     let expected = "no hugepages are free: reserve 75 MB of them (for 2 MB pages: sysctl vm.nr_hugepages=38), or set \
                     hugepages = false in [dpdk]";
-    starting("hugepages_that_are_not_there", &config, expected);
+    starting("errors::hugepages_that_are_not_there", &config, expected);
 }
 
 #[test]
@@ -63,7 +63,7 @@ fn an_argument_dpdk_does_not_know() {
 #[test]
 fn a_plug_in_that_is_not_there() {
     let config = EalConfig { extra: vec!["-d".to_owned(), "/nosuch.so".to_owned()], ..config(&[]) };
-    starting("a_plug_in_that_is_not_there", &config, "DPDK does not start: Invalid argument");
+    starting("errors::a_plug_in_that_is_not_there", &config, "DPDK does not start: Invalid argument");
 }
 
 #[test]
