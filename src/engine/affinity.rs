@@ -63,33 +63,40 @@ impl Walk<'_> {
 
     /// Whether what `sender` sends from its service port to `remote` keeps its own address: to a visitor of that
     /// address, and to the exclusion group unless it called the virtual address.
+    #[inline]
     pub(super) fn leaves_untranslated(&self, sender: MemberId, remote: Endpoint) -> bool {
         let pool = self.pool_of(sender);
-        let excluded = || pool.snat.as_ref().is_some_and(|snat| snat.excludes(remote.addr));
-        if self.state.speakers.is_empty() {
-            return excluded();
-        }
-        match self.state.speakers.find(&peer_of(pool, remote)) {
-            Some(speaker) if speaker.has_visited(self.reference(sender)) => true,
-            Some(speaker) if speaker.called => false,
-            _ => excluded(),
+        let heard = if self.state.speakers.is_empty() { None } else { self.heard_of(pool, sender, remote) };
+        heard.unwrap_or_else(|| pool.snat.as_ref().is_some_and(|snat| snat.excludes(remote.addr)))
+    }
+
+    /// Whether the table of speakers says that what goes to `remote` keeps its source, or that it does not.
+    #[cold]
+    fn heard_of(&self, pool: &PoolView, sender: MemberId, remote: Endpoint) -> Option<bool> {
+        match self.state.speakers.find(&peer_of(pool, remote))? {
+            speaker if speaker.has_visited(self.reference(sender)) => Some(true),
+            speaker => speaker.called.then_some(false),
         }
     }
 
     /// Who spoke last to `remote`. The active member needs no entry; another one makes a claim, if it may.
+    #[inline]
     pub(super) fn note_speaker(&mut self, sender: MemberId, remote: Endpoint) {
-        let (pool, member) = (self.pool_of(sender), self.world.member(sender));
-        if pool.active == Some(sender) {
-            if !self.state.speakers.is_empty() {
-                self.state.speakers.release(&peer_of(pool, remote));
-            }
-            return;
+        let pool = self.pool_of(sender);
+        if pool.active != Some(sender) {
+            self.note_standby(pool, sender, remote);
+        } else if !self.state.speakers.is_empty() {
+            self.state.speakers.release(&peer_of(pool, remote));
         }
+    }
+
+    #[cold]
+    fn note_standby(&mut self, pool: &PoolView, sender: MemberId, remote: Endpoint) {
         self.notice(Notice::StandbySpoke);
-        if member.may_claim {
-            let sender = self.reference(sender);
-            self.state.speakers.claim(peer_of(pool, remote), sender, pool.generation.0, self.now);
-            self.sight(MemberId(sender.id));
+        if self.world.member(sender).may_claim {
+            let speaker = self.reference(sender);
+            self.state.speakers.claim(peer_of(pool, remote), speaker, pool.generation.0, self.now);
+            self.sight(sender);
         }
     }
 }

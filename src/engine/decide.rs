@@ -45,10 +45,20 @@ impl Engine {
 }
 
 impl Walk<'_> {
+    /// What nearly all traffic without a flow needs is asked first, in the loop over the burst.
+    #[inline]
     fn verdict(mut self) -> Verdict {
         match self.classified.path {
             Path::ServiceIn { server, service } => self.datagram_in(server, service),
             Path::ServiceOut { sender, served } => self.datagram_out(sender, served),
+            Path::Transit => self.route_unchanged(),
+            path => self.verdict_on(path),
+        }
+    }
+
+    #[inline(never)]
+    fn verdict_on(mut self, path: Path) -> Verdict {
+        match path {
             Path::Invalid(reason) => Verdict::Drop(reason),
             Path::Arp => self.arp(),
             path if matches!(self.packet.kind, Kind::Fragment(_)) && path.whole_only() => Verdict::Reassemble,
@@ -58,7 +68,7 @@ impl Walk<'_> {
             Path::Hairpin { sender, server } => self.hairpin(sender, server),
             Path::Local(sender) => self.local(sender),
             Path::Peer(..) => self.misrouted(),
-            Path::Transit => self.route_unchanged(),
+            Path::ServiceIn { .. } | Path::ServiceOut { .. } | Path::Transit => self.route_unchanged(),
         }
     }
 

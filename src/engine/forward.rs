@@ -26,7 +26,7 @@ impl Walk<'_> {
     }
 
     /// The packet is changed and leaves towards `destination`.
-    #[inline]
+    #[inline(always)]
     pub(super) fn forward(&mut self, rewrite: Rewrite, destination: Ipv4Addr) -> Verdict {
         match self.world.lookup(destination) {
             Some(egress) if self.may_leave(egress) => self.leave(rewrite, egress),

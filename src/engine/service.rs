@@ -11,7 +11,7 @@ use crate::policy::intent::{MemberId, NoMember};
 use crate::policy::snapshot::{PoolView, Ready, ServiceView, VirtualView};
 use crate::wire::facts::Segment;
 use crate::wire::reply::{IcmpError, Reply};
-use crate::wire::{Endpoint, Kind, Tuple};
+use crate::wire::{Endpoint, Kind, Rewrite, Tuple};
 use std::net::Ipv4Addr;
 
 /// Why nothing is said to whoever calls a pool in which nobody is active, if nothing is to be said.
@@ -74,12 +74,10 @@ impl Walk<'_> {
     pub(super) fn datagram_out(&mut self, sender: MemberId, served: u16) -> Verdict {
         let (destination, port) = (self.packet.dst(), self.packet.dst_port());
         let remote = Endpoint::new(destination, port);
-        if self.leaves_untranslated(sender, remote) {
-            return self.route_unchanged();
-        }
+        let stays = self.leaves_untranslated(sender, remote);
         let served = &self.world.member(sender).serves[usize::from(served)];
-        let verdict = self.forward(served.rewrite, destination);
-        if verdict.goes_on() {
+        let verdict = self.forward(if stays { Rewrite::default() } else { served.rewrite }, destination);
+        if verdict.goes_on() && !stays {
             self.note_speaker(sender, remote);
         }
         verdict

@@ -46,7 +46,7 @@ impl Steering {
                 let answer = quoted.tuple.reversed();
                 self.of_tuple(&answer, &Path::between(&snapshot.owners(answer.src.addr, answer.dst.addr)), snapshot)?
             }
-            (_, Path::Inward(_) | Path::ServiceIn { .. }) if packet.transport().is_some() => {
+            (_, Path::Inward(_) | Path::ServiceIn { .. } | Path::Direct(_)) if packet.transport().is_some() => {
                 self.hash(Endpoint::new(packet.src(), packet.src_port()))
             }
             (_, Path::Outward(_) | Path::ServiceOut { .. }) if packet.transport().is_some() => {
