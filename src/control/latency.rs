@@ -7,6 +7,7 @@
 
 use super::facts::Machine;
 use super::outbox::Outbox;
+use super::waiting::PATIENCE;
 use crate::admin::answer::{AdminError, Code, Data};
 use crate::admin::rows::{Bucket, LatencyRow, Spread};
 use crate::config::{CpuCores, LogLevel, duration_text};
@@ -15,8 +16,6 @@ use crate::worker::Latency;
 use crate::worker::latency::Spans;
 use crate::worker::mailbox::{Command, WorkerId};
 
-/// How long an operator waits for the workers.
-const PATIENCE: Duration = Duration::from_secs(2);
 /// How often workers are checked.
 const CHECK: Duration = Duration::from_millis(500);
 /// Checks without a report of a worker after which it is an alarm.
@@ -30,7 +29,6 @@ const BOUNDS: [u64; 17] =
 /// What all workers have measured.
 pub(super) struct Latencies {
     workers: Vec<Reports>,
-    asked: Vec<Asked>,
     since: Instant,
     /// Stalls since the start, whatever was reset.
     stalls: u64,
@@ -56,13 +54,6 @@ struct Unlogged {
     longest: Duration,
 }
 
-struct Asked {
-    request_id: u64,
-    reset: bool,
-    missing: Vec<usize>,
-    until: Instant,
-}
-
 impl Latencies {
     pub(super) fn new(workers: usize, now: Instant) -> Latencies {
         let none = |_| Reports {
@@ -74,7 +65,6 @@ impl Latencies {
         };
         Latencies {
             workers: (0..workers).map(none).collect(),
-            asked: Vec::new(),
             since: now,
             stalls: 0,
             next_check: now + CHECK,
@@ -87,16 +77,9 @@ impl Latencies {
         self.stalls
     }
 
-    /// When workers are to be checked, or patience with one ends.
-    pub(super) fn next_deadline(&self) -> Option<Instant> {
-        self.asked.iter().map(|asked| asked.until).chain([self.next_check]).min()
-    }
-
-    /// An operator wants to know; answered by [`Latencies::poll`] when every worker has reported.
-    pub(super) fn ask(&mut self, request_id: u64, reset: bool, out: &mut Outbox, now: Instant) {
-        let missing = (0..self.workers.len()).collect();
-        self.asked.push(Asked { request_id, reset, missing, until: now + PATIENCE });
-        self.collect(out);
+    /// When workers are to be checked.
+    pub(super) fn next_deadline(&self) -> Instant {
+        self.next_check
     }
 
     /// A worker has returned its measurements.
@@ -109,51 +92,41 @@ impl Latencies {
         self.stalls += latency.stalls;
         latency.clear();
         (known.spare, known.reported, known.checks) = (Some(latency), now, 0);
-        self.asked.iter_mut().for_each(|asked| asked.missing.retain(|missing| *missing != at));
         out.clear(&alarm_key(at), || format!("worker {at} is running again"));
     }
 
-    /// Twice a second: who does not turn, and who turned too slowly. Returned are the answers that are due.
-    pub(super) fn poll(
-        &mut self,
-        machine: &Machine,
-        cores: &CpuCores,
-        out: &mut Outbox,
-        now: Instant,
-    ) -> Vec<(u64, Result<Data, AdminError>)> {
+    /// Twice a second: who does not turn, and who turned too slowly.
+    pub(super) fn poll(&mut self, cores: &CpuCores, out: &mut Outbox, now: Instant) {
         if now >= self.next_check {
             self.next_check = now + CHECK;
             self.check_silence(cores, out, now);
             self.log_stalls(cores, out, now);
             self.collect(out);
         }
-        self.answers(machine, cores, now)
     }
 
-    /// Tickets of all who wait; nobody does afterwards.
-    pub(super) fn abandon(&mut self) -> Vec<u64> {
-        self.asked.drain(..).map(|asked| asked.request_id).collect()
-    }
-
-    /// For those for whom every worker has reported, and those whose patience is at its end.
-    fn answers(&mut self, machine: &Machine, cores: &CpuCores, now: Instant) -> Vec<(u64, Result<Data, AdminError>)> {
-        let done = |asked: &mut Asked| asked.missing.is_empty() || asked.until <= now;
-        let done: Vec<Asked> = self.asked.extract_if(.., done).collect();
-        let mut answer = |Asked { request_id, reset, missing, .. }| {
-            if reset && !missing.is_empty() {
-                return (request_id, Err(not_reset(&missing)));
-            }
-            let rows = self.rows(machine, cores);
-            if reset {
-                self.clear(now);
-            }
-            (request_id, Ok(Data::Latency(rows)))
-        };
-        done.into_iter().map(&mut answer).collect()
+    /// What an operator is told, when all workers but `missing` have reported.
+    pub(super) fn answer(
+        &mut self,
+        reset: bool,
+        missing: &[WorkerId],
+        machine: &Machine,
+        cores: &CpuCores,
+        now: Instant,
+    ) -> Result<Data, AdminError> {
+        if reset && !missing.is_empty() {
+            return Err(not_reset(missing));
+        }
+        let rows = self.rows(machine, cores);
+        if reset {
+            self.workers.iter_mut().for_each(|known| known.total.clear());
+            self.since = now;
+        }
+        Ok(Data::Latency(rows))
     }
 
     /// Sends every worker an empty one for the one it has, except those that owe one already.
-    fn collect(&mut self, out: &mut Outbox) {
+    pub(super) fn collect(&mut self, out: &mut Outbox) {
         for (at, known) in self.workers.iter_mut().enumerate() {
             if let Some(spare) = known.spare.take() {
                 out.send(WorkerId(at as u16), Command::Latency(spare));
@@ -216,11 +189,6 @@ impl Latencies {
             .chain([row(None, &sum, oldest)])
             .collect()
     }
-
-    fn clear(&mut self, now: Instant) {
-        self.workers.iter_mut().for_each(|known| known.total.clear());
-        self.since = now;
-    }
 }
 
 fn spread(spans: &Spans) -> Spread {
@@ -244,8 +212,8 @@ fn alarm_key(worker: usize) -> String {
     format!("worker {worker}")
 }
 
-fn not_reset(missing: &[usize]) -> AdminError {
-    let workers: Vec<String> = missing.iter().map(usize::to_string).collect();
+fn not_reset(missing: &[WorkerId]) -> AdminError {
+    let workers: Vec<String> = missing.iter().map(|worker| worker.0.to_string()).collect();
     let message = format!(
         "nothing was reset: worker {} did not answer within {PATIENCE:?}; see the alarms of `fairlead status`",
         workers.join(", ")

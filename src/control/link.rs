@@ -6,10 +6,9 @@
 use super::announce::Announcements;
 use super::neighbours::{Neighbours, Notice};
 use super::outbox::Outbox;
-use super::probing::Departure;
 use crate::config::LogLevel;
-use crate::policy::adjacency::{Neighbour, NextHop};
-use crate::policy::intent::{InterfaceId, Member, MemberId, PortId};
+use crate::policy::adjacency::NextHop;
+use crate::policy::intent::{InterfaceId, Member, MemberId, PortId, Route};
 use crate::policy::{Addresses, Intent};
 use crate::time::{Duration, Instant};
 use crate::wire::Mac;
@@ -40,10 +39,8 @@ pub(super) struct Link {
 
 /// What happened to a next hop, as far as it concerns others.
 pub(super) enum LinkEvent {
-    /// It answers ARP now, at this MAC.
-    Resolved(NextHop, Mac),
-    /// It answers at another MAC.
-    Moved,
+    /// It answers ARP now, or at another MAC.
+    Resolved,
     /// It does not answer.
     Unresolved(NextHop),
     /// It is not asked for, because too many are.
@@ -106,9 +103,9 @@ impl Link {
                     if after >= QUARREL {
                         out.log(LogLevel::Info, format!("{hop} moved from {from} to {to}"));
                     }
-                    LinkEvent::Moved
+                    LinkEvent::Resolved
                 }
-                Notice::Reachable(hop, mac) => LinkEvent::Resolved(hop, mac),
+                Notice::Reachable(..) => LinkEvent::Resolved,
                 Notice::Failed(hop) => LinkEvent::Unresolved(hop),
                 Notice::Hopeless(hop) => LinkEvent::Refused(hop),
                 Notice::Forgotten(_) => LinkEvent::Forgotten,
@@ -129,9 +126,14 @@ impl Link {
     }
 
     /// Sends a datagram of ours.
-    pub(super) fn depart(&self, Departure { interface, to, datagram }: Departure, out: &mut Outbox) {
+    pub(super) fn send(&self, interface: InterfaceId, to: Mac, datagram: &[u8], out: &mut Outbox) {
         let from = &self.addresses.interfaces()[interface];
-        transmit(from.port, ip_frame(to, from.mac, from.vlan, &datagram), out);
+        transmit(from.port, ip_frame(to, from.mac, from.vlan, datagram), out);
+    }
+
+    /// A next hop may not be reachable any more.
+    pub(super) fn reverify(&mut self, hop: NextHop, now: Instant) {
+        self.neighbours.reverify(hop, &self.addresses, now);
     }
 
     /// Once a second: links that were never up.
@@ -151,18 +153,14 @@ impl Link {
         intent.members.entries().filter(there).map(|(id, _)| id)
     }
 
-    pub(super) fn has_failed(&self, hop: NextHop) -> bool {
-        matches!(self.neighbours.neighbour(hop), Some(Neighbour::Failed))
-    }
-
     pub(super) fn next_deadline(&self) -> Option<Instant> {
         self.neighbours.next_deadline().into_iter().chain(self.announcements.next_deadline()).min()
     }
 
     /// Members and routers are kept resolved.
     fn keep_neighbours(&mut self, intent: &Intent, now: Instant) {
-        let members = intent.members.iter().map(|member| hop_of(member.interface, member.address));
-        let routers = intent.routes.iter().map(|route| hop_of(route.interface, route.via));
+        let members = intent.members.iter().map(Member::hop);
+        let routers = intent.routes.iter().map(Route::hop);
         let kept: BTreeSet<NextHop> = members.chain(routers).collect();
         self.neighbours.keep(&kept, &self.addresses, now);
     }
@@ -198,11 +196,7 @@ impl Link {
 
 /// The member that a next hop is.
 pub(super) fn member_at(intent: &Intent, hop: NextHop) -> Option<MemberId> {
-    intent.members.find_id(|member| hop_of(member.interface, member.address) == hop)
-}
-
-fn hop_of(interface: InterfaceId, address: Ipv4Addr) -> NextHop {
-    NextHop { interface, address }
+    intent.members.find_id(|member| member.hop() == hop)
 }
 
 fn transmit(port: PortId, frame: Vec<u8>, out: &mut Outbox) {

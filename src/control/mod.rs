@@ -21,13 +21,13 @@ mod pools;
 mod port_use;
 mod probing;
 mod publisher;
-mod queries;
 mod reload;
 mod requests;
 mod spreading;
 mod stopping;
 mod switchovers;
 mod tables;
+mod waiting;
 
 #[cfg(test)]
 pub(crate) mod harness;
@@ -58,13 +58,12 @@ use latency::Latencies;
 use link::{Link, LinkEvent};
 use outbox::Outbox;
 use pools::Pools;
-use probing::{Probing, Surroundings};
+use probing::Probing;
 use publisher::{Publisher, Urgency};
-use queries::Queries;
-use requests::Waiting;
 use stopping::Stopping;
 use switchovers::{Switchover, Switchovers};
 use tables::View;
+use waiting::Waiting;
 
 /// What a controller is made of.
 pub struct ControllerConfig {
@@ -92,7 +91,7 @@ pub enum Input {
     Event(Event),
     /// An operator wants something; it is answered by [`Output::Answer`] with the same id.
     Asked {
-        /// Never used twice while it is unanswered.
+        /// Never used twice.
         request_id: u64,
         /// What is wanted.
         request: Request,
@@ -135,8 +134,7 @@ pub struct Controller {
     switchovers: Switchovers,
     checks: Checks,
     latencies: Latencies,
-    queries: Queries,
-    waiting: Vec<Waiting>,
+    waiting: Waiting,
     stopping: Option<Stopping>,
     outputs: Outbox,
     deadline: Option<Instant>,
@@ -162,8 +160,7 @@ impl Controller {
             switchovers: Switchovers::new(),
             checks: Checks::new(claims, macs.len(), now),
             latencies: Latencies::new(workers, now),
-            queries: Queries::new(workers),
-            waiting: Vec::new(),
+            waiting: Waiting::default(),
             stopping: None,
             outputs: Outbox::default(),
             deadline: None,
@@ -219,7 +216,7 @@ impl Controller {
         }
         self.link.poll(now);
         self.on_link_events(now);
-        self.probe(now);
+        self.probing.poll(&self.intent, &mut self.link, &mut self.outputs, now);
         self.on_link_events(now);
         if self.probing.take_news() || self.pools.next_deadline().is_some_and(|due| due <= now) {
             self.choose(now);
@@ -227,12 +224,8 @@ impl Controller {
         self.link.transmit(&mut self.outputs, now);
         self.checks.poll(&self.intent, &self.link, &self.machine, &mut self.outputs, now);
         self.publish(now);
+        self.latencies.poll(&self.file.settings.cores, &mut self.outputs, now);
         self.answer_waiting(now);
-        self.answer_queries(now);
-        let cores = &self.file.settings.cores;
-        for (request_id, rows) in self.latencies.poll(&self.machine, cores, &mut self.outputs, now) {
-            self.tell(request_id, rows);
-        }
         self.deadline = self.earliest(now);
     }
 
@@ -249,9 +242,10 @@ impl Controller {
             Event::Punt { reason, interface, frame, .. } => self.on_punt(reason, interface, &frame, now),
             Event::Wanted(hop) => self.link.neighbours.want(hop, &self.link.addresses, now),
             Event::Hint(member) => self.probing.hint_pool(member, &self.intent),
-            Event::Flows { query, rows, last } => self.queries.on_flows(query, rows, last),
-            Event::Cleared { query, count } => self.queries.on_cleared(query, count),
+            Event::Flows { query, rows, last } => self.waiting.on_flows(query, rows, last),
+            Event::Cleared { query, count } => self.waiting.on_cleared(query, count),
             Event::Latency { worker, latency } => {
+                self.waiting.on_latency(worker);
                 self.latencies.on_latency(worker, latency, &mut self.outputs, now);
             }
             Event::Stopped(worker) => match &mut self.stopping {
@@ -288,13 +282,7 @@ impl Controller {
     fn on_link_events(&mut self, now: Instant) {
         while let Some(event) = self.link.next_event(&self.intent, &mut self.outputs, now) {
             match event {
-                LinkEvent::Resolved(hop, mac) => {
-                    self.publisher.changed(Urgency::Now, now);
-                    for departure in self.probing.resolved(hop, mac) {
-                        self.link.depart(departure, &mut self.outputs);
-                    }
-                }
-                LinkEvent::Moved => self.publisher.changed(Urgency::Now, now),
+                LinkEvent::Resolved => self.publisher.changed(Urgency::Now, now),
                 LinkEvent::Unresolved(hop) => self.on_unresolved(hop, now),
                 LinkEvent::Refused(hop) => self.give_up(hop),
                 LinkEvent::Forgotten => self.publisher.changed(Urgency::Soon, now),
@@ -321,23 +309,12 @@ impl Controller {
         for worker in self.machine.workers() {
             self.outputs.send(worker, Command::GiveUp(hop));
         }
-        // Refused for want of room: a probe that waits for it would wait for ever.
-        if !self.link.has_failed(hop) {
-            self.probing.forget_waiting(hop);
-        }
     }
 
     fn stop(&mut self, now: Instant) {
         if self.stopping.is_none() {
             self.refuse_all_waiting();
             self.stopping = Some(Stopping::begin(self.machine.workers(), &mut self.outputs, now));
-        }
-    }
-
-    fn probe(&mut self, now: Instant) {
-        let around = Surroundings { intent: &self.intent, addresses: &self.link.addresses };
-        for departure in self.probing.turn(&around, &mut self.link.neighbours, now) {
-            self.link.depart(departure, &mut self.outputs);
         }
     }
 
@@ -396,9 +373,8 @@ impl Controller {
             self.probing.next_deadline(now),
             self.pools.next_deadline(),
             self.publisher.next_deadline(),
-            self.queries.next_deadline(),
-            self.latencies.next_deadline(),
-            self.waiting.iter().map(|waiting| waiting.until).min(),
+            self.waiting.next_deadline(),
+            Some(self.latencies.next_deadline()),
             Some(self.checks.next_deadline()),
         ]
         .into_iter()

@@ -122,7 +122,7 @@ impl Neighbours {
     }
 
     /// There is doubt about a next hop that is thought to be reachable: it is asked now, unless it was heard a moment ago.
-    pub fn doubt(&mut self, hop: NextHop, addresses: &Addresses, now: Instant) {
+    pub fn reverify(&mut self, hop: NextHop, addresses: &Addresses, now: Instant) {
         if let Some(Host { state: NudState::Reachable(_), heard, .. }) = self.hosts.get(&hop)
             && now.since(*heard) >= TRUSTED
         {

@@ -5,8 +5,8 @@
 
 use super::Controller;
 use super::publisher::Urgency;
-use super::requests::Then;
 use super::switchovers::Switchover;
+use super::waiting::Then;
 use crate::admin::answer::{AdminError, Code};
 use crate::admin::rows::Reloaded;
 use crate::config::{Change, Configuration, LogLevel, count, difference};

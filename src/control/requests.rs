@@ -5,11 +5,11 @@
 
 use super::exclusions::Unchanged;
 use super::publisher::Urgency;
-use super::queries::{Answered, Kind};
+use super::waiting::{INSTALL_PATIENCE, PATIENCE, Parts, Pending, Then};
 use super::{Controller, Output};
 use crate::admin::answer::{AdminError, Code, Data, Told};
 use crate::admin::request::{AdminState, FlowSelection};
-use crate::admin::rows::{Cleared, ExcludeRow, Reloaded};
+use crate::admin::rows::{Cleared, ExcludeRow};
 use crate::admin::{Answer, Request};
 use crate::config::LogLevel;
 use crate::policy::Epoch;
@@ -19,28 +19,8 @@ use crate::time::{Duration, Instant};
 use crate::worker::mailbox::{Command, FlowFilter, ServedAt};
 use ipnet::Ipv4Net;
 
-/// How long an operator waits for the workers to install a change.
-pub const INSTALL_PATIENCE: Duration = Duration::from_secs(5);
 /// Names an error message lists at most.
 const NAMES: usize = 20;
-
-/// An operator waits for a change to be installed everywhere.
-pub(super) struct Waiting {
-    request_id: u64,
-    epoch: Epoch,
-    then: Then,
-    pub(super) until: Instant,
-}
-
-/// The answer then. Names, because a reload may come between.
-pub(super) enum Then {
-    /// The members of a pool.
-    Members(String),
-    /// A pool's exclusion group.
-    Excluded(String),
-    /// The differences.
-    Reloaded(Reloaded),
-}
 
 /// How a request is answered.
 enum Reply {
@@ -81,10 +61,12 @@ impl Controller {
             Request::PoolAuto { pool } => return self.auto(request_id, &pool, now),
             Request::ExcludeAdd { pool, prefix } => return self.exclude(request_id, &pool, prefix, true, now),
             Request::ExcludeRemove { pool, prefix } => return self.exclude(request_id, &pool, prefix, false, now),
-            Request::Flows { filter, limit } => return self.query(request_id, &filter, Kind::List(limit), now),
-            Request::FlowsClear { filter } => return self.query(request_id, &filter, Kind::Clear, now),
+            Request::Flows { filter, limit } => return self.list_flows(request_id, &filter, limit, now),
+            Request::FlowsClear { filter } => return self.clear_flows(request_id, &filter, now),
             Request::Latency { reset } => {
-                self.latencies.ask(request_id, reset, &mut self.outputs, now);
+                self.latencies.collect(&mut self.outputs);
+                let missing = self.machine.workers().collect();
+                self.waiting.push(request_id, Pending::Latency { reset, missing }, now + PATIENCE);
                 return Ok(Reply::Later);
             }
             Request::ProbeNow { member } => return self.probe_now(request_id, &member, now),
@@ -171,18 +153,24 @@ impl Controller {
         }
     }
 
-    fn query(&mut self, request_id: u64, filter: &FlowSelection, kind: Kind, now: Instant) -> Begun {
+    fn list_flows(&mut self, request_id: u64, filter: &FlowSelection, limit: usize, now: Instant) -> Begun {
         let filter = self.resolved(filter)?;
-        let query = self.queries.open(request_id, kind, now);
-        for worker in self.machine.workers() {
-            let filter = filter.clone();
-            let command = match kind {
-                Kind::List(limit) => Command::ListFlows { query, filter, limit },
-                Kind::Clear => Command::ClearFlows { query, filter },
-            };
-            self.outputs.send(worker, command);
-        }
+        self.ask_workers(|| Command::ListFlows { query: request_id, filter: filter.clone(), limit });
+        let from = Parts::of(self.machine.workers);
+        self.waiting.push(request_id, Pending::Flows { limit, rows: Vec::new(), from }, now + PATIENCE);
         Ok(Reply::Later)
+    }
+
+    fn clear_flows(&mut self, request_id: u64, filter: &FlowSelection, now: Instant) -> Begun {
+        let filter = self.resolved(filter)?;
+        self.ask_workers(|| Command::ClearFlows { query: request_id, filter: filter.clone() });
+        let from = Parts::of(self.machine.workers);
+        self.waiting.push(request_id, Pending::Cleared { count: 0, from }, now + PATIENCE);
+        Ok(Reply::Later)
+    }
+
+    fn ask_workers(&mut self, command: impl Fn() -> Command) {
+        self.machine.workers().for_each(|worker| self.outputs.send(worker, command()));
     }
 
     fn resolved(&self, filter: &FlowSelection) -> Result<FlowFilter, AdminError> {
@@ -194,7 +182,12 @@ impl Controller {
 
     fn probe_now(&mut self, request_id: u64, name: &str, now: Instant) -> Begun {
         let member = self.member_named(name)?;
-        self.probing.request(request_id, member, &self.intent, now);
+        let asks = &self.intent.pools[self.intent.members[member].pool].monitors;
+        let longest = asks.iter().map(|id| self.intent.monitors[*id].timeout).max().unwrap_or_default();
+        let first = self.probing.probe_now(member);
+        // One probe may be under way, the next comes after it.
+        let until = now + longest * 2 + Duration::from_secs(1);
+        self.waiting.push(request_id, Pending::Probed(member, first), until);
         Ok(Reply::Later)
     }
 
@@ -203,69 +196,71 @@ impl Controller {
     pub(super) fn when_installed(&mut self, request_id: u64, then: Then, now: Instant) {
         self.choose(now);
         let epoch = self.publisher.epoch_of_changes();
-        self.waiting.push(Waiting { request_id, epoch, then, until: now + INSTALL_PATIENCE });
+        self.waiting.push(request_id, Pending::Installed(epoch, then), now + INSTALL_PATIENCE);
     }
 
-    /// Tells those whose change is installed everywhere, and those whose patience is at its end.
+    /// Answers those who have waited long enough.
     pub(super) fn answer_waiting(&mut self, now: Instant) {
-        let installed = self.publisher.installed();
-        let done: Vec<Waiting> =
-            self.waiting.extract_if(.., |one| one.epoch <= installed || one.until <= now).collect();
-        for Waiting { request_id, epoch, then, .. } in done {
-            let answer = if epoch <= installed { self.outcome(then) } else { Err(not_installed(epoch, installed)) };
-            self.tell(request_id, answer);
-        }
-        while let Some((request_id, member)) = self.probing.next_completed() {
-            let rows = match self.intent.members.contains(member) {
-                true => Ok(Data::Probes(self.view().probe_rows(Some(member)))),
-                false => Err(AdminError::new(Code::UnknownMember, "the member is no longer in the file")),
-            };
-            self.tell(request_id, rows);
+        let (installed, monitors) = (self.publisher.installed(), self.probing.monitors());
+        let over = self.waiting.take(now, |pending| match pending {
+            Pending::Installed(epoch, _) => *epoch <= installed,
+            Pending::Flows { from, .. } | Pending::Cleared { from, .. } => from.missing == 0,
+            Pending::Latency { missing, .. } => missing.is_empty(),
+            Pending::Probed(member, first) => monitors.have_probed(*member, *first),
+        });
+        for (request_id, pending) in over {
+            let data = self.outcome(pending, now);
+            self.tell(request_id, data);
         }
     }
 
-    fn outcome(&self, then: Then) -> Result<Data, AdminError> {
+    fn outcome(&mut self, pending: Pending, now: Instant) -> Result<Data, AdminError> {
+        match pending {
+            Pending::Installed(epoch, then) => self.installed_or_not(epoch, then),
+            Pending::Flows { rows, from, .. } => {
+                self.check_heard(&from)?;
+                Ok(Data::Flows(rows.iter().map(|row| self.view().flow_row(row)).collect()))
+            }
+            Pending::Cleared { count, from } => {
+                self.check_heard(&from)?;
+                Ok(Data::Cleared(Cleared { count }))
+            }
+            Pending::Latency { reset, missing } => {
+                self.latencies.answer(reset, &missing, &self.machine, &self.file.settings.cores, now)
+            }
+            Pending::Probed(member, _) if self.intent.members.contains(member) => {
+                Ok(Data::Probes(self.view().probe_rows(Some(member))))
+            }
+            Pending::Probed(..) => Err(AdminError::new(Code::UnknownMember, "the member is no longer in the file")),
+        }
+    }
+
+    fn installed_or_not(&self, epoch: Epoch, then: Then) -> Result<Data, AdminError> {
+        let installed = self.publisher.installed();
         match then {
+            _ if epoch > installed => Err(not_installed(epoch, installed)),
             Then::Members(pool) => self.pool_named(&pool).map(|id| Data::Members(self.view().member_rows(Some(id)))),
             Then::Excluded(pool) => self.excluded(&pool).map(Data::Excluded),
             Then::Reloaded(reloaded) => Ok(Data::Reloaded(reloaded)),
         }
     }
 
-    /// Tells those whose questions the workers have answered.
-    pub(super) fn answer_queries(&mut self, now: Instant) {
-        while let Some(answered) = self.queries.next_answered(now) {
-            self.answer_query(answered);
+    /// Workers that have not finished are logged; if none has said anything, it is no answer.
+    fn check_heard(&mut self, Parts { missing, heard }: &Parts) -> Result<(), AdminError> {
+        if *missing == 0 {
+            return Ok(());
         }
-    }
-
-    fn answer_query(&mut self, answered: Answered) {
-        let Answered { request_id, kind, rows, cleared, missing, heard } = answered;
-        if missing > 0 {
-            let message =
-                format!("{missing} workers did not answer a flow query within {:?}", super::queries::PATIENCE);
-            self.log(LogLevel::Warn, message.clone());
-            if !heard {
-                return self.tell(
-                    request_id,
-                    Err(AdminError::new(Code::NoAnswer, format!("{message}: is the appliance overloaded?"))),
-                );
-            }
+        let message = format!("{missing} workers did not answer a flow query within {PATIENCE:?}");
+        self.log(LogLevel::Warn, message.clone());
+        match heard {
+            true => Ok(()),
+            false => Err(AdminError::new(Code::NoAnswer, format!("{message}: is the appliance overloaded?"))),
         }
-        let data = match kind {
-            Kind::List(_) => Data::Flows(rows.iter().map(|row| self.view().flow_row(row)).collect()),
-            Kind::Clear => Data::Cleared(Cleared { count: cleared }),
-        };
-        self.tell(request_id, Ok(data));
     }
 
     /// The appliance ends: nobody is left without an answer.
     pub(super) fn refuse_all_waiting(&mut self) {
-        let mut request_ids: Vec<u64> = self.waiting.drain(..).map(|one| one.request_id).collect();
-        request_ids.extend(self.queries.abandon());
-        request_ids.extend(self.latencies.abandon());
-        request_ids.extend(self.probing.abandon());
-        for request_id in request_ids {
+        for request_id in self.waiting.abandon() {
             self.answer(request_id, Err(stopping()));
         }
     }

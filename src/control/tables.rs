@@ -21,6 +21,7 @@ use crate::admin::rows::{
 };
 use crate::config::{Configuration, listen_text};
 use crate::flow::Range;
+use crate::monitor::Check;
 use crate::policy::Intent;
 use crate::policy::adjacency::NextHop;
 use crate::policy::health::State;
@@ -82,11 +83,11 @@ impl View<'_> {
             // A standby SIP Server does not serve its port: to the monitors it is down until it is promoted.
             State::Unknown | State::Up | State::Down => Role::Standby,
         };
-        let probe = |row: crate::monitor::ProbeRow| MemberProbe {
-            monitor: self.intent.monitors[row.monitor].name.clone(),
-            state: row.state.into(),
-            last_rtt_us: row.last_rtt.map(micros),
-            reason: row.reason,
+        let probe = |check: &Check| MemberProbe {
+            monitor: check.spec.name.clone(),
+            state: check.state.into(),
+            last_rtt_us: check.last_rtt.map(micros),
+            reason: check.reason(),
         };
         MemberRow {
             name: meant.name.clone(),
@@ -97,7 +98,7 @@ impl View<'_> {
             role,
             reason: standing.reason.clone(),
             since: self.wall(standing.since),
-            probes: self.probing.monitors().rows(id).into_iter().map(probe).collect(),
+            probes: self.probing.monitors().checks(id).map(probe).collect(),
             flows,
         }
     }
@@ -119,24 +120,20 @@ impl View<'_> {
 
     fn probe_rows_of(&self, id: MemberId) -> Vec<ProbeRow> {
         let member = &self.intent.members[id];
-        let row = |known: crate::monitor::ProbeRow| {
-            let tally = self.probing.tally(id, known.monitor);
-            let asks = &self.intent.monitors[known.monitor];
-            ProbeRow {
-                member: member.name.clone(),
-                pool: self.pool_name(member.pool),
-                kind: kind(&asks.kind),
-                monitor: asks.name.clone(),
-                state: known.state.into(),
-                reason: known.reason,
-                since: self.wall(tally.since),
-                last_rtt_us: known.last_rtt.map(micros),
-                sent: tally.sent,
-                ok: tally.good,
-                failed: tally.failed,
-            }
+        let row = |check: &Check| ProbeRow {
+            member: member.name.clone(),
+            pool: self.pool_name(member.pool),
+            kind: kind(&check.spec.kind),
+            monitor: check.spec.name.clone(),
+            state: check.state.into(),
+            reason: check.reason(),
+            since: self.wall(check.since),
+            last_rtt_us: check.last_rtt.map(micros),
+            sent: check.sent,
+            ok: check.ok,
+            failed: check.failed,
         };
-        self.probing.monitors().rows(id).into_iter().map(row).collect()
+        self.probing.monitors().checks(id).map(row).collect()
     }
 
     pub(super) fn virtual_server_rows(&self) -> Vec<VirtualServerRow> {
@@ -218,7 +215,7 @@ impl View<'_> {
         if let Some(id) = link::member_at(self.intent, hop) {
             return format!("member {}", self.intent.members[id].name);
         }
-        let routes = self.intent.routes.iter().any(|r| (r.interface, r.via) == (hop.interface, hop.address));
+        let routes = self.intent.routes.iter().any(|route| route.hop() == hop);
         if routes { "router".into() } else { String::new() }
     }
 
@@ -239,7 +236,7 @@ impl View<'_> {
             via: Some(route.via),
             interface: self.interface_name(route.interface),
             kind: RouteKind::Static,
-            next_hop: routers.get(&NextHop { interface: route.interface, address: route.via }).copied(),
+            next_hop: routers.get(&route.hop()).copied(),
         });
         connected.chain(fixed).collect()
     }

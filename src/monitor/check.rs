@@ -4,7 +4,7 @@
 //! `fall`. Knows nothing of other checks: [`super::schedule`] adds them up.
 
 use super::random::Random;
-use super::{Outcome, ProbeId, ProbeRow};
+use super::{Outcome, ProbeId};
 use crate::policy::health::State;
 use crate::policy::intent::{MemberId, Monitor, MonitorId};
 use crate::time::{Duration, Instant};
@@ -12,42 +12,65 @@ use crate::time::{Duration, Instant};
 /// Hints do not make probes of one check follow each other closer than this: what a stranger can provoke is bounded.
 pub const HINT_GAP: Duration = Duration::from_millis(50);
 
-/// One monitor of one member.
-#[derive(Clone, Debug)]
+/// One monitor of one member, and what is known of it.
+#[derive(Clone, Debug, PartialEq)]
 pub struct Check {
+    /// Who is asked.
     pub member: MemberId,
+    /// By what.
     pub monitor: MonitorId,
-    spec: Monitor,
+    /// The same, as the file has it.
+    pub spec: Monitor,
+    /// `Unknown`, `Up` or `Down`.
+    pub state: State,
+    /// When the state became what it is.
+    pub since: Instant,
+    /// Good answers in a row.
+    pub good: u32,
+    /// Failures in a row.
+    pub bad: u32,
+    /// Probes started, in all.
+    pub sent: u64,
+    /// How many of them were answered well.
+    pub ok: u64,
+    /// How many of them failed.
+    pub failed: u64,
+    /// Round-trip time of the last good answer.
+    pub last_rtt: Option<Duration>,
+    /// When the last good answer came.
+    pub last_good: Option<Instant>,
+    /// The last probe that has ended.
+    pub ended: Option<ProbeId>,
+    said: String,
     due: Instant,
     hinted: bool,
     last_start: Option<Instant>,
-    under_way: Option<(ProbeId, Instant)>,
-    state: State,
-    good: u32,
-    bad: u32,
-    said: String,
-    last_rtt: Option<Duration>,
-    last_good: Option<Instant>,
+    under_way: Option<ProbeId>,
 }
 
 impl Check {
     /// A check of which nothing is known; its first probe falls somewhere in the first interval, so that many checks
     /// do not ask in step.
-    pub fn new(member: MemberId, (id, monitor): (MonitorId, &Monitor), random: &mut Random, now: Instant) -> Check {
+    pub fn new(member: MemberId, (id, spec): (MonitorId, &Monitor), random: &mut Random, now: Instant) -> Check {
         Check {
             member,
             monitor: id,
-            spec: monitor.clone(),
-            due: now + jitter(monitor.interval, random),
+            spec: spec.clone(),
+            state: State::Unknown,
+            since: now,
+            good: 0,
+            bad: 0,
+            sent: 0,
+            ok: 0,
+            failed: 0,
+            last_rtt: None,
+            last_good: None,
+            ended: None,
+            said: String::from("not probed yet"),
+            due: now + jitter(spec.interval, random),
             hinted: false,
             last_start: None,
             under_way: None,
-            state: State::Unknown,
-            good: 0,
-            bad: 0,
-            said: String::from("not probed yet"),
-            last_rtt: None,
-            last_good: None,
         }
     }
 
@@ -55,16 +78,12 @@ impl Check {
     /// from the next probe on.
     pub fn follow(&mut self, spec: &Monitor, random: &mut Random, now: Instant) {
         if self.spec.kind != spec.kind {
-            *self = Check::new(self.member, (self.monitor, spec), random, now);
+            let Check { sent, ok, failed, .. } = *self;
+            *self = Check { sent, ok, failed, ..Check::new(self.member, (self.monitor, spec), random, now) };
         } else if self.spec.interval != spec.interval {
             self.due = self.due.min(now + jitter(spec.interval, random));
         }
         self.spec = spec.clone();
-    }
-
-    /// What is known.
-    pub fn state(&self) -> State {
-        self.state
     }
 
     /// The last probe failed and the one before did not.
@@ -72,32 +91,18 @@ impl Check {
         self.bad == 1 && self.last_good.is_some()
     }
 
-    /// When a good answer last came.
-    pub fn last_good(&self) -> Option<Instant> {
-        self.last_good
-    }
-
-    /// When something is to be done: the next start, or the end of patience with the probe under way.
-    pub fn next_due(&self) -> Instant {
-        match self.under_way {
-            Some((_, started)) => started + self.spec.timeout,
-            None => self.next_start(),
+    /// When the next probe starts; `None` while one is under way.
+    pub fn next_start(&self) -> Option<Instant> {
+        if self.under_way.is_some() {
+            return None;
         }
-    }
-
-    /// The probe under way, if its time is up at `now`.
-    pub fn overdue(&self, now: Instant) -> Option<ProbeId> {
-        self.under_way.filter(|&(_, started)| started + self.spec.timeout <= now).map(|(probe, _)| probe)
+        let earliest = self.last_start.map_or(Instant::ZERO, |start| start + HINT_GAP.min(self.spec.interval));
+        Some(if self.hinted { earliest.min(self.due) } else { self.due })
     }
 
     /// `probe` is the one under way.
     pub fn awaits(&self, probe: ProbeId) -> bool {
-        self.under_way.is_some_and(|(under_way, _)| under_way == probe)
-    }
-
-    /// A probe is due at `now` and none is under way.
-    pub fn may_start(&self, now: Instant) -> bool {
-        self.under_way.is_none() && self.next_start() <= now
+        self.under_way == Some(probe)
     }
 
     /// The probe is under way from `now`. The next falls on the grid of intervals; after a hint the grid begins anew.
@@ -112,7 +117,8 @@ impl Check {
         }
         self.hinted = false;
         self.last_start = Some(now);
-        self.under_way = Some((probe, now));
+        self.under_way = Some(probe);
+        self.sent += 1;
     }
 
     /// Something says that the next answer may differ: the next probe starts at once, or as soon as the one under way
@@ -129,61 +135,39 @@ impl Check {
 
     /// The probe under way ended. An answer later than the timeout is none.
     pub fn record(&mut self, outcome: Outcome, now: Instant) {
-        self.under_way = None;
+        self.ended = self.under_way.take();
+        let before = self.state;
         match outcome {
             Outcome::Good { rtt, detail } if rtt <= self.spec.timeout => self.succeed(rtt, detail, now),
             Outcome::Good { .. } | Outcome::Timeout => self.fail(format!("no answer in {:?}", self.spec.timeout)),
             Outcome::Failed { reason } => self.fail(reason),
         }
-    }
-
-    /// Its row for an operator.
-    pub fn row(&self) -> ProbeRow {
-        ProbeRow {
-            monitor: self.monitor,
-            state: self.state,
-            last_rtt: self.last_rtt,
-            reason: self.said_and_counted(),
-            good: self.good,
-            bad: self.bad,
-            last_good: self.last_good,
+        if self.state != before {
+            self.since = now;
         }
-    }
-
-    /// The monitor's name and what the last probe brought.
-    pub fn sentence(&self) -> String {
-        format!("{}: {}", self.spec.name, self.said_and_counted())
-    }
-
-    fn next_start(&self) -> Instant {
-        if !self.hinted {
-            return self.due;
-        }
-        let earliest = self.last_start.map_or(Instant::ZERO, |start| start + HINT_GAP.min(self.spec.interval));
-        earliest.min(self.due)
     }
 
     fn succeed(&mut self, rtt: Duration, detail: String, now: Instant) {
-        self.good = self.good.saturating_add(1);
-        self.bad = 0;
+        (self.good, self.bad) = (self.good.saturating_add(1), 0);
+        self.ok += 1;
         self.said = detail;
-        self.last_rtt = Some(rtt);
-        self.last_good = Some(now);
+        (self.last_rtt, self.last_good) = (Some(rtt), Some(now));
         if self.good >= self.spec.rise {
             self.state = State::Up;
         }
     }
 
     fn fail(&mut self, reason: String) {
-        self.bad = self.bad.saturating_add(1);
-        self.good = 0;
+        (self.good, self.bad) = (0, self.bad.saturating_add(1));
+        self.failed += 1;
         self.said = reason;
         if self.bad >= self.spec.fall {
             self.state = State::Down;
         }
     }
 
-    fn said_and_counted(&self) -> String {
+    /// What the last probe brought, and how many such in a row while that does not decide yet.
+    pub fn reason(&self) -> String {
         let Monitor { rise, fall, .. } = self.spec;
         if self.bad > 0 {
             format!("{} ({} of {fall})", self.said, self.bad.min(fall))

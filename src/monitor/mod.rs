@@ -15,6 +15,7 @@ pub mod sip_answer;
 #[cfg(test)]
 mod tests;
 
+pub use check::Check;
 pub use schedule::Monitors;
 
 use crate::policy::health::State;
@@ -64,23 +65,4 @@ pub struct Verdict {
     pub reason: String,
     /// Since when it is in that state.
     pub since: Instant,
-}
-
-/// One monitor of one member, as an operator sees it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ProbeRow {
-    /// The monitor.
-    pub monitor: MonitorId,
-    /// `Unknown`, `Up` or `Down`.
-    pub state: State,
-    /// Round-trip time of the last good answer.
-    pub last_rtt: Option<Duration>,
-    /// What the last probe brought.
-    pub reason: String,
-    /// Good answers in a row.
-    pub good: u32,
-    /// Failures in a row.
-    pub bad: u32,
-    /// When the last good answer came.
-    pub last_good: Option<Instant>,
 }

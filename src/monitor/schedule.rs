@@ -1,13 +1,13 @@
 //! All monitors of all members: when each is asked, and what the answers add up to.
 //!
 //! Owns one [`Check`] for each member and monitor, and each member's [`Verdict`]. Never sends, waits or reads a clock:
-//! the caller takes probes from [`Monitors::poll`], carries them, and brings outcomes back. After a failure the next
+//! the caller takes probes from [`Monitors::poll`], carries them, and brings the outcome of each back, silence included. After a failure the next
 //! probe keeps the interval; only a hint makes one come sooner, and a member's first failure is a hint about the others
 //! of its pool. Read first: [`super::check`].
 
 use super::check::Check;
 use super::random::Random;
-use super::{Outcome, ProbeId, ProbeRow, Start, Verdict};
+use super::{Outcome, ProbeId, Start, Verdict};
 use crate::policy::Intent;
 use crate::policy::health::State;
 use crate::policy::intent::{MemberId, PoolId};
@@ -63,37 +63,31 @@ impl Monitors {
         }
     }
 
-    /// The next probe to be started at `now`; to be called until `None`, after [`expire`](Monitors::expire).
+    /// The next probe to be started at `now`; to be called until `None`.
     pub fn poll(&mut self, now: Instant) -> Option<Start> {
-        let check = self.checks.iter_mut().find(|check| check.may_start(now))?;
+        let due = |check: &&mut Check| check.next_start().is_some_and(|start| start <= now);
+        let check = self.checks.iter_mut().find(due)?;
         let probe = ProbeId(self.next_probe);
         self.next_probe += 1;
         check.start(probe, now);
         Some(Start { probe, member: check.member, monitor: check.monitor })
     }
 
-    /// The next probe whose time is up at `now`, so that its carrier may forget it; to be called until `None`, before
-    /// [`poll`](Monitors::poll) and after the outcomes of the turn.
-    pub fn expire(&mut self, now: Instant) -> Option<ProbeId> {
-        let probe = self.checks.iter().find_map(|check| check.overdue(now))?;
-        self.on_outcome(probe, Outcome::Timeout, now);
-        Some(probe)
-    }
-
-    /// When [`expire`](Monitors::expire) or [`poll`](Monitors::poll) will have something. May lie in the past.
+    /// When [`poll`](Monitors::poll) will have something. May lie in the past.
     pub fn next_due(&self) -> Option<Instant> {
-        self.checks.iter().map(Check::next_due).min()
+        self.checks.iter().filter_map(Check::next_start).min()
     }
 
-    /// A probe ended. Late and unknown ones are ignored (scenario 34).
-    pub fn on_outcome(&mut self, probe: ProbeId, outcome: Outcome, now: Instant) {
-        let Some(check) = self.checks.iter_mut().find(|check| check.awaits(probe)) else { return };
+    /// A probe ended; returned is whose it was. Late and unknown ones are ignored (scenario 34).
+    pub fn on_outcome(&mut self, probe: ProbeId, outcome: Outcome, now: Instant) -> Option<MemberId> {
+        let check = self.checks.iter_mut().find(|check| check.awaits(probe))?;
         check.record(outcome, now);
         let (member, faltered) = (check.member, check.faltered());
         if faltered {
             self.ask_companions(member);
         }
         self.add_up(member, now);
+        Some(member)
     }
 
     /// Something on the wire says the member's state may have changed: each of its monitors asks at once. Decides
@@ -102,9 +96,16 @@ impl Monitors {
         self.checks.iter_mut().filter(|check| check.member == member).for_each(Check::hint);
     }
 
-    /// The operator wants the member probed: as a hint, but without a least distance to the probe before.
-    pub fn probe_now(&mut self, member: MemberId) {
+    /// The operator wants the member probed: as a hint, but without a least distance to the probe before. Returned is the
+    /// first probe that is for him.
+    pub fn probe_now(&mut self, member: MemberId) -> ProbeId {
         self.checks.iter_mut().filter(|check| check.member == member).for_each(Check::ask_now);
+        ProbeId(self.next_probe)
+    }
+
+    /// Each monitor of the member has got an answer to `first` or a later probe, or to a silence.
+    pub fn have_probed(&self, member: MemberId, first: ProbeId) -> bool {
+        self.checks(member).all(|check| check.ended.is_some_and(|ended| ended >= first))
     }
 
     /// What the probes say of a member.
@@ -113,17 +114,13 @@ impl Monitors {
         self.members.get(&member).map_or(&STRANGER, |sum| &sum.verdict)
     }
 
-    /// Its monitors, one row each.
-    pub fn rows(&self, member: MemberId) -> Vec<ProbeRow> {
-        self.of(member).map(Check::row).collect()
-    }
-
     /// When it last gave a good answer to any of its monitors.
     pub fn last_good_answer(&self, member: MemberId) -> Option<Instant> {
-        self.of(member).filter_map(Check::last_good).max()
+        self.checks(member).filter_map(|check| check.last_good).max()
     }
 
-    fn of(&self, member: MemberId) -> impl Iterator<Item = &Check> {
+    /// Its monitors.
+    pub fn checks(&self, member: MemberId) -> impl Iterator<Item = &Check> {
         self.checks.iter().filter(move |check| check.member == member)
     }
 
@@ -138,7 +135,7 @@ impl Monitors {
     /// Draws the member's verdict from its checks.
     fn add_up(&mut self, member: MemberId, now: Instant) {
         let Some(sum) = self.members.get(&member) else { return };
-        let (state, reason) = judge(&self.of(member).collect::<Vec<_>>(), sum.require);
+        let (state, reason) = judge(&self.checks(member).collect::<Vec<_>>(), sum.require);
         if let Some(Sum { verdict, .. }) = self.members.get_mut(&member) {
             let since = if verdict.state == state { verdict.since } else { now };
             *verdict = Verdict { state, reason, since };
@@ -152,7 +149,7 @@ fn judge(checks: &[&Check], require: usize) -> (State, String) {
         return (State::Unknown, String::from("has no monitor"));
     }
     let require = require.clamp(1, checks.len());
-    let count = |state| checks.iter().filter(|check| check.state() == state).count();
+    let count = |state| checks.iter().filter(|check| check.state == state).count();
     let (up, unknown) = (count(State::Up), count(State::Unknown));
     let state = match () {
         () if up >= require => State::Up,
@@ -161,10 +158,15 @@ fn judge(checks: &[&Check], require: usize) -> (State, String) {
     };
     let decides = |check: &&&Check| match state {
         State::Up => true,
-        State::Down => check.state() == State::Down,
-        _ => check.state() != State::Up,
+        State::Down => check.state == State::Down,
+        _ => check.state != State::Up,
     };
-    let mut reason = checks.iter().filter(decides).map(|check| check.sentence()).collect::<Vec<_>>().join("; ");
+    let mut reason = checks
+        .iter()
+        .filter(decides)
+        .map(|check| format!("{}: {}", check.spec.name, check.reason()))
+        .collect::<Vec<_>>()
+        .join("; ");
     if state == State::Down && checks.len() > 1 {
         reason += &format!("; {up} of {} monitors good, {require} required", checks.len());
     }

@@ -97,7 +97,7 @@ fn states(monitors: &Monitors) -> [State; 2] {
 }
 
 /// Runs the clock from event to event until `end`; `answer` says how a probe of a member and monitor begun at an instant
-/// ends (one millisecond later), or with `None` that nothing comes. Gives all starts and changes.
+/// ends (one millisecond later), or with `None` that nothing comes in its timeout. Gives all starts and changes.
 fn run(
     monitors: &mut Monitors,
     from: Instant,
@@ -114,10 +114,11 @@ fn run(
         for (_, probe, outcome) in Vec::into_iter(due) {
             monitors.on_outcome(probe, outcome, now);
         }
-        while monitors.expire(now).is_some() {}
         changes.extend(changes_since(before, monitors, now));
         while let Some(start) = monitors.poll(now) {
-            answers.extend(answer(&start, now).map(|outcome| (now + ms(1), start.probe, outcome)));
+            let (after, outcome) =
+                answer(&start, now).map_or((timeout(monitors, &start), Outcome::Timeout), |outcome| (ms(1), outcome));
+            answers.push((now + after, start.probe, outcome));
             starts.push((start, now));
         }
         let next = answers.iter().map(|(when, ..)| *when).chain(monitors.next_due()).min().unwrap();
@@ -125,6 +126,14 @@ fn run(
         now = next;
     }
     (starts, changes)
+}
+
+fn timeout(monitors: &Monitors, start: &Start) -> Duration {
+    monitors.checks(start.member).find(|check| check.monitor == start.monitor).unwrap().spec.timeout
+}
+
+fn rows(monitors: &Monitors, member: MemberId) -> Vec<Check> {
+    monitors.checks(member).cloned().collect()
 }
 
 fn starts_of(starts: &[(Start, Instant)], member: MemberId) -> Vec<Instant> {
@@ -239,15 +248,14 @@ fn late_repeated_and_unknown_answers_change_nothing() {
     let mut monitors = Monitors::new(&one_monitor(), 7, at(0));
     let now = monitors.next_due().unwrap();
     let start = monitors.poll(now).unwrap();
-    let untouched = monitors.rows(start.member);
-    monitors.on_outcome(ProbeId(999), good(), now);
-    assert_eq!(monitors.rows(start.member), untouched);
-    assert_eq!(monitors.expire(now + ms(149)), None);
-    assert_eq!(monitors.expire(now + ms(150)), Some(start.probe));
-    let row = monitors.rows(start.member).remove(0);
+    let untouched = rows(&monitors, start.member);
+    assert_eq!(monitors.on_outcome(ProbeId(999), good(), now), None);
+    assert_eq!(rows(&monitors, start.member), untouched);
+    assert_eq!(monitors.on_outcome(start.probe, Outcome::Timeout, now + ms(150)), Some(start.member));
+    let row = rows(&monitors, start.member).remove(0);
     assert_eq!((row.bad, row.good, row.last_good), (1, 0, None));
     monitors.on_outcome(start.probe, good(), now + ms(151));
-    assert_eq!(monitors.rows(start.member), vec![row]);
+    assert_eq!(rows(&monitors, start.member), vec![row]);
 }
 
 #[test]
@@ -257,7 +265,7 @@ fn an_answer_that_took_longer_than_the_timeout_is_none() {
     let start = monitors.poll(now).unwrap();
     let slow = Outcome::Good { rtt: ms(151), detail: "200 OK".into() };
     monitors.on_outcome(start.probe, slow, now + ms(151));
-    assert_eq!(monitors.rows(start.member)[0].reason, "no answer in 150ms (1 of 2)");
+    assert_eq!(rows(&monitors, start.member)[0].reason(), "no answer in 150ms (1 of 2)");
 }
 
 /// Monitors whose members are up, and an instant at which A's probe was answered a moment ago.
@@ -334,7 +342,7 @@ fn the_operator_is_served_without_waiting_for_the_gap() {
     monitors.probe_now(MemberId(77));
     monitors.hint(MemberId(77));
     assert_eq!(monitors.verdict(MemberId(77)).state, State::Unknown);
-    assert_eq!((monitors.rows(MemberId(77)), monitors.last_good_answer(MemberId(77))), (vec![], None));
+    assert_eq!((rows(&monitors, MemberId(77)), monitors.last_good_answer(MemberId(77))), (vec![], None));
 }
 
 #[test]
@@ -364,7 +372,11 @@ fn a_member_without_monitor_stays_unknown() {
 #[test]
 fn a_reload_keeps_what_is_known_wherever_members_stand_and_whatever_things_are_called() {
     let (mut monitors, now) = settled();
-    let rows = monitors.rows(A);
+    let known = |monitors: &Monitors| {
+        let known = monitors.checks(A).map(|check| (check.state, check.reason(), check.last_good, check.sent));
+        known.collect::<Vec<_>>()
+    };
+    let before = known(&monitors);
     let due = monitors.next_due();
     let mut turned = one_monitor();
     turned.members.reverse();
@@ -372,7 +384,7 @@ fn a_reload_keeps_what_is_known_wherever_members_stand_and_whatever_things_are_c
     turned.monitors[0].name = "renamed".into();
     let mut turned = carry_over(&one_monitor(), turned);
     monitors.reconfigure(&turned, now);
-    assert_eq!(monitors.rows(A), rows);
+    assert_eq!(known(&monitors), before);
     assert_eq!(monitors.next_due(), due);
     assert_eq!(monitors.verdict(A).state, State::Up);
 
@@ -400,7 +412,7 @@ fn a_reload_carries_a_probe_under_way_and_forgets_another_question_or_address() 
     monitors.reconfigure(&moved, now);
     let states = |monitors: &Monitors| [A, B, MemberId(2)].map(|member| monitors.verdict(member).state);
     assert_eq!(states(&monitors), [State::Unknown, State::Up, State::Unknown]);
-    assert_eq!((monitors.rows(A), monitors.rows(MemberId(2)).len()), (vec![], 1));
+    assert_eq!((rows(&monitors, A), rows(&monitors, MemberId(2)).len()), (vec![], 1));
 
     let mut other = moved.clone();
     other.monitors[0].kind = MonitorKind::TcpHalfOpen { port: 5070 };
@@ -411,21 +423,21 @@ fn a_reload_carries_a_probe_under_way_and_forgets_another_question_or_address() 
 #[test]
 fn rows_tell_what_each_monitor_saw() {
     let mut monitors = Monitors::new(&one_monitor(), 7, at(0));
-    assert_eq!(monitors.rows(A)[0].reason, "not probed yet");
+    assert_eq!(rows(&monitors, A)[0].reason(), "not probed yet");
     let now = starts_until(&mut monitors, A);
-    let row = monitors.rows(A).remove(0);
-    assert_eq!((row.monitor, row.state, row.reason.as_str()), (MonitorId(0), State::Unknown, "200 OK (1 of 2)"));
+    let row = rows(&monitors, A).remove(0);
+    assert_eq!((row.monitor, row.state, row.reason()), (MonitorId(0), State::Unknown, "200 OK (1 of 2)".into()));
     assert_eq!((row.last_rtt, row.good, row.bad, row.last_good), (Some(ms(1)), 1, 0, Some(now)));
+    assert_eq!((row.sent, row.ok, row.failed), (1, 1, 0));
 }
 
 /// Answers the first probe of `member`; gives the instant of the answer.
 fn starts_until(monitors: &mut Monitors, member: MemberId) -> Instant {
     loop {
         let now = monitors.next_due().unwrap();
-        while monitors.expire(now).is_some() {}
         while let Some(start) = monitors.poll(now) {
+            monitors.on_outcome(start.probe, good(), now + ms(1));
             if start.member == member {
-                monitors.on_outcome(start.probe, good(), now + ms(1));
                 return now + ms(1);
             }
         }
@@ -452,8 +464,8 @@ proptest! {
             match answer {
                 0 => monitors.on_outcome(start.probe, good(), now + ms(1)),
                 1 => monitors.on_outcome(start.probe, closed(), now + ms(1)),
-                _ => prop_assert_eq!(monitors.expire(now + ms(150)), Some(start.probe)),
-            }
+                _ => monitors.on_outcome(start.probe, Outcome::Timeout, now + ms(150)),
+            };
             let is_good = answer == 0;
             in_row = if last == Some(is_good) { in_row + 1 } else { 1 };
             last = Some(is_good);

@@ -2,7 +2,7 @@
 //!
 //! Owns the input [`Adjacency`] to compiling a snapshot. Resolution itself (ARP, timers) lives in `control`.
 
-use super::intent::InterfaceId;
+use super::intent::{InterfaceId, Member, Route};
 use crate::wire::Mac;
 use std::collections::HashMap;
 use std::fmt;
@@ -20,6 +20,20 @@ pub struct NextHop {
 impl fmt::Display for NextHop {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.address.fmt(f)
+    }
+}
+
+impl Member {
+    /// Where frames for it go.
+    pub fn hop(&self) -> NextHop {
+        NextHop { interface: self.interface, address: self.address }
+    }
+}
+
+impl Route {
+    /// Where frames by it go.
+    pub fn hop(&self) -> NextHop {
+        NextHop { interface: self.interface, address: self.via }
     }
 }
 

@@ -20,6 +20,7 @@ use crate::monitor::random::Random;
 use crate::monitor::sip::{Identity, write_options};
 use crate::monitor::sip_answer::AnswerReader;
 use crate::monitor::{Outcome, ProbeId};
+use crate::policy::adjacency::NextHop;
 use crate::policy::intent::{InterfaceId, Monitor, MonitorKind, SipProbe, SipTransport};
 use crate::time::Instant;
 use crate::wire::{Endpoint, Protocol, Tuple};
@@ -164,14 +165,14 @@ impl HostStack {
         }
     }
 
-    /// The next IP datagram to be sent, and where. Its destination stands in its header.
-    pub fn next_transmit(&mut self) -> Option<(InterfaceId, Vec<u8>)> {
-        self.datagrams.pop_front().or_else(|| {
-            self.stacks.values_mut().find_map(|stack| stack.pop().map(|datagram| (stack.interface, datagram)))
-        })
+    /// The next IP datagram to be sent, and where.
+    pub fn next_transmit(&mut self) -> Option<(NextHop, Vec<u8>)> {
+        let of_stack = |stack: &mut Stack| stack.pop().map(|datagram| (stack.interface, datagram));
+        let next = self.datagrams.pop_front().or_else(|| self.stacks.values_mut().find_map(of_stack));
+        next.map(|(interface, datagram)| (NextHop { interface, address: packet::destination(&datagram) }, datagram))
     }
 
-    /// The next probe that has ended. A probe that was cancelled does not appear.
+    /// The next probe that has ended. Each does, in time.
     pub fn next_outcome(&mut self) -> Option<(ProbeId, Outcome)> {
         self.outcomes.pop_front()
     }
@@ -184,11 +185,6 @@ impl HostStack {
         let probes = self.probes.values().map(|probe| probe.deadline().max(now)).min();
         let stacks = self.stacks.values_mut().filter_map(|stack| stack.next_deadline(now)).min();
         probes.into_iter().chain(stacks).min()
-    }
-
-    /// Forgets a probe. Its connection is reset.
-    pub fn cancel(&mut self, probe: ProbeId) {
-        self.remove(probe, true);
     }
 
     /// How many probes are under way.
@@ -305,19 +301,15 @@ impl HostStack {
         ids.into_iter().for_each(|id| self.end(id, failed(reason)));
     }
 
+    /// Releases all that the probe holds. Its connection is reset unless all is well.
     fn end(&mut self, id: ProbeId, outcome: Outcome) {
-        let abort = !matches!(outcome, Outcome::Good { .. });
-        self.remove(id, abort);
-        self.outcomes.push_back((id, outcome));
-    }
-
-    fn remove(&mut self, id: ProbeId, abort: bool) {
         let Some(probe) = self.probes.remove(&id) else { return };
         self.by_tuple.remove(&probe.tuple);
-        let port = probe.tuple.src.port;
+        let (port, abort) = (probe.tuple.src.port, !matches!(outcome, Outcome::Good { .. }));
         match (probe.task, self.stacks.get_mut(&probe.tuple.src.addr)) {
             (Task::Connection { handle, .. }, Some(stack)) => stack.leave(handle, port, abort, self.now),
             _ => self.ports.release(port),
         }
+        self.outcomes.push_back((id, outcome));
     }
 }

@@ -155,6 +155,11 @@ pub fn failed(reason: impl Into<String>) -> Outcome {
     Outcome::Failed { reason: reason.into() }
 }
 
+/// Where a datagram of ours goes.
+pub fn destination(datagram: &[u8]) -> Ipv4Addr {
+    Ipv4Packet::new_unchecked(datagram).dst_addr()
+}
+
 pub fn udp(local: Endpoint, remote: Endpoint, payload: &[u8]) -> Vec<u8> {
     let udp = UdpRepr { src_port: local.port, dst_port: remote.port };
     datagram(local.addr, remote.addr, IpProtocol::Udp, UDP_HEADER + payload.len(), |buffer| {

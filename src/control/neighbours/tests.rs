@@ -164,7 +164,7 @@ fn doubt_asks_at_once_but_not_one_that_was_heard_a_moment_ago() {
     bench.sent();
     for (millis, asked) in [(4_000, vec![]), (6_000, vec![(A, mac(9))]), (6_100, vec![])] {
         bench.to(millis);
-        bench.table.doubt(member, &bench.addresses, bench.now);
+        bench.table.reverify(member, &bench.addresses, bench.now);
         assert_eq!(bench.sent(), asked, "{millis}");
     }
 }

@@ -15,7 +15,7 @@ use std::net::Ipv4Addr;
 
 pub(super) fn member(intent: &Intent, health: &Health, adjacency: &Adjacency, id: MemberId) -> MemberView {
     let (meant, known) = (&intent.members[id], &health.members[id.index()]);
-    let hop = NextHop { interface: meant.interface, address: meant.address };
+    let hop = meant.hop();
     MemberView {
         address: meant.address,
         pool: meant.pool,
@@ -156,8 +156,7 @@ pub(super) fn rx_keys(intent: &Intent, macs: &[Mac]) -> Vec<Box<[(RxKey, Interfa
 }
 
 pub(super) fn routers(intent: &Intent) -> Vec<NextHop> {
-    let mut routers: Vec<_> =
-        intent.routes.iter().map(|route| NextHop { interface: route.interface, address: route.via }).collect();
+    let mut routers: Vec<_> = intent.routes.iter().map(Route::hop).collect();
     routers.sort_unstable();
     routers.dedup();
     routers
@@ -166,7 +165,7 @@ pub(super) fn routers(intent: &Intent) -> Vec<NextHop> {
 /// `routers` as [`routers`] gives them.
 pub(super) fn routes(intent: &Intent, routers: &[NextHop], before: Option<&Snapshot>) -> PrefixMap<Hop> {
     let fixed = intent.routes.iter().filter_map(|route| {
-        let hop = NextHop { interface: route.interface, address: route.via };
+        let hop = route.hop();
         Some((route.to, Hop::Via(routers.binary_search(&hop).ok()? as u16)))
     });
     let connected = intent

@@ -82,8 +82,8 @@ impl World {
             outcomes
                 .extend(std::iter::from_fn(|| self.host.next_outcome()).map(|(id, outcome)| (id, outcome, self.now)));
             let arrival = self.now + Duration::from_millis(1);
-            for (interface, datagram) in std::iter::from_fn(|| self.host.next_transmit()) {
-                assert_eq!(interface, WIRE);
+            for (hop, datagram) in std::iter::from_fn(|| self.host.next_transmit()) {
+                assert_eq!(hop, NextHop { interface: WIRE, address: A });
                 self.sent.push(datagram.clone());
                 self.on_the_wire.push_back((arrival, false, datagram));
             }

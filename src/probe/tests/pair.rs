@@ -99,9 +99,6 @@ impl Pair {
             while let Some((probe, outcome)) = self.host.next_outcome() {
                 self.monitors.on_outcome(probe, outcome, now);
             }
-            while let Some(expired) = self.monitors.expire(now) {
-                self.host.cancel(expired);
-            }
             while let Some(start) = self.monitors.poll(now) {
                 let monitor = &self.intent.monitors[start.monitor.index()];
                 self.host.start(start.probe, monitor, WIRE, US, MEMBERS[start.member.index()], now);
@@ -168,7 +165,7 @@ fn a_standby_that_opens_its_port_without_answering_never_becomes_active() {
         (false, false) => Behaves::PortClosed,
     });
     assert_eq!((pair.active, pair.choices.len()), (Some(MemberId(0)), 1), "{:?}", pair.choices);
-    let row = pair.monitors.rows(MemberId(1)).remove(0);
+    let row = pair.monitors.checks(MemberId(1)).next().unwrap();
     assert_eq!((row.state, row.last_good), (State::Down, None));
 }
 

@@ -1,0 +1,124 @@
+//! Operators who wait for an answer.
+//!
+//! Owns each open request, what it still lacks, and how long it may wait: for workers to install a change, to list or
+//! clear flows, to report what they measured; for a member to be probed. Nobody waits for ever: an answer that does not come in
+//! time is taken as far as it has come. Gives no answer itself: `requests` does.
+
+use crate::admin::rows::Reloaded;
+use crate::monitor::ProbeId;
+use crate::policy::Epoch;
+use crate::policy::intent::MemberId;
+use crate::time::{Duration, Instant};
+use crate::worker::mailbox::{FlowRow, WorkerId};
+
+/// How long an operator waits for the workers to install a change.
+pub(super) const INSTALL_PATIENCE: Duration = Duration::from_secs(5);
+/// How long he waits for them to tell something.
+pub(super) const PATIENCE: Duration = Duration::from_secs(2);
+
+/// What somebody waits for.
+pub(super) enum Pending {
+    /// That every worker has installed this epoch.
+    Installed(Epoch, Then),
+    /// Rows of flows, at most so many.
+    Flows { limit: usize, rows: Vec<FlowRow>, from: Parts },
+    /// That flows are cleared, and how many were.
+    Cleared { count: u64, from: Parts },
+    /// That these workers report what they measured; then to forget all that, if it is a reset.
+    Latency { reset: bool, missing: Vec<WorkerId> },
+    /// That each monitor of the member has been answered, to this probe or a later one.
+    Probed(MemberId, ProbeId),
+}
+
+/// The answer once a change is installed. Names, because a reload may come between.
+pub(super) enum Then {
+    /// The members of a pool.
+    Members(String),
+    /// A pool's exclusion group.
+    Excluded(String),
+    /// The differences.
+    Reloaded(Reloaded),
+}
+
+/// The parts of an answer that each worker gives its own of.
+pub(super) struct Parts {
+    /// Workers that have not finished.
+    pub(super) missing: usize,
+    /// Whether any worker said anything.
+    pub(super) heard: bool,
+}
+
+/// All who wait, in the order they came.
+#[derive(Default)]
+pub(super) struct Waiting {
+    open: Vec<Open>,
+}
+
+struct Open {
+    request_id: u64,
+    until: Instant,
+    what: Pending,
+}
+
+impl Waiting {
+    pub(super) fn push(&mut self, request_id: u64, what: Pending, until: Instant) {
+        self.open.push(Open { request_id, until, what });
+    }
+
+    /// A worker sent rows; the last ones, or more are to come.
+    pub(super) fn on_flows(&mut self, request_id: u64, more: Vec<FlowRow>, last: bool) {
+        if let Some(Pending::Flows { limit, rows, from }) = self.find(request_id) {
+            from.heard(last);
+            rows.extend(more.into_iter().take(limit.saturating_sub(rows.len())));
+        }
+    }
+
+    /// A worker has cleared flows.
+    pub(super) fn on_cleared(&mut self, request_id: u64, more: u64) {
+        if let Some(Pending::Cleared { count, from }) = self.find(request_id) {
+            from.heard(true);
+            *count += more;
+        }
+    }
+
+    /// A worker has reported what it measured.
+    pub(super) fn on_latency(&mut self, worker: WorkerId) {
+        for open in &mut self.open {
+            if let Pending::Latency { missing, .. } = &mut open.what {
+                missing.retain(|other| *other != worker);
+            }
+        }
+    }
+
+    /// Those whose wait is over: what they wait for is `done`, or their time is up.
+    pub(super) fn take(&mut self, now: Instant, done: impl Fn(&Pending) -> bool) -> Vec<(u64, Pending)> {
+        let over = self.open.extract_if(.., |open| open.until <= now || done(&open.what));
+        over.map(|open| (open.request_id, open.what)).collect()
+    }
+
+    /// Nobody waits any more; returned are the requests of those who did.
+    pub(super) fn abandon(&mut self) -> Vec<u64> {
+        self.open.drain(..).map(|open| open.request_id).collect()
+    }
+
+    /// When somebody's time is up.
+    pub(super) fn next_deadline(&self) -> Option<Instant> {
+        self.open.iter().map(|open| open.until).min()
+    }
+
+    fn find(&mut self, request_id: u64) -> Option<&mut Pending> {
+        self.open.iter_mut().find(|open| open.request_id == request_id).map(|open| &mut open.what)
+    }
+}
+
+impl Parts {
+    /// Nothing has come from any of so many workers.
+    pub(super) fn of(workers: usize) -> Parts {
+        Parts { missing: workers, heard: false }
+    }
+
+    fn heard(&mut self, last: bool) {
+        self.heard = true;
+        self.missing = self.missing.saturating_sub(usize::from(last));
+    }
+}
