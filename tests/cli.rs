@@ -91,46 +91,13 @@ fn a_bad_file_is_two_and_every_error_is_told() {
 fn a_good_file_is_described() {
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("good.toml");
-    std::fs::write(&file, GOOD).unwrap();
+    std::fs::write(&file, testbench::TWO_ARM).unwrap();
     let (code, out, err) = ran(&["check", file.to_str().unwrap()]);
     assert_eq!((code, err.as_str()), (Some(0), ""), "{out}");
     for part in ["lead-1", "outer", "sip-a", "10.20.0.100"] {
         assert!(out.contains(part), "{part}: {out}");
     }
 }
-
-const GOOD: &str = r#"
-[appliance]
-name = "lead-1"
-[cores]
-management = 0
-workers = [1]
-[[port]]
-name = "outer"
-device = "net_af_packet0,iface=outer0"
-[[interface]]
-name = "all"
-port = "outer"
-addresses = ["10.20.0.1/24"]
-[[monitor]]
-name = "sip-options"
-kind = "sip"
-transport = "udp"
-interval = "500ms"
-timeout = "400ms"
-rise = 2
-fall = 3
-[[pool]]
-name = "pair-1"
-mode = "active-standby"
-members = [{ name = "sip-a", address = "10.20.0.11" }]
-monitors = ["sip-options"]
-[[virtual_server]]
-name = "sip-1"
-address = "10.20.0.100"
-pool = "pair-1"
-listen = ["udp/5060"]
-"#;
 
 #[test]
 fn nobody_there_is_three_with_socket_reason_and_remedy() {

@@ -11,7 +11,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from . import addresses
+from . import addresses, two_arm
 from .host import Program
 from .shell import LabError, run
 from .switchover import Switchover, read_switchovers
@@ -46,77 +46,23 @@ class Setting:
 
 
 def configuration(lab: Lab, setting: Setting) -> str:
-    """The appliance's file: the deployment of `addresses`, probed every 200 ms."""
-    members = "\n".join(f'  {{ name = "{name}", address = "{at}" }},' for name, at in addresses.MEMBERS.items())
+    """The appliance's file: the fixture on the lab's devices, probed every 200 ms, with cores shared with the rest of the lab."""
     cores = sorted(os.sched_getaffinity(0))
-    excluded = ", ".join(f'"{prefix}"' for prefix in addresses.EXCLUDED)
-    services = [f"udp/{addresses.SIP_PORT}", f"tcp/{addresses.SIP_PORT}", f"tcp/{addresses.SIP_TLS_PORT}"]
-    listen = ", ".join(f'"{service}"' for service in (*services, *setting.also_listen))
-    return f"""
-[appliance]
-name = "lab-{lab.id}"
-admin_socket = "{lab.file('admin.sock')}"
-log = "info"
-
-[cores]
-management = {cores[0]}
-workers = [{cores[-1]}]
-idle = "sleep"                # the cores are shared with the rest of the lab
-
-[dpdk]
-hugepages = false
-
-[[port]]
-name = "outer"
-device = "{setting.device.format(number=0, interface='outer0')}"
-
-[[port]]
-name = "inner"
-device = "{setting.device.format(number=1, interface='inner0')}"
-
-[[interface]]
-name = "clients"
-port = "outer"
-addresses = ["{addresses.OUTER_SELF}/24"]
-
-[[interface]]
-name = "servers"
-port = "inner"
-addresses = ["{addresses.INNER_SELF}/24"]
-mtu = {setting.server_mtu}
-
-[[route]]
-to = "default"
-via = "{addresses.ROUTER}"
-
-[[monitor]]
-name = "sip-options"
-kind = "sip"
-transport = "udp"
-interval = "200ms"
-timeout = "200ms"
-rise = 2
-fall = {setting.fall}
-
-[[pool]]
-name = "pair-1"
-mode = "active-standby"
-members = [
-{members}
-]
-monitors = ["sip-options"]
-
-[[virtual_server]]
-name = "sip-1"
-address = "{addresses.VIP}"
-pool = "pair-1"
-listen = [{listen}]
-
-[[snat]]
-pool = "pair-1"
-address = "{addresses.VIP}"
-exclude = [{excluded}]
-""".lstrip()
+    appliance = f'[appliance]\nname = "lab-{lab.id}"\nadmin_socket = "{lab.file("admin.sock")}"\nlog = "info"\n'
+    inner, service = f'["{addresses.INNER_SELF}/24"]\n', f'"tcp/{addresses.SIP_TLS_PORT}"'
+    listen = "".join(f', "{further}"' for further in setting.also_listen)
+    return two_arm.edited(
+        two_arm.FIXTURE,
+        ("[cores]\n", f"{appliance}\n[dpdk]\nhugepages = false\n\n[cores]\n"),
+        (two_arm.MANAGEMENT, f"management = {cores[0]}\n"),
+        (two_arm.WORKERS, f'workers = [{cores[-1]}]\nidle = "sleep"\n'),
+        (two_arm.OUTER_DEVICE, setting.device.format(number=0, interface="outer0")),
+        (two_arm.INNER_DEVICE, setting.device.format(number=1, interface="inner0")),
+        (two_arm.TAG, ""),
+        (inner, f"{inner}mtu = {setting.server_mtu}\n"),
+        (two_arm.PROBE, f'kind = "sip"\ninterval = "200ms"\ntimeout = "200ms"\nfall = {setting.fall}\n'),
+        (service, f"{service}{listen}"),
+    )
 
 
 def binary() -> Path:

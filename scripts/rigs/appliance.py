@@ -9,7 +9,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from lab import addresses
+from lab import addresses, two_arm
 from lab.shell import LabError
 
 from .admin import Admin
@@ -34,75 +34,26 @@ class Tuning:
 
 
 def configuration(setting: Setting, tuning: Tuning, socket: Path) -> str:
-    """The appliance's file. Nothing answers probes here, so they are rare: the member is chosen by hand."""
-    members = "\n".join(f'  {{ name = "{name}", address = "{at}" }},' for name, at in addresses.MEMBERS.items())
+    """The fixture on a setting's devices. Nothing answers probes here, so they are rare: the member is chosen by hand."""
+    appliance = f'[appliance]\nname = "rig"\nadmin_socket = "{socket}"\n'
+    dpdk = (f"[dpdk]\nhugepages = {str(setting.hugepages).lower()}\nmbufs = {setting.mbufs}\n"
+            f"memory_mib = {needed_mb(setting.mbufs)}\n")
     # A worker on management's core has to be allowed to sleep; under load it never does.
     idle = "sleep" if setting.management in setting.workers else "poll"
-    return f"""
-[appliance]
-name = "rig"
-admin_socket = "{socket}"
-
-[cores]
-management = {setting.management}
-workers = [{", ".join(str(core) for core in setting.workers)}]
-idle = "{idle}"
-
-[dpdk]
-hugepages = {str(setting.hugepages).lower()}
-mbufs = {setting.mbufs}
-memory_mib = {needed_mb(setting.mbufs)}
-
-[[port]]
-name = "outer"
-device = "{setting.device('outer')}"
-
-[[port]]
-name = "inner"
-device = "{setting.device('inner')}"
-
-[[interface]]
-name = "clients"
-port = "outer"
-addresses = ["{addresses.OUTER_SELF}/24"]
-
-[[interface]]
-name = "servers"
-port = "inner"
-addresses = ["{addresses.INNER_SELF}/24"]
-
-[[route]]
-to = "default"
-via = "{addresses.ROUTER}"
-
-[[monitor]]
-name = "rare"
-kind = "icmp"
-interval = "1h"
-timeout = "50m"
-fall = 100
-
-[[pool]]
-name = "{POOL}"
-members = [
-{members}
-]
-monitors = ["rare"]
-
-[[virtual_server]]
-name = "sip-1"
-address = "{addresses.VIP}"
-pool = "{POOL}"
-listen = ["udp/{addresses.SIP_PORT}", "tcp/{addresses.SIP_PORT}"]
-
-[[snat]]
-pool = "{POOL}"
-address = "{addresses.VIP}"
-exclude = [{", ".join(f'"{prefix}"' for prefix in tuning.exclude)}]
-
-[limits]
-flows_per_worker = {max(1_024, tuning.flows)}
-""".lstrip()
+    excluded, instead = (", ".join(f'"{prefix}"' for prefix in group) for group in (addresses.EXCLUDED, tuning.exclude))
+    limits = f"[limits]\nflows_per_worker = {max(1_024, tuning.flows)}\n"
+    return two_arm.edited(
+        two_arm.FIXTURE,
+        ("[cores]\n", f"{appliance}\n{dpdk}\n{limits}\n[cores]\n"),
+        (two_arm.MANAGEMENT, f"management = {setting.management}\n"),
+        (two_arm.WORKERS, f'workers = [{", ".join(str(core) for core in setting.workers)}]\nidle = "{idle}"\n'),
+        (two_arm.OUTER_DEVICE, setting.device("outer")),
+        (two_arm.INNER_DEVICE, setting.device("inner")),
+        (two_arm.TAG, ""),
+        (two_arm.PROBE, 'kind = "icmp"\ninterval = "1h"\ntimeout = "50m"\nfall = 100\n'),
+        (two_arm.MONITOR, '"rare"'),
+        (f"[{excluded}]", f"[{instead}]"),
+    )
 
 
 class Appliance:

@@ -15,6 +15,7 @@ from pathlib import Path
 from lab.host import Host, Program
 from lab.shell import LabError, need_programs, need_root, run
 from lab.toolchain import REPOSITORY
+from lab.two_arm import edited
 
 from . import build, vm_image
 from .process import Process
@@ -195,13 +196,8 @@ class _Rig:
 
 def _file(devices: list[str]) -> str:
     """The virtio example with this machine's devices, untagged."""
-    text = (REPOSITORY / "dpdk-config/examples/virtio.toml").read_text()
-    for was, becomes in [("0000:01:00.0", devices[0]), ("0000:02:00.0", devices[1]), ("vlan = 120\n", ""),
-                         ("mbufs = 65535", "mbufs = 32767"), ("memory_mib = 512", "memory_mib = 400")]:
-        if was not in text:
-            raise LabError(f"dpdk-config/examples/virtio.toml no longer has `{was.strip()}`, which scripts/rigs/vm.py replaces")
-        text = text.replace(was, becomes)
-    return text
+    return edited(REPOSITORY / "dpdk-config/examples/virtio.toml", ("0000:01:00.0", devices[0]), ("0000:02:00.0", devices[1]),
+                  ("vlan = 120\n", ""), ("mbufs = 65535", "mbufs = 32767"), ("memory_mib = 512", "memory_mib = 400"))
 
 
 def _traffic(*words: str) -> list[str]:

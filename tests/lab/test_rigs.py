@@ -4,13 +4,16 @@ import importlib.util
 import ipaddress
 import struct
 import tempfile
+import tomllib
 import unittest
 import xml.dom.minidom
 from pathlib import Path
 
 from standing import SCRIPTS  # finds the scripts
+from lab import addresses, two_arm
 from lab.shell import LabError
 from rigs import accounts, captures, catalogue, criterion, forwarding, frames, pages, results, targets, traffic
+from rigs.appliance import Tuning, configuration
 from rigs.measure import Figure, Reading, in_turn, percentile, rate, ratio
 from rigs.plots import Plot, Series
 from rigs.setting import Setting
@@ -99,6 +102,31 @@ class Files(unittest.TestCase):
         self.assertEqual(criterion.median("group/name", self.directory), 640.0)
         self.assertEqual(criterion.rate("group/name", self.directory), 1e8)
         self.assertIsNone(criterion.median("group/other", self.directory))
+
+
+class TwoArm(unittest.TestCase):
+    """The fixture of nearly every test, and what a rig makes of it."""
+
+    def test_its_addresses_are_the_labs(self):
+        file = tomllib.loads(two_arm.FIXTURE.read_text())
+        self.assertEqual({member["name"]: member["address"] for member in file["pool"][0]["members"]}, addresses.MEMBERS)
+        self.assertEqual([interface["addresses"] for interface in file["interface"]],
+                         [[f"{addresses.OUTER_SELF}/24"], [f"{addresses.INNER_SELF}/24"]])
+        self.assertEqual((file["route"][0]["via"], file["virtual_server"][0]["address"]), (addresses.ROUTER, addresses.VIP))
+        self.assertEqual(file["snat"], [{"pool": "pair-1", "address": addresses.VIP, "exclude": addresses.EXCLUDED}])
+
+    def test_a_rig_has_its_own_devices_cores_and_limits(self):
+        with tempfile.TemporaryDirectory() as directory:
+            setting = Setting(traffic.service_udp(16), Path(directory), 0, (0, 1), False)
+            file = tomllib.loads(configuration(setting, Tuning(2_000, ("192.168.77.0/24",)), Path("/run/rig.sock")))
+            self.assertEqual([port["device"] for port in file["port"]], [setting.device("outer"), setting.device("inner")])
+        self.assertEqual(file["cores"], {"management": 0, "workers": [0, 1], "idle": "sleep"})
+        self.assertEqual((file["limits"], file["appliance"]["admin_socket"]), ({"flows_per_worker": 2_000}, "/run/rig.sock"))
+        self.assertEqual((file["pool"][0]["monitors"], file["monitor"][0]["name"]), (["rare"], "rare"))
+        self.assertEqual(file["snat"][0]["exclude"], ["192.168.77.0/24"])
+
+    def test_a_text_that_is_not_there_cannot_be_replaced(self):
+        self.assertRaisesRegex(LabError, "two-arm.toml no longer has `vlan = 7`", two_arm.edited, two_arm.FIXTURE, ("vlan = 7", ""))
 
 
 class Reckoning(unittest.TestCase):

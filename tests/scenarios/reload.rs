@@ -76,6 +76,13 @@ fn two_pairs() -> File {
     File::two_arm().with("[[pool]]\nname = \"pair-1\"\n", SECOND_PAIR)
 }
 
+/// The members in the other order.
+fn turned() -> File {
+    let member = |name, last| format!("  {{ name = \"{name}\", address = \"10.20.0.{last}\" }},\n");
+    let (a, b) = (member("sip-a", 11), member("sip-b", 12));
+    File::two_arm().with(&format!("{a}{b}"), &format!("{b}{a}"))
+}
+
 /// The second VIP is answered for, and serves through `member` at these ports.
 #[track_caller]
 fn is_there(world: &mut World, member: Far, udp: u16, tcp: u16) {
@@ -144,12 +151,10 @@ fn s83_a_second_pair_comes_and_goes_and_the_first_loses_nothing() {
 
 #[test]
 fn s83_members_in_another_order_keep_their_roles_and_their_connections() {
-    let (a, b) = ("{ name = \"sip-a\", address = \"10.20.0.11\" }", "{ name = \"sip-b\", address = \"10.20.0.12\" }");
-    let turned = File::two_arm().with(&format!("{a}, {b}"), &format!("{b}, {a}"));
     told_with_a_active(&File::two_arm(), |world| {
         let mut connections = connections(world);
         let mut of_b = Connection::outward(world, HOST_B, 41_001, at(PEER, 5060)).open(world);
-        assert_eq!(reloaded(world, turned.clone()), Ok(1));
+        assert_eq!(reloaded(world, turned()), Ok(1));
         world.steady(secs(2), HOST_A);
         connections.iter_mut().for_each(|connection| connection.goes_on(world));
         assert_eq!((world.row("sip-a").flows, world.row("sip-b").flows), (3, 1));
@@ -250,7 +255,6 @@ fn s83_a_hundred_reloads_leave_nothing_behind() {
 
 /// Files that differ in everything a reload may change.
 fn files() -> Vec<File> {
-    let (a, b) = ("{ name = \"sip-a\", address = \"10.20.0.11\" }", "{ name = \"sip-b\", address = \"10.20.0.12\" }");
     vec![
         File::two_arm(),
         two_pairs(),
@@ -260,7 +264,7 @@ fn files() -> Vec<File> {
         File::two_arm().with("10.20.0.100", "10.20.0.110"),
         File::two_arm().with("name = \"sip-a\"", "name = \"sip-z\""),
         File::two_arm().with("listen = [\"udp/5060\", \"tcp/5060\", \"tcp/5061\"]", "listen = [\"udp/5060\"]"),
-        File::two_arm().with(&format!("{a}, {b}"), &format!("{b}, {a}")),
+        turned(),
         File::two_arm().and("[[nonsense]]"),
     ]
 }

@@ -1,5 +1,6 @@
 //! Files that load.
 
+use super::edited;
 use crate::config::{Configuration, Idle, load, parse_for};
 use crate::policy::intent::*;
 use std::net::Ipv4Addr;
@@ -87,43 +88,16 @@ fn a_monitor_without_a_port_asks_each_pool_where_its_virtual_server_listens() {
 
 #[test]
 fn a_file_that_leaves_everything_out_that_has_a_default_means_the_same() {
-    let short = r#"
-        [appliance]
-        metrics = "127.0.0.1:9469"
-        [[port]]
-        name = "outer"
-        device = "net_af_packet0,iface=outer0"
-        [[port]]
-        name = "inner"
-        device = "net_af_packet1,iface=inner0"
-        [[interface]]
-        name = "clients"
-        port = "outer"
-        vlan = 120
-        addresses = ["192.0.2.2/24"]
-        [[interface]]
-        name = "servers"
-        port = "inner"
-        addresses = ["10.20.0.1/24"]
-        [[route]]
-        via = "192.0.2.1"
-        [[monitor]]
-        name = "sip-options"
-        kind = "sip"
-        [[pool]]
-        name = "pair-1"
-        members = [{ name = "sip-a", address = "10.20.0.11" }, { name = "sip-b", address = "10.20.0.12" }]
-        monitors = ["sip-options"]
-        [[virtual_server]]
-        name = "sip-1"
-        address = "10.20.0.100"
-        pool = "pair-1"
-        [[snat]]
-        pool = "pair-1"
-        address = "10.20.0.100"
-        exclude = ["172.16.1.20", "172.16.2.0/24"]
-    "#;
-    let short = parse_for(64, "short.toml", short).unwrap_or_else(|errors| panic!("{errors}"));
+    let short = edited(&[
+        ("[cores]\nmanagement = 0\nworkers = [1]\n", "[appliance]\nmetrics = \"127.0.0.1:9469\"\n"),
+        ("0000:3b:00.0", "net_af_packet0,iface=outer0"),
+        ("0000:3b:00.1", "net_af_packet1,iface=inner0"),
+        ("to = \"default\"\n", ""),
+        ("interval = \"500ms\"\n", ""),
+        ("listen = [\"udp/5060\", \"tcp/5060\", \"tcp/5061\"]\n", ""),
+        ("172.16.1.20/32", "172.16.1.20"),
+    ]);
+    let short = parse_for(64, "short.toml", &short).unwrap_or_else(|errors| panic!("{errors}"));
     assert_eq!(short, example("two-arm.toml"));
 }
 

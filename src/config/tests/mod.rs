@@ -8,57 +8,7 @@ mod round_trip;
 mod writer;
 
 /// A good file to spoil.
-const GOOD: &str = r#"[cores]
-management = 0
-workers = [1]
-
-[[port]]
-name = "outer"
-device = "0000:3b:00.0"
-
-[[port]]
-name = "inner"
-device = "0000:3b:00.1"
-
-[[interface]]
-name = "clients"
-port = "outer"
-vlan = 120
-addresses = ["192.0.2.2/24"]
-
-[[interface]]
-name = "servers"
-port = "inner"
-addresses = ["10.20.0.1/24"]
-
-[[route]]
-to = "default"
-via = "192.0.2.1"
-
-[[monitor]]
-name = "sip-options"
-kind = "sip"
-interval = "500ms"
-
-[[pool]]
-name = "pair-1"
-members = [
-  { name = "sip-a", address = "10.20.0.11" },
-  { name = "sip-b", address = "10.20.0.12" },
-]
-monitors = ["sip-options"]
-
-[[virtual_server]]
-name = "sip-1"
-address = "10.20.0.100"
-pool = "pair-1"
-listen = ["udp/5060", "tcp/5060", "tcp/5061"]
-
-[[snat]]
-pool = "pair-1"
-address = "10.20.0.100"
-exclude = ["172.16.1.20/32", "172.16.2.0/24"]
-"#;
+const GOOD: &str = testbench::TWO_ARM;
 
 /// [`GOOD`] with each first text replaced by the second; an empty first text adds the second at the end.
 fn edited(edits: &[(&str, &str)]) -> String {

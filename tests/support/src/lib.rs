@@ -15,3 +15,9 @@ pub mod mend;
 pub mod plan;
 pub mod rig;
 pub mod world;
+
+/// A file with one pair between two ports, and nothing in it that has a default: what nearly every test starts from.
+///
+/// Tests, the lab and the rigs all read this one, and say what they change in it as texts to replace. The devices are PCI
+/// addresses, for which no test has a NIC; the interface towards clients is tagged.
+pub const TWO_ARM: &str = include_str!("../two-arm.toml");

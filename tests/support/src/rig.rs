@@ -3,6 +3,8 @@
 //! The rig stands in for the management core: it compiles snapshots, reads events, and knows who is alive because the
 //! test says so. What is on the wire is given and taken as whole frames; each frame that comes out is checked whole.
 
+use crate::TWO_ARM;
+use fairlead::config::parse;
 use fairlead::engine::{DropReason, Engine, Notice, PuntReason, Share};
 use fairlead::flow::Claims;
 use fairlead::io::Port;
@@ -16,7 +18,7 @@ use fairlead::wire::{Mac, Protocol, VlanId, check};
 use fairlead::worker::mailbox::{ManagementEnd, mailbox};
 use fairlead::worker::{Command, Event, Shared, Tally, Worker, WorkerId, hand_offs};
 use std::net::Ipv4Addr;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 pub const V: &str = "10.20.0.100";
 pub const A: &str = "10.20.0.11";
@@ -360,25 +362,15 @@ impl World {
     }
 }
 
-/// The common setting of the acceptance scenarios (`tests/scenarios.md`).
+/// The common setting of the acceptance scenarios (`tests/scenarios.md`): the two-arm file, untagged, with few flows.
 pub fn two_arm() -> Intent {
-    Intent {
-        ports: vec![port("outer"), port("inner")],
-        interfaces: vec![
-            interface("clients", OUTER, None, "192.0.2.2/24"),
-            interface("servers", INNER, None, "10.20.0.1/24"),
-        ]
-        .into(),
-        routes: vec![Route { to: "0.0.0.0/0".parse().unwrap(), via: addr(R), interface: InterfaceId(0) }],
-        monitors: vec![].into(),
-        pools: vec![pool("pair-1", &[0, 1])].into(),
-        members: vec![member("sip-a", A, 0), member("sip-b", B, 0)].into(),
-        virtual_servers: vec![virtual_server("sip-1", V, 0)],
-        snats: vec![snat(V, 0, &["172.16.1.20/32", "172.16.2.0/24"])],
-        timeouts: Timeouts::default(),
-        limits: Limits { flows_per_worker: 10_000, ..Limits::default() },
-        lives: Default::default(),
-    }
+    static INTENT: LazyLock<Intent> = LazyLock::new(|| {
+        let file = TWO_ARM.replace("vlan = 120\n", "");
+        let mut intent = parse("two-arm.toml", &file).unwrap_or_else(|errors| panic!("{errors}")).intent;
+        intent.limits.flows_per_worker = 10_000;
+        intent
+    });
+    INTENT.clone()
 }
 
 pub fn addr(text: &str) -> Ipv4Addr {

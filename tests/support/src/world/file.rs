@@ -1,61 +1,28 @@
 //! The configuration file of a world, and how a story departs from it.
 
-/// The common setting of the acceptance scenarios: two arms, one pair, SIP probes twice a second.
-const TWO_ARM: &str = r#"
-[cores]
-management = 0
-workers = [1]
-[[port]]
-name = "outer"
-device = "net_null0"
-[[port]]
-name = "inner"
-device = "net_null1"
-[[interface]]
-name = "clients"
-port = "outer"
-addresses = ["192.0.2.2/24"]
-[[interface]]
-name = "servers"
-port = "inner"
-addresses = ["10.20.0.1/24"]
-[[route]]
-to = "default"
-via = "192.0.2.1"
-[[monitor]]
-name = "sip-options"
-kind = "sip"
-transport = "udp"
-interval = "500ms"
-timeout = "400ms"
-rise = 2
-fall = 3
-[[pool]]
-name = "pair-1"
-mode = "active-standby"
-members = [{ name = "sip-a", address = "10.20.0.11" }, { name = "sip-b", address = "10.20.0.12" }]
-monitors = ["sip-options"]
-[[virtual_server]]
-name = "sip-1"
-address = "10.20.0.100"
-pool = "pair-1"
-listen = ["udp/5060", "tcp/5060", "tcp/5061"]
-[[snat]]
-pool = "pair-1"
-address = "10.20.0.100"
-exclude = ["172.16.1.20/32", "172.16.2.0/24"]
-[limits]
-flows_per_worker = 10000
-rejects_per_second = 1000
-"#;
+use crate::TWO_ARM;
+
+/// What the acceptance scenarios change in [`TWO_ARM`]: ports that are not there, no tag, few flows; and what scenarios
+/// replace stands there although it is the default.
+const COMMON: [(&str, &str); 5] = [
+    ("0000:3b:00.0", "net_null0"),
+    ("0000:3b:00.1", "net_null1"),
+    ("vlan = 120\n", ""),
+    ("interval = \"500ms\"\n", "transport = \"udp\"\ninterval = \"500ms\"\ntimeout = \"400ms\"\nrise = 2\nfall = 3\n"),
+    (
+        "exclude = [\"172.16.1.20/32\", \"172.16.2.0/24\"]\n",
+        "exclude = [\"172.16.1.20/32\", \"172.16.2.0/24\"]\n\n[limits]\nflows_per_worker = 10000\nrejects_per_second = 1000\n",
+    ),
+];
 
 /// The text of a file.
 #[derive(Clone)]
 pub struct File(pub String);
 
 impl File {
+    /// The common setting of the acceptance scenarios: two arms, one pair, SIP probes twice a second.
     pub fn two_arm() -> File {
-        File(TWO_ARM.to_owned())
+        COMMON.iter().fold(File(TWO_ARM.to_owned()), |file, (old, new)| file.with(old, new))
     }
 
     /// With `new` where `old` stood.
