@@ -1,12 +1,12 @@
-//! What an operator should look at, apart from what pools say themselves.
+//! What an operator should look at.
 //!
-//! Owns the standing alarms by a key, each with the moment it began. One that is not renewed goes away by itself when it
-//! was raised with a term.
+//! Owns the standing alarms by a key, each with the moment it began. One that strangers can bring about has a term, and
+//! goes away by itself when it is not raised again.
 
 use crate::time::{Duration, Instant};
 use std::collections::BTreeMap;
 
-/// Alarms that stand at once, at most; further ones are logged but not kept.
+/// Alarms that strangers can bring about are kept while fewer than so many stand; further ones are only logged.
 const MOST: usize = 256;
 
 #[derive(Clone, Debug, Default)]
@@ -29,7 +29,7 @@ impl Alarms {
             (alarm.message, alarm.until) = (message, until);
             return false;
         }
-        if self.standing.len() < MOST {
+        if term.is_none() || self.standing.len() < MOST {
             self.standing.insert(key.into(), Alarm { since: now, until, message });
         }
         true

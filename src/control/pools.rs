@@ -1,10 +1,12 @@
 //! Who is active in each pool, and what the workers are told of it.
 //!
-//! Owns the operator's word on members and pools, laid over what the monitors say; the active member and its
+//! Owns what the operator has set of members and pools, laid over what the monitors say; the active member and its
 //! generation; and what follows from losing the role: whose TCP is lost, and who may not claim peers for a while. The
 //! choice itself is [`election::choose`]'s. Probes nothing and publishes nothing.
 
+use super::outbox::Outbox;
 use crate::admin::rows::AdminState;
+use crate::config::LogLevel;
 use crate::monitor::Verdict;
 use crate::monitor::election::{self, Ballot, Candidate, Choice};
 use crate::policy::Intent;
@@ -24,9 +26,9 @@ pub struct MemberStatus {
     pub name: String,
     /// Its pool, whose generations it counts by.
     pool: PoolId,
-    /// The operator's word.
-    pub word: AdminState,
-    /// What the monitors say, with the word laid over.
+    /// As the operator has set it.
+    pub admin: AdminState,
+    /// What the monitors say, with that laid over.
     pub state: State,
     /// Why.
     pub reason: String,
@@ -42,8 +44,6 @@ pub struct MemberStatus {
 /// A pool as it stands now.
 #[derive(Clone, Debug)]
 pub struct PoolStatus {
-    /// Its name.
-    pub name: String,
     /// Where clients go.
     pub active: Option<MemberId>,
     /// Counts changes of `active`.
@@ -54,8 +54,6 @@ pub struct PoolStatus {
     pub reason: String,
     /// Since when.
     pub since: Instant,
-    /// What an operator should look at, and since when.
-    pub alarm: Option<(Instant, String)>,
 }
 
 /// The active member of a pool is another one.
@@ -71,17 +69,6 @@ pub struct Switched {
     pub reason: String,
 }
 
-/// What a look at all pools brought.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Changes {
-    /// Active members that are others now.
-    pub switched: Vec<Switched>,
-    /// Alarms that were not there before.
-    pub raised: Vec<(PoolId, String)>,
-    /// Alarms that are gone.
-    pub cleared: Vec<PoolId>,
-}
-
 /// All pools and members of the intent.
 #[derive(Clone, Debug, Default)]
 pub struct Pools {
@@ -93,23 +80,24 @@ impl Pools {
     /// Nobody is active yet and the operator has said nothing.
     pub fn new(intent: &Intent, now: Instant) -> Pools {
         let mut pools = Pools::default();
-        pools.reconfigure(intent, now);
+        pools.reconfigure(intent, &mut Outbox::default(), now);
         pools
     }
 
     /// Takes a new intent: what is known of members and pools stays with their ids. Told are the pools that have lost their
     /// active member to the new intent, and that member.
-    pub fn reconfigure(&mut self, intent: &Intent, now: Instant) -> Vec<(PoolId, MemberId)> {
+    pub fn reconfigure(&mut self, intent: &Intent, out: &mut Outbox, now: Instant) -> Vec<(PoolId, MemberId)> {
         // A new pool counts on from the highest generation, so that no flow of an earlier one looks current; and one that
         // is joined by a member of another, so that no new flow of that member looks like one it has lost there.
         let highest = self.pools.values().map(|pool| pool.generation).max().unwrap_or_default();
-        self.pools.retain(|id, _| intent.pools.contains(*id));
+        for (id, _) in self.pools.extract_if(.., |id, _| !intent.pools.contains(*id)) {
+            out.alarms.clear(&alarm_key(id));
+        }
         let mut lost_active = Vec::new();
         for (id, meant) in intent.pools.entries() {
             let joins = |member: &MemberId| self.members.get(member).is_some_and(|known| known.pool != id);
             let joined = meant.members.iter().any(joins);
             let pool = self.pools.entry(id).or_insert_with(|| fresh_pool(highest, now));
-            pool.name.clone_from(&meant.name);
             if joined {
                 pool.generation = highest;
             }
@@ -124,39 +112,46 @@ impl Pools {
         lost_active
     }
 
-    /// A member at a new address is another one; but the operator's word goes with the name as well.
+    /// A member at a new address is another one; but what the operator has set goes with the name as well.
     fn follow_members(&mut self, intent: &Intent, now: Instant) {
-        let words: BTreeMap<String, AdminState> =
-            self.members.values().map(|known| (known.name.clone(), known.word)).collect();
+        let set: BTreeMap<String, AdminState> =
+            self.members.values().map(|known| (known.name.clone(), known.admin)).collect();
         self.members.retain(|id, _| intent.members.contains(*id));
         for (id, meant) in intent.members.entries() {
-            let word = || words.get(&meant.name).copied().unwrap_or(AdminState::Enabled);
-            let member = self.members.entry(id).or_insert_with(|| fresh_member(meant, word(), now));
+            let admin = || set.get(&meant.name).copied().unwrap_or(AdminState::Enabled);
+            let member = self.members.entry(id).or_insert_with(|| fresh_member(meant, admin(), now));
             (member.pool, member.name) = (meant.pool, meant.name.clone());
         }
     }
 
-    /// Weighs what the monitors and the operator say now.
+    /// Weighs what the monitors and the operator say now. Returned are the pools whose active member is another one since.
     pub fn reconsider<'a>(
         &mut self,
         intent: &Intent,
         verdict: impl Fn(MemberId) -> &'a Verdict,
+        out: &mut Outbox,
         now: Instant,
-    ) -> Changes {
+    ) -> Vec<Switched> {
         let mut lost = BTreeSet::new();
         for (id, member) in &mut self.members {
             if member.overlay(verdict(*id), now) {
                 lost.insert(*id);
             }
         }
-        let mut changes = Changes::default();
+        let mut switched = Vec::new();
         for (id, meant) in intent.pools.entries() {
             let candidates: Vec<Candidate<'_>> = meant.members.iter().map(|&id| self.candidate(id)).collect();
             let PoolStatus { active: current, forced, .. } = self.pools[&id];
             let (fail_back, no_member) = (meant.fail_back, meant.no_member);
             let ballot = Ballot { candidates: &candidates, current, forced, fail_back, no_member };
             let choice = election::choose(&ballot);
-            self.apply(id, choice, &lost, &mut changes, now);
+            match &choice.alarm {
+                Some(alarm) => {
+                    out.raise(&alarm_key(id), LogLevel::Warn, format!("pool {}: {alarm}", meant.name), now);
+                }
+                None => out.clear(&alarm_key(id), || format!("pool {}", meant.name)),
+            }
+            switched.extend(self.apply(id, choice, &lost, now));
         }
         for (id, member) in &mut self.members {
             if let Some(generation) = member.released.take_if(|_| lost.contains(id)) {
@@ -164,7 +159,7 @@ impl Pools {
             }
             member.lost_role = member.lost_role.filter(|&lost| now.since(lost) < CLAIM_HOLDOFF);
         }
-        changes
+        switched
     }
 
     /// What the workers are to know.
@@ -177,7 +172,7 @@ impl Pools {
         for (id, status) in &self.members {
             health.members[id.index()] = MemberHealth {
                 state: status.state,
-                may_claim: status.word != AdminState::Offline && status.lost_role.is_none(),
+                may_claim: status.admin != AdminState::Offline && status.lost_role.is_none(),
                 lost_before: status.lost_before,
             };
         }
@@ -192,17 +187,17 @@ impl Pools {
         self.members.values().filter_map(|member| member.lost_role).map(|lost| lost + CLAIM_HOLDOFF).min()
     }
 
-    /// The operator's word on a member. Drained or offline, it is no longer forced.
-    pub fn set_word(&mut self, member: MemberId, word: AdminState) {
+    /// The operator sets a member. Drained or offline, it is no longer forced.
+    pub fn set_admin(&mut self, member: MemberId, admin: AdminState) {
         if let Some(status) = self.members.get_mut(&member) {
-            status.word = word;
+            status.admin = admin;
         }
-        if word != AdminState::Enabled {
+        if admin != AdminState::Enabled {
             self.pools.values_mut().for_each(|pool| pool.forced = pool.forced.filter(|forced| *forced != member));
         }
     }
 
-    /// Whom the operator wants; `None` gives the choice back.
+    /// Whom the operator wants; `None` returns to automatic selection.
     pub fn force(&mut self, pool: PoolId, member: Option<MemberId>) {
         if let Some(status) = self.pools.get_mut(&pool) {
             status.forced = member;
@@ -219,36 +214,23 @@ impl Pools {
         &self.pools[&id]
     }
 
-    /// All pools.
-    pub fn pools(&self) -> impl Iterator<Item = &PoolStatus> {
-        self.pools.values()
-    }
-
     fn candidate(&self, id: MemberId) -> Candidate<'_> {
         let member = &self.members[&id];
         Candidate { member: id, name: &member.name, state: member.state, reason: &member.reason }
     }
 
-    fn apply(&mut self, id: PoolId, choice: Choice, lost: &BTreeSet<MemberId>, changes: &mut Changes, now: Instant) {
-        let Some(pool) = self.pools.get_mut(&id) else { return };
-        match (&choice.alarm, pool.alarm.take()) {
-            (Some(message), Some((since, _))) => pool.alarm = Some((since, message.clone())),
-            (Some(message), None) => {
-                pool.alarm = Some((now, message.clone()));
-                changes.raised.push((id, message.clone()));
-            }
-            (None, Some(_)) => changes.cleared.push(id),
-            (None, None) => {}
-        }
+    fn apply(&mut self, id: PoolId, choice: Choice, lost: &BTreeSet<MemberId>, now: Instant) -> Option<Switched> {
+        let pool = self.pools.get_mut(&id)?;
         pool.reason.clone_from(&choice.reason);
-        if choice.active != pool.active {
-            let from = std::mem::replace(&mut pool.active, choice.active);
-            pool.since = now;
-            pool.generation.0 += 1;
-            let generation = pool.generation;
-            self.hand_over(from, choice.active, generation, lost, now);
-            changes.switched.push(Switched { pool: id, from, to: choice.active, reason: choice.reason });
+        if choice.active == pool.active {
+            return None;
         }
+        let from = std::mem::replace(&mut pool.active, choice.active);
+        pool.since = now;
+        pool.generation.0 += 1;
+        let generation = pool.generation;
+        self.hand_over(from, choice.active, generation, lost, now);
+        Some(Switched { pool: id, from, to: choice.active, reason: choice.reason })
     }
 
     fn hand_over(
@@ -274,26 +256,26 @@ impl Pools {
 }
 
 impl MemberStatus {
-    /// Lays the operator's word over the verdict. Says whether the member is lost: what it had is gone.
+    /// Lays what the operator has set over the verdict. Says whether the member is lost: what it had is gone.
     fn overlay(&mut self, verdict: &Verdict, now: Instant) -> bool {
-        let (state, reason) = match self.word {
+        let (state, reason) = match self.admin {
             AdminState::Enabled => (verdict.state, verdict.reason.clone()),
             AdminState::Draining => (State::Drained, format!("drained by the operator; {}", verdict.reason)),
             AdminState::Offline => (State::Offline, format!("taken offline by the operator; {}", verdict.reason)),
         };
         if state != self.state {
-            self.since = if self.word == AdminState::Enabled { verdict.since.max(self.since) } else { now };
+            self.since = if self.admin == AdminState::Enabled { verdict.since.max(self.since) } else { now };
         }
         (self.state, self.reason) = (state, reason);
-        self.word == AdminState::Offline || verdict.state == State::Down
+        self.admin == AdminState::Offline || verdict.state == State::Down
     }
 }
 
-fn fresh_member(member: &Member, word: AdminState, now: Instant) -> MemberStatus {
+fn fresh_member(member: &Member, admin: AdminState, now: Instant) -> MemberStatus {
     MemberStatus {
         name: member.name.clone(),
         pool: member.pool,
-        word,
+        admin,
         state: State::Unknown,
         reason: "not probed yet".into(),
         since: now,
@@ -304,15 +286,11 @@ fn fresh_member(member: &Member, word: AdminState, now: Instant) -> MemberStatus
 }
 
 fn fresh_pool(generation: Generation, now: Instant) -> PoolStatus {
-    PoolStatus {
-        name: String::new(),
-        active: None,
-        generation,
-        forced: None,
-        reason: "no member was probed yet".into(),
-        since: now,
-        alarm: None,
-    }
+    PoolStatus { active: None, generation, forced: None, reason: "no member was probed yet".into(), since: now }
+}
+
+fn alarm_key(pool: PoolId) -> String {
+    format!("pool {}", pool.0)
 }
 
 #[cfg(test)]

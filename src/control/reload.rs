@@ -3,16 +3,13 @@
 //! Owns what a reload refuses and the order in which it takes effect. What the operator said by hand and what probes
 //! found stays with the names that survive. Reads no file: the text has become a [`Configuration`] elsewhere.
 
-use super::Controller;
+use super::controller::Controller;
 use super::publisher::Urgency;
-use super::switchovers::Switchover;
 use super::waiting::Then;
 use crate::admin::answer::{AdminError, Code};
 use crate::admin::rows::Reloaded;
 use crate::config::{Change, Configuration, LogLevel, count, difference};
-use crate::policy::Intent;
 use crate::policy::ids::carry_over;
-use crate::policy::intent::{MemberId, PoolId};
 use crate::time::Instant;
 
 impl Controller {
@@ -57,27 +54,15 @@ impl Controller {
         self.link.reconfigure(&intent, &self.machine.macs, now);
         let old = std::mem::replace(&mut self.intent, intent);
         self.file = file;
-        for (pool, gone) in self.pools.reconfigure(&self.intent, now) {
-            self.tell_removed(pool, gone, &old, now);
+        for (pool, gone) in self.pools.reconfigure(&self.intent, &mut self.outputs, now) {
+            let name = old.members[gone].name.clone();
+            let reason = format!("{name} is no longer a member: the file was reloaded");
+            self.record_switchover(pool, Some((gone, name)), None, reason, now);
         }
         self.probing.reconfigure(&self.intent, now);
         self.checks.ports.reconfigure(&self.intent);
         self.health = self.pools.health();
         self.publisher.changed(Urgency::Now, now);
-    }
-
-    /// The active member of a pool is no longer in the file, or in another pool now.
-    fn tell_removed(&mut self, pool: PoolId, gone: MemberId, old: &Intent, now: Instant) {
-        let name = old.members[gone].name.clone();
-        let switchover = Switchover {
-            pool: self.intent.pools[pool].name.clone(),
-            reason: format!("{name} is no longer a member: the file was reloaded"),
-            from: Some(name),
-            to: None,
-            last_good_answer: self.probing.monitors().last_good_answer(gone),
-            detected: now,
-        };
-        self.tell_switchover(switchover, now);
     }
 }
 

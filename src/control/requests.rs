@@ -3,10 +3,11 @@
 //! Owns the meaning of each request: names are resolved here, tables are answered at once, a change is answered when
 //! every worker has installed it, a question to the workers when they have answered.
 
-use super::exclusions::Unchanged;
+use super::controller::Controller;
+use super::exclusions::{self, Unchanged};
+use super::outbox::Output;
 use super::publisher::Urgency;
 use super::waiting::{INSTALL_PATIENCE, PATIENCE, Parts, Pending, Then};
-use super::{Controller, Output};
 use crate::admin::answer::{AdminError, Code, Data, Told};
 use crate::admin::request::{AdminState, FlowSelection};
 use crate::admin::rows::{Cleared, ExcludeRow};
@@ -45,16 +46,16 @@ impl Controller {
 
     fn begin(&mut self, request_id: u64, request: Request, now: Instant) -> Begun {
         Ok(Reply::Now(match request {
-            Request::Status {} => Data::Status(Box::new(self.view().status(now))),
-            Request::Members {} => Data::Members(self.view().member_rows(None)),
-            Request::VirtualServers {} => Data::VirtualServers(self.view().virtual_server_rows()),
-            Request::Probes {} => Data::Probes(self.view().probe_rows(None)),
-            Request::Snat {} => Data::Snat(self.view().snat_rows()),
-            Request::Neighbours {} => Data::Neighbours(self.view().neighbour_rows()),
-            Request::Routes {} => Data::Routes(self.view().route_rows()),
-            Request::Ports {} => Data::Ports(self.view().port_rows()),
-            Request::Counters { all } => Data::Counters(self.view().counter_rows(all)),
-            Request::Switchovers {} => Data::Switchovers(self.switchovers.rows(self.machine.start)),
+            Request::Status {} => Data::Status(Box::new(self.status(now))),
+            Request::Members {} => Data::Members(self.member_rows(None)),
+            Request::VirtualServers {} => Data::VirtualServers(self.virtual_server_rows()),
+            Request::Probes {} => Data::Probes(self.probe_rows(None)),
+            Request::Snat {} => Data::Snat(self.snat_rows()),
+            Request::Neighbours {} => Data::Neighbours(self.neighbour_rows()),
+            Request::Routes {} => Data::Routes(self.route_rows()),
+            Request::Ports {} => Data::Ports(self.port_rows()),
+            Request::Counters { all } => Data::Counters(self.counter_rows(all)),
+            Request::Switchovers {} => Data::Switchovers(self.switchovers.rows().cloned().collect()),
             Request::ExcludeList { pool } => Data::Excluded(self.excluded(&pool)?),
             Request::MemberSet { member, admin } => return self.set_member(request_id, &member, admin, now),
             Request::PoolForce { pool, member } => return self.force(request_id, &pool, &member, now),
@@ -79,7 +80,7 @@ impl Controller {
 
     fn set_member(&mut self, request_id: u64, name: &str, admin: AdminState, now: Instant) -> Begun {
         let member = self.member_named(name)?;
-        self.pools.set_word(member, admin);
+        self.pools.set_admin(member, admin);
         self.log(LogLevel::Info, format!("member {name}: set to {admin} by the operator"));
         let pool = self.intent.members[member.index()].pool;
         self.when_installed(request_id, Then::Members(self.pool_name(pool)), now);
@@ -140,7 +141,7 @@ impl Controller {
                 format!(
                     "the exclusion group of `{pool}` holds {} prefixes added by hand, the limit: write them to the file and \
                      run `fairlead reload`",
-                    super::exclusions::MOST_ADDED
+                    exclusions::MOST_ADDED
                 ),
             ),
             Unchanged::Held | Unchanged::NotHeld => AdminError::new(
@@ -219,7 +220,7 @@ impl Controller {
             Pending::Installed(epoch, then) => self.installed_or_not(epoch, then),
             Pending::Flows { rows, from, .. } => {
                 self.check_heard(&from)?;
-                Ok(Data::Flows(rows.iter().map(|row| self.view().flow_row(row)).collect()))
+                Ok(Data::Flows(rows.iter().map(|row| self.flow_row(row)).collect()))
             }
             Pending::Cleared { count, from } => {
                 self.check_heard(&from)?;
@@ -229,7 +230,7 @@ impl Controller {
                 self.latencies.answer(reset, &missing, &self.machine, &self.file.settings.cores, now)
             }
             Pending::Probed(member, _) if self.intent.members.contains(member) => {
-                Ok(Data::Probes(self.view().probe_rows(Some(member))))
+                Ok(Data::Probes(self.probe_rows(Some(member))))
             }
             Pending::Probed(..) => Err(AdminError::new(Code::UnknownMember, "the member is no longer in the file")),
         }
@@ -239,7 +240,7 @@ impl Controller {
         let installed = self.publisher.installed();
         match then {
             _ if epoch > installed => Err(not_installed(epoch, installed)),
-            Then::Members(pool) => self.pool_named(&pool).map(|id| Data::Members(self.view().member_rows(Some(id)))),
+            Then::Members(pool) => self.pool_named(&pool).map(|id| Data::Members(self.member_rows(Some(id)))),
             Then::Excluded(pool) => self.excluded(&pool).map(Data::Excluded),
             Then::Reloaded(reloaded) => Ok(Data::Reloaded(reloaded)),
         }
@@ -314,11 +315,7 @@ impl Controller {
     /// The exclusion group of a pool.
     fn excluded(&self, pool: &str) -> Result<Vec<ExcludeRow>, AdminError> {
         let id = self.snat_of(pool)?.pool;
-        Ok(self.view().exclude_rows(pool, id))
-    }
-
-    fn pool_name(&self, id: PoolId) -> String {
-        self.intent.pools[id].name.clone()
+        Ok(self.exclude_rows(pool, id))
     }
 }
 

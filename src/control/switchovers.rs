@@ -3,50 +3,19 @@
 //! Owns the record of a switchover and its four marks: the last good answer of the one who was active, the decision, the
 //! publication, and the installation by the last worker. Decides nothing.
 
-use crate::admin::rows::{SwitchoverRow, Wall};
+use crate::admin::rows::SwitchoverRow;
 use crate::policy::Epoch;
-use crate::time::{Duration, Instant};
+use crate::time::Instant;
 use std::collections::VecDeque;
 
 /// Records kept; the oldest goes first.
 pub const KEPT: usize = 1_000;
 
-/// A change of a pool's active member.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Switchover {
-    /// The pool's name.
-    pub pool: String,
-    /// Who was active.
-    pub from: Option<String>,
-    /// Who is since.
-    pub to: Option<String>,
-    /// Why.
-    pub reason: String,
-    /// The last good answer of the one who was active.
-    pub last_good_answer: Option<Instant>,
-    /// When it was decided.
-    pub detected: Instant,
-}
-
-impl Switchover {
-    /// The one line that is logged (scenario 85).
-    pub fn line(&self, wall: Wall) -> String {
-        let name = |member: &Option<String>| member.clone().unwrap_or_else(|| "none".into());
-        let latency = match self.last_good_answer {
-            Some(answer) => format!("{} us after its last good answer", micros(self.detected.since(answer))),
-            None => "it never gave a good answer".into(),
-        };
-        let (from, to, pool, reason) = (name(&self.from), name(&self.to), &self.pool, &self.reason);
-        let latency = if self.from.is_some() { format!("; detected {latency}") } else { String::new() };
-        format!("{wall} switchover of pool {pool}: {from} -> {to}: {reason}{latency}")
-    }
-}
-
 #[derive(Clone, Debug)]
 struct Record {
-    what: Switchover,
-    published: Option<(Epoch, Instant)>,
-    installed: Option<Instant>,
+    row: SwitchoverRow,
+    /// The epoch that carries it.
+    epoch: Option<Epoch>,
 }
 
 /// The records.
@@ -57,32 +26,27 @@ pub struct Switchovers {
 }
 
 impl Switchovers {
-    /// None yet.
-    pub fn new() -> Switchovers {
-        Switchovers::default()
-    }
-
     /// One was decided.
-    pub fn record(&mut self, what: Switchover) {
+    pub fn record(&mut self, row: SwitchoverRow) {
         if self.records.len() == KEPT {
             self.records.pop_front();
         }
         self.count += 1;
-        self.records.push_back(Record { what, published: None, installed: None });
+        self.records.push_back(Record { row, epoch: None });
     }
 
     /// An epoch went out: it carries all that was decided before.
     pub fn on_published(&mut self, epoch: Epoch, now: Instant) {
-        for record in self.records.iter_mut().rev().take_while(|record| record.published.is_none()) {
-            record.published = Some((epoch, now));
+        for record in self.records.iter_mut().rev().take_while(|record| record.epoch.is_none()) {
+            (record.epoch, record.row.published) = (Some(epoch), Some(mark(now)));
         }
     }
 
     /// The last worker has installed this epoch.
     pub fn on_completed(&mut self, epoch: Epoch, at: Instant) {
-        for record in self.records.iter_mut().rev().take_while(|record| record.installed.is_none()) {
-            if record.published.is_some_and(|(published, _)| published <= epoch) {
-                record.installed = Some(at);
+        for record in self.records.iter_mut().rev().take_while(|record| record.row.installed.is_none()) {
+            if record.epoch.is_some_and(|published| published <= epoch) {
+                record.row.installed = Some(mark(at));
             }
         }
     }
@@ -92,58 +56,54 @@ impl Switchovers {
         self.count
     }
 
-    /// The latest.
-    pub fn latest(&self, start: Wall) -> Option<SwitchoverRow> {
-        self.records.back().map(|record| row(record, start))
-    }
-
-    /// All that are kept, oldest first. `start` is the wall clock at [`Instant::ZERO`].
-    pub fn rows(&self, start: Wall) -> Vec<SwitchoverRow> {
-        self.records.iter().map(|record| row(record, start)).collect()
+    /// All that are kept, oldest first.
+    pub fn rows(&self) -> impl DoubleEndedIterator<Item = &SwitchoverRow> {
+        self.records.iter().map(|record| &record.row)
     }
 }
 
-fn row(record: &Record, start: Wall) -> SwitchoverRow {
-    let Switchover { pool, from, to, reason, last_good_answer, detected } = record.what.clone();
-    let mark = |at: Instant| at.nanos() / 1_000;
-    SwitchoverRow {
-        time: start.plus(detected.since(Instant::ZERO)),
-        pool,
-        from,
-        to,
-        reason,
-        last_good_answer: last_good_answer.map(mark),
-        detected: mark(detected),
-        published: record.published.map(|(_, at)| mark(at)),
-        installed: record.installed.map(mark),
-    }
+/// A moment as rows have it: microseconds since the start.
+pub fn mark(at: Instant) -> u64 {
+    at.nanos() / 1_000
 }
 
-fn micros(span: Duration) -> u64 {
-    u64::try_from(span.as_micros()).unwrap_or(u64::MAX)
+/// The one line that is logged (scenario 85).
+pub fn line(row: &SwitchoverRow) -> String {
+    let SwitchoverRow { time, pool, from, to, reason, last_good_answer, detected, .. } = row;
+    let name = |member: &Option<String>| member.clone().unwrap_or_else(|| "none".into());
+    let latency = match (from, last_good_answer) {
+        (None, _) => String::new(),
+        (_, Some(answer)) => format!("; detected {} us after its last good answer", detected.saturating_sub(*answer)),
+        (_, None) => "; it never gave a good answer".into(),
+    };
+    format!("{time} switchover of pool {pool}: {} -> {}: {reason}{latency}", name(from), name(to))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::admin::rows::Wall;
 
-    fn switch(detected: u64) -> Switchover {
-        Switchover {
+    fn switch(detected: u64) -> SwitchoverRow {
+        SwitchoverRow {
+            time: Wall(1_795_352_645_000_000),
             pool: "pair-1".into(),
             from: Some("sip-a".into()),
             to: Some("sip-b".into()),
             reason: "sip-b takes over: sip-a is down".into(),
-            last_good_answer: Some(Instant::from_millis(detected - 450)),
-            detected: Instant::from_millis(detected),
+            last_good_answer: Some((detected - 450) * 1_000),
+            detected: detected * 1_000,
+            published: None,
+            installed: None,
         }
     }
 
     #[test]
     fn the_marks_are_filled_in_as_they_come() {
-        let mut switchovers = Switchovers::new();
+        let mut switchovers = Switchovers::default();
         switchovers.record(switch(1_000));
         let marks = |switchovers: &Switchovers| {
-            let row = switchovers.latest(Wall(0)).unwrap();
+            let row = switchovers.rows().next_back().unwrap();
             (row.last_good_answer, row.detected, row.published, row.installed)
         };
         assert_eq!(marks(&switchovers), (Some(550_000), 1_000_000, None, None));
@@ -159,20 +119,20 @@ mod tests {
 
     #[test]
     fn the_last_thousand_are_kept() {
-        let mut switchovers = Switchovers::new();
+        let mut switchovers = Switchovers::default();
         (0..1_500).for_each(|at| switchovers.record(switch(1_000 + at)));
-        let rows = switchovers.rows(Wall(0));
+        let rows: Vec<_> = switchovers.rows().collect();
         assert_eq!((rows.len(), rows[0].detected, switchovers.count()), (KEPT, 1_500_000, 1_500));
     }
 
     #[test]
     fn s85_one_line_names_time_pool_members_reason_and_latency() {
         assert_eq!(
-            switch(1_000).line(Wall(1_795_352_645_000_000)),
+            line(&switch(1_000)),
             "2026-11-22T13:04:05.000000Z switchover of pool pair-1: sip-a -> sip-b: sip-b takes over: sip-a is down; \
              detected 450000 us after its last good answer"
         );
-        let first = Switchover { from: None, last_good_answer: None, ..switch(1_000) };
-        assert!(first.line(Wall(0)).ends_with("none -> sip-b: sip-b takes over: sip-a is down"));
+        let first = SwitchoverRow { from: None, last_good_answer: None, ..switch(1_000) };
+        assert!(line(&first).ends_with("none -> sip-b: sip-b takes over: sip-a is down"));
     }
 }

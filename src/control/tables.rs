@@ -2,27 +2,20 @@
 //!
 //! Owns the way from the controller's own words to rows. Changes nothing.
 
-use super::alarms::Alarms;
-use super::exclusions::Exclusions;
-use super::facts::Machine;
+use super::controller::Controller;
 use super::forecast::Outlook;
 use super::link;
 use super::neighbours;
-use super::pools::Pools;
-use super::port_use::{Place, PortUse};
-use super::probing::Probing;
-use super::publisher::Publisher;
+use super::port_use::Place;
 use super::spreading;
-use super::switchovers::Switchovers;
 use crate::admin::rows::{
     AlarmRow, Choice, CounterRow, ExcludeRow, FlowRow, Forecast, Link, MemberProbe, MemberRow, NeighbourRow,
     NeighbourState, Origin, PortRow, ProbeRow, Role, RouteKind, RouteRow, SnatRow, Status, VirtualServerRow,
     VirtualServerState, Wall, WorkerRow,
 };
-use crate::config::{Configuration, listen_text};
+use crate::config::listen_text;
 use crate::flow::Range;
 use crate::monitor::Check;
-use crate::policy::Intent;
 use crate::policy::adjacency::NextHop;
 use crate::policy::health::State;
 use crate::policy::intent::{InterfaceId, MemberId, MonitorKind, PoolId, PortId, Snat};
@@ -32,23 +25,7 @@ use crate::worker::mailbox::{self, WorkerId};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-/// What tables are drawn from.
-pub(super) struct View<'a> {
-    pub(super) file: &'a Configuration,
-    pub(super) intent: &'a Intent,
-    pub(super) exclusions: &'a Exclusions,
-    pub(super) machine: &'a Machine,
-    pub(super) link: &'a link::Link,
-    pub(super) probing: &'a Probing,
-    pub(super) pools: &'a Pools,
-    pub(super) publisher: &'a Publisher,
-    pub(super) switchovers: &'a Switchovers,
-    pub(super) port_use: &'a PortUse,
-    pub(super) alarms: &'a Alarms,
-    pub(super) stalls: u64,
-}
-
-impl View<'_> {
+impl Controller {
     pub(super) fn status(&self, now: Instant) -> Status {
         Status {
             version: env!("CARGO_PKG_VERSION").into(),
@@ -58,7 +35,7 @@ impl View<'_> {
             workers: self.machine.workers().map(|worker| self.worker_row(worker)).collect(),
             ports: self.port_rows(),
             virtual_servers: self.virtual_server_rows(),
-            last_switchover: self.switchovers.latest(self.machine.start),
+            last_switchover: self.switchovers.rows().next_back().cloned(),
             alarms: self.alarm_rows(),
         }
     }
@@ -94,7 +71,7 @@ impl View<'_> {
             pool: self.pool_name(meant.pool),
             address: meant.address,
             state: self.probing.monitors().verdict(id).state.into(),
-            admin: standing.word,
+            admin: standing.admin,
             role,
             reason: standing.reason.clone(),
             since: self.wall(standing.since),
@@ -143,7 +120,7 @@ impl View<'_> {
                 name: server.name.clone(),
                 address: server.address,
                 listen: server.listen.iter().map(|listen| listen_text(*listen)).collect(),
-                pool: pool.name.clone(),
+                pool: self.pool_name(server.pool),
                 state: match (server.enabled, pool.active) {
                     (false, _) => VirtualServerState::Disabled,
                     (true, Some(_)) => VirtualServerState::Up,
@@ -165,8 +142,8 @@ impl View<'_> {
 
     fn snat_row(&self, snat: &Snat, protocol: Protocol) -> SnatRow {
         let place = Place { address: snat.address, protocol, range: Range::main(protocol) };
-        let filling = self.port_use.filling(place, self.intent);
-        let (peak, outlook) = self.port_use.of(place, filling);
+        let filling = self.checks.ports.filling(place, &self.intent);
+        let (peak, outlook) = self.checks.ports.of(place, filling);
         let (forecast, exhausted_in_s) = match outlook {
             Outlook::Unknown => (Forecast::Unknown, None),
             Outlook::Never => (Forecast::Never, None),
@@ -183,7 +160,7 @@ impl View<'_> {
             free: filling.capacity.saturating_sub(filling.used) as u64,
             forecast,
             exhausted_in_s,
-            exhausted: self.port_use.exhausted(snat.address, protocol),
+            exhausted: self.checks.ports.exhausted(snat.address, protocol),
             excluded: snat.exclude.len() as u64,
         }
     }
@@ -212,7 +189,7 @@ impl View<'_> {
     }
 
     fn role(&self, hop: NextHop) -> String {
-        if let Some(id) = link::member_at(self.intent, hop) {
+        if let Some(id) = link::member_at(&self.intent, hop) {
             return format!("member {}", self.intent.members[id].name);
         }
         let routes = self.intent.routes.iter().any(|route| route.hop() == hop);
@@ -304,7 +281,7 @@ impl View<'_> {
             ),
             ("snapshot_install_max_us", micros(latency.longest), "The longest such installation."),
             ("switchovers", self.switchovers.count(), "Changes of a pool's active member."),
-            ("stalls", self.stalls, "Loop iterations longer than the stall threshold."),
+            ("stalls", self.latencies.stalls(), "Loop iterations longer than the stall threshold."),
             (
                 "hints",
                 self.probing.hints(),
@@ -356,17 +333,15 @@ impl View<'_> {
     }
 
     fn alarm_rows(&self) -> Vec<AlarmRow> {
-        let of_pools = self.pools.pools().filter_map(|pool| {
-            let (since, message) = pool.alarm.as_ref()?;
-            Some((*since, format!("pool {}: {message}", pool.name)))
-        });
-        let others = self.alarms.iter().map(|(since, message)| (since, message.to_owned()));
-        let mut alarms: Vec<(Instant, String)> = of_pools.chain(others).collect();
+        let mut alarms: Vec<(Instant, &str)> = self.outputs.alarms.iter().collect();
         alarms.sort_by_key(|(since, _)| *since);
-        alarms.into_iter().map(|(since, message)| AlarmRow { since: self.wall(since), message }).collect()
+        alarms
+            .into_iter()
+            .map(|(since, message)| AlarmRow { since: self.wall(since), message: message.into() })
+            .collect()
     }
 
-    fn pool_name(&self, id: PoolId) -> String {
+    pub(super) fn pool_name(&self, id: PoolId) -> String {
         self.intent.pools[id].name.clone()
     }
 

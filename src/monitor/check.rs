@@ -1,10 +1,10 @@
 //! One monitor of one member: when it is asked next, and what its answers add up to.
 //!
 //! Owns the cadence (a jittered start, then exact intervals), the probe under way, and the counts against `rise` and
-//! `fall`. Knows nothing of other checks: [`super::schedule`] adds them up.
+//! `fall`. Knows nothing of other checks: `schedule` adds them up.
 
+use super::outcome::{Outcome, ProbeId};
 use super::random::Random;
-use super::{Outcome, ProbeId};
 use crate::policy::health::State;
 use crate::policy::intent::{MemberId, Monitor, MonitorId};
 use crate::time::{Duration, Instant};

@@ -8,6 +8,7 @@
 
 mod check;
 pub(crate) mod election;
+mod outcome;
 pub(crate) mod random;
 mod schedule;
 pub(crate) mod sip;
@@ -16,53 +17,5 @@ pub mod sip_answer;
 mod tests;
 
 pub use check::Check;
+pub use outcome::{Outcome, ProbeId, Start, Verdict};
 pub use schedule::Monitors;
-
-use crate::policy::health::State;
-use crate::policy::intent::{MemberId, MonitorId};
-use crate::time::{Duration, Instant};
-
-/// One probe: one question put to one member. Never used twice.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct ProbeId(pub u64);
-
-/// How a probe ended.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Outcome {
-    /// The answer that was hoped for.
-    Good {
-        /// From the question to the answer.
-        rtt: Duration,
-        /// What was answered, such as `200 OK`.
-        detail: String,
-    },
-    /// An answer that says no, or a sign that none can come.
-    Failed {
-        /// What was seen, such as `port 5060/udp is closed (ICMP port unreachable)`.
-        reason: String,
-    },
-    /// Nothing came in the monitor's timeout.
-    Timeout,
-}
-
-/// A probe to be started now.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Start {
-    /// Its name, to be given back with the outcome.
-    pub probe: ProbeId,
-    /// Who is asked.
-    pub member: MemberId,
-    /// What is asked.
-    pub monitor: MonitorId,
-}
-
-/// What the probes say of a member. The operator's word is not in it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Verdict {
-    /// `Unknown`, `Up` or `Down`.
-    pub state: State,
-    /// Why, naming the checks that decide.
-    pub reason: String,
-    /// Since when it is in that state.
-    pub since: Instant,
-}

@@ -6,8 +6,8 @@
 //! of its pool. Read first: [`super::check`].
 
 use super::check::Check;
+use super::outcome::{Outcome, ProbeId, Start, Verdict};
 use super::random::Random;
-use super::{Outcome, ProbeId, Start, Verdict};
 use crate::policy::Intent;
 use crate::policy::health::State;
 use crate::policy::intent::{MemberId, PoolId};

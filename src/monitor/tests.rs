@@ -2,8 +2,10 @@
 
 use super::*;
 use crate::policy::Intent;
+use crate::policy::health::State;
 use crate::policy::ids::carry_over;
 use crate::policy::intent::*;
+use crate::time::{Duration, Instant};
 use proptest::prelude::*;
 use std::net::Ipv4Addr;
 

@@ -1,5 +1,6 @@
 //! Who is active, step by step, and a law that holds whatever happens.
 
+use super::super::outbox::Output;
 use super::*;
 use crate::control::harness;
 use crate::policy::ids::carry_over;
@@ -13,6 +14,7 @@ const PAIR: PoolId = PoolId(0);
 struct Bench {
     intent: Intent,
     pools: Pools,
+    out: Outbox,
     states: [State; 2],
     now: Instant,
 }
@@ -21,7 +23,7 @@ impl Bench {
     fn new() -> Bench {
         let intent = harness::two_arm();
         let pools = Pools::new(&intent, Instant::ZERO);
-        Bench { intent, pools, states: [State::Unknown; 2], now: Instant::ZERO }
+        Bench { intent, pools, out: Outbox::default(), states: [State::Unknown; 2], now: Instant::ZERO }
     }
 
     fn settled() -> Bench {
@@ -30,21 +32,27 @@ impl Bench {
         bench
     }
 
-    fn look(&mut self) -> Changes {
+    fn look(&mut self) -> Vec<Switched> {
         let verdicts = self.states.map(|state| Verdict { state, reason: format!("said {state}"), since: self.now });
-        self.pools.reconsider(&self.intent, |id| &verdicts[id.index()], self.now)
+        self.pools.reconsider(&self.intent, |id| &verdicts[id.index()], &mut self.out, self.now)
     }
 
-    fn see(&mut self, a: State, b: State) -> Changes {
+    fn see(&mut self, a: State, b: State) -> Vec<Switched> {
         self.states = [a, b];
         self.now += Duration::from_millis(100);
         self.look()
     }
 
-    fn word(&mut self, member: MemberId, word: AdminState) -> Changes {
-        self.pools.set_word(member, word);
+    fn set(&mut self, member: MemberId, admin: AdminState) -> Vec<Switched> {
+        self.pools.set_admin(member, admin);
         self.now += Duration::from_millis(100);
         self.look()
+    }
+
+    /// The lines logged since this was last asked.
+    fn logged(&mut self) -> Vec<String> {
+        let line = |output| if let Output::Log { message, .. } = output { Some(message) } else { None };
+        std::iter::from_fn(|| self.out.pop()).filter_map(line).collect()
     }
 
     fn active(&self) -> Option<MemberId> {
@@ -67,19 +75,19 @@ impl Bench {
 #[test]
 fn scenario_16_the_one_that_answers_is_active_and_the_reasons_say_so() {
     let mut bench = Bench::new();
-    assert_eq!((bench.look().switched, bench.active()), (vec![], None));
+    assert_eq!((bench.look(), bench.active()), (vec![], None));
     let changes = bench.see(State::Up, State::Down);
-    assert_eq!((changes.switched.len(), bench.active(), bench.generation()), (1, Some(A), 1));
-    assert_eq!(changes.switched[0].reason, "sip-a answers: said up");
+    assert_eq!((changes.len(), bench.active(), bench.generation()), (1, Some(A), 1));
+    assert_eq!(changes[0].reason, "sip-a answers: said up");
     assert_eq!(bench.pools.member(B).reason, "said down");
-    assert_eq!(changes.raised, []);
+    assert_eq!(bench.logged(), Vec::<String>::new());
 }
 
 #[test]
 fn scenario_17_nobody_answers() {
     let mut bench = Bench::new();
     let changes = bench.see(State::Down, State::Down);
-    assert_eq!((changes.switched, bench.active(), changes.raised.len()), (vec![], None, 1));
+    assert_eq!((changes, bench.active(), bench.logged().len()), (vec![], None, 1));
 }
 
 #[test]
@@ -118,7 +126,7 @@ fn scenario_26_who_is_drained_or_forced_away_keeps_its_tcp_until_it_is_down() {
         let mut bench = Bench::settled();
         bench.see(State::Up, State::Up);
         if drain {
-            bench.word(A, AdminState::Draining);
+            bench.set(A, AdminState::Draining);
         } else {
             bench.pools.force(PAIR, Some(B));
             bench.look();
@@ -133,34 +141,36 @@ fn scenario_26_who_is_drained_or_forced_away_keeps_its_tcp_until_it_is_down() {
 fn scenario_29_no_fail_back_but_force_moves_and_auto_keeps() {
     let mut bench = Bench::settled();
     bench.see(State::Down, State::Up);
-    assert_eq!(bench.see(State::Up, State::Up).switched, []);
+    assert_eq!(bench.see(State::Up, State::Up), []);
     bench.pools.force(PAIR, Some(A));
     bench.look();
     assert_eq!(bench.active(), Some(A));
     bench.pools.force(PAIR, None);
-    assert_eq!((bench.look().switched, bench.active()), (vec![], Some(A)));
+    assert_eq!((bench.look(), bench.active()), (vec![], Some(A)));
 }
 
 #[test]
 fn scenario_30_two_that_answer_keep_the_current_one_and_raise_an_alarm_once() {
     let mut bench = Bench::settled();
     let both = bench.see(State::Up, State::Up);
-    assert_eq!((both.switched, both.raised.len(), bench.active()), (vec![], 1, Some(A)));
-    let again = bench.see(State::Up, State::Up);
-    assert_eq!((again.raised, again.cleared), (vec![], vec![]));
-    assert_eq!(bench.see(State::Up, State::Down).cleared, [PAIR]);
+    assert_eq!((both, bench.active()), (vec![], Some(A)));
+    let alarm = "alarm: pool pair-1: 2 members answer (sip-a, sip-b); sip-a is active, the pair should agree on one";
+    assert_eq!(bench.logged(), [alarm]);
+    assert_eq!((bench.see(State::Up, State::Up), bench.logged()), (vec![], vec![]));
+    bench.see(State::Up, State::Down);
+    assert_eq!(bench.logged(), ["alarm cleared: pool pair-1"]);
 }
 
 #[test]
 fn scenario_37_offline_is_like_down_and_enable_takes_nothing_over() {
     let mut bench = Bench::settled();
     bench.see(State::Up, State::Up);
-    bench.word(A, AdminState::Offline);
+    bench.set(A, AdminState::Offline);
     assert_eq!((bench.active(), bench.lost_before(A), bench.may_claim(A)), (Some(B), 2, false));
     bench.now += CLAIM_HOLDOFF;
     bench.look();
     assert!(!bench.may_claim(A), "offline, it claims nothing ever");
-    bench.word(A, AdminState::Enabled);
+    bench.set(A, AdminState::Enabled);
     assert_eq!((bench.active(), bench.may_claim(A)), (Some(B), true));
 }
 
@@ -188,7 +198,7 @@ fn a_member_that_moves_to_another_pool_has_lost_nothing_there() {
     bench.intent.pools[0].members = vec![B];
     bench.intent.pools[1].members = vec![A];
     bench.intent.members[0].pool = PoolId(1);
-    bench.pools.reconfigure(&bench.intent, bench.now);
+    bench.pools.reconfigure(&bench.intent, &mut bench.out, bench.now);
     bench.see(State::Up, State::Down);
     let pool = bench.pools.pool(PoolId(1));
     assert_eq!(pool.active, Some(A));
@@ -200,8 +210,8 @@ fn the_later_word_wins_over_force() {
     let mut bench = Bench::settled();
     bench.see(State::Up, State::Up);
     bench.pools.force(PAIR, Some(A));
-    bench.word(A, AdminState::Offline);
-    bench.word(A, AdminState::Enabled);
+    bench.set(A, AdminState::Offline);
+    bench.set(A, AdminState::Enabled);
     assert_eq!((bench.active(), bench.pools.pool(PAIR).forced), (Some(B), None));
 }
 
@@ -210,7 +220,7 @@ fn keep_last_keeps_the_active_member_and_its_tcp() {
     let mut bench = Bench::settled();
     bench.intent.pools[0].no_member = NoMember::KeepLast;
     let changes = bench.see(State::Down, State::Down);
-    assert_eq!((changes.switched, bench.active(), bench.lost_before(A)), (vec![], Some(A), 0));
+    assert_eq!((changes, bench.active(), bench.lost_before(A)), (vec![], Some(A), 0));
     bench.see(State::Down, State::Up);
     assert_eq!((bench.active(), bench.lost_before(A)), (Some(B), 2));
 }
@@ -219,21 +229,20 @@ fn keep_last_keeps_the_active_member_and_its_tcp() {
 fn a_reload_keeps_words_roles_and_generations_wherever_things_stand() {
     let mut bench = Bench::settled();
     bench.see(State::Down, State::Up);
-    bench.word(A, AdminState::Draining);
+    bench.set(A, AdminState::Draining);
     let mut reversed = bench.intent.clone();
     reversed.members.reverse();
     reversed.pools[0].members = vec![MemberId(1), MemberId(0)];
     reversed.pools[0].name = "renamed".into();
     let reversed = carry_over(&bench.intent, reversed);
-    bench.pools.reconfigure(&reversed, bench.now);
+    bench.pools.reconfigure(&reversed, &mut bench.out, bench.now);
     assert_eq!((bench.active(), bench.generation()), (Some(B), 2), "wherever it stands");
-    assert_eq!((bench.pools.member(A).word, bench.lost_before(A)), (AdminState::Draining, 2));
-    assert_eq!(bench.pools.pool(PAIR).name, "renamed");
+    assert_eq!((bench.pools.member(A).admin, bench.lost_before(A)), (AdminState::Draining, 2));
     let mut alone = harness::two_arm();
     alone.members.pop();
     alone.pools[0].members.pop();
     alone.pools[0].name = "renamed".into();
-    bench.pools.reconfigure(&carry_over(&reversed, alone), bench.now);
+    bench.pools.reconfigure(&carry_over(&reversed, alone), &mut bench.out, bench.now);
     assert_eq!((bench.active(), bench.generation()), (None, 3));
 }
 
@@ -267,7 +276,7 @@ proptest! {
         for step in steps {
             let changes = match step {
                 Step::See(a, b) => bench.see(a, b),
-                Step::Word(member, word) => bench.word(MemberId(member), word),
+                Step::Word(member, word) => bench.set(MemberId(member), word),
                 Step::Force(member) => { bench.pools.force(PAIR, member.map(MemberId)); bench.look() }
                 Step::Wait(millis) => { bench.now += Duration::from_millis(millis); bench.look() }
             };
@@ -280,7 +289,7 @@ proptest! {
             } else {
                 prop_assert!([A, B].into_iter().all(|id| state(id) != State::Up));
             }
-            prop_assert_eq!(pool.generation.0, generation + changes.switched.len() as u32);
+            prop_assert_eq!(pool.generation.0, generation + changes.len() as u32);
             generation = pool.generation.0;
             for (at, member) in bench.pools.health().members.iter().enumerate() {
                 prop_assert!(member.lost_before.0 <= generation);

@@ -1,0 +1,358 @@
+//! The controller: its parts, and how what happens to one reaches the others.
+//!
+//! Owns the order in which things are done. Sans-I/O: everything enters by [`Controller::handle`], everything leaves by
+//! [`Controller::poll_output`], time is an argument.
+
+use super::checks::Checks;
+use super::exclusions::Exclusions;
+use super::facts::{CounterSource, Machine, PortFacts};
+use super::latency::Latencies;
+use super::link::{self, Link, LinkEvent};
+use super::outbox::{Outbox, Output};
+use super::pools::Pools;
+use super::probing::Probing;
+use super::publisher::{Publisher, Urgency};
+use super::stopping::Stopping;
+use super::switchovers::{self, Switchovers};
+use super::waiting::Waiting;
+use crate::admin::Request;
+use crate::admin::rows::{SwitchoverRow, Wall};
+use crate::config::{Configuration, LogLevel};
+use crate::engine::PuntReason;
+use crate::flow::Claims;
+use crate::policy::adjacency::NextHop;
+use crate::policy::health::Health;
+use crate::policy::intent::{InterfaceId, MemberId, PoolId, PortId};
+use crate::policy::{Epoch, Intent, Snapshot};
+use crate::time::Instant;
+use crate::wire::{Kind, Mac, Packet};
+use crate::worker::mailbox::{Command, Event};
+
+/// What a controller is made of.
+pub struct ControllerConfig {
+    /// The file.
+    pub configuration: Configuration,
+    /// Our MAC on each port, in the order of the intent.
+    pub macs: Vec<Mac>,
+    /// What each port is, likewise.
+    pub ports: Vec<PortFacts>,
+    /// How many workers there are.
+    pub workers: usize,
+    /// The SNAT ports, shared with the workers.
+    pub claims: Claims,
+    /// Who can read counters.
+    pub counters: Box<dyn CounterSource>,
+    /// The wall clock at [`Instant::ZERO`].
+    pub start: Wall,
+    /// What chance is drawn from.
+    pub seed: u64,
+}
+
+/// What may happen to a controller.
+pub enum Input {
+    /// A worker says something.
+    Event(Event),
+    /// An operator wants something; it is answered by [`Output::Answer`] with the same id.
+    Asked {
+        /// Never used twice.
+        request_id: u64,
+        /// What is wanted.
+        request: Request,
+    },
+    /// The process was told to read its file again (SIGHUP).
+    Hangup,
+    /// The file was read, as [`Output::ReadFile`] asked.
+    Reload {
+        /// As asked.
+        request_id: Option<u64>,
+        /// What it says, or everything that is wrong with it, in words.
+        read: Result<Box<Configuration>, String>,
+    },
+    /// The link of a NIC is up or down. To be said at the start, and when it changes.
+    Link {
+        /// The NIC.
+        port: PortId,
+        /// Frames can travel.
+        up: bool,
+    },
+    /// [`Controller::next_deadline`] has come.
+    Tick,
+    /// The appliance ends.
+    Stop,
+}
+
+/// The controller: its parts, each of which owns its own state.
+pub struct Controller {
+    pub(super) file: Configuration,
+    /// The file's intent with the operator's exclusions laid over.
+    pub(super) intent: Intent,
+    pub(super) exclusions: Exclusions,
+    pub(super) machine: Machine,
+    pub(super) link: Link,
+    pub(super) probing: Probing,
+    pub(super) pools: Pools,
+    /// As the pools were when last looked at.
+    pub(super) health: Health,
+    pub(super) publisher: Publisher,
+    pub(super) switchovers: Switchovers,
+    pub(super) checks: Checks,
+    pub(super) latencies: Latencies,
+    pub(super) waiting: Waiting,
+    pub(super) stopping: Option<Stopping>,
+    pub(super) outputs: Outbox,
+    pub(super) deadline: Option<Instant>,
+}
+
+impl Controller {
+    /// A controller that has published its first snapshot: nobody is active until probes have said so.
+    ///
+    /// # Panics
+    /// When there are no workers, or `macs` and `ports` are not parallel to the ports of the file: faults of the caller's.
+    pub fn new(config: ControllerConfig, now: Instant) -> Controller {
+        let ControllerConfig { configuration, macs, ports, workers, claims, counters, start, seed } = config;
+        let intent = configuration.intent.clone();
+        let parallel = [macs.len(), ports.len()].iter().all(|count| *count == intent.ports.len());
+        assert!(parallel, "one MAC and facts for each port");
+        let pools = Pools::new(&intent, now);
+        let mut controller = Controller {
+            exclusions: Exclusions::default(),
+            link: Link::new(&intent, &macs, seed ^ 0x6172_7000, now),
+            probing: Probing::new(&intent, seed, now),
+            health: pools.health(),
+            publisher: Publisher::new(workers, now),
+            switchovers: Switchovers::default(),
+            checks: Checks::new(claims, macs.len(), now),
+            latencies: Latencies::new(workers, now),
+            waiting: Waiting::default(),
+            stopping: None,
+            outputs: Outbox::default(),
+            deadline: None,
+            file: configuration,
+            machine: Machine { macs, ports, workers, counters, start },
+            intent,
+            pools,
+        };
+        controller.turn(now);
+        controller
+    }
+
+    /// Something happened at `now`; then everything that is due is done.
+    pub fn handle(&mut self, input: Input, now: Instant) {
+        match input {
+            Input::Event(event) => self.on_worker(event, now),
+            Input::Asked { request_id, request } => self.ask(request_id, request, now),
+            Input::Hangup => self.outputs.push(Output::ReadFile { request_id: None }),
+            Input::Reload { request_id, read } => self.reload(request_id, read, now),
+            Input::Link { port, up } => self.on_link(port, up, now),
+            Input::Tick => {}
+            Input::Stop => self.stop(now),
+        }
+        self.turn(now);
+    }
+
+    /// The next thing to do; to be called until `None` after each [`Controller::handle`].
+    pub fn poll_output(&mut self) -> Option<Output> {
+        self.outputs.pop()
+    }
+
+    /// When [`Input::Tick`] is due if nothing else comes before.
+    pub fn next_deadline(&self) -> Option<Instant> {
+        self.deadline
+    }
+
+    /// The latest epoch that every worker has installed.
+    pub fn installed(&self) -> Epoch {
+        self.publisher.installed()
+    }
+
+    /// Snapshots that some worker may still read.
+    pub fn snapshots_outstanding(&mut self) -> usize {
+        self.publisher.outstanding()
+    }
+
+    /// Everything that is due: the link first, because a probe may need a MAC; then probes, then the choice they lead to,
+    /// then the snapshot that tells of it all.
+    fn turn(&mut self, now: Instant) {
+        if let Some(stopping) = &mut self.stopping {
+            self.deadline = stopping.poll(&mut self.outputs, now);
+            return;
+        }
+        self.link.poll(now);
+        self.on_link_events(now);
+        self.probing.poll(&self.intent, &mut self.link, &mut self.outputs, now);
+        self.on_link_events(now);
+        if self.probing.take_news() || self.pools.next_deadline().is_some_and(|due| due <= now) {
+            self.choose(now);
+        }
+        self.link.transmit(&mut self.outputs, now);
+        self.checks.poll(&self.intent, &self.link, &self.machine, &mut self.outputs, now);
+        self.publish(now);
+        self.latencies.poll(&self.file.settings.cores, &mut self.outputs, now);
+        self.answer_waiting(now);
+        self.deadline = self.earliest(now);
+    }
+
+    fn on_worker(&mut self, event: Event, now: Instant) {
+        match event {
+            Event::Installed { worker, epoch, at, old } => {
+                if let Some(completed) = self.publisher.on_installed(worker, epoch, at, old) {
+                    self.switchovers.on_completed(completed.epoch, completed.at);
+                    if completed.first {
+                        self.outputs.push(Output::Ready);
+                    }
+                }
+            }
+            Event::Punt { reason, interface, frame, .. } => self.on_punt(reason, interface, &frame, now),
+            Event::Wanted(hop) => self.link.neighbours.want(hop, &self.link.addresses, now),
+            Event::Hint(member) => self.probing.hint_pool(member, &self.intent),
+            Event::Flows { query, rows, last } => self.waiting.on_flows(query, rows, last),
+            Event::Cleared { query, count } => self.waiting.on_cleared(query, count),
+            Event::Latency { worker, latency } => {
+                self.waiting.on_latency(worker);
+                self.latencies.on_latency(worker, latency, &mut self.outputs, now);
+            }
+            Event::Stopped(worker) => match &mut self.stopping {
+                Some(stopping) => stopping.on_stopped(worker),
+                None => self.log(LogLevel::Error, format!("worker {} ended unexpectedly", worker.0)),
+            },
+        }
+    }
+
+    /// A worker handed up a frame.
+    fn on_punt(&mut self, reason: PuntReason, interface: InterfaceId, frame: &[u8], now: Instant) {
+        let Ok(headers) = Packet::parse(frame) else { return };
+        match (reason, headers.kind) {
+            (PuntReason::Arp, Kind::Arp(arp)) => {
+                self.link.neighbours.on_arp(interface, &arp, &self.link.addresses, now);
+            }
+            (PuntReason::Local, _) => {
+                if let Some(datagram) = frame.get(usize::from(headers.l3)..usize::from(headers.end)) {
+                    self.probing.receive(datagram, now);
+                }
+            }
+            (PuntReason::Arp, _) => {}
+        }
+    }
+
+    /// The link of a NIC came up or was lost. Its members are probed at once.
+    fn on_link(&mut self, port: PortId, up: bool, now: Instant) {
+        self.link.on_port(port, up, &self.intent, &mut self.outputs, now);
+        for member in self.link.members_on(port, &self.intent) {
+            self.probing.hint(member);
+        }
+    }
+
+    fn on_link_events(&mut self, now: Instant) {
+        while let Some(event) = self.link.next_event(&self.intent, &mut self.outputs, now) {
+            match event {
+                LinkEvent::Resolved => self.publisher.changed(Urgency::Now, now),
+                LinkEvent::Unresolved(hop) => self.on_unresolved(hop, now),
+                LinkEvent::Refused(hop) => self.give_up(hop),
+                LinkEvent::Forgotten => self.publisher.changed(Urgency::Soon, now),
+            }
+        }
+    }
+
+    /// A next hop does not answer ARP. For a member that is a hint: it is probed at once (scenario 36).
+    fn on_unresolved(&mut self, hop: NextHop, now: Instant) {
+        self.publisher.changed(Urgency::Soon, now);
+        self.give_up(hop);
+        self.probing.unresolved(hop, now);
+        if let Some(member) = link::member_at(&self.intent, hop) {
+            let name = &self.intent.members[member].name;
+            self.outputs.log(LogLevel::Warn, format!("member {name} does not answer ARP"));
+            self.probing.hint_pool(member, &self.intent);
+        } else if self.intent.routes.iter().any(|route| route.via == hop.address) {
+            self.log(LogLevel::Warn, format!("router {hop} does not answer ARP"));
+        }
+    }
+
+    /// Workers stop waiting for a next hop.
+    fn give_up(&mut self, hop: NextHop) {
+        for worker in self.machine.workers() {
+            self.outputs.send(worker, Command::GiveUp(hop));
+        }
+    }
+
+    fn stop(&mut self, now: Instant) {
+        if self.stopping.is_none() {
+            self.refuse_all_waiting();
+            self.stopping = Some(Stopping::begin(self.machine.workers(), &mut self.outputs, now));
+        }
+    }
+
+    /// Who is active now, by what monitors and the operator say.
+    pub(super) fn choose(&mut self, now: Instant) {
+        let monitors = self.probing.monitors();
+        let verdict = |member| monitors.verdict(member);
+        for switched in self.pools.reconsider(&self.intent, verdict, &mut self.outputs, now) {
+            let name = |id: MemberId| self.intent.members[id].name.clone();
+            let (from, to) = (switched.from, switched.to.map(name));
+            self.record_switchover(switched.pool, from.map(|from| (from, name(from))), to, switched.reason, now);
+        }
+        let health = self.pools.health();
+        if health != self.health {
+            self.health = health;
+            self.publisher.changed(Urgency::Now, now);
+        }
+    }
+
+    /// Keeps and logs that a pool's active member is another one.
+    pub(super) fn record_switchover(
+        &mut self,
+        pool: PoolId,
+        from: Option<(MemberId, String)>,
+        to: Option<String>,
+        reason: String,
+        now: Instant,
+    ) {
+        let last_good = from.as_ref().and_then(|(from, _)| self.probing.monitors().last_good_answer(*from));
+        let row = SwitchoverRow {
+            time: self.machine.wall(now),
+            pool: self.intent.pools[pool].name.clone(),
+            from: from.map(|(_, name)| name),
+            to,
+            reason,
+            last_good_answer: last_good.map(switchovers::mark),
+            detected: switchovers::mark(now),
+            published: None,
+            installed: None,
+        };
+        self.log(LogLevel::Warn, switchovers::line(&row));
+        self.switchovers.record(row);
+    }
+
+    fn publish(&mut self, now: Instant) {
+        if !self.publisher.is_due(now) {
+            return;
+        }
+        let epoch = self.publisher.next_epoch();
+        let (before, adjacency) = (self.publisher.latest(), self.link.neighbours.adjacency());
+        let snapshot =
+            Snapshot::compile_after(before, &self.intent, &self.health, adjacency, &self.machine.macs, epoch);
+        for (worker, snapshot) in self.publisher.publish(snapshot, now) {
+            let claims = self.checks.ports.claims.clone();
+            self.outputs.send(worker, Command::Install(snapshot, claims));
+        }
+        self.switchovers.on_published(epoch, now);
+    }
+
+    fn earliest(&mut self, now: Instant) -> Option<Instant> {
+        [
+            self.link.next_deadline(),
+            self.probing.next_deadline(now),
+            self.pools.next_deadline(),
+            self.publisher.next_deadline(),
+            self.waiting.next_deadline(),
+            Some(self.latencies.next_deadline()),
+            Some(self.checks.next_deadline()),
+        ]
+        .into_iter()
+        .flatten()
+        .min()
+    }
+
+    pub(super) fn log(&mut self, level: LogLevel, message: String) {
+        self.outputs.log(level, message);
+    }
+}
