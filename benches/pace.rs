@@ -59,8 +59,8 @@ fn once(appliance: &mut Appliance) {
 /// gives way (proc(5), `schedstat`).
 fn cpu_time() -> Duration {
     std::thread::yield_now();
-    let told = std::fs::read_to_string("/proc/thread-self/schedstat").expect("a kernel with CONFIG_SCHED_INFO");
-    let nanoseconds = told.split(' ').next().and_then(|first| first.parse().ok()).expect("a number");
+    let text = std::fs::read_to_string("/proc/thread-self/schedstat").expect("a kernel with CONFIG_SCHED_INFO");
+    let nanoseconds = text.split(' ').next().and_then(|first| first.parse().ok()).expect("a number");
     Duration::from_nanos(nanoseconds)
 }
 

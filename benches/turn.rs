@@ -229,11 +229,14 @@ fn hand_off_ring(c: &mut Criterion) {
             let mut ends = hand_offs::<u64>(2, 2_048);
             let (mut there, mut here) = (ends.pop().expect("two"), ends.pop().expect("two"));
             let taker = std::thread::spawn(move || {
-                let (mut parcels, mut next) = (Vec::with_capacity(BURST), 0);
+                let (mut batch, mut next) = (Vec::with_capacity(BURST), 0);
                 while next < bursts * AT_ONCE {
-                    there.take(&mut parcels, BURST);
-                    for parcel in parcels.drain(..) {
-                        assert!(matches!(parcel.cargo, Cargo::Frame(number) if number == next), "they come in order");
+                    there.take(&mut batch, BURST);
+                    for handed_off in batch.drain(..) {
+                        assert!(
+                            matches!(handed_off.cargo, Cargo::Frame(number) if number == next),
+                            "they come in order"
+                        );
                         next += 1;
                     }
                 }
@@ -294,7 +297,7 @@ fn switchover(c: &mut Criterion) {
 
 /// The turns that follow an installation, for as long as a walk over a million flows lasts: every packet is the first of its flow
 /// since. If the installation `takes` a virtual address away (nobody's: all flows are looked at, none is forgotten), the walk
-/// goes on beside them.
+/// continues beside them.
 fn after_installation(b: &mut Bencher, intent: &Intent, takes: bool) {
     const LASTS: u64 = 3_900;
     let mut with = intent.clone();

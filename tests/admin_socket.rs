@@ -43,7 +43,7 @@ fn served(limits: Limits) -> Served {
 async fn controller(mut questions: mpsc::Receiver<Asked>) {
     let mut never = Vec::new();
     while let Some(Asked { request, answer }) = questions.recv().await {
-        let told: Answer = match request {
+        let reply: Answer = match request {
             Request::Status {} => {
                 never.push(answer);
                 continue;
@@ -53,7 +53,7 @@ async fn controller(mut questions: mpsc::Receiver<Asked>) {
             Request::Flows { .. } => Ok(counters(LONG_ANSWER)),
             other => Err(AdminError::new(Code::UnknownMember, format!("{other:?}"))),
         };
-        let _ = answer.send(told);
+        let _ = answer.send(reply);
     }
 }
 
@@ -90,19 +90,19 @@ impl Client {
     }
 
     async fn is_served(&mut self) {
-        let told = self.asked(COUNTERS).await;
-        assert_eq!((&told["id"], &told["ok"], &told["epoch"]), (&json!(5), &json!(true), &json!(42)));
-        assert_eq!(told["data"].as_array().map(Vec::len), Some(2));
+        let reply = self.asked(COUNTERS).await;
+        assert_eq!((&reply["id"], &reply["ok"], &reply["epoch"]), (&json!(5), &json!(true), &json!(42)));
+        assert_eq!(reply["data"].as_array().map(Vec::len), Some(2));
     }
 
     async fn is_refused(&mut self, request: impl AsRef<[u8]>, code: &str) {
-        let told = self.asked(request).await;
-        assert_eq!((&told["ok"], &told["error"]["code"]), (&json!(false), &json!(code)), "{told}");
+        let reply = self.asked(request).await;
+        assert_eq!((&reply["ok"], &reply["error"]["code"]), (&json!(false), &json!(code)), "{reply}");
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_good_client_is_told_what_it_asks_in_order() {
+async fn a_good_client_is_answered_in_order() {
     let served = served(Limits::default());
     let mut client = served.client().await;
     client.is_served().await;
@@ -148,7 +148,7 @@ async fn a_long_answer_comes_in_lines_and_whole() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_malformed_gets_an_error_line_and_the_client_goes_on() {
+async fn what_is_malformed_gets_an_error_line_and_the_connection_stays_open() {
     let served = served(Limits::default());
     let mut client = served.client().await;
     let deep = "[".repeat(60_000);
@@ -185,10 +185,10 @@ async fn a_line_without_end_is_cut_off() {
     let served = served(Limits::default());
     let (read, mut write) = UnixStream::connect(&served.path).await.unwrap().into_split();
     let endless = tokio::spawn(async move { while write.write_all(&[b'x'; 4096]).await.is_ok() {} });
-    let mut told = String::new();
+    let mut reply = String::new();
     let mut read = BufReader::new(read);
-    read.read_line(&mut told).await.unwrap();
-    assert!(told.contains("too-large") && told.contains("65536"), "{told}");
+    read.read_line(&mut reply).await.unwrap();
+    assert!(reply.contains("too-large") && reply.contains("65536"), "{reply}");
     served.client().await.is_served().await;
     tokio::time::sleep(served.limits.grace * 2).await;
     endless.await.expect("the server closes on a client that never ends its line");
@@ -274,7 +274,7 @@ async fn a_hundred_clients_at_once_are_all_served() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn one_client_too_many_is_told_so_and_a_seat_comes_free() {
+async fn one_client_too_many_is_refused_until_another_leaves() {
     let served = served(Limits { clients: 3, ..Limits::default() });
     let mut seated = Vec::new();
     for _ in 0..3 {

@@ -75,7 +75,7 @@ fn bad_usage_is_two() {
 }
 
 #[test]
-fn a_bad_file_is_two_and_every_error_is_told() {
+fn a_bad_file_is_two_and_every_error_is_printed() {
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("bad.toml");
     std::fs::write(&file, "[appliance]\nnmae = 1\nlog = \"loud\"\n").unwrap();

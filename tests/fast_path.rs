@@ -1,6 +1,6 @@
 //! Cached routes change nothing but speed.
 //!
-//! Two engines see the same conversations in the same changing world: one caches the routes of flows, the other does not.
+//! Two engines see the same conversations under the same changing snapshots: one caches the routes of flows, the other does not.
 //! After every packet both have said the same, and remember the same. So have two of which one forgets at once what a
 //! reload takes, and the other as slowly as can be.
 
@@ -116,7 +116,7 @@ impl Twins {
         let mut intent = plan.intent();
         intent.limits.flows_per_worker = flows_at_most(lags);
         let adjacency = neighbours(&intent);
-        let known = World::of(&intent, &intent, &plan.health(), &adjacency);
+        let known = SnapshotInput::of(&intent, &intent, &plan.health(), &adjacency);
         let world = Arc::new(known.compile(Epoch(1)));
         let claims = [0; 2].map(|_| Claims::new(world.snat_addresses(), 7));
         let engine = |at: usize| Engine::new(Arc::clone(&world), claims[at].clone(), 3);
@@ -256,7 +256,7 @@ impl Twins {
         self.epoch += 1;
         let mut intent = self.plan.intent();
         intent.limits.flows_per_worker = flows_at_most(self.lags);
-        let known = World::of(&self.known, &intent, &self.plan.health(), &self.adjacency);
+        let known = SnapshotInput::of(&self.known, &intent, &self.plan.health(), &self.adjacency);
         let world = Arc::new(known.compile(Epoch(self.epoch)));
         self.known = known.intent;
         for (engine, claims) in [&mut self.quick, &mut self.slow].into_iter().zip(&mut self.claims) {
@@ -270,19 +270,19 @@ impl Twins {
         self.compare();
     }
 
-    /// Conversations begin, go on and end; the world changes beneath them.
+    /// Conversations begin, continue and end; the snapshot changes beneath them.
     fn live(&mut self, dice: &mut Dice, steps: usize) {
         // What was sent last, and as what it left.
-        let mut talks: Vec<(Packet, Packet)> = Vec::new();
+        let mut conversations: Vec<(Packet, Packet)> = Vec::new();
         for _ in 0..steps {
-            let talk = (!talks.is_empty()).then(|| dice.roll(talks.len() as u32) as usize);
-            match (dice.roll(100), talk) {
-                (0..70, Some(talk)) => {
-                    let (sent, left) = talks[talk];
+            let chosen = (!conversations.is_empty()).then(|| dice.roll(conversations.len() as u32) as usize);
+            match (dice.roll(100), chosen) {
+                (0..70, Some(chosen)) => {
+                    let (sent, left) = conversations[chosen];
                     let next = if dice.once_in(3) { sent.continued(dice) } else { left.answered(dice) };
                     match self.see(next, dice.once_in(40)) {
-                        Some(left) => talks[talk] = (next, left),
-                        None => drop(talks.swap_remove(talk)),
+                        Some(left) => conversations[chosen] = (next, left),
+                        None => drop(conversations.swap_remove(chosen)),
                     }
                 }
                 (70..76, _) => self.wait(Duration::from_millis(u64::from(dice.roll(500)))),
@@ -291,8 +291,8 @@ impl Twins {
                 _ => {
                     let sent = Packet::any(dice);
                     if let Some(left) = self.see(sent, dice.once_in(40)) {
-                        talks.truncate(11);
-                        talks.push((sent, left));
+                        conversations.truncate(11);
+                        conversations.push((sent, left));
                     }
                 }
             }

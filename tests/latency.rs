@@ -4,7 +4,7 @@ use fairlead::time::Duration;
 use fairlead::wire::Endpoint;
 use fairlead::wire::build::Build;
 use fairlead::worker::{Command, Event, Latency, Work, WorkerId};
-use testbench::rig::{Bench, MAC_OUTER, MAC_R, Memory, OUTER, Rig, V, addr, two_arm};
+use testbench::rig::{MAC_OUTER, MAC_R, Memory, OUTER, Ports, Rig, V, addr, two_arm};
 
 fn request(port: u16) -> Vec<u8> {
     let phone = Endpoint::new(addr("172.16.5.5"), port);
@@ -23,31 +23,31 @@ fn turn(rig: &mut Rig<Memory>, worker: usize, us: u64) -> Work {
 /// What each worker has measured until now.
 fn measured(rig: &mut Rig<Memory>) -> Vec<Latency> {
     rig.command(|| Command::Latency(Box::default()));
-    let mut told: Vec<(WorkerId, Latency)> = Vec::new();
+    let mut reports: Vec<(WorkerId, Latency)> = Vec::new();
     for event in rig.events.drain(..) {
         if let Event::Latency { worker, latency } = event {
-            told.push((worker, *latency));
+            reports.push((worker, *latency));
         }
     }
-    told.sort_by_key(|(worker, _)| *worker);
-    told.into_iter().map(|(_, latency)| latency).collect()
+    reports.sort_by_key(|(worker, _)| *worker);
+    reports.into_iter().map(|(_, latency)| latency).collect()
 }
 
-fn near(told: u64, us: u64) -> bool {
-    (us * 1_000..=us * 1_010).contains(&told)
+fn near(measured: u64, us: u64) -> bool {
+    (us * 1_000..=us * 1_010).contains(&measured)
 }
 
 #[test]
 fn frames_are_recorded_with_the_turn_that_sent_them() {
     let mut rig = Rig::new(Memory::default(), two_arm(), 1);
-    (0..9).for_each(|at| rig.bench.inject(OUTER, &request(40_000 + at)));
+    (0..9).for_each(|at| rig.ports.inject(OUTER, &request(40_000 + at)));
     assert_eq!(turn(&mut rig, 0, 7), Work::Busy(9));
     let idle = rig.now;
     assert_eq!(turn(&mut rig, 0, 3_000), Work::Idle);
-    rig.bench.inject(OUTER, &request(40_000));
+    rig.ports.inject(OUTER, &request(40_000));
     turn(&mut rig, 0, 50);
-    // It dies here: it was never sent, so it was never long in the box.
-    rig.bench.inject(OUTER, &request(40_000)[..20]);
+    // It is dropped here: it was never sent, so it has no forwarding latency.
+    rig.ports.inject(OUTER, &request(40_000)[..20]);
     turn(&mut rig, 0, 60);
     let latency = measured(&mut rig).remove(0);
     assert_eq!((latency.in_box.count(), latency.in_box.sum()), (10, 9 * 7_000 + 50_000));
@@ -56,14 +56,14 @@ fn frames_are_recorded_with_the_turn_that_sent_them() {
     assert_eq!((latency.stalls, latency.longest, latency.longest_at), (1, Duration::from_millis(3), idle));
 
     turn(&mut rig, 0, 10);
-    let anew = measured(&mut rig).remove(0);
-    assert_eq!((anew.in_box.count(), anew.stalls, anew.longest), (0, 0, Duration::from_micros(10)));
+    let again = measured(&mut rig).remove(0);
+    assert_eq!((again.in_box.count(), again.stalls, again.longest), (0, 0, Duration::from_micros(10)));
 }
 
 #[test]
 fn frames_that_are_handed_over_are_recorded_from_where_they_were_received() {
     let mut rig = Rig::new(Memory::default(), two_arm(), 2);
-    (0..40).for_each(|at| rig.bench.inject(OUTER, &request(40_000 + at)));
+    (0..40).for_each(|at| rig.ports.inject(OUTER, &request(40_000 + at)));
     let busy = (0..2).filter(|&worker| matches!(turn(&mut rig, worker, 7), Work::Busy(_))).collect::<Vec<_>>();
     for worker in 0..2 {
         turn(&mut rig, worker, 5);

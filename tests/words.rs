@@ -13,7 +13,9 @@ enum Scope {
     Code,
     /// In what an operator reads: string literals of `src` outside tests, README.md, `dpdk-config`.
     Operator,
-    /// In both, and in the pages and scripts for those who work on Fairlead.
+    /// In what tests and benches are written in: Rust, Python, and the pages beside them.
+    Tests,
+    /// In all of these, and in the pages and scripts for those who work on Fairlead.
     All,
 }
 
@@ -35,6 +37,7 @@ fn banned(list: &str) -> Vec<Banned> {
             let scope = match scope {
                 "code" => Scope::Code,
                 "operator" => Scope::Operator,
+                "tests" => Scope::Tests,
                 "all" => Scope::All,
                 other => panic!("`{other}` is no scope: {line}"),
             };
@@ -56,7 +59,7 @@ fn holds(text: &str, word: &str) -> bool {
 }
 
 /// The string literals of a Rust source up to its unit tests, each with the number of the line it begins on. A literal
-/// that goes on in the next line is joined as the compiler does it.
+/// that continues in the next line is joined as the compiler does it.
 fn literals(source: &str) -> Vec<(usize, String)> {
     let source = source.split("#[cfg(test)]\nmod ").next().unwrap_or_default();
     let (mut found, mut line, mut rest) = (Vec::new(), 1, source);
@@ -133,8 +136,9 @@ fn files(folder: &Path, found: &mut Vec<PathBuf>) {
 fn searched(text: &Text, scope: Scope) -> &[(usize, String)] {
     match (scope, text.kind) {
         (Scope::All, _) | (Scope::Code, Scope::Code) | (Scope::Operator, Scope::Operator) => &text.lines,
+        (Scope::Tests, _) if text.path.starts_with("tests/") || text.path.starts_with("benches/") => &text.lines,
         (Scope::Operator, _) => &text.literals,
-        (Scope::Code, _) => &[],
+        (Scope::Code | Scope::Tests, _) => &[],
     }
 }
 

@@ -40,7 +40,7 @@ const CLIENTS_VLAN: u16 = 120;
 const VIP: Ipv4Addr = Ipv4Addr::new(10, 20, 0, 100);
 const MEMBER: Ipv4Addr = Ipv4Addr::new(10, 20, 0, 11);
 const SIP: u16 = 5060;
-/// A member opens from this many ports; each talks to many.
+/// A member opens from this many ports; each to many remote endpoints.
 const MEMBER_PORTS: usize = 50;
 
 /// What is meant: the example, with room for `flows` flows.
@@ -219,7 +219,7 @@ impl Traffic {
         }
     }
 
-    /// The far end of conversation number `at`. A member's own ports talk to the same hosts.
+    /// The far end of conversation number `at`. A member's own ports reach the same hosts.
     fn remote(self, at: usize) -> Endpoint {
         let peer = match self {
             Traffic::OutboundTcp | Traffic::ReturnTcp | Traffic::OutboundUdp => at / MEMBER_PORTS,

@@ -79,7 +79,7 @@ impl Supply {
         lanes[port.index()] = (Some(Rc::clone(frames)), 0);
     }
 
-    /// As [`Supply::feed`], but goes on where these frames stood last.
+    /// As [`Supply::feed`], but continues where these frames were left last.
     pub fn feed_from(&self, port: PortId, frames: &Rc<Frames>, at: usize) {
         self.feed(port, frames);
         self.lanes.borrow_mut()[port.index()].1 = at;

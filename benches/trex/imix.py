@@ -13,7 +13,7 @@ class Imix:
     """What TRex asks for."""
 
     def get_streams(self, direction=0, tunables=(), **_):
-        """The streams of one of its ports; their rates are shares of what TRex is told."""
+        """The streams of one of its ports; their rates are shares of the rate TRex is given."""
         chosen = box.options(tunables)
         inward = box.from_world(direction)
         streams = []

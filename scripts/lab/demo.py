@@ -79,8 +79,8 @@ class Demo:
         while (left := deadline - time.monotonic()) > 0:
             time.sleep(min(2.0, left))
             counts = traffic.counts()
-            told = (f"{kind} {calls.completed}/{calls.made}" for kind, calls in counts.items())
-            self.report.say(f"{self.report.seconds():4.0f} s  completed/made: {', '.join(told)}")
+            counted = (f"{kind} {calls.completed}/{calls.made}" for kind, calls in counts.items())
+            self.report.say(f"{self.report.seconds():4.0f} s  completed/made: {', '.join(counted)}")
 
     def _end(self, traffic: Traffic) -> None:
         self.report.chapter("Waiting for the last calls")

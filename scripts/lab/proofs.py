@@ -68,11 +68,11 @@ def nothing_to_the_old(report: Report, traffic: Traffic, switchovers: list[Switc
         opening = [packet for packet in seen if packet.dst == old and _is_sip_opening(packet)]
         before = sum(packet.time <= left for packet in opening)
         late = [packet for packet in opening if left + WIRE < packet.time < end]
-        told = f"{before} before, {len(late)} after"
+        detail = f"{before} before, {len(late)} after"
         if late:
-            told += f", the first {1e3 * (late[0].time - left):.1f} ms after: {late[0].start}"
+            detail += f", the first {1e3 * (late[0].time - left):.1f} ms after: {late[0].start}"
         what = f"No datagram to {switchover.source} after switchover {number} was installed"
-        report.expect(what, before > 0 and not late, told)
+        report.expect(what, before > 0 and not late, detail)
 
 
 def resets(report: Report, traffic: Traffic, silent: Switchover) -> None:
@@ -80,8 +80,8 @@ def resets(report: Report, traffic: Traffic, silent: Switchover) -> None:
     start, end = silent.left_at - WIRE, silent.left_at + RESET
     resets = [p for p in traffic.at_phone.seen() if p.protocol == TCP and p.flags & RST and start < p.time < end]
     ports = Counter(packet.src_port for packet in resets)
-    told = ", ".join(f"{count} from port {port}" for port, count in sorted(ports.items()))
-    report.expect(f"Clients of {silent.source}, which vanished silently, were reset at once", bool(resets), told)
+    detail = ", ".join(f"{count} from port {port}" for port, count in sorted(ports.items()))
+    report.expect(f"Clients of {silent.source}, which vanished silently, were reset at once", bool(resets), detail)
 
 
 def addresses_seen(report: Report, traffic: Traffic) -> None:
@@ -115,8 +115,8 @@ def long_connections(report: Report, traffic: Traffic) -> None:
 def every_frame(report: Report, appliance: Appliance) -> None:
     """Whatever came in went out, or was counted with its reason."""
     counters = settled(appliance)
-    told = f"{counters['received']} received, {counters['transmitted']} sent"
-    report.expect("Every frame is accounted for", imbalance(counters) == 0, told)
+    detail = f"{counters['received']} received, {counters['transmitted']} sent"
+    report.expect("Every frame is accounted for", imbalance(counters) == 0, detail)
 
 
 def settled(appliance: Appliance) -> dict[str, int]:

@@ -43,7 +43,7 @@ def main() -> int:
     _check_machine()
     load = machine.load()
     program = options.program or build.release()
-    told = machine.described(load, program)
+    conditions = machine.described(load, program)
     found: dict[str, Outcome] = {}
     FRAMES.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="fairlead-bench-", ignore_cleanup_errors=True) as directory:
@@ -58,12 +58,12 @@ def main() -> int:
                     shutil.rmtree(FRAMES, ignore_errors=True)
                     FRAMES.mkdir(exist_ok=True)
             print(f"bench: {rig.name} took {time.monotonic() - began:.0f} s", file=sys.stderr, flush=True)
-            text = _section(rig, outcome, told, options)
+            text = _section(rig, outcome, conditions, options)
             print(text, flush=True)
             if options.write:
-                _write(rig, outcome, text, told)
+                _write(rig, outcome, text, conditions)
     if options.json:
-        options.json.write_text(json.dumps(_told(found, told), indent=1) + "\n")
+        options.json.write_text(json.dumps(_as_data(found, conditions), indent=1) + "\n")
     return 0
 
 
@@ -101,27 +101,27 @@ def _check_machine() -> None:
     need_programs("dpdk-testpmd", "setpriv", "stdbuf")
 
 
-def _section(rig: Rig, outcome: Outcome, told: str, options: argparse.Namespace) -> str:
+def _section(rig: Rig, outcome: Outcome, conditions: str, options: argparse.Namespace) -> str:
     runs = f"medians of {options.runs} runs, minimum and maximum in parentheses" if options.runs > 1 else "one run"
     command = f"scripts/bench {rig.name} --runs {options.runs} --seconds {options.seconds:g}"
-    parts = [f"### {rig.title}", f"{told}; {runs}. `{command}`", pages.table(outcome.head, outcome.rows), *outcome.notes]
+    parts = [f"### {rig.title}", f"{conditions}; {runs}. `{command}`", pages.table(outcome.head, outcome.rows), *outcome.notes]
     if outcome.plot:
         parts.append(f"![{outcome.plot.title}](plots/{rig.name}.svg)")
     return "\n\n".join(parts)
 
 
-def _write(rig: Rig, outcome: Outcome, text: str, told: str) -> None:
+def _write(rig: Rig, outcome: Outcome, text: str, conditions: str) -> None:
     pages.write(PAGE, rig.name, text)
     if outcome.plot:
         PLOTS.mkdir(exist_ok=True)
-        (PLOTS / f"{rig.name}.svg").write_text(outcome.plot.svg(told))
-    rows = results.merged(RESULTS, outcome.figures, told)
+        (PLOTS / f"{rig.name}.svg").write_text(outcome.plot.svg(conditions))
+    rows = results.merged(RESULTS, outcome.figures, conditions)
     results.save(RESULTS, rows)
     pages.write(PAGE, "targets", results.table(rows))
 
 
-def _told(found: dict[str, Outcome], told: str) -> dict:
-    return {"machine": told, "rigs": {
+def _as_data(found: dict[str, Outcome], conditions: str) -> dict:
+    return {"machine": conditions, "rigs": {
         name: {"head": outcome.head, "rows": outcome.rows, "notes": outcome.notes,
                "figures": {number: list(figure.values) for number, figure in outcome.figures.items()}}
         for name, outcome in found.items()

@@ -43,11 +43,11 @@ def main(words: list[str]) -> int:
     load = machine.load()
     sides = (other, this)
     rows = [row for measure in options.only for row in _MEASURED[measure](sides, options)]
-    told = f"{other.name} and {this.name}; {machine.described(load)}; {options.pairs} pairs"
+    conditions = f"{other.name} and {this.name}; {machine.described(load)}; {options.pairs} pairs"
     verdicts = pairs.judged(rows)
-    print(_shown(sides, rows, verdicts, told), flush=True)
+    print(_shown(sides, rows, verdicts, conditions), flush=True)
     if options.json:
-        options.json.write_text(json.dumps(_as_data(sides, rows, verdicts, told), indent=1) + "\n")
+        options.json.write_text(json.dumps(_as_data(sides, rows, verdicts, conditions), indent=1) + "\n")
     return int(options.gate and not all(verdict.met for verdict in verdicts))
 
 
@@ -204,7 +204,7 @@ class _Driver:
         return line
 
 
-def _shown(sides: Sides, rows: list[Comparison], verdicts: list[pairs.Verdict], told: str) -> str:
+def _shown(sides: Sides, rows: list[Comparison], verdicts: list[pairs.Verdict], conditions: str) -> str:
     head = ["measure", "what", sides[0].name, sides[1].name, "ratio", "interval"]
     cells = []
     for row in rows:
@@ -212,7 +212,7 @@ def _shown(sides: Sides, rows: list[Comparison], verdicts: list[pairs.Verdict], 
         cells.append([row.measure, row.what, _median(row.other, row.unit), _median(row.this, row.unit), f"{row.ratio:.2f}",
                       f"{low:.2f} to {high:.2f}" if len(row.ratios) > 1 else ""])
     targets = [[verdict.name, verdict.aim, verdict.found, "met" if verdict.met else "**missed**"] for verdict in verdicts]
-    parts = [told, pages.table(head, cells)]
+    parts = [conditions, pages.table(head, cells)]
     parts += [pages.table(["", "target", "found", ""], targets)] if targets else []
     return "\n\n".join(parts)
 
@@ -222,8 +222,8 @@ def _median(values: tuple[float, ...], unit: str) -> str:
     return f"{middle:.1f} {unit}" if unit else f"{middle:.0f}"
 
 
-def _as_data(sides: Sides, rows: list[Comparison], verdicts: list[pairs.Verdict], told: str) -> dict:
-    return {"run": told, "other": sides[0].commit, "this": sides[1].commit,
+def _as_data(sides: Sides, rows: list[Comparison], verdicts: list[pairs.Verdict], conditions: str) -> dict:
+    return {"run": conditions, "other": sides[0].commit, "this": sides[1].commit,
             "rows": [{**asdict(row), "ratios": row.ratios, "ratio": row.ratio, "interval": row.interval} for row in rows],
             "targets": [asdict(verdict) for verdict in verdicts]}
 

@@ -23,7 +23,7 @@ def rate(bench: str, root: Path = ROOT) -> float | None:
     """Elements per second, for a bench that declares its throughput; `None` if it was not run, or does not."""
     nanoseconds = median(bench, root)
     try:
-        told = json.loads((root / bench / "new" / "benchmark.json").read_text())["throughput"]
-        return None if nanoseconds is None else told["Elements"] * 1e9 / nanoseconds
+        throughput = json.loads((root / bench / "new" / "benchmark.json").read_text())["throughput"]
+        return None if nanoseconds is None else throughput["Elements"] * 1e9 / nanoseconds
     except (OSError, ValueError, KeyError, TypeError):
         return None

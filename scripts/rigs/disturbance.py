@@ -86,9 +86,9 @@ def questions(bench: Bench) -> Outcome:
                 for busy in ((False, True), (True, False))[number % 2]:
                     if busy:
                         with fairlead.another() as operator:
-                            told: list[int] = []
-                            asked.append(rate(fairlead, bench.seconds, lambda span: told.append(_ask(operator, span))))
-                            answered.append(told[0] / bench.seconds)
+                            count: list[int] = []
+                            asked.append(rate(fairlead, bench.seconds, lambda span: count.append(_ask(operator, span))))
+                            answered.append(count[0] / bench.seconds)
                     else:
                         alone.append(rate(fairlead, bench.seconds))
                 accounts.check(before, fairlead.counters())

@@ -104,10 +104,10 @@ def _paths(program: Path) -> list[str]:
 def _collected(program: Path, path: str, stage: str) -> int:
     command = ["valgrind", "--tool=callgrind", "--callgrind-out-file=/dev/null", program, path, stage, str(PACKETS)]
     run = subprocess.run(command, capture_output=True, text=True)
-    told = re.search(r"Collected : (\d+)", run.stderr)
-    if run.returncode or not told:
+    collected = re.search(r"Collected : (\d+)", run.stderr)
+    if run.returncode or not collected:
         raise LabError(f"valgrind did not count {path}: {run.stderr.strip().splitlines()[-1:]}")
-    return int(told[1])
+    return int(collected[1])
 
 
 def _options() -> argparse.Namespace:

@@ -59,9 +59,9 @@ def half_load(bench: Bench) -> Outcome:
         for number in range(bench.runs):
             most = _carried(bench, setting, program, 0)[0]
             rate, spread = _carried(bench, setting, program, int(most / 2 * 1e6))
-            told = _told(spread)
-            rows.append([f"{most:.2f}", f"{rate:.2f}", *told])
-            bench.say(f"run {number + 1} of {bench.runs}: maximum {most:.2f} M/s; at {rate:.2f}: {', '.join(told)}")
+            cells = _cells(spread)
+            rows.append([f"{most:.2f}", f"{rate:.2f}", *cells])
+            bench.say(f"run {number + 1} of {bench.runs}: maximum {most:.2f} M/s; at {rate:.2f}: {', '.join(cells)}")
             if spread:
                 p999.append(spread["p999_ns"] / 1e3)
     head = ["maximum, M/s", "measured at, M/s", "p50", "p99", "p99.9", "longest"]
@@ -89,7 +89,7 @@ def _carried(bench: Bench, setting: Joined, program: Path, rate: int) -> tuple[f
     return (after["transmitted"] - before["transmitted"]) / spent / 1e6, spread
 
 
-def _told(spread: dict | None) -> list[str]:
+def _cells(spread: dict | None) -> list[str]:
     names = ("p50_ns", "p99_ns", "p999_ns", "max_ns")
     return [f"{spread[name] / 1e3:.1f} µs" if spread else "not available" for name in names]
 

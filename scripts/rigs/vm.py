@@ -149,10 +149,10 @@ class _Rig:
         client = host.start(words[0], _traffic(*words), _here())
         if client.wait(180):
             raise LabError(f"{what}: {client.said()}")
-        told = json.loads(client.said().splitlines()[-1])
+        report = json.loads(client.said().splitlines()[-1])
         client.log.unlink()
-        answered = told["answers"].get(word, 0)
-        self._judge(answered == told["sent"] == sum(told["answers"].values()), what, f"{answered:,} of {told['sent']:,}")
+        answered = report["answers"].get(word, 0)
+        self._judge(answered == report["sent"] == sum(report["answers"].values()), what, f"{answered:,} of {report['sent']:,}")
 
     def _judge_arrivals(self) -> None:
         # By now the guest's last report covers all of it.

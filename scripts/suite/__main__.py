@@ -40,7 +40,7 @@ def run(step: Step) -> Tally:
 
 
 def _run_into(log: Path, step: Step) -> bool:
-    began = told = time.monotonic()
+    began = reported = time.monotonic()
     with log.open("wb") as output:
         process = subprocess.Popen(
             step.command, cwd=REPOSITORY, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT,
@@ -49,9 +49,9 @@ def _run_into(log: Path, step: Step) -> bool:
         try:
             while process.poll() is None:
                 time.sleep(0.1)
-                if time.monotonic() - told > STILL:
-                    told = time.monotonic()
-                    print(f"  … {told - began:.0f} s: {_last_line(log)}", flush=True)
+                if time.monotonic() - reported > STILL:
+                    reported = time.monotonic()
+                    print(f"  … {reported - began:.0f} s: {_last_line(log)}", flush=True)
         finally:
             if process.poll() is None:
                 process.terminate()

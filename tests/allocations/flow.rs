@@ -34,9 +34,9 @@ fn the_counter_counts() {
 }
 
 #[test]
-fn flows_live_and_die_without_memory() {
+fn flows_come_and_go_without_allocations() {
     let mut table = FlowTable::new(10_000, 1, Lifetimes::default());
-    let mut died = 0;
+    let mut removed = 0;
     let asked = asked_by(|| {
         for n in 0..10_000 {
             let flow = outbound(n);
@@ -47,10 +47,10 @@ fn flows_live_and_die_without_memory() {
             }
         }
         table.insert(outbound(10_001), second(20)).unwrap_err();
-        died += usize::from(table.evict(TimeoutClass::Udp).is_some());
-        died += table.expire(second(1000), 20_000, |_| ());
+        removed += usize::from(table.evict(TimeoutClass::Udp).is_some());
+        removed += table.expire(second(1000), 20_000, |_| ());
     });
-    assert_eq!((asked, died, table.len()), (0, 10_000, 0));
+    assert_eq!((asked, removed, table.len()), (0, 10_000, 0));
 }
 
 #[test]

@@ -48,7 +48,7 @@ fn run(command: &str) {
     assert!(status.success(), "{command}: {status}");
 }
 
-/// Starts the station on `interface`; it sends once it is told to.
+/// Starts the station on `interface`; it sends once it reads a line.
 fn station(interface: &str) -> Child {
     let mut station = Command::new("python3")
         .args(["-c", ECHOED, interface])
@@ -74,7 +74,7 @@ fn read_line(station: &mut Child, expected: &str) {
 
 /// Sends back what `queues` receive until the station ends.
 fn echo(queues: &mut [fairlead::dpdk::Queue], station: &mut Child) {
-    std::io::Write::write_all(station.stdin.as_mut().expect("its input"), b"go\n").expect("told");
+    std::io::Write::write_all(station.stdin.as_mut().expect("its input"), b"go\n").expect("it reads");
     let mut burst: Vec<Mbuf> = Vec::new();
     while station.try_wait().expect("the station").is_none() {
         for queue in &mut *queues {

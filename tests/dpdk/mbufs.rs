@@ -11,7 +11,7 @@ use fairlead::policy::intent::PortId;
 use parking_lot::{Mutex, ReentrantMutex, ReentrantMutexGuard};
 use std::cell::RefCell;
 use std::sync::{Arc, LazyLock};
-use testbench::rig::Bench;
+use testbench::rig::Ports;
 
 /// What a driver leaves before a frame, in bytes.
 const HEADROOM: usize = 128;
@@ -120,8 +120,8 @@ impl Shelf {
 
 impl Kit {
     fn held(&self) -> usize {
-        let (home, all) = self.ports.buffers();
-        (all - home) as usize
+        let (returned, all) = self.ports.buffers();
+        (all - returned) as usize
     }
 }
 
@@ -152,7 +152,7 @@ impl Drop for Mbufs {
     }
 }
 
-impl Bench for Mbufs {
+impl Ports for Mbufs {
     type Port = Cable;
 
     /// The first port has one receive queue, the second one for each worker, up to two: what is injected there arrives

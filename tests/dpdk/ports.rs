@@ -1,4 +1,4 @@
-//! Frames through DPDK's virtual devices, and buffers that all come home.
+//! Frames through DPDK's virtual devices, and buffers that are all returned.
 
 use super::support::*;
 use fairlead::dpdk::{Eal, Hashing, Mbuf, PortConfig, Ports, Rss};

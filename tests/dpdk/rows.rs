@@ -12,7 +12,7 @@ use testbench::rig::*;
 pub struct OnMbufs<const WORKERS: usize>;
 
 impl<const WORKERS: usize> testbench::lab::Setting for OnMbufs<WORKERS> {
-    type Bench = Mbufs;
+    type Ports = Mbufs;
     const WORKERS: usize = WORKERS;
 }
 

@@ -7,16 +7,16 @@ use std::process::{Command, Output};
 /// Set in the process a test is run in.
 const INSIDE: &str = "FAIRLEAD_TEST_PROCESS";
 
-/// Runs `story` in a process of its own. `name` is that of the calling test, its module's before it. Whatever DPDK writes past its log shows in
+/// Runs `body` in a process of its own. `name` is that of the calling test, its module's before it. Whatever DPDK writes past its log shows in
 /// the returned text, which is empty inside.
-pub fn in_own_process(name: &str, story: impl FnOnce()) -> String {
-    in_process_started_by(name, &[], story)
+pub fn in_own_process(name: &str, body: impl FnOnce()) -> String {
+    in_process_started_by(name, &[], body)
 }
 
 /// As [`in_own_process`], started by way of another program, such as `unshare -Urn`.
-pub fn in_process_started_by(name: &str, starter: &[&str], story: impl FnOnce()) -> String {
+pub fn in_process_started_by(name: &str, starter: &[&str], body: impl FnOnce()) -> String {
     if std::env::var_os(INSIDE).is_some_and(|inside| inside == name) {
-        story();
+        body();
         return String::new();
     }
     let program = std::env::current_exe().expect("this program");

@@ -1,4 +1,4 @@
-//! Whatever a client sends as a line, it is parsed or refused, never a crash; and what is refused is told on one line.
+//! Whatever a client sends as a line, it is parsed or refused, never a crash; and a refusal is one line.
 
 use fairlead::admin::line::{AnswerLine, error_line};
 use fairlead::admin::request::{FLOWS_MAX, Line, NAME_MAX};

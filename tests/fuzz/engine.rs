@@ -1,5 +1,5 @@
 //! Whatever arrives at a whole worker, or at several, and whatever management does meanwhile: nothing panics, every frame
-//! is counted to its end, what comes out is whole, buffers and snapshots come home, and the tables drain.
+//! is counted to its end, what comes out is whole, buffers and snapshots are returned, and the tables drain.
 //!
 //! The input is a script, read a few bytes a step, so that a search guided by coverage can change one step at a time.
 //! Run briefly by `cargo test`; `tests/fuzz/search engine any_script 600` searches for longer.

@@ -107,7 +107,12 @@ impl Play<'_> {
         }
         self.lab.rig.settle();
         let tally = self.lab.rig.tally();
-        assert_eq!((tally.flows, tally.held, tally.imbalance()), (0, 0, 0), "tables drain: {:?}", self.lab.rig.told());
+        assert_eq!(
+            (tally.flows, tally.held, tally.imbalance()),
+            (0, 0, 0),
+            "tables drain: {:?}",
+            self.lab.rig.counted()
+        );
     }
 
     fn far(&mut self, src: Ipv4Addr) -> Far {
@@ -170,7 +175,7 @@ impl Play<'_> {
     fn inject(&mut self, port: PortId, frame: &[u8]) {
         let fault = Packet::parse(frame).is_ok() && check::whole(frame).is_err();
         if !frame.is_empty() && !fault {
-            self.lab.rig.bench.inject(port, frame);
+            self.lab.rig.ports.inject(port, frame);
         }
     }
 

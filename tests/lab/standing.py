@@ -60,18 +60,18 @@ class StandingLab(unittest.TestCase):
         self.addCleanup(program.stop)
         return program
 
-    def wait_for(self, it: Callable[[], bool], timeout: float = 10.0, told: Callable[[], str] = str) -> None:
-        """Waits until `it` is so; `told` says what was seen instead."""
+    def wait_for(self, it: Callable[[], bool], timeout: float = 10.0, seen: Callable[[], str] = str) -> None:
+        """Waits until `it` is so; `seen` says what was seen instead."""
         deadline = time.monotonic() + timeout
         while not it():
-            self.assertLess(time.monotonic(), deadline, f"not within {timeout:g} s: {told()}")
+            self.assertLess(time.monotonic(), deadline, f"not within {timeout:g} s: {seen()}")
             time.sleep(0.05)
 
     def wait_until_it_listens(self, host: str, port: int) -> None:
         """Waits for a listener, TCP or UDP, on a port of a host."""
         self.wait_for(
             lambda: f":{port} " in self.run_in(host, "ss", "-Hltun"),
-            told=lambda: f"nothing listens on port {port} of {host}",
+            seen=lambda: f"nothing listens on port {port} of {host}",
         )
 
     def wait_for_calls(self, caller: sipp.Caller, count: int) -> None:

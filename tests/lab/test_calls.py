@@ -1,4 +1,4 @@
-"""The SIP Servers of the lab, without sockets: what one member does, and how its partner goes on."""
+"""The SIP Servers of the lab, without sockets: what one member does, and how its partner continues."""
 
 import unittest
 

@@ -59,8 +59,8 @@ class Streams(StandingLab):
         self.wait_until_it_listens(server, 5201)
         stream = ["iperf3", "-J", "-u", "-b", "10M", "-l", "8000", "-t", "1", "-p", "5201"]
         said = self.run_in(client, *stream, "-c", to, *more, check=False)
-        told, _ = json.JSONDecoder().raw_decode(said)  # behind it a complaint may stand
-        arrived = told["end"]["sum_received"]
+        report, _ = json.JSONDecoder().raw_decode(said)  # an error message may follow
+        arrived = report["end"]["sum_received"]
         self.assertGreater(arrived["packets"], 100, f"dropped so far: {self.dropped()}")
         self.assertLess(arrived["lost_percent"], 30.0)  # its receiver's buffer holds a tenth of a second
 

@@ -48,9 +48,9 @@ class ServerMtu(StandingLab):
         phone.connect((addresses.VIP, SERVICE))
         self.assertEqual(sockets.path_mtu(phone), 1500)
         phone.send(b"x" * WHOLE_FRAME)
-        with self.assertRaises(OSError) as told:
+        with self.assertRaises(OSError) as refused:
             phone.recv(1)
-        self.assertEqual(told.exception.errno, errno.EMSGSIZE)
+        self.assertEqual(refused.exception.errno, errno.EMSGSIZE)
         self.assertEqual(sockets.path_mtu(phone), MTU)
         phone.send(b"y" * (MTU - 28))
         self.assertEqual(len(member.recv(65535)), MTU - 28)

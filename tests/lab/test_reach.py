@@ -53,9 +53,9 @@ class Reach(StandingLab):
     def test_s36_a_visitor_of_a_member_without_a_link_is_told_that_it_is_unreachable(self):
         self.addCleanup(self.lab.plug_cable, "sip-b")
         self.lab.pull_cable("sip-b")
-        told = re.compile(rf"From {re.escape(addresses.OUTER_SELF)} icmp_seq=\d+ Destination Host Unreachable")
+        unreachable = re.compile(rf"From {re.escape(addresses.OUTER_SELF)} icmp_seq=\d+ Destination Host Unreachable")
         ping = self.start_in("tclient", "ping", "-n", "-i", "0.2", "-W", "1", addresses.MEMBERS["sip-b"])
-        self.wait_for(lambda: bool(told.search(ping.said())), 30.0, ping.said)
+        self.wait_for(lambda: bool(unreachable.search(ping.said())), 30.0, ping.said)
         self.lab.plug_cable("sip-b")
         back = f"bytes from {addresses.MEMBERS['sip-b']}: icmp_seq="
         self.wait_for(lambda: back in ping.said(), 30.0, ping.said)

@@ -1,4 +1,4 @@
-"""The appliance's process is killed under calls and started again: what the members hold goes on."""
+"""The appliance's process is killed under calls and started again: what the members hold survives."""
 
 import socket
 import sys

@@ -10,42 +10,42 @@ PORT = "5201"
 
 class Streams(StandingLab):
     def test_a_member_sends_outward_as_the_virtual_address(self):
-        told = self._iperf("sip-a", "gateway", addresses.GATEWAY)
-        self.assertEqual(told["start"]["accepted_connection"]["host"], addresses.VIP)
-        self.assertGreater(told["end"]["sum_received"]["bits_per_second"], 10e6)
+        report = self._iperf("sip-a", "gateway", addresses.GATEWAY)
+        self.assertEqual(report["start"]["accepted_connection"]["host"], addresses.VIP)
+        self.assertGreater(report["end"]["sum_received"]["bits_per_second"], 10e6)
 
     def test_both_members_send_outward_at_once(self):
         other = self.start_in("config", "iperf3", "-s", "-1", "-p", PORT)
         self.wait_until_it_listens("config", int(PORT))
         client = self.start_in("sip-b", "iperf3", "-c", addresses.CONFIG_SERVER, "-p", PORT, "-t", "2")
-        told = self._iperf("sip-a", "gateway", addresses.GATEWAY)
-        self.assertGreater(told["end"]["sum_received"]["bytes"], 1e6)
+        report = self._iperf("sip-a", "gateway", addresses.GATEWAY)
+        self.assertGreater(report["end"]["sum_received"]["bytes"], 1e6)
         self.assertEqual((client.wait(10.0), other.wait(10.0)), (0, 0))
 
     def test_an_excluded_destination_sees_the_physical_address(self):
-        told = self._iperf("sip-b", "config", addresses.CONFIG_SERVER)
-        self.assertEqual(told["start"]["accepted_connection"]["host"], addresses.MEMBERS["sip-b"])
+        report = self._iperf("sip-b", "config", addresses.CONFIG_SERVER)
+        self.assertEqual(report["start"]["accepted_connection"]["host"], addresses.MEMBERS["sip-b"])
 
     def test_datagrams_of_a_member_arrive_outside(self):
-        told = self._iperf("sip-a", "gateway", addresses.GATEWAY, "-u", "-b", "10M", "-l", "1200")
-        self.assertEqual(told["start"]["accepted_connection"]["host"], addresses.VIP)
-        self.assertLess(told["end"]["sum"]["lost_percent"], 30.0)
+        report = self._iperf("sip-a", "gateway", addresses.GATEWAY, "-u", "-b", "10M", "-l", "1200")
+        self.assertEqual(report["start"]["accepted_connection"]["host"], addresses.VIP)
+        self.assertLess(report["end"]["sum"]["lost_percent"], 30.0)
 
     def test_a_visitor_reaches_either_member_untranslated(self):
         for member, address in addresses.MEMBERS.items():
             with self.subTest(member):
-                told = self._iperf("tclient", member, address)
-                self.assertEqual(told["start"]["accepted_connection"]["host"], addresses.T_CLIENT)
-                self.assertGreater(told["end"]["sum_received"]["bits_per_second"], 10e6)
+                report = self._iperf("tclient", member, address)
+                self.assertEqual(report["start"]["accepted_connection"]["host"], addresses.T_CLIENT)
+                self.assertGreater(report["end"]["sum_received"]["bits_per_second"], 10e6)
 
     def test_what_a_visitor_downloads_arrives(self):
-        told = self._iperf("tclient", "sip-a", addresses.MEMBERS["sip-a"], "-R")
-        self.assertGreater(told["end"]["sum_sent"]["bytes"], 1e6)
+        report = self._iperf("tclient", "sip-a", addresses.MEMBERS["sip-a"], "-R")
+        self.assertGreater(report["end"]["sum_sent"]["bytes"], 1e6)
 
     def test_what_a_member_downloads_from_outside_arrives(self):
-        told = self._iperf("sip-a", "gateway", addresses.GATEWAY, "-R")
-        self.assertEqual(told["start"]["accepted_connection"]["host"], addresses.VIP)
-        self.assertGreater(told["end"]["sum_sent"]["bytes"], 1e6)
+        report = self._iperf("sip-a", "gateway", addresses.GATEWAY, "-R")
+        self.assertEqual(report["start"]["accepted_connection"]["host"], addresses.VIP)
+        self.assertGreater(report["end"]["sum_sent"]["bytes"], 1e6)
 
     def test_datagrams_from_outside_come_back_to_the_member_that_asked(self):
         self._datagrams("sip-b", "gateway", addresses.GATEWAY, "-R")
@@ -68,9 +68,9 @@ class Streams(StandingLab):
         """Ten megabits a second over UDP arrive. What is lost, a busy receiver lost, and not the appliance."""
         before = self.dropped()
         self._iperf(client, server, to, "-u", "-b", "10M", "-l", "1200", "--json", *more)
-        told = json.loads(self.client_said)["end"]["sum_received"]
-        self.assertGreater(told["bytes"], 1e6)
-        self.assertLess(told["lost_percent"], 30.0)
+        report = json.loads(self.client_said)["end"]["sum_received"]
+        self.assertGreater(report["bytes"], 1e6)
+        self.assertLess(report["lost_percent"], 30.0)
         self.assertEqual(self.dropped(), before)
 
     def _iperf(self, client: str, server: str, to: str, *more: str) -> dict:

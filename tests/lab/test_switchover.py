@@ -70,7 +70,7 @@ class Switchover(StandingLab):
         caller.finish(20.0)
         at_phone.stop()
         ended = [seen for seen in at_phone.seen() if seen.protocol == TCP and seen.flags & (RST | FIN)]
-        self.assertTrue([seen for seen in ended if killed < seen.time < done.installed_at + 1.0], "nobody was told")
+        self.assertTrue([seen for seen in ended if killed < seen.time < done.installed_at + 1.0], "nobody was reset")
         after = [each for each in caller.rounds() if each.began > done.installed_at + 0.1]
         self.assertEqual([each.completed for each in after], [10] * len(after))
 

@@ -1,4 +1,4 @@
-//! Scenarios 24 to 28, 37, 38: what becomes of connections when their member is lost, demoted or drained.
+//! Scenarios 24 to 28, 37, 38: connections whose member is lost, demoted or drained.
 
 use super::*;
 use fairlead::engine::{DropReason, Notice};
@@ -42,7 +42,7 @@ fn established() -> Lab {
 /// acknowledged last, and the one it has when the data arrived; RFC 5961 acts on the exact one and no other.
 #[track_caller]
 fn both_reset(lab: &Lab, out: &[(fairlead::policy::intent::PortId, Vec<u8>)], to_client: &[u32], to_member: &[u32]) {
-    assert_eq!(out.len(), to_client.len() + to_member.len(), "counted: {:?}", lab.rig.told());
+    assert_eq!(out.len(), to_client.len() + to_member.len(), "counted: {:?}", lab.rig.counted());
     let (first, second) = out.split_at(to_client.len());
     for (frame, seq) in first.iter().zip(to_client) {
         lab.expect_reset(frame, ROUTER, at(V, 5060), client(), *seq);
@@ -115,10 +115,10 @@ fn s24_many_connections_are_all_reset_and_none_twice() {
     }
     let mut out = lab.rig.switch_over(Some(MEMBER_B), true);
     out.extend(lab.rig.settle());
-    let mut told: Vec<_> = out.iter().map(|(port, frame)| (*port, source_port(frame).max(other_port(frame)))).collect();
-    told.sort();
+    let mut resets: Vec<_> = out.iter().map(|(port, frame)| (*port, source_port(frame).max(other_port(frame)))).collect();
+    resets.sort();
     let expected: Vec<_> = [OUTER, INNER].iter().flat_map(|port| (0..300).map(|at| (*port, 20000 + at))).collect();
-    assert_eq!(told, expected, "no limit on refusals holds back what a connection is owed");
+    assert_eq!(resets, expected, "no limit on refusals holds back what a connection is owed");
 }
 
 fn other_port(frame: &[u8]) -> u16 {
@@ -201,7 +201,7 @@ fn s28_a_new_syn_that_nobody_can_take_does_not_revive_the_old_connection() {
 }
 
 #[test]
-fn loose_pickup_a_connection_nobody_remembers_goes_on_with_the_active_member() {
+fn loose_pickup_an_unknown_connection_is_taken_up_by_the_active_member() {
     let mut lab = lab();
     let pickup = [Notice::LoosePickup];
     lab.forwards_noting(&pickup, ROUTER, asks(V, 1001, 9001, b"x"), HOST_A, asks(A, 1001, 9001, b"x"));
@@ -242,13 +242,13 @@ fn s38_connections_to_the_physical_addresses_know_nothing_of_a_switchover() {
         lab.forwards(host, syn.clone(), ROUTER, syn);
         let syn = Build::tcp(visitor, listener, SYN, 1, 0);
         lab.forwards(ROUTER, syn.clone(), host, syn);
-        lab.goes_on(host, listener, visitor);
+        lab.exchange(host, listener, visitor);
     }
     for (member, lost) in [(Some(MEMBER_B), true), (None, true), (Some(MEMBER_A), true), (Some(MEMBER_B), false)] {
         assert_eq!(lab.rig.switch_over(member, lost), [], "nobody of groups C and D hears of it");
         for host in HOSTS {
-            lab.goes_on(host, at(host.ip(), 40200), config);
-            lab.goes_on(host, at(host.ip(), 7000), visitor);
+            lab.exchange(host, at(host.ip(), 40200), config);
+            lab.exchange(host, at(host.ip(), 7000), visitor);
         }
     }
 }
@@ -274,7 +274,7 @@ fn s43_an_idle_connection_that_is_only_routed_lives_for_a_day() {
     lab.forwards(HOST_A, syn.clone(), ROUTER, syn);
     let syn = Build::tcp(visitor, at(A, 7000), SYN, 1, 0);
     lab.forwards(ROUTER, syn.clone(), HOST_A, syn);
-    lab.goes_on(HOST_A, at(A, 7000), visitor);
+    lab.exchange(HOST_A, at(A, 7000), visitor);
     lab.rig.wait(Duration::from_secs(24 * 3600));
     assert_eq!(lab.rig.settle(), [], "nobody is reset for being quiet");
     for (own, other) in [(at(A, 40200), config), (at(A, 7000), visitor)] {
@@ -336,7 +336,7 @@ fn client_is_reset_although_the_member_spoke_first() {
     let seg = Build::tcp(at(A, 5060), client, DATA, 9001, 1001).payload(b"abc");
     let frame = lab.arriving(HOST_A, &seg);
     let port = lab.port(HOST_A);
-    lab.rig.bench.inject(port, &frame);
+    lab.rig.ports.inject(port, &frame);
     let out = lab.rig.switch_over(Some(MEMBER_B), true);
     let to_client = out.iter().filter(|(port, _)| *port == OUTER).count();
     assert!(to_client > 0, "{} frames out, none to the client", out.len());

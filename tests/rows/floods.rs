@@ -76,7 +76,7 @@ fn visitors_leave_room_for_a_call() {
     }
     lab.rig.wait(Duration::from_secs(3600));
     let (out, _) = lab.send(ROUTER, &Build::tcp(at(PHONE, 40001), at(V, 5060), SYN, 5, 0));
-    assert_eq!(out.len(), 1, "a call after an hour: {:?}", lab.rig.told());
+    assert_eq!(out.len(), 1, "a call after an hour: {:?}", lab.rig.counted());
 }
 
 /// RFC 1191: whoever scans ports costs nobody the path MTU.
@@ -88,7 +88,7 @@ fn s80_a_scan_of_ports_leaves_room_for_other_refusals() {
     }
     assert!(lab.rig.tally().drops(DropReason::RateLimited) > 1_000);
     let big = Build::udp(at(A, 5060), at(PHONE, 5060)).df().payload(&[7; 1_472]);
-    lab.refuses(HOST_A, big.clone(), DropReason::TooBig, Build::icmp_error(G, A, 3, 4, &big).rest(1_400));
+    lab.rejects(HOST_A, big.clone(), DropReason::TooBig, Build::icmp_error(G, A, 3, 4, &big).rest(1_400));
 }
 
 /// Scenario 22 holds while strangers invent errors.

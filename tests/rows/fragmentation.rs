@@ -19,14 +19,14 @@ fn s63_what_may_not_be_cut_is_refused_with_the_mtu() {
         let sent = sent.df();
         assert_eq!(sent.datagram().len(), length);
         let expected = Build::icmp_error(G, A, 3, 4, &sent).rest(1_400);
-        lab.refuses(HOST_A, sent, DropReason::TooBig, expected);
+        lab.rejects(HOST_A, sent, DropReason::TooBig, expected);
     }
     assert_eq!(lab.rig.tally().flows, 0);
     let fits = |src| answer(src, 1_372).df();
     lab.forwards(HOST_A, fits(A), ROUTER, fits(V));
     let mut lab = narrow(1_400);
     let sent = request(V, 1_472).df();
-    lab.refuses(ROUTER, sent.clone(), DropReason::TooBig, Build::icmp_error(E, PHONE, 3, 4, &sent).rest(1_400));
+    lab.rejects(ROUTER, sent.clone(), DropReason::TooBig, Build::icmp_error(E, PHONE, 3, 4, &sent).rest(1_400));
 }
 
 #[test]

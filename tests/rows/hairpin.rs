@@ -14,15 +14,15 @@ fn s72_the_standby_calls_its_own_vip() {
     for layout in LAYOUTS {
         let mut lab = Lab::new(layout);
         let there = |src, port, dst| Build::udp(at(src, port), at(dst, 5060)).payload(b"OPTIONS");
-        let worn = lab.forwards_as(HOST_B, there(B, 41000, V), HOST_A, |port| there(V, port, A));
+        let translated = lab.forwards_as(HOST_B, there(B, 41000, V), HOST_A, |port| there(V, port, A));
         let back = |src, dst, port| Build::udp(at(src, 5060), at(dst, port)).payload(b"200");
-        lab.forwards(HOST_A, back(A, V, worn), HOST_B, back(V, B, 41000));
+        lab.forwards(HOST_A, back(A, V, translated), HOST_B, back(V, B, 41000));
         let syn = |src, port, dst| Build::tcp(at(src, port), at(dst, 5060), SYN, 1, 0);
-        let worn = lab.forwards_as(HOST_B, syn(B, 41000, V), HOST_A, |port| syn(V, port, A));
+        let translated = lab.forwards_as(HOST_B, syn(B, 41000, V), HOST_A, |port| syn(V, port, A));
         let back = |src, dst, port| Build::tcp(at(src, 5060), at(dst, port), SYN_ACK, 9, 2);
-        lab.forwards(HOST_A, back(A, V, worn), HOST_B, back(V, B, 41000));
+        lab.forwards(HOST_A, back(A, V, translated), HOST_B, back(V, B, 41000));
         let data = |src, port, dst| Build::tcp(at(src, port), at(dst, 5060), DATA, 2, 10).payload(b"INVITE");
-        lab.forwards(HOST_B, data(B, 41000, V), HOST_A, data(V, worn, A));
+        lab.forwards(HOST_B, data(B, 41000, V), HOST_A, data(V, translated, A));
     }
 }
 
@@ -34,9 +34,9 @@ fn s73_the_active_member_calls_its_own_vip() {
         lab.forwards(HOST_A, call(A, V), HOST_A, call(V, A));
         lab.forwards(HOST_A, call(A, V), HOST_A, call(V, A));
         let syn = |src, port, dst| Build::tcp(at(src, port), at(dst, 5060), SYN, 1, 0);
-        let worn = lab.forwards_as(HOST_A, syn(A, 41000, V), HOST_A, |port| syn(V, port, A));
+        let translated = lab.forwards_as(HOST_A, syn(A, 41000, V), HOST_A, |port| syn(V, port, A));
         let back = |src, dst, port| Build::tcp(at(src, 5060), at(dst, port), SYN_ACK, 9, 2);
-        lab.forwards(HOST_A, back(A, V, worn), HOST_A, back(V, A, 41000));
+        lab.forwards(HOST_A, back(A, V, translated), HOST_A, back(V, A, 41000));
     }
 }
 
@@ -112,7 +112,7 @@ fn hairpin_to_a_second_address_of_the_pool_is_answered() {
         let port = source_port(&out[0].1);
         let (out, _) = lab.send(HOST_A, &Build::tcp(at(A, 5061), at(V, port), SYN_ACK, 7, 6));
         if out.len() != 1 {
-            failed.push((last, lab.rig.told()));
+            failed.push((last, lab.rig.counted()));
         }
     }
     assert!(failed.is_empty(), "{} of 20: {:?}", failed.len(), failed[0]);

@@ -29,7 +29,7 @@ fn s79_who_pretends_to_be_us_or_nobody_dies() {
 #[test]
 fn a_datagram_to_all_hosts_of_a_network_of_ours_is_not_passed_on() {
     let mut lab = lab();
-    // RFC 2644 2, RFC 1812 4.2.2.11 and 5.3.5.2; and nobody is told (RFC 1812 4.3.2.7).
+    // RFC 2644 2, RFC 1812 4.2.2.11 and 5.3.5.2; and no error is sent (RFC 1812 4.3.2.7).
     lab.drops(ROUTER, Build::udp(at(PHONE, 5060), at("10.20.0.255", 5060)), DropReason::MartianDestination);
     lab.drops(HOST_A, Build::udp(at(A, 4000), at("192.0.2.255", 5060)), DropReason::MartianDestination);
     assert_eq!(lab.rig.tally().flows, 0);
@@ -71,7 +71,7 @@ fn s88_a_source_route_dies() {
 }
 
 #[test]
-fn s89_what_is_malformed_dies_for_its_own_reason() {
+fn s89_what_is_malformed_is_dropped_for_its_own_reason() {
     let mut lab = lab();
     let segment = Build::tcp(at(PHONE, 40001), at(V, 5060), SYN, 1, 0).payload(b"0123456789");
     let echo = Build::echo_request(PHONE, V, 1, 1).payload(b"0123456789");

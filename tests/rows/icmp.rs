@@ -20,7 +20,7 @@ fn of_member(src: &str) -> Build {
 }
 
 #[test]
-fn s22_port_unreachable_of_a_member_is_told_by_the_vip_about_the_vip() {
+fn s22_port_unreachable_of_a_member_comes_from_the_vip_about_the_vip() {
     let mut lab = lab();
     for code in [3, 1, 10, 13] {
         let sent = Build::icmp_error(A, PHONE, 3, code, &request(A)).id(5);
@@ -81,9 +81,9 @@ fn s57_an_error_about_a_connection_outward_reaches_its_own_port() {
     let (mut lab, peer) = (lab(), at(PEER, 80));
     lab.connect_out(HOST_A, 41000, peer);
     let syn = |src, port| Build::tcp(at(src, port), peer, SYN, 3, 0);
-    let worn = lab.forwards_as(HOST_B, syn(B, 41000), ROUTER, |port| syn(V, port));
-    assert_ne!(worn, 41000);
-    for (host, port) in [(HOST_A, 41000), (HOST_B, worn)] {
+    let translated = lab.forwards_as(HOST_B, syn(B, 41000), ROUTER, |port| syn(V, port));
+    assert_ne!(translated, 41000);
+    for (host, port) in [(HOST_A, 41000), (HOST_B, translated)] {
         let error = |to, about, port| Build::icmp_error("198.51.100.7", to, 3, 4, &syn(about, port)).rest(1400);
         lab.forwards(ROUTER, error(V, V, port), host, error(host.ip(), host.ip(), 41000));
     }
@@ -105,7 +105,7 @@ fn s58_an_error_with_a_wrong_checksum_dies() {
 }
 
 #[test]
-fn s58_an_error_about_nothing_we_know_dies_and_makes_no_flow() {
+fn s58_an_error_about_no_known_flow_is_dropped_and_makes_none() {
     let mut lab = lab();
     let unknown = [
         Build::tcp(at(V, 41000), at(PEER, 80), SYN, 3, 0),
@@ -183,7 +183,7 @@ fn s62_what_runs_out_of_hops_is_answered_from_the_side_it_came_from() {
         let hop = if from == ROUTER { E } else { G };
         for ttl in [1, 0] {
             let sent = sent.clone().ttl(ttl);
-            lab.refuses(from, sent.clone(), DropReason::TtlExceeded, Build::icmp_error(hop, sender, 11, 0, &sent));
+            lab.rejects(from, sent.clone(), DropReason::TtlExceeded, Build::icmp_error(hop, sender, 11, 0, &sent));
         }
     }
     assert_eq!(lab.rig.tally().flows, 0, "what goes nowhere leaves nothing behind");
@@ -242,8 +242,8 @@ fn s23_a_storm_of_errors_passes_at_the_rate_of_the_file_and_touches_no_mapping()
         assert_eq!(limited + passed, 10_000, "the rest is counted");
         assert!((100..=201).contains(&passed), "{passed} in a second");
     };
-    let told = |from, about| Build::icmp_error(from, PHONE, 3, 3, &request(about));
-    storm(&mut lab, HOST_A, told(A, A), ROUTER, told(V, V));
+    let error = |from, about| Build::icmp_error(from, PHONE, 3, 3, &request(about));
+    storm(&mut lab, HOST_A, error(A, A), ROUTER, error(V, V));
     lab.rig.wait(Duration::from_secs(297));
     let gone = |to, about| Build::icmp_error(PEER, to, 3, 3, &trap(about).ttl(60));
     storm(&mut lab, ROUTER, gone(V, V), HOST_A, gone(A, A));
@@ -257,14 +257,14 @@ fn s61_a_traceroute_to_the_virtual_address_ends_there_and_one_to_a_member_passes
     let mut lab = lab();
     let probe = |dst, ttl| Build::udp(at(VISITOR, 50_000), at(dst, 33_434)).ttl(ttl).payload(&[0x40; 32]);
     let hop = Build::icmp_error(E, VISITOR, 11, 0, &probe(A, 1));
-    lab.refuses(ROUTER, probe(A, 1), DropReason::TtlExceeded, hop);
+    lab.rejects(ROUTER, probe(A, 1), DropReason::TtlExceeded, hop);
     let (out, _) = lab.send(ROUTER, &probe(A, 2));
     lab.expect(&out, HOST_A, probe(A, 1));
     let end = Build::icmp_error(A, VISITOR, 3, 3, &probe(A, 1));
     lab.forwards(HOST_A, end.clone(), ROUTER, end);
     for ttl in [1, 2] {
         let end = Build::icmp_error(V, VISITOR, 3, 3, &probe(V, ttl));
-        lab.refuses(ROUTER, probe(V, ttl), DropReason::NotListening, end);
+        lab.rejects(ROUTER, probe(V, ttl), DropReason::NotListening, end);
     }
 }
 

@@ -58,7 +58,7 @@ fn s78_s36_a_neighbour_that_never_answers_makes_its_packets_unreachable() {
     assert_eq!((tally.held, tally.drops(DropReason::HostUnreachable)), (0, 1));
     lab.rig.adjacency.insert(HOP_A, Neighbour::Failed);
     lab.rig.publish();
-    lab.refuses(ROUTER, visit.clone(), DropReason::HostUnreachable, Build::icmp_error(E, VISITOR, 3, 1, &visit));
+    lab.rejects(ROUTER, visit.clone(), DropReason::HostUnreachable, Build::icmp_error(E, VISITOR, 3, 1, &visit));
     lab.rig.adjacency.insert(HOP_A, known);
     lab.rig.publish();
     lab.forwards(ROUTER, visit.clone(), HOST_A, visit);

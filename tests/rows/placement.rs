@@ -77,8 +77,8 @@ fn s87_each_interface_has_an_mtu_of_its_own() {
     lab.forwards(HOST_A, datagram(A, PHONE, 1_272), ROUTER, datagram(V, PHONE, 1_272));
     for (from, sent, mtu) in [(ROUTER, datagram(PHONE, V, 1_373), 1_400), (HOST_A, datagram(A, PHONE, 1_273), 1_300)] {
         let (sender, hop) = if from == ROUTER { (PHONE, E) } else { (A, G) };
-        let told = Build::icmp_error(hop, sender, 3, 4, &sent).rest(mtu);
-        lab.refuses(from, sent, DropReason::TooBig, told);
+        let error = Build::icmp_error(hop, sender, 3, 4, &sent).rest(mtu);
+        lab.rejects(from, sent, DropReason::TooBig, error);
     }
 }
 
@@ -89,7 +89,7 @@ fn drawn(at: u32) -> u32 {
 }
 
 #[test]
-fn s51_ten_thousand_prefixes_are_told_apart_as_a_plain_search_would() {
+fn s51_ten_thousand_prefixes_match_as_a_plain_search_does() {
     // Networks of every length under 172.16/12 and hosts, so that many lie inside others.
     let prefix = |at: u32| {
         let length = [32, 32, 32, 31, 30, 28, 26, 24][(at % 8) as usize];
@@ -101,7 +101,7 @@ fn s51_ten_thousand_prefixes_are_told_apart_as_a_plain_search_would() {
         intent.snats[0].exclude = group.clone();
         intent.limits.flows_per_worker = 100_000;
     });
-    let (mut kept, mut worn) = (0, 0);
+    let (mut kept, mut translated) = (0, 0);
     for at_ in 0..3_000 {
         // A quarter of them at the edge of an entry, or just behind it.
         let near = u32::from(group[at_ as usize * 3].broadcast()) + at_ / 4 % 2;
@@ -110,8 +110,8 @@ fn s51_ten_thousand_prefixes_are_told_apart_as_a_plain_search_would() {
         let excluded = group.iter().any(|net| net.contains(&peer.addr));
         let syn = |src| Build::tcp(at(src, 41_000), peer, SYN, at_, 0);
         lab.forwards(HOST_A, syn(A), ROUTER, syn(if excluded { A } else { V }));
-        *(if excluded { &mut kept } else { &mut worn }) += 1;
+        *(if excluded { &mut kept } else { &mut translated }) += 1;
     }
-    assert!(kept > 500 && worn > 300, "{kept} and {worn}");
+    assert!(kept > 500 && translated > 300, "{kept} and {translated}");
     assert_eq!(lab.rig.notices(Notice::UnmatchedFromMember), 0);
 }

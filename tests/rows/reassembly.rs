@@ -33,9 +33,9 @@ fn s65_a_large_datagram_reaches_the_active_member_as_it_was_sent() {
 fn s65_what_a_member_opens_in_pieces_is_answered_in_pieces() {
     let mut lab = lab();
     let asks = |src| Build::udp(at(src, 33_000), at(PEER, 162)).payload(&text(5_000));
-    let told = |dst| Build::udp(at(PEER, 162), at(dst, 33_000)).payload(&text(6_000));
+    let notification = |dst| Build::udp(at(PEER, 162), at(dst, 33_000)).payload(&text(6_000));
     lab.forwards_pieces(HOST_A, &asks(A), ROUTER, asks(V));
-    lab.forwards_pieces(ROUTER, &told(V), HOST_A, told(A));
+    lab.forwards_pieces(ROUTER, &notification(V), HOST_A, notification(A));
     assert_eq!(lab.rig.tally().flows, 1);
     let ping = |src, id| Build::echo_request(src, PEER, id, 1).payload(&text(60_000));
     let pong = |dst, id| Build::echo_reply(PEER, dst, id, 1).payload(&text(60_000));
@@ -62,7 +62,7 @@ fn s66_pieces_may_come_in_any_order_and_more_than_once() {
                 let mut out = Vec::new();
                 for at in order {
                     for _again in 0..2 {
-                        assert_eq!(out, [], "nothing goes on before all is here");
+                        assert_eq!(out, [], "nothing is forwarded before the datagram is complete");
                         out = lab.raw(from, &pieces[at]).0;
                         if at == order[2] {
                             break;
@@ -98,7 +98,7 @@ fn moved_to(mut frame: Vec<u8>, offset: u16, more: bool) -> Vec<u8> {
 }
 
 #[test]
-fn s67_pieces_that_overlap_die_with_their_datagram() {
+fn s67_fragments_that_overlap_are_dropped_with_their_datagram() {
     let teardrops: [&[(u16, bool)]; 4] = [
         &[(0, true), (1472, false)],
         &[(1480, false), (8, true)],
@@ -142,7 +142,7 @@ fn s68_a_flood_of_first_pieces_costs_whole_datagrams_nothing() {
     for round in 0..200_u16 {
         for number in 0..100_u16 {
             let first = lab.pieces(ROUTER, &junk(u32::from(number), round * 100 + number), PIECE)[0].clone();
-            lab.rig.bench.inject(OUTER, &first);
+            lab.rig.ports.inject(OUTER, &first);
         }
         let (out, _) = lab.send(ROUTER, &whole(V, round));
         lab.expect(&out, HOST_A, whole(A, round).ttl(63));
@@ -168,7 +168,7 @@ fn s69_pieces_on_both_sides_of_a_switchover_reach_one_member() {
 }
 
 #[test]
-fn s70_two_members_with_one_identification_are_told_apart() {
+fn s70_two_members_with_one_identification_stay_distinct() {
     let mut lab = lab();
     let peer = at(PEER, 5060);
     let of = |src, fill: u8| Build::udp(at(src, 5060), peer).id(7).payload(&[fill; 4_000]);
@@ -208,8 +208,8 @@ fn s71_pieces_meet_wherever_they_come_in() {
     for turn in 0..20 {
         let asks = |src| Build::udp(at(src, 33_000 + turn), at(PEER, 162)).id(7).payload(&text(5_000));
         lab.forwards_pieces(HOST_A, &asks(A), ROUTER, asks(V));
-        let told = |dst| Build::udp(at(PEER, 162), at(dst, 33_000 + turn)).id(turn).payload(&text(5_000));
-        lab.forwards_pieces(ROUTER, &told(V), HOST_A, told(A));
+        let notification = |dst| Build::udp(at(PEER, 162), at(dst, 33_000 + turn)).id(turn).payload(&text(5_000));
+        lab.forwards_pieces(ROUTER, &notification(V), HOST_A, notification(A));
     }
 }
 
@@ -318,11 +318,11 @@ fn an_answer_to_a_probe_reaches_management_whole() {
     let answer = Build::udp(at(A, 5060), at(G, 50_000)).payload(&text(4_000));
     let (out, moved) = lab.send_all(HOST_A, &lab.pieces(HOST_A, &answer, PIECE));
     assert_eq!((out.len(), moved.punted), (0, vec![PuntReason::Local; 3]));
-    let told = lab.rig.events.iter().find_map(|event| match event {
+    let punted = lab.rig.events.iter().find_map(|event| match event {
         Event::Punt { frame, .. } => Some(frame.to_vec()),
         _ => None,
     });
-    assert_eq!(told, Some(lab.arriving(HOST_A, &answer)));
+    assert_eq!(punted, Some(lab.arriving(HOST_A, &answer)));
 }
 
 #[test]

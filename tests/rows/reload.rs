@@ -1,4 +1,4 @@
-//! Scenarios 50, 52, 81 and 83: the file changes under traffic, and the appliance begins anew; what a change does not
+//! Scenarios 50, 52, 81 and 83: the file changes under traffic, and the appliance restarts; what a change does not
 //! concern notices nothing.
 
 use super::*;
@@ -36,15 +36,15 @@ impl Standing {
     }
 
     #[track_caller]
-    fn goes_on(&self, lab: &mut Lab) {
+    fn exchange(&self, lab: &mut Lab) {
         self.translated(lab);
-        let told = Build::udp(at(A, 161), self.visitor);
-        lab.forwards(HOST_A, told.clone(), ROUTER, told);
+        let report = Build::udp(at(A, 161), self.visitor);
+        lab.forwards(HOST_A, report.clone(), ROUTER, report);
         let answer = |dst| Build::udp(at(PEER, 5070), at(dst, 5060));
         lab.forwards_noting(&[Notice::SpeakerAnswered], ROUTER, answer(V), HOST_B, answer(B));
         let call = |dst| Build::udp(at(PHONE, 5060), at(dst, 5060));
         lab.forwards(ROUTER, call(V), HOST_A, call(A));
-        lab.goes_on(HOST_A, at(A, 40_200), at(CONFIG, 2020));
+        lab.exchange(HOST_A, at(A, 40_200), at(CONFIG, 2020));
     }
 
     /// The client's connection and the member's, a segment each way.
@@ -86,7 +86,7 @@ fn s83_a_pair_that_is_added_concerns_nobody_else() {
     let standing = Standing::begin(&mut lab);
     add_a_pair_in_front(&mut lab);
     assert_eq!(lab.rig.publish(), []);
-    standing.goes_on(&mut lab);
+    standing.exchange(&mut lab);
     let call = |dst| Build::udp(at(PHONE, 5060), at(dst, 5060));
     lab.forwards(ROUTER, call(W), HOST_C, call(C));
     assert_eq!(lab.rig.tally().dropped.sum(), 0);
@@ -110,7 +110,7 @@ fn s83_a_pair_that_is_removed_takes_its_own_flows_and_no_others() {
     rig.health.pools[0].active = Some(MEMBER_A);
     assert_eq!(rig.publish(), []);
     assert_eq!(lab.rig.tally().flows, flows - 2);
-    standing.goes_on(&mut lab);
+    standing.exchange(&mut lab);
     // What comes for the address now is a stranger's to the appliance: routed, to nobody.
     let (out, moved) = lab.send(ROUTER, &Build::udp(at(PHONE, 5060), at(W, 5060)));
     assert_eq!((out.len(), moved.dropped.len(), lab.rig.tally().held), (0, 0, 1));
@@ -132,7 +132,7 @@ fn s83_a_virtual_server_that_is_removed_takes_its_connections() {
     lab.rig.intent.virtual_servers.pop();
     lab.rig.publish();
     assert_eq!(lab.rig.tally().flows, flows - 1);
-    standing.goes_on(&mut lab);
+    standing.exchange(&mut lab);
     let answer = |src| Build::tcp(at(src, 5060), at(PHONE, 40_010), SYN_ACK, 9, 2);
     lab.forwards(HOST_A, answer(A), ROUTER, answer(rest));
 }
@@ -169,7 +169,7 @@ fn s83_routes_and_limits_change_under_traffic() {
     assert_ne!(out[0].1[..6], MAC_R.0, "by the new router");
     lab.rig.intent.routes.remove(0);
     lab.rig.publish();
-    standing.goes_on(&mut lab);
+    standing.exchange(&mut lab);
 }
 
 #[test]
@@ -187,7 +187,7 @@ fn s50_an_exclusion_is_for_new_flows_and_standing_ones_keep_their_source() {
     lab.rig.intent.snats[0].exclude.pop();
     lab.rig.intent.snats[0].resumes = false;
     lab.rig.publish();
-    standing.goes_on(&mut lab);
+    standing.exchange(&mut lab);
     lab.forwards(HOST_A, opens(A, 43_000), ROUTER, opens(V, 43_000));
     // What was opened under the exclusion stands as it is.
     let stands = Build::tcp(at(A, 42_000), at(PEER, 80), DATA, 2, 9).payload(b"GET");
@@ -209,7 +209,7 @@ fn s52_the_exclusion_group_does_not_hold_for_another_pairs_virtual_address() {
 }
 
 #[test]
-fn s81_after_a_restart_traffic_goes_on() {
+fn s81_traffic_continues_after_a_restart() {
     let mut before = lab();
     let standing = Standing::begin(&mut before);
     drop(before);
@@ -233,10 +233,10 @@ fn s81_after_a_restart_traffic_goes_on() {
     lab.forwards_noting(&[Notice::LoosePickup], HOST_A, out(A), ROUTER, out(V));
     let back = |dst| Build::tcp(standing.peer, at(dst, 41_000), DATA, 701, 507).payload(b"100");
     lab.forwards(ROUTER, back(V), HOST_A, back(A));
-    // Another member's with the same port cannot go on as it was: it has to be opened anew.
+    // Another member's with the same port cannot be taken up: it has to be opened again.
     let other = Build::tcp(at(B, 41_000), standing.peer, DATA, 1, 1);
     lab.forwards_noting(&[Notice::UnmatchedFromMember], HOST_B, other.clone(), ROUTER, other);
-    lab.goes_on(HOST_A, at(A, 40_200), at(CONFIG, 2020));
+    lab.exchange(HOST_A, at(A, 40_200), at(CONFIG, 2020));
 }
 
 #[test]
@@ -256,7 +256,7 @@ fn s81_what_may_be_an_answer_to_a_visitor_is_not_taken_for_a_members_own() {
 }
 
 #[test]
-fn s81_a_members_own_connection_to_a_virtual_address_goes_on_after_a_restart() {
+fn s81_a_members_own_connection_to_a_virtual_address_survives_a_restart() {
     let mut lab = lab();
     let early = |dst| Build::tcp(at(A, 5060), at(dst, 41_000), DATA, 700, 500).payload(b"early");
     lab.drops(HOST_A, early(V), DropReason::NoFlow);
@@ -264,7 +264,7 @@ fn s81_a_members_own_connection_to_a_virtual_address_goes_on_after_a_restart() {
     lab.forwards_noting(&[Notice::LoosePickup], HOST_B, asks(B, V), HOST_A, asks(V, A));
     let answers = |src, dst| Build::tcp(at(src, 5060), at(dst, 41_000), DATA, 700, 506).payload(b"100");
     lab.forwards(HOST_A, answers(A, V), HOST_B, answers(V, B));
-    // Another member's with the same port cannot have worn it: it is told, and opens anew (RFC 9293 3.5.2).
+    // Another member's with the same port cannot have used it: it is reset, and opened again (RFC 9293 3.5.2).
     let (out, moved) = lab.send(HOST_A, &asks(A, V));
     assert_eq!(moved.dropped, [DropReason::NoFlow]);
     lab.expect_reset(&out[0], HOST_A, at(V, 5060), at(A, 41_000), 700);

@@ -19,9 +19,9 @@ fn syn(src: &str, port: u16, to: Endpoint) -> Build {
 fn s39_two_members_with_one_port_to_one_peer_both_get_through() {
     let (mut lab, peer) = (lab(), at(PEER, 5060));
     lab.connect_out(HOST_A, 41000, peer);
-    let worn = lab.forwards_as(HOST_B, syn(B, 41000, peer), ROUTER, |port| syn(V, port, peer));
-    assert!(worn >= 1024 && ![5060, 5061, 41000].contains(&worn), "{worn}");
-    for (host, port) in [(HOST_A, 41000), (HOST_B, worn)] {
+    let translated = lab.forwards_as(HOST_B, syn(B, 41000, peer), ROUTER, |port| syn(V, port, peer));
+    assert!(translated >= 1024 && ![5060, 5061, 41000].contains(&translated), "{translated}");
+    for (host, port) in [(HOST_A, 41000), (HOST_B, translated)] {
         let back = |dst, port| Build::tcp(peer, at(dst, port), SYN_ACK, 70, 11);
         lab.forwards(ROUTER, back(V, port), host, back(host.ip(), 41000));
         let there = |src, port| Build::tcp(at(src, port), peer, ACK, 11, 71);
@@ -35,30 +35,30 @@ fn s39_a_service_port_is_never_handed_out() {
     let mut lab = lab();
     for (at_peer, port) in [(1, 5060), (2, 5061)] {
         let peer = at(PEER, 6000 + at_peer);
-        let worn = lab.forwards_as(HOST_B, syn(B, port, peer), ROUTER, |port| syn(V, port, peer));
-        let service = port == worn;
+        let translated = lab.forwards_as(HOST_B, syn(B, port, peer), ROUTER, |port| syn(V, port, peer));
+        let service = port == translated;
         // A connection from the service port of a member keeps it (the ports of SIP and SIP over TLS never change).
-        assert!(service || ![5060, 5061].contains(&worn), "{port} became {worn}");
+        assert!(service || ![5060, 5061].contains(&translated), "{port} became {translated}");
     }
 }
 
 #[test]
-fn s40_one_port_of_a_member_wears_one_port_whoever_it_talks_to() {
+fn s40_one_port_of_a_member_is_translated_to_one_port_for_every_peer() {
     let mut lab = lab();
     let peers = [at("172.16.9.1", 5060), at("172.16.9.2", 5060), at("172.16.9.3", 5070), at("172.16.9.4", 80)];
     lab.connect_out(HOST_A, 41000, peers[0]);
     lab.forwards(HOST_A, syn(A, 41000, peers[1]), ROUTER, syn(V, 41000, peers[1]));
-    let worn: Vec<_> = peers
+    let translated: Vec<_> = peers
         .iter()
         .map(|&peer| lab.forwards_as(HOST_B, syn(B, 41000, peer), ROUTER, |port| syn(V, port, peer)))
         .collect();
-    assert!(worn.iter().all(|port| *port == worn[0] && *port != 41000), "{worn:?}");
+    assert!(translated.iter().all(|port| *port == translated[0] && *port != 41000), "{translated:?}");
     let datagram = |src, port, peer| Build::udp(at(src, port), peer);
-    let worn: Vec<_> = peers
+    let translated: Vec<_> = peers
         .iter()
         .map(|&peer| lab.forwards_as(HOST_B, datagram(B, 41000, peer), ROUTER, |port| datagram(V, port, peer)))
         .collect();
-    assert!(worn.iter().all(|port| *port == worn[0]), "{worn:?}");
+    assert!(translated.iter().all(|port| *port == translated[0]), "{translated:?}");
 }
 
 #[test]
@@ -75,7 +75,7 @@ fn s42_a_datagram_mapping_lives_for_five_minutes_and_a_service_for_ever() {
     lab.rig.wait(Duration::from_secs(302));
     assert_eq!(lab.rig.tally().flows, 0);
     let gone = Build::icmp_error(V, PEER, 3, 3, &answer(V));
-    lab.refuses(ROUTER, answer(V), fairlead::engine::DropReason::NotListening, gone);
+    lab.rejects(ROUTER, answer(V), fairlead::engine::DropReason::NotListening, gone);
     let sip = |dst| Build::udp(at(PEER, 5060), at(dst, 5060));
     lab.forwards(ROUTER, sip(V), HOST_A, sip(A));
 }

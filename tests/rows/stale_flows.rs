@@ -70,16 +70,16 @@ fn s83_nobody_is_reset_in_the_name_of_an_address_that_has_gone() {
         out.iter().filter(|(_, frame)| from(frame)).count()
     };
     let first = lab.rig.switch_over(Some(MemberId(1)), true);
-    assert!(named(&first, REST) > 0, "clients are told at once");
+    assert!(named(&first, REST) > 0, "clients are reset at once");
     lab.rig.intent.virtual_servers.pop();
     let mut then = lab.rig.publish();
     (0..8).for_each(|_| then.extend(lab.rig.settle()));
     assert_eq!(named(&then, REST), 0);
-    assert_eq!(named(&first, V) + named(&then, V), 100, "everybody else is told");
+    assert_eq!(named(&first, V) + named(&then, V), 100, "everybody else is reset");
 }
 
 #[test]
-fn s83_a_member_that_has_gone_is_told_nothing_of_its_call_to_another_pair() {
+fn s83_a_removed_member_gets_no_reset_for_its_call_to_another_pair() {
     let mut lab = Lab::new(Layout::TwoArm);
     super::reload::add_a_pair_in_front(&mut lab);
     lab.rig.publish();

@@ -34,7 +34,7 @@ fn s17_without_an_active_member_a_datagram_is_answered_with_port_unreachable() {
     let mut lab = lab();
     assert_eq!(lab.rig.switch_over(None, true), []);
     let sent = request(at(PHONE, 5060), V);
-    lab.refuses(ROUTER, sent.clone(), DropReason::NoActiveMember, Build::icmp_error(V, PHONE, 3, 3, &sent));
+    lab.rejects(ROUTER, sent.clone(), DropReason::NoActiveMember, Build::icmp_error(V, PHONE, 3, 3, &sent));
 }
 
 #[test]
@@ -56,7 +56,7 @@ fn s17_without_an_active_member_a_connection_is_reset() {
 }
 
 #[test]
-fn s82_until_the_probes_have_decided_nobody_is_told_anything() {
+fn s82_until_the_probes_have_decided_nobody_is_rejected() {
     let mut lab = lab();
     lab.rig.switch_over(None, false);
     lab.rig.health.members.iter_mut().for_each(|member| member.state = State::Unknown);
@@ -73,8 +73,8 @@ fn s82_until_the_probes_have_decided_nobody_is_told_anything() {
     lab.rig.health.members[1].state = State::Up;
     lab.rig.switch_over(Some(MEMBER_B), false);
     served_by(&mut lab, at(PHONE, 5060), HOST_B);
-    let goes_on = |dst| Build::tcp(client, at(dst, 5060), DATA, 7, 8).payload(b"INVITE");
-    lab.forwards_noting(&[Notice::LoosePickup], ROUTER, goes_on(V), HOST_B, goes_on(B));
+    let exchange = |dst| Build::tcp(client, at(dst, 5060), DATA, 7, 8).payload(b"INVITE");
+    lab.forwards_noting(&[Notice::LoosePickup], ROUTER, exchange(V), HOST_B, exchange(B));
 }
 
 #[test]
@@ -86,7 +86,7 @@ fn s17_policy_drop_is_silent() {
 }
 
 #[test]
-fn s17_policy_keep_last_goes_on_to_the_last_one() {
+fn s17_policy_keep_last_keeps_forwarding_to_the_last_one() {
     let mut lab = Lab::with(|intent| intent.pools[0].no_member = NoMember::KeepLast);
     lab.rig.health.members[0].state = State::Down;
     lab.rig.health.members[1].state = State::Down;
@@ -102,15 +102,15 @@ fn s17_refusals_are_limited() {
     lab.rig.switch_over(None, true);
     for _second in 0..3 {
         let before = lab.rig.tally();
-        let mut told = 0;
+        let mut sent = 0;
         for at_id in 0..400 {
             let (out, _) = lab.send(ROUTER, &request(at(PHONE, 5060), V).id(at_id));
-            told += out.len() as u64;
+            sent += out.len() as u64;
         }
-        assert!((1..=50).contains(&told), "{told} refusals of 400");
+        assert!((1..=50).contains(&sent), "{sent} refusals of 400");
         let after = lab.rig.tally();
         let moved = |reason| after.drops(reason) - before.drops(reason);
-        assert_eq!((moved(DropReason::NoActiveMember), moved(DropReason::RateLimited)), (told, 400 - told));
+        assert_eq!((moved(DropReason::NoActiveMember), moved(DropReason::RateLimited)), (sent, 400 - sent));
         lab.rig.wait(Duration::from_secs(1));
     }
 }
@@ -123,7 +123,7 @@ fn s18_after_a_switchover_every_datagram_of_a_steady_client_goes_to_the_new_one(
         served_by(&mut lab, client, HOST_A);
         lab.forwards(HOST_A, of_member(A, client), ROUTER, of_member(V, client));
     }
-    assert_eq!(lab.rig.switch_over(Some(MEMBER_B), true), [], "no datagram flow has to be told");
+    assert_eq!(lab.rig.switch_over(Some(MEMBER_B), true), [], "datagram flows get no reset");
     for _ in 0..50 {
         served_by(&mut lab, client, HOST_B);
         lab.forwards(HOST_B, of_member(B, client), ROUTER, of_member(V, client));
@@ -142,7 +142,7 @@ fn all_served_by(lab: &mut Lab, count: u32, member: Far) {
     for first in (0..count).step_by(100) {
         for at in first..first + 100 {
             let frame = lab.arriving(ROUTER, &request(remote(at), V));
-            lab.rig.bench.inject(OUTER, &frame);
+            lab.rig.ports.inject(OUTER, &frame);
         }
         let out = lab.rig.settle();
         assert_eq!(out.len(), 100);
@@ -245,7 +245,7 @@ fn s37_a_member_taken_offline_gets_nothing_and_claims_nothing() {
 }
 
 #[test]
-fn s82_until_the_probes_have_decided_no_member_is_told_anything_either() {
+fn s82_until_the_probes_have_decided_no_member_is_rejected_either() {
     let mut lab = lab();
     lab.rig.health.members.iter_mut().for_each(|member| member.state = State::Unknown);
     lab.rig.health.pools[0].active = None;

@@ -24,13 +24,13 @@ macro_rules! in_every_layout {
 
 in_every_layout! {
     s01_a_datagram_to_the_vip_reaches_the_active_member
-    s02_the_answer_wears_the_virtual_address
+    s02_the_answer_comes_from_the_virtual_address
     s03_an_answer_to_another_port_of_the_client_keeps_the_service_port
     s04_a_request_of_the_member_and_its_answer_keep_the_service_port
     s05_a_connection_through_the_vip_is_translated_and_nothing_else
-    s06_a_connection_from_a_member_wears_the_virtual_address
+    s06_a_connection_from_a_member_comes_from_the_virtual_address
     s07_what_goes_to_the_exclusion_group_is_not_translated
-    s08_what_is_not_in_the_exclusion_group_wears_the_virtual_address
+    s08_what_is_not_in_the_exclusion_group_is_translated
     s09_a_visitor_of_a_physical_address_is_not_translated
     s10_the_standby_can_be_visited_as_the_active_can
     s11_pings_to_members_pass_and_pings_to_the_vip_are_answered
@@ -50,7 +50,7 @@ fn s01_a_datagram_to_the_vip_reaches_the_active_member(mut lab: Lab) {
     assert_eq!(lab.rig.tally().flows, 0, "the service port needs no flow");
 }
 
-fn s02_the_answer_wears_the_virtual_address(mut lab: Lab) {
+fn s02_the_answer_comes_from_the_virtual_address(mut lab: Lab) {
     s01_request(&mut lab);
     let answer = |src| Build::udp(at(src, 5060), at(PHONE, 5060)).dscp(24).payload(b"SIP/2.0 200 OK\r\n\r\n");
     lab.forwards(HOST_A, answer(A), ROUTER, answer(V));
@@ -100,7 +100,7 @@ fn s05_a_connection_through_the_vip_is_translated_and_nothing_else(mut lab: Lab)
     assert_eq!(lab.rig.tally().flows, 2);
 }
 
-fn s06_a_connection_from_a_member_wears_the_virtual_address(mut lab: Lab) {
+fn s06_a_connection_from_a_member_comes_from_the_virtual_address(mut lab: Lab) {
     lab.connect_out(HOST_A, 41000, at(PEER, 5060));
     let there = |src| Build::tcp(at(src, 41000), at(PEER, 5060), DATA, 501, 701).payload(b"INVITE").df();
     lab.forwards(HOST_A, there(A), ROUTER, there(V));
@@ -117,14 +117,14 @@ fn s07_what_goes_to_the_exclusion_group_is_not_translated(mut lab: Lab) {
             lab.forwards(host, syn.clone(), ROUTER, syn);
             let syn_ack = Build::tcp(other, own, SYN_ACK, 7, 2);
             lab.forwards(ROUTER, syn_ack.clone(), host, syn_ack);
-            lab.goes_on(host, own, other);
+            lab.exchange(host, own, other);
             let trap = Build::udp(at(host.ip(), 40300), at(CONFIG, 514)).payload(b"<14>up");
             lab.forwards(host, trap.clone(), ROUTER, trap);
         }
     }
 }
 
-fn s08_what_is_not_in_the_exclusion_group_wears_the_virtual_address(mut lab: Lab) {
+fn s08_what_is_not_in_the_exclusion_group_is_translated(mut lab: Lab) {
     for (port, outside) in [(40201, "172.16.1.99"), (40202, "172.16.1.21"), (40203, "172.16.3.0")] {
         let syn = |src| Build::tcp(at(src, port), at(outside, 2020), SYN, 1, 0);
         lab.forwards(HOST_A, syn(A), ROUTER, syn(V));
@@ -150,7 +150,7 @@ fn visits(lab: &mut Lab, host: Far, port: u16) {
     lab.forwards(ROUTER, syn.clone(), host, syn);
     let syn_ack = Build::tcp(own, visitor, SYN_ACK, 50, 6);
     lab.forwards(host, syn_ack.clone(), ROUTER, syn_ack);
-    lab.goes_on(host, own, visitor);
+    lab.exchange(host, own, visitor);
     let (asks, snmp) = (at(VISITOR, 50124), at(host.ip(), 161));
     let request = Build::udp(asks, snmp).payload(b"get");
     lab.forwards(ROUTER, request.clone(), host, request);
@@ -173,15 +173,15 @@ fn s11_pings_to_members_pass_and_pings_to_the_vip_are_answered(mut lab: Lab) {
 }
 
 fn s12_pings_of_members_to_the_outside_get_their_own_replies(mut lab: Lab) {
-    let mut worn = Vec::new();
+    let mut translated = Vec::new();
     for host in HOSTS {
         let request = |src, id| Build::echo_request(src, PEER, id, 1).payload(b"ping");
         let id = lab.forwards_as(host, request(host.ip(), 600), ROUTER, |id| request(V, id));
         assert_eq!(lab.forwards_as(host, request(host.ip(), 600), ROUTER, |id| request(V, id)), id);
-        worn.push(id);
+        translated.push(id);
     }
-    assert_ne!(worn[0], worn[1], "two hosts, one virtual address, one destination");
-    for (host, id) in HOSTS.into_iter().zip(worn) {
+    assert_ne!(translated[0], translated[1], "two hosts, one virtual address, one destination");
+    for (host, id) in HOSTS.into_iter().zip(translated) {
         let reply = |dst, id| Build::echo_reply(PEER, dst, id, 1).payload(b"ping");
         lab.forwards(ROUTER, reply(V, id), host, reply(host.ip(), 600));
     }

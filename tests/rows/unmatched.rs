@@ -16,7 +16,7 @@ fn s80_a_port_nobody_listens_on_is_refused_and_never_routed_onward() {
     let mut lab = lab();
     for port in [443, 53] {
         let sent = Build::udp(at(PHONE, 5060), at(V, port)).payload(b"hello");
-        lab.refuses(ROUTER, sent.clone(), DropReason::NotListening, Build::icmp_error(V, PHONE, 3, 3, &sent));
+        lab.rejects(ROUTER, sent.clone(), DropReason::NotListening, Build::icmp_error(V, PHONE, 3, 3, &sent));
     }
     let sent = Build::udp(at(VISITOR, 50000), at(V, 33434)).ttl(1).payload(&[0x40; 32]);
     let (out, _) = lab.send(ROUTER, &sent);
@@ -75,12 +75,12 @@ fn s47_both_ends_may_open_at_once() {
     let accepts = |src| Build::tcp(at(src, 41000), peer, SYN_ACK, 500, 8);
     lab.forwards(HOST_A, accepts(A), ROUTER, accepts(V));
     lab.rig.wait(Duration::from_secs(7));
-    assert_eq!(lab.rig.settle(), [], "the first SYN dies in silence");
+    assert_eq!(lab.rig.settle(), [], "the first SYN is dropped in silence");
     assert_eq!((lab.rig.tally().drops(DropReason::NotListening), lab.rig.tally().held), (1, 0));
 }
 
 #[test]
-fn s47_only_so_many_wait_and_a_member_is_told_at_once() {
+fn s47_only_so_many_wait_and_a_member_is_rejected_at_once() {
     let mut lab = lab();
     for port in 0..2_000 {
         lab.send(ROUTER, &Build::tcp(at(PEER, 20_000 + port), at(V, 41000), SYN, 7, 0));
@@ -98,7 +98,7 @@ fn s47_only_so_many_wait_and_a_member_is_told_at_once() {
 fn s80_a_disabled_virtual_server_is_refused_and_never_routed_onward() {
     let mut lab = Lab::with(|intent| intent.virtual_servers[0].enabled = false);
     let sent = Build::udp(at(PHONE, 5060), at(V, 5060)).payload(b"OPTIONS");
-    lab.refuses(ROUTER, sent.clone(), DropReason::VirtualServerDisabled, Build::icmp_error(V, PHONE, 3, 3, &sent));
+    lab.rejects(ROUTER, sent.clone(), DropReason::VirtualServerDisabled, Build::icmp_error(V, PHONE, 3, 3, &sent));
     let (client, vip) = (at(PHONE, 40001), at(V, 5060));
     let (out, moved) = lab.send(ROUTER, &Build::tcp(client, vip, SYN, 7, 0));
     assert_eq!(moved.dropped, [DropReason::VirtualServerDisabled]);

@@ -1,13 +1,13 @@
-//! Scenarios 15 to 17: what the link is told at the start, who becomes active, and what a client hears until then.
+//! Scenarios 15 to 17: what is announced on the link at the start, who becomes active, and what a client hears until then.
 
-use crate::{tell, told};
+use crate::{run, with_workers};
 use fairlead::admin::rows::{MemberState, Role};
 use fairlead::policy::intent::PortId;
 use fairlead::time::Instant;
 use fairlead::wire::Mac;
 use fairlead::wire::build::Build;
-use testbench::world::frames::*;
-use testbench::world::{Connection, File, INNER, OURS, OUTER, Seen, World};
+use testbench::bench::frames::*;
+use testbench::bench::{Bench, Connection, File, INNER, OURS, OUTER, Seen};
 
 /// When an address was announced on a port: frames that are, whole, the announcement of RFC 5227 2.3.
 fn announced(seen: &[Seen], port: PortId, announcement: &[u8]) -> Vec<Instant> {
@@ -32,22 +32,22 @@ fn announcements(seen: &[Seen], port: PortId) -> usize {
 #[test]
 fn s15_each_address_is_announced_twice_two_seconds_apart_once_its_link_is_up() {
     for workers in [1, 3] {
-        tell(World::unplugged(&File::two_arm(), workers, 7), workers, |world| {
-            world.run(secs(1));
-            assert_eq!(announcements(&world.seen, OUTER) + announcements(&world.seen, INNER), 0, "no link is up");
-            world.link(INNER, true);
-            let inner_up = world.now();
-            world.run(secs(3));
-            assert_eq!(announcements(&world.seen, OUTER), 0, "the other link is down");
-            world.link(OUTER, true);
-            let outer_up = world.now();
-            world.run(secs(3));
+        run(Bench::unplugged(&File::two_arm(), workers, 7), workers, |bench| {
+            bench.run(secs(1));
+            assert_eq!(announcements(&bench.seen, OUTER) + announcements(&bench.seen, INNER), 0, "no link is up");
+            bench.link(INNER, true);
+            let inner_up = bench.now();
+            bench.run(secs(3));
+            assert_eq!(announcements(&bench.seen, OUTER), 0, "the other link is down");
+            bench.link(OUTER, true);
+            let outer_up = bench.now();
+            bench.run(secs(3));
             let announcement = |mac: Mac, address: &str| Build::arp_request(mac, address, address).bytes();
-            told_to_the_link(&announced(&world.seen, INNER, &announcement(OURS[1], G)), inner_up);
-            told_to_the_link(&announced(&world.seen, INNER, &announcement(OURS[1], V)), inner_up);
-            told_to_the_link(&announced(&world.seen, OUTER, &announcement(OURS[0], E)), outer_up);
+            told_to_the_link(&announced(&bench.seen, INNER, &announcement(OURS[1], G)), inner_up);
+            told_to_the_link(&announced(&bench.seen, INNER, &announcement(OURS[1], V)), inner_up);
+            told_to_the_link(&announced(&bench.seen, OUTER, &announcement(OURS[0], E)), outer_up);
             let foreign =
-                world.seen.iter().filter(|seen| seen.is_arp() && seen.headers().src() == seen.headers().dst());
+                bench.seen.iter().filter(|seen| seen.is_arp() && seen.headers().src() == seen.headers().dst());
             for seen in foreign {
                 let (ip, ours) = (seen.headers().src().to_string(), [E, G, V]);
                 assert!(ours.contains(&ip.as_str()), "{ip} is not ours to announce");
@@ -58,95 +58,95 @@ fn s15_each_address_is_announced_twice_two_seconds_apart_once_its_link_is_up() {
 }
 
 #[test]
-fn s15_a_link_that_comes_back_is_told_again() {
-    told(&File::two_arm(), |world| {
-        world.rest(secs(70));
-        world.link(INNER, false);
-        world.seen.clear();
-        world.run(secs(1));
-        world.link(INNER, true);
-        let back = world.now();
-        world.run(secs(3));
+fn s15_a_link_that_comes_back_gets_announcements_again() {
+    with_workers(&File::two_arm(), |bench| {
+        bench.rest(secs(70));
+        bench.link(INNER, false);
+        bench.seen.clear();
+        bench.run(secs(1));
+        bench.link(INNER, true);
+        let back = bench.now();
+        bench.run(secs(3));
         for address in [G, V] {
             let announcement = Build::arp_request(OURS[1], address, address).bytes();
-            told_to_the_link(&announced(&world.seen, INNER, &announcement), back);
+            told_to_the_link(&announced(&bench.seen, INNER, &announcement), back);
         }
-        assert_eq!(announced(&world.seen, OUTER, &Build::arp_request(OURS[0], E, E).bytes()), []);
+        assert_eq!(announced(&bench.seen, OUTER, &Build::arp_request(OURS[0], E, E).bytes()), []);
     });
 }
 
 #[test]
 fn s15_on_a_tagged_port_announcements_are_tagged() {
     let file = File::two_arm().with("port = \"inner\"\naddresses", "port = \"inner\"\nvlan = 200\naddresses");
-    told(&file, |world| {
-        world.run(secs(3));
+    with_workers(&file, |bench| {
+        bench.run(secs(3));
         for address in [G, V] {
             let announcement = Build::arp_request(OURS[1], address, address).vlan(200).bytes();
-            told_to_the_link(&announced(&world.seen, INNER, &announcement), Instant::ZERO);
+            told_to_the_link(&announced(&bench.seen, INNER, &announcement), Instant::ZERO);
         }
     });
 }
 
 #[test]
 fn s16_the_member_that_answers_becomes_active_within_rise_times_interval() {
-    told(&File::two_arm(), |world| {
+    with_workers(&File::two_arm(), |bench| {
         // Two answers, half a second apart; the first probe waits for at most an interval and for ARP.
-        world.run(ms(1_020));
-        let (a, b) = (world.row("sip-a"), world.row("sip-b"));
+        bench.run(ms(1_020));
+        let (a, b) = (bench.row("sip-a"), bench.row("sip-b"));
         assert_eq!((a.state, a.role), (MemberState::Up, Role::Active), "{a:?}");
         assert!(a.reason.contains("200"), "{a:?}");
         assert_eq!((b.state, b.role), (MemberState::Down, Role::Standby), "{b:?}");
         assert!(b.reason.contains("unreachable"), "{b:?}");
-        world.served_by(at(PHONE, 5060), HOST_A);
+        bench.served_by(at(PHONE, 5060), HOST_A);
     });
 }
 
 #[test]
 fn s17_at_boot_nobody_is_active_while_neither_answers() {
-    told(&File::two_arm(), |world| {
-        world.members[0].retire();
-        // Until the probes have decided, nobody is told anything.
-        world.swallows(ROUTER, &request(at(PHONE, 5060), V));
-        world.run(ms(2_500));
-        world.look();
+    with_workers(&File::two_arm(), |bench| {
+        bench.members[0].retire();
+        // Until the probes have decided, nobody is rejected.
+        bench.swallows(ROUTER, &request(at(PHONE, 5060), V));
+        bench.run(ms(2_500));
+        bench.look();
         for second in 0..5 {
-            world.refused(at(PHONE, 5060));
+            bench.refused(at(PHONE, 5060));
             let (client, vip) = (at(PHONE, 40_001 + second), at(V, 5060));
-            let seen = world.pass(ROUTER, &Build::tcp(client, vip, SYN, 1000, 0));
+            let seen = bench.pass(ROUTER, &Build::tcp(client, vip, SYN, 1000, 0));
             assert_eq!(seen.len(), 1);
             assert_eq!(seen[0].port, OUTER);
             assert_eq!(seen[0].reset(vip, client), 0);
-            assert_eq!(world.active(), None);
-            world.run(secs(1));
-            world.look();
+            assert_eq!(bench.active(), None);
+            bench.run(secs(1));
+            bench.look();
         }
-        world.members[1].serve();
-        world.run(ms(1_500));
-        assert_eq!(world.active().as_deref(), Some("sip-b"));
-        world.served_by(at(PHONE, 5060), HOST_B);
-        Connection::inward(world, at(PHONE, 40_100), 5060, HOST_B).open(world).goes_on(world);
+        bench.members[1].serve();
+        bench.run(ms(1_500));
+        assert_eq!(bench.active().as_deref(), Some("sip-b"));
+        bench.served_by(at(PHONE, 5060), HOST_B);
+        Connection::inward(bench, at(PHONE, 40_100), 5060, HOST_B).open(bench).exchange(bench);
     });
 }
 
 #[test]
 fn s17_refusals_at_boot_are_limited() {
     let file = File::two_arm().with("rejects_per_second = 1000", "rejects_per_second = 50");
-    told(&file, |world| {
-        world.members[0].retire();
-        world.run(secs(2));
-        world.look();
-        let before = world.counter("drop_no_active_member");
-        let start = world.now();
+    with_workers(&file, |bench| {
+        bench.members[0].retire();
+        bench.run(secs(2));
+        bench.look();
+        let before = bench.counter("drop_no_active_member");
+        let start = bench.now();
         for datagram in 0..1_000 {
-            world.send(ROUTER, &request(at(PHONE, 5060), V).id(datagram));
-            world.turn();
+            bench.send(ROUTER, &request(at(PHONE, 5060), V).id(datagram));
+            bench.turn();
         }
-        world.run(ms(3));
-        assert!(world.now().since(start) <= ms(1_010));
-        let refusals = world.look();
+        bench.run(ms(3));
+        assert!(bench.now().since(start) <= ms(1_010));
+        let refusals = bench.look();
         assert!(refusals.len() >= 50 && refusals.len() <= 2 * 50, "{} of 1000 within a second", refusals.len());
-        let refused = world.counter("drop_no_active_member") - before;
-        assert_eq!(refused + world.counter("drop_reject_rate_limited"), 1_000);
+        let refused = bench.counter("drop_no_active_member") - before;
+        assert_eq!(refused + bench.counter("drop_reject_rate_limited"), 1_000);
         assert_eq!(refused, refusals.len() as u64, "each refusal that was made went out");
     });
 }
@@ -155,12 +155,12 @@ fn s17_refusals_at_boot_are_limited() {
 fn s17_the_policy_drop_answers_nobody() {
     let file =
         File::two_arm().with("monitors = [\"sip-options\"]", "monitors = [\"sip-options\"]\nno_member = \"drop\"");
-    told(&file, |world| {
-        world.members[0].retire();
-        world.run(secs(2));
-        world.look();
-        world.swallows(ROUTER, &request(at(PHONE, 5060), V));
-        world.swallows(ROUTER, &Build::tcp(at(PHONE, 40_001), at(V, 5060), SYN, 1000, 0));
-        assert_eq!(world.counter("drop_no_active_member"), 2);
+    with_workers(&file, |bench| {
+        bench.members[0].retire();
+        bench.run(secs(2));
+        bench.look();
+        bench.swallows(ROUTER, &request(at(PHONE, 5060), V));
+        bench.swallows(ROUTER, &Build::tcp(at(PHONE, 40_001), at(V, 5060), SYN, 1000, 0));
+        assert_eq!(bench.counter("drop_no_active_member"), 2);
     });
 }

@@ -1,39 +1,39 @@
 //! Scenarios 29 to 32 and 37: who may become active, and who may not although something answers.
 
-use crate::told_with_a_active;
+use crate::with_a_active;
 use fairlead::admin::request::AdminState;
 use fairlead::admin::rows::MemberState;
 use fairlead::wire::build::Build;
-use testbench::world::frames::*;
-use testbench::world::{Connection, File, OUTER, Service, World};
+use testbench::bench::frames::*;
+use testbench::bench::{Bench, Connection, File, OUTER, Service};
 
 const B_ACTIVE: Option<&str> = Some("sip-b");
 const A_ACTIVE: Option<&str> = Some("sip-a");
 
 /// Probes decide for sip-b while sip-a is closed.
-fn move_to_b(world: &mut World) {
-    world.members[0].retire();
-    world.members[1].serve();
-    world.until(secs(5), |world| world.active().as_deref() == B_ACTIVE);
-    world.look();
+fn move_to_b(bench: &mut Bench) {
+    bench.members[0].retire();
+    bench.members[1].serve();
+    bench.until(secs(5), |bench| bench.active().as_deref() == B_ACTIVE);
+    bench.look();
 }
 
 #[test]
 fn s29_a_member_that_recovers_takes_nothing_back_until_it_is_forced() {
-    told_with_a_active(&File::two_arm(), |world| {
-        move_to_b(world);
-        world.members[0].serve();
-        world.rest(secs(10));
-        assert_eq!((world.state("sip-a"), world.active().as_deref()), (MemberState::Up, B_ACTIVE));
-        world.served_by(at(PHONE, 5060), HOST_B);
-        world.force("sip-a");
-        assert_eq!(world.active().as_deref(), A_ACTIVE);
-        world.served_by(at(PHONE, 5060), HOST_A);
-        world.auto();
-        world.run(secs(5));
-        world.look();
-        assert_eq!(world.active().as_deref(), A_ACTIVE);
-        world.served_by(at(PHONE, 5060), HOST_A);
+    with_a_active(&File::two_arm(), |bench| {
+        move_to_b(bench);
+        bench.members[0].serve();
+        bench.rest(secs(10));
+        assert_eq!((bench.state("sip-a"), bench.active().as_deref()), (MemberState::Up, B_ACTIVE));
+        bench.served_by(at(PHONE, 5060), HOST_B);
+        bench.force("sip-a");
+        assert_eq!(bench.active().as_deref(), A_ACTIVE);
+        bench.served_by(at(PHONE, 5060), HOST_A);
+        bench.auto();
+        bench.run(secs(5));
+        bench.look();
+        assert_eq!(bench.active().as_deref(), A_ACTIVE);
+        bench.served_by(at(PHONE, 5060), HOST_A);
     });
 }
 
@@ -41,87 +41,87 @@ fn s29_a_member_that_recovers_takes_nothing_back_until_it_is_forced() {
 fn s29_with_immediate_fail_back_the_first_member_takes_over_again() {
     let monitors = "monitors = [\"sip-options\"]";
     let file = File::two_arm().with(monitors, &format!("{monitors}\nfail_back = \"immediate\""));
-    told_with_a_active(&file, |world| {
-        move_to_b(world);
-        world.members[0].serve();
-        world.run(secs(2));
-        assert_eq!(world.active().as_deref(), A_ACTIVE);
+    with_a_active(&file, |bench| {
+        move_to_b(bench);
+        bench.members[0].serve();
+        bench.run(secs(2));
+        assert_eq!(bench.active().as_deref(), A_ACTIVE);
     });
 }
 
 #[test]
 fn s29_a_forced_member_stays_whatever_its_probes_say() {
-    told_with_a_active(&File::two_arm(), |world| {
-        world.force("sip-b");
-        world.run(secs(5));
-        world.look();
-        assert_eq!((world.state("sip-b"), world.active().as_deref()), (MemberState::Down, B_ACTIVE));
-        world.served_by(at(PHONE, 5060), HOST_B);
-        world.auto();
-        world.run(secs(2));
-        assert_eq!(world.active().as_deref(), A_ACTIVE, "given back, the choice is the monitors'");
+    with_a_active(&File::two_arm(), |bench| {
+        bench.force("sip-b");
+        bench.run(secs(5));
+        bench.look();
+        assert_eq!((bench.state("sip-b"), bench.active().as_deref()), (MemberState::Down, B_ACTIVE));
+        bench.served_by(at(PHONE, 5060), HOST_B);
+        bench.auto();
+        bench.run(secs(2));
+        assert_eq!(bench.active().as_deref(), A_ACTIVE, "given back, the choice is the monitors'");
     });
 }
 
 #[test]
 fn s30_two_that_answer_raise_an_alarm_within_a_round_and_share_nothing() {
-    told_with_a_active(&File::two_arm(), |world| {
-        world.run(secs(3));
-        world.look();
-        let client = Connection::inward(world, at(PHONE, 40_001), 5060, HOST_A).open(world);
-        world.members[1].serve();
-        let took = world.until(secs(5), |world| world.alarms().iter().any(|alarm| alarm.contains("2 members answer")));
+    with_a_active(&File::two_arm(), |bench| {
+        bench.run(secs(3));
+        bench.look();
+        let client = Connection::inward(bench, at(PHONE, 40_001), 5060, HOST_A).open(bench);
+        bench.members[1].serve();
+        let took = bench.until(secs(5), |bench| bench.alarms().iter().any(|alarm| alarm.contains("2 members answer")));
         // Two answers in a row are a member that answers: the second comes within a round of the first.
         assert!(took <= ms(1_010), "{took:?}");
         for number in 0..500 {
             let from = at(PHONE, 5060 + number);
-            world.forwards(ROUTER, request(from, V), HOST_A, request(from, A));
+            bench.forwards(ROUTER, request(from, V), HOST_A, request(from, A));
         }
-        client.says(world, |src, dst| Build::tcp(src, dst, DATA, 1001, 9001).payload(b"INVITE"));
-        Connection::inward(world, at(PHONE, 40_002), 5061, HOST_A).open(world).goes_on(world);
-        assert_eq!(world.active().as_deref(), A_ACTIVE);
-        assert_eq!(world.switchovers().len(), 1);
-        world.members[1].retire();
-        world.until(secs(5), |world| world.alarms().is_empty());
+        client.says(bench, |src, dst| Build::tcp(src, dst, DATA, 1001, 9001).payload(b"INVITE"));
+        Connection::inward(bench, at(PHONE, 40_002), 5061, HOST_A).open(bench).exchange(bench);
+        assert_eq!(bench.active().as_deref(), A_ACTIVE);
+        assert_eq!(bench.switchovers().len(), 1);
+        bench.members[1].retire();
+        bench.until(secs(5), |bench| bench.alarms().is_empty());
     });
 }
 
 #[test]
 fn s30_replies_to_what_the_other_one_sends_itself_are_all_it_gets() {
-    told_with_a_active(&File::two_arm(), |world| {
-        world.members[1].serve();
-        world.run(secs(2));
-        world.look();
+    with_a_active(&File::two_arm(), |bench| {
+        bench.members[1].serve();
+        bench.run(secs(2));
+        bench.look();
         let (peer, phone) = (at(PEER, 5060), at(PHONE, 5060));
-        world.forwards(HOST_B, call(B, peer), ROUTER, call(V, peer));
-        world.forwards(ROUTER, request(peer, V), HOST_B, request(peer, B));
-        world.forwards(ROUTER, request(phone, V), HOST_A, request(phone, A));
-        Connection::outward(world, HOST_B, 41_000, peer).open(world).goes_on(world);
-        Connection::inward(world, at(PEER, 40_001), 5060, HOST_A).open(world).goes_on(world);
-        assert_eq!(world.active().as_deref(), A_ACTIVE);
+        bench.forwards(HOST_B, call(B, peer), ROUTER, call(V, peer));
+        bench.forwards(ROUTER, request(peer, V), HOST_B, request(peer, B));
+        bench.forwards(ROUTER, request(phone, V), HOST_A, request(phone, A));
+        Connection::outward(bench, HOST_B, 41_000, peer).open(bench).exchange(bench);
+        Connection::inward(bench, at(PEER, 40_001), 5060, HOST_A).open(bench).exchange(bench);
+        assert_eq!(bench.active().as_deref(), A_ACTIVE);
     });
 }
 
 /// The standby's port is open for 50 ms at a time without a SIP answer, in every phase of the probes; it never becomes
 /// active, neither beside an active member nor alone.
-fn a_port_check_makes_nobody_active(file: &File, opens: impl Fn(&mut World)) {
-    told_with_a_active(file, |world| {
+fn a_port_check_makes_nobody_active(file: &File, opens: impl Fn(&mut Bench)) {
+    with_a_active(file, |bench| {
         for alone in [false, true] {
             if alone {
-                world.members[0].powered = false;
-                world.until(secs(10), |world| world.active().is_none());
+                bench.members[0].powered = false;
+                bench.until(secs(10), |bench| bench.active().is_none());
             }
-            let there = world.active();
-            let before = world.switchovers().len();
+            let there = bench.active();
+            let before = bench.switchovers().len();
             for _ in 0..100 {
-                opens(world);
-                world.run(ms(50));
-                world.members[1].retire();
-                world.run(ms(37));
-                assert_eq!(world.active(), there);
+                opens(bench);
+                bench.run(ms(50));
+                bench.members[1].retire();
+                bench.run(ms(37));
+                assert_eq!(bench.active(), there);
             }
-            assert_eq!(world.switchovers().len(), before);
-            let row = world.row("sip-b");
+            assert_eq!(bench.switchovers().len(), before);
+            let row = bench.row("sip-b");
             assert_ne!(row.state, MemberState::Up, "{row:?}");
         }
     });
@@ -129,13 +129,13 @@ fn a_port_check_makes_nobody_active(file: &File, opens: impl Fn(&mut World)) {
 
 #[test]
 fn s31_a_socket_that_swallows_requests_makes_nobody_active() {
-    a_port_check_makes_nobody_active(&File::two_arm(), |world| world.members[1].udp = Service::Swallows);
+    a_port_check_makes_nobody_active(&File::two_arm(), |bench| bench.members[1].udp = Service::Swallows);
 }
 
 #[test]
 fn s31_a_connection_that_is_accepted_makes_nobody_active_where_sip_is_asked_over_tcp() {
     let file = File::two_arm().with("transport = \"udp\"", "transport = \"tcp\"").probing(100, 2);
-    a_port_check_makes_nobody_active(&file, |world| world.members[1].tcp = Service::Swallows);
+    a_port_check_makes_nobody_active(&file, |bench| bench.members[1].tcp = Service::Swallows);
 }
 
 #[test]
@@ -144,163 +144,163 @@ fn s31_a_connection_that_is_accepted_makes_nobody_active_where_all_monitors_must
         .with("monitors = [\"sip-options\"]", "monitors = [\"sip-options\", \"listens\", \"half\"]")
         .and("[[monitor]]\nname = \"listens\"\nkind = \"tcp\"\ninterval = \"100ms\"\n")
         .and("[[monitor]]\nname = \"half\"\nkind = \"tcp-half-open\"\ninterval = \"100ms\"\n");
-    a_port_check_makes_nobody_active(&file, |world| {
-        (world.members[1].udp, world.members[1].tcp) = (Service::Swallows, Service::Swallows);
+    a_port_check_makes_nobody_active(&file, |bench| {
+        (bench.members[1].udp, bench.members[1].tcp) = (Service::Swallows, Service::Swallows);
     });
 }
 
 #[test]
 fn s31_a_monitor_over_tcp_tells_a_member_that_answers_from_one_that_does_not() {
     let file = File::two_arm().with("transport = \"udp\"", "transport = \"tcp\"");
-    told_with_a_active(&file, |world| {
-        assert!(world.row("sip-a").reason.contains("200"), "{:?}", world.row("sip-a"));
-        world.members[0].tcp = Service::Swallows;
-        world.members[1].tcp = Service::Answers(200);
-        world.until(secs(3), |world| world.active().as_deref() == B_ACTIVE);
+    with_a_active(&file, |bench| {
+        assert!(bench.row("sip-a").reason.contains("200"), "{:?}", bench.row("sip-a"));
+        bench.members[0].tcp = Service::Swallows;
+        bench.members[1].tcp = Service::Answers(200);
+        bench.until(secs(3), |bench| bench.active().as_deref() == B_ACTIVE);
     });
 }
 
 #[test]
 fn s32_one_lost_answer_moves_nobody() {
-    told_with_a_active(&File::two_arm(), |world| {
-        world.members[1].serve();
-        world.run(secs(2));
+    with_a_active(&File::two_arm(), |bench| {
+        bench.members[1].serve();
+        bench.run(secs(2));
         for _ in 0..10 {
-            world.members[0].lose = 1;
-            world.run(secs(2));
-            assert_eq!((world.members[0].lose, world.active().as_deref()), (0, A_ACTIVE));
+            bench.members[0].lose = 1;
+            bench.run(secs(2));
+            assert_eq!((bench.members[0].lose, bench.active().as_deref()), (0, A_ACTIVE));
         }
-        assert_eq!(world.probe_row("sip-a", "sip-options").failed, 10);
-        assert_eq!(world.switchovers().len(), 1);
+        assert_eq!(bench.probe_row("sip-a", "sip-options").failed, 10);
+        assert_eq!(bench.switchovers().len(), 1);
     });
 }
 
 #[test]
 fn s32_only_as_many_lost_answers_in_a_row_as_fall_says_make_a_member_down() {
-    told_with_a_active(&File::two_arm(), |world| {
-        world.members[0].lose = 2;
-        world.run(secs(4));
-        assert_eq!((world.state("sip-a"), world.active().as_deref()), (MemberState::Up, A_ACTIVE));
-        world.members[0].lose = 3;
-        world.until(secs(4), |world| world.state("sip-a") == MemberState::Down);
-        assert_eq!(world.members[0].lose, 0);
-        assert_eq!(world.active(), None);
+    with_a_active(&File::two_arm(), |bench| {
+        bench.members[0].lose = 2;
+        bench.run(secs(4));
+        assert_eq!((bench.state("sip-a"), bench.active().as_deref()), (MemberState::Up, A_ACTIVE));
+        bench.members[0].lose = 3;
+        bench.until(secs(4), |bench| bench.state("sip-a") == MemberState::Down);
+        assert_eq!(bench.members[0].lose, 0);
+        assert_eq!(bench.active(), None);
     });
 }
 
 #[test]
 fn s32_one_good_answer_of_the_standby_is_not_enough() {
-    told_with_a_active(&File::two_arm(), |world| {
+    with_a_active(&File::two_arm(), |bench| {
         for _ in 0..5 {
-            let good = world.probe_row("sip-b", "sip-options").ok;
-            world.members[1].serve();
-            world.until(secs(2), |world| world.probe_row("sip-b", "sip-options").ok > good);
-            world.members[1].retire();
-            assert_ne!(world.state("sip-b"), MemberState::Up);
-            world.run(secs(1));
-            assert_eq!(world.active().as_deref(), A_ACTIVE);
+            let good = bench.probe_row("sip-b", "sip-options").ok;
+            bench.members[1].serve();
+            bench.until(secs(2), |bench| bench.probe_row("sip-b", "sip-options").ok > good);
+            bench.members[1].retire();
+            assert_ne!(bench.state("sip-b"), MemberState::Up);
+            bench.run(secs(1));
+            assert_eq!(bench.active().as_deref(), A_ACTIVE);
         }
     });
 }
 
 #[test]
 fn s37_a_member_taken_offline_is_as_good_as_down() {
-    told_with_a_active(&File::two_arm(), |world| {
-        let mut inward = Connection::inward(world, at(PHONE, 40_001), 5060, HOST_A).open(world);
-        let mut routed = Connection::visit(world, at(VISITOR, 50_000), HOST_A, 7000).open(world);
-        inward.goes_on(world);
-        world.members[1].serve();
-        world.run(secs(2));
-        world.look();
-        world.set("sip-a", AdminState::Offline);
-        world.run(ms(20));
-        let seen = world.look();
-        assert_eq!((world.admin("sip-a"), world.active().as_deref()), (AdminState::Offline, B_ACTIVE));
+    with_a_active(&File::two_arm(), |bench| {
+        let mut inward = Connection::inward(bench, at(PHONE, 40_001), 5060, HOST_A).open(bench);
+        let mut routed = Connection::visit(bench, at(VISITOR, 50_000), HOST_A, 7000).open(bench);
+        inward.exchange(bench);
+        bench.members[1].serve();
+        bench.run(secs(2));
+        bench.look();
+        bench.set("sip-a", AdminState::Offline);
+        bench.run(ms(20));
+        let seen = bench.look();
+        assert_eq!((bench.admin("sip-a"), bench.active().as_deref()), (AdminState::Offline, B_ACTIVE));
         let (vip, client) = (at(V, 5060), at(PHONE, 40_001));
         let mut resets = seen.iter().filter(|seen| seen.port == OUTER).map(|seen| seen.reset(vip, client));
         assert!(resets.any(|seq| seq == inward.next.1), "its client is reset");
-        assert!(seen.iter().all(|seen| inward.owns(seen)), "nobody else is told anything");
-        world.served_by(at(PHONE, 5060), HOST_B);
-        routed.goes_on(world);
-        world.set("sip-a", AdminState::Enabled);
-        world.run(secs(5));
-        world.look();
-        assert_eq!((world.state("sip-a"), world.active().as_deref()), (MemberState::Up, B_ACTIVE));
-        world.served_by(at(PHONE, 5060), HOST_B);
+        assert!(seen.iter().all(|seen| inward.owns(seen)), "nobody else is sent anything");
+        bench.served_by(at(PHONE, 5060), HOST_B);
+        routed.exchange(bench);
+        bench.set("sip-a", AdminState::Enabled);
+        bench.run(secs(5));
+        bench.look();
+        assert_eq!((bench.state("sip-a"), bench.active().as_deref()), (MemberState::Up, B_ACTIVE));
+        bench.served_by(at(PHONE, 5060), HOST_B);
     });
 }
 
 #[test]
 fn s37_of_a_drained_member_only_connections_survive() {
-    told_with_a_active(&File::two_arm(), |world| {
-        let mut inward = Connection::inward(world, at(PHONE, 40_001), 5060, HOST_A).open(world);
-        let mut outward = Connection::outward(world, HOST_A, 41_000, at(PEER, 5060)).open(world);
-        world.members[1].serve();
-        world.run(secs(2));
-        world.look();
-        world.set("sip-a", AdminState::Draining);
-        world.run(secs(5));
-        let seen = world.look();
+    with_a_active(&File::two_arm(), |bench| {
+        let mut inward = Connection::inward(bench, at(PHONE, 40_001), 5060, HOST_A).open(bench);
+        let mut outward = Connection::outward(bench, HOST_A, 41_000, at(PEER, 5060)).open(bench);
+        bench.members[1].serve();
+        bench.run(secs(2));
+        bench.look();
+        bench.set("sip-a", AdminState::Draining);
+        bench.run(secs(5));
+        let seen = bench.look();
         assert!(seen.is_empty(), "{:?}", seen[0].headers());
-        assert_eq!((world.admin("sip-a"), world.active().as_deref()), (AdminState::Draining, B_ACTIVE));
-        inward.goes_on(world);
-        outward.goes_on(world);
-        world.served_by(at(PHONE, 5060), HOST_B);
-        Connection::inward(world, at(PHONE, 40_002), 5060, HOST_B).open(world).goes_on(world);
-        world.set("sip-a", AdminState::Enabled);
-        world.run(secs(5));
-        world.look();
-        assert_eq!(world.active().as_deref(), B_ACTIVE, "no automatic takeover");
-        inward.goes_on(world);
+        assert_eq!((bench.admin("sip-a"), bench.active().as_deref()), (AdminState::Draining, B_ACTIVE));
+        inward.exchange(bench);
+        outward.exchange(bench);
+        bench.served_by(at(PHONE, 5060), HOST_B);
+        Connection::inward(bench, at(PHONE, 40_002), 5060, HOST_B).open(bench).exchange(bench);
+        bench.set("sip-a", AdminState::Enabled);
+        bench.run(secs(5));
+        bench.look();
+        assert_eq!(bench.active().as_deref(), B_ACTIVE, "no automatic takeover");
+        inward.exchange(bench);
     });
 }
 
 #[test]
 fn s37_the_last_member_taken_offline_leaves_nobody() {
-    told_with_a_active(&File::two_arm(), |world| {
-        world.set("sip-a", AdminState::Offline);
-        world.run(secs(2));
-        world.look();
-        assert_eq!(world.active(), None);
-        world.refused(at(PHONE, 5060));
-        world.set("sip-a", AdminState::Enabled);
-        world.run(secs(2));
-        world.look();
-        assert_eq!(world.active().as_deref(), A_ACTIVE, "nobody else could");
-        world.served_by(at(PHONE, 5060), HOST_A);
+    with_a_active(&File::two_arm(), |bench| {
+        bench.set("sip-a", AdminState::Offline);
+        bench.run(secs(2));
+        bench.look();
+        assert_eq!(bench.active(), None);
+        bench.refused(at(PHONE, 5060));
+        bench.set("sip-a", AdminState::Enabled);
+        bench.run(secs(2));
+        bench.look();
+        assert_eq!(bench.active().as_deref(), A_ACTIVE, "nobody else could");
+        bench.served_by(at(PHONE, 5060), HOST_A);
     });
 }
 
 #[test]
 fn s37_a_drained_member_without_another_keeps_its_connections_and_gets_nothing_new() {
-    told_with_a_active(&File::two_arm(), |world| {
-        let mut old = Connection::inward(world, at(PHONE, 40_001), 5060, HOST_A).open(world);
-        world.set("sip-a", AdminState::Draining);
-        world.run(secs(1));
-        assert!(world.look().is_empty());
-        assert_eq!(world.active(), None);
-        old.goes_on(world);
-        world.refused(at(PHONE, 5060));
+    with_a_active(&File::two_arm(), |bench| {
+        let mut old = Connection::inward(bench, at(PHONE, 40_001), 5060, HOST_A).open(bench);
+        bench.set("sip-a", AdminState::Draining);
+        bench.run(secs(1));
+        assert!(bench.look().is_empty());
+        assert_eq!(bench.active(), None);
+        old.exchange(bench);
+        bench.refused(at(PHONE, 5060));
         let client = at(PHONE, 40_002);
-        let seen = world.pass(ROUTER, &Build::tcp(client, at(V, 5060), SYN, 1, 0));
+        let seen = bench.pass(ROUTER, &Build::tcp(client, at(V, 5060), SYN, 1, 0));
         assert_eq!((seen.len(), seen[0].reset(at(V, 5060), client)), (1, 0));
-        old.goes_on(world);
+        old.exchange(bench);
     });
 }
 
 #[test]
-fn s37_a_drained_member_whose_host_dies_loses_its_connections() {
-    told_with_a_active(&File::two_arm(), |world| {
-        world.members[1].serve();
-        world.run(secs(2));
-        world.look();
-        let mut old = Connection::inward(world, at(PHONE, 40_001), 5060, HOST_A).open(world);
-        world.set("sip-a", AdminState::Draining);
-        world.run(secs(2));
-        old.goes_on(world);
-        world.members[0].powered = false;
-        world.run(secs(5));
-        let seen = world.look();
+fn s37_a_drained_member_whose_host_fails_loses_its_connections() {
+    with_a_active(&File::two_arm(), |bench| {
+        bench.members[1].serve();
+        bench.run(secs(2));
+        bench.look();
+        let mut old = Connection::inward(bench, at(PHONE, 40_001), 5060, HOST_A).open(bench);
+        bench.set("sip-a", AdminState::Draining);
+        bench.run(secs(2));
+        old.exchange(bench);
+        bench.members[0].powered = false;
+        bench.run(secs(5));
+        let seen = bench.look();
         let resets = seen.iter().filter(|seen| seen.port == OUTER && old.owns(seen));
         assert!(resets.map(|seen| seen.reset(at(V, 5060), at(PHONE, 40_001))).any(|seq| seq == old.next.1));
     });

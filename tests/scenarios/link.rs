@@ -1,92 +1,92 @@
 //! Scenarios 36, 76 and 77: a host that does not answer ARP, a stranger that claims our address, and neighbours that get
 //! another MAC.
 
-use crate::told_with_a_active;
+use crate::with_a_active;
 use fairlead::admin::rows::{MemberState, NeighbourState};
 use fairlead::admin::{Data, Request};
 use fairlead::policy::intent::PortId;
 use fairlead::time::Instant;
 use fairlead::wire::Mac;
 use fairlead::wire::build::Build;
-use testbench::world::frames::*;
-use testbench::world::{Connection, Far, File, INNER, OURS, OUTER, Seen, World};
+use testbench::bench::frames::*;
+use testbench::bench::{Bench, Connection, Far, File, INNER, OURS, OUTER, Seen};
 
 /// What is known of a next hop.
-fn neighbour(world: &mut World, address: &str) -> NeighbourState {
-    let Ok(Data::Neighbours(rows)) = world.ask(Request::Neighbours {}) else { panic!("no neighbours") };
+fn neighbour(bench: &mut Bench, address: &str) -> NeighbourState {
+    let Ok(Data::Neighbours(rows)) = bench.ask(Request::Neighbours {}) else { panic!("no neighbours") };
     rows.iter().find(|row| row.address.to_string() == address).expect("it is known").state
 }
 
 #[test]
 fn s36_a_member_that_does_not_answer_arp_is_down_at_once() {
     // Probes alone would take up to thirty seconds.
-    told_with_a_active(&File::two_arm().probing(10_000, 3), |world| {
-        world.members[1].serve();
-        world.rest(secs(25));
-        world.members[0].powered = false;
-        world.step = ms(5);
-        world.until(secs(60), |world| neighbour(world, A) == NeighbourState::Failed);
-        world.run(ms(5));
-        let row = world.row("sip-a");
-        assert_eq!((row.state, world.active().as_deref()), (MemberState::Down, Some("sip-b")));
+    with_a_active(&File::two_arm().probing(10_000, 3), |bench| {
+        bench.members[1].serve();
+        bench.rest(secs(25));
+        bench.members[0].powered = false;
+        bench.step = ms(5);
+        bench.until(secs(60), |bench| neighbour(bench, A) == NeighbourState::Failed);
+        bench.run(ms(5));
+        let row = bench.row("sip-a");
+        assert_eq!((row.state, bench.active().as_deref()), (MemberState::Down, Some("sip-b")));
         assert!(row.reason.contains("ARP"), "{row:?}");
-        let detected = world.last_switchover();
+        let detected = bench.last_switchover();
         assert!(detected.reason.contains("sip-a"), "{detected:?}");
-        world.rest(secs(60));
-        assert_eq!(world.state("sip-a"), MemberState::Down, "and stays so");
-        assert_eq!(world.switchovers().len(), 2);
+        bench.rest(secs(60));
+        assert_eq!(bench.state("sip-a"), MemberState::Down, "and stays so");
+        assert_eq!(bench.switchovers().len(), 2);
     });
 }
 
 #[test]
 fn s36_packets_to_a_member_that_does_not_answer_arp_are_refused_with_host_unreachable_from_the_outer_address() {
-    told_with_a_active(&File::two_arm(), |world| {
-        world.run(secs(6));
-        world.members[0].powered = false;
-        world.until(secs(60), |world| neighbour(world, A) == NeighbourState::Failed);
-        world.run(ms(30));
-        world.look();
+    with_a_active(&File::two_arm(), |bench| {
+        bench.run(secs(6));
+        bench.members[0].powered = false;
+        bench.until(secs(60), |bench| neighbour(bench, A) == NeighbourState::Failed);
+        bench.run(ms(30));
+        bench.look();
         let sent = [
             Build::udp(at(VISITOR, 50_000), at(A, 161)).payload(b"get"),
             Build::tcp(at(VISITOR, 50_000), at(A, 7000), SYN, 1, 0),
             Build::echo_request(VISITOR, A, 7, 1).payload(b"ping"),
         ];
         for sent in &sent {
-            world.answers(ROUTER, sent, Build::icmp_error(E, VISITOR, 3, 1, sent));
+            bench.answers(ROUTER, sent, Build::icmp_error(E, VISITOR, 3, 1, sent));
         }
-        let mut told = Vec::new();
+        let mut rejections = Vec::new();
         for second in 0..15 {
-            world.send(ROUTER, &sent[second % 3].clone().id(second as u16));
-            world.run(secs(1));
-            told.extend(world.look());
+            bench.send(ROUTER, &sent[second % 3].clone().id(second as u16));
+            bench.run(secs(1));
+            rejections.extend(bench.look());
         }
-        world.run(secs(5));
-        told.extend(world.look());
-        assert_eq!(told.len(), 15, "each is refused, at once or when the next attempt has failed too");
-        for seen in told {
+        bench.run(secs(5));
+        rejections.extend(bench.look());
+        assert_eq!(rejections.len(), 15, "each is refused, at once or when the next attempt has failed too");
+        for seen in rejections {
             let (src, dst) = (seen.headers().src().to_string(), seen.headers().dst().to_string());
             assert_eq!(
                 (seen.port, src.as_str(), dst.as_str(), seen.frame[34], seen.frame[35]),
                 (OUTER, E, VISITOR, 3, 1)
             );
         }
-        world.members[0].powered = true;
-        world.until(secs(10), |world| neighbour(world, A) == NeighbourState::Reachable);
-        world.look();
-        Connection::visit(world, at(VISITOR, 50_001), HOST_A, 7000).open(world).goes_on(world);
+        bench.members[0].powered = true;
+        bench.until(secs(10), |bench| neighbour(bench, A) == NeighbourState::Reachable);
+        bench.look();
+        Connection::visit(bench, at(VISITOR, 50_001), HOST_A, 7000).open(bench).exchange(bench);
     });
 }
 
 #[test]
 fn s36_what_waited_for_the_member_is_refused_when_it_is_given_up() {
-    told_with_a_active(&File::two_arm(), |world| {
-        world.run(secs(6));
-        world.look();
+    with_a_active(&File::two_arm(), |bench| {
+        bench.run(secs(6));
+        bench.look();
         let sent = Build::udp(at(VISITOR, 50_000), at("10.20.0.77", 161)).payload(b"get");
-        world.swallows(ROUTER, &sent);
-        world.run(secs(5));
-        let seen = world.look();
-        world.expect_own(&seen, ROUTER, &Build::icmp_error(E, VISITOR, 3, 1, &sent));
+        bench.swallows(ROUTER, &sent);
+        bench.run(secs(5));
+        let seen = bench.look();
+        bench.expect_own(&seen, ROUTER, &Build::icmp_error(E, VISITOR, 3, 1, &sent));
     });
 }
 
@@ -100,32 +100,32 @@ fn defences(seen: &[Seen], address: &str) -> Vec<Instant> {
 
 /// A stranger says `claim` once a second for 25 s.
 fn claimed(address: &str, claim: &Build) {
-    told_with_a_active(&File::two_arm(), |world| {
-        world.rest(secs(70));
-        let mut client = Connection::inward(world, at(PHONE, 40_001), 5060, HOST_A).open(world);
-        world.seen.clear();
-        let (mut defended, begin) = (Vec::new(), world.now());
+    with_a_active(&File::two_arm(), |bench| {
+        bench.rest(secs(70));
+        let mut client = Connection::inward(bench, at(PHONE, 40_001), 5060, HOST_A).open(bench);
+        bench.seen.clear();
+        let (mut defended, begin) = (Vec::new(), bench.now());
         for second in 0..25 {
-            world.inject(INNER, &claim.bytes());
-            world.run(ms(5));
-            defended.extend(defences(&world.seen, address));
-            world.served_by(at(PHONE, 5060 + second), HOST_A);
-            client.goes_on(world);
-            while world.now() < begin + secs(u64::from(second) + 1) {
-                world.turn();
+            bench.inject(INNER, &claim.bytes());
+            bench.run(ms(5));
+            defended.extend(defences(&bench.seen, address));
+            bench.served_by(at(PHONE, 5060 + second), HOST_A);
+            client.exchange(bench);
+            while bench.now() < begin + secs(u64::from(second) + 1) {
+                bench.turn();
             }
-            defended.extend(defences(&world.seen, address));
-            world.look();
+            defended.extend(defences(&bench.seen, address));
+            bench.look();
         }
         assert_eq!(defended.len(), 3, "{defended:?}");
         assert!(defended[0].since(begin) <= ms(5));
         assert!(defended.windows(2).all(|pair| pair[1].since(pair[0]) >= secs(10)), "{defended:?}");
-        let alarms = world.alarms();
-        let told = |text: &String| text.contains(address) && text.contains("02:00:00:bd:00:63");
-        assert_eq!(alarms.iter().filter(|text| told(text)).count(), 1, "{alarms:?}");
-        let logged = world.lead.log.iter().filter(|line| told(&line.message)).count();
+        let alarms = bench.alarms();
+        let names = |text: &String| text.contains(address) && text.contains("02:00:00:bd:00:63");
+        assert_eq!(alarms.iter().filter(|text| names(text)).count(), 1, "{alarms:?}");
+        let logged = bench.lead.log.iter().filter(|line| names(&line.message)).count();
         assert!((1..=3).contains(&logged), "{logged} lines for 25 claims");
-        assert_eq!(world.active().as_deref(), Some("sip-a"));
+        assert_eq!(bench.active().as_deref(), Some("sip-a"));
     });
 }
 
@@ -150,43 +150,43 @@ fn s76_the_gateway_is_defended_like_the_vip() {
 }
 
 #[test]
-fn s76_a_host_that_tries_whether_the_vip_is_free_is_told_that_it_is_not() {
-    told_with_a_active(&File::two_arm(), |world| {
-        world.run(secs(2));
-        world.seen.clear();
-        world.inject(INNER, &Build::arp_request(STRANGER, "0.0.0.0", V).bytes());
-        world.run(ms(5));
+fn s76_an_arp_probe_for_the_vip_is_answered() {
+    with_a_active(&File::two_arm(), |bench| {
+        bench.run(secs(2));
+        bench.seen.clear();
+        bench.inject(INNER, &Build::arp_request(STRANGER, "0.0.0.0", V).bytes());
+        bench.run(ms(5));
         let answer = Build::arp_reply(OURS[1], V, STRANGER, "0.0.0.0").bytes();
-        let answers: Vec<_> = world.seen.iter().filter(|seen| seen.frame == answer).collect();
+        let answers: Vec<_> = bench.seen.iter().filter(|seen| seen.frame == answer).collect();
         assert_eq!(answers.len(), 1);
-        assert_eq!(world.alarms(), Vec::<String>::new());
+        assert_eq!(bench.alarms(), Vec::<String>::new());
     });
 }
 
 /// The neighbour at `address` gets another MAC, says it by `word`, and the next packets already use it.
 fn moves(far: Far, address: &str, port: PortId, word: impl Fn(Mac) -> Build) {
-    told_with_a_active(&File::two_arm(), |world| {
-        let mut inward = Connection::inward(world, at(PHONE, 40_001), 5060, HOST_A).open(world);
-        let mut outward = Connection::outward(world, HOST_A, 41_000, at(PEER, 5060)).open(world);
-        let mut visit = Connection::visit(world, at(VISITOR, 50_000), HOST_A, 7000).open(world);
+    with_a_active(&File::two_arm(), |bench| {
+        let mut inward = Connection::inward(bench, at(PHONE, 40_001), 5060, HOST_A).open(bench);
+        let mut outward = Connection::outward(bench, HOST_A, 41_000, at(PEER, 5060)).open(bench);
+        let mut visit = Connection::visit(bench, at(VISITOR, 50_000), HOST_A, 7000).open(bench);
         for vrid in 1..=5 {
             let mac = Mac([0, 0, 0x5e, 0, 1, vrid]);
             match far {
-                Far::Router => world.router.mac = mac,
-                Far::Host(at) => world.members[at].mac = mac,
+                Far::Router => bench.router.mac = mac,
+                Far::Host(at) => bench.members[at].mac = mac,
             }
-            world.inject(port, &word(mac).bytes());
-            world.run(ms(2));
-            world.look();
-            world.served_by(at(PHONE, 5060), HOST_A);
-            inward.goes_on(world);
-            outward.goes_on(world);
-            visit.goes_on(world);
-            world.run(secs(1));
-            world.look();
-            assert_eq!(neighbour(world, address), NeighbourState::Reachable);
+            bench.inject(port, &word(mac).bytes());
+            bench.run(ms(2));
+            bench.look();
+            bench.served_by(at(PHONE, 5060), HOST_A);
+            inward.exchange(bench);
+            outward.exchange(bench);
+            visit.exchange(bench);
+            bench.run(secs(1));
+            bench.look();
+            assert_eq!(neighbour(bench, address), NeighbourState::Reachable);
         }
-        assert_eq!((world.alarms(), world.switchovers().len()), (Vec::<String>::new(), 1));
+        assert_eq!((bench.alarms(), bench.switchovers().len()), (Vec::<String>::new(), 1));
     });
 }
 

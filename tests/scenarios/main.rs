@@ -16,31 +16,31 @@ mod restart;
 mod standing;
 mod switchover;
 
-use testbench::world::{File, World};
+use testbench::bench::{Bench, File};
 
-/// Tells `story` of an appliance of `file` with one worker and with three, and lets it end well.
-fn told(file: &File, story: impl Fn(&mut World)) {
+/// Tells `scenario` of an appliance of `file` with one worker and with three, and lets it end well.
+fn with_workers(file: &File, scenario: impl Fn(&mut Bench)) {
     for workers in [1, 3] {
-        tell(World::new(file, workers, 7), workers, &story);
+        run(Bench::new(file, workers, 7), workers, &scenario);
     }
 }
 
 /// The same when sip-a is active and sip-b closed.
-fn told_with_a_active(file: &File, story: impl Fn(&mut World)) {
-    told(file, |world| {
-        world.until(std::time::Duration::from_secs(30), |world| world.active().as_deref() == Some("sip-a"));
-        story(world);
+fn with_a_active(file: &File, scenario: impl Fn(&mut Bench)) {
+    with_workers(file, |bench| {
+        bench.until(std::time::Duration::from_secs(30), |bench| bench.active().as_deref() == Some("sip-a"));
+        scenario(bench);
     });
 }
 
-fn tell(mut world: World, workers: usize, story: impl Fn(&mut World)) {
+fn run(mut bench: Bench, workers: usize, scenario: impl Fn(&mut Bench)) {
     let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-        story(&mut world);
-        world.farewell();
+        scenario(&mut bench);
+        bench.shut_down();
     }));
     if let Err(fault) = outcome {
-        eprintln!("{workers} workers, at {:?}; the log says:", world.now());
-        world.lead.log.iter().for_each(|line| eprintln!("{:?} {:?} {}", line.at, line.level, line.message));
+        eprintln!("{workers} workers, at {:?}; the log says:", bench.now());
+        bench.lead.log.iter().for_each(|line| eprintln!("{:?} {:?} {}", line.at, line.level, line.message));
         std::panic::resume_unwind(fault);
     }
 }

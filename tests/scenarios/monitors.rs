@@ -1,30 +1,30 @@
 //! Scenarios 33 to 35: which answers count, which are not ours, and what several monitors say together.
 
-use crate::{told, told_with_a_active};
+use crate::{with_a_active, with_workers};
 use fairlead::admin::rows::MemberState;
 use fairlead::wire::build::Build;
 use fairlead::wire::{Endpoint, Packet};
 use std::collections::HashSet;
-use testbench::world::frames::*;
-use testbench::world::{File, INNER, Seen, Service, World, answer_to, assert_same};
+use testbench::bench::frames::*;
+use testbench::bench::{Bench, File, INNER, Seen, Service, answer_to, assert_same};
 
 const INTERVAL: &str = "interval = \"500ms\"";
 
 /// What sip-a comes to when it answers with `code`.
 #[track_caller]
 fn with_the_code(file: &File, code: u16, state: MemberState) {
-    told(file, |world| {
-        world.members[0].udp = Service::Answers(code);
-        world.run(secs(3));
-        let row = world.row("sip-a");
+    with_workers(file, |bench| {
+        bench.members[0].udp = Service::Answers(code);
+        bench.run(secs(3));
+        let row = bench.row("sip-a");
         assert_eq!(row.state, state, "{code}: {row:?}");
         assert!(row.reason.contains(&code.to_string()), "{code}: {row:?}");
-        assert_eq!(world.active().is_some(), state == MemberState::Up);
+        assert_eq!(bench.active().is_some(), state == MemberState::Up);
     });
 }
 
 #[test]
-fn s33_unless_told_otherwise_only_answers_below_400_are_good() {
+fn s33_by_default_only_answers_below_400_are_good() {
     for code in [404, 405, 481, 503, 600] {
         with_the_code(&File::two_arm(), code, MemberState::Down);
     }
@@ -49,7 +49,7 @@ fn s33_a_code_that_is_listed_as_down_is_down_whatever_else_is_good() {
     with_the_code(&file, 404, MemberState::Up);
 }
 
-/// What tells one OPTIONS from another, as text.
+/// What distinguishes one OPTIONS from another, as text.
 fn marks(text: &str) -> [String; 3] {
     let header = |name: &str| {
         let found = text.lines().find(|line| line.to_ascii_lowercase().starts_with(name));
@@ -70,11 +70,11 @@ fn payload(frame: &[u8]) -> (Packet, String) {
 
 #[test]
 fn s34_no_two_options_share_a_branch_a_call_or_a_tag_and_all_come_from_the_gateway() {
-    told_with_a_active(&File::two_arm(), |world| {
-        world.members[1].serve();
-        world.run(secs(20));
+    with_a_active(&File::two_arm(), |bench| {
+        bench.members[1].serve();
+        bench.run(secs(20));
         let (mut branches, mut calls, mut tags) = (HashSet::new(), HashSet::new(), HashSet::new());
-        let heard: Vec<_> = world.members.iter().flat_map(|member| member.probes.clone()).collect();
+        let heard: Vec<_> = bench.members.iter().flat_map(|member| member.probes.clone()).collect();
         assert!(heard.len() > 75, "{}", heard.len());
         for frame in &heard {
             let (headers, text) = payload(frame);
@@ -90,28 +90,28 @@ fn s34_no_two_options_share_a_branch_a_call_or_a_tag_and_all_come_from_the_gatew
 
 #[test]
 fn s34_the_answer_is_consumed_and_reaches_nobody() {
-    told_with_a_active(&File::two_arm(), |world| {
-        world.members[1].serve();
-        world.look();
-        world.run(secs(5));
-        let forwarded = world.look();
+    with_a_active(&File::two_arm(), |bench| {
+        bench.members[1].serve();
+        bench.look();
+        bench.run(secs(5));
+        let forwarded = bench.look();
         assert!(forwarded.is_empty(), "{:?}", forwarded[0].headers());
-        assert!(world.probe_row("sip-a", "sip-options").ok >= 10);
-        assert_eq!(world.probe_row("sip-a", "sip-options").failed, 0);
+        assert!(bench.probe_row("sip-a", "sip-options").ok >= 10);
+        assert_eq!(bench.probe_row("sip-a", "sip-options").failed, 0);
     });
 }
 
-/// Lets sip-a answer each OPTIONS by hand: `answer` is told all OPTIONS so far, the last one last.
-fn answering(world: &mut World, rounds: usize, answer: impl Fn(&[(Packet, String)]) -> Option<(Endpoint, String)>) {
-    world.members[0].udp = Service::Swallows;
+/// Lets sip-a answer each OPTIONS by hand: `answer` gets all OPTIONS so far, the last one last.
+fn answering(bench: &mut Bench, rounds: usize, answer: impl Fn(&[(Packet, String)]) -> Option<(Endpoint, String)>) {
+    bench.members[0].udp = Service::Swallows;
     for _ in 0..rounds {
-        let heard = world.members[0].probes.len();
-        world.until(secs(2), |world| world.members[0].probes.len() > heard);
-        let asked: Vec<_> = world.members[0].probes.iter().map(|frame| payload(frame)).collect();
+        let heard = bench.members[0].probes.len();
+        bench.until(secs(2), |bench| bench.members[0].probes.len() > heard);
+        let asked: Vec<_> = bench.members[0].probes.iter().map(|frame| payload(frame)).collect();
         if let Some((to, text)) = answer(&asked) {
-            world.send(HOST_A, &Build::udp(at(A, 5060), to).payload(text.as_bytes()));
+            bench.send(HOST_A, &Build::udp(at(A, 5060), to).payload(text.as_bytes()));
         }
-        world.run(ms(5));
+        bench.run(ms(5));
     }
 }
 
@@ -121,41 +121,41 @@ fn origin(asked: &(Packet, String)) -> Endpoint {
 
 #[test]
 fn s34_a_stale_answer_is_ignored() {
-    told_with_a_active(&File::two_arm(), |world| {
-        answering(world, 6, |asked| {
+    with_a_active(&File::two_arm(), |bench| {
+        answering(bench, 6, |asked| {
             let (last, before) = (&asked[asked.len() - 1], &asked[asked.len() - 2]);
             Some((origin(last), answer_to(&before.1, 200)))
         });
-        let row = world.row("sip-a");
-        assert_eq!((row.state, world.active()), (MemberState::Down, None), "{row:?}");
+        let row = bench.row("sip-a");
+        assert_eq!((row.state, bench.active()), (MemberState::Down, None), "{row:?}");
     });
 }
 
 #[test]
 fn s34_an_answer_by_hand_to_the_last_question_is_good() {
-    told_with_a_active(&File::two_arm(), |world| {
-        answering(world, 6, |asked| {
+    with_a_active(&File::two_arm(), |bench| {
+        answering(bench, 6, |asked| {
             let last = asked.last().unwrap();
             Some((origin(last), answer_to(&last.1, 200)))
         });
-        assert_eq!(world.state("sip-a"), MemberState::Up);
+        assert_eq!(bench.state("sip-a"), MemberState::Up);
     });
 }
 
 #[test]
 fn s34_an_answer_of_somebody_else_is_ignored() {
-    told_with_a_active(&File::two_arm(), |world| {
-        world.members[0].udp = Service::Swallows;
+    with_a_active(&File::two_arm(), |bench| {
+        bench.members[0].udp = Service::Swallows;
         for _ in 0..6 {
-            let heard = world.members[0].probes.len();
-            world.until(secs(2), |world| world.members[0].probes.len() > heard);
-            let asked = payload(world.members[0].probes.last().unwrap());
+            let heard = bench.members[0].probes.len();
+            bench.until(secs(2), |bench| bench.members[0].probes.len() > heard);
+            let asked = payload(bench.members[0].probes.last().unwrap());
             let answer = answer_to(&asked.1, 200);
-            world.send(HOST_B, &Build::udp(at(B, 5060), origin(&asked)).payload(answer.as_bytes()));
-            world.send(HOST_A, &Build::udp(at(A, 5099), origin(&asked)).payload(answer.as_bytes()));
+            bench.send(HOST_B, &Build::udp(at(B, 5060), origin(&asked)).payload(answer.as_bytes()));
+            bench.send(HOST_A, &Build::udp(at(A, 5099), origin(&asked)).payload(answer.as_bytes()));
         }
-        world.run(ms(500));
-        assert_eq!((world.state("sip-a"), world.active()), (MemberState::Down, None));
+        bench.run(ms(500));
+        assert_eq!((bench.state("sip-a"), bench.active()), (MemberState::Down, None));
     });
 }
 
@@ -169,14 +169,14 @@ fn s34_an_answer_of_another_branch_call_or_sequence_is_ignored() {
         |text| text.replace("CSeq: ", "CSeq: 1"),
     ];
     for change in changes {
-        told_with_a_active(&File::two_arm(), |world| {
-            answering(world, 6, |asked| {
+        with_a_active(&File::two_arm(), |bench| {
+            answering(bench, 6, |asked| {
                 let last = asked.last().unwrap();
                 let text = answer_to(&last.1, 200);
                 assert_ne!(change(&text), text);
                 Some((origin(last), change(&text)))
             });
-            assert_eq!(world.state("sip-a"), MemberState::Down);
+            assert_eq!(bench.state("sip-a"), MemberState::Down);
         });
     }
 }
@@ -190,26 +190,26 @@ fn both(require: &str) -> File {
 
 #[test]
 fn s35_with_all_monitors_required_a_blocked_ping_makes_the_member_down_and_is_named() {
-    told_with_a_active(&both("\"all\""), |world| {
-        world.members[0].echo = false;
-        world.until(secs(3), |world| world.state("sip-a") == MemberState::Down);
-        let row = world.row("sip-a");
+    with_a_active(&both("\"all\""), |bench| {
+        bench.members[0].echo = false;
+        bench.until(secs(3), |bench| bench.state("sip-a") == MemberState::Down);
+        let row = bench.row("sip-a");
         assert!(row.reason.contains("ping") && !row.reason.starts_with("sip-options"), "{row:?}");
-        assert_eq!(world.active(), None);
+        assert_eq!(bench.active(), None);
         let probe = |name: &str| row.probes.iter().find(|probe| probe.monitor == name).unwrap().state;
         assert_eq!((probe("sip-options"), probe("ping")), (MemberState::Up, MemberState::Down));
-        world.members[0].echo = true;
-        world.until(secs(3), |world| world.active().is_some());
+        bench.members[0].echo = true;
+        bench.until(secs(3), |bench| bench.active().is_some());
     });
 }
 
 #[test]
 fn s35_with_one_monitor_required_a_blocked_ping_changes_nothing() {
-    told_with_a_active(&both("1"), |world| {
-        world.members[0].echo = false;
-        world.run(secs(5));
-        let row = world.row("sip-a");
-        assert_eq!((row.state, world.active().as_deref()), (MemberState::Up, Some("sip-a")));
+    with_a_active(&both("1"), |bench| {
+        bench.members[0].echo = false;
+        bench.run(secs(5));
+        let row = bench.row("sip-a");
+        assert_eq!((row.state, bench.active().as_deref()), (MemberState::Up, Some("sip-a")));
         let ping = row.probes.iter().find(|probe| probe.monitor == "ping").unwrap();
         assert_eq!(ping.state, MemberState::Down);
     });
@@ -217,11 +217,11 @@ fn s35_with_one_monitor_required_a_blocked_ping_changes_nothing() {
 
 #[test]
 fn s35_the_ping_is_an_echo_request_of_the_gateway() {
-    told_with_a_active(&both("\"all\""), |world| {
-        world.run(secs(2));
-        world.seen.clear();
-        world.run(secs(1));
-        let seen = std::mem::take(&mut world.seen);
+    with_a_active(&both("\"all\""), |bench| {
+        bench.run(secs(2));
+        bench.seen.clear();
+        bench.run(secs(1));
+        let seen = std::mem::take(&mut bench.seen);
         let pings: Vec<&Seen> = seen.iter().filter(|seen| seen.frame[23] == 1 && seen.frame[34] == 8).collect();
         assert_eq!(pings.len(), 4, "two a second for each member");
         for ping in pings {
@@ -233,7 +233,7 @@ fn s35_the_ping_is_an_echo_request_of_the_gateway() {
             let expected = expected.id(u16::from_be_bytes([ping.frame[18], ping.frame[19]]));
             let expected = if headers.dont_fragment { expected.df() } else { expected };
             assert_eq!(ping.port, INNER);
-            assert_same(&ping.frame, &world.leaving(to, &expected.tos(ping.frame[15])));
+            assert_same(&ping.frame, &bench.leaving(to, &expected.tos(ping.frame[15])));
         }
     });
 }

@@ -1,6 +1,6 @@
 //! Scenarios 84 and 85: what an operator reads and clears while traffic flows, and what the log says.
 
-use crate::told_with_a_active;
+use crate::with_a_active;
 use fairlead::admin::metrics::text::{Tables, exposition};
 use fairlead::admin::request::FlowSelection;
 use fairlead::admin::rows::FlowRow;
@@ -10,20 +10,20 @@ use fairlead::wire::build::Build;
 use std::io::Write;
 use std::os::unix::fs::MetadataExt;
 use std::process::{Command, Stdio};
-use testbench::world::frames::*;
-use testbench::world::{Connection, File, Service, World};
+use testbench::bench::frames::*;
+use testbench::bench::{Bench, Connection, File, Service};
 
 fn of_member(name: &str) -> FlowSelection {
     FlowSelection { member: Some(name.into()), ..FlowSelection::default() }
 }
 
 #[test]
-fn s84_every_table_is_told_in_time_and_costs_no_packet() {
-    told_with_a_active(&File::two_arm(), |world| {
+fn s84_every_table_is_shown_in_time_and_costs_no_packet() {
+    with_a_active(&File::two_arm(), |bench| {
         let mut connections: Vec<_> = (0..50)
-            .map(|number| Connection::inward(world, at(PHONE, 40_000 + number), 5060, HOST_A).open(world))
+            .map(|number| Connection::inward(bench, at(PHONE, 40_000 + number), 5060, HOST_A).open(bench))
             .collect();
-        let before = world.lead.tally();
+        let before = bench.lead.tally();
         let requests = [
             Request::Status {},
             Request::Members {},
@@ -40,117 +40,117 @@ fn s84_every_table_is_told_in_time_and_costs_no_packet() {
         ];
         let (mut sent, mut seen) = (0, 0);
         for request_ in requests.iter().cycle().take(110) {
-            let request_id = world.lead.ask(request_.clone(), world.now());
-            let begin = world.now();
+            let request_id = bench.lead.ask(request_.clone(), bench.now());
+            let begin = bench.now();
             let answer = loop {
                 for number in 0..20 {
-                    world.send(ROUTER, &request(at(PHONE, 5060 + number), V));
+                    bench.send(ROUTER, &request(at(PHONE, 5060 + number), V));
                     sent += 1;
                 }
-                world.turn();
-                seen += world.look().iter().filter(|seen| seen.is_for(at(A, 5060))).count();
-                if let Some(answer) = world.lead.answer(request_id) {
+                bench.turn();
+                seen += bench.look().iter().filter(|seen| seen.is_for(at(A, 5060))).count();
+                if let Some(answer) = bench.lead.answer(request_id) {
                     break answer;
                 }
             };
             assert!(answer.is_ok(), "{request_:?}: {answer:?}");
-            assert!(world.now().since(begin) < ms(100), "{request_:?}");
+            assert!(bench.now().since(begin) < ms(100), "{request_:?}");
         }
-        world.run(ms(5));
-        seen += world.look().len();
-        assert_eq!(seen, sent, "{:?}", world.lead.told());
-        assert_eq!(world.lead.tally().dropped, before.dropped);
-        connections.iter_mut().for_each(|connection| connection.goes_on(world));
+        bench.run(ms(5));
+        seen += bench.look().len();
+        assert_eq!(seen, sent, "{:?}", bench.lead.counted());
+        assert_eq!(bench.lead.tally().dropped, before.dropped);
+        connections.iter_mut().for_each(|connection| connection.exchange(bench));
     });
 }
 
 #[test]
 fn s84_clearing_the_flows_of_a_member_removes_just_those() {
-    told_with_a_active(&File::two_arm(), |world| {
+    with_a_active(&File::two_arm(), |bench| {
         let mut of_a: Vec<_> = (0..40)
-            .map(|number| Connection::inward(world, at(PHONE, 40_000 + number), 5060, HOST_A).open(world))
+            .map(|number| Connection::inward(bench, at(PHONE, 40_000 + number), 5060, HOST_A).open(bench))
             .collect();
         let mut visits: Vec<_> = [HOST_A, HOST_B]
             .into_iter()
-            .map(|member| Connection::visit(world, at(VISITOR, 50_000), member, 7000).open(world))
+            .map(|member| Connection::visit(bench, at(VISITOR, 50_000), member, 7000).open(bench))
             .collect();
-        let mut of_b = Connection::outward(world, HOST_B, 41_000, at(PEER, 80)).open(world);
-        let b_before = summary(&world.flows(of_member("sip-b")));
-        let all = world.flows(FlowSelection::default()).len();
-        let a_before = world.flows(of_member("sip-a")).len();
+        let mut of_b = Connection::outward(bench, HOST_B, 41_000, at(PEER, 80)).open(bench);
+        let b_before = summary(&bench.flows(of_member("sip-b")));
+        let all = bench.flows(FlowSelection::default()).len();
+        let a_before = bench.flows(of_member("sip-a")).len();
         assert_eq!((a_before, b_before.len()), (40, 1), "what is routed as it is belongs to no member");
-        let Ok(Data::Cleared(cleared)) = world.ask(Request::FlowsClear { filter: of_member("sip-a") }) else {
+        let Ok(Data::Cleared(cleared)) = bench.ask(Request::FlowsClear { filter: of_member("sip-a") }) else {
             panic!()
         };
         assert_eq!(cleared.count, a_before as u64);
-        assert_eq!(world.flows(of_member("sip-a")), []);
-        assert_eq!(summary(&world.flows(of_member("sip-b"))), b_before);
-        assert_eq!(world.flows(FlowSelection::default()).len(), all - a_before);
-        assert!(world.look().is_empty(), "nobody is told");
-        of_b.goes_on(world);
-        visits[1].goes_on(world);
-        visits[0].goes_on(world);
-        of_a.iter_mut().for_each(|connection| connection.goes_on(world));
+        assert_eq!(bench.flows(of_member("sip-a")), []);
+        assert_eq!(summary(&bench.flows(of_member("sip-b"))), b_before);
+        assert_eq!(bench.flows(FlowSelection::default()).len(), all - a_before);
+        assert!(bench.look().is_empty(), "nobody is sent anything");
+        of_b.exchange(bench);
+        visits[1].exchange(bench);
+        visits[0].exchange(bench);
+        of_a.iter_mut().for_each(|connection| connection.exchange(bench));
     });
 }
 
 #[test]
 fn s84_a_table_of_flows_is_as_long_as_its_limit_over_all_workers() {
-    told_with_a_active(&File::two_arm(), |world| {
+    with_a_active(&File::two_arm(), |bench| {
         for number in 0..100 {
             let client = fairlead::wire::Endpoint::new([172, 16, 5, number].into(), 40_000);
-            Connection::inward(world, client, 5060, HOST_A).open(world);
+            Connection::inward(bench, client, 5060, HOST_A).open(bench);
         }
-        let asked = world.ask(Request::Flows { filter: FlowSelection::default(), limit: 10 });
+        let asked = bench.ask(Request::Flows { filter: FlowSelection::default(), limit: 10 });
         let Ok(Data::Flows(rows)) = asked else { panic!("{asked:?}") };
         assert_eq!(rows.len(), 10);
-        assert_eq!(world.flows(FlowSelection::default()).len(), 100);
+        assert_eq!(bench.flows(FlowSelection::default()).len(), 100);
     });
 }
 
 #[test]
 fn s84_flows_of_a_service_or_of_nobody_are_cleared_as_said() {
-    told_with_a_active(&File::two_arm(), |world| {
-        let inward = Connection::inward(world, at(PHONE, 40_001), 5061, HOST_A).open(world);
-        let outward = Connection::outward(world, HOST_A, 41_000, at(PEER, 5060)).open(world);
+    with_a_active(&File::two_arm(), |bench| {
+        let inward = Connection::inward(bench, at(PHONE, 40_001), 5061, HOST_A).open(bench);
+        let outward = Connection::outward(bench, HOST_A, 41_000, at(PEER, 5060)).open(bench);
         let service = FlowSelection { virtual_server: Some("sip-1".into()), ..FlowSelection::default() };
-        let asked = world.ask(Request::FlowsClear { filter: service });
+        let asked = bench.ask(Request::FlowsClear { filter: service });
         assert!(matches!(&asked, Ok(Data::Cleared(cleared)) if cleared.count == 1), "{asked:?}");
-        let left = world.flows(FlowSelection::default());
+        let left = bench.flows(FlowSelection::default());
         assert_eq!((left.len(), left[0].path.as_str()), (1, "outbound"));
-        let refused = world.ask(Request::FlowsClear { filter: of_member("nobody") });
+        let refused = bench.ask(Request::FlowsClear { filter: of_member("nobody") });
         assert!(refused.is_err_and(|message| message.contains("nobody")));
         for mut connection in [inward, outward] {
-            connection.goes_on(world);
+            connection.exchange(bench);
         }
     });
 }
 
 /// What of a flow does not change with time.
 fn summary(rows: &[FlowRow]) -> Vec<String> {
-    let mut told: Vec<_> = rows
+    let mut flows: Vec<_> = rows
         .iter()
         .map(|row| format!("{} {} {:?} {:?}", row.path, row.protocol, row.original, row.translated))
         .collect();
-    told.sort();
-    told
+    flows.sort();
+    flows
 }
 
 #[test]
-fn s84_what_is_told_of_traffic_is_true() {
-    told_with_a_active(&File::two_arm(), |world| {
-        Connection::inward(world, at(PHONE, 40_001), 5060, HOST_A).open(world);
-        Connection::outward(world, HOST_A, 41_000, at(PEER, 5060)).open(world);
-        world.forwards(
+fn s84_what_is_shown_of_traffic_is_true() {
+    with_a_active(&File::two_arm(), |bench| {
+        Connection::inward(bench, at(PHONE, 40_001), 5060, HOST_A).open(bench);
+        Connection::outward(bench, HOST_A, 41_000, at(PEER, 5060)).open(bench);
+        bench.forwards(
             HOST_A,
             Build::udp(at(A, 42_000), at(PEER, 53)).payload(b"?"),
             ROUTER,
             Build::udp(at(V, 42_000), at(PEER, 53)).payload(b"?"),
         );
-        let told = summary(&world.flows(of_member("sip-a")));
-        assert_eq!(told.len(), 3, "{told:?}");
+        let flows = summary(&bench.flows(of_member("sip-a")));
+        assert_eq!(flows.len(), 3, "{flows:?}");
         let client = FlowSelection { client: Some("172.16.5.5".parse().unwrap()), ..FlowSelection::default() };
-        let rows = world.flows(client);
+        let rows = bench.flows(client);
         assert_eq!(rows.len(), 1);
         assert_eq!(
             (rows[0].path.as_str(), rows[0].protocol.as_str(), rows[0].state.as_str()),
@@ -158,36 +158,36 @@ fn s84_what_is_told_of_traffic_is_true() {
         );
         assert_eq!(rows[0].original.src.to_string(), "172.16.5.5:40001");
         assert_eq!(rows[0].translated.dst.to_string(), "10.20.0.11:5060");
-        let Ok(Data::Snat(rows)) = world.ask(Request::Snat {}) else { panic!() };
+        let Ok(Data::Snat(rows)) = bench.ask(Request::Snat {}) else { panic!() };
         let used: Vec<_> = rows.iter().map(|row| (row.protocol.as_str(), row.used)).collect();
         assert!(used.contains(&("tcp", 1)) && used.contains(&("udp", 1)) && used.contains(&("icmp", 0)), "{used:?}");
-        assert_eq!(world.row("sip-a").flows, 3);
+        assert_eq!(bench.row("sip-a").flows, 3);
     });
 }
 
 /// What the log says of switchovers.
-fn lines(world: &World) -> Vec<String> {
-    let said = world.lead.log.iter().filter(|line| line.message.contains("switchover"));
+fn lines(bench: &Bench) -> Vec<String> {
+    let said = bench.lead.log.iter().filter(|line| line.message.contains("switchover"));
     said.map(|line| line.message.clone()).collect()
 }
 
 #[test]
 fn s85_every_switch_is_one_line_with_time_service_both_members_reason_and_latency() {
-    told_with_a_active(&File::two_arm(), |world| {
-        world.members[0].udp = Service::Swallows;
-        world.members[1].serve();
-        world.until(secs(5), |world| world.active().as_deref() == Some("sip-b"));
-        world.members[0].serve();
-        world.run(secs(2));
-        world.force("sip-a");
-        world.auto();
-        world.members[0].powered = false;
-        world.members[1].retire();
-        world.until(secs(5), |world| world.active().is_none());
-        world.members[1].serve();
-        world.until(secs(5), |world| world.active().as_deref() == Some("sip-b"));
-        world.run(ms(10));
-        let (rows, lines) = (world.switchovers(), lines(world));
+    with_a_active(&File::two_arm(), |bench| {
+        bench.members[0].udp = Service::Swallows;
+        bench.members[1].serve();
+        bench.until(secs(5), |bench| bench.active().as_deref() == Some("sip-b"));
+        bench.members[0].serve();
+        bench.run(secs(2));
+        bench.force("sip-a");
+        bench.auto();
+        bench.members[0].powered = false;
+        bench.members[1].retire();
+        bench.until(secs(5), |bench| bench.active().is_none());
+        bench.members[1].serve();
+        bench.until(secs(5), |bench| bench.active().as_deref() == Some("sip-b"));
+        bench.run(ms(10));
+        let (rows, lines) = (bench.switchovers(), lines(bench));
         let name = |member: &Option<String>| member.clone().unwrap_or_else(|| "none".into());
         assert!(rows.len() >= 5, "{rows:?}");
         assert_eq!(rows.len(), lines.len(), "{lines:#?}");
@@ -203,31 +203,31 @@ fn s85_every_switch_is_one_line_with_time_service_both_members_reason_and_latenc
             }
             assert!(row.installed.unwrap() >= row.published.unwrap() && row.published.unwrap() >= row.detected);
         }
-        let grave = world.lead.log.iter().filter(|line| line.message.contains("switchover"));
+        let grave = bench.lead.log.iter().filter(|line| line.message.contains("switchover"));
         assert!(grave.into_iter().all(|line| line.level == LogLevel::Warn));
     });
 }
 
 #[test]
 fn s85_the_counters_reconcile_through_a_day_of_trouble() {
-    told_with_a_active(&File::two_arm(), |world| {
+    with_a_active(&File::two_arm(), |bench| {
         for round in 0..6 {
             let (up, down) = if round % 2 == 0 { (1, 0) } else { (0, 1) };
-            world.members[down].retire();
-            world.members[down].powered = round % 3 != 0;
-            world.members[up].serve();
+            bench.members[down].retire();
+            bench.members[down].powered = round % 3 != 0;
+            bench.members[up].serve();
             for number in 0..1_500_u16 {
-                world.send(ROUTER, &request(at(PHONE, 5060 + number % 50), V));
-                world.send(ROUTER, &Build::tcp(at(PHONE, 20_000 + number), at(V, 5060), SYN, 1, 0));
-                world.send(ROUTER, &Build::udp(at(VISITOR, 9), at(A, 7)));
-                world.send(ROUTER, &Build::udp(at(VISITOR, 9), at(V, 7)));
-                world.turn();
+                bench.send(ROUTER, &request(at(PHONE, 5060 + number % 50), V));
+                bench.send(ROUTER, &Build::tcp(at(PHONE, 20_000 + number), at(V, 5060), SYN, 1, 0));
+                bench.send(ROUTER, &Build::udp(at(VISITOR, 9), at(A, 7)));
+                bench.send(ROUTER, &Build::udp(at(VISITOR, 9), at(V, 7)));
+                bench.turn();
             }
-            world.run(secs(1));
+            bench.run(secs(1));
         }
-        world.run(secs(5));
-        let told = |world: &mut World, name: &str| world.counter(name);
-        let Ok(Data::Counters(rows)) = world.ask(Request::Counters { all: true }) else { panic!() };
+        bench.run(secs(5));
+        let counter = |bench: &mut Bench, name: &str| bench.counter(name);
+        let Ok(Data::Counters(rows)) = bench.ask(Request::Counters { all: true }) else { panic!() };
         let sum = |prefix: &str| -> u64 {
             let those = rows.iter().filter(|row| row.worker.is_none() && row.name.starts_with(prefix));
             those.map(|row| row.value).sum()
@@ -236,14 +236,14 @@ fn s85_the_counters_reconcile_through_a_day_of_trouble() {
         let came = one("received") + one("originated") + one("handed_in");
         let went = one("transmitted") + sum("drop_") + sum("punt_") + one("handed_off") + one("queued");
         assert_eq!(came, went, "{rows:#?}");
-        assert!(sum("drop_") > 0 && told(world, "transmitted") > 10_000);
+        assert!(sum("drop_") > 0 && counter(bench, "transmitted") > 10_000);
     });
 }
 
 /// Everything that Prometheus would read of an appliance that has seen traffic, a switchover and drops.
-fn scraped(world: &mut World) -> String {
+fn scraped(bench: &mut Bench) -> String {
     let mut tables = Tables::default();
-    let Ok(Data::Status(status)) = world.ask(Request::Status {}) else { panic!("no status") };
+    let Ok(Data::Status(status)) = bench.ask(Request::Status {}) else { panic!("no status") };
     tables.status = Some(*status);
     let all = [
         Request::Counters { all: true },
@@ -253,7 +253,7 @@ fn scraped(world: &mut World) -> String {
         Request::Latency { reset: false },
     ];
     for request in all {
-        match world.ask(request) {
+        match bench.ask(request) {
             Ok(Data::Counters(rows)) => tables.counters = rows,
             Ok(Data::Members(rows)) => tables.members = rows,
             Ok(Data::Probes(rows)) => tables.probes = rows,
@@ -285,13 +285,13 @@ fn judged_by_promtool(text: &str) {
 
 #[test]
 fn s85_metrics_keep_to_the_conventions_of_prometheus() {
-    told_with_a_active(&File::two_arm(), |world| {
-        Connection::inward(world, at(PHONE, 40_001), 5060, HOST_A).open(world);
-        Connection::outward(world, HOST_A, 41_000, at(PEER, 5060)).open(world);
-        world.send(ROUTER, &Build::udp(at(VISITOR, 9), at(V, 7)));
-        world.force("sip-b");
-        world.run(secs(1));
-        let text = scraped(world);
+    with_a_active(&File::two_arm(), |bench| {
+        Connection::inward(bench, at(PHONE, 40_001), 5060, HOST_A).open(bench);
+        Connection::outward(bench, HOST_A, 41_000, at(PEER, 5060)).open(bench);
+        bench.send(ROUTER, &Build::udp(at(VISITOR, 9), at(V, 7)));
+        bench.force("sip-b");
+        bench.run(secs(1));
+        let text = scraped(bench);
         for sample in ["fairlead_dropped_frames_total{", "fairlead_last_switchover_duration_seconds{"] {
             assert!(text.contains(sample), "{sample}: {text}");
         }

@@ -1,49 +1,49 @@
 //! Scenario 83: another file is taken over, or refused, while traffic flows.
 
-use crate::told_with_a_active;
+use crate::with_a_active;
 use fairlead::admin::request::{AdminState, FlowSelection};
 use fairlead::admin::{Data, Request};
 use fairlead::config;
 use fairlead::wire::Mac;
 use fairlead::wire::build::Build;
-use testbench::world::frames::*;
-use testbench::world::{Connection, Far, File, Host, INNER, OURS, OUTER, World};
+use testbench::bench::frames::*;
+use testbench::bench::{Bench, Connection, Far, File, Host, INNER, OURS, OUTER};
 
-/// What a reload came to, told while traffic flows. Nothing of it is lost.
+/// The result of a reload while traffic flows. Nothing of it is lost.
 #[track_caller]
-fn reloaded(world: &mut World, file: File) -> Result<usize, String> {
-    world.lead.file = file;
-    let request_id = world.lead.ask(Request::Reload {}, world.now());
-    world.steady(ms(300), HOST_A);
-    let answer = world.lead.answer(request_id).expect("a reload is answered in time");
-    answer.map_err(|error| error.message).map(|told| match told.data {
+fn reloaded(bench: &mut Bench, file: File) -> Result<usize, String> {
+    bench.lead.file = file;
+    let request_id = bench.lead.ask(Request::Reload {}, bench.now());
+    bench.steady(ms(300), HOST_A);
+    let answer = bench.lead.answer(request_id).expect("a reload is answered in time");
+    answer.map_err(|error| error.message).map(|reply| match reply.data {
         Data::Reloaded(reloaded) => reloaded.changes.len(),
         other => panic!("{other:?}"),
     })
 }
 
 /// Connections of every kind, which must outlive a reload.
-fn connections(world: &mut World) -> Vec<Connection> {
+fn connections(bench: &mut Bench) -> Vec<Connection> {
     vec![
-        Connection::inward(world, at(PHONE, 40_001), 5060, HOST_A).open(world),
-        Connection::inward(world, at(PHONE, 40_002), 5061, HOST_A).open(world),
-        Connection::outward(world, HOST_A, 41_000, at(PEER, 5060)).open(world),
-        Connection::visit(world, at(VISITOR, 50_000), HOST_B, 7000).open(world),
-        Connection::plain(world, HOST_B, 42_000, at(CONFIG, 2020)).open(world),
+        Connection::inward(bench, at(PHONE, 40_001), 5060, HOST_A).open(bench),
+        Connection::inward(bench, at(PHONE, 40_002), 5061, HOST_A).open(bench),
+        Connection::outward(bench, HOST_A, 41_000, at(PEER, 5060)).open(bench),
+        Connection::visit(bench, at(VISITOR, 50_000), HOST_B, 7000).open(bench),
+        Connection::plain(bench, HOST_B, 42_000, at(CONFIG, 2020)).open(bench),
     ]
 }
 
 #[test]
 fn s83_a_reload_with_another_probe_interval_loses_nothing() {
-    told_with_a_active(&File::two_arm(), |world| {
-        let mut connections = connections(world);
-        assert_eq!(reloaded(world, File::two_arm().probing(200, 3)), Ok(2));
-        connections.iter_mut().for_each(|connection| connection.goes_on(world));
-        let heard = world.members[0].probes.len();
-        world.steady(secs(2), HOST_A);
-        assert_eq!(world.members[0].probes.len() - heard, 10, "probes every 200 ms");
-        assert_eq!(world.switchovers().len(), 1, "and sip-a was active all the time");
-        connections.iter_mut().for_each(|connection| connection.goes_on(world));
+    with_a_active(&File::two_arm(), |bench| {
+        let mut connections = connections(bench);
+        assert_eq!(reloaded(bench, File::two_arm().probing(200, 3)), Ok(2));
+        connections.iter_mut().for_each(|connection| connection.exchange(bench));
+        let heard = bench.members[0].probes.len();
+        bench.steady(secs(2), HOST_A);
+        assert_eq!(bench.members[0].probes.len() - heard, 10, "probes every 200 ms");
+        assert_eq!(bench.switchovers().len(), 1, "and sip-a was active all the time");
+        connections.iter_mut().for_each(|connection| connection.exchange(bench));
     });
 }
 
@@ -85,89 +85,89 @@ fn turned() -> File {
 
 /// The second VIP is answered for, and serves through `member` at these ports.
 #[track_caller]
-fn is_there(world: &mut World, member: Far, udp: u16, tcp: u16) {
-    let own = world.ip(member);
+fn is_there(bench: &mut Bench, member: Far, udp: u16, tcp: u16) {
+    let own = bench.ip(member);
     let stranger = Mac([2, 0, 0, 0, 0, 99]);
-    world.seen.clear();
-    world.inject(INNER, &Build::arp_request(stranger, "10.20.0.99", V2).bytes());
-    world.run(ms(3));
+    bench.seen.clear();
+    bench.inject(INNER, &Build::arp_request(stranger, "10.20.0.99", V2).bytes());
+    bench.run(ms(3));
     let answer = Build::arp_reply(OURS[1], V2, stranger, "10.20.0.99").bytes();
-    assert_eq!(world.seen.iter().filter(|seen| seen.frame == answer).count(), 1);
-    world.look();
+    assert_eq!(bench.seen.iter().filter(|seen| seen.frame == answer).count(), 1);
+    bench.look();
     let client = at(PHONE, 5060);
     let there = |dst: &str| Build::udp(client, at(dst, udp)).payload(b"REGISTER");
-    world.forwards(ROUTER, there(V2), member, there(&own));
+    bench.forwards(ROUTER, there(V2), member, there(&own));
     let back = |src: &str| Build::udp(at(src, udp), client).payload(b"SIP/2.0 200 OK");
-    world.forwards(member, back(&own), ROUTER, back(V2));
-    let mut connection = Connection::inward(world, at(PHONE, 40_101), tcp, member);
+    bench.forwards(member, back(&own), ROUTER, back(V2));
+    let mut connection = Connection::inward(bench, at(PHONE, 40_101), tcp, member);
     connection.called.2 = at(V2, tcp);
-    connection.open(world).goes_on(world);
+    connection.open(bench).exchange(bench);
 }
 
 /// When the second VIP was announced.
-fn announced(world: &World) -> usize {
+fn announced(bench: &Bench) -> usize {
     let announcement = Build::arp_request(OURS[1], "10.20.0.101", "10.20.0.101").bytes();
-    world.seen.iter().filter(|seen| seen.frame == announcement).count()
+    bench.seen.iter().filter(|seen| seen.frame == announcement).count()
 }
 
 #[test]
 fn s83_a_reload_with_another_vip_loses_nothing() {
-    told_with_a_active(&File::two_arm(), |world| {
-        let mut connections = connections(world);
-        world.lead.file = File::two_arm().and(SECOND_VIP);
-        world.ask(Request::Reload {}).expect("the file is good");
-        world.run(secs(3));
-        assert_eq!(announced(world), 2);
-        world.look();
-        connections.iter_mut().for_each(|connection| connection.goes_on(world));
-        is_there(world, HOST_A, 5070, 5071);
-        assert_eq!(reloaded(world, File::two_arm()), Ok(1), "and it can be taken away again");
-        connections.iter_mut().for_each(|connection| connection.goes_on(world));
-        assert_eq!(reloaded(world, File::two_arm().and(SECOND_VIP)), Ok(1));
-        is_there(world, HOST_A, 5070, 5071);
-        assert_eq!(world.switchovers().len(), 1);
+    with_a_active(&File::two_arm(), |bench| {
+        let mut connections = connections(bench);
+        bench.lead.file = File::two_arm().and(SECOND_VIP);
+        bench.ask(Request::Reload {}).expect("the file is good");
+        bench.run(secs(3));
+        assert_eq!(announced(bench), 2);
+        bench.look();
+        connections.iter_mut().for_each(|connection| connection.exchange(bench));
+        is_there(bench, HOST_A, 5070, 5071);
+        assert_eq!(reloaded(bench, File::two_arm()), Ok(1), "and it can be taken away again");
+        connections.iter_mut().for_each(|connection| connection.exchange(bench));
+        assert_eq!(reloaded(bench, File::two_arm().and(SECOND_VIP)), Ok(1));
+        is_there(bench, HOST_A, 5070, 5071);
+        assert_eq!(bench.switchovers().len(), 1);
     });
 }
 
 #[test]
 fn s83_a_second_pair_comes_and_goes_and_the_first_loses_nothing() {
-    told_with_a_active(&File::two_arm(), |world| {
-        world.members.extend([Host::new(21), Host::new(22)]);
-        world.members[3].serve();
-        let mut connections = connections(world);
+    with_a_active(&File::two_arm(), |bench| {
+        bench.members.extend([Host::new(21), Host::new(22)]);
+        bench.members[3].serve();
+        let mut connections = connections(bench);
         for _ in 0..3 {
-            assert!(reloaded(world, two_pairs()).is_ok_and(|changes| changes >= 3));
-            connections.iter_mut().for_each(|connection| connection.goes_on(world));
-            world.steady(secs(2), HOST_A);
-            is_there(world, Far::Host(3), 5060, 5061);
-            let (client, d) = (at(PEER, 5060), world.ip(Far::Host(3)));
-            world.forwards(Far::Host(3), call(&d, client), ROUTER, call("10.20.0.101", client));
-            assert!(reloaded(world, File::two_arm()).is_ok_and(|changes| changes >= 3));
-            connections.iter_mut().for_each(|connection| connection.goes_on(world));
-            assert_eq!((world.active().as_deref(), world.row("sip-a").flows), (Some("sip-a"), 3));
+            assert!(reloaded(bench, two_pairs()).is_ok_and(|changes| changes >= 3));
+            connections.iter_mut().for_each(|connection| connection.exchange(bench));
+            bench.steady(secs(2), HOST_A);
+            is_there(bench, Far::Host(3), 5060, 5061);
+            let (client, d) = (at(PEER, 5060), bench.ip(Far::Host(3)));
+            bench.forwards(Far::Host(3), call(&d, client), ROUTER, call("10.20.0.101", client));
+            assert!(reloaded(bench, File::two_arm()).is_ok_and(|changes| changes >= 3));
+            connections.iter_mut().for_each(|connection| connection.exchange(bench));
+            assert_eq!((bench.active().as_deref(), bench.row("sip-a").flows), (Some("sip-a"), 3));
         }
     });
 }
 
 #[test]
 fn s83_members_in_another_order_keep_their_roles_and_their_connections() {
-    told_with_a_active(&File::two_arm(), |world| {
-        let mut connections = connections(world);
-        let mut of_b = Connection::outward(world, HOST_B, 41_001, at(PEER, 5060)).open(world);
-        assert_eq!(reloaded(world, turned()), Ok(1));
-        world.steady(secs(2), HOST_A);
-        connections.iter_mut().for_each(|connection| connection.goes_on(world));
-        assert_eq!((world.row("sip-a").flows, world.row("sip-b").flows), (3, 1));
-        world.members[0].powered = false;
-        world.members[1].serve();
-        world.until(secs(5), |world| world.active().as_deref() == Some("sip-b"));
-        world.run(ms(20));
-        let seen = world.look();
+    with_a_active(&File::two_arm(), |bench| {
+        let mut connections = connections(bench);
+        let mut of_b = Connection::outward(bench, HOST_B, 41_001, at(PEER, 5060)).open(bench);
+        assert_eq!(reloaded(bench, turned()), Ok(1));
+        bench.steady(secs(2), HOST_A);
+        connections.iter_mut().for_each(|connection| connection.exchange(bench));
+        assert_eq!((bench.row("sip-a").flows, bench.row("sip-b").flows), (3, 1));
+        bench.members[0].powered = false;
+        bench.members[1].serve();
+        bench.until(secs(5), |bench| bench.active().as_deref() == Some("sip-b"));
+        bench.run(ms(20));
+        let seen = bench.look();
         let was_reset = |connection: &Connection| seen.iter().any(|seen| connection.owns(seen));
         assert!(connections[..3].iter().all(was_reset), "what sip-a had is lost");
         assert!(!connections[3..].iter().any(was_reset) && !was_reset(&of_b), "and nothing else");
-        of_b.goes_on(world);
-        connections[3..].iter_mut().for_each(|connection| connection.goes_on(world));
+        of_b.exchange(bench);
+        connections[3..].iter_mut().for_each(|connection| connection.exchange(bench));
     });
 }
 
@@ -175,81 +175,81 @@ fn s83_members_in_another_order_keep_their_roles_and_their_connections() {
 fn s83_another_interface_is_there_at_once() {
     let file = File::two_arm()
         .and("[[interface]]\nname = \"dmz\"\nport = \"outer\"\nvlan = 300\naddresses = [\"198.51.100.1/24\"]\n");
-    told_with_a_active(&File::two_arm(), |world| {
-        let mut connections = connections(world);
-        assert_eq!(reloaded(world, file.clone()), Ok(1));
-        connections.iter_mut().for_each(|connection| connection.goes_on(world));
-        world.seen.clear();
+    with_a_active(&File::two_arm(), |bench| {
+        let mut connections = connections(bench);
+        assert_eq!(reloaded(bench, file.clone()), Ok(1));
+        connections.iter_mut().for_each(|connection| connection.exchange(bench));
+        bench.seen.clear();
         let stranger = Mac([2, 0, 0, 0, 0, 99]);
-        world.inject(OUTER, &Build::arp_request(stranger, "198.51.100.9", "198.51.100.1").vlan(300).bytes());
-        world.run(ms(3));
+        bench.inject(OUTER, &Build::arp_request(stranger, "198.51.100.9", "198.51.100.1").vlan(300).bytes());
+        bench.run(ms(3));
         let answer = Build::arp_reply(OURS[0], "198.51.100.1", stranger, "198.51.100.9").vlan(300).bytes();
-        assert_eq!(world.seen.iter().filter(|seen| seen.frame == answer).count(), 1);
+        assert_eq!(bench.seen.iter().filter(|seen| seen.frame == answer).count(), 1);
     });
 }
 
 #[test]
 fn s83_the_word_of_the_operator_outlives_a_reload() {
-    told_with_a_active(&File::two_arm(), |world| {
-        world.members[1].serve();
-        world.run(secs(2));
-        world.set("sip-a", AdminState::Offline);
-        world.lead.file = File::two_arm().probing(200, 3);
-        world.ask(Request::Reload {}).expect("the file is good");
-        world.run(secs(3));
-        assert_eq!((world.admin("sip-a"), world.active().as_deref()), (AdminState::Offline, Some("sip-b")));
-        world.set("sip-a", AdminState::Enabled);
-        world.run(secs(3));
-        world.force("sip-a");
-        world.lead.file = File::two_arm();
-        world.ask(Request::Reload {}).expect("the file is good");
-        world.members[0].retire();
-        world.run(secs(3));
-        assert_eq!(world.active().as_deref(), Some("sip-a"), "it is still forced");
+    with_a_active(&File::two_arm(), |bench| {
+        bench.members[1].serve();
+        bench.run(secs(2));
+        bench.set("sip-a", AdminState::Offline);
+        bench.lead.file = File::two_arm().probing(200, 3);
+        bench.ask(Request::Reload {}).expect("the file is good");
+        bench.run(secs(3));
+        assert_eq!((bench.admin("sip-a"), bench.active().as_deref()), (AdminState::Offline, Some("sip-b")));
+        bench.set("sip-a", AdminState::Enabled);
+        bench.run(secs(3));
+        bench.force("sip-a");
+        bench.lead.file = File::two_arm();
+        bench.ask(Request::Reload {}).expect("the file is good");
+        bench.members[0].retire();
+        bench.run(secs(3));
+        assert_eq!(bench.active().as_deref(), Some("sip-a"), "it is still forced");
     });
 }
 
 #[test]
-fn s83_a_file_with_errors_is_refused_whole_and_the_old_one_goes_on() {
-    told_with_a_active(&File::two_arm(), |world| {
-        let mut connections = connections(world);
+fn s83_a_file_with_errors_is_rejected_whole_and_the_old_one_stays() {
+    with_a_active(&File::two_arm(), |bench| {
+        let mut connections = connections(bench);
         let bad = File::two_arm().and(SECOND_VIP).with("rise = 2", "rise = 0\nraise = 2");
-        let refused = reloaded(world, bad).expect_err("it is bad");
-        assert!(refused.contains("rise") && refused.contains("raise") && refused.contains("world.toml"), "{refused}");
-        assert!(reloaded(world, File("[[".into())).is_err());
-        connections.iter_mut().for_each(|connection| connection.goes_on(world));
-        let heard = world.members[0].probes.len();
-        world.steady(secs(2), HOST_A);
-        assert_eq!(world.members[0].probes.len() - heard, 4, "probes as before");
+        let refused = reloaded(bench, bad).expect_err("it is bad");
+        assert!(refused.contains("rise") && refused.contains("raise") && refused.contains("bench.toml"), "{refused}");
+        assert!(reloaded(bench, File("[[".into())).is_err());
+        connections.iter_mut().for_each(|connection| connection.exchange(bench));
+        let heard = bench.members[0].probes.len();
+        bench.steady(secs(2), HOST_A);
+        assert_eq!(bench.members[0].probes.len() - heard, 4, "probes as before");
         let sent = request(at(PHONE, 5060), "10.20.0.101");
-        world.send(ROUTER, &sent);
-        world.run(secs(4));
-        let seen = world.look();
-        world.expect_own(&seen, ROUTER, &Build::icmp_error(E, PHONE, 3, 1, &sent));
-        assert_eq!(reloaded(world, File::two_arm()), Ok(0), "the old one is still the one that runs");
+        bench.send(ROUTER, &sent);
+        bench.run(secs(4));
+        let seen = bench.look();
+        bench.expect_own(&seen, ROUTER, &Build::icmp_error(E, PHONE, 3, 1, &sent));
+        assert_eq!(reloaded(bench, File::two_arm()), Ok(0), "the old one is still the one that runs");
     });
 }
 
 #[test]
-fn s83_what_only_a_restart_can_change_is_refused_and_the_old_one_goes_on() {
-    told_with_a_active(&File::two_arm(), |world| {
-        let refused = reloaded(world, File::two_arm().with("net_null0", "net_null9"));
+fn s83_what_only_a_restart_can_change_is_rejected_and_the_old_one_stays() {
+    with_a_active(&File::two_arm(), |bench| {
+        let refused = reloaded(bench, File::two_arm().with("net_null0", "net_null9"));
         assert!(refused.is_err_and(|message| message.contains("restart") && message.contains("outer")));
     });
 }
 
 #[test]
 fn s83_a_hundred_reloads_leave_nothing_behind() {
-    told_with_a_active(&File::two_arm(), |world| {
-        let mut connections = connections(world);
+    with_a_active(&File::two_arm(), |bench| {
+        let mut connections = connections(bench);
         for round in 0..100 {
             let file = File::two_arm().probing(200 + round, 3);
-            world.lead.file = if round % 2 == 0 { file.and(SECOND_VIP) } else { file };
-            world.ask(Request::Reload {}).expect("the file is good");
+            bench.lead.file = if round % 2 == 0 { file.and(SECOND_VIP) } else { file };
+            bench.ask(Request::Reload {}).expect("the file is good");
         }
-        world.look();
-        connections.iter_mut().for_each(|connection| connection.goes_on(world));
-        assert_eq!(world.switchovers().len(), 1);
+        bench.look();
+        connections.iter_mut().for_each(|connection| connection.exchange(bench));
+        assert_eq!(bench.switchovers().len(), 1);
     });
 }
 
@@ -270,50 +270,50 @@ fn files() -> Vec<File> {
 }
 
 /// Everybody says everything, for a step.
-fn babble(world: &mut World, number: u16) {
+fn babble(bench: &mut Bench, number: u16) {
     let client = at(PHONE, 20_000 + number);
     for vip in [V, "10.20.0.101", "10.20.0.110"] {
-        world.send(ROUTER, &request(client, vip));
-        world.send(ROUTER, &Build::tcp(client, at(vip, 5060), if number.is_multiple_of(2) { SYN } else { DATA }, 1, 1));
+        bench.send(ROUTER, &request(client, vip));
+        bench.send(ROUTER, &Build::tcp(client, at(vip, 5060), if number.is_multiple_of(2) { SYN } else { DATA }, 1, 1));
     }
-    for place in 0..world.members.len() {
-        let (far, own) = (Far::Host(place), world.ip(Far::Host(place)));
-        world.send(far, &call(&own, client));
-        world.send(far, &Build::tcp(at(&own, 30_000 + number), at(PEER, 80), SYN, 1, 0));
-        world.send(far, &Build::udp(at(&own, 30_000 + number), at(PEER, 53)).payload(b"?"));
+    for place in 0..bench.members.len() {
+        let (far, own) = (Far::Host(place), bench.ip(Far::Host(place)));
+        bench.send(far, &call(&own, client));
+        bench.send(far, &Build::tcp(at(&own, 30_000 + number), at(PEER, 80), SYN, 1, 0));
+        bench.send(far, &Build::udp(at(&own, 30_000 + number), at(PEER, 53)).payload(b"?"));
     }
-    if world.chance(30) {
-        let place = usize::from(world.chance(2));
-        if world.chance(2) { world.members[place].serve() } else { world.members[place].retire() }
+    if bench.chance(30) {
+        let place = usize::from(bench.chance(2));
+        if bench.chance(2) { bench.members[place].serve() } else { bench.members[place].retire() }
     }
-    world.turn();
-    world.seen.clear();
+    bench.turn();
+    bench.seen.clear();
 }
 
 #[test]
 fn s83_any_file_after_any_other_under_traffic_leaves_an_appliance_that_serves() {
     let files = files();
-    told_with_a_active(&File::two_arm(), |world| {
-        world.members.extend([Host::new(21), Host::new(22)]);
-        world.members[3].serve();
+    with_a_active(&File::two_arm(), |bench| {
+        bench.members.extend([Host::new(21), Host::new(22)]);
+        bench.members[3].serve();
         for round in 0..150 {
-            let pick = (0..files.len()).find(|_| world.chance(4)).unwrap_or(0);
-            world.lead.file = files[pick].clone();
-            let request_id = world.lead.ask(Request::Reload {}, world.now());
-            (0..20).for_each(|number| babble(world, round * 20 + number));
-            world.run(ms(30));
-            let answer = world.lead.answer(request_id).expect("a reload is answered in time");
+            let pick = (0..files.len()).find(|_| bench.chance(4)).unwrap_or(0);
+            bench.lead.file = files[pick].clone();
+            let request_id = bench.lead.ask(Request::Reload {}, bench.now());
+            (0..20).for_each(|number| babble(bench, round * 20 + number));
+            bench.run(ms(30));
+            let answer = bench.lead.answer(request_id).expect("a reload is answered in time");
             assert_eq!(answer.is_err(), files[pick].0.contains("nonsense"), "{answer:?}");
         }
-        world.members[0].serve();
-        world.members[1].retire();
-        world.lead.file = File::two_arm();
-        world.ask(Request::Reload {}).expect("the file is good");
-        world.ask(Request::FlowsClear { filter: FlowSelection::default() }).expect("they can be forgotten");
-        world.run(secs(5));
-        world.look();
-        world.served_by(at(PHONE, 5060), HOST_A);
-        Connection::inward(world, at(PHONE, 40_001), 5060, HOST_A).open(world).goes_on(world);
+        bench.members[0].serve();
+        bench.members[1].retire();
+        bench.lead.file = File::two_arm();
+        bench.ask(Request::Reload {}).expect("the file is good");
+        bench.ask(Request::FlowsClear { filter: FlowSelection::default() }).expect("they can be forgotten");
+        bench.run(secs(5));
+        bench.look();
+        bench.served_by(at(PHONE, 5060), HOST_A);
+        Connection::inward(bench, at(PHONE, 40_001), 5060, HOST_A).open(bench).exchange(bench);
     });
 }
 
@@ -322,6 +322,9 @@ fn s83_an_error_about_a_key_that_is_not_written_names_the_section_it_belongs_to(
     let file =
         File::two_arm().and("[[virtual_server]]\nname = \"sip-2\"\naddress = \"10.20.0.101\"\npool = \"pair-1\"\n");
     let begins = file.0.lines().position(|line| line == "name = \"sip-2\"").unwrap();
-    let told = config::parse_for(8, "world.toml", &file.0).unwrap_err().to_string();
-    assert!(told.contains(&format!("world.toml:{begins}:")), "line {begins} begins the second virtual server: {told}");
+    let errors = config::parse_for(8, "bench.toml", &file.0).unwrap_err().to_string();
+    assert!(
+        errors.contains(&format!("bench.toml:{begins}:")),
+        "line {begins} begins the second virtual server: {errors}"
+    );
 }

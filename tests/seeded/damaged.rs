@@ -1,7 +1,7 @@
 //! Frames with bytes changed at random: anything may become of them, but none is lost, none comes out damaged (the rig
 //! checks both), and the tables drain.
 
-use crate::bench::World;
+use crate::run::Run;
 use crate::{Seed, seeds};
 use fairlead::time::Duration;
 use fairlead::wire::build::Build;
@@ -16,10 +16,10 @@ fn damaged_frames_are_counted_and_forgotten() {
     for seed in (0..crate::GROUPS).flat_map(|group| seeds(8, group)) {
         let _say = Seed(seed);
         let mut dice = Dice::new(seed);
-        let mut world = World::new(seed, 1 + seed as usize % 4);
+        let mut run = Run::new(seed, 1 + seed as usize % 4);
         for turn in 0..2_000 {
             for _ in 0..4 {
-                let (far, mut frame) = some_frame(&world.lab, &mut dice);
+                let (far, mut frame) = some_frame(&run.lab, &mut dice);
                 for _ in 0..dice.roll(4) {
                     let at = dice.roll(frame.len().min(70) as u32) as usize;
                     frame[at] ^= 1 << dice.roll(8);
@@ -32,20 +32,20 @@ fn damaged_frames_are_counted_and_forgotten() {
                 if Packet::parse(&frame).is_ok() && check::whole(&frame).is_err() {
                     continue;
                 }
-                let port = world.lab.port(far);
-                world.lab.rig.bench.inject(port, &frame);
+                let port = run.lab.port(far);
+                run.lab.rig.ports.inject(port, &frame);
             }
-            world.lab.rig.settle();
+            run.lab.rig.settle();
             if turn % 200 == 199 {
                 let member = [None, Some(MEMBER_A), Some(MEMBER_B)][dice.roll(3) as usize];
-                world.lab.rig.switch_over(member, dice.roll(2) == 0);
-                world.lab.rig.events.clear();
+                run.lab.rig.switch_over(member, dice.roll(2) == 0);
+                run.lab.rig.events.clear();
             }
         }
         // What waits for a neighbour that is none is given up.
-        world.lab.rig.wait(Duration::from_secs(10));
-        world.lab.rig.settle();
-        world.rest();
+        run.lab.rig.wait(Duration::from_secs(10));
+        run.lab.rig.settle();
+        run.rest();
     }
 }
 

@@ -1,8 +1,8 @@
-//! Connections: what their two ends do, who do not know what lies between them.
+//! Connections: what their two ends do, unaware of what lies between them.
 
-use crate::bench::World;
-use crate::model::Passage;
-use crate::packet::{Letter, Way};
+use crate::model::Forwarded;
+use crate::packet::{Packet, Way};
+use crate::run::Run;
 use fairlead::wire::Endpoint;
 use fairlead::wire::tcp::Flags;
 use testbench::lab::*;
@@ -12,7 +12,7 @@ const RST_ACK: Flags = Flags::RST.with(Flags::ACK);
 
 /// A connection as its ends know it. Side 0 opened it.
 #[derive(Clone, Copy, Debug)]
-pub struct Talk {
+pub struct Dialog {
     /// From where to where each side writes.
     pub writes: [Way; 2],
     places: [Far; 2],
@@ -20,24 +20,24 @@ pub struct Talk {
     sent: [u32; 2],
     acknowledged: [u32; 2],
     /// Neither side has ended it or heard that it ended.
-    stands: bool,
+    open: bool,
 }
 
-impl World {
+impl Run {
     /// A connection is opened, used or ended.
-    pub fn talk(&mut self) {
-        let (from, way) = self.some_talk();
-        match self.talks.get(&way).copied() {
-            Some(mut talk) if talk.stands => {
-                self.goes_on(&mut talk);
-                self.talks.insert(way, talk);
+    pub fn advance_dialog(&mut self) {
+        let (from, way) = self.some_dialog();
+        match self.dialogs.get(&way).copied() {
+            Some(mut dialog) if dialog.open => {
+                self.exchange(&mut dialog);
+                self.dialogs.insert(way, dialog);
             }
             _ => self.opens(from, way),
         }
     }
 
-    /// Who might talk to whom, as the one who opens writes it.
-    fn some_talk(&mut self) -> (Far, Way) {
+    /// Who may connect to whom, as the one who opens writes it.
+    fn some_dialog(&mut self) -> (Far, Way) {
         let (who, remote) = (self.who(), self.remote().addr);
         let service = Endpoint::new(self.some_vip(), self.dice.pick(&[5060, 5061]));
         let ephemeral = Endpoint::new(own(who), 41_000 + self.dice.roll(12) as u16);
@@ -53,122 +53,122 @@ impl World {
 
     fn opens(&mut self, from: Far, way: Way) {
         let isns = [0, 1].map(|_| self.dice.roll(1 << 16) << 16 | self.dice.roll(1 << 16));
-        let Some(arrived) = self.send(&Letter::segment(from, way, SYN, isns[0], 0)) else {
-            self.talks.remove(&way);
+        let Some(arrived) = self.send(&Packet::segment(from, way, SYN, isns[0], 0)) else {
+            self.dialogs.remove(&way);
             return;
         };
         let sent = isns.map(|isn| isn.wrapping_add(1));
-        let mut talk = Talk {
-            writes: [way, arrived.letter.way.back()],
+        let mut dialog = Dialog {
+            writes: [way, arrived.packet.way.back()],
             places: [from, arrived.to],
             sent: [sent[0], isns[1]],
             acknowledged: [sent[1], sent[0]],
-            stands: true,
+            open: true,
         };
-        self.segment(&mut talk, 1, SYN_ACK, &[]);
-        talk.sent[1] = sent[1];
-        self.segment(&mut talk, 0, ACK, &[]);
-        self.talks.insert(way, talk);
+        self.segment(&mut dialog, 1, SYN_ACK, &[]);
+        dialog.sent[1] = sent[1];
+        self.segment(&mut dialog, 0, ACK, &[]);
+        self.dialogs.insert(way, dialog);
     }
 
     /// A side says something, acknowledges, says it again, or the connection ends.
-    fn goes_on(&mut self, talk: &mut Talk) {
+    fn exchange(&mut self, dialog: &mut Dialog) {
         let side = self.dice.roll(2) as usize;
         match self.dice.roll(30) {
             0 => {
                 for (side, flags, length) in [(side, FIN_ACK, 1), (1 - side, FIN_ACK, 1), (side, ACK, 0)] {
-                    talk.acknowledged[side] = talk.sent[1 - side];
-                    if !self.segment(talk, side, flags, &[]) {
+                    dialog.acknowledged[side] = dialog.sent[1 - side];
+                    if !self.segment(dialog, side, flags, &[]) {
                         return;
                     }
-                    talk.sent[side] = talk.sent[side].wrapping_add(length);
+                    dialog.sent[side] = dialog.sent[side].wrapping_add(length);
                 }
-                talk.stands = false;
+                dialog.open = false;
             }
             1 => {
-                talk.acknowledged[side] = talk.sent[1 - side];
-                self.segment(talk, side, RST_ACK, &[]);
-                talk.stands = false;
+                dialog.acknowledged[side] = dialog.sent[1 - side];
+                self.segment(dialog, side, RST_ACK, &[]);
+                dialog.open = false;
             }
             2..11 => {
-                talk.acknowledged[side] = talk.sent[1 - side];
-                self.segment(talk, side, ACK, &[]);
+                dialog.acknowledged[side] = dialog.sent[1 - side];
+                self.segment(dialog, side, ACK, &[]);
             }
             _ => {
-                let data = self.payload(talk.places[side]);
-                if self.segment(talk, side, DATA, &data) {
-                    talk.sent[side] = talk.sent[side].wrapping_add(data.len() as u32);
+                let data = self.payload(dialog.places[side]);
+                if self.segment(dialog, side, DATA, &data) {
+                    dialog.sent[side] = dialog.sent[side].wrapping_add(data.len() as u32);
                 }
             }
         }
     }
 
     /// One segment; true if the other side has it. What reaches somebody else, or nobody, ends the connection.
-    fn segment(&mut self, talk: &mut Talk, side: usize, flags: Flags, data: &[u8]) -> bool {
-        let (seq, ack) = (talk.sent[side], talk.acknowledged[side]);
-        let segment = Letter::segment(talk.places[side], talk.writes[side], flags, seq, ack);
-        let letter = Letter { payload: data.to_vec(), id: self.identification(), df: self.dice.once_in(2), ..segment };
-        if self.leaves_out(&letter) {
-            talk.stands = false;
+    fn segment(&mut self, dialog: &mut Dialog, side: usize, flags: Flags, data: &[u8]) -> bool {
+        let (seq, ack) = (dialog.sent[side], dialog.acknowledged[side]);
+        let segment = Packet::segment(dialog.places[side], dialog.writes[side], flags, seq, ack);
+        let packet = Packet { payload: data.to_vec(), id: self.identification(), df: self.dice.once_in(2), ..segment };
+        if self.skips(&packet) {
+            dialog.open = false;
             return false;
         }
-        let known = self.model.flows.find(letter.protocol(), letter.way);
-        match self.deliver(letter) {
+        let known = self.model.flows.find(packet.protocol(), packet.way);
+        match self.deliver(packet) {
             Some(arrived)
-                if (arrived.to, arrived.letter.way.back()) == (talk.places[1 - side], talk.writes[1 - side]) =>
+                if (arrived.to, arrived.packet.way.back()) == (dialog.places[1 - side], dialog.writes[1 - side]) =>
             {
                 true
             }
             Some(arrived) => {
                 self.answers_with_a_reset(&arrived, ack);
-                talk.stands = false;
+                dialog.open = false;
                 false
             }
-            // It was too large, or it was lost: who is told by a reset gives up, mostly.
+            // It was too large, or it was lost: who gets a reset gives up, mostly.
             None => {
                 let lost = known.is_some_and(|(at, _)| self.model.flows.get(at).state == crate::flows::State::Lost);
-                talk.stands = !(lost && self.dice.once_in(2));
+                dialog.open = !(lost && self.dice.once_in(2));
                 false
             }
         }
     }
 
     /// Whole, or in pieces that follow each other at once.
-    fn deliver(&mut self, letter: Letter) -> Option<Passage> {
-        let later = self.is_translated(&letter) && self.model.plan.excludes(letter.way.dst.addr);
-        if letter.df || later || letter.payload.len() < 200 || self.dice.once_in(2) {
-            return self.send(&letter);
+    fn deliver(&mut self, packet: Packet) -> Option<Forwarded> {
+        let later = self.is_translated(&packet) && self.model.plan.excludes(packet.way.dst.addr);
+        if packet.df || later || packet.payload.len() < 200 || self.dice.once_in(2) {
+            return self.send(&packet);
         }
-        let mut parcel = self.parcel(letter, 104, false);
+        let mut datagram = self.fragment(packet, 104, false);
         let mut arrived = None;
-        while !parcel.coming.is_empty() {
-            let alone = self.model.fate(&parcel.letter, 0);
-            match (self.post(&mut parcel), alone) {
-                (Some(passage), _) => arrived = passage,
-                (None, crate::model::Fate::Goes(passage)) if self.passes_alone(&parcel.letter) => {
-                    arrived = Some(passage)
+        while !datagram.unsent.is_empty() {
+            let alone = self.model.outcome(&datagram.packet, 0);
+            match (self.send_fragment(&mut datagram), alone) {
+                (Some(forwarded), _) => arrived = forwarded,
+                (None, crate::model::Outcome::Forwarded(forwarded)) if self.passes_alone(&datagram.packet) => {
+                    arrived = Some(forwarded)
                 }
                 _ => {}
             }
         }
-        if parcel.here.iter().any(|here| *here) {
-            self.stranded.push(parcel);
+        if datagram.held.iter().any(|held| *held) {
+            self.incomplete.push(datagram);
         }
         arrived
     }
 
     /// A member that knows nothing of a connection says so.
-    fn answers_with_a_reset(&mut self, arrived: &Passage, seq: u32) {
-        let way = arrived.letter.way.back();
+    fn answers_with_a_reset(&mut self, arrived: &Forwarded, seq: u32) {
+        let way = arrived.packet.way.back();
         if arrived.to != ROUTER && [5060, 5061].contains(&way.src.port) {
-            self.send(&Letter::segment(arrived.to, way, Flags::RST, seq, 0));
+            self.send(&Packet::segment(arrived.to, way, Flags::RST, seq, 0));
         }
     }
 
     /// Connections with a pair that is gone are over.
-    pub fn forget_talks(&mut self, gone: usize) {
+    pub fn forget_dialogs(&mut self, gone: usize) {
         let theirs =
             |end: Endpoint| end.addr == vip(gone) || (0..4).any(|who| pair(who) == gone && own(who) == end.addr);
-        self.talks.retain(|_, talk| !talk.writes.iter().any(|way| theirs(way.src) || theirs(way.dst)));
+        self.dialogs.retain(|_, dialog| !dialog.writes.iter().any(|way| theirs(way.src) || theirs(way.dst)));
     }
 }

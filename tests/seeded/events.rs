@@ -1,11 +1,11 @@
 //! What happens to the appliance itself: switchovers, reloads, restarts, time.
 
-use crate::bench::World;
 use crate::flows::Owed;
-use crate::send::{Identifications, Out, Parcel};
+use crate::run::Run;
+use crate::send::{Fragmented, Identifications, Out};
 use fairlead::engine::DropReason;
 use fairlead::time::Duration;
-use fairlead::wire::{Endpoint, Packet};
+use fairlead::wire::{self, Endpoint};
 use ipnet::Ipv4Net;
 use std::collections::HashMap;
 use std::net::Ipv4Addr;
@@ -13,7 +13,7 @@ use testbench::lab::*;
 use testbench::plan::pair;
 use testbench::rig::*;
 
-impl World {
+impl Run {
     /// Something happens to the appliance.
     pub fn event(&mut self) {
         match self.dice.roll(8) {
@@ -36,12 +36,12 @@ impl World {
         self.model.claims.retain(|(of, _), _| *of != pair);
         let owed = before.filter(|_| lost).map_or(vec![], |who| self.model.flows.lose(who));
         let out = self.publish();
-        self.all_are_told(&out, owed);
+        self.expect_resets(&out, owed);
     }
 
     /// Makes the plan the appliance's.
     pub fn publish(&mut self) -> Out {
-        if self.tells {
+        if self.traces {
             println!("published: {:?}", self.model.plan);
         }
         let rig = &mut self.lab.rig;
@@ -58,33 +58,33 @@ impl World {
     }
 
     /// Exactly the resets that are owed have been sent.
-    fn all_are_told(&self, out: &Out, owed: Vec<Owed>) {
-        let mut told: HashMap<(Endpoint, Endpoint), Vec<u32>> = HashMap::new();
+    fn expect_resets(&self, out: &Out, owed: Vec<Owed>) {
+        let mut sent: HashMap<(Endpoint, Endpoint), Vec<u32>> = HashMap::new();
         for frame in out {
-            let way = Packet::parse(&frame.1).unwrap().tuple().unwrap();
+            let way = wire::Packet::parse(&frame.1).unwrap().tuple().unwrap();
             let to = self.model.plan.who_is(way.dst.addr).map_or(ROUTER, testbench::plan::host);
             let at = frame.1.len().min(if frame.1[12..14] == [0x81, 0] { 42 } else { 38 });
             let seq = u32::from_be_bytes(frame.1[at..at + 4].try_into().unwrap());
             self.lab.expect_reset(frame, to, way.src, way.dst, seq);
-            told.entry((way.src, way.dst)).or_default().push(seq);
+            sent.entry((way.src, way.dst)).or_default().push(seq);
         }
         for Owed { way, flow, side } in owed {
-            let told = told.remove(&(way.src, way.dst));
-            if told.is_none() && (flow.strayed || flow.fins.contains(&true)) {
+            let sent = sent.remove(&(way.src, way.dst));
+            if sent.is_none() && (flow.strayed || flow.fins.contains(&true)) {
                 // It was ending by itself.
                 continue;
             }
-            let mut seqs = told.unwrap_or_else(|| panic!("{way:?} is not told of {flow:?}"));
+            let mut seqs = sent.unwrap_or_else(|| panic!("{way:?} is not sent of {flow:?}"));
             if flow.complete {
                 let mut numbers = flow.numbers(side);
                 numbers.sort();
                 seqs.sort();
                 assert_eq!(seqs, numbers, "{way:?} of {flow:?}");
             }
-            assert!(seqs.iter().all(|seq| flow.plausible(side, *seq)), "{way:?} is told {seqs:?}: {flow:?}");
+            assert!(seqs.iter().all(|seq| flow.plausible(side, *seq)), "{way:?} is sent {seqs:?}: {flow:?}");
         }
-        told.retain(|(src, dst), _| !self.model.flows.has_strayed(*src, *dst));
-        assert!(told.is_empty(), "nobody owes a reset to {told:?}");
+        sent.retain(|(src, dst), _| !self.model.flows.has_strayed(*src, *dst));
+        assert!(sent.is_empty(), "nobody owes a reset to {sent:?}");
     }
 
     /// The file changes.
@@ -134,18 +134,19 @@ impl World {
         self.model.flows.forget_pair(1, &plan);
         self.model.claims.retain(|(of, _), _| *of == 0);
         self.model.called.retain(|(of, _)| *of == 0);
-        self.forget_talks(1);
+        self.forget_dialogs(1);
         let theirs = |address: Ipv4Addr| {
             address == testbench::plan::vip(1) || (2..4).any(|who| testbench::plan::own(who) == address)
         };
-        let gone = |parcel: &mut Parcel| theirs(parcel.letter.way.src.addr) || theirs(parcel.letter.way.dst.addr);
-        let gone: Vec<_> = self.parcels.extract_if(.., gone).collect();
-        self.stranded.extend(gone);
+        let gone =
+            |datagram: &mut Fragmented| theirs(datagram.packet.way.src.addr) || theirs(datagram.packet.way.dst.addr);
+        let gone: Vec<_> = self.fragmented.extract_if(.., gone).collect();
+        self.incomplete.extend(gone);
     }
 
     /// All workers are replaced by fresh ones, which know what the file says and who is active, and nothing else.
     fn restart(&mut self) {
-        if self.tells {
+        if self.traces {
             println!("restarted");
         }
         let now = self.lab.rig.now;
@@ -155,8 +156,8 @@ impl World {
         self.model.forget();
         self.identifications = Identifications::default();
         self.called_before.clear();
-        self.parcels.iter_mut().for_each(|parcel| parcel.here.fill(false));
-        self.stranded.clear();
+        self.fragmented.iter_mut().for_each(|datagram| datagram.held.fill(false));
+        self.incomplete.clear();
         assert_eq!(self.publish(), []);
     }
 
@@ -166,15 +167,15 @@ impl World {
         self.lab.rig.wait(Duration::from_secs(11));
         assert_eq!(self.lab.rig.settle(), []);
         let waited: usize = self
-            .parcels
+            .fragmented
             .iter()
-            .chain(&self.stranded)
-            .map(|parcel| parcel.here.iter().filter(|here| **here).count())
+            .chain(&self.incomplete)
+            .map(|datagram| datagram.held.iter().filter(|held| **held).count())
             .sum();
         let given_up = self.lab.rig.tally().drops(DropReason::FragmentIncomplete) - before;
         assert_eq!((given_up, self.lab.rig.tally().held), (waited as u64, 0));
-        self.parcels.iter_mut().for_each(|parcel| parcel.here.fill(false));
-        self.stranded.clear();
+        self.fragmented.iter_mut().for_each(|datagram| datagram.held.fill(false));
+        self.incomplete.clear();
     }
 
     /// Everything is idle until nothing can be remembered any more.
@@ -188,7 +189,7 @@ impl World {
         self.model.forget();
         self.identifications = Identifications::default();
         self.called_before.clear();
-        self.parcels.clear();
-        self.stranded.clear();
+        self.fragmented.clear();
+        self.incomplete.clear();
     }
 }

@@ -1,8 +1,8 @@
-//! Who talks to whom, as the appliance has to remember it: maps that only grow until a rest.
+//! Who talks to whom, as the appliance has to remember it: maps that only grow until everything is idle.
 //!
 //! A flow is the two ways on which its packets arrive. What arrives on one way leaves as the answer to the other.
 
-use crate::packet::{Letter, Way, What};
+use crate::packet::{Packet, Way, What};
 use fairlead::wire::{Endpoint, Protocol};
 use std::collections::HashMap;
 use testbench::plan::{Pair, Plan, Who, own, pair, vip};
@@ -15,7 +15,7 @@ pub enum State {
     Open,
     /// Both sides said goodbye, or one reset.
     Ended,
-    /// The member was lost, and both ends were told.
+    /// The member was lost, and both ends were reset.
     Lost,
 }
 
@@ -68,9 +68,9 @@ impl Flow {
     }
 
     /// A segment of `side` went through.
-    fn track(&mut self, side: usize, letter: &Letter) {
-        let What::Segment { flags, seq, ack } = letter.what else { return };
-        let length = letter.payload.len() as u32 + u32::from(flags.syn()) + u32::from(flags.fin());
+    fn track(&mut self, side: usize, packet: &Packet) {
+        let What::Segment { flags, seq, ack } = packet.what else { return };
+        let length = packet.payload.len() as u32 + u32::from(flags.syn()) + u32::from(flags.fin());
         self.first[side].get_or_insert(seq);
         // What comes from nowhere, of another connection that had the same ends, says nothing about this one.
         let strays = |known: Option<u32>, number: u32| {
@@ -123,9 +123,9 @@ pub struct Owed {
 pub struct Flows {
     flows: Vec<Flow>,
     arriving: HashMap<(Protocol, Way), (usize, usize)>,
-    /// The port each source wears.
-    worn: HashMap<Source, u16>,
-    wearers: HashMap<(Protocol, Pair, u16), Source>,
+    /// The port each source is translated to.
+    ports: HashMap<Source, u16>,
+    users: HashMap<(Protocol, Pair, u16), Source>,
 }
 
 impl Flows {
@@ -141,11 +141,11 @@ impl Flows {
     /// One of those remembered, picked by a number; `None` if there is none, or it has been replaced.
     pub fn pick(&self, number: usize) -> Option<&Flow> {
         let at = number.checked_rem(self.flows.len())?;
-        self.stands(at).then(|| &self.flows[at])
+        self.is_current(at).then(|| &self.flows[at])
     }
 
     /// No newer flow has taken its place.
-    fn stands(&self, at: usize) -> bool {
+    fn is_current(&self, at: usize) -> bool {
         let flow = &self.flows[at];
         (0..2).all(|side| self.find(flow.protocol, flow.arrives[side]) == Some((at, side)))
     }
@@ -157,50 +157,50 @@ impl Flows {
             self.arriving.insert((flow.protocol, way), (at, side));
         }
         if let Some(who) = flow.member {
-            let (mine, worn) = (flow.arrives[1].src.port, flow.arrives[0].dst.port);
-            self.worn.insert((flow.protocol, who, mine), worn);
-            self.wearers.insert((flow.protocol, pair(who), worn), (flow.protocol, who, mine));
+            let (mine, port) = (flow.arrives[1].src.port, flow.arrives[0].dst.port);
+            self.ports.insert((flow.protocol, who, mine), port);
+            self.users.insert((flow.protocol, pair(who), port), (flow.protocol, who, mine));
         }
         self.flows.push(flow);
         at
     }
 
-    /// Both halves of a connection between two members stand, and belong together.
-    /// A segment of another connection has met one whose packets leave so: what is known of it is not sure any more.
+    /// A segment of another connection has met one whose packets leave so: what is known of it is no longer certain.
     pub fn has_strayed(&self, src: Endpoint, dst: Endpoint) -> bool {
         let leaves = |flow: &Flow, side: usize| (flow.leaves(side).src, flow.leaves(side).dst);
         self.flows.iter().any(|flow| flow.strayed && (0..2).any(|side| leaves(flow, side) == (src, dst)))
     }
 
+    /// Both halves of a connection between two members are there, and belong together.
     pub fn is_paired(&self, at: usize) -> bool {
         let twin = self.flows[at].twin;
-        self.stands(at) && twin.is_none_or(|twin| self.stands(twin) && self.flows[twin].twin == Some(at))
+        self.is_current(at) && twin.is_none_or(|twin| self.is_current(twin) && self.flows[twin].twin == Some(at))
     }
 
     pub fn join(&mut self, one: usize, other: usize) {
         (self.flows[one].twin, self.flows[other].twin) = (Some(other), Some(one));
     }
 
-    pub fn track(&mut self, (at, side): (usize, usize), letter: &Letter, complete: bool) {
+    pub fn track(&mut self, (at, side): (usize, usize), packet: &Packet, complete: bool) {
         self.flows[at].complete &= complete;
-        self.flows[at].track(side, letter);
+        self.flows[at].track(side, packet);
     }
 
-    /// The port a source wears, if it wears one.
-    pub fn worn(&self, source: Source) -> Option<u16> {
-        self.worn.get(&source).copied()
+    /// The port a source is translated to, if it has a mapping.
+    pub fn snat_port(&self, source: Source) -> Option<u16> {
+        self.ports.get(&source).copied()
     }
 
-    /// Nobody else wears the port.
+    /// Nobody else has the port.
     pub fn free(&self, source: Source, port: u16) -> bool {
-        self.wearers.get(&(source.0, pair(source.1), port)).is_none_or(|other| *other == source)
+        self.users.get(&(source.0, pair(source.1), port)).is_none_or(|other| *other == source)
     }
 
-    /// `source` was seen to begin to wear `port`: that must be its own if it was free, and nobody else's.
-    pub fn may_wear(&self, source: Source, port: u16) {
+    /// `source` was seen to get `port`: that must be its own if it was free, and nobody else's.
+    pub fn expect_port(&self, source: Source, port: u16) {
         assert!(self.free(source, port), "{source:?} was given port {port}, which is another's");
-        match self.worn(source) {
-            Some(worn) => assert_eq!(worn, port, "one port, one mapping (RFC 4787 REQ-1)"),
+        match self.snat_port(source) {
+            Some(port) => assert_eq!(port, port, "one port, one mapping (RFC 4787 REQ-1)"),
             None if self.free(source, source.2) => {
                 assert_eq!(port, source.2, "a port that is free is kept: {source:?}")
             }
@@ -219,7 +219,7 @@ impl Flows {
         for at in 0..self.flows.len() {
             let flow = &self.flows[at];
             let ends = flow.protocol == Protocol::Tcp && flow.member == Some(who) && flow.state == State::Open;
-            if !ends || !self.stands(at) {
+            if !ends || !self.is_current(at) {
                 continue;
             }
             self.flows[at].state = State::Lost;
@@ -244,7 +244,8 @@ impl Flows {
             |end: Endpoint| end.addr == vip(gone) || (0..4).any(|who| pair(who) == gone && own(who) == end.addr);
         let all = std::mem::take(self);
         let mut places = HashMap::new();
-        let mut kept: Vec<(usize, &Flow)> = all.flows.iter().enumerate().filter(|(at, _)| all.stands(*at)).collect();
+        let mut kept: Vec<(usize, &Flow)> =
+            all.flows.iter().enumerate().filter(|(at, _)| all.is_current(*at)).collect();
         let visit = |flow: &Flow| flow.protocol == Protocol::Udp && flow.arrives.iter().any(|way| way.src.port == 5060);
         let goes = |flow: &Flow| flow.arrives.iter().any(|way| theirs(way.src) || theirs(way.dst));
         kept.retain(|(_, flow)| flow.member.is_none() && !visit(flow) || !goes(flow));

@@ -1,13 +1,12 @@
 //! Random traffic from a seed, through one to four workers, frame by frame against a model that is simple enough to be
-//! right: two pairs, whole datagrams and pieces, connections, hairpins and complaints about all of them, with switchovers,
-//! reloads and restarts in between, and rests in which everything is forgotten.
+//! right: two pairs, whole datagrams and pieces, connections, hairpins and ICMP errors about all of them, with switchovers,
+//! reloads and restarts in between, and idle times in which everything is forgotten.
 //!
-//! `FAIRLEAD_SEED=7` replays one seed, and `FAIRLEAD_STORY=1` writes down what happens in it.
+//! `FAIRLEAD_SEED=7` replays one seed, and `FAIRLEAD_TRACE=1` prints what happens in it.
 //! `FAIRLEAD_SEEDS=400` runs seeds 1 to 400 instead of a few, and `FAIRLEAD_FRAMES=10000000` runs seeds until so many frames
 //! went in, as `scripts/test --long` does:
 //! `FAIRLEAD_SEEDS=400 cargo test --release --no-default-features --test seeded -- --nocapture`.
 
-mod bench;
 mod damaged;
 mod dialogs;
 mod errors;
@@ -15,15 +14,16 @@ mod events;
 mod flows;
 mod model;
 mod packet;
+mod regressions;
+mod run;
 mod send;
 mod skipped;
-mod stories;
 mod traffic;
 
-use bench::World;
+use run::Run;
 use std::collections::BTreeMap;
 
-/// Says which seed to replay when a test dies.
+/// Says which seed to replay when a test fails.
 struct Seed(u64);
 
 impl Drop for Seed {
@@ -34,7 +34,7 @@ impl Drop for Seed {
     }
 }
 
-/// How many groups the seeds are dealt to, each a test of its own so that they run beside each other.
+/// How many groups the seeds are dealt out to, each a test of its own so that they run beside each other.
 const GROUPS: u64 = 4;
 
 /// A number that the environment may say.
@@ -52,27 +52,27 @@ fn seeds(few: u64, group: u64) -> impl Iterator<Item = u64> {
 }
 
 fn every_frame_is_what_a_simple_model_says(group: u64) {
-    let (mut packets, mut left_out) = (0, BTreeMap::<_, u64>::new());
+    let (mut packets, mut skipped) = (0, BTreeMap::<_, u64>::new());
     let enough = said("FAIRLEAD_FRAMES").map(|frames| frames.div_ceil(GROUPS));
     for seed in seeds(if enough.is_some() { u64::MAX } else { 16 }, group) {
         if enough.is_some_and(|enough| packets >= enough) {
             break;
         }
         let _say = Seed(seed);
-        let mut world = World::new(seed, 1 + (seed / 2) as usize % 4);
+        let mut run = Run::new(seed, 1 + (seed / 2) as usize % 4);
         for _phase in 0..3 {
             for turn in 0..16 {
                 for _ in 0..400 {
-                    world.step();
+                    run.step();
                 }
-                if turn % 6 == 5 { world.jump() } else { world.event() }
+                if turn % 6 == 5 { run.jump() } else { run.event() }
             }
-            world.rest();
+            run.rest();
         }
-        packets += world.packets;
-        world.left_out.iter().for_each(|(reason, count)| *left_out.entry(*reason).or_default() += count);
+        packets += run.packets;
+        run.skipped.iter().for_each(|(reason, count)| *skipped.entry(*reason).or_default() += count);
     }
-    println!("group {group}: {packets} frames went in; left out: {left_out:#?}");
+    println!("group {group}: {packets} frames went in; left out: {skipped:#?}");
 }
 
 #[test]

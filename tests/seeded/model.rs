@@ -1,31 +1,31 @@
-//! What the translation is, said as simply as it can be.
+//! The translation, as simple as it can be written.
 //!
 //! Knows nothing of workers, tables, epochs or lists; only who is active, who spoke to whom, and which flow is whose.
 //! What a member sends to a virtual address goes out and comes back in, as though the wire behind the appliance turned
 //! around there.
 
 use crate::flows::{Flow, Flows, Source, State};
-use crate::packet::{Letter, Way, What};
+use crate::packet::{Packet, Way, What};
 use fairlead::engine::{DropReason, Notice};
 use fairlead::wire::{Endpoint, Protocol};
 use std::collections::{HashMap, HashSet};
 use testbench::lab::{Far, ROUTER};
 use testbench::plan::{Pair, Plan, Who, host, own, pair, vip};
 
-/// What becomes of a letter.
+/// What must happen to a packet.
 #[derive(Clone, Debug)]
-pub enum Fate {
-    Goes(Passage),
-    Dies(End),
+pub enum Outcome {
+    Forwarded(Forwarded),
+    Dropped(Dropped),
     /// The appliance itself answers the ping.
     Answered,
 }
 
-impl Fate {
-    /// For a story: short.
+impl Outcome {
+    /// For a trace: short.
     pub fn in_words(&self) -> String {
         match self {
-            Fate::Goes(Passage { letter: Letter { way, .. }, to, notices, .. }) => {
+            Outcome::Forwarded(Forwarded { packet: Packet { way, .. }, to, notices, .. }) => {
                 format!("{} -> {} for {to:?} {notices:?}", way.src, way.dst)
             }
             other => format!("{other:?}"),
@@ -33,50 +33,50 @@ impl Fate {
     }
 }
 
-/// How a letter dies: for one of these reasons.
+/// A packet is dropped for one of these reasons.
 #[derive(Clone, Copy, Debug)]
-pub struct End {
+pub struct Dropped {
     pub reasons: &'static [DropReason],
-    pub told: Told,
+    pub reply: Reply,
 }
 
-impl End {
-    pub fn new(reasons: &'static [DropReason], told: Told) -> End {
-        End { reasons, told }
+impl Dropped {
+    pub fn new(reasons: &'static [DropReason], reply: Reply) -> Dropped {
+        Dropped { reasons, reply }
     }
 }
 
-/// What the sender of a letter that dies hears.
+/// What the sender of a dropped packet gets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Told {
+pub enum Reply {
     Nothing,
     /// Port unreachable from this address.
     Closed(std::net::Ipv4Addr),
     Reset,
     /// Something or nothing: it is no business of the specification.
-    Perhaps,
+    Unspecified,
 }
 
-/// How a letter goes on, and what is to be remembered once it has.
+/// How a packet is forwarded, and what is to be remembered once it was.
 #[derive(Clone, Debug)]
-pub struct Passage {
-    pub letter: Letter,
+pub struct Forwarded {
+    pub packet: Packet,
     pub to: Far,
     pub notices: Vec<Notice>,
     /// Notices that may be made or not.
     pub perhaps: Vec<Notice>,
-    /// This source begins to wear a port, which is the appliance's to choose.
-    pub wears: Option<Source>,
-    pub lessons: Vec<Lesson>,
+    /// This source gets a port, which is the appliance's to choose.
+    pub maps: Option<Source>,
+    pub updates: Vec<Update>,
 }
 
 #[derive(Clone, Debug)]
-pub enum Lesson {
+pub enum Update {
     /// A member spoke to a remote from the service port.
     Spoke(Who, Endpoint),
     /// An excluded host called the virtual address.
     Called(Pair, Endpoint),
-    /// A flow begins; its packet is of the side.
+    /// A flow begins; its first packet is of the side.
     Begins(Flow, usize),
     /// A connection is taken up in the middle.
     PickedUp(Flow, usize),
@@ -100,175 +100,175 @@ impl Model {
         Model { plan, claims: HashMap::new(), called: HashSet::new(), flows: Flows::default(), strayed: HashSet::new() }
     }
 
-    /// Everything has been idle for hours, or the appliance begins anew.
+    /// Everything has been idle for hours, or the appliance has restarted.
     pub fn forget(&mut self) {
         *self = Model::new(self.plan.clone());
     }
 
-    /// What becomes of a letter. If a source begins to wear a port, `chosen` is that port.
-    pub fn fate(&self, letter: &Letter, chosen: u16) -> Fate {
-        self.road(letter, chosen).unwrap_or_else(Fate::Dies)
+    /// What must happen to a packet. If its source gets a port, `chosen` is that port.
+    pub fn outcome(&self, packet: &Packet, chosen: u16) -> Outcome {
+        self.decide(packet, chosen).unwrap_or_else(Outcome::Dropped)
     }
 
-    fn road(&self, letter: &Letter, chosen: u16) -> Result<Fate, End> {
-        let (src, dst) = (letter.way.src.addr, letter.way.dst.addr);
-        let passage = match (self.plan.who_is(src), self.plan.served_at(dst), self.plan.who_is(dst)) {
-            (_, Some(_), _) if matches!(letter.what, What::EchoRequest) => return Ok(Fate::Answered),
+    fn decide(&self, packet: &Packet, chosen: u16) -> Result<Outcome, Dropped> {
+        let (src, dst) = (packet.way.src.addr, packet.way.dst.addr);
+        let forwarded = match (self.plan.who_is(src), self.plan.served_at(dst), self.plan.who_is(dst)) {
+            (_, Some(_), _) if matches!(packet.what, What::EchoRequest) => return Ok(Outcome::Answered),
             (Some(who), Some(pair), _) => {
-                let out = self.outward(letter, who, chosen)?;
+                let out = self.outward(packet, who, chosen)?;
                 self.inward(out, pair, true)?
             }
             (Some(_), None, Some(other)) => {
-                Passage { notices: vec![Notice::MisroutedPeer], ..passage(letter, host(other)) }
+                Forwarded { notices: vec![Notice::MisroutedPeer], ..forwarded(packet, host(other)) }
             }
-            (Some(who), None, None) => self.outward(letter, who, chosen)?,
-            (None, Some(pair), _) => self.inward(passage(letter, ROUTER), pair, false)?,
-            (None, None, Some(who)) => self.visit(letter, who),
-            (None, None, None) => panic!("{letter:?} is nobody's business"),
+            (Some(who), None, None) => self.outward(packet, who, chosen)?,
+            (None, Some(pair), _) => self.inward(forwarded(packet, ROUTER), pair, false)?,
+            (None, None, Some(who)) => self.visit(packet, who),
+            (None, None, None) => panic!("{packet:?} is nobody's business"),
         };
-        Ok(Fate::Goes(passage))
+        Ok(Outcome::Forwarded(forwarded))
     }
 
     /// A member sends outward.
-    fn outward(&self, letter: &Letter, who: Who, chosen: u16) -> Result<Passage, End> {
-        match &letter.what {
-            What::Error { .. } => Ok(self.error_outward(letter, who)),
-            What::EchoReply => Ok(passage(letter, ROUTER)),
-            What::Segment { .. } => self.segment_outward(letter, who, chosen),
-            What::Datagram | What::EchoRequest => Ok(self.datagram_outward(letter, who, chosen)),
+    fn outward(&self, packet: &Packet, who: Who, chosen: u16) -> Result<Forwarded, Dropped> {
+        match &packet.what {
+            What::Error { .. } => Ok(self.error_outward(packet, who)),
+            What::EchoReply => Ok(forwarded(packet, ROUTER)),
+            What::Segment { .. } => self.segment_outward(packet, who, chosen),
+            What::Datagram | What::EchoRequest => Ok(self.datagram_outward(packet, who, chosen)),
         }
     }
 
     /// A datagram or a ping.
-    fn datagram_outward(&self, letter: &Letter, who: Who, chosen: u16) -> Passage {
-        let (protocol, way) = (letter.protocol(), letter.way);
+    fn datagram_outward(&self, packet: &Packet, who: Who, chosen: u16) -> Forwarded {
+        let (protocol, way) = (packet.protocol(), packet.way);
         if let Some((flow, side)) = self.flows.find(protocol, way) {
-            return self.along(letter, flow, side);
+            return self.along(packet, flow, side);
         }
         let plain = self.plan.excludes(way.dst.addr);
         if protocol == Protocol::Udp && way.src.port == 5060 {
             if plain && !self.called.contains(&(pair(who), way.dst)) {
-                return Passage { perhaps: vec![Notice::StandbySpoke], ..passage(letter, ROUTER) };
+                return Forwarded { perhaps: vec![Notice::StandbySpoke], ..forwarded(packet, ROUTER) };
             }
             let standby = self.plan.active[pair(who)] != Some(who);
-            return Passage {
+            return Forwarded {
                 notices: if standby { vec![Notice::StandbySpoke] } else { vec![] },
-                lessons: vec![Lesson::Spoke(who, way.dst)],
-                ..passage(&letter.on(Way::new(Endpoint::new(vip(pair(who)), 5060), way.dst)), ROUTER)
+                updates: vec![Update::Spoke(who, way.dst)],
+                ..forwarded(&packet.on(Way::new(Endpoint::new(vip(pair(who)), 5060), way.dst)), ROUTER)
             };
         }
-        if plain { self.begins_plain(letter, ROUTER) } else { self.begins(letter, who, chosen) }
+        if plain { self.begins_plain(packet, ROUTER) } else { self.begins(packet, who, chosen) }
     }
 
-    fn segment_outward(&self, letter: &Letter, who: Who, chosen: u16) -> Result<Passage, End> {
-        let What::Segment { flags, .. } = letter.what else { panic!("{letter:?} is no segment") };
+    fn segment_outward(&self, packet: &Packet, who: Who, chosen: u16) -> Result<Forwarded, Dropped> {
+        let What::Segment { flags, .. } = packet.what else { panic!("{packet:?} is no segment") };
         let opens = flags.syn() && !flags.ack();
-        if let Some(known) = self.known(letter, opens)? {
+        if let Some(known) = self.known(packet, opens)? {
             return Ok(known);
         }
-        let way = letter.way;
+        let way = packet.way;
         if self.plan.excludes(way.dst.addr) {
-            return Ok(if opens { self.begins_plain(letter, ROUTER) } else { passage(letter, ROUTER) });
+            return Ok(if opens { self.begins_plain(packet, ROUTER) } else { forwarded(packet, ROUTER) });
         }
         if opens {
-            return Ok(self.begins(letter, who, chosen));
+            return Ok(self.begins(packet, who, chosen));
         }
         let source = (Protocol::Tcp, who, way.src.port);
         let service = [5060, 5061].contains(&way.src.port);
         // A member's own, from before a restart: its port is one of those that hosts open from, and was kept.
         let own = way.src.port >= 32_768 && way.dst.port < 32_768 && !flags.syn() && !flags.rst();
-        let kept = self.flows.worn(source).unwrap_or(way.src.port) == way.src.port;
+        let kept = self.flows.snat_port(source).unwrap_or(way.src.port) == way.src.port;
         if service && flags.rst() {
             // There is nothing to take up.
-            let on = letter.on(translated(letter, who, way.src.port).leaves(1));
-            return Ok(Passage { perhaps: vec![Notice::LoosePickup], ..passage(&on, ROUTER) });
+            let on = packet.on(translated(packet, who, way.src.port).leaves(1));
+            return Ok(Forwarded { perhaps: vec![Notice::LoosePickup], ..forwarded(&on, ROUTER) });
         }
         if service || own && kept && self.flows.free(source, way.src.port) {
-            let flow = translated(letter, who, way.src.port);
-            let on = letter.on(flow.leaves(1));
-            let lessons = vec![Lesson::PickedUp(flow, 1)];
-            return Ok(Passage { notices: vec![Notice::LoosePickup], lessons, ..passage(&on, ROUTER) });
+            let flow = translated(packet, who, way.src.port);
+            let on = packet.on(flow.leaves(1));
+            let updates = vec![Update::PickedUp(flow, 1)];
+            return Ok(Forwarded { notices: vec![Notice::LoosePickup], updates, ..forwarded(&on, ROUTER) });
         }
         let unmatched = vec![Notice::UnmatchedFromMember];
         let (notices, perhaps) =
             if self.strayed.contains(&way.back()) { (vec![], unmatched) } else { (unmatched, vec![]) };
-        Ok(Passage { notices, perhaps, ..passage(letter, ROUTER) })
+        Ok(Forwarded { notices, perhaps, ..forwarded(packet, ROUTER) })
     }
 
     /// A segment of a connection that is remembered; `None` when there is none, or a new one takes its place.
-    fn known(&self, letter: &Letter, opens: bool) -> Result<Option<Passage>, End> {
-        let Some((at, side)) = self.flows.find(Protocol::Tcp, letter.way) else { return Ok(None) };
+    fn known(&self, packet: &Packet, opens: bool) -> Result<Option<Forwarded>, Dropped> {
+        let Some((at, side)) = self.flows.find(Protocol::Tcp, packet.way) else { return Ok(None) };
         match self.flows.get(at).state {
-            State::Open => Ok(Some(self.along(letter, at, side))),
+            State::Open => Ok(Some(self.along(packet, at, side))),
             _ if opens => Ok(None),
-            State::Ended => Ok(Some(self.along(letter, at, side))),
-            State::Lost => Err(End::new(&[DropReason::MemberLost], Told::Reset)),
+            State::Ended => Ok(Some(self.along(packet, at, side))),
+            State::Lost => Err(Dropped::new(&[DropReason::MemberLost], Reply::Reset)),
         }
     }
 
-    fn along(&self, letter: &Letter, at: usize, side: usize) -> Passage {
-        let on = letter.on(self.flows.get(at).leaves(side));
+    fn along(&self, packet: &Packet, at: usize, side: usize) -> Forwarded {
+        let on = packet.on(self.flows.get(at).leaves(side));
         let to = self.plan.who_is(on.way.dst.addr).map_or(ROUTER, host);
-        // Opened under an exclusion that is no more: it goes on as it is, and nobody remembers why.
+        // Opened under an exclusion that was taken away: it is forwarded as it is, and nobody remembers why.
         let flow = self.flows.get(at);
         let freed = flow.member.is_none() && flow.excluded;
         let perhaps = if freed { vec![Notice::UnmatchedFromMember] } else { vec![] };
-        Passage { perhaps, lessons: vec![Lesson::Goes(at, side)], ..passage(&on, to) }
+        Forwarded { perhaps, updates: vec![Update::Goes(at, side)], ..forwarded(&on, to) }
     }
 
     /// A flow begins that is not translated.
-    fn begins_plain(&self, letter: &Letter, to: Far) -> Passage {
-        let excluded = self.plan.excludes(letter.way.src.addr) || self.plan.excludes(letter.way.dst.addr);
-        let flow = Flow { excluded, ..Flow::new(letter.protocol(), [letter.way, letter.way.back()], None) };
-        Passage { lessons: vec![Lesson::Begins(flow, 0)], ..passage(letter, to) }
+    fn begins_plain(&self, packet: &Packet, to: Far) -> Forwarded {
+        let excluded = self.plan.excludes(packet.way.src.addr) || self.plan.excludes(packet.way.dst.addr);
+        let flow = Flow { excluded, ..Flow::new(packet.protocol(), [packet.way, packet.way.back()], None) };
+        Forwarded { updates: vec![Update::Begins(flow, 0)], ..forwarded(packet, to) }
     }
 
-    /// A member's flow begins that is translated; if its source wears a port already, that one, else `chosen`.
-    fn begins(&self, letter: &Letter, who: Who, chosen: u16) -> Passage {
-        let source = (letter.protocol(), who, letter.way.src.port);
-        let worn = self.flows.worn(source);
-        let flow = translated(letter, who, worn.unwrap_or(chosen));
-        let on = letter.on(flow.leaves(1));
-        let wears = if worn.is_none() { Some(source) } else { None };
-        Passage { wears, lessons: vec![Lesson::Begins(flow, 1)], ..passage(&on, ROUTER) }
+    /// A member's flow begins that is translated; if its source has a port already, that one, else `chosen`.
+    fn begins(&self, packet: &Packet, who: Who, chosen: u16) -> Forwarded {
+        let source = (packet.protocol(), who, packet.way.src.port);
+        let port = self.flows.snat_port(source);
+        let flow = translated(packet, who, port.unwrap_or(chosen));
+        let on = packet.on(flow.leaves(1));
+        let maps = if port.is_none() { Some(source) } else { None };
+        Forwarded { maps, updates: vec![Update::Begins(flow, 1)], ..forwarded(&on, ROUTER) }
     }
 
-    /// What arrives for a virtual address, be it from outside or from a member whose letter has gone out.
-    fn inward(&self, out: Passage, pair: Pair, hairpin: bool) -> Result<Passage, End> {
+    /// What arrives for a virtual address, be it from outside or from a member whose packet has gone out.
+    fn inward(&self, out: Forwarded, pair: Pair, hairpin: bool) -> Result<Forwarded, Dropped> {
         let mut out = out;
         if out.notices.contains(&Notice::UnmatchedFromMember) {
             // It cannot be routed to an address of ours.
-            return Err(End::new(&[DropReason::NoFlow], Told::Perhaps));
+            return Err(Dropped::new(&[DropReason::NoFlow], Reply::Unspecified));
         }
-        if hairpin && out.letter.way.dst.port != 5060 {
+        if hairpin && out.packet.way.dst.port != 5060 {
             // Whether an answer is worth the notice of a standby that spoke, nobody says.
             out.perhaps.append(&mut out.notices);
         }
-        let letter = &out.letter;
-        let half = match &letter.what {
-            What::Error { .. } => self.error_inward(letter, pair)?,
-            What::Segment { .. } => self.segment_inward(letter, pair)?,
-            What::Datagram if letter.way.dst.port == 5060 => self.service_inward(letter, pair, hairpin)?,
-            _ => match self.flows.find(letter.protocol(), letter.way) {
-                Some((at, side)) => self.along(letter, at, side),
-                None => return Err(End::new(&[DropReason::NotListening, DropReason::NoFlow], Told::Perhaps)),
+        let packet = &out.packet;
+        let half = match &packet.what {
+            What::Error { .. } => self.error_inward(packet, pair)?,
+            What::Segment { .. } => self.segment_inward(packet, pair)?,
+            What::Datagram if packet.way.dst.port == 5060 => self.service_inward(packet, pair, hairpin)?,
+            _ => match self.flows.find(packet.protocol(), packet.way) {
+                Some((at, side)) => self.along(packet, at, side),
+                None => return Err(Dropped::new(&[DropReason::NotListening, DropReason::NoFlow], Reply::Unspecified)),
             },
         };
         let both = |mut one: Vec<_>, other: Vec<_>| {
             one.extend(other);
             one
         };
-        let lessons = out.lessons.into_iter().chain(half.lessons).collect();
-        Ok(Passage {
+        let updates = out.updates.into_iter().chain(half.updates).collect();
+        Ok(Forwarded {
             notices: both(out.notices, half.notices),
             perhaps: both(out.perhaps, half.perhaps),
-            lessons,
-            wears: out.wears,
+            updates,
+            maps: out.maps,
             ..half
         })
     }
 
-    /// Where a datagram of `remote` to the service of a pair goes, and whether that is its speaker's doing.
+    /// The member that gets a datagram of `remote` to the service of a pair, and whether it does as the speaker.
     pub fn receiver(&self, pair: Pair, remote: Endpoint) -> Option<(Who, bool)> {
         match self.claims.get(&(pair, remote)) {
             Some(&who) => Some((who, true)),
@@ -276,84 +276,87 @@ impl Model {
         }
     }
 
-    fn service_inward(&self, letter: &Letter, pair: Pair, hairpin: bool) -> Result<Passage, End> {
-        let remote = letter.way.src;
+    fn service_inward(&self, packet: &Packet, pair: Pair, hairpin: bool) -> Result<Forwarded, Dropped> {
+        let remote = packet.way.src;
         let Some((who, spoke)) = self.receiver(pair, remote) else {
-            // Members are never told: some servers stop listening.
-            let told = if hairpin { Told::Nothing } else { Told::Closed(vip(pair)) };
-            return Err(End::new(&[DropReason::NoActiveMember], told));
+            // Members never get an error: some servers stop listening.
+            let reply = if hairpin { Reply::Nothing } else { Reply::Closed(vip(pair)) };
+            return Err(Dropped::new(&[DropReason::NoActiveMember], reply));
         };
         let excluded = !hairpin && self.plan.excludes(remote.addr);
-        Ok(Passage {
+        Ok(Forwarded {
             notices: if spoke { vec![Notice::SpeakerAnswered] } else { vec![] },
-            lessons: if excluded { vec![Lesson::Called(pair, remote)] } else { vec![] },
-            ..passage(&letter.on(Way::new(remote, Endpoint::new(own(who), 5060))), host(who))
+            updates: if excluded { vec![Update::Called(pair, remote)] } else { vec![] },
+            ..forwarded(&packet.on(Way::new(remote, Endpoint::new(own(who), 5060))), host(who))
         })
     }
 
-    fn segment_inward(&self, letter: &Letter, pair: Pair) -> Result<Passage, End> {
-        let What::Segment { flags, .. } = letter.what else { panic!("{letter:?} is no segment") };
+    fn segment_inward(&self, packet: &Packet, pair: Pair) -> Result<Forwarded, Dropped> {
+        let What::Segment { flags, .. } = packet.what else { panic!("{packet:?} is no segment") };
         let opens = flags.syn() && !flags.ack();
-        if let Some(known) = self.known(letter, opens)? {
+        if let Some(known) = self.known(packet, opens)? {
             return Ok(known);
         }
-        let port = letter.way.dst.port;
+        let port = packet.way.dst.port;
         if ![5060, 5061].contains(&port) {
-            let (reason, told): (&[_], _) =
-                if opens { (&[DropReason::NotListening], Told::Reset) } else { (&[DropReason::NoFlow], Told::Nothing) };
-            return Err(End::new(reason, told));
+            let (reason, reply): (&[_], _) = if opens {
+                (&[DropReason::NotListening], Reply::Reset)
+            } else {
+                (&[DropReason::NoFlow], Reply::Nothing)
+            };
+            return Err(Dropped::new(reason, reply));
         }
         let Some(who) = self.plan.active[pair] else {
             // If an older connection on the same way was lost, either reason is true.
-            return Err(End::new(&[DropReason::NoActiveMember, DropReason::MemberLost], Told::Reset));
+            return Err(Dropped::new(&[DropReason::NoActiveMember, DropReason::MemberLost], Reply::Reset));
         };
         if flags.rst() {
             // There is nothing to take up.
-            let way = Way::new(letter.way.src, Endpoint::new(own(who), port));
-            return Ok(Passage { perhaps: vec![Notice::LoosePickup], ..passage(&letter.on(way), host(who)) });
+            let way = Way::new(packet.way.src, Endpoint::new(own(who), port));
+            return Ok(Forwarded { perhaps: vec![Notice::LoosePickup], ..forwarded(&packet.on(way), host(who)) });
         }
         let to = Endpoint::new(own(who), port);
-        let flow = Flow::new(Protocol::Tcp, [letter.way, Way::new(to, letter.way.src)], Some(who));
-        let on = letter.on(flow.leaves(0));
-        let (notices, lesson) = match opens {
-            true => (vec![], Lesson::Begins(flow, 0)),
-            false => (vec![Notice::LoosePickup], Lesson::PickedUp(flow, 0)),
+        let flow = Flow::new(Protocol::Tcp, [packet.way, Way::new(to, packet.way.src)], Some(who));
+        let on = packet.on(flow.leaves(0));
+        let (notices, update) = match opens {
+            true => (vec![], Update::Begins(flow, 0)),
+            false => (vec![Notice::LoosePickup], Update::PickedUp(flow, 0)),
         };
-        Ok(Passage { notices, lessons: vec![lesson], ..passage(&on, host(who)) })
+        Ok(Forwarded { notices, updates: vec![update], ..forwarded(&on, host(who)) })
     }
 
-    /// Somebody outside talks to a member's own address: nothing is translated, nor are the answers.
-    fn visit(&self, letter: &Letter, who: Who) -> Passage {
-        let strays = match &letter.what {
-            What::Error { .. } | What::EchoReply => return passage(letter, host(who)),
+    /// From outside to a member's own address: nothing is translated, nor are the answers.
+    fn visit(&self, packet: &Packet, who: Who) -> Forwarded {
+        let strays = match &packet.what {
+            What::Error { .. } | What::EchoReply => return forwarded(packet, host(who)),
             What::Segment { flags, .. } => !flags.syn() || flags.ack(),
             _ => false,
         };
         let untranslated = |at: usize| self.flows.get(at).member.is_none() && self.flows.get(at).state == State::Open;
-        match self.flows.find(letter.protocol(), letter.way) {
-            Some((at, side)) if untranslated(at) => self.along(letter, at, side),
-            _ if strays => Passage { lessons: vec![Lesson::Strayed(letter.way)], ..passage(letter, host(who)) },
-            _ => self.begins_plain(letter, host(who)),
+        match self.flows.find(packet.protocol(), packet.way) {
+            Some((at, side)) if untranslated(at) => self.along(packet, at, side),
+            _ if strays => Forwarded { updates: vec![Update::Strayed(packet.way)], ..forwarded(packet, host(who)) },
+            _ => self.begins_plain(packet, host(who)),
         }
     }
 
-    /// What is remembered of a letter that has gone on.
-    pub fn learn(&mut self, letter: &Letter, passage: &Passage) {
+    /// What is remembered of a packet that was forwarded.
+    pub fn learn(&mut self, packet: &Packet, forwarded: &Forwarded) {
         let mut begun = Vec::new();
-        for lesson in &passage.lessons {
-            match lesson.clone() {
-                Lesson::Spoke(who, remote) => self.speaks(who, remote),
-                Lesson::Called(pair, remote) => drop(self.called.insert((pair, remote))),
-                Lesson::Strayed(way) => drop(self.strayed.insert(way)),
-                Lesson::Goes(at, side) => self.flows.track((at, side), letter, true),
-                Lesson::Begins(flow, side) | Lesson::PickedUp(flow, side) => {
+        for update in &forwarded.updates {
+            match update.clone() {
+                Update::Spoke(who, remote) => self.speaks(who, remote),
+                Update::Called(pair, remote) => drop(self.called.insert((pair, remote))),
+                Update::Strayed(way) => drop(self.strayed.insert(way)),
+                Update::Goes(at, side) => self.flows.track((at, side), packet, true),
+                Update::Begins(flow, side) | Update::PickedUp(flow, side) => {
                     let at = self.flows.add(flow);
-                    self.flows.track((at, side), letter, matches!(lesson, Lesson::Begins(..)));
+                    self.flows.track((at, side), packet, matches!(update, Update::Begins(..)));
                     begun.push(at);
                 }
             }
         }
-        if let (&[one, other], Protocol::Tcp) = (begun.as_slice(), letter.protocol()) {
+        if let (&[one, other], Protocol::Tcp) = (begun.as_slice(), packet.protocol()) {
             self.flows.join(one, other);
         }
     }
@@ -367,16 +370,16 @@ impl Model {
     }
 }
 
-/// It goes on as it is.
-pub fn passage(letter: &Letter, to: Far) -> Passage {
-    Passage { letter: letter.clone(), to, notices: vec![], perhaps: vec![], wears: None, lessons: vec![] }
+/// Forwarded as it is.
+pub fn forwarded(packet: &Packet, to: Far) -> Forwarded {
+    Forwarded { packet: packet.clone(), to, notices: vec![], perhaps: vec![], maps: None, updates: vec![] }
 }
 
-/// The flow of a member's letter, when the member wears `port`.
-fn translated(letter: &Letter, who: Who, port: u16) -> Flow {
-    let mut back = Way::new(letter.way.dst, Endpoint::new(vip(pair(who)), port));
-    if letter.protocol() == Protocol::Icmp {
+/// The flow of a member's packet, when the member is translated to `port`.
+fn translated(packet: &Packet, who: Who, port: u16) -> Flow {
+    let mut back = Way::new(packet.way.dst, Endpoint::new(vip(pair(who)), port));
+    if packet.protocol() == Protocol::Icmp {
         back.src.port = 0;
     }
-    Flow::new(letter.protocol(), [back, letter.way], Some(who))
+    Flow::new(packet.protocol(), [back, packet.way], Some(who))
 }

@@ -1,6 +1,6 @@
-//! What somebody sends, as data: by whom, from where to where, and the rest of it.
+//! What is sent, as data: by whom, from where to where, and the rest of it.
 //!
-//! A letter can be read from both ends: as its sender writes it, and, with other addresses, as it must arrive.
+//! A packet can be read from both ends: as its sender writes it, and, with other addresses, as it must arrive.
 
 use fairlead::wire::build::Build;
 use fairlead::wire::tcp::Flags;
@@ -38,18 +38,18 @@ pub enum What {
     },
     EchoRequest,
     EchoReply,
-    /// An ICMP error about another letter, as whoever complains received that one.
+    /// An ICMP error about another packet, as the one who sends the error received that one.
     Error {
         kind: u8,
         code: u8,
         rest: u32,
-        about: Box<Letter>,
+        about: Box<Packet>,
     },
 }
 
-/// A packet to be.
+/// A packet as its sender makes it.
 #[derive(Clone)]
-pub struct Letter {
+pub struct Packet {
     pub from: Far,
     pub what: What,
     pub way: Way,
@@ -63,9 +63,9 @@ pub struct Letter {
 }
 
 /// All but the payload, of which the length is enough.
-impl fmt::Debug for Letter {
+impl fmt::Debug for Packet {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Letter { from, what, way, payload, id, ttl, tos, df, checksummed } = self;
+        let Packet { from, what, way, payload, id, ttl, tos, df, checksummed } = self;
         write!(
             f,
             "{from:?} {} -> {} {what:?} of {} bytes, id {id}, ttl {ttl}, tos {tos}",
@@ -77,27 +77,27 @@ impl fmt::Debug for Letter {
     }
 }
 
-impl Letter {
-    pub fn new(from: Far, what: What, way: Way) -> Letter {
-        Letter { from, what, way, payload: Vec::new(), id: 0, ttl: 64, tos: 0, df: false, checksummed: true }
+impl Packet {
+    pub fn new(from: Far, what: What, way: Way) -> Packet {
+        Packet { from, what, way, payload: Vec::new(), id: 0, ttl: 64, tos: 0, df: false, checksummed: true }
     }
 
-    pub fn datagram(from: Far, way: Way, payload: Vec<u8>) -> Letter {
-        Letter { payload, ..Letter::new(from, What::Datagram, way) }
+    pub fn datagram(from: Far, way: Way, payload: Vec<u8>) -> Packet {
+        Packet { payload, ..Packet::new(from, What::Datagram, way) }
     }
 
-    pub fn segment(from: Far, way: Way, flags: Flags, seq: u32, ack: u32) -> Letter {
-        Letter::new(from, What::Segment { flags, seq, ack }, way)
+    pub fn segment(from: Far, way: Way, flags: Flags, seq: u32, ack: u32) -> Packet {
+        Packet::new(from, What::Segment { flags, seq, ack }, way)
     }
 
     /// `host` says this about `about`, to whoever sent it.
-    pub fn error(from: Far, host: Ipv4Addr, (kind, code): (u8, u8), about: Letter) -> Letter {
+    pub fn error(from: Far, host: Ipv4Addr, (kind, code): (u8, u8), about: Packet) -> Packet {
         let way = Way::new(Endpoint::new(host, 0), Endpoint::new(about.way.src.addr, 0));
         let rest = if code == 4 { 1400 } else { 0 };
-        Letter::new(from, What::Error { kind, code, rest, about: Box::new(about) }, way)
+        Packet::new(from, What::Error { kind, code, rest, about: Box::new(about) }, way)
     }
 
-    /// The protocol that tells its flow; an error's is that of what it quotes.
+    /// The protocol of its flow; an error's is that of what it quotes.
     pub fn protocol(&self) -> Protocol {
         match &self.what {
             What::Datagram => Protocol::Udp,
@@ -107,13 +107,13 @@ impl Letter {
         }
     }
 
-    /// The same letter on another way.
-    pub fn on(&self, way: Way) -> Letter {
-        Letter { way, ..self.clone() }
+    /// The same packet on another way.
+    pub fn on(&self, way: Way) -> Packet {
+        Packet { way, ..self.clone() }
     }
 
-    /// The same error about the same letter on another way.
-    pub fn quoting(&self, way: Way) -> Letter {
+    /// The same error about the same packet on another way.
+    pub fn quoting(&self, way: Way) -> Packet {
         let mut error = self.clone();
         if let What::Error { about, .. } = &mut error.what {
             about.way = way;
@@ -121,14 +121,14 @@ impl Letter {
         error
     }
 
-    /// The way of the letter an error is about.
+    /// The way of the packet an error is about.
     pub fn quoted(&self) -> Option<Way> {
         if let What::Error { about, .. } = &self.what { Some(about.way) } else { None }
     }
 
     /// The echo reply to it, if it is an echo request.
-    pub fn pong(&self) -> Letter {
-        Letter { what: What::EchoReply, way: self.way.back(), ttl: 64, ..self.clone() }
+    pub fn pong(&self) -> Packet {
+        Packet { what: What::EchoReply, way: self.way.back(), ttl: 64, ..self.clone() }
     }
 
     /// The packet.

@@ -1,11 +1,11 @@
-//! Each letter is sent through the appliance and through the model, whole or in pieces, and what comes out is compared.
+//! Each packet is sent through the appliance and through the model, whole or in pieces, and what comes out is compared.
 
-use crate::bench::World;
-use crate::model::{End, Fate, Passage, Told};
-use crate::packet::{Letter, What};
+use crate::model::{Dropped, Forwarded, Outcome, Reply};
+use crate::packet::{Packet, What};
+use crate::run::Run;
 use fairlead::engine::{DropReason, Notice};
 use fairlead::policy::intent::PortId;
-use fairlead::wire::Packet;
+use fairlead::wire;
 use fairlead::wire::build::{Build, mend_ip};
 use std::collections::{HashMap, HashSet};
 use std::net::Ipv4Addr;
@@ -15,16 +15,16 @@ use testbench::plan::{pair, vip};
 pub type Out = Vec<(PortId, Vec<u8>)>;
 
 /// A datagram on its way in pieces.
-pub struct Parcel {
-    pub letter: Letter,
+pub struct Fragmented {
+    pub packet: Packet,
     /// Bytes of IP payload in each piece but the last.
     size: usize,
     /// The pieces as they arrive, in order.
     frames: Vec<Vec<u8>>,
     /// Which of them the appliance holds.
-    pub here: Vec<bool>,
+    pub held: Vec<bool>,
     /// Which are still to be sent, the next one last.
-    pub coming: Vec<usize>,
+    pub unsent: Vec<usize>,
 }
 
 /// Identifications the appliance gave to what may be cut on its way: none comes twice (RFC 6864 4.3).
@@ -36,7 +36,7 @@ impl Identifications {
     const MEMORY: usize = 20_000;
 
     fn see(&mut self, frame: &[u8]) {
-        let headers = Packet::parse(frame).expect("the rig has read it");
+        let headers = wire::Packet::parse(frame).expect("the rig has read it");
         let id = headers.id(frame);
         let seen = self.0.entry((headers.src(), headers.dst(), headers.protocol)).or_default();
         assert!(seen.insert(id), "{} to {} had identification {} before", headers.src(), headers.dst(), id);
@@ -46,249 +46,258 @@ impl Identifications {
     }
 }
 
-impl World {
-    /// Sends a letter whole; how it went on, if it did.
-    pub fn send(&mut self, letter: &Letter) -> Option<Passage> {
-        if self.leaves_out(letter) {
+impl Run {
+    /// Sends a packet whole; how it was forwarded, if it was.
+    pub fn send(&mut self, packet: &Packet) -> Option<Forwarded> {
+        if self.skips(packet) {
             return None;
         }
-        let frame = self.arriving(letter);
-        let (out, moved) = self.inject(letter.from, &frame);
-        self.settled(letter, &[frame], None, out, moved)
+        let frame = self.arriving(packet);
+        let (out, moved) = self.inject(packet.from, &frame);
+        self.compare(packet, &[frame], None, out, moved)
     }
 
-    /// Puts a letter on its way in pieces of `size`, in any order, some of them twice, some never.
-    pub fn parcel(&mut self, letter: Letter, size: usize, lossy: bool) -> Parcel {
-        let frames = self.lab.dress(letter.from, &letter.build()).fragments(size);
-        let frames: Vec<_> = frames.into_iter().map(|frame| self.by_its_router(&letter, frame)).collect();
-        let mut coming: Vec<usize> = (0..frames.len()).collect();
+    /// Puts a packet on its way in pieces of `size`, in any order, some of them twice, some never.
+    pub fn fragment(&mut self, packet: Packet, size: usize, lossy: bool) -> Fragmented {
+        let frames = self.lab.dress(packet.from, &packet.build()).fragments(size);
+        let frames: Vec<_> = frames.into_iter().map(|frame| self.by_its_router(&packet, frame)).collect();
+        let mut unsent: Vec<usize> = (0..frames.len()).collect();
         for _ in 0..self.dice.roll(3) {
-            coming.push(self.dice.roll(frames.len() as u32) as usize);
+            unsent.push(self.dice.roll(frames.len() as u32) as usize);
         }
-        for at in (1..coming.len()).rev() {
-            coming.swap(at, self.dice.roll(at as u32 + 1) as usize);
+        for at in (1..unsent.len()).rev() {
+            unsent.swap(at, self.dice.roll(at as u32 + 1) as usize);
         }
         if lossy && self.dice.once_in(8) {
-            coming.pop();
+            unsent.pop();
         }
-        Parcel { size, here: vec![false; frames.len()], letter, frames, coming }
+        Fragmented { size, held: vec![false; frames.len()], packet, frames, unsent }
     }
 
-    /// Sends the next piece of a parcel. Outer `None`: it is not complete, or it had no more pieces.
-    pub fn post(&mut self, parcel: &mut Parcel) -> Option<Option<Passage>> {
-        let at = parcel.coming.pop()?;
-        let alone = self.passes_alone(&parcel.letter);
-        if self.leaves_out(&parcel.letter) {
-            parcel.coming.clear();
+    /// Sends the next piece of a datagram. Outer `None`: it is not complete, or it had no more pieces.
+    pub fn send_fragment(&mut self, datagram: &mut Fragmented) -> Option<Option<Forwarded>> {
+        let at = datagram.unsent.pop()?;
+        let alone = self.passes_alone(&datagram.packet);
+        if self.skips(&datagram.packet) {
+            datagram.unsent.clear();
             return None;
         }
-        if alone && self.is_translated(&parcel.letter) {
-            // A standing flow and an exclusion that came later: for pieces of it the specification has no word.
-            parcel.coming.clear();
+        if alone && self.is_translated(&datagram.packet) {
+            // A standing flow and an exclusion that came later: for pieces of it the specification has no rule.
+            datagram.unsent.clear();
             return None;
         }
-        let (out, moved) = self.inject(parcel.letter.from, &parcel.frames[at].clone());
+        let (out, moved) = self.inject(datagram.packet.from, &datagram.frames[at].clone());
         if alone {
-            self.went_alone(parcel, at, out, moved);
+            self.expect_fragment_forwarded(datagram, at, out, moved);
             return None;
         }
-        let again = std::mem::replace(&mut parcel.here[at], true);
-        if again || !parcel.here.iter().all(|here| *here) {
+        let again = std::mem::replace(&mut datagram.held[at], true);
+        if again || !datagram.held.iter().all(|held| *held) {
             let dropped = if again { vec![DropReason::FragmentDuplicate] } else { vec![] };
             assert_eq!((out.as_slice(), moved), (&[][..], Moved { received: 1, dropped, ..Moved::default() }));
             return None;
         }
-        parcel.here.fill(false);
-        Some(self.settled(&parcel.letter, &parcel.frames, Some(parcel.size), out, moved))
+        datagram.held.fill(false);
+        Some(self.compare(&datagram.packet, &datagram.frames, Some(datagram.size), out, moved))
     }
 
     /// Pieces of a visitor's do not wait for each other. What a member sends does: it may belong to a flow that is
     /// translated, whoever is excluded by now.
-    pub fn passes_alone(&self, letter: &Letter) -> bool {
-        let (plan, way) = (&self.model.plan, letter.way);
+    pub fn passes_alone(&self, packet: &Packet) -> bool {
+        let (plan, way) = (&self.model.plan, packet.way);
         plan.who_is(way.src.addr).is_none() && plan.who_is(way.dst.addr).is_some()
     }
 
     /// It belongs to a flow that is translated.
-    pub fn is_translated(&self, letter: &Letter) -> bool {
-        let known = self.model.flows.find(letter.protocol(), letter.way);
+    pub fn is_translated(&self, packet: &Packet) -> bool {
+        let known = self.model.flows.find(packet.protocol(), packet.way);
         known.is_some_and(|(at, _)| self.model.flows.get(at).member.is_some())
     }
 
-    fn went_alone(&mut self, parcel: &Parcel, at: usize, out: Out, moved: Moved) {
-        let Fate::Goes(passage) = self.model.fate(&parcel.letter, 0) else {
-            panic!("{:?} is only routed", parcel.letter)
+    fn expect_fragment_forwarded(&mut self, datagram: &Fragmented, at: usize, out: Out, moved: Moved) {
+        let Outcome::Forwarded(forwarded) = self.model.outcome(&datagram.packet, 0) else {
+            panic!("{:?} is only routed", datagram.packet)
         };
-        let ours = self.lab.undress(passage.to, &parcel.letter.build().ttl(parcel.letter.ttl - 1));
-        let frames = self.cut(passage.to, ours.fragments(parcel.size).swap_remove(at));
+        let ours = self.lab.undress(forwarded.to, &datagram.packet.build().ttl(datagram.packet.ttl - 1));
+        let frames = self.cut(forwarded.to, ours.fragments(datagram.size).swap_remove(at));
         let noticed = if frames.len() > 1 { vec![Notice::Fragmented] } else { vec![] };
         assert_eq!(moved, Moved { received: 1, transmitted: frames.len() as u64, noticed, ..Moved::default() });
-        self.same(&out, passage.to, &frames);
+        self.same(&out, forwarded.to, &frames);
         if at == 0 {
-            self.model.learn(&parcel.letter, &passage);
+            self.model.learn(&datagram.packet, &forwarded);
         }
     }
 
-    /// The appliance has decided about a letter that came in these frames, in pieces if `size` says so.
-    fn settled(
+    /// The appliance has decided about a packet that came in these frames, in pieces if `size` says so.
+    fn compare(
         &mut self,
-        letter: &Letter,
+        packet: &Packet,
         frames: &[Vec<u8>],
         size: Option<usize>,
         out: Out,
         moved: Moved,
-    ) -> Option<Passage> {
-        let fate = self.fate(letter, &out);
-        if self.tells {
-            println!("{letter:?}{}\n    {}", if size.is_some() { " in pieces" } else { "" }, fate.in_words());
+    ) -> Option<Forwarded> {
+        let outcome = self.outcome(packet, &out);
+        if self.traces {
+            println!("{packet:?}{}\n    {}", if size.is_some() { " in pieces" } else { "" }, outcome.in_words());
         }
-        self.last = Some((letter.clone(), fate.clone()));
-        let gathered = size.map(|_| Notice::Reassembled);
-        match fate {
-            Fate::Answered => {
-                let pong = letter.pong().build();
+        self.last = Some((packet.clone(), outcome.clone()));
+        let reassembled = size.map(|_| Notice::Reassembled);
+        match outcome {
+            Outcome::Answered => {
+                let pong = packet.pong().build();
                 let transmitted = frames.len() as u64;
-                let told =
-                    Moved { received: 1, transmitted, noticed: gathered.into_iter().collect(), ..Moved::default() };
-                assert_eq!(moved, told, "{letter:?}");
+                let counted =
+                    Moved { received: 1, transmitted, noticed: reassembled.into_iter().collect(), ..Moved::default() };
+                assert_eq!(moved, counted, "{packet:?}");
                 match size {
-                    Some(size) => self.same(&out, letter.from, &self.lab.undress(letter.from, &pong).fragments(size)),
-                    None => self.lab.expect_own(&out, letter.from, pong),
+                    Some(size) => self.same(&out, packet.from, &self.lab.undress(packet.from, &pong).fragments(size)),
+                    None => self.lab.expect_own(&out, packet.from, pong),
                 }
                 None
             }
-            Fate::Dies(End { reasons, told }) => {
-                self.died(letter, frames, reasons, told, &out, &moved);
+            Outcome::Dropped(Dropped { reasons, reply }) => {
+                self.expect_dropped(packet, frames, reasons, reply, &out, &moved);
                 None
             }
-            Fate::Goes(passage) => self.went(letter, frames, size, passage, &out, moved),
+            Outcome::Forwarded(forwarded) => self.expect_forwarded(packet, frames, size, forwarded, &out, moved),
         }
     }
 
-    /// What the model says, now that what came out tells which port the appliance chose.
-    fn fate(&self, letter: &Letter, out: &Out) -> Fate {
+    /// What the model says, now that what came out shows which port the appliance chose.
+    fn outcome(&self, packet: &Packet, out: &Out) -> Outcome {
         let flows = &self.model.flows;
         let source =
-            self.model.plan.who_is(letter.way.src.addr).map(|who| (letter.protocol(), who, letter.way.src.port));
+            self.model.plan.who_is(packet.way.src.addr).map(|who| (packet.protocol(), who, packet.way.src.port));
         let own = source.filter(|source| flows.free(*source, source.2)).map_or(1, |source| source.2);
-        let fate = self.model.fate(letter, own);
-        let (Fate::Goes(Passage { wears: Some(source), .. }), [(_, first), ..]) = (&fate, out.as_slice()) else {
-            return fate;
+        let outcome = self.model.outcome(packet, own);
+        let (Outcome::Forwarded(Forwarded { maps: Some(source), .. }), [(_, first), ..]) = (&outcome, out.as_slice())
+        else {
+            return outcome;
         };
         if first[l3(first) + 12..][..4] != vip(pair(source.1)).octets() {
-            return fate;
+            return outcome;
         }
         let l4 = l3(first) + 20;
-        let chosen = match (&letter.what, &first[l4..]) {
+        let chosen = match (&packet.what, &first[l4..]) {
             (What::EchoRequest, bytes) => u16::from_be_bytes([bytes[4], bytes[5]]),
             (_, bytes) => u16::from_be_bytes([bytes[0], bytes[1]]),
         };
-        if self.tells {
-            println!("{letter:?}: {source:?} wears {chosen}");
+        if self.traces {
+            println!("{packet:?}: {source:?} is translated to port {chosen}");
         }
-        flows.may_wear(*source, chosen);
-        self.model.fate(letter, chosen)
+        flows.expect_port(*source, chosen);
+        self.model.outcome(packet, chosen)
     }
 
-    fn went(
+    fn expect_forwarded(
         &mut self,
-        letter: &Letter,
+        packet: &Packet,
         arrived: &[Vec<u8>],
         size: Option<usize>,
-        passage: Passage,
+        forwarded: Forwarded,
         out: &Out,
         moved: Moved,
-    ) -> Option<Passage> {
+    ) -> Option<Forwarded> {
         let largest = arrived.iter().map(|frame| total_length(frame)).max().unwrap_or(0);
-        if letter.ttl <= 1 {
+        if packet.ttl <= 1 {
             let hop = (11, 0, 0);
-            self.turned_back(letter, DropReason::TtlExceeded, hop, out, &moved, &passage);
+            self.expect_rejected(packet, DropReason::TtlExceeded, hop, out, &moved, &forwarded);
             return None;
         }
-        if letter.df && largest > self.mtu(passage.to) {
-            let narrow = (3, 4, self.mtu(passage.to) as u32);
-            self.turned_back(letter, DropReason::TooBig, narrow, out, &moved, &passage);
+        if packet.df && largest > self.mtu(forwarded.to) {
+            let narrow = (3, 4, self.mtu(forwarded.to) as u32);
+            self.expect_rejected(packet, DropReason::TooBig, narrow, out, &moved, &forwarded);
             return None;
         }
         let Some((_, first)) = out.first() else {
-            panic!("nothing came out of {letter:?}: {moved:?}, not {passage:?}")
+            panic!("nothing came out of {packet:?}: {moved:?}, not {forwarded:?}")
         };
-        let expected = passage.letter.build().ttl(letter.ttl - 1);
+        let expected = forwarded.packet.build().ttl(packet.ttl - 1);
         let frames = match size {
-            None => vec![self.lab.undress(passage.to, &self.lab.identified(expected, first)).bytes()],
-            Some(size) => self.lab.undress(passage.to, &self.lab.identified_pieces(expected, first)).fragments(size),
+            None => vec![self.lab.undress(forwarded.to, &self.lab.identified(expected, first)).bytes()],
+            Some(size) => self.lab.undress(forwarded.to, &self.lab.identified_pieces(expected, first)).fragments(size),
         };
         let whole = frames.len();
-        let frames: Vec<_> = frames.into_iter().flat_map(|frame| self.cut(passage.to, frame)).collect();
+        let frames: Vec<_> = frames.into_iter().flat_map(|frame| self.cut(forwarded.to, frame)).collect();
         assert_eq!(
             (moved.received, moved.transmitted, &moved.dropped[..]),
             (1, frames.len() as u64, &[][..]),
-            "{letter:?}"
+            "{packet:?}"
         );
-        let (mut must, mut may) = (passage.notices.clone(), passage.perhaps.clone());
+        let (mut must, mut may) = (forwarded.notices.clone(), forwarded.perhaps.clone());
         must.extend(size.map(|_| Notice::Reassembled));
         match frames.len() - whole {
             0 => {}
             1 => must.push(Notice::Fragmented),
             more => may.extend(vec![Notice::Fragmented; more]),
         }
-        noticed(letter, &moved.noticed, &must, &may);
-        self.same(out, passage.to, &frames);
+        noticed(packet, &moved.noticed, &must, &may);
+        self.same(out, forwarded.to, &frames);
         self.identify(out);
-        self.model.learn(letter, &passage);
-        if let Some(who) = self.model.plan.who_is(passage.letter.way.dst.addr) {
-            self.callees.insert((passage.letter.way.src, pair(who)), who);
+        self.model.learn(packet, &forwarded);
+        if let Some(who) = self.model.plan.who_is(forwarded.packet.way.dst.addr) {
+            self.callees.insert((forwarded.packet.way.src, pair(who)), who);
         }
-        Some(passage)
+        Some(forwarded)
     }
 
-    /// It would have gone on, but its sender hears why not; nothing is remembered.
-    fn turned_back(
+    /// It would have been forwarded, but its sender gets an error instead; nothing is remembered.
+    fn expect_rejected(
         &mut self,
-        letter: &Letter,
+        packet: &Packet,
         reason: DropReason,
         (kind, code, rest): (u8, u8, u32),
         out: &Out,
         moved: &Moved,
-        passage: &Passage,
+        forwarded: &Forwarded,
     ) {
-        assert_eq!((moved.received, &moved.dropped[..]), (1, &[reason][..]), "{letter:?}");
-        let may: Vec<_> = passage.notices.iter().chain(&passage.perhaps).copied().collect();
-        noticed(letter, &moved.noticed, &[], &may);
-        if matches!(letter.what, What::Error { .. }) {
+        assert_eq!((moved.received, &moved.dropped[..]), (1, &[reason][..]), "{packet:?}");
+        let may: Vec<_> = forwarded.notices.iter().chain(&forwarded.perhaps).copied().collect();
+        noticed(packet, &moved.noticed, &[], &may);
+        if matches!(packet.what, What::Error { .. }) {
             assert_eq!(out, &[], "no error about an error (RFC 1812 4.3.2.7)");
             return;
         }
-        let hop = if letter.from == ROUTER { self.lab.outer_ip() } else { testbench::rig::G };
-        let told = Build::icmp_error(hop, letter.way.src.addr, kind, code, &letter.build()).rest(rest);
-        self.lab.expect_own(out, letter.from, told);
+        let hop = if packet.from == ROUTER { self.lab.outer_ip() } else { testbench::rig::G };
+        let error = Build::icmp_error(hop, packet.way.src.addr, kind, code, &packet.build()).rest(rest);
+        self.lab.expect_own(out, packet.from, error);
     }
 
-    fn died(&self, letter: &Letter, frames: &[Vec<u8>], reasons: &[DropReason], told: Told, out: &Out, moved: &Moved) {
+    fn expect_dropped(
+        &self,
+        packet: &Packet,
+        frames: &[Vec<u8>],
+        reasons: &[DropReason],
+        reply: Reply,
+        out: &Out,
+        moved: &Moved,
+    ) {
         let all = moved.dropped.iter().all(|reason| reasons.contains(reason));
-        assert!(all && moved.dropped.len() == frames.len(), "{letter:?}: {moved:?}, not {reasons:?}");
-        match (told, &letter.what) {
-            (Told::Perhaps, _) => {
-                let back = out.iter().all(|(port, _)| *port == self.lab.port(letter.from));
-                assert!(out.len() <= 1 && back, "{letter:?} reached somebody");
+        assert!(all && moved.dropped.len() == frames.len(), "{packet:?}: {moved:?}, not {reasons:?}");
+        match (reply, &packet.what) {
+            (Reply::Unspecified, _) => {
+                let back = out.iter().all(|(port, _)| *port == self.lab.port(packet.from));
+                assert!(out.len() <= 1 && back, "{packet:?} reached somebody");
             }
-            (Told::Closed(by), _) => {
+            (Reply::Closed(by), _) => {
                 let mut quote = frames[0][l3(&frames[0])..][..total_length(&frames[0])].to_vec();
                 quote.truncate(548);
-                self.lab.expect_own(out, letter.from, Build::icmp(by, letter.way.src.addr, 3, 3).payload(&quote));
+                self.lab.expect_own(out, packet.from, Build::icmp(by, packet.way.src.addr, 3, 3).payload(&quote));
             }
-            (Told::Reset, What::Segment { flags, ack, .. }) if !flags.rst() => {
-                assert_eq!(out.len(), 1, "{letter:?} is answered by a reset");
-                let (back, seq) = (letter.way.back(), if flags.ack() { *ack } else { 0 });
-                self.lab.expect_reset(&out[0], letter.from, back.src, back.dst, seq);
+            (Reply::Reset, What::Segment { flags, ack, .. }) if !flags.rst() => {
+                assert_eq!(out.len(), 1, "{packet:?} is answered by a reset");
+                let (back, seq) = (packet.way.back(), if flags.ack() { *ack } else { 0 });
+                self.lab.expect_reset(&out[0], packet.from, back.src, back.dst, seq);
             }
-            _ => assert_eq!(out, &[], "{letter:?} dies in silence"),
+            _ => assert_eq!(out, &[], "{packet:?} is dropped in silence"),
         }
     }
 
     /// What came out is these frames, for `to`.
     fn same(&self, out: &Out, to: Far, frames: &[Vec<u8>]) {
-        assert_eq!(out.len(), frames.len(), "{:?}", self.lab.rig.told());
+        assert_eq!(out.len(), frames.len(), "{:?}", self.lab.rig.counted());
         for ((port, got), expected) in out.iter().zip(frames) {
             assert_eq!(*port, self.lab.port(to), "the wrong port");
             assert_same(got, expected);
@@ -297,7 +306,7 @@ impl World {
 
     /// What leaves with a virtual source and may be cut on its way has a number of its own.
     fn identify(&mut self, out: &Out) {
-        let headers = Packet::parse(&out[0].1).expect("the rig has read it");
+        let headers = wire::Packet::parse(&out[0].1).expect("the rig has read it");
         if (0..2).any(|pair| vip(pair) == headers.src()) && !headers.is_atomic() {
             self.identifications.see(&out[0].1);
         }
@@ -308,7 +317,7 @@ impl World {
         if to == ROUTER && self.lab.layout != Layout::OneArm { 1500 } else { usize::from(self.model.plan.servers_mtu) }
     }
 
-    /// A frame in pieces that fit, said as simply as it can be.
+    /// A frame in pieces that fit, as simply as it can be written.
     fn cut(&self, to: Far, frame: Vec<u8>) -> Vec<Vec<u8>> {
         let (l3, length, mtu) = (l3(&frame), total_length(&frame), self.mtu(to));
         if length <= mtu {
@@ -336,19 +345,19 @@ impl World {
     fn inject(&mut self, from: Far, frame: &[u8]) -> (Out, Moved) {
         self.packets += 1;
         let (out, moved) = self.lab.raw(from, frame);
-        if self.tells {
+        if self.traces {
             println!("{} bytes from {from:?}: {moved:?}", frame.len());
         }
         (self.by_either_router(out, from != ROUTER), moved)
     }
 
-    fn arriving(&self, letter: &Letter) -> Vec<u8> {
-        self.by_its_router(letter, self.lab.arriving(letter.from, &letter.build()))
+    fn arriving(&self, packet: &Packet) -> Vec<u8> {
+        self.by_its_router(packet, self.lab.arriving(packet.from, &packet.build()))
     }
 
     /// Who lives behind the other router sends by it.
-    fn by_its_router(&self, letter: &Letter, mut frame: Vec<u8>) -> Vec<u8> {
-        if letter.from == ROUTER && self.model.plan.takes_detour(letter.way.src.addr) {
+    fn by_its_router(&self, packet: &Packet, mut frame: Vec<u8>) -> Vec<u8> {
+        if packet.from == ROUTER && self.model.plan.takes_detour(packet.way.src.addr) {
             frame[6..12].copy_from_slice(&self.model.plan.other_router().1);
         }
         frame
@@ -372,13 +381,13 @@ impl World {
     }
 }
 
-fn noticed(letter: &Letter, got: &[Notice], must: &[Notice], may: &[Notice]) {
+fn noticed(packet: &Packet, got: &[Notice], must: &[Notice], may: &[Notice]) {
     let mut left = got.to_vec();
     for notice in must {
         let at = left.iter().position(|one| one == notice);
-        left.swap_remove(at.unwrap_or_else(|| panic!("{letter:?}: {notice:?} is not among {got:?}")));
+        left.swap_remove(at.unwrap_or_else(|| panic!("{packet:?}: {notice:?} is not among {got:?}")));
     }
-    assert!(left.iter().all(|notice| may.contains(notice)), "{letter:?} made {got:?}, not {must:?}");
+    assert!(left.iter().all(|notice| may.contains(notice)), "{packet:?} made {got:?}, not {must:?}");
 }
 
 fn l3(frame: &[u8]) -> usize {

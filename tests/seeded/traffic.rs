@@ -1,8 +1,8 @@
-//! What happens by chance, but for connections: datagrams, pings, and complaints about them.
+//! What happens by chance, but for connections: datagrams, pings, and ICMP errors about them.
 
-use crate::bench::World;
-use crate::packet::{Letter, Way, What};
-use crate::send::Parcel;
+use crate::packet::{Packet, Way, What};
+use crate::run::Run;
+use crate::send::Fragmented;
 use fairlead::time::Duration;
 use fairlead::wire::{Endpoint, Protocol};
 use std::net::Ipv4Addr;
@@ -10,11 +10,11 @@ use testbench::lab::*;
 use testbench::plan::{Who, host, own, pair, vip};
 use testbench::rig::*;
 
-/// What a router somewhere outside is called.
+/// The address of a router somewhere outside.
 const SOMEWHERE: Ipv4Addr = Ipv4Addr::new(198, 51, 100, 7);
 
-impl World {
-    /// One thing happens.
+impl Run {
+    /// One step of the run.
     pub fn step(&mut self) {
         match self.dice.roll(100) {
             0..15 => self.client_sends(),
@@ -28,8 +28,8 @@ impl World {
             52..56 => self.flow_fails(),
             56..58 => self.ping_the_address(),
             58..59 => self.misrouted(),
-            59..76 => self.talk(),
-            76..99 => self.post_something(),
+            59..76 => self.advance_dialog(),
+            76..99 => self.send_next_fragment(),
             _ => self.lab.rig.now += Duration::from_micros(u64::from(self.dice.roll(1_000))),
         }
     }
@@ -61,29 +61,29 @@ impl World {
         self.bytes(length)
     }
 
-    /// Sends a letter as it may be sent: whole, or in pieces, over a while.
-    fn mail(&mut self, mut letter: Letter) {
-        letter.id = self.identification();
-        letter.tos = self.dice.pick(&[0, 24 << 2, 46 << 2 | 1]);
-        if self.model.plan.served_at(letter.way.dst.addr).is_some() && matches!(letter.what, What::EchoRequest) {
+    /// Sends a packet as it may be sent: whole, or in pieces, over a while.
+    fn submit(&mut self, mut packet: Packet) {
+        packet.id = self.identification();
+        packet.tos = self.dice.pick(&[0, 24 << 2, 46 << 2 | 1]);
+        if self.model.plan.served_at(packet.way.dst.addr).is_some() && matches!(packet.what, What::EchoRequest) {
             // What we say ourselves does not speak for the network's congestion (RFC 3168).
-            letter.tos &= 0xfc;
+            packet.tos &= 0xfc;
         }
-        if letter.protocol() == Protocol::Udp && self.dice.once_in(10) {
-            letter.checksummed = false;
+        if packet.protocol() == Protocol::Udp && self.dice.once_in(10) {
+            packet.checksummed = false;
         }
-        if self.dice.once_in(4) && self.parcels.len() < 40 {
-            let (length, size) = self.in_pieces(letter.from);
-            letter.payload = self.bytes(length);
-            let parcel = self.parcel(letter, size, true);
-            return self.parcels.push(parcel);
+        if self.dice.once_in(4) && self.fragmented.len() < 40 {
+            let (length, size) = self.in_pieces(packet.from);
+            packet.payload = self.bytes(length);
+            let datagram = self.fragment(packet, size, true);
+            return self.fragmented.push(datagram);
         }
-        letter.payload = self.payload(letter.from);
-        letter.df = self.dice.once_in(3);
+        packet.payload = self.payload(packet.from);
+        packet.df = self.dice.once_in(3);
         if self.dice.once_in(60) {
-            letter.ttl = 1;
+            packet.ttl = 1;
         }
-        self.send(&letter);
+        self.send(&packet);
     }
 
     pub fn identification(&mut self) -> u16 {
@@ -103,41 +103,41 @@ impl World {
         (length, size)
     }
 
-    /// The next piece of something that is on its way.
-    fn post_something(&mut self) {
-        if self.parcels.is_empty() {
+    /// The next piece of a datagram that is under way.
+    fn send_next_fragment(&mut self) {
+        if self.fragmented.is_empty() {
             return self.client_sends();
         }
-        let at = self.dice.roll(self.parcels.len() as u32) as usize;
-        let mut parcel = self.parcels.swap_remove(at);
-        self.post(&mut parcel);
-        self.keep(parcel);
+        let at = self.dice.roll(self.fragmented.len() as u32) as usize;
+        let mut datagram = self.fragmented.swap_remove(at);
+        self.send_fragment(&mut datagram);
+        self.keep(datagram);
     }
 
-    /// Keeps what is not yet over.
-    fn keep(&mut self, parcel: Parcel) {
-        match (parcel.coming.is_empty(), parcel.here.iter().any(|here| *here)) {
-            (false, _) => self.parcels.push(parcel),
-            (true, true) => self.stranded.push(parcel),
+    /// Keeps what is not complete yet.
+    fn keep(&mut self, datagram: Fragmented) {
+        match (datagram.unsent.is_empty(), datagram.held.iter().any(|held| *held)) {
+            (false, _) => self.fragmented.push(datagram),
+            (true, true) => self.incomplete.push(datagram),
             (true, false) => {}
         }
     }
 
     fn client_sends(&mut self) {
         let way = Way::new(self.remote(), Endpoint::new(self.some_vip(), 5060));
-        self.mail(Letter::new(ROUTER, What::Datagram, way));
+        self.submit(Packet::new(ROUTER, What::Datagram, way));
     }
 
     fn member_sends(&mut self) {
         let (who, remote) = (self.who(), self.remote());
-        self.mail(Letter::new(host(who), What::Datagram, Way::new(Endpoint::new(own(who), 5060), remote)));
+        self.submit(Packet::new(host(who), What::Datagram, Way::new(Endpoint::new(own(who), 5060), remote)));
     }
 
     /// A member calls the virtual address of its own pair or of the other one, from the service port or another.
     fn member_calls_a_pair(&mut self) {
         let (who, called) = (self.who(), Endpoint::new(self.some_vip(), 5060));
         let port = self.dice.pick(&[5060, 33_000, 33_001, 33_002]);
-        self.mail(Letter::new(host(who), What::Datagram, Way::new(Endpoint::new(own(who), port), called)));
+        self.submit(Packet::new(host(who), What::Datagram, Way::new(Endpoint::new(own(who), port), called)));
     }
 
     /// A member sends a datagram or a ping outward, or one that was asked before answers.
@@ -148,12 +148,12 @@ impl World {
         let (who, number) = (self.who(), 33_000 + self.dice.roll(12) as u16);
         let (source, remote) = (Endpoint::new(own(who), number), self.remote().addr);
         match self.dice.roll(3) {
-            0 => self.mail(Letter::new(host(who), What::EchoRequest, Way::new(source, Endpoint::new(remote, 0)))),
-            _ => self.mail(Letter::new(host(who), What::Datagram, Way::new(source, Endpoint::new(remote, 162)))),
+            0 => self.submit(Packet::new(host(who), What::EchoRequest, Way::new(source, Endpoint::new(remote, 0)))),
+            _ => self.submit(Packet::new(host(who), What::Datagram, Way::new(source, Endpoint::new(remote, 162)))),
         }
     }
 
-    /// Somebody that a member asked, outside or behind a virtual address, answers.
+    /// A host that a member asked, outside or behind a virtual address, answers.
     fn asked_answers(&mut self) {
         let number = self.dice.roll(1 << 30) as usize;
         let Some(flow) = self.model.flows.pick(number) else { return };
@@ -163,28 +163,28 @@ impl World {
         }
         let what = if protocol == Protocol::Icmp { What::EchoReply } else { What::Datagram };
         match self.model.plan.served_at(answer.src.addr) {
-            None => self.mail(Letter::new(ROUTER, what, answer)),
+            None => self.submit(Packet::new(ROUTER, what, answer)),
             Some(called) => {
                 let who = called * 2 + self.dice.roll(2) as Who;
                 let way = Way::new(Endpoint::new(own(who), answer.src.port), answer.dst);
-                self.mail(Letter::new(host(who), what, way));
+                self.submit(Packet::new(host(who), what, way));
             }
         }
     }
 
-    /// Somebody outside talks to a member's own address, or the member answers, or speaks first.
+    /// A visitor sends to a member's own address, or the member answers, or speaks first.
     fn visitor_comes(&mut self) {
         let (who, remote) = (self.who(), self.remote().addr);
         let port = self.dice.pick(&[161, 7000, 5060]);
-        // Finding 9: whoever visits two service ports from one port is answered as if it had visited the last one only.
+        // Known limit: a visitor of two service ports from one port is answered as if it had visited the last one only.
         let from = 50_000 + if port == 5060 { who as u16 } else { self.dice.roll(2) as u16 };
         let way = Way::new(Endpoint::new(remote, from), Endpoint::new(own(who), port));
         let ping = Way::new(Endpoint::new(remote, 77), Endpoint::new(own(who), 0));
         match self.dice.roll(6) {
-            0 => self.mail(Letter::new(ROUTER, What::EchoRequest, ping)),
-            1 => self.mail(Letter::new(host(who), What::EchoReply, ping.back())),
-            2..4 => self.mail(Letter::new(ROUTER, What::Datagram, way)),
-            _ => self.mail(Letter::new(host(who), What::Datagram, way.back())),
+            0 => self.submit(Packet::new(ROUTER, What::EchoRequest, ping)),
+            1 => self.submit(Packet::new(host(who), What::EchoReply, ping.back())),
+            2..4 => self.submit(Packet::new(ROUTER, What::Datagram, way)),
+            _ => self.submit(Packet::new(host(who), What::Datagram, way.back())),
         }
     }
 
@@ -201,53 +201,53 @@ impl World {
             4 => (host(who), What::EchoRequest, Way::new(source(9), Endpoint::new(config, 0))),
             _ => (ROUTER, What::EchoReply, Way::new(Endpoint::new(config, 0), source(9))),
         };
-        self.mail(Letter::new(from, what, way));
+        self.submit(Packet::new(from, what, way));
     }
 
-    /// Somebody nobody asked sends to a port that is no service.
+    /// An uninvited host sends to a port that is no service.
     fn stranger_sends(&mut self) {
         let stranger = Endpoint::new(Ipv4Addr::from(0xcb00_7100 | self.dice.roll(250)), 162);
         let number = self.dice.pick(&[33_000, 41_000]) + self.dice.roll(14) as u16;
         let way = Way::new(stranger, Endpoint::new(self.some_vip(), number));
         let nameless = Way::new(Endpoint::new(stranger.addr, 0), way.dst);
-        let letter = match self.dice.roll(4) {
-            0 => Letter::datagram(ROUTER, way, vec![1; 30]),
-            1 => Letter::segment(ROUTER, way, SYN, 5, 0),
-            2 => Letter::segment(ROUTER, way, ACK, 5, 9),
-            _ => Letter::new(ROUTER, What::EchoReply, nameless),
+        let packet = match self.dice.roll(4) {
+            0 => Packet::datagram(ROUTER, way, vec![1; 30]),
+            1 => Packet::segment(ROUTER, way, SYN, 5, 0),
+            2 => Packet::segment(ROUTER, way, ACK, 5, 9),
+            _ => Packet::new(ROUTER, What::EchoReply, nameless),
         };
-        self.send(&letter);
+        self.send(&packet);
     }
 
-    /// A complaint about a datagram of a service port: by the member that received it, or by somebody outside.
+    /// An error about a datagram of a service port: from the member that received it, or from outside.
     fn service_fails(&mut self) {
         let (who, remote) = (self.who(), self.remote());
         let to_member = Way::new(remote, Endpoint::new(own(who), 5060));
         let payload = self.payload(host(who));
-        let (service, letter) = (Endpoint::new(vip(pair(who)), 5060), |from, way| Letter::datagram(from, way, payload));
+        let (service, packet) = (Endpoint::new(vip(pair(who)), 5060), |from, way| Packet::datagram(from, way, payload));
         let error = match self.dice.roll(3) {
             0 => {
                 let called = Way::new(Endpoint::new(self.some_vip(), 5060), to_member.dst);
-                Letter::error(host(who), own(who), (3, 3), letter(host(who), called))
+                Packet::error(host(who), own(who), (3, 3), packet(host(who), called))
             }
-            1 => Letter::error(host(who), own(who), (3, 3), letter(host(who), to_member)),
+            1 => Packet::error(host(who), own(who), (3, 3), packet(host(who), to_member)),
             _ => {
-                let about = Letter { ttl: 60, df: true, ..letter(ROUTER, Way::new(service, remote)) };
-                Letter::error(ROUTER, SOMEWHERE, self.dice.pick(&[(3, 4), (3, 3), (11, 0)]), about)
+                let about = Packet { ttl: 60, df: true, ..packet(ROUTER, Way::new(service, remote)) };
+                Packet::error(ROUTER, SOMEWHERE, self.dice.pick(&[(3, 4), (3, 3), (11, 0)]), about)
             }
         };
         self.send(&error);
     }
 
-    /// A complaint about something remembered, or about nothing.
+    /// An error about a known flow, or about none.
     fn flow_fails(&mut self) {
         if self.dice.once_in(4) {
             let stranger = Endpoint::new(Ipv4Addr::from(0xcb00_7100 | self.dice.roll(250)), 80);
             let way = Way::new(Endpoint::new(self.some_vip(), 41_000 + self.dice.roll(12) as u16), stranger);
             let what = self.dice.pick(&[0, 1]);
             let about =
-                if what == 0 { Letter::datagram(ROUTER, way, vec![]) } else { Letter::segment(ROUTER, way, SYN, 3, 0) };
-            self.send(&Letter::error(ROUTER, SOMEWHERE, (3, 4), about));
+                if what == 0 { Packet::datagram(ROUTER, way, vec![]) } else { Packet::segment(ROUTER, way, SYN, 3, 0) };
+            self.send(&Packet::error(ROUTER, SOMEWHERE, (3, 4), about));
             return;
         }
         let (number, side) = (self.dice.roll(1 << 30) as usize, self.dice.roll(2) as usize);
@@ -268,12 +268,12 @@ impl World {
             // Its pair is not in the file.
             return;
         }
-        // Between two members nobody complains but the members.
+        // Between two members only the members send errors.
         let error = match (plan.who_is(received.dst.addr), plan.served_at(received.dst.addr)) {
             (_, Some(_)) => return,
-            (Some(who), _) => Letter::error(host(who), own(who), (3, 3), Letter::new(host(who), what, received)),
+            (Some(who), _) => Packet::error(host(who), own(who), (3, 3), Packet::new(host(who), what, received)),
             (None, _) => {
-                Letter::error(ROUTER, SOMEWHERE, (3, 4), Letter { ttl: 60, ..Letter::new(ROUTER, what, received) })
+                Packet::error(ROUTER, SOMEWHERE, (3, 4), Packet { ttl: 60, ..Packet::new(ROUTER, what, received) })
             }
         };
         self.send(&error);
@@ -282,14 +282,14 @@ impl World {
     fn ping_the_address(&mut self) {
         let (who, remote, vip) = (self.who(), self.remote().addr, Endpoint::new(self.some_vip(), 0));
         let (from, pinger) = if self.dice.once_in(2) { (ROUTER, remote) } else { (host(who), own(who)) };
-        self.mail(Letter::new(from, What::EchoRequest, Way::new(Endpoint::new(pinger, 600), vip)));
+        self.submit(Packet::new(from, What::EchoRequest, Way::new(Endpoint::new(pinger, 600), vip)));
     }
 
-    /// A member's letter to its own peer comes here by mistake.
+    /// A member's packet to the other member of its pair comes here by mistake.
     fn misrouted(&mut self) {
         let who = self.who();
         let way = Way::new(Endpoint::new(own(who), 40_000), Endpoint::new(own(who ^ 1), 7777));
-        let letter = Letter::datagram(host(who), way, vec![7; 40]);
-        self.send(&letter);
+        let packet = Packet::datagram(host(who), way, vec![7; 40]);
+        self.send(&packet);
     }
 }

@@ -123,7 +123,7 @@ proptest! {
         prop_assume!(cut != 9 || !matches!(shape.kind, Shaped::Tcp { .. }));
         let shape = Shape { vlan: None, ..shape };
         let new = headers(&shape.frame(new.0, new.1).bytes()).tuple().unwrap();
-        // Of an echo reply that shows nothing but zeros, nobody can tell whether the rest of it is zeros too; the two
+        // Of an echo reply that shows nothing but zeros, it is not known whether the rest of it is zeros too; the two
         // forms of its checksum, 0 and 0xffff, mean the same then (RFC 1071 1).
         let zeros = new.dst.port == 0 && shape.payload.iter().take(cut).all(|byte| *byte == 0);
         let cut_short = cut < shape.payload.len();

@@ -184,8 +184,8 @@ def tag(request: Message) -> str:
 
 def plain_answer(request: Message, contact: str) -> Message:
     """200 OK for a request that changes no call here: OPTIONS, REGISTER, BYE and the like."""
-    told = request.header("Contact") if request.method == "REGISTER" else contact
-    return request.answer("200 OK", tag(request), told)
+    shown = request.header("Contact") if request.method == "REGISTER" else contact
+    return request.answer("200 OK", tag(request), shown)
 
 
 def session(address: str, size: int = 0) -> str:

@@ -112,7 +112,7 @@ class Member:
             self._send(self.calls.answer(message, now))
 
     def _send(self, datagrams: list) -> None:
-        """The partner is updated first: whatever a peer was told must survive this member."""
+        """The partner is updated first: whatever was sent to a peer must survive this member."""
         self._tell_partner()
         for text, peer in datagrams:
             try:

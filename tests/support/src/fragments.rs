@@ -27,7 +27,7 @@ impl<S: Setting> LabOn<S> {
     pub fn send_all(&mut self, from: Far, frames: &[Vec<u8>]) -> (Out, Moved) {
         let before = self.rig.tally();
         let port = self.port(from);
-        frames.iter().for_each(|frame| self.rig.bench.inject(port, frame));
+        frames.iter().for_each(|frame| self.rig.ports.inject(port, frame));
         let out = self.rig.settle();
         (out, Moved::between(&before, &self.rig.tally()))
     }
@@ -35,9 +35,9 @@ impl<S: Setting> LabOn<S> {
     /// `out` is `expected` in pieces of `size`, for `to`, in order.
     #[track_caller]
     pub fn expect_pieces(&self, out: &Out, to: Far, expected: Build, size: usize) {
-        let first = &out.first().unwrap_or_else(|| panic!("nothing came out: {:?}", self.rig.told())).1;
+        let first = &out.first().unwrap_or_else(|| panic!("nothing came out: {:?}", self.rig.counted())).1;
         let expected = self.undress(to, &self.identified_pieces(expected, first)).fragments(size);
-        assert_eq!(out.len(), expected.len(), "{:?}", self.rig.told());
+        assert_eq!(out.len(), expected.len(), "{:?}", self.rig.counted());
         for ((port, got), expected) in out.iter().zip(&expected) {
             assert_eq!(*port, self.port(to), "the wrong port");
             assert_same(got, expected);
@@ -50,9 +50,9 @@ impl<S: Setting> LabOn<S> {
         let pieces = self.pieces(from, sent, PIECE);
         let (out, moved) = self.send_all(from, &pieces);
         let count = pieces.len() as u64;
-        let told =
+        let counted =
             Moved { received: count, transmitted: count, noticed: vec![Notice::Reassembled], ..Moved::default() };
-        assert_eq!(moved, told);
+        assert_eq!(moved, counted);
         self.expect_pieces(&out, to, expected.ttl(63), PIECE);
         assert_eq!(self.rig.tally().held, 0);
     }

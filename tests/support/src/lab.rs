@@ -95,12 +95,12 @@ impl Moved {
 
 /// What a row runs on: ports of some kind, and a number of workers.
 pub trait Setting {
-    type Bench: Bench + Default;
+    type Ports: Ports + Default;
     const WORKERS: usize;
 
-    /// A box for `intent`.
-    fn rig(intent: Intent) -> Rig<Self::Bench> {
-        Rig::new(Self::Bench::default(), intent, Self::WORKERS)
+    /// An appliance for `intent`.
+    fn rig(intent: Intent) -> Rig<Self::Ports> {
+        Rig::new(Self::Ports::default(), intent, Self::WORKERS)
     }
 }
 
@@ -108,7 +108,7 @@ pub trait Setting {
 pub struct InMemory<const WORKERS: usize>;
 
 impl<const WORKERS: usize> Setting for InMemory<WORKERS> {
-    type Bench = Memory;
+    type Ports = Memory;
     const WORKERS: usize = WORKERS;
 }
 
@@ -117,7 +117,7 @@ pub type Lab = LabOn<InMemory<1>>;
 
 /// A rig, and how it is connected.
 pub struct LabOn<S: Setting> {
-    pub rig: Rig<S::Bench>,
+    pub rig: Rig<S::Ports>,
     pub layout: Layout,
 }
 
@@ -212,15 +212,15 @@ impl<S: Setting> LabOn<S> {
     #[track_caller]
     pub fn forwards_noting(&mut self, notices: &[Notice], from: Far, sent: Build, to: Far, expected: Build) {
         let (out, moved) = self.send(from, &sent);
-        let told = Moved { received: 1, transmitted: 1, noticed: notices.to_vec(), ..Moved::default() };
-        assert_eq!(moved, told, "{sent:?} made {} frames", out.len());
+        let counted = Moved { received: 1, transmitted: 1, noticed: notices.to_vec(), ..Moved::default() };
+        assert_eq!(moved, counted, "{sent:?} made {} frames", out.len());
         self.expect(&out, to, expected.ttl(63));
     }
 
     /// Exactly one frame came out, for `to`: this one, but for an identification that is the appliance's to choose.
     #[track_caller]
     pub fn expect(&self, out: &[(PortId, Vec<u8>)], to: Far, expected: Build) {
-        assert_eq!(out.len(), 1, "one frame was to come out; counted: {:?}", self.rig.told());
+        assert_eq!(out.len(), 1, "one frame was to come out; counted: {:?}", self.rig.counted());
         assert_eq!(out[0].0, self.port(to), "the wrong port");
         let expected = self.leaving(to, &self.identified(expected, &out[0].1));
         assert_same(&out[0].1, &expected);
@@ -229,17 +229,17 @@ impl<S: Setting> LabOn<S> {
     /// What leaves with a virtual address as source, and may be cut into pieces on its way, has an identification of the
     /// appliance's own (RFC 6864 5.3.1): `expected` with that of `got`.
     pub fn identified(&self, expected: Build, got: &[u8]) -> Build {
-        let (told, frame) = (Packet::parse(got).unwrap(), expected.bytes());
+        let (sent, frame) = (Packet::parse(got).unwrap(), expected.bytes());
         let Ok(meant) = Packet::parse(&frame) else { return expected };
         let virtual_source = self.rig.intent.virtual_servers.iter().any(|server| server.address == meant.src());
-        if virtual_source && !meant.is_atomic() { expected.id(told.id(got)) } else { expected }
+        if virtual_source && !meant.is_atomic() { expected.id(sent.id(got)) } else { expected }
     }
 
     /// The same for a datagram of which `got` is a piece.
     pub fn identified_pieces(&self, expected: Build, got: &[u8]) -> Build {
-        let told = Packet::parse(got).unwrap();
-        let virtual_source = self.rig.intent.virtual_servers.iter().any(|server| server.address == told.src());
-        if virtual_source { expected.id(told.id(got)) } else { expected }
+        let sent = Packet::parse(got).unwrap();
+        let virtual_source = self.rig.intent.virtual_servers.iter().any(|server| server.address == sent.src());
+        if virtual_source { expected.id(sent.id(got)) } else { expected }
     }
 
     /// What `from` sends is translated as [`LabOn::forwards`] says but for a port (or echo identifier) of our choice,
@@ -261,15 +261,15 @@ impl<S: Setting> LabOn<S> {
         self.expect_own(&out, from, expected);
     }
 
-    /// What `from` sends dies for `reason`, and its sender is told so.
+    /// What `from` sends is dropped for `reason`, and its sender gets an error.
     #[track_caller]
-    pub fn refuses(&mut self, from: Far, sent: Build, reason: DropReason, expected: Build) {
+    pub fn rejects(&mut self, from: Far, sent: Build, reason: DropReason, expected: Build) {
         let (out, moved) = self.send(from, &sent);
         assert_eq!(moved, Moved { received: 1, transmitted: 1, dropped: vec![reason], ..Moved::default() });
         self.expect_own(&out, from, expected);
     }
 
-    /// What `from` sends dies for `reason`, in silence.
+    /// What `from` sends is dropped for `reason`, in silence.
     #[track_caller]
     pub fn drops(&mut self, from: Far, sent: Build, reason: DropReason) {
         let frame = self.arriving(from, &sent);
@@ -288,7 +288,7 @@ impl<S: Setting> LabOn<S> {
     /// identification, type of service).
     #[track_caller]
     pub fn expect_own(&self, out: &[(PortId, Vec<u8>)], to: Far, expected: Build) {
-        assert_eq!(out.len(), 1, "one answer was to come out; counted: {:?}", self.rig.told());
+        assert_eq!(out.len(), 1, "one answer was to come out; counted: {:?}", self.rig.counted());
         assert_eq!(out[0].0, self.port(to), "the wrong port");
         let expected = self.leaving(to, &expected);
         assert_same(&own(&out[0].1, &expected), &expected);
@@ -323,18 +323,18 @@ impl<S: Setting> LabOn<S> {
     /// A member's handshake with a peer outside, ISN 500 and 700; the port is kept.
     #[track_caller]
     pub fn connect_out(&mut self, member: Far, port: u16, peer: Endpoint) {
-        let (own, worn) = (at(member.ip(), port), at(V, port));
+        let (own, translated) = (at(member.ip(), port), at(V, port));
         let syn = |src| Build::tcp(src, peer, SYN, 500, 0);
-        self.forwards(member, syn(own), ROUTER, syn(worn));
+        self.forwards(member, syn(own), ROUTER, syn(translated));
         let syn_ack = |dst| Build::tcp(peer, dst, SYN_ACK, 700, 501);
-        self.forwards(ROUTER, syn_ack(worn), member, syn_ack(own));
+        self.forwards(ROUTER, syn_ack(translated), member, syn_ack(own));
         let ack = |src| Build::tcp(src, peer, ACK, 501, 701);
-        self.forwards(member, ack(own), ROUTER, ack(worn));
+        self.forwards(member, ack(own), ROUTER, ack(translated));
     }
 
-    /// A connection that is not translated goes on: a segment each way, unchanged.
+    /// A connection that is not translated carries a segment each way, unchanged.
     #[track_caller]
-    pub fn goes_on(&mut self, member: Far, own: Endpoint, other: Endpoint) {
+    pub fn exchange(&mut self, member: Far, own: Endpoint, other: Endpoint) {
         let there = Build::tcp(own, other, DATA, 5000, 6000).payload(b"tlib");
         self.forwards(member, there.clone(), ROUTER, there);
         let back = Build::tcp(other, own, DATA, 6000, 5004).payload(b"event");
@@ -397,9 +397,9 @@ pub fn assert_same(got: &[u8], expected: &[u8]) {
         _ => expected.len(),
     };
     assert!(got.len() >= 60 && got.len() <= end.max(64), "{} bytes for {end}", got.len());
-    let (told, meant) = (&got[..end.min(got.len())], &expected[..end]);
-    assert!(told == meant, "came out:\n{}was meant:\n{}", shown(told), shown(meant));
-    assert!(got[end..].iter().all(|byte| *byte == 0), "padding tells nobody anything: {got:02x?}");
+    let (datagram, meant) = (&got[..end.min(got.len())], &expected[..end]);
+    assert!(datagram == meant, "came out:\n{}was meant:\n{}", shown(datagram), shown(meant));
+    assert!(got[end..].iter().all(|byte| *byte == 0), "padding is zeros: {got:02x?}");
 }
 
 fn shown(bytes: &[u8]) -> String {

@@ -2,19 +2,19 @@
 //!
 //! * [`rig`] is workers on ports of any kind, with the test in the place of management; [`lab`] puts neighbours around it
 //!   and says what they send and get; [`fragments`] is the same for datagrams in pieces.
-//! * [`world`] is the whole appliance, controller and all, with members, a router and an operator.
+//! * [`bench`] is the whole appliance, controller and all, with members, a router and an operator.
 //! * [`plan`] is a configuration of two pairs that changes by chance, [`dice`] is chance, and [`mend`] makes damaged frames
 //!   pass the first check.
 //!
 //! Never asserts how the appliance decides: only what comes out, what was counted, and that nothing was lost.
 
+pub mod bench;
 pub mod dice;
 pub mod fragments;
 pub mod lab;
 pub mod mend;
 pub mod plan;
 pub mod rig;
-pub mod world;
 
 /// A file with one pair between two ports, and nothing in it that has a default: what nearly every test starts from.
 ///

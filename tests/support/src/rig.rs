@@ -1,4 +1,4 @@
-//! A box without a NIC: workers on ports of any kind, a world that the test holds in its hands.
+//! An appliance without a NIC: workers on ports of any kind, time and neighbours given by the test.
 //!
 //! The rig stands in for the management core: it compiles snapshots, reads events, and knows who is alive because the
 //! test says so. What is on the wire is given and taken as whole frames; each frame that comes out is checked whole.
@@ -40,7 +40,7 @@ pub const MEMBER_A: MemberId = MemberId(0);
 pub const MEMBER_B: MemberId = MemberId(1);
 
 /// What the ports of a rig are made of: memory, or mbufs of a real library.
-pub trait Bench {
+pub trait Ports {
     /// A worker's queue on a port.
     type Port: Port;
     /// One queue for each worker on each of `ports` ports: outer list by worker. Only the first worker's receives.
@@ -62,7 +62,7 @@ pub struct Memory {
     turns: Vec<usize>,
 }
 
-impl Bench for Memory {
+impl Ports for Memory {
     type Port = fairlead::io::memory::MemoryPort;
 
     fn queues(&mut self, ports: usize, workers: usize) -> Vec<Vec<Self::Port>> {
@@ -102,9 +102,9 @@ impl Bench for Memory {
     }
 }
 
-/// The box.
-pub struct Rig<T: Bench> {
-    pub bench: T,
+/// The workers and what surrounds them.
+pub struct Rig<T: Ports> {
+    pub ports: T,
     pub workers: Vec<Worker<T::Port>>,
     mail: Vec<ManagementEnd>,
     shared: Vec<Arc<Shared>>,
@@ -113,23 +113,23 @@ pub struct Rig<T: Bench> {
     pub health: Health,
     pub adjacency: Adjacency,
     /// The intent that the workers have, which calls things as they were called before.
-    known: Intent,
+    installed: Intent,
     pub now: Instant,
     epoch: Epoch,
     claims: Claims,
     /// Everything the workers said, but for snapshots.
     pub events: Vec<Event>,
-    came_home: usize,
+    returned: usize,
 }
 
-impl<T: Bench> Rig<T> {
-    /// The box of the acceptance scenarios: two arms, A active, every neighbour known.
-    pub fn two_arm(bench: T) -> Rig<T> {
-        Rig::new(bench, two_arm(), 1)
+impl<T: Ports> Rig<T> {
+    /// The appliance of the acceptance scenarios: two arms, A active, every neighbour known.
+    pub fn two_arm(ports: T) -> Rig<T> {
+        Rig::new(ports, two_arm(), 1)
     }
 
-    /// A box for `intent`, with all its neighbours known as the constants above say.
-    pub fn new(mut bench: T, intent: Intent, workers: usize) -> Rig<T> {
+    /// An appliance for `intent`, with all its neighbours known as the constants above say.
+    pub fn new(mut ports: T, intent: Intent, workers: usize) -> Rig<T> {
         let health = Health {
             members: vec![
                 MemberHealth { state: State::Up, may_claim: true, lost_before: Generation(0) };
@@ -144,7 +144,7 @@ impl<T: Bench> Rig<T> {
         let adjacency = neighbours(&intent);
         let world = Arc::new(Snapshot::compile(&intent, &health, &adjacency, &macs(&intent), Epoch(1)));
         let claims = Claims::new(world.snat_addresses(), 7);
-        let queues = bench.queues(intent.ports.len(), workers);
+        let queues = ports.queues(intent.ports.len(), workers);
         let (mut mail, mut shared) = (Vec::new(), Vec::new());
         let hands = hand_offs(workers, 1024);
         let made = queues.into_iter().zip(hands).enumerate().map(|(at, (ports, hands))| {
@@ -158,11 +158,11 @@ impl<T: Bench> Rig<T> {
         let workers = made.collect();
         let now = Instant::from_millis(10_000);
         Rig {
-            bench,
+            ports,
             workers,
             mail,
             shared,
-            known: intent.clone(),
+            installed: intent.clone(),
             intent,
             health,
             adjacency,
@@ -170,13 +170,13 @@ impl<T: Bench> Rig<T> {
             epoch: Epoch(1),
             claims,
             events: Vec::new(),
-            came_home: 0,
+            returned: 0,
         }
     }
 
     /// Sends `frame` in at `port` and returns everything that comes out, by port; every frame is checked whole.
     pub fn pass(&mut self, port: PortId, frame: &[u8]) -> Vec<(PortId, Vec<u8>)> {
-        self.bench.inject(port, frame);
+        self.ports.inject(port, frame);
         self.settle()
     }
 
@@ -184,20 +184,20 @@ impl<T: Bench> Rig<T> {
     #[track_caller]
     pub fn one(&mut self, port: PortId, frame: &[u8], out: PortId) -> Vec<u8> {
         let mut frames = self.pass(port, frame);
-        assert_eq!(frames.len(), 1, "one frame was to come out; the worker counted {:?}", self.told());
+        assert_eq!(frames.len(), 1, "one frame was to come out; the worker counted {:?}", self.counted());
         let (at, frame) = frames.remove(0);
         assert_eq!(at, out, "the frame came out of the wrong port");
         frame
     }
 
-    /// As [`Rig::pass`], when nothing may come out and the frame must have died for `reason`.
+    /// As [`Rig::pass`], when nothing may come out and the frame must have been dropped for `reason`.
     #[track_caller]
     pub fn dropped(&mut self, port: PortId, frame: &[u8], reason: DropReason) {
         let before = self.tally();
         let frames = self.pass(port, frame);
         assert!(frames.is_empty(), "nothing was to come out, but {} did", frames.len());
         let after = self.tally();
-        assert_eq!(after.drops(reason), before.drops(reason) + 1, "{}; counted: {:?}", reason.name(), self.told());
+        assert_eq!(after.drops(reason), before.drops(reason) + 1, "{}; counted: {:?}", reason.name(), self.counted());
         assert_eq!(after.dropped.sum(), before.dropped.sum() + 1);
     }
 
@@ -206,7 +206,7 @@ impl<T: Bench> Rig<T> {
     pub fn punted(&mut self, port: PortId, frame: &[u8], reason: PuntReason) {
         let before = self.tally().punts(reason);
         assert!(self.pass(port, frame).is_empty());
-        assert_eq!(self.tally().punts(reason), before + 1, "counted: {:?}", self.told());
+        assert_eq!(self.tally().punts(reason), before + 1, "counted: {:?}", self.counted());
     }
 
     /// Turns every worker until nothing moves, and takes what came out.
@@ -217,11 +217,11 @@ impl<T: Bench> Rig<T> {
             }
         }
         self.read_mail();
-        assert_eq!(self.tally().imbalance(), 0, "frames were lost or made up: {:?}", self.told());
+        assert_eq!(self.tally().imbalance(), 0, "frames were lost or made up: {:?}", self.counted());
         let mut out = Vec::new();
         for port in 0..self.intent.ports.len() {
             let port = PortId(port as u8);
-            for frame in self.bench.collect(port) {
+            for frame in self.ports.collect(port) {
                 if let Err(fault) = check::whole(&frame) {
                     panic!("a frame left that is not right: {fault}\n{frame:02x?}");
                 }
@@ -234,16 +234,16 @@ impl<T: Bench> Rig<T> {
     /// Makes what `intent`, `health` and `adjacency` say now the world of every worker, and takes what that sent out.
     pub fn publish(&mut self) -> Vec<(PortId, Vec<u8>)> {
         self.epoch = Epoch(self.epoch.0 + 1);
-        let known = World::of(&self.known, &self.intent, &self.health, &self.adjacency);
-        let world = Arc::new(known.compile(self.epoch));
+        let input = SnapshotInput::of(&self.installed, &self.intent, &self.health, &self.adjacency);
+        let world = Arc::new(input.compile(self.epoch));
         self.claims = self.claims.renewed(world.snat_addresses(), world.life.0);
-        self.known = known.intent;
-        let home = self.came_home;
+        self.installed = input.intent;
+        let returned = self.returned;
         for mail in &mut self.mail {
             assert!(mail.commands.push(Command::Install(Arc::clone(&world), self.claims.clone())).is_ok());
         }
         let out = self.settle();
-        assert_eq!(self.came_home, home + self.workers.len(), "every old snapshot comes home");
+        assert_eq!(self.returned, returned + self.workers.len(), "every old snapshot is returned");
         assert_eq!(Arc::strong_count(&world), 1 + self.workers.len(), "and nobody else keeps the new one");
         out
     }
@@ -297,7 +297,7 @@ impl<T: Bench> Rig<T> {
     }
 
     /// What was counted, by name, for a message.
-    pub fn told(&self) -> Vec<(&'static str, u64)> {
+    pub fn counted(&self) -> Vec<(&'static str, u64)> {
         let tally = self.tally();
         let drops = DropReason::ALL.iter().map(|r| (r.name(), tally.drops(*r)));
         let punts = PuntReason::ALL.iter().map(|r| (r.name(), tally.punts(*r)));
@@ -309,7 +309,7 @@ impl<T: Bench> Rig<T> {
         for mail in &mut self.mail {
             while let Ok(event) = mail.events.pop() {
                 match event {
-                    Event::Installed { old, .. } => self.came_home += usize::from(old.is_some()),
+                    Event::Installed { old, .. } => self.returned += usize::from(old.is_some()),
                     event => self.events.push(event),
                 }
             }
@@ -317,29 +317,29 @@ impl<T: Bench> Rig<T> {
     }
 }
 
-/// The end of a row: every buffer comes home.
-impl<T: Bench> Drop for Rig<T> {
+/// The end of a row: every buffer is returned.
+impl<T: Ports> Drop for Rig<T> {
     fn drop(&mut self) {
         self.workers.clear();
         for port in 0..self.intent.ports.len() {
-            self.bench.collect(PortId(port as u8));
+            self.ports.collect(PortId(port as u8));
         }
         if !std::thread::panicking() {
-            assert_eq!(self.bench.held(), 0, "buffers did not come home");
+            assert_eq!(self.ports.held(), 0, "buffers were not returned");
         }
     }
 }
 
-/// What management makes of a file: who is who by the one before it, and the rest accordingly.
-pub struct World {
+/// What management compiles a snapshot from: ids carried over from the file before, health and neighbours by them.
+pub struct SnapshotInput {
     pub intent: Intent,
     health: Health,
     adjacency: Adjacency,
 }
 
-impl World {
+impl SnapshotInput {
     /// `file`, with health and neighbours by places in it, as the one that follows `before`.
-    pub fn of(before: &Intent, file: &Intent, health: &Health, adjacency: &Adjacency) -> World {
+    pub fn of(before: &Intent, file: &Intent, health: &Health, adjacency: &Adjacency) -> SnapshotInput {
         let intent = carry_over(before, file.clone());
         let members: Vec<MemberId> = intent.members.ids().collect();
         let interfaces: Vec<InterfaceId> = intent.interfaces.ids().collect();
@@ -354,7 +354,7 @@ impl World {
         }
         let hop = |hop: &NextHop| NextHop { interface: interfaces[hop.interface.index()], ..*hop };
         let adjacency = adjacency.iter().map(|(known, neighbour)| (hop(known), *neighbour)).collect();
-        World { intent, health: by_id, adjacency }
+        SnapshotInput { intent, health: by_id, adjacency }
     }
 
     pub fn compile(&self, epoch: Epoch) -> Snapshot {

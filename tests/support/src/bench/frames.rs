@@ -3,7 +3,7 @@
 //! Every frame that the appliance forwards is compared whole: addresses, TTL, checksums, payload, padding.
 
 use super::seen::but_for_our_own_choices;
-use super::{INNER, OURS, OUTER, Seen, World, assert_same};
+use super::{Bench, INNER, OURS, OUTER, Seen, assert_same};
 use fairlead::policy::intent::PortId;
 use fairlead::time::Duration;
 use fairlead::wire::build::Build;
@@ -11,7 +11,7 @@ use fairlead::wire::tcp::Flags;
 use fairlead::wire::{Endpoint, Mac, Packet};
 
 pub const V: &str = "10.20.0.100";
-/// The address of a second pair, in the stories that have one.
+/// The address of a second pair, in the scenarios that have one.
 pub const V2: &str = "10.20.0.101";
 pub const A: &str = "10.20.0.11";
 pub const B: &str = "10.20.0.12";
@@ -35,7 +35,7 @@ pub const DATA: Flags = Flags::PSH.with(Flags::ACK);
 pub enum Far {
     /// The router to everybody outside.
     Router,
-    /// A host of the world, by its place.
+    /// A host of the bench, by its place.
     Host(usize),
 }
 
@@ -65,7 +65,7 @@ pub fn call(from: &str, to: Endpoint) -> Build {
     Build::udp(at(from, 5060), to).payload(b"INVITE sip:b SIP/2.0\r\nMax-Forwards: 7\r\n\r\n")
 }
 
-impl World {
+impl Bench {
     /// The port, our MAC there, and a neighbour's.
     fn place(&self, far: Far) -> (PortId, Mac, Mac) {
         match far {
@@ -112,18 +112,18 @@ impl World {
     /// be cut on its way, which is the appliance's own (RFC 6864 5.3.1).
     #[track_caller]
     pub fn expect(&self, seen: &[Seen], to: Far, expected: &Build) {
-        assert_eq!(seen.len(), 1, "one frame was to leave for {expected:?}; counted: {:?}", self.lead.told());
+        assert_eq!(seen.len(), 1, "one frame was to leave for {expected:?}; counted: {:?}", self.lead.counted());
         assert_eq!(seen[0].port, self.place(to).0, "the wrong port for {:?}", seen[0].headers());
-        let (told, meant) = (seen[0].headers(), Packet::parse(&expected.bytes()).expect("it can be read"));
+        let (got, meant) = (seen[0].headers(), Packet::parse(&expected.bytes()).expect("it can be read"));
         let ours = [V, V2].iter().any(|address| at(address, 0).addr == meant.src()) && !meant.is_atomic();
-        let expected = if ours { expected.clone().id(told.id(&seen[0].frame)) } else { expected.clone() };
+        let expected = if ours { expected.clone().id(got.id(&seen[0].frame)) } else { expected.clone() };
         assert_same(&seen[0].frame, &self.leaving(to, &expected));
     }
 
-    /// As [`World::expect`], for what is the appliance's own word.
+    /// As [`Bench::expect`], for what is the appliance's own word.
     #[track_caller]
     pub fn expect_own(&self, seen: &[Seen], to: Far, expected: &Build) {
-        assert_eq!(seen.len(), 1, "one answer was to leave; counted: {:?}", self.lead.told());
+        assert_eq!(seen.len(), 1, "one answer was to leave; counted: {:?}", self.lead.counted());
         assert_eq!(seen[0].port, self.place(to).0, "the wrong port for {:?}", seen[0].headers());
         let expected = self.leaving(to, expected);
         assert_same(&but_for_our_own_choices(&seen[0].frame, &expected), &expected);
@@ -150,7 +150,7 @@ impl World {
         self.expect_own(&seen, from, &expected);
     }
 
-    /// A client's datagram to the VIP goes to this member, and its answer wears the VIP.
+    /// A client's datagram to the VIP goes to this member, and its answer comes from the VIP.
     #[track_caller]
     pub fn served_by(&mut self, client: Endpoint, member: Far) {
         let own = self.ip(member);

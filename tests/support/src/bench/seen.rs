@@ -1,4 +1,4 @@
-//! A frame the appliance has sent, and what a story may say about it.
+//! A frame the appliance has sent, and what a scenario may say about it.
 
 use fairlead::policy::intent::PortId;
 use fairlead::time::Instant;
@@ -71,9 +71,9 @@ pub fn assert_same(got: &[u8], expected: &[u8]) {
         _ => expected.len(),
     };
     assert!(got.len() >= 60 && got.len() <= end.max(64), "{} bytes for {end}", got.len());
-    let (told, meant) = (&got[..end.min(got.len())], &expected[..end]);
-    assert!(told == meant, "came out:\n{}was meant:\n{}", shown(told), shown(meant));
-    assert!(got[end..].iter().all(|byte| *byte == 0), "padding tells nobody anything: {got:02x?}");
+    let (datagram, meant) = (&got[..end.min(got.len())], &expected[..end]);
+    assert!(datagram == meant, "came out:\n{}was meant:\n{}", shown(datagram), shown(meant));
+    assert!(got[end..].iter().all(|byte| *byte == 0), "padding is zeros: {got:02x?}");
 }
 
 /// `got` with those fields of `expected` that an appliance may choose for what it says itself: type of service,

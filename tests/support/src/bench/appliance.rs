@@ -92,9 +92,9 @@ pub struct Appliance {
 }
 
 impl Appliance {
-    /// A process that has just started; its links are still to be told.
+    /// A process that has just started; its links are still unknown.
     pub fn start(file: &File, workers: usize, seed: u64, now: Instant) -> Appliance {
-        let configuration = config::parse_for(8, "world.toml", &file.0).unwrap_or_else(|errors| panic!("{errors}"));
+        let configuration = config::parse_for(8, "bench.toml", &file.0).unwrap_or_else(|errors| panic!("{errors}"));
         let intent = configuration.intent.clone();
         let claims = Claims::new(intent.snats.iter().map(|snat| snat.address), seed);
         let health = Health {
@@ -158,11 +158,11 @@ impl Appliance {
     }
 
     /// What was counted, by name, for a message.
-    pub fn told(&self) -> Vec<(String, u64)> {
+    pub fn counted(&self) -> Vec<(String, u64)> {
         rows(&self.tally()).into_iter().filter(|row| row.value > 0).map(|row| (row.name, row.value)).collect()
     }
 
-    pub fn tell(&mut self, input: Input, now: Instant) {
+    pub fn handle(&mut self, input: Input, now: Instant) {
         self.controller.handle(input, now);
         self.act(now);
     }
@@ -170,7 +170,7 @@ impl Appliance {
     /// An operator asks; the answer comes under the number returned.
     pub fn ask(&mut self, request: Request, now: Instant) -> u64 {
         self.requests += 1;
-        self.tell(Input::Asked { request_id: self.requests, request }, now);
+        self.handle(Input::Asked { request_id: self.requests, request }, now);
         self.requests
     }
 
@@ -181,25 +181,25 @@ impl Appliance {
 
     /// A turn of everything: the controller's clock, every worker, and what they say to each other.
     pub fn turn(&mut self, now: Instant) {
-        self.tell(Input::Tick, now);
+        self.handle(Input::Tick, now);
         let mut ended = Vec::new();
         for (at, worker) in self.workers.iter_mut().enumerate() {
             if worker.turn(now) == Work::Ended {
                 ended.push(at);
             }
-            let world = worker.engine().world();
-            if !self.snapshots.iter().any(|known| std::ptr::eq(known.as_ptr(), Arc::as_ptr(world))) {
-                self.snapshots.push(Arc::downgrade(world));
+            let snapshot = worker.engine().world();
+            if !self.snapshots.iter().any(|known| std::ptr::eq(known.as_ptr(), Arc::as_ptr(snapshot))) {
+                self.snapshots.push(Arc::downgrade(snapshot));
             }
         }
-        self.snapshots.retain(|world| world.strong_count() > 0);
-        assert_eq!(self.tally().imbalance(), 0, "frames were lost or made up: {:?}", self.told());
+        self.snapshots.retain(|snapshot| snapshot.strong_count() > 0);
+        assert_eq!(self.tally().imbalance(), 0, "frames were lost or made up: {:?}", self.counted());
         self.read_mail(now);
         self.ended += ended.len();
         ended.into_iter().rev().for_each(|at| drop(self.workers.remove(at)));
     }
 
-    /// It was told to stop, and has.
+    /// It was asked to stop, and has.
     pub fn has_stopped(&self) -> bool {
         self.stopped && self.ended == self.mail.len()
     }
@@ -214,7 +214,7 @@ impl Appliance {
             while mail.events.pop().is_ok() {}
         }
         assert_eq!(self.buffers.in_use(), 0, "every buffer came back");
-        let alive = self.snapshots.iter().filter(|world| world.strong_count() > 0).count();
+        let alive = self.snapshots.iter().filter(|snapshot| snapshot.strong_count() > 0).count();
         assert!(alive <= 1, "{alive} snapshots are still held by somebody");
     }
 
@@ -232,13 +232,13 @@ impl Appliance {
             match output {
                 Output::ToWorker(worker, command) => {
                     let ring = &mut self.mail[usize::from(worker.0)].commands;
-                    assert!(ring.push(command).is_ok(), "a mailbox of the world is full");
+                    assert!(ring.push(command).is_ok(), "a mailbox of the bench is full");
                 }
                 Output::Answer { request_id, answer } => self.answers.push((request_id, answer)),
                 Output::Stopped => self.stopped = true,
                 Output::Log { level, message } => self.log.push(Logged { at: now, level, message }),
                 Output::ReadFile { request_id } => {
-                    let read = config::parse_for(8, "world.toml", &self.file.0);
+                    let read = config::parse_for(8, "bench.toml", &self.file.0);
                     let read = read.map(Box::new).map_err(|errors| errors.to_string());
                     self.controller.handle(Input::Reload { request_id, read }, now);
                 }

@@ -1,4 +1,4 @@
-//! The shortest stories of what the seeds found, whole frames from the specification.
+//! Regressions: what the seeds found, each as short as it can be, with whole frames from the specification.
 
 use fairlead::engine::{DropReason, Notice};
 use fairlead::wire::build::Build;
@@ -51,7 +51,7 @@ fn an_excluded_host_that_called_one_pair_sees_the_members_of_the_other() {
     two.lab.forwards(host(2), call(C, 5060, CONFIG, 5060), ROUTER, call(C, 5060, CONFIG, 5060));
 }
 
-/// A gateway talks to both pairs, as gateways do. What a member of one pair says to it is no business of the other pair.
+/// A gateway is a peer of both pairs, as gateways are. What a member of one pair sends to it does not concern the other pair.
 fn both_speak_to_one_gateway(second: usize, noticed: &[Notice]) {
     let mut two = Two::new();
     let other = if second == 2 { C } else { D };
@@ -80,7 +80,7 @@ fn a_call_from_another_port_to_another_pair_follows_the_switchover() {
 }
 
 #[test]
-fn a_call_from_another_port_to_another_pair_dies_when_nobody_is_active() {
+fn a_call_from_another_port_to_another_pair_is_dropped_when_nobody_is_active() {
     let mut two = Two::new();
     two.lab.forwards(HOST_A, call(A, 33_000, W, 5060), host(2), call(V, 33_000, C, 5060));
     two.switch_over(1, None, true);
@@ -96,7 +96,7 @@ fn the_member_that_takes_over_answers_a_call_from_another_pair() {
 }
 
 #[test]
-fn a_members_own_connection_to_another_pair_goes_on_after_a_restart() {
+fn a_members_own_connection_to_another_pair_survives_a_restart() {
     let mut two = Two::new();
     let there = |src, dst| Build::tcp(at(src, 41_000), at(dst, 5060), DATA, 501, 701).payload(b"INVITE");
     let (out, moved) = two.lab.send(HOST_A, &there(A, W));
@@ -109,7 +109,7 @@ fn a_call_that_was_refused_leaves_nothing_behind() {
     let mut two = Two::new();
     two.switch_over(0, None, false);
     let sent = call(CONFIG, 5060, V, 5060);
-    two.lab.refuses(ROUTER, sent.clone(), DropReason::NoActiveMember, Build::icmp_error(V, CONFIG, 3, 3, &sent));
+    two.lab.rejects(ROUTER, sent.clone(), DropReason::NoActiveMember, Build::icmp_error(V, CONFIG, 3, 3, &sent));
     two.switch_over(0, Some(0), false);
     two.lab.forwards(HOST_A, call(A, 5060, CONFIG, 5060), ROUTER, call(A, 5060, CONFIG, 5060));
 }
@@ -165,7 +165,7 @@ fn include(two: &mut Two) {
 }
 
 #[test]
-fn a_connection_to_an_excluded_host_goes_on_when_the_host_is_excluded_no_more() {
+fn a_connection_to_an_excluded_host_survives_the_end_of_the_exclusion() {
     let (mut two, peer) = (Two::new(), at(PEER, 5060));
     exclude(&mut two, "172.16.9.9/32");
     let there = |flags, seq, ack| Build::tcp(at(A, 41_000), peer, flags, seq, ack);
@@ -236,20 +236,20 @@ fn a_standing_connection_keeps_its_source_in_pieces_too_when_its_peer_is_exclude
 fn a_call_that_follows_a_switchover_keeps_its_port() {
     let mut two = Two::new();
     two.lab.forwards(HOST_A, call(A, 33_000, W, 5060), host(2), call(V, 33_000, C, 5060));
-    let worn = two.lab.forwards_as(HOST_B, call(B, 33_000, V, 5060), HOST_A, |port| call(V, port, A, 5060));
+    let port = two.lab.forwards_as(HOST_B, call(B, 33_000, V, 5060), HOST_A, |port| call(V, port, A, 5060));
     two.plan.second = false;
     two.publish();
-    two.lab.forwards(HOST_B, call(B, 33_000, V, 5060), HOST_A, call(V, worn, A, 5060));
+    two.lab.forwards(HOST_B, call(B, 33_000, V, 5060), HOST_A, call(V, port, A, 5060));
     two.switch_over(0, Some(1), false);
-    two.lab.forwards(HOST_B, call(B, 33_000, V, 5060), HOST_B, call(V, worn, B, 5060));
+    two.lab.forwards(HOST_B, call(B, 33_000, V, 5060), HOST_B, call(V, port, B, 5060));
 }
 
 #[test]
 fn a_datagram_that_does_not_get_through_ends_no_call_between_pairs() {
     let mut two = Two::new();
-    let worn = two.lab.forwards_as(HOST_B, call(B, 33_000, V, 5060), HOST_A, |port| call(V, port, A, 5060));
+    let port = two.lab.forwards_as(HOST_B, call(B, 33_000, V, 5060), HOST_A, |port| call(V, port, A, 5060));
     two.switch_over(0, Some(1), false);
     let (_, moved) = two.lab.send(HOST_B, &call(B, 33_000, V, 5060).ttl(1));
     assert_eq!(moved.dropped, [DropReason::TtlExceeded]);
-    two.lab.forwards(HOST_B, call(B, 5060, V, worn), HOST_B, call(V, 5060, B, 33_000));
+    two.lab.forwards(HOST_B, call(B, 5060, V, port), HOST_B, call(V, 5060, B, 33_000));
 }

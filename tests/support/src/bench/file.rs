@@ -1,4 +1,4 @@
-//! The configuration file of a world, and how a story departs from it.
+//! The configuration file of a bench, and how a scenario departs from it.
 
 use crate::TWO_ARM;
 

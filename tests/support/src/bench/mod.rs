@@ -1,6 +1,6 @@
 //! Everything around the appliance, and the appliance, in one thread. The clock jumps.
 //!
-//! [`World`] owns the time, the hosts, the router and what was seen on the wires. What a story says in its own words is in
+//! [`Bench`] owns the time, the hosts, the router and what was seen on the wires. What a scenario says in its own words is in
 //! [`asks`] (an operator), [`frames`] (packets in, packets out), [`steady`] (traffic that never pauses) and [`crowd`]
 //! (random peers).
 
@@ -33,12 +33,12 @@ use std::time::Duration;
 /// The router to everybody outside, 192.0.2.1.
 pub struct Router {
     pub mac: Mac,
-    /// Whatever wears another address than ours or the VIP is a fault.
+    /// A source other than ours or the VIP is a fault.
     pub strict: bool,
 }
 
 /// The appliance and its surroundings.
-pub struct World {
+pub struct Bench {
     pub lead: Appliance,
     pub members: Vec<Host>,
     pub router: Router,
@@ -54,19 +54,19 @@ pub struct World {
     random: u64,
 }
 
-impl World {
+impl Bench {
     /// Two hosts behind the appliance of `file`, of which the first serves; its links are up.
-    pub fn new(file: &File, workers: usize, seed: u64) -> World {
-        let mut world = World::unplugged(file, workers, seed);
-        world.plug_in();
-        world
+    pub fn new(file: &File, workers: usize, seed: u64) -> Bench {
+        let mut bench = Bench::unplugged(file, workers, seed);
+        bench.plug_in();
+        bench
     }
 
     /// The same before any link is up.
-    pub fn unplugged(file: &File, workers: usize, seed: u64) -> World {
+    pub fn unplugged(file: &File, workers: usize, seed: u64) -> Bench {
         let mut members = vec![Host::new(11), Host::new(12)];
         members[0].serve();
-        World {
+        Bench {
             lead: Appliance::start(file, workers, seed, Instant::ZERO),
             members,
             router: Router { mac: Mac([2, 0, 0, 0, 2, 1]), strict: false },
@@ -89,10 +89,10 @@ impl World {
 
     /// A link comes up, or is lost.
     pub fn link(&mut self, port: PortId, up: bool) {
-        self.lead.tell(Input::Link { port, up }, self.now);
+        self.lead.handle(Input::Link { port, up }, self.now);
     }
 
-    /// The process dies without a word, and after `gap` another one begins with the file that is there now.
+    /// The process is killed, and after `gap` another one starts with the file that is there now.
     pub fn restart(&mut self, gap: Duration) {
         self.now += gap;
         let file = self.lead.file.clone();
@@ -137,7 +137,7 @@ impl World {
 
     /// Lets time pass until `done`, for `most` at most. Returned is how long it took.
     #[track_caller]
-    pub fn until(&mut self, most: Duration, mut done: impl FnMut(&mut World) -> bool) -> Duration {
+    pub fn until(&mut self, most: Duration, mut done: impl FnMut(&mut Bench) -> bool) -> Duration {
         let begin = self.now;
         while !done(self) {
             assert!(self.now.since(begin) < most, "not within {most:?}");
@@ -146,16 +146,16 @@ impl World {
         self.now.since(begin)
     }
 
-    /// The end of every story: the appliance stops, and nothing is lost, kept or made up.
-    pub fn farewell(&mut self) {
-        self.lead.tell(Input::Stop, self.now);
-        self.until(Duration::from_secs(2), |world| world.lead.has_stopped());
+    /// The end of every scenario: the appliance stops, and nothing is lost, kept or made up.
+    pub fn shut_down(&mut self) {
+        self.lead.handle(Input::Stop, self.now);
+        self.until(Duration::from_secs(2), |bench| bench.lead.has_stopped());
         self.lead.assert_nothing_is_left();
     }
 
     /// Lets a port of the appliance receive a frame.
     pub fn inject(&mut self, port: PortId, frame: &[u8]) {
-        assert!(self.lead.wire(port).inject(frame), "the buffers of the world are spent");
+        assert!(self.lead.wire(port).inject(frame), "the buffers of the bench are spent");
     }
 
     /// What the appliance has sent reaches the router and the members; what they answer comes in at the next step.
@@ -195,7 +195,7 @@ impl World {
             Kind::Arp(_) => Vec::new(),
             _ => {
                 let known = matches!(headers.src().octets(), [10, 20, 0, 100] | [192, 0, 2, 2]);
-                assert!(known || !self.router.strict, "the world saw {}", headers.src());
+                assert!(known || !self.router.strict, "the bench saw {}", headers.src());
                 Vec::new()
             }
         }

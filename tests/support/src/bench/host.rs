@@ -1,7 +1,7 @@
-//! A SIP Server host made of bytes: it answers ARP, pings and probes as it is told to, and can fail in many ways.
+//! A SIP Server host made of bytes: it answers ARP, pings and probes as a test sets it up, and can fail in many ways.
 //!
-//! What a story sends and expects by hand it leaves alone: only the appliance's own questions are answered, unless
-//! `talks` says that it plays a whole SIP Server.
+//! What a scenario sends and expects by hand it leaves alone: only the appliance's own questions are answered, unless
+//! `answers_peers` says that it plays a whole SIP Server.
 
 use super::stream::Stream;
 use fairlead::wire::arp::{Arp, Operation};
@@ -41,7 +41,7 @@ pub struct Host {
     /// It hears and answers anything at all.
     pub powered: bool,
     /// It answers peers too, and counts them.
-    pub talks: bool,
+    pub answers_peers: bool,
     /// Of its next answers to probes over UDP, so many are lost.
     pub lose: usize,
     /// The OPTIONS it has heard over UDP, as frames.
@@ -64,7 +64,7 @@ impl Host {
             tcp: Service::Closed,
             echo: true,
             powered: true,
-            talks: false,
+            answers_peers: false,
             lose: 0,
             probes: Vec::new(),
             requests: 0,
@@ -94,7 +94,7 @@ impl Host {
             Kind::Arp(arp) => self.arp(&arp).into_iter().collect(),
             Kind::Echo { request: true, .. } if ours && self.echo => vec![self.echoed(frame, &headers)],
             Kind::Tcp(segment) if ours => self.segment(frame, &headers, segment),
-            Kind::Udp if headers.dst_port() == PORT && (ours || self.talks) => self.datagram(frame, &headers),
+            Kind::Udp if headers.dst_port() == PORT && (ours || self.answers_peers) => self.datagram(frame, &headers),
             _ => Vec::new(),
         };
         let back = Link::of(frame).src;
@@ -178,5 +178,5 @@ pub fn answer_to(request: &str, code: u16) -> String {
     let copied = ["via:", "from:", "to:", "call-id:", "cseq:"];
     let lines = request.lines().filter(|line| copied.iter().any(|name| line.to_ascii_lowercase().starts_with(name)));
     let head: String = lines.map(|line| format!("{line}\r\n")).collect();
-    format!("SIP/2.0 {code} Told\r\n{head}Content-Length: 0\r\n\r\n")
+    format!("SIP/2.0 {code} Test\r\n{head}Content-Length: 0\r\n\r\n")
 }

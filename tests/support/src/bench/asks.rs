@@ -1,6 +1,6 @@
-//! What an operator asks and is told.
+//! What an operator asks, and the answers.
 
-use super::World;
+use super::Bench;
 use fairlead::admin::request::{AdminState, FlowSelection};
 use fairlead::admin::rows::{FlowRow, MemberRow, MemberState, ProbeRow, Role, SwitchoverRow};
 use fairlead::admin::{Data, Request};
@@ -8,14 +8,14 @@ use std::time::Duration;
 
 pub const POOL: &str = "pair-1";
 
-impl World {
+impl Bench {
     /// An operator asks, and waits for the answer.
     pub fn ask(&mut self, request: Request) -> Result<Data, String> {
         let request_id = self.lead.ask(request, self.now());
         let end = self.now() + Duration::from_secs(5);
         while self.now() < end {
             if let Some(answer) = self.lead.answer(request_id) {
-                return answer.map(|told| told.data).map_err(|error| error.message);
+                return answer.map(|reply| reply.data).map_err(|error| error.message);
             }
             self.turn();
         }
@@ -31,7 +31,7 @@ impl World {
         self.rows().into_iter().find(|row| row.name == name).expect("the member exists")
     }
 
-    /// The active member, as an operator is told.
+    /// The active member, as an operator reads it.
     pub fn active(&mut self) -> Option<String> {
         let rows = self.rows();
         let active: Vec<_> = rows.into_iter().filter(|row| row.role == Role::Active && row.pool == POOL).collect();
@@ -44,7 +44,7 @@ impl World {
         self.row(name).admin
     }
 
-    /// A member's state, as an operator is told.
+    /// A member's state, as an operator reads it.
     pub fn state(&mut self, name: &str) -> MemberState {
         self.row(name).state
     }
@@ -74,7 +74,7 @@ impl World {
         rows
     }
 
-    /// A counter's sum over all workers, as an operator is told.
+    /// A counter's sum over all workers, as an operator reads it.
     pub fn counter(&mut self, name: &str) -> u64 {
         let Ok(Data::Counters(rows)) = self.ask(Request::Counters { all: true }) else { panic!("no counters") };
         let mut rows = rows.into_iter().filter(|row| row.name == name).peekable();

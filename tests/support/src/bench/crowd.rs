@@ -1,12 +1,12 @@
-//! Random peers, for stories that count instead of comparing.
+//! Random peers, for scenarios that count instead of comparing.
 
-use super::{HOST_A, HOST_B, PORT, ROUTER, World};
+use super::{Bench, HOST_A, HOST_B, PORT, ROUTER};
 use fairlead::wire::build::Build;
 use std::time::Duration;
 
-impl World {
-    /// `count` peers each send a request to the virtual address; each one's answer must wear it.
-    pub fn talk(&mut self, count: usize) {
+impl Bench {
+    /// `count` peers each send a request to the virtual address; each one's answer must come from it.
+    pub fn exchange(&mut self, count: usize) {
         for _ in 0..count {
             let peer = (self.random % 2_000) as u16;
             self.chance(1);

@@ -1,10 +1,10 @@
 //! Traffic that never pauses, every frame of it compared.
 
 use super::frames::*;
-use super::{INNER, Seen, World};
+use super::{Bench, INNER, Seen};
 use fairlead::time::Duration;
 
-impl World {
+impl Bench {
     /// A datagram of each of the two sides every step for `span`: each comes out, whole and to `member`.
     #[track_caller]
     pub fn steady(&mut self, span: Duration, member: Far) {
@@ -28,7 +28,7 @@ impl World {
     #[track_caller]
     fn complete(&self, seen: Vec<Seen>, sent: u16, member: Far) {
         let (inner, outer): (Vec<_>, Vec<_>) = seen.into_iter().partition(|seen| seen.port == INNER);
-        assert_eq!((inner.len(), outer.len()), (usize::from(sent), usize::from(sent)), "{:?}", self.lead.told());
+        assert_eq!((inner.len(), outer.len()), (usize::from(sent), usize::from(sent)), "{:?}", self.lead.counted());
         let own = self.ip(member);
         for (number, (inner, outer)) in (0..sent).zip(in_order(inner).iter().zip(&in_order(outer))) {
             let client = at(PHONE, 5060 + number % 100);

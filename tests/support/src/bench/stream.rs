@@ -44,13 +44,13 @@ impl Stream {
         }
         self.wanted = self.wanted.wrapping_add(segment.length());
         self.heard.push_str(&String::from_utf8_lossy(payload));
-        let told = match self.answered || !self.heard.contains("\r\n\r\n") {
+        let answer_text = match self.answered || !self.heard.contains("\r\n\r\n") {
             true => None,
             false => answer(&self.heard),
         };
-        self.answered |= told.is_some();
+        self.answered |= answer_text.is_some();
         let mut said = Vec::new();
-        let text = told.unwrap_or_default();
+        let text = answer_text.unwrap_or_default();
         said.push(Build::tcp(own, far, Flags::ACK, self.next, self.wanted).payload(text.as_bytes()).bytes());
         self.next = self.next.wrapping_add(text.len() as u32);
         if segment.flags.fin() {
