@@ -4,7 +4,7 @@ use fairlead::time::Duration;
 use fairlead::wire::Endpoint;
 use fairlead::wire::build::Build;
 use fairlead::worker::{Command, Event, Latency, Work, WorkerId};
-use testbench::rig::{MAC_OUTER, MAC_R, Memory, OUTER, Ports, Rig, V, addr, two_arm};
+use testbench::rig::{MAC_OUTER, MAC_R, Memory, OUTER, Rig, TestPorts, V, addr, two_arm};
 
 fn request(port: u16) -> Vec<u8> {
     let phone = Endpoint::new(addr("172.16.5.5"), port);

@@ -11,7 +11,7 @@ use fairlead::policy::intent::PortId;
 use parking_lot::{Mutex, ReentrantMutex, ReentrantMutexGuard};
 use std::cell::RefCell;
 use std::sync::{Arc, LazyLock};
-use testbench::rig::Ports;
+use testbench::rig::TestPorts;
 
 /// What a driver leaves before a frame, in bytes.
 const HEADROOM: usize = 128;
@@ -152,7 +152,7 @@ impl Drop for Mbufs {
     }
 }
 
-impl Ports for Mbufs {
+impl TestPorts for Mbufs {
     type Port = Cable;
 
     /// The first port has one receive queue, the second one for each worker, up to two: what is injected there arrives

@@ -95,7 +95,7 @@ impl Moved {
 
 /// What a row runs on: ports of some kind, and a number of workers.
 pub trait Setting {
-    type Ports: Ports + Default;
+    type Ports: TestPorts + Default;
     const WORKERS: usize;
 
     /// An appliance for `intent`.

@@ -40,7 +40,7 @@ pub const MEMBER_A: MemberId = MemberId(0);
 pub const MEMBER_B: MemberId = MemberId(1);
 
 /// What the ports of a rig are made of: memory, or mbufs of a real library.
-pub trait Ports {
+pub trait TestPorts {
     /// A worker's queue on a port.
     type Port: Port;
     /// One queue for each worker on each of `ports` ports: outer list by worker. Only the first worker's receives.
@@ -62,7 +62,7 @@ pub struct Memory {
     turns: Vec<usize>,
 }
 
-impl Ports for Memory {
+impl TestPorts for Memory {
     type Port = fairlead::io::memory::MemoryPort;
 
     fn queues(&mut self, ports: usize, workers: usize) -> Vec<Vec<Self::Port>> {
@@ -103,7 +103,7 @@ impl Ports for Memory {
 }
 
 /// The workers and what surrounds them.
-pub struct Rig<T: Ports> {
+pub struct Rig<T: TestPorts> {
     pub ports: T,
     pub workers: Vec<Worker<T::Port>>,
     mail: Vec<ManagementEnd>,
@@ -122,7 +122,7 @@ pub struct Rig<T: Ports> {
     returned: usize,
 }
 
-impl<T: Ports> Rig<T> {
+impl<T: TestPorts> Rig<T> {
     /// The appliance of the acceptance scenarios: two arms, A active, every neighbour known.
     pub fn two_arm(ports: T) -> Rig<T> {
         Rig::new(ports, two_arm(), 1)
@@ -318,7 +318,7 @@ impl<T: Ports> Rig<T> {
 }
 
 /// The end of a row: every buffer is returned.
-impl<T: Ports> Drop for Rig<T> {
+impl<T: TestPorts> Drop for Rig<T> {
     fn drop(&mut self) {
         self.workers.clear();
         for port in 0..self.intent.ports.len() {
