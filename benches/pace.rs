@@ -8,7 +8,7 @@
 //! A program of its own, because what two callers share is inlined less: in `instructions` it would change the counts.
 //! It is also built inside revisions that do not have it, so it uses only what `benches/support` of `benches/baseline` has.
 
-#[path = "../benches/support/mod.rs"]
+#[path = "../benches/support/mod.rs"] // It may stand in examples/, as a copy.
 mod support;
 
 use fairlead::io::BURST;

@@ -1,6 +1,8 @@
-//! No packet that hits makes a worker ask for memory, whatever road it takes.
+//! No packet that hits makes a worker ask for memory, whatever its path.
 //!
-//! An allocator that counts stands in for the system's, by thread. The frames are those of the benches.
+//! An allocator that counts stands in for the system's, by thread. The frames are those of the
+//! benches, whose support is a folder and no crate: the programs `instructions` and `pace` are built from it as well, without
+//! what only tests depend on.
 
 use super::counting;
 #[path = "../../benches/support/mod.rs"]

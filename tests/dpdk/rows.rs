@@ -16,21 +16,21 @@ impl<const WORKERS: usize> testbench::lab::Setting for OnMbufs<WORKERS> {
     const WORKERS: usize = WORKERS;
 }
 
-macro_rules! with_workers {
-    ($($name:ident: $workers:literal)*) => {$(
-        #[path = "."]
-        mod $name {
-            type Setting = super::OnMbufs<$workers>;
+// The files of `tests/rows`, which says why they are compiled once for each setting.
+#[path = "."]
+mod one_worker {
+    type Setting = super::OnMbufs<1>;
 
-            #[path = "../rows/all.rs"]
-            mod rows;
-        }
-    )*};
+    #[path = "../rows/all.rs"]
+    mod rows;
 }
 
-with_workers! {
-    one_worker: 1
-    two_workers: 2
+#[path = "."]
+mod two_workers {
+    type Setting = super::OnMbufs<2>;
+
+    #[path = "../rows/all.rs"]
+    mod rows;
 }
 
 /// A box whose server network is tagged, and a frame from outside that has no tag.

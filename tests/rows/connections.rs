@@ -115,7 +115,8 @@ fn s24_many_connections_are_all_reset_and_none_twice() {
     }
     let mut out = lab.rig.switch_over(Some(MEMBER_B), true);
     out.extend(lab.rig.settle());
-    let mut resets: Vec<_> = out.iter().map(|(port, frame)| (*port, source_port(frame).max(other_port(frame)))).collect();
+    let mut resets: Vec<_> =
+        out.iter().map(|(port, frame)| (*port, source_port(frame).max(other_port(frame)))).collect();
     resets.sort();
     let expected: Vec<_> = [OUTER, INNER].iter().flat_map(|port| (0..300).map(|at| (*port, 20000 + at))).collect();
     assert_eq!(resets, expected, "no limit on refusals holds back what a connection is owed");

@@ -1,20 +1,22 @@
 //! Packet rows on ports in memory: frames in, frames out, counters. One test for each acceptance scenario, each run with
 //! one worker and with three, of which only the first receives and hands the others what is theirs.
-#![allow(clippy::duplicate_mod)]
+//!
+//! A test function cannot be generic, so every row is compiled once for each setting: `#[path]` says that both modules are made
+//! of the same files, as `tests/dpdk/rows.rs` does with two more.
+#![allow(clippy::duplicate_mod)] // On purpose: see above.
 
-macro_rules! with_workers {
-    ($($name:ident: $workers:literal)*) => {$(
-        #[path = "."]
-        mod $name {
-            type Setting = testbench::lab::InMemory<$workers>;
+#[path = "."]
+mod one_worker {
+    type Setting = testbench::lab::InMemory<1>;
 
-            #[path = "all.rs"]
-            mod rows;
-        }
-    )*};
+    #[path = "all.rs"]
+    mod rows;
 }
 
-with_workers! {
-    one_worker: 1
-    three_workers: 3
+#[path = "."]
+mod three_workers {
+    type Setting = testbench::lab::InMemory<3>;
+
+    #[path = "all.rs"]
+    mod rows;
 }

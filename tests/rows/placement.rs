@@ -3,8 +3,8 @@
 
 use super::*;
 use fairlead::engine::{DropReason, Notice};
-use fairlead::wire::build::Build;
 use fairlead::wire::Mac;
+use fairlead::wire::build::Build;
 use fairlead::wire::facts::Link;
 use std::net::Ipv4Addr;
 
