@@ -28,7 +28,6 @@ fn main() {
         device: (*device).to_owned(),
         mtu: 1500,
         queues: None,
-        promiscuous: false,
         rss: None,
     };
     let eal = Eal::init(&config).unwrap_or_else(|error| panic!("{error}"));

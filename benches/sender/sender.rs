@@ -46,14 +46,7 @@ fn main() -> Result<()> {
 }
 
 fn port(at: usize, device: &str) -> PortConfig {
-    PortConfig {
-        name: format!("port-{at}"),
-        device: device.to_owned(),
-        mtu: MTU,
-        queues: Some(1),
-        promiscuous: false,
-        rss: None,
-    }
+    PortConfig { name: format!("port-{at}"), device: device.to_owned(), mtu: MTU, queues: Some(1), rss: None }
 }
 
 fn read(file: &str) -> Result<Vec<Vec<u8>>> {

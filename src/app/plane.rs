@@ -208,16 +208,9 @@ impl CounterSource for Reader {
     }
 
     fn port(&self, port: PortId) -> PortCounters {
-        let stats = self.gauges.ports.stats(port.index());
         PortCounters {
             speed_mbps: self.gauges.ports.link(port.index()).mbps,
-            rx_frames: stats.rx_frames,
-            rx_bytes: stats.rx_bytes,
-            rx_missed: stats.rx_missed + stats.rx_no_buffer,
-            rx_errors: stats.rx_errors + stats.rx_oversize,
-            tx_frames: stats.tx_frames,
-            tx_bytes: stats.tx_bytes,
-            tx_errors: stats.tx_errors,
+            stats: self.gauges.ports.stats(port.index()),
             arrived: self.gauges.workers.iter().map(|gauge| gauge.shared.arrivals.at(port)).sum(),
         }
     }

@@ -32,7 +32,6 @@ impl Rss {
             device: port.device.clone(),
             mtu: port.mtu,
             queues: port.queues,
-            promiscuous: false,
             rss: (self.workers > 1).then(|| rss(*spread)),
         };
         intent.ports.iter().zip(&self.spreads).map(config).collect()

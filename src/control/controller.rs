@@ -7,7 +7,8 @@ use super::checks::Checks;
 use super::exclusions::Exclusions;
 use super::facts::{CounterSource, Machine, PortFacts};
 use super::latency::Latencies;
-use super::link::{self, Link, LinkEvent};
+use super::link::{self, Link};
+use super::neighbours::NeighbourEvent;
 use super::outbox::{Outbox, Output};
 use super::pools::Pools;
 use super::probing::Probing;
@@ -245,10 +246,13 @@ impl Controller {
     fn on_link_events(&mut self, now: Instant) {
         while let Some(event) = self.link.next_event(&self.intent, &mut self.outputs, now) {
             match event {
-                LinkEvent::Resolved => self.publisher.changed(Urgency::Now, now),
-                LinkEvent::Unresolved(hop) => self.on_unresolved(hop, now),
-                LinkEvent::Refused(hop) => self.give_up(hop),
-                LinkEvent::Forgotten => self.publisher.changed(Urgency::Soon, now),
+                NeighbourEvent::Reachable(..) | NeighbourEvent::Moved { .. } => {
+                    self.publisher.changed(Urgency::Now, now);
+                }
+                NeighbourEvent::Failed(hop) => self.on_unresolved(hop, now),
+                NeighbourEvent::Unreachable(hop) => self.give_up(hop),
+                NeighbourEvent::Forgotten(_) => self.publisher.changed(Urgency::Soon, now),
+                NeighbourEvent::Send { .. } | NeighbourEvent::Claimed { .. } => {}
             }
         }
     }

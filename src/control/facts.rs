@@ -4,6 +4,7 @@
 //! table in a test.
 
 use crate::admin::rows::{CounterRow, Wall};
+use crate::io::PortStats;
 use crate::policy::intent::PortId;
 use crate::time::Instant;
 use crate::wire::Mac;
@@ -52,25 +53,13 @@ pub struct PortFacts {
     pub spreading: Spreading,
 }
 
-/// What a NIC has counted since the start.
+/// What is read of a NIC now and then.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct PortCounters {
     /// Megabits a second now; `None`: the driver does not say.
     pub speed_mbps: Option<u32>,
-    /// Frames received.
-    pub rx_frames: u64,
-    /// Bytes received.
-    pub rx_bytes: u64,
-    /// Frames dropped because no worker took them in time.
-    pub rx_missed: u64,
-    /// Frames received with errors.
-    pub rx_errors: u64,
-    /// Frames sent.
-    pub tx_frames: u64,
-    /// Bytes sent.
-    pub tx_bytes: u64,
-    /// Frames that could not be sent.
-    pub tx_errors: u64,
+    /// What it has counted.
+    pub stats: PortStats,
     /// Of what workers received, how much arrived where it is decided about; nothing while there is one worker.
     pub arrived: Arrived,
 }

@@ -1,10 +1,10 @@
 //! Our side of the links: ARP in and out, addresses announced and defended, NICs that go up and down.
 //!
-//! Owns the addresses that are ours, the neighbours, the announcements, and which NICs have a link. Says by
-//! [`LinkEvent`]s what concerns probes and workers. Read first: [`Link::next_event`].
+//! Owns the addresses that are ours, the neighbours, the announcements, and which NICs have a link. Passes on by
+//! [`NeighbourEvent`]s what concerns probes and workers. Read first: [`Link::next_event`].
 
 use super::announce::Announcements;
-use super::neighbours::{Neighbours, Notice};
+use super::neighbours::{NeighbourEvent, Neighbours};
 use super::outbox::Outbox;
 use crate::config::LogLevel;
 use crate::policy::adjacency::NextHop;
@@ -35,18 +35,6 @@ pub(super) struct Link {
     up: Vec<bool>,
     /// From then on a link that is down is an alarm.
     alarms_from: Instant,
-}
-
-/// What happened to a next hop, as far as it concerns others.
-pub(super) enum LinkEvent {
-    /// It answers ARP now, or at another MAC.
-    Resolved,
-    /// It does not answer.
-    Unresolved(NextHop),
-    /// It is not asked for, because too many are.
-    Refused(NextHop),
-    /// Nobody asked for it for long, and it is known no more.
-    Forgotten,
 }
 
 impl Link {
@@ -90,38 +78,31 @@ impl Link {
         self.neighbours.poll(&self.addresses, now);
     }
 
-    /// What came of ARP since the last call; to be called until `None`.
-    pub(super) fn next_event(&mut self, intent: &Intent, out: &mut Outbox, now: Instant) -> Option<LinkEvent> {
-        loop {
-            return Some(match self.neighbours.next_notice()? {
-                Notice::Claimed { interface, address, mac } => {
-                    self.on_claim(interface, address, mac, intent, out, now);
-                    continue;
+    /// What came of ARP since the last call, sent, defended or logged; to be called until `None`.
+    pub(super) fn next_event(&mut self, intent: &Intent, out: &mut Outbox, now: Instant) -> Option<NeighbourEvent> {
+        let event = self.neighbours.next_event()?;
+        match event {
+            NeighbourEvent::Send { interface, to, arp } => {
+                if let Some(from) = self.addresses.find(interface) {
+                    transmit(from.port, arp_frame(to, from.vlan, &arp), out);
                 }
-                Notice::Moved { hop, from, to, after } => {
-                    // Two hosts that quarrel about an address do not fill the log.
-                    if after >= QUARREL {
-                        out.log(LogLevel::Info, format!("{hop} moved from {from} to {to}"));
-                    }
-                    LinkEvent::Resolved
-                }
-                Notice::Reachable(..) => LinkEvent::Resolved,
-                Notice::Failed(hop) => LinkEvent::Unresolved(hop),
-                Notice::Hopeless(hop) => LinkEvent::Refused(hop),
-                Notice::Forgotten(_) => LinkEvent::Forgotten,
-            });
+            }
+            NeighbourEvent::Claimed { interface, address, mac } => {
+                self.on_claim(interface, address, mac, intent, out, now);
+            }
+            // Two hosts that quarrel about an address do not fill the log.
+            NeighbourEvent::Moved { hop, from, to, after } if after >= QUARREL => {
+                out.log(LogLevel::Info, format!("{hop} moved from {from} to {to}"));
+            }
+            _ => {}
         }
+        Some(event)
     }
 
-    /// Sends announcements and ARP that are due.
+    /// Sends announcements that are due.
     pub(super) fn transmit(&mut self, out: &mut Outbox, now: Instant) {
         while let Some((interface, address)) = self.announcements.poll(now) {
             self.announce(interface, address, out);
-        }
-        while let Some(arp) = self.neighbours.next_outgoing() {
-            if let Some(from) = self.addresses.find(arp.interface) {
-                transmit(from.port, arp_frame(arp.to, from.vlan, &arp.arp), out);
-            }
         }
     }
 
@@ -161,8 +142,8 @@ impl Link {
     fn keep_neighbours(&mut self, intent: &Intent, now: Instant) {
         let members = intent.members.iter().map(Member::hop);
         let routers = intent.routes.iter().map(Route::hop);
-        let kept: BTreeSet<NextHop> = members.chain(routers).collect();
-        self.neighbours.keep(&kept, &self.addresses, now);
+        let permanent: BTreeSet<NextHop> = members.chain(routers).collect();
+        self.neighbours.keep(&permanent, &self.addresses, now);
     }
 
     /// Another host claims an address of ours: logged once in ten seconds, defended as often, never given up

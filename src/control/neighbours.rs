@@ -1,14 +1,10 @@
 //! Who is on the link: address resolution (RFC 826) with its timers (RFC 1122 2.3.2.1).
 //!
 //! Owns the table of next hops, what is asked and when it is asked again, what is learnt from ARP that arrives, and the
-//! [`Adjacency`] that snapshots are compiled from. Sends nothing and reads no clock: what is to be sent and what is to
-//! be told comes out of [`Neighbours::next_outgoing`] and [`Neighbours::next_notice`]. Members and routers are *permanent*:
-//! resolved from the start, refreshed, asked for ever. Others come because a packet waits for them or because they ask
-//! for us, and go when they do not answer. Read first: [`Addresses`], then [`Neighbours::on_arp`].
-
-mod told;
-
-pub use told::{Notice, Outgoing, Row};
+//! [`Adjacency`] that snapshots are compiled from. Sends nothing and reads no clock: what is to be sent and what others
+//! must know comes out of [`Neighbours::next_event`]. Members and routers are *permanent*: resolved from the start, refreshed,
+//! asked for ever. Others come because a packet waits for them or because they ask for us, and go when they do not
+//! answer. Read first: [`Addresses`], then [`Neighbours::on_arp`]; every change of an entry is a [`Neighbours::put`].
 
 use crate::monitor::random::Random;
 use crate::policy::Addresses;
@@ -18,6 +14,7 @@ use crate::time::{Duration, Instant};
 use crate::wire::Mac;
 use crate::wire::arp::{Arp, Operation};
 use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::net::Ipv4Addr;
 
 /// Next hops known at most, permanent ones aside.
 pub const MOST: usize = 65_536;
@@ -58,14 +55,47 @@ struct Host {
     permanent: bool,
 }
 
+impl Host {
+    /// Counts against [`MOST_RESOLVING`].
+    fn is_resolving(&self) -> bool {
+        !self.permanent && matches!(self.state, NudState::Incomplete(_))
+    }
+
+    fn neighbour(&self) -> Option<Neighbour> {
+        match self.state {
+            NudState::Incomplete(_) => None,
+            NudState::Reachable(mac) | NudState::Probe(mac, _) => Some(Neighbour::Reachable(mac)),
+            NudState::Failed => Some(Neighbour::Failed),
+        }
+    }
+}
+
+/// What is to be done, or others must know.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NeighbourEvent {
+    /// This ARP packet is to be sent on a link, to a MAC.
+    Send { interface: InterfaceId, to: Mac, arp: Arp },
+    /// The next hop answers at this MAC, which it did not before.
+    Reachable(NextHop, Mac),
+    /// The next hop answers at another MAC than before, where it was for so long.
+    Moved { hop: NextHop, from: Mac, to: Mac, after: Duration },
+    /// The next hop does not answer. The adjacency says so.
+    Failed(NextHop),
+    /// Who waits for the next hop waits in vain; the adjacency did not change.
+    Unreachable(NextHop),
+    /// The next hop is no longer in the adjacency.
+    Forgotten(NextHop),
+    /// Somebody else claims an address of ours (RFC 5227 2.4).
+    Claimed { interface: InterfaceId, address: Ipv4Addr, mac: Mac },
+}
+
 /// The table.
 #[derive(Debug)]
 pub struct Neighbours {
     hosts: HashMap<NextHop, Host>,
     timers: BTreeSet<(Instant, NextHop)>,
     adjacency: Adjacency,
-    outgoing: VecDeque<Outgoing>,
-    notices: VecDeque<Notice>,
+    events: VecDeque<NeighbourEvent>,
     resolving: usize,
     refused: u64,
     random: Random,
@@ -78,8 +108,7 @@ impl Neighbours {
             hosts: HashMap::new(),
             timers: BTreeSet::new(),
             adjacency: Adjacency::default(),
-            outgoing: VecDeque::new(),
-            notices: VecDeque::new(),
+            events: VecDeque::new(),
             resolving: 0,
             refused: 0,
             random: Random::new(seed),
@@ -88,14 +117,11 @@ impl Neighbours {
 
     /// Exactly these next hops are permanent from now on; forgets what is no longer on a link of ours.
     pub fn keep(&mut self, permanent: &BTreeSet<NextHop>, addresses: &Addresses, now: Instant) {
-        let known: Vec<NextHop> = self.hosts.keys().copied().collect();
-        for hop in known {
-            let on_link = addresses.find(hop.interface).is_some_and(|interface| interface.holds(hop.address));
-            if permanent.contains(&hop) || (on_link && !addresses.is_ours(hop.address)) {
-                self.make_permanent(hop, permanent.contains(&hop));
-            } else {
-                self.forget(hop);
-            }
+        let known: Vec<(NextHop, Host)> = self.hosts.iter().map(|(hop, host)| (*hop, *host)).collect();
+        for (hop, host) in known {
+            let permanent = permanent.contains(&hop);
+            let stays = permanent || (on_link(hop, addresses) && !addresses.is_ours(hop.address));
+            self.put(hop, stays.then_some(Host { permanent, ..host }));
         }
         for &hop in permanent {
             if !self.hosts.contains_key(&hop) {
@@ -108,20 +134,18 @@ impl Neighbours {
     pub fn want(&mut self, hop: NextHop, addresses: &Addresses, now: Instant) {
         match self.hosts.get(&hop).map(|host| host.state) {
             Some(NudState::Incomplete(_) | NudState::Reachable(_) | NudState::Probe(..)) => {}
-            Some(NudState::Failed) => self.notices.push_back(Notice::Hopeless(hop)),
+            Some(NudState::Failed) => self.events.push_back(NeighbourEvent::Unreachable(hop)),
+            None if on_link(hop, addresses) && self.hosts.len() < MOST && self.resolving < MOST_RESOLVING => {
+                self.begin(hop, false, addresses, now);
+            }
             None => {
-                let on_link = addresses.find(hop.interface).is_some_and(|interface| interface.holds(hop.address));
-                if on_link && self.hosts.len() < MOST && self.resolving < MOST_RESOLVING {
-                    self.begin(hop, false, addresses, now);
-                } else {
-                    self.refused += 1;
-                    self.notices.push_back(Notice::Hopeless(hop));
-                }
+                self.refused += 1;
+                self.events.push_back(NeighbourEvent::Unreachable(hop));
             }
         }
     }
 
-    /// There is doubt about a next hop that is thought to be reachable: it is asked now, unless it was heard a moment ago.
+    /// A next hop that is thought to be reachable may not be any more: it is asked now, unless it was heard a moment ago.
     pub fn reverify(&mut self, hop: NextHop, addresses: &Addresses, now: Instant) {
         if let Some(Host { state: NudState::Reachable(_), heard, .. }) = self.hosts.get(&hop)
             && now.since(*heard) >= TRUSTED
@@ -150,7 +174,7 @@ impl Neighbours {
             return;
         }
         if addresses.answers(interface, arp.sender) {
-            self.notices.push_back(Notice::Claimed { interface, address: arp.sender, mac: arp.sender_mac });
+            self.events.push_back(NeighbourEvent::Claimed { interface, address: arp.sender, mac: arp.sender_mac });
             return;
         }
         let asked = addresses.answers(interface, arp.target);
@@ -175,14 +199,9 @@ impl Neighbours {
         self.timers.first().map(|&(due, _)| due)
     }
 
-    /// The next packet to send.
-    pub fn next_outgoing(&mut self) -> Option<Outgoing> {
-        self.outgoing.pop_front()
-    }
-
-    /// The next thing to tell.
-    pub fn next_notice(&mut self) -> Option<Notice> {
-        self.notices.pop_front()
+    /// The next thing to do or to know.
+    pub fn next_event(&mut self) -> Option<NeighbourEvent> {
+        self.events.pop_front()
     }
 
     /// What snapshots are compiled from.
@@ -195,10 +214,10 @@ impl Neighbours {
         self.adjacency.get(&hop).copied()
     }
 
-    /// The table, in the order of interfaces and addresses.
-    pub fn rows(&self) -> Vec<Row> {
-        let mut rows: Vec<Row> = self.hosts.iter().map(|(hop, host)| row(*hop, host)).collect();
-        rows.sort_unstable_by_key(|row| row.hop);
+    /// What is known of each, `None` while it is being asked for, and since when; in the order of interfaces and addresses.
+    pub fn rows(&self) -> Vec<(NextHop, Option<Neighbour>, Instant)> {
+        let mut rows: Vec<_> = self.hosts.iter().map(|(hop, host)| (*hop, host.neighbour(), host.since)).collect();
+        rows.sort_unstable_by_key(|(hop, ..)| *hop);
         rows
     }
 
@@ -213,115 +232,78 @@ impl Neighbours {
     }
 
     fn begin(&mut self, hop: NextHop, permanent: bool, addresses: &Addresses, now: Instant) {
-        self.hosts.insert(hop, Host { state: NudState::Incomplete(1), since: now, heard: now, due: now, permanent });
-        self.resolving += usize::from(!permanent);
         self.request(hop, Mac::BROADCAST, addresses);
-        self.set_due(hop, now + RETRY);
-    }
-
-    fn make_permanent(&mut self, hop: NextHop, permanent: bool) {
-        let Some(host) = self.hosts.get_mut(&hop) else { return };
-        if host.permanent != permanent && matches!(host.state, NudState::Incomplete(_)) {
-            self.resolving = if permanent { self.resolving - 1 } else { self.resolving + 1 };
-        }
-        host.permanent = permanent;
+        let state = NudState::Incomplete(1);
+        self.put(hop, Some(Host { state, since: now, heard: now, due: now + RETRY, permanent }));
     }
 
     /// The entry's time has come: ask, ask again, or give up.
     fn fire(&mut self, hop: NextHop, addresses: &Addresses, now: Instant) {
         let Some(host) = self.hosts.get(&hop).copied() else { return };
-        match host.state {
-            NudState::Incomplete(asked) | NudState::Probe(_, asked) if asked >= REQUESTS => self.fail(hop, host, now),
-            NudState::Incomplete(asked) => {
-                self.ask(hop, NudState::Incomplete(asked + 1), Mac::BROADCAST, addresses, now)
+        let (state, to, pause) = match host.state {
+            NudState::Incomplete(asked) | NudState::Probe(_, asked) if asked >= REQUESTS => {
+                return self.fail(hop, host, now);
             }
+            NudState::Incomplete(asked) => (NudState::Incomplete(asked + 1), Mac::BROADCAST, RETRY),
             // The first request of a refresh goes to the MAC alone (RFC 1122 2.3.2.1 (2)), the others to everyone.
-            NudState::Reachable(mac) => self.ask(hop, NudState::Probe(mac, 1), mac, addresses, now),
-            NudState::Probe(mac, asked) => {
-                self.ask(hop, NudState::Probe(mac, asked + 1), Mac::BROADCAST, addresses, now);
-            }
-            NudState::Failed if host.permanent => {
-                self.request(hop, Mac::BROADCAST, addresses);
-                self.set_due(hop, now + NEGATIVE);
-            }
-            NudState::Failed => self.forget(hop),
-        }
-    }
-
-    fn ask(&mut self, hop: NextHop, state: NudState, to: Mac, addresses: &Addresses, now: Instant) {
-        if let Some(host) = self.hosts.get_mut(&hop) {
-            host.state = state;
-        }
+            NudState::Reachable(mac) => (NudState::Probe(mac, 1), mac, RETRY),
+            NudState::Probe(mac, asked) => (NudState::Probe(mac, asked + 1), Mac::BROADCAST, RETRY),
+            NudState::Failed if host.permanent => (NudState::Failed, Mac::BROADCAST, NEGATIVE),
+            NudState::Failed => return self.put(hop, None),
+        };
         self.request(hop, to, addresses);
-        self.set_due(hop, now + RETRY);
+        self.put(hop, Some(Host { state, due: now + pause, ..host }));
     }
 
     fn fail(&mut self, hop: NextHop, host: Host, now: Instant) {
         if !host.permanent && matches!(host.state, NudState::Probe(..)) {
-            return self.forget(hop);
+            return self.put(hop, None);
         }
-        self.resolving -= usize::from(!host.permanent);
-        if let Some(host) = self.hosts.get_mut(&hop) {
-            (host.state, host.since) = (NudState::Failed, now);
-        }
-        self.adjacency.insert(hop, Neighbour::Failed);
-        self.notices.push_back(Notice::Failed(hop));
-        self.set_due(hop, now + NEGATIVE);
+        self.put(hop, Some(Host { state: NudState::Failed, since: now, due: now + NEGATIVE, ..host }));
+        self.events.push_back(NeighbourEvent::Failed(hop));
     }
 
-    fn forget(&mut self, hop: NextHop) {
-        let Some(host) = self.hosts.remove(&hop) else { return };
-        self.timers.remove(&(host.due, hop));
-        self.resolving -= usize::from(!host.permanent && matches!(host.state, NudState::Incomplete(_)));
-        if self.adjacency.remove(&hop).is_some() {
-            self.notices.push_back(Notice::Forgotten(hop));
-        }
-    }
-
-    /// RFC 826: a known sender is merged whatever the packet is for; a new one is taken only when it is for us.
-    fn learn(&mut self, hop: NextHop, mac: Mac, asked: bool, addresses: &Addresses, now: Instant) {
-        let Some(host) = self.hosts.get_mut(&hop) else {
-            if asked && addresses.interfaces()[hop.interface].holds(hop.address) && self.hosts.len() < MOST {
-                self.hosts.insert(
-                    hop,
-                    Host { state: NudState::Reachable(mac), since: now, heard: now, due: now, permanent: false },
-                );
-                self.settle(hop, mac, now);
-                self.notices.push_back(Notice::Reachable(hop, mac));
+    /// RFC 826: a known sender is merged whatever the packet is for; a new one is taken only when it is for us. Either is asked
+    /// again much later.
+    fn learn(&mut self, hop: NextHop, mac: Mac, for_us: bool, addresses: &Addresses, now: Instant) {
+        let new = Host { state: NudState::Incomplete(0), since: now, heard: now, due: now, permanent: false };
+        let takes = for_us && on_link(hop, addresses) && self.hosts.len() < MOST;
+        let Some(mut host) = self.hosts.get(&hop).copied().or(takes.then_some(new)) else { return };
+        let news = match host.neighbour() {
+            Some(Neighbour::Reachable(old)) if old == mac => None,
+            Some(Neighbour::Reachable(from)) => {
+                Some(NeighbourEvent::Moved { hop, from, to: mac, after: now.since(host.since) })
             }
-            return;
+            Some(Neighbour::Failed) | None => Some(NeighbourEvent::Reachable(hop, mac)),
         };
-        let before = host.state;
-        (host.state, host.heard) = (NudState::Reachable(mac), now);
-        match before {
-            NudState::Reachable(old) | NudState::Probe(old, _) if old == mac => {}
-            NudState::Reachable(from) | NudState::Probe(from, _) => {
-                let after = now.since(host.since);
-                host.since = now;
-                self.notices.push_back(Notice::Moved { hop, from, to: mac, after });
-            }
-            NudState::Incomplete(_) | NudState::Failed => {
-                host.since = now;
-                self.resolving -= usize::from(!host.permanent && matches!(before, NudState::Incomplete(_)));
-                self.notices.push_back(Notice::Reachable(hop, mac));
-            }
+        if news.is_some() {
+            host.since = now;
         }
-        self.settle(hop, mac, now);
+        self.events.extend(news);
+        let refresh = if host.permanent { REFRESH_PERMANENT } else { REFRESH };
+        let spread = Duration::from_nanos(self.random.below(refresh.as_nanos() as u64 / 2));
+        let state = NudState::Reachable(mac);
+        self.put(hop, Some(Host { state, heard: now, due: now + refresh + spread, ..host }));
     }
 
-    /// The next hop has just answered: it is in the adjacency, and is asked again much later.
-    fn settle(&mut self, hop: NextHop, mac: Mac, now: Instant) {
-        self.adjacency.insert(hop, Neighbour::Reachable(mac));
-        let base = if self.hosts.get(&hop).is_some_and(|host| host.permanent) { REFRESH_PERMANENT } else { REFRESH };
-        let spread = self.random.below(base.as_nanos() as u64 / 2);
-        self.set_due(hop, now + base + Duration::from_nanos(spread));
-    }
-
-    fn set_due(&mut self, hop: NextHop, due: Instant) {
-        if let Some(host) = self.hosts.get_mut(&hop) {
-            self.timers.remove(&(host.due, hop));
-            host.due = due;
-            self.timers.insert((due, hop));
+    /// The entry is this from now on, or gone: timer, bound and adjacency follow.
+    fn put(&mut self, hop: NextHop, after: Option<Host>) {
+        let before = match after {
+            Some(host) => self.hosts.insert(hop, host),
+            None => self.hosts.remove(&hop),
+        };
+        if let Some(before) = before {
+            self.timers.remove(&(before.due, hop));
+            self.resolving -= usize::from(before.is_resolving());
+        }
+        if let Some(after) = after {
+            self.timers.insert((after.due, hop));
+            self.resolving += usize::from(after.is_resolving());
+        }
+        if let Some(neighbour) = after.and_then(|host| host.neighbour()) {
+            self.adjacency.insert(hop, neighbour);
+        } else if self.adjacency.remove(&hop).is_some() {
+            self.events.push_back(NeighbourEvent::Forgotten(hop));
         }
     }
 
@@ -334,7 +316,7 @@ impl Neighbours {
             target_mac: Mac::ZERO,
             target: hop.address,
         };
-        self.outgoing.push_back(Outgoing { interface: hop.interface, to, arp });
+        self.events.push_back(NeighbourEvent::Send { interface: hop.interface, to, arp });
     }
 
     fn answer(&mut self, interface: InterfaceId, asked: &Arp, addresses: &Addresses) {
@@ -345,17 +327,13 @@ impl Neighbours {
             target_mac: asked.sender_mac,
             target: asked.sender,
         };
-        self.outgoing.push_back(Outgoing { interface, to: asked.sender_mac, arp });
+        self.events.push_back(NeighbourEvent::Send { interface, to: asked.sender_mac, arp });
     }
 }
 
-fn row(hop: NextHop, host: &Host) -> Row {
-    let (mac, failed) = match host.state {
-        NudState::Reachable(mac) | NudState::Probe(mac, _) => (Some(mac), false),
-        NudState::Incomplete(_) => (None, false),
-        NudState::Failed => (None, true),
-    };
-    Row { hop, mac, failed, since: host.since }
+/// The next hop can be a host on its link.
+fn on_link(hop: NextHop, addresses: &Addresses) -> bool {
+    addresses.find(hop.interface).is_some_and(|interface| interface.holds(hop.address))
 }
 
 /// The MAC can be a station's own: neither a group's nor zero.

@@ -3,9 +3,9 @@
 //! Owns the way from the controller's own words to rows. Changes nothing.
 
 use super::controller::Controller;
+use super::facts::PortCounters;
 use super::forecast::Outlook;
 use super::link;
-use super::neighbours;
 use super::port_use::Place;
 use super::spreading;
 use crate::admin::rows::{
@@ -16,7 +16,7 @@ use crate::admin::rows::{
 use crate::config::listen_text;
 use crate::flow::Range;
 use crate::monitor::Check;
-use crate::policy::adjacency::NextHop;
+use crate::policy::adjacency::{Neighbour, NextHop};
 use crate::policy::health::State;
 use crate::policy::intent::{InterfaceId, MemberId, MonitorKind, PoolId, PortId, Snat};
 use crate::time::Instant;
@@ -177,13 +177,13 @@ impl Controller {
     }
 
     pub(super) fn neighbour_rows(&self) -> Vec<NeighbourRow> {
-        let row = |known: neighbours::Row| NeighbourRow {
-            interface: self.interface_name(known.hop.interface),
-            address: known.hop.address,
-            mac: known.mac.map(|mac| mac.to_string()),
-            state: neighbour_state(&known),
-            role: self.role(known.hop),
-            since: self.wall(known.since),
+        let row = |(hop, known, since): (NextHop, Option<Neighbour>, Instant)| NeighbourRow {
+            interface: self.interface_name(hop.interface),
+            address: hop.address,
+            mac: if let Some(Neighbour::Reachable(mac)) = known { Some(mac.to_string()) } else { None },
+            state: neighbour_state(known),
+            role: self.role(hop),
+            since: self.wall(since),
         };
         self.link.neighbours.rows().into_iter().map(row).collect()
     }
@@ -206,14 +206,12 @@ impl Controller {
                 next_hop: None,
             })
         });
-        let routers: BTreeMap<NextHop, NeighbourState> =
-            self.link.neighbours.rows().iter().map(|row| (row.hop, neighbour_state(row))).collect();
         let fixed = self.intent.routes.iter().map(|route| RouteRow {
             to: route.to,
             via: Some(route.via),
             interface: self.interface_name(route.interface),
             kind: RouteKind::Static,
-            next_hop: routers.get(&route.hop()).copied(),
+            next_hop: Some(neighbour_state(self.link.neighbours.neighbour(route.hop()))),
         });
         connected.chain(fixed).collect()
     }
@@ -224,28 +222,28 @@ impl Controller {
 
     fn port_row(&self, id: PortId) -> PortRow {
         let (meant, facts) = (&self.intent.ports[id.index()], &self.machine.ports[id.index()]);
-        let counted = self.machine.counters.port(id);
+        let PortCounters { speed_mbps, stats, arrived } = self.machine.counters.port(id);
         PortRow {
             name: meant.name.clone(),
             device: meant.device.clone(),
             driver: facts.driver.clone(),
             mac: self.machine.macs[id.index()].to_string(),
             link: if self.link.is_up(id) { Link::Up } else { Link::Down },
-            speed_mbps: counted.speed_mbps,
+            speed_mbps,
             mtu: meant.mtu,
             rx_queues: facts.rx_queues,
             tx_queues: facts.tx_queues,
-            rx_frames: counted.rx_frames,
-            rx_bytes: counted.rx_bytes,
-            rx_missed: counted.rx_missed,
-            rx_errors: counted.rx_errors,
-            tx_frames: counted.tx_frames,
-            tx_bytes: counted.tx_bytes,
-            tx_errors: counted.tx_errors,
+            rx_frames: stats.rx_frames,
+            rx_bytes: stats.rx_bytes,
+            rx_missed: stats.rx_missed,
+            rx_errors: stats.rx_errors,
+            tx_frames: stats.tx_frames,
+            tx_bytes: stats.tx_bytes,
+            tx_errors: stats.tx_errors,
             rss: facts.spreading.to_string(),
-            arrived: counted.arrived.frames,
-            handed_off: counted.arrived.elsewhere,
-            judgement: spreading::judge(facts, counted.arrived, self.machine.workers).map(|judgement| judgement.words),
+            arrived: arrived.frames,
+            handed_off: arrived.elsewhere,
+            judgement: spreading::judge(facts, arrived, self.machine.workers).map(|judgement| judgement.words),
         }
     }
 
@@ -354,11 +352,11 @@ impl Controller {
     }
 }
 
-fn neighbour_state(row: &neighbours::Row) -> NeighbourState {
-    match (row.failed, row.mac) {
-        (true, _) => NeighbourState::Failed,
-        (false, Some(_)) => NeighbourState::Reachable,
-        (false, None) => NeighbourState::Resolving,
+fn neighbour_state(known: Option<Neighbour>) -> NeighbourState {
+    match known {
+        Some(Neighbour::Reachable(_)) => NeighbourState::Reachable,
+        Some(Neighbour::Failed) => NeighbourState::Failed,
+        None => NeighbourState::Resolving,
     }
 }
 

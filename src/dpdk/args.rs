@@ -3,7 +3,7 @@
 //! Owns what it is made of. Starts nothing.
 
 use super::device::Device;
-use super::error::DpdkError;
+use super::error::Fault;
 
 /// What DPDK is to be started with.
 #[derive(Clone, Debug)]
@@ -42,7 +42,7 @@ const OURS: &[(&str, &str)] = &[
 
 impl EalConfig {
     /// The words of the command line, the program's name first.
-    pub(super) fn arguments(&self) -> Result<Vec<String>, DpdkError> {
+    pub(super) fn arguments(&self) -> Result<Vec<String>, Fault> {
         let mut words: Vec<String> = vec!["fairlead".to_owned()];
         let mut say = |parts: &[&str]| words.extend(parts.iter().map(|&part| part.to_owned()));
         say(&["--lcores", &format!("0@{}", self.main_core), "--no-telemetry", "-m", &self.memory_mb.to_string()]);
@@ -65,8 +65,8 @@ impl EalConfig {
     }
 }
 
-fn check(argument: &str) -> Result<(), DpdkError> {
-    let refuse = |reason: &str| Err(DpdkError::Argument { argument: argument.to_owned(), reason: reason.to_owned() });
+fn check(argument: &str) -> Result<(), Fault> {
+    let refuse = |reason: &str| Err(Fault::Argument { argument: argument.to_owned(), reason: reason.to_owned() });
     if argument.is_empty() || argument.contains('\0') {
         return refuse("is empty or holds a zero byte: remove it");
     }

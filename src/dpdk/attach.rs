@@ -4,7 +4,7 @@
 //! wrong kernel driver, no permission) are looked for before DPDK is asked, because its own words do not say them.
 
 use super::device::Device;
-use super::error::DpdkError;
+use super::error::Fault;
 use super::{error::Said, log};
 use std::ffi::{CStr, CString};
 use std::io::ErrorKind;
@@ -37,7 +37,7 @@ impl Drop for Attached {
 }
 
 /// Finds the PCI device, or makes the virtual one with `arguments` in place of its own.
-pub(super) fn attach(port: &str, device: &Device, arguments: &str) -> Result<Attached, DpdkError> {
+pub(super) fn attach(port: &str, device: &Device, arguments: &str) -> Result<Attached, Fault> {
     let fault = |reason: String| fault(port, device, reason, Said::default());
     let named = if device.is_pci() { device.pci_address() } else { device.name.to_owned() };
     if named.is_empty() || named.len() > LONGEST_NAME {
@@ -45,11 +45,11 @@ pub(super) fn attach(port: &str, device: &Device, arguments: &str) -> Result<Att
             "device = {:?} is none: name a PCI address such as 0000:3b:00.1, or a virtual device such as net_tap0",
             device.name
         );
-        return Err(DpdkError::Port { port: port.to_owned(), reason, said: Said::default() });
+        return Err(Fault::Port { port: port.to_owned(), reason, said: Said::default() });
     }
     let zero = |_| {
         let reason = format!("device = {:?} holds a zero byte: remove it", device.name);
-        DpdkError::Port { port: port.to_owned(), reason, said: Said::default() }
+        Fault::Port { port: port.to_owned(), reason, said: Said::default() }
     };
     let (name, arguments) = (CString::new(named).map_err(zero)?, CString::new(arguments).map_err(zero)?);
     if device.is_pci() {
@@ -68,8 +68,8 @@ pub(super) fn attach(port: &str, device: &Device, arguments: &str) -> Result<Att
     }
 }
 
-fn fault(port: &str, device: &Device, reason: String, said: Said) -> DpdkError {
-    DpdkError::Device { port: port.to_owned(), device: device.name.to_owned(), reason, said }
+fn fault(port: &str, device: &Device, reason: String, said: Said) -> Fault {
+    Fault::Device { port: port.to_owned(), device: device.name.to_owned(), reason, said }
 }
 
 fn port_number(name: &CStr) -> Option<u16> {
@@ -80,7 +80,7 @@ fn port_number(name: &CStr) -> Option<u16> {
 }
 
 /// The port of a PCI device that DPDK found at its start.
-fn pci_port(port: &str, device: &Device, name: &CStr) -> Result<Attached, DpdkError> {
+fn pci_port(port: &str, device: &Device, name: &CStr) -> Result<Attached, Fault> {
     if let Some(id) = port_number(name) {
         return Ok(Attached { id, made: None });
     }
@@ -101,11 +101,11 @@ fn pci_port(port: &str, device: &Device, name: &CStr) -> Result<Attached, DpdkEr
 }
 
 /// Looks for what commonly is in the way of a virtual device on the kernel's interfaces.
-fn precheck(port: &str, device: &Device) -> Result<(), DpdkError> {
+fn precheck(port: &str, device: &Device) -> Result<(), Fault> {
     let fault = |reason: String| Err(fault(port, device, reason, Said::default()));
     let no_permission = |capabilities| {
         let what = format!("port {port}: {}", device.name);
-        Err(DpdkError::NoPermission { what, capabilities, said: Said::default() })
+        Err(Fault::NoPermission { what, capabilities, said: Said::default() })
     };
     if device.is("net_af_packet") || device.is("net_af_xdp") {
         let Some(interface) = device.argument("iface") else {
@@ -150,14 +150,14 @@ fn may_open_packet_socket() -> bool {
 }
 
 /// The reason of a virtual device that DPDK could not make.
-fn why_not_made(port: &str, device: &Device, rc: i32) -> DpdkError {
+fn why_not_made(port: &str, device: &Device, rc: i32) -> Fault {
     let said = log::said();
     if said.mentions(&["Operation not permitted", "Permission denied"]) {
         let what = format!("port {port}: {}", device.name);
-        return DpdkError::NoPermission { what, capabilities: "CAP_NET_ADMIN and CAP_NET_RAW", said };
+        return Fault::NoPermission { what, capabilities: "CAP_NET_ADMIN and CAP_NET_RAW", said };
     }
     if said.mentions(&["mmap failed"]) && said.mentions(&["Resource temporarily unavailable"]) {
-        return DpdkError::LockedMemory { port: port.to_owned(), device: device.name.to_owned(), said };
+        return Fault::LockedMemory { port: port.to_owned(), device: device.name.to_owned(), said };
     }
     let reason = match -rc {
         libc::EEXIST => "is made already: give each port its own device".to_owned(),

@@ -3,7 +3,7 @@
 //! Owns the calls to the scheduler. Starting DPDK binds the calling thread and threads inherit that, so what ran where
 //! before is kept and given back ([`CoreSet::apply`]).
 
-use super::error::DpdkError;
+use super::error::Fault;
 use std::fmt::Write;
 
 /// A set of cores, as the scheduler counts them.
@@ -52,22 +52,22 @@ const fn limit() -> usize {
 }
 
 /// Binds the calling thread to `core`; returns where it could run before.
-pub(super) fn pin(core: usize, allowed: &CoreSet) -> Result<CoreSet, DpdkError> {
+pub(super) fn pin(core: usize, allowed: &CoreSet) -> Result<CoreSet, Fault> {
     check(core, allowed)?;
     let before = CoreSet::current();
-    CoreSet::one(core).apply().map_err(|error| DpdkError::Pinning { core, reason: error.to_string() })?;
+    CoreSet::one(core).apply().map_err(|error| Fault::Pinning { core, reason: error.to_string() })?;
     Ok(before)
 }
 
 /// Whether `core` is on this machine and in `allowed`.
-pub(super) fn check(core: usize, allowed: &CoreSet) -> Result<(), DpdkError> {
+pub(super) fn check(core: usize, allowed: &CoreSet) -> Result<(), Fault> {
     let present = present();
     if !present.contains(&core) || core >= limit() {
-        return Err(DpdkError::NoSuchCore { core, present: ranges(&present) });
+        return Err(Fault::NoSuchCore { core, present: ranges(&present) });
     }
     let allowed = allowed.list();
     if !allowed.contains(&core) {
-        return Err(DpdkError::CoreNotAllowed { core, allowed: ranges(&allowed) });
+        return Err(Fault::CoreNotAllowed { core, allowed: ranges(&allowed) });
     }
     Ok(())
 }

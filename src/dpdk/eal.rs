@@ -5,7 +5,7 @@
 
 use super::args::EalConfig;
 use super::cores::{self, CoreSet};
-use super::error::{DpdkError, Said, errno, error_text};
+use super::error::{DpdkError, Fault, Said, errno, error_text};
 use super::log::{self, Hush};
 use std::ffi::{CStr, CString, c_char};
 use std::sync::Arc;
@@ -38,8 +38,8 @@ pub fn linked_version() -> String {
 }
 
 impl Eal {
-    /// Starts DPDK. Binds the calling thread to the main core: threads made later inherit that unless they call
-    /// [`Eal::unbind`]. Catches what is written to the standard streams meanwhile.
+    /// Starts DPDK. Binds the calling thread to the main core: threads made later inherit that. Catches what is
+    /// written to the standard streams meanwhile.
     ///
     /// # Errors
     /// A core that is missing or not allowed, no hugepages, no memory, no permission, an argument DPDK does not take, a
@@ -51,10 +51,10 @@ impl Eal {
         }
         let arguments = config.arguments()?;
         if STARTED.swap(true, Ordering::SeqCst) {
-            return Err(DpdkError::StartedBefore);
+            return Err(Fault::StartedBefore.into());
         }
         if !log::attach() {
-            return Err(no_memory(config.memory_mb, Said::default()));
+            return Err(no_memory(config.memory_mb, Said::default()).into());
         }
         start(&arguments).map_err(|code| why_not_started(code, config))?;
         let shared = Shared { everywhere, memory_mb: config.memory_mb, in_use: AtomicBool::new(false) };
@@ -72,13 +72,6 @@ impl Eal {
         let outcome = work();
         drop(registered);
         Ok(outcome)
-    }
-
-    /// Lets the calling thread run wherever the process could run before DPDK was started.
-    pub fn unbind(&self) {
-        if let Err(error) = self.shared.everywhere.apply() {
-            tracing::warn!("a management thread stays bound to one core: {error}");
-        }
     }
 
     /// Says that buffers are out and DPDK's memory must outlive this value.
@@ -111,14 +104,14 @@ struct Registration {
 }
 
 impl Registration {
-    fn new(core: usize, before: CoreSet) -> Result<Registration, DpdkError> {
+    fn new(core: usize, before: CoreSet) -> Result<Registration, Fault> {
         // SAFETY: reads a thread-local variable.
         let ours = unsafe { dpdk_sys::shim_lcore_id() } == NO_LCORE;
         // SAFETY: DPDK is started, and the thread has no slot yet.
         if ours && unsafe { dpdk_sys::rte_thread_register() } != 0 {
             let reason = error_text(errno());
             let _ = before.apply();
-            return Err(DpdkError::TooManyThreads { core, reason });
+            return Err(Fault::TooManyThreads { core, reason });
         }
         Ok(Registration { before, ours })
     }
@@ -163,22 +156,22 @@ fn remove_directory() {
     let _ = std::fs::remove_dir(directory.to_string_lossy().as_ref());
 }
 
-fn no_memory(megabytes: u32, said: Said) -> DpdkError {
-    DpdkError::NoMemory { what: "DPDK".to_owned(), megabytes, said }
+fn no_memory(megabytes: u32, said: Said) -> Fault {
+    Fault::NoMemory { what: "DPDK".to_owned(), megabytes, said }
 }
 
-fn why_not_started(code: i32, config: &EalConfig) -> DpdkError {
+fn why_not_started(code: i32, config: &EalConfig) -> Fault {
     let said = log::said();
     let megabytes = config.memory_mb;
     if config.hugepages && said.mentions(&["hugepage", "hugetlbfs", "hugedir"]) {
-        return DpdkError::NoHugepages { megabytes, pages: megabytes.div_ceil(2), said };
+        return Fault::NoHugepages { megabytes, pages: megabytes.div_ceil(2), said };
     }
     if code == libc::EACCES || code == libc::EPERM || said.mentions(&["Permission denied", "not permitted"]) {
         let what = "starting DPDK".to_owned();
-        return DpdkError::NoPermission { what, capabilities: "CAP_SYS_ADMIN, CAP_IPC_LOCK and CAP_NET_ADMIN", said };
+        return Fault::NoPermission { what, capabilities: "CAP_SYS_ADMIN, CAP_IPC_LOCK and CAP_NET_ADMIN", said };
     }
     if code == libc::ENOMEM || said.mentions(&["Cannot init memory", "Cannot allocate memory"]) {
         return no_memory(megabytes, said);
     }
-    DpdkError::NotStarted { reason: error_text(code), said }
+    Fault::NotStarted { reason: error_text(code), said }
 }

@@ -9,139 +9,61 @@ use thiserror::Error;
 
 /// Why DPDK, a NIC or a core cannot be used.
 #[derive(Debug, Error, PartialEq, Eq)]
-pub enum DpdkError {
-    /// A core of the configuration does not exist.
+#[error(transparent)]
+pub struct DpdkError(#[from] Fault);
+
+/// The same, told apart. `said` is what DPDK said.
+#[derive(Debug, Error, PartialEq, Eq)]
+pub(super) enum Fault {
     #[error("core {core} is not on this machine, which has cores {present}: name others in [cores]")]
-    NoSuchCore {
-        /// As configured.
-        core: usize,
-        /// The machine's cores, as ranges.
-        present: String,
-    },
-    /// A core exists, and this process may not run there.
+    NoSuchCore { core: usize, present: String },
     #[error(
         "core {core} is closed to this process, which may run on cores {allowed}: name others in [cores], or widen the \
          process's CPU set (taskset, CPUAffinity=, cpuset)"
     )]
-    CoreNotAllowed {
-        /// As configured.
-        core: usize,
-        /// The cores of the process, as ranges.
-        allowed: String,
-    },
+    CoreNotAllowed { core: usize, allowed: String },
     /// The operating system refused to pin a thread or to name its cores.
     #[error("a thread cannot be bound to core {core}: {reason}")]
-    Pinning {
-        /// The core.
-        core: usize,
-        /// The system's words.
-        reason: String,
-    },
-    /// DPDK has no slot for another worker thread.
+    Pinning { core: usize, reason: String },
     #[error("DPDK cannot take another worker thread, for core {core}: {reason}; name fewer cores in [cores] workers")]
-    TooManyThreads {
-        /// The worker's core.
-        core: usize,
-        /// DPDK's words.
-        reason: String,
-    },
-    /// [`super::Eal::init`] was called before.
+    TooManyThreads { core: usize, reason: String },
     #[error("DPDK can be started once in the life of a process, and it was: start a new process")]
     StartedBefore,
     /// An argument that cannot be given to DPDK, or that Fairlead gives itself.
     #[error("[dpdk] eal: {argument:?} {reason}")]
-    Argument {
-        /// The argument.
-        argument: String,
-        /// What is wrong with it, and the remedy.
-        reason: String,
-    },
-    /// Hugepages are asked for and there are none.
+    Argument { argument: String, reason: String },
+    /// Hugepages are asked for and there are none. `pages` are of 2 MB.
     #[error(
         "no hugepages are free: reserve {megabytes} MB of them (for 2 MB pages: sysctl vm.nr_hugepages={pages}), or set \
          hugepages = false in [dpdk]{said}"
     )]
-    NoHugepages {
-        /// How much memory was asked for.
-        megabytes: u32,
-        /// The same in pages of 2 MB.
-        pages: u32,
-        /// What DPDK said.
-        said: Said,
-    },
+    NoHugepages { megabytes: u32, pages: u32, said: Said },
     /// The memory DPDK took is too small, or it could take none.
     #[error(
         "{what} needs {megabytes} MB of memory that DPDK does not have: lower mbufs in [dpdk], or free memory{said}"
     )]
-    NoMemory {
-        /// For what.
-        what: String,
-        /// About so much.
-        megabytes: u32,
-        /// What DPDK said.
-        said: Said,
-    },
-    /// The user may not do this.
+    NoMemory { what: String, megabytes: u32, said: Said },
+    /// The user may not do this; these capabilities would be enough.
     #[error("{what} needs a permission this user lacks: run as root, or give the program {capabilities}{said}")]
-    NoPermission {
-        /// What was tried.
-        what: String,
-        /// What would be enough.
-        capabilities: &'static str,
-        /// What DPDK said.
-        said: Said,
-    },
+    NoPermission { what: String, capabilities: &'static str, said: Said },
     /// DPDK did not start, for a reason of its own.
     #[error("DPDK does not start: {reason}{said}")]
-    NotStarted {
-        /// What the return code means.
-        reason: String,
-        /// What DPDK said.
-        said: Said,
-    },
+    NotStarted { reason: String, said: Said },
     /// A device that cannot be.
     #[error("port {port}: {device}: {reason}{said}")]
-    Device {
-        /// The `[[port]]`.
-        port: String,
-        /// Its device, without arguments.
-        device: String,
-        /// What is wrong, and the remedy.
-        reason: String,
-        /// What DPDK said.
-        said: Said,
-    },
+    Device { port: String, device: String, reason: String, said: Said },
     /// A driver wants more memory locked than this user may lock.
     #[error(
         "port {port}: {device} cannot lock its ring in memory: run as root, raise the limit (ulimit -l, LimitMEMLOCK=), or \
          make the ring smaller (framecnt=){said}"
     )]
-    LockedMemory {
-        /// The `[[port]]`.
-        port: String,
-        /// Its device, without arguments.
-        device: String,
-        /// What DPDK said.
-        said: Said,
-    },
+    LockedMemory { port: String, device: String, said: Said },
     /// A port cannot be set up as asked.
     #[error("port {port}: {reason}{said}")]
-    Port {
-        /// The `[[port]]`.
-        port: String,
-        /// What is wrong, and the remedy.
-        reason: String,
-        /// What DPDK said.
-        said: Said,
-    },
+    Port { port: String, reason: String, said: Said },
     /// The pool is smaller than what the NICs' rings and the workers hold.
     #[error("mbufs = {mbufs} is too few: the ports' rings and the workers hold up to {needed}; raise mbufs in [dpdk]")]
-    TooFewMbufs {
-        /// As configured.
-        mbufs: u32,
-        /// The least that works.
-        needed: u32,
-    },
+    TooFewMbufs { mbufs: u32, needed: u32 },
 }
 
 /// What DPDK wrote to its log while something failed; prints as a parenthesis, or as nothing.

@@ -3,7 +3,7 @@
 //! Owns its size and its end: the memory goes only when every buffer is home, so that a frame may outlive the ports.
 
 use super::eal::Eal;
-use super::error::{DpdkError, errno, error_text};
+use super::error::{Fault, errno, error_text};
 use super::log;
 use std::ffi::CString;
 use std::ptr::NonNull;
@@ -56,13 +56,13 @@ pub fn memory_mb(mbufs: u32, mtu: u16) -> u32 {
 
 impl Pool {
     /// `mbufs` buffers for frames of up to `mtu`, near the memory of NUMA node `socket` (-1: any).
-    pub(super) fn new(eal: &Eal, mbufs: u32, mtu: u16, socket: i32) -> Result<Pool, DpdkError> {
+    pub(super) fn new(eal: &Eal, mbufs: u32, mtu: u16, socket: i32) -> Result<Pool, Fault> {
         let name = CString::new(format!("fairlead-{}", MADE.fetch_add(1, Ordering::Relaxed))).unwrap_or_default();
         let whole = room(mtu) + dpdk_sys::RTE_PKTMBUF_HEADROOM;
         let megabytes = mbufs.div_ceil(1024) * footprint(mtu).div_ceil(1024);
         let (what, said) = (format!("a pool of {mbufs} buffers"), log::said);
         let Ok(whole) = u16::try_from(whole) else {
-            return Err(DpdkError::NoMemory { what, megabytes, said: said() });
+            return Err(Fault::NoMemory { what, megabytes, said: said() });
         };
         let cache = CACHE.min(mbufs * 2 / 3);
         log::forget();
@@ -72,9 +72,9 @@ impl Pool {
             Some(pool) => Ok(Pool { pool, eal: eal.clone() }),
             None if errno() == libc::ENOMEM => {
                 let what = format!("{what} (DPDK was given {} MB)", eal.memory_mb());
-                Err(DpdkError::NoMemory { what, megabytes, said: said() })
+                Err(Fault::NoMemory { what, megabytes, said: said() })
             }
-            None => Err(DpdkError::NotStarted { reason: format!("{what}: {}", error_text(errno())), said: said() }),
+            None => Err(Fault::NotStarted { reason: format!("{what}: {}", error_text(errno())), said: said() }),
         }
     }
 

@@ -26,6 +26,6 @@ pub use error::DpdkError;
 pub use frame::Mbuf;
 pub use large_pages::LargePages;
 pub use mempool::memory_mb;
-pub use port::{Link, PortConfig, PortFacts, PortStats, Ports};
+pub use port::{Link, PortConfig, PortFacts, Ports};
 pub use queue::Queue;
 pub use rss::{Hashing, Rss};

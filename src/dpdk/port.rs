@@ -8,12 +8,13 @@
 use super::attach::{Attached, attach};
 use super::device::{Device, PacketRing};
 use super::eal::Eal;
-use super::error::{DpdkError, Said, error_text};
+use super::error::{DpdkError, Fault, Said, error_text};
 use super::log;
 use super::mempool::{CACHE, Pool};
 use super::nic::{Nic, Turns};
 use super::queue::Queue;
 use super::rss::{self, Hashing, Rss};
+use crate::io::PortStats;
 use dpdk_sys::{rte_eth_conf, rte_eth_dev_info};
 use std::ffi::CStr;
 use std::sync::Arc;
@@ -39,8 +40,6 @@ pub struct PortConfig {
     pub mtu: u16,
     /// Receive queues; `None`: as many as workers, where the driver can.
     pub queues: Option<u16>,
-    /// Whether frames for other MAC addresses are received as well.
-    pub promiscuous: bool,
     /// How frames are to be spread over the queues; `None`: as the driver likes.
     pub rss: Option<Rss>,
 }
@@ -48,16 +47,10 @@ pub struct PortConfig {
 /// What does not change about a port while it is open.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PortFacts {
-    /// Its name in the configuration.
-    pub name: String,
-    /// Its device in the configuration, without arguments.
-    pub device: String,
     /// DPDK's driver.
     pub driver: String,
     /// Its address.
     pub mac: [u8; 6],
-    /// As configured, in bytes.
-    pub mtu: u16,
     /// How many workers receive from it.
     pub rx_queues: u16,
     /// How many can send at once.
@@ -75,29 +68,6 @@ pub struct Link {
     pub up: bool,
     /// Megabits a second, where the driver knows.
     pub mbps: Option<u32>,
-}
-
-/// The NIC's own counters since the port was opened, in frames and bytes.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct PortStats {
-    /// Frames received.
-    pub rx_frames: u64,
-    /// Frames sent.
-    pub tx_frames: u64,
-    /// Bytes received.
-    pub rx_bytes: u64,
-    /// Bytes sent.
-    pub tx_bytes: u64,
-    /// Lost because the receive ring was full: the workers are too slow (`imissed`).
-    pub rx_missed: u64,
-    /// Received damaged (`ierrors`).
-    pub rx_errors: u64,
-    /// Lost because no buffer was free (`rx_nombuf`).
-    pub rx_no_buffer: u64,
-    /// Received longer than a buffer and dropped here.
-    pub rx_oversize: u64,
-    /// Not sent (`oerrors`).
-    pub tx_errors: u64,
 }
 
 /// All ports, open. A port is named by its place in the configuration, from 0.
@@ -164,13 +134,11 @@ impl Ports {
         unsafe { dpdk_sys::rte_eth_stats_get(nic.id(), &mut raw) };
         PortStats {
             rx_frames: raw.ipackets,
-            tx_frames: raw.opackets,
             rx_bytes: raw.ibytes,
+            rx_missed: raw.imissed + raw.rx_nombuf,
+            rx_errors: raw.ierrors + nic.unusable.load(Ordering::Relaxed),
+            tx_frames: raw.opackets,
             tx_bytes: raw.obytes,
-            rx_missed: raw.imissed,
-            rx_errors: raw.ierrors,
-            rx_no_buffer: raw.rx_nombuf,
-            rx_oversize: nic.unusable.load(Ordering::Relaxed),
             tx_errors: raw.oerrors,
         }
     }
@@ -182,7 +150,7 @@ impl Ports {
 }
 
 /// How long every ring can be so that rings hold no more than half of the buffers.
-fn ring_length(mbufs: u32, rings: u32, workers: u16) -> Result<u16, DpdkError> {
+fn ring_length(mbufs: u32, rings: u32, workers: u16) -> Result<u16, Fault> {
     let kept = u32::from(workers) * CACHE;
     let needed = |ring: u16| 2 * rings * u32::from(ring) + kept;
     let mut ring = RING;
@@ -190,7 +158,7 @@ fn ring_length(mbufs: u32, rings: u32, workers: u16) -> Result<u16, DpdkError> {
         ring /= 2;
     }
     if needed(ring) > mbufs {
-        return Err(DpdkError::TooFewMbufs { mbufs, needed: needed(ring) });
+        return Err(Fault::TooFewMbufs { mbufs, needed: needed(ring) });
     }
     Ok(ring)
 }
@@ -206,7 +174,7 @@ struct Draft<'a> {
 }
 
 impl<'a> Draft<'a> {
-    fn new(wanted: &'a PortConfig, workers: u16) -> Result<Draft<'a>, DpdkError> {
+    fn new(wanted: &'a PortConfig, workers: u16) -> Result<Draft<'a>, Fault> {
         let rx_queues = match wanted.queues {
             Some(0) => return Err(refuse(wanted, "queues = 0: a port needs one queue at least".to_owned())),
             Some(queues) if queues > workers => {
@@ -222,7 +190,7 @@ impl<'a> Draft<'a> {
         let device = Device::parse(&wanted.device);
         let try_with = |ring| attach(&wanted.name, &device, &device.full_arguments(rx_queues, ring));
         let attached = match try_with(PacketRing::Long) {
-            Err(DpdkError::LockedMemory { .. }) => try_with(PacketRing::Short)?,
+            Err(Fault::LockedMemory { .. }) => try_with(PacketRing::Short)?,
             other => other?,
         };
         let mut info = rte_eth_dev_info::default();
@@ -252,7 +220,7 @@ impl<'a> Draft<'a> {
     }
 
     /// Lowers what was left open to what the driver can; refuses what was asked for and cannot be.
-    fn fit(&mut self, asked: Option<u16>) -> Result<(), DpdkError> {
+    fn fit(&mut self, asked: Option<u16>) -> Result<(), Fault> {
         let (most_rx, most_tx) = (self.info.max_rx_queues, self.info.max_tx_queues);
         if most_rx == 0 || most_tx == 0 {
             return Err(refuse(self.wanted, format!("{} cannot both receive and send", self.driver())));
@@ -280,7 +248,7 @@ impl<'a> Draft<'a> {
     }
 
     /// With the key that is wanted, or where the driver does not take it, with its own.
-    fn configure(&mut self) -> Result<(), DpdkError> {
+    fn configure(&mut self) -> Result<(), Fault> {
         let mut conf = rte_eth_conf::default();
         conf.rxmode.mtu = u32::from(self.wanted.mtu);
         conf.txmode.offloads = self.info.tx_offload_capa & dpdk_sys::SHIM_TX_FAST_FREE;
@@ -303,7 +271,7 @@ impl<'a> Draft<'a> {
     }
 
     /// Sets up the queues and starts the port.
-    fn start(mut self, pool: &Arc<Pool>, ring: u16, workers: u16) -> Result<(Nic, PortFacts), DpdkError> {
+    fn start(mut self, pool: &Arc<Pool>, ring: u16, workers: u16) -> Result<(Nic, PortFacts), Fault> {
         let id = self.attached.id;
         let node = u32::try_from(self.socket()).unwrap_or(u32::MAX);
         let (mut received, mut sent) = (ring, ring);
@@ -325,28 +293,21 @@ impl<'a> Draft<'a> {
         }
         // SAFETY: every queue is set up.
         check(self.wanted, "it does not start", unsafe { dpdk_sys::rte_eth_dev_start(id) })?;
-        if self.wanted.promiscuous {
-            // SAFETY: the port is started.
-            check(self.wanted, "it cannot be promiscuous", unsafe { dpdk_sys::rte_eth_promiscuous_enable(id) })?;
-        }
         if let (Hashing::AsAsked, Some(wanted)) = (self.hashing, &self.wanted.rss) {
             self.hashing = rss::settle(id, self.rx_queues, wanted);
         }
         self.finish(pool, workers)
     }
 
-    fn finish(self, pool: &Arc<Pool>, workers: u16) -> Result<(Nic, PortFacts), DpdkError> {
+    fn finish(self, pool: &Arc<Pool>, workers: u16) -> Result<(Nic, PortFacts), Fault> {
         let mut mac = dpdk_sys::rte_ether_addr::default();
         // SAFETY: the port is open, and the address is a variable of ours.
         let rc = unsafe { dpdk_sys::rte_eth_macaddr_get(self.attached.id, &mut mac) };
         check(self.wanted, "it has no MAC address", rc)?;
         let tx_shared = self.tx_queues < workers;
         let facts = PortFacts {
-            name: self.wanted.name.clone(),
-            device: Device::parse(&self.wanted.device).name.to_owned(),
             driver: self.driver(),
             mac: mac.addr_bytes,
-            mtu: self.wanted.mtu,
             rx_queues: self.rx_queues,
             tx_queues: self.tx_queues,
             tx_shared,
@@ -365,18 +326,18 @@ impl<'a> Draft<'a> {
     }
 }
 
-fn refuse(wanted: &PortConfig, reason: String) -> DpdkError {
-    DpdkError::Port { port: wanted.name.clone(), reason, said: Said::default() }
+fn refuse(wanted: &PortConfig, reason: String) -> Fault {
+    Fault::Port { port: wanted.name.clone(), reason, said: Said::default() }
 }
 
 /// Turns DPDK's negative number into an error about the port.
-fn check(wanted: &PortConfig, doing: &str, rc: i32) -> Result<(), DpdkError> {
+fn check(wanted: &PortConfig, doing: &str, rc: i32) -> Result<(), Fault> {
     if rc >= 0 {
         return Ok(());
     }
     let device = Device::parse(&wanted.device).name;
     let reason = format!("{device}: {doing} ({})", error_text(rc));
-    Err(DpdkError::Port { port: wanted.name.clone(), reason, said: log::said() })
+    Err(Fault::Port { port: wanted.name.clone(), reason, said: log::said() })
 }
 
 #[cfg(test)]

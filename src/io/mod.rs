@@ -1,10 +1,10 @@
 //! Floor 1: what a NIC is to us.
 //!
-//! Owns the traits [`Frame`] and [`Port`], and the port that tests and benches are made of (`memory`, two lists; not in the product).
+//! Owns the traits [`Frame`] and [`Port`], what a NIC counts, and the port that tests and benches are made of (`memory`, two lists; not in the product).
 //! Knows nothing of what is in a frame.
 
 #[cfg(feature = "testbench")]
 pub mod memory;
 mod port;
 
-pub use port::{BURST, Frame, Port};
+pub use port::{BURST, Frame, Port, PortStats};

@@ -35,3 +35,22 @@ pub trait Port {
     /// A new frame of `length` bytes with headroom for a VLAN tag; `None` when no buffer is left or none is as large.
     fn allocate(&mut self, length: usize) -> Option<Self::Frame>;
 }
+
+/// What a NIC has counted since the start.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PortStats {
+    /// Frames received.
+    pub rx_frames: u64,
+    /// Bytes received.
+    pub rx_bytes: u64,
+    /// Frames dropped because no worker took them in time, or no buffer was free.
+    pub rx_missed: u64,
+    /// Frames received damaged, or longer than a buffer.
+    pub rx_errors: u64,
+    /// Frames sent.
+    pub tx_frames: u64,
+    /// Bytes sent.
+    pub tx_bytes: u64,
+    /// Frames that could not be sent.
+    pub tx_errors: u64,
+}

@@ -21,8 +21,8 @@ const PORTS: usize = 2;
 
 /// What all rows of the program share. They take turns; a row may have a second box before it leaves the first.
 static SHELF: LazyLock<ReentrantMutex<RefCell<Shelf>>> = LazyLock::new(|| {
-    let eal = start();
-    eal.unbind();
+    // DPDK binds the thread that starts it to one core, and those that come of that.
+    let eal = std::thread::spawn(start).join().expect("DPDK starts");
     ReentrantMutex::new(RefCell::new(Shelf { eal, made: 0, kits: Vec::new() }))
 });
 

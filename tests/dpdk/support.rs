@@ -49,7 +49,7 @@ pub fn config(devices: &[&str]) -> EalConfig {
 
 pub fn port(name: &str, device: &str) -> PortConfig {
     let (name, device) = (name.to_owned(), device.to_owned());
-    PortConfig { name, device, mtu: 1500, queues: None, promiscuous: false, rss: None }
+    PortConfig { name, device, mtu: 1500, queues: None, rss: None }
 }
 
 pub fn start() -> Eal {

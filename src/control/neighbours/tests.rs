@@ -17,6 +17,8 @@ struct Bench {
     table: Neighbours,
     addresses: Addresses,
     now: Instant,
+    packets: Vec<(InterfaceId, Mac, Arp)>,
+    news: Vec<NeighbourEvent>,
 }
 
 fn mac(last: u8) -> Mac {
@@ -30,7 +32,8 @@ fn hop(interface: InterfaceId, address: Ipv4Addr) -> NextHop {
 impl Bench {
     fn new(permanent: &[NextHop]) -> Bench {
         let addresses = Addresses::new(&harness::two_arm(), &harness::MACS);
-        let mut bench = Bench { table: Neighbours::new(1), addresses, now: Instant::ZERO };
+        let (table, now) = (Neighbours::new(1), Instant::ZERO);
+        let mut bench = Bench { table, addresses, now, packets: Vec::new(), news: Vec::new() };
         bench.table.keep(&permanent.iter().copied().collect(), &bench.addresses, bench.now);
         bench
     }
@@ -49,12 +52,27 @@ impl Bench {
         self.table.poll(&self.addresses, self.now);
     }
 
-    fn sent(&mut self) -> Vec<(Ipv4Addr, Mac)> {
-        std::iter::from_fn(|| self.table.next_outgoing()).map(|out| (out.arp.target, out.to)).collect()
+    fn drain(&mut self) {
+        while let Some(event) = self.table.next_event() {
+            match event {
+                NeighbourEvent::Send { interface, to, arp } => self.packets.push((interface, to, arp)),
+                news => self.news.push(news),
+            }
+        }
     }
 
-    fn told(&mut self) -> Vec<Notice> {
-        std::iter::from_fn(|| self.table.next_notice()).collect()
+    fn packets(&mut self) -> Vec<(InterfaceId, Mac, Arp)> {
+        self.drain();
+        std::mem::take(&mut self.packets)
+    }
+
+    fn sent(&mut self) -> Vec<(Ipv4Addr, Mac)> {
+        self.packets().into_iter().map(|(_, to, arp)| (arp.target, to)).collect()
+    }
+
+    fn news(&mut self) -> Vec<NeighbourEvent> {
+        self.drain();
+        std::mem::take(&mut self.news)
     }
 }
 
@@ -64,20 +82,20 @@ fn scenario_78_a_wanted_host_is_asked_three_times_then_given_up_and_forgotten() 
     let stranger = hop(OUTER, STRANGER);
     bench.want(stranger);
     bench.want(stranger);
-    let first = bench.table.next_outgoing().unwrap();
-    assert_eq!((first.arp.sender, first.arp.sender_mac), (Ipv4Addr::new(192, 0, 2, 2), harness::MACS[0]));
+    let (_, _, first) = bench.packets()[0];
+    assert_eq!((first.sender, first.sender_mac), (Ipv4Addr::new(192, 0, 2, 2), harness::MACS[0]));
     for millis in [1_000, 2_000] {
         bench.to(millis);
         assert_eq!(bench.sent(), [(STRANGER, Mac::BROADCAST)], "{millis}");
     }
-    assert_eq!(bench.told(), []);
+    assert_eq!(bench.news(), []);
     bench.to(3_000);
-    assert_eq!((bench.sent(), bench.told()), (vec![], vec![Notice::Failed(stranger)]));
+    assert_eq!((bench.sent(), bench.news()), (vec![], vec![NeighbourEvent::Failed(stranger)]));
     assert_eq!(bench.table.neighbour(stranger), Some(Failed));
     bench.want(stranger);
-    assert_eq!(bench.told(), [Notice::Hopeless(stranger)]);
+    assert_eq!(bench.news(), [NeighbourEvent::Unreachable(stranger)]);
     bench.to(8_000);
-    assert_eq!((bench.told(), bench.table.neighbour(stranger)), (vec![Notice::Forgotten(stranger)], None));
+    assert_eq!((bench.news(), bench.table.neighbour(stranger)), (vec![NeighbourEvent::Forgotten(stranger)], None));
     assert_eq!(bench.table.next_deadline(), None);
 }
 
@@ -86,7 +104,7 @@ fn an_answer_makes_it_reachable_at_once() {
     let mut bench = Bench::new(&[]);
     bench.want(hop(OUTER, STRANGER));
     bench.hear(OUTER, Operation::Reply, (mac(7), STRANGER), Ipv4Addr::new(192, 0, 2, 2));
-    assert_eq!(bench.told(), [Notice::Reachable(hop(OUTER, STRANGER), mac(7))]);
+    assert_eq!(bench.news(), [NeighbourEvent::Reachable(hop(OUTER, STRANGER), mac(7))]);
     assert_eq!(bench.table.neighbour(hop(OUTER, STRANGER)), Some(Reachable(mac(7))));
 }
 
@@ -107,10 +125,10 @@ fn only_who_asks_for_us_is_learnt_unasked() {
 fn scenario_14_requests_for_our_addresses_are_answered_where_they_live_and_no_others() {
     let mut bench = Bench::new(&[]);
     bench.hear(INNER, Operation::Request, (mac(9), A), V);
-    let answer = bench.table.next_outgoing().unwrap();
+    let answer = bench.packets()[0];
     let arp =
         Arp { operation: Operation::Reply, sender_mac: harness::MACS[1], sender: V, target_mac: mac(9), target: A };
-    assert_eq!(answer, Outgoing { interface: INNER, to: mac(9), arp });
+    assert_eq!(answer, (INNER, mac(9), arp));
     bench.hear(OUTER, Operation::Request, (mac(1), R), V);
     bench.hear(OUTER, Operation::Request, (mac(1), R), G);
     bench.hear(INNER, Operation::Request, (mac(9), A), Ipv4Addr::new(10, 20, 0, 12));
@@ -124,9 +142,9 @@ fn s77_a_gratuitous_arp_moves_a_known_host_at_once() {
     let router = hop(OUTER, R);
     let mut bench = Bench::new(&[router]);
     bench.hear(OUTER, Operation::Reply, (mac(1), R), Ipv4Addr::new(192, 0, 2, 2));
-    bench.told();
+    bench.news();
     bench.hear(OUTER, Operation::Request, (mac(2), R), R);
-    assert_eq!(bench.told(), [Notice::Moved { hop: router, from: mac(1), to: mac(2), after: Duration::ZERO }]);
+    assert_eq!(bench.news(), [NeighbourEvent::Moved { hop: router, from: mac(1), to: mac(2), after: Duration::ZERO }]);
     assert_eq!(bench.table.neighbour(router), Some(Reachable(mac(2))));
 }
 
@@ -136,7 +154,7 @@ fn a_permanent_host_is_refreshed_alone_first_then_by_everyone_and_asked_for_ever
     let mut bench = Bench::new(&[member]);
     assert_eq!(bench.sent(), [(A, Mac::BROADCAST)]);
     bench.hear(INNER, Operation::Reply, (mac(9), A), G);
-    bench.told();
+    bench.news();
     let due = bench.table.next_deadline().unwrap();
     assert!((20_000..=30_000).contains(&(due.nanos() / 1_000_000)), "{due:?}");
     let at = due.nanos() / 1_000_000 + 1;
@@ -145,19 +163,19 @@ fn a_permanent_host_is_refreshed_alone_first_then_by_everyone_and_asked_for_ever
     bench.to(at + 1_000);
     bench.to(at + 2_000);
     assert_eq!(bench.sent(), [(A, Mac::BROADCAST), (A, Mac::BROADCAST)]);
-    assert_eq!(bench.table.neighbour(member), Some(Reachable(mac(9))), "still used while in doubt");
+    assert_eq!(bench.table.neighbour(member), Some(Reachable(mac(9))), "still used while it is asked");
     bench.to(at + 3_000);
-    assert_eq!((bench.told(), bench.table.neighbour(member)), (vec![Notice::Failed(member)], Some(Failed)));
+    assert_eq!((bench.news(), bench.table.neighbour(member)), (vec![NeighbourEvent::Failed(member)], Some(Failed)));
     for step in 1..=3 {
         bench.to(at + 3_000 + step * 5_000);
         assert_eq!(bench.sent(), [(A, Mac::BROADCAST)]);
     }
     bench.hear(INNER, Operation::Reply, (mac(9), A), G);
-    assert_eq!(bench.told(), [Notice::Reachable(member, mac(9))]);
+    assert_eq!(bench.news(), [NeighbourEvent::Reachable(member, mac(9))]);
 }
 
 #[test]
-fn doubt_asks_at_once_but_not_one_that_was_heard_a_moment_ago() {
+fn reverifying_asks_at_once_but_not_one_that_was_heard_a_moment_ago() {
     let member = hop(INNER, A);
     let mut bench = Bench::new(&[member]);
     bench.hear(INNER, Operation::Reply, (mac(9), A), G);
@@ -173,10 +191,10 @@ fn doubt_asks_at_once_but_not_one_that_was_heard_a_moment_ago() {
 fn s76_a_foreign_mac_that_claims_an_address_of_ours_is_told_and_never_learnt() {
     let mut bench = Bench::new(&[]);
     bench.hear(INNER, Operation::Reply, (mac(66), V), A);
-    let claimed = Notice::Claimed { interface: INNER, address: V, mac: mac(66) };
-    assert_eq!((bench.told(), bench.sent()), (vec![claimed], vec![]));
+    let claimed = NeighbourEvent::Claimed { interface: INNER, address: V, mac: mac(66) };
+    assert_eq!((bench.news(), bench.sent()), (vec![claimed], vec![]));
     bench.hear(INNER, Operation::Request, (harness::MACS[1], V), V);
-    assert_eq!(bench.told(), [], "our own announcement come back");
+    assert_eq!(bench.news(), [], "our own announcement come back");
     assert!(bench.table.rows().is_empty());
 }
 
@@ -190,7 +208,7 @@ fn a_scan_cannot_fill_the_table_or_flood_the_link() {
         bench.want(hop(OUTER, Ipv4Addr::from(0xc010_0000 + host)));
     }
     assert_eq!(bench.sent().len(), MOST_RESOLVING + 1);
-    assert_eq!(bench.told().len(), 5_000 - MOST_RESOLVING);
+    assert_eq!(bench.news().len(), 5_000 - MOST_RESOLVING);
     assert_eq!(bench.table.refused(), 5_000 - MOST_RESOLVING as u64);
     for millis in [1_000, 2_000, 3_000, 8_000] {
         bench.to(millis);
@@ -207,9 +225,9 @@ fn a_reload_forgets_what_is_on_no_link_of_ours_any_more() {
     moved.interfaces[0].addresses = vec!["198.51.100.2/24".parse().unwrap()];
     bench.addresses = Addresses::new(&moved, &harness::MACS);
     bench.table.keep(&BTreeSet::new(), &bench.addresses, bench.now);
-    let left: Vec<_> = bench.table.rows().iter().map(|row| row.hop).collect();
+    let left: Vec<_> = bench.table.rows().iter().map(|(hop, ..)| *hop).collect();
     assert_eq!(left, [hop(INNER, A)], "on the link, though no longer permanent");
-    assert!(bench.told().contains(&Notice::Forgotten(hop(OUTER, STRANGER))));
+    assert!(bench.news().contains(&NeighbourEvent::Forgotten(hop(OUTER, STRANGER))));
 }
 
 #[test]
