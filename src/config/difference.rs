@@ -3,8 +3,9 @@
 //! Owns the comparison of two configurations and which changes the running appliance cannot take over. Changes nothing.
 
 use super::form::Fallback;
+use super::settings::Configuration;
 use super::value::{duration_text, listen_text, network_text};
-use super::{Configuration, words};
+use super::words;
 use crate::policy::intent::*;
 use crate::policy::words::Word;
 use crate::wire::VlanId;

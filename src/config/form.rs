@@ -2,6 +2,7 @@
 //!
 //! Owns the types that the table in [`super::schema`] is made of. Reads no file.
 
+use super::suggest::quoted;
 use super::value::duration_text;
 use std::time::Duration;
 
@@ -103,7 +104,7 @@ impl Kind {
             Kind::Text => "a non-empty string".into(),
             Kind::Integer { least, most, unit } => format!("a whole number, {least} to {most} ({unit})"),
             Kind::Span { least, most, source } => span_form(&duration_text(*least), &duration_text(*most), source),
-            Kind::Choice(words, _) => quoted(words),
+            Kind::Choice(words, _) => quoted(*words),
             Kind::Address => "an IPv4 address of one host".into(),
             Kind::SelfAddress => "an IPv4 address with its prefix length, 1 to 31".into(),
             Kind::Network => "an IPv4 network, one address, or \"default\"".into(),
@@ -184,8 +185,4 @@ fn inside_example(row: &SectionRow) -> String {
         keys.extend(row.keys.last().map(written));
     }
     format!("{{ {} }}", keys.join(", "))
-}
-
-fn quoted(words: &[&str]) -> String {
-    words.iter().map(|word| format!("\"{word}\"")).collect::<Vec<_>>().join(", ")
 }

@@ -1,11 +1,12 @@
 //! The file: from text to what is meant, or to everything that is wrong with it.
 //!
 //! Owns the steps from text to meaning: [`syntax`], TOML → [`reader`], sections by the table of keys in [`schema`] →
-//! [`checks`], contradictions → [`resolve`], what is meant: [`Settings`] and [`Intent`]. Starts nothing and changes
-//! nothing. Read first: [`schema`].
+//! [`checks`], contradictions → [`resolve`], what is meant: a [`Configuration`]. Starts nothing and changes nothing. Read
+//! first: [`schema`].
 
 mod checks;
 mod difference;
+mod document;
 mod form;
 mod leaf;
 mod reader;
@@ -24,29 +25,17 @@ pub(crate) mod words;
 pub use difference::{Change, ChangeKind, bounds, difference};
 pub use reference::reference;
 pub use report::{ConfigErrors, Finding, Place, Severity, Warning, count, wrap};
-pub use settings::{CpuCores, Dpdk, Idle, LogLevel, Settings};
+pub use settings::{Configuration, CpuCores, Dpdk, Idle, LogLevel, Settings};
 pub use value::{codes_text, duration_text, listen_text, network_text};
 
-use crate::policy::intent::Intent;
+use document::Document;
 use report::Report;
-use schema::Document;
 use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
 /// The largest file that is read, in bytes.
 const LARGEST: u64 = 4 << 20;
-
-/// A file that was accepted.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Configuration {
-    /// The appliance itself.
-    pub settings: Settings,
-    /// What traffic means.
-    pub intent: Intent,
-    /// What somebody should look at, in the order of the file.
-    pub warnings: Vec<Warning>,
-}
 
 /// Reads the file at `path`.
 ///
@@ -76,8 +65,8 @@ pub fn parse_bytes(name: &str, bytes: &[u8]) -> Result<Configuration, ConfigErro
             let text = String::from_utf8_lossy(bytes);
             let at = error.valid_up_to();
             let mut report = Report::new(name, &text);
-            let finding = report.error(&(at..at + 1), "", "this is not UTF-8 text");
-            finding.allowed("TOML in UTF-8").remedy("save the file as UTF-8; look at the character marked");
+            let note = report.error(&(at..at + 1), "", "this is not UTF-8 text");
+            note.instead("TOML in UTF-8", "save the file as UTF-8; look at the character marked");
             Err(report.refusal("", ""))
         }
     }

@@ -5,9 +5,11 @@
 
 use super::form::{Fallback, Key, Kind, SectionRow};
 use super::leaf::Leaf;
-use super::report::{Finding, Report, Span};
+use super::report::{Note, Report, Span};
 use super::suggest::{did_you_mean, listed, nearest};
+use std::fmt;
 use std::marker::PhantomData;
+use std::ops::Deref;
 use toml::Spanned;
 use toml::de::{DeString, DeTable, DeValue};
 
@@ -20,6 +22,20 @@ pub(super) struct At<T> {
     pub(super) span: Span,
     /// The file says it; `false`: it is the default.
     pub(super) written: bool,
+}
+
+impl<T> Deref for At<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.value
+    }
+}
+
+impl<T: fmt::Display> fmt::Display for At<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.value.fmt(f)
+    }
 }
 
 /// A value with its place, unless absent or refused.
@@ -51,6 +67,16 @@ pub(super) trait Section: Sized {
     fn read(entry: &mut Entry) -> Self;
     /// What messages need to know of it.
     fn head(&self) -> &Head;
+
+    /// Reports an error about `key`, seen at `span`; messages call the table by its title.
+    fn error<'r>(&self, report: &'r mut Report, key: &str, span: &Span, message: impl fmt::Display) -> Note<'r> {
+        report.error(span, &path(Self::ROW, key), format!("{}: {message}", self.head().title))
+    }
+
+    /// Reports a warning likewise.
+    fn warning<'r>(&self, report: &'r mut Report, key: &str, span: &Span, message: impl fmt::Display) -> Note<'r> {
+        report.warning(span, &path(Self::ROW, key), format!("{}: {message}", self.head().title))
+    }
 }
 
 /// What a key holds: one value, several (a `Vec`), or [`Tables`].
@@ -101,7 +127,7 @@ impl<T: Leaf> Form for T {
             Some(Err(refusal)) => {
                 let example = || format!("an example: {}", kind.example());
                 let remedy = Some(refusal.remedy).filter(|remedy| !remedy.is_empty()).unwrap_or_else(example);
-                reader.refused(place, kind, node, &refusal.why).remedy(remedy);
+                reader.refused(place, kind, node, &refusal.why, remedy);
                 None
             }
             None => {
@@ -175,8 +201,8 @@ impl Entry<'_, '_, '_> {
             (None, Fallback::Derived(_)) => T::Held::default(),
             (None, Fallback::Required(example)) => {
                 let message = format!("{title}: the key {name} is missing");
-                let finding = self.reader.report.error(span, &path(self.row, name), message);
-                finding.allowed(key.kind.form()).remedy(format!("add: {name} = {example}"));
+                let note = self.reader.report.error(span, &path(self.row, name), message);
+                note.instead(key.kind.form(), format!("add: {name} = {example}"));
                 T::Held::default()
             }
             (None, Fallback::Value(text)) => {
@@ -212,12 +238,9 @@ impl<'r, 't> Reader<'r, 't> {
         unknown.into_iter().for_each(|name| self.unknown_section(name));
     }
 
-    /// The section that stands once, or is left out and means its defaults.
-    pub(super) fn once<S: Section>(&mut self) -> Option<S> {
-        match self.root.contains_key(S::ROW.path) {
-            true => self.many().pop(),
-            false => Some(self.section(&DeTable::new(), 0..0, None)),
-        }
+    /// The section that stands once; what is left out, or is no table, means its defaults.
+    pub(super) fn once<S: Section>(&mut self) -> S {
+        self.many().pop().unwrap_or_else(|| self.section(&DeTable::new(), 0..0, None))
     }
 
     /// The sections of one kind.
@@ -234,8 +257,8 @@ impl<'r, 't> Reader<'r, 't> {
             (Some(most), DeValue::Array(nodes)) if nodes.iter().all(|node| node.get_ref().is_table()) => {
                 if nodes.len() > most {
                     let message = format!("{} occurs {} times", row.header(), nodes.len());
-                    let finding = self.report.error(&nodes[most].span(), row.path, message);
-                    finding.allowed(format!("at most {most}")).remedy("remove the others");
+                    let note = self.report.error(&nodes[most].span(), row.path, message);
+                    note.instead(format!("at most {most}"), "remove the others");
                 }
                 let tables = nodes.iter().filter_map(|node| Some((node.get_ref().as_table()?, node.span())));
                 tables.map(|(table, span)| self.section(table, span, inside)).collect()
@@ -256,7 +279,7 @@ impl<'r, 't> Reader<'r, 't> {
             Some(most) => ("a list of tables", format!("up to {most} tables, each as {wanted}")),
         };
         let message = format!("{}: {shown} is {}, not {noun}", row.path, type_noun(node.get_ref()));
-        self.report.error(&node.span(), row.path, message).allowed(form).remedy(format!("write {wanted}"));
+        self.report.error(&node.span(), row.path, message).instead(form, format!("write {wanted}"));
     }
 
     fn section<S: Section>(&mut self, table: &DeTable, span: Span, inside: Option<&Place>) -> S {
@@ -281,17 +304,17 @@ impl<'r, 't> Reader<'r, 't> {
     ) -> bool {
         if number < least {
             let remedy = format!("write at least {least}, such as {}", kind.example());
-            self.refused(place, kind, node, "the list is too short").remedy(remedy);
+            self.refused(place, kind, node, "the list is too short", remedy);
         } else if number > most {
-            self.refused(place, kind, node, "the list is too long").remedy(format!("write at most {most}"));
+            self.refused(place, kind, node, "the list is too long", format!("write at most {most}"));
         }
         (least..=most).contains(&number)
     }
 
-    fn refused(&mut self, place: &Place, kind: &'static Kind, node: &Node, why: &str) -> &mut Finding {
+    fn refused(&mut self, place: &Place, kind: &'static Kind, node: &Node, why: &str, remedy: String) {
         let shown = self.shown(&node.span());
         let message = format!("{}: {} = {shown}: {why}", place.title, place.key.name);
-        self.report.error(&node.span(), &path(place.row, place.key.name), message).allowed(kind.form())
+        self.report.error(&node.span(), &path(place.row, place.key.name), message).instead(kind.form(), remedy);
     }
 
     fn wrong_type(&mut self, place: &Place, kind: &'static Kind, node: &Node) {
@@ -312,8 +335,7 @@ impl<'r, 't> Reader<'r, 't> {
             (DeValue::String(_), Kind::Many(..)) => format!("put brackets around it: [{shown}]"),
             _ => format!("an example: {}", kind.example()),
         };
-        let finding = self.report.error(&node.span(), &path(place.row, name), message);
-        finding.allowed(kind.form()).remedy(remedy);
+        self.report.error(&node.span(), &path(place.row, name), message).instead(kind.form(), remedy);
     }
 
     fn unknown_key(&mut self, row: &'static SectionRow, title: &str, name: &Spanned<DeString>) {
@@ -325,8 +347,8 @@ impl<'r, 't> Reader<'r, 't> {
             (None, []) => "remove it".into(),
             (None, homes) => format!("it belongs in {}", homes.join(" or ")),
         };
-        let finding = self.report.error(&name.span(), &path(row, word), format!("{title}: unknown key \"{word}\""));
-        finding.allowed(keys().collect::<Vec<_>>().join(", ")).remedy(remedy);
+        let note = self.report.error(&name.span(), &path(row, word), format!("{title}: unknown key \"{word}\""));
+        note.instead(keys().collect::<Vec<_>>().join(", "), remedy);
     }
 
     fn unknown_section(&mut self, name: &Spanned<DeString>) {
@@ -336,9 +358,8 @@ impl<'r, 't> Reader<'r, 't> {
             Some(row) => format!("the key \"{word}\" belongs under {}", row.header()),
             None => did_you_mean(word, self.tops(), "remove it"),
         };
-        let tables = listed(self.tops());
-        let finding = self.report.error(&name.span(), word, format!("unknown table or key \"{word}\""));
-        finding.allowed(format!("the tables {tables}")).remedy(remedy);
+        let tables = format!("the tables {}", listed(&self.tops().collect::<Vec<_>>()));
+        self.report.error(&name.span(), word, format!("unknown table or key \"{word}\"")).instead(tables, remedy);
     }
 
     /// The sections that stand in no other.

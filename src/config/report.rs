@@ -103,21 +103,35 @@ impl fmt::Display for Finding {
 }
 
 impl Finding {
-    /// What is allowed instead.
-    pub(super) fn allowed(&mut self, text: impl Into<String>) -> &mut Finding {
-        self.allowed = text.into();
-        self
-    }
-
-    /// What to do about it.
-    pub(super) fn remedy(&mut self, text: impl Into<String>) -> &mut Finding {
-        self.remedy = text.into();
-        self
-    }
-
     fn margin(&self) -> String {
         let lines = self.place.iter().chain(self.related.iter().map(|(place, _)| place)).map(|place| place.line);
         " ".repeat(lines.max().map_or(1, |line| line.to_string().len()))
+    }
+}
+
+/// A finding that was just added, to be completed.
+pub(super) struct Note<'r> {
+    finding: &'r mut Finding,
+    text: &'r str,
+}
+
+impl Note<'_> {
+    /// What is allowed instead, and what to do.
+    pub(super) fn instead(self, allowed: impl Into<String>, remedy: impl Into<String>) -> Self {
+        self.finding.allowed = allowed.into();
+        self.remedy(remedy)
+    }
+
+    /// What to do.
+    pub(super) fn remedy(self, text: impl Into<String>) -> Self {
+        self.finding.remedy = text.into();
+        self
+    }
+
+    /// Another place that has to do with it.
+    pub(super) fn see(self, span: &Span, why: impl Into<String>) -> Self {
+        self.finding.related.push((place(self.text, span), why.into()));
+        self
     }
 }
 
@@ -136,26 +150,18 @@ impl<'t> Report<'t> {
     }
 
     /// Adds an error at `span`.
-    pub(super) fn error(&mut self, span: &Span, key: &str, message: impl Into<String>) -> &mut Finding {
+    pub(super) fn error(&mut self, span: &Span, key: &str, message: impl Into<String>) -> Note<'_> {
         self.add(Severity::Error, Some(span), key, message.into())
     }
 
     /// Adds an error about the whole file.
-    pub(super) fn error_of_file(&mut self, key: &str, message: impl Into<String>) -> &mut Finding {
+    pub(super) fn error_of_file(&mut self, key: &str, message: impl Into<String>) -> Note<'_> {
         self.add(Severity::Error, None, key, message.into())
     }
 
     /// Adds a warning at `span`.
-    pub(super) fn warning(&mut self, span: &Span, key: &str, message: impl Into<String>) -> &mut Finding {
+    pub(super) fn warning(&mut self, span: &Span, key: &str, message: impl Into<String>) -> Note<'_> {
         self.add(Severity::Warning, Some(span), key, message.into())
-    }
-
-    /// Names another place that has to do with the finding added last.
-    pub(super) fn see(&mut self, span: &Span, why: impl Into<String>) {
-        let place = place(self.text, span);
-        if let Some(last) = self.findings.last_mut() {
-            last.related.push((place, why.into()));
-        }
     }
 
     /// An error was added.
@@ -186,7 +192,7 @@ impl<'t> Report<'t> {
         ConfigErrors { file, errors: self.findings }
     }
 
-    fn add(&mut self, severity: Severity, span: Option<&Span>, key: &str, message: String) -> &mut Finding {
+    fn add(&mut self, severity: Severity, span: Option<&Span>, key: &str, message: String) -> Note<'_> {
         let finding = Finding {
             severity,
             file: printable(self.file),
@@ -198,9 +204,9 @@ impl<'t> Report<'t> {
             related: Vec::new(),
             offset: span.map_or(0, |span| span.start),
         };
+        let place = self.findings.len();
         self.findings.push(finding);
-        let last = self.findings.len() - 1;
-        &mut self.findings[last]
+        Note { finding: &mut self.findings[place], text: self.text }
     }
 }
 

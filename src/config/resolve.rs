@@ -3,10 +3,10 @@
 //! Owns names to indices and absent keys to what follows from the rest. Refuses nothing: the checks did. Each function
 //! gives `None` where a value is missing that the reader reports as missing, so it can never be the first to notice.
 
-use super::checks::resolved_port;
+use super::document::Document;
 use super::leaf::Needed;
 use super::reader::{Field, Meant};
-use super::schema::{self, Document, Mode, OnDownUdp, Probe};
+use super::schema::{self, Mode, OnDownUdp, Probe};
 use super::settings::Settings;
 use crate::policy::ids::Lives;
 use crate::policy::intent::{self, *};
@@ -57,11 +57,8 @@ fn place<T>(entries: &[T], name: &Field<String>, name_of: impl Fn(&T) -> &Field<
     u16::try_from(place).ok()
 }
 
-/// The interface whose network holds `address`; networks of two interfaces do not overlap.
 fn interface_of(document: &Document, address: Ipv4Addr) -> Option<InterfaceId> {
-    let holds = |entry: &schema::Interface| entry.addresses.iter().any(|net| net.value.contains(&address));
-    let place = document.interfaces.iter().position(holds)?;
-    Some(InterfaceId(u16::try_from(place).ok()?))
+    Some(InterfaceId(u16::try_from(document.link_of(address)?).ok()?))
 }
 
 fn interface(document: &Document, entry: &schema::Interface) -> Option<Interface> {
@@ -90,7 +87,7 @@ fn monitors(document: &Document) -> Option<(Vec<intent::Monitor>, Vec<Vec<Monito
         for name in &pool.monitors {
             let named = |monitor: &schema::Monitor| monitor.name.as_ref().is_some_and(|at| at.value == name.value);
             let place = document.monitors.iter().position(named)?;
-            let key = (place, resolved_port(document, pool, &document.monitors[place]));
+            let key = (place, document.port_asked(pool, &document.monitors[place]));
             let id = known.iter().position(|other| *other == key).unwrap_or_else(|| {
                 known.push(key);
                 known.len() - 1

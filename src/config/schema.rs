@@ -14,7 +14,6 @@ use super::leaf::Needed;
 use super::reader::{Entry, Form, Head, Meant, Reader, Section, Tables};
 use super::report::Report;
 use super::settings::{CpuCores, Dpdk as DpdkSettings, Idle, LogLevel, Settings};
-use super::syntax;
 use crate::policy::intent::{
     self, CodeRange, EchoPolicy, FailBack, Intent, NoMember, OnDownTcp, PortIntent, SipTransport, Unmatched,
 };
@@ -334,58 +333,14 @@ pub(super) static SECTIONS: &[&SectionRow] = &[
     Limits::ROW,
 ];
 
-/// The whole file: every entry with typed values and their places.
-#[derive(Debug)]
-pub(super) struct Document {
-    pub(super) appliance: Appliance,
-    pub(super) cores: Cores,
-    pub(super) dpdk: Dpdk,
-    pub(super) ports: Vec<Port>,
-    pub(super) interfaces: Vec<Interface>,
-    pub(super) routes: Vec<Route>,
-    pub(super) monitors: Vec<Monitor>,
-    pub(super) pools: Vec<Pool>,
-    pub(super) virtual_servers: Vec<VirtualServer>,
-    pub(super) snats: Vec<Snat>,
-    pub(super) timeouts: Timeouts,
-    pub(super) limits: Limits,
-}
-
-impl Document {
-    /// Reads the file; `None` if it cannot be read as sections, which is reported.
-    pub(super) fn read(report: &mut Report) -> Option<Document> {
-        let file = syntax::parsed(report)?;
-        let mut reader = Reader::new(report, SECTIONS, &file);
-        reader.unknown_sections();
-        let (appliance, cores, dpdk) = (reader.once(), reader.once(), reader.once());
-        let (ports, interfaces, routes) = (reader.many(), reader.many(), reader.many());
-        let (monitors, pools, virtual_servers, snats) = (reader.many(), reader.many(), reader.many(), reader.many());
-        let (timeouts, limits) = (reader.once(), reader.once());
-        Some(Document {
-            appliance: appliance?,
-            cores: cores?,
-            dpdk: dpdk?,
-            ports,
-            interfaces,
-            routes,
-            monitors,
-            pools,
-            virtual_servers,
-            snats,
-            timeouts: timeouts?,
-            limits: limits?,
-        })
-    }
-}
-
 macro_rules! defaults {
     ($($section:ident => $plain:path;)*) => {$(
         impl Default for $plain {
             /// What the file means by leaving its section out.
             fn default() -> $plain {
                 let mut report = Report::new("", "");
-                let section = Reader::new(&mut report, SECTIONS, &Default::default()).once::<$section>();
-                section.and_then(|section| section.meant()).expect("every key has a default")
+                let section: $section = Reader::new(&mut report, SECTIONS, &Default::default()).once();
+                section.meant().expect("every key has a default")
             }
         }
     )*};

@@ -1,9 +1,24 @@
-//! What the appliance itself is made of: cores, memory, sockets. Nothing here says what happens to a packet.
+//! What a file says, once it was accepted.
+//!
+//! Owns what the appliance itself is made of: cores, memory, sockets. What happens to a packet is the intent's.
 
+use super::report::Warning;
+use crate::policy::intent::Intent;
 use crate::policy::words::words;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
+
+/// A file that was accepted.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Configuration {
+    /// The appliance itself.
+    pub settings: Settings,
+    /// What traffic means.
+    pub intent: Intent,
+    /// What somebody should look at, in the order of the file.
+    pub warnings: Vec<Warning>,
+}
 
 /// What the file says about the appliance itself. Ports are in the intent.
 #[derive(Clone, Debug, PartialEq, Eq)]

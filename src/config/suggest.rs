@@ -1,4 +1,6 @@
-//! "Did you mean": the known word nearest to an unknown one.
+//! "Did you mean": the known word nearest to an unknown one; and lists of words.
+
+use std::fmt::Display;
 
 /// What a file written before the first release may hold, and the word for it now.
 const RENAMED: &[(&str, &str)] = &[
@@ -35,13 +37,17 @@ pub(super) fn did_you_mean<'c>(word: &str, candidates: impl IntoIterator<Item = 
 }
 
 /// `"a", "b" and "c"`
-pub(super) fn listed<'c>(words: impl IntoIterator<Item = &'c str>) -> String {
-    let quoted: Vec<String> = words.into_iter().map(|word| format!("\"{word}\"")).collect();
-    match quoted.split_last() {
+pub(super) fn listed(words: &[&str]) -> String {
+    match words.split_last() {
         None => "none is defined".into(),
-        Some((last, [])) => last.clone(),
-        Some((last, rest)) => format!("{} and {last}", rest.join(", ")),
+        Some((last, [])) => quoted([last]),
+        Some((last, rest)) => format!("{} and {}", quoted(rest), quoted([last])),
     }
+}
+
+/// `"a", "b"`
+pub(super) fn quoted<W: Display>(words: impl IntoIterator<Item = W>) -> String {
+    words.into_iter().map(|word| format!("\"{word}\"")).collect::<Vec<_>>().join(", ")
 }
 
 fn folded(word: &str) -> Vec<char> {

@@ -73,11 +73,9 @@ fn report_error(error: &Error, span: &Span, text: &str, report: &mut Report) {
         () if message.contains("string") => "close the string with a double quote on the same line",
         () => "write key = value lines under [table] headers; strings and durations go in double quotes",
     };
-    report.error(span, "", format!("this is not TOML: {message}")).remedy(remedy);
-    if swallows(&message)
-        && let Some(opening) = opening(text, span.start)
-    {
-        report.see(&opening, "it may begin here");
+    let note = report.error(span, "", format!("this is not TOML: {message}")).remedy(remedy);
+    if let Some(opening) = opening(text, span.start).filter(|_| swallows(&message)) {
+        note.see(&opening, "it may begin here");
     }
 }
 

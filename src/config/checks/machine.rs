@@ -1,10 +1,10 @@
 //! The box: cores, memory, the admin socket, and timers that are allowed and unwise.
 
-use super::repeated;
+use crate::config::document::{Document, repeated};
 use crate::config::form::{Kind, SectionRow};
 use crate::config::reader::{Field, Section};
 use crate::config::report::{Report, count};
-use crate::config::schema::{Document, Dpdk, Limits};
+use crate::config::schema::{Cores, Dpdk, Limits};
 use crate::config::settings::Idle;
 use crate::config::value::duration_text;
 use std::time::Duration;
@@ -17,117 +17,112 @@ const SOCKET_PATH: usize = 107;
 /// Reports what `[appliance]`, `[cores]`, `[dpdk]` and `[timeouts]` ask of the machine that it cannot give.
 pub(super) fn check(document: &Document, cores: usize, report: &mut Report) {
     socket(document, report);
-    shared_cores(document, cores, report);
-    missing_cores(document, cores, report);
-    memory(document, report);
+    shared_cores(&document.cores, cores, report);
+    missing_cores(&document.cores, cores, report);
+    memory(&document.dpdk, report);
     held_fragments(document, report);
-    short_timer("tcp_opening", &document.timeouts.tcp_opening, report);
-    short_timer("tcp_closing", &document.timeouts.tcp_closing, report);
+    short_timer(document, "tcp_opening", &document.timeouts.tcp_opening, report);
+    short_timer(document, "tcp_closing", &document.timeouts.tcp_closing, report);
 }
 
 fn socket(document: &Document, report: &mut Report) {
     let Some(path) = &document.appliance.admin_socket else { return };
-    let why = match &path.value {
+    let why = match path.as_str() {
         text if !text.starts_with('/') => "it does not begin with /",
         text if text.len() > SOCKET_PATH => "it is too long for a unix socket",
         text if text.chars().any(char::is_control) => "it contains a control character",
         _ => return,
     };
-    let finding = report.error(
-        &path.span,
-        "appliance.admin_socket",
-        format!("[appliance]: admin_socket = \"{}\": {why}", path.value),
-    );
-    finding.allowed(format!("an absolute path of up to {SOCKET_PATH} bytes"));
-    finding.remedy("write \"/run/fairlead/admin.sock\"");
+    document
+        .appliance
+        .error(report, "admin_socket", &path.span, format!("admin_socket = \"{path}\": {why}"))
+        .instead(format!("an absolute path of up to {SOCKET_PATH} bytes"), "write \"/run/fairlead/admin.sock\"");
 }
 
-fn shared_cores(document: &Document, cores: usize, report: &mut Report) {
-    let workers = &document.cores.workers;
-    for (first, second) in repeated(workers.iter().map(|at| (at.value, at))) {
-        let message = format!("[cores]: two workers are pinned to core {}", second.value);
-        let finding = report.error(&second.span, "cores.workers", message);
-        finding.allowed("each worker has a core of its own").remedy("remove one, or name another core");
-        report.see(&first.span, "the first one");
+fn shared_cores(cores: &Cores, present: usize, report: &mut Report) {
+    for (first, second) in repeated(&cores.workers, |at| Some(at.value)) {
+        cores
+            .error(report, "workers", &second.span, format!("two workers are pinned to core {second}"))
+            .instead("each worker has a core of its own", "remove one, or name another core")
+            .see(&first.span, "the first one");
     }
-    let Some(management) = &document.cores.management else { return };
-    let Some(worker) = workers.iter().find(|at| at.value == management.value) else { return };
-    let message = format!("[cores]: core {} is both a worker core and the management core", worker.value);
-    let sleeps = document.cores.idle.as_ref().is_some_and(|idle| idle.value == Idle::Sleep);
-    match (cores, sleeps) {
-        (1, _) => report.warning(&worker.span, "cores.workers", message + "; this machine has only one").remedy(
+    let Some(management) = &cores.management else { return };
+    let Some(worker) = cores.workers.iter().find(|at| at.value == management.value) else { return };
+    let message = format!("core {worker} is both a worker core and the management core");
+    let sleeps = cores.idle.as_deref() == Some(&Idle::Sleep);
+    match (present, sleeps) {
+        (1, _) => cores.warning(report, "workers", &worker.span, message + "; this machine has only one").remedy(
             "use idle = \"sleep\", so that probes get CPU time; beyond a trial, give the machine a second core",
         ),
-        (_, true) => report
-            .warning(&worker.span, "cores.workers", message)
+        (_, true) => cores
+            .warning(report, "workers", &worker.span, message)
             .remedy("fine for a trial with idle = \"sleep\"; in production, name another core for one of them"),
-        (_, false) => report
-            .error(&worker.span, "cores.workers", message)
-            .allowed("a core of its own: a worker polls continuously and starves whatever shares its core")
-            .remedy("name another core for one of them; for a trial, write idle = \"sleep\""),
+        (_, false) => cores.error(report, "workers", &worker.span, message).instead(
+            "a core of its own: a worker polls continuously and starves whatever shares its core",
+            "name another core for one of them; for a trial, write idle = \"sleep\"",
+        ),
     };
 }
 
-fn missing_cores(document: &Document, cores: usize, report: &mut Report) {
-    let named = document.cores.workers.iter().map(|at| (at, "workers"));
-    let named = named.chain(document.cores.management.iter().map(|at| (at, "management")));
-    for (core, key) in named.filter(|(core, _)| core.value >= cores) {
-        let message = format!(
-            "[cores]: {key}: there is no core {} on this machine, which has {}",
-            core.value,
-            count(cores, "core")
-        );
-        let finding = report.warning(&core.span, &format!("cores.{key}"), message);
-        finding.remedy("fine if the file is for another machine; this one would refuse to run it");
+fn missing_cores(cores: &Cores, present: usize, report: &mut Report) {
+    let named = cores.workers.iter().map(|at| (at, "workers"));
+    let named = named.chain(cores.management.iter().map(|at| (at, "management")));
+    for (core, key) in named.filter(|(core, _)| core.value >= present) {
+        let present = count(present, "core");
+        cores
+            .warning(
+                report,
+                key,
+                &core.span,
+                format!("{key}: there is no core {core} on this machine, which has {present}"),
+            )
+            .remedy("fine if the file is for another machine; this one would refuse to run it");
     }
 }
 
-fn memory(document: &Document, report: &mut Report) {
-    let (Some(mbufs), Some(memory)) = (&document.dpdk.mbufs, &document.dpdk.memory_mib) else { return };
+fn memory(dpdk: &Dpdk, report: &mut Report) {
+    let (Some(mbufs), Some(memory)) = (&dpdk.mbufs, &dpdk.memory_mib) else { return };
     let needed = (u64::from(mbufs.value) * MBUF_BYTES).div_ceil(1 << 20);
     if needed <= u64::from(memory.value) {
         return;
     }
-    let (at, key) = if mbufs.written { (mbufs, "dpdk.mbufs") } else { (memory, "dpdk.memory_mib") };
-    let message = format!("[dpdk]: {} packet buffers do not fit into {} MiB of memory", mbufs.value, memory.value);
-    let finding = report.error(&at.span, key, message);
-    finding.allowed(format!(
-        "at most {} packet buffers in {} MiB",
-        (u64::from(memory.value) << 20) / MBUF_BYTES,
-        memory.value
-    ));
-    finding.remedy(format!("write memory_mib = {} or more, or fewer mbufs", needed.next_multiple_of(64)));
+    let (key, span) = if mbufs.written { ("mbufs", &mbufs.span) } else { ("memory_mib", &memory.span) };
+    let most = (u64::from(memory.value) << 20) / MBUF_BYTES;
+    dpdk.error(report, key, span, format!("{mbufs} packet buffers do not fit into {memory} MiB of memory")).instead(
+        format!("at most {most} packet buffers in {memory} MiB"),
+        format!("write memory_mib = {} or more, or fewer mbufs", needed.next_multiple_of(64)),
+    );
 }
 
 /// Fragments that wait for the rest of their datagram may not take the buffers that the NICs receive into.
 fn held_fragments(document: &Document, report: &mut Report) {
-    let (Some(mbufs), Some(each)) = (&document.dpdk.mbufs, &document.limits.fragments_per_worker) else { return };
-    let workers = document.cores.workers.len().max(1);
+    let Document { dpdk, limits, cores, .. } = document;
+    let (Some(mbufs), Some(each)) = (&dpdk.mbufs, &limits.fragments_per_worker) else { return };
+    let workers = cores.workers.len().max(1);
     let (held, quarter) = (each.value * workers, (mbufs.value as usize).div_ceil(4));
     if held <= quarter {
         return;
     }
-    let (span, key) = match (each.written, mbufs.written, document.cores.workers.last()) {
+    let (span, key) = match (each.written, mbufs.written, cores.workers.last()) {
         (false, true, _) => (&mbufs.span, "dpdk.mbufs"),
         (false, false, Some(last)) => (&last.span, "cores.workers"),
         _ => (&each.span, "limits.fragments_per_worker"),
     };
+    let holders = count(workers, "worker");
     let message = format!(
-        "[limits]: fragments_per_worker = {}: {} may hold {held} fragments, more than a quarter of the {} \
-         packet buffers",
-        each.value,
-        count(workers, "worker"),
-        mbufs.value
+        "[limits]: fragments_per_worker = {each}: {holders} may hold {held} fragments, more than a quarter of the \
+         {mbufs} packet buffers"
     );
-    let finding = report.error(span, key, message);
-    finding.allowed(format!("{} in mbufs = {}", count(quarter, "fragment"), mbufs.value));
     let (fewer, more) = (quarter / workers, (held * 4).next_power_of_two() - 1);
     let ways = [
         within(Limits::ROW, "fragments_per_worker", fewer).then(|| format!("fragments_per_worker = {fewer} or less")),
         within(Dpdk::ROW, "mbufs", more).then(|| format!("[dpdk] mbufs = {more} or more")),
     ];
     let ways: Vec<String> = ways.into_iter().flatten().collect();
-    finding.remedy(if ways.is_empty() { "have fewer workers".into() } else { format!("write {}", ways.join(", or ")) });
+    report.error(span, key, message).instead(
+        format!("{} in mbufs = {mbufs}", count(quarter, "fragment")),
+        if ways.is_empty() { "have fewer workers".into() } else { format!("write {}", ways.join(", or ")) },
+    );
 }
 
 /// The bounds of a key hold `number`.
@@ -138,11 +133,10 @@ fn within(row: &SectionRow, name: &str, number: usize) -> bool {
     }
 }
 
-fn short_timer(key: &str, field: &Field<Duration>, report: &mut Report) {
+fn short_timer(document: &Document, key: &str, field: &Field<Duration>, report: &mut Report) {
     const USUAL: Duration = Duration::from_secs(240);
     let Some(at) = field.as_ref().filter(|at| at.value < USUAL) else { return };
-    let message =
-        format!("[timeouts]: {key} = \"{}\" is below the 4 minutes of RFC 5382 REQ-5", duration_text(at.value));
-    let finding = report.warning(&at.span, &format!("timeouts.{key}"), message);
-    finding.remedy("RFC 7857 2.1 allows it; write \"4m\" unless flows are scarce");
+    let message = format!("{key} = \"{}\" is below the 4 minutes of RFC 5382 REQ-5", duration_text(at.value));
+    let note = document.timeouts.warning(report, key, &at.span, message);
+    note.remedy("RFC 7857 2.1 allows it; write \"4m\" unless flows are scarce");
 }

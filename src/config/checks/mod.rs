@@ -1,46 +1,76 @@
 //! Contradictions: what is wrong with values that are each right on their own.
 //!
-//! Owns every check that looks at more than one value, or at the machine. Each reports and goes on, so that one reading
-//! tells everything. Read [`names`] first: the others take for granted that it speaks of unknown names.
+//! Owns every check that looks at more than one value, or at the machine. Each reports and carries on, so that one reading
+//! tells everything. Names are checked here: the other files take for granted that it speaks of unknown ones.
 
 mod machine;
-mod monitors;
-mod names;
 mod network;
 mod services;
 
-pub(super) use monitors::resolved_port;
-
-use super::reader::{Field, Section};
-use super::report::{Report, Span};
-use super::schema::Document;
-use std::collections::BTreeMap;
+use super::document::{Document, repeated};
+use super::reader::{At, Field, Section};
+use super::report::Report;
+use super::suggest::{did_you_mean, listed};
 
 /// Reports every contradiction in `document`, on a machine of `cores` CPU cores.
 pub(super) fn check(document: &Document, cores: usize, report: &mut Report) {
-    names::check(document, report);
+    names(document, report);
     machine::check(document, cores, report);
     network::check(document, report);
-    monitors::check(document, report);
     services::check(document, report);
 }
 
-/// The entries of which an earlier one has the same key, each with that earlier one.
-fn repeated<'d, K: Ord, T>(entries: impl Iterator<Item = (K, &'d T)>) -> Vec<(&'d T, &'d T)> {
-    let mut first = BTreeMap::new();
-    let mut found = Vec::new();
-    for (key, entry) in entries {
-        match first.get(&key) {
-            Some(earlier) => found.push((*earlier, entry)),
-            None => {
-                first.insert(key, entry);
-            }
-        }
+/// Each name is defined once, and each that is used is defined.
+fn names(document: &Document, report: &mut Report) {
+    let Document { ports, interfaces, monitors, pools, virtual_servers, snats, .. } = document;
+    let ports = defined("port", ports.iter().map(|entry| &entry.name), report);
+    defined("interface", interfaces.iter().map(|entry| &entry.name), report);
+    let monitors = defined("monitor", monitors.iter().map(|entry| &entry.name), report);
+    let known = defined("pool", pools.iter().map(|entry| &entry.name), report);
+    defined("pool.members", document.members().map(|entry| &entry.name), report);
+    defined("virtual_server", virtual_servers.iter().map(|entry| &entry.name), report);
+
+    interfaces.iter().for_each(|entry| refers(entry, "port", &entry.port, "port", &ports, report));
+    for pool in pools {
+        pool.monitors.iter().for_each(|name| refers(pool, "monitors", [name], "monitor", &monitors, report));
     }
-    found
+    virtual_servers.iter().for_each(|entry| refers(entry, "pool", &entry.pool, "pool", &known, report));
+    snats.iter().for_each(|entry| refers(entry, "pool", &entry.pool, "pool", &known, report));
 }
 
-/// The place of a field, or of its entry where the field is absent.
-fn span_of<'d, T>(field: &'d Field<T>, entry: &'d impl Section) -> &'d Span {
-    field.as_ref().map_or(&entry.head().span, |at| &at.span)
+/// The names of one kind of entry. Reports those that are used twice.
+fn defined<'d>(path: &str, names: impl Iterator<Item = &'d Field<String>>, report: &mut Report) -> Vec<&'d str> {
+    let names: Vec<&At<String>> = names.flatten().collect();
+    let (noun, scope) = match path {
+        "pool.members" => ("member".into(), ", over all pools"),
+        _ => (path.replace('_', " "), ""),
+    };
+    for (first, second) in repeated(names.iter().copied(), |at| Some(&at.value)) {
+        report
+            .error(&second.span, &format!("{path}.name"), format!("the {noun} name \"{second}\" is used twice"))
+            .instead(format!("each {noun} has a name of its own{scope}"), "give one of them another name")
+            .see(&first.span, "the first one");
+    }
+    names.into_iter().map(|at| at.as_str()).collect()
+}
+
+/// Reports that `entry` names a `path` under `key` that is none of `known`.
+fn refers<'d>(
+    entry: &impl Section,
+    key: &str,
+    name: impl IntoIterator<Item = &'d At<String>>,
+    path: &str,
+    known: &[&str],
+    report: &mut Report,
+) {
+    for name in name.into_iter().filter(|name| !known.contains(&name.as_str())) {
+        if known.is_empty() && report.refused() {
+            return; // The definitions may be what was refused.
+        }
+        let otherwise = format!("define a [[{path}]] with name = \"{name}\"");
+        entry.error(report, key, &name.span, format!("no {path} is called \"{name}\"")).instead(
+            format!("the name of a [[{path}]]: {}", listed(known)),
+            did_you_mean(name, known.iter().copied(), &otherwise),
+        );
+    }
 }

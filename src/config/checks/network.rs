@@ -1,9 +1,10 @@
 //! Ports, interfaces, self-IPs and routes.
 
-use super::{repeated, span_of};
-use crate::config::reader::At;
-use crate::config::report::{Report, Span};
-use crate::config::schema::{Document, Interface, Route};
+use crate::config::document::{Document, repeated, same};
+use crate::config::reader::{At, Section};
+use crate::config::report::Report;
+use crate::config::schema::Route;
+use crate::config::value::network_text;
 use ipnet::Ipv4Net;
 use std::net::Ipv4Addr;
 
@@ -18,166 +19,160 @@ pub(super) fn check(document: &Document, report: &mut Report) {
     routes(document, report);
 }
 
-/// No interface has a network that holds `address`. `false` while the networks are not all known.
-pub(super) fn off_link(document: &Document, address: Ipv4Addr) -> bool {
-    let holds = |interface: &Interface| interface.addresses.iter().any(|net| net.value.contains(&address));
-    let known = document.interfaces.iter().all(|interface| !interface.addresses.is_empty());
-    known && !document.interfaces.is_empty() && !document.interfaces.iter().any(holds)
+/// Reports that `what` of `entry` is the address of no other host on a link of ours, and says whether it did.
+/// Says nothing while the networks are not all known.
+pub(super) fn off_link(
+    document: &Document,
+    entry: &impl Section,
+    (key, at): (&str, &At<Ipv4Addr>),
+    remedy: &str,
+    report: &mut Report,
+) {
+    let interfaces = &document.interfaces;
+    let known = !interfaces.is_empty() && interfaces.iter().all(|interface| !interface.addresses.is_empty());
+    if !known || document.link_of(at.value).is_some() {
+        return;
+    }
+    let nets = document.self_ips().map(|(entry, net)| format!("{} ({})", net.trunc(), entry.head.title));
+    entry
+        .error(report, key, &at.span, format!("{key} = \"{at}\" is in no interface's network"))
+        .instead(format!("an address in {}", nets.collect::<Vec<_>>().join(", ")), remedy);
 }
 
-/// The self-IP that `address` is, if it is one.
-pub(super) fn self_address(document: &Document, address: Ipv4Addr) -> Option<(&Interface, &At<Ipv4Net>)> {
-    let mut all = document.interfaces.iter().flat_map(|entry| entry.addresses.iter().map(move |net| (entry, net)));
-    all.find(|(_, net)| net.value.addr() == address)
-}
-
-/// The connected network of which `address` is the network or broadcast address.
-pub(super) fn edge(document: &Document, address: Ipv4Addr) -> Option<Ipv4Net> {
-    let nets = document.interfaces.iter().flat_map(|entry| &entry.addresses).map(|net| net.value);
-    nets.filter(|net| net.prefix_len() < 31).find(|net| address == net.network() || address == net.broadcast())
-}
-
-/// The connected networks in words: `10.20.0.0/24 ("servers")`.
-pub(super) fn networks(document: &Document) -> String {
-    let entries = document.interfaces.iter().flat_map(|entry| entry.addresses.iter().map(move |net| (entry, net)));
-    let words: Vec<String> =
-        entries.map(|(entry, net)| format!("{} ({})", net.value.trunc(), entry.head.title)).collect();
-    words.join(", ")
+/// Reports that the address of `entry` is one of ours, or no host's, and says whether it did.
+pub(super) fn own(document: &Document, entry: &impl Section, at: &At<Ipv4Addr>, report: &mut Report) -> bool {
+    let what = format!("address = \"{at}\"");
+    if let Some((interface, net)) = document.self_ips().find(|(_, net)| net.addr() == at.value) {
+        entry
+            .error(report, "address", &at.span, format!("{what} is a self-IP of {}", interface.head.title))
+            .instead("an address that nothing else has", "correct one of the two")
+            .see(&net.span, "the self-IP");
+        return true;
+    }
+    let ends = |net: &Ipv4Net| net.prefix_len() < 31 && [net.network(), net.broadcast()].contains(&at.value);
+    let Some((_, net)) = document.self_ips().find(|(_, net)| ends(net)) else { return false };
+    entry
+        .error(report, "address", &at.span, format!("{what} is the network or broadcast address of {}", net.trunc()))
+        .instead("the address of one host", "correct the address");
+    true
 }
 
 fn presence(document: &Document, report: &mut Report) {
-    if document.ports.is_empty() && !report.refused() {
-        let finding = report.error_of_file("port", "no [[port]] is defined: there is nothing to receive packets on");
-        finding.allowed("at least one [[port]] and one [[interface]]");
-        finding.remedy("add [[port]] with a name and a device, and an [[interface]] on it");
-    } else if document.interfaces.is_empty() && !report.refused() {
-        let finding =
-            report.error_of_file("interface", "no [[interface]] is defined: the appliance would have no address");
-        finding.allowed("at least one [[interface]]");
-        finding.remedy("add [[interface]] with a name, a port and addresses");
+    if report.refused() {
+        return;
+    }
+    if document.ports.is_empty() {
+        report.error_of_file("port", "no [[port]] is defined: there is nothing to receive packets on").instead(
+            "at least one [[port]] and one [[interface]]",
+            "add [[port]] with a name and a device, and an [[interface]] on it",
+        );
+    } else if document.interfaces.is_empty() {
+        report
+            .error_of_file("interface", "no [[interface]] is defined: the appliance would have no address")
+            .instead("at least one [[interface]]", "add [[interface]] with a name, a port and addresses");
     }
 }
 
 fn devices(document: &Document, report: &mut Report) {
-    let devices = document.ports.iter().filter_map(|port| port.device.as_ref());
-    let base = |at: &At<String>| at.value.split(',').next().unwrap_or_default().trim().to_ascii_lowercase();
-    for (first, second) in repeated(devices.map(|at| (base(at), at))) {
-        let message = format!("two ports use the device {}", base(second));
-        let finding = report.error(&second.span, "port.device", message);
-        finding.allowed("each port has a device of its own; virtual devices of one driver differ in their number");
-        finding
-            .remedy("name another device; two networks on one NIC are two [[interface]] entries with different vlan");
-        report.see(&first.span, "the first one");
+    let base = |at: &At<String>| at.split(',').next().unwrap_or_default().trim().to_ascii_lowercase();
+    for (first, second) in repeated(document.ports.iter().flat_map(|port| &port.device), |at| Some(base(at))) {
+        let note = report.error(&second.span, "port.device", format!("two ports use the device {}", base(second)));
+        note.instead(
+            "each port has a device of its own; virtual devices of one driver differ in their number",
+            "name another device; two networks on one NIC are two [[interface]] entries with different vlan",
+        )
+        .see(&first.span, "the first one");
     }
 }
 
 fn same_link(document: &Document, report: &mut Report) {
-    let links = document.interfaces.iter().filter_map(|entry| {
-        let port = entry.port.as_ref()?;
-        let broken_vlan = entry.vlan.is_none() && entry.head.written("vlan").is_some();
-        (!broken_vlan).then(|| ((port.value.clone(), entry.vlan.as_ref().map(|at| at.value)), entry))
-    });
-    for (first, second) in repeated(links) {
-        let vlan = second.vlan.as_ref().map_or("untagged".into(), |at| format!("VLAN {}", at.value));
-        let port = second.port.as_ref().map_or("", |at| &at.value);
-        let message = format!("{} and {} are both {vlan} on port \"{port}\"", first.head.title, second.head.title);
-        let key = if second.vlan.is_some() { "interface.vlan" } else { "interface.port" };
-        let span = second.vlan.as_ref().map_or_else(|| span_of(&second.port, second), |at| &at.span);
-        let finding = report.error(span, key, message);
-        finding.allowed("one interface for each port and VLAN");
-        finding.remedy("give one of them another vlan or port, or put all addresses into one interface");
-        report.see(&first.head.span, "the first one");
+    let sound = document.interfaces.iter().filter(|at| at.vlan.is_some() || at.head.written("vlan").is_none());
+    let link = |vlan: Option<&u16>| vlan.map_or("untagged".into(), |tag| format!("VLAN {tag}"));
+    for (first, second) in repeated(sound, |entry| Some((entry.port.as_deref()?, entry.vlan.as_deref()))) {
+        let (Some(port), vlan) = (&second.port, &second.vlan) else { continue };
+        let (one, two, link) = (&first.head.title, &second.head.title, link(vlan.as_deref()));
+        let (key, span) = vlan.as_ref().map_or(("port", &port.span), |vlan| ("vlan", &vlan.span));
+        report
+            .error(span, &format!("interface.{key}"), format!("{one} and {two} are both {link} on port \"{port}\""))
+            .instead(
+                "one interface for each port and VLAN",
+                "give one of them another vlan or port, or put all addresses into one interface",
+            )
+            .see(&first.head.span, "the first one");
     }
 }
 
 fn mtus(document: &Document, report: &mut Report) {
     for interface in &document.interfaces {
-        let Some(mtu) = &interface.mtu else { continue };
-        let name = interface.port.as_ref().map(|at| &at.value);
-        let port = document.ports.iter().find(|port| port.name.as_ref().map(|at| &at.value) == name);
-        let Some(limit) = port.and_then(|port| port.mtu.as_ref()).filter(|limit| limit.value < mtu.value) else {
-            continue;
-        };
-        let title = &interface.head.title;
-        let message = format!("{title}: mtu = {} is above the {} bytes of its port", mtu.value, limit.value);
-        let finding = report.error(&mtu.span, "interface.mtu", message);
-        finding.allowed(format!("576 to {} bytes", limit.value));
-        finding.remedy(format!("write mtu = {} here, or raise the port's", limit.value));
-        report.see(&limit.span, "the port's");
+        let Some(port) = document.ports.iter().find(|port| same(&port.name, &interface.port)) else { continue };
+        let (Some(mtu), Some(limit)) = (&interface.mtu, &port.mtu) else { continue };
+        if mtu.value > limit.value {
+            interface
+                .error(report, "mtu", &mtu.span, format!("mtu = {mtu} is above the {limit} bytes of its port"))
+                .instead(format!("576 to {limit} bytes"), format!("write mtu = {limit} here, or raise the port's"))
+                .see(&limit.span, "the port's");
+        }
     }
 }
 
 fn self_addresses(document: &Document, report: &mut Report) {
-    let all = document.interfaces.iter().flat_map(|entry| &entry.addresses);
-    for (first, second) in repeated(all.map(|net| (net.value.addr(), net))) {
-        let message = format!("the self-IP {} is listed twice", second.value.addr());
-        let finding = report.error(&second.span, "interface.addresses", message);
-        finding.allowed("each self-IP once").remedy("remove one of them");
-        report.see(&first.span, "the first one");
+    for (first, second) in repeated(document.self_ips().map(|(_, net)| net), |net| Some(net.addr())) {
+        let message = format!("the self-IP {} is listed twice", second.addr());
+        report
+            .error(&second.span, "interface.addresses", message)
+            .instead("each self-IP once", "remove one of them")
+            .see(&first.span, "the first one");
     }
 }
 
 fn overlaps(document: &Document, report: &mut Report) {
+    let overlap = |a: &Ipv4Net, b: &Ipv4Net| a.addr() != b.addr() && (a.contains(&b.trunc()) || b.contains(&a.trunc()));
     for (place, second) in document.interfaces.iter().enumerate() {
         for first in &document.interfaces[..place] {
-            let pairs = second.addresses.iter().flat_map(|b| first.addresses.iter().map(move |a| (a, b)));
-            let overlap = |(a, b): &(&At<Ipv4Net>, &At<Ipv4Net>)| {
-                a.value.addr() != b.value.addr()
-                    && (a.value.contains(&b.value.trunc()) || b.value.contains(&a.value.trunc()))
-            };
-            let Some((a, b)) = pairs.into_iter().find(overlap) else { continue };
-            let (a_net, b_net) = (a.value.trunc(), b.value.trunc());
-            let message =
-                format!("the networks of {} and {} overlap: {a_net} and {b_net}", first.head.title, second.head.title);
-            let finding = report.error(&b.span, "interface.addresses", message);
-            finding.allowed("an address is reached over one interface only");
-            finding.remedy("correct a prefix length, or move both addresses to one interface");
-            report.see(&a.span, "the other network");
+            let mut pairs = second.addresses.iter().flat_map(|b| first.addresses.iter().map(move |a| (a, b)));
+            let Some((a, b)) = pairs.find(|(a, b)| overlap(a, b)) else { continue };
+            let (one, two) = (&first.head.title, &second.head.title);
+            let message = format!("the networks of {one} and {two} overlap: {} and {}", a.trunc(), b.trunc());
+            report
+                .error(&b.span, "interface.addresses", message)
+                .instead(
+                    "an address is reached over one interface only",
+                    "correct a prefix length, or move both addresses to one interface",
+                )
+                .see(&a.span, "the other network");
         }
     }
 }
 
 fn routes(document: &Document, report: &mut Report) {
-    let ways = document.routes.iter().filter_map(|route| Some((route.to.as_ref()?.value, route)));
-    for (first, second) in repeated(ways) {
-        let span = written_to(second).unwrap_or(&second.head.span);
-        let finding = report.error(
-            span,
-            "route.to",
-            format!("there are two routes, both {}", &second.head.title["route ".len()..]),
-        );
-        finding.allowed("one route for each destination").remedy("remove one of them");
-        report.see(written_to(first).unwrap_or(&first.head.span), "the first one");
+    for (first, second) in repeated(document.routes.iter().flat_map(|route| &route.to), |to| Some(to.value)) {
+        let message = format!("there are two routes, both to \"{}\"", network_text(second.value));
+        report
+            .error(&second.span, "route.to", message)
+            .instead("one route for each destination", "remove one of them")
+            .see(&first.span, "the first one");
     }
     for route in &document.routes {
-        let title = &route.head.title;
         connected_destination(document, route, report);
         let Some(via) = &route.via else { continue };
-        if let Some((interface, _)) = self_address(document, via.value) {
-            let message =
-                format!("{title}: via = \"{}\" is the appliance itself ({})", via.value, interface.head.title);
-            let finding = report.error(&via.span, "route.via", message);
-            finding.allowed("the address of another router").remedy("write the router's address");
-        } else if off_link(document, via.value) {
-            let message = format!("{title}: via = \"{}\" is in no interface's network", via.value);
-            let finding = report.error(&via.span, "route.via", message);
-            finding.allowed(format!("an address in {}", networks(document)));
-            finding.remedy("correct the next hop, or the prefix length of the interface that faces it");
+        if let Some((interface, _)) = document.self_ips().find(|(_, net)| net.addr() == via.value) {
+            let message = format!("via = \"{via}\" is the appliance itself ({})", interface.head.title);
+            let note = route.error(report, "via", &via.span, message);
+            note.instead("the address of another router", "write the router's address");
+        } else {
+            let remedy = "correct the next hop, or the prefix length of the interface that faces it";
+            off_link(document, route, ("via", via), remedy, report);
         }
     }
 }
 
-fn written_to(route: &Route) -> Option<&Span> {
-    route.to.as_ref().filter(|to| to.written).map(|to| &to.span)
-}
-
 fn connected_destination(document: &Document, route: &Route, report: &mut Report) {
     let Some(to) = &route.to else { return };
-    let nets = document.interfaces.iter().flat_map(|entry| entry.addresses.iter().map(move |net| (entry, net)));
-    for (interface, net) in nets.filter(|(_, net)| net.value.trunc() == to.value) {
-        let message = format!("route to \"{}\": that is the network of {}", to.value, interface.head.title);
-        let finding = report.error(&to.span, "route.to", message);
-        finding.allowed("networks behind a router; those of interfaces need no route").remedy("remove the route");
-        report.see(&net.span, "the interface's network");
+    for (interface, net) in document.self_ips().filter(|(_, net)| net.trunc() == to.value) {
+        let message = format!("route to \"{to}\": that is the network of {}", interface.head.title);
+        report
+            .error(&to.span, "route.to", message)
+            .instead("networks behind a router; those of interfaces need no route", "remove the route")
+            .see(&net.span, "the interface's network");
     }
 }

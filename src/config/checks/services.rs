@@ -1,256 +1,304 @@
-//! Pools, members, virtual servers and SNAT.
+//! Pools, members, monitors, virtual servers and SNAT.
 
-use super::network::{edge, networks, off_link, self_address};
-use super::{repeated, span_of};
-use crate::config::leaf::Needed;
-use crate::config::reader::At;
-use crate::config::report::{Report, Span, count};
-use crate::config::schema::{Document, Member, Pool, Probe, Snat, VirtualServer};
-use crate::config::value::listen_text;
+use super::network::{off_link, own};
+use crate::config::document::{Document, repeated, same};
+use crate::config::reader::{At, Field, Section};
+use crate::config::report::{Report, count};
+use crate::config::schema::{Monitor, Pool, Probe, Snat, VirtualServer};
+use crate::config::suggest::quoted;
+use crate::config::value::{duration_text, listen_text};
 use crate::policy::intent::Listen;
 use std::net::Ipv4Addr;
 
-/// Reports pools, addresses and ports that contradict one another.
+/// Which kinds of monitor a key is for; keys that are not listed are for all.
+const ONLY_FOR: [(&str, &[Probe]); 8] = [
+    ("transport", &[Probe::Sip]),
+    ("up_codes", &[Probe::Sip]),
+    ("down_codes", &[Probe::Sip]),
+    ("host", &[Probe::Sip]),
+    ("user", &[Probe::Sip]),
+    ("send", &[Probe::Udp]),
+    ("receive", &[Probe::Udp]),
+    ("port", &[Probe::Tcp, Probe::TcpHalfOpen, Probe::Sip, Probe::Udp]),
+];
+
+/// Reports pools, monitors, addresses and ports that contradict one another.
 pub(super) fn check(document: &Document, report: &mut Report) {
-    document.pools.iter().for_each(|pool| pool_alone(document, pool, report));
+    for monitor in &document.monitors {
+        foreign_keys(monitor, report);
+        patience(monitor, report);
+        codes(monitor, report);
+        uri_part(monitor, "host", &monitor.host, report);
+        uri_part(monitor, "user", &monitor.user, report);
+        unused(document, monitor, report);
+    }
+    for pool in &document.pools {
+        pool.monitors.iter().for_each(|name| port(document, pool, name, report));
+    }
+    for pool in &document.pools {
+        monitors(document, pool, report);
+        incomplete(document, pool, report);
+    }
     members(document, report);
-    virtual_addresses(document, report);
+    document.virtual_servers.iter().for_each(|server| virtual_address(document, server, report));
     service_ports(document, report);
     snats(document, report);
 }
 
-fn pool_alone(document: &Document, pool: &Pool, report: &mut Report) {
-    let title = &pool.head.title;
-    for (first, second) in repeated(pool.monitors.iter().map(|at| (&at.value, at))) {
-        let finding = report.error(
-            &second.span,
-            "pool.monitors",
-            format!("{title}: monitor \"{}\" is listed twice", second.value),
-        );
-        finding.allowed("each monitor once").remedy("remove one of them");
-        report.see(&first.span, "the first one");
+fn foreign_keys(monitor: &Monitor, report: &mut Report) {
+    let Some(kind) = &monitor.kind else { return };
+    for (key, kinds) in ONLY_FOR.iter().filter(|(_, kinds)| !kinds.contains(&kind.value)) {
+        let Some(span) = monitor.head.written(key) else { continue };
+        monitor
+            .error(report, key, span, format!("the key {key} does not apply to a monitor of kind \"{kind}\""))
+            .instead(format!("{key} with kind = {}", quoted(*kinds)), "remove the key, or change the kind")
+            .see(&kind.span, "the kind");
     }
-    require(pool, report);
-    let Some(name) = &pool.name else { return };
-    let asks_sip = |name: &str| {
-        document.monitors.iter().any(|monitor| {
-            monitor.name.as_ref().is_some_and(|at| at.value == name)
-                && monitor.kind.as_ref().is_none_or(|at| at.value == Probe::Sip)
-        })
-    };
-    if !pool.monitors.is_empty() && !pool.monitors.iter().any(|at| asks_sip(&at.value)) {
-        let message = format!("{title}: no monitor of kind \"sip\" is among its monitors");
-        report.warning(&pool.monitors[0].span, "pool.monitors", message).remedy(
+}
+
+fn patience(monitor: &Monitor, report: &mut Report) {
+    let (Some(interval), Some(timeout)) = (&monitor.interval, &monitor.timeout) else { return };
+    if timeout.value <= interval.value {
+        return;
+    }
+    let (wish, most) = (duration_text(timeout.value), duration_text(interval.value));
+    let message = format!("timeout = \"{wish}\" is longer than interval = \"{most}\"");
+    let note = monitor.error(report, "timeout", &timeout.span, message).instead(
+        format!("at most the interval, \"{most}\""),
+        "shorten the timeout or leave it out, or lengthen the interval",
+    );
+    if interval.written {
+        note.see(&interval.span, "the interval");
+    }
+}
+
+fn codes(monitor: &Monitor, report: &mut Report) {
+    let good = |code: u16| monitor.up_codes.iter().any(|range| range.contains(code));
+    let bad = |code: u16| monitor.down_codes.iter().any(|range| range.contains(code));
+    let asks_sip = monitor.kind.as_deref() == Some(&Probe::Sip);
+    if !asks_sip || monitor.up_codes.is_empty() || (100..700).any(|code| good(code) && !bad(code)) {
+        return;
+    }
+    let Some(first) = monitor.down_codes.first() else { return };
+    monitor
+        .error(report, "down_codes", &first.span, "down_codes covers all of up_codes: no answer could count as good")
+        .instead("at least one status code in up_codes that is not in down_codes", "narrow down_codes");
+}
+
+fn uri_part(monitor: &Monitor, key: &str, field: &Field<String>, report: &mut Report) {
+    let fits = |c: char| c.is_ascii_alphanumeric() || "-_.!~*'()&=+$,;?/%".contains(c);
+    let Some(at) = field else { return };
+    let Some(bad) = at.chars().find(|c| !fits(*c)) else { return };
+    monitor.error(report, key, &at.span, format!("{key} = \"{at}\": {bad:?} cannot stand in a SIP URI")).instead(
+        "letters, digits and the unreserved marks of RFC 3261 25.1",
+        "write the bare part, without \"sip:\", `@`, `:` or spaces; the port has a key of its own",
+    );
+}
+
+fn unused(document: &Document, monitor: &Monitor, report: &mut Report) {
+    let Some(name) = &monitor.name else { return };
+    if !document.pools.iter().flat_map(|pool| &pool.monitors).any(|used| used.value == name.value) {
+        monitor
+            .warning(report, "name", &name.span, "no pool uses it")
+            .remedy("put its name into the monitors of a [[pool]], or remove it");
+    }
+}
+
+fn port(document: &Document, pool: &Pool, name: &At<String>, report: &mut Report) {
+    let Some(monitor) = document.monitor(name) else { return };
+    let (Some(kind), Some(own)) = (&monitor.kind, &monitor.name) else { return };
+    if kind.value == Probe::Icmp || document.port_asked(pool, monitor).is_some() {
+        return;
+    }
+    let protocol = if kind.value == Probe::Udp { "udp" } else { "tcp" };
+    let message = format!("{}: monitor \"{name}\" (kind \"{kind}\") has no port to probe", pool.head.title);
+    report
+        .error(&name.span, "monitor.port", message)
+        .instead(
+            format!("a port of its own, or a {protocol}/PORT among the service ports of the pool's virtual server"),
+            format!("add port = ... to monitor \"{name}\""),
+        )
+        .see(&own.span, "the monitor");
+}
+
+fn monitors(document: &Document, pool: &Pool, report: &mut Report) {
+    for (first, second) in repeated(&pool.monitors, |at| Some(&at.value)) {
+        pool.error(report, "monitors", &second.span, format!("monitor \"{second}\" is listed twice"))
+            .instead("each monitor once", "remove one of them")
+            .see(&first.span, "the first one");
+    }
+    let Some(first) = pool.monitors.first() else { return };
+    let number = pool.monitors.len();
+    if let Some((at, wish)) = pool.require.as_ref().and_then(|at| Some((at, at.0?))).filter(|(_, wish)| *wish > number)
+    {
+        let has = count(number, "monitor");
+        pool.error(
+            report,
+            "require",
+            &at.span,
+            format!("require = {wish}, but it has {has}: no member could ever be up"),
+        )
+        .instead(format!("\"all\", or a number up to {number}"), "write \"all\", or add monitors");
+    }
+    let asks_sip = |monitor: &Monitor| monitor.kind.as_deref().is_none_or(|kind| *kind == Probe::Sip);
+    if pool.name.is_some() && !pool.monitors.iter().any(|name| document.monitor(name).is_some_and(asks_sip)) {
+        pool.warning(report, "monitors", &first.span, "no monitor of kind \"sip\" is among its monitors").remedy(
             "add one: a standby opens its SIP port briefly to test it, and only a SIP answer proves which server is the primary",
         );
     }
+}
+
+/// What a pool lacks to be of use.
+fn incomplete(document: &Document, pool: &Pool, report: &mut Report) {
+    let Some(name) = &pool.name else { return };
     if pool.members.len() == 1 {
-        let message = format!("{title}: it has one member, so nothing can take over from it");
-        report.warning(&name.span, "pool.members", message).remedy("add the standby to members");
+        pool.warning(report, "members", &name.span, "it has one member, so nothing can take over from it")
+            .remedy("add the standby to members");
     }
-    if !servers_of(document, name.value.as_str()).any(|_| true) {
-        let finding = report.warning(&name.span, "pool.name", format!("{title}: no virtual server uses it"));
-        finding.remedy(format!("add a [[virtual_server]] with pool = \"{}\", or remove the pool", name.value));
+    if document.servers_of(&pool.name).next().is_none() {
+        pool.warning(report, "name", &name.span, "no virtual server uses it")
+            .remedy(format!("add a [[virtual_server]] with pool = \"{name}\", or remove the pool"));
     }
-    if !document.snats.iter().any(|snat| snat.pool.as_ref().is_some_and(|at| at.value == name.value)) {
-        let message = format!("{title}: it has no [[snat]]: what its members send outward shows their own addresses");
-        let remedy = format!("add [[snat]] with pool = \"{}\" and the address of its virtual server", name.value);
-        report.warning(&name.span, "snat.pool", message).remedy(remedy);
+    if !document.snats.iter().any(|snat| same(&snat.pool, &pool.name)) {
+        let message = "it has no [[snat]]: what its members send outward shows their own addresses";
+        report
+            .warning(&name.span, "snat.pool", format!("{}: {message}", pool.head.title))
+            .remedy(format!("add [[snat]] with pool = \"{name}\" and the address of its virtual server"));
     }
-}
-
-fn require(pool: &Pool, report: &mut Report) {
-    let Some(require) = &pool.require else { return };
-    let Needed(Some(number)) = require.value else { return };
-    if number <= pool.monitors.len() || pool.monitors.is_empty() {
-        return;
-    }
-    let monitors = count(pool.monitors.len(), "monitor");
-    let message = format!("{}: require = {number}, but it has {monitors}: no member could ever be up", pool.head.title);
-    let finding = report.error(&require.span, "pool.require", message);
-    finding
-        .allowed(format!("\"all\", or a number up to {}", pool.monitors.len()))
-        .remedy("write \"all\", or add monitors");
-}
-
-fn servers_of<'d>(document: &'d Document, pool: &'d str) -> impl Iterator<Item = &'d VirtualServer> {
-    document.virtual_servers.iter().filter(move |server| server.pool.as_ref().is_some_and(|at| at.value == pool))
 }
 
 fn members(document: &Document, report: &mut Report) {
-    let all = || document.pools.iter().flat_map(|pool| &pool.members);
-    let addresses = all().filter_map(|member| Some((member.address.as_ref()?.value, member)));
-    for (first, second) in repeated(addresses) {
-        let Some(at) = &second.address else { continue };
-        let message = format!("{} and {} have the same address, {}", first.head.title, second.head.title, at.value);
-        let finding = report.error(&at.span, "pool.members.address", message);
-        finding.allowed("an address is one member, in one pool");
-        finding.remedy("correct the address; one host with several services is one member with several service ports");
-        report.see(span_of(&first.address, first), "the first one");
+    let addresses = document.members().filter_map(|member| Some((member, member.address.as_ref()?)));
+    for ((first, former), (second, at)) in repeated(addresses, |(_, at)| Some(at.value)) {
+        let (one, two) = (&first.head.title, &second.head.title);
+        report
+            .error(&at.span, "pool.members.address", format!("{one} and {two} have the same address, {at}"))
+            .instead(
+                "an address is one member, in one pool",
+                "correct the address; one host with several services is one member with several service ports",
+            )
+            .see(&former.span, "the first one");
     }
-    all().for_each(|member| member_address(document, member, report));
+    for member in document.members() {
+        let Some(at) = &member.address else { continue };
+        if !own(document, member, at, report) {
+            let remedy =
+                "correct the address, or add an [[interface]] in the servers' network: it is their default gateway";
+            off_link(document, member, ("address", at), remedy, report);
+        }
+    }
 }
 
-fn member_address(document: &Document, member: &Member, report: &mut Report) {
-    let Some(at) = &member.address else { return };
-    let (title, address) = (&member.head.title, at.value);
-    let key = "pool.members.address";
-    if own(document, address, &format!("{title}: address = \"{address}\""), key, &at.span, report) {
+fn virtual_address(document: &Document, server: &VirtualServer, report: &mut Report) {
+    let Some(at) = &server.address else { return };
+    if own(document, server, at, report) {
         return;
     }
-    if off_link(document, address) {
-        let finding =
-            report.error(&at.span, key, format!("{title}: address = \"{address}\" is in no interface's network"));
-        finding.allowed(format!("an address in {}", networks(document)));
-        finding.remedy(
-            "correct the address, or add an [[interface]] in the servers' network: it is their default gateway",
-        );
-    }
-}
-
-/// Reports `address` when it is one of ours, or no host's, and says whether it did.
-fn own(document: &Document, address: Ipv4Addr, what: &str, key: &str, span: &Span, report: &mut Report) -> bool {
-    if let Some((interface, net)) = self_address(document, address) {
-        let finding = report.error(span, key, format!("{what} is a self-IP of {}", interface.head.title));
-        finding.allowed("an address that nothing else has").remedy("correct one of the two");
-        report.see(&net.span, "the self-IP");
-        return true;
-    }
-    let Some(net) = edge(document, address) else { return false };
-    let finding = report.error(span, key, format!("{what} is the network or broadcast address of {}", net.trunc()));
-    finding.allowed("the address of one host").remedy("correct the address");
-    true
-}
-
-fn virtual_addresses(document: &Document, report: &mut Report) {
-    let key = "virtual_server.address";
-    for server in &document.virtual_servers {
-        let Some(at) = &server.address else { continue };
-        let what = format!("{}: address = \"{}\"", server.head.title, at.value);
-        if own(document, at.value, &what, key, &at.span, report) {
-            continue;
-        }
-        let mut members = document.pools.iter().flat_map(|pool| &pool.members);
-        if let Some(member) = members.find(|member| member.address.as_ref().is_some_and(|own| own.value == at.value)) {
-            let finding = report.error(&at.span, key, format!("{what} is the address of {}", member.head.title));
-            finding.allowed("an address that no host has").remedy("choose a free address for the virtual server");
-            report.see(span_of(&member.address, member), "the member");
-        }
-        if let Some(route) =
-            document.routes.iter().find(|route| route.via.as_ref().is_some_and(|via| via.value == at.value))
-        {
-            let finding = report.error(&at.span, key, format!("{what} is the next hop of {}", route.head.title));
-            finding.allowed("an address that no host has").remedy("choose a free address for the virtual server");
-            report.see(span_of(&route.via, route), "the route");
-        }
+    let is_it = |own: &&At<Ipv4Addr>| own.value == at.value;
+    let member = document.members().find_map(|entry| {
+        let address = entry.address.as_ref().filter(is_it)?;
+        Some((format!("the address of {}", entry.head.title), address, "the member"))
+    });
+    let route = document.routes.iter().find_map(|entry| {
+        let via = entry.via.as_ref().filter(is_it)?;
+        Some((format!("the next hop of {}", entry.head.title), via, "the route"))
+    });
+    for (what, other, name) in member.into_iter().chain(route) {
+        server
+            .error(report, "address", &at.span, format!("address = \"{at}\" is {what}"))
+            .instead("an address that no host has", "choose a free address for the virtual server")
+            .see(&other.span, name);
     }
 }
 
 fn service_ports(document: &Document, report: &mut Report) {
-    let all =
-        || document.virtual_servers.iter().flat_map(|server| server.listen.iter().map(move |listen| (server, listen)));
-    let entries: Vec<_> = all().collect();
-    let same = |entry: &(&VirtualServer, _)| entry.0.address.as_ref().map(|at| at.value);
-    let outside = entries.iter().filter_map(|entry| Some(((same(entry)?, entry.1.value), entry)));
-    for (first, second) in repeated(outside) {
-        let message = match std::ptr::eq(first.0, second.0) {
-            true => format!("{}: {} is listed twice", second.0.head.title, listen_text(second.1.value)),
-            false => {
-                let address = same(second).unwrap_or(Ipv4Addr::UNSPECIFIED);
-                format!(
-                    "{} and {} both listen on {address} {}",
-                    first.0.head.title,
-                    second.0.head.title,
-                    listen_text(second.1.value)
-                )
-            }
+    type Entry<'d> = (&'d VirtualServer, &'d At<Listen>);
+    let all = || document.virtual_servers.iter().flat_map(|server| server.listen.iter().map(move |at| (server, at)));
+    let address = |(server, _): Entry| server.address.as_deref().copied();
+    for (first, second) in repeated(all(), |entry| Some((address(entry)?, entry.1.value))) {
+        let (one, two, port) = (&first.0.head.title, &second.0.head.title, listen_text(second.1.value));
+        let message = match (std::ptr::eq(first.0, second.0), address(second)) {
+            (false, Some(address)) => format!("{one} and {two} both listen on {address} {port}"),
+            _ => format!("{two}: {port} is listed twice"),
         };
-        let finding = report.error(&second.1.span, "virtual_server.listen", message);
-        finding
-            .allowed("one pool for each address, protocol and port")
-            .remedy("give one of them another address or port");
-        see_listen(report, first, "the first one");
+        report
+            .error(&second.1.span, "virtual_server.listen", message)
+            .instead("one pool for each address, protocol and port", "give one of them another address or port")
+            .see(&first.1.span, "the first one");
     }
-    let pool = |entry: &(&VirtualServer, _)| entry.0.pool.as_ref().map(|at| at.value.clone());
-    let inside = entries.iter().filter_map(|entry| Some(((pool(entry)?, entry.1.value), entry)));
-    for (first, second) in repeated(inside).into_iter().filter(|(first, second)| same(first) != same(second)) {
-        let (one, two) = (&first.0.head.title, &second.0.head.title);
-        let message = format!("{one} and {two} map {} of two addresses to one pool", listen_text(second.1.value));
-        let finding = report.error(&second.1.span, "virtual_server.listen", message);
-        finding.allowed(
-            "a service port of a member stands for one virtual address: what it sends must be translated to the right one",
-        );
-        finding.remedy("give one of them another port, or a pool with other members");
-        see_listen(report, first, "the first one");
+    let inside = repeated(all(), |(server, at)| Some((server.pool.as_deref()?, at.value)));
+    for (first, second) in inside.into_iter().filter(|(first, second)| address(*first) != address(*second)) {
+        let (one, two, port) = (&first.0.head.title, &second.0.head.title, listen_text(second.1.value));
+        let message = format!("{one} and {two} map {port} of two addresses to one pool");
+        report
+            .error(&second.1.span, "virtual_server.listen", message)
+            .instead(
+                "a service port of a member stands for one virtual address: what it sends must be translated to the right one",
+                "give one of them another port, or a pool with other members",
+            )
+            .see(&first.1.span, "the first one");
     }
-}
-
-fn see_listen(report: &mut Report, entry: &(&VirtualServer, &At<Listen>), why: &str) {
-    let span = if entry.1.written { &entry.1.span } else { &entry.0.head.span };
-    report.see(span, why);
 }
 
 fn snats(document: &Document, report: &mut Report) {
-    for (first, second) in repeated(document.snats.iter().filter_map(|snat| Some((&snat.pool.as_ref()?.value, snat)))) {
-        let message = format!("there are two [[snat]] for {}", &second.head.title["snat of ".len()..]);
-        let finding = report.error(span_of(&second.pool, second), "snat.pool", message);
-        finding
-            .allowed("one [[snat]] for each pool")
-            .remedy("put all exclude entries into one of them and remove the other");
-        report.see(span_of(&first.pool, first), "the first one");
+    for (first, second) in repeated(document.snats.iter().flat_map(|snat| &snat.pool), |pool| Some(&pool.value)) {
+        report
+            .error(&second.span, "snat.pool", format!("there are two [[snat]] for pool \"{second}\""))
+            .instead("one [[snat]] for each pool", "put all exclude entries into one of them and remove the other")
+            .see(&first.span, "the first one");
     }
-    let addresses = document.snats.iter().filter_map(|snat| Some((snat.address.as_ref()?.value, snat)));
-    for (first, second) in
-        repeated(addresses).into_iter().filter(|(first, second)| pool_name(first) != pool_name(second))
-    {
-        let Some(at) = &second.address else { continue };
-        let message = format!(
-            "the {} and the {} translate to the same address, {}",
-            first.head.title, second.head.title, at.value
-        );
-        let finding = report.error(&at.span, "snat.address", message);
-        finding.allowed("each pool is translated to an address of its own: peers tell the pairs apart by it");
-        finding.remedy("give one pool a virtual server with another address, and its [[snat]] that address");
-        report.see(span_of(&first.address, first), "the first one");
+    let addresses = document.snats.iter().filter_map(|snat| Some((snat, snat.address.as_ref()?)));
+    let twice = repeated(addresses, |(_, at)| Some(at.value));
+    for ((first, former), (second, at)) in twice.into_iter().filter(|(one, two)| !same(&one.0.pool, &two.0.pool)) {
+        let (one, two) = (&first.head.title, &second.head.title);
+        report
+            .error(&at.span, "snat.address", format!("the {one} and the {two} translate to the same address, {at}"))
+            .instead(
+                "each pool is translated to an address of its own: peers tell the pairs apart by it",
+                "give one pool a virtual server with another address, and its [[snat]] that address",
+            )
+            .see(&former.span, "the first one");
     }
-    document.snats.iter().for_each(|snat| snat_alone(document, snat, report));
+    for snat in &document.snats {
+        if let Some(all) = snat.exclude.iter().find(|net| net.prefix_len() == 0) {
+            snat.warning(report, "exclude", &all.span, "exclude covers every destination: nothing would be translated")
+                .remedy("name the hosts and networks of the exclusion group");
+        }
+        foreign_address(document, snat, report);
+    }
 }
 
-fn pool_name(snat: &Snat) -> Option<&str> {
-    snat.pool.as_ref().map(|at| at.value.as_str())
-}
-
-fn snat_alone(document: &Document, snat: &Snat, report: &mut Report) {
-    if let Some(all) = snat.exclude.iter().find(|net| net.value.prefix_len() == 0) {
-        let message = format!("{}: exclude covers every destination: nothing would be translated", snat.head.title);
-        report.warning(&all.span, "snat.exclude", message).remedy("name the hosts and networks of the exclusion group");
-    }
-    let (Some(pool), Some(at)) = (pool_name(snat), &snat.address) else { return };
-    let known = document.pools.iter().any(|entry| entry.name.as_ref().is_some_and(|name| name.value == pool));
-    let servers: Vec<_> = servers_of(document, pool).collect();
+/// The address given is none of the pool's virtual servers'. Says nothing where these are not all known.
+fn foreign_address(document: &Document, snat: &Snat, report: &mut Report) {
+    let (Some(pool), Some(at)) = (&snat.pool, &snat.address) else { return };
     let sound = |server: &VirtualServer| {
-        let field = server.address.as_ref().map(|at| &at.span);
-        field.is_some_and(|span| !report.marked(span))
-            && server.pool.as_ref().is_some_and(|at| !report.marked(&at.span))
+        let places = (server.address.as_ref().map(|at| &at.span), server.pool.as_ref().map(|at| &at.span));
+        matches!(places, (Some(address), Some(pool)) if !report.marked(address) && !report.marked(pool))
     };
+    let known = document.pools.iter().any(|entry| same(&entry.name, &snat.pool));
     let whole = document.virtual_servers.iter().all(sound);
     let mut addresses: Vec<Ipv4Addr> =
-        servers.iter().filter_map(|server| Some(server.address.as_ref()?.value)).collect();
+        document.servers_of(&snat.pool).filter_map(|server| server.address.as_deref().copied()).collect();
     addresses.dedup();
     let nothing = addresses.is_empty() && report.refused();
     if !known || !whole || nothing || addresses.contains(&at.value) {
         return;
     }
-    let words = addresses.iter().map(|address| format!("\"{address}\"")).collect::<Vec<_>>().join(", ");
-    let message =
-        format!("{}: address = \"{}\" is not the address of a virtual server of this pool", snat.head.title, at.value);
-    let finding = report.error(&at.span, "snat.address", message);
-    match addresses.as_slice() {
-        [] => finding
-            .allowed("the address of a virtual server of the pool, which has none")
-            .remedy(format!("add [[virtual_server]] with pool = \"{pool}\" and address = \"{}\"", at.value)),
-        [first, ..] => finding
-            .allowed(format!("an address of the pool's virtual servers: {words}"))
-            .remedy(format!("write address = \"{first}\": peers must see the address they send to")),
+    let (allowed, remedy) = match addresses.first() {
+        None => (
+            "the address of a virtual server of the pool, which has none".into(),
+            format!("add [[virtual_server]] with pool = \"{pool}\" and address = \"{at}\""),
+        ),
+        Some(first) => (
+            format!("an address of the pool's virtual servers: {}", quoted(&addresses)),
+            format!("write address = \"{first}\": peers must see the address they send to"),
+        ),
     };
+    snat.error(
+        report,
+        "address",
+        &at.span,
+        format!("address = \"{at}\" is not the address of a virtual server of this pool"),
+    )
+    .instead(allowed, remedy);
 }
