@@ -40,8 +40,9 @@ fn appliance(socket: &Path, answers: &'static [&'static str]) -> thread::JoinHan
 fn help_names_every_command_and_the_exit_codes() {
     let (code, out, err) = ran(&["--help"]);
     assert_eq!((code, err.as_str()), (Some(0), ""));
-    for command in fairlead::cli::commands::COMMANDS {
-        let first = command.words.split(' ').next().unwrap();
+    let words = "run check status members virtual-servers probes flows snat neighbours routes ports counters \
+                 switchovers latency member pool exclude probe reload completion manual";
+    for first in words.split(' ') {
         assert!(out.lines().any(|line| line.trim_start().starts_with(first)), "{first}: {out}");
     }
     for part in ["Exit codes:", "3  the appliance cannot be reached", "--socket", "FAIRLEAD_SOCKET"] {
@@ -195,5 +196,5 @@ fn each_shell_has_its_completion_and_there_is_a_manual() {
     }
     let (code, out, _) = ran(&["manual"]);
     assert_eq!(code, Some(0));
-    assert!(out.contains(".TH fairlead 1") && out.contains("\\fBpool force\\fR \\fIPOOL\\fR \\fIMEMBER\\fR"), "{out}");
+    assert!(out.contains(".TH fairlead 1") && out.contains("\\fBpool force\\fR <POOL> <MEMBER>"), "{out}");
 }

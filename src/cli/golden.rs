@@ -1,6 +1,7 @@
 //! Golden text: each table from fixed rows, as an operator reads it.
 
-use super::commands::{COMMANDS, Does, Shown};
+use super::commands::{Command, Shown};
+use super::parse;
 use crate::admin::rows::{
     AdminState, AlarmRow, Change, ChangeKind, Choice, Cleared, CounterRow, Ends, ExcludeRow, FlowRow, Forecast,
     LatencyRow, Link, MemberProbe, MemberRow, MemberState, NeighbourRow, NeighbourState, Origin, PortRow, ProbeRow,
@@ -19,9 +20,10 @@ fn ago(seconds: u64) -> Wall {
 }
 
 fn show(words: &str, data: serde_json::Value) -> Shown {
-    let command = COMMANDS.iter().find(|command| command.words == words).expect("a command");
-    let Does::Ask { show, .. } = command.does else { panic!("{words} asks nothing") };
-    show(data, NOW)
+    let line = format!("fairlead {words}");
+    let program = parse::program(line.split(' ').map(Into::into)).expect(words);
+    let Command::Ask(ask) = program.command else { panic!("{words} asks nothing") };
+    (ask.question().show)(data, NOW)
 }
 
 fn shown(words: &str, data: impl Serialize) -> String {
@@ -326,7 +328,7 @@ fn small_tables() {
 
     let exclude = |prefix: &str, origin| ExcludeRow { pool: "pair-1".into(), prefix: prefix.parse().unwrap(), origin };
     let rows = [exclude("172.16.1.20/32", Origin::File), exclude("172.16.2.0/24", Origin::Operator)];
-    insta::assert_snapshot!("exclude_table", shown("exclude list", rows));
+    insta::assert_snapshot!("exclude_table", shown("exclude list pair-1", rows));
 }
 
 #[test]
@@ -418,7 +420,7 @@ fn nothing_to_show_is_said() {
         ("flows", "no flows\n"),
         ("counters", "no counter has moved\n"),
         ("switchovers", "no switchover since the start\n"),
-        ("exclude list", "the exclusion group is empty\n"),
+        ("exclude list pair-1", "the exclusion group is empty\n"),
     ];
     for (table, text) in rows {
         assert_eq!(shown(table, [(); 0]), text);

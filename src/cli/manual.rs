@@ -1,10 +1,10 @@
 //! The manual page.
 //!
-//! Owns its sections beyond what clap writes: each command at length, out of the table.
+//! Owns its sections beyond what clap writes: each command at length.
 
-use super::commands::{COMMANDS, Command};
-use super::parse::program;
-use clap::Arg;
+use super::parse::Program;
+use clap::builder::StyledStr;
+use clap::{Command, CommandFactory};
 use clap_mangen::Man;
 use std::io;
 
@@ -14,16 +14,16 @@ use std::io;
 /// None but what writing to memory may give.
 pub fn page() -> io::Result<Vec<u8>> {
     let mut page = Vec::new();
-    let man = Man::new(program());
+    let man = Man::new(Program::command());
     man.render_title(&mut page)?;
     man.render_name_section(&mut page)?;
     man.render_synopsis_section(&mut page)?;
     man.render_description_section(&mut page)?;
     man.render_options_section(&mut page)?;
     page.extend_from_slice(b".SH COMMANDS\n");
-    for command in COMMANDS {
-        page.extend_from_slice(entry(command).as_bytes());
-    }
+    let mut program = Program::command();
+    program.build();
+    page.extend_from_slice(entries(&program, "").as_bytes());
     page.extend_from_slice(AFTER.as_bytes());
     Ok(page)
 }
@@ -49,32 +49,26 @@ the appliance cannot be reached
 the admin socket, as \\fB\\-\\-socket\\fR
 ";
 
-fn entry(command: &Command) -> String {
-    let args = (command.args)();
-    let usage: String = args.iter().map(|arg| format!(" {}", usage(arg))).collect();
-    let options: String = args
-        .iter()
-        .map(|arg| {
-            let about = arg.get_help().map(ToString::to_string).unwrap_or_default();
-            format!(".br\n\\fI{}\\fR: {}\n", escaped(arg.get_id().as_str()), escaped(&about))
-        })
-        .collect();
-    format!(".TP\n\\fB{}\\fR{usage}\n{}\n{options}", escaped(command.words), escaped(command.about))
+/// The commands below `above`, whose own words are `before`.
+fn entries(above: &Command, before: &str) -> String {
+    let entries = above.get_subcommands().filter(|command| command.get_name() != "help").map(|command| {
+        let words = format!("{before}{}", command.get_name());
+        let own = if command.is_subcommand_required_set() { String::new() } else { entry(&words, command) };
+        own + &entries(command, &format!("{words} "))
+    });
+    entries.collect()
 }
 
-fn usage(arg: &Arg) -> String {
-    let values: Vec<String> = arg.get_possible_values().iter().map(|value| value.get_name().to_owned()).collect();
-    let value = match arg.get_value_names() {
-        Some([name, ..]) => format!("\\fI{name}\\fR"),
-        _ => values.join("|"),
-    };
-    let option = arg.get_long().map(|long| format!("\\fB\\-\\-{}\\fR", escaped(long)));
-    let usage = match option {
-        Some(option) if arg.get_action().takes_values() => format!("{option} {value}"),
-        Some(option) => option,
-        None => value,
-    };
-    if arg.is_required_set() { usage } else { format!("[{usage}]") }
+fn entry(words: &str, command: &Command) -> String {
+    let about = |text: Option<&StyledStr>| text.map(|text| escaped(&text.to_string())).unwrap_or_default();
+    let (mut usage, mut options) = (String::new(), String::new());
+    let shared = ["json", "watch", "socket", "help"];
+    for arg in command.get_arguments().filter(|arg| !shared.contains(&arg.get_id().as_str())) {
+        let typed = escaped(&arg.to_string());
+        usage += &if arg.is_required_set() { format!(" {typed}") } else { format!(" [{typed}]") };
+        options += &format!(".br\n\\fI{typed}\\fR: {}\n", about(arg.get_help()));
+    }
+    format!(".TP\n\\fB{}\\fR{usage}\n{}\n{options}", escaped(words), about(command.get_about()))
 }
 
 /// A line that begins with a dot or an apostrophe is a command to roff, and so is a backslash anywhere.

@@ -1,6 +1,6 @@
 //! The command: what an operator types and reads.
 //!
-//! Owns the table of [`commands`], how they are parsed and how answers are shown. Holds no knowledge of the appliance:
+//! Owns the [`commands`], how they are parsed and how answers are shown. Holds no knowledge of the appliance:
 //! all but `run` and `check` go through the admin socket, and so can do no more than any other client. Read
 //! [`commands`] first.
 
@@ -14,15 +14,14 @@ mod manual;
 mod parse;
 mod readable;
 
+use crate::admin::Code;
 use crate::admin::rows::Wall;
-use crate::admin::{Code, Request};
 use crate::config;
-use clap::ArgMatches;
-use clap::parser::ValueSource;
+use clap::CommandFactory;
 use clap_complete::Shell;
 use client::Failure;
-use commands::{Does, Shown};
-use serde_json::Value;
+use commands::{Command, Question};
+use parse::Program;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -46,48 +45,30 @@ pub struct RunArgs {
 
 /// The whole program: parses what was typed and does it. `run` becomes the appliance, until it ends.
 pub fn main(run: fn(RunArgs) -> ExitCode) -> ExitCode {
-    let matches = match parse::program().try_get_matches_from(parse::joined(std::env::args_os())) {
-        Ok(matches) => matches,
+    let Program { socket, typed, command } = match parse::program(std::env::args_os()) {
+        Ok(program) => program,
         Err(error) => {
             let _ = error.print();
             return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(BAD));
         }
     };
-    let Some((command, args)) = parse::chosen(&matches) else { return ExitCode::from(BAD) };
-    match command.does {
-        Does::Run => run(run_args(args)),
-        Does::Check => check(&file(args, "file")),
-        Does::Completion => print(&completion(args)),
-        Does::Manual => match manual::page() {
+    match command {
+        // What the environment says is for those who ask; where the appliance listens stands in its file.
+        Command::Run { config } => run(RunArgs { config, socket: socket.filter(|_| typed) }),
+        Command::Check { file } => check(&file),
+        Command::Completion { shell } => print(&completion(shell)),
+        Command::Manual => match manual::page() {
             Ok(page) => print(&page),
             Err(why) => fail(FAILED, &why.to_string()),
         },
-        Does::Ask { request, show, watch: again } => {
-            let question = Question { request: request(args), show, args };
-            match args.try_get_one::<u64>("watch") {
-                Ok(Some(seconds)) if again => watch(&question, Duration::from_secs(*seconds)),
-                _ => once(&question),
+        Command::Ask(ask) => {
+            let (socket, question) = (socket.unwrap_or(parse::DEFAULT_SOCKET.into()), ask.question());
+            match question.watch {
+                Some(seconds) => watch(&socket, &question, Duration::from_secs(seconds)),
+                None => once(&socket, &question),
             }
         }
     }
-}
-
-/// What is asked, and how the answer is shown.
-struct Question<'a> {
-    request: Request,
-    show: fn(Value, Wall) -> Shown,
-    args: &'a ArgMatches,
-}
-
-fn file(args: &ArgMatches, name: &str) -> PathBuf {
-    args.get_one::<PathBuf>(name).cloned().unwrap_or_default()
-}
-
-fn run_args(args: &ArgMatches) -> RunArgs {
-    // What the environment says is for those who ask; where the appliance listens stands in its file.
-    let typed = args.value_source("socket") == Some(ValueSource::CommandLine);
-    let socket = args.get_one::<PathBuf>("socket").filter(|_| typed).cloned();
-    RunArgs { config: file(args, "config"), socket }
 }
 
 fn check(file: &Path) -> ExitCode {
@@ -100,26 +81,24 @@ fn check(file: &Path) -> ExitCode {
     }
 }
 
-fn completion(args: &ArgMatches) -> Vec<u8> {
+fn completion(shell: Shell) -> Vec<u8> {
     let mut script = Vec::new();
-    if let Some(shell) = args.get_one::<Shell>("shell") {
-        clap_complete::generate(*shell, &mut parse::program(), "fairlead", &mut script);
-    }
+    clap_complete::generate(shell, &mut Program::command(), "fairlead", &mut script);
     script
 }
 
-fn once(question: &Question) -> ExitCode {
-    match answer(question) {
+fn once(socket: &Path, question: &Question) -> ExitCode {
+    match answer(socket, question) {
         Ok(text) => print(text.as_bytes()),
         Err(failure) => failed(&failure),
     }
 }
 
 /// Shows it again and again until interrupted, the pipe breaks, or the appliance does not answer.
-fn watch(question: &Question, pause: Duration) -> ExitCode {
+fn watch(socket: &Path, question: &Question, pause: Duration) -> ExitCode {
     const HOME_AND_CLEAR: &str = "\x1b[H\x1b[2J";
     loop {
-        let text = match answer(question) {
+        let text = match answer(socket, question) {
             Ok(text) => text,
             Err(failure) => return failed(&failure),
         };
@@ -130,13 +109,11 @@ fn watch(question: &Question, pause: Duration) -> ExitCode {
     }
 }
 
-fn answer(question: &Question) -> Result<String, Failure> {
-    let Question { request, show, args } = question;
-    let socket = args.get_one::<PathBuf>("socket").map_or(Path::new(parse::DEFAULT_SOCKET), PathBuf::as_path);
-    let data = client::ask(socket, request)?;
-    let text = match args.get_flag("json") {
+fn answer(socket: &Path, question: &Question) -> Result<String, Failure> {
+    let data = client::ask(socket, &question.request)?;
+    let text = match question.json {
         true => serde_json::to_string_pretty(&data).map(|text| text + "\n"),
-        false => show(data, Wall::from(SystemTime::now())),
+        false => (question.show)(data, Wall::from(SystemTime::now())),
     };
     text.map_err(|why| Failure::Unreadable(format!("the appliance's answer cannot be shown: {why}; try --json")))
 }

@@ -1,17 +1,16 @@
-//! From the table of commands to clap, and from what was typed back to a row of the table.
+//! From what was typed to what is meant.
 //!
-//! Owns help, the version and the global options. Does nothing itself.
+//! Owns help, the version and the global options; the commands are [`super::commands`]'s. Does nothing itself.
 
-use super::commands::{COMMANDS, Command, Does, GROUPS};
-use clap::{ArgAction, ArgMatches, ValueHint, value_parser};
+use super::commands::Command;
+use clap::parser::ValueSource;
+use clap::{CommandFactory, FromArgMatches, Parser, ValueHint};
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::sync::LazyLock;
 
 /// Where the admin socket is unless said otherwise.
 pub const DEFAULT_SOCKET: &str = "/run/fairlead/admin.sock";
-
-const ABOUT: &str = "A packet appliance that stands in front of pairs of SIP Servers";
 
 const AFTER: &str = "\
 Exit codes:
@@ -30,26 +29,34 @@ static VERSION: LazyLock<String> = LazyLock::new(|| {
     format!("{}\n{dpdk}", env!("CARGO_PKG_VERSION"))
 });
 
-/// The whole command line as clap sees it.
-pub fn program() -> clap::Command {
-    let program = clap::Command::new("fairlead")
-        .about(ABOUT)
-        .version(env!("CARGO_PKG_VERSION"))
-        .long_version(VERSION.as_str())
-        .after_help(AFTER)
-        .subcommand_required(true)
-        .arg_required_else_help(true)
-        .max_term_width(100)
-        .arg(socket());
-    COMMANDS.iter().filter(|command| !command.words.contains(' ')).fold(program, |program, command| {
-        let program = groups_before(command).fold(program, |program, word| program.subcommand(group(word)));
-        program.subcommand(leaf(command.words, command))
-    })
+/// A packet appliance that stands in front of pairs of SIP Servers
+#[derive(Debug, Parser)]
+#[command(name = "fairlead", version, long_version = VERSION.as_str(), after_help = AFTER, max_term_width = 100)]
+pub struct Program {
+    /// The admin socket [default: /run/fairlead/admin.sock]
+    #[arg(long, global = true, env = "FAIRLEAD_SOCKET", value_name = "PATH", value_hint = ValueHint::FilePath)]
+    pub socket: Option<PathBuf>,
+    /// `socket` was typed, and is not what the environment says.
+    #[arg(skip)]
+    pub typed: bool,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What was typed, `typed` being the program's own name and the words behind it.
+///
+/// # Errors
+/// What clap has to say: bad usage, or help that was asked for.
+pub fn program(typed: impl Iterator<Item = OsString>) -> Result<Program, clap::Error> {
+    let matches = Program::command().try_get_matches_from(joined(typed))?;
+    let typed = matches.value_source("socket") == Some(ValueSource::CommandLine);
+    Program::from_arg_matches(&matches).map(|program| Program { typed, ..program })
 }
 
 /// What was typed, with `--watch 5` written as `--watch=5`: people type the one, clap takes an optional value only as
 /// the other.
-pub fn joined(typed: impl Iterator<Item = OsString>) -> Vec<OsString> {
+fn joined(typed: impl Iterator<Item = OsString>) -> Vec<OsString> {
     let mut words: Vec<OsString> = Vec::new();
     for word in typed {
         let is_number = word.to_str().is_some_and(|text| text.parse::<u64>().is_ok());
@@ -64,126 +71,27 @@ pub fn joined(typed: impl Iterator<Item = OsString>) -> Vec<OsString> {
     words
 }
 
-/// The row that was typed, and its arguments. `None` cannot be as long as clap knows only what the table holds.
-pub fn chosen(matches: &ArgMatches) -> Option<(&'static Command, &ArgMatches)> {
-    let (mut words, mut args) = matches.subcommand().map(|(word, args)| (word.to_owned(), args))?;
-    while let Some((word, deeper)) = args.subcommand() {
-        words = format!("{words} {word}");
-        args = deeper;
-    }
-    COMMANDS.iter().find(|command| command.words == words).map(|command| (command, args))
-}
-
-/// The groups whose first member stands right before `command` in the table, so that help keeps the table's order.
-fn groups_before(command: &'static Command) -> impl Iterator<Item = &'static str> {
-    let place = COMMANDS.iter().position(|other| other.words == command.words).unwrap_or_default();
-    let run = COMMANDS[..place].iter().rev().take_while(|other| other.words.contains(' ')).count();
-    let mut words: Vec<&str> = Vec::new();
-    for other in &COMMANDS[place - run..place] {
-        let first = other.words.split(' ').next().unwrap_or_default();
-        if GROUPS.iter().any(|group| group.word == first) && !words.contains(&first) {
-            words.push(first);
-        }
-    }
-    words.into_iter()
-}
-
-fn group(word: &'static str) -> clap::Command {
-    let about = GROUPS.iter().find(|group| group.word == word).map_or("", |group| group.about);
-    let command = clap::Command::new(word).about(about).subcommand_required(true).arg_required_else_help(true);
-    with_second_words(command, word)
-}
-
-fn leaf(name: &'static str, row: &'static Command) -> clap::Command {
-    let mut command = clap::Command::new(name).about(row.about);
-    if let Does::Ask { watch: again, .. } = row.does {
-        command = command.arg(json());
-        if again {
-            command = command.arg(watch());
-        }
-    }
-    let command = command.args((row.args)());
-    let branching = COMMANDS.iter().any(|other| other.words.split_once(' ').is_some_and(|(first, _)| first == name));
-    if branching && !row.words.contains(' ') {
-        return with_second_words(command.args_conflicts_with_subcommands(true), name);
-    }
-    command
-}
-
-fn with_second_words(command: clap::Command, first: &str) -> clap::Command {
-    COMMANDS
-        .iter()
-        .filter_map(|row| row.words.split_once(' ').map(|(word, second)| (word, second, row)))
-        .filter(|(word, _, _)| *word == first)
-        .fold(command, |command, (_, second, row)| command.subcommand(leaf(second, row)))
-}
-
-fn socket() -> clap::Arg {
-    clap::Arg::new("socket")
-        .long("socket")
-        .global(true)
-        .env("FAIRLEAD_SOCKET")
-        .value_name("PATH")
-        .value_hint(ValueHint::FilePath)
-        .value_parser(value_parser!(PathBuf))
-        .help(format!("The admin socket [default: {DEFAULT_SOCKET}]"))
-}
-
-fn json() -> clap::Arg {
-    clap::Arg::new("json").long("json").action(ArgAction::SetTrue).help("Print the answer as JSON")
-}
-
-fn watch() -> clap::Arg {
-    clap::Arg::new("watch")
-        .long("watch")
-        .value_name("SECONDS")
-        .num_args(0..=1)
-        .require_equals(true)
-        .default_missing_value("2")
-        .value_parser(value_parser!(u64).range(1..=3600))
-        .conflicts_with("json")
-        .help("Refresh every so many seconds [default: 2]")
-}
-
 #[cfg(test)]
 mod tests {
+    use super::super::commands::Question;
     use super::*;
     use crate::admin::Request;
     use crate::admin::request::{AdminState, FlowSelection};
 
-    fn typed(line: &str) -> Request {
-        let matches = program().try_get_matches_from(line.split(' ')).unwrap_or_else(|why| panic!("{line}: {why}"));
-        let (command, args) = chosen(&matches).expect(line);
-        let Does::Ask { request, .. } = command.does else { panic!("{line} asks nothing") };
-        request(args)
+    fn parsed(line: &str) -> Result<Program, clap::Error> {
+        program(line.split(' ').map(OsString::from))
     }
 
-    #[test]
-    fn clap_finds_no_fault_with_the_table() {
-        program().debug_assert();
-    }
-
-    #[test]
-    fn every_command_is_reachable_by_its_words() {
-        for command in COMMANDS {
-            let line = format!("fairlead {} --help", command.words);
-            let shown = program().try_get_matches_from(line.split(' ')).unwrap_err();
-            assert_eq!(shown.kind(), clap::error::ErrorKind::DisplayHelp, "{line}");
-            assert!(shown.to_string().contains(command.about.split(':').next().unwrap()), "{line}: {shown}");
+    fn asked(line: &str) -> Question {
+        match parsed(line).unwrap_or_else(|why| panic!("{line}: {why}")).command {
+            Command::Ask(ask) => ask.question(),
+            _ => panic!("{line} asks nothing"),
         }
     }
 
     #[test]
-    fn help_keeps_the_order_of_the_table() {
-        let names: Vec<_> = program().get_subcommands().map(|command| command.get_name().to_owned()).collect();
-        let mut expected: Vec<&str> = Vec::new();
-        for command in COMMANDS {
-            let first = command.words.split(' ').next().unwrap();
-            if !expected.contains(&first) {
-                expected.push(first);
-            }
-        }
-        assert_eq!(names, expected);
+    fn clap_finds_no_fault_with_the_commands() {
+        Program::command().debug_assert();
     }
 
     #[test]
@@ -215,10 +123,9 @@ mod tests {
                 Request::ExcludeAdd { pool: "p".into(), prefix: "172.16.1.20/32".parse().unwrap() },
             ),
             ("fairlead --socket /x members", Request::Members {}),
-            ("fairlead members --socket /x", Request::Members {}),
         ];
         for (line, request) in rows {
-            assert_eq!(typed(line), request, "{line}");
+            assert_eq!(asked(line).request, request, "{line}");
         }
     }
 
@@ -231,12 +138,9 @@ mod tests {
             ("fairlead flows --limit 5 --watch", Some(2)),
             ("fairlead status", None),
         ] {
-            let matches = program().try_get_matches_from(joined(line.split(' ').map(OsString::from))).expect(line);
-            let (_, args) = chosen(&matches).expect(line);
-            assert_eq!(args.get_one::<u64>("watch").copied(), seconds, "{line}");
+            assert_eq!(asked(line).watch, seconds, "{line}");
         }
-        let never = joined("fairlead members --watch 0".split(' ').map(OsString::from));
-        assert!(program().try_get_matches_from(never).is_err());
+        assert!(parsed("fairlead members --watch 0").is_err());
     }
 
     #[test]
@@ -254,8 +158,18 @@ mod tests {
             "fairlead status --watch --json",
             "fairlead completion tcsh",
         ] {
-            let error = program().try_get_matches_from(line.split(' ')).expect_err(line);
+            let error = parsed(line).expect_err(line);
             assert_eq!(error.exit_code(), 2, "{line}: {error}");
         }
+    }
+
+    #[test]
+    fn the_socket_may_stand_anywhere() {
+        for line in ["fairlead --socket /x members", "fairlead members --socket /x", "fairlead flows clear --socket=/x"]
+        {
+            let program = parsed(line).expect(line);
+            assert_eq!((program.socket, program.typed), (Some("/x".into()), true), "{line}");
+        }
+        assert!(!parsed("fairlead members").expect("no socket").typed);
     }
 }

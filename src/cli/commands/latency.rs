@@ -1,20 +1,12 @@
 //! `fairlead latency`: how latencies are distributed, then stalls, then what the figures leave out.
 
-use super::args;
 use super::kit::*;
-
-pub const LATENCY: Command = Command {
-    words: "latency",
-    about: "Forwarding latency and loop times as percentiles; stalls",
-    args: || vec![args::flag("reset", "Start a new measurement; what is shown is the one that ends")],
-    does: Does::Ask { request: |args| Request::Latency { reset: args.get_flag("reset") }, show, watch: true },
-};
 
 const NOTE: &str = "Forwarding latency runs from the start of the loop iteration that received a frame to the end of the \
                     one that sent it, on another worker if it was handed off. It leaves out the time a frame spent in \
                     the NICs' rings, and the time it was queued for a next hop's MAC or for reassembly.";
 
-fn show(data: Value, now: Wall) -> Shown {
+pub(super) fn show(data: Value, now: Wall) -> Shown {
     let rows: Vec<LatencyRow> = from_value(data)?;
     let Some(first) = rows.first() else { return Ok("no workers\n".to_owned()) };
     let note = format!(
@@ -50,8 +42,8 @@ fn stalls(rows: &[LatencyRow], now: Wall) -> String {
         [
             left("WORKER", whose(row.worker)),
             right("STALLS", exact(row.stalls)),
-            right("LONGEST LOOP", row.longest_at.map_or_else(|| "-".to_owned(), |_| nanos(row.longest_ns))),
-            left("WHEN (UTC)", row.longest_at.map_or_else(|| "-".to_owned(), moment)),
+            right("LONGEST LOOP", or_dash(row.longest_at.map(|_| nanos(row.longest_ns)))),
+            left("WHEN (UTC)", or_dash(row.longest_at.map(moment))),
             right("LAST REPORT", format!("{} ago", span(now.since(row.until)))),
         ]
     })

@@ -1,14 +1,6 @@
-//! `fairlead members`, and the answer to whatever changes a pool.
+//! `fairlead members`, and the commands that change one: `member` and `pool`, answered with the members concerned.
 
-use super::args;
 use super::kit::*;
-
-pub const MEMBERS: Command = Command {
-    words: "members",
-    about: "The members of all pools: state, admin state, role, reason",
-    args: args::none,
-    does: Does::Ask { request: |_| Request::Members {}, show, watch: true },
-};
 
 pub(super) fn show(data: Value, now: Wall) -> Shown {
     table(data, "no members", |row: &MemberRow| {

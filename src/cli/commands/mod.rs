@@ -1,22 +1,17 @@
-//! The commands: a file each, collected in one ordered table.
+//! The commands: what can be typed, in the order of the help, and a file for each table that answers.
 //!
-//! Owns what an operator types and reads: of each command the words, the help, the arguments, what is asked of the
-//! appliance and the columns of its answer. Parsing, help, completion, the manual page and `--json` follow from the
-//! table. A new command is a file here and a line in [`COMMANDS`]; `ARCHITECTURE.md` shows one as a diff.
+//! Owns of each command the words, the help, the arguments, and what is asked of the appliance; its columns stand in its
+//! file. Parsing, help, completion, the manual page and `--json` follow. A new command is a variant here with its help, an
+//! arm of [`Ask::question`], and a file with its columns; `ARCHITECTURE.md` shows one as a diff.
 
-mod args;
 mod counters;
 mod exclude;
 mod flows;
-mod here;
 mod kit;
 mod latency;
-mod member;
 mod members;
 mod neighbours;
-mod pool;
 mod ports;
-mod probe_now;
 mod probes;
 mod reload;
 mod routes;
@@ -25,68 +20,313 @@ mod status;
 mod switchovers;
 mod virtual_servers;
 
-pub use kit::{Command, Does, Shown};
+pub use kit::Shown;
 
-/// A first word that has others behind it.
-#[derive(Debug)]
-pub struct Group {
-    /// The word.
-    pub word: &'static str,
-    /// One line of help.
-    pub about: &'static str,
+use crate::admin::Request;
+use crate::admin::request::{FLOWS_DEFAULT, FLOWS_MAX, FlowSelection, parse_prefix};
+use crate::admin::rows::{AdminState, Wall};
+use clap::{Args, Subcommand, ValueHint, value_parser};
+use clap_complete::Shell;
+use ipnet::Ipv4Net;
+use serde_json::Value;
+use std::net::Ipv4Addr;
+use std::path::PathBuf;
+
+/// What the program does.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run the appliance in the foreground, log to stderr, notify systemd when ready
+    Run {
+        /// The appliance's file, TOML
+        #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+        config: PathBuf,
+    },
+    /// Validate a file and print what it configures; exit 0 or 2
+    Check {
+        /// The appliance's file, TOML
+        #[arg(value_hint = ValueHint::FilePath)]
+        file: PathBuf,
+    },
+    /// Everything that the appliance is asked.
+    #[command(flatten)]
+    Ask(Ask),
+    /// Print the completion script of a shell
+    Completion {
+        /// The shell: bash, elvish, fish, powershell or zsh
+        #[arg(hide_possible_values = true)]
+        shell: Shell,
+    },
+    /// Print the manual page (roff)
+    Manual,
 }
 
-/// The groups. A word that is a command of its own as well (`flows`) is not among them.
-pub const GROUPS: &[Group] = &[
-    Group { word: "member", about: "Set a member's admin state" },
-    Group { word: "pool", about: "Choose a pool's active member, or return to automatic selection" },
-    Group { word: "exclude", about: "SNAT exclusion groups: destinations that see the members' own addresses" },
-    Group { word: "probe", about: "Probe a member on demand" },
-];
+/// What the appliance is asked.
+#[derive(Debug, Subcommand)]
+pub enum Ask {
+    /// One screen: alarms, workers, ports, virtual servers and their active members, last switchover
+    Status(View),
+    /// The members of all pools: state, admin state, role, reason
+    Members(View),
+    /// The virtual servers and their active members
+    VirtualServers(View),
+    /// Each monitor of each member: last result, round-trip time, counts
+    Probes(View),
+    /// The flow table: original and translated addresses
+    #[command(args_conflicts_with_subcommands = true)]
+    Flows {
+        /// How it is shown.
+        #[command(flatten)]
+        view: View,
+        /// Which are shown.
+        #[command(flatten)]
+        only: Only,
+        /// At most so many rows [default: 1000]
+        #[arg(long, value_name = "ROWS", value_parser = value_parser!(u64).range(1..=FLOWS_MAX as u64))]
+        limit: Option<u64>,
+        /// What else is done with them.
+        #[command(subcommand)]
+        instead: Option<Flows>,
+    },
+    /// SNAT addresses and port usage
+    Snat(View),
+    /// ARP table
+    Neighbours(View),
+    /// Routing table
+    Routes(View),
+    /// The NICs: link, queues, frames, bytes, losses, RSS
+    Ports(View),
+    /// The counters and what each means
+    Counters {
+        /// How they are shown.
+        #[command(flatten)]
+        view: View,
+        /// Include zero counters, and each worker's own
+        #[arg(long)]
+        all: bool,
+    },
+    /// Changes of active members: cause, and how long each step took
+    Switchovers(View),
+    /// Forwarding latency and loop times as percentiles; stalls
+    Latency {
+        /// How they are shown.
+        #[command(flatten)]
+        view: View,
+        /// Start a new measurement; what is shown is the one that ends
+        #[arg(long)]
+        reset: bool,
+    },
+    /// Set a member's admin state
+    #[command(subcommand)]
+    Member(Member),
+    /// Choose a pool's active member, or return to automatic selection
+    #[command(subcommand)]
+    Pool(Pool),
+    /// SNAT exclusion groups: destinations that see the members' own addresses
+    #[command(subcommand)]
+    Exclude(Exclude),
+    /// Probe a member on demand
+    #[command(subcommand)]
+    Probe(Probe),
+    /// Read the file again, all or nothing; print the differences
+    Reload(Once),
+}
 
-/// All commands, in the order of the help.
-pub const COMMANDS: &[Command] = &[
-    here::RUN,
-    here::CHECK,
-    status::STATUS,
-    members::MEMBERS,
-    virtual_servers::VIRTUAL_SERVERS,
-    probes::PROBES,
-    flows::FLOWS,
-    flows::CLEAR,
-    snat::SNAT,
-    neighbours::NEIGHBOURS,
-    routes::ROUTES,
-    ports::PORTS,
-    counters::COUNTERS,
-    switchovers::SWITCHOVERS,
-    latency::LATENCY,
-    member::ENABLE,
-    member::DRAIN,
-    member::OFFLINE,
-    pool::FORCE,
-    pool::AUTO,
-    exclude::LIST,
-    exclude::ADD,
-    exclude::REMOVE,
-    probe_now::PROBE_NOW,
-    reload::RELOAD,
-    here::COMPLETION,
-    here::MANUAL,
-];
+/// `flows ...`
+#[derive(Debug, Subcommand)]
+pub enum Flows {
+    /// Clear the flows that match, or all of them
+    Clear {
+        /// How the answer is shown.
+        #[command(flatten)]
+        once: Once,
+        /// Which are cleared.
+        #[command(flatten)]
+        only: Only,
+    },
+}
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+/// `member ...`
+#[derive(Debug, Subcommand)]
+pub enum Member {
+    /// Leave the member to its monitors
+    Enable(OfMember),
+    /// Send it no new work; let what it has finish
+    Drain(OfMember),
+    /// Take it out of service at once
+    Offline(OfMember),
+}
 
-    #[test]
-    fn every_first_word_is_a_group_or_a_command() {
-        for command in COMMANDS {
-            if let Some((first, _)) = command.words.split_once(' ') {
-                let group = GROUPS.iter().any(|group| group.word == first);
-                let own = COMMANDS.iter().any(|other| other.words == first);
-                assert!(group != own, "{first}");
+/// `pool ...`
+#[derive(Debug, Subcommand)]
+pub enum Pool {
+    /// Make a member the active one until `pool auto`
+    Force {
+        /// Which.
+        #[command(flatten)]
+        of: OfPool,
+        /// The member
+        member: String,
+    },
+    /// Return to automatic selection
+    Auto(OfPool),
+}
+
+/// `exclude ...`
+#[derive(Debug, Subcommand)]
+pub enum Exclude {
+    /// List a pool's exclusion group
+    List(OfPool),
+    /// Add a prefix to the exclusion group, live, for new flows
+    Add(OfPrefix),
+    /// Remove a prefix from the exclusion group, live, for new flows
+    Remove(OfPrefix),
+}
+
+/// `probe ...`
+#[derive(Debug, Subcommand)]
+pub enum Probe {
+    /// Probe a member now and show the result
+    Now(OfMember),
+}
+
+/// How the answer to a command that changes something is shown.
+#[derive(Debug, Args)]
+pub struct Once {
+    /// Print the answer as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// How the answer to a command that changes nothing is shown.
+#[derive(Debug, Args)]
+pub struct View {
+    #[command(flatten)]
+    once: Once,
+    /// Refresh every so many seconds [default: 2]
+    #[arg(long, value_name = "SECONDS", num_args = 0..=1, require_equals = true, default_missing_value = "2")]
+    #[arg(value_parser = value_parser!(u64).range(1..=3600), conflicts_with = "json")]
+    watch: Option<u64>,
+}
+
+/// Which flows.
+#[derive(Debug, Args)]
+pub struct Only {
+    /// Only flows with this outside address
+    #[arg(long, value_name = "ADDRESS")]
+    client: Option<Ipv4Addr>,
+    /// Only flows of this member, or opened by it
+    #[arg(long, value_name = "NAME")]
+    member: Option<String>,
+    /// Only flows of this virtual server
+    #[arg(long, value_name = "NAME")]
+    virtual_server: Option<String>,
+}
+
+/// A member.
+#[derive(Debug, Args)]
+pub struct OfMember {
+    #[command(flatten)]
+    once: Once,
+    /// The member
+    member: String,
+}
+
+/// A pool.
+#[derive(Debug, Args)]
+pub struct OfPool {
+    #[command(flatten)]
+    once: Once,
+    /// The pool
+    pool: String,
+}
+
+/// A prefix of a pool's exclusion group.
+#[derive(Debug, Args)]
+pub struct OfPrefix {
+    #[command(flatten)]
+    of: OfPool,
+    /// Destinations, such as 172.16.2.0/24, or one address
+    #[arg(value_parser = parse_prefix)]
+    prefix: Ipv4Net,
+}
+
+/// What is asked, and how the answer is shown.
+pub struct Question {
+    /// What is asked.
+    pub request: Request,
+    /// The data of the answer as text; ages are counted from the second argument.
+    pub show: Show,
+    /// It is printed as JSON instead.
+    pub json: bool,
+    /// It is asked again every so many seconds.
+    pub watch: Option<u64>,
+}
+
+/// See [`Question::show`].
+pub type Show = fn(Value, Wall) -> Shown;
+
+impl Ask {
+    /// What is asked of the appliance.
+    pub fn question(self) -> Question {
+        match self {
+            Ask::Status(view) => view.of(Request::Status {}, status::show),
+            Ask::Members(view) => view.of(Request::Members {}, members::show),
+            Ask::VirtualServers(view) => view.of(Request::VirtualServers {}, virtual_servers::show),
+            Ask::Probes(view) => view.of(Request::Probes {}, probes::show),
+            Ask::Flows { instead: Some(Flows::Clear { once, only }), .. } => {
+                once.of(Request::FlowsClear { filter: only.filter() }, flows::cleared)
             }
+            Ask::Flows { view, only, limit, .. } => {
+                let limit = limit.map_or(FLOWS_DEFAULT, |rows| rows as usize);
+                view.of(Request::Flows { filter: only.filter(), limit }, flows::show)
+            }
+            Ask::Snat(view) => view.of(Request::Snat {}, snat::show),
+            Ask::Neighbours(view) => view.of(Request::Neighbours {}, neighbours::show),
+            Ask::Routes(view) => view.of(Request::Routes {}, routes::show),
+            Ask::Ports(view) => view.of(Request::Ports {}, ports::show),
+            Ask::Counters { view, all } => view.of(Request::Counters { all }, counters::show),
+            Ask::Switchovers(view) => view.of(Request::Switchovers {}, switchovers::show),
+            Ask::Latency { view, reset } => view.of(Request::Latency { reset }, latency::show),
+            Ask::Member(Member::Enable(of)) => of.set(AdminState::Enabled),
+            Ask::Member(Member::Drain(of)) => of.set(AdminState::Draining),
+            Ask::Member(Member::Offline(of)) => of.set(AdminState::Offline),
+            Ask::Pool(Pool::Force { of: OfPool { once, pool }, member }) => {
+                once.of(Request::PoolForce { pool, member }, members::show)
+            }
+            Ask::Pool(Pool::Auto(OfPool { once, pool })) => once.of(Request::PoolAuto { pool }, members::show),
+            Ask::Exclude(Exclude::List(OfPool { once, pool })) => once.of(Request::ExcludeList { pool }, exclude::show),
+            Ask::Exclude(Exclude::Add(OfPrefix { of: OfPool { once, pool }, prefix })) => {
+                once.of(Request::ExcludeAdd { pool, prefix }, exclude::show)
+            }
+            Ask::Exclude(Exclude::Remove(OfPrefix { of: OfPool { once, pool }, prefix })) => {
+                once.of(Request::ExcludeRemove { pool, prefix }, exclude::show)
+            }
+            Ask::Probe(Probe::Now(OfMember { once, member })) => once.of(Request::ProbeNow { member }, probes::show),
+            Ask::Reload(once) => once.of(Request::Reload {}, reload::show),
         }
+    }
+}
+
+impl Once {
+    fn of(self, request: Request, show: Show) -> Question {
+        Question { request, show, json: self.json, watch: None }
+    }
+}
+
+impl View {
+    fn of(self, request: Request, show: Show) -> Question {
+        Question { watch: self.watch, ..self.once.of(request, show) }
+    }
+}
+
+impl Only {
+    fn filter(self) -> FlowSelection {
+        FlowSelection { client: self.client, member: self.member, virtual_server: self.virtual_server }
+    }
+}
+
+impl OfMember {
+    fn set(self, admin: AdminState) -> Question {
+        self.once.of(Request::MemberSet { member: self.member, admin }, members::show)
     }
 }

@@ -1,16 +1,8 @@
 //! `fairlead ports`: what each NIC is, what went through it, and how it spreads over the workers.
 
-use super::args;
 use super::kit::*;
 
-pub const PORTS: Command = Command {
-    words: "ports",
-    about: "The NICs: link, queues, frames, bytes, losses, RSS",
-    args: args::none,
-    does: Does::Ask { request: |_| Request::Ports {}, show, watch: true },
-};
-
-fn show(data: Value, _: Wall) -> Shown {
+pub(super) fn show(data: Value, _: Wall) -> Shown {
     let rows: Vec<PortRow> = from_value(data)?;
     Ok(format!("{}\n{}\n{}", devices(&rows), counts(&rows), spreading(&rows)))
 }
@@ -47,6 +39,6 @@ fn counts(rows: &[PortRow]) -> String {
 
 fn spreading(rows: &[PortRow]) -> String {
     grid(rows, |row| {
-        [left("PORT", &row.name), left("RSS", &row.rss), prose("ARRIVALS", or_dash(row.judgement.as_deref()))]
+        [left("PORT", &row.name), left("RSS", &row.rss), prose("ARRIVALS", or_dash(row.judgement.as_ref()))]
     })
 }

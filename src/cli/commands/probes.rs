@@ -1,14 +1,6 @@
-//! `fairlead probes`
+//! `fairlead probes` and `fairlead probe now`
 
-use super::args;
 use super::kit::*;
-
-pub const PROBES: Command = Command {
-    words: "probes",
-    about: "Each monitor of each member: last result, round-trip time, counts",
-    args: args::none,
-    does: Does::Ask { request: |_| Request::Probes {}, show, watch: true },
-};
 
 pub(super) fn show(data: Value, now: Wall) -> Shown {
     table(data, "no probes", |row: &ProbeRow| {

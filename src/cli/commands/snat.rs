@@ -1,16 +1,8 @@
 //! `fairlead snat`
 
-use super::args;
 use super::kit::*;
 
-pub const SNAT: Command = Command {
-    words: "snat",
-    about: "SNAT addresses and port usage",
-    args: args::none,
-    does: Does::Ask { request: |_| Request::Snat {}, show, watch: true },
-};
-
-fn show(data: Value, _: Wall) -> Shown {
+pub(super) fn show(data: Value, _: Wall) -> Shown {
     table(data, "no SNAT", |row: &SnatRow| {
         [
             left("POOL", &row.pool),

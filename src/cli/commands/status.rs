@@ -1,16 +1,8 @@
 //! `fairlead status`, the one screen: alarms first, then workers, ports, virtual servers, and the last switchover.
 
-use super::args;
 use super::kit::*;
 
-pub const STATUS: Command = Command {
-    words: "status",
-    about: "One screen: alarms, workers, ports, virtual servers and their active members, last switchover",
-    args: args::none,
-    does: Does::Ask { request: |_| Request::Status {}, show, watch: true },
-};
-
-fn show(data: Value, now: Wall) -> Shown {
+pub(super) fn show(data: Value, now: Wall) -> Shown {
     let status: Status = from_value(data)?;
     let uptime = span(Duration::from_secs(status.uptime_s));
     let head = format!("{} · Fairlead {} · up {uptime} · epoch {}", status.name, status.version, status.epoch);
@@ -63,7 +55,7 @@ fn virtual_servers(rows: &[VirtualServerRow], now: Wall) -> String {
             left("VIRTUAL SERVER", &row.name),
             left("ADDRESS", row.address),
             left("STATE", row.state),
-            left("ACTIVE", or_dash(row.active.as_deref())),
+            left("ACTIVE", or_dash(row.active.as_ref())),
             left("CHOICE", row.choice),
             right("SINCE", span(now.since(row.since))),
             prose("REASON", &row.reason),
