@@ -38,7 +38,6 @@ impl Document {
     pub(super) fn read(report: &mut Report) -> Option<Document> {
         let file = syntax::parsed(report)?;
         let mut reader = Reader::new(report, SECTIONS, &file);
-        reader.unknown_sections();
         Some(Document {
             appliance: reader.once(),
             cores: reader.once(),

@@ -1,9 +1,10 @@
-//! The forms of sections, keys and values, and how each is put in words: what is allowed, and an example to copy.
+//! The forms of sections, keys and values, and how each is put in words: what is allowed, an example to copy, the known
+//! word nearest to an unknown one, the reference.
 //!
 //! Owns the types that the table in [`super::schema`] is made of. Reads no file.
 
-use super::suggest::quoted;
 use super::value::duration_text;
+use std::fmt::{Display, Write};
 use std::time::Duration;
 
 /// A `[table]`, an `[[array of tables]]`, or a table inside one.
@@ -86,12 +87,14 @@ impl SectionRow {
         self.keys.iter().find(|key| key.name == name)
     }
 
+    /// The names of its keys.
+    pub(super) fn names(&self) -> Vec<&'static str> {
+        self.keys.iter().map(|key| key.name).collect()
+    }
+
     /// As the file writes it: `[cores]`, `[[pool]]`.
     pub(super) fn header(&self) -> String {
-        match self.most {
-            None => format!("[{}]", self.path),
-            Some(_) => format!("[[{}]]", self.path),
-        }
+        if self.most.is_some() { format!("[[{}]]", self.path) } else { format!("[{}]", self.path) }
     }
 }
 
@@ -103,7 +106,11 @@ impl Kind {
             Kind::Name => "a name of 1 to 32 letters, digits, `-`, `_` and `.`".into(),
             Kind::Text => "a non-empty string".into(),
             Kind::Integer { least, most, unit } => format!("a whole number, {least} to {most} ({unit})"),
-            Kind::Span { least, most, source } => span_form(&duration_text(*least), &duration_text(*most), source),
+            Kind::Span { least, most, source } => {
+                let source = if source.is_empty() { "" } else { &format!("; the minimum is from {source}") };
+                let (least, most) = (duration_text(*least), duration_text(*most));
+                format!("a duration such as \"500ms\", \"5m\" or \"2h4m\", {least} to {most}{source}")
+            }
             Kind::Choice(words, _) => quoted(*words),
             Kind::Address => "an IPv4 address of one host".into(),
             Kind::SelfAddress => "an IPv4 address with its prefix length, 1 to 31".into(),
@@ -112,8 +119,12 @@ impl Kind {
             Kind::Listen => "udp/PORT or tcp/PORT, PORT from 1 to 65535".into(),
             Kind::Codes => "a class \"2xx\", a code \"404\", a range \"200-299\", or \"any\"".into(),
             Kind::Require => "\"all\", or a whole number from 1 to the number of monitors".into(),
-            Kind::Many(kind, least, most) => format!("{}, each {}", how_many(*least, *most), kind.form()),
-            Kind::Inside(row) => inside_form(row),
+            Kind::Many(kind, 0, most) => format!("a list of up to {most}, each {}", kind.form()),
+            Kind::Many(kind, least, most) => format!("a list of {least} to {most}, each {}", kind.form()),
+            Kind::Inside(row) => {
+                let tables = row.most.map_or("a table".into(), |most| format!("a list of 1 to {most} tables"));
+                format!("{tables} with the keys {}", row.names().join(", "))
+            }
         }
     }
 
@@ -153,36 +164,119 @@ impl Kind {
     }
 }
 
-fn span_form(least: &str, most: &str, source: &str) -> String {
-    let source = if source.is_empty() { String::new() } else { format!("; the minimum is from {source}") };
-    format!("a duration such as \"500ms\", \"5m\" or \"2h4m\", {least} to {most}{source}")
-}
-
-fn how_many(least: usize, most: usize) -> String {
-    match least {
-        0 => format!("a list of up to {most}"),
-        _ => format!("a list of {least} to {most}"),
-    }
-}
-
-fn inside_form(row: &SectionRow) -> String {
-    let keys: Vec<&str> = row.keys.iter().map(|key| key.name).collect();
-    match row.most {
-        Some(most) => format!("a list of 1 to {most} tables with the keys {}", keys.join(", ")),
-        None => format!("a table with the keys {}", keys.join(", ")),
-    }
-}
-
 /// What must be written, or the last key where nothing must.
 fn inside_example(row: &SectionRow) -> String {
+    let required = |key: &&Key| matches!(key.fallback, Fallback::Required(_));
     let written = |key: &Key| match key.fallback {
         Fallback::Required(text) | Fallback::Value(text) => format!("{} = {text}", key.name),
         Fallback::Derived(_) => String::new(),
     };
-    let required = row.keys.iter().filter(|key| matches!(key.fallback, Fallback::Required(_)));
-    let mut keys: Vec<String> = required.map(written).collect();
+    let mut keys: Vec<String> = row.keys.iter().filter(required).map(written).collect();
     if keys.is_empty() {
         keys.extend(row.keys.last().map(written));
     }
     format!("{{ {} }}", keys.join(", "))
+}
+
+/// What a file written before the first release may hold, and the word for it now.
+const RENAMED: &[(&str, &str)] = &[
+    ("stall", "stall_threshold"),
+    ("memory", "memory_mib"),
+    ("echo", "icmp_echo"),
+    ("untranslated_udp_ports", "no_snat_udp_ports"),
+    ("fragments", "reassembly"),
+    ("pause", "sleep"),
+    ("when-active", "selective"),
+];
+
+/// The candidate that `word` was renamed to or is a typing mistake away from, if one is near enough.
+pub(super) fn nearest<'c>(word: &str, candidates: impl IntoIterator<Item = &'c str>) -> Option<&'c str> {
+    let folded = |word: &str| word.replace('-', "_").to_ascii_lowercase();
+    let word: String = word.chars().take(64).collect();
+    let distance = |candidate| match RENAMED.contains(&(word.as_str(), candidate)) {
+        true => 0,
+        false => strsim::osa_distance(&folded(&word), &folded(candidate)),
+    };
+    let ranked = candidates.into_iter().map(|candidate| (distance(candidate), candidate));
+    let limit = (word.chars().count() / 3).clamp(1, 3);
+    ranked.filter(|(distance, _)| *distance <= limit).min_by_key(|(distance, _)| *distance).map(|(_, found)| found)
+}
+
+/// `did you mean "x"?` when a candidate is near, else `otherwise`.
+pub(super) fn did_you_mean<'c>(word: &str, candidates: impl IntoIterator<Item = &'c str>, otherwise: &str) -> String {
+    match nearest(word, candidates) {
+        Some(candidate) => format!("did you mean \"{candidate}\"?"),
+        None => otherwise.into(),
+    }
+}
+
+/// `"a", "b" and "c"`
+pub(super) fn listed(words: &[&str]) -> String {
+    match words.split_last() {
+        None => "none is defined".into(),
+        Some((last, [])) => quoted([last]),
+        Some((last, rest)) => format!("{} and {}", quoted(rest), quoted([last])),
+    }
+}
+
+/// `"a", "b"`
+pub(super) fn quoted<W: Display>(words: impl IntoIterator<Item = W>) -> String {
+    words.into_iter().map(|word| format!("\"{word}\"")).collect::<Vec<_>>().join(", ")
+}
+
+const HEAD: &str = "\
+# Every key of the configuration file
+
+Generated from the table of keys in the code; a test keeps it so. The file is TOML. A duration is whole
+numbers with a unit in quotes: `\"500ms\"`, `\"5m\"`, `\"2h4m\"`; the units are ms, s, m, h and d. An address is IPv4.
+A reload applies a change of a live key at once; one that changes a key marked restart is rejected as a whole.
+";
+
+/// The reference of every key of `sections`, as Markdown.
+pub(super) fn reference(sections: &[&SectionRow]) -> String {
+    HEAD.to_string() + &sections.iter().map(|row| section(row)).collect::<String>()
+}
+
+fn section(row: &SectionRow) -> String {
+    let times = match (row.most, row.path.split_once('.')) {
+        (None, None) => "Once.".into(),
+        (Some(most), None) => format!("Once for each, up to {most}."),
+        (None, Some((_, key))) => format!("A table inside, as `{key} = {{ ... }}`."),
+        (Some(most), Some((_, key))) => format!("A list inside, as `{key} = [{{ ... }}, ...]`, up to {most}."),
+    };
+    let mut out = format!("\n## `{}`\n\n{} {times}\n\n", row.header(), row.note);
+    out += "| key | default | allowed | change | meaning |\n|---|---|---|---|---|\n";
+    for key in row.keys {
+        let default = match key.fallback {
+            Fallback::Required(_) => "required".into(),
+            Fallback::Value(text) => format!("`{text}`"),
+            Fallback::Derived(words) => format!("absent: {words}"),
+        };
+        let change = if key.live { "live" } else { "restart" };
+        let allowed = match key.kind {
+            Kind::Inside(row) => format!("see `{}` below", row.path),
+            _ => key.kind.form(),
+        };
+        let cells = [format!("`{}`", key.name), default, allowed, change.into(), key.note.into()];
+        let _ = writeln!(out, "| {} |", cells.map(|cell: String| cell.replace('|', "\\|")).join(" | "));
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn typing_mistakes_are_near_and_other_words_are_not() {
+        let words = ["address", "addresses", "fail_back", "mtu", "workers"];
+        assert_eq!(nearest("adress", words), Some("address"));
+        assert_eq!(nearest("fail-back", words), Some("fail_back"));
+        assert_eq!(nearest("mut", words), Some("mtu"));
+        assert_eq!(nearest("Workers", words), Some("workers"));
+        assert_eq!(nearest("gateway", words), None);
+        assert_eq!(nearest("fragments", ["icmp", "reassembly"]), Some("reassembly"));
+        assert_eq!(nearest("fragments", words), None);
+        assert_eq!(nearest("", words), None);
+    }
 }

@@ -3,8 +3,7 @@
 //! Owns which TOML values each type takes, and their bounds. Text forms are [`super::value`]'s; tables and lists are
 //! [`super::reader`]'s.
 
-use super::form::Kind;
-use super::suggest::did_you_mean;
+use super::form::{Kind, did_you_mean};
 use super::value::{self, Refusal, refuse};
 use crate::policy::intent::{CodeRange, Listen};
 use crate::policy::words::Word;

@@ -10,12 +10,10 @@ mod document;
 mod form;
 mod leaf;
 mod reader;
-mod reference;
 mod report;
 mod resolve;
 mod schema;
 mod settings;
-mod suggest;
 mod syntax;
 #[cfg(test)]
 mod tests;
@@ -23,7 +21,6 @@ mod value;
 pub(crate) mod words;
 
 pub use difference::{Change, ChangeKind, bounds, difference};
-pub use reference::reference;
 pub use report::{ConfigErrors, Finding, Place, Severity, Warning, count, wrap};
 pub use settings::{Configuration, CpuCores, Dpdk, Idle, LogLevel, Settings};
 pub use value::{codes_text, duration_text, listen_text, network_text};
@@ -36,6 +33,11 @@ use std::path::Path;
 
 /// The largest file that is read, in bytes.
 const LARGEST: u64 = 4 << 20;
+
+/// The reference of every key, as Markdown.
+pub fn reference() -> String {
+    form::reference(schema::SECTIONS)
+}
 
 /// Reads the file at `path`.
 ///

@@ -3,10 +3,9 @@
 //! Owns unknown tables and keys, missing keys and defaults, wrong types and lists of the wrong length. What a single value
 //! may be is [`super::leaf`]'s. Does not know what the keys mean together: the checks do.
 
-use super::form::{Fallback, Key, Kind, SectionRow};
+use super::form::{Fallback, Key, Kind, SectionRow, did_you_mean, listed, nearest};
 use super::leaf::Leaf;
 use super::report::{Note, Report, Span};
-use super::suggest::{did_you_mean, listed, nearest};
 use std::fmt;
 use std::marker::PhantomData;
 use std::ops::Deref;
@@ -49,7 +48,7 @@ pub(super) struct Head {
     /// Its header in the file, or its text when it is inline.
     pub(super) span: Span,
     /// Keys the file writes, with their places.
-    pub(super) written: Vec<(&'static str, Span)>,
+    written: Vec<(&'static str, Span)>,
 }
 
 impl Head {
@@ -84,7 +83,7 @@ pub(super) trait Form {
     /// How it is kept: empty when its key has no default and is absent, or when it was refused (and reported).
     type Held: Default;
     /// Reads it.
-    fn read(reader: &mut Reader, place: &Place, kind: &'static Kind, node: &Node) -> Self::Held;
+    fn read(reader: &mut Reader, place: &Place, node: &Node) -> Self::Held;
 }
 
 /// Tables inside a table.
@@ -98,13 +97,13 @@ pub(super) trait Meant<P> {
 
 impl<T: Clone> Meant<T> for Field<T> {
     fn meant(&self) -> Option<T> {
-        self.as_ref().map(|at| at.value.clone())
+        self.as_deref().cloned()
     }
 }
 
 impl<T: Clone> Meant<Option<T>> for Field<T> {
     fn meant(&self) -> Option<Option<T>> {
-        Some(self.as_ref().map(|at| at.value.clone()))
+        Some(self.as_deref().cloned())
     }
 }
 
@@ -117,40 +116,36 @@ impl<T: Clone> Meant<Vec<T>> for Vec<At<T>> {
 impl<T: Leaf> Form for T {
     type Held = Field<T>;
 
-    fn read(reader: &mut Reader, place: &Place, kind: &'static Kind, node: &Node) -> Field<T> {
-        match T::of(kind, node.get_ref()) {
-            Some(Ok(value)) => Some(At {
-                value,
-                span: place.default.cloned().unwrap_or_else(|| node.span()),
-                written: place.default.is_none(),
-            }),
+    fn read(reader: &mut Reader, place: &Place, node: &Node) -> Field<T> {
+        match T::of(place.kind, node.get_ref()) {
+            Some(Ok(value)) => {
+                let span = place.default.cloned().unwrap_or_else(|| node.span());
+                return Some(At { value, span, written: place.default.is_none() });
+            }
             Some(Err(refusal)) => {
-                let example = || format!("an example: {}", kind.example());
-                let remedy = Some(refusal.remedy).filter(|remedy| !remedy.is_empty()).unwrap_or_else(example);
-                reader.refused(place, kind, node, &refusal.why, remedy);
-                None
+                let example = || format!("an example: {}", place.kind.example());
+                let remedy = if refusal.remedy.is_empty() { example() } else { refusal.remedy };
+                reader.refused(place, node, &format!(": {}", refusal.why), remedy);
             }
-            None => {
-                reader.wrong_type(place, kind, node);
-                None
-            }
+            None => reader.wrong_type(place, node),
         }
+        None
     }
 }
 
 impl<T: Leaf> Form for Vec<T> {
     type Held = Vec<At<T>>;
 
-    fn read(reader: &mut Reader, place: &Place, kind: &'static Kind, node: &Node) -> Vec<At<T>> {
-        let (Kind::Many(each, least, most), DeValue::Array(nodes)) = (kind, node.get_ref()) else {
-            reader.wrong_type(place, kind, node);
+    fn read(reader: &mut Reader, place: &Place, node: &Node) -> Vec<At<T>> {
+        let (Kind::Many(kind, least, most), DeValue::Array(nodes)) = (place.kind, node.get_ref()) else {
+            reader.wrong_type(place, node);
             return Vec::new();
         };
-        if !reader.right_number(place, kind, node, nodes.len(), (*least, *most)) {
+        if !reader.right_number(place, node, nodes.len(), (*least, *most)) {
             return Vec::new();
         }
         // Each is read, so that all errors are found.
-        let items: Vec<Field<T>> = nodes.iter().map(|node| T::read(reader, place, each, node)).collect();
+        let items: Vec<Field<T>> = nodes.iter().map(|node| T::read(reader, &Place { kind, ..*place }, node)).collect();
         items.into_iter().collect::<Option<_>>().unwrap_or_default()
     }
 }
@@ -158,20 +153,21 @@ impl<T: Leaf> Form for Vec<T> {
 impl<S: Section> Form for Tables<S> {
     type Held = Vec<S>;
 
-    fn read(reader: &mut Reader, place: &Place, kind: &'static Kind, node: &Node) -> Vec<S> {
+    fn read(reader: &mut Reader, place: &Place, node: &Node) -> Vec<S> {
         if let (Some(_), DeValue::Array(nodes)) = (S::ROW.most, node.get_ref())
-            && !reader.right_number(place, kind, node, nodes.len(), (1, usize::MAX))
+            && !reader.right_number(place, node, nodes.len(), (1, usize::MAX))
         {
             return Vec::new();
         }
-        reader.tables(node, &format!("{} = {}", place.key.name, kind.example()), Some(place))
+        reader.tables(node, &format!("{} = {}", place.name, place.kind.example()), Some(place))
     }
 }
 
 /// What a value is a part of.
 pub(super) struct Place<'c> {
     row: &'static SectionRow,
-    key: &'static Key,
+    name: &'static str,
+    kind: &'static Kind,
     title: &'c str,
     /// It is a default: the place of the section that leaves it out.
     default: Option<&'c Span>,
@@ -193,22 +189,22 @@ impl Entry<'_, '_, '_> {
 
     /// The value of a key, or its default.
     pub(super) fn key<T: Form>(&mut self, name: &str) -> T::Held {
-        let Some(key) = self.row.key(name) else { return T::Held::default() };
+        let Some(key @ Key { name, kind, .. }) = self.row.key(name) else { return T::Held::default() };
         let Head { title, span, .. } = &self.head;
-        let mut place = Place { row: self.row, key, title, default: None };
-        match (self.table.get(name), &key.fallback) {
-            (Some(node), _) => T::read(self.reader, &place, &key.kind, node),
+        let place = Place { row: self.row, name, kind, title, default: None };
+        match (self.table.get(*name), &key.fallback) {
+            (Some(node), _) => T::read(self.reader, &place, node),
             (None, Fallback::Derived(_)) => T::Held::default(),
             (None, Fallback::Required(example)) => {
                 let message = format!("{title}: the key {name} is missing");
                 let note = self.reader.report.error(span, &path(self.row, name), message);
-                note.instead(key.kind.form(), format!("add: {name} = {example}"));
+                note.instead(kind.form(), format!("add: {name} = {example}"));
                 T::Held::default()
             }
             (None, Fallback::Value(text)) => {
-                place.default = Some(span);
                 let node = DeValue::parse(text).ok();
-                node.map(|node| T::read(self.reader, &place, &key.kind, &node)).unwrap_or_default()
+                let place = Place { default: Some(span), ..place };
+                node.map(|node| T::read(self.reader, &place, &node)).unwrap_or_default()
             }
         }
     }
@@ -222,20 +218,23 @@ pub(super) struct Reader<'r, 't> {
 }
 
 impl<'r, 't> Reader<'r, 't> {
-    /// Reads `root`, in which `sections` may stand.
+    /// Reads `root`, in which `sections` may stand. Reports top-level names that are none.
     pub(super) fn new(
         report: &'r mut Report<'t>,
         sections: &'static [&'static SectionRow],
         root: &'r DeTable<'r>,
     ) -> Reader<'r, 't> {
+        let tops: Vec<&str> = sections.iter().map(|row| row.path).filter(|path| !path.contains('.')).collect();
+        for name in root.keys().filter(|name| !tops.contains(&name.get_ref().as_ref())) {
+            let word = name.get_ref();
+            let remedy = match sections.iter().find(|row| row.key(word).is_some()) {
+                Some(row) => format!("the key \"{word}\" belongs under {}", row.header()),
+                None => did_you_mean(word, tops.iter().copied(), "remove it"),
+            };
+            let note = report.error(&name.span(), word, format!("unknown table or key \"{word}\""));
+            note.instead(format!("the tables {}", listed(&tops)), remedy);
+        }
         Reader { report, sections, root }
-    }
-
-    /// Reports top-level names that are no section.
-    pub(super) fn unknown_sections(&mut self) {
-        let known = |name: &str| self.tops().any(|path| path == name);
-        let unknown: Vec<_> = self.root.keys().filter(|name| !known(name.get_ref())).collect();
-        unknown.into_iter().for_each(|name| self.unknown_section(name));
     }
 
     /// The section that stands once; what is left out, or is no table, means its defaults.
@@ -264,22 +263,18 @@ impl<'r, 't> Reader<'r, 't> {
                 tables.map(|(table, span)| self.section(table, span, inside)).collect()
             }
             _ => {
-                self.not_tables(row, node, wanted);
+                let (noun, form) = match row.most {
+                    None => ("one table", format!("one table: {wanted}")),
+                    Some(most) => ("a list of tables", format!("up to {most} tables, each as {wanted}")),
+                };
+                let (shown, found) = (self.shown(&node.span()), type_noun(node.get_ref()));
+                let message = format!("{}: {shown} is {found}, not {noun}", row.path);
+                self.report.error(&node.span(), row.path, message).instead(form, format!("write {wanted}"));
                 // Read all the same, so that what refers to it finds it.
                 let table = node.get_ref().as_table().filter(|_| inside.is_none());
                 table.map(|table| self.section(table, node.span(), inside)).into_iter().collect()
             }
         }
-    }
-
-    fn not_tables(&mut self, row: &'static SectionRow, node: &Node, wanted: &str) {
-        let shown = self.shown(&node.span());
-        let (noun, form) = match row.most {
-            None => ("one table", format!("one table: {wanted}")),
-            Some(most) => ("a list of tables", format!("up to {most} tables, each as {wanted}")),
-        };
-        let message = format!("{}: {shown} is {}, not {noun}", row.path, type_noun(node.get_ref()));
-        self.report.error(&node.span(), row.path, message).instead(form, format!("write {wanted}"));
     }
 
     fn section<S: Section>(&mut self, table: &DeTable, span: Span, inside: Option<&Place>) -> S {
@@ -294,33 +289,18 @@ impl<'r, 't> Reader<'r, 't> {
         S::read(&mut Entry { reader: self, row, head, table })
     }
 
-    fn right_number(
-        &mut self,
-        place: &Place,
-        kind: &'static Kind,
-        node: &Node,
-        number: usize,
-        (least, most): (usize, usize),
-    ) -> bool {
+    fn right_number(&mut self, place: &Place, node: &Node, number: usize, (least, most): (usize, usize)) -> bool {
         if number < least {
-            let remedy = format!("write at least {least}, such as {}", kind.example());
-            self.refused(place, kind, node, "the list is too short", remedy);
+            let remedy = format!("write at least {least}, such as {}", place.kind.example());
+            self.refused(place, node, ": the list is too short", remedy);
         } else if number > most {
-            self.refused(place, kind, node, "the list is too long", format!("write at most {most}"));
+            self.refused(place, node, ": the list is too long", format!("write at most {most}"));
         }
         (least..=most).contains(&number)
     }
 
-    fn refused(&mut self, place: &Place, kind: &'static Kind, node: &Node, why: &str, remedy: String) {
-        let shown = self.shown(&node.span());
-        let message = format!("{}: {} = {shown}: {why}", place.title, place.key.name);
-        self.report.error(&node.span(), &path(place.row, place.key.name), message).instead(kind.form(), remedy);
-    }
-
-    fn wrong_type(&mut self, place: &Place, kind: &'static Kind, node: &Node) {
-        let shown = self.shown(&node.span());
-        let (title, name) = (place.title, place.key.name);
-        let message = format!("{title}: {name} = {shown} is {}, not {}", type_noun(node.get_ref()), kind.noun());
+    fn wrong_type(&mut self, place: &Place, node: &Node) {
+        let kind = place.kind;
         let remedy = match (node.get_ref(), kind) {
             (DeValue::String(text), Kind::Integer { .. } | Kind::Flag)
                 if text.parse::<i64>().is_ok() || matches!(text.as_ref(), "true" | "false") =>
@@ -332,46 +312,34 @@ impl<'r, 't> Reader<'r, 't> {
             }
             (DeValue::Integer(number), Kind::Codes) => format!("put quotes around it: \"{number}\""),
             (DeValue::Integer(number), Kind::Listen) => format!("write \"udp/{number}\" or \"tcp/{number}\""),
-            (DeValue::String(_), Kind::Many(..)) => format!("put brackets around it: [{shown}]"),
+            (DeValue::String(_), Kind::Many(..)) => format!("put brackets around it: [{}]", self.shown(&node.span())),
             _ => format!("an example: {}", kind.example()),
         };
-        self.report.error(&node.span(), &path(place.row, name), message).instead(kind.form(), remedy);
+        self.refused(place, node, &format!(" is {}, not {}", type_noun(node.get_ref()), kind.noun()), remedy);
+    }
+
+    /// Reports the value of a key: `why` stands right behind it.
+    fn refused(&mut self, place: &Place, node: &Node, why: &str, remedy: String) {
+        let message = format!("{}: {} = {}{why}", place.title, place.name, self.shown(&node.span()));
+        self.report.error(&node.span(), &path(place.row, place.name), message).instead(place.kind.form(), remedy);
     }
 
     fn unknown_key(&mut self, row: &'static SectionRow, title: &str, name: &Spanned<DeString>) {
         let word = name.get_ref();
-        let keys = || row.keys.iter().map(|key| key.name);
         let homes = self.sections.iter().filter(|other| other.key(word).is_some()).map(|row| row.header());
-        let remedy = match (nearest(word, keys()), homes.collect::<Vec<_>>().as_slice()) {
+        let remedy = match (nearest(word, row.names()), homes.collect::<Vec<_>>().as_slice()) {
             (Some(key), _) => format!("did you mean \"{key}\"?"),
             (None, []) => "remove it".into(),
             (None, homes) => format!("it belongs in {}", homes.join(" or ")),
         };
         let note = self.report.error(&name.span(), &path(row, word), format!("{title}: unknown key \"{word}\""));
-        note.instead(keys().collect::<Vec<_>>().join(", "), remedy);
-    }
-
-    fn unknown_section(&mut self, name: &Spanned<DeString>) {
-        let word = name.get_ref();
-        let home = self.sections.iter().find(|row| row.key(word).is_some());
-        let remedy = match home {
-            Some(row) => format!("the key \"{word}\" belongs under {}", row.header()),
-            None => did_you_mean(word, self.tops(), "remove it"),
-        };
-        let tables = format!("the tables {}", listed(&self.tops().collect::<Vec<_>>()));
-        self.report.error(&name.span(), word, format!("unknown table or key \"{word}\"")).instead(tables, remedy);
-    }
-
-    /// The sections that stand in no other.
-    fn tops(&self) -> impl Iterator<Item = &'static str> + use<> {
-        self.sections.iter().map(|row| row.path).filter(|path| !path.contains('.'))
+        note.instead(row.names().join(", "), remedy);
     }
 
     /// The text at `span` as the file has it, shortened.
     fn shown(&self, span: &Span) -> String {
         let text = self.report.text.get(span.clone()).unwrap_or_default();
-        let line = text.lines().next().unwrap_or_default();
-        let short: String = line.chars().take(48).collect();
+        let short: String = text.lines().next().unwrap_or_default().chars().take(48).collect();
         if short.len() < text.len() { format!("{short}…") } else { short }
     }
 }
@@ -385,15 +353,14 @@ fn path(row: &SectionRow, key: &str) -> String {
 fn title(row: &SectionRow, table: &DeTable, owner: Option<&str>) -> String {
     let text = |key: &str| Some(table.get(key)?.get_ref().as_str()?.chars().take(64).collect::<String>());
     let name = text("name").filter(|name| !name.is_empty());
-    let (to, pool) = (text("to").unwrap_or_else(|| "default".into()), text("pool"));
     let inside = row.path.rsplit('.').next().unwrap_or(row.path);
-    match (owner, row.most, name) {
-        (Some(owner), Some(_), Some(name)) => format!("member \"{name}\" of {owner}"),
-        (Some(owner), Some(_), None) => format!("a member of {owner}"),
-        (Some(owner), None, _) => format!("{owner}, {inside}"),
-        (None, Some(_), Some(name)) => format!("{} \"{name}\"", row.path.replace('_', " ")),
-        _ if row.path == "route" => format!("route to \"{to}\""),
-        _ if row.path == "snat" => pool.map_or(row.header(), |pool| format!("snat of pool \"{pool}\"")),
+    match (owner, row.most, name, text("pool")) {
+        (Some(owner), Some(_), Some(name), _) => format!("member \"{name}\" of {owner}"),
+        (Some(owner), Some(_), None, _) => format!("a member of {owner}"),
+        (Some(owner), None, ..) => format!("{owner}, {inside}"),
+        (None, Some(_), Some(name), _) => format!("{} \"{name}\"", row.path.replace('_', " ")),
+        _ if row.path == "route" => format!("route to \"{}\"", text("to").as_deref().unwrap_or("default")),
+        (.., Some(pool)) if row.path == "snat" => format!("snat of pool \"{pool}\""),
         _ => row.header(),
     }
 }

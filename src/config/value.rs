@@ -1,6 +1,6 @@
-//! The forms a single value takes: durations, addresses, networks, service ports, status codes.
+//! Text to value and value to text: durations, addresses, networks, service ports, status codes.
 //!
-//! Owns text to value and value to text, each with a refusal in words. Knows no key and no place in the file.
+//! Owns each form with a refusal in words. Knows no key and no place in the file.
 
 use crate::policy::intent::{CodeRange, Listen};
 use crate::wire::Protocol;
@@ -31,11 +31,10 @@ pub(super) fn duration(text: &str) -> Result<Duration, Refusal> {
     if rest.is_empty() {
         return refuse("it is empty", "");
     }
+    let end_of = |text: &str, part: fn(&char) -> bool| text.find(|c| !part(&c)).unwrap_or(text.len());
     while !rest.is_empty() {
-        let digits = rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len());
-        let (number, tail) = rest.split_at(digits);
-        let unit_length = tail.find(|c: char| !c.is_ascii_alphabetic()).unwrap_or(tail.len());
-        let (unit, tail) = tail.split_at(unit_length);
+        let (number, tail) = rest.split_at(end_of(rest, char::is_ascii_digit));
+        let (unit, tail) = tail.split_at(end_of(tail, char::is_ascii_alphabetic));
         let Some((_, millis)) = UNITS.iter().find(|(name, _)| *name == unit) else {
             return bad_unit(number, unit, tail);
         };
@@ -52,24 +51,25 @@ fn bad_unit<T>(number: &str, unit: &str, tail: &str) -> Result<T, Refusal> {
     match (number, unit) {
         (_, "") if tail.starts_with('.') => refuse("fractions are not accepted", "use a smaller unit: 1500ms for 1.5s"),
         ("", "") => refuse("a number is missing", ""),
-        (_, "") => refuse(
-            "its unit is missing",
-            format!("write \"{number}ms\", \"{number}s\", \"{number}m\" or \"{number}h\""),
-        ),
+        (_, "") => {
+            let remedy = format!("write \"{number}ms\", \"{number}s\", \"{number}m\" or \"{number}h\"");
+            refuse("its unit is missing", remedy)
+        }
         (_, unit) => refuse(format!("`{unit}` is not a unit"), "the units are ms, s, m, h and d"),
     }
 }
 
 /// The shortest text that [`duration`] reads as `span`.
 pub fn duration_text(span: Duration) -> String {
-    let mut millis = u64::try_from(span.as_millis()).unwrap_or(u64::MAX);
+    const DAY: u128 = 86_400_000;
+    let mut millis = span.as_millis();
     if millis < 120_000 && millis.is_multiple_of(1_000) {
         return format!("{}s", millis / 1_000);
     }
-    let mut text = String::new();
-    if millis >= 2 * 86_400_000 && millis.is_multiple_of(86_400_000) {
-        return format!("{}d", millis / 86_400_000);
+    if millis >= 2 * DAY && millis.is_multiple_of(DAY) {
+        return format!("{}d", millis / DAY);
     }
+    let mut text = String::new();
     for (unit, size) in [("h", 3_600_000), ("m", 60_000), ("s", 1_000), ("ms", 1)] {
         if millis >= size {
             text += &format!("{}{unit}", millis / size);
@@ -131,29 +131,21 @@ pub(super) fn self_address(text: &str) -> Result<Ipv4Net, Refusal> {
         return refuse("IPv6 is not supported yet", "write an IPv4 address with its prefix length");
     }
     let Some((left, right)) = text.split_once('/') else {
-        let remedy = if address(text).is_ok() {
-            format!("write \"{text}/24\", with the length your network has")
-        } else {
-            String::new()
-        };
-        return refuse("its prefix length is missing", remedy);
+        let remedy = address(text).map(|own| format!("write \"{own}/24\", with the length your network has"));
+        return refuse("its prefix length is missing", remedy.unwrap_or_default());
     };
     let address = address(left)?;
-    match right.parse::<u8>() {
-        Ok(length @ 1..=31) => checked_self(Ipv4Net::new_assert(address, length)),
-        Ok(32) => refuse("a /32 has no neighbours", "write the length of the network the interface is in"),
-        _ => refuse(format!("`{right}` is not a prefix length"), "write 1 to 31 after the slash"),
-    }
-}
-
-fn checked_self(net: Ipv4Net) -> Result<Ipv4Net, Refusal> {
-    if net.prefix_len() < 31 && net.addr() == net.network() {
-        return refuse("it is the address of the network itself", "write an address of one host in it");
-    }
-    if net.prefix_len() < 31 && net.addr() == net.broadcast() {
-        return refuse("it is the broadcast address of its network", "write an address of one host in it");
-    }
-    Ok(net)
+    let net = match right.parse::<u8>() {
+        Ok(length @ 1..=31) => Ipv4Net::new_assert(address, length),
+        Ok(32) => return refuse("a /32 has no neighbours", "write the length of the network the interface is in"),
+        _ => return refuse(format!("`{right}` is not a prefix length"), "write 1 to 31 after the slash"),
+    };
+    let why = match net.prefix_len() < 31 {
+        true if address == net.network() => "it is the address of the network itself",
+        true if address == net.broadcast() => "it is the broadcast address of its network",
+        _ => return Ok(net),
+    };
+    refuse(why, "write an address of one host in it")
 }
 
 /// `172.16.2.0/24`, `172.16.1.20` for one host, `default` for everything.
@@ -169,14 +161,11 @@ pub(super) fn network(text: &str) -> Result<Ipv4Net, Refusal> {
         (_, Ok(address)) => Ipv4Net::from(address),
         _ => return refuse("it is not an IPv4 network", "write it as address/length, such as \"172.16.2.0/24\""),
     };
-    if net.addr() == net.network() {
-        return Ok(net);
+    if net.addr() != net.network() {
+        let remedy = format!("write \"{}\" for the network, \"{}\" for the host", net.trunc(), net.addr());
+        return refuse("it has bits set outside its length", remedy);
     }
-    let trunc = net.trunc();
-    refuse(
-        "it has bits set outside its length",
-        format!("write \"{trunc}\" for the network, \"{}\" for the host", net.addr()),
-    )
+    Ok(net)
 }
 
 /// The text of a network: `default`, one address without its length, or the network.
@@ -200,14 +189,13 @@ pub(super) fn socket(text: &str) -> Result<SocketAddr, Refusal> {
 /// `udp/5060`, `tcp/5061`
 pub(super) fn listen(text: &str) -> Result<Listen, Refusal> {
     let Some((name, number)) = text.split_once('/') else {
-        return refuse("it is not a protocol and a port", listen_remedy(text));
+        let either = |port: u16| format!("write \"udp/{port}\" or \"tcp/{port}\"");
+        return refuse("it is not a protocol and a port", text.parse().map(either).unwrap_or_default());
     };
     let protocol = match name {
         "udp" => Protocol::Udp,
         "tcp" => Protocol::Tcp,
-        "tls" | "sips" => {
-            return refuse("TLS is passed through as TCP", format!("write \"tcp/{number}\""));
-        }
+        "tls" | "sips" => return refuse("TLS is passed through as TCP", format!("write \"tcp/{number}\"")),
         _ => {
             return refuse(
                 format!("`{name}` is not a protocol of a service port"),
@@ -215,16 +203,9 @@ pub(super) fn listen(text: &str) -> Result<Listen, Refusal> {
             );
         }
     };
-    match number.parse::<u16>() {
+    match number.parse() {
         Ok(port) if port > 0 => Ok(Listen { protocol, port }),
         _ => refuse(format!("`{number}` is not a port"), "write 1 to 65535 after the slash"),
-    }
-}
-
-fn listen_remedy(text: &str) -> String {
-    match text.parse::<u16>() {
-        Ok(port) => format!("write \"udp/{port}\" or \"tcp/{port}\""),
-        Err(_) => String::new(),
     }
 }
 

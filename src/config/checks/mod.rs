@@ -8,9 +8,9 @@ mod network;
 mod services;
 
 use super::document::{Document, repeated};
+use super::form::{did_you_mean, listed};
 use super::reader::{At, Field, Section};
 use super::report::Report;
-use super::suggest::{did_you_mean, listed};
 
 /// Reports every contradiction in `document`, on a machine of `cores` CPU cores.
 pub(super) fn check(document: &Document, cores: usize, report: &mut Report) {
