@@ -2,25 +2,25 @@
 //!
 //! Owns the tables of a file that was accepted. Asks no appliance.
 
-use super::grid::{Column, labelled, render};
-use crate::config::{Configuration, Settings, bounds, count, duration_text, listen_text, network_text, words};
+use super::grid::{Cell, grid, labelled, left, prose, right};
+use crate::config::{
+    Configuration, Settings, bounds, count, duration_text, good_answer, listen_text, network_text, question,
+};
 use crate::policy::intent::{Intent, Pool};
-use Column::{Left, Prose, Right};
 
 /// Everything `configuration` would build, and its warnings.
 pub fn text(configuration: &Configuration) -> String {
     let Configuration { settings, intent, warnings } = configuration;
-    let mut out = appliance(settings);
-    out += &[ports(intent), interfaces(intent), routes(intent), monitors(intent)].concat();
+    let mut out = appliance(settings) + &links(intent) + &monitors(intent);
     intent.pools.iter().for_each(|entry| out += &pool(intent, entry));
-    out += &[virtual_servers(intent), snats(intent), "\n".into(), labelled(&bounds(intent))].concat();
+    out += &[servers(intent), "\n".into(), labelled(&bounds(intent))].concat();
     warnings.iter().for_each(|warning| out += &format!("\n{warning}"));
     out
 }
 
 fn appliance(settings: &Settings) -> String {
     let Settings { cores, dpdk, .. } = settings;
-    let workers: Vec<String> = cores.workers.iter().map(usize::to_string).collect();
+    let workers = joined(&cores.workers, " ", usize::to_string);
     let metrics = settings.metrics.map_or("none".into(), |metrics| metrics.to_string());
     let pages = if dpdk.hugepages { "huge pages" } else { "no huge pages" };
     let eal = if dpdk.eal.is_empty() { "none".into() } else { dpdk.eal.join(" ") };
@@ -29,128 +29,101 @@ fn appliance(settings: &Settings) -> String {
         ("admin socket", settings.admin_socket.display().to_string()),
         ("metrics", metrics),
         ("log", settings.log.to_string()),
-        ("cores", format!("management {}, workers {}, idle {}", cores.management, workers.join(" "), cores.idle)),
+        ("cores", format!("management {}, workers {workers}, idle {}", cores.management, cores.idle)),
         ("DPDK", format!("{pages}, {} packet buffers, {} MiB", dpdk.mbufs, dpdk.memory_mib)),
         ("EAL arguments", eal),
     ])
 }
 
-fn ports(intent: &Intent) -> String {
-    let queues = |queues: Option<u16>| queues.map_or("one per worker".into(), |queues| queues.to_string());
-    let rows = intent
-        .ports
-        .iter()
-        .map(|port| vec![port.name.clone(), port.mtu.to_string(), queues(port.queues), port.device.clone()]);
-    table(&[Left("PORT"), Right("MTU"), Left("QUEUES"), Prose("DEVICE")], rows.collect())
-}
-
-fn interfaces(intent: &Intent) -> String {
-    let rows = intent.interfaces.iter().map(|entry| {
-        let port = intent.ports.get(usize::from(entry.port.0)).map_or("?", |port| &port.name);
-        let addresses: Vec<String> = entry.addresses.iter().map(ToString::to_string).collect();
-        vec![
-            entry.name.clone(),
-            port.into(),
-            entry.vlan.map_or("untagged".into(), |vlan| vlan.to_string()),
-            entry.mtu.to_string(),
-            addresses.join(", "),
+/// Ports, interfaces and routes.
+fn links(intent: &Intent) -> String {
+    let ports = table(&intent.ports, |port| {
+        let queues = port.queues.map_or("one per worker".into(), |queues| queues.to_string());
+        [left("PORT", &port.name), right("MTU", port.mtu), left("QUEUES", queues), prose("DEVICE", &port.device)]
+    });
+    let interfaces = table(intent.interfaces.iter(), |entry| {
+        [
+            left("INTERFACE", &entry.name),
+            left("PORT", &intent.ports[entry.port.index()].name),
+            left("VLAN", entry.vlan.map_or("untagged".into(), |vlan| vlan.to_string())),
+            right("MTU", entry.mtu),
+            prose("ADDRESSES", joined(&entry.addresses, ", ", ToString::to_string)),
         ]
     });
-    table(&[Left("INTERFACE"), Left("PORT"), Left("VLAN"), Right("MTU"), Prose("ADDRESSES")], rows.collect())
-}
-
-fn routes(intent: &Intent) -> String {
-    let rows = intent.routes.iter().map(|route| {
-        let interface = intent.interfaces.get(route.interface.index()).map_or("?", |entry| &entry.name);
-        vec![network_text(route.to), route.via.to_string(), interface.into()]
+    let routes = table(&intent.routes, |route| {
+        let interface = &intent.interfaces[route.interface].name;
+        [left("ROUTE TO", network_text(route.to)), left("VIA", route.via), left("INTERFACE", interface)]
     });
-    table(&[Left("ROUTE TO"), Left("VIA"), Left("INTERFACE")], rows.collect())
+    ports + &interfaces + &routes
 }
 
 fn monitors(intent: &Intent) -> String {
-    let rows = intent.monitors.iter().map(|monitor| {
-        vec![
-            monitor.name.clone(),
-            duration_text(monitor.interval),
-            duration_text(monitor.timeout),
-            monitor.rise.to_string(),
-            monitor.fall.to_string(),
-            words::question(&monitor.kind),
-            words::good_answer(&monitor.kind),
+    table(intent.monitors.iter(), |monitor| {
+        [
+            left("MONITOR", &monitor.name),
+            right("INTERVAL", duration_text(monitor.interval)),
+            right("TIMEOUT", duration_text(monitor.timeout)),
+            right("RISE", monitor.rise),
+            right("FALL", monitor.fall),
+            left("PROBE", question(&monitor.kind)),
+            prose("UP WHEN", good_answer(&monitor.kind)),
         ]
-    });
-    let heads = [
-        Left("MONITOR"),
-        Right("INTERVAL"),
-        Right("TIMEOUT"),
-        Right("RISE"),
-        Right("FALL"),
-        Left("PROBE"),
-        Prose("UP WHEN"),
-    ];
-    table(&heads, rows.collect())
+    })
 }
 
 fn pool(intent: &Intent, pool: &Pool) -> String {
-    let named = pool.monitors.iter().filter_map(|id| intent.monitors.get(id.index()));
-    let monitors: Vec<&str> = named.map(|monitor| monitor.name.as_str()).collect();
-    let rows =
-        pool.members.iter().filter_map(|id| intent.members.get(id.index())).enumerate().map(|(place, member)| {
-            let interface = intent.interfaces.get(member.interface.index()).map_or("?", |entry| &entry.name);
-            let rank = if place == 0 { "preferred" } else { "" };
-            vec![member.name.clone(), member.address.to_string(), interface.into(), rank.into()]
-        });
-    let needed = format!("{} of {} good: {}", pool.require, count(monitors.len(), "monitor"), monitors.join(", "));
-    let policy = [
-        ("member up", needed),
+    let members = grid(pool.members.iter().map(|id| &intent.members[*id]), |member| {
+        [
+            left("MEMBER", &member.name),
+            left("ADDRESS", member.address),
+            left("INTERFACE", &intent.interfaces[member.interface].name),
+            left("", if intent.members[pool.members[0]] == *member { "preferred" } else { "" }),
+        ]
+    });
+    let monitors = joined(&pool.monitors, ", ", |id| intent.monitors[*id].name.clone());
+    let policy = labelled(&[
+        ("member up", format!("{} of {} good: {monitors}", pool.require, count(pool.monitors.len(), "monitor"))),
         ("fail back", pool.fail_back.to_string()),
         ("member lost", format!("UDP reselect, TCP {}", pool.on_down_tcp)),
         ("no member", pool.no_member.to_string()),
-    ];
-    let members = render(&[Left("MEMBER"), Left("ADDRESS"), Left("INTERFACE"), Left("")], &rows.collect::<Vec<_>>());
-    let inside: String = (labelled(&policy) + &members).lines().map(|line| format!("  {line}\n")).collect();
+    ]);
+    let inside: String = (policy + &members).lines().map(|line| format!("  {line}\n")).collect();
     format!("\nPOOL {} (active-standby)\n{inside}", pool.name)
 }
 
-fn virtual_servers(intent: &Intent) -> String {
-    let rows = intent.virtual_servers.iter().map(|server| {
-        let pool = intent.pools.get(server.pool.index()).map_or("?", |pool| &pool.name);
-        let holds =
-            |entry: &&crate::policy::intent::Interface| entry.addresses.iter().any(|net| net.contains(&server.address));
-        let network = intent.interfaces.iter().find(holds).map_or("its own", |entry| &entry.name);
-        let state = if server.enabled { "enabled" } else { "disabled" };
-        let listen = server.listen.iter().map(|listen| listen_text(*listen)).collect::<Vec<_>>().join(", ");
-        let (icmp_echo, unmatched) = (server.icmp_echo.to_string(), server.unmatched.to_string());
-        let cells = [&server.name, &server.address.to_string(), network, pool, state, &icmp_echo, &unmatched, &listen];
-        cells.iter().map(|cell| (*cell).to_string()).collect()
+/// Virtual servers and SNAT.
+fn servers(intent: &Intent) -> String {
+    let servers = table(&intent.virtual_servers, |server| {
+        let mut links = intent.interfaces.iter();
+        let link = links.find(|link| link.addresses.iter().any(|net| net.contains(&server.address)));
+        [
+            left("VIRTUAL SERVER", &server.name),
+            left("ADDRESS", server.address),
+            left("NETWORK", link.map_or("its own", |link| &link.name)),
+            left("POOL", &intent.pools[server.pool].name),
+            left("STATE", if server.enabled { "enabled" } else { "disabled" }),
+            left("ICMP ECHO", server.icmp_echo),
+            left("UNMATCHED", server.unmatched),
+            prose("LISTEN", joined(&server.listen, ", ", |listen| listen_text(*listen))),
+        ]
     });
-    let heads = [
-        Left("VIRTUAL SERVER"),
-        Left("ADDRESS"),
-        Left("NETWORK"),
-        Left("POOL"),
-        Left("STATE"),
-        Left("ICMP ECHO"),
-        Left("UNMATCHED"),
-        Prose("LISTEN"),
-    ];
-    table(&heads, rows.collect())
-}
-
-fn snats(intent: &Intent) -> String {
-    let rows = intent.snats.iter().map(|snat| {
-        let pool = intent.pools.get(snat.pool.index()).map_or("?", |pool| &pool.name);
+    let snats = table(&intent.snats, |snat| {
         let mut except: Vec<String> = snat.exclude.iter().map(|net| network_text(*net)).collect();
         except.extend(snat.no_snat_udp_ports.iter().map(|port| format!("from udp/{port}")));
         let except = if except.is_empty() { "nothing".into() } else { except.join(", ") };
-        vec![pool.into(), snat.address.to_string(), except]
+        [left("SNAT OF POOL", &intent.pools[snat.pool].name), left("ADDRESS", snat.address), prose("EXCEPT", except)]
     });
-    table(&[Left("SNAT OF POOL"), Left("ADDRESS"), Prose("EXCEPT")], rows.collect())
+    servers + &snats
+}
+
+fn joined<T>(items: &[T], between: &str, text: impl Fn(&T) -> String) -> String {
+    items.iter().map(text).collect::<Vec<_>>().join(between)
 }
 
 /// An empty line and the rows under their heads; nothing when there is no row.
-fn table(heads: &[Column], rows: Vec<Vec<String>>) -> String {
-    if rows.is_empty() { String::new() } else { String::from("\n") + &render(heads, &rows) }
+fn table<T, const N: usize>(rows: impl IntoIterator<Item = T>, cells: impl Fn(T) -> [Cell; N]) -> String {
+    let table = grid(rows, cells);
+    if table.is_empty() { table } else { format!("\n{table}") }
 }
 
 #[cfg(test)]
@@ -160,43 +133,12 @@ mod tests {
 
     const FILE: &str = include_str!("../../dpdk-config/examples/two-arm.toml");
 
-    const MORE: &str = r#"
-[[monitor]]
-name = "alive"
-kind = "icmp"
-
-[[monitor]]
-name = "port-check"
-kind = "tcp-half-open"
-
-[[pool]]
-name = "pair-2"
-members = [{ name = "rm-1", address = "10.20.0.21" }, { name = "rm-2", address = "10.20.0.22" }]
-monitors = ["sip-options", "alive", "port-check"]
-require = 2
-fail_back = "immediate"
-on_down = { tcp = "drain" }
-no_member = "keep-last"
-
-[[virtual_server]]
-name = "rm"
-address = "203.0.113.7"
-pool = "pair-2"
-listen = ["udp/5070", "tcp/5070", "tcp/5071"]
-enabled = false
-icmp_echo = "selective"
-unmatched = "drop"
-
-[[snat]]
-pool = "pair-2"
-address = "203.0.113.7"
-no_snat_udp_ports = [161, 123]
-"#;
+    const SECOND_PAIR: &str = include_str!("../config/tests/second_pair.toml");
 
     #[test]
     fn what_would_be_built_fits_the_screen() {
         let exclude: Vec<String> = (0..24).map(|n| format!("\"172.20.{n}.0/24\"")).collect();
-        let file = FILE.replace("\"172.16.2.0/24\"", &exclude.join(", ")) + MORE;
+        let file = FILE.replace("\"172.16.2.0/24\"", &exclude.join(", ")) + "\n" + SECOND_PAIR;
         let shown = text(&parse_for(64, "fairlead.toml", &file).unwrap_or_else(|errors| panic!("{errors}")));
         assert!(shown.lines().all(|line| line.chars().count() <= 100), "{shown}");
         insta::assert_snapshot!("describe", shown);

@@ -53,8 +53,8 @@ pub fn prose(title: &'static str, text: impl ToString) -> Cell {
 }
 
 /// A table of at least one row, a line each; nothing without rows.
-pub fn grid<T, const N: usize>(rows: &[T], cells: impl Fn(&T) -> [Cell; N]) -> String {
-    let rows: Vec<[Cell; N]> = rows.iter().map(cells).collect();
+pub fn grid<T, const N: usize>(rows: impl IntoIterator<Item = T>, cells: impl Fn(T) -> [Cell; N]) -> String {
+    let rows: Vec<[Cell; N]> = rows.into_iter().map(cells).collect();
     let Some(first) = rows.first() else { return String::new() };
     let columns = first.each_ref().map(|cell| cell.0);
     let rows: Vec<Vec<String>> = rows.into_iter().map(|row| row.map(|cell| cell.1).into()).collect();
@@ -67,7 +67,7 @@ pub fn paragraph(text: &str) -> String {
 }
 
 /// The table as text, a line feed after each line. Each row has as many cells as there are columns.
-pub fn render(columns: &[Column], rows: &[Vec<String>]) -> String {
+fn render(columns: &[Column], rows: &[Vec<String>]) -> String {
     let titles = columns.iter().map(|column| column.title().to_owned()).collect();
     let rows: Vec<Vec<String>> =
         std::iter::once(titles).chain(rows.iter().map(|row| row.iter().map(|cell| visible(cell)).collect())).collect();

@@ -1,11 +1,11 @@
 //! What a reload changes: one row for each difference.
 //!
-//! Owns the comparison of two configurations and which changes the running appliance cannot take over. Changes nothing.
+//! Owns the comparison of two configurations, what `check` and `reload` call what a key holds, and which changes the
+//! running appliance cannot take over. Changes nothing.
 
-use super::form::Fallback;
+use super::form::{Fallback, duration_text};
 use super::settings::Configuration;
-use super::value::{duration_text, listen_text, network_text};
-use super::words;
+use super::value::{codes_text, listen_text, network_text};
 use crate::policy::intent::*;
 use crate::policy::words::Word;
 use crate::wire::VlanId;
@@ -57,22 +57,21 @@ impl fmt::Display for Change {
 
 /// Everything in which `new` differs from `old`, in the order of the reference; empty when they mean the same.
 pub fn difference(old: &Configuration, new: &Configuration) -> Vec<Change> {
-    let mut changes = Comparison(Vec::new());
-    let (before, after) = (&old.intent, &new.intent);
-    changes.thing("appliance", &old.settings.keys(before), &new.settings.keys(after));
-    changes.thing("cores", &old.settings.cores.keys(before), &new.settings.cores.keys(after));
-    changes.thing("dpdk", &old.settings.dpdk.keys(before), &new.settings.dpdk.keys(after));
-    changes.named("port", ports(before), ports(after));
-    changes.named("interface", interfaces(before), interfaces(after));
-    changes.named("route", routes(before), routes(after));
-    changes.named("monitor", monitors(before), monitors(after));
-    changes.named("pool", pools(before), pools(after));
-    changes.named("member", members(before, after), members(after, before));
-    changes.named("virtual server", virtual_servers(before), virtual_servers(after));
-    changes.named("snat of pool", snats(before), snats(after));
-    changes.thing("timeouts", &before.timeouts.keys(before), &after.timeouts.keys(after));
-    changes.thing("limits", &before.limits.keys(before), &after.limits.keys(after));
-    changes.0
+    let mut changes = Comparison { changes: Vec::new(), before: &old.intent, after: &new.intent };
+    changes.thing("appliance", &old.settings, &new.settings);
+    changes.thing("cores", &old.settings.cores, &new.settings.cores);
+    changes.thing("dpdk", &old.settings.dpdk, &new.settings.dpdk);
+    changes.named("port", ports);
+    changes.named("interface", |intent| each(intent, intent.interfaces.iter(), |one| one.name.clone()));
+    changes.named("route", |intent| each(intent, &intent.routes, |one| network_text(one.to)));
+    changes.named("monitor", monitors);
+    changes.named("pool", pools);
+    changes.members();
+    changes.named("virtual server", |intent| each(intent, &intent.virtual_servers, |one| one.name.clone()));
+    changes.named("snat of pool", |intent| each(intent, &intent.snats, |one| intent.pools[one.pool].name.clone()));
+    changes.thing("timeouts", &old.intent.timeouts, &new.intent.timeouts);
+    changes.thing("limits", &old.intent.limits, &new.intent.limits);
+    changes.changes
 }
 
 /// The timeouts and limits of `intent`, each as `udp 5m, icmp 60s`.
@@ -82,6 +81,34 @@ pub fn bounds(intent: &Intent) -> [(&'static str, String); 2] {
         keys.collect::<Vec<_>>().join(", ")
     };
     [("timeouts", text(intent.timeouts.keys(intent))), ("limits", text(intent.limits.keys(intent)))]
+}
+
+/// `SIP OPTIONS over udp to port 5060`
+pub fn question(kind: &MonitorKind) -> String {
+    match kind {
+        MonitorKind::Icmp => "ICMP echo".into(),
+        MonitorKind::Tcp { port } => format!("TCP handshake with port {port}"),
+        MonitorKind::TcpHalfOpen { port } => format!("TCP SYN to port {port}"),
+        MonitorKind::Udp { port, send, .. } => format!("{}-byte datagram to port {port}", send.len()),
+        MonitorKind::Sip(probe) => format!("SIP OPTIONS over {} to port {}", probe.transport, probe.port),
+    }
+}
+
+/// What counts as a good answer: `1xx, 2xx, 3xx but not 302`.
+pub fn good_answer(kind: &MonitorKind) -> String {
+    match kind {
+        MonitorKind::Icmp => "echo reply".into(),
+        MonitorKind::Tcp { .. } => "it completes".into(),
+        MonitorKind::TcpHalfOpen { .. } => "SYN-ACK".into(),
+        MonitorKind::Udp { receive, .. } if receive.is_empty() => "any datagram".into(),
+        MonitorKind::Udp { receive, .. } => format!("a datagram with \"{}\"", receive.escape_ascii()),
+        MonitorKind::Sip(probe) if probe.down_codes.is_empty() => codes(&probe.up_codes),
+        MonitorKind::Sip(probe) => format!("{} but not {}", codes(&probe.up_codes), codes(&probe.down_codes)),
+    }
+}
+
+fn codes(ranges: &[CodeRange]) -> String {
+    ranges.iter().map(|range| codes_text(*range)).collect::<Vec<_>>().join(", ")
 }
 
 /// Something whose keys are compared; the table of keys says how.
@@ -123,91 +150,108 @@ impl Key {
 
 type Things = Vec<(String, Vec<Key>)>;
 
-struct Comparison(Vec<Change>);
+struct Comparison<'i> {
+    changes: Vec<Change>,
+    before: &'i Intent,
+    after: &'i Intent,
+}
 
-impl Comparison {
+impl Comparison<'_> {
+    fn thing<T: Compared>(&mut self, what: &str, old: &T, new: &T) {
+        self.keys(what, &old.keys(self.before), &new.keys(self.after));
+    }
+
     /// Things are one and the same if their name is. A whole one that comes or goes needs a restart if its first key does.
-    fn named(&mut self, noun: &str, old: Things, new: Things) {
+    fn named(&mut self, noun: &str, things: fn(&Intent) -> Things) {
+        self.things(noun, things(self.before), things(self.after));
+    }
+
+    /// Those that come and go are listed with their pool.
+    fn members(&mut self) {
+        let stay = |intent: &Intent, other: &Intent| {
+            let mut members = each(intent, intent.members.iter(), |one| one.name.clone());
+            members.retain(|(name, _)| other.members.iter().any(|twin| twin.name == *name));
+            members
+        };
+        self.things("member", stay(self.before, self.after), stay(self.after, self.before));
+    }
+
+    fn things(&mut self, noun: &str, old: Things, new: Things) {
         let live = |keys: &[Key]| keys.first().is_none_or(|key| key.live);
         for (name, keys) in old.iter().filter(|(name, _)| !new.iter().any(|(other, _)| other == name)) {
             self.add(ChangeKind::Removed, noun, Some(name), None, live(keys));
         }
         for (name, keys) in &new {
             match old.iter().find(|(other, _)| other == name) {
-                Some((_, before)) => self.thing(&format!("{noun} {name}"), before, keys),
+                Some((_, before)) => self.keys(&format!("{noun} {name}"), before, keys),
                 None => self.add(ChangeKind::Added, noun, None, Some(name), live(keys)),
             }
         }
     }
 
-    fn thing(&mut self, what: &str, old: &[Key], new: &[Key]) {
+    fn keys(&mut self, what: &str, old: &[Key], new: &[Key]) {
         for (before, after) in old.iter().zip(new).filter(|(before, after)| before.value != after.value) {
             let what = format!("{what}: {}", after.name);
             match (&before.value, &after.value) {
                 (Value::Several(old), Value::Several(new)) => self.list(&what, old, new, after.live),
-                (old, new) => {
-                    self.add(ChangeKind::Changed, &what, Some(&old.to_string()), Some(&new.to_string()), after.live);
-                }
+                (old, new) => self.changed(&what, old.to_string(), new.to_string(), after.live),
             }
         }
     }
 
     fn list(&mut self, what: &str, old: &[String], new: &[String], live: bool) {
-        let gone: Vec<&String> = old.iter().filter(|item| !new.contains(item)).collect();
-        let come: Vec<&String> = new.iter().filter(|item| !old.contains(item)).collect();
-        gone.iter().for_each(|item| self.add(ChangeKind::Removed, what, Some(item), None, live));
-        come.iter().for_each(|item| self.add(ChangeKind::Added, what, None, Some(item), live));
-        if gone.is_empty() && come.is_empty() {
-            let (old, new) = (old.join(" "), new.join(" "));
-            self.add(ChangeKind::Changed, &format!("{what} order"), Some(&old), Some(&new), live);
+        let (before, after) = (self.changes.len(), |items: &[String]| items.join(" "));
+        let gone = old.iter().filter(|item| !new.contains(item));
+        gone.for_each(|item| self.add(ChangeKind::Removed, what, Some(item), None, live));
+        let come = new.iter().filter(|item| !old.contains(item));
+        come.for_each(|item| self.add(ChangeKind::Added, what, None, Some(item), live));
+        if self.changes.len() == before {
+            self.changed(&format!("{what} order"), after(old), after(new), live);
         }
+    }
+
+    fn changed(&mut self, what: &str, before: String, after: String, live: bool) {
+        self.add(ChangeKind::Changed, what, Some(&before), Some(&after), live);
     }
 
     fn add(&mut self, kind: ChangeKind, what: &str, before: Option<&str>, after: Option<&str>, live: bool) {
         let (before, after) = (before.map(Into::into), after.map(Into::into));
-        self.0.push(Change { kind, what: what.into(), before, after, live });
+        self.changes.push(Change { kind, what: what.into(), before, after, live });
     }
+}
+
+/// Each of `things` with its name and keys.
+fn each<'i, T: Compared + 'i>(
+    intent: &Intent,
+    things: impl IntoIterator<Item = &'i T>,
+    name: impl Fn(&T) -> String,
+) -> Things {
+    things.into_iter().map(|thing| (name(thing), thing.keys(intent))).collect()
 }
 
 /// A port's place counts as well: everything running names ports by it.
 fn ports(intent: &Intent) -> Things {
-    let ports = intent.ports.iter().enumerate().map(|(place, port)| {
-        let place = Key { live: false, ..Key::live("place in the file", place + 1) };
-        (port.name.clone(), std::iter::once(place).chain(port.keys(intent)).collect())
-    });
-    ports.collect()
-}
-
-fn interfaces(intent: &Intent) -> Things {
-    intent.interfaces.iter().map(|entry| (entry.name.clone(), entry.keys(intent))).collect()
-}
-
-fn routes(intent: &Intent) -> Things {
-    intent.routes.iter().map(|route| (network_text(route.to), route.keys(intent))).collect()
+    let mut ports = each(intent, &intent.ports, |port| port.name.clone());
+    for (place, (_, keys)) in ports.iter_mut().enumerate() {
+        keys.insert(0, Key { live: false, ..Key::live("place in the file", place + 1) });
+    }
+    ports
 }
 
 /// Monitors of one name differ in their port; the first bears the name alone.
 fn monitors(intent: &Intent) -> Things {
     let entries = intent.monitors.iter().enumerate().map(|(place, monitor)| {
         let twin = intent.monitors.iter().take(place).any(|other| other.name == monitor.name);
-        let probe = words::question(&monitor.kind);
+        let probe = question(&monitor.kind);
         let name = if twin { format!("{} ({probe})", monitor.name) } else { monitor.name.clone() };
-        let (host, user) = match &monitor.kind {
-            MonitorKind::Sip(probe) => (probe.host.clone(), probe.user.clone()),
-            _ => (None, None),
+        let (host, user, send) = match &monitor.kind {
+            MonitorKind::Sip(probe) => (probe.host.clone(), probe.user.clone(), None),
+            MonitorKind::Udp { send, .. } if !send.is_empty() => (None, None, Some(send.escape_ascii().to_string())),
+            _ => (None, None, None),
         };
-        let send = match &monitor.kind {
-            MonitorKind::Udp { send, .. } => send.escape_ascii().to_string(),
-            _ => String::new(),
-        };
-        let none = |text: Option<String>| text.filter(|text| !text.is_empty()).unwrap_or_else(|| "none".into());
-        let mut keys = vec![
-            Key::live("probe", probe),
-            Key::live("up when", words::good_answer(&monitor.kind)),
-            Key::live("host", none(host)),
-            Key::live("user", none(user)),
-            Key::live("send", none(Some(send))),
-        ];
+        let mut keys = vec![Key::live("probe", probe), Key::live("up when", good_answer(&monitor.kind))];
+        let parts = [("host", host), ("user", user), ("send", send)];
+        keys.extend(parts.map(|(name, text)| Key::live(name, text.as_deref().unwrap_or("none"))));
         keys.extend(monitor.keys(intent));
         (name, keys)
     });
@@ -215,26 +259,11 @@ fn monitors(intent: &Intent) -> Things {
 }
 
 fn pools(intent: &Intent) -> Things {
-    let keys = |pool: &Pool| {
-        let mut keys = pool.keys(intent);
+    let mut pools = each(intent, intent.pools.iter(), |pool| pool.name.clone());
+    for ((_, keys), pool) in pools.iter_mut().zip(intent.pools.iter()) {
         keys.push(Key::live("on_down.tcp", pool.on_down_tcp));
-        keys
-    };
-    intent.pools.iter().map(|pool| (pool.name.clone(), keys(pool))).collect()
-}
-
-/// The members that `other` has as well: those that come and go are listed with their pool.
-fn members(intent: &Intent, other: &Intent) -> Things {
-    let stays = |member: &&Member| other.members.iter().any(|twin| twin.name == member.name);
-    intent.members.iter().filter(stays).map(|member| (member.name.clone(), member.keys(intent))).collect()
-}
-
-fn virtual_servers(intent: &Intent) -> Things {
-    intent.virtual_servers.iter().map(|server| (server.name.clone(), server.keys(intent))).collect()
-}
-
-fn snats(intent: &Intent) -> Things {
-    intent.snats.iter().map(|snat| (snat.pool.shown(intent).to_string(), snat.keys(intent))).collect()
+    }
+    pools
 }
 
 impl fmt::Display for Value {
@@ -270,37 +299,33 @@ macro_rules! shown {
         impl Compares for $type {
             fn shown(&self, $intent: &Intent) -> Value {
                 let $value = self;
-                Value::One($text)
+                Value::One($text.to_string())
             }
         }
     )*};
 }
 
 shown! {
-    bool => |flag, _intent| flag.to_string();
-    u16 => |number, _intent| number.to_string();
-    u32 => |number, _intent| number.to_string();
-    usize => |number, _intent| number.to_string();
-    String => |text, _intent| text.clone();
-    PathBuf => |path, _intent| path.display().to_string();
+    bool => |flag, _intent| flag;
+    u16 => |number, _intent| number;
+    u32 => |number, _intent| number;
+    usize => |number, _intent| number;
+    String => |text, _intent| text;
+    PathBuf => |path, _intent| path.display();
     Duration => |span, _intent| duration_text(*span);
-    Ipv4Addr => |address, _intent| address.to_string();
+    Ipv4Addr => |address, _intent| address;
     Ipv4Net => |net, _intent| network_text(*net);
-    SocketAddr => |socket, _intent| socket.to_string();
-    VlanId => |vlan, _intent| vlan.to_string();
+    SocketAddr => |socket, _intent| socket;
+    VlanId => |vlan, _intent| vlan;
     Listen => |listen, _intent| listen_text(*listen);
-    PortId => |id, intent| name(intent.ports.get(id.index()).map(|port| &port.name));
-    PoolId => |id, intent| name(intent.pools.get(id.index()).map(|pool| &pool.name));
-    MemberId => |id, intent| name(intent.members.get(id.index()).map(|member| &member.name));
-    MonitorId => |id, intent| name(intent.monitors.get(id.index()).map(|monitor| &monitor.name));
+    PortId => |id, intent| intent.ports[id.index()].name;
+    PoolId => |id, intent| intent.pools[*id].name;
+    MemberId => |id, intent| intent.members[*id].name;
+    MonitorId => |id, intent| intent.monitors[*id].name;
 }
 
 impl<W: Word> Compares for W {
     fn shown(&self, _: &Intent) -> Value {
         Value::One(self.to_string())
     }
-}
-
-fn name(name: Option<&String>) -> String {
-    name.map_or("?".into(), Clone::clone)
 }

@@ -9,7 +9,8 @@ use super::schema::{
     VirtualServer,
 };
 use super::syntax;
-use crate::policy::intent::{Listen, SipTransport};
+use crate::policy::intent::{InterfaceId, Listen, SipTransport};
+use crate::policy::slots::Id;
 use crate::wire::Protocol;
 use ipnet::Ipv4Net;
 use std::collections::BTreeMap;
@@ -69,9 +70,9 @@ impl Document {
         self.interfaces.iter().flat_map(|entry| entry.addresses.iter().map(move |net| (entry, net)))
     }
 
-    /// The place of the interface whose network holds `address`; networks of two interfaces do not overlap.
-    pub(super) fn link_of(&self, address: Ipv4Addr) -> Option<usize> {
-        self.interfaces.iter().position(|entry| entry.addresses.iter().any(|net| net.contains(&address)))
+    /// The interface whose network holds `address`; networks of two interfaces do not overlap.
+    pub(super) fn link_of(&self, address: Ipv4Addr) -> Option<InterfaceId> {
+        self.interfaces.iter().position(|entry| entry.addresses.iter().any(|net| net.contains(&address))).map(Id::of)
     }
 
     /// The virtual servers of the pool of this name.

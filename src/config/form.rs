@@ -3,7 +3,6 @@
 //!
 //! Owns the types that the table in [`super::schema`] is made of. Reads no file.
 
-use super::value::duration_text;
 use std::fmt::{Display, Write};
 use std::time::Duration;
 
@@ -176,6 +175,26 @@ fn inside_example(row: &SectionRow) -> String {
         keys.extend(row.keys.last().map(written));
     }
     format!("{{ {} }}", keys.join(", "))
+}
+
+/// The shortest text that a key reads as `span`.
+pub fn duration_text(span: Duration) -> String {
+    const DAY: u128 = 86_400_000;
+    let mut millis = span.as_millis();
+    if millis < 120_000 && millis.is_multiple_of(1_000) {
+        return format!("{}s", millis / 1_000);
+    }
+    if millis >= 2 * DAY && millis.is_multiple_of(DAY) {
+        return format!("{}d", millis / DAY);
+    }
+    let mut text = String::new();
+    for (unit, size) in [("h", 3_600_000), ("m", 60_000), ("s", 1_000), ("ms", 1)] {
+        if millis >= size {
+            text += &format!("{}{unit}", millis / size);
+            millis %= size;
+        }
+    }
+    text
 }
 
 /// What a file written before the first release may hold, and the word for it now.

@@ -8,7 +8,6 @@ mod checks;
 mod difference;
 mod document;
 mod form;
-mod leaf;
 mod reader;
 mod report;
 mod resolve;
@@ -18,12 +17,12 @@ mod syntax;
 #[cfg(test)]
 mod tests;
 mod value;
-pub(crate) mod words;
 
-pub use difference::{Change, ChangeKind, bounds, difference};
+pub use difference::{Change, ChangeKind, bounds, difference, good_answer, question};
+pub use form::duration_text;
 pub use report::{ConfigErrors, Finding, Place, Severity, Warning, count, wrap};
 pub use settings::{Configuration, CpuCores, Dpdk, Idle, LogLevel, Settings};
-pub use value::{codes_text, duration_text, listen_text, network_text};
+pub use value::{codes_text, listen_text, network_text};
 
 use document::Document;
 use report::Report;

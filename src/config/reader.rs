@@ -1,11 +1,11 @@
 //! Text to sections of checked values, each with its place.
 //!
 //! Owns unknown tables and keys, missing keys and defaults, wrong types and lists of the wrong length. What a single value
-//! may be is [`super::leaf`]'s. Does not know what the keys mean together: the checks do.
+//! may be is [`super::value`]'s. Does not know what the keys mean together: the checks do.
 
 use super::form::{Fallback, Key, Kind, SectionRow, did_you_mean, listed, nearest};
-use super::leaf::Leaf;
 use super::report::{Note, Report, Span};
+use super::value::Leaf;
 use std::fmt;
 use std::marker::PhantomData;
 use std::ops::Deref;

@@ -175,10 +175,8 @@ impl<'t> Report<'t> {
     }
 
     /// The warnings, in the order of the file.
-    pub(super) fn warnings(mut self) -> Vec<Warning> {
-        self.findings.retain(|finding| finding.severity == Severity::Warning);
-        self.findings.sort_by_key(|finding| finding.offset);
-        self.findings
+    pub(super) fn warnings(self) -> Vec<Warning> {
+        self.sorted(Severity::Warning)
     }
 
     /// The errors, or where none was found `message` as the only one.
@@ -186,10 +184,13 @@ impl<'t> Report<'t> {
         if !self.refused() {
             self.error_of_file("", message).remedy(remedy);
         }
-        let file = printable(self.file);
-        self.findings.retain(|finding| finding.severity == Severity::Error);
+        ConfigErrors { file: printable(self.file), errors: self.sorted(Severity::Error) }
+    }
+
+    fn sorted(mut self, severity: Severity) -> Vec<Finding> {
+        self.findings.retain(|finding| finding.severity == severity);
         self.findings.sort_by_key(|finding| finding.offset);
-        ConfigErrors { file, errors: self.findings }
+        self.findings
     }
 
     fn add(&mut self, severity: Severity, span: Option<&Span>, key: &str, message: String) -> Note<'_> {
@@ -260,7 +261,7 @@ fn place(text: &str, span: &Span) -> Place {
 }
 
 /// The last character boundary at or before `offset`.
-fn floor(text: &str, offset: usize) -> usize {
+pub(super) fn floor(text: &str, offset: usize) -> usize {
     let mut offset = offset.min(text.len());
     while !text.is_char_boundary(offset) {
         offset -= 1;
@@ -270,17 +271,12 @@ fn floor(text: &str, offset: usize) -> usize {
 
 /// One character for each, none of which moves the cursor or colours the terminal.
 fn printable(text: &str) -> String {
-    text.chars()
-        .map(|c| {
-            if c == '\t' {
-                ' '
-            } else if c.is_control() {
-                '\u{fffd}'
-            } else {
-                c
-            }
-        })
-        .collect()
+    let shown = |c: char| match c {
+        '\t' => ' ',
+        c if c.is_control() => '\u{fffd}',
+        c => c,
+    };
+    text.chars().map(shown).collect()
 }
 
 fn write_place(f: &mut fmt::Formatter<'_>, file: &str, place: &Place, margin: &str, arrow: &str) -> fmt::Result {

@@ -10,10 +10,10 @@ use super::form::Kind::{
     Text,
 };
 use super::form::{Fallback, Key, Kind, SectionRow};
-use super::leaf::Needed;
 use super::reader::{Entry, Form, Head, Meant, Reader, Section, Tables};
 use super::report::Report;
 use super::settings::{CpuCores, Dpdk as DpdkSettings, Idle, LogLevel, Settings};
+use super::value::Needed;
 use crate::policy::intent::{
     self, CodeRange, EchoPolicy, FailBack, Intent, NoMember, OnDownTcp, PortIntent, SipTransport, Unmatched,
 };

@@ -2,32 +2,23 @@
 //!
 //! Owns which of its errors are reported: one for each line, and none that only follows from an earlier one.
 
-use super::report::{Report, Span};
+use super::report::{Report, Span, floor};
 use toml::de::{DeTable, Error};
 
 /// The file as TOML; `None` if it is none, which is reported.
 pub(super) fn parsed<'t>(report: &mut Report<'t>) -> Option<DeTable<'t>> {
     let (root, errors) = DeTable::parse_recoverable(report.text);
-    report_errors(&errors, report.text, report);
-    errors.is_empty().then(|| root.into_inner())
-}
-
-/// Reports the syntax errors of `text`.
-fn report_errors(errors: &[Error], text: &str, report: &mut Report) {
-    let mut told_up_to = 0;
+    let (text, mut explained_up_to) = (report.text, 0);
     // The parser finds what is unclosed after what follows from it.
-    let mut errors: Vec<_> = errors.iter().map(|error| (span_of(error, text), error)).collect();
-    errors.sort_by_key(|(span, _)| span.start);
-    for (span, error) in errors {
-        if span.start < told_up_to {
-            continue;
+    let mut found: Vec<_> = errors.iter().map(|error| (span_of(error, text), error)).collect();
+    found.sort_by_key(|(span, _)| span.start);
+    for (span, error) in found {
+        if span.start >= explained_up_to {
+            report_error(error, &span, text, report);
+            explained_up_to = if swallows(error.message()) { usize::MAX } else { explained(error, &span, text) };
         }
-        report_error(error, &span, text, report);
-        if swallows(error.message()) {
-            return;
-        }
-        told_up_to = explained(error, &span, text);
     }
+    errors.is_empty().then(|| root.into_inner())
 }
 
 /// Where the next error begins that does not follow from this one: on the next line; after a table that stands twice,
@@ -49,10 +40,7 @@ fn swallows(message: &str) -> bool {
 
 fn span_of(error: &Error, text: &str) -> Span {
     let end = text.trim_end().len();
-    let mut start = error.span().map_or(end, |span| span.start.min(end));
-    while !text.is_char_boundary(start) {
-        start -= 1;
-    }
+    let start = floor(text, error.span().map_or(end, |span| span.start.min(end)));
     start..error.span().map_or(end, |span| span.end.clamp(start, end.max(start)))
 }
 
@@ -91,20 +79,13 @@ fn in_words(message: &str) -> String {
 
 /// The nearest line at or above `offset` that opens a bracket after `=` and does not close it.
 fn opening(text: &str, offset: usize) -> Option<Span> {
-    let mut start = 0;
-    let mut found = None;
-    for line in text.split_inclusive('\n') {
-        if start > offset {
-            break;
-        }
-        if let Some((_, value)) = line.split_once('=') {
-            let number = |brackets: [char; 2]| value.matches(brackets).count();
-            if number(['[', '{']) > number([']', '}']) {
-                let at = start + line.find(['[', '{']).unwrap_or(0);
-                found = Some(at..at + 1);
-            }
-        }
-        start += line.len();
-    }
-    found
+    let end = text[offset..].find('\n').map_or(text.len(), |at| offset + at);
+    let opens = |line: &str| {
+        let (_, value) = line.split_once('=')?;
+        let number = |brackets: [char; 2]| value.matches(brackets).count();
+        line.find(['[', '{']).filter(|_| number(['[', '{']) > number([']', '}']))
+    };
+    let starts = std::iter::once(0).chain(text[..end].match_indices('\n').map(|(at, _)| at + 1));
+    let opened = starts.filter_map(|start| Some(start + opens(text[start..end].lines().next()?)?)).last()?;
+    Some(opened..opened + 1)
 }

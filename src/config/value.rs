@@ -1,12 +1,16 @@
-//! Text to value and value to text: durations, addresses, networks, service ports, status codes.
+//! The types that one value of the file has: durations, addresses, networks, service ports, status codes, words.
 //!
-//! Owns each form with a refusal in words. Knows no key and no place in the file.
+//! Owns which TOML value each type takes, text to value and value to text, each with a refusal in words. Tables and lists
+//! are [`super::reader`]'s.
 
+use super::form::{Kind, did_you_mean, duration_text};
 use crate::policy::intent::{CodeRange, Listen};
+use crate::policy::words::Word;
 use crate::wire::Protocol;
 use ipnet::Ipv4Net;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
+use toml::de::DeValue;
 
 /// Why a text is not the value wanted, and what to do.
 #[derive(Debug, PartialEq, Eq)]
@@ -18,7 +22,7 @@ pub(super) struct Refusal {
 }
 
 /// Refuses.
-pub(super) fn refuse<T>(why: impl Into<String>, remedy: impl Into<String>) -> Result<T, Refusal> {
+fn refuse<T>(why: impl Into<String>, remedy: impl Into<String>) -> Result<T, Refusal> {
     Err(Refusal { why: why.into(), remedy: remedy.into() })
 }
 
@@ -57,26 +61,6 @@ fn bad_unit<T>(number: &str, unit: &str, tail: &str) -> Result<T, Refusal> {
         }
         (_, unit) => refuse(format!("`{unit}` is not a unit"), "the units are ms, s, m, h and d"),
     }
-}
-
-/// The shortest text that [`duration`] reads as `span`.
-pub fn duration_text(span: Duration) -> String {
-    const DAY: u128 = 86_400_000;
-    let mut millis = span.as_millis();
-    if millis < 120_000 && millis.is_multiple_of(1_000) {
-        return format!("{}s", millis / 1_000);
-    }
-    if millis >= 2 * DAY && millis.is_multiple_of(DAY) {
-        return format!("{}d", millis / DAY);
-    }
-    let mut text = String::new();
-    for (unit, size) in [("h", 3_600_000), ("m", 60_000), ("s", 1_000), ("ms", 1)] {
-        if millis >= size {
-            text += &format!("{}{unit}", millis / size);
-            millis %= size;
-        }
-    }
-    text
 }
 
 /// Any text that is not empty.
@@ -249,60 +233,120 @@ pub fn codes_text(range: CodeRange) -> String {
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+/// A value that was read, or why it was refused; `None`: it is of another type.
+pub(super) type Taken<T> = Option<Result<T, Refusal>>;
 
-    #[test]
-    fn durations_read_back_as_written() {
-        for text in ["500ms", "5m", "2h4m", "60s", "1h", "1s500ms", "90s", "0s", "24h"] {
-            let span = duration(text).unwrap();
-            assert_eq!(duration(&duration_text(span)), Ok(span), "{text}");
-        }
-        assert_eq!(duration("2h4m"), Ok(Duration::from_secs(7440)));
-        assert_eq!(duration("1h 30m"), Ok(Duration::from_secs(5400)));
-        assert_eq!(duration_text(Duration::from_secs(7440)), "2h4m");
-        assert_eq!(duration_text(Duration::from_millis(200)), "200ms");
-        assert_eq!(duration_text(Duration::from_secs(240)), "4m");
-    }
+/// A type that one value of the file has.
+pub(super) trait Leaf: Clone {
+    /// `value` as a key of `kind` takes it.
+    fn of(kind: &Kind, value: &DeValue) -> Taken<Self>;
+}
 
-    #[test]
-    fn durations_without_a_unit_or_with_nonsense_are_refused() {
-        for text in ["", "5", "m", "5 minutes", "1.5s", "-1s", "5m!", "99999999999999999999h", "18446744073709551615h"]
-        {
-            assert!(duration(text).is_err(), "{text}");
-        }
-        assert_eq!(duration("5").unwrap_err().remedy, "write \"5ms\", \"5s\", \"5m\" or \"5h\"");
-    }
+/// How many monitors must be good; `None`: all.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Needed(pub(super) Option<usize>);
 
-    #[test]
-    fn addresses_say_what_is_wrong() {
-        assert_eq!(address("10.20.0.11"), Ok(Ipv4Addr::new(10, 20, 0, 11)));
-        assert_eq!(address("2001:db8::1").unwrap_err().why, "IPv6 is not supported yet");
-        assert_eq!(address("10.20.0.11/24").unwrap_err().remedy, "write \"10.20.0.11\"");
-        for text in ["", "sip-a", "10.20.0", "10.20.0.256", "127.0.0.1", "224.0.0.1", "255.255.255.255", "0.0.0.0"] {
-            assert!(address(text).is_err(), "{text}");
-        }
-        for text in ["10.20.0.0/24", "10.20.0.255/24", "10.20.0.1", "10.20.0.1/0", "10.20.0.1/32", "10.20.0.1/33"] {
-            assert!(self_address(text).is_err(), "{text}");
-        }
-        assert_eq!(self_address("10.20.0.0/31").unwrap().prefix_len(), 31);
-        assert_eq!(network("172.16.1.20").unwrap().to_string(), "172.16.1.20/32");
-        assert!(network("172.16.1.20/24").unwrap_err().remedy.contains("172.16.1.0/24"));
+impl Leaf for bool {
+    fn of(_: &Kind, value: &DeValue) -> Taken<bool> {
+        value.as_bool().map(Ok)
     }
+}
 
-    #[test]
-    fn codes_and_service_ports_read_back() {
-        for text in ["1xx", "404", "200-204", "any", "6xx"] {
-            assert_eq!(codes_text(codes(text).unwrap()), text);
-        }
-        for text in ["", "xx", "7xx", "99", "700", "299-200", "2x", "é"] {
-            assert!(codes(text).is_err(), "{text}");
-        }
-        assert_eq!(listen_text(listen("udp/5060").unwrap()), "udp/5060");
-        for text in ["5060", "udp/0", "udp/70000", "tls/5061", "sctp/5060", "udp"] {
-            assert!(listen(text).is_err(), "{text}");
-        }
-        assert_eq!(listen("5060").unwrap_err().remedy, "write \"udp/5060\" or \"tcp/5060\"");
+impl Leaf for String {
+    fn of(kind: &Kind, value: &DeValue) -> Taken<String> {
+        let read = if matches!(kind, Kind::Name) { name } else { filled };
+        value.as_str().map(read)
     }
+}
+
+impl Leaf for Duration {
+    fn of(kind: &Kind, value: &DeValue) -> Taken<Duration> {
+        let (Kind::Span { least, most, .. }, text) = (kind, value.as_str()?) else { return None };
+        Some(match duration(text) {
+            Ok(short) if short < *least => {
+                refuse("it is too short", format!("write \"{}\" or more", duration_text(*least)))
+            }
+            Ok(long) if long > *most => refuse("it is too long", format!("write \"{}\" or less", duration_text(*most))),
+            read => read,
+        })
+    }
+}
+
+impl Leaf for Ipv4Net {
+    fn of(kind: &Kind, value: &DeValue) -> Taken<Ipv4Net> {
+        let read = if matches!(kind, Kind::SelfAddress) { self_address } else { network };
+        value.as_str().map(read)
+    }
+}
+
+impl Leaf for Needed {
+    fn of(_: &Kind, value: &DeValue) -> Taken<Needed> {
+        match value.as_str() {
+            Some("all") => Some(Ok(Needed(None))),
+            Some(_) => Some(refuse("it is neither \"all\" nor a number", "")),
+            None => {
+                let number = whole(value, 1, 16)?;
+                Some(number.map(|number| Needed(usize::try_from(number).ok())))
+            }
+        }
+    }
+}
+
+impl<W: Word> Leaf for W {
+    fn of(kind: &Kind, value: &DeValue) -> Taken<W> {
+        let text = value.as_str()?;
+        let unknown = |_| match kind {
+            Kind::Choice(_, later) if later.contains(&text) => "it is not supported yet",
+            _ => "it is not a valid choice",
+        };
+        let remedy = || match W::WORDS {
+            [only] => format!("write \"{only}\""),
+            words => did_you_mean(text, words.iter().copied(), "write one of the words allowed"),
+        };
+        Some(text.parse().map_err(unknown).or_else(|why| refuse(why, remedy())))
+    }
+}
+
+macro_rules! texts {
+    ($($type:ty => $read:path;)*) => {$(
+        impl Leaf for $type {
+            fn of(_: &Kind, value: &DeValue) -> Taken<$type> {
+                value.as_str().map($read)
+            }
+        }
+    )*};
+}
+
+texts! {
+    Ipv4Addr => address;
+    SocketAddr => socket;
+    Listen => listen;
+    CodeRange => codes;
+}
+
+macro_rules! whole_numbers {
+    ($($type:ty)*) => {$(
+        impl Leaf for $type {
+            fn of(kind: &Kind, value: &DeValue) -> Taken<$type> {
+                let Kind::Integer { least, most, .. } = kind else { return None };
+                let number = whole(value, *least, *most)?;
+                Some(number.and_then(|number| <$type>::try_from(number).or_else(|_| too_large(*most))))
+            }
+        }
+    )*};
+}
+
+whole_numbers! { u16 u32 usize }
+
+fn whole(value: &DeValue, least: i64, most: i64) -> Taken<i64> {
+    let DeValue::Integer(number) = value else { return None };
+    Some(match i64::from_str_radix(number.as_str(), number.radix()) {
+        Ok(number) if number < least => refuse("it is too small", format!("write {least} or more")),
+        Ok(number) if number <= most => Ok(number),
+        _ => too_large(most),
+    })
+}
+
+fn too_large<T>(most: i64) -> Result<T, Refusal> {
+    refuse("it is too large", format!("write {most} or less"))
 }

@@ -1,12 +1,11 @@
 //! The box: cores, memory, the admin socket, and timers that are allowed and unwise.
 
 use crate::config::document::{Document, repeated};
-use crate::config::form::{Kind, SectionRow};
+use crate::config::form::{Kind, SectionRow, duration_text};
 use crate::config::reader::{Field, Section};
 use crate::config::report::{Report, count};
 use crate::config::schema::{Cores, Dpdk, Limits};
 use crate::config::settings::Idle;
-use crate::config::value::duration_text;
 use std::time::Duration;
 
 /// Bytes of memory one packet buffer takes: 2048 of data, 128 of headroom, its header and the pool's own.

@@ -2,11 +2,11 @@
 
 use super::network::{off_link, own};
 use crate::config::document::{Document, repeated, same};
-use crate::config::form::quoted;
+use crate::config::form::{duration_text, quoted};
 use crate::config::reader::{At, Field, Section};
 use crate::config::report::{Report, count};
 use crate::config::schema::{Monitor, Pool, Probe, Snat, VirtualServer};
-use crate::config::value::{duration_text, listen_text};
+use crate::config::value::listen_text;
 use crate::policy::intent::Listen;
 use std::net::Ipv4Addr;
 

@@ -3,38 +3,7 @@
 use super::{GOOD, edited};
 use crate::config::{Change, ChangeKind, Configuration, difference, parse_for};
 
-const MANY: &str = r#"
-[[monitor]]
-name = "alive"
-kind = "icmp"
-
-[[monitor]]
-name = "port-check"
-kind = "tcp-half-open"
-
-[[pool]]
-name = "pair-2"
-members = [{ name = "rm-1", address = "10.20.0.21" }, { name = "rm-2", address = "10.20.0.22" }]
-monitors = ["sip-options", "alive", "port-check"]
-require = 2
-fail_back = "immediate"
-on_down = { tcp = "drain" }
-no_member = "keep-last"
-
-[[virtual_server]]
-name = "rm"
-address = "203.0.113.7"
-pool = "pair-2"
-listen = ["udp/5070", "tcp/5070"]
-enabled = false
-icmp_echo = "selective"
-unmatched = "drop"
-
-[[snat]]
-pool = "pair-2"
-address = "203.0.113.7"
-no_snat_udp_ports = [161, 123]
-"#;
+const SECOND_PAIR: &str = include_str!("second_pair.toml");
 
 fn good(text: &str) -> Configuration {
     parse_for(64, "fairlead.toml", text).unwrap_or_else(|errors| panic!("{errors}"))
@@ -63,7 +32,7 @@ fn reload_prints_what_changes() {
             ("\"tcp/5061\"", "\"tcp/5062\""),
             ("via = \"192.0.2.1\"", "via = \"192.0.2.254\""),
             ("vlan = 120", "vlan = 121"),
-            ("", MANY),
+            ("", SECOND_PAIR),
             ("[[snat]]", "unmatched = \"reject-now\"\n\n[[snat]]"),
             ("", "[timeouts]\nudp = \"10m\"\nreassembly = \"30s\"\n"),
             ("", "[limits]\nrejects_per_second = 100\nicmp_errors_per_second = 50\n"),

@@ -5,6 +5,7 @@ mod examples;
 mod reference;
 mod refusals;
 mod round_trip;
+mod values;
 mod writer;
 
 /// A good file to spoil.
