@@ -47,45 +47,19 @@ struct Bad<'a> {
     error: &'a AdminError,
 }
 
-/// The lines of one answer, each with its line feed, made one at a time: a hundred thousand rows are never held twice.
-pub struct Lines<'a> {
-    id: u64,
-    answer: &'a Answer,
-    sent: usize,
-    ended: bool,
-}
-
-impl<'a> Lines<'a> {
-    /// The lines of `answer` to request `id`. At least one.
-    pub fn new(id: u64, answer: &'a Answer) -> Lines<'a> {
-        Lines { id, answer, sent: 0, ended: false }
-    }
-
-    fn good(&mut self, told: &'a Told) -> Vec<u8> {
-        let all = told.data.rows().unwrap_or(0);
-        let rows = self.sent..all.min(self.sent + ROWS_PER_LINE);
-        self.sent = rows.end;
-        self.ended = rows.end == all;
-        let data = Part { data: &told.data, rows };
-        line(&Good { id: self.id, ok: true, epoch: told.epoch, more: !self.ended, data })
-    }
-}
-
-impl Iterator for Lines<'_> {
-    type Item = Vec<u8>;
-
-    fn next(&mut self) -> Option<Vec<u8>> {
-        if self.ended {
-            return None;
-        }
-        Some(match self.answer {
-            Ok(told) => self.good(told),
-            Err(error) => {
-                self.ended = true;
-                error_line(self.id, error)
-            }
-        })
-    }
+/// The lines of `answer` to request `id`, each with its line feed, at least one; made one at a time: a hundred thousand rows
+/// are never held twice.
+pub fn lines(id: u64, answer: &Answer) -> Box<dyn Iterator<Item = Vec<u8>> + Send + '_> {
+    let Told { epoch, data } = match answer {
+        Ok(told) => told,
+        Err(error) => return Box::new(std::iter::once(error_line(id, error))),
+    };
+    let all = data.rows().unwrap_or(0);
+    let starts = (0..all.max(1)).step_by(ROWS_PER_LINE);
+    Box::new(starts.map(move |start| {
+        let rows = start..all.min(start + ROWS_PER_LINE);
+        line(&Good { id, ok: true, epoch: *epoch, more: rows.end < all, data: Part { data, rows } })
+    }))
 }
 
 /// The line of an error, with its line feed.
@@ -116,22 +90,21 @@ mod tests {
     #[test]
     fn the_envelope_is_the_manual_s() {
         let answer = Ok(Told { epoch: 42, data: Data::Cleared(Cleared { count: 7 }) });
-        let lines: Vec<_> = Lines::new(1, &answer).map(|line| String::from_utf8(line).unwrap()).collect();
-        assert_eq!(lines, ["{\"id\":1,\"ok\":true,\"epoch\":42,\"data\":{\"count\":7}}\n"]);
+        let told: Vec<_> = lines(1, &answer).map(|line| String::from_utf8(line).unwrap()).collect();
+        assert_eq!(told, ["{\"id\":1,\"ok\":true,\"epoch\":42,\"data\":{\"count\":7}}\n"]);
 
         let answer = Err(AdminError::new(Code::UnknownMember, "no"));
-        let lines: Vec<_> = Lines::new(1, &answer).map(|line| String::from_utf8(line).unwrap()).collect();
-        assert_eq!(lines, ["{\"id\":1,\"ok\":false,\"error\":{\"code\":\"unknown-member\",\"message\":\"no\"}}\n"]);
+        let told: Vec<_> = lines(1, &answer).map(|line| String::from_utf8(line).unwrap()).collect();
+        assert_eq!(told, ["{\"id\":1,\"ok\":false,\"error\":{\"code\":\"unknown-member\",\"message\":\"no\"}}\n"]);
     }
 
     #[test]
     fn a_long_answer_is_split_and_each_line_but_the_last_says_more() {
-        for (count, lines) in [(0, 1), (1, 1), (ROWS_PER_LINE, 1), (ROWS_PER_LINE + 1, 2), (3 * ROWS_PER_LINE, 3)] {
+        for (count, expected) in [(0, 1), (1, 1), (ROWS_PER_LINE, 1), (ROWS_PER_LINE + 1, 2), (3 * ROWS_PER_LINE, 3)] {
             let answer = counters(count);
-            let read: Vec<AnswerLine> =
-                Lines::new(9, &answer).map(|line| serde_json::from_slice(&line).unwrap()).collect();
-            assert_eq!(read.len(), lines, "{count} rows");
-            assert!(read.iter().rev().skip(1).all(|line| line.more) && !read[lines - 1].more, "{count} rows");
+            let read: Vec<AnswerLine> = lines(9, &answer).map(|line| serde_json::from_slice(&line).unwrap()).collect();
+            assert_eq!(read.len(), expected, "{count} rows");
+            assert!(read.iter().rev().skip(1).all(|line| line.more) && !read[expected - 1].more, "{count} rows");
             assert!(read.iter().all(|line| line.id == 9 && line.ok && line.epoch == 42));
             let names: Vec<_> =
                 read.iter().flat_map(|line| line.data.as_array().unwrap()).map(|row| &row["name"]).collect();

@@ -5,6 +5,7 @@
 //! [`rows`], [`answer`] first; then [`server`].
 
 pub mod answer;
+mod clients;
 mod latency;
 pub mod line;
 pub mod metrics;
@@ -16,17 +17,6 @@ mod wall;
 mod words;
 
 pub use answer::{AdminError, Answer, Code, Data, Told};
-pub use request::Request;
+pub use request::{Asked, Request};
 pub use server::{Limits, serve};
 pub use socket::{AdminSocket, SocketError, bind};
-
-use tokio::sync::oneshot;
-
-/// A request on its way to the controller, with the place for its answer.
-#[derive(Debug)]
-pub struct Asked {
-    /// What is wanted.
-    pub request: Request,
-    /// Where the answer goes. Dropped unanswered, the client is told that the appliance is stopping.
-    pub answer: oneshot::Sender<Answer>,
-}

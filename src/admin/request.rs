@@ -4,13 +4,14 @@
 //! it is [`Request`] and nothing else: serde reads and writes it, and refuses what it does not know. Names are not
 //! resolved here: only the controller knows what exists.
 
-use super::answer::{AdminError, Code};
+use super::answer::{AdminError, Answer, Code};
 pub use super::words::AdminState;
 use ipnet::Ipv4Net;
 use serde::de::Error;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value};
 use std::net::Ipv4Addr;
+use tokio::sync::{mpsc, oneshot};
 
 /// Rows that `flows` answers with when no limit is given.
 pub const FLOWS_DEFAULT: usize = 1000;
@@ -71,7 +72,6 @@ pub enum Request {
     /// Set a member's admin state; the answer is the members of its pool.
     MemberSet {
         /// The member's name.
-        #[serde(deserialize_with = "name")]
         member: String,
         /// Its admin state from now on.
         admin: AdminState,
@@ -79,28 +79,23 @@ pub enum Request {
     /// Make this member the active one until `pool-auto`; the answer is the members of the pool.
     PoolForce {
         /// The pool's name.
-        #[serde(deserialize_with = "name")]
         pool: String,
         /// The member's name.
-        #[serde(deserialize_with = "name")]
         member: String,
     },
     /// Return to automatic selection; the answer is the members of the pool.
     PoolAuto {
         /// The pool's name.
-        #[serde(deserialize_with = "name")]
         pool: String,
     },
     /// The exclusion group of a pool's SNAT.
     ExcludeList {
         /// The pool's name.
-        #[serde(deserialize_with = "name")]
         pool: String,
     },
     /// Add a prefix to it; the answer is the whole group.
     ExcludeAdd {
         /// The pool's name.
-        #[serde(deserialize_with = "name")]
         pool: String,
         /// Destinations, host bits zero.
         #[serde(deserialize_with = "prefix")]
@@ -109,7 +104,6 @@ pub enum Request {
     /// Remove a prefix from it; the answer is the whole group.
     ExcludeRemove {
         /// The pool's name.
-        #[serde(deserialize_with = "name")]
         pool: String,
         /// Destinations, host bits zero.
         #[serde(deserialize_with = "prefix")]
@@ -118,7 +112,6 @@ pub enum Request {
     /// Probe a member now; answered with its probes once every monitor has a result.
     ProbeNow {
         /// The member's name.
-        #[serde(deserialize_with = "name")]
         member: String,
     },
     /// Read the file again, all or nothing; the answer is the differences.
@@ -133,11 +126,27 @@ pub struct FlowSelection {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub client: Option<Ipv4Addr>,
     /// The member's name.
-    #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "some_name")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub member: Option<String>,
     /// The virtual server's name.
-    #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "some_name")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub virtual_server: Option<String>,
+}
+
+/// A request on its way to the controller, with the place for its answer.
+#[derive(Debug)]
+pub struct Asked {
+    /// What is wanted.
+    pub request: Request,
+    /// Where the answer goes. Dropped unanswered, the client is told that the appliance is stopping.
+    pub answer: oneshot::Sender<Answer>,
+}
+
+/// Puts `request` to the controller. `None`: it is gone.
+pub(super) async fn put(controller: &mpsc::Sender<Asked>, request: Request) -> Option<Answer> {
+    let (answer, told) = oneshot::channel();
+    controller.send(Asked { request, answer }).await.ok()?;
+    told.await.ok()
 }
 
 /// A request line, parsed as far as it goes.
@@ -164,9 +173,9 @@ impl Line {
                 None => return Line { id: 0, request: Err(bad_request(&format!("`id` is {id}, not a whole number"))) },
             },
         };
-        object.entry("args").or_insert_with(|| Value::Object(Map::new()));
-        let request = Request::deserialize(Value::Object(object)).map_err(|why| bad_request(&why.to_string()));
-        Line { id, request }
+        let sound = names(object.entry("args").or_insert_with(|| Value::Object(Map::new())));
+        let read = || Request::deserialize(Value::Object(object)).map_err(|why| why.to_string());
+        Line { id, request: sound.and_then(|()| read()).map_err(|why| bad_request(&why)) }
     }
 }
 
@@ -181,13 +190,22 @@ pub fn parse_prefix(text: &str) -> Result<Ipv4Net, String> {
         format!("`{text}` is not a prefix: write one such as 172.16.2.0/24, or one address such as 172.16.1.20")
     })?;
     if net != net.trunc() {
-        return Err(format!(
-            "`{net}` has host bits set: write {} for the network, or {}/32 for the host",
-            net.trunc(),
-            net.addr()
-        ));
+        let (network, host) = (net.trunc(), net.addr());
+        return Err(format!("`{net}` has host bits set: write {network} for the network, or {host}/32 for the host"));
     }
     Ok(net)
+}
+
+/// The texts among arguments, which are names mostly, are such as can be looked up.
+fn names(args: &Value) -> Result<(), String> {
+    match args {
+        Value::String(name) if name.is_empty() => Err("a name is empty".into()),
+        Value::String(name) if name.len() > NAME_MAX => {
+            Err(format!("a name has {} bytes, at most {NAME_MAX} are allowed", name.len()))
+        }
+        Value::Object(fields) => fields.values().try_for_each(names),
+        _ => Ok(()),
+    }
 }
 
 const fn flows_default() -> usize {
@@ -202,31 +220,13 @@ fn flows_limit<'de, D: Deserializer<'de>>(from: D) -> Result<usize, D::Error> {
     Ok(limit)
 }
 
-fn name<'de, D: Deserializer<'de>>(from: D) -> Result<String, D::Error> {
-    let name = String::deserialize(from)?;
-    match name.len() {
-        0 => Err(D::Error::custom("a name is empty")),
-        length if length > NAME_MAX => {
-            Err(D::Error::custom(format!("a name has {length} bytes, at most {NAME_MAX} are allowed")))
-        }
-        _ => Ok(name),
-    }
-}
-
-fn some_name<'de, D: Deserializer<'de>>(from: D) -> Result<Option<String>, D::Error> {
-    name(from).map(Some)
-}
-
 fn prefix<'de, D: Deserializer<'de>>(from: D) -> Result<Ipv4Net, D::Error> {
     parse_prefix(&String::deserialize(from)?).map_err(D::Error::custom)
 }
 
 fn not_an_object(why: &serde_json::Error) -> AdminError {
-    let example = r#"{"id":1,"command":"status"}"#;
-    AdminError::new(
-        Code::BadJson,
-        format!("not a JSON object on one line, such as {example}: {}", shortened(&why.to_string())),
-    )
+    let (example, why) = (r#"{"id":1,"command":"status"}"#, shortened(&why.to_string()));
+    AdminError::new(Code::BadJson, format!("not a JSON object on one line, such as {example}: {why}"))
 }
 
 fn bad_request(why: &str) -> AdminError {

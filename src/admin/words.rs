@@ -3,22 +3,7 @@
 //! Owns their spelling, in JSON and on the screen alike.
 
 use crate::policy::health::State;
-use serde::{Deserialize, Serialize};
-use std::fmt;
-
-macro_rules! words {
-    ($($(#[$doc:meta])* $name:ident { $($(#[$word_doc:meta])* $variant:ident = $text:literal,)* })*) => {$(
-        $(#[$doc])*
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-        pub enum $name { $($(#[$word_doc])* #[serde(rename = $text)] $variant,)* }
-
-        impl fmt::Display for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.pad(match self { $($name::$variant => $text,)* })
-            }
-        }
-    )*};
-}
+use crate::policy::words::words;
 
 words! {
     /// What is known of a member, or of one of its monitors.

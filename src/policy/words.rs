@@ -1,6 +1,6 @@
-//! Enums whose variants are words of the file.
+//! Enums whose variants are words of the file or of a column.
 //!
-//! Owns their spelling: the file, the reference, error messages and tables take it from here.
+//! Owns their spelling: the file, the reference, error messages, tables and JSON take it from here.
 
 use std::fmt::Display;
 use std::str::FromStr;
@@ -18,8 +18,8 @@ pub struct UnknownWord;
 macro_rules! words {
     ($($(#[$meta:meta])* $name:ident { $($(#[$word_meta:meta])* $variant:ident = $text:literal,)* })*) => {$(
         $(#[$meta])*
-        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-        pub enum $name { $($(#[$word_meta])* $variant,)* }
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+        pub enum $name { $($(#[$word_meta])* #[serde(rename = $text)] $variant,)* }
 
         impl $crate::policy::words::Word for $name {
             const WORDS: &'static [&'static str] = &[$($text),*];

@@ -1,7 +1,8 @@
 //! Scenarios 84 and 85: what an operator reads and clears while traffic flows, and what the log says.
 
 use crate::with_a_active;
-use fairlead::admin::metrics::text::{Tables, exposition};
+use fairlead::admin::metrics::scrape::QUESTIONS;
+use fairlead::admin::metrics::text::exposition;
 use fairlead::admin::request::FlowSelection;
 use fairlead::admin::rows::FlowRow;
 use fairlead::admin::{Data, Request};
@@ -242,27 +243,8 @@ fn s85_the_counters_reconcile_through_a_day_of_trouble() {
 
 /// Everything that Prometheus would read of an appliance that has seen traffic, a switchover and drops.
 fn scraped(bench: &mut Bench) -> String {
-    let mut tables = Tables::default();
-    let Ok(Data::Status(status)) = bench.ask(Request::Status {}) else { panic!("no status") };
-    tables.status = Some(*status);
-    let all = [
-        Request::Counters { all: true },
-        Request::Members {},
-        Request::Probes {},
-        Request::Snat {},
-        Request::Latency { reset: false },
-    ];
-    for request in all {
-        match bench.ask(request) {
-            Ok(Data::Counters(rows)) => tables.counters = rows,
-            Ok(Data::Members(rows)) => tables.members = rows,
-            Ok(Data::Probes(rows)) => tables.probes = rows,
-            Ok(Data::Snat(rows)) => tables.snat = rows,
-            Ok(Data::Latency(rows)) => tables.latency = rows,
-            other => panic!("{other:?}"),
-        }
-    }
-    exposition(&tables)
+    let answers = QUESTIONS.map(|request| bench.ask(request).unwrap_or_else(|why| panic!("{why:?}")));
+    exposition(&answers)
 }
 
 /// What `promtool check metrics` says. As root, as `scripts/test` runs, it must be there: `scripts/setup` installs it.

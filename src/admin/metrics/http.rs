@@ -2,19 +2,16 @@
 //!
 //! Owns the connections: one request each, then closed; bounded in number, size and time. Knows no metric.
 
-use super::scrape;
-use crate::admin::Asked;
+use super::scrape::scrape;
+use crate::admin::{Asked, clients};
 use crate::time::Duration;
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
-use std::pin::pin;
-use std::sync::Arc;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Semaphore, mpsc};
-use tokio::task::JoinSet;
-use tokio::time::{sleep, timeout};
+use tokio::sync::mpsc;
+use tokio::time::timeout;
 
 /// Connections at once; one more is closed.
 const CONNECTIONS: usize = 16;
@@ -43,30 +40,12 @@ pub async fn bind(address: SocketAddr) -> Result<TcpListener, MetricsError> {
 
 /// Serves `GET /metrics` until `stop` is ready.
 pub async fn serve(listener: TcpListener, asked: mpsc::Sender<Asked>, stop: impl Future<Output = ()>) {
-    let seats = Arc::new(Semaphore::new(CONNECTIONS));
-    let mut connections = JoinSet::new();
-    let mut stop = pin!(stop);
-    loop {
-        let stream = tokio::select! {
-            biased;
-            () = &mut stop => return,
-            Some(_) = connections.join_next() => continue,
-            accepted = listener.accept() => match accepted {
-                Ok((stream, _)) => stream,
-                Err(why) => {
-                    tracing::warn!(%why, "the metrics endpoint cannot accept a connection");
-                    sleep(Duration::from_millis(100)).await;
-                    continue;
-                }
-            },
-        };
-        let Ok(seat) = Arc::clone(&seats).try_acquire_owned() else { continue };
+    let attend = |stream| {
         let asked = asked.clone();
-        connections.spawn(async move {
-            let _ = timeout(PATIENCE, attend(stream, asked)).await;
-            drop(seat);
-        });
-    }
+        async move { _ = timeout(PATIENCE, attend(stream, asked)).await }
+    };
+    let accept = || async { listener.accept().await.map(|(stream, _)| stream) };
+    clients::serve("the metrics endpoint", CONNECTIONS, accept, drop, attend, stop).await;
 }
 
 async fn attend(mut stream: TcpStream, asked: mpsc::Sender<Asked>) -> io::Result<()> {

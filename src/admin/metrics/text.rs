@@ -3,6 +3,7 @@
 //! Owns the names, labels and units of the metrics, by Prometheus's conventions: base units, `_total` for counters, one
 //! family with a label where the rows differ by a reason only. `promtool check metrics` reads it in a test. Pure.
 
+use crate::admin::answer::Data;
 use crate::admin::rows::{
     AdminState, CounterRow, LatencyRow, Link, MemberRow, MemberState, PortRow, ProbeRow, Role, SnatRow, Spread, Status,
     SwitchoverRow, VirtualServerRow, VirtualServerState, WorkerRow,
@@ -10,40 +11,24 @@ use crate::admin::rows::{
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 
-/// What the metrics are made of.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Tables {
-    /// One screen.
-    pub status: Option<Status>,
-    /// All counters.
-    pub counters: Vec<CounterRow>,
-    /// The members.
-    pub members: Vec<MemberRow>,
-    /// Their monitors.
-    pub probes: Vec<ProbeRow>,
-    /// SNAT addresses.
-    pub snat: Vec<SnatRow>,
-    /// Forwarding latency, loop times, stalls.
-    pub latency: Vec<LatencyRow>,
-}
-
-/// The tables as text.
-pub fn exposition(tables: &Tables) -> String {
+/// Answers of the controller as text.
+pub fn exposition(answers: &[Data]) -> String {
     let mut page = Page::default();
-    if let Some(status) = &tables.status {
-        appliance(&mut page, status);
-        status.workers.iter().for_each(|row| worker(&mut page, row));
-        status.ports.iter().for_each(|row| port(&mut page, row));
-        status.virtual_servers.iter().for_each(|row| virtual_server(&mut page, row));
-        if let Some(row) = &status.last_switchover {
-            switchover(&mut page, row);
+    let workers = answers.iter().find_map(|answer| match answer {
+        Data::Status(status) => Some(status.workers.as_slice()),
+        _ => None,
+    });
+    for answer in answers {
+        match answer {
+            Data::Status(status) => appliance(&mut page, status),
+            Data::Members(rows) => rows.iter().for_each(|row| member(&mut page, row)),
+            Data::Probes(rows) => rows.iter().for_each(|row| probe(&mut page, row)),
+            Data::Snat(rows) => rows.iter().for_each(|row| snat(&mut page, row)),
+            Data::Latency(rows) => rows.iter().for_each(|row| latency(&mut page, row)),
+            Data::Counters(rows) => counters(&mut page, rows, workers.unwrap_or_default()),
+            _ => {}
         }
     }
-    tables.members.iter().for_each(|row| member(&mut page, row));
-    tables.probes.iter().for_each(|row| probe(&mut page, row));
-    tables.snat.iter().for_each(|row| snat(&mut page, row));
-    tables.latency.iter().for_each(|row| latency(&mut page, row));
-    counters(&mut page, tables);
     page.text()
 }
 
@@ -130,6 +115,10 @@ fn appliance(page: &mut Page, status: &Status) {
     page.gauge("uptime_seconds", "Time since the start.", &[], status.uptime_s as f64);
     page.gauge("snapshot_epoch", "The snapshot that every worker has installed.", &[], status.epoch as f64);
     page.gauge("alarms", "Alarms now raised.", &[], status.alarms.len() as f64);
+    status.workers.iter().for_each(|row| worker(page, row));
+    status.ports.iter().for_each(|row| port(page, row));
+    status.virtual_servers.iter().for_each(|row| virtual_server(page, row));
+    status.last_switchover.iter().for_each(|row| switchover(page, row));
 }
 
 fn worker(page: &mut Page, row: &WorkerRow) {
@@ -212,14 +201,10 @@ fn latency(page: &mut Page, row: &LatencyRow) {
 }
 
 /// Each worker's own where there are several, else the sums, as the one worker's.
-fn counters(page: &mut Page, tables: &Tables) {
-    let own: BTreeSet<&str> =
-        tables.counters.iter().filter(|row| row.worker.is_some()).map(|row| row.name.as_str()).collect();
-    let only = match tables.status.as_ref().map(|status| status.workers.as_slice()) {
-        Some([only]) => Some(only.id),
-        _ => None,
-    };
-    let rows = tables.counters.iter().filter(|row| row.worker.is_some() || !own.contains(row.name.as_str()));
+fn counters(page: &mut Page, rows: &[CounterRow], workers: &[WorkerRow]) {
+    let own: BTreeSet<&str> = rows.iter().filter(|row| row.worker.is_some()).map(|row| row.name.as_str()).collect();
+    let only = if let [only] = workers { Some(only.id) } else { None };
+    let rows = rows.iter().filter(|row| row.worker.is_some() || !own.contains(row.name.as_str()));
     rows.for_each(|row| counter(page, row, only));
 }
 
@@ -240,34 +225,35 @@ fn counter(page: &mut Page, row: &CounterRow, only: Option<u16>) {
     let by = |label, value| worker.into_iter().chain([(label, value)]).collect::<Vec<_>>();
     let labels: Vec<_> = worker.into_iter().collect();
     let (help, value) = (row.explanation.as_str(), row.value);
-    match row.name.split_once('_') {
-        Some(("drop", reason)) => {
-            return page.total("dropped_frames", "Frames dropped, by reason.", &by("reason", reason), value);
+    match row.name.split_once('_').unwrap_or_default() {
+        ("drop", reason) => page.total("dropped_frames", "Frames dropped, by reason.", &by("reason", reason), value),
+        ("punt", reason) => {
+            page.total(
+                "punted_frames",
+                "Frames passed to the management core, by reason.",
+                &by("reason", reason),
+                value,
+            );
         }
-        Some(("punt", reason)) => {
-            let help = "Frames passed to the management core, by reason.";
-            return page.total("punted_frames", help, &by("reason", reason), value);
+        ("event", event) => {
+            page.total("events", "Noteworthy events in forwarded traffic.", &by("event", event), value);
         }
-        Some(("event", event)) => {
-            return page.total("events", "Noteworthy events in forwarded traffic.", &by("event", event), value);
-        }
-        _ => {}
-    }
-    match row.name.as_str() {
-        "queued" => page.gauge("queued_frames", help, &labels, value as f64),
-        "flows" | "neighbours" => page.gauge(&row.name, help, &labels, value as f64),
-        "received" | "originated" | "transmitted" | "handed_in" | "handed_off" => {
-            page.total(&format!("{}_frames", row.name), help, &labels, value);
-        }
-        "epochs" => page.total("snapshots_installed", help, &labels, value),
-        "snapshot_install_us" => {
-            let help = "From publishing the latest snapshot to its installation by the last worker.";
-            page.gauge("snapshot_install_seconds", help, &labels, value as f64 / 1e6);
-        }
-        "snapshot_install_max_us" => page.gauge("snapshot_install_max_seconds", help, &labels, value as f64 / 1e6),
-        // The workers' own stand beside their latencies.
-        "stalls" => {}
-        name => page.total(name, help, &labels, value),
+        _ => match row.name.as_str() {
+            "queued" => page.gauge("queued_frames", help, &labels, value as f64),
+            "flows" | "neighbours" => page.gauge(&row.name, help, &labels, value as f64),
+            "received" | "originated" | "transmitted" | "handed_in" | "handed_off" => {
+                page.total(&format!("{}_frames", row.name), help, &labels, value);
+            }
+            "epochs" => page.total("snapshots_installed", help, &labels, value),
+            "snapshot_install_us" => {
+                let help = "From publishing the latest snapshot to its installation by the last worker.";
+                page.gauge("snapshot_install_seconds", help, &labels, value as f64 / 1e6);
+            }
+            "snapshot_install_max_us" => page.gauge("snapshot_install_max_seconds", help, &labels, value as f64 / 1e6),
+            // The workers' own stand beside their latencies.
+            "stalls" => {}
+            name => page.total(name, help, &labels, value),
+        },
     }
 }
 
@@ -289,7 +275,7 @@ mod tests {
             counted("drop_no_route", Some(1), 4),
             counted("event_loose_pickup", Some(1), 5),
         ];
-        let text = exposition(&Tables { counters, ..Tables::default() });
+        let text = exposition(&[Data::Counters(counters)]);
         let expected = "# HELP fairlead_dropped_frames_total Frames dropped, by reason.\n\
                         # TYPE fairlead_dropped_frames_total counter\n\
                         fairlead_dropped_frames_total{worker=\"0\",reason=\"no_flow\"} 3\n\
@@ -306,9 +292,9 @@ mod tests {
     #[test]
     fn what_can_fall_is_a_gauge_in_base_units() {
         let worker = WorkerRow { id: 0, core: 1, busy_percent: 50.0, rx: 0, tx: 0, dropped: 0, flows: 0 };
-        let status = Some(Status { workers: vec![worker], ..Status::default() });
+        let status = Status { workers: vec![worker], ..Status::default() };
         let counters = vec![counted("queued", None, 3), counted("snapshot_install_us", None, 1_500)];
-        let text = exposition(&Tables { status, counters, ..Tables::default() });
+        let text = exposition(&[Data::Status(Box::new(status)), Data::Counters(counters)]);
         for line in [
             "# TYPE fairlead_queued_frames gauge\nfairlead_queued_frames{worker=\"0\"} 3\n",
             "# TYPE fairlead_snapshot_install_seconds gauge\nfairlead_snapshot_install_seconds 0.0015\n",
@@ -332,7 +318,7 @@ mod tests {
             exhausted: 3,
             excluded: 4,
         };
-        let text = exposition(&Tables { snat: vec![snat], ..Tables::default() });
+        let text = exposition(&[Data::Snat(vec![snat])]);
         let line = "fairlead_snat_ports_used{address=\"10.0.0.1\",protocol=\"t\\\"c\\\\p\\n\"} 1\n";
         assert!(text.contains(line), "{text}");
         let line = "fairlead_snat_ports_exhausted_in_seconds{address=\"10.0.0.1\",protocol=\"t\\\"c\\\\p\\n\"} 7800\n";
@@ -359,7 +345,7 @@ mod tests {
             longest_ns: 4_200_000,
             longest_at: None,
         };
-        let text = exposition(&Tables { latency: vec![row(Some(0)), row(None)], ..Tables::default() });
+        let text = exposition(&[Data::Latency(vec![row(Some(0)), row(None)])]);
         let expected = "# HELP fairlead_forwarding_latency_seconds Of each frame sent: from the start of the loop \
                         iteration that received it to the end of the one that sent it; without the time in the NICs' \
                         rings.\n\

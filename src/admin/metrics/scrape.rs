@@ -1,0 +1,33 @@
+//! What is asked for one page.
+
+use super::text::exposition;
+use crate::admin::Request;
+use crate::admin::request::{Asked, put};
+use crate::time::Duration;
+use tokio::sync::mpsc;
+use tokio::time::timeout;
+
+/// How long the controller may take for all tables.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// All that a page is made of.
+pub const QUESTIONS: [Request; 6] = [
+    Request::Status {},
+    Request::Counters { all: true },
+    Request::Members {},
+    Request::Probes {},
+    Request::Snat {},
+    Request::Latency { reset: false },
+];
+
+/// A page. `None`: the controller does not answer.
+pub(super) async fn scrape(asked: &mpsc::Sender<Asked>) -> Option<String> {
+    let gather = async {
+        let mut answers = Vec::new();
+        for request in QUESTIONS {
+            answers.push(put(asked, request).await?.ok()?.data);
+        }
+        Some(exposition(&answers))
+    };
+    timeout(PATIENCE, gather).await.ok().flatten()
+}
