@@ -198,3 +198,35 @@ fn each_shell_has_its_completion_and_there_is_a_manual() {
     assert_eq!(code, Some(0));
     assert!(out.contains(".TH fairlead 1") && out.contains("\\fBpool force\\fR <POOL> <MEMBER>"), "{out}");
 }
+
+/// The session in README.md is that of a real run. What can be checked without another one: the heads of its tables
+/// are those of today.
+#[test]
+fn the_session_in_the_readme_is_not_out_of_date() {
+    let read = |path: &str| std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(path)).expect(path);
+    let heads = |text: &str| -> Vec<Vec<String>> {
+        let heads = text
+            .lines()
+            .filter(|line| line.contains("  ") && !line.chars().any(|c| c.is_lowercase() || c.is_numeric()));
+        heads
+            .map(|line| line.split("  ").map(str::trim).filter(|word| !word.is_empty()).map(str::to_owned).collect())
+            .collect()
+    };
+    let page = read("README.md");
+    let session = page.split("```console\n").nth(1).and_then(|rest| rest.split("```").next()).expect("a session");
+    let mut tables = 0;
+    for shown in session.split("$ fairlead ").skip(1) {
+        let command = shown.split_whitespace().next().unwrap();
+        let golden = match command {
+            "run" => continue,
+            "status" => "one_screen".to_owned(),
+            command => format!("{command}_table"),
+        };
+        let today = heads(&read(&format!("src/cli/snapshots/fairlead__cli__golden__{golden}.snap")));
+        for head in heads(shown) {
+            assert!(today.contains(&head), "{command}: {head:?} is not among {today:?}");
+            tables += 1;
+        }
+    }
+    assert_eq!(tables, 6);
+}
