@@ -8,19 +8,17 @@ mod load;
 mod log;
 mod manage;
 mod plane;
-mod rows;
 mod rss;
 
 use crate::admin;
 use crate::admin::metrics;
 use crate::config::{self, Configuration};
-use crate::control::{Controller, ControllerConfig};
+use crate::control::{Controller, ControllerConfig, Machine};
 use crate::flow::Claims;
 use anyhow::{Context, Result};
 use clock::Clock;
 use manage::{Ending, Manager};
 use plane::Plane;
-use std::collections::{HashMap, VecDeque};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use tokio::net::TcpListener;
@@ -92,13 +90,15 @@ fn start(file: &Path, configuration: Configuration) -> Result<Ending> {
     let plane = Plane::start(&configuration, &claims, clock)?;
     warn_of_drivers(&configuration, &plane);
     tell_of_spreading(&configuration, &plane);
-    let manager = manager(file, configuration, claims, plane, clock);
-    runtime.block_on(serve(manager, socket, page))
+    let controller = controller(configuration, claims, &plane, clock);
+    let (sender, asked) = mpsc::channel(QUESTIONS);
+    let manager = Manager::new(controller, plane, asked, file.to_owned(), clock);
+    runtime.block_on(serve(manager, sender, socket, page))
 }
 
 /// What a driver cannot do and an operator may miss.
 fn warn_of_drivers(configuration: &Configuration, plane: &Plane) {
-    for (port, facts) in configuration.intent.ports.iter().zip(plane.facts()) {
+    for (port, facts) in configuration.intent.ports.iter().zip(&plane.facts) {
         if facts.driver == "net_af_packet" {
             tracing::warn!(
                 "port {}: af_packet lets the kernel join fragments and cuts off what it joined: datagrams in fragments are \
@@ -112,50 +112,29 @@ fn warn_of_drivers(configuration: &Configuration, plane: &Plane) {
 /// How each NIC spreads what it receives, where there are several workers to spread it over.
 fn tell_of_spreading(configuration: &Configuration, plane: &Plane) {
     let workers = plane.mail.len();
-    for (port, facts) in configuration.intent.ports.iter().zip(plane.facts()).filter(|_| workers > 1) {
+    for (port, facts) in configuration.intent.ports.iter().zip(&plane.facts).filter(|_| workers > 1) {
         let (queues, spreading) = (facts.rx_queues, facts.spreading);
         tracing::info!("port {}: {queues} receive queues for {workers} workers, RSS {spreading}", port.name);
     }
 }
 
-fn manager(file: &Path, configuration: Configuration, claims: Claims, plane: Plane, clock: Clock) -> ReadyToServe {
-    let (sender, asked) = mpsc::channel(QUESTIONS);
-    let workers = plane.mail.len();
-    let ports = configuration.intent.ports.len();
-    let controller = Controller::new(
-        ControllerConfig {
-            configuration,
-            macs: plane.macs.clone(),
-            ports: plane.facts(),
-            claims,
-            counters: plane.counters(),
-            workers,
-            seed: plane::seed(),
-            start: clock.wall().into(),
-        },
-        clock.now(),
-    );
-    let manager = Manager {
-        clock,
-        controller,
-        plane,
-        asked,
-        file: file.to_owned(),
-        owed: (0..workers).map(|_| VecDeque::new()).collect(),
-        answers: HashMap::new(),
-        requests: 0,
-        links: vec![false; ports],
-        stopped: false,
+fn controller(configuration: Configuration, claims: Claims, plane: &Plane, clock: Clock) -> Controller {
+    let machine = Machine {
+        macs: plane.macs.clone(),
+        ports: plane.facts.clone(),
+        workers: plane.mail.len(),
+        counters: plane.counters(),
+        start: clock.wall().into(),
     };
-    ReadyToServe { manager, sender }
+    Controller::new(ControllerConfig { configuration, machine, claims, seed: plane::seed() }, clock.now())
 }
 
-struct ReadyToServe {
+async fn serve(
     manager: Manager,
     sender: mpsc::Sender<admin::Asked>,
-}
-
-async fn serve(ready: ReadyToServe, socket: admin::AdminSocket, page: Option<TcpListener>) -> Result<Ending> {
+    socket: admin::AdminSocket,
+    page: Option<TcpListener>,
+) -> Result<Ending> {
     let (stop, stopped) = watch::channel(false);
     let until = || {
         let mut stopped = stopped.clone();
@@ -163,9 +142,9 @@ async fn serve(ready: ReadyToServe, socket: admin::AdminSocket, page: Option<Tcp
             let _ = stopped.wait_for(|stopped| *stopped).await;
         }
     };
-    let server = tokio::spawn(admin::serve(socket, admin::Limits::default(), ready.sender.clone(), until()));
-    let scraped = page.map(|listener| tokio::spawn(metrics::serve(listener, ready.sender, until())));
-    let ending = ready.manager.run(stop).await.context("signals cannot be received")?;
+    let server = tokio::spawn(admin::serve(socket, admin::Limits::default(), sender.clone(), until()));
+    let scraped = page.map(|listener| tokio::spawn(metrics::serve(listener, sender, until())));
+    let ending = manager.run(stop).await.context("signals cannot be received")?;
     if let Some(task) = scraped {
         let _ = task.await;
     }

@@ -1,4 +1,4 @@
-//! The management core's loop: the controller's senses and hands.
+//! The management core's loop: what happens reaches the controller, what it wants is done.
 //!
 //! Owns the waiting: for workers' mail, operators, signals, links and the controller's own deadlines. Everything that
 //! happens becomes an input; everything the controller wants becomes an act here. Decides nothing.
@@ -16,25 +16,25 @@ use std::path::PathBuf;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{mpsc, oneshot, watch};
 
-/// Workers' mail is looked at this often.
+/// Workers' mail is read this often.
 const ROUND: Duration = Duration::from_millis(1);
-/// Links are looked at this often.
+/// Links are checked this often.
 const LINKS: Duration = Duration::from_millis(500);
 
 /// What the loop runs with.
 pub struct Manager {
-    pub clock: Clock,
-    pub controller: Controller,
-    pub plane: Plane,
-    pub asked: mpsc::Receiver<Asked>,
-    pub file: PathBuf,
+    clock: Clock,
+    controller: Controller,
+    plane: Plane,
+    asked: mpsc::Receiver<Asked>,
+    file: PathBuf,
     /// Commands that found a worker's ring full, oldest first.
-    pub owed: Vec<VecDeque<Command>>,
-    pub answers: HashMap<u64, oneshot::Sender<Answer>>,
-    pub requests: u64,
-    pub links: Vec<bool>,
+    backlog: Vec<VecDeque<Command>>,
+    answers: HashMap<u64, oneshot::Sender<Answer>>,
+    requests: u64,
+    links: Vec<bool>,
     /// The controller has nothing more to say.
-    pub stopped: bool,
+    stopped: bool,
 }
 
 /// How the loop ended.
@@ -46,6 +46,19 @@ pub enum Ending {
 }
 
 impl Manager {
+    pub fn new(
+        controller: Controller,
+        plane: Plane,
+        asked: mpsc::Receiver<Asked>,
+        file: PathBuf,
+        clock: Clock,
+    ) -> Manager {
+        let backlog = plane.mail.iter().map(|_| VecDeque::new()).collect();
+        let links = vec![false; plane.macs.len()];
+        let (answers, requests, stopped) = (HashMap::new(), 0, false);
+        Manager { clock, controller, plane, asked, file, backlog, answers, requests, links, stopped }
+    }
+
     /// Runs until a signal ends it or a worker is lost, then stops the workers in order.
     pub async fn run(mut self, stop: watch::Sender<bool>) -> std::io::Result<Ending> {
         let mut terminate = signal(SignalKind::terminate())?;
@@ -60,12 +73,12 @@ impl Manager {
     }
 
     async fn serve(&mut self, terminate: &mut Signal, interrupt: &mut Signal, hangup: &mut Signal) -> Ending {
-        let mut looked_at_links = Instant::ZERO;
+        let mut links_checked = Instant::ZERO;
         loop {
             let now = self.clock.now();
-            if now.since(looked_at_links) >= LINKS || looked_at_links == Instant::ZERO {
-                looked_at_links = now;
-                self.look_at_links(now);
+            if now.since(links_checked) >= LINKS || links_checked == Instant::ZERO {
+                links_checked = now;
+                self.check_links(now);
                 if self.plane.has_lost_a_worker() {
                     return Ending::WorkerLost;
                 }
@@ -84,7 +97,7 @@ impl Manager {
         }
     }
 
-    /// How long nothing is due; workers' mail is looked at in between anyway.
+    /// How long nothing is due; workers' mail is read in between anyway.
     fn pause(&self, now: Instant) -> Duration {
         self.controller.next_deadline().map_or(ROUND, |due| due.since(now)).min(ROUND)
     }
@@ -100,14 +113,14 @@ impl Manager {
         let mut outputs: Vec<Output> = std::iter::from_fn(|| self.controller.poll_output()).collect();
         outputs.sort_by_key(|output| !matches!(output, Output::ToWorker(..)));
         outputs.into_iter().for_each(|output| self.act(output));
-        self.pay();
+        self.flush();
     }
 
     fn act(&mut self, output: Output) {
         match output {
             Output::ToWorker(worker, command) => {
-                self.owed[usize::from(worker.0)].push_back(command);
-                self.pay();
+                self.backlog[usize::from(worker.0)].push_back(command);
+                self.flush();
             }
             Output::Answer { request_id, answer } => {
                 if let Some(asker) = self.answers.remove(&request_id) {
@@ -124,14 +137,13 @@ impl Manager {
         }
     }
 
-    /// Gives workers what they are owed, as far as their rings have room; in order.
-    fn pay(&mut self) {
-        for (owed, mail) in self.owed.iter_mut().zip(&mut self.plane.mail) {
-            while let Some(command) = owed.pop_front() {
-                if let Err(rtrb::PushError::Full(command)) = mail.commands.push(command) {
-                    owed.push_front(command);
-                    break;
-                }
+    /// Gives workers their commands as far as their rings have room; in order.
+    fn flush(&mut self) {
+        for (backlog, mail) in self.backlog.iter_mut().zip(&mut self.plane.mail) {
+            while !mail.commands.is_full()
+                && let Some(command) = backlog.pop_front()
+            {
+                let _ = mail.commands.push(command);
             }
         }
     }
@@ -145,7 +157,7 @@ impl Manager {
         }
     }
 
-    fn look_at_links(&mut self, now: Instant) {
+    fn check_links(&mut self, now: Instant) {
         for at in 0..self.links.len() {
             let port = PortId(at as u8);
             let up = self.plane.link_up(port);
@@ -168,7 +180,7 @@ impl Manager {
         self.controller.handle(Input::Reload { request_id, read }, self.clock.now());
     }
 
-    /// Stops the workers and waits until their snapshots have come home, or the controller's patience is at its end.
+    /// Stops the workers and waits until their snapshots are returned, or the controller's patience is at its end.
     fn stop(mut self) {
         self.handle(Input::Stop);
         while !self.stopped {

@@ -6,7 +6,7 @@ use super::clock::Clock;
 use super::load::Load;
 use super::rss::Rss;
 use crate::config::{Configuration, Idle};
-use crate::control::{CounterSource, PortCounters, PortFacts, Spreading, WorkerCounters};
+use crate::control::{CounterSource, PortCounters, PortFacts, WorkerCounters};
 use crate::dpdk::{Eal, EalConfig, Ports, memory_mb};
 use crate::engine::{Engine, Share};
 use crate::flow::Claims;
@@ -38,9 +38,9 @@ pub struct Plane {
     pub mail: Vec<ManagementEnd>,
     /// Our MAC on each port.
     pub macs: Vec<Mac>,
+    /// What each port is.
+    pub facts: Vec<PortFacts>,
     gauges: Arc<Gauges>,
-    /// What became of the wish how each port spreads.
-    spreadings: Vec<Spreading>,
     threads: Vec<JoinHandle<()>>,
 }
 
@@ -68,7 +68,7 @@ impl Plane {
         let wanted = rss.configs(intent);
         let mut ports = eal.open_ports(&wanted, cores.workers.len(), settings.dpdk.mbufs)?;
         let macs: Vec<_> = ports.facts().iter().map(|facts| Mac(facts.mac)).collect();
-        let (law, spreadings) = rss.found(ports.facts());
+        let (law, facts) = rss.found(ports.facts());
         let world = Arc::new(first_world(intent, &macs));
         let (mut mail, mut threads, mut workers) = (Vec::new(), Vec::new(), Vec::new());
         for (at, hands) in hand_offs(cores.workers.len(), HAND_OFF).into_iter().enumerate() {
@@ -84,22 +84,11 @@ impl Plane {
             mail.push(management);
             workers.push(gauge);
         }
-        Ok(Plane { mail, macs, gauges: Arc::new(Gauges { ports, workers }), spreadings, threads })
+        Ok(Plane { mail, macs, gauges: Arc::new(Gauges { ports, workers }), facts, threads })
     }
 
     pub fn counters(&self) -> Box<dyn CounterSource> {
         Box::new(Reader { gauges: Arc::clone(&self.gauges) })
-    }
-
-    /// What was found of each port.
-    pub fn facts(&self) -> Vec<PortFacts> {
-        let fact = |(facts, spreading): (&crate::dpdk::PortFacts, &Spreading)| PortFacts {
-            driver: facts.driver.clone(),
-            rx_queues: facts.rx_queues,
-            tx_queues: facts.tx_queues,
-            spreading: *spreading,
-        };
-        self.gauges.ports.facts().iter().zip(&self.spreadings).map(fact).collect()
     }
 
     /// The cable of a port is in and the other end speaks.
@@ -204,7 +193,8 @@ struct Reader {
 impl CounterSource for Reader {
     fn worker(&self, worker: WorkerId) -> WorkerCounters {
         let Some(gauge) = self.gauges.workers.get(usize::from(worker.0)) else { return WorkerCounters::default() };
-        super::rows::worker_counters(&gauge.shared, f64::from_bits(gauge.busy.load(Ordering::Relaxed)))
+        let busy_percent = f64::from_bits(gauge.busy.load(Ordering::Relaxed));
+        WorkerCounters { busy_percent, tally: gauge.shared.read(), member_flows: gauge.shared.member_flows() }
     }
 
     fn port(&self, port: PortId) -> PortCounters {

@@ -1,9 +1,9 @@
-//! How NICs are asked to spread what they receive, and what becomes of it.
+//! How NICs are asked to spread what they receive, and whether they do.
 //!
 //! Owns the secret they share, and the law that follows: where one NIC at least spreads by an end of its packets as
 //! asked, its hash is the workers' law, and what it receives arrives where it is decided about; else our own hash is.
 
-use crate::control::Spreading;
+use crate::control::{PortFacts, Spreading};
 use crate::dpdk::{self, Hashing, PortConfig};
 use crate::engine::Steering;
 use crate::policy::Intent;
@@ -37,17 +37,21 @@ impl Rss {
         intent.ports.iter().zip(&self.spreads).map(config).collect()
     }
 
-    /// Which law follows from what the drivers took, and how each port spreads.
-    pub fn found(&self, ports: &[dpdk::PortFacts]) -> (Steering, Vec<Spreading>) {
-        let spreadings: Vec<_> =
-            ports.iter().zip(&self.spreads).map(|(port, spread)| found(port.hashing, *spread)).collect();
-        let helps = |spreading: &Spreading| matches!(spreading, Spreading::By(Spread::Source | Spread::Destination));
-        let law = if spreadings.iter().any(helps) {
-            Steering::of_nics(self.workers, self.secret.places())
-        } else {
-            Steering::ours(self.workers)
+    /// Which law follows from what the drivers took, and what each port is.
+    pub fn found(&self, ports: &[dpdk::PortFacts]) -> (Steering, Vec<PortFacts>) {
+        let facts = |(port, spread): (&dpdk::PortFacts, &Spread)| PortFacts {
+            driver: port.driver.clone(),
+            rx_queues: port.rx_queues,
+            tx_queues: port.tx_queues,
+            spreading: found(port.hashing, *spread),
         };
-        (law, spreadings)
+        let facts: Vec<PortFacts> = ports.iter().zip(&self.spreads).map(facts).collect();
+        let helps = |port: &PortFacts| matches!(port.spreading, Spreading::By(Spread::Source | Spread::Destination));
+        let law = match facts.iter().any(helps) {
+            true => Steering::of_nics(self.workers, self.secret.places()),
+            false => Steering::ours(self.workers),
+        };
+        (law, facts)
     }
 }
 

@@ -5,7 +5,7 @@
 
 use super::checks::Checks;
 use super::exclusions::Exclusions;
-use super::facts::{CounterSource, Machine, PortFacts};
+use super::facts::Machine;
 use super::latency::Latencies;
 use super::link::{self, Link};
 use super::neighbours::NeighbourEvent;
@@ -17,7 +17,7 @@ use super::stopping::Stopping;
 use super::switchovers::{self, Switchovers};
 use super::waiting::Waiting;
 use crate::admin::Request;
-use crate::admin::rows::{SwitchoverRow, Wall};
+use crate::admin::rows::SwitchoverRow;
 use crate::config::{Configuration, LogLevel};
 use crate::engine::PuntReason;
 use crate::flow::Claims;
@@ -26,25 +26,17 @@ use crate::policy::health::Health;
 use crate::policy::intent::{InterfaceId, MemberId, PoolId, PortId};
 use crate::policy::{Epoch, Intent, Snapshot};
 use crate::time::Instant;
-use crate::wire::{Kind, Mac, Packet};
+use crate::wire::{Kind, Packet};
 use crate::worker::mailbox::{Command, Event};
 
 /// What a controller is made of.
 pub struct ControllerConfig {
     /// The file.
     pub configuration: Configuration,
-    /// Our MAC on each port, in the order of the intent.
-    pub macs: Vec<Mac>,
-    /// What each port is, likewise.
-    pub ports: Vec<PortFacts>,
-    /// How many workers there are.
-    pub workers: usize,
+    /// What it runs on.
+    pub machine: Machine,
     /// The SNAT ports, shared with the workers.
     pub claims: Claims,
-    /// Who can read counters.
-    pub counters: Box<dyn CounterSource>,
-    /// The wall clock at [`Instant::ZERO`].
-    pub start: Wall,
     /// What chance is drawn from.
     pub seed: u64,
 }
@@ -108,16 +100,16 @@ impl Controller {
     /// A controller that has published its first snapshot: nobody is active until probes have said so.
     ///
     /// # Panics
-    /// When there are no workers, or `macs` and `ports` are not parallel to the ports of the file: faults of the caller's.
+    /// When there are no workers, or MACs and ports are not parallel to the ports of the file: faults of the caller's.
     pub fn new(config: ControllerConfig, now: Instant) -> Controller {
-        let ControllerConfig { configuration, macs, ports, workers, claims, counters, start, seed } = config;
-        let intent = configuration.intent.clone();
-        let parallel = [macs.len(), ports.len()].iter().all(|count| *count == intent.ports.len());
+        let ControllerConfig { configuration, machine, claims, seed } = config;
+        let (intent, macs, workers) = (configuration.intent.clone(), &machine.macs, machine.workers);
+        let parallel = [macs.len(), machine.ports.len()].iter().all(|count| *count == intent.ports.len());
         assert!(parallel, "one MAC and facts for each port");
         let pools = Pools::new(&intent, now);
         let mut controller = Controller {
             exclusions: Exclusions::default(),
-            link: Link::new(&intent, &macs, seed ^ 0x6172_7000, now),
+            link: Link::new(&intent, macs, seed ^ 0x6172_7000, now),
             probing: Probing::new(&intent, seed, now),
             health: pools.health(),
             publisher: Publisher::new(workers, now),
@@ -129,7 +121,7 @@ impl Controller {
             outputs: Outbox::default(),
             deadline: None,
             file: configuration,
-            machine: Machine { macs, ports, workers, counters, start },
+            machine,
             intent,
             pools,
         };

@@ -4,12 +4,15 @@
 //! table in a test.
 
 use crate::admin::rows::{CounterRow, Wall};
+use crate::engine::{DropReason, Notice, PuntReason};
 use crate::io::PortStats;
 use crate::policy::intent::PortId;
 use crate::time::Instant;
 use crate::wire::Mac;
 use crate::wire::toeplitz::Spread;
+use crate::worker::Tally;
 use crate::worker::arrivals::Arrived;
+use crate::worker::counters::Total;
 use crate::worker::mailbox::WorkerId;
 use std::fmt;
 
@@ -64,23 +67,31 @@ pub struct PortCounters {
     pub arrived: Arrived,
 }
 
-/// What a worker has counted since the start.
+/// What is read of a worker now and then.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct WorkerCounters {
     /// Of the last second, the part spent on packets, 0 to 100.
     pub busy_percent: f64,
-    /// Frames received.
-    pub received: u64,
-    /// Frames sent.
-    pub transmitted: u64,
-    /// Frames dropped.
-    pub dropped: u64,
-    /// Flows in its table now.
-    pub flows: u64,
-    /// The same by member, in the order of the members; may be shorter.
+    /// What it has counted since the start.
+    pub tally: Tally,
+    /// Flows in its table now by member, in the order of the members; may be shorter.
     pub member_flows: Vec<u64>,
-    /// Every counter it has, by name; `worker` is left to the reader.
-    pub rows: Vec<CounterRow>,
+}
+
+impl WorkerCounters {
+    /// Everything it has counted, by name; `worker` is left to the reader.
+    pub fn rows(&self) -> impl Iterator<Item = CounterRow> {
+        let tally = &self.tally;
+        let totals = Total::ALL.iter().map(|t| counter("", t.name(), tally.total(*t), t.explanation()));
+        let drops = DropReason::ALL.iter().map(|r| counter("drop_", r.name(), tally.drops(*r), r.explanation()));
+        let punts = PuntReason::ALL.iter().map(|r| counter("punt_", r.name(), tally.punts(*r), r.explanation()));
+        let events = Notice::ALL.iter().map(|r| counter("event_", r.name(), tally.notices(*r), r.explanation()));
+        totals.chain(drops).chain(punts).chain(events)
+    }
+}
+
+pub(super) fn counter(prefix: &str, name: &str, value: u64, explanation: &str) -> CounterRow {
+    CounterRow { name: format!("{prefix}{name}"), value, explanation: explanation.into(), worker: None }
 }
 
 /// Reads counters. Called seldom, from the management core; must not wait.
@@ -91,24 +102,28 @@ pub trait CounterSource: Send {
     fn port(&self, port: PortId) -> PortCounters;
 }
 
-/// What the controller was started with, and never changes.
-pub(super) struct Machine {
+/// What the controller is started with, and never changes.
+pub struct Machine {
     /// Our MAC on each port, in the order of the intent.
-    pub(super) macs: Vec<Mac>,
+    pub macs: Vec<Mac>,
     /// What each port is, likewise.
-    pub(super) ports: Vec<PortFacts>,
-    pub(super) workers: usize,
-    pub(super) counters: Box<dyn CounterSource>,
+    pub ports: Vec<PortFacts>,
+    /// How many workers there are.
+    pub workers: usize,
+    /// Who can read counters.
+    pub counters: Box<dyn CounterSource>,
     /// The wall clock at [`Instant::ZERO`].
-    pub(super) start: Wall,
+    pub start: Wall,
 }
 
 impl Machine {
-    pub(super) fn wall(&self, at: Instant) -> Wall {
+    /// The wall clock then.
+    pub fn wall(&self, at: Instant) -> Wall {
         self.start.plus(at.since(Instant::ZERO))
     }
 
-    pub(super) fn workers(&self) -> impl Iterator<Item = WorkerId> + use<> {
+    /// The workers.
+    pub fn workers(&self) -> impl Iterator<Item = WorkerId> + use<> {
         (0..self.workers).map(|worker| WorkerId(worker as u16))
     }
 }

@@ -37,5 +37,5 @@ mod tests;
 mod world;
 
 pub use controller::{Controller, ControllerConfig, Input};
-pub use facts::{CounterSource, PortCounters, PortFacts, Spreading, WorkerCounters};
+pub use facts::{CounterSource, Machine, PortCounters, PortFacts, Spreading, WorkerCounters};
 pub use outbox::Output;

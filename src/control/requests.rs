@@ -15,7 +15,7 @@ use crate::admin::{Answer, Request};
 use crate::config::LogLevel;
 use crate::policy::Epoch;
 use crate::policy::health::State;
-use crate::policy::intent::{MemberId, PoolId, Snat, VirtualServer};
+use crate::policy::intent::{MemberId, PoolId, Snat};
 use crate::time::{Duration, Instant};
 use crate::worker::mailbox::{Command, FlowFilter, ServedAt};
 use ipnet::Ipv4Net;
@@ -276,29 +276,24 @@ impl Controller {
     }
 
     fn member_named(&self, name: &str) -> Result<MemberId, AdminError> {
-        self.intent.members.find_id(|member| member.name == name).ok_or_else(|| {
-            let names = self.intent.members.iter().map(|member| member.name.as_str());
-            AdminError::new(Code::UnknownMember, format!("there is no member `{name}`; there are {}", listed(names)))
-        })
+        let members = &self.intent.members;
+        let names = members.iter().map(|member| &*member.name);
+        members.find_id(|member| member.name == name).ok_or_else(|| unknown(Code::UnknownMember, "member", name, names))
     }
 
-    pub(super) fn pool_named(&self, name: &str) -> Result<PoolId, AdminError> {
-        self.intent.pools.find_id(|pool| pool.name == name).ok_or_else(|| {
-            let names = self.intent.pools.iter().map(|pool| pool.name.as_str());
-            AdminError::new(Code::UnknownPool, format!("there is no pool `{name}`; there are {}", listed(names)))
-        })
+    fn pool_named(&self, name: &str) -> Result<PoolId, AdminError> {
+        let pools = &self.intent.pools;
+        let names = pools.iter().map(|pool| &*pool.name);
+        pools.find_id(|pool| pool.name == name).ok_or_else(|| unknown(Code::UnknownPool, "pool", name, names))
     }
 
     fn virtual_server_named(&self, name: &str) -> Result<ServedAt, AdminError> {
-        let server = self.intent.virtual_servers.iter().find(|server| server.name == name);
-        let at = |server: &VirtualServer| ServedAt { address: server.address, listen: server.listen.clone() };
-        server.map(at).ok_or_else(|| {
-            let names = self.intent.virtual_servers.iter().map(|server| server.name.as_str());
-            AdminError::new(
-                Code::UnknownVirtualServer,
-                format!("there is no virtual server `{name}`; there are {}", listed(names)),
-            )
-        })
+        let servers = &self.intent.virtual_servers;
+        let names = servers.iter().map(|server| &*server.name);
+        let server = servers.iter().find(|server| server.name == name);
+        server
+            .map(|server| ServedAt { address: server.address, listen: server.listen.clone() })
+            .ok_or_else(|| unknown(Code::UnknownVirtualServer, "virtual server", name, names))
     }
 
     /// The SNAT of a pool as the file has it.
@@ -317,6 +312,10 @@ impl Controller {
         let id = self.snat_of(pool)?.pool;
         Ok(self.exclude_rows(pool, id))
     }
+}
+
+fn unknown<'a>(code: Code, kind: &str, name: &str, names: impl Iterator<Item = &'a str>) -> AdminError {
+    AdminError::new(code, format!("there is no {kind} `{name}`; there are {}", listed(names)))
 }
 
 fn stopping() -> AdminError {

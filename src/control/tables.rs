@@ -3,7 +3,7 @@
 //! Owns the way from the controller's own words to rows. Changes nothing.
 
 use super::controller::Controller;
-use super::facts::PortCounters;
+use super::facts::{PortCounters, WorkerCounters, counter};
 use super::forecast::Outlook;
 use super::link;
 use super::port_use::Place;
@@ -253,7 +253,7 @@ impl Controller {
         let mut places: BTreeMap<String, usize> = BTreeMap::new();
         let mut own = Vec::new();
         for worker in self.machine.workers() {
-            for row in self.machine.counters.worker(worker).rows {
+            for row in self.machine.counters.worker(worker).rows() {
                 let place = *places.entry(row.name.clone()).or_insert_with(|| {
                     sums.push(CounterRow { value: 0, worker: None, ..row.clone() });
                     sums.len() - 1
@@ -292,13 +292,7 @@ impl Controller {
                 "ARP resolutions not started because too many were under way.",
             ),
         ];
-        let row = |(name, value, explanation): (&str, u64, &str)| CounterRow {
-            name: name.into(),
-            value,
-            explanation: explanation.into(),
-            worker: None,
-        };
-        rows.map(row).into()
+        rows.map(|(name, value, explanation)| counter("", name, value, explanation)).into()
     }
 
     pub(super) fn flow_row(&self, row: &mailbox::FlowRow) -> FlowRow {
@@ -317,16 +311,16 @@ impl Controller {
     }
 
     fn worker_row(&self, worker: WorkerId) -> WorkerRow {
-        let counted = self.machine.counters.worker(worker);
+        let WorkerCounters { busy_percent, tally, .. } = self.machine.counters.worker(worker);
         let core = self.file.settings.cores.workers.get(usize::from(worker.0)).copied().unwrap_or_default();
         WorkerRow {
             id: worker.0,
             core: u16::try_from(core).unwrap_or(u16::MAX),
-            busy_percent: counted.busy_percent,
-            rx: counted.received,
-            tx: counted.transmitted,
-            dropped: counted.dropped,
-            flows: counted.flows,
+            busy_percent,
+            rx: tally.received,
+            tx: tally.transmitted,
+            dropped: tally.dropped.sum(),
+            flows: tally.flows,
         }
     }
 

@@ -2,8 +2,10 @@
 //! that stands still unless told to move.
 
 use super::harness::{MACS, file_of, two_arm};
-use super::{Controller, ControllerConfig, CounterSource, Input, Output, PortCounters, PortFacts, WorkerCounters};
-use crate::admin::rows::{CounterRow, Wall};
+use super::{
+    Controller, ControllerConfig, CounterSource, Input, Machine, Output, PortCounters, PortFacts, WorkerCounters,
+};
+use crate::admin::rows::Wall;
 use crate::admin::{Answer, Request};
 use crate::config::LogLevel;
 use crate::engine::verdict::PuntReason;
@@ -15,8 +17,8 @@ use crate::time::{Duration, Instant};
 use crate::wire::build::Build;
 use crate::wire::facts::Link;
 use crate::wire::{Kind, Mac, Packet};
-use crate::worker::Latency;
 use crate::worker::mailbox::{Command, Event, FlowRow, WorkerId};
+use crate::worker::{Latency, Tally};
 use std::collections::{BTreeMap, VecDeque};
 use std::net::Ipv4Addr;
 use std::sync::Arc;
@@ -26,17 +28,8 @@ struct Still;
 
 impl CounterSource for Still {
     fn worker(&self, worker: WorkerId) -> WorkerCounters {
-        let row = |name: &str, value| CounterRow { name: name.into(), value, explanation: name.into(), worker: None };
-        let rows = vec![row("received", 10 + u64::from(worker.0)), row("drop_no_route", 0)];
-        WorkerCounters {
-            received: 10,
-            transmitted: 9,
-            dropped: 1,
-            flows: 5,
-            member_flows: vec![3, 1],
-            rows,
-            busy_percent: 1.5,
-        }
+        let tally = Tally { received: 10 + u64::from(worker.0), transmitted: 9, flows: 5, ..Tally::default() };
+        WorkerCounters { busy_percent: 1.5, tally, member_flows: vec![3, 1] }
     }
 
     fn port(&self, _: PortId) -> PortCounters {
@@ -133,11 +126,13 @@ impl World {
         let config = ControllerConfig {
             claims: Claims::new(file.snats.iter().map(|snat| snat.address), 1),
             configuration: file_of(file),
-            macs: MACS.to_vec(),
-            ports: vec![PortFacts { driver: "null".into(), rx_queues: 2, tx_queues: 2, ..PortFacts::default() }; 2],
-            workers: 2,
-            counters: Box::new(Still),
-            start: Wall(1_795_352_645_000_000),
+            machine: Machine {
+                macs: MACS.to_vec(),
+                ports: vec![PortFacts { driver: "null".into(), rx_queues: 2, tx_queues: 2, ..PortFacts::default() }; 2],
+                workers: 2,
+                counters: Box::new(Still),
+                start: Wall(1_795_352_645_000_000),
+            },
             seed: 7,
         };
         let fake = || FakeWorker { snapshot: None, mail: VecDeque::new(), latency: Box::default(), asleep: false };

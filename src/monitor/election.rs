@@ -51,7 +51,8 @@ pub struct Choice {
 
 /// Chooses the active member of a pool.
 pub fn choose(ballot: &Ballot<'_>) -> Choice {
-    let (active, reason) = ballot.forced_choice().unwrap_or_else(|| ballot.free_choice());
+    let (chosen, reason) = ballot.choice();
+    let active = chosen.map(|one| one.member);
     Choice { active, reason, alarm: ballot.alarm(active) }
 }
 
@@ -64,49 +65,41 @@ impl<'a> Ballot<'a> {
         self.candidates.iter().find(|candidate| candidate.state == State::Up)
     }
 
-    fn forced_choice(&self) -> Option<(Option<MemberId>, String)> {
-        let forced = self.find(self.forced)?;
-        if forced.state == State::Offline {
-            return None;
+    /// The first row that fits decides.
+    fn choice(&self) -> (Option<&'a Candidate<'a>>, String) {
+        let forced = self.find(self.forced).filter(|one| one.state != State::Offline);
+        let (current, first) = (self.find(self.current), self.first_up());
+        let keeps_last = self.no_member == NoMember::KeepLast;
+        match (forced, current.map(|one| (one, one.state)), first) {
+            (Some(one), ..) => (forced, format!("{} is forced by the operator; it is {}", one.name, known(one))),
+            (None, Some((one, State::Up)), Some(next)) if self.fails_back(one, next) => {
+                let names = (next.name, one.name);
+                (
+                    first,
+                    format!(
+                        "{} takes over again: it is up and listed before {}, and fail_back is immediate",
+                        names.0, names.1
+                    ),
+                )
+            }
+            (None, Some((one, State::Up | State::Unknown)), _) => {
+                (current, format!("{} stays active: {}", one.name, one.reason))
+            }
+            (None, Some((one, _)), Some(next)) => {
+                (first, format!("{} takes over: {} is {}", next.name, one.name, known(one)))
+            }
+            (None, None, Some(next)) => (first, format!("{} answers: {}", next.name, next.reason)),
+            (None, Some((one, State::Down)), None) if keeps_last => {
+                let why = "no member is up and no_member is keep-last";
+                (current, format!("{} stays active although it is {}: {why}", one.name, known(one)))
+            }
+            (None, _, None) => (None, self.nobody()),
         }
-        Some((Some(forced.member), format!("{} is forced by the operator; it is {}", forced.name, known(forced))))
     }
 
-    fn free_choice(&self) -> (Option<MemberId>, String) {
-        match self.find(self.current) {
-            Some(current) => self.keep_or_replace(current),
-            None => match self.first_up() {
-                Some(first) => (Some(first.member), format!("{} answers: {}", first.name, first.reason)),
-                None => (None, self.nobody()),
-            },
-        }
-    }
-
-    fn keep_or_replace(&self, current: &Candidate<'_>) -> (Option<MemberId>, String) {
-        match (current.state, self.first_up()) {
-            (State::Up, Some(first)) if self.fail_back == FailBack::Immediate && first.member != current.member => (
-                Some(first.member),
-                format!(
-                    "{} takes over again: it is up and stands before {}, fail_back is immediate",
-                    first.name, current.name
-                ),
-            ),
-            (State::Up | State::Unknown, _) => {
-                (Some(current.member), format!("{} stays active: {}", current.name, current.reason))
-            }
-            (_, Some(next)) => {
-                (Some(next.member), format!("{} takes over: {} is {}", next.name, current.name, known(current)))
-            }
-            (State::Down, None) if self.no_member == NoMember::KeepLast => (
-                Some(current.member),
-                format!(
-                    "{} is kept although {}: no member is up and no_member is keep-last",
-                    current.name,
-                    known(current)
-                ),
-            ),
-            (_, None) => (None, self.nobody()),
-        }
+    /// Another member is listed before the current one, and takes over again whenever it is up.
+    fn fails_back(&self, current: &Candidate<'_>, first: &Candidate<'_>) -> bool {
+        self.fail_back == FailBack::Immediate && first.member != current.member
     }
 
     fn nobody(&self) -> String {
@@ -314,7 +307,7 @@ mod tests {
                     Some(B),
                     (
                         Some(A),
-                        "sip-a takes over again: it is up and stands before sip-b, fail_back is immediate",
+                        "sip-a takes over again: it is up and listed before sip-b, and fail_back is immediate",
                         Some(both),
                     ),
                 )
@@ -327,7 +320,7 @@ mod tests {
                     Some(A),
                     (
                         Some(A),
-                        "sip-a is kept although down (sip-options: no answer in 400ms (2 of 2)): no member is up and no_member is keep-last",
+                        "sip-a stays active although it is down (sip-options: no answer in 400ms (2 of 2)): no member is up and no_member is keep-last",
                         Some("sip-a is active but down (sip-options: no answer in 400ms (2 of 2))"),
                     ),
                 )

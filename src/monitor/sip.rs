@@ -1,7 +1,7 @@
 //! The question put to a SIP Server: an OPTIONS request outside of a dialog (RFC 3261 11).
 //!
 //! Owns how the request is written, what makes it unlike any other ([`Identity`]), and which answers are good
-//! ([`judge`]). Reading an answer's bytes is [`super::sip_answer`]'s.
+//! ([`Question::judge`]). Reading an answer's bytes is [`super::sip_answer`]'s.
 
 use super::random::Random;
 use super::sip_answer::Answer;
@@ -32,7 +32,7 @@ impl Identity {
         }
     }
 
-    /// `answer` answers the request that wears this identity (RFC 3261 17.1.3, and the Call-ID).
+    /// `answer` answers the request of this identity (RFC 3261 17.1.3, and the Call-ID).
     pub fn owns(&self, answer: &Answer) -> bool {
         answer.branch.eq_ignore_ascii_case(&self.branch)
             && answer.call_id == self.call_id
@@ -41,59 +41,65 @@ impl Identity {
     }
 }
 
-/// The bytes of the request from `local` to `remote`.
-///
-/// `rport` asks for the answer at the source port whatever the Via says (RFC 3581 3).
-pub fn write_options(probe: &SipProbe, local: Endpoint, remote: Endpoint, identity: &Identity) -> Vec<u8> {
-    let (via, parameter) = match probe.transport {
-        SipTransport::Udp => ("UDP", ""),
-        SipTransport::Tcp => ("TCP", ";transport=tcp"),
-        SipTransport::Tls => ("TLS", ";transport=tls"),
-    };
-    let host = probe.host.clone().unwrap_or_else(|| remote.addr.to_string());
-    let whom = probe.user.as_ref().map_or_else(|| host.clone(), |user| format!("{user}@{host}"));
-    let whom_at = if probe.host.is_none() { format!("{whom}:{}", remote.port) } else { whom.clone() };
-    let Identity { branch, call_id, tag, cseq } = identity;
-    format!(
-        "OPTIONS sip:{whom_at}{parameter} SIP/2.0\r\n\
-         Via: SIP/2.0/{via} {local};rport;branch={branch}\r\n\
-         Max-Forwards: 70\r\n\
-         From: <sip:fairlead@{from}>;tag={tag}\r\n\
-         To: <sip:{whom}>\r\n\
-         Call-ID: {call_id}\r\n\
-         CSeq: {cseq} OPTIONS\r\n\
-         Contact: <sip:fairlead@{local}{parameter}>\r\n\
-         Accept: application/sdp\r\n\
-         User-Agent: Fairlead\r\n\
-         Content-Length: 0\r\n\r\n",
-        from = local.addr,
-    )
-    .into_bytes()
+/// An OPTIONS request, put to one member once.
+pub struct Question {
+    /// What is asked, and what counts as good.
+    pub probe: SipProbe,
+    /// Whose answer is waited for.
+    pub identity: Identity,
 }
 
-/// What an answer means for a probe.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Judgement {
-    /// It is among the codes that are good.
-    Good(String),
-    /// It is provisional and not among them: the final answer decides.
-    Wait,
-    /// It says no, in words.
-    Bad(String),
-}
+impl Question {
+    /// One that was never asked before.
+    pub fn new(probe: &SipProbe, random: &mut Random) -> Question {
+        Question { probe: probe.clone(), identity: Identity::new(random) }
+    }
 
-/// Holds an answer against the codes of the probe; the explicit bad ones win (scenario 33).
-pub fn judge(probe: &SipProbe, answer: &Answer) -> Judgement {
-    let among = |ranges: &[CodeRange]| ranges.iter().any(|range| range.contains(answer.code));
-    let said = answer.status();
-    if among(&probe.down_codes) {
-        Judgement::Bad(format!("{said} is among {}, which count as down", list(&probe.down_codes)))
-    } else if among(&probe.up_codes) {
-        Judgement::Good(said)
-    } else if answer.code < 200 {
-        Judgement::Wait
-    } else {
-        Judgement::Bad(format!("{said} is not among {}", list(&probe.up_codes)))
+    /// What an answer says, in words: that the member is good, or why not. `None`: it is a late one to an earlier question
+    /// (scenario 34), or provisional and not among the codes that are good, so that the final answer decides.
+    pub fn judge(&self, answer: &Answer) -> Option<Result<String, String>> {
+        let SipProbe { up_codes, down_codes, .. } = &self.probe;
+        let among = |ranges: &[CodeRange]| ranges.iter().any(|range| range.contains(answer.code));
+        let said = answer.status();
+        match () {
+            () if !self.identity.owns(answer) => None,
+            // The explicit bad ones win (scenario 33).
+            () if among(down_codes) => Some(Err(format!("{said} is among {}, which count as down", list(down_codes)))),
+            () if among(up_codes) => Some(Ok(said)),
+            () if answer.code < 200 => None,
+            () => Some(Err(format!("{said} is not among {}", list(up_codes)))),
+        }
+    }
+
+    /// The bytes of the request from `local` to `remote`.
+    ///
+    /// `rport` asks for the answer at the source port whatever the Via says (RFC 3581 3).
+    pub fn write(&self, local: Endpoint, remote: Endpoint) -> Vec<u8> {
+        let Question { probe, identity } = self;
+        let (via, parameter) = match probe.transport {
+            SipTransport::Udp => ("UDP", ""),
+            SipTransport::Tcp => ("TCP", ";transport=tcp"),
+            SipTransport::Tls => ("TLS", ";transport=tls"),
+        };
+        let host = probe.host.clone().unwrap_or_else(|| remote.addr.to_string());
+        let whom = probe.user.as_ref().map_or_else(|| host.clone(), |user| format!("{user}@{host}"));
+        let whom_at = if probe.host.is_none() { format!("{whom}:{}", remote.port) } else { whom.clone() };
+        let Identity { branch, call_id, tag, cseq } = identity;
+        format!(
+            "OPTIONS sip:{whom_at}{parameter} SIP/2.0\r\n\
+             Via: SIP/2.0/{via} {local};rport;branch={branch}\r\n\
+             Max-Forwards: 70\r\n\
+             From: <sip:fairlead@{from}>;tag={tag}\r\n\
+             To: <sip:{whom}>\r\n\
+             Call-ID: {call_id}\r\n\
+             CSeq: {cseq} OPTIONS\r\n\
+             Contact: <sip:fairlead@{local}{parameter}>\r\n\
+             Accept: application/sdp\r\n\
+             User-Agent: Fairlead\r\n\
+             Content-Length: 0\r\n\r\n",
+            from = local.addr,
+        )
+        .into_bytes()
     }
 }
 
@@ -121,7 +127,7 @@ mod tests {
     fn request(probe: &SipProbe, identity: &Identity) -> String {
         let local = Endpoint::new(Ipv4Addr::new(10, 20, 0, 1), 49_152);
         let remote = Endpoint::new(Ipv4Addr::new(10, 20, 0, 11), 5060);
-        String::from_utf8(write_options(probe, local, remote, identity)).unwrap()
+        String::from_utf8(Question { probe: probe.clone(), identity: identity.clone() }.write(local, remote)).unwrap()
     }
 
     fn fixed() -> Identity {
@@ -183,7 +189,9 @@ mod tests {
             Identity { cseq: 8, ..fixed() },
         ];
         assert!(wrongs.iter().all(|wrong| !wrong.owns(&right)));
-        assert!(!fixed().owns(&Answer { method: "INVITE".into(), ..right }));
+        assert!(!fixed().owns(&Answer { method: "INVITE".into(), ..right.clone() }));
+        let late = Question { probe: probe(SipTransport::Udp), identity: Identity { cseq: 8, ..fixed() } };
+        assert_eq!(late.judge(&right), None);
     }
 
     #[test]
@@ -197,20 +205,22 @@ mod tests {
         let any = SipProbe { up_codes: vec![hundreds(100, 699)], ..probe(SipTransport::Udp) };
         let any_but_503 = SipProbe { down_codes: vec![hundreds(503, 503)], ..any.clone() };
         let final_only = SipProbe { up_codes: vec![hundreds(200, 299)], ..probe(SipTransport::Udp) };
-        let bad = |text: &str| Judgement::Bad(text.into());
+        let bad = |text: &str| Some(Err(text.to_owned()));
+        let good = |text: &str| Some(Ok(text.to_owned()));
         let rows = [
-            (&up_to_399, 200, "OK", Judgement::Good("200 OK".into())),
+            (&up_to_399, 200, "OK", good("200 OK")),
             (&usual, 503, "Service Unavailable", bad("503 Service Unavailable is not among 1xx, 2xx, 3xx")),
             (&usual, 404, "Not Found", bad("404 Not Found is not among 1xx, 2xx, 3xx")),
-            (&usual, 100, "Trying", Judgement::Good("100 Trying".into())),
-            (&any, 404, "Not Found", Judgement::Good("404 Not Found".into())),
-            (&any, 405, "", Judgement::Good("405".into())),
-            (&any, 481, "", Judgement::Good("481".into())),
+            (&usual, 100, "Trying", good("100 Trying")),
+            (&any, 404, "Not Found", good("404 Not Found")),
+            (&any, 405, "", good("405")),
+            (&any, 481, "", good("481")),
             (&any_but_503, 503, "x", bad("503 x is among 503, which count as down")),
-            (&final_only, 100, "Trying", Judgement::Wait),
+            (&final_only, 100, "Trying", None),
         ];
         for (probe, code, phrase, expected) in rows {
-            assert_eq!(judge(probe, &answer(code, phrase)), expected, "{code} {phrase}");
+            let question = Question { probe: probe.clone(), identity: fixed() };
+            assert_eq!(question.judge(&answer(code, phrase)), expected, "{code} {phrase}");
         }
     }
 }

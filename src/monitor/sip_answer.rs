@@ -4,8 +4,6 @@
 //! line, the topmost Via's branch, Call-ID, CSeq and Content-Length, long and compact names, folded lines. Keeps nothing
 //! of bodies and other fields, and never more than [`LIMIT`] bytes.
 
-use std::borrow::Cow;
-
 /// The longest message read, header and body together, in bytes.
 pub const LIMIT: usize = 64 * 1024;
 
@@ -56,7 +54,7 @@ pub enum Unreadable {
 /// Reads the answer in a datagram. A Content-Length beyond its end is tolerated: nobody reads the body.
 pub fn read_datagram(datagram: &[u8]) -> Result<Answer, Unreadable> {
     let message = skip_blank(datagram);
-    let end = header_end(message, 0).ok_or(Unreadable::NoEnd)?;
+    let end = header_end(message).ok_or(Unreadable::NoEnd)?;
     if end > LIMIT { Err(Unreadable::TooLong) } else { read_header(message.get(..end).unwrap_or_default()) }
 }
 
@@ -64,7 +62,6 @@ pub fn read_datagram(datagram: &[u8]) -> Result<Answer, Unreadable> {
 #[derive(Clone, Debug, Default)]
 pub struct AnswerReader {
     held: Vec<u8>,
-    searched: usize,
 }
 
 impl AnswerReader {
@@ -81,20 +78,15 @@ impl AnswerReader {
     pub fn next_answer(&mut self) -> Result<Option<Answer>, Unreadable> {
         loop {
             let blank = self.held.len() - skip_blank(&self.held).len();
-            self.drop_front(blank);
-            let Some(header) = header_end(&self.held, self.searched) else {
-                // The end may straddle the border of two pieces: keep the last bytes in the search.
-                self.searched = self.held.len().saturating_sub(3);
-                return self.still_sip().map(|()| None);
-            };
+            self.held.drain(..blank);
+            let Some(header) = header_end(&self.held) else { return self.still_sip().map(|()| None) };
             let answer = read_header(&self.held[..header]);
             let length = content_length(&self.held[..header])?;
             let whole = header.checked_add(length).filter(|&whole| whole <= LIMIT).ok_or(Unreadable::TooLong)?;
             if self.held.len() < whole {
-                self.searched = header.saturating_sub(4);
                 return Ok(None);
             }
-            self.drop_front(whole);
+            self.held.drain(..whole);
             match answer {
                 Err(Unreadable::Request) => {}
                 other => return other.map(Some),
@@ -102,21 +94,12 @@ impl AnswerReader {
         }
     }
 
-    fn drop_front(&mut self, count: usize) {
-        self.held.drain(..count);
-        if count > 0 {
-            self.searched = 0;
-        }
-    }
-
     /// A stream whose first line is whole and not SIP's will never become an answer.
     fn still_sip(&self) -> Result<(), Unreadable> {
-        match self.held.iter().position(|&byte| byte == b'\n') {
-            Some(end) => match status_line(&self.held[..end]) {
-                Err(Unreadable::Request) | Ok(_) => Ok(()),
-                Err(other) => Err(other),
-            },
-            None => Ok(()),
+        let Some(end) = self.held.iter().position(|&byte| byte == b'\n') else { return Ok(()) };
+        match status_line(&String::from_utf8_lossy(&self.held[..end])) {
+            Err(Unreadable::Request) | Ok(_) => Ok(()),
+            Err(other) => Err(other),
         }
     }
 }
@@ -127,41 +110,28 @@ fn skip_blank(bytes: &[u8]) -> &[u8] {
     &bytes[start..]
 }
 
-/// The place after the empty line that ends the header, looked for from `from` on.
-fn header_end(bytes: &[u8], from: usize) -> Option<usize> {
-    let rest = bytes.get(from..)?;
-    rest.windows(4).position(|window| window == b"\r\n\r\n").map(|place| from + place + 4)
+/// The place after the empty line that ends the header.
+fn header_end(bytes: &[u8]) -> Option<usize> {
+    bytes.windows(4).position(|window| window == b"\r\n\r\n").map(|place| place + 4)
 }
 
 fn read_header(header: &[u8]) -> Result<Answer, Unreadable> {
-    let lines = unfold(header);
-    let (code, phrase) = status_line(lines.first().map_or(&b""[..], |line| line))?;
-    let via = field(&lines, "via", "v").ok_or(Unreadable::Field("Via"))?;
-    let call_id = field(&lines, "call-id", "i").ok_or(Unreadable::Field("Call-ID"))?;
-    let (cseq, method) = field(&lines, "cseq", "").as_deref().and_then(read_cseq).ok_or(Unreadable::Field("CSeq"))?;
-    Ok(Answer { code, phrase, branch: branch_of(&via), call_id: call_id.into_owned(), cseq, method })
+    let header = unfold(header);
+    let (code, phrase) = status_line(header.lines().next().unwrap_or_default())?;
+    let via = field(&header, "via", "v").ok_or(Unreadable::Field("Via"))?;
+    let call_id = field(&header, "call-id", "i").ok_or(Unreadable::Field("Call-ID"))?;
+    let (cseq, method) = field(&header, "cseq", "cseq").and_then(read_cseq).ok_or(Unreadable::Field("CSeq"))?;
+    Ok(Answer { code, phrase, branch: branch_of(via), call_id: call_id.to_owned(), cseq, method })
 }
 
-/// The lines of the header, each folded one joined with a blank (RFC 3261 7.3.1).
-fn unfold(header: &[u8]) -> Vec<Vec<u8>> {
-    let mut lines: Vec<Vec<u8>> = Vec::new();
-    for line in header.split(|&byte| byte == b'\n') {
-        let line = line.strip_suffix(b"\r").unwrap_or(line);
-        match (line.first(), lines.last_mut()) {
-            (Some(b' ' | b'\t'), Some(last)) => {
-                last.push(b' ');
-                last.extend_from_slice(line.trim_ascii());
-            }
-            (Some(_), _) => lines.push(line.to_vec()),
-            (None, _) => {}
-        }
-    }
-    lines
+/// The header with each folded line joined with a blank (RFC 3261 7.3.1).
+fn unfold(header: &[u8]) -> String {
+    String::from_utf8_lossy(header).replace("\r\n", "\n").replace("\n ", " ").replace("\n\t", " ")
 }
 
 /// Code and phrase of `SIP/2.0 code phrase` (RFC 3261 7.2); the version's name is in any case (25.1).
-fn status_line(line: &[u8]) -> Result<(u16, String), Unreadable> {
-    let line = String::from_utf8_lossy(line.trim_ascii_end());
+fn status_line(line: &str) -> Result<(u16, String), Unreadable> {
+    let line = line.trim_ascii_end();
     let mut words = line.splitn(3, ' ');
     let (first, code, phrase) = (words.next().unwrap_or(""), words.next().unwrap_or(""), words.next().unwrap_or(""));
     if !first.eq_ignore_ascii_case("SIP/2.0") {
@@ -178,12 +148,11 @@ fn status_line(line: &[u8]) -> Result<(u16, String), Unreadable> {
 }
 
 /// The value of the first field called `long` or `compact`, in any case (RFC 3261 7.3.1, 7.3.3).
-fn field<'a>(lines: &'a [Vec<u8>], long: &str, compact: &str) -> Option<Cow<'a, str>> {
-    lines.iter().skip(1).find_map(|line| {
-        let colon = line.iter().position(|&byte| byte == b':')?;
-        let name = line[..colon].trim_ascii();
-        let named = name.eq_ignore_ascii_case(long.as_bytes()) || name.eq_ignore_ascii_case(compact.as_bytes());
-        (named && !name.is_empty()).then(|| String::from_utf8_lossy(line[colon + 1..].trim_ascii()))
+fn field<'a>(header: &'a str, long: &str, compact: &str) -> Option<&'a str> {
+    header.lines().skip(1).find_map(|line| {
+        let (name, value) = line.split_once(':')?;
+        let named = [long, compact].iter().any(|one| name.trim_ascii().eq_ignore_ascii_case(one));
+        named.then(|| value.trim_ascii())
     })
 }
 

@@ -4,9 +4,8 @@
 //! to [`super::stack`].
 
 use super::tls::Tls;
-use crate::monitor::sip::{Identity, Judgement, judge};
-use crate::monitor::sip_answer::AnswerReader;
-use crate::policy::intent::SipProbe;
+use crate::monitor::sip::Question;
+use crate::monitor::sip_answer::{AnswerReader, Unreadable};
 use crate::time::Duration;
 use smoltcp::socket::tcp;
 
@@ -24,10 +23,7 @@ pub struct Connection {
 
 /// A SIP question and its answer as far as it came.
 pub struct Asks {
-    /// What is asked and what counts as good.
-    pub probe: SipProbe,
-    /// The question's identity.
-    pub identity: Identity,
+    pub question: Question,
     pub request: Vec<u8>,
     pub reader: AnswerReader,
 }
@@ -104,7 +100,7 @@ impl Connection {
             if self.stage == Stage::Handshaking && self.tls.as_ref().is_some_and(|tls| !tls.is_handshaking()) {
                 self.ask();
             }
-            if let Some(end) = self.asks.as_mut().and_then(|asks| asks.hear(&plain)) {
+            if let Some(end) = self.asks.as_mut().and_then(|asks| asks.on_bytes(&plain)) {
                 return Some(end);
             }
         }
@@ -133,22 +129,17 @@ impl Connection {
 }
 
 impl Asks {
-    /// Reads what the member says; stale answers are passed over (scenario 34).
-    fn hear(&mut self, bytes: &[u8]) -> Option<End> {
-        if let Err(error) = self.reader.push(bytes) {
-            return Some(Err(format!("answered, but not in SIP: {error}")));
-        }
-        loop {
-            match self.reader.next_answer() {
-                Ok(None) => return None,
-                Err(error) => return Some(Err(format!("answered, but not in SIP: {error}"))),
-                Ok(Some(answer)) if !self.identity.owns(&answer) => {}
-                Ok(Some(answer)) => match judge(&self.probe, &answer) {
-                    Judgement::Good(detail) => return Some(Ok(detail)),
-                    Judgement::Bad(reason) => return Some(Err(reason)),
-                    Judgement::Wait => {}
-                },
+    /// Reads what the member sends.
+    fn on_bytes(&mut self, bytes: &[u8]) -> Option<End> {
+        let mut read = || {
+            self.reader.push(bytes)?;
+            while let Some(answer) = self.reader.next_answer()? {
+                if let Some(end) = self.question.judge(&answer) {
+                    return Ok(Some(end));
+                }
             }
-        }
+            Ok(None)
+        };
+        read().unwrap_or_else(|error: Unreadable| Some(Err(format!("answered, but not in SIP: {error}"))))
     }
 }

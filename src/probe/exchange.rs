@@ -3,12 +3,12 @@
 //! Owns the tasks that need no connection: echo, half-open SYN, datagram, SIP over UDP. Connections are
 //! [`super::connection`]'s.
 
-use super::connection::Connection;
+use super::connection::{Connection, End};
 use super::packet::{self, Marks, failed};
 use crate::monitor::Outcome;
-use crate::monitor::sip::{Identity, Judgement, judge};
+use crate::monitor::sip::Question;
 use crate::monitor::sip_answer::read_datagram;
-use crate::policy::intent::{InterfaceId, SipProbe};
+use crate::policy::intent::InterfaceId;
 use crate::time::{Duration, Instant};
 use crate::wire::Tuple;
 use smoltcp::iface::SocketHandle;
@@ -38,9 +38,7 @@ pub enum Task {
     },
     /// Waits for the answer to an OPTIONS request over UDP.
     Sip {
-        probe: SipProbe,
-        /// Whose answer is waited for.
-        identity: Identity,
+        question: Question,
         /// Something that came and was not an answer.
         noise: Option<String>,
     },
@@ -72,18 +70,12 @@ impl Probe {
             Task::Datagram { .. } => {
                 Some(failed(format!("an answer of {} bytes does not contain what is expected", payload.len())))
             }
-            Task::Sip { probe, identity, noise } => match read_datagram(payload) {
+            Task::Sip { question, noise } => match read_datagram(payload) {
                 Err(error) => {
                     *noise = Some(error.to_string());
                     None
                 }
-                // A late answer to an earlier probe says nothing about now (scenario 34).
-                Ok(answer) if !identity.owns(&answer) => None,
-                Ok(answer) => match judge(probe, &answer) {
-                    Judgement::Good(detail) => Some(self.good(&detail, now)),
-                    Judgement::Bad(reason) => Some(failed(reason)),
-                    Judgement::Wait => None,
-                },
+                Ok(answer) => question.judge(&answer).map(|end| self.outcome(end, now)),
             },
             _ => None,
         }
@@ -117,8 +109,12 @@ impl Probe {
         }
     }
 
-    /// A good end at `now`.
-    pub fn good(&self, detail: &str, now: Instant) -> Outcome {
+    /// Its end at `now`.
+    pub fn outcome(&self, end: End, now: Instant) -> Outcome {
+        end.map_or_else(failed, |detail| self.good(&detail, now))
+    }
+
+    fn good(&self, detail: &str, now: Instant) -> Outcome {
         Outcome::Good { rtt: now.since(self.started), detail: detail.to_owned() }
     }
 }

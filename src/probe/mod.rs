@@ -17,7 +17,7 @@ mod tests;
 mod tls;
 
 use crate::monitor::random::Random;
-use crate::monitor::sip::{Identity, write_options};
+use crate::monitor::sip::Question;
 use crate::monitor::sip_answer::AnswerReader;
 use crate::monitor::{Outcome, ProbeId};
 use crate::policy::adjacency::NextHop;
@@ -106,10 +106,10 @@ impl HostStack {
     ) {
         self.now = now;
         if !self.stacks.contains_key(&source) {
-            return self.refuse(probe, format!("{source} is not a self-IP: no probe can leave from it"));
+            return self.reject(probe, format!("{source} is not a self-IP: no probe can leave from it"));
         }
         let Some(port) = self.ports.take() else {
-            return self.refuse(probe, format!("no free source port: {} probes are under way", self.probes.len()));
+            return self.reject(probe, format!("no free source port: {} probes are under way", self.probes.len()));
         };
         let opening = Opening { interface, local: Endpoint::new(source, port), monitor, member, now };
         match self.open(&opening) {
@@ -120,7 +120,7 @@ impl HostStack {
             }
             Err(reason) => {
                 self.ports.release(port);
-                self.refuse(probe, reason);
+                self.reject(probe, reason);
             }
         }
     }
@@ -132,13 +132,13 @@ impl HostStack {
         match packet::read(datagram) {
             None => {}
             Some(Received::Datagram { tuple, payload }) => {
-                self.hear(tuple.reversed(), |probe| probe.on_datagram(payload, now));
+                self.on_answer(tuple.reversed(), |probe| probe.on_datagram(payload, now));
             }
             Some(Received::EchoReply { tuple, sequence, payload }) => {
-                self.hear(tuple.reversed(), |probe| probe.on_echo(sequence, payload, now));
+                self.on_answer(tuple.reversed(), |probe| probe.on_echo(sequence, payload, now));
             }
             Some(Received::Error { quoted, reason }) => {
-                self.hear(quoted, |_| reason.map(failed));
+                self.on_answer(quoted, |_| reason.map(failed));
             }
             Some(Received::Segment { tuple, marks }) => self.receive_segment(tuple, marks, datagram, now),
         }
@@ -218,11 +218,9 @@ impl HostStack {
                 return self.connect(opening, sip.port, Some(sip));
             }
             MonitorKind::Sip(sip) => {
-                let identity = Identity::new(&mut self.random);
-                let request = write_options(sip, local, remote(sip.port), &identity);
-                let datagram = packet::udp(local, remote(sip.port), &request);
-                let task = Task::Sip { probe: sip.clone(), identity, noise: None };
-                (Protocol::Udp, remote(sip.port), task, datagram)
+                let question = Question::new(sip, &mut self.random);
+                let datagram = packet::udp(local, remote(sip.port), &question.write(local, remote(sip.port)));
+                (Protocol::Udp, remote(sip.port), Task::Sip { question, noise: None }, datagram)
             }
         };
         self.datagrams.push_back((interface, datagram));
@@ -242,9 +240,8 @@ impl HostStack {
             _ => None,
         };
         let asks = sip.map(|sip| {
-            let identity = Identity::new(&mut self.random);
-            let request = write_options(sip, local, remote, &identity);
-            Asks { probe: sip.clone(), identity, request, reader: AnswerReader::default() }
+            let question = Question::new(sip, &mut self.random);
+            Asks { request: question.write(local, remote), question, reader: AnswerReader::default() }
         });
         let stack = self.stacks.get_mut(&local.addr).ok_or_else(|| format!("{} is not a self-IP", local.addr))?;
         let handle = stack.connect(local, remote).map_err(|error| format!("cannot connect to {remote}: {error}"))?;
@@ -253,12 +250,12 @@ impl HostStack {
         Ok((Tuple::new(Protocol::Tcp, local, remote), Task::Connection { handle, connection }))
     }
 
-    fn refuse(&mut self, probe: ProbeId, reason: String) {
+    fn reject(&mut self, probe: ProbeId, reason: String) {
         self.outcomes.push_back((probe, failed(reason)));
     }
 
     /// Lets the probe whose packets go out with `tuple` judge what came back.
-    fn hear(&mut self, tuple: Tuple, judge: impl FnOnce(&mut Probe) -> Option<Outcome>) {
+    fn on_answer(&mut self, tuple: Tuple, judge: impl FnOnce(&mut Probe) -> Option<Outcome>) {
         let Some(&id) = self.by_tuple.get(&tuple) else { return };
         if let Some(outcome) = self.probes.get_mut(&id).and_then(judge) {
             self.end(id, outcome);
@@ -287,10 +284,8 @@ impl HostStack {
         for (&id, probe) in &mut self.probes {
             let Task::Connection { handle, connection } = &mut probe.task else { continue };
             let Some(stack) = self.stacks.get_mut(&probe.tuple.src.addr) else { continue };
-            match connection.drive(stack.socket(*handle)) {
-                None => {}
-                Some(Ok(detail)) => ended.push((id, probe.good(&detail, now))),
-                Some(Err(reason)) => ended.push((id, failed(reason))),
+            if let Some(end) = connection.drive(stack.socket(*handle)) {
+                ended.push((id, probe.outcome(end, now)));
             }
         }
         ended.into_iter().for_each(|(id, outcome)| self.end(id, outcome));

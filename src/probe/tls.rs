@@ -125,20 +125,10 @@ impl ServerCertVerifier for AnyCertificate {
 
     /// All that a server may sign with: none is checked.
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        use SignatureScheme as Scheme;
-        vec![
-            Scheme::ECDSA_NISTP256_SHA256,
-            Scheme::ECDSA_NISTP384_SHA384,
-            Scheme::ECDSA_NISTP521_SHA512,
-            Scheme::ED25519,
-            Scheme::RSA_PSS_SHA256,
-            Scheme::RSA_PSS_SHA384,
-            Scheme::RSA_PSS_SHA512,
-            Scheme::RSA_PKCS1_SHA256,
-            Scheme::RSA_PKCS1_SHA384,
-            Scheme::RSA_PKCS1_SHA512,
-            Scheme::RSA_PKCS1_SHA1,
-            Scheme::ECDSA_SHA1_Legacy,
-        ]
+        let mut schemes =
+            rustls::crypto::ring::default_provider().signature_verification_algorithms.supported_schemes();
+        schemes.push(SignatureScheme::ECDSA_NISTP521_SHA512);
+        schemes.extend([SignatureScheme::RSA_PKCS1_SHA1, SignatureScheme::ECDSA_SHA1_Legacy]);
+        schemes
     }
 }

@@ -3,13 +3,13 @@
 //! Owns what a process owns. Starting another one on the same links is a restart.
 
 use super::file::File;
-use fairlead::admin::rows::{CounterRow, Wall};
+use fairlead::admin::rows::Wall;
 use fairlead::admin::{Answer, Request};
 use fairlead::config::{self, LogLevel};
 use fairlead::control::{
-    Controller, ControllerConfig, CounterSource, Input, Output, PortCounters, PortFacts, WorkerCounters,
+    Controller, ControllerConfig, CounterSource, Input, Machine, Output, PortCounters, PortFacts, WorkerCounters,
 };
-use fairlead::engine::{DropReason, Engine, Notice, PuntReason, Share};
+use fairlead::engine::{Engine, Share};
 use fairlead::flow::Claims;
 use fairlead::io::memory::{FarEnd, MemoryPort, Pool};
 use fairlead::policy::adjacency::Adjacency;
@@ -18,7 +18,6 @@ use fairlead::policy::intent::PortId;
 use fairlead::policy::{Epoch, Snapshot};
 use fairlead::time::Instant;
 use fairlead::wire::Mac;
-use fairlead::worker::counters::Total;
 use fairlead::worker::mailbox::{ManagementEnd, mailbox};
 use fairlead::worker::{Shared, Tally, Work, Worker, WorkerId, hand_offs};
 use std::sync::{Arc, Weak};
@@ -42,35 +41,12 @@ struct Counters(Vec<Arc<Shared>>);
 impl CounterSource for Counters {
     fn worker(&self, worker: WorkerId) -> WorkerCounters {
         let shared = &self.0[usize::from(worker.0)];
-        let tally = shared.read();
-        WorkerCounters {
-            busy_percent: 0.0,
-            received: tally.received,
-            transmitted: tally.transmitted,
-            dropped: tally.dropped.sum(),
-            flows: tally.flows,
-            member_flows: shared.member_flows(),
-            rows: rows(&tally),
-        }
+        WorkerCounters { busy_percent: 0.0, tally: shared.read(), member_flows: shared.member_flows() }
     }
 
     fn port(&self, _: PortId) -> PortCounters {
         PortCounters::default()
     }
-}
-
-fn rows(tally: &Tally) -> Vec<CounterRow> {
-    let row = |name: String, value, explanation: &str| CounterRow {
-        name,
-        value,
-        explanation: explanation.into(),
-        worker: None,
-    };
-    let totals = Total::ALL.iter().map(|t| row(t.name().into(), tally.total(*t), t.explanation()));
-    let drops = DropReason::ALL.iter().map(|r| row(format!("drop_{}", r.name()), tally.drops(*r), r.explanation()));
-    let punts = PuntReason::ALL.iter().map(|r| row(format!("punt_{}", r.name()), tally.punts(*r), r.explanation()));
-    let events = Notice::ALL.iter().map(|r| row(format!("event_{}", r.name()), tally.notices(*r), r.explanation()));
-    totals.chain(drops).chain(punts).chain(events).collect()
 }
 
 /// The appliance.
@@ -122,12 +98,14 @@ impl Appliance {
             .collect();
         let config = ControllerConfig {
             configuration,
-            macs: OURS.to_vec(),
-            ports: vec![PortFacts::default(); 2],
-            workers: workers.len(),
+            machine: Machine {
+                macs: OURS.to_vec(),
+                ports: vec![PortFacts::default(); 2],
+                workers: workers.len(),
+                counters: Box::new(Counters(shared.clone())),
+                start: Wall(0),
+            },
             claims,
-            counters: Box::new(Counters(shared.clone())),
-            start: Wall(0),
             seed,
         };
         Appliance {
@@ -159,7 +137,8 @@ impl Appliance {
 
     /// What was counted, by name, for a message.
     pub fn counted(&self) -> Vec<(String, u64)> {
-        rows(&self.tally()).into_iter().filter(|row| row.value > 0).map(|row| (row.name, row.value)).collect()
+        let counted = WorkerCounters { tally: self.tally(), ..WorkerCounters::default() };
+        counted.rows().filter(|row| row.value > 0).map(|row| (row.name, row.value)).collect()
     }
 
     pub fn handle(&mut self, input: Input, now: Instant) {
