@@ -5,10 +5,11 @@ use super::sources;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-/// Folders that are not so far yet.
+/// Folders in which a circle or an arrow to the head is left.
 const NOT_YET: &[&str] = &["engine", "policy", "policy/snapshot", "wire", "worker"];
 
-/// What the files of a folder may name of its head although it stands there: a type whose methods take more than one file.
+/// What the files of a folder may name of its head although it is defined there: a type whose methods take more than one
+/// file, and a helper of one line.
 const OF_THE_HEAD: &[(&str, &[&str])] = &[("flow", &["reach_for"]), ("flow/table", &["FlowTable", "FlowId", "Slot"])];
 
 /// A folder of sources and the file that stands at its head.

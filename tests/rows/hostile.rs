@@ -13,7 +13,7 @@ fn invite(dst: &str) -> Build {
 }
 
 #[test]
-fn s79_who_pretends_to_be_us_or_nobody_dies() {
+fn s79_spoofed_and_martian_sources_are_dropped() {
     let mut lab = lab();
     for liar in [V, A, B, G, E] {
         lab.drops(ROUTER, Build::udp(at(liar, 5060), at(V, 5060)), DropReason::SpoofedSource);
@@ -63,7 +63,7 @@ fn s88_options_and_type_of_service_are_preserved() {
 }
 
 #[test]
-fn s88_a_source_route_dies() {
+fn s88_a_source_route_is_dropped() {
     let mut lab = lab();
     for kind in [131, 137] {
         lab.drops(ROUTER, invite(V).ip_options(&[kind, 7, 4, 10, 20, 0, 11]), DropReason::SourceRoute);

@@ -94,7 +94,7 @@ fn s57_an_error_about_a_connection_outward_reaches_its_own_port() {
 }
 
 #[test]
-fn s58_an_error_with_a_wrong_checksum_dies() {
+fn s58_an_error_with_a_wrong_checksum_is_dropped() {
     let mut lab = lab();
     let error = lab.arriving(ROUTER, &Build::icmp_error("198.51.100.7", V, 3, 4, &of_member(V)));
     let mut bad = error.clone();
@@ -269,7 +269,7 @@ fn s61_a_traceroute_to_the_virtual_address_ends_there_and_one_to_a_member_passes
 }
 
 #[test]
-fn s58_a_source_quench_or_redirect_about_a_translated_packet_dies() {
+fn s58_a_source_quench_or_redirect_about_a_translated_packet_is_dropped() {
     let mut lab = lab();
     for (kind, code) in [(4, 0), (5, 1)] {
         let error = Build::icmp_error(R, V, kind, code, &of_member(V));

@@ -117,7 +117,7 @@ fn s67_fragments_that_overlap_are_dropped_with_their_datagram() {
 }
 
 #[test]
-fn s67_a_piece_too_small_for_its_header_dies() {
+fn s67_a_piece_too_small_for_its_header_is_dropped() {
     let mut lab = lab();
     let segment = Build::tcp(at(PHONE, 40_001), at(V, 5060), SYN, 1, 0).payload(&text(100));
     for size in [8, 16] {

@@ -193,7 +193,7 @@ fn s20_the_active_one_takes_its_peer_back_by_speaking() {
 }
 
 #[test]
-fn s21_what_the_old_one_still_says_passes_and_claims_nothing() {
+fn s21_what_the_old_one_still_sends_passes_and_claims_nothing() {
     let mut lab = lab();
     let peer = at(PEER, 5060);
     lab.rig.switch_over(Some(MEMBER_B), true);
@@ -204,7 +204,7 @@ fn s21_what_the_old_one_still_says_passes_and_claims_nothing() {
 }
 
 #[test]
-fn s21_what_the_old_one_still_says_takes_no_peer_from_the_one_that_speaks_for_good() {
+fn s21_what_the_old_one_still_sends_takes_no_peer_from_the_speaker() {
     let mut lab = lab();
     let peer = at(PEER, 5060);
     lab.rig.switch_over(None, true);

@@ -150,7 +150,7 @@ fn s31_a_connection_that_is_accepted_makes_nobody_active_where_all_monitors_must
 }
 
 #[test]
-fn s31_a_monitor_over_tcp_tells_a_member_that_answers_from_one_that_does_not() {
+fn s31_a_monitor_over_tcp_distinguishes_a_member_that_answers_from_one_that_does_not() {
     let file = File::two_arm().with("transport = \"udp\"", "transport = \"tcp\"");
     with_a_active(&file, |bench| {
         assert!(bench.row("sip-a").reason.contains("200"), "{:?}", bench.row("sip-a"));

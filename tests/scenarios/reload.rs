@@ -189,7 +189,7 @@ fn s83_another_interface_is_there_at_once() {
 }
 
 #[test]
-fn s83_the_word_of_the_operator_outlives_a_reload() {
+fn s83_the_admin_state_of_a_member_outlives_a_reload() {
     with_a_active(&File::two_arm(), |bench| {
         bench.members[1].serve();
         bench.run(secs(2));
