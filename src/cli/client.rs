@@ -43,35 +43,34 @@ struct Numbered<'a> {
 /// See [`Failure`]. The text is for the operator: socket, likely reason, remedy.
 pub fn ask(socket: &Path, request: &Request) -> Result<Value, Failure> {
     let stream = UnixStream::connect(socket).map_err(|why| Failure::Unreachable(why_not(socket, &why)))?;
-    let broken = |why: io::Error| Failure::Unreachable(broke_off(socket, &why));
+    let broken = |why| Failure::Unreachable(broke_off(socket, &why));
     stream.set_read_timeout(Some(PATIENCE)).map_err(broken)?;
     stream.set_write_timeout(Some(PATIENCE)).map_err(broken)?;
     let request = serde_json::to_string(&Numbered { id: 1, request }).map_err(|why| unreadable(&why.to_string()))?;
     // A server that is full says so and closes without reading: what it said must still be read.
     let written = (&stream).write_all(format!("{request}\n").as_bytes());
     let mut lines = BufReader::new(&stream);
-    let mut data = match (next(&mut lines, socket), written) {
+    let AnswerLine { mut more, mut data, .. } = match (next(&mut lines, socket), written) {
         (Err(_), Err(why)) => return Err(broken(why)),
         (line, _) => line?,
     };
-    while data.more {
-        let AnswerLine { more, data: part, .. } = next(&mut lines, socket)?;
-        data.more = more;
-        match (&mut data.data, part) {
+    while more {
+        let line = next(&mut lines, socket)?;
+        match (&mut data, line.data) {
             (Value::Array(rows), Value::Array(part)) => rows.extend(part),
             _ => return Err(unreadable("a multi-line answer that is not a list of rows")),
         }
+        more = line.more;
     }
-    Ok(data.data)
+    Ok(data)
 }
 
 fn next(lines: &mut impl BufRead, socket: &Path) -> Result<AnswerLine, Failure> {
     let mut line = Vec::new();
-    let read = lines.read_until(b'\n', &mut line).map_err(|why| Failure::Unreachable(broke_off(socket, &why)))?;
-    if read == 0 || !line.ends_with(b"\n") {
-        let why = io::Error::from(io::ErrorKind::UnexpectedEof);
-        return Err(Failure::Unreachable(broke_off(socket, &why)));
-    }
+    let read = lines.read_until(b'\n', &mut line);
+    let whole =
+        read.and_then(|_| if line.ends_with(b"\n") { Ok(()) } else { Err(io::ErrorKind::UnexpectedEof.into()) });
+    whole.map_err(|why| Failure::Unreachable(broke_off(socket, &why)))?;
     let line: AnswerLine = serde_json::from_slice(&line).map_err(|why| unreadable(&why.to_string()))?;
     match line {
         AnswerLine { ok: true, .. } => Ok(line),

@@ -9,23 +9,24 @@ use clap_mangen::Man;
 use std::io;
 
 /// The page in roff.
-///
-/// # Errors
-/// None but what writing to memory may give.
-pub fn page() -> io::Result<Vec<u8>> {
-    let mut page = Vec::new();
-    let man = Man::new(Program::command());
-    man.render_title(&mut page)?;
-    man.render_name_section(&mut page)?;
-    man.render_synopsis_section(&mut page)?;
-    man.render_description_section(&mut page)?;
-    man.render_options_section(&mut page)?;
-    page.extend_from_slice(b".SH COMMANDS\n");
+pub fn page() -> Vec<u8> {
     let mut program = Program::command();
+    let mut page = Vec::new();
+    by_clap(&program, &mut page).expect("memory takes whatever is written");
     program.build();
+    page.extend_from_slice(b".SH COMMANDS\n");
     page.extend_from_slice(entries(&program, "").as_bytes());
     page.extend_from_slice(AFTER.as_bytes());
-    Ok(page)
+    page
+}
+
+fn by_clap(program: &Command, page: &mut Vec<u8>) -> io::Result<()> {
+    let man = Man::new(program.clone());
+    man.render_title(page)?;
+    man.render_name_section(page)?;
+    man.render_synopsis_section(page)?;
+    man.render_description_section(page)?;
+    man.render_options_section(page)
 }
 
 const AFTER: &str = ".PP

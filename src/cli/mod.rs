@@ -18,7 +18,6 @@ use crate::admin::Code;
 use crate::admin::rows::Wall;
 use crate::config;
 use clap::CommandFactory;
-use clap_complete::Shell;
 use client::Failure;
 use commands::{Command, Question};
 use parse::Program;
@@ -56,18 +55,13 @@ pub fn main(run: fn(RunArgs) -> ExitCode) -> ExitCode {
         // What the environment says is for those who ask; where the appliance listens stands in its file.
         Command::Run { config } => run(RunArgs { config, socket: socket.filter(|_| typed) }),
         Command::Check { file } => check(&file),
-        Command::Completion { shell } => print(&completion(shell)),
-        Command::Manual => match manual::page() {
-            Ok(page) => print(&page),
-            Err(why) => fail(FAILED, &why.to_string()),
-        },
-        Command::Ask(ask) => {
-            let (socket, question) = (socket.unwrap_or(parse::DEFAULT_SOCKET.into()), ask.question());
-            match question.watch {
-                Some(seconds) => watch(&socket, &question, Duration::from_secs(seconds)),
-                None => once(&socket, &question),
-            }
+        Command::Completion { shell } => {
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Program::command(), "fairlead", &mut script);
+            print(&script)
         }
+        Command::Manual => print(&manual::page()),
+        Command::Ask(ask) => show(&socket.unwrap_or(parse::DEFAULT_SOCKET.into()), &ask.question()),
     }
 }
 
@@ -81,31 +75,19 @@ fn check(file: &Path) -> ExitCode {
     }
 }
 
-fn completion(shell: Shell) -> Vec<u8> {
-    let mut script = Vec::new();
-    clap_complete::generate(shell, &mut Program::command(), "fairlead", &mut script);
-    script
-}
-
-fn once(socket: &Path, question: &Question) -> ExitCode {
-    match answer(socket, question) {
-        Ok(text) => print(text.as_bytes()),
-        Err(failure) => failed(&failure),
-    }
-}
-
-/// Shows it again and again until interrupted, the pipe breaks, or the appliance does not answer.
-fn watch(socket: &Path, question: &Question, pause: Duration) -> ExitCode {
+/// Shows the answer; to be watched, again and again until interrupted, the pipe breaks, or the appliance does not answer.
+fn show(socket: &Path, question: &Question) -> ExitCode {
     const HOME_AND_CLEAR: &str = "\x1b[H\x1b[2J";
     loop {
         let text = match answer(socket, question) {
             Ok(text) => text,
             Err(failure) => return failed(&failure),
         };
-        match write(format!("{HOME_AND_CLEAR}{text}").as_bytes()) {
-            Ok(()) => std::thread::sleep(pause),
-            Err(why) => return unwritten(&why),
+        let Some(seconds) = question.watch else { return print(text.as_bytes()) };
+        if let Err(code) = write(format!("{HOME_AND_CLEAR}{text}").as_bytes()) {
+            return code;
         }
+        std::thread::sleep(Duration::from_secs(seconds));
     }
 }
 
@@ -134,22 +116,14 @@ fn fail(code: u8, message: &str) -> ExitCode {
 }
 
 fn print(text: &[u8]) -> ExitCode {
-    match write(text) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(why) => unwritten(&why),
-    }
+    write(text).err().unwrap_or(ExitCode::SUCCESS)
 }
 
-fn write(text: &[u8]) -> io::Result<()> {
+/// Fails with the code to end with. That whoever read along has had enough is no failure.
+fn write(text: &[u8]) -> Result<(), ExitCode> {
     let mut out = io::stdout().lock();
-    out.write_all(text)?;
-    out.flush()
-}
-
-/// Whoever read along has had enough: that is no failure.
-fn unwritten(why: &io::Error) -> ExitCode {
-    match why.kind() {
+    out.write_all(text).and_then(|()| out.flush()).map_err(|why| match why.kind() {
         io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
         _ => fail(FAILED, &format!("cannot write to the standard output: {why}")),
-    }
+    })
 }

@@ -66,7 +66,9 @@ pub fn difference(old: &Configuration, new: &Configuration) -> Vec<Change> {
     changes.named("route", |intent| each(intent, &intent.routes, |one| network_text(one.to)));
     changes.named("monitor", monitors);
     changes.named("pool", pools);
-    changes.members();
+    changes.named("member", |intent| each(intent, intent.members.iter(), |one| one.name.clone()));
+    // Those that come and go are listed with their pool.
+    changes.changes.retain(|change| change.what != "member");
     changes.named("virtual server", |intent| each(intent, &intent.virtual_servers, |one| one.name.clone()));
     changes.named("snat of pool", |intent| each(intent, &intent.snats, |one| intent.pools[one.pool].name.clone()));
     changes.thing("timeouts", &old.intent.timeouts, &new.intent.timeouts);
@@ -163,20 +165,7 @@ impl Comparison<'_> {
 
     /// Things are one and the same if their name is. A whole one that comes or goes needs a restart if its first key does.
     fn named(&mut self, noun: &str, things: fn(&Intent) -> Things) {
-        self.things(noun, things(self.before), things(self.after));
-    }
-
-    /// Those that come and go are listed with their pool.
-    fn members(&mut self) {
-        let stay = |intent: &Intent, other: &Intent| {
-            let mut members = each(intent, intent.members.iter(), |one| one.name.clone());
-            members.retain(|(name, _)| other.members.iter().any(|twin| twin.name == *name));
-            members
-        };
-        self.things("member", stay(self.before, self.after), stay(self.after, self.before));
-    }
-
-    fn things(&mut self, noun: &str, old: Things, new: Things) {
+        let (old, new) = (things(self.before), things(self.after));
         let live = |keys: &[Key]| keys.first().is_none_or(|key| key.live);
         for (name, keys) in old.iter().filter(|(name, _)| !new.iter().any(|(other, _)| other == name)) {
             self.add(ChangeKind::Removed, noun, Some(name), None, live(keys));
@@ -238,7 +227,7 @@ fn ports(intent: &Intent) -> Things {
     ports
 }
 
-/// Monitors of one name differ in their port; the first bears the name alone.
+/// Monitors of one name differ in their port; the first has the name alone.
 fn monitors(intent: &Intent) -> Things {
     let entries = intent.monitors.iter().enumerate().map(|(place, monitor)| {
         let twin = intent.monitors.iter().take(place).any(|other| other.name == monitor.name);

@@ -98,67 +98,46 @@ impl SectionRow {
 }
 
 impl Kind {
-    /// What is allowed, as a phrase: `a whole number of bytes, 576 to 9216`.
-    pub(super) fn form(&self) -> String {
+    /// What is allowed, as a phrase: `a whole number, 576 to 9216 (bytes)`; a value as the file would have it; the kind of
+    /// thing in a word or two.
+    pub(super) fn words(&self) -> (String, String, &'static str) {
+        let quoted_text = |form: &str, example: &str| (form.into(), format!("\"{example}\""), "a quoted string");
         match self {
-            Kind::Flag => "true or false".into(),
-            Kind::Name => "a name of 1 to 32 letters, digits, `-`, `_` and `.`".into(),
-            Kind::Text => "a non-empty string".into(),
-            Kind::Integer { least, most, unit } => format!("a whole number, {least} to {most} ({unit})"),
+            Kind::Flag => ("true or false".into(), "true".into(), "true or false"),
+            Kind::Name => quoted_text("a name of 1 to 32 letters, digits, `-`, `_` and `.`", "name-1"),
+            Kind::Text => quoted_text("a non-empty string", "text"),
+            Kind::Choice(words, _) => quoted_text(&quoted(*words), words[0]),
+            Kind::Address => quoted_text("an IPv4 address of one host", "192.0.2.1"),
+            Kind::SelfAddress => quoted_text("an IPv4 address with its prefix length, 1 to 31", "192.0.2.2/24"),
+            Kind::Network => quoted_text("an IPv4 network, one address, or \"default\"", "172.16.2.0/24"),
+            Kind::Socket => quoted_text("an address and a port", "127.0.0.1:9469"),
+            Kind::Listen => quoted_text("udp/PORT or tcp/PORT, PORT from 1 to 65535", "udp/5060"),
+            Kind::Codes => quoted_text("a class \"2xx\", a code \"404\", a range \"200-299\", or \"any\"", "2xx"),
+            Kind::Require => quoted_text("\"all\", or a whole number from 1 to the number of monitors", "all"),
+            Kind::Integer { least, most, unit } => {
+                (format!("a whole number, {least} to {most} ({unit})"), least.to_string(), "a whole number")
+            }
             Kind::Span { least, most, source } => {
                 let source = if source.is_empty() { "" } else { &format!("; the minimum is from {source}") };
                 let (least, most) = (duration_text(*least), duration_text(*most));
-                format!("a duration such as \"500ms\", \"5m\" or \"2h4m\", {least} to {most}{source}")
+                let form = format!("a duration such as \"500ms\", \"5m\" or \"2h4m\", {least} to {most}{source}");
+                (form, format!("\"{least}\""), "a quoted duration")
             }
-            Kind::Choice(words, _) => quoted(*words),
-            Kind::Address => "an IPv4 address of one host".into(),
-            Kind::SelfAddress => "an IPv4 address with its prefix length, 1 to 31".into(),
-            Kind::Network => "an IPv4 network, one address, or \"default\"".into(),
-            Kind::Socket => "an address and a port".into(),
-            Kind::Listen => "udp/PORT or tcp/PORT, PORT from 1 to 65535".into(),
-            Kind::Codes => "a class \"2xx\", a code \"404\", a range \"200-299\", or \"any\"".into(),
-            Kind::Require => "\"all\", or a whole number from 1 to the number of monitors".into(),
-            Kind::Many(kind, 0, most) => format!("a list of up to {most}, each {}", kind.form()),
-            Kind::Many(kind, least, most) => format!("a list of {least} to {most}, each {}", kind.form()),
+            Kind::Many(kind, least, most) => {
+                let number = if *least == 0 { format!("up to {most}") } else { format!("{least} to {most}") };
+                let (form, example, _) = kind.words();
+                (format!("a list of {number}, each {form}"), format!("[{example}]"), "a list")
+            }
             Kind::Inside(row) => {
-                let tables = row.most.map_or("a table".into(), |most| format!("a list of 1 to {most} tables"));
-                format!("{tables} with the keys {}", row.names().join(", "))
+                let (keys, example) = (row.names().join(", "), inside_example(row));
+                match row.most {
+                    None => (format!("a table with the keys {keys}"), example, "a table"),
+                    Some(most) => {
+                        let form = format!("a list of 1 to {most} tables with the keys {keys}");
+                        (form, format!("[{example}]"), "a list of tables")
+                    }
+                }
             }
-        }
-    }
-
-    /// A value as the file would have it.
-    pub(super) fn example(&self) -> String {
-        match self {
-            Kind::Flag => "true".into(),
-            Kind::Name => "\"name-1\"".into(),
-            Kind::Text => "\"text\"".into(),
-            Kind::Integer { least, .. } => least.to_string(),
-            Kind::Span { least, .. } => format!("\"{}\"", duration_text(*least)),
-            Kind::Choice(words, _) => format!("\"{}\"", words[0]),
-            Kind::Address => "\"192.0.2.1\"".into(),
-            Kind::SelfAddress => "\"192.0.2.2/24\"".into(),
-            Kind::Network => "\"172.16.2.0/24\"".into(),
-            Kind::Socket => "\"127.0.0.1:9469\"".into(),
-            Kind::Listen => "\"udp/5060\"".into(),
-            Kind::Codes => "\"2xx\"".into(),
-            Kind::Require => "\"all\"".into(),
-            Kind::Many(kind, ..) => format!("[{}]", kind.example()),
-            Kind::Inside(row) if row.most.is_some() => format!("[{}]", inside_example(row)),
-            Kind::Inside(row) => inside_example(row),
-        }
-    }
-
-    /// The kind of thing in one word or two: `a whole number`.
-    pub(super) fn noun(&self) -> &'static str {
-        match self {
-            Kind::Flag => "true or false",
-            Kind::Integer { .. } => "a whole number",
-            Kind::Many(..) => "a list",
-            Kind::Inside(row) if row.most.is_some() => "a list of tables",
-            Kind::Inside(_) => "a table",
-            Kind::Span { .. } => "a quoted duration",
-            _ => "a quoted string",
         }
     }
 }
@@ -274,7 +253,7 @@ fn section(row: &SectionRow) -> String {
         let change = if key.live { "live" } else { "restart" };
         let allowed = match key.kind {
             Kind::Inside(row) => format!("see `{}` below", row.path),
-            _ => key.kind.form(),
+            _ => key.kind.words().0,
         };
         let cells = [format!("`{}`", key.name), default, allowed, change.into(), key.note.into()];
         let _ = writeln!(out, "| {} |", cells.map(|cell: String| cell.replace('|', "\\|")).join(" | "));

@@ -123,7 +123,7 @@ impl<T: Leaf> Form for T {
                 return Some(At { value, span, written: place.default.is_none() });
             }
             Some(Err(refusal)) => {
-                let example = || format!("an example: {}", place.kind.example());
+                let example = || format!("an example: {}", place.kind.words().1);
                 let remedy = if refusal.remedy.is_empty() { example() } else { refusal.remedy };
                 reader.refused(place, node, &format!(": {}", refusal.why), remedy);
             }
@@ -159,7 +159,7 @@ impl<S: Section> Form for Tables<S> {
         {
             return Vec::new();
         }
-        reader.tables(node, &format!("{} = {}", place.name, place.kind.example()), Some(place))
+        reader.tables(node, &format!("{} = {}", place.name, place.kind.words().1), Some(place))
     }
 }
 
@@ -198,7 +198,7 @@ impl Entry<'_, '_, '_> {
             (None, Fallback::Required(example)) => {
                 let message = format!("{title}: the key {name} is missing");
                 let note = self.reader.report.error(span, &path(self.row, name), message);
-                note.instead(kind.form(), format!("add: {name} = {example}"));
+                note.instead(kind.words().0, format!("add: {name} = {example}"));
                 T::Held::default()
             }
             (None, Fallback::Value(text)) => {
@@ -291,7 +291,7 @@ impl<'r, 't> Reader<'r, 't> {
 
     fn right_number(&mut self, place: &Place, node: &Node, number: usize, (least, most): (usize, usize)) -> bool {
         if number < least {
-            let remedy = format!("write at least {least}, such as {}", place.kind.example());
+            let remedy = format!("write at least {least}, such as {}", place.kind.words().1);
             self.refused(place, node, ": the list is too short", remedy);
         } else if number > most {
             self.refused(place, node, ": the list is too long", format!("write at most {most}"));
@@ -300,8 +300,8 @@ impl<'r, 't> Reader<'r, 't> {
     }
 
     fn wrong_type(&mut self, place: &Place, node: &Node) {
-        let kind = place.kind;
-        let remedy = match (node.get_ref(), kind) {
+        let (_, example, noun) = place.kind.words();
+        let remedy = match (node.get_ref(), place.kind) {
             (DeValue::String(text), Kind::Integer { .. } | Kind::Flag)
                 if text.parse::<i64>().is_ok() || matches!(text.as_ref(), "true" | "false") =>
             {
@@ -313,15 +313,15 @@ impl<'r, 't> Reader<'r, 't> {
             (DeValue::Integer(number), Kind::Codes) => format!("put quotes around it: \"{number}\""),
             (DeValue::Integer(number), Kind::Listen) => format!("write \"udp/{number}\" or \"tcp/{number}\""),
             (DeValue::String(_), Kind::Many(..)) => format!("put brackets around it: [{}]", self.shown(&node.span())),
-            _ => format!("an example: {}", kind.example()),
+            _ => format!("an example: {example}"),
         };
-        self.refused(place, node, &format!(" is {}, not {}", type_noun(node.get_ref()), kind.noun()), remedy);
+        self.refused(place, node, &format!(" is {}, not {noun}", type_noun(node.get_ref())), remedy);
     }
 
     /// Reports the value of a key: `why` stands right behind it.
     fn refused(&mut self, place: &Place, node: &Node, why: &str, remedy: String) {
         let message = format!("{}: {} = {}{why}", place.title, place.name, self.shown(&node.span()));
-        self.report.error(&node.span(), &path(place.row, place.name), message).instead(place.kind.form(), remedy);
+        self.report.error(&node.span(), &path(place.row, place.name), message).instead(place.kind.words().0, remedy);
     }
 
     fn unknown_key(&mut self, row: &'static SectionRow, title: &str, name: &Spanned<DeString>) {

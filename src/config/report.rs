@@ -154,6 +154,11 @@ impl<'t> Report<'t> {
         self.add(Severity::Error, Some(span), key, message.into())
     }
 
+    /// Adds an error about the second of two things of which there may be one.
+    pub(super) fn twice(&mut self, [first, second]: [&Span; 2], key: &str, message: impl Into<String>) -> Note<'_> {
+        self.error(second, key, message).see(first, "the first one")
+    }
+
     /// Adds an error about the whole file.
     pub(super) fn error_of_file(&mut self, key: &str, message: impl Into<String>) -> Note<'_> {
         self.add(Severity::Error, None, key, message.into())

@@ -55,10 +55,7 @@ fn bad_unit<T>(number: &str, unit: &str, tail: &str) -> Result<T, Refusal> {
     match (number, unit) {
         (_, "") if tail.starts_with('.') => refuse("fractions are not accepted", "use a smaller unit: 1500ms for 1.5s"),
         ("", "") => refuse("a number is missing", ""),
-        (_, "") => {
-            let remedy = format!("write \"{number}ms\", \"{number}s\", \"{number}m\" or \"{number}h\"");
-            refuse("its unit is missing", remedy)
-        }
+        (n, "") => refuse("its unit is missing", format!("write \"{n}ms\", \"{n}s\", \"{n}m\" or \"{n}h\"")),
         (_, unit) => refuse(format!("`{unit}` is not a unit"), "the units are ms, s, m, h and d"),
     }
 }
@@ -252,13 +249,6 @@ impl Leaf for bool {
     }
 }
 
-impl Leaf for String {
-    fn of(kind: &Kind, value: &DeValue) -> Taken<String> {
-        let read = if matches!(kind, Kind::Name) { name } else { filled };
-        value.as_str().map(read)
-    }
-}
-
 impl Leaf for Duration {
     fn of(kind: &Kind, value: &DeValue) -> Taken<Duration> {
         let (Kind::Span { least, most, .. }, text) = (kind, value.as_str()?) else { return None };
@@ -272,22 +262,12 @@ impl Leaf for Duration {
     }
 }
 
-impl Leaf for Ipv4Net {
-    fn of(kind: &Kind, value: &DeValue) -> Taken<Ipv4Net> {
-        let read = if matches!(kind, Kind::SelfAddress) { self_address } else { network };
-        value.as_str().map(read)
-    }
-}
-
 impl Leaf for Needed {
     fn of(_: &Kind, value: &DeValue) -> Taken<Needed> {
         match value.as_str() {
             Some("all") => Some(Ok(Needed(None))),
             Some(_) => Some(refuse("it is neither \"all\" nor a number", "")),
-            None => {
-                let number = whole(value, 1, 16)?;
-                Some(number.map(|number| Needed(usize::try_from(number).ok())))
-            }
+            None => Some(whole(value, 1, 16)?.map(|number| Needed(usize::try_from(number).ok()))),
         }
     }
 }
@@ -308,9 +288,9 @@ impl<W: Word> Leaf for W {
 }
 
 macro_rules! texts {
-    ($($type:ty => $read:path;)*) => {$(
+    ($($type:ty => |$kind:pat_param| $read:expr;)*) => {$(
         impl Leaf for $type {
-            fn of(_: &Kind, value: &DeValue) -> Taken<$type> {
+            fn of($kind: &Kind, value: &DeValue) -> Taken<$type> {
                 value.as_str().map($read)
             }
         }
@@ -318,10 +298,12 @@ macro_rules! texts {
 }
 
 texts! {
-    Ipv4Addr => address;
-    SocketAddr => socket;
-    Listen => listen;
-    CodeRange => codes;
+    String => |kind| if matches!(kind, Kind::Name) { name } else { filled };
+    Ipv4Net => |kind| if matches!(kind, Kind::SelfAddress) { self_address } else { network };
+    Ipv4Addr => |_| address;
+    SocketAddr => |_| socket;
+    Listen => |_| listen;
+    CodeRange => |_| codes;
 }
 
 macro_rules! whole_numbers {

@@ -40,10 +40,9 @@ fn socket(document: &Document, report: &mut Report) {
 
 fn shared_cores(cores: &Cores, present: usize, report: &mut Report) {
     for (first, second) in repeated(&cores.workers, |at| Some(at.value)) {
-        cores
-            .error(report, "workers", &second.span, format!("two workers are pinned to core {second}"))
-            .instead("each worker has a core of its own", "remove one, or name another core")
-            .see(&first.span, "the first one");
+        let message = format!("[cores]: two workers are pinned to core {second}");
+        let note = report.twice([&first.span, &second.span], "cores.workers", message);
+        note.instead("each worker has a core of its own", "remove one, or name another core");
     }
     let Some(management) = &cores.management else { return };
     let Some(worker) = cores.workers.iter().find(|at| at.value == management.value) else { return };

@@ -46,10 +46,9 @@ fn defined<'d>(path: &str, names: impl Iterator<Item = &'d Field<String>>, repor
         _ => (path.replace('_', " "), ""),
     };
     for (first, second) in repeated(names.iter().copied(), |at| Some(&at.value)) {
-        report
-            .error(&second.span, &format!("{path}.name"), format!("the {noun} name \"{second}\" is used twice"))
-            .instead(format!("each {noun} has a name of its own{scope}"), "give one of them another name")
-            .see(&first.span, "the first one");
+        let message = format!("the {noun} name \"{second}\" is used twice");
+        let note = report.twice([&first.span, &second.span], &format!("{path}.name"), message);
+        note.instead(format!("each {noun} has a name of its own{scope}"), "give one of them another name");
     }
     names.into_iter().map(|at| at.as_str()).collect()
 }

@@ -76,12 +76,11 @@ fn presence(document: &Document, report: &mut Report) {
 fn devices(document: &Document, report: &mut Report) {
     let base = |at: &At<String>| at.split(',').next().unwrap_or_default().trim().to_ascii_lowercase();
     for (first, second) in repeated(document.ports.iter().flat_map(|port| &port.device), |at| Some(base(at))) {
-        let note = report.error(&second.span, "port.device", format!("two ports use the device {}", base(second)));
-        note.instead(
+        let message = format!("two ports use the device {}", base(second));
+        report.twice([&first.span, &second.span], "port.device", message).instead(
             "each port has a device of its own; virtual devices of one driver differ in their number",
             "name another device; two networks on one NIC are two [[interface]] entries with different vlan",
-        )
-        .see(&first.span, "the first one");
+        );
     }
 }
 
@@ -92,13 +91,11 @@ fn same_link(document: &Document, report: &mut Report) {
         let (Some(port), vlan) = (&second.port, &second.vlan) else { continue };
         let (one, two, link) = (&first.head.title, &second.head.title, link(vlan.as_deref()));
         let (key, span) = vlan.as_ref().map_or(("port", &port.span), |vlan| ("vlan", &vlan.span));
-        report
-            .error(span, &format!("interface.{key}"), format!("{one} and {two} are both {link} on port \"{port}\""))
-            .instead(
-                "one interface for each port and VLAN",
-                "give one of them another vlan or port, or put all addresses into one interface",
-            )
-            .see(&first.head.span, "the first one");
+        let message = format!("{one} and {two} are both {link} on port \"{port}\"");
+        report.twice([&first.head.span, span], &format!("interface.{key}"), message).instead(
+            "one interface for each port and VLAN",
+            "give one of them another vlan or port, or put all addresses into one interface",
+        );
     }
 }
 
@@ -118,10 +115,8 @@ fn mtus(document: &Document, report: &mut Report) {
 fn self_addresses(document: &Document, report: &mut Report) {
     for (first, second) in repeated(document.self_ips().map(|(_, net)| net), |net| Some(net.addr())) {
         let message = format!("the self-IP {} is listed twice", second.addr());
-        report
-            .error(&second.span, "interface.addresses", message)
-            .instead("each self-IP once", "remove one of them")
-            .see(&first.span, "the first one");
+        let note = report.twice([&first.span, &second.span], "interface.addresses", message);
+        note.instead("each self-IP once", "remove one of them");
     }
 }
 
@@ -147,10 +142,8 @@ fn overlaps(document: &Document, report: &mut Report) {
 fn routes(document: &Document, report: &mut Report) {
     for (first, second) in repeated(document.routes.iter().flat_map(|route| &route.to), |to| Some(to.value)) {
         let message = format!("there are two routes, both to \"{}\"", network_text(second.value));
-        report
-            .error(&second.span, "route.to", message)
-            .instead("one route for each destination", "remove one of them")
-            .see(&first.span, "the first one");
+        let note = report.twice([&first.span, &second.span], "route.to", message);
+        note.instead("one route for each destination", "remove one of them");
     }
     for route in &document.routes {
         connected_destination(document, route, report);

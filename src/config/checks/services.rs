@@ -123,22 +123,18 @@ fn port(document: &Document, pool: &Pool, name: &At<String>, report: &mut Report
 
 fn monitors(document: &Document, pool: &Pool, report: &mut Report) {
     for (first, second) in repeated(&pool.monitors, |at| Some(&at.value)) {
-        pool.error(report, "monitors", &second.span, format!("monitor \"{second}\" is listed twice"))
-            .instead("each monitor once", "remove one of them")
-            .see(&first.span, "the first one");
+        let message = format!("{}: monitor \"{second}\" is listed twice", pool.head.title);
+        let note = report.twice([&first.span, &second.span], "pool.monitors", message);
+        note.instead("each monitor once", "remove one of them");
     }
     let Some(first) = pool.monitors.first() else { return };
     let number = pool.monitors.len();
-    if let Some((at, wish)) = pool.require.as_ref().and_then(|at| Some((at, at.0?))).filter(|(_, wish)| *wish > number)
+    if let Some((at, wish)) = pool.require.as_ref().and_then(|at| Some((at, at.0?)))
+        && wish > number
     {
-        let has = count(number, "monitor");
-        pool.error(
-            report,
-            "require",
-            &at.span,
-            format!("require = {wish}, but it has {has}: no member could ever be up"),
-        )
-        .instead(format!("\"all\", or a number up to {number}"), "write \"all\", or add monitors");
+        let message = format!("require = {wish}, but it has {}: no member could ever be up", count(number, "monitor"));
+        let note = pool.error(report, "require", &at.span, message);
+        note.instead(format!("\"all\", or a number up to {number}"), "write \"all\", or add monitors");
     }
     let asks_sip = |monitor: &Monitor| monitor.kind.as_deref().is_none_or(|kind| *kind == Probe::Sip);
     if pool.name.is_some() && !pool.monitors.iter().any(|name| document.monitor(name).is_some_and(asks_sip)) {
@@ -171,13 +167,11 @@ fn members(document: &Document, report: &mut Report) {
     let addresses = document.members().filter_map(|member| Some((member, member.address.as_ref()?)));
     for ((first, former), (second, at)) in repeated(addresses, |(_, at)| Some(at.value)) {
         let (one, two) = (&first.head.title, &second.head.title);
-        report
-            .error(&at.span, "pool.members.address", format!("{one} and {two} have the same address, {at}"))
-            .instead(
-                "an address is one member, in one pool",
-                "correct the address; one host with several services is one member with several service ports",
-            )
-            .see(&former.span, "the first one");
+        let message = format!("{one} and {two} have the same address, {at}");
+        report.twice([&former.span, &at.span], "pool.members.address", message).instead(
+            "an address is one member, in one pool",
+            "correct the address; one host with several services is one member with several service ports",
+        );
     }
     for member in document.members() {
         let Some(at) = &member.address else { continue };
@@ -221,43 +215,35 @@ fn service_ports(document: &Document, report: &mut Report) {
             (false, Some(address)) => format!("{one} and {two} both listen on {address} {port}"),
             _ => format!("{two}: {port} is listed twice"),
         };
-        report
-            .error(&second.1.span, "virtual_server.listen", message)
-            .instead("one pool for each address, protocol and port", "give one of them another address or port")
-            .see(&first.1.span, "the first one");
+        let note = report.twice([&first.1.span, &second.1.span], "virtual_server.listen", message);
+        note.instead("one pool for each address, protocol and port", "give one of them another address or port");
     }
     let inside = repeated(all(), |(server, at)| Some((server.pool.as_deref()?, at.value)));
     for (first, second) in inside.into_iter().filter(|(first, second)| address(*first) != address(*second)) {
         let (one, two, port) = (&first.0.head.title, &second.0.head.title, listen_text(second.1.value));
         let message = format!("{one} and {two} map {port} of two addresses to one pool");
-        report
-            .error(&second.1.span, "virtual_server.listen", message)
-            .instead(
-                "a service port of a member stands for one virtual address: what it sends must be translated to the right one",
-                "give one of them another port, or a pool with other members",
-            )
-            .see(&first.1.span, "the first one");
+        report.twice([&first.1.span, &second.1.span], "virtual_server.listen", message).instead(
+            "a service port of a member stands for one virtual address: what it sends must be translated to the right one",
+            "give one of them another port, or a pool with other members",
+        );
     }
 }
 
 fn snats(document: &Document, report: &mut Report) {
     for (first, second) in repeated(document.snats.iter().flat_map(|snat| &snat.pool), |pool| Some(&pool.value)) {
-        report
-            .error(&second.span, "snat.pool", format!("there are two [[snat]] for pool \"{second}\""))
-            .instead("one [[snat]] for each pool", "put all exclude entries into one of them and remove the other")
-            .see(&first.span, "the first one");
+        let message = format!("there are two [[snat]] for pool \"{second}\"");
+        let note = report.twice([&first.span, &second.span], "snat.pool", message);
+        note.instead("one [[snat]] for each pool", "put all exclude entries into one of them and remove the other");
     }
     let addresses = document.snats.iter().filter_map(|snat| Some((snat, snat.address.as_ref()?)));
     let twice = repeated(addresses, |(_, at)| Some(at.value));
     for ((first, former), (second, at)) in twice.into_iter().filter(|(one, two)| !same(&one.0.pool, &two.0.pool)) {
         let (one, two) = (&first.head.title, &second.head.title);
-        report
-            .error(&at.span, "snat.address", format!("the {one} and the {two} translate to the same address, {at}"))
-            .instead(
-                "each pool is translated to an address of its own: peers tell the pairs apart by it",
-                "give one pool a virtual server with another address, and its [[snat]] that address",
-            )
-            .see(&former.span, "the first one");
+        let message = format!("the {one} and the {two} translate to the same address, {at}");
+        report.twice([&former.span, &at.span], "snat.address", message).instead(
+            "each pool is translated to an address of its own: peers tell the pairs apart by it",
+            "give one pool a virtual server with another address, and its [[snat]] that address",
+        );
     }
     for snat in &document.snats {
         if let Some(all) = snat.exclude.iter().find(|net| net.prefix_len() == 0) {
