@@ -3,7 +3,7 @@
 //! when all of them wait.
 
 use fairlead::admin::rows::CounterRow;
-use fairlead::admin::{AdminError, Answer, Asked, Code, Data, Limits, Request, SocketError, Told, bind, serve};
+use fairlead::admin::{AdminError, Answer, Answered, Asked, Code, Data, Limits, Request, SocketError, bind, serve};
 use serde_json::{Value, json};
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
@@ -57,9 +57,9 @@ async fn controller(mut questions: mpsc::Receiver<Asked>) {
     }
 }
 
-fn counters(rows: usize) -> Told {
+fn counters(rows: usize) -> Answered {
     let row = |n| CounterRow { name: format!("c{n}"), value: n as u64, explanation: "x".repeat(300), worker: Some(0) };
-    Told { epoch: 42, data: Data::Counters((0..rows).map(row).collect()) }
+    Answered { epoch: 42, data: Data::Counters((0..rows).map(row).collect()) }
 }
 
 impl Served {

@@ -1,4 +1,4 @@
-//! What the controller tells.
+//! What the controller answers.
 //!
 //! Owns the answer to a request and the words for what went wrong. Splitting it into lines is the server's part.
 
@@ -9,12 +9,12 @@ use super::rows::{
 use serde::{Deserialize, Serialize, Serializer};
 use std::ops::Range;
 
-/// What a request comes to.
-pub type Answer = Result<Told, AdminError>;
+/// The outcome of a request.
+pub type Answer = Result<Answered, AdminError>;
 
-/// The good end of a request.
+/// The answer to a request that succeeded.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Told {
+pub struct Answered {
     /// The epoch that every worker has installed, as of the answer.
     pub epoch: u64,
     /// What was asked for.

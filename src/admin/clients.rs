@@ -1,4 +1,4 @@
-//! The clients of a listener: each a task of its own, and no more at once than there are seats.
+//! The clients of a listener: each a task of its own, and a limited number at once.
 
 use crate::time::Duration;
 use std::future::Future;
@@ -7,14 +7,14 @@ use std::pin::pin;
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 
-/// Gives each client that `accept` brings to `attend`, or to `send_away` while all `seats` are taken, until `stop` is ready.
-/// Returns those that are still attended. `place` is what the log calls the listener.
+/// Handles each client that `accept` returns, and rejects it while `limit` of them are being handled, until `stop` is ready.
+/// Returns those still being handled. `listener` is its name in the log.
 pub(super) async fn serve<S, A, C>(
-    place: &str,
-    seats: usize,
+    listener: &str,
+    limit: usize,
     accept: impl Fn() -> A,
-    send_away: impl Fn(S),
-    attend: impl Fn(S) -> C,
+    reject: impl Fn(S),
+    handle: impl Fn(S) -> C,
     stop: impl Future<Output = ()>,
 ) -> JoinSet<()>
 where
@@ -29,10 +29,10 @@ where
             () = &mut stop => return clients,
             Some(_) = clients.join_next() => {}
             accepted = accept() => match accepted {
-                Ok(client) if clients.len() >= seats => send_away(client),
-                Ok(client) => _ = clients.spawn(attend(client)),
+                Ok(client) if clients.len() >= limit => reject(client),
+                Ok(client) => _ = clients.spawn(handle(client)),
                 Err(why) => {
-                    tracing::warn!(%why, "{place} cannot accept a client");
+                    tracing::warn!(%why, "{listener} cannot accept a client");
                     sleep(Duration::from_millis(100)).await;
                 }
             },

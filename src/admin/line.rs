@@ -3,7 +3,7 @@
 //! Owns the envelope `{"id":1,"ok":true,"epoch":42,"data":[...]}` both ways, and the splitting of long answers: each
 //! line but the last says `"more":true`. Knows no socket.
 
-use super::answer::{AdminError, Answer, Code, Part, Told};
+use super::answer::{AdminError, Answer, Answered, Code, Part};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -50,8 +50,8 @@ struct Bad<'a> {
 /// The lines of `answer` to request `id`, each with its line feed, at least one; made one at a time: a hundred thousand rows
 /// are never held twice.
 pub fn lines(id: u64, answer: &Answer) -> Box<dyn Iterator<Item = Vec<u8>> + Send + '_> {
-    let Told { epoch, data } = match answer {
-        Ok(told) => told,
+    let Answered { epoch, data } = match answer {
+        Ok(answered) => answered,
         Err(error) => return Box::new(std::iter::once(error_line(id, error))),
     };
     let all = data.rows().unwrap_or(0);
@@ -84,18 +84,18 @@ mod tests {
 
     fn counters(count: usize) -> Answer {
         let row = |n| CounterRow { name: format!("c{n}"), value: n, explanation: String::new(), worker: None };
-        Ok(Told { epoch: 42, data: Data::Counters((0..count as u64).map(row).collect()) })
+        Ok(Answered { epoch: 42, data: Data::Counters((0..count as u64).map(row).collect()) })
     }
 
     #[test]
     fn the_envelope_is_the_manual_s() {
-        let answer = Ok(Told { epoch: 42, data: Data::Cleared(Cleared { count: 7 }) });
-        let told: Vec<_> = lines(1, &answer).map(|line| String::from_utf8(line).unwrap()).collect();
-        assert_eq!(told, ["{\"id\":1,\"ok\":true,\"epoch\":42,\"data\":{\"count\":7}}\n"]);
+        let answer = Ok(Answered { epoch: 42, data: Data::Cleared(Cleared { count: 7 }) });
+        let sent: Vec<_> = lines(1, &answer).map(|line| String::from_utf8(line).unwrap()).collect();
+        assert_eq!(sent, ["{\"id\":1,\"ok\":true,\"epoch\":42,\"data\":{\"count\":7}}\n"]);
 
         let answer = Err(AdminError::new(Code::UnknownMember, "no"));
-        let told: Vec<_> = lines(1, &answer).map(|line| String::from_utf8(line).unwrap()).collect();
-        assert_eq!(told, ["{\"id\":1,\"ok\":false,\"error\":{\"code\":\"unknown-member\",\"message\":\"no\"}}\n"]);
+        let sent: Vec<_> = lines(1, &answer).map(|line| String::from_utf8(line).unwrap()).collect();
+        assert_eq!(sent, ["{\"id\":1,\"ok\":false,\"error\":{\"code\":\"unknown-member\",\"message\":\"no\"}}\n"]);
     }
 
     #[test]

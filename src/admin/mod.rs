@@ -1,4 +1,4 @@
-//! The admin socket: what an operator may ask, and what is told.
+//! The admin socket: what an operator may ask, and what is answered.
 //!
 //! Owns the protocol (one JSON object a line each way over a Unix stream) and nothing of the appliance: requests are
 //! parsed here and handed to the controller, which alone knows the answer. Never blocks on a client. Read [`request`],
@@ -16,7 +16,7 @@ pub mod socket;
 mod wall;
 mod words;
 
-pub use answer::{AdminError, Answer, Code, Data, Told};
+pub use answer::{AdminError, Answer, Answered, Code, Data};
 pub use request::{Asked, Request};
 pub use server::{Limits, serve};
 pub use socket::{AdminSocket, SocketError, bind};

@@ -138,15 +138,15 @@ pub struct FlowSelection {
 pub struct Asked {
     /// What is wanted.
     pub request: Request,
-    /// Where the answer goes. Dropped unanswered, the client is told that the appliance is stopping.
+    /// Where the answer goes. Dropped unanswered, the client learns that the appliance is stopping.
     pub answer: oneshot::Sender<Answer>,
 }
 
 /// Puts `request` to the controller. `None`: it is gone.
 pub(super) async fn put(controller: &mpsc::Sender<Asked>, request: Request) -> Option<Answer> {
-    let (answer, told) = oneshot::channel();
+    let (answer, answered) = oneshot::channel();
     controller.send(Asked { request, answer }).await.ok()?;
-    told.await.ok()
+    answered.await.ok()
 }
 
 /// A request line, parsed as far as it goes.
@@ -233,7 +233,7 @@ fn bad_request(why: &str) -> AdminError {
     AdminError::new(Code::BadRequest, format!("bad request: {}", shortened(why)))
 }
 
-/// A client's own text in an answer to it: of bounded length, and free of what a terminal would obey.
+/// A client's own text in an answer to it: of bounded length, and free of control characters.
 fn shortened(text: &str) -> String {
     const MOST: usize = 500;
     let mut short: String = text.chars().map(|c| if c.is_control() { '?' } else { c }).take(MOST).collect();
@@ -350,8 +350,8 @@ mod tests {
             (&long, 0, Code::BadRequest, "256 bytes"),
         ];
         for (line, id, code, part) in rows {
-            let (told_id, told_code, message) = refused(line);
-            assert_eq!((told_id, told_code), (id, code), "{line}: {message}");
+            let (found_id, found_code, message) = refused(line);
+            assert_eq!((found_id, found_code), (id, code), "{line}: {message}");
             assert!(message.contains(part), "{line}: {message}");
         }
     }

@@ -1,4 +1,4 @@
-//! The rows that are told: what each table holds, its units and its words.
+//! The rows of the answers: what each table holds, its units and its words.
 //!
 //! Owns the JSON of every answer. Both ends use these types: the controller fills them, the command prints them.
 //! Points in time are RFC 3339 texts in UTC ([`Wall`]); spans carry their unit in the name.

@@ -18,7 +18,7 @@ use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::sync::{mpsc, watch};
 use tokio::time::timeout;
 
-/// Bytes thrown away at most after a request that was too long.
+/// Bytes discarded at most after a request that was too long.
 const WASTE: u64 = 1 << 20;
 
 /// What a client may take.
@@ -58,8 +58,8 @@ pub async fn serve(socket: AdminSocket, limits: Limits, asked: mpsc::Sender<Aske
         "the admin socket",
         limits.clients,
         || async { socket.listener.accept().await.map(|(stream, _)| stream) },
-        |stream| send_away(&stream, limits.clients),
-        |stream| attend(stream, limits, asked.clone(), stopped.clone()),
+        |stream| reject(&stream, limits.clients),
+        |stream| handle(stream, limits, asked.clone(), stopped.clone()),
         stop,
     )
     .await;
@@ -70,12 +70,12 @@ pub async fn serve(socket: AdminSocket, limits: Limits, asked: mpsc::Sender<Aske
 }
 
 /// Says it only if the kernel takes it at once.
-fn send_away(stream: &UnixStream, limit: usize) {
+fn reject(stream: &UnixStream, limit: usize) {
     let message = format!("{limit} clients are connected, which is the limit: close one, or try again");
     let _ = stream.try_write(&error_line(0, &AdminError::new(Code::Busy, message)));
 }
 
-async fn attend(stream: UnixStream, limits: Limits, asked: mpsc::Sender<Asked>, mut stopped: watch::Receiver<bool>) {
+async fn handle(stream: UnixStream, limits: Limits, asked: mpsc::Sender<Asked>, mut stopped: watch::Receiver<bool>) {
     let (read, mut write) = stream.into_split();
     let mut read = BufReader::new(read);
     loop {
@@ -85,7 +85,9 @@ async fn attend(stream: UnixStream, limits: Limits, asked: mpsc::Sender<Asked>, 
             incoming = timeout(limits.idle, next(&mut read, limits.request_bytes)) => incoming,
         };
         let line = match incoming {
-            Ok(Ok(Some(line))) if line.len() > limits.request_bytes => return part_with(read, write, limits).await,
+            Ok(Ok(Some(line))) if line.len() > limits.request_bytes => {
+                return close_oversized(read, write, limits).await;
+            }
             Ok(Ok(Some(line))) => line,
             Ok(Ok(None) | Err(_)) | Err(_) => return,
         };
@@ -94,7 +96,7 @@ async fn attend(stream: UnixStream, limits: Limits, asked: mpsc::Sender<Asked>, 
             Ok(request) => ask(&asked, request, limits.answer).await,
             Err(error) => Err(error),
         };
-        if tell(&mut write, id, &answer, limits.write).await.is_err() {
+        if send(&mut write, id, &answer, limits.write).await.is_err() {
             return;
         }
     }
@@ -126,7 +128,7 @@ async fn ask(asked: &mpsc::Sender<Asked>, request: Request, patience: Duration) 
     }
 }
 
-async fn tell(write: &mut OwnedWriteHalf, id: u64, answer: &Answer, patience: Duration) -> io::Result<()> {
+async fn send(write: &mut OwnedWriteHalf, id: u64, answer: &Answer, patience: Duration) -> io::Result<()> {
     for line in lines(id, answer) {
         timeout(patience, write.write_all(&line)).await??;
         tokio::task::yield_now().await;
@@ -134,9 +136,9 @@ async fn tell(write: &mut OwnedWriteHalf, id: u64, answer: &Answer, patience: Du
     Ok(())
 }
 
-/// The client has sent more than a request may hold: where its next request begins cannot be known. It is told so, and
-/// what it still sends is thrown away for a moment, so that it comes to read what it is told.
-async fn part_with(read: BufReader<OwnedReadHalf>, mut write: OwnedWriteHalf, limits: Limits) {
+/// The client has sent more than a request may hold: where its next request begins cannot be known. It gets an error,
+/// and what it still sends is discarded for a moment, so that it comes to read that error.
+async fn close_oversized(read: BufReader<OwnedReadHalf>, mut write: OwnedWriteHalf, limits: Limits) {
     let limit = limits.request_bytes;
     let message = format!("a request may have at most {limit} bytes on its line; the connection is closed");
     let error = AdminError::new(Code::TooLarge, message);

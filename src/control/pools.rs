@@ -84,7 +84,7 @@ impl Pools {
         pools
     }
 
-    /// Takes a new intent: what is known of members and pools stays with their ids. Told are the pools that have lost their
+    /// Takes a new intent: what is known of members and pools stays with their ids. Answered are the pools that have lost their
     /// active member to the new intent, and that member.
     pub fn reconfigure(&mut self, intent: &Intent, out: &mut Outbox, now: Instant) -> Vec<(PoolId, MemberId)> {
         // A new pool counts on from the highest generation, so that no flow of an earlier one looks current; and one that

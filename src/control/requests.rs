@@ -8,7 +8,7 @@ use super::exclusions::{self, Unchanged};
 use super::outbox::Output;
 use super::publisher::Urgency;
 use super::waiting::{INSTALL_PATIENCE, PATIENCE, Parts, Pending, Then};
-use crate::admin::answer::{AdminError, Code, Data, Told};
+use crate::admin::answer::{AdminError, Answered, Code, Data};
 use crate::admin::request::{AdminState, FlowSelection};
 use crate::admin::rows::{Cleared, ExcludeRow};
 use crate::admin::{Answer, Request};
@@ -268,7 +268,7 @@ impl Controller {
 
     pub(super) fn tell(&mut self, request_id: u64, data: Result<Data, AdminError>) {
         let epoch = self.publisher.installed().0;
-        self.answer(request_id, data.map(|data| Told { epoch, data }));
+        self.answer(request_id, data.map(|data| Answered { epoch, data }));
     }
 
     fn answer(&mut self, request_id: u64, answer: Answer) {

@@ -40,101 +40,85 @@ pub async fn bind(address: SocketAddr) -> Result<TcpListener, MetricsError> {
 
 /// Serves `GET /metrics` until `stop` is ready.
 pub async fn serve(listener: TcpListener, asked: mpsc::Sender<Asked>, stop: impl Future<Output = ()>) {
-    let attend = |stream| {
+    let handle = |stream| {
         let asked = asked.clone();
-        async move { _ = timeout(PATIENCE, attend(stream, asked)).await }
+        async move { _ = timeout(PATIENCE, handle(stream, asked)).await }
     };
     let accept = || async { listener.accept().await.map(|(stream, _)| stream) };
-    clients::serve("the metrics endpoint", CONNECTIONS, accept, drop, attend, stop).await;
+    clients::serve("the metrics endpoint", CONNECTIONS, accept, drop, handle, stop).await;
 }
 
-async fn attend(mut stream: TcpStream, asked: mpsc::Sender<Asked>) -> io::Result<()> {
-    let Some(head) = head(&mut stream).await? else {
-        return respond(&mut stream, "431 Request Header Fields Too Large", "", "the request is too large\n").await;
-    };
-    let (status, headers, body) = match asks_for(&head) {
-        Asks::Metrics => match scrape(&asked).await {
-            Some(text) => ("200 OK", "", text),
-            None => ("503 Service Unavailable", "", "the appliance does not answer\n".to_owned()),
+async fn handle(mut stream: TcpStream, asked: mpsc::Sender<Asked>) -> io::Result<()> {
+    let (status, body) = match checked(&head(&mut stream).await?) {
+        Ok(()) => match scrape(&asked).await {
+            Some(page) => ("200 OK", page),
+            None => ("503 Service Unavailable", "the appliance does not answer\n".to_owned()),
         },
-        Asks::Elsewhere => ("404 Not Found", "", "the metrics are at /metrics\n".to_owned()),
-        Asks::OtherMethod => ("405 Method Not Allowed", "Allow: GET\r\n", "only GET\n".to_owned()),
-        Asks::Nonsense => ("400 Bad Request", "", "this is not HTTP/1\n".to_owned()),
+        Err((status, body)) => (status, body.to_owned()),
     };
-    respond(&mut stream, status, headers, &body).await
-}
-
-/// The request up to its empty line; `None`: too large. A client that closes early has asked nonsense.
-async fn head(stream: &mut TcpStream) -> io::Result<Option<Vec<u8>>> {
-    let mut head = Vec::with_capacity(1024);
-    while !head.windows(4).any(|end| end == b"\r\n\r\n") {
-        if head.len() > HEAD_MAX {
-            return Ok(None);
-        }
-        if stream.read_buf(&mut head).await? == 0 {
-            break;
-        }
-    }
-    Ok(Some(head))
-}
-
-#[derive(Debug, PartialEq, Eq)]
-enum Asks {
-    Metrics,
-    Elsewhere,
-    OtherMethod,
-    Nonsense,
-}
-
-/// RFC 9112 3: method, target and version, a space between.
-fn asks_for(head: &[u8]) -> Asks {
-    let line = head.split(|byte| *byte == b'\r').next().unwrap_or_default();
-    let mut words = line.split(|byte| *byte == b' ');
-    let (Some(method), Some(target), Some(version), None) = (words.next(), words.next(), words.next(), words.next())
-    else {
-        return Asks::Nonsense;
-    };
-    let path = target.split(|byte| *byte == b'?').next().unwrap_or_default();
-    match (version.starts_with(b"HTTP/1."), method, path) {
-        (false, _, _) => Asks::Nonsense,
-        (true, b"GET", b"/metrics") => Asks::Metrics,
-        (true, b"GET", _) => Asks::Elsewhere,
-        (true, _, _) => Asks::OtherMethod,
-    }
-}
-
-async fn respond(stream: &mut TcpStream, status: &str, headers: &str, body: &str) -> io::Result<()> {
     let length = body.len();
     let head = format!(
         "HTTP/1.1 {status}\r\nContent-Type: text/plain; version=0.0.4; charset=utf-8\r\nContent-Length: {length}\r\n\
-         {headers}Connection: close\r\n\r\n"
+         Connection: close\r\n\r\n"
     );
     stream.write_all(head.as_bytes()).await?;
     stream.write_all(body.as_bytes()).await?;
     stream.shutdown().await
 }
 
+/// The request up to its empty line, or as much of it as the client sends and may send.
+async fn head(stream: &mut TcpStream) -> io::Result<Vec<u8>> {
+    let mut head = Vec::with_capacity(1024);
+    while !is_whole(&head) && head.len() <= HEAD_MAX && stream.read_buf(&mut head).await? > 0 {}
+    Ok(head)
+}
+
+fn is_whole(head: &[u8]) -> bool {
+    head.windows(4).any(|end| end == b"\r\n\r\n")
+}
+
+/// Whether a request is for the metrics (RFC 9112 3: method, target and version, a space between), or the status and the
+/// text that refuse it; a field of its own may stand behind a status.
+fn checked(head: &[u8]) -> Result<(), (&'static str, &'static str)> {
+    if head.len() > HEAD_MAX && !is_whole(head) {
+        return Err(("431 Request Header Fields Too Large", "the request is too large\n"));
+    }
+    let line = head.split(|byte| *byte == b'\r').next().unwrap_or_default();
+    let words: Vec<&[u8]> = line.split(|byte| *byte == b' ').collect();
+    match words[..] {
+        [method, target, version] if version.starts_with(b"HTTP/1.") => {
+            match (method, target.split(|byte| *byte == b'?').next()) {
+                (b"GET", Some(b"/metrics")) => Ok(()),
+                (b"GET", _) => Err(("404 Not Found", "the metrics are at /metrics\n")),
+                _ => Err(("405 Method Not Allowed\r\nAllow: GET", "only GET\n")),
+            }
+        }
+        _ => Err(("400 Bad Request", "this is not HTTP/1\n")),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::admin::rows::CounterRow;
-    use crate::admin::{Data, Request, Told};
+    use crate::admin::{Answered, Data, Request};
 
     #[test]
     fn a_request_line_is_read_by_the_book() {
-        let rows: [(&[u8], Asks); 9] = [
-            (b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n", Asks::Metrics),
-            (b"GET /metrics?x=1 HTTP/1.0\r\n\r\n", Asks::Metrics),
-            (b"GET / HTTP/1.1\r\n\r\n", Asks::Elsewhere),
-            (b"POST /metrics HTTP/1.1\r\n\r\n", Asks::OtherMethod),
-            (b"GET /metrics\r\n\r\n", Asks::Nonsense),
-            (b"GET /metrics HTTP/2\r\n\r\n", Asks::Nonsense),
-            (b"GET  /metrics HTTP/1.1\r\n\r\n", Asks::Nonsense),
-            (b"\x16\x03\x01\x00", Asks::Nonsense),
-            (b"", Asks::Nonsense),
+        let rows: [(&[u8], &str); 9] = [
+            (b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n", ""),
+            (b"GET /metrics?x=1 HTTP/1.0\r\n\r\n", ""),
+            (b"GET / HTTP/1.1\r\n\r\n", "404"),
+            (b"POST /metrics HTTP/1.1\r\n\r\n", "405"),
+            (b"GET /metrics\r\n\r\n", "400"),
+            (b"GET /metrics HTTP/2\r\n\r\n", "400"),
+            (b"GET  /metrics HTTP/1.1\r\n\r\n", "400"),
+            (b"\x16\x03\x01\x00", "400"),
+            (b"", "400"),
         ];
-        for (head, asks) in rows {
-            assert_eq!(asks_for(head), asks, "{}", String::from_utf8_lossy(head));
+        for (head, code) in rows {
+            let found = checked(head).err().map_or("", |(status, _)| &status[..3]);
+            assert_eq!(found, code, "{}", String::from_utf8_lossy(head));
         }
     }
 
@@ -161,7 +145,7 @@ mod tests {
                 Request::Latency { .. } => Data::Latency(Vec::new()),
                 _ => Data::Status(Box::default()),
             };
-            let _ = answer.send(Ok(Told { epoch: 1, data }));
+            let _ = answer.send(Ok(Answered { epoch: 1, data }));
         }
     }
 

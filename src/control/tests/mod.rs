@@ -3,7 +3,7 @@
 use super::harness::{MACS, file_of, two_arm};
 use super::world::{Host, Manner, World};
 use super::*;
-use crate::admin::answer::{Code, Data, Told};
+use crate::admin::answer::{Answered, Code, Data};
 use crate::admin::request::{AdminState, FlowSelection};
 use crate::admin::rows::{MemberRow, MemberState, NeighbourState, Origin, Role, VirtualServerState};
 use crate::admin::{Answer, Request};
@@ -39,7 +39,7 @@ const V: Ipv4Addr = Ipv4Addr::new(10, 20, 0, 100);
 
 fn members(world: &mut World) -> Vec<MemberRow> {
     match world.ask(Request::Members {}) {
-        Some(Ok(Told { data: Data::Members(rows), .. })) => rows,
+        Some(Ok(Answered { data: Data::Members(rows), .. })) => rows,
         other => panic!("{other:?}"),
     }
 }
