@@ -139,7 +139,7 @@ fn s25_a_member_that_is_only_demoted_ends_its_connections_itself() {
 }
 
 #[test]
-fn s26_policy_drain_lets_connections_go_on() {
+fn s26_policy_drain_keeps_connections() {
     let mut lab = Lab::with(|intent| intent.pools[0].on_down_tcp = OnDownTcp::Drain);
     lab.connect(client(), 5060, HOST_A);
     assert_eq!(lab.rig.switch_over(Some(MEMBER_B), true), []);
@@ -235,7 +235,7 @@ fn s37_a_member_taken_offline_loses_its_connections() {
 }
 
 #[test]
-fn s38_connections_to_the_physical_addresses_know_nothing_of_a_switchover() {
+fn s38_connections_to_the_physical_addresses_are_unaffected_by_a_switchover() {
     let (mut lab, config, visitor) = (lab(), at(CONFIG, 2020), at(VISITOR, 50123));
     for host in HOSTS {
         let (own, listener) = (at(host.ip(), 40200), at(host.ip(), 7000));

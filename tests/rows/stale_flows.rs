@@ -30,7 +30,7 @@ fn with_a_second_server() -> Lab {
 }
 
 #[test]
-fn s83_clients_of_a_server_with_a_new_address_begin_anew_from_their_old_ports() {
+fn s83_clients_of_a_server_with_a_new_address_reconnect_from_their_old_ports() {
     let mut lab = with_a_second_server();
     knock(&mut lab, REST, 0..MANY);
     assert_eq!(lab.rig.tally().flows, u64::from(MANY));
@@ -61,7 +61,7 @@ fn s83_an_address_that_comes_back_at_once_has_no_flows() {
 }
 
 #[test]
-fn s83_nobody_is_reset_in_the_name_of_an_address_that_has_gone() {
+fn s83_no_reset_comes_from_an_address_that_was_removed() {
     let mut lab = with_a_second_server();
     knock(&mut lab, REST, 0..MANY);
     knock(&mut lab, V, MANY..MANY + 100);

@@ -29,7 +29,7 @@ fn knock(lab: &mut Lab) -> (Vec<(fairlead::policy::intent::PortId, Vec<u8>)>, Mo
 }
 
 #[test]
-fn s80_a_connection_nobody_takes_is_reset_where_no_member_goes_out_or_the_file_says_so() {
+fn s80_a_connection_nobody_takes_is_reset_without_snat_or_by_policy() {
     let nobody_goes_out = Lab::with(|intent| intent.snats.clear());
     let at_once = Lab::with(|intent| intent.virtual_servers[0].unmatched = Unmatched::RejectNow);
     for mut lab in [nobody_goes_out, at_once] {

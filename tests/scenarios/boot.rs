@@ -150,17 +150,3 @@ fn s17_refusals_at_boot_are_limited() {
         assert_eq!(refused, refusals.len() as u64, "each refusal that was made went out");
     });
 }
-
-#[test]
-fn s17_the_policy_drop_answers_nobody() {
-    let file =
-        File::two_arm().with("monitors = [\"sip-options\"]", "monitors = [\"sip-options\"]\nno_member = \"drop\"");
-    with_workers(&file, |bench| {
-        bench.members[0].retire();
-        bench.run(secs(2));
-        bench.look();
-        bench.swallows(ROUTER, &request(at(PHONE, 5060), V));
-        bench.swallows(ROUTER, &Build::tcp(at(PHONE, 40_001), at(V, 5060), SYN, 1000, 0));
-        assert_eq!(bench.counter("drop_no_active_member"), 2);
-    });
-}

@@ -62,17 +62,6 @@ fn connected_to_a_that_loses_power(bench: &mut Bench) -> (Connection, Vec<Seen>)
 }
 
 #[test]
-fn s24_data_that_the_client_has_but_did_not_acknowledge_yet_is_counted() {
-    with_a_active(&File::two_arm(), |bench| {
-        let (connection, seen) = connected_to_a_that_loses_power(bench);
-        let resets = seen.iter().filter(|seen| seen.port == OUTER);
-        let numbers: Vec<_> = resets.map(|seen| seen.reset(at(V, 5060), client())).collect();
-        assert!(numbers.contains(&connection.next.1), "RFC 5961: one of {numbers:?} is RCV.NXT");
-        assert!(numbers.iter().all(|seq| connection.next.1 - seq <= 8), "and none is anywhere else");
-    });
-}
-
-#[test]
 fn s24_a_client_that_answers_the_reset_with_a_challenge_is_reset_at_what_it_acknowledges() {
     with_a_active(&File::two_arm(), |bench| {
         let (connection, seen) = connected_to_a_that_loses_power(bench);
@@ -106,21 +95,6 @@ fn s24_many_silent_clients_are_all_reset_exactly() {
             assert_eq!(mine.len(), 1, "{connection:?}");
             assert_eq!(mine[0].reset(at(V, 5060), connection.caller.1), connection.next.1);
         }
-    });
-}
-
-#[test]
-fn s24_resets_of_a_switchover_do_not_count_as_refusals() {
-    let file = File::two_arm().with("rejects_per_second = 1000", "rejects_per_second = 50");
-    with_a_active(&file, |bench| {
-        let client = |number: u16| Endpoint::new([172, 16, 5, (number % 200) as u8].into(), 40_000 + number);
-        let connections: Vec<_> =
-            (0..500).map(|number| Connection::inward(bench, client(number), 5060, HOST_A).open(bench)).collect();
-        bench.members[0].powered = false;
-        bench.members[1].serve();
-        let seen = until_b_is_active(bench);
-        let is_reset = |connection: &&Connection| seen.iter().any(|seen| seen.port == OUTER && connection.owns(seen));
-        assert_eq!(connections.iter().filter(is_reset).count(), 500, "at once, whatever limits refusals");
     });
 }
 
@@ -209,7 +183,7 @@ fn draining() -> File {
 }
 
 #[test]
-fn s26_with_the_policy_drain_connections_live_on_and_new_ones_go_to_the_new_member() {
+fn s26_with_the_policy_drain_connections_continue_and_new_ones_go_to_the_new_member() {
     with_a_active(&draining(), |bench| {
         let mut old = Connection::inward(bench, client(), 5060, HOST_A).open(bench);
         let mut outward = Connection::outward(bench, HOST_A, 41_000, at(PEER, 5060)).open(bench);
