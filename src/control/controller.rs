@@ -219,9 +219,7 @@ impl Controller {
                 self.link.neighbours.on_arp(interface, &arp, &self.link.addresses, now);
             }
             (PuntReason::Local, _) => {
-                if let Some(datagram) = frame.get(usize::from(headers.l3)..usize::from(headers.end)) {
-                    self.probing.receive(datagram, now);
-                }
+                self.probing.receive(&headers, frame, now);
             }
             (PuntReason::Arp, _) => {}
         }

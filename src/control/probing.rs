@@ -11,6 +11,8 @@ use crate::policy::adjacency::{Neighbour, NextHop};
 use crate::policy::intent::{InterfaceId, MemberId};
 use crate::probe::HostStack;
 use crate::time::Instant;
+use crate::wire::Packet;
+use std::net::Ipv4Addr;
 
 /// Datagrams that wait for one member's MAC, at most.
 const WAITING: usize = 8;
@@ -74,9 +76,9 @@ impl Probing {
         std::mem::take(&mut self.news)
     }
 
-    /// A datagram came in that is for a self-IP.
-    pub fn receive(&mut self, datagram: &[u8], now: Instant) {
-        self.host.receive(datagram, now);
+    /// A frame came in that is for a self-IP.
+    pub fn receive(&mut self, packet: &Packet, frame: &[u8], now: Instant) {
+        self.host.receive(packet, frame, now);
     }
 
     /// The wire says that something changed with the member: it is asked at once.
@@ -119,7 +121,7 @@ impl Probing {
     fn begin(&mut self, start: Start, intent: &Intent, link: &Link, now: Instant) {
         let (member, monitor) = (&intent.members[start.member], &intent.monitors[start.monitor]);
         let source = link.addresses.interfaces()[member.interface].address_towards(member.address);
-        self.host.start(start.probe, monitor, member.interface, source, member.address, now);
+        self.host.start(start.probe, monitor, source, member.address, now);
     }
 
     /// When there was silence the link is looked at as well: a host that died does not answer ARP either.
@@ -150,7 +152,7 @@ impl Probing {
     }
 }
 
-fn self_ips(intent: &Intent) -> Vec<(InterfaceId, ipnet::Ipv4Net)> {
+fn self_ips(intent: &Intent) -> impl Iterator<Item = (InterfaceId, Ipv4Addr)> {
     let all = intent.interfaces.entries();
-    all.flat_map(|(id, interface)| interface.addresses.iter().map(move |net| (id, *net))).collect()
+    all.flat_map(|(id, interface)| interface.addresses.iter().map(move |net| (id, net.addr())))
 }

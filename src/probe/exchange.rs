@@ -4,20 +4,19 @@
 //! [`super::connection`]'s.
 
 use super::connection::{Connection, End};
-use super::packet::{self, Marks, failed};
+use super::packet::{self, failed};
 use crate::monitor::Outcome;
 use crate::monitor::sip::Question;
 use crate::monitor::sip_answer::read_datagram;
-use crate::policy::intent::InterfaceId;
 use crate::time::{Duration, Instant};
 use crate::wire::Tuple;
+use crate::wire::facts::Segment;
 use smoltcp::iface::SocketHandle;
 
 /// A probe under way.
 pub struct Probe {
     /// Its packets as they go out; for an echo the source port is the identifier.
     pub tuple: Tuple,
-    pub interface: InterfaceId,
     /// When it was sent.
     pub started: Instant,
     /// How long it is waited for.
@@ -53,9 +52,9 @@ impl Probe {
     }
 
     /// An echo reply came for it.
-    pub fn on_echo(&self, sequence: u16, payload: &[u8], now: Instant) -> Option<Outcome> {
+    pub fn on_echo(&self, payload: &[u8], now: Instant) -> Option<Outcome> {
         match &self.task {
-            Task::Echo { payload: sent } if sequence == 0 && payload == sent => Some(self.good("echo reply", now)),
+            Task::Echo { payload: sent } if payload == sent => Some(self.good("echo reply", now)),
             Task::Echo { .. } => Some(failed("the echo reply does not carry what the request did")),
             _ => None,
         }
@@ -82,15 +81,15 @@ impl Probe {
     }
 
     /// A segment came for its half-open SYN; the reset that ends it, if one is due, and the outcome.
-    pub fn on_segment(&self, marks: Marks, now: Instant) -> Option<(Option<Vec<u8>>, Outcome)> {
+    pub fn on_segment(&self, segment: Segment, now: Instant) -> Option<(Option<Vec<u8>>, Outcome)> {
         let Task::HalfOpen { sequence } = self.task else { return None };
         // RFC 9293 3.10.7.3: only what acknowledges our SYN speaks about it.
         let ours = sequence.wrapping_add(1);
-        if marks.acknowledges != Some(ours) {
+        if !segment.flags.ack() || segment.ack != ours {
             None
-        } else if marks.reset {
+        } else if segment.flags.rst() {
             Some((None, failed(format!("port {}/tcp is closed (connection refused)", self.tuple.dst.port))))
-        } else if marks.syn_ack {
+        } else if segment.flags.syn() {
             let reset = packet::reset(self.tuple.src, self.tuple.dst, ours);
             Some((Some(reset), self.good("SYN-ACK", now)))
         } else {

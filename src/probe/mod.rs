@@ -23,11 +23,11 @@ use crate::monitor::{Outcome, ProbeId};
 use crate::policy::adjacency::NextHop;
 use crate::policy::intent::{InterfaceId, Monitor, MonitorKind, SipProbe, SipTransport};
 use crate::time::Instant;
-use crate::wire::{Endpoint, Protocol, Tuple};
+use crate::wire::facts::Segment;
+use crate::wire::{Endpoint, Kind, Packet, Protocol, Tuple};
 use connection::{Asks, Connection};
 use exchange::{Probe, Task};
-use ipnet::Ipv4Net;
-use packet::{Received, failed};
+use packet::failed;
 use ports::Ports;
 use stack::Stack;
 use std::collections::{BTreeMap, HashMap, VecDeque};
@@ -37,25 +37,24 @@ use tls::Tls;
 
 /// The host stack.
 pub struct HostStack {
-    stacks: BTreeMap<Ipv4Addr, Stack>,
+    /// The self-IPs, and the interface of each.
+    addresses: HashMap<Ipv4Addr, InterfaceId>,
+    stack: Stack,
     probes: BTreeMap<ProbeId, Probe>,
     /// The probe whose packets go out with a tuple.
     by_tuple: HashMap<Tuple, ProbeId>,
     ports: Ports,
     random: Random,
     tls: Result<Arc<rustls::ClientConfig>, rustls::Error>,
-    datagrams: VecDeque<(InterfaceId, Vec<u8>)>,
     outcomes: VecDeque<(ProbeId, Outcome)>,
     now: Instant,
 }
 
 /// What a probe is started with.
 struct Opening<'a> {
-    interface: InterfaceId,
     local: Endpoint,
     monitor: &'a Monitor,
     member: Ipv4Addr,
-    now: Instant,
 }
 
 impl HostStack {
@@ -63,60 +62,46 @@ impl HostStack {
     pub fn new(seed: u64, now: Instant) -> HostStack {
         let mut random = Random::new(seed);
         HostStack {
-            stacks: BTreeMap::new(),
+            addresses: HashMap::new(),
+            stack: Stack::new(random.draw(), now),
             probes: BTreeMap::new(),
             by_tuple: HashMap::new(),
             ports: Ports::new(random.draw()),
             random,
             tls: tls::client_config(),
-            datagrams: VecDeque::new(),
             outcomes: VecDeque::new(),
             now,
         }
     }
 
-    /// All self-IPs, each with its network and interface. Probes from an address that is gone or has moved fail.
-    pub fn set_addresses(&mut self, addresses: Vec<(InterfaceId, Ipv4Net)>, now: Instant) {
+    /// All self-IPs, each with its interface. Probes from an address that is gone or has moved fail.
+    pub fn set_addresses(&mut self, addresses: impl Iterator<Item = (InterfaceId, Ipv4Addr)>, now: Instant) {
         self.now = now;
-        let kept = |stack: &Stack| addresses.contains(&(stack.interface, stack.address));
-        let gone: Vec<Ipv4Addr> = self.stacks.iter().filter(|(_, stack)| !kept(stack)).map(|(&addr, _)| addr).collect();
-        for address in gone {
-            let of_it = |probe: &Probe| probe.tuple.src.addr == address;
-            self.end_all(of_it, &format!("the self-IP {address} was taken away"));
-            if let Some(mut stack) = self.stacks.remove(&address) {
-                stack.release_all().into_iter().for_each(|port| self.ports.release(port));
+        let addresses = addresses.map(|(interface, address)| (address, interface)).collect();
+        for (address, interface) in std::mem::replace(&mut self.addresses, addresses) {
+            if self.addresses.get(&address) != Some(&interface) {
+                let reason = format!("the self-IP {address} was taken away");
+                self.end_all(|probe| probe.tuple.src.addr == address, &reason);
             }
         }
-        for (interface, address) in addresses {
-            let seed = self.random.draw();
-            self.stacks.entry(address.addr()).or_insert_with(|| Stack::new(interface, address, seed, now));
-        }
+        self.release_closed();
     }
 
-    /// Starts a probe of `member` as `monitor` says, from the self-IP `source` of `interface`. What cannot be started
-    /// fails at once, with an outcome.
-    pub fn start(
-        &mut self,
-        probe: ProbeId,
-        monitor: &Monitor,
-        interface: InterfaceId,
-        source: Ipv4Addr,
-        member: Ipv4Addr,
-        now: Instant,
-    ) {
+    /// Starts a probe of `member` as `monitor` says, from the self-IP `source`. What cannot be started fails at once, with
+    /// an outcome.
+    pub fn start(&mut self, probe: ProbeId, monitor: &Monitor, source: Ipv4Addr, member: Ipv4Addr, now: Instant) {
         self.now = now;
-        if !self.stacks.contains_key(&source) {
+        if !self.addresses.contains_key(&source) {
             return self.reject(probe, format!("{source} is not a self-IP: no probe can leave from it"));
         }
         let Some(port) = self.ports.take() else {
             return self.reject(probe, format!("no free source port: {} probes are under way", self.probes.len()));
         };
-        let opening = Opening { interface, local: Endpoint::new(source, port), monitor, member, now };
+        let opening = Opening { local: Endpoint::new(source, port), monitor, member };
         match self.open(&opening) {
             Ok((tuple, task)) => {
                 self.by_tuple.insert(tuple, probe);
-                let timeout = monitor.timeout;
-                self.probes.insert(probe, Probe { tuple, interface, started: now, timeout, task });
+                self.probes.insert(probe, Probe { tuple, started: now, timeout: monitor.timeout, task });
             }
             Err(reason) => {
                 self.ports.release(port);
@@ -125,22 +110,22 @@ impl HostStack {
         }
     }
 
-    /// Takes an IP datagram that was punted: addressed to a self-IP, without its Ethernet header. What no probe asked for
-    /// is ignored.
-    pub fn receive(&mut self, datagram: &[u8], now: Instant) {
+    /// Takes a frame that was punted because it is for a self-IP. What no probe asked for is ignored, and so is what is damaged.
+    pub fn receive(&mut self, packet: &Packet, frame: &[u8], now: Instant) {
         self.now = now;
-        match packet::read(datagram) {
-            None => {}
-            Some(Received::Datagram { tuple, payload }) => {
-                self.on_answer(tuple.reversed(), |probe| probe.on_datagram(payload, now));
+        let Some(payload) = packet::payload(packet, frame) else { return };
+        match (packet.kind, packet.tuple().map(Tuple::reversed)) {
+            (Kind::Udp, Some(asked)) => self.on_answer(asked, |probe| probe.on_datagram(payload, now)),
+            (Kind::Echo { request: false }, Some(asked)) => {
+                self.on_answer(asked, |probe| probe.on_echo(payload, now));
             }
-            Some(Received::EchoReply { tuple, sequence, payload }) => {
-                self.on_answer(tuple.reversed(), |probe| probe.on_echo(sequence, payload, now));
+            (Kind::Tcp(segment), Some(asked)) => {
+                self.receive_segment(asked, segment, &frame[packet.l3.into()..packet.end.into()]);
             }
-            Some(Received::Error { quoted, reason }) => {
-                self.on_answer(quoted, |_| reason.map(failed));
+            (Kind::IcmpError(error), _) if error.tuple.src.addr == packet.dst() => {
+                self.on_answer(error.tuple, |_| packet::error_in_words(&error, packet.src()).map(failed));
             }
-            Some(Received::Segment { tuple, marks }) => self.receive_segment(tuple, marks, datagram, now),
+            _ => {}
         }
     }
 
@@ -153,23 +138,25 @@ impl HostStack {
     /// Drives connections, and ends the probes whose time is up.
     pub fn poll(&mut self, now: Instant) {
         self.now = now;
-        self.stacks.values_mut().for_each(|stack| stack.poll(now));
+        self.stack.poll(now);
         self.drive_connections(now);
         let late = |(&id, probe): (&ProbeId, &Probe)| (probe.deadline() <= now).then(|| (id, probe.silence()));
         for (id, outcome) in self.probes.iter().filter_map(late).collect::<Vec<_>>() {
             self.end(id, outcome);
         }
-        for stack in self.stacks.values_mut() {
-            // Sends what the connections have said, and the segments that end them.
-            stack.reap(now).into_iter().for_each(|port| self.ports.release(port));
-        }
+        // Sends what the connections have said, and the segments that end them.
+        self.release_closed();
     }
 
-    /// The next IP datagram to be sent, and where.
+    /// The next IP datagram to be sent, and where. One from an address that is no longer ours is not.
     pub fn next_transmit(&mut self) -> Option<(NextHop, Vec<u8>)> {
-        let of_stack = |stack: &mut Stack| stack.pop().map(|datagram| (stack.interface, datagram));
-        let next = self.datagrams.pop_front().or_else(|| self.stacks.values_mut().find_map(of_stack));
-        next.map(|(interface, datagram)| (NextHop { interface, address: packet::destination(&datagram) }, datagram))
+        loop {
+            let datagram = self.stack.pop()?;
+            let (source, address) = packet::ends(&datagram);
+            if let Some(&interface) = self.addresses.get(&source) {
+                return Some((NextHop { interface, address }, datagram));
+            }
+        }
     }
 
     /// The next probe that has ended. Each does, in time.
@@ -179,29 +166,23 @@ impl HostStack {
 
     /// When [`poll`](HostStack::poll) will have something to do; `now` while outcomes or datagrams wait to be taken.
     pub fn next_deadline(&mut self, now: Instant) -> Option<Instant> {
-        if !self.outcomes.is_empty() || !self.datagrams.is_empty() {
+        if !self.outcomes.is_empty() {
             return Some(now);
         }
         let probes = self.probes.values().map(|probe| probe.deadline().max(now)).min();
-        let stacks = self.stacks.values_mut().filter_map(|stack| stack.next_deadline(now)).min();
-        probes.into_iter().chain(stacks).min()
-    }
-
-    /// How many probes are under way.
-    pub fn under_way(&self) -> usize {
-        self.probes.len()
+        probes.into_iter().chain(self.stack.next_deadline(now)).min()
     }
 
     /// Sends the first packet of a probe, or opens its connection.
     fn open(&mut self, opening: &Opening<'_>) -> Result<(Tuple, Task), String> {
-        let &Opening { interface, local, member, .. } = opening;
+        let &Opening { local, member, .. } = opening;
         let remote = |port| Endpoint::new(member, port);
         let (protocol, remote, task, datagram) = match &opening.monitor.kind {
             MonitorKind::Icmp => {
                 let mut payload = [0; 16];
                 payload[..8].copy_from_slice(&self.random.draw().to_be_bytes());
                 payload[8..].copy_from_slice(&self.random.draw().to_be_bytes());
-                let datagram = packet::echo(local.addr, member, local.port, 0, &payload);
+                let datagram = packet::echo(local.addr, member, local.port, &payload);
                 (Protocol::Icmp, remote(0), Task::Echo { payload }, datagram)
             }
             &MonitorKind::TcpHalfOpen { port } => {
@@ -223,13 +204,13 @@ impl HostStack {
                 (Protocol::Udp, remote(sip.port), Task::Sip { question, noise: None }, datagram)
             }
         };
-        self.datagrams.push_back((interface, datagram));
+        self.stack.send(datagram);
         Ok((Tuple::new(protocol, local, remote), task))
     }
 
     /// Opens the connection of a probe. Its SYN is sent by the next [`poll`](HostStack::poll), or here and now.
     fn connect(&mut self, opening: &Opening<'_>, port: u16, sip: Option<&SipProbe>) -> Result<(Tuple, Task), String> {
-        let &Opening { local, member, now, .. } = opening;
+        let &Opening { local, member, .. } = opening;
         let remote = Endpoint::new(member, port);
         let tls = match sip {
             Some(sip) if sip.transport == SipTransport::Tls => {
@@ -243,9 +224,9 @@ impl HostStack {
             let question = Question::new(sip, &mut self.random);
             Asks { request: question.write(local, remote), question, reader: AnswerReader::default() }
         });
-        let stack = self.stacks.get_mut(&local.addr).ok_or_else(|| format!("{} is not a self-IP", local.addr))?;
-        let handle = stack.connect(local, remote).map_err(|error| format!("cannot connect to {remote}: {error}"))?;
-        stack.poll(now);
+        let handle = self.stack.connect(local, remote);
+        let handle = handle.map_err(|error| format!("cannot connect to {remote}: {error}"))?;
+        self.stack.poll(self.now);
         let connection = Box::new(Connection::new(port, asks, tls));
         Ok((Tuple::new(Protocol::Tcp, local, remote), Task::Connection { handle, connection }))
     }
@@ -262,20 +243,15 @@ impl HostStack {
         }
     }
 
-    fn receive_segment(&mut self, tuple: Tuple, marks: packet::Marks, datagram: &[u8], now: Instant) {
-        let probe = self.by_tuple.get(&tuple.reversed()).copied();
-        match probe.and_then(|id| self.probes.get(&id).map(|probe| (id, probe))) {
+    fn receive_segment(&mut self, asked: Tuple, segment: Segment, datagram: &[u8]) {
+        let probe = self.by_tuple.get(&asked).and_then(|id| Some((*id, self.probes.get(id)?)));
+        match probe {
             Some((id, probe)) if matches!(probe.task, Task::HalfOpen { .. }) => {
-                let Some((reset, outcome)) = probe.on_segment(marks, now) else { return };
-                let interface = probe.interface;
-                self.datagrams.extend(reset.map(|reset| (interface, reset)));
+                let Some((reset, outcome)) = probe.on_segment(segment, self.now) else { return };
+                reset.into_iter().for_each(|reset| self.stack.send(reset));
                 self.end(id, outcome);
             }
-            _ => {
-                if let Some(stack) = self.stacks.get_mut(&tuple.dst.addr) {
-                    stack.push(datagram);
-                }
-            }
+            _ => self.stack.push(datagram),
         }
     }
 
@@ -283,8 +259,7 @@ impl HostStack {
         let mut ended = Vec::new();
         for (&id, probe) in &mut self.probes {
             let Task::Connection { handle, connection } = &mut probe.task else { continue };
-            let Some(stack) = self.stacks.get_mut(&probe.tuple.src.addr) else { continue };
-            if let Some(end) = connection.drive(stack.socket(*handle)) {
+            if let Some(end) = connection.drive(self.stack.socket(*handle)) {
                 ended.push((id, probe.outcome(end, now)));
             }
         }
@@ -301,10 +276,14 @@ impl HostStack {
         let Some(probe) = self.probes.remove(&id) else { return };
         self.by_tuple.remove(&probe.tuple);
         let (port, abort) = (probe.tuple.src.port, !matches!(outcome, Outcome::Good { .. }));
-        match (probe.task, self.stacks.get_mut(&probe.tuple.src.addr)) {
-            (Task::Connection { handle, .. }, Some(stack)) => stack.leave(handle, port, abort, self.now),
+        match probe.task {
+            Task::Connection { handle, .. } => self.stack.leave(handle, port, abort, self.now),
             _ => self.ports.release(port),
         }
         self.outcomes.push_back((id, outcome));
+    }
+
+    fn release_closed(&mut self) {
+        self.stack.reap(self.now).into_iter().for_each(|port| self.ports.release(port));
     }
 }

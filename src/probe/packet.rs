@@ -1,14 +1,15 @@
 //! IP datagrams as probes send and receive them.
 //!
-//! Owns the building of UDP, echo and TCP control datagrams and the reading of what was punted: one of [`Received`].
-//! Whatever is malformed, fragmented or has a wrong checksum is `None`, never a panic.
+//! Owns the building of UDP, echo and TCP control datagrams, what there is to know of an answer beyond `wire`'s facts, and the
+//! words for ICMP errors.
 
 use crate::monitor::Outcome;
-use crate::wire::{Endpoint, Protocol, Tuple};
+use crate::wire::facts::Quoted;
+use crate::wire::{Endpoint, Kind, Packet};
 use smoltcp::phy::ChecksumCapabilities;
 use smoltcp::wire::{
-    Icmpv4Message, Icmpv4Packet, Icmpv4Repr, IpAddress, IpProtocol, Ipv4Packet, Ipv4Repr, TcpControl, TcpPacket,
-    TcpRepr, TcpSeqNumber, UdpPacket, UdpRepr,
+    Icmpv4Packet, Icmpv4Repr, IpAddress, IpProtocol, Ipv4Packet, Ipv4Repr, TcpControl, TcpPacket, TcpRepr,
+    TcpSeqNumber, UdpPacket, UdpRepr,
 };
 use std::net::Ipv4Addr;
 
@@ -18,135 +19,33 @@ const UDP_HEADER: usize = 8;
 /// The segment size announced: no link on the way to a server carries less, whatever its MTU.
 const SEGMENT: u16 = 1240;
 
-#[derive(Debug, PartialEq, Eq)]
-pub enum Received<'a> {
-    Datagram {
-        /// As it came in.
-        tuple: Tuple,
-        payload: &'a [u8],
-    },
-    /// An echo reply; its tuple is `(member, 0) → (self, identifier)`.
-    EchoReply {
-        /// As it came in.
-        tuple: Tuple,
-        sequence: u16,
-        /// What the request carried.
-        payload: &'a [u8],
-    },
-    Segment {
-        /// As it came in.
-        tuple: Tuple,
-        /// Its flags and numbers.
-        marks: Marks,
-    },
-    Error {
-        /// The packet it quotes, as we sent it.
-        quoted: Tuple,
-        /// What it says, in words; `None` for one that ends nothing (RFC 1122 3.2.2: fragmentation needed).
-        reason: Option<String>,
-    },
-}
-
-/// The flags and numbers of a TCP segment.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Marks {
-    /// SYN and ACK are set and RST is not.
-    pub syn_ack: bool,
-    pub reset: bool,
-    /// The acknowledgement number, if ACK is set.
-    pub acknowledges: Option<u32>,
-}
-
-/// Reads an IP datagram; bytes after its end are padding.
-pub fn read(datagram: &[u8]) -> Option<Received<'_>> {
-    let packet = Ipv4Packet::new_checked(datagram).ok()?;
-    let fragment = packet.more_frags() || packet.frag_offset() != 0;
-    if packet.version() != 4 || fragment || !packet.verify_checksum() {
-        return None;
-    }
-    let (src, dst) = (packet.src_addr(), packet.dst_addr());
-    match packet.next_header() {
-        IpProtocol::Udp => read_udp(src, dst, packet.payload()),
-        IpProtocol::Tcp => read_tcp(src, dst, packet.payload()),
-        IpProtocol::Icmp => read_icmp(src, dst, packet.payload()),
-        _ => None,
-    }
-}
-
-fn read_udp(src: Ipv4Addr, dst: Ipv4Addr, bytes: &[u8]) -> Option<Received<'_>> {
-    let udp = UdpPacket::new_checked(bytes).ok()?;
-    if !udp.verify_checksum(&IpAddress::Ipv4(src), &IpAddress::Ipv4(dst)) {
-        return None;
-    }
-    let tuple = Tuple::new(Protocol::Udp, Endpoint::new(src, udp.src_port()), Endpoint::new(dst, udp.dst_port()));
-    Some(Received::Datagram { tuple, payload: udp.payload() })
-}
-
-fn read_tcp(src: Ipv4Addr, dst: Ipv4Addr, bytes: &[u8]) -> Option<Received<'_>> {
-    let tcp = TcpPacket::new_checked(bytes).ok()?;
-    if !tcp.verify_checksum(&IpAddress::Ipv4(src), &IpAddress::Ipv4(dst)) {
-        return None;
-    }
-    let tuple = Tuple::new(Protocol::Tcp, Endpoint::new(src, tcp.src_port()), Endpoint::new(dst, tcp.dst_port()));
-    let marks = Marks {
-        syn_ack: tcp.syn() && tcp.ack() && !tcp.rst(),
-        reset: tcp.rst(),
-        acknowledges: tcp.ack().then(|| tcp.ack_number().0 as u32),
-    };
-    Some(Received::Segment { tuple, marks })
-}
-
-fn read_icmp(src: Ipv4Addr, dst: Ipv4Addr, bytes: &[u8]) -> Option<Received<'_>> {
-    let icmp = Icmpv4Packet::new_checked(bytes).ok()?;
-    if !icmp.verify_checksum() {
-        return None;
-    }
-    match (icmp.msg_type(), icmp.msg_code()) {
-        (Icmpv4Message::EchoReply, 0) => Some(Received::EchoReply {
-            tuple: Tuple::new(Protocol::Icmp, Endpoint::new(src, 0), Endpoint::new(dst, icmp.echo_ident())),
-            sequence: icmp.echo_seq_no(),
-            payload: icmp.data(),
-        }),
-        (Icmpv4Message::DstUnreachable, code) => {
-            let quoted = read_quote(icmp.data()).filter(|quoted| quoted.src.addr == dst)?;
-            Some(Received::Error { quoted, reason: unreachable_in_words(code, src, quoted) })
+/// What a datagram carries beyond its transport header and an echo's identifier and sequence number; `None` when its checksum is
+/// wrong.
+pub fn payload<'a>(packet: &Packet, frame: &'a [u8]) -> Option<&'a [u8]> {
+    let (src, dst) = (IpAddress::Ipv4(packet.src()), IpAddress::Ipv4(packet.dst()));
+    let bytes = frame.get(packet.l4.into()..packet.end.into())?;
+    match packet.kind {
+        Kind::Udp => {
+            UdpPacket::new_checked(bytes).ok().filter(|udp| udp.verify_checksum(&src, &dst)).map(|udp| udp.payload())
         }
-        (Icmpv4Message::TimeExceeded, _) => {
-            let quoted = read_quote(icmp.data()).filter(|quoted| quoted.src.addr == dst)?;
-            Some(Received::Error { quoted, reason: Some(format!("unreachable (ICMP time exceeded from {src})")) })
-        }
-        _ => None,
+        Kind::Tcp(_) => TcpPacket::new_checked(bytes).ok().filter(|tcp| tcp.verify_checksum(&src, &dst)).map(|_| bytes),
+        _ => Icmpv4Packet::new_checked(bytes).ok().filter(Icmpv4Packet::verify_checksum).map(|icmp| icmp.data()),
     }
 }
 
-/// The tuple of a quoted packet, of which eight bytes after its IP header are enough (RFC 792).
-fn read_quote(quote: &[u8]) -> Option<Tuple> {
-    let first = *quote.first()?;
-    let header = usize::from(first & 0x0f) * 4;
-    if first >> 4 != 4 || header < IPV4_HEADER {
-        return None;
-    }
-    let address = |at: usize| quote.get(at..at + 4)?.try_into().ok().map(|octets: [u8; 4]| Ipv4Addr::from(octets));
-    let transport = quote.get(header..header + 8)?;
-    let word = |at: usize| u16::from_be_bytes([transport[at], transport[at + 1]]);
-    let (protocol, from, to) = match quote.get(9)? {
-        17 => (Protocol::Udp, word(0), word(2)),
-        6 => (Protocol::Tcp, word(0), word(2)),
-        1 if transport[0] == 8 => (Protocol::Icmp, word(4), 0),
-        _ => return None,
-    };
-    Some(Tuple::new(protocol, Endpoint::new(address(12)?, from), Endpoint::new(address(16)?, to)))
-}
-
-fn unreachable_in_words(code: u8, from: Ipv4Addr, quoted: Tuple) -> Option<String> {
-    Some(match code {
-        3 => format!("port {}/{} is closed (ICMP port unreachable)", quoted.dst.port, quoted.protocol),
+/// What an error from `from` says; `None` for one that ends nothing (RFC 1122 3.2.2: fragmentation needed).
+pub fn error_in_words(error: &Quoted, from: Ipv4Addr) -> Option<String> {
+    let Quoted { tuple, .. } = error;
+    Some(match (error.kind, error.code) {
+        (11, _) => format!("unreachable (ICMP time exceeded from {from})"),
+        (3, 3) => format!("port {}/{} is closed (ICMP port unreachable)", tuple.dst.port, tuple.protocol),
         // Not the end of a question: our datagrams are small, and TCP has its own remedy.
-        4 => return None,
-        2 => format!("{} is refused (ICMP protocol unreachable from {from})", quoted.protocol),
-        0 | 6 | 11 => format!("unreachable (ICMP network unreachable from {from})"),
-        9 | 10 | 13 => format!("filtered (ICMP administratively prohibited from {from})"),
-        _ => format!("unreachable (ICMP host unreachable from {from})"),
+        (3, 4) => return None,
+        (3, 2) => format!("{} is refused (ICMP protocol unreachable from {from})", tuple.protocol),
+        (3, 0 | 6 | 11) => format!("unreachable (ICMP network unreachable from {from})"),
+        (3, 9 | 10 | 13) => format!("filtered (ICMP administratively prohibited from {from})"),
+        (3, _) => format!("unreachable (ICMP host unreachable from {from})"),
+        _ => return None,
     })
 }
 
@@ -155,9 +54,10 @@ pub fn failed(reason: impl Into<String>) -> Outcome {
     Outcome::Failed { reason: reason.into() }
 }
 
-/// Where a datagram of ours goes.
-pub fn destination(datagram: &[u8]) -> Ipv4Addr {
-    Ipv4Packet::new_unchecked(datagram).dst_addr()
+/// From where to where a datagram of ours goes.
+pub fn ends(datagram: &[u8]) -> (Ipv4Addr, Ipv4Addr) {
+    let packet = Ipv4Packet::new_unchecked(datagram);
+    (packet.src_addr(), packet.dst_addr())
 }
 
 pub fn udp(local: Endpoint, remote: Endpoint, payload: &[u8]) -> Vec<u8> {
@@ -171,8 +71,8 @@ pub fn udp(local: Endpoint, remote: Endpoint, payload: &[u8]) -> Vec<u8> {
 }
 
 /// An echo request (RFC 792).
-pub fn echo(local: Ipv4Addr, remote: Ipv4Addr, identifier: u16, sequence: u16, payload: &[u8]) -> Vec<u8> {
-    let echo = Icmpv4Repr::EchoRequest { ident: identifier, seq_no: sequence, data: payload };
+pub fn echo(local: Ipv4Addr, remote: Ipv4Addr, identifier: u16, payload: &[u8]) -> Vec<u8> {
+    let echo = Icmpv4Repr::EchoRequest { ident: identifier, seq_no: 0, data: payload };
     datagram(local, remote, IpProtocol::Icmp, echo.buffer_len(), |buffer| {
         echo.emit(&mut Icmpv4Packet::new_unchecked(buffer), &ChecksumCapabilities::default());
     })

@@ -1,18 +1,17 @@
-//! TCP of one self-IP: smoltcp over two queues.
+//! TCP of all self-IPs: smoltcp over two queues.
 //!
-//! Owns the sockets of the connections that go out from one address, those that probes are using and those that are
-//! being closed. A closed one is given a second to end cleanly, then it is reset; its buffers and its port are released
+//! Owns the sockets of the connections that go out, those that probes are using and those that are being closed, and the
+//! queue of all datagrams that are to be sent. A closed one is given a second to end cleanly, then it is reset; its buffers and its port are released
 //! with it. Read first: [`super::connection`], which uses a socket.
 
-use crate::policy::intent::InterfaceId;
 use crate::time::{Duration, Instant};
 use crate::wire::Endpoint;
-use ipnet::Ipv4Net;
 use smoltcp::iface::{Config, Interface, SocketHandle, SocketSet};
 use smoltcp::phy::{Device, DeviceCapabilities, Medium, RxToken, TxToken};
 use smoltcp::socket::tcp;
 use smoltcp::wire::{HardwareAddress, IpAddress, IpCidr, IpEndpoint, IpListenEndpoint, Ipv4Cidr};
 use std::collections::VecDeque;
+use std::net::Ipv4Addr;
 
 /// How long a connection may take to close before it is reset.
 const LINGER: Duration = Duration::from_secs(1);
@@ -23,12 +22,11 @@ const MTU: usize = 1280;
 /// Datagrams that may wait to be read. More in one turn than any set of probes brings about.
 const WAITING: usize = 1024;
 
-/// TCP of one self-IP.
+/// An address that nobody has (RFC 7600): smoltcp takes every other for its own that is routed to its own.
+const OWN: Ipv4Addr = Ipv4Addr::new(192, 0, 0, 8);
+
+/// TCP of all self-IPs.
 pub struct Stack {
-    /// The interface the address is on.
-    pub interface: InterfaceId,
-    /// The address and its network.
-    pub address: Ipv4Net,
     inner: Interface,
     queues: Queues,
     sockets: SocketSet<'static>,
@@ -43,18 +41,19 @@ struct Closing {
 
 impl Stack {
     /// A stack without connections.
-    pub fn new(interface: InterfaceId, address: Ipv4Net, seed: u64, now: Instant) -> Stack {
+    pub fn new(seed: u64, now: Instant) -> Stack {
         let mut queues = Queues::default();
         let mut config = Config::new(HardwareAddress::Ip);
         config.random_seed = seed;
         let mut inner = Interface::new(config, &mut queues, clock(now));
         inner.update_ip_addrs(|addresses| {
             // One address in an empty list of at least one place.
-            let _ = addresses.push(IpCidr::Ipv4(Ipv4Cidr::new(address.addr(), address.prefix_len())));
+            let _ = addresses.push(IpCidr::Ipv4(Ipv4Cidr::new(OWN, 32)));
         });
-        // Where a datagram really goes is the caller's to know: for smoltcp everything is reachable.
-        let _ = inner.routes_mut().add_default_ipv4_route(address.addr());
-        Stack { interface, address, inner, queues, sockets: SocketSet::new(Vec::new()), closing: Vec::new() }
+        // Which addresses are ours and where a datagram really goes is the caller's to know.
+        inner.set_any_ip(true);
+        let _ = inner.routes_mut().add_default_ipv4_route(OWN);
+        Stack { inner, queues, sockets: SocketSet::new(Vec::new()), closing: Vec::new() }
     }
 
     pub fn connect(&mut self, local: Endpoint, remote: Endpoint) -> Result<SocketHandle, tcp::ConnectError> {
@@ -116,9 +115,9 @@ impl Stack {
         Vec::into_iter(ended).map(release).collect()
     }
 
-    /// Gives back the ports of all connections that are being closed, to be called when the stack goes.
-    pub fn release_all(&mut self) -> Vec<u16> {
-        self.closing.drain(..).map(|one| one.port).collect()
+    /// Queues a datagram that is not TCP's, or belongs to no connection.
+    pub fn send(&mut self, datagram: Vec<u8>) {
+        self.queues.outgoing.push_back(datagram);
     }
 
     /// The next datagram to be sent.
@@ -128,7 +127,7 @@ impl Stack {
 
     /// When [`poll`](Stack::poll) or [`reap`](Stack::reap) will have something to do.
     pub fn next_deadline(&mut self, now: Instant) -> Option<Instant> {
-        if !self.queues.incoming.is_empty() {
+        if !self.queues.incoming.is_empty() || !self.queues.outgoing.is_empty() {
             return Some(now);
         }
         let due = self.inner.poll_at(clock(now), &self.sockets);

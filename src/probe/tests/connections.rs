@@ -37,8 +37,8 @@ fn a_half_open_probe_leaves_no_connection_behind() {
     let (outcome, _) = world.probe(&monitor(MonitorKind::TcpHalfOpen { port: 5060 }), &mut member);
     assert_eq!(outcome, Outcome::Good { rtt: Duration::from_millis(2), detail: "SYN-ACK".into() });
     assert_eq!((member.accepted, world.sent.len()), (0, 2), "a SYN and a reset, and nothing was accepted");
-    let Some(Received::Segment { marks, .. }) = packet::read(&world.sent[1]) else { panic!("no segment") };
-    assert!(marks.reset && marks.acknowledges.is_none());
+    let Some(Received::Segment { marks, .. }) = read(&world.sent[1]) else { panic!("no segment") };
+    assert!(marks.flags.rst() && !marks.flags.ack());
 }
 
 #[test]
@@ -136,7 +136,7 @@ fn a_provisional_answer_that_does_not_count_is_waited_out() {
 fn a_half_open_probe_heeds_only_what_acknowledges_its_syn() {
     let stale = |received: Received<'_>, datagram: &[u8]| {
         let Received::Segment { tuple, marks } = received else { return vec![] };
-        if marks.reset {
+        if marks.flags.rst() {
             return vec![];
         }
         // A mirrored SYN, and a reset and a SYN that acknowledge nothing of ours.
@@ -154,7 +154,7 @@ fn many_probes_at_once_each_get_their_own_answer() {
     let (mut world, mut member) = (World::new(), Server::new(5060, None, ok));
     let monitor = Monitor { timeout: Duration::from_secs(30), ..sip(SipTransport::Tcp) };
     let ids: Vec<ProbeId> = (0..50).map(|_| world.start(&monitor)).collect();
-    assert_eq!(world.host.under_way(), 50);
+    assert_eq!(world.host.probes.len(), 50);
     let outcomes = world.run(&mut member, Duration::from_secs(40));
     let mut ended: Vec<ProbeId> = outcomes.iter().map(|(id, ..)| *id).collect();
     ended.sort();
@@ -170,8 +170,8 @@ fn a_connection_whose_time_is_up_is_reset() {
     assert_eq!(world.run(&mut member, Duration::from_millis(50)), vec![]);
     let outcomes = world.run(&mut member, Duration::from_secs(2));
     assert!(matches!(outcomes[..], [(ended, Outcome::Failed { .. }, _)] if ended == id), "{outcomes:?}");
-    let last = packet::read(world.sent.last().unwrap()).unwrap();
-    assert!(matches!(last, Received::Segment { marks, .. } if marks.reset), "{last:?}");
+    let last = read(world.sent.last().unwrap()).unwrap();
+    assert!(matches!(last, Received::Segment { marks, .. } if marks.flags.rst()), "{last:?}");
     world.assert_empty();
 }
 

@@ -8,11 +8,44 @@ mod server;
 use super::*;
 use crate::policy::intent::CodeRange;
 use crate::time::Duration;
+use crate::wire::{Mac, compose};
 pub use server::Server;
 
 pub const US: Ipv4Addr = Ipv4Addr::new(10, 20, 0, 1);
 pub const A: Ipv4Addr = Ipv4Addr::new(10, 20, 0, 11);
 pub const WIRE: InterfaceId = InterfaceId(3);
+
+/// A datagram as a member reads it, with the tuple it came in with.
+#[derive(Debug)]
+pub enum Received<'a> {
+    Datagram { tuple: Tuple, payload: &'a [u8] },
+    Segment { tuple: Tuple, marks: Segment },
+}
+
+/// Reads a datagram that is neither an echo nor an error.
+pub fn read(datagram: &[u8]) -> Option<Received<'_>> {
+    let packet = Packet::parse(&frame(datagram)).ok()?;
+    match (packet.kind, packet.tuple()?) {
+        (Kind::Udp, tuple) => {
+            let payload = &datagram[usize::from(packet.l4 - packet.l3) + 8..usize::from(packet.end - packet.l3)];
+            Some(Received::Datagram { tuple, payload })
+        }
+        (Kind::Tcp(marks), tuple) => Some(Received::Segment { tuple, marks }),
+        _ => None,
+    }
+}
+
+fn frame(datagram: &[u8]) -> Vec<u8> {
+    compose::ip_frame(Mac([2, 0, 0, 0, 0, 1]), Mac([2, 0, 0, 0, 0, 2]), None, datagram)
+}
+
+/// A datagram reaches the host stack, unless a worker drops it as malformed.
+pub fn deliver(host: &mut HostStack, datagram: &[u8], now: Instant) {
+    let frame = frame(datagram);
+    if let Ok(packet) = Packet::parse(&frame) {
+        host.receive(&packet, &frame, now);
+    }
+}
 
 /// What stands on the other side of the wire.
 pub trait Peer {
@@ -34,7 +67,7 @@ impl<F: FnMut(Received<'_>, &[u8]) -> Vec<Vec<u8>>> Answers<F> {
 impl<F: FnMut(Received<'_>, &[u8]) -> Vec<Vec<u8>>> Peer for Answers<F> {
     fn receive(&mut self, datagram: &[u8], _: Instant) {
         // Seen with the member's eyes an echo request is no answer: it is told as an unread datagram.
-        let received = packet::read(datagram);
+        let received = read(datagram);
         let empty = Tuple::new(Protocol::Icmp, Endpoint::new(US, 0), Endpoint::new(A, 0));
         let received = received.unwrap_or(Received::Datagram { tuple: empty, payload: &[] });
         self.1.extend((self.0)(received, datagram));
@@ -56,13 +89,13 @@ pub struct World {
 impl World {
     pub fn new() -> World {
         let mut host = HostStack::new(42, Instant::ZERO);
-        host.set_addresses(vec![(WIRE, "10.20.0.1/24".parse().unwrap())], Instant::ZERO);
+        host.set_addresses([(WIRE, US)].into_iter(), Instant::ZERO);
         World { host, now: Instant::from_millis(5), sent: Vec::new(), on_the_wire: VecDeque::new(), next: 0 }
     }
 
     pub fn start(&mut self, monitor: &Monitor) -> ProbeId {
         self.next += 1;
-        self.host.start(ProbeId(self.next), monitor, WIRE, US, A, self.now);
+        self.host.start(ProbeId(self.next), monitor, US, A, self.now);
         ProbeId(self.next)
     }
 
@@ -73,7 +106,7 @@ impl World {
             while self.on_the_wire.front().is_some_and(|(when, ..)| *when <= self.now) {
                 let (_, to_us, datagram) = self.on_the_wire.pop_front().unwrap();
                 if to_us {
-                    self.host.receive(&datagram, self.now);
+                    deliver(&mut self.host, &datagram, self.now);
                 } else {
                     member.receive(&datagram, self.now);
                 }
@@ -115,7 +148,7 @@ impl World {
     }
 
     pub fn assert_empty(&self) {
-        let connections: usize = self.host.stacks.values().map(Stack::connections).sum();
+        let connections = self.host.stack.connections();
         let held = (self.host.probes.len(), self.host.by_tuple.len(), self.host.ports.taken(), connections);
         assert_eq!(held, (0, 0, 0, 0), "probes, tuples, ports, sockets");
     }

@@ -61,7 +61,7 @@ fn intent() -> Intent {
 impl Pair {
     fn new(seed: u64) -> Pair {
         let (mut host, intent) = (HostStack::new(seed, Instant::ZERO), intent());
-        host.set_addresses(vec![(WIRE, "10.20.0.1/24".parse().unwrap())], Instant::ZERO);
+        host.set_addresses([(WIRE, US)].into_iter(), Instant::ZERO);
         let monitors = Monitors::new(&intent, seed, Instant::ZERO);
         Pair { host, monitors, intent, active: None, choices: Vec::new() }
     }
@@ -91,7 +91,7 @@ impl Pair {
         for millis in 0..end {
             let now = Instant::from_millis(millis);
             for datagram in answers.drain(..) {
-                self.host.receive(&datagram, now);
+                deliver(&mut self.host, &datagram, now);
             }
             self.host.poll(now);
             let states = |monitors: &Monitors| [0, 1].map(|at| monitors.verdict(MemberId(at)).state);
@@ -101,13 +101,13 @@ impl Pair {
             }
             while let Some(start) = self.monitors.poll(now) {
                 let monitor = &self.intent.monitors[start.monitor.index()];
-                self.host.start(start.probe, monitor, WIRE, US, MEMBERS[start.member.index()], now);
+                self.host.start(start.probe, monitor, US, MEMBERS[start.member.index()], now);
             }
             if states(&self.monitors) != before {
                 self.elect(now);
             }
             while let Some((_, datagram)) = self.host.next_transmit() {
-                let Some(Received::Datagram { tuple, payload }) = packet::read(&datagram) else { continue };
+                let Some(Received::Datagram { tuple, payload }) = read(&datagram) else { continue };
                 answers.extend(match behaves(tuple.dst.addr, millis) {
                     Behaves::Answers => Some(packet::udp(tuple.dst, tuple.src, &sip_answer(payload, "200 OK"))),
                     Behaves::PortClosed => Some(icmp_error(tuple.dst.addr, 3, 3, &datagram, 8)),
