@@ -85,7 +85,7 @@ fn opening(text: &str, offset: usize) -> Option<Span> {
         let number = |brackets: [char; 2]| value.matches(brackets).count();
         line.find(['[', '{']).filter(|_| number(['[', '{']) > number([']', '}']))
     };
-    let starts = std::iter::once(0).chain(text[..end].match_indices('\n').map(|(at, _)| at + 1));
-    let opened = starts.filter_map(|start| Some(start + opens(text[start..end].lines().next()?)?)).last()?;
+    let mut starts = std::iter::once(0).chain(text[..end].match_indices('\n').map(|(at, _)| at + 1)).rev();
+    let opened = starts.find_map(|start| Some(start + opens(text[start..end].lines().next()?)?))?;
     Some(opened..opened + 1)
 }

@@ -90,9 +90,13 @@ impl Pools {
         // A new pool counts on from the highest generation, so that no flow of an earlier one looks current; and one that
         // is joined by a member of another, so that no new flow of that member looks like one it has lost there.
         let highest = self.pools.values().map(|pool| pool.generation).max().unwrap_or_default();
-        for (id, _) in self.pools.extract_if(.., |id, _| !intent.pools.contains(*id)) {
-            out.alarms.clear(&alarm_key(id));
-        }
+        self.pools.retain(|id, _| {
+            let stays = intent.pools.contains(*id);
+            if !stays {
+                out.alarms.clear(&alarm_key(*id));
+            }
+            stays
+        });
         let mut lost_active = Vec::new();
         for (id, meant) in intent.pools.entries() {
             let joins = |member: &MemberId| self.members.get(member).is_some_and(|known| known.pool != id);
