@@ -200,7 +200,7 @@ impl Flows {
     pub fn expect_port(&self, source: Source, port: u16) {
         assert!(self.free(source, port), "{source:?} was given port {port}, which is another's");
         match self.snat_port(source) {
-            Some(port) => assert_eq!(port, port, "one port, one mapping (RFC 4787 REQ-1)"),
+            Some(known) => assert_eq!(known, port, "one port, one mapping (RFC 4787 REQ-1)"),
             None if self.free(source, source.2) => {
                 assert_eq!(port, source.2, "a port that is free is kept: {source:?}")
             }
