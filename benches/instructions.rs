@@ -7,7 +7,7 @@
 
 mod support;
 
-use fairlead::engine::{Engine, Steering, Verdict};
+use fairlead::engine::{Classified, Departure, Engine, Lookup, Steering, Verdict};
 use fairlead::policy::intent::PortId;
 use fairlead::time::{Duration, Instant};
 use fairlead::wire::Packet;
@@ -73,19 +73,42 @@ fn run(engine: &mut Engine, traffic: Traffic, frames: &Frames, stage: &str, pack
     }
 }
 
-/// Parse, classify, steer, prefetch the flow, decide, apply, as a worker does.
+/// Parse, look up, leave by the cached route or else the slow path, apply: as a worker does.
 #[inline(never)]
 fn pass(engine: &mut Engine, packet: &mut Packet, frame: &mut [u8], port: PortId, now: Instant) {
     assert!(packet.read(frame).is_ok(), "a frame of the bench is whole");
-    let mut classified = engine.classify(packet, port);
-    black_box(STEERING.worker(packet, &classified.path, engine.world()));
-    engine.prefetch_bucket(&classified);
-    engine.prefetch_entry(&mut classified);
-    match engine.decide(packet, &classified, now) {
+    let mut lookup = Lookup::NOTHING;
+    engine.look_up(packet, &mut lookup);
+    engine.prefetch_entry(&mut lookup);
+    match engine.by_cached_route(packet, port, &lookup, now) {
+        Some(departure) => send(packet, frame, &departure),
+        None => decide(engine, packet, lookup, frame, port, now),
+    }
+}
+
+/// Classify, steer, decide, apply.
+#[inline(never)]
+fn decide(engine: &mut Engine, packet: &Packet, lookup: Lookup, frame: &mut [u8], port: PortId, now: Instant) {
+    let classified = engine.classify_found(packet, port, &lookup);
+    black_box(STEERING.worker(packet, classified.path, engine.world()));
+    match engine.decide_at_once(packet, classified, now) {
+        Some(departure) => send(packet, frame, &departure),
+        None => decide_in_full(engine, packet, classified, frame, now),
+    }
+}
+
+#[inline(never)]
+fn decide_in_full(engine: &mut Engine, packet: &Packet, classified: Classified, frame: &mut [u8], now: Instant) {
+    match engine.decide_in_full(packet, classified, now) {
         Verdict::Forward(forward) => {
-            forward.rewrite.pass_on(frame, packet);
-            black_box(engine.world().egress(forward.egress));
+            send(packet, frame, &Departure { forward, egress: engine.world().egress(forward.egress) });
         }
         other => panic!("a frame of the bench was not forwarded: {other:?} {:?}", packet.kind),
     }
+}
+
+#[inline(always)]
+fn send(packet: &Packet, frame: &mut [u8], departure: &Departure) {
+    departure.forward.rewrite.pass_on(frame, packet);
+    black_box(departure.egress);
 }

@@ -114,7 +114,7 @@ fn owner(traffic: Traffic, conversation: usize, world: &Snapshot) -> usize {
     let frame = traffic.frame(conversation).bytes();
     let headers = Packet::parse(&frame).expect("a frame of the bench");
     let path = Path::between(&world.owners(headers.src(), headers.dst()));
-    Steering::ours(2).worker(&headers, &path, world).expect("a flow is somebody's")
+    Steering::ours(2).worker(&headers, path, world).expect("a flow is somebody's")
 }
 
 criterion_group!(benches, scaling);

@@ -23,7 +23,7 @@ fn engine(traffic: Traffic) -> Engine {
         for (port, frame) in traffic.opening(at).into_iter().chain([(traffic.port(), traffic.frame(at))]) {
             let headers = Packet::parse(&frame.bytes()).expect("a frame of the bench");
             let classified = engine.classify(&headers, port);
-            engine.decide(&headers, &classified, Instant::from_millis(1));
+            engine.decide(&headers, classified, Instant::from_millis(1));
         }
     }
     engine
@@ -71,7 +71,7 @@ fn decide_and_steer(c: &mut Criterion) {
                 at = (at + 1) & (PEERS - 1);
                 now += Duration::from_nanos(100);
                 let classified = engine.classify(&headers[at], traffic.port());
-                matches!(engine.decide(&headers[at], &classified, now), Verdict::Forward(_))
+                matches!(engine.decide(&headers[at], classified, now), Verdict::Forward(_))
             });
         });
         group.finish();
@@ -80,7 +80,7 @@ fn decide_and_steer(c: &mut Criterion) {
             b.iter(|| {
                 at = (at + 1) & (PEERS - 1);
                 let path = engine.classify(&headers[at], traffic.port()).path;
-                STEERING.worker(&headers[at], &path, engine.world())
+                STEERING.worker(&headers[at], path, engine.world())
             });
         });
         group.finish();
@@ -103,7 +103,7 @@ fn laws(c: &mut Criterion) {
     for (name, law) in laws {
         let owner = |headers: &Packet| {
             let path = Path::between(&engine.world().owners(headers.src(), headers.dst()));
-            law.worker(headers, &path, engine.world())
+            law.worker(headers, path, engine.world())
         };
         group.bench_function(name, |b| b.iter(|| headers.iter().filter_map(owner).sum::<usize>()));
     }

@@ -4,7 +4,7 @@
 //! After every packet both have said the same, and remember the same. So have two of which one forgets at once what a
 //! reload takes, and the other as slowly as can be.
 
-use fairlead::engine::{Engine, Notice, Path, Verdict};
+use fairlead::engine::{Engine, Lookup, Notice, Path, Verdict};
 use fairlead::flow::{Claims, Direction, Flow, FlowId};
 use fairlead::policy::Epoch;
 use fairlead::policy::adjacency::{Adjacency, Neighbour};
@@ -145,11 +145,16 @@ impl Twins {
         let far = if inside != astray { Far::Server(own[3]) } else { ROUTER };
         let (port, bytes) = (self.lab.port(far), self.lab.arriving(far, &packet.build()));
         let headers = wire::Packet::parse(&bytes).unwrap();
-        let mut classified = self.quick.classify(&headers, port);
-        let slow = self.slow.decide(&headers, &self.slow.classify(&headers, port), self.now);
-        self.quick.prefetch_entry(&mut classified);
+        let classified = self.slow.classify(&headers, port);
+        let slow = self.slow.decide(&headers, classified, self.now);
+        let mut lookup = Lookup::NOTHING;
+        self.quick.look_up(&headers, &mut lookup);
+        self.quick.prefetch_entry(&mut lookup);
         let cached = headers.tuple().is_some_and(|tuple| self.quick.is_cached(&tuple));
-        let verdict = self.quick.decide(&headers, &classified, self.now);
+        let verdict = match self.quick.by_cached_route(&headers, port, &lookup, self.now) {
+            Some(departure) => Verdict::Forward(departure.forward),
+            None => self.quick.decide(&headers, self.quick.classify(&headers, port), self.now),
+        };
         assert_eq!(verdict, slow, "{packet:?}");
         self.compare();
         let Verdict::Forward(forward) = verdict else { return None };

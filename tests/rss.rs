@@ -117,7 +117,7 @@ fn what_a_nic_receives_arrives_at_the_worker_that_decides_about_it() {
         let owner = |frame: &[u8]| {
             let headers = Packet::parse(frame).unwrap();
             let path = Path::between(&world.owners(headers.src(), headers.dst()));
-            law.worker(&headers, &path, &world).unwrap()
+            law.worker(&headers, path, &world).unwrap()
         };
         let inward = [
             Build::udp(outside, Endpoint::new(vip, 5060)).bytes(),

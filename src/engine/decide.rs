@@ -4,71 +4,101 @@
 //! own. Nothing is decided here but ARP.
 
 use super::Engine;
-use super::path::{Classified, Path};
-use super::verdict::{DropReason, PuntReason, Verdict};
+use super::path::{Classified, Lookup, Path};
+use super::verdict::{Departure, DropReason, PuntReason, Verdict};
 use super::walk::Walk;
 use crate::flow::key::Key;
 use crate::policy::adjacency::{Neighbour, NextHop};
-use crate::policy::intent::MemberId;
-use crate::policy::snapshot::Owner;
+use crate::policy::intent::{MemberId, PortId};
+use crate::policy::snapshot::AddressClass;
 use crate::time::Instant;
 use crate::wire::arp::{Arp, Operation};
 use crate::wire::reply::Reply;
-use crate::wire::{Kind, Mac, Packet};
+use crate::wire::{Kind, Mac, Packet, Rewrite};
 
 impl Engine {
+    /// How a packet leaves whose flow has a cached route. `None`: it is to be classified and decided about, and nothing has
+    /// happened yet.
+    #[inline(always)]
+    pub fn by_cached_route(
+        &mut self,
+        packet: &Packet,
+        port: PortId,
+        lookup: &Lookup,
+        now: Instant,
+    ) -> Option<Departure<'_>> {
+        self.state.by_cached_route(&self.snapshot, packet, port, lookup.hint, now)
+    }
+
     /// The verdict on a packet; `classified` is what [`Engine::classify`] said of it, of the present snapshot.
-    #[inline]
-    pub fn decide(&mut self, packet: &Packet, classified: &Classified, now: Instant) -> Verdict {
-        let found = match (classified.tag, packet.transport()) {
-            (Some(tag), Some(protocol)) => {
-                let key = Key::of_words(packet.addresses, packet.ports, protocol);
-                self.state.flows.find_hinted(classified.hint, tag, &key)
-            }
-            _ => None,
-        };
-        if let Some(flow) = found
-            && let Some(forward) = self.state.by_cached_route(&self.snapshot, packet, classified.interface, flow, now)
-        {
-            return Verdict::Forward(forward);
+    pub fn decide(&mut self, packet: &Packet, classified: Classified, now: Instant) -> Verdict {
+        match self.decide_at_once(packet, classified, now) {
+            Some(departure) => Verdict::Forward(departure.forward),
+            None => self.decide_in_full(packet, classified, now),
         }
-        Walk { world: &self.snapshot, state: &mut self.state, packet, classified, found, now }.verdict()
+    }
+
+    /// How a packet leaves, of those that need no flow or have none: nearly all such are forwarded. `None`: nothing has
+    /// happened yet, and [`Engine::decide_in_full`] is next.
+    #[inline(always)]
+    pub fn decide_at_once<'a>(
+        &'a mut self,
+        packet: &'a Packet,
+        classified: Classified,
+        now: Instant,
+    ) -> Option<Departure<'a>> {
+        Walk { world: &self.snapshot, state: &mut self.state, packet, classified, now }.at_once()
+    }
+
+    /// The verdict on a packet that is not forwarded at once.
+    pub fn decide_in_full(&mut self, packet: &Packet, classified: Classified, now: Instant) -> Verdict {
+        Walk { world: &self.snapshot, state: &mut self.state, packet, classified, now }.verdict()
     }
 
     /// The verdict on a packet on which it was [`Verdict::Defer`] six seconds ago.
-    pub fn finish_deferred(&mut self, packet: &Packet, classified: &Classified, now: Instant) -> Verdict {
+    pub fn finish_deferred(&mut self, packet: &Packet, classified: Classified, now: Instant) -> Verdict {
         if classified.path == Path::Invalid(DropReason::UnknownInterface) {
             return Verdict::Drop(DropReason::UnknownInterface);
         }
-        Walk { world: &self.snapshot, state: &mut self.state, packet, classified, found: None, now }.deferred()
+        Walk { world: &self.snapshot, state: &mut self.state, packet, classified, now }.deferred()
     }
 }
 
-impl Walk<'_> {
-    /// What nearly all traffic without a flow needs is asked first, in the loop over the burst.
-    #[inline]
-    fn verdict(mut self) -> Verdict {
+impl<'a> Walk<'a> {
+    /// See [`Engine::decide_at_once`].
+    #[inline(always)]
+    fn at_once(mut self) -> Option<Departure<'a>> {
         match self.classified.path {
-            Path::ServiceIn { server, service } => self.datagram_in(server, service),
-            Path::ServiceOut { sender, served } => self.datagram_out(sender, served),
-            Path::Transit => self.route_unchanged(),
-            path => self.verdict_on(path),
+            Path::ServiceIn(at) => self.datagram_in_at_once(at),
+            Path::ServiceOut(at) => self.datagram_out_at_once(at),
+            Path::Outward(sender) if !self.is_routed_outward(sender) => None,
+            Path::Outward(_) | Path::Transit => self.routed(Rewrite::default(), self.packet.dst()),
+            _ => None,
         }
     }
 
-    #[inline(never)]
-    fn verdict_on(mut self, path: Path) -> Verdict {
-        match path {
+    /// What a member sends to the exclusion group, and has no flow, is routed whatever it is; of a fragment more has to be known.
+    #[inline(always)]
+    fn is_routed_outward(&self, sender: MemberId) -> bool {
+        self.packet.plain
+            && self.excludes(sender, self.packet.dst())
+            && self.state.flows.find_key(self.tag(), &Key::of_packet(self.packet)).is_none()
+    }
+
+    fn verdict(mut self) -> Verdict {
+        match self.classified.path {
             Path::Invalid(reason) => Verdict::Drop(reason),
             Path::Arp => self.arp(),
             path if matches!(self.packet.kind, Kind::Fragment(_)) && path.whole_only() => Verdict::Reassemble,
+            Path::ServiceIn(at) => self.datagram_in(at),
+            Path::ServiceOut(at) => self.datagram_out(at),
             Path::Outward(sender) => self.outward(sender),
             Path::Inward(server) => self.inward(server),
             Path::Direct(member) => self.visitor(member),
             Path::Hairpin { sender, server } => self.hairpin(sender, server),
             Path::Local(sender) => self.local(sender),
             Path::Peer(..) => self.misrouted(),
-            Path::ServiceIn { .. } | Path::ServiceOut { .. } | Path::Transit => self.route_unchanged(),
+            Path::Transit => self.route_unchanged(),
         }
     }
 
@@ -117,7 +147,7 @@ impl Walk<'_> {
         let known = self.world.neighbour(hop);
         let news = known != Some(Neighbour::Reachable(sender_mac));
         let ours = self.world.addresses.answers(self.classified.interface, target);
-        let disputed = matches!(self.world.owner(sender), Some(Owner::Appliance(_) | Owner::Virtual(_)));
+        let disputed = matches!(self.world.class(sender), AddressClass::SelfIp(_) | AddressClass::Virtual(_));
         match arp.operation {
             Operation::Request if ours && !news && !disputed => Verdict::Answer(Reply::Arp { mac: interface.mac }),
             _ if ours || disputed || (news && known.is_some()) => Verdict::Punt(PuntReason::Arp),

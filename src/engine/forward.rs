@@ -5,7 +5,7 @@
 
 use super::State;
 use super::notice::Notice;
-use super::verdict::{DropReason, Forward, Verdict};
+use super::verdict::{Departure, DropReason, Egress, Forward, Verdict};
 use super::walk::Walk;
 use crate::policy::adjacency::Neighbour;
 use crate::policy::way::EgressId;
@@ -13,9 +13,8 @@ use crate::wire::reply::IcmpError;
 use crate::wire::{Packet, Rewrite, Tuple};
 use std::net::Ipv4Addr;
 
-impl Walk<'_> {
+impl<'a> Walk<'a> {
     /// The packet leaves as it is.
-    #[inline]
     pub(super) fn route_unchanged(&mut self) -> Verdict {
         self.forward(Rewrite::default(), self.packet.dst())
     }
@@ -26,24 +25,30 @@ impl Walk<'_> {
     }
 
     /// The packet is changed and leaves towards `destination`.
-    #[inline(always)]
     pub(super) fn forward(&mut self, rewrite: Rewrite, destination: Ipv4Addr) -> Verdict {
-        match self.world.lookup(destination) {
-            Some(egress) if self.may_leave(egress) => self.leave(rewrite, egress),
-            _ => self.forward_or_tell(rewrite, destination),
+        match self.routed(rewrite, destination) {
+            Some(departure) => Verdict::Forward(departure.forward),
+            None => self.forward_or_tell(rewrite, destination),
         }
     }
 
-    /// The packet has a hop left and is not too large.
-    #[inline]
-    pub(super) fn may_leave(&self, egress: EgressId) -> bool {
-        self.packet.ttl > 1 && self.packet.size <= self.world.egress(egress).mtu
+    /// As [`Walk::forward`], if nothing stands in the way.
+    #[inline(always)]
+    pub(super) fn routed(&mut self, rewrite: Rewrite, destination: Ipv4Addr) -> Option<Departure<'a>> {
+        let egress = self.world.lookup(destination)?;
+        self.departs(rewrite, egress)
     }
 
-    /// The packet is changed and leaves this way.
-    #[inline]
-    pub(super) fn leave(&mut self, rewrite: Rewrite, egress: EgressId) -> Verdict {
-        Verdict::Forward(Forward { rewrite: self.state.identified(self.packet, rewrite), egress })
+    /// The packet is changed and leaves this way, if it may.
+    #[inline(always)]
+    pub(super) fn departs(&mut self, rewrite: Rewrite, id: EgressId) -> Option<Departure<'a>> {
+        let egress = self.world.egress(id);
+        may_leave(self.packet, egress).then(|| Departure { forward: self.left(rewrite, id), egress })
+    }
+
+    #[inline(always)]
+    fn left(&mut self, rewrite: Rewrite, egress: EgressId) -> Forward {
+        Forward { rewrite: self.state.identified(self.packet, rewrite), egress }
     }
 
     /// As [`Walk::forward`], when something stands in the way.
@@ -53,7 +58,7 @@ impl Walk<'_> {
             return self.reject_from_here(IcmpError::TtlExceeded, DropReason::TtlExceeded);
         }
         match self.way_out(destination) {
-            Ok(egress) => self.leave(rewrite, egress),
+            Ok(egress) => Verdict::Forward(self.left(rewrite, egress)),
             Err(verdict) => verdict,
         }
     }
@@ -88,11 +93,17 @@ impl Walk<'_> {
     }
 }
 
+/// The packet has a hop left and is not too large.
+#[inline(always)]
+pub(super) fn may_leave(packet: &Packet, egress: &Egress) -> bool {
+    packet.ttl > 1 && packet.size <= egress.mtu
+}
+
 impl State {
     /// A datagram that gets another source, and is or may yet be in fragments, gets an identification of our own.
-    #[inline]
+    #[inline(always)]
     pub(super) fn identified(&mut self, packet: &Packet, rewrite: Rewrite) -> Rewrite {
-        if packet.is_atomic() || !rewrite.changes_source() {
+        if packet.atomic || !rewrite.changes_source() {
             return rewrite;
         }
         let (src, dst) = rewrite.addresses_of(packet.src(), packet.dst());

@@ -6,7 +6,7 @@
 
 use super::verdict::{DropReason, Verdict};
 use super::walk::Walk;
-use crate::policy::snapshot::Owner;
+use crate::policy::snapshot::AddressClass;
 use crate::wire::facts::Quoted;
 use crate::wire::{Endpoint, Protocol, Rewrite, Tuple, icmp};
 
@@ -27,7 +27,7 @@ impl Walk<'_> {
         }
         match self.original_of_service(quoted.tuple) {
             Some(original) => self.translate_error(quoted, original),
-            None if matches!(self.world.owner(self.packet.dst()), Some(Owner::Virtual(_))) => {
+            None if matches!(self.world.class(self.packet.dst()), AddressClass::Virtual(_)) => {
                 Verdict::Drop(DropReason::NoFlowForError)
             }
             None => self.route_unchanged(),
@@ -38,13 +38,13 @@ impl Walk<'_> {
     /// of its source, or both (a hairpin).
     fn original_of_service(&mut self, quoted: Tuple) -> Option<Tuple> {
         let mut original = quoted;
-        if let Some(Owner::Member(member)) = self.world.owner(quoted.dst.addr)
+        if let AddressClass::Member(member, _) = self.world.class(quoted.dst.addr)
             && let Some(server) = self.pool_of(member).service(quoted.protocol, quoted.dst.port)
             && !self.leaves_untranslated(member, quoted.src)
         {
             original.dst = Endpoint::new(server, quoted.dst.port);
         }
-        if let Some(Owner::Virtual(at)) = self.world.owner(quoted.src.addr)
+        if let AddressClass::Virtual(at) = self.world.class(quoted.src.addr)
             && quoted.protocol == Protocol::Udp
             && let Some(service) = self.world.server(at).service(quoted.protocol, quoted.src.port)
         {
@@ -81,7 +81,7 @@ impl Walk<'_> {
 
     /// A member says that its service port is closed.
     fn sight_closed_port(&mut self, quoted: &Quoted) {
-        let Some(Owner::Member(member)) = self.world.owner(self.packet.src()) else { return };
+        let AddressClass::Member(member, _) = self.world.class(self.packet.src()) else { return };
         let about = quoted.tuple.dst;
         let closed = (quoted.kind, quoted.code) == PORT_UNREACHABLE && about.addr == self.packet.src();
         if closed && self.pool_of(member).service(quoted.tuple.protocol, about.port).is_some() {

@@ -41,7 +41,7 @@ impl Identifications {
     }
 
     /// The next number for datagrams of `protocol` from `src` to `dst`.
-    #[inline]
+    #[inline(never)]
     pub(super) fn next(&mut self, src: Ipv4Addr, dst: Ipv4Addr, protocol: u8) -> u16 {
         let pair = u64::from(src.to_bits()) << 32 | u64::from(dst.to_bits());
         let at = mix((pair ^ self.secret).wrapping_add(u64::from(protocol))) as usize;

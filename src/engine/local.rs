@@ -3,7 +3,7 @@
 use super::verdict::{DropReason, PuntReason, Verdict};
 use super::walk::Walk;
 use crate::policy::intent::{EchoPolicy, MemberId, Unmatched};
-use crate::policy::snapshot::{Owner, VirtualView};
+use crate::policy::snapshot::{AddressClass, VirtualView};
 use crate::wire::Kind;
 use crate::wire::reply::{IcmpError, Reply};
 
@@ -21,8 +21,8 @@ impl Walk<'_> {
                 Verdict::Punt(PuntReason::Local)
             }
             // Only the member itself may say that a probe failed: members are on the link, no router stands between.
-            Kind::IcmpError(quoted) => match self.world.owner(quoted.tuple.src.addr) {
-                Some(Owner::Appliance(_)) if answers_probe && quoted.tuple.dst.addr == self.packet.src() => {
+            Kind::IcmpError(quoted) => match self.world.class(quoted.tuple.src.addr) {
+                AddressClass::SelfIp(_) if answers_probe && quoted.tuple.dst.addr == self.packet.src() => {
                     Verdict::Punt(PuntReason::Local)
                 }
                 _ => Verdict::Drop(DropReason::NoFlowForError),
@@ -65,7 +65,8 @@ impl Walk<'_> {
     }
 
     fn is_taken_by_now(&mut self) -> bool {
-        let (Some(Owner::Virtual(at)), Some(tuple)) = (self.world.owner(self.packet.dst()), self.packet.tuple()) else {
+        let (AddressClass::Virtual(at), Some(tuple)) = (self.world.class(self.packet.dst()), self.packet.tuple())
+        else {
             return true;
         };
         let server = self.world.server(at);

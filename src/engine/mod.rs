@@ -29,10 +29,10 @@ mod walk;
 
 pub use identification::Share;
 pub use notice::Notice;
-pub use path::{Classified, Path};
+pub use path::{Classified, Lookup, Path};
 pub use resets::ResetOrder;
 pub use steer::Steering;
-pub use verdict::{DropReason, Egress, EgressId, Forward, PuntReason, Verdict};
+pub use verdict::{Departure, DropReason, Egress, EgressId, Forward, PuntReason, Verdict};
 
 use crate::flow::{
     Claims, Direction, Flow, FlowId, FlowTable, Lifetimes, PathKind, Refused, ReservedPorts, Speakers, TimeoutClass,

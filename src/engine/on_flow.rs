@@ -5,37 +5,41 @@
 //! no question about owners, lost members, routes or neighbours. The route is what the slow path said, nothing else.
 
 use super::State;
+use super::forward::may_leave;
 use super::path::Path;
 use super::revalidate::lost;
-use super::verdict::{DropReason, Forward, Verdict};
+use super::verdict::{Departure, DropReason, Forward, Verdict};
 use super::walk::Walk;
-use crate::flow::{CachedRoute, Direction, FlowId, PathKind};
+use crate::flow::{CachedRoute, Direction, FlowId, PathKind, SlotHint};
 use crate::policy::Snapshot;
-use crate::policy::intent::InterfaceId;
+use crate::policy::intent::{InterfaceId, PortId};
 use crate::policy::way::EgressId;
 use crate::time::Instant;
 use crate::wire::{Kind, Packet, Tuple};
 
 impl State {
-    /// How a packet of a flow leaves that changes nothing about it, if the route of its side is cached. `None`: nothing has
-    /// happened yet.
-    #[inline]
-    pub(super) fn by_cached_route(
+    /// How a packet leaves that changes nothing about its flow, which `hint` leads to, if the route of its side is cached.
+    /// `None`: nothing has happened yet.
+    #[inline(always)]
+    pub(super) fn by_cached_route<'a>(
         &mut self,
-        snapshot: &Snapshot,
+        snapshot: &'a Snapshot,
         packet: &Packet,
-        interface: InterfaceId,
-        (id, side): (FlowId, Direction),
+        port: PortId,
+        hint: SlotHint,
         now: Instant,
-    ) -> Option<Forward> {
+    ) -> Option<Departure<'a>> {
         let number = self.snapshot_number;
-        let forward = self.flows.pass(id, side, packet, now, |route, rewrite| {
-            let egress = EgressId(u32::from(route.egress));
-            let is_good = route.snapshot == number && route.interface == interface.0;
-            let fits = is_good && packet.ttl > 1 && packet.size <= snapshot.egress(egress).mtu;
-            fits.then_some(Forward { rewrite, egress })
+        let (rewrite, (id, egress)) = self.flows.pass(hint, packet, now, |route| {
+            let (id, interface) = (EgressId(u32::from(route.egress)), InterfaceId(route.interface));
+            let is_good = route.snapshot == number && snapshot.is_ingress(interface, port, packet.rx);
+            if !is_good {
+                return None;
+            }
+            let egress = snapshot.egress(id);
+            may_leave(packet, egress).then_some((id, egress))
         })?;
-        Some(Forward { rewrite: self.identified(packet, forward.rewrite), ..forward })
+        Some(Departure { forward: Forward { rewrite: self.identified(packet, rewrite), egress: id }, egress })
     }
 }
 

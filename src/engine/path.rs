@@ -10,8 +10,9 @@ use crate::flow::key::Key;
 use crate::flow::{SlotHint, Tag};
 use crate::policy::Snapshot;
 use crate::policy::intent::{InterfaceId, MemberId, PortId};
-use crate::policy::snapshot::{AddressOwners, Owner};
-use crate::wire::{Kind, Packet, Protocol, ipv4};
+use crate::policy::snapshot::{AddressClass, AddressOwners, DatagramPort};
+use crate::wire::{Kind, Packet, ipv4};
+use std::net::Ipv4Addr;
 
 /// The paths through the appliance. *Outside* is whoever is neither ours, nor virtual, nor a member.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,20 +21,10 @@ pub enum Path {
     Arp,
     /// To a self-IP; from this member, if from one.
     Local(Option<MemberId>),
-    /// A datagram from outside to a service port: a place among the services of a virtual address.
-    ServiceIn {
-        /// A place in [`Snapshot::virtuals`].
-        server: u16,
-        /// A place in its services.
-        service: u16,
-    },
-    /// A datagram that a member sends outside from a service port: a place in [`crate::policy::snapshot::MemberView::serves`].
-    ServiceOut {
-        /// Who.
-        sender: MemberId,
-        /// The place.
-        served: u16,
-    },
+    /// A datagram from outside to a service port, by its place: see [`Snapshot::datagrams_in`].
+    ServiceIn(u16),
+    /// A datagram that a member sends outside from a service port, by its place: see [`Snapshot::datagrams_out`].
+    ServiceOut(u16),
     /// Anything else from outside to a virtual address, a place in [`Snapshot::virtuals`].
     Inward(u16),
     /// Anything else from a member to somebody outside.
@@ -55,72 +46,69 @@ pub enum Path {
     Invalid(DropReason),
 }
 
-/// A packet's path, and where its flow is looked up.
+/// A packet's path, and where it came in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Classified {
     /// The path.
     pub path: Path,
     /// Where it came in; of no meaning where the path is invalid.
     pub interface: InterfaceId,
-    /// What its flow is looked up by, if one will be.
-    pub tag: Option<Tag>,
-    /// Where its flow very probably is, once its index cell was read.
-    pub hint: Option<SlotHint>,
+    /// See [`Lookup`].
+    pub(super) tag: Option<Tag>,
 }
 
-impl Classified {
+/// Where a packet is found: asked before anything is decided.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Lookup {
+    /// The service port that a datagram is to or from.
+    port: Option<DatagramPort>,
+    /// What its flow is looked up by, if it can have one.
+    tag: Option<Tag>,
+    /// Where its flow very probably is, once its index cell was read.
+    pub(super) hint: SlotHint,
+}
+
+impl Lookup {
     /// Nothing was found out.
-    pub const NOTHING: Classified =
-        Classified { path: Path::Transit, interface: InterfaceId(0), tag: None, hint: None };
+    pub const NOTHING: Lookup = Lookup { port: None, tag: None, hint: SlotHint::NONE };
 }
 
 impl Path {
-    /// The path of a packet that came in on `interface`.
-    #[inline]
-    pub fn of(packet: &Packet, interface: InterfaceId, snapshot: &Snapshot) -> Path {
-        let owners = snapshot.owners(packet.src(), packet.dst());
+    /// The path of a packet that came in on `interface`; `port` is what [`Snapshot::datagram_port`] says, of a datagram.
+    #[inline(always)]
+    pub fn of(packet: &Packet, interface: InterfaceId, snapshot: &Snapshot, port: Option<DatagramPort>) -> Path {
+        match port {
+            Some(DatagramPort::In(at)) if is_stranger(packet.src(), interface, snapshot) => return Path::ServiceIn(at),
+            Some(DatagramPort::Out(at))
+                if snapshot.datagrams_out(at).interface == interface
+                    && is_stranger(packet.dst(), interface, snapshot) =>
+            {
+                return Path::ServiceOut(at);
+            }
+            _ => {}
+        }
         if matches!(packet.kind, Kind::Arp(_)) {
             return Path::Arp;
         }
-        if let Some(reason) = martian(packet, &owners, interface, snapshot) {
-            return Path::Invalid(reason);
-        }
-        let is_datagram = matches!(packet.kind, Kind::Udp);
-        match Path::between(&owners) {
-            Path::Inward(server) if is_datagram && snapshot.serves_datagrams(packet.dst_port()) => {
-                let services = &snapshot.server(server).services;
-                let at = services.iter().position(|it| it.listen.is(Protocol::Udp, packet.dst_port()));
-                at.map_or(Path::Inward(server), |at| Path::ServiceIn { server, service: at as u16 })
-            }
-            Path::Outward(sender) if is_datagram && snapshot.serves_datagrams(packet.src_port()) => {
-                let serves = &snapshot.member(sender).serves;
-                let at = serves.iter().position(|it| it.listen.is(Protocol::Udp, packet.src_port()));
-                at.map_or(Path::Outward(sender), |at| Path::ServiceOut { sender, served: at as u16 })
-            }
-            path => path,
-        }
+        let owners = snapshot.owners(packet.src(), packet.dst());
+        martian(packet, &owners, interface, snapshot).map_or_else(|| Path::between(&owners), Path::Invalid)
     }
 
     /// The path between two addresses, as far as their owners say.
-    #[inline]
+    #[inline(always)]
     pub fn between(owners: &AddressOwners) -> Path {
+        use AddressClass::{Broadcast, Member, Other, SelfIp, Virtual};
         match (owners.src, owners.dst) {
-            (Some(Owner::Appliance(_) | Owner::Virtual(_)), _) => Path::Invalid(DropReason::SpoofedSource),
-            (Some(Owner::Member(sender)), Some(Owner::Appliance(_))) => Path::Local(Some(sender)),
-            (None, Some(Owner::Appliance(_))) => Path::Local(None),
-            (None, Some(Owner::Virtual(server))) => Path::Inward(server),
-            (None, Some(Owner::Member(member))) => Path::Direct(member),
-            (Some(Owner::Member(sender)), Some(Owner::Virtual(server))) => Path::Hairpin { sender, server },
-            (Some(Owner::Member(sender)), Some(Owner::Member(receiver))) => Path::Peer(sender, receiver),
-            (Some(Owner::Member(sender)), None) => Path::Outward(sender),
-            (None, None) => Path::Transit,
+            (Other | Broadcast, Virtual(server)) => Path::Inward(server),
+            (Member(sender, _), Other | Broadcast) => Path::Outward(sender),
+            (Other | Broadcast, Other | Broadcast) => Path::Transit,
+            (Other | Broadcast, Member(member, _)) => Path::Direct(member),
+            (Member(sender, _), Virtual(server)) => Path::Hairpin { sender, server },
+            (Member(sender, _), Member(receiver, _)) => Path::Peer(sender, receiver),
+            (Member(sender, _), SelfIp(_)) => Path::Local(Some(sender)),
+            (Other | Broadcast, SelfIp(_)) => Path::Local(None),
+            (SelfIp(_) | Virtual(_), _) => Path::Invalid(DropReason::SpoofedSource),
         }
-    }
-
-    /// A flow is looked up. Not for a datagram of a service port, whose place is known without one.
-    #[inline]
-    pub const fn needs_flow(&self) -> bool {
-        matches!(self, Path::Inward(_) | Path::Outward(_) | Path::Direct(_) | Path::Hairpin { .. })
     }
 
     /// Where a datagram goes, and as what, cannot be told from one fragment of it: what is for us, for a virtual address, or
@@ -133,79 +121,104 @@ impl Path {
     /// The members that the packet is from, and to.
     pub(super) const fn members(&self) -> [Option<MemberId>; 2] {
         match *self {
-            Path::Outward(sender) | Path::ServiceOut { sender, .. } | Path::Hairpin { sender, .. } => {
-                [Some(sender), None]
-            }
+            Path::Outward(sender) | Path::Hairpin { sender, .. } => [Some(sender), None],
             Path::Local(sender) => [sender, None],
             Path::Direct(receiver) => [None, Some(receiver)],
             Path::Peer(sender, receiver) => [Some(sender), Some(receiver)],
-            Path::Arp | Path::ServiceIn { .. } | Path::Inward(_) | Path::Transit | Path::Invalid(_) => [None, None],
+            Path::Arp
+            | Path::ServiceIn(_)
+            | Path::ServiceOut(_)
+            | Path::Inward(_)
+            | Path::Transit
+            | Path::Invalid(_) => [None, None],
         }
     }
 }
 
-/// Why no honest packet has these addresses here, if none has (RFC 1812 5.3.7, 5.3.8; RFC 1122 3.2.1.3).
-#[inline]
+/// Why no honest packet has these addresses here, if none has (RFC 1812 5.3.7, 5.3.8; RFC 1122 3.2.1.3). What is owned is no
+/// martian: the file would have been refused.
+#[inline(always)]
 fn martian(packet: &Packet, owners: &AddressOwners, at: InterfaceId, snapshot: &Snapshot) -> Option<DropReason> {
-    let (src, dst) = (packet.src(), packet.dst());
-    let here = || snapshot.interface(at);
-    // What is owned is no martian: the file would have been refused.
-    let stranger = owners.src.is_none() && ipv4::is_martian(src);
-    if stranger || (owners.broadcast && here().broadcasts(src)) {
-        return Some(DropReason::MartianSource);
+    let never = |class, address| is_never(class, address, at, snapshot);
+    match owners.src {
+        AddressClass::Member(_, interface) if interface != at => Some(DropReason::SpoofedSource),
+        // Its source is what it dies of.
+        AddressClass::SelfIp(_) | AddressClass::Virtual(_) => None,
+        class if never(class, packet.src()) => Some(DropReason::MartianSource),
+        _ if never(owners.dst, packet.dst()) => Some(DropReason::MartianDestination),
+        _ => None,
     }
-    if matches!(owners.src, Some(Owner::Member(member)) if snapshot.member(member).interface != at) {
-        return Some(DropReason::SpoofedSource);
+}
+
+/// The address is neither ours, nor virtual, nor a member's, and a packet on this interface may have it.
+#[inline(always)]
+fn is_stranger(address: Ipv4Addr, at: InterfaceId, snapshot: &Snapshot) -> bool {
+    let class = snapshot.class(address);
+    matches!(class, AddressClass::Other | AddressClass::Broadcast) && !is_never(class, address, at, snapshot)
+}
+
+/// No packet on this interface has an address of this class.
+#[inline(always)]
+fn is_never(class: AddressClass, address: Ipv4Addr, at: InterfaceId, snapshot: &Snapshot) -> bool {
+    match class {
+        AddressClass::Other => ipv4::is_martian(address),
+        AddressClass::Broadcast => ipv4::is_martian(address) || snapshot.interface(at).broadcasts(address),
+        _ => false,
     }
-    let nowhere = owners.dst.is_none() && ipv4::is_martian(dst);
-    let lost = nowhere || (owners.broadcast && here().broadcasts(dst));
-    if !lost || matches!(owners.src, Some(Owner::Appliance(_) | Owner::Virtual(_))) {
-        return None;
-    }
-    Some(DropReason::MartianDestination)
 }
 
 impl Engine {
-    /// The path of a packet that came in on `port`, for [`super::Steering`] and for [`Engine::decide`].
+    /// Where a packet is found: a datagram by its service port, or whatever can have a flow by its flow's tag. Prefetches the
+    /// flow's index cell.
+    #[inline(always)]
+    pub fn look_up(&self, packet: &Packet, into: &mut Lookup) {
+        *into = Lookup::NOTHING;
+        if matches!(packet.kind, Kind::Udp) {
+            into.port = self.snapshot.datagram_port(packet);
+        }
+        if packet.plain && into.port.is_none() {
+            let tag = self.state.flows.tag_of(&Key::of_packet(packet));
+            self.state.flows.prefetch_bucket(tag);
+            into.tag = Some(tag);
+        }
+    }
+
+    /// Prefetches the packet's flow, once its index cell is near.
+    #[inline(always)]
+    pub fn prefetch_entry(&self, lookup: &mut Lookup) {
+        if let Some(tag) = lookup.tag {
+            lookup.hint = self.state.flows.prefetch_entry(tag);
+        }
+    }
+
+    /// The path of a packet that came in on `port`.
     #[inline]
     pub fn classify(&self, packet: &Packet, port: PortId) -> Classified {
-        let Some(interface) = self.snapshot.ingress_interface(port, packet.rx) else {
-            return self.classify_stray(packet, port);
-        };
-        let path = Path::of(packet, interface, &self.snapshot);
-        Classified { path, interface, tag: self.tag(packet, &path), hint: None }
+        let mut lookup = Lookup::NOTHING;
+        self.look_up(packet, &mut lookup);
+        self.classify_found(packet, port, &lookup)
+    }
+
+    /// As [`Engine::classify`], of a packet whose flow was looked for.
+    #[inline(always)]
+    pub fn classify_found(&self, packet: &Packet, port: PortId, lookup: &Lookup) -> Classified {
+        match self.snapshot.ingress_interface(port, packet.rx) {
+            Some(interface) => {
+                let path = Path::of(packet, interface, &self.snapshot, lookup.port);
+                Classified { path, interface, tag: lookup.tag }
+            }
+            None => self.classify_stray(packet, port),
+        }
     }
 
     /// The frame is for another MAC: ARP may be broadcast, all else is not for us.
     #[cold]
     fn classify_stray(&self, packet: &Packet, port: PortId) -> Classified {
-        let invalid = |reason| Classified { path: Path::Invalid(reason), ..Classified::NOTHING };
-        match (self.snapshot.interface_of(port, packet.vlan()), packet.kind) {
-            (None, _) => invalid(DropReason::UnknownInterface),
-            (Some(interface), Kind::Arp(_)) => Classified { path: Path::Arp, interface, ..Classified::NOTHING },
-            (Some(_), _) => invalid(DropReason::NotForUs),
-        }
-    }
-
-    #[inline]
-    fn tag(&self, packet: &Packet, path: &Path) -> Option<Tag> {
-        let protocol = if path.needs_flow() { packet.transport()? } else { return None };
-        Some(self.state.flows.tag_of(&Key::of_words(packet.addresses, packet.ports, protocol)))
-    }
-
-    /// Prefetches the index cell of the packet's flow.
-    #[inline]
-    pub fn prefetch_bucket(&self, classified: &Classified) {
-        if let Some(tag) = classified.tag {
-            self.state.flows.prefetch_bucket(tag);
-        }
-    }
-
-    /// Prefetches the packet's flow, once its index cell is near.
-    #[inline]
-    pub fn prefetch_entry(&self, classified: &mut Classified) {
-        if let Some(tag) = classified.tag {
-            classified.hint = self.state.flows.prefetch_entry(tag);
-        }
+        let (path, interface) = match (self.snapshot.interface_of(port, packet.vlan()), packet.kind) {
+            (None, _) => (Path::Invalid(DropReason::UnknownInterface), InterfaceId(0)),
+            (Some(interface), Kind::Arp(_)) => (Path::Arp, interface),
+            (Some(interface), _) => (Path::Invalid(DropReason::NotForUs), interface),
+        };
+        Classified { path, interface, tag: None }
     }
 }

@@ -4,7 +4,7 @@
 //! packet, so a switchover is one assignment for every peer at once. TCP is pinned by a flow that its SYN makes.
 
 use super::notice::Notice;
-use super::verdict::{DropReason, Verdict};
+use super::verdict::{Departure, DropReason, Verdict};
 use super::walk::Walk;
 use crate::flow::{Direction, Flow, PathKind, Refused, Track};
 use crate::policy::intent::{MemberId, NoMember};
@@ -25,7 +25,7 @@ pub(super) fn silence_without_member(pool: &PoolView) -> Option<DropReason> {
     }
 }
 
-impl Walk<'_> {
+impl<'a> Walk<'a> {
     /// To a virtual address but no service of it: the answer to something a member sent outward, or nothing of ours.
     pub(super) fn answer_to_flow(&mut self, tuple: Tuple, server: &VirtualView) -> Verdict {
         if let Some((id, side)) = self.flow_of(&tuple) {
@@ -39,25 +39,29 @@ impl Walk<'_> {
         }
     }
 
+    /// A datagram from outside to a service port, where nobody but the active member has spoken to anybody, the way to it is
+    /// open, and nothing has to be noted.
+    #[inline(always)]
+    pub(super) fn datagram_in_at_once(&mut self, at: u16) -> Option<Departure<'a>> {
+        let service = self.world.datagrams_in(at);
+        let Ready { rewrite, egress } = service.ready.as_ref()?;
+        let is_noted = !self.state.speakers.is_empty() || service.excludes(self.packet.src());
+        if is_noted { None } else { self.departs(*rewrite, *egress) }
+    }
+
     /// A datagram from outside to a service port.
-    #[inline]
-    pub(super) fn datagram_in(&mut self, server: u16, service: u16) -> Verdict {
+    pub(super) fn datagram_in(&mut self, at: u16) -> Verdict {
+        let (server, service) = self.world.datagrams_in(at).place;
         let service = &self.world.server(server).services[usize::from(service)];
-        let pool = self.world.pool(service.pool);
-        let verdict = match &service.ready {
-            // Nobody but the active member has spoken to anybody, and the way to it is open.
-            Some(Ready { rewrite, egress }) if self.state.speakers.is_empty() && self.may_leave(*egress) => {
-                self.leave(*rewrite, *egress)
-            }
-            _ => self.datagram_to_whom_it_concerns(service),
-        };
+        let verdict = self.datagram_to_member(service);
         if verdict.goes_on() {
+            let pool = self.world.pool(service.pool);
             self.note_caller(pool, Endpoint::new(self.packet.src(), self.packet.src_port()));
         }
         verdict
     }
 
-    fn datagram_to_whom_it_concerns(&mut self, service: &ServiceView) -> Verdict {
+    fn datagram_to_member(&mut self, service: &ServiceView) -> Verdict {
         if !service.enabled {
             return self.reject_client(DropReason::VirtualServerDisabled);
         }
@@ -69,13 +73,23 @@ impl Walk<'_> {
         self.forward_as(&tuple, &Tuple { dst: inside, ..tuple })
     }
 
+    /// The active member sends a datagram outside from a service port, nobody else has spoken to anybody, and the way is open.
+    #[inline(always)]
+    pub(super) fn datagram_out_at_once(&mut self, at: u16) -> Option<Departure<'a>> {
+        let (served, destination) = (self.world.datagrams_out(at), self.packet.dst());
+        if !self.state.speakers.is_empty() || !served.is_active {
+            return None;
+        }
+        let stays = served.excludes(destination);
+        self.routed(if stays { Rewrite::default() } else { served.rewrite }, destination)
+    }
+
     /// A member sends a datagram outside from a service port.
-    #[inline]
-    pub(super) fn datagram_out(&mut self, sender: MemberId, served: u16) -> Verdict {
-        let (destination, port) = (self.packet.dst(), self.packet.dst_port());
-        let remote = Endpoint::new(destination, port);
+    pub(super) fn datagram_out(&mut self, at: u16) -> Verdict {
+        let served = self.world.datagrams_out(at);
+        let (sender, destination) = (served.sender, self.packet.dst());
+        let remote = Endpoint::new(destination, self.packet.dst_port());
         let stays = self.leaves_untranslated(sender, remote);
-        let served = &self.world.member(sender).serves[usize::from(served)];
         let verdict = self.forward(if stays { Rewrite::default() } else { served.rewrite }, destination);
         if verdict.goes_on() && !stays {
             self.note_speaker(sender, remote);
@@ -115,7 +129,7 @@ impl Walk<'_> {
         segment: &Segment,
     ) -> Verdict {
         let pool = self.pool_of(sender);
-        if pool.snat.as_ref().is_some_and(|snat| snat.excludes(tuple.dst.addr)) {
+        if pool.excludes(tuple.dst.addr) {
             return self.route_unchanged();
         }
         let outside = Tuple { src: Endpoint::new(server, tuple.src.port), ..tuple };

@@ -33,24 +33,30 @@ impl Steering {
         Steering { workers, places: Some(Box::new(places)) }
     }
 
-    /// The worker that decides about the packet, which takes this path; `None` when any may: nothing is remembered about it.
+    /// There are several workers.
     #[inline]
-    pub fn worker(&self, packet: &Packet, path: &Path, snapshot: &Snapshot) -> Option<usize> {
+    pub fn spreads(&self) -> bool {
+        self.workers > 1
+    }
+
+    /// The worker that decides about the packet, which takes this path; `None` when any may: nothing is remembered about it.
+    #[inline(always)]
+    pub fn worker(&self, packet: &Packet, path: Path, snapshot: &Snapshot) -> Option<usize> {
         if self.workers <= 1 {
             return None;
         }
         let number = match (packet.kind, path) {
+            (_, Path::Inward(_) | Path::ServiceIn(_) | Path::Direct(_)) if packet.plain => {
+                self.hash(Endpoint::new(packet.src(), packet.src_port()))
+            }
+            (_, Path::Outward(_) | Path::ServiceOut(_)) if packet.plain => {
+                self.hash(Endpoint::new(packet.dst(), packet.dst_port()))
+            }
             (Kind::Arp(_), _) | (_, Path::Invalid(_)) => return None,
             (Kind::IcmpError(quoted), _) => {
                 // The packet that would answer the quoted one takes the same path as the error.
                 let answer = quoted.tuple.reversed();
-                self.of_tuple(&answer, &Path::between(&snapshot.owners(answer.src.addr, answer.dst.addr)), snapshot)?
-            }
-            (_, Path::Inward(_) | Path::ServiceIn { .. } | Path::Direct(_)) if packet.transport().is_some() => {
-                self.hash(Endpoint::new(packet.src(), packet.src_port()))
-            }
-            (_, Path::Outward(_) | Path::ServiceOut { .. }) if packet.transport().is_some() => {
-                self.hash(Endpoint::new(packet.dst(), packet.dst_port()))
+                self.of_tuple(&answer, Path::between(&snapshot.owners(answer.src.addr, answer.dst.addr)), snapshot)?
             }
             _ => match packet.tuple() {
                 Some(tuple) => self.of_tuple(&tuple, path, snapshot)?,
@@ -61,10 +67,10 @@ impl Steering {
     }
 
     /// The number that stands for a packet's endpoint outside.
-    fn of_tuple(&self, tuple: &Tuple, path: &Path, snapshot: &Snapshot) -> Option<u32> {
-        match *path {
-            Path::Inward(_) | Path::ServiceIn { .. } | Path::Direct(_) => Some(self.hash(tuple.src)),
-            Path::Outward(_) | Path::ServiceOut { .. } => Some(self.hash(tuple.dst)),
+    fn of_tuple(&self, tuple: &Tuple, path: Path, snapshot: &Snapshot) -> Option<u32> {
+        match path {
+            Path::Inward(_) | Path::ServiceIn(_) | Path::Direct(_) => Some(self.hash(tuple.src)),
+            Path::Outward(_) | Path::ServiceOut(_) => Some(self.hash(tuple.dst)),
             Path::Hairpin { .. } | Path::Peer(..) => {
                 let [sender, receiver] = path.members();
                 Some(of_pair(
@@ -79,7 +85,7 @@ impl Steering {
     /// Fragments of a datagram meet by its addresses alone, and the two members of a pair count as one; what is then found
     /// out about the whole may hand it off to another worker. The first fragment of one that visits a member goes where the
     /// answer to it will be looked up.
-    fn without_ports(&self, packet: &Packet, path: &Path, snapshot: &Snapshot) -> u32 {
+    fn without_ports(&self, packet: &Packet, path: Path, snapshot: &Snapshot) -> u32 {
         let [sender, receiver] = path.members();
         if receiver.is_some()
             && let Some(number) = packet.fragment_tuple().and_then(|tuple| self.of_tuple(&tuple, path, snapshot))

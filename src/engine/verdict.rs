@@ -59,6 +59,15 @@ pub struct Forward {
     pub egress: EgressId,
 }
 
+/// How a packet leaves that fits its way as it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Departure<'a> {
+    /// As it would be said in a verdict.
+    pub forward: Forward,
+    /// The way out.
+    pub egress: &'a Egress,
+}
+
 macro_rules! ways {
     ($(#[$doc:meta])* $name:ident { $($variant:ident = $label:literal: $text:literal,)* }) => {
         $(#[$doc])*

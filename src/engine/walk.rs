@@ -6,9 +6,10 @@ use super::State;
 use super::notice::Notice;
 use super::path::Classified;
 use super::verdict::{DropReason, Verdict};
-use crate::flow::{Direction, Flow, FlowId, MemberRef};
+use crate::flow::key::Key;
+use crate::flow::{Direction, Flow, FlowId, MemberRef, Tag};
 use crate::policy::intent::MemberId;
-use crate::policy::snapshot::{Owner, PoolView};
+use crate::policy::snapshot::{AddressClass, PoolView};
 use crate::policy::{InterfaceView, Snapshot};
 use crate::time::Instant;
 use crate::wire::reply::{IcmpError, Reply};
@@ -20,9 +21,7 @@ pub(super) struct Walk<'a> {
     pub(super) world: &'a Snapshot,
     pub(super) state: &'a mut State,
     pub(super) packet: &'a Packet,
-    pub(super) classified: &'a Classified,
-    /// The packet's flow, where its path looks one up and there is one.
-    pub(super) found: Option<(FlowId, Direction)>,
+    pub(super) classified: Classified,
     pub(super) now: Instant,
 }
 
@@ -35,7 +34,7 @@ impl<'a> Walk<'a> {
 
     /// The packet is from a member.
     pub(super) fn is_from_member(&self) -> bool {
-        matches!(self.world.owner(self.packet.src()), Some(Owner::Member(_)))
+        matches!(self.world.class(self.packet.src()), AddressClass::Member(..))
     }
 
     /// The packet dies and its sender is told with an ICMP error from `from`, within the limit on rejects.
@@ -62,11 +61,15 @@ impl<'a> Walk<'a> {
     /// The flow that the packet, whose tuple this is, belongs to.
     #[inline]
     pub(super) fn flow_of(&mut self, tuple: &Tuple) -> Option<(FlowId, Direction)> {
-        let found = match self.classified.tag {
-            Some(_) => self.found,
-            None => self.state.flows.find(tuple),
-        };
-        self.state.live(self.world, found?)
+        let key = Key::of(tuple);
+        let found = self.state.flows.find_key(self.tag(), &key)?;
+        self.state.live(self.world, found)
+    }
+
+    /// What the packet's flow is looked up by.
+    #[inline]
+    pub(super) fn tag(&self) -> Tag {
+        self.classified.tag.unwrap_or_else(|| self.state.flows.tag_of(&Key::of_packet(self.packet)))
     }
 
     /// The flow is one of `member`'s, which is on its `inside`, from now on.
@@ -88,8 +91,9 @@ impl<'a> Walk<'a> {
     }
 
     /// `address` is in the exclusion group of the member's pool.
+    #[inline]
     pub(super) fn excludes(&self, member: MemberId, address: Ipv4Addr) -> bool {
-        self.pool_of(member).snat.as_ref().is_some_and(|snat| snat.excludes(address))
+        self.pool_of(member).excludes(address)
     }
 
     pub(super) fn notice(&mut self, notice: Notice) {

@@ -3,7 +3,7 @@
 //! Owns the keyed hash. The key is drawn from a random seed, so that nobody outside can choose packets that share a
 //! place in a table; whoever guesses wrong gets the ordinary spread. It is not a cryptographic hash.
 
-use crate::wire::{Address, Endpoint, Protocol, Rewrite, Tuple};
+use crate::wire::{Address, Endpoint, Packet, Ports, Protocol, Rewrite, Tuple};
 use std::net::Ipv4Addr;
 
 /// What an address must offer to be part of a flow.
@@ -30,7 +30,7 @@ impl KeyAddress for Ipv4Addr {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Key<A: KeyAddress = Ipv4Addr> {
     addresses: A::Pair,
-    /// Source port, destination port, protocol, from the top of the lower 40 bits.
+    /// Both ports and the protocol, from the top of the lower 40 bits.
     rest: u64,
 }
 
@@ -38,32 +38,35 @@ impl<A: KeyAddress> Key<A> {
     /// The key of a tuple.
     #[inline]
     pub fn of(tuple: &Tuple<A>) -> Key<A> {
-        let rest = u64::from(tuple.src.port) << 24 | u64::from(tuple.dst.port) << 8 | u64::from(tuple.protocol as u8);
-        Key { addresses: A::pair(tuple.src.addr, tuple.dst.addr), rest }
+        let ports = Ports::new(tuple.src.port, tuple.dst.port);
+        Key { addresses: A::pair(tuple.src.addr, tuple.dst.addr), rest: rest(ports, tuple.protocol as u8) }
     }
 
-    /// The key of a packet by its words: both addresses as [`Address::pair`] joins them, source port (upper half) and
-    /// destination port.
-    #[inline]
-    pub fn of_words(addresses: A::Pair, ports: u32, protocol: Protocol) -> Key<A> {
-        Key { addresses, rest: u64::from(ports) << 8 | u64::from(protocol as u8) }
+    /// The key of a packet that has a tuple. Of any other it is no flow's, or that of a flow its datagram may belong to.
+    #[inline(always)]
+    pub fn of_packet(packet: &Packet<A>) -> Key<A> {
+        Key { addresses: packet.addresses, rest: rest(packet.ports, packet.protocol) }
     }
 
     /// The tuple of the key.
     #[inline]
     pub fn tuple(&self) -> Tuple<A> {
         let (src, dst) = A::unpair(self.addresses);
-        let ports = ((self.rest >> 24) as u16, (self.rest >> 8) as u16);
-        Tuple::new(self.protocol(), Endpoint::new(src, ports.0), Endpoint::new(dst, ports.1))
+        let ports = self.ports();
+        Tuple::new(self.protocol(), Endpoint::new(src, ports.src()), Endpoint::new(dst, ports.dst()))
     }
 
     /// What makes a packet with this key leave as the answer to one with the other key. `deltas` are the checksum differences
     /// that this causes.
     #[inline]
     pub fn change(&self, answer: &Key<A>, deltas: (u16, u16)) -> Rewrite<A> {
-        let ports = |key: &Key<A>| (key.rest >> 8) as u32;
         let addresses = A::difference(self.addresses, A::swapped(answer.addresses));
-        Rewrite::of_bits(addresses, ports(self) ^ ports(answer).rotate_left(16), deltas)
+        Rewrite::of_bits(addresses, self.ports().difference(answer.ports().swapped()), deltas)
+    }
+
+    #[inline]
+    fn ports(&self) -> Ports {
+        Ports::of_bits((self.rest >> 8) as u32)
     }
 
     /// Its protocol.
@@ -75,6 +78,11 @@ impl<A: KeyAddress> Key<A> {
             _ => Protocol::Icmp,
         }
     }
+}
+
+#[inline(always)]
+fn rest(ports: Ports, protocol: u8) -> u64 {
+    u64::from(ports.bits()) << 8 | u64::from(protocol)
 }
 
 /// What a tuple is looked up by in one table: 32 bits that say nothing to anybody who does not know the table's secret.

@@ -29,10 +29,15 @@ pub struct FlowId(u32);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SlotHint(u32);
 
-/// What the value of an index cell means.
-#[inline]
-fn place_and_side(value: u32) -> (FlowId, Direction) {
-    (FlowId(value >> 1), Direction::BOTH[(value & 1) as usize])
+impl SlotHint {
+    /// Nowhere.
+    pub const NONE: SlotHint = SlotHint(u32::MAX);
+
+    /// The place, and the side whose key led there.
+    #[inline(always)]
+    fn place(self) -> (FlowId, Direction) {
+        (FlowId(self.0 >> 1), if self.0 & 1 == 0 { Direction::Original } else { Direction::Reply })
+    }
 }
 
 /// Why a flow was not taken in.
@@ -142,55 +147,48 @@ impl<A: KeyAddress> FlowTable<A> {
         self.key.tag(key)
     }
 
-    /// Prefetches the index cell of a tuple, for a [`FlowTable::find_tagged`] that follows some packets later.
+    /// Prefetches the index cell of a tuple, for a [`FlowTable::prefetch_entry`] that follows some packets later.
     #[inline]
     pub fn prefetch_bucket(&self, tag: Tag) {
         self.index.reach_for(tag.0);
     }
 
     /// Prefetches the flow of a tuple, once its index cell is near. Says where it very probably is.
-    #[inline]
-    pub fn prefetch_entry(&self, tag: Tag) -> Option<SlotHint> {
-        let value = self.index.candidate(tag.0)?;
-        let slot = self.slots.get((value >> 1) as usize)?;
-        // Of each of the two lines something.
-        reach_for(&slot.last_seen);
-        reach_for(&slot.links);
-        Some(SlotHint(value))
+    #[inline(always)]
+    pub fn prefetch_entry(&self, tag: Tag) -> SlotHint {
+        let Some(value) = self.index.candidate(tag.0) else { return SlotHint::NONE };
+        if let Some(slot) = self.slots.get((value >> 1) as usize) {
+            // Of each of the two lines something.
+            reach_for(&slot.last_seen);
+            reach_for(&slot.links);
+        }
+        SlotHint(value)
     }
 
     /// The flow that a packet with this tuple belongs to, and the side that sent it.
     #[inline]
     pub fn find(&self, tuple: &Tuple<A>) -> Option<(FlowId, Direction)> {
-        self.find_tagged(self.tag(tuple), tuple)
-    }
-
-    /// As [`FlowTable::find`], for a tuple whose tag is known.
-    #[inline]
-    pub fn find_tagged(&self, tag: Tag, tuple: &Tuple<A>) -> Option<(FlowId, Direction)> {
-        self.find_key(tag, &Key::of(tuple))
+        let key = Key::of(tuple);
+        self.find_key(self.tag_of(&key), &key)
     }
 
     /// As [`FlowTable::find`], for a key whose tag is known.
     #[inline]
     pub fn find_key(&self, tag: Tag, key: &Key<A>) -> Option<(FlowId, Direction)> {
-        self.index.find(tag.0, |value| self.is_at(value, key)).map(place_and_side)
+        self.hint_of(tag, key).map(SlotHint::place)
     }
 
-    /// As [`FlowTable::find_key`], with a hint given a while ago: the table may have changed since.
+    /// Where the flow with this key is.
     #[inline]
-    pub fn find_hinted(&self, hint: Option<SlotHint>, tag: Tag, key: &Key<A>) -> Option<(FlowId, Direction)> {
-        match hint {
-            Some(SlotHint(value)) if self.is_at(value, key) => Some(place_and_side(value)),
-            _ => self.find_key(tag, key),
-        }
+    pub fn hint_of(&self, tag: Tag, key: &Key<A>) -> Option<SlotHint> {
+        self.index.find(tag.0, |value| self.is_at(value, key)).map(SlotHint)
     }
 
     /// The value of an index cell leads to the side that has this key.
     #[inline]
     fn is_at(&self, value: u32, key: &Key<A>) -> bool {
         let flow = self.slots.get((value >> 1) as usize).and_then(|slot| slot.flow.as_ref());
-        flow.is_some_and(|flow| flow.stored(place_and_side(value).1) == key)
+        flow.is_some_and(|flow| flow.stored(SlotHint(value).place().1) == key)
     }
 
     /// Takes in a flow, complete as it is: both its sides are found from now on.
@@ -199,8 +197,8 @@ impl<A: KeyAddress> FlowTable<A> {
     /// [`Refused`], with nothing changed.
     pub fn insert(&mut self, flow: Flow<A>, now: Instant) -> Result<FlowId, Refused> {
         let tags = self.tags(&flow);
-        for (tag, key) in tags.into_iter().flatten().zip(flow.keys()) {
-            if let Some((id, _)) = self.find_tagged(tag, &key) {
+        for (tag, side) in tags.into_iter().flatten().zip(Direction::BOTH) {
+            if let Some((id, _)) = self.find_key(tag, flow.stored(side)) {
                 return Err(Refused::Duplicate(id));
             }
         }

@@ -173,7 +173,7 @@ impl Track {
     }
 
     /// As [`Track::note`], where all numbers have been seen and each side has answered the other.
-    #[inline]
+    #[inline(always)]
     fn note_progress(&mut self, side: Direction, segment: &Segment) {
         let end = segment.seq.wrapping_add(u32::from(segment.payload));
         if advances(self.end[side.index()], end) {

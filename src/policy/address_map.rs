@@ -1,69 +1,108 @@
-//! What is known of single addresses.
+//! What is known of single addresses and endpoints.
 //!
-//! Owns [`AddressMap`]: open addressing with linear probing, three cells of four empty at least, and of a small map nearly
+//! Owns [`WordMap`]: open addressing with linear probing, three cells of four empty at least, and of a small map nearly
 //! all, so that a question takes one look, whatever the answer: a stranger's address that meets an occupied cell costs a
 //! mispredicted branch. Built whole; never changed. What is in it is the operator's, or answers on
 //! a link of ours: a stranger can ask for the longest cluster, but not make one.
 
+use crate::wire::Endpoint;
 use std::net::Ipv4Addr;
 
-/// Cells per entry, of a map of up to [`FEW`] entries: 2,048 cells at most, 16 or 24 kB.
+/// Cells per entry, of a map of up to [`FEW`] entries: 2,048 cells at most, 16 to 32 kB.
 const ROOM_OF_FEW: usize = 32;
 /// See [`ROOM_OF_FEW`].
 const FEW: usize = 64;
 /// Cells per entry, of a larger map.
 const ROOM: usize = 4;
 
+/// What something can be looked up by: a word, in the order of memory.
+pub trait Word: Copy {
+    /// The word.
+    type Bits: Copy + PartialEq + std::fmt::Debug;
+    /// The bits that stand for it.
+    fn bits(self) -> Self::Bits;
+    /// The place of these bits among 2^(32 - `shift`): multiplication by the fractional part of the golden ratio, of which the
+    /// upper bits are the best (Knuth, volume 3, 6.4).
+    fn home(bits: Self::Bits, shift: u32) -> usize;
+}
+
+impl Word for Ipv4Addr {
+    type Bits = u32;
+
+    #[inline(always)]
+    fn bits(self) -> u32 {
+        u32::from_ne_bytes(self.octets())
+    }
+
+    #[inline(always)]
+    fn home(bits: u32, shift: u32) -> usize {
+        (bits.wrapping_mul(0x9e37_79b9) >> shift) as usize
+    }
+}
+
+impl Word for Endpoint {
+    type Bits = u64;
+
+    #[inline(always)]
+    fn bits(self) -> u64 {
+        u64::from(self.addr.bits()) << 16 | u64::from(self.port)
+    }
+
+    #[inline(always)]
+    fn home(bits: u64, shift: u32) -> usize {
+        ((bits.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32) as u32 >> shift) as usize
+    }
+}
+
 /// A map from addresses to what is known of them.
+pub type AddressMap<T> = WordMap<Ipv4Addr, T>;
+
+/// What is known of a key; `None`: empty.
+type Cell<K, T> = Option<(<K as Word>::Bits, T)>;
+
+/// A map from addresses, or endpoints, to what is known of them.
 #[derive(Clone, Debug)]
-pub struct AddressMap<T> {
+pub struct WordMap<K: Word, T> {
     /// A power of two of them, one at least always empty.
-    cells: Box<[Option<(u32, T)>]>,
+    cells: Box<[Cell<K, T>]>,
     shift: u32,
 }
 
-impl<T: Copy> AddressMap<T> {
-    /// The map of `entries`. Of two entries with the same address the later one counts.
-    pub fn new(entries: impl IntoIterator<Item = (Ipv4Addr, T)>) -> AddressMap<T> {
+impl<K: Word, T: Copy> WordMap<K, T> {
+    /// The map of `entries`. Of two entries with the same key the later one counts.
+    pub fn new(entries: impl IntoIterator<Item = (K, T)>) -> WordMap<K, T> {
         let entries: Vec<_> = entries.into_iter().collect();
         let room = if entries.len() <= FEW { ROOM_OF_FEW } else { ROOM };
         let bits = (room * entries.len()).max(2).next_power_of_two().trailing_zeros();
-        let mut map = AddressMap { cells: vec![None; 1 << bits].into_boxed_slice(), shift: u32::BITS - bits };
-        for (address, value) in entries {
-            let at = map.place(address.to_bits());
-            map.cells[at] = Some((address.to_bits(), value));
+        let mut map = WordMap { cells: vec![None; 1 << bits].into_boxed_slice(), shift: u32::BITS - bits };
+        for (key, value) in entries {
+            let at = map.place(key.bits());
+            map.cells[at] = Some((key.bits(), value));
         }
         map
     }
 
-    /// What is known of `address`.
-    #[inline]
-    pub fn get(&self, address: Ipv4Addr) -> Option<&T> {
-        let address = address.to_bits();
-        let mut at = self.home(address);
+    /// What is known of `key`.
+    #[inline(always)]
+    pub fn get(&self, key: K) -> Option<&T> {
+        let bits = key.bits();
+        let mut at = K::home(bits, self.shift);
         loop {
             match self.cells.get(at)? {
-                Some((of, value)) if *of == address => return Some(value),
+                Some((of, value)) if *of == bits => return Some(value),
                 Some(_) => at = self.after(at),
                 None => return None,
             }
         }
     }
 
-    /// Where `address` is, or may be put.
-    fn place(&self, address: u32) -> usize {
-        let mut at = self.home(address);
-        while self.cells[at].is_some_and(|(of, _)| of != address) {
+    /// Where `bits` are, or may be put.
+    fn place(&self, bits: K::Bits) -> usize {
+        let mut at = K::home(bits, self.shift);
+        while self.cells[at].is_some_and(|(of, _)| of != bits) {
             at = self.after(at);
         }
         at
-    }
-
-    /// Multiplication by the fractional part of the golden ratio, of which the upper bits are the best (Knuth, volume 3,
-    /// 6.4).
-    #[inline]
-    fn home(&self, address: u32) -> usize {
-        (address.wrapping_mul(0x9e37_79b9) >> self.shift) as usize
     }
 
     #[inline]

@@ -64,7 +64,7 @@ impl<T: Copy + PartialEq> PrefixMap<T> {
     }
 
     /// The value of the longest prefix that holds `address`.
-    #[inline]
+    #[inline(always)]
     pub fn find(&self, address: Ipv4Addr) -> Option<T> {
         let bits = address.to_bits();
         let mut entry = *self.entries.get((bits >> 16) as usize)?;

@@ -7,9 +7,11 @@
 mod parts;
 mod views;
 
-pub use views::{MemberView, PoolView, Ready, Served, ServiceView, SnatView, VirtualView};
+pub use views::{
+    DatagramPort, DatagramsIn, DatagramsOut, MemberView, PoolView, Ready, Served, ServiceView, SnatView, VirtualView,
+};
 
-use super::address_map::AddressMap;
+use super::address_map::{AddressMap, WordMap};
 use super::addresses::{Addresses, InterfaceView};
 use super::adjacency::{Adjacency, Neighbour, NextHop};
 use super::health::Health;
@@ -17,14 +19,11 @@ use super::intent::*;
 use super::prefix::PrefixMap;
 use super::slots::{Life, Slots};
 use super::way::{AdjacencyTable, Egress, EgressId, Hop};
-use crate::wire::{Mac, RxKey, VlanId};
+use crate::wire::{Endpoint, Mac, Packet, RxKey, VlanId};
 use std::collections::HashMap;
 use std::net::Ipv4Addr;
 
 type FastMap<K, V> = HashMap<K, V, foldhash::fast::RandomState>;
-
-/// Words of 64 bits that have a bit for every port.
-const PORT_WORDS: usize = 1024;
 
 /// Counts published snapshots.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -49,12 +48,19 @@ pub struct Snapshot {
     pub timeouts: Timeouts,
     /// Bounds.
     pub limits: Limits,
-    known: AddressMap<Known>,
-    /// Service ports of UDP, of whichever address: a bit for each port.
-    datagram_ports: Box<[u64; PORT_WORDS]>,
+    classes: AddressMap<AddressClass>,
+    /// Service ports of UDP, at virtual addresses.
+    datagrams_in: Vec<DatagramsIn>,
+    /// The same at the members.
+    datagrams_out: Vec<DatagramsOut>,
+    datagram_ports: WordMap<Endpoint, DatagramPort>,
+    /// Of each such port its last six bits: most others are told apart by them.
+    datagram_bits: u64,
     tags: Vec<Vec<(Option<VlanId>, InterfaceId)>>,
     /// By port: what frames for us are addressed to.
     rx_keys: Vec<Box<[(RxKey, InterfaceId)]>>,
+    /// By interface: the port, and what frames for us are addressed to.
+    ingress: Box<[(RxKey, PortId)]>,
     routes: PrefixMap<Hop>,
     routers: Vec<NextHop>,
     neighbours: FastMap<NextHop, Neighbour>,
@@ -65,19 +71,15 @@ pub struct Snapshot {
 
 /// Whose an address is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Owner {
+pub enum AddressClass {
+    /// Nobody's that is known.
+    Other,
     /// A self-IP of the appliance, on this interface.
-    Appliance(InterfaceId),
+    SelfIp(InterfaceId),
     /// A virtual address: a place in [`Snapshot::virtuals`].
     Virtual(u16),
-    /// A member's physical address.
-    Member(MemberId),
-}
-
-/// What is known of an address.
-#[derive(Clone, Copy, Debug)]
-enum Known {
-    Owned(Owner),
+    /// A member's physical address, on this interface.
+    Member(MemberId, InterfaceId),
     /// All hosts of one of our networks: nobody's, and on that network's interface no address of a packet.
     Broadcast,
 }
@@ -86,11 +88,9 @@ enum Known {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct AddressOwners {
     /// The source's owner.
-    pub src: Option<Owner>,
+    pub src: AddressClass,
     /// The destination's.
-    pub dst: Option<Owner>,
-    /// One of them is the broadcast address of a network of ours.
-    pub broadcast: bool,
+    pub dst: AddressClass,
 }
 
 impl Snapshot {
@@ -131,10 +131,14 @@ impl Snapshot {
             translated: parts::translated(intent),
             timeouts: intent.timeouts,
             limits: intent.limits,
-            known: parts::known(intent, &virtuals),
-            datagram_ports: parts::datagram_ports(&virtuals),
+            classes: parts::classes(intent, &virtuals),
+            datagrams_in: Vec::new(),
+            datagrams_out: Vec::new(),
+            datagram_ports: WordMap::new([]),
+            datagram_bits: 0,
             tags: parts::tags(intent),
             rx_keys: parts::rx_keys(intent, macs),
+            ingress: parts::ingress(intent, macs),
             adjacency: AdjacencyTable::new(adjacency, &routes, &routers, addresses.interfaces()),
             neighbours: adjacency.iter().map(|(hop, neighbour)| (*hop, *neighbour)).collect(),
             addresses,
@@ -154,6 +158,9 @@ impl Snapshot {
             let services = &mut self.virtuals[at].services;
             services.iter_mut().zip(ready).for_each(|(service, ready)| service.ready = ready);
         }
+        (self.datagrams_in, self.datagrams_out) = (parts::datagrams_in(self), parts::datagrams_out(self));
+        self.datagram_ports = parts::datagram_ports(self);
+        self.datagram_bits = self.datagrams_out.iter().fold(0, |bits, it| bits | 1 << (it.port & 63));
     }
 
     fn ready(&self, address: Ipv4Addr, service: &ServiceView) -> Option<Ready> {
@@ -166,35 +173,42 @@ impl Snapshot {
         Some(Ready { rewrite: parts::readdressed(protocol, address, member.address, port), egress })
     }
 
-    /// Whose `address` is, if it is the appliance's, virtual, or a member's.
-    #[inline]
-    pub fn owner(&self, address: Ipv4Addr) -> Option<Owner> {
-        match self.known.get(address) {
-            Some(Known::Owned(owner)) => Some(*owner),
-            Some(Known::Broadcast) | None => None,
-        }
+    /// Whose `address` is.
+    #[inline(always)]
+    pub fn class(&self, address: Ipv4Addr) -> AddressClass {
+        self.classes.get(address).copied().unwrap_or(AddressClass::Other)
     }
 
     /// Whose the addresses of a packet from `src` to `dst` are.
-    #[inline]
+    #[inline(always)]
     pub fn owners(&self, src: Ipv4Addr, dst: Ipv4Addr) -> AddressOwners {
-        let mut broadcast = false;
-        let mut owner = |address| match self.known.get(address) {
-            Some(Known::Owned(owner)) => Some(*owner),
-            Some(Known::Broadcast) => {
-                broadcast = true;
-                None
-            }
-            None => None,
-        };
-        let (src, dst) = (owner(src), owner(dst));
-        AddressOwners { src, dst, broadcast }
+        AddressOwners { src: self.class(src), dst: self.class(dst) }
     }
 
-    /// Some virtual server listens at this port for datagrams.
+    /// What a datagram is to or from, if one of its endpoints is a service port.
+    #[inline(always)]
+    pub fn datagram_port(&self, packet: &Packet) -> Option<DatagramPort> {
+        let at = |address, port| match self.datagram_bits >> (port & 63) & 1 {
+            0 => None,
+            _ => self.datagram_ports.get(Endpoint::new(address, port)).copied(),
+        };
+        // Who visits a member's service port is no peer of the service: there the source alone counts.
+        match at(packet.dst(), packet.dst_port()) {
+            Some(DatagramPort::In(place)) => Some(DatagramPort::In(place)),
+            _ => at(packet.src(), packet.src_port()).filter(|port| matches!(port, DatagramPort::Out(_))),
+        }
+    }
+
+    /// What is asked about datagrams to a service port.
     #[inline]
-    pub fn serves_datagrams(&self, port: u16) -> bool {
-        self.datagram_ports[usize::from(port >> 6)] >> (port & 63) & 1 == 1
+    pub fn datagrams_in(&self, at: u16) -> &DatagramsIn {
+        &self.datagrams_in[usize::from(at)]
+    }
+
+    /// What is asked about datagrams from a member's service port.
+    #[inline]
+    pub fn datagrams_out(&self, at: u16) -> &DatagramsOut {
+        &self.datagrams_out[usize::from(at)]
     }
 
     /// The interface that frames with this tag on this port belong to.
@@ -207,6 +221,12 @@ impl Snapshot {
     #[inline]
     pub fn ingress_interface(&self, port: PortId, rx: RxKey) -> Option<InterfaceId> {
         self.rx_keys.get(port.index())?.iter().find(|(of, _)| *of == rx).map(|&(_, id)| id)
+    }
+
+    /// Frames that come in on this port with this address are for `interface`: [`Snapshot::ingress_interface`] says so too.
+    #[inline(always)]
+    pub fn is_ingress(&self, interface: InterfaceId, port: PortId, rx: RxKey) -> bool {
+        self.ingress.get(interface.index()).is_some_and(|of| *of == (rx, port))
     }
 
     /// The interface itself.
@@ -263,7 +283,7 @@ impl Snapshot {
 
     /// The next hop is a member or a router: much depends on it, and nobody can choose it.
     pub fn is_kept(&self, hop: NextHop) -> bool {
-        matches!(self.owner(hop.address), Some(Owner::Member(_))) || self.routers.contains(&hop)
+        matches!(self.class(hop.address), AddressClass::Member(..)) || self.routers.contains(&hop)
     }
 
     /// Since when members' traffic has been translated to `address`, if it is.

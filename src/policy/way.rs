@@ -9,7 +9,8 @@ use super::adjacency::{Adjacency, Neighbour, NextHop};
 use super::intent::{InterfaceId, PortId};
 use super::prefix::PrefixMap;
 use super::slots::Slots;
-use crate::wire::{Mac, VlanId};
+use crate::wire::Mac;
+use crate::wire::ethernet::LinkHeader;
 use std::net::Ipv4Addr;
 
 /// Where and how a frame leaves.
@@ -17,12 +18,8 @@ use std::net::Ipv4Addr;
 pub struct Egress {
     /// The NIC.
     pub port: PortId,
-    /// The tag it leaves with.
-    pub vlan: Option<VlanId>,
-    /// Our MAC on that interface.
-    pub src: Mac,
-    /// The next hop's MAC.
-    pub dst: Mac,
+    /// From our MAC on that interface to the next hop's, with the interface's tag.
+    pub link: LinkHeader,
     /// The largest IP datagram that may leave this way, in bytes; a larger one leaves in pieces.
     pub mtu: u16,
 }
@@ -32,7 +29,7 @@ impl Egress {
     #[inline]
     pub fn of(interface: &InterfaceView, dst: Mac) -> Egress {
         let &InterfaceView { port, vlan, mac, mtu, .. } = interface;
-        Egress { port, vlan, src: mac, dst, mtu }
+        Egress { port, link: LinkHeader::new(dst, mac, vlan), mtu }
     }
 }
 

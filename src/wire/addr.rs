@@ -10,7 +10,7 @@ use std::str::FromStr;
 
 /// What an IP address must be for the types of this floor.
 pub trait Address: Copy + Eq + Ord + std::hash::Hash + fmt::Debug + fmt::Display {
-    /// Two addresses in as few words as hold them.
+    /// Two addresses in as few words as hold them, in the order of their bytes in a packet.
     type Pair: Copy + Eq + Default + fmt::Debug;
 
     /// Both, the first one first.
@@ -31,12 +31,14 @@ impl Address for Ipv4Addr {
 
     #[inline]
     fn pair(first: Ipv4Addr, second: Ipv4Addr) -> u64 {
-        u64::from(first.to_bits()) << 32 | u64::from(second.to_bits())
+        let ([a, b, c, d], [e, f, g, h]) = (first.octets(), second.octets());
+        u64::from_ne_bytes([a, b, c, d, e, f, g, h])
     }
 
     #[inline]
     fn unpair(pair: u64) -> (Ipv4Addr, Ipv4Addr) {
-        (Ipv4Addr::from_bits((pair >> 32) as u32), Ipv4Addr::from_bits(pair as u32))
+        let [a, b, c, d, e, f, g, h] = pair.to_ne_bytes();
+        (Ipv4Addr::new(a, b, c, d), Ipv4Addr::new(e, f, g, h))
     }
 
     #[inline]
@@ -47,6 +49,63 @@ impl Address for Ipv4Addr {
     #[inline]
     fn difference(a: u64, b: u64) -> u64 {
         a ^ b
+    }
+}
+
+/// Source and destination port, in the order of their bytes in a packet; also the bits in which two of these differ.
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+pub struct Ports(u32);
+
+impl Ports {
+    /// Those of a packet from one to the other.
+    #[inline]
+    pub const fn new(src: u16, dst: u16) -> Ports {
+        let ([a, b], [c, d]) = (src.to_be_bytes(), dst.to_be_bytes());
+        Ports(u32::from_ne_bytes([a, b, c, d]))
+    }
+
+    /// Source port.
+    #[inline]
+    pub const fn src(self) -> u16 {
+        let [a, b, _, _] = self.0.to_ne_bytes();
+        u16::from_be_bytes([a, b])
+    }
+
+    /// Destination port.
+    #[inline]
+    pub const fn dst(self) -> u16 {
+        let [_, _, c, d] = self.0.to_ne_bytes();
+        u16::from_be_bytes([c, d])
+    }
+
+    /// The same two, the second one first.
+    #[inline]
+    pub const fn swapped(self) -> Ports {
+        Ports(self.0.rotate_left(16))
+    }
+
+    /// The bits in which the two differ; or what becomes of these ports by a difference.
+    #[inline]
+    pub const fn difference(self, other: Ports) -> Ports {
+        Ports(self.0 ^ other.0)
+    }
+
+    /// All bits, in no order of theirs.
+    #[inline]
+    pub const fn bits(self) -> u32 {
+        self.0
+    }
+
+    /// From [`Ports::bits`].
+    #[inline]
+    pub const fn of_bits(bits: u32) -> Ports {
+        Ports(bits)
+    }
+}
+
+impl fmt::Debug for Ports {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} > {}", self.src(), self.dst())
     }
 }
 

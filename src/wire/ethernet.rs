@@ -4,7 +4,7 @@
 //! EtherType stands right before the network header with and without a tag, so it never has to move.
 
 use super::addr::{Mac, VlanId};
-use super::bytes::{be16, mac, put_mac, put16};
+use super::bytes::{be16, mac, put_mac, put16, put32};
 use super::facts::{Link, Malformed};
 
 /// EtherType of IPv4.
@@ -16,25 +16,59 @@ pub const TAG: u16 = 0x8100;
 /// The least a frame may be without its check sequence (IEEE 802.3 3.2.7); shorter ones are padded.
 pub const SHORTEST: usize = 60;
 
+/// The EtherType at `at` is this one.
+#[inline(always)]
+pub(super) fn is(front: &[u8], at: usize, ethertype: u16) -> bool {
+    front[at..at + 2] == ethertype.to_be_bytes()
+}
+
 /// How long the link header is in bytes: 14, or 18 with a tag.
 #[inline]
 pub const fn header_length(vlan: Option<VlanId>) -> usize {
     if vlan.is_some() { 18 } else { 14 }
 }
 
-/// Writes the link header of a frame that leaves, over that of the frame that arrived, whose network header began at `l3`.
-///
-/// Before the call the frame must have been lengthened or shortened at its front by the difference between
-/// `l3` and [`header_length`]`(vlan)`, so that the network header stays where it is in memory. The EtherType is
-/// kept; a tag that stays keeps its priority and drop eligibility (IEEE 802.1Q 9.6: PCP, DEI), a new tag has neither.
-#[inline]
-pub fn write_link(bytes: &mut [u8], l3: usize, dst: Mac, src: Mac, vlan: Option<VlanId>) {
-    put_mac(bytes, 0, dst);
-    put_mac(bytes, 6, src);
-    if let Some(vlan) = vlan {
-        let priority = if l3 == 18 { be16(bytes, 14) & 0xf000 } else { 0 };
-        put16(bytes, 12, TAG);
-        put16(bytes, 14, priority | vlan.get());
+/// The link header that frames leave with, ready to be written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LinkHeader {
+    /// Destination and source MAC, as they stand in a frame.
+    macs: [u8; 12],
+    vlan: Option<VlanId>,
+}
+
+impl LinkHeader {
+    /// With these addresses and this tag.
+    pub fn new(dst: Mac, src: Mac, vlan: Option<VlanId>) -> LinkHeader {
+        let mut macs = [0; 12];
+        put_mac(&mut macs, 0, dst);
+        put_mac(&mut macs, 6, src);
+        LinkHeader { macs, vlan }
+    }
+
+    /// What it says.
+    pub fn link(&self) -> Link {
+        Link { dst: mac(&self.macs, 0), src: mac(&self.macs, 6), vlan: self.vlan }
+    }
+
+    /// How long it is in bytes: 14, or 18 with a tag.
+    #[inline]
+    pub const fn length(&self) -> usize {
+        header_length(self.vlan)
+    }
+
+    /// Writes it over that of the frame that arrived, whose network header began at `l3`.
+    ///
+    /// Before the call the frame must have been lengthened or shortened at its front by the difference between
+    /// `l3` and [`LinkHeader::length`], so that the network header stays where it is in memory. The EtherType is
+    /// kept; a tag that stays keeps its priority and drop eligibility (IEEE 802.1Q 9.6: PCP, DEI), a new tag has neither.
+    #[inline(always)]
+    pub fn write(&self, bytes: &mut [u8], l3: usize) {
+        let Some(front) = bytes.first_chunk_mut::<16>() else { return };
+        front[..12].copy_from_slice(&self.macs);
+        if let Some(vlan) = self.vlan {
+            let priority = if l3 == 18 { be16(front, 14) & 0xf000 } else { 0 };
+            put32(front, 12, u32::from(TAG) << 16 | u32::from(priority | vlan.get()));
+        }
     }
 }
 
@@ -89,7 +123,7 @@ mod tests {
     fn a_tag_that_stays_keeps_its_priority() {
         let mut frame = Build::udp("10.0.0.1:1", "10.0.0.2:2").vlan(5).priority(6).bytes();
         let headers = Packet::parse(&frame).unwrap();
-        write_link(&mut frame, headers.l3.into(), B, A, VlanId::new(7));
+        LinkHeader::new(B, A, VlanId::new(7)).write(&mut frame, headers.l3.into());
         assert_eq!(frame[12..18], [0x81, 0x00, 6 << 5, 7, 0x08, 0x00]);
         let link = Link::of(&frame);
         assert_eq!(link, Link { dst: B, src: A, vlan: VlanId::new(7) });
@@ -100,7 +134,7 @@ mod tests {
         let plain = Build::udp("10.0.0.1:1", "10.0.0.2:2").macs(A, B).payload(b"0123456789012345678").bytes();
         let headers = Packet::parse(&plain).unwrap();
         let mut tagged = [vec![0xee; 4], plain.clone()].concat();
-        write_link(&mut tagged, headers.l3.into(), B, A, VlanId::new(9));
+        LinkHeader::new(B, A, VlanId::new(9)).write(&mut tagged, headers.l3.into());
         assert_eq!(
             tagged,
             Build::udp("10.0.0.1:1", "10.0.0.2:2").macs(A, B).vlan(9).payload(b"0123456789012345678").bytes()
@@ -108,7 +142,7 @@ mod tests {
 
         let headers = Packet::parse(&tagged).unwrap();
         let mut back = tagged[4..].to_vec();
-        write_link(&mut back, headers.l3.into(), B, A, None);
+        LinkHeader::new(B, A, None).write(&mut back, headers.l3.into());
         assert_eq!(back, plain);
     }
 

@@ -30,7 +30,7 @@ impl RxKey {
     }
 
     /// That of no frame.
-    pub(super) const NONE: RxKey = RxKey(0);
+    pub const NONE: RxKey = RxKey(0);
 
     /// `front` begins with the MAC; `tag` is the VLAN identifier, 0 for none.
     #[inline(always)]

@@ -5,7 +5,8 @@
 //! Which pieces belong together, and whether they are complete, is found out above: a function here is given the pieces
 //! of one datagram, in the order of their offsets. Alters nothing in a payload: translation is `rewrite`'s.
 
-use super::bytes::{addr, be16, be32, put_addr, put16};
+use super::addr::Ports;
+use super::bytes::{addr, be16, ports, put_addr, put16};
 use super::facts::{Fragment, Kind, Malformed};
 use super::packet::Packet;
 use super::{checksum, ethernet, icmp, ipv4, tcp, udp};
@@ -45,13 +46,13 @@ pub fn whole<'a>(pieces: impl IntoIterator<Item = &'a [u8]>) -> Result<Packet, M
         return Err(Malformed::Fragment);
     }
     let transport = &bytes[usize::from(headers.l4)..usize::from(headers.end)];
-    let (kind, ports) = match headers.protocol {
+    let (kind, its_ports) = match headers.protocol {
         ipv4::UDP => (Kind::Udp, udp::read(transport, payload)?),
-        ipv4::TCP => (Kind::Tcp(tcp::read(transport, payload)?), be32(transport, 0)),
+        ipv4::TCP => (Kind::Tcp(tcp::read(transport, payload)?), ports(transport, 0)),
         ipv4::ICMP => icmp::read_first_piece(transport)?,
-        _ => (Kind::Other, 0),
+        _ => (Kind::Other, Ports::default()),
     };
-    Ok(Packet { kind, ports, reassembled: true, ..headers })
+    Ok(Packet { kind, ports: its_ports, atomic: false, ..headers })
 }
 
 /// One frame of all pieces of a datagram, behind the link header and the IP header of the first; `None` when there are
@@ -237,7 +238,7 @@ mod tests {
             let told = whole(views(&pieces)).unwrap();
             let expected = Packet::parse(&build.bytes()).unwrap();
             assert_eq!((told.kind, told.tuple()), (expected.kind, expected.tuple()));
-            assert_eq!((told.reassembled, told.size, told.end), (true, 1500, 1514));
+            assert_eq!((told.atomic, told.size, told.end), (false, 1500, 1514));
         }
     }
 

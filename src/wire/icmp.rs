@@ -3,7 +3,7 @@
 //! Follows RFC 5508 REQ-3: the message's checksum and that of the quoted IP header are verified, the quoted options
 //! walked over, the quoted transport's checksum left alone, RFC 4884 extensions ignored.
 
-use super::addr::{Endpoint, Protocol, Tuple};
+use super::addr::{Endpoint, Ports, Protocol, Tuple};
 use super::bytes::{addr, be16, put16};
 use super::checksum;
 use super::facts::{Kind, Malformed, Quoted};
@@ -41,38 +41,38 @@ pub const fn is_error(kind: u8) -> bool {
 }
 
 /// An echo message, and its identifier as the port of the side that asks.
-fn echo(header: &[u8; HEADER]) -> (Kind, u32) {
-    let (request, id) = (header[0] == ECHO_REQUEST, u32::from(be16(header, IDENTIFIER)));
-    (Kind::Echo { request }, if request { id << 16 } else { id })
+fn echo(header: &[u8; HEADER]) -> (Kind, Ports) {
+    let (request, id) = (header[0] == ECHO_REQUEST, be16(header, IDENTIFIER));
+    (Kind::Echo { request }, if request { Ports::new(id, 0) } else { Ports::new(0, id) })
 }
 
 /// What the message from `l4` to the end of `datagram` is; `datagram` is the frame up to the datagram's end, so that
 /// offsets count from the frame's start. With it the ports that stand for an identifier.
 #[inline]
-pub(super) fn read(datagram: &[u8], l4: usize) -> Result<(Kind, u32), Malformed> {
+pub(super) fn read(datagram: &[u8], l4: usize) -> Result<(Kind, Ports), Malformed> {
     let message = &datagram[l4..];
     let header: &[u8; HEADER] = message.first_chunk().ok_or(Malformed::Icmp)?;
     match header[0] {
         ECHO_REQUEST | ECHO_REPLY => Ok(echo(header)),
         kind if is_error(kind) => read_error(datagram, l4),
-        _ => Ok((Kind::Other, 0)),
+        _ => Ok((Kind::Other, Ports::default())),
     }
 }
 
 /// What the message is whose first piece `payload` begins it (eight bytes at least: a piece that is not the last has as
 /// many). An error in pieces is refused: its checksum covers what is not in one place (RFC 5508 REQ-3).
-pub(super) fn read_first_piece(payload: &[u8]) -> Result<(Kind, u32), Malformed> {
+pub(super) fn read_first_piece(payload: &[u8]) -> Result<(Kind, Ports), Malformed> {
     let header: &[u8; HEADER] = payload.first_chunk().ok_or(Malformed::Icmp)?;
     match header[0] {
         ECHO_REQUEST | ECHO_REPLY => Ok(echo(header)),
         kind if is_error(kind) => Err(Malformed::Fragment),
-        _ => Ok((Kind::Other, 0)),
+        _ => Ok((Kind::Other, Ports::default())),
     }
 }
 
 /// An error, and the tuple of the packet it quotes. A quoted packet that has no tuple (a later piece of a datagram, a
 /// protocol without ports) makes it [`Kind::Other`]: such an error can be routed, not translated.
-fn read_error(datagram: &[u8], l4: usize) -> Result<(Kind, u32), Malformed> {
+fn read_error(datagram: &[u8], l4: usize) -> Result<(Kind, Ports), Malformed> {
     if !checksum::is_right(&datagram[l4..]) {
         return Err(Malformed::IcmpChecksum);
     }
@@ -89,7 +89,7 @@ fn read_error(datagram: &[u8], l4: usize) -> Result<(Kind, u32), Malformed> {
     }
     let later_piece = be16(header, 6) & 0x1fff != 0;
     if later_piece || !matches!(header[9], ipv4::ICMP | ipv4::TCP | ipv4::UDP) {
-        return Ok((Kind::Other, 0));
+        return Ok((Kind::Other, Ports::default()));
     }
     let transport: &[u8; LEAST_QUOTED] = datagram[quoted_l4..].first_chunk().ok_or(Malformed::IcmpQuote)?;
     let kind = match quoted_tuple(header, transport) {
@@ -102,7 +102,7 @@ fn read_error(datagram: &[u8], l4: usize) -> Result<(Kind, u32), Malformed> {
         }),
         None => Kind::Other,
     };
-    Ok((kind, 0))
+    Ok((kind, Ports::default()))
 }
 
 /// The tuple of a quoted packet; `None` for ICMP that is not echo.

@@ -29,7 +29,7 @@ pub mod tcp;
 pub mod toeplitz;
 pub mod udp;
 
-pub use addr::{Address, Endpoint, Mac, Protocol, Tuple, VlanId};
+pub use addr::{Address, Endpoint, Mac, Ports, Protocol, Tuple, VlanId};
 pub use facts::{Kind, Malformed, RxKey};
 pub use packet::Packet;
 pub use rewrite::Rewrite;

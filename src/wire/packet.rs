@@ -5,7 +5,7 @@
 //! packet is, is read by [`read_common`]; whatever else there is, and everything that can be wrong, by `read_any`. Never
 //! changes a byte.
 
-use super::addr::{Address, Endpoint, Mac, Protocol, Tuple, VlanId};
+use super::addr::{Address, Endpoint, Mac, Ports, Protocol, Tuple, VlanId};
 use super::facts::{Arp, Fragment, Kind, Link, Malformed, RxKey, Segment};
 use super::ipv4::{self, Ip};
 use super::tcp::{self, Flags};
@@ -27,8 +27,8 @@ pub struct Packet<A: Address = Ipv4Addr> {
     pub addresses: A::Pair,
     /// Whom the frame is for on its link.
     pub rx: RxKey,
-    /// Source port (upper half) and destination port; of ICMP echo as [`Tuple`] has them; 0 where there are none.
-    pub ports: u32,
+    /// Source and destination port; of ICMP echo as [`Tuple`] has them; 0 where there are none.
+    pub ports: Ports,
     /// Where the network header begins: 14, or 18 behind a tag.
     pub l3: u16,
     /// Where the transport header begins; for a fragment that is not the first, where its payload begins; for ARP, its
@@ -45,8 +45,11 @@ pub struct Packet<A: Address = Ipv4Addr> {
     pub protocol: u8,
     /// The DF bit.
     pub dont_fragment: bool,
-    /// It came in several fragments, and these are the facts of the whole ([`super::fragment::whole`]).
-    pub reassembled: bool,
+    /// It is whole and stays so, and never was in fragments ([`super::fragment::whole`]): its identification means nothing (RFC
+    /// 6864 4).
+    pub atomic: bool,
+    /// A UDP datagram or TCP segment in one piece, behind an IP header without options, with a hop to live.
+    pub plain: bool,
     /// What the datagram carries.
     pub kind: Kind<A>,
 }
@@ -56,7 +59,7 @@ impl Packet {
     pub const BLANK: Packet = Packet {
         addresses: 0,
         rx: RxKey::NONE,
-        ports: 0,
+        ports: Ports::new(0, 0),
         l3: 14,
         l4: 14,
         end: 14,
@@ -64,7 +67,8 @@ impl Packet {
         ttl: 0,
         protocol: 0,
         dont_fragment: false,
-        reassembled: false,
+        atomic: false,
+        plain: false,
         kind: Kind::Other,
     };
 
@@ -97,20 +101,22 @@ impl Packet {
 #[inline(always)]
 fn read_common(into: &mut Packet, bytes: &[u8]) -> Option<()> {
     let front: &[u8; FRONT] = bytes.first_chunk()?;
-    let (packet, l3, tag): (&[u8; HEADERS], u16, _) = match bytes::be16(front, 12) {
-        ethernet::IPV4 => (front[14..].first_chunk()?, 14, 0),
-        // The reserved identifier 4095 is refused by the other reader.
-        ethernet::TAG if bytes::be16(front, 16) == ethernet::IPV4 && bytes::be16(front, 14) & 0x0fff != 0x0fff => {
-            (front[18..].first_chunk()?, 18, bytes::be16(front, 14) & 0x0fff)
-        }
-        _ => return None,
+    let (packet, l3, tag): (&[u8; HEADERS], u16, _) = if ethernet::is(front, 12, ethernet::IPV4) {
+        (front[14..].first_chunk()?, 14, 0)
+    } else if ethernet::is(front, 12, ethernet::TAG) && ethernet::is(front, 16, ethernet::IPV4) {
+        (front[18..].first_chunk()?, 18, bytes::be16(front, 14) & 0x0fff)
+    } else {
+        return None;
     };
     let total = bytes::be16(packet, 2);
-    let place = bytes::be16(packet, 6);
     let room = bytes.len() - usize::from(l3);
-    // Version 4, a header of five words, and neither more fragments nor an offset.
-    let fits = usize::from(total) <= room && bytes.len() <= usize::from(u16::MAX);
-    if packet[0] != 0x45 || place & 0x3fff != 0 || !fits || !checksum::is_right_of_twenty(packet.first_chunk()?) {
+    // Version 4, a header of five words, neither more fragments nor an offset; and not the reserved VLAN identifier.
+    let fits = usize::from(total) <= room && bytes.len() <= usize::from(u16::MAX) && tag != 0x0fff;
+    let is_fragment = u16::from_ne_bytes([packet[6], packet[7]]) & u16::from_be(0x3fff) != 0;
+    if packet[0] != 0x45 || is_fragment || !fits {
+        return None;
+    }
+    if !checksum::is_right_of_twenty(packet.first_chunk()?) {
         return None;
     }
     let payload = total.checked_sub(ipv4::HEADER as u16)?;
@@ -137,17 +143,18 @@ fn read_common(into: &mut Packet, bytes: &[u8]) -> Option<()> {
         }
         _ => return None,
     }
-    into.addresses = bytes::be64(packet, 12);
+    into.addresses = bytes::ne64(packet, 12);
     into.rx = RxKey::at(front.first_chunk()?, tag);
-    into.ports = bytes::be32(packet, ipv4::HEADER);
+    into.ports = bytes::ports(packet, ipv4::HEADER);
     into.l3 = l3;
     into.l4 = l3 + ipv4::HEADER as u16;
     into.end = l3 + total;
     into.size = total;
     into.ttl = packet[8];
     into.protocol = protocol;
-    into.dont_fragment = place & 0x4000 != 0;
-    into.reassembled = false;
+    into.dont_fragment = packet[6] & 0x40 != 0;
+    into.atomic = into.dont_fragment;
+    into.plain = into.ttl > 0;
     Some(())
 }
 
@@ -168,10 +175,10 @@ fn read_any(bytes: &[u8]) -> Result<Packet, Malformed> {
         ipv4::UDP => (Kind::Udp, udp::read(payload, payload.len())?),
         ipv4::TCP => {
             let segment = tcp::read(payload, payload.len())?;
-            (Kind::Tcp(segment), bytes::be32(payload, 0))
+            (Kind::Tcp(segment), bytes::ports(payload, 0))
         }
         ipv4::ICMP => icmp::read(datagram, ip.l4)?,
-        _ => (Kind::Other, 0),
+        _ => (Kind::Other, Ports::default()),
     };
     Ok(Packet {
         addresses: Address::pair(ip.src, ip.dst),
@@ -184,15 +191,16 @@ fn read_any(bytes: &[u8]) -> Result<Packet, Malformed> {
         ttl: ip.ttl,
         protocol: ip.protocol,
         dont_fragment: ip.dont_fragment,
-        reassembled: false,
+        atomic: ip.dont_fragment && !ip.is_fragment(),
+        plain: ip.ttl > 0 && ip.l4 == l3 + ipv4::HEADER && matches!(kind, Kind::Udp | Kind::Tcp(_)),
         kind,
     })
 }
 
-fn read_fragment(ip: &Ip, payload: &[u8]) -> Result<(Kind, u32), Malformed> {
+fn read_fragment(ip: &Ip, payload: &[u8]) -> Result<(Kind, Ports), Malformed> {
     ip.check_fragment()?;
     let shows_ports = ip.offset == 0 && matches!(ip.protocol, ipv4::TCP | ipv4::UDP) && payload.len() >= udp::HEADER;
-    let ports = if shows_ports { bytes::be32(payload, 0) } else { 0 };
+    let ports = if shows_ports { bytes::ports(payload, 0) } else { Ports::default() };
     Ok((Kind::Fragment(Fragment { id: ip.id, offset: ip.offset as u16, more: ip.more, shows_ports }), ports))
 }
 
@@ -227,13 +235,13 @@ impl<A: Address> Packet<A> {
     /// Source port.
     #[inline]
     pub const fn src_port(&self) -> u16 {
-        (self.ports >> 16) as u16
+        self.ports.src()
     }
 
     /// Destination port.
     #[inline]
     pub const fn dst_port(&self) -> u16 {
-        self.ports as u16
+        self.ports.dst()
     }
 
     /// The VLAN, if the frame carries a tag; see [`Link::vlan`].
@@ -250,18 +258,6 @@ impl<A: Address> Packet<A> {
     /// The identification in `frame`, which these are the facts of (RFC 791 3.1).
     pub fn id(&self, frame: &[u8]) -> u16 {
         bytes::be16(frame, usize::from(self.l3) + 4)
-    }
-
-    /// The datagram is whole and stays so: its identification means nothing (RFC 6864 4).
-    #[inline]
-    pub fn is_atomic(&self) -> bool {
-        self.dont_fragment && !self.reassembled && !matches!(self.kind, Kind::Fragment(_))
-    }
-
-    /// A segment or datagram behind an IP header without options, which has a hop to live.
-    #[inline]
-    pub(super) const fn is_plain(&self) -> bool {
-        self.l4 == self.l3 + ipv4::HEADER as u16 && self.ttl > 0 && matches!(self.kind, Kind::Tcp(_) | Kind::Udp)
     }
 
     /// The protocol of a packet that has a tuple: TCP, UDP, and ICMP echo.

@@ -6,8 +6,8 @@
 //!
 //! Never touches the link header (`ethernet`) or the time to live (`ipv4`).
 
-use super::addr::{Address, Endpoint, Protocol, Tuple};
-use super::bytes::{be16, be32, be64, put16, put32, put64};
+use super::addr::{Address, Endpoint, Ports, Protocol, Tuple};
+use super::bytes::{be16, flip32, flip64, put16};
 use super::checksum::{self, combine};
 use super::facts::{Fragment, Kind, Quoted};
 use super::packet::Packet;
@@ -23,8 +23,8 @@ pub struct Rewrite<A: Address = Ipv4Addr> {
     /// The bits of source and destination address that change. So what stays needs no question, and a packet is changed in
     /// as many steps as it has words.
     addresses: A::Pair,
-    /// The bits of source port (upper half) and destination port that change.
-    ports: u32,
+    /// The bits of source and destination port that change.
+    ports: Ports,
     /// Added to the complement of the IPv4 header checksum.
     l3_delta: u16,
     /// Added to the complement of the transport checksum.
@@ -34,10 +34,10 @@ pub struct Rewrite<A: Address = Ipv4Addr> {
 }
 
 impl<A: Address> Rewrite<A> {
-    /// A change of these bits of the addresses, and of the ports (the source's in the upper half), with the checksum
-    /// differences of network and transport header that it causes.
+    /// A change of these bits of the addresses, and of the ports, with the checksum differences of network and transport header
+    /// that it causes.
     #[inline]
-    pub fn of_bits(addresses: A::Pair, ports: u32, (l3_delta, l4_delta): (u16, u16)) -> Rewrite<A> {
+    pub fn of_bits(addresses: A::Pair, ports: Ports, (l3_delta, l4_delta): (u16, u16)) -> Rewrite<A> {
         Rewrite { addresses, ports, l3_delta, l4_delta, id: None }
     }
 
@@ -55,21 +55,21 @@ impl<A: Address> Rewrite<A> {
     /// Nothing changes.
     #[inline]
     pub fn is_nothing(&self) -> bool {
-        self.addresses == A::Pair::default() && self.ports == 0 && self.id.is_none()
+        self.addresses == A::Pair::default() && self.ports == Ports::default() && self.id.is_none()
     }
 
     /// What a packet with this tuple has for one afterwards.
     #[inline]
     pub fn changed(&self, tuple: &Tuple<A>) -> Tuple<A> {
         let (src, dst) = A::unpair(A::difference(A::pair(tuple.src.addr, tuple.dst.addr), self.addresses));
-        let ports = (tuple.src.port ^ (self.ports >> 16) as u16, tuple.dst.port ^ self.ports as u16);
-        Tuple::new(tuple.protocol, Endpoint::new(src, ports.0), Endpoint::new(dst, ports.1))
+        let ports = Ports::new(tuple.src.port, tuple.dst.port).difference(self.ports);
+        Tuple::new(tuple.protocol, Endpoint::new(src, ports.src()), Endpoint::new(dst, ports.dst()))
     }
 
     /// The source becomes another one, by address or by port.
     #[inline]
     pub fn changes_source(&self) -> bool {
-        A::unpair(self.addresses).0 != A::unpair(A::Pair::default()).0 || self.ports >> 16 != 0
+        A::unpair(self.addresses).0 != A::unpair(A::Pair::default()).0 || self.ports.src() != 0
     }
 
     /// The addresses of a packet between these two afterwards.
@@ -82,7 +82,7 @@ impl<A: Address> Rewrite<A> {
 impl<A: Address> Default for Rewrite<A> {
     /// Changes nothing.
     fn default() -> Rewrite<A> {
-        Rewrite::of_bits(A::Pair::default(), 0, (0, 0))
+        Rewrite::of_bits(A::Pair::default(), Ports::default(), (0, 0))
     }
 }
 
@@ -103,8 +103,8 @@ impl Rewrite<Ipv4Addr> {
     pub fn between(from: &Tuple, to: &Tuple) -> Rewrite {
         let mut rewrite = Rewrite::addresses((from.src.addr, from.dst.addr), (to.src.addr, to.dst.addr));
         let deltas = combine(port_delta(from.src.port, to.src.port), port_delta(from.dst.port, to.dst.port));
-        let ports = |tuple: &Tuple| u32::from(tuple.src.port) << 16 | u32::from(tuple.dst.port);
-        rewrite.ports = ports(from) ^ ports(to);
+        let ports = |tuple: &Tuple| Ports::new(tuple.src.port, tuple.dst.port);
+        rewrite.ports = ports(from).difference(ports(to));
         // The ICMP checksum covers no pseudo-header (RFC 792).
         rewrite.l4_delta = if from.protocol == Protocol::Icmp { deltas } else { combine(rewrite.l3_delta, deltas) };
         rewrite
@@ -115,21 +115,22 @@ impl Rewrite<Ipv4Addr> {
     pub fn addresses(from: (Ipv4Addr, Ipv4Addr), to: (Ipv4Addr, Ipv4Addr)) -> Rewrite {
         let bits = Ipv4Addr::pair(from.0, from.1) ^ Ipv4Addr::pair(to.0, to.1);
         let l3_delta = combine(address_delta(from.0, to.0), address_delta(from.1, to.1));
-        Rewrite::of_bits(bits, 0, (l3_delta, 0))
+        Rewrite::of_bits(bits, Ports::default(), (l3_delta, 0))
     }
 
     /// All that happens to a packet between two link headers: [`Rewrite::apply`], and a hop less to live
     /// ([`ipv4::decrement_ttl`]).
-    #[inline]
+    #[inline(always)]
     pub fn pass_on(&self, bytes: &mut [u8], packet: &Packet) {
         let front = bytes.get_mut(usize::from(packet.l3)..);
         match front.and_then(|front| front.first_chunk_mut()) {
-            Some(headers) if packet.is_plain() && self.id.is_none() => self.pass_on_plain(headers, packet.protocol),
+            Some(headers) if packet.plain && self.id.is_none() => self.pass_on_plain(headers, packet.protocol),
             _ => self.pass_on_any(bytes, packet),
         }
     }
 
     #[cold]
+    #[inline(never)]
     fn pass_on_any(&self, bytes: &mut [u8], packet: &Packet) {
         self.apply(bytes, packet);
         if !matches!(packet.kind, Kind::Arp(_)) {
@@ -137,13 +138,11 @@ impl Rewrite<Ipv4Addr> {
         }
     }
 
-    /// As [`Rewrite::pass_on`], of a segment or datagram whose headers have their shortest length and which has a hop to live.
-    #[inline]
+    /// As [`Rewrite::pass_on`], of a segment or datagram whose headers have their shortest length.
+    #[inline(always)]
     fn pass_on_plain(&self, headers: &mut [u8; ipv4::HEADER + tcp::HEADER], protocol: u8) {
-        let addresses = be64(headers, 12) ^ self.addresses;
-        put64(headers, 12, addresses);
-        let ports = be32(headers, ipv4::HEADER) ^ self.ports;
-        put32(headers, ipv4::HEADER, ports);
+        flip64(headers, 12, self.addresses);
+        flip32(headers, ipv4::HEADER, self.ports.bits());
         headers[8] = headers[8].wrapping_sub(1);
         let field = checksum::update(be16(headers, 10), combine(self.l3_delta, ipv4::ONE_HOP));
         put16(headers, 10, field);
@@ -200,8 +199,7 @@ impl Rewrite<Ipv4Addr> {
     #[inline]
     fn change_addresses(&self, ip: &mut [u8]) {
         let Some(ip) = ip.first_chunk_mut::<{ ipv4::HEADER }>() else { return };
-        let both = be64(ip, 12) ^ self.addresses;
-        put64(ip, 12, both);
+        flip64(ip, 12, self.addresses);
         let mut field = checksum::update(be16(ip, 10), self.l3_delta);
         if let Some(id) = self.id {
             field = checksum::update(field, checksum::delta(&[be16(ip, 4)], &[id]));
@@ -236,13 +234,13 @@ impl Rewrite<Ipv4Addr> {
     #[inline]
     fn change_ports(&self, l4: &mut [u8]) {
         if let Some(ports) = l4.first_chunk_mut::<4>() {
-            *ports = (u32::from_be_bytes(*ports) ^ self.ports).to_be_bytes();
+            flip32(ports, 0, self.ports.bits());
         }
     }
 
     /// The identifier stands for the port of the side that asks.
     fn change_identifier(&self, message: &mut [u8], request: bool) {
-        let bits = if request { (self.ports >> 16) as u16 } else { self.ports as u16 };
+        let bits = if request { self.ports.src() } else { self.ports.dst() };
         if bits != 0 {
             let id = be16(message, icmp::IDENTIFIER) ^ bits;
             put16(message, icmp::IDENTIFIER, id);

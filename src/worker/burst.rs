@@ -1,56 +1,68 @@
 //! A burst, in passes.
 //!
 //! Owns the way of frames from the NIC, or from another worker, to their verdicts: all are read, then what their flows need
-//! from far away in memory is reached for, then each is decided about and changed. So the waits for memory of a burst
-//! overlap, and the code of one pass stays in the cache for all. Read next: `execute`.
+//! from far away in memory is prefetched, then each leaves by its flow's cached route, or is classified and decided about. So
+//! the waits for memory of a burst overlap, and the code of one pass stays in the cache for all. A flow is only in the table
+//! of the worker it belongs to: whose worker a frame is has to be asked only where no flow says it. Read next: `execute`.
 
 use super::Worker;
 use super::cargo::Cargo;
 use super::execute::reason;
 use super::hand_off::Parcel;
-use crate::engine::{Classified, Engine, Verdict};
+use crate::engine::{Classified, Departure, DropReason, Engine, Lookup};
 use crate::io::{BURST, Frame, Port};
 use crate::policy::intent::PortId;
 use crate::time::Instant;
 use crate::wire::{Malformed, Packet};
 use prefetch_index::prefetch_index;
 
-/// Places for the frames of a burst that are ours to decide about. They stay where they are and are filled anew for every
-/// burst: what is known of a frame is written once and copied never.
+/// The frames of a burst, and what is known of each, at the same place of the other list. The latter stays where it is and is
+/// written anew for every burst: what is known of a frame is written once and copied never.
 pub(super) struct Batch<F> {
-    places: Box<[Place<F>]>,
-    taken: usize,
+    frames: Vec<F>,
+    places: Box<[Place]>,
 }
 
-/// A frame, and what is known of it.
-struct Place<F> {
+/// What is known of a frame.
+struct Place {
     packet: Packet,
-    classified: Classified,
-    frame: Option<F>,
+    lookup: Lookup,
     port: PortId,
+    malformed: Option<Malformed>,
 }
 
 impl<F: Frame> Batch<F> {
     pub(super) fn new() -> Batch<F> {
-        let empty = |_| Place { packet: Packet::BLANK, classified: Classified::NOTHING, frame: None, port: PortId(0) };
-        Batch { places: (0..BURST).map(empty).collect(), taken: 0 }
+        let blank = |_| Place { packet: Packet::BLANK, lookup: Lookup::NOTHING, port: PortId(0), malformed: None };
+        Batch { frames: Vec::with_capacity(BURST), places: (0..BURST).map(blank).collect() }
     }
 
-    /// Writes what is known of `frame` into the next free place. A burst is never longer than there are places.
+    /// First pass, over frames that all came in on `port`: each is read, and its flow's index cell prefetched.
     #[inline]
-    fn read(&mut self, frame: &F, port: PortId, engine: &Engine) -> Result<&mut Place<F>, Malformed> {
-        let place = &mut self.places[self.taken];
-        place.packet.read(frame.bytes())?;
-        place.classified = engine.classify(&place.packet, port);
-        Ok(place)
+    fn read(&mut self, port: PortId, engine: &Engine) {
+        for (frame, place) in self.frames.iter().zip(&mut self.places) {
+            place.read(frame, port, engine);
+        }
     }
 
-    /// The frame that was read last is ours.
-    #[inline]
-    fn take(&mut self, frame: F, port: PortId) {
-        let place = &mut self.places[self.taken];
-        (place.frame, place.port) = (Some(frame), port);
-        self.taken += 1;
+    /// Takes in a frame that another worker received. There are never more than [`BURST`].
+    fn push(&mut self, frame: F, port: PortId, engine: &Engine) {
+        if let Some(place) = self.places.get_mut(self.frames.len()) {
+            place.read(&frame, port, engine);
+        }
+        self.frames.push(frame);
+    }
+}
+
+impl Place {
+    #[inline(always)]
+    fn read<F: Frame>(&mut self, frame: &F, port: PortId, engine: &Engine) {
+        self.port = port;
+        self.malformed = self.packet.read(frame.bytes()).err();
+        match self.malformed {
+            None => engine.look_up(&self.packet, &mut self.lookup),
+            Some(_) => self.lookup = Lookup::NOTHING,
+        }
     }
 }
 
@@ -58,17 +70,15 @@ impl<P: Port> Worker<P> {
     /// What the NIC has for us.
     pub(super) fn receive(&mut self, port: PortId, now: Instant) -> usize {
         let before = self.arrived();
-        let mut burst = std::mem::take(&mut self.burst);
-        let count = self.ports[port.index()].receive(&mut burst);
+        let count = self.ports[port.index()].receive(&mut self.batch.frames);
         if count > 0 {
             self.tally.received += count as u64;
             // The first look at every frame brings its bytes near; nothing waits for them yet.
-            self.tally.received_bytes += burst.iter().map(look_at).sum::<u64>();
-            burst.drain(..).for_each(|frame| self.sort_out(frame, port));
-            self.decide_all(now);
+            self.tally.received_bytes += self.batch.frames.iter().map(look_at).sum::<u64>();
+            self.batch.read(port, &self.engine);
+            self.decide_all(Origin::Nic, now);
             self.note_arrivals(port, before);
         }
-        self.burst = burst;
         count
     }
 
@@ -81,65 +91,86 @@ impl<P: Port> Worker<P> {
             count += cargo.frames();
             self.timing.taken_over(received, cargo.frames() as u64);
             match cargo {
-                Cargo::Frame(frame) => self.keep(frame, port),
+                Cargo::Frame(frame) => self.batch.push(frame, port, &self.engine),
                 // What came before it shall leave before it.
                 Cargo::Pieces(pieces) => {
-                    self.decide_all(now);
+                    self.decide_all(Origin::Worker, now);
                     self.take_over_whole(pieces, port, now);
                 }
             }
         }
         self.tally.taken_over += count as u64;
         self.parcels = parcels;
-        self.decide_all(now);
+        self.decide_all(Origin::Worker, now);
         count
     }
 
-    /// First pass, for a frame as the NIC gave it: what is it, and whose?
+    /// The other passes: prefetch flows, then send each frame by its cached route, or decide about it.
     #[inline]
-    fn sort_out(&mut self, frame: P::Frame, port: PortId) {
-        let place = match self.batch.read(&frame, port, &self.engine) {
-            Ok(place) => place,
-            Err(malformed) => return self.tally.dropped(reason(malformed)),
-        };
-        match self.steering.worker(&place.packet, &place.classified.path, self.engine.world()) {
-            Some(worker) if worker != usize::from(self.id.0) => {
+    fn decide_all(&mut self, origin: Origin, now: Instant) {
+        let (mut frames, mut places) = (std::mem::take(&mut self.batch.frames), std::mem::take(&mut self.batch.places));
+        places[..frames.len()].iter_mut().for_each(|place| self.engine.prefetch_entry(&mut place.lookup));
+        let mut cached = 0;
+        for (frame, place) in frames.drain(..).zip(&places) {
+            match self.engine.by_cached_route(&place.packet, place.port, &place.lookup, now) {
+                Some(Departure { forward, egress }) => {
+                    cached += 1;
+                    if !self.outgoing.depart(frame, &place.packet, &forward.rewrite, egress) {
+                        self.tally.dropped(DropReason::NoBuffer);
+                    }
+                }
+                None => self.decide(frame, place, origin, now),
+            }
+        }
+        // Whose flow is here is this worker's.
+        if origin == Origin::Nic && self.steering.spreads() {
+            self.mine += cached;
+        }
+        (self.batch.frames, self.batch.places) = (frames, places);
+    }
+
+    /// A frame that leaves by no cached route is classified, handed to its worker, or decided about here. Not inlined: the loop
+    /// over the burst keeps the registers.
+    #[inline(never)]
+    fn decide(&mut self, frame: P::Frame, place: &Place, origin: Origin, now: Instant) {
+        let Place { packet, lookup, port, malformed } = place;
+        if let Some(malformed) = *malformed {
+            return self.tally.dropped(reason(malformed));
+        }
+        let classified = self.engine.classify_found(packet, *port, lookup);
+        if origin == Origin::Nic
+            && let Some(worker) = self.steering.worker(packet, classified.path, self.engine.world())
+        {
+            if worker != usize::from(self.id.0) {
                 self.theirs += 1;
-                self.hand_over(worker, Cargo::Frame(frame), port);
+                return self.hand_over(worker, Cargo::Frame(frame), *port);
             }
-            owner => {
-                self.mine += u64::from(owner.is_some());
-                self.batch.take(frame, port);
+            self.mine += 1;
+        }
+        match self.engine.decide_at_once(packet, classified, now) {
+            Some(Departure { forward, egress }) => {
+                if !self.outgoing.depart(frame, packet, &forward.rewrite, egress) {
+                    self.tally.dropped(DropReason::NoBuffer);
+                }
             }
+            None => self.decide_in_full(frame, packet, classified, *port, now),
         }
     }
 
-    /// First pass, for a frame that another worker has found to be ours.
-    #[inline]
-    fn keep(&mut self, frame: P::Frame, port: PortId) {
-        match self.batch.read(&frame, port, &self.engine) {
-            Ok(_) => self.batch.take(frame, port),
-            Err(malformed) => self.tally.dropped(reason(malformed)),
-        }
+    #[inline(never)]
+    fn decide_in_full(&mut self, frame: P::Frame, packet: &Packet, classified: Classified, port: PortId, now: Instant) {
+        let verdict = self.engine.decide_in_full(packet, classified, now);
+        self.process(frame, packet, verdict, port, now);
     }
+}
 
-    /// The other passes: prefetch index cells, prefetch flows, decide about each and do what the verdict says.
-    #[inline]
-    fn decide_all(&mut self, now: Instant) {
-        let mut places = std::mem::take(&mut self.batch.places);
-        let taken = std::mem::take(&mut self.batch.taken);
-        let batch = &mut places[..taken];
-        batch.iter().for_each(|place| self.engine.prefetch_bucket(&place.classified));
-        batch.iter_mut().for_each(|place| self.engine.prefetch_entry(&mut place.classified));
-        for Place { packet, classified, frame, port } in batch {
-            let Some(frame) = frame.take() else { continue };
-            match self.engine.decide(packet, classified, now) {
-                Verdict::Forward(forward) => self.forward(frame, packet, &forward),
-                verdict => self.process(frame, packet, verdict, *port, now),
-            }
-        }
-        self.batch.places = places;
-    }
+/// Who received a frame.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Origin {
+    /// This worker, from a NIC: it may be another worker's.
+    Nic,
+    /// Another worker, which has found it to be ours.
+    Worker,
 }
 
 /// The frame's length. Its first byte is asked for on the way.

@@ -136,7 +136,7 @@ impl<P: Port> Worker<P> {
                 }
             };
             let classified = self.engine.classify(&headers, held.port);
-            match (self.engine.decide(&headers, &classified, now), held) {
+            match (self.engine.decide(&headers, classified, now), held) {
                 (Verdict::Hold(hop), held) => {
                     self.held.neighbours.hold_again(hop, held);
                     self.want(hop, now);
@@ -174,7 +174,7 @@ impl<P: Port> Worker<P> {
                 continue;
             };
             let classified = self.engine.classify(&headers, port);
-            let verdict = self.engine.finish_deferred(&headers, &classified, now);
+            let verdict = self.engine.finish_deferred(&headers, classified, now);
             self.execute(frame, &headers, port, verdict);
         }
         count

@@ -76,7 +76,6 @@ pub struct Worker<P: Port> {
     began: Instant,
     shared: Arc<Shared>,
     /// Lists that are empty between two bursts; only their memory stays.
-    burst: Vec<P::Frame>,
     batch: Batch<P::Frame>,
     parcels: Vec<Parcel<P::Frame>>,
     orders: Vec<ResetOrder>,
@@ -111,7 +110,6 @@ impl<P: Port> Worker<P> {
             timing: latency::Timing::default(),
             began: Instant::ZERO,
             shared,
-            burst: Vec::with_capacity(BURST),
             batch: Batch::new(),
             parcels: Vec::with_capacity(BURST),
             orders: Vec::with_capacity(4 * CHORES),

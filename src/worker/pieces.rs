@@ -36,7 +36,7 @@ impl<P: Port> Worker<P> {
         };
         self.engine.notice(Notice::Reassembled);
         let path = self.engine.classify(&whole, port).path;
-        match self.steering.worker(&whole, &path, self.engine.world()) {
+        match self.steering.worker(&whole, path, self.engine.world()) {
             Some(worker) if worker != usize::from(self.id.0) => self.hand_over(worker, Cargo::Pieces(pieces), port),
             _ => self.process_whole(pieces, &whole, port, now),
         }
@@ -52,7 +52,7 @@ impl<P: Port> Worker<P> {
 
     /// A whole datagram that is ours to decide about.
     pub(super) fn process_whole(&mut self, pieces: Vec<P::Frame>, whole: &Packet, port: PortId, now: Instant) {
-        match self.engine.decide(whole, &self.engine.classify(whole, port), now) {
+        match self.engine.decide(whole, self.engine.classify(whole, port), now) {
             Verdict::Hold(hop) => self.hold(hop, Cargo::Pieces(pieces), port, now),
             verdict => self.execute_whole(pieces, whole, port, verdict),
         }

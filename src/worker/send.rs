@@ -7,7 +7,6 @@ use crate::engine::{DropReason, Egress, Forward, ResetOrder};
 use crate::io::{BURST, Frame, Port};
 use crate::policy::intent::PortId;
 use crate::time::Instant;
-use crate::wire::facts::Link;
 use crate::wire::fragment::Split;
 use crate::wire::{Kind, Packet, Rewrite, compose, ethernet};
 
@@ -24,22 +23,34 @@ impl<F> Outgoing<F> {
     pub(super) fn push(&mut self, port: PortId, frame: F) {
         self.queues[port.index()].push(frame);
     }
+
+    /// Changes the frame as data says, lowers its TTL, writes its link header, and queues it. `false`: no headroom.
+    #[inline(always)]
+    pub(super) fn depart(&mut self, mut frame: F, packet: &Packet, rewrite: &Rewrite, egress: &Egress) -> bool
+    where
+        F: Frame,
+    {
+        rewrite.pass_on(frame.bytes_mut(), packet);
+        let fits = link(&mut frame, packet.l3.into(), packet.end.into(), egress);
+        if fits {
+            self.push(egress.port, frame);
+        }
+        fits
+    }
 }
 
 impl<P: Port> Worker<P> {
-    /// Changes the frame as data says, lowers its TTL, writes its link header, and queues it.
-    #[inline]
+    /// The frame leaves as its verdict says; in pieces if it is too large for its way.
     pub(super) fn forward(&mut self, mut frame: P::Frame, packet: &Packet, forward: &Forward) {
-        forward.rewrite.pass_on(frame.bytes_mut(), packet);
         let Worker { engine, outgoing, tally, .. } = self;
         let egress = engine.world().egress(forward.egress);
         if packet.size > egress.mtu {
             let egress = *egress;
+            forward.rewrite.pass_on(frame.bytes_mut(), packet);
             return self.link_and_queue(frame, packet, &egress);
         }
-        match link(&mut frame, packet.l3.into(), packet.end.into(), egress) {
-            true => outgoing.push(egress.port, frame),
-            false => tally.dropped(DropReason::NoBuffer),
+        if !outgoing.depart(frame, packet, &forward.rewrite, egress) {
+            tally.dropped(DropReason::NoBuffer);
         }
     }
 
@@ -52,6 +63,7 @@ impl<P: Port> Worker<P> {
     }
 
     /// Writes the link header of a frame that is changed and ready, and queues it.
+    #[cold]
     pub(super) fn link_and_queue(&mut self, mut frame: P::Frame, headers: &Packet, egress: &Egress) {
         if !link(&mut frame, headers.l3.into(), headers.end.into(), egress) {
             return self.tally.dropped(DropReason::NoBuffer);
@@ -64,7 +76,7 @@ impl<P: Port> Worker<P> {
 
     /// A frame that is ready but too large for its way leaves in pieces, in order (RFC 4787 REQ-13a): all of them, or none.
     fn forward_cut(&mut self, frame: &P::Frame, egress: &Egress) {
-        let mut split = Split::new(frame.bytes(), ethernet::header_length(egress.vlan), egress.mtu);
+        let mut split = Split::new(frame.bytes(), egress.link.length(), egress.mtu);
         let mut pieces = Vec::new();
         while let Some(cut) = split.next() {
             let Some(mut piece) = self.ports[egress.port.index()].allocate(split.frame_length(&cut)) else {
@@ -98,8 +110,7 @@ impl<P: Port> Worker<P> {
         let mut orders = std::mem::take(&mut self.orders);
         self.engine.next_resets(now, super::CHORES, &mut orders);
         for ResetOrder { tuple, seq, ack, egress } in orders.drain(..) {
-            let frame =
-                compose::tcp_reset(&Link { dst: egress.dst, src: egress.src, vlan: egress.vlan }, &tuple, seq, ack);
+            let frame = compose::tcp_reset(&egress.link.link(), &tuple, seq, ack);
             self.originate(egress.port, &frame);
         }
         self.orders = orders;
@@ -128,7 +139,7 @@ impl<P: Port> Worker<P> {
 fn link<F: Frame>(frame: &mut F, l3: usize, end: usize, egress: &Egress) -> bool {
     let fits = trim_end(frame, end) && fit_link_header(frame, l3, egress);
     if fits {
-        ethernet::write_link(frame.bytes_mut(), l3, egress.dst, egress.src, egress.vlan);
+        egress.link.write(frame.bytes_mut(), l3);
     }
     fits
 }
@@ -143,7 +154,7 @@ fn trim_end<F: Frame>(frame: &mut F, end: usize) -> bool {
 /// Makes room for a tag the frame did not have, or takes away one it shall not have. `false`: no headroom.
 #[inline]
 fn fit_link_header<F: Frame>(frame: &mut F, had: usize, egress: &Egress) -> bool {
-    let needs = ethernet::header_length(egress.vlan);
+    let needs = egress.link.length();
     match needs.cmp(&had) {
         std::cmp::Ordering::Greater => frame.extend_front(needs - had),
         std::cmp::Ordering::Less => {

@@ -55,7 +55,7 @@ fn forward(mut bytes: Vec<u8>, headers: &Packet, seed: u32) {
         ipv4::decrement_ttl(&mut bytes[usize::from(headers.l3)..]);
     }
     let tag = if headers.l3 == 18 { VlanId::new(7) } else { None };
-    ethernet::write_link(&mut bytes, headers.l3.into(), OURS, OURS, tag);
+    ethernet::LinkHeader::new(OURS, OURS, tag).write(&mut bytes, headers.l3.into());
     let again = Packet::parse(&bytes).unwrap_or_else(|why| panic!("{why:?} after: {bytes:02x?}"));
     assert_eq!((again.l3, again.l4, again.end), (headers.l3, headers.l4, headers.end));
     assert_eq!((Link::of(&bytes).src, again.vlan()), (OURS, tag));

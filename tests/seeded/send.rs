@@ -307,7 +307,7 @@ impl Run {
     /// What leaves with a virtual source and may be cut on its way has a number of its own.
     fn identify(&mut self, out: &Out) {
         let headers = wire::Packet::parse(&out[0].1).expect("the rig has read it");
-        if (0..2).any(|pair| vip(pair) == headers.src()) && !headers.is_atomic() {
+        if (0..2).any(|pair| vip(pair) == headers.src()) && !headers.atomic {
             self.identifications.see(&out[0].1);
         }
     }

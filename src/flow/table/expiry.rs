@@ -107,7 +107,7 @@ impl<A: KeyAddress> FlowTable<A> {
 
     /// The flow moves to the end of its list a little later, with others.
     #[cold]
-    fn put_off(&mut self, at: u32, now: Instant) {
+    pub(super) fn put_off(&mut self, at: u32, now: Instant) {
         self.relist_older(now);
         self.overdue.push(at);
         if self.overdue.len() == AT_ONCE {

@@ -3,10 +3,11 @@
 //! Owns what a packet does to its flow: when it was last seen, how far a TCP connection has come, and the [`CachedRoute`] by which
 //! packets of one side leave without further questions.
 
-use super::{FlowId, FlowTable};
+use super::expiry::ticks;
+use super::{FlowId, FlowTable, SlotHint};
 use crate::flow::direction::Direction;
 use crate::flow::entry::Flow;
-use crate::flow::key::KeyAddress;
+use crate::flow::key::{Key, KeyAddress};
 #[cfg(doc)]
 use crate::flow::tcp::Track;
 use crate::time::Instant;
@@ -67,21 +68,24 @@ impl<A: KeyAddress> FlowTable<A> {
         }
     }
 
-    /// A packet of the flow passes that changes nothing about it but when it was last seen and, of TCP, how far it has
-    /// come: data on an established connection. `may` sees the cached route of the side and how its packets change. `None`,
-    /// and nothing happened: `may` says no, or the packet is another one.
-    #[inline]
+    /// A packet passes that changes nothing about its flow, which `hint` leads to, but when it was last seen and, of TCP, how
+    /// far it has come: data on an established connection. `may` sees the cached route of its side. Says how the packet
+    /// changes. `None`, and nothing happened: `may` says no, the packet is another one, or not of this flow.
+    #[inline(always)]
     pub fn pass<T>(
         &mut self,
-        id: FlowId,
-        side: Direction,
+        hint: SlotHint,
         packet: &Packet<A>,
         now: Instant,
-        may: impl FnOnce(CachedRoute, Rewrite<A>) -> Option<T>,
-    ) -> Option<T> {
-        let slot = self.slots.get_mut(id.0 as usize)?;
+        may: impl FnOnce(CachedRoute) -> Option<T>,
+    ) -> Option<(Rewrite<A>, T)> {
+        let (FlowId(at), side) = hint.place();
+        let slot = self.slots.get_mut(at as usize)?;
         let flow = slot.flow.as_mut()?;
-        let said = may(slot.routes[side.index()], flow.rewrite(side))?;
+        if *flow.stored(side) != Key::of_packet(packet) {
+            return None;
+        }
+        let said = may(slot.routes[side.index()])?;
         let stays = match &packet.kind {
             Kind::Tcp(segment) => flow.track.as_mut()?.advance(side, segment),
             kind => matches!(kind, Kind::Udp),
@@ -89,10 +93,13 @@ impl<A: KeyAddress> FlowTable<A> {
         if !stays {
             return None;
         }
+        let rewrite = flow.rewrite(side);
         // Its class stays what it is.
-        let class = slot.class;
-        self.stamp(id.0, class, now);
-        Some(said)
+        slot.last_seen = now;
+        if ticks(now).wrapping_sub(slot.listed) >= self.relist_after[slot.class as usize] {
+            self.put_off(at, now);
+        }
+        Some((rewrite, said))
     }
 
     /// The cached route of a side.

@@ -2,8 +2,11 @@
 //!
 //! Owns the compilation of every list and table of [`Snapshot`]; how they are asked is the snapshot's.
 
-use super::{Known, MemberView, Owner, PORT_WORDS, PoolView, Served, ServiceView, Snapshot, SnatView, VirtualView};
-use crate::policy::address_map::AddressMap;
+use super::{
+    AddressClass, DatagramPort, DatagramsIn, DatagramsOut, MemberView, PoolView, Served, ServiceView, Snapshot,
+    SnatView, VirtualView,
+};
+use crate::policy::address_map::{AddressMap, WordMap};
 use crate::policy::adjacency::{Adjacency, Neighbour, NextHop};
 use crate::policy::health::{Health, State};
 use crate::policy::intent::*;
@@ -109,26 +112,69 @@ pub(super) fn virtuals(intent: &Intent) -> Vec<VirtualView> {
     views
 }
 
-pub(super) fn datagram_ports(virtuals: &[VirtualView]) -> Box<[u64; PORT_WORDS]> {
-    let mut bits = Box::new([0; PORT_WORDS]);
-    let services = virtuals.iter().flat_map(|server| &server.services);
-    for service in services.filter(|service| service.listen.protocol == Protocol::Udp) {
-        bits[usize::from(service.listen.port >> 6)] |= 1 << (service.listen.port & 63);
-    }
-    bits
+/// Once it is known what is ready.
+pub(super) fn datagrams_in(snapshot: &Snapshot) -> Vec<DatagramsIn> {
+    let places =
+        snapshot.virtuals.iter().zip(0..).flat_map(|(server, at)| {
+            server.services.iter().zip(0..).map(move |(service, place)| ((at, place), service))
+        });
+    places
+        .filter(|(_, service)| service.listen.protocol == Protocol::Udp)
+        .map(|(place, service)| DatagramsIn {
+            place,
+            ready: service.ready.clone(),
+            exclude: exclude(snapshot, service.pool),
+        })
+        .collect()
 }
 
-pub(super) fn known(intent: &Intent, virtuals: &[VirtualView]) -> AddressMap<Known> {
+pub(super) fn datagrams_out(snapshot: &Snapshot) -> Vec<DatagramsOut> {
+    let served = snapshot.members.entries().flat_map(|(id, member)| {
+        member.serves.iter().filter(|it| it.listen.protocol == Protocol::Udp).map(move |served| (id, member, served))
+    });
+    served
+        .map(|(sender, member, served)| DatagramsOut {
+            sender,
+            interface: member.interface,
+            is_active: snapshot.pool(member.pool).active == Some(sender),
+            port: served.listen.port,
+            rewrite: served.rewrite,
+            exclude: exclude(snapshot, member.pool),
+        })
+        .collect()
+}
+
+fn exclude(snapshot: &Snapshot, pool: PoolId) -> Option<PrefixMap<()>> {
+    snapshot.pool(pool).snat.as_ref().map(|snat| snat.exclude.clone())
+}
+
+/// Of two services at one endpoint the first counts.
+pub(super) fn datagram_ports(snapshot: &Snapshot) -> WordMap<Endpoint, DatagramPort> {
+    let ins = snapshot.datagrams_in.iter().zip(0..).map(|(it, at)| {
+        let (server, service) = (snapshot.server(it.place.0), usize::from(it.place.1));
+        (Endpoint::new(server.address, server.services[service].listen.port), DatagramPort::In(at))
+    });
+    let outs = snapshot.datagrams_out.iter().zip(0..).map(|(it, at)| {
+        let port = it.port;
+        (Endpoint::new(snapshot.member(it.sender).address, port), DatagramPort::Out(at))
+    });
+    let all: Vec<_> = ins.chain(outs).collect();
+    WordMap::new(all.into_iter().rev())
+}
+
+pub(super) fn classes(intent: &Intent, virtuals: &[VirtualView]) -> AddressMap<AddressClass> {
     let networks = intent.interfaces.iter().flat_map(|interface| &interface.addresses);
-    let broadcasts =
-        networks.filter(|net| net.prefix_len() < 31).map(|net| (net.broadcast(), Known::Broadcast)).collect::<Vec<_>>();
-    let owned = |address, owner| (address, Known::Owned(owner));
+    let broadcasts = networks
+        .filter(|net| net.prefix_len() < 31)
+        .map(|net| (net.broadcast(), AddressClass::Broadcast))
+        .collect::<Vec<_>>();
     let appliance = intent
         .interfaces
         .entries()
-        .flat_map(|(id, interface)| interface.addresses.iter().map(move |net| owned(net.addr(), Owner::Appliance(id))));
-    let virtuals = virtuals.iter().enumerate().map(|(at, view)| owned(view.address, Owner::Virtual(at as u16)));
-    let members = intent.members.entries().map(|(id, member)| owned(member.address, Owner::Member(id)));
+        .flat_map(|(id, interface)| interface.addresses.iter().map(move |net| (net.addr(), AddressClass::SelfIp(id))));
+    let virtuals = virtuals.iter().enumerate().map(|(at, view)| (view.address, AddressClass::Virtual(at as u16)));
+    let members =
+        intent.members.entries().map(|(id, member)| (member.address, AddressClass::Member(id, member.interface)));
     AddressMap::new(broadcasts.into_iter().chain(appliance).chain(virtuals).chain(members))
 }
 
@@ -153,6 +199,15 @@ pub(super) fn rx_keys(intent: &Intent, macs: &[Mac]) -> Vec<Box<[(RxKey, Interfa
         .enumerate()
         .map(|(port, tags)| tags.into_iter().map(|tag| key(port, tag)).collect())
         .collect()
+}
+
+/// The same by interface.
+pub(super) fn ingress(intent: &Intent, macs: &[Mac]) -> Box<[(RxKey, PortId)]> {
+    let mut of = vec![(RxKey::NONE, PortId(0)); intent.interfaces.bound()];
+    for (id, interface) in intent.interfaces.entries() {
+        of[id.index()] = (RxKey::of(macs[interface.port.index()], interface.vlan), interface.port);
+    }
+    of.into()
 }
 
 pub(super) fn routers(intent: &Intent) -> Vec<NextHop> {

@@ -78,6 +78,12 @@ pub struct PoolView {
 }
 
 impl PoolView {
+    /// `address` is in the exclusion group: what members send there keeps its source.
+    #[inline(always)]
+    pub fn excludes(&self, address: Ipv4Addr) -> bool {
+        self.snat.as_ref().is_some_and(|snat| snat.excludes(address))
+    }
+
     /// The virtual address that `protocol`/`port` is a service port of.
     #[inline]
     pub fn service(&self, protocol: Protocol, port: u16) -> Option<Ipv4Addr> {
@@ -147,6 +153,60 @@ pub struct ServiceView {
     pub enabled: bool,
     /// How a packet is forwarded to the active member, if the service is enabled and the member is there and on the link.
     pub ready: Option<Ready>,
+}
+
+/// What listens, or is served, at an endpoint of datagrams: a place in [`super::Snapshot::datagrams_in`] or
+/// [`super::Snapshot::datagrams_out`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DatagramPort {
+    /// A service port of a virtual address.
+    In(u16),
+    /// A member's end of one.
+    Out(u16),
+}
+
+/// All that is asked about a datagram to a service port of a virtual address.
+#[derive(Clone, Debug)]
+pub struct DatagramsIn {
+    /// Which virtual address, and which of its services.
+    pub place: (u16, u16),
+    /// See [`ServiceView::ready`].
+    pub ready: Option<Ready>,
+    /// The exclusion group of the service's pool.
+    pub(super) exclude: Option<PrefixMap<()>>,
+}
+
+/// All that is asked about a datagram that a member sends from a service port.
+#[derive(Clone, Debug)]
+pub struct DatagramsOut {
+    /// Who.
+    pub sender: MemberId,
+    /// Where it lives.
+    pub interface: InterfaceId,
+    /// The service port.
+    pub port: u16,
+    /// It is the active member of its pool.
+    pub is_active: bool,
+    /// Gives it the virtual address as source.
+    pub rewrite: Rewrite,
+    /// The exclusion group of its pool.
+    pub(super) exclude: Option<PrefixMap<()>>,
+}
+
+impl DatagramsIn {
+    /// `address` is in the exclusion group.
+    #[inline(always)]
+    pub fn excludes(&self, address: Ipv4Addr) -> bool {
+        self.exclude.as_ref().is_some_and(|map| map.find(address).is_some())
+    }
+}
+
+impl DatagramsOut {
+    /// `address` is in the exclusion group.
+    #[inline(always)]
+    pub fn excludes(&self, address: Ipv4Addr) -> bool {
+        self.exclude.as_ref().is_some_and(|map| map.find(address).is_some())
+    }
 }
 
 /// What becomes of a packet to a service port, worked out beforehand.

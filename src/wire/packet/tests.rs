@@ -18,7 +18,7 @@ fn a_datagram_behind_options_and_a_tag() {
     let facts = Packet {
         addresses: Address::pair(src, dst),
         rx: RxKey::of(DST_MAC, VlanId::new(5)),
-        ports: 5060 << 16 | 40000,
+        ports: Ports::new(5060, 40000),
         l3: 18,
         l4: 46,
         end: 55,
@@ -26,7 +26,8 @@ fn a_datagram_behind_options_and_a_tag() {
         ttl: 9,
         protocol: ipv4::UDP,
         dont_fragment: true,
-        reassembled: false,
+        atomic: true,
+        plain: false,
         kind: Kind::Udp,
     };
     assert_eq!(headers, facts);

@@ -232,7 +232,7 @@ impl<S: Setting> LabOn<S> {
         let (sent, frame) = (Packet::parse(got).unwrap(), expected.bytes());
         let Ok(meant) = Packet::parse(&frame) else { return expected };
         let virtual_source = self.rig.intent.virtual_servers.iter().any(|server| server.address == meant.src());
-        if virtual_source && !meant.is_atomic() { expected.id(sent.id(got)) } else { expected }
+        if virtual_source && !meant.atomic { expected.id(sent.id(got)) } else { expected }
     }
 
     /// The same for a datagram of which `got` is a piece.

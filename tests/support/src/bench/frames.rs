@@ -115,7 +115,7 @@ impl Bench {
         assert_eq!(seen.len(), 1, "one frame was to leave for {expected:?}; counted: {:?}", self.lead.counted());
         assert_eq!(seen[0].port, self.place(to).0, "the wrong port for {:?}", seen[0].headers());
         let (got, meant) = (seen[0].headers(), Packet::parse(&expected.bytes()).expect("it can be read"));
-        let ours = [V, V2].iter().any(|address| at(address, 0).addr == meant.src()) && !meant.is_atomic();
+        let ours = [V, V2].iter().any(|address| at(address, 0).addr == meant.src()) && !meant.atomic;
         let expected = if ours { expected.clone().id(got.id(&seen[0].frame)) } else { expected.clone() };
         assert_same(&seen[0].frame, &self.leaving(to, &expected));
     }
