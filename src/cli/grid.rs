@@ -16,63 +16,51 @@ const MIN: usize = 4;
 
 /// How a column behaves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Column {
-    /// Left-aligned: names.
-    Left(&'static str),
-    /// Right-aligned: numbers.
-    Right(&'static str),
-    /// Left-aligned, and the first to be wrapped: sentences.
-    Prose(&'static str),
-}
-
-impl Column {
-    const fn title(self) -> &'static str {
-        match self {
-            Column::Left(title) | Column::Right(title) | Column::Prose(title) => title,
-        }
-    }
+enum Kind {
+    Left,
+    Right,
+    /// Left-aligned, and the first to be wrapped.
+    Prose,
 }
 
 /// A cell, and the column it stands in.
 #[derive(Clone, Debug)]
-pub struct Cell(Column, String);
+pub struct Cell {
+    kind: Kind,
+    title: &'static str,
+    text: String,
+}
 
 /// A cell of a left-aligned column: a name.
 pub fn left(title: &'static str, text: impl ToString) -> Cell {
-    Cell(Column::Left(title), text.to_string())
+    Cell { kind: Kind::Left, title, text: text.to_string() }
 }
 
 /// A cell of a right-aligned column: a number.
 pub fn right(title: &'static str, text: impl ToString) -> Cell {
-    Cell(Column::Right(title), text.to_string())
+    Cell { kind: Kind::Right, title, text: text.to_string() }
 }
 
 /// A cell of a column that is wrapped before others: a sentence.
 pub fn prose(title: &'static str, text: impl ToString) -> Cell {
-    Cell(Column::Prose(title), text.to_string())
+    Cell { kind: Kind::Prose, title, text: text.to_string() }
 }
 
-/// A table of at least one row, a line each; nothing without rows.
+/// A table of at least one row, a line each where it fits, under the titles; nothing without rows.
 pub fn grid<T, const N: usize>(rows: impl IntoIterator<Item = T>, cells: impl Fn(T) -> [Cell; N]) -> String {
     let rows: Vec<[Cell; N]> = rows.into_iter().map(cells).collect();
     let Some(first) = rows.first() else { return String::new() };
-    let columns = first.each_ref().map(|cell| cell.0);
-    let rows: Vec<Vec<String>> = rows.into_iter().map(|row| row.map(|cell| cell.1).into()).collect();
-    render(&columns, &rows)
+    let kinds = first.each_ref().map(|cell| cell.kind);
+    let titles = first.each_ref().map(|cell| cell.title.to_owned());
+    let rows = rows.iter().map(|row| row.each_ref().map(|cell| visible(&cell.text)));
+    let rows: Vec<[String; N]> = std::iter::once(titles).chain(rows).collect();
+    let widths = widths(&kinds, &rows);
+    rows.iter().map(|row| lines(&kinds, &widths, row)).collect()
 }
 
 /// Sentences, wrapped at the width of the screen.
 pub fn paragraph(text: &str) -> String {
     wrap(&visible(text), WIDTH, WIDTH).into_iter().map(|line| line + "\n").collect()
-}
-
-/// The table as text, a line feed after each line. Each row has as many cells as there are columns.
-fn render(columns: &[Column], rows: &[Vec<String>]) -> String {
-    let titles = columns.iter().map(|column| column.title().to_owned()).collect();
-    let rows: Vec<Vec<String>> =
-        std::iter::once(titles).chain(rows.iter().map(|row| row.iter().map(|cell| visible(cell)).collect())).collect();
-    let widths = widths(columns, &rows);
-    rows.iter().map(|row| lines(columns, &widths, row)).collect()
 }
 
 /// Labels and what they stand for, without heads.
@@ -90,11 +78,11 @@ pub fn visible(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { '?' } else { c }).collect()
 }
 
-fn widths(columns: &[Column], rows: &[Vec<String>]) -> Vec<usize> {
+fn widths<const N: usize>(kinds: &[Kind; N], rows: &[[String; N]]) -> [usize; N] {
     let widest = |place: usize| rows.iter().map(|row| row[place].chars().count()).max().unwrap_or(0);
-    let mut widths: Vec<usize> = (0..columns.len()).map(widest).collect();
-    let room = WIDTH.saturating_sub(GAP * columns.len().saturating_sub(1));
-    narrow(&mut widths, room, PROSE_MIN, |place| matches!(columns[place], Column::Prose(_)));
+    let mut widths = std::array::from_fn(widest);
+    let room = WIDTH.saturating_sub(GAP * N.saturating_sub(1));
+    narrow(&mut widths, room, PROSE_MIN, |place| kinds[place] == Kind::Prose);
     narrow(&mut widths, room, MIN, |_| true);
     widths
 }
@@ -110,22 +98,17 @@ fn narrow(widths: &mut [usize], room: usize, least: usize, may_give: impl Fn(usi
     }
 }
 
-fn lines(columns: &[Column], widths: &[usize], row: &[String]) -> String {
-    let wrapped: Vec<Vec<String>> = row.iter().zip(widths).map(|(cell, width)| wrap(cell, *width, *width)).collect();
+fn lines<const N: usize>(kinds: &[Kind; N], widths: &[usize; N], row: &[String; N]) -> String {
+    let wrapped: [Vec<String>; N] = std::array::from_fn(|place| wrap(&row[place], widths[place], widths[place]));
     let height = wrapped.iter().map(Vec::len).max().unwrap_or(0);
-    let mut text = String::new();
-    for level in 0..height {
-        let cells = columns.iter().zip(widths).zip(&wrapped).map(|((column, width), cell)| {
-            let part = cell.get(level).map_or("", String::as_str);
-            match column {
-                Column::Right(_) => format!("{part:>width$}"),
-                Column::Left(_) | Column::Prose(_) => format!("{part:<width$}"),
-            }
+    let line = |level: usize| {
+        let cells: [String; N] = std::array::from_fn(|place| {
+            let (part, width) = (wrapped[place].get(level).map_or("", String::as_str), widths[place]);
+            if kinds[place] == Kind::Right { format!("{part:>width$}") } else { format!("{part:<width$}") }
         });
-        text.push_str(cells.collect::<Vec<_>>().join(&" ".repeat(GAP)).trim_end());
-        text.push('\n');
-    }
-    text
+        cells.join(&" ".repeat(GAP)).trim_end().to_owned() + "\n"
+    };
+    (0..height).map(line).collect()
 }
 
 #[cfg(test)]
@@ -133,33 +116,28 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn cells(rows: &[&[&str]]) -> Vec<Vec<String>> {
-        rows.iter().map(|row| row.iter().map(|cell| (*cell).to_owned()).collect()).collect()
-    }
-
     #[test]
     fn columns_are_aligned_and_lines_end_where_text_ends() {
-        let columns = [Column::Left("NAME"), Column::Right("COUNT"), Column::Prose("WHY")];
-        let rows = cells(&[&["a", "7", ""], &["sip-server-a", "12,345", "because"]]);
+        let rows = [("a", "7", ""), ("sip-server-a", "12,345", "because")];
         let expected = "NAME           COUNT  WHY\n\
                         a                  7\n\
                         sip-server-a  12,345  because\n";
-        assert_eq!(render(&columns, &rows), expected);
+        assert_eq!(grid(rows, |(a, b, c)| [left("NAME", a), right("COUNT", b), prose("WHY", c)]), expected);
     }
 
     #[test]
-    fn what_a_terminal_would_obey_is_made_visible() {
-        assert_eq!(render(&[Column::Left("X")], &cells(&[&["\x1b[2J\u{9b}1m\r"]])), "X\n?[2J?1m?\n");
+    fn control_characters_are_made_visible() {
+        assert_eq!(grid(["\x1b[2J\u{9b}1m\r"], |text| [left("X", text)]), "X\n?[2J?1m?\n");
     }
 
     proptest! {
         #[test]
         fn nothing_is_wider_than_the_screen_and_nothing_is_lost(
-            rows in prop::collection::vec(prop::collection::vec("[ -~äµ]{0,150}", 5), 0..6)
+            rows in prop::collection::vec(prop::collection::vec("[ -~äµ]{0,150}", 5), 1..6)
         ) {
-            let columns =
-                [Column::Left("A"), Column::Prose("B"), Column::Right("C"), Column::Prose("D"), Column::Left("E")];
-            let text = render(&columns, &rows);
+            let text = grid(&rows, |row| {
+                [left("A", &row[0]), prose("B", &row[1]), right("C", &row[2]), prose("D", &row[3]), left("E", &row[4])]
+            });
             for line in text.lines() {
                 prop_assert!(line.chars().count() <= WIDTH, "{line}");
             }

@@ -2,7 +2,7 @@
 //!
 //! Owns its sections beyond what clap writes: each command at length.
 
-use super::parse::Program;
+use super::parse::{EXIT_CODES, Program};
 use clap::builder::StyledStr;
 use clap::{Command, CommandFactory};
 use clap_mangen::Man;
@@ -16,7 +16,8 @@ pub fn page() -> Vec<u8> {
     program.build();
     page.extend_from_slice(b".SH COMMANDS\n");
     page.extend_from_slice(entries(&program, "").as_bytes());
-    page.extend_from_slice(AFTER.as_bytes());
+    let shared = ".PP\nEach command that asks the appliance takes \\fB\\-\\-json\\fR; each that shows takes \\fB\\-\\-watch\\fR[=\\fISECONDS\\fR].";
+    page.extend_from_slice(format!("{shared}\n.SH \"EXIT STATUS\"\n.nf\n{EXIT_CODES}\n.fi\n{ENVIRONMENT}").as_bytes());
     page
 }
 
@@ -29,22 +30,7 @@ fn by_clap(program: &Command, page: &mut Vec<u8>) -> io::Result<()> {
     man.render_options_section(page)
 }
 
-const AFTER: &str = ".PP
-Each command that asks the appliance takes \\fB\\-\\-json\\fR; each that shows takes \\fB\\-\\-watch\\fR[=\\fISECONDS\\fR].
-.SH \"EXIT STATUS\"
-.TP
-0
-done
-.TP
-1
-refused or failed
-.TP
-2
-bad usage, or bad file
-.TP
-3
-the appliance cannot be reached
-.SH ENVIRONMENT
+const ENVIRONMENT: &str = ".SH ENVIRONMENT
 .TP
 \\fBFAIRLEAD_SOCKET\\fR
 the admin socket, as \\fB\\-\\-socket\\fR

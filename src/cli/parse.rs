@@ -12,9 +12,8 @@ use std::sync::LazyLock;
 /// Where the admin socket is unless said otherwise.
 pub const DEFAULT_SOCKET: &str = "/run/fairlead/admin.sock";
 
-const AFTER: &str = "\
-Exit codes:
-  0  done
+/// What the program may end with.
+pub const EXIT_CODES: &str = "  0  done
   1  refused or failed
   2  bad usage, or bad file
   3  the appliance cannot be reached";
@@ -31,7 +30,8 @@ static VERSION: LazyLock<String> = LazyLock::new(|| {
 
 /// A packet appliance that stands in front of pairs of SIP Servers
 #[derive(Debug, Parser)]
-#[command(name = "fairlead", version, long_version = VERSION.as_str(), after_help = AFTER, max_term_width = 100)]
+#[command(name = "fairlead", version, long_version = VERSION.as_str(), max_term_width = 100)]
+#[command(after_help = format!("Exit codes:\n{EXIT_CODES}"))]
 pub struct Program {
     /// The admin socket [default: /run/fairlead/admin.sock]
     #[arg(long, global = true, env = "FAIRLEAD_SOCKET", value_name = "PATH", value_hint = ValueHint::FilePath)]

@@ -6,11 +6,8 @@ pub(super) fn show(data: Value, now: Wall) -> Shown {
     let status: Status = from_value(data)?;
     let uptime = span(Duration::from_secs(status.uptime_s));
     let head = format!("{} · Fairlead {} · up {uptime} · epoch {}", status.name, status.version, status.epoch);
-    let alarms: String = status
-        .alarms
-        .iter()
-        .map(|alarm| paragraph(&format!("ALARM for {}: {}", span(now.since(alarm.since)), alarm.message)))
-        .collect();
+    let alarm = |row: &AlarmRow| paragraph(&format!("ALARM for {}: {}", span(now.since(row.since)), row.message));
+    let alarms: String = status.alarms.iter().map(alarm).collect();
     let parts = [
         format!("{}\n{alarms}", visible(&head)),
         workers(&status.workers),
