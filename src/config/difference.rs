@@ -189,13 +189,13 @@ impl Comparison<'_> {
     }
 
     fn list(&mut self, what: &str, old: &[String], new: &[String], live: bool) {
-        let (before, after) = (self.changes.len(), |items: &[String]| items.join(" "));
+        let number = self.changes.len();
         let gone = old.iter().filter(|item| !new.contains(item));
         gone.for_each(|item| self.add(ChangeKind::Removed, what, Some(item), None, live));
         let come = new.iter().filter(|item| !old.contains(item));
         come.for_each(|item| self.add(ChangeKind::Added, what, None, Some(item), live));
-        if self.changes.len() == before {
-            self.changed(&format!("{what} order"), after(old), after(new), live);
+        if self.changes.len() == number {
+            self.changed(&format!("{what} order"), old.join(" "), new.join(" "), live);
         }
     }
 

@@ -69,10 +69,9 @@ impl Page {
             let labels = written(&[labels, &[("le", &bound)]].concat());
             let _ = writeln!(lines, "{name}_bucket{labels} {}", bucket.count);
         }
-        let labels_of_all = written(&[labels, &[("le", "+Inf")]].concat());
-        let _ = writeln!(lines, "{name}_bucket{labels_of_all} {}", spread.count);
-        let labels = written(labels);
-        let _ = writeln!(lines, "{name}_sum{labels} {}\n{name}_count{labels} {}", seconds(spread.sum_ns), spread.count);
+        let (all, own, count) = (written(&[labels, &[("le", "+Inf")]].concat()), written(labels), spread.count);
+        let sum = seconds(spread.sum_ns);
+        let _ = writeln!(lines, "{name}_bucket{all} {count}\n{name}_sum{own} {sum}\n{name}_count{own} {count}");
         self.lines(name, "histogram", help, &lines);
     }
 
@@ -208,19 +207,14 @@ fn counters(page: &mut Page, rows: &[CounterRow], workers: &[WorkerRow]) {
     rows.for_each(|row| counter(page, row, only));
 }
 
-/// Counters of the management core, which belong to no worker.
-const MANAGEMENT: [&str; 7] = [
-    "epochs",
-    "snapshot_install_us",
-    "snapshot_install_max_us",
-    "switchovers",
-    "neighbours",
-    "neighbours_refused",
-    "hints",
-];
+/// A counter of the management core, which belongs to no worker.
+fn is_of_management(name: &str) -> bool {
+    name.starts_with("snapshot_install")
+        || matches!(name, "epochs" | "switchovers" | "neighbours" | "neighbours_refused" | "hints")
+}
 
 fn counter(page: &mut Page, row: &CounterRow, only: Option<u16>) {
-    let worker = row.worker.or(only.filter(|_| !MANAGEMENT.contains(&row.name.as_str()))).map(|id| id.to_string());
+    let worker = row.worker.or(only.filter(|_| !is_of_management(&row.name))).map(|id| id.to_string());
     let worker = worker.as_deref().map(|worker| ("worker", worker));
     let by = |label, value| worker.into_iter().chain([(label, value)]).collect::<Vec<_>>();
     let labels: Vec<_> = worker.into_iter().collect();
