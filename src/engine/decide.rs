@@ -81,7 +81,7 @@ impl<'a> Walk<'a> {
     #[inline(always)]
     fn is_routed_outward(&self, sender: MemberId) -> bool {
         self.packet.plain
-            && self.excludes(sender, self.packet.dst())
+            && self.world.member(sender).exclude.holds(self.packet.dst())
             && self.state.flows.find_key(self.tag(), &Key::of_packet(self.packet)).is_none()
     }
 

@@ -45,7 +45,7 @@ impl<'a> Walk<'a> {
     pub(super) fn datagram_in_at_once(&mut self, at: u16) -> Option<Departure<'a>> {
         let service = self.world.datagrams_in(at);
         let Ready { rewrite, egress } = service.ready.as_ref()?;
-        let is_noted = !self.state.speakers.is_empty() || service.excludes(self.packet.src());
+        let is_noted = !self.state.speakers.is_empty() || service.exclude.holds(self.packet.src());
         if is_noted { None } else { self.departs(*rewrite, *egress) }
     }
 
@@ -80,7 +80,7 @@ impl<'a> Walk<'a> {
         if !self.state.speakers.is_empty() || !served.is_active {
             return None;
         }
-        let stays = served.excludes(destination);
+        let stays = served.exclude.holds(destination);
         self.routed(if stays { Rewrite::default() } else { served.rewrite }, destination)
     }
 

@@ -8,7 +8,8 @@ mod parts;
 mod views;
 
 pub use views::{
-    DatagramPort, DatagramsIn, DatagramsOut, MemberView, PoolView, Ready, Served, ServiceView, SnatView, VirtualView,
+    DatagramPort, DatagramsIn, DatagramsOut, Exclusion, MemberView, PoolView, Ready, Served, ServiceView, SnatView,
+    VirtualView,
 };
 
 use super::address_map::{AddressMap, WordMap};
@@ -157,6 +158,9 @@ impl Snapshot {
             let ready: Vec<_> = server.services.iter().map(|service| self.ready(server.address, service)).collect();
             let services = &mut self.virtuals[at].services;
             services.iter_mut().zip(ready).for_each(|(service, ready)| service.ready = ready);
+        }
+        for member in self.members.iter_mut() {
+            member.exclude = Exclusion::of(&self.pools[member.pool]);
         }
         (self.datagrams_in, self.datagrams_out) = (parts::datagrams_in(self), parts::datagrams_out(self));
         self.datagram_ports = parts::datagram_ports(self);

@@ -3,8 +3,8 @@
 //! Owns the compilation of every list and table of [`Snapshot`]; how they are asked is the snapshot's.
 
 use super::{
-    AddressClass, DatagramPort, DatagramsIn, DatagramsOut, MemberView, PoolView, Served, ServiceView, Snapshot,
-    SnatView, VirtualView,
+    AddressClass, DatagramPort, DatagramsIn, DatagramsOut, Exclusion, MemberView, PoolView, Served, ServiceView,
+    Snapshot, SnatView, VirtualView,
 };
 use crate::policy::address_map::{AddressMap, WordMap};
 use crate::policy::adjacency::{Adjacency, Neighbour, NextHop};
@@ -29,6 +29,7 @@ pub(super) fn member(intent: &Intent, health: &Health, adjacency: &Adjacency, id
         lost_before: known.lost_before,
         public: public(intent, meant.pool).unwrap_or(meant.address),
         serves: serves(intent, meant),
+        exclude: Exclusion::default(),
     }
 }
 
@@ -123,7 +124,7 @@ pub(super) fn datagrams_in(snapshot: &Snapshot) -> Vec<DatagramsIn> {
         .map(|(place, service)| DatagramsIn {
             place,
             ready: service.ready.clone(),
-            exclude: exclude(snapshot, service.pool),
+            exclude: Exclusion::of(snapshot.pool(service.pool)),
         })
         .collect()
 }
@@ -139,13 +140,9 @@ pub(super) fn datagrams_out(snapshot: &Snapshot) -> Vec<DatagramsOut> {
             is_active: snapshot.pool(member.pool).active == Some(sender),
             port: served.listen.port,
             rewrite: served.rewrite,
-            exclude: exclude(snapshot, member.pool),
+            exclude: member.exclude.clone(),
         })
         .collect()
-}
-
-fn exclude(snapshot: &Snapshot, pool: PoolId) -> Option<PrefixMap<()>> {
-    snapshot.pool(pool).snat.as_ref().map(|snat| snat.exclude.clone())
 }
 
 /// Of two services at one endpoint the first counts.

@@ -33,6 +33,8 @@ pub struct MemberView {
     pub public: Ipv4Addr,
     /// Its service ports, with what a packet from there becomes.
     pub serves: Vec<Served>,
+    /// The exclusion group of its pool.
+    pub exclude: Exclusion,
 }
 
 impl MemberView {
@@ -40,6 +42,23 @@ impl MemberView {
     #[inline]
     pub fn served(&self, protocol: Protocol, port: u16) -> Option<&Served> {
         self.serves.iter().find(|served| served.listen.is(protocol, port))
+    }
+}
+
+/// The exclusion group of a pool, where it is asked for at every packet.
+#[derive(Clone, Debug, Default)]
+pub struct Exclusion(Option<PrefixMap<()>>);
+
+impl Exclusion {
+    /// That of this pool; empty where nothing is translated.
+    pub(super) fn of(pool: &PoolView) -> Exclusion {
+        Exclusion(pool.snat.as_ref().map(|snat| snat.exclude.clone()))
+    }
+
+    /// `address` is in the group: what members send there keeps its source.
+    #[inline(always)]
+    pub fn holds(&self, address: Ipv4Addr) -> bool {
+        self.0.as_ref().is_some_and(|map| map.find(address).is_some())
     }
 }
 
@@ -173,7 +192,7 @@ pub struct DatagramsIn {
     /// See [`ServiceView::ready`].
     pub ready: Option<Ready>,
     /// The exclusion group of the service's pool.
-    pub(super) exclude: Option<PrefixMap<()>>,
+    pub exclude: Exclusion,
 }
 
 /// All that is asked about a datagram that a member sends from a service port.
@@ -190,23 +209,7 @@ pub struct DatagramsOut {
     /// Gives it the virtual address as source.
     pub rewrite: Rewrite,
     /// The exclusion group of its pool.
-    pub(super) exclude: Option<PrefixMap<()>>,
-}
-
-impl DatagramsIn {
-    /// `address` is in the exclusion group.
-    #[inline(always)]
-    pub fn excludes(&self, address: Ipv4Addr) -> bool {
-        self.exclude.as_ref().is_some_and(|map| map.find(address).is_some())
-    }
-}
-
-impl DatagramsOut {
-    /// `address` is in the exclusion group.
-    #[inline(always)]
-    pub fn excludes(&self, address: Ipv4Addr) -> bool {
-        self.exclude.as_ref().is_some_and(|map| map.find(address).is_some())
-    }
+    pub exclude: Exclusion,
 }
 
 /// What becomes of a packet to a service port, worked out beforehand.
