@@ -103,18 +103,19 @@ macro_rules! compared {
     ($name:ident, $plain:path, { $($key:ident: $type:ty = $fallback:tt, $kind:expr, $reload:ident, $note:literal;)* }) => {
         impl Compared for $plain {
             fn keys(&self, intent: &Intent) -> Vec<ComparedKey> {
-                let mut keys = Vec::new();
-                $(compare!($reload, keys, $key, self.$key.shown(intent), fallback!($fallback));)*
-                keys
+                let keys = [$(compare!($reload, $key, self.$key.shown(intent), fallback!($fallback)),)*];
+                keys.into_iter().flatten().collect()
             }
         }
     };
 }
 
 macro_rules! compare {
-    (apart, $($unused:tt)*) => {};
-    ($reload:ident, $keys:ident, $key:ident, $shown:expr, $fallback:expr) => {
-        $keys.push(ComparedKey::new(stringify!($key), $shown, &$fallback, is_live!($reload)))
+    (apart, $($unused:tt)*) => {
+        None
+    };
+    ($reload:ident, $key:ident, $shown:expr, $fallback:expr) => {
+        Some(ComparedKey::new(stringify!($key), $shown, &$fallback, is_live!($reload)))
     };
 }
 
