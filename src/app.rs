@@ -13,7 +13,7 @@ mod rss;
 use crate::admin;
 use crate::admin::metrics;
 use crate::config::{self, Configuration};
-use crate::control::{Controller, ControllerConfig, Machine};
+use crate::control::{Controller, Machine};
 use crate::flow::Claims;
 use anyhow::{Context, Result};
 use clock::Clock;
@@ -88,16 +88,17 @@ fn start(file: &Path, configuration: Configuration) -> Result<Ending> {
     };
     let claims = Claims::new(configuration.intent.snats.iter().map(|snat| snat.address), plane::seed());
     let plane = Plane::start(&configuration, &claims, clock)?;
-    warn_of_drivers(&configuration, &plane);
-    tell_of_spreading(&configuration, &plane);
+    log_ports(&configuration, &plane);
     let controller = controller(configuration, claims, &plane, clock);
     let (sender, asked) = mpsc::channel(QUESTIONS);
     let manager = Manager::new(controller, plane, asked, file.to_owned(), clock);
     runtime.block_on(serve(manager, sender, socket, page))
 }
 
-/// What a driver cannot do and an operator may miss.
-fn warn_of_drivers(configuration: &Configuration, plane: &Plane) {
+/// What a driver cannot do and an operator may miss; and how each NIC spreads what it receives, where there are several workers
+/// to spread it over.
+fn log_ports(configuration: &Configuration, plane: &Plane) {
+    let workers = plane.mail.len();
     for (port, facts) in configuration.intent.ports.iter().zip(&plane.facts) {
         if facts.driver == "net_af_packet" {
             tracing::warn!(
@@ -106,15 +107,10 @@ fn warn_of_drivers(configuration: &Configuration, plane: &Plane) {
                 port.name
             );
         }
-    }
-}
-
-/// How each NIC spreads what it receives, where there are several workers to spread it over.
-fn tell_of_spreading(configuration: &Configuration, plane: &Plane) {
-    let workers = plane.mail.len();
-    for (port, facts) in configuration.intent.ports.iter().zip(&plane.facts).filter(|_| workers > 1) {
-        let (queues, spreading) = (facts.rx_queues, facts.spreading);
-        tracing::info!("port {}: {queues} receive queues for {workers} workers, RSS {spreading}", port.name);
+        if workers > 1 {
+            let (queues, spreading) = (facts.rx_queues, facts.spreading);
+            tracing::info!("port {}: {queues} receive queues for {workers} workers, RSS {spreading}", port.name);
+        }
     }
 }
 
@@ -126,7 +122,7 @@ fn controller(configuration: Configuration, claims: Claims, plane: &Plane, clock
         counters: plane.counters(),
         start: clock.wall().into(),
     };
-    Controller::new(ControllerConfig { configuration, machine, claims, seed: plane::seed() }, clock.now())
+    Controller::new(configuration, machine, claims, plane::seed(), clock.now())
 }
 
 async fn serve(

@@ -67,8 +67,9 @@ impl Plane {
         let rss = Rss::plan(intent, cores.workers.len(), seed);
         let wanted = rss.configs(intent);
         let mut ports = eal.open_ports(&wanted, cores.workers.len(), settings.dpdk.mbufs)?;
-        let macs: Vec<_> = ports.facts().iter().map(|facts| Mac(facts.mac)).collect();
-        let (law, facts) = rss.found(ports.facts());
+        let found = ports.facts();
+        let macs: Vec<_> = found.iter().map(|facts| Mac(facts.mac)).collect();
+        let (law, facts) = rss.found(&found);
         let world = Arc::new(first_world(intent, &macs));
         let (mut mail, mut threads, mut workers) = (Vec::new(), Vec::new(), Vec::new());
         for (at, hands) in hand_offs(cores.workers.len(), HAND_OFF).into_iter().enumerate() {
@@ -88,7 +89,7 @@ impl Plane {
     }
 
     pub fn counters(&self) -> Box<dyn CounterSource> {
-        Box::new(Reader { gauges: Arc::clone(&self.gauges) })
+        Box::new(Arc::clone(&self.gauges))
     }
 
     /// The cable of a port is in and the other end speaks.
@@ -186,22 +187,18 @@ pub fn seed() -> u64 {
     std::collections::hash_map::RandomState::new().build_hasher().finish()
 }
 
-struct Reader {
-    gauges: Arc<Gauges>,
-}
-
-impl CounterSource for Reader {
+impl CounterSource for Arc<Gauges> {
     fn worker(&self, worker: WorkerId) -> WorkerCounters {
-        let Some(gauge) = self.gauges.workers.get(usize::from(worker.0)) else { return WorkerCounters::default() };
+        let Some(gauge) = self.workers.get(usize::from(worker.0)) else { return WorkerCounters::default() };
         let busy_percent = f64::from_bits(gauge.busy.load(Ordering::Relaxed));
         WorkerCounters { busy_percent, tally: gauge.shared.read(), member_flows: gauge.shared.member_flows() }
     }
 
     fn port(&self, port: PortId) -> PortCounters {
         PortCounters {
-            speed_mbps: self.gauges.ports.link(port.index()).mbps,
-            stats: self.gauges.ports.stats(port.index()),
-            arrived: self.gauges.workers.iter().map(|gauge| gauge.shared.arrivals.at(port)).sum(),
+            speed_mbps: self.ports.link(port.index()).mbps,
+            stats: self.ports.stats(port.index()),
+            arrived: self.workers.iter().map(|gauge| gauge.shared.arrivals.at(port)).sum(),
         }
     }
 }

@@ -5,8 +5,7 @@
 //! limit what they believe. Also owns the limit on defences: one in ten seconds for an address (RFC 5227 2.4 (c)).
 //! Builds no packet and reads no clock.
 
-use crate::policy::Addresses;
-use crate::policy::intent::{InterfaceId, PortId};
+use crate::policy::intent::InterfaceId;
 use crate::time::{Duration, Instant};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
@@ -29,7 +28,8 @@ pub type Place = (InterfaceId, Ipv4Addr);
 /// What is announced where, and when.
 #[derive(Debug, Default)]
 pub struct Announcements {
-    up: BTreeSet<PortId>,
+    /// Our addresses on links that are up.
+    places: BTreeSet<Place>,
     under_way: BTreeMap<Place, Campaign>,
     defended: BTreeMap<Place, Instant>,
 }
@@ -47,33 +47,13 @@ impl Campaign {
 }
 
 impl Announcements {
-    /// No link is up yet.
-    pub fn new() -> Announcements {
-        Announcements::default()
-    }
-
-    /// A NIC's link came up, or was lost. Coming up begins the timetable for every address on it.
-    pub fn link(&mut self, port: PortId, up: bool, addresses: &Addresses, now: Instant) {
-        if !up {
-            self.up.remove(&port);
-            self.under_way.retain(|(interface, _), _| addresses.interfaces()[*interface].port != port);
-        } else if self.up.insert(port) {
-            let there = addresses.all().filter(|(interface, _)| addresses.interfaces()[*interface].port == port);
-            self.under_way.extend(there.map(|place| (place, Campaign { began: now, made: 0 })));
-        }
-    }
-
-    /// The addresses are others from now on: what is new is announced, what is gone is not.
-    pub fn renew(&mut self, old: &Addresses, new: &Addresses, now: Instant) {
-        let before: BTreeSet<Place> = old.all().collect();
-        let after: BTreeSet<Place> = new.all().collect();
-        self.under_way.retain(|place, _| after.contains(place));
-        self.defended.retain(|place, _| after.contains(place));
-        for place in after.difference(&before) {
-            if self.up.contains(&new.interfaces()[place.0].port) {
-                self.under_way.insert(*place, Campaign { began: now, made: 0 });
-            }
-        }
+    /// These are our addresses on links that are up, from now on: what is new begins its timetable, what is gone ends it.
+    pub fn set(&mut self, places: BTreeSet<Place>, now: Instant) {
+        self.under_way.retain(|place, _| places.contains(place));
+        self.defended.retain(|place, _| places.contains(place));
+        let new = places.difference(&self.places);
+        self.under_way.extend(new.map(|place| (*place, Campaign { began: now, made: 0 })));
+        self.places = places;
     }
 
     /// The next announcement due at `now`; to be called until `None`.
@@ -105,19 +85,26 @@ impl Announcements {
 mod tests {
     use super::*;
     use crate::control::harness;
+    use crate::policy::Addresses;
+    use crate::policy::intent::PortId;
 
     fn drain(announcements: &mut Announcements, now: Instant) -> Vec<Ipv4Addr> {
         std::iter::from_fn(|| announcements.poll(now)).map(|(_, address)| address).collect()
     }
 
+    /// The addresses of the acceptance scenarios on these ports.
+    fn on(ports: &[PortId]) -> BTreeSet<Place> {
+        let addresses = Addresses::new(&harness::two_arm(), &harness::MACS);
+        let up = |(interface, _): &Place| ports.contains(&addresses.interfaces()[*interface].port);
+        addresses.all().filter(up).collect()
+    }
+
     #[test]
     fn s15_each_address_is_announced_on_its_link_and_not_before_the_link_is_up() {
-        let intent = harness::two_arm();
-        let addresses = Addresses::new(&intent, &harness::MACS);
-        let mut announcements = Announcements::new();
+        let mut announcements = Announcements::default();
         assert_eq!((drain(&mut announcements, Instant::ZERO), announcements.next_deadline()), (vec![], None));
         let start = Instant::from_millis(500);
-        announcements.link(PortId(1), true, &addresses, start);
+        announcements.set(on(&[PortId(1)]), start);
         let inner = vec![Ipv4Addr::new(10, 20, 0, 1), Ipv4Addr::new(10, 20, 0, 100)];
         let mut seen = Vec::new();
         while let Some(due) = announcements.next_deadline() {
@@ -125,44 +112,37 @@ mod tests {
             seen.push(due.since(start).as_secs());
         }
         assert_eq!(seen, [0, 2, 15, 30, 45, 60]);
-        announcements.link(PortId(0), true, &addresses, start);
+        announcements.set(on(&[PortId(0), PortId(1)]), start);
         assert_eq!(drain(&mut announcements, start), [Ipv4Addr::new(192, 0, 2, 2)]);
     }
 
     #[test]
     fn a_link_that_flaps_is_announced_on_again_and_one_that_is_down_is_not() {
-        let intent = harness::two_arm();
-        let addresses = Addresses::new(&intent, &harness::MACS);
-        let mut announcements = Announcements::new();
-        announcements.link(PortId(0), true, &addresses, Instant::ZERO);
+        let mut announcements = Announcements::default();
+        announcements.set(on(&[PortId(0)]), Instant::ZERO);
         assert_eq!(drain(&mut announcements, Instant::ZERO).len(), 1);
-        announcements.link(PortId(0), false, &addresses, Instant::from_millis(100));
+        announcements.set(on(&[]), Instant::from_millis(100));
         assert_eq!(announcements.next_deadline(), None);
-        announcements.link(PortId(0), true, &addresses, Instant::from_millis(200));
+        announcements.set(on(&[PortId(0)]), Instant::from_millis(200));
         assert_eq!(drain(&mut announcements, Instant::from_millis(200)).len(), 1);
     }
 
     #[test]
     fn an_address_added_by_a_reload_is_announced_alone() {
-        let intent = harness::two_arm();
-        let old = Addresses::new(&intent, &harness::MACS);
-        let mut announcements = Announcements::new();
-        announcements.link(PortId(1), true, &old, Instant::ZERO);
+        let mut announcements = Announcements::default();
+        announcements.set(on(&[PortId(1)]), Instant::ZERO);
         let late = Instant::from_millis(100_000);
         while let Some(due) = announcements.next_deadline() {
             drain(&mut announcements, due);
         }
-        let mut more = intent.clone();
-        let mut server = more.virtual_servers[0].clone();
-        server.address = Ipv4Addr::new(10, 20, 0, 101);
-        more.virtual_servers.push(server);
-        announcements.renew(&old, &Addresses::new(&more, &harness::MACS), late);
-        assert_eq!(drain(&mut announcements, late), [Ipv4Addr::new(10, 20, 0, 101)]);
+        let new = Ipv4Addr::new(10, 20, 0, 101);
+        announcements.set(on(&[PortId(1)]).into_iter().chain([(InterfaceId(1), new)]).collect(), late);
+        assert_eq!(drain(&mut announcements, late), [new]);
     }
 
     #[test]
     fn an_address_is_defended_once_in_ten_seconds() {
-        let mut announcements = Announcements::new();
+        let mut announcements = Announcements::default();
         let place = (InterfaceId(1), Ipv4Addr::new(10, 20, 0, 100));
         let at = |seconds: u64| Instant::from_millis(seconds * 1000);
         assert!(announcements.may_defend(place, at(1)));

@@ -1,6 +1,6 @@
 //! Once a second: alarms that only counters show.
 //!
-//! Owns what is looked at so, and when it is due.
+//! Owns what is checked that way, and when it is due.
 
 use super::facts::Machine;
 use super::link::Link;

@@ -12,7 +12,7 @@ use super::neighbours::NeighbourEvent;
 use super::outbox::{Outbox, Output};
 use super::pools::Pools;
 use super::probing::Probing;
-use super::publisher::{Publisher, Urgency};
+use super::publisher::Publisher;
 use super::stopping::Stopping;
 use super::switchovers::{self, Switchovers};
 use super::waiting::Waiting;
@@ -28,18 +28,6 @@ use crate::policy::{Epoch, Intent, Snapshot};
 use crate::time::Instant;
 use crate::wire::{Kind, Packet};
 use crate::worker::mailbox::{Command, Event};
-
-/// What a controller is made of.
-pub struct ControllerConfig {
-    /// The file.
-    pub configuration: Configuration,
-    /// What it runs on.
-    pub machine: Machine,
-    /// The SNAT ports, shared with the workers.
-    pub claims: Claims,
-    /// What chance is drawn from.
-    pub seed: u64,
-}
 
 /// What may happen to a controller.
 pub enum Input {
@@ -84,7 +72,7 @@ pub struct Controller {
     pub(super) link: Link,
     pub(super) probing: Probing,
     pub(super) pools: Pools,
-    /// As the pools were when last looked at.
+    /// As of the last choice.
     pub(super) health: Health,
     pub(super) publisher: Publisher,
     pub(super) switchovers: Switchovers,
@@ -97,13 +85,13 @@ pub struct Controller {
 }
 
 impl Controller {
-    /// A controller that has published its first snapshot: nobody is active until probes have said so.
+    /// A controller that has published its first snapshot: no member is active until probes succeed. `claims` are shared with
+    /// the workers; what is left to chance is drawn from `seed`.
     ///
     /// # Panics
     /// When there are no workers, or MACs and ports are not parallel to the ports of the file: faults of the caller's.
-    pub fn new(config: ControllerConfig, now: Instant) -> Controller {
-        let ControllerConfig { configuration, machine, claims, seed } = config;
-        let (intent, macs, workers) = (configuration.intent.clone(), &machine.macs, machine.workers);
+    pub fn new(file: Configuration, machine: Machine, claims: Claims, seed: u64, now: Instant) -> Controller {
+        let (intent, macs, workers) = (file.intent.clone(), &machine.macs, machine.workers);
         let parallel = [macs.len(), machine.ports.len()].iter().all(|count| *count == intent.ports.len());
         assert!(parallel, "one MAC and facts for each port");
         let pools = Pools::new(&intent, now);
@@ -120,7 +108,7 @@ impl Controller {
             stopping: None,
             outputs: Outbox::default(),
             deadline: None,
-            file: configuration,
+            file,
             machine,
             intent,
             pools,
@@ -188,9 +176,10 @@ impl Controller {
     fn on_worker(&mut self, event: Event, now: Instant) {
         match event {
             Event::Installed { worker, epoch, at, old } => {
-                if let Some(completed) = self.publisher.on_installed(worker, epoch, at, old) {
-                    self.switchovers.on_completed(completed.epoch, completed.at);
-                    if completed.first {
+                let first = self.publisher.installed() == Epoch(0);
+                if let Some((epoch, at)) = self.publisher.on_installed(worker, epoch, at, old) {
+                    self.switchovers.on_completed(epoch, at);
+                    if first {
                         self.outputs.push(Output::Ready);
                     }
                 }
@@ -237,11 +226,11 @@ impl Controller {
         while let Some(event) = self.link.next_event(&self.intent, &mut self.outputs, now) {
             match event {
                 NeighbourEvent::Reachable(..) | NeighbourEvent::Moved { .. } => {
-                    self.publisher.changed(Urgency::Now, now);
+                    self.publisher.changed(now);
                 }
                 NeighbourEvent::Failed(hop) => self.on_unresolved(hop, now),
                 NeighbourEvent::Unreachable(hop) => self.give_up(hop),
-                NeighbourEvent::Forgotten(_) => self.publisher.changed(Urgency::Soon, now),
+                NeighbourEvent::Forgotten(_) => self.publisher.changed_soon(now),
                 NeighbourEvent::Send { .. } | NeighbourEvent::Claimed { .. } => {}
             }
         }
@@ -249,7 +238,7 @@ impl Controller {
 
     /// A next hop does not answer ARP. For a member that is a hint: it is probed at once (scenario 36).
     fn on_unresolved(&mut self, hop: NextHop, now: Instant) {
-        self.publisher.changed(Urgency::Soon, now);
+        self.publisher.changed_soon(now);
         self.give_up(hop);
         self.probing.unresolved(hop, now);
         if let Some(member) = link::member_at(&self.intent, hop) {
@@ -287,7 +276,7 @@ impl Controller {
         let health = self.pools.health();
         if health != self.health {
             self.health = health;
-            self.publisher.changed(Urgency::Now, now);
+            self.publisher.changed(now);
         }
     }
 

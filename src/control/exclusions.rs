@@ -24,11 +24,9 @@ struct Override {
     removed: BTreeSet<Ipv4Net>,
 }
 
-/// Why a group was not changed.
+/// Why a group cannot be changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Unchanged {
-    /// It holds the prefix already.
-    Held,
+pub enum Refused {
     /// It does not hold the prefix.
     NotHeld,
     /// It has [`MOST_ADDED`] prefixes added by hand.
@@ -62,30 +60,29 @@ impl Exclusions {
         after.snats.iter_mut().for_each(|snat| snat.resumes = !self.narrowed.contains(&snat.pool));
     }
 
-    /// Puts a prefix into the group of a SNAT of the file.
-    pub fn add(&mut self, snat: &Snat, prefix: Ipv4Net) -> Result<(), Unchanged> {
+    /// Puts a prefix into the group of a SNAT of the file. `false`: it was there already.
+    pub fn add(&mut self, snat: &Snat, prefix: Ipv4Net) -> Result<bool, Refused> {
         let in_file = snat.exclude.contains(&prefix);
         let change = self.pools.entry(snat.pool).or_default();
         if change.removed.remove(&prefix) {
-            return Ok(());
+            return Ok(true);
         }
         if in_file || change.added.contains(&prefix) {
-            return Err(Unchanged::Held);
+            return Ok(false);
         }
         if change.added.len() >= MOST_ADDED {
-            return Err(Unchanged::Full);
+            return Err(Refused::Full);
         }
-        change.added.insert(prefix);
-        Ok(())
+        Ok(change.added.insert(prefix))
     }
 
-    /// Takes a prefix out of the group of a SNAT of the file.
-    pub fn remove(&mut self, snat: &Snat, prefix: Ipv4Net) -> Result<(), Unchanged> {
+    /// Takes a prefix out of the group of a SNAT of the file; never `false`.
+    pub fn remove(&mut self, snat: &Snat, prefix: Ipv4Net) -> Result<bool, Refused> {
         let in_file = snat.exclude.contains(&prefix);
         let change = self.pools.entry(snat.pool).or_default();
         let was_added = change.added.remove(&prefix);
         let is_removed = in_file && change.removed.insert(prefix);
-        if was_added || is_removed { Ok(()) } else { Err(Unchanged::NotHeld) }
+        if was_added || is_removed { Ok(true) } else { Err(Refused::NotHeld) }
     }
 
     /// The prefix was put there by hand.
@@ -119,18 +116,18 @@ mod tests {
         let snat = &file.snats[0];
         let mut exclusions = Exclusions::default();
         let new = net("10.99.0.0/16");
-        assert_eq!(exclusions.add(snat, new), Ok(()));
-        assert_eq!(exclusions.add(snat, new), Err(Unchanged::Held));
+        assert_eq!(exclusions.add(snat, new), Ok(true));
+        assert_eq!(exclusions.add(snat, new), Ok(false));
         assert_eq!(exclusions.laid_over(&file).snats[0].exclude.last(), Some(&new));
         assert!(exclusions.is_added(PoolId(0), &new));
-        assert_eq!(exclusions.remove(snat, new), Ok(()));
+        assert_eq!(exclusions.remove(snat, new), Ok(true));
         assert_eq!(exclusions.laid_over(&file), file);
-        assert_eq!(exclusions.remove(snat, new), Err(Unchanged::NotHeld));
+        assert_eq!(exclusions.remove(snat, new), Err(Refused::NotHeld));
         let old = net("172.16.2.0/24");
-        assert_eq!(exclusions.remove(snat, old), Ok(()));
-        assert_eq!(exclusions.remove(snat, old), Err(Unchanged::NotHeld));
+        assert_eq!(exclusions.remove(snat, old), Ok(true));
+        assert_eq!(exclusions.remove(snat, old), Err(Refused::NotHeld));
         assert!(!exclusions.laid_over(&file).snats[0].exclude.contains(&old));
-        assert_eq!(exclusions.add(snat, old), Ok(()));
+        assert_eq!(exclusions.add(snat, old), Ok(true));
         assert_eq!(exclusions.laid_over(&file), file);
     }
 

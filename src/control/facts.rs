@@ -1,4 +1,4 @@
-//! What the controller is told of NICs and workers, and never changes.
+//! What the controller knows of NICs and workers, and never changes.
 //!
 //! Owns the seam to whoever can read counters: the threads' shared atomics and the NICs' statistics in the field, a
 //! table in a test.

@@ -1,9 +1,10 @@
 //! When something that fills up will be full, at the rate at which it grew in the last minutes.
 //!
-//! Owns a bounded record of how full one thing was and what may be concluded from it. Sans-I/O: it is told once a second
-//! what is in use, the time is an argument. Knows nothing of ports or addresses: `port_use` does. Read first:
+//! Owns a bounded record of how full one thing was and what may be concluded from it. Sans-I/O: what is in use comes in once
+//! a second, the time is an argument. Knows nothing of ports or addresses: `port_use` does. Read first:
 //! [`Trend::outlook`].
 
+use crate::admin::rows::Forecast;
 use crate::time::{Duration, Instant};
 use std::collections::VecDeque;
 
@@ -13,7 +14,7 @@ pub const STEP: Duration = Duration::from_secs(5);
 pub const MOST: usize = 120;
 /// With fewer points, a minute, nothing is concluded.
 pub const LEAST: usize = 12;
-/// After a gap as long as this in what is told, the record begins anew.
+/// After a gap as long as this between samples, the record starts over.
 pub const GAP: Duration = Duration::from_secs(60);
 /// What is further off than this is not foretold from ten minutes.
 pub const HORIZON: Duration = Duration::from_secs(7 * 86_400);
@@ -30,21 +31,6 @@ const FLUCTUATION: f64 = 4.0;
 const OUTGROWN: f64 = 2.0;
 /// Lengths of the bursts looked for, in points. Together they leave no age of a burst out.
 const BURSTS: [usize; 3] = [LEAST, 2 * LEAST, 5 * LEAST];
-
-/// What is to be expected.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Outlook {
-    /// Too little is known.
-    Unknown,
-    /// It is not in use, or its use falls.
-    Never,
-    /// Its use does not grow, or no more than chance would have it, or so slowly that it takes longer than [`HORIZON`].
-    Steady,
-    /// At this rate it is full in this time.
-    Growing(Duration),
-    /// It is full.
-    Exhausted,
-}
 
 /// How full one thing was in the last ten minutes.
 #[derive(Clone, Debug, Default)]
@@ -79,17 +65,20 @@ impl Trend {
         self.peak
     }
 
-    /// What is to be expected when `used` of `capacity` are in use now.
-    pub fn outlook(&self, used: usize, capacity: usize) -> Outlook {
+    /// What is to be expected when `used` of `capacity` are in use now, and when it is full if it will be: at the rate of its
+    /// growth, unless that takes longer than [`HORIZON`].
+    pub fn outlook(&self, used: usize, capacity: usize) -> (Forecast, Option<Duration>) {
         let free = capacity.saturating_sub(used);
         let points: Vec<Point> = self.points.iter().copied().collect();
         match () {
-            () if free == 0 => Outlook::Exhausted,
-            () if points.len() < LEAST => Outlook::Unknown,
-            () if used == 0 || Line::through(&points).falls() => Outlook::Never,
+            () if free == 0 => (Forecast::Exhausted, Some(Duration::ZERO)),
+            () if points.len() < LEAST => (Forecast::Unknown, None),
+            () if used == 0 || Line::through(&points).falls() => (Forecast::Never, None),
             () => match growth(&points).map(|rate| free as f64 / rate) {
-                Some(seconds) if seconds <= HORIZON.as_secs_f64() => Outlook::Growing(Duration::from_secs_f64(seconds)),
-                _ => Outlook::Steady,
+                Some(seconds) if seconds <= HORIZON.as_secs_f64() => {
+                    (Forecast::Growing, Some(Duration::from_secs_f64(seconds)))
+                }
+                _ => (Forecast::Steady, None),
             },
         }
     }

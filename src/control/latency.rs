@@ -105,7 +105,7 @@ impl Latencies {
         }
     }
 
-    /// What an operator is told, when all workers but `missing` have reported.
+    /// The answer to an operator, once all workers but `missing` have reported.
     pub(super) fn answer(
         &mut self,
         reset: bool,
@@ -125,7 +125,7 @@ impl Latencies {
         Ok(Data::Latency(rows))
     }
 
-    /// Sends every worker an empty one for the one it has, except those that owe one already.
+    /// Sends every worker an empty one for the one it has, except those that have still to return one.
     pub(super) fn collect(&mut self, out: &mut Outbox) {
         for (at, known) in self.workers.iter_mut().enumerate() {
             if let Some(spare) = known.spare.take() {

@@ -3,7 +3,7 @@
 //! Owns the addresses that are ours, the neighbours, the announcements, and which NICs have a link. Passes on by
 //! [`NeighbourEvent`]s what concerns probes and workers. Read first: [`Link::next_event`].
 
-use super::announce::Announcements;
+use super::announce::{Announcements, Place};
 use super::neighbours::{NeighbourEvent, Neighbours};
 use super::outbox::Outbox;
 use crate::config::LogLevel;
@@ -42,7 +42,7 @@ impl Link {
         let mut link = Link {
             addresses: Addresses::new(intent, macs),
             neighbours: Neighbours::new(seed),
-            announcements: Announcements::new(),
+            announcements: Announcements::default(),
             up: vec![false; macs.len()],
             alarms_from: now + LINK_GRACE,
         };
@@ -52,9 +52,8 @@ impl Link {
 
     /// Takes a new intent: what is new is announced, what is gone is forgotten.
     pub(super) fn reconfigure(&mut self, intent: &Intent, macs: &[Mac], now: Instant) {
-        let addresses = Addresses::new(intent, macs);
-        self.announcements.renew(&self.addresses, &addresses, now);
-        self.addresses = addresses;
+        self.addresses = Addresses::new(intent, macs);
+        self.announce_all(now);
         self.keep_neighbours(intent, now);
     }
 
@@ -62,7 +61,7 @@ impl Link {
     pub(super) fn on_port(&mut self, port: PortId, up: bool, intent: &Intent, out: &mut Outbox, now: Instant) {
         let Some(state) = self.up.get_mut(port.index()) else { return };
         *state = up;
-        self.announcements.link(port, up, &self.addresses, now);
+        self.announce_all(now);
         if up {
             self.neighbours.link_up(port, &self.addresses, now);
             let name = &intent.ports[port.index()].name;
@@ -88,7 +87,7 @@ impl Link {
                 }
             }
             NeighbourEvent::Claimed { interface, address, mac } => {
-                self.on_claim(interface, address, mac, intent, out, now);
+                self.on_claim((interface, address), mac, intent, out, now);
             }
             // Two hosts that quarrel about an address do not fill the log.
             NeighbourEvent::Moved { hop, from, to, after } if after >= QUARREL => {
@@ -138,7 +137,14 @@ impl Link {
         self.neighbours.next_deadline().into_iter().chain(self.announcements.next_deadline()).min()
     }
 
-    /// Members and routers are kept resolved.
+    /// Our addresses are announced on the links that are up.
+    fn announce_all(&mut self, now: Instant) {
+        let up = |(interface, _): &Place| self.up[self.addresses.interfaces()[*interface].port.index()];
+        let places = self.addresses.all().filter(up).collect();
+        self.announcements.set(places, now);
+    }
+
+    /// Members and routers are permanent neighbours.
     fn keep_neighbours(&mut self, intent: &Intent, now: Instant) {
         let members = intent.members.iter().map(Member::hop);
         let routers = intent.routes.iter().map(Route::hop);
@@ -148,22 +154,15 @@ impl Link {
 
     /// Another host claims an address of ours: logged once in ten seconds, defended as often, never given up
     /// (RFC 5227 2.4 (c), fit for a gateway).
-    fn on_claim(
-        &mut self,
-        interface: InterfaceId,
-        address: Ipv4Addr,
-        mac: Mac,
-        intent: &Intent,
-        out: &mut Outbox,
-        now: Instant,
-    ) {
+    fn on_claim(&mut self, place: Place, mac: Mac, intent: &Intent, out: &mut Outbox, now: Instant) {
+        let (interface, address) = place;
         let name = &intent.interfaces[interface].name;
         let message = format!(
             "duplicate address: {mac} on interface {name} claims {address}, which is ours: find the host with that MAC \
              and remove the address from it"
         );
         out.alarms.raise(&format!("duplicate {address} {mac}"), message.clone(), Some(DUPLICATE_SHOWN), now);
-        if self.announcements.may_defend((interface, address), now) {
+        if self.announcements.may_defend(place, now) {
             out.log(LogLevel::Warn, format!("alarm: {message}"));
             self.announce(interface, address, out);
         }

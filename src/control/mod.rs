@@ -36,6 +36,6 @@ mod tests;
 #[cfg(test)]
 mod world;
 
-pub use controller::{Controller, ControllerConfig, Input};
+pub use controller::{Controller, Input};
 pub use facts::{CounterSource, Machine, PortCounters, PortFacts, Spreading, WorkerCounters};
 pub use outbox::Output;

@@ -309,24 +309,16 @@ impl Neighbours {
 
     fn request(&mut self, hop: NextHop, to: Mac, addresses: &Addresses) {
         let Some(interface) = addresses.find(hop.interface) else { return };
-        let arp = Arp {
-            operation: Operation::Request,
-            sender_mac: interface.mac,
-            sender: interface.address_towards(hop.address),
-            target_mac: Mac::ZERO,
-            target: hop.address,
-        };
+        let (sender_mac, sender) = (interface.mac, interface.address_towards(hop.address));
+        let (operation, target_mac, target) = (Operation::Request, Mac::ZERO, hop.address);
+        let arp = Arp { operation, sender_mac, sender, target_mac, target };
         self.events.push_back(NeighbourEvent::Send { interface: hop.interface, to, arp });
     }
 
     fn answer(&mut self, interface: InterfaceId, asked: &Arp, addresses: &Addresses) {
-        let arp = Arp {
-            operation: Operation::Reply,
-            sender_mac: addresses.interfaces()[interface].mac,
-            sender: asked.target,
-            target_mac: asked.sender_mac,
-            target: asked.sender,
-        };
+        let (sender_mac, sender) = (addresses.interfaces()[interface].mac, asked.target);
+        let (operation, target_mac, target) = (Operation::Reply, asked.sender_mac, asked.sender);
+        let arp = Arp { operation, sender_mac, sender, target_mac, target };
         self.events.push_back(NeighbourEvent::Send { interface, to: asked.sender_mac, arp });
     }
 }

@@ -1,4 +1,4 @@
-//! Who is active in each pool, and what the workers are told of it.
+//! Who is active in each pool, and what workers must know of it.
 //!
 //! Owns what the operator has set of members and pools, laid over what the monitors say; the active member and its
 //! generation; and what follows from losing the role: whose TCP is lost, and who may not claim peers for a while. The
@@ -77,7 +77,7 @@ pub struct Pools {
 }
 
 impl Pools {
-    /// Nobody is active yet and the operator has said nothing.
+    /// No member is active yet, and all are as the file has them.
     pub fn new(intent: &Intent, now: Instant) -> Pools {
         let mut pools = Pools::default();
         pools.reconfigure(intent, &mut Outbox::default(), now);

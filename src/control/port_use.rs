@@ -1,10 +1,11 @@
 //! How far the ports of the SNAT addresses are used up, and when there will be none.
 //!
 //! Owns the ranges that fill up each on their own, the record of each, and the alarm at 80 percent (scenario 41). Claims
-//! nothing: the tables are the workers'. Looked at once a second.
+//! nothing: the tables are the workers'. Sampled once a second.
 
-use super::forecast::{Outlook, Trend};
+use super::forecast::Trend;
 use super::outbox::Outbox;
+use crate::admin::rows::Forecast;
 use crate::config::{LogLevel, duration_text};
 use crate::flow::{Claims, Range};
 use crate::policy::Intent;
@@ -16,7 +17,7 @@ use std::net::Ipv4Addr;
 /// Ports in use of a range that raise an alarm, in percent (scenario 41).
 const ALARM: usize = 80;
 
-/// Refusals of one table are told at most this often.
+/// Refusals of one table are logged at most this often.
 const REFUSALS_PAUSE: Duration = Duration::from_secs(60);
 
 /// A range of one address in one protocol.
@@ -46,7 +47,7 @@ pub(super) struct PortUse {
     /// Shared with the workers.
     pub(super) claims: Claims,
     trends: BTreeMap<Place, Trend>,
-    /// Of a table: claims that were refused when it was last told of, and when that was.
+    /// Of a table: claims that had been refused when that was last logged, and when it was.
     refused: BTreeMap<(Ipv4Addr, Protocol), (u64, Instant)>,
 }
 
@@ -86,7 +87,7 @@ impl PortUse {
     }
 
     /// The most that was in use at once, and what is to be expected.
-    pub(super) fn of(&self, place: Place, now: Filling) -> (usize, Outlook) {
+    pub(super) fn of(&self, place: Place, now: Filling) -> (usize, (Forecast, Option<Duration>)) {
         match self.trends.get(&place) {
             Some(trend) => (trend.peak().max(now.used), trend.outlook(now.used, now.capacity)),
             None => (now.used, Trend::default().outlook(now.used, now.capacity)),
@@ -98,13 +99,13 @@ impl PortUse {
         self.claims.table(address, protocol).map_or(0, |table| table.exhausted())
     }
 
-    /// Whoever was refused a port is told in the log, at most once a minute for a table.
+    /// Refused claims go to the log, at most once a minute for a table.
     fn check_refusals(&mut self, tables: BTreeSet<(Ipv4Addr, Protocol)>, out: &mut Outbox, now: Instant) {
         self.refused.retain(|table, _| tables.contains(table));
         for (address, protocol) in tables {
             let refused = self.exhausted(address, protocol);
-            let told = self.refused.get(&(address, protocol)).copied();
-            let (before, lately) = told.map_or((0, false), |(count, at)| (count, now.since(at) < REFUSALS_PAUSE));
+            let logged = self.refused.get(&(address, protocol)).copied();
+            let (before, lately) = logged.map_or((0, false), |(count, at)| (count, now.since(at) < REFUSALS_PAUSE));
             if refused == before || lately {
                 continue;
             }
@@ -150,13 +151,14 @@ fn reserved(intent: &Intent, address: Ipv4Addr) -> BTreeSet<u16> {
 }
 
 /// The end of a sentence.
-fn expected(outlook: Outlook) -> String {
-    match outlook {
-        Outlook::Exhausted => ", none is free".into(),
-        Outlook::Growing(span) => format!(", at the rate of the last minutes none is free in {}", rounded(span)),
-        Outlook::Steady => ", and not growing".into(),
-        Outlook::Never => ", and falling".into(),
-        Outlook::Unknown => String::new(),
+fn expected((forecast, full_in): (Forecast, Option<Duration>)) -> String {
+    let full_in = full_in.unwrap_or_default();
+    match forecast {
+        Forecast::Exhausted => ", none is free".into(),
+        Forecast::Growing => format!(", at the rate of the last minutes none is free in {}", rounded(full_in)),
+        Forecast::Steady => ", and not growing".into(),
+        Forecast::Never => ", and falling".into(),
+        Forecast::Unknown => String::new(),
     }
 }
 

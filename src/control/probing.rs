@@ -124,7 +124,7 @@ impl Probing {
         self.host.start(start.probe, monitor, source, member.address, now);
     }
 
-    /// When there was silence the link is looked at as well: a host that died does not answer ARP either.
+    /// After a timeout the MAC is verified as well: a host that died does not answer ARP either.
     fn on_outcome(&mut self, probe: ProbeId, outcome: Outcome, intent: &Intent, link: &mut Link, now: Instant) {
         self.news = true;
         let silent = outcome == Outcome::Timeout;

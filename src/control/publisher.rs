@@ -16,15 +16,6 @@ pub const IN_FLIGHT: usize = 4;
 /// How long a change that nobody waits for may wait for others to share its snapshot.
 pub const COALESCE: Duration = Duration::from_millis(20);
 
-/// How soon a change must reach the workers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Urgency {
-    /// In this turn.
-    Now,
-    /// Within [`COALESCE`].
-    Soon,
-}
-
 /// The publishing side of the snapshots.
 #[derive(Debug)]
 pub struct Publisher {
@@ -52,17 +43,6 @@ pub struct Latency {
     pub longest: Duration,
 }
 
-/// An epoch that the last worker has installed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Completed {
-    /// The latest such epoch.
-    pub epoch: Epoch,
-    /// When the last worker installed it.
-    pub at: Instant,
-    /// No epoch was complete before.
-    pub first: bool,
-}
-
 impl Publisher {
     /// Nothing is published yet; the first snapshot is due.
     ///
@@ -80,13 +60,14 @@ impl Publisher {
         }
     }
 
-    /// What the workers read has changed.
-    pub fn changed(&mut self, urgency: Urgency, now: Instant) {
-        let wanted = match urgency {
-            Urgency::Now => now,
-            Urgency::Soon => now + COALESCE,
-        };
-        self.due = Some(self.due.map_or(wanted, |due| due.min(wanted)));
+    /// What the workers read has changed: they get it in this turn.
+    pub fn changed(&mut self, now: Instant) {
+        self.due = Some(self.due.map_or(now, |due| due.min(now)));
+    }
+
+    /// The same for what nobody waits for: within [`COALESCE`].
+    pub fn changed_soon(&mut self, now: Instant) {
+        self.changed(now + COALESCE);
     }
 
     /// A snapshot is to be compiled, for [`Publisher::next_epoch`], and handed to [`Publisher::publish`].
@@ -119,15 +100,15 @@ impl Publisher {
         (0..self.installed.len()).map(move |worker| (WorkerId(worker as u16), snapshot.clone()))
     }
 
-    /// A worker has installed a snapshot and returns the one before. Says which epoch is complete now, the latest if several
-    /// are.
+    /// A worker has installed a snapshot and returns the one before. Says which epoch every worker has now, the latest if there
+    /// are several, and since when.
     pub fn on_installed(
         &mut self,
         worker: WorkerId,
         epoch: Epoch,
         at: Instant,
         old: Option<Arc<Snapshot>>,
-    ) -> Option<Completed> {
+    ) -> Option<(Epoch, Instant)> {
         drop(old);
         self.sweep();
         let place = self.installed.get_mut(usize::from(worker.0))?;
@@ -136,7 +117,6 @@ impl Publisher {
             flight.last = flight.last.max(at);
         }
         let everywhere = self.installed();
-        let first = self.latency.epochs == 0;
         let mut completed = None;
         while let Some(flight) = self.flights.front().copied().filter(|flight| flight.epoch <= everywhere) {
             self.flights.pop_front();
@@ -144,7 +124,7 @@ impl Publisher {
             self.latency.epochs += 1;
             self.latency.latest = took;
             self.latency.longest = self.latency.longest.max(took);
-            completed = Some(Completed { epoch: flight.epoch, at: flight.last, first });
+            completed = Some((flight.epoch, flight.last));
         }
         completed
     }
@@ -211,7 +191,7 @@ mod tests {
         assert_eq!(publisher.on_installed(WorkerId(1), Epoch(1), at(3), None), None);
         assert_eq!(publisher.installed(), Epoch(0));
         let completed = publisher.on_installed(WorkerId(0), Epoch(1), at(5), None);
-        assert_eq!(completed, Some(Completed { epoch: Epoch(1), at: at(5), first: true }));
+        assert_eq!(completed, Some((Epoch(1), at(5))));
         let took = Duration::from_millis(5);
         assert_eq!(publisher.latency(), Latency { epochs: 1, latest: took, longest: took });
         assert_eq!(publisher.on_installed(WorkerId(9), Epoch(1), at(5), None), None, "no such worker");
@@ -222,7 +202,7 @@ mod tests {
         let mut publisher = Publisher::new(1, at(0));
         let mut sent = vec![send(&mut publisher, at(0))];
         for _ in 0..IN_FLIGHT + 3 {
-            publisher.changed(Urgency::Now, at(1));
+            publisher.changed(at(1));
             if publisher.is_due(at(1)) {
                 sent.push(send(&mut publisher, at(1)));
             }
@@ -236,9 +216,9 @@ mod tests {
     fn what_nobody_waits_for_is_coalesced() {
         let mut publisher = Publisher::new(1, at(0));
         send(&mut publisher, at(0));
-        publisher.changed(Urgency::Soon, at(10));
+        publisher.changed_soon(at(10));
         assert_eq!((publisher.is_due(at(10)), publisher.next_deadline()), (false, Some(at(30))));
-        publisher.changed(Urgency::Now, at(15));
+        publisher.changed(at(15));
         assert!(publisher.is_due(at(15)));
     }
 
@@ -247,7 +227,7 @@ mod tests {
         let mut publisher = Publisher::new(2, at(0));
         let mut workers: Vec<Option<Arc<Snapshot>>> = vec![None, None];
         for round in 0..20 {
-            publisher.changed(Urgency::Now, at(round));
+            publisher.changed(at(round));
             let sent = send(&mut publisher, at(round));
             let weak = Arc::downgrade(&sent[0]);
             for (worker, snapshot) in sent.into_iter().enumerate() {

@@ -4,7 +4,6 @@
 //! found stays with the names that survive. Reads no file: the text has become a [`Configuration`] elsewhere.
 
 use super::controller::Controller;
-use super::publisher::Urgency;
 use super::waiting::Then;
 use crate::admin::answer::{AdminError, Code};
 use crate::admin::rows::Reloaded;
@@ -62,7 +61,7 @@ impl Controller {
         self.probing.reconfigure(&self.intent, now);
         self.checks.ports.reconfigure(&self.intent);
         self.health = self.pools.health();
-        self.publisher.changed(Urgency::Now, now);
+        self.publisher.changed(now);
     }
 }
 

@@ -4,9 +4,8 @@
 //! every worker has installed it, a question to the workers when they have answered.
 
 use super::controller::Controller;
-use super::exclusions::{self, Unchanged};
+use super::exclusions::{MOST_ADDED, Refused};
 use super::outbox::Output;
-use super::publisher::Urgency;
 use super::waiting::{INSTALL_PATIENCE, PATIENCE, Parts, Pending, Then};
 use crate::admin::answer::{AdminError, Answered, Code, Data};
 use crate::admin::request::{AdminState, FlowSelection};
@@ -23,29 +22,22 @@ use ipnet::Ipv4Net;
 /// Names an error message lists at most.
 const NAMES: usize = 20;
 
-/// How a request is answered.
-enum Reply {
-    /// At once.
-    Now(Data),
-    /// By [`Output::Answer`], once it is done.
-    Later,
-}
-
-type Begun = Result<Reply, AdminError>;
+/// The answer, or `None`: it is given by [`Output::Answer`] once all is done.
+type Begun = Result<Option<Data>, AdminError>;
 
 impl Controller {
     /// An operator wants something.
     pub(super) fn ask(&mut self, request_id: u64, request: Request, now: Instant) {
         let begun = if self.stopping.is_some() { Err(stopping()) } else { self.begin(request_id, request, now) };
         match begun {
-            Ok(Reply::Now(data)) => self.tell(request_id, Ok(data)),
-            Ok(Reply::Later) => {}
+            Ok(Some(data)) => self.tell(request_id, Ok(data)),
+            Ok(None) => {}
             Err(error) => self.answer(request_id, Err(error)),
         }
     }
 
     fn begin(&mut self, request_id: u64, request: Request, now: Instant) -> Begun {
-        Ok(Reply::Now(match request {
+        Ok(Some(match request {
             Request::Status {} => Data::Status(Box::new(self.status(now))),
             Request::Members {} => Data::Members(self.member_rows(None)),
             Request::VirtualServers {} => Data::VirtualServers(self.virtual_server_rows()),
@@ -68,12 +60,12 @@ impl Controller {
                 self.latencies.collect(&mut self.outputs);
                 let missing = self.machine.workers().collect();
                 self.waiting.push(request_id, Pending::Latency { reset, missing }, now + PATIENCE);
-                return Ok(Reply::Later);
+                return Ok(None);
             }
             Request::ProbeNow { member } => return self.probe_now(request_id, &member, now),
             Request::Reload {} => {
                 self.outputs.push(Output::ReadFile { request_id: Some(request_id) });
-                return Ok(Reply::Later);
+                return Ok(None);
             }
         }))
     }
@@ -84,7 +76,7 @@ impl Controller {
         self.log(LogLevel::Info, format!("member {name}: set to {admin} by the operator"));
         let pool = self.intent.members[member.index()].pool;
         self.when_installed(request_id, Then::Members(self.pool_name(pool)), now);
-        Ok(Reply::Later)
+        Ok(None)
     }
 
     fn force(&mut self, request_id: u64, pool: &str, member: &str, now: Instant) -> Begun {
@@ -102,7 +94,7 @@ impl Controller {
         self.pools.force(pool_id, Some(id));
         self.log(LogLevel::Info, format!("pool {pool}: {member} forced active by the operator"));
         self.when_installed(request_id, Then::Members(pool.into()), now);
-        Ok(Reply::Later)
+        Ok(None)
     }
 
     fn auto(&mut self, request_id: u64, pool: &str, now: Instant) -> Begun {
@@ -110,48 +102,22 @@ impl Controller {
         self.pools.force(id, None);
         self.log(LogLevel::Info, format!("pool {pool}: returned to automatic selection by the operator"));
         self.when_installed(request_id, Then::Members(pool.into()), now);
-        Ok(Reply::Later)
+        Ok(None)
     }
 
     fn exclude(&mut self, request_id: u64, pool: &str, prefix: Ipv4Net, add: bool, now: Instant) -> Begun {
         let snat = self.snat_of(pool)?.clone();
-        let file = &self.file.intent;
         let changed = if add { self.exclusions.add(&snat, prefix) } else { self.exclusions.remove(&snat, prefix) };
-        match changed {
-            Ok(()) => {
-                let mut intent = self.exclusions.laid_over(file);
-                self.exclusions.settle(&self.intent, &mut intent);
-                self.intent = intent;
-                self.publisher.changed(Urgency::Now, now);
-                let said = if add { "added to" } else { "removed from" };
-                self.log(LogLevel::Info, format!("pool {pool}: {prefix} {said} the exclusion group by the operator"));
-            }
-            // Already as wanted: told once that is installed, like any other.
-            Err(Unchanged::Held) => {}
-            Err(why) => return Err(self.not_excluded(pool, prefix, why)),
+        if changed.map_err(|why| not_excluded(pool, prefix, why))? {
+            let mut intent = self.exclusions.laid_over(&self.file.intent);
+            self.exclusions.settle(&self.intent, &mut intent);
+            self.intent = intent;
+            self.publisher.changed(now);
+            let said = if add { "added to" } else { "removed from" };
+            self.log(LogLevel::Info, format!("pool {pool}: {prefix} {said} the exclusion group by the operator"));
         }
         self.when_installed(request_id, Then::Excluded(pool.into()), now);
-        Ok(Reply::Later)
-    }
-
-    fn not_excluded(&self, pool: &str, prefix: Ipv4Net, why: Unchanged) -> AdminError {
-        match why {
-            Unchanged::Full => AdminError::new(
-                Code::Refused,
-                format!(
-                    "the exclusion group of `{pool}` holds {} prefixes added by hand, the limit: write them to the file and \
-                     run `fairlead reload`",
-                    exclusions::MOST_ADDED
-                ),
-            ),
-            Unchanged::Held | Unchanged::NotHeld => AdminError::new(
-                Code::UnknownPrefix,
-                format!(
-                    "the exclusion group of `{pool}` does not hold {prefix}: `fairlead exclude list {pool}` shows what it \
-                     holds"
-                ),
-            ),
-        }
+        Ok(None)
     }
 
     fn list_flows(&mut self, request_id: u64, filter: &FlowSelection, limit: usize, now: Instant) -> Begun {
@@ -159,7 +125,7 @@ impl Controller {
         self.ask_workers(|| Command::ListFlows { query: request_id, filter: filter.clone(), limit });
         let from = Parts::of(self.machine.workers);
         self.waiting.push(request_id, Pending::Flows { limit, rows: Vec::new(), from }, now + PATIENCE);
-        Ok(Reply::Later)
+        Ok(None)
     }
 
     fn clear_flows(&mut self, request_id: u64, filter: &FlowSelection, now: Instant) -> Begun {
@@ -167,7 +133,7 @@ impl Controller {
         self.ask_workers(|| Command::ClearFlows { query: request_id, filter: filter.clone() });
         let from = Parts::of(self.machine.workers);
         self.waiting.push(request_id, Pending::Cleared { count: 0, from }, now + PATIENCE);
-        Ok(Reply::Later)
+        Ok(None)
     }
 
     fn ask_workers(&mut self, command: impl Fn() -> Command) {
@@ -189,11 +155,11 @@ impl Controller {
         // One probe may be under way, the next comes after it.
         let until = now + longest * 2 + Duration::from_secs(1);
         self.waiting.push(request_id, Pending::Probed(member, first), until);
-        Ok(Reply::Later)
+        Ok(None)
     }
 
-    /// The change just made is told when every worker has it. To be called before the turn that publishes it, hence the
-    /// choice is drawn here already.
+    /// The change just made is answered when every worker has it. Called before the turn that publishes it, so the active
+    /// members are chosen here already.
     pub(super) fn when_installed(&mut self, request_id: u64, then: Then, now: Instant) {
         self.choose(now);
         let epoch = self.publisher.epoch_of_changes();
@@ -316,6 +282,25 @@ impl Controller {
 
 fn unknown<'a>(code: Code, kind: &str, name: &str, names: impl Iterator<Item = &'a str>) -> AdminError {
     AdminError::new(code, format!("there is no {kind} `{name}`; there are {}", listed(names)))
+}
+
+fn not_excluded(pool: &str, prefix: Ipv4Net, why: Refused) -> AdminError {
+    let (code, message) = match why {
+        Refused::Full => (
+            Code::Refused,
+            format!(
+                "the exclusion group of `{pool}` holds {MOST_ADDED} prefixes added by hand, the limit: write them to the file \
+                 and run `fairlead reload`"
+            ),
+        ),
+        Refused::NotHeld => (
+            Code::UnknownPrefix,
+            format!(
+                "the exclusion group of `{pool}` does not hold {prefix}: `fairlead exclude list {pool}` shows what it holds"
+            ),
+        ),
+    };
+    AdminError::new(code, message)
 }
 
 fn stopping() -> AdminError {

@@ -1,7 +1,7 @@
 //! How NICs spread what they receive over the workers, and whether it helps.
 //!
-//! Owns the words for both, and the judgement from what arrived where. It is told once for each port when enough has
-//! arrived, and at any time on request. Changes nothing: what arrives at the wrong worker is handed off in software.
+//! Owns the words for both, and the judgement from what arrived where. It is logged once for each port when enough has
+//! arrived, and shown at any time on request. Changes nothing: what arrives at the wrong worker is handed off in software.
 
 use super::facts::{Machine, PortFacts, Spreading};
 use super::outbox::Outbox;

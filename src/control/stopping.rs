@@ -1,4 +1,4 @@
-//! The shutdown: workers are told to end, and waited for, but not for ever.
+//! The shutdown: workers are stopped and waited for, but not for ever.
 
 use super::outbox::{Outbox, Output};
 use crate::config::LogLevel;
@@ -11,26 +11,25 @@ pub const PATIENCE: Duration = Duration::from_secs(5);
 /// A shutdown that has begun.
 pub(super) struct Stopping {
     until: Instant,
-    ended: Vec<bool>,
+    running: Vec<WorkerId>,
     done: bool,
 }
 
 impl Stopping {
-    /// Tells every worker to end.
+    /// Stops every worker.
     pub(super) fn begin(workers: impl Iterator<Item = WorkerId>, out: &mut Outbox, now: Instant) -> Stopping {
-        let ended = workers.map(|worker| out.send(worker, Command::Stop)).map(|()| false).collect();
-        Stopping { until: now + PATIENCE, ended, done: false }
+        let running: Vec<WorkerId> = workers.collect();
+        running.iter().for_each(|worker| out.send(*worker, Command::Stop));
+        Stopping { until: now + PATIENCE, running, done: false }
     }
 
     pub(super) fn on_stopped(&mut self, worker: WorkerId) {
-        if let Some(ended) = self.ended.get_mut(usize::from(worker.0)) {
-            *ended = true;
-        }
+        self.running.retain(|running| *running != worker);
     }
 
     /// Says [`Output::Stopped`] once all have ended, or patience has. Returned is when to come again.
     pub(super) fn poll(&mut self, out: &mut Outbox, now: Instant) -> Option<Instant> {
-        let late = self.ended.iter().filter(|ended| !**ended).count();
+        let late = self.running.len();
         if self.done || (late > 0 && now < self.until) {
             return (!self.done).then_some(self.until);
         }

@@ -9,7 +9,7 @@ use crate::time::Instant;
 use std::collections::VecDeque;
 
 /// Records kept; the oldest goes first.
-pub const KEPT: usize = 1_000;
+pub const MOST: usize = 1_000;
 
 #[derive(Clone, Debug)]
 struct Record {
@@ -28,7 +28,7 @@ pub struct Switchovers {
 impl Switchovers {
     /// One was decided.
     pub fn record(&mut self, row: SwitchoverRow) {
-        if self.records.len() == KEPT {
+        if self.records.len() == MOST {
             self.records.pop_front();
         }
         self.count += 1;
@@ -122,7 +122,7 @@ mod tests {
         let mut switchovers = Switchovers::default();
         (0..1_500).for_each(|at| switchovers.record(switch(1_000 + at)));
         let rows: Vec<_> = switchovers.rows().collect();
-        assert_eq!((rows.len(), rows[0].detected, switchovers.count()), (KEPT, 1_500_000, 1_500));
+        assert_eq!((rows.len(), rows[0].detected, switchovers.count()), (MOST, 1_500_000, 1_500));
     }
 
     #[test]

@@ -4,14 +4,13 @@
 
 use super::controller::Controller;
 use super::facts::{PortCounters, WorkerCounters, counter};
-use super::forecast::Outlook;
 use super::link;
 use super::port_use::Place;
 use super::spreading;
 use crate::admin::rows::{
-    AlarmRow, Choice, CounterRow, ExcludeRow, FlowRow, Forecast, Link, MemberProbe, MemberRow, NeighbourRow,
-    NeighbourState, Origin, PortRow, ProbeRow, Role, RouteKind, RouteRow, SnatRow, Status, VirtualServerRow,
-    VirtualServerState, Wall, WorkerRow,
+    AlarmRow, Choice, CounterRow, ExcludeRow, FlowRow, Link, MemberProbe, MemberRow, NeighbourRow, NeighbourState,
+    Origin, PortRow, ProbeRow, Role, RouteKind, RouteRow, SnatRow, Status, VirtualServerRow, VirtualServerState, Wall,
+    WorkerRow,
 };
 use crate::config::listen_text;
 use crate::flow::Range;
@@ -143,14 +142,7 @@ impl Controller {
     fn snat_row(&self, snat: &Snat, protocol: Protocol) -> SnatRow {
         let place = Place { address: snat.address, protocol, range: Range::main(protocol) };
         let filling = self.checks.ports.filling(place, &self.intent);
-        let (peak, outlook) = self.checks.ports.of(place, filling);
-        let (forecast, exhausted_in_s) = match outlook {
-            Outlook::Unknown => (Forecast::Unknown, None),
-            Outlook::Never => (Forecast::Never, None),
-            Outlook::Steady => (Forecast::Steady, None),
-            Outlook::Growing(span) => (Forecast::Growing, Some(span.as_secs())),
-            Outlook::Exhausted => (Forecast::Exhausted, Some(0)),
-        };
+        let (peak, (forecast, full_in)) = self.checks.ports.of(place, filling);
         SnatRow {
             pool: self.pool_name(snat.pool),
             address: snat.address,
@@ -159,7 +151,7 @@ impl Controller {
             peak: peak as u64,
             free: filling.capacity.saturating_sub(filling.used) as u64,
             forecast,
-            exhausted_in_s,
+            exhausted_in_s: full_in.map(|span| span.as_secs()),
             exhausted: self.checks.ports.exhausted(snat.address, protocol),
             excluded: snat.exclude.len() as u64,
         }

@@ -2,9 +2,7 @@
 //! that stands still unless told to move.
 
 use super::harness::{MACS, file_of, two_arm};
-use super::{
-    Controller, ControllerConfig, CounterSource, Input, Machine, Output, PortCounters, PortFacts, WorkerCounters,
-};
+use super::{Controller, CounterSource, Input, Machine, Output, PortCounters, PortFacts, WorkerCounters};
 use crate::admin::rows::Wall;
 use crate::admin::{Answer, Request};
 use crate::config::LogLevel;
@@ -123,21 +121,17 @@ impl World {
             manner: Manner::Mute,
         };
         let hosts = vec![member(0, Manner::Answers(200)), member(1, Manner::Refuses), router];
-        let config = ControllerConfig {
-            claims: Claims::new(file.snats.iter().map(|snat| snat.address), 1),
-            configuration: file_of(file),
-            machine: Machine {
-                macs: MACS.to_vec(),
-                ports: vec![PortFacts { driver: "null".into(), rx_queues: 2, tx_queues: 2, ..PortFacts::default() }; 2],
-                workers: 2,
-                counters: Box::new(Still),
-                start: Wall(1_795_352_645_000_000),
-            },
-            seed: 7,
+        let claims = Claims::new(file.snats.iter().map(|snat| snat.address), 1);
+        let machine = Machine {
+            macs: MACS.to_vec(),
+            ports: vec![PortFacts { driver: "null".into(), rx_queues: 2, tx_queues: 2, ..PortFacts::default() }; 2],
+            workers: 2,
+            counters: Box::new(Still),
+            start: Wall(1_795_352_645_000_000),
         };
         let fake = || FakeWorker { snapshot: None, mail: VecDeque::new(), latency: Box::default(), asleep: false };
         let mut world = World {
-            controller: Controller::new(config, Instant::ZERO),
+            controller: Controller::new(file_of(file), machine, claims, 7, Instant::ZERO),
             now: Instant::ZERO,
             hosts,
             workers: vec![fake(), fake()],

@@ -1,7 +1,7 @@
 //! What the operator wrote as a port's device.
 //!
 //! Owns its reading: a PCI address or a virtual device, each with arguments; and what is added to the arguments of
-//! drivers that must be told how many queues they shall have. Touches no device.
+//! drivers that need the number of queues. Touches no device.
 
 use std::borrow::Cow;
 

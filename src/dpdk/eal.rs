@@ -62,7 +62,7 @@ impl Eal {
     }
 
     /// Runs `work` on the calling thread as a worker: bound to `core` and known to DPDK. Afterwards the thread is what
-    /// it was before. A panic in `work` goes on upward.
+    /// it was before. A panic in `work` propagates.
     ///
     /// # Errors
     /// The core is missing or not allowed, or DPDK has no slot for another thread.

@@ -1,6 +1,6 @@
 //! The pool all buffers come from.
 //!
-//! Owns its size and its end: the memory goes only when every buffer is home, so that a frame may outlive the ports.
+//! Owns its size and its end: the memory is freed only when every buffer is back, so that a frame may outlive the ports.
 
 use super::eal::Eal;
 use super::error::{Fault, errno, error_text};
@@ -102,7 +102,7 @@ impl Drop for Pool {
             self.eal.keep_memory();
             return;
         }
-        // SAFETY: every buffer is home, and new ones are only had through ports, which hold this value.
+        // SAFETY: every buffer is back, and new ones come only from ports, which hold this value.
         unsafe { dpdk_sys::rte_mempool_free(self.as_ptr()) };
     }
 }

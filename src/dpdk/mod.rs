@@ -26,6 +26,7 @@ pub use error::DpdkError;
 pub use frame::Mbuf;
 pub use large_pages::LargePages;
 pub use mempool::memory_mb;
-pub use port::{Link, PortConfig, PortFacts, Ports};
+pub use nic::PortFacts;
+pub use port::{Link, PortConfig, Ports};
 pub use queue::Queue;
 pub use rss::{Hashing, Rss};

@@ -4,16 +4,31 @@
 
 use super::attach::Attached;
 use super::mempool::Pool;
+use super::rss::Hashing;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+/// What does not change about a port while it is open.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PortFacts {
+    /// DPDK's driver.
+    pub driver: String,
+    /// Its address.
+    pub mac: [u8; 6],
+    /// How many workers receive from it.
+    pub rx_queues: u16,
+    /// How many can send at once.
+    pub tx_queues: u16,
+    /// Whether workers share transmit queues, in turns.
+    pub tx_shared: bool,
+    /// How the NIC spreads what it receives over its queues.
+    pub hashing: Hashing,
+}
 
 /// A started port. Closed when the last queue and the ports are gone; its pool goes after it.
 pub(super) struct Nic {
     pub(super) attached: Attached,
-    pub(super) rx_queues: u16,
-    pub(super) tx_queues: u16,
-    /// Whether there are fewer transmit queues than workers.
-    pub(super) tx_shared: bool,
+    pub(super) facts: PortFacts,
     /// One per transmit queue.
     pub(super) turns: Vec<Turns>,
     /// Frames dropped at receive because they cannot be made one segment. Written by workers, on the odd path only.
@@ -38,16 +53,16 @@ pub(super) struct Turns {
 /// A turn, until dropped.
 pub(super) struct Turn<'a>(&'a Turns);
 
-/// How often a worker looks before it lets the other run: they may share a core where devices are virtual.
-const LOOKS: u32 = 1000;
+/// How often a worker spins before it yields: they may share a core where devices are virtual.
+const SPINS: u32 = 1000;
 
 impl Turns {
     pub(super) fn take(&self) -> Turn<'_> {
-        let mut looks = 0;
+        let mut spins = 0;
         while self.taken.swap(true, Ordering::Acquire) {
             while self.taken.load(Ordering::Relaxed) {
-                looks += 1;
-                if looks % LOOKS == 0 { std::thread::yield_now() } else { std::hint::spin_loop() }
+                spins += 1;
+                if spins % SPINS == 0 { std::thread::yield_now() } else { std::hint::spin_loop() }
             }
         }
         Turn(self)

@@ -11,7 +11,7 @@ use super::eal::Eal;
 use super::error::{DpdkError, Fault, Said, error_text};
 use super::log;
 use super::mempool::{CACHE, Pool};
-use super::nic::{Nic, Turns};
+use super::nic::{Nic, PortFacts, Turns};
 use super::queue::Queue;
 use super::rss::{self, Hashing, Rss};
 use crate::io::PortStats;
@@ -44,23 +44,6 @@ pub struct PortConfig {
     pub rss: Option<Rss>,
 }
 
-/// What does not change about a port while it is open.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PortFacts {
-    /// DPDK's driver.
-    pub driver: String,
-    /// Its address.
-    pub mac: [u8; 6],
-    /// How many workers receive from it.
-    pub rx_queues: u16,
-    /// How many can send at once.
-    pub tx_queues: u16,
-    /// Whether workers share transmit queues, in turns.
-    pub tx_shared: bool,
-    /// How the NIC spreads what it receives over its queues.
-    pub hashing: Hashing,
-}
-
 /// The cable.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Link {
@@ -73,7 +56,6 @@ pub struct Link {
 /// All ports, open. A port is named by its place in the configuration, from 0.
 pub struct Ports {
     open: Vec<Arc<Nic>>,
-    facts: Vec<PortFacts>,
     /// Per worker, until it takes them.
     queues: Vec<Vec<Queue>>,
     pool: Arc<Pool>,
@@ -93,11 +75,9 @@ impl Eal {
         let largest = wanted.iter().map(|port| port.mtu).max().unwrap_or(1500);
         let socket = drafts.first().map_or(-1, Draft::socket);
         let pool = Arc::new(Pool::new(self, mbufs, largest, socket)?);
-        let mut ports = Ports { open: Vec::new(), facts: Vec::new(), queues: Vec::new(), pool, mbufs };
+        let mut ports = Ports { open: Vec::new(), queues: Vec::new(), pool, mbufs };
         for draft in drafts {
-            let (nic, facts) = draft.start(&ports.pool, ring, workers)?;
-            ports.open.push(Arc::new(nic));
-            ports.facts.push(facts);
+            ports.open.push(Arc::new(draft.start(&ports.pool, ring, workers)?));
         }
         let queues_of = |worker| ports.open.iter().map(|nic| Queue::new(nic, worker)).collect();
         ports.queues = (0..usize::from(workers)).map(queues_of).collect();
@@ -113,8 +93,8 @@ impl Ports {
     }
 
     /// What does not change, per port in order.
-    pub fn facts(&self) -> &[PortFacts] {
-        &self.facts
+    pub fn facts(&self) -> Vec<PortFacts> {
+        self.open.iter().map(|nic| nic.facts.clone()).collect()
     }
 
     /// The state of a port's cable; down for a port that is not there.
@@ -271,7 +251,7 @@ impl<'a> Draft<'a> {
     }
 
     /// Sets up the queues and starts the port.
-    fn start(mut self, pool: &Arc<Pool>, ring: u16, workers: u16) -> Result<(Nic, PortFacts), Fault> {
+    fn start(mut self, pool: &Arc<Pool>, ring: u16, workers: u16) -> Result<Nic, Fault> {
         let id = self.attached.id;
         let node = u32::try_from(self.socket()).unwrap_or(u32::MAX);
         let (mut received, mut sent) = (ring, ring);
@@ -299,30 +279,21 @@ impl<'a> Draft<'a> {
         self.finish(pool, workers)
     }
 
-    fn finish(self, pool: &Arc<Pool>, workers: u16) -> Result<(Nic, PortFacts), Fault> {
+    fn finish(self, pool: &Arc<Pool>, workers: u16) -> Result<Nic, Fault> {
         let mut mac = dpdk_sys::rte_ether_addr::default();
         // SAFETY: the port is open, and the address is a variable of ours.
         let rc = unsafe { dpdk_sys::rte_eth_macaddr_get(self.attached.id, &mut mac) };
         check(self.wanted, "it has no MAC address", rc)?;
-        let tx_shared = self.tx_queues < workers;
         let facts = PortFacts {
             driver: self.driver(),
             mac: mac.addr_bytes,
             rx_queues: self.rx_queues,
             tx_queues: self.tx_queues,
-            tx_shared,
+            tx_shared: self.tx_queues < workers,
             hashing: self.hashing,
         };
-        let nic = Nic {
-            rx_queues: self.rx_queues,
-            tx_queues: self.tx_queues,
-            tx_shared,
-            turns: (0..self.tx_queues).map(|_| Turns::default()).collect(),
-            unusable: AtomicU64::new(0),
-            pool: Arc::clone(pool),
-            attached: self.attached,
-        };
-        Ok((nic, facts))
+        let turns = (0..self.tx_queues).map(|_| Turns::default()).collect();
+        Ok(Nic { attached: self.attached, facts, turns, unusable: AtomicU64::new(0), pool: Arc::clone(pool) })
     }
 }
 

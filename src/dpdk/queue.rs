@@ -5,7 +5,7 @@
 //! under a spin lock: the only lock a packet can meet, and only there (virtual devices, mostly).
 
 use super::frame::Mbuf;
-use super::nic::Nic;
+use super::nic::{Nic, PortFacts};
 use crate::io::{BURST, Frame, Port};
 use std::ptr::NonNull;
 use std::sync::Arc;
@@ -25,8 +25,9 @@ impl Queue {
     /// Worker number `worker`'s queue.
     pub(super) fn new(nic: &Arc<Nic>, worker: usize) -> Queue {
         let worker = u16::try_from(worker).unwrap_or(u16::MAX);
-        let receive = (worker < nic.rx_queues).then_some(worker);
-        Queue { nic: Arc::clone(nic), receive, transmit: worker % nic.tx_queues, shared: nic.tx_shared }
+        let PortFacts { rx_queues, tx_queues, tx_shared: shared, .. } = nic.facts;
+        let receive = (worker < rx_queues).then_some(worker);
+        Queue { nic: Arc::clone(nic), receive, transmit: worker % tx_queues, shared }
     }
 
     /// Whether this worker receives from the port itself.

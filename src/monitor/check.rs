@@ -105,7 +105,7 @@ impl Check {
         self.under_way == Some(probe)
     }
 
-    /// The probe is under way from `now`. The next falls on the grid of intervals; after a hint the grid begins anew.
+    /// The probe is under way from `now`. The next falls on the grid of intervals; after a hint the grid starts over.
     pub fn start(&mut self, probe: ProbeId, now: Instant) {
         let interval = self.spec.interval.max(Duration::from_nanos(1));
         if self.hinted && now < self.due {

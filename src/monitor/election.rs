@@ -1,12 +1,12 @@
 //! Which member of a pool is active, and why.
 //!
 //! Owns one pure function, [`choose`]. It is sticky: the active member stays until it is lost, the operator says
-//! otherwise, or the pool fails back by its own setting. Two members that answer keep the current one and raise an alarm
-//! (scenario 30); nobody is chosen because he stands first in the file, only because a probe said so (scenario 82).
+//! otherwise, or the pool fails back by its own setting. If two members answer, the current one stays and an alarm is raised
+//! (scenario 30). No member is chosen for being first in the file, only because a probe succeeded (scenario 82).
 //!
-//! The operator's words weigh as follows. *Offline* is like down, and nothing chooses such a member. *Drained* means no
-//! new work: a drained active member loses its role at once, to another that is up or to nobody. *Forced* chooses a member
-//! whatever its probes say and even if drained; not if offline.
+//! What the operator sets takes effect as follows. An *offline* member counts as down and is never chosen. A *drained* one gets
+//! no new work: if it is active it loses the role at once, to another that is up or to none. A *forced* member is chosen
+//! whatever its probes say, even if drained, but not if offline.
 
 use crate::policy::health::State;
 use crate::policy::intent::{FailBack, MemberId, NoMember};
@@ -17,7 +17,7 @@ pub struct Candidate<'a> {
     pub member: MemberId,
     /// The operator's name for it.
     pub name: &'a str,
-    /// What its probes say, with the operator's word laid over.
+    /// What its probes say, overridden by what the operator has set.
     pub state: State,
     /// Why it is in that state.
     pub reason: &'a str,
@@ -34,18 +34,18 @@ pub struct Ballot<'a> {
     pub forced: Option<MemberId>,
     /// Whether a member earlier in the list takes over again.
     pub fail_back: FailBack,
-    /// What happens when nobody is up.
+    /// What happens when no member is up.
     pub no_member: NoMember,
 }
 
 /// Who is active from now on.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Choice {
-    /// Who; `None`: nobody.
+    /// The active member, if there is one.
     pub active: Option<MemberId>,
     /// Why, in words for an operator.
     pub reason: String,
-    /// What somebody should look at, if anything.
+    /// What an operator should look at, if anything.
     pub alarm: Option<String>,
 }
 
@@ -73,14 +73,8 @@ impl<'a> Ballot<'a> {
         match (forced, current.map(|one| (one, one.state)), first) {
             (Some(one), ..) => (forced, format!("{} is forced by the operator; it is {}", one.name, known(one))),
             (None, Some((one, State::Up)), Some(next)) if self.fails_back(one, next) => {
-                let names = (next.name, one.name);
-                (
-                    first,
-                    format!(
-                        "{} takes over again: it is up and listed before {}, and fail_back is immediate",
-                        names.0, names.1
-                    ),
-                )
+                let why = format!("it is up and listed before {}, and fail_back is immediate", one.name);
+                (first, format!("{} takes over again: {why}", next.name))
             }
             (None, Some((one, State::Up | State::Unknown)), _) => {
                 (current, format!("{} stays active: {}", one.name, one.reason))
@@ -93,7 +87,7 @@ impl<'a> Ballot<'a> {
                 let why = "no member is up and no_member is keep-last";
                 (current, format!("{} stays active although it is {}: {why}", one.name, known(one)))
             }
-            (None, _, None) => (None, self.nobody()),
+            (None, _, None) => (None, self.none_is_up()),
         }
     }
 
@@ -102,7 +96,7 @@ impl<'a> Ballot<'a> {
         self.fail_back == FailBack::Immediate && first.member != current.member
     }
 
-    fn nobody(&self) -> String {
+    fn none_is_up(&self) -> String {
         let states: Vec<_> = self.candidates.iter().map(|one| format!("{} is {}", one.name, known(one))).collect();
         format!("no member is up: {}", states.join("; "))
     }
@@ -123,7 +117,7 @@ impl<'a> Ballot<'a> {
             Some(one) if one.state == State::Down => Some(format!("{} is active but {}", one.name, known(one))),
             Some(_) => None,
             None if self.candidates.iter().any(|candidate| candidate.state == State::Unknown) => None,
-            None => Some(self.nobody()),
+            None => Some(self.none_is_up()),
         }
     }
 }
@@ -192,7 +186,7 @@ mod tests {
                 (Some(A), "sip-a answers: sip-options: 200 OK", None),
             ),
             row(
-                "82: after a restart nobody is chosen by his place in the file",
+                "82: after a restart no member is chosen by its place in the file",
                 (Unknown, Unknown),
                 None,
                 (

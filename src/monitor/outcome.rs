@@ -38,7 +38,7 @@ pub struct Start {
     pub monitor: MonitorId,
 }
 
-/// What the probes say of a member. The operator's word is not in it.
+/// What the probes say of a member, whatever the operator has set.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Verdict {
     /// `Unknown`, `Up` or `Down`.

@@ -50,13 +50,6 @@ pub struct HostStack {
     now: Instant,
 }
 
-/// What a probe is started with.
-struct Opening<'a> {
-    local: Endpoint,
-    monitor: &'a Monitor,
-    member: Ipv4Addr,
-}
-
 impl HostStack {
     /// A stack without addresses. `seed` determines ports, identifiers and sequence numbers, though not TLS keys.
     pub fn new(seed: u64, now: Instant) -> HostStack {
@@ -97,8 +90,7 @@ impl HostStack {
         let Some(port) = self.ports.take() else {
             return self.reject(probe, format!("no free source port: {} probes are under way", self.probes.len()));
         };
-        let opening = Opening { local: Endpoint::new(source, port), monitor, member };
-        match self.open(&opening) {
+        match self.open(&monitor.kind, Endpoint::new(source, port), member) {
             Ok((tuple, task)) => {
                 self.by_tuple.insert(tuple, probe);
                 self.probes.insert(probe, Probe { tuple, started: now, timeout: monitor.timeout, task });
@@ -174,10 +166,9 @@ impl HostStack {
     }
 
     /// Sends the first packet of a probe, or opens its connection.
-    fn open(&mut self, opening: &Opening<'_>) -> Result<(Tuple, Task), String> {
-        let &Opening { local, member, .. } = opening;
+    fn open(&mut self, kind: &MonitorKind, local: Endpoint, member: Ipv4Addr) -> Result<(Tuple, Task), String> {
         let remote = |port| Endpoint::new(member, port);
-        let (protocol, remote, task, datagram) = match &opening.monitor.kind {
+        let (protocol, remote, task, datagram) = match kind {
             MonitorKind::Icmp => {
                 let mut payload = [0; 16];
                 payload[..8].copy_from_slice(&self.random.draw().to_be_bytes());
@@ -194,9 +185,9 @@ impl HostStack {
                 let datagram = packet::udp(local, remote(*port), send);
                 (Protocol::Udp, remote(*port), Task::Datagram { expects: receive.clone() }, datagram)
             }
-            &MonitorKind::Tcp { port } => return self.connect(opening, port, None),
+            &MonitorKind::Tcp { port } => return self.connect(local, remote(port), None),
             MonitorKind::Sip(sip) if sip.transport != SipTransport::Udp => {
-                return self.connect(opening, sip.port, Some(sip));
+                return self.connect(local, remote(sip.port), Some(sip));
             }
             MonitorKind::Sip(sip) => {
                 let question = Question::new(sip, &mut self.random);
@@ -209,13 +200,11 @@ impl HostStack {
     }
 
     /// Opens the connection of a probe. Its SYN is sent by the next [`poll`](HostStack::poll), or here and now.
-    fn connect(&mut self, opening: &Opening<'_>, port: u16, sip: Option<&SipProbe>) -> Result<(Tuple, Task), String> {
-        let &Opening { local, member, .. } = opening;
-        let remote = Endpoint::new(member, port);
+    fn connect(&mut self, local: Endpoint, remote: Endpoint, sip: Option<&SipProbe>) -> Result<(Tuple, Task), String> {
         let tls = match sip {
             Some(sip) if sip.transport == SipTransport::Tls => {
                 let config = self.tls.clone().map_err(|error| format!("TLS is not available: {error}"))?;
-                let tls = Tls::new(config, member, sip.host.as_deref());
+                let tls = Tls::new(config, remote.addr, sip.host.as_deref());
                 Some(tls.map_err(|error| format!("TLS is not available: {error}"))?)
             }
             _ => None,
@@ -227,7 +216,7 @@ impl HostStack {
         let handle = self.stack.connect(local, remote);
         let handle = handle.map_err(|error| format!("cannot connect to {remote}: {error}"))?;
         self.stack.poll(self.now);
-        let connection = Box::new(Connection::new(port, asks, tls));
+        let connection = Box::new(Connection::new(remote.port, asks, tls));
         Ok((Tuple::new(Protocol::Tcp, local, remote), Task::Connection { handle, connection }))
     }
 

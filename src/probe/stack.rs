@@ -22,7 +22,7 @@ const MTU: usize = 1280;
 /// Datagrams that may wait to be read. More in one turn than any set of probes brings about.
 const WAITING: usize = 1024;
 
-/// An address that nobody has (RFC 7600): smoltcp takes every other for its own that is routed to its own.
+/// An address that no host has (RFC 7600). smoltcp accepts every address that is routed to its own.
 const OWN: Ipv4Addr = Ipv4Addr::new(192, 0, 0, 8);
 
 /// TCP of all self-IPs.
@@ -102,17 +102,14 @@ impl Stack {
             self.sockets.get_mut::<tcp::Socket<'static>>(one.handle).abort();
         }
         self.poll(now);
-        let (ended, closing) = std::mem::take(&mut self.closing).into_iter().partition(|one: &Closing| {
+        // Nobody waits out TIME-WAIT: the port does not come again before all others were used.
+        let over = |one: &mut Closing| {
             let state = self.sockets.get::<tcp::Socket<'static>>(one.handle).state();
-            // Nobody waits out TIME-WAIT: the port does not come again before all others were used.
             matches!(state, tcp::State::Closed | tcp::State::TimeWait)
-        });
-        self.closing = closing;
-        let release = |one: Closing| {
-            self.sockets.remove(one.handle);
-            one.port
         };
-        Vec::into_iter(ended).map(release).collect()
+        let ended: Vec<Closing> = self.closing.extract_if(.., over).collect();
+        ended.iter().for_each(|one| drop(self.sockets.remove(one.handle)));
+        ended.into_iter().map(|one| one.port).collect()
     }
 
     /// Queues a datagram that is not TCP's, or belongs to no connection.

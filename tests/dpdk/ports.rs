@@ -124,11 +124,9 @@ fn workers_are_bound_and_take_turns_where_the_driver_has_too_few_queues() {
         let one_pair = format!("net_pcap0,rx_pcap={},tx_pcap={}", read.display(), written.display());
         let eal = start();
         let mut ports = open_or_panic(&eal, &[&one_pair, "net_null0"], 2);
-        let facts: Vec<_> = ports
-            .facts()
-            .iter()
-            .map(|port| (&port.driver[..], port.rx_queues, port.tx_queues, port.tx_shared))
-            .collect();
+        let found = ports.facts();
+        let facts: Vec<_> =
+            found.iter().map(|port| (&port.driver[..], port.rx_queues, port.tx_queues, port.tx_shared)).collect();
         assert_eq!(facts, [("net_pcap", 1, 1, true), ("net_null", 2, 2, false)]);
         let workers = [ports.queues_for(0), ports.queues_for(1)];
         let receives: Vec<Vec<bool>> =

@@ -13,6 +13,8 @@ fn at(second: u64) -> Instant {
 }
 
 /// The outlook after each second of a history.
+type Outlook = (Forecast, Option<Duration>);
+
 fn outlooks(seconds: u64, used: impl Fn(u64) -> usize) -> Vec<Outlook> {
     let mut trend = Trend::default();
     let second = |second| {
@@ -24,7 +26,7 @@ fn outlooks(seconds: u64, used: impl Fn(u64) -> usize) -> Vec<Outlook> {
 
 fn in_seconds(outlook: Outlook) -> f64 {
     match outlook {
-        Outlook::Growing(span) => span.as_secs_f64(),
+        (Forecast::Growing, Some(span)) => span.as_secs_f64(),
         other => panic!("{other:?}"),
     }
 }
@@ -53,12 +55,12 @@ fn what_does_not_grow_is_steady_at_every_moment() {
     ];
     for (about, history) in rows {
         let outlooks = outlooks(3_600, history);
-        assert!(outlooks[..55].iter().all(|outlook| *outlook == Outlook::Unknown), "{about}");
+        assert!(outlooks[..55].iter().all(|outlook| *outlook == (Forecast::Unknown, None)), "{about}");
         // A saw shows itself as one when it has turned.
         let turned = outlooks.iter().enumerate().skip(480);
-        let growing = turned.filter(|(_, outlook)| matches!(outlook, Outlook::Growing(_))).map(|(second, _)| second);
+        let growing = turned.filter(|(_, outlook)| outlook.0 == Forecast::Growing).map(|(second, _)| second);
         assert_eq!(growing.collect::<Vec<_>>(), [0; 0], "{about}");
-        assert_eq!(outlooks.last(), Some(&Outlook::Steady), "{about}");
+        assert_eq!(outlooks.last(), Some(&(Forecast::Steady, None)), "{about}");
     }
 }
 
@@ -74,7 +76,7 @@ fn the_wandering_of_real_load_is_not_growth() {
             let died = (0..used).filter(|_| random.below(100) == 0).count();
             used = used + born - died;
             trend.sample(used, at(second));
-            wrong += usize::from(matches!(trend.outlook(used, CAPACITY), Outlook::Growing(_)));
+            wrong += usize::from(trend.outlook(used, CAPACITY).0 == Forecast::Growing);
         }
     }
     assert!(wrong * 100 < 6 * 3_600, "{wrong} seconds of 21,600");
@@ -113,21 +115,25 @@ fn a_sudden_burst_is_foretold_within_a_minute() {
 fn growth_that_has_stopped_is_soon_forgotten() {
     let outlooks = outlooks(2_000, |second| 1_000 + second.min(1_000) as usize * 20);
     in_seconds(outlooks[1_000]);
-    assert!(outlooks[1_300..].iter().all(|outlook| *outlook == Outlook::Steady), "{:?}", outlooks[1_300]);
+    assert!(outlooks[1_300..].iter().all(|outlook| *outlook == (Forecast::Steady, None)), "{:?}", outlooks[1_300]);
 }
 
 #[test]
 fn what_falls_or_is_not_used_is_never_full_and_what_leaks_slowly_is_steady() {
     let rows: [(&str, History, Outlook); 4] = [
-        ("not used", |_| 0, Outlook::Never),
-        ("falls", |second| 50_000 - 10 * second as usize, Outlook::Never),
-        ("a port in a minute", |second| 1_000 + second as usize / 60, Outlook::Steady),
-        ("full", |_| CAPACITY, Outlook::Exhausted),
+        ("not used", |_| 0, (Forecast::Never, None)),
+        ("falls", |second| 50_000 - 10 * second as usize, (Forecast::Never, None)),
+        ("a port in a minute", |second| 1_000 + second as usize / 60, (Forecast::Steady, None)),
+        ("full", |_| CAPACITY, (Forecast::Exhausted, Some(Duration::ZERO))),
     ];
     for (about, history, expected) in rows {
         assert_eq!(outlooks(1_200, history).last(), Some(&expected), "{about}");
     }
-    assert_eq!(Trend::default().outlook(9, 9), Outlook::Exhausted, "full is full, from the first moment");
+    assert_eq!(
+        Trend::default().outlook(9, 9),
+        (Forecast::Exhausted, Some(Duration::ZERO)),
+        "full is full, from the first moment"
+    );
 }
 
 #[test]
@@ -139,6 +145,6 @@ fn the_peak_is_kept_and_the_record_is_bounded_through_a_gap() {
     assert_eq!((trend.peak(), trend.points.len()), (777, MOST));
     // The management core stood still for an hour; what it sees then begins anew, it is no burst.
     trend.sample(20_000, at(90_000));
-    assert_eq!(trend.outlook(20_000, CAPACITY), Outlook::Unknown);
+    assert_eq!(trend.outlook(20_000, CAPACITY), (Forecast::Unknown, None));
     assert_eq!((trend.peak(), trend.points.len()), (20_000, 1));
 }

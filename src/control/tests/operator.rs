@@ -1,4 +1,4 @@
-//! What an operator asks and when he is answered: scenarios 37, 84; and that every snapshot comes home.
+//! What an operator asks and when he is answered: scenarios 37, 84; and that every snapshot is returned.
 
 use super::*;
 
@@ -38,7 +38,7 @@ fn a_change_is_answered_when_the_last_worker_has_it_or_patience_ends() {
 }
 
 #[test]
-fn every_snapshot_comes_home_and_epochs_only_grow() {
+fn every_snapshot_is_returned_and_epochs_only_grow() {
     let mut world = World::settled();
     for round in 0..30 {
         let word = if round % 2 == 0 { AdminState::Draining } else { AdminState::Enabled };

@@ -323,7 +323,7 @@ fn s83_a_reload_takes_over_what_is_new_and_keeps_what_is_known() {
     assert_eq!(reloaded.changes.len(), 2, "{reloaded:?}");
     assert_eq!(world.snapshot().virtuals.len(), 2);
     assert_eq!(world.active().as_deref(), Some("sip-a"), "not for a moment without an active member");
-    assert_eq!(members(&mut world)[B].admin, AdminState::Draining, "the operator's word stands");
+    assert_eq!(members(&mut world)[B].admin, AdminState::Draining, "as the operator has set it");
     assert_eq!(world.announced(before), [(before, Ipv4Addr::new(10, 20, 0, 101))]);
     let again = reload(&mut world, Ok(file_of(&intent))).unwrap();
     assert!(matches!(again.data, Data::Reloaded(reloaded) if reloaded.changes.is_empty()));

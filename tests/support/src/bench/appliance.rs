@@ -6,9 +6,7 @@ use super::file::File;
 use fairlead::admin::rows::Wall;
 use fairlead::admin::{Answer, Request};
 use fairlead::config::{self, LogLevel};
-use fairlead::control::{
-    Controller, ControllerConfig, CounterSource, Input, Machine, Output, PortCounters, PortFacts, WorkerCounters,
-};
+use fairlead::control::{Controller, CounterSource, Input, Machine, Output, PortCounters, PortFacts, WorkerCounters};
 use fairlead::engine::{Engine, Share};
 use fairlead::flow::Claims;
 use fairlead::io::memory::{FarEnd, MemoryPort, Pool};
@@ -96,22 +94,17 @@ impl Appliance {
                 Worker::new(WorkerId(at as u16), engine, queues, hands, end, Arc::clone(&shared[at]))
             })
             .collect();
-        let config = ControllerConfig {
-            configuration,
-            machine: Machine {
-                macs: OURS.to_vec(),
-                ports: vec![PortFacts::default(); 2],
-                workers: workers.len(),
-                counters: Box::new(Counters(shared.clone())),
-                start: Wall(0),
-            },
-            claims,
-            seed,
+        let machine = Machine {
+            macs: OURS.to_vec(),
+            ports: vec![PortFacts::default(); 2],
+            workers: workers.len(),
+            counters: Box::new(Counters(shared.clone())),
+            start: Wall(0),
         };
         Appliance {
             file: file.clone(),
             log: Vec::new(),
-            controller: Controller::new(config, now),
+            controller: Controller::new(configuration, machine, claims, seed, now),
             workers,
             mail,
             shared,
