@@ -164,7 +164,8 @@ impl Snapshot {
         }
         (self.datagrams_in, self.datagrams_out) = (parts::datagrams_in(self), parts::datagrams_out(self));
         self.datagram_ports = parts::datagram_ports(self);
-        self.datagram_bits = self.datagrams_out.iter().fold(0, |bits, it| bits | 1 << (it.port & 63));
+        let ports = self.datagrams_in.iter().map(|it| it.port).chain(self.datagrams_out.iter().map(|it| it.port));
+        self.datagram_bits = ports.fold(0, |bits, port| bits | 1 << (port & 63));
     }
 
     fn ready(&self, address: Ipv4Addr, service: &ServiceView) -> Option<Ready> {

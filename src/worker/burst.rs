@@ -92,7 +92,7 @@ impl<P: Port> Worker<P> {
             self.timing.taken_over(received, cargo.frames() as u64);
             match cargo {
                 Cargo::Frame(frame) => self.batch.push(frame, port, &self.engine),
-                // What came before it shall leave before it.
+                // What came before it must leave before it.
                 Cargo::Pieces(pieces) => {
                     self.decide_all(Origin::Worker, now);
                     self.take_over_whole(pieces, port, now);

@@ -252,3 +252,22 @@ fn answers_of_the_exclusion_group_leave_no_flows_for_hours() {
     lab.rig.wait(Duration::from_secs(3600));
     assert_eq!(lab.rig.tally().flows, 0, "after an hour");
 }
+
+/// Service ports are found by address and port: that a peer serves SIP at the same number makes nobody's datagram slower.
+#[test]
+fn a_datagram_to_a_port_that_others_serve_has_a_cached_route() {
+    let (mut lab, peer) = (lab(), at(PEER, 5060));
+    let there = |src| Build::udp(at(src, 33_000), peer);
+    let back = |dst| Build::udp(peer, at(dst, 33_000));
+    for _ in 0..2 {
+        lab.forwards(HOST_A, there(A), ROUTER, there(V));
+        lab.forwards(ROUTER, back(V), HOST_A, back(A));
+    }
+    for frame in [there(A), back(V)] {
+        let tuple = Packet::parse(&frame.bytes()).unwrap().tuple().unwrap();
+        assert!(lab.rig.workers.iter().any(|worker| worker.engine().is_cached(&tuple)), "{tuple}");
+    }
+    // Its own service ports need no flow at all.
+    lab.forwards(ROUTER, Build::udp(peer, at(V, 5060)), HOST_A, Build::udp(peer, at(A, 5060)));
+    assert_eq!(lab.rig.tally().flows, 1);
+}

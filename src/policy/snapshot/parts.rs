@@ -123,6 +123,7 @@ pub(super) fn datagrams_in(snapshot: &Snapshot) -> Vec<DatagramsIn> {
         .filter(|(_, service)| service.listen.protocol == Protocol::Udp)
         .map(|(place, service)| DatagramsIn {
             place,
+            port: service.listen.port,
             ready: service.ready.clone(),
             exclude: Exclusion::of(snapshot.pool(service.pool)),
         })
@@ -147,14 +148,16 @@ pub(super) fn datagrams_out(snapshot: &Snapshot) -> Vec<DatagramsOut> {
 
 /// Of two services at one endpoint the first counts.
 pub(super) fn datagram_ports(snapshot: &Snapshot) -> WordMap<Endpoint, DatagramPort> {
-    let ins = snapshot.datagrams_in.iter().zip(0..).map(|(it, at)| {
-        let (server, service) = (snapshot.server(it.place.0), usize::from(it.place.1));
-        (Endpoint::new(server.address, server.services[service].listen.port), DatagramPort::In(at))
-    });
-    let outs = snapshot.datagrams_out.iter().zip(0..).map(|(it, at)| {
-        let port = it.port;
-        (Endpoint::new(snapshot.member(it.sender).address, port), DatagramPort::Out(at))
-    });
+    let ins = snapshot
+        .datagrams_in
+        .iter()
+        .zip(0..)
+        .map(|(it, at)| (Endpoint::new(snapshot.server(it.place.0).address, it.port), DatagramPort::In(at)));
+    let outs = snapshot
+        .datagrams_out
+        .iter()
+        .zip(0..)
+        .map(|(it, at)| (Endpoint::new(snapshot.member(it.sender).address, it.port), DatagramPort::Out(at)));
     let all: Vec<_> = ins.chain(outs).collect();
     WordMap::new(all.into_iter().rev())
 }

@@ -189,6 +189,8 @@ pub enum DatagramPort {
 pub struct DatagramsIn {
     /// Which virtual address, and which of its services.
     pub place: (u16, u16),
+    /// The service port.
+    pub port: u16,
     /// See [`ServiceView::ready`].
     pub ready: Option<Ready>,
     /// The exclusion group of the service's pool.
