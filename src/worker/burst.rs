@@ -9,7 +9,7 @@ use super::Worker;
 use super::cargo::Cargo;
 use super::execute::reason;
 use super::hand_off::Parcel;
-use crate::engine::{Classified, Departure, DropReason, Engine, Lookup};
+use crate::engine::{Classified, Departure, Engine, Lookup};
 use crate::io::{BURST, Frame, Port};
 use crate::policy::intent::PortId;
 use crate::time::Instant;
@@ -115,9 +115,7 @@ impl<P: Port> Worker<P> {
             match self.engine.by_cached_route(&place.packet, place.port, &place.lookup, now) {
                 Some(Departure { forward, egress }) => {
                     cached += 1;
-                    if !self.outgoing.depart(frame, &place.packet, &forward.rewrite, egress) {
-                        self.tally.dropped(DropReason::NoBuffer);
-                    }
+                    self.outgoing.depart(frame, &place.packet, &forward.rewrite, egress, &mut self.tally);
                 }
                 None => self.decide(frame, place, origin, now),
             }
@@ -149,9 +147,7 @@ impl<P: Port> Worker<P> {
         }
         match self.engine.decide_at_once(packet, classified, now) {
             Some(Departure { forward, egress }) => {
-                if !self.outgoing.depart(frame, packet, &forward.rewrite, egress) {
-                    self.tally.dropped(DropReason::NoBuffer);
-                }
+                self.outgoing.depart(frame, packet, &forward.rewrite, egress, &mut self.tally);
             }
             None => self.decide_in_full(frame, packet, classified, *port, now),
         }

@@ -3,6 +3,7 @@
 //! Owns the last change to a frame's bytes and the queues to the NICs, filled during the turn and emptied at its end.
 
 use super::Worker;
+use super::counters::Tally;
 use crate::engine::{DropReason, Egress, Forward, ResetOrder};
 use crate::io::{BURST, Frame, Port};
 use crate::policy::intent::PortId;
@@ -23,19 +24,24 @@ impl<F> Outgoing<F> {
     pub(super) fn push(&mut self, port: PortId, frame: F) {
         self.queues[port.index()].push(frame);
     }
+}
 
-    /// Changes the frame as data says, lowers its TTL, writes its link header, and queues it. `false`: no headroom.
+impl<F: Frame> Outgoing<F> {
+    /// Changes the frame as data says, lowers its TTL, writes its link header, and queues it; or counts that it has no headroom.
     #[inline(always)]
-    pub(super) fn depart(&mut self, mut frame: F, packet: &Packet, rewrite: &Rewrite, egress: &Egress) -> bool
-    where
-        F: Frame,
-    {
+    pub(super) fn depart(
+        &mut self,
+        mut frame: F,
+        packet: &Packet,
+        rewrite: &Rewrite,
+        egress: &Egress,
+        tally: &mut Tally,
+    ) {
         rewrite.pass_on(frame.bytes_mut(), packet);
-        let fits = link(&mut frame, packet.l3.into(), packet.end.into(), egress);
-        if fits {
-            self.push(egress.port, frame);
+        match link(&mut frame, packet.l3.into(), packet.end.into(), egress) {
+            true => self.push(egress.port, frame),
+            false => tally.dropped(DropReason::NoBuffer),
         }
-        fits
     }
 }
 
@@ -49,9 +55,7 @@ impl<P: Port> Worker<P> {
             forward.rewrite.pass_on(frame.bytes_mut(), packet);
             return self.link_and_queue(frame, packet, &egress);
         }
-        if !outgoing.depart(frame, packet, &forward.rewrite, egress) {
-            tally.dropped(DropReason::NoBuffer);
-        }
+        outgoing.depart(frame, packet, &forward.rewrite, egress, tally);
     }
 
     /// As [`Worker::forward`], of an ICMP error whose quoted packet changes as well.
