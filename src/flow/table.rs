@@ -175,13 +175,7 @@ impl<A: KeyAddress> FlowTable<A> {
     /// As [`FlowTable::find`], for a key whose tag is known.
     #[inline]
     pub fn find_key(&self, tag: Tag, key: &Key<A>) -> Option<(FlowId, Direction)> {
-        self.hint_of(tag, key).map(SlotHint::place)
-    }
-
-    /// Where the flow with this key is.
-    #[inline]
-    pub fn hint_of(&self, tag: Tag, key: &Key<A>) -> Option<SlotHint> {
-        self.index.find(tag.0, |value| self.is_at(value, key)).map(SlotHint)
+        self.index.find(tag.0, |value| self.is_at(value, key)).map(|value| SlotHint(value).place())
     }
 
     /// The value of an index cell leads to the side that has this key.
