@@ -3,12 +3,12 @@
 //! A row says who sends what and who gets what; [`LabOn`] adds MAC addresses, tags and the lowered TTL, compares whole
 //! frames, and compares every counter. Nothing here knows how the appliance decides.
 
+pub use crate::places::*;
 use crate::rig::*;
 use fairlead::engine::{DropReason, Notice, PuntReason};
 use fairlead::policy::intent::*;
 use fairlead::wire::build::{Build, mend_icmp, mend_ip};
 use fairlead::wire::facts::Link;
-use fairlead::wire::tcp::Flags;
 use fairlead::wire::{Endpoint, Kind, Mac, Packet};
 use fairlead::worker::Tally;
 
@@ -40,21 +40,6 @@ pub const ROUTER: Far = Far::Router;
 pub const HOST_A: Far = Far::Server(11);
 pub const HOST_B: Far = Far::Server(12);
 pub const HOSTS: [Far; 2] = [HOST_A, HOST_B];
-
-pub const PHONE: &str = "172.16.5.5";
-pub const PEER: &str = "172.16.9.9";
-pub const CONFIG: &str = "172.16.1.20";
-pub const VISITOR: &str = "172.16.7.70";
-
-pub const ACK: Flags = Flags::ACK;
-pub const SYN: Flags = Flags::SYN;
-pub const SYN_ACK: Flags = Flags::SYN.with(Flags::ACK);
-pub const FIN_ACK: Flags = Flags::FIN.with(Flags::ACK);
-pub const DATA: Flags = Flags::PSH.with(Flags::ACK);
-
-pub fn at(address: &str, port: u16) -> Endpoint {
-    Endpoint::new(addr(address), port)
-}
 
 impl Far {
     /// Its address on the server network.

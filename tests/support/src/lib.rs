@@ -3,7 +3,7 @@
 //! * [`rig`] is workers on ports of any kind, with the test in the place of management; [`lab`] puts neighbours around it
 //!   and says what they send and get; [`fragments`] is the same for datagrams in pieces.
 //! * [`bench`] is the whole appliance, controller and all, with members, a router and an operator.
-//! * [`plan`] is a configuration of two pairs that changes by chance, [`dice`] is chance, and [`mend`] makes damaged frames
+//! * [`places`] says who is where; [`plan`] is a configuration of two pairs that changes by chance, [`dice`] is chance, and [`mend`] makes damaged frames
 //!   pass the first check.
 //!
 //! Never asserts how the appliance decides: only what comes out, what was counted, and that nothing was lost.
@@ -13,6 +13,7 @@ pub mod dice;
 pub mod fragments;
 pub mod lab;
 pub mod mend;
+pub mod places;
 pub mod plan;
 pub mod rig;
 

@@ -4,6 +4,7 @@
 //! test says so. What is on the wire is given and taken as whole frames; each frame that comes out is checked whole.
 
 use crate::TWO_ARM;
+pub use crate::places::{A, B, E, G, INNER, OUTER, R, V};
 use fairlead::config::parse;
 use fairlead::engine::{DropReason, Engine, Notice, PuntReason, Share};
 use fairlead::flow::Claims;
@@ -19,16 +20,6 @@ use fairlead::worker::mailbox::{ManagementEnd, mailbox};
 use fairlead::worker::{Command, Event, Shared, Tally, Worker, WorkerId, hand_offs};
 use std::net::Ipv4Addr;
 use std::sync::{Arc, LazyLock};
-
-pub const V: &str = "10.20.0.100";
-pub const A: &str = "10.20.0.11";
-pub const B: &str = "10.20.0.12";
-pub const G: &str = "10.20.0.1";
-pub const E: &str = "192.0.2.2";
-pub const R: &str = "192.0.2.1";
-
-pub const OUTER: PortId = PortId(0);
-pub const INNER: PortId = PortId(1);
 
 pub const MAC_OUTER: Mac = Mac([2, 0xfe, 0, 0, 0, 1]);
 pub const MAC_INNER: Mac = Mac([2, 0xfe, 0, 0, 0, 2]);

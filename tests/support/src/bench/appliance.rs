@@ -22,8 +22,6 @@ use std::sync::{Arc, Weak};
 
 /// Our MAC on each port.
 pub const OURS: [Mac; 2] = [Mac([2, 0xfe, 0, 0, 0, 1]), Mac([2, 0xfe, 0, 0, 0, 2])];
-pub const OUTER: PortId = PortId(0);
-pub const INNER: PortId = PortId(1);
 
 /// A line of the log.
 #[derive(Clone, Debug)]

@@ -2,33 +2,17 @@
 //!
 //! Every frame that the appliance forwards is compared whole: addresses, TTL, checksums, payload, padding.
 
+pub use crate::places::*;
+
 use super::seen::but_for_our_own_choices;
-use super::{Bench, INNER, OURS, OUTER, Seen, assert_same};
+use super::{Bench, OURS, Seen, assert_same};
 use fairlead::policy::intent::PortId;
 use fairlead::time::Duration;
 use fairlead::wire::build::Build;
-use fairlead::wire::tcp::Flags;
 use fairlead::wire::{Endpoint, Mac, Packet};
 
-pub const V: &str = "10.20.0.100";
 /// The address of a second pair, in the scenarios that have one.
 pub const V2: &str = "10.20.0.101";
-pub const A: &str = "10.20.0.11";
-pub const B: &str = "10.20.0.12";
-pub const G: &str = "10.20.0.1";
-pub const E: &str = "192.0.2.2";
-pub const R: &str = "192.0.2.1";
-
-pub const PHONE: &str = "172.16.5.5";
-pub const PEER: &str = "172.16.9.9";
-pub const CONFIG: &str = "172.16.1.20";
-pub const VISITOR: &str = "172.16.7.70";
-
-pub const ACK: Flags = Flags::ACK;
-pub const SYN: Flags = Flags::SYN;
-pub const SYN_ACK: Flags = Flags::SYN.with(Flags::ACK);
-pub const FIN_ACK: Flags = Flags::FIN.with(Flags::ACK);
-pub const DATA: Flags = Flags::PSH.with(Flags::ACK);
 
 /// A neighbour on a link.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,10 +26,6 @@ pub enum Far {
 pub const ROUTER: Far = Far::Router;
 pub const HOST_A: Far = Far::Host(0);
 pub const HOST_B: Far = Far::Host(1);
-
-pub fn at(address: &str, port: u16) -> Endpoint {
-    Endpoint::new(address.parse().expect("an address"), port)
-}
 
 pub fn ms(count: u64) -> Duration {
     Duration::from_millis(count)

@@ -15,7 +15,8 @@ mod seen;
 mod steady;
 mod stream;
 
-pub use appliance::{Appliance, INNER, Logged, OURS, OUTER};
+pub use crate::places::{INNER, OUTER};
+pub use appliance::{Appliance, Logged, OURS};
 pub use connection::Connection;
 pub use file::File;
 pub use frames::{Far, HOST_A, HOST_B, ROUTER};
