@@ -54,7 +54,7 @@ impl Walk<'_> {
     /// Somebody talks to the virtual address. That is the rule and needs no note, except for one in the exclusion
     /// group or one that visited the member's own address: replies must now wear the virtual address.
     pub(super) fn note_caller(&mut self, pool: &PoolView, remote: Endpoint) {
-        if pool.excludes(remote.addr) {
+        if pool.exclude.holds(remote.addr) {
             self.state.speakers.note_excluded_caller(peer_of(pool, remote), self.now);
         } else if !self.state.speakers.is_empty() {
             self.state.speakers.note_virtual(&peer_of(pool, remote));
@@ -67,7 +67,7 @@ impl Walk<'_> {
     pub(super) fn leaves_untranslated(&self, sender: MemberId, remote: Endpoint) -> bool {
         let pool = self.pool_of(sender);
         let heard = if self.state.speakers.is_empty() { None } else { self.heard_of(pool, sender, remote) };
-        heard.unwrap_or_else(|| pool.excludes(remote.addr))
+        heard.unwrap_or_else(|| pool.exclude.holds(remote.addr))
     }
 
     /// Whether the table of speakers says that what goes to `remote` keeps its source, or that it does not.

@@ -42,7 +42,7 @@ impl Walk<'_> {
                 self.state.speakers.note_member(peer, self.reference(member), self.now);
             }
             // What goes to the exclusion group keeps its source anyway.
-            (Protocol::Udp, _) if self.excludes(member, self.packet.src()) => {}
+            (Protocol::Udp, _) if self.world.member(member).exclude.holds(self.packet.src()) => {}
             (Protocol::Udp, _) => self.mark(tuple),
             (_, Kind::Tcp(segment)) if segment.flags.opens() => self.mark(tuple),
             // A reply to an echo request is known by its type, the rest of TCP by not being a SYN.

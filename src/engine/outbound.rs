@@ -86,7 +86,7 @@ impl Walk<'_> {
             Kind::Udp => snat.leaves_udp_port(self.packet.src_port()),
             _ => false,
         };
-        !left && !snat.excludes(self.packet.dst())
+        !left && !self.world.member(sender).exclude.holds(self.packet.dst())
     }
 
     /// A flow outward begins: a port is claimed, both sides are kept, the packet goes out.

@@ -129,7 +129,7 @@ impl<'a> Walk<'a> {
         segment: &Segment,
     ) -> Verdict {
         let pool = self.pool_of(sender);
-        if pool.excludes(tuple.dst.addr) {
+        if pool.exclude.holds(tuple.dst.addr) {
             return self.route_unchanged();
         }
         let outside = Tuple { src: Endpoint::new(server, tuple.src.port), ..tuple };

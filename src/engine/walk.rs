@@ -90,12 +90,6 @@ impl<'a> Walk<'a> {
         world.pool(world.member(member).pool)
     }
 
-    /// `address` is in the exclusion group of the member's pool.
-    #[inline]
-    pub(super) fn excludes(&self, member: MemberId, address: Ipv4Addr) -> bool {
-        self.pool_of(member).excludes(address)
-    }
-
     pub(super) fn notice(&mut self, notice: Notice) {
         self.state.noticed.count(notice);
     }

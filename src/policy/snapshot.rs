@@ -160,7 +160,7 @@ impl Snapshot {
             services.iter_mut().zip(ready).for_each(|(service, ready)| service.ready = ready);
         }
         for member in self.members.iter_mut() {
-            member.exclude = Exclusion::of(&self.pools[member.pool]);
+            member.exclude = self.pools[member.pool].exclude.clone();
         }
         (self.datagrams_in, self.datagrams_out) = (parts::datagrams_in(self), parts::datagrams_out(self));
         self.datagram_ports = parts::datagram_ports(self);

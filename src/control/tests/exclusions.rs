@@ -19,8 +19,7 @@ fn excluded(world: &mut World, request: Request) -> Group {
 #[test]
 fn s50_an_exclusion_added_or_removed_live_is_in_force_when_it_is_answered() {
     let mut world = World::settled();
-    let excludes =
-        |world: &World, host: [u8; 4]| world.snapshot().pools[0].snat.as_ref().unwrap().excludes(host.into());
+    let excludes = |world: &World, host: [u8; 4]| world.snapshot().pools[0].exclude.holds(host.into());
     let file = |prefix: &str| (prefix.to_owned(), Origin::File);
     let (one, two, b) = (file("172.16.1.20/32"), file("172.16.2.0/24"), [10, 99, 1, 1]);
     let new = ("10.99.0.0/16".to_owned(), Origin::Operator);
@@ -64,7 +63,7 @@ fn s50_a_live_exclusion_outlives_a_reload() {
     reload(&mut world, Ok(file_of(&intent))).unwrap();
     let list = || Request::ExcludeList { pool: "pair-1".into() };
     assert_eq!(excluded(&mut world, list())[2], ("10.99.0.0/16".to_owned(), Origin::Operator));
-    assert!(world.snapshot().pools[0].snat.as_ref().unwrap().excludes(Ipv4Addr::new(10, 99, 1, 1)));
+    assert!(world.snapshot().pools[0].exclude.holds(Ipv4Addr::new(10, 99, 1, 1)));
     intent.snats[0].exclude.push(net("10.99.0.0/16"));
     reload(&mut world, Ok(file_of(&intent))).unwrap();
     assert_eq!(excluded(&mut world, list())[2], ("10.99.0.0/16".to_owned(), Origin::File));

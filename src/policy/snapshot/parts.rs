@@ -62,6 +62,7 @@ pub(super) fn pool(intent: &Intent, health: &Health, id: PoolId, before: Option<
     let (meant, known) = (&intent.pools[id], &health.pools[id.index()]);
     let public = public(intent, id).unwrap_or(Ipv4Addr::UNSPECIFIED);
     let servers = intent.virtual_servers.iter().filter(|server| server.pool == id);
+    let translation = intent.snats.iter().find(|snat| snat.pool == id);
     PoolView {
         active: known.active,
         undecided: known.active.is_none()
@@ -72,18 +73,16 @@ pub(super) fn pool(intent: &Intent, health: &Health, id: PoolId, before: Option<
         public,
         public_since: intent.lives.addresses.get(&public).copied().unwrap_or_default(),
         services: servers.flat_map(|server| server.listen.iter().map(|listen| (*listen, server.address))).collect(),
-        snat: intent.snats.iter().find(|snat| snat.pool == id).map(|meant| snat(intent, meant, before)),
+        exclude: translation.map_or_else(Exclusion::default, |meant| Exclusion::new(&meant.exclude, before)),
+        snat: translation.map(|meant| snat(intent, meant)),
     }
 }
 
-fn snat(intent: &Intent, meant: &Snat, before: Option<&Snapshot>) -> SnatView {
-    let known =
-        before.iter().flat_map(|world| world.pools.iter()).filter_map(|pool| Some(&pool.snat.as_ref()?.exclude));
+fn snat(intent: &Intent, meant: &Snat) -> SnatView {
     let servers = intent.virtual_servers.iter().filter(|server| server.address == meant.address);
     SnatView {
         address: meant.address,
         reserved: servers.flat_map(|server| server.listen.iter().map(|listen| listen.port)).collect(),
-        exclude: PrefixMap::one_of(known, meant.exclude.iter().map(|net| (*net, ()))),
         no_snat_udp_ports: meant.no_snat_udp_ports.clone(),
         resumes: meant.resumes,
     }
@@ -125,7 +124,7 @@ pub(super) fn datagrams_in(snapshot: &Snapshot) -> Vec<DatagramsIn> {
             place,
             port: service.listen.port,
             ready: service.ready.clone(),
-            exclude: Exclusion::of(snapshot.pool(service.pool)),
+            exclude: snapshot.pool(service.pool).exclude.clone(),
         })
         .collect()
 }

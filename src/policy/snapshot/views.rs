@@ -3,12 +3,14 @@
 //! Owns the shape of members, pools and virtual addresses in a [`super::Snapshot`], and the questions that one
 //! of them answers by itself.
 
+use super::Snapshot;
 use crate::policy::health::{Generation, State};
 use crate::policy::intent::*;
 use crate::policy::prefix::PrefixMap;
 use crate::policy::slots::Life;
 use crate::policy::way::EgressId;
 use crate::wire::{Protocol, Rewrite};
+use ipnet::Ipv4Net;
 use std::net::Ipv4Addr;
 
 /// A member as the workers need it.
@@ -45,14 +47,15 @@ impl MemberView {
     }
 }
 
-/// The exclusion group of a pool, where it is asked for at every packet.
+/// The exclusion group of a pool; empty where nothing is translated. A clone is the same one.
 #[derive(Clone, Debug, Default)]
 pub struct Exclusion(Option<PrefixMap<()>>);
 
 impl Exclusion {
-    /// That of this pool; empty where nothing is translated.
-    pub(super) fn of(pool: &PoolView) -> Exclusion {
-        Exclusion(pool.snat.as_ref().map(|snat| snat.exclude.clone()))
+    /// The group of these networks: one of those `before`, if it is the same.
+    pub(super) fn new(networks: &[Ipv4Net], before: Option<&Snapshot>) -> Exclusion {
+        let known = before.iter().flat_map(|snapshot| snapshot.pools.iter()).filter_map(|pool| pool.exclude.0.as_ref());
+        Exclusion(Some(PrefixMap::one_of(known, networks.iter().map(|net| (*net, ())))))
     }
 
     /// `address` is in the group: what members send there keeps its source.
@@ -94,15 +97,11 @@ pub struct PoolView {
     pub services: Vec<(Listen, Ipv4Addr)>,
     /// Source translation of what its members send.
     pub snat: Option<SnatView>,
+    /// Where they send it untranslated all the same.
+    pub exclude: Exclusion,
 }
 
 impl PoolView {
-    /// `address` is in the exclusion group: what members send there keeps its source.
-    #[inline(always)]
-    pub fn excludes(&self, address: Ipv4Addr) -> bool {
-        self.snat.as_ref().is_some_and(|snat| snat.excludes(address))
-    }
-
     /// The virtual address that `protocol`/`port` is a service port of.
     #[inline]
     pub fn service(&self, protocol: Protocol, port: u16) -> Option<Ipv4Addr> {
@@ -117,19 +116,12 @@ pub struct SnatView {
     pub address: Ipv4Addr,
     /// Ports of that address that are never handed out: the service ports of every virtual server on it.
     pub reserved: Vec<u16>,
-    pub(super) exclude: PrefixMap<()>,
     pub(super) no_snat_udp_ports: Vec<u16>,
     /// See [`Snat::resumes`].
     pub resumes: bool,
 }
 
 impl SnatView {
-    /// `destination` is in the exclusion group.
-    #[inline]
-    pub fn excludes(&self, destination: Ipv4Addr) -> bool {
-        self.exclude.find(destination).is_some()
-    }
-
     /// Datagrams a member sends from this port are not translated.
     pub fn leaves_udp_port(&self, port: u16) -> bool {
         self.no_snat_udp_ports.contains(&port)
