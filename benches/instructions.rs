@@ -90,7 +90,7 @@ fn pass(engine: &mut Engine, packet: &mut Packet, frame: &mut [u8], port: PortId
 #[inline(never)]
 fn decide(engine: &mut Engine, packet: &Packet, lookup: Lookup, frame: &mut [u8], port: PortId, now: Instant) {
     let classified = engine.classify_found(packet, port, &lookup);
-    black_box(STEERING.worker(packet, classified.path, engine.world()));
+    black_box(STEERING.worker(packet, classified.path, engine.snapshot()));
     match engine.decide_at_once(packet, classified, now) {
         Some(departure) => send(packet, frame, &departure),
         None => decide_in_full(engine, packet, classified, frame, now),
@@ -101,7 +101,7 @@ fn decide(engine: &mut Engine, packet: &Packet, lookup: Lookup, frame: &mut [u8]
 fn decide_in_full(engine: &mut Engine, packet: &Packet, classified: Classified, frame: &mut [u8], now: Instant) {
     match engine.decide_in_full(packet, classified, now) {
         Verdict::Forward(forward) => {
-            send(packet, frame, &Departure { forward, egress: engine.world().egress(forward.egress) });
+            send(packet, frame, &Departure { forward, egress: engine.snapshot().egress(forward.egress) });
         }
         other => panic!("a frame of the bench was not forwarded: {other:?} {:?}", packet.kind),
     }

@@ -20,7 +20,7 @@ use std::time::{Duration, Instant};
 use support::port::BenchFrame;
 use support::{Appliance, Frames, Traffic, intent};
 
-/// Two workers on two cores, each fed by a queue of its own to which a NIC brings what is its own. They share the world and the
+/// Two workers on two cores, each fed by a queue of its own to which a NIC brings what is its own. They share the snapshot and the
 /// tables of claimed ports, and nothing else. What both do at once, beside what they do one after the other; and, as two cores
 /// of one machine are never quite independent, the same of two workers that share nothing at all.
 fn scaling(c: &mut Criterion) {
@@ -62,9 +62,9 @@ impl Core {
     fn pair(opens: bool, share: bool) -> Vec<Core> {
         let intent = intent(2 * Core::CONVERSATIONS);
         let made = || {
-            let world = Arc::new(support::world(&intent, 1));
-            let claims = Claims::new(world.snat_addresses(), 1);
-            (world, claims)
+            let snapshot = Arc::new(support::snapshot(&intent, 1));
+            let claims = Claims::new(snapshot.snat_addresses(), 1);
+            (snapshot, claims)
         };
         let first = made();
         let second = if share { first.clone() } else { made() };
@@ -72,18 +72,18 @@ impl Core {
         hands.zip([first, second]).map(|((at, hands), shares)| Core::start(shares, at, hands, opens)).collect()
     }
 
-    fn start((world, claims): (Arc<Snapshot>, Claims), at: usize, hands: HandOff<BenchFrame>, opens: bool) -> Core {
+    fn start((snapshot, claims): (Arc<Snapshot>, Claims), at: usize, hands: HandOff<BenchFrame>, opens: bool) -> Core {
         let (rounds, asked) = mpsc::channel();
         let (says, spent) = mpsc::channel();
         std::thread::spawn(move || {
-            let mut appliance = Appliance::of(&world, &claims, at, vec![hands]);
+            let mut appliance = Appliance::of(&snapshot, &claims, at, vec![hands]);
             let traffic = Traffic::OutboundUdp;
             let own: Vec<_> =
-                support::shuffled(Core::CONVERSATIONS).filter(|&n| owner(traffic, n, &world) == at).collect();
+                support::shuffled(Core::CONVERSATIONS).filter(|&n| owner(traffic, n, &snapshot) == at).collect();
             let frames = Rc::new(Frames::all(own.iter().map(|&n| traffic.frame(n)), own.len()));
             if opens {
                 // When a datagram comes again, the flow it made has just been forgotten.
-                appliance.step = world.timeouts.udp.mul_f64(1.1) / (own.len() / BURST) as u32;
+                appliance.step = snapshot.timeouts.udp.mul_f64(1.1) / (own.len() / BURST) as u32;
             } else {
                 appliance.open(traffic, own.iter().copied());
             }
@@ -110,11 +110,11 @@ impl Core {
 }
 
 /// Which of two workers decides about a conversation.
-fn owner(traffic: Traffic, conversation: usize, world: &Snapshot) -> usize {
+fn owner(traffic: Traffic, conversation: usize, snapshot: &Snapshot) -> usize {
     let frame = traffic.frame(conversation).bytes();
     let headers = Packet::parse(&frame).expect("a frame of the bench");
-    let path = Path::between(&world.owners(headers.src(), headers.dst()));
-    Steering::ours(2).worker(&headers, path, world).expect("a flow is somebody's")
+    let path = Path::between(&snapshot.owners(headers.src(), headers.dst()));
+    Steering::ours(2).worker(&headers, path, snapshot).expect("a flow is somebody's")
 }
 
 criterion_group!(benches, scaling);

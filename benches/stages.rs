@@ -80,7 +80,7 @@ fn decide_and_steer(c: &mut Criterion) {
             b.iter(|| {
                 at = (at + 1) & (PEERS - 1);
                 let path = engine.classify(&headers[at], traffic.port()).path;
-                STEERING.worker(&headers[at], path, engine.world())
+                STEERING.worker(&headers[at], path, engine.snapshot())
             });
         });
         group.finish();
@@ -102,8 +102,8 @@ fn laws(c: &mut Criterion) {
     group.throughput(Throughput::Elements(64));
     for (name, law) in laws {
         let owner = |headers: &Packet| {
-            let path = Path::between(&engine.world().owners(headers.src(), headers.dst()));
-            law.worker(headers, path, engine.world())
+            let path = Path::between(&engine.snapshot().owners(headers.src(), headers.dst()));
+            law.worker(headers, path, engine.snapshot())
         };
         group.bench_function(name, |b| b.iter(|| headers.iter().filter_map(owner).sum::<usize>()));
     }
@@ -135,10 +135,10 @@ fn snapshots(c: &mut Criterion) {
     for prefixes in [1, 10_000] {
         let mut intent = intent(4 * PEERS);
         intent.snats[0].exclude = support::excluded(prefixes);
-        let before = support::world(&intent, 1);
-        group.bench_function(BenchmarkId::new("first", prefixes), |b| b.iter(|| support::world(&intent, 1)));
+        let before = support::snapshot(&intent, 1);
+        group.bench_function(BenchmarkId::new("first", prefixes), |b| b.iter(|| support::snapshot(&intent, 1)));
         group.bench_function(BenchmarkId::new("following", prefixes), |b| {
-            b.iter(|| support::world_after(Some(&before), &intent, 2));
+            b.iter(|| support::snapshot_after(Some(&before), &intent, 2));
         });
     }
     group.finish();

@@ -273,14 +273,16 @@ fn switchover(c: &mut Criterion) {
         ("with_members_that_change_places", true, &reordered),
     ] {
         let (mut appliance, _frames) = standing(&intent, Traffic::OutboundUdp, 1_000_000);
-        let worlds = [&intent, other].map(|intent| Arc::new(support::world(intent, 2)));
+        let worlds = [&intent, other].map(|intent| Arc::new(support::snapshot(intent, 2)));
         let mut turn = 0;
         group.bench_function(name, |b| {
             b.iter(|| {
                 turn += 1;
                 if installs {
-                    let world = Arc::clone(&worlds[turn & 1]);
-                    assert!(appliance.mail[0].commands.push(Command::Install(world, appliance.claims.clone())).is_ok());
+                    let snapshot = Arc::clone(&worlds[turn & 1]);
+                    assert!(
+                        appliance.mail[0].commands.push(Command::Install(snapshot, appliance.claims.clone())).is_ok()
+                    );
                 }
                 appliance.round();
                 while let Ok(event) = appliance.mail[0].events.pop() {
@@ -308,7 +310,7 @@ fn after_installation(b: &mut Bencher, intent: &Intent, takes: bool) {
     };
     with.virtual_servers.push(unused);
     let without = carry_over(&with, intent.clone());
-    let worlds = [&with, if takes { &without } else { &with }].map(|intent| Arc::new(support::world(intent, 2)));
+    let worlds = [&with, if takes { &without } else { &with }].map(|intent| Arc::new(support::snapshot(intent, 2)));
     let (mut appliance, _frames) = standing(intent, Traffic::OutboundUdp, 1_000_000);
     let mut turn = LASTS;
     b.iter_custom(|turns| {
@@ -316,11 +318,11 @@ fn after_installation(b: &mut Bencher, intent: &Intent, takes: bool) {
         for _ in 0..turns {
             if turn == LASTS {
                 turn = 0;
-                for world in &worlds {
+                for snapshot in &worlds {
                     assert!(
                         appliance.mail[0]
                             .commands
-                            .push(Command::Install(Arc::clone(world), appliance.claims.clone()))
+                            .push(Command::Install(Arc::clone(snapshot), appliance.claims.clone()))
                             .is_ok()
                     );
                     appliance.round();

@@ -117,9 +117,9 @@ impl Twins {
         intent.limits.flows_per_worker = flows_at_most(lags);
         let adjacency = neighbours(&intent);
         let known = SnapshotInput::of(&intent, &intent, &plan.health(), &adjacency);
-        let world = Arc::new(known.compile(Epoch(1)));
-        let claims = [0; 2].map(|_| Claims::new(world.snat_addresses(), 7));
-        let engine = |at: usize| Engine::new(Arc::clone(&world), claims[at].clone(), 3);
+        let snapshot = Arc::new(known.compile(Epoch(1)));
+        let claims = [0; 2].map(|_| Claims::new(snapshot.snat_addresses(), 7));
+        let engine = |at: usize| Engine::new(Arc::clone(&snapshot), claims[at].clone(), 3);
         let (quick, slow, lab) =
             (engine(0), engine(1).without_cache(), Lab { rig: Rig::new(Memory::default(), intent, 1), layout });
         Twins {
@@ -262,11 +262,11 @@ impl Twins {
         let mut intent = self.plan.intent();
         intent.limits.flows_per_worker = flows_at_most(self.lags);
         let known = SnapshotInput::of(&self.known, &intent, &self.plan.health(), &self.adjacency);
-        let world = Arc::new(known.compile(Epoch(self.epoch)));
+        let snapshot = Arc::new(known.compile(Epoch(self.epoch)));
         self.known = known.intent;
         for (engine, claims) in [&mut self.quick, &mut self.slow].into_iter().zip(&mut self.claims) {
-            *claims = claims.renewed(world.snat_addresses(), world.life.0);
-            engine.install(Arc::clone(&world), claims.clone());
+            *claims = claims.renewed(snapshot.snat_addresses(), snapshot.life.0);
+            engine.install(Arc::clone(&snapshot), claims.clone());
         }
         if self.lags {
             self.slow.forget_stale(usize::MAX);

@@ -52,7 +52,7 @@ fn a_port_with_members_looks_at_both_ends_when_the_way_out_leads_through_it() {
     let mut beside = intent.routes[0].clone();
     beside.to = "172.16.0.0/12".parse().unwrap();
     intent.routes = vec![example("two-arm").routes.remove(0), beside.clone()];
-    assert_eq!(spreads(&intent), [Source, Destination], "some network lies behind the servers, the world does not");
+    assert_eq!(spreads(&intent), [Source, Destination], "some network lies behind the servers, the snapshot does not");
     intent.routes = vec![beside];
     assert_eq!(spreads(&intent), [Source, Both], "there is no default route");
 }
@@ -67,10 +67,10 @@ fn two_pairs_on_two_ports_without_a_third_see_each_other_on_both() {
     }
     assert_eq!(spreads(&intent), [Both, Destination], "the default route is on the first port");
     intent.routes.clear();
-    assert_eq!(spreads(&intent), [Both, Both], "the world can be on either link only");
+    assert_eq!(spreads(&intent), [Both, Both], "the snapshot can be on either link only");
 }
 
-fn world(intent: &Intent) -> Snapshot {
+fn snapshot(intent: &Intent) -> Snapshot {
     let health = Health { members: vec![Default::default(); 2], pools: vec![Default::default()] };
     let macs = [Mac([2, 0, 0, 0, 0, 1]), Mac([2, 0, 0, 0, 0, 2])];
     Snapshot::compile(intent, &health, &Adjacency::default(), &macs, Epoch(1))
@@ -99,7 +99,7 @@ impl Nic {
 #[test]
 fn what_a_nic_receives_arrives_at_the_worker_that_decides_about_it() {
     let intent = example("two-arm");
-    let world = world(&intent);
+    let snapshot = snapshot(&intent);
     let (vip, member) = (intent.virtual_servers[0].address, intent.members[0].address);
     let mut state = 7_u64;
     let mut random = || {
@@ -116,8 +116,8 @@ fn what_a_nic_receives_arrives_at_the_worker_that_decides_about_it() {
         let high = 32_768 + (bits >> 48) as u16 % 20_000;
         let owner = |frame: &[u8]| {
             let headers = Packet::parse(frame).unwrap();
-            let path = Path::between(&world.owners(headers.src(), headers.dst()));
-            law.worker(&headers, path, &world).unwrap()
+            let path = Path::between(&snapshot.owners(headers.src(), headers.dst()));
+            law.worker(&headers, path, &snapshot).unwrap()
         };
         let inward = [
             Build::udp(outside, Endpoint::new(vip, 5060)).bytes(),
@@ -152,12 +152,12 @@ struct Appliance {
 }
 
 fn appliance(intent: &Intent, law: &Steering) -> Appliance {
-    let (world, pool) = (Arc::new(world(intent)), Pool::default());
-    let claims = Claims::new(world.snat_addresses(), 1);
+    let (snapshot, pool) = (Arc::new(snapshot(intent)), Pool::default());
+    let claims = Claims::new(snapshot.snat_addresses(), 1);
     let mut made = Appliance { workers: Vec::new(), queues: Vec::new(), shared: Vec::new() };
     for (at, hands) in hand_offs(WORKERS, 256).into_iter().enumerate() {
         let (outer, queue) = MemoryPort::connected(&pool);
-        let engine = Engine::new(Arc::clone(&world), claims.clone(), 1);
+        let engine = Engine::new(Arc::clone(&snapshot), claims.clone(), 1);
         let shared = Arc::<Shared>::default();
         let (_, end) = mailbox(64);
         let id = WorkerId(at as u16);

@@ -1,6 +1,6 @@
 //! What the benches have in common: an appliance in memory, and the frames of each path through it.
 //!
-//! Owns the world of `dpdk-config/examples/two-arm.toml` with its first member active and every next hop known, and
+//! Owns the snapshot of `dpdk-config/examples/two-arm.toml` with its first member active and every next hop known, and
 //! [`Lane`]: traffic of one kind, made of real frames. Measures nothing.
 
 #![allow(dead_code)] // Every bench uses a part of it.
@@ -57,13 +57,13 @@ pub fn excluded(count: u32) -> Vec<ipnet::Ipv4Net> {
     (1..=count).map(|at| host(at).expect("a host")).collect()
 }
 
-/// The world of `intent`: the first member is active, every next hop is known.
-pub fn world(intent: &Intent, epoch: u64) -> Snapshot {
-    world_after(None, intent, epoch)
+/// The snapshot of `intent`: the first member is active, every next hop is known.
+pub fn snapshot(intent: &Intent, epoch: u64) -> Snapshot {
+    snapshot_after(None, intent, epoch)
 }
 
-/// As [`world`], as the one that follows another.
-pub fn world_after(before: Option<&Snapshot>, intent: &Intent, epoch: u64) -> Snapshot {
+/// As [`snapshot`], as the one that follows another.
+pub fn snapshot_after(before: Option<&Snapshot>, intent: &Intent, epoch: u64) -> Snapshot {
     let health = Health {
         members: vec![Default::default(); intent.members.bound()],
         pools: vec![PoolHealth { active: Some(MemberId(0)), ..Default::default() }],
@@ -80,11 +80,11 @@ pub fn world_after(before: Option<&Snapshot>, intent: &Intent, epoch: u64) -> Sn
     Snapshot::compile_after(before, intent, &health, &adjacency, &MACS, Epoch(epoch))
 }
 
-/// An engine that reads `intent`'s world.
+/// An engine that reads `intent`'s snapshot.
 pub fn engine(intent: &Intent) -> Engine {
-    let world = world(intent, 1);
-    let claims = Claims::new(world.snat_addresses(), 1);
-    Engine::new(Arc::new(world), claims, 42)
+    let snapshot = snapshot(intent, 1);
+    let claims = Claims::new(snapshot.snat_addresses(), 1);
+    Engine::new(Arc::new(snapshot), claims, 42)
 }
 
 /// Workers on ports that never run dry, and a clock that every round moves on.
@@ -105,22 +105,22 @@ pub struct Appliance {
 }
 
 impl Appliance {
-    /// An appliance that has just started in the world of `intent`.
+    /// An appliance that has just started in the snapshot of `intent`.
     pub fn new(intent: &Intent, workers: usize) -> Appliance {
-        let world = Arc::new(world(intent, 1));
-        let claims = Claims::new(world.snat_addresses(), 1);
-        Appliance::of(&world, &claims, 0, hand_offs(workers, 2_048))
+        let snapshot = Arc::new(snapshot(intent, 1));
+        let claims = Claims::new(snapshot.snat_addresses(), 1);
+        Appliance::of(&snapshot, &claims, 0, hand_offs(workers, 2_048))
     }
 
-    /// Workers from number `first` on, with these ends of the rings between all there are, in the world and with the claims
+    /// Workers from number `first` on, with these ends of the rings between all there are, in the snapshot and with the claims
     /// that all share.
-    pub fn of(world: &Arc<Snapshot>, claims: &Claims, first: usize, hands: Vec<HandOff<BenchFrame>>) -> Appliance {
+    pub fn of(snapshot: &Arc<Snapshot>, claims: &Claims, first: usize, hands: Vec<HandOff<BenchFrame>>) -> Appliance {
         let supply = Supply::new();
         let (mut mail, mut made, mut shared) = (Vec::new(), Vec::new(), Vec::new());
         for (at, hands) in hands.into_iter().enumerate() {
             let (management, end) = mailbox(64);
             let (id, of) = ((first + at) as u16, hands.workers() as u16);
-            let engine = Engine::new(Arc::clone(world), claims.clone(), 42).sharing(Share { worker: id, of });
+            let engine = Engine::new(Arc::clone(snapshot), claims.clone(), 42).sharing(Share { worker: id, of });
             let tally = Arc::new(Shared::default());
             let ports = supply.ports(at == 0);
             made.push(Worker::new(WorkerId(id), engine, ports, hands, end, Arc::clone(&tally)));

@@ -70,13 +70,13 @@ impl Plane {
         let found = ports.facts();
         let macs: Vec<_> = found.iter().map(|facts| Mac(facts.mac)).collect();
         let (law, facts) = rss.found(&found);
-        let world = Arc::new(first_world(intent, &macs));
+        let snapshot = Arc::new(first_snapshot(intent, &macs));
         let (mut mail, mut threads, mut workers) = (Vec::new(), Vec::new(), Vec::new());
         for (at, hands) in hand_offs(cores.workers.len(), HAND_OFF).into_iter().enumerate() {
             let (management, end) = mailbox(MAIL);
             let gauge = Arc::new(Gauge::default());
             let share = Share { worker: at as u16, of: cores.workers.len() as u16 };
-            let engine = Engine::new(Arc::clone(&world), claims.clone(), seed()).sharing(share);
+            let engine = Engine::new(Arc::clone(&snapshot), claims.clone(), seed()).sharing(share);
             let queues = ports.queues_for(at);
             let id = WorkerId(at as u16);
             let worker = Worker::new(id, engine, queues, hands, end, Arc::clone(&gauge.shared));
@@ -113,7 +113,7 @@ impl Plane {
 }
 
 /// No member is active and no neighbour is known.
-fn first_world(intent: &Intent, macs: &[Mac]) -> Snapshot {
+fn first_snapshot(intent: &Intent, macs: &[Mac]) -> Snapshot {
     let health = Health {
         members: vec![MemberHealth::default(); intent.members.len()],
         pools: vec![PoolHealth::default(); intent.pools.len()],

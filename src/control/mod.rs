@@ -30,11 +30,11 @@ mod tables;
 mod waiting;
 
 #[cfg(test)]
+mod bench;
+#[cfg(test)]
 pub(crate) mod harness;
 #[cfg(test)]
 mod tests;
-#[cfg(test)]
-mod world;
 
 pub use controller::{Controller, Input};
 pub use facts::{CounterSource, Machine, PortCounters, PortFacts, Spreading, WorkerCounters};

@@ -29,7 +29,7 @@ impl Walk<'_> {
         if claimed.is_some() {
             self.notice(Notice::SpeakerAnswered);
         }
-        claimed.or(self.world.pool(pool).active)
+        claimed.or(self.snapshot.pool(pool).active)
     }
 
     /// The member that last spoke to `remote` though another is active, if that still counts.
@@ -37,14 +37,14 @@ impl Walk<'_> {
         if self.state.speakers.is_empty() {
             return None;
         }
-        let speaker = self.state.speakers.find(&peer_of(self.world.pool(pool), remote))?;
+        let speaker = self.state.speakers.find(&peer_of(self.snapshot.pool(pool), remote))?;
         self.current_claim(pool, speaker)
     }
 
     /// The member behind a speaker's claim, if the claim still counts.
     fn current_claim(&self, pool: PoolId, speaker: &Speaker) -> Option<MemberId> {
-        let view = self.world.members.find(usize::from(speaker.member.id), Life(speaker.member.since))?;
-        let current = speaker.generation == self.world.pool(pool).generation.0;
+        let view = self.snapshot.members.find(usize::from(speaker.member.id), Life(speaker.member.since))?;
+        let current = speaker.generation == self.snapshot.pool(pool).generation.0;
         if !current || self.now.since(speaker.claimed) > CLAIM_AGE {
             return None;
         }
@@ -93,7 +93,7 @@ impl Walk<'_> {
     #[cold]
     fn note_standby(&mut self, pool: &PoolView, sender: MemberId, remote: Endpoint) {
         self.notice(Notice::StandbySpoke);
-        if self.world.member(sender).may_claim {
+        if self.snapshot.member(sender).may_claim {
             let speaker = self.reference(sender);
             self.state.speakers.claim(peer_of(pool, remote), speaker, pool.generation.0, self.now);
             self.sight(sender);

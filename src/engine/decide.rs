@@ -47,12 +47,12 @@ impl Engine {
         classified: Classified,
         now: Instant,
     ) -> Option<Departure<'a>> {
-        Walk { world: &self.snapshot, state: &mut self.state, packet, classified, now }.at_once()
+        Walk { snapshot: &self.snapshot, state: &mut self.state, packet, classified, now }.at_once()
     }
 
     /// The verdict on a packet that is not forwarded at once.
     pub fn decide_in_full(&mut self, packet: &Packet, classified: Classified, now: Instant) -> Verdict {
-        Walk { world: &self.snapshot, state: &mut self.state, packet, classified, now }.verdict()
+        Walk { snapshot: &self.snapshot, state: &mut self.state, packet, classified, now }.verdict()
     }
 
     /// The verdict on a packet on which it was [`Verdict::Defer`] six seconds ago.
@@ -60,7 +60,7 @@ impl Engine {
         if classified.path == Path::Invalid(DropReason::UnknownInterface) {
             return Verdict::Drop(DropReason::UnknownInterface);
         }
-        Walk { world: &self.snapshot, state: &mut self.state, packet, classified, now }.deferred()
+        Walk { snapshot: &self.snapshot, state: &mut self.state, packet, classified, now }.deferred()
     }
 }
 
@@ -81,7 +81,7 @@ impl<'a> Walk<'a> {
     #[inline(always)]
     fn is_routed_outward(&self, sender: MemberId) -> bool {
         self.packet.plain
-            && self.world.member(sender).exclude.holds(self.packet.dst())
+            && self.snapshot.member(sender).exclude.holds(self.packet.dst())
             && self.state.flows.find_key(self.tag(), &Key::of_packet(self.packet)).is_none()
     }
 
@@ -104,7 +104,7 @@ impl<'a> Walk<'a> {
 
     /// From outside to a virtual address, but no datagram to a service port.
     fn inward(&mut self, at: u16) -> Verdict {
-        let server = self.world.server(at);
+        let server = self.snapshot.server(at);
         match (self.packet.kind, self.packet.tuple()) {
             (Kind::IcmpError(quoted), _) => self.error(&quoted),
             (Kind::Echo { request: true }, _) => self.ping(server),
@@ -127,7 +127,7 @@ impl<'a> Walk<'a> {
 
     /// From a member to a virtual address.
     fn hairpin(&mut self, sender: MemberId, at: u16) -> Verdict {
-        let server = self.world.server(at);
+        let server = self.snapshot.server(at);
         match (self.packet.kind, self.packet.tuple()) {
             (Kind::IcmpError(quoted), _) => self.error(&quoted),
             (Kind::Echo { request: true }, _) => self.ping(server),
@@ -144,10 +144,10 @@ impl<'a> Walk<'a> {
             return Verdict::Drop(DropReason::ArpNotForUs);
         }
         let hop = NextHop { interface: self.classified.interface, address: sender };
-        let known = self.world.neighbour(hop);
+        let known = self.snapshot.neighbour(hop);
         let news = known != Some(Neighbour::Reachable(sender_mac));
-        let ours = self.world.addresses.answers(self.classified.interface, target);
-        let disputed = matches!(self.world.class(sender), AddressClass::SelfIp(_) | AddressClass::Virtual(_));
+        let ours = self.snapshot.addresses.answers(self.classified.interface, target);
+        let disputed = matches!(self.snapshot.class(sender), AddressClass::SelfIp(_) | AddressClass::Virtual(_));
         match arp.operation {
             Operation::Request if ours && !news && !disputed => Verdict::Answer(Reply::Arp { mac: interface.mac }),
             _ if ours || disputed || (news && known.is_some()) => Verdict::Punt(PuntReason::Arp),

@@ -27,7 +27,7 @@ impl Walk<'_> {
     fn mark_visitor(&mut self, member: MemberId, tuple: Tuple) {
         if let Some((id, side)) = self.flow_of(&tuple) {
             match self.packet.kind {
-                Kind::Tcp(segment) if self.begins_anew(id, side, &segment) => self.state.forget(self.world, id),
+                Kind::Tcp(segment) if self.begins_anew(id, side, &segment) => self.state.forget(self.snapshot, id),
                 _ => {
                     self.refresh(id, side);
                     return self.cache_visitors_route(id, side);
@@ -42,7 +42,7 @@ impl Walk<'_> {
                 self.state.speakers.note_member(peer, self.reference(member), self.now);
             }
             // What goes to the exclusion group keeps its source anyway.
-            (Protocol::Udp, _) if self.world.member(member).exclude.holds(self.packet.src()) => {}
+            (Protocol::Udp, _) if self.snapshot.member(member).exclude.holds(self.packet.src()) => {}
             (Protocol::Udp, _) => self.mark(tuple),
             (_, Kind::Tcp(segment)) if segment.flags.opens() => self.mark(tuple),
             // A reply to an echo request is known by its type, the rest of TCP by not being a SYN.
@@ -56,7 +56,7 @@ impl Walk<'_> {
         if let Kind::Tcp(segment) = self.packet.kind {
             flow.track = Some(Track::opening(&segment));
         }
-        if let Err(Refused::Full) = self.state.keep(self.world, flow, self.now) {
+        if let Err(Refused::Full) = self.state.keep(self.snapshot, flow, self.now) {
             self.notice(Notice::FlowTableFullRouted);
         }
     }

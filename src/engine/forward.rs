@@ -35,14 +35,14 @@ impl<'a> Walk<'a> {
     /// As [`Walk::forward`], if nothing stands in the way.
     #[inline(always)]
     pub(super) fn routed(&mut self, rewrite: Rewrite, destination: Ipv4Addr) -> Option<Departure<'a>> {
-        let egress = self.world.lookup(destination)?;
+        let egress = self.snapshot.lookup(destination)?;
         self.departs(rewrite, egress)
     }
 
     /// The packet is changed and leaves this way, if it may.
     #[inline(always)]
     pub(super) fn departs(&mut self, rewrite: Rewrite, id: EgressId) -> Option<Departure<'a>> {
-        let egress = self.world.egress(id);
+        let egress = self.snapshot.egress(id);
         may_leave(self.packet, egress).then(|| Departure { forward: self.left(rewrite, id), egress })
     }
 
@@ -65,10 +65,10 @@ impl<'a> Walk<'a> {
 
     /// The way to `destination`, or the verdict on a packet for which there is none now.
     fn way_out(&mut self, destination: Ipv4Addr) -> Result<EgressId, Verdict> {
-        let Some(hop) = self.world.next_hop(destination) else {
+        let Some(hop) = self.snapshot.next_hop(destination) else {
             return Err(self.reject_from_here(IcmpError::NetUnreachable, DropReason::NoRoute));
         };
-        let out = self.world.interface(hop.interface);
+        let out = self.snapshot.interface(hop.interface);
         // All hosts of a network of ours at once: not forwarded (RFC 2644 2), and nobody is told (RFC 1812 4.3.2.7).
         if out.broadcasts(hop.address) {
             return Err(Verdict::Drop(DropReason::MartianDestination));
@@ -78,7 +78,7 @@ impl<'a> Walk<'a> {
             let needed = IcmpError::FragmentationNeeded { mtu: out.mtu };
             return Err(self.reject_from_here(needed, DropReason::TooBig));
         }
-        match (self.world.lookup(destination), self.world.neighbour(hop)) {
+        match (self.snapshot.lookup(destination), self.snapshot.neighbour(hop)) {
             (Some(egress), _) => {
                 if too_big {
                     self.notice(Notice::Fragmented);

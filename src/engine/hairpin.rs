@@ -54,7 +54,7 @@ impl Walk<'_> {
         let server = self.pool_of(sender).service(Protocol::Udp, tuple.src.port)?;
         let asker = self.state.claims.table(tuple.dst.addr, Protocol::Udp)?.owner(tuple.dst.port)?;
         let asked = Tuple::new(Protocol::Udp, asker, Endpoint::new(server, tuple.src.port));
-        let (id, _) = self.state.find(self.world, &asked)?;
+        let (id, _) = self.state.find(self.snapshot, &asked)?;
         let verdict = self.forward_as(&tuple, &asked.reversed());
         if verdict.goes_on() {
             self.note_speaker(sender, tuple.dst);
@@ -74,7 +74,7 @@ impl Walk<'_> {
         let Some(receiver) = self.member_for(service.pool, source) else {
             return self.no_member_for_hairpin(service);
         };
-        let inside = Endpoint::new(self.world.member(receiver).address, tuple.dst.port);
+        let inside = Endpoint::new(self.snapshot.member(receiver).address, tuple.dst.port);
         let verdict = self.forward_as(&tuple, &Tuple { src: source, dst: inside, ..tuple });
         if verdict.goes_on() {
             self.note_speaker(sender, tuple.dst);
@@ -83,7 +83,7 @@ impl Walk<'_> {
     }
 
     fn open_hairpin(&mut self, sender: MemberId, service: &ServiceView, tuple: Tuple) -> Verdict {
-        let pool = self.world.pool(service.pool);
+        let pool = self.snapshot.pool(service.pool);
         if pool.active.is_none() && tuple.protocol == Protocol::Tcp {
             return self.no_member_for_hairpin(service);
         }
@@ -103,7 +103,7 @@ impl Walk<'_> {
             self.give_back(tuple.src, source, claim);
             return self.no_member_for_hairpin(service);
         };
-        let inside = Endpoint::new(self.world.member(receiver).address, tuple.dst.port);
+        let inside = Endpoint::new(self.snapshot.member(receiver).address, tuple.dst.port);
         let became = Tuple { src: source, dst: inside, ..tuple };
         let mut flow = Flow::new(PathKind::Hairpin, tuple, became.reversed());
         self.belongs(&mut flow, receiver, Direction::Reply);
@@ -151,7 +151,7 @@ impl Walk<'_> {
             return self.begins_anew(id, side, &segment);
         }
         let Some(flow) = self.state.flows.at(id) else { return true };
-        let pool = self.world.pool(service.pool);
+        let pool = self.snapshot.pool(service.pool);
         if side != Direction::Original {
             return false;
         }
@@ -160,7 +160,7 @@ impl Walk<'_> {
 
     /// Who would take what the flow's packet begins.
     fn hairpin_receiver(&self, service: &ServiceView, id: FlowId) -> Option<MemberId> {
-        let active = self.world.pool(service.pool).active;
+        let active = self.snapshot.pool(service.pool).active;
         let flow = self.state.flows.at(id).filter(|flow| flow.protocol() == Protocol::Udp);
         flow.and_then(|flow| self.claimant(service.pool, flow.translated(Direction::Original).src)).or(active)
     }
@@ -186,7 +186,7 @@ impl Walk<'_> {
 
     /// No member is active: to a member that calls, the pool's policy is what it is to any client.
     fn no_member_for_hairpin(&mut self, service: &ServiceView) -> Verdict {
-        match silence_without_member(self.world.pool(service.pool)) {
+        match silence_without_member(self.snapshot.pool(service.pool)) {
             Some(reason) => Verdict::Drop(reason),
             None => self.reject_hairpin(DropReason::NoActiveMember),
         }

@@ -17,7 +17,7 @@ impl Walk<'_> {
     /// An error from a member, or to a virtual address.
     pub(super) fn error(&mut self, quoted: &Quoted) -> Verdict {
         self.sight_closed_port(quoted);
-        if let Some((id, side)) = self.state.find(self.world, &quoted.tuple.reversed()) {
+        if let Some((id, side)) = self.state.find(self.snapshot, &quoted.tuple.reversed()) {
             // What is quoted had been translated for this side to receive; its sender knows it as the other key.
             let original = self.state.flows.at(id).map(|flow| flow.key(side.other()));
             return match original {
@@ -27,7 +27,7 @@ impl Walk<'_> {
         }
         match self.original_of_service(quoted.tuple) {
             Some(original) => self.translate_error(quoted, original),
-            None if matches!(self.world.class(self.packet.dst()), AddressClass::Virtual(_)) => {
+            None if matches!(self.snapshot.class(self.packet.dst()), AddressClass::Virtual(_)) => {
                 Verdict::Drop(DropReason::NoFlowForError)
             }
             None => self.route_unchanged(),
@@ -38,18 +38,18 @@ impl Walk<'_> {
     /// of its source, or both (a hairpin).
     fn original_of_service(&mut self, quoted: Tuple) -> Option<Tuple> {
         let mut original = quoted;
-        if let AddressClass::Member(member, _) = self.world.class(quoted.dst.addr)
+        if let AddressClass::Member(member, _) = self.snapshot.class(quoted.dst.addr)
             && let Some(server) = self.pool_of(member).service(quoted.protocol, quoted.dst.port)
             && !self.leaves_untranslated(member, quoted.src)
         {
             original.dst = Endpoint::new(server, quoted.dst.port);
         }
-        if let AddressClass::Virtual(at) = self.world.class(quoted.src.addr)
+        if let AddressClass::Virtual(at) = self.snapshot.class(quoted.src.addr)
             && quoted.protocol == Protocol::Udp
-            && let Some(service) = self.world.server(at).service(quoted.protocol, quoted.src.port)
+            && let Some(service) = self.snapshot.server(at).service(quoted.protocol, quoted.src.port)
         {
             let member = self.member_for(service.pool, original.dst)?;
-            original.src = Endpoint::new(self.world.member(member).address, quoted.src.port);
+            original.src = Endpoint::new(self.snapshot.member(member).address, quoted.src.port);
         }
         (original != quoted).then_some(original)
     }
@@ -81,7 +81,7 @@ impl Walk<'_> {
 
     /// A member says that its service port is closed.
     fn sight_closed_port(&mut self, quoted: &Quoted) {
-        let AddressClass::Member(member, _) = self.world.class(self.packet.src()) else { return };
+        let AddressClass::Member(member, _) = self.snapshot.class(self.packet.src()) else { return };
         let about = quoted.tuple.dst;
         let closed = (quoted.kind, quoted.code) == PORT_UNREACHABLE && about.addr == self.packet.src();
         if closed && self.pool_of(member).service(quoted.tuple.protocol, about.port).is_some() {

@@ -21,7 +21,7 @@ impl Walk<'_> {
                 Verdict::Punt(PuntReason::Local)
             }
             // Only the member itself may say that a probe failed: members are on the link, no router stands between.
-            Kind::IcmpError(quoted) => match self.world.class(quoted.tuple.src.addr) {
+            Kind::IcmpError(quoted) => match self.snapshot.class(quoted.tuple.src.addr) {
                 AddressClass::SelfIp(_) if answers_probe && quoted.tuple.dst.addr == self.packet.src() => {
                     Verdict::Punt(PuntReason::Local)
                 }
@@ -65,19 +65,19 @@ impl Walk<'_> {
     }
 
     fn is_taken_by_now(&mut self) -> bool {
-        let (AddressClass::Virtual(at), Some(tuple)) = (self.world.class(self.packet.dst()), self.packet.tuple())
+        let (AddressClass::Virtual(at), Some(tuple)) = (self.snapshot.class(self.packet.dst()), self.packet.tuple())
         else {
             return true;
         };
-        let server = self.world.server(at);
+        let server = self.snapshot.server(at);
         server.unmatched != Unmatched::Reject
             || server.service(tuple.protocol, tuple.dst.port).is_some()
-            || self.state.find(self.world, &tuple).is_some()
+            || self.state.find(self.snapshot, &tuple).is_some()
     }
 
     /// An echo request to a virtual address.
     pub(super) fn ping(&mut self, server: &VirtualView) -> Verdict {
-        let serves = self.world.pool(server.pool).active.is_some();
+        let serves = self.snapshot.pool(server.pool).active.is_some();
         if server.echo == EchoPolicy::Always || serves {
             Verdict::Answer(Reply::Echo)
         } else {

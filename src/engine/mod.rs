@@ -90,25 +90,25 @@ struct State {
 }
 
 impl Engine {
-    /// An engine that reads `world`. `claims` holds the port tables shared by all workers; `seed` keys the hash tables.
-    pub fn new(world: Arc<Snapshot>, claims: Claims, seed: u64) -> Engine {
+    /// An engine that reads `snapshot`. `claims` holds the port tables shared by all workers; `seed` keys the hash tables.
+    pub fn new(snapshot: Arc<Snapshot>, claims: Claims, seed: u64) -> Engine {
         let state = State {
-            flows: FlowTable::new(world.limits.flows_per_worker, seed, lifetimes(&world.timeouts)),
+            flows: FlowTable::new(snapshot.limits.flows_per_worker, seed, lifetimes(&snapshot.timeouts)),
             speakers: Speakers::new(SPEAKERS, seed ^ SPEAKERS_SEED),
             claims,
-            reserved: reserved(&world),
-            rejects: Limiter::new(world.limits.rejects_per_second),
-            errors: std::array::from_fn(|_| Limiter::new(world.limits.icmp_errors_per_second)),
+            reserved: reserved(&snapshot),
+            rejects: Limiter::new(snapshot.limits.rejects_per_second),
+            errors: std::array::from_fn(|_| Limiter::new(snapshot.limits.icmp_errors_per_second)),
             identifications: Identifications::new(Share { worker: 0, of: 1 }, seed),
             noticed: Noticed::default(),
             resets: Resets::default(),
-            by_member: vec![0; world.members.bound()],
+            by_member: vec![0; snapshot.members.bound()],
             stale: None,
             snapshot_number: 1,
             caches_routes: true,
             seed,
         };
-        Engine { snapshot: world, state }
+        Engine { snapshot, state }
     }
 
     /// One of several workers, which draw from the same numbers.
@@ -129,24 +129,24 @@ impl Engine {
         flows.find(tuple).is_some_and(|(id, side)| flows.route(id, side).snapshot == *snapshot_number)
     }
 
-    /// From now on `world` is what is read, and ports are claimed in `claims`: tables for its SNAT addresses. Returns the
+    /// From now on `snapshot` is what is read, and ports are claimed in `claims`: tables for its SNAT addresses. Returns the
     /// snapshot it replaces, to be sent home.
-    pub fn install(&mut self, world: Arc<Snapshot>, claims: Claims) -> Arc<Snapshot> {
+    pub fn install(&mut self, snapshot: Arc<Snapshot>, claims: Claims) -> Arc<Snapshot> {
         self.state.snapshot_number = self.state.snapshot_number.wrapping_add(1).max(1);
-        self.state.flows.set_lifetimes(lifetimes(&world.timeouts));
-        self.state.rejects.set_rate(world.limits.rejects_per_second);
-        self.state.errors.iter_mut().for_each(|errors| errors.set_rate(world.limits.icmp_errors_per_second));
-        self.state.reserved = reserved(&world);
-        if resets::loses_somebody(&self.snapshot, &world) {
+        self.state.flows.set_lifetimes(lifetimes(&snapshot.timeouts));
+        self.state.rejects.set_rate(snapshot.limits.rejects_per_second);
+        self.state.errors.iter_mut().for_each(|errors| errors.set_rate(snapshot.limits.icmp_errors_per_second));
+        self.state.reserved = reserved(&snapshot);
+        if resets::loses_somebody(&self.snapshot, &snapshot) {
             self.state.resets.begin();
         }
-        self.state.follow(&self.snapshot, &world);
+        self.state.follow(&self.snapshot, &snapshot);
         self.state.claims = claims;
-        std::mem::replace(&mut self.snapshot, world)
+        std::mem::replace(&mut self.snapshot, snapshot)
     }
 
     /// What is read now.
-    pub fn world(&self) -> &Arc<Snapshot> {
+    pub fn snapshot(&self) -> &Arc<Snapshot> {
         &self.snapshot
     }
 
@@ -244,12 +244,12 @@ impl Engine {
 
 impl State {
     /// Keeps a flow; under pressure, the longest idle of those that are missed least gives way to it.
-    fn keep(&mut self, world: &Snapshot, flow: Flow, now: Instant) -> Result<FlowId, Refused> {
+    fn keep(&mut self, snapshot: &Snapshot, flow: Flow, now: Instant) -> Result<FlowId, Refused> {
         let mut kept = self.flows.insert(flow, now);
         match kept {
             Err(Refused::Full) => {
                 if let Some(given_way) = GIVES_WAY.iter().find_map(|class| self.flows.evict(*class)) {
-                    bury(&self.claims, &mut self.by_member, world, &given_way);
+                    bury(&self.claims, &mut self.by_member, snapshot, &given_way);
                     kept = self.flows.insert(flow, now);
                 }
             }
@@ -257,9 +257,9 @@ impl State {
             // was asked and now visits whoever asked it: its visitor is answered untranslated from now on.
             // Or what stands there is stale, and the walk has not come by yet.
             Err(Refused::Duplicate(id))
-                if self.flows.at(id).is_some_and(|old| gives_way_to(old, &flow) || !stale::is_live(world, old)) =>
+                if self.flows.at(id).is_some_and(|old| gives_way_to(old, &flow) || !stale::is_live(snapshot, old)) =>
             {
-                self.forget(world, id);
+                self.forget(snapshot, id);
                 kept = self.flows.insert(flow, now);
             }
             _ => {}
@@ -274,15 +274,15 @@ impl State {
 
     /// The flow with this tuple, and the side that sends such packets.
     #[inline]
-    fn find(&mut self, world: &Snapshot, tuple: &Tuple) -> Option<(FlowId, Direction)> {
+    fn find(&mut self, snapshot: &Snapshot, tuple: &Tuple) -> Option<(FlowId, Direction)> {
         let found = self.flows.find(tuple)?;
-        self.live(world, found)
+        self.live(snapshot, found)
     }
 
     /// Forgets a flow and gives its port back.
-    fn forget(&mut self, world: &Snapshot, id: FlowId) {
+    fn forget(&mut self, snapshot: &Snapshot, id: FlowId) {
         if let Some(flow) = self.flows.remove(id) {
-            bury(&self.claims, &mut self.by_member, world, &flow);
+            bury(&self.claims, &mut self.by_member, snapshot, &flow);
         }
     }
 }
@@ -296,9 +296,9 @@ fn gives_way_to(old: &Flow, new: &Flow) -> bool {
 }
 
 /// The flow has left the table.
-fn bury(claims: &Claims, by_member: &mut [u64], world: &Snapshot, flow: &Flow) {
+fn bury(claims: &Claims, by_member: &mut [u64], snapshot: &Snapshot, flow: &Flow) {
     release(claims, flow);
-    if world.members.find(usize::from(flow.member), Life(flow.life)).is_some() {
+    if snapshot.members.find(usize::from(flow.member), Life(flow.life)).is_some() {
         let flows = &mut by_member[usize::from(flow.member)];
         *flows = flows.saturating_sub(1);
     }
@@ -313,8 +313,8 @@ fn release(claims: &Claims, flow: &Flow) {
     }
 }
 
-fn reserved(world: &Snapshot) -> Slots<PoolId, ReservedPorts> {
-    world.pools.map(|_, pool| ReservedPorts::new(pool.snat.iter().flat_map(|snat| snat.reserved.iter().copied())))
+fn reserved(snapshot: &Snapshot) -> Slots<PoolId, ReservedPorts> {
+    snapshot.pools.map(|_, pool| ReservedPorts::new(pool.snat.iter().flat_map(|snat| snat.reserved.iter().copied())))
 }
 
 fn lifetimes(timeouts: &Timeouts) -> Lifetimes {

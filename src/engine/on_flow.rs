@@ -51,7 +51,7 @@ impl Walk<'_> {
         debug_assert_eq!(flow.key(side), tuple);
         let rewrite = flow.rewrite(side);
         if let Kind::Tcp(segment) = self.packet.kind
-            && (segment.flags.rst() || lost(self.world, flow).is_some())
+            && (segment.flags.rst() || lost(self.snapshot, flow).is_some())
             && let Some(verdict) = self.on_sick_flow(*flow, side, &segment)
         {
             return verdict;
@@ -89,8 +89,8 @@ impl Walk<'_> {
         if !self.state.caches_routes || (between_pairs && !matches!(self.packet.kind, Kind::Tcp(_))) {
             return;
         }
-        let flow = self.state.flows.at(id).filter(|flow| lost(self.world, flow).is_none());
-        let egress = flow.and_then(|flow| self.world.lookup(flow.translated(side).dst.addr));
+        let flow = self.state.flows.at(id).filter(|flow| lost(self.snapshot, flow).is_none());
+        let egress = flow.and_then(|flow| self.snapshot.lookup(flow.translated(side).dst.addr));
         if let Some(egress) = egress.and_then(|egress| u16::try_from(egress.0).ok()) {
             let interface = self.classified.interface.0;
             let route = CachedRoute { snapshot: self.state.snapshot_number, interface, egress };

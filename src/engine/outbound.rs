@@ -23,9 +23,9 @@ impl Walk<'_> {
             if !self.reopens(id, side) {
                 return self.on_flow(id, side, tuple);
             }
-            self.state.forget(self.world, id);
+            self.state.forget(self.snapshot, id);
         }
-        let served = self.world.member(sender).served(tuple.protocol, tuple.src.port);
+        let served = self.snapshot.member(sender).served(tuple.protocol, tuple.src.port);
         match (kind, served) {
             (Kind::Tcp(segment), Some(served)) => self.segment_out(sender, tuple, served.address, &segment),
             _ if !self.would_translate(sender) => self.route_unchanged(),
@@ -86,7 +86,7 @@ impl Walk<'_> {
             Kind::Udp => snat.leaves_udp_port(self.packet.src_port()),
             _ => false,
         };
-        !left && !self.world.member(sender).exclude.holds(self.packet.dst())
+        !left && !self.snapshot.member(sender).exclude.holds(self.packet.dst())
     }
 
     /// A flow outward begins: a port is claimed, both sides are kept, the packet goes out.
@@ -105,7 +105,7 @@ impl Walk<'_> {
 
     /// Claims a port of the sender's SNAT address for the source of `tuple`.
     pub(super) fn claim(&self, sender: MemberId, tuple: Tuple) -> Option<u16> {
-        let member = self.world.member(sender);
+        let member = self.snapshot.member(sender);
         let snat = self.pool_of(sender).snat.as_ref()?;
         let table = self.state.claims.table(snat.address, tuple.protocol)?;
         table.claim(tuple.src, &self.state.reserved[member.pool])
@@ -121,7 +121,7 @@ impl Walk<'_> {
             super::release(&self.state.claims, &flow);
             return verdict;
         }
-        match self.state.keep(self.world, flow, self.now) {
+        match self.state.keep(self.snapshot, flow, self.now) {
             Ok(_) => verdict,
             Err(_) => {
                 super::release(&self.state.claims, &flow);

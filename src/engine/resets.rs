@@ -55,43 +55,46 @@ pub(super) fn loses_somebody(old: &Snapshot, new: &Snapshot) -> bool {
 }
 
 /// Looks at up to `budget` places of the table and orders the resets that are due, until [`ENOUGH`] are ordered.
-pub(super) fn sweep(world: &Snapshot, state: &mut State, now: Instant, budget: usize, orders: &mut Vec<ResetOrder>) {
+pub(super) fn sweep(snapshot: &Snapshot, state: &mut State, now: Instant, budget: usize, orders: &mut Vec<ResetOrder>) {
     let mut left = budget;
     while let Some(cursor) = state.resets.cursor
         && left > 0
         && orders.len() < ENOUGH
     {
-        sweep_some(world, state, cursor, now, orders);
+        sweep_some(snapshot, state, cursor, now, orders);
         left = left.saturating_sub(STRETCH);
     }
 }
 
-fn sweep_some(world: &Snapshot, state: &mut State, cursor: u32, now: Instant, orders: &mut Vec<ResetOrder>) {
+fn sweep_some(snapshot: &Snapshot, state: &mut State, cursor: u32, now: Instant, orders: &mut Vec<ResetOrder>) {
     let mut doomed: Vec<FlowId> = Vec::new();
     state.resets.cursor = state.flows.scan(cursor, STRETCH, |id, flow| {
-        if is_due(world, flow) {
+        if is_due(snapshot, flow) {
             doomed.push(id);
         }
     });
     for id in doomed {
         let Some(&flow) = state.flows.at(id) else { continue };
         for side in [Direction::Original, Direction::Reply] {
-            order_reset(world, &flow, side, orders);
+            order_reset(snapshot, &flow, side, orders);
         }
         state.flows.abort(id, now);
         state.noticed.count(Notice::LostConnection);
     }
 }
 
-fn is_due(world: &Snapshot, flow: &Flow) -> bool {
+fn is_due(snapshot: &Snapshot, flow: &Flow) -> bool {
     let Some(track) = flow.track else { return false };
-    let Some(lost) = lost(world, flow) else { return false };
-    is_live(world, flow) && !track.is_aborted() && !is_ending(flow, lost) && policy(world, lost) == OnDownTcp::Reset
+    let Some(lost) = lost(snapshot, flow) else { return false };
+    is_live(snapshot, flow)
+        && !track.is_aborted()
+        && !is_ending(flow, lost)
+        && policy(snapshot, lost) == OnDownTcp::Reset
 }
 
-fn order_reset(world: &Snapshot, flow: &Flow, side: Direction, orders: &mut Vec<ResetOrder>) {
+fn order_reset(snapshot: &Snapshot, flow: &Flow, side: Direction, orders: &mut Vec<ResetOrder>) {
     let (Some(track), tuple) = (flow.track, flow.key(side).reversed()) else { return };
-    let Some(egress) = world.lookup(tuple.dst.addr) else { return };
-    let egress = *world.egress(egress);
+    let Some(egress) = snapshot.lookup(tuple.dst.addr) else { return };
+    let egress = *snapshot.egress(egress);
     orders.extend(track.reset_towards(side).map(|ResetSegment { seq, ack }| ResetOrder { tuple, seq, ack, egress }));
 }

@@ -1,4 +1,4 @@
-//! A packet meets a flow, and the world may have changed since the flow was made.
+//! A packet meets a flow, and the snapshot may have changed since the flow was made.
 //!
 //! Owns what becomes of TCP whose member was lost, and when a SYN begins anew on an old tuple.
 
@@ -20,9 +20,9 @@ pub(super) struct Lost {
 
 /// The member that was lost after the flow began: the one it belongs to, or the one that opened it (a hairpin).
 #[inline]
-pub(super) fn lost(world: &Snapshot, flow: &Flow) -> Option<Lost> {
+pub(super) fn lost(snapshot: &Snapshot, flow: &Flow) -> Option<Lost> {
     let of = |id: u16, generation: u32, side: Direction| {
-        let member = world.members.find(usize::from(id), Life(flow.life))?;
+        let member = snapshot.members.find(usize::from(id), Life(flow.life))?;
         (generation < member.lost_before.0).then_some(Lost { member: MemberId(id), side })
     };
     if flow.path == PathKind::Routed {
@@ -34,9 +34,9 @@ pub(super) fn lost(world: &Snapshot, flow: &Flow) -> Option<Lost> {
 
 /// What becomes of the lost member's connections. Draining is for a member that still answers: one that is gone from the
 /// link never will.
-pub(super) fn policy(world: &Snapshot, lost: Lost) -> OnDownTcp {
-    let member = world.member(lost.member);
-    match world.pool(member.pool).on_down_tcp {
+pub(super) fn policy(snapshot: &Snapshot, lost: Lost) -> OnDownTcp {
+    let member = snapshot.member(lost.member);
+    match snapshot.pool(member.pool).on_down_tcp {
         OnDownTcp::Drain if member.gone => OnDownTcp::Reset,
         policy => policy,
     }
@@ -67,17 +67,18 @@ impl Walk<'_> {
 
     fn may_begin_anew(&self, id: FlowId, side: Direction, segment: &Segment) -> bool {
         let Some(flow) = self.state.flows.at(id) else { return false };
-        lost(self.world, flow).is_some() || flow.track.is_none_or(|track| track.may_be_replaced_by_syn(side, segment))
+        lost(self.snapshot, flow).is_some()
+            || flow.track.is_none_or(|track| track.may_be_replaced_by_syn(side, segment))
     }
 
     /// What the pool's policy does to a segment of a connection whose member was lost. `None`: it goes on.
     fn meet_loss(&mut self, flow: &Flow, side: Direction, segment: &Segment) -> Option<Verdict> {
-        let lost = lost(self.world, flow).filter(|lost| !is_ending(flow, *lost))?;
+        let lost = lost(self.snapshot, flow).filter(|lost| !is_ending(flow, *lost))?;
         let says_goodbye = side == lost.side && segment.flags.fin();
         if says_goodbye || segment.flags.rst() {
             return None;
         }
-        match policy(self.world, lost) {
+        match policy(self.snapshot, lost) {
             OnDownTcp::Drain => None,
             OnDownTcp::Drop => Some(Verdict::Drop(DropReason::MemberLost)),
             OnDownTcp::Reset => {

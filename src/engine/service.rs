@@ -1,4 +1,4 @@
-//! The service ports: what the world sends to a virtual server, and what its members answer from there.
+//! The service ports: what the snapshot sends to a virtual server, and what its members answer from there.
 //!
 //! Owns the bijection `V:P ⇔ member:P`. UDP needs no flow: only which member is a question, and it is asked packet by
 //! packet, so a switchover is one assignment for every peer at once. TCP is pinned by a flow that its SYN makes.
@@ -43,7 +43,7 @@ impl<'a> Walk<'a> {
     /// open, and nothing has to be noted.
     #[inline(always)]
     pub(super) fn datagram_in_at_once(&mut self, at: u16) -> Option<Departure<'a>> {
-        let service = self.world.datagrams_in(at);
+        let service = self.snapshot.datagrams_in(at);
         let Ready { rewrite, egress } = service.ready.as_ref()?;
         let is_noted = !self.state.speakers.is_empty() || service.exclude.holds(self.packet.src());
         if is_noted { None } else { self.departs(*rewrite, *egress) }
@@ -51,11 +51,11 @@ impl<'a> Walk<'a> {
 
     /// A datagram from outside to a service port.
     pub(super) fn datagram_in(&mut self, at: u16) -> Verdict {
-        let (server, service) = self.world.datagrams_in(at).place;
-        let service = &self.world.server(server).services[usize::from(service)];
+        let (server, service) = self.snapshot.datagrams_in(at).place;
+        let service = &self.snapshot.server(server).services[usize::from(service)];
         let verdict = self.datagram_to_member(service);
         if verdict.goes_on() {
-            let pool = self.world.pool(service.pool);
+            let pool = self.snapshot.pool(service.pool);
             self.note_caller(pool, Endpoint::new(self.packet.src(), self.packet.src_port()));
         }
         verdict
@@ -67,16 +67,16 @@ impl<'a> Walk<'a> {
         }
         let Some(tuple) = self.packet.tuple() else { return Verdict::Drop(DropReason::NotListening) };
         let Some(member) = self.member_for(service.pool, tuple.src) else {
-            return self.no_member(self.world.pool(service.pool));
+            return self.no_member(self.snapshot.pool(service.pool));
         };
-        let inside = Endpoint::new(self.world.member(member).address, tuple.dst.port);
+        let inside = Endpoint::new(self.snapshot.member(member).address, tuple.dst.port);
         self.forward_as(&tuple, &Tuple { dst: inside, ..tuple })
     }
 
     /// The active member sends a datagram outside from a service port, nobody else has spoken to anybody, and the way is open.
     #[inline(always)]
     pub(super) fn datagram_out_at_once(&mut self, at: u16) -> Option<Departure<'a>> {
-        let (served, destination) = (self.world.datagrams_out(at), self.packet.dst());
+        let (served, destination) = (self.snapshot.datagrams_out(at), self.packet.dst());
         if !self.state.speakers.is_empty() || !served.is_active {
             return None;
         }
@@ -86,7 +86,7 @@ impl<'a> Walk<'a> {
 
     /// A member sends a datagram outside from a service port.
     pub(super) fn datagram_out(&mut self, at: u16) -> Verdict {
-        let served = self.world.datagrams_out(at);
+        let served = self.snapshot.datagrams_out(at);
         let (sender, destination) = (served.sender, self.packet.dst());
         let remote = Endpoint::new(destination, self.packet.dst_port());
         let stays = self.leaves_untranslated(sender, remote);
@@ -108,13 +108,13 @@ impl<'a> Walk<'a> {
         {
             return self.on_flow(id, side, tuple);
         }
-        let pool = self.world.pool(service.pool);
+        let pool = self.snapshot.pool(service.pool);
         // While nobody can take the new connection, the old one is not forgotten: its member may still speak.
         let Some(member) = pool.active else { return self.no_member(pool) };
         if let Some((id, _)) = known {
-            self.state.forget(self.world, id);
+            self.state.forget(self.snapshot, id);
         }
-        let inside = Endpoint::new(self.world.member(member).address, tuple.dst.port);
+        let inside = Endpoint::new(self.snapshot.member(member).address, tuple.dst.port);
         let mut flow = Flow::new(PathKind::Service, tuple, Tuple { dst: inside, ..tuple }.reversed());
         self.belongs(&mut flow, member, Direction::Reply);
         self.admit(flow, segment)
@@ -156,7 +156,7 @@ impl<'a> Walk<'a> {
         if !verdict.goes_on() {
             return verdict;
         }
-        if let Err(Refused::Full) = self.state.keep(self.world, flow, self.now) {
+        if let Err(Refused::Full) = self.state.keep(self.snapshot, flow, self.now) {
             return Verdict::Drop(DropReason::FlowTableFull);
         }
         if !segment.flags.opens() {
@@ -168,7 +168,7 @@ impl<'a> Walk<'a> {
     /// The connection that `to` is of has gone to another member since: its client began anew on the same tuple. What
     /// the member before still sends must not reach it.
     fn belongs_to_another(&mut self, to: &Tuple) -> bool {
-        let taken = self.state.find(self.world, &to.reversed()).and_then(|(id, _)| self.state.flows.at(id));
+        let taken = self.state.find(self.snapshot, &to.reversed()).and_then(|(id, _)| self.state.flows.at(id));
         taken.is_some_and(|flow| flow.path == PathKind::Service)
     }
 

@@ -11,11 +11,11 @@ use crate::policy::{Life, Snapshot};
 
 /// Its members, and the addresses it is translated to, have been there since before the flow was made.
 #[inline]
-pub(super) fn is_live(world: &Snapshot, flow: &Flow) -> bool {
+pub(super) fn is_live(snapshot: &Snapshot, flow: &Flow) -> bool {
     let life = Life(flow.life);
-    let member = |id: u16| id == NO_MEMBER || world.members.find(usize::from(id), life).is_some();
+    let member = |id: u16| id == NO_MEMBER || snapshot.members.find(usize::from(id), life).is_some();
     let translated =
-        |side: Direction| world.translated_since(flow.key(side).dst.addr).is_some_and(|since| since <= life);
+        |side: Direction| snapshot.translated_since(flow.key(side).dst.addr).is_some_and(|since| since <= life);
     member(flow.member)
         && match flow.path {
             PathKind::Routed => true,
@@ -43,25 +43,25 @@ impl State {
     }
 
     /// Looks at up to `budget` places and forgets the stale flows there.
-    pub(super) fn forget_stale(&mut self, world: &Snapshot, budget: usize) {
+    pub(super) fn forget_stale(&mut self, snapshot: &Snapshot, budget: usize) {
         let State { flows, claims, by_member, stale, .. } = self;
         let Some(cursor) = *stale else { return };
         *stale = flows.sweep(cursor, budget, |_, flow| {
-            if is_live(world, flow) {
+            if is_live(snapshot, flow) {
                 return Fate::Keep;
             }
-            bury(claims, by_member, world, flow);
+            bury(claims, by_member, snapshot, flow);
             Fate::Remove
         });
     }
 
     /// A flow that was found, unless it is stale: then it is forgotten.
     #[inline]
-    pub(super) fn live(&mut self, world: &Snapshot, (id, side): (FlowId, Direction)) -> Option<(FlowId, Direction)> {
-        if self.flows.at(id).is_some_and(|flow| is_live(world, flow)) {
+    pub(super) fn live(&mut self, snapshot: &Snapshot, (id, side): (FlowId, Direction)) -> Option<(FlowId, Direction)> {
+        if self.flows.at(id).is_some_and(|flow| is_live(snapshot, flow)) {
             return Some((id, side));
         }
-        self.forget(world, id);
+        self.forget(snapshot, id);
         None
     }
 }

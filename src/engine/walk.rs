@@ -18,7 +18,7 @@ use std::net::Ipv4Addr;
 
 /// One packet on its way to a verdict.
 pub(super) struct Walk<'a> {
-    pub(super) world: &'a Snapshot,
+    pub(super) snapshot: &'a Snapshot,
     pub(super) state: &'a mut State,
     pub(super) packet: &'a Packet,
     pub(super) classified: Classified,
@@ -29,12 +29,12 @@ impl<'a> Walk<'a> {
     /// The interface the packet came in on.
     #[inline]
     pub(super) fn ingress(&self) -> &'a InterfaceView {
-        self.world.interface(self.classified.interface)
+        self.snapshot.interface(self.classified.interface)
     }
 
     /// The packet is from a member.
     pub(super) fn is_from_member(&self) -> bool {
-        matches!(self.world.class(self.packet.src()), AddressClass::Member(..))
+        matches!(self.snapshot.class(self.packet.src()), AddressClass::Member(..))
     }
 
     /// The packet dies and its sender is told with an ICMP error from `from`, within the limit on rejects.
@@ -63,7 +63,7 @@ impl<'a> Walk<'a> {
     pub(super) fn flow_of(&mut self, tuple: &Tuple) -> Option<(FlowId, Direction)> {
         let key = Key::of(tuple);
         let found = self.state.flows.find_key(self.tag(), &key)?;
-        self.state.live(self.world, found)
+        self.state.live(self.snapshot, found)
     }
 
     /// What the packet's flow is looked up by.
@@ -75,19 +75,19 @@ impl<'a> Walk<'a> {
     /// The flow is one of `member`'s, which is on its `inside`, from now on.
     pub(super) fn belongs(&self, flow: &mut Flow, member: MemberId, inside: Direction) {
         (flow.member, flow.inside) = (member.0, inside);
-        (flow.generation, flow.life) = (self.pool_of(member).generation.0, self.world.life.0);
+        (flow.generation, flow.life) = (self.pool_of(member).generation.0, self.snapshot.life.0);
     }
 
     /// How what outlives this snapshot refers to a member.
     pub(super) fn reference(&self, member: MemberId) -> MemberRef {
-        MemberRef { id: member.0, since: self.world.members.since(member).0 }
+        MemberRef { id: member.0, since: self.snapshot.members.since(member).0 }
     }
 
     /// The pool a member belongs to.
     #[inline]
     pub(super) fn pool_of(&self, member: MemberId) -> &'a PoolView {
-        let world = self.world;
-        world.pool(world.member(member).pool)
+        let snapshot = self.snapshot;
+        snapshot.pool(snapshot.member(member).pool)
     }
 
     pub(super) fn notice(&mut self, notice: Notice) {

@@ -285,7 +285,7 @@ words! {
     }
 }
 
-/// The address the world talks to.
+/// The address the snapshot talks to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct VirtualServer {
     /// The operator's name for it.

@@ -30,7 +30,7 @@ type FastMap<K, V> = HashMap<K, V, foldhash::fast::RandomState>;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Epoch(pub u64);
 
-/// The workers' view of the world.
+/// The workers' view of the snapshot.
 #[derive(Clone, Debug)]
 pub struct Snapshot {
     /// Which one this is.
@@ -124,7 +124,7 @@ impl Snapshot {
         let addresses = Addresses::new(intent, macs);
         let (routers, virtuals) = (parts::routers(intent), parts::virtuals(intent));
         let routes = parts::routes(intent, &routers, before);
-        let mut world = Snapshot {
+        let mut snapshot = Snapshot {
             epoch,
             life: intent.lives.now,
             members: intent.members.map(|id, _| parts::member(intent, health, adjacency, id)),
@@ -147,8 +147,8 @@ impl Snapshot {
             routers,
             virtuals,
         };
-        world.make_ready();
-        world
+        snapshot.make_ready();
+        snapshot
     }
 
     /// Works out what becomes of packets to service ports.

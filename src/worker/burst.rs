@@ -137,7 +137,7 @@ impl<P: Port> Worker<P> {
         }
         let classified = self.engine.classify_found(packet, *port, lookup);
         if origin == Origin::Nic
-            && let Some(worker) = self.steering.worker(packet, classified.path, self.engine.world())
+            && let Some(worker) = self.steering.worker(packet, classified.path, self.engine.snapshot())
         {
             if worker != usize::from(self.id.0) {
                 self.theirs += 1;

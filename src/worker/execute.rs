@@ -91,8 +91,8 @@ impl<P: Port> Worker<P> {
 
     /// Makes a reply to `frame`, back the way it came.
     fn compose(&mut self, frame: &P::Frame, headers: &Packet, port: PortId, with: &Reply) -> Option<P::Frame> {
-        let interface = self.engine.world().interface_of(port, headers.vlan())?;
-        let mac = self.engine.world().interface(interface).mac;
+        let interface = self.engine.snapshot().interface_of(port, headers.vlan())?;
+        let mac = self.engine.snapshot().interface(interface).mac;
         let length = reply::length(with, frame.bytes(), headers);
         if length == 0 {
             return None;
@@ -103,7 +103,7 @@ impl<P: Port> Worker<P> {
     }
 
     pub(super) fn hold(&mut self, hop: NextHop, cargo: Cargo<P::Frame>, port: PortId, now: Instant) {
-        let kept = self.engine.world().is_kept(hop);
+        let kept = self.engine.snapshot().is_kept(hop);
         match self.held.neighbours.hold(hop, kept, Queued::new(hop, cargo, port, now)) {
             Ok(()) => self.want(hop, now),
             Err(cargo) => self.tally.dropped_all(cargo.frames(), DropReason::NeighbourQueueFull),
@@ -118,14 +118,14 @@ impl<P: Port> Worker<P> {
     }
 
     fn punt(&mut self, frame: &P::Frame, headers: &Packet, port: PortId, reason: PuntReason) {
-        let interface = self.engine.world().interface_of(port, headers.vlan());
+        let interface = self.engine.snapshot().interface_of(port, headers.vlan());
         match interface.is_some_and(|interface| self.post.punt(reason, interface, frame.bytes())) {
             true => self.tally.punted(reason),
             false => self.tally.dropped(DropReason::MailboxFull),
         }
     }
 
-    /// The world has changed: what waits is decided again, in the order it came.
+    /// The snapshot has changed: what waits is decided again, in the order it came.
     pub(super) fn decide_waiting(&mut self, now: Instant) {
         for held in self.held.neighbours.take_all() {
             let headers = match held.cargo.headers() {
@@ -202,10 +202,10 @@ impl<P: Port> Worker<P> {
         };
         self.tally.dropped_all(held.cargo.frames() - 1, reason);
         let Ok(headers) = held.cargo.headers() else { return self.tally.dropped(reason) };
-        let world = self.engine.world();
-        let from = world
+        let snapshot = self.engine.snapshot();
+        let from = snapshot
             .interface_of(port, headers.vlan())
-            .map(|interface| world.interface(interface).address_towards(headers.src()));
+            .map(|interface| snapshot.interface(interface).address_towards(headers.src()));
         match from {
             Some(from) => {
                 let with = Reply::IcmpError { error: IcmpError::HostUnreachable, from };

@@ -92,9 +92,9 @@ impl<P: Port> Worker<P> {
         mailbox: mailbox::WorkerEnd,
         shared: Arc<Shared>,
     ) -> Worker<P> {
-        let world = engine.world();
+        let snapshot = engine.snapshot();
         Worker {
-            held: Held::new(&world.limits, &world.timeouts, engine.seed()),
+            held: Held::new(&snapshot.limits, &snapshot.timeouts, engine.seed()),
             id,
             engine,
             steering: Steering::ours(hand_off.workers()),

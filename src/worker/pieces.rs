@@ -36,7 +36,7 @@ impl<P: Port> Worker<P> {
         };
         self.engine.notice(Notice::Reassembled);
         let path = self.engine.classify(&whole, port).path;
-        match self.steering.worker(&whole, path, self.engine.world()) {
+        match self.steering.worker(&whole, path, self.engine.snapshot()) {
             Some(worker) if worker != usize::from(self.id.0) => self.hand_over(worker, Cargo::Pieces(pieces), port),
             _ => self.process_whole(pieces, &whole, port, now),
         }
@@ -96,13 +96,13 @@ impl<P: Port> Worker<P> {
         for mut piece in pieces {
             let bytes = piece.bytes_mut();
             let headers = Packet::parse(bytes).ok();
-            let world = self.engine.world();
-            let interface = headers.and_then(|headers| world.interface_of(port, headers.vlan()));
+            let snapshot = self.engine.snapshot();
+            let interface = headers.and_then(|headers| snapshot.interface_of(port, headers.vlan()));
             let (Some(headers), Some(interface)) = (headers, interface) else {
                 self.tally.dropped(DropReason::BadFragment);
                 continue;
             };
-            let back = Egress::of(world.interface(interface), Link::of(bytes).src);
+            let back = Egress::of(snapshot.interface(interface), Link::of(bytes).src);
             fragment::answer_echo(bytes, &headers);
             self.link_and_queue(piece, &headers, &back);
         }
@@ -110,7 +110,7 @@ impl<P: Port> Worker<P> {
 
     fn punt_whole(&mut self, pieces: &[P::Frame], whole: &Packet, port: PortId, reason: PuntReason) {
         let bytes: Vec<&[u8]> = pieces.iter().map(Frame::bytes).collect();
-        let interface = self.engine.world().interface_of(port, whole.vlan());
+        let interface = self.engine.snapshot().interface_of(port, whole.vlan());
         let (Some(frame), Some(interface)) = (fragment::join(&bytes), interface) else {
             return self.tally.dropped_all(pieces.len(), DropReason::BadFragment);
         };

@@ -52,10 +52,10 @@ impl<P: Port> Worker<P> {
 
     fn handle(&mut self, command: Command, now: Instant) {
         match command {
-            Command::Install(world, claims) => {
-                let epoch = world.epoch;
-                self.held.reassembly.set_patience(world.timeouts.reassembly);
-                let old = Some(self.engine.install(world, claims));
+            Command::Install(snapshot, claims) => {
+                let epoch = snapshot.epoch;
+                self.held.reassembly.set_patience(snapshot.timeouts.reassembly);
+                let old = Some(self.engine.install(snapshot, claims));
                 self.post.say(Event::Installed { worker: self.id, epoch, at: now, old });
                 self.decide_waiting(now);
             }

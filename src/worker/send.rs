@@ -49,7 +49,7 @@ impl<P: Port> Worker<P> {
     /// The frame leaves as its verdict says; in pieces if it is too large for its way.
     pub(super) fn forward(&mut self, mut frame: P::Frame, packet: &Packet, forward: &Forward) {
         let Worker { engine, outgoing, tally, .. } = self;
-        let egress = engine.world().egress(forward.egress);
+        let egress = engine.snapshot().egress(forward.egress);
         if packet.size > egress.mtu {
             let egress = *egress;
             forward.rewrite.pass_on(frame.bytes_mut(), packet);

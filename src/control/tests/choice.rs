@@ -4,11 +4,11 @@ use super::*;
 
 #[test]
 fn scenario_16_who_answers_is_active_who_refuses_is_standby_and_the_reasons_say_so() {
-    let mut world = World::new();
-    assert!(world.ready);
-    world.run(700);
-    assert_eq!(world.active().as_deref(), Some("sip-a"));
-    let rows = members(&mut world);
+    let mut bench = Bench::new();
+    assert!(bench.ready);
+    bench.run(700);
+    assert_eq!(bench.active().as_deref(), Some("sip-a"));
+    let rows = members(&mut bench);
     assert_eq!((rows[A].state, rows[A].role), (MemberState::Up, Role::Active));
     assert_eq!((rows[B].state, rows[B].role), (MemberState::Down, Role::Standby));
     assert!(rows[A].reason.contains("200"), "{}", rows[A].reason);
@@ -19,11 +19,11 @@ fn scenario_16_who_answers_is_active_who_refuses_is_standby_and_the_reasons_say_
 
 #[test]
 fn scenario_17_nobody_answers_at_boot() {
-    let mut world = World::new();
-    world.hosts[A].manner = Manner::Mute;
-    world.run(2_000);
-    assert_eq!(world.active(), None);
-    match world.ask(Request::Status {}).unwrap().unwrap().data {
+    let mut bench = Bench::new();
+    bench.hosts[A].manner = Manner::Mute;
+    bench.run(2_000);
+    assert_eq!(bench.active(), None);
+    match bench.ask(Request::Status {}).unwrap().unwrap().data {
         Data::Status(status) => {
             assert_eq!(status.virtual_servers[0].state, VirtualServerState::Down);
             assert!(status.alarms.iter().any(|alarm| alarm.message.contains("no member is up")), "{:?}", status.alarms);
@@ -35,118 +35,118 @@ fn scenario_17_nobody_answers_at_boot() {
 
 #[test]
 fn scenario_18_a_loss_is_detected_and_installed_within_700_ms() {
-    let mut world = World::settled();
-    let lost = world.now;
-    (world.hosts[A].manner, world.hosts[B].manner) = (Manner::Mute, Manner::Answers(200));
-    while world.active().as_deref() != Some("sip-b") {
-        world.run(1);
-        assert!(world.now.since(lost) < Duration::from_millis(700), "{:?}", world.now.since(lost));
+    let mut bench = Bench::settled();
+    let lost = bench.now;
+    (bench.hosts[A].manner, bench.hosts[B].manner) = (Manner::Mute, Manner::Answers(200));
+    while bench.active().as_deref() != Some("sip-b") {
+        bench.run(1);
+        assert!(bench.now.since(lost) < Duration::from_millis(700), "{:?}", bench.now.since(lost));
     }
-    let Data::Switchovers(rows) = world.ask(Request::Switchovers {}).unwrap().unwrap().data else { panic!() };
+    let Data::Switchovers(rows) = bench.ask(Request::Switchovers {}).unwrap().unwrap().data else { panic!() };
     let last = rows.last().unwrap();
     assert_eq!((last.from.as_deref(), last.to.as_deref()), (Some("sip-a"), Some("sip-b")));
     assert!(last.last_good_answer.unwrap() < last.detected);
     assert!(last.published.unwrap() >= last.detected && last.installed.unwrap() >= last.published.unwrap());
-    assert_eq!(world.logged("switchover of pool pair-1: sip-a -> sip-b"), 1);
+    assert_eq!(bench.logged("switchover of pool pair-1: sip-a -> sip-b"), 1);
 }
 
 #[test]
 fn scenario_20_a_hint_makes_the_whole_pair_be_asked_at_once() {
-    let mut world = World::settled();
-    world.run(60);
-    let (before, sent) = (world.now, world.options.len());
-    world.give(Input::Event(Event::Hint(MemberId(1))));
-    let asked: Vec<Ipv4Addr> = world.options[sent..].iter().map(|(to, _)| *to).collect();
-    assert_eq!((asked.len(), world.now), (2, before), "{asked:?}");
-    assert_eq!(world.active().as_deref(), Some("sip-a"), "a hint decides nothing");
+    let mut bench = Bench::settled();
+    bench.run(60);
+    let (before, sent) = (bench.now, bench.options.len());
+    bench.give(Input::Event(Event::Hint(MemberId(1))));
+    let asked: Vec<Ipv4Addr> = bench.options[sent..].iter().map(|(to, _)| *to).collect();
+    assert_eq!((asked.len(), bench.now), (2, before), "{asked:?}");
+    assert_eq!(bench.active().as_deref(), Some("sip-a"), "a hint decides nothing");
 }
 
 #[test]
 fn scenario_21_and_24_the_lost_member_neither_claims_nor_keeps_its_tcp() {
-    let mut world = World::settled();
-    let while_active = world.snapshot().pools[0].generation;
-    (world.hosts[A].manner, world.hosts[B].manner) = (Manner::Refuses, Manner::Answers(200));
-    world.run(700);
-    let member = |world: &World, at: usize| world.snapshot().members[at].clone();
-    assert!(member(&world, A).lost_before > while_active && !member(&world, A).may_claim);
-    assert!(member(&world, B).lost_before <= while_active && member(&world, B).may_claim);
-    world.run(33_000);
-    assert!(member(&world, A).may_claim, "an echo of 32 seconds ago is none");
+    let mut bench = Bench::settled();
+    let while_active = bench.snapshot().pools[0].generation;
+    (bench.hosts[A].manner, bench.hosts[B].manner) = (Manner::Refuses, Manner::Answers(200));
+    bench.run(700);
+    let member = |bench: &Bench, at: usize| bench.snapshot().members[at].clone();
+    assert!(member(&bench, A).lost_before > while_active && !member(&bench, A).may_claim);
+    assert!(member(&bench, B).lost_before <= while_active && member(&bench, B).may_claim);
+    bench.run(33_000);
+    assert!(member(&bench, A).may_claim, "an echo of 32 seconds ago is none");
 }
 
 #[test]
 fn scenario_29_no_fail_back_until_forced() {
-    let mut world = World::settled();
-    (world.hosts[A].manner, world.hosts[B].manner) = (Manner::Refuses, Manner::Answers(200));
-    world.run(1_000);
-    world.hosts[A].manner = Manner::Answers(200);
-    world.run(3_000);
-    assert_eq!(world.active().as_deref(), Some("sip-b"));
-    let told = world.ask(force("sip-a")).expect("workers are awake").unwrap();
-    assert_eq!(world.active().as_deref(), Some("sip-a"));
-    assert_eq!(told.epoch, world.snapshot().epoch.0);
-    world.ask(Request::PoolAuto { pool: "pair-1".into() }).unwrap().unwrap();
-    world.run(3_000);
-    assert_eq!(world.active().as_deref(), Some("sip-a"));
+    let mut bench = Bench::settled();
+    (bench.hosts[A].manner, bench.hosts[B].manner) = (Manner::Refuses, Manner::Answers(200));
+    bench.run(1_000);
+    bench.hosts[A].manner = Manner::Answers(200);
+    bench.run(3_000);
+    assert_eq!(bench.active().as_deref(), Some("sip-b"));
+    let told = bench.ask(force("sip-a")).expect("workers are awake").unwrap();
+    assert_eq!(bench.active().as_deref(), Some("sip-a"));
+    assert_eq!(told.epoch, bench.snapshot().epoch.0);
+    bench.ask(Request::PoolAuto { pool: "pair-1".into() }).unwrap().unwrap();
+    bench.run(3_000);
+    assert_eq!(bench.active().as_deref(), Some("sip-a"));
 }
 
 #[test]
 fn scenario_30_two_that_answer_raise_an_alarm_and_move_nothing() {
-    let mut world = World::settled();
-    world.hosts[B].manner = Manner::Answers(200);
-    world.run(500);
-    assert_eq!(world.active().as_deref(), Some("sip-a"));
-    assert_eq!(world.logged("2 members answer"), 1);
-    world.hosts[B].manner = Manner::Refuses;
-    world.run(500);
-    assert_eq!(world.logged("alarm cleared: pool pair-1"), 1);
+    let mut bench = Bench::settled();
+    bench.hosts[B].manner = Manner::Answers(200);
+    bench.run(500);
+    assert_eq!(bench.active().as_deref(), Some("sip-a"));
+    assert_eq!(bench.logged("2 members answer"), 1);
+    bench.hosts[B].manner = Manner::Refuses;
+    bench.run(500);
+    assert_eq!(bench.logged("alarm cleared: pool pair-1"), 1);
 }
 
 #[test]
 fn scenario_31_an_open_port_without_an_answer_makes_nobody_active() {
-    let mut world = World::settled();
+    let mut bench = Bench::settled();
     for _ in 0..20 {
-        world.hosts[B].manner = Manner::Mute;
-        world.run(50);
-        world.hosts[B].manner = Manner::Refuses;
-        world.run(150);
+        bench.hosts[B].manner = Manner::Mute;
+        bench.run(50);
+        bench.hosts[B].manner = Manner::Refuses;
+        bench.run(150);
     }
-    assert_eq!((world.active().as_deref(), world.logged("switchover")), (Some("sip-a"), 1));
+    assert_eq!((bench.active().as_deref(), bench.logged("switchover")), (Some("sip-a"), 1));
 }
 
 #[test]
 fn scenario_32_one_lost_answer_moves_nothing_and_one_success_neither() {
-    let mut world = World::settled();
-    world.hosts[A].manner = Manner::Mute;
-    world.hosts[B].manner = Manner::Answers(200);
-    world.run(200);
-    world.hosts[A].manner = Manner::Answers(200);
-    world.hosts[B].manner = Manner::Refuses;
-    world.run(2_000);
-    assert_eq!((world.active().as_deref(), world.logged("switchover")), (Some("sip-a"), 1));
+    let mut bench = Bench::settled();
+    bench.hosts[A].manner = Manner::Mute;
+    bench.hosts[B].manner = Manner::Answers(200);
+    bench.run(200);
+    bench.hosts[A].manner = Manner::Answers(200);
+    bench.hosts[B].manner = Manner::Refuses;
+    bench.run(2_000);
+    assert_eq!((bench.active().as_deref(), bench.logged("switchover")), (Some("sip-a"), 1));
 }
 
 #[test]
 fn scenario_33_only_the_codes_of_the_filter_are_good() {
-    let mut world = World::settled();
-    world.hosts[A].manner = Manner::Answers(503);
-    world.run(1_000);
-    assert_eq!(world.active(), None);
-    assert!(members(&mut world)[A].reason.contains("503"));
-    world.hosts[A].manner = Manner::Answers(302);
-    world.run(1_000);
-    assert_eq!(world.active().as_deref(), Some("sip-a"));
+    let mut bench = Bench::settled();
+    bench.hosts[A].manner = Manner::Answers(503);
+    bench.run(1_000);
+    assert_eq!(bench.active(), None);
+    assert!(members(&mut bench)[A].reason.contains("503"));
+    bench.hosts[A].manner = Manner::Answers(302);
+    bench.run(1_000);
+    assert_eq!(bench.active().as_deref(), Some("sip-a"));
 }
 
 #[test]
 fn scenario_34_no_two_probes_share_a_call_id_and_they_leave_from_the_self_ip() {
-    let mut world = World::settled();
-    world.run(2_000);
+    let mut bench = Bench::settled();
+    bench.run(2_000);
     let line = |text: &str, name: &str| text.lines().find(|line| line.starts_with(name)).unwrap().to_owned();
     let ids: BTreeSet<String> =
-        world.options.iter().map(|(_, text)| line(text, "Call-ID") + &line(text, "Via")).collect();
-    assert_eq!(ids.len(), world.options.len());
-    let probes = world.frames.iter().map(|(_, _, frame)| Packet::parse(frame).unwrap());
+        bench.options.iter().map(|(_, text)| line(text, "Call-ID") + &line(text, "Via")).collect();
+    assert_eq!(ids.len(), bench.options.len());
+    let probes = bench.frames.iter().map(|(_, _, frame)| Packet::parse(frame).unwrap());
     for probe in probes.filter(|headers| matches!(headers.kind, Kind::Udp)) {
         assert_eq!(probe.src(), Ipv4Addr::new(10, 20, 0, 1));
     }
@@ -155,25 +155,25 @@ fn scenario_34_no_two_probes_share_a_call_id_and_they_leave_from_the_self_ip() {
 /// Each way to lose the active role or to get it, and its reason.
 #[test]
 fn s85_every_switch_logs_one_line_with_time_service_members_reason_and_latency() {
-    let mut world = World::settled();
-    (world.hosts[A].manner, world.hosts[B].manner) = (Manner::Refuses, Manner::Answers(200));
-    world.run(1_000);
-    world.hosts[A].manner = Manner::Answers(200);
-    world.run(1_000);
-    world.ask(force("sip-a")).unwrap().unwrap();
-    world.run(1_000);
-    world.ask(member_set("sip-a", AdminState::Offline)).unwrap().unwrap();
-    world.run(1_000);
-    (world.hosts[A].manner, world.hosts[B].manner) = (Manner::Mute, Manner::Mute);
-    world.run(3_000);
+    let mut bench = Bench::settled();
+    (bench.hosts[A].manner, bench.hosts[B].manner) = (Manner::Refuses, Manner::Answers(200));
+    bench.run(1_000);
+    bench.hosts[A].manner = Manner::Answers(200);
+    bench.run(1_000);
+    bench.ask(force("sip-a")).unwrap().unwrap();
+    bench.run(1_000);
+    bench.ask(member_set("sip-a", AdminState::Offline)).unwrap().unwrap();
+    bench.run(1_000);
+    (bench.hosts[A].manner, bench.hosts[B].manner) = (Manner::Mute, Manner::Mute);
+    bench.run(3_000);
     let mut without_b = two_arm();
     without_b.members.pop();
     without_b.pools[0].members.pop();
-    world.hosts[B].manner = Manner::Answers(200);
-    world.run(1_000);
-    reload(&mut world, Ok(file_of(&without_b))).unwrap();
+    bench.hosts[B].manner = Manner::Answers(200);
+    bench.run(1_000);
+    reload(&mut bench, Ok(file_of(&without_b))).unwrap();
 
-    let Data::Switchovers(rows) = world.ask(Request::Switchovers {}).unwrap().unwrap().data else { panic!() };
+    let Data::Switchovers(rows) = bench.ask(Request::Switchovers {}).unwrap().unwrap().data else { panic!() };
     let name = |member: &Option<String>| member.clone().unwrap_or_else(|| "none".into());
     let steps: Vec<(String, String)> = rows.iter().map(|row| (name(&row.from), name(&row.to))).collect();
     let (a, b, nobody) = ("sip-a", "sip-b", "none");
@@ -196,8 +196,8 @@ fn s85_every_switch_logs_one_line_with_time_service_members_reason_and_latency()
             let latency = row.detected - row.last_good_answer.expect("it answered once");
             line += &format!("; detected {latency} us after its last good answer");
         }
-        let same = world.logs.iter().filter(|(level, text)| (*level, text) == (LogLevel::Warn, &line));
-        assert_eq!(same.count(), 1, "{line}\n{:#?}", world.logs);
+        let same = bench.logs.iter().filter(|(level, text)| (*level, text) == (LogLevel::Warn, &line));
+        assert_eq!(same.count(), 1, "{line}\n{:#?}", bench.logs);
     }
-    assert_eq!(world.logged("switchover of pool"), rows.len(), "and no other line");
+    assert_eq!(bench.logged("switchover of pool"), rows.len(), "and no other line");
 }

@@ -11,15 +11,15 @@ fn exclude(prefix: &str, add: bool) -> Request {
 /// An exclusion group, each prefix with who put it there.
 type Group = Vec<(String, Origin)>;
 
-fn excluded(world: &mut World, request: Request) -> Group {
-    let Data::Excluded(rows) = world.ask(request).unwrap().unwrap().data else { panic!() };
+fn excluded(bench: &mut Bench, request: Request) -> Group {
+    let Data::Excluded(rows) = bench.ask(request).unwrap().unwrap().data else { panic!() };
     rows.into_iter().map(|row| (row.prefix.to_string(), row.origin)).collect()
 }
 
 #[test]
 fn s50_an_exclusion_added_or_removed_live_is_in_force_when_it_is_answered() {
-    let mut world = World::settled();
-    let excludes = |world: &World, host: [u8; 4]| world.snapshot().pools[0].exclude.holds(host.into());
+    let mut bench = Bench::settled();
+    let excludes = |bench: &Bench, host: [u8; 4]| bench.snapshot().pools[0].exclude.holds(host.into());
     let file = |prefix: &str| (prefix.to_owned(), Origin::File);
     let (one, two, b) = (file("172.16.1.20/32"), file("172.16.2.0/24"), [10, 99, 1, 1]);
     let new = ("10.99.0.0/16".to_owned(), Origin::Operator);
@@ -32,17 +32,17 @@ fn s50_an_exclusion_added_or_removed_live_is_in_force_when_it_is_answered() {
         ("172.16.2.0/24", true, vec![two], [172, 16, 2, 7], true),
     ];
     for (prefix, add, group, host, in_force) in rows {
-        assert_eq!(excluded(&mut world, exclude(prefix, add)), group, "{prefix} {add}");
-        assert_eq!(excludes(&world, host), in_force, "{prefix} {add}");
+        assert_eq!(excluded(&mut bench, exclude(prefix, add)), group, "{prefix} {add}");
+        assert_eq!(excludes(&bench, host), in_force, "{prefix} {add}");
     }
-    let refused = world.ask(exclude("10.99.0.0/16", false)).unwrap().unwrap_err();
+    let refused = bench.ask(exclude("10.99.0.0/16", false)).unwrap().unwrap_err();
     assert_eq!(refused.code, Code::UnknownPrefix);
 }
 
 /// Standing flows keep what they have: no worker is told to forget one, and nothing else is touched.
 #[test]
 fn s50_a_live_exclusion_touches_nothing_that_stands() {
-    let (mut without, mut with) = (World::settled(), World::settled());
+    let (mut without, mut with) = (Bench::settled(), Bench::settled());
     let since = with.now;
     for (prefix, add) in [("10.99.0.0/16", true), ("172.16.2.0/24", false), ("10.99.0.0/16", false)] {
         excluded(&mut with, exclude(prefix, add));
@@ -56,15 +56,15 @@ fn s50_a_live_exclusion_touches_nothing_that_stands() {
 /// What was changed by hand outlives a reload, until the file says the same.
 #[test]
 fn s50_a_live_exclusion_outlives_a_reload() {
-    let mut world = World::settled();
-    excluded(&mut world, exclude("10.99.0.0/16", true));
+    let mut bench = Bench::settled();
+    excluded(&mut bench, exclude("10.99.0.0/16", true));
     let mut intent = two_arm();
     intent.timeouts.udp *= 2;
-    reload(&mut world, Ok(file_of(&intent))).unwrap();
+    reload(&mut bench, Ok(file_of(&intent))).unwrap();
     let list = || Request::ExcludeList { pool: "pair-1".into() };
-    assert_eq!(excluded(&mut world, list())[2], ("10.99.0.0/16".to_owned(), Origin::Operator));
-    assert!(world.snapshot().pools[0].exclude.holds(Ipv4Addr::new(10, 99, 1, 1)));
+    assert_eq!(excluded(&mut bench, list())[2], ("10.99.0.0/16".to_owned(), Origin::Operator));
+    assert!(bench.snapshot().pools[0].exclude.holds(Ipv4Addr::new(10, 99, 1, 1)));
     intent.snats[0].exclude.push(net("10.99.0.0/16"));
-    reload(&mut world, Ok(file_of(&intent))).unwrap();
-    assert_eq!(excluded(&mut world, list())[2], ("10.99.0.0/16".to_owned(), Origin::File));
+    reload(&mut bench, Ok(file_of(&intent))).unwrap();
+    assert_eq!(excluded(&mut bench, list())[2], ("10.99.0.0/16".to_owned(), Origin::File));
 }

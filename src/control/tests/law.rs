@@ -1,4 +1,4 @@
-//! Whatever happens: a random world, and what must hold in it.
+//! Whatever happens: a random bench, and what must hold in it.
 
 use super::*;
 use proptest::prelude::*;
@@ -26,27 +26,27 @@ fn any_step() -> impl Strategy<Value = Step> {
     ]
 }
 
-fn play(world: &mut World, step: Step) {
+fn play(bench: &mut Bench, step: Step) {
     let name = |member: usize| ["sip-a", "sip-b"][member];
     match step {
         Step::Manner(member, manner) => {
-            world.hosts[member].manner = [Manner::Answers(200), Manner::Refuses, Manner::Mute, Manner::Dead][manner];
+            bench.hosts[member].manner = [Manner::Answers(200), Manner::Refuses, Manner::Mute, Manner::Dead][manner];
         }
         Step::Word(member, word) => {
             let word = [AdminState::Enabled, AdminState::Draining, AdminState::Offline][word];
-            world.ask(member_set(name(member), word));
+            bench.ask(member_set(name(member), word));
         }
         Step::Force(member) => {
-            world.ask(force(name(member)));
+            bench.ask(force(name(member)));
         }
         Step::Auto => {
-            world.ask(Request::PoolAuto { pool: "pair-1".into() });
+            bench.ask(Request::PoolAuto { pool: "pair-1".into() });
         }
-        Step::Sleep(worker, asleep) => world.sleep(worker, asleep),
+        Step::Sleep(worker, asleep) => bench.sleep(worker, asleep),
         Step::Hint(member) => {
-            world.give(Input::Event(Event::Hint(MemberId(member))));
+            bench.give(Input::Event(Event::Hint(MemberId(member))));
         }
-        Step::Run(millis) => world.run(millis),
+        Step::Run(millis) => bench.run(millis),
     }
 }
 
@@ -56,13 +56,13 @@ proptest! {
     fn whatever_happens_no_worker_sends_to_a_member_that_is_down_while_another_is_up(
         steps in prop::collection::vec(any_step(), 1..40),
     ) {
-        let mut world = World::new();
+        let mut bench = Bench::new();
         for step in steps {
-            play(&mut world, step);
-            let forced = world.controller.pools.pool(crate::policy::intent::PoolId(0)).forced;
-            world.sleep(0, false);
-            world.sleep(1, false);
-            let snapshot = world.snapshot();
+            play(&mut bench, step);
+            let forced = bench.controller.pools.pool(crate::policy::intent::PoolId(0)).forced;
+            bench.sleep(0, false);
+            bench.sleep(1, false);
+            let snapshot = bench.snapshot();
             let state = |id: MemberId| snapshot.members[id.index()].state;
             let up = (0..2u16).map(MemberId).find(|id| state(*id) == State::Up);
             match snapshot.pools[0].active {
@@ -73,8 +73,8 @@ proptest! {
                 Some(active) => prop_assert!(state(active) != State::Offline),
                 None => prop_assert!(up.is_none()),
             }
-            prop_assert!(world.epochs.is_sorted());
-            prop_assert_eq!(world.controller.snapshots_outstanding(), 1);
+            prop_assert!(bench.epochs.is_sorted());
+            prop_assert_eq!(bench.controller.snapshots_outstanding(), 1);
         }
     }
 }

@@ -5,26 +5,26 @@ use crate::wire::facts::Link;
 
 #[test]
 fn scenario_36_a_member_that_does_not_answer_arp_is_down_and_the_reason_says_so() {
-    let mut world = World::settled();
-    world.run(25_000);
-    world.hosts[A].manner = Manner::Dead;
-    world.run(5_000);
-    let hop = NextHop { interface: InterfaceId(1), address: world.hosts[A].address };
-    assert_eq!(world.snapshot().neighbour(hop), Some(Neighbour::Failed));
-    assert!(world.given_up.contains(&hop));
-    let rows = members(&mut world);
+    let mut bench = Bench::settled();
+    bench.run(25_000);
+    bench.hosts[A].manner = Manner::Dead;
+    bench.run(5_000);
+    let hop = NextHop { interface: InterfaceId(1), address: bench.hosts[A].address };
+    assert_eq!(bench.snapshot().neighbour(hop), Some(Neighbour::Failed));
+    assert!(bench.given_up.contains(&hop));
+    let rows = members(&mut bench);
     assert_eq!(rows[A].state, MemberState::Down);
     assert!(rows[A].reason.contains("does not answer ARP"), "{}", rows[A].reason);
-    assert_eq!(world.logged("member sip-a does not answer ARP"), 1);
-    world.hosts[A].manner = Manner::Answers(200);
-    world.run(7_000);
-    assert_eq!(world.active().as_deref(), Some("sip-a"), "asked for ever, it comes back");
+    assert_eq!(bench.logged("member sip-a does not answer ARP"), 1);
+    bench.hosts[A].manner = Manner::Answers(200);
+    bench.run(7_000);
+    assert_eq!(bench.active().as_deref(), Some("sip-a"), "asked for ever, it comes back");
 }
 
 /// Frames sent on a port since `since`, without those that carry a probe.
-fn arp_frames(world: &World, since: Instant, port: PortId) -> Vec<(u64, Vec<u8>)> {
+fn arp_frames(bench: &Bench, since: Instant, port: PortId) -> Vec<(u64, Vec<u8>)> {
     let arp = |frame: &[u8]| matches!(Packet::parse(frame).unwrap().kind, Kind::Arp(_));
-    let sent = world.frames.iter().filter(|(at, on, frame)| *at >= since && *on == port && arp(frame));
+    let sent = bench.frames.iter().filter(|(at, on, frame)| *at >= since && *on == port && arp(frame));
     sent.map(|(at, _, frame)| (at.since(since).as_millis() as u64, frame.clone())).collect()
 }
 
@@ -43,24 +43,24 @@ fn announcement(mac: Mac, address: Ipv4Addr) -> Vec<u8> {
 #[test]
 fn s15_addresses_are_announced_twice_two_seconds_apart_by_the_true_mac_once_the_link_is_up() {
     let [g, e] = [Ipv4Addr::new(10, 20, 0, 1), Ipv4Addr::new(192, 0, 2, 2)];
-    let mut world = World::linked(&[]);
-    world.run(2_500);
-    assert_eq!(world.announced(Instant::ZERO), [], "no link is up");
-    let announced = |world: &World, since, port: u8, address| {
+    let mut bench = Bench::linked(&[]);
+    bench.run(2_500);
+    assert_eq!(bench.announced(Instant::ZERO), [], "no link is up");
+    let announced = |bench: &Bench, since, port: u8, address| {
         let frame = announcement(MACS[usize::from(port)], address);
-        let sent = arp_frames(world, since, PortId(port)).into_iter().filter(|(_, one)| *one == frame);
+        let sent = arp_frames(bench, since, PortId(port)).into_iter().filter(|(_, one)| *one == frame);
         sent.map(|(millis, _)| millis).collect::<Vec<_>>()
     };
-    let inner = world.now;
-    world.give(Input::Link { port: PortId(1), up: true });
-    world.run(1_000);
-    let outer = world.now;
-    world.give(Input::Link { port: PortId(0), up: true });
-    world.run(3_000);
+    let inner = bench.now;
+    bench.give(Input::Link { port: PortId(1), up: true });
+    bench.run(1_000);
+    let outer = bench.now;
+    bench.give(Input::Link { port: PortId(0), up: true });
+    bench.run(3_000);
     for (since, port, address) in [(inner, 1, g), (inner, 1, V), (outer, 0, e)] {
-        assert_eq!(announced(&world, since, port, address), [0, 2_000], "{address}");
+        assert_eq!(announced(&bench, since, port, address), [0, 2_000], "{address}");
     }
-    assert_eq!(world.announced(Instant::ZERO).len(), 6, "each on its own link and nothing else");
+    assert_eq!(bench.announced(Instant::ZERO).len(), 6, "each on its own link and nothing else");
 }
 
 #[test]
@@ -68,53 +68,53 @@ fn s15_a_virtual_address_of_its_own_network_is_announced_on_every_link() {
     let mut intent = two_arm();
     let own = Ipv4Addr::new(203, 0, 113, 7);
     (intent.virtual_servers[0].address, intent.snats[0].address) = (own, own);
-    let mut world = World::of(&intent);
-    world.run(3_000);
+    let mut bench = Bench::of(&intent);
+    bench.run(3_000);
     for port in 0..2_u8 {
         let frame = announcement(MACS[usize::from(port)], own);
-        let sent = arp_frames(&world, Instant::ZERO, PortId(port)).into_iter().filter(|(_, one)| *one == frame);
+        let sent = arp_frames(&bench, Instant::ZERO, PortId(port)).into_iter().filter(|(_, one)| *one == frame);
         assert_eq!(sent.map(|(millis, _)| millis).collect::<Vec<_>>(), [0, 2_000], "port {port}");
     }
 }
 
 #[test]
 fn s76_a_foreign_mac_that_claims_an_address_of_ours_is_an_alarm_and_met_once_in_ten_seconds() {
-    let mut world = World::settled();
-    world.run(70_000);
-    let (begin, foreign, epoch) = (world.now, Mac([2, 9, 9, 9, 9, 9]), world.snapshot().epoch);
+    let mut bench = Bench::settled();
+    bench.run(70_000);
+    let (begin, foreign, epoch) = (bench.now, Mac([2, 9, 9, 9, 9, 9]), bench.snapshot().epoch);
     let claim = |second: u64| match second % 3 {
         0 => Build::arp_request(foreign, V, V).bytes(),
         1 => Build::arp_reply(foreign, V, Mac::BROADCAST, V).bytes(),
         _ => Build::arp_request(foreign, V, Ipv4Addr::new(10, 20, 0, 11)).bytes(),
     };
     for second in 0..35 {
-        world.arp(InterfaceId(1), claim(second));
-        world.run(1_000);
+        bench.arp(InterfaceId(1), claim(second));
+        bench.run(1_000);
     }
     let defence = announcement(MACS[1], V);
-    let sent = arp_frames(&world, begin, PortId(1)).into_iter().filter(|(_, frame)| *frame == defence);
+    let sent = arp_frames(&bench, begin, PortId(1)).into_iter().filter(|(_, frame)| *frame == defence);
     assert_eq!(sent.map(|(millis, _)| millis).collect::<Vec<_>>(), [0, 10_000, 20_000, 30_000]);
-    assert_eq!(world.announced(begin).len(), 4, "and no other address is announced");
+    assert_eq!(bench.announced(begin).len(), 4, "and no other address is announced");
     let message = "duplicate address: 02:09:09:09:09:09 on interface servers claims 10.20.0.100, which is ours: find \
                    the host with that MAC and remove the address from it";
-    let Data::Status(status) = world.ask(Request::Status {}).unwrap().unwrap().data else { panic!() };
+    let Data::Status(status) = bench.ask(Request::Status {}).unwrap().unwrap().data else { panic!() };
     assert_eq!(status.alarms.iter().map(|alarm| alarm.message.as_str()).collect::<Vec<_>>(), [message]);
-    assert_eq!(world.logged(&format!("alarm: {message}")), 4);
-    assert_eq!((world.active().as_deref(), world.snapshot().epoch), (Some("sip-a"), epoch), "forwarding goes on");
-    world.run(300_000);
-    let Data::Status(status) = world.ask(Request::Status {}).unwrap().unwrap().data else { panic!() };
+    assert_eq!(bench.logged(&format!("alarm: {message}")), 4);
+    assert_eq!((bench.active().as_deref(), bench.snapshot().epoch), (Some("sip-a"), epoch), "forwarding goes on");
+    bench.run(300_000);
+    let Data::Status(status) = bench.ask(Request::Status {}).unwrap().unwrap().data else { panic!() };
     assert!(status.alarms.is_empty(), "nobody claims it any more");
 }
 
 #[test]
 fn s76_each_address_is_defended_for_itself() {
-    let mut world = World::settled();
-    world.run(70_000);
-    let (begin, foreign, g) = (world.now, Mac([2, 9, 9, 9, 9, 9]), Ipv4Addr::new(10, 20, 0, 1));
+    let mut bench = Bench::settled();
+    bench.run(70_000);
+    let (begin, foreign, g) = (bench.now, Mac([2, 9, 9, 9, 9, 9]), Ipv4Addr::new(10, 20, 0, 1));
     for address in [V, g, V, g] {
-        world.arp(InterfaceId(1), Build::arp_request(foreign, address, address).bytes());
+        bench.arp(InterfaceId(1), Build::arp_request(foreign, address, address).bytes());
     }
-    let sent: Vec<_> = arp_frames(&world, begin, PortId(1)).into_iter().map(|(_, frame)| frame).collect();
+    let sent: Vec<_> = arp_frames(&bench, begin, PortId(1)).into_iter().map(|(_, frame)| frame).collect();
     assert_eq!(sent, [V, g].map(|address| announcement(MACS[1], address)));
 }
 
@@ -122,106 +122,106 @@ fn s76_each_address_is_defended_for_itself() {
 #[test]
 fn s77_a_router_or_member_that_moves_is_followed_with_the_next_snapshot() {
     for (at, other) in [(ROUTER, Mac([0, 0, 0x5e, 0, 1, 7])), (A, Mac([2, 0, 0, 0, 9, 9]))] {
-        let mut world = World::settled();
-        world.run(1_000);
-        let (interface, address, old) = (world.hosts[at].interface, world.hosts[at].address, world.hosts[at].mac);
+        let mut bench = Bench::settled();
+        bench.run(1_000);
+        let (interface, address, old) = (bench.hosts[at].interface, bench.hosts[at].address, bench.hosts[at].mac);
         let hop = NextHop { interface, address };
         let claims = [
             (other, Build::arp_request(other, address, address).bytes()),
             (old, Build::arp_reply(old, address, Mac::BROADCAST, address).bytes()),
             (other, Build::arp_reply(other, address, Mac::BROADCAST, address).bytes()),
         ];
-        assert_eq!(world.snapshot().neighbour(hop), Some(Neighbour::Reachable(old)));
+        assert_eq!(bench.snapshot().neighbour(hop), Some(Neighbour::Reachable(old)));
         for (mac, frame) in claims {
-            let epoch = world.snapshot().epoch;
-            world.hosts[at].mac = mac;
-            world.arp(interface, frame);
-            let snapshot = world.snapshot();
+            let epoch = bench.snapshot().epoch;
+            bench.hosts[at].mac = mac;
+            bench.arp(interface, frame);
+            let snapshot = bench.snapshot();
             assert_eq!(snapshot.neighbour(hop), Some(Neighbour::Reachable(mac)), "{address}");
             assert_eq!(snapshot.epoch.0, epoch.0 + 1, "one snapshot, in the same instant");
-            world.run(2_000);
+            bench.run(2_000);
         }
-        assert_eq!(world.logged(&format!("{address} moved from {old} to {other}")), 2);
+        assert_eq!(bench.logged(&format!("{address} moved from {old} to {other}")), 2);
     }
 }
 
 /// Probes go where the member is now, and find it there.
 #[test]
 fn s77_probes_follow_a_member_that_moves() {
-    let mut world = World::settled();
-    let (address, other) = (world.hosts[A].address, Mac([2, 0, 0, 0, 9, 9]));
-    world.hosts[A].mac = other;
-    let begin = world.now;
-    world.arp(InterfaceId(1), Build::arp_request(other, address, address).bytes());
-    world.run(5_000);
-    let probes = world.frames.iter().filter(|(at, ..)| *at > begin).map(|(_, _, frame)| frame);
+    let mut bench = Bench::settled();
+    let (address, other) = (bench.hosts[A].address, Mac([2, 0, 0, 0, 9, 9]));
+    bench.hosts[A].mac = other;
+    let begin = bench.now;
+    bench.arp(InterfaceId(1), Build::arp_request(other, address, address).bytes());
+    bench.run(5_000);
+    let probes = bench.frames.iter().filter(|(at, ..)| *at > begin).map(|(_, _, frame)| frame);
     let links: BTreeSet<(Mac, Mac)> = probes
         .filter(|frame| Packet::parse(frame).is_ok_and(|probe| probe.dst() == address && probe.kind == Kind::Udp))
         .map(|frame| (Link::of(frame).src, Link::of(frame).dst))
         .collect();
     assert_eq!(links, BTreeSet::from([(MACS[1], other)]));
-    assert_eq!((world.active().as_deref(), world.logged("switchover")), (Some("sip-a"), 1));
+    assert_eq!((bench.active().as_deref(), bench.logged("switchover")), (Some("sip-a"), 1));
 }
 
 #[test]
 fn scenario_78_a_wanted_host_is_resolved_or_given_up() {
-    let mut world = World::settled();
+    let mut bench = Bench::settled();
     let here = NextHop { interface: InterfaceId(0), address: Ipv4Addr::new(192, 0, 2, 50) };
     let gone = NextHop { interface: InterfaceId(0), address: Ipv4Addr::new(192, 0, 2, 51) };
-    world.hosts.push(Host {
+    bench.hosts.push(Host {
         interface: here.interface,
         address: here.address,
         mac: Mac([2, 0, 0, 0, 3, 1]),
         manner: Manner::Mute,
     });
-    world.give(Input::Event(Event::Wanted(here)));
-    world.give(Input::Event(Event::Wanted(gone)));
-    world.run(1);
-    assert_eq!(world.snapshot().neighbour(here), Some(Neighbour::Reachable(Mac([2, 0, 0, 0, 3, 1]))));
-    assert_eq!(world.given_up, []);
-    world.run(4_000);
-    assert_eq!((world.given_up.clone(), world.snapshot().neighbour(gone)), (vec![gone], Some(Neighbour::Failed)));
-    world.run(6_000);
-    assert_eq!(world.snapshot().neighbour(gone), None, "it may be asked for again");
+    bench.give(Input::Event(Event::Wanted(here)));
+    bench.give(Input::Event(Event::Wanted(gone)));
+    bench.run(1);
+    assert_eq!(bench.snapshot().neighbour(here), Some(Neighbour::Reachable(Mac([2, 0, 0, 0, 3, 1]))));
+    assert_eq!(bench.given_up, []);
+    bench.run(4_000);
+    assert_eq!((bench.given_up.clone(), bench.snapshot().neighbour(gone)), (vec![gone], Some(Neighbour::Failed)));
+    bench.run(6_000);
+    assert_eq!(bench.snapshot().neighbour(gone), None, "it may be asked for again");
 }
 
 #[test]
 fn a_link_that_is_lost_is_an_alarm_and_hastens_the_probes_behind_it() {
-    let mut world = World::settled();
-    world.run(60);
-    let sent = world.options.len();
-    world.give(Input::Link { port: PortId(1), up: false });
-    assert_eq!(world.options.len(), sent + 2);
-    let alarms = |world: &mut World| match world.ask(Request::Status {}).unwrap().unwrap().data {
+    let mut bench = Bench::settled();
+    bench.run(60);
+    let sent = bench.options.len();
+    bench.give(Input::Link { port: PortId(1), up: false });
+    assert_eq!(bench.options.len(), sent + 2);
+    let alarms = |bench: &mut Bench| match bench.ask(Request::Status {}).unwrap().unwrap().data {
         Data::Status(status) => status.alarms.iter().filter(|alarm| alarm.message.contains("link is down")).count(),
         other => panic!("{other:?}"),
     };
-    assert_eq!(alarms(&mut world), 1);
-    let begin = world.now;
-    world.give(Input::Link { port: PortId(1), up: true });
-    assert_eq!((alarms(&mut world), world.announced(begin).len()), (0, 2));
+    assert_eq!(alarms(&mut bench), 1);
+    let begin = bench.now;
+    bench.give(Input::Link { port: PortId(1), up: true });
+    assert_eq!((alarms(&mut bench), bench.announced(begin).len()), (0, 2));
 }
 
 #[test]
 fn a_link_that_comes_up_late_costs_nothing() {
-    let mut world = World::settled();
-    for host in &mut world.hosts {
+    let mut bench = Bench::settled();
+    for host in &mut bench.hosts {
         host.manner = Manner::Dead;
     }
-    world.run(40_000);
-    assert_eq!(world.active(), None);
-    world.hosts[A].manner = Manner::Answers(200);
-    world.give(Input::Link { port: PortId(1), up: false });
-    world.give(Input::Link { port: PortId(1), up: true });
-    world.run(700);
-    assert_eq!(world.active().as_deref(), Some("sip-a"));
+    bench.run(40_000);
+    assert_eq!(bench.active(), None);
+    bench.hosts[A].manner = Manner::Answers(200);
+    bench.give(Input::Link { port: PortId(1), up: false });
+    bench.give(Input::Link { port: PortId(1), up: true });
+    bench.run(700);
+    assert_eq!(bench.active().as_deref(), Some("sip-a"));
 }
 
 #[test]
 fn a_link_that_never_came_up_is_an_alarm_after_a_while() {
-    let mut world = World::linked(&[PortId(1)]);
-    world.run(4_900);
-    assert_eq!(world.logged("port outer: the link is down"), 0);
-    world.run(5_000);
-    assert_eq!(world.logged("port outer: the link is down"), 1);
+    let mut bench = Bench::linked(&[PortId(1)]);
+    bench.run(4_900);
+    assert_eq!(bench.logged("port outer: the link is down"), 0);
+    bench.run(5_000);
+    assert_eq!(bench.logged("port outer: the link is down"), 1);
 }

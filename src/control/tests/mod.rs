@@ -1,7 +1,7 @@
-//! The controller in a world of fake workers and members: the acceptance scenarios' control part.
+//! The controller in a bench of fake workers and members: the acceptance scenarios' control part.
 
+use super::bench::{Bench, Host, Manner};
 use super::harness::{MACS, file_of, two_arm};
-use super::world::{Host, Manner, World};
 use super::*;
 use crate::admin::answer::{Answered, Code, Data};
 use crate::admin::request::{AdminState, FlowSelection};
@@ -37,8 +37,8 @@ const B: usize = 1;
 const ROUTER: usize = 2;
 const V: Ipv4Addr = Ipv4Addr::new(10, 20, 0, 100);
 
-fn members(world: &mut World) -> Vec<MemberRow> {
-    match world.ask(Request::Members {}) {
+fn members(bench: &mut Bench) -> Vec<MemberRow> {
+    match bench.ask(Request::Members {}) {
         Some(Ok(Answered { data: Data::Members(rows), .. })) => rows,
         other => panic!("{other:?}"),
     }
@@ -53,11 +53,11 @@ fn force(member: &str) -> Request {
 }
 
 /// The operator reloads, and the file says this.
-fn reload(world: &mut World, read: Result<Configuration, String>) -> Answer {
-    assert!(world.ask(Request::Reload {}).is_none());
-    let request_id = world.reads.pop().expect("the file is asked for");
-    world.give(Input::Reload { request_id, read: read.map(Box::new) });
-    world.answers.remove(&request_id.expect("with the request's id")).expect("an answer")
+fn reload(bench: &mut Bench, read: Result<Configuration, String>) -> Answer {
+    assert!(bench.ask(Request::Reload {}).is_none());
+    let request_id = bench.reads.pop().expect("the file is asked for");
+    bench.give(Input::Reload { request_id, read: read.map(Box::new) });
+    bench.answers.remove(&request_id.expect("with the request's id")).expect("an answer")
 }
 
 fn net(text: &str) -> ipnet::Ipv4Net {

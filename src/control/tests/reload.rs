@@ -144,9 +144,9 @@ fn s83_what_a_reload_does_not_concern_goes_on_as_in_a_world_without_it() {
         let mut intent = two_arm();
         before(&mut intent);
         let settled = || {
-            let mut world = World::of(&intent);
-            world.run(70_000);
-            world
+            let mut bench = Bench::of(&intent);
+            bench.run(70_000);
+            bench
         };
         let (mut without, mut with) = (settled(), settled());
         let since = with.now;
@@ -169,65 +169,65 @@ fn s83_what_a_reload_does_not_concern_goes_on_as_in_a_world_without_it() {
 /// The monitor whose interval changes keeps what it knows: three good answers are not asked for anew.
 #[test]
 fn s83_a_new_interval_holds_from_the_next_probe_on_and_nothing_is_forgotten() {
-    let mut world = World::settled();
-    let known = members(&mut world);
-    let (mut intent, since) = (two_arm(), world.now);
+    let mut bench = Bench::settled();
+    let known = members(&mut bench);
+    let (mut intent, since) = (two_arm(), bench.now);
     intent.monitors[0].interval = Duration::from_millis(500);
-    reload(&mut world, Ok(file_of(&intent))).unwrap();
-    let now = members(&mut world);
+    reload(&mut bench, Ok(file_of(&intent))).unwrap();
+    let now = members(&mut bench);
     assert_eq!((&now[A].state, &now[A].since, &now[B].state), (&known[A].state, &known[A].since, &known[B].state));
-    world.run(5_000);
-    let probes = world.frames.iter().filter(|(at, _, frame)| {
+    bench.run(5_000);
+    let probes = bench.frames.iter().filter(|(at, _, frame)| {
         let headers = Packet::parse(frame).unwrap();
-        *at > since && headers.dst() == world.hosts[A].address && matches!(headers.kind, Kind::Udp)
+        *at > since && headers.dst() == bench.hosts[A].address && matches!(headers.kind, Kind::Udp)
     });
     let times: Vec<Instant> = probes.map(|(at, ..)| *at).collect();
     assert!(times[0].since(since) <= Duration::from_millis(200), "the one that was due comes when it was due");
     assert!(times.windows(2).all(|pair| pair[1].since(pair[0]) == Duration::from_millis(500)), "{times:?}");
-    assert_eq!((world.active().as_deref(), world.logged("switchover")), (Some("sip-a"), 1));
+    assert_eq!((bench.active().as_deref(), bench.logged("switchover")), (Some("sip-a"), 1));
 }
 
 /// A standby leaves and comes back; the active member never notices.
 #[test]
 fn s83_a_standby_that_is_removed_and_added_again_begins_anew_alone() {
-    let mut world = World::settled();
+    let mut bench = Bench::settled();
     let mut alone = two_arm();
     alone.members.pop();
     alone.pools[0].members.pop();
-    reload(&mut world, Ok(file_of(&alone))).unwrap();
-    assert_eq!((members(&mut world).len(), world.active().as_deref()), (1, Some("sip-a")));
-    let gone = NextHop { interface: InterfaceId(1), address: world.hosts[B].address };
-    assert_eq!(world.snapshot().neighbour(gone), Some(Neighbour::Reachable(world.hosts[B].mac)), "still on the link");
-    world.hosts[B].manner = Manner::Answers(200);
-    reload(&mut world, Ok(file_of(&two_arm()))).unwrap();
-    assert_eq!(members(&mut world)[B].state, MemberState::Unknown);
-    world.run(1_000);
-    assert_eq!(members(&mut world)[B].state, MemberState::Up);
-    assert_eq!((world.active().as_deref(), world.logged("switchover")), (Some("sip-a"), 1));
+    reload(&mut bench, Ok(file_of(&alone))).unwrap();
+    assert_eq!((members(&mut bench).len(), bench.active().as_deref()), (1, Some("sip-a")));
+    let gone = NextHop { interface: InterfaceId(1), address: bench.hosts[B].address };
+    assert_eq!(bench.snapshot().neighbour(gone), Some(Neighbour::Reachable(bench.hosts[B].mac)), "still on the link");
+    bench.hosts[B].manner = Manner::Answers(200);
+    reload(&mut bench, Ok(file_of(&two_arm()))).unwrap();
+    assert_eq!(members(&mut bench)[B].state, MemberState::Unknown);
+    bench.run(1_000);
+    assert_eq!(members(&mut bench)[B].state, MemberState::Up);
+    assert_eq!((bench.active().as_deref(), bench.logged("switchover")), (Some("sip-a"), 1));
 }
 
 /// Everything of the pair has another name, and stands elsewhere: nobody is probed anew, no role moves.
 #[test]
 fn s83_a_pair_whose_names_change_keeps_its_active_member_its_verdicts_and_its_tallies() {
-    let mut world = World::settled();
-    world.ask(member_set("sip-b", AdminState::Draining)).unwrap().unwrap();
-    world.run(1_000);
-    let known = (members(&mut world), probes_of(&mut world, "sip-a"));
+    let mut bench = Bench::settled();
+    bench.ask(member_set("sip-b", AdminState::Draining)).unwrap().unwrap();
+    bench.run(1_000);
+    let known = (members(&mut bench), probes_of(&mut bench, "sip-a"));
     let mut intent = two_arm();
     intent.members.reverse();
     intent.members[0].name = "new-b".into();
     intent.members[1].name = "new-a".into();
     intent.pools[0].name = "new-pair".into();
     intent.monitors[0].name = "new-options".into();
-    reload(&mut world, Ok(file_of(&intent))).unwrap();
-    let now = (members(&mut world), probes_of(&mut world, "new-a"));
+    reload(&mut bench, Ok(file_of(&intent))).unwrap();
+    let now = (members(&mut bench), probes_of(&mut bench, "new-a"));
     let row = |row: &MemberRow| (row.address, row.state, row.role, row.since);
     let expected: Vec<_> = known.0.iter().rev().map(row).collect();
     assert_eq!(now.0.iter().map(row).collect::<Vec<_>>(), expected);
     let probe = |row: &ProbeRow| (row.state, row.since, row.last_rtt_us, row.sent, row.ok);
     assert_eq!(now.1.iter().map(probe).collect::<Vec<_>>(), known.1.iter().map(probe).collect::<Vec<_>>());
     assert_eq!((now.0[0].pool.as_str(), now.1[0].monitor.as_str()), ("new-pair", "new-options"));
-    assert_eq!((world.active().as_deref(), world.logged("switchover")), (Some("new-a"), 1));
+    assert_eq!((bench.active().as_deref(), bench.logged("switchover")), (Some("new-a"), 1));
 }
 
 /// Two pools swap their names, and so their roles: each name keeps its generation, its members are the other's now.
@@ -235,20 +235,20 @@ fn s83_a_pair_whose_names_change_keeps_its_active_member_its_verdicts_and_its_ta
 fn s83_swapped_names_of_pools_follow_the_names() {
     let mut intent = two_arm();
     add_pair(&mut intent);
-    let mut world = World::of(&intent);
-    world.run(1_000);
+    let mut bench = Bench::of(&intent);
+    bench.run(1_000);
     let (name, other) = (intent.pools[0].name.clone(), intent.pools[1].name.clone());
     (intent.pools[0].name, intent.pools[1].name) = (other, name);
-    reload(&mut world, Ok(file_of(&intent))).unwrap();
-    world.run(1_000);
-    let rows = members(&mut world);
+    reload(&mut bench, Ok(file_of(&intent))).unwrap();
+    bench.run(1_000);
+    let rows = members(&mut bench);
     let active: Vec<_> = rows.iter().filter(|row| row.role == Role::Active).map(|row| row.name.as_str()).collect();
-    assert_eq!((active, world.logged("switchover of pool pair-0: none -> sip-a")), (vec!["sip-a"], 1));
+    assert_eq!((active, bench.logged("switchover of pool pair-0: none -> sip-a")), (vec!["sip-a"], 1));
     assert_eq!(rows.iter().find(|row| row.name == "sip-a").unwrap().pool, "pair-0");
 }
 
-fn probes_of(world: &mut World, member: &str) -> Vec<ProbeRow> {
-    let Data::Probes(rows) = world.ask(Request::Probes {}).unwrap().unwrap().data else { panic!() };
+fn probes_of(bench: &mut Bench, member: &str) -> Vec<ProbeRow> {
+    let Data::Probes(rows) = bench.ask(Request::Probes {}).unwrap().unwrap().data else { panic!() };
     rows.into_iter().filter(|row| row.member == member).collect()
 }
 
@@ -256,30 +256,30 @@ fn probes_of(world: &mut World, member: &str) -> Vec<ProbeRow> {
 /// announced.
 #[test]
 fn s83_an_interface_that_is_added_in_front_concerns_no_other() {
-    let mut world = World::settled();
-    world.run(70_000);
-    let (mut intent, since) = (two_arm(), world.now);
+    let mut bench = Bench::settled();
+    bench.run(70_000);
+    let (mut intent, since) = (two_arm(), bench.now);
     let own: ipnet::Ipv4Net = "198.51.100.1/24".parse().unwrap();
     let vlan = crate::wire::VlanId::new(300);
     let new = Interface { name: "lab".into(), vlan, addresses: vec![own], ..intent.interfaces[0].clone() };
     intent.interfaces.insert(0, new);
     intent.members.iter_mut().for_each(|member| member.interface.0 += 1);
     intent.routes[0].interface.0 += 1;
-    reload(&mut world, Ok(file_of(&intent))).unwrap();
-    assert_eq!(resolved(&world, since), BTreeSet::new(), "nobody is asked for anew");
-    assert_eq!(world.announced(since), [(since, own.addr())]);
-    for host in &world.hosts {
+    reload(&mut bench, Ok(file_of(&intent))).unwrap();
+    assert_eq!(resolved(&bench, since), BTreeSet::new(), "nobody is asked for anew");
+    assert_eq!(bench.announced(since), [(since, own.addr())]);
+    for host in &bench.hosts {
         let hop = NextHop { interface: host.interface, address: host.address };
-        assert_eq!(world.snapshot().neighbour(hop), Some(Neighbour::Reachable(host.mac)), "{}", host.address);
+        assert_eq!(bench.snapshot().neighbour(hop), Some(Neighbour::Reachable(host.mac)), "{}", host.address);
     }
-    world.run(5_000);
-    assert_eq!((world.active().as_deref(), world.logged("switchover")), (Some("sip-a"), 1));
+    bench.run(5_000);
+    assert_eq!((bench.active().as_deref(), bench.logged("switchover")), (Some("sip-a"), 1));
     // And taken away again.
-    let since = world.now;
-    reload(&mut world, Ok(file_of(&two_arm()))).unwrap();
-    assert_eq!((resolved(&world, since), world.announced(since)), (BTreeSet::new(), vec![]));
-    world.run(5_000);
-    assert_eq!((world.active().as_deref(), world.logged("switchover")), (Some("sip-a"), 1));
+    let since = bench.now;
+    reload(&mut bench, Ok(file_of(&two_arm()))).unwrap();
+    assert_eq!((resolved(&bench, since), bench.announced(since)), (BTreeSet::new(), vec![]));
+    bench.run(5_000);
+    assert_eq!((bench.active().as_deref(), bench.logged("switchover")), (Some("sip-a"), 1));
 }
 
 /// A probe of a new member waits for its MAC while the file is read again: it leaves with the MAC all the same.
@@ -290,12 +290,12 @@ fn s83_a_probe_that_waits_for_a_mac_outlives_a_reload() {
     let second = Duration::from_secs(1);
     (intent.monitors[0].interval, intent.monitors[0].timeout) = (second, second);
     let begun = || {
-        let mut world = World::of(&intent);
-        world.run(999);
+        let mut bench = Bench::of(&intent);
+        bench.run(999);
         let (interface, address, mac) = (InterfaceId(1), OTHERS[0], Mac([2, 0, 0, 0, 3, 1]));
-        world.hosts.push(Host { interface, address, mac, manner: Manner::Answers(200) });
-        world.run(1);
-        world
+        bench.hosts.push(Host { interface, address, mac, manner: Manner::Answers(200) });
+        bench.run(1);
+        bench
     };
     let (mut without, mut with) = (begun(), begun());
     intent.timeouts.udp *= 2;
@@ -309,34 +309,34 @@ fn s83_a_probe_that_waits_for_a_mac_outlives_a_reload() {
 
 #[test]
 fn s83_a_reload_takes_over_what_is_new_and_keeps_what_is_known() {
-    let mut world = World::settled();
-    world.hosts[B].manner = Manner::Answers(200);
-    world.ask(member_set("sip-b", AdminState::Draining)).unwrap().unwrap();
+    let mut bench = Bench::settled();
+    bench.hosts[B].manner = Manner::Answers(200);
+    bench.ask(member_set("sip-b", AdminState::Draining)).unwrap().unwrap();
     let mut intent = two_arm();
     intent.monitors[0].interval = Duration::from_millis(300);
     let mut server = intent.virtual_servers[0].clone();
     (server.name, server.address) = ("sip-2".into(), Ipv4Addr::new(10, 20, 0, 101));
     intent.virtual_servers.push(server);
-    let before = world.now;
-    let told = reload(&mut world, Ok(file_of(&intent))).unwrap();
+    let before = bench.now;
+    let told = reload(&mut bench, Ok(file_of(&intent))).unwrap();
     let Data::Reloaded(reloaded) = told.data else { panic!() };
     assert_eq!(reloaded.changes.len(), 2, "{reloaded:?}");
-    assert_eq!(world.snapshot().virtuals.len(), 2);
-    assert_eq!(world.active().as_deref(), Some("sip-a"), "not for a moment without an active member");
-    assert_eq!(members(&mut world)[B].admin, AdminState::Draining, "as the operator has set it");
-    assert_eq!(world.announced(before), [(before, Ipv4Addr::new(10, 20, 0, 101))]);
-    let again = reload(&mut world, Ok(file_of(&intent))).unwrap();
+    assert_eq!(bench.snapshot().virtuals.len(), 2);
+    assert_eq!(bench.active().as_deref(), Some("sip-a"), "not for a moment without an active member");
+    assert_eq!(members(&mut bench)[B].admin, AdminState::Draining, "as the operator has set it");
+    assert_eq!(bench.announced(before), [(before, Ipv4Addr::new(10, 20, 0, 101))]);
+    let again = reload(&mut bench, Ok(file_of(&intent))).unwrap();
     assert!(matches!(again.data, Data::Reloaded(reloaded) if reloaded.changes.is_empty()));
 }
 
 #[test]
 fn s83_a_reload_that_removes_the_active_member_is_a_switchover() {
-    let mut world = World::settled();
+    let mut bench = Bench::settled();
     let mut intent = two_arm();
     intent.members.remove(A);
     intent.pools[0].members = vec![MemberId(0)];
-    reload(&mut world, Ok(file_of(&intent))).unwrap();
-    let Data::Switchovers(rows) = world.ask(Request::Switchovers {}).unwrap().unwrap().data else { panic!() };
+    reload(&mut bench, Ok(file_of(&intent))).unwrap();
+    let Data::Switchovers(rows) = bench.ask(Request::Switchovers {}).unwrap().unwrap().data else { panic!() };
     let newest = rows.iter().max_by_key(|row| row.detected).unwrap();
     assert_eq!((newest.from.as_deref(), newest.to.as_deref()), (Some("sip-a"), None));
     assert!(newest.reason.contains("no longer a member") && newest.last_good_answer.is_some(), "{newest:?}");
@@ -344,17 +344,17 @@ fn s83_a_reload_that_removes_the_active_member_is_a_switchover() {
 
 #[test]
 fn s83_a_bad_file_and_one_that_needs_a_restart_change_nothing() {
-    let mut world = World::settled();
-    let epoch = world.snapshot().epoch;
-    let refused = reload(&mut world, Err("error: `poool` is not a key".into())).unwrap_err();
+    let mut bench = Bench::settled();
+    let epoch = bench.snapshot().epoch;
+    let refused = reload(&mut bench, Err("error: `poool` is not a key".into())).unwrap_err();
     assert_eq!((refused.code, refused.message.as_str()), (Code::BadFile, "error: `poool` is not a key"));
     let mut intent = two_arm();
     intent.ports[0].device = "0000:3b:00.1".into();
     intent.monitors[0].fall = 9;
-    let refused = reload(&mut world, Ok(file_of(&intent))).unwrap_err();
+    let refused = reload(&mut bench, Ok(file_of(&intent))).unwrap_err();
     assert_eq!(refused.code, Code::Refused);
     assert!(refused.message.contains("0000:3b:00.1") && !refused.message.contains("fall"), "{}", refused.message);
-    assert_eq!((world.snapshot().epoch, world.controller.intent.monitors[0].fall), (epoch, 2));
-    world.give(Input::Hangup);
-    assert_eq!(world.reads, [None]);
+    assert_eq!((bench.snapshot().epoch, bench.controller.intent.monitors[0].fall), (epoch, 2));
+    bench.give(Input::Hangup);
+    assert_eq!(bench.reads, [None]);
 }

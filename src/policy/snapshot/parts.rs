@@ -227,5 +227,5 @@ pub(super) fn routes(intent: &Intent, routers: &[NextHop], before: Option<&Snaps
         .entries()
         .flat_map(|(id, interface)| interface.addresses.iter().map(move |net| (net.trunc(), Hop::OnLink(id))));
     // A connected network wins over a static route to the same prefix: the later entry counts.
-    PrefixMap::one_of(before.map(|world| &world.routes), fixed.chain(connected))
+    PrefixMap::one_of(before.map(|snapshot| &snapshot.routes), fixed.chain(connected))
 }

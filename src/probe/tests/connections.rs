@@ -15,17 +15,17 @@ fn ok(request: &[u8]) -> Says {
 
 #[test]
 fn a_connect_probe_is_good_at_the_syn_ack_and_closes_cleanly() {
-    let (mut world, mut member) = (World::new(), Server::new(5060, None, |_: &[u8]| Says::Nothing));
-    let (outcome, took) = world.probe(&tcp(5060), &mut member);
+    let (mut bench, mut member) = (Bench::new(), Server::new(5060, None, |_: &[u8]| Says::Nothing));
+    let (outcome, took) = bench.probe(&tcp(5060), &mut member);
     assert_eq!(outcome, Outcome::Good { rtt: Duration::from_millis(2), detail: "connected".into() });
     assert_eq!((took, member.accepted, member.closed_cleanly), (Duration::from_millis(2), 1, 1));
 }
 
 #[test]
 fn a_refused_connection_fails_at_once() {
-    let (mut world, mut member) = (World::new(), Server::new(5060, None, |_: &[u8]| Says::Nothing));
+    let (mut bench, mut member) = (Bench::new(), Server::new(5060, None, |_: &[u8]| Says::Nothing));
     for kind in [MonitorKind::Tcp { port: 5070 }, MonitorKind::TcpHalfOpen { port: 5070 }] {
-        let (outcome, took) = world.probe(&monitor(kind), &mut member);
+        let (outcome, took) = bench.probe(&monitor(kind), &mut member);
         assert_eq!(outcome, failure("port 5070/tcp is closed (connection refused)"));
         assert_eq!(took, Duration::from_millis(2));
     }
@@ -33,58 +33,58 @@ fn a_refused_connection_fails_at_once() {
 
 #[test]
 fn a_half_open_probe_leaves_no_connection_behind() {
-    let (mut world, mut member) = (World::new(), Server::new(5060, None, |_: &[u8]| Says::Nothing));
-    let (outcome, _) = world.probe(&monitor(MonitorKind::TcpHalfOpen { port: 5060 }), &mut member);
+    let (mut bench, mut member) = (Bench::new(), Server::new(5060, None, |_: &[u8]| Says::Nothing));
+    let (outcome, _) = bench.probe(&monitor(MonitorKind::TcpHalfOpen { port: 5060 }), &mut member);
     assert_eq!(outcome, Outcome::Good { rtt: Duration::from_millis(2), detail: "SYN-ACK".into() });
-    assert_eq!((member.accepted, world.sent.len()), (0, 2), "a SYN and a reset, and nothing was accepted");
-    let Some(Received::Segment { marks, .. }) = read(&world.sent[1]) else { panic!("no segment") };
+    assert_eq!((member.accepted, bench.sent.len()), (0, 2), "a SYN and a reset, and nothing was accepted");
+    let Some(Received::Segment { marks, .. }) = read(&bench.sent[1]) else { panic!("no segment") };
     assert!(marks.flags.rst() && !marks.flags.ack());
 }
 
 #[test]
 fn a_silent_member_is_told_by_how_far_the_probe_came() {
     let mut nobody = Answers::new(|_: Received<'_>, _: &[u8]| vec![]);
-    let (outcome, took) = World::new().probe(&tcp(5060), &mut nobody);
+    let (outcome, took) = Bench::new().probe(&tcp(5060), &mut nobody);
     assert_eq!((outcome, took), (failure("port 5060/tcp did not answer in 400ms"), Duration::from_millis(400)));
     let half = monitor(MonitorKind::TcpHalfOpen { port: 5060 });
-    assert_eq!(World::new().probe(&half, &mut nobody).0, Outcome::Timeout);
+    assert_eq!(Bench::new().probe(&half, &mut nobody).0, Outcome::Timeout);
     let mut deaf = Server::new(5060, None, |_: &[u8]| Says::Nothing);
-    let (outcome, _) = World::new().probe(&sip(SipTransport::Tcp), &mut deaf);
+    let (outcome, _) = Bench::new().probe(&sip(SipTransport::Tcp), &mut deaf);
     assert_eq!(outcome, failure("connected, but no answer in 400ms"), "31: an open port is not a living server");
     let mut deaf = Server::new(5061, None, |_: &[u8]| Says::Nothing);
-    let (outcome, _) = World::new().probe(&sip(SipTransport::Tls), &mut deaf);
+    let (outcome, _) = Bench::new().probe(&sip(SipTransport::Tls), &mut deaf);
     assert_eq!(outcome, failure("connected, but the TLS handshake was not finished in 400ms"));
 }
 
 #[test]
 fn sip_over_tcp_asks_and_closes_after_the_answer() {
-    let (mut world, mut member) = (World::new(), Server::new(5060, None, ok));
-    let (outcome, took) = world.probe(&sip(SipTransport::Tcp), &mut member);
+    let (mut bench, mut member) = (Bench::new(), Server::new(5060, None, ok));
+    let (outcome, took) = bench.probe(&sip(SipTransport::Tcp), &mut member);
     assert_eq!(outcome, Outcome::Good { rtt: Duration::from_millis(4), detail: "200 OK".into() });
     assert_eq!((took, member.closed_cleanly), (Duration::from_millis(4), 1));
     let busy = |request: &[u8]| Says::Bytes(sip_answer(request, "503 Service Unavailable"));
-    let (outcome, _) = world.probe(&sip(SipTransport::Tcp), &mut Server::new(5060, None, busy));
+    let (outcome, _) = bench.probe(&sip(SipTransport::Tcp), &mut Server::new(5060, None, busy));
     assert_eq!(outcome, failure("503 Service Unavailable is not among 1xx, 2xx, 3xx"));
 }
 
 #[test]
 fn sip_over_tls_accepts_any_certificate_in_both_versions() {
     for version in [&TLS12, &TLS13] {
-        let (mut world, mut member) = (World::new(), Server::new(5061, Some(tls_config(&[version])), ok));
-        let (outcome, _) = world.probe(&sip(SipTransport::Tls), &mut member);
+        let (mut bench, mut member) = (Bench::new(), Server::new(5061, Some(tls_config(&[version])), ok));
+        let (outcome, _) = bench.probe(&sip(SipTransport::Tls), &mut member);
         assert!(is_good(&outcome, "200 OK"), "{version:?}: {outcome:?}");
         assert_eq!((member.accepted, member.closed_cleanly), (1, 1));
-        let clear = world.sent.iter().any(|datagram| datagram.windows(7).any(|window| window == b"OPTIONS"));
+        let clear = bench.sent.iter().any(|datagram| datagram.windows(7).any(|window| window == b"OPTIONS"));
         assert!(!clear, "nothing travels in the clear");
     }
 }
 
 #[test]
 fn a_server_that_does_not_speak_tls_or_sip_fails_in_words() {
-    let (mut world, chatter) = (World::new(), |_: &[u8]| Says::Bytes(b"220 mail.example ESMTP\r\n".to_vec()));
-    let (outcome, _) = world.probe(&sip(SipTransport::Tls), &mut Server::new(5061, None, chatter));
+    let (mut bench, chatter) = (Bench::new(), |_: &[u8]| Says::Bytes(b"220 mail.example ESMTP\r\n".to_vec()));
+    let (outcome, _) = bench.probe(&sip(SipTransport::Tls), &mut Server::new(5061, None, chatter));
     assert!(matches!(&outcome, Outcome::Failed { reason } if reason.starts_with("TLS failed: ")), "{outcome:?}");
-    let (outcome, _) = world.probe(&sip(SipTransport::Tcp), &mut Server::new(5060, None, chatter));
+    let (outcome, _) = bench.probe(&sip(SipTransport::Tcp), &mut Server::new(5060, None, chatter));
     assert_eq!(outcome, failure("answered, but not in SIP: the message does not begin with a line of SIP/2.0"));
 }
 
@@ -97,7 +97,7 @@ fn a_connection_lost_before_the_answer_fails_at_once() {
     ];
     for (transport, port, reason) in rows {
         let service = |_: &[u8]| if reason.contains("reset") { Says::Reset } else { Says::Close };
-        let (outcome, took) = World::new().probe(&sip(transport), &mut Server::new(port, None, service));
+        let (outcome, took) = Bench::new().probe(&sip(transport), &mut Server::new(port, None, service));
         assert_eq!(outcome, failure(reason));
         assert!(took < Duration::from_millis(10), "{took:?}");
     }
@@ -106,7 +106,7 @@ fn a_connection_lost_before_the_answer_fails_at_once() {
 #[test]
 fn stale_answers_and_requests_on_a_connection_are_passed_over() {
     let mut old = None;
-    let mut world = World::new();
+    let mut bench = Bench::new();
     let stale_first = |request: &[u8]| {
         let stale = old.replace(request.to_vec());
         let mut bytes = stale.map(|stale| sip_answer(&stale, "200 OK")).unwrap_or_default();
@@ -116,7 +116,7 @@ fn stale_answers_and_requests_on_a_connection_are_passed_over() {
     };
     let mut member = Server::new(5060, None, stale_first);
     for _ in 0..2 {
-        let (outcome, _) = world.probe(&sip(SipTransport::Tcp), &mut member);
+        let (outcome, _) = bench.probe(&sip(SipTransport::Tcp), &mut member);
         assert_eq!(outcome, failure("404 Not Found is not among 1xx, 2xx, 3xx"));
     }
 }
@@ -128,7 +128,7 @@ fn a_provisional_answer_that_does_not_count_is_waited_out() {
     probe.up_codes.remove(0);
     let two =
         |request: &[u8]| Says::Bytes([sip_answer(request, "100 Trying"), sip_answer(request, "200 Fine")].concat());
-    let (outcome, _) = World::new().probe(&monitor, &mut Server::new(5060, None, two));
+    let (outcome, _) = Bench::new().probe(&monitor, &mut Server::new(5060, None, two));
     assert!(is_good(&outcome, "200 Fine"), "{outcome:?}");
 }
 
@@ -145,57 +145,57 @@ fn a_half_open_probe_heeds_only_what_acknowledges_its_syn() {
         vec![mirrored, packet::reset(tuple.dst, tuple.src, 7), packet::syn(tuple.dst, tuple.src, 9)]
     };
     let (outcome, took) =
-        World::new().probe(&monitor(MonitorKind::TcpHalfOpen { port: 5060 }), &mut Answers::new(stale));
+        Bench::new().probe(&monitor(MonitorKind::TcpHalfOpen { port: 5060 }), &mut Answers::new(stale));
     assert_eq!((outcome, took), (Outcome::Timeout, Duration::from_millis(400)));
 }
 
 #[test]
 fn many_probes_at_once_each_get_their_own_answer() {
-    let (mut world, mut member) = (World::new(), Server::new(5060, None, ok));
+    let (mut bench, mut member) = (Bench::new(), Server::new(5060, None, ok));
     let monitor = Monitor { timeout: Duration::from_secs(30), ..sip(SipTransport::Tcp) };
-    let ids: Vec<ProbeId> = (0..50).map(|_| world.start(&monitor)).collect();
-    assert_eq!(world.host.probes.len(), 50);
-    let outcomes = world.run(&mut member, Duration::from_secs(40));
+    let ids: Vec<ProbeId> = (0..50).map(|_| bench.start(&monitor)).collect();
+    assert_eq!(bench.host.probes.len(), 50);
+    let outcomes = bench.run(&mut member, Duration::from_secs(40));
     let mut ended: Vec<ProbeId> = outcomes.iter().map(|(id, ..)| *id).collect();
     ended.sort();
     assert_eq!(ended, ids);
     assert!(outcomes.iter().all(|(_, outcome, _)| is_good(outcome, "200 OK")), "{outcomes:?}");
-    world.assert_empty();
+    bench.assert_empty();
 }
 
 #[test]
 fn a_connection_whose_time_is_up_is_reset() {
-    let (mut world, mut member) = (World::new(), Server::new(5060, None, |_: &[u8]| Says::Nothing));
-    let id = world.start(&sip(SipTransport::Tcp));
-    assert_eq!(world.run(&mut member, Duration::from_millis(50)), vec![]);
-    let outcomes = world.run(&mut member, Duration::from_secs(2));
+    let (mut bench, mut member) = (Bench::new(), Server::new(5060, None, |_: &[u8]| Says::Nothing));
+    let id = bench.start(&sip(SipTransport::Tcp));
+    assert_eq!(bench.run(&mut member, Duration::from_millis(50)), vec![]);
+    let outcomes = bench.run(&mut member, Duration::from_secs(2));
     assert!(matches!(outcomes[..], [(ended, Outcome::Failed { .. }, _)] if ended == id), "{outcomes:?}");
-    let last = read(world.sent.last().unwrap()).unwrap();
+    let last = read(bench.sent.last().unwrap()).unwrap();
     assert!(matches!(last, Received::Segment { marks, .. } if marks.flags.rst()), "{last:?}");
-    world.assert_empty();
+    bench.assert_empty();
 }
 
 #[test]
 fn a_member_that_never_closes_its_side_holds_nothing_of_ours_for_long() {
     // It acknowledges the FIN, and then its host dies.
-    let (mut world, mut member) = (World::new(), Server::new(5060, None, |_: &[u8]| Says::Nothing));
-    world.start(&tcp(5060));
-    let outcomes = world.run(&mut member, Duration::from_millis(2));
+    let (mut bench, mut member) = (Bench::new(), Server::new(5060, None, |_: &[u8]| Says::Nothing));
+    bench.start(&tcp(5060));
+    let outcomes = bench.run(&mut member, Duration::from_millis(2));
     assert!(outcomes.iter().all(|(_, outcome, _)| is_good(outcome, "connected")) && outcomes.len() == 1);
-    world.run(&mut Answers::new(|_: Received<'_>, _: &[u8]| vec![]), Duration::from_millis(1100));
-    world.assert_empty();
+    bench.run(&mut Answers::new(|_: Received<'_>, _: &[u8]| vec![]), Duration::from_millis(1100));
+    bench.assert_empty();
 }
 
 #[test]
 fn two_requests_never_wear_the_same_identity() {
     let mut requests: Vec<Vec<u8>> = Vec::new();
-    let mut world = World::new();
+    let mut bench = Bench::new();
     for _ in 0..3 {
         let keep = |request: &[u8]| {
             requests.push(request.to_vec());
             ok(request)
         };
-        world.probe(&sip(SipTransport::Tcp), &mut Server::new(5060, None, keep));
+        bench.probe(&sip(SipTransport::Tcp), &mut Server::new(5060, None, keep));
     }
     let answers: Vec<_> =
         requests.iter().map(|request| read_datagram(&sip_answer(request, "200 OK")).unwrap()).collect();

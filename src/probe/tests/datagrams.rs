@@ -50,17 +50,17 @@ pub fn icmp_error(from: Ipv4Addr, kind: u8, code: u8, quoted: &[u8], bytes: usiz
 
 #[test]
 fn an_echo_is_good_only_with_its_own_payload_and_identifier() {
-    let (mut world, same) = (World::new(), |_: Received<'_>, datagram: &[u8]| vec![echoed(datagram, |_| {})]);
-    let (outcome, took) = world.probe(&echo_monitor(), &mut Answers::new(same));
+    let (mut bench, same) = (Bench::new(), |_: Received<'_>, datagram: &[u8]| vec![echoed(datagram, |_| {})]);
+    let (outcome, took) = bench.probe(&echo_monitor(), &mut Answers::new(same));
     assert_eq!(outcome, Outcome::Good { rtt: Duration::from_millis(2), detail: "echo reply".into() });
     assert_eq!(took, Duration::from_millis(2));
     let other = |_: Received<'_>, datagram: &[u8]| vec![echoed(datagram, |icmp| icmp.data_mut()[0] ^= 1)];
-    let (outcome, _) = world.probe(&echo_monitor(), &mut Answers::new(other));
+    let (outcome, _) = bench.probe(&echo_monitor(), &mut Answers::new(other));
     assert_eq!(outcome, failure("the echo reply does not carry what the request did"));
     let stranger = |_: Received<'_>, datagram: &[u8]| {
         vec![echoed(datagram, |icmp| icmp.set_echo_ident(icmp.echo_ident().wrapping_add(1)))]
     };
-    assert_eq!(world.probe(&echo_monitor(), &mut Answers::new(stranger)).0, Outcome::Timeout);
+    assert_eq!(bench.probe(&echo_monitor(), &mut Answers::new(stranger)).0, Outcome::Timeout);
 }
 
 #[test]
@@ -76,7 +76,7 @@ fn a_datagram_probe_is_good_when_the_answer_contains_what_is_expected() {
         (udp("ping", "pong"), Err("an answer of 4 bytes does not contain what is expected")),
     ];
     for (monitor, expected) in rows {
-        match (World::new().probe(&monitor, &mut echo).0, expected) {
+        match (Bench::new().probe(&monitor, &mut echo).0, expected) {
             (Outcome::Good { detail, .. }, Ok(words)) => assert_eq!(detail, words),
             (outcome, Err(words)) => assert_eq!(outcome, failure(words)),
             (outcome, Ok(words)) => panic!("{outcome:?} instead of {words}"),
@@ -86,14 +86,14 @@ fn a_datagram_probe_is_good_when_the_answer_contains_what_is_expected() {
 
 #[test]
 fn a_sip_answer_is_judged_by_its_code() {
-    let mut world = World::new();
-    let (outcome, took) = world.probe(&sip(SipTransport::Udp), &mut server("200 OK"));
+    let mut bench = Bench::new();
+    let (outcome, took) = bench.probe(&sip(SipTransport::Udp), &mut server("200 OK"));
     assert!(is_good(&outcome, "200 OK") && took == Duration::from_millis(2), "{outcome:?} {took:?}");
     for (status, reason) in [
         ("404 Not Found", "404 Not Found is not among 1xx, 2xx, 3xx"),
         ("503 Service Unavailable", "503 Service Unavailable is not among 1xx, 2xx, 3xx"),
     ] {
-        assert_eq!(world.probe(&sip(SipTransport::Udp), &mut server(status)).0, failure(reason));
+        assert_eq!(bench.probe(&sip(SipTransport::Udp), &mut server(status)).0, failure(reason));
     }
 }
 
@@ -108,16 +108,16 @@ fn a_late_answer_to_an_earlier_probe_is_ignored_even_on_the_same_port() {
         }
         _ => vec![],
     });
-    let mut world = World::new();
-    assert_eq!(world.probe(&sip(SipTransport::Udp), &mut stale).0, Outcome::Timeout);
-    assert_eq!(world.probe(&sip(SipTransport::Udp), &mut stale).0, Outcome::Timeout);
-    let ports: Vec<u16> = world.sent.iter().map(|datagram| u16::from_be_bytes([datagram[20], datagram[21]])).collect();
+    let mut bench = Bench::new();
+    assert_eq!(bench.probe(&sip(SipTransport::Udp), &mut stale).0, Outcome::Timeout);
+    assert_eq!(bench.probe(&sip(SipTransport::Udp), &mut stale).0, Outcome::Timeout);
+    let ports: Vec<u16> = bench.sent.iter().map(|datagram| u16::from_be_bytes([datagram[20], datagram[21]])).collect();
     assert_ne!(ports[0], ports[1]);
 }
 
 #[test]
 fn answers_from_another_address_or_port_are_ignored() {
-    let mut world = World::new();
+    let mut bench = Bench::new();
     let mut askew = Answers::new(|received: Received<'_>, _: &[u8]| match received {
         Received::Datagram { tuple, payload } => {
             let answer = sip_answer(payload, "200 OK");
@@ -127,7 +127,7 @@ fn answers_from_another_address_or_port_are_ignored() {
         }
         _ => vec![],
     });
-    assert_eq!(world.probe(&sip(SipTransport::Udp), &mut askew).0, Outcome::Timeout);
+    assert_eq!(bench.probe(&sip(SipTransport::Udp), &mut askew).0, Outcome::Timeout);
 }
 
 #[test]
@@ -136,7 +136,7 @@ fn what_came_instead_of_an_answer_is_told() {
         Received::Datagram { tuple, .. } => vec![reply(tuple, b"hello\r\n\r\n")],
         _ => vec![],
     });
-    let (outcome, _) = World::new().probe(&sip(SipTransport::Udp), &mut noise);
+    let (outcome, _) = Bench::new().probe(&sip(SipTransport::Udp), &mut noise);
     let reason = "no SIP answer in 400ms, but something else: the message does not begin with a line of SIP/2.0";
     assert_eq!(outcome, failure(reason));
 }
@@ -157,7 +157,7 @@ fn icmp_errors_fail_the_probe_they_quote_at_once_and_in_words() {
     for (monitor, from, kind, code, reason) in rows {
         for quoted in [8, 600] {
             let error = |_: Received<'_>, datagram: &[u8]| vec![icmp_error(from, kind, code, datagram, quoted)];
-            let (outcome, took) = World::new().probe(&monitor, &mut Answers::new(error));
+            let (outcome, took) = Bench::new().probe(&monitor, &mut Answers::new(error));
             assert_eq!((outcome, took), (failure(reason), Duration::from_millis(2)));
         }
     }
@@ -181,52 +181,52 @@ fn errors_that_end_nothing_or_quote_another_packet_are_ignored() {
             damaged,
         ]
     };
-    assert_eq!(World::new().probe(&sip(SipTransport::Udp), &mut Answers::new(errors)).0, Outcome::Timeout);
+    assert_eq!(Bench::new().probe(&sip(SipTransport::Udp), &mut Answers::new(errors)).0, Outcome::Timeout);
 }
 
 #[test]
 fn an_unreachable_member_fails_its_own_probes_only() {
-    let mut world = World::new();
-    let (to_a, other) = (world.start(&sip(SipTransport::Udp)), ProbeId(77));
-    let over_tcp = world.start(&sip(SipTransport::Tcp));
-    world.host.start(other, &echo_monitor(), US, Ipv4Addr::new(10, 20, 0, 12), world.now);
-    world.host.unreachable(A, "no answer to ARP", world.now);
-    let ended: Vec<_> = std::iter::from_fn(|| world.host.next_outcome()).collect();
+    let mut bench = Bench::new();
+    let (to_a, other) = (bench.start(&sip(SipTransport::Udp)), ProbeId(77));
+    let over_tcp = bench.start(&sip(SipTransport::Tcp));
+    bench.host.start(other, &echo_monitor(), US, Ipv4Addr::new(10, 20, 0, 12), bench.now);
+    bench.host.unreachable(A, "no answer to ARP", bench.now);
+    let ended: Vec<_> = std::iter::from_fn(|| bench.host.next_outcome()).collect();
     assert_eq!(ended, vec![(to_a, failure("no answer to ARP")), (over_tcp, failure("no answer to ARP"))]);
-    assert_eq!(world.host.probes.len(), 1);
+    assert_eq!(bench.host.probes.len(), 1);
 }
 
 #[test]
 fn addresses_come_and_go() {
-    let mut world = World::new();
+    let mut bench = Bench::new();
     let elsewhere = Ipv4Addr::new(10, 99, 0, 1);
-    world.host.start(ProbeId(5), &echo_monitor(), elsewhere, A, world.now);
-    assert_eq!(world.host.next_deadline(world.now), Some(world.now), "an outcome waits to be taken");
+    bench.host.start(ProbeId(5), &echo_monitor(), elsewhere, A, bench.now);
+    assert_eq!(bench.host.next_deadline(bench.now), Some(bench.now), "an outcome waits to be taken");
     let reason = "10.99.0.1 is not a self-IP: no probe can leave from it";
-    assert_eq!(world.host.next_outcome(), Some((ProbeId(5), failure(reason))));
+    assert_eq!(bench.host.next_outcome(), Some((ProbeId(5), failure(reason))));
 
-    let kept = world.start(&echo_monitor());
+    let kept = bench.start(&echo_monitor());
     let both = [(WIRE, US), (WIRE, elsewhere)];
-    world.host.set_addresses(both.into_iter(), world.now);
-    assert_eq!((world.host.probes.len(), world.host.next_outcome()), (1, None));
-    let connecting = world.start(&sip(SipTransport::Tcp));
-    world.host.set_addresses(both.into_iter().skip(1), world.now);
+    bench.host.set_addresses(both.into_iter(), bench.now);
+    assert_eq!((bench.host.probes.len(), bench.host.next_outcome()), (1, None));
+    let connecting = bench.start(&sip(SipTransport::Tcp));
+    bench.host.set_addresses(both.into_iter().skip(1), bench.now);
     for id in [kept, connecting] {
-        assert_eq!(world.host.next_outcome(), Some((id, failure("the self-IP 10.20.0.1 was taken away"))));
+        assert_eq!(bench.host.next_outcome(), Some((id, failure("the self-IP 10.20.0.1 was taken away"))));
     }
-    world.assert_empty();
+    bench.assert_empty();
 }
 
 #[test]
 fn every_kind_leaves_from_the_self_ip_with_sound_checksums_and_a_port_of_its_own() {
-    let mut world = World::new();
+    let mut bench = Bench::new();
     let kinds = [MonitorKind::Icmp, MonitorKind::TcpHalfOpen { port: 1 }, MonitorKind::Tcp { port: 1 }];
     let monitors = kinds.map(monitor).into_iter().chain([sip(SipTransport::Udp), udp("x", ""), sip(SipTransport::Tls)]);
-    let count = monitors.map(|monitor| world.start(&monitor)).count();
-    world.run(&mut Answers::new(|_: Received<'_>, _: &[u8]| vec![]), Duration::from_millis(10));
-    assert_eq!(world.sent.len(), count);
+    let count = monitors.map(|monitor| bench.start(&monitor)).count();
+    bench.run(&mut Answers::new(|_: Received<'_>, _: &[u8]| vec![]), Duration::from_millis(10));
+    assert_eq!(bench.sent.len(), count);
     let mut ports = std::collections::HashSet::new();
-    for datagram in &world.sent {
+    for datagram in &bench.sent {
         let ip = Ipv4Packet::new_checked(datagram).unwrap();
         assert_eq!((ip.src_addr(), ip.dst_addr(), ip.verify_checksum(), ip.hop_limit()), (US, A, true, 64));
         let ours = match read(datagram) {
@@ -239,7 +239,7 @@ fn every_kind_leaves_from_the_self_ip_with_sound_checksums_and_a_port_of_its_own
 
 #[test]
 fn ten_thousand_probes_leave_nothing_behind() {
-    let mut world = World::new();
+    let mut bench = Bench::new();
     let monitors = [
         echo_monitor(),
         sip(SipTransport::Udp),
@@ -262,11 +262,11 @@ fn ten_thousand_probes_leave_nothing_behind() {
     });
     let mut ended = 0;
     for _ in 0..100 {
-        let ids: Vec<ProbeId> = (0..100).map(|place| world.start(&monitors[place % monitors.len()])).collect();
-        assert_eq!((ids.len(), world.host.probes.len()), (100, 100));
-        ended += world.run(&mut mixed, Duration::from_millis(1500)).len();
-        world.assert_empty();
-        world.sent.clear();
+        let ids: Vec<ProbeId> = (0..100).map(|place| bench.start(&monitors[place % monitors.len()])).collect();
+        assert_eq!((ids.len(), bench.host.probes.len()), (100, 100));
+        ended += bench.run(&mut mixed, Duration::from_millis(1500)).len();
+        bench.assert_empty();
+        bench.sent.clear();
     }
     assert_eq!(ended, 10_000);
 }
@@ -276,22 +276,22 @@ proptest! {
     fn no_bytes_from_the_wire_make_it_panic(
         bytes in proptest::collection::vec(any::<u8>(), 0..120), place in 0usize..60, cut in 0usize..200,
     ) {
-        let mut world = World::new();
+        let mut bench = Bench::new();
         for monitor in [echo_monitor(), sip(SipTransport::Udp), sip(SipTransport::Tcp)] {
-            world.start(&monitor);
+            bench.start(&monitor);
         }
-        world.host.poll(world.now);
-        for (_, datagram) in std::iter::from_fn(|| world.host.next_transmit()).collect::<Vec<_>>() {
+        bench.host.poll(bench.now);
+        for (_, datagram) in std::iter::from_fn(|| bench.host.next_transmit()).collect::<Vec<_>>() {
             let mut hostile = datagram.clone();
             hostile[12..20].rotate_left(4);
             if let Some(byte) = hostile.get_mut(place) {
                 *byte ^= bytes.first().copied().unwrap_or(1);
             }
             hostile.truncate(cut);
-            deliver(&mut world.host, &hostile, world.now);
-            deliver(&mut world.host, &icmp_error(A, 3, 3, &hostile, place), world.now);
+            deliver(&mut bench.host, &hostile, bench.now);
+            deliver(&mut bench.host, &icmp_error(A, 3, 3, &hostile, place), bench.now);
         }
-        deliver(&mut world.host, &bytes, world.now);
-        world.host.poll(world.now);
+        deliver(&mut bench.host, &bytes, bench.now);
+        bench.host.poll(bench.now);
     }
 }

@@ -78,7 +78,7 @@ impl<F: FnMut(Received<'_>, &[u8]) -> Vec<Vec<u8>>> Peer for Answers<F> {
 }
 
 /// A host stack with one self-IP, a wire with a delay of one millisecond each way, and a clock.
-pub struct World {
+pub struct Bench {
     pub host: HostStack,
     pub now: Instant,
     pub sent: Vec<Vec<u8>>,
@@ -86,11 +86,11 @@ pub struct World {
     next: u64,
 }
 
-impl World {
-    pub fn new() -> World {
+impl Bench {
+    pub fn new() -> Bench {
         let mut host = HostStack::new(42, Instant::ZERO);
         host.set_addresses([(WIRE, US)].into_iter(), Instant::ZERO);
-        World { host, now: Instant::from_millis(5), sent: Vec::new(), on_the_wire: VecDeque::new(), next: 0 }
+        Bench { host, now: Instant::from_millis(5), sent: Vec::new(), on_the_wire: VecDeque::new(), next: 0 }
     }
 
     pub fn start(&mut self, monitor: &Monitor) -> ProbeId {

@@ -133,8 +133,8 @@ impl<T: TestPorts> Rig<T> {
                 .collect(),
         };
         let adjacency = neighbours(&intent);
-        let world = Arc::new(Snapshot::compile(&intent, &health, &adjacency, &macs(&intent), Epoch(1)));
-        let claims = Claims::new(world.snat_addresses(), 7);
+        let snapshot = Arc::new(Snapshot::compile(&intent, &health, &adjacency, &macs(&intent), Epoch(1)));
+        let claims = Claims::new(snapshot.snat_addresses(), 7);
         let queues = ports.queues(intent.ports.len(), workers);
         let (mut mail, mut shared) = (Vec::new(), Vec::new());
         let hands = hand_offs(workers, 1024);
@@ -142,7 +142,7 @@ impl<T: TestPorts> Rig<T> {
             let (management, worker) = mailbox(1024);
             mail.push(management);
             shared.push(Arc::default());
-            let engine = Engine::new(Arc::clone(&world), claims.clone(), at as u64 + 1)
+            let engine = Engine::new(Arc::clone(&snapshot), claims.clone(), at as u64 + 1)
                 .sharing(Share { worker: at as u16, of: workers as u16 });
             Worker::new(WorkerId(at as u16), engine, ports, hands, worker, Arc::clone(&shared[at]))
         });
@@ -222,20 +222,20 @@ impl<T: TestPorts> Rig<T> {
         out
     }
 
-    /// Makes what `intent`, `health` and `adjacency` say now the world of every worker, and takes what that sent out.
+    /// Makes what `intent`, `health` and `adjacency` say now the snapshot of every worker, and takes what that sent out.
     pub fn publish(&mut self) -> Vec<(PortId, Vec<u8>)> {
         self.epoch = Epoch(self.epoch.0 + 1);
         let input = SnapshotInput::of(&self.installed, &self.intent, &self.health, &self.adjacency);
-        let world = Arc::new(input.compile(self.epoch));
-        self.claims = self.claims.renewed(world.snat_addresses(), world.life.0);
+        let snapshot = Arc::new(input.compile(self.epoch));
+        self.claims = self.claims.renewed(snapshot.snat_addresses(), snapshot.life.0);
         self.installed = input.intent;
         let returned = self.returned;
         for mail in &mut self.mail {
-            assert!(mail.commands.push(Command::Install(Arc::clone(&world), self.claims.clone())).is_ok());
+            assert!(mail.commands.push(Command::Install(Arc::clone(&snapshot), self.claims.clone())).is_ok());
         }
         let out = self.settle();
         assert_eq!(self.returned, returned + self.workers.len(), "every old snapshot is returned");
-        assert_eq!(Arc::strong_count(&world), 1 + self.workers.len(), "and nobody else keeps the new one");
+        assert_eq!(Arc::strong_count(&snapshot), 1 + self.workers.len(), "and nobody else keeps the new one");
         out
     }
 

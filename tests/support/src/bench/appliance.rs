@@ -157,7 +157,7 @@ impl Appliance {
             if worker.turn(now) == Work::Ended {
                 ended.push(at);
             }
-            let snapshot = worker.engine().world();
+            let snapshot = worker.engine().snapshot();
             if !self.snapshots.iter().any(|known| std::ptr::eq(known.as_ptr(), Arc::as_ptr(snapshot))) {
                 self.snapshots.push(Arc::downgrade(snapshot));
             }

@@ -1,4 +1,4 @@
-//! A world for the controller: two workers, two members and a router that are made of a few lines each, and a clock
+//! A bench for the controller: two workers, two members and a router that are made of a few lines each, and a clock
 //! that stands still unless told to move.
 
 use super::harness::{MACS, file_of, two_arm};
@@ -65,7 +65,7 @@ struct FakeWorker {
 }
 
 /// A controller, two workers, two members and a router; time stands still unless told to move.
-pub(crate) struct World {
+pub(crate) struct Bench {
     pub(crate) controller: Controller,
     pub(crate) now: Instant,
     pub(crate) hosts: Vec<Host>,
@@ -90,23 +90,23 @@ pub(crate) struct World {
 /// From a probe to its answer.
 const TRIP: Duration = Duration::from_micros(300);
 
-impl World {
+impl Bench {
     /// Links up, both members alive: sip-a answers, sip-b refuses.
-    pub(crate) fn new() -> World {
-        World::linked(&[PortId(0), PortId(1)])
+    pub(crate) fn new() -> Bench {
+        Bench::linked(&[PortId(0), PortId(1)])
     }
 
     /// The same with only these links up.
-    pub(crate) fn linked(ports: &[PortId]) -> World {
-        World::made(&two_arm(), ports)
+    pub(crate) fn linked(ports: &[PortId]) -> Bench {
+        Bench::made(&two_arm(), ports)
     }
 
     /// The same with another file. The hosts are those of the common setting: nobody else is on the links.
-    pub(crate) fn of(intent: &Intent) -> World {
-        World::made(intent, &[PortId(0), PortId(1)])
+    pub(crate) fn of(intent: &Intent) -> Bench {
+        Bench::made(intent, &[PortId(0), PortId(1)])
     }
 
-    fn made(file: &Intent, ports: &[PortId]) -> World {
+    fn made(file: &Intent, ports: &[PortId]) -> Bench {
         let intent = two_arm();
         let member = |at: usize, manner| Host {
             interface: intent.members[at].interface,
@@ -130,7 +130,7 @@ impl World {
             start: Wall(1_795_352_645_000_000),
         };
         let fake = || FakeWorker { snapshot: None, mail: VecDeque::new(), latency: Box::default(), asleep: false };
-        let mut world = World {
+        let mut bench = Bench {
             controller: Controller::new(file_of(file), machine, claims, 7, Instant::ZERO),
             now: Instant::ZERO,
             hosts,
@@ -149,18 +149,18 @@ impl World {
             options: Vec::new(),
             requests: 0,
         };
-        world.settle();
+        bench.settle();
         for &port in ports {
-            world.give(Input::Link { port, up: true });
+            bench.give(Input::Link { port, up: true });
         }
-        world
+        bench
     }
 
     /// One that has found its active member.
-    pub(crate) fn settled() -> World {
-        let mut world = World::new();
-        world.run(1_000);
-        world
+    pub(crate) fn settled() -> Bench {
+        let mut bench = Bench::new();
+        bench.run(1_000);
+        bench
     }
 
     /// Something happens now, and all that follows from it without time passing.
