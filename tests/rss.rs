@@ -52,7 +52,7 @@ fn a_port_with_members_looks_at_both_ends_when_the_way_out_leads_through_it() {
     let mut beside = intent.routes[0].clone();
     beside.to = "172.16.0.0/12".parse().unwrap();
     intent.routes = vec![example("two-arm").routes.remove(0), beside.clone()];
-    assert_eq!(spreads(&intent), [Source, Destination], "some network lies behind the servers, the snapshot does not");
+    assert_eq!(spreads(&intent), [Source, Destination], "some network lies behind the servers, the outside does not");
     intent.routes = vec![beside];
     assert_eq!(spreads(&intent), [Source, Both], "there is no default route");
 }
@@ -67,7 +67,7 @@ fn two_pairs_on_two_ports_without_a_third_see_each_other_on_both() {
     }
     assert_eq!(spreads(&intent), [Both, Destination], "the default route is on the first port");
     intent.routes.clear();
-    assert_eq!(spreads(&intent), [Both, Both], "the snapshot can be on either link only");
+    assert_eq!(spreads(&intent), [Both, Both], "the outside can be on either link only");
 }
 
 fn snapshot(intent: &Intent) -> Snapshot {

@@ -105,7 +105,7 @@ pub struct Appliance {
 }
 
 impl Appliance {
-    /// An appliance that has just started in the snapshot of `intent`.
+    /// An appliance that has just started configured by `intent`.
     pub fn new(intent: &Intent, workers: usize) -> Appliance {
         let snapshot = Arc::new(snapshot(intent, 1));
         let claims = Claims::new(snapshot.snat_addresses(), 1);

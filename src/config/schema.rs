@@ -262,7 +262,7 @@ section! { "pool.on_down", ONCE, OnDown; "What happens to the traffic of a membe
 } }
 
 section! { "virtual_server", Some(1_024), VirtualServer, compared intent::VirtualServer;
-    "The address the snapshot talks to." {
+    "The address clients talk to." {
     name: String = (required "sip-1"), Name, live, "What tables and messages call it.";
     address: Ipv4Addr = (required "10.20.0.100"), Address, live,
         "The virtual IP: in the network of an interface, or in a network of its own that the router sends here.";

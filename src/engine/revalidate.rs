@@ -1,4 +1,4 @@
-//! A packet meets a flow, and the snapshot may have changed since the flow was made.
+//! A packet meets a flow, and the snapshot may be another than when the flow was made.
 //!
 //! Owns what becomes of TCP whose member was lost, and when a SYN begins anew on an old tuple.
 

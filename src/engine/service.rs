@@ -1,4 +1,4 @@
-//! The service ports: what the snapshot sends to a virtual server, and what its members answer from there.
+//! The service ports: what clients send to a virtual server, and what its members answer from there.
 //!
 //! Owns the bijection `V:P ⇔ member:P`. UDP needs no flow: only which member is a question, and it is asked packet by
 //! packet, so a switchover is one assignment for every peer at once. TCP is pinned by a flow that its SYN makes.

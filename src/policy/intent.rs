@@ -285,7 +285,7 @@ words! {
     }
 }
 
-/// The address the snapshot talks to.
+/// The address clients talk to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct VirtualServer {
     /// The operator's name for it.

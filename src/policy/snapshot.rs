@@ -30,7 +30,7 @@ type FastMap<K, V> = HashMap<K, V, foldhash::fast::RandomState>;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Epoch(pub u64);
 
-/// The workers' view of the snapshot.
+/// What the workers read.
 #[derive(Clone, Debug)]
 pub struct Snapshot {
     /// Which one this is.

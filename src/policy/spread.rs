@@ -24,7 +24,7 @@ fn members_live_at(intent: &Intent, port: PortId) -> bool {
     intent.members.iter().any(|member| intent.interfaces[member.interface].port == port)
 }
 
-/// An interface without members is on it, or the way to the snapshot leads through it: the default route, or where there
+/// An interface without members is on it, or the way outside leads through it: the default route, or where there
 /// is none, any.
 fn leads_outside(intent: &Intent, port: PortId) -> bool {
     let of_port = |interface: InterfaceId| intent.interfaces[interface].port == port;

@@ -17,7 +17,7 @@ use super::Endpoint;
 /// long (Intel's virtual functions); longer ones repeat it.
 const BITS: u32 = 6;
 
-/// How many places the outside snapshot is divided into. Each belongs to one worker.
+/// How many parts the endpoints outside are divided into. Each belongs to one worker.
 pub const PLACES: usize = 1 << BITS;
 
 /// The longest key a driver takes, in bytes, rounded up. Drivers take as much of it as they want: IPv4 needs 16.

@@ -125,7 +125,7 @@ impl<P: Port> Worker<P> {
         }
     }
 
-    /// The snapshot has changed: what waits is decided again, in the order it came.
+    /// Another snapshot was installed: what waits is decided again, in the order it came.
     pub(super) fn decide_waiting(&mut self, now: Instant) {
         for held in self.held.neighbours.take_all() {
             let headers = match held.cargo.headers() {

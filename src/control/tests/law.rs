@@ -1,4 +1,4 @@
-//! Whatever happens: a random bench, and what must hold in it.
+//! Whatever happens: a random bench, and what must hold on it.
 
 use super::*;
 use proptest::prelude::*;

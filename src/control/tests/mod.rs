@@ -1,4 +1,4 @@
-//! The controller in a bench of fake workers and members: the acceptance scenarios' control part.
+//! The controller on a bench of fake workers and members: the acceptance scenarios' control part.
 
 use super::bench::{Bench, Host, Manner};
 use super::harness::{MACS, file_of, two_arm};

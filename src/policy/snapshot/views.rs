@@ -30,7 +30,7 @@ pub struct MemberView {
     pub may_claim: bool,
     /// See [`crate::policy::health::MemberHealth::lost_before`].
     pub lost_before: Generation,
-    /// The virtual address the snapshot knows it by; its own when its pool has none. Steering sees only this one, so both
+    /// The virtual address it is known by outside; its own when its pool has none. Steering sees only this one, so both
     /// ends of a hairpin name the same worker.
     pub public: Ipv4Addr,
     /// Its service ports, with what a packet from there becomes.
@@ -89,7 +89,7 @@ pub struct PoolView {
     pub no_member: NoMember,
     /// What becomes of a lost member's TCP.
     pub on_down_tcp: OnDownTcp,
-    /// The virtual address the snapshot knows its members by; unspecified when there is none.
+    /// The virtual address its members are known by outside; unspecified when there is none.
     pub public: Ipv4Addr,
     /// Since when that address has been there.
     pub public_since: Life,

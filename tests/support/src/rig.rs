@@ -222,7 +222,7 @@ impl<T: TestPorts> Rig<T> {
         out
     }
 
-    /// Makes what `intent`, `health` and `adjacency` say now the snapshot of every worker, and takes what that sent out.
+    /// Makes what `intent`, `health` and `adjacency` say the snapshot of every worker, and takes what that sent out.
     pub fn publish(&mut self) -> Vec<(PortId, Vec<u8>)> {
         self.epoch = Epoch(self.epoch.0 + 1);
         let input = SnapshotInput::of(&self.installed, &self.intent, &self.health, &self.adjacency);
