@@ -13,9 +13,9 @@ use criterion::{Bencher, BenchmarkGroup, BenchmarkId, Criterion, Throughput, cri
 use fairlead::io::BURST;
 use fairlead::policy::ids::carry_over;
 use fairlead::policy::intent::{Intent, VirtualServer};
-use fairlead::worker::hand_off::Parcel;
+use fairlead::worker::hand_off::HandedOff;
 use fairlead::worker::mailbox::Event;
-use fairlead::worker::{Cargo, Command, hand_offs};
+use fairlead::worker::{self, Command, hand_offs};
 use std::net::Ipv4Addr;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -234,7 +234,7 @@ fn hand_off_ring(c: &mut Criterion) {
                     there.take(&mut batch, BURST);
                     for handed_off in batch.drain(..) {
                         assert!(
-                            matches!(handed_off.cargo, Cargo::Frame(number) if number == next),
+                            matches!(handed_off.frames, worker::Frames::One(number) if number == next),
                             "they come in order"
                         );
                         next += 1;
@@ -245,7 +245,7 @@ fn hand_off_ring(c: &mut Criterion) {
             let received = fairlead::time::Instant::ZERO;
             while next < bursts * AT_ONCE {
                 (next..next + AT_ONCE)
-                    .for_each(|n| here.give(1, Parcel { cargo: Cargo::Frame(n), port: OUTER, received }));
+                    .for_each(|n| here.queue(1, HandedOff { frames: worker::Frames::One(n), port: OUTER, received }));
                 // What a full ring does not take is given again: nothing is lost in a bench.
                 here.flush(|_, taken| next += u64::from(taken));
             }

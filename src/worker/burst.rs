@@ -6,9 +6,9 @@
 //! of the worker it belongs to: whose worker a frame is has to be asked only where no flow says it. Read next: `execute`.
 
 use super::Worker;
-use super::cargo::Cargo;
 use super::execute::reason;
-use super::hand_off::Parcel;
+use super::frames::Frames;
+use super::hand_off::HandedOff;
 use crate::engine::{Classified, Departure, Engine, Lookup};
 use crate::io::{BURST, Frame, Port};
 use crate::policy::intent::PortId;
@@ -84,23 +84,23 @@ impl<P: Port> Worker<P> {
 
     /// Frames other workers received and this one decides about.
     pub(super) fn take_over(&mut self, now: Instant) -> usize {
-        let mut parcels = std::mem::take(&mut self.parcels);
-        self.hand_off.take(&mut parcels, BURST);
+        let mut handed_off = std::mem::take(&mut self.handed_off);
+        self.hand_off.take(&mut handed_off, BURST);
         let mut count = 0;
-        for Parcel { cargo, port, received } in parcels.drain(..) {
-            count += cargo.frames();
-            self.timing.taken_over(received, cargo.frames() as u64);
-            match cargo {
-                Cargo::Frame(frame) => self.batch.push(frame, port, &self.engine),
+        for HandedOff { frames, port, received } in handed_off.drain(..) {
+            count += frames.count();
+            self.timing.taken_over(received, frames.count() as u64);
+            match frames {
+                Frames::One(frame) => self.batch.push(frame, port, &self.engine),
                 // What came before it must leave before it.
-                Cargo::Pieces(pieces) => {
+                Frames::Fragments(pieces) => {
                     self.decide_all(Origin::Worker, now);
                     self.take_over_whole(pieces, port, now);
                 }
             }
         }
         self.tally.taken_over += count as u64;
-        self.parcels = parcels;
+        self.handed_off = handed_off;
         self.decide_all(Origin::Worker, now);
         count
     }
@@ -141,7 +141,7 @@ impl<P: Port> Worker<P> {
         {
             if worker != usize::from(self.id.0) {
                 self.theirs += 1;
-                return self.hand_over(worker, Cargo::Frame(frame), *port);
+                return self.hand_over(worker, Frames::One(frame), *port);
             }
             self.mine += 1;
         }

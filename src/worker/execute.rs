@@ -4,9 +4,9 @@
 //! frame exactly once in the tally.
 
 use super::Worker;
-use super::cargo::Cargo;
 use super::counters::Tally;
-use super::hand_off::Parcel;
+use super::frames::Frames;
+use super::hand_off::HandedOff;
 use super::held::Queued;
 use crate::engine::{DropReason, PuntReason, Verdict};
 use crate::io::{Frame, Port};
@@ -22,17 +22,17 @@ const AT_ONCE: usize = 64;
 impl<P: Port> Worker<P> {
     /// The datagram is another worker's; it goes there at the end of the turn.
     #[inline]
-    pub(super) fn hand_over(&mut self, worker: usize, cargo: Cargo<P::Frame>, port: PortId) {
-        self.hand_off.give(worker, Parcel { cargo, port, received: self.began });
+    pub(super) fn hand_over(&mut self, worker: usize, frames: Frames<P::Frame>, port: PortId) {
+        self.hand_off.queue(worker, HandedOff { frames, port, received: self.began });
     }
 
     /// What is for other workers goes there. What a full ring does not take is dropped and counted: a worker that waits for
     /// another would stop serving, and two that wait for each other would stop for ever.
     pub(super) fn hand_over_all(&mut self) {
         let Tally { handed_off, dropped, .. } = &mut self.tally;
-        self.hand_off.flush(|parcel, taken| match taken {
-            true => *handed_off += parcel.cargo.frames() as u64,
-            false => dropped.0[DropReason::HandOffFull as usize] += parcel.cargo.frames() as u64,
+        self.hand_off.flush(|datagram, taken| match taken {
+            true => *handed_off += datagram.frames.count() as u64,
+            false => dropped.0[DropReason::HandOffFull as usize] += datagram.frames.count() as u64,
         });
     }
 
@@ -40,7 +40,7 @@ impl<P: Port> Worker<P> {
     #[inline(never)]
     pub(super) fn process(&mut self, frame: P::Frame, headers: &Packet, verdict: Verdict, port: PortId, now: Instant) {
         match verdict {
-            Verdict::Hold(hop) => self.hold(hop, Cargo::Frame(frame), port, now),
+            Verdict::Hold(hop) => self.hold(hop, Frames::One(frame), port, now),
             Verdict::Reassemble => self.reassemble(frame, headers, port, now),
             Verdict::Defer => self.defer(frame, port, now),
             verdict => self.execute(frame, headers, port, verdict),
@@ -102,11 +102,11 @@ impl<P: Port> Worker<P> {
         made.set_len(length).then_some(made)
     }
 
-    pub(super) fn hold(&mut self, hop: NextHop, cargo: Cargo<P::Frame>, port: PortId, now: Instant) {
+    pub(super) fn hold(&mut self, hop: NextHop, frames: Frames<P::Frame>, port: PortId, now: Instant) {
         let kept = self.engine.snapshot().is_kept(hop);
-        match self.held.neighbours.hold(hop, kept, Queued::new(hop, cargo, port, now)) {
+        match self.held.neighbours.hold(hop, kept, Queued::new(hop, frames, port, now)) {
             Ok(()) => self.want(hop, now),
-            Err(cargo) => self.tally.dropped_all(cargo.frames(), DropReason::NeighbourQueueFull),
+            Err(frames) => self.tally.dropped_all(frames.count(), DropReason::NeighbourQueueFull),
         }
     }
 
@@ -128,10 +128,10 @@ impl<P: Port> Worker<P> {
     /// Another snapshot was installed: what waits is decided again, in the order it came.
     pub(super) fn decide_waiting(&mut self, now: Instant) {
         for held in self.held.neighbours.take_all() {
-            let headers = match held.cargo.headers() {
+            let headers = match held.frames.headers() {
                 Ok(headers) => headers,
                 Err(malformed) => {
-                    self.tally.dropped_all(held.cargo.frames(), reason(malformed));
+                    self.tally.dropped_all(held.frames.count(), reason(malformed));
                     continue;
                 }
             };
@@ -141,14 +141,14 @@ impl<P: Port> Worker<P> {
                     self.held.neighbours.hold_again(hop, held);
                     self.want(hop, now);
                 }
-                (verdict, Queued { cargo: Cargo::Pieces(pieces), port, .. }) => {
+                (verdict, Queued { frames: Frames::Fragments(pieces), port, .. }) => {
                     self.execute_whole(pieces, &headers, port, verdict);
                 }
-                (Verdict::Reassemble, Queued { cargo: Cargo::Frame(frame), port, .. }) => {
+                (Verdict::Reassemble, Queued { frames: Frames::One(frame), port, .. }) => {
                     self.reassemble(frame, &headers, port, now);
                 }
-                (Verdict::Defer, Queued { cargo: Cargo::Frame(frame), port, .. }) => self.defer(frame, port, now),
-                (verdict, Queued { cargo: Cargo::Frame(frame), port, .. }) => {
+                (Verdict::Defer, Queued { frames: Frames::One(frame), port, .. }) => self.defer(frame, port, now),
+                (verdict, Queued { frames: Frames::One(frame), port, .. }) => {
                     self.execute(frame, &headers, port, verdict);
                 }
             }
@@ -196,12 +196,12 @@ impl<P: Port> Worker<P> {
 
     fn reject_held(&mut self, held: &Queued<P::Frame>) {
         let (reason, port) = (DropReason::HostUnreachable, held.port);
-        let first = match &held.cargo {
-            Cargo::Frame(frame) => frame,
-            Cargo::Pieces(pieces) => &pieces[0],
+        let first = match &held.frames {
+            Frames::One(frame) => frame,
+            Frames::Fragments(pieces) => &pieces[0],
         };
-        self.tally.dropped_all(held.cargo.frames() - 1, reason);
-        let Ok(headers) = held.cargo.headers() else { return self.tally.dropped(reason) };
+        self.tally.dropped_all(held.frames.count() - 1, reason);
+        let Ok(headers) = held.frames.headers() else { return self.tally.dropped(reason) };
         let snapshot = self.engine.snapshot();
         let from = snapshot
             .interface_of(port, headers.vlan())

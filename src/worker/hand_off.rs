@@ -3,16 +3,16 @@
 //! Owns one single-producer single-consumer ring for each ordered pair of workers, so that nobody locks and frames of a
 //! flow keep their order. A full ring refuses: the frame is dropped and counted by whoever tried; nobody waits.
 
-use super::cargo::Cargo;
+use super::frames::Frames;
 use crate::io::BURST;
 use crate::policy::intent::PortId;
 use crate::time::Instant;
 use rtrb::{Consumer, Producer, RingBuffer};
 
 /// A datagram and where it came in.
-pub struct Parcel<F> {
+pub struct HandedOff<F> {
     /// The frame, or the pieces.
-    pub cargo: Cargo<F>,
+    pub frames: Frames<F>,
     /// The NIC it came in on.
     pub port: PortId,
     /// When the turn began that received it; of a datagram in pieces, the turn in which it was whole.
@@ -23,16 +23,16 @@ pub struct Parcel<F> {
 pub struct HandOff<F> {
     /// By worker; `None` at the own place.
     to: Vec<Option<Outlet<F>>>,
-    from: Vec<Consumer<Parcel<F>>>,
+    from: Vec<Consumer<HandedOff<F>>>,
     /// Whose ring is read next, so that none starves.
     next: usize,
 }
 
 /// The way to one other worker.
 struct Outlet<F> {
-    ring: Producer<Parcel<F>>,
+    ring: Producer<HandedOff<F>>,
     /// What goes there at the end of the turn, all at once: the other side then sees one change of the ring, not many.
-    waiting: Vec<Parcel<F>>,
+    waiting: Vec<HandedOff<F>>,
 }
 
 impl<F> HandOff<F> {
@@ -42,19 +42,19 @@ impl<F> HandOff<F> {
         self.to.len()
     }
 
-    /// Lays a datagram down for another worker. `worker` exists and is not the own place.
+    /// Queues a datagram for another worker. `worker` exists and is not the own place.
     #[inline]
-    pub fn give(&mut self, worker: usize, parcel: Parcel<F>) {
+    pub fn queue(&mut self, worker: usize, datagram: HandedOff<F>) {
         if let Some(Some(outlet)) = self.to.get_mut(worker) {
-            outlet.waiting.push(parcel);
+            outlet.waiting.push(datagram);
         }
     }
 
-    /// Hands over what was laid down, in order. `told` learns of every datagram whether the ring took it.
-    pub fn flush(&mut self, mut told: impl FnMut(&Parcel<F>, bool)) {
+    /// Hands over what is queued, in order. `report` learns of every datagram whether the ring took it.
+    pub fn flush(&mut self, mut report: impl FnMut(&HandedOff<F>, bool)) {
         for outlet in self.to.iter_mut().flatten().filter(|outlet| !outlet.waiting.is_empty()) {
             let room = outlet.ring.slots().min(outlet.waiting.len());
-            outlet.waiting.iter().enumerate().for_each(|(at, parcel)| told(parcel, at < room));
+            outlet.waiting.iter().enumerate().for_each(|(at, datagram)| report(datagram, at < room));
             if let Ok(chunk) = outlet.ring.write_chunk_uninit(room) {
                 chunk.fill_from_iter(outlet.waiting.drain(..room));
             }
@@ -63,7 +63,7 @@ impl<F> HandOff<F> {
     }
 
     /// Takes up to `most` datagrams that others handed over, a worker's in the order it gave them.
-    pub fn take(&mut self, into: &mut Vec<Parcel<F>>, most: usize) {
+    pub fn take(&mut self, into: &mut Vec<HandedOff<F>>, most: usize) {
         let mut left = most;
         let (behind, first) = self.from.split_at_mut(self.next);
         for ring in first.iter_mut().chain(behind) {
@@ -99,26 +99,26 @@ pub fn hand_offs<F>(workers: usize, capacity: usize) -> Vec<HandOff<F>> {
 mod tests {
     use super::*;
 
-    fn number(parcel: &Parcel<u32>) -> u32 {
-        match parcel.cargo {
-            Cargo::Frame(number) => number,
-            Cargo::Pieces(_) => panic!("it was a frame"),
+    fn number(datagram: &HandedOff<u32>) -> u32 {
+        match datagram.frames {
+            Frames::One(number) => number,
+            Frames::Fragments(_) => panic!("it was a frame"),
         }
     }
 
     fn give(end: &mut HandOff<u32>, worker: usize, numbers: impl IntoIterator<Item = u32>) -> Vec<(u32, bool)> {
         for number in numbers {
-            end.give(worker, Parcel { cargo: Cargo::Frame(number), port: PortId(0), received: Instant::ZERO });
+            end.queue(worker, HandedOff { frames: Frames::One(number), port: PortId(0), received: Instant::ZERO });
         }
-        let mut told = Vec::new();
-        end.flush(|parcel, taken| told.push((number(parcel), taken)));
-        told
+        let mut reported = Vec::new();
+        end.flush(|datagram, taken| reported.push((number(datagram), taken)));
+        reported
     }
 
     fn take(end: &mut HandOff<u32>, most: usize) -> Vec<u32> {
-        let mut parcels = Vec::new();
-        end.take(&mut parcels, most);
-        parcels.iter().map(number).collect()
+        let mut handed_off = Vec::new();
+        end.take(&mut handed_off, most);
+        handed_off.iter().map(number).collect()
     }
 
     #[test]

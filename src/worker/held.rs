@@ -6,7 +6,7 @@
 //! RFC 5382 REQ-4, since a member may be about to open the connection that the SYN wants, and an early reject would end that).
 //! Never decides what a frame's verdict is.
 
-use super::cargo::Cargo;
+use super::frames::Frames;
 use crate::engine::DropReason;
 use crate::flow::fragments::{Arrival, Datagram, Fragments, Loss, Span};
 use crate::policy::adjacency::NextHop;
@@ -61,7 +61,7 @@ const REMINDER: Duration = Duration::from_secs(1);
 
 /// A datagram that waits.
 pub(super) struct Queued<F> {
-    pub cargo: Cargo<F>,
+    pub frames: Frames<F>,
     pub port: PortId,
     hop: NextHop,
     since: Instant,
@@ -69,7 +69,7 @@ pub(super) struct Queued<F> {
 
 /// All that wait.
 pub(super) struct NeighbourQueue<F> {
-    cargoes: Vec<Queued<F>>,
+    queued: Vec<Queued<F>>,
     /// In all of them.
     frames: usize,
     most: usize,
@@ -77,16 +77,16 @@ pub(super) struct NeighbourQueue<F> {
 }
 
 impl<F> Queued<F> {
-    /// `cargo`, which came in on `port`, waits for `hop` from now on.
-    pub(super) fn new(hop: NextHop, cargo: Cargo<F>, port: PortId, now: Instant) -> Queued<F> {
-        Queued { cargo, port, hop, since: now }
+    /// `frames`, which came in on `port`, waits for `hop` from now on.
+    pub(super) fn new(hop: NextHop, frames: Frames<F>, port: PortId, now: Instant) -> Queued<F> {
+        Queued { frames, port, hop, since: now }
     }
 }
 
 impl<F> NeighbourQueue<F> {
     /// Room for `most` frames, and no more than a queue of this kind may need.
     pub(super) fn new(most: usize) -> NeighbourQueue<F> {
-        NeighbourQueue { cargoes: Vec::new(), frames: 0, most: most.min(IN_ALL), asked: Vec::new() }
+        NeighbourQueue { queued: Vec::new(), frames: 0, most: most.min(IN_ALL), asked: Vec::new() }
     }
 
     /// How many frames wait.
@@ -95,11 +95,11 @@ impl<F> NeighbourQueue<F> {
     }
 
     /// Holds a datagram; gives it back when too many wait already. `kept`: the hop is a member or a router.
-    pub(super) fn hold(&mut self, hop: NextHop, kept: bool, held: Queued<F>) -> Result<(), Cargo<F>> {
+    pub(super) fn hold(&mut self, hop: NextHop, kept: bool, held: Queued<F>) -> Result<(), Frames<F>> {
         let most = if kept { self.most } else { self.most - self.most / KEPT };
         // A flood finds the queue full at once, and walks over nothing.
-        if self.frames + held.cargo.frames() > most || self.count_for(hop) >= PER_HOP {
-            return Err(held.cargo);
+        if self.frames + held.frames.count() > most || self.count_for(hop) >= PER_HOP {
+            return Err(held.frames);
         }
         self.push(held);
         Ok(())
@@ -118,7 +118,7 @@ impl<F> NeighbourQueue<F> {
     /// Everything that waits, oldest first: something changed, all of it is to be decided again.
     pub(super) fn take_all(&mut self) -> Vec<Queued<F>> {
         self.frames = 0;
-        std::mem::take(&mut self.cargoes)
+        std::mem::take(&mut self.queued)
     }
 
     /// What waits for `hop`, oldest first.
@@ -128,7 +128,7 @@ impl<F> NeighbourQueue<F> {
 
     /// What has waited too long.
     pub(super) fn take_stale(&mut self, now: Instant) -> Vec<Queued<F>> {
-        match self.cargoes.first() {
+        match self.queued.first() {
             Some(oldest) if now.since(oldest.since) > PATIENCE => self.take(|held| now.since(held.since) > PATIENCE),
             _ => Vec::new(),
         }
@@ -140,17 +140,17 @@ impl<F> NeighbourQueue<F> {
     }
 
     fn count_for(&self, hop: NextHop) -> usize {
-        self.cargoes.iter().filter(|held| held.hop == hop).count()
+        self.queued.iter().filter(|held| held.hop == hop).count()
     }
 
     fn push(&mut self, held: Queued<F>) {
-        self.frames += held.cargo.frames();
-        self.cargoes.push(held);
+        self.frames += held.frames.count();
+        self.queued.push(held);
     }
 
     fn take(&mut self, which: impl Fn(&Queued<F>) -> bool) -> Vec<Queued<F>> {
-        let taken: Vec<_> = self.cargoes.extract_if(.., |held| which(held)).collect();
-        self.frames -= taken.iter().map(|held| held.cargo.frames()).sum::<usize>();
+        let taken: Vec<_> = self.queued.extract_if(.., |held| which(held)).collect();
+        self.frames -= taken.iter().map(|held| held.frames.count()).sum::<usize>();
         taken
     }
 }

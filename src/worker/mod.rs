@@ -9,9 +9,9 @@
 
 pub mod arrivals;
 mod burst;
-mod cargo;
 pub mod counters;
 mod execute;
+mod frames;
 pub mod hand_off;
 mod held;
 pub mod latency;
@@ -21,8 +21,8 @@ mod post;
 mod query;
 mod send;
 
-pub use cargo::Cargo;
 pub use counters::{Shared, Tally};
+pub use frames::Frames;
 pub use hand_off::{HandOff, hand_offs};
 pub use latency::Latency;
 pub use mailbox::{Command, Event, WorkerId};
@@ -32,7 +32,7 @@ use crate::io::{BURST, Port};
 use crate::policy::intent::PortId;
 use crate::time::Instant;
 use burst::Batch;
-use hand_off::Parcel;
+use hand_off::HandedOff;
 use held::Held;
 use post::Post;
 use query::Queries;
@@ -77,7 +77,7 @@ pub struct Worker<P: Port> {
     shared: Arc<Shared>,
     /// Lists that are empty between two bursts; only their memory stays.
     batch: Batch<P::Frame>,
-    parcels: Vec<Parcel<P::Frame>>,
+    handed_off: Vec<HandedOff<P::Frame>>,
     orders: Vec<ResetOrder>,
     stopping: bool,
 }
@@ -111,7 +111,7 @@ impl<P: Port> Worker<P> {
             began: Instant::ZERO,
             shared,
             batch: Batch::new(),
-            parcels: Vec::with_capacity(BURST),
+            handed_off: Vec::with_capacity(BURST),
             orders: Vec::with_capacity(4 * CHORES),
             stopping: false,
         }

@@ -6,8 +6,8 @@
 //! once in the tally.
 
 use super::Worker;
-use super::cargo::Cargo;
 use super::execute::reason;
+use super::frames::Frames;
 use crate::engine::{DropReason, Egress, Forward, Notice, PuntReason, Verdict};
 use crate::io::{Frame, Port};
 use crate::policy::intent::PortId;
@@ -37,7 +37,7 @@ impl<P: Port> Worker<P> {
         self.engine.notice(Notice::Reassembled);
         let path = self.engine.classify(&whole, port).path;
         match self.steering.worker(&whole, path, self.engine.snapshot()) {
-            Some(worker) if worker != usize::from(self.id.0) => self.hand_over(worker, Cargo::Pieces(pieces), port),
+            Some(worker) if worker != usize::from(self.id.0) => self.hand_over(worker, Frames::Fragments(pieces), port),
             _ => self.process_whole(pieces, &whole, port, now),
         }
     }
@@ -53,7 +53,7 @@ impl<P: Port> Worker<P> {
     /// A whole datagram that is ours to decide about.
     pub(super) fn process_whole(&mut self, pieces: Vec<P::Frame>, whole: &Packet, port: PortId, now: Instant) {
         match self.engine.decide(whole, self.engine.classify(whole, port), now) {
-            Verdict::Hold(hop) => self.hold(hop, Cargo::Pieces(pieces), port, now),
+            Verdict::Hold(hop) => self.hold(hop, Frames::Fragments(pieces), port, now),
             verdict => self.execute_whole(pieces, whole, port, verdict),
         }
     }

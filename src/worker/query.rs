@@ -135,11 +135,11 @@ impl<P: Port> Worker<P> {
     pub(super) fn end(&mut self) -> Work {
         self.tally.dropped_all(self.held.frames(), DropReason::Stopping);
         self.held.clear();
-        let mut parcels = std::mem::take(&mut self.parcels);
-        self.hand_off.take(&mut parcels, usize::MAX);
-        for parcel in parcels {
-            self.tally.taken_over += parcel.cargo.frames() as u64;
-            self.tally.dropped_all(parcel.cargo.frames(), DropReason::Stopping);
+        let mut handed_off = std::mem::take(&mut self.handed_off);
+        self.hand_off.take(&mut handed_off, usize::MAX);
+        for datagram in handed_off {
+            self.tally.taken_over += datagram.frames.count() as u64;
+            self.tally.dropped_all(datagram.frames.count(), DropReason::Stopping);
         }
         self.tally.gauge(&self.engine, 0);
         self.shared.publish(&self.tally, self.engine.flows_by_member(), true);
