@@ -95,8 +95,8 @@ impl Core {
                 let begun = Instant::now();
                 (0..rounds).for_each(|_| appliance.round());
                 let _ = says.send(begun.elapsed());
-                let tally = appliance.tally();
-                assert_eq!((tally.dropped.sum(), tally.handed_off, tally.imbalance()), (0, 0, 0));
+                let counters = appliance.counters();
+                assert_eq!((counters.dropped.sum(), counters.handed_off, counters.imbalance()), (0, 0, 0));
             }
         });
         Core { rounds, spent }

@@ -38,10 +38,10 @@ fn standing(intent: &Intent, traffic: Traffic, count: usize) -> (Appliance, Rc<F
 /// Rounds of full bursts, every frame of which leaves.
 fn measure(group: &mut BenchmarkGroup<'_, WallTime>, id: BenchmarkId, appliance: &mut Appliance) {
     group.throughput(Throughput::Elements(BURST as u64));
-    let (before, sent) = (appliance.tally(), appliance.supply.sent());
+    let (before, sent) = (appliance.counters(), appliance.supply.sent());
     group.bench_function(id, |b| b.iter(|| appliance.round()));
     // A last turn lays the sums down.
-    let after = appliance.tally();
+    let after = appliance.counters();
     assert_eq!(after.received - before.received, appliance.supply.sent() - sent, "every frame left");
     assert_eq!(after.imbalance(), 0);
 }
@@ -177,10 +177,10 @@ impl FullTable {
     }
 
     fn check(&self) {
-        let (tally, flows) = (self.appliance.tally(), self.appliance.workers[0].engine().flows());
+        let (counters, flows) = (self.appliance.counters(), self.appliance.workers[0].engine().flows());
         assert!(!self.flooded || flows.len() == flows.capacity(), "the table is full");
         assert_eq!(
-            (tally.dropped.sum(), tally.imbalance()),
+            (counters.dropped.sum(), counters.imbalance()),
             (0, 0),
             "nothing that stood was lost, nothing new refused"
         );
@@ -209,10 +209,10 @@ fn hand_off(c: &mut Criterion) {
         appliance.supply.feed(Traffic::ServiceUdpIn.port(), &frames);
         group.throughput(Throughput::Elements(BURST as u64));
         group.bench_function(BenchmarkId::new("workers", workers), |b| b.iter(|| appliance.round()));
-        let tally = appliance.tally();
-        assert_eq!((tally.dropped.sum(), tally.imbalance()), (0, 0));
-        if tally.received > 0 {
-            let part = tally.handed_off as f64 / tally.received as f64;
+        let counters = appliance.counters();
+        assert_eq!((counters.dropped.sum(), counters.imbalance()), (0, 0));
+        if counters.received > 0 {
+            let part = counters.handed_off as f64 / counters.received as f64;
             println!("hand_off/workers/{workers}: {part:.2} of the frames handed over");
         }
     }

@@ -69,7 +69,7 @@ fn frames_that_are_handed_over_are_recorded_from_where_they_were_received() {
         turn(&mut rig, worker, 5);
     }
     let in_box: Vec<_> = measured(&mut rig).into_iter().map(|latency| latency.in_box).collect();
-    let handed = rig.tally().handed_off;
+    let handed = rig.counters().handed_off;
     let own = 40 - handed;
     assert_eq!(busy, [0, 1], "the first received all, the second what is its own");
     assert!((5..35).contains(&handed), "{handed} of 40");

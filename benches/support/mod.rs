@@ -18,7 +18,7 @@ use fairlead::wire::build::Build;
 use fairlead::wire::tcp::Flags;
 use fairlead::wire::{Endpoint, Mac};
 use fairlead::worker::mailbox::{ManagementEnd, mailbox};
-use fairlead::worker::{HandOff, Shared, Tally, Worker, WorkerId, hand_offs};
+use fairlead::worker::{Counters, HandOff, Shared, Worker, WorkerId, hand_offs};
 use port::{BenchFrame, BenchPort, Supply};
 use std::net::Ipv4Addr;
 use std::rc::Rc;
@@ -121,11 +121,11 @@ impl Appliance {
             let (management, end) = mailbox(64);
             let (id, of) = ((first + at) as u16, hands.workers() as u16);
             let engine = Engine::new(Arc::clone(snapshot), claims.clone(), 42).sharing(Share { worker: id, of });
-            let tally = Arc::new(Shared::default());
+            let published = Arc::new(Shared::default());
             let ports = supply.ports(at == 0);
-            made.push(Worker::new(WorkerId(id), engine, ports, hands, end, Arc::clone(&tally)));
+            made.push(Worker::new(WorkerId(id), engine, ports, hands, end, Arc::clone(&published)));
             mail.push(management);
-            shared.push(tally);
+            shared.push(published);
         }
         let (now, step) = (Instant::from_millis(1), Duration::from_micros(10));
         Appliance { workers: made, supply, mail, now, step, claims: claims.clone(), shared }
@@ -153,8 +153,8 @@ impl Appliance {
     }
 
     /// What all workers have counted.
-    pub fn tally(&self) -> Tally {
-        let each: Vec<Tally> = self.shared.iter().map(|shared| shared.read()).collect();
+    pub fn counters(&self) -> Counters {
+        let each: Vec<Counters> = self.shared.iter().map(|shared| shared.read()).collect();
         each.iter().sum()
     }
 }

@@ -191,7 +191,7 @@ impl CounterSource for Arc<Gauges> {
     fn worker(&self, worker: WorkerId) -> WorkerCounters {
         let Some(gauge) = self.workers.get(usize::from(worker.0)) else { return WorkerCounters::default() };
         let busy_percent = f64::from_bits(gauge.busy.load(Ordering::Relaxed));
-        WorkerCounters { busy_percent, tally: gauge.shared.read(), member_flows: gauge.shared.member_flows() }
+        WorkerCounters { busy_percent, counters: gauge.shared.read(), member_flows: gauge.shared.member_flows() }
     }
 
     fn port(&self, port: PortId) -> PortCounters {

@@ -16,7 +16,7 @@ use crate::wire::build::Build;
 use crate::wire::facts::Link;
 use crate::wire::{Kind, Mac, Packet};
 use crate::worker::mailbox::{Command, Event, FlowRow, WorkerId};
-use crate::worker::{Latency, Tally};
+use crate::worker::{Counters, Latency};
 use std::collections::{BTreeMap, VecDeque};
 use std::net::Ipv4Addr;
 use std::sync::Arc;
@@ -26,8 +26,8 @@ struct Still;
 
 impl CounterSource for Still {
     fn worker(&self, worker: WorkerId) -> WorkerCounters {
-        let tally = Tally { received: 10 + u64::from(worker.0), transmitted: 9, flows: 5, ..Tally::default() };
-        WorkerCounters { busy_percent: 1.5, tally, member_flows: vec![3, 1] }
+        let counters = Counters { received: 10 + u64::from(worker.0), transmitted: 9, flows: 5, ..Counters::default() };
+        WorkerCounters { busy_percent: 1.5, counters, member_flows: vec![3, 1] }
     }
 
     fn port(&self, _: PortId) -> PortCounters {

@@ -10,7 +10,7 @@ use crate::policy::intent::PortId;
 use crate::time::Instant;
 use crate::wire::Mac;
 use crate::wire::toeplitz::Spread;
-use crate::worker::Tally;
+use crate::worker::Counters;
 use crate::worker::arrivals::Arrived;
 use crate::worker::counters::Total;
 use crate::worker::mailbox::WorkerId;
@@ -73,7 +73,7 @@ pub struct WorkerCounters {
     /// Of the last second, the part spent on packets, 0 to 100.
     pub busy_percent: f64,
     /// What it has counted since the start.
-    pub tally: Tally,
+    pub counters: Counters,
     /// Flows in its table now by member, in the order of the members; may be shorter.
     pub member_flows: Vec<u64>,
 }
@@ -81,11 +81,11 @@ pub struct WorkerCounters {
 impl WorkerCounters {
     /// Everything it has counted, by name; `worker` is left to the reader.
     pub fn rows(&self) -> impl Iterator<Item = CounterRow> {
-        let tally = &self.tally;
-        let totals = Total::ALL.iter().map(|t| counter("", t.name(), tally.total(*t), t.explanation()));
-        let drops = DropReason::ALL.iter().map(|r| counter("drop_", r.name(), tally.drops(*r), r.explanation()));
-        let punts = PuntReason::ALL.iter().map(|r| counter("punt_", r.name(), tally.punts(*r), r.explanation()));
-        let events = Notice::ALL.iter().map(|r| counter("event_", r.name(), tally.notices(*r), r.explanation()));
+        let counters = &self.counters;
+        let totals = Total::ALL.iter().map(|t| counter("", t.name(), counters.total(*t), t.explanation()));
+        let drops = DropReason::ALL.iter().map(|r| counter("drop_", r.name(), counters.drops(*r), r.explanation()));
+        let punts = PuntReason::ALL.iter().map(|r| counter("punt_", r.name(), counters.punts(*r), r.explanation()));
+        let events = Notice::ALL.iter().map(|r| counter("event_", r.name(), counters.notices(*r), r.explanation()));
         totals.chain(drops).chain(punts).chain(events)
     }
 }

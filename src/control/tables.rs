@@ -303,16 +303,16 @@ impl Controller {
     }
 
     fn worker_row(&self, worker: WorkerId) -> WorkerRow {
-        let WorkerCounters { busy_percent, tally, .. } = self.machine.counters.worker(worker);
+        let WorkerCounters { busy_percent, counters, .. } = self.machine.counters.worker(worker);
         let core = self.file.settings.cores.workers.get(usize::from(worker.0)).copied().unwrap_or_default();
         WorkerRow {
             id: worker.0,
             core: u16::try_from(core).unwrap_or(u16::MAX),
             busy_percent,
-            rx: tally.received,
-            tx: tally.transmitted,
-            dropped: tally.dropped.sum(),
-            flows: tally.flows,
+            rx: counters.received,
+            tx: counters.transmitted,
+            dropped: counters.dropped.sum(),
+            flows: counters.flows,
         }
     }
 

@@ -1,7 +1,7 @@
 //! Whether frames arrive at the worker that decides about them.
 //!
 //! Owns [`Arrivals`]: for each port, the frames a worker received there that belong to one worker or another, and those of
-//! them it handed on. What a NIC was asked for shows in the two or does not. Laid down once a burst, and never by a
+//! them it handed on. What a NIC was asked for shows in the two or does not. Published once a burst, and never by a
 //! worker that is alone.
 
 use super::Worker;

@@ -72,9 +72,9 @@ impl<P: Port> Worker<P> {
         let before = self.arrived();
         let count = self.ports[port.index()].receive(&mut self.batch.frames);
         if count > 0 {
-            self.tally.received += count as u64;
+            self.counters.received += count as u64;
             // The first look at every frame brings its bytes near; nothing waits for them yet.
-            self.tally.received_bytes += self.batch.frames.iter().map(look_at).sum::<u64>();
+            self.counters.received_bytes += self.batch.frames.iter().map(look_at).sum::<u64>();
             self.batch.read(port, &self.engine);
             self.decide_all(Origin::Nic, now);
             self.note_arrivals(port, before);
@@ -99,7 +99,7 @@ impl<P: Port> Worker<P> {
                 }
             }
         }
-        self.tally.taken_over += count as u64;
+        self.counters.taken_over += count as u64;
         self.handed_off = handed_off;
         self.decide_all(Origin::Worker, now);
         count
@@ -115,7 +115,7 @@ impl<P: Port> Worker<P> {
             match self.engine.by_cached_route(&place.packet, place.port, &place.lookup, now) {
                 Some(Departure { forward, egress }) => {
                     cached += 1;
-                    self.outgoing.depart(frame, &place.packet, &forward.rewrite, egress, &mut self.tally);
+                    self.outgoing.depart(frame, &place.packet, &forward.rewrite, egress, &mut self.counters);
                 }
                 None => self.decide(frame, place, origin, now),
             }
@@ -133,7 +133,7 @@ impl<P: Port> Worker<P> {
     fn decide(&mut self, frame: P::Frame, place: &Place, origin: Origin, now: Instant) {
         let Place { packet, lookup, port, malformed } = place;
         if let Some(malformed) = *malformed {
-            return self.tally.dropped(reason(malformed));
+            return self.counters.dropped(reason(malformed));
         }
         let classified = self.engine.classify_found(packet, *port, lookup);
         if origin == Origin::Nic
@@ -147,7 +147,7 @@ impl<P: Port> Worker<P> {
         }
         match self.engine.decide_at_once(packet, classified, now) {
             Some(Departure { forward, egress }) => {
-                self.outgoing.depart(frame, packet, &forward.rewrite, egress, &mut self.tally);
+                self.outgoing.depart(frame, packet, &forward.rewrite, egress, &mut self.counters);
             }
             None => self.decide_in_full(frame, packet, classified, *port, now),
         }

@@ -1,6 +1,6 @@
 //! Every frame counted to its end.
 //!
-//! Owns [`Tally`], which a worker adds to, and [`Shared`], where it lays the sums for management to read. The sum that
+//! Owns [`Counters`], which a worker adds to, and [`Shared`], where it publishes the sums for management to read. The sum that
 //! must come out, over any worker, at the end of any turn:
 //!
 //! ```text
@@ -30,7 +30,7 @@ ways! {
 
 /// What one worker has counted.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Tally {
+pub struct Counters {
     /// Frames received from the NICs.
     pub received: u64,
     /// Their bytes.
@@ -75,7 +75,7 @@ impl<const N: usize> ByReason<N> {
     }
 }
 
-impl Tally {
+impl Counters {
     pub(super) fn dropped(&mut self, reason: DropReason) {
         self.dropped.0[reason as usize] += 1;
     }
@@ -88,7 +88,7 @@ impl Tally {
         self.punted.0[reason as usize] += 1;
     }
 
-    pub(super) fn gauge(&mut self, engine: &Engine, held: usize) {
+    pub(super) fn set_gauges(&mut self, engine: &Engine, held: usize) {
         self.held = held as u64;
         self.flows = engine.flows().len() as u64;
         self.noticed.0 = *engine.notices();
@@ -142,20 +142,20 @@ impl Tally {
     }
 }
 
-/// All tallies of a set of workers together.
-impl<'a> std::iter::Sum<&'a Tally> for Tally {
-    fn sum<I: Iterator<Item = &'a Tally>>(tallies: I) -> Tally {
-        tallies.fold(Tally::default(), |sum, tally| {
+/// Those of several workers together.
+impl<'a> std::iter::Sum<&'a Counters> for Counters {
+    fn sum<I: Iterator<Item = &'a Counters>>(each: I) -> Counters {
+        each.fold(Counters::default(), |sum, counters| {
             let mut cells = sum.cells();
-            cells.iter_mut().zip(tally.cells()).for_each(|(cell, more)| *cell += more);
-            Tally::from_cells(&cells)
+            cells.iter_mut().zip(counters.cells()).for_each(|(cell, more)| *cell += more);
+            Counters::from_cells(&cells)
         })
     }
 }
 
 const CELLS: usize = Total::COUNT + DropReason::COUNT + PuntReason::COUNT + Notice::COUNT;
 
-impl Tally {
+impl Counters {
     fn cells(&self) -> [u64; CELLS] {
         let mut cells = [0; CELLS];
         let all = self.totals().into_iter().chain(self.dropped.0).chain(self.punted.0).chain(self.noticed.0);
@@ -163,10 +163,10 @@ impl Tally {
         cells
     }
 
-    fn from_cells(cells: &[u64; CELLS]) -> Tally {
+    fn from_cells(cells: &[u64; CELLS]) -> Counters {
         let mut cells = cells.iter().copied();
         let mut next = || cells.next().unwrap_or(0);
-        Tally {
+        Counters {
             received: next(),
             received_bytes: next(),
             originated: next(),
@@ -183,7 +183,7 @@ impl Tally {
     }
 }
 
-/// Where a worker lays its sums. Written by that worker alone, once a turn; read by management at any time. Each cell is
+/// Where a worker publishes its sums. Written by that worker alone, once a turn; read by management at any time. Each cell is
 /// true by itself; together they may be one turn apart.
 pub struct Shared {
     cells: CachePadded<[AtomicU64; CELLS]>,
@@ -207,28 +207,28 @@ impl Default for Shared {
 }
 
 impl Shared {
-    /// Lays down the worker's sums. Only what changed is written, so that an idle worker disturbs no cache. There are many
+    /// Publishes the worker's sums. Only what changed is written, so that an idle worker disturbs no cache. There are many
     /// reasons, and in most turns none is given: without `reasons` they are left as they stand.
-    pub(super) fn publish(&self, tally: &Tally, by_member: &[u64], reasons: bool) {
+    pub(super) fn publish(&self, counters: &Counters, by_member: &[u64], reasons: bool) {
         match reasons {
-            true => lay_down(&*self.cells, &tally.cells()),
-            false => lay_down(&self.cells[..Total::COUNT], &tally.totals()),
+            true => store_changed(&*self.cells, &counters.cells()),
+            false => store_changed(&self.cells[..Total::COUNT], &counters.totals()),
         }
-        lay_down(&self.members, by_member);
+        store_changed(&self.members, by_member);
     }
 
-    /// Flows by the id of the member, as they were laid down last.
+    /// Flows by the id of the member, as they were published last.
     pub fn member_flows(&self) -> Vec<u64> {
         self.members.iter().map(|cell| cell.load(Ordering::Relaxed)).collect()
     }
 
-    /// The sums as they were laid down last.
-    pub fn read(&self) -> Tally {
-        Tally::from_cells(&std::array::from_fn(|at| self.cells[at].load(Ordering::Relaxed)))
+    /// The sums as they were published last.
+    pub fn read(&self) -> Counters {
+        Counters::from_cells(&std::array::from_fn(|at| self.cells[at].load(Ordering::Relaxed)))
     }
 }
 
-fn lay_down(cells: &[AtomicU64], values: &[u64]) {
+fn store_changed(cells: &[AtomicU64], values: &[u64]) {
     for (cell, value) in cells.iter().zip(values) {
         if cell.load(Ordering::Relaxed) != *value {
             cell.store(*value, Ordering::Relaxed);
@@ -241,29 +241,29 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_laid_down_is_what_is_read() {
-        let mut tally = Tally { received: 7, held: 2, ..Tally::default() };
-        tally.dropped(DropReason::NoRoute);
-        tally.punted(PuntReason::Arp);
+    fn what_is_published_is_what_is_read() {
+        let mut counters = Counters { received: 7, held: 2, ..Counters::default() };
+        counters.dropped(DropReason::NoRoute);
+        counters.punted(PuntReason::Arp);
         let shared = Shared::default();
-        shared.publish(&tally, &[0, 5], true);
-        assert_eq!((shared.read(), shared.member_flows()[1]), (tally.clone(), 5));
-        let before = tally.reasons();
-        tally.received = 8;
-        assert_eq!(tally.reasons(), before);
-        shared.publish(&tally, &[0, 5], false);
-        assert_eq!(shared.read(), tally);
-        tally.dropped(DropReason::TooBig);
-        assert_ne!(tally.reasons(), before);
-        tally = shared.read();
-        assert_eq!([&tally, &tally].into_iter().sum::<Tally>().drops(DropReason::NoRoute), 2);
+        shared.publish(&counters, &[0, 5], true);
+        assert_eq!((shared.read(), shared.member_flows()[1]), (counters.clone(), 5));
+        let before = counters.reasons();
+        counters.received = 8;
+        assert_eq!(counters.reasons(), before);
+        shared.publish(&counters, &[0, 5], false);
+        assert_eq!(shared.read(), counters);
+        counters.dropped(DropReason::TooBig);
+        assert_ne!(counters.reasons(), before);
+        counters = shared.read();
+        assert_eq!([&counters, &counters].into_iter().sum::<Counters>().drops(DropReason::NoRoute), 2);
     }
 
     #[test]
     fn the_balance_shows_a_lost_frame() {
-        let mut tally = Tally { received: 3, originated: 1, transmitted: 2, held: 1, ..Tally::default() };
-        assert_eq!(tally.imbalance(), 1);
-        tally.dropped(DropReason::NoRoute);
-        assert_eq!(tally.imbalance(), 0);
+        let mut counters = Counters { received: 3, originated: 1, transmitted: 2, held: 1, ..Counters::default() };
+        assert_eq!(counters.imbalance(), 1);
+        counters.dropped(DropReason::NoRoute);
+        assert_eq!(counters.imbalance(), 0);
     }
 }

@@ -1,10 +1,10 @@
 //! A frame and its verdict.
 //!
 //! Owns the way of one frame through the worker: facts, owner, verdict, and what the verdict asks for. Each arm ends the
-//! frame exactly once in the tally.
+//! frame exactly once in the counters.
 
 use super::Worker;
-use super::counters::Tally;
+use super::counters::Counters;
 use super::frames::Frames;
 use super::hand_off::HandedOff;
 use super::held::Queued;
@@ -29,7 +29,7 @@ impl<P: Port> Worker<P> {
     /// What is for other workers goes there. What a full ring does not take is dropped and counted: a worker that waits for
     /// another would stop serving, and two that wait for each other would stop for ever.
     pub(super) fn hand_over_all(&mut self) {
-        let Tally { handed_off, dropped, .. } = &mut self.tally;
+        let Counters { handed_off, dropped, .. } = &mut self.counters;
         self.hand_off.flush(|datagram, taken| match taken {
             true => *handed_off += datagram.frames.count() as u64,
             false => dropped.0[DropReason::HandOffFull as usize] += datagram.frames.count() as u64,
@@ -54,19 +54,19 @@ impl<P: Port> Worker<P> {
             Verdict::ForwardError { outer, quoted } => self.forward_error(frame, headers, &outer, &quoted),
             Verdict::Answer(with) => self.answer(&frame, headers, port, &with),
             Verdict::Reject { with, reason } => self.reject(&frame, headers, port, &with, reason),
-            Verdict::Hold(_) => self.tally.dropped(DropReason::NeighbourQueueFull),
-            Verdict::Reassemble => self.tally.dropped(DropReason::FragmentIncomplete),
-            Verdict::Defer => self.tally.dropped(DropReason::NotListening),
+            Verdict::Hold(_) => self.counters.dropped(DropReason::NeighbourQueueFull),
+            Verdict::Reassemble => self.counters.dropped(DropReason::FragmentIncomplete),
+            Verdict::Defer => self.counters.dropped(DropReason::NotListening),
             Verdict::Punt(reason) => self.punt(&frame, headers, port, reason),
-            Verdict::Drop(reason) => self.tally.dropped(reason),
+            Verdict::Drop(reason) => self.counters.dropped(reason),
         }
     }
 
-    /// The answer takes the frame's place in the tally.
+    /// The answer takes the frame's place in the counters.
     fn answer(&mut self, frame: &P::Frame, headers: &Packet, port: PortId, with: &Reply) {
         match self.compose(frame, headers, port, with) {
             Some(made) => self.outgoing.push(port, made),
-            None => self.tally.dropped(DropReason::NoBuffer),
+            None => self.counters.dropped(DropReason::NoBuffer),
         }
     }
 
@@ -79,12 +79,12 @@ impl<P: Port> Worker<P> {
         with: &Reply,
         reason: DropReason,
     ) {
-        self.tally.dropped(reason);
+        self.counters.dropped(reason);
         if !reply::may_answer_with_error(frame.bytes(), headers) {
             return;
         }
         if let Some(made) = self.compose(frame, headers, port, with) {
-            self.tally.originated += 1;
+            self.counters.originated += 1;
             self.outgoing.push(port, made);
         }
     }
@@ -106,7 +106,7 @@ impl<P: Port> Worker<P> {
         let kept = self.engine.snapshot().is_kept(hop);
         match self.held.neighbours.hold(hop, kept, Queued::new(hop, frames, port, now)) {
             Ok(()) => self.want(hop, now),
-            Err(frames) => self.tally.dropped_all(frames.count(), DropReason::NeighbourQueueFull),
+            Err(frames) => self.counters.dropped_all(frames.count(), DropReason::NeighbourQueueFull),
         }
     }
 
@@ -120,8 +120,8 @@ impl<P: Port> Worker<P> {
     fn punt(&mut self, frame: &P::Frame, headers: &Packet, port: PortId, reason: PuntReason) {
         let interface = self.engine.snapshot().interface_of(port, headers.vlan());
         match interface.is_some_and(|interface| self.post.punt(reason, interface, frame.bytes())) {
-            true => self.tally.punted(reason),
-            false => self.tally.dropped(DropReason::MailboxFull),
+            true => self.counters.punted(reason),
+            false => self.counters.dropped(DropReason::MailboxFull),
         }
     }
 
@@ -131,7 +131,7 @@ impl<P: Port> Worker<P> {
             let headers = match held.frames.headers() {
                 Ok(headers) => headers,
                 Err(malformed) => {
-                    self.tally.dropped_all(held.frames.count(), reason(malformed));
+                    self.counters.dropped_all(held.frames.count(), reason(malformed));
                     continue;
                 }
             };
@@ -158,7 +158,7 @@ impl<P: Port> Worker<P> {
     pub(super) fn defer(&mut self, frame: P::Frame, port: PortId, now: Instant) {
         // One for which there is no room dies in silence, which the RFC allows as well.
         if self.held.deferred.push(frame, port, now).is_err() {
-            self.tally.dropped(DropReason::NotListening);
+            self.counters.dropped(DropReason::NotListening);
         }
     }
 
@@ -170,7 +170,7 @@ impl<P: Port> Worker<P> {
         {
             count += 1;
             let Ok(headers) = Packet::parse(frame.bytes()) else {
-                self.tally.dropped(DropReason::NotListening);
+                self.counters.dropped(DropReason::NotListening);
                 continue;
             };
             let classified = self.engine.classify(&headers, port);
@@ -200,8 +200,8 @@ impl<P: Port> Worker<P> {
             Frames::One(frame) => frame,
             Frames::Fragments(pieces) => &pieces[0],
         };
-        self.tally.dropped_all(held.frames.count() - 1, reason);
-        let Ok(headers) = held.frames.headers() else { return self.tally.dropped(reason) };
+        self.counters.dropped_all(held.frames.count() - 1, reason);
+        let Ok(headers) = held.frames.headers() else { return self.counters.dropped(reason) };
         let snapshot = self.engine.snapshot();
         let from = snapshot
             .interface_of(port, headers.vlan())
@@ -211,7 +211,7 @@ impl<P: Port> Worker<P> {
                 let with = Reply::IcmpError { error: IcmpError::HostUnreachable, from };
                 self.reject(first, &headers, port, &with, reason);
             }
-            None => self.tally.dropped(reason),
+            None => self.counters.dropped(reason),
         }
     }
 }

@@ -193,7 +193,7 @@ impl<P: Port> Worker<P> {
     /// What the turn that has just ended did, and when it began and ended. Said after each turn by who has a clock.
     #[inline]
     pub fn note_turn(&mut self, work: Work, began: Instant, ended: Instant) {
-        self.timing.note(work, self.tally.transmitted, began, ended);
+        self.timing.note(work, self.counters.transmitted, began, ended);
     }
 }
 

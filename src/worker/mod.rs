@@ -21,7 +21,7 @@ mod post;
 mod query;
 mod send;
 
-pub use counters::{Shared, Tally};
+pub use counters::{Counters, Shared};
 pub use frames::Frames;
 pub use hand_off::{HandOff, hand_offs};
 pub use latency::Latency;
@@ -68,8 +68,8 @@ pub struct Worker<P: Port> {
     hand_off: HandOff<P::Frame>,
     post: Post,
     queries: Queries,
-    tally: Tally,
-    /// As [`Tally::reasons`] stood when the counters of reasons were laid down last.
+    counters: Counters,
+    /// As [`Counters::reasons`] stood when the counters of reasons were published last.
     reasons: u64,
     timing: latency::Timing,
     /// When this turn began.
@@ -105,7 +105,7 @@ impl<P: Port> Worker<P> {
             hand_off,
             post: Post::new(id, mailbox),
             queries: Queries::default(),
-            tally: Tally::default(),
+            counters: Counters::default(),
             reasons: 0,
             timing: latency::Timing::default(),
             began: Instant::ZERO,
@@ -134,10 +134,10 @@ impl<P: Port> Worker<P> {
         done += self.do_chores(now);
         self.send_all();
         self.hand_over_all();
-        self.tally.gauge(&self.engine, self.held.frames());
-        let reasons = self.tally.reasons();
+        self.counters.set_gauges(&self.engine, self.held.frames());
+        let reasons = self.counters.reasons();
         let given = std::mem::replace(&mut self.reasons, reasons) != reasons;
-        self.shared.publish(&self.tally, self.engine.flows_by_member(), given);
+        self.shared.publish(&self.counters, self.engine.flows_by_member(), given);
         match (self.stopping, done) {
             (true, _) => self.end(),
             (false, 0) => Work::Idle,

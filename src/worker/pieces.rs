@@ -3,7 +3,7 @@
 //! Owns the way of a piece until its datagram is whole, and of the whole from there on: it is decided about once, by the
 //! worker that owns its flow, and every piece then goes the same way. So ports are known whatever piece comes first,
 //! pieces that contradict each other reach nobody, and a switchover cannot part them. Each arm ends every frame exactly
-//! once in the tally.
+//! once in the counters.
 
 use super::Worker;
 use super::execute::reason;
@@ -19,10 +19,10 @@ use crate::wire::{Kind, Packet, fragment};
 impl<P: Port> Worker<P> {
     /// A piece waits for the rest of its datagram; with the last one the datagram is decided about.
     pub(super) fn reassemble(&mut self, frame: P::Frame, headers: &Packet, port: PortId, now: Instant) {
-        let Kind::Fragment(piece) = headers.kind else { return self.tally.dropped(DropReason::BadFragment) };
-        let tally = &mut self.tally;
+        let Kind::Fragment(piece) = headers.kind else { return self.counters.dropped(DropReason::BadFragment) };
+        let counters = &mut self.counters;
         let reassembled =
-            self.held.reassembly.arrive(frame, (headers, piece), port, now, |reason| tally.dropped(reason));
+            self.held.reassembly.arrive(frame, (headers, piece), port, now, |reason| counters.dropped(reason));
         if let Some((pieces, port)) = reassembled {
             self.accept_whole(pieces, port, now);
         }
@@ -32,7 +32,7 @@ impl<P: Port> Worker<P> {
     fn accept_whole(&mut self, pieces: Vec<P::Frame>, port: PortId, now: Instant) {
         let whole = match fragment::whole(pieces.iter().map(Frame::bytes)) {
             Ok(whole) => whole,
-            Err(malformed) => return self.tally.dropped_all(pieces.len(), reason(malformed)),
+            Err(malformed) => return self.counters.dropped_all(pieces.len(), reason(malformed)),
         };
         self.engine.notice(Notice::Reassembled);
         let path = self.engine.classify(&whole, port).path;
@@ -46,7 +46,7 @@ impl<P: Port> Worker<P> {
     pub(super) fn take_over_whole(&mut self, pieces: Vec<P::Frame>, port: PortId, now: Instant) {
         match fragment::whole(pieces.iter().map(Frame::bytes)) {
             Ok(whole) => self.process_whole(pieces, &whole, port, now),
-            Err(malformed) => self.tally.dropped_all(pieces.len(), reason(malformed)),
+            Err(malformed) => self.counters.dropped_all(pieces.len(), reason(malformed)),
         }
     }
 
@@ -64,23 +64,23 @@ impl<P: Port> Worker<P> {
             Verdict::Forward(forward) => self.forward_pieces(pieces, whole, &forward),
             Verdict::Answer(Reply::Echo) => self.answer_pieces(pieces, port),
             Verdict::Reject { with, reason } => {
-                self.tally.dropped_all(pieces.len() - 1, reason);
+                self.counters.dropped_all(pieces.len() - 1, reason);
                 self.reject(&pieces[0], whole, port, &with, reason);
             }
             Verdict::Punt(reason) => self.punt_whole(&pieces, whole, port, reason),
-            Verdict::Drop(reason) => self.tally.dropped_all(pieces.len(), reason),
+            Verdict::Drop(reason) => self.counters.dropped_all(pieces.len(), reason),
             // Verdicts about frames of other kinds; a SYN in pieces is no honest SYN.
             Verdict::ForwardError { .. } | Verdict::Answer(_) | Verdict::Defer | Verdict::Reassemble => {
-                self.tally.dropped_all(pieces.len(), DropReason::BadFragment);
+                self.counters.dropped_all(pieces.len(), DropReason::BadFragment);
             }
-            Verdict::Hold(_) => self.tally.dropped_all(pieces.len(), DropReason::NeighbourQueueFull),
+            Verdict::Hold(_) => self.counters.dropped_all(pieces.len(), DropReason::NeighbourQueueFull),
         }
     }
 
     fn forward_pieces(&mut self, pieces: Vec<P::Frame>, whole: &Packet, forward: &Forward) {
         for piece in pieces {
             let Ok(mut headers) = Packet::parse(piece.bytes()) else {
-                self.tally.dropped(DropReason::BadFragment);
+                self.counters.dropped(DropReason::BadFragment);
                 continue;
             };
             // The transport header, and its checksum over all of the datagram, are in the first piece.
@@ -99,7 +99,7 @@ impl<P: Port> Worker<P> {
             let snapshot = self.engine.snapshot();
             let interface = headers.and_then(|headers| snapshot.interface_of(port, headers.vlan()));
             let (Some(headers), Some(interface)) = (headers, interface) else {
-                self.tally.dropped(DropReason::BadFragment);
+                self.counters.dropped(DropReason::BadFragment);
                 continue;
             };
             let back = Egress::of(snapshot.interface(interface), Link::of(bytes).src);
@@ -112,17 +112,17 @@ impl<P: Port> Worker<P> {
         let bytes: Vec<&[u8]> = pieces.iter().map(Frame::bytes).collect();
         let interface = self.engine.snapshot().interface_of(port, whole.vlan());
         let (Some(frame), Some(interface)) = (fragment::join(&bytes), interface) else {
-            return self.tally.dropped_all(pieces.len(), DropReason::BadFragment);
+            return self.counters.dropped_all(pieces.len(), DropReason::BadFragment);
         };
         match self.post.punt(reason, interface, &frame) {
-            true => (0..pieces.len()).for_each(|_| self.tally.punted(reason)),
-            false => self.tally.dropped_all(pieces.len(), DropReason::MailboxFull),
+            true => (0..pieces.len()).for_each(|_| self.counters.punted(reason)),
+            false => self.counters.dropped_all(pieces.len(), DropReason::MailboxFull),
         }
     }
 
     /// Datagrams whose rest never came are given up.
     pub(super) fn give_up_pieces(&mut self, now: Instant) -> usize {
-        let tally = &mut self.tally;
-        self.held.reassembly.expire(now, super::CHORES, |reason| tally.dropped(reason))
+        let counters = &mut self.counters;
+        self.held.reassembly.expire(now, super::CHORES, |reason| counters.dropped(reason))
     }
 }

@@ -133,16 +133,16 @@ impl<P: Port> Worker<P> {
 
     /// What waits is dropped and counted; [`Work::Ended`] once management has been told.
     pub(super) fn end(&mut self) -> Work {
-        self.tally.dropped_all(self.held.frames(), DropReason::Stopping);
+        self.counters.dropped_all(self.held.frames(), DropReason::Stopping);
         self.held.clear();
         let mut handed_off = std::mem::take(&mut self.handed_off);
         self.hand_off.take(&mut handed_off, usize::MAX);
         for datagram in handed_off {
-            self.tally.taken_over += datagram.frames.count() as u64;
-            self.tally.dropped_all(datagram.frames.count(), DropReason::Stopping);
+            self.counters.taken_over += datagram.frames.count() as u64;
+            self.counters.dropped_all(datagram.frames.count(), DropReason::Stopping);
         }
-        self.tally.gauge(&self.engine, 0);
-        self.shared.publish(&self.tally, self.engine.flows_by_member(), true);
+        self.counters.set_gauges(&self.engine, 0);
+        self.shared.publish(&self.counters, self.engine.flows_by_member(), true);
         self.post.farewell()
     }
 }

@@ -3,7 +3,7 @@
 //! Owns the last change to a frame's bytes and the queues to the NICs, filled during the turn and emptied at its end.
 
 use super::Worker;
-use super::counters::Tally;
+use super::counters::Counters;
 use crate::engine::{DropReason, Egress, Forward, ResetOrder};
 use crate::io::{BURST, Frame, Port};
 use crate::policy::intent::PortId;
@@ -35,12 +35,12 @@ impl<F: Frame> Outgoing<F> {
         packet: &Packet,
         rewrite: &Rewrite,
         egress: &Egress,
-        tally: &mut Tally,
+        counters: &mut Counters,
     ) {
         rewrite.pass_on(frame.bytes_mut(), packet);
         match link(&mut frame, packet.l3.into(), packet.end.into(), egress) {
             true => self.push(egress.port, frame),
-            false => tally.dropped(DropReason::NoBuffer),
+            false => counters.dropped(DropReason::NoBuffer),
         }
     }
 }
@@ -48,14 +48,14 @@ impl<F: Frame> Outgoing<F> {
 impl<P: Port> Worker<P> {
     /// The frame leaves as its verdict says; in pieces if it is too large for its way.
     pub(super) fn forward(&mut self, mut frame: P::Frame, packet: &Packet, forward: &Forward) {
-        let Worker { engine, outgoing, tally, .. } = self;
+        let Worker { engine, outgoing, counters, .. } = self;
         let egress = engine.snapshot().egress(forward.egress);
         if packet.size > egress.mtu {
             let egress = *egress;
             forward.rewrite.pass_on(frame.bytes_mut(), packet);
             return self.link_and_queue(frame, packet, &egress);
         }
-        outgoing.depart(frame, packet, &forward.rewrite, egress, tally);
+        outgoing.depart(frame, packet, &forward.rewrite, egress, counters);
     }
 
     /// As [`Worker::forward`], of an ICMP error whose quoted packet changes as well.
@@ -70,7 +70,7 @@ impl<P: Port> Worker<P> {
     #[cold]
     pub(super) fn link_and_queue(&mut self, mut frame: P::Frame, headers: &Packet, egress: &Egress) {
         if !link(&mut frame, headers.l3.into(), headers.end.into(), egress) {
-            return self.tally.dropped(DropReason::NoBuffer);
+            return self.counters.dropped(DropReason::NoBuffer);
         }
         if headers.size > egress.mtu {
             return self.forward_cut(&frame, egress);
@@ -84,28 +84,28 @@ impl<P: Port> Worker<P> {
         let mut pieces = Vec::new();
         while let Some(cut) = split.next() {
             let Some(mut piece) = self.ports[egress.port.index()].allocate(split.frame_length(&cut)) else {
-                return self.tally.dropped(DropReason::NoBuffer);
+                return self.counters.dropped(DropReason::NoBuffer);
             };
             split.write(&cut, piece.bytes_mut());
             pieces.push(piece);
         }
         if pieces.is_empty() {
-            return self.tally.dropped(DropReason::TooBig);
+            return self.counters.dropped(DropReason::TooBig);
         }
-        self.tally.originated += pieces.len() as u64 - 1;
+        self.counters.originated += pieces.len() as u64 - 1;
         pieces.into_iter().for_each(|piece| self.outgoing.push(egress.port, piece));
     }
 
     /// A frame made by management, or here, from nothing.
     pub(super) fn originate(&mut self, port: PortId, bytes: &[u8]) {
         let Some(queue) = self.ports.get_mut(port.index()) else { return };
-        self.tally.originated += 1;
+        self.counters.originated += 1;
         match queue.allocate(bytes.len()) {
             Some(mut frame) => {
                 frame.bytes_mut().copy_from_slice(bytes);
                 self.outgoing.push(port, frame);
             }
-            None => self.tally.dropped(DropReason::NoBuffer),
+            None => self.counters.dropped(DropReason::NoBuffer),
         }
     }
 
@@ -128,10 +128,10 @@ impl<P: Port> Worker<P> {
                 let bytes = |frames: &[P::Frame]| frames.iter().map(|f| f.bytes().len() as u64).sum::<u64>();
                 let before = bytes(queue);
                 let sent = port.transmit(queue);
-                self.tally.transmitted += sent as u64;
-                self.tally.transmitted_bytes += before - bytes(queue);
+                self.counters.transmitted += sent as u64;
+                self.counters.transmitted_bytes += before - bytes(queue);
                 if sent == 0 {
-                    queue.drain(..).for_each(|_| self.tally.dropped(DropReason::TransmitFull));
+                    queue.drain(..).for_each(|_| self.counters.dropped(DropReason::TransmitFull));
                 }
             }
         }

@@ -106,9 +106,9 @@ impl Play<'_> {
             }
         }
         self.lab.rig.settle();
-        let tally = self.lab.rig.tally();
+        let counters = self.lab.rig.counters();
         assert_eq!(
-            (tally.flows, tally.held, tally.imbalance()),
+            (counters.flows, counters.held, counters.imbalance()),
             (0, 0, 0),
             "tables drain: {:?}",
             self.lab.rig.counted()

@@ -209,7 +209,7 @@ fn loose_pickup_an_unknown_connection_is_taken_up_by_the_active_member() {
     lab.forwards(HOST_A, says(A, 9001, 1002, b"y"), ROUTER, says(V, 9001, 1002, b"y"));
     let other = |src| Build::tcp(at(src, 5060), at(PHONE, 40002), DATA, 5, 6).payload(b"z");
     lab.forwards_noting(&pickup, HOST_A, other(A), ROUTER, other(V));
-    assert_eq!(lab.rig.tally().flows, 2);
+    assert_eq!(lab.rig.counters().flows, 2);
     let out = lab.rig.switch_over(Some(MEMBER_B), true);
     assert!(out.len() >= 4, "they are reset like any other: {}", out.len());
 }
@@ -265,7 +265,7 @@ fn s43_an_idle_connection_is_not_forgotten_for_two_hours() {
     lab.rig.wait(Duration::from_secs(7439));
     let back = |dst| Build::tcp(peer, at(dst, 41000), ACK, 701, 502);
     lab.forwards(ROUTER, back(V), HOST_A, back(A));
-    assert_eq!(lab.rig.tally().flows, 2);
+    assert_eq!(lab.rig.counters().flows, 2);
 }
 
 #[test]

@@ -86,7 +86,7 @@ fn s80_a_scan_of_ports_leaves_room_for_other_refusals() {
     for port in 0..2_000 {
         lab.send(ROUTER, &Build::udp(at(PHONE, 20_000 + port), at(V, 9_999)));
     }
-    assert!(lab.rig.tally().drops(DropReason::RateLimited) > 1_000);
+    assert!(lab.rig.counters().drops(DropReason::RateLimited) > 1_000);
     let big = Build::udp(at(A, 5060), at(PHONE, 5060)).df().payload(&[7; 1_472]);
     lab.rejects(HOST_A, big.clone(), DropReason::TooBig, Build::icmp_error(G, A, 3, 4, &big).rest(1_400));
 }
@@ -99,7 +99,7 @@ fn s22_invented_errors_do_not_use_up_what_members_may_say() {
         let quoted = Build::udp(at(V, 5060), at(PHONE, 10_000 + port));
         lab.send(ROUTER, &Build::icmp_error("198.51.100.7", V, 3, 1, &quoted));
     }
-    assert!(lab.rig.tally().drops(DropReason::IcmpLimited) > 0);
+    assert!(lab.rig.counters().drops(DropReason::IcmpLimited) > 0);
     let request = |dst| Build::udp(at(PHONE, 5060), at(dst, 5060)).ttl(63).payload(b"INVITE");
     let closed = Build::icmp_error(A, PHONE, 3, 3, &request(A));
     lab.forwards(HOST_A, closed, ROUTER, Build::icmp_error(V, PHONE, 3, 3, &request(V)));
@@ -114,7 +114,7 @@ fn s78_a_scan_leaves_room_for_members_whose_mac_is_missing() {
             lab.send(ROUTER, &Build::udp(at(VISITOR, 50_000), at(&format!("10.20.0.{host}"), 9)));
         }
     }
-    assert!(lab.rig.tally().drops(DropReason::NeighbourQueueFull) > 0);
+    assert!(lab.rig.counters().drops(DropReason::NeighbourQueueFull) > 0);
     let hop = NextHop { interface: InterfaceId(1), address: addr(A) };
     let known = lab.rig.adjacency.remove(&hop).unwrap();
     lab.rig.publish();

@@ -21,7 +21,7 @@ fn s63_what_may_not_be_cut_is_refused_with_the_mtu() {
         let expected = Build::icmp_error(G, A, 3, 4, &sent).rest(1_400);
         lab.rejects(HOST_A, sent, DropReason::TooBig, expected);
     }
-    assert_eq!(lab.rig.tally().flows, 0);
+    assert_eq!(lab.rig.counters().flows, 0);
     let fits = |src| answer(src, 1_372).df();
     lab.forwards(HOST_A, fits(A), ROUTER, fits(V));
     let mut lab = narrow(1_400);

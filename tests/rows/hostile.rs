@@ -32,7 +32,7 @@ fn a_datagram_to_all_hosts_of_a_network_of_ours_is_not_passed_on() {
     // RFC 2644 2, RFC 1812 4.2.2.11 and 5.3.5.2; and no error is sent (RFC 1812 4.3.2.7).
     lab.drops(ROUTER, Build::udp(at(PHONE, 5060), at("10.20.0.255", 5060)), DropReason::MartianDestination);
     lab.drops(HOST_A, Build::udp(at(A, 4000), at("192.0.2.255", 5060)), DropReason::MartianDestination);
-    assert_eq!(lab.rig.tally().flows, 0);
+    assert_eq!(lab.rig.counters().flows, 0);
 }
 
 #[test]

@@ -26,7 +26,7 @@ fn s22_port_unreachable_of_a_member_comes_from_the_vip_about_the_vip() {
         let sent = Build::icmp_error(A, PHONE, 3, code, &request(A)).id(5);
         lab.forwards(HOST_A, sent, ROUTER, Build::icmp_error(V, PHONE, 3, code, &request(V)).id(5));
     }
-    assert_eq!(lab.rig.tally().flows, 0);
+    assert_eq!(lab.rig.counters().flows, 0);
     let hints = lab.rig.events.iter().filter(|event| matches!(event, Event::Hint(MEMBER_A)));
     assert_eq!(hints.count(), 1, "a closed port hastens a probe");
 }
@@ -115,7 +115,7 @@ fn s58_an_error_about_no_known_flow_is_dropped_and_makes_none() {
     for quoted in unknown {
         lab.drops(ROUTER, Build::icmp_error("198.51.100.7", V, 3, 4, &quoted), DropReason::NoFlowForError);
     }
-    assert_eq!(lab.rig.tally().flows, 0);
+    assert_eq!(lab.rig.counters().flows, 0);
 }
 
 #[test]
@@ -186,7 +186,7 @@ fn s62_what_runs_out_of_hops_is_answered_from_the_side_it_came_from() {
             lab.rejects(from, sent.clone(), DropReason::TtlExceeded, Build::icmp_error(hop, sender, 11, 0, &sent));
         }
     }
-    assert_eq!(lab.rig.tally().flows, 0, "what goes nowhere leaves nothing behind");
+    assert_eq!(lab.rig.counters().flows, 0, "what goes nowhere leaves nothing behind");
     lab.answers(ROUTER, Build::echo_request(PHONE, V, 1, 1).ttl(1), Build::echo_reply(V, PHONE, 1, 1));
 }
 
@@ -227,7 +227,7 @@ fn s23_a_storm_of_errors_passes_at_the_rate_of_the_file_and_touches_no_mapping()
     let trap = |src| Build::udp(at(src, 33_000), at(PEER, 162));
     lab.forwards(HOST_A, trap(A), ROUTER, trap(V));
     let storm = |lab: &mut Lab, from, sent: Build, to, expected: Build| {
-        let before = lab.rig.tally();
+        let before = lab.rig.counters();
         let mut passed = 0;
         for _ in 0..10_000 {
             lab.rig.now += Duration::from_micros(100);
@@ -238,7 +238,7 @@ fn s23_a_storm_of_errors_passes_at_the_rate_of_the_file_and_touches_no_mapping()
             }
             passed += out.len() as u64;
         }
-        let limited = lab.rig.tally().drops(DropReason::IcmpLimited) - before.drops(DropReason::IcmpLimited);
+        let limited = lab.rig.counters().drops(DropReason::IcmpLimited) - before.drops(DropReason::IcmpLimited);
         assert_eq!(limited + passed, 10_000, "the rest is counted");
         assert!((100..=201).contains(&passed), "{passed} in a second");
     };
@@ -247,9 +247,9 @@ fn s23_a_storm_of_errors_passes_at_the_rate_of_the_file_and_touches_no_mapping()
     lab.rig.wait(Duration::from_secs(297));
     let gone = |to, about| Build::icmp_error(PEER, to, 3, 3, &trap(about).ttl(60));
     storm(&mut lab, ROUTER, gone(V, V), HOST_A, gone(A, A));
-    assert_eq!(lab.rig.tally().flows, 1, "not removed");
+    assert_eq!(lab.rig.counters().flows, 1, "not removed");
     lab.rig.wait(Duration::from_secs(3));
-    assert_eq!(lab.rig.tally().flows, 0, "nor refreshed");
+    assert_eq!(lab.rig.counters().flows, 0, "nor refreshed");
 }
 
 #[test]
@@ -281,7 +281,7 @@ fn s58_a_source_quench_or_redirect_about_a_translated_packet_is_dropped() {
 fn icmp_errors_of_strangers_are_not_punted() {
     let mut lab = Lab::new(Layout::TwoArm);
     let quoted = Build::udp(at(G, 50000), at(A, 5060)).payload(b"q");
-    let before = lab.rig.tally().punted.sum();
+    let before = lab.rig.counters().punted.sum();
     lab.send(ROUTER, &Build::icmp_error(PHONE, G, 3, 3, &quoted));
-    assert_eq!(lab.rig.tally().punted.sum(), before, "a stranger ends a probe");
+    assert_eq!(lab.rig.counters().punted.sum(), before, "a stranger ends a probe");
 }

@@ -34,12 +34,12 @@ fn s78_the_first_packet_waits_for_the_neighbour_and_is_not_lost() {
     let (mut lab, known) = without_a();
     let (out, moved) = lab.send(ROUTER, &invite(V));
     assert_eq!((out.len(), moved), (0, Moved { received: 1, ..Moved::default() }));
-    assert_eq!((lab.rig.tally().held, wanted(&lab)), (1, 1));
+    assert_eq!((lab.rig.counters().held, wanted(&lab)), (1, 1));
     lab.send(ROUTER, &invite(V));
-    assert_eq!((lab.rig.tally().held, wanted(&lab)), (2, 1), "asked once, not for every packet");
+    assert_eq!((lab.rig.counters().held, wanted(&lab)), (2, 1), "asked once, not for every packet");
     lab.rig.adjacency.insert(HOP_A, known);
     let out = lab.rig.publish();
-    assert_eq!((out.len(), lab.rig.tally().held), (2, 0));
+    assert_eq!((out.len(), lab.rig.counters().held), (2, 0));
     for one in out {
         lab.expect(&[one], HOST_A, invite(A).ttl(63));
     }
@@ -51,11 +51,11 @@ fn s78_s36_a_neighbour_that_never_answers_makes_its_packets_unreachable() {
     let (mut lab, known) = without_a();
     let visit = Build::udp(at(VISITOR, 50000), at(A, 161)).payload(b"get");
     lab.send(ROUTER, &visit);
-    assert_eq!(lab.rig.tally().held, 1);
+    assert_eq!(lab.rig.counters().held, 1);
     let out = lab.rig.command(|| Command::GiveUp(HOP_A));
     lab.expect_own(&out, ROUTER, Build::icmp_error(E, VISITOR, 3, 1, &visit));
-    let tally = lab.rig.tally();
-    assert_eq!((tally.held, tally.drops(DropReason::HostUnreachable)), (0, 1));
+    let counters = lab.rig.counters();
+    assert_eq!((counters.held, counters.drops(DropReason::HostUnreachable)), (0, 1));
     lab.rig.adjacency.insert(HOP_A, Neighbour::Failed);
     lab.rig.publish();
     lab.rejects(ROUTER, visit.clone(), DropReason::HostUnreachable, Build::icmp_error(E, VISITOR, 3, 1, &visit));
@@ -70,9 +70,9 @@ fn s78_only_a_few_packets_wait() {
     for _ in 0..200 {
         lab.send(ROUTER, &invite(V));
     }
-    let tally = lab.rig.tally();
-    assert!((1..=64).contains(&tally.held), "{} wait", tally.held);
-    assert_eq!(tally.drops(DropReason::NeighbourQueueFull), 200 - tally.held);
+    let counters = lab.rig.counters();
+    assert!((1..=64).contains(&counters.held), "{} wait", counters.held);
+    assert_eq!(counters.drops(DropReason::NeighbourQueueFull), 200 - counters.held);
 }
 
 #[test]

@@ -36,7 +36,7 @@ fn s65_what_a_member_opens_in_pieces_is_answered_in_pieces() {
     let notification = |dst| Build::udp(at(PEER, 162), at(dst, 33_000)).payload(&text(6_000));
     lab.forwards_pieces(HOST_A, &asks(A), ROUTER, asks(V));
     lab.forwards_pieces(ROUTER, &notification(V), HOST_A, notification(A));
-    assert_eq!(lab.rig.tally().flows, 1);
+    assert_eq!(lab.rig.counters().flows, 1);
     let ping = |src, id| Build::echo_request(src, PEER, id, 1).payload(&text(60_000));
     let pong = |dst, id| Build::echo_reply(PEER, dst, id, 1).payload(&text(60_000));
     lab.forwards_pieces(HOST_A, &ping(A, 7), ROUTER, ping(V, 7));
@@ -71,7 +71,7 @@ fn s66_pieces_may_come_in_any_order_and_more_than_once() {
                     lab.rig.wait(Duration::from_millis(pause));
                 }
                 lab.expect_pieces(&out, to, expected.clone().id(turn as u16).ttl(63), PIECE);
-                assert_eq!(lab.rig.tally().drops(DropReason::FragmentDuplicate), 2);
+                assert_eq!(lab.rig.counters().drops(DropReason::FragmentDuplicate), 2);
             }
         }
     }
@@ -82,11 +82,11 @@ fn s66_the_rest_is_waited_for_ten_seconds() {
     let mut lab = lab();
     let pieces = lab.pieces(ROUTER, &request(V, 4_000), PIECE);
     assert_eq!(lab.send_all(ROUTER, &pieces[..2]).0, []);
-    assert_eq!(lab.rig.tally().held, 2);
+    assert_eq!(lab.rig.counters().held, 2);
     lab.rig.wait(Duration::from_secs(9));
-    assert_eq!(lab.rig.tally().held, 2);
+    assert_eq!(lab.rig.counters().held, 2);
     lab.rig.wait(Duration::from_secs(2));
-    assert_eq!((lab.rig.tally().held, lab.rig.tally().drops(DropReason::FragmentIncomplete)), (0, 2));
+    assert_eq!((lab.rig.counters().held, lab.rig.counters().drops(DropReason::FragmentIncomplete)), (0, 2));
 }
 
 /// Moves a piece to another place in its datagram.
@@ -146,15 +146,15 @@ fn s68_a_flood_of_first_pieces_costs_whole_datagrams_nothing() {
         }
         let (out, _) = lab.send(ROUTER, &whole(V, round));
         lab.expect(&out, HOST_A, whole(A, round).ttl(63));
-        assert!(lab.rig.tally().held <= most, "{}", lab.rig.tally().held);
+        assert!(lab.rig.counters().held <= most, "{}", lab.rig.counters().held);
         let large = request(V, 4_000).id(round);
         let (out, _) = lab.send_all(ROUTER, &lab.pieces(ROUTER, &large, PIECE));
         lab.expect_pieces(&out, HOST_A, request(A, 4_000).id(round).ttl(63), PIECE);
     }
     lab.rig.wait(Duration::from_secs(30));
-    let tally = lab.rig.tally();
-    assert_eq!(tally.held, 0, "nothing waits longer than thirty seconds");
-    assert_eq!(tally.drops(DropReason::FragmentsFull) + tally.drops(DropReason::FragmentIncomplete), 20_000);
+    let counters = lab.rig.counters();
+    assert_eq!(counters.held, 0, "nothing waits longer than thirty seconds");
+    assert_eq!(counters.drops(DropReason::FragmentsFull) + counters.drops(DropReason::FragmentIncomplete), 20_000);
 }
 
 #[test]
@@ -306,9 +306,9 @@ fn s78_a_large_datagram_waits_for_the_neighbour_as_a_whole() {
     lab.rig.adjacency.remove(&hop);
     lab.rig.publish();
     lab.send_all(ROUTER, &lab.pieces(ROUTER, &request(V, 4_000), PIECE));
-    let before = lab.rig.tally();
+    let before = lab.rig.counters();
     let out = lab.rig.command(|| Command::GiveUp(hop));
-    let moved = Moved::between(&before, &lab.rig.tally());
+    let moved = Moved::between(&before, &lab.rig.counters());
     assert_eq!((moved.dropped, out.len()), (vec![DropReason::HostUnreachable; 3], 1));
 }
 
@@ -330,7 +330,7 @@ fn pieces_still_waiting_at_the_end_are_counted() {
     let mut lab = lab();
     lab.send_all(ROUTER, &lab.pieces(ROUTER, &request(V, 4_000), PIECE)[..2]);
     lab.rig.command(|| Command::Stop);
-    assert_eq!(lab.rig.tally().drops(DropReason::Stopping), 2);
+    assert_eq!(lab.rig.counters().drops(DropReason::Stopping), 2);
 }
 
 /// The identification of a frame's datagram.

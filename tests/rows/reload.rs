@@ -89,7 +89,7 @@ fn s83_a_pair_that_is_added_concerns_nobody_else() {
     standing.exchange(&mut lab);
     let call = |dst| Build::udp(at(PHONE, 5060), at(dst, 5060));
     lab.forwards(ROUTER, call(W), HOST_C, call(C));
-    assert_eq!(lab.rig.tally().dropped.sum(), 0);
+    assert_eq!(lab.rig.counters().dropped.sum(), 0);
 }
 
 #[test]
@@ -102,18 +102,18 @@ fn s83_a_pair_that_is_removed_takes_its_own_flows_and_no_others() {
     lab.forwards(HOST_C, opens(C), ROUTER, opens(W));
     let knocks = |dst| Build::tcp(at(PHONE, 40_002), at(dst, 5060), SYN, 1, 0);
     lab.forwards(ROUTER, knocks(W), HOST_C, knocks(C));
-    let flows = lab.rig.tally().flows;
+    let flows = lab.rig.counters().flows;
     let rig = &mut lab.rig;
     (rig.intent, rig.adjacency) = (two_arm(), neighbours(&two_arm()));
     rig.health.members.remove(0);
     rig.health.pools.remove(0);
     rig.health.pools[0].active = Some(MEMBER_A);
     assert_eq!(rig.publish(), []);
-    assert_eq!(lab.rig.tally().flows, flows - 2);
+    assert_eq!(lab.rig.counters().flows, flows - 2);
     standing.exchange(&mut lab);
     // What comes for the address now is a stranger's to the appliance: routed, to nobody.
     let (out, moved) = lab.send(ROUTER, &Build::udp(at(PHONE, 5060), at(W, 5060)));
-    assert_eq!((out.len(), moved.dropped.len(), lab.rig.tally().held), (0, 0, 1));
+    assert_eq!((out.len(), moved.dropped.len(), lab.rig.counters().held), (0, 0, 1));
 }
 
 #[test]
@@ -128,10 +128,10 @@ fn s83_a_virtual_server_that_is_removed_takes_its_connections() {
         let syn = |dst| Build::tcp(at(PHONE, port), at(dst, 5060), SYN, 1, 0);
         lab.forwards(ROUTER, syn(address), HOST_A, syn(A));
     }
-    let flows = lab.rig.tally().flows;
+    let flows = lab.rig.counters().flows;
     lab.rig.intent.virtual_servers.pop();
     lab.rig.publish();
-    assert_eq!(lab.rig.tally().flows, flows - 1);
+    assert_eq!(lab.rig.counters().flows, flows - 1);
     standing.exchange(&mut lab);
     let answer = |src| Build::tcp(at(src, 5060), at(PHONE, 40_010), SYN_ACK, 9, 2);
     lab.forwards(HOST_A, answer(A), ROUTER, answer(rest));
@@ -142,13 +142,13 @@ fn s83_a_member_that_is_removed_takes_its_own_flows_and_no_others() {
     let mut lab = lab();
     let standing = Standing::begin(&mut lab);
     lab.connect_out(HOST_B, 41_500, at(PEER, 80));
-    let flows = lab.rig.tally().flows;
+    let flows = lab.rig.counters().flows;
     let rig = &mut lab.rig;
     rig.intent.members.pop();
     rig.intent.pools[0].members.pop();
     rig.health.members.pop();
     rig.publish();
-    assert_eq!(lab.rig.tally().flows, flows - 1);
+    assert_eq!(lab.rig.counters().flows, flows - 1);
     standing.translated(&mut lab);
     let answer = |dst| Build::udp(at(PEER, 5070), at(dst, 5060));
     lab.forwards(ROUTER, answer(V), HOST_A, answer(A));
@@ -252,7 +252,7 @@ fn s81_what_may_be_an_answer_to_a_visitor_is_not_taken_for_a_members_own() {
     for answer in answers {
         lab.forwards_noting(&[Notice::UnmatchedFromMember], HOST_A, answer.clone(), ROUTER, answer);
     }
-    assert_eq!(lab.rig.tally().flows, 0);
+    assert_eq!(lab.rig.counters().flows, 0);
 }
 
 #[test]

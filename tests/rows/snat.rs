@@ -27,7 +27,7 @@ fn s39_two_members_with_one_port_to_one_peer_both_get_through() {
         let there = |src, port| Build::tcp(at(src, port), peer, ACK, 11, 71);
         lab.forwards(host, there(host.ip(), 41000), ROUTER, there(V, port));
     }
-    assert_eq!(lab.rig.tally().flows, 2);
+    assert_eq!(lab.rig.counters().flows, 2);
 }
 
 #[test]
@@ -73,7 +73,7 @@ fn s42_a_datagram_mapping_lives_for_five_minutes_and_a_service_for_ever() {
         lab.forwards(ROUTER, answer(V), HOST_A, answer(A));
     }
     lab.rig.wait(Duration::from_secs(302));
-    assert_eq!(lab.rig.tally().flows, 0);
+    assert_eq!(lab.rig.counters().flows, 0);
     let gone = Build::icmp_error(V, PEER, 3, 3, &answer(V));
     lab.rejects(ROUTER, answer(V), fairlead::engine::DropReason::NotListening, gone);
     let sip = |dst| Build::udp(at(PEER, 5060), at(dst, 5060));
@@ -87,9 +87,9 @@ fn s44_a_handshake_nobody_answers_is_forgotten_after_four_minutes() {
     lab.forwards(ROUTER, client(V), HOST_A, client(A));
     lab.forwards(HOST_A, syn(A, 41000, at(PEER, 80)), ROUTER, syn(V, 41000, at(PEER, 80)));
     lab.rig.wait(Duration::from_secs(238));
-    assert_eq!(lab.rig.tally().flows, 2);
+    assert_eq!(lab.rig.counters().flows, 2);
     lab.rig.wait(Duration::from_secs(4));
-    assert_eq!(lab.rig.tally().flows, 0);
+    assert_eq!(lab.rig.counters().flows, 0);
 }
 
 /// One segment of a client's connection with A, each way.
@@ -110,7 +110,7 @@ fn s45_after_a_reset_a_retransmission_is_still_translated() {
     lab.forwards(HOST_A, back(A, Flags::RST, 9001, 0), ROUTER, back(V, Flags::RST, 9001, 0));
     lab.forwards(ROUTER, there(V, DATA, 1001, 9001), HOST_A, there(A, DATA, 1001, 9001));
     lab.rig.wait(Duration::from_secs(245));
-    assert_eq!(lab.rig.tally().flows, 0, "and four minutes later it is over");
+    assert_eq!(lab.rig.counters().flows, 0, "and four minutes later it is over");
 }
 
 #[test]
@@ -250,7 +250,7 @@ fn answers_of_the_exclusion_group_leave_no_flows_for_hours() {
         lab.send(ROUTER, &Build::udp(at(CONFIG, 53), at(A, port)).payload(b"a"));
     }
     lab.rig.wait(Duration::from_secs(3600));
-    assert_eq!(lab.rig.tally().flows, 0, "after an hour");
+    assert_eq!(lab.rig.counters().flows, 0, "after an hour");
 }
 
 /// Service ports are found by address and port: that a peer serves SIP at the same number makes nobody's datagram slower.
@@ -269,5 +269,5 @@ fn a_datagram_to_a_port_that_others_serve_has_a_cached_route() {
     }
     // Its own service ports need no flow at all.
     lab.forwards(ROUTER, Build::udp(peer, at(V, 5060)), HOST_A, Build::udp(peer, at(A, 5060)));
-    assert_eq!(lab.rig.tally().flows, 1);
+    assert_eq!(lab.rig.counters().flows, 1);
 }

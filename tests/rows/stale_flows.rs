@@ -33,7 +33,7 @@ fn with_a_second_server() -> Lab {
 fn s83_clients_of_a_server_with_a_new_address_reconnect_from_their_old_ports() {
     let mut lab = with_a_second_server();
     knock(&mut lab, REST, 0..MANY);
-    assert_eq!(lab.rig.tally().flows, u64::from(MANY));
+    assert_eq!(lab.rig.counters().flows, u64::from(MANY));
     lab.rig.intent.virtual_servers.pop();
     lab.rig.intent.virtual_servers.push(virtual_server("sip-3", OTHER, 0));
     lab.rig.publish();
@@ -42,7 +42,7 @@ fn s83_clients_of_a_server_with_a_new_address_reconnect_from_their_old_ports() {
         let answer = |src| Build::tcp(at(src, 5060), client(nth), SYN_ACK, 9000, 1001);
         lab.forwards(HOST_A, answer(A), ROUTER, answer(OTHER));
     }
-    assert_eq!(lab.rig.tally().flows, u64::from(MANY), "of the old ones none is left");
+    assert_eq!(lab.rig.counters().flows, u64::from(MANY), "of the old ones none is left");
 }
 
 #[test]
@@ -54,10 +54,10 @@ fn s83_an_address_that_comes_back_at_once_has_no_flows() {
     lab.rig.publish();
     lab.rig.intent.virtual_servers.push(server);
     lab.rig.publish();
-    assert_eq!(lab.rig.tally().flows, 5);
+    assert_eq!(lab.rig.counters().flows, 5);
     knock(&mut lab, REST, 0..7);
     lab.rig.settle();
-    assert_eq!(lab.rig.tally().flows, 12);
+    assert_eq!(lab.rig.counters().flows, 12);
 }
 
 #[test]
@@ -98,7 +98,7 @@ fn s83_a_removed_member_gets_no_reset_for_its_call_to_another_pair() {
     assert!(out.is_empty(), "{out:02x?}");
     assert_eq!((moved.received, moved.dropped.len()), (1, 1));
     lab.rig.settle();
-    assert_eq!(lab.rig.tally().flows, u64::from(MANY), "and the others' are there");
+    assert_eq!(lab.rig.counters().flows, u64::from(MANY), "and the others' are there");
     // The port it was known by is free again.
     let again = |src| Build::tcp(at(src, 41_000), at(PEER, 80), SYN, 1, 0);
     lab.forwards(HOST_A, again(A), ROUTER, again(V));

@@ -101,14 +101,14 @@ fn s17_refusals_are_limited() {
     let mut lab = Lab::with(|intent| intent.limits.rejects_per_second = 50);
     lab.rig.switch_over(None, true);
     for _second in 0..3 {
-        let before = lab.rig.tally();
+        let before = lab.rig.counters();
         let mut sent = 0;
         for at_id in 0..400 {
             let (out, _) = lab.send(ROUTER, &request(at(PHONE, 5060), V).id(at_id));
             sent += out.len() as u64;
         }
         assert!((1..=50).contains(&sent), "{sent} refusals of 400");
-        let after = lab.rig.tally();
+        let after = lab.rig.counters();
         let moved = |reason| after.drops(reason) - before.drops(reason);
         assert_eq!((moved(DropReason::NoActiveMember), moved(DropReason::RateLimited)), (sent, 400 - sent));
         lab.rig.wait(Duration::from_secs(1));
@@ -128,7 +128,7 @@ fn s18_after_a_switchover_every_datagram_of_a_steady_client_goes_to_the_new_one(
         served_by(&mut lab, client, HOST_B);
         lab.forwards(HOST_B, of_member(B, client), ROUTER, of_member(V, client));
     }
-    assert_eq!(lab.rig.tally().flows, 0);
+    assert_eq!(lab.rig.counters().flows, 0);
 }
 
 /// The `at`th of many remote endpoints.

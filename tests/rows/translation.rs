@@ -47,7 +47,7 @@ fn s01_a_datagram_to_the_vip_reaches_the_active_member(mut lab: Lab) {
         lab.forwards(ROUTER, datagram(V), HOST_A, datagram(A));
         lab.forwards(ROUTER, datagram(V).df(), HOST_A, datagram(A).df());
     }
-    assert_eq!(lab.rig.tally().flows, 0, "the service port needs no flow");
+    assert_eq!(lab.rig.counters().flows, 0, "the service port needs no flow");
 }
 
 fn s02_the_answer_comes_from_the_virtual_address(mut lab: Lab) {
@@ -97,7 +97,7 @@ fn s05_a_connection_through_the_vip_is_translated_and_nothing_else(mut lab: Lab)
         lab.forwards(HOST_A, back(A, FIN_ACK, 9004, next + 1, b""), ROUTER, back(V, FIN_ACK, 9004, next + 1, b""));
         lab.forwards(ROUTER, there(V, ACK, next + 1, 9005, b""), HOST_A, there(A, ACK, next + 1, 9005, b""));
     }
-    assert_eq!(lab.rig.tally().flows, 2);
+    assert_eq!(lab.rig.counters().flows, 2);
 }
 
 fn s06_a_connection_from_a_member_comes_from_the_virtual_address(mut lab: Lab) {
@@ -106,7 +106,7 @@ fn s06_a_connection_from_a_member_comes_from_the_virtual_address(mut lab: Lab) {
     lab.forwards(HOST_A, there(A), ROUTER, there(V));
     let back = |dst| Build::tcp(at(PEER, 5060), at(dst, 41000), DATA, 701, 507).payload(b"100 Trying");
     lab.forwards(ROUTER, back(V), HOST_A, back(A));
-    assert_eq!(lab.rig.tally().flows, 1);
+    assert_eq!(lab.rig.counters().flows, 1);
 }
 
 fn s07_what_goes_to_the_exclusion_group_is_not_translated(mut lab: Lab) {
@@ -242,7 +242,7 @@ fn s54_an_answer_to_a_visitor_whose_request_came_another_way_is_routed_unchanged
         let answer = Build::tcp(at(A, 7000), at(VISITOR, 50555), flags, 9, 10);
         lab.forwards_noting(&[Notice::UnmatchedFromMember], HOST_A, answer.clone(), ROUTER, answer);
     }
-    assert_eq!(lab.rig.tally().flows, 0, "only an opening packet creates state");
+    assert_eq!(lab.rig.counters().flows, 0, "only an opening packet creates state");
 }
 
 #[test]
@@ -250,7 +250,7 @@ fn s55_an_echo_reply_without_a_request_is_routed_unchanged() {
     let mut lab = Lab::new(Layout::TwoArm);
     let reply = Build::echo_reply(A, VISITOR, 12, 1).payload(b"data");
     lab.forwards(HOST_A, reply.clone(), ROUTER, reply);
-    assert_eq!(lab.rig.tally().flows, 0);
+    assert_eq!(lab.rig.counters().flows, 0);
     let request = |src, id| Build::echo_request(src, VISITOR, id, 1);
     lab.forwards_as(HOST_A, request(A, 12), ROUTER, |id| request(V, id));
 }

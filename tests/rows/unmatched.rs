@@ -42,10 +42,10 @@ fn s80_a_connection_nobody_takes_is_reset_without_snat_or_by_policy() {
 #[test]
 fn s80_policy_drop_is_silent() {
     let mut lab = Lab::with(|intent| intent.virtual_servers[0].unmatched = Unmatched::Drop);
-    assert_eq!((knock(&mut lab).0.len(), lab.rig.tally().drops(DropReason::NotListening)), (0, 1));
+    assert_eq!((knock(&mut lab).0.len(), lab.rig.counters().drops(DropReason::NotListening)), (0, 1));
     lab.drops(ROUTER, Build::udp(at(PHONE, 5060), at(V, 53)), DropReason::NotListening);
     lab.rig.wait(Duration::from_secs(10));
-    assert_eq!((lab.rig.settle(), lab.rig.tally().originated), (vec![], 0));
+    assert_eq!((lab.rig.settle(), lab.rig.counters().originated), (vec![], 0));
 }
 
 #[test]
@@ -55,12 +55,12 @@ fn s47_a_connection_nobody_asked_for_is_refused_after_six_seconds() {
     let (out, moved) = lab.send(ROUTER, &syn);
     assert_eq!((out.len(), moved), (0, Moved { received: 1, ..Moved::default() }));
     lab.rig.wait(Duration::from_millis(5_900));
-    assert_eq!((lab.rig.settle(), lab.rig.tally().held), (vec![], 1));
+    assert_eq!((lab.rig.settle(), lab.rig.counters().held), (vec![], 1));
     lab.rig.now += Duration::from_millis(100);
     let out = lab.rig.settle();
     lab.expect_own(&out, ROUTER, Build::icmp_error(V, PEER, 3, 3, &syn));
-    let tally = lab.rig.tally();
-    assert_eq!((tally.drops(DropReason::NotListening), tally.held, tally.flows), (1, 0, 0));
+    let counters = lab.rig.counters();
+    assert_eq!((counters.drops(DropReason::NotListening), counters.held, counters.flows), (1, 0, 0));
 }
 
 #[test]
@@ -76,7 +76,7 @@ fn s47_both_ends_may_open_at_once() {
     lab.forwards(HOST_A, accepts(A), ROUTER, accepts(V));
     lab.rig.wait(Duration::from_secs(7));
     assert_eq!(lab.rig.settle(), [], "the first SYN is dropped in silence");
-    assert_eq!((lab.rig.tally().drops(DropReason::NotListening), lab.rig.tally().held), (1, 0));
+    assert_eq!((lab.rig.counters().drops(DropReason::NotListening), lab.rig.counters().held), (1, 0));
 }
 
 #[test]
@@ -85,9 +85,9 @@ fn s47_only_so_many_wait_and_a_member_is_rejected_at_once() {
     for port in 0..2_000 {
         lab.send(ROUTER, &Build::tcp(at(PEER, 20_000 + port), at(V, 41000), SYN, 7, 0));
     }
-    let tally = lab.rig.tally();
-    assert!(tally.held <= 1_024 * lab.rig.workers.len() as u64, "{}", tally.held);
-    assert_eq!(tally.held + tally.drops(DropReason::NotListening), 2_000);
+    let counters = lab.rig.counters();
+    assert!(counters.held <= 1_024 * lab.rig.workers.len() as u64, "{}", counters.held);
+    assert_eq!(counters.held + counters.drops(DropReason::NotListening), 2_000);
     let mut lab = Lab::new(Layout::TwoArm);
     let (out, moved) = lab.send(HOST_B, &Build::tcp(at(B, 41000), at(V, 443), SYN, 7, 0));
     assert_eq!(moved.dropped, [DropReason::NotListening]);

@@ -24,7 +24,7 @@ fn s84_every_table_is_shown_in_time_and_costs_no_packet() {
         let mut connections: Vec<_> = (0..50)
             .map(|number| Connection::inward(bench, at(PHONE, 40_000 + number), 5060, HOST_A).open(bench))
             .collect();
-        let before = bench.lead.tally();
+        let before = bench.lead.counters();
         let requests = [
             Request::Status {},
             Request::Members {},
@@ -60,7 +60,7 @@ fn s84_every_table_is_shown_in_time_and_costs_no_packet() {
         bench.run(ms(5));
         seen += bench.look().len();
         assert_eq!(seen, sent, "{:?}", bench.lead.counted());
-        assert_eq!(bench.lead.tally().dropped, before.dropped);
+        assert_eq!(bench.lead.counters().dropped, before.dropped);
         connections.iter_mut().for_each(|connection| connection.exchange(bench));
     });
 }

@@ -100,12 +100,12 @@ fn exhaustion(protocol: Protocol) {
 /// sip-b finds no port, gets an error, and each time is counted.
 #[track_caller]
 fn nothing_is_left(bench: &mut Bench, protocol: Protocol) {
-    let before = bench.lead.tally().dropped.sum();
+    let before = bench.lead.counters().dropped.sum();
     for port in [20_000, 20_001, 20_002] {
         let sent = opening(protocol, at(B, port), at(PEER, 53));
         bench.answers(HOST_B, &sent, Build::icmp_error(G, B, 3, 13, &sent));
     }
-    assert_eq!(bench.lead.tally().dropped.sum() - before, 3, "{:?}", bench.lead.counted());
+    assert_eq!(bench.lead.counters().dropped.sum() - before, 3, "{:?}", bench.lead.counted());
 }
 
 #[test]
@@ -160,7 +160,7 @@ fn s86_a_flood_of_syns_takes_nothing_from_what_is_established() {
         let open = flows.iter().filter(|row| row.state == "established").count();
         assert_eq!(open, established.len(), "those that are half open went first");
         assert!(flows.len() > 900, "{} flows", flows.len());
-        assert!(bench.lead.tally().flows <= 3 * 1024);
+        assert!(bench.lead.counters().flows <= 3 * 1024);
     });
 }
 

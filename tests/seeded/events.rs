@@ -163,7 +163,7 @@ impl Run {
 
     /// Pieces whose rest has not come in ten seconds are given up.
     pub fn jump(&mut self) {
-        let before = self.lab.rig.tally().drops(DropReason::FragmentIncomplete);
+        let before = self.lab.rig.counters().drops(DropReason::FragmentIncomplete);
         self.lab.rig.wait(Duration::from_secs(11));
         assert_eq!(self.lab.rig.settle(), []);
         let waited: usize = self
@@ -172,8 +172,8 @@ impl Run {
             .chain(&self.incomplete)
             .map(|datagram| datagram.held.iter().filter(|held| **held).count())
             .sum();
-        let given_up = self.lab.rig.tally().drops(DropReason::FragmentIncomplete) - before;
-        assert_eq!((given_up, self.lab.rig.tally().held), (waited as u64, 0));
+        let given_up = self.lab.rig.counters().drops(DropReason::FragmentIncomplete) - before;
+        assert_eq!((given_up, self.lab.rig.counters().held), (waited as u64, 0));
         self.fragmented.iter_mut().for_each(|datagram| datagram.held.fill(false));
         self.incomplete.clear();
     }
@@ -184,8 +184,8 @@ impl Run {
             self.lab.rig.now += Duration::from_secs(50);
             assert_eq!(self.lab.rig.settle(), [], "what is forgotten is forgotten in silence");
         }
-        let tally = self.lab.rig.tally();
-        assert_eq!((tally.flows, tally.held, tally.imbalance()), (0, 0, 0), "tables drain");
+        let counters = self.lab.rig.counters();
+        assert_eq!((counters.flows, counters.held, counters.imbalance()), (0, 0, 0), "tables drain");
         self.model.forget();
         self.identifications = Identifications::default();
         self.called_before.clear();

@@ -25,11 +25,11 @@ impl<S: Setting> LabOn<S> {
 
     /// Sends frames one after another, at the same time; what came out, and what was counted.
     pub fn send_all(&mut self, from: Far, frames: &[Vec<u8>]) -> (Out, Moved) {
-        let before = self.rig.tally();
+        let before = self.rig.counters();
         let port = self.port(from);
         frames.iter().for_each(|frame| self.rig.ports.inject(port, frame));
         let out = self.rig.settle();
-        (out, Moved::between(&before, &self.rig.tally()))
+        (out, Moved::between(&before, &self.rig.counters()))
     }
 
     /// `out` is `expected` in pieces of `size`, for `to`, in order.
@@ -54,7 +54,7 @@ impl<S: Setting> LabOn<S> {
             Moved { received: count, transmitted: count, noticed: vec![Notice::Reassembled], ..Moved::default() };
         assert_eq!(moved, counted);
         self.expect_pieces(&out, to, expected.ttl(63), PIECE);
-        assert_eq!(self.rig.tally().held, 0);
+        assert_eq!(self.rig.counters().held, 0);
     }
 }
 

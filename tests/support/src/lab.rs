@@ -10,7 +10,7 @@ use fairlead::policy::intent::*;
 use fairlead::wire::build::{Build, mend_icmp, mend_ip};
 use fairlead::wire::facts::Link;
 use fairlead::wire::{Endpoint, Kind, Mac, Packet};
-use fairlead::worker::Tally;
+use fairlead::worker::Counters;
 
 /// How the appliance is connected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,8 +63,8 @@ pub struct Moved {
 }
 
 impl Moved {
-    /// From one tally to a later one; a reason stands as often as it was counted.
-    pub fn between(before: &Tally, after: &Tally) -> Moved {
+    /// From one reading to a later one; a reason stands as often as it was counted.
+    pub fn between(before: &Counters, after: &Counters) -> Moved {
         fn each<R: Copy>(all: &[R], times: impl Fn(R) -> u64) -> Vec<R> {
             all.iter().flat_map(|&reason| std::iter::repeat_n(reason, times(reason) as usize)).collect()
         }
@@ -175,10 +175,10 @@ impl<S: Setting> LabOn<S> {
 
     /// `from` sends a frame as it stands: what came out and what was counted.
     pub fn raw(&mut self, from: Far, frame: &[u8]) -> (Vec<(PortId, Vec<u8>)>, Moved) {
-        let before = self.rig.tally();
+        let before = self.rig.counters();
         let port = self.port(from);
         let out = self.rig.pass(port, frame);
-        (out, Moved::between(&before, &self.rig.tally()))
+        (out, Moved::between(&before, &self.rig.counters()))
     }
 
     /// As [`LabOn::raw`], for a packet.

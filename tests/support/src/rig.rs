@@ -17,7 +17,7 @@ use fairlead::policy::{Epoch, Snapshot};
 use fairlead::time::{Duration, Instant};
 use fairlead::wire::{Mac, Protocol, VlanId, check};
 use fairlead::worker::mailbox::{ManagementEnd, mailbox};
-use fairlead::worker::{Command, Event, Shared, Tally, Worker, WorkerId, hand_offs};
+use fairlead::worker::{Command, Counters, Event, Shared, Worker, WorkerId, hand_offs};
 use std::net::Ipv4Addr;
 use std::sync::{Arc, LazyLock};
 
@@ -184,10 +184,10 @@ impl<T: TestPorts> Rig<T> {
     /// As [`Rig::pass`], when nothing may come out and the frame must have been dropped for `reason`.
     #[track_caller]
     pub fn dropped(&mut self, port: PortId, frame: &[u8], reason: DropReason) {
-        let before = self.tally();
+        let before = self.counters();
         let frames = self.pass(port, frame);
         assert!(frames.is_empty(), "nothing was to come out, but {} did", frames.len());
-        let after = self.tally();
+        let after = self.counters();
         assert_eq!(after.drops(reason), before.drops(reason) + 1, "{}; counted: {:?}", reason.name(), self.counted());
         assert_eq!(after.dropped.sum(), before.dropped.sum() + 1);
     }
@@ -195,9 +195,9 @@ impl<T: TestPorts> Rig<T> {
     /// As [`Rig::pass`], when nothing may come out and the frame must have gone to management for `reason`.
     #[track_caller]
     pub fn punted(&mut self, port: PortId, frame: &[u8], reason: PuntReason) {
-        let before = self.tally().punts(reason);
+        let before = self.counters().punts(reason);
         assert!(self.pass(port, frame).is_empty());
-        assert_eq!(self.tally().punts(reason), before + 1, "counted: {:?}", self.counted());
+        assert_eq!(self.counters().punts(reason), before + 1, "counted: {:?}", self.counted());
     }
 
     /// Turns every worker until nothing moves, and takes what came out.
@@ -208,7 +208,7 @@ impl<T: TestPorts> Rig<T> {
             }
         }
         self.read_mail();
-        assert_eq!(self.tally().imbalance(), 0, "frames were lost or made up: {:?}", self.counted());
+        assert_eq!(self.counters().imbalance(), 0, "frames were lost or made up: {:?}", self.counted());
         let mut out = Vec::new();
         for port in 0..self.intent.ports.len() {
             let port = PortId(port as u8);
@@ -278,21 +278,21 @@ impl<T: TestPorts> Rig<T> {
     }
 
     /// All workers' counts together.
-    pub fn tally(&self) -> Tally {
+    pub fn counters(&self) -> Counters {
         self.shared.iter().map(|shared| shared.read()).collect::<Vec<_>>().iter().sum()
     }
 
     /// How often a notice was made.
     pub fn notices(&self, notice: Notice) -> u64 {
-        self.tally().notices(notice)
+        self.counters().notices(notice)
     }
 
     /// What was counted, by name, for a message.
     pub fn counted(&self) -> Vec<(&'static str, u64)> {
-        let tally = self.tally();
-        let drops = DropReason::ALL.iter().map(|r| (r.name(), tally.drops(*r)));
-        let punts = PuntReason::ALL.iter().map(|r| (r.name(), tally.punts(*r)));
-        let notices = Notice::ALL.iter().map(|r| (r.name(), tally.notices(*r)));
+        let counters = self.counters();
+        let drops = DropReason::ALL.iter().map(|r| (r.name(), counters.drops(*r)));
+        let punts = PuntReason::ALL.iter().map(|r| (r.name(), counters.punts(*r)));
+        let notices = Notice::ALL.iter().map(|r| (r.name(), counters.notices(*r)));
         drops.chain(punts).chain(notices).filter(|(_, count)| *count > 0).collect()
     }
 

@@ -17,7 +17,7 @@ use fairlead::policy::{Epoch, Snapshot};
 use fairlead::time::Instant;
 use fairlead::wire::Mac;
 use fairlead::worker::mailbox::{ManagementEnd, mailbox};
-use fairlead::worker::{Shared, Tally, Work, Worker, WorkerId, hand_offs};
+use fairlead::worker::{Counters, Shared, Work, Worker, WorkerId, hand_offs};
 use std::sync::{Arc, Weak};
 
 /// Our MAC on each port.
@@ -32,12 +32,12 @@ pub struct Logged {
 }
 
 /// Reads the workers' counters, as the field does.
-struct Counters(Vec<Arc<Shared>>);
+struct Published(Vec<Arc<Shared>>);
 
-impl CounterSource for Counters {
+impl CounterSource for Published {
     fn worker(&self, worker: WorkerId) -> WorkerCounters {
         let shared = &self.0[usize::from(worker.0)];
-        WorkerCounters { busy_percent: 0.0, tally: shared.read(), member_flows: shared.member_flows() }
+        WorkerCounters { busy_percent: 0.0, counters: shared.read(), member_flows: shared.member_flows() }
     }
 
     fn port(&self, _: PortId) -> PortCounters {
@@ -96,7 +96,7 @@ impl Appliance {
             macs: OURS.to_vec(),
             ports: vec![PortFacts::default(); 2],
             workers: workers.len(),
-            counters: Box::new(Counters(shared.clone())),
+            counters: Box::new(Published(shared.clone())),
             start: Wall(0),
         };
         Appliance {
@@ -122,13 +122,13 @@ impl Appliance {
     }
 
     /// All workers' counts together.
-    pub fn tally(&self) -> Tally {
+    pub fn counters(&self) -> Counters {
         self.shared.iter().map(|shared| shared.read()).collect::<Vec<_>>().iter().sum()
     }
 
     /// What was counted, by name, for a message.
     pub fn counted(&self) -> Vec<(String, u64)> {
-        let counted = WorkerCounters { tally: self.tally(), ..WorkerCounters::default() };
+        let counted = WorkerCounters { counters: self.counters(), ..WorkerCounters::default() };
         counted.rows().filter(|row| row.value > 0).map(|row| (row.name, row.value)).collect()
     }
 
@@ -163,7 +163,7 @@ impl Appliance {
             }
         }
         self.snapshots.retain(|snapshot| snapshot.strong_count() > 0);
-        assert_eq!(self.tally().imbalance(), 0, "frames were lost or made up: {:?}", self.counted());
+        assert_eq!(self.counters().imbalance(), 0, "frames were lost or made up: {:?}", self.counted());
         self.read_mail(now);
         self.ended += ended.len();
         ended.into_iter().rev().for_each(|at| drop(self.workers.remove(at)));
