@@ -25,7 +25,7 @@ fn a_busy_turn(c: &mut Criterion) {
         b.iter(|| {
             let length = lengths[at % TURNS];
             latency.turns.record(length, 1);
-            latency.in_box.record(length, black_box(64));
+            latency.forwarding.record(length, black_box(64));
             at += 1;
         });
     });

@@ -50,14 +50,14 @@ fn frames_are_recorded_with_the_turn_that_sent_them() {
     rig.ports.inject(OUTER, &request(40_000)[..20]);
     turn(&mut rig, 0, 60);
     let latency = measured(&mut rig).remove(0);
-    assert_eq!((latency.in_box.count(), latency.in_box.sum()), (10, 9 * 7_000 + 50_000));
-    assert!(near(latency.in_box.at_quantile(0.9), 7) && near(latency.in_box.longest(), 50));
+    assert_eq!((latency.forwarding.count(), latency.forwarding.sum()), (10, 9 * 7_000 + 50_000));
+    assert!(near(latency.forwarding.at_quantile(0.9), 7) && near(latency.forwarding.longest(), 50));
     assert_eq!((latency.turns.count(), latency.turns.sum()), (3, 117_000));
     assert_eq!((latency.stalls, latency.longest, latency.longest_at), (1, Duration::from_millis(3), idle));
 
     turn(&mut rig, 0, 10);
     let again = measured(&mut rig).remove(0);
-    assert_eq!((again.in_box.count(), again.stalls, again.longest), (0, 0, Duration::from_micros(10)));
+    assert_eq!((again.forwarding.count(), again.stalls, again.longest), (0, 0, Duration::from_micros(10)));
 }
 
 #[test]
@@ -68,13 +68,13 @@ fn frames_that_are_handed_over_are_recorded_from_where_they_were_received() {
     for worker in 0..2 {
         turn(&mut rig, worker, 5);
     }
-    let in_box: Vec<_> = measured(&mut rig).into_iter().map(|latency| latency.in_box).collect();
+    let forwarding: Vec<_> = measured(&mut rig).into_iter().map(|latency| latency.forwarding).collect();
     let handed = rig.counters().handed_off;
     let own = 40 - handed;
     assert_eq!(busy, [0, 1], "the first received all, the second what is its own");
     assert!((5..35).contains(&handed), "{handed} of 40");
-    assert_eq!((in_box[0].count(), in_box[0].sum()), (own, own * 7_000));
-    assert_eq!((in_box[1].count(), in_box[1].sum()), (handed, handed * 14_000), "both turns");
+    assert_eq!((forwarding[0].count(), forwarding[0].sum()), (own, own * 7_000));
+    assert_eq!((forwarding[1].count(), forwarding[1].sum()), (handed, handed * 14_000), "both turns");
 }
 
 #[test]

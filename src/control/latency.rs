@@ -1,4 +1,4 @@
-//! How long frames are in the box, of all workers; and whether every worker still turns.
+//! How long all workers take to forward frames, and whether every worker still turns.
 //!
 //! Owns what the workers have measured so far. Twice a second, and when an operator asks, each is sent an empty
 //! [`Latency`] and returns the one it had; so a worker neither copies nor takes memory, and nobody locks. That it is
@@ -13,7 +13,7 @@ use crate::admin::rows::{Bucket, LatencyRow, Spread};
 use crate::config::{CpuCores, LogLevel, duration_text};
 use crate::time::{Duration, Instant};
 use crate::worker::Latency;
-use crate::worker::latency::Spans;
+use crate::worker::latency::Histogram;
 use crate::worker::mailbox::{Command, WorkerId};
 
 /// How often workers are checked.
@@ -177,7 +177,7 @@ impl Latencies {
             worker,
             since: machine.wall(self.since),
             until: machine.wall(until),
-            forwarding: spread(&of.in_box),
+            forwarding: spread(&of.forwarding),
             loops: spread(&of.turns),
             stalls: of.stalls,
             stall_ns: nanos(cores.stall_threshold),
@@ -191,19 +191,19 @@ impl Latencies {
     }
 }
 
-fn spread(spans: &Spans) -> Spread {
+fn spread(histogram: &Histogram) -> Spread {
     let bucket = |us: u64| {
         let up_to = Duration::from_micros(us);
-        Bucket { up_to_ns: nanos(up_to), count: spans.up_to(up_to) }
+        Bucket { up_to_ns: nanos(up_to), count: histogram.up_to(up_to) }
     };
     Spread {
-        count: spans.count(),
-        sum_ns: spans.sum(),
-        p50_ns: spans.at_quantile(0.5),
-        p90_ns: spans.at_quantile(0.9),
-        p99_ns: spans.at_quantile(0.99),
-        p999_ns: spans.at_quantile(0.999),
-        max_ns: spans.longest(),
+        count: histogram.count(),
+        sum_ns: histogram.sum(),
+        p50_ns: histogram.at_quantile(0.5),
+        p90_ns: histogram.at_quantile(0.9),
+        p99_ns: histogram.at_quantile(0.99),
+        p999_ns: histogram.at_quantile(0.999),
+        max_ns: histogram.longest(),
         buckets: BOUNDS.map(bucket).into(),
     }
 }

@@ -89,7 +89,7 @@ impl<P: Port> Worker<P> {
         let mut count = 0;
         for HandedOff { frames, port, received } in handed_off.drain(..) {
             count += frames.count();
-            self.timing.taken_over(received, frames.count() as u64);
+            self.timing.handed_in(received, frames.count() as u64);
             match frames {
                 Frames::One(frame) => self.batch.push(frame, port, &self.engine),
                 // What came before it must leave before it.

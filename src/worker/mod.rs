@@ -30,7 +30,7 @@ pub use mailbox::{Command, Event, WorkerId};
 use crate::engine::{Engine, ResetOrder, Steering};
 use crate::io::{BURST, Port};
 use crate::policy::intent::PortId;
-use crate::time::Instant;
+use crate::time::{Duration, Instant};
 use burst::Batch;
 use hand_off::HandedOff;
 use held::Held;
@@ -143,6 +143,19 @@ impl<P: Port> Worker<P> {
             (false, 0) => Work::Idle,
             (false, done) => Work::Busy(done),
         }
+    }
+
+    /// A turn longer than `span` is a stall.
+    #[must_use]
+    pub fn stalled_after(mut self, span: Duration) -> Worker<P> {
+        self.timing.set_stall(span);
+        self
+    }
+
+    /// What the turn that has just ended did, and when it began and ended. Called after each turn by whoever has a clock.
+    #[inline]
+    pub fn note_turn(&mut self, work: Work, began: Instant, ended: Instant) {
+        self.timing.note(matches!(work, Work::Busy(_)), self.counters.transmitted, began, ended);
     }
 
     /// What is decided here, to be looked at.

@@ -24,7 +24,7 @@ fn alarms(bench: &mut Bench) -> Vec<String> {
 fn measure(bench: &mut Bench, worker: usize, us: u64, frames: u64) {
     let (span, at) = (Duration::from_micros(us), bench.now);
     let latency = bench.latency(worker);
-    latency.in_box.record(span, frames);
+    latency.forwarding.record(span, frames);
     latency.turns.record(span, 1);
     latency.stalls += u64::from(us > 1_000);
     if span > latency.longest {
