@@ -130,7 +130,7 @@ impl Engine {
     }
 
     /// From now on `snapshot` is what is read, and ports are claimed in `claims`: tables for its SNAT addresses. Returns the
-    /// snapshot it replaces, to be sent home.
+    /// snapshot it replaces, to be returned to who made it.
     pub fn install(&mut self, snapshot: Arc<Snapshot>, claims: Claims) -> Arc<Snapshot> {
         self.state.snapshot_number = self.state.snapshot_number.wrapping_add(1).max(1);
         self.state.flows.set_lifetimes(lifetimes(&snapshot.timeouts));

@@ -372,7 +372,7 @@ mod tests {
             let law = |holds: bool, law: &str| assert!(holds, "{law}: {ballot:?} gave {choice:?}");
 
             law(active != Some(State::Offline), "an offline member is never active");
-            law(obeys || ballot.forced.is_none() || state(ballot.forced) == Some(State::Offline), "force is obeyed");
+            law(obeys || ballot.forced.is_none() || state(ballot.forced) == Some(State::Offline), "force binds");
             law(obeys || active != Some(State::Drained), "a drained member is active only by force");
             law(
                 obeys || active != Some(State::Down) || !others_up,

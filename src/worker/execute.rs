@@ -105,21 +105,21 @@ impl<P: Port> Worker<P> {
     pub(super) fn hold(&mut self, hop: NextHop, frames: Frames<P::Frame>, port: PortId, now: Instant) {
         let kept = self.engine.snapshot().is_kept(hop);
         match self.held.neighbours.hold(hop, kept, Queued::new(hop, frames, port, now)) {
-            Ok(()) => self.want(hop, now),
+            Ok(()) => self.request_neighbour(hop, now),
             Err(frames) => self.counters.dropped_all(frames.count(), DropReason::NeighbourQueueFull),
         }
     }
 
     /// Management is asked for the hop's MAC, unless it was a moment ago.
-    fn want(&mut self, hop: NextHop, now: Instant) {
+    fn request_neighbour(&mut self, hop: NextHop, now: Instant) {
         if self.held.neighbours.asks(hop, now) {
-            self.post.want(hop);
+            self.events.request_neighbour(hop);
         }
     }
 
     fn punt(&mut self, frame: &P::Frame, headers: &Packet, port: PortId, reason: PuntReason) {
         let interface = self.engine.snapshot().interface_of(port, headers.vlan());
-        match interface.is_some_and(|interface| self.post.punt(reason, interface, frame.bytes())) {
+        match interface.is_some_and(|interface| self.events.punt(reason, interface, frame.bytes())) {
             true => self.counters.punted(reason),
             false => self.counters.dropped(DropReason::MailboxFull),
         }
@@ -139,7 +139,7 @@ impl<P: Port> Worker<P> {
             match (self.engine.decide(&headers, classified, now), held) {
                 (Verdict::Hold(hop), held) => {
                     self.held.neighbours.hold_again(hop, held);
-                    self.want(hop, now);
+                    self.request_neighbour(hop, now);
                 }
                 (verdict, Queued { frames: Frames::Fragments(pieces), port, .. }) => {
                     self.execute_whole(pieces, &headers, port, verdict);

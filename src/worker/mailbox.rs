@@ -43,7 +43,7 @@ pub fn mailbox(capacity: usize) -> (ManagementEnd, WorkerEnd) {
 
 /// From the management core to a worker.
 pub enum Command {
-    /// Take this snapshot at the next burst boundary and send the old one home; claim SNAT ports in these tables from then
+    /// Take this snapshot at the next burst boundary and return the old one; claim SNAT ports in these tables from then
     /// on.
     Install(Arc<Snapshot>, Claims),
     /// Send this whole frame (Ethernet header included, untagged or tagged as it stands) on a port.
@@ -71,9 +71,9 @@ pub enum Command {
         /// Which flows.
         filter: FlowFilter,
     },
-    /// Measure into this from now on, and send home what was measured so far as [`Event::Latency`].
+    /// Measure into this from now on, and return what was measured so far as [`Event::Latency`].
     Latency(Box<Latency>),
-    /// Finish: drop what waits, send every snapshot home, end.
+    /// Finish: drop what waits, return every snapshot, end.
     Stop,
 }
 

@@ -10,6 +10,7 @@
 pub mod arrivals;
 mod burst;
 pub mod counters;
+mod event_queue;
 mod execute;
 mod frames;
 pub mod hand_off;
@@ -17,7 +18,6 @@ mod held;
 pub mod latency;
 pub mod mailbox;
 mod pieces;
-mod post;
 mod query;
 mod send;
 
@@ -32,10 +32,11 @@ use crate::io::{BURST, Port};
 use crate::policy::intent::PortId;
 use crate::time::{Duration, Instant};
 use burst::Batch;
+use event_queue::EventQueue;
 use hand_off::HandedOff;
 use held::Held;
-use post::Post;
 use query::Queries;
+use rtrb::Consumer;
 use send::Outgoing;
 use std::sync::Arc;
 
@@ -49,7 +50,7 @@ pub enum Work {
     Idle,
     /// So many frames were received, taken over or made.
     Busy(usize),
-    /// [`Command::Stop`] was obeyed: everything is given back, the worker is to be dropped.
+    /// [`Command::Stop`] was executed: everything is returned, the worker is to be dropped.
     Ended,
 }
 
@@ -66,7 +67,8 @@ pub struct Worker<P: Port> {
     outgoing: Outgoing<P::Frame>,
     held: Held<P::Frame>,
     hand_off: HandOff<P::Frame>,
-    post: Post,
+    commands: Consumer<Command>,
+    events: EventQueue,
     queries: Queries,
     counters: Counters,
     /// As [`Counters::reasons`] stood when the counters of reasons were published last.
@@ -103,7 +105,8 @@ impl<P: Port> Worker<P> {
             outgoing: Outgoing::new(ports.len()),
             ports,
             hand_off,
-            post: Post::new(id, mailbox),
+            commands: mailbox.commands,
+            events: EventQueue::new(id, mailbox.events),
             queries: Queries::default(),
             counters: Counters::default(),
             reasons: 0,

@@ -114,7 +114,7 @@ impl<P: Port> Worker<P> {
         let (Some(frame), Some(interface)) = (fragment::join(&bytes), interface) else {
             return self.counters.dropped_all(pieces.len(), DropReason::BadFragment);
         };
-        match self.post.punt(reason, interface, &frame) {
+        match self.events.punt(reason, interface, &frame) {
             true => (0..pieces.len()).for_each(|_| self.counters.punted(reason)),
             false => self.counters.dropped_all(pieces.len(), DropReason::MailboxFull),
         }

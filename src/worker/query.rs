@@ -13,7 +13,7 @@ use crate::time::{Duration, Instant};
 use std::collections::VecDeque;
 use std::net::Ipv4Addr;
 
-/// Commands obeyed in one turn, at most.
+/// Commands executed in one turn, at most.
 const MAIL: usize = 32;
 /// Rows in one event, at most.
 const ROWS: usize = 64;
@@ -37,16 +37,16 @@ enum QueryKind {
 }
 
 impl<P: Port> Worker<P> {
-    /// Obeys what management has sent.
+    /// Executes what management has sent.
     pub(super) fn read_mail(&mut self, now: Instant) -> usize {
         let mut count = 0;
         while count < MAIL
-            && let Some(command) = self.post.next()
+            && let Some(command) = self.commands.pop().ok()
         {
             self.handle(command, now);
             count += 1;
         }
-        self.post.pay();
+        self.events.flush();
         count
     }
 
@@ -56,7 +56,7 @@ impl<P: Port> Worker<P> {
                 let epoch = snapshot.epoch;
                 self.held.reassembly.set_patience(snapshot.timeouts.reassembly);
                 let old = Some(self.engine.install(snapshot, claims));
-                self.post.say(Event::Installed { worker: self.id, epoch, at: now, old });
+                self.events.send(Event::Installed { worker: self.id, epoch, at: now, old });
                 self.decide_waiting(now);
             }
             Command::Transmit { port, frame } => self.originate(port, &frame),
@@ -67,7 +67,7 @@ impl<P: Port> Worker<P> {
             Command::ClearFlows { query, filter } => self.ask(query, filter, QueryKind::Clear { count: 0 }),
             Command::Latency(fresh) => {
                 let latency = self.timing.exchange(fresh);
-                self.post.say(Event::Latency { worker: self.id, latency });
+                self.events.send(Event::Latency { worker: self.id, latency });
             }
             Command::Stop => self.stopping = true,
         }
@@ -80,13 +80,13 @@ impl<P: Port> Worker<P> {
     /// Passes on what the engine saw of members.
     pub(super) fn report(&mut self, now: Instant) {
         while let Some(member) = self.engine.next_sighting() {
-            self.post.hint(member, now);
+            self.events.hint(member, now);
         }
     }
 
     /// Goes on with the first question that waits.
     pub(super) fn answer_queries(&mut self, now: Instant) {
-        if !self.post.has_room() {
+        if !self.events.has_room() {
             return;
         }
         let Some(mut query) = self.queries.waiting.pop_front() else { return };
@@ -114,7 +114,7 @@ impl<P: Port> Worker<P> {
             next = None;
         }
         if !rows.is_empty() || next.is_none() {
-            self.post.say(Event::Flows { query, rows, last: next.is_none() });
+            self.events.send(Event::Flows { query, rows, last: next.is_none() });
         }
         next
     }
@@ -126,12 +126,12 @@ impl<P: Port> Worker<P> {
             chosen
         });
         if next.is_none() {
-            self.post.say(Event::Cleared { query, count: *count });
+            self.events.send(Event::Cleared { query, count: *count });
         }
         next
     }
 
-    /// What waits is dropped and counted; [`Work::Ended`] once management has been told.
+    /// What waits is dropped and counted; [`Work::Ended`] once management knows.
     pub(super) fn end(&mut self) -> Work {
         self.counters.dropped_all(self.held.frames(), DropReason::Stopping);
         self.held.clear();
@@ -143,7 +143,10 @@ impl<P: Port> Worker<P> {
         }
         self.counters.set_gauges(&self.engine, 0);
         self.shared.publish(&self.counters, self.engine.flows_by_member(), true);
-        self.post.farewell()
+        match self.events.send_stopped() {
+            0 => Work::Ended,
+            waiting => Work::Busy(waiting),
+        }
     }
 }
 

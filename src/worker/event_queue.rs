@@ -1,0 +1,93 @@
+//! What a worker sends to the management core.
+//!
+//! Owns the worker's end of the ring of events. It never waits: what finds the ring full is sent again later if it must arrive
+//! (a snapshot must be returned to who made it), counted as dropped by the caller (punts), or not sent (hints).
+
+use super::mailbox::{Event, WorkerId};
+use crate::engine::PuntReason;
+use crate::policy::adjacency::NextHop;
+use crate::policy::intent::{InterfaceId, MemberId};
+use crate::time::{Duration, Instant};
+use rtrb::Producer;
+use std::collections::VecDeque;
+
+/// A hint about one member is sent at most once in this time.
+const HINT_PAUSE: Duration = Duration::from_millis(100);
+/// Ring places kept free of punts, so that a flood of them cannot keep a snapshot from being returned.
+const RESERVE: usize = 64;
+
+/// The ring to management, and what waits for room in it.
+pub(super) struct EventQueue {
+    worker: WorkerId,
+    ring: Producer<Event>,
+    /// Events that must arrive and found the ring full.
+    backlog: VecDeque<Event>,
+    hinted: Vec<(MemberId, Instant)>,
+    stopped_sent: bool,
+}
+
+impl EventQueue {
+    pub(super) fn new(worker: WorkerId, ring: Producer<Event>) -> EventQueue {
+        EventQueue { worker, ring, backlog: VecDeque::new(), hinted: Vec::new(), stopped_sent: false }
+    }
+
+    /// Sends what must arrive.
+    pub(super) fn send(&mut self, event: Event) {
+        self.backlog.push_back(event);
+        self.flush();
+    }
+
+    /// Sends the backlog as far as there is room.
+    pub(super) fn flush(&mut self) {
+        while let Some(event) = self.backlog.pop_front() {
+            if let Err(rtrb::PushError::Full(event)) = self.ring.push(event) {
+                self.backlog.push_front(event);
+                return;
+            }
+        }
+    }
+
+    /// Sends, once, that the worker has stopped. Returns how many events still wait for room.
+    pub(super) fn send_stopped(&mut self) -> usize {
+        if !std::mem::replace(&mut self.stopped_sent, true) {
+            self.backlog.push_back(Event::Stopped(self.worker));
+        }
+        self.flush();
+        self.backlog.len()
+    }
+
+    /// There is room for an event that may be large and is wanted: rows of a table.
+    pub(super) fn has_room(&self) -> bool {
+        self.backlog.is_empty() && self.ring.slots() > RESERVE
+    }
+
+    /// Sends a copy of a frame; `false` when there is no room.
+    pub(super) fn punt(&mut self, reason: PuntReason, interface: InterfaceId, frame: &[u8]) -> bool {
+        // ARP may fill half of the ring: a storm of it must not cost the probes their answers.
+        let room = match reason {
+            PuntReason::Arp => self.ring.slots() > self.ring.buffer().capacity() / 2,
+            PuntReason::Local => true,
+        };
+        if !room || !self.has_room() {
+            return false;
+        }
+        let punt = Event::Punt { worker: self.worker, reason, interface, frame: frame.into() };
+        self.ring.push(punt).is_ok()
+    }
+
+    /// Asks for a next hop's MAC. Not sent when the ring is full; the next frame asks again.
+    pub(super) fn request_neighbour(&mut self, hop: NextHop) {
+        if self.has_room() {
+            let _ = self.ring.push(Event::Wanted(hop));
+        }
+    }
+
+    /// Reports that a member's state may have changed, unless that was reported a moment ago.
+    pub(super) fn hint(&mut self, member: MemberId, now: Instant) {
+        self.hinted.retain(|&(_, at)| now.since(at) < HINT_PAUSE);
+        let lately = self.hinted.iter().any(|&(hinted, _)| hinted == member);
+        if !lately && self.has_room() && self.ring.push(Event::Hint(member)).is_ok() {
+            self.hinted.push((member, now));
+        }
+    }
+}
