@@ -17,8 +17,10 @@ use crate::control::{Controller, Machine};
 use crate::flow::Claims;
 use anyhow::{Context, Result};
 use clock::Clock;
+use log::Log;
 use manage::{Ending, Manager};
 use plane::Plane;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use tokio::net::TcpListener;
@@ -33,29 +35,34 @@ pub fn run(file: &Path, socket: Option<PathBuf>) -> ExitCode {
     let mut configuration = match config::load(file) {
         Ok(configuration) => configuration,
         Err(errors) => {
-            eprintln!("{errors}");
+            let _ = writeln!(io::stderr(), "{errors}");
             return ExitCode::from(2);
         }
     };
     if let Some(socket) = socket {
         configuration.settings.admin_socket = socket;
     }
-    log::start(configuration.settings.log);
+    let log = match log::start(configuration.settings.log) {
+        Ok(log) => log,
+        Err(error) => {
+            let _ = writeln!(io::stderr(), "fairlead: the log cannot be started: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
     introduce(file, &configuration);
     for warning in &configuration.warnings {
         tracing::warn!("{}", warning.to_string().trim_start_matches("warning: "));
     }
-    match start(file, configuration) {
-        Ok(Ending::Asked) => ExitCode::SUCCESS,
+    let (code, last) = match start(file, configuration, &log) {
+        Ok(Ending::Asked) => (ExitCode::SUCCESS, None),
         Ok(Ending::WorkerLost) => {
-            eprintln!("fairlead: a worker has ended unexpectedly; the log above says why");
-            ExitCode::FAILURE
+            let last = "fairlead: a worker has ended unexpectedly; the log above says why".to_owned();
+            (ExitCode::FAILURE, Some(last))
         }
-        Err(error) => {
-            eprintln!("fairlead: {error:#}");
-            ExitCode::FAILURE
-        }
-    }
+        Err(error) => (ExitCode::FAILURE, Some(format!("fairlead: {error:#}"))),
+    };
+    log.end(last.as_deref());
+    code
 }
 
 /// The first line of the log: which program, which file, which cores, and where to ask it.
@@ -71,7 +78,7 @@ fn introduce(file: &Path, configuration: &Configuration) {
     );
 }
 
-fn start(file: &Path, configuration: Configuration) -> Result<Ending> {
+fn start(file: &Path, configuration: Configuration, log: &Log) -> Result<Ending> {
     let clock = Clock::start();
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -89,9 +96,9 @@ fn start(file: &Path, configuration: Configuration) -> Result<Ending> {
     let claims = Claims::new(configuration.intent.snats.iter().map(|snat| snat.address), plane::seed());
     let plane = Plane::start(&configuration, &claims, clock)?;
     log_ports(&configuration, &plane);
-    let controller = controller(configuration, claims, &plane, clock);
+    let controller = controller(configuration, claims, &plane, log, clock);
     let (sender, asked) = mpsc::channel(QUESTIONS);
-    let manager = Manager::new(controller, plane, asked, file.to_owned(), clock);
+    let manager = Manager::new(controller, plane, asked, file.to_owned(), log.clone(), clock);
     runtime.block_on(serve(manager, sender, socket, page))
 }
 
@@ -114,12 +121,13 @@ fn log_ports(configuration: &Configuration, plane: &Plane) {
     }
 }
 
-fn controller(configuration: Configuration, claims: Claims, plane: &Plane, clock: Clock) -> Controller {
+fn controller(configuration: Configuration, claims: Claims, plane: &Plane, log: &Log, clock: Clock) -> Controller {
     let machine = Machine {
         macs: plane.macs.clone(),
         ports: plane.facts.clone(),
         workers: plane.mail.len(),
-        counters: plane.counters(),
+        counters: plane.counters(log.clone()),
+        log: log.level(configuration.settings.log),
         start: clock.wall().into(),
     };
     Controller::new(configuration, machine, claims, plane::seed(), clock.now())

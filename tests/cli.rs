@@ -41,7 +41,7 @@ fn help_names_every_command_and_the_exit_codes() {
     let (code, out, err) = ran(&["--help"]);
     assert_eq!((code, err.as_str()), (Some(0), ""));
     let words = "run check status members virtual-servers probes flows snat neighbours routes ports counters \
-                 switchovers latency member pool exclude probe reload completion manual";
+                 switchovers latency member pool exclude probe log reload completion manual";
     for first in words.split(' ') {
         assert!(out.lines().any(|line| line.trim_start().starts_with(first)), "{first}: {out}");
     }
@@ -113,6 +113,33 @@ fn nobody_there_is_three_with_socket_reason_and_remedy() {
     let (code, _, err) = read(fairlead(&["status"]).env("FAIRLEAD_SOCKET", &socket).output().unwrap());
     assert_eq!(code, Some(3));
     assert!(err.contains(name) && err.contains("nothing listens"), "{err}");
+}
+
+#[test]
+fn an_appliance_that_does_not_answer_is_three_when_the_time_is_up() {
+    let directory = tempfile::tempdir().unwrap();
+    let socket = directory.path().join("admin.sock");
+    let name = socket.to_str().unwrap();
+    // Stopped, it accepts nobody; the kernel takes the connection, and what is asked, all the same.
+    let _listener = UnixListener::bind(&socket).unwrap();
+    for words in [&["status"][..], &["members", "--json"], &["reload"], &["status", "--watch"]] {
+        let (code, out, err) = ran(&[&["--socket", name, "--timeout", "1"], words].concat());
+        assert_eq!((code, out.as_str()), (Some(3), ""), "{words:?}: {err}");
+        assert!(err.contains(&format!("does not answer at {name}: nothing came in 1 s")), "{err}");
+        assert!(err.contains("systemctl status fairlead") && err.contains("--timeout"), "{err}");
+    }
+}
+
+#[test]
+fn the_unit_reloads_by_the_command_so_that_systemctl_learns_what_came_of_it() {
+    let unit = include_str!("../dpdk-config/systemd/fairlead.service");
+    let [started, reloaded] = ["ExecStart=", "ExecReload="].map(|key| {
+        let line = unit.lines().find_map(|line| line.strip_prefix(key)).expect(key);
+        line.split(' ').collect::<Vec<_>>()
+    });
+    assert_eq!(started[0], reloaded[0], "one program");
+    let (code, _, err) = ran(&[&reloaded[1..], &["--help"]].concat());
+    assert_eq!((reloaded[1], code), ("reload", Some(0)), "{err}");
 }
 
 #[test]

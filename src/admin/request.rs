@@ -6,6 +6,7 @@
 
 use super::answer::{AdminError, Answer, Code};
 pub use super::words::AdminState;
+use crate::config::LogLevel;
 use ipnet::Ipv4Net;
 use serde::de::Error;
 use serde::{Deserialize, Deserializer, Serialize};
@@ -113,6 +114,12 @@ pub enum Request {
     ProbeNow {
         /// The member's name.
         member: String,
+    },
+    /// Change what is logged, at once and until the file's `log` changes or a restart; the answer is what is logged now.
+    LogLevel {
+        /// The lowest severity from now on; absent: it stays.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        level: Option<LogLevel>,
     },
     /// Read the file again, all or nothing; the answer is the differences.
     Reload {},
@@ -274,6 +281,8 @@ mod tests {
                 Request::FlowsClear { filter },
             ),
             (r#"{"command":"counters","args":{"all":true}}"#, Request::Counters { all: true }),
+            (r#"{"command":"log-level","args":{}}"#, Request::LogLevel { level: None }),
+            (r#"{"command":"log-level","args":{"level":"debug"}}"#, Request::LogLevel { level: Some(LogLevel::Debug) }),
             (
                 r#"{"command":"member-set","args":{"member":"sip-a","admin":"draining"}}"#,
                 Request::MemberSet { member: member(), admin: AdminState::Draining },

@@ -9,7 +9,7 @@ pub use super::words::{
     AdminState, Choice, Forecast, Link, MemberState, NeighbourState, Origin, Role, RouteKind, VirtualServerState,
 };
 
-pub use crate::config::{Change, ChangeKind};
+pub use crate::config::{Change, ChangeKind, LogLevel};
 use crate::wire::Tuple;
 use ipnet::Ipv4Net;
 use serde::{Deserialize, Serialize};
@@ -354,6 +354,15 @@ pub struct SwitchoverRow {
     pub published: Option<u64>,
     /// The last worker uses it; `None`: not yet.
     pub installed: Option<u64>,
+}
+
+/// The answer to `log-level`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Logging {
+    /// The lowest severity that is logged now.
+    pub level: LogLevel,
+    /// What the file says.
+    pub file: LogLevel,
 }
 
 /// The answer to `reload`.

@@ -4,6 +4,7 @@
 //! happens becomes an input; everything the controller wants becomes an act here. Decides nothing.
 
 use super::clock::Clock;
+use super::log::Log;
 use super::plane::Plane;
 use crate::admin::{Answer, Asked};
 use crate::config;
@@ -28,6 +29,7 @@ pub struct Manager {
     plane: Plane,
     asked: mpsc::Receiver<Asked>,
     file: PathBuf,
+    log: Log,
     /// Commands that found a worker's ring full, oldest first.
     backlog: Vec<VecDeque<Command>>,
     answers: HashMap<u64, oneshot::Sender<Answer>>,
@@ -51,12 +53,13 @@ impl Manager {
         plane: Plane,
         asked: mpsc::Receiver<Asked>,
         file: PathBuf,
+        log: Log,
         clock: Clock,
     ) -> Manager {
         let backlog = plane.mail.iter().map(|_| VecDeque::new()).collect();
         let links = vec![false; plane.macs.len()];
         let (answers, requests, stopped) = (HashMap::new(), 0, false);
-        Manager { clock, controller, plane, asked, file, backlog, answers, requests, links, stopped }
+        Manager { clock, controller, plane, asked, file, log, backlog, answers, requests, links, stopped }
     }
 
     /// Runs until a signal ends it or a worker is lost, then stops the workers in order.
@@ -128,7 +131,8 @@ impl Manager {
                 }
             }
             Output::ReadFile { request_id } => self.read_file(request_id),
-            Output::Log { level, message } => super::log::say(level, &message),
+            Output::Log { level, message } => super::log::write(level, &message),
+            Output::LogLevel(level) => self.log.set_level(level),
             Output::Ready => {
                 tracing::info!("ready");
                 let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
@@ -176,7 +180,7 @@ impl Manager {
 
     /// Reads the file again and tells the controller what stands there.
     fn read_file(&mut self, request_id: Option<u64>) {
-        let read = config::load(&self.file).map(Box::new).map_err(|errors| errors.to_string());
+        let read = config::load(&self.file).map(Box::new);
         self.controller.handle(Input::Reload { request_id, read }, self.clock.now());
     }
 

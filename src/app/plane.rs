@@ -4,6 +4,7 @@
 
 use super::clock::Clock;
 use super::load::Load;
+use super::log::Log;
 use super::rss::Rss;
 use crate::config::{Configuration, Idle};
 use crate::control::{CounterSource, PortCounters, PortFacts, WorkerCounters};
@@ -88,8 +89,9 @@ impl Plane {
         Ok(Plane { mail, macs, gauges: Arc::new(Gauges { ports, workers }), facts, threads })
     }
 
-    pub fn counters(&self) -> Box<dyn CounterSource> {
-        Box::new(Arc::clone(&self.gauges))
+    /// Everything that counts, the log's losses included.
+    pub fn counters(&self, log: Log) -> Box<dyn CounterSource> {
+        Box::new(Counting { gauges: Arc::clone(&self.gauges), log })
     }
 
     /// The cable of a port is in and the other end speaks.
@@ -187,18 +189,28 @@ pub fn seed() -> u64 {
     std::collections::hash_map::RandomState::new().build_hasher().finish()
 }
 
-impl CounterSource for Arc<Gauges> {
+/// What management reads counters from.
+struct Counting {
+    gauges: Arc<Gauges>,
+    log: Log,
+}
+
+impl CounterSource for Counting {
     fn worker(&self, worker: WorkerId) -> WorkerCounters {
-        let Some(gauge) = self.workers.get(usize::from(worker.0)) else { return WorkerCounters::default() };
+        let Some(gauge) = self.gauges.workers.get(usize::from(worker.0)) else { return WorkerCounters::default() };
         let busy_percent = f64::from_bits(gauge.busy.load(Ordering::Relaxed));
         WorkerCounters { busy_percent, counters: gauge.shared.read(), member_flows: gauge.shared.member_flows() }
     }
 
     fn port(&self, port: PortId) -> PortCounters {
         PortCounters {
-            speed_mbps: self.ports.link(port.index()).mbps,
-            stats: self.ports.stats(port.index()),
-            arrived: self.workers.iter().map(|gauge| gauge.shared.arrivals.at(port)).sum(),
+            speed_mbps: self.gauges.ports.link(port.index()).mbps,
+            stats: self.gauges.ports.stats(port.index()),
+            arrived: self.gauges.workers.iter().map(|gauge| gauge.shared.arrivals.at(port)).sum(),
         }
+    }
+
+    fn log_lines_lost(&self) -> u64 {
+        self.log.lost()
     }
 }

@@ -4,9 +4,9 @@ use super::commands::{Command, Shown};
 use super::parse;
 use crate::admin::rows::{
     AdminState, AlarmRow, Change, ChangeKind, Choice, Cleared, CounterRow, Ends, ExcludeRow, FlowRow, Forecast,
-    LatencyRow, Link, MemberProbe, MemberRow, MemberState, NeighbourRow, NeighbourState, Origin, PortRow, ProbeRow,
-    Reloaded, Role, RouteKind, RouteRow, SnatRow, Spread, Status, SwitchoverRow, VirtualServerRow, VirtualServerState,
-    Wall, WorkerRow,
+    LatencyRow, Link, LogLevel, Logging, MemberProbe, MemberRow, MemberState, NeighbourRow, NeighbourState, Origin,
+    PortRow, ProbeRow, Reloaded, Role, RouteKind, RouteRow, SnatRow, Spread, Status, SwitchoverRow, VirtualServerRow,
+    VirtualServerState, Wall, WorkerRow,
 };
 use crate::time::Duration;
 use serde::Serialize;
@@ -410,6 +410,9 @@ fn what_a_reload_changed() {
         change(ChangeKind::Changed, "monitor sip-options: interval", Some("500ms"), Some("200ms")),
     ];
     insta::assert_snapshot!(shown("reload", Reloaded { changes }));
+    let logging = |level, file| shown("log level", Logging { level, file });
+    assert_eq!(logging(LogLevel::Debug, LogLevel::Info), "log level debug (the file says info)\n");
+    assert_eq!(logging(LogLevel::Warn, LogLevel::Warn), "log level warn\n");
     assert_eq!(shown("reload", Reloaded::default()), "configuration reloaded: no difference\n");
 }
 

@@ -4,7 +4,7 @@
 
 use super::commands::Command;
 use clap::parser::ValueSource;
-use clap::{CommandFactory, FromArgMatches, Parser, ValueHint};
+use clap::{CommandFactory, FromArgMatches, Parser, ValueHint, value_parser};
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::sync::LazyLock;
@@ -16,7 +16,7 @@ pub const DEFAULT_SOCKET: &str = "/run/fairlead/admin.sock";
 pub const EXIT_CODES: &str = "  0  done
   1  refused or failed
   2  bad usage, or bad file
-  3  the appliance cannot be reached";
+  3  the appliance cannot be reached, or does not answer in time";
 
 /// The version, and which DPDK is built in.
 static VERSION: LazyLock<String> = LazyLock::new(|| {
@@ -36,6 +36,9 @@ pub struct Program {
     /// The admin socket [default: /run/fairlead/admin.sock]
     #[arg(long, global = true, env = "FAIRLEAD_SOCKET", value_name = "PATH", value_hint = ValueHint::FilePath)]
     pub socket: Option<PathBuf>,
+    /// Give up when nothing comes for so long [default: 5; 15 for changes, 120 for `probe now`]
+    #[arg(long, global = true, value_name = "SECONDS", value_parser = value_parser!(u64).range(1..=3600))]
+    pub timeout: Option<u64>,
     /// `socket` was typed, and is not what the environment says.
     #[arg(skip)]
     pub typed: bool,
@@ -77,6 +80,7 @@ mod tests {
     use super::*;
     use crate::admin::Request;
     use crate::admin::request::{AdminState, FlowSelection};
+    use crate::config::LogLevel;
 
     fn parsed(line: &str) -> Result<Program, clap::Error> {
         program(line.split(' ').map(OsString::from))
@@ -100,6 +104,8 @@ mod tests {
         let rows = [
             ("fairlead status", Request::Status {}),
             ("fairlead counters --all --json", Request::Counters { all: true }),
+            ("fairlead log level", Request::LogLevel { level: None }),
+            ("fairlead log level debug --json", Request::LogLevel { level: Some(LogLevel::Debug) }),
             ("fairlead latency --reset", Request::Latency { reset: true }),
             ("fairlead flows", Request::Flows { filter: all(), limit: 1000 }),
             (
@@ -155,6 +161,7 @@ mod tests {
             "fairlead flows --limit 5 clear",
             "fairlead exclude add p 10.1.0.0/8",
             "fairlead run",
+            "fairlead log level loud",
             "fairlead status --watch --json",
             "fairlead completion tcsh",
         ] {

@@ -9,6 +9,8 @@ use std::ops::Range;
 /// Where something stands in the file: byte offsets.
 pub(super) type Span = Range<usize>;
 
+/// Errors that fit in one line of a log.
+const BRIEF: usize = 3;
 /// Widest line of a rendering, in columns.
 const WIDTH: usize = 100;
 
@@ -79,6 +81,18 @@ impl fmt::Display for ConfigErrors {
 
 impl std::error::Error for ConfigErrors {}
 
+impl ConfigErrors {
+    /// The first few errors in one line, for a log: `lead.toml:3:1: unknown key; lead.toml:9:5: ...; and 2 more`.
+    pub fn brief(&self) -> String {
+        let mut parts: Vec<String> = self.errors.iter().take(BRIEF).map(Finding::brief).collect();
+        let more = self.errors.len().saturating_sub(BRIEF);
+        if more > 0 {
+            parts.push(format!("and {more} more: `fairlead check {}` lists all", self.file));
+        }
+        parts.join("; ")
+    }
+}
+
 impl fmt::Display for Finding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let word = if self.severity == Severity::Error { "error" } else { "warning" };
@@ -103,6 +117,15 @@ impl fmt::Display for Finding {
 }
 
 impl Finding {
+    /// Place and message, in one line.
+    fn brief(&self) -> String {
+        let message = self.message.split_whitespace().collect::<Vec<_>>().join(" ");
+        match &self.place {
+            Some(place) => format!("{}:{}:{}: {message}", self.file, place.line, place.column),
+            None => format!("{}: {message}", self.file),
+        }
+    }
+
     fn margin(&self) -> String {
         let lines = self.place.iter().chain(self.related.iter().map(|(place, _)| place)).map(|place| place.line);
         " ".repeat(lines.max().map_or(1, |line| line.to_string().len()))

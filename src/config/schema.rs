@@ -164,7 +164,7 @@ section! { "appliance", ONCE, Appliance, compared Settings; "The appliance itsel
         "Path of the admin socket, a unix stream socket of mode 0660.";
     metrics: SocketAddr = (absent "no metrics"), Socket, restart,
         "Where Prometheus text is served, over the kernel's TCP.";
-    log: LogLevel = "info", choice::<LogLevel>(&[]), restart, "The lowest severity that is logged to stderr.";
+    log: LogLevel = "info", choice::<LogLevel>(&[]), live, "The lowest severity that is logged to stderr.";
 } }
 
 section! { "cores", ONCE, Cores, built CpuCores; "Which CPU core does what." {

@@ -33,6 +33,10 @@ impl CounterSource for Still {
     fn port(&self, _: PortId) -> PortCounters {
         PortCounters { speed_mbps: Some(10_000), ..PortCounters::default() }
     }
+
+    fn log_lines_lost(&self) -> u64 {
+        3
+    }
 }
 
 /// What a fake member does with a probe.
@@ -74,6 +78,7 @@ pub(crate) struct Bench {
     on_the_wire: Vec<(Instant, Event)>,
     pub(crate) frames: Vec<(Instant, PortId, Vec<u8>)>,
     pub(crate) logs: Vec<(LogLevel, String)>,
+    pub(crate) levels: Vec<LogLevel>,
     pub(crate) answers: BTreeMap<u64, Answer>,
     pub(crate) given_up: Vec<NextHop>,
     /// How often a worker was told to forget flows.
@@ -127,6 +132,7 @@ impl Bench {
             ports: vec![PortFacts { driver: "null".into(), rx_queues: 2, tx_queues: 2, ..PortFacts::default() }; 2],
             workers: 2,
             counters: Box::new(Still),
+            log: LogLevel::Info,
             start: Wall(1_795_352_645_000_000),
         };
         let fake = || FakeWorker { snapshot: None, mail: VecDeque::new(), latency: Box::default(), asleep: false };
@@ -138,6 +144,7 @@ impl Bench {
             on_the_wire: Vec::new(),
             frames: Vec::new(),
             logs: Vec::new(),
+            levels: Vec::new(),
             answers: BTreeMap::new(),
             given_up: Vec::new(),
             cleared: 0,
@@ -269,6 +276,7 @@ impl Bench {
             }
             Output::ReadFile { request_id } => self.reads.push(request_id),
             Output::Log { level, message } => self.logs.push((level, message)),
+            Output::LogLevel(level) => self.levels.push(level),
             Output::Ready => self.ready = true,
             Output::Stopped => self.stopped = true,
         }

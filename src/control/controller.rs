@@ -18,7 +18,7 @@ use super::switchovers::{self, Switchovers};
 use super::waiting::Waiting;
 use crate::admin::Request;
 use crate::admin::rows::SwitchoverRow;
-use crate::config::{Configuration, LogLevel};
+use crate::config::{ConfigErrors, Configuration, LogLevel};
 use crate::engine::PuntReason;
 use crate::flow::Claims;
 use crate::policy::adjacency::NextHop;
@@ -46,8 +46,8 @@ pub enum Input {
     Reload {
         /// As asked.
         request_id: Option<u64>,
-        /// What it says, or everything that is wrong with it, in words.
-        read: Result<Box<Configuration>, String>,
+        /// What it says, or everything that is wrong with it.
+        read: Result<Box<Configuration>, ConfigErrors>,
     },
     /// The link of a NIC is up or down. To be said at the start, and when it changes.
     Link {
@@ -106,7 +106,7 @@ impl Controller {
             latencies: Latencies::new(workers, now),
             waiting: Waiting::default(),
             stopping: None,
-            outputs: Outbox::default(),
+            outputs: Outbox::new(machine.log),
             deadline: None,
             file,
             machine,

@@ -4,6 +4,7 @@
 //! table in a test.
 
 use crate::admin::rows::{CounterRow, Wall};
+use crate::config::LogLevel;
 use crate::engine::{DropReason, Notice, PuntReason};
 use crate::io::PortStats;
 use crate::policy::intent::PortId;
@@ -100,6 +101,8 @@ pub trait CounterSource: Send {
     fn worker(&self, worker: WorkerId) -> WorkerCounters;
     /// A NIC's.
     fn port(&self, port: PortId) -> PortCounters;
+    /// Lines of the log that could not be written.
+    fn log_lines_lost(&self) -> u64;
 }
 
 /// What the controller is started with, and never changes.
@@ -112,6 +115,8 @@ pub struct Machine {
     pub workers: usize,
     /// Who can read counters.
     pub counters: Box<dyn CounterSource>,
+    /// The lowest severity that is logged at the start.
+    pub log: LogLevel,
     /// The wall clock at [`Instant::ZERO`].
     pub start: Wall,
 }

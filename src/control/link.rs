@@ -82,10 +82,16 @@ impl Link {
         let event = self.neighbours.next_event()?;
         match event {
             NeighbourEvent::Send { interface, to, arp } => {
+                out.trace(|| format!("ARP {:?} to {to}: {} asks for {}", arp.operation, arp.sender, arp.target));
                 if let Some(from) = self.addresses.find(interface) {
                     transmit(from.port, arp_frame(to, from.vlan, &arp), out);
                 }
             }
+            NeighbourEvent::Reachable(hop, mac) => out.debug(|| format!("neighbour {hop} is at {mac}")),
+            NeighbourEvent::Failed(hop) | NeighbourEvent::Unreachable(hop) => {
+                out.debug(|| format!("neighbour {hop} does not answer ARP"));
+            }
+            NeighbourEvent::Forgotten(hop) => out.debug(|| format!("neighbour {hop} is forgotten")),
             NeighbourEvent::Claimed { interface, address, mac } => {
                 self.on_claim((interface, address), mac, intent, out, now);
             }
@@ -93,7 +99,7 @@ impl Link {
             NeighbourEvent::Moved { hop, from, to, after } if after >= QUARREL => {
                 out.log(LogLevel::Info, format!("{hop} moved from {from} to {to}"));
             }
-            _ => {}
+            NeighbourEvent::Moved { hop, from, to, .. } => out.debug(|| format!("{hop} moved from {from} to {to}")),
         }
         Some(event)
     }

@@ -30,9 +30,11 @@ pub enum Output {
     Log {
         /// How grave it is.
         level: LogLevel,
-        /// One line, except for the errors of a file.
+        /// One line.
         message: String,
     },
+    /// Log what is at least so grave from now on.
+    LogLevel(LogLevel),
     /// Every worker has the first snapshot.
     Ready,
     /// Nothing more will come: the threads may be joined.
@@ -40,13 +42,36 @@ pub enum Output {
 }
 
 /// Outputs on their way out, and the alarms that stand.
-#[derive(Default)]
 pub(super) struct Outbox {
     outputs: VecDeque<Output>,
     pub(super) alarms: Alarms,
+    /// The lowest severity that is logged.
+    level: LogLevel,
+}
+
+impl Default for Outbox {
+    fn default() -> Outbox {
+        Outbox::new(LogLevel::Info)
+    }
 }
 
 impl Outbox {
+    /// Nothing is wanted, and what is at least as grave as `level` is logged.
+    pub(super) fn new(level: LogLevel) -> Outbox {
+        Outbox { outputs: VecDeque::new(), alarms: Alarms::default(), level }
+    }
+
+    /// The lowest severity that is logged.
+    pub(super) fn level(&self) -> LogLevel {
+        self.level
+    }
+
+    /// It is this from now on.
+    pub(super) fn set_level(&mut self, level: LogLevel) {
+        self.level = level;
+        self.push(Output::LogLevel(level));
+    }
+
     pub(super) fn push(&mut self, output: Output) {
         self.outputs.push_back(output);
     }
@@ -61,6 +86,20 @@ impl Outbox {
 
     pub(super) fn log(&mut self, level: LogLevel, message: String) {
         self.push(Output::Log { level, message });
+    }
+
+    /// What each part does, in words that are made only if they are logged.
+    pub(super) fn debug(&mut self, message: impl FnOnce() -> String) {
+        if matches!(self.level, LogLevel::Debug | LogLevel::Trace) {
+            self.log(LogLevel::Debug, message());
+        }
+    }
+
+    /// Everything; likewise.
+    pub(super) fn trace(&mut self, message: impl FnOnce() -> String) {
+        if self.level == LogLevel::Trace {
+            self.log(LogLevel::Trace, message());
+        }
     }
 
     /// The alarm stands until it is cleared; its first line goes to the log with `level`.

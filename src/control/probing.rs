@@ -57,11 +57,11 @@ impl Probing {
             self.host.poll(now);
             let mut busy = false;
             while let Some((probe, outcome)) = self.host.next_outcome() {
-                self.on_outcome(probe, outcome, intent, link, now);
+                self.on_outcome(probe, outcome, intent, link, out, now);
                 busy = true;
             }
             while let Some(start) = self.monitors.poll(now) {
-                self.begin(start, intent, link, now);
+                self.begin(start, intent, link, out, now);
                 busy = true;
             }
             self.transmit(link, out, now);
@@ -118,20 +118,37 @@ impl Probing {
         &self.monitors
     }
 
-    fn begin(&mut self, start: Start, intent: &Intent, link: &Link, now: Instant) {
+    fn begin(&mut self, start: Start, intent: &Intent, link: &Link, out: &mut Outbox, now: Instant) {
         let (member, monitor) = (&intent.members[start.member], &intent.monitors[start.monitor]);
         let source = link.addresses.interfaces()[member.interface].address_towards(member.address);
+        out.trace(|| format!("probe {}: {} of {} from {source}", start.probe.0, monitor.name, member.name));
         self.host.start(start.probe, monitor, source, member.address, now);
     }
 
     /// After a timeout the MAC is verified as well: a host that died does not answer ARP either.
-    fn on_outcome(&mut self, probe: ProbeId, outcome: Outcome, intent: &Intent, link: &mut Link, now: Instant) {
+    fn on_outcome(
+        &mut self,
+        probe: ProbeId,
+        outcome: Outcome,
+        intent: &Intent,
+        link: &mut Link,
+        out: &mut Outbox,
+        now: Instant,
+    ) {
         self.news = true;
         let silent = outcome == Outcome::Timeout;
-        if let Some(member) = self.monitors.on_outcome(probe, outcome, now)
-            && silent
-        {
-            link.reverify(intent.members[member].hop(), now);
+        match &outcome {
+            Outcome::Good { rtt, detail } => out.trace(|| format!("probe {}: {detail} in {rtt:?}", probe.0)),
+            Outcome::Failed { reason } => out.debug(|| format!("probe {} failed: {reason}", probe.0)),
+            Outcome::Timeout => out.debug(|| format!("probe {} failed: no answer", probe.0)),
+        }
+        let Some(id) = self.monitors.on_outcome(probe, outcome, now) else { return };
+        let (member, verdict) = (&intent.members[id], self.monitors.verdict(id));
+        if verdict.since == now {
+            out.debug(|| format!("member {} is {}: {}", member.name, verdict.state, verdict.reason));
+        }
+        if silent {
+            link.reverify(member.hop(), now);
         }
     }
 

@@ -7,23 +7,31 @@ use super::controller::Controller;
 use super::waiting::Then;
 use crate::admin::answer::{AdminError, Code};
 use crate::admin::rows::Reloaded;
-use crate::config::{Change, Configuration, LogLevel, count, difference};
+use crate::config::{Change, ConfigErrors, Configuration, LogLevel, count, difference};
 use crate::policy::ids::carry_over;
 use crate::time::Instant;
 
 impl Controller {
     /// The file was read.
-    pub(super) fn reload(&mut self, request_id: Option<u64>, read: Result<Box<Configuration>, String>, now: Instant) {
+    pub(super) fn reload(
+        &mut self,
+        request_id: Option<u64>,
+        read: Result<Box<Configuration>, ConfigErrors>,
+        now: Instant,
+    ) {
         if self.stopping.is_some() {
-            return self.refuse_reload(request_id, Code::Stopping, "the appliance is shutting down".into());
+            let why = "the appliance is shutting down";
+            return self.refuse_reload(request_id, Code::Stopping, why, why.into());
         }
         let file = match read {
             Ok(file) => file,
-            Err(errors) => return self.refuse_reload(request_id, Code::BadFile, errors),
+            Err(errors) => {
+                return self.refuse_reload(request_id, Code::BadFile, &errors.brief(), errors.to_string());
+            }
         };
         let changes = difference(&self.file, &file);
         if let Err(why) = acceptable(&changes) {
-            return self.refuse_reload(request_id, Code::Refused, why);
+            return self.refuse_reload(request_id, Code::Refused, &why.clone(), why);
         }
         for change in &changes {
             self.log(LogLevel::Info, format!("reload: {change}"));
@@ -37,8 +45,9 @@ impl Controller {
         }
     }
 
-    fn refuse_reload(&mut self, request_id: Option<u64>, code: Code, why: String) {
-        self.log(LogLevel::Error, format!("reload rejected, running configuration kept: {why}"));
+    /// `brief` is one line, for the log; `why` is what the operator reads.
+    fn refuse_reload(&mut self, request_id: Option<u64>, code: Code, brief: &str, why: String) {
+        self.log(LogLevel::Error, format!("reload rejected, running configuration kept: {brief}"));
         if let Some(request_id) = request_id {
             self.tell(request_id, Err(AdminError::new(code, why)));
         }
@@ -48,6 +57,9 @@ impl Controller {
     fn take_over(&mut self, mut file: Configuration, now: Instant) {
         file.intent = carry_over(&self.file.intent, file.intent);
         self.exclusions.renew(&file.intent);
+        if file.settings.log != self.file.settings.log {
+            self.outputs.set_level(file.settings.log);
+        }
         let mut intent = self.exclusions.laid_over(&file.intent);
         self.exclusions.settle(&self.intent, &mut intent);
         self.link.reconfigure(&intent, &self.machine.macs, now);

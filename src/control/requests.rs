@@ -9,7 +9,7 @@ use super::outbox::Output;
 use super::waiting::{INSTALL_PATIENCE, PATIENCE, Parts, Pending, Then};
 use crate::admin::answer::{AdminError, Answered, Code, Data};
 use crate::admin::request::{AdminState, FlowSelection};
-use crate::admin::rows::{Cleared, ExcludeRow};
+use crate::admin::rows::{Cleared, ExcludeRow, Logging};
 use crate::admin::{Answer, Request};
 use crate::config::LogLevel;
 use crate::policy::Epoch;
@@ -28,6 +28,7 @@ type Begun = Result<Option<Data>, AdminError>;
 impl Controller {
     /// An operator wants something.
     pub(super) fn ask(&mut self, request_id: u64, request: Request, now: Instant) {
+        self.outputs.debug(|| format!("request {request_id}: {request:?}"));
         let begun = if self.stopping.is_some() { Err(stopping()) } else { self.begin(request_id, request, now) };
         match begun {
             Ok(Some(data)) => self.tell(request_id, Ok(data)),
@@ -62,12 +63,21 @@ impl Controller {
                 self.waiting.push(request_id, Pending::Latency { reset, missing }, now + PATIENCE);
                 return Ok(None);
             }
+            Request::LogLevel { level } => Data::Logging(self.set_log_level(level)),
             Request::ProbeNow { member } => return self.probe_now(request_id, &member, now),
             Request::Reload {} => {
                 self.outputs.push(Output::ReadFile { request_id: Some(request_id) });
                 return Ok(None);
             }
         }))
+    }
+
+    fn set_log_level(&mut self, level: Option<LogLevel>) -> Logging {
+        if let Some(level) = level.filter(|level| *level != self.outputs.level()) {
+            self.outputs.set_level(level);
+            self.log(LogLevel::Info, format!("log level set to {level} by the operator"));
+        }
+        Logging { level: self.outputs.level(), file: self.file.settings.log }
     }
 
     fn set_member(&mut self, request_id: u64, name: &str, admin: AdminState, now: Instant) -> Begun {

@@ -277,6 +277,11 @@ impl Controller {
                 self.probing.hints(),
                 "Signs in passing traffic that a member's state may have changed; each triggers a probe at once.",
             ),
+            (
+                "log_lines_lost",
+                self.machine.counters.log_lines_lost(),
+                "Lines of the log that could not be written: the reader was slow or gone.",
+            ),
             ("neighbours", self.link.neighbours.len() as u64, "Entries in the ARP table."),
             (
                 "neighbours_refused",

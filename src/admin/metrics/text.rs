@@ -210,7 +210,7 @@ fn counters(page: &mut Page, rows: &[CounterRow], workers: &[WorkerRow]) {
 /// A counter of the management core, which belongs to no worker.
 fn is_of_management(name: &str) -> bool {
     name.starts_with("snapshot_install")
-        || matches!(name, "epochs" | "switchovers" | "neighbours" | "neighbours_refused" | "hints")
+        || matches!(name, "epochs" | "switchovers" | "neighbours" | "neighbours_refused" | "hints" | "log_lines_lost")
 }
 
 fn counter(page: &mut Page, row: &CounterRow, only: Option<u16>) {

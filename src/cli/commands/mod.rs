@@ -9,6 +9,7 @@ mod exclude;
 mod flows;
 mod kit;
 mod latency;
+mod log;
 mod members;
 mod neighbours;
 mod ports;
@@ -24,13 +25,16 @@ pub use kit::Shown;
 
 use crate::admin::Request;
 use crate::admin::request::{FLOWS_DEFAULT, FLOWS_MAX, FlowSelection, parse_prefix};
-use crate::admin::rows::{AdminState, Wall};
+use crate::admin::rows::{AdminState, LogLevel, Wall};
+use crate::policy::words::Word;
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Subcommand, ValueHint, value_parser};
 use clap_complete::Shell;
 use ipnet::Ipv4Net;
 use serde_json::Value;
 use std::net::Ipv4Addr;
 use std::path::PathBuf;
+use std::time::Duration;
 
 /// What the program does.
 #[derive(Debug, Subcommand)]
@@ -127,6 +131,9 @@ pub enum Ask {
     /// Probe a member on demand
     #[command(subcommand)]
     Probe(Probe),
+    /// What is logged
+    #[command(subcommand)]
+    Log(Log),
     /// Read the file again, all or nothing; print the differences
     Reload(Once),
 }
@@ -187,6 +194,20 @@ pub enum Exclude {
 pub enum Probe {
     /// Probe a member now and show the result
     Now(OfMember),
+}
+
+/// `log ...`
+#[derive(Debug, Subcommand)]
+pub enum Log {
+    /// Show the log level, or change it at once, until a restart or until `log` changes in the file
+    Level {
+        /// How the answer is shown.
+        #[command(flatten)]
+        once: Once,
+        /// error, warn, info, debug or trace
+        #[arg(value_parser = PossibleValuesParser::new(LogLevel::WORDS).try_map(|word| level(&word)), hide_possible_values = true)]
+        level: Option<LogLevel>,
+    },
 }
 
 /// How the answer to a command that changes something is shown.
@@ -262,6 +283,22 @@ pub struct Question {
     pub watch: Option<u64>,
 }
 
+impl Question {
+    /// How long an answer may take: a little longer than the appliance itself waits for what it depends on.
+    pub fn patience(&self) -> Duration {
+        Duration::from_secs(match self.request {
+            Request::ProbeNow { .. } => 120,
+            Request::MemberSet { .. }
+            | Request::PoolForce { .. }
+            | Request::PoolAuto { .. }
+            | Request::ExcludeAdd { .. }
+            | Request::ExcludeRemove { .. }
+            | Request::Reload {} => 15,
+            _ => 5,
+        })
+    }
+}
+
 /// See [`Question::show`].
 pub type Show = fn(Value, Wall) -> Shown;
 
@@ -302,9 +339,14 @@ impl Ask {
                 once.of(Request::ExcludeRemove { pool, prefix }, exclude::show)
             }
             Ask::Probe(Probe::Now(OfMember { once, member })) => once.of(Request::ProbeNow { member }, probes::show),
+            Ask::Log(Log::Level { once, level }) => once.of(Request::LogLevel { level }, log::show),
             Ask::Reload(once) => once.of(Request::Reload {}, reload::show),
         }
     }
+}
+
+fn level(word: &str) -> Result<LogLevel, String> {
+    word.parse().map_err(|_| format!("`{word}` is none of {}", LogLevel::WORDS.join(", ")))
 }
 
 impl Once {

@@ -5,9 +5,9 @@ use super::harness::{MACS, file_of, two_arm};
 use super::*;
 use crate::admin::answer::{Answered, Code, Data};
 use crate::admin::request::{AdminState, FlowSelection};
-use crate::admin::rows::{MemberRow, MemberState, NeighbourState, Origin, Role, VirtualServerState};
+use crate::admin::rows::{Logging, MemberRow, MemberState, NeighbourState, Origin, Role, VirtualServerState};
 use crate::admin::{Answer, Request};
-use crate::config::{Configuration, LogLevel};
+use crate::config::{ConfigErrors, Configuration, LogLevel};
 use crate::policy::adjacency::Neighbour;
 use crate::policy::adjacency::NextHop;
 use crate::policy::health::State;
@@ -53,7 +53,7 @@ fn force(member: &str) -> Request {
 }
 
 /// The operator reloads, and the file says this.
-fn reload(bench: &mut Bench, read: Result<Configuration, String>) -> Answer {
+fn reload(bench: &mut Bench, read: Result<Configuration, ConfigErrors>) -> Answer {
     assert!(bench.ask(Request::Reload {}).is_none());
     let request_id = bench.reads.pop().expect("the file is asked for");
     bench.give(Input::Reload { request_id, read: read.map(Box::new) });

@@ -187,3 +187,41 @@ fn flows_come_from_all_workers_within_the_limit_and_a_silent_worker_holds_nobody
     bench.sleep(0, true);
     assert_eq!(bench.ask_and_wait(list(100), 2_100).unwrap_err().code, Code::NoAnswer);
 }
+
+#[test]
+fn the_log_level_is_changed_by_the_operator_or_the_file_and_more_is_said_at_debug_and_trace() {
+    let mut bench = Bench::settled();
+    let level = |bench: &mut Bench, level| match bench.ask(Request::LogLevel { level }) {
+        Some(Ok(Answered { data: Data::Logging(Logging { level, file }), .. })) => (level, file),
+        other => panic!("{other:?}"),
+    };
+    let (info, debug, trace) = (LogLevel::Info, LogLevel::Debug, LogLevel::Trace);
+    assert_eq!(level(&mut bench, None), (info, info));
+    bench.run(1_000);
+    assert_eq!(bench.logs.iter().filter(|(level, _)| *level == debug).count(), 0, "nothing is made in vain");
+    assert_eq!(level(&mut bench, Some(debug)), (debug, info));
+    assert_eq!((bench.levels.as_slice(), bench.logged("log level set to debug by the operator")), (&[debug][..], 1));
+    // Members: sip-b refuses each probe; sip-a begins to.
+    bench.hosts[A].manner = Manner::Refuses;
+    bench.run(1_000);
+    for part in ["port 5060/udp is closed", "member sip-a is down: ", "failed: "] {
+        assert!(bench.logs.iter().any(|(level, line)| *level == debug && line.contains(part)), "{part}");
+    }
+    bench.ask(Request::Members {});
+    assert!(bench.logged(": Members") > 0, "what is asked");
+    assert_eq!(bench.logs.iter().filter(|(level, _)| *level == trace).count(), 0);
+    level(&mut bench, Some(trace));
+    bench.hosts[A].manner = Manner::Answers(200);
+    bench.run(1_000);
+    for part in ["sip-options of sip-a from 10.20.0.1", "in 300µs"] {
+        assert!(bench.logs.iter().any(|(level, line)| *level == trace && line.contains(part)), "{part}");
+    }
+    // A file that says the same as before leaves it; one that says another level is obeyed.
+    reload(&mut bench, Ok(file_of(&two_arm()))).unwrap();
+    assert_eq!(level(&mut bench, None), (trace, info));
+    let mut file = file_of(&two_arm());
+    file.settings.log = LogLevel::Warn;
+    reload(&mut bench, Ok(file)).unwrap();
+    assert_eq!(level(&mut bench, None), (LogLevel::Warn, LogLevel::Warn));
+    assert_eq!(bench.levels, [debug, trace, LogLevel::Warn]);
+}

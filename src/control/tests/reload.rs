@@ -346,8 +346,14 @@ fn s83_a_reload_that_removes_the_active_member_is_a_switchover() {
 fn s83_a_bad_file_and_one_that_needs_a_restart_change_nothing() {
     let mut bench = Bench::settled();
     let epoch = bench.snapshot().epoch;
-    let refused = reload(&mut bench, Err("error: `poool` is not a key".into())).unwrap_err();
-    assert_eq!((refused.code, refused.message.as_str()), (Code::BadFile, "error: `poool` is not a key"));
+    let bad = "poool = 1\n[appliance]\nnmae = 1\nlog = \"loud\"\n[core]\n[rout]\n";
+    let errors = crate::config::parse_bytes("lead.toml", bad.as_bytes()).unwrap_err();
+    let refused = reload(&mut bench, Err(errors.clone())).unwrap_err();
+    assert_eq!((refused.code, refused.message), (Code::BadFile, errors.to_string()), "all of it to who asked");
+    let logged: Vec<_> = bench.logs.iter().filter(|(_, line)| line.starts_with("reload rejected")).collect();
+    let [(LogLevel::Error, line)] = logged[..] else { panic!("{logged:?}") };
+    assert!(line.contains("lead.toml:1:1: ") && line.contains("lead.toml:3:1: ") && !line.contains('\n'), "{line}");
+    assert!(line.ends_with("more: `fairlead check lead.toml` lists all"), "{line}");
     let mut intent = two_arm();
     intent.ports[0].device = "0000:3b:00.1".into();
     intent.monitors[0].fall = 9;

@@ -43,6 +43,10 @@ impl CounterSource for Published {
     fn port(&self, _: PortId) -> PortCounters {
         PortCounters::default()
     }
+
+    fn log_lines_lost(&self) -> u64 {
+        0
+    }
 }
 
 /// The appliance.
@@ -97,6 +101,7 @@ impl Appliance {
             ports: vec![PortFacts::default(); 2],
             workers: workers.len(),
             counters: Box::new(Published(shared.clone())),
+            log: LogLevel::Info,
             start: Wall(0),
         };
         Appliance {
@@ -209,10 +214,9 @@ impl Appliance {
                 Output::Log { level, message } => self.log.push(Logged { at: now, level, message }),
                 Output::ReadFile { request_id } => {
                     let read = config::parse_for(8, "bench.toml", &self.file.0);
-                    let read = read.map(Box::new).map_err(|errors| errors.to_string());
-                    self.controller.handle(Input::Reload { request_id, read }, now);
+                    self.controller.handle(Input::Reload { request_id, read: read.map(Box::new) }, now);
                 }
-                Output::Ready => {}
+                Output::LogLevel(_) | Output::Ready => {}
             }
         }
     }
