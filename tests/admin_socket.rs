@@ -274,7 +274,7 @@ async fn a_hundred_clients_at_once_are_all_served() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn one_client_too_many_is_refused_until_another_leaves() {
+async fn for_one_client_too_many_the_longest_idle_gives_way_and_is_told_why() {
     let served = served(Limits { clients: 3, ..Limits::default() });
     let mut seated = Vec::new();
     for _ in 0..3 {
@@ -282,11 +282,55 @@ async fn one_client_too_many_is_refused_until_another_leaves() {
         client.is_served().await;
         seated.push(client);
     }
-    let mut extra = served.client().await;
-    assert_eq!(extra.line().await.unwrap()["error"]["code"], "busy");
-    assert_eq!(extra.line().await, None);
-    seated.pop();
+    // The first to come has just been served again: the second is idle longest.
+    seated[0].is_served().await;
+    served.client().await.is_served().await;
+    let mut idle = seated.remove(1);
+    let reply = idle.line().await.unwrap();
+    assert_eq!(reply["error"]["code"], "busy");
+    assert!(reply["error"]["message"].as_str().unwrap().starts_with("too many clients: 3 are connected"), "{reply}");
+    assert_eq!(idle.line().await, None);
+    for client in &mut seated {
+        client.is_served().await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn three_hundred_idle_clients_and_some_who_do_not_read_lock_nobody_out() {
+    let served = served(Limits::default());
+    let mut idle = Vec::new();
+    for round in 0..300 {
+        let mut client = served.client().await;
+        match round % 10 {
+            0 => client.send(r#"{"command":"#).await,
+            1 => client.send("{\"command\":\"flows\"}\n").await,
+            _ => {}
+        }
+        idle.push(client);
+        if round % 50 == 49 {
+            served.client().await.is_served().await;
+        }
+    }
+    served.client().await.is_served().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn while_all_clients_are_being_answered_one_more_is_told_so() {
+    let served = served(Limits { clients: 3, ..Limits::default() });
+    let mut asking = Vec::new();
+    for _ in 0..3 {
+        let mut client = served.client().await;
+        client.send("{\"command\":\"status\"}\n").await;
+        asking.push(client);
+    }
     tokio::time::sleep(Duration::from_millis(1)).await;
+    let mut extra = served.client().await;
+    let reply = extra.line().await.unwrap();
+    assert_eq!(reply["error"]["code"], "busy");
+    assert!(reply["error"]["message"].as_str().unwrap().starts_with("too many clients: 3 are connected"), "{reply}");
+    assert_eq!(extra.line().await, None);
+    asking.pop();
+    tokio::time::sleep(Duration::from_secs(61)).await;
     served.client().await.is_served().await;
 }
 

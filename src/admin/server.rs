@@ -5,7 +5,7 @@
 //! controller through a channel.
 
 use super::answer::{AdminError, Answer, Code};
-use super::clients;
+use super::clients::{self, Seat};
 use super::line::{error_line, lines};
 use super::request::{Asked, Line, Request, put};
 use super::socket::AdminSocket;
@@ -24,7 +24,7 @@ const WASTE: u64 = 1 << 20;
 /// What a client may take.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
-    /// Clients at once. One more gets an error and is closed.
+    /// Clients at once. For one more the longest idle gives way; while none is idle, the new one is closed with an error.
     pub clients: usize,
     /// Bytes of a request line.
     pub request_bytes: usize,
@@ -59,7 +59,7 @@ pub async fn serve(socket: AdminSocket, limits: Limits, asked: mpsc::Sender<Aske
         limits.clients,
         || async { socket.listener.accept().await.map(|(stream, _)| stream) },
         |stream| reject(&stream, limits.clients),
-        |stream| handle(stream, limits, asked.clone(), stopped.clone()),
+        |stream, seat| handle(stream, seat, limits, asked.clone(), stopped.clone()),
         stop,
     )
     .await;
@@ -71,17 +71,30 @@ pub async fn serve(socket: AdminSocket, limits: Limits, asked: mpsc::Sender<Aske
 
 /// Says it only if the kernel takes it at once.
 fn reject(stream: &UnixStream, limit: usize) {
-    let message = format!("{limit} clients are connected, which is the limit: close one, or try again");
+    let message = format!("too many clients: {limit} are connected and being answered, which is the limit: try again");
     let _ = stream.try_write(&error_line(0, &AdminError::new(Code::Busy, message)));
 }
 
-async fn handle(stream: UnixStream, limits: Limits, asked: mpsc::Sender<Asked>, mut stopped: watch::Receiver<bool>) {
+/// Likewise.
+fn dismiss(write: &OwnedWriteHalf, limit: usize) {
+    let message = format!("too many clients: {limit} are connected, and this one was idle longest: connect again");
+    let _ = write.try_write(&error_line(0, &AdminError::new(Code::Busy, message)));
+}
+
+async fn handle(
+    stream: UnixStream,
+    mut seat: Seat,
+    limits: Limits,
+    asked: mpsc::Sender<Asked>,
+    mut stopped: watch::Receiver<bool>,
+) {
     let (read, mut write) = stream.into_split();
     let mut read = BufReader::new(read);
     loop {
         let incoming = tokio::select! {
             biased;
             _ = stopped.wait_for(|stopped| *stopped) => return,
+            () = seat.must_leave() => return dismiss(&write, limits.clients),
             incoming = timeout(limits.idle, next(&mut read, limits.request_bytes)) => incoming,
         };
         let line = match incoming {
@@ -91,14 +104,16 @@ async fn handle(stream: UnixStream, limits: Limits, asked: mpsc::Sender<Asked>, 
             Ok(Ok(Some(line))) => line,
             Ok(Ok(None) | Err(_)) | Err(_) => return,
         };
+        seat.is_busy();
         let Line { id, request } = Line::parse(&line);
         let answer = match request {
             Ok(request) => ask(&asked, request, limits.answer).await,
             Err(error) => Err(error),
         };
-        if send(&mut write, id, &answer, limits.write).await.is_err() {
+        if send(&mut write, &mut seat, id, &answer, limits.write).await.is_err() {
             return;
         }
+        seat.is_idle();
     }
 }
 
@@ -128,9 +143,22 @@ async fn ask(asked: &mpsc::Sender<Asked>, request: Request, patience: Duration) 
     }
 }
 
-async fn send(write: &mut OwnedWriteHalf, id: u64, answer: &Answer, patience: Duration) -> io::Result<()> {
+/// Who does not read is idle: he may have to leave in the middle of a line.
+async fn send(
+    write: &mut OwnedWriteHalf,
+    seat: &mut Seat,
+    id: u64,
+    answer: &Answer,
+    patience: Duration,
+) -> io::Result<()> {
     for line in lines(id, answer) {
-        timeout(patience, write.write_all(&line)).await??;
+        seat.is_idle();
+        tokio::select! {
+            biased;
+            written = timeout(patience, write.write_all(&line)) => written??,
+            () = seat.must_leave() => return Err(io::ErrorKind::ConnectionAborted.into()),
+        }
+        seat.is_busy();
         tokio::task::yield_now().await;
     }
     Ok(())

@@ -11,10 +11,8 @@ use std::io::{self, BufRead, BufReader, Write};
 use std::os::unix::fs::MetadataExt;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
+use std::sync::mpsc::{SyncSender, sync_channel};
 use std::time::Duration;
-
-/// Longer than the server itself waits for the controller.
-const PATIENCE: Duration = Duration::from_secs(90);
 
 /// Why there is no answer.
 #[derive(Debug, thiserror::Error)]
@@ -22,6 +20,9 @@ pub enum Failure {
     /// Nobody is there, or may be asked.
     #[error("the appliance cannot be reached at {0}")]
     Unreachable(String),
+    /// Somebody is there and says nothing.
+    #[error("the appliance does not answer at {0}")]
+    Silent(String),
     /// The appliance says no.
     #[error("{0}")]
     Refused(AdminError),
@@ -37,25 +38,28 @@ struct Numbered<'a> {
     request: &'a Request,
 }
 
-/// Asks one question; the rows of a long answer come back as one array.
+/// Asks one question; the rows of a long answer come back as one array. Nothing is waited for longer than `patience`: the
+/// connection, or a line of the answer.
 ///
 /// # Errors
 /// See [`Failure`]. The text is for the operator: socket, likely reason, remedy.
-pub fn ask(socket: &Path, request: &Request) -> Result<Value, Failure> {
-    let stream = UnixStream::connect(socket).map_err(|why| Failure::Unreachable(why_not(socket, &why)))?;
-    let broken = |why| Failure::Unreachable(broke_off(socket, &why));
-    stream.set_read_timeout(Some(PATIENCE)).map_err(broken)?;
-    stream.set_write_timeout(Some(PATIENCE)).map_err(broken)?;
+pub fn ask(socket: &Path, request: &Request, patience: Duration) -> Result<Value, Failure> {
     let request = serde_json::to_string(&Numbered { id: 1, request }).map_err(|why| unreadable(&why.to_string()))?;
-    // A server that is full says so and closes without reading: what it said must still be read.
-    let written = (&stream).write_all(format!("{request}\n").as_bytes());
-    let mut lines = BufReader::new(&stream);
-    let AnswerLine { mut more, mut data, .. } = match (next(&mut lines, socket), written) {
-        (Err(_), Err(why)) => return Err(broken(why)),
-        (line, _) => line?,
+    let (sender, lines) = sync_channel(1);
+    let path = socket.to_owned();
+    // On a thread of its own: connecting to a listener that accepts nobody cannot be given a time limit.
+    std::thread::spawn(move || {
+        if let Err(failure) = converse(&path, &request, &sender) {
+            let _ = sender.send(Err(failure));
+        }
+    });
+    let next = || match lines.recv_timeout(patience) {
+        Ok(line) => line.and_then(|line| read(&line)),
+        Err(_) => Err(Failure::Silent(silent(socket, patience))),
     };
+    let AnswerLine { mut more, mut data, .. } = next()?;
     while more {
-        let line = next(&mut lines, socket)?;
+        let line = next()?;
         match (&mut data, line.data) {
             (Value::Array(rows), Value::Array(part)) => rows.extend(part),
             _ => return Err(unreadable("a multi-line answer that is not a list of rows")),
@@ -65,13 +69,31 @@ pub fn ask(socket: &Path, request: &Request) -> Result<Value, Failure> {
     Ok(data)
 }
 
-fn next(lines: &mut impl BufRead, socket: &Path) -> Result<AnswerLine, Failure> {
-    let mut line = Vec::new();
-    let read = lines.read_until(b'\n', &mut line);
-    let whole =
-        read.and_then(|_| if line.ends_with(b"\n") { Ok(()) } else { Err(io::ErrorKind::UnexpectedEof.into()) });
-    whole.map_err(|why| Failure::Unreachable(broke_off(socket, &why)))?;
-    let line: AnswerLine = serde_json::from_slice(&line).map_err(|why| unreadable(&why.to_string()))?;
+/// Asks, and passes on each line of the answer until nobody wants another.
+fn converse(socket: &Path, request: &str, lines: &SyncSender<Result<Vec<u8>, Failure>>) -> Result<(), Failure> {
+    let stream = UnixStream::connect(socket).map_err(|why| Failure::Unreachable(why_not(socket, &why)))?;
+    // A server that is full says so and closes without reading: what it said must still be read.
+    let mut written = (&stream).write_all(format!("{request}\n").as_bytes());
+    let mut answer = BufReader::new(&stream);
+    loop {
+        let mut line = Vec::new();
+        let whole = answer.read_until(b'\n', &mut line);
+        let whole = whole.and_then(|_| match line.ends_with(b"\n") {
+            true => Ok(line),
+            false => Err(io::ErrorKind::UnexpectedEof.into()),
+        });
+        let line = match (whole, std::mem::replace(&mut written, Ok(()))) {
+            (Err(_), Err(why)) | (Err(why), Ok(())) => return Err(Failure::Unreachable(broke_off(socket, &why))),
+            (Ok(line), _) => line,
+        };
+        if lines.send(Ok(line)).is_err() {
+            return Ok(());
+        }
+    }
+}
+
+fn read(line: &[u8]) -> Result<AnswerLine, Failure> {
+    let line: AnswerLine = serde_json::from_slice(line).map_err(|why| unreadable(&why.to_string()))?;
     match line {
         AnswerLine { ok: true, .. } => Ok(line),
         AnswerLine { error: Some(error), .. } => Err(Failure::Refused(error)),
@@ -87,13 +109,15 @@ fn unreadable(why: &str) -> Failure {
 }
 
 fn broke_off(socket: &Path, why: &io::Error) -> String {
-    let socket = socket.display();
-    match why.kind() {
-        io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => {
-            format!("{socket}: no answer in {} s; it hangs or is overloaded: see its log", PATIENCE.as_secs())
-        }
-        _ => format!("{socket}: it closed the connection before answering; it may be stopping: see its log"),
-    }
+    format!("{}: it closed the connection before answering ({why}); it may be stopping: see its log", socket.display())
+}
+
+fn silent(socket: &Path, patience: Duration) -> String {
+    let (socket, seconds) = (socket.display(), patience.as_secs());
+    format!(
+        "{socket}: nothing came in {seconds} s; it is stopped, hangs or is overloaded: see its log and \
+         `systemctl status fairlead`, or wait longer with --timeout"
+    )
 }
 
 fn why_not(socket: &Path, why: &io::Error) -> String {

@@ -30,7 +30,7 @@ use std::time::{Duration, SystemTime};
 pub const FAILED: u8 = 1;
 /// Bad usage, or bad file.
 pub const BAD: u8 = 2;
-/// The appliance cannot be reached.
+/// The appliance cannot be reached, or does not answer.
 pub const UNREACHABLE: u8 = 3;
 
 /// What `run` was given.
@@ -44,7 +44,7 @@ pub struct RunArgs {
 
 /// The whole program: parses what was typed and does it. `run` becomes the appliance, until it ends.
 pub fn main(run: fn(RunArgs) -> ExitCode) -> ExitCode {
-    let Program { socket, typed, command } = match parse::program(std::env::args_os()) {
+    let Program { socket, typed, timeout, command } = match parse::program(std::env::args_os()) {
         Ok(program) => program,
         Err(error) => {
             let _ = error.print();
@@ -61,7 +61,7 @@ pub fn main(run: fn(RunArgs) -> ExitCode) -> ExitCode {
             print(&script)
         }
         Command::Manual => print(&manual::page()),
-        Command::Ask(ask) => show(&socket.unwrap_or(parse::DEFAULT_SOCKET.into()), &ask.question()),
+        Command::Ask(ask) => show(&socket.unwrap_or(parse::DEFAULT_SOCKET.into()), timeout, &ask.question()),
     }
 }
 
@@ -76,10 +76,11 @@ fn check(file: &Path) -> ExitCode {
 }
 
 /// Shows the answer; to be watched, again and again until interrupted, the pipe breaks, or the appliance does not answer.
-fn show(socket: &Path, question: &Question) -> ExitCode {
+fn show(socket: &Path, timeout: Option<u64>, question: &Question) -> ExitCode {
     const HOME_AND_CLEAR: &str = "\x1b[H\x1b[2J";
+    let patience = timeout.map_or(question.patience(), Duration::from_secs);
     loop {
-        let text = match answer(socket, question) {
+        let text = match answer(socket, question, patience) {
             Ok(text) => text,
             Err(failure) => return failed(&failure),
         };
@@ -91,8 +92,8 @@ fn show(socket: &Path, question: &Question) -> ExitCode {
     }
 }
 
-fn answer(socket: &Path, question: &Question) -> Result<String, Failure> {
-    let data = client::ask(socket, &question.request)?;
+fn answer(socket: &Path, question: &Question, patience: Duration) -> Result<String, Failure> {
+    let data = client::ask(socket, &question.request, patience)?;
     let text = match question.json {
         true => serde_json::to_string_pretty(&data).map(|text| text + "\n"),
         false => (question.show)(data, Wall::from(SystemTime::now())),
@@ -102,7 +103,7 @@ fn answer(socket: &Path, question: &Question) -> Result<String, Failure> {
 
 fn failed(failure: &Failure) -> ExitCode {
     let code = match failure {
-        Failure::Unreachable(_) => UNREACHABLE,
+        Failure::Unreachable(_) | Failure::Silent(_) => UNREACHABLE,
         Failure::Refused(error) if matches!(error.code, Code::BadFile | Code::BadRequest) => BAD,
         Failure::Refused(_) | Failure::Unreadable(_) => FAILED,
     };

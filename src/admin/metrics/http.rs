@@ -3,7 +3,8 @@
 //! Owns the connections: one request each, then closed; bounded in number, size and time. Knows no metric.
 
 use super::scrape::scrape;
-use crate::admin::{Asked, clients};
+use crate::admin::Asked;
+use crate::admin::clients::{self, Seat};
 use crate::time::Duration;
 use std::future::Future;
 use std::io;
@@ -13,10 +14,12 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 
-/// Connections at once; one more is closed.
+/// Connections at once; for one more the longest idle is closed.
 const CONNECTIONS: usize = 16;
 /// Bytes of a request's head, at most.
 const HEAD_MAX: usize = 8 * 1024;
+/// Bytes of a page written at a time.
+const PART: usize = 16 * 1024;
 /// From the connection to its close.
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -40,16 +43,22 @@ pub async fn bind(address: SocketAddr) -> Result<TcpListener, MetricsError> {
 
 /// Serves `GET /metrics` until `stop` is ready.
 pub async fn serve(listener: TcpListener, asked: mpsc::Sender<Asked>, stop: impl Future<Output = ()>) {
-    let handle = |stream| {
+    let handle = |stream, seat| {
         let asked = asked.clone();
-        async move { _ = timeout(PATIENCE, handle(stream, asked)).await }
+        async move { _ = timeout(PATIENCE, handle(stream, seat, asked)).await }
     };
     let accept = || async { listener.accept().await.map(|(stream, _)| stream) };
     clients::serve("the metrics endpoint", CONNECTIONS, accept, drop, handle, stop).await;
 }
 
-async fn handle(mut stream: TcpStream, asked: mpsc::Sender<Asked>) -> io::Result<()> {
-    let (status, body) = match checked(&head(&mut stream).await?) {
+async fn handle(mut stream: TcpStream, mut seat: Seat, asked: mpsc::Sender<Asked>) -> io::Result<()> {
+    let request = tokio::select! {
+        biased;
+        request = head(&mut stream) => request?,
+        () = seat.must_leave() => return Ok(()),
+    };
+    seat.is_busy();
+    let (status, body) = match checked(&request) {
         Ok(()) => match scrape(&asked).await {
             Some(page) => ("200 OK", page),
             None => ("503 Service Unavailable", "the appliance does not answer\n".to_owned()),
@@ -61,8 +70,16 @@ async fn handle(mut stream: TcpStream, asked: mpsc::Sender<Asked>) -> io::Result
         "HTTP/1.1 {status}\r\nContent-Type: text/plain; version=0.0.4; charset=utf-8\r\nContent-Length: {length}\r\n\
          Connection: close\r\n\r\n"
     );
-    stream.write_all(head.as_bytes()).await?;
-    stream.write_all(body.as_bytes()).await?;
+    for part in std::iter::once(head.as_bytes()).chain(body.as_bytes().chunks(PART)) {
+        // Who does not read is idle.
+        seat.is_idle();
+        tokio::select! {
+            biased;
+            written = stream.write_all(part) => written?,
+            () = seat.must_leave() => return Ok(()),
+        }
+        seat.is_busy();
+    }
     stream.shutdown().await
 }
 
@@ -166,6 +183,27 @@ mod tests {
         assert!(fetched(address, b"DELETE / HTTP/1.1\r\n\r\n").await.starts_with("HTTP/1.1 405 "));
         assert!(fetched(address, b"hello\r\n\r\n").await.starts_with("HTTP/1.1 400 "));
         assert!(fetched(address, &[b'x'; HEAD_MAX + 1]).await.starts_with("HTTP/1.1 431 "));
+    }
+
+    #[tokio::test]
+    async fn a_hundred_idle_connections_and_some_who_do_not_read_keep_no_scraper_out() {
+        let listener = bind("127.0.0.1:0".parse().unwrap()).await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let (asked, questions) = mpsc::channel(1);
+        tokio::spawn(controller(questions));
+        tokio::spawn(serve(listener, asked, std::future::pending()));
+        let mut idle = Vec::new();
+        for round in 0..100 {
+            let mut stream = TcpStream::connect(address).await.unwrap();
+            match round % 10 {
+                0 => stream.write_all(b"GET /met").await.unwrap(),
+                1 => stream.write_all(b"GET /metrics HTTP/1.1\r\n\r\n").await.unwrap(),
+                _ => {}
+            }
+            idle.push(stream);
+        }
+        let page = timeout(PATIENCE / 2, fetched(address, b"GET /metrics HTTP/1.1\r\n\r\n")).await;
+        assert!(page.expect("before anybody's time is up").starts_with("HTTP/1.1 200 OK\r\n"));
     }
 
     #[tokio::test]

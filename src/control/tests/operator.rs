@@ -216,7 +216,7 @@ fn the_log_level_is_changed_by_the_operator_or_the_file_and_more_is_said_at_debu
     for part in ["sip-options of sip-a from 10.20.0.1", "in 300µs"] {
         assert!(bench.logs.iter().any(|(level, line)| *level == trace && line.contains(part)), "{part}");
     }
-    // A file that says the same as before leaves it; one that says another level is obeyed.
+    // A file that says the same as before leaves it; one that says another level counts.
     reload(&mut bench, Ok(file_of(&two_arm()))).unwrap();
     assert_eq!(level(&mut bench, None), (trace, info));
     let mut file = file_of(&two_arm());
