@@ -7,9 +7,9 @@ use super::document::{Document, same};
 use super::reader::{Field, Meant};
 use super::schema::{self, Mode, OnDownUdp, Probe};
 use super::settings::Settings;
-use crate::policy::ids::Lives;
 use crate::policy::intent::{self, *};
 use crate::policy::slots::Id;
+use crate::policy::slots::Lives;
 use crate::wire::VlanId;
 use std::time::Duration;
 

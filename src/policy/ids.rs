@@ -8,19 +8,10 @@
 
 use super::Intent;
 use super::intent::{Monitor, MonitorKind};
-use super::slots::{Id, Life, Slots};
-use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use super::slots::{Id, Life, Lives, Slots};
+use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::hash::Hash;
 use std::net::Ipv4Addr;
-
-/// Since when things have been there that are their own ids.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Lives {
-    /// The present file's.
-    pub now: Life,
-    /// By virtual or SNAT address; one that is missing has been there from the first.
-    pub addresses: BTreeMap<Ipv4Addr, Life>,
-}
 
 /// `file` as the one that follows `before`: with the ids of that one, wherever things stand in it now, and new ones for
 /// what is new. Ids that `before` does not use any more are given again; what it uses and `file` does not, is not until
@@ -53,7 +44,7 @@ pub fn carry_over(before: &Intent, mut file: Intent) -> Intent {
     file.virtual_servers.iter_mut().for_each(|server| server.pool = pools[server.pool.index()]);
     file.snats.iter_mut().for_each(|snat| snat.pool = pools[snat.pool.index()]);
     let since = |address| match before.translated_addresses().any(|known| known == address) {
-        true => before.lives.addresses.get(&address).copied().unwrap_or_default(),
+        true => before.lives.of(address),
         false => life,
     };
     let addresses = file.translated_addresses().map(|address| (address, since(address))).collect();

@@ -3,8 +3,7 @@
 //! Owns the meaning of the configuration once every name is resolved and every contradiction refused: indices instead
 //! of names, durations instead of texts. `config` makes it from a file; nothing here reads one.
 
-use super::ids::Lives;
-use super::slots::{Id, Slots};
+use super::slots::{Id, Lives, Slots};
 use super::words::words;
 use crate::wire::{Protocol, VlanId};
 use ipnet::Ipv4Net;

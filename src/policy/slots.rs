@@ -4,13 +4,31 @@
 //! [`Life`], by which a reference to an entry that has gone is told from one to whoever has its id now. Never gives ids:
 //! [`super::ids`] does.
 
+use std::collections::BTreeMap;
 use std::marker::PhantomData;
+use std::net::Ipv4Addr;
 use std::ops::{Index, IndexMut};
 
 /// Counts the files taken over. A thing carries the count of the file it came with; a reference, that of the file it was
 /// made under: if the thing is younger than the reference, it is not the one that was meant.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Life(pub u32);
+
+/// Since when things have been there that are their own ids.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Lives {
+    /// The present file's.
+    pub now: Life,
+    /// By virtual or SNAT address; one that is missing has been there from the first.
+    pub addresses: BTreeMap<Ipv4Addr, Life>,
+}
+
+impl Lives {
+    /// Since when a virtual or SNAT address has been there.
+    pub fn of(&self, address: Ipv4Addr) -> Life {
+        self.addresses.get(&address).copied().unwrap_or_default()
+    }
+}
 
 /// A kind of id: what an entry of a list is found by.
 pub trait Id: Copy + Ord + Into<usize> {

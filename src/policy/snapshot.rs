@@ -8,8 +8,8 @@ mod parts;
 mod views;
 
 pub use views::{
-    DatagramPort, DatagramsIn, DatagramsOut, Exclusion, MemberView, PoolView, Ready, Served, ServiceView, SnatView,
-    VirtualView,
+    AddressClass, AddressOwners, DatagramPort, DatagramsIn, DatagramsOut, Exclusion, MemberView, PoolView, Ready,
+    Served, ServiceView, SnatView, VirtualView,
 };
 
 use super::address_map::{AddressMap, WordMap};
@@ -57,10 +57,7 @@ pub struct Snapshot {
     datagram_ports: WordMap<Endpoint, DatagramPort>,
     /// Of each such port its last six bits: most others are told apart by them.
     datagram_bits: u64,
-    tags: Vec<Vec<(Option<VlanId>, InterfaceId)>>,
-    /// By port: what frames for us are addressed to.
-    rx_keys: Vec<Box<[(RxKey, InterfaceId)]>>,
-    /// By interface: the port, and what frames for us are addressed to.
+    /// By interface: what frames for us are addressed to, and the port.
     ingress: Box<[(RxKey, PortId)]>,
     routes: PrefixMap<Hop>,
     routers: Vec<NextHop>,
@@ -68,30 +65,6 @@ pub struct Snapshot {
     adjacency: AdjacencyTable,
     /// Since when addresses have been there that members' traffic is translated to.
     translated: AddressMap<Life>,
-}
-
-/// Whose an address is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum AddressClass {
-    /// Nobody's that is known.
-    Other,
-    /// A self-IP of the appliance, on this interface.
-    SelfIp(InterfaceId),
-    /// A virtual address: a place in [`Snapshot::virtuals`].
-    Virtual(u16),
-    /// A member's physical address, on this interface.
-    Member(MemberId, InterfaceId),
-    /// All hosts of one of our networks: nobody's, and on that network's interface no address of a packet.
-    Broadcast,
-}
-
-/// Whose the two addresses of a packet are.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct AddressOwners {
-    /// The source's owner.
-    pub src: AddressClass,
-    /// The destination's.
-    pub dst: AddressClass,
 }
 
 impl Snapshot {
@@ -123,12 +96,13 @@ impl Snapshot {
         );
         let addresses = Addresses::new(intent, macs);
         let (routers, virtuals) = (parts::routers(intent), parts::virtuals(intent));
-        let routes = parts::routes(intent, &routers, before);
+        let routes = parts::routes(intent, &routers, before.map(|before| &before.routes));
+        let excluded: Vec<_> = before.iter().flat_map(|before| before.pools.iter()).map(|pool| &pool.exclude).collect();
         let mut snapshot = Snapshot {
             epoch,
             life: intent.lives.now,
             members: intent.members.map(|id, _| parts::member(intent, health, adjacency, id)),
-            pools: intent.pools.map(|id, _| parts::pool(intent, health, id, before)),
+            pools: intent.pools.map(|id, _| parts::pool(intent, health, id, &excluded)),
             translated: parts::translated(intent),
             timeouts: intent.timeouts,
             limits: intent.limits,
@@ -137,9 +111,7 @@ impl Snapshot {
             datagrams_out: Vec::new(),
             datagram_ports: WordMap::new([]),
             datagram_bits: 0,
-            tags: parts::tags(intent),
-            rx_keys: parts::rx_keys(intent, macs),
-            ingress: parts::ingress(intent, macs),
+            ingress: parts::ingress(addresses.interfaces()),
             adjacency: AdjacencyTable::new(adjacency, &routes, &routers, addresses.interfaces()),
             neighbours: adjacency.iter().map(|(hop, neighbour)| (*hop, *neighbour)).collect(),
             addresses,
@@ -162,10 +134,16 @@ impl Snapshot {
         for member in self.members.iter_mut() {
             member.exclude = self.pools[member.pool].exclude.clone();
         }
-        (self.datagrams_in, self.datagrams_out) = (parts::datagrams_in(self), parts::datagrams_out(self));
-        self.datagram_ports = parts::datagram_ports(self);
-        let ports = self.datagrams_in.iter().map(|it| it.port).chain(self.datagrams_out.iter().map(|it| it.port));
-        self.datagram_bits = ports.fold(0, |bits, port| bits | 1 << (port & 63));
+        self.datagrams_in = parts::datagrams_in(&self.virtuals, &self.pools);
+        self.datagrams_out = parts::datagrams_out(&self.members, &self.pools);
+        let ins = self.datagrams_in.iter().zip(0..);
+        let ins = ins.map(|(it, at)| (self.server(it.place.0).address, it.port, DatagramPort::In(at)));
+        let outs = self.datagrams_out.iter().zip(0..);
+        let outs = outs.map(|(it, at)| (self.member(it.sender).address, it.port, DatagramPort::Out(at)));
+        let all: Vec<_> = ins.chain(outs).collect();
+        self.datagram_bits = all.iter().fold(0, |bits, (_, port, _)| bits | 1 << (port & 63));
+        // Of two services at one endpoint the first counts.
+        self.datagram_ports = WordMap::new(all.into_iter().rev().map(|(at, port, it)| (Endpoint::new(at, port), it)));
     }
 
     fn ready(&self, address: Ipv4Addr, service: &ServiceView) -> Option<Ready> {
@@ -219,13 +197,13 @@ impl Snapshot {
     /// The interface that frames with this tag on this port belong to.
     #[inline]
     pub fn interface_of(&self, port: PortId, vlan: Option<VlanId>) -> Option<InterfaceId> {
-        self.tags.get(port.index())?.iter().find(|(tag, _)| *tag == vlan).map(|&(_, id)| id)
+        self.addresses.interfaces().find_id(|interface| interface.port == port && interface.vlan == vlan)
     }
 
     /// The interface that a frame which came in on this port with this address is for: of the tag, and to our MAC.
     #[inline]
     pub fn ingress_interface(&self, port: PortId, rx: RxKey) -> Option<InterfaceId> {
-        self.rx_keys.get(port.index())?.iter().find(|(of, _)| *of == rx).map(|&(_, id)| id)
+        self.ingress.iter().zip(0..).find(|(of, _)| **of == (rx, port)).map(|(_, id)| InterfaceId(id))
     }
 
     /// Frames that come in on this port with this address are for `interface`: [`Snapshot::ingress_interface`] says so too.

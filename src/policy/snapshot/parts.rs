@@ -1,19 +1,20 @@
 //! The parts of a snapshot, each from what is meant, known and seen.
 //!
-//! Owns the compilation of every list and table of [`Snapshot`]; how they are asked is the snapshot's.
+//! Owns the compilation of every list and table of a snapshot; how they are asked is the snapshot's.
 
-use super::{
-    AddressClass, DatagramPort, DatagramsIn, DatagramsOut, Exclusion, MemberView, PoolView, Served, ServiceView,
-    Snapshot, SnatView, VirtualView,
+use super::views::{
+    AddressClass, DatagramsIn, DatagramsOut, Exclusion, MemberView, PoolView, Served, ServiceView, SnatView,
+    VirtualView,
 };
-use crate::policy::address_map::{AddressMap, WordMap};
+use crate::policy::address_map::AddressMap;
+use crate::policy::addresses::InterfaceView;
 use crate::policy::adjacency::{Adjacency, Neighbour, NextHop};
 use crate::policy::health::{Health, State};
 use crate::policy::intent::*;
 use crate::policy::prefix::PrefixMap;
-use crate::policy::slots::Life;
+use crate::policy::slots::{Life, Slots};
 use crate::policy::way::Hop;
-use crate::wire::{Endpoint, Mac, Protocol, Rewrite, RxKey, Tuple, VlanId};
+use crate::wire::{Endpoint, Protocol, Rewrite, RxKey, Tuple};
 use std::net::Ipv4Addr;
 
 pub(super) fn member(intent: &Intent, health: &Health, adjacency: &Adjacency, id: MemberId) -> MemberView {
@@ -58,7 +59,7 @@ fn public(intent: &Intent, pool: PoolId) -> Option<Ipv4Addr> {
     snat.or_else(server)
 }
 
-pub(super) fn pool(intent: &Intent, health: &Health, id: PoolId, before: Option<&Snapshot>) -> PoolView {
+pub(super) fn pool(intent: &Intent, health: &Health, id: PoolId, known_groups: &[&Exclusion]) -> PoolView {
     let (meant, known) = (&intent.pools[id], &health.pools[id.index()]);
     let public = public(intent, id).unwrap_or(Ipv4Addr::UNSPECIFIED);
     let servers = intent.virtual_servers.iter().filter(|server| server.pool == id);
@@ -71,9 +72,9 @@ pub(super) fn pool(intent: &Intent, health: &Health, id: PoolId, before: Option<
         no_member: meant.no_member,
         on_down_tcp: meant.on_down_tcp,
         public,
-        public_since: intent.lives.addresses.get(&public).copied().unwrap_or_default(),
+        public_since: intent.lives.of(public),
         services: servers.flat_map(|server| server.listen.iter().map(|listen| (*listen, server.address))).collect(),
-        exclude: translation.map_or_else(Exclusion::default, |meant| Exclusion::new(&meant.exclude, before)),
+        exclude: translation.map_or_else(Exclusion::default, |meant| Exclusion::new(&meant.exclude, known_groups)),
         snat: translation.map(|meant| snat(intent, meant)),
     }
 }
@@ -113,52 +114,39 @@ pub(super) fn virtuals(intent: &Intent) -> Vec<VirtualView> {
 }
 
 /// Once it is known what is ready.
-pub(super) fn datagrams_in(snapshot: &Snapshot) -> Vec<DatagramsIn> {
-    let places =
-        snapshot.virtuals.iter().zip(0..).flat_map(|(server, at)| {
-            server.services.iter().zip(0..).map(move |(service, place)| ((at, place), service))
-        });
+pub(super) fn datagrams_in(virtuals: &[VirtualView], pools: &Slots<PoolId, PoolView>) -> Vec<DatagramsIn> {
+    let places = virtuals
+        .iter()
+        .zip(0..)
+        .flat_map(|(server, at)| server.services.iter().zip(0..).map(move |(service, place)| ((at, place), service)));
     places
         .filter(|(_, service)| service.listen.protocol == Protocol::Udp)
         .map(|(place, service)| DatagramsIn {
             place,
             port: service.listen.port,
             ready: service.ready.clone(),
-            exclude: snapshot.pool(service.pool).exclude.clone(),
+            exclude: pools[service.pool].exclude.clone(),
         })
         .collect()
 }
 
-pub(super) fn datagrams_out(snapshot: &Snapshot) -> Vec<DatagramsOut> {
-    let served = snapshot.members.entries().flat_map(|(id, member)| {
+pub(super) fn datagrams_out(
+    members: &Slots<MemberId, MemberView>,
+    pools: &Slots<PoolId, PoolView>,
+) -> Vec<DatagramsOut> {
+    let served = members.entries().flat_map(|(id, member)| {
         member.serves.iter().filter(|it| it.listen.protocol == Protocol::Udp).map(move |served| (id, member, served))
     });
     served
         .map(|(sender, member, served)| DatagramsOut {
             sender,
             interface: member.interface,
-            is_active: snapshot.pool(member.pool).active == Some(sender),
+            is_active: pools[member.pool].active == Some(sender),
             port: served.listen.port,
             rewrite: served.rewrite,
             exclude: member.exclude.clone(),
         })
         .collect()
-}
-
-/// Of two services at one endpoint the first counts.
-pub(super) fn datagram_ports(snapshot: &Snapshot) -> WordMap<Endpoint, DatagramPort> {
-    let ins = snapshot
-        .datagrams_in
-        .iter()
-        .zip(0..)
-        .map(|(it, at)| (Endpoint::new(snapshot.server(it.place.0).address, it.port), DatagramPort::In(at)));
-    let outs = snapshot
-        .datagrams_out
-        .iter()
-        .zip(0..)
-        .map(|(it, at)| (Endpoint::new(snapshot.member(it.sender).address, it.port), DatagramPort::Out(at)));
-    let all: Vec<_> = ins.chain(outs).collect();
-    WordMap::new(all.into_iter().rev())
 }
 
 pub(super) fn classes(intent: &Intent, virtuals: &[VirtualView]) -> AddressMap<AddressClass> {
@@ -178,33 +166,14 @@ pub(super) fn classes(intent: &Intent, virtuals: &[VirtualView]) -> AddressMap<A
 }
 
 pub(super) fn translated(intent: &Intent) -> AddressMap<Life> {
-    let since = |address| intent.lives.addresses.get(&address).copied().unwrap_or_default();
-    AddressMap::new(intent.translated_addresses().map(|address| (address, since(address))))
+    AddressMap::new(intent.translated_addresses().map(|address| (address, intent.lives.of(address))))
 }
 
-pub(super) fn tags(intent: &Intent) -> Vec<Vec<(Option<VlanId>, InterfaceId)>> {
-    let mut tags = vec![Vec::new(); intent.ports.len()];
-    for (id, interface) in intent.interfaces.entries() {
-        tags[interface.port.index()].push((interface.vlan, id));
-    }
-    tags
-}
-
-/// As [`tags`], and with our MAC on each port.
-pub(super) fn rx_keys(intent: &Intent, macs: &[Mac]) -> Vec<Box<[(RxKey, InterfaceId)]>> {
-    let key = |port: usize, (vlan, id)| (RxKey::of(macs[port], vlan), id);
-    tags(intent)
-        .into_iter()
-        .enumerate()
-        .map(|(port, tags)| tags.into_iter().map(|tag| key(port, tag)).collect())
-        .collect()
-}
-
-/// The same by interface.
-pub(super) fn ingress(intent: &Intent, macs: &[Mac]) -> Box<[(RxKey, PortId)]> {
-    let mut of = vec![(RxKey::NONE, PortId(0)); intent.interfaces.bound()];
-    for (id, interface) in intent.interfaces.entries() {
-        of[id.index()] = (RxKey::of(macs[interface.port.index()], interface.vlan), interface.port);
+/// By interface: what frames for us are addressed to, and the port; no frame's where there is no interface.
+pub(super) fn ingress(interfaces: &Slots<InterfaceId, InterfaceView>) -> Box<[(RxKey, PortId)]> {
+    let mut of = vec![(RxKey::NONE, PortId(u8::MAX)); interfaces.bound()];
+    for (id, interface) in interfaces.entries() {
+        of[id.index()] = (RxKey::of(interface.mac, interface.vlan), interface.port);
     }
     of.into()
 }
@@ -217,7 +186,7 @@ pub(super) fn routers(intent: &Intent) -> Vec<NextHop> {
 }
 
 /// `routers` as [`routers`] gives them.
-pub(super) fn routes(intent: &Intent, routers: &[NextHop], before: Option<&Snapshot>) -> PrefixMap<Hop> {
+pub(super) fn routes(intent: &Intent, routers: &[NextHop], before: Option<&PrefixMap<Hop>>) -> PrefixMap<Hop> {
     let fixed = intent.routes.iter().filter_map(|route| {
         let hop = route.hop();
         Some((route.to, Hop::Via(routers.binary_search(&hop).ok()? as u16)))
@@ -227,5 +196,5 @@ pub(super) fn routes(intent: &Intent, routers: &[NextHop], before: Option<&Snaps
         .entries()
         .flat_map(|(id, interface)| interface.addresses.iter().map(move |net| (net.trunc(), Hop::OnLink(id))));
     // A connected network wins over a static route to the same prefix: the later entry counts.
-    PrefixMap::one_of(before.map(|snapshot| &snapshot.routes), fixed.chain(connected))
+    PrefixMap::one_of(before, fixed.chain(connected))
 }

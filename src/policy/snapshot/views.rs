@@ -3,7 +3,6 @@
 //! Owns the shape of members, pools and virtual addresses in a [`super::Snapshot`], and the questions that one
 //! of them answers by itself.
 
-use super::Snapshot;
 use crate::policy::health::{Generation, State};
 use crate::policy::intent::*;
 use crate::policy::prefix::PrefixMap;
@@ -12,6 +11,30 @@ use crate::policy::way::EgressId;
 use crate::wire::{Protocol, Rewrite};
 use ipnet::Ipv4Net;
 use std::net::Ipv4Addr;
+
+/// Whose an address is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AddressClass {
+    /// Nobody's that is known.
+    Other,
+    /// A self-IP of the appliance, on this interface.
+    SelfIp(InterfaceId),
+    /// A virtual address: a place in [`super::Snapshot::virtuals`].
+    Virtual(u16),
+    /// A member's physical address, on this interface.
+    Member(MemberId, InterfaceId),
+    /// All hosts of one of our networks: nobody's, and on that network's interface no address of a packet.
+    Broadcast,
+}
+
+/// Whose the two addresses of a packet are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AddressOwners {
+    /// The source's owner.
+    pub src: AddressClass,
+    /// The destination's.
+    pub dst: AddressClass,
+}
 
 /// A member as the workers need it.
 #[derive(Clone, Debug)]
@@ -52,9 +75,9 @@ impl MemberView {
 pub struct Exclusion(Option<PrefixMap<()>>);
 
 impl Exclusion {
-    /// The group of these networks: one of those `before`, if it is the same.
-    pub(super) fn new(networks: &[Ipv4Net], before: Option<&Snapshot>) -> Exclusion {
-        let known = before.iter().flat_map(|snapshot| snapshot.pools.iter()).filter_map(|pool| pool.exclude.0.as_ref());
+    /// The group of these networks: one of those that are `known`, if it is the same.
+    pub(super) fn new(networks: &[Ipv4Net], known: &[&Exclusion]) -> Exclusion {
+        let known = known.iter().filter_map(|group| group.0.as_ref());
         Exclusion(Some(PrefixMap::one_of(known, networks.iter().map(|net| (*net, ())))))
     }
 
