@@ -3,8 +3,7 @@
 //! Owns [`Flow`]. Its two keys are the whole translation; the checksum differences are worked out once, when it is made.
 //! Members and generations are the caller's: nothing here looks into them.
 
-use super::direction::Direction;
-use super::key::{Key, KeyAddress};
+use super::key::{Direction, Key, KeyAddress};
 use super::lifetime::TimeoutClass;
 use super::tcp::Track;
 use super::tcp_state::State;

@@ -5,9 +5,8 @@
 //! pieces follow each other. Holds no bytes: every piece has a place, a number below the capacity, and the caller keeps
 //! what belongs there. Read first: [`Fragments::arrive`].
 
-use super::index::Index;
 pub use super::key::Datagram;
-use super::key::{HashKey, KeyAddress};
+use super::key::{HashKey, Index, KeyAddress};
 use super::list::{Linked, Links, List, NIL};
 use crate::time::{Duration, Instant};
 use std::net::Ipv4Addr;

@@ -19,7 +19,13 @@ impl Links {
     pub const NONE: Links = Links { prev: NIL, next: NIL };
 }
 
-/// A slot that can stand in a list.
+/// Brings the cache line near in which `at` begins: nothing waits for it now, and less will when it is read.
+#[inline]
+pub(super) fn prefetch<T>(at: &T) {
+    prefetch_index::prefetch_index(std::slice::from_ref(at), 0);
+}
+
+/// A slot that can be in a list.
 pub(super) trait Linked {
     fn links(&mut self) -> &mut Links;
 }

@@ -6,10 +6,8 @@
 //! is found and forgotten), [`tcp`] and [`tcp_state`], [`speakers`], [`ports`],
 //! [`fragments`].
 
-mod direction;
 mod entry;
 pub mod fragments;
-mod index;
 pub mod key;
 mod lifetime;
 mod list;
@@ -20,10 +18,9 @@ mod table;
 pub(crate) mod tcp;
 mod tcp_state;
 
-pub use direction::Direction;
 pub use entry::{Flow, NO_MEMBER, PathKind};
 pub use fragments::{Fragments, MOST_PIECES};
-pub use key::{KeyAddress, Tag};
+pub use key::{Direction, KeyAddress, Tag};
 pub use lifetime::{Lifetimes, TimeoutClass};
 pub use port_order::{Range, ReservedPorts};
 pub use ports::{ClaimTable, Claims};
@@ -31,9 +28,3 @@ pub use speakers::{MemberRef, Peer, Speaker, Speakers};
 pub use table::{CachedRoute, Fate, FlowId, FlowTable, Refused, SlotHint};
 pub use tcp::{ResetSegment, Track};
 pub use tcp_state::State;
-
-/// Brings the cache line near in which `at` begins: nothing waits for it now, and less will when it is read.
-#[inline]
-fn reach_for<T>(at: &T) {
-    prefetch_index::prefetch_index(std::slice::from_ref(at), 0);
-}

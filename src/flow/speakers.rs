@@ -7,8 +7,7 @@
 //! generations, and finds nobody behind a member that has gone.
 
 use super::entry::NO_MEMBER;
-use super::index::Index;
-use super::key::{HashKey, KeyAddress};
+use super::key::{HashKey, Index, KeyAddress};
 use super::list::{Linked, Links, List};
 use crate::time::{Duration, Instant};
 use crate::wire::{Endpoint, Protocol, Tuple};

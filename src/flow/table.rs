@@ -1,23 +1,22 @@
 //! The flows of one worker.
 //!
-//! Owns their memory, taken once; the index over both sides; and the order in which they are forgotten. One worker has
-//! it alone: no lock, no atomic. Never decides whether a flow may be made, and never looks into what the caller keeps
+//! Owns their memory, taken once; the index over both sides; what a packet does to its flow; and the order in which flows are
+//! forgotten. One worker has it alone: no lock, no atomic. Never decides whether a flow may be made, and never looks into what the caller keeps
 //! in it. Read first: [`Flow`].
 
 mod expiry;
-mod passing;
 
-pub use passing::CachedRoute;
+pub use expiry::Fate;
 
-use super::direction::Direction;
 use super::entry::Flow;
-use super::index::Index;
-use super::key::{HashKey, Key, KeyAddress, Tag};
+use super::key::{Direction, HashKey, Index, Key, KeyAddress, Tag};
 use super::lifetime::{Lifetimes, TimeoutClass};
-use super::list::{Linked, Links, List, NIL};
-use super::reach_for;
+use super::list::{Linked, Links, List, NIL, prefetch};
+#[cfg(doc)]
+use super::tcp::Track;
 use crate::time::Instant;
-use crate::wire::Tuple;
+use crate::wire::facts::Segment;
+use crate::wire::{Kind, Packet, Rewrite, Tuple};
 use expiry::{AT_ONCE, nanos_by_class, relist_after, ticks};
 use std::net::Ipv4Addr;
 
@@ -40,6 +39,23 @@ impl SlotHint {
     }
 }
 
+/// How packets of one side of a flow leave, found out once and good as long as the caller's snapshot is the same and they
+/// come in at the same place. What the three numbers mean is the caller's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CachedRoute {
+    /// The snapshot it is good in; 0 is none.
+    pub snapshot: u32,
+    /// Where packets must come in.
+    pub interface: u16,
+    /// Where they go out.
+    pub egress: u16,
+}
+
+impl CachedRoute {
+    /// Good for nothing.
+    pub const NONE: CachedRoute = CachedRoute { snapshot: 0, interface: 0, egress: 0 };
+}
+
 /// Why a flow was not taken in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Refused {
@@ -47,15 +63,6 @@ pub enum Refused {
     Full,
     /// This flow has one of the keys already.
     Duplicate(FlowId),
-}
-
-/// What [`FlowTable::sweep`] shall do with a flow.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Fate {
-    /// It lives.
-    Keep,
-    /// It is forgotten now.
-    Remove,
 }
 
 /// The most flows one table can hold: a place and a side share 31 bits of an index cell.
@@ -150,7 +157,7 @@ impl<A: KeyAddress> FlowTable<A> {
     /// Prefetches the index cell of a tuple, for a [`FlowTable::prefetch_entry`] that follows some packets later.
     #[inline]
     pub fn prefetch_bucket(&self, tag: Tag) {
-        self.index.reach_for(tag.0);
+        self.index.prefetch(tag.0);
     }
 
     /// Prefetches the flow of a tuple, once its index cell is near. Says where it very probably is.
@@ -159,8 +166,8 @@ impl<A: KeyAddress> FlowTable<A> {
         let Some(value) = self.index.candidate(tag.0) else { return SlotHint::NONE };
         if let Some(slot) = self.slots.get((value >> 1) as usize) {
             // Of each of the two lines something.
-            reach_for(&slot.last_seen);
-            reach_for(&slot.links);
+            prefetch(&slot.last_seen);
+            prefetch(&slot.links);
         }
         SlotHint(value)
     }
@@ -235,6 +242,88 @@ impl<A: KeyAddress> FlowTable<A> {
         self.slots.get_mut(id.0 as usize)?.flow.as_mut()
     }
 
+    /// A packet of the flow has passed: its lifetime begins anew, by the class it now has.
+    #[inline]
+    pub fn touch(&mut self, id: FlowId, now: Instant) {
+        if let Some(class) = self.at(id).map(Flow::class) {
+            self.stamp(id.0, class, now);
+        }
+    }
+
+    /// A segment of a TCP flow has passed: its state moves, and it is touched unless the segment is a stray reset, which
+    /// may keep nothing alive (RFC 7857 7.1). For a flow without a state this is [`FlowTable::touch`].
+    #[inline]
+    pub fn follow(&mut self, id: FlowId, side: Direction, segment: &Segment, now: Instant) {
+        let Some(slot) = self.slots.get_mut(id.0 as usize) else { return };
+        let track = slot.flow.as_mut().and_then(|flow| flow.track.as_mut());
+        let Some(track) = track else {
+            return self.touch(id, now);
+        };
+        if track.advance(side, segment) {
+            // Nearly every segment: its class stays what it is.
+            let class = slot.class;
+            return self.stamp(id.0, class, now);
+        }
+        if track.on_segment(side, segment) {
+            self.touch(id, now);
+        }
+    }
+
+    /// The caller has reset both ends of a TCP flow: see [`Track::abort`]. It is touched, so that it lingers as long as a
+    /// reset connection does, and no longer.
+    pub fn abort(&mut self, id: FlowId, now: Instant) {
+        if let Some(track) = self.at_mut(id).and_then(|flow| flow.track.as_mut()) {
+            track.abort();
+            self.touch(id, now);
+        }
+    }
+
+    /// A packet passes that changes nothing about its flow, which `hint` leads to, but when it was last seen and, of TCP, how
+    /// far it has come: data on an established connection. `may` sees the cached route of its side. Says how the packet
+    /// changes. `None`, and nothing happened: `may` says no, the packet is another one, or not of this flow.
+    #[inline(always)]
+    pub fn pass<T>(
+        &mut self,
+        hint: SlotHint,
+        packet: &Packet<A>,
+        now: Instant,
+        may: impl FnOnce(CachedRoute) -> Option<T>,
+    ) -> Option<(Rewrite<A>, T)> {
+        let (FlowId(at), side) = hint.place();
+        let slot = self.slots.get_mut(at as usize)?;
+        let flow = slot.flow.as_mut()?;
+        if *flow.stored(side) != Key::of_packet(packet) {
+            return None;
+        }
+        let said = may(slot.routes[side.index()])?;
+        let stays = match &packet.kind {
+            Kind::Tcp(segment) => flow.track.as_mut()?.advance(side, segment),
+            kind => matches!(kind, Kind::Udp),
+        };
+        if !stays {
+            return None;
+        }
+        let rewrite = flow.rewrite(side);
+        // Its class stays what it is.
+        slot.last_seen = now;
+        if ticks(now).wrapping_sub(slot.listed) >= self.relist_after[slot.class as usize] {
+            self.put_off(at, now);
+        }
+        Some((rewrite, said))
+    }
+
+    /// The cached route of a side.
+    pub fn route(&self, id: FlowId, side: Direction) -> CachedRoute {
+        self.slots.get(id.0 as usize).map_or(CachedRoute::NONE, |slot| slot.routes[side.index()])
+    }
+
+    /// From now on packets of this side leave by `route`.
+    pub fn cache_route(&mut self, id: FlowId, side: Direction, route: CachedRoute) {
+        if let Some(slot) = self.slots.get_mut(id.0 as usize) {
+            slot.routes[side.index()] = route;
+        }
+    }
+
     /// How many flows there are.
     pub fn len(&self) -> usize {
         self.len as usize
@@ -255,36 +344,6 @@ impl<A: KeyAddress> FlowTable<A> {
         size_of_val(&*self.slots) + self.index.bytes()
     }
 
-    /// Shows the flows in the next `count` slots from `cursor` on, 0 to begin. Says where to go on; `None` at the end.
-    /// Flows made or forgotten during a walk may be shown or not; all others are shown once.
-    pub fn scan(&self, cursor: u32, count: usize, mut show: impl FnMut(FlowId, &Flow<A>)) -> Option<u32> {
-        let (end, rest) = self.stretch(cursor, count);
-        for at in cursor..end {
-            if let Some(flow) = &self.slots[at as usize].flow {
-                show(FlowId(at), flow);
-            }
-        }
-        rest
-    }
-
-    /// As [`FlowTable::scan`], but the flows may be changed, and are forgotten where `judge` says so.
-    pub fn sweep(
-        &mut self,
-        cursor: u32,
-        count: usize,
-        mut judge: impl FnMut(FlowId, &mut Flow<A>) -> Fate,
-    ) -> Option<u32> {
-        let (end, rest) = self.stretch(cursor, count);
-        for at in cursor..end {
-            if let Some(flow) = &mut self.slots[at as usize].flow
-                && judge(FlowId(at), flow) == Fate::Remove
-            {
-                self.remove(FlowId(at));
-            }
-        }
-        rest
-    }
-
     fn take_slot(&mut self) -> Option<u32> {
         if self.free != NIL {
             let at = self.free;
@@ -303,12 +362,6 @@ impl<A: KeyAddress> FlowTable<A> {
     fn tags(&self, flow: &Flow<A>) -> [Option<Tag>; 2] {
         let [opener, answer] = Direction::BOTH.map(|side| flow.stored(side));
         [Some(self.key.tag(opener)), (opener != answer).then(|| self.key.tag(answer))]
-    }
-
-    /// Where a walk of `count` slots from `cursor` ends, and where the next one begins.
-    fn stretch(&self, cursor: u32, count: usize) -> (u32, Option<u32>) {
-        let end = cursor.saturating_add(u32::try_from(count).unwrap_or(u32::MAX)).min(self.fresh);
-        (end, (end < self.fresh).then_some(end))
     }
 }
 

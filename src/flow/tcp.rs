@@ -4,7 +4,7 @@
 //! accepts and a stranger's be told from one that belongs. Never holds a segment back: one that fits nothing changes
 //! nothing here and passes all the same. Read first: [`super::tcp_state`].
 
-use super::direction::Direction;
+use super::key::Direction;
 use super::lifetime::TimeoutClass;
 pub use super::tcp_state::State;
 use super::tcp_state::{Event, next};

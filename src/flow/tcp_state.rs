@@ -3,7 +3,7 @@
 //! Owns the machine of RFC 7857 2, which is that of RFC 6146 3.5.2 with a handshake in three steps. Knows no sequence
 //! numbers: whether a reset belongs to the connection is settled by [`super::tcp`] before it comes here.
 
-use super::direction::Direction;
+use super::key::Direction;
 use crate::wire::facts::Segment;
 
 /// Where a connection stands.

@@ -10,8 +10,7 @@ const NOT_YET: &[&str] = &["engine", "worker"];
 
 /// What the files of a folder may name of its head although it is defined there: a type whose methods take more than one
 /// file, and a helper of one line.
-const OF_THE_HEAD: &[(&str, &[&str])] =
-    &[("flow", &["reach_for"]), ("flow/table", &["FlowTable", "FlowId", "Slot", "SlotHint"])];
+const OF_THE_HEAD: &[(&str, &[&str])] = &[("flow/table", &["FlowTable", "FlowId", "Slot", "SlotHint"])];
 
 /// A folder of sources and the file that stands at its head.
 struct Folder {

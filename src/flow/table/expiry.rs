@@ -1,4 +1,4 @@
-//! How flows are forgotten.
+//! How flows are forgotten, and how all of them are walked over.
 //!
 //! Owns one list a lifetime class, oldest in front. A packet stamps its flow; the flow moves to the end of its list only if it
 //! was listed a while ago (a 32nd of the lifetime), so that most packets touch no neighbour. A flow therefore never dies
@@ -8,8 +8,7 @@ use super::{FlowId, FlowTable, Slot};
 use crate::flow::entry::Flow;
 use crate::flow::key::KeyAddress;
 use crate::flow::lifetime::{Lifetimes, TimeoutClass};
-use crate::flow::list::NIL;
-use crate::flow::reach_for;
+use crate::flow::list::{NIL, prefetch};
 use crate::time::{Duration, Instant};
 
 /// A flow moves to the end of its list when it was listed longer ago than its lifetime shifted by this.
@@ -21,7 +20,52 @@ pub(super) const AT_ONCE: usize = 16;
 /// A tick is so many bits of nanoseconds: 17 ms, and 32 bits of ticks are two years, more than any lifetime.
 const TICK_BITS: u32 = 24;
 
+/// What [`FlowTable::sweep`] shall do with a flow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fate {
+    /// It lives.
+    Keep,
+    /// It is forgotten now.
+    Remove,
+}
+
 impl<A: KeyAddress> FlowTable<A> {
+    /// Shows the flows in the next `count` slots from `cursor` on, 0 to begin. Says where to go on; `None` at the end.
+    /// Flows made or forgotten during a walk may be shown or not; all others are shown once.
+    pub fn scan(&self, cursor: u32, count: usize, mut show: impl FnMut(FlowId, &Flow<A>)) -> Option<u32> {
+        let (end, rest) = self.stretch(cursor, count);
+        for at in cursor..end {
+            if let Some(flow) = &self.slots[at as usize].flow {
+                show(FlowId(at), flow);
+            }
+        }
+        rest
+    }
+
+    /// As [`FlowTable::scan`], but the flows may be changed, and are forgotten where `judge` says so.
+    pub fn sweep(
+        &mut self,
+        cursor: u32,
+        count: usize,
+        mut judge: impl FnMut(FlowId, &mut Flow<A>) -> Fate,
+    ) -> Option<u32> {
+        let (end, rest) = self.stretch(cursor, count);
+        for at in cursor..end {
+            if let Some(flow) = &mut self.slots[at as usize].flow
+                && judge(FlowId(at), flow) == Fate::Remove
+            {
+                self.remove(FlowId(at));
+            }
+        }
+        rest
+    }
+
+    /// Where a walk of `count` slots from `cursor` ends, and where the next one begins.
+    fn stretch(&self, cursor: u32, count: usize) -> (u32, Option<u32>) {
+        let end = cursor.saturating_add(u32::try_from(count).unwrap_or(u32::MAX)).min(self.fresh);
+        (end, (end < self.fresh).then_some(end))
+    }
+
     /// How long ago its last packet passed.
     pub fn idle(&self, id: FlowId, now: Instant) -> Duration {
         self.slots.get(id.0 as usize).map_or(Duration::ZERO, |slot| now.since(slot.last_seen))
@@ -43,7 +87,7 @@ impl<A: KeyAddress> FlowTable<A> {
                 let mut due = [FlowId(NIL); AT_ONCE];
                 let count = self.due(class, now, &mut due[..AT_ONCE.min(budget - died)]);
                 for id in &due[..count] {
-                    self.reach_for_keys(*id);
+                    self.prefetch_keys(*id);
                 }
                 due[..count].iter().filter_map(|id| self.remove(*id)).for_each(&mut gone);
                 died += count;
@@ -85,7 +129,7 @@ impl<A: KeyAddress> FlowTable<A> {
     }
 
     /// Brings the index cells of a flow near, both of them.
-    fn reach_for_keys(&self, id: FlowId) {
+    fn prefetch_keys(&self, id: FlowId) {
         if let Some(flow) = self.at(id) {
             self.tags(flow).into_iter().flatten().for_each(|tag| self.prefetch_bucket(tag));
         }
@@ -130,7 +174,7 @@ impl<A: KeyAddress> FlowTable<A> {
             [links.prev, links.next]
                 .iter()
                 .filter_map(|at| self.slots.get(*at as usize))
-                .for_each(|near| reach_for(&near.links));
+                .for_each(|near| prefetch(&near.links));
         }
         // Whoever was seen again since takes the place that is due from then on with the next ones.
         let since = self.overdue_since;
