@@ -12,8 +12,8 @@ use super::verdict::{Departure, DropReason, Forward, Verdict};
 use super::walk::Walk;
 use crate::flow::{CachedRoute, Direction, FlowId, PathKind, SlotHint};
 use crate::policy::Snapshot;
+use crate::policy::adjacency::EgressId;
 use crate::policy::intent::{InterfaceId, PortId};
-use crate::policy::way::EgressId;
 use crate::time::Instant;
 use crate::wire::{Kind, Packet, Tuple};
 

@@ -4,7 +4,7 @@
 //! reason is counted by its place in the enum; names and explanations stand beside the variants and nowhere else.
 
 use crate::policy::adjacency::NextHop;
-pub use crate::policy::way::{Egress, EgressId};
+pub use crate::policy::adjacency::{Egress, EgressId};
 use crate::wire::Rewrite;
 use crate::wire::reply::Reply;
 

@@ -1,9 +1,11 @@
-//! What lies on the link: next hops and their MAC addresses.
+//! What lies on the link: next hops and their MAC addresses, and how frames leave towards them.
 //!
-//! Owns the input [`Adjacency`] to compiling a snapshot. Resolution itself (ARP, timers) lives in `control`.
+//! Owns the input [`Adjacency`] to compiling a snapshot, and [`Egress`], all that a frame needs to leave. Resolution itself (ARP, timers) lives in `control`.
 
-use super::intent::{InterfaceId, Member, Route};
+use super::addresses::InterfaceView;
+use super::intent::{InterfaceId, Member, PortId, Route};
 use crate::wire::Mac;
+use crate::wire::ethernet::LinkHeader;
 use std::collections::HashMap;
 use std::fmt;
 use std::net::Ipv4Addr;
@@ -48,3 +50,36 @@ pub enum Neighbour {
 
 /// All next hops of which anything is known. One that is missing has not been asked for, or is being asked.
 pub type Adjacency = HashMap<NextHop, Neighbour, foldhash::fast::RandomState>;
+
+/// Where and how a frame leaves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Egress {
+    /// The NIC.
+    pub port: PortId,
+    /// From our MAC on that interface to the next hop's, with the interface's tag.
+    pub link: LinkHeader,
+    /// The largest IP datagram that may leave this way, in bytes; a larger one leaves in pieces.
+    pub mtu: u16,
+}
+
+impl Egress {
+    /// Out of `interface` to the neighbour with this MAC.
+    #[inline]
+    pub fn of(interface: &InterfaceView, dst: Mac) -> Egress {
+        let &InterfaceView { port, vlan, mac, mtu, .. } = interface;
+        Egress { port, link: LinkHeader::new(dst, mac, vlan), mtu }
+    }
+}
+
+/// A place among the ways out of one snapshot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct EgressId(pub u32);
+
+/// What a route leads to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Hop {
+    /// The destination is on the interface's link.
+    OnLink(InterfaceId),
+    /// A router: a place in the list of routers.
+    Via(u16),
+}

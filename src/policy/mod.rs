@@ -14,7 +14,6 @@ pub mod prefix;
 pub mod slots;
 pub mod snapshot;
 pub mod spread;
-pub mod way;
 pub mod words;
 
 pub use addresses::{Addresses, InterfaceView};

@@ -14,12 +14,11 @@ pub use views::{
 
 use super::address_map::{AddressMap, WordMap};
 use super::addresses::{Addresses, InterfaceView};
-use super::adjacency::{Adjacency, Neighbour, NextHop};
+use super::adjacency::{Adjacency, Egress, EgressId, Hop, Neighbour, NextHop};
 use super::health::Health;
 use super::intent::*;
 use super::prefix::PrefixMap;
 use super::slots::{Life, Slots};
-use super::way::{AdjacencyTable, Egress, EgressId, Hop};
 use crate::wire::{Endpoint, Mac, Packet, RxKey, VlanId};
 use std::collections::HashMap;
 use std::net::Ipv4Addr;
@@ -62,7 +61,7 @@ pub struct Snapshot {
     routes: PrefixMap<Hop>,
     routers: Vec<NextHop>,
     neighbours: FastMap<NextHop, Neighbour>,
-    adjacency: AdjacencyTable,
+    ways: parts::Ways,
     /// Since when addresses have been there that members' traffic is translated to.
     translated: AddressMap<Life>,
 }
@@ -112,7 +111,7 @@ impl Snapshot {
             datagram_ports: WordMap::new([]),
             datagram_bits: 0,
             ingress: parts::ingress(addresses.interfaces()),
-            adjacency: AdjacencyTable::new(adjacency, &routes, &routers, addresses.interfaces()),
+            ways: parts::Ways::new(adjacency, &routes, &routers, addresses.interfaces()),
             neighbours: adjacency.iter().map(|(hop, neighbour)| (*hop, *neighbour)).collect(),
             addresses,
             routes,
@@ -249,13 +248,19 @@ impl Snapshot {
     /// why.
     #[inline]
     pub fn lookup(&self, destination: Ipv4Addr) -> Option<EgressId> {
-        self.adjacency.lookup(destination, &self.routes)
+        if let Some(id) = self.ways.hosts.get(destination) {
+            return Some(*id);
+        }
+        match self.routes.find(destination)? {
+            Hop::Via(router) => *self.ways.gateways.get(usize::from(router))?,
+            Hop::OnLink(_) => None,
+        }
     }
 
     /// The way out that [`Snapshot::lookup`] of this snapshot has named.
     #[inline]
     pub fn egress(&self, id: EgressId) -> &Egress {
-        self.adjacency.egress(id)
+        &self.ways.all[id.0 as usize]
     }
 
     /// What is known of a next hop.

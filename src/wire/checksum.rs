@@ -6,7 +6,7 @@
 //!   in a packet. A **delta** is a sum too: that of the complements of the old words and of the new words.
 //! * a **field** is what stands in a packet: the complement of a sum ([`field`]).
 //!
-//! Never knows where in a packet a field lies, nor that UDP keeps 0 for "none": `rewrite` does.
+//! Never knows where in a packet a field lies: `rewrite` does.
 
 use std::net::Ipv4Addr;
 
@@ -83,6 +83,16 @@ pub fn delta(old: &[u16], new: &[u16]) -> u16 {
 #[inline]
 pub const fn update(field: u16, delta: u16) -> u16 {
     !combine(!field, delta)
+}
+
+/// As [`update`], of UDP: 0, "none", stays 0; a computed 0 is sent as 0xFFFF (RFC 768).
+#[inline]
+pub const fn update_udp(field: u16, delta: u16) -> u16 {
+    match (field, update(field, delta)) {
+        (0, _) => 0,
+        (_, 0) => 0xffff,
+        (_, new) => new,
+    }
 }
 
 /// The two words of an address.

@@ -28,6 +28,38 @@ pub const fn header_length(vlan: Option<VlanId>) -> usize {
     if vlan.is_some() { 18 } else { 14 }
 }
 
+/// What a frame is received by: destination MAC and VLAN in one word.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RxKey(u64);
+
+impl RxKey {
+    /// That of frames to this MAC in this VLAN.
+    pub fn of(mac: Mac, vlan: Option<VlanId>) -> RxKey {
+        let [a, b, c, d, e, f] = mac.0;
+        RxKey::at(&[a, b, c, d, e, f, 0, 0], vlan.map_or(0, VlanId::get))
+    }
+
+    /// That of no frame.
+    pub const NONE: RxKey = RxKey(0);
+
+    /// `front` begins with the MAC; `tag` is the VLAN identifier, 0 for none.
+    #[inline(always)]
+    pub(super) fn at(front: &[u8; 8], tag: u16) -> RxKey {
+        RxKey(u64::from_le_bytes(*front) << 16 | u64::from(tag))
+    }
+
+    /// The VLAN.
+    #[inline]
+    pub const fn vlan(self) -> Option<VlanId> {
+        VlanId::new(self.0 as u16)
+    }
+
+    /// The destination MAC.
+    pub fn mac(self) -> Mac {
+        mac(&(self.0 >> 16).to_le_bytes(), 0)
+    }
+}
+
 /// The link header that frames leave with, ready to be written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LinkHeader {

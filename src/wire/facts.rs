@@ -3,7 +3,6 @@
 //! Owns the plain types that readers return and writers take; reads nothing itself. Read next: [`super::packet`].
 
 use super::addr::{Mac, Tuple, VlanId};
-use super::bytes;
 use std::fmt;
 use std::net::Ipv4Addr;
 
@@ -16,38 +15,6 @@ pub struct Link {
     pub src: Mac,
     /// The VLAN, if the frame carries a tag. A priority tag (VLAN 0) counts as no VLAN, though its four bytes are there.
     pub vlan: Option<VlanId>,
-}
-
-/// What a frame is received by: destination MAC and VLAN in one word.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct RxKey(u64);
-
-impl RxKey {
-    /// That of frames to this MAC in this VLAN.
-    pub fn of(mac: Mac, vlan: Option<VlanId>) -> RxKey {
-        let [a, b, c, d, e, f] = mac.0;
-        RxKey::at(&[a, b, c, d, e, f, 0, 0], vlan.map_or(0, VlanId::get))
-    }
-
-    /// That of no frame.
-    pub const NONE: RxKey = RxKey(0);
-
-    /// `front` begins with the MAC; `tag` is the VLAN identifier, 0 for none.
-    #[inline(always)]
-    pub(super) fn at(front: &[u8; 8], tag: u16) -> RxKey {
-        RxKey(u64::from_le_bytes(*front) << 16 | u64::from(tag))
-    }
-
-    /// The VLAN.
-    #[inline]
-    pub const fn vlan(self) -> Option<VlanId> {
-        VlanId::new(self.0 as u16)
-    }
-
-    /// The destination MAC.
-    pub fn mac(self) -> Mac {
-        bytes::mac(&(self.0 >> 16).to_le_bytes(), 0)
-    }
 }
 
 /// What a datagram carries.

@@ -30,6 +30,7 @@ pub mod toeplitz;
 pub mod udp;
 
 pub use addr::{Address, Endpoint, Mac, Ports, Protocol, Tuple, VlanId};
-pub use facts::{Kind, Malformed, RxKey};
+pub use ethernet::RxKey;
+pub use facts::{Kind, Malformed};
 pub use packet::Packet;
 pub use rewrite::Rewrite;

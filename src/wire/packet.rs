@@ -6,10 +6,11 @@
 //! changes a byte.
 
 use super::addr::{Address, Endpoint, Mac, Ports, Protocol, Tuple, VlanId};
-use super::facts::{Arp, Fragment, Kind, Link, Malformed, RxKey, Segment};
+use super::ethernet::{self, RxKey};
+use super::facts::{Arp, Fragment, Kind, Link, Malformed, Segment};
 use super::ipv4::{self, Ip};
 use super::tcp::{self, Flags};
-use super::{arp, bytes, checksum, ethernet, icmp, udp};
+use super::{arp, bytes, checksum, icmp, udp};
 use std::net::Ipv4Addr;
 
 /// The longest front that the common reader looks at: a tag, and TCP. A shorter frame is read by the other one.

@@ -147,7 +147,7 @@ impl Rewrite<Ipv4Addr> {
         let field = checksum::update(be16(headers, 10), combine(self.l3_delta, ipv4::ONE_HOP));
         put16(headers, 10, field);
         if protocol == ipv4::UDP {
-            let field = udp::update(be16(headers, ipv4::HEADER + udp::CHECKSUM), self.l4_delta);
+            let field = checksum::update_udp(be16(headers, ipv4::HEADER + udp::CHECKSUM), self.l4_delta);
             put16(headers, ipv4::HEADER + udp::CHECKSUM, field);
         } else {
             let field = checksum::update(be16(headers, ipv4::HEADER + tcp::CHECKSUM), self.l4_delta);
@@ -222,7 +222,7 @@ impl Rewrite<Ipv4Addr> {
             Transport::Udp => {
                 self.change_ports(l4);
                 if let Some(udp) = l4.first_chunk_mut::<{ udp::HEADER }>() {
-                    let field = udp::update(be16(udp, udp::CHECKSUM), self.l4_delta);
+                    let field = checksum::update_udp(be16(udp, udp::CHECKSUM), self.l4_delta);
                     put16(udp, udp::CHECKSUM, field);
                 }
             }

@@ -2,7 +2,6 @@
 
 use super::addr::Ports;
 use super::bytes::{be16, ports};
-use super::checksum;
 use super::facts::Malformed;
 
 /// The length of the header in bytes.
@@ -20,16 +19,4 @@ pub(super) fn read(payload: &[u8], available: usize) -> Result<Ports, Malformed>
         return Err(Malformed::UdpLength);
     }
     Ok(ports(header, 0))
-}
-
-/// The checksum field after `delta` happened: 0, "none", stays 0; a computed 0 is sent as 0xFFFF (RFC 768).
-#[inline]
-pub(super) fn update(field: u16, delta: u16) -> u16 {
-    match field {
-        0 => 0,
-        _ => match checksum::update(field, delta) {
-            0 => 0xffff,
-            new => new,
-        },
-    }
 }

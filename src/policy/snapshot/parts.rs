@@ -8,12 +8,11 @@ use super::views::{
 };
 use crate::policy::address_map::AddressMap;
 use crate::policy::addresses::InterfaceView;
-use crate::policy::adjacency::{Adjacency, Neighbour, NextHop};
+use crate::policy::adjacency::{Adjacency, Egress, EgressId, Hop, Neighbour, NextHop};
 use crate::policy::health::{Health, State};
 use crate::policy::intent::*;
 use crate::policy::prefix::PrefixMap;
 use crate::policy::slots::{Life, Slots};
-use crate::policy::way::Hop;
 use crate::wire::{Endpoint, Protocol, Rewrite, RxKey, Tuple};
 use std::net::Ipv4Addr;
 
@@ -197,4 +196,42 @@ pub(super) fn routes(intent: &Intent, routers: &[NextHop], before: Option<&Prefi
         .flat_map(|(id, interface)| interface.addresses.iter().map(move |net| (net.trunc(), Hop::OnLink(id))));
     // A connected network wins over a static route to the same prefix: the later entry counts.
     PrefixMap::one_of(before, fixed.chain(connected))
+}
+
+/// The ways that are open now.
+#[derive(Clone, Debug)]
+pub(super) struct Ways {
+    pub(super) all: Box<[Egress]>,
+    /// To hosts on our links.
+    pub(super) hosts: AddressMap<EgressId>,
+    /// Through routers, by their place in the list of routers.
+    pub(super) gateways: Box<[Option<EgressId>]>,
+}
+
+impl Ways {
+    pub(super) fn new(
+        adjacency: &Adjacency,
+        routes: &PrefixMap<Hop>,
+        routers: &[NextHop],
+        interfaces: &Slots<InterfaceId, InterfaceView>,
+    ) -> Ways {
+        let egress = |hop: &NextHop| match adjacency.get(hop) {
+            Some(Neighbour::Reachable(mac)) => {
+                let interface = &interfaces[hop.interface];
+                (!interface.broadcasts(hop.address)).then(|| Egress::of(interface, *mac))
+            }
+            _ => None,
+        };
+        // A host that is on a link, but reached through a router all the same, goes the way of the route.
+        let on_link = |hop: &&NextHop| routes.find(hop.address) == Some(Hop::OnLink(hop.interface));
+        let mut all = Vec::new();
+        let mut number = |hop: &NextHop| {
+            all.push(egress(hop)?);
+            Some(EgressId(all.len() as u32 - 1))
+        };
+        let hosts: Vec<_> =
+            adjacency.keys().filter(on_link).filter_map(|hop| Some((hop.address, number(hop)?))).collect();
+        let gateways = routers.iter().map(number).collect();
+        Ways { hosts: AddressMap::new(hosts), gateways, all: all.into() }
+    }
 }

@@ -3,11 +3,11 @@
 //! Owns the shape of members, pools and virtual addresses in a [`super::Snapshot`], and the questions that one
 //! of them answers by itself.
 
+use crate::policy::adjacency::EgressId;
 use crate::policy::health::{Generation, State};
 use crate::policy::intent::*;
 use crate::policy::prefix::PrefixMap;
 use crate::policy::slots::Life;
-use crate::policy::way::EgressId;
 use crate::wire::{Protocol, Rewrite};
 use ipnet::Ipv4Net;
 use std::net::Ipv4Addr;
