@@ -27,7 +27,9 @@ impl Walk<'_> {
     fn mark_visitor(&mut self, member: MemberId, tuple: Tuple) {
         if let Some((id, side)) = self.flow_of(&tuple) {
             match self.packet.kind {
-                Kind::Tcp(segment) if self.begins_anew(id, side, &segment) => self.state.forget(self.snapshot, id),
+                Kind::Tcp(segment) if self.begins_anew(id, side, &segment) => {
+                    self.state.flows.forget(self.snapshot, id)
+                }
                 _ => {
                     self.refresh(id, side);
                     return self.cache_visitors_route(id, side);
@@ -56,7 +58,7 @@ impl Walk<'_> {
         if let Kind::Tcp(segment) = self.packet.kind {
             flow.track = Some(Track::opening(&segment));
         }
-        if let Err(Refused::Full) = self.state.keep(self.snapshot, flow, self.now) {
+        if let Err(Refused::Full) = self.state.flows.keep(self.snapshot, flow, self.now) {
             self.notice(Notice::FlowTableFullRouted);
         }
     }

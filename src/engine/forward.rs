@@ -3,8 +3,8 @@
 //! Owns the way out of every forwarded packet: route, next hop, time to live, MTU, identification. Whether it is translated,
 //! and to what, is decided before.
 
-use super::State;
 use super::notice::Notice;
+use super::state::State;
 use super::verdict::{Departure, DropReason, Egress, Forward, Verdict};
 use super::walk::Walk;
 use crate::policy::adjacency::{EgressId, Neighbour};

@@ -52,13 +52,13 @@ impl Walk<'_> {
             return None;
         }
         let server = self.pool_of(sender).service(Protocol::Udp, tuple.src.port)?;
-        let asker = self.state.claims.table(tuple.dst.addr, Protocol::Udp)?.owner(tuple.dst.port)?;
+        let asker = self.state.flows.owner_of_port(Protocol::Udp, tuple.dst)?;
         let asked = Tuple::new(Protocol::Udp, asker, Endpoint::new(server, tuple.src.port));
-        let (id, _) = self.state.find(self.snapshot, &asked)?;
+        let (id, side) = self.state.flows.find_live(self.snapshot, &asked)?;
         let verdict = self.forward_as(&tuple, &asked.reversed());
         if verdict.goes_on() {
             self.note_speaker(sender, tuple.dst);
-            self.state.flows.touch(id, self.now);
+            self.state.flows.refresh(id, side, None, self.now);
         }
         Some(verdict)
     }
@@ -100,7 +100,9 @@ impl Walk<'_> {
             _ => pool.active,
         };
         let Some(receiver) = receiver else {
-            self.give_back(tuple.src, source, claim);
+            if claim.is_some() {
+                self.state.flows.release_port(Protocol::Udp, tuple.src, source);
+            }
             return self.no_member_for_hairpin(service);
         };
         let inside = Endpoint::new(self.snapshot.member(receiver).address, tuple.dst.port);
@@ -114,7 +116,7 @@ impl Walk<'_> {
         {
             if source.port != tuple.src.port {
                 // It was known by another port, and by which nobody remembers: the member is told, and opens anew.
-                super::release(&self.state.claims, &flow);
+                self.state.flows.release_port_of(&flow);
                 return self.reject_hairpin(DropReason::NoFlow);
             }
             flow.track = Some(Track::midstream(Direction::Original, &segment));
@@ -138,7 +140,7 @@ impl Walk<'_> {
         let Some(address) = pool.snat.as_ref().map(|snat| snat.address) else {
             return Err(Verdict::Drop(DropReason::NoSnat));
         };
-        match self.claim(sender, tuple) {
+        match self.state.flows.allocate_port(self.snapshot, sender, &tuple) {
             Some(port) => Ok((Endpoint::new(address, port), Some(port))),
             None => Err(self.reject_from_here(IcmpError::Prohibited, DropReason::PortsExhausted)),
         }
@@ -163,14 +165,6 @@ impl Walk<'_> {
         let active = self.snapshot.pool(service.pool).active;
         let flow = self.state.flows.at(id).filter(|flow| flow.protocol() == Protocol::Udp);
         flow.and_then(|flow| self.claimant(service.pool, flow.translated(Direction::Original).src)).or(active)
-    }
-
-    /// The port that `inside` claimed for `source` is not needed after all.
-    fn give_back(&self, inside: Endpoint, source: Endpoint, claim: Option<u16>) {
-        let table = self.state.claims.table(source.addr, Protocol::Udp);
-        if let (Some(table), Some(port)) = (table, claim) {
-            table.release(port, inside);
-        }
     }
 
     /// A datagram of the flow goes to whoever spoke last instead of the active member.

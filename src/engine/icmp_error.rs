@@ -17,7 +17,7 @@ impl Walk<'_> {
     /// An error from a member, or to a virtual address.
     pub(super) fn error(&mut self, quoted: &Quoted) -> Verdict {
         self.sight_closed_port(quoted);
-        if let Some((id, side)) = self.state.find(self.snapshot, &quoted.tuple.reversed()) {
+        if let Some((id, side)) = self.state.flows.find_live(self.snapshot, &quoted.tuple.reversed()) {
             // What is quoted had been translated for this side to receive; its sender knows it as the other key.
             let original = self.state.flows.at(id).map(|flow| flow.key(side.other()));
             return match original {

@@ -5,7 +5,6 @@
 //! receiver would join pieces of the one's datagram with pieces of the other's (scenario 70). Every worker has numbers of
 //! its own, so that nothing is shared.
 
-use super::steer::mix;
 use std::net::Ipv4Addr;
 
 /// Counters; destinations are spread over them, so that one busy peer does not use up the numbers of the others.
@@ -50,6 +49,16 @@ impl Identifications {
         *counter = if u32::from(given) + 1 == self.span { 0 } else { given + 1 };
         given * self.share.of + self.share.worker
     }
+}
+
+/// Spreads 64 bits over 32 (the finalizer of MurmurHash3).
+#[inline]
+pub(super) fn mix(mut bits: u64) -> u32 {
+    bits ^= bits >> 33;
+    bits = bits.wrapping_mul(0xff51_afd7_ed55_8ccd);
+    bits ^= bits >> 33;
+    bits = bits.wrapping_mul(0xc4ce_b9fe_1a85_ec53);
+    (bits ^ (bits >> 33)) as u32
 }
 
 #[cfg(test)]

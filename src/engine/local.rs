@@ -72,7 +72,7 @@ impl Walk<'_> {
         let server = self.snapshot.server(at);
         server.unmatched != Unmatched::Reject
             || server.service(tuple.protocol, tuple.dst.port).is_some()
-            || self.state.find(self.snapshot, &tuple).is_some()
+            || self.state.flows.find_live(self.snapshot, &tuple).is_some()
     }
 
     /// An echo request to a virtual address.

@@ -4,10 +4,10 @@
 //! path (not by the packet that makes the flow): from then on, until another snapshot is installed, data of that side needs
 //! no question about owners, lost members, routes or neighbours. The route is what the slow path said, nothing else.
 
-use super::State;
 use super::forward::may_leave;
 use super::path::Path;
 use super::revalidate::lost;
+use super::state::State;
 use super::verdict::{Departure, DropReason, Forward, Verdict};
 use super::walk::Walk;
 use crate::flow::{CachedRoute, Direction, FlowId, PathKind, SlotHint};
@@ -67,12 +67,8 @@ impl Walk<'_> {
     /// The flow was used.
     #[inline]
     pub(super) fn refresh(&mut self, id: FlowId, side: Direction) {
-        match self.packet.kind {
-            Kind::Tcp(segment) => {
-                self.state.flows.follow(id, side, &segment, self.now);
-            }
-            _ => self.state.flows.touch(id, self.now),
-        }
+        let segment = if let Kind::Tcp(segment) = &self.packet.kind { Some(segment) } else { None };
+        self.state.flows.refresh(id, side, segment, self.now);
     }
 
     /// As [`Walk::cache_route`], for one who is routed whatever flow it met.

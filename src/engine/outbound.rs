@@ -23,7 +23,7 @@ impl Walk<'_> {
             if !self.reopens(id, side) {
                 return self.on_flow(id, side, tuple);
             }
-            self.state.forget(self.snapshot, id);
+            self.state.flows.forget(self.snapshot, id);
         }
         let served = self.snapshot.member(sender).served(tuple.protocol, tuple.src.port);
         match (kind, served) {
@@ -50,13 +50,14 @@ impl Walk<'_> {
     /// was, if its port was kept and still can be. A wrong guess would hide a visitor's answer, so ports must speak for it.
     fn resume_outward(&mut self, sender: MemberId, tuple: Tuple, segment: &Segment) -> Verdict {
         let pool = self.pool_of(sender);
-        let (Some(snat), Some(port)) = (&pool.snat, self.claim(sender, tuple)) else { return self.unmatched_outward() };
+        let port = self.state.flows.allocate_port(self.snapshot, sender, &tuple);
+        let (Some(snat), Some(port)) = (&pool.snat, port) else { return self.unmatched_outward() };
         let outside = Tuple { src: Endpoint::new(snat.address, port), ..tuple };
         let mut flow = Flow::new(PathKind::Outbound, tuple, outside.reversed());
         self.belongs(&mut flow, sender, Direction::Original);
         (flow.claim, flow.track) = (Some(port), Some(Track::midstream(Direction::Original, segment)));
         if port != tuple.src.port {
-            super::release(&self.state.claims, &flow);
+            self.state.flows.release_port_of(&flow);
             return self.unmatched_outward();
         }
         self.notice(Notice::LoosePickup);
@@ -93,7 +94,7 @@ impl Walk<'_> {
     fn open_outward(&mut self, sender: MemberId, tuple: Tuple) -> Verdict {
         let pool = self.pool_of(sender);
         let Some(snat) = &pool.snat else { return self.route_unchanged() };
-        let Some(port) = self.claim(sender, tuple) else {
+        let Some(port) = self.state.flows.allocate_port(self.snapshot, sender, &tuple) else {
             return self.reject_from_here(IcmpError::Prohibited, DropReason::PortsExhausted);
         };
         let outside = Tuple { src: Endpoint::new(snat.address, port), ..tuple };
@@ -103,14 +104,6 @@ impl Walk<'_> {
         self.begin(flow, tuple, outside)
     }
 
-    /// Claims a port of the sender's SNAT address for the source of `tuple`.
-    pub(super) fn claim(&self, sender: MemberId, tuple: Tuple) -> Option<u16> {
-        let member = self.snapshot.member(sender);
-        let snat = self.pool_of(sender).snat.as_ref()?;
-        let table = self.state.claims.table(snat.address, tuple.protocol)?;
-        table.claim(tuple.src, &self.state.reserved[member.pool])
-    }
-
     /// Keeps `flow` and sends its first packet on; gives the claimed port back if either cannot be.
     pub(super) fn begin(&mut self, mut flow: Flow, from: Tuple, to: Tuple) -> Verdict {
         if let (Kind::Tcp(segment), None) = (self.packet.kind, flow.track) {
@@ -118,15 +111,12 @@ impl Walk<'_> {
         }
         let verdict = self.forward_as(&from, &to);
         if !verdict.goes_on() {
-            super::release(&self.state.claims, &flow);
+            self.state.flows.release_port_of(&flow);
             return verdict;
         }
-        match self.state.keep(self.snapshot, flow, self.now) {
-            Ok(_) => verdict,
-            Err(_) => {
-                super::release(&self.state.claims, &flow);
-                Verdict::Drop(DropReason::FlowTableFull)
-            }
+        match self.state.flows.keep(self.snapshot, flow, self.now) {
+            Ok(()) => verdict,
+            Err(_) => Verdict::Drop(DropReason::FlowTableFull),
         }
     }
 

@@ -3,10 +3,10 @@
 //! Owns the walk over the flow table that a lost member sets off: a bounded number of flows at a time, between bursts.
 //! Client and server learn of the loss at once (scenario 24) by a reset with the exact sequence number (RFC 5961 3.2).
 
-use super::State;
+use super::flow_book::is_live;
 use super::notice::Notice;
 use super::revalidate::{is_ending, lost, policy};
-use super::stale::is_live;
+use super::state::{Engine, State};
 use super::verdict::Egress;
 use crate::flow::tcp::ResetSegment;
 use crate::flow::{Direction, Flow, FlowId};
@@ -33,42 +33,23 @@ pub struct ResetOrder {
     pub egress: Egress,
 }
 
-/// Where the walk stands.
-#[derive(Default)]
-pub(super) struct Resets {
-    cursor: Option<u32>,
-}
-
-impl Resets {
-    /// A member was lost: the walk begins, or begins again.
-    pub(super) fn begin(&mut self) {
-        self.cursor = Some(0);
-    }
-}
-
-/// Some member was lost between the two snapshots, or has gone from the link while its connections drained.
-pub(super) fn loses_somebody(old: &Snapshot, new: &Snapshot) -> bool {
-    new.members.entries().any(|(id, member)| {
-        let was = old.members.get(id).filter(|was| was.address == member.address);
-        was.is_some_and(|was| was.lost_before < member.lost_before || (member.gone && !was.gone))
-    })
-}
-
-/// Looks at up to `budget` places of the table and orders the resets that are due, until [`ENOUGH`] are ordered.
-pub(super) fn sweep(snapshot: &Snapshot, state: &mut State, now: Instant, budget: usize, orders: &mut Vec<ResetOrder>) {
-    let mut left = budget;
-    while let Some(cursor) = state.resets.cursor
-        && left > 0
-        && orders.len() < ENOUGH
-    {
-        sweep_some(snapshot, state, cursor, now, orders);
-        left = left.saturating_sub(STRETCH);
+impl Engine {
+    /// Orders the resets that are due because a member was lost, until [`ENOUGH`] are ordered. Looks at `budget` flows at most.
+    pub fn next_resets(&mut self, now: Instant, budget: usize, orders: &mut Vec<ResetOrder>) {
+        let mut left = budget;
+        while let Some(cursor) = self.state.resets
+            && left > 0
+            && orders.len() < ENOUGH
+        {
+            sweep_some(&self.snapshot, &mut self.state, cursor, now, orders);
+            left = left.saturating_sub(STRETCH);
+        }
     }
 }
 
 fn sweep_some(snapshot: &Snapshot, state: &mut State, cursor: u32, now: Instant, orders: &mut Vec<ResetOrder>) {
     let mut doomed: Vec<FlowId> = Vec::new();
-    state.resets.cursor = state.flows.scan(cursor, STRETCH, |id, flow| {
+    state.resets = state.flows.scan(cursor, STRETCH, |id, flow| {
         if is_due(snapshot, flow) {
             doomed.push(id);
         }

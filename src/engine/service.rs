@@ -112,7 +112,7 @@ impl<'a> Walk<'a> {
         // While nobody can take the new connection, the old one is not forgotten: its member may still speak.
         let Some(member) = pool.active else { return self.no_member(pool) };
         if let Some((id, _)) = known {
-            self.state.forget(self.snapshot, id);
+            self.state.flows.forget(self.snapshot, id);
         }
         let inside = Endpoint::new(self.snapshot.member(member).address, tuple.dst.port);
         let mut flow = Flow::new(PathKind::Service, tuple, Tuple { dst: inside, ..tuple }.reversed());
@@ -156,7 +156,7 @@ impl<'a> Walk<'a> {
         if !verdict.goes_on() {
             return verdict;
         }
-        if let Err(Refused::Full) = self.state.keep(self.snapshot, flow, self.now) {
+        if let Err(Refused::Full) = self.state.flows.keep(self.snapshot, flow, self.now) {
             return Verdict::Drop(DropReason::FlowTableFull);
         }
         if !segment.flags.opens() {
@@ -168,7 +168,8 @@ impl<'a> Walk<'a> {
     /// The connection that `to` is of has gone to another member since: its client began anew on the same tuple. What
     /// the member before still sends must not reach it.
     fn belongs_to_another(&mut self, to: &Tuple) -> bool {
-        let taken = self.state.find(self.snapshot, &to.reversed()).and_then(|(id, _)| self.state.flows.at(id));
+        let taken =
+            self.state.flows.find_live(self.snapshot, &to.reversed()).and_then(|(id, _)| self.state.flows.at(id));
         taken.is_some_and(|flow| flow.path == PathKind::Service)
     }
 

@@ -7,6 +7,7 @@
 //! costs least; where one does it is that NIC's, so that packets arrive where they are decided about and nothing is handed
 //! off.
 
+use super::identification::mix;
 use super::path::Path;
 use crate::policy::Snapshot;
 use crate::policy::intent::MemberId;
@@ -116,14 +117,4 @@ fn public(protocol: Protocol, member: Option<MemberId>, endpoint: Endpoint, snap
 fn of_pair(a: Ipv4Addr, b: Ipv4Addr) -> u32 {
     let (low, high) = (a.min(b), a.max(b));
     mix(u64::from(u32::from(low)) << 32 | u64::from(u32::from(high)))
-}
-
-/// Spreads 64 bits over 32 (the finalizer of MurmurHash3).
-#[inline]
-pub(super) fn mix(mut bits: u64) -> u32 {
-    bits ^= bits >> 33;
-    bits = bits.wrapping_mul(0xff51_afd7_ed55_8ccd);
-    bits ^= bits >> 33;
-    bits = bits.wrapping_mul(0xc4ce_b9fe_1a85_ec53);
-    (bits ^ (bits >> 33)) as u32
 }

@@ -2,9 +2,9 @@
 //!
 //! Owns [`Walk`]: what every path reads, and the tools that all paths share. The paths themselves are in files of their own.
 
-use super::State;
 use super::notice::Notice;
 use super::path::Classified;
+use super::state::State;
 use super::verdict::{DropReason, Verdict};
 use crate::flow::key::Key;
 use crate::flow::{Direction, Flow, FlowId, MemberRef, Tag};
@@ -61,9 +61,8 @@ impl<'a> Walk<'a> {
     /// The flow that the packet, whose tuple this is, belongs to.
     #[inline]
     pub(super) fn flow_of(&mut self, tuple: &Tuple) -> Option<(FlowId, Direction)> {
-        let key = Key::of(tuple);
-        let found = self.state.flows.find_key(self.tag(), &key)?;
-        self.state.live(self.snapshot, found)
+        let tag = self.tag();
+        self.state.flows.find_live_key(self.snapshot, tag, &Key::of(tuple))
     }
 
     /// What the packet's flow is looked up by.

@@ -286,6 +286,14 @@ impl Snapshot {
             || addresses.any(|address| next.translated_since(address).is_none_or(|since| since > self.life))
     }
 
+    /// Some member has lost its connections in `next`, or has gone from the link while they drained.
+    pub fn connections_are_lost_by(&self, next: &Snapshot) -> bool {
+        next.members.entries().any(|(id, member)| {
+            let was = self.members.get(id).filter(|was| was.address == member.address);
+            was.is_some_and(|was| was.lost_before < member.lost_before || (member.gone && !was.gone))
+        })
+    }
+
     /// Every SNAT address: those that ports may be claimed at.
     pub fn snat_addresses(&self) -> impl Iterator<Item = Ipv4Addr> + '_ {
         self.pools.iter().filter_map(|pool| pool.snat.as_ref()).map(|snat| snat.address)

@@ -1,0 +1,271 @@
+//! What one worker remembers of connections: its flows, the ports they hold, and whose they are.
+//!
+//! Owns the flow table with all that must move with it, so that a flow that leaves, for whatever reason, gives its port back
+//! and is counted off its member. And owns the question whether a flow is live: a reload may have taken its member, or the
+//! address it is translated to. A bounded walk between bursts, begun by such a reload, forgets stale flows; it may come late:
+//! what a flow refers to is found by id and life, so whoever looks a stale flow up meanwhile does not find it, though its
+//! member or its address has come back (scenario 83).
+
+use crate::flow::key::Key;
+use crate::flow::tcp::Track;
+use crate::flow::{
+    CachedRoute, Claims, Direction, Fate, Flow, FlowId, FlowTable, Lifetimes, NO_MEMBER, PathKind, Refused,
+    ReservedPorts, SlotHint, Tag, TimeoutClass,
+};
+use crate::policy::intent::{MemberId, PoolId, Timeouts};
+use crate::policy::{Life, Slots, Snapshot};
+use crate::time::Instant;
+use crate::wire::facts::Segment;
+use crate::wire::{Endpoint, Packet, Protocol, Rewrite, Tuple};
+use std::ops::Deref;
+
+/// Which flows give way when the table is full, in this order: connections that are half-open, or over, then markers of
+/// visitors, UDP. An established connection never does. All that a stranger can make alone is among them (scenario 86).
+const GIVES_WAY: [TimeoutClass; 4] =
+    [TimeoutClass::TcpOpening, TimeoutClass::TcpClosing, TimeoutClass::Routed, TimeoutClass::Udp];
+
+/// The flows of one worker, with their ports and their members. The table itself can be read by all, and changed here only.
+pub(super) struct FlowBook {
+    table: FlowTable,
+    claims: Claims,
+    /// By pool: ports of its SNAT address that are never given to a flow.
+    reserved: Slots<PoolId, ReservedPorts>,
+    /// Flows, by the id of the member each belongs to.
+    by_member: Vec<u64>,
+    /// How far the walk has come that forgets stale flows; none while there is nothing to forget.
+    stale: Option<u32>,
+}
+
+impl Deref for FlowBook {
+    type Target = FlowTable;
+
+    #[inline(always)]
+    fn deref(&self) -> &FlowTable {
+        &self.table
+    }
+}
+
+impl FlowBook {
+    pub(super) fn new(snapshot: &Snapshot, claims: Claims, seed: u64) -> FlowBook {
+        FlowBook {
+            table: FlowTable::new(snapshot.limits.flows_per_worker, seed, lifetimes(&snapshot.timeouts)),
+            claims,
+            reserved: reserved(snapshot),
+            by_member: vec![0; snapshot.members.bound()],
+            stale: None,
+        }
+    }
+
+    /// `new` takes the place of `old`, and the ports of its SNAT addresses are those of `claims`.
+    pub(super) fn follow_snapshot(&mut self, old: &Snapshot, new: &Snapshot, claims: Claims) {
+        self.table.set_lifetimes(lifetimes(&new.timeouts));
+        (self.reserved, self.claims) = (reserved(new), claims);
+        if new.life == old.life {
+            return;
+        }
+        self.by_member.resize(new.members.bound(), 0);
+        for (id, flows) in self.by_member.iter_mut().enumerate() {
+            // An id that was vacant is somebody else's.
+            if new.members.find(id, old.life).is_none() {
+                *flows = 0;
+            }
+        }
+        if old.loses_to(new) {
+            self.stale = Some(0);
+        }
+    }
+
+    /// How many flows each member has, by its id.
+    pub(super) fn by_member(&self) -> &[u64] {
+        &self.by_member
+    }
+
+    /// Keeps a flow; under pressure, the longest idle of those that are missed least gives way to it. A flow that cannot be
+    /// kept gives its port back.
+    pub(super) fn keep(&mut self, snapshot: &Snapshot, flow: Flow, now: Instant) -> Result<(), Refused> {
+        let mut kept = self.table.insert(flow, now);
+        match kept {
+            Err(Refused::Full) => {
+                if let Some(given_way) = GIVES_WAY.iter().find_map(|class| self.table.evict(*class)) {
+                    self.on_removed(snapshot, &given_way);
+                    kept = self.table.insert(flow, now);
+                }
+            }
+            // A visitor that turns to the virtual address with the port it visited from: the marker is stale. A host that
+            // was asked and now visits whoever asked it: its visitor is answered untranslated from now on.
+            // Or the old flow is stale, and the walk has not come by yet.
+            Err(Refused::Duplicate(id))
+                if self.at(id).is_some_and(|old| gives_way_to(old, &flow) || !is_live(snapshot, old)) =>
+            {
+                self.forget(snapshot, id);
+                kept = self.table.insert(flow, now);
+            }
+            _ => {}
+        }
+        match kept {
+            Ok(_) => self.by_member.get_mut(usize::from(flow.member)).into_iter().for_each(|flows| *flows += 1),
+            Err(_) => self.release_port_of(&flow),
+        }
+        kept.map(|_| ())
+    }
+
+    /// The live flow with this tuple, and the side that sends such packets.
+    #[inline]
+    pub(super) fn find_live(&mut self, snapshot: &Snapshot, tuple: &Tuple) -> Option<(FlowId, Direction)> {
+        let key = Key::of(tuple);
+        self.find_live_key(snapshot, self.tag_of(&key), &key)
+    }
+
+    /// As [`FlowBook::find_live`], for a key whose tag is known. A flow that is found stale is forgotten.
+    #[inline]
+    pub(super) fn find_live_key(&mut self, snapshot: &Snapshot, tag: Tag, key: &Key) -> Option<(FlowId, Direction)> {
+        let (id, side) = self.find_key(tag, key)?;
+        if self.at(id).is_some_and(|flow| is_live(snapshot, flow)) {
+            return Some((id, side));
+        }
+        self.forget(snapshot, id);
+        None
+    }
+
+    /// See [`FlowTable::pass`].
+    #[inline(always)]
+    pub(super) fn pass<T>(
+        &mut self,
+        hint: SlotHint,
+        packet: &Packet,
+        now: Instant,
+        may: impl FnOnce(CachedRoute) -> Option<T>,
+    ) -> Option<(Rewrite, T)> {
+        self.table.pass(hint, packet, now, may)
+    }
+
+    /// A packet of the flow has passed: a segment, if it is TCP.
+    #[inline]
+    pub(super) fn refresh(&mut self, id: FlowId, side: Direction, segment: Option<&Segment>, now: Instant) {
+        match segment {
+            Some(segment) => self.table.follow(id, side, segment, now),
+            None => self.table.touch(id, now),
+        }
+    }
+
+    /// See [`FlowTable::abort`].
+    pub(super) fn abort(&mut self, id: FlowId, now: Instant) {
+        self.table.abort(id, now);
+    }
+
+    /// See [`FlowTable::cache_route`].
+    pub(super) fn cache_route(&mut self, id: FlowId, side: Direction, route: CachedRoute) {
+        self.table.cache_route(id, side, route);
+    }
+
+    /// Forgets a flow.
+    pub(super) fn forget(&mut self, snapshot: &Snapshot, id: FlowId) {
+        if let Some(flow) = self.table.remove(id) {
+            self.on_removed(snapshot, &flow);
+        }
+    }
+
+    /// Forgets up to `budget` flows whose time is over. Says how many.
+    pub(super) fn expire(&mut self, snapshot: &Snapshot, now: Instant, budget: usize) -> usize {
+        let FlowBook { table, claims, by_member, .. } = self;
+        table.expire(now, budget, |flow| on_removed(claims, by_member, snapshot, &flow))
+    }
+
+    /// Looks at up to `budget` places and forgets the stale flows there.
+    pub(super) fn forget_stale(&mut self, snapshot: &Snapshot, budget: usize) {
+        let FlowBook { table, claims, by_member, stale, .. } = self;
+        let Some(cursor) = *stale else { return };
+        *stale = table.sweep(cursor, budget, |_, flow| {
+            if is_live(snapshot, flow) {
+                return Fate::Keep;
+            }
+            on_removed(claims, by_member, snapshot, flow);
+            Fate::Remove
+        });
+    }
+
+    /// A port of the SNAT address of the sender's pool for the source of `tuple`.
+    pub(super) fn allocate_port(&self, snapshot: &Snapshot, sender: MemberId, tuple: &Tuple) -> Option<u16> {
+        let pool = snapshot.member(sender).pool;
+        let address = snapshot.pool(pool).snat.as_ref()?.address;
+        self.claims.table(address, tuple.protocol)?.claim(tuple.src, &self.reserved[pool])
+    }
+
+    /// The port that `inside` was given is not needed after all.
+    pub(super) fn release_port(&self, protocol: Protocol, inside: Endpoint, outside: Endpoint) {
+        if let Some(table) = self.claims.table(outside.addr, protocol) {
+            table.release(outside.port, inside);
+        }
+    }
+
+    /// As [`FlowBook::release_port`], for a flow that is not kept.
+    pub(super) fn release_port_of(&self, flow: &Flow) {
+        release(&self.claims, flow);
+    }
+
+    /// Who inside has the port of a SNAT address.
+    pub(super) fn owner_of_port(&self, protocol: Protocol, outside: Endpoint) -> Option<Endpoint> {
+        self.claims.table(outside.addr, protocol)?.owner(outside.port)
+    }
+
+    fn on_removed(&mut self, snapshot: &Snapshot, flow: &Flow) {
+        on_removed(&self.claims, &mut self.by_member, snapshot, flow);
+    }
+}
+
+/// Its members, and the addresses it is translated to, have been there since before the flow was made.
+#[inline]
+pub(super) fn is_live(snapshot: &Snapshot, flow: &Flow) -> bool {
+    let life = Life(flow.life);
+    let member = |id: u16| id == NO_MEMBER || snapshot.members.find(usize::from(id), life).is_some();
+    let translated =
+        |side: Direction| snapshot.translated_since(flow.key(side).dst.addr).is_some_and(|since| since <= life);
+    member(flow.member)
+        && match flow.path {
+            PathKind::Routed => true,
+            PathKind::Service | PathKind::Outbound => translated(flow.inside.other()),
+            PathKind::Hairpin => member(flow.opener) && Direction::BOTH.into_iter().all(translated),
+        }
+}
+
+/// The old flow is over where `new` begins: of a remote and a member's port only the latest word counts, and a call between
+/// pairs that begins again has been given its port again by now, so its mapping stays (RFC 4787 REQ-1).
+fn gives_way_to(old: &Flow, new: &Flow) -> bool {
+    let visits = new.path == PathKind::Routed && new.protocol() == Protocol::Udp;
+    let begins_again = old.path == PathKind::Hairpin && old.key(Direction::Original) == new.key(Direction::Original);
+    old.path == PathKind::Routed || (visits && old.path == PathKind::Outbound) || begins_again
+}
+
+/// The flow has left the table.
+fn on_removed(claims: &Claims, by_member: &mut [u64], snapshot: &Snapshot, flow: &Flow) {
+    release(claims, flow);
+    if snapshot.members.find(usize::from(flow.member), Life(flow.life)).is_some() {
+        let flows = &mut by_member[usize::from(flow.member)];
+        *flows = flows.saturating_sub(1);
+    }
+}
+
+/// Gives a flow's port back, if it has one.
+fn release(claims: &Claims, flow: &Flow) {
+    let Some(port) = flow.claim else { return };
+    let [opener, answer] = flow.keys();
+    if let Some(table) = claims.table_of(answer.dst.addr, flow.protocol(), flow.life) {
+        table.release(port, opener.src);
+    }
+}
+
+fn reserved(snapshot: &Snapshot) -> Slots<PoolId, ReservedPorts> {
+    snapshot.pools.map(|_, pool| ReservedPorts::new(pool.snat.iter().flat_map(|snat| snat.reserved.iter().copied())))
+}
+
+fn lifetimes(timeouts: &Timeouts) -> Lifetimes {
+    Lifetimes {
+        tcp_opening: timeouts.tcp_opening,
+        tcp_established: timeouts.tcp_established,
+        tcp_closing: timeouts.tcp_closing,
+        udp: timeouts.udp,
+        icmp: timeouts.icmp,
+        // A marker is forgotten silently and made again by the next opening packet; nothing is ever reset for it.
+        routed: timeouts.tcp_established,
+    }
+}

@@ -1,0 +1,184 @@
+//! What one worker remembers, and what its owner may ask of it.
+//!
+//! Owns [`Engine`] and the parts of its state. How a packet is decided about is in other files: `decide` and what follows it.
+
+use super::flow_book::{FlowBook, is_live};
+use super::identification::{Identifications, Share};
+use super::limiter::Limiter;
+use super::notice::{Notice, Noticed};
+use crate::flow::{Claims, Flow, FlowId, FlowTable, Speakers};
+use crate::policy::intent::MemberId;
+use crate::policy::{Epoch, Life, Snapshot};
+use crate::time::{Duration, Instant};
+use crate::wire::Tuple;
+use std::net::Ipv4Addr;
+use std::sync::Arc;
+
+/// Remote endpoints whose last speaker is remembered, at most.
+const SPEAKERS: usize = 65_536;
+/// Keys their table apart from that of the flows.
+const SPEAKERS_SEED: u64 = 0x5bea_4e55;
+/// What a remote endpoint addressed is forgotten when it has not been heard of for this long.
+const SPEAKER_AGE: Duration = Duration::from_secs(300);
+
+/// One worker's decisions, and what they rest on: a snapshot that all read, and what this worker remembers.
+pub struct Engine {
+    pub(super) snapshot: Arc<Snapshot>,
+    pub(super) state: State,
+}
+
+/// What one worker remembers, in parts that each keep their own order.
+pub(super) struct State {
+    pub(super) flows: FlowBook,
+    pub(super) speakers: Speakers,
+    pub(super) rejects: Limiter,
+    /// ICMP errors passed on: from outside, from members.
+    pub(super) errors: [Limiter; 2],
+    pub(super) identifications: Identifications,
+    pub(super) noticed: Noticed,
+    /// How far the walk has come that resets the connections of lost members; none while nobody was lost.
+    pub(super) resets: Option<u32>,
+    /// Counts installed snapshots, from 1: what cached routes are good in. It comes round after 2^32, which no flow outlives.
+    pub(super) snapshot_number: u32,
+    pub(super) caches_routes: bool,
+    seed: u64,
+}
+
+impl Engine {
+    /// An engine that reads `snapshot`. `claims` holds the port tables shared by all workers; `seed` keys the hash tables.
+    pub fn new(snapshot: Arc<Snapshot>, claims: Claims, seed: u64) -> Engine {
+        let state = State {
+            flows: FlowBook::new(&snapshot, claims, seed),
+            speakers: Speakers::new(SPEAKERS, seed ^ SPEAKERS_SEED),
+            rejects: Limiter::new(snapshot.limits.rejects_per_second),
+            errors: std::array::from_fn(|_| Limiter::new(snapshot.limits.icmp_errors_per_second)),
+            identifications: Identifications::new(Share { worker: 0, of: 1 }, seed),
+            noticed: Noticed::default(),
+            resets: None,
+            snapshot_number: 1,
+            caches_routes: true,
+            seed,
+        };
+        Engine { snapshot, state }
+    }
+
+    /// One of several workers, which draw from the same numbers.
+    pub fn sharing(mut self, share: Share) -> Engine {
+        self.state.identifications = Identifications::new(share, self.state.seed);
+        self
+    }
+
+    /// One that caches no routes: every packet is decided about in full.
+    pub fn without_cache(mut self) -> Engine {
+        self.state.caches_routes = false;
+        self
+    }
+
+    /// The route of packets with this tuple is cached.
+    pub fn is_cached(&self, tuple: &Tuple) -> bool {
+        let State { flows, snapshot_number, .. } = &self.state;
+        flows.find(tuple).is_some_and(|(id, side)| flows.route(id, side).snapshot == *snapshot_number)
+    }
+
+    /// From now on `snapshot` is what is read, and ports are claimed in `claims`: tables for its SNAT addresses. Returns the
+    /// snapshot it replaces, to be returned to who made it.
+    pub fn install(&mut self, snapshot: Arc<Snapshot>, claims: Claims) -> Arc<Snapshot> {
+        self.state.snapshot_number = self.state.snapshot_number.wrapping_add(1).max(1);
+        self.state.rejects.set_rate(snapshot.limits.rejects_per_second);
+        self.state.errors.iter_mut().for_each(|errors| errors.set_rate(snapshot.limits.icmp_errors_per_second));
+        if self.snapshot.connections_are_lost_by(&snapshot) {
+            self.state.resets = Some(0);
+        }
+        self.state.flows.follow_snapshot(&self.snapshot, &snapshot, claims);
+        std::mem::replace(&mut self.snapshot, snapshot)
+    }
+
+    /// What is read now.
+    pub fn snapshot(&self) -> &Arc<Snapshot> {
+        &self.snapshot
+    }
+
+    /// What keys its tables.
+    pub fn seed(&self) -> u64 {
+        self.state.seed
+    }
+
+    /// Counts something worth telling that the caller has seen.
+    pub fn notice(&mut self, notice: Notice) {
+        self.state.noticed.count(notice);
+    }
+
+    /// Which snapshot is read now.
+    pub fn epoch(&self) -> Epoch {
+        self.snapshot.epoch
+    }
+
+    /// How many flows each member has, by its id.
+    pub fn flows_by_member(&self) -> &[u64] {
+        self.state.flows.by_member()
+    }
+
+    /// The flows, to be listed.
+    pub fn flows(&self) -> &FlowTable {
+        &self.state.flows
+    }
+
+    /// Forgets up to `budget` flows whose time is over, and gives their ports back. Returns how many.
+    pub fn expire(&mut self, now: Instant, budget: usize) -> usize {
+        self.state.speakers.expire(now, SPEAKER_AGE, budget);
+        self.state.flows.expire(&self.snapshot, now, budget)
+    }
+
+    /// Looks at up to `budget` places of the flow table and forgets the flows whose member or address a reload has taken
+    /// away. Nothing to do, nearly always.
+    #[inline]
+    pub fn forget_stale(&mut self, budget: usize) {
+        self.state.flows.forget_stale(&self.snapshot, budget);
+    }
+
+    /// Shows the flows in the next `count` slots of the flow table from `cursor` on, 0 to begin, with the addresses of the member
+    /// each belongs to and of the one that opened it, if that is another. Says where to go on; `None` at the end.
+    pub fn scan(
+        &self,
+        cursor: u32,
+        count: usize,
+        mut show: impl FnMut(FlowId, &Flow, [Option<Ipv4Addr>; 2]),
+    ) -> Option<u32> {
+        self.state.flows.scan(cursor, count, |id, flow| {
+            if is_live(&self.snapshot, flow) {
+                let address = |id| self.snapshot.members.find(usize::from(id), Life(flow.life)).map(|it| it.address);
+                show(id, flow, [flow.member, flow.opener].map(address));
+            }
+        })
+    }
+
+    /// Walks `count` slots of the flow table from `cursor` and forgets the flows that `chosen` says. Returns where to go
+    /// on, `None` at the end.
+    pub fn clear(
+        &mut self,
+        cursor: u32,
+        count: usize,
+        mut chosen: impl FnMut(&Flow, [Option<Ipv4Addr>; 2]) -> bool,
+    ) -> Option<u32> {
+        let mut doomed = Vec::new();
+        let next = self.scan(cursor, count, |id, flow, members| {
+            if chosen(flow, members) {
+                doomed.push(id);
+            }
+        });
+        for id in doomed {
+            self.state.flows.forget(&self.snapshot, id);
+        }
+        next
+    }
+
+    /// What was noticed since the last call about a member, if anything.
+    pub fn next_sighting(&mut self) -> Option<MemberId> {
+        self.state.noticed.next_sighting()
+    }
+
+    /// How often each [`Notice`] was made, by its place.
+    pub fn notices(&self) -> &[u64; Notice::COUNT] {
+        self.state.noticed.counts()
+    }
+}
