@@ -27,9 +27,7 @@ impl Walk<'_> {
     fn mark_visitor(&mut self, member: MemberId, tuple: Tuple) {
         if let Some((id, side)) = self.flow_of(&tuple) {
             match self.packet.kind {
-                Kind::Tcp(segment) if self.begins_anew(id, side, &segment) => {
-                    self.state.flows.forget(self.snapshot, id)
-                }
+                Kind::Tcp(segment) if self.reopens(id, side, &segment) => self.state.flows.forget(self.snapshot, id),
                 _ => {
                     self.refresh(id, side);
                     return self.cache_visitors_route(id, side);
@@ -37,8 +35,8 @@ impl Walk<'_> {
             }
         }
         match (tuple.protocol, self.packet.kind) {
-            // What a member sends from a service port is translated without a look at the flows; there the mark
-            // stands beside the speakers.
+            // What a member sends from a service port is translated without a look at the flows; there the mark is
+            // among the speakers.
             (Protocol::Udp, _) if self.pool_of(member).service(Protocol::Udp, tuple.dst.port).is_some() => {
                 let peer = peer_of(self.pool_of(member), tuple.src);
                 self.state.speakers.note_member(peer, self.reference(member), self.now);

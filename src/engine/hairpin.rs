@@ -33,7 +33,7 @@ impl Walk<'_> {
             return self.hairpin_between_services(sender, service, tuple, source);
         }
         if let Some((id, side)) = self.flow_of(&tuple) {
-            if !self.hairpin_begins_anew(service, id, side) {
+            if !self.hairpin_reopens(service, id, side) {
                 self.notice_claim(service, id, tuple.protocol);
                 return self.on_flow(id, side, tuple);
             }
@@ -115,7 +115,7 @@ impl Walk<'_> {
             && !segment.flags.opens()
         {
             if source.port != tuple.src.port {
-                // It was known by another port, and by which nobody remembers: the member is told, and opens anew.
+                // It was known by another port, and by which nobody remembers: the member gets a reset, and opens a new one.
                 self.state.flows.release_port_of(&flow);
                 return self.reject_hairpin(DropReason::NoFlow);
             }
@@ -148,9 +148,9 @@ impl Walk<'_> {
 
     /// The flow's packet begins a new one: a SYN on a connection that is over, or a datagram that goes to another member by
     /// now, because the pool has chosen again or another one has spoken.
-    fn hairpin_begins_anew(&self, service: &ServiceView, id: FlowId, side: Direction) -> bool {
+    fn hairpin_reopens(&self, service: &ServiceView, id: FlowId, side: Direction) -> bool {
         if let Kind::Tcp(segment) = self.packet.kind {
-            return self.begins_anew(id, side, &segment);
+            return self.reopens(id, side, &segment);
         }
         let Some(flow) = self.state.flows.at(id) else { return true };
         let pool = self.snapshot.pool(service.pool);

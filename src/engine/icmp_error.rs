@@ -57,7 +57,7 @@ impl Walk<'_> {
     /// The error goes to the sender of the packet it quotes, which sees that packet as it sent it. The outer source
     /// becomes public when it is the quoted destination, or any other host of ours that must not be seen.
     fn translate_error(&mut self, quoted: &Quoted, original: Tuple) -> Verdict {
-        // RFC 5508 REQ-10c; a redirect is a router's word to us, its neighbour, and not to the sender we stand for.
+        // RFC 5508 REQ-10c; a redirect is meant for us, the router's neighbour, and not for the sender that we translate.
         if matches!(quoted.kind, icmp::SOURCE_QUENCH | icmp::REDIRECT) {
             return Verdict::Drop(DropReason::IcmpUnsupported);
         }

@@ -55,7 +55,7 @@ impl Walk<'_> {
         }
     }
 
-    /// What becomes of a SYN that was deferred: silence if a member has opened the connection (RFC 5382 REQ-4), or if by now
+    /// The verdict on a SYN that was deferred: silence if a member has opened the connection (RFC 5382 REQ-4), or if by now
     /// the port is a service's or the address another's: the SYN comes again and is heard.
     pub(super) fn deferred(mut self) -> Verdict {
         if self.is_taken_by_now() {

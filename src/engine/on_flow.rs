@@ -1,4 +1,4 @@
-//! A packet of a flow that stands.
+//! A packet of an existing flow.
 //!
 //! Owns the use of a flow, and its cached routes. A route is cached for a side of a flow that its packet has met on the slow
 //! path (not by the packet that makes the flow): from then on, until another snapshot is installed, data of that side needs
@@ -79,7 +79,7 @@ impl Walk<'_> {
     }
 
     /// What the packet's side of the flow sends goes the same way from now on, as long as the snapshot is the same. Not so a
-    /// datagram between two pairs: who takes it is asked anew each time.
+    /// datagram between two pairs: who takes it is asked each time.
     fn cache_route(&mut self, id: FlowId, side: Direction) {
         let between_pairs = matches!(self.classified.path, Path::Hairpin { .. });
         if !self.state.caches_routes || (between_pairs && !matches!(self.packet.kind, Kind::Tcp(_))) {

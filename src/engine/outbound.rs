@@ -7,7 +7,7 @@
 use super::notice::Notice;
 use super::verdict::{DropReason, Verdict};
 use super::walk::Walk;
-use crate::flow::{Direction, Flow, FlowId, PathKind, Track};
+use crate::flow::{Direction, Flow, PathKind, Track};
 use crate::policy::intent::MemberId;
 use crate::wire::facts::Segment;
 use crate::wire::reply::IcmpError;
@@ -20,7 +20,7 @@ impl Walk<'_> {
     /// From a member to somebody outside, but no datagram from a service port.
     pub(super) fn outward_with_ports(&mut self, sender: MemberId, kind: Kind, tuple: Tuple) -> Verdict {
         if let Some((id, side)) = self.flow_of(&tuple) {
-            if !self.reopens(id, side) {
+            if !matches!(kind, Kind::Tcp(segment) if self.reopens(id, side, &segment)) {
                 return self.on_flow(id, side, tuple);
             }
             self.state.flows.forget(self.snapshot, id);
@@ -46,7 +46,7 @@ impl Walk<'_> {
         resumes && client && !segment.flags.syn() && !segment.flags.rst()
     }
 
-    /// A segment of a connection that a member opened before we forgot it, by a restart or in silence: it goes on as it
+    /// A segment of a connection that a member opened before we forgot it, by a restart or in silence: it continues as it
     /// was, if its port was kept and still can be. A wrong guess would hide a visitor's answer, so ports must speak for it.
     fn resume_outward(&mut self, sender: MemberId, tuple: Tuple, segment: &Segment) -> Verdict {
         let pool = self.pool_of(sender);
@@ -117,14 +117,6 @@ impl Walk<'_> {
         match self.state.flows.keep(self.snapshot, flow, self.now) {
             Ok(()) => verdict,
             Err(_) => Verdict::Drop(DropReason::FlowTableFull),
-        }
-    }
-
-    /// A SYN that begins a new connection on the tuple of one that is over.
-    fn reopens(&self, id: FlowId, side: Direction) -> bool {
-        match self.packet.kind {
-            Kind::Tcp(segment) => self.begins_anew(id, side, &segment),
-            _ => false,
         }
     }
 }

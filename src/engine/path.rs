@@ -142,7 +142,7 @@ fn martian(packet: &Packet, owners: &AddressOwners, at: InterfaceId, snapshot: &
     let never = |class, address| is_never(class, address, at, snapshot);
     match owners.src {
         AddressClass::Member(_, interface) if interface != at => Some(DropReason::SpoofedSource),
-        // Its source is what it dies of.
+        // It is dropped for its source.
         AddressClass::SelfIp(_) | AddressClass::Virtual(_) => None,
         class if never(class, packet.src()) => Some(DropReason::MartianSource),
         _ if never(owners.dst, packet.dst()) => Some(DropReason::MartianDestination),

@@ -1,6 +1,6 @@
 //! A packet meets a flow, and the snapshot may be another than when the flow was made.
 //!
-//! Owns what becomes of TCP whose member was lost, and when a SYN begins anew on an old tuple.
+//! Owns what happens to TCP whose member was lost, and when a SYN opens a new connection on an old tuple.
 
 use super::verdict::{DropReason, Verdict};
 use super::walk::Walk;
@@ -32,7 +32,7 @@ pub(super) fn lost(snapshot: &Snapshot, flow: &Flow) -> Option<Lost> {
         .or_else(|| of(flow.opener, flow.opener_generation, Direction::Original))
 }
 
-/// What becomes of the lost member's connections. Draining is for a member that still answers: one that is gone from the
+/// What happens to the lost member's connections. Draining is for a member that still answers: one that is gone from the
 /// link never will.
 pub(super) fn policy(snapshot: &Snapshot, lost: Lost) -> OnDownTcp {
     let member = snapshot.member(lost.member);
@@ -52,7 +52,7 @@ pub(super) fn is_ending(flow: &Flow, lost: Lost) -> bool {
 }
 
 impl Walk<'_> {
-    /// The segment is a reset, or a member of the flow's was lost. `None`: it goes on.
+    /// The segment is a reset, or a member of the flow's was lost. `None`: it is forwarded.
     #[cold]
     pub(super) fn on_sick_flow(&mut self, flow: Flow, side: Direction, segment: &Segment) -> Option<Verdict> {
         self.sight_reset(&flow, side, segment);
@@ -61,17 +61,17 @@ impl Walk<'_> {
 
     /// A SYN on the tuple of a flow that is over, or whose member is: the connection is balanced afresh (scenario 28).
     #[inline]
-    pub(super) fn begins_anew(&self, id: FlowId, side: Direction, segment: &Segment) -> bool {
-        segment.flags.opens() && self.may_begin_anew(id, side, segment)
+    pub(super) fn reopens(&self, id: FlowId, side: Direction, segment: &Segment) -> bool {
+        segment.flags.opens() && self.may_reopen(id, side, segment)
     }
 
-    fn may_begin_anew(&self, id: FlowId, side: Direction, segment: &Segment) -> bool {
+    fn may_reopen(&self, id: FlowId, side: Direction, segment: &Segment) -> bool {
         let Some(flow) = self.state.flows.at(id) else { return false };
         lost(self.snapshot, flow).is_some()
             || flow.track.is_none_or(|track| track.may_be_replaced_by_syn(side, segment))
     }
 
-    /// What the pool's policy does to a segment of a connection whose member was lost. `None`: it goes on.
+    /// What the pool's policy does to a segment of a connection whose member was lost. `None`: it is forwarded.
     fn meet_loss(&mut self, flow: &Flow, side: Direction, segment: &Segment) -> Option<Verdict> {
         let lost = lost(self.snapshot, flow).filter(|lost| !is_ending(flow, *lost))?;
         let says_goodbye = side == lost.side && segment.flags.fin();
@@ -83,7 +83,7 @@ impl Walk<'_> {
             OnDownTcp::Drop => Some(Verdict::Drop(DropReason::MemberLost)),
             OnDownTcp::Reset => {
                 // The walk over the table ends the connection on both sides (`resets`); whoever speaks before it comes
-                // there is told at once. The segment itself names the sequence number its sender expects (RFC 9293 3.5.2, RFC 5961 3).
+                // there gets a reset at once. The segment itself names the sequence number its sender expects (RFC 9293 3.5.2, RFC 5961 3).
                 Some(self.reject_with(Reply::Reset, DropReason::MemberLost))
             }
         }

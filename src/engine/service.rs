@@ -104,7 +104,7 @@ impl<'a> Walk<'a> {
         }
         let known = self.flow_of(&tuple);
         if let Some((id, side)) = known
-            && !self.begins_anew(id, side, segment)
+            && !self.reopens(id, side, segment)
         {
             return self.on_flow(id, side, tuple);
         }
@@ -120,7 +120,7 @@ impl<'a> Walk<'a> {
         self.admit(flow, segment)
     }
 
-    /// A member opens a connection from its service port, or goes on with one that nobody remembers.
+    /// A member opens a connection from its service port, or continues one that nobody remembers.
     pub(super) fn segment_out(
         &mut self,
         sender: MemberId,
@@ -165,7 +165,7 @@ impl<'a> Walk<'a> {
         verdict
     }
 
-    /// The connection that `to` is of has gone to another member since: its client began anew on the same tuple. What
+    /// The connection that `to` is of has gone to another member since: its client opened a new one on the same tuple. What
     /// the member before still sends must not reach it.
     fn belongs_to_another(&mut self, to: &Tuple) -> bool {
         let taken =
@@ -173,7 +173,7 @@ impl<'a> Walk<'a> {
         taken.is_some_and(|flow| flow.path == PathKind::Service)
     }
 
-    /// No member is active: the pool's policy says what becomes of clients.
+    /// No member is active: the pool's policy says what clients get.
     fn no_member(&mut self, pool: &PoolView) -> Verdict {
         match silence_without_member(pool) {
             Some(reason) => Verdict::Drop(reason),

@@ -137,7 +137,7 @@ impl Engine {
     }
 
     /// Shows the flows in the next `count` slots of the flow table from `cursor` on, 0 to begin, with the addresses of the member
-    /// each belongs to and of the one that opened it, if that is another. Says where to go on; `None` at the end.
+    /// each belongs to and of the one that opened it, if that is another. Says where to continue; `None` at the end.
     pub fn scan(
         &self,
         cursor: u32,
@@ -152,8 +152,8 @@ impl Engine {
         })
     }
 
-    /// Walks `count` slots of the flow table from `cursor` and forgets the flows that `chosen` says. Returns where to go
-    /// on, `None` at the end.
+    /// Walks `count` slots of the flow table from `cursor` and forgets the flows that `chosen` says. Returns where to
+    /// continue, `None` at the end.
     pub fn clear(
         &mut self,
         cursor: u32,

@@ -67,7 +67,7 @@ impl Steering {
         Some(toeplitz::worker(number, self.workers))
     }
 
-    /// The number that stands for a packet's endpoint outside.
+    /// The hash of a packet's endpoint outside.
     fn of_tuple(&self, tuple: &Tuple, path: Path, snapshot: &Snapshot) -> Option<u32> {
         match path {
             Path::Inward(_) | Path::ServiceIn(_) | Path::Direct(_) => Some(self.hash(tuple.src)),

@@ -1,14 +1,14 @@
-//! What becomes of a packet.
+//! What is done with a packet.
 //!
-//! Owns [`Verdict`] and every way to die ([`DropReason`]), to be handed up ([`PuntReason`]), or to be answered. Each
-//! reason is counted by its place in the enum; names and explanations stand beside the variants and nowhere else.
+//! Owns [`Verdict`] and every reason to be dropped ([`DropReason`]) or handed up ([`PuntReason`]). Each reason is counted by its
+//! place in the enum; names and explanations are beside the variants and nowhere else.
 
 use crate::policy::adjacency::NextHop;
 pub use crate::policy::adjacency::{Egress, EgressId};
 use crate::wire::Rewrite;
 use crate::wire::reply::Reply;
 
-/// What becomes of a packet.
+/// What is done with a packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
     /// It is changed as data says, its TTL lowered, and sent.
@@ -22,28 +22,28 @@ pub enum Verdict {
     },
     /// It is answered on the interface it came from; the answer takes its place.
     Answer(Reply),
-    /// It dies for the reason, and its sender is told so, unless RFC 1812 4.3.2.7 forbids it.
+    /// It is dropped for the reason, and its sender is told, unless RFC 1812 4.3.2.7 forbids it.
     Reject {
         /// What the sender is told.
         with: Reply,
-        /// Why it died.
+        /// Why it was dropped.
         reason: DropReason,
     },
     /// It waits until the next hop's MAC is known.
     Hold(NextHop),
-    /// It is a piece of a datagram about which nothing can be said before all of it is here.
+    /// It is a fragment of a datagram that has to be complete before anything is decided.
     Reassemble,
     /// It is a SYN that nobody takes; its sender is told in six seconds, unless a member opens the same connection
     /// meanwhile (RFC 5382 REQ-4). See [`super::Engine::finish_deferred`].
     Defer,
-    /// Management shall have it.
+    /// It goes to management.
     Punt(PuntReason),
-    /// It dies in silence.
+    /// It is dropped in silence.
     Drop(DropReason),
 }
 
 impl Verdict {
-    /// The packet goes on, now or when the next hop's MAC is known.
+    /// The packet is forwarded, now or when the next hop's MAC is known.
     #[inline]
     pub(super) fn goes_on(&self) -> bool {
         matches!(self, Verdict::Forward(_) | Verdict::Hold(_))
@@ -97,7 +97,7 @@ macro_rules! ways {
 pub(crate) use ways;
 
 ways! {
-    /// Why a packet died. One counter each.
+    /// Why a packet was dropped. One counter each.
     DropReason {
         Truncated = "truncated": "The frame is shorter than its headers or the length they declare.",
         NotForUs = "wrong_dst_mac": "The destination MAC is neither ours nor broadcast.",

@@ -37,12 +37,12 @@ impl<'a> Walk<'a> {
         matches!(self.snapshot.class(self.packet.src()), AddressClass::Member(..))
     }
 
-    /// The packet dies and its sender is told with an ICMP error from `from`, within the limit on rejects.
+    /// The packet is dropped and its sender gets an ICMP error from `from`, within the limit on rejects.
     pub(super) fn reject(&mut self, error: IcmpError, from: Ipv4Addr, reason: DropReason) -> Verdict {
         self.reject_with(Reply::IcmpError { error, from }, reason)
     }
 
-    /// The TCP segment dies and its sender is told with a reset, within the limit on rejects.
+    /// The TCP segment is dropped and its sender gets a reset, within the limit on rejects.
     pub(super) fn reject_with(&mut self, with: Reply, reason: DropReason) -> Verdict {
         // Whoever scans us must not cost a sender its path MTU, or a client the news that its member was lost.
         let told = match reason {

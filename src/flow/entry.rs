@@ -60,7 +60,7 @@ pub struct Flow<A: KeyAddress = Ipv4Addr> {
     pub opener_generation: u32,
     /// The member that opened a hairpin; [`NO_MEMBER`] otherwise.
     pub opener: u16,
-    /// The outside port or identifier to give back when the flow dies.
+    /// The outside port or identifier to give back when the flow is removed.
     pub claim: Option<u16>,
     /// When it was made, as the caller counts: what it refers to is what its ids and addresses meant then, and nothing that
     /// has come since.
@@ -118,7 +118,7 @@ impl<A: KeyAddress> Flow<A> {
         self.keys[side.other().index()].tuple().reversed()
     }
 
-    /// The change that makes a packet of this side leave as it shall.
+    /// The change that makes a packet of this side leave as it should.
     #[inline]
     pub fn rewrite(&self, side: Direction) -> Rewrite<A> {
         self.stored(side).change(self.stored(side.other()), self.deltas[side.index()])

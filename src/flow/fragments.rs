@@ -154,7 +154,7 @@ impl<A: KeyAddress> Fragments<A> {
         self.patience = patience;
     }
 
-    /// A piece has arrived. Other pieces may be lost by that: `gone` is told the place of each, and why.
+    /// A piece has arrived. Other pieces may be lost by that: `gone` gets the place of each, and why.
     pub fn arrive(
         &mut self,
         datagram: &Datagram<A>,
@@ -186,7 +186,7 @@ impl<A: KeyAddress> Fragments<A> {
         self.forget(whole.0);
     }
 
-    /// Gives up datagrams that have waited too long, at most `budget` of them; `gone` is told each place.
+    /// Gives up datagrams that have waited too long, at most `budget` of them; `gone` gets each place.
     pub fn expire(&mut self, now: Instant, budget: usize, mut gone: impl FnMut(u32, Loss)) -> usize {
         for died in 0..budget {
             match self.order.front() {

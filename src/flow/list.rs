@@ -69,7 +69,7 @@ impl List {
         }
     }
 
-    /// The slot at `from` is about to move to `to`, which is in no list: its neighbours shall find it there.
+    /// The slot at `from` is about to move to `to`, which is in no list: its neighbours must find it there.
     pub fn renumber<S: Linked>(&mut self, slots: &mut [S], from: u32, to: u32) {
         let Links { prev, next } = *slots[from as usize].links();
         match prev {

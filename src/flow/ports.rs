@@ -1,11 +1,11 @@
 //! Which inside endpoint holds which outside port of a SNAT address.
 //!
-//! Owns the claim tables, shared by all workers without a lock. A cell is written when a mapping is born or dies, by the
-//! worker that bears or buries it; the fast path never reads one. Never reads flows: a mapping lives as long as its count
+//! Owns the claim tables, shared by all workers without a lock. A cell is written when a mapping is made or removed, by the
+//! worker that does it; the fast path never reads one. Never reads flows: a mapping lives as long as its count
 //! of users says.
 //!
 //! The mapping is endpoint-independent (RFC 4787 REQ-1, RFC 5382 REQ-1, RFC 5508 REQ-1): an inside endpoint has one
-//! outside port, whomever it talks to. Two workers that bear and bury in the same instant can give it a second one; each
+//! outside port, whomever it talks to. Two workers that do so in the same instant can give it a second one; each
 //! is still its own alone, which is what correctness needs.
 
 use super::key::spread;
@@ -27,7 +27,7 @@ pub struct ClaimTable {
     /// port must see that whoever took it has counted it, or the count would dip below nothing.
     cells: Box<[AtomicU64]>,
     ranges: &'static [Range],
-    /// Ports held, by range. Written by the worker that bears or buries a mapping, read by all: it saves a search that
+    /// Ports held, by range. Written by the worker that makes or removes a mapping, read by all: it saves a search that
     /// would find nothing, no more.
     used: [AtomicU32; 2],
     /// How far from its first choice any mapping has ever been. Written before the cell it speaks of, read by all.
@@ -103,8 +103,8 @@ impl ClaimTable {
         self.ranges.iter().map(|range| range.size()).sum()
     }
 
-    /// One more user for the mapping that the endpoint has already. Looks beyond free cells: what stood in them when the
-    /// mapping was made may have died since.
+    /// One more user for the mapping that the endpoint has already. Looks beyond free cells: what was in them when the
+    /// mapping was made may be gone.
     fn share(&self, inside: Endpoint, range: usize, reserved: &ReservedPorts) -> Option<u16> {
         let reach = self.furthest.load(Relaxed).min(SEARCH) as usize + 1;
         let more = |bits| {
@@ -171,7 +171,7 @@ impl ClaimTable {
     }
 }
 
-/// What stands in a cell: inside address (32 bits), inside port (16), users (16). 0 users: the port is free.
+/// What a cell holds: inside address (32 bits), inside port (16), users (16). 0 users: the port is free.
 struct Cell {
     inside: Endpoint,
     users: u16,
@@ -306,7 +306,7 @@ mod tests {
         assert_eq!(table.claim(first, &sip()), Some(41_000));
         let port = table.claim(moved, &sip()).unwrap();
         assert!(table.release(41_000, first));
-        assert_eq!(table.claim(moved, &sip()), Some(port), "the kept port is free again, but the mapping stands");
+        assert_eq!(table.claim(moved, &sip()), Some(port), "the kept port is free again, but the mapping stays");
         assert_eq!(table.used(), 1);
         assert!(table.release(port, moved) && table.release(port, moved));
         assert_eq!(table.used(), 0);

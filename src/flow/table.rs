@@ -20,7 +20,7 @@ use crate::wire::{Kind, Packet, Rewrite, Tuple};
 use expiry::{AT_ONCE, nanos_by_class, relist_after, ticks};
 use std::net::Ipv4Addr;
 
-/// The place of a flow. Good until the flow dies; after that it may name another one.
+/// The place of a flow. Good until the flow is removed; after that it may name another one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct FlowId(u32);
 
@@ -79,7 +79,7 @@ pub struct FlowTable<A: KeyAddress = Ipv4Addr> {
     free: u32,
     len: u32,
     lists: [List; TimeoutClass::COUNT],
-    /// Flows that shall move to the end of their list: together, so that the waits for their neighbours overlap.
+    /// Flows that have to move to the end of their list: together, so that the waits for their neighbours overlap.
     overdue: Vec<u32>,
     /// When all of them were seen and put off.
     overdue_since: Instant,
@@ -242,7 +242,7 @@ impl<A: KeyAddress> FlowTable<A> {
         self.slots.get_mut(id.0 as usize)?.flow.as_mut()
     }
 
-    /// A packet of the flow has passed: its lifetime begins anew, by the class it now has.
+    /// A packet of the flow has passed: its lifetime starts again, by the class it now has.
     #[inline]
     pub fn touch(&mut self, id: FlowId, now: Instant) {
         if let Some(class) = self.at(id).map(Flow::class) {

@@ -30,7 +30,7 @@ const LARGEST_WINDOW: u32 = 1 << 30;
 /// Of `known`: each side has acknowledged what the other sent, so both are where they say they are.
 const MUTUAL: u8 = 1 << 4;
 
-/// What is known of a connection. Sequence numbers as they stand in segments; NAT does not change them.
+/// What is known of a connection. Sequence numbers as they are in segments; NAT does not change them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Track {
     state: State,
@@ -57,7 +57,7 @@ impl Track {
         track
     }
 
-    /// Where it stands.
+    /// Its state.
     pub const fn state(&self) -> State {
         self.state
     }

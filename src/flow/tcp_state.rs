@@ -6,7 +6,7 @@
 use super::key::Direction;
 use crate::wire::facts::Segment;
 
-/// Where a connection stands.
+/// The state of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum State {
     /// The opener's SYN has passed, no answer yet.
@@ -111,12 +111,12 @@ pub(super) fn next(state: State, event: Event, side: Direction) -> State {
         // A refused or abandoned handshake, and the end of anything that lives (RFC 7857 2.2).
         (Opening | Answered | Established | HalfClosed(_), Reset, side) => ResetBy(side),
 
-        // The side that seemed to reset goes on sending, so somebody else did it (RFC 6146 3.5.2.2, TRANS). Segments of
+        // The side that seemed to reset keeps sending, so somebody else did it (RFC 6146 3.5.2.2, TRANS). Segments of
         // the other side prove nothing: they were on their way.
         (ResetBy(by), Data | Fin, side) if by == side => Established,
         (ResetBy(by), _, _) => ResetBy(by),
 
-        // Our own word stands.
+        // Our own reset is final.
         (Aborted, _, _) => Aborted,
     }
 }

@@ -19,7 +19,7 @@ const ROOM: usize = 4;
 pub trait Word: Copy {
     /// The word.
     type Bits: Copy + PartialEq + std::fmt::Debug;
-    /// The bits that stand for it.
+    /// Its bits.
     fn bits(self) -> Self::Bits;
     /// The place of these bits among 2^(32 - `shift`): multiplication by the fractional part of the golden ratio, of which the
     /// upper bits are the best (Knuth, volume 3, 6.4).

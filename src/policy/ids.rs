@@ -3,7 +3,7 @@
 //! Owns who is who when a file takes the place of another: the ids of members, pools, interfaces and monitors, and since
 //! when each of them, and each virtual address, has been there without a break. A member is known by its address, an
 //! interface by its port and tag, a pool by its name, else by the addresses of its members, a monitor by its name, else by
-//! what it asks and how. Where names and contents disagree the name wins. Never says what becomes of what is gone: nobody
+//! what it asks and how. Where names and contents disagree the name wins. Never says what happens to what is gone: nobody
 //! finds it any more.
 
 use super::Intent;
@@ -13,7 +13,7 @@ use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::hash::Hash;
 use std::net::Ipv4Addr;
 
-/// `file` as the one that follows `before`: with the ids of that one, wherever things stand in it now, and new ones for
+/// `file` as the one that follows `before`: with the ids of that one, wherever things are in it now, and new ones for
 /// what is new. Ids that `before` does not use any more are given again; what it uses and `file` does not, is not until
 /// the next file: whoever drops what belongs to vanished ids never meets another thing by the same one.
 pub fn carry_over(before: &Intent, mut file: Intent) -> Intent {

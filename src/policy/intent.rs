@@ -81,7 +81,7 @@ pub struct Intent {
     pub timeouts: Timeouts,
     /// Bounds.
     pub limits: Limits,
-    /// Since when things have been there; nothing of it stands in the file.
+    /// Since when things have been there; nothing of it is in the file.
     pub lives: Lives,
 }
 
@@ -267,7 +267,7 @@ words! {
     OnDownTcp {
         /// Both ends get a reset with the exact sequence number.
         Reset = "reset",
-        /// Connections go on as long as the member answers them.
+        /// Connections continue as long as the member answers them.
         Drain = "drain",
         /// Segments are dropped and counted.
         Drop = "drop",
@@ -356,7 +356,7 @@ pub struct Snat {
     /// way (scenario 53).
     pub no_snat_udp_ports: Vec<u16>,
     /// A member's TCP met in mid-stream is taken for a connection it opened before a restart, and translated again. Not
-    /// once an exclusion was taken away: what was opened under it stands untranslated.
+    /// once an exclusion was taken away: what was opened under it is untranslated.
     pub resumes: bool,
 }
 

@@ -1,6 +1,6 @@
 //! Lists whose entries keep their number.
 //!
-//! Owns [`Slots`]: entries in the order of the file, each found by an id that stays its own wherever it stands there, and
+//! Owns [`Slots`]: entries in the order of the file, each found by an id that stays its own wherever it is in the file, and
 //! [`Life`], by which a reference to an entry that has gone is told from one to whoever has its id now. Never gives ids:
 //! [`super::ids`] does.
 

@@ -76,8 +76,7 @@ impl Snapshot {
         Snapshot::compile_after(None, intent, health, adjacency, macs, epoch)
     }
 
-    /// As [`Snapshot::compile`], and what is large and has not changed since the snapshot `before` is shared with that one, not
-    /// made anew: a switchover waits for none of it, and it stays in the workers' caches.
+    /// As [`Snapshot::compile`], and what is large and has not changed since the snapshot `before` is shared with that one: a switchover waits for none of it, and it stays in the workers' caches.
     ///
     /// # Panics
     /// As [`Snapshot::compile`].
@@ -122,7 +121,7 @@ impl Snapshot {
         snapshot
     }
 
-    /// Works out what becomes of packets to service ports.
+    /// Works out how packets to service ports are forwarded.
     fn make_ready(&mut self) {
         for at in 0..self.virtuals.len() {
             let server = &self.virtuals[at];

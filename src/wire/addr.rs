@@ -1,4 +1,4 @@
-//! Addresses as they stand in a packet: MAC, VLAN, protocol, endpoint, tuple.
+//! Addresses as they are in a packet: MAC, VLAN, protocol, endpoint, tuple.
 //!
 //! Everything that holds an IP address takes it as a parameter (`A`, IPv4 unless said), so that IPv6 is a second
 //! instance of the same code and the IPv4 types do not grow for it.
@@ -84,7 +84,7 @@ impl Ports {
         Ports(self.0.rotate_left(16))
     }
 
-    /// The bits in which the two differ; or what becomes of these ports by a difference.
+    /// The bits in which the two differ; or these ports changed by a difference.
     #[inline]
     pub const fn difference(self, other: Ports) -> Ports {
         Ports(self.0 ^ other.0)
@@ -233,7 +233,7 @@ impl<A: fmt::Debug> fmt::Debug for Endpoint<A> {
 
 /// Protocol, source and destination: what a flow is looked up by.
 ///
-/// An ICMP query has one identifier and no ports. It stands as the port of the side that asks; the side that answers
+/// An ICMP query has one identifier and no ports. It counts as the port of the side that asks; the side that answers
 /// has port 0. So an echo request is `(host, id) → (target, 0)` and its reply `(target, 0) → (host, id)`: reversing a
 /// tuple gives the tuple of the answer, as it does for TCP and UDP.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -23,7 +23,7 @@ pub const SRC_MAC: Mac = Mac([2, 0, 0, 0, 0, 1]);
 /// The destination MAC unless [`Build::macs`] says another.
 pub const DST_MAC: Mac = Mac([2, 0, 0, 0, 0, 2]);
 
-/// What can stand for an endpoint: itself, or a text such as `"10.0.0.1:5060"`.
+/// What can be an endpoint: itself, or a text such as `"10.0.0.1:5060"`.
 pub trait ToEndpoint {
     /// The endpoint. Panics on a text that is none.
     fn endpoint(self) -> Endpoint;
@@ -43,7 +43,7 @@ impl ToEndpoint for &str {
     }
 }
 
-/// What can stand for an address: itself, or a text such as `"10.0.0.1"`.
+/// What can be an address: itself, or a text such as `"10.0.0.1"`.
 pub trait ToAddress {
     /// The address. Panics on a text that is none.
     fn address(self) -> Ipv4Addr;

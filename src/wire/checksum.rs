@@ -2,9 +2,9 @@
 //!
 //! Two kinds of 16-bit value pass through here and must not be mixed:
 //!
-//! * a **sum** is the one's complement sum of 16-bit words; it can be added to others ([`combine`]) and stands nowhere
+//! * a **sum** is the one's complement sum of 16-bit words; it can be added to others ([`combine`]) and is found nowhere
 //!   in a packet. A **delta** is a sum too: that of the complements of the old words and of the new words.
-//! * a **field** is what stands in a packet: the complement of a sum ([`field`]).
+//! * a **field** is what a packet holds: the complement of a sum ([`field`]).
 //!
 //! Never knows where in a packet a field lies: `rewrite` does.
 

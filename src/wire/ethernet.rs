@@ -1,7 +1,7 @@
 //! Ethernet II with at most one 802.1Q tag.
 //!
 //! Owns the link header: reading it, and writing it over a frame that leaves. Never changes what is behind it. The
-//! EtherType stands right before the network header with and without a tag, so it never has to move.
+//! EtherType is right before the network header with and without a tag, so it never has to move.
 
 use super::addr::{Mac, VlanId};
 use super::bytes::{be16, mac, put_mac, put16, put32};
@@ -63,7 +63,7 @@ impl RxKey {
 /// The link header that frames leave with, ready to be written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LinkHeader {
-    /// Destination and source MAC, as they stand in a frame.
+    /// Destination and source MAC, as they are in a frame.
     macs: [u8; 12],
     vlan: Option<VlanId>,
 }

@@ -129,7 +129,7 @@ impl<'a> Split<'a> {
         (self.l3 + self.header_length(cut) + cut.length).max(ethernet::SHORTEST)
     }
 
-    /// Writes the piece into `out`, which is [`Split::frame_length`] long: link header and IP header as they stand in the
+    /// Writes the piece into `out`, which is [`Split::frame_length`] long: link header and IP header as they are in the
     /// frame but for what makes it a piece.
     pub fn write(&self, cut: &Cut, out: &mut [u8]) {
         let (l3, length) = (self.l3, self.header_length(cut));

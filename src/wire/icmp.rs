@@ -47,7 +47,7 @@ fn echo(header: &[u8; HEADER]) -> (Kind, Ports) {
 }
 
 /// What the message from `l4` to the end of `datagram` is; `datagram` is the frame up to the datagram's end, so that
-/// offsets count from the frame's start. With it the ports that stand for an identifier.
+/// offsets count from the frame's start. With it the ports that an identifier counts as.
 #[inline]
 pub(super) fn read(datagram: &[u8], l4: usize) -> Result<(Kind, Ports), Malformed> {
     let message = &datagram[l4..];

@@ -69,7 +69,7 @@ pub(super) fn read(frame: &[u8], l3: usize) -> Result<Ip, Malformed> {
     }
     let header_length = usize::from(header[0] & 0x0f) * 4;
     let total = usize::from(be16(header, 2));
-    // A frame whose datagram ends beyond 65,535 cannot be told in 16 bits, nor sent on any Ethernet we know.
+    // A frame whose datagram ends beyond 65,535 does not fit 16 bits, nor sent on any Ethernet we know.
     if total < HEADER || total > datagram.len() || l3 + total > usize::from(u16::MAX) {
         return Err(Malformed::IpLength);
     }
@@ -137,7 +137,7 @@ impl Ip {
 }
 
 /// The header of a datagram of ours: no options, not to be fragmented, so that its identification means nothing
-/// (RFC 6864 4.1) unless it is told.
+/// (RFC 6864 4.1) unless one is given.
 pub(super) struct Header {
     pub tos: u8,
     pub id: u16,

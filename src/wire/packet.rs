@@ -87,7 +87,7 @@ impl Packet {
     /// As [`Packet::parse`], written over what stood here: nothing is copied.
     ///
     /// # Errors
-    /// As [`Packet::parse`]; what stands here then means nothing.
+    /// As [`Packet::parse`]; what is here then means nothing.
     #[inline(always)]
     pub fn read(&mut self, bytes: &[u8]) -> Result<(), Malformed> {
         match read_common(self, bytes) {

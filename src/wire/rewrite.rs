@@ -2,7 +2,7 @@
 //!
 //! Owns the only code that alters a forwarded packet. Checksums are updated by difference (RFC 1624 equation 3); what
 //! was wrong on arrival stays wrong, so an end host still sees damage done before us. Only the checksum of an ICMP
-//! error is made anew: the parser has just proved the old one right.
+//! error is computed from scratch: the parser has just proved the old one right.
 //!
 //! Never touches the link header (`ethernet`) or the time to live (`ipv4`).
 
@@ -176,7 +176,7 @@ impl Rewrite<Ipv4Addr> {
 
     /// Changes the packet that an ICMP error quotes, whose facts are `quoted`: its addresses and ports, its header
     /// checksum, its transport checksum where the quote reaches so far (RFC 5508 REQ-4, REQ-5). `self` leads from
-    /// `quoted.tuple` to what it shall be. The error's own checksum is made anew.
+    /// `quoted.tuple` to what it becomes. The error's own checksum is computed from scratch.
     pub fn apply_to_quoted(&self, bytes: &mut [u8], headers: &Packet, quoted: &Quoted) {
         if self.is_nothing() {
             return;
@@ -238,7 +238,7 @@ impl Rewrite<Ipv4Addr> {
         }
     }
 
-    /// The identifier stands for the port of the side that asks.
+    /// The identifier counts as the port of the side that asks.
     fn change_identifier(&self, message: &mut [u8], request: bool) {
         let bits = if request { self.ports.src() } else { self.ports.dst() };
         if bits != 0 {

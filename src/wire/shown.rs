@@ -19,7 +19,7 @@ use std::fmt;
 const MOST: usize = 40;
 
 /// Shows the frame it holds: link, what the datagram carries, time to live, payload. A frame that cannot be read is
-/// shown in hexadecimal with the reason; a wrong checksum is told.
+/// shown in hexadecimal with the reason; a wrong checksum is marked.
 pub struct Shown<'a>(pub &'a [u8]);
 
 impl fmt::Display for Shown<'_> {

@@ -84,7 +84,7 @@ impl Secret {
     /// Where endpoints lie.
     pub fn places(&self) -> Places {
         let key = self.key(Spread::Source);
-        // Where the bytes of a source stand in what is hashed.
+        // Where the bytes of a source are in what is hashed.
         let tables = [0, 1, 2, 3, 8, 9].map(|at| {
             std::array::from_fn(|byte| {
                 let mut input = [0; 12];

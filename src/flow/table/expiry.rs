@@ -1,8 +1,8 @@
 //! How flows are forgotten, and how all of them are walked over.
 //!
 //! Owns one list a lifetime class, oldest in front. A packet stamps its flow; the flow moves to the end of its list only if it
-//! was listed a while ago (a 32nd of the lifetime), so that most packets touch no neighbour. A flow therefore never dies
-//! early, and dies at most that much late.
+//! was listed a while ago (a 32nd of the lifetime), so that most packets touch no neighbour. A flow is therefore never removed
+//! early, and at most that much late.
 
 use super::{FlowId, FlowTable, Slot};
 use crate::flow::entry::Flow;
@@ -20,17 +20,17 @@ pub(super) const AT_ONCE: usize = 16;
 /// A tick is so many bits of nanoseconds: 17 ms, and 32 bits of ticks are two years, more than any lifetime.
 const TICK_BITS: u32 = 24;
 
-/// What [`FlowTable::sweep`] shall do with a flow.
+/// What [`FlowTable::sweep`] does with a flow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fate {
-    /// It lives.
+    /// It stays.
     Keep,
     /// It is forgotten now.
     Remove,
 }
 
 impl<A: KeyAddress> FlowTable<A> {
-    /// Shows the flows in the next `count` slots from `cursor` on, 0 to begin. Says where to go on; `None` at the end.
+    /// Shows the flows in the next `count` slots from `cursor` on, 0 to begin. Says where to continue; `None` at the end.
     /// Flows made or forgotten during a walk may be shown or not; all others are shown once.
     pub fn scan(&self, cursor: u32, count: usize, mut show: impl FnMut(FlowId, &Flow<A>)) -> Option<u32> {
         let (end, rest) = self.stretch(cursor, count);

@@ -320,7 +320,7 @@ impl Model {
 }
 
 proptest! {
-    /// A tiny table against a map and a clock: the same flows are found, none dies early, and none is left that is
+    /// A tiny table against a map and a clock: the same flows are found, none is removed early, and none is left that is
     /// later than the lists are exact to.
     #[test]
     fn agrees_with_a_map_and_a_clock(steps in prop::collection::vec(step(), 0..200), seed: u64) {

@@ -108,9 +108,9 @@ pub struct PoolView {
     pub generation: Generation,
     /// Nobody is active because not every member has been heard of yet: whether one is will be known in a moment.
     pub undecided: bool,
-    /// What becomes of clients while `active` is `None`.
+    /// What clients get while `active` is `None`.
     pub no_member: NoMember,
-    /// What becomes of a lost member's TCP.
+    /// What happens to a lost member's TCP.
     pub on_down_tcp: OnDownTcp,
     /// The virtual address its members are known by outside; unspecified when there is none.
     pub public: Ipv4Addr,
@@ -162,7 +162,7 @@ pub struct VirtualView {
     pub echo: EchoPolicy,
     /// The pool that policy looks at.
     pub pool: PoolId,
-    /// What becomes of packets that match nothing: as the first virtual server on the address says.
+    /// What happens to packets that match nothing: as the first virtual server on the address says.
     pub unmatched: Unmatched,
     /// Members go out with this address.
     pub wears: bool,
@@ -229,7 +229,7 @@ pub struct DatagramsOut {
     pub exclude: Exclusion,
 }
 
-/// What becomes of a packet to a service port, worked out beforehand.
+/// How a packet to a service port is forwarded, worked out beforehand.
 #[derive(Clone, Debug)]
 pub struct Ready {
     /// Makes the member its destination; its port stays.
