@@ -4,7 +4,7 @@
 //! After every packet both have said the same, and remember the same. So have two of which one forgets at once what a
 //! reload takes, and the other as slowly as can be.
 
-use fairlead::engine::{Engine, Lookup, Notice, Path, Verdict};
+use fairlead::engine::{Engine, EngineEvent, Lookup, Path, Verdict};
 use fairlead::flow::{Claims, Direction, Flow, FlowId};
 use fairlead::policy::Epoch;
 use fairlead::policy::adjacency::{Adjacency, Neighbour};
@@ -192,8 +192,10 @@ impl Twins {
         if late == 0 {
             assert_eq!(self.quick.flows_by_member(), self.slow.flows_by_member());
         }
-        for (notice, (quick, slow)) in Notice::ALL.iter().zip(self.quick.notices().iter().zip(self.slow.notices())) {
-            assert_eq!(quick, slow, "{}", notice.name());
+        for (event, (quick, slow)) in
+            EngineEvent::ALL.iter().zip(self.quick.event_counts().iter().zip(self.slow.event_counts()))
+        {
+            assert_eq!(quick, slow, "{}", event.name());
         }
         loop {
             let sighting = self.quick.next_sighting();

@@ -5,7 +5,7 @@
 
 use crate::admin::rows::{CounterRow, Wall};
 use crate::config::LogLevel;
-use crate::engine::{DropReason, Notice, PuntReason};
+use crate::engine::{DropReason, EngineEvent, PuntReason};
 use crate::io::PortStats;
 use crate::policy::intent::PortId;
 use crate::time::Instant;
@@ -86,7 +86,7 @@ impl WorkerCounters {
         let totals = Total::ALL.iter().map(|t| counter("", t.name(), counters.total(*t), t.explanation()));
         let drops = DropReason::ALL.iter().map(|r| counter("drop_", r.name(), counters.drops(*r), r.explanation()));
         let punts = PuntReason::ALL.iter().map(|r| counter("punt_", r.name(), counters.punts(*r), r.explanation()));
-        let events = Notice::ALL.iter().map(|r| counter("event_", r.name(), counters.notices(*r), r.explanation()));
+        let events = EngineEvent::ALL.iter().map(|r| counter("event_", r.name(), counters.events(*r), r.explanation()));
         totals.chain(drops).chain(punts).chain(events)
     }
 }

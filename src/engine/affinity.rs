@@ -3,7 +3,7 @@
 //! Owns the questions to the speakers' table, and what is noted there. The active member needs no entry; another one that
 //! speaks first is answered by whomever it spoke to, for a while.
 
-use super::notice::Notice;
+use super::events::EngineEvent;
 use super::walk::Walk;
 use crate::flow::{Peer, Speaker};
 use crate::policy::Life;
@@ -27,7 +27,7 @@ impl Walk<'_> {
     pub(super) fn member_for(&mut self, pool: PoolId, remote: Endpoint) -> Option<MemberId> {
         let claimed = self.claimant(pool, remote);
         if claimed.is_some() {
-            self.notice(Notice::SpeakerAnswered);
+            self.count_event(EngineEvent::SpeakerAnswered);
         }
         claimed.or(self.snapshot.pool(pool).active)
     }
@@ -92,7 +92,7 @@ impl Walk<'_> {
 
     #[cold]
     fn note_standby(&mut self, pool: &PoolView, sender: MemberId, remote: Endpoint) {
-        self.notice(Notice::StandbySpoke);
+        self.count_event(EngineEvent::StandbySpoke);
         if self.snapshot.member(sender).may_claim {
             let speaker = self.reference(sender);
             self.state.speakers.claim(peer_of(pool, remote), speaker, pool.generation.0, self.now);

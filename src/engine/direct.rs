@@ -3,7 +3,7 @@
 //! Owns the mark of a visitor. A flow here is only a marker: "do not translate the reply".
 
 use super::affinity::peer_of;
-use super::notice::Notice;
+use super::events::EngineEvent;
 use super::verdict::Verdict;
 use super::walk::Walk;
 use crate::flow::{Direction, Flow, NO_MEMBER, Refused, Track};
@@ -57,13 +57,13 @@ impl Walk<'_> {
             flow.track = Some(Track::opening(&segment));
         }
         if let Err(Refused::Full) = self.state.flows.keep(self.snapshot, flow, self.now) {
-            self.notice(Notice::FlowTableFullRouted);
+            self.count_event(EngineEvent::FlowTableFullRouted);
         }
     }
 
     /// From member to member: never on this path when netmasks are right; harmless all the same.
     pub(super) fn misrouted(&mut self) -> Verdict {
-        self.notice(Notice::MisroutedPeer);
+        self.count_event(EngineEvent::MisroutedPeer);
         self.route_unchanged()
     }
 }

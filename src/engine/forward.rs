@@ -3,7 +3,7 @@
 //! Owns the way out of every forwarded packet: route, next hop, time to live, MTU, identification. Whether it is translated,
 //! and to what, is decided before.
 
-use super::notice::Notice;
+use super::events::EngineEvent;
 use super::state::State;
 use super::verdict::{Departure, DropReason, Egress, Forward, Verdict};
 use super::walk::Walk;
@@ -80,7 +80,7 @@ impl<'a> Walk<'a> {
         match (self.snapshot.lookup(destination), self.snapshot.neighbour(hop)) {
             (Some(egress), _) => {
                 if too_big {
-                    self.notice(Notice::Fragmented);
+                    self.count_event(EngineEvent::Fragmented);
                 }
                 Ok(egress)
             }

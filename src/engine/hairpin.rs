@@ -3,7 +3,7 @@
 //! Owns the double translation: the sender wears its pool's virtual address, the destination becomes a member. Without
 //! the first, the answer would bypass us on the link, or a host would meet its own address as source.
 
-use super::notice::Notice;
+use super::events::EngineEvent;
 use super::service::silence_without_member;
 use super::verdict::{DropReason, Verdict};
 use super::walk::Walk;
@@ -34,7 +34,7 @@ impl Walk<'_> {
         }
         if let Some((id, side)) = self.flow_of(&tuple) {
             if !self.hairpin_reopens(service, id, side) {
-                self.notice_claim(service, id, tuple.protocol);
+                self.count_speaker_answer(service, id, tuple.protocol);
                 return self.on_flow(id, side, tuple);
             }
             // While nobody can take it, the old one is not forgotten: its member may still speak.
@@ -120,7 +120,7 @@ impl Walk<'_> {
                 return self.reject_hairpin(DropReason::NoFlow);
             }
             flow.track = Some(Track::midstream(Direction::Original, &segment));
-            self.notice(Notice::LoosePickup);
+            self.count_event(EngineEvent::LoosePickup);
         }
         self.begin(flow, tuple, became)
     }
@@ -168,13 +168,13 @@ impl Walk<'_> {
     }
 
     /// A datagram of the flow goes to whoever spoke last instead of the active member.
-    fn notice_claim(&mut self, service: &ServiceView, id: FlowId, protocol: Protocol) {
+    fn count_speaker_answer(&mut self, service: &ServiceView, id: FlowId, protocol: Protocol) {
         let source = self.state.flows.at(id).map(|flow| flow.translated(Direction::Original).src);
         if protocol == Protocol::Udp
             && let Some(source) = source
             && self.claimant(service.pool, source).is_some()
         {
-            self.notice(Notice::SpeakerAnswered);
+            self.count_event(EngineEvent::SpeakerAnswered);
         }
     }
 

@@ -9,6 +9,7 @@
 mod affinity;
 mod decide;
 mod direct;
+pub mod events;
 mod flow_book;
 mod forward;
 mod hairpin;
@@ -16,7 +17,6 @@ mod icmp_error;
 mod identification;
 mod limiter;
 mod local;
-pub mod notice;
 mod on_flow;
 mod outbound;
 pub mod path;
@@ -28,8 +28,8 @@ pub mod steer;
 pub mod verdict;
 mod walk;
 
+pub use events::EngineEvent;
 pub use identification::Share;
-pub use notice::Notice;
 pub use path::{Classified, Lookup, Path};
 pub use resets::ResetOrder;
 pub use state::Engine;

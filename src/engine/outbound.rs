@@ -4,7 +4,7 @@
 //! Anything else that matches nothing is routed as it is (the one-arm trap), but for connections that members
 //! themselves opened before a restart.
 
-use super::notice::Notice;
+use super::events::EngineEvent;
 use super::verdict::{DropReason, Verdict};
 use super::walk::Walk;
 use crate::flow::{Direction, Flow, PathKind, Track};
@@ -60,13 +60,13 @@ impl Walk<'_> {
             self.state.flows.release_port_of(&flow);
             return self.unmatched_outward();
         }
-        self.notice(Notice::LoosePickup);
+        self.count_event(EngineEvent::LoosePickup);
         self.begin(flow, tuple, outside)
     }
 
     /// Of a member's, opens nothing and matches nothing: perhaps an answer to a request that came another way.
     fn unmatched_outward(&mut self) -> Verdict {
-        self.notice(Notice::UnmatchedFromMember);
+        self.count_event(EngineEvent::UnmatchedFromMember);
         self.route_unchanged()
     }
 

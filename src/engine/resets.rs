@@ -3,8 +3,8 @@
 //! Owns the walk over the flow table that a lost member sets off: a bounded number of flows at a time, between bursts.
 //! Client and server learn of the loss at once (scenario 24) by a reset with the exact sequence number (RFC 5961 3.2).
 
+use super::events::EngineEvent;
 use super::flow_book::is_live;
-use super::notice::Notice;
 use super::revalidate::{is_ending, lost, policy};
 use super::state::{Engine, State};
 use super::verdict::Egress;
@@ -60,7 +60,7 @@ fn sweep_some(snapshot: &Snapshot, state: &mut State, cursor: u32, now: Instant,
             order_reset(snapshot, &flow, side, orders);
         }
         state.flows.abort(id, now);
-        state.noticed.count(Notice::LostConnection);
+        state.events.count(EngineEvent::LostConnection);
     }
 }
 

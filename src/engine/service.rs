@@ -3,7 +3,7 @@
 //! Owns the bijection `V:P ⇔ member:P`. UDP needs no flow: only which member is a question, and it is asked packet by
 //! packet, so a switchover is one assignment for every peer at once. TCP is pinned by a flow that its SYN makes.
 
-use super::notice::Notice;
+use super::events::EngineEvent;
 use super::verdict::{Departure, DropReason, Verdict};
 use super::walk::Walk;
 use crate::flow::{Direction, Flow, PathKind, Refused, Track};
@@ -160,7 +160,7 @@ impl<'a> Walk<'a> {
             return Verdict::Drop(DropReason::FlowTableFull);
         }
         if !segment.flags.opens() {
-            self.notice(Notice::LoosePickup);
+            self.count_event(EngineEvent::LoosePickup);
         }
         verdict
     }

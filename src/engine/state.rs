@@ -2,10 +2,10 @@
 //!
 //! Owns [`Engine`] and the parts of its state. How a packet is decided about is in other files: `decide` and what follows it.
 
+use super::events::{EngineEvent, EngineEvents};
 use super::flow_book::{FlowBook, is_live};
 use super::identification::{Identifications, Share};
 use super::limiter::Limiter;
-use super::notice::{Notice, Noticed};
 use crate::flow::{Claims, Flow, FlowId, FlowTable, Speakers};
 use crate::policy::intent::MemberId;
 use crate::policy::{Epoch, Life, Snapshot};
@@ -35,7 +35,7 @@ pub(super) struct State {
     /// ICMP errors passed on: from outside, from members.
     pub(super) errors: [Limiter; 2],
     pub(super) identifications: Identifications,
-    pub(super) noticed: Noticed,
+    pub(super) events: EngineEvents,
     /// How far the walk has come that resets the connections of lost members; none while nobody was lost.
     pub(super) resets: Option<u32>,
     /// Counts installed snapshots, from 1: what cached routes are good in. It comes round after 2^32, which no flow outlives.
@@ -53,7 +53,7 @@ impl Engine {
             rejects: Limiter::new(snapshot.limits.rejects_per_second),
             errors: std::array::from_fn(|_| Limiter::new(snapshot.limits.icmp_errors_per_second)),
             identifications: Identifications::new(Share { worker: 0, of: 1 }, seed),
-            noticed: Noticed::default(),
+            events: EngineEvents::default(),
             resets: None,
             snapshot_number: 1,
             caches_routes: true,
@@ -103,9 +103,9 @@ impl Engine {
         self.state.seed
     }
 
-    /// Counts something worth telling that the caller has seen.
-    pub fn notice(&mut self, notice: Notice) {
-        self.state.noticed.count(notice);
+    /// Counts an event that the caller has seen.
+    pub fn count_event(&mut self, event: EngineEvent) {
+        self.state.events.count(event);
     }
 
     /// Which snapshot is read now.
@@ -172,13 +172,13 @@ impl Engine {
         next
     }
 
-    /// What was noticed since the last call about a member, if anything.
+    /// A member about which a packet has said something since the last call, if any.
     pub fn next_sighting(&mut self) -> Option<MemberId> {
-        self.state.noticed.next_sighting()
+        self.state.events.next_sighting()
     }
 
-    /// How often each [`Notice`] was made, by its place.
-    pub fn notices(&self) -> &[u64; Notice::COUNT] {
-        self.state.noticed.counts()
+    /// How often each [`EngineEvent`] happened, by its place.
+    pub fn event_counts(&self) -> &[u64; EngineEvent::COUNT] {
+        self.state.events.counts()
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! Owns [`Walk`]: what every path reads, and the tools that all paths share. The paths themselves are in files of their own.
 
-use super::notice::Notice;
+use super::events::EngineEvent;
 use super::path::Classified;
 use super::state::State;
 use super::verdict::{DropReason, Verdict};
@@ -89,11 +89,11 @@ impl<'a> Walk<'a> {
         snapshot.pool(snapshot.member(member).pool)
     }
 
-    pub(super) fn notice(&mut self, notice: Notice) {
-        self.state.noticed.count(notice);
+    pub(super) fn count_event(&mut self, event: EngineEvent) {
+        self.state.events.count(event);
     }
 
     pub(super) fn sight(&mut self, member: MemberId) {
-        self.state.noticed.sight(member);
+        self.state.events.sight(member);
     }
 }

@@ -9,7 +9,7 @@
 
 use super::arrivals::Arrivals;
 use crate::engine::verdict::ways;
-use crate::engine::{DropReason, Engine, Notice, PuntReason};
+use crate::engine::{DropReason, Engine, EngineEvent, PuntReason};
 use crossbeam::utils::CachePadded;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -53,8 +53,8 @@ pub struct Counters {
     pub dropped: ByReason<{ DropReason::COUNT }>,
     /// By [`PuntReason`].
     pub punted: ByReason<{ PuntReason::COUNT }>,
-    /// By [`Notice`].
-    pub noticed: ByReason<{ Notice::COUNT }>,
+    /// By [`EngineEvent`].
+    pub events: ByReason<{ EngineEvent::COUNT }>,
 }
 
 /// A counter for each reason, by its place.
@@ -91,7 +91,7 @@ impl Counters {
     pub(super) fn set_gauges(&mut self, engine: &Engine, held: usize) {
         self.held = held as u64;
         self.flows = engine.flows().len() as u64;
-        self.noticed.0 = *engine.notices();
+        self.events.0 = *engine.event_counts();
     }
 
     /// How many frames died for `reason`.
@@ -104,9 +104,9 @@ impl Counters {
         self.punted.0[reason as usize]
     }
 
-    /// How often `notice` was made.
-    pub fn notices(&self, notice: Notice) -> u64 {
-        self.noticed.0[notice as usize]
+    /// How often `event` happened.
+    pub fn events(&self, event: EngineEvent) -> u64 {
+        self.events.0[event as usize]
     }
 
     /// Frames that came into this worker's hands less frames that left them: zero, or a frame was lost or made up.
@@ -118,7 +118,7 @@ impl Counters {
 
     /// How often any reason was given: while it stands, no counter of a reason has changed, since none goes back.
     pub(super) fn reasons(&self) -> u64 {
-        self.dropped.sum() + self.punted.sum() + self.noticed.sum()
+        self.dropped.sum() + self.punted.sum() + self.events.sum()
     }
 
     /// One of the sums.
@@ -153,12 +153,12 @@ impl<'a> std::iter::Sum<&'a Counters> for Counters {
     }
 }
 
-const CELLS: usize = Total::COUNT + DropReason::COUNT + PuntReason::COUNT + Notice::COUNT;
+const CELLS: usize = Total::COUNT + DropReason::COUNT + PuntReason::COUNT + EngineEvent::COUNT;
 
 impl Counters {
     fn cells(&self) -> [u64; CELLS] {
         let mut cells = [0; CELLS];
-        let all = self.totals().into_iter().chain(self.dropped.0).chain(self.punted.0).chain(self.noticed.0);
+        let all = self.totals().into_iter().chain(self.dropped.0).chain(self.punted.0).chain(self.events.0);
         cells.iter_mut().zip(all).for_each(|(cell, value)| *cell = value);
         cells
     }
@@ -178,7 +178,7 @@ impl Counters {
             flows: next(),
             dropped: ByReason(std::array::from_fn(|_| next())),
             punted: ByReason(std::array::from_fn(|_| next())),
-            noticed: ByReason(std::array::from_fn(|_| next())),
+            events: ByReason(std::array::from_fn(|_| next())),
         }
     }
 }

@@ -8,7 +8,7 @@
 use super::Worker;
 use super::execute::reason;
 use super::frames::Frames;
-use crate::engine::{DropReason, Egress, Forward, Notice, PuntReason, Verdict};
+use crate::engine::{DropReason, Egress, EngineEvent, Forward, PuntReason, Verdict};
 use crate::io::{Frame, Port};
 use crate::policy::intent::PortId;
 use crate::time::Instant;
@@ -34,7 +34,7 @@ impl<P: Port> Worker<P> {
             Ok(whole) => whole,
             Err(malformed) => return self.counters.dropped_all(pieces.len(), reason(malformed)),
         };
-        self.engine.notice(Notice::Reassembled);
+        self.engine.count_event(EngineEvent::Reassembled);
         let path = self.engine.classify(&whole, port).path;
         match self.steering.worker(&whole, path, self.engine.snapshot()) {
             Some(worker) if worker != usize::from(self.id.0) => self.hand_over(worker, Frames::Fragments(pieces), port),

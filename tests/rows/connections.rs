@@ -1,7 +1,7 @@
 //! Scenarios 24 to 28, 37, 38: connections whose member is lost, demoted or drained.
 
 use super::*;
-use fairlead::engine::{DropReason, Notice};
+use fairlead::engine::{DropReason, EngineEvent};
 use fairlead::policy::health::{Generation, PoolHealth, State};
 use fairlead::policy::intent::OnDownTcp;
 use fairlead::time::Duration;
@@ -57,7 +57,7 @@ fn s24_both_ends_of_a_lost_connection_are_reset_with_the_exact_number() {
     let mut lab = established();
     let out = lab.rig.switch_over(Some(MEMBER_B), true);
     both_reset(&lab, &out, &[9011], &[1011]);
-    assert_eq!(lab.rig.notices(Notice::LostConnection), 1);
+    assert_eq!(lab.rig.events(EngineEvent::LostConnection), 1);
     let syn = |dst| Build::tcp(at(PHONE, 40002), at(dst, 5060), SYN, 5, 0);
     lab.forwards(ROUTER, syn(V), HOST_B, syn(B));
 }
@@ -204,7 +204,7 @@ fn s28_a_new_syn_that_nobody_can_take_does_not_revive_the_old_connection() {
 #[test]
 fn loose_pickup_an_unknown_connection_is_taken_up_by_the_active_member() {
     let mut lab = lab();
-    let pickup = [Notice::LoosePickup];
+    let pickup = [EngineEvent::LoosePickup];
     lab.forwards_noting(&pickup, ROUTER, asks(V, 1001, 9001, b"x"), HOST_A, asks(A, 1001, 9001, b"x"));
     lab.forwards(HOST_A, says(A, 9001, 1002, b"y"), ROUTER, says(V, 9001, 1002, b"y"));
     let other = |src| Build::tcp(at(src, 5060), at(PHONE, 40002), DATA, 5, 6).payload(b"z");

@@ -1,7 +1,7 @@
 //! Scenario 63: datagrams larger than the link they leave by, refused or cut.
 
 use super::*;
-use fairlead::engine::{DropReason, Notice};
+use fairlead::engine::{DropReason, EngineEvent};
 use fairlead::wire::build::Build;
 use fairlead::wire::fragment;
 
@@ -33,7 +33,7 @@ fn s63_what_may_not_be_cut_is_refused_with_the_mtu() {
 fn s63_what_may_be_cut_is_cut_in_order_and_is_the_same_when_joined() {
     let mut lab = narrow(1_400);
     let (out, moved) = lab.send(ROUTER, &request(V, 1_472));
-    assert_eq!(moved, Moved { received: 1, transmitted: 2, noticed: vec![Notice::Fragmented], ..Moved::default() });
+    assert_eq!(moved, Moved { received: 1, transmitted: 2, events: vec![EngineEvent::Fragmented], ..Moved::default() });
     lab.expect_pieces(&out, HOST_A, request(A, 1_472).ttl(63), 1_376);
     // A visitor's as well, and pieces are cut again.
     let visit = Build::udp(at(VISITOR, 50_000), at(B, 161)).id(9).payload(&text(1_472));
@@ -49,7 +49,7 @@ fn s63_what_may_be_cut_is_cut_in_order_and_is_the_same_when_joined() {
 fn s63_what_a_member_sends_is_cut_under_a_number_of_our_own() {
     let mut lab = Lab::with(|intent| intent.interfaces[0].mtu = 1_400);
     let (out, moved) = lab.send(HOST_A, &answer(A, 1_472));
-    assert_eq!((moved.transmitted, moved.noticed), (2, vec![Notice::Fragmented]));
+    assert_eq!((moved.transmitted, moved.events), (2, vec![EngineEvent::Fragmented]));
     lab.expect_pieces(&out, ROUTER, answer(V, 1_472).ttl(63), 1_376);
 }
 

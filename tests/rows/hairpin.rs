@@ -1,7 +1,7 @@
 //! Scenarios 72 to 75: members that call their own virtual address, another pair's, or each other.
 
 use super::*;
-use fairlead::engine::Notice;
+use fairlead::engine::EngineEvent;
 use fairlead::policy::health::{Generation, PoolHealth, State};
 use fairlead::policy::intent::MemberId;
 use fairlead::wire::build::Build;
@@ -82,7 +82,7 @@ fn s74_a_server_and_a_resource_manager_meet_as_two_vips() {
 fn s75_member_to_member_by_mistake_is_routed_and_counted() {
     for layout in LAYOUTS {
         let mut lab = Lab::new(layout);
-        let misrouted = [Notice::MisroutedPeer];
+        let misrouted = [EngineEvent::MisroutedPeer];
         for sent in [
             Build::udp(at(A, 40000), at(B, 7777)).payload(b"ha"),
             Build::tcp(at(A, 40000), at(B, 7777), SYN, 1, 0),

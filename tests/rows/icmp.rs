@@ -1,7 +1,7 @@
 //! Scenarios 22, 23, 56 to 62 and 64: ICMP errors about what is translated, both ways, and those the appliance makes.
 
 use super::*;
-use fairlead::engine::{DropReason, Notice};
+use fairlead::engine::{DropReason, EngineEvent};
 use fairlead::time::Duration;
 use fairlead::wire::build::Build;
 use fairlead::worker::Event;
@@ -67,7 +67,7 @@ fn s56_it_goes_to_the_one_that_spoke() {
     let mut lab = lab();
     let error = |to, about| Build::icmp_error("198.51.100.7", to, 3, 4, &of_member(about)).rest(1400);
     let said = |src| Build::udp(at(src, 5060), at(PEER, 5060));
-    lab.forwards_noting(&[Notice::StandbySpoke], HOST_B, said(B), ROUTER, said(V));
+    lab.forwards_noting(&[EngineEvent::StandbySpoke], HOST_B, said(B), ROUTER, said(V));
     let (out, moved) = lab.send(ROUTER, &error(V, V));
     assert_eq!((moved.transmitted, moved.dropped.len()), (1, 0));
     lab.expect(&out, HOST_B, error(B, B).ttl(63));

@@ -2,7 +2,7 @@
 //! prefixes an exclusion group may hold (51).
 
 use super::*;
-use fairlead::engine::{DropReason, Notice};
+use fairlead::engine::{DropReason, EngineEvent};
 use fairlead::wire::Mac;
 use fairlead::wire::build::Build;
 use fairlead::wire::facts::Link;
@@ -113,5 +113,5 @@ fn s51_ten_thousand_prefixes_match_as_a_plain_search_does() {
         *(if excluded { &mut kept } else { &mut translated }) += 1;
     }
     assert!(kept > 500 && translated > 300, "{kept} and {translated}");
-    assert_eq!(lab.rig.notices(Notice::UnmatchedFromMember), 0);
+    assert_eq!(lab.rig.events(EngineEvent::UnmatchedFromMember), 0);
 }

@@ -1,7 +1,7 @@
 //! Scenarios 65 to 71: datagrams in pieces, both ways, with and without translation.
 
 use super::*;
-use fairlead::engine::{DropReason, Notice, PuntReason};
+use fairlead::engine::{DropReason, EngineEvent, PuntReason};
 use fairlead::policy::adjacency::NextHop;
 use fairlead::policy::intent::InterfaceId;
 use fairlead::time::Duration;
@@ -230,7 +230,7 @@ fn a_visitors_pieces_pass_one_by_one_and_are_answered_untranslated() {
     lab.forwards_pieces(HOST_A, &answer, ROUTER, answer.clone());
     let ping = Build::echo_request(VISITOR, A, 9, 1).id(6).payload(&text(60_000));
     let (out, moved) = lab.send_all(ROUTER, &lab.pieces(ROUTER, &ping, PIECE));
-    assert_eq!((moved.dropped.len(), moved.noticed.len()), (0, 0));
+    assert_eq!((moved.dropped.len(), moved.events.len()), (0, 0));
     lab.expect_pieces(&out, HOST_A, ping.ttl(63), PIECE);
     let pong = Build::echo_reply(A, VISITOR, 9, 1).id(6).payload(&text(60_000));
     lab.forwards_pieces(HOST_A, &pong, ROUTER, pong.clone());
@@ -265,8 +265,8 @@ fn s11_a_large_ping_is_answered_in_the_pieces_it_came_in() {
             let mut pieces = lab.pieces(from, &ping, PIECE);
             pieces.swap(0, 3);
             let (out, moved) = lab.send_all(from, &pieces);
-            let (count, noticed) = (pieces.len() as u64, vec![Notice::Reassembled]);
-            assert_eq!(moved, Moved { received: count, transmitted: count, noticed, ..Moved::default() });
+            let (count, events) = (pieces.len() as u64, vec![EngineEvent::Reassembled]);
+            assert_eq!(moved, Moved { received: count, transmitted: count, events, ..Moved::default() });
             let pong = Build::echo_reply(to, host, 7, 3).id(5).payload(&text(60_000));
             let expected = lab.undress(from, &pong).fragments(PIECE);
             assert_eq!(out.len(), expected.len());

@@ -1,8 +1,8 @@
 //! Scenarios 50, 52, 81 and 83: the file changes under traffic, and the appliance restarts; what a change does not
-//! concern notices nothing.
+//! concern events nothing.
 
 use super::*;
-use fairlead::engine::{DropReason, Notice};
+use fairlead::engine::{DropReason, EngineEvent};
 use fairlead::policy::health::{Generation, MemberHealth, PoolHealth, State};
 use fairlead::policy::intent::{InterfaceId, MemberId, Route};
 use fairlead::wire::Endpoint;
@@ -31,7 +31,7 @@ impl Standing {
         let get = Build::udp(standing.visitor, at(A, 161));
         lab.forwards(ROUTER, get.clone(), HOST_A, get);
         let said = |src| Build::udp(at(src, 5060), at(PEER, 5070));
-        lab.forwards_noting(&[Notice::StandbySpoke], HOST_B, said(B), ROUTER, said(V));
+        lab.forwards_noting(&[EngineEvent::StandbySpoke], HOST_B, said(B), ROUTER, said(V));
         standing
     }
 
@@ -41,7 +41,7 @@ impl Standing {
         let report = Build::udp(at(A, 161), self.visitor);
         lab.forwards(HOST_A, report.clone(), ROUTER, report);
         let answer = |dst| Build::udp(at(PEER, 5070), at(dst, 5060));
-        lab.forwards_noting(&[Notice::SpeakerAnswered], ROUTER, answer(V), HOST_B, answer(B));
+        lab.forwards_noting(&[EngineEvent::SpeakerAnswered], ROUTER, answer(V), HOST_B, answer(B));
         let call = |dst| Build::udp(at(PHONE, 5060), at(dst, 5060));
         lab.forwards(ROUTER, call(V), HOST_A, call(A));
         lab.exchange(HOST_A, at(A, 40_200), at(CONFIG, 2020));
@@ -191,7 +191,7 @@ fn s50_an_exclusion_is_for_new_flows_and_standing_ones_keep_their_source() {
     lab.forwards(HOST_A, opens(A, 43_000), ROUTER, opens(V, 43_000));
     // What was opened under the exclusion stands as it is.
     let stands = Build::tcp(at(A, 42_000), at(PEER, 80), DATA, 2, 9).payload(b"GET");
-    lab.forwards_noting(&[Notice::UnmatchedFromMember], HOST_A, stands.clone(), ROUTER, stands);
+    lab.forwards_noting(&[EngineEvent::UnmatchedFromMember], HOST_A, stands.clone(), ROUTER, stands);
 }
 
 #[test]
@@ -222,20 +222,20 @@ fn s81_traffic_continues_after_a_restart() {
     }
     // Loose pickup: A is active again.
     let there = |dst| Build::tcp(standing.client, at(dst, 5060), DATA, 1001, 9001).payload(b"INVITE");
-    lab.forwards_noting(&[Notice::LoosePickup], ROUTER, there(V), HOST_A, there(A));
+    lab.forwards_noting(&[EngineEvent::LoosePickup], ROUTER, there(V), HOST_A, there(A));
     // A visitor's connection; the member speaks first.
     let event = Build::tcp(at(A, 7000), at(VISITOR, 50_123), DATA, 1, 2).payload(b"event");
-    lab.forwards_noting(&[Notice::UnmatchedFromMember], HOST_A, event.clone(), ROUTER, event);
+    lab.forwards_noting(&[EngineEvent::UnmatchedFromMember], HOST_A, event.clone(), ROUTER, event);
     // A member's own, whose port was kept.
     let early = Build::tcp(standing.peer, at(V, 41_000), DATA, 701, 501).payload(b"early");
     lab.drops(ROUTER, early, DropReason::NoFlow);
     let out = |src| Build::tcp(at(src, 41_000), standing.peer, DATA, 501, 701).payload(b"INVITE");
-    lab.forwards_noting(&[Notice::LoosePickup], HOST_A, out(A), ROUTER, out(V));
+    lab.forwards_noting(&[EngineEvent::LoosePickup], HOST_A, out(A), ROUTER, out(V));
     let back = |dst| Build::tcp(standing.peer, at(dst, 41_000), DATA, 701, 507).payload(b"100");
     lab.forwards(ROUTER, back(V), HOST_A, back(A));
     // Another member's with the same port cannot be taken up: it has to be opened again.
     let other = Build::tcp(at(B, 41_000), standing.peer, DATA, 1, 1);
-    lab.forwards_noting(&[Notice::UnmatchedFromMember], HOST_B, other.clone(), ROUTER, other);
+    lab.forwards_noting(&[EngineEvent::UnmatchedFromMember], HOST_B, other.clone(), ROUTER, other);
     lab.exchange(HOST_A, at(A, 40_200), at(CONFIG, 2020));
 }
 
@@ -250,7 +250,7 @@ fn s81_what_may_be_an_answer_to_a_visitor_is_not_taken_for_a_members_own() {
         Build::tcp(at(A, 41_000), at(VISITOR, 50_123), ACK, 1, 2),
     ];
     for answer in answers {
-        lab.forwards_noting(&[Notice::UnmatchedFromMember], HOST_A, answer.clone(), ROUTER, answer);
+        lab.forwards_noting(&[EngineEvent::UnmatchedFromMember], HOST_A, answer.clone(), ROUTER, answer);
     }
     assert_eq!(lab.rig.counters().flows, 0);
 }
@@ -261,7 +261,7 @@ fn s81_a_members_own_connection_to_a_virtual_address_survives_a_restart() {
     let early = |dst| Build::tcp(at(A, 5060), at(dst, 41_000), DATA, 700, 500).payload(b"early");
     lab.drops(HOST_A, early(V), DropReason::NoFlow);
     let asks = |src, dst| Build::tcp(at(src, 41_000), at(dst, 5060), DATA, 500, 700).payload(b"INVITE");
-    lab.forwards_noting(&[Notice::LoosePickup], HOST_B, asks(B, V), HOST_A, asks(V, A));
+    lab.forwards_noting(&[EngineEvent::LoosePickup], HOST_B, asks(B, V), HOST_A, asks(V, A));
     let answers = |src, dst| Build::tcp(at(src, 5060), at(dst, 41_000), DATA, 700, 506).payload(b"100");
     lab.forwards(HOST_A, answers(A, V), HOST_B, answers(V, B));
     // Another member's with the same port cannot have used it: it is reset, and opened again (RFC 9293 3.5.2).

@@ -2,7 +2,7 @@
 //! client hears when nobody does. Datagrams and opening packets; connections are in `connections.rs`.
 
 use super::*;
-use fairlead::engine::{DropReason, Notice};
+use fairlead::engine::{DropReason, EngineEvent};
 use fairlead::policy::health::State;
 use fairlead::policy::intent::NoMember;
 use fairlead::time::Duration;
@@ -74,7 +74,7 @@ fn s82_until_the_probes_have_decided_nobody_is_rejected() {
     lab.rig.switch_over(Some(MEMBER_B), false);
     served_by(&mut lab, at(PHONE, 5060), HOST_B);
     let exchange = |dst| Build::tcp(client, at(dst, 5060), DATA, 7, 8).payload(b"INVITE");
-    lab.forwards_noting(&[Notice::LoosePickup], ROUTER, exchange(V), HOST_B, exchange(B));
+    lab.forwards_noting(&[EngineEvent::LoosePickup], ROUTER, exchange(V), HOST_B, exchange(B));
 }
 
 #[test]
@@ -170,10 +170,10 @@ fn s20_a_standby_that_speaks_first_is_answered() {
     let mut lab = lab();
     let (peer, phone) = (at(PEER, 5060), at(PHONE, 5060));
     served_by(&mut lab, peer, HOST_A);
-    lab.forwards_noting(&[Notice::StandbySpoke], HOST_B, of_member(B, peer), ROUTER, of_member(V, peer));
+    lab.forwards_noting(&[EngineEvent::StandbySpoke], HOST_B, of_member(B, peer), ROUTER, of_member(V, peer));
     let hints = lab.rig.events.iter().filter(|event| matches!(event, Event::Hint(MEMBER_B)));
     assert_eq!(hints.count(), 1, "probes are to fire at once");
-    let answered = [Notice::SpeakerAnswered];
+    let answered = [EngineEvent::SpeakerAnswered];
     lab.forwards_noting(&answered, ROUTER, request(peer, V), HOST_B, request(peer, B));
     served_by(&mut lab, phone, HOST_A);
     lab.forwards_noting(&answered, ROUTER, request(peer, V), HOST_B, request(peer, B));
@@ -187,7 +187,7 @@ fn s20_a_standby_that_speaks_first_is_answered() {
 fn s20_the_active_one_takes_its_peer_back_by_speaking() {
     let mut lab = lab();
     let peer = at(PEER, 5060);
-    lab.forwards_noting(&[Notice::StandbySpoke], HOST_B, of_member(B, peer), ROUTER, of_member(V, peer));
+    lab.forwards_noting(&[EngineEvent::StandbySpoke], HOST_B, of_member(B, peer), ROUTER, of_member(V, peer));
     lab.forwards(HOST_A, of_member(A, peer), ROUTER, of_member(V, peer));
     served_by(&mut lab, peer, HOST_A);
 }
@@ -208,10 +208,10 @@ fn s21_what_the_old_one_still_sends_takes_no_peer_from_the_speaker() {
     let mut lab = lab();
     let peer = at(PEER, 5060);
     lab.rig.switch_over(None, true);
-    let spoke = [Notice::StandbySpoke];
+    let spoke = [EngineEvent::StandbySpoke];
     lab.forwards_noting(&spoke, HOST_B, of_member(B, peer), ROUTER, of_member(V, peer));
     lab.forwards_noting(&spoke, HOST_A, of_member(A, peer), ROUTER, of_member(V, peer));
-    lab.forwards_noting(&[Notice::SpeakerAnswered], ROUTER, request(peer, V), HOST_B, request(peer, B));
+    lab.forwards_noting(&[EngineEvent::SpeakerAnswered], ROUTER, request(peer, V), HOST_B, request(peer, B));
 }
 
 #[test]

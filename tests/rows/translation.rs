@@ -2,7 +2,7 @@
 //! (87).
 
 use super::*;
-use fairlead::engine::{DropReason, Notice, PuntReason};
+use fairlead::engine::{DropReason, EngineEvent, PuntReason};
 use fairlead::wire::Mac;
 use fairlead::wire::build::Build;
 use fairlead::wire::tcp::Flags;
@@ -240,7 +240,7 @@ fn s54_an_answer_to_a_visitor_whose_request_came_another_way_is_routed_unchanged
     let mut lab = Lab::new(Layout::TwoArm);
     for flags in [SYN_ACK, DATA, FIN_ACK, Flags::RST] {
         let answer = Build::tcp(at(A, 7000), at(VISITOR, 50555), flags, 9, 10);
-        lab.forwards_noting(&[Notice::UnmatchedFromMember], HOST_A, answer.clone(), ROUTER, answer);
+        lab.forwards_noting(&[EngineEvent::UnmatchedFromMember], HOST_A, answer.clone(), ROUTER, answer);
     }
     assert_eq!(lab.rig.counters().flows, 0, "only an opening packet creates state");
 }

@@ -3,7 +3,7 @@
 
 use crate::model::{Dropped, Forwarded, Model, Reply, forwarded};
 use crate::packet::{Packet, Way};
-use fairlead::engine::{DropReason, Notice};
+use fairlead::engine::{DropReason, EngineEvent};
 use fairlead::wire::{Endpoint, Protocol};
 use testbench::lab::ROUTER;
 use testbench::plan::{Pair, Who, host, own, pair, vip};
@@ -50,7 +50,7 @@ impl Model {
             let none = &[DropReason::NoFlowForError, DropReason::NoActiveMember];
             return Err(Dropped::new(none, Reply::Nothing));
         };
-        let perhaps = if spoke { vec![Notice::SpeakerAnswered] } else { vec![] };
+        let perhaps = if spoke { vec![EngineEvent::SpeakerAnswered] } else { vec![] };
         Ok(Forwarded { perhaps, ..error_to(who, Way::new(Endpoint::new(own(who), 5060), quoted.dst)) })
     }
 }

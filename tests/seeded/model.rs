@@ -6,7 +6,7 @@
 
 use crate::flows::{Flow, Flows, Source, State};
 use crate::packet::{Packet, Way, What};
-use fairlead::engine::{DropReason, Notice};
+use fairlead::engine::{DropReason, EngineEvent};
 use fairlead::wire::{Endpoint, Protocol};
 use std::collections::{HashMap, HashSet};
 use testbench::lab::{Far, ROUTER};
@@ -25,8 +25,8 @@ impl Outcome {
     /// For a trace: short.
     pub fn in_words(&self) -> String {
         match self {
-            Outcome::Forwarded(Forwarded { packet: Packet { way, .. }, to, notices, .. }) => {
-                format!("{} -> {} for {to:?} {notices:?}", way.src, way.dst)
+            Outcome::Forwarded(Forwarded { packet: Packet { way, .. }, to, events, .. }) => {
+                format!("{} -> {} for {to:?} {events:?}", way.src, way.dst)
             }
             other => format!("{other:?}"),
         }
@@ -62,9 +62,9 @@ pub enum Reply {
 pub struct Forwarded {
     pub packet: Packet,
     pub to: Far,
-    pub notices: Vec<Notice>,
-    /// Notices that may be made or not.
-    pub perhaps: Vec<Notice>,
+    pub events: Vec<EngineEvent>,
+    /// Events that may be made or not.
+    pub perhaps: Vec<EngineEvent>,
     /// This source gets a port, which is the appliance's to choose.
     pub maps: Option<Source>,
     pub updates: Vec<Update>,
@@ -119,7 +119,7 @@ impl Model {
                 self.inward(out, pair, true)?
             }
             (Some(_), None, Some(other)) => {
-                Forwarded { notices: vec![Notice::MisroutedPeer], ..forwarded(packet, host(other)) }
+                Forwarded { events: vec![EngineEvent::MisroutedPeer], ..forwarded(packet, host(other)) }
             }
             (Some(who), None, None) => self.outward(packet, who, chosen)?,
             (None, Some(pair), _) => self.inward(forwarded(packet, ROUTER), pair, false)?,
@@ -148,11 +148,11 @@ impl Model {
         let plain = self.plan.excludes(way.dst.addr);
         if protocol == Protocol::Udp && way.src.port == 5060 {
             if plain && !self.called.contains(&(pair(who), way.dst)) {
-                return Forwarded { perhaps: vec![Notice::StandbySpoke], ..forwarded(packet, ROUTER) };
+                return Forwarded { perhaps: vec![EngineEvent::StandbySpoke], ..forwarded(packet, ROUTER) };
             }
             let standby = self.plan.active[pair(who)] != Some(who);
             return Forwarded {
-                notices: if standby { vec![Notice::StandbySpoke] } else { vec![] },
+                events: if standby { vec![EngineEvent::StandbySpoke] } else { vec![] },
                 updates: vec![Update::Spoke(who, way.dst)],
                 ..forwarded(&packet.on(Way::new(Endpoint::new(vip(pair(who)), 5060), way.dst)), ROUTER)
             };
@@ -181,18 +181,18 @@ impl Model {
         if service && flags.rst() {
             // There is nothing to take up.
             let on = packet.on(translated(packet, who, way.src.port).leaves(1));
-            return Ok(Forwarded { perhaps: vec![Notice::LoosePickup], ..forwarded(&on, ROUTER) });
+            return Ok(Forwarded { perhaps: vec![EngineEvent::LoosePickup], ..forwarded(&on, ROUTER) });
         }
         if service || own && kept && self.flows.free(source, way.src.port) {
             let flow = translated(packet, who, way.src.port);
             let on = packet.on(flow.leaves(1));
             let updates = vec![Update::PickedUp(flow, 1)];
-            return Ok(Forwarded { notices: vec![Notice::LoosePickup], updates, ..forwarded(&on, ROUTER) });
+            return Ok(Forwarded { events: vec![EngineEvent::LoosePickup], updates, ..forwarded(&on, ROUTER) });
         }
-        let unmatched = vec![Notice::UnmatchedFromMember];
-        let (notices, perhaps) =
+        let unmatched = vec![EngineEvent::UnmatchedFromMember];
+        let (events, perhaps) =
             if self.strayed.contains(&way.back()) { (vec![], unmatched) } else { (unmatched, vec![]) };
-        Ok(Forwarded { notices, perhaps, ..forwarded(packet, ROUTER) })
+        Ok(Forwarded { events, perhaps, ..forwarded(packet, ROUTER) })
     }
 
     /// A segment of a connection that is remembered; `None` when there is none, or a new one takes its place.
@@ -212,7 +212,7 @@ impl Model {
         // Opened under an exclusion that was taken away: it is forwarded as it is, and nobody remembers why.
         let flow = self.flows.get(at);
         let freed = flow.member.is_none() && flow.excluded;
-        let perhaps = if freed { vec![Notice::UnmatchedFromMember] } else { vec![] };
+        let perhaps = if freed { vec![EngineEvent::UnmatchedFromMember] } else { vec![] };
         Forwarded { perhaps, updates: vec![Update::Goes(at, side)], ..forwarded(&on, to) }
     }
 
@@ -236,13 +236,13 @@ impl Model {
     /// What arrives for a virtual address, be it from outside or from a member whose packet has gone out.
     fn inward(&self, out: Forwarded, pair: Pair, hairpin: bool) -> Result<Forwarded, Dropped> {
         let mut out = out;
-        if out.notices.contains(&Notice::UnmatchedFromMember) {
+        if out.events.contains(&EngineEvent::UnmatchedFromMember) {
             // It cannot be routed to an address of ours.
             return Err(Dropped::new(&[DropReason::NoFlow], Reply::Unspecified));
         }
         if hairpin && out.packet.way.dst.port != 5060 {
-            // Whether an answer is worth the notice of a standby that spoke, nobody says.
-            out.perhaps.append(&mut out.notices);
+            // Whether an answer counts as a standby that spoke is not specified.
+            out.perhaps.append(&mut out.events);
         }
         let packet = &out.packet;
         let half = match &packet.what {
@@ -260,7 +260,7 @@ impl Model {
         };
         let updates = out.updates.into_iter().chain(half.updates).collect();
         Ok(Forwarded {
-            notices: both(out.notices, half.notices),
+            events: both(out.events, half.events),
             perhaps: both(out.perhaps, half.perhaps),
             updates,
             maps: out.maps,
@@ -285,7 +285,7 @@ impl Model {
         };
         let excluded = !hairpin && self.plan.excludes(remote.addr);
         Ok(Forwarded {
-            notices: if spoke { vec![Notice::SpeakerAnswered] } else { vec![] },
+            events: if spoke { vec![EngineEvent::SpeakerAnswered] } else { vec![] },
             updates: if excluded { vec![Update::Called(pair, remote)] } else { vec![] },
             ..forwarded(&packet.on(Way::new(remote, Endpoint::new(own(who), 5060))), host(who))
         })
@@ -313,16 +313,16 @@ impl Model {
         if flags.rst() {
             // There is nothing to take up.
             let way = Way::new(packet.way.src, Endpoint::new(own(who), port));
-            return Ok(Forwarded { perhaps: vec![Notice::LoosePickup], ..forwarded(&packet.on(way), host(who)) });
+            return Ok(Forwarded { perhaps: vec![EngineEvent::LoosePickup], ..forwarded(&packet.on(way), host(who)) });
         }
         let to = Endpoint::new(own(who), port);
         let flow = Flow::new(Protocol::Tcp, [packet.way, Way::new(to, packet.way.src)], Some(who));
         let on = packet.on(flow.leaves(0));
-        let (notices, update) = match opens {
+        let (events, update) = match opens {
             true => (vec![], Update::Begins(flow, 0)),
-            false => (vec![Notice::LoosePickup], Update::PickedUp(flow, 0)),
+            false => (vec![EngineEvent::LoosePickup], Update::PickedUp(flow, 0)),
         };
-        Ok(Forwarded { notices, updates: vec![update], ..forwarded(&on, host(who)) })
+        Ok(Forwarded { events, updates: vec![update], ..forwarded(&on, host(who)) })
     }
 
     /// From outside to a member's own address: nothing is translated, nor are the answers.
@@ -372,7 +372,7 @@ impl Model {
 
 /// Forwarded as it is.
 pub fn forwarded(packet: &Packet, to: Far) -> Forwarded {
-    Forwarded { packet: packet.clone(), to, notices: vec![], perhaps: vec![], maps: None, updates: vec![] }
+    Forwarded { packet: packet.clone(), to, events: vec![], perhaps: vec![], maps: None, updates: vec![] }
 }
 
 /// The flow of a member's packet, when the member is translated to `port`.

@@ -1,6 +1,6 @@
 //! Regressions: what the seeds found, each as short as it can be, with whole frames from the specification.
 
-use fairlead::engine::{DropReason, Notice};
+use fairlead::engine::{DropReason, EngineEvent};
 use fairlead::wire::build::Build;
 use testbench::lab::*;
 use testbench::plan::{Plan, host};
@@ -9,8 +9,8 @@ use testbench::rig::*;
 const W: &str = "10.20.0.200";
 const C: &str = "10.20.0.21";
 const D: &str = "10.20.0.22";
-const SPOKE: &[Notice] = &[Notice::StandbySpoke];
-const ANSWERED: &[Notice] = &[Notice::SpeakerAnswered];
+const SPOKE: &[EngineEvent] = &[EngineEvent::StandbySpoke];
+const ANSWERED: &[EngineEvent] = &[EngineEvent::SpeakerAnswered];
 
 /// Two pairs on one box.
 struct Two {
@@ -52,12 +52,12 @@ fn an_excluded_host_that_called_one_pair_sees_the_members_of_the_other() {
 }
 
 /// A gateway is a peer of both pairs, as gateways are. What a member of one pair sends to it does not concern the other pair.
-fn both_speak_to_one_gateway(second: usize, noticed: &[Notice]) {
+fn both_speak_to_one_gateway(second: usize, events: &[EngineEvent]) {
     let mut two = Two::new();
     let other = if second == 2 { C } else { D };
     two.lab.forwards_noting(SPOKE, HOST_B, call(B, 5060, PEER, 5060), ROUTER, call(V, 5060, PEER, 5060));
     two.lab.forwards_noting(ANSWERED, ROUTER, call(PEER, 5060, V, 5060), HOST_B, call(PEER, 5060, B, 5060));
-    two.lab.forwards_noting(noticed, host(second), call(other, 5060, PEER, 5060), ROUTER, call(W, 5060, PEER, 5060));
+    two.lab.forwards_noting(events, host(second), call(other, 5060, PEER, 5060), ROUTER, call(W, 5060, PEER, 5060));
     two.lab.forwards_noting(ANSWERED, ROUTER, call(PEER, 5060, V, 5060), HOST_B, call(PEER, 5060, B, 5060));
 }
 

@@ -3,7 +3,7 @@
 use crate::model::{Dropped, Forwarded, Outcome, Reply};
 use crate::packet::{Packet, What};
 use crate::run::Run;
-use fairlead::engine::{DropReason, Notice};
+use fairlead::engine::{DropReason, EngineEvent};
 use fairlead::policy::intent::PortId;
 use fairlead::wire;
 use fairlead::wire::build::{Build, mend_ip};
@@ -121,8 +121,8 @@ impl Run {
         };
         let ours = self.lab.undress(forwarded.to, &datagram.packet.build().ttl(datagram.packet.ttl - 1));
         let frames = self.cut(forwarded.to, ours.fragments(datagram.size).swap_remove(at));
-        let noticed = if frames.len() > 1 { vec![Notice::Fragmented] } else { vec![] };
-        assert_eq!(moved, Moved { received: 1, transmitted: frames.len() as u64, noticed, ..Moved::default() });
+        let events = if frames.len() > 1 { vec![EngineEvent::Fragmented] } else { vec![] };
+        assert_eq!(moved, Moved { received: 1, transmitted: frames.len() as u64, events, ..Moved::default() });
         self.same(&out, forwarded.to, &frames);
         if at == 0 {
             self.model.learn(&datagram.packet, &forwarded);
@@ -143,13 +143,13 @@ impl Run {
             println!("{packet:?}{}\n    {}", if size.is_some() { " in pieces" } else { "" }, outcome.in_words());
         }
         self.last = Some((packet.clone(), outcome.clone()));
-        let reassembled = size.map(|_| Notice::Reassembled);
+        let reassembled = size.map(|_| EngineEvent::Reassembled);
         match outcome {
             Outcome::Answered => {
                 let pong = packet.pong().build();
                 let transmitted = frames.len() as u64;
                 let counted =
-                    Moved { received: 1, transmitted, noticed: reassembled.into_iter().collect(), ..Moved::default() };
+                    Moved { received: 1, transmitted, events: reassembled.into_iter().collect(), ..Moved::default() };
                 assert_eq!(moved, counted, "{packet:?}");
                 match size {
                     Some(size) => self.same(&out, packet.from, &self.lab.undress(packet.from, &pong).fragments(size)),
@@ -226,14 +226,14 @@ impl Run {
             (1, frames.len() as u64, &[][..]),
             "{packet:?}"
         );
-        let (mut must, mut may) = (forwarded.notices.clone(), forwarded.perhaps.clone());
-        must.extend(size.map(|_| Notice::Reassembled));
+        let (mut must, mut may) = (forwarded.events.clone(), forwarded.perhaps.clone());
+        must.extend(size.map(|_| EngineEvent::Reassembled));
         match frames.len() - whole {
             0 => {}
-            1 => must.push(Notice::Fragmented),
-            more => may.extend(vec![Notice::Fragmented; more]),
+            1 => must.push(EngineEvent::Fragmented),
+            more => may.extend(vec![EngineEvent::Fragmented; more]),
         }
-        noticed(packet, &moved.noticed, &must, &may);
+        check_events(packet, &moved.events, &must, &may);
         self.same(out, forwarded.to, &frames);
         self.identify(out);
         self.model.learn(packet, &forwarded);
@@ -254,8 +254,8 @@ impl Run {
         forwarded: &Forwarded,
     ) {
         assert_eq!((moved.received, &moved.dropped[..]), (1, &[reason][..]), "{packet:?}");
-        let may: Vec<_> = forwarded.notices.iter().chain(&forwarded.perhaps).copied().collect();
-        noticed(packet, &moved.noticed, &[], &may);
+        let may: Vec<_> = forwarded.events.iter().chain(&forwarded.perhaps).copied().collect();
+        check_events(packet, &moved.events, &[], &may);
         if matches!(packet.what, What::Error { .. }) {
             assert_eq!(out, &[], "no error about an error (RFC 1812 4.3.2.7)");
             return;
@@ -381,13 +381,13 @@ impl Run {
     }
 }
 
-fn noticed(packet: &Packet, got: &[Notice], must: &[Notice], may: &[Notice]) {
+fn check_events(packet: &Packet, got: &[EngineEvent], must: &[EngineEvent], may: &[EngineEvent]) {
     let mut left = got.to_vec();
-    for notice in must {
-        let at = left.iter().position(|one| one == notice);
-        left.swap_remove(at.unwrap_or_else(|| panic!("{packet:?}: {notice:?} is not among {got:?}")));
+    for event in must {
+        let at = left.iter().position(|one| one == event);
+        left.swap_remove(at.unwrap_or_else(|| panic!("{packet:?}: {event:?} is not among {got:?}")));
     }
-    assert!(left.iter().all(|notice| may.contains(notice)), "{packet:?} made {got:?}, not {must:?}");
+    assert!(left.iter().all(|event| may.contains(event)), "{packet:?} made {got:?}, not {must:?}");
 }
 
 fn l3(frame: &[u8]) -> usize {

@@ -4,7 +4,7 @@
 
 use crate::lab::*;
 use crate::rig::*;
-use fairlead::engine::Notice;
+use fairlead::engine::EngineEvent;
 use fairlead::policy::intent::PortId;
 use fairlead::wire::build::Build;
 
@@ -51,7 +51,7 @@ impl<S: Setting> LabOn<S> {
         let (out, moved) = self.send_all(from, &pieces);
         let count = pieces.len() as u64;
         let counted =
-            Moved { received: count, transmitted: count, noticed: vec![Notice::Reassembled], ..Moved::default() };
+            Moved { received: count, transmitted: count, events: vec![EngineEvent::Reassembled], ..Moved::default() };
         assert_eq!(moved, counted);
         self.expect_pieces(&out, to, expected.ttl(63), PIECE);
         assert_eq!(self.rig.counters().held, 0);

@@ -5,7 +5,7 @@
 
 pub use crate::places::*;
 use crate::rig::*;
-use fairlead::engine::{DropReason, Notice, PuntReason};
+use fairlead::engine::{DropReason, EngineEvent, PuntReason};
 use fairlead::policy::intent::*;
 use fairlead::wire::build::{Build, mend_icmp, mend_ip};
 use fairlead::wire::facts::Link;
@@ -59,7 +59,7 @@ pub struct Moved {
     pub transmitted: u64,
     pub dropped: Vec<DropReason>,
     pub punted: Vec<PuntReason>,
-    pub noticed: Vec<Notice>,
+    pub events: Vec<EngineEvent>,
 }
 
 impl Moved {
@@ -73,7 +73,7 @@ impl Moved {
             transmitted: after.transmitted - before.transmitted,
             dropped: each(DropReason::ALL, |r| after.drops(r) - before.drops(r)),
             punted: each(PuntReason::ALL, |r| after.punts(r) - before.punts(r)),
-            noticed: each(Notice::ALL, |r| after.notices(r) - before.notices(r)),
+            events: each(EngineEvent::ALL, |r| after.events(r) - before.events(r)),
         }
     }
 }
@@ -187,17 +187,17 @@ impl<S: Setting> LabOn<S> {
         self.raw(from, &frame)
     }
 
-    /// What `from` sends with a TTL of 64 reaches `to` as `expected` and one hop older; nothing is worth a notice.
+    /// What `from` sends with a TTL of 64 reaches `to` as `expected` and one hop older; no event is counted.
     #[track_caller]
     pub fn forwards(&mut self, from: Far, sent: Build, to: Far, expected: Build) {
         self.forwards_noting(&[], from, sent, to, expected);
     }
 
-    /// As [`LabOn::forwards`], and exactly these notices are made.
+    /// As [`LabOn::forwards`], and exactly these events are made.
     #[track_caller]
-    pub fn forwards_noting(&mut self, notices: &[Notice], from: Far, sent: Build, to: Far, expected: Build) {
+    pub fn forwards_noting(&mut self, events: &[EngineEvent], from: Far, sent: Build, to: Far, expected: Build) {
         let (out, moved) = self.send(from, &sent);
-        let counted = Moved { received: 1, transmitted: 1, noticed: notices.to_vec(), ..Moved::default() };
+        let counted = Moved { received: 1, transmitted: 1, events: events.to_vec(), ..Moved::default() };
         assert_eq!(moved, counted, "{sent:?} made {} frames", out.len());
         self.expect(&out, to, expected.ttl(63));
     }

@@ -6,7 +6,7 @@
 use crate::TWO_ARM;
 pub use crate::places::{A, B, E, G, INNER, OUTER, R, V};
 use fairlead::config::parse;
-use fairlead::engine::{DropReason, Engine, Notice, PuntReason, Share};
+use fairlead::engine::{DropReason, Engine, EngineEvent, PuntReason, Share};
 use fairlead::flow::Claims;
 use fairlead::io::Port;
 use fairlead::policy::adjacency::{Adjacency, Neighbour, NextHop};
@@ -282,9 +282,9 @@ impl<T: TestPorts> Rig<T> {
         self.shared.iter().map(|shared| shared.read()).collect::<Vec<_>>().iter().sum()
     }
 
-    /// How often a notice was made.
-    pub fn notices(&self, notice: Notice) -> u64 {
-        self.counters().notices(notice)
+    /// How often an event happened.
+    pub fn events(&self, event: EngineEvent) -> u64 {
+        self.counters().events(event)
     }
 
     /// What was counted, by name, for a message.
@@ -292,8 +292,8 @@ impl<T: TestPorts> Rig<T> {
         let counters = self.counters();
         let drops = DropReason::ALL.iter().map(|r| (r.name(), counters.drops(*r)));
         let punts = PuntReason::ALL.iter().map(|r| (r.name(), counters.punts(*r)));
-        let notices = Notice::ALL.iter().map(|r| (r.name(), counters.notices(*r)));
-        drops.chain(punts).chain(notices).filter(|(_, count)| *count > 0).collect()
+        let events = EngineEvent::ALL.iter().map(|r| (r.name(), counters.events(*r)));
+        drops.chain(punts).chain(events).filter(|(_, count)| *count > 0).collect()
     }
 
     fn read_mail(&mut self) {

@@ -1,6 +1,6 @@
-//! What is worth telling although the packet went on.
+//! What is counted though the packet is forwarded, and what packets say about members.
 //!
-//! Owns [`Notice`], counted by its place, and the members of which the wire says that their state may have changed, for
+//! Owns [`EngineEvent`], counted by its place, and the members of which the wire says that their state may have changed, for
 //! the management core. That is a hint and never a decision.
 
 use super::verdict::ways;
@@ -8,7 +8,7 @@ use crate::policy::intent::MemberId;
 
 ways! {
     /// Something an operator may want to know of packets that were forwarded. One counter each.
-    Notice {
+    EngineEvent {
         MisroutedPeer = "member_to_member": "A packet from one member to another crossed the appliance: check the members' netmasks.",
         UnmatchedFromMember = "unmatched_from_member": "A member's packet that opens no flow and matches none was routed untranslated.",
         LoosePickup = "loose_pickup": "A TCP connection was picked up in mid-stream.",
@@ -21,10 +21,10 @@ ways! {
     }
 }
 
-/// Counts of notices, and the members sighted that nobody was told of yet.
+/// Counts of events, and the members that packets have said something about, until the worker asks.
 #[derive(Default)]
-pub(super) struct Noticed {
-    counts: [u64; Notice::COUNT],
+pub(super) struct EngineEvents {
+    counts: [u64; EngineEvent::COUNT],
     /// Each once; a handful.
     sightings: Vec<MemberId>,
 }
@@ -32,10 +32,10 @@ pub(super) struct Noticed {
 /// Sightings kept until the worker asks; more of them in one turn say nothing new.
 const SIGHTINGS: usize = 16;
 
-impl Noticed {
+impl EngineEvents {
     /// Counts.
-    pub(super) fn count(&mut self, notice: Notice) {
-        self.counts[notice as usize] += 1;
+    pub(super) fn count(&mut self, event: EngineEvent) {
+        self.counts[event as usize] += 1;
     }
 
     /// Remembers, unless it is remembered already.
@@ -49,7 +49,7 @@ impl Noticed {
         self.sightings.pop()
     }
 
-    pub(super) fn counts(&self) -> &[u64; Notice::COUNT] {
+    pub(super) fn counts(&self) -> &[u64; EngineEvent::COUNT] {
         &self.counts
     }
 }
