@@ -198,9 +198,9 @@ impl Twins {
             assert_eq!(quick, slow, "{}", event.name());
         }
         loop {
-            let sighting = self.quick.next_sighting();
-            assert_eq!(sighting, self.slow.next_sighting());
-            if sighting.is_none() {
+            let passive_hint = self.quick.next_passive_hint();
+            assert_eq!(passive_hint, self.slow.next_passive_hint());
+            if passive_hint.is_none() {
                 break;
             }
         }

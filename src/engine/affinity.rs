@@ -96,7 +96,7 @@ impl Walk<'_> {
         if self.snapshot.member(sender).may_claim {
             let speaker = self.reference(sender);
             self.state.speakers.claim(peer_of(pool, remote), speaker, pool.generation.0, self.now);
-            self.sight(sender);
+            self.hint_at(sender);
         }
     }
 }

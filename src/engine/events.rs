@@ -26,11 +26,11 @@ ways! {
 pub(super) struct EngineEvents {
     counts: [u64; EngineEvent::COUNT],
     /// Each once; a handful.
-    sightings: Vec<MemberId>,
+    passive_hints: Vec<MemberId>,
 }
 
-/// Sightings kept until the worker asks; more of them in one turn say nothing new.
-const SIGHTINGS: usize = 16;
+/// Hints kept until the worker asks; more of them in one turn say nothing new.
+const PASSIVE_HINTS: usize = 16;
 
 impl EngineEvents {
     /// Counts.
@@ -39,14 +39,14 @@ impl EngineEvents {
     }
 
     /// Remembers, unless it is remembered already.
-    pub(super) fn sight(&mut self, member: MemberId) {
-        if self.sightings.len() < SIGHTINGS && !self.sightings.contains(&member) {
-            self.sightings.push(member);
+    pub(super) fn hint_at(&mut self, member: MemberId) {
+        if self.passive_hints.len() < PASSIVE_HINTS && !self.passive_hints.contains(&member) {
+            self.passive_hints.push(member);
         }
     }
 
-    pub(super) fn next_sighting(&mut self) -> Option<MemberId> {
-        self.sightings.pop()
+    pub(super) fn next_passive_hint(&mut self) -> Option<MemberId> {
+        self.passive_hints.pop()
     }
 
     pub(super) fn counts(&self) -> &[u64; EngineEvent::COUNT] {

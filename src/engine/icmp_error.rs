@@ -16,7 +16,7 @@ const PORT_UNREACHABLE: (u8, u8) = (3, 3);
 impl Walk<'_> {
     /// An error from a member, or to a virtual address.
     pub(super) fn error(&mut self, quoted: &Quoted) -> Verdict {
-        self.sight_closed_port(quoted);
+        self.hint_at_closed_port(quoted);
         if let Some((id, side)) = self.state.flows.find_live(self.snapshot, &quoted.tuple.reversed()) {
             // What is quoted had been translated for this side to receive; its sender knows it as the other key.
             let original = self.state.flows.at(id).map(|flow| flow.key(side.other()));
@@ -80,12 +80,12 @@ impl Walk<'_> {
     }
 
     /// A member says that its service port is closed.
-    fn sight_closed_port(&mut self, quoted: &Quoted) {
+    fn hint_at_closed_port(&mut self, quoted: &Quoted) {
         let AddressClass::Member(member, _) = self.snapshot.class(self.packet.src()) else { return };
         let about = quoted.tuple.dst;
         let closed = (quoted.kind, quoted.code) == PORT_UNREACHABLE && about.addr == self.packet.src();
         if closed && self.pool_of(member).service(quoted.tuple.protocol, about.port).is_some() {
-            self.sight(member);
+            self.hint_at(member);
         }
     }
 }

@@ -55,7 +55,7 @@ impl Walk<'_> {
     /// The segment is a reset, or a member of the flow's was lost. `None`: it is forwarded.
     #[cold]
     pub(super) fn on_sick_flow(&mut self, flow: Flow, side: Direction, segment: &Segment) -> Option<Verdict> {
-        self.sight_reset(&flow, side, segment);
+        self.hint_at_reset(&flow, side, segment);
         self.meet_loss(&flow, side, segment)
     }
 
@@ -90,9 +90,9 @@ impl Walk<'_> {
     }
 
     /// A member that resets service connections may have closed its port.
-    fn sight_reset(&mut self, flow: &Flow, side: Direction, segment: &Segment) {
+    fn hint_at_reset(&mut self, flow: &Flow, side: Direction, segment: &Segment) {
         if segment.flags.rst() && flow.path == PathKind::Service && side == flow.inside && flow.member != NO_MEMBER {
-            self.sight(MemberId(flow.member));
+            self.hint_at(MemberId(flow.member));
         }
     }
 }

@@ -173,8 +173,8 @@ impl Engine {
     }
 
     /// A member about which a packet has said something since the last call, if any.
-    pub fn next_sighting(&mut self) -> Option<MemberId> {
-        self.state.events.next_sighting()
+    pub fn next_passive_hint(&mut self) -> Option<MemberId> {
+        self.state.events.next_passive_hint()
     }
 
     /// How often each [`EngineEvent`] happened, by its place.

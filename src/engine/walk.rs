@@ -93,7 +93,7 @@ impl<'a> Walk<'a> {
         self.state.events.count(event);
     }
 
-    pub(super) fn sight(&mut self, member: MemberId) {
-        self.state.events.sight(member);
+    pub(super) fn hint_at(&mut self, member: MemberId) {
+        self.state.events.hint_at(member);
     }
 }

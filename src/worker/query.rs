@@ -79,7 +79,7 @@ impl<P: Port> Worker<P> {
 
     /// Passes on what the engine saw of members.
     pub(super) fn report(&mut self, now: Instant) {
-        while let Some(member) = self.engine.next_sighting() {
+        while let Some(member) = self.engine.next_passive_hint() {
             self.events.hint(member, now);
         }
     }
