@@ -8,7 +8,7 @@ mod support;
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use fairlead::engine::{Engine, Path, Steering, Verdict};
 use fairlead::time::{Duration, Instant};
-use fairlead::wire::toeplitz::Secret;
+use fairlead::wire::toeplitz::RssKeys;
 use fairlead::wire::{Packet, Rewrite, Tuple, checksum};
 use std::hint::black_box;
 use support::{Frames, Traffic, intent};
@@ -92,18 +92,18 @@ fn laws(c: &mut Criterion) {
     let engine = engine(Traffic::ServiceUdpIn);
     let frames = Frames::steady(Traffic::ServiceUdpIn, 64);
     let headers: Vec<_> = (0..64).map(|at| Packet::parse(frames.at(at)).expect("a frame of the bench")).collect();
-    let secret = Secret::draw(|| 0x9e37_79b9_7f4a_7c15);
+    let keys = RssKeys::draw(|| 0x9e37_79b9_7f4a_7c15);
     let laws = [
         ("one worker", Steering::ours(1)),
         ("our hash", STEERING),
-        ("that of NICs", Steering::of_nics(2, secret.places())),
+        ("that of NICs", Steering::of_nics(2, keys.indirection())),
     ];
     let mut group = c.benchmark_group("law");
     group.throughput(Throughput::Elements(64));
-    for (name, law) in laws {
+    for (name, steering) in laws {
         let owner = |headers: &Packet| {
             let path = Path::between(&engine.snapshot().owners(headers.src(), headers.dst()));
-            law.worker(headers, path, engine.snapshot())
+            steering.worker(headers, path, engine.snapshot())
         };
         group.bench_function(name, |b| b.iter(|| headers.iter().filter_map(owner).sum::<usize>()));
     }

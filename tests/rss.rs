@@ -15,8 +15,8 @@ use fairlead::policy::{Epoch, Snapshot};
 use fairlead::time::Instant;
 use fairlead::wire::build::Build;
 use fairlead::wire::tcp::Flags;
-use fairlead::wire::toeplitz::Spread::{Both, Destination, Source};
-use fairlead::wire::toeplitz::{Secret, Spread, hash, owners};
+use fairlead::wire::toeplitz::HashOn::{Both, Destination, Source};
+use fairlead::wire::toeplitz::{HashOn, RssKeys, hash, owners};
 use fairlead::wire::{Endpoint, Mac, Packet};
 use fairlead::worker::arrivals::Arrived;
 use fairlead::worker::mailbox::mailbox;
@@ -32,7 +32,7 @@ fn example(name: &str) -> Intent {
 
 #[test]
 fn each_port_is_asked_for_what_its_place_wants() {
-    let rows: [(&str, &[Spread]); 4] = [
+    let rows: [(&str, &[HashOn]); 4] = [
         ("two-arm", &[Source, Destination]),
         ("one-arm", &[Both]),
         ("vlans", &[Both]),
@@ -85,9 +85,9 @@ struct Nic {
 }
 
 impl Nic {
-    fn new(secret: &Secret, spread: Spread) -> Nic {
+    fn new(keys: &RssKeys, spread: HashOn) -> Nic {
         let owners = owners(WORKERS);
-        Nic { key: secret.key(spread), table: (0..TABLE).map(|at| owners[at % owners.len()]).collect() }
+        Nic { key: keys.of(spread), table: (0..TABLE).map(|at| owners[at % owners.len()]).collect() }
     }
 
     /// The queue of a frame of TCP or UDP over IPv4 without options or tag.
@@ -106,9 +106,9 @@ fn what_a_nic_receives_arrives_at_the_worker_that_decides_about_it() {
         state = state.wrapping_mul(0x5851_f42d_4c95_7f2d).wrapping_add(0x1405_7b7e_f767_814f);
         state ^ state >> 29
     };
-    let secret = Secret::draw(&mut random);
-    let (outer, inner) = (Nic::new(&secret, Source), Nic::new(&secret, Destination));
-    let law = Steering::of_nics(WORKERS, secret.places());
+    let keys = RssKeys::draw(&mut random);
+    let (outer, inner) = (Nic::new(&keys, Source), Nic::new(&keys, Destination));
+    let steering = Steering::of_nics(WORKERS, keys.indirection());
     let mut met = [0; WORKERS];
     for _ in 0..2_000 {
         let bits = random() >> 8;
@@ -117,7 +117,7 @@ fn what_a_nic_receives_arrives_at_the_worker_that_decides_about_it() {
         let owner = |frame: &[u8]| {
             let headers = Packet::parse(frame).unwrap();
             let path = Path::between(&snapshot.owners(headers.src(), headers.dst()));
-            law.worker(&headers, path, &snapshot).unwrap()
+            steering.worker(&headers, path, &snapshot).unwrap()
         };
         let inward = [
             Build::udp(outside, Endpoint::new(vip, 5060)).bytes(),
@@ -151,7 +151,7 @@ struct Appliance {
     shared: Vec<Arc<Shared>>,
 }
 
-fn appliance(intent: &Intent, law: &Steering) -> Appliance {
+fn appliance(intent: &Intent, steering: &Steering) -> Appliance {
     let (snapshot, pool) = (Arc::new(snapshot(intent)), Pool::default());
     let claims = Claims::new(snapshot.snat_addresses(), 1);
     let mut made = Appliance { workers: Vec::new(), queues: Vec::new(), shared: Vec::new() };
@@ -161,7 +161,8 @@ fn appliance(intent: &Intent, law: &Steering) -> Appliance {
         let shared = Arc::<Shared>::default();
         let (_, end) = mailbox(64);
         let id = WorkerId(at as u16);
-        made.workers.push(Worker::new(id, engine, vec![outer], hands, end, Arc::clone(&shared)).under(law.clone()));
+        made.workers
+            .push(Worker::new(id, engine, vec![outer], hands, end, Arc::clone(&shared)).under(steering.clone()));
         made.queues.push(queue);
         made.shared.push(shared);
     }
@@ -173,10 +174,10 @@ fn workers_count_what_arrives_where_it_is_decided_and_what_does_not() {
     let mut intent = example("two-arm");
     intent.interfaces[0].vlan = None;
     let vip = Endpoint::new(intent.virtual_servers[0].address, 5060);
-    let secret = Secret::draw(|| 0x0123_4567_89ab_cdef);
-    let nic = Nic::new(&secret, Source);
-    let arrived = |law: &Steering| {
-        let mut made = appliance(&intent, law);
+    let keys = RssKeys::draw(|| 0x0123_4567_89ab_cdef);
+    let nic = Nic::new(&keys, Source);
+    let arrived = |steering: &Steering| {
+        let mut made = appliance(&intent, steering);
         for peer in 0..1_000 {
             let outside = Endpoint::new(Ipv4Addr::from(0xac10_0500 + (peer >> 4)), 5_060 + (peer as u16 & 15));
             let frame = Build::udp(outside, vip).macs(Mac([2; 6]), Mac([2, 0, 0, 0, 0, 1])).bytes();
@@ -191,7 +192,7 @@ fn workers_count_what_arrives_where_it_is_decided_and_what_does_not() {
         assert_eq!(arrived.elsewhere, handed_off);
         arrived
     };
-    let as_asked = arrived(&Steering::of_nics(WORKERS, secret.places()));
+    let as_asked = arrived(&Steering::of_nics(WORKERS, keys.indirection()));
     assert_eq!(as_asked, Arrived { frames: 1_000, elsewhere: 0 }, "and ARP, which is nobody's, is not among them");
     let by_chance = arrived(&Steering::ours(WORKERS));
     assert_eq!(by_chance.frames, 1_000);

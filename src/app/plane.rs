@@ -70,7 +70,7 @@ impl Plane {
         let mut ports = eal.open_ports(&wanted, cores.workers.len(), settings.dpdk.mbufs)?;
         let found = ports.facts();
         let macs: Vec<_> = found.iter().map(|facts| Mac(facts.mac)).collect();
-        let (law, facts) = rss.found(&found);
+        let (steering, facts) = rss.found(&found);
         let snapshot = Arc::new(first_snapshot(intent, &macs));
         let (mut mail, mut threads, mut workers) = (Vec::new(), Vec::new(), Vec::new());
         for (at, hands) in hand_offs(cores.workers.len(), HAND_OFF).into_iter().enumerate() {
@@ -81,7 +81,7 @@ impl Plane {
             let queues = ports.queues_for(at);
             let id = WorkerId(at as u16);
             let worker = Worker::new(id, engine, queues, hands, end, Arc::clone(&gauge.shared));
-            let worker = worker.under(law.clone()).stalled_after(cores.stall_threshold);
+            let worker = worker.under(steering.clone()).stalled_after(cores.stall_threshold);
             threads.push(spawn(&eal, cores.workers[at], cores.idle, worker, Arc::clone(&gauge), clock)?);
             mail.push(management);
             workers.push(gauge);

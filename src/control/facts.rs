@@ -10,7 +10,7 @@ use crate::io::PortStats;
 use crate::policy::intent::PortId;
 use crate::time::Instant;
 use crate::wire::Mac;
-use crate::wire::toeplitz::Spread;
+use crate::wire::toeplitz::HashOn;
 use crate::worker::Counters;
 use crate::worker::arrivals::Arrived;
 use crate::worker::counters::Total;
@@ -28,7 +28,7 @@ pub enum Spreading {
     /// In its own way: it does not take our key and table.
     Plain,
     /// As asked.
-    By(Spread),
+    By(HashOn),
 }
 
 impl fmt::Display for Spreading {
@@ -37,9 +37,9 @@ impl fmt::Display for Spreading {
             Spreading::OneQueue => "unsupported: one queue",
             Spreading::Cannot => "unsupported: by the driver",
             Spreading::Plain => "driver default",
-            Spreading::By(Spread::Source) => "by source",
-            Spreading::By(Spread::Destination) => "by destination",
-            Spreading::By(Spread::Both) => "symmetric",
+            Spreading::By(HashOn::Source) => "by source",
+            Spreading::By(HashOn::Destination) => "by destination",
+            Spreading::By(HashOn::Both) => "symmetric",
         })
     }
 }

@@ -8,7 +8,7 @@ use super::outbox::Outbox;
 use crate::config::LogLevel;
 use crate::policy::Intent;
 use crate::policy::intent::PortId;
-use crate::wire::toeplitz::Spread;
+use crate::wire::toeplitz::HashOn;
 use crate::worker::arrivals::Arrived;
 
 /// Frames before which nothing is said.
@@ -42,7 +42,7 @@ pub fn judge(port: &PortFacts, arrived: Arrived, workers: usize) -> Option<Judge
     };
     let spreading = port.spreading;
     Some(match spreading {
-        Spreading::By(Spread::Source | Spread::Destination) => {
+        Spreading::By(HashOn::Source | HashOn::Destination) => {
             let good = here * workers as u64 * 100 >= arrived.frames * served * GOOD;
             let words = if good {
                 format!("spreads {spreading} as asked: {percent}{few}")
@@ -107,8 +107,8 @@ mod tests {
 
     #[test]
     fn what_arrives_says_whether_the_nic_does_as_asked() {
-        let source = Spreading::By(Spread::Source);
-        let destination = Spreading::By(Spread::Destination);
+        let source = Spreading::By(HashOn::Source);
+        let destination = Spreading::By(HashOn::Destination);
         let rows = [
             (
                 source,
@@ -169,7 +169,7 @@ mod tests {
 
     #[test]
     fn nothing_is_said_of_little_or_of_one_worker() {
-        let source = port(Spreading::By(Spread::Source), 2);
+        let source = port(Spreading::By(HashOn::Source), 2);
         assert_eq!(judge(&source, Arrived { frames: 9_999, elsewhere: 0 }, 2), None);
         assert_eq!(judge(&source, Arrived { frames: 10_000, elsewhere: 0 }, 1), None);
         assert_eq!(judge(&source, Arrived::default(), 2), None);
@@ -177,7 +177,7 @@ mod tests {
 
     #[test]
     fn one_frame_that_went_astray_is_not_rounded_away() {
-        let judged = judge(&port(Spreading::By(Spread::Source), 2), Arrived { frames: 1_000_000, elsewhere: 1 }, 2);
+        let judged = judge(&port(Spreading::By(HashOn::Source), 2), Arrived { frames: 1_000_000, elsewhere: 1 }, 2);
         assert!(judged.is_some_and(|judged| judged.words.contains(" 99.9 % ")));
     }
 }

@@ -184,7 +184,7 @@ mod tests {
     fn a_table_repeats_the_owners_and_names_queues_that_there_are() {
         let owners = rss().owners;
         assert_eq!(table(8, 4, &owners), Some(vec![0, 2, 1, 3, 0, 2, 1, 3]));
-        assert_eq!(table(2, 4, &owners), Some(owners.clone()), "a table shorter than the law is asked to grow");
+        assert_eq!(table(2, 4, &owners), Some(owners.clone()), "a table shorter than that of owners is asked to grow");
         assert_eq!(table(4, 3, &owners), Some(vec![0, 2, 1, 0]), "the fourth worker has no queue here");
         assert_eq!((table(0, 4, &owners), table(12, 4, &owners)), (None, None));
     }

@@ -11,7 +11,7 @@ use super::identification::mix;
 use super::path::Path;
 use crate::policy::Snapshot;
 use crate::policy::intent::MemberId;
-use crate::wire::toeplitz::{self, Places};
+use crate::wire::toeplitz::{self, Indirection};
 use crate::wire::{Endpoint, Kind, Packet, Protocol, Tuple};
 use std::net::Ipv4Addr;
 
@@ -20,18 +20,18 @@ use std::net::Ipv4Addr;
 pub struct Steering {
     workers: usize,
     /// As the NICs see it; `None`: no NIC is asked.
-    places: Option<Box<Places>>,
+    indirection: Option<Box<Indirection>>,
 }
 
 impl Steering {
     /// By our own hash, over so many workers.
     pub const fn ours(workers: usize) -> Steering {
-        Steering { workers, places: None }
+        Steering { workers, indirection: None }
     }
 
-    /// As NICs with this secret do.
-    pub fn of_nics(workers: usize, places: Places) -> Steering {
-        Steering { workers, places: Some(Box::new(places)) }
+    /// As NICs with these keys do.
+    pub fn of_nics(workers: usize, indirection: Indirection) -> Steering {
+        Steering { workers, indirection: Some(Box::new(indirection)) }
     }
 
     /// There are several workers.
@@ -99,9 +99,9 @@ impl Steering {
 
     #[inline]
     fn hash(&self, endpoint: Endpoint) -> u32 {
-        match &self.places {
+        match &self.indirection {
             None => mix(u64::from(endpoint.addr.to_bits()) << 16 | u64::from(endpoint.port)),
-            Some(places) => toeplitz::spread_out(places.of(endpoint)),
+            Some(indirection) => toeplitz::spread_out(indirection.of(endpoint)),
         }
     }
 }

@@ -5,17 +5,17 @@
 
 use super::Intent;
 use super::intent::{InterfaceId, PortId};
-use crate::wire::toeplitz::Spread;
+use crate::wire::toeplitz::HashOn;
 
 /// For each port, in order, by what it should spread.
-pub fn spreads(intent: &Intent) -> Vec<Spread> {
+pub fn spreads(intent: &Intent) -> Vec<HashOn> {
     let ports = (0..intent.ports.len()).map(|at| PortId(at as u8));
     let seen: Vec<_> = ports.map(|port| (members_live_at(intent, port), leads_outside(intent, port))).collect();
     let somewhere = seen.iter().any(|(_, outside)| *outside);
     let spread = |&(members, outside): &(bool, bool)| match (members, outside || !somewhere) {
-        (true, true) => Spread::Both,
-        (true, false) => Spread::Destination,
-        (false, _) => Spread::Source,
+        (true, true) => HashOn::Both,
+        (true, false) => HashOn::Destination,
+        (false, _) => HashOn::Source,
     };
     seen.iter().map(spread).collect()
 }

@@ -1,7 +1,7 @@
 //! The hash by which NICs spread packets over their queues (receive-side scaling), and keys for it.
 //!
-//! Owns [`hash`], as Microsoft published it and every NIC reckons it; and a [`Secret`] drawn at the start, from which
-//! come a key for each port and, for software, the [`Places`] of endpoints. What makes this worth the trouble: a NIC
+//! Owns [`hash`], as Microsoft published it and every NIC reckons it; and [`RssKeys`] drawn at the start: a key
+//! for each port and, for software, the [`Indirection`] of endpoints. What makes this worth the trouble: a NIC
 //! hashes both ends of a packet, and we want one only, the one that lies outside. The hash is linear, and a queue is
 //! chosen by its lowest bits alone; so a key whose bits are zero where the other end meets those lowest bits makes any
 //! NIC that takes a key spread by the source only, or by the destination only, and by the same function of either. No
@@ -31,7 +31,7 @@ const PORT: std::ops::RangeInclusive<u32> = 95..=105;
 
 /// Which end of a packet says at which queue it arrives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Spread {
+pub enum HashOn {
     /// The one it comes from.
     Source,
     /// The one it goes to.
@@ -49,31 +49,31 @@ pub fn hash(key: &[u8], input: &[u8]) -> u32 {
 
 /// What nobody outside may know: who does can aim all he sends at one worker.
 #[derive(Clone)]
-pub struct Secret {
+pub struct RssKeys {
     /// The first 16 bytes of a key that spreads by source, the first bit highest.
     source: u128,
     /// What follows, for protocols with longer addresses.
     rest: [u8; KEY - 16],
 }
 
-impl Secret {
+impl RssKeys {
     /// Draws one from random numbers.
-    pub fn draw(mut random: impl FnMut() -> u64) -> Secret {
+    pub fn draw(mut random: impl FnMut() -> u64) -> RssKeys {
         let drawn = u128::from(random()) << 64 | u128::from(random());
         // The ends of both ranges are set: then every bit of an endpoint counts, and neighbours, 64 at a time, lie evenly.
         let ends = [ADDRESS, PORT].iter().fold(0, |ends, bits| ends | one(*bits.start()) | one(*bits.end()));
         let mut rest = [0; KEY - 16];
         rest.chunks_mut(8).for_each(|bytes| bytes.copy_from_slice(&random().to_be_bytes()));
-        Secret { source: drawn & (mask(ADDRESS) | mask(PORT)) | ends, rest }
+        RssKeys { source: drawn & (mask(ADDRESS) | mask(PORT)) | ends, rest }
     }
 
     /// The key by which a NIC spreads so.
-    pub fn key(&self, spread: Spread) -> [u8; KEY] {
+    pub fn of(&self, on: HashOn) -> [u8; KEY] {
         let destination = (self.source & mask(ADDRESS)) >> 32 | (self.source & mask(PORT)) >> 16;
-        let first = match spread {
-            Spread::Source => self.source,
-            Spread::Destination => destination,
-            Spread::Both => self.source | destination,
+        let first = match on {
+            HashOn::Source => self.source,
+            HashOn::Destination => destination,
+            HashOn::Both => self.source | destination,
         };
         let mut key = [0; KEY];
         key[..16].copy_from_slice(&first.to_be_bytes());
@@ -81,9 +81,9 @@ impl Secret {
         key
     }
 
-    /// Where endpoints lie.
-    pub fn places(&self) -> Places {
-        let key = self.key(Spread::Source);
+    /// Where endpoints are.
+    pub fn indirection(&self) -> Indirection {
+        let key = self.of(HashOn::Source);
         // Where the bytes of a source are in what is hashed.
         let tables = [0, 1, 2, 3, 8, 9].map(|at| {
             std::array::from_fn(|byte| {
@@ -92,7 +92,7 @@ impl Secret {
                 hash(&key, &input) as u8 & (PLACES - 1) as u8
             })
         });
-        Places { tables }
+        Indirection { tables }
     }
 }
 
@@ -105,14 +105,14 @@ fn mask(bits: std::ops::RangeInclusive<u32>) -> u128 {
     bits.fold(0, |mask, at| mask | one(at))
 }
 
-/// Where endpoints lie: what a NIC with the same secret finds, in software.
+/// The place of endpoints in the indirection table: what a NIC with these keys finds, in software.
 #[derive(Clone, Debug)]
-pub struct Places {
+pub struct Indirection {
     /// What each byte of an endpoint adds, by its place in it.
     tables: [[u8; 256]; 6],
 }
 
-impl Places {
+impl Indirection {
     /// Below [`PLACES`]: the lowest bits of the NIC's hash.
     #[inline]
     pub fn of(&self, endpoint: Endpoint) -> usize {
@@ -156,8 +156,8 @@ mod tests {
         input
     }
 
-    fn secret(seed: u64) -> Secret {
-        Secret::draw(dice(seed))
+    fn keys(seed: u64) -> RssKeys {
+        RssKeys::draw(dice(seed))
     }
 
     fn dice(mut state: u64) -> impl FnMut() -> u64 {
@@ -207,12 +207,12 @@ mod tests {
     fn both_directions_of_whoever_is_outside_arrive_at_his_worker() {
         let mut random = dice(1);
         for (seed, workers, table) in [(1, 2, 64), (2, 3, 128), (3, 4, 512), (4, 7, 64), (5, 16, 2048)] {
-            let secret = secret(seed);
-            let (from, to) = (secret.key(Spread::Source), secret.key(Spread::Destination));
-            let places = secret.places();
+            let keys = keys(seed);
+            let (from, to) = (keys.of(HashOn::Source), keys.of(HashOn::Destination));
+            let indirection = keys.indirection();
             for _ in 0..500 {
                 let (outside, vip, member) = (any(&mut random), any(&mut random), any(&mut random));
-                let owner = worker(spread_out(places.of(outside)), workers);
+                let owner = worker(spread_out(indirection.of(outside)), workers);
                 let arrives = queue(&from, &input(outside, vip), workers, table);
                 let returns = queue(&to, &input(member, outside), workers, table);
                 assert_eq!((usize::from(arrives), usize::from(returns)), (owner, owner), "{outside}");
@@ -222,43 +222,43 @@ mod tests {
 
     #[test]
     fn pieces_arrive_by_the_address_outside_alone() {
-        let (secret, mut random) = (secret(9), dice(2));
+        let (keys, mut random) = (keys(9), dice(2));
         for _ in 0..200 {
             let (outside, other) = (any(&mut random), any(&mut random));
             let without_port = Endpoint::new(outside.addr, 0);
-            let arrives = hash(&secret.key(Spread::Source), &input(outside, other)[..8]) as usize % PLACES;
-            let returns = hash(&secret.key(Spread::Destination), &input(other, outside)[..8]) as usize % PLACES;
-            assert_eq!((arrives, returns), (secret.places().of(without_port), secret.places().of(without_port)));
+            let arrives = hash(&keys.of(HashOn::Source), &input(outside, other)[..8]) as usize % PLACES;
+            let returns = hash(&keys.of(HashOn::Destination), &input(other, outside)[..8]) as usize % PLACES;
+            assert_eq!((arrives, returns), (keys.indirection().of(without_port), keys.indirection().of(without_port)));
         }
     }
 
     #[test]
     fn a_key_for_both_ends_is_the_same_either_way_round() {
-        let (secret, mut random) = (secret(3), dice(3));
-        let key = secret.key(Spread::Both);
+        let (keys, mut random) = (keys(3), dice(3));
+        let key = keys.of(HashOn::Both);
         for _ in 0..200 {
             let (a, b) = (any(&mut random), any(&mut random));
             let place = |a, b| hash(&key, &input(a, b)) as usize % PLACES;
             assert_eq!(place(a, b), place(b, a));
-            assert_eq!(place(a, b), secret.places().of(a) ^ secret.places().of(b));
+            assert_eq!(place(a, b), keys.indirection().of(a) ^ keys.indirection().of(b));
         }
     }
 
     #[test]
     fn neighbours_in_address_or_port_are_spread_evenly() {
         for seed in 0..50 {
-            let places = secret(seed).places();
+            let indirection = keys(seed).indirection();
             let by_address = |low: u32| Endpoint::new(Ipv4Addr::from(0xac10_0500 + low), 5060);
             let by_port = |low: u32| Endpoint::new(Ipv4Addr::new(172, 16, 5, 9), 0x4e00 + low as u16);
             let strided = |low: u32| Endpoint::new(Ipv4Addr::from(0xac10_0001 + (low << 8)), 5060);
             for workers in [2, 3, 4, 8] {
                 for (what, of) in [("addresses", &by_address as &dyn Fn(u32) -> Endpoint), ("ports", &by_port)] {
                     let mut met = vec![0usize; workers];
-                    (0..64).for_each(|low| met[worker(spread_out(places.of(of(low))), workers)] += 1);
+                    (0..64).for_each(|low| met[worker(spread_out(indirection.of(of(low))), workers)] += 1);
                     assert!(met.iter().all(|n| n.abs_diff(64 / workers) <= 1), "seed {seed}: {what}: {met:?}");
                 }
                 let met: std::collections::BTreeSet<_> =
-                    (0..256).map(|low| worker(spread_out(places.of(strided(low))), workers)).collect();
+                    (0..256).map(|low| worker(spread_out(indirection.of(strided(low))), workers)).collect();
                 // The eight bits that differ meet thirteen drawn bits of the key: now and then they fill half the places.
                 assert!(4 * met.len() >= 3 * workers, "seed {seed}: one host of each network: {met:?} of {workers}");
             }
@@ -275,9 +275,9 @@ mod tests {
     }
 
     #[test]
-    fn two_starts_have_two_secrets() {
-        let (one, other) = (secret(1), secret(2));
-        assert_ne!(one.key(Spread::Source)[..16], other.key(Spread::Source)[..16]);
-        assert_ne!(one.key(Spread::Source)[16..40], other.key(Spread::Source)[16..40]);
+    fn two_starts_have_two_sets_of_keys() {
+        let (one, other) = (keys(1), keys(2));
+        assert_ne!(one.of(HashOn::Source)[..16], other.of(HashOn::Source)[..16]);
+        assert_ne!(one.of(HashOn::Source)[16..40], other.of(HashOn::Source)[16..40]);
     }
 }
