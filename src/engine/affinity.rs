@@ -52,7 +52,7 @@ impl Walk<'_> {
     }
 
     /// Somebody talks to the virtual address. That is the rule and needs no note, except for one in the exclusion
-    /// group or one that visited the member's own address: replies must now wear the virtual address.
+    /// group or one that visited the member's own address: replies are translated to the virtual address from now on.
     pub(super) fn note_caller(&mut self, pool: &PoolView, remote: Endpoint) {
         if pool.exclude.holds(remote.addr) {
             self.state.speakers.note_excluded_caller(peer_of(pool, remote), self.now);

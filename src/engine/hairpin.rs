@@ -1,6 +1,6 @@
 //! A member talks to a virtual address: its own, another pair's, a Resource Manager's.
 //!
-//! Owns the double translation: the sender wears its pool's virtual address, the destination becomes a member. Without
+//! Owns the double translation: the sender is translated to its pool's virtual address, the destination becomes a member. Without
 //! the first, the answer would bypass us on the link, or a host would meet its own address as source.
 
 use super::events::EngineEvent;

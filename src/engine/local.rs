@@ -50,7 +50,7 @@ impl Walk<'_> {
         let opens = matches!(self.packet.kind, Kind::Tcp(segment) if segment.flags.opens());
         match server.unmatched {
             Unmatched::Drop => Verdict::Drop(DropReason::NotListening),
-            Unmatched::Reject if opens && server.wears && !self.is_from_member() => Verdict::Defer,
+            Unmatched::Reject if opens && server.is_snat_source && !self.is_from_member() => Verdict::Defer,
             Unmatched::Reject | Unmatched::RejectNow => self.reject_local(),
         }
     }

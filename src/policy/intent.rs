@@ -343,7 +343,7 @@ words! {
     }
 }
 
-/// What the members of a pool send outward wears this address.
+/// What the members of a pool send outward is translated to this address.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Snat {
     /// The pool.

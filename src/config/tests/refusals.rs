@@ -209,7 +209,7 @@ fn services() {
             ("a virtual server on a member", &[("\"10.20.0.100\"", "\"10.20.0.11\"")]),
             ("a virtual server on the router", &[("\"10.20.0.100\"", "\"192.0.2.1\"")]),
             ("two virtual servers on one address and port", &[("", &same_port)]),
-            ("two pools that wear one address", &[("", &same_snat)]),
+            ("two pools that are translated to one address", &[("", &same_snat)]),
             (
                 "one service port of a pool on two addresses",
                 &[(

@@ -33,7 +33,7 @@ pub(super) fn member(intent: &Intent, health: &Health, adjacency: &Adjacency, id
     }
 }
 
-/// The service ports of a member, and what its packets from there wear.
+/// The service ports of a member, and what its packets from there are translated to.
 fn serves(intent: &Intent, member: &Member) -> Vec<Served> {
     let servers = intent.virtual_servers.iter().filter(|server| server.pool == member.pool);
     let served = |listen: Listen, address| {
@@ -51,7 +51,7 @@ pub(super) fn readdressed(protocol: Protocol, from: Ipv4Addr, to: Ipv4Addr, port
     Rewrite::between(&tuple(from), &tuple(to))
 }
 
-/// The address that what a pool's members send outward wears, else that of its first virtual server.
+/// The address that what a pool's members send outward is translated to, else that of its first virtual server.
 fn public(intent: &Intent, pool: PoolId) -> Option<Ipv4Addr> {
     let snat = intent.snats.iter().find(|snat| snat.pool == pool).map(|snat| snat.address);
     let server = || intent.virtual_servers.iter().find(|server| server.pool == pool).map(|server| server.address);
@@ -105,7 +105,7 @@ pub(super) fn virtuals(intent: &Intent) -> Vec<VirtualView> {
                 echo: server.icmp_echo,
                 pool: server.pool,
                 unmatched: server.unmatched,
-                wears: intent.snats.iter().any(|snat| snat.address == server.address),
+                is_snat_source: intent.snats.iter().any(|snat| snat.address == server.address),
             }),
         }
     }

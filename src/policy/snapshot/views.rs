@@ -95,7 +95,7 @@ pub struct Served {
     pub listen: Listen,
     /// The virtual address it is reached at.
     pub address: Ipv4Addr,
-    /// Makes a packet from there wear the virtual address.
+    /// Gives a packet from there the virtual address as source.
     pub rewrite: Rewrite,
 }
 
@@ -165,7 +165,7 @@ pub struct VirtualView {
     /// What happens to packets that match nothing: as the first virtual server on the address says.
     pub unmatched: Unmatched,
     /// Members go out with this address.
-    pub wears: bool,
+    pub is_snat_source: bool,
 }
 
 impl VirtualView {
