@@ -9,7 +9,7 @@ mod support;
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use fairlead::engine::{Path, Steering};
-use fairlead::flow::Claims;
+use fairlead::flow::SnatPorts;
 use fairlead::io::BURST;
 use fairlead::policy::Snapshot;
 use fairlead::wire::Packet;
@@ -21,7 +21,7 @@ use support::port::BenchFrame;
 use support::{Appliance, Frames, Traffic, intent};
 
 /// Two workers on two cores, each fed by a queue of its own to which a NIC brings what is its own. They share the snapshot and the
-/// tables of claimed ports, and nothing else. What both do at once, beside what they do one after the other; and, as two cores
+/// tables of allocated ports, and nothing else. What both do at once, beside what they do one after the other; and, as two cores
 /// of one machine are never quite independent, the same of two workers that share nothing at all.
 fn scaling(c: &mut Criterion) {
     let mut group = c.benchmark_group("scaling");
@@ -57,14 +57,14 @@ struct Core {
 impl Core {
     const CONVERSATIONS: usize = 200_000;
 
-    /// Both workers. `opens`: every datagram opens a flow, and claims its port; otherwise all their flows stand. `share`: they
+    /// Both workers. `opens`: every datagram opens a flow, and is given a port; otherwise all their flows stand. `share`: they
     /// are of one appliance.
     fn pair(opens: bool, share: bool) -> Vec<Core> {
         let intent = intent(2 * Core::CONVERSATIONS);
         let made = || {
             let snapshot = Arc::new(support::snapshot(&intent, 1));
-            let claims = Claims::new(snapshot.snat_addresses(), 1);
-            (snapshot, claims)
+            let snat_ports = SnatPorts::new(snapshot.snat_addresses(), 1);
+            (snapshot, snat_ports)
         };
         let first = made();
         let second = if share { first.clone() } else { made() };
@@ -72,11 +72,16 @@ impl Core {
         hands.zip([first, second]).map(|((at, hands), shares)| Core::start(shares, at, hands, opens)).collect()
     }
 
-    fn start((snapshot, claims): (Arc<Snapshot>, Claims), at: usize, hands: HandOff<BenchFrame>, opens: bool) -> Core {
+    fn start(
+        (snapshot, snat_ports): (Arc<Snapshot>, SnatPorts),
+        at: usize,
+        hands: HandOff<BenchFrame>,
+        opens: bool,
+    ) -> Core {
         let (rounds, asked) = mpsc::channel();
         let (says, spent) = mpsc::channel();
         std::thread::spawn(move || {
-            let mut appliance = Appliance::of(&snapshot, &claims, at, vec![hands]);
+            let mut appliance = Appliance::of(&snapshot, &snat_ports, at, vec![hands]);
             let traffic = Traffic::OutboundUdp;
             let own: Vec<_> =
                 support::shuffled(Core::CONVERSATIONS).filter(|&n| owner(traffic, n, &snapshot) == at).collect();

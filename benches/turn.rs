@@ -281,7 +281,10 @@ fn switchover(c: &mut Criterion) {
                 if installs {
                     let snapshot = Arc::clone(&worlds[turn & 1]);
                     assert!(
-                        appliance.mail[0].commands.push(Command::Install(snapshot, appliance.claims.clone())).is_ok()
+                        appliance.mail[0]
+                            .commands
+                            .push(Command::Install(snapshot, appliance.snat_ports.clone()))
+                            .is_ok()
                     );
                 }
                 appliance.round();
@@ -322,7 +325,7 @@ fn after_installation(b: &mut Bencher, intent: &Intent, takes: bool) {
                     assert!(
                         appliance.mail[0]
                             .commands
-                            .push(Command::Install(Arc::clone(snapshot), appliance.claims.clone()))
+                            .push(Command::Install(Arc::clone(snapshot), appliance.snat_ports.clone()))
                             .is_ok()
                     );
                     appliance.round();

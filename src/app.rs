@@ -14,7 +14,7 @@ use crate::admin;
 use crate::admin::metrics;
 use crate::config::{self, Configuration};
 use crate::control::{Controller, Machine};
-use crate::flow::Claims;
+use crate::flow::SnatPorts;
 use anyhow::{Context, Result};
 use clock::Clock;
 use log::Log;
@@ -93,10 +93,10 @@ fn start(file: &Path, configuration: Configuration, log: &Log) -> Result<Ending>
         Some(address) => Some(runtime.block_on(metrics::bind(address))?),
         None => None,
     };
-    let claims = Claims::new(configuration.intent.snats.iter().map(|snat| snat.address), plane::seed());
-    let plane = Plane::start(&configuration, &claims, clock)?;
+    let snat_ports = SnatPorts::new(configuration.intent.snats.iter().map(|snat| snat.address), plane::seed());
+    let plane = Plane::start(&configuration, &snat_ports, clock)?;
     log_ports(&configuration, &plane);
-    let controller = controller(configuration, claims, &plane, log, clock);
+    let controller = controller(configuration, snat_ports, &plane, log, clock);
     let (sender, asked) = mpsc::channel(QUESTIONS);
     let manager = Manager::new(controller, plane, asked, file.to_owned(), log.clone(), clock);
     runtime.block_on(serve(manager, sender, socket, page))
@@ -121,7 +121,13 @@ fn log_ports(configuration: &Configuration, plane: &Plane) {
     }
 }
 
-fn controller(configuration: Configuration, claims: Claims, plane: &Plane, log: &Log, clock: Clock) -> Controller {
+fn controller(
+    configuration: Configuration,
+    snat_ports: SnatPorts,
+    plane: &Plane,
+    log: &Log,
+    clock: Clock,
+) -> Controller {
     let machine = Machine {
         macs: plane.macs.clone(),
         ports: plane.facts.clone(),
@@ -130,7 +136,7 @@ fn controller(configuration: Configuration, claims: Claims, plane: &Plane, log: 
         log: log.level(configuration.settings.log),
         start: clock.wall().into(),
     };
-    Controller::new(configuration, machine, claims, plane::seed(), clock.now())
+    Controller::new(configuration, machine, snat_ports, plane::seed(), clock.now())
 }
 
 async fn serve(

@@ -5,7 +5,7 @@
 //! reload takes, and the other as slowly as can be.
 
 use fairlead::engine::{Engine, EngineEvent, Lookup, Path, Verdict};
-use fairlead::flow::{Claims, Direction, Flow, FlowId};
+use fairlead::flow::{Direction, Flow, FlowId, SnatPorts};
 use fairlead::policy::Epoch;
 use fairlead::policy::adjacency::{Adjacency, Neighbour};
 use fairlead::policy::health::State;
@@ -95,7 +95,7 @@ type Remembered = (Option<FlowId>, Flow, [Option<Ipv4Addr>; 2], Duration, Durati
 struct Twins {
     quick: Engine,
     slow: Engine,
-    claims: [Claims; 2],
+    snat_ports: [SnatPorts; 2],
     lab: Lab,
     plan: Plan,
     known: Intent,
@@ -118,14 +118,14 @@ impl Twins {
         let adjacency = neighbours(&intent);
         let known = SnapshotInput::of(&intent, &intent, &plan.health(), &adjacency);
         let snapshot = Arc::new(known.compile(Epoch(1)));
-        let claims = [0; 2].map(|_| Claims::new(snapshot.snat_addresses(), 7));
-        let engine = |at: usize| Engine::new(Arc::clone(&snapshot), claims[at].clone(), 3);
+        let snat_ports = [0; 2].map(|_| SnatPorts::new(snapshot.snat_addresses(), 7));
+        let engine = |at: usize| Engine::new(Arc::clone(&snapshot), snat_ports[at].clone(), 3);
         let (quick, slow, lab) =
             (engine(0), engine(1).without_cache(), Lab { rig: Rig::new(Memory::default(), intent, 1), layout });
         Twins {
             quick,
             slow,
-            claims,
+            snat_ports,
             lab,
             plan,
             known: known.intent,
@@ -266,9 +266,9 @@ impl Twins {
         let known = SnapshotInput::of(&self.known, &intent, &self.plan.health(), &self.adjacency);
         let snapshot = Arc::new(known.compile(Epoch(self.epoch)));
         self.known = known.intent;
-        for (engine, claims) in [&mut self.quick, &mut self.slow].into_iter().zip(&mut self.claims) {
-            *claims = claims.renewed(snapshot.snat_addresses(), snapshot.life.0);
-            engine.install(Arc::clone(&snapshot), claims.clone());
+        for (engine, snat_ports) in [&mut self.quick, &mut self.slow].into_iter().zip(&mut self.snat_ports) {
+            *snat_ports = snat_ports.renewed(snapshot.snat_addresses(), snapshot.life.0);
+            engine.install(Arc::clone(&snapshot), snat_ports.clone());
         }
         if self.lags {
             self.slow.forget_stale(usize::MAX);

@@ -5,7 +5,7 @@
 
 use fairlead::config::parse;
 use fairlead::engine::{Engine, Path, Steering};
-use fairlead::flow::Claims;
+use fairlead::flow::SnatPorts;
 use fairlead::io::memory::{FarEnd, MemoryPort, Pool};
 use fairlead::policy::adjacency::Adjacency;
 use fairlead::policy::health::Health;
@@ -153,11 +153,11 @@ struct Appliance {
 
 fn appliance(intent: &Intent, steering: &Steering) -> Appliance {
     let (snapshot, pool) = (Arc::new(snapshot(intent)), Pool::default());
-    let claims = Claims::new(snapshot.snat_addresses(), 1);
+    let snat_ports = SnatPorts::new(snapshot.snat_addresses(), 1);
     let mut made = Appliance { workers: Vec::new(), queues: Vec::new(), shared: Vec::new() };
     for (at, hands) in hand_offs(WORKERS, 256).into_iter().enumerate() {
         let (outer, queue) = MemoryPort::connected(&pool);
-        let engine = Engine::new(Arc::clone(&snapshot), claims.clone(), 1);
+        let engine = Engine::new(Arc::clone(&snapshot), snat_ports.clone(), 1);
         let shared = Arc::<Shared>::default();
         let (_, end) = mailbox(64);
         let id = WorkerId(at as u16);

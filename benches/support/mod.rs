@@ -8,7 +8,7 @@
 pub mod port;
 
 use fairlead::engine::{Engine, Share};
-use fairlead::flow::Claims;
+use fairlead::flow::SnatPorts;
 use fairlead::policy::adjacency::{Adjacency, Neighbour, NextHop};
 use fairlead::policy::health::{Health, PoolHealth};
 use fairlead::policy::intent::{Intent, MemberId, PortId};
@@ -83,8 +83,8 @@ pub fn snapshot_after(before: Option<&Snapshot>, intent: &Intent, epoch: u64) ->
 /// An engine that reads `intent`'s snapshot.
 pub fn engine(intent: &Intent) -> Engine {
     let snapshot = snapshot(intent, 1);
-    let claims = Claims::new(snapshot.snat_addresses(), 1);
-    Engine::new(Arc::new(snapshot), claims, 42)
+    let snat_ports = SnatPorts::new(snapshot.snat_addresses(), 1);
+    Engine::new(Arc::new(snapshot), snat_ports, 42)
 }
 
 /// Workers on ports that never run dry, and a clock that every round moves on.
@@ -99,8 +99,8 @@ pub struct Appliance {
     pub now: Instant,
     /// What a round adds to it.
     pub step: Duration,
-    /// What ports are claimed in.
-    pub claims: Claims,
+    /// The ports of SNAT addresses.
+    pub snat_ports: SnatPorts,
     shared: Vec<Arc<Shared>>,
 }
 
@@ -108,19 +108,24 @@ impl Appliance {
     /// An appliance that has just started configured by `intent`.
     pub fn new(intent: &Intent, workers: usize) -> Appliance {
         let snapshot = Arc::new(snapshot(intent, 1));
-        let claims = Claims::new(snapshot.snat_addresses(), 1);
-        Appliance::of(&snapshot, &claims, 0, hand_offs(workers, 2_048))
+        let snat_ports = SnatPorts::new(snapshot.snat_addresses(), 1);
+        Appliance::of(&snapshot, &snat_ports, 0, hand_offs(workers, 2_048))
     }
 
-    /// Workers from number `first` on, with these ends of the rings between all there are, in the snapshot and with the claims
+    /// Workers from number `first` on, with these ends of the rings between all there are, in the snapshot and with the ports
     /// that all share.
-    pub fn of(snapshot: &Arc<Snapshot>, claims: &Claims, first: usize, hands: Vec<HandOff<BenchFrame>>) -> Appliance {
+    pub fn of(
+        snapshot: &Arc<Snapshot>,
+        snat_ports: &SnatPorts,
+        first: usize,
+        hands: Vec<HandOff<BenchFrame>>,
+    ) -> Appliance {
         let supply = Supply::new();
         let (mut mail, mut made, mut shared) = (Vec::new(), Vec::new(), Vec::new());
         for (at, hands) in hands.into_iter().enumerate() {
             let (management, end) = mailbox(64);
             let (id, of) = ((first + at) as u16, hands.workers() as u16);
-            let engine = Engine::new(Arc::clone(snapshot), claims.clone(), 42).sharing(Share { worker: id, of });
+            let engine = Engine::new(Arc::clone(snapshot), snat_ports.clone(), 42).sharing(Share { worker: id, of });
             let published = Arc::new(Shared::default());
             let ports = supply.ports(at == 0);
             made.push(Worker::new(WorkerId(id), engine, ports, hands, end, Arc::clone(&published)));
@@ -128,7 +133,7 @@ impl Appliance {
             shared.push(published);
         }
         let (now, step) = (Instant::from_millis(1), Duration::from_micros(10));
-        Appliance { workers: made, supply, mail, now, step, claims: claims.clone(), shared }
+        Appliance { workers: made, supply, mail, now, step, snat_ports: snat_ports.clone(), shared }
     }
 
     /// Opens these conversations of a kind, one after the other.

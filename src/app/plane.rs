@@ -10,7 +10,7 @@ use crate::config::{Configuration, Idle};
 use crate::control::{CounterSource, PortCounters, PortFacts, WorkerCounters};
 use crate::dpdk::{Eal, EalConfig, Ports, memory_mb};
 use crate::engine::{Engine, Share};
-use crate::flow::Claims;
+use crate::flow::SnatPorts;
 use crate::policy::adjacency::Adjacency;
 use crate::policy::health::{Health, MemberHealth, PoolHealth};
 use crate::policy::intent::{Intent, PortId};
@@ -61,7 +61,7 @@ struct Gauge {
 
 impl Plane {
     /// Starts DPDK, opens the ports, and starts the workers with a snapshot in which no member is active yet.
-    pub fn start(configuration: &Configuration, claims: &Claims, clock: Clock) -> Result<Plane> {
+    pub fn start(configuration: &Configuration, snat_ports: &SnatPorts, clock: Clock) -> Result<Plane> {
         let (settings, intent) = (&configuration.settings, &configuration.intent);
         let cores = &settings.cores;
         let eal = Eal::init(&eal_config(configuration))?;
@@ -77,7 +77,7 @@ impl Plane {
             let (management, end) = mailbox(MAIL);
             let gauge = Arc::new(Gauge::default());
             let share = Share { worker: at as u16, of: cores.workers.len() as u16 };
-            let engine = Engine::new(Arc::clone(&snapshot), claims.clone(), seed()).sharing(share);
+            let engine = Engine::new(Arc::clone(&snapshot), snat_ports.clone(), seed()).sharing(share);
             let queues = ports.queues_for(at);
             let id = WorkerId(at as u16);
             let worker = Worker::new(id, engine, queues, hands, end, Arc::clone(&gauge.shared));

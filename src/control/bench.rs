@@ -7,7 +7,7 @@ use crate::admin::rows::Wall;
 use crate::admin::{Answer, Request};
 use crate::config::LogLevel;
 use crate::engine::verdict::PuntReason;
-use crate::flow::Claims;
+use crate::flow::SnatPorts;
 use crate::policy::adjacency::NextHop;
 use crate::policy::intent::{InterfaceId, PortId};
 use crate::policy::{Epoch, Intent, Snapshot};
@@ -126,7 +126,7 @@ impl Bench {
             manner: Manner::Mute,
         };
         let hosts = vec![member(0, Manner::Answers(200)), member(1, Manner::Refuses), router];
-        let claims = Claims::new(file.snats.iter().map(|snat| snat.address), 1);
+        let snat_ports = SnatPorts::new(file.snats.iter().map(|snat| snat.address), 1);
         let machine = Machine {
             macs: MACS.to_vec(),
             ports: vec![PortFacts { driver: "null".into(), rx_queues: 2, tx_queues: 2, ..PortFacts::default() }; 2],
@@ -137,7 +137,7 @@ impl Bench {
         };
         let fake = || FakeWorker { snapshot: None, mail: VecDeque::new(), latency: Box::default(), asleep: false };
         let mut bench = Bench {
-            controller: Controller::new(file_of(file), machine, claims, 7, Instant::ZERO),
+            controller: Controller::new(file_of(file), machine, snat_ports, 7, Instant::ZERO),
             now: Instant::ZERO,
             hosts,
             workers: vec![fake(), fake()],

@@ -7,7 +7,7 @@ use super::link::Link;
 use super::outbox::Outbox;
 use super::port_use::PortUse;
 use super::spreading::SpreadingCheck;
-use crate::flow::Claims;
+use crate::flow::SnatPorts;
 use crate::policy::Intent;
 use crate::time::{Duration, Instant};
 
@@ -21,8 +21,8 @@ pub(super) struct Checks {
 }
 
 impl Checks {
-    pub(super) fn new(claims: Claims, ports: usize, now: Instant) -> Checks {
-        Checks { ports: PortUse::new(claims), spreading: SpreadingCheck::new(ports), next: now + INTERVAL }
+    pub(super) fn new(snat_ports: SnatPorts, ports: usize, now: Instant) -> Checks {
+        Checks { ports: PortUse::new(snat_ports), spreading: SpreadingCheck::new(ports), next: now + INTERVAL }
     }
 
     pub(super) fn poll(&mut self, intent: &Intent, link: &Link, machine: &Machine, out: &mut Outbox, now: Instant) {

@@ -20,7 +20,7 @@ use crate::admin::Request;
 use crate::admin::rows::SwitchoverRow;
 use crate::config::{ConfigErrors, Configuration, LogLevel};
 use crate::engine::PuntReason;
-use crate::flow::Claims;
+use crate::flow::SnatPorts;
 use crate::policy::adjacency::NextHop;
 use crate::policy::health::Health;
 use crate::policy::intent::{InterfaceId, MemberId, PoolId, PortId};
@@ -85,12 +85,12 @@ pub struct Controller {
 }
 
 impl Controller {
-    /// A controller that has published its first snapshot: no member is active until probes succeed. `claims` are shared with
+    /// A controller that has published its first snapshot: no member is active until probes succeed. `snat_ports` are shared with
     /// the workers; what is left to chance is drawn from `seed`.
     ///
     /// # Panics
     /// When there are no workers, or MACs and ports are not parallel to the ports of the file: faults of the caller's.
-    pub fn new(file: Configuration, machine: Machine, claims: Claims, seed: u64, now: Instant) -> Controller {
+    pub fn new(file: Configuration, machine: Machine, snat_ports: SnatPorts, seed: u64, now: Instant) -> Controller {
         let (intent, macs, workers) = (file.intent.clone(), &machine.macs, machine.workers);
         let parallel = [macs.len(), machine.ports.len()].iter().all(|count| *count == intent.ports.len());
         assert!(parallel, "one MAC and facts for each port");
@@ -102,7 +102,7 @@ impl Controller {
             health: pools.health(),
             publisher: Publisher::new(workers, now),
             switchovers: Switchovers::default(),
-            checks: Checks::new(claims, macs.len(), now),
+            checks: Checks::new(snat_ports, macs.len(), now),
             latencies: Latencies::new(workers, now),
             waiting: Waiting::default(),
             stopping: None,
@@ -314,8 +314,8 @@ impl Controller {
         let snapshot =
             Snapshot::compile_after(before, &self.intent, &self.health, adjacency, &self.machine.macs, epoch);
         for (worker, snapshot) in self.publisher.publish(snapshot, now) {
-            let claims = self.checks.ports.claims.clone();
-            self.outputs.send(worker, Command::Install(snapshot, claims));
+            let snat_ports = self.checks.ports.snat_ports.clone();
+            self.outputs.send(worker, Command::Install(snapshot, snat_ports));
         }
         self.switchovers.on_published(epoch, now);
     }

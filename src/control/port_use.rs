@@ -1,13 +1,13 @@
 //! How far the ports of the SNAT addresses are used up, and when there will be none.
 //!
-//! Owns the ranges that fill up each on their own, the record of each, and the alarm at 80 percent (scenario 41). Claims
-//! nothing: the tables are the workers'. Sampled once a second.
+//! Owns the ranges that fill up each on their own, the record of each, and the alarm at 80 percent (scenario 41). Gives no
+//! ports: the allocators are the workers'. Sampled once a second.
 
 use super::forecast::Trend;
 use super::outbox::Outbox;
 use crate::admin::rows::Forecast;
 use crate::config::{LogLevel, duration_text};
-use crate::flow::{Claims, Range};
+use crate::flow::{Range, SnatPorts};
 use crate::policy::Intent;
 use crate::time::{Duration, Instant};
 use crate::wire::Protocol;
@@ -42,23 +42,23 @@ pub(super) struct Filling {
     pub(super) capacity: usize,
 }
 
-/// The claim tables, and the record of every range.
+/// The allocators, and the record of every range.
 pub(super) struct PortUse {
     /// Shared with the workers.
-    pub(super) claims: Claims,
+    pub(super) snat_ports: SnatPorts,
     trends: BTreeMap<Place, Trend>,
-    /// Of a table: claims that had been refused when that was last logged, and when it was.
+    /// Of a table: allocations that had been refused when that was last logged, and when it was.
     refused: BTreeMap<(Ipv4Addr, Protocol), (u64, Instant)>,
 }
 
 impl PortUse {
-    pub(super) fn new(claims: Claims) -> PortUse {
-        PortUse { claims, trends: BTreeMap::new(), refused: BTreeMap::new() }
+    pub(super) fn new(snat_ports: SnatPorts) -> PortUse {
+        PortUse { snat_ports, trends: BTreeMap::new(), refused: BTreeMap::new() }
     }
 
     /// Takes a new intent. An address that stays keeps its tables.
     pub(super) fn reconfigure(&mut self, intent: &Intent) {
-        self.claims = self.claims.renewed(intent.snats.iter().map(|snat| snat.address), intent.lives.now.0);
+        self.snat_ports = self.snat_ports.renewed(intent.snats.iter().map(|snat| snat.address), intent.lives.now.0);
     }
 
     /// Once a second: each range is recorded, and raises its alarm or ends it.
@@ -81,7 +81,7 @@ impl PortUse {
 
     /// How full a range is at this moment.
     pub(super) fn filling(&self, place: Place, intent: &Intent) -> Filling {
-        let Some(table) = self.claims.table(place.address, place.protocol) else { return Filling::default() };
+        let Some(table) = self.snat_ports.table(place.address, place.protocol) else { return Filling::default() };
         let reserved = reserved(intent, place.address).into_iter().filter(|port| place.range.contains(*port));
         Filling { used: table.used_in(place.range), capacity: place.range.size() - reserved.count() }
     }
@@ -94,12 +94,12 @@ impl PortUse {
         }
     }
 
-    /// Claims of an address that found no free port.
+    /// Allocations of an address that found no free port.
     pub(super) fn exhausted(&self, address: Ipv4Addr, protocol: Protocol) -> u64 {
-        self.claims.table(address, protocol).map_or(0, |table| table.exhausted())
+        self.snat_ports.table(address, protocol).map_or(0, |table| table.exhausted())
     }
 
-    /// Refused claims go to the log, at most once a minute for a table.
+    /// Refused allocations go to the log, at most once a minute for a table.
     fn check_refusals(&mut self, tables: BTreeSet<(Ipv4Addr, Protocol)>, out: &mut Outbox, now: Instant) {
         self.refused.retain(|table, _| tables.contains(table));
         for (address, protocol) in tables {
@@ -179,11 +179,11 @@ mod tests {
     fn a_range_is_filled_by_its_own_ports_and_service_ports_are_none() {
         let intent = harness::two_arm();
         let address = intent.snats[0].address;
-        let claims = Claims::new([address], 1);
-        let table = claims.table(address, Protocol::Tcp).unwrap();
+        let snat_ports = SnatPorts::new([address], 1);
+        let table = snat_ports.table(address, Protocol::Tcp).unwrap();
         let none = ReservedPorts::default();
         for port in [1, 1_023, 1_024, 40_000, u16::MAX] {
-            assert_eq!(table.claim(Endpoint::new([10, 20, 0, 11].into(), port), &none), Some(port));
+            assert_eq!(table.allocate(Endpoint::new([10, 20, 0, 11].into(), port), &none), Some(port));
         }
         assert_eq!(Range::of(Protocol::Tcp).iter().map(|range| table.used_in(*range)).collect::<Vec<_>>(), [2, 3]);
         assert_eq!(reserved(&intent, address), BTreeSet::from([5_060, 5_061]));

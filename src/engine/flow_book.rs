@@ -9,8 +9,8 @@
 use crate::flow::key::Key;
 use crate::flow::tcp::Track;
 use crate::flow::{
-    CachedRoute, Claims, Direction, Fate, Flow, FlowId, FlowTable, Lifetimes, NO_MEMBER, PathKind, Refused,
-    ReservedPorts, SlotHint, Tag, TimeoutClass,
+    CachedRoute, Direction, Fate, Flow, FlowId, FlowTable, Lifetimes, NO_MEMBER, PathKind, Refused, ReservedPorts,
+    SlotHint, SnatPorts, Tag, TimeoutClass,
 };
 use crate::policy::intent::{MemberId, PoolId, Timeouts};
 use crate::policy::{Life, Slots, Snapshot};
@@ -27,7 +27,7 @@ const GIVES_WAY: [TimeoutClass; 4] =
 /// The flows of one worker, with their ports and their members. The table itself can be read by all, and changed here only.
 pub(super) struct FlowBook {
     table: FlowTable,
-    claims: Claims,
+    snat_ports: SnatPorts,
     /// By pool: ports of its SNAT address that are never given to a flow.
     reserved: Slots<PoolId, ReservedPorts>,
     /// Flows, by the id of the member each belongs to.
@@ -46,20 +46,20 @@ impl Deref for FlowBook {
 }
 
 impl FlowBook {
-    pub(super) fn new(snapshot: &Snapshot, claims: Claims, seed: u64) -> FlowBook {
+    pub(super) fn new(snapshot: &Snapshot, snat_ports: SnatPorts, seed: u64) -> FlowBook {
         FlowBook {
             table: FlowTable::new(snapshot.limits.flows_per_worker, seed, lifetimes(&snapshot.timeouts)),
-            claims,
+            snat_ports,
             reserved: reserved(snapshot),
             by_member: vec![0; snapshot.members.bound()],
             stale: None,
         }
     }
 
-    /// `new` takes the place of `old`, and the ports of its SNAT addresses are those of `claims`.
-    pub(super) fn follow_snapshot(&mut self, old: &Snapshot, new: &Snapshot, claims: Claims) {
+    /// `new` takes the place of `old`, and the ports of its SNAT addresses are those of `snat_ports`.
+    pub(super) fn follow_snapshot(&mut self, old: &Snapshot, new: &Snapshot, snat_ports: SnatPorts) {
         self.table.set_lifetimes(lifetimes(&new.timeouts));
-        (self.reserved, self.claims) = (reserved(new), claims);
+        (self.reserved, self.snat_ports) = (reserved(new), snat_ports);
         if new.life == old.life {
             return;
         }
@@ -167,19 +167,19 @@ impl FlowBook {
 
     /// Forgets up to `budget` flows whose time is over. Says how many.
     pub(super) fn expire(&mut self, snapshot: &Snapshot, now: Instant, budget: usize) -> usize {
-        let FlowBook { table, claims, by_member, .. } = self;
-        table.expire(now, budget, |flow| on_removed(claims, by_member, snapshot, &flow))
+        let FlowBook { table, snat_ports, by_member, .. } = self;
+        table.expire(now, budget, |flow| on_removed(snat_ports, by_member, snapshot, &flow))
     }
 
     /// Looks at up to `budget` places and forgets the stale flows there.
     pub(super) fn forget_stale(&mut self, snapshot: &Snapshot, budget: usize) {
-        let FlowBook { table, claims, by_member, stale, .. } = self;
+        let FlowBook { table, snat_ports, by_member, stale, .. } = self;
         let Some(cursor) = *stale else { return };
         *stale = table.sweep(cursor, budget, |_, flow| {
             if is_live(snapshot, flow) {
                 return Fate::Keep;
             }
-            on_removed(claims, by_member, snapshot, flow);
+            on_removed(snat_ports, by_member, snapshot, flow);
             Fate::Remove
         });
     }
@@ -188,28 +188,28 @@ impl FlowBook {
     pub(super) fn allocate_port(&self, snapshot: &Snapshot, sender: MemberId, tuple: &Tuple) -> Option<u16> {
         let pool = snapshot.member(sender).pool;
         let address = snapshot.pool(pool).snat.as_ref()?.address;
-        self.claims.table(address, tuple.protocol)?.claim(tuple.src, &self.reserved[pool])
+        self.snat_ports.table(address, tuple.protocol)?.allocate(tuple.src, &self.reserved[pool])
     }
 
     /// The port that `inside` was given is not needed after all.
     pub(super) fn release_port(&self, protocol: Protocol, inside: Endpoint, outside: Endpoint) {
-        if let Some(table) = self.claims.table(outside.addr, protocol) {
+        if let Some(table) = self.snat_ports.table(outside.addr, protocol) {
             table.release(outside.port, inside);
         }
     }
 
     /// As [`FlowBook::release_port`], for a flow that is not kept.
     pub(super) fn release_port_of(&self, flow: &Flow) {
-        release(&self.claims, flow);
+        release(&self.snat_ports, flow);
     }
 
     /// Who inside has the port of a SNAT address.
     pub(super) fn owner_of_port(&self, protocol: Protocol, outside: Endpoint) -> Option<Endpoint> {
-        self.claims.table(outside.addr, protocol)?.owner(outside.port)
+        self.snat_ports.table(outside.addr, protocol)?.owner(outside.port)
     }
 
     fn on_removed(&mut self, snapshot: &Snapshot, flow: &Flow) {
-        on_removed(&self.claims, &mut self.by_member, snapshot, flow);
+        on_removed(&self.snat_ports, &mut self.by_member, snapshot, flow);
     }
 }
 
@@ -237,8 +237,8 @@ fn gives_way_to(old: &Flow, new: &Flow) -> bool {
 }
 
 /// The flow has left the table.
-fn on_removed(claims: &Claims, by_member: &mut [u64], snapshot: &Snapshot, flow: &Flow) {
-    release(claims, flow);
+fn on_removed(snat_ports: &SnatPorts, by_member: &mut [u64], snapshot: &Snapshot, flow: &Flow) {
+    release(snat_ports, flow);
     if snapshot.members.find(usize::from(flow.member), Life(flow.life)).is_some() {
         let flows = &mut by_member[usize::from(flow.member)];
         *flows = flows.saturating_sub(1);
@@ -246,10 +246,10 @@ fn on_removed(claims: &Claims, by_member: &mut [u64], snapshot: &Snapshot, flow:
 }
 
 /// Gives a flow's port back, if it has one.
-fn release(claims: &Claims, flow: &Flow) {
-    let Some(port) = flow.claim else { return };
+fn release(snat_ports: &SnatPorts, flow: &Flow) {
+    let Some(port) = flow.snat_port else { return };
     let [opener, answer] = flow.keys();
-    if let Some(table) = claims.table_of(answer.dst.addr, flow.protocol(), flow.life) {
+    if let Some(table) = snat_ports.table_of(answer.dst.addr, flow.protocol(), flow.life) {
         table.release(port, opener.src);
     }
 }

@@ -91,7 +91,7 @@ impl Walk<'_> {
         if !self.opens() && !from_service && !self.goes_on_without_flow() {
             return Verdict::Drop(DropReason::NoFlow);
         }
-        let (source, claim) = match self.hairpin_source(sender, tuple) {
+        let (source, port) = match self.hairpin_source(sender, tuple) {
             Ok(source) => source,
             Err(verdict) => return verdict,
         };
@@ -100,7 +100,7 @@ impl Walk<'_> {
             _ => pool.active,
         };
         let Some(receiver) = receiver else {
-            if claim.is_some() {
+            if port.is_some() {
                 self.state.flows.release_port(Protocol::Udp, tuple.src, source);
             }
             return self.no_member_for_hairpin(service);
@@ -110,7 +110,7 @@ impl Walk<'_> {
         let mut flow = Flow::new(PathKind::Hairpin, tuple, became.reversed());
         self.belongs(&mut flow, receiver, Direction::Reply);
         (flow.opener, flow.opener_generation) = (sender.0, self.pool_of(sender).generation.0);
-        flow.claim = claim;
+        flow.snat_port = port;
         if let Kind::Tcp(segment) = self.packet.kind
             && !segment.flags.opens()
         {
@@ -131,7 +131,7 @@ impl Walk<'_> {
         matches!(self.packet.kind, Kind::Tcp(segment) if !segment.flags.syn() && !segment.flags.rst())
     }
 
-    /// What the sender is known as at the other end: its service port is kept, any other port is claimed.
+    /// What the sender is known as at the other end: its service port is kept, any other is replaced.
     fn hairpin_source(&mut self, sender: MemberId, tuple: Tuple) -> Result<(Endpoint, Option<u16>), Verdict> {
         let pool = self.pool_of(sender);
         if let Some(address) = pool.service(tuple.protocol, tuple.src.port) {

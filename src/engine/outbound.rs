@@ -55,7 +55,7 @@ impl Walk<'_> {
         let outside = Tuple { src: Endpoint::new(snat.address, port), ..tuple };
         let mut flow = Flow::new(PathKind::Outbound, tuple, outside.reversed());
         self.belongs(&mut flow, sender, Direction::Original);
-        (flow.claim, flow.track) = (Some(port), Some(Track::midstream(Direction::Original, segment)));
+        (flow.snat_port, flow.track) = (Some(port), Some(Track::midstream(Direction::Original, segment)));
         if port != tuple.src.port {
             self.state.flows.release_port_of(&flow);
             return self.unmatched_outward();
@@ -90,7 +90,7 @@ impl Walk<'_> {
         !left && !self.snapshot.member(sender).exclude.holds(self.packet.dst())
     }
 
-    /// A flow outward begins: a port is claimed, both sides are kept, the packet goes out.
+    /// A flow outward begins: a port is allocated, both sides are kept, the packet goes out.
     fn open_outward(&mut self, sender: MemberId, tuple: Tuple) -> Verdict {
         let pool = self.pool_of(sender);
         let Some(snat) = &pool.snat else { return self.route_unchanged() };
@@ -100,11 +100,11 @@ impl Walk<'_> {
         let outside = Tuple { src: Endpoint::new(snat.address, port), ..tuple };
         let mut flow = Flow::new(PathKind::Outbound, tuple, outside.reversed());
         self.belongs(&mut flow, sender, Direction::Original);
-        flow.claim = Some(port);
+        flow.snat_port = Some(port);
         self.begin(flow, tuple, outside)
     }
 
-    /// Keeps `flow` and sends its first packet on; gives the claimed port back if either cannot be.
+    /// Keeps `flow` and sends its first packet on; gives its port back if either cannot be.
     pub(super) fn begin(&mut self, mut flow: Flow, from: Tuple, to: Tuple) -> Verdict {
         if let (Kind::Tcp(segment), None) = (self.packet.kind, flow.track) {
             flow.track = Some(Track::opening(&segment));

@@ -6,7 +6,7 @@ use super::events::{EngineEvent, EngineEvents};
 use super::flow_book::{FlowBook, is_live};
 use super::identification::{Identifications, Share};
 use super::limiter::Limiter;
-use crate::flow::{Claims, Flow, FlowId, FlowTable, Speakers};
+use crate::flow::{Flow, FlowId, FlowTable, SnatPorts, Speakers};
 use crate::policy::intent::MemberId;
 use crate::policy::{Epoch, Life, Snapshot};
 use crate::time::{Duration, Instant};
@@ -45,10 +45,10 @@ pub(super) struct State {
 }
 
 impl Engine {
-    /// An engine that reads `snapshot`. `claims` holds the port tables shared by all workers; `seed` keys the hash tables.
-    pub fn new(snapshot: Arc<Snapshot>, claims: Claims, seed: u64) -> Engine {
+    /// An engine that reads `snapshot`. `snat_ports` is shared by all workers; `seed` keys the hash tables.
+    pub fn new(snapshot: Arc<Snapshot>, snat_ports: SnatPorts, seed: u64) -> Engine {
         let state = State {
-            flows: FlowBook::new(&snapshot, claims, seed),
+            flows: FlowBook::new(&snapshot, snat_ports, seed),
             speakers: Speakers::new(SPEAKERS, seed ^ SPEAKERS_SEED),
             rejects: Limiter::new(snapshot.limits.rejects_per_second),
             errors: std::array::from_fn(|_| Limiter::new(snapshot.limits.icmp_errors_per_second)),
@@ -80,16 +80,16 @@ impl Engine {
         flows.find(tuple).is_some_and(|(id, side)| flows.route(id, side).snapshot == *snapshot_number)
     }
 
-    /// From now on `snapshot` is what is read, and ports are claimed in `claims`: tables for its SNAT addresses. Returns the
+    /// From now on `snapshot` is what is read, and ports are allocated by `snat_ports`, which has those of its SNAT addresses. Returns the
     /// snapshot it replaces, to be returned to who made it.
-    pub fn install(&mut self, snapshot: Arc<Snapshot>, claims: Claims) -> Arc<Snapshot> {
+    pub fn install(&mut self, snapshot: Arc<Snapshot>, snat_ports: SnatPorts) -> Arc<Snapshot> {
         self.state.snapshot_number = self.state.snapshot_number.wrapping_add(1).max(1);
         self.state.rejects.set_rate(snapshot.limits.rejects_per_second);
         self.state.errors.iter_mut().for_each(|errors| errors.set_rate(snapshot.limits.icmp_errors_per_second));
         if self.snapshot.connections_are_lost_by(&snapshot) {
             self.state.resets = Some(0);
         }
-        self.state.flows.follow_snapshot(&self.snapshot, &snapshot, claims);
+        self.state.flows.follow_snapshot(&self.snapshot, &snapshot, snat_ports);
         std::mem::replace(&mut self.snapshot, snapshot)
     }
 

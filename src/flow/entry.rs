@@ -60,8 +60,8 @@ pub struct Flow<A: KeyAddress = Ipv4Addr> {
     pub opener_generation: u32,
     /// The member that opened a hairpin; [`NO_MEMBER`] otherwise.
     pub opener: u16,
-    /// The outside port or identifier to give back when the flow is removed.
-    pub claim: Option<u16>,
+    /// The port or identifier of a SNAT address to give back when the flow is removed.
+    pub snat_port: Option<u16>,
     /// When it was made, as the caller counts: what it refers to is what its ids and addresses meant then, and nothing that
     /// has come since.
     pub life: u32,
@@ -84,7 +84,7 @@ impl<A: KeyAddress> Flow<A> {
             generation: 0,
             opener: NO_MEMBER,
             opener_generation: 0,
-            claim: None,
+            snat_port: None,
             life: 0,
             track: None,
         }

@@ -23,7 +23,7 @@ pub use fragments::{Fragments, MOST_PIECES};
 pub use key::{Direction, KeyAddress, Tag};
 pub use lifetime::{Lifetimes, TimeoutClass};
 pub use port_order::{Range, ReservedPorts};
-pub use ports::{ClaimTable, Claims};
+pub use ports::{PortAllocator, SnatPorts};
 pub use speakers::{MemberRef, Peer, Speaker, Speakers};
 pub use table::{CachedRoute, Fate, FlowId, FlowTable, Refused, SlotHint};
 pub use tcp::{ResetSegment, Track};

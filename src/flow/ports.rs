@@ -1,6 +1,6 @@
 //! Which inside endpoint holds which outside port of a SNAT address.
 //!
-//! Owns the claim tables, shared by all workers without a lock. A cell is written when a mapping is made or removed, by the
+//! Owns an allocator for each protocol of each SNAT address, shared by all workers without a lock. A cell is written when a mapping is made or removed, by the
 //! worker that does it; the fast path never reads one. Never reads flows: a mapping lives as long as its count
 //! of users says.
 //!
@@ -21,9 +21,9 @@ use std::sync::atomic::{AtomicU32, AtomicU64};
 const SEARCH: u32 = 1024;
 
 /// The ports of one address for one protocol; for ICMP, the identifiers of echo requests.
-pub struct ClaimTable {
+pub struct PortAllocator {
     /// One cell a port, see [`Cell`]. Written and read by all workers. Every change is a compare-and-swap on that one
-    /// cell and all agree on the order of its changes, so a claim may be relaxed. A release is not: whoever frees the
+    /// cell and all agree on the order of its changes, so an allocation may be relaxed. A release is not: whoever frees the
     /// port must see that whoever took it has counted it, or the count would dip below nothing.
     cells: Box<[AtomicU64]>,
     ranges: &'static [Range],
@@ -32,18 +32,18 @@ pub struct ClaimTable {
     used: [AtomicU32; 2],
     /// How far from its first choice any mapping has ever been. Written before the cell it speaks of, read by all.
     furthest: AtomicU32,
-    /// Claims that found no free port. Written by the worker whose claim it was, read by management.
+    /// Allocations that found no free port. Written by the worker that asked, read by management.
     exhausted: AtomicU64,
     seed: u64,
 }
 
-impl ClaimTable {
-    /// A table with no port claimed: half a megabyte. The seed makes the choice of another port unpredictable (RFC 6056
+impl PortAllocator {
+    /// One with all ports free: half a megabyte. The seed makes the choice of another port unpredictable (RFC 6056
     /// 3.3.3).
-    pub fn new(protocol: Protocol, seed: u64) -> ClaimTable {
+    pub fn new(protocol: Protocol, seed: u64) -> PortAllocator {
         let cells = (0..=u16::MAX).map(|_| AtomicU64::new(Cell::FREE)).collect();
         let (used, furthest, exhausted) = Default::default();
-        ClaimTable { cells, ranges: Range::of(protocol), used, furthest, exhausted, seed }
+        PortAllocator { cells, ranges: Range::of(protocol), used, furthest, exhausted, seed }
     }
 
     /// The outside port for an inside endpoint, with one more user. An existing mapping is shared; else the port is kept
@@ -51,7 +51,7 @@ impl ClaimTable {
     /// an order that only the endpoint and the seed decide (RFC 7857 9: random only where the port has to change).
     ///
     /// `None` if no port of the range is free, or the endpoint has port 0 where that is none.
-    pub fn claim(&self, inside: Endpoint, reserved: &ReservedPorts) -> Option<u16> {
+    pub fn allocate(&self, inside: Endpoint, reserved: &ReservedPorts) -> Option<u16> {
         let range = self.range_of(inside.port)?;
         let port = self.share(inside, range, reserved).or_else(|| self.take(inside, range, reserved));
         if port.is_none() {
@@ -83,7 +83,7 @@ impl ClaimTable {
         Cell::of(self.cells[port as usize].load(Relaxed)).map(|held| held.inside)
     }
 
-    /// How many ports are held. While workers claim and release, a number of a moment ago.
+    /// How many ports are held. While workers allocate and release, a number of a moment ago.
     pub fn used(&self) -> usize {
         self.ranges.iter().map(|range| self.used_in(*range)).sum()
     }
@@ -93,7 +93,7 @@ impl ClaimTable {
         self.range_of(range.first).map_or(0, |at| self.used[at].load(Relaxed) as usize)
     }
 
-    /// How many claims found no free port, since the table was made.
+    /// How many allocations found no free port, since it was made.
     pub fn exhausted(&self) -> u64 {
         self.exhausted.load(Relaxed)
     }
@@ -191,9 +191,9 @@ impl Cell {
     }
 }
 
-/// The claim tables of all SNAT addresses. A copy is a handle to the same tables.
+/// The port allocators of all SNAT addresses. A copy is a handle to the same ones.
 #[derive(Clone)]
-pub struct Claims {
+pub struct SnatPorts {
     /// In the order of their addresses.
     tables: Arc<[Tables]>,
     seed: u64,
@@ -205,32 +205,32 @@ struct Tables {
     address: Ipv4Addr,
     /// When they were made, as the caller counts.
     since: u32,
-    by_protocol: Arc<[ClaimTable; 3]>,
+    by_protocol: Arc<[PortAllocator; 3]>,
 }
 
-impl Claims {
+impl SnatPorts {
     /// Empty tables for these addresses.
-    pub fn new(addresses: impl IntoIterator<Item = Ipv4Addr>, seed: u64) -> Claims {
-        Claims { tables: Arc::new([]), seed }.renewed(addresses, 0)
+    pub fn new(addresses: impl IntoIterator<Item = Ipv4Addr>, seed: u64) -> SnatPorts {
+        SnatPorts { tables: Arc::new([]), seed }.renewed(addresses, 0)
     }
 
-    /// The tables for another list of addresses. An address that stays keeps its tables and what is claimed in them; those
+    /// Those for another list of addresses. An address that stays keeps its allocators and what is allocated there; those
     /// of a new one are made in `life`.
-    pub fn renewed(&self, addresses: impl IntoIterator<Item = Ipv4Addr>, life: u32) -> Claims {
+    pub fn renewed(&self, addresses: impl IntoIterator<Item = Ipv4Addr>, life: u32) -> SnatPorts {
         let mut addresses: Vec<Ipv4Addr> = addresses.into_iter().collect();
         addresses.sort_unstable();
         addresses.dedup();
         let tables = |address| self.find(address).cloned().unwrap_or_else(|| self.tables_of(address, life));
-        Claims { tables: addresses.into_iter().map(tables).collect(), seed: self.seed }
+        SnatPorts { tables: addresses.into_iter().map(tables).collect(), seed: self.seed }
     }
 
-    /// The table of an address and protocol; `None` if nothing is translated to that address.
-    pub fn table(&self, address: Ipv4Addr, protocol: Protocol) -> Option<&ClaimTable> {
+    /// That of an address and protocol; `None` if nothing is translated to that address.
+    pub fn table(&self, address: Ipv4Addr, protocol: Protocol) -> Option<&PortAllocator> {
         self.find(address).map(|tables| &tables.by_protocol[place(protocol)])
     }
 
-    /// The table that a claim of `life` was made in, if it is still there. An address that was away in between has another.
-    pub fn table_of(&self, address: Ipv4Addr, protocol: Protocol, life: u32) -> Option<&ClaimTable> {
+    /// The one that a port was given by in `life`, if it is still there. An address that was away in between has another.
+    pub fn table_of(&self, address: Ipv4Addr, protocol: Protocol, life: u32) -> Option<&PortAllocator> {
         self.find(address).filter(|tables| tables.since <= life).map(|tables| &tables.by_protocol[place(protocol)])
     }
 
@@ -242,7 +242,7 @@ impl Claims {
     fn tables_of(&self, address: Ipv4Addr, since: u32) -> Tables {
         let by_protocol = [Protocol::Icmp, Protocol::Tcp, Protocol::Udp].map(|protocol| {
             let seed = spread(self.seed ^ u64::from(address.to_bits()), place(protocol) as u64 + 1);
-            ClaimTable::new(protocol, seed)
+            PortAllocator::new(protocol, seed)
         });
         Tables { address, since, by_protocol: Arc::new(by_protocol) }
     }
@@ -273,14 +273,14 @@ mod tests {
 
     #[test]
     fn a_free_port_is_kept_and_a_taken_one_replaced_in_kind() {
-        let table = ClaimTable::new(Protocol::Tcp, 1);
-        assert_eq!(table.claim(inside(11, 41_000), &sip()), Some(41_000));
+        let table = PortAllocator::new(Protocol::Tcp, 1);
+        assert_eq!(table.allocate(inside(11, 41_000), &sip()), Some(41_000));
         for host in 12..250 {
-            let port = table.claim(inside(host, 41_000), &sip()).unwrap();
+            let port = table.allocate(inside(host, 41_000), &sip()).unwrap();
             assert!(port != 41_000 && port >= 1024 && port & 1 == 0, "{port}");
         }
-        assert_eq!(table.claim(inside(11, 1023), &sip()), Some(1023));
-        let low = table.claim(inside(12, 1023), &sip()).unwrap();
+        assert_eq!(table.allocate(inside(11, 1023), &sip()), Some(1023));
+        let low = table.allocate(inside(12, 1023), &sip()).unwrap();
         assert!((1..1023).contains(&low) && low & 1 == 1, "{low}");
         assert_eq!(table.used(), 1 + 238 + 2);
         assert_eq!(table.owner(low), Some(inside(12, 1023)));
@@ -288,49 +288,49 @@ mod tests {
 
     #[test]
     fn a_service_port_is_never_handed_out() {
-        let table = ClaimTable::new(Protocol::Udp, 1);
-        let port = table.claim(inside(11, 5060), &sip()).unwrap();
+        let table = PortAllocator::new(Protocol::Udp, 1);
+        let port = table.allocate(inside(11, 5060), &sip()).unwrap();
         assert!(!sip().contains(port) && port >= 1024);
-        assert_eq!(table.claim(inside(11, 0), &sip()), None, "port 0 is none");
+        assert_eq!(table.allocate(inside(11, 0), &sip()), None, "port 0 is none");
         // A port that becomes one of a service is not shared any more, though its mapping lives on.
-        assert_eq!(table.claim(inside(11, 6000), &sip()), Some(6000));
-        assert_ne!(table.claim(inside(11, 6000), &ReservedPorts::new([6000])), Some(6000));
+        assert_eq!(table.allocate(inside(11, 6000), &sip()), Some(6000));
+        assert_ne!(table.allocate(inside(11, 6000), &ReservedPorts::new([6000])), Some(6000));
         assert!(table.release(6000, inside(11, 6000)));
     }
 
     #[test]
     fn an_endpoint_has_one_port_even_when_a_better_one_falls_free() {
-        let table = ClaimTable::new(Protocol::Udp, 9);
+        let table = PortAllocator::new(Protocol::Udp, 9);
         let first = inside(11, 41_000);
         let moved = inside(12, 41_000);
-        assert_eq!(table.claim(first, &sip()), Some(41_000));
-        let port = table.claim(moved, &sip()).unwrap();
+        assert_eq!(table.allocate(first, &sip()), Some(41_000));
+        let port = table.allocate(moved, &sip()).unwrap();
         assert!(table.release(41_000, first));
-        assert_eq!(table.claim(moved, &sip()), Some(port), "the kept port is free again, but the mapping stays");
+        assert_eq!(table.allocate(moved, &sip()), Some(port), "the kept port is free again, but the mapping stays");
         assert_eq!(table.used(), 1);
         assert!(table.release(port, moved) && table.release(port, moved));
         assert_eq!(table.used(), 0);
         assert!(!table.release(port, moved), "nobody holds it");
-        assert_eq!(table.claim(moved, &sip()), Some(41_000));
+        assert_eq!(table.allocate(moved, &sip()), Some(41_000));
     }
 
     #[test]
     fn a_stranger_cannot_release() {
-        let table = ClaimTable::new(Protocol::Tcp, 9);
-        table.claim(inside(11, 41_000), &sip());
+        let table = PortAllocator::new(Protocol::Tcp, 9);
+        table.allocate(inside(11, 41_000), &sip());
         assert!(!table.release(41_000, inside(12, 41_000)));
         assert_eq!(table.owner(41_000), Some(inside(11, 41_000)));
     }
 
     #[test]
     fn a_mapping_with_all_the_users_it_can_count_gets_a_second_port() {
-        let table = ClaimTable::new(Protocol::Udp, 9);
+        let table = PortAllocator::new(Protocol::Udp, 9);
         for _ in 0..u16::MAX {
-            assert_eq!(table.claim(inside(11, 41_000), &sip()), Some(41_000));
+            assert_eq!(table.allocate(inside(11, 41_000), &sip()), Some(41_000));
         }
-        let second = table.claim(inside(11, 41_000), &sip()).unwrap();
+        let second = table.allocate(inside(11, 41_000), &sip()).unwrap();
         assert_ne!(second, 41_000);
-        assert_eq!(table.claim(inside(11, 41_000), &sip()), Some(second));
+        assert_eq!(table.allocate(inside(11, 41_000), &sip()), Some(second));
         for _ in 0..u16::MAX {
             assert!(table.release(41_000, inside(11, 41_000)));
         }
@@ -340,85 +340,85 @@ mod tests {
     /// Scenario 41.
     #[test]
     fn sixty_thousand_are_unique_and_the_last_port_is_found() {
-        let table = ClaimTable::new(Protocol::Tcp, 5);
+        let table = PortAllocator::new(Protocol::Tcp, 5);
         let mut seen = BTreeSet::new();
         // Three members with overlapping blocks of ports, as hosts choose them.
-        let mut claimants = (0..64_510_u32).map(|n| inside(11 + (n % 3) as u8, (30_000 + n / 3) as u16));
-        for claimant in claimants.by_ref().take(60_000) {
-            assert!(seen.insert(table.claim(claimant, &sip()).unwrap()));
+        let mut hosts = (0..64_510_u32).map(|n| inside(11 + (n % 3) as u8, (30_000 + n / 3) as u16));
+        for host in hosts.by_ref().take(60_000) {
+            assert!(seen.insert(table.allocate(host, &sip()).unwrap()));
         }
         assert_eq!(table.used(), 60_000);
-        for claimant in claimants {
-            assert!(seen.insert(table.claim(claimant, &sip()).unwrap()));
+        for host in hosts {
+            assert!(seen.insert(table.allocate(host, &sip()).unwrap()));
         }
         assert_eq!(seen.len(), 65_536 - 1024 - 2);
         assert!(seen.iter().all(|&port| port >= 1024 && !sip().contains(port)));
-        assert_eq!(table.claim(inside(200, 40_000), &sip()), None);
-        assert_eq!(table.claim(inside(11, 30_000), &sip()), Some(30_000), "who has a port keeps it");
-        assert_eq!(table.claim(inside(200, 900), &sip()), Some(900), "another range is not touched");
+        assert_eq!(table.allocate(inside(200, 40_000), &sip()), None);
+        assert_eq!(table.allocate(inside(11, 30_000), &sip()), Some(30_000), "who has a port keeps it");
+        assert_eq!(table.allocate(inside(200, 900), &sip()), Some(900), "another range is not touched");
         assert!(table.release(50_000, table.owner(50_000).unwrap()));
-        assert_eq!(table.claim(inside(200, 40_001), &sip()), Some(50_000), "though its parity is not the same");
+        assert_eq!(table.allocate(inside(200, 40_001), &sip()), Some(50_000), "though its parity is not the same");
     }
 
     #[test]
     fn every_identifier_serves_for_icmp() {
-        let table = ClaimTable::new(Protocol::Icmp, 5);
+        let table = PortAllocator::new(Protocol::Icmp, 5);
         let none = ReservedPorts::default();
-        assert_eq!(table.claim(inside(11, 0), &none), Some(0));
+        assert_eq!(table.allocate(inside(11, 0), &none), Some(0));
         let ids: BTreeSet<_> = (0..65_535)
-            .map(|n: u32| table.claim(inside(12 + (n & 1) as u8, (n >> 1) as u16), &none).unwrap())
+            .map(|n: u32| table.allocate(inside(12 + (n & 1) as u8, (n >> 1) as u16), &none).unwrap())
             .collect();
         assert_eq!((ids.len(), table.used(), table.capacity()), (65_535, 65_536, 65_536));
-        assert_eq!(table.claim(inside(99, 7), &none), None);
+        assert_eq!(table.allocate(inside(99, 7), &none), None);
     }
 
     #[test]
-    fn an_address_that_stays_keeps_its_claims() {
+    fn an_address_that_stays_keeps_its_ports() {
         let [one, two, three] = [1, 2, 3].map(|host| Ipv4Addr::new(10, 20, 0, host));
-        let claims = Claims::new([two, one, one], 4);
-        claims.table(one, Protocol::Udp).unwrap().claim(inside(11, 700), &sip());
-        let renewed = claims.renewed([one, three], 3);
+        let snat_ports = SnatPorts::new([two, one, one], 4);
+        snat_ports.table(one, Protocol::Udp).unwrap().allocate(inside(11, 700), &sip());
+        let renewed = snat_ports.renewed([one, three], 3);
         assert_eq!(renewed.table(one, Protocol::Udp).unwrap().owner(700), Some(inside(11, 700)));
         assert_eq!(renewed.table(one, Protocol::Tcp).unwrap().owner(700), None);
         assert!(renewed.table(two, Protocol::Udp).is_none() && renewed.table(three, Protocol::Udp).is_some());
         let known = |life| [one, three].map(|address| renewed.table_of(address, Protocol::Udp, life).is_some());
-        assert_eq!([2, 3].map(known), [[true, false], [true, true]], "what was claimed before is in no new table");
+        assert_eq!([2, 3].map(known), [[true, false], [true, true]], "what was allocated before is in no new table");
     }
 
     proptest! {
         /// Against a map of endpoint to port and users, with few ports for many.
         #[test]
         fn agrees_with_a_map(steps in prop::collection::vec((any::<bool>(), 0..6_u8, 1..4_u16), 0..150), seed: u64) {
-            let table = ClaimTable::new(Protocol::Udp, seed);
+            let table = PortAllocator::new(Protocol::Udp, seed);
             let mut model: BTreeMap<Endpoint, (u16, u16)> = BTreeMap::new();
-            for (claims, host, port) in steps {
-                let claimant = inside(host, port);
-                if claims {
-                    let port = table.claim(claimant, &sip()).unwrap();
-                    let held = model.entry(claimant).or_insert((port, 0));
+            for (allocates, host, port) in steps {
+                let host = inside(host, port);
+                if allocates {
+                    let port = table.allocate(host, &sip()).unwrap();
+                    let held = model.entry(host).or_insert((port, 0));
                     prop_assert_eq!(held.0, port, "endpoint-independent");
                     held.1 += 1;
-                } else if let Some((port, users)) = model.remove(&claimant) {
-                    prop_assert!(table.release(port, claimant));
+                } else if let Some((port, users)) = model.remove(&host) {
+                    prop_assert!(table.release(port, host));
                     if users > 1 {
-                        model.insert(claimant, (port, users - 1));
+                        model.insert(host, (port, users - 1));
                     }
                 }
                 prop_assert_eq!(table.used(), model.len());
-                for (claimant, (port, _)) in &model {
-                    prop_assert_eq!(table.owner(*port), Some(*claimant));
+                for (host, (port, _)) in &model {
+                    prop_assert_eq!(table.owner(*port), Some(*host));
                 }
             }
         }
     }
 
-    /// Four workers claim and release the same few endpoints at once. A ledger, locked and therefore certain, says who
+    /// Four workers allocate and release the same few endpoints at once. A ledger, locked and therefore certain, says who
     /// holds each port while it is held: no two endpoints ever share one, and all ports are free in the end.
     #[test]
     fn workers_never_share_a_port_between_endpoints() {
-        let table = ClaimTable::new(Protocol::Tcp, 11);
+        let table = PortAllocator::new(Protocol::Tcp, 11);
         let ledger = Mutex::new(BTreeMap::<u16, (Endpoint, u32)>::new());
-        let give_back = |(port, claimant): (u16, Endpoint)| {
+        let give_back = |(port, host): (u16, Endpoint)| {
             let mut ledger = ledger.lock().unwrap();
             let entry = ledger.get_mut(&port).unwrap();
             entry.1 -= 1;
@@ -426,7 +426,7 @@ mod tests {
                 ledger.remove(&port);
             }
             drop(ledger);
-            assert!(table.release(port, claimant));
+            assert!(table.release(port, host));
         };
         let work = |worker: u64| {
             let mut held = Vec::new();
@@ -436,12 +436,12 @@ mod tests {
                     held.pop().into_iter().for_each(give_back);
                     continue;
                 }
-                let claimant = inside((draw >> 8) as u8 & 7, 1 + (draw >> 16) as u16 % 3);
-                let port = table.claim(claimant, &sip()).unwrap();
-                held.push((port, claimant));
+                let host = inside((draw >> 8) as u8 & 7, 1 + (draw >> 16) as u16 % 3);
+                let port = table.allocate(host, &sip()).unwrap();
+                held.push((port, host));
                 let mut ledger = ledger.lock().unwrap();
-                let entry = ledger.entry(port).or_insert((claimant, 0));
-                assert_eq!(entry.0, claimant, "port {port}");
+                let entry = ledger.entry(port).or_insert((host, 0));
+                assert_eq!(entry.0, host, "port {port}");
                 entry.1 += 1;
             }
             held.into_iter().for_each(give_back);

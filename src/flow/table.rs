@@ -217,7 +217,7 @@ impl<A: KeyAddress> FlowTable<A> {
         Ok(FlowId(at))
     }
 
-    /// Forgets a flow. `None` if there is none. What it claimed is the caller's to give back.
+    /// Forgets a flow. `None` if there is none. The port it holds is the caller's to give back.
     pub fn remove(&mut self, id: FlowId) -> Option<Flow<A>> {
         let slot = self.slots.get_mut(id.0 as usize)?;
         let (flow, class) = (slot.flow.take()?, slot.class);

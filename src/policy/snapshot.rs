@@ -293,7 +293,7 @@ impl Snapshot {
         })
     }
 
-    /// Every SNAT address: those that ports may be claimed at.
+    /// Every SNAT address: those that ports are allocated at.
     pub fn snat_addresses(&self) -> impl Iterator<Item = Ipv4Addr> + '_ {
         self.pools.iter().filter_map(|pool| pool.snat.as_ref()).map(|snat| snat.address)
     }

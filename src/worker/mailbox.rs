@@ -4,7 +4,7 @@
 
 use super::latency::Latency;
 use crate::engine::verdict::PuntReason;
-use crate::flow::Claims;
+use crate::flow::SnatPorts;
 use crate::policy::adjacency::NextHop;
 use crate::policy::intent::{InterfaceId, Listen, MemberId, PortId};
 use crate::policy::{Epoch, Snapshot};
@@ -43,9 +43,9 @@ pub fn mailbox(capacity: usize) -> (ManagementEnd, WorkerEnd) {
 
 /// From the management core to a worker.
 pub enum Command {
-    /// Take this snapshot at the next burst boundary and return the old one; claim SNAT ports in these tables from then
+    /// Take this snapshot at the next burst boundary and return the old one; allocate SNAT ports by these from then
     /// on.
-    Install(Arc<Snapshot>, Claims),
+    Install(Arc<Snapshot>, SnatPorts),
     /// Send this whole frame (Ethernet header included, untagged or tagged as it stands) on a port.
     Transmit {
         /// The NIC.

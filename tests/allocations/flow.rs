@@ -4,7 +4,7 @@
 
 use super::counting;
 use fairlead::flow::{
-    Claims, Direction, Flow, FlowTable, Lifetimes, MemberRef, PathKind, Peer, ReservedPorts, Speakers, TimeoutClass,
+    Direction, Flow, FlowTable, Lifetimes, MemberRef, PathKind, Peer, ReservedPorts, SnatPorts, Speakers, TimeoutClass,
 };
 use fairlead::time::{Duration, Instant};
 use fairlead::wire::{Endpoint, Protocol, Tuple};
@@ -56,15 +56,15 @@ fn flows_come_and_go_without_allocations() {
 #[test]
 fn ports_and_speakers_are_had_without_memory() {
     let address = Ipv4Addr::new(10, 20, 0, 100);
-    let claims = Claims::new([address], 1);
+    let snat_ports = SnatPorts::new([address], 1);
     let reserved = ReservedPorts::new([5060, 5061]);
     let mut speakers = Speakers::new(100, 1);
     let mut granted = 0;
     let asked = asked_by(|| {
-        let Some(table) = claims.table(address, Protocol::Udp) else { return };
+        let Some(table) = snat_ports.table(address, Protocol::Udp) else { return };
         for n in 0..10_000_u16 {
             let inside = Endpoint::new(Ipv4Addr::new(10, 20, 0, 11), 5000 + n / 2);
-            granted += usize::from(table.claim(inside, &reserved).is_some_and(|port| table.release(port, inside)));
+            granted += usize::from(table.allocate(inside, &reserved).is_some_and(|port| table.release(port, inside)));
             let peer = Peer { remote: inside, home: address, since: 0 };
             let member = MemberRef { id: 1, since: 0 };
             speakers.claim(peer, member, 1, second(n.into()));

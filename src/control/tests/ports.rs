@@ -11,14 +11,14 @@ fn services() -> ReservedPorts {
 
 /// Members' programs open `count` ports from `first` on, as workers would.
 fn open(bench: &Bench, protocol: Protocol, first: u16, count: u16) {
-    let table = bench.controller.checks.ports.claims.table(V, protocol).unwrap();
+    let table = bench.controller.checks.ports.snat_ports.table(V, protocol).unwrap();
     for port in first..=first + (count - 1) {
-        table.claim(Endpoint::new(Ipv4Addr::new(10, 20, 0, 11), port), &services()).unwrap();
+        table.allocate(Endpoint::new(Ipv4Addr::new(10, 20, 0, 11), port), &services()).unwrap();
     }
 }
 
 fn close(bench: &Bench, protocol: Protocol, first: u16, count: u16) {
-    let table = bench.controller.checks.ports.claims.table(V, protocol).unwrap();
+    let table = bench.controller.checks.ports.snat_ports.table(V, protocol).unwrap();
     for port in first..=first + (count - 1) {
         assert!(table.release(port, Endpoint::new(Ipv4Addr::new(10, 20, 0, 11), port)), "{port}");
     }
@@ -99,8 +99,8 @@ fn s41_when_no_port_is_free_the_table_and_the_alarm_say_so_and_a_reload_without_
     let mut bench = Bench::settled();
     open(&bench, Protocol::Tcp, 1_024, 4_036);
     open(&bench, Protocol::Tcp, 5_062, 60_474);
-    let table = bench.controller.checks.ports.claims.table(V, Protocol::Tcp).unwrap();
-    assert_eq!(table.claim(Endpoint::new(Ipv4Addr::new(10, 20, 0, 12), 41_000), &services()), None);
+    let table = bench.controller.checks.ports.snat_ports.table(V, Protocol::Tcp).unwrap();
+    assert_eq!(table.allocate(Endpoint::new(Ipv4Addr::new(10, 20, 0, 12), 41_000), &services()), None);
     bench.run(1_000);
     let full = row(&mut bench, "tcp");
     assert_eq!((full.used, full.free, full.exhausted), (64_510, 0, 1));

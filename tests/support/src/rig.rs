@@ -7,7 +7,7 @@ use crate::TWO_ARM;
 pub use crate::places::{A, B, E, G, INNER, OUTER, R, V};
 use fairlead::config::parse;
 use fairlead::engine::{DropReason, Engine, EngineEvent, PuntReason, Share};
-use fairlead::flow::Claims;
+use fairlead::flow::SnatPorts;
 use fairlead::io::Port;
 use fairlead::policy::adjacency::{Adjacency, Neighbour, NextHop};
 use fairlead::policy::health::{Generation, Health, MemberHealth, PoolHealth, State};
@@ -107,7 +107,7 @@ pub struct Rig<T: TestPorts> {
     installed: Intent,
     pub now: Instant,
     epoch: Epoch,
-    claims: Claims,
+    snat_ports: SnatPorts,
     /// Everything the workers said, but for snapshots.
     pub events: Vec<Event>,
     returned: usize,
@@ -134,7 +134,7 @@ impl<T: TestPorts> Rig<T> {
         };
         let adjacency = neighbours(&intent);
         let snapshot = Arc::new(Snapshot::compile(&intent, &health, &adjacency, &macs(&intent), Epoch(1)));
-        let claims = Claims::new(snapshot.snat_addresses(), 7);
+        let snat_ports = SnatPorts::new(snapshot.snat_addresses(), 7);
         let queues = ports.queues(intent.ports.len(), workers);
         let (mut mail, mut shared) = (Vec::new(), Vec::new());
         let hands = hand_offs(workers, 1024);
@@ -142,7 +142,7 @@ impl<T: TestPorts> Rig<T> {
             let (management, worker) = mailbox(1024);
             mail.push(management);
             shared.push(Arc::default());
-            let engine = Engine::new(Arc::clone(&snapshot), claims.clone(), at as u64 + 1)
+            let engine = Engine::new(Arc::clone(&snapshot), snat_ports.clone(), at as u64 + 1)
                 .sharing(Share { worker: at as u16, of: workers as u16 });
             Worker::new(WorkerId(at as u16), engine, ports, hands, worker, Arc::clone(&shared[at]))
         });
@@ -159,7 +159,7 @@ impl<T: TestPorts> Rig<T> {
             adjacency,
             now,
             epoch: Epoch(1),
-            claims,
+            snat_ports,
             events: Vec::new(),
             returned: 0,
         }
@@ -227,11 +227,11 @@ impl<T: TestPorts> Rig<T> {
         self.epoch = Epoch(self.epoch.0 + 1);
         let input = SnapshotInput::of(&self.installed, &self.intent, &self.health, &self.adjacency);
         let snapshot = Arc::new(input.compile(self.epoch));
-        self.claims = self.claims.renewed(snapshot.snat_addresses(), snapshot.life.0);
+        self.snat_ports = self.snat_ports.renewed(snapshot.snat_addresses(), snapshot.life.0);
         self.installed = input.intent;
         let returned = self.returned;
         for mail in &mut self.mail {
-            assert!(mail.commands.push(Command::Install(Arc::clone(&snapshot), self.claims.clone())).is_ok());
+            assert!(mail.commands.push(Command::Install(Arc::clone(&snapshot), self.snat_ports.clone())).is_ok());
         }
         let out = self.settle();
         assert_eq!(self.returned, returned + self.workers.len(), "every old snapshot is returned");

@@ -8,7 +8,7 @@ use fairlead::admin::{Answer, Request};
 use fairlead::config::{self, LogLevel};
 use fairlead::control::{Controller, CounterSource, Input, Machine, Output, PortCounters, PortFacts, WorkerCounters};
 use fairlead::engine::{Engine, Share};
-use fairlead::flow::Claims;
+use fairlead::flow::SnatPorts;
 use fairlead::io::memory::{FarEnd, MemoryPort, Pool};
 use fairlead::policy::adjacency::Adjacency;
 use fairlead::policy::health::{Health, MemberHealth, PoolHealth};
@@ -72,7 +72,7 @@ impl Appliance {
     pub fn start(file: &File, workers: usize, seed: u64, now: Instant) -> Appliance {
         let configuration = config::parse_for(8, "bench.toml", &file.0).unwrap_or_else(|errors| panic!("{errors}"));
         let intent = configuration.intent.clone();
-        let claims = Claims::new(intent.snats.iter().map(|snat| snat.address), seed);
+        let snat_ports = SnatPorts::new(intent.snats.iter().map(|snat| snat.address), seed);
         let health = Health {
             members: vec![MemberHealth::default(); intent.members.len()],
             pools: vec![PoolHealth::default(); intent.pools.len()],
@@ -92,7 +92,7 @@ impl Appliance {
                 mail.push(management);
                 shared.push(Arc::<Shared>::default());
                 let share = Share { worker: at as u16, of: workers as u16 };
-                let engine = Engine::new(Arc::clone(&first), claims.clone(), seed ^ at as u64).sharing(share);
+                let engine = Engine::new(Arc::clone(&first), snat_ports.clone(), seed ^ at as u64).sharing(share);
                 Worker::new(WorkerId(at as u16), engine, queues, hands, end, Arc::clone(&shared[at]))
             })
             .collect();
@@ -107,7 +107,7 @@ impl Appliance {
         Appliance {
             file: file.clone(),
             log: Vec::new(),
-            controller: Controller::new(configuration, machine, claims, seed, now),
+            controller: Controller::new(configuration, machine, snat_ports, seed, now),
             workers,
             mail,
             shared,
