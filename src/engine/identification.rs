@@ -1,8 +1,8 @@
 //! IP identifications of our own (RFC 6864 5.3.1).
 //!
 //! Owns the numbers given to datagrams that leave with another source than they came with and are, or may yet be, in
-//! pieces: two members that go out with one address choose their identifications without knowing of each other, and a
-//! receiver would join pieces of the one's datagram with pieces of the other's (scenario 70). Every worker has numbers of
+//! fragments: two members that go out with one address choose their identifications without knowing of each other, and a
+//! receiver would join fragments of the one's datagram with fragments of the other's (scenario 70). Every worker has numbers of
 //! its own, so that nothing is shared.
 
 use std::net::Ipv4Addr;
@@ -25,7 +25,7 @@ pub(super) struct Identifications {
     counters: Box<[u16; COUNTERS]>,
     share: Share,
     span: u32,
-    /// Which destinations share a counter: whoever could tell would read the numbers of others off his own, and put pieces
+    /// Which destinations share a counter: whoever could tell would read the numbers of others off his own, and put fragments
     /// of his into their datagrams (RFC 7739 3, for the reason).
     secret: u64,
 }

@@ -1,8 +1,8 @@
-//! Datagrams of which only some pieces are here.
+//! Datagrams of which only some fragments are here.
 //!
-//! Owns one worker's memory of them: which pieces of a datagram have arrived, whether they overlap, and when the rest is
-//! given up. Bounded in pieces and in time; the oldest give way, so that a flood of junk cannot keep a datagram out whose
-//! pieces follow each other. Holds no bytes: every piece has a place, a number below the capacity, and the caller keeps
+//! Owns one worker's memory of them: which fragments of a datagram have arrived, whether they overlap, and when the rest is
+//! given up. Bounded in fragments and in time; the oldest give way, so that a flood of junk cannot keep a datagram out whose
+//! fragments follow each other. Holds no bytes: every fragment has a place, a number below the capacity, and the caller keeps
 //! what belongs there. Read first: [`Fragments::arrive`].
 
 pub use super::key::Datagram;
@@ -11,17 +11,17 @@ use super::list::{Linked, Links, List, NIL};
 use crate::time::{Duration, Instant};
 use std::net::Ipv4Addr;
 
-/// Pieces of one datagram, at most: 65,535 bytes over links of 576 make 119.
-pub const MOST_PIECES: u16 = 128;
+/// Fragments of one datagram, at most: 65,535 bytes over links of 576 make 119.
+pub const MOST_FRAGMENTS: u16 = 128;
 
-/// Where a piece lies in its datagram's payload, in bytes.
+/// Where a fragment lies in its datagram's payload, in bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Span {
     /// Its first byte.
     pub offset: u16,
     /// How many it has; never 0.
     pub length: u16,
-    /// More pieces follow it.
+    /// More fragments follow it.
     pub more: bool,
 }
 
@@ -31,7 +31,7 @@ impl Span {
     }
 }
 
-/// What became of a piece.
+/// What a fragment that arrives does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Arrival {
     /// It waits for the rest at this place.
@@ -42,18 +42,18 @@ pub enum Arrival {
     Refused(Loss),
 }
 
-/// A datagram all of whose pieces are here.
+/// A datagram all of whose fragments are here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Whole(u32);
 
-/// Why a piece is lost.
+/// Why a fragment is lost.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Loss {
     /// It is here already.
     Duplicate,
-    /// Pieces of the datagram overlap or contradict each other: all of it is lost (RFC 1858, and RFC 5722 for the reason).
+    /// Fragments of the datagram overlap or contradict each other: all of it is lost (RFC 1858, and RFC 5722 for the reason).
     Overlap,
-    /// The datagram has more pieces than [`MOST_PIECES`]: all of it is lost.
+    /// The datagram has more fragments than [`MOST_FRAGMENTS`]: all of it is lost.
     TooMany,
     /// The datagram was the oldest, and newer ones needed the room.
     GaveWay,
@@ -66,24 +66,24 @@ pub struct Fragments<A = Ipv4Addr> {
     key: HashKey,
     index: Index,
     datagrams: Box<[Slot<A>]>,
-    pieces: Box<[Piece]>,
+    fragments: Box<[Waiting]>,
     vacant_datagrams: u32,
-    vacant_pieces: u32,
+    vacant_places: u32,
     held: usize,
-    /// All datagrams, in the order in which their first piece came.
+    /// All datagrams, in the order in which their first fragment came.
     order: List,
     patience: Duration,
 }
 
 struct Slot<A> {
     datagram: Option<Datagram<A>>,
-    /// The pieces by their offset, linked.
+    /// The fragments by their offset, linked.
     first: u32,
     last: u32,
     count: u16,
     /// Bytes that are here.
     bytes: u32,
-    /// Bytes that there are, once the last piece has come.
+    /// Bytes that there are, once the last fragment has come.
     total: Option<u32>,
     /// It was found to be broken: what still comes of it is lost as well.
     broken: Option<Loss>,
@@ -97,15 +97,15 @@ impl<A> Linked for Slot<A> {
     }
 }
 
-/// A piece that waits, or a free place; `next` links it either way.
+/// A fragment that waits, or a free place; `next` links it either way.
 #[derive(Clone, Copy)]
-struct Piece {
+struct Waiting {
     span: Span,
     next: u32,
 }
 
 impl<A: KeyAddress> Fragments<A> {
-    /// Room for `capacity` pieces (at least 1, at most 2^30), which wait for `patience` at most.
+    /// Room for `capacity` fragments (at least 1, at most 2^30), which wait for `patience` at most.
     pub fn new(capacity: usize, patience: Duration, seed: u64) -> Fragments<A> {
         let capacity = capacity.clamp(1, 1 << 30);
         let after = |at: usize| if at + 1 == capacity { NIL } else { at as u32 + 1 };
@@ -125,28 +125,28 @@ impl<A: KeyAddress> Fragments<A> {
             key: HashKey::new(seed),
             index: Index::new(capacity),
             datagrams: (0..capacity).map(vacant).collect(),
-            pieces: (0..capacity).map(|at| Piece { span: nowhere, next: after(at) }).collect(),
+            fragments: (0..capacity).map(|at| Waiting { span: nowhere, next: after(at) }).collect(),
             vacant_datagrams: 0,
-            vacant_pieces: 0,
+            vacant_places: 0,
             held: 0,
             order: List::EMPTY,
             patience,
         }
     }
 
-    /// How many pieces wait.
+    /// How many fragments wait.
     pub fn len(&self) -> usize {
         self.held
     }
 
-    /// No piece waits.
+    /// No fragment waits.
     pub fn is_empty(&self) -> bool {
         self.held == 0
     }
 
-    /// How many pieces there can be.
+    /// How many fragments there can be.
     pub fn capacity(&self) -> usize {
-        self.pieces.len()
+        self.fragments.len()
     }
 
     /// How long a datagram waits for its rest, from now on.
@@ -154,7 +154,7 @@ impl<A: KeyAddress> Fragments<A> {
         self.patience = patience;
     }
 
-    /// A piece has arrived. Other pieces may be lost by that: `gone` gets the place of each, and why.
+    /// A fragment has arrived. Other fragments may be lost by that: `gone` gets the place of each, and why.
     pub fn arrive(
         &mut self,
         datagram: &Datagram<A>,
@@ -180,7 +180,7 @@ impl<A: KeyAddress> Fragments<A> {
         }
     }
 
-    /// The places of a whole datagram's pieces, in the order of their offsets; they are free from now on.
+    /// The places of a whole datagram's fragments, in the order of their offsets; they are free from now on.
     pub fn take(&mut self, whole: Whole, mut each: impl FnMut(u32)) {
         self.empty(whole.0, &mut each);
         self.forget(whole.0);
@@ -221,27 +221,27 @@ impl<A: KeyAddress> Fragments<A> {
         at
     }
 
-    /// The piece after which one of this span goes ([`NIL`]: in front), unless it contradicts what is here.
+    /// The fragment after which one of this span goes ([`NIL`]: in front), unless it contradicts what is here.
     fn fits(&self, slot: u32, span: Span) -> Result<u32, Loss> {
         let of = &self.datagrams[slot as usize];
-        if of.count >= MOST_PIECES {
+        if of.count >= MOST_FRAGMENTS {
             return Err(Loss::TooMany);
         }
         let (mut before, mut after) = (NIL, of.first);
-        // Pieces mostly come in order.
-        if of.last != NIL && self.pieces[of.last as usize].span.offset < span.offset {
+        // Fragments mostly come in order.
+        if of.last != NIL && self.fragments[of.last as usize].span.offset < span.offset {
             (before, after) = (of.last, NIL);
         }
-        while after != NIL && self.pieces[after as usize].span.offset < span.offset {
-            (before, after) = (after, self.pieces[after as usize].next);
+        while after != NIL && self.fragments[after as usize].span.offset < span.offset {
+            (before, after) = (after, self.fragments[after as usize].next);
         }
-        let neighbour = |at: u32| (at != NIL).then(|| self.pieces[at as usize].span);
+        let neighbour = |at: u32| (at != NIL).then(|| self.fragments[at as usize].span);
         if neighbour(after) == Some(span) {
             return Err(Loss::Duplicate);
         }
-        let over = neighbour(before).is_some_and(|piece| piece.end() > u32::from(span.offset))
-            || neighbour(after).is_some_and(|piece| span.end() > u32::from(piece.offset));
-        // The last piece ends where all others end at most, and there is but one.
+        let over = neighbour(before).is_some_and(|fragment| fragment.end() > u32::from(span.offset))
+            || neighbour(after).is_some_and(|fragment| span.end() > u32::from(fragment.offset));
+        // The last fragment ends where all others end at most, and there is but one.
         let contradicts = match (span.more, of.total) {
             (true, Some(total)) => span.end() >= total,
             (false, Some(_)) => true,
@@ -252,18 +252,18 @@ impl<A: KeyAddress> Fragments<A> {
     }
 
     fn keep(&mut self, slot: u32, before: u32, span: Span, gone: &mut impl FnMut(u32, Loss)) -> Arrival {
-        if self.vacant_pieces == NIL && !self.make_room(slot, gone) {
+        if self.vacant_places == NIL && !self.make_room(slot, gone) {
             return Arrival::Refused(Loss::GaveWay);
         }
-        let place = self.vacant_pieces;
-        self.vacant_pieces = self.pieces[place as usize].next;
+        let place = self.vacant_places;
+        self.vacant_places = self.fragments[place as usize].next;
         self.held += 1;
         let of = &mut self.datagrams[slot as usize];
         let next = match before {
             NIL => std::mem::replace(&mut of.first, place),
-            before => std::mem::replace(&mut self.pieces[before as usize].next, place),
+            before => std::mem::replace(&mut self.fragments[before as usize].next, place),
         };
-        self.pieces[place as usize] = Piece { span, next };
+        self.fragments[place as usize] = Waiting { span, next };
         if next == NIL {
             of.last = place;
         }
@@ -275,10 +275,10 @@ impl<A: KeyAddress> Fragments<A> {
         if of.total == Some(of.bytes) { Arrival::Completes(place, Whole(slot)) } else { Arrival::Waits(place) }
     }
 
-    /// The oldest datagrams give way to a piece of `slot` until there is a place; `false` when `slot` itself is the
+    /// The oldest datagrams give way to a fragment of `slot` until there is a place; `false` when `slot` itself is the
     /// oldest: it alone fills everything.
     fn make_room(&mut self, slot: u32, gone: &mut impl FnMut(u32, Loss)) -> bool {
-        while self.vacant_pieces == NIL {
+        while self.vacant_places == NIL {
             match self.order.front() {
                 Some(oldest) => self.give_up(oldest, Loss::GaveWay, gone),
                 None => return false,
@@ -295,7 +295,7 @@ impl<A: KeyAddress> Fragments<A> {
         self.forget(slot);
     }
 
-    /// Frees the places of a datagram's pieces, in order.
+    /// Frees the places of a datagram's fragments, in order.
     fn empty(&mut self, slot: u32, mut each: impl FnMut(u32)) {
         let of = &mut self.datagrams[slot as usize];
         let mut at = of.first;
@@ -303,8 +303,8 @@ impl<A: KeyAddress> Fragments<A> {
         self.held -= usize::from(std::mem::take(&mut of.count));
         while at != NIL {
             each(at);
-            let next = std::mem::replace(&mut self.pieces[at as usize].next, self.vacant_pieces);
-            self.vacant_pieces = at;
+            let next = std::mem::replace(&mut self.fragments[at as usize].next, self.vacant_places);
+            self.vacant_places = at;
             at = next;
         }
     }

@@ -121,7 +121,7 @@ fn rest(ports: Ports, protocol: u8) -> u64 {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Tag(pub(super) u32);
 
-/// What the pieces of one datagram have in common (RFC 791 3.2).
+/// What the fragments of one datagram have in common (RFC 791 3.2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Datagram<A = Ipv4Addr> {
     /// Its source.
@@ -160,7 +160,7 @@ impl HashKey {
         self.tag(&Key::of(tuple)).0
     }
 
-    /// The tag of a datagram that comes in pieces, as a number.
+    /// The tag of a datagram that comes in fragments, as a number.
     #[inline]
     pub fn datagram<A: KeyAddress>(&self, datagram: &Datagram<A>) -> u32 {
         let rest = u64::from(datagram.id) << 8 | u64::from(datagram.protocol);

@@ -19,7 +19,7 @@ pub(crate) mod tcp;
 mod tcp_state;
 
 pub use entry::{Flow, NO_MEMBER, PathKind};
-pub use fragments::{Fragments, MOST_PIECES};
+pub use fragments::{Fragments, MOST_FRAGMENTS};
 pub use key::{Direction, KeyAddress, Tag};
 pub use lifetime::{Lifetimes, TimeoutClass};
 pub use port_order::{Range, ReservedPorts};

@@ -58,7 +58,7 @@ pub struct Egress {
     pub port: PortId,
     /// From our MAC on that interface to the next hop's, with the interface's tag.
     pub link: LinkHeader,
-    /// The largest IP datagram that may leave this way, in bytes; a larger one leaves in pieces.
+    /// The largest IP datagram that may leave this way, in bytes; a larger one leaves in fragments.
     pub mtu: u16,
 }
 

@@ -373,7 +373,7 @@ pub struct Timeouts {
     pub tcp_closing: Duration,
     /// RFC 5508 REQ-2: not below 60 seconds.
     pub icmp: Duration,
-    /// How long the pieces of a datagram wait for the rest of it, counted from the first one to arrive.
+    /// How long the fragments of a datagram wait for the rest of it, counted from the first one to arrive.
     pub reassembly: Duration,
 }
 
@@ -386,6 +386,6 @@ pub struct Limits {
     pub rejects_per_second: u32,
     /// ICMP errors one worker translates and passes on a second, at most.
     pub icmp_errors_per_second: u32,
-    /// Pieces of datagrams one worker holds until the rest is there, at most.
+    /// Fragments of datagrams one worker holds until the rest is there, at most.
     pub fragments_per_worker: usize,
 }

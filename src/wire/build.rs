@@ -261,16 +261,16 @@ impl Build {
 
     /// The IPv4 datagram alone; for ARP, nothing.
     pub fn datagram(&self) -> Vec<u8> {
-        if matches!(self.body, Body::Arp(_)) { Vec::new() } else { self.piece(&self.transport(), 0, false) }
+        if matches!(self.body, Body::Arp(_)) { Vec::new() } else { self.fragment(&self.transport(), 0, false) }
     }
 
-    /// The datagram as frames that carry it in pieces of `size` bytes of IP payload, a multiple of eight; the last as
+    /// The datagram as frames that carry it in fragments of `size` bytes of IP payload, a multiple of eight; the last as
     /// many as are left.
     pub fn fragments(&self, size: usize) -> Vec<Vec<u8>> {
         let transport = self.transport();
         let last = transport.len().div_ceil(size) - 1;
-        let pieces = transport.chunks(size).enumerate();
-        pieces.map(|(at, part)| self.framed(ethernet::IPV4, &self.piece(part, at * size, at != last))).collect()
+        let fragments = transport.chunks(size).enumerate();
+        fragments.map(|(at, part)| self.framed(ethernet::IPV4, &self.fragment(part, at * size, at != last))).collect()
     }
 
     fn framed(&self, ethertype: u16, packet: &[u8]) -> Vec<u8> {
@@ -289,7 +289,7 @@ impl Build {
         frame
     }
 
-    fn piece(&self, payload: &[u8], offset: usize, more: bool) -> Vec<u8> {
+    fn fragment(&self, payload: &[u8], offset: usize, more: bool) -> Vec<u8> {
         let header_length = ipv4::HEADER + self.options.len();
         let mut bytes = vec![0; ipv4::HEADER];
         bytes[0] = 0x40 | (header_length / 4) as u8;

@@ -128,8 +128,8 @@ mod tests {
         for frame in frames {
             assert_eq!(whole(&frame.bytes()), Ok(()), "{frame:?}");
         }
-        for piece in sip.payload(&[0x55; 3000]).fragments(1480) {
-            assert_eq!(whole(&piece), Ok(()));
+        for fragment in sip.payload(&[0x55; 3000]).fragments(1480) {
+            assert_eq!(whole(&fragment), Ok(()));
         }
     }
 

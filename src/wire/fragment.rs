@@ -1,8 +1,8 @@
-//! Datagrams in pieces (RFC 791 3.2): what a set of pieces says as a whole, and how one datagram becomes several.
+//! Datagrams in fragments (RFC 791 3.2): what a set of fragments says as a whole, and how one datagram becomes several.
 //!
-//! Owns the facts of a datagram all of whose pieces are there ([`whole`]), the cutting of one that is too large for a
-//! link ([`Split`]), the joining of pieces into one frame ([`join`]), and an echo reply in pieces ([`answer_echo`]).
-//! Which pieces belong together, and whether they are complete, is found out above: a function here is given the pieces
+//! Owns the facts of a datagram all of whose fragments are there ([`whole`]), the cutting of one that is too large for a
+//! link ([`Split`]), the joining of fragments into one frame ([`join`]), and an echo reply in fragments ([`answer_echo`]).
+//! Which fragments belong together, and whether they are complete, is found out above: a function here is given the fragments
 //! of one datagram, in the order of their offsets. Alters nothing in a payload: translation is `rewrite`'s.
 
 use super::addr::Ports;
@@ -11,7 +11,7 @@ use super::facts::{Fragment, Kind, Malformed};
 use super::packet::Packet;
 use super::{checksum, ethernet, icmp, ipv4, tcp, udp};
 
-/// DF, and the two fields that say where a piece lies.
+/// DF, and the two fields that say where a fragment lies.
 const DONT_FRAGMENT: u16 = 0x4000;
 const MORE: u16 = 0x2000;
 const OFFSET: u16 = 0x1fff;
@@ -19,21 +19,21 @@ const OFFSET: u16 = 0x1fff;
 /// The time to live of what we say ourselves.
 const FRESH_TTL: u8 = 64;
 
-/// The facts of the datagram whose pieces these frames are, complete and in order. Offsets are those of the first frame,
-/// which holds the transport header; `ttl` is the least of the pieces'; `size` is that of the longest.
+/// The facts of the datagram whose fragments these frames are, complete and in order. Offsets are those of the first frame,
+/// which holds the transport header; `ttl` is the least of the fragments'; `size` is that of the longest.
 ///
 /// # Errors
 /// A transport header that cannot be, or is cut; an ICMP error (its checksum covers what is not in one place, RFC 5508
-/// REQ-3); frames that are no pieces.
-pub fn whole<'a>(pieces: impl IntoIterator<Item = &'a [u8]>) -> Result<Packet, Malformed> {
+/// REQ-3); frames that are no fragments.
+pub fn whole<'a>(fragments: impl IntoIterator<Item = &'a [u8]>) -> Result<Packet, Malformed> {
     let mut first: Option<(&[u8], Packet, Fragment)> = None;
     let mut payload = 0;
-    for bytes in pieces {
+    for bytes in fragments {
         let headers = Packet::parse(bytes)?;
-        let Kind::Fragment(piece) = headers.kind else { return Err(Malformed::Fragment) };
+        let Kind::Fragment(fragment) = headers.kind else { return Err(Malformed::Fragment) };
         payload += usize::from(headers.end - headers.l4);
         match &mut first {
-            None => first = Some((bytes, headers, piece)),
+            None => first = Some((bytes, headers, fragment)),
             Some((_, so_far, _)) => {
                 so_far.ttl = so_far.ttl.min(headers.ttl);
                 so_far.size = so_far.size.max(headers.size);
@@ -41,8 +41,8 @@ pub fn whole<'a>(pieces: impl IntoIterator<Item = &'a [u8]>) -> Result<Packet, M
             }
         }
     }
-    let (bytes, headers, piece) = first.ok_or(Malformed::Fragment)?;
-    if piece.offset != 0 {
+    let (bytes, headers, fragment) = first.ok_or(Malformed::Fragment)?;
+    if fragment.offset != 0 {
         return Err(Malformed::Fragment);
     }
     let transport = &bytes[usize::from(headers.l4)..usize::from(headers.end)];
@@ -55,13 +55,13 @@ pub fn whole<'a>(pieces: impl IntoIterator<Item = &'a [u8]>) -> Result<Packet, M
     Ok(Packet { kind, ports: its_ports, atomic: false, ..headers })
 }
 
-/// One frame of all pieces of a datagram, behind the link header and the IP header of the first; `None` when there are
+/// One frame of all fragments of a datagram, behind the link header and the IP header of the first; `None` when there are
 /// none, or the datagram would end beyond what a frame's facts can say.
-pub fn join(pieces: &[&[u8]]) -> Option<Vec<u8>> {
-    let first = Packet::parse(pieces.first()?).ok()?;
+pub fn join(fragments: &[&[u8]]) -> Option<Vec<u8>> {
+    let first = Packet::parse(fragments.first()?).ok()?;
     let (l3, l4) = (usize::from(first.l3), usize::from(first.l4));
-    let mut frame = pieces[0][..l4].to_vec();
-    for bytes in pieces {
+    let mut frame = fragments[0][..l4].to_vec();
+    for bytes in fragments {
         let headers = Packet::parse(bytes).ok()?;
         frame.extend_from_slice(&bytes[usize::from(headers.l4)..usize::from(headers.end)]);
     }
@@ -76,27 +76,27 @@ pub fn join(pieces: &[&[u8]]) -> Option<Vec<u8>> {
     Some(frame)
 }
 
-/// Makes a piece of an echo request into the same piece of the reply, in place: source and destination swapped, a fresh
-/// time to live, and in the first piece the type, with its checksum (RFC 792, RFC 1812 4.3.3.6). The link header stays.
+/// Makes a fragment of an echo request into the same fragment of the reply, in place: source and destination swapped, a fresh
+/// time to live, and in the first fragment the type, with its checksum (RFC 792, RFC 1812 4.3.3.6). The link header stays.
 pub fn answer_echo(bytes: &mut [u8], headers: &Packet) {
-    let Kind::Fragment(piece) = headers.kind else { return };
+    let Kind::Fragment(fragment) = headers.kind else { return };
     let ip = &mut bytes[usize::from(headers.l3)..usize::from(headers.l4)];
     let (src, dst) = (addr(ip, 12), addr(ip, 16));
     put_addr(ip, 12, dst);
     put_addr(ip, 16, src);
     ip[8] = FRESH_TTL;
     mend_header(ip);
-    if piece.offset == 0 {
+    if fragment.offset == 0 {
         let message = &mut bytes[usize::from(headers.l4)..usize::from(headers.end)];
         icmp::turn_into_reply(message);
     }
 }
 
-/// The cutting of a datagram into pieces that fit a link; itself the iterator over the pieces. A piece can be cut again.
+/// The cutting of a datagram into fragments that fit a link; itself the iterator over the fragments. A fragment can be cut again.
 pub struct Split<'a> {
     frame: &'a [u8],
     l3: usize,
-    /// The length of the IP header of the first piece, and of every other: those carry only the options that say so.
+    /// The length of the IP header of the first fragment, and of every other: those carry only the options that say so.
     header: usize,
     later_header: usize,
     payload: usize,
@@ -104,7 +104,7 @@ pub struct Split<'a> {
     done: usize,
 }
 
-/// A piece to be written.
+/// A fragment to be written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Cut {
     /// Where it begins in the payload of the datagram that is cut, in bytes.
@@ -113,7 +113,7 @@ pub struct Cut {
 }
 
 impl<'a> Split<'a> {
-    /// The pieces of the IPv4 datagram that begins at `l3` of `frame`, each at most `mtu` bytes of IP. None when the MTU
+    /// The fragments of the IPv4 datagram that begins at `l3` of `frame`, each at most `mtu` bytes of IP. None when the MTU
     /// leaves no room for eight bytes of payload. The frame is one the parser has taken.
     pub fn new(frame: &'a [u8], l3: usize, mtu: u16) -> Split<'a> {
         let header = usize::from(frame[l3] & 0x0f) * 4;
@@ -124,13 +124,13 @@ impl<'a> Split<'a> {
         Split { frame, l3, header, later_header, payload: total - header, mtu, done }
     }
 
-    /// The length of the frame for a piece, Ethernet's padding included.
+    /// The length of the frame for a fragment, Ethernet's padding included.
     pub fn frame_length(&self, cut: &Cut) -> usize {
         (self.l3 + self.header_length(cut) + cut.length).max(ethernet::SHORTEST)
     }
 
-    /// Writes the piece into `out`, which is [`Split::frame_length`] long: link header and IP header as they are in the
-    /// frame but for what makes it a piece.
+    /// Writes the fragment into `out`, which is [`Split::frame_length`] long: link header and IP header as they are in the
+    /// frame but for what makes it a fragment.
     pub fn write(&self, cut: &Cut, out: &mut [u8]) {
         let (l3, length) = (self.l3, self.header_length(cut));
         out[..l3 + ipv4::HEADER].copy_from_slice(&self.frame[..l3 + ipv4::HEADER]);
@@ -173,7 +173,7 @@ impl Iterator for Split<'_> {
     }
 }
 
-/// The options that every piece carries: those with the copied flag (RFC 791 3.1), filled up to a multiple of four.
+/// The options that every fragment carries: those with the copied flag (RFC 791 3.1), filled up to a multiple of four.
 fn copied(mut options: &[u8]) -> Vec<u8> {
     let mut kept = Vec::new();
     while let [kind, rest @ ..] = options {
@@ -234,8 +234,8 @@ mod tests {
             Build::other("10.0.0.1", "10.0.0.2", 47).payload(&[7; 3000]),
         ];
         for build in built {
-            let pieces = build.fragments(1480);
-            let told = whole(views(&pieces)).unwrap();
+            let fragments = build.fragments(1480);
+            let told = whole(views(&fragments)).unwrap();
             let expected = Packet::parse(&build.bytes()).unwrap();
             assert_eq!((told.kind, told.tuple()), (expected.kind, expected.tuple()));
             assert_eq!((told.atomic, told.size, told.end), (false, 1500, 1514));
@@ -244,19 +244,19 @@ mod tests {
 
     #[test]
     fn the_least_time_to_live_counts() {
-        let mut pieces = Build::udp(A, B).ttl(9).payload(&[7; 3000]).fragments(1480);
+        let mut fragments = Build::udp(A, B).ttl(9).payload(&[7; 3000]).fragments(1480);
         let other = Build::udp(A, B).ttl(3).payload(&[7; 3000]).fragments(1480);
-        pieces[1] = other[1].clone();
-        assert_eq!(whole(views(&pieces)).unwrap().ttl, 3);
+        fragments[1] = other[1].clone();
+        assert_eq!(whole(views(&fragments)).unwrap().ttl, 3);
     }
 
     #[test]
     fn what_cannot_be_a_datagram_is_refused() {
-        let pieces = Build::udp(A, B).payload(&[7; 3000]).fragments(1480);
-        assert_eq!(whole(views(&pieces[1..])), Err(Malformed::Fragment), "the first is missing");
+        let fragments = Build::udp(A, B).payload(&[7; 3000]).fragments(1480);
+        assert_eq!(whole(views(&fragments[1..])), Err(Malformed::Fragment), "the first is missing");
         assert_eq!(whole(std::iter::empty()), Err(Malformed::Fragment));
-        assert_eq!(whole([Build::udp(A, B).bytes().as_slice()]), Err(Malformed::Fragment), "no piece");
-        assert_eq!(whole(views(&pieces[..2])), Err(Malformed::UdpLength), "shorter than it says");
+        assert_eq!(whole([Build::udp(A, B).bytes().as_slice()]), Err(Malformed::Fragment), "no fragment");
+        assert_eq!(whole(views(&fragments[..2])), Err(Malformed::UdpLength), "shorter than it says");
         let error = Build::icmp("10.0.0.1", "10.0.0.2", 3, 3).payload(&[7; 3000]).fragments(1480);
         assert_eq!(whole(views(&error)), Err(Malformed::Fragment));
     }
@@ -271,14 +271,14 @@ mod tests {
 
     #[test]
     fn a_ping_reassembled_is_answered_piece_by_piece() {
-        let mut pieces =
+        let mut fragments =
             Build::echo_request("10.0.0.1", "10.0.0.2", 9, 1).ttl(9).id(5).payload(&[7; 3000]).fragments(1480);
-        for piece in &mut pieces {
-            let headers = Packet::parse(piece).unwrap();
-            answer_echo(piece, &headers);
+        for fragment in &mut fragments {
+            let headers = Packet::parse(fragment).unwrap();
+            answer_echo(fragment, &headers);
         }
         let expected = Build::echo_reply("10.0.0.2", "10.0.0.1", 9, 1).id(5).payload(&[7; 3000]);
-        assert_eq!(pieces, expected.fragments(1480));
+        assert_eq!(fragments, expected.fragments(1480));
     }
 
     #[test]

@@ -59,8 +59,8 @@ pub(super) fn read(datagram: &[u8], l4: usize) -> Result<(Kind, Ports), Malforme
     }
 }
 
-/// What the message is whose first piece `payload` begins it (eight bytes at least: a piece that is not the last has as
-/// many). An error in pieces is refused: its checksum covers what is not in one place (RFC 5508 REQ-3).
+/// What the message is whose first fragment `payload` begins it (eight bytes at least: a fragment that is not the last has as
+/// many). An error in fragments is refused: its checksum covers what is not in one place (RFC 5508 REQ-3).
 pub(super) fn read_first_piece(payload: &[u8]) -> Result<(Kind, Ports), Malformed> {
     let header: &[u8; HEADER] = payload.first_chunk().ok_or(Malformed::Icmp)?;
     match header[0] {
@@ -70,7 +70,7 @@ pub(super) fn read_first_piece(payload: &[u8]) -> Result<(Kind, Ports), Malforme
     }
 }
 
-/// An error, and the tuple of the packet it quotes. A quoted packet that has no tuple (a later piece of a datagram, a
+/// An error, and the tuple of the packet it quotes. A quoted packet that has no tuple (a later fragment of a datagram, a
 /// protocol without ports) makes it [`Kind::Other`]: such an error can be routed, not translated.
 fn read_error(datagram: &[u8], l4: usize) -> Result<(Kind, Ports), Malformed> {
     if !checksum::is_right(&datagram[l4..]) {

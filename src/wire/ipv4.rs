@@ -1,6 +1,6 @@
 //! IPv4: the header as a router reads, checks and writes it (RFC 791, RFC 1812 5.2.2).
 //!
-//! Owns the header checks, the walk over options, the rules for pieces of a datagram, the time to live, and which
+//! Owns the header checks, the walk over options, the rules for fragments of a datagram, the time to live, and which
 //! addresses can never be right. Never looks past the header.
 
 use super::bytes::{addr, be16, put_addr, put16};
@@ -125,7 +125,7 @@ impl Ip {
     }
 
     /// The rules for a fragment: it has bytes, a multiple of eight unless it is the last, within the largest datagram
-    /// (RFC 791 3.2); a TCP header is not cut and no later piece lies over it (RFC 1858 3).
+    /// (RFC 791 3.2); a TCP header is not cut and no later fragment lies over it (RFC 1858 3).
     pub fn check_fragment(&self) -> Result<(), Malformed> {
         let payload = self.end - self.l4;
         let cut = self.more && !payload.is_multiple_of(8);

@@ -49,7 +49,7 @@ pub struct Packet<A: Address = Ipv4Addr> {
     /// It is whole and stays so, and never was in fragments ([`super::fragment::whole`]): its identification means nothing (RFC
     /// 6864 4).
     pub atomic: bool,
-    /// A UDP datagram or TCP segment in one piece, behind an IP header without options, with a hop to live.
+    /// A UDP datagram or TCP segment that is no fragment, behind an IP header without options, with a hop to live.
     pub plain: bool,
     /// What the datagram carries.
     pub kind: Kind<A>,

@@ -76,7 +76,7 @@ const LONGEST_ERROR: usize = 576;
 const ERROR_TOS: u8 = 0xc0;
 
 /// How many bytes of frame the answer needs, padding included; 0 when `original` is nothing that can be answered so
-/// (an echo reply, a reset, an ARP reply, a piece of a datagram to be echoed, ...).
+/// (an echo reply, a reset, an ARP reply, a fragment of a datagram to be echoed, ...).
 pub fn length(reply: &Reply, _original: &[u8], headers: &Packet) -> usize {
     let packet = match (reply, &headers.kind) {
         (Reply::Arp { .. }, Kind::Arp(Arp { operation: Operation::Request, .. })) => arp::LENGTH,
@@ -112,7 +112,7 @@ pub fn build(reply: &Reply, original: &[u8], headers: &Packet, our_mac: Mac, out
 }
 
 /// Whether the packet may be answered with an ICMP error (RFC 1812 4.3.2.7): not when it is an ICMP error itself or ICMP
-/// of a kind we do not know (which could be one), a piece of a datagram that is not its first, sent to a broadcast or
+/// of a kind we do not know (which could be one), a fragment of a datagram that is not its first, sent to a broadcast or
 /// multicast address of link or network, or from an address that is not one host's. The broadcast addresses of our own
 /// networks are not known here. The same holds for a TCP reset.
 pub fn may_answer_with_error(original: &[u8], headers: &Packet) -> bool {
@@ -316,12 +316,12 @@ mod tests {
         let rows = [
             (true, "a datagram", good.bytes()),
             (true, "an echo request", ping.bytes()),
-            (true, "a first piece", good.fragments(24).remove(0)),
-            (true, "a first piece of an echo request", ping.fragments(24).remove(0)),
+            (true, "a first fragment", good.fragments(24).remove(0)),
+            (true, "a first fragment of an echo request", ping.fragments(24).remove(0)),
             (true, "another protocol", Build::other("10.0.0.1", "10.0.0.2", 47).bytes()),
-            (false, "a later piece", good.fragments(24).remove(1)),
+            (false, "a later fragment", good.fragments(24).remove(1)),
             (false, "an error", about.bytes()),
-            (false, "a first piece of an error", about.fragments(24).remove(0)),
+            (false, "a first fragment of an error", about.fragments(24).remove(0)),
             (
                 false,
                 "an error about what has no tuple",

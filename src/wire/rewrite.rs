@@ -29,7 +29,7 @@ pub struct Rewrite<A: Address = Ipv4Addr> {
     l3_delta: u16,
     /// Added to the complement of the transport checksum.
     l4_delta: u16,
-    /// The new IP identification, when it changes: of a datagram, or of every piece of it.
+    /// The new IP identification, when it changes: of a datagram, or of every fragment of it.
     id: Option<u16>,
 }
 
@@ -110,7 +110,7 @@ impl Rewrite<Ipv4Addr> {
         rewrite
     }
 
-    /// The change of `(source, destination)` for a packet without ports: the outer header of an ICMP error, a piece of
+    /// The change of `(source, destination)` for a packet without ports: the outer header of an ICMP error, a fragment of
     /// a datagram that is not its first, another protocol. On a packet that has ports use [`Rewrite::between`].
     pub fn addresses(from: (Ipv4Addr, Ipv4Addr), to: (Ipv4Addr, Ipv4Addr)) -> Rewrite {
         let bits = Ipv4Addr::pair(from.0, from.1) ^ Ipv4Addr::pair(to.0, to.1);
@@ -156,7 +156,7 @@ impl Rewrite<Ipv4Addr> {
     }
 
     /// Changes the packet whose facts are `headers`: addresses, ports or identifier, and the checksums over them. Of a
-    /// piece of a datagram the first has ports, the others only addresses. ARP, and the quote of an ICMP error, stay.
+    /// fragment of a datagram the first has ports, the others only addresses. ARP, and the quote of an ICMP error, stay.
     #[inline]
     pub fn apply(&self, bytes: &mut [u8], headers: &Packet) {
         if self.is_nothing() || matches!(headers.kind, Kind::Arp(_)) {
@@ -356,10 +356,10 @@ mod tests {
         let expected = Build::udp("10.0.0.1:5060", "10.0.0.9:5070").id(5).payload(&[0x42; 100]).fragments(48);
         let from = tuple(Protocol::Udp, "10.0.0.1:5060", "10.0.0.2:5060");
         let rewrite = Rewrite::between(&from, &tuple(Protocol::Udp, "10.0.0.1:5060", "10.0.0.9:5070"));
-        for (mut piece, expected) in whole.fragments(48).into_iter().zip(expected) {
-            let headers = Packet::parse(&piece).unwrap();
-            rewrite.apply(&mut piece, &headers);
-            assert_eq!(piece, expected);
+        for (mut fragment, expected) in whole.fragments(48).into_iter().zip(expected) {
+            let headers = Packet::parse(&fragment).unwrap();
+            rewrite.apply(&mut fragment, &headers);
+            assert_eq!(fragment, expected);
         }
     }
 

@@ -69,9 +69,9 @@ fn show_kind(f: &mut fmt::Formatter<'_>, packet: &Packet) -> fmt::Result {
         Kind::Tcp(Segment { seq, ack, flags, .. }) => write!(f, " {flags:?} seq {seq} ack {ack}"),
         Kind::Echo { request, .. } => f.write_str(if request { " request" } else { " reply" }),
         Kind::IcmpError(quoted) => write!(f, " icmp {}/{} about [{}]", quoted.kind, quoted.code, quoted.tuple),
-        Kind::Fragment(piece) => {
-            let more = if piece.more { "+" } else { "" };
-            write!(f, " piece of {} (protocol {}) at {}{more}", piece.id, packet.protocol, piece.offset)
+        Kind::Fragment(fragment) => {
+            let more = if fragment.more { "+" } else { "" };
+            write!(f, " fragment of {} (protocol {}) at {}{more}", fragment.id, packet.protocol, fragment.offset)
         }
         Kind::Other => write!(f, " protocol {}", packet.protocol),
         Kind::Udp | Kind::Arp(_) => Ok(()),

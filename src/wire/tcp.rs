@@ -17,7 +17,7 @@ pub const fn seq_at_or_after(a: u32, b: u32) -> bool {
     a.wrapping_sub(b) < 1 << 31
 }
 
-/// The facts of the segment of `available` bytes whose beginning `payload` holds: all of it, or a first piece.
+/// The facts of the segment of `available` bytes whose beginning `payload` holds: all of it, or a first fragment.
 #[inline]
 pub(super) fn read(payload: &[u8], available: usize) -> Result<Segment, Malformed> {
     let header: &[u8; HEADER] = payload.first_chunk().ok_or(Malformed::TcpHeader)?;

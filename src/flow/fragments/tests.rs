@@ -16,7 +16,7 @@ fn at(millis: u64) -> Instant {
     Instant::from_millis(millis)
 }
 
-/// Pieces and the caller's side of them: who lies where, and what was lost.
+/// Fragments and the caller's side of them: who lies where, and what was lost.
 struct Bench {
     fragments: Fragments,
     places: BTreeMap<u32, (u16, Span)>,
@@ -28,7 +28,7 @@ impl Bench {
         Bench { fragments: Fragments::new(capacity, PATIENCE, 5), places: BTreeMap::new(), lost: Vec::new() }
     }
 
-    /// The pieces of the datagram, if this one makes it whole.
+    /// The fragments of the datagram, if this one makes it whole.
     fn arrive(&mut self, id: u16, span: Span, now: Instant) -> Option<Vec<Span>> {
         let (places, lost) = (&mut self.places, &mut self.lost);
         let gone = |place, loss| lost.push((places.remove(&place).expect("somebody lay there").0, loss));
@@ -60,13 +60,13 @@ impl Bench {
 
 #[test]
 fn a_datagram_is_whole_in_any_order() {
-    let pieces = [span(0, 1480, true), span(1480, 1480, true), span(2960, 1048, false)];
+    let fragments = [span(0, 1480, true), span(1480, 1480, true), span(2960, 1048, false)];
     for order in [[0, 1, 2], [0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0]] {
         let mut bench = Bench::new(16);
-        assert_eq!(bench.arrive(7, pieces[order[0]], at(0)), None);
-        assert_eq!(bench.arrive(7, pieces[order[0]], at(1)), None, "again");
-        assert_eq!(bench.arrive(7, pieces[order[1]], at(2_000)), None);
-        assert_eq!(bench.arrive(7, pieces[order[2]], at(4_000)), Some(pieces.to_vec()));
+        assert_eq!(bench.arrive(7, fragments[order[0]], at(0)), None);
+        assert_eq!(bench.arrive(7, fragments[order[0]], at(1)), None, "again");
+        assert_eq!(bench.arrive(7, fragments[order[1]], at(2_000)), None);
+        assert_eq!(bench.arrive(7, fragments[order[2]], at(4_000)), Some(fragments.to_vec()));
         assert_eq!((bench.fragments.len(), bench.places.len()), (0, 0));
         assert_eq!(bench.lost, [(7, Loss::Duplicate)]);
     }
@@ -97,12 +97,12 @@ fn pieces_that_overlap_or_contradict_lose_all_of_their_datagram() {
         &[span(1480, 100, false), span(2960, 100, false)],
         &[span(2960, 100, true), span(1480, 100, false)],
     ];
-    for pieces in teardrops {
+    for fragments in teardrops {
         let mut bench = Bench::new(16);
-        for &piece in pieces {
-            assert_eq!(bench.arrive(7, piece, at(0)), None, "{pieces:?}");
+        for &fragment in fragments {
+            assert_eq!(bench.arrive(7, fragment, at(0)), None, "{fragments:?}");
         }
-        assert_eq!(bench.lost, [(7, Loss::Overlap); 2], "{pieces:?}");
+        assert_eq!(bench.lost, [(7, Loss::Overlap); 2], "{fragments:?}");
         assert_eq!(bench.arrive(7, span(0, 8, true), at(9_999)), None, "what still comes is lost as well");
         assert_eq!(bench.lost.len(), 3);
         bench.expire(at(10_000));
@@ -114,10 +114,10 @@ fn pieces_that_overlap_or_contradict_lose_all_of_their_datagram() {
 #[test]
 fn a_datagram_of_too_many_pieces_is_lost() {
     let mut bench = Bench::new(1000);
-    for piece in 0..=MOST_PIECES {
-        assert_eq!(bench.arrive(7, span(piece * 8, 8, true), at(0)), None);
+    for fragment in 0..=MOST_FRAGMENTS {
+        assert_eq!(bench.arrive(7, span(fragment * 8, 8, true), at(0)), None);
     }
-    assert_eq!(bench.lost, [(7, Loss::TooMany); MOST_PIECES as usize + 1]);
+    assert_eq!(bench.lost, [(7, Loss::TooMany); MOST_FRAGMENTS as usize + 1]);
     assert_eq!(bench.fragments.len(), 0);
 }
 
@@ -153,8 +153,8 @@ fn the_oldest_give_way_and_a_datagram_that_follows_itself_gets_through() {
 #[test]
 fn one_datagram_that_fills_everything_gives_way_to_itself() {
     let mut bench = Bench::new(2);
-    for piece in 0..2 {
-        bench.arrive(7, span(piece * 8, 8, true), at(0));
+    for fragment in 0..2 {
+        bench.arrive(7, span(fragment * 8, 8, true), at(0));
     }
     assert_eq!(bench.arrive(7, span(16, 8, false), at(0)), None);
     assert_eq!((bench.lost.clone(), bench.fragments.len()), (vec![(7, Loss::GaveWay); 3], 0));
@@ -165,12 +165,12 @@ fn one_datagram_that_fills_everything_gives_way_to_itself() {
 struct Model {
     bytes: BTreeSet<u16>,
     total: Option<u16>,
-    pieces: Vec<Span>,
+    fragments: Vec<Span>,
     broken: bool,
 }
 
 proptest! {
-    /// Against sets of bytes: a datagram is whole exactly when every byte up to its end was told once, and every piece
+    /// Against sets of bytes: a datagram is whole exactly when every byte up to its end was there once, and every fragment
     /// is taken, waits, or was lost.
     #[test]
     fn agrees_with_sets_of_bytes(
@@ -182,11 +182,11 @@ proptest! {
         let mut arrived = 0;
         let mut taken = 0;
         for (id, offset, length, more) in steps {
-            let piece = span(offset * 8, length * 8, more);
+            let fragment = span(offset * 8, length * 8, more);
             arrived += 1;
-            let whole = bench.arrive(id, piece, at(0));
-            let Model { bytes, total, pieces, broken } = model.entry(id).or_default();
-            if *broken || pieces.contains(&piece) {
+            let whole = bench.arrive(id, fragment, at(0));
+            let Model { bytes, total, fragments, broken } = model.entry(id).or_default();
+            if *broken || fragments.contains(&fragment) {
                 prop_assert_eq!(whole, None);
                 continue;
             }
@@ -204,7 +204,7 @@ proptest! {
                 continue;
             }
             bytes.extend(&mine);
-            pieces.push(piece);
+            fragments.push(fragment);
             if !more {
                 *total = Some(end);
             }
@@ -212,8 +212,8 @@ proptest! {
             prop_assert_eq!(whole.is_some(), complete);
             if let Some(whole) = whole {
                 taken += whole.len();
-                pieces.sort_by_key(|piece| piece.offset);
-                prop_assert_eq!(&whole, &*pieces);
+                fragments.sort_by_key(|fragment| fragment.offset);
+                prop_assert_eq!(&whole, &*fragments);
                 model.remove(&id);
             }
         }

@@ -83,12 +83,12 @@ fn an_error_about_what_has_no_tuple_is_only_routed() {
 
 #[test]
 fn pieces_of_a_datagram() {
-    let pieces = Build::udp(A, B).id(7).payload(&[7; 3000]).fragments(1480);
-    let read: Vec<_> = pieces.iter().map(|piece| Packet::parse(piece).unwrap().kind).collect();
-    let piece = |offset, more, shows_ports| Kind::Fragment(Fragment { id: 7, offset, more, shows_ports });
-    assert_eq!(read, [piece(0, true, true), piece(1480, true, false), piece(2960, false, false)]);
+    let fragments = Build::udp(A, B).id(7).payload(&[7; 3000]).fragments(1480);
+    let read: Vec<_> = fragments.iter().map(|fragment| Packet::parse(fragment).unwrap().kind).collect();
+    let fragment = |offset, more, shows_ports| Kind::Fragment(Fragment { id: 7, offset, more, shows_ports });
+    assert_eq!(read, [fragment(0, true, true), fragment(1480, true, false), fragment(2960, false, false)]);
     let tuple = parse(&Build::udp(A, B)).tuple();
-    assert_eq!(Packet::parse(&pieces[0]).unwrap().fragment_tuple(), tuple);
+    assert_eq!(Packet::parse(&fragments[0]).unwrap().fragment_tuple(), tuple);
 }
 
 #[test]
