@@ -4,20 +4,19 @@
 //! the first, the answer would bypass us on the link, or a host would meet its own address as source.
 
 use super::events::EngineEvent;
-use super::service::silence_without_member;
 use super::verdict::{DropReason, Verdict};
 use super::walk::Walk;
 use crate::flow::{Direction, Flow, FlowId, PathKind, Track};
 use crate::policy::intent::MemberId;
 use crate::policy::snapshot::{ServiceView, VirtualView};
-use crate::wire::reply::{IcmpError, Reply};
+use crate::wire::reply::IcmpError;
 use crate::wire::{Endpoint, Kind, Protocol, Tuple};
 
 impl Walk<'_> {
     /// From a member to a virtual address.
     pub(super) fn hairpin_with_ports(&mut self, sender: MemberId, server: &VirtualView, tuple: Tuple) -> Verdict {
         match server.service(tuple.protocol, tuple.dst.port) {
-            Some(service) if !service.enabled => self.reject_hairpin(DropReason::VirtualServerDisabled),
+            Some(service) if !service.enabled => self.reject_by_protocol(DropReason::VirtualServerDisabled),
             Some(service) => self.hairpin_to_service(sender, service, tuple),
             None => match self.answer_between_pairs(sender, tuple) {
                 Some(verdict) => verdict,
@@ -39,7 +38,7 @@ impl Walk<'_> {
             }
             // While nobody can take it, the old one is not forgotten: its member may still speak.
             if self.hairpin_receiver(service, id).is_none() {
-                return self.no_member_for_hairpin(service);
+                return self.no_member(service.pool);
             }
         }
         self.open_hairpin(sender, service, tuple)
@@ -72,7 +71,7 @@ impl Walk<'_> {
         source: Endpoint,
     ) -> Verdict {
         let Some(receiver) = self.member_for(service.pool, source) else {
-            return self.no_member_for_hairpin(service);
+            return self.no_member(service.pool);
         };
         let inside = Endpoint::new(self.snapshot.member(receiver).address, tuple.dst.port);
         let verdict = self.forward_as(&tuple, &Tuple { src: source, dst: inside, ..tuple });
@@ -85,7 +84,7 @@ impl Walk<'_> {
     fn open_hairpin(&mut self, sender: MemberId, service: &ServiceView, tuple: Tuple) -> Verdict {
         let pool = self.snapshot.pool(service.pool);
         if pool.active.is_none() && tuple.protocol == Protocol::Tcp {
-            return self.no_member_for_hairpin(service);
+            return self.no_member(service.pool);
         }
         let from_service = self.pool_of(sender).service(tuple.protocol, tuple.src.port).is_some();
         if !self.opens() && !from_service && !self.goes_on_without_flow() {
@@ -103,7 +102,7 @@ impl Walk<'_> {
             if port.is_some() {
                 self.state.flows.release_port(Protocol::Udp, tuple.src, source);
             }
-            return self.no_member_for_hairpin(service);
+            return self.no_member(service.pool);
         };
         let inside = Endpoint::new(self.snapshot.member(receiver).address, tuple.dst.port);
         let became = Tuple { src: source, dst: inside, ..tuple };
@@ -117,7 +116,7 @@ impl Walk<'_> {
             if source.port != tuple.src.port {
                 // It was known by another port, and by which nobody remembers: the member gets a reset, and opens a new one.
                 self.state.flows.release_port_of(&flow);
-                return self.reject_hairpin(DropReason::NoFlow);
+                return self.reject_by_protocol(DropReason::NoFlow);
             }
             flow.track = Some(Track::midstream(Direction::Original, &segment));
             self.count_event(EngineEvent::LoosePickup);
@@ -175,23 +174,6 @@ impl Walk<'_> {
             && self.claimant(service.pool, source).is_some()
         {
             self.count_event(EngineEvent::SpeakerAnswered);
-        }
-    }
-
-    /// No member is active: to a member that calls, the pool's policy is what it is to any client.
-    fn no_member_for_hairpin(&mut self, service: &ServiceView) -> Verdict {
-        match silence_without_member(self.snapshot.pool(service.pool)) {
-            Some(reason) => Verdict::Drop(reason),
-            None => self.reject_hairpin(DropReason::NoActiveMember),
-        }
-    }
-
-    fn reject_hairpin(&mut self, reason: DropReason) -> Verdict {
-        match self.packet.kind {
-            Kind::Tcp(segment) if segment.flags.rst() => Verdict::Drop(reason),
-            Kind::Tcp(_) => self.reject_with(Reply::Reset, reason),
-            // Never towards a member: it would stop the receive loop of some servers.
-            _ => Verdict::Drop(reason),
         }
     }
 }

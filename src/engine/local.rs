@@ -31,16 +31,10 @@ impl Walk<'_> {
         }
     }
 
-    /// Nothing listens at the address for this packet; its sender is told as a host would (RFC 1122 3.2.2.1, RFC 9293
-    /// 3.5.2).
+    /// Nothing listens at the address for this packet; its sender is told as a host would (RFC 1122 3.2.2.1).
     pub(super) fn reject_local(&mut self) -> Verdict {
         match self.packet.kind {
-            Kind::Tcp(segment) if segment.flags.rst() => Verdict::Drop(DropReason::NotListening),
-            Kind::Tcp(_) => self.reject_with(Reply::Reset, DropReason::NotListening),
-            // Never towards a member: it would stop the receive loop of some servers.
-            Kind::Udp if self.is_from_member() => Verdict::Drop(DropReason::NotListening),
-            Kind::Udp => self.reject(IcmpError::PortUnreachable, self.packet.dst(), DropReason::NotListening),
-            Kind::Echo { .. } => Verdict::Drop(DropReason::NotListening),
+            Kind::Tcp(_) | Kind::Udp | Kind::Echo { .. } => self.reject_by_protocol(DropReason::NotListening),
             _ => Verdict::Drop(DropReason::ProtocolUnsupported),
         }
     }

@@ -7,23 +7,11 @@ use super::events::EngineEvent;
 use super::verdict::{Departure, DropReason, Verdict};
 use super::walk::Walk;
 use crate::flow::{Direction, Flow, PathKind, Refused, Track};
-use crate::policy::intent::{MemberId, NoMember};
-use crate::policy::snapshot::{PoolView, Ready, ServiceView, VirtualView};
+use crate::policy::intent::{MemberId, NoMember, PoolId};
+use crate::policy::snapshot::{Ready, ServiceView, VirtualView};
 use crate::wire::facts::Segment;
-use crate::wire::reply::{IcmpError, Reply};
 use crate::wire::{Endpoint, Kind, Rewrite, Tuple};
 use std::net::Ipv4Addr;
-
-/// Why nothing is said to whoever calls a pool in which nobody is active, if nothing is to be said.
-pub(super) fn silence_without_member(pool: &PoolView) -> Option<DropReason> {
-    match pool.no_member {
-        // A refusal now would end calls and connections that outlive a restart; a retransmission finds the member.
-        _ if pool.undecided => Some(DropReason::MemberUndecided),
-        NoMember::Drop => Some(DropReason::NoActiveMember),
-        // There is no last one to keep, or `active` would name it.
-        NoMember::Reject | NoMember::KeepLast => None,
-    }
-}
 
 impl<'a> Walk<'a> {
     /// To a virtual address but no service of it: the answer to something a member sent outward, or nothing of ours.
@@ -63,11 +51,11 @@ impl<'a> Walk<'a> {
 
     fn datagram_to_member(&mut self, service: &ServiceView) -> Verdict {
         if !service.enabled {
-            return self.reject_client(DropReason::VirtualServerDisabled);
+            return self.reject_by_protocol(DropReason::VirtualServerDisabled);
         }
         let Some(tuple) = self.packet.tuple() else { return Verdict::Drop(DropReason::NotListening) };
         let Some(member) = self.member_for(service.pool, tuple.src) else {
-            return self.no_member(self.snapshot.pool(service.pool));
+            return self.no_member(service.pool);
         };
         let inside = Endpoint::new(self.snapshot.member(member).address, tuple.dst.port);
         self.forward_as(&tuple, &Tuple { dst: inside, ..tuple })
@@ -100,7 +88,7 @@ impl<'a> Walk<'a> {
     /// A segment from outside to a service port.
     pub(super) fn segment_in(&mut self, service: &ServiceView, tuple: Tuple, segment: &Segment) -> Verdict {
         if !service.enabled {
-            return self.reject_client(DropReason::VirtualServerDisabled);
+            return self.reject_by_protocol(DropReason::VirtualServerDisabled);
         }
         let known = self.flow_of(&tuple);
         if let Some((id, side)) = known
@@ -108,9 +96,8 @@ impl<'a> Walk<'a> {
         {
             return self.on_flow(id, side, tuple);
         }
-        let pool = self.snapshot.pool(service.pool);
         // While nobody can take the new connection, the old one is not forgotten: its member may still speak.
-        let Some(member) = pool.active else { return self.no_member(pool) };
+        let Some(member) = self.snapshot.pool(service.pool).active else { return self.no_member(service.pool) };
         if let Some((id, _)) = known {
             self.state.flows.forget(self.snapshot, id);
         }
@@ -143,7 +130,7 @@ impl<'a> Walk<'a> {
     fn admit(&mut self, mut flow: Flow, segment: &Segment) -> Verdict {
         let (from, to) = (flow.key(Direction::Original), flow.translated(Direction::Original));
         if self.belongs_to_another(&to) {
-            return self.reject_client(DropReason::MemberLost);
+            return self.reject_by_protocol(DropReason::MemberLost);
         }
         if segment.flags.rst() {
             return self.forward_as(&from, &to);
@@ -173,20 +160,16 @@ impl<'a> Walk<'a> {
         taken.is_some_and(|flow| flow.path == PathKind::Service)
     }
 
-    /// No member is active: the pool's policy says what clients get.
-    fn no_member(&mut self, pool: &PoolView) -> Verdict {
-        match silence_without_member(pool) {
-            Some(reason) => Verdict::Drop(reason),
-            None => self.reject_client(DropReason::NoActiveMember),
-        }
-    }
-
-    /// A client of a service is refused, so that it fails over at once instead of waiting (RFC 3261 18.4).
-    fn reject_client(&mut self, reason: DropReason) -> Verdict {
-        match self.packet.kind {
-            Kind::Tcp(segment) if segment.flags.rst() => Verdict::Drop(reason),
-            Kind::Tcp(_) => self.reject_with(Reply::Reset, reason),
-            _ => self.reject(IcmpError::PortUnreachable, self.packet.dst(), reason),
+    /// No member is active: the pool's policy says what clients get, members among them.
+    pub(super) fn no_member(&mut self, pool: PoolId) -> Verdict {
+        let pool = self.snapshot.pool(pool);
+        match pool.no_member {
+            // A refusal now would end calls and connections that outlive a restart; a retransmission finds the member.
+            _ if pool.undecided => Verdict::Drop(DropReason::MemberUndecided),
+            NoMember::Drop => Verdict::Drop(DropReason::NoActiveMember),
+            // There is no last one to keep, or `active` would name it. Refused, a client fails over at once instead of waiting
+            // (RFC 3261 18.4).
+            NoMember::Reject | NoMember::KeepLast => self.reject_by_protocol(DropReason::NoActiveMember),
         }
     }
 }

@@ -13,7 +13,7 @@ use crate::policy::snapshot::{AddressClass, PoolView};
 use crate::policy::{InterfaceView, Snapshot};
 use crate::time::Instant;
 use crate::wire::reply::{IcmpError, Reply};
-use crate::wire::{Packet, Tuple};
+use crate::wire::{Kind, Packet, Tuple};
 use std::net::Ipv4Addr;
 
 /// One packet on its way to a verdict.
@@ -50,6 +50,16 @@ impl<'a> Walk<'a> {
             _ => self.state.rejects.allows(self.now),
         };
         if told { Verdict::Reject { with, reason } } else { Verdict::Drop(DropReason::RateLimited) }
+    }
+
+    /// The sender is refused as its protocol has it: a segment by a reset (RFC 9293 3.5.2), a datagram by port unreachable.
+    pub(super) fn reject_by_protocol(&mut self, reason: DropReason) -> Verdict {
+        match self.packet.kind {
+            Kind::Tcp(segment) if !segment.flags.rst() => self.reject_with(Reply::Reset, reason),
+            // Never towards a member: it would stop the receive loop of some servers.
+            Kind::Udp if !self.is_from_member() => self.reject(IcmpError::PortUnreachable, self.packet.dst(), reason),
+            _ => Verdict::Drop(reason),
+        }
     }
 
     /// As [`Walk::reject`], from the self-IP the sender knows us by (RFC 1812 4.3.2.4).
