@@ -49,17 +49,12 @@ impl Walk<'_> {
     /// A segment of a connection that a member opened before we forgot it, by a restart or in silence: it continues as it
     /// was, if its port was kept and still can be. A wrong guess would hide a visitor's answer, so ports must speak for it.
     fn resume_outward(&mut self, sender: MemberId, tuple: Tuple, segment: &Segment) -> Verdict {
-        let pool = self.pool_of(sender);
-        let port = self.state.flows.allocate_port(self.snapshot, sender, &tuple);
-        let (Some(snat), Some(port)) = (&pool.snat, port) else { return self.unmatched_outward() };
-        let outside = Tuple { src: Endpoint::new(snat.address, port), ..tuple };
-        let mut flow = Flow::new(PathKind::Outbound, tuple, outside.reversed());
-        self.belongs(&mut flow, sender, Direction::Original);
-        (flow.snat_port, flow.track) = (Some(port), Some(Track::midstream(Direction::Original, segment)));
-        if port != tuple.src.port {
+        let Some((mut flow, outside)) = self.outward_flow(sender, tuple) else { return self.unmatched_outward() };
+        if outside.src.port != tuple.src.port {
             self.state.flows.release_port_of(&flow);
             return self.unmatched_outward();
         }
+        flow.track = Some(Track::midstream(Direction::Original, segment));
         self.count_event(EngineEvent::LoosePickup);
         self.begin(flow, tuple, outside)
     }
@@ -92,16 +87,21 @@ impl Walk<'_> {
 
     /// A flow outward begins: a port is allocated, both sides are kept, the packet goes out.
     fn open_outward(&mut self, sender: MemberId, tuple: Tuple) -> Verdict {
-        let pool = self.pool_of(sender);
-        let Some(snat) = &pool.snat else { return self.route_unchanged() };
-        let Some(port) = self.state.flows.allocate_port(self.snapshot, sender, &tuple) else {
-            return self.reject_from_here(IcmpError::Prohibited, DropReason::PortsExhausted);
-        };
-        let outside = Tuple { src: Endpoint::new(snat.address, port), ..tuple };
+        match self.outward_flow(sender, tuple) {
+            Some((flow, outside)) => self.begin(flow, tuple, outside),
+            None => self.reject_from_here(IcmpError::Prohibited, DropReason::PortsExhausted),
+        }
+    }
+
+    /// A flow outward with a port of its own, and the tuple that what `sender` sends leaves with.
+    fn outward_flow(&self, sender: MemberId, tuple: Tuple) -> Option<(Flow, Tuple)> {
+        let address = self.pool_of(sender).snat.as_ref()?.address;
+        let port = self.state.flows.allocate_port(self.snapshot, sender, &tuple)?;
+        let outside = Tuple { src: Endpoint::new(address, port), ..tuple };
         let mut flow = Flow::new(PathKind::Outbound, tuple, outside.reversed());
         self.belongs(&mut flow, sender, Direction::Original);
         flow.snat_port = Some(port);
-        self.begin(flow, tuple, outside)
+        Some((flow, outside))
     }
 
     /// Keeps `flow` and sends its first packet on; gives its port back if either cannot be.
