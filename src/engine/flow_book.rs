@@ -7,7 +7,6 @@
 //! member or its address has come back (scenario 83).
 
 use crate::flow::key::Key;
-use crate::flow::tcp::Track;
 use crate::flow::{
     CachedRoute, Direction, Fate, Flow, FlowId, FlowTable, Lifetimes, NO_MEMBER, PathKind, Refused, ReservedPorts,
     SlotHint, SnatPorts, Tag, TimeoutClass,
@@ -171,7 +170,7 @@ impl FlowBook {
         table.expire(now, budget, |flow| on_removed(snat_ports, by_member, snapshot, &flow))
     }
 
-    /// Looks at up to `budget` places and forgets the stale flows there.
+    /// Looks at up to `budget` slots and forgets the stale flows there.
     pub(super) fn forget_stale(&mut self, snapshot: &Snapshot, budget: usize) {
         let FlowBook { table, snat_ports, by_member, stale, .. } = self;
         let Some(cursor) = *stale else { return };

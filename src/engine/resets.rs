@@ -17,7 +17,7 @@ use crate::wire::Tuple;
 
 /// Resets ordered at once, about: more would not fit a transmit queue, and a reset that is dropped is not made again.
 const ENOUGH: usize = 128;
-/// Places looked at between two looks at how much is ordered.
+/// Slots looked at between two looks at how much is ordered.
 const STRETCH: usize = 16;
 
 /// A reset to be made and sent.

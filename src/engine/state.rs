@@ -129,7 +129,7 @@ impl Engine {
         self.state.flows.expire(&self.snapshot, now, budget)
     }
 
-    /// Looks at up to `budget` places of the flow table and forgets the flows whose member or address a reload has taken
+    /// Looks at up to `budget` slots of the flow table and forgets the flows whose member or address a reload has taken
     /// away. Nothing to do, nearly always.
     #[inline]
     pub fn forget_stale(&mut self, budget: usize) {

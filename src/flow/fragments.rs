@@ -188,12 +188,12 @@ impl<A: KeyAddress> Fragments<A> {
 
     /// Gives up datagrams that have waited too long, at most `budget` of them; `gone` gets each place.
     pub fn expire(&mut self, now: Instant, budget: usize, mut gone: impl FnMut(u32, Loss)) -> usize {
-        for died in 0..budget {
+        for removed in 0..budget {
             match self.order.front() {
                 Some(slot) if now.since(self.datagrams[slot as usize].born) >= self.patience => {
                     self.give_up(slot, Loss::Incomplete, &mut gone);
                 }
-                _ => return died,
+                _ => return removed,
             }
         }
         budget

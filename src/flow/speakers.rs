@@ -181,10 +181,10 @@ impl<A: KeyAddress> Speakers<A> {
 
     /// Forgets entries not renewed for `age`, at most `budget` of them. Says how many.
     pub fn expire(&mut self, now: Instant, age: Duration, budget: usize) -> usize {
-        for died in 0..budget {
+        for removed in 0..budget {
             match self.order.front() {
                 Some(at) if now.since(self.slots[at as usize].speaker.last_seen) >= age => self.remove(at),
-                _ => return died,
+                _ => return removed,
             }
         }
         budget

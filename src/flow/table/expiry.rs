@@ -80,24 +80,24 @@ impl<A: KeyAddress> FlowTable<A> {
     /// Forgets flows whose lifetime is over, at most `budget` of them, and hands each to `gone`. Says how many.
     pub fn expire(&mut self, now: Instant, budget: usize, mut gone: impl FnMut(Flow<A>)) -> usize {
         self.relist_overdue();
-        let mut died = 0;
+        let mut removed = 0;
         for step in 0..TimeoutClass::COUNT {
             let class = TimeoutClass::ALL[(self.turn + step) % TimeoutClass::COUNT];
-            while died < budget {
+            while removed < budget {
                 let mut due = [FlowId(NIL); AT_ONCE];
-                let count = self.due(class, now, &mut due[..AT_ONCE.min(budget - died)]);
+                let count = self.due(class, now, &mut due[..AT_ONCE.min(budget - removed)]);
                 for id in &due[..count] {
                     self.prefetch_keys(*id);
                 }
                 due[..count].iter().filter_map(|id| self.remove(*id)).for_each(&mut gone);
-                died += count;
+                removed += count;
                 if count == 0 {
                     break;
                 }
             }
         }
         self.turn = (self.turn + 1) % TimeoutClass::COUNT;
-        died
+        removed
     }
 
     /// Forgets the flow of a class that was idle longest, to make room (to within the 32nd of a lifetime that the lists

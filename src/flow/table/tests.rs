@@ -359,13 +359,13 @@ proptest! {
                 Step::Advance(seconds) => now += Duration::from_secs(seconds),
                 Step::Expire(budget) => {
                     let mut gone = Vec::new();
-                    let died = table.expire(now, budget, |flow| gone.push(flow.key(Direction::Original).src.port));
-                    prop_assert!(died == gone.len() && died <= budget);
+                    let removed = table.expire(now, budget, |flow| gone.push(flow.key(Direction::Original).src.port));
+                    prop_assert!(removed == gone.len() && removed <= budget);
                     for n in gone {
-                        prop_assert!(now - model.0[&n].1 >= model.lifetime(n), "{} died early", n);
+                        prop_assert!(now - model.0[&n].1 >= model.lifetime(n), "{} removed early", n);
                         model.0.remove(&n);
                     }
-                    prop_assert!(died == budget || model.overdue(now, 1) == 0);
+                    prop_assert!(removed == budget || model.overdue(now, 1) == 0);
                 }
                 Step::Evict => {
                     let Some(gone) = table.evict(TimeoutClass::Udp) else { continue };
