@@ -6,8 +6,10 @@
 mod clock;
 mod load;
 mod log;
+mod mail;
 mod manage;
 mod plane;
+mod reader;
 mod rss;
 
 use crate::admin;
@@ -81,6 +83,8 @@ fn introduce(file: &Path, configuration: &Configuration) {
 fn start(file: &Path, configuration: Configuration, log: &Log) -> Result<Ending> {
     let clock = Clock::start();
     let runtime = tokio::runtime::Builder::new_current_thread()
+        // However busy the loop is, sockets and signals are heard.
+        .event_interval(1)
         .enable_all()
         .build()
         .context("the management loop cannot start")?;
@@ -98,7 +102,7 @@ fn start(file: &Path, configuration: Configuration, log: &Log) -> Result<Ending>
     log_ports(&configuration, &plane);
     let controller = controller(configuration, snat_ports, &plane, log, clock);
     let (sender, asked) = mpsc::channel(QUESTIONS);
-    let manager = Manager::new(controller, plane, asked, file.to_owned(), log.clone(), clock);
+    let manager = Manager::new(controller, plane, asked, file, log.clone(), clock);
     runtime.block_on(serve(manager, sender, socket, page))
 }
 

@@ -5,15 +5,15 @@
 
 use super::clock::Clock;
 use super::log::Log;
+use super::mail::{self, EVENTS, Outgoing};
 use super::plane::Plane;
+use super::reader::Reader;
 use crate::admin::{Answer, Asked};
-use crate::config;
 use crate::control::{Controller, Input, Output};
 use crate::policy::intent::PortId;
 use crate::time::{Duration, Instant};
-use crate::worker::mailbox::Command;
-use std::collections::{HashMap, VecDeque};
-use std::path::PathBuf;
+use std::collections::HashMap;
+use std::path::Path;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{mpsc, oneshot, watch};
 
@@ -28,10 +28,9 @@ pub struct Manager {
     controller: Controller,
     plane: Plane,
     asked: mpsc::Receiver<Asked>,
-    file: PathBuf,
+    reader: Reader,
     log: Log,
-    /// Commands that found a worker's ring full, oldest first.
-    backlog: Vec<VecDeque<Command>>,
+    outgoing: Vec<Outgoing>,
     answers: HashMap<u64, oneshot::Sender<Answer>>,
     requests: u64,
     links: Vec<bool>,
@@ -52,14 +51,15 @@ impl Manager {
         controller: Controller,
         plane: Plane,
         asked: mpsc::Receiver<Asked>,
-        file: PathBuf,
+        file: &Path,
         log: Log,
         clock: Clock,
     ) -> Manager {
-        let backlog = plane.mail.iter().map(|_| VecDeque::new()).collect();
+        let outgoing = plane.mail.iter().map(|_| Outgoing::new(plane.unsent())).collect();
+        let reader = Reader::new(file);
         let links = vec![false; plane.macs.len()];
         let (answers, requests, stopped) = (HashMap::new(), 0, false);
-        Manager { clock, controller, plane, asked, file, log, backlog, answers, requests, links, stopped }
+        Manager { clock, controller, plane, asked, reader, log, outgoing, answers, requests, links, stopped }
     }
 
     /// Runs until a signal ends it or a worker is lost, then stops the workers in order.
@@ -86,16 +86,22 @@ impl Manager {
                     return Ending::WorkerLost;
                 }
             }
-            self.read_mail(now);
-            self.handle(Input::Tick);
+            let more = self.read_mail(now);
             let pause = self.pause(now);
+            let wait = async {
+                match more {
+                    true => tokio::task::yield_now().await,
+                    false => tokio::time::sleep(pause).await,
+                }
+            };
+            // One of those who are ready, by chance: none can keep another from its turn.
             tokio::select! {
-                biased;
                 _ = terminate.recv() => return Ending::Asked,
                 _ = interrupt.recv() => return Ending::Asked,
                 _ = hangup.recv() => self.handle(Input::Hangup),
                 Some(asked) = self.asked.recv() => self.ask(asked),
-                () = tokio::time::sleep(pause) => {}
+                (request_id, read) = self.reader.reading() => self.handle(Input::Reload { request_id, read }),
+                () = wait => {}
             }
         }
     }
@@ -115,22 +121,22 @@ impl Manager {
     fn act_on_all(&mut self) {
         let mut outputs: Vec<Output> = std::iter::from_fn(|| self.controller.poll_output()).collect();
         outputs.sort_by_key(|output| !matches!(output, Output::ToWorker(..)));
+        let commands = outputs.partition_point(|output| matches!(output, Output::ToWorker(..)));
+        let others = outputs.split_off(commands);
         outputs.into_iter().for_each(|output| self.act(output));
         self.flush();
+        others.into_iter().for_each(|output| self.act(output));
     }
 
     fn act(&mut self, output: Output) {
         match output {
-            Output::ToWorker(worker, command) => {
-                self.backlog[usize::from(worker.0)].push_back(command);
-                self.flush();
-            }
+            Output::ToWorker(worker, command) => self.outgoing[usize::from(worker.0)].push(command),
             Output::Answer { request_id, answer } => {
                 if let Some(asker) = self.answers.remove(&request_id) {
                     let _ = asker.send(answer);
                 }
             }
-            Output::ReadFile { request_id } => self.read_file(request_id),
+            Output::ReadFile { request_id } => self.reader.read(request_id),
             Output::Log { level, message } => super::log::write(level, &message),
             Output::LogLevel(level) => self.log.set_level(level),
             Output::Ready => {
@@ -143,22 +149,17 @@ impl Manager {
 
     /// Gives workers their commands as far as their rings have room; in order.
     fn flush(&mut self) {
-        for (backlog, mail) in self.backlog.iter_mut().zip(&mut self.plane.mail) {
-            while !mail.commands.is_full()
-                && let Some(command) = backlog.pop_front()
-            {
-                let _ = mail.commands.push(command);
-            }
+        for (outgoing, mail) in self.outgoing.iter_mut().zip(&mut self.plane.mail) {
+            outgoing.flush(mail);
         }
     }
 
-    fn read_mail(&mut self, now: Instant) {
-        for worker in 0..self.plane.mail.len() {
-            while let Ok(event) = self.plane.mail[worker].events.pop() {
-                self.controller.handle(Input::Event(event), now);
-                self.act_on_all();
-            }
-        }
+    /// Passes on a bounded part of the workers' mail, and has done what is due. Says whether there is more.
+    fn read_mail(&mut self, now: Instant) -> bool {
+        let (events, more) = mail::read(&mut self.plane.mail, EVENTS);
+        self.controller.handle_all(events.into_iter().map(Input::Event), now);
+        self.act_on_all();
+        more
     }
 
     fn check_links(&mut self, now: Instant) {
@@ -178,19 +179,12 @@ impl Manager {
         self.handle(Input::Asked { request_id, request: asked.request });
     }
 
-    /// Reads the file again and tells the controller what stands there.
-    fn read_file(&mut self, request_id: Option<u64>) {
-        let read = config::load(&self.file).map(Box::new);
-        self.controller.handle(Input::Reload { request_id, read }, self.clock.now());
-    }
-
     /// Stops the workers and waits until their snapshots are returned, or the controller's patience is at its end.
     fn stop(mut self) {
         self.handle(Input::Stop);
         while !self.stopped {
             std::thread::sleep(ROUND);
             self.read_mail(self.clock.now());
-            self.handle(Input::Tick);
         }
         self.plane.end();
     }

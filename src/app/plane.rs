@@ -47,6 +47,8 @@ pub struct Plane {
 
 /// What management reads of the data plane while it runs.
 struct Gauges {
+    /// Frames of management's that no worker could take.
+    unsent: Arc<AtomicU64>,
     ports: Ports,
     workers: Vec<Arc<Gauge>>,
 }
@@ -86,7 +88,12 @@ impl Plane {
             mail.push(management);
             workers.push(gauge);
         }
-        Ok(Plane { mail, macs, gauges: Arc::new(Gauges { ports, workers }), facts, threads })
+        Ok(Plane { mail, macs, gauges: Arc::new(Gauges { unsent: Arc::default(), ports, workers }), facts, threads })
+    }
+
+    /// Counts frames of management's that no worker could take.
+    pub fn unsent(&self) -> Arc<AtomicU64> {
+        Arc::clone(&self.gauges.unsent)
     }
 
     /// Everything that counts, the log's losses included.
@@ -212,5 +219,9 @@ impl CounterSource for Counting {
 
     fn log_lines_lost(&self) -> u64 {
         self.log.lost()
+    }
+
+    fn frames_unsent(&self) -> u64 {
+        self.gauges.unsent.load(Ordering::Relaxed)
     }
 }

@@ -31,6 +31,8 @@ pub struct Announcements {
     /// Our addresses on links that are up.
     places: BTreeSet<Place>,
     under_way: BTreeMap<Place, Campaign>,
+    /// The same by when the next announcement is due.
+    due: BTreeSet<(Instant, Place)>,
     defended: BTreeMap<Place, Instant>,
 }
 
@@ -53,22 +55,27 @@ impl Announcements {
         self.defended.retain(|place, _| places.contains(place));
         let new = places.difference(&self.places);
         self.under_way.extend(new.map(|place| (*place, Campaign { began: now, made: 0 })));
+        self.due = self.under_way.iter().map(|(place, campaign)| (campaign.due(), *place)).collect();
         self.places = places;
     }
 
     /// The next announcement due at `now`; to be called until `None`.
     pub fn poll(&mut self, now: Instant) -> Option<Place> {
-        let (&place, campaign) = self.under_way.iter_mut().find(|(_, campaign)| campaign.due() <= now)?;
+        let (_, place) = self.due.first().copied().filter(|(due, _)| *due <= now)?;
+        self.due.pop_first();
+        let campaign = self.under_way.get_mut(&place)?;
         campaign.made += 1;
         if campaign.made == TIMETABLE.len() {
             self.under_way.remove(&place);
+        } else {
+            self.due.insert((campaign.due(), place));
         }
         Some(place)
     }
 
     /// When [`Announcements::poll`] has something.
     pub fn next_deadline(&self) -> Option<Instant> {
-        self.under_way.values().map(|campaign| campaign.due()).min()
+        self.due.first().map(|(due, _)| *due)
     }
 
     /// Somebody claims the address: whether it may be defended now. The caller announces it once if so.

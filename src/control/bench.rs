@@ -37,6 +37,10 @@ impl CounterSource for Still {
     fn log_lines_lost(&self) -> u64 {
         3
     }
+
+    fn frames_unsent(&self) -> u64 {
+        4
+    }
 }
 
 /// What a fake member does with a probe.

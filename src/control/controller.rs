@@ -119,6 +119,18 @@ impl Controller {
 
     /// Something happened at `now`; then everything that is due is done.
     pub fn handle(&mut self, input: Input, now: Instant) {
+        self.handle_all([input], now);
+    }
+
+    /// The same for several things; what is due is done once, after them.
+    pub fn handle_all(&mut self, inputs: impl IntoIterator<Item = Input>, now: Instant) {
+        for input in inputs {
+            self.on_input(input, now);
+        }
+        self.turn(now);
+    }
+
+    fn on_input(&mut self, input: Input, now: Instant) {
         match input {
             Input::Event(event) => self.on_worker(event, now),
             Input::Asked { request_id, request } => self.ask(request_id, request, now),
@@ -128,7 +140,6 @@ impl Controller {
             Input::Tick => {}
             Input::Stop => self.stop(now),
         }
-        self.turn(now);
     }
 
     /// The next thing to do; to be called until `None` after each [`Controller::handle`].
@@ -162,7 +173,9 @@ impl Controller {
         self.on_link_events(now);
         self.probing.poll(&self.intent, &mut self.link, &mut self.outputs, now);
         self.on_link_events(now);
-        if self.probing.take_news() || self.pools.next_deadline().is_some_and(|due| due <= now) {
+        let news = self.probing.take_news();
+        if !news.is_empty() || self.pools.next_deadline().is_some_and(|due| due <= now) {
+            news.into_iter().for_each(|pool| self.pools.touch(pool));
             self.choose(now);
         }
         self.link.transmit(&mut self.outputs, now);
@@ -268,14 +281,13 @@ impl Controller {
     pub(super) fn choose(&mut self, now: Instant) {
         let monitors = self.probing.monitors();
         let verdict = |member| monitors.verdict(member);
-        for switched in self.pools.reconsider(&self.intent, verdict, &mut self.outputs, now) {
+        let (switched, news) = self.pools.reconsider(&self.intent, verdict, &mut self.health, &mut self.outputs, now);
+        for switched in switched {
             let name = |id: MemberId| self.intent.members[id].name.clone();
             let (from, to) = (switched.from, switched.to.map(name));
             self.record_switchover(switched.pool, from.map(|from| (from, name(from))), to, switched.reason, now);
         }
-        let health = self.pools.health();
-        if health != self.health {
-            self.health = health;
+        if news {
             self.publisher.changed(now);
         }
     }

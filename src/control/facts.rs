@@ -103,6 +103,8 @@ pub trait CounterSource: Send {
     fn port(&self, port: PortId) -> PortCounters;
     /// Lines of the log that could not be written.
     fn log_lines_lost(&self) -> u64;
+    /// Frames made by management that no worker could take.
+    fn frames_unsent(&self) -> u64;
 }
 
 /// What the controller is started with, and never changes.

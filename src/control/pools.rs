@@ -11,7 +11,7 @@ use crate::monitor::Verdict;
 use crate::monitor::election::{self, Ballot, Candidate, Choice};
 use crate::policy::Intent;
 use crate::policy::health::{Generation, Health, MemberHealth, PoolHealth, State};
-use crate::policy::intent::{Member, MemberId, PoolId};
+use crate::policy::intent::{Member, MemberId, Pool, PoolId};
 use crate::time::{Duration, Instant};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -74,6 +74,10 @@ pub struct Switched {
 pub struct Pools {
     members: BTreeMap<MemberId, MemberStatus>,
     pools: BTreeMap<PoolId, PoolStatus>,
+    /// Pools of which something may have changed since they were last reconsidered.
+    touched: BTreeSet<PoolId>,
+    /// Members that cannot claim peers, by when that ends.
+    holdoffs: BTreeSet<(Instant, MemberId)>,
 }
 
 impl Pools {
@@ -113,7 +117,14 @@ impl Pools {
             }
         }
         self.follow_members(intent, now);
+        self.holdoffs.retain(|(_, id)| intent.members.contains(*id));
+        self.touched = intent.pools.entries().map(|(id, _)| id).collect();
         lost_active
+    }
+
+    /// Something may have changed for a member of this pool.
+    pub fn touch(&mut self, pool: PoolId) {
+        self.touched.insert(pool);
     }
 
     /// A member at a new address is another one; but what the operator has set goes with the name as well.
@@ -128,22 +139,26 @@ impl Pools {
         }
     }
 
-    /// Weighs what the monitors and the operator say now. Returned are the pools whose active member is another one since.
+    /// Weighs what the monitors and the operator say now of the pools that were touched, and updates what workers are to know of
+    /// them. Returned are those that have another active member since, and whether the workers are to know anything new.
     pub fn reconsider<'a>(
         &mut self,
         intent: &Intent,
         verdict: impl Fn(MemberId) -> &'a Verdict,
+        health: &mut Health,
         out: &mut Outbox,
         now: Instant,
-    ) -> Vec<Switched> {
-        let mut lost = BTreeSet::new();
-        for (id, member) in &mut self.members {
-            if member.overlay(verdict(*id), now) {
-                lost.insert(*id);
+    ) -> (Vec<Switched>, bool) {
+        self.end_holdoffs(now);
+        let (mut switched, mut news) = (Vec::new(), false);
+        for id in std::mem::take(&mut self.touched) {
+            let Some(meant) = intent.pools.get(id) else { continue };
+            let mut lost = BTreeSet::new();
+            for member in &meant.members {
+                if self.members.get_mut(member).is_some_and(|known| known.overlay(verdict(*member), now)) {
+                    lost.insert(*member);
+                }
             }
-        }
-        let mut switched = Vec::new();
-        for (id, meant) in intent.pools.entries() {
             let candidates: Vec<Candidate<'_>> = meant.members.iter().map(|&id| self.candidate(id)).collect();
             let PoolStatus { active: current, forced, .. } = self.pools[&id];
             let (fail_back, no_member) = (meant.fail_back, meant.no_member);
@@ -156,14 +171,36 @@ impl Pools {
                 None => out.clear(&alarm_key(id), || format!("pool {}", meant.name)),
             }
             switched.extend(self.apply(id, choice, &lost, now));
-        }
-        for (id, member) in &mut self.members {
-            if let Some(generation) = member.released.take_if(|_| lost.contains(id)) {
-                member.lost_before = generation;
+            for at in &lost {
+                if let Some(member) = self.members.get_mut(at)
+                    && let Some(generation) = member.released.take()
+                {
+                    member.lost_before = generation;
+                }
             }
-            member.lost_role = member.lost_role.filter(|&lost| now.since(lost) < CLAIM_HOLDOFF);
+            news |= self.update(id, meant, health);
         }
-        switched
+        (switched, news)
+    }
+
+    /// Who lost the role long ago can claim again.
+    fn end_holdoffs(&mut self, now: Instant) {
+        while let Some(&(_, id)) = self.holdoffs.first().filter(|(until, _)| *until <= now) {
+            self.set_lost_role(id, None);
+            if let Some(member) = self.members.get(&id) {
+                self.touched.insert(member.pool);
+            }
+        }
+    }
+
+    fn set_lost_role(&mut self, id: MemberId, lost: Option<Instant>) {
+        let Some(member) = self.members.get_mut(&id) else { return };
+        if let Some(before) = std::mem::replace(&mut member.lost_role, lost) {
+            self.holdoffs.remove(&(before + CLAIM_HOLDOFF, id));
+        }
+        if let Some(at) = lost {
+            self.holdoffs.insert((at + CLAIM_HOLDOFF, id));
+        }
     }
 
     /// What the workers are to know.
@@ -174,30 +211,44 @@ impl Pools {
             pools: vec![PoolHealth::default(); bound(self.pools.keys().last().map(|id| id.index()))],
         };
         for (id, status) in &self.members {
-            health.members[id.index()] = MemberHealth {
-                state: status.state,
-                may_claim: status.admin != AdminState::Offline && status.lost_role.is_none(),
-                lost_before: status.lost_before,
-            };
+            health.members[id.index()] = status.health();
         }
-        for (id, &PoolStatus { active, generation, .. }) in &self.pools {
-            health.pools[id.index()] = PoolHealth { active, generation };
+        for (id, status) in &self.pools {
+            health.pools[id.index()] = status.health();
         }
         health
     }
 
+    /// The part of that which is about one pool. Says whether it is another than before.
+    fn update(&self, id: PoolId, meant: &Pool, health: &mut Health) -> bool {
+        let mut news = false;
+        for member in &meant.members {
+            if let (Some(place), Some(status)) = (health.members.get_mut(member.index()), self.members.get(member)) {
+                let now = status.health();
+                news |= std::mem::replace(place, now) != now;
+            }
+        }
+        if let (Some(place), Some(status)) = (health.pools.get_mut(id.index()), self.pools.get(&id)) {
+            let now = status.health();
+            news |= std::mem::replace(place, now) != now;
+        }
+        news
+    }
+
     /// When time alone changes something: [`Pools::reconsider`] is due.
     pub fn next_deadline(&self) -> Option<Instant> {
-        self.members.values().filter_map(|member| member.lost_role).map(|lost| lost + CLAIM_HOLDOFF).min()
+        self.holdoffs.first().map(|&(until, _)| until)
     }
 
     /// The operator sets a member. Drained or offline, it is no longer forced.
     pub fn set_admin(&mut self, member: MemberId, admin: AdminState) {
-        if let Some(status) = self.members.get_mut(&member) {
-            status.admin = admin;
-        }
-        if admin != AdminState::Enabled {
-            self.pools.values_mut().for_each(|pool| pool.forced = pool.forced.filter(|forced| *forced != member));
+        let Some(status) = self.members.get_mut(&member) else { return };
+        status.admin = admin;
+        self.touched.insert(status.pool);
+        if let Some(pool) = self.pools.get_mut(&status.pool)
+            && admin != AdminState::Enabled
+        {
+            pool.forced = pool.forced.filter(|forced| *forced != member);
         }
     }
 
@@ -206,6 +257,7 @@ impl Pools {
         if let Some(status) = self.pools.get_mut(&pool) {
             status.forced = member;
         }
+        self.touched.insert(pool);
     }
 
     /// How the member stands.
@@ -245,21 +297,36 @@ impl Pools {
         lost: &BTreeSet<MemberId>,
         now: Instant,
     ) {
+        from.into_iter().for_each(|from| self.set_lost_role(from, Some(now)));
         if let Some((from, member)) = from.and_then(|from| Some((from, self.members.get_mut(&from)?))) {
-            member.lost_role = Some(now);
             if lost.contains(&from) {
                 member.lost_before = generation;
             } else {
                 member.released = Some(generation);
             }
         }
+        to.into_iter().for_each(|to| self.set_lost_role(to, None));
         if let Some(member) = to.and_then(|to| self.members.get_mut(&to)) {
-            (member.lost_role, member.released) = (None, None);
+            member.released = None;
         }
     }
 }
 
+impl PoolStatus {
+    fn health(&self) -> PoolHealth {
+        PoolHealth { active: self.active, generation: self.generation }
+    }
+}
+
 impl MemberStatus {
+    fn health(&self) -> MemberHealth {
+        MemberHealth {
+            state: self.state,
+            may_claim: self.admin != AdminState::Offline && self.lost_role.is_none(),
+            lost_before: self.lost_before,
+        }
+    }
+
     /// Lays what the operator has set over the verdict. Says whether the member is lost: what it had is gone.
     fn overlay(&mut self, verdict: &Verdict, now: Instant) -> bool {
         let (state, reason) = match self.admin {

@@ -8,10 +8,11 @@ use super::outbox::Outbox;
 use crate::monitor::{Monitors, Outcome, ProbeId, Start};
 use crate::policy::Intent;
 use crate::policy::adjacency::{Neighbour, NextHop};
-use crate::policy::intent::{InterfaceId, MemberId};
+use crate::policy::intent::{InterfaceId, MemberId, PoolId};
 use crate::probe::HostStack;
 use crate::time::Instant;
 use crate::wire::Packet;
+use std::collections::BTreeSet;
 use std::net::Ipv4Addr;
 
 /// Datagrams that wait for one member's MAC, at most.
@@ -26,7 +27,8 @@ pub struct Probing {
     /// Datagrams to members whose MAC is not known yet, oldest first.
     waiting: Vec<(NextHop, Vec<u8>)>,
     hints: u64,
-    news: bool,
+    /// Pools with members of which something new is known.
+    news: BTreeSet<PoolId>,
 }
 
 impl Probing {
@@ -37,7 +39,7 @@ impl Probing {
             host: HostStack::new(seed.rotate_left(32), now),
             waiting: Vec::new(),
             hints: 0,
-            news: true,
+            news: all_pools(intent),
         };
         probing.host.set_addresses(self_ips(intent), now);
         probing
@@ -46,7 +48,7 @@ impl Probing {
     /// Takes a new intent. Probes under way to monitors that are gone are forgotten.
     pub fn reconfigure(&mut self, intent: &Intent, now: Instant) {
         self.monitors.reconfigure(intent, now);
-        self.news = true;
+        self.news = all_pools(intent);
         self.host.set_addresses(self_ips(intent), now);
         self.waiting.retain(|(hop, _)| intent.members.iter().any(|member| member.hop() == *hop));
     }
@@ -71,8 +73,8 @@ impl Probing {
         }
     }
 
-    /// Whether a probe has ended, or members are others, since this was last asked.
-    pub fn take_news(&mut self) -> bool {
+    /// The pools of members of whom something new is known since this was last asked.
+    pub fn take_news(&mut self) -> BTreeSet<PoolId> {
         std::mem::take(&mut self.news)
     }
 
@@ -135,7 +137,6 @@ impl Probing {
         out: &mut Outbox,
         now: Instant,
     ) {
-        self.news = true;
         let silent = outcome == Outcome::Timeout;
         match &outcome {
             Outcome::Good { rtt, detail } => out.trace(|| format!("probe {}: {detail} in {rtt:?}", probe.0)),
@@ -144,6 +145,7 @@ impl Probing {
         }
         let Some(id) = self.monitors.on_outcome(probe, outcome, now) else { return };
         let (member, verdict) = (&intent.members[id], self.monitors.verdict(id));
+        self.news.insert(member.pool);
         if verdict.since == now {
             out.debug(|| format!("member {} is {}: {}", member.name, verdict.state, verdict.reason));
         }
@@ -167,6 +169,10 @@ impl Probing {
             }
         }
     }
+}
+
+fn all_pools(intent: &Intent) -> BTreeSet<PoolId> {
+    intent.pools.entries().map(|(id, _)| id).collect()
 }
 
 fn self_ips(intent: &Intent) -> impl Iterator<Item = (InterfaceId, Ipv4Addr)> {

@@ -282,6 +282,11 @@ impl Controller {
                 self.machine.counters.log_lines_lost(),
                 "Lines of the log that could not be written: the reader was slow or gone.",
             ),
+            (
+                "management_frames_dropped",
+                self.machine.counters.frames_unsent(),
+                "Frames the management core made (ARP, probes) and no worker could take: too many waited.",
+            ),
             ("neighbours", self.link.neighbours.len() as u64, "Entries in the ARP table."),
             (
                 "neighbours_refused",

@@ -210,7 +210,16 @@ fn counters(page: &mut Page, rows: &[CounterRow], workers: &[WorkerRow]) {
 /// A counter of the management core, which belongs to no worker.
 fn is_of_management(name: &str) -> bool {
     name.starts_with("snapshot_install")
-        || matches!(name, "epochs" | "switchovers" | "neighbours" | "neighbours_refused" | "hints" | "log_lines_lost")
+        || matches!(
+            name,
+            "epochs"
+                | "switchovers"
+                | "neighbours"
+                | "neighbours_refused"
+                | "hints"
+                | "log_lines_lost"
+                | "management_frames_dropped"
+        )
 }
 
 fn counter(page: &mut Page, row: &CounterRow, only: Option<u16>) {

@@ -34,7 +34,12 @@ impl Bench {
 
     fn look(&mut self) -> Vec<Switched> {
         let verdicts = self.states.map(|state| Verdict { state, reason: format!("said {state}"), since: self.now });
-        self.pools.reconsider(&self.intent, |id| &verdicts[id.index()], &mut self.out, self.now)
+        self.intent.pools.entries().for_each(|(id, _)| self.pools.touch(id));
+        let mut health = self.pools.health();
+        let verdict = |id: MemberId| &verdicts[id.index()];
+        let (switched, _) = self.pools.reconsider(&self.intent, verdict, &mut health, &mut self.out, self.now);
+        assert_eq!(health, self.pools.health(), "what was updated is what a look at everything finds");
+        switched
     }
 
     fn see(&mut self, a: State, b: State) -> Vec<Switched> {
@@ -297,4 +302,33 @@ proptest! {
             }
         }
     }
+}
+
+#[test]
+fn only_pools_of_which_something_is_new_are_weighed() {
+    let mut bench = Bench::settled();
+    bench.see(State::Down, State::Up);
+    let over = bench.now + CLAIM_HOLDOFF;
+    let weigh = |bench: &mut Bench, now| {
+        let asked = std::cell::Cell::new(0);
+        let verdict = Verdict { state: State::Up, reason: "up".into(), since: now };
+        let ask = |_| {
+            asked.set(asked.get() + 1);
+            &verdict
+        };
+        let mut health = bench.pools.health();
+        let (switched, news) = bench.pools.reconsider(&bench.intent, ask, &mut health, &mut bench.out, now);
+        assert_eq!((switched, health), (vec![], bench.pools.health()));
+        (asked.get(), news)
+    };
+    let now = bench.now;
+    assert_eq!(weigh(&mut bench, now), (0, false), "of nobody anything is new");
+    bench.pools.touch(PAIR);
+    assert_eq!(weigh(&mut bench, now), (2, true), "sip-a is up");
+    bench.pools.touch(PAIR);
+    assert_eq!(weigh(&mut bench, now), (2, false));
+    bench.pools.set_admin(A, AdminState::Enabled);
+    assert_eq!(weigh(&mut bench, now), (2, false));
+    assert_eq!(weigh(&mut bench, over), (2, true), "sip-a may claim again");
+    assert_eq!(weigh(&mut bench, over), (0, false));
 }

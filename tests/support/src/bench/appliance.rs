@@ -47,6 +47,10 @@ impl CounterSource for Published {
     fn log_lines_lost(&self) -> u64 {
         0
     }
+
+    fn frames_unsent(&self) -> u64 {
+        0
+    }
 }
 
 /// The appliance.

@@ -1,0 +1,99 @@
+//! The workers' mail, a bounded part of it at a time.
+//!
+//! Owns how much is read in one round and from whom, so that signals, commands and probes are never behind more than that,
+//! whatever workers pass on; and what waits for a worker whose ring is full. Knows no event and no command by name, but that
+//! a frame may be dropped.
+
+use crate::worker::mailbox::{Command, Event, ManagementEnd};
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// Events read from one worker in a round, at most.
+pub const EVENTS: usize = 256;
+/// Commands that may wait for one worker before frames for it are dropped.
+const WAITING: usize = 4_096;
+
+/// Events of the next round: at most `most` of each worker, in turn. Says whether there are more.
+pub fn read(mail: &mut [ManagementEnd], most: usize) -> (Vec<Event>, bool) {
+    let mut events = Vec::new();
+    for _ in 0..most {
+        let before = events.len();
+        events.extend(mail.iter_mut().filter_map(|end| end.events.pop().ok()));
+        if events.len() == before {
+            return (events, false);
+        }
+    }
+    let more = mail.iter().any(|end| !end.events.is_empty());
+    (events, more)
+}
+
+/// Commands on their way to one worker, in order.
+#[derive(Default)]
+pub struct Outgoing {
+    waiting: VecDeque<Command>,
+    /// Frames that were dropped because too much waited.
+    dropped: Arc<AtomicU64>,
+}
+
+impl Outgoing {
+    /// Nothing waits; `dropped` counts frames that will not be sent.
+    pub fn new(dropped: Arc<AtomicU64>) -> Outgoing {
+        Outgoing { waiting: VecDeque::new(), dropped }
+    }
+
+    /// Takes a command. Only a frame can be lost, and only when very much waits.
+    pub fn push(&mut self, command: Command) {
+        if matches!(command, Command::Transmit { .. }) && self.waiting.len() >= WAITING {
+            self.dropped.fetch_add(1, Ordering::Relaxed);
+            return;
+        }
+        self.waiting.push_back(command);
+    }
+
+    /// Gives the worker what its ring has room for.
+    pub fn flush(&mut self, end: &mut ManagementEnd) {
+        while !end.commands.is_full()
+            && let Some(command) = self.waiting.pop_front()
+        {
+            let _ = end.commands.push(command);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::policy::intent::{MemberId, PortId};
+    use crate::worker::mailbox::mailbox;
+
+    #[test]
+    fn a_round_takes_a_bounded_part_of_each_workers_mail_in_turn() {
+        let (one, mut first) = mailbox(1_024);
+        let (two, mut second) = mailbox(1_024);
+        (0..1_000).for_each(|_| assert!(first.events.push(Event::Hint(MemberId(1))).is_ok()));
+        (0..2).for_each(|_| assert!(second.events.push(Event::Hint(MemberId(2))).is_ok()));
+        let mut mail = [one, two];
+        let whose = |events: Vec<Event>| -> Vec<u16> {
+            let hint = |event| if let Event::Hint(member) = event { member.0 } else { panic!() };
+            events.into_iter().map(hint).collect()
+        };
+        let (events, more) = read(&mut mail, 4);
+        assert_eq!((whose(events), more), (vec![1, 2, 1, 2, 1, 1], true));
+        let (events, more) = read(&mut mail, 1_000);
+        assert_eq!((events.len(), more), (996, false));
+    }
+
+    #[test]
+    fn what_waits_for_a_full_ring_is_bounded_and_only_frames_are_lost() {
+        let (mut management, _worker) = mailbox(2);
+        let dropped = Arc::<AtomicU64>::default();
+        let mut outgoing = Outgoing::new(Arc::clone(&dropped));
+        let frame = || Command::Transmit { port: PortId(0), frame: Box::default() };
+        (0..WAITING + 7).for_each(|_| outgoing.push(frame()));
+        outgoing.push(Command::Stop);
+        outgoing.flush(&mut management);
+        assert_eq!((outgoing.waiting.len(), dropped.load(Ordering::Relaxed)), (WAITING + 1 - 2, 7));
+        assert!(matches!(outgoing.waiting.back(), Some(Command::Stop)));
+    }
+}
