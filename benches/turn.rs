@@ -13,9 +13,8 @@ use criterion::{Bencher, BenchmarkGroup, BenchmarkId, Criterion, Throughput, cri
 use fairlead::io::BURST;
 use fairlead::policy::ids::carry_over;
 use fairlead::policy::intent::{Intent, VirtualServer};
-use fairlead::worker::hand_off::HandedOff;
 use fairlead::worker::mailbox::Event;
-use fairlead::worker::{self, Command, hand_offs};
+use fairlead::worker::{self, Command, Received, hand_offs};
 use std::net::Ipv4Addr;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -242,10 +241,10 @@ fn hand_off_ring(c: &mut Criterion) {
                 }
             });
             let (begun, mut next) = (Instant::now(), 0);
-            let received = fairlead::time::Instant::ZERO;
+            let at = fairlead::time::Instant::ZERO;
             while next < bursts * AT_ONCE {
                 (next..next + AT_ONCE)
-                    .for_each(|n| here.queue(1, HandedOff { frames: worker::Frames::One(n), port: OUTER, received }));
+                    .for_each(|n| here.queue(1, Received { frames: worker::Frames::One(n), port: OUTER, at }));
                 // What a full ring does not take is given again: nothing is lost in a bench.
                 here.flush(|_, taken| next += u64::from(taken));
             }

@@ -1,11 +1,9 @@
 //! Whether frames arrive at the worker that decides about them.
 //!
 //! Owns [`Arrivals`]: for each port, the frames a worker received there that belong to one worker or another, and those of
-//! them it handed on. What a NIC was asked for shows in the two or does not. Published once a burst, and never by a
+//! them it handed off. The two show whether a NIC does what it was asked for. Published once a burst, and never by a
 //! worker that is alone.
 
-use super::Worker;
-use crate::io::Port;
 use crate::policy::intent::PortId;
 use crossbeam::utils::CachePadded;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -29,7 +27,7 @@ pub struct Arrived {
 }
 
 impl Arrivals {
-    fn add(&self, port: PortId, burst: Arrived) {
+    pub(super) fn add(&self, port: PortId, burst: Arrived) {
         let Some(cells) = self.cells.get(port.index()) else { return };
         for (cell, more) in cells.iter().zip([burst.frames, burst.elsewhere]) {
             // Nobody else writes: no need for one indivisible step.
@@ -51,23 +49,6 @@ impl std::iter::Sum for Arrived {
             frames: sum.frames + more.frames,
             elsewhere: sum.elsewhere + more.elsewhere,
         })
-    }
-}
-
-impl<P: Port> Worker<P> {
-    /// At all ports. What belongs to nobody (ARP, what is for the appliance itself, junk) is not among it; what was to go
-    /// to another worker is, whether or not his ring had room.
-    pub(super) fn arrived(&self) -> Arrived {
-        Arrived { frames: self.mine + self.theirs, elsewhere: self.theirs }
-    }
-
-    /// A burst of `port` is done with; before it, [`Worker::arrived`] was `before`.
-    pub(super) fn note_arrivals(&self, port: PortId, before: Arrived) {
-        let after = self.arrived();
-        if after != before {
-            let (frames, elsewhere) = (after.frames - before.frames, after.elsewhere - before.elsewhere);
-            self.shared.arrivals.add(port, Arrived { frames, elsewhere });
-        }
     }
 }
 

@@ -7,8 +7,7 @@
 
 use super::Worker;
 use super::execute::reason;
-use super::frames::Frames;
-use super::hand_off::HandedOff;
+use super::frames::{Frames, Received};
 use crate::engine::{Classified, Departure, Engine, Lookup};
 use crate::io::{BURST, Frame, Port};
 use crate::policy::intent::PortId;
@@ -69,38 +68,37 @@ impl Place {
 impl<P: Port> Worker<P> {
     /// What the NIC has for us.
     pub(super) fn receive(&mut self, port: PortId, now: Instant) -> usize {
-        let before = self.arrived();
-        let count = self.ports[port.index()].receive(&mut self.batch.frames);
+        let count = self.pipeline.out.ports.receive(port, &mut self.batch.frames);
         if count > 0 {
-            self.counters.received += count as u64;
+            self.pipeline.out.ports.counters.received += count as u64;
             // The first look at every frame brings its bytes near; nothing waits for them yet.
-            self.counters.received_bytes += self.batch.frames.iter().map(look_at).sum::<u64>();
-            self.batch.read(port, &self.engine);
+            self.pipeline.out.ports.counters.received_bytes += self.batch.frames.iter().map(look_at).sum::<u64>();
+            self.batch.read(port, &self.pipeline.engine);
             self.decide_all(Origin::Nic, now);
-            self.note_arrivals(port, before);
+            self.publisher.add_arrivals(port, self.pipeline.hand_off.take_arrived());
         }
         count
     }
 
     /// Frames other workers received and this one decides about.
-    pub(super) fn take_over(&mut self, now: Instant) -> usize {
-        let mut handed_off = std::mem::take(&mut self.handed_off);
-        self.hand_off.take(&mut handed_off, BURST);
+    pub(super) fn take_handed_in(&mut self, now: Instant) -> usize {
+        let mut handed_in = std::mem::take(&mut self.handed_in);
+        self.pipeline.hand_off.take(&mut handed_in, BURST);
         let mut count = 0;
-        for HandedOff { frames, port, received } in handed_off.drain(..) {
+        for Received { frames, port, at } in handed_in.drain(..) {
             count += frames.count();
-            self.timing.handed_in(received, frames.count() as u64);
+            self.timing.handed_in(at, frames.count() as u64);
             match frames {
-                Frames::One(frame) => self.batch.push(frame, port, &self.engine),
+                Frames::One(frame) => self.batch.push(frame, port, &self.pipeline.engine),
                 // What came before it must leave before it.
-                Frames::Fragments(pieces) => {
+                frames => {
                     self.decide_all(Origin::Worker, now);
-                    self.take_over_whole(pieces, port, now);
+                    self.pipeline.process_whole(Received { frames, port, at }, now);
                 }
             }
         }
-        self.counters.taken_over += count as u64;
-        self.handed_off = handed_off;
+        self.pipeline.out.ports.counters.handed_in += count as u64;
+        self.handed_in = handed_in;
         self.decide_all(Origin::Worker, now);
         count
     }
@@ -109,20 +107,20 @@ impl<P: Port> Worker<P> {
     #[inline]
     fn decide_all(&mut self, origin: Origin, now: Instant) {
         let (mut frames, mut places) = (std::mem::take(&mut self.batch.frames), std::mem::take(&mut self.batch.places));
-        places[..frames.len()].iter_mut().for_each(|place| self.engine.prefetch_entry(&mut place.lookup));
+        places[..frames.len()].iter_mut().for_each(|place| self.pipeline.engine.prefetch_entry(&mut place.lookup));
         let mut cached = 0;
         for (frame, place) in frames.drain(..).zip(&places) {
-            match self.engine.by_cached_route(&place.packet, place.port, &place.lookup, now) {
+            match self.pipeline.engine.by_cached_route(&place.packet, place.port, &place.lookup, now) {
                 Some(Departure { forward, egress }) => {
                     cached += 1;
-                    self.outgoing.depart(frame, &place.packet, &forward.rewrite, egress, &mut self.counters);
+                    self.pipeline.out.ports.depart(frame, &place.packet, &forward.rewrite, egress);
                 }
                 None => self.decide(frame, place, origin, now),
             }
         }
         // Whose flow is here is this worker's.
-        if origin == Origin::Nic && self.steering.spreads() {
-            self.mine += cached;
+        if origin == Origin::Nic {
+            self.pipeline.hand_off.arrived_here(cached);
         }
         (self.batch.frames, self.batch.places) = (frames, places);
     }
@@ -133,21 +131,18 @@ impl<P: Port> Worker<P> {
     fn decide(&mut self, frame: P::Frame, place: &Place, origin: Origin, now: Instant) {
         let Place { packet, lookup, port, malformed } = place;
         if let Some(malformed) = *malformed {
-            return self.counters.dropped(reason(malformed));
+            return self.pipeline.out.ports.counters.dropped(reason(malformed));
         }
-        let classified = self.engine.classify_found(packet, *port, lookup);
+        let classified = self.pipeline.engine.classify_found(packet, *port, lookup);
         if origin == Origin::Nic
-            && let Some(worker) = self.steering.worker(packet, classified.path, self.engine.snapshot())
+            && let Some(worker) =
+                self.pipeline.hand_off.arrives(packet, classified.path, self.pipeline.engine.snapshot())
         {
-            if worker != usize::from(self.id.0) {
-                self.theirs += 1;
-                return self.hand_over(worker, Frames::One(frame), *port);
-            }
-            self.mine += 1;
+            return self.pipeline.hand_off.queue(worker, Received { frames: Frames::One(frame), port: *port, at: now });
         }
-        match self.engine.decide_at_once(packet, classified, now) {
+        match self.pipeline.engine.decide_at_once(packet, classified, now) {
             Some(Departure { forward, egress }) => {
-                self.outgoing.depart(frame, packet, &forward.rewrite, egress, &mut self.counters);
+                self.pipeline.out.ports.depart(frame, packet, &forward.rewrite, egress);
             }
             None => self.decide_in_full(frame, packet, classified, *port, now),
         }
@@ -155,8 +150,8 @@ impl<P: Port> Worker<P> {
 
     #[inline(never)]
     fn decide_in_full(&mut self, frame: P::Frame, packet: &Packet, classified: Classified, port: PortId, now: Instant) {
-        let verdict = self.engine.decide_in_full(packet, classified, now);
-        self.process(frame, packet, verdict, port, now);
+        let verdict = self.pipeline.engine.decide_in_full(packet, classified, now);
+        self.pipeline.process(Received { frames: Frames::One(frame), port, at: now }, packet, verdict, now);
     }
 }
 

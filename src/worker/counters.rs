@@ -1,16 +1,18 @@
 //! Every frame counted to its end.
 //!
-//! Owns [`Counters`], which a worker adds to, and [`Shared`], where it publishes the sums for management to read. The sum that
-//! must come out, over any worker, at the end of any turn:
+//! Owns [`Counters`], which a worker adds to, and [`Shared`], where its [`Publisher`] publishes them for management to read. The
+//! sum that must come out, over any worker, at the end of any turn:
 //!
 //! ```text
-//! received + originated + taken_over = transmitted + dropped + punted + handed_off + held
+//! received + originated + handed_in = transmitted + dropped + punted + handed_off + held
 //! ```
 
-use super::arrivals::Arrivals;
+use super::arrivals::{Arrivals, Arrived};
 use crate::engine::verdict::ways;
 use crate::engine::{DropReason, Engine, EngineEvent, PuntReason};
+use crate::policy::intent::PortId;
 use crossbeam::utils::CachePadded;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 ways! {
@@ -19,7 +21,7 @@ ways! {
         Received = "received": "Frames received from the NICs.",
         ReceivedBytes = "received_bytes": "Bytes received from the NICs.",
         Originated = "originated": "Frames the appliance built itself: probes, ARP, resets, ICMP errors.",
-        TakenOver = "handed_in": "Frames another worker received and handed off to this one.",
+        HandedIn = "handed_in": "Frames another worker received and handed off to this one.",
         Transmitted = "transmitted": "Frames the NICs accepted for transmission.",
         TransmittedBytes = "transmitted_bytes": "Bytes the NICs accepted for transmission.",
         HandedOff = "handed_off": "Frames handed off to the worker that owns their flow.",
@@ -35,19 +37,19 @@ pub struct Counters {
     pub received: u64,
     /// Their bytes.
     pub received_bytes: u64,
-    /// Frames made here.
+    /// Frames built here.
     pub originated: u64,
-    /// Frames taken over from other workers.
-    pub taken_over: u64,
-    /// Frames the NICs took.
+    /// Frames other workers handed off to this one.
+    pub handed_in: u64,
+    /// Frames the NICs accepted.
     pub transmitted: u64,
     /// Their bytes.
     pub transmitted_bytes: u64,
-    /// Frames handed to other workers.
+    /// Frames handed off to other workers.
     pub handed_off: u64,
-    /// Frames waiting for a MAC, or for the rest of their datagram, or to be refused, now.
+    /// Frames waiting now for a MAC, for the rest of their datagram, or for a deferred reject.
     pub held: u64,
-    /// Flows, now.
+    /// Flows now.
     pub flows: u64,
     /// By [`DropReason`].
     pub dropped: ByReason<{ DropReason::COUNT }>,
@@ -68,7 +70,7 @@ impl<const N: usize> Default for ByReason<N> {
 }
 
 impl<const N: usize> ByReason<N> {
-    /// All of them together.
+    /// Their sum.
     #[inline]
     pub fn sum(&self) -> u64 {
         self.0.iter().sum()
@@ -84,8 +86,8 @@ impl Counters {
         self.dropped.0[reason as usize] += frames as u64;
     }
 
-    pub(super) fn punted(&mut self, reason: PuntReason) {
-        self.punted.0[reason as usize] += 1;
+    pub(super) fn punted(&mut self, frames: usize, reason: PuntReason) {
+        self.punted.0[reason as usize] += frames as u64;
     }
 
     pub(super) fn set_gauges(&mut self, engine: &Engine, held: usize) {
@@ -94,7 +96,7 @@ impl Counters {
         self.events.0 = *engine.event_counts();
     }
 
-    /// How many frames died for `reason`.
+    /// How many frames were dropped for `reason`.
     pub fn drops(&self, reason: DropReason) -> u64 {
         self.dropped.0[reason as usize]
     }
@@ -111,12 +113,12 @@ impl Counters {
 
     /// Frames that came into this worker's hands less frames that left them: zero, or a frame was lost or made up.
     pub fn imbalance(&self) -> i64 {
-        let came = self.received + self.originated + self.taken_over;
+        let came = self.received + self.originated + self.handed_in;
         let went = self.transmitted + self.dropped.sum() + self.punted.sum() + self.handed_off + self.held;
         came as i64 - went as i64
     }
 
-    /// How often any reason was given: while it stands, no counter of a reason has changed, since none goes back.
+    /// How often any reason was given: while it stays the same, no counter of a reason has changed, since none goes back.
     pub(super) fn reasons(&self) -> u64 {
         self.dropped.sum() + self.punted.sum() + self.events.sum()
     }
@@ -132,7 +134,7 @@ impl Counters {
             self.received,
             self.received_bytes,
             self.originated,
-            self.taken_over,
+            self.handed_in,
             self.transmitted,
             self.transmitted_bytes,
             self.handed_off,
@@ -170,7 +172,7 @@ impl Counters {
             received: next(),
             received_bytes: next(),
             originated: next(),
-            taken_over: next(),
+            handed_in: next(),
             transmitted: next(),
             transmitted_bytes: next(),
             handed_off: next(),
@@ -207,16 +209,6 @@ impl Default for Shared {
 }
 
 impl Shared {
-    /// Publishes the worker's sums. Only what changed is written, so that an idle worker disturbs no cache. There are many
-    /// reasons, and in most turns none is given: without `reasons` they are left as they stand.
-    pub(super) fn publish(&self, counters: &Counters, by_member: &[u64], reasons: bool) {
-        match reasons {
-            true => store_changed(&*self.cells, &counters.cells()),
-            false => store_changed(&self.cells[..Total::COUNT], &counters.totals()),
-        }
-        store_changed(&self.members, by_member);
-    }
-
     /// Flows by the id of the member, as they were published last.
     pub fn member_flows(&self) -> Vec<u64> {
         self.members.iter().map(|cell| cell.load(Ordering::Relaxed)).collect()
@@ -225,6 +217,39 @@ impl Shared {
     /// The sums as they were published last.
     pub fn read(&self) -> Counters {
         Counters::from_cells(&std::array::from_fn(|at| self.cells[at].load(Ordering::Relaxed)))
+    }
+}
+
+/// Publishes a worker's counters.
+pub(super) struct Publisher {
+    shared: Arc<Shared>,
+    /// As [`Counters::reasons`] stood when the counters of reasons were published last.
+    reasons: u64,
+}
+
+impl Publisher {
+    pub(super) fn new(shared: Arc<Shared>) -> Publisher {
+        Publisher { shared, reasons: 0 }
+    }
+
+    /// Only what changed is written, so that an idle worker disturbs no cache. There are many reasons, and in most turns none
+    /// is given: then their cells are not even compared.
+    pub(super) fn publish(&mut self, counters: &Counters, by_member: &[u64]) {
+        let Shared { cells, members, .. } = &*self.shared;
+        let reasons = counters.reasons();
+        match std::mem::replace(&mut self.reasons, reasons) == reasons {
+            true => store_changed(&cells[..Total::COUNT], &counters.totals()),
+            false => store_changed(&**cells, &counters.cells()),
+        }
+        store_changed(members, by_member);
+    }
+
+    /// Adds what arrived in a burst of `port`.
+    #[inline]
+    pub(super) fn add_arrivals(&self, port: PortId, burst: Arrived) {
+        if burst.frames > 0 {
+            self.shared.arrivals.add(port, burst);
+        }
     }
 }
 
@@ -244,14 +269,15 @@ mod tests {
     fn what_is_published_is_what_is_read() {
         let mut counters = Counters { received: 7, held: 2, ..Counters::default() };
         counters.dropped(DropReason::NoRoute);
-        counters.punted(PuntReason::Arp);
-        let shared = Shared::default();
-        shared.publish(&counters, &[0, 5], true);
+        counters.punted(1, PuntReason::Arp);
+        let shared = Arc::new(Shared::default());
+        let mut publisher = Publisher::new(Arc::clone(&shared));
+        publisher.publish(&counters, &[0, 5]);
         assert_eq!((shared.read(), shared.member_flows()[1]), (counters.clone(), 5));
         let before = counters.reasons();
         counters.received = 8;
         assert_eq!(counters.reasons(), before);
-        shared.publish(&counters, &[0, 5], false);
+        publisher.publish(&counters, &[0, 5]);
         assert_eq!(shared.read(), counters);
         counters.dropped(DropReason::TooBig);
         assert_ne!(counters.reasons(), before);

@@ -1,10 +1,23 @@
 //! One datagram in a worker's hands.
 //!
-//! Owns [`Frames`]: what waits for a next hop, or travels to another worker, is one frame, or all the frames of a datagram
-//! that came in fragments.
+//! Owns [`Frames`] and [`Received`]: what is decided about, waits, or travels to another worker is one frame, or all the frames of
+//! a datagram that came in fragments.
 
 use crate::io::Frame;
+use crate::policy::intent::PortId;
+use crate::time::Instant;
 use crate::wire::{Malformed, Packet, fragment};
+use std::borrow::Cow;
+
+/// A datagram, where it came in, and when.
+pub struct Received<F> {
+    /// Its frames.
+    pub frames: Frames<F>,
+    /// The NIC it came in on.
+    pub port: PortId,
+    /// When the turn began that received it; of a datagram in fragments, the turn in which it was whole.
+    pub at: Instant,
+}
 
 /// The frames of one datagram.
 pub enum Frames<F> {
@@ -22,6 +35,17 @@ impl<F: Frame> Frames<F> {
             Frames::Fragments(fragments) => fragment::whole(fragments.iter().map(Frame::bytes)),
         }
     }
+
+    /// The datagram in one frame; `None` when it is too long for that.
+    pub(super) fn joined(&self) -> Option<Cow<'_, [u8]>> {
+        match self {
+            Frames::One(frame) => Some(Cow::Borrowed(frame.bytes())),
+            Frames::Fragments(fragments) => {
+                let bytes: Vec<&[u8]> = fragments.iter().map(Frame::bytes).collect();
+                fragment::join(&bytes).map(Cow::Owned)
+            }
+        }
+    }
 }
 
 impl<F> Frames<F> {
@@ -30,6 +54,14 @@ impl<F> Frames<F> {
         match self {
             Frames::One(_) => 1,
             Frames::Fragments(fragments) => fragments.len(),
+        }
+    }
+
+    /// The frame with the transport header.
+    pub(super) fn first(&self) -> &F {
+        match self {
+            Frames::One(frame) => frame,
+            Frames::Fragments(fragments) => &fragments[0],
         }
     }
 }

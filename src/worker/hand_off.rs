@@ -1,57 +1,82 @@
-//! Frames on their way to the worker that owns their flow.
+//! Frames on their way to the worker that decides about them.
 //!
-//! Owns one single-producer single-consumer ring for each ordered pair of workers, so that nobody locks and frames of a
-//! flow keep their order. A full ring refuses: the frame is dropped and counted by whoever tried; nobody waits.
+//! Owns [`HandOff`]: the law by which packets belong to workers, the count of frames that arrived at their worker and elsewhere,
+//! and one single-producer single-consumer ring for each ordered pair of workers, so that nobody locks and frames of a flow keep
+//! their order. A full ring refuses: the frame is dropped and counted by whoever tried; nobody waits.
 
-use super::frames::Frames;
+use super::arrivals::Arrived;
+use super::frames::Received;
+use crate::engine::{Path, Steering};
 use crate::io::BURST;
-use crate::policy::intent::PortId;
-use crate::time::Instant;
+use crate::policy::Snapshot;
+use crate::wire::Packet;
 use rtrb::{Consumer, Producer, RingBuffer};
 
-/// A datagram and where it came in.
-pub struct HandedOff<F> {
-    /// The frame, or the pieces.
-    pub frames: Frames<F>,
-    /// The NIC it came in on.
-    pub port: PortId,
-    /// When the turn began that received it; of a datagram in pieces, the turn in which it was whole.
-    pub received: Instant,
-}
-
-/// One worker's ends of the rings to and from the others.
+/// One worker among the others.
 pub struct HandOff<F> {
-    /// By worker; `None` at the own place.
+    worker: usize,
+    pub(super) steering: Steering,
+    /// By worker; `None` at its own place.
     to: Vec<Option<Outlet<F>>>,
-    from: Vec<Consumer<HandedOff<F>>>,
+    from: Vec<Consumer<Received<F>>>,
     /// Whose ring is read next, so that none starves.
     next: usize,
+    /// In this burst. What belongs to nobody (ARP, what is for the appliance itself, junk) is not among it; what was to go to
+    /// another worker is, whether or not its ring had room.
+    arrived: Arrived,
 }
 
-/// The way to one other worker.
+/// The ring to one other worker.
 struct Outlet<F> {
-    ring: Producer<HandedOff<F>>,
+    ring: Producer<Received<F>>,
     /// What goes there at the end of the turn, all at once: the other side then sees one change of the ring, not many.
-    waiting: Vec<HandedOff<F>>,
+    waiting: Vec<Received<F>>,
 }
 
 impl<F> HandOff<F> {
     /// How many workers there are.
-    #[inline]
     pub fn workers(&self) -> usize {
         self.to.len()
     }
 
-    /// Queues a datagram for another worker. `worker` exists and is not the own place.
+    /// The other worker that decides about this packet; `None` when it is to be decided about here.
+    pub(super) fn elsewhere(&self, packet: &Packet, path: Path, snapshot: &Snapshot) -> Option<usize> {
+        self.steering.worker(packet, path, snapshot).filter(|worker| *worker != self.worker)
+    }
+
+    /// As [`HandOff::elsewhere`], of a frame from a NIC, which is counted.
     #[inline]
-    pub fn queue(&mut self, worker: usize, datagram: HandedOff<F>) {
+    pub(super) fn arrives(&mut self, packet: &Packet, path: Path, snapshot: &Snapshot) -> Option<usize> {
+        let worker = self.steering.worker(packet, path, snapshot)?;
+        let elsewhere = worker != self.worker;
+        self.arrived.frames += 1;
+        self.arrived.elsewhere += u64::from(elsewhere);
+        elsewhere.then_some(worker)
+    }
+
+    /// Frames from a NIC whose flows are here, and which are this worker's for that.
+    #[inline]
+    pub(super) fn arrived_here(&mut self, frames: u64) {
+        if self.steering.spreads() {
+            self.arrived.frames += frames;
+        }
+    }
+
+    /// What arrived since the last call.
+    pub(super) fn take_arrived(&mut self) -> Arrived {
+        std::mem::take(&mut self.arrived)
+    }
+
+    /// Queues a datagram for another worker. `worker` is another one that exists.
+    #[inline]
+    pub fn queue(&mut self, worker: usize, datagram: Received<F>) {
         if let Some(Some(outlet)) = self.to.get_mut(worker) {
             outlet.waiting.push(datagram);
         }
     }
 
-    /// Hands over what is queued, in order. `report` learns of every datagram whether the ring took it.
-    pub fn flush(&mut self, mut report: impl FnMut(&HandedOff<F>, bool)) {
+    /// Hands off what is queued, in order. Calls `report` for every datagram with whether the ring took it.
+    pub fn flush(&mut self, mut report: impl FnMut(&Received<F>, bool)) {
         for outlet in self.to.iter_mut().flatten().filter(|outlet| !outlet.waiting.is_empty()) {
             let room = outlet.ring.slots().min(outlet.waiting.len());
             outlet.waiting.iter().enumerate().for_each(|(at, datagram)| report(datagram, at < room));
@@ -62,8 +87,8 @@ impl<F> HandOff<F> {
         }
     }
 
-    /// Takes up to `most` datagrams that others handed over, a worker's in the order it gave them.
-    pub fn take(&mut self, into: &mut Vec<HandedOff<F>>, most: usize) {
+    /// Takes up to `most` datagrams that others handed off, each worker's in order.
+    pub fn take(&mut self, into: &mut Vec<Received<F>>, most: usize) {
         let mut left = most;
         let (behind, first) = self.from.split_at_mut(self.next);
         for ring in first.iter_mut().chain(behind) {
@@ -77,10 +102,11 @@ impl<F> HandOff<F> {
     }
 }
 
-/// The ends for `workers` workers, with rings of `capacity` frames.
+/// The ends for `workers` workers, with rings of `capacity` frames. Packets belong to workers by our own hash.
 pub fn hand_offs<F>(workers: usize, capacity: usize) -> Vec<HandOff<F>> {
-    let mut ends: Vec<HandOff<F>> =
-        (0..workers).map(|_| HandOff { to: Vec::new(), from: Vec::new(), next: 0 }).collect();
+    let (arrived, steering) = (Arrived::default(), || Steering::ours(workers));
+    let end = |worker| HandOff { worker, steering: steering(), to: Vec::new(), from: Vec::new(), next: 0, arrived };
+    let mut ends: Vec<HandOff<F>> = (0..workers).map(end).collect();
     for from in 0..workers {
         for to in 0..workers {
             if from == to {
@@ -97,9 +123,12 @@ pub fn hand_offs<F>(workers: usize, capacity: usize) -> Vec<HandOff<F>> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::frames::Frames;
     use super::*;
+    use crate::policy::intent::PortId;
+    use crate::time::Instant;
 
-    fn number(datagram: &HandedOff<u32>) -> u32 {
+    fn number(datagram: &Received<u32>) -> u32 {
         match datagram.frames {
             Frames::One(number) => number,
             Frames::Fragments(_) => panic!("it was a frame"),
@@ -108,7 +137,7 @@ mod tests {
 
     fn give(end: &mut HandOff<u32>, worker: usize, numbers: impl IntoIterator<Item = u32>) -> Vec<(u32, bool)> {
         for number in numbers {
-            end.queue(worker, HandedOff { frames: Frames::One(number), port: PortId(0), received: Instant::ZERO });
+            end.queue(worker, Received { frames: Frames::One(number), port: PortId(0), at: Instant::ZERO });
         }
         let mut reported = Vec::new();
         end.flush(|datagram, taken| reported.push((number(datagram), taken)));

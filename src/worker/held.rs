@@ -6,7 +6,7 @@
 //! RFC 5382 REQ-4, since a member may be about to open the connection that the SYN wants, and an early reject would end that).
 //! Never decides what a frame's verdict is.
 
-use super::frames::Frames;
+use super::frames::Received;
 use crate::engine::DropReason;
 use crate::flow::fragments::{Arrival, Datagram, Fragments, Loss, Span};
 use crate::policy::adjacency::NextHop;
@@ -40,7 +40,7 @@ impl<F> Held<F> {
         self.neighbours.len() + self.reassembly.len() + self.deferred.len()
     }
 
-    /// Lets go of all of them.
+    /// Drops all of them.
     pub(super) fn clear(&mut self) {
         self.neighbours.take_all();
         self.reassembly = Reassembly::new(1, Duration::ZERO, 0);
@@ -52,19 +52,17 @@ impl<F> Held<F> {
 const PER_HOP: usize = 16;
 /// Frames that wait in all, at most; fewer where buffers are scarce.
 const IN_ALL: usize = 1_024;
-/// One place of so many is for members and routers alone: a scan of a network of ours cannot fill it.
+/// One place in so many is reserved for members and routers: a scan of a connected network cannot fill it.
 const KEPT: usize = 4;
-/// A datagram nobody cared for is given up after this, whatever management says.
+/// A datagram is given up after this, whatever management does.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// Management is reminded of a next hop after this.
+/// Management is asked again for a next hop after this.
 const REMINDER: Duration = Duration::from_secs(1);
 
-/// A datagram that waits.
+/// A datagram that waits, since it was received.
 pub(super) struct Queued<F> {
-    pub frames: Frames<F>,
-    pub port: PortId,
+    pub datagram: Received<F>,
     hop: NextHop,
-    since: Instant,
 }
 
 /// All that wait.
@@ -74,13 +72,6 @@ pub(super) struct NeighbourQueue<F> {
     frames: usize,
     most: usize,
     asked: Vec<(NextHop, Instant)>,
-}
-
-impl<F> Queued<F> {
-    /// `frames`, which came in on `port`, waits for `hop` from now on.
-    pub(super) fn new(hop: NextHop, frames: Frames<F>, port: PortId, now: Instant) -> Queued<F> {
-        Queued { frames, port, hop, since: now }
-    }
 }
 
 impl<F> NeighbourQueue<F> {
@@ -94,18 +85,18 @@ impl<F> NeighbourQueue<F> {
         self.frames
     }
 
-    /// Holds a datagram; gives it back when too many wait already. `kept`: the hop is a member or a router.
-    pub(super) fn hold(&mut self, hop: NextHop, kept: bool, held: Queued<F>) -> Result<(), Frames<F>> {
+    /// Holds a datagram; returns it when too many wait already. `kept`: the hop is a member or a router.
+    pub(super) fn hold(&mut self, hop: NextHop, kept: bool, datagram: Received<F>) -> Result<(), Received<F>> {
         let most = if kept { self.most } else { self.most - self.most / KEPT };
         // A flood finds the queue full at once, and walks over nothing.
-        if self.frames + held.frames.count() > most || self.count_for(hop) >= PER_HOP {
-            return Err(held.frames);
+        if self.frames + datagram.frames.count() > most || self.count_for(hop) >= PER_HOP {
+            return Err(datagram);
         }
-        self.push(held);
+        self.hold_again(hop, datagram);
         Ok(())
     }
 
-    /// `true` when management is to be asked for the hop now: it was not, or not lately.
+    /// `true` when management is to be asked for the hop now: it has not been within the last second.
     pub(super) fn asks(&mut self, hop: NextHop, now: Instant) -> bool {
         self.asked.retain(|&(_, at)| now.since(at) < REMINDER);
         let fresh = !self.asked.iter().any(|&(asked, _)| asked == hop);
@@ -115,7 +106,7 @@ impl<F> NeighbourQueue<F> {
         fresh
     }
 
-    /// Everything that waits, oldest first: something changed, all of it is to be decided again.
+    /// Everything that waits, oldest first, to be decided again.
     pub(super) fn take_all(&mut self) -> Vec<Queued<F>> {
         self.frames = 0;
         std::mem::take(&mut self.queued)
@@ -129,33 +120,31 @@ impl<F> NeighbourQueue<F> {
     /// What has waited too long.
     pub(super) fn take_stale(&mut self, now: Instant) -> Vec<Queued<F>> {
         match self.queued.first() {
-            Some(oldest) if now.since(oldest.since) > PATIENCE => self.take(|held| now.since(held.since) > PATIENCE),
+            Some(oldest) if now.since(oldest.datagram.at) > PATIENCE => {
+                self.take(|held| now.since(held.datagram.at) > PATIENCE)
+            }
             _ => Vec::new(),
         }
     }
 
-    /// The held datagram goes back to where it stood, with the time it has waited already.
-    pub(super) fn hold_again(&mut self, hop: NextHop, held: Queued<F>) {
-        self.push(Queued { hop, ..held });
+    /// Holds a datagram again, with the time it has waited already.
+    pub(super) fn hold_again(&mut self, hop: NextHop, datagram: Received<F>) {
+        self.frames += datagram.frames.count();
+        self.queued.push(Queued { datagram, hop });
     }
 
     fn count_for(&self, hop: NextHop) -> usize {
         self.queued.iter().filter(|held| held.hop == hop).count()
     }
 
-    fn push(&mut self, held: Queued<F>) {
-        self.frames += held.frames.count();
-        self.queued.push(held);
-    }
-
     fn take(&mut self, which: impl Fn(&Queued<F>) -> bool) -> Vec<Queued<F>> {
         let taken: Vec<_> = self.queued.extract_if(.., |held| which(held)).collect();
-        self.frames -= taken.iter().map(|held| held.frames.count()).sum::<usize>();
+        self.frames -= taken.iter().map(|held| held.datagram.frames.count()).sum::<usize>();
         taken
     }
 }
 
-/// Tells the place of incomplete datagrams apart from that of flows.
+/// Keys the table of incomplete datagrams apart from that of flows.
 const SEED: u64 = 0x6672_6167;
 
 /// The frames that wait, by their place in [`Fragments`].
@@ -183,17 +172,17 @@ impl<F> Reassembly<F> {
         self.fragments.set_patience(patience);
     }
 
-    /// Takes a piece in. Returned is the datagram, if it is whole now; `lost` is told of every frame that dies by it.
+    /// Takes a fragment in. Returns the datagram if it is whole now; calls `lost` for every frame dropped by this.
     pub(super) fn arrive(
         &mut self,
         frame: F,
-        (headers, piece): (&Packet, Fragment),
+        (headers, fragment): (&Packet, Fragment),
         port: PortId,
         now: Instant,
         mut lost: impl FnMut(DropReason),
     ) -> Option<Reassembled<F>> {
-        let datagram = Datagram { src: headers.src(), dst: headers.dst(), protocol: headers.protocol, id: piece.id };
-        let span = Span { offset: piece.offset, length: headers.end - headers.l4, more: piece.more };
+        let datagram = Datagram { src: headers.src(), dst: headers.dst(), protocol: headers.protocol, id: fragment.id };
+        let span = Span { offset: fragment.offset, length: headers.end - headers.l4, more: fragment.more };
         let frames = &mut self.frames;
         let arrival = self.fragments.arrive(&datagram, span, now, |place, loss| {
             frames[place as usize] = None;
@@ -213,7 +202,7 @@ impl<F> Reassembly<F> {
         None
     }
 
-    /// Gives up what has waited too long, a bounded part of it. Says how many datagrams that was.
+    /// Drops what has waited too long, a bounded part of it. Returns how many datagrams that was.
     pub(super) fn expire(&mut self, now: Instant, budget: usize, mut lost: impl FnMut(DropReason)) -> usize {
         let frames = &mut self.frames;
         self.fragments.expire(now, budget, |place, loss| {
@@ -223,7 +212,7 @@ impl<F> Reassembly<F> {
     }
 }
 
-/// The counter a lost piece goes to.
+/// The counter a lost fragment goes to.
 fn reason(loss: Loss) -> DropReason {
     match loss {
         Loss::Duplicate => DropReason::FragmentDuplicate,
@@ -234,9 +223,9 @@ fn reason(loss: Loss) -> DropReason {
     }
 }
 
-/// How long nothing is said (RFC 5382 REQ-4).
+/// How long the reject is deferred (RFC 5382 REQ-4).
 const SILENCE: Duration = Duration::from_secs(6);
-/// SYNs kept at once, at most; fewer where buffers are scarce.
+/// SYNs held at once, at most; fewer where buffers are scarce.
 const MOST: usize = 1_024;
 
 /// The SYNs, oldest in front.
@@ -246,7 +235,7 @@ pub(super) struct Deferred<F> {
 }
 
 impl<F> Deferred<F> {
-    /// Room for `most` SYNs, and no more than are ever kept.
+    /// Room for `most` SYNs, and no more than are ever held.
     pub(super) fn new(most: usize) -> Deferred<F> {
         Deferred { frames: VecDeque::new(), most: most.min(MOST) }
     }
@@ -255,7 +244,7 @@ impl<F> Deferred<F> {
         self.frames.len()
     }
 
-    /// Takes in a SYN; gives it back when there is no room.
+    /// Takes in a SYN; returns it when there is no room.
     pub(super) fn push(&mut self, frame: F, port: PortId, now: Instant) -> Result<(), F> {
         if self.frames.len() >= self.most {
             return Err(frame);

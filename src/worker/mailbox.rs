@@ -101,11 +101,11 @@ pub enum Event {
         /// The whole frame as received.
         frame: Box<[u8]>,
     },
-    /// The MAC of a next hop is wanted: packets wait for it. Said again at most once a second.
+    /// The MAC of a next hop is wanted: packets wait for it. Sent again at most once a second.
     Wanted(NextHop),
-    /// Something on the wire says this member's state may have changed. Said at most once in 100 ms a member.
+    /// A frame hints that this member's state may have changed. Sent at most once in 100 ms a member.
     Hint(MemberId),
-    /// Rows for [`Command::ListFlows`]; the last part says so.
+    /// Rows for [`Command::ListFlows`]; the last part is marked.
     Flows {
         /// The query they answer.
         query: u64,
@@ -121,11 +121,11 @@ pub enum Event {
         /// How many flows were forgotten.
         count: u64,
     },
-    /// What was measured since the last of these. A worker that does not send it is not coming back from a turn.
+    /// What was measured since the last of these. A worker that does not send it is stuck in a turn.
     Latency {
         /// Who.
         worker: WorkerId,
-        /// Measured here, to be kept there.
+        /// What was measured.
         latency: Box<Latency>,
     },
     /// The worker has ended and holds nothing any more.

@@ -1,11 +1,11 @@
 //! Floor 3: one turn of the loop.
 //!
-//! Owns [`Worker`]: its ports, its engine, its mailbox, and the frames that are in its hands. It brings bytes and
-//! decisions together and counts every frame to its end. No clock, no lock, no system call: `turn(now)` is called by a
-//! pinned thread in the field and by a test here. Read first: [`Worker::turn`], then `burst` (frames on their way to their
-//! verdicts), `execute` (a frame and its verdict), `pieces` (a datagram that came in several), `send` (how it leaves),
-//! [`counters`] (what is counted, and the sum that must come out), [`arrivals`] (whether NICs spread frames as asked),
-//! [`latency`] (how long it took).
+//! Owns [`Worker`], which is composed of parts that each own their state: bytes and decisions meet here, and every frame is counted
+//! to its end. No clock, no lock, no system call: `turn(now)` is called by a pinned thread in the field and by a test here. Read
+//! first: [`Worker::turn`], then `burst` (frames on their way to their verdicts), `pipeline` (a datagram from its facts to its end,
+//! and while it waits), `execute` (what a verdict asks for), `ports` (how a frame leaves), [`hand_off`] (which packets are this
+//! worker's, and where others go), [`counters`] (what is counted, and the sum that must come out), [`arrivals`] (whether NICs
+//! spread frames as asked), [`latency`] (how long it took).
 
 pub mod arrivals;
 mod burst;
@@ -17,38 +17,42 @@ pub mod hand_off;
 mod held;
 pub mod latency;
 pub mod mailbox;
-mod pieces;
+mod pipeline;
+mod ports;
 mod query;
-mod send;
 
 pub use counters::{Counters, Shared};
-pub use frames::Frames;
+pub use frames::{Frames, Received};
 pub use hand_off::{HandOff, hand_offs};
 pub use latency::Latency;
 pub use mailbox::{Command, Event, WorkerId};
 
 use crate::engine::{Engine, ResetOrder, Steering};
 use crate::io::{BURST, Port};
-use crate::policy::intent::PortId;
 use crate::time::{Duration, Instant};
+use crate::wire::compose;
 use burst::Batch;
+use counters::Publisher;
 use event_queue::EventQueue;
-use hand_off::HandedOff;
-use held::Held;
+use execute::Executor;
+use latency::Timing;
+use pipeline::Pipeline;
+use ports::Ports;
 use query::Queries;
 use rtrb::Consumer;
-use send::Outgoing;
 use std::sync::Arc;
 
-/// Flows looked at in one turn for what is due: expiry, what a reload took, resets, queries.
+/// Flows looked at in one turn for what is due: expiry, what a reload took, resets; and fragments that have waited too long.
 const CHORES: usize = 256;
+/// Commands executed in one turn, at most.
+const COMMANDS: usize = 32;
 
 /// What a turn did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Work {
     /// Nothing was there to do.
     Idle,
-    /// So many frames were received, taken over or made.
+    /// So many frames were received, handed in or built.
     Busy(usize),
     /// [`Command::Stop`] was executed: everything is returned, the worker is to be dropped.
     Ended,
@@ -57,30 +61,15 @@ pub enum Work {
 /// A worker, with one queue pair of each port.
 pub struct Worker<P: Port> {
     id: WorkerId,
-    engine: Engine,
-    steering: Steering,
-    /// Frames that arrived here and belong here.
-    mine: u64,
-    /// Frames that are another worker's.
-    theirs: u64,
-    ports: Vec<P>,
-    outgoing: Outgoing<P::Frame>,
-    held: Held<P::Frame>,
-    hand_off: HandOff<P::Frame>,
     commands: Consumer<Command>,
-    events: EventQueue,
-    queries: Queries,
-    counters: Counters,
-    /// As [`Counters::reasons`] stood when the counters of reasons were published last.
-    reasons: u64,
-    timing: latency::Timing,
-    /// When this turn began.
-    began: Instant,
-    shared: Arc<Shared>,
-    /// Lists that are empty between two bursts; only their memory stays.
     batch: Batch<P::Frame>,
-    handed_off: Vec<HandedOff<P::Frame>>,
-    orders: Vec<ResetOrder>,
+    pipeline: Pipeline<P>,
+    queries: Queries,
+    timing: Timing,
+    publisher: Publisher,
+    /// Lists that are empty between two turns; only their memory stays.
+    handed_in: Vec<Received<P::Frame>>,
+    resets: Vec<ResetOrder>,
     stopping: bool,
 }
 
@@ -94,55 +83,45 @@ impl<P: Port> Worker<P> {
         mailbox: mailbox::WorkerEnd,
         shared: Arc<Shared>,
     ) -> Worker<P> {
-        let snapshot = engine.snapshot();
+        let out = Executor { ports: Ports::new(ports), events: EventQueue::new(id, mailbox.events) };
         Worker {
-            held: Held::new(&snapshot.limits, &snapshot.timeouts, engine.seed()),
             id,
-            engine,
-            steering: Steering::ours(hand_off.workers()),
-            mine: 0,
-            theirs: 0,
-            outgoing: Outgoing::new(ports.len()),
-            ports,
-            hand_off,
             commands: mailbox.commands,
-            events: EventQueue::new(id, mailbox.events),
-            queries: Queries::default(),
-            counters: Counters::default(),
-            reasons: 0,
-            timing: latency::Timing::default(),
-            began: Instant::ZERO,
-            shared,
             batch: Batch::new(),
-            handed_off: Vec::with_capacity(BURST),
-            orders: Vec::with_capacity(4 * CHORES),
+            pipeline: Pipeline::new(engine, hand_off, out),
+            queries: Queries::default(),
+            timing: Timing::default(),
+            publisher: Publisher::new(shared),
+            handed_in: Vec::with_capacity(BURST),
+            resets: Vec::with_capacity(4 * CHORES),
             stopping: false,
         }
     }
 
     /// One whose packets belong to workers by another law than our own hash. To be the same for all.
     pub fn under(mut self, steering: Steering) -> Worker<P> {
-        self.steering = steering;
+        self.pipeline.hand_off.steering = steering;
         self
     }
 
-    /// One turn: mail, frames from the NICs, frames from other workers, chores, and out with it all.
+    /// One turn: commands, frames from the NICs, frames from other workers, chores, and out with it all.
     pub fn turn(&mut self, now: Instant) -> Work {
-        self.began = now;
-        let mut done = self.read_mail(now);
-        for port in 0..self.ports.len() {
-            done += self.receive(PortId(port as u8), now);
+        let mut done = self.read_commands(now);
+        for port in self.pipeline.out.ports.ids() {
+            done += self.receive(port, now);
         }
-        done += self.take_over(now);
+        done += self.take_handed_in(now);
         done += self.do_chores(now);
-        self.send_all();
-        self.hand_over_all();
-        self.counters.set_gauges(&self.engine, self.held.frames());
-        let reasons = self.counters.reasons();
-        let given = std::mem::replace(&mut self.reasons, reasons) != reasons;
-        self.shared.publish(&self.counters, self.engine.flows_by_member(), given);
+        if self.stopping {
+            self.pipeline.stop(&mut self.handed_in);
+        }
+        self.pipeline.finish_turn();
+        self.publisher.publish(&self.pipeline.out.ports.counters, self.pipeline.engine.flows_by_member());
         match (self.stopping, done) {
-            (true, _) => self.end(),
+            (true, _) => match self.pipeline.out.events.send_stopped() {
+                0 => Work::Ended,
+                waiting => Work::Busy(waiting),
+            },
             (false, 0) => Work::Idle,
             (false, done) => Work::Busy(done),
         }
@@ -158,22 +137,62 @@ impl<P: Port> Worker<P> {
     /// What the turn that has just ended did, and when it began and ended. Called after each turn by whoever has a clock.
     #[inline]
     pub fn note_turn(&mut self, work: Work, began: Instant, ended: Instant) {
-        self.timing.note(matches!(work, Work::Busy(_)), self.counters.transmitted, began, ended);
+        let sent = self.pipeline.out.ports.counters.transmitted;
+        self.timing.note(matches!(work, Work::Busy(_)), sent, began, ended);
     }
 
     /// What is decided here, to be looked at.
     pub fn engine(&self) -> &Engine {
-        &self.engine
+        &self.pipeline.engine
+    }
+
+    /// Executes what management has sent.
+    fn read_commands(&mut self, now: Instant) -> usize {
+        let mut count = 0;
+        while count < COMMANDS
+            && let Ok(command) = self.commands.pop()
+        {
+            self.handle(command, now);
+            count += 1;
+        }
+        self.pipeline.out.events.flush();
+        count
+    }
+
+    fn handle(&mut self, command: Command, now: Instant) {
+        let worker = self.id;
+        match command {
+            Command::Install(snapshot, ports) => {
+                let epoch = snapshot.epoch;
+                let old = Some(self.pipeline.install(snapshot, ports));
+                self.pipeline.out.events.send(Event::Installed { worker, epoch, at: now, old });
+                self.pipeline.decide_waiting(now);
+            }
+            Command::Transmit { port, frame } => self.pipeline.out.ports.originate(port, &frame),
+            Command::GiveUp(hop) => self.pipeline.give_up(hop),
+            Command::ListFlows { query, filter, limit } => self.queries.list(query, filter, limit),
+            Command::ClearFlows { query, filter } => self.queries.clear(query, filter),
+            Command::Latency(fresh) => {
+                let latency = self.timing.exchange(fresh);
+                self.pipeline.out.events.send(Event::Latency { worker, latency });
+            }
+            Command::Stop => self.stopping = true,
+        }
     }
 
     /// What is due whether or not packets come, a bounded part of it.
     fn do_chores(&mut self, now: Instant) -> usize {
-        self.engine.expire(now, CHORES);
-        self.engine.forget_stale(CHORES);
-        self.order_resets(now);
-        self.report(now);
-        self.answer_queries(now);
-        self.give_up_pieces(now);
-        self.give_up_waiting(now) + self.finish_deferred(now)
+        let Pipeline { engine, out, .. } = &mut self.pipeline;
+        engine.expire(now, CHORES);
+        engine.forget_stale(CHORES);
+        engine.next_resets(now, CHORES, &mut self.resets);
+        for ResetOrder { tuple, seq, ack, egress } in self.resets.drain(..) {
+            out.ports.originate(egress.port, &compose::tcp_reset(&egress.link.link(), &tuple, seq, ack));
+        }
+        while let Some(member) = engine.next_passive_hint() {
+            out.events.hint(member, now);
+        }
+        self.queries.work(self.id, engine, &mut out.events, now);
+        self.pipeline.expire_held(now, CHORES)
     }
 }

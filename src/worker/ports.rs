@@ -1,69 +1,69 @@
 //! How a frame leaves.
 //!
-//! Owns the last change to a frame's bytes and the queues to the NICs, filled during the turn and emptied at its end.
+//! Owns [`Ports`]: this worker's queue pair of each NIC port, the last change to a frame's bytes, the queues that are filled
+//! during the turn and emptied at its end, and the counters.
 
-use super::Worker;
 use super::counters::Counters;
-use crate::engine::{DropReason, Egress, Forward, ResetOrder};
+use crate::engine::{DropReason, Egress, Forward};
 use crate::io::{BURST, Frame, Port};
+use crate::policy::Snapshot;
 use crate::policy::intent::PortId;
-use crate::time::Instant;
 use crate::wire::fragment::Split;
-use crate::wire::{Kind, Packet, Rewrite, compose, ethernet};
+use crate::wire::{Packet, Rewrite, ethernet};
 
-/// Frames to be sent, by port.
-pub(super) struct Outgoing<F> {
-    queues: Vec<Vec<F>>,
+/// The ports, the frames to be sent by each, and the worker's counters.
+pub(super) struct Ports<P: Port> {
+    ports: Vec<P>,
+    queues: Vec<Vec<P::Frame>>,
+    pub counters: Counters,
 }
 
-impl<F> Outgoing<F> {
-    pub(super) fn new(ports: usize) -> Outgoing<F> {
-        Outgoing { queues: (0..ports).map(|_| Vec::with_capacity(4 * BURST)).collect() }
+impl<P: Port> Ports<P> {
+    pub(super) fn new(ports: Vec<P>) -> Ports<P> {
+        let queues = ports.iter().map(|_| Vec::with_capacity(4 * BURST)).collect();
+        Ports { ports, queues, counters: Counters::default() }
     }
 
-    pub(super) fn push(&mut self, port: PortId, frame: F) {
+    /// All of them, in the order of the configuration.
+    pub(super) fn ids(&self) -> impl Iterator<Item = PortId> + use<P> {
+        (0..self.ports.len()).map(|port| PortId(port as u8))
+    }
+
+    /// Receives up to a burst of frames.
+    #[inline]
+    pub(super) fn receive(&mut self, port: PortId, into: &mut Vec<P::Frame>) -> usize {
+        self.ports[port.index()].receive(into)
+    }
+
+    /// An empty frame of this length; `None` when the port has no buffer left.
+    pub(super) fn allocate(&mut self, port: PortId, length: usize) -> Option<P::Frame> {
+        self.ports.get_mut(port.index())?.allocate(length)
+    }
+
+    /// Queues a frame that is ready.
+    #[inline]
+    pub(super) fn queue(&mut self, port: PortId, frame: P::Frame) {
         self.queues[port.index()].push(frame);
     }
-}
 
-impl<F: Frame> Outgoing<F> {
     /// Changes the frame as data says, lowers its TTL, writes its link header, and queues it; or counts that it has no headroom.
     #[inline(always)]
-    pub(super) fn depart(
-        &mut self,
-        mut frame: F,
-        packet: &Packet,
-        rewrite: &Rewrite,
-        egress: &Egress,
-        counters: &mut Counters,
-    ) {
+    pub(super) fn depart(&mut self, mut frame: P::Frame, packet: &Packet, rewrite: &Rewrite, egress: &Egress) {
         rewrite.pass_on(frame.bytes_mut(), packet);
         match link(&mut frame, packet.l3.into(), packet.end.into(), egress) {
-            true => self.push(egress.port, frame),
-            false => counters.dropped(DropReason::NoBuffer),
+            true => self.queue(egress.port, frame),
+            false => self.counters.dropped(DropReason::NoBuffer),
         }
     }
-}
 
-impl<P: Port> Worker<P> {
-    /// The frame leaves as its verdict says; in pieces if it is too large for its way.
-    pub(super) fn forward(&mut self, mut frame: P::Frame, packet: &Packet, forward: &Forward) {
-        let Worker { engine, outgoing, counters, .. } = self;
-        let egress = engine.snapshot().egress(forward.egress);
+    /// The frame leaves as its verdict says; in fragments if it is larger than the MTU.
+    pub(super) fn forward(&mut self, mut frame: P::Frame, packet: &Packet, forward: &Forward, snapshot: &Snapshot) {
+        let egress = snapshot.egress(forward.egress);
         if packet.size > egress.mtu {
-            let egress = *egress;
             forward.rewrite.pass_on(frame.bytes_mut(), packet);
-            return self.link_and_queue(frame, packet, &egress);
+            return self.link_and_queue(frame, packet, egress);
         }
-        outgoing.depart(frame, packet, &forward.rewrite, egress, counters);
-    }
-
-    /// As [`Worker::forward`], of an ICMP error whose quoted packet changes as well.
-    pub(super) fn forward_error(&mut self, mut frame: P::Frame, packet: &Packet, outer: &Forward, quoted: &Rewrite) {
-        if let Kind::IcmpError(error) = packet.kind {
-            quoted.apply_to_quoted(frame.bytes_mut(), packet, &error);
-        }
-        self.forward(frame, packet, outer);
+        self.depart(frame, packet, &forward.rewrite, egress);
     }
 
     /// Writes the link header of a frame that is changed and ready, and queues it.
@@ -75,55 +75,47 @@ impl<P: Port> Worker<P> {
         if headers.size > egress.mtu {
             return self.forward_cut(&frame, egress);
         }
-        self.outgoing.push(egress.port, frame);
+        self.queue(egress.port, frame);
     }
 
-    /// A frame that is ready but too large for its way leaves in pieces, in order (RFC 4787 REQ-13a): all of them, or none.
+    /// A frame that is ready but larger than the MTU leaves in fragments, in order (RFC 4787 REQ-13a): all of them, or none.
     fn forward_cut(&mut self, frame: &P::Frame, egress: &Egress) {
         let mut split = Split::new(frame.bytes(), egress.link.length(), egress.mtu);
-        let mut pieces = Vec::new();
+        let mut fragments = Vec::new();
         while let Some(cut) = split.next() {
-            let Some(mut piece) = self.ports[egress.port.index()].allocate(split.frame_length(&cut)) else {
+            let Some(mut fragment) = self.allocate(egress.port, split.frame_length(&cut)) else {
                 return self.counters.dropped(DropReason::NoBuffer);
             };
-            split.write(&cut, piece.bytes_mut());
-            pieces.push(piece);
+            split.write(&cut, fragment.bytes_mut());
+            fragments.push(fragment);
         }
-        if pieces.is_empty() {
+        if fragments.is_empty() {
             return self.counters.dropped(DropReason::TooBig);
         }
-        self.counters.originated += pieces.len() as u64 - 1;
-        pieces.into_iter().for_each(|piece| self.outgoing.push(egress.port, piece));
+        self.counters.originated += fragments.len() as u64 - 1;
+        fragments.into_iter().for_each(|fragment| self.queue(egress.port, fragment));
     }
 
     /// A frame made by management, or here, from nothing.
     pub(super) fn originate(&mut self, port: PortId, bytes: &[u8]) {
-        let Some(queue) = self.ports.get_mut(port.index()) else { return };
+        if port.index() >= self.ports.len() {
+            return;
+        }
         self.counters.originated += 1;
-        match queue.allocate(bytes.len()) {
+        match self.allocate(port, bytes.len()) {
             Some(mut frame) => {
                 frame.bytes_mut().copy_from_slice(bytes);
-                self.outgoing.push(port, frame);
+                self.queue(port, frame);
             }
             None => self.counters.dropped(DropReason::NoBuffer),
         }
     }
 
-    /// Resets that are due because a member was lost.
-    pub(super) fn order_resets(&mut self, now: Instant) {
-        let mut orders = std::mem::take(&mut self.orders);
-        self.engine.next_resets(now, super::CHORES, &mut orders);
-        for ResetOrder { tuple, seq, ack, egress } in orders.drain(..) {
-            let frame = compose::tcp_reset(&egress.link.link(), &tuple, seq, ack);
-            self.originate(egress.port, &frame);
-        }
-        self.orders = orders;
-    }
-
     /// Everything queued goes to the NICs. What a full queue does not take is dropped and counted: a worker that waits
     /// for one NIC would stop serving all.
+    #[inline]
     pub(super) fn send_all(&mut self) {
-        for (port, queue) in self.ports.iter_mut().zip(&mut self.outgoing.queues) {
+        for (port, queue) in self.ports.iter_mut().zip(&mut self.queues) {
             while !queue.is_empty() {
                 let bytes = |frames: &[P::Frame]| frames.iter().map(|f| f.bytes().len() as u64).sum::<u64>();
                 let before = bytes(queue);
@@ -155,7 +147,7 @@ fn trim_end<F: Frame>(frame: &mut F, end: usize) -> bool {
     frame.bytes().len() <= length || frame.set_len(length)
 }
 
-/// Makes room for a tag the frame did not have, or takes away one it shall not have. `false`: no headroom.
+/// Makes room for a tag the frame did not have, or takes away one it must not have. `false`: no headroom.
 #[inline]
 fn fit_link_header<F: Frame>(frame: &mut F, had: usize, egress: &Egress) -> bool {
     let needs = egress.link.length();

@@ -1,0 +1,196 @@
+//! A datagram of this worker's, from its facts to its end.
+//!
+//! Owns [`Pipeline`]: the engine that decides, what is held meanwhile, and where the verdict is executed. A fragment is held until
+//! its datagram is whole, and the worker that the whole belongs to decides about it. Read next: `execute`; `held`, what waits.
+
+use super::execute::{Executor, reason};
+use super::frames::{Frames, Received};
+use super::hand_off::HandOff;
+use super::held::{Held, Queued};
+use crate::engine::{DropReason, Engine, EngineEvent, Verdict};
+use crate::flow::SnatPorts;
+use crate::io::{Frame, Port};
+use crate::policy::Snapshot;
+use crate::policy::adjacency::NextHop;
+use crate::policy::intent::PortId;
+use crate::time::Instant;
+use crate::wire::{Kind, Packet};
+use std::sync::Arc;
+
+/// Deferred SYNs finished in one turn, at most.
+const AT_ONCE: usize = 64;
+
+/// From facts to the end.
+pub(super) struct Pipeline<P: Port> {
+    pub engine: Engine,
+    pub hand_off: HandOff<P::Frame>,
+    pub out: Executor<P>,
+    held: Held<P::Frame>,
+}
+
+impl<P: Port> Pipeline<P> {
+    pub(super) fn new(engine: Engine, hand_off: HandOff<P::Frame>, out: Executor<P>) -> Pipeline<P> {
+        let snapshot = engine.snapshot();
+        let held = Held::new(&snapshot.limits, &snapshot.timeouts, engine.seed());
+        Pipeline { engine, hand_off, out, held }
+    }
+
+    /// Another snapshot is in force from now on. Returns the old one.
+    pub(super) fn install(&mut self, snapshot: Arc<Snapshot>, ports: SnatPorts) -> Arc<Snapshot> {
+        self.held.reassembly.set_patience(snapshot.timeouts.reassembly);
+        self.engine.install(snapshot, ports)
+    }
+
+    /// What waits for a MAC is decided again by another snapshot, in the order it came.
+    pub(super) fn decide_waiting(&mut self, now: Instant) {
+        for Queued { datagram, .. } in self.held.neighbours.take_all() {
+            let Some(packet) = self.read(&datagram.frames) else { continue };
+            match self.engine.decide(&packet, self.engine.classify(&packet, datagram.port), now) {
+                Verdict::Hold(hop) => {
+                    self.held.neighbours.hold_again(hop, datagram);
+                    self.request_neighbour(hop, now);
+                }
+                verdict => self.process(datagram, &packet, verdict, now),
+            }
+        }
+    }
+
+    /// Does what the verdict says with a datagram that may have to wait.
+    #[inline(never)]
+    pub(super) fn process(&mut self, datagram: Received<P::Frame>, packet: &Packet, verdict: Verdict, now: Instant) {
+        let Received { frames, port, at } = datagram;
+        match (verdict, frames) {
+            (Verdict::Hold(hop), frames) => self.hold(hop, Received { frames, port, at }, now),
+            (Verdict::Reassemble, Frames::One(frame)) => self.reassemble(frame, packet, port, now),
+            (Verdict::Defer, Frames::One(frame)) => self.defer(frame, port, now),
+            (verdict, frames) => {
+                self.out.execute(Received { frames, port, at }, packet, verdict, self.engine.snapshot());
+            }
+        }
+    }
+
+    /// A datagram that came in fragments is decided about, here.
+    pub(super) fn process_whole(&mut self, datagram: Received<P::Frame>, now: Instant) {
+        if let Some(whole) = self.read(&datagram.frames) {
+            self.decide(datagram, &whole, now);
+        }
+    }
+
+    /// The facts of a datagram; `None` when it has none and its frames were counted as dropped.
+    fn read(&mut self, frames: &Frames<P::Frame>) -> Option<Packet> {
+        let dropped = |malformed| self.out.ports.counters.dropped_all(frames.count(), reason(malformed));
+        frames.headers().map_err(dropped).ok()
+    }
+
+    fn decide(&mut self, datagram: Received<P::Frame>, packet: &Packet, now: Instant) {
+        let verdict = self.engine.decide(packet, self.engine.classify(packet, datagram.port), now);
+        self.process(datagram, packet, verdict, now);
+    }
+
+    fn hold(&mut self, hop: NextHop, datagram: Received<P::Frame>, now: Instant) {
+        let kept = self.engine.snapshot().is_kept(hop);
+        match self.held.neighbours.hold(hop, kept, datagram) {
+            Ok(()) => self.request_neighbour(hop, now),
+            Err(refused) => {
+                self.out.ports.counters.dropped_all(refused.frames.count(), DropReason::NeighbourQueueFull);
+            }
+        }
+    }
+
+    /// Management is asked for the hop's MAC, unless it was a moment ago.
+    fn request_neighbour(&mut self, hop: NextHop, now: Instant) {
+        if self.held.neighbours.asks(hop, now) {
+            self.out.events.request_neighbour(hop);
+        }
+    }
+
+    /// A fragment waits for the rest of its datagram; with the last one its ports are known, and with them the worker that
+    /// decides.
+    fn reassemble(&mut self, frame: P::Frame, packet: &Packet, port: PortId, now: Instant) {
+        let counters = &mut self.out.ports.counters;
+        let Kind::Fragment(fragment) = packet.kind else { return counters.dropped(DropReason::BadFragment) };
+        let lost = |reason| counters.dropped(reason);
+        let Some((fragments, port)) = self.held.reassembly.arrive(frame, (packet, fragment), port, now, lost) else {
+            return;
+        };
+        let datagram = Received { frames: Frames::Fragments(fragments), port, at: now };
+        let Some(whole) = self.read(&datagram.frames) else { return };
+        self.engine.count_event(EngineEvent::Reassembled);
+        let path = self.engine.classify(&whole, port).path;
+        match self.hand_off.elsewhere(&whole, path, self.engine.snapshot()) {
+            Some(worker) => self.hand_off.queue(worker, datagram),
+            None => self.decide(datagram, &whole, now),
+        }
+    }
+
+    fn defer(&mut self, frame: P::Frame, port: PortId, now: Instant) {
+        // One for which there is no room is dropped silently, which the RFC allows as well.
+        if self.held.deferred.push(frame, port, now).is_err() {
+            self.out.ports.counters.dropped(DropReason::NotListening);
+        }
+    }
+
+    /// Whoever sent a SYN six seconds ago is answered, if nobody has opened the connection since.
+    fn finish_deferred(&mut self, now: Instant) -> usize {
+        let mut count = 0;
+        while count < AT_ONCE
+            && let Some((port, frame)) = self.held.deferred.take_due(now)
+        {
+            count += 1;
+            let Ok(packet) = Packet::parse(frame.bytes()) else {
+                self.out.ports.counters.dropped(DropReason::NotListening);
+                continue;
+            };
+            let classified = self.engine.classify(&packet, port);
+            let verdict = self.engine.finish_deferred(&packet, classified, now);
+            let datagram = Received { frames: Frames::One(frame), port, at: now };
+            self.out.execute(datagram, &packet, verdict, self.engine.snapshot());
+        }
+        count
+    }
+
+    /// The next hop does not answer: neither do we wait for it any longer.
+    pub(super) fn give_up(&mut self, hop: NextHop) {
+        let held = self.held.neighbours.take_for(hop);
+        self.reject_unreachable(&held);
+    }
+
+    /// What has waited too long: for a MAC, since management did not answer in time either; for its other fragments; for somebody
+    /// to take a SYN. Returns how many frames had an answer.
+    pub(super) fn expire_held(&mut self, now: Instant, budget: usize) -> usize {
+        let counters = &mut self.out.ports.counters;
+        self.held.reassembly.expire(now, budget, |reason| counters.dropped(reason));
+        let stale = self.held.neighbours.take_stale(now);
+        self.reject_unreachable(&stale);
+        stale.len() + self.finish_deferred(now)
+    }
+
+    fn reject_unreachable(&mut self, held: &[Queued<P::Frame>]) {
+        let snapshot = self.engine.snapshot();
+        held.iter().for_each(|held| self.out.reject_unreachable(&held.datagram, snapshot));
+    }
+
+    /// What leaves goes to the NICs and to the other workers. What a full ring does not take is dropped and counted: a worker that
+    /// waits for another would stop serving, and two that wait for each other would stop for ever.
+    pub(super) fn finish_turn(&mut self) {
+        self.out.ports.send_all();
+        let counters = &mut self.out.ports.counters;
+        self.hand_off.flush(|datagram, taken| match taken {
+            true => counters.handed_off += datagram.frames.count() as u64,
+            false => counters.dropped_all(datagram.frames.count(), DropReason::HandOffFull),
+        });
+        counters.set_gauges(&self.engine, self.held.frames());
+    }
+
+    /// Drops what waits, and what others have handed off to this worker.
+    pub(super) fn stop(&mut self, handed_in: &mut Vec<Received<P::Frame>>) {
+        let counters = &mut self.out.ports.counters;
+        counters.dropped_all(self.held.frames(), DropReason::Stopping);
+        self.held.clear();
+        self.hand_off.take(handed_in, usize::MAX);
+        for datagram in handed_in.drain(..) {
+            counters.handed_in += datagram.frames.count() as u64;
+            counters.dropped_all(datagram.frames.count(), DropReason::Stopping);
+        }
+    }
+}
