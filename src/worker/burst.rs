@@ -1,13 +1,14 @@
 //! A burst, in passes.
 //!
-//! Owns the way of frames from the NIC, or from another worker, to their verdicts: all are read, then what their flows need
-//! from far away in memory is prefetched, then each leaves by its flow's cached route, or is classified and decided about. So
+//! Owns [`Batch`], and with it the way of frames from the NIC, or from another worker, to their verdicts: all are read, then what
+//! their flows need from memory is prefetched, then each leaves by its flow's cached route, or is classified and decided about. So
 //! the waits for memory of a burst overlap, and the code of one pass stays in the cache for all. A flow is only in the table
-//! of the worker it belongs to: whose worker a frame is has to be asked only where no flow says it. Read next: `execute`.
+//! of the worker it belongs to: which worker decides has to be worked out only where there is no flow. Read next: `pipeline`.
 
-use super::Worker;
 use super::execute::reason;
 use super::frames::{Frames, Received};
+use super::latency::Timing;
+use super::pipeline::Pipeline;
 use crate::engine::{Classified, Departure, Engine, Lookup};
 use crate::io::{BURST, Frame, Port};
 use crate::policy::intent::PortId;
@@ -15,11 +16,13 @@ use crate::time::Instant;
 use crate::wire::{Malformed, Packet};
 use prefetch_index::prefetch_index;
 
-/// The frames of a burst, and what is known of each, at the same place of the other list. The latter stays where it is and is
-/// written anew for every burst: what is known of a frame is written once and copied never.
+/// The frames of a burst, and what is known of each, at the same place of the other list. The latter is overwritten by every
+/// burst: what is known of a frame is written once and never copied.
 pub(super) struct Batch<F> {
     frames: Vec<F>,
     places: Box<[Place]>,
+    /// Empty between two turns; only its memory stays.
+    handed_in: Vec<Received<F>>,
 }
 
 /// What is known of a frame.
@@ -33,7 +36,8 @@ struct Place {
 impl<F: Frame> Batch<F> {
     pub(super) fn new() -> Batch<F> {
         let blank = |_| Place { packet: Packet::BLANK, lookup: Lookup::NOTHING, port: PortId(0), malformed: None };
-        Batch { frames: Vec::with_capacity(BURST), places: (0..BURST).map(blank).collect() }
+        let places = (0..BURST).map(blank).collect();
+        Batch { frames: Vec::with_capacity(BURST), places, handed_in: Vec::with_capacity(BURST) }
     }
 
     /// First pass, over frames that all came in on `port`: each is read, and its flow's index cell prefetched.
@@ -65,84 +69,81 @@ impl Place {
     }
 }
 
-impl<P: Port> Worker<P> {
-    /// What the NIC has for us.
-    pub(super) fn receive(&mut self, port: PortId, now: Instant) -> usize {
-        let count = self.pipeline.out.ports.receive(port, &mut self.batch.frames);
+impl<P: Port> Pipeline<P> {
+    /// Frames from a NIC.
+    pub(super) fn receive(&mut self, batch: &mut Batch<P::Frame>, port: PortId, now: Instant) -> usize {
+        let count = self.out.ports.receive(port, &mut batch.frames);
         if count > 0 {
-            self.pipeline.out.ports.counters.received += count as u64;
+            self.out.ports.counters.received += count as u64;
             // The first look at every frame brings its bytes near; nothing waits for them yet.
-            self.pipeline.out.ports.counters.received_bytes += self.batch.frames.iter().map(look_at).sum::<u64>();
-            self.batch.read(port, &self.pipeline.engine);
-            self.decide_all(Origin::Nic, now);
-            self.publisher.add_arrivals(port, self.pipeline.hand_off.take_arrived());
+            self.out.ports.counters.received_bytes += batch.frames.iter().map(prefetch_header).sum::<u64>();
+            batch.read(port, &self.engine);
+            self.decide_all(batch, Origin::Nic, now);
         }
         count
     }
 
-    /// Frames other workers received and this one decides about.
-    pub(super) fn take_handed_in(&mut self, now: Instant) -> usize {
-        let mut handed_in = std::mem::take(&mut self.handed_in);
-        self.pipeline.hand_off.take(&mut handed_in, BURST);
+    /// Frames that other workers received and this one decides about.
+    pub(super) fn take_handed_in(&mut self, batch: &mut Batch<P::Frame>, timing: &mut Timing, now: Instant) -> usize {
+        let mut handed_in = std::mem::take(&mut batch.handed_in);
+        self.hand_off.take(&mut handed_in, BURST);
         let mut count = 0;
         for Received { frames, port, at } in handed_in.drain(..) {
             count += frames.count();
-            self.timing.handed_in(at, frames.count() as u64);
+            timing.handed_in(at, frames.count() as u64);
             match frames {
-                Frames::One(frame) => self.batch.push(frame, port, &self.pipeline.engine),
+                Frames::One(frame) => batch.push(frame, port, &self.engine),
                 // What came before it must leave before it.
                 frames => {
-                    self.decide_all(Origin::Worker, now);
-                    self.pipeline.process_whole(Received { frames, port, at }, now);
+                    self.decide_all(batch, Origin::Worker, now);
+                    self.process_whole(Received { frames, port, at }, now);
                 }
             }
         }
-        self.pipeline.out.ports.counters.handed_in += count as u64;
-        self.handed_in = handed_in;
-        self.decide_all(Origin::Worker, now);
+        self.out.ports.counters.handed_in += count as u64;
+        batch.handed_in = handed_in;
+        self.decide_all(batch, Origin::Worker, now);
         count
     }
 
     /// The other passes: prefetch flows, then send each frame by its cached route, or decide about it.
     #[inline]
-    fn decide_all(&mut self, origin: Origin, now: Instant) {
-        let (mut frames, mut places) = (std::mem::take(&mut self.batch.frames), std::mem::take(&mut self.batch.places));
-        places[..frames.len()].iter_mut().for_each(|place| self.pipeline.engine.prefetch_entry(&mut place.lookup));
+    fn decide_all(&mut self, batch: &mut Batch<P::Frame>, origin: Origin, now: Instant) {
+        let Batch { frames, places, .. } = batch;
+        places[..frames.len()].iter_mut().for_each(|place| self.engine.prefetch_entry(&mut place.lookup));
         let mut cached = 0;
-        for (frame, place) in frames.drain(..).zip(&places) {
-            match self.pipeline.engine.by_cached_route(&place.packet, place.port, &place.lookup, now) {
+        for (frame, place) in frames.drain(..).zip(&*places) {
+            match self.engine.by_cached_route(&place.packet, place.port, &place.lookup, now) {
                 Some(Departure { forward, egress }) => {
                     cached += 1;
-                    self.pipeline.out.ports.depart(frame, &place.packet, &forward.rewrite, egress);
+                    self.out.ports.depart(frame, &place.packet, &forward.rewrite, egress);
                 }
                 None => self.decide(frame, place, origin, now),
             }
         }
         // Whose flow is here is this worker's.
         if origin == Origin::Nic {
-            self.pipeline.hand_off.arrived_here(cached);
+            self.hand_off.arrived_here(cached);
         }
-        (self.batch.frames, self.batch.places) = (frames, places);
     }
 
-    /// A frame that leaves by no cached route is classified, handed to its worker, or decided about here. Not inlined: the loop
+    /// A frame that leaves by no cached route is classified, handed off to its worker, or decided about here. Not inlined: the loop
     /// over the burst keeps the registers.
     #[inline(never)]
     fn decide(&mut self, frame: P::Frame, place: &Place, origin: Origin, now: Instant) {
         let Place { packet, lookup, port, malformed } = place;
         if let Some(malformed) = *malformed {
-            return self.pipeline.out.ports.counters.dropped(reason(malformed));
+            return self.out.ports.counters.dropped(reason(malformed));
         }
-        let classified = self.pipeline.engine.classify_found(packet, *port, lookup);
+        let classified = self.engine.classify_found(packet, *port, lookup);
         if origin == Origin::Nic
-            && let Some(worker) =
-                self.pipeline.hand_off.arrives(packet, classified.path, self.pipeline.engine.snapshot())
+            && let Some(worker) = self.hand_off.arrives(packet, classified.path, self.engine.snapshot())
         {
-            return self.pipeline.hand_off.queue(worker, Received { frames: Frames::One(frame), port: *port, at: now });
+            return self.hand_off.queue(worker, Received { frames: Frames::One(frame), port: *port, at: now });
         }
-        match self.pipeline.engine.decide_at_once(packet, classified, now) {
+        match self.engine.decide_at_once(packet, classified, now) {
             Some(Departure { forward, egress }) => {
-                self.pipeline.out.ports.depart(frame, packet, &forward.rewrite, egress);
+                self.out.ports.depart(frame, packet, &forward.rewrite, egress);
             }
             None => self.decide_in_full(frame, packet, classified, *port, now),
         }
@@ -150,8 +151,8 @@ impl<P: Port> Worker<P> {
 
     #[inline(never)]
     fn decide_in_full(&mut self, frame: P::Frame, packet: &Packet, classified: Classified, port: PortId, now: Instant) {
-        let verdict = self.pipeline.engine.decide_in_full(packet, classified, now);
-        self.pipeline.process(Received { frames: Frames::One(frame), port, at: now }, packet, verdict, now);
+        let verdict = self.engine.decide_in_full(packet, classified, now);
+        self.process(Received { frames: Frames::One(frame), port, at: now }, packet, verdict, now);
     }
 }
 
@@ -160,13 +161,13 @@ impl<P: Port> Worker<P> {
 enum Origin {
     /// This worker, from a NIC: it may be another worker's.
     Nic,
-    /// Another worker, which has found it to be ours.
+    /// Another worker, which handed it off to this one.
     Worker,
 }
 
-/// The frame's length. Its first byte is asked for on the way.
+/// The frame's length. Its first byte is prefetched on the way.
 #[inline]
-fn look_at<F: Frame>(frame: &F) -> u64 {
+fn prefetch_header<F: Frame>(frame: &F) -> u64 {
     let bytes = frame.bytes();
     prefetch_index(bytes, 0);
     bytes.len() as u64

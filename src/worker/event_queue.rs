@@ -91,3 +91,54 @@ impl EventQueue {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::mailbox::mailbox;
+    use super::*;
+
+    const WORKER: WorkerId = WorkerId(1);
+
+    fn queue(capacity: usize) -> (EventQueue, rtrb::Consumer<Event>) {
+        let (management, worker) = mailbox(capacity);
+        (EventQueue::new(WORKER, worker.events), management.events)
+    }
+
+    #[test]
+    fn what_must_arrive_waits_for_room_and_keeps_its_order() {
+        let (mut queue, mut events) = queue(2);
+        (0..4).for_each(|query| queue.send(Event::Cleared { query, count: 0 }));
+        assert_eq!((queue.send_stopped(), queue.send_stopped()), (3, 3), "sent once");
+        let mut arrived = Vec::new();
+        while arrived.len() < 5 {
+            queue.flush();
+            while let Ok(event) = events.pop() {
+                arrived.push(match event {
+                    Event::Cleared { query, .. } => Some(query),
+                    Event::Stopped(WORKER) => None,
+                    _ => panic!("nobody sent this"),
+                });
+            }
+        }
+        assert_eq!(arrived, [Some(0), Some(1), Some(2), Some(3), None]);
+        assert_eq!((queue.send_stopped(), events.slots()), (0, 0));
+    }
+
+    #[test]
+    fn punts_leave_room_for_what_must_arrive_and_arp_for_other_punts() {
+        let (mut queue, _events) = queue(256);
+        let mut fill = |reason| (0..256).take_while(|_| queue.punt(reason, InterfaceId(0), b"frame")).count();
+        assert_eq!((fill(PuntReason::Arp), fill(PuntReason::Local)), (128, 64));
+        queue.send(Event::Cleared { query: 0, count: 0 });
+        assert!(queue.backlog.is_empty());
+    }
+
+    #[test]
+    fn a_hint_about_a_member_is_sent_once_in_a_tenth_of_a_second() {
+        let (mut queue, events) = queue(256);
+        for (ms, member) in [(0, 1), (99, 1), (99, 2), (100, 1)] {
+            queue.hint(MemberId(member), Instant::from_millis(ms));
+        }
+        assert_eq!(events.slots(), 3);
+    }
+}

@@ -28,7 +28,7 @@ pub use latency::Latency;
 pub use mailbox::{Command, Event, WorkerId};
 
 use crate::engine::{Engine, ResetOrder, Steering};
-use crate::io::{BURST, Port};
+use crate::io::Port;
 use crate::time::{Duration, Instant};
 use crate::wire::compose;
 use burst::Batch;
@@ -67,8 +67,7 @@ pub struct Worker<P: Port> {
     queries: Queries,
     timing: Timing,
     publisher: Publisher,
-    /// Lists that are empty between two turns; only their memory stays.
-    handed_in: Vec<Received<P::Frame>>,
+    /// Empty between two turns; only its memory stays.
     resets: Vec<ResetOrder>,
     stopping: bool,
 }
@@ -92,7 +91,6 @@ impl<P: Port> Worker<P> {
             queries: Queries::default(),
             timing: Timing::default(),
             publisher: Publisher::new(shared),
-            handed_in: Vec::with_capacity(BURST),
             resets: Vec::with_capacity(4 * CHORES),
             stopping: false,
         }
@@ -108,12 +106,13 @@ impl<P: Port> Worker<P> {
     pub fn turn(&mut self, now: Instant) -> Work {
         let mut done = self.read_commands(now);
         for port in self.pipeline.out.ports.ids() {
-            done += self.receive(port, now);
+            done += self.pipeline.receive(&mut self.batch, port, now);
+            self.publisher.add_arrivals(port, self.pipeline.hand_off.take_arrived());
         }
-        done += self.take_handed_in(now);
+        done += self.pipeline.take_handed_in(&mut self.batch, &mut self.timing, now);
         done += self.do_chores(now);
         if self.stopping {
-            self.pipeline.stop(&mut self.handed_in);
+            self.pipeline.stop();
         }
         self.pipeline.finish_turn();
         self.publisher.publish(&self.pipeline.out.ports.counters, self.pipeline.engine.flows_by_member());

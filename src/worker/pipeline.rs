@@ -72,7 +72,7 @@ impl<P: Port> Pipeline<P> {
     /// A datagram that came in fragments is decided about, here.
     pub(super) fn process_whole(&mut self, datagram: Received<P::Frame>, now: Instant) {
         if let Some(whole) = self.read(&datagram.frames) {
-            self.decide(datagram, &whole, now);
+            self.decide_whole(datagram, &whole, now);
         }
     }
 
@@ -82,7 +82,7 @@ impl<P: Port> Pipeline<P> {
         frames.headers().map_err(dropped).ok()
     }
 
-    fn decide(&mut self, datagram: Received<P::Frame>, packet: &Packet, now: Instant) {
+    fn decide_whole(&mut self, datagram: Received<P::Frame>, packet: &Packet, now: Instant) {
         let verdict = self.engine.decide(packet, self.engine.classify(packet, datagram.port), now);
         self.process(datagram, packet, verdict, now);
     }
@@ -119,7 +119,7 @@ impl<P: Port> Pipeline<P> {
         let path = self.engine.classify(&whole, port).path;
         match self.hand_off.elsewhere(&whole, path, self.engine.snapshot()) {
             Some(worker) => self.hand_off.queue(worker, datagram),
-            None => self.decide(datagram, &whole, now),
+            None => self.decide_whole(datagram, &whole, now),
         }
     }
 
@@ -183,12 +183,13 @@ impl<P: Port> Pipeline<P> {
     }
 
     /// Drops what waits, and what others have handed off to this worker.
-    pub(super) fn stop(&mut self, handed_in: &mut Vec<Received<P::Frame>>) {
+    pub(super) fn stop(&mut self) {
         let counters = &mut self.out.ports.counters;
         counters.dropped_all(self.held.frames(), DropReason::Stopping);
         self.held.clear();
-        self.hand_off.take(handed_in, usize::MAX);
-        for datagram in handed_in.drain(..) {
+        let mut handed_in = Vec::new();
+        self.hand_off.take(&mut handed_in, usize::MAX);
+        for datagram in handed_in {
             counters.handed_in += datagram.frames.count() as u64;
             counters.dropped_all(datagram.frames.count(), DropReason::Stopping);
         }
