@@ -25,8 +25,8 @@ pub(super) struct Identifications {
     counters: Box<[u16; COUNTERS]>,
     share: Share,
     span: u32,
-    /// Which destinations share a counter: whoever could tell would read the numbers of others off his own, and put fragments
-    /// of his into their datagrams (RFC 7739 3, for the reason).
+    /// Which destinations share a counter: whoever could tell would read the numbers of others off their own, and put fragments
+    /// of their own into other datagrams (RFC 7739 3, for the reason).
     secret: u64,
 }
 

@@ -18,7 +18,7 @@ use std::sync::Arc;
 const SPEAKERS: usize = 65_536;
 /// Keys their table apart from that of the flows.
 const SPEAKERS_SEED: u64 = 0x5bea_4e55;
-/// What a remote endpoint addressed is forgotten when it has not been heard of for this long.
+/// What a remote endpoint addressed is forgotten when nothing has been heard from it for this long.
 const SPEAKER_AGE: Duration = Duration::from_secs(300);
 
 /// One worker's decisions, and what they rest on: a snapshot that all read, and what this worker remembers.
@@ -80,8 +80,8 @@ impl Engine {
         flows.find(tuple).is_some_and(|(id, side)| flows.route(id, side).snapshot == *snapshot_number)
     }
 
-    /// From now on `snapshot` is what is read, and ports are allocated by `snat_ports`, which has those of its SNAT addresses. Returns the
-    /// snapshot it replaces, to be returned to who made it.
+    /// From now on `snapshot` is read, and `snat_ports`, which has the ports of its SNAT addresses, allocates. Returns the snapshot
+    /// it replaces, which its maker drops.
     pub fn install(&mut self, snapshot: Arc<Snapshot>, snat_ports: SnatPorts) -> Arc<Snapshot> {
         self.state.snapshot_number = self.state.snapshot_number.wrapping_add(1).max(1);
         self.state.rejects.set_rate(snapshot.limits.rejects_per_second);

@@ -1,4 +1,4 @@
-//! Datagrams of which only some fragments are here.
+//! Datagrams that are not complete yet.
 //!
 //! Owns one worker's memory of them: which fragments of a datagram have arrived, whether they overlap, and when the rest is
 //! given up. Bounded in fragments and in time; the oldest give way, so that a flood of junk cannot keep a datagram out whose

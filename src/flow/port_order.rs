@@ -26,7 +26,7 @@ impl ReservedPorts {
         self.ports.binary_search(&port).is_ok()
     }
 
-    /// How many lie in a range.
+    /// How many are in a range.
     pub fn count_in(&self, range: Range) -> usize {
         self.ports.iter().filter(|&&port| range.contains(port)).count()
     }
@@ -57,7 +57,7 @@ impl Range {
         ranges[ranges.len() - 1]
     }
 
-    /// The port lies in it.
+    /// The port is in it.
     pub const fn contains(self, port: u16) -> bool {
         self.first <= port && port <= self.last
     }

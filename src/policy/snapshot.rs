@@ -154,13 +154,13 @@ impl Snapshot {
         Some(Ready { rewrite: parts::readdressed(protocol, address, member.address, port), egress })
     }
 
-    /// Whose `address` is.
+    /// Who owns `address`.
     #[inline(always)]
     pub fn class(&self, address: Ipv4Addr) -> AddressClass {
         self.classes.get(address).copied().unwrap_or(AddressClass::Other)
     }
 
-    /// Whose the addresses of a packet from `src` to `dst` are.
+    /// Who owns the addresses of a packet from `src` to `dst`.
     #[inline(always)]
     pub fn owners(&self, src: Ipv4Addr, dst: Ipv4Addr) -> AddressOwners {
         AddressOwners { src: self.class(src), dst: self.class(dst) }

@@ -90,7 +90,7 @@ impl Ports {
         Ports(self.0 ^ other.0)
     }
 
-    /// All bits, in no order of theirs.
+    /// All bits, in unspecified order.
     #[inline]
     pub const fn bits(self) -> u32 {
         self.0

@@ -158,7 +158,7 @@ pub struct Arp {
     pub target: Ipv4Addr,
 }
 
-/// What an ARP packet wants.
+/// What an ARP packet is: its operation code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Operation {
     /// Who has the target address?

@@ -97,7 +97,7 @@ impl Packet {
     }
 }
 
-/// Reads a packet that is in every way as it should be and whose headers lie where they always do. `None`: it is something
+/// Reads a packet that is in every way as it should be and whose headers are where they always are. `None`: it is something
 /// else, or something is wrong.
 #[inline(always)]
 fn read_common(into: &mut Packet, bytes: &[u8]) -> Option<()> {

@@ -12,7 +12,7 @@ use crate::wire::{Protocol, Rewrite};
 use ipnet::Ipv4Net;
 use std::net::Ipv4Addr;
 
-/// Whose an address is.
+/// Who owns an address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AddressClass {
     /// Nobody's that is known.
@@ -27,7 +27,7 @@ pub enum AddressClass {
     Broadcast,
 }
 
-/// Whose the two addresses of a packet are.
+/// Who owns the two addresses of a packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct AddressOwners {
     /// The source's owner.
