@@ -15,7 +15,7 @@ impl Walk<'_> {
     pub(super) fn visitor(&mut self, member: MemberId) -> Verdict {
         let verdict = self.route_unchanged();
         // Fragments pass one by one; the first shows whom the answer goes to.
-        if verdict.goes_on()
+        if verdict.is_forwarded()
             && let Some(tuple) = self.packet.tuple().or_else(|| self.packet.fragment_tuple())
         {
             self.mark_visitor(member, tuple);

@@ -31,7 +31,7 @@ impl<'a> Walk<'a> {
         }
     }
 
-    /// As [`Walk::forward`], if nothing stands in the way.
+    /// As [`Walk::forward`], if nothing prevents it.
     #[inline(always)]
     pub(super) fn routed(&mut self, rewrite: Rewrite, destination: Ipv4Addr) -> Option<Departure<'a>> {
         let egress = self.snapshot.lookup(destination)?;
@@ -50,7 +50,7 @@ impl<'a> Walk<'a> {
         Forward { rewrite: self.state.identified(self.packet, rewrite), egress }
     }
 
-    /// As [`Walk::forward`], when something stands in the way.
+    /// As [`Walk::forward`], when something prevents it.
     #[cold]
     fn forward_or_tell(&mut self, rewrite: Rewrite, destination: Ipv4Addr) -> Verdict {
         if self.packet.ttl <= 1 {

@@ -55,7 +55,7 @@ impl Walk<'_> {
         let asked = Tuple::new(Protocol::Udp, asker, Endpoint::new(server, tuple.src.port));
         let (id, side) = self.state.flows.find_live(self.snapshot, &asked)?;
         let verdict = self.forward_as(&tuple, &asked.reversed());
-        if verdict.goes_on() {
+        if verdict.is_forwarded() {
             self.note_speaker(sender, tuple.dst);
             self.state.flows.refresh(id, side, None, self.now);
         }
@@ -75,7 +75,7 @@ impl Walk<'_> {
         };
         let inside = Endpoint::new(self.snapshot.member(receiver).address, tuple.dst.port);
         let verdict = self.forward_as(&tuple, &Tuple { src: source, dst: inside, ..tuple });
-        if verdict.goes_on() {
+        if verdict.is_forwarded() {
             self.note_speaker(sender, tuple.dst);
         }
         verdict
@@ -87,7 +87,7 @@ impl Walk<'_> {
             return self.no_member(service.pool);
         }
         let from_service = self.pool_of(sender).service(tuple.protocol, tuple.src.port).is_some();
-        if !self.opens() && !from_service && !self.goes_on_without_flow() {
+        if !self.opens() && !from_service && !self.continues_without_flow() {
             return Verdict::Drop(DropReason::NoFlow);
         }
         let (source, port) = match self.hairpin_source(sender, tuple) {
@@ -126,7 +126,7 @@ impl Walk<'_> {
 
     /// A segment of a connection that stood before we forgot it, by a restart or in silence: it is for a service port, so
     /// its sender has opened it.
-    fn goes_on_without_flow(&self) -> bool {
+    fn continues_without_flow(&self) -> bool {
         matches!(self.packet.kind, Kind::Tcp(segment) if !segment.flags.syn() && !segment.flags.rst())
     }
 

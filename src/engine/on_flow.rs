@@ -57,7 +57,7 @@ impl Walk<'_> {
             return verdict;
         }
         let verdict = self.forward(rewrite, rewrite.changed(&tuple).dst.addr);
-        if verdict.goes_on() {
+        if verdict.is_forwarded() {
             self.refresh(id, side);
             self.cache_route(id, side);
         }

@@ -31,7 +31,7 @@ impl Walk<'_> {
             _ if !self.would_translate(sender) => self.route_unchanged(),
             // The answer to a visitor's ping leaves no trace on its way in: that it matches nothing says nothing.
             (Kind::Echo { request: false }, _) => self.route_unchanged(),
-            (Kind::Tcp(segment), _) if self.goes_on(sender, &tuple, &segment) => {
+            (Kind::Tcp(segment), _) if self.may_resume(sender, &tuple, &segment) => {
                 self.resume_outward(sender, tuple, &segment)
             }
             _ if !self.opens() => self.unmatched_outward(),
@@ -40,7 +40,7 @@ impl Walk<'_> {
     }
 
     /// The segment is one of a standing connection that its sender has opened, as far as the ports tell.
-    fn goes_on(&self, sender: MemberId, tuple: &Tuple, segment: &Segment) -> bool {
+    fn may_resume(&self, sender: MemberId, tuple: &Tuple, segment: &Segment) -> bool {
         let client = tuple.src.port >= FIRST_CLIENT_PORT && tuple.dst.port < FIRST_CLIENT_PORT;
         let resumes = self.pool_of(sender).snat.as_ref().is_some_and(|snat| snat.resumes);
         resumes && client && !segment.flags.syn() && !segment.flags.rst()
@@ -110,7 +110,7 @@ impl Walk<'_> {
             flow.track = Some(Track::opening(&segment));
         }
         let verdict = self.forward_as(&from, &to);
-        if !verdict.goes_on() {
+        if !verdict.is_forwarded() {
             self.state.flows.release_port_of(&flow);
             return verdict;
         }

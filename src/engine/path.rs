@@ -111,7 +111,7 @@ impl Path {
         }
     }
 
-    /// Where a datagram goes, and as what, cannot be told from one fragment of it: what is for us, for a virtual address, or
+    /// Where a datagram goes, and as what, cannot be known from one fragment of it: what is for us, for a virtual address, or
     /// from a member that may be translated. All other fragments are routed one by one. (Even what goes to the exclusion
     /// group may be translated: a connection that stood before the exclusion.)
     pub const fn whole_only(&self) -> bool {

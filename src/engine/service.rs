@@ -42,7 +42,7 @@ impl<'a> Walk<'a> {
         let (server, service) = self.snapshot.datagrams_in(at).place;
         let service = &self.snapshot.server(server).services[usize::from(service)];
         let verdict = self.datagram_to_member(service);
-        if verdict.goes_on() {
+        if verdict.is_forwarded() {
             let pool = self.snapshot.pool(service.pool);
             self.note_caller(pool, Endpoint::new(self.packet.src(), self.packet.src_port()));
         }
@@ -79,7 +79,7 @@ impl<'a> Walk<'a> {
         let remote = Endpoint::new(destination, self.packet.dst_port());
         let stays = self.leaves_untranslated(sender, remote);
         let verdict = self.forward(if stays { Rewrite::default() } else { served.rewrite }, destination);
-        if verdict.goes_on() && !stays {
+        if verdict.is_forwarded() && !stays {
             self.note_speaker(sender, remote);
         }
         verdict
@@ -140,7 +140,7 @@ impl<'a> Walk<'a> {
             false => Track::midstream(Direction::Original, segment),
         });
         let verdict = self.forward_as(&from, &to);
-        if !verdict.goes_on() {
+        if !verdict.is_forwarded() {
             return verdict;
         }
         if let Err(Refused::Full) = self.state.flows.keep(self.snapshot, flow, self.now) {

@@ -45,7 +45,7 @@ pub enum Verdict {
 impl Verdict {
     /// The packet is forwarded, now or when the next hop's MAC is known.
     #[inline]
-    pub(super) fn goes_on(&self) -> bool {
+    pub(super) fn is_forwarded(&self) -> bool {
         matches!(self, Verdict::Forward(_) | Verdict::Hold(_))
     }
 }

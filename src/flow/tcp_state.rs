@@ -1,7 +1,7 @@
 //! The states of a TCP connection that passes by, and the table that leads from one to the next.
 //!
 //! Owns the machine of RFC 7857 2, which is that of RFC 6146 3.5.2 with a handshake in three steps. Knows no sequence
-//! numbers: whether a reset belongs to the connection is settled by [`super::tcp`] before it comes here.
+//! numbers: whether a reset belongs to the connection is decided by [`super::tcp`] before it comes here.
 
 use super::key::Direction;
 use crate::wire::facts::Segment;

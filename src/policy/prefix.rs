@@ -1,7 +1,7 @@
 //! Longest prefix match in at most three looks.
 //!
 //! Owns [`PrefixMap`]: a tree that branches by the first half of the address and then by octets, its prefixes pushed down to
-//! the leaves, so that the first look mostly settles the matter and the third always does, however many prefixes there are.
+//! the leaves, so that the first look mostly finds the answer and the third always does, however many prefixes there are.
 //! 256 kB for the root, of which few lines are ever touched, and a kilobyte for any other node; there are no more of those
 //! than prefixes longer than 16 and 24 bits ask for. Built whole; never changed; shared by all who ask for the same.
 

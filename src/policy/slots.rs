@@ -1,7 +1,7 @@
 //! Lists whose entries keep their number.
 //!
 //! Owns [`Slots`]: entries in the order of the file, each found by an id that stays its own wherever it is in the file, and
-//! [`Life`], by which a reference to an entry that has gone is told from one to whoever has its id now. Never gives ids:
+//! [`Life`], by which a reference to an entry that has gone is distinguished from one to whoever has its id now. Never gives ids:
 //! [`super::ids`] does.
 
 use std::collections::BTreeMap;

@@ -37,7 +37,7 @@ pub const fn combine(a: u16, b: u16) -> u16 {
     sum + carried as u16
 }
 
-/// The field that a packet carries for a sum, and the sum that a field stands for: the complement.
+/// The field that a packet carries for a sum, and the sum that a field is made from: the complement.
 #[inline]
 pub const fn field(sum: u16) -> u16 {
     !sum

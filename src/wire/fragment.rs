@@ -226,7 +226,7 @@ mod tests {
     }
 
     #[test]
-    fn pieces_say_what_the_whole_would_have_said() {
+    fn fragments_say_what_the_whole_would_have_said() {
         let built = [
             Build::udp(A, B).payload(&[7; 3000]),
             Build::tcp(A, B, tcp::Flags::ACK, 5, 6).payload(&[7; 3000]),

@@ -87,7 +87,7 @@ fn datagrams_are_told_apart() {
 }
 
 #[test]
-fn pieces_that_overlap_or_contradict_lose_all_of_their_datagram() {
+fn fragments_that_overlap_or_contradict_lose_all_of_their_datagram() {
     let teardrops: [&[Span]; 7] = [
         &[span(0, 1480, true), span(1472, 100, false)],
         &[span(1480, 100, false), span(0, 1488, true)],

@@ -82,7 +82,7 @@ fn an_error_about_what_has_no_tuple_is_only_routed() {
 }
 
 #[test]
-fn pieces_of_a_datagram() {
+fn fragments_of_a_datagram() {
     let fragments = Build::udp(A, B).id(7).payload(&[7; 3000]).fragments(1480);
     let read: Vec<_> = fragments.iter().map(|fragment| Packet::parse(fragment).unwrap().kind).collect();
     let fragment = |offset, more, shows_ports| Kind::Fragment(Fragment { id: 7, offset, more, shows_ports });
