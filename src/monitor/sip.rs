@@ -32,13 +32,32 @@ impl Identity {
         }
     }
 
-    /// `answer` answers the request of this identity (RFC 3261 17.1.3, and the Call-ID).
-    pub fn owns(&self, answer: &Answer) -> bool {
-        answer.branch.eq_ignore_ascii_case(&self.branch)
-            && answer.call_id == self.call_id
-            && answer.cseq == self.cseq
-            && answer.method == "OPTIONS"
+    /// Why `answer` does not answer the request of this identity (RFC 3261 17.1.3, and the Call-ID), in words; `None`: it
+    /// does.
+    pub fn mismatch(&self, answer: &Answer) -> Option<String> {
+        let Identity { branch, call_id, cseq, .. } = self;
+        if answer.branch.is_empty() {
+            Some(String::from("whose topmost Via has no branch"))
+        } else if !answer.branch.eq_ignore_ascii_case(branch) {
+            Some(format!("whose branch is {}, not {branch}", printable(&answer.branch)))
+        } else if answer.call_id != *call_id {
+            Some(format!("whose Call-ID is {}, not {call_id}", printable(&answer.call_id)))
+        } else if (answer.cseq, answer.method.as_str()) != (*cseq, "OPTIONS") {
+            Some(format!("whose CSeq is {} {}, not {cseq} OPTIONS", answer.cseq, printable(&answer.method)))
+        } else {
+            None
+        }
     }
+}
+
+/// What an answer means to a question.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Judged {
+    /// It decides: the member is good, or why not.
+    Ends(Result<String, String>),
+    /// It is another question's, or provisional and not among the codes that are good: the answer is still to come. What it
+    /// was, as the reason if none does.
+    Passes(String),
 }
 
 /// An OPTIONS request, put to one member once.
@@ -55,19 +74,22 @@ impl Question {
         Question { probe: probe.clone(), identity: Identity::new(random) }
     }
 
-    /// What an answer says, in words: that the member is good, or why not. `None`: it is a late one to an earlier question
-    /// (scenario 34), or provisional and not among the codes that are good, so that the final answer decides.
-    pub fn judge(&self, answer: &Answer) -> Option<Result<String, String>> {
+    /// What an answer says, in words. A late one to an earlier question (scenario 34) says nothing.
+    pub fn judge(&self, answer: &Answer) -> Judged {
         let SipProbe { up_codes, down_codes, .. } = &self.probe;
         let among = |ranges: &[CodeRange]| ranges.iter().any(|range| range.contains(answer.code));
         let said = answer.status();
+        if let Some(mismatch) = self.identity.mismatch(answer) {
+            return Judged::Passes(format!("an answer came {mismatch}"));
+        }
         match () {
-            () if !self.identity.owns(answer) => None,
             // The explicit bad ones win (scenario 33).
-            () if among(down_codes) => Some(Err(format!("{said} is among {}, which count as down", list(down_codes)))),
-            () if among(up_codes) => Some(Ok(said)),
-            () if answer.code < 200 => None,
-            () => Some(Err(format!("{said} is not among {}", list(up_codes)))),
+            () if among(down_codes) => {
+                Judged::Ends(Err(format!("{said} is among {}, which count as down", list(down_codes))))
+            }
+            () if among(up_codes) => Judged::Ends(Ok(said)),
+            () if answer.code < 200 => Judged::Passes(format!("only {said} came, and no final answer")),
+            () => Judged::Ends(Err(format!("{said} is not among {}", list(up_codes)))),
         }
     }
 
@@ -101,6 +123,11 @@ impl Question {
         )
         .into_bytes()
     }
+}
+
+/// What a stranger wrote, fit for a reason: at most 80 characters, none of them a control character.
+fn printable(text: &str) -> String {
+    text.chars().filter(|letter| !letter.is_control()).take(80).collect()
 }
 
 /// Code ranges as an operator writes them: `1xx, 200, 480-489`.
@@ -182,16 +209,19 @@ mod tests {
     #[test]
     fn an_answer_belongs_to_its_request_only_if_branch_call_id_and_cseq_all_match() {
         let right = answer(200, "OK");
-        assert!(fixed().owns(&right));
+        assert_eq!(fixed().mismatch(&right), None);
+        assert_eq!(fixed().mismatch(&Answer { branch: "Z9HG4BK1".into(), ..right.clone() }), None);
         let wrongs = [
-            Identity { branch: "z9hG4bK2".into(), ..fixed() },
-            Identity { call_id: "d@fairlead".into(), ..fixed() },
-            Identity { cseq: 8, ..fixed() },
+            (Answer { branch: "".into(), ..right.clone() }, "whose topmost Via has no branch"),
+            (Answer { branch: "z9\x1bhG4bK2".into(), ..right.clone() }, "whose branch is z9hG4bK2, not z9hG4bK1"),
+            (Answer { call_id: "C@fairlead".into(), ..right.clone() }, "whose Call-ID is C@fairlead, not c@fairlead"),
+            (Answer { cseq: 8, ..right.clone() }, "whose CSeq is 8 OPTIONS, not 7 OPTIONS"),
+            (Answer { method: "options".into(), ..right.clone() }, "whose CSeq is 7 options, not 7 OPTIONS"),
         ];
-        assert!(wrongs.iter().all(|wrong| !wrong.owns(&right)));
-        assert!(!fixed().owns(&Answer { method: "INVITE".into(), ..right.clone() }));
-        let late = Question { probe: probe(SipTransport::Udp), identity: Identity { cseq: 8, ..fixed() } };
-        assert_eq!(late.judge(&right), None);
+        let question = Question { probe: probe(SipTransport::Udp), identity: fixed() };
+        for (wrong, why) in wrongs {
+            assert_eq!(question.judge(&wrong), Judged::Passes(format!("an answer came {why}")));
+        }
     }
 
     #[test]
@@ -205,8 +235,9 @@ mod tests {
         let any = SipProbe { up_codes: vec![hundreds(100, 699)], ..probe(SipTransport::Udp) };
         let any_but_503 = SipProbe { down_codes: vec![hundreds(503, 503)], ..any.clone() };
         let final_only = SipProbe { up_codes: vec![hundreds(200, 299)], ..probe(SipTransport::Udp) };
-        let bad = |text: &str| Some(Err(text.to_owned()));
-        let good = |text: &str| Some(Ok(text.to_owned()));
+        let bad = |text: &str| Judged::Ends(Err(text.to_owned()));
+        let good = |text: &str| Judged::Ends(Ok(text.to_owned()));
+        let provisional = Judged::Passes("only 100 Trying came, and no final answer".into());
         let rows = [
             (&up_to_399, 200, "OK", good("200 OK")),
             (&usual, 503, "Service Unavailable", bad("503 Service Unavailable is not among 1xx, 2xx, 3xx")),
@@ -216,7 +247,7 @@ mod tests {
             (&any, 405, "", good("405")),
             (&any, 481, "", good("481")),
             (&any_but_503, 503, "x", bad("503 x is among 503, which count as down")),
-            (&final_only, 100, "Trying", None),
+            (&final_only, 100, "Trying", provisional),
         ];
         for (probe, code, phrase, expected) in rows {
             let question = Question { probe: probe.clone(), identity: fixed() };

@@ -3,6 +3,9 @@
 //! Owns as much of RFC 3261 7 and 18.3 as it takes to find a message's end and to know whose answer it is: the status
 //! line, the topmost Via's branch, Call-ID, CSeq and Content-Length, long and compact names, folded lines. Keeps nothing
 //! of bodies and other fields, and never more than [`LIMIT`] bytes.
+//!
+//! Liveness is asked here, so what living servers get wrong is forgiven where the answer can still be told from any other:
+//! lines that end with LF alone (RFC 3261 7 demands CRLF), and a datagram that ends with its header's last line.
 
 /// The longest message read, header and body together, in bytes.
 pub const LIMIT: usize = 64 * 1024;
@@ -34,9 +37,9 @@ impl Answer {
 /// Why bytes are not an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Unreadable {
-    /// The header does not end.
-    #[error("the message has no empty line after its header")]
-    NoEnd,
+    /// Nothing but empty lines.
+    #[error("the message is empty")]
+    Empty,
     /// The first line is neither a status line nor a request line of SIP 2.0.
     #[error("the message does not begin with a line of SIP/2.0")]
     NotSip,
@@ -51,11 +54,16 @@ pub enum Unreadable {
     TooLong,
 }
 
-/// Reads the answer in a datagram. A Content-Length beyond its end is tolerated: nobody reads the body.
+/// Reads the answer in a datagram. A Content-Length beyond its end is tolerated, for nobody reads the body; so is a header
+/// that ends with the datagram.
 pub fn read_datagram(datagram: &[u8]) -> Result<Answer, Unreadable> {
     let message = skip_blank(datagram);
-    let end = header_end(message).ok_or(Unreadable::NoEnd)?;
-    if end > LIMIT { Err(Unreadable::TooLong) } else { read_header(message.get(..end).unwrap_or_default()) }
+    let end = header_end(message).unwrap_or(message.len());
+    match end {
+        0 => Err(Unreadable::Empty),
+        _ if end > LIMIT => Err(Unreadable::TooLong),
+        _ => read_header(message.get(..end).unwrap_or_default()),
+    }
 }
 
 /// Reads the answers in a stream, in whatever pieces it comes.
@@ -94,6 +102,15 @@ impl AnswerReader {
         }
     }
 
+    /// What there is of an answer that is not whole yet, in words; `None` when nothing waits for its end.
+    pub fn unfinished(&self) -> Option<String> {
+        let waits = !skip_blank(&self.held).is_empty();
+        waits.then(|| match header_end(&self.held) {
+            None => format!("{} bytes came, without an empty line after the header", self.held.len()),
+            Some(_) => format!("{} bytes came, fewer than its Content-Length says", self.held.len()),
+        })
+    }
+
     /// A stream whose first line is whole and not SIP's will never become an answer.
     fn still_sip(&self) -> Result<(), Unreadable> {
         let Some(end) = self.held.iter().position(|&byte| byte == b'\n') else { return Ok(()) };
@@ -110,9 +127,14 @@ fn skip_blank(bytes: &[u8]) -> &[u8] {
     &bytes[start..]
 }
 
-/// The place after the empty line that ends the header.
+/// The place after the empty line that ends the header, whether lines end with CRLF or with LF alone.
 fn header_end(bytes: &[u8]) -> Option<usize> {
-    bytes.windows(4).position(|window| window == b"\r\n\r\n").map(|place| place + 4)
+    let ends = bytes.iter().enumerate().filter(|(_, byte)| **byte == b'\n').map(|(at, _)| at + 1);
+    ends.into_iter().find_map(|line| match bytes.get(line..)? {
+        [b'\n', ..] => Some(line + 1),
+        [b'\r', b'\n', ..] => Some(line + 2),
+        _ => None,
+    })
 }
 
 fn read_header(header: &[u8]) -> Result<Answer, Unreadable> {
@@ -164,12 +186,32 @@ fn read_cseq(value: &str) -> Option<(u32, String)> {
 
 /// The branch parameter of the first value of a Via field.
 fn branch_of(via: &str) -> String {
-    let top = via.split(',').next().unwrap_or("");
+    let top = split_unquoted(via, ',').next().unwrap_or("");
     let parameter = |text: &str| {
         let (name, value) = text.split_once('=')?;
         name.trim().eq_ignore_ascii_case("branch").then(|| value.trim().to_owned())
     };
-    top.split(';').skip(1).find_map(parameter).unwrap_or_default()
+    split_unquoted(top, ';').skip(1).find_map(parameter).unwrap_or_default()
+}
+
+/// Splits at `separator` outside of quoted strings, in which a backslash takes the next character along (RFC 3261 25.1).
+fn split_unquoted(text: &str, separator: char) -> impl Iterator<Item = &str> {
+    let (mut quoted, mut escaped) = (false, false);
+    text.split(move |letter: char| {
+        let taken = std::mem::take(&mut escaped);
+        match letter {
+            _ if taken => false,
+            '\\' if quoted => {
+                escaped = true;
+                false
+            }
+            '"' => {
+                quoted = !quoted;
+                false
+            }
+            _ => letter == separator && !quoted,
+        }
+    })
 }
 
 /// The length of the body; a stream's message without the field has none (RFC 3261 20.14 demands it).
@@ -226,6 +268,66 @@ mod tests {
     }
 
     #[test]
+    fn lines_that_end_with_lf_alone_read_alike_in_a_datagram_and_byte_by_byte() {
+        for text in [PLAIN, COMPACT].map(|text| text.replace("\r\n", "\n")) {
+            let expected = if text.starts_with("SIP") { plain() } else { compact() };
+            assert_eq!(read_datagram(text.as_bytes()), Ok(expected.clone()));
+            let stream = format!("\n{text}\n{PLAIN}");
+            let bytes: Vec<&[u8]> = stream.as_bytes().chunks(1).collect();
+            assert_eq!(read_stream(&bytes), Ok(vec![expected, plain()]), "{text:?}");
+        }
+        // As kamailio answers a request of this kind: some lines end one way, some the other.
+        for (from, to) in
+            [("CSeq: 7 OPTIONS\r\n", "CSeq: 7 OPTIONS\n"), ("0\r\n\r\n", "0\r\n\n"), ("0\r\n\r\n", "0\n\r\n")]
+        {
+            let mixed = PLAIN.replace(from, to);
+            assert_ne!(mixed, PLAIN);
+            assert_eq!(read_datagram(mixed.as_bytes()), Ok(plain()), "{mixed:?}");
+            assert_eq!(read_stream(&mixed.as_bytes().chunks(1).collect::<Vec<_>>()), Ok(vec![plain()]), "{mixed:?}");
+        }
+    }
+
+    #[test]
+    fn a_datagram_may_end_with_its_header() {
+        for end in ["\r\n\r\n", "\r\n", "\n", ""] {
+            let text = PLAIN.replace("\r\n\r\n", end);
+            assert_eq!(read_datagram(text.as_bytes()), Ok(plain()), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn quoted_strings_in_via_hide_neither_the_branch_nor_its_end() {
+        let rows = [
+            ("x=\"a;b,c=d\"", "z9hG4bKabc"),
+            ("x=\"a\\\";branch=no,\"", "z9hG4bKabc"),
+            ("x=\";branch=no\"", "z9hG4bKabc"),
+            ("x=\"\\\\\"", "z9hG4bKabc"),
+            ("x=\"", ""),
+        ];
+        for (extension, branch) in rows {
+            let text = PLAIN.replace("rport=49152;", &format!("{extension};"));
+            let expected = Answer { branch: branch.into(), ..plain() };
+            assert_eq!(read_datagram(text.as_bytes()), Ok(expected.clone()), "{extension}");
+            assert_eq!(read_stream(&text.as_bytes().chunks(1).collect::<Vec<_>>()), Ok(vec![expected]), "{extension}");
+        }
+    }
+
+    #[test]
+    fn what_there_is_of_an_answer_is_told() {
+        let told = |text: &str| {
+            let mut reader = AnswerReader::default();
+            reader.push(text.as_bytes()).unwrap();
+            assert_eq!(reader.next_answer(), Ok(None));
+            reader.unfinished()
+        };
+        assert_eq!((told(""), told("\r\n")), (None, None));
+        let headless = told("SIP/2.0 200 OK\r\n");
+        assert_eq!(headless.as_deref(), Some("16 bytes came, without an empty line after the header"));
+        let short = told(&PLAIN.replace("Content-Length: 0", "Content-Length: 9"));
+        assert!(short.is_some_and(|words| words.ends_with("bytes came, fewer than its Content-Length says")));
+    }
+
+    #[test]
     fn a_stream_gives_its_answers_wherever_it_is_cut() {
         let stream = format!("\r\n\r\n{COMPACT}\r\n{REQUEST}{PLAIN}");
         for cut in 0..=stream.len() {
@@ -238,8 +340,9 @@ mod tests {
     fn what_is_no_answer_is_told_in_words() {
         let header = "SIP/2.0 200 OK\r\n";
         let rows: Vec<(String, Unreadable)> = vec![
-            ("".into(), Unreadable::NoEnd),
-            (header.into(), Unreadable::NoEnd),
+            ("".into(), Unreadable::Empty),
+            ("\r\n\r\n".into(), Unreadable::Empty),
+            (header.into(), Unreadable::Field("Via")),
             ("HTTP/1.1 200 OK\r\n\r\n".into(), Unreadable::NotSip),
             ("SIP/2.0 20 OK\r\n\r\n".into(), Unreadable::NotSip),
             ("SIP/2.0 +20 OK\r\n\r\n".into(), Unreadable::NotSip),

@@ -4,7 +4,7 @@
 //! to [`super::stack`].
 
 use super::tls::Tls;
-use crate::monitor::sip::Question;
+use crate::monitor::sip::{Judged, Question};
 use crate::monitor::sip_answer::{AnswerReader, Unreadable};
 use crate::time::Duration;
 use smoltcp::socket::tcp;
@@ -26,6 +26,8 @@ pub struct Asks {
     pub question: Question,
     pub request: Vec<u8>,
     pub reader: AnswerReader,
+    /// What came that was not the answer.
+    pub heard: Option<String>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -66,7 +68,10 @@ impl Connection {
         match self.stage {
             Stage::Opening => format!("port {}/tcp did not answer in {timeout:?}", self.port),
             Stage::Handshaking => format!("connected, but the TLS handshake was not finished in {timeout:?}"),
-            Stage::Asked => format!("connected, but no answer in {timeout:?}"),
+            Stage::Asked => match self.asks.as_ref().and_then(Asks::came) {
+                Some(came) => format!("connected, but no answer in {timeout:?}: {came}"),
+                None => format!("connected, but no answer in {timeout:?}"),
+            },
         }
     }
 
@@ -123,19 +128,33 @@ impl Connection {
             _ if !socket.may_recv() => "closed by the member",
             _ => return None,
         };
-        let when = if self.stage == Stage::Handshaking { "in the TLS handshake" } else { "before an answer came" };
-        Some(Err(format!("connected, but the connection was {how} {when}")))
+        if self.stage == Stage::Handshaking {
+            return Some(Err(format!("connected, but the connection was {how} in the TLS handshake")));
+        }
+        let came = self.asks.as_ref().and_then(Asks::came).map(|came| format!(": {came}")).unwrap_or_default();
+        Some(Err(format!("connected, but the connection was {how} before an answer came{came}")))
     }
 }
 
 impl Asks {
+    /// A question that nothing has answered yet.
+    pub fn new(question: Question, request: Vec<u8>) -> Asks {
+        Asks { question, request, reader: AnswerReader::default(), heard: None }
+    }
+
+    /// What came, though it was not the answer or not the whole of it.
+    fn came(&self) -> Option<String> {
+        self.heard.clone().or_else(|| self.reader.unfinished())
+    }
+
     /// Reads what the member sends.
     fn on_bytes(&mut self, bytes: &[u8]) -> Option<End> {
         let mut read = || {
             self.reader.push(bytes)?;
             while let Some(answer) = self.reader.next_answer()? {
-                if let Some(end) = self.question.judge(&answer) {
-                    return Ok(Some(end));
+                match self.question.judge(&answer) {
+                    Judged::Ends(end) => return Ok(Some(end)),
+                    Judged::Passes(why) => self.heard = Some(why),
                 }
             }
             Ok(None)

@@ -6,11 +6,11 @@
 use super::connection::{Connection, End};
 use super::packet::{self, failed};
 use crate::monitor::Outcome;
-use crate::monitor::sip::Question;
+use crate::monitor::sip::{Judged, Question};
 use crate::monitor::sip_answer::read_datagram;
 use crate::time::{Duration, Instant};
-use crate::wire::Tuple;
 use crate::wire::facts::Segment;
+use crate::wire::{Endpoint, Tuple};
 use smoltcp::iface::SocketHandle;
 
 /// A probe under way.
@@ -22,6 +22,8 @@ pub struct Probe {
     /// How long it is waited for.
     pub timeout: Duration,
     pub task: Task,
+    /// What came that was not the answer: the reason, if none does.
+    pub heard: Option<String>,
 }
 
 /// What a probe does.
@@ -36,11 +38,7 @@ pub enum Task {
         expects: Vec<u8>,
     },
     /// Waits for the answer to an OPTIONS request over UDP.
-    Sip {
-        question: Question,
-        /// Something that came and was not an answer.
-        noise: Option<String>,
-    },
+    Sip { question: Question },
     /// Works over a connection.
     Connection { handle: SocketHandle, connection: Box<Connection> },
 }
@@ -69,15 +67,38 @@ impl Probe {
             Task::Datagram { .. } => {
                 Some(failed(format!("an answer of {} bytes does not contain what is expected", payload.len())))
             }
-            Task::Sip { question, noise } => match read_datagram(payload) {
-                Err(error) => {
-                    *noise = Some(error.to_string());
-                    None
-                }
-                Ok(answer) => question.judge(&answer).map(|end| self.outcome(end, now)),
+            Task::Sip { question } => match read_datagram(payload).map(|answer| question.judge(&answer)) {
+                Ok(Judged::Ends(end)) => Some(self.outcome(end, now)),
+                Ok(Judged::Passes(why)) => self.hears(why),
+                Err(error) => self.hears(format!("no SIP answer in {:?}, but something else: {error}", self.timeout)),
             },
             _ => None,
         }
+    }
+
+    /// A packet came to its port, but not from where it asked: it is no answer (RFC 3581 4, RFC 1122 4.1.3.5), and yet it
+    /// tells an operator what to mend. What came from the right place tells more.
+    pub fn on_stray(&mut self, from: Endpoint, payload: &[u8]) {
+        let answers = match &self.task {
+            Task::Echo { payload: sent } => payload == sent,
+            Task::Datagram { .. } => true,
+            Task::Sip { question } => {
+                read_datagram(payload).is_ok_and(|answer| question.identity.mismatch(&answer).is_none())
+            }
+            Task::HalfOpen { .. } | Task::Connection { .. } => false,
+        };
+        if answers && self.heard.is_none() {
+            let (from, to) = match self.task {
+                Task::Echo { .. } => (from.addr.to_string(), self.tuple.dst.addr.to_string()),
+                _ => (from.to_string(), self.tuple.dst.to_string()),
+            };
+            self.heard = Some(format!("an answer came from {from}, not from {to}"));
+        }
+    }
+
+    fn hears(&mut self, what: String) -> Option<Outcome> {
+        self.heard = Some(what);
+        None
     }
 
     /// A segment came for its half-open SYN; the reset that ends it, if one is due, and the outcome.
@@ -101,10 +122,7 @@ impl Probe {
     pub fn silence(&self) -> Outcome {
         match &self.task {
             Task::Connection { connection, .. } => failed(connection.silence(self.timeout)),
-            Task::Sip { noise: Some(noise), .. } => {
-                failed(format!("no SIP answer in {:?}, but something else: {noise}", self.timeout))
-            }
-            _ => Outcome::Timeout,
+            _ => self.heard.as_deref().map_or(Outcome::Timeout, failed),
         }
     }
 

@@ -18,7 +18,6 @@ mod tls;
 
 use crate::monitor::random::Random;
 use crate::monitor::sip::Question;
-use crate::monitor::sip_answer::AnswerReader;
 use crate::monitor::{Outcome, ProbeId};
 use crate::policy::adjacency::NextHop;
 use crate::policy::intent::{InterfaceId, Monitor, MonitorKind, SipProbe, SipTransport};
@@ -41,8 +40,8 @@ pub struct HostStack {
     addresses: HashMap<Ipv4Addr, InterfaceId>,
     stack: Stack,
     probes: BTreeMap<ProbeId, Probe>,
-    /// The probe whose packets go out with a tuple.
-    by_tuple: HashMap<Tuple, ProbeId>,
+    /// The probe that has a source port; for an echo it is the identifier.
+    by_port: HashMap<u16, ProbeId>,
     ports: Ports,
     random: Random,
     tls: Result<Arc<rustls::ClientConfig>, rustls::Error>,
@@ -58,7 +57,7 @@ impl HostStack {
             addresses: HashMap::new(),
             stack: Stack::new(random.draw(), now),
             probes: BTreeMap::new(),
-            by_tuple: HashMap::new(),
+            by_port: HashMap::new(),
             ports: Ports::new(random.draw()),
             random,
             tls: tls::client_config(),
@@ -92,8 +91,9 @@ impl HostStack {
         };
         match self.open(&monitor.kind, Endpoint::new(source, port), member) {
             Ok((tuple, task)) => {
-                self.by_tuple.insert(tuple, probe);
-                self.probes.insert(probe, Probe { tuple, started: now, timeout: monitor.timeout, task });
+                self.by_port.insert(port, probe);
+                let heard = None;
+                self.probes.insert(probe, Probe { tuple, started: now, timeout: monitor.timeout, task, heard });
             }
             Err(reason) => {
                 self.ports.release(port);
@@ -107,10 +107,13 @@ impl HostStack {
         self.now = now;
         let Some(payload) = packet::payload(packet, frame) else { return };
         match (packet.kind, packet.tuple().map(Tuple::reversed)) {
-            (Kind::Udp, Some(asked)) => self.on_answer(asked, |probe| probe.on_datagram(payload, now)),
-            (Kind::Echo { request: false }, Some(asked)) => {
+            (Kind::Udp, Some(asked)) if self.asked(&asked).is_some() => {
+                self.on_answer(asked, |probe| probe.on_datagram(payload, now));
+            }
+            (Kind::Echo { request: false }, Some(asked)) if self.asked(&asked).is_some() => {
                 self.on_answer(asked, |probe| probe.on_echo(payload, now));
             }
+            (Kind::Udp | Kind::Echo { request: false }, Some(asked)) => self.on_stray(asked, payload),
             (Kind::Tcp(segment), Some(asked)) => {
                 self.receive_segment(asked, segment, &frame[packet.l3.into()..packet.end.into()]);
             }
@@ -192,7 +195,7 @@ impl HostStack {
             MonitorKind::Sip(sip) => {
                 let question = Question::new(sip, &mut self.random);
                 let datagram = packet::udp(local, remote(sip.port), &question.write(local, remote(sip.port)));
-                (Protocol::Udp, remote(sip.port), Task::Sip { question, noise: None }, datagram)
+                (Protocol::Udp, remote(sip.port), Task::Sip { question }, datagram)
             }
         };
         self.stack.send(datagram);
@@ -211,7 +214,8 @@ impl HostStack {
         };
         let asks = sip.map(|sip| {
             let question = Question::new(sip, &mut self.random);
-            Asks { request: question.write(local, remote), question, reader: AnswerReader::default() }
+            let request = question.write(local, remote);
+            Asks::new(question, request)
         });
         let handle = self.stack.connect(local, remote);
         let handle = handle.map_err(|error| format!("cannot connect to {remote}: {error}"))?;
@@ -224,16 +228,32 @@ impl HostStack {
         self.outcomes.push_back((probe, failed(reason)));
     }
 
+    /// The probe whose packets go out with `tuple`.
+    fn asked(&self, tuple: &Tuple) -> Option<ProbeId> {
+        let id = *self.by_port.get(&tuple.src.port)?;
+        self.probes.get(&id).is_some_and(|probe| probe.tuple == *tuple).then_some(id)
+    }
+
     /// Lets the probe whose packets go out with `tuple` judge what came back.
     fn on_answer(&mut self, tuple: Tuple, judge: impl FnOnce(&mut Probe) -> Option<Outcome>) {
-        let Some(&id) = self.by_tuple.get(&tuple) else { return };
+        let Some(id) = self.asked(&tuple) else { return };
         if let Some(outcome) = self.probes.get_mut(&id).and_then(judge) {
             self.end(id, outcome);
         }
     }
 
+    /// What came to a probe's port answers another tuple than went out.
+    fn on_stray(&mut self, answers: Tuple, payload: &[u8]) {
+        let probe = self.by_port.get(&answers.src.port).and_then(|id| self.probes.get_mut(id));
+        if let Some(probe) =
+            probe.filter(|probe| (probe.tuple.protocol, probe.tuple.src) == (answers.protocol, answers.src))
+        {
+            probe.on_stray(answers.dst, payload);
+        }
+    }
+
     fn receive_segment(&mut self, asked: Tuple, segment: Segment, datagram: &[u8]) {
-        let probe = self.by_tuple.get(&asked).and_then(|id| Some((*id, self.probes.get(id)?)));
+        let probe = self.asked(&asked).and_then(|id| Some((id, self.probes.get(&id)?)));
         match probe {
             Some((id, probe)) if matches!(probe.task, Task::HalfOpen { .. }) => {
                 let Some((reset, outcome)) = probe.on_segment(segment, self.now) else { return };
@@ -263,7 +283,7 @@ impl HostStack {
     /// Releases all that the probe holds. Its connection is reset unless all is well.
     fn end(&mut self, id: ProbeId, outcome: Outcome) {
         let Some(probe) = self.probes.remove(&id) else { return };
-        self.by_tuple.remove(&probe.tuple);
+        self.by_port.remove(&probe.tuple.src.port);
         let (port, abort) = (probe.tuple.src.port, !matches!(outcome, Outcome::Good { .. }));
         match probe.task {
             Task::Connection { handle, .. } => self.stack.leave(handle, port, abort, self.now),

@@ -122,6 +122,38 @@ fn stale_answers_and_requests_on_a_connection_are_passed_over() {
 }
 
 #[test]
+fn what_came_over_a_connection_instead_of_an_answer_is_told() {
+    type Spoil = fn(&str) -> String;
+    let rows: [(Spoil, &str); 3] = [
+        (|answer| answer.replace(" OPTIONS", " options"), "an answer came whose CSeq is "),
+        (|answer| answer.replace("\r\n\r\n", "\r\n"), ", without an empty line after the header"),
+        (|answer| answer.replace("Length: 0", "Length: 9"), ", fewer than its Content-Length says"),
+    ];
+    for (spoil, words) in rows {
+        let service = |request: &[u8]| {
+            Says::Bytes(spoil(&String::from_utf8(sip_answer(request, "200 OK")).unwrap()).into_bytes())
+        };
+        let (outcome, took) = Bench::new().probe(&sip(SipTransport::Tcp), &mut Server::new(5060, None, service));
+        let told = |reason: &str| reason.starts_with("connected, but no answer in 400ms: ") && reason.contains(words);
+        assert!(matches!(&outcome, Outcome::Failed { reason } if told(reason)), "{outcome:?}");
+        assert_eq!(took, Duration::from_millis(400));
+    }
+}
+
+#[test]
+fn answers_with_bare_line_feeds_and_quoted_strings_are_read_over_tcp_and_tls() {
+    for (transport, port) in [(SipTransport::Tcp, 5060), (SipTransport::Tls, 5061)] {
+        let service = |request: &[u8]| {
+            let answer = String::from_utf8(sip_answer(request, "200 OK")).unwrap();
+            Says::Bytes(answer.replace(";rport", r#";x="a;b,c=d""#).replace("\r\n", "\n").into_bytes())
+        };
+        let tls = (transport == SipTransport::Tls).then(|| tls_config(&[&TLS12, &TLS13]));
+        let (outcome, _) = Bench::new().probe(&sip(transport), &mut Server::new(port, tls, service));
+        assert!(is_good(&outcome, "200 OK"), "{transport:?}: {outcome:?}");
+    }
+}
+
+#[test]
 fn a_provisional_answer_that_does_not_count_is_waited_out() {
     let mut monitor = sip(SipTransport::Tcp);
     let MonitorKind::Sip(probe) = &mut monitor.kind else { panic!("not SIP") };

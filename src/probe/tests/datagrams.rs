@@ -110,24 +110,78 @@ fn a_late_answer_to_an_earlier_probe_is_ignored_even_on_the_same_port() {
     });
     let mut bench = Bench::new();
     assert_eq!(bench.probe(&sip(SipTransport::Udp), &mut stale).0, Outcome::Timeout);
-    assert_eq!(bench.probe(&sip(SipTransport::Udp), &mut stale).0, Outcome::Timeout);
+    let (outcome, _) = bench.probe(&sip(SipTransport::Udp), &mut stale);
+    let told =
+        matches!(&outcome, Outcome::Failed { reason } if reason.starts_with("an answer came whose branch is z9hG4bK"));
+    assert!(told, "{outcome:?}");
     let ports: Vec<u16> = bench.sent.iter().map(|datagram| u16::from_be_bytes([datagram[20], datagram[21]])).collect();
     assert_ne!(ports[0], ports[1]);
 }
 
+const OTHER: Ipv4Addr = Ipv4Addr::new(10, 20, 0, 13);
+
 #[test]
-fn answers_from_another_address_or_port_are_ignored() {
-    let mut bench = Bench::new();
-    let mut askew = Answers::new(|received: Received<'_>, _: &[u8]| match received {
+fn an_answer_from_another_address_or_port_is_none_and_the_reason_names_both() {
+    let udp_from = |from: (Ipv4Addr, u16), answer: fn(&[u8]) -> Vec<u8>| {
+        Answers::new(move |received: Received<'_>, _: &[u8]| match received {
+            Received::Datagram { tuple, payload } => {
+                vec![packet::udp(Endpoint::new(from.0, from.1), tuple.src, &answer(payload))]
+            }
+            _ => vec![],
+        })
+    };
+    let own = |request: &[u8]| sip_answer(request, "200 OK");
+    let rows = [
+        (sip(SipTransport::Udp), (A, 5099), "an answer came from 10.20.0.11:5099, not from 10.20.0.11:5060"),
+        (sip(SipTransport::Udp), (OTHER, 5060), "an answer came from 10.20.0.13:5060, not from 10.20.0.11:5060"),
+        (udp("ping", ""), (OTHER, 7), "an answer came from 10.20.0.13:7, not from 10.20.0.11:7"),
+    ];
+    for (monitor, from, reason) in rows {
+        let answer = if matches!(monitor.kind, MonitorKind::Sip(_)) { own } else { |bytes: &[u8]| bytes.to_vec() };
+        let (outcome, took) = Bench::new().probe(&monitor, &mut udp_from(from, answer));
+        assert_eq!((outcome, took), (failure(reason), Duration::from_millis(400)));
+    }
+    let echo = |_: Received<'_>, datagram: &[u8]| {
+        let mut reply = echoed(datagram, |_| {});
+        reply[15] = 13;
+        let mut ip = Ipv4Packet::new_unchecked(&mut reply[..]);
+        ip.fill_checksum();
+        vec![reply]
+    };
+    let (outcome, _) = Bench::new().probe(&echo_monitor(), &mut Answers::new(echo));
+    assert_eq!(outcome, failure("an answer came from 10.20.0.13, not from 10.20.0.11"));
+}
+
+#[test]
+fn an_answer_from_elsewhere_does_not_hide_the_right_one_or_what_the_right_place_said() {
+    let stray_then = |text: &'static str| {
+        Answers::new(move |received: Received<'_>, _: &[u8]| match received {
+            Received::Datagram { tuple, payload } => {
+                let answer = sip_answer(payload, "200 OK");
+                let right = String::from_utf8(answer.clone()).unwrap().replace(" OPTIONS\r\n", text).into_bytes();
+                let stray = packet::udp(Endpoint::new(OTHER, 5060), tuple.src, &answer);
+                vec![stray.clone(), reply(tuple, &right), stray]
+            }
+            _ => vec![],
+        })
+    };
+    let (outcome, _) = Bench::new().probe(&sip(SipTransport::Udp), &mut stray_then(" OPTIONS\r\n"));
+    assert!(is_good(&outcome, "200 OK"), "{outcome:?}");
+    let (outcome, _) = Bench::new().probe(&sip(SipTransport::Udp), &mut stray_then(" options\r\n"));
+    let told = |reason: &str| reason.starts_with("an answer came whose CSeq is ") && reason.ends_with(" OPTIONS");
+    assert!(matches!(&outcome, Outcome::Failed { reason } if told(reason)), "{outcome:?}");
+}
+
+#[test]
+fn a_datagram_that_answers_nothing_of_ours_does_not_reach_a_reason() {
+    let mut forged = Answers::new(|received: Received<'_>, _: &[u8]| match received {
         Received::Datagram { tuple, payload } => {
-            let answer = sip_answer(payload, "200 OK");
-            let other_port = Endpoint::new(tuple.dst.addr, 5062);
-            let other_host = Endpoint::new(Ipv4Addr::new(10, 20, 0, 12), tuple.dst.port);
-            vec![packet::udp(other_port, tuple.src, &answer), packet::udp(other_host, tuple.src, &answer)]
+            let answer = String::from_utf8(sip_answer(payload, "200 OK")).unwrap().replace("z9hG4bK", "z9hG4bKx");
+            vec![packet::udp(Endpoint::new(OTHER, 5060), tuple.src, answer.as_bytes())]
         }
         _ => vec![],
     });
-    assert_eq!(bench.probe(&sip(SipTransport::Udp), &mut askew).0, Outcome::Timeout);
+    assert_eq!(Bench::new().probe(&sip(SipTransport::Udp), &mut forged).0, Outcome::Timeout);
 }
 
 #[test]

@@ -149,8 +149,8 @@ impl Bench {
 
     pub fn assert_empty(&self) {
         let connections = self.host.stack.connections();
-        let held = (self.host.probes.len(), self.host.by_tuple.len(), self.host.ports.taken(), connections);
-        assert_eq!(held, (0, 0, 0, 0), "probes, tuples, ports, sockets");
+        let held = (self.host.probes.len(), self.host.by_port.len(), self.host.ports.taken(), connections);
+        assert_eq!(held, (0, 0, 0, 0), "probes, their ports, ports, sockets");
     }
 }
 
