@@ -220,7 +220,7 @@ impl Controller {
             (PuntReason::Arp, Kind::Arp(arp)) => {
                 self.link.neighbours.on_arp(interface, &arp, &self.link.addresses, now);
             }
-            (PuntReason::Local, _) => {
+            (PuntReason::Local | PuntReason::Stray, _) => {
                 self.probing.receive(&headers, frame, now);
             }
             (PuntReason::Arp, _) => {}

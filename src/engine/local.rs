@@ -20,6 +20,8 @@ impl Walk<'_> {
             Kind::Tcp(_) | Kind::Udp if answers_probe && self.packet.dst_port() >= FIRST_PROBE_PORT => {
                 Verdict::Punt(PuntReason::Local)
             }
+            Kind::Echo { request: false } if self.ingress().has_members => self.stray(),
+            Kind::Udp if self.ingress().has_members && self.packet.dst_port() >= FIRST_PROBE_PORT => self.stray(),
             // Only the member itself may say that a probe failed: members are on the link, no router stands between.
             Kind::IcmpError(quoted) => match self.snapshot.class(quoted.tuple.src.addr) {
                 AddressClass::SelfIp(_) if answers_probe && quoted.tuple.dst.addr == self.packet.src() => {
@@ -28,6 +30,16 @@ impl Walk<'_> {
                 _ => Verdict::Drop(DropReason::NoFlowForError),
             },
             _ => self.reject_local(),
+        }
+    }
+
+    /// A server with several addresses may answer a probe from one that the file does not name. Management says so to the
+    /// operator; the sender gets no ICMP error, which would stop the receive loop of some servers. Bounded, as strangers can
+    /// send the same.
+    fn stray(&mut self) -> Verdict {
+        match self.state.rejects.allows_low_priority(self.now) {
+            true => Verdict::Punt(PuntReason::Stray),
+            false => Verdict::Drop(DropReason::RateLimited),
         }
     }
 

@@ -156,5 +156,6 @@ ways! {
     PuntReason {
         Arp = "arp": "ARP that the management core has to see: a new or changed neighbour, or an address conflict.",
         Local = "local": "Sent to a self-IP: replies to probes.",
+        Stray = "stray": "Sent to the probe ports of a self-IP on a servers' link by a host that is no member.",
     }
 }

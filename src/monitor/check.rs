@@ -11,6 +11,9 @@ use crate::time::{Duration, Instant};
 
 /// Hints do not make probes of one check follow each other closer than this: what a stranger can provoke is bounded.
 pub const HINT_GAP: Duration = Duration::from_millis(50);
+/// For so long a reason that tells something stands before silence, while failures last: a host that limits its ICMP errors
+/// says "closed" to one probe and nothing to the next.
+const TOLD: Duration = Duration::from_secs(60);
 
 /// One monitor of one member, and what is known of it.
 #[derive(Clone, Debug, PartialEq)]
@@ -42,6 +45,8 @@ pub struct Check {
     /// The last probe that has ended.
     pub ended: Option<ProbeId>,
     said: String,
+    /// When a failure last said more than silence does.
+    told: Option<Instant>,
     due: Instant,
     hinted: bool,
     last_start: Option<Instant>,
@@ -67,6 +72,7 @@ impl Check {
             last_good: None,
             ended: None,
             said: String::from("not probed yet"),
+            told: None,
             due: now + jitter(spec.interval, random),
             hinted: false,
             last_start: None,
@@ -139,8 +145,11 @@ impl Check {
         let before = self.state;
         match outcome {
             Outcome::Good { rtt, detail } if rtt <= self.spec.timeout => self.succeed(rtt, detail, now),
-            Outcome::Good { .. } | Outcome::Timeout => self.fail(format!("no answer in {:?}", self.spec.timeout)),
-            Outcome::Failed { reason } => self.fail(reason),
+            Outcome::Good { .. } | Outcome::Timeout => self.stay_silent(now),
+            Outcome::Failed { reason } => {
+                self.told = Some(now);
+                self.fail(reason);
+            }
         }
         if self.state != before {
             self.since = now;
@@ -150,11 +159,20 @@ impl Check {
     fn succeed(&mut self, rtt: Duration, detail: String, now: Instant) {
         (self.good, self.bad) = (self.good.saturating_add(1), 0);
         self.ok += 1;
-        self.said = detail;
+        (self.said, self.told) = (detail, None);
         (self.last_rtt, self.last_good) = (Some(rtt), Some(now));
         if self.good >= self.spec.rise {
             self.state = State::Up;
         }
+    }
+
+    fn stay_silent(&mut self, now: Instant) {
+        self.told = self.told.filter(|&told| now.since(told) < TOLD);
+        let reason = match self.told {
+            Some(_) => self.said.clone(),
+            None => format!("no answer in {:?}", self.spec.timeout),
+        };
+        self.fail(reason);
     }
 
     fn fail(&mut self, reason: String) {

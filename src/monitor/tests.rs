@@ -225,6 +225,27 @@ fn silence_is_told_in_words() {
 }
 
 #[test]
+fn a_reason_that_tells_something_stands_before_silence_while_the_failures_last() {
+    let mut monitors = Monitors::new(&one_monitor(), 7, at(0));
+    let mut ends = |now: u64, outcome: Outcome| {
+        monitors.hint(A);
+        let start = polled(&mut monitors, at(now)).into_iter().find(|start| start.member == A).unwrap();
+        monitors.on_outcome(start.probe, outcome, at(now + 150));
+        rows(&monitors, A)[0].reason()
+    };
+    // A host that limits its port unreachables says so to one probe and nothing to the next.
+    let told = "port 5060/udp is closed (ICMP port unreachable)";
+    assert_eq!(ends(1_000, Outcome::Timeout), "no answer in 150ms (1 of 2)");
+    assert_eq!(ends(2_000, closed()), format!("{told} (2 of 2)"));
+    assert_eq!(ends(3_000, Outcome::Timeout), format!("{told} (2 of 2)"));
+    assert_eq!(ends(61_000, Outcome::Timeout), format!("{told} (2 of 2)"));
+    assert_eq!(ends(62_500, Outcome::Timeout), "no answer in 150ms (2 of 2)", "said a minute ago");
+    assert_eq!(ends(63_000, closed()), format!("{told} (2 of 2)"));
+    assert_eq!(ends(64_000, good()), "200 OK (1 of 2)");
+    assert_eq!(ends(65_000, Outcome::Timeout), "no answer in 150ms (1 of 2)", "another row of failures");
+}
+
+#[test]
 fn one_lost_answer_is_no_loss_and_one_answer_is_no_recovery() {
     let mut monitors = Monitors::new(&one_monitor(), 7, at(0));
     let mut asked = 0;

@@ -25,6 +25,8 @@ pub struct InterfaceView {
     pub addresses: Vec<Ipv4Net>,
     /// The largest IP datagram sent on it, in bytes.
     pub mtu: u16,
+    /// Members live there.
+    pub has_members: bool,
 }
 
 impl InterfaceView {
@@ -58,12 +60,13 @@ pub struct Addresses {
 impl Addresses {
     /// Of this intent; `macs` holds our MAC on each port, in the order of [`Intent::ports`].
     pub fn new(intent: &Intent, macs: &[Mac]) -> Addresses {
-        let interfaces = intent.interfaces.map(|_, meant| InterfaceView {
+        let interfaces = intent.interfaces.map(|id, meant| InterfaceView {
             port: meant.port,
             vlan: meant.vlan,
             mac: macs[meant.port.index()],
             addresses: meant.addresses.clone(),
             mtu: meant.mtu,
+            has_members: intent.members.iter().any(|member| member.interface == id),
         });
         let translated = intent.translated_addresses().map(|address| (address, places(&interfaces, address)));
         let mut homes: HashMap<_, _, _> = translated.collect();

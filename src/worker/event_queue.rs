@@ -65,7 +65,7 @@ impl EventQueue {
     pub(super) fn punt(&mut self, reason: PuntReason, interface: InterfaceId, frame: &[u8]) -> bool {
         // ARP may fill half of the ring: a storm of it must not cost the probes their answers.
         let room = match reason {
-            PuntReason::Arp => self.ring.slots() > self.ring.buffer().capacity() / 2,
+            PuntReason::Arp | PuntReason::Stray => self.ring.slots() > self.ring.buffer().capacity() / 2,
             PuntReason::Local => true,
         };
         if !room || !self.has_room() {

@@ -1,7 +1,7 @@
 //! Scenarios 22, 23, 56 to 62 and 64: ICMP errors about what is translated, both ways, and those the appliance makes.
 
 use super::*;
-use fairlead::engine::{DropReason, EngineEvent};
+use fairlead::engine::{DropReason, EngineEvent, PuntReason};
 use fairlead::time::Duration;
 use fairlead::wire::build::Build;
 use fairlead::worker::Event;
@@ -284,4 +284,39 @@ fn icmp_errors_of_strangers_are_not_punted() {
     let before = lab.rig.counters().punted.sum();
     lab.send(ROUTER, &Build::icmp_error(PHONE, G, 3, 3, &quoted));
     assert_eq!(lab.rig.counters().punted.sum(), before, "a stranger ends a probe");
+}
+
+#[test]
+fn an_answer_to_a_probe_from_an_address_that_is_no_members_goes_to_management_and_is_never_refused() {
+    let mut lab = lab();
+    let other = Far::Server(13);
+    let from_other = |port| Build::udp(at("10.20.0.13", 5060), at(G, port)).payload(b"SIP/2.0 200 OK\r\n\r\n");
+    let echo = Build::echo_reply("10.20.0.13", G, 50_000, 0);
+    for stray in [from_other(50_000), echo] {
+        let (out, moved) = lab.send(other, &stray);
+        assert_eq!((out.len(), moved.punted, moved.dropped), (0, vec![PuntReason::Stray], vec![]));
+    }
+    // A member's other port is its own affair as well.
+    let (out, moved) = lab.send(HOST_A, &Build::udp(at(A, 5099), at(G, 50_000)).payload(b"x"));
+    assert_eq!((out.len(), moved.punted), (0, vec![PuntReason::Local]));
+    // Where no probe leaves from, a stranger is refused as ever.
+    let unreachable = |from, to, about| Build::icmp_error(from, to, 3, 3, &about);
+    lab.rejects(other, from_other(5060), DropReason::NotListening, unreachable(G, "10.20.0.13", from_other(5060)));
+    let outside = Build::udp(at(PHONE, 5060), at(E, 50_000)).payload(b"x");
+    let about = outside.clone();
+    lab.rejects(ROUTER, outside, DropReason::NotListening, unreachable(E, PHONE, about));
+}
+
+#[test]
+fn strangers_reach_management_no_faster_than_they_are_refused_elsewhere() {
+    let mut lab = Lab::with(|intent| intent.limits.rejects_per_second = 10);
+    let mut punted = 0;
+    for port in 50_000..50_100 {
+        let stray = Build::udp(at("10.20.0.13", 5060), at(G, port)).payload(b"x");
+        let (out, moved) = lab.send(Far::Server(13), &stray);
+        assert_eq!(out, []);
+        punted += moved.punted.len();
+        assert!(moved.punted == [PuntReason::Stray] || moved.dropped == [DropReason::RateLimited], "{moved:?}");
+    }
+    assert!(punted == 5 || punted == 15, "half of what refusals may cost each worker: {punted}");
 }
