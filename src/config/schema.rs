@@ -220,7 +220,7 @@ section! { "monitor", Some(256), Monitor, compared intent::Monitor;
     interval: Duration = "500ms", span(50, HOUR, ""), live, "From one probe to the next.";
     timeout: Duration = (absent "four fifths of the interval: \"400ms\" for \"500ms\""), span(10, HOUR, ""), live,
         "How long an answer may take; not above the interval.";
-    rise: u32 = 2, integer(1, 100, "answers"), live, "Good answers in a row that make a member up.";
+    rise: u32 = 2, integer(1, 100, "answers"), live, "Good answers in a row that make a member up; of a member of which nothing is known yet, the first are asked for one after the other, without waiting for the interval.";
     fall: u32 = 3, integer(1, 100, "failures"), live, "Failures in a row that make it down.";
     up_codes: Vec<CodeRange> = ["1xx", "2xx", "3xx"], Many(&Codes, 1, 64), apart,
         "sip: status codes that count as good: a class, a code, a range, or \"any\".";

@@ -199,6 +199,17 @@ impl Bench {
         self.now = end;
     }
 
+    /// Time passes until no member was probed for 60 ms.
+    pub(crate) fn run_between_probes(&mut self) {
+        loop {
+            let asked = self.options.len();
+            self.run(60);
+            if self.options.len() == asked {
+                break;
+            }
+        }
+    }
+
     /// Asks as an operator, and gives the answer if it comes at once.
     pub(crate) fn ask(&mut self, request: Request) -> Option<Answer> {
         self.requests += 1;

@@ -1,7 +1,7 @@
 //! One monitor of one member: when it is asked next, and what its answers add up to.
 //!
-//! Owns the cadence (a jittered start, then exact intervals), the probe under way, and the counts against `rise` and
-//! `fall`. Knows nothing of other checks: `schedule` adds them up.
+//! Owns the cadence (the first probes back to back, then exact intervals on a grid that chance has laid), the probe under way,
+//! and the counts against `rise` and `fall`. Knows nothing of other checks: `schedule` adds them up.
 
 use super::outcome::{Outcome, ProbeId};
 use super::random::Random;
@@ -48,21 +48,24 @@ pub struct Check {
     /// When a failure last said more than silence does.
     told: Option<Instant>,
     due: Instant,
+    /// When the first probe may start.
+    first: Instant,
     hinted: bool,
     last_start: Option<Instant>,
     under_way: Option<ProbeId>,
 }
 
 impl Check {
-    /// A check of which nothing is known; its first probe falls somewhere in the first interval, so that many checks
-    /// do not ask in step.
-    pub fn new(member: MemberId, (id, spec): (MonitorId, &Monitor), random: &mut Random, now: Instant) -> Check {
+    /// A check of which nothing is known. It asks at `first`, and again at once until `rise` good answers are together: so a
+    /// restart costs round trips, not intervals. The grid of later probes begins somewhere in the first interval, so that
+    /// many checks do not ask in step.
+    pub fn new(member: MemberId, (id, spec): (MonitorId, &Monitor), random: &mut Random, first: Instant) -> Check {
         Check {
             member,
             monitor: id,
             spec: spec.clone(),
             state: State::Unknown,
-            since: now,
+            since: first,
             good: 0,
             bad: 0,
             sent: 0,
@@ -73,7 +76,8 @@ impl Check {
             ended: None,
             said: String::from("not probed yet"),
             told: None,
-            due: now + jitter(spec.interval, random),
+            due: first + jitter(spec.interval, random),
+            first,
             hinted: false,
             last_start: None,
             under_way: None,
@@ -103,7 +107,17 @@ impl Check {
             return None;
         }
         let earliest = self.last_start.map_or(Instant::ZERO, |start| start + HINT_GAP.min(self.spec.interval));
-        Some(if self.hinted { earliest.min(self.due) } else { self.due })
+        Some(match () {
+            () if self.is_new() => self.first.min(self.due),
+            () if self.hinted => earliest.min(self.due),
+            () => self.due,
+        })
+    }
+
+    /// Nothing is known yet, and nothing speaks against the member. The first failure ends it: from then on the interval
+    /// counts, as for any failure.
+    fn is_new(&self) -> bool {
+        self.state == State::Unknown && self.bad == 0
     }
 
     /// `probe` is the one under way.
@@ -114,8 +128,11 @@ impl Check {
     /// The probe is under way from `now`. The next falls on the grid of intervals; after a hint the grid starts over.
     pub fn start(&mut self, probe: ProbeId, now: Instant) {
         let interval = self.spec.interval.max(Duration::from_nanos(1));
-        if self.hinted && now < self.due {
-            self.due = now + interval;
+        if now < self.due {
+            // The first probes leave the grid where chance has put it.
+            if !self.is_new() {
+                self.due = now + interval;
+            }
         } else {
             let late = now.since(self.due).as_nanos() / interval.as_nanos();
             let steps = u64::try_from(late).unwrap_or(u64::MAX).saturating_add(1);

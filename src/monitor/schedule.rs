@@ -11,8 +11,11 @@ use super::random::Random;
 use crate::policy::Intent;
 use crate::policy::health::State;
 use crate::policy::intent::{MemberId, PoolId};
-use crate::time::Instant;
+use crate::time::{Duration, Instant};
 use std::collections::BTreeMap;
+
+/// New checks start so far from each other: thousands at once would crowd the link and the mail.
+const SPACING: Duration = Duration::from_micros(50);
 
 /// All monitors of all members.
 #[derive(Debug)]
@@ -33,7 +36,7 @@ struct Sum {
 }
 
 impl Monitors {
-    /// Nothing is known yet; the first probes fall in the first interval of each monitor, spread by `seed`.
+    /// Nothing is known yet, and everybody is asked at once. The grids of later probes are spread by `seed`.
     pub fn new(intent: &Intent, seed: u64, now: Instant) -> Monitors {
         let mut monitors =
             Monitors { checks: Vec::new(), members: BTreeMap::new(), random: Random::new(seed), next_probe: 1 };
@@ -43,13 +46,18 @@ impl Monitors {
 
     /// Takes a new intent. What is known of a member stays with each monitor that asks it the same question.
     pub fn reconfigure(&mut self, intent: &Intent, now: Instant) {
+        let mut first = now;
         let mut known: BTreeMap<_, _> =
             self.checks.drain(..).map(|check| ((check.member, check.monitor), check)).collect();
         for pool in intent.pools.iter() {
             for (member, monitor) in pool.members.iter().flat_map(|at| pool.monitors.iter().map(move |to| (*at, *to))) {
                 let spec = &intent.monitors[monitor];
                 let old = known.remove(&(member, monitor));
-                let mut check = old.unwrap_or_else(|| Check::new(member, (monitor, spec), &mut self.random, now));
+                let mut check = old.unwrap_or_else(|| {
+                    let start = first;
+                    first += SPACING;
+                    Check::new(member, (monitor, spec), &mut self.random, start)
+                });
                 check.follow(spec, &mut self.random, now);
                 self.checks.push(check);
             }

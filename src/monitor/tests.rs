@@ -143,26 +143,56 @@ fn starts_of(starts: &[(Start, Instant)], member: MemberId) -> Vec<Instant> {
 }
 
 #[test]
-fn the_first_probe_falls_into_the_first_interval_and_the_others_keep_the_interval_exactly() {
-    let mut firsts = Vec::new();
+fn the_first_probes_follow_each_other_at_once_and_the_others_keep_the_interval_on_a_spread_grid() {
+    let mut thirds = Vec::new();
     for seed in 0..20 {
         let mut monitors = Monitors::new(&one_monitor(), seed, at(1000));
-        let (starts, _) = run(&mut monitors, at(1000), at(3000), |_, _| Some(good()));
+        let (starts, changes) = run(&mut monitors, at(1000), at(3000), |_, _| Some(good()));
         for member in [A, B] {
             let times = starts_of(&starts, member);
-            assert!(times[0] >= at(1000) && times[0] < at(1200), "{times:?}");
-            assert!(times.windows(2).all(|pair| pair[1] - pair[0] == ms(200)), "{times:?}");
-            firsts.push(times[0]);
+            assert!(times[0] - at(1000) < ms(1), "{times:?}");
+            assert_eq!(times[1], times[0] + ms(1), "as soon as the first is answered");
+            assert!(times[2] <= at(1000) + ms(201), "{times:?}");
+            assert!(times[2..].windows(2).all(|pair| pair[1] - pair[0] == ms(200)), "{times:?}");
+            thirds.push(times[2]);
         }
+        assert!(changes.iter().all(|change| change.to == State::Up && change.at - at(1000) < ms(3)), "{changes:?}");
     }
-    firsts.sort();
-    firsts.dedup();
-    assert!(firsts.len() > 35, "starts are spread: {firsts:?}");
+    thirds.sort();
+    thirds.dedup();
+    assert!(thirds.len() > 35, "the grids are spread: {thirds:?}");
+}
+
+#[test]
+fn a_member_that_does_not_answer_its_first_probe_is_judged_by_the_interval_until_it_does() {
+    let mut monitors = Monitors::new(&one_monitor(), 7, at(0));
+    let mut asked = 0;
+    let from_the_second_on = |start: &Start, _| {
+        asked += u32::from(start.member == A);
+        Some(if start.member == A && asked > 1 { good() } else { closed() })
+    };
+    let (starts, changes) = run(&mut monitors, at(0), at(1000), from_the_second_on);
+    let (a, b) = (starts_of(&starts, A), starts_of(&starts, B));
+    assert!(a[1] - a[0] > ms(1) && a[2] - a[1] == ms(1), "{a:?}");
+    assert!(b[1] > b[0] && b[2..].windows(2).all(|pair| pair[1] - pair[0] == ms(200)), "{b:?}");
+    let up = changes.iter().find(|change| change.member == A).unwrap();
+    assert_eq!((up.to, up.at), (State::Up, a[2] + ms(1)));
+}
+
+#[test]
+fn thousands_of_first_probes_do_not_leave_in_one_burst() {
+    let mut many = one_monitor();
+    many.monitors = vec![monitor("m", MonitorKind::Icmp); 16].into();
+    many.pools[0].monitors = (0..16).map(MonitorId).collect();
+    let mut monitors = Monitors::new(&many, 1, at(0));
+    assert_eq!(polled(&mut monitors, at(0)).len(), 1);
+    assert_eq!(polled(&mut monitors, at(1)).len(), 20, "one each 50 us");
+    assert_eq!(polled(&mut monitors, at(2)).len(), 11);
 }
 
 #[test]
 fn a_late_turn_neither_shifts_the_grid_nor_makes_up_for_what_was_missed() {
-    let mut monitors = Monitors::new(&one_monitor(), 1, at(0));
+    let (mut monitors, _) = settled();
     let first = monitors.next_due().unwrap();
     let late = first + ms(730);
     let mut asked = Vec::new();
@@ -177,14 +207,14 @@ fn a_late_turn_neither_shifts_the_grid_nor_makes_up_for_what_was_missed() {
 }
 
 #[test]
-fn a_member_that_answers_is_up_within_rise_intervals_and_one_that_refuses_is_down() {
+fn a_member_that_answers_is_up_within_rise_answers_and_one_that_refuses_is_down() {
     let mut monitors = Monitors::new(&one_monitor(), 7, at(0));
     let answer = |start: &Start, _| Some(if start.member == A { good() } else { closed() });
     let (_, changes) = run(&mut monitors, at(0), at(2000), answer);
     assert_eq!(changes.len(), 2, "{changes:?}");
     let a = changes.iter().find(|change| change.member == A).unwrap();
     assert_eq!((a.from, a.to, a.reason.as_str()), (State::Unknown, State::Up, "sip-options: 200 OK"));
-    assert!(a.at < at(402));
+    assert_eq!(a.at, at(2));
     let b = changes.iter().find(|change| change.member == B).unwrap();
     let reason = "sip-options: port 5060/udp is closed (ICMP port unreachable) (2 of 2)";
     assert_eq!((b.from, b.to, b.reason.as_str(), b.last_good), (State::Unknown, State::Down, reason, None));
@@ -480,15 +510,18 @@ proptest! {
         let mut monitors = Monitors::new(&asked, seed, at(0));
         let mut expected = State::Unknown;
         let (mut in_row, mut last) = (0, None);
+        let mut ended = at(0);
         for answer in answers {
-            let now = monitors.next_due().unwrap();
+            let now = monitors.next_due().unwrap().max(ended);
             let start = monitors.poll(now).unwrap();
             let before = states(&monitors);
-            match answer {
-                0 => monitors.on_outcome(start.probe, good(), now + ms(1)),
-                1 => monitors.on_outcome(start.probe, closed(), now + ms(1)),
-                _ => monitors.on_outcome(start.probe, Outcome::Timeout, now + ms(150)),
+            let (after, outcome) = match answer {
+                0 => (ms(1), good()),
+                1 => (ms(1), closed()),
+                _ => (ms(150), Outcome::Timeout),
             };
+            ended = now + after;
+            monitors.on_outcome(start.probe, outcome, ended);
             let is_good = answer == 0;
             in_row = if last == Some(is_good) { in_row + 1 } else { 1 };
             last = Some(is_good);

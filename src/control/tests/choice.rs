@@ -53,7 +53,7 @@ fn scenario_18_a_loss_is_detected_and_installed_within_700_ms() {
 #[test]
 fn scenario_20_a_hint_makes_the_whole_pair_be_asked_at_once() {
     let mut bench = Bench::settled();
-    bench.run(60);
+    bench.run_between_probes();
     let (before, sent) = (bench.now, bench.options.len());
     bench.give(Input::Event(Event::Hint(MemberId(1))));
     let asked: Vec<Ipv4Addr> = bench.options[sent..].iter().map(|(to, _)| *to).collect();

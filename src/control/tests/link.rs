@@ -188,7 +188,7 @@ fn scenario_78_a_wanted_host_is_resolved_or_given_up() {
 #[test]
 fn a_link_that_is_lost_is_an_alarm_and_hastens_the_probes_behind_it() {
     let mut bench = Bench::settled();
-    bench.run(60);
+    bench.run_between_probes();
     let sent = bench.options.len();
     bench.give(Input::Link { port: PortId(1), up: false });
     assert_eq!(bench.options.len(), sent + 2);
