@@ -253,7 +253,7 @@ impl Controller {
     fn on_unresolved(&mut self, hop: NextHop, now: Instant) {
         self.publisher.changed_soon(now);
         self.give_up(hop);
-        self.probing.unresolved(hop, now);
+        self.probing.unresolved(hop, &self.intent, now);
         if let Some(member) = link::member_at(&self.intent, hop) {
             let name = &self.intent.members[member].name;
             self.outputs.log(LogLevel::Warn, format!("member {name} does not answer ARP"));

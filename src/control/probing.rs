@@ -3,11 +3,12 @@
 //! Owns the monitors, the host stack that carries their probes, and the datagrams that wait for a member's MAC. Decides
 //! nothing about pools. One [`Probing::poll`] does everything that is due.
 
-use super::link::Link;
+use super::link::{Link, member_at};
 use super::outbox::Outbox;
 use crate::monitor::{Monitors, Outcome, ProbeId, Start};
 use crate::policy::Intent;
 use crate::policy::adjacency::{Neighbour, NextHop};
+use crate::policy::health::State;
 use crate::policy::intent::{InterfaceId, MemberId, PoolId};
 use crate::probe::HostStack;
 use crate::time::Instant;
@@ -66,7 +67,7 @@ impl Probing {
                 self.begin(start, intent, link, out, now);
                 busy = true;
             }
-            self.transmit(link, out, now);
+            self.transmit(intent, link, out, now);
             if !busy {
                 return;
             }
@@ -105,9 +106,15 @@ impl Probing {
         self.monitors.probe_now(member)
     }
 
-    /// The next hop does not answer: probes under way to it have failed.
-    pub fn unresolved(&mut self, hop: NextHop, now: Instant) {
+    /// The next hop does not answer: probes under way to it have failed. A member there is asked again at once until it is
+    /// down: no probe can leave before it answers ARP, so there is nothing to wait an interval for.
+    pub fn unresolved(&mut self, hop: NextHop, intent: &Intent, now: Instant) {
         self.host.unreachable(hop.address, &format!("{} does not answer ARP", hop.address), now);
+        if let Some(member) = member_at(intent, hop)
+            && self.monitors.verdict(member).state != State::Down
+        {
+            self.monitors.probe_now(member);
+        }
     }
 
     /// When [`Probing::poll`] has something to do.
@@ -155,13 +162,13 @@ impl Probing {
     }
 
     /// Sends what can be sent. What is for a member whose MAC is being asked for waits.
-    fn transmit(&mut self, link: &Link, out: &mut Outbox, now: Instant) {
+    fn transmit(&mut self, intent: &Intent, link: &Link, out: &mut Outbox, now: Instant) {
         let mut datagrams = std::mem::take(&mut self.waiting);
         datagrams.extend(std::iter::from_fn(|| self.host.next_transmit()));
         for (hop, datagram) in datagrams {
             match link.neighbours.neighbour(hop) {
                 Some(Neighbour::Reachable(mac)) => link.send(hop.interface, mac, &datagram, out),
-                Some(Neighbour::Failed) => self.unresolved(hop, now),
+                Some(Neighbour::Failed) => self.unresolved(hop, intent, now),
                 None if self.waiting.iter().filter(|(other, _)| *other == hop).count() < WAITING => {
                     self.waiting.push((hop, datagram));
                 }
