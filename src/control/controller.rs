@@ -7,12 +7,12 @@ use super::checks::Checks;
 use super::exclusions::Exclusions;
 use super::facts::Machine;
 use super::latency::Latencies;
-use super::link::{self, Link};
+use super::link::Link;
 use super::neighbours::NeighbourEvent;
 use super::outbox::{Outbox, Output};
 use super::pools::Pools;
 use super::probing::Probing;
-use super::publisher::Publisher;
+use super::publisher::{COALESCE, PACE, Publisher};
 use super::stopping::Stopping;
 use super::switchovers::{self, Switchovers};
 use super::waiting::Waiting;
@@ -237,13 +237,23 @@ impl Controller {
 
     fn on_link_events(&mut self, now: Instant) {
         while let Some(event) = self.link.next_event(&self.intent, &mut self.outputs, now) {
+            if let NeighbourEvent::Reachable(hop, _) | NeighbourEvent::Moved { hop, .. } = event {
+                self.probing.resolved(hop);
+            }
             match event {
-                NeighbourEvent::Reachable(..) | NeighbourEvent::Moved { .. } => {
+                NeighbourEvent::Reachable(hop, _) if self.link.neighbours.is_permanent(hop) => {
                     self.publisher.changed(now);
                 }
+                NeighbourEvent::Moved { hop, .. } if self.link.neighbours.is_permanent(hop) => {
+                    self.publisher.changed_paced(COALESCE, now);
+                }
+                // Hosts that come and go as they like.
+                NeighbourEvent::Reachable(..) | NeighbourEvent::Moved { .. } => {
+                    self.publisher.changed_paced(PACE, now);
+                }
+                NeighbourEvent::Forgotten(_) => self.publisher.changed_at_leisure(now),
                 NeighbourEvent::Failed(hop) => self.on_unresolved(hop, now),
                 NeighbourEvent::Unreachable(hop) => self.give_up(hop),
-                NeighbourEvent::Forgotten(_) => self.publisher.changed_soon(now),
                 NeighbourEvent::Send { .. } | NeighbourEvent::Claimed { .. } => {}
             }
         }
@@ -251,14 +261,18 @@ impl Controller {
 
     /// A next hop does not answer ARP. For a member that is a hint: it is probed at once (scenario 36).
     fn on_unresolved(&mut self, hop: NextHop, now: Instant) {
-        self.publisher.changed_soon(now);
+        match self.link.neighbours.is_permanent(hop) {
+            true => self.publisher.changed_soon(now),
+            false => self.publisher.changed_at_leisure(now),
+        }
         self.give_up(hop);
-        self.probing.unresolved(hop, &self.intent, now);
-        if let Some(member) = link::member_at(&self.intent, hop) {
+        let member = self.link.member(hop);
+        self.probing.unresolved(hop, member, now);
+        if let Some(member) = member {
             let name = &self.intent.members[member].name;
             self.outputs.log(LogLevel::Warn, format!("member {name} does not answer ARP"));
             self.probing.hint_pool(member, &self.intent);
-        } else if self.intent.routes.iter().any(|route| route.via == hop.address) {
+        } else if self.link.is_router(hop) {
             self.log(LogLevel::Warn, format!("router {hop} does not answer ARP"));
         }
     }

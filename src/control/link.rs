@@ -14,13 +14,15 @@ use crate::time::{Duration, Instant};
 use crate::wire::Mac;
 use crate::wire::compose::{arp_announcement, arp_frame, ip_frame};
 use crate::worker::mailbox::{Command, WorkerId};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::net::Ipv4Addr;
 
 /// The worker that sends what management makes.
 const SENDER: WorkerId = WorkerId(0);
 /// How long a duplicate address is shown after it was last claimed.
 const DUPLICATE_SHOWN: Duration = Duration::from_secs(300);
+/// MACs that claim one address are told apart up to this number.
+const CLAIMANTS: usize = 1_000;
 /// How long after the start a link may take to come up without an alarm.
 const LINK_GRACE: Duration = Duration::from_secs(5);
 /// A next hop that moves again so soon is not logged.
@@ -31,6 +33,10 @@ pub(super) struct Link {
     pub(super) addresses: Addresses,
     pub(super) neighbours: Neighbours,
     announcements: Announcements,
+    members: HashMap<NextHop, MemberId>,
+    routers: HashSet<NextHop>,
+    /// Who claims addresses of ours.
+    claims: BTreeMap<Place, Claimants>,
     /// By port.
     up: Vec<bool>,
     /// From then on a link that is down is an alarm.
@@ -43,6 +49,9 @@ impl Link {
             addresses: Addresses::new(intent, macs),
             neighbours: Neighbours::new(seed),
             announcements: Announcements::default(),
+            members: HashMap::new(),
+            routers: HashSet::new(),
+            claims: BTreeMap::new(),
             up: vec![false; macs.len()],
             alarms_from: now + LINK_GRACE,
         };
@@ -129,6 +138,16 @@ impl Link {
         }
     }
 
+    /// The member that a next hop is.
+    pub(super) fn member(&self, hop: NextHop) -> Option<MemberId> {
+        self.members.get(&hop).copied()
+    }
+
+    /// The next hop is one of a route.
+    pub(super) fn is_router(&self, hop: NextHop) -> bool {
+        self.routers.contains(&hop)
+    }
+
     pub(super) fn is_up(&self, port: PortId) -> bool {
         self.up[port.index()]
     }
@@ -152,9 +171,10 @@ impl Link {
 
     /// Members and routers are permanent neighbours.
     fn keep_neighbours(&mut self, intent: &Intent, now: Instant) {
-        let members = intent.members.iter().map(Member::hop);
-        let routers = intent.routes.iter().map(Route::hop);
-        let permanent: BTreeSet<NextHop> = members.chain(routers).collect();
+        self.members = intent.members.entries().map(|(id, member)| (member.hop(), id)).collect();
+        self.routers = intent.routes.iter().map(Route::hop).collect();
+        let permanent: BTreeSet<NextHop> = self.members.keys().chain(&self.routers).copied().collect();
+        self.claims.retain(|(interface, address), _| self.addresses.answers(*interface, *address));
         self.neighbours.keep(&permanent, &self.addresses, now);
     }
 
@@ -163,11 +183,23 @@ impl Link {
     fn on_claim(&mut self, place: Place, mac: Mac, intent: &Intent, out: &mut Outbox, now: Instant) {
         let (interface, address) = place;
         let name = &intent.interfaces[interface].name;
-        let message = format!(
-            "duplicate address: {mac} on interface {name} claims {address}, which is ours: find the host with that MAC \
-             and remove the address from it"
-        );
-        out.alarms.raise(&format!("duplicate {address} {mac}"), message.clone(), Some(DUPLICATE_SHOWN), now);
+        let claimants = self.claims.entry(place).or_default();
+        let message = match claimants.hear(mac, now) {
+            1 => format!(
+                "duplicate address: {mac} on interface {name} claims {address}, which is ours: find the host with that MAC \
+                 and remove the address from it"
+            ),
+            most if most >= CLAIMANTS => format!(
+                "duplicate address: at least {most} MACs on interface {name} claim {address}, which is ours, the last {mac}: \
+                 find who sends this, on the switch port where that MAC is"
+            ),
+            several => format!(
+                "duplicate address: {several} MACs on interface {name} claim {address}, which is ours, the last {mac}: find \
+                 the hosts with these MACs and remove the address from them"
+            ),
+        };
+        let key = format!("duplicate {} {address}", interface.0);
+        out.alarms.raise(&key, message.clone(), Some(DUPLICATE_SHOWN), now);
         if self.announcements.may_defend(place, now) {
             out.log(LogLevel::Warn, format!("alarm: {message}"));
             self.announce(interface, address, out);
@@ -180,9 +212,26 @@ impl Link {
     }
 }
 
-/// The member that a next hop is.
-pub(super) fn member_at(intent: &Intent, hop: NextHop) -> Option<MemberId> {
-    intent.members.find_id(|member| member.hop() == hop)
+/// The MACs that claim an address of ours.
+#[derive(Default)]
+struct Claimants {
+    macs: HashSet<Mac>,
+    last: Instant,
+}
+
+impl Claimants {
+    /// One of them was heard. Returned is how many there are, counted up to [`CLAIMANTS`]; those of an alarm that is over do
+    /// not count.
+    fn hear(&mut self, mac: Mac, now: Instant) -> usize {
+        if now.since(self.last) >= DUPLICATE_SHOWN {
+            self.macs.clear();
+        }
+        self.last = now;
+        if self.macs.len() < CLAIMANTS {
+            self.macs.insert(mac);
+        }
+        self.macs.len()
+    }
 }
 
 fn transmit(port: PortId, frame: Vec<u8>, out: &mut Outbox) {

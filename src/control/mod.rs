@@ -25,6 +25,7 @@ mod reload;
 mod requests;
 mod spreading;
 mod stopping;
+mod strangers;
 mod switchovers;
 mod tables;
 mod waiting;

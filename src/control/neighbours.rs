@@ -3,9 +3,10 @@
 //! Owns the table of next hops, what is asked and when it is asked again, what is learnt from ARP that arrives, and the
 //! [`Adjacency`] that snapshots are compiled from. Sends nothing and reads no clock: what is to be sent and what others
 //! must know comes out of [`Neighbours::next_event`]. Members and routers are *permanent*: resolved from the start, refreshed,
-//! asked for ever. Others come because a packet waits for them or because they ask for us, and go when they do not
-//! answer. Read first: [`Addresses`], then [`Neighbours::on_arp`]; every change of an entry is a [`Neighbours::put`].
+//! asked for ever. Others come because a packet waits for them, and go when they do not answer; who only asks for us is
+//! one of the [`strangers`](super::strangers). Read first: [`Addresses`], then [`Neighbours::on_arp`]; every change of an entry is a [`Neighbours::put`].
 
+use super::strangers::Strangers;
 use crate::monitor::random::Random;
 use crate::policy::Addresses;
 use crate::policy::adjacency::{Adjacency, Neighbour, NextHop};
@@ -95,6 +96,7 @@ pub struct Neighbours {
     hosts: HashMap<NextHop, Host>,
     timers: BTreeSet<(Instant, NextHop)>,
     adjacency: Adjacency,
+    strangers: Strangers,
     events: VecDeque<NeighbourEvent>,
     resolving: usize,
     refused: u64,
@@ -108,6 +110,7 @@ impl Neighbours {
             hosts: HashMap::new(),
             timers: BTreeSet::new(),
             adjacency: Adjacency::default(),
+            strangers: Strangers::default(),
             events: VecDeque::new(),
             resolving: 0,
             refused: 0,
@@ -128,6 +131,9 @@ impl Neighbours {
                 self.begin(hop, true, addresses, now);
             }
         }
+        let stays =
+            |hop: NextHop| on_link(hop, addresses) && !addresses.is_ours(hop.address) && !permanent.contains(&hop);
+        self.strangers.keep(stays);
     }
 
     /// A packet waits for this next hop.
@@ -136,7 +142,10 @@ impl Neighbours {
             Some(NudState::Incomplete(_) | NudState::Reachable(_) | NudState::Probe(..)) => {}
             Some(NudState::Failed) => self.events.push_back(NeighbourEvent::Unreachable(hop)),
             None if on_link(hop, addresses) && self.hosts.len() < MOST && self.resolving < MOST_RESOLVING => {
-                self.begin(hop, false, addresses, now);
+                match self.strangers.take(hop, now) {
+                    Some(mac) => self.learn(hop, mac, Some(unknown(now)), now),
+                    None => self.begin(hop, false, addresses, now),
+                }
             }
             None => {
                 self.refused += 1;
@@ -178,7 +187,12 @@ impl Neighbours {
             return;
         }
         let asked = addresses.answers(interface, arp.target);
-        self.learn(NextHop { interface, address: arp.sender }, arp.sender_mac, asked, addresses, now);
+        let hop = NextHop { interface, address: arp.sender };
+        if self.hosts.contains_key(&hop) {
+            self.learn(hop, arp.sender_mac, None, now);
+        } else if (asked || self.strangers.knows(hop)) && on_link(hop, addresses) {
+            self.strangers.hear(hop, arp.sender_mac, now);
+        }
         if asked && arp.operation == Operation::Request {
             self.answer(interface, arp, addresses);
         }
@@ -214,16 +228,23 @@ impl Neighbours {
         self.adjacency.get(&hop).copied()
     }
 
+    /// A member or a router: resolved from the start, and for ever.
+    pub fn is_permanent(&self, hop: NextHop) -> bool {
+        self.hosts.get(&hop).is_some_and(|host| host.permanent)
+    }
+
     /// What is known of each, `None` while it is being asked for, and since when; in the order of interfaces and addresses.
-    pub fn rows(&self) -> Vec<(NextHop, Option<Neighbour>, Instant)> {
-        let mut rows: Vec<_> = self.hosts.iter().map(|(hop, host)| (*hop, host.neighbour(), host.since)).collect();
+    pub fn rows(&self, now: Instant) -> Vec<(NextHop, Option<Neighbour>, Instant)> {
+        let strangers = self.strangers.rows(now).map(|(hop, mac, heard)| (hop, Some(Neighbour::Reachable(mac)), heard));
+        let hosts = self.hosts.iter().map(|(hop, host)| (*hop, host.neighbour(), host.since));
+        let mut rows: Vec<_> = hosts.chain(strangers).collect();
         rows.sort_unstable_by_key(|(hop, ..)| *hop);
         rows
     }
 
     /// How many next hops are known or being asked for.
     pub fn len(&self) -> usize {
-        self.hosts.len()
+        self.hosts.len() + self.strangers.len()
     }
 
     /// Next hops that were not asked for because the table, or the number being asked for, was at its bound.
@@ -263,12 +284,10 @@ impl Neighbours {
         self.events.push_back(NeighbourEvent::Failed(hop));
     }
 
-    /// RFC 826: a known sender is merged whatever the packet is for; a new one is taken only when it is for us. Either is asked
-    /// again much later.
-    fn learn(&mut self, hop: NextHop, mac: Mac, for_us: bool, addresses: &Addresses, now: Instant) {
-        let new = Host { state: NudState::Incomplete(0), since: now, heard: now, due: now, permanent: false };
-        let takes = for_us && on_link(hop, addresses) && self.hosts.len() < MOST;
-        let Some(mut host) = self.hosts.get(&hop).copied().or(takes.then_some(new)) else { return };
+    /// RFC 826: a known sender is merged whatever the packet is for; one that is not known is taken as `new`, if at all. It is
+    /// asked again much later.
+    fn learn(&mut self, hop: NextHop, mac: Mac, new: Option<Host>, now: Instant) {
+        let Some(mut host) = self.hosts.get(&hop).copied().or(new) else { return };
         let news = match host.neighbour() {
             Some(Neighbour::Reachable(old)) if old == mac => None,
             Some(Neighbour::Reachable(from)) => {
@@ -321,6 +340,11 @@ impl Neighbours {
         let arp = Arp { operation, sender_mac, sender, target_mac, target };
         self.events.push_back(NeighbourEvent::Send { interface, to: asked.sender_mac, arp });
     }
+}
+
+/// A host of which nothing is known.
+fn unknown(now: Instant) -> Host {
+    Host { state: NudState::Incomplete(0), since: now, heard: now, due: now, permanent: false }
 }
 
 /// The next hop can be a host on its link.

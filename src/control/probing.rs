@@ -3,17 +3,17 @@
 //! Owns the monitors, the host stack that carries their probes, and the datagrams that wait for a member's MAC. Decides
 //! nothing about pools. One [`Probing::poll`] does everything that is due.
 
-use super::link::{Link, member_at};
+use super::link::Link;
 use super::outbox::Outbox;
 use crate::monitor::{Monitors, Outcome, ProbeId, Start};
 use crate::policy::Intent;
 use crate::policy::adjacency::{Neighbour, NextHop};
 use crate::policy::health::State;
-use crate::policy::intent::{InterfaceId, MemberId, PoolId};
+use crate::policy::intent::{InterfaceId, Member, MemberId, PoolId};
 use crate::probe::HostStack;
 use crate::time::Instant;
 use crate::wire::Packet;
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::net::Ipv4Addr;
 
 /// Datagrams that wait for one member's MAC, at most.
@@ -26,7 +26,9 @@ pub struct Probing {
     monitors: Monitors,
     host: HostStack,
     /// Datagrams to members whose MAC is not known yet, oldest first.
-    waiting: Vec<(NextHop, Vec<u8>)>,
+    waiting: HashMap<NextHop, Vec<Vec<u8>>>,
+    /// Those whose MAC has become known since.
+    ready: Vec<(NextHop, Vec<u8>)>,
     hints: u64,
     /// Pools with members of which something new is known.
     news: BTreeSet<PoolId>,
@@ -38,7 +40,8 @@ impl Probing {
         let mut probing = Probing {
             monitors: Monitors::new(intent, seed, now),
             host: HostStack::new(seed.rotate_left(32), now),
-            waiting: Vec::new(),
+            waiting: HashMap::new(),
+            ready: Vec::new(),
             hints: 0,
             news: all_pools(intent),
         };
@@ -51,7 +54,8 @@ impl Probing {
         self.monitors.reconfigure(intent, now);
         self.news = all_pools(intent);
         self.host.set_addresses(self_ips(intent), now);
-        self.waiting.retain(|(hop, _)| intent.members.iter().any(|member| member.hop() == *hop));
+        let members: HashSet<NextHop> = intent.members.iter().map(Member::hop).collect();
+        self.waiting.retain(|hop, _| members.contains(hop));
     }
 
     /// Everything that is due at `now`: answers, timeouts, new probes, datagrams.
@@ -67,7 +71,7 @@ impl Probing {
                 self.begin(start, intent, link, out, now);
                 busy = true;
             }
-            self.transmit(intent, link, out, now);
+            self.transmit(link, out, now);
             if !busy {
                 return;
             }
@@ -106,11 +110,18 @@ impl Probing {
         self.monitors.probe_now(member)
     }
 
+    /// The MAC of the next hop is known: what waited for it can be sent.
+    pub fn resolved(&mut self, hop: NextHop) {
+        let waited = self.waiting.remove(&hop).unwrap_or_default();
+        self.ready.extend(waited.into_iter().map(|datagram| (hop, datagram)));
+    }
+
     /// The next hop does not answer: probes under way to it have failed. A member there is asked again at once until it is
     /// down: no probe can leave before it answers ARP, so there is nothing to wait an interval for.
-    pub fn unresolved(&mut self, hop: NextHop, intent: &Intent, now: Instant) {
+    pub fn unresolved(&mut self, hop: NextHop, member: Option<MemberId>, now: Instant) {
+        self.waiting.remove(&hop);
         self.host.unreachable(hop.address, &format!("{} does not answer ARP", hop.address), now);
-        if let Some(member) = member_at(intent, hop)
+        if let Some(member) = member
             && self.monitors.verdict(member).state != State::Down
         {
             self.monitors.probe_now(member);
@@ -162,17 +173,19 @@ impl Probing {
     }
 
     /// Sends what can be sent. What is for a member whose MAC is being asked for waits.
-    fn transmit(&mut self, intent: &Intent, link: &Link, out: &mut Outbox, now: Instant) {
-        let mut datagrams = std::mem::take(&mut self.waiting);
+    fn transmit(&mut self, link: &Link, out: &mut Outbox, now: Instant) {
+        let mut datagrams = std::mem::take(&mut self.ready);
         datagrams.extend(std::iter::from_fn(|| self.host.next_transmit()));
         for (hop, datagram) in datagrams {
             match link.neighbours.neighbour(hop) {
                 Some(Neighbour::Reachable(mac)) => link.send(hop.interface, mac, &datagram, out),
-                Some(Neighbour::Failed) => self.unresolved(hop, intent, now),
-                None if self.waiting.iter().filter(|(other, _)| *other == hop).count() < WAITING => {
-                    self.waiting.push((hop, datagram));
+                Some(Neighbour::Failed) => self.unresolved(hop, link.member(hop), now),
+                None => {
+                    let waiting = self.waiting.entry(hop).or_default();
+                    if waiting.len() < WAITING {
+                        waiting.push(datagram);
+                    }
                 }
-                None => {}
             }
         }
     }

@@ -16,6 +16,9 @@ pub const IN_FLIGHT: usize = 4;
 /// How long a change that nobody waits for may wait for others to share its snapshot.
 pub const COALESCE: Duration = Duration::from_millis(20);
 
+/// At most one snapshot in this time is made for hosts that come and go as they like.
+pub const PACE: Duration = Duration::from_millis(100);
+
 /// The publishing side of the snapshots.
 #[derive(Debug)]
 pub struct Publisher {
@@ -24,6 +27,7 @@ pub struct Publisher {
     flights: VecDeque<Flight>,
     held: Vec<Arc<Snapshot>>,
     due: Option<Instant>,
+    published: Option<Instant>,
     latency: Latency,
 }
 
@@ -56,6 +60,7 @@ impl Publisher {
             flights: VecDeque::new(),
             held: Vec::new(),
             due: Some(now),
+            published: None,
             latency: Latency::default(),
         }
     }
@@ -68,6 +73,16 @@ impl Publisher {
     /// The same for what nobody waits for: within [`COALESCE`].
     pub fn changed_soon(&mut self, now: Instant) {
         self.changed(now + COALESCE);
+    }
+
+    /// The same for what others may bring about as often as they like: at once, but `pause` after the snapshot before.
+    pub fn changed_paced(&mut self, pause: Duration, now: Instant) {
+        self.changed(self.published.map_or(now, |at| now.max(at + pause)));
+    }
+
+    /// The same for what others bring about and nobody waits for: within [`PACE`].
+    pub fn changed_at_leisure(&mut self, now: Instant) {
+        self.changed(now + PACE);
     }
 
     /// A snapshot is to be compiled, for [`Publisher::next_epoch`], and handed to [`Publisher::publish`].
@@ -93,7 +108,7 @@ impl Publisher {
     ) -> impl Iterator<Item = (WorkerId, Arc<Snapshot>)> + use<> {
         debug_assert_eq!(snapshot.epoch, self.next_epoch());
         self.epoch = snapshot.epoch;
-        self.due = None;
+        (self.due, self.published) = (None, Some(now));
         self.flights.push_back(Flight { epoch: self.epoch, published: now, last: now });
         let snapshot = Arc::new(snapshot);
         self.held.push(snapshot.clone());
@@ -220,6 +235,19 @@ mod tests {
         assert_eq!((publisher.is_due(at(10)), publisher.next_deadline()), (false, Some(at(30))));
         publisher.changed(at(15));
         assert!(publisher.is_due(at(15)));
+    }
+
+    #[test]
+    fn what_strangers_bring_about_is_paced() {
+        let mut publisher = Publisher::new(1, at(0));
+        send(&mut publisher, at(0));
+        publisher.changed_paced(PACE, at(500));
+        assert!(publisher.is_due(at(500)), "nothing was published for long");
+        send(&mut publisher, at(500));
+        (501..590).for_each(|millis| publisher.changed_paced(PACE, at(millis)));
+        assert_eq!(publisher.next_deadline(), Some(at(600)));
+        publisher.changed(at(550));
+        assert!(publisher.is_due(at(550)), "others do not wait for them");
     }
 
     #[test]

@@ -44,7 +44,7 @@ impl Controller {
             Request::VirtualServers {} => Data::VirtualServers(self.virtual_server_rows()),
             Request::Probes {} => Data::Probes(self.probe_rows(None)),
             Request::Snat {} => Data::Snat(self.snat_rows()),
-            Request::Neighbours {} => Data::Neighbours(self.neighbour_rows()),
+            Request::Neighbours {} => Data::Neighbours(self.neighbour_rows(now)),
             Request::Routes {} => Data::Routes(self.route_rows()),
             Request::Ports {} => Data::Ports(self.port_rows()),
             Request::Counters { all } => Data::Counters(self.counter_rows(all)),

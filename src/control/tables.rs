@@ -4,7 +4,6 @@
 
 use super::controller::Controller;
 use super::facts::{PortCounters, WorkerCounters, counter};
-use super::link;
 use super::port_use::Place;
 use super::spreading;
 use crate::admin::rows::{
@@ -168,7 +167,7 @@ impl Controller {
         group.map(row).collect()
     }
 
-    pub(super) fn neighbour_rows(&self) -> Vec<NeighbourRow> {
+    pub(super) fn neighbour_rows(&self, now: Instant) -> Vec<NeighbourRow> {
         let row = |(hop, known, since): (NextHop, Option<Neighbour>, Instant)| NeighbourRow {
             interface: self.interface_name(hop.interface),
             address: hop.address,
@@ -177,15 +176,15 @@ impl Controller {
             role: self.role(hop),
             since: self.wall(since),
         };
-        self.link.neighbours.rows().into_iter().map(row).collect()
+        self.link.neighbours.rows(now).into_iter().map(row).collect()
     }
 
     fn role(&self, hop: NextHop) -> String {
-        if let Some(id) = link::member_at(&self.intent, hop) {
-            return format!("member {}", self.intent.members[id].name);
+        match self.link.member(hop) {
+            Some(id) => format!("member {}", self.intent.members[id].name),
+            None if self.link.is_router(hop) => "router".into(),
+            None => String::new(),
         }
-        let routes = self.intent.routes.iter().any(|route| route.hop() == hop);
-        if routes { "router".into() } else { String::new() }
     }
 
     pub(super) fn route_rows(&self) -> Vec<RouteRow> {

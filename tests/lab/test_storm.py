@@ -10,7 +10,7 @@ from bare import PATIENCE, Bare
 
 #: Of our network, and neither ours nor a member's.
 STRANGERS = 200
-SELF_IP, MEMBERS = bytes([10, 20, 0, 1]), 2
+SELF_IP = bytes([10, 20, 0, 1])
 
 
 def request(number: int) -> bytes:
@@ -50,6 +50,12 @@ class Storm(Bare):
             began = time.monotonic()
             self.assertEqual(self.command(word, "--timeout", str(int(PATIENCE))).returncode, 0, word)
             print(f"{word} took {time.monotonic() - began:.2f} s")
+        status = self.ask("status")
+        claims = [alarm["message"] for alarm in status["alarms"] if alarm["message"].startswith("duplicate address")]
+        self.assertEqual(len(claims), 1, claims)
+        self.assertRegex(claims[0], f"^duplicate address: {STRANGERS} MACs on interface servers claim 10.20.0.1, ")
+        # The first, and those of links, members and a router that do not answer.
+        self.assertLess(status["epoch"], 100, "strangers make no snapshots")
         os.kill(self.process.pid, signal.SIGHUP)
         began = time.monotonic()
         self.process.send_signal(signal.SIGTERM)

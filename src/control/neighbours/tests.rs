@@ -113,12 +113,18 @@ fn only_who_asks_for_us_is_learnt_unasked() {
     let mut bench = Bench::new(&[]);
     bench.hear(OUTER, Operation::Request, (mac(7), STRANGER), R);
     bench.hear(OUTER, Operation::Request, (mac(8), STRANGER), STRANGER);
-    assert!(bench.table.rows().is_empty());
+    assert!(bench.table.rows(bench.now).is_empty());
     bench.hear(INNER, Operation::Request, (mac(7), STRANGER), G);
-    assert!(bench.table.rows().is_empty(), "its address is not of that link");
+    assert!(bench.table.rows(bench.now).is_empty(), "its address is not of that link");
     assert_eq!(bench.sent(), [(STRANGER, mac(7))], "but it is answered");
-    bench.hear(INNER, Operation::Request, (mac(9), A), V);
-    assert_eq!(bench.table.neighbour(hop(INNER, A)), Some(Reachable(mac(9))));
+    bench.hear(INNER, Operation::Request, (mac(8), A), V);
+    bench.hear(INNER, Operation::Request, (mac(9), A), A);
+    assert_eq!(bench.sent(), [(A, mac(8))]);
+    assert_eq!(bench.table.rows(bench.now), [(hop(INNER, A), Some(Reachable(mac(9))), bench.now)]);
+    assert_eq!((bench.table.neighbour(hop(INNER, A)), bench.news()), (None, vec![]), "no snapshot need hold it yet");
+    bench.want(hop(INNER, A));
+    assert_eq!(bench.news(), [NeighbourEvent::Reachable(hop(INNER, A), mac(9))], "a packet does not wait for ARP");
+    assert_eq!((bench.table.neighbour(hop(INNER, A)), bench.sent()), (Some(Reachable(mac(9))), vec![]));
 }
 
 #[test]
@@ -195,7 +201,7 @@ fn s76_a_foreign_mac_that_claims_an_address_of_ours_is_told_and_never_learnt() {
     assert_eq!((bench.news(), bench.sent()), (vec![claimed], vec![]));
     bench.hear(INNER, Operation::Request, (harness::MACS[1], V), V);
     assert_eq!(bench.news(), [], "our own announcement come back");
-    assert!(bench.table.rows().is_empty());
+    assert!(bench.table.rows(bench.now).is_empty());
 }
 
 #[test]
@@ -213,19 +219,22 @@ fn a_scan_cannot_fill_the_table_or_flood_the_link() {
     for millis in [1_000, 2_000, 3_000, 8_000] {
         bench.to(millis);
     }
-    assert_eq!((bench.table.rows().len(), bench.table.resolving), (1, 0));
+    assert_eq!((bench.table.rows(bench.now).len(), bench.table.resolving), (1, 0));
 }
 
 #[test]
 fn a_reload_forgets_what_is_on_no_link_of_ours_any_more() {
     let mut bench = Bench::new(&[hop(INNER, A)]);
     bench.hear(INNER, Operation::Reply, (mac(9), A), G);
-    bench.hear(OUTER, Operation::Request, (mac(7), STRANGER), Ipv4Addr::new(192, 0, 2, 2));
+    for address in [STRANGER, Ipv4Addr::new(192, 0, 2, 78)] {
+        bench.hear(OUTER, Operation::Request, (mac(7), address), Ipv4Addr::new(192, 0, 2, 2));
+    }
+    bench.want(hop(OUTER, STRANGER));
     let mut moved = harness::two_arm();
     moved.interfaces[0].addresses = vec!["198.51.100.2/24".parse().unwrap()];
     bench.addresses = Addresses::new(&moved, &harness::MACS);
     bench.table.keep(&BTreeSet::new(), &bench.addresses, bench.now);
-    let left: Vec<_> = bench.table.rows().iter().map(|(hop, ..)| *hop).collect();
+    let left: Vec<_> = bench.table.rows(bench.now).iter().map(|(hop, ..)| *hop).collect();
     assert_eq!(left, [hop(INNER, A)], "on the link, though no longer permanent");
     assert!(bench.news().contains(&NeighbourEvent::Forgotten(hop(OUTER, STRANGER))));
 }

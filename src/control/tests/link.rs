@@ -225,3 +225,79 @@ fn a_link_that_never_came_up_is_an_alarm_after_a_while() {
     bench.run(5_000);
     assert_eq!(bench.logged("port outer: the link is down"), 1);
 }
+
+/// The MAC of a host that nobody knows.
+fn strange(number: u32) -> Mac {
+    let [_, a, b, c] = number.to_be_bytes();
+    Mac([2, 7, 7, a, b, c])
+}
+
+#[test]
+fn four_thousand_strangers_who_ask_for_us_are_answered_and_cost_no_snapshot() {
+    let mut bench = Bench::settled();
+    bench.run(70_000);
+    let (begin, epoch) = (bench.now, bench.snapshot().epoch);
+    let g = Ipv4Addr::new(10, 20, 0, 1);
+    for number in 0..4_000 {
+        let address = Ipv4Addr::from(0x0a14_0014 + number % 50);
+        bench.arp(InterfaceId(1), Build::arp_request(strange(number), address, g).bytes());
+    }
+    bench.run(1_000);
+    assert_eq!(bench.snapshot().epoch, epoch);
+    assert_eq!(arp_frames(&bench, begin, PortId(1)).len(), 4_000, "each is answered");
+    let hop = NextHop { interface: InterfaceId(1), address: Ipv4Addr::new(10, 20, 0, 20) };
+    let sent = bench.now;
+    bench.give(Input::Event(Event::Wanted(hop)));
+    assert_eq!(bench.snapshot().neighbour(hop), Some(Neighbour::Reachable(strange(3_950))), "where it was heard last");
+    assert_eq!((bench.snapshot().epoch.0, arp_frames(&bench, sent, PortId(1)).len()), (epoch.0 + 1, 0));
+}
+
+#[test]
+fn hosts_that_move_as_they_like_cost_ten_snapshots_a_second_and_a_member_is_followed_in_20_ms() {
+    let mut bench = Bench::settled();
+    let hop = NextHop { interface: InterfaceId(1), address: Ipv4Addr::new(10, 20, 0, 20) };
+    bench.arp(InterfaceId(1), Build::arp_request(strange(0), hop.address, V).bytes());
+    bench.give(Input::Event(Event::Wanted(hop)));
+    bench.run(1_000);
+    let epoch = bench.snapshot().epoch;
+    for number in 0..1_000 {
+        bench.arp(InterfaceId(1), Build::arp_request(strange(number), hop.address, hop.address).bytes());
+        bench.run(1);
+    }
+    let made = bench.snapshot().epoch.0 - epoch.0;
+    assert!((9..=11).contains(&made), "{made} snapshots in a second");
+    let (member, other) = (bench.hosts[A].address, Mac([2, 0, 0, 0, 9, 9]));
+    bench.arp(InterfaceId(1), Build::arp_request(other, member, member).bytes());
+    bench.run(20);
+    let hop = NextHop { interface: InterfaceId(1), address: member };
+    assert_eq!(bench.snapshot().neighbour(hop), Some(Neighbour::Reachable(other)));
+}
+
+#[test]
+fn many_who_claim_one_address_are_one_alarm_with_their_number_and_the_last_of_them() {
+    let mut bench = Bench::settled();
+    let alarms = |bench: &mut Bench| match bench.ask(Request::Status {}).unwrap().unwrap().data {
+        Data::Status(status) => status.alarms.into_iter().map(|alarm| alarm.message).collect::<Vec<_>>(),
+        other => panic!("{other:?}"),
+    };
+    for number in 0..128 {
+        bench.arp(InterfaceId(1), Build::arp_request(strange(number), V, V).bytes());
+    }
+    let folded = "duplicate address: 128 MACs on interface servers claim 10.20.0.100, which is ours, the last \
+                  02:07:07:00:00:7f: find the hosts with these MACs and remove the address from them";
+    assert_eq!(alarms(&mut bench), [folded]);
+    assert_eq!(bench.logged("alarm: duplicate address"), 1);
+    for number in 0..4_000 {
+        bench.arp(InterfaceId(1), Build::arp_request(strange(number), V, V).bytes());
+    }
+    let [alarm] = &alarms(&mut bench)[..] else { panic!() };
+    assert!(
+        alarm.starts_with("duplicate address: at least 1000 MACs on interface servers claim 10.20.0.100"),
+        "{alarm}"
+    );
+    bench.run(301_000);
+    assert!(alarms(&mut bench).is_empty());
+    bench.arp(InterfaceId(1), Build::arp_request(strange(7), V, V).bytes());
+    let [alarm] = &alarms(&mut bench)[..] else { panic!() };
+    assert!(alarm.starts_with("duplicate address: 02:07:07:00:00:07 on interface servers claims"), "{alarm}");
+}
