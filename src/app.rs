@@ -11,9 +11,9 @@ mod manage;
 mod plane;
 mod reader;
 mod rss;
+mod scraping;
 
 use crate::admin;
-use crate::admin::metrics;
 use crate::config::{self, Configuration};
 use crate::control::{Controller, Machine};
 use crate::flow::SnatPorts;
@@ -22,10 +22,11 @@ use clock::Clock;
 use log::Log;
 use manage::{Ending, Manager};
 use plane::Plane;
+use scraping::Scraping;
 use std::io::{self, Write};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
 
 /// Questions of operators that may wait at once.
@@ -93,17 +94,16 @@ fn start(file: &Path, configuration: Configuration, log: &Log) -> Result<Ending>
         let _inside = runtime.enter();
         admin::bind(&configuration.settings.admin_socket)?
     };
-    let page = match configuration.settings.metrics {
-        Some(address) => Some(runtime.block_on(metrics::bind(address))?),
-        None => None,
-    };
     let snat_ports = SnatPorts::new(configuration.intent.snats.iter().map(|snat| snat.address), plane::seed());
     let plane = Plane::start(&configuration, &snat_ports, clock)?;
     log_ports(&configuration, &plane);
+    let (address, wanted) = watch::channel(configuration.settings.metrics);
     let controller = controller(configuration, snat_ports, &plane, log, clock);
     let (sender, asked) = mpsc::channel(QUESTIONS);
-    let manager = Manager::new(controller, plane, asked, file, log.clone(), clock);
-    runtime.block_on(serve(manager, sender, socket, page))
+    let (troubles, trouble) = mpsc::unbounded_channel();
+    let scraping = Scraping { address, trouble };
+    let manager = Manager::new(controller, plane, asked, file, scraping, log.clone(), clock);
+    runtime.block_on(serve(manager, sender, socket, wanted, troubles))
 }
 
 /// What a driver cannot do and an operator may miss; and how each NIC spreads what it receives, where there are several workers
@@ -147,21 +147,16 @@ async fn serve(
     manager: Manager,
     sender: mpsc::Sender<admin::Asked>,
     socket: admin::AdminSocket,
-    page: Option<TcpListener>,
+    metrics: watch::Receiver<Option<SocketAddr>>,
+    troubles: mpsc::UnboundedSender<Option<String>>,
 ) -> Result<Ending> {
     let (stop, stopped) = watch::channel(false);
-    let until = || {
-        let mut stopped = stopped.clone();
-        async move {
-            let _ = stopped.wait_for(|stopped| *stopped).await;
-        }
-    };
-    let server = tokio::spawn(admin::serve(socket, admin::Limits::default(), sender.clone(), until()));
-    let scraped = page.map(|listener| tokio::spawn(metrics::serve(listener, sender, until())));
+    let mut until = stopped.clone();
+    let until = async move { _ = until.wait_for(|stopped| *stopped).await };
+    let server = tokio::spawn(admin::serve(socket, admin::Limits::default(), sender.clone(), until));
+    let scraped = tokio::spawn(scraping::serve(metrics, sender, troubles, stopped));
     let ending = manager.run(stop).await.context("signals cannot be received")?;
-    if let Some(task) = scraped {
-        let _ = task.await;
-    }
+    let _ = scraped.await;
     let _ = server.await;
     Ok(ending)
 }

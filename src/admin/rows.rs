@@ -336,6 +336,8 @@ pub struct CounterRow {
 /// differences are the spans between them.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SwitchoverRow {
+    /// Milliseconds since it was decided, whatever was done to the calendar meanwhile.
+    pub age_ms: u64,
     /// When it was decided.
     pub time: Wall,
     /// The pool's name.

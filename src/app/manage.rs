@@ -8,6 +8,7 @@ use super::log::Log;
 use super::mail::{self, EVENTS, Outgoing};
 use super::plane::Plane;
 use super::reader::Reader;
+use super::scraping::Scraping;
 use crate::admin::{Answer, Asked};
 use crate::control::{Controller, Input, Output};
 use crate::policy::intent::PortId;
@@ -29,6 +30,7 @@ pub struct Manager {
     plane: Plane,
     asked: mpsc::Receiver<Asked>,
     reader: Reader,
+    scraping: Scraping,
     log: Log,
     outgoing: Vec<Outgoing>,
     answers: HashMap<u64, oneshot::Sender<Answer>>,
@@ -52,6 +54,7 @@ impl Manager {
         plane: Plane,
         asked: mpsc::Receiver<Asked>,
         file: &Path,
+        scraping: Scraping,
         log: Log,
         clock: Clock,
     ) -> Manager {
@@ -59,7 +62,7 @@ impl Manager {
         let reader = Reader::new(file);
         let links = vec![false; plane.macs.len()];
         let (answers, requests, stopped) = (HashMap::new(), 0, false);
-        Manager { clock, controller, plane, asked, reader, log, outgoing, answers, requests, links, stopped }
+        Manager { clock, controller, plane, asked, reader, scraping, log, outgoing, answers, requests, links, stopped }
     }
 
     /// Runs until a signal ends it or a worker is lost, then stops the workers in order.
@@ -86,6 +89,7 @@ impl Manager {
                     return Ending::WorkerLost;
                 }
             }
+            self.controller.set_calendar(self.clock.wall().into());
             let more = self.read_mail(now);
             let pause = self.pause(now);
             let wait = async {
@@ -101,6 +105,7 @@ impl Manager {
                 _ = hangup.recv() => self.handle(Input::Hangup),
                 Some(asked) = self.asked.recv() => self.ask(asked),
                 (request_id, read) = self.reader.reading() => self.handle(Input::Reload { request_id, read }),
+                Some(trouble) = self.scraping.trouble.recv() => self.handle(Input::Metrics(trouble)),
                 () = wait => {}
             }
         }
@@ -138,6 +143,7 @@ impl Manager {
             }
             Output::ReadFile { request_id } => self.reader.read(request_id),
             Output::Log { level, message } => super::log::write(level, &message),
+            Output::Metrics(address) => _ = self.scraping.address.send(address),
             Output::LogLevel(level) => self.log.set_level(level),
             Output::Ready => {
                 tracing::info!("ready");

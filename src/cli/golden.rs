@@ -138,6 +138,7 @@ fn ports() -> Vec<PortRow> {
 fn switchovers() -> Vec<SwitchoverRow> {
     vec![
         SwitchoverRow {
+            age_ms: 3_612_000,
             time: ago(3612),
             pool: "pair-1".into(),
             from: None,
@@ -149,6 +150,7 @@ fn switchovers() -> Vec<SwitchoverRow> {
             installed: Some(1_200_063),
         },
         SwitchoverRow {
+            age_ms: 12_000,
             time: ago(12),
             pool: "pair-1".into(),
             from: Some("sip-a".into()),
@@ -160,6 +162,7 @@ fn switchovers() -> Vec<SwitchoverRow> {
             installed: Some(3_600_512_477),
         },
         SwitchoverRow {
+            age_ms: 0,
             time: ago(0),
             pool: "pair-1".into(),
             from: Some("sip-b".into()),

@@ -159,11 +159,11 @@ const HOUR: u64 = 60 * MINUTE;
 const DAY: u64 = 24 * HOUR;
 
 section! { "appliance", ONCE, Appliance, compared Settings; "The appliance itself, towards its operator." {
-    name: String = "lead-1", Name, restart, "What it calls itself in logs and status.";
+    name: String = "lead-1", Name, live, "What it calls itself in logs and status.";
     admin_socket: String = "/run/fairlead/admin.sock", Text, restart,
         "Path of the admin socket, a unix stream socket of mode 0660.";
-    metrics: SocketAddr = (absent "no metrics"), Socket, restart,
-        "Where Prometheus text is served, over the kernel's TCP.";
+    metrics: SocketAddr = (absent "no metrics"), Socket, live,
+        "Where Prometheus text is served, over the kernel's TCP; tried again until it can be had.";
     log: LogLevel = "info", choice::<LogLevel>(&[]), live, "The lowest severity that is logged to stderr.";
 } }
 

@@ -83,6 +83,7 @@ pub(crate) struct Bench {
     pub(crate) frames: Vec<(Instant, PortId, Vec<u8>)>,
     pub(crate) logs: Vec<(LogLevel, String)>,
     pub(crate) levels: Vec<LogLevel>,
+    pub(crate) metrics: Vec<Option<std::net::SocketAddr>>,
     pub(crate) answers: BTreeMap<u64, Answer>,
     pub(crate) given_up: Vec<NextHop>,
     /// How often a worker was told to forget flows.
@@ -149,6 +150,7 @@ impl Bench {
             frames: Vec::new(),
             logs: Vec::new(),
             levels: Vec::new(),
+            metrics: Vec::new(),
             answers: BTreeMap::new(),
             given_up: Vec::new(),
             cleared: 0,
@@ -291,6 +293,7 @@ impl Bench {
             }
             Output::ReadFile { request_id } => self.reads.push(request_id),
             Output::Log { level, message } => self.logs.push((level, message)),
+            Output::Metrics(address) => self.metrics.push(address),
             Output::LogLevel(level) => self.levels.push(level),
             Output::Ready => self.ready = true,
             Output::Stopped => self.stopped = true,

@@ -17,7 +17,7 @@ use super::stopping::Stopping;
 use super::switchovers::{self, Switchovers};
 use super::waiting::Waiting;
 use crate::admin::Request;
-use crate::admin::rows::SwitchoverRow;
+use crate::admin::rows::{SwitchoverRow, Wall};
 use crate::config::{ConfigErrors, Configuration, LogLevel};
 use crate::engine::PuntReason;
 use crate::flow::SnatPorts;
@@ -56,6 +56,8 @@ pub enum Input {
         /// Frames can travel.
         up: bool,
     },
+    /// What keeps metrics from being served; `None`: nothing any more.
+    Metrics(Option<String>),
     /// [`Controller::next_deadline`] has come.
     Tick,
     /// The appliance ends.
@@ -137,9 +139,16 @@ impl Controller {
             Input::Hangup => self.outputs.push(Output::ReadFile { request_id: None }),
             Input::Reload { request_id, read } => self.reload(request_id, read, now),
             Input::Link { port, up } => self.on_link(port, up, now),
+            Input::Metrics(trouble) => self.on_metrics(trouble, now),
             Input::Tick => {}
             Input::Stop => self.stop(now),
         }
+    }
+
+    /// What the calendar, as it is set now, says of [`Instant::ZERO`]. To be called before [`Controller::handle`], since it may be
+    /// set at any time.
+    pub fn set_calendar(&mut self, start: Wall) {
+        self.machine.start = start;
     }
 
     /// The next thing to do; to be called until `None` after each [`Controller::handle`].
@@ -235,6 +244,17 @@ impl Controller {
         }
     }
 
+    /// Metrics cannot be served, or can again.
+    fn on_metrics(&mut self, trouble: Option<String>, now: Instant) {
+        match trouble {
+            Some(trouble) => {
+                let message = format!("no metrics: {trouble}. It is tried again every few seconds");
+                self.outputs.raise("metrics", LogLevel::Warn, message, now);
+            }
+            None => self.outputs.clear("metrics", || "metrics are served".into()),
+        }
+    }
+
     fn on_link_events(&mut self, now: Instant) {
         while let Some(event) = self.link.next_event(&self.intent, &mut self.outputs, now) {
             if let NeighbourEvent::Reachable(hop, _) | NeighbourEvent::Moved { hop, .. } = event {
@@ -323,6 +343,7 @@ impl Controller {
             to,
             reason,
             last_good_answer: last_good.map(switchovers::mark),
+            age_ms: 0,
             detected: switchovers::mark(now),
             published: None,
             installed: None,

@@ -119,12 +119,12 @@ pub struct Machine {
     pub counters: Box<dyn CounterSource>,
     /// The lowest severity that is logged at the start.
     pub log: LogLevel,
-    /// The wall clock at [`Instant::ZERO`].
+    /// What the calendar, as it is set now, says of [`Instant::ZERO`].
     pub start: Wall,
 }
 
 impl Machine {
-    /// The wall clock then.
+    /// That moment by the calendar as it is set now.
     pub fn wall(&self, at: Instant) -> Wall {
         self.start.plus(at.since(Instant::ZERO))
     }

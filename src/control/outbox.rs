@@ -9,6 +9,7 @@ use crate::config::LogLevel;
 use crate::time::Instant;
 use crate::worker::mailbox::{Command, WorkerId};
 use std::collections::VecDeque;
+use std::net::SocketAddr;
 
 /// What a controller wants done.
 pub enum Output {
@@ -35,6 +36,8 @@ pub enum Output {
     },
     /// Log what is at least so grave from now on.
     LogLevel(LogLevel),
+    /// Serve metrics there from now on; `None`: nowhere.
+    Metrics(Option<SocketAddr>),
     /// Every worker has the first snapshot.
     Ready,
     /// Nothing more will come: the threads may be joined.

@@ -4,6 +4,7 @@
 //! found stays with the names that survive. Reads no file: the text has become a [`Configuration`] elsewhere.
 
 use super::controller::Controller;
+use super::outbox::Output;
 use super::waiting::Then;
 use crate::admin::answer::{AdminError, Code};
 use crate::admin::rows::Reloaded;
@@ -59,6 +60,9 @@ impl Controller {
         self.exclusions.renew(&file.intent);
         if file.settings.log != self.file.settings.log {
             self.outputs.set_level(file.settings.log);
+        }
+        if file.settings.metrics != self.file.settings.metrics {
+            self.outputs.push(Output::Metrics(file.settings.metrics));
         }
         let mut intent = self.exclusions.laid_over(&file.intent);
         self.exclusions.settle(&self.intent, &mut intent);

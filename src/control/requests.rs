@@ -48,7 +48,7 @@ impl Controller {
             Request::Routes {} => Data::Routes(self.route_rows()),
             Request::Ports {} => Data::Ports(self.port_rows()),
             Request::Counters { all } => Data::Counters(self.counter_rows(all)),
-            Request::Switchovers {} => Data::Switchovers(self.switchovers.rows().cloned().collect()),
+            Request::Switchovers {} => Data::Switchovers(self.switchovers.rows(now).collect()),
             Request::ExcludeList { pool } => Data::Excluded(self.excluded(&pool)?),
             Request::MemberSet { member, admin } => return self.set_member(request_id, &member, admin, now),
             Request::PoolForce { pool, member } => return self.force(request_id, &pool, &member, now),

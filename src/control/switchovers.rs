@@ -56,9 +56,10 @@ impl Switchovers {
         self.count
     }
 
-    /// All that are kept, oldest first.
-    pub fn rows(&self) -> impl DoubleEndedIterator<Item = &SwitchoverRow> {
-        self.records.iter().map(|record| &record.row)
+    /// All that are kept, oldest first, with their age.
+    pub fn rows(&self, now: Instant) -> impl DoubleEndedIterator<Item = SwitchoverRow> {
+        let age = move |row: &SwitchoverRow| mark(now).saturating_sub(row.detected) / 1_000;
+        self.records.iter().map(move |record| SwitchoverRow { age_ms: age(&record.row), ..record.row.clone() })
     }
 }
 
@@ -86,6 +87,7 @@ mod tests {
 
     fn switch(detected: u64) -> SwitchoverRow {
         SwitchoverRow {
+            age_ms: 0,
             time: Wall(1_795_352_645_000_000),
             pool: "pair-1".into(),
             from: Some("sip-a".into()),
@@ -103,7 +105,7 @@ mod tests {
         let mut switchovers = Switchovers::default();
         switchovers.record(switch(1_000));
         let marks = |switchovers: &Switchovers| {
-            let row = switchovers.rows().next_back().unwrap();
+            let row = switchovers.rows(Instant::ZERO).next_back().unwrap();
             (row.last_good_answer, row.detected, row.published, row.installed)
         };
         assert_eq!(marks(&switchovers), (Some(550_000), 1_000_000, None, None));
@@ -121,7 +123,8 @@ mod tests {
     fn the_last_thousand_are_kept() {
         let mut switchovers = Switchovers::default();
         (0..1_500).for_each(|at| switchovers.record(switch(1_000 + at)));
-        let rows: Vec<_> = switchovers.rows().collect();
+        let rows: Vec<_> = switchovers.rows(Instant::from_millis(2_000)).collect();
+        assert_eq!((rows[0].age_ms, rows[MOST - 1].age_ms), (500, 0));
         assert_eq!((rows.len(), rows[0].detected, switchovers.count()), (MOST, 1_500_000, 1_500));
     }
 

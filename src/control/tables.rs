@@ -33,7 +33,7 @@ impl Controller {
             workers: self.machine.workers().map(|worker| self.worker_row(worker)).collect(),
             ports: self.port_rows(),
             virtual_servers: self.virtual_server_rows(),
-            last_switchover: self.switchovers.rows().next_back().cloned(),
+            last_switchover: self.switchovers.rows(now).next_back(),
             alarms: self.alarm_rows(),
         }
     }

@@ -375,6 +375,7 @@ mod tests {
     #[test]
     fn a_switchover_is_a_span_in_seconds() {
         let row = SwitchoverRow {
+            age_ms: 0,
             time: Wall(1_500_000),
             pool: "pair-1".into(),
             from: None,

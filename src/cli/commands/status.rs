@@ -13,7 +13,7 @@ pub(super) fn show(data: Value, now: Wall) -> Shown {
         workers(&status.workers),
         ports(&status.ports),
         virtual_servers(&status.virtual_servers, now),
-        paragraph(&last(status.last_switchover.as_ref(), now)),
+        paragraph(&last(status.last_switchover.as_ref())),
     ];
     Ok(parts.join("\n"))
 }
@@ -60,11 +60,11 @@ fn virtual_servers(rows: &[VirtualServerRow], now: Wall) -> String {
     })
 }
 
-fn last(row: Option<&SwitchoverRow>, now: Wall) -> String {
+fn last(row: Option<&SwitchoverRow>) -> String {
     let Some(row) = row else { return "No switchover since the start.".to_owned() };
     let text = format!(
         "Last switchover {} ago ({} UTC): {} from {} to {}: {}.",
-        span(now.since(row.time)),
+        span(Duration::from_millis(row.age_ms)),
         moment(row.time),
         row.pool,
         row.from.as_deref().unwrap_or("none"),

@@ -225,3 +225,57 @@ fn the_log_level_is_changed_by_the_operator_or_the_file_and_more_is_said_at_debu
     assert_eq!(level(&mut bench, None), (LogLevel::Warn, LogLevel::Warn));
     assert_eq!(bench.levels, [debug, trace, LogLevel::Warn]);
 }
+
+#[test]
+fn ages_are_of_time_that_passed_and_moments_of_the_calendar_whatever_is_done_to_the_calendar() {
+    let mut bench = Bench::settled();
+    let hours = |count: i64| Wall((1_795_352_645_000_000 + count * 3_600_000_000) as u64);
+    let status = |bench: &mut Bench| match bench.ask(Request::Status {}).unwrap().unwrap().data {
+        Data::Status(status) => *status,
+        other => panic!("{other:?}"),
+    };
+    // Since the start, by a calendar that is `set` hours ahead of the first.
+    let at = |bench: &Bench, set: i64| hours(set).plus(bench.now.since(Instant::ZERO));
+    let start = bench.now;
+    bench.run(10_000);
+    bench.controller.set_calendar(hours(6));
+    let (before, seen) = (status(&mut bench), at(&bench, 6));
+    assert_eq!(before.last_switchover.unwrap().age_ms / 1_000, 10, "the first choice was made 10 s ago");
+    let age = seen.since(before.virtual_servers[0].since);
+    assert_eq!(age.as_secs(), bench.now.since(start).as_secs(), "{age:?}");
+    let decided = at(&bench, 6);
+    bench.ask(force("sip-b")).unwrap().unwrap();
+    let last = status(&mut bench).last_switchover.unwrap();
+    assert_eq!((last.time, last.age_ms), (decided, 0));
+    let line = &bench.logs.iter().rfind(|(_, line)| line.contains("switchover")).unwrap().1;
+    assert!(line.starts_with(&decided.to_string()), "{line}");
+    bench.run(5_000);
+    bench.controller.set_calendar(hours(-6));
+    let after = status(&mut bench);
+    assert_eq!(after.last_switchover.map(|last| (last.time, last.age_ms)), Some((decided, 5_000)));
+    assert_eq!(at(&bench, -6).since(after.virtual_servers[0].since), Duration::from_secs(5));
+}
+
+#[test]
+fn metrics_that_cannot_be_served_are_an_alarm_until_they_are_and_follow_the_file() {
+    let mut bench = Bench::settled();
+    let alarms = |bench: &mut Bench| match bench.ask(Request::Status {}).unwrap().unwrap().data {
+        Data::Status(status) => status.alarms.into_iter().map(|alarm| alarm.message).collect::<Vec<_>>(),
+        other => panic!("{other:?}"),
+    };
+    for _ in 0..3 {
+        bench.give(Input::Metrics(Some("cannot listen for metrics at 10.0.0.5:9469: no such address".into())));
+    }
+    let alarm =
+        "no metrics: cannot listen for metrics at 10.0.0.5:9469: no such address. It is tried again every few seconds";
+    assert_eq!((alarms(&mut bench), bench.logged(alarm)), (vec![alarm.to_owned()], 1));
+    bench.give(Input::Metrics(None));
+    assert_eq!((alarms(&mut bench).len(), bench.logged("alarm cleared: metrics are served")), (0, 1));
+    let mut file = file_of(&two_arm());
+    file.settings.metrics = Some("127.0.0.1:9469".parse().unwrap());
+    file.settings.name = "lead-2".into();
+    reload(&mut bench, Ok(file.clone())).unwrap();
+    assert_eq!(bench.metrics, [file.settings.metrics]);
+    let Data::Status(status) = bench.ask(Request::Status {}).unwrap().unwrap().data else { panic!() };
+    assert_eq!(status.name, "lead-2");
+}

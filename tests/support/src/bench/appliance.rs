@@ -220,7 +220,7 @@ impl Appliance {
                     let read = config::parse_for(8, "bench.toml", &self.file.0);
                     self.controller.handle(Input::Reload { request_id, read: read.map(Box::new) }, now);
                 }
-                Output::LogLevel(_) | Output::Ready => {}
+                Output::LogLevel(_) | Output::Metrics(_) | Output::Ready => {}
             }
         }
     }
