@@ -120,9 +120,9 @@ impl Check {
         self.state == State::Unknown && self.bad == 0
     }
 
-    /// `probe` is the one under way.
-    pub fn awaits(&self, probe: ProbeId) -> bool {
-        self.under_way == Some(probe)
+    /// The probe under way.
+    pub fn under_way(&self) -> Option<ProbeId> {
+        self.under_way
     }
 
     /// The probe is under way from `now`. The next falls on the grid of intervals; after a hint the grid starts over.

@@ -7,6 +7,7 @@
 //! [`Outcome`] back. Read first: [`Monitors`], then [`election::choose`].
 
 mod check;
+mod due;
 pub(crate) mod election;
 mod outcome;
 pub(crate) mod random;

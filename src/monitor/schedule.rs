@@ -6,6 +6,7 @@
 //! of its pool. Read first: [`super::check`].
 
 use super::check::Check;
+use super::due::Due;
 use super::outcome::{Outcome, ProbeId, Start, Verdict};
 use super::random::Random;
 use crate::policy::Intent;
@@ -20,9 +21,9 @@ const SPACING: Duration = Duration::from_micros(50);
 /// All monitors of all members.
 #[derive(Debug)]
 pub struct Monitors {
-    /// In the order of the file.
-    checks: Vec<Check>,
+    checks: Due,
     members: BTreeMap<MemberId, Sum>,
+    pools: BTreeMap<PoolId, Vec<MemberId>>,
     random: Random,
     next_probe: u64,
 }
@@ -38,8 +39,13 @@ struct Sum {
 impl Monitors {
     /// Nothing is known yet, and everybody is asked at once. The grids of later probes are spread by `seed`.
     pub fn new(intent: &Intent, seed: u64, now: Instant) -> Monitors {
-        let mut monitors =
-            Monitors { checks: Vec::new(), members: BTreeMap::new(), random: Random::new(seed), next_probe: 1 };
+        let mut monitors = Monitors {
+            checks: Due::default(),
+            members: BTreeMap::new(),
+            pools: BTreeMap::new(),
+            random: Random::new(seed),
+            next_probe: 1,
+        };
         monitors.reconfigure(intent, now);
         monitors
     }
@@ -48,7 +54,8 @@ impl Monitors {
     pub fn reconfigure(&mut self, intent: &Intent, now: Instant) {
         let mut first = now;
         let mut known: BTreeMap<_, _> =
-            self.checks.drain(..).map(|check| ((check.member, check.monitor), check)).collect();
+            self.checks.take().map(|check| ((check.member, check.monitor), check)).collect();
+        let mut checks = Vec::new();
         for pool in intent.pools.iter() {
             for (member, monitor) in pool.members.iter().flat_map(|at| pool.monitors.iter().map(move |to| (*at, *to))) {
                 let spec = &intent.monitors[monitor];
@@ -59,9 +66,11 @@ impl Monitors {
                     Check::new(member, (monitor, spec), &mut self.random, start)
                 });
                 check.follow(spec, &mut self.random, now);
-                self.checks.push(check);
+                checks.push(check);
             }
         }
+        self.checks = Due::new(checks);
+        self.pools = intent.pools.entries().map(|(id, pool)| (id, pool.members.clone())).collect();
         self.members.retain(|id, _| intent.members.contains(*id));
         for (id, meant) in intent.members.entries() {
             let sum =
@@ -73,24 +82,27 @@ impl Monitors {
 
     /// The next probe to be started at `now`; to be called until `None`.
     pub fn poll(&mut self, now: Instant) -> Option<Start> {
-        let due = |check: &&mut Check| check.next_start().is_some_and(|start| start <= now);
-        let check = self.checks.iter_mut().find(due)?;
+        let (_, at) = self.checks.first().filter(|(due, _)| *due <= now)?;
         let probe = ProbeId(self.next_probe);
         self.next_probe += 1;
-        check.start(probe, now);
-        Some(Start { probe, member: check.member, monitor: check.monitor })
+        Some(self.checks.change(at, |check| {
+            check.start(probe, now);
+            Start { probe, member: check.member, monitor: check.monitor }
+        }))
     }
 
     /// When [`poll`](Monitors::poll) will have something. May lie in the past.
     pub fn next_due(&self) -> Option<Instant> {
-        self.checks.iter().filter_map(Check::next_start).min()
+        self.checks.first().map(|(due, _)| due)
     }
 
     /// A probe ended; returned is whose it was. Late and unknown ones are ignored (scenario 34).
     pub fn on_outcome(&mut self, probe: ProbeId, outcome: Outcome, now: Instant) -> Option<MemberId> {
-        let check = self.checks.iter_mut().find(|check| check.awaits(probe))?;
-        check.record(outcome, now);
-        let (member, faltered) = (check.member, check.faltered());
+        let at = self.checks.awaiting(probe)?;
+        let (member, faltered) = self.checks.change(at, |check| {
+            check.record(outcome, now);
+            (check.member, check.faltered())
+        });
         if faltered {
             self.ask_companions(member);
         }
@@ -101,13 +113,13 @@ impl Monitors {
     /// Something on the wire says the member's state may have changed: each of its monitors asks at once. Decides
     /// nothing by itself.
     pub fn hint(&mut self, member: MemberId) {
-        self.checks.iter_mut().filter(|check| check.member == member).for_each(Check::hint);
+        self.checks.change_of(member, Check::hint);
     }
 
     /// The operator wants the member probed: as a hint, but without a least distance to the probe before. Returned is the
     /// first probe that is for him.
     pub fn probe_now(&mut self, member: MemberId) -> ProbeId {
-        self.checks.iter_mut().filter(|check| check.member == member).for_each(Check::ask_now);
+        self.checks.change_of(member, Check::ask_now);
         ProbeId(self.next_probe)
     }
 
@@ -129,15 +141,15 @@ impl Monitors {
 
     /// Its monitors.
     pub fn checks(&self, member: MemberId) -> impl Iterator<Item = &Check> {
-        self.checks.iter().filter(move |check| check.member == member)
+        self.checks.of(member)
     }
 
     /// A member that answered until now did not: the others of its pool are asked at once, so that who takes over is
     /// known by the time the failure is confirmed.
     fn ask_companions(&mut self, member: MemberId) {
-        let pool = |member: MemberId| self.members.get(&member).map(|sum| sum.pool);
-        let others = |check: &&mut Check| check.member != member && pool(check.member) == pool(member);
-        self.checks.iter_mut().filter(others).for_each(Check::hint);
+        let pool = self.members.get(&member).map(|sum| sum.pool);
+        let of_pool = pool.and_then(|pool| self.pools.get(&pool)).into_iter().flatten();
+        of_pool.filter(|other| **other != member).for_each(|other| self.checks.change_of(*other, Check::hint));
     }
 
     /// Draws the member's verdict from its checks.

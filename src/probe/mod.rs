@@ -29,7 +29,7 @@ use exchange::{Probe, Task};
 use packet::failed;
 use ports::Ports;
 use stack::Stack;
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::net::Ipv4Addr;
 use std::sync::Arc;
 use tls::Tls;
@@ -40,6 +40,8 @@ pub struct HostStack {
     addresses: HashMap<Ipv4Addr, InterfaceId>,
     stack: Stack,
     probes: BTreeMap<ProbeId, Probe>,
+    /// The same by when their time is up.
+    deadlines: BTreeSet<(Instant, ProbeId)>,
     /// The probe that has a source port; for an echo it is the identifier.
     by_port: HashMap<u16, ProbeId>,
     ports: Ports,
@@ -57,6 +59,7 @@ impl HostStack {
             addresses: HashMap::new(),
             stack: Stack::new(random.draw(), now),
             probes: BTreeMap::new(),
+            deadlines: BTreeSet::new(),
             by_port: HashMap::new(),
             ports: Ports::new(random.draw()),
             random,
@@ -93,7 +96,9 @@ impl HostStack {
             Ok((tuple, task)) => {
                 self.by_port.insert(port, probe);
                 let heard = None;
-                self.probes.insert(probe, Probe { tuple, started: now, timeout: monitor.timeout, task, heard });
+                let started = Probe { tuple, started: now, timeout: monitor.timeout, task, heard };
+                self.deadlines.insert((started.deadline(), probe));
+                self.probes.insert(probe, started);
             }
             Err(reason) => {
                 self.ports.release(port);
@@ -135,9 +140,11 @@ impl HostStack {
         self.now = now;
         self.stack.poll(now);
         self.drive_connections(now);
-        let late = |(&id, probe): (&ProbeId, &Probe)| (probe.deadline() <= now).then(|| (id, probe.silence()));
-        for (id, outcome) in self.probes.iter().filter_map(late).collect::<Vec<_>>() {
-            self.end(id, outcome);
+        while let Some(&(_, id)) = self.deadlines.first().filter(|(due, _)| *due <= now) {
+            self.deadlines.pop_first();
+            if let Some(outcome) = self.probes.get(&id).map(Probe::silence) {
+                self.end(id, outcome);
+            }
         }
         // Sends what the connections have said, and the segments that end them.
         self.release_closed();
@@ -164,7 +171,7 @@ impl HostStack {
         if !self.outcomes.is_empty() {
             return Some(now);
         }
-        let probes = self.probes.values().map(|probe| probe.deadline().max(now)).min();
+        let probes = self.deadlines.first().map(|(due, _)| (*due).max(now));
         probes.into_iter().chain(self.stack.next_deadline(now)).min()
     }
 
@@ -283,6 +290,7 @@ impl HostStack {
     /// Releases all that the probe holds. Its connection is reset unless all is well.
     fn end(&mut self, id: ProbeId, outcome: Outcome) {
         let Some(probe) = self.probes.remove(&id) else { return };
+        self.deadlines.remove(&(probe.deadline(), id));
         self.by_port.remove(&probe.tuple.src.port);
         let (port, abort) = (probe.tuple.src.port, !matches!(outcome, Outcome::Good { .. }));
         match probe.task {
