@@ -131,13 +131,16 @@ fn an_appliance_that_does_not_answer_is_three_when_the_time_is_up() {
 }
 
 #[test]
-fn the_unit_reloads_by_the_command_so_that_systemctl_learns_what_came_of_it() {
+fn the_unit_runs_what_the_readme_installs_and_reloads_by_the_command_so_that_systemctl_fails_with_it() {
     let unit = include_str!("../dpdk-config/systemd/fairlead.service");
     let [started, reloaded] = ["ExecStart=", "ExecReload="].map(|key| {
         let line = unit.lines().find_map(|line| line.strip_prefix(key)).expect(key);
         line.split(' ').collect::<Vec<_>>()
     });
     assert_eq!(started[0], reloaded[0], "one program");
+    let (directory, _) = started[0].rsplit_once('/').expect("a path");
+    let readme = include_str!("../README.md");
+    assert!(readme.contains(&format!("copy `target/release/fairlead` to `{directory}`")), "README says another place");
     let (code, _, err) = ran(&[&reloaded[1..], &["--help"]].concat());
     assert_eq!((reloaded[1], code), ("reload", Some(0)), "{err}");
 }
