@@ -8,14 +8,14 @@ import unittest
 
 from bare import PATIENCE, Bare
 
-#: Of our network, and neither ours nor a member's.
+#: Hosts of our network, some of which say they have the same address.
 STRANGERS = 200
 SELF_IP = bytes([10, 20, 0, 1])
 
 
 def request(number: int) -> bytes:
     """A stranger asks for our self-IP."""
-    mac, address = struct.pack("!HI", 0x0204, number), bytes([10, 20, 0, 20 + number])
+    mac, address = struct.pack("!HI", 0x0204, number), bytes([10, 20, 0, 20 + number % 70])
     arp = struct.pack("!HHBBH", 1, 0x0800, 6, 4, 1) + mac + address + bytes(6) + SELF_IP
     return b"\xff" * 6 + mac + b"\x08\x06" + arp + bytes(18)
 
