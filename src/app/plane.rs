@@ -15,7 +15,7 @@ use crate::policy::adjacency::Adjacency;
 use crate::policy::health::{Health, MemberHealth, PoolHealth};
 use crate::policy::intent::{Intent, PortId};
 use crate::policy::{Epoch, Snapshot};
-use crate::time::Duration;
+use crate::time::{Duration, Instant};
 use crate::wire::Mac;
 use crate::worker::mailbox::{ManagementEnd, mailbox};
 use crate::worker::{Shared, Work, Worker, WorkerId, hand_offs};
@@ -59,6 +59,8 @@ struct Gauge {
     shared: Arc<Shared>,
     /// Percent of the last second spent on packets, as the bits of an `f64`. Written by the worker, once a second.
     busy: AtomicU64,
+    /// When the latest turn began, in nanoseconds since the start; zero before the first. Written by the worker each turn.
+    turned: AtomicU64,
 }
 
 impl Plane {
@@ -169,6 +171,7 @@ fn work<P: crate::io::Port>(mut worker: Worker<P>, idle: Idle, gauge: &Gauge, cl
     let (mut empty, mut load) = (0, Load::default());
     let mut now = clock.now();
     loop {
+        gauge.turned.store(now.nanos(), Ordering::Relaxed);
         let work = worker.turn(now);
         let after = clock.now();
         worker.note_turn(work, now, after);
@@ -207,6 +210,11 @@ impl CounterSource for Counting {
         let Some(gauge) = self.gauges.workers.get(usize::from(worker.0)) else { return WorkerCounters::default() };
         let busy_percent = f64::from_bits(gauge.busy.load(Ordering::Relaxed));
         WorkerCounters { busy_percent, counters: gauge.shared.read(), member_flows: gauge.shared.member_flows() }
+    }
+
+    fn latest_turn(&self, worker: WorkerId) -> Option<Instant> {
+        let turned = self.gauges.workers.get(usize::from(worker.0))?.turned.load(Ordering::Relaxed);
+        (turned > 0).then(|| Instant::from_nanos(turned))
     }
 
     fn port(&self, port: PortId) -> PortCounters {

@@ -20,14 +20,20 @@ use crate::worker::{Counters, Latency};
 use std::collections::{BTreeMap, VecDeque};
 use std::net::Ipv4Addr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
-/// Counters that stand still.
-struct Still;
+/// Counters that stand still, and when workers fell asleep, in nanoseconds; zero while they are awake.
+struct Still(Arc<[AtomicU64; 2]>);
 
 impl CounterSource for Still {
     fn worker(&self, worker: WorkerId) -> WorkerCounters {
         let counters = Counters { received: 10 + u64::from(worker.0), transmitted: 9, flows: 5, ..Counters::default() };
         WorkerCounters { busy_percent: 1.5, counters, member_flows: vec![3, 1] }
+    }
+
+    fn latest_turn(&self, worker: WorkerId) -> Option<Instant> {
+        let asleep = self.0[usize::from(worker.0)].load(Ordering::Relaxed);
+        (asleep > 0).then(|| Instant::from_nanos(asleep))
     }
 
     fn port(&self, _: PortId) -> PortCounters {
@@ -78,6 +84,7 @@ pub(crate) struct Bench {
     pub(crate) now: Instant,
     pub(crate) hosts: Vec<Host>,
     workers: Vec<FakeWorker>,
+    asleep_since: Arc<[AtomicU64; 2]>,
     /// What arrives from hosts, and when.
     on_the_wire: Vec<(Instant, Event)>,
     pub(crate) frames: Vec<(Instant, PortId, Vec<u8>)>,
@@ -132,11 +139,12 @@ impl Bench {
         };
         let hosts = vec![member(0, Manner::Answers(200)), member(1, Manner::Refuses), router];
         let snat_ports = SnatPorts::new(file.snats.iter().map(|snat| snat.address), 1);
+        let asleep_since: Arc<[AtomicU64; 2]> = Arc::default();
         let machine = Machine {
             macs: MACS.to_vec(),
             ports: vec![PortFacts { driver: "null".into(), rx_queues: 2, tx_queues: 2, ..PortFacts::default() }; 2],
             workers: 2,
-            counters: Box::new(Still),
+            counters: Box::new(Still(Arc::clone(&asleep_since))),
             log: LogLevel::Info,
             start: Wall(1_795_352_645_000_000),
         };
@@ -146,6 +154,7 @@ impl Bench {
             now: Instant::ZERO,
             hosts,
             workers: vec![fake(), fake()],
+            asleep_since,
             on_the_wire: Vec::new(),
             frames: Vec::new(),
             logs: Vec::new(),
@@ -249,6 +258,8 @@ impl Bench {
 
     pub(crate) fn sleep(&mut self, worker: usize, asleep: bool) {
         self.workers[worker].asleep = asleep;
+        let since = if asleep { self.now.nanos() } else { 0 };
+        self.asleep_since[worker].store(since, Ordering::Relaxed);
         self.settle();
     }
 

@@ -180,6 +180,7 @@ impl Controller {
         }
         self.link.poll(now);
         self.on_link_events(now);
+        self.probing.see_workers(&self.machine, now);
         self.probing.poll(&self.intent, &mut self.link, &mut self.outputs, now);
         self.on_link_events(now);
         let news = self.probing.take_news();

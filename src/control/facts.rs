@@ -101,6 +101,8 @@ pub trait CounterSource: Send {
     fn worker(&self, worker: WorkerId) -> WorkerCounters;
     /// A NIC's.
     fn port(&self, port: PortId) -> PortCounters;
+    /// When a worker began its latest turn; `None`: that is not known.
+    fn latest_turn(&self, worker: WorkerId) -> Option<Instant>;
     /// Lines of the log that could not be written.
     fn log_lines_lost(&self) -> u64;
     /// Frames made by management that no worker could take.

@@ -3,6 +3,7 @@
 //! Owns the monitors, the host stack that carries their probes, and the datagrams that wait for a member's MAC. Decides
 //! nothing about pools. One [`Probing::poll`] does everything that is due.
 
+use super::facts::Machine;
 use super::link::Link;
 use super::outbox::Outbox;
 use crate::monitor::{Monitors, Outcome, ProbeId, Start};
@@ -11,7 +12,7 @@ use crate::policy::adjacency::{Neighbour, NextHop};
 use crate::policy::health::State;
 use crate::policy::intent::{InterfaceId, Member, MemberId, PoolId};
 use crate::probe::HostStack;
-use crate::time::Instant;
+use crate::time::{Duration, Instant};
 use crate::wire::Packet;
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::net::Ipv4Addr;
@@ -20,6 +21,8 @@ use std::net::Ipv4Addr;
 const WAITING: usize = 8;
 /// Rounds of one poll: a probe that fails at once may make another one due, but not for ever.
 const ROUNDS: usize = 8;
+/// How often it is looked whether workers are turning.
+const LOOK: Duration = Duration::from_millis(5);
 
 /// The probes.
 pub struct Probing {
@@ -32,6 +35,7 @@ pub struct Probing {
     hints: u64,
     /// Pools with members of which something new is known.
     news: BTreeSet<PoolId>,
+    workers_seen: Instant,
 }
 
 impl Probing {
@@ -44,6 +48,7 @@ impl Probing {
             ready: Vec::new(),
             hints: 0,
             news: all_pools(intent),
+            workers_seen: now,
         };
         probing.host.set_addresses(self_ips(intent), now);
         probing
@@ -74,6 +79,19 @@ impl Probing {
             self.transmit(link, out, now);
             if !busy {
                 return;
+            }
+        }
+    }
+
+    /// Looks, now and then, whether the workers that carry probes are turning.
+    pub fn see_workers(&mut self, machine: &Machine, now: Instant) {
+        if now.since(self.workers_seen) < LOOK {
+            return;
+        }
+        self.workers_seen = now;
+        for worker in machine.workers() {
+            if let Some(turned) = machine.counters.latest_turn(worker) {
+                self.host.see_worker(worker.0.into(), turned, now);
             }
         }
     }
@@ -159,6 +177,9 @@ impl Probing {
         match &outcome {
             Outcome::Good { rtt, detail } => out.trace(|| format!("probe {}: {detail} in {rtt:?}", probe.0)),
             Outcome::Failed { reason } => out.debug(|| format!("probe {} failed: {reason}", probe.0)),
+            Outcome::Inconclusive => {
+                out.debug(|| format!("probe {} decides nothing: Fairlead itself was away", probe.0))
+            }
             Outcome::Timeout => out.debug(|| format!("probe {} failed: no answer", probe.0)),
         }
         let Some(id) = self.monitors.on_outcome(probe, outcome, now) else { return };

@@ -286,6 +286,11 @@ impl Controller {
                 self.machine.counters.frames_unsent(),
                 "Frames the management core made (ARP, probes) and no worker could take: too many waited.",
             ),
+            (
+                "probes_inconclusive",
+                self.probing.monitors().inconclusive(),
+                "Probes that decided nothing because management or a worker was itself kept from its core.",
+            ),
             ("neighbours", self.link.neighbours.len() as u64, "Entries in the ARP table."),
             (
                 "neighbours_refused",

@@ -38,6 +38,8 @@ pub struct Check {
     pub ok: u64,
     /// How many of them failed.
     pub failed: u64,
+    /// How many of them said nothing, because the appliance itself was away.
+    pub inconclusive: u64,
     /// Round-trip time of the last good answer.
     pub last_rtt: Option<Duration>,
     /// When the last good answer came.
@@ -71,6 +73,7 @@ impl Check {
             sent: 0,
             ok: 0,
             failed: 0,
+            inconclusive: 0,
             last_rtt: None,
             last_good: None,
             ended: None,
@@ -88,8 +91,9 @@ impl Check {
     /// from the next probe on.
     pub fn follow(&mut self, spec: &Monitor, random: &mut Random, now: Instant) {
         if self.spec.kind != spec.kind {
-            let Check { sent, ok, failed, .. } = *self;
-            *self = Check { sent, ok, failed, ..Check::new(self.member, (self.monitor, spec), random, now) };
+            let Check { sent, ok, failed, inconclusive, .. } = *self;
+            *self =
+                Check { sent, ok, failed, inconclusive, ..Check::new(self.member, (self.monitor, spec), random, now) };
         } else if self.spec.interval != spec.interval {
             self.due = self.due.min(now + jitter(spec.interval, random));
         }
@@ -156,13 +160,19 @@ impl Check {
         self.last_start = None;
     }
 
-    /// The probe under way ended. An answer later than the timeout is none.
+    /// The probe under way ended. An answer later than the timeout is none. What decides nothing is asked again at once.
     pub fn record(&mut self, outcome: Outcome, now: Instant) {
-        self.ended = self.under_way.take();
+        let probe = self.under_way.take();
+        if outcome == Outcome::Inconclusive {
+            self.inconclusive += 1;
+            return self.hint();
+        }
+        self.ended = probe;
         let before = self.state;
         match outcome {
             Outcome::Good { rtt, detail } if rtt <= self.spec.timeout => self.succeed(rtt, detail, now),
             Outcome::Good { .. } | Outcome::Timeout => self.stay_silent(now),
+            Outcome::Inconclusive => {}
             Outcome::Failed { reason } => {
                 self.told = Some(now);
                 self.fail(reason);

@@ -43,6 +43,11 @@ impl Due {
         std::mem::take(self).checks.into_iter().map(|placed| placed.check)
     }
 
+    /// All checks, in the order of the file.
+    pub fn all(&self) -> impl Iterator<Item = &Check> {
+        self.checks.iter().map(|placed| &placed.check)
+    }
+
     /// The checks of a member.
     pub fn of(&self, member: MemberId) -> impl Iterator<Item = &Check> {
         self.of_member.get(&member).into_iter().flatten().map(|at| &self.checks[*at].check)

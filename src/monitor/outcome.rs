@@ -25,6 +25,9 @@ pub enum Outcome {
     },
     /// Nothing came in the monitor's timeout.
     Timeout,
+    /// Nothing was heard, or it came too late, while the appliance itself was kept from sending or listening: it says nothing
+    /// about the member.
+    Inconclusive,
 }
 
 /// A probe to be started now.

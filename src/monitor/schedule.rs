@@ -139,6 +139,11 @@ impl Monitors {
         self.checks(member).filter_map(|check| check.last_good).max()
     }
 
+    /// Probes of all monitors that decided nothing, because the appliance itself was away.
+    pub fn inconclusive(&self) -> u64 {
+        self.checks.all().map(|check| check.inconclusive).sum()
+    }
+
     /// Its monitors.
     pub fn checks(&self, member: MemberId) -> impl Iterator<Item = &Check> {
         self.checks.of(member)

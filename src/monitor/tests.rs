@@ -297,6 +297,23 @@ fn one_lost_answer_is_no_loss_and_one_answer_is_no_recovery() {
 }
 
 #[test]
+fn what_decides_nothing_is_asked_again_at_once_and_counts_neither_way() {
+    let (mut monitors, now) = settled();
+    let now = now + ms(60);
+    monitors.hint(A);
+    let first = polled(&mut monitors, now).into_iter().find(|start| start.member == A).unwrap();
+    monitors.on_outcome(first.probe, closed(), now + ms(1));
+    let failing = rows(&monitors, A).remove(0);
+    let next = monitors.checks(A).next().unwrap().next_start().unwrap();
+    let probe = polled(&mut monitors, next).into_iter().find(|start| start.member == A).unwrap().probe;
+    monitors.on_outcome(probe, Outcome::Inconclusive, next + ms(900));
+    let row = rows(&monitors, A).remove(0);
+    assert_eq!((row.good, row.bad, row.failed, row.state), (failing.good, failing.bad, failing.failed, State::Up));
+    assert_eq!((row.reason(), row.ended, monitors.inconclusive()), (failing.reason(), failing.ended, 1));
+    assert!(polled(&mut monitors, next + ms(900)).iter().any(|start| start.member == A), "asked again");
+}
+
+#[test]
 fn late_repeated_and_unknown_answers_change_nothing() {
     let mut monitors = Monitors::new(&one_monitor(), 7, at(0));
     let now = monitors.next_due().unwrap();

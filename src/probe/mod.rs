@@ -4,9 +4,11 @@
 //! self-IP through the data path, so that the appliance knows who is alive without any kernel interface. Never decides
 //! what an outcome means (`monitor` does), never resolves a next hop (the caller does), reads no clock and touches no NIC.
 //! Each probe is one question: nothing is sent twice, except by TCP itself. Everything a probe holds is released when it ends.
+//! A silence that an absence of the appliance itself explains ([`absence`]) is [`Outcome::Inconclusive`].
 //!
 //! Read first: [`HostStack::start`], then [`probe`], then [`connection`].
 
+mod absence;
 mod connection;
 mod exchange;
 mod packet;
@@ -24,6 +26,7 @@ use crate::policy::intent::{InterfaceId, Monitor, MonitorKind, SipProbe, SipTran
 use crate::time::Instant;
 use crate::wire::facts::Segment;
 use crate::wire::{Endpoint, Kind, Packet, Protocol, Tuple};
+use absence::{Absences, LOOK};
 use connection::{Asks, Connection};
 use exchange::{Probe, Task};
 use packet::failed;
@@ -48,6 +51,7 @@ pub struct HostStack {
     random: Random,
     tls: Result<Arc<rustls::ClientConfig>, rustls::Error>,
     outcomes: VecDeque<(ProbeId, Outcome)>,
+    absences: Absences,
     now: Instant,
 }
 
@@ -65,13 +69,14 @@ impl HostStack {
             random,
             tls: tls::client_config(),
             outcomes: VecDeque::new(),
+            absences: Absences::new(now),
             now,
         }
     }
 
     /// All self-IPs, each with its interface. Probes from an address that is gone or has moved fail.
     pub fn set_addresses(&mut self, addresses: impl Iterator<Item = (InterfaceId, Ipv4Addr)>, now: Instant) {
-        self.now = now;
+        self.look(now);
         let addresses = addresses.map(|(interface, address)| (address, interface)).collect();
         for (address, interface) in std::mem::replace(&mut self.addresses, addresses) {
             if self.addresses.get(&address) != Some(&interface) {
@@ -85,7 +90,7 @@ impl HostStack {
     /// Starts a probe of `member` as `monitor` says, from the self-IP `source`. What cannot be started fails at once, with
     /// an outcome.
     pub fn start(&mut self, probe: ProbeId, monitor: &Monitor, source: Ipv4Addr, member: Ipv4Addr, now: Instant) {
-        self.now = now;
+        self.look(now);
         if !self.addresses.contains_key(&source) {
             return self.reject(probe, format!("{source} is not a self-IP: no probe can leave from it"));
         }
@@ -109,7 +114,7 @@ impl HostStack {
 
     /// Takes a frame that was punted because it is for a self-IP. What no probe asked for is ignored, and so is what is damaged.
     pub fn receive(&mut self, packet: &Packet, frame: &[u8], now: Instant) {
-        self.now = now;
+        self.look(now);
         let Some(payload) = packet::payload(packet, frame) else { return };
         match (packet.kind, packet.tuple().map(Tuple::reversed)) {
             (Kind::Udp, Some(asked)) if self.asked(&asked).is_some() => {
@@ -131,23 +136,30 @@ impl HostStack {
 
     /// Nothing can reach `member` (such as: it does not answer ARP): every probe under way to it fails.
     pub fn unreachable(&mut self, member: Ipv4Addr, reason: &str, now: Instant) {
-        self.now = now;
+        self.look(now);
         self.end_all(|probe| probe.tuple.dst.addr == member, reason);
     }
 
     /// Drives connections, and ends the probes whose time is up.
     pub fn poll(&mut self, now: Instant) {
-        self.now = now;
+        self.look(now);
         self.stack.poll(now);
         self.drive_connections(now);
         while let Some(&(_, id)) = self.deadlines.first().filter(|(due, _)| *due <= now) {
             self.deadlines.pop_first();
-            if let Some(outcome) = self.probes.get(&id).map(Probe::silence) {
+            if let Some(outcome) = self.probes.get(&id).map(|probe| self.silence(probe)) {
                 self.end(id, outcome);
             }
         }
+        self.absences.forget_before(self.probes.values().next().map_or(now, |oldest| oldest.started));
         // Sends what the connections have said, and the segments that end them.
         self.release_closed();
+    }
+
+    /// A worker began its latest turn at `turned`. To be told now and then: one that is not turning neither sends probes nor
+    /// brings their answers.
+    pub fn see_worker(&mut self, worker: usize, turned: Instant, now: Instant) {
+        self.absences.see_worker(worker, turned, now);
     }
 
     /// The next IP datagram to be sent, and where. One from an address that is no longer ours is not.
@@ -172,7 +184,24 @@ impl HostStack {
             return Some(now);
         }
         let probes = self.deadlines.first().map(|(due, _)| (*due).max(now));
-        probes.into_iter().chain(self.stack.next_deadline(now)).min()
+        let look = probes.map(|_| (self.now + LOOK).max(now));
+        probes.into_iter().chain(look).chain(self.stack.next_deadline(now)).min()
+    }
+
+    /// Management is here at `now`, and was not before.
+    fn look(&mut self, now: Instant) {
+        self.now = now;
+        self.absences.look(now);
+    }
+
+    /// What it comes to that nothing has answered the probe in its time.
+    fn silence(&self, probe: &Probe) -> Outcome {
+        if self.explains(probe) { Outcome::Inconclusive } else { probe.silence() }
+    }
+
+    /// The appliance itself was away while it waited for the probe's answer.
+    fn explains(&self, probe: &Probe) -> bool {
+        self.absences.explain(probe.started, probe.deadline(), probe.timeout)
     }
 
     /// Sends the first packet of a probe, or opens its connection.
@@ -288,9 +317,13 @@ impl HostStack {
     }
 
     /// Releases all that the probe holds. Its connection is reset unless all is well.
-    fn end(&mut self, id: ProbeId, outcome: Outcome) {
+    fn end(&mut self, id: ProbeId, mut outcome: Outcome) {
         let Some(probe) = self.probes.remove(&id) else { return };
         self.deadlines.remove(&(probe.deadline(), id));
+        // It may have come in time and lain unread.
+        if self.now > probe.deadline() && matches!(outcome, Outcome::Good { .. }) && self.explains(&probe) {
+            outcome = Outcome::Inconclusive;
+        }
         self.by_port.remove(&probe.tuple.src.port);
         let (port, abort) = (probe.tuple.src.port, !matches!(outcome, Outcome::Good { .. }));
         match probe.task {

@@ -219,6 +219,7 @@ fn is_of_management(name: &str) -> bool {
                 | "hints"
                 | "log_lines_lost"
                 | "management_frames_dropped"
+                | "probes_inconclusive"
         )
 }
 

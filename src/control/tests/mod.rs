@@ -22,6 +22,7 @@ use crate::worker::mailbox::{FlowRow, WorkerId};
 use std::collections::BTreeSet;
 use std::net::Ipv4Addr;
 
+mod absence;
 mod choice;
 mod exclusions;
 mod latency;

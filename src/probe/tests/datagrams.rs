@@ -196,6 +196,50 @@ fn what_came_instead_of_an_answer_is_told() {
 }
 
 #[test]
+fn silence_while_the_appliance_was_away_decides_nothing() {
+    let began = |monitor: &Monitor| {
+        let mut bench = Bench::new();
+        bench.start(monitor);
+        bench.run(&mut Answers::new(|_: Received<'_>, _: &[u8]| vec![]), Duration::from_millis(20));
+        bench
+    };
+    let ended = |bench: &mut Bench| {
+        bench.host.poll(bench.now);
+        let outcome = bench.host.next_outcome().map(|(_, outcome)| outcome);
+        bench.run(&mut Answers::new(|_: Received<'_>, _: &[u8]| vec![]), Duration::from_secs(2));
+        bench.assert_empty();
+        outcome
+    };
+    for monitor in [sip(SipTransport::Udp), sip(SipTransport::Tcp), echo_monitor(), udp("x", "")] {
+        let mut bench = began(&monitor);
+        bench.now += Duration::from_millis(500);
+        assert_eq!(ended(&mut bench), Some(Outcome::Inconclusive));
+    }
+    // The answer has lain unread, so it is not known when it came.
+    let mut bench = began(&sip(SipTransport::Udp));
+    let Some(Received::Datagram { tuple, payload }) = read(&bench.sent[0]) else { panic!("no request") };
+    let answer = reply(tuple, &sip_answer(payload, "200 OK"));
+    bench.now += Duration::from_millis(500);
+    deliver(&mut bench.host, &answer, bench.now);
+    assert_eq!(ended(&mut bench), Some(Outcome::Inconclusive));
+    // What the member itself says counts whenever it is read.
+    let mut bench = began(&sip(SipTransport::Udp));
+    let closed = icmp_error(A, 3, 3, &bench.sent[0], 8);
+    bench.now += Duration::from_millis(500);
+    deliver(&mut bench.host, &closed, bench.now);
+    assert_eq!(ended(&mut bench), Some(failure("port 5060/udp is closed (ICMP port unreachable)")));
+    // A worker that did not turn neither sent the request nor brought an answer.
+    let mut bench = began(&sip(SipTransport::Udp));
+    let stalled = bench.now;
+    for _ in 0..10 {
+        bench.run(&mut Answers::new(|_: Received<'_>, _: &[u8]| vec![]), Duration::from_millis(35));
+        bench.host.see_worker(0, stalled, bench.now);
+    }
+    bench.now += Duration::from_millis(40);
+    assert_eq!(ended(&mut bench), Some(Outcome::Inconclusive));
+}
+
+#[test]
 fn icmp_errors_fail_the_probe_they_quote_at_once_and_in_words() {
     let router = Ipv4Addr::new(10, 20, 0, 254);
     let rows = [

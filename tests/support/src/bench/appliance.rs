@@ -44,6 +44,10 @@ impl CounterSource for Published {
         PortCounters::default()
     }
 
+    fn latest_turn(&self, _: WorkerId) -> Option<Instant> {
+        None
+    }
+
     fn log_lines_lost(&self) -> u64 {
         0
     }

@@ -1,0 +1,65 @@
+//! While the appliance itself is away, nothing is concluded about members.
+
+use super::*;
+
+/// Probes of sip-a that failed, changes of the active member, and probes that decided nothing.
+fn counted(bench: &mut Bench) -> (u64, usize, u64) {
+    let Data::Probes(probes) = bench.ask(Request::Probes {}).unwrap().unwrap().data else { panic!("no probes") };
+    let failed = probes.iter().find(|row| row.member == "sip-a").unwrap().failed;
+    let Data::Switchovers(rows) = bench.ask(Request::Switchovers {}).unwrap().unwrap().data else { panic!("no rows") };
+    let counters = bench.ask(Request::Counters { all: true }).unwrap().unwrap().data;
+    let Data::Counters(counters) = counters else { panic!("no counters") };
+    let inconclusive = counters.iter().find(|row| row.name == "probes_inconclusive").unwrap().value;
+    (failed, rows.len(), inconclusive)
+}
+
+#[test]
+fn a_stalled_worker_that_carries_probes_makes_no_member_down() {
+    for stalled in [vec![0], vec![0, 1]] {
+        let mut bench = Bench::settled();
+        let (failed, switchovers, _) = counted(&mut bench);
+        stalled.iter().for_each(|&worker| bench.sleep(worker, true));
+        bench.run(4_000);
+        assert_eq!(bench.active().as_deref(), Some("sip-a"), "while it is stalled");
+        stalled.iter().for_each(|&worker| bench.sleep(worker, false));
+        bench.run(1_000);
+        assert_eq!(bench.active().as_deref(), Some("sip-a"));
+        let after = counted(&mut bench);
+        assert_eq!((after.0, after.1), (failed, switchovers));
+        assert!(after.2 > 0);
+        bench.hosts[A].manner = Manner::Mute;
+        bench.run(1_000);
+        assert_eq!(bench.active(), None, "once it turns again, silence counts");
+    }
+}
+
+#[test]
+fn what_passed_while_management_was_away_makes_no_member_down() {
+    let mut bench = Bench::settled();
+    let (failed, switchovers, _) = counted(&mut bench);
+    for _ in 0..20 {
+        // It goes away while probes are under way.
+        bench.run_between_probes();
+        bench.give(Input::Event(Event::Hint(MemberId(0))));
+        bench.now += Duration::from_millis(700);
+    }
+    bench.run(1_000);
+    assert_eq!(bench.active().as_deref(), Some("sip-a"));
+    let after = counted(&mut bench);
+    assert_eq!((after.0, after.1), (failed, switchovers));
+    assert!(after.2 > 0);
+    bench.hosts[A].manner = Manner::Mute;
+    bench.run(1_000);
+    assert_eq!(bench.active(), None);
+}
+
+#[test]
+fn a_port_that_is_closed_counts_though_management_was_away() {
+    let mut bench = Bench::settled();
+    bench.hosts[A].manner = Manner::Refuses;
+    for _ in 0..10 {
+        bench.run(230);
+        bench.now += Duration::from_millis(300);
+    }
+    assert_eq!(bench.active(), None, "the member itself has said so");
+}

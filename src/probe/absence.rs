@@ -1,0 +1,140 @@
+//! When the appliance itself did not look: what it did not hear then says nothing about a member.
+//!
+//! Owns the spans in which management was kept from its core, or a worker from its own, as far back as the oldest probe under
+//! way. Reads no clock.
+
+use crate::time::{Duration, Instant};
+
+/// While probes are under way, management looks at least so often; so does a worker that is running.
+pub const LOOK: Duration = Duration::from_millis(50);
+/// A longer absence explains any silence.
+const LONG: Duration = Duration::from_millis(200);
+/// Absences kept; the oldest give way.
+const MOST: usize = 256;
+
+/// Who was away: a worker by its number, or management.
+type Who = Option<usize>;
+
+/// The latest absences.
+#[derive(Debug)]
+pub struct Absences {
+    /// When management looked last.
+    looked: Instant,
+    spans: Vec<Absence>,
+}
+
+#[derive(Debug)]
+struct Absence {
+    who: Who,
+    from: Instant,
+    until: Instant,
+}
+
+impl Absences {
+    /// Management is here, and has been until now.
+    pub fn new(now: Instant) -> Absences {
+        Absences { looked: now, spans: Vec::new() }
+    }
+
+    /// Management looks.
+    pub fn look(&mut self, now: Instant) {
+        self.note(None, self.looked, now);
+        self.looked = self.looked.max(now);
+    }
+
+    /// A worker began its latest turn at `turned`.
+    pub fn see_worker(&mut self, worker: usize, turned: Instant, now: Instant) {
+        self.note(Some(worker), turned, now);
+    }
+
+    /// No probe under way was started before `started`.
+    pub fn forget_before(&mut self, started: Instant) {
+        self.spans.retain(|span| span.until > started);
+    }
+
+    /// Somebody who carries probes was away between the two instants, for longer than `timeout`, or than 200 ms: silence meant
+    /// nothing.
+    pub fn explain(&self, started: Instant, deadline: Instant, timeout: Duration) -> bool {
+        let limit = timeout.clamp(LOOK, LONG);
+        let long = |span: &&Absence| span.until - span.from > limit;
+        self.spans.iter().filter(long).any(|span| span.from < deadline && span.until > started)
+    }
+
+    fn note(&mut self, who: Who, from: Instant, until: Instant) {
+        if until.since(from) <= LOOK {
+            return;
+        }
+        match self.spans.iter_mut().find(|span| (span.who, span.from) == (who, from)) {
+            Some(span) => span.until = until,
+            None => {
+                if self.spans.len() == MOST {
+                    self.spans.remove(0);
+                }
+                self.spans.push(Absence { who, from, until });
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(millis: u64) -> Instant {
+        Instant::from_millis(millis)
+    }
+
+    fn ms(millis: u64) -> Duration {
+        Duration::from_millis(millis)
+    }
+
+    #[test]
+    fn an_absence_explains_the_silence_of_probes_it_overlaps_if_it_is_long_enough() {
+        let mut absences = Absences::new(at(0));
+        (0..20).for_each(|turn| absences.look(at(turn * 50)));
+        assert!(!absences.explain(at(0), at(400), ms(400)), "looked all the time");
+        absences.look(at(1_151));
+        let rows = [
+            ((700, 1_100), 400, true),
+            ((1_150, 1_550), 400, true),
+            ((1_151, 1_551), 400, false),
+            ((500, 950), 450, false),
+            ((940, 990), 50, true),
+            ((900, 1_000), 100, true),
+            ((900, 11_000), 10_000, true),
+        ];
+        for ((started, deadline), timeout, expected) in rows {
+            let explained = absences.explain(at(started), at(deadline), ms(timeout));
+            assert_eq!(explained, expected, "{started} to {deadline}");
+        }
+        let mut short = Absences::new(at(0));
+        short.look(at(150));
+        assert!(!short.explain(at(0), at(400), ms(400)), "most of the time was left");
+        assert!(short.explain(at(0), at(100), ms(100)));
+    }
+
+    #[test]
+    fn a_stalled_worker_is_away_from_its_last_turn_until_it_turns_again() {
+        let mut absences = Absences::new(at(0));
+        for now in (10..=1_000).step_by(10) {
+            absences.look(at(now));
+            absences.see_worker(0, at(now), at(now));
+            absences.see_worker(1, at(now.min(600)), at(now));
+        }
+        assert!(!absences.explain(at(100), at(600), ms(500)));
+        assert!(absences.explain(at(100), at(601), ms(501)));
+        assert!(absences.explain(at(990), at(1_390), ms(400)));
+        assert_eq!(absences.spans.len(), 1);
+        absences.see_worker(1, at(1_009), at(1_010));
+        assert!(!absences.explain(at(1_000), at(1_400), ms(400)));
+        absences.forget_before(at(1_000));
+        assert_eq!(absences.spans.len(), 0);
+    }
+
+    #[test]
+    fn what_is_kept_is_bounded() {
+        let mut absences = Absences::new(at(0));
+        (1..1_000).for_each(|turn| absences.look(at(turn * 51)));
+        assert_eq!(absences.spans.len(), MOST);
+    }
+}
