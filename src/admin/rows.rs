@@ -6,7 +6,7 @@
 pub use super::latency::{Bucket, LatencyRow, Spread};
 pub use super::wall::Wall;
 pub use super::words::{
-    AdminState, Choice, Forecast, Link, MemberState, NeighbourState, Origin, Role, RouteKind, VirtualServerState,
+    AdminState, Cause, Choice, Forecast, Link, MemberState, NeighbourState, Origin, Role, RouteKind, VirtualServerState,
 };
 
 pub use crate::config::{Change, ChangeKind, LogLevel};
@@ -346,11 +346,14 @@ pub struct SwitchoverRow {
     pub from: Option<String>,
     /// Who is since.
     pub to: Option<String>,
+    /// What brought it about.
+    pub cause: Cause,
     /// Why.
     pub reason: String,
-    /// The last good answer of the one who was active; `None`: there was none.
+    /// The last good answer of the one who was active to the monitors whose failure decided; `None`: there was none, or it
+    /// was no monitor that decided.
     pub last_good_answer: Option<u64>,
-    /// The monitors, or the operator, decided.
+    /// When it was decided.
     pub detected: u64,
     /// The new snapshot was handed to the workers; `None`: not yet.
     pub published: Option<u64>,

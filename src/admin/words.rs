@@ -40,6 +40,17 @@ words! {
         /// The operator.
         Forced = "forced",
     }
+    /// What made a pool's active member another one.
+    Cause {
+        /// What its monitors found.
+        Monitor = "monitor",
+        /// An operator's command.
+        Operator = "operator",
+        /// Another file.
+        Reload = "reload",
+        /// It is the first since the appliance started.
+        Start = "start",
+    }
     /// Whether a virtual server serves clients.
     VirtualServerState {
         /// A member is active.

@@ -3,7 +3,7 @@
 use super::commands::{Command, Shown};
 use super::parse;
 use crate::admin::rows::{
-    AdminState, AlarmRow, Change, ChangeKind, Choice, Cleared, CounterRow, Ends, ExcludeRow, FlowRow, Forecast,
+    AdminState, AlarmRow, Cause, Change, ChangeKind, Choice, Cleared, CounterRow, Ends, ExcludeRow, FlowRow, Forecast,
     LatencyRow, Link, LogLevel, Logging, MemberProbe, MemberRow, MemberState, NeighbourRow, NeighbourState, Origin,
     PortRow, ProbeRow, Reloaded, Role, RouteKind, RouteRow, SnatRow, Spread, Status, SwitchoverRow, VirtualServerRow,
     VirtualServerState, Wall, WorkerRow,
@@ -143,6 +143,7 @@ fn switchovers() -> Vec<SwitchoverRow> {
             pool: "pair-1".into(),
             from: None,
             to: Some("sip-a".into()),
+            cause: Cause::Start,
             reason: "first to answer".into(),
             last_good_answer: None,
             detected: 1_200_000,
@@ -155,6 +156,7 @@ fn switchovers() -> Vec<SwitchoverRow> {
             pool: "pair-1".into(),
             from: Some("sip-a".into()),
             to: Some("sip-b".into()),
+            cause: Cause::Monitor,
             reason: "sip-a is down: no answer to sip-options in 400ms, 3 times in a row".into(),
             last_good_answer: Some(3_600_000_000),
             detected: 3_600_512_345,
@@ -167,8 +169,9 @@ fn switchovers() -> Vec<SwitchoverRow> {
             pool: "pair-1".into(),
             from: Some("sip-b".into()),
             to: None,
+            cause: Cause::Operator,
             reason: "sip-b was taken offline by the operator".into(),
-            last_good_answer: Some(3_612_000_000),
+            last_good_answer: None,
             detected: 3_612_100_000,
             published: Some(3_612_100_050),
             installed: None,

@@ -17,7 +17,7 @@ use super::stopping::Stopping;
 use super::switchovers::{self, Switchovers};
 use super::waiting::Waiting;
 use crate::admin::Request;
-use crate::admin::rows::{SwitchoverRow, Wall};
+use crate::admin::rows::{Cause, SwitchoverRow, Wall};
 use crate::config::{ConfigErrors, Configuration, LogLevel};
 use crate::engine::PuntReason;
 use crate::flow::SnatPorts;
@@ -186,7 +186,7 @@ impl Controller {
         let news = self.probing.take_news();
         if !news.is_empty() || self.pools.next_deadline().is_some_and(|due| due <= now) {
             news.into_iter().for_each(|pool| self.pools.touch(pool));
-            self.choose(now);
+            self.choose(Cause::Monitor, now);
         }
         self.link.transmit(&mut self.outputs, now);
         self.checks.poll(&self.intent, &self.link, &self.machine, &mut self.outputs, now);
@@ -312,15 +312,17 @@ impl Controller {
         }
     }
 
-    /// Who is active now, by what monitors and the operator say.
-    pub(super) fn choose(&mut self, now: Instant) {
+    /// Who is active now, by what monitors and the operator say. `cause` is what has changed since the last choice.
+    pub(super) fn choose(&mut self, cause: Cause, now: Instant) {
         let monitors = self.probing.monitors();
         let verdict = |member| monitors.verdict(member);
         let (switched, news) = self.pools.reconsider(&self.intent, verdict, &mut self.health, &mut self.outputs, now);
         for switched in switched {
             let name = |id: MemberId| self.intent.members[id].name.clone();
             let (from, to) = (switched.from, switched.to.map(name));
-            self.record_switchover(switched.pool, from.map(|from| (from, name(from))), to, switched.reason, now);
+            let cause = if switched.first && cause == Cause::Monitor { Cause::Start } else { cause };
+            let from = from.map(|from| (from, name(from)));
+            self.record_switchover(switched.pool, from, to, (cause, switched.reason), now);
         }
         if news {
             self.publisher.changed(now);
@@ -333,15 +335,17 @@ impl Controller {
         pool: PoolId,
         from: Option<(MemberId, String)>,
         to: Option<String>,
-        reason: String,
+        (cause, reason): (Cause, String),
         now: Instant,
     ) {
-        let last_good = from.as_ref().and_then(|(from, _)| self.probing.monitors().last_good_answer(*from));
+        let detected = from.as_ref().filter(|_| cause == Cause::Monitor);
+        let last_good = detected.and_then(|(from, _)| self.probing.monitors().last_good_answer(*from));
         let row = SwitchoverRow {
             time: self.machine.wall(now),
             pool: self.intent.pools[pool].name.clone(),
             from: from.map(|(_, name)| name),
             to,
+            cause,
             reason,
             last_good_answer: last_good.map(switchovers::mark),
             age_ms: 0,

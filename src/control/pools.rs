@@ -54,6 +54,8 @@ pub struct PoolStatus {
     pub reason: String,
     /// Since when.
     pub since: Instant,
+    /// It has had an active member.
+    served: bool,
 }
 
 /// The active member of a pool is another one.
@@ -67,6 +69,8 @@ pub struct Switched {
     pub to: Option<MemberId>,
     /// Why.
     pub reason: String,
+    /// The pool never had an active member before.
+    pub first: bool,
 }
 
 /// All pools and members of the intent.
@@ -282,11 +286,12 @@ impl Pools {
             return None;
         }
         let from = std::mem::replace(&mut pool.active, choice.active);
+        let first = !std::mem::replace(&mut pool.served, true);
         pool.since = now;
         pool.generation.0 += 1;
         let generation = pool.generation;
         self.hand_over(from, choice.active, generation, lost, now);
-        Some(Switched { pool: id, from, to: choice.active, reason: choice.reason })
+        Some(Switched { pool: id, from, to: choice.active, reason: choice.reason, first })
     }
 
     fn hand_over(
@@ -357,7 +362,14 @@ fn fresh_member(member: &Member, admin: AdminState, now: Instant) -> MemberStatu
 }
 
 fn fresh_pool(generation: Generation, now: Instant) -> PoolStatus {
-    PoolStatus { active: None, generation, forced: None, reason: "no member was probed yet".into(), since: now }
+    PoolStatus {
+        active: None,
+        generation,
+        forced: None,
+        reason: "no member was probed yet".into(),
+        since: now,
+        served: false,
+    }
 }
 
 fn alarm_key(pool: PoolId) -> String {

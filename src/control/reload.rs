@@ -7,7 +7,7 @@ use super::controller::Controller;
 use super::outbox::Output;
 use super::waiting::Then;
 use crate::admin::answer::{AdminError, Code};
-use crate::admin::rows::Reloaded;
+use crate::admin::rows::{Cause, Reloaded};
 use crate::config::{Change, ConfigErrors, Configuration, LogLevel, count, difference};
 use crate::policy::ids::carry_over;
 use crate::time::Instant;
@@ -72,11 +72,13 @@ impl Controller {
         for (pool, gone) in self.pools.reconfigure(&self.intent, &mut self.outputs, now) {
             let name = old.members[gone].name.clone();
             let reason = format!("{name} is no longer a member: the file was reloaded");
-            self.record_switchover(pool, Some((gone, name)), None, reason, now);
+            self.record_switchover(pool, Some((gone, name)), None, (Cause::Reload, reason), now);
         }
         self.probing.reconfigure(&self.intent, now);
         self.checks.ports.reconfigure(&self.intent);
         self.health = self.pools.health();
+        self.probing.take_news().into_iter().for_each(|pool| self.pools.touch(pool));
+        self.choose(Cause::Reload, now);
         self.publisher.changed(now);
     }
 }

@@ -9,7 +9,7 @@ use super::outbox::Output;
 use super::waiting::{INSTALL_PATIENCE, PATIENCE, Parts, Pending, Then};
 use crate::admin::answer::{AdminError, Answered, Code, Data};
 use crate::admin::request::{AdminState, FlowSelection};
-use crate::admin::rows::{Cleared, ExcludeRow, Logging};
+use crate::admin::rows::{Cause, Cleared, ExcludeRow, Logging};
 use crate::admin::{Answer, Request};
 use crate::config::LogLevel;
 use crate::policy::Epoch;
@@ -171,7 +171,7 @@ impl Controller {
     /// The change just made is answered when every worker has it. Called before the turn that publishes it, so the active
     /// members are chosen here already.
     pub(super) fn when_installed(&mut self, request_id: u64, then: Then, now: Instant) {
-        self.choose(now);
+        self.choose(Cause::Operator, now);
         let epoch = self.publisher.epoch_of_changes();
         self.waiting.push(request_id, Pending::Installed(epoch, then), now + INSTALL_PATIENCE);
     }

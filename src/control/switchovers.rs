@@ -3,7 +3,7 @@
 //! Owns the record of a switchover and its four marks: the last good answer of the one who was active, the decision, the
 //! publication, and the installation by the last worker. Decides nothing.
 
-use crate::admin::rows::SwitchoverRow;
+use crate::admin::rows::{Cause, SwitchoverRow};
 use crate::policy::Epoch;
 use crate::time::Instant;
 use std::collections::VecDeque;
@@ -22,7 +22,8 @@ struct Record {
 #[derive(Debug, Default)]
 pub struct Switchovers {
     records: VecDeque<Record>,
-    count: u64,
+    /// Since the start, by [`Cause`].
+    counts: [u64; 4],
 }
 
 impl Switchovers {
@@ -31,7 +32,7 @@ impl Switchovers {
         if self.records.len() == MOST {
             self.records.pop_front();
         }
-        self.count += 1;
+        self.counts[row.cause as usize] += 1;
         self.records.push_back(Record { row, epoch: None });
     }
 
@@ -51,9 +52,9 @@ impl Switchovers {
         }
     }
 
-    /// How many there were since the start.
-    pub fn count(&self) -> u64 {
-        self.count
+    /// How many there were since the start for this cause.
+    pub fn count(&self, cause: Cause) -> u64 {
+        self.counts[cause as usize]
     }
 
     /// All that are kept, oldest first, with their age.
@@ -70,9 +71,10 @@ pub fn mark(at: Instant) -> u64 {
 
 /// The one line that is logged (scenario 85).
 pub fn line(row: &SwitchoverRow) -> String {
-    let SwitchoverRow { time, pool, from, to, reason, last_good_answer, detected, .. } = row;
+    let SwitchoverRow { time, pool, from, to, cause, reason, last_good_answer, detected, .. } = row;
     let name = |member: &Option<String>| member.clone().unwrap_or_else(|| "none".into());
     let latency = match (from, last_good_answer) {
+        _ if *cause != Cause::Monitor => format!(" ({cause})"),
         (None, _) => String::new(),
         (_, Some(answer)) => format!("; detected {} us after its last good answer", detected.saturating_sub(*answer)),
         (_, None) => "; it never gave a good answer".into(),
@@ -92,6 +94,7 @@ mod tests {
             pool: "pair-1".into(),
             from: Some("sip-a".into()),
             to: Some("sip-b".into()),
+            cause: Cause::Monitor,
             reason: "sip-b takes over: sip-a is down".into(),
             last_good_answer: Some((detected - 450) * 1_000),
             detected: detected * 1_000,
@@ -125,7 +128,9 @@ mod tests {
         (0..1_500).for_each(|at| switchovers.record(switch(1_000 + at)));
         let rows: Vec<_> = switchovers.rows(Instant::from_millis(2_000)).collect();
         assert_eq!((rows[0].age_ms, rows[MOST - 1].age_ms), (500, 0));
-        assert_eq!((rows.len(), rows[0].detected, switchovers.count()), (MOST, 1_500_000, 1_500));
+        assert_eq!((rows.len(), rows[0].detected), (MOST, 1_500_000));
+        let counts = [Cause::Monitor, Cause::Operator].map(|cause| switchovers.count(cause));
+        assert_eq!(counts, [1_500, 0]);
     }
 
     #[test]
@@ -135,7 +140,9 @@ mod tests {
             "2026-11-22T13:04:05.000000Z switchover of pool pair-1: sip-a -> sip-b: sip-b takes over: sip-a is down; \
              detected 450000 us after its last good answer"
         );
-        let first = SwitchoverRow { from: None, last_good_answer: None, ..switch(1_000) };
-        assert!(line(&first).ends_with("none -> sip-b: sip-b takes over: sip-a is down"));
+        let again = SwitchoverRow { from: None, last_good_answer: None, ..switch(1_000) };
+        assert!(line(&again).ends_with("none -> sip-b: sip-b takes over: sip-a is down"));
+        let forced = SwitchoverRow { cause: Cause::Operator, last_good_answer: None, ..switch(1_000) };
+        assert!(line(&forced).ends_with("sip-a -> sip-b: sip-b takes over: sip-a is down (operator)"));
     }
 }

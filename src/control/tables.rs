@@ -7,9 +7,9 @@ use super::facts::{PortCounters, WorkerCounters, counter};
 use super::port_use::Place;
 use super::spreading;
 use crate::admin::rows::{
-    AlarmRow, Choice, CounterRow, ExcludeRow, FlowRow, Link, MemberProbe, MemberRow, NeighbourRow, NeighbourState,
-    Origin, PortRow, ProbeRow, Role, RouteKind, RouteRow, SnatRow, Status, VirtualServerRow, VirtualServerState, Wall,
-    WorkerRow,
+    AlarmRow, Cause, Choice, CounterRow, ExcludeRow, FlowRow, Link, MemberProbe, MemberRow, NeighbourRow,
+    NeighbourState, Origin, PortRow, ProbeRow, Role, RouteKind, RouteRow, SnatRow, Status, VirtualServerRow,
+    VirtualServerState, Wall, WorkerRow,
 };
 use crate::config::listen_text;
 use crate::flow::Range;
@@ -261,6 +261,7 @@ impl Controller {
 
     fn management_counters(&self) -> Vec<CounterRow> {
         let latency = self.publisher.latency();
+        let switchovers = |cause| self.switchovers.count(cause);
         let rows = [
             ("epochs", latency.epochs, "Snapshots installed by every worker."),
             (
@@ -269,7 +270,10 @@ impl Controller {
                 "Microseconds from publishing the latest snapshot to its installation by the last worker.",
             ),
             ("snapshot_install_max_us", micros(latency.longest), "The longest such installation."),
-            ("switchovers", self.switchovers.count(), "Changes of a pool's active member."),
+            ("switchover_monitor", switchovers(Cause::Monitor), "Changes of a pool's active member by its monitors."),
+            ("switchover_operator", switchovers(Cause::Operator), "Changes of a pool's active member by an operator."),
+            ("switchover_reload", switchovers(Cause::Reload), "Changes of a pool's active member by another file."),
+            ("switchover_start", switchovers(Cause::Start), "First active members of pools."),
             ("stalls", self.latencies.stalls(), "Loop iterations longer than the stall threshold."),
             (
                 "hints",

@@ -433,6 +433,36 @@ fn blocked_echo_counts_as_the_pool_requires_and_the_reason_names_the_check() {
 }
 
 #[test]
+fn the_last_good_answer_is_that_of_the_monitor_whose_failure_decided() {
+    let monitors = || vec![monitor("sip-options", MonitorKind::Tcp { port: 5060 }), monitor("ping", MonitorKind::Icmp)];
+    // When each monitor of A begins to fail, how many must be good, and which of them decides.
+    let rows = [
+        ((1_000, 60_000), 2, 0),
+        ((60_000, 1_000), 2, 1),
+        ((1_000, 1_700), 2, 0),
+        ((1_000, 1_700), 1, 1),
+        ((1_700, 1_000), 1, 0),
+    ];
+    for ((sip, ping), require, decides) in rows {
+        let mut monitors = Monitors::new(&intent(monitors(), require), 3, at(0));
+        let fails = |start: &Start| if start.monitor == MonitorId(0) { sip } else { ping };
+        let answer = |start: &Start, now: Instant| {
+            Some(if start.member == A && now >= at(fails(start)) { closed() } else { good() })
+        };
+        let (_, changes) = run(&mut monitors, at(0), at(4_000), answer);
+        let down = changes.iter().find(|change| change.to == State::Down).unwrap();
+        let failed = rows_of(&monitors, A, decides);
+        assert_eq!((down.member, down.last_good), (A, failed.last_good), "{sip} {ping} {require}");
+        assert!(down.at - down.last_good.unwrap() >= ms(200), "two failures, an interval apart");
+        assert_eq!(monitors.last_good_answer(B), None, "it is up");
+    }
+}
+
+fn rows_of(monitors: &Monitors, member: MemberId, monitor: u16) -> Check {
+    rows(monitors, member).into_iter().find(|check| check.monitor == MonitorId(monitor)).unwrap()
+}
+
+#[test]
 fn a_member_without_monitor_stays_unknown() {
     let mut monitors = Monitors::new(&intent(vec![], 0), 3, at(0));
     assert_eq!((monitors.next_due(), monitors.poll(at(9))), (None, None));
@@ -474,7 +504,7 @@ fn a_reload_carries_a_probe_under_way_and_forgets_another_question_or_address() 
     let start = polled(&mut monitors, now).into_iter().find(|start| start.member == A).unwrap();
     monitors.reconfigure(&one_monitor(), now);
     monitors.on_outcome(start.probe, good(), now + ms(3));
-    assert_eq!(monitors.last_good_answer(A), Some(now + ms(3)));
+    assert_eq!(rows(&monitors, A)[0].last_good, Some(now + ms(3)));
 
     let mut moved = one_monitor();
     moved.members[0].address = Ipv4Addr::new(10, 20, 0, 99);

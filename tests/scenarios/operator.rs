@@ -4,7 +4,7 @@ use crate::with_a_active;
 use fairlead::admin::metrics::scrape::QUESTIONS;
 use fairlead::admin::metrics::text::exposition;
 use fairlead::admin::request::FlowSelection;
-use fairlead::admin::rows::FlowRow;
+use fairlead::admin::rows::{Cause, FlowRow};
 use fairlead::admin::{Data, Request};
 use fairlead::config::LogLevel;
 use fairlead::wire::build::Build;
@@ -198,9 +198,11 @@ fn s85_every_switch_is_one_line_with_time_service_both_members_reason_and_latenc
             assert!(line.contains(&time) && line.contains("pair-1") && line.contains(&arrow), "{line} of {row:?}");
             assert!(line.contains(&row.reason) && !row.reason.is_empty(), "{line}");
             assert!(!line.contains('\n'));
-            if row.from.is_some() {
+            if row.cause == Cause::Monitor && row.from.is_some() {
                 let latency = row.detected - row.last_good_answer.expect("it once answered");
                 assert!(line.contains(&format!("{latency} us")), "{line} of {row:?}");
+            } else {
+                assert_eq!(row.last_good_answer, None, "{row:?}");
             }
             assert!(row.installed.unwrap() >= row.published.unwrap() && row.published.unwrap() >= row.detected);
         }

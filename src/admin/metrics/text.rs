@@ -210,10 +210,10 @@ fn counters(page: &mut Page, rows: &[CounterRow], workers: &[WorkerRow]) {
 /// A counter of the management core, which belongs to no worker.
 fn is_of_management(name: &str) -> bool {
     name.starts_with("snapshot_install")
+        || name.starts_with("switchover_")
         || matches!(
             name,
             "epochs"
-                | "switchovers"
                 | "neighbours"
                 | "neighbours_refused"
                 | "hints"
@@ -238,6 +238,9 @@ fn counter(page: &mut Page, row: &CounterRow, only: Option<u16>) {
                 &by("reason", reason),
                 value,
             );
+        }
+        ("switchover", cause) => {
+            page.total("switchovers", "Changes of a pool's active member, by cause.", &by("cause", cause), value);
         }
         ("event", event) => {
             page.total("events", "Noteworthy events in forwarded traffic.", &by("event", event), value);
@@ -264,7 +267,7 @@ fn counter(page: &mut Page, row: &CounterRow, only: Option<u16>) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::admin::rows::{Bucket, Forecast, Wall};
+    use crate::admin::rows::{Bucket, Cause, Forecast, Wall};
 
     fn counted(name: &str, worker: Option<u16>, value: u64) -> CounterRow {
         CounterRow { name: name.into(), value, explanation: "What \\ it\nis.".into(), worker }
@@ -278,6 +281,7 @@ mod tests {
             counted("hints", None, 7),
             counted("drop_no_route", Some(1), 4),
             counted("event_loose_pickup", Some(1), 5),
+            counted("switchover_operator", None, 2),
         ];
         let text = exposition(&[Data::Counters(counters)]);
         let expected = "# HELP fairlead_dropped_frames_total Frames dropped, by reason.\n\
@@ -289,7 +293,10 @@ mod tests {
                         fairlead_events_total{worker=\"1\",event=\"loose_pickup\"} 5\n\
                         # HELP fairlead_hints_total What \\\\ it\\nis.\n\
                         # TYPE fairlead_hints_total counter\n\
-                        fairlead_hints_total 7\n";
+                        fairlead_hints_total 7\n\
+                        # HELP fairlead_switchovers_total Changes of a pool's active member, by cause.\n\
+                        # TYPE fairlead_switchovers_total counter\n\
+                        fairlead_switchovers_total{cause=\"operator\"} 2\n";
         assert_eq!(text, expected);
     }
 
@@ -381,6 +388,7 @@ mod tests {
             pool: "pair-1".into(),
             from: None,
             to: None,
+            cause: Cause::Monitor,
             reason: String::new(),
             last_good_answer: Some(1_000_000),
             detected: 1_500_000,

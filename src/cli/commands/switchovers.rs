@@ -9,9 +9,9 @@ pub(super) fn show(data: Value, _: Wall) -> Shown {
             left("POOL", &row.pool),
             left("FROM", or_dash(row.from.as_ref())),
             left("TO", or_dash(row.to.as_ref())),
+            left("CAUSE", row.cause),
             right("DETECTED", step(row.last_good_answer, Some(row.detected))),
-            right("PUBLISHED", step(Some(row.detected), row.published)),
-            right("INSTALLED", step(row.published, row.installed)),
+            right("INSTALLED", step(Some(row.detected), row.installed)),
             prose("REASON", &row.reason),
         ]
     })

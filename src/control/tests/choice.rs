@@ -188,13 +188,23 @@ fn s85_every_switch_logs_one_line_with_time_service_members_reason_and_latency()
         "sip-b answers: sip-options: 200",
         "sip-b is no longer a member",
     ];
+    use Cause::{Monitor, Operator, Reload, Start};
+    let causes: Vec<Cause> = rows.iter().map(|row| row.cause).collect();
+    assert_eq!(causes, [Start, Monitor, Operator, Operator, Monitor, Monitor, Reload]);
     for (row, reason) in rows.iter().zip(reasons) {
         assert!(row.reason.starts_with(reason), "{reason}: {row:?}");
         let mut line =
             format!("{} switchover of pool pair-1: {} -> {}: {}", row.time, name(&row.from), name(&row.to), row.reason);
-        if row.from.is_some() {
-            let latency = row.detected - row.last_good_answer.expect("it answered once");
-            line += &format!("; detected {latency} us after its last good answer");
+        match row.cause {
+            Cause::Monitor if row.from.is_some() => {
+                let latency = row.detected - row.last_good_answer.expect("it answered once");
+                line += &format!("; detected {latency} us after its last good answer");
+            }
+            Cause::Monitor => {}
+            cause => {
+                assert_eq!(row.last_good_answer, None, "nothing was detected: {row:?}");
+                line += &format!(" ({cause})");
+            }
         }
         let same = bench.logs.iter().filter(|(level, text)| (*level, text) == (LogLevel::Warn, &line));
         assert_eq!(same.count(), 1, "{line}\n{:#?}", bench.logs);

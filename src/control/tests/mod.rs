@@ -5,7 +5,9 @@ use super::harness::{MACS, file_of, two_arm};
 use super::*;
 use crate::admin::answer::{Answered, Code, Data};
 use crate::admin::request::{AdminState, FlowSelection};
-use crate::admin::rows::{Logging, MemberRow, MemberState, NeighbourState, Origin, Role, VirtualServerState, Wall};
+use crate::admin::rows::{
+    Cause, Logging, MemberRow, MemberState, NeighbourState, Origin, Role, VirtualServerState, Wall,
+};
 use crate::admin::{Answer, Request};
 use crate::config::{ConfigErrors, Configuration, LogLevel};
 use crate::policy::adjacency::Neighbour;
