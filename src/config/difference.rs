@@ -4,6 +4,7 @@
 //! running appliance cannot take over. Changes nothing.
 
 use super::form::{Fallback, duration_text};
+use super::pem;
 use super::settings::Configuration;
 use super::value::{codes_text, listen_text, network_text};
 use crate::policy::intent::*;
@@ -241,10 +242,24 @@ fn monitors(intent: &Intent) -> Things {
         let mut keys = vec![Key::live("probe", probe), Key::live("up when", good_answer(&monitor.kind))];
         let parts = [("host", host), ("user", user), ("send", send)];
         keys.extend(parts.map(|(name, text)| Key::live(name, text.as_deref().unwrap_or("none"))));
+        keys.extend(tls_keys(&monitor.kind));
         keys.extend(monitor.keys(intent));
         (name, keys)
     });
     entries.collect()
+}
+
+fn tls_keys(kind: &MonitorKind) -> Vec<Key> {
+    let MonitorKind::Sip(SipProbe { tls, .. }) = kind else { return Vec::new() };
+    let TlsProbe { certificate, key, verify, ca, server_name } = &**tls;
+    let file = |file: &Option<PemFile>| file.as_ref().map_or("none".into(), pem::shown);
+    vec![
+        Key::live("certificate", file(certificate)),
+        Key::live("key", file(key)),
+        Key::live("verify", verify),
+        Key::live("ca", file(ca)),
+        Key::live("server_name", server_name.as_deref().unwrap_or("none")),
+    ]
 }
 
 fn pools(intent: &Intent) -> Things {

@@ -54,6 +54,8 @@ pub(super) enum Kind {
     Name,
     /// Any text that is not empty.
     Text,
+    /// The whole path of a PEM file.
+    PemPath,
     /// A whole number of a unit; the unit may be empty.
     Integer { least: i64, most: i64, unit: &'static str },
     /// A duration, and where its least value comes from (may be empty).
@@ -106,6 +108,7 @@ impl Kind {
             Kind::Flag => ("true or false".into(), "true".into(), "true or false"),
             Kind::Name => quoted_text("a name of 1 to 32 letters, digits, `-`, `_` and `.`", "name-1"),
             Kind::Text => quoted_text("a non-empty string", "text"),
+            Kind::PemPath => quoted_text("the path of a PEM file, from the root", "/etc/fairlead/probe.pem"),
             Kind::Choice(words, _) => quoted_text(&quoted(*words), words[0]),
             Kind::Address => quoted_text("an IPv4 address of one host", "192.0.2.1"),
             Kind::SelfAddress => quoted_text("an IPv4 address with its prefix length, 1 to 31", "192.0.2.2/24"),
@@ -230,6 +233,9 @@ numbers with a unit in quotes: `\"500ms\"`, `\"5m\"`, `\"2h4m\"`; the units are 
 A reload applies a change of a live key at once; one that changes a key marked restart is rejected as a whole.
 ";
 
+/// What there is to know about monitors beyond their keys.
+const MONITORS: &str = include_str!("monitors.md");
+
 /// The reference of every key of `sections`, as Markdown.
 pub(super) fn reference(sections: &[&SectionRow]) -> String {
     HEAD.to_string() + &sections.iter().map(|row| section(row)).collect::<String>()
@@ -257,6 +263,9 @@ fn section(row: &SectionRow) -> String {
         };
         let cells = [format!("`{}`", key.name), default, allowed, change.into(), key.note.into()];
         let _ = writeln!(out, "| {} |", cells.map(|cell: String| cell.replace('|', "\\|")).join(" | "));
+    }
+    if row.path == "monitor" {
+        out += MONITORS;
     }
     out
 }

@@ -122,6 +122,13 @@ fn monitor_kind(entry: &schema::Monitor, port: Option<u16>) -> Option<MonitorKin
             user: entry.user.meant()?,
             up_codes: entry.up_codes.meant()?,
             down_codes: entry.down_codes.meant()?,
+            tls: Box::new(TlsProbe {
+                certificate: entry.certificate.meant()?,
+                key: entry.key.meant()?,
+                verify: entry.verify.meant()?,
+                ca: entry.ca.meant()?,
+                server_name: entry.server_name.meant()?,
+            }),
         }),
     })
 }

@@ -6,8 +6,8 @@
 
 use super::difference::{Compared, Compares, Key as ComparedKey};
 use super::form::Kind::{
-    Address, Choice, Codes, Flag, Inside, Integer, Listen, Many, Name, Network, Require, SelfAddress, Socket, Span,
-    Text,
+    Address, Choice, Codes, Flag, Inside, Integer, Listen, Many, Name, Network, PemPath, Require, SelfAddress, Socket,
+    Span, Text,
 };
 use super::form::{Fallback, Key, Kind, SectionRow};
 use super::reader::{Entry, Form, Head, Meant, Reader, Section, Tables};
@@ -15,7 +15,7 @@ use super::report::Report;
 use super::settings::{CpuCores, Dpdk as DpdkSettings, Idle, LogLevel, Settings};
 use super::value::Needed;
 use crate::policy::intent::{
-    self, CodeRange, EchoPolicy, FailBack, Intent, NoMember, OnDownTcp, PortIntent, SipTransport, Unmatched,
+    self, CodeRange, EchoPolicy, FailBack, Intent, NoMember, OnDownTcp, PemFile, PortIntent, SipTransport, Unmatched,
 };
 use crate::policy::words::{Word, words};
 use ipnet::Ipv4Net;
@@ -222,12 +222,20 @@ section! { "monitor", Some(256), Monitor, compared intent::Monitor;
         "How long an answer may take; not above the interval.";
     rise: u32 = 2, integer(1, 100, "answers"), live, "Good answers in a row that make a member up; of a member of which nothing is known yet, the first are asked for one after the other, without waiting for the interval.";
     fall: u32 = 3, integer(1, 100, "failures"), live, "Failures in a row that make it down.";
-    up_codes: Vec<CodeRange> = ["1xx", "2xx", "3xx"], Many(&Codes, 1, 64), apart,
+    up_codes: Vec<CodeRange> = ["1xx", "2xx", "3xx", "401", "405", "407"], Many(&Codes, 1, 64), apart,
         "sip: status codes that count as good: a class, a code, a range, or \"any\".";
     down_codes: Vec<CodeRange> = [], Many(&Codes, 0, 64), apart,
         "sip: status codes that count as a failure even if up_codes holds them.";
     host: String = (absent "the member's address"), Text, apart, "sip: host part of the Request-URI.";
     user: String = (absent "none"), Text, apart, "sip: user part of the Request-URI and of To.";
+    certificate: PemFile = (absent "none is shown"), PemPath, apart,
+        "sip over tls: the certificate, with its chain, that is shown to a server that wants one.";
+    key: PemFile = (absent "it stands in the certificate's file"), PemPath, apart, "Its private key, without a passphrase.";
+    verify: bool = false, Flag, apart,
+        "sip over tls: the server's certificate must be signed by somebody known, be in date, and bear the name.";
+    ca: PemFile = (absent "whom the system trusts"), PemPath, apart, "With verify: who may have signed it.";
+    server_name: String = (absent "the host, if that is a name"), Text, apart,
+        "sip over tls: the name that is sent (SNI) and, with verify, looked for.";
     send: String = (absent "an empty datagram"), Text, apart, "udp: what is sent.";
     receive: String = (absent "any answer"), Text, apart, "udp: what the answer must contain.";
 } }

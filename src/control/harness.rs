@@ -39,6 +39,7 @@ fn options_every(millis: u64) -> Monitor {
             user: None,
             up_codes: vec![CodeRange { first: 100, last: 399 }],
             down_codes: Vec::new(),
+            tls: Default::default(),
         }),
         interval: Duration::from_millis(millis),
         timeout: Duration::from_millis(millis * 4 / 5),

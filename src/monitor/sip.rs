@@ -148,7 +148,15 @@ mod tests {
 
     fn probe(transport: SipTransport) -> SipProbe {
         let up_codes = vec![CodeRange { first: 100, last: 399 }];
-        SipProbe { transport, port: 5060, host: None, user: None, up_codes, down_codes: vec![] }
+        SipProbe {
+            transport,
+            port: 5060,
+            host: None,
+            user: None,
+            up_codes,
+            down_codes: vec![],
+            tls: Default::default(),
+        }
     }
 
     fn request(probe: &SipProbe, identity: &Identity) -> String {

@@ -192,6 +192,39 @@ pub struct SipProbe {
     pub up_codes: Vec<CodeRange>,
     /// Answers that count as a failure even if `up_codes` holds them.
     pub down_codes: Vec<CodeRange>,
+    /// How it speaks TLS, if it does.
+    pub tls: Box<TlsProbe>,
+}
+
+/// How a probe speaks TLS.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct TlsProbe {
+    /// The certificate, with its chain, that is shown to a server that wants one.
+    pub certificate: Option<PemFile>,
+    /// Its key; `None`: it stands in the certificate's file.
+    pub key: Option<PemFile>,
+    /// The server's certificate is looked at: who has signed it, when it expires, and the name on it.
+    pub verify: bool,
+    /// Who may have signed it; `None`: whom the system trusts.
+    pub ca: Option<PemFile>,
+    /// The name that is sent, and looked for; `None`: the host of the Request-URI, if that is a name.
+    pub server_name: Option<String>,
+}
+
+/// A file of certificates or keys, as it was read with the configuration.
+#[derive(Clone, PartialEq)]
+pub struct PemFile {
+    /// Where it was.
+    pub path: String,
+    /// What it held.
+    pub text: Vec<u8>,
+}
+
+/// The text may be a key: it is not shown.
+impl std::fmt::Debug for PemFile {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "PemFile({:?}, {} bytes)", self.path, self.text.len())
+    }
 }
 
 /// A range of SIP status codes, both ends included, such as 200 to 299 for `2xx`.

@@ -1,6 +1,6 @@
 //! The user-space host stack that carries probes: IP datagrams in, IP datagrams and outcomes out.
 //!
-//! Owns the probes under way, their source ports, and TCP (smoltcp) and TLS (rustls) under them. Probes leave from a
+//! Owns the probes under way, their source ports, and TCP (smoltcp) and TLS (OpenSSL) under them. Probes leave from a
 //! self-IP through the data path, so that the appliance knows who is alive without any kernel interface. Never decides
 //! what an outcome means (`monitor` does), never resolves a next hop (the caller does), reads no clock and touches no NIC.
 //! Each probe is one question: nothing is sent twice, except by TCP itself. Everything a probe holds is released when it ends.
@@ -12,6 +12,7 @@ mod absence;
 mod connection;
 mod exchange;
 mod packet;
+mod pipe;
 mod ports;
 mod stack;
 #[cfg(test)]
@@ -22,19 +23,20 @@ use crate::monitor::random::Random;
 use crate::monitor::sip::Question;
 use crate::monitor::{Outcome, ProbeId};
 use crate::policy::adjacency::NextHop;
-use crate::policy::intent::{InterfaceId, Monitor, MonitorKind, SipProbe, SipTransport};
+use crate::policy::intent::{InterfaceId, Monitor, MonitorKind, SipProbe, SipTransport, TlsProbe};
 use crate::time::Instant;
 use crate::wire::facts::Segment;
 use crate::wire::{Endpoint, Kind, Packet, Protocol, Tuple};
 use absence::{Absences, LOOK};
 use connection::{Asks, Connection};
 use exchange::{Probe, Task};
+use openssl::error::ErrorStack;
+use openssl::ssl::SslContext;
 use packet::failed;
 use ports::Ports;
 use stack::Stack;
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::net::Ipv4Addr;
-use std::sync::Arc;
 use tls::Tls;
 
 /// The host stack.
@@ -49,7 +51,8 @@ pub struct HostStack {
     by_port: HashMap<u16, ProbeId>,
     ports: Ports,
     random: Random,
-    tls: Result<Arc<rustls::ClientConfig>, rustls::Error>,
+    /// What TLS connections are made from, by what the file says of them.
+    contexts: Vec<(TlsProbe, SslContext)>,
     outcomes: VecDeque<(ProbeId, Outcome)>,
     absences: Absences,
     now: Instant,
@@ -67,7 +70,7 @@ impl HostStack {
             by_port: HashMap::new(),
             ports: Ports::new(random.draw()),
             random,
-            tls: tls::client_config(),
+            contexts: Vec::new(),
             outcomes: VecDeque::new(),
             absences: Absences::new(now),
             now,
@@ -77,6 +80,7 @@ impl HostStack {
     /// All self-IPs, each with its interface. Probes from an address that is gone or has moved fail.
     pub fn set_addresses(&mut self, addresses: impl Iterator<Item = (InterfaceId, Ipv4Addr)>, now: Instant) {
         self.look(now);
+        self.contexts.clear();
         let addresses = addresses.map(|(interface, address)| (address, interface)).collect();
         for (address, interface) in std::mem::replace(&mut self.addresses, addresses) {
             if self.addresses.get(&address) != Some(&interface) {
@@ -242,8 +246,7 @@ impl HostStack {
     fn connect(&mut self, local: Endpoint, remote: Endpoint, sip: Option<&SipProbe>) -> Result<(Tuple, Task), String> {
         let tls = match sip {
             Some(sip) if sip.transport == SipTransport::Tls => {
-                let config = self.tls.clone().map_err(|error| format!("TLS is not available: {error}"))?;
-                let tls = Tls::new(config, remote.addr, sip.host.as_deref());
+                let tls = self.context(&sip.tls).and_then(|context| Tls::new(&context, sip, remote.addr));
                 Some(tls.map_err(|error| format!("TLS is not available: {error}"))?)
             }
             _ => None,
@@ -258,6 +261,15 @@ impl HostStack {
         self.stack.poll(self.now);
         let connection = Box::new(Connection::new(remote.port, asks, tls));
         Ok((Tuple::new(Protocol::Tcp, local, remote), Task::Connection { handle, connection }))
+    }
+
+    fn context(&mut self, probe: &TlsProbe) -> Result<SslContext, ErrorStack> {
+        if let Some((_, known)) = self.contexts.iter().find(|(of, _)| of == probe) {
+            return Ok(known.clone());
+        }
+        let context = tls::context(probe)?;
+        self.contexts.push((probe.clone(), context.clone()));
+        Ok(context)
     }
 
     fn reject(&mut self, probe: ProbeId, reason: String) {

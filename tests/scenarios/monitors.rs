@@ -24,11 +24,11 @@ fn with_the_code(file: &File, code: u16, state: MemberState) {
 }
 
 #[test]
-fn s33_by_default_only_answers_below_400_are_good() {
-    for code in [404, 405, 481, 503, 600] {
+fn s33_by_default_answers_below_400_are_good_and_those_that_only_ask_who_we_are() {
+    for code in [403, 404, 481, 503, 600] {
         with_the_code(&File::two_arm(), code, MemberState::Down);
     }
-    for code in [200, 302] {
+    for code in [200, 302, 401, 405, 407] {
         with_the_code(&File::two_arm(), code, MemberState::Up);
     }
 }

@@ -6,6 +6,7 @@
 mod machine;
 mod network;
 mod services;
+mod tls;
 
 use super::document::{Document, repeated};
 use super::form::{did_you_mean, listed};
@@ -18,6 +19,7 @@ pub(super) fn check(document: &Document, cores: usize, report: &mut Report) {
     machine::check(document, cores, report);
     network::check(document, report);
     services::check(document, report);
+    tls::check(document, report);
 }
 
 /// Each name is defined once, and each that is used is defined.

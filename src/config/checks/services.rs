@@ -11,12 +11,17 @@ use crate::policy::intent::Listen;
 use std::net::Ipv4Addr;
 
 /// Which kinds of monitor a key is for; keys that are not listed are for all.
-const ONLY_FOR: [(&str, &[Probe]); 8] = [
+const ONLY_FOR: [(&str, &[Probe]); 13] = [
     ("transport", &[Probe::Sip]),
     ("up_codes", &[Probe::Sip]),
     ("down_codes", &[Probe::Sip]),
     ("host", &[Probe::Sip]),
     ("user", &[Probe::Sip]),
+    ("certificate", &[Probe::Sip]),
+    ("key", &[Probe::Sip]),
+    ("verify", &[Probe::Sip]),
+    ("ca", &[Probe::Sip]),
+    ("server_name", &[Probe::Sip]),
     ("send", &[Probe::Udp]),
     ("receive", &[Probe::Udp]),
     ("port", &[Probe::Tcp, Probe::TcpHalfOpen, Probe::Sip, Probe::Udp]),

@@ -43,7 +43,7 @@ fn the_two_arm_example_means_what_it_says() {
     assert_eq!(intent.pools[0].require, 1);
     assert_eq!(intent.monitors[0].timeout, Duration::from_millis(400));
     let MonitorKind::Sip(probe) = &intent.monitors[0].kind else { panic!("{:?}", intent.monitors[0].kind) };
-    assert_eq!((probe.port, probe.transport, probe.up_codes.len()), (5060, SipTransport::Udp, 3));
+    assert_eq!((probe.port, probe.transport, probe.up_codes.len()), (5060, SipTransport::Udp, 6));
     assert_eq!(intent.virtual_servers[0].listen.len(), 3);
     assert_eq!(intent.snats[0].exclude[1].to_string(), "172.16.2.0/24");
     assert_eq!((intent.timeouts, intent.limits), (Timeouts::default(), Limits::default()));

@@ -5,6 +5,7 @@ mod examples;
 mod reference;
 mod refusals;
 mod round_trip;
+mod tls;
 mod values;
 mod writer;
 

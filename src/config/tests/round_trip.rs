@@ -1,5 +1,6 @@
 //! Any valid file means what it says: a random meaning, written down, reads back as itself.
 
+use super::tls::pem;
 use super::writer::written;
 use crate::config::{Configuration, CpuCores, Dpdk, Idle, LogLevel, Settings, parse_for};
 use crate::policy::intent::*;
@@ -45,15 +46,35 @@ fn codes() -> impl Strategy<Value = CodeRange> {
     (100..600_u16, 0..100_u16).prop_map(|(first, more)| CodeRange { first, last: first + more })
 }
 
+fn tls() -> impl Strategy<Value = TlsProbe> {
+    let certificate = option::of(any::<bool>());
+    (certificate, any::<bool>(), any::<bool>(), option::of("[a-z][a-z0-9.-]{0,20}")).prop_map(
+        |(certificate, verify, ca, server_name)| TlsProbe {
+            certificate: certificate.map(|apart| pem(if apart { "probe.pem" } else { "both.pem" })),
+            key: certificate.filter(|apart| *apart).map(|_| pem("probe-key.pem")),
+            verify,
+            ca: (verify && ca).then(|| pem("probe.pem")),
+            server_name,
+        },
+    )
+}
+
 fn kind() -> impl Strategy<Value = MonitorKind> {
     let port = 1..u16::MAX;
     let transport = select(vec![SipTransport::Udp, SipTransport::Tcp, SipTransport::Tls]);
-    let sip =
-        (transport, port.clone(), option::of("[a-z0-9.-]{1,20}"), option::of("[a-z0-9.-]{1,20}"), vec(codes(), 1..4))
-            .prop_map(|(transport, port, host, user, up_codes)| {
-                let down_codes = vec![CodeRange { first: 699, last: 699 }];
-                MonitorKind::Sip(SipProbe { transport, port, host, user, up_codes, down_codes })
-            });
+    let sip = (
+        transport,
+        port.clone(),
+        option::of("[a-z0-9.-]{1,20}"),
+        option::of("[a-z0-9.-]{1,20}"),
+        vec(codes(), 1..4),
+        tls(),
+    )
+        .prop_map(|(transport, port, host, user, up_codes, tls)| {
+            let down_codes = vec![CodeRange { first: 699, last: 699 }];
+            let tls = Box::new(if transport == SipTransport::Tls { tls } else { TlsProbe::default() });
+            MonitorKind::Sip(SipProbe { transport, port, host, user, up_codes, down_codes, tls })
+        });
     let bytes = "\\PC{0,16}".prop_map(String::into_bytes);
     prop_oneof![
         Just(MonitorKind::Icmp),

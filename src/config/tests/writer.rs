@@ -133,6 +133,12 @@ fn sip(file: &mut Lines, probe: &SipProbe) {
     file.optional("user", probe.user.as_ref().map(quoted));
     file.texts("up_codes", probe.up_codes.iter().map(|range| codes_text(*range)));
     file.texts("down_codes", probe.down_codes.iter().map(|range| codes_text(*range)));
+    let TlsProbe { certificate, key, verify, ca, server_name } = &*probe.tls;
+    for (name, pem) in [("certificate", certificate), ("key", key), ("ca", ca)] {
+        file.optional(name, pem.as_ref().map(|pem| quoted(&pem.path)));
+    }
+    file.optional("verify", Some(verify).filter(|verify| **verify));
+    file.optional("server_name", server_name.as_ref().map(quoted));
 }
 
 fn pool(file: &mut Lines, intent: &Intent, pool: &Pool) {

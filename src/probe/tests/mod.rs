@@ -1,9 +1,11 @@
 //! The host stack against members made of bytes, with the clock in the test's hand.
 
+mod certificates;
 mod connections;
 pub mod datagrams;
 mod pair;
 mod server;
+mod tls;
 
 use super::*;
 use crate::policy::intent::CodeRange;
@@ -163,7 +165,15 @@ pub fn sip(transport: SipTransport) -> Monitor {
     let hundreds = |first: u16| CodeRange { first, last: first + 99 };
     let port = if transport == SipTransport::Tls { 5061 } else { 5060 };
     let up_codes = vec![hundreds(100), hundreds(200), hundreds(300)];
-    monitor(MonitorKind::Sip(SipProbe { transport, port, host: None, user: None, up_codes, down_codes: vec![] }))
+    monitor(MonitorKind::Sip(SipProbe {
+        transport,
+        port,
+        host: None,
+        user: None,
+        up_codes,
+        down_codes: vec![],
+        tls: Default::default(),
+    }))
 }
 
 /// A SIP Server's answer to a request: it copies what RFC 3261 8.2.6.2 says it must.

@@ -1,12 +1,12 @@
 //! A member with a TCP of its own (smoltcp), and TLS if wanted, whose service is a function from bytes to bytes.
 
+use super::super::pipe::Pipe;
 use super::super::stack::{Queues, clock};
 use super::*;
-use rustls::ServerConnection;
+use openssl::ssl::{ErrorCode, Ssl, SslContext, SslStream};
 use smoltcp::iface::{Config, Interface, SocketHandle, SocketSet};
 use smoltcp::socket::tcp;
 use smoltcp::wire::{HardwareAddress, IpCidr, Ipv4Cidr};
-use std::io::{Read, Write};
 
 /// What the service does with what it hears.
 pub enum Says {
@@ -22,7 +22,7 @@ pub struct Server<F> {
     sockets: SocketSet<'static>,
     port: u16,
     listening: SocketHandle,
-    tls: Option<Arc<rustls::ServerConfig>>,
+    tls: Option<SslContext>,
     calls: Vec<Call>,
     service: F,
     pub accepted: usize,
@@ -31,8 +31,30 @@ pub struct Server<F> {
 
 struct Call {
     handle: SocketHandle,
-    tls: Option<ServerConnection>,
+    tls: Option<SslStream<Pipe>>,
     open: bool,
+}
+
+impl Call {
+    /// The plain bytes in what came. A handshake that fails ends the connection once the alert is out.
+    fn plain(&mut self, bytes: Vec<u8>) -> Option<Vec<u8>> {
+        let Some(tls) = &mut self.tls else { return Some(bytes) };
+        tls.get_mut().push(&bytes);
+        let (mut plain, mut buffer) = (Vec::new(), [0; 4096]);
+        loop {
+            let read = match tls.ssl().is_init_finished() {
+                true => tls.ssl_read(&mut buffer),
+                false => tls.do_handshake().map(|()| 0),
+            };
+            match read {
+                Ok(length) => plain.extend_from_slice(&buffer[..length]),
+                Err(error) if error.io_error().is_some() || error.code() == ErrorCode::ZERO_RETURN => {
+                    return Some(plain);
+                }
+                Err(_) => return None,
+            }
+        }
+    }
 }
 
 fn listener(port: u16) -> tcp::Socket<'static> {
@@ -43,17 +65,8 @@ fn listener(port: u16) -> tcp::Socket<'static> {
     socket
 }
 
-/// A server's configuration with a certificate nobody vouches for.
-pub fn tls_config(versions: &[&'static rustls::SupportedProtocolVersion]) -> Arc<rustls::ServerConfig> {
-    let made = rcgen::generate_simple_self_signed(vec!["sip.example".to_owned()]).unwrap();
-    let key = rustls::pki_types::PrivateKeyDer::try_from(made.signing_key.serialize_der()).unwrap();
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let builder = rustls::ServerConfig::builder_with_provider(provider).with_protocol_versions(versions).unwrap();
-    Arc::new(builder.with_no_client_auth().with_single_cert(vec![made.cert.der().clone()], key).unwrap())
-}
-
 impl<F: FnMut(&[u8]) -> Says> Server<F> {
-    pub fn new(port: u16, tls: Option<Arc<rustls::ServerConfig>>, service: F) -> Server<F> {
+    pub fn new(port: u16, tls: Option<SslContext>, service: F) -> Server<F> {
         let mut queues = Queues::default();
         let mut inner = Interface::new(Config::new(HardwareAddress::Ip), &mut queues, clock(Instant::ZERO));
         inner.update_ip_addrs(|addresses| addresses.push(IpCidr::Ipv4(Ipv4Cidr::new(A, 24))).unwrap());
@@ -67,7 +80,11 @@ impl<F: FnMut(&[u8]) -> Says> Server<F> {
     fn accept(&mut self) {
         if self.sockets.get::<tcp::Socket<'_>>(self.listening).state() != tcp::State::Listen {
             let handle = std::mem::replace(&mut self.listening, self.sockets.add(listener(self.port)));
-            let tls = self.tls.clone().map(|config| ServerConnection::new(config).unwrap());
+            let tls = self.tls.as_ref().map(|context| {
+                let mut ssl = Ssl::new(context).unwrap();
+                ssl.set_accept_state();
+                SslStream::new(ssl, Pipe::default()).unwrap()
+            });
             self.calls.push(Call { handle, tls, open: false });
         }
     }
@@ -80,30 +97,29 @@ impl<F: FnMut(&[u8]) -> Says> Server<F> {
                 self.accepted += 1;
             }
             while socket.can_recv() {
-                let mut bytes = socket.recv(|bytes| (bytes.len(), bytes.to_vec())).unwrap();
-                if let Some(tls) = &mut call.tls {
-                    tls.read_tls(&mut &bytes[..]).unwrap();
-                    tls.process_new_packets().unwrap();
-                    bytes.clear();
-                    let _ = tls.reader().read_to_end(&mut bytes);
+                let bytes = socket.recv(|bytes| (bytes.len(), bytes.to_vec())).unwrap();
+                let plain = call.plain(bytes);
+                let says = match &plain {
+                    None => Says::Close,
+                    Some(plain) if plain.is_empty() => Says::Nothing,
+                    Some(plain) => (self.service)(plain),
+                };
+                let mut answer = Vec::new();
+                let end = |socket: &mut tcp::Socket<'_>| match says {
+                    Says::Nothing | Says::Bytes(_) => {}
+                    Says::Close => socket.close(),
+                    Says::Reset => socket.abort(),
+                };
+                match (&says, &mut call.tls) {
+                    (Says::Bytes(bytes), Some(tls)) => assert_eq!(tls.ssl_write(bytes).unwrap(), bytes.len()),
+                    (Says::Bytes(bytes), None) => answer.extend_from_slice(bytes),
+                    _ => {}
                 }
-                let says = if bytes.is_empty() { Says::Nothing } else { (self.service)(&bytes) };
-                match (says, &mut call.tls) {
-                    (Says::Nothing, _) => {}
-                    (Says::Bytes(answer), Some(tls)) => tls.writer().write_all(&answer).unwrap(),
-                    (Says::Bytes(answer), None) => assert_eq!(socket.send_slice(&answer), Ok(answer.len())),
-                    (Says::Close, _) => socket.close(),
-                    (Says::Reset, _) => socket.abort(),
+                answer.extend(call.tls.as_mut().map(|tls| tls.get_mut().take_outgoing()).unwrap_or_default());
+                if !answer.is_empty() {
+                    assert_eq!(socket.send_slice(&answer), Ok(answer.len()));
                 }
-                if let Some(tls) = &mut call.tls {
-                    let mut answer = Vec::new();
-                    while tls.wants_write() {
-                        tls.write_tls(&mut answer).unwrap();
-                    }
-                    if !answer.is_empty() {
-                        assert_eq!(socket.send_slice(&answer), Ok(answer.len()));
-                    }
-                }
+                end(socket);
             }
             if socket.state() == tcp::State::CloseWait {
                 socket.close();

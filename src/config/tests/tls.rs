@@ -1,0 +1,93 @@
+//! Files of certificates and keys: what is read of them, what is refused, and what a difference shows.
+
+use super::{GOOD, edited};
+use crate::config::{difference, parse_for};
+use crate::policy::intent::{MonitorKind, PemFile, SipProbe, TlsProbe};
+
+/// One of the files beside this one. Their keys protect nothing.
+fn path(name: &str) -> String {
+    format!("{}/src/config/tests/pem/{name}", env!("CARGO_MANIFEST_DIR"))
+}
+
+/// The same as the appliance reads it.
+pub(super) fn pem(name: &str) -> PemFile {
+    let path = path(name);
+    let text = std::fs::read(&path).unwrap();
+    PemFile { path, text }
+}
+
+/// The good file with a monitor over TLS that has these keys; names of files stand between angle brackets.
+fn file(keys: &str) -> String {
+    let keys = keys.replace('<', &path("")).replace('>', "");
+    edited(&[("kind = \"sip\"", &format!("kind = \"sip\"\ntransport = \"tls\"\n{keys}"))])
+}
+
+fn tls(keys: &str) -> TlsProbe {
+    let read = parse_for(64, "fairlead.toml", &file(keys)).unwrap_or_else(|errors| panic!("{errors}"));
+    let asked = read.intent.monitors.iter().next().unwrap().kind.clone();
+    let MonitorKind::Sip(SipProbe { tls, .. }) = asked else { panic!("not SIP") };
+    *tls
+}
+
+#[test]
+fn the_keys_about_tls_mean_what_they_say() {
+    assert_eq!(tls(""), TlsProbe::default());
+    let keys = "certificate = \"<probe.pem>\"\nkey = \"<probe-key.pem>\"\nverify = true\nca = \"<probe.pem>\"\n\
+                server_name = \"sip.example\"";
+    let expected = TlsProbe {
+        certificate: Some(pem("probe.pem")),
+        key: Some(pem("probe-key.pem")),
+        verify: true,
+        ca: Some(pem("probe.pem")),
+        server_name: Some("sip.example".into()),
+    };
+    assert_eq!(tls(keys), expected);
+    let both = TlsProbe { certificate: Some(pem("both.pem")), ..TlsProbe::default() };
+    assert_eq!(tls("certificate = \"<both.pem>\""), both);
+    assert!(!format!("{both:?}").contains("PRIVATE"), "a key is never shown");
+}
+
+#[test]
+fn what_cannot_work_is_refused_with_a_remedy() {
+    let rows = [
+        ("certificate = \"probe.pem\"", "it is not a whole path"),
+        ("certificate = \"<none.pem>\"", "No such file"),
+        ("certificate = \"<../second_pair.toml>\"", "it holds no PEM text"),
+        ("certificate = \"<probe.pem>\"", "probe.pem holds no private key without a passphrase that can be read"),
+        ("certificate = \"<probe-key.pem>\"", "probe-key.pem holds no certificate that can be read"),
+        (
+            "certificate = \"<probe.pem>\"\nkey = \"<other-key.pem>\"",
+            "other-key.pem does not belong to the certificate",
+        ),
+        ("certificate = \"<probe.pem>\"\nkey = \"<passphrase-key.pem>\"", "holds no private key without a passphrase"),
+        ("key = \"<probe-key.pem>\"", "key without certificate"),
+        ("ca = \"<probe.pem>\"", "ca without verify = true"),
+        ("verify = true\nca = \"<probe-key.pem>\"", "probe-key.pem holds no certificate"),
+        ("server_name = \"10.20.0.11\"", "is not a name"),
+        ("server_name = \"sip example\"", "is not a name"),
+        ("verify = \"yes\"", "verify"),
+    ];
+    for (keys, expected) in rows {
+        let errors = parse_for(64, "fairlead.toml", &file(keys)).err().unwrap_or_else(|| panic!("{keys}: accepted"));
+        let shown = errors.to_string().split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(shown.contains(expected), "{keys}: {shown}");
+        assert!(errors.errors.iter().all(|finding| !finding.remedy.is_empty()), "{keys}: {shown}");
+    }
+    let over_udp = file("verify = true").replace("transport = \"tls\"", "transport = \"udp\"");
+    let shown = parse_for(64, "fairlead.toml", &over_udp).err().map(|errors| errors.to_string()).unwrap_or_default();
+    assert!(shown.contains("the key verify does not apply to transport = \"udp\""), "{shown}");
+}
+
+#[test]
+fn another_certificate_at_the_same_place_is_a_difference() {
+    let before = parse_for(64, "fairlead.toml", &file("certificate = \"<both.pem>\"")).unwrap();
+    let mut after = parse_for(64, "fairlead.toml", &file("certificate = \"<both.pem>\"")).unwrap();
+    assert_eq!(difference(&before, &after), []);
+    let MonitorKind::Sip(probe) = &mut after.intent.monitors[0].kind else { panic!("not SIP") };
+    probe.tls.certificate.as_mut().unwrap().text.push(b'\n');
+    let changes = difference(&before, &after);
+    assert_eq!(changes.len(), 1, "{changes:?}");
+    assert!(changes[0].live && changes[0].to_string().contains("certificate /"), "{}", changes[0]);
+    let plain = parse_for(64, "fairlead.toml", GOOD).unwrap();
+    assert!(difference(&plain, &before).iter().all(|change| change.live));
+}
