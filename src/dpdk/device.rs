@@ -67,7 +67,8 @@ impl<'a> Device<'a> {
     }
 
     /// The arguments the driver is given: those written, and where they leave it open, as many queue pairs as there are
-    /// receive queues wanted, and for the kernel's packet socket a ring of the given size.
+    /// receive queues wanted, for the kernel's packet socket a ring of the given size, and for libpcap the interface's own
+    /// MAC: its driver counts addresses up from one that is the same in every process of every machine.
     pub(super) fn full_arguments(&self, queues: u16, ring: PacketRing) -> Cow<'a, str> {
         let mut arguments = Cow::Borrowed(self.arguments);
         let mut add = |key: &str, value: String| {
@@ -87,6 +88,9 @@ impl<'a> Device<'a> {
             add("framesz", PACKET_RING_FRAME.to_string());
             add("blocksz", PACKET_RING_BLOCK.to_string());
             add("framecnt", (ring as u32 / PACKET_RING_FRAME).to_string());
+        }
+        if self.is("net_pcap") && self.argument("iface").is_some() && self.argument("phy_mac").is_none() {
+            add("phy_mac", "1".to_owned());
         }
         arguments
     }
@@ -131,6 +135,9 @@ mod tests {
             ("net_af_packet0,iface=x", 2, "iface=x,qpairs=2,framesz=2048,blocksz=131072,framecnt=4096"),
             ("net_af_packet0,iface=x,qpairs=1,framecnt=64", 2, "iface=x,qpairs=1,framecnt=64"),
             ("net_vhost0,iface=/tmp/s", 3, "iface=/tmp/s,queues=3"),
+            ("net_pcap0,iface=x", 1, "iface=x,phy_mac=1"),
+            ("net_pcap0,iface=x,phy_mac=0", 1, "iface=x,phy_mac=0"),
+            ("net_pcap0,rx_iface_in=x,tx_iface=x", 1, "rx_iface_in=x,tx_iface=x"),
         ];
         for (text, queues, expected) in rows {
             assert_eq!(Device::parse(text).full_arguments(queues, PacketRing::Long), expected, "{text}");
