@@ -12,6 +12,7 @@ mod device;
 mod eal;
 mod error;
 mod frame;
+mod growing;
 mod large_pages;
 mod log;
 mod mempool;

@@ -3,10 +3,11 @@
 //! Owns what keeps a port open, and the turns of those that share a transmit queue. Moves no frame: see `queue`.
 
 use super::attach::Attached;
+use super::growing::Growing;
 use super::mempool::Pool;
 use super::rss::Hashing;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 
 /// What does not change about a port while it is open.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,6 +34,8 @@ pub(super) struct Nic {
     pub(super) turns: Vec<Turns>,
     /// Frames dropped at receive because they cannot be made one segment. Written by workers, on the odd path only.
     pub(super) unusable: AtomicU64,
+    /// The driver's counters, in the order of `Ports::stats`. Touched by management only.
+    pub(super) counted: Mutex<Growing<7>>,
     pub(super) pool: Arc<Pool>,
 }
 

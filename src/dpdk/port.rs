@@ -17,8 +17,8 @@ use super::rss::{self, Hashing, Rss};
 use crate::io::PortStats;
 use dpdk_sys::{rte_eth_conf, rte_eth_dev_info};
 use std::ffi::CStr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// Descriptors of a ring, where the driver and the pool allow as many.
 const RING: u16 = 1024;
@@ -106,21 +106,20 @@ impl Ports {
         Link { up, mbps: (mbps != 0 && mbps != u32::MAX).then_some(mbps) }
     }
 
-    /// The counters of a port; zeros for a port that is not there.
+    /// The counters of a port since it was opened; zeros for a port that is not there. What a driver counted between the
+    /// last look and a start from zero is lost.
     pub fn stats(&self, port: usize) -> PortStats {
         let Some(nic) = self.open.get(port) else { return PortStats::default() };
         let mut raw = dpdk_sys::rte_eth_stats::default();
         // SAFETY: the port is open, and the counters are a variable of ours.
-        unsafe { dpdk_sys::rte_eth_stats_get(nic.id(), &mut raw) };
-        PortStats {
-            rx_frames: raw.ipackets,
-            rx_bytes: raw.ibytes,
-            rx_missed: raw.imissed + raw.rx_nombuf,
-            rx_errors: raw.ierrors + nic.unusable.load(Ordering::Relaxed),
-            tx_frames: raw.opackets,
-            tx_bytes: raw.obytes,
-            tx_errors: raw.oerrors,
-        }
+        let rc = unsafe { dpdk_sys::rte_eth_stats_get(nic.id(), &mut raw) };
+        let missed = raw.imissed.saturating_add(raw.rx_nombuf);
+        let now = [raw.ipackets, raw.ibytes, missed, raw.ierrors, raw.opackets, raw.obytes, raw.oerrors];
+        let mut counted = nic.counted.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = if rc < 0 { counted.last() } else { now };
+        let [rx_frames, rx_bytes, rx_missed, damaged, tx_frames, tx_bytes, tx_errors] = counted.read(now);
+        let rx_errors = damaged.saturating_add(nic.unusable.load(Ordering::Relaxed));
+        PortStats { rx_frames, rx_bytes, rx_missed, rx_errors, tx_frames, tx_bytes, tx_errors }
     }
 
     /// Buffers nobody holds, and all there are.
@@ -293,7 +292,8 @@ impl<'a> Draft<'a> {
             hashing: self.hashing,
         };
         let turns = (0..self.tx_queues).map(|_| Turns::default()).collect();
-        Ok(Nic { attached: self.attached, facts, turns, unusable: AtomicU64::new(0), pool: Arc::clone(pool) })
+        let (unusable, counted) = (AtomicU64::new(0), Mutex::default());
+        Ok(Nic { attached: self.attached, facts, turns, unusable, counted, pool: Arc::clone(pool) })
     }
 }
 
