@@ -53,9 +53,9 @@ words! {
     }
     /// Whether a virtual server serves clients.
     VirtualServerState {
-        /// A member is active.
+        /// A member is active, and not down.
         Up = "up",
-        /// None is.
+        /// None is, or one that is down: forced, or kept as the last.
         Down = "down",
         /// The file says that it is not enabled.
         Disabled = "disabled",

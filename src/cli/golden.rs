@@ -210,6 +210,17 @@ fn one_screen() {
 }
 
 #[test]
+fn pool_force_warns_of_a_member_that_is_down() {
+    let mut rows = members();
+    let warning = "warning: sip-b is active but down: sip-options: no answer in 400ms\n";
+    (rows[1].role, rows[1].reason) = (Role::Active, "sip-options: no answer in 400ms".into());
+    assert!(!shown("pool force pair-1 sip-b", &rows).contains("warning"));
+    rows[1].state = MemberState::Down;
+    assert!(shown("pool force pair-1 sip-b", &rows).ends_with(warning));
+    assert!(!shown("members", &rows).contains("warning"));
+}
+
+#[test]
 fn members_table() {
     insta::assert_snapshot!(shown("members", members()));
 }

@@ -102,7 +102,11 @@ impl Controller {
             return Err(AdminError::new(Code::Refused, message));
         }
         self.pools.force(pool_id, Some(id));
-        self.log(LogLevel::Info, format!("pool {pool}: {member} forced active by the operator"));
+        let (level, although) = match self.is_down(id) {
+            true => (LogLevel::Warn, " although it is down"),
+            false => (LogLevel::Info, ""),
+        };
+        self.log(level, format!("pool {pool}: {member} forced active by the operator{although}"));
         self.when_installed(request_id, Then::Members(pool.into()), now);
         Ok(None)
     }

@@ -121,8 +121,9 @@ impl Controller {
                 pool: self.pool_name(server.pool),
                 state: match (server.enabled, pool.active) {
                     (false, _) => VirtualServerState::Disabled,
-                    (true, Some(_)) => VirtualServerState::Up,
-                    (true, None) => VirtualServerState::Down,
+                    (true, Some(active)) if !self.is_down(active) => VirtualServerState::Up,
+                    // A member that is forced, or kept as the last, may be active and down: it serves nobody.
+                    (true, _) => VirtualServerState::Down,
                 },
                 active: pool.active.map(|id| self.intent.members[id].name.clone()),
                 choice: if pool.forced.is_some() { Choice::Forced } else { Choice::Auto },
@@ -131,6 +132,11 @@ impl Controller {
             }
         };
         self.intent.virtual_servers.iter().map(row).collect()
+    }
+
+    /// What the monitors say, whatever the operator has set.
+    pub(super) fn is_down(&self, member: MemberId) -> bool {
+        self.probing.monitors().verdict(member).state == State::Down
     }
 
     pub(super) fn snat_rows(&self) -> Vec<SnatRow> {

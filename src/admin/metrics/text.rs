@@ -142,7 +142,12 @@ fn port(page: &mut Page, row: &PortRow) {
 
 fn virtual_server(page: &mut Page, row: &VirtualServerRow) {
     let labels = [("virtual_server", row.name.as_str()), ("pool", row.pool.as_str())];
-    page.gauge("virtual_server_up", "1 while a member is active.", &labels, flag(row.state == VirtualServerState::Up));
+    page.gauge(
+        "virtual_server_up",
+        "1 while a member that is not down is active.",
+        &labels,
+        flag(row.state == VirtualServerState::Up),
+    );
 }
 
 fn member(page: &mut Page, row: &MemberRow) {

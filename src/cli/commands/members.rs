@@ -17,3 +17,13 @@ pub(super) fn show(data: Value, now: Wall) -> Shown {
         ]
     })
 }
+
+/// After `pool force`: a member that is forced although it is down serves nobody, and the operator should know.
+pub(super) fn forced(data: Value, now: Wall) -> Shown {
+    let rows: Vec<MemberRow> = from_value(data.clone())?;
+    let mut text = show(data, now)?;
+    for row in rows.iter().filter(|row| row.role == Role::Active && row.state == MemberState::Down) {
+        text += &paragraph(&format!("warning: {} is active but down: {}", row.name, row.reason));
+    }
+    Ok(text)
+}

@@ -328,7 +328,7 @@ impl Ask {
             Ask::Member(Member::Drain(of)) => of.set(AdminState::Draining),
             Ask::Member(Member::Offline(of)) => of.set(AdminState::Offline),
             Ask::Pool(Pool::Force { of: OfPool { once, pool }, member }) => {
-                once.of(Request::PoolForce { pool, member }, members::show)
+                once.of(Request::PoolForce { pool, member }, members::forced)
             }
             Ask::Pool(Pool::Auto(OfPool { once, pool })) => once.of(Request::PoolAuto { pool }, members::show),
             Ask::Exclude(Exclude::List(OfPool { once, pool })) => once.of(Request::ExcludeList { pool }, exclude::show),

@@ -279,3 +279,22 @@ fn metrics_that_cannot_be_served_are_an_alarm_until_they_are_and_follow_the_file
     let Data::Status(status) = bench.ask(Request::Status {}).unwrap().unwrap().data else { panic!() };
     assert_eq!(status.name, "lead-2");
 }
+
+#[test]
+fn a_virtual_server_whose_active_member_is_down_is_not_up() {
+    let mut bench = Bench::settled();
+    let state = |bench: &mut Bench| match bench.ask(Request::VirtualServers {}) {
+        Some(Ok(Answered { data: Data::VirtualServers(rows), .. })) => rows[0].state,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(state(&mut bench), VirtualServerState::Up);
+    bench.ask(force("sip-b")).unwrap().unwrap();
+    assert_eq!((bench.active().as_deref(), state(&mut bench)), (Some("sip-b"), VirtualServerState::Down));
+    assert_eq!(bench.logged("sip-b forced active by the operator although it is down"), 1);
+    bench.hosts[B].manner = Manner::Answers(200);
+    bench.run(1_000);
+    assert_eq!(state(&mut bench), VirtualServerState::Up);
+    bench.hosts[B].manner = Manner::Refuses;
+    bench.run(1_000);
+    assert_eq!((bench.active().as_deref(), state(&mut bench)), (Some("sip-b"), VirtualServerState::Down));
+}
