@@ -86,9 +86,12 @@ fn pass(engine: &mut Engine, packet: &mut Packet, frame: &mut [u8], port: PortId
     }
 }
 
-/// Classify, steer, decide, apply.
+/// Leave by the kept route; or else classify, steer, decide, apply.
 #[inline(never)]
 fn decide(engine: &mut Engine, packet: &Packet, lookup: Lookup, frame: &mut [u8], port: PortId, now: Instant) {
+    if let Some(departure) = engine.by_kept_route(packet, port, &lookup) {
+        return send(packet, frame, &departure);
+    }
     let classified = engine.classify_found(packet, port, &lookup);
     black_box(STEERING.worker(packet, classified.path, engine.snapshot()));
     match engine.decide_at_once(packet, classified, now) {

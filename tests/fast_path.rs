@@ -1,6 +1,6 @@
 //! Cached routes change nothing but speed.
 //!
-//! Two engines see the same conversations under the same changing snapshots: one caches the routes of flows, the other does not.
+//! Two engines see the same conversations under the same changing snapshots: one caches routes, of flows and of what has none, the other does not.
 //! After every packet both have said the same, and remember the same. So have two of which one forgets at once what a
 //! reload takes, and the other as slowly as can be.
 
@@ -151,8 +151,14 @@ impl Twins {
         self.quick.look_up(&headers, &mut lookup);
         self.quick.prefetch_entry(&mut lookup);
         let cached = headers.tuple().is_some_and(|tuple| self.quick.is_cached(&tuple));
-        let verdict = match self.quick.by_cached_route(&headers, port, &lookup, self.now) {
-            Some(departure) => Verdict::Forward(departure.forward),
+        let by_flow = self.quick.by_cached_route(&headers, port, &lookup, self.now).map(|it| it.forward);
+        let kept = if by_flow.is_none() { self.quick.by_kept_route(&headers, port, &lookup) } else { None };
+        let kept = kept.map(|it| it.forward);
+        if let Some(tuple) = headers.tuple().filter(|_| kept.is_some()) {
+            *self.hits.entry(format!("{} without a flow", tuple.protocol)).or_default() += 1;
+        }
+        let verdict = match by_flow.or(kept) {
+            Some(forward) => Verdict::Forward(forward),
             None => self.quick.decide(&headers, self.quick.classify(&headers, port), self.now),
         };
         assert_eq!(verdict, slow, "{packet:?}");
@@ -325,7 +331,9 @@ fn a_cached_route_is_what_the_slow_path_says() {
         twins.hits.into_iter().for_each(|(path, count)| *hits.entry(path).or_default() += count);
     }
     println!("{hits:#?}");
-    for path in ["tcp inward", "tcp outward", "tcp direct", "tcp hairpin", "udp inward", "udp outward", "udp direct"] {
+    let with_flow =
+        ["tcp inward", "tcp outward", "tcp direct", "tcp hairpin", "udp inward", "udp outward", "udp direct"];
+    for path in with_flow.into_iter().chain(["tcp without a flow", "udp without a flow"]) {
         assert!(hits.get(path).is_some_and(|&count| count >= 10), "{path}: hardly ever cached");
     }
 }

@@ -1,15 +1,15 @@
 //! The one place where a packet is decided about.
 //!
-//! Owns the fork: a packet of a flow whose route is cached leaves by it; any other takes its [`Path`], each in a file of its
-//! own. Nothing is decided here but ARP.
+//! Owns the fork: a packet that leaves by no cached route takes its [`Path`], each in a file of its own. Nothing is decided here
+//! but ARP.
 
 use super::Engine;
-use super::path::{Classified, Lookup, Path};
+use super::path::{Classified, Path};
 use super::verdict::{Departure, DropReason, PuntReason, Verdict};
 use super::walk::Walk;
 use crate::flow::key::Key;
 use crate::policy::adjacency::{Neighbour, NextHop};
-use crate::policy::intent::{MemberId, PortId};
+use crate::policy::intent::MemberId;
 use crate::policy::snapshot::AddressClass;
 use crate::time::Instant;
 use crate::wire::arp::{Arp, Operation};
@@ -17,19 +17,6 @@ use crate::wire::reply::Reply;
 use crate::wire::{Kind, Mac, Packet, Rewrite};
 
 impl Engine {
-    /// How a packet leaves whose flow has a cached route. `None`: it is to be classified and decided about, and nothing has
-    /// happened yet.
-    #[inline(always)]
-    pub fn by_cached_route(
-        &mut self,
-        packet: &Packet,
-        port: PortId,
-        lookup: &Lookup,
-        now: Instant,
-    ) -> Option<Departure<'_>> {
-        self.state.by_cached_route(&self.snapshot, packet, port, lookup.hint, now)
-    }
-
     /// The verdict on a packet; `classified` is what [`Engine::classify`] said of it, of the present snapshot.
     pub fn decide(&mut self, packet: &Packet, classified: Classified, now: Instant) -> Verdict {
         match self.decide_at_once(packet, classified, now) {
@@ -71,8 +58,12 @@ impl<'a> Walk<'a> {
         match self.classified.path {
             Path::ServiceIn(at) => self.datagram_in_at_once(at),
             Path::ServiceOut(at) => self.datagram_out_at_once(at),
-            Path::Outward(sender) if !self.is_routed_outward(sender) => None,
-            Path::Outward(_) | Path::Transit => self.routed(Rewrite::default(), self.packet.dst()),
+            Path::Outward(sender) if self.is_routed_outward(sender) => {
+                let departure = self.routed(Rewrite::default(), self.packet.dst())?;
+                self.state.keep_route(self.packet, &self.classified, departure.forward.egress);
+                Some(departure)
+            }
+            Path::Transit => self.routed(Rewrite::default(), self.packet.dst()),
             _ => None,
         }
     }

@@ -1,16 +1,105 @@
 //! How a packet leaves.
 //!
-//! Owns the way out of every forwarded packet: route, next hop, time to live, MTU, identification. Whether it is translated,
-//! and to what, is decided before.
+//! Owns the way out of every forwarded packet: cached route, or route and next hop; time to live, MTU, identification. Whether it
+//! is translated, and to what, is decided before. A cached route is what the slow path said of a side of a flow, or of a packet
+//! that has no flow, and nothing else: until another snapshot is installed, data that has one needs no question about owners,
+//! lost members, routes or neighbours.
 
 use super::events::EngineEvent;
-use super::state::State;
+use super::path::{Classified, Lookup};
+use super::state::{Engine, State};
 use super::verdict::{Departure, DropReason, Egress, Forward, Verdict};
 use super::walk::Walk;
+use crate::flow::key::Key;
+use crate::flow::{CachedRoute, SlotHint, Tag};
+use crate::policy::Snapshot;
 use crate::policy::adjacency::{EgressId, Neighbour};
+use crate::policy::intent::{InterfaceId, PortId};
+use crate::time::Instant;
 use crate::wire::reply::IcmpError;
 use crate::wire::{Packet, Rewrite, Tuple};
 use std::net::Ipv4Addr;
+
+impl Engine {
+    /// How a packet leaves whose flow has a cached route. `None`: it is to be classified and decided about, and nothing has happened
+    /// yet.
+    #[inline(always)]
+    pub fn by_cached_route(
+        &mut self,
+        packet: &Packet,
+        port: PortId,
+        lookup: &Lookup,
+        now: Instant,
+    ) -> Option<Departure<'_>> {
+        self.state.by_cached_route(&self.snapshot, packet, port, lookup.hint, now)
+    }
+
+    /// How a packet leaves unchanged that has no flow, if its route was kept. `None`: as above.
+    #[inline(always)]
+    pub fn by_kept_route(&self, packet: &Packet, port: PortId, lookup: &Lookup) -> Option<Departure<'_>> {
+        self.state.by_kept_route(&self.snapshot, packet, port, lookup.without_flow()?)
+    }
+}
+
+impl State {
+    /// How a packet leaves that changes nothing about its flow, which `hint` leads to, if the route of its side is cached.
+    /// `None`: nothing has happened yet.
+    #[inline(always)]
+    pub(super) fn by_cached_route<'a>(
+        &mut self,
+        snapshot: &'a Snapshot,
+        packet: &Packet,
+        port: PortId,
+        hint: SlotHint,
+        now: Instant,
+    ) -> Option<Departure<'a>> {
+        let number = self.snapshot_number;
+        let (rewrite, (id, egress)) =
+            self.flows.pass(hint, packet, now, |route| open(route, number, snapshot, packet, port))?;
+        Some(Departure { forward: Forward { rewrite: self.identified(packet, rewrite), egress: id }, egress })
+    }
+
+    /// How a packet leaves unchanged that has no flow, if its route was kept.
+    #[inline(always)]
+    fn by_kept_route<'a>(
+        &self,
+        snapshot: &'a Snapshot,
+        packet: &Packet,
+        port: PortId,
+        tag: Tag,
+    ) -> Option<Departure<'a>> {
+        let route = self.routes.find(tag, &Key::of_packet(packet));
+        let (egress_id, egress) = open(route, self.snapshot_number, snapshot, packet, port)?;
+        Some(Departure { forward: Forward { rewrite: Rewrite::default(), egress: egress_id }, egress })
+    }
+
+    /// A packet without a flow leaves unchanged by this way out, and nothing is remembered of it: so do others like it, as long as
+    /// the snapshot is the same.
+    pub(super) fn keep_route(&mut self, packet: &Packet, classified: &Classified, egress: EgressId) {
+        let Some(tag) = classified.tag.filter(|_| self.caches_routes) else { return };
+        let Ok(egress) = u16::try_from(egress.0) else { return };
+        let route = CachedRoute { snapshot: self.snapshot_number, interface: classified.interface.0, egress };
+        self.routes.keep(tag, Key::of_packet(packet), route);
+    }
+}
+
+/// The way out of a cached route, if it is good for a packet that came in on `port`, and the packet may leave by it.
+#[inline(always)]
+fn open<'a>(
+    route: CachedRoute,
+    number: u32,
+    snapshot: &'a Snapshot,
+    packet: &Packet,
+    port: PortId,
+) -> Option<(EgressId, &'a Egress)> {
+    let (id, interface) = (EgressId(u32::from(route.egress)), InterfaceId(route.interface));
+    let is_good = route.snapshot == number && snapshot.is_ingress(interface, port, packet.rx);
+    if !is_good {
+        return None;
+    }
+    let egress = snapshot.egress(id);
+    may_leave(packet, egress).then_some((id, egress))
+}
 
 impl<'a> Walk<'a> {
     /// The packet leaves as it is.

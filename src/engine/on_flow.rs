@@ -1,47 +1,14 @@
 //! A packet of an existing flow.
 //!
-//! Owns the use of a flow, and its cached routes. A route is cached for a side of a flow that its packet has met on the slow
-//! path (not by the packet that makes the flow): from then on, until another snapshot is installed, data of that side needs
-//! no question about owners, lost members, routes or neighbours. The route is what the slow path said, nothing else.
+//! Owns the use of a flow. Its route is cached for a side whose packet has met it here (not by the packet that makes the flow):
+//! from then on, until another snapshot is installed, data of that side leaves by it.
 
-use super::forward::may_leave;
 use super::path::Path;
 use super::revalidate::lost;
-use super::state::State;
-use super::verdict::{Departure, DropReason, Forward, Verdict};
+use super::verdict::{DropReason, Verdict};
 use super::walk::Walk;
-use crate::flow::{CachedRoute, Direction, FlowId, PathKind, SlotHint};
-use crate::policy::Snapshot;
-use crate::policy::adjacency::EgressId;
-use crate::policy::intent::{InterfaceId, PortId};
-use crate::time::Instant;
-use crate::wire::{Kind, Packet, Tuple};
-
-impl State {
-    /// How a packet leaves that changes nothing about its flow, which `hint` leads to, if the route of its side is cached.
-    /// `None`: nothing has happened yet.
-    #[inline(always)]
-    pub(super) fn by_cached_route<'a>(
-        &mut self,
-        snapshot: &'a Snapshot,
-        packet: &Packet,
-        port: PortId,
-        hint: SlotHint,
-        now: Instant,
-    ) -> Option<Departure<'a>> {
-        let number = self.snapshot_number;
-        let (rewrite, (id, egress)) = self.flows.pass(hint, packet, now, |route| {
-            let (id, interface) = (EgressId(u32::from(route.egress)), InterfaceId(route.interface));
-            let is_good = route.snapshot == number && snapshot.is_ingress(interface, port, packet.rx);
-            if !is_good {
-                return None;
-            }
-            let egress = snapshot.egress(id);
-            may_leave(packet, egress).then_some((id, egress))
-        })?;
-        Some(Departure { forward: Forward { rewrite: self.identified(packet, rewrite), egress: id }, egress })
-    }
-}
+use crate::flow::{CachedRoute, Direction, FlowId, PathKind};
+use crate::wire::{Kind, Tuple};
 
 impl Walk<'_> {
     /// The packet belongs to a flow.

@@ -62,7 +62,7 @@ pub struct Classified {
 pub struct Lookup {
     /// The service port that a datagram is to or from.
     port: Option<DatagramPort>,
-    /// What its flow is looked up by, if it can have one.
+    /// What its flow is looked up by, if it can have one; and if it has none, its kept route.
     tag: Option<Tag>,
     /// Where its flow very probably is, once its index cell was read.
     pub(super) hint: SlotHint,
@@ -71,6 +71,12 @@ pub struct Lookup {
 impl Lookup {
     /// Nothing was found out.
     pub const NOTHING: Lookup = Lookup { port: None, tag: None, hint: SlotHint::NONE };
+
+    /// What a kept route is looked up by, of a packet that can have one and certainly has no flow.
+    #[inline(always)]
+    pub(super) fn without_flow(&self) -> Option<Tag> {
+        self.tag.filter(|_| self.hint == SlotHint::NONE)
+    }
 }
 
 impl Path {

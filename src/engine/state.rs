@@ -6,7 +6,7 @@ use super::events::{EngineEvent, EngineEvents};
 use super::flow_book::{FlowBook, is_live};
 use super::identification::{Identifications, Share};
 use super::limiter::Limiter;
-use crate::flow::{Flow, FlowId, FlowTable, SnatPorts, Speakers};
+use crate::flow::{Flow, FlowId, FlowTable, RouteCache, SnatPorts, Speakers};
 use crate::policy::intent::MemberId;
 use crate::policy::{Epoch, Life, Snapshot};
 use crate::time::{Duration, Instant};
@@ -40,6 +40,8 @@ pub(super) struct State {
     pub(super) resets: Option<u32>,
     /// Counts installed snapshots, from 1: what cached routes are good in. It comes round after 2^32, which no flow outlives.
     pub(super) snapshot_number: u32,
+    /// How packets leave that have no flow.
+    pub(super) routes: RouteCache,
     pub(super) caches_routes: bool,
     seed: u64,
 }
@@ -56,6 +58,7 @@ impl Engine {
             events: EngineEvents::default(),
             resets: None,
             snapshot_number: 1,
+            routes: RouteCache::new(),
             caches_routes: true,
             seed,
         };

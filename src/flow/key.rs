@@ -66,6 +66,13 @@ pub struct Key<A: KeyAddress = Ipv4Addr> {
     rest: u64,
 }
 
+impl<A: KeyAddress> Default for Key<A> {
+    /// The key of no packet.
+    fn default() -> Key<A> {
+        Key { addresses: A::Pair::default(), rest: 0 }
+    }
+}
+
 impl<A: KeyAddress> Key<A> {
     /// The key of a tuple.
     #[inline]

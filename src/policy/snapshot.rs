@@ -207,7 +207,7 @@ impl Snapshot {
     /// Frames that come in on this port with this address are for `interface`: [`Snapshot::ingress_interface`] says so too.
     #[inline(always)]
     pub fn is_ingress(&self, interface: InterfaceId, port: PortId, rx: RxKey) -> bool {
-        self.ingress.get(interface.index()).is_some_and(|of| *of == (rx, port))
+        self.ingress.get(usize::from(interface.0)).is_some_and(|of| *of == (rx, port))
     }
 
     /// The interface itself.

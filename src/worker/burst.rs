@@ -121,19 +121,25 @@ impl<P: Port> Pipeline<P> {
                 None => self.decide(frame, place, origin, now),
             }
         }
-        // Whose flow is here is this worker's.
+        // Whose flow is here, or whose route, is this worker's.
         if origin == Origin::Nic {
             self.hand_off.arrived_here(cached);
         }
     }
 
-    /// A frame that leaves by no cached route is classified, handed off to its worker, or decided about here. Not inlined: the loop
-    /// over the burst keeps the registers.
+    /// A frame that leaves by no flow's cached route leaves by the one kept for it, or is classified, handed off to its worker, or
+    /// decided about here. Not inlined: the loop over the burst keeps the registers.
     #[inline(never)]
     fn decide(&mut self, frame: P::Frame, place: &Place, origin: Origin, now: Instant) {
         let Place { packet, lookup, port, malformed } = place;
         if let Some(malformed) = *malformed {
             return self.out.ports.counters.dropped(reason(malformed));
+        }
+        if let Some(Departure { forward, egress }) = self.engine.by_kept_route(packet, *port, lookup) {
+            if origin == Origin::Nic {
+                self.hand_off.arrived_here(1);
+            }
+            return self.out.ports.depart(frame, packet, &forward.rewrite, egress);
         }
         let classified = self.engine.classify_found(packet, *port, lookup);
         if origin == Origin::Nic

@@ -32,18 +32,18 @@ impl<P: Port> Ports<P> {
     /// Receives up to a burst of frames.
     #[inline]
     pub(super) fn receive(&mut self, port: PortId, into: &mut Vec<P::Frame>) -> usize {
-        self.ports[port.index()].receive(into)
+        self.ports[usize::from(port.0)].receive(into)
     }
 
     /// An empty frame of this length; `None` when the port has no buffer left.
     pub(super) fn allocate(&mut self, port: PortId, length: usize) -> Option<P::Frame> {
-        self.ports.get_mut(port.index())?.allocate(length)
+        self.ports.get_mut(usize::from(port.0))?.allocate(length)
     }
 
     /// Queues a frame that is ready.
     #[inline]
     pub(super) fn queue(&mut self, port: PortId, frame: P::Frame) {
-        self.queues[port.index()].push(frame);
+        self.queues[usize::from(port.0)].push(frame);
     }
 
     /// Changes the frame as data says, lowers its TTL, writes its link header, and queues it; or counts that it has no headroom.
@@ -98,7 +98,7 @@ impl<P: Port> Ports<P> {
 
     /// A frame made by management, or here, from nothing.
     pub(super) fn originate(&mut self, port: PortId, bytes: &[u8]) {
-        if port.index() >= self.ports.len() {
+        if usize::from(port.0) >= self.ports.len() {
             return;
         }
         self.counters.originated += 1;

@@ -1,0 +1,110 @@
+//! How packets leave that have no flow and leave unchanged.
+//!
+//! Owns [`RouteCache`]: the route that the slow path found for a packet whatever came before it, kept under the packet's whole key
+//! as a flow keeps it, and good as long as the caller's snapshot is the same. A line is lost when another packet takes its place:
+//! the slow path is asked again, and nothing else happens.
+
+use super::key::{Key, KeyAddress, Tag};
+use super::table::CachedRoute;
+use std::net::Ipv4Addr;
+
+/// Lines, a power of two: 1 MB of memory.
+const LINES: usize = 1 << 15;
+/// A line that is good is given to another packet one time in so many: of many more packets than lines most would only
+/// overwrite each other, and of two that share a line one keeps it.
+const PERSISTENCE: u32 = 8;
+
+/// The routes of packets without a flow that one worker has seen.
+pub struct RouteCache<A: KeyAddress = Ipv4Addr> {
+    lines: Box<[Line<A>]>,
+    refused: u32,
+}
+
+/// Two of them in a cache line.
+#[derive(Clone, Copy)]
+#[repr(align(32))]
+struct Line<A: KeyAddress> {
+    key: Key<A>,
+    route: CachedRoute,
+}
+
+impl<A: KeyAddress> RouteCache<A> {
+    /// An empty one. All its memory is taken and touched here.
+    pub fn new() -> RouteCache<A> {
+        let blank = |_| Line { key: Key::default(), route: CachedRoute::NONE };
+        RouteCache { lines: (0..LINES).map(blank).collect(), refused: 0 }
+    }
+
+    /// The route of the packet with this key, in whatever snapshot.
+    #[inline(always)]
+    pub fn find(&self, tag: Tag, key: &Key<A>) -> CachedRoute {
+        match self.lines.get(place(tag)) {
+            Some(line) if line.key == *key => line.route,
+            _ => CachedRoute::NONE,
+        }
+    }
+
+    /// Keeps the route of a packet, unless another one's that is good in the same snapshot has the line: see [`PERSISTENCE`].
+    pub fn keep(&mut self, tag: Tag, key: Key<A>, route: CachedRoute) {
+        let Some(line) = self.lines.get_mut(place(tag)) else { return };
+        if line.route.snapshot == route.snapshot && line.key != key {
+            self.refused = self.refused.wrapping_add(1);
+            if !self.refused.is_multiple_of(PERSISTENCE) {
+                return;
+            }
+        }
+        *line = Line { key, route };
+    }
+}
+
+impl<A: KeyAddress> Default for RouteCache<A> {
+    fn default() -> RouteCache<A> {
+        RouteCache::new()
+    }
+}
+
+#[inline(always)]
+fn place(tag: Tag) -> usize {
+    tag.0 as usize % LINES
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::{Endpoint, Protocol, Tuple};
+
+    const ROUTE: CachedRoute = CachedRoute { snapshot: 3, interface: 1, egress: 2 };
+
+    fn key(port: u16) -> Key {
+        let end = |last, port| Endpoint::new(Ipv4Addr::new(10, 20, 0, last), port);
+        Key::of(&Tuple::new(Protocol::Udp, end(11, 5060), end(100, port)))
+    }
+
+    #[test]
+    fn a_line_is_its_packets_and_of_one_snapshot() {
+        let (mut cache, tag) = (RouteCache::new(), Tag(7));
+        assert_eq!(cache.find(tag, &Key::default()), CachedRoute::NONE);
+        cache.keep(tag, key(1), ROUTE);
+        assert_eq!(cache.find(tag, &key(1)), ROUTE);
+        assert_eq!(cache.find(tag, &key(2)), CachedRoute::NONE, "another packet with the same tag");
+        let next = CachedRoute { snapshot: 4, ..ROUTE };
+        cache.keep(tag, key(2), next);
+        let found = [1, 2].map(|port| cache.find(tag, &key(port)));
+        assert_eq!(found, [CachedRoute::NONE, next], "an old line gives way at once");
+    }
+
+    #[test]
+    fn a_good_line_gives_way_one_time_in_a_few() {
+        let (mut cache, tag) = (RouteCache::new(), Tag(u32::MAX));
+        cache.keep(tag, key(0), ROUTE);
+        let mut taken = |port: &u16| {
+            cache.keep(tag, key(*port), ROUTE);
+            cache.find(tag, &key(*port)) == ROUTE
+        };
+        let given: Vec<u16> = (1..=2 * PERSISTENCE as u16).filter(|port| taken(port)).collect();
+        assert_eq!(given, [PERSISTENCE as u16, 2 * PERSISTENCE as u16]);
+        let moved = CachedRoute { egress: 9, ..ROUTE };
+        cache.keep(tag, key(given[1]), moved);
+        assert_eq!(cache.find(tag, &key(given[1])), moved, "its own packet may change it");
+    }
+}
