@@ -97,7 +97,12 @@ pub fn build(reply: &Reply, original: &[u8], headers: &Packet, our_mac: Mac, out
     let length = length(reply, original, headers);
     let Some(frame) = out.get_mut(..length).filter(|frame| !frame.is_empty()) else { return 0 };
     frame.fill(0);
-    let link = Link { dst: Link::of(original).src, src: our_mac, vlan: headers.vlan() };
+    let dst = match headers.kind {
+        // Who asks may not be who sends the frame: the answer goes to ar$sha (RFC 826, packet reception).
+        Kind::Arp(asked) => asked.sender_mac,
+        _ => Link::of(original).src,
+    };
+    let link = Link { dst, src: our_mac, vlan: headers.vlan() };
     let ethertype = if matches!(reply, Reply::Arp { .. }) { ethernet::ARP } else { ethernet::IPV4 };
     let l3 = ethernet::write(frame, &link, ethertype);
     let packet = &mut frame[l3..];
@@ -284,6 +289,8 @@ mod tests {
         let original = Build::arp_request(SRC_MAC, "10.0.0.1", "10.0.0.2").vlan(5);
         let expected = Build::arp_reply(DST_MAC, "10.0.0.2", SRC_MAC, "10.0.0.1").macs(OURS, SRC_MAC).vlan(5);
         assert_eq!(answer(Reply::Arp { mac: DST_MAC }, &original.bytes()), expected.bytes());
+        let through_another = original.macs(Mac([2, 9, 9, 9, 9, 9]), OURS).bytes();
+        assert_eq!(answer(Reply::Arp { mac: DST_MAC }, &through_another), expected.bytes(), "to ar$sha");
     }
 
     #[test]

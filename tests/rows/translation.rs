@@ -213,6 +213,13 @@ fn s14_arp_is_answered_for_our_own_addresses_and_no_others(mut lab: Lab) {
         assert_eq!((out.len(), moved.dropped.len() + moved.punted.len()), (0, 1), "{moved:?}");
         assert!(moved.dropped.iter().all(|reason| *reason == DropReason::ArpNotForUs));
     }
+    // The frame comes through another host (a bond, a cluster that hides its MAC): the answer goes to ar$sha all the same.
+    let (ours, theirs) = macs_on(&lab, HOST_A);
+    let mut frame = lab.arriving(HOST_A, &Build::arp_request(theirs, A, V));
+    frame[6..12].copy_from_slice(&[2, 0, 0, 0x99, 0x99, 0x99]);
+    let (out, _) = lab.raw(HOST_A, &frame);
+    let expected = lab.leaving(HOST_A, &Build::arp_reply(ours, V, theirs, A));
+    assert_same(&out[0].1, &expected);
     let (out, moved) = ask(&mut lab, Far::Server(77), "10.20.0.77", V);
     assert_eq!((out.len(), moved.punted), (0, vec![PuntReason::Arp]), "who asks first is a neighbour to be learned");
 }
