@@ -116,7 +116,9 @@ impl<'a> Walk<'a> {
         segment: &Segment,
     ) -> Verdict {
         let pool = self.pool_of(sender);
-        if pool.exclude.holds(tuple.dst.addr) {
+        // A SYN-ACK that matches nothing answers a SYN that came past us: from a visitor of the member's own address.
+        let answers_elsewhere = segment.flags.syn() && segment.flags.ack();
+        if answers_elsewhere || pool.exclude.holds(tuple.dst.addr) {
             return self.route_unchanged();
         }
         let outside = Tuple { src: Endpoint::new(server, tuple.src.port), ..tuple };

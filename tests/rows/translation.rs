@@ -253,6 +253,16 @@ fn s54_an_answer_to_a_visitor_whose_request_came_another_way_is_routed_unchanged
 }
 
 #[test]
+fn s54_a_service_port_accepts_a_visitor_whose_syn_came_another_way() {
+    let mut lab = Lab::new(Layout::OneArm);
+    let answer = Build::tcp(at(A, 5060), at(VISITOR, 50555), SYN_ACK, 9, 10);
+    lab.forwards(HOST_A, answer.clone(), ROUTER, answer);
+    assert_eq!(lab.rig.counters().flows, 0, "nothing is known of the connection");
+    lab.connect(at(VISITOR, 50556), 5060, HOST_A);
+    assert_eq!(lab.rig.counters().flows, 1, "and connections to the virtual address are as ever");
+}
+
+#[test]
 fn s55_an_echo_reply_without_a_request_is_routed_unchanged() {
     let mut lab = Lab::new(Layout::TwoArm);
     let reply = Build::echo_reply(A, VISITOR, 12, 1).payload(b"data");
