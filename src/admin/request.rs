@@ -6,7 +6,7 @@
 
 use super::answer::{AdminError, Answer, Code};
 pub use super::words::AdminState;
-use crate::config::LogLevel;
+use crate::config::{LogLevel, parse_prefix};
 use ipnet::Ipv4Net;
 use serde::de::Error;
 use serde::{Deserialize, Deserializer, Serialize};
@@ -186,23 +186,6 @@ impl Line {
     }
 }
 
-/// Reads `10.0.0.0/8`, or one address for a prefix of 32 bits.
-///
-/// # Errors
-/// A sentence that names the value and the remedy: not a prefix, or host bits that are not zero.
-pub fn parse_prefix(text: &str) -> Result<Ipv4Net, String> {
-    let host = text.parse::<Ipv4Addr>().map(Ipv4Net::from);
-    let net = host.or_else(|_| text.parse::<Ipv4Net>()).map_err(|_| {
-        let text = shortened(text);
-        format!("`{text}` is not a prefix: write one such as 172.16.2.0/24, or one address such as 172.16.1.20")
-    })?;
-    if net != net.trunc() {
-        let (network, host) = (net.trunc(), net.addr());
-        return Err(format!("`{net}` has host bits set: write {network} for the network, or {host}/32 for the host"));
-    }
-    Ok(net)
-}
-
 /// The texts among arguments, which are names mostly, are such as can be looked up.
 fn names(args: &Value) -> Result<(), String> {
     match args {
@@ -228,7 +211,8 @@ fn flows_limit<'de, D: Deserializer<'de>>(from: D) -> Result<usize, D::Error> {
 }
 
 fn prefix<'de, D: Deserializer<'de>>(from: D) -> Result<Ipv4Net, D::Error> {
-    parse_prefix(&String::deserialize(from)?).map_err(D::Error::custom)
+    let text = String::deserialize(from)?;
+    parse_prefix(&text).map_err(|why| D::Error::custom(format!("`{}`: {why}", shortened(&text))))
 }
 
 fn not_an_object(why: &serde_json::Error) -> AdminError {

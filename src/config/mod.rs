@@ -23,7 +23,7 @@ pub use difference::{Change, ChangeKind, bounds, difference, good_answer, questi
 pub use form::duration_text;
 pub use report::{ConfigErrors, Finding, Place, Severity, Warning, count, wrap};
 pub use settings::{Configuration, CpuCores, Dpdk, Idle, LogLevel, Settings};
-pub use value::{codes_text, listen_text, network_text};
+pub use value::{codes_text, listen_text, network_text, parse_prefix};
 
 use document::Document;
 use report::Report;

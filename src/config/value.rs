@@ -116,9 +116,9 @@ pub(super) fn self_address(text: &str) -> Result<Ipv4Net, Refusal> {
         return refuse("its prefix length is missing", remedy.unwrap_or_default());
     };
     let address = address(left)?;
-    let net = match right.parse::<u8>() {
-        Ok(length @ 1..=31) => Ipv4Net::new_assert(address, length),
-        Ok(32) => return refuse("a /32 has no neighbours", "write the length of the network the interface is in"),
+    let net = match prefix_length(right) {
+        Some(length @ 1..=31) => Ipv4Net::new_assert(address, length),
+        Some(32) => return refuse("a /32 has no neighbours", "write the length of the network the interface is in"),
         _ => return refuse(format!("`{right}` is not a prefix length"), "write 1 to 31 after the slash"),
     };
     let why = match net.prefix_len() < 31 {
@@ -137,16 +137,32 @@ pub(super) fn network(text: &str) -> Result<Ipv4Net, Refusal> {
     if text.contains(':') {
         return refuse("IPv6 is not supported yet", "write an IPv4 network");
     }
-    let net = match (text.parse::<Ipv4Net>(), text.parse::<Ipv4Addr>()) {
-        (Ok(net), _) => net,
-        (_, Ok(address)) => Ipv4Net::from(address),
-        _ => return refuse("it is not an IPv4 network", "write it as address/length, such as \"172.16.2.0/24\""),
+    let (address, length) = text.split_once('/').unwrap_or((text, "32"));
+    // Numbers with leading zeros are decimal to some programs and octal to others.
+    let net =
+        address.parse().ok().zip(prefix_length(length)).map(|(address, length)| Ipv4Net::new_assert(address, length));
+    let Some(net) = net else {
+        let remedy = "write it as address/length, such as \"172.16.2.0/24\", without leading zeros";
+        return refuse("it is not an IPv4 network", remedy);
     };
     if net.addr() != net.network() {
         let remedy = format!("write \"{}\" for the network, \"{}\" for the host", net.trunc(), net.addr());
-        return refuse("it has bits set outside its length", remedy);
+        return refuse("it has host bits set", remedy);
     }
     Ok(net)
+}
+
+/// A prefix length, written as nobody would write another.
+fn prefix_length(text: &str) -> Option<u8> {
+    text.parse().ok().filter(|length: &u8| *length <= 32 && length.to_string() == text)
+}
+
+/// As in the file, for a command: `172.16.2.0/24`, `172.16.1.20`, `default`.
+///
+/// # Errors
+/// A sentence that says what is wrong and what to write.
+pub fn parse_prefix(text: &str) -> Result<Ipv4Net, String> {
+    network(text).map_err(|Refusal { why, remedy }| format!("{why}: {remedy}"))
 }
 
 /// The text of a network: `default`, one address without its length, or the network.

@@ -24,8 +24,9 @@ mod virtual_servers;
 pub use kit::Shown;
 
 use crate::admin::Request;
-use crate::admin::request::{FLOWS_DEFAULT, FLOWS_MAX, FlowSelection, parse_prefix};
+use crate::admin::request::{FLOWS_DEFAULT, FLOWS_MAX, FlowSelection};
 use crate::admin::rows::{AdminState, LogLevel, Wall};
+use crate::config::parse_prefix;
 use crate::policy::words::Word;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Subcommand, ValueHint, value_parser};

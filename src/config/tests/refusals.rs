@@ -98,6 +98,10 @@ fn values() {
             ("addresses that are no host's", &[("10.20.0.12", "224.0.1.75"), ("10.20.0.11", "10.20.0.11/24")]),
             ("an exclusion with host bits", &[("172.16.2.0/24", "172.16.2.1/24")]),
             (
+                "networks with leading zeros, which are octal elsewhere",
+                &[("172.16.2.0/24", "010.1.0.0/16"), ("10.20.0.1/24", "10.20.0.1/024")],
+            ),
+            (
                 "service ports in other forms",
                 &[(
                     "\"udp/5060\", \"tcp/5060\", \"tcp/5061\"",
