@@ -5,6 +5,7 @@
 
 use super::device::Device;
 use super::error::Fault;
+use super::interface::{Interface, index_of};
 use super::{error::Said, log};
 use std::ffi::{CStr, CString};
 use std::io::ErrorKind;
@@ -20,6 +21,8 @@ pub(super) struct Attached {
     pub(super) id: u16,
     /// The name of a virtual device, to be removed by.
     made: Option<CString>,
+    /// What it stands on; claimed until it is closed.
+    pub(super) interfaces: Vec<Interface>,
 }
 
 impl Drop for Attached {
@@ -59,11 +62,13 @@ pub(super) fn attach(port: &str, device: &Device, arguments: &str) -> Result<Att
         return Err(fault("is the device of another port as well: give each port its own".to_owned()));
     }
     precheck(port, device)?;
+    let claims: Result<Vec<_>, _> = device.interfaces().into_iter().map(Interface::claim).collect();
+    let interfaces = claims.map_err(|taken| fault(taken.to_string()))?.into_iter().flatten().collect();
     log::forget();
     // SAFETY: all three are C strings that outlive the call.
     let rc = unsafe { dpdk_sys::rte_eal_hotplug_add(c"vdev".as_ptr(), name.as_ptr(), arguments.as_ptr()) };
     match port_number(&name) {
-        Some(id) if rc == 0 => Ok(Attached { id, made: Some(name) }),
+        Some(id) if rc == 0 => Ok(Attached { id, made: Some(name), interfaces }),
         _ => Err(why_not_made(port, device, rc)),
     }
 }
@@ -82,7 +87,7 @@ fn port_number(name: &CStr) -> Option<u16> {
 /// The port of a PCI device that DPDK found at its start.
 fn pci_port(port: &str, device: &Device, name: &CStr) -> Result<Attached, Fault> {
     if let Some(id) = port_number(name) {
-        return Ok(Attached { id, made: None });
+        return Ok(Attached { id, made: None, interfaces: Vec::new() });
     }
     let address = device.pci_address();
     let place = Path::new("/sys/bus/pci/devices").join(&address);
@@ -111,7 +116,7 @@ fn precheck(port: &str, device: &Device) -> Result<(), Fault> {
         let Some(interface) = device.argument("iface") else {
             return fault(format!("has no interface: write {},iface=NAME", device.name));
         };
-        if !interface_exists(interface) {
+        if index_of(interface).is_none() {
             return fault(format!("there is no network interface {interface}: `ip link` lists what is"));
         }
         if !may_open_packet_socket() {
@@ -130,12 +135,6 @@ fn precheck(port: &str, device: &Device) -> Result<(), Fault> {
         }
     }
     Ok(())
-}
-
-fn interface_exists(name: &str) -> bool {
-    let Ok(name) = CString::new(name) else { return false };
-    // SAFETY: the name is a C string. /sys is not asked: it may show another network namespace.
-    unsafe { libc::if_nametoindex(name.as_ptr()) != 0 }
 }
 
 fn may_open_packet_socket() -> bool {

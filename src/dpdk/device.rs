@@ -61,6 +61,19 @@ impl<'a> Device<'a> {
             .map(|(_, value)| value)
     }
 
+    /// The interfaces of the kernel that the virtual device stands on.
+    pub(super) fn interfaces(&self) -> Vec<&'a str> {
+        let keys: &[&str] = match () {
+            () if self.is("net_af_packet") || self.is("net_af_xdp") => &["iface"],
+            () if self.is("net_pcap") => &["iface", "rx_iface", "rx_iface_in", "tx_iface"],
+            () => &[],
+        };
+        let mut names: Vec<_> = keys.iter().filter_map(|key| self.argument(key)).collect();
+        names.sort_unstable();
+        names.dedup();
+        names
+    }
+
     /// Whether the virtual device is made by this driver.
     pub(super) fn is(&self, driver: &str) -> bool {
         self.name.strip_prefix(driver).is_some_and(|rest| rest.bytes().all(|byte| byte.is_ascii_digit()))
@@ -124,6 +137,20 @@ mod tests {
         assert!(!Device::parse("net_af_packets0").is("net_af_packet"));
         assert_eq!(Device::parse("net_af_packet0,iface=x,qpairs=2").argument("qpairs"), Some("2"));
         assert_eq!(Device::parse("net_af_packet0").argument("iface"), None);
+    }
+
+    #[test]
+    fn interfaces_beneath_are_found() {
+        let rows: [(&str, &[&str]); 5] = [
+            ("net_af_packet0,iface=x", &["x"]),
+            ("net_af_xdp0,iface=x,start_queue=0", &["x"]),
+            ("net_pcap0,rx_iface_in=x,tx_iface=x", &["x"]),
+            ("net_pcap0,rx_iface=y,tx_iface=x", &["x", "y"]),
+            ("net_vhost0,iface=/tmp/s", &[]),
+        ];
+        for (text, expected) in rows {
+            assert_eq!(Device::parse(text).interfaces(), expected, "{text}");
+        }
     }
 
     #[test]

@@ -13,6 +13,7 @@ mod eal;
 mod error;
 mod frame;
 mod growing;
+mod interface;
 mod large_pages;
 mod log;
 mod mempool;

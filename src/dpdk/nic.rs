@@ -28,6 +28,9 @@ pub struct PortFacts {
 
 /// A started port. Closed when the last queue and the ports are gone; its pool goes after it.
 pub(super) struct Nic {
+    /// Its name in the configuration.
+    pub(super) name: String,
+    pub(super) mtu: u16,
     pub(super) attached: Attached,
     pub(super) facts: PortFacts,
     /// One per transmit queue.

@@ -102,7 +102,11 @@ impl Ports {
         let Some(nic) = self.open.get(port) else { return Link::default() };
         let mut mbps = 0;
         // SAFETY: the port is open, and the speed is a variable of ours.
-        let up = unsafe { dpdk_sys::shim_link(nic.id(), &mut mbps) } == 1;
+        let mut up = unsafe { dpdk_sys::shim_link(nic.id(), &mut mbps) } == 1;
+        // Drivers on interfaces of the kernel do not look: af_packet says up, whatever its interface does.
+        for interface in &nic.attached.interfaces {
+            up &= interface.look(&nic.name, nic.mtu);
+        }
         Link { up, mbps: (mbps != 0 && mbps != u32::MAX).then_some(mbps) }
     }
 
@@ -213,6 +217,15 @@ impl<'a> Draft<'a> {
             let reason = format!("mtu = {mtu}, and {} can do {least_mtu} to {most_mtu}: change mtu", self.driver());
             return Err(refuse(self.wanted, reason));
         }
+        for interface in &self.attached.interfaces {
+            if let Some(found) = interface.mtu().filter(|found| *found < u32::from(mtu)) {
+                let name = interface.name();
+                let reason = format!(
+                    "mtu = {mtu}, and interface {name} has {found}: raise it (ip link set {name} mtu {mtu}), or lower mtu"
+                );
+                return Err(refuse(self.wanted, reason));
+            }
+        }
         self.rx_queues = self.rx_queues.min(most_rx);
         self.tx_queues = self.tx_queues.min(most_tx);
         Ok(())
@@ -293,7 +306,8 @@ impl<'a> Draft<'a> {
         };
         let turns = (0..self.tx_queues).map(|_| Turns::default()).collect();
         let (unusable, counted) = (AtomicU64::new(0), Mutex::default());
-        Ok(Nic { attached: self.attached, facts, turns, unusable, counted, pool: Arc::clone(pool) })
+        let (name, mtu, pool) = (self.wanted.name.clone(), self.wanted.mtu, Arc::clone(pool));
+        Ok(Nic { name, mtu, attached: self.attached, facts, turns, unusable, counted, pool })
     }
 }
 

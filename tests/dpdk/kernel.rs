@@ -5,6 +5,7 @@ use super::support::*;
 use fairlead::dpdk::Mbuf;
 use fairlead::io::{Frame, Port};
 use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
 
 /// Starts a program in a network namespace of its own, without privilege even where the test has some.
 const NAMESPACE: &[&str] = &["unshare", "--user", "--map-root-user", "--net"];
@@ -102,6 +103,72 @@ fn frames_of_a_packet_socket_go_back_as_they_came() {
         echo(&mut ports.queues_for(0), &mut station);
         assert_eq!((ports.stats(0).rx_frames, ports.stats(0).tx_frames), (300, 300));
         assert_eq!(ports.buffers(), (MBUFS, MBUFS));
+    });
+}
+
+#[test]
+fn an_interface_is_watched_beneath_its_port() {
+    in_process_started_by("kernel::an_interface_is_watched_beneath_its_port", NAMESPACE, || {
+        run(VETH);
+        let eal = start();
+        let device = ["net_af_packet0,iface=outer0"];
+        run("ip link set outer0 mtu 1300");
+        let refused = open(&eal, &device, 1).err().expect("its MTU is too small").to_string();
+        let expected =
+            "mtu = 1500, and interface outer0 has 1300: raise it (ip link set outer0 mtu 1500), or lower mtu";
+        assert!(refused.ends_with(expected), "{refused}");
+        run("ip link set outer0 mtu 1500");
+        let ports = open(&eal, &device, 1).unwrap_or_else(|error| panic!("{error}"));
+        for (command, up) in [
+            ("true", true),
+            ("ip link set far0 down", false),
+            ("ip link set far0 up", true),
+            ("ip link set outer0 down; ip link set outer0 name other0; ip link set other0 up", true),
+            ("ip link del other0", false),
+            (VETH, false),
+        ] {
+            run(command);
+            // The kernel notices a carrier up to a second later.
+            let deadline = Instant::now() + Duration::from_secs(10);
+            while ports.link(0).up != up {
+                assert!(Instant::now() < deadline, "{command}: the link is not {up}");
+                std::thread::yield_now();
+            }
+        }
+    });
+}
+
+/// Claims the interface with the number that is its argument, as a process like ours does.
+const CLAIMS: &str = r#"
+import socket, sys
+claim = socket.socket(socket.AF_UNIX)
+claim.bind("\0fairlead-interface-" + sys.argv[1])
+claim.listen()
+print("ready", flush=True)
+sys.stdin.readline()
+"#;
+
+#[test]
+fn an_interface_in_use_is_refused_with_who_uses_it() {
+    in_process_started_by("kernel::an_interface_in_use_is_refused_with_who_uses_it", NAMESPACE, || {
+        run(VETH);
+        let index = Command::new("sh").args(["-c", "ip -o link show outer0 | cut -d: -f1"]).output().expect("a shell");
+        let mut other = Command::new("python3")
+            .args(["-c", CLAIMS, String::from_utf8_lossy(&index.stdout).trim()])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("python3");
+        read_line(&mut other, "ready");
+        let eal = start();
+        let refused = open(&eal, &["net_af_packet0,iface=outer0"], 1).err().expect("it is in use").to_string();
+        let expected = format!("interface outer0 is in use by process {} (python3 -c", other.id());
+        assert!(refused.contains(&expected), "{refused}");
+        other.kill().and_then(|()| other.wait()).expect("it ends");
+        let ports = open(&eal, &["net_af_packet0,iface=outer0"], 1).unwrap_or_else(|error| panic!("{error}"));
+        let twice = open(&eal, &["net_af_packet1,iface=outer0"], 1).err().expect("it is in use").to_string();
+        assert!(twice.ends_with("interface outer0 is that of another port as well: give each port its own"), "{twice}");
+        drop(ports);
     });
 }
 

@@ -1,0 +1,205 @@
+//! Interfaces of the kernel that virtual devices stand on.
+//!
+//! Owns what drivers do not say of them: whether an interface runs, whether it was deleted, its MTU, and that one process
+//! uses it. /sys is not asked: it may show another network namespace.
+
+use std::ffi::{CString, c_char};
+use std::io;
+use std::os::fd::AsRawFd;
+use std::os::linux::net::SocketAddrExt;
+use std::os::unix::net::{SocketAddr, UnixDatagram, UnixListener, UnixStream};
+use std::sync::{Mutex, PoisonError};
+
+/// An interface that a port of ours uses, as it was when the port was opened.
+#[derive(Debug)]
+pub(super) struct Interface {
+    name: String,
+    index: u32,
+    /// Holds others off while it is open. `None` where the system lets us have none.
+    claim: Option<UnixListener>,
+    seen: Mutex<Seen>,
+}
+
+/// What an interface is doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    Running,
+    /// Taken down, or without a carrier.
+    Down,
+    Deleted,
+    /// Deleted, and there is another of its name.
+    Replaced,
+}
+
+/// What was logged last.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Seen {
+    state: State,
+    small: Option<u32>,
+}
+
+/// Why an interface cannot be had: who has it.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Taken {
+    pub(super) name: String,
+    /// 0 where this process may not know.
+    pub(super) process: u32,
+}
+
+impl Interface {
+    /// Claims the interface of this name; `None` when there is none.
+    pub(super) fn claim(name: &str) -> Result<Option<Interface>, Taken> {
+        let Some(index) = index_of(name) else { return Ok(None) };
+        let address = SocketAddr::from_abstract_name(format!("fairlead-interface-{index}"));
+        // An abstract socket belongs to the network namespace, as the interface does, and goes with its process.
+        let claim = match address.and_then(|address| Ok((UnixListener::bind_addr(&address), address))) {
+            Ok((Err(error), address)) if error.kind() == io::ErrorKind::AddrInUse => {
+                return Err(Taken { name: name.to_owned(), process: holder(&address).unwrap_or(0) });
+            }
+            Ok((bound, _)) => bound.ok().filter(|listener| listener.set_nonblocking(true).is_ok()),
+            Err(_) => None,
+        };
+        let seen = Mutex::new(Seen { state: State::Running, small: None });
+        Ok(Some(Interface { name: name.to_owned(), index, claim, seen }))
+    }
+
+    pub(super) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Its MTU; `None` when it is gone.
+    pub(super) fn mtu(&self) -> Option<u32> {
+        let answer = ask(self.index, libc::SIOCGIFMTU).ok()?;
+        // SAFETY: the kernel wrote the MTU.
+        u32::try_from(unsafe { answer.ifr_ifru.ifru_mtu }).ok()
+    }
+
+    /// Whether frames of `mtu` bytes can pass now. Logs when the interface is deleted, and when its MTU becomes too small.
+    pub(super) fn look(&self, port: &str, mtu: u16) -> bool {
+        // Those that wanted the interface and only asked who has it.
+        while self.claim.as_ref().is_some_and(|listener| listener.accept().is_ok()) {}
+        let now = Seen { state: self.state(), small: self.mtu().filter(|found| *found < u32::from(mtu)) };
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = std::mem::replace(&mut *seen, now);
+        let name = &self.name;
+        match now.state {
+            State::Deleted if before.state != State::Deleted => {
+                tracing::warn!("port {port}: interface {name} was deleted: create it and restart Fairlead");
+            }
+            State::Replaced if before.state != State::Replaced => {
+                tracing::warn!(
+                    "port {port}: interface {name} was deleted and created: restart Fairlead to use the new one"
+                );
+            }
+            _ => {}
+        }
+        match now.small {
+            Some(found) if now.small != before.small => tracing::warn!(
+                "port {port}: mtu = {mtu}, and interface {name} now has {found}: longer packets are lost; raise the \
+                 interface's, or lower mtu"
+            ),
+            _ => {}
+        }
+        now.state == State::Running
+    }
+
+    fn state(&self) -> State {
+        match ask(self.index, libc::SIOCGIFFLAGS) {
+            Ok(answer) => {
+                // SAFETY: the kernel wrote the flags.
+                let flags = i32::from(unsafe { answer.ifr_ifru.ifru_flags });
+                if flags & libc::IFF_RUNNING != 0 { State::Running } else { State::Down }
+            }
+            Err(_) if index_of(&self.name).is_some() => State::Replaced,
+            Err(_) => State::Deleted,
+        }
+    }
+}
+
+/// Gives the interface with this number another MAC.
+pub(super) fn set_mac(index: u32, mac: [u8; 6]) -> io::Result<()> {
+    let mut request = request(index)?;
+    let mut address = libc::sockaddr { sa_family: libc::ARPHRD_ETHER, sa_data: [0; 14] };
+    for (to, from) in address.sa_data.iter_mut().zip(mac) {
+        *to = from as c_char;
+    }
+    request.ifr_ifru.ifru_hwaddr = address;
+    call(&mut request, libc::SIOCSIFHWADDR)
+}
+
+/// The number of the interface of this name.
+pub(super) fn index_of(name: &str) -> Option<u32> {
+    let name = CString::new(name).ok()?;
+    // SAFETY: the name is a C string.
+    let index = unsafe { libc::if_nametoindex(name.as_ptr()) };
+    (index != 0).then_some(index)
+}
+
+/// Asks the kernel about the interface with this number, whatever its name is now.
+fn ask(index: u32, what: libc::Ioctl) -> io::Result<libc::ifreq> {
+    let mut request = request(index)?;
+    call(&mut request, what)?;
+    Ok(request)
+}
+
+/// A request that names the interface with this number.
+fn request(index: u32) -> io::Result<libc::ifreq> {
+    // SAFETY: all zeros is a valid request.
+    let mut request: libc::ifreq = unsafe { std::mem::zeroed() };
+    // SAFETY: the buffer has the IF_NAMESIZE bytes that the function may write.
+    let found = unsafe { libc::if_indextoname(index, request.ifr_name.as_mut_ptr()) };
+    if found.is_null() { Err(io::Error::last_os_error()) } else { Ok(request) }
+}
+
+fn call(request: &mut libc::ifreq, what: libc::Ioctl) -> io::Result<()> {
+    let socket = UnixDatagram::unbound()?;
+    // SAFETY: the socket is open, and the request is a variable of ours, of the type that all these calls take.
+    let rc = unsafe { libc::ioctl(socket.as_raw_fd(), what, std::ptr::from_mut(request)) };
+    if rc < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+}
+
+/// The process that listens at `address`.
+fn holder(address: &SocketAddr) -> Option<u32> {
+    let stream = UnixStream::connect_addr(address).ok()?;
+    let mut peer = libc::ucred { pid: 0, uid: 0, gid: 0 };
+    let mut length = size_of::<libc::ucred>() as libc::socklen_t;
+    let place = std::ptr::from_mut(&mut peer).cast();
+    // SAFETY: the socket is open, and both places are variables of ours of the stated size.
+    let rc = unsafe { libc::getsockopt(stream.as_raw_fd(), libc::SOL_SOCKET, libc::SO_PEERCRED, place, &mut length) };
+    if rc == 0 { u32::try_from(peer.pid).ok() } else { None }
+}
+
+impl std::fmt::Display for Taken {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Taken { name, process } = self;
+        if *process == std::process::id() {
+            return write!(f, "interface {name} is that of another port as well: give each port its own");
+        }
+        write!(f, "interface {name} is in use by ")?;
+        match std::fs::read(format!("/proc/{process}/cmdline")) {
+            _ if *process == 0 => f.write_str("another process")?,
+            Ok(words) if !words.is_empty() => {
+                let words = String::from_utf8_lossy(&words).replace('\0', " ");
+                write!(f, "process {process} ({})", words.trim_end())?;
+            }
+            _ => write!(f, "process {process}")?,
+        }
+        f.write_str(": stop that one, or give this port another interface")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_interface_is_claimed_once() {
+        let first = Interface::claim("lo").expect("free").expect("there is one");
+        let taken = Interface::claim("lo").expect_err("taken");
+        assert_eq!(taken, Taken { name: "lo".to_owned(), process: std::process::id() });
+        assert_eq!(taken.to_string(), "interface lo is that of another port as well: give each port its own");
+        drop(first);
+        assert!(Interface::claim("lo").is_ok_and(|claimed| claimed.is_some()));
+        assert!(Interface::claim("nosuch0").is_ok_and(|claimed| claimed.is_none()));
+    }
+}
