@@ -14,6 +14,9 @@ use std::path::Path;
 /// The longest device name DPDK takes, in bytes.
 const LONGEST_NAME: usize = 63;
 
+/// How the sentence about an unknown driver begins.
+const NO_DRIVER: &str = "DPDK has no driver of this name";
+
 /// A DPDK port that exists because of us.
 #[derive(Debug)]
 pub(super) struct Attached {
@@ -100,6 +103,14 @@ fn pci_port(port: &str, device: &Device, name: &CStr) -> Result<Attached, Fault>
         Some("vfio-pci" | "uio_pci_generic" | "igb_uio") => {
             "is lent to DPDK, which has no driver for it or could not start it: see the log at debug".to_owned()
         }
+        Some("mlx5_core") if cfg!(feature = "static-link") => {
+            "needs DPDK's driver mlx5, and this program was linked without it: build it without static-link".to_owned()
+        }
+        Some("mlx5_core") => {
+            "stays with mlx5_core, and DPDK's driver mlx5 is missing or could not start it: install rdma-core, and see the \
+             log at debug"
+                .to_owned()
+        }
         Some(other) => format!("belongs to the kernel's driver {other}: lend it to DPDK ({bind})"),
     };
     Err(fault(port, device, reason, Said::default()))
@@ -148,6 +159,19 @@ fn may_open_packet_socket() -> bool {
     }
 }
 
+/// The reason of one that is to connect to another program, when DPDK could not.
+pub(super) fn nobody_listens(device: &Device, said: &Said) -> Option<String> {
+    let (key, default, server) = match () {
+        () if device.is("net_memif") => ("socket", "/run/memif.sock", "role=server"),
+        () if device.is("net_virtio_user") => ("path", "its path", "server=1"),
+        () => return None,
+    };
+    let socket = device.argument(key).unwrap_or(default);
+    said.mentions(&["connect"]).then(|| {
+        format!("nobody listens at {socket}: start the other program first, or let this end listen ({server})")
+    })
+}
+
 /// The reason of a virtual device that DPDK could not make.
 fn why_not_made(port: &str, device: &Device, rc: i32) -> Fault {
     let said = log::said();
@@ -158,8 +182,14 @@ fn why_not_made(port: &str, device: &Device, rc: i32) -> Fault {
     if said.mentions(&["mmap failed"]) && said.mentions(&["Resource temporarily unavailable"]) {
         return Fault::LockedMemory { port: port.to_owned(), device: device.name.to_owned(), said };
     }
+    if let Some(reason) = nobody_listens(device, &said) {
+        return fault(port, device, reason, said);
+    }
     let reason = match -rc {
         libc::EEXIST => "is made already: give each port its own device".to_owned(),
+        _ if said.mentions(&["failed to parse device"]) && cfg!(feature = "static-link") => {
+            format!("{NO_DRIVER}, or this program was linked without it: name another, or build without static-link")
+        }
         _ if said.mentions(&["failed to parse device"]) => {
             "DPDK has no driver of this name: name a PCI address, or a virtual device such as net_af_packet0,iface=eth1, \
              net_tap0 or net_pcap0; on Debian, drivers are in the package dpdk"
@@ -168,6 +198,29 @@ fn why_not_made(port: &str, device: &Device, rc: i32) -> Fault {
         libc::ENOMEM => "DPDK has not enough memory for it: lower mbufs or its rings, or free memory".to_owned(),
         _ => "the driver cannot make it: check its arguments against DPDK's guide to the driver".to_owned(),
     };
-    let said = if reason.starts_with("DPDK has no driver") { Said::default() } else { said };
+    let said = if reason.starts_with(NO_DRIVER) { Said::default() } else { said };
     fault(port, device, reason, said)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_cannot_connect_hears_where_nobody_listens() {
+        let refused = Said(vec!["memif_connect_client(): Failed to connect socket: /run/a.sock.".to_owned()]);
+        let rows = [
+            ("net_memif0,role=client,socket=/run/a.sock", Some(("/run/a.sock", "role=server"))),
+            ("net_memif0", Some(("/run/memif.sock", "role=server"))),
+            ("net_virtio_user0,path=/run/v.sock", Some(("/run/v.sock", "server=1"))),
+            ("net_null0", None),
+        ];
+        for (text, expected) in rows {
+            let expected = expected.map(|(socket, server)| {
+                format!("nobody listens at {socket}: start the other program first, or let this end listen ({server})")
+            });
+            assert_eq!(nobody_listens(&Device::parse(text), &refused), expected, "{text}");
+        }
+        assert_eq!(nobody_listens(&Device::parse("net_memif0"), &Said::default()), None);
+    }
 }

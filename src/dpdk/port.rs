@@ -5,7 +5,7 @@
 //! the others. A PCI port has as many transmit queues as workers, a virtual one as many as receive queues: what there are
 //! too few of is shared, in turns. Read `queue` next.
 
-use super::attach::{Attached, attach};
+use super::attach::{Attached, attach, nobody_listens};
 use super::device::{Device, PacketRing};
 use super::eal::Eal;
 use super::error::{DpdkError, Fault, Said, error_text};
@@ -320,9 +320,9 @@ fn check(wanted: &PortConfig, doing: &str, rc: i32) -> Result<(), Fault> {
     if rc >= 0 {
         return Ok(());
     }
-    let device = Device::parse(&wanted.device).name;
-    let reason = format!("{device}: {doing} ({})", error_text(rc));
-    Err(Fault::Port { port: wanted.name.clone(), reason, said: log::said() })
+    let (device, said) = (Device::parse(&wanted.device), log::said());
+    let why = nobody_listens(&device, &said).unwrap_or_else(|| format!("{doing} ({})", error_text(rc)));
+    Err(Fault::Port { port: wanted.name.clone(), reason: format!("{}: {why}", device.name), said })
 }
 
 #[cfg(test)]
