@@ -127,6 +127,13 @@ pub(super) fn set_mac(index: u32, mac: [u8; 6]) -> io::Result<()> {
     call(&mut request, libc::SIOCSIFHWADDR)
 }
 
+/// A locally administered MAC for the other end of a cable whose first end has `mac`.
+pub(super) fn other_end(mut mac: [u8; 6]) -> [u8; 6] {
+    const LOCAL: u8 = 2;
+    mac[0] = (mac[0] | LOCAL) ^ 4;
+    mac
+}
+
 /// The number of the interface of this name.
 pub(super) fn index_of(name: &str) -> Option<u32> {
     let name = CString::new(name).ok()?;
@@ -191,6 +198,12 @@ impl std::fmt::Display for Taken {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_other_end_is_another_station() {
+        assert_eq!(other_end([2, 0, 0, 0, 0, 1]), [6, 0, 0, 0, 0, 1]);
+        assert_eq!(other_end([0, 0x64, 0x74, 0x61, 0x70, 0]), [6, 0x64, 0x74, 0x61, 0x70, 0]);
+    }
 
     #[test]
     fn an_interface_is_claimed_once() {

@@ -9,6 +9,7 @@ use super::attach::{Attached, attach, nobody_listens};
 use super::device::{Device, PacketRing};
 use super::eal::Eal;
 use super::error::{DpdkError, Fault, Said, error_text};
+use super::interface;
 use super::log;
 use super::mempool::{CACHE, Pool};
 use super::nic::{Nic, PortFacts, Turns};
@@ -296,6 +297,10 @@ impl<'a> Draft<'a> {
         // SAFETY: the port is open, and the address is a variable of ours.
         let rc = unsafe { dpdk_sys::rte_eth_macaddr_get(self.attached.id, &mut mac) };
         check(self.wanted, "it has no MAC address", rc)?;
+        let device = Device::parse(&self.wanted.device);
+        if device.is("net_tap") && device.argument("remote").is_none() {
+            self.separate_kernel_end(mac.addr_bytes);
+        }
         let facts = PortFacts {
             driver: self.driver(),
             mac: mac.addr_bytes,
@@ -308,6 +313,17 @@ impl<'a> Draft<'a> {
         let (unusable, counted) = (AtomicU64::new(0), Mutex::default());
         let (name, mtu, pool) = (self.wanted.name.clone(), self.wanted.mtu, Arc::clone(pool));
         Ok(Nic { name, mtu, attached: self.attached, facts, turns, unusable, counted, pool })
+    }
+
+    /// Gives the kernel's end of a tap a MAC of its own. The driver gives both ends one, and whoever has our MAC is no
+    /// neighbour: neither the kernel nor what is bridged to it.
+    fn separate_kernel_end(&self, ours: [u8; 6]) {
+        if let Err(error) = interface::set_mac(self.info.if_index, interface::other_end(ours)) {
+            let name = &self.wanted.name;
+            tracing::warn!(
+                "port {name}: the kernel's end of the tap keeps our MAC ({error}): give it another (ip link set DEVICE address)"
+            );
+        }
     }
 }
 

@@ -192,6 +192,9 @@ fn an_interface_of_our_own() {
         let mut ports = open(&eal, &["net_tap0,iface=own0"], 2).unwrap_or_else(|error| panic!("{error}"));
         assert_eq!((ports.facts()[0].rx_queues, ports.facts()[0].tx_queues), (2, 2));
         run("sysctl -qw net.ipv6.conf.all.disable_ipv6=1; ip link set own0 up");
+        let [first, rest @ ..] = ports.facts()[0].mac;
+        let kernel = rest.iter().fold(format!("{:02x}", (first | 2) ^ 4), |mac, byte| format!("{mac}:{byte:02x}"));
+        run(&format!("ip link show own0 | grep -q 'link/ether {kernel} '"));
         let mut queues = [ports.queues_for(0).remove(0), ports.queues_for(1).remove(0)];
         let mut station = station("own0");
         echo(&mut queues, &mut station);
