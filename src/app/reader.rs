@@ -72,7 +72,7 @@ mod tests {
     #[tokio::test]
     async fn readings_come_in_the_order_asked_and_signals_are_joined() {
         let mut reader = Reader::new(Path::new("/nowhere/fairlead.toml"));
-        [Some(1), None, None, Some(2), None].map(|request| reader.read(request));
+        [Some(1), None, None, Some(2), None].into_iter().for_each(|request| reader.read(request));
         for expected in [Some(1), None, Some(2)] {
             let (request, read) = reader.reading().await;
             assert_eq!(request, expected);

@@ -47,12 +47,12 @@ pub(super) struct Taken {
 }
 
 impl Interface {
-    /// Claims the interface of this name; `None` when there is none.
+    /// Takes the interface of this name; `None` when there is none.
     pub(super) fn claim(name: &str) -> Result<Option<Interface>, Taken> {
         let Some(index) = index_of(name) else { return Ok(None) };
         let address = SocketAddr::from_abstract_name(format!("fairlead-interface-{index}"));
         // An abstract socket belongs to the network namespace, as the interface does, and goes with its process.
-        let claim = match address.and_then(|address| Ok((UnixListener::bind_addr(&address), address))) {
+        let claim = match address.map(|address| (UnixListener::bind_addr(&address), address)) {
             Ok((Err(error), address)) if error.kind() == io::ErrorKind::AddrInUse => {
                 return Err(Taken { name: name.to_owned(), process: holder(&address).unwrap_or(0) });
             }

@@ -138,7 +138,7 @@ fn an_interface_is_watched_beneath_its_port() {
     });
 }
 
-/// Claims the interface with the number that is its argument, as a process like ours does.
+/// Takes the interface with the number that is its argument, as a process like ours does.
 const CLAIMS: &str = r#"
 import socket, sys
 claim = socket.socket(socket.AF_UNIX)
