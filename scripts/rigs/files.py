@@ -26,8 +26,8 @@ FLOWLESS = ("service_udp_in", "service_udp_out", "excluded")
 _CONVERSATIONS = 1_000
 _ITERATIONS = 100
 _BURST = 64
-#: Instructions a frame below which a file is only passed by now and then.
-_LEAST = 1.0
+#: Instructions a frame below which a file is only passed by now and then: less than one, which some count with an odd one missing.
+_LEAST = 0.75
 _STEPS = """
 import gdb
 gdb.execute("set pagination off")
