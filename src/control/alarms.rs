@@ -22,7 +22,7 @@ struct Alarm {
 }
 
 impl Alarms {
-    /// The alarm stands, for `term` if it is not raised again. Returned is whether it is new.
+    /// The alarm stands, for `term` if it is not raised again. Returns whether it is new.
     pub(super) fn raise(&mut self, key: &str, message: String, term: Option<Duration>, now: Instant) -> bool {
         let until = term.map(|term| now + term);
         if let Some(alarm) = self.standing.get_mut(key) {
@@ -35,7 +35,7 @@ impl Alarms {
         true
     }
 
-    /// The alarm does not stand any more. Returned is whether it did.
+    /// The alarm does not stand any more. Returns whether it did.
     pub(super) fn clear(&mut self, key: &str) -> bool {
         self.standing.remove(key).is_some()
     }

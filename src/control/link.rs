@@ -220,7 +220,7 @@ struct Claimants {
 }
 
 impl Claimants {
-    /// One of them was heard. Returned is how many there are, counted up to [`CLAIMANTS`]; those of an alarm that is over do
+    /// One of them was heard. Returns how many there are, counted up to [`CLAIMANTS`]; those of an alarm that is over do
     /// not count.
     fn hear(&mut self, mac: Mac, now: Instant) -> usize {
         if now.since(self.last) >= DUPLICATE_SHOWN {

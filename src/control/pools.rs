@@ -92,7 +92,7 @@ impl Pools {
         pools
     }
 
-    /// Takes a new intent: what is known of members and pools stays with their ids. Answered are the pools that have lost their
+    /// Takes a new intent: what is known of members and pools stays with their ids. Returns the pools that have lost their
     /// active member to the new intent, and that member.
     pub fn reconfigure(&mut self, intent: &Intent, out: &mut Outbox, now: Instant) -> Vec<(PoolId, MemberId)> {
         // A new pool counts on from the highest generation, so that no flow of an earlier one looks current; and one that
@@ -144,7 +144,7 @@ impl Pools {
     }
 
     /// Weighs what the monitors and the operator say now of the pools that were touched, and updates what workers are to know of
-    /// them. Returned are those that have another active member since, and whether the workers are to know anything new.
+    /// them. Returns those that have another active member since, and whether the workers are to know anything new.
     pub fn reconsider<'a>(
         &mut self,
         intent: &Intent,

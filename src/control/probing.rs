@@ -123,7 +123,7 @@ impl Probing {
         self.hints
     }
 
-    /// An operator wants the member probed. Returned is the first probe that may be an answer to that.
+    /// An operator wants the member probed. Returns the first probe that may be an answer to that.
     pub fn probe_now(&mut self, member: MemberId) -> ProbeId {
         self.monitors.probe_now(member)
     }

@@ -100,7 +100,7 @@ impl Publisher {
         Epoch(self.epoch.0 + 1)
     }
 
-    /// The snapshot goes out; returned is one hold on it for each worker.
+    /// The snapshot goes out; returns one hold on it for each worker.
     pub fn publish(
         &mut self,
         snapshot: Snapshot,

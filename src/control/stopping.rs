@@ -27,7 +27,7 @@ impl Stopping {
         self.running.retain(|running| *running != worker);
     }
 
-    /// Says [`Output::Stopped`] once all have ended, or patience has. Returned is when to come again.
+    /// Says [`Output::Stopped`] once all have ended, or patience has. Returns when to come again.
     pub(super) fn poll(&mut self, out: &mut Outbox, now: Instant) -> Option<Instant> {
         let late = self.running.len();
         if self.done || (late > 0 && now < self.until) {

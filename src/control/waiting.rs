@@ -96,7 +96,7 @@ impl Waiting {
         over.map(|open| (open.request_id, open.what)).collect()
     }
 
-    /// Nobody waits any more; returned are the requests of those who did.
+    /// Nobody waits any more; returns the requests of those who did.
     pub(super) fn abandon(&mut self) -> Vec<u64> {
         self.open.drain(..).map(|open| open.request_id).collect()
     }

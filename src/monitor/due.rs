@@ -70,7 +70,7 @@ impl Due {
         self.due.first().copied()
     }
 
-    /// Changes a check. Returned is what `change` returns.
+    /// Changes a check. Returns what `change` returns.
     pub fn change<T>(&mut self, at: usize, change: impl FnOnce(&mut Check) -> T) -> T {
         let Placed { check, probe, start } = &mut self.checks[at];
         let outcome = change(check);

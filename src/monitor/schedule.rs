@@ -96,7 +96,7 @@ impl Monitors {
         self.checks.first().map(|(due, _)| due)
     }
 
-    /// A probe ended; returned is whose it was. Late and unknown ones are ignored (scenario 34).
+    /// A probe ended; returns whose it was. Late and unknown ones are ignored (scenario 34).
     pub fn on_outcome(&mut self, probe: ProbeId, outcome: Outcome, now: Instant) -> Option<MemberId> {
         let at = self.checks.awaiting(probe)?;
         let (member, faltered) = self.checks.change(at, |check| {
@@ -116,7 +116,7 @@ impl Monitors {
         self.checks.change_of(member, Check::hint);
     }
 
-    /// The operator wants the member probed: as a hint, but without a least distance to the probe before. Returned is the
+    /// The operator wants the member probed: as a hint, but without a least distance to the probe before. Returns the
     /// first probe that is for him.
     pub fn probe_now(&mut self, member: MemberId) -> ProbeId {
         self.checks.change_of(member, Check::ask_now);

@@ -1,6 +1,6 @@
 //! Frames on their way to the worker that decides about them.
 //!
-//! Owns [`HandOff`]: the law by which packets belong to workers, the count of frames that arrived at their worker and elsewhere,
+//! Owns [`HandOff`]: the steering by which packets belong to workers, the count of frames that arrived at their worker and elsewhere,
 //! and one single-producer single-consumer ring for each ordered pair of workers, so that nobody locks and frames of a flow keep
 //! their order. A full ring refuses: the frame is dropped and counted by whoever tried; nobody waits.
 

@@ -96,7 +96,7 @@ impl<P: Port> Worker<P> {
         }
     }
 
-    /// One whose packets belong to workers by another law than our own hash. To be the same for all.
+    /// One whose packets belong to workers by this steering, which must be the same for all, not by our own hash.
     pub fn under(mut self, steering: Steering) -> Worker<P> {
         self.pipeline.hand_off.steering = steering;
         self

@@ -60,7 +60,7 @@ impl Queue {
         self.counts.lost.load(Ordering::Relaxed)
     }
 
-    /// Waits until nothing is left to be written, no longer than `patience`. Returned is whether that is so.
+    /// Waits until nothing is left to be written, no longer than `patience`. Returns whether that is so.
     pub fn flush(&self, patience: Duration) -> bool {
         let step = Duration::from_millis(1);
         let steps = patience.as_millis();
