@@ -53,9 +53,20 @@ impl Interface {
         let address = SocketAddr::from_abstract_name(format!("fairlead-interface-{index}"));
         // An abstract socket belongs to the network namespace, as the interface does, and goes with its process.
         let claim = match address.map(|address| (UnixListener::bind_addr(&address), address)) {
-            Ok((Err(error), address)) if error.kind() == io::ErrorKind::AddrInUse => {
-                return Err(Taken { name: name.to_owned(), process: holder(&address).unwrap_or(0) });
-            }
+            Ok((Err(error), address)) if error.kind() == io::ErrorKind::AddrInUse => match holder(&address) {
+                Some(peer) if may_hold(peer.uid) => {
+                    let process = u32::try_from(peer.pid).unwrap_or(0);
+                    return Err(Taken { name: name.to_owned(), process });
+                }
+                // Anybody may take the address, and nobody who does may keep the appliance from its start.
+                _ => {
+                    tracing::warn!(
+                        "interface {name}: another user's process holds the mark of its use; whether a second Fairlead uses \
+                         the interface is not checked"
+                    );
+                    None
+                }
+            },
             Ok((bound, _)) => bound.ok().filter(|listener| listener.set_nonblocking(true).is_ok()),
             Err(_) => None,
         };
@@ -165,15 +176,21 @@ fn call(request: &mut libc::ifreq, what: libc::Ioctl) -> io::Result<()> {
     if rc < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
 }
 
-/// The process that listens at `address`.
-fn holder(address: &SocketAddr) -> Option<u32> {
+/// An appliance can run as this user: as root, or as the one we run as.
+fn may_hold(user: libc::uid_t) -> bool {
+    // SAFETY: asks the kernel, and cannot fail.
+    user == 0 || user == unsafe { libc::geteuid() }
+}
+
+/// Who listens at `address`; `None` when nobody does.
+fn holder(address: &SocketAddr) -> Option<libc::ucred> {
     let stream = UnixStream::connect_addr(address).ok()?;
     let mut peer = libc::ucred { pid: 0, uid: 0, gid: 0 };
     let mut length = size_of::<libc::ucred>() as libc::socklen_t;
     let place = std::ptr::from_mut(&mut peer).cast();
     // SAFETY: the socket is open, and both places are variables of ours of the stated size.
     let rc = unsafe { libc::getsockopt(stream.as_raw_fd(), libc::SOL_SOCKET, libc::SO_PEERCRED, place, &mut length) };
-    if rc == 0 { u32::try_from(peer.pid).ok() } else { None }
+    (rc == 0).then_some(peer)
 }
 
 impl std::fmt::Display for Taken {
@@ -186,8 +203,7 @@ impl std::fmt::Display for Taken {
         match std::fs::read(format!("/proc/{process}/cmdline")) {
             _ if *process == 0 => f.write_str("another process")?,
             Ok(words) if !words.is_empty() => {
-                let words = String::from_utf8_lossy(&words).replace('\0', " ");
-                write!(f, "process {process} ({})", words.trim_end())?;
+                write!(f, "process {process} ({})", in_short(&words))?;
             }
             _ => write!(f, "process {process}")?,
         }
@@ -195,9 +211,28 @@ impl std::fmt::Display for Taken {
     }
 }
 
+/// A command line, in one line of bounded length.
+fn in_short(words: &[u8]) -> String {
+    const MOST: usize = 80;
+    let words = String::from_utf8_lossy(words);
+    let words: Vec<&str> =
+        words.split(|c: char| c.is_whitespace() || c.is_control()).filter(|it| !it.is_empty()).collect();
+    words.join(" ").chars().take(MOST).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_command_line_is_one_line() {
+        assert_eq!(
+            in_short(b"fairlead\0run\0--config\0/etc/fairlead.toml\0"),
+            "fairlead run --config /etc/fairlead.toml"
+        );
+        assert_eq!(in_short(b"python3\0-c\0\nimport x\n\x1b[2Jprint()\0"), "python3 -c import x [2Jprint()");
+        assert_eq!(in_short(&[b'x'; 500]).len(), 80);
+    }
 
     #[test]
     fn the_other_end_is_another_station() {

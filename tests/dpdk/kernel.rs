@@ -138,9 +138,11 @@ fn an_interface_is_watched_beneath_its_port() {
     });
 }
 
-/// Takes the interface with the number that is its argument, as a process like ours does.
+/// Takes the interface with the number that is its first argument, as a process like ours does that runs as the user with the
+/// number that is its second.
 const CLAIMS: &str = r#"
-import socket, sys
+import os, socket, sys
+os.setuid(int(sys.argv[2]))
 claim = socket.socket(socket.AF_UNIX)
 claim.bind("\0fairlead-interface-" + sys.argv[1])
 claim.listen()
@@ -150,26 +152,39 @@ sys.stdin.readline()
 
 #[test]
 fn an_interface_in_use_is_refused_with_who_uses_it() {
-    in_process_started_by("kernel::an_interface_in_use_is_refused_with_who_uses_it", NAMESPACE, || {
+    in_process_started_by("kernel::an_interface_in_use_is_refused_with_who_uses_it", namespace(), || {
         run(VETH);
-        let index = Command::new("sh").args(["-c", "ip -o link show outer0 | cut -d: -f1"]).output().expect("a shell");
-        let mut other = Command::new("python3")
-            .args(["-c", CLAIMS, String::from_utf8_lossy(&index.stdout).trim()])
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .expect("python3");
-        read_line(&mut other, "ready");
+        let mut other = claims_outer("0");
         let eal = start();
         let refused = open(&eal, &["net_af_packet0,iface=outer0"], 1).err().expect("it is in use").to_string();
-        let expected = format!("interface outer0 is in use by process {} (python3 -c", other.id());
-        assert!(refused.contains(&expected), "{refused}");
+        let expected = format!("interface outer0 is in use by process {} (", other.id());
+        assert!(refused.contains(&expected) && refused.contains("python3 -c import os, socket, sys"), "{refused}");
         other.kill().and_then(|()| other.wait()).expect("it ends");
         let ports = open(&eal, &["net_af_packet0,iface=outer0"], 1).unwrap_or_else(|error| panic!("{error}"));
         let twice = open(&eal, &["net_af_packet1,iface=outer0"], 1).err().expect("it is in use").to_string();
         assert!(twice.ends_with("interface outer0 is that of another port as well: give each port its own"), "{twice}");
         drop(ports);
+        // Any user of the machine can do this, and it keeps nobody from starting. Without privilege we are the only user.
+        if !std::fs::read_to_string("/proc/self/uid_map").is_ok_and(|map| map.contains("4294967295")) {
+            return;
+        }
+        let mut nobody = claims_outer("65534");
+        open(&eal, &["net_af_packet0,iface=outer0"], 1).unwrap_or_else(|error| panic!("{error}"));
+        nobody.kill().and_then(|()| nobody.wait()).expect("it ends");
     });
+}
+
+/// A process of this user that has taken `outer0`.
+fn claims_outer(user: &str) -> std::process::Child {
+    let index = Command::new("sh").args(["-c", "ip -o link show outer0 | cut -d: -f1"]).output().expect("a shell");
+    let mut other = Command::new("python3")
+        .args(["-c", CLAIMS, String::from_utf8_lossy(&index.stdout).trim(), user])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("python3");
+    read_line(&mut other, "ready");
+    other
 }
 
 #[test]
