@@ -1,11 +1,13 @@
 //! The answer of a SIP Server, from a datagram or a stream.
 //!
-//! Owns as much of RFC 3261 7 and 18.3 as it takes to find a message's end and to know whose answer it is: the status
-//! line, the topmost Via's branch, Call-ID, CSeq and Content-Length, long and compact names, folded lines. Keeps nothing
-//! of bodies and other fields, and never more than [`LIMIT`] bytes.
+//! Owns as much of RFC 3261 18.3 as it takes to find a message's end in a stream, and what a probe has to know to tell whose
+//! answer it is; lines and fields are read by [`crate::wire::sip`]. Keeps nothing of bodies and other fields, and never more
+//! than [`LIMIT`] bytes.
 //!
 //! Liveness is asked here, so what living servers get wrong is forgiven where the answer can still be told from any other:
 //! lines that end with LF alone (RFC 3261 7 demands CRLF), and a datagram that ends with its header's last line.
+
+use crate::wire::sip::{Message, Start, header_end, skip_blank};
 
 /// The longest message read, header and body together, in bytes.
 pub const LIMIT: usize = 64 * 1024;
@@ -114,111 +116,29 @@ impl AnswerReader {
     /// A stream whose first line is whole and not SIP's will never become an answer.
     fn still_sip(&self) -> Result<(), Unreadable> {
         let Some(end) = self.held.iter().position(|&byte| byte == b'\n') else { return Ok(()) };
-        match status_line(&String::from_utf8_lossy(&self.held[..end])) {
-            Err(Unreadable::Request) | Ok(_) => Ok(()),
-            Err(other) => Err(other),
-        }
+        Start::of(&self.held[..end]).map(|_| ()).ok_or(Unreadable::NotSip)
     }
-}
-
-/// RFC 3261 7.5: empty lines before the start line are ignored.
-fn skip_blank(bytes: &[u8]) -> &[u8] {
-    let start = bytes.iter().position(|byte| !matches!(byte, b'\r' | b'\n')).unwrap_or(bytes.len());
-    &bytes[start..]
-}
-
-/// The place after the empty line that ends the header, whether lines end with CRLF or with LF alone.
-fn header_end(bytes: &[u8]) -> Option<usize> {
-    let ends = bytes.iter().enumerate().filter(|(_, byte)| **byte == b'\n').map(|(at, _)| at + 1);
-    ends.into_iter().find_map(|line| match bytes.get(line..)? {
-        [b'\n', ..] => Some(line + 1),
-        [b'\r', b'\n', ..] => Some(line + 2),
-        _ => None,
-    })
 }
 
 fn read_header(header: &[u8]) -> Result<Answer, Unreadable> {
-    let header = unfold(header);
-    let (code, phrase) = status_line(header.lines().next().unwrap_or_default())?;
-    let via = field(&header, "via", "v").ok_or(Unreadable::Field("Via"))?;
-    let call_id = field(&header, "call-id", "i").ok_or(Unreadable::Field("Call-ID"))?;
-    let (cseq, method) = field(&header, "cseq", "cseq").and_then(read_cseq).ok_or(Unreadable::Field("CSeq"))?;
-    Ok(Answer { code, phrase, branch: branch_of(via), call_id: call_id.to_owned(), cseq, method })
+    let message = Message::read(header).ok_or(Unreadable::NotSip)?;
+    let Start::Answer { code, phrase } = message.start else { return Err(Unreadable::Request) };
+    let via = message.top_via().ok_or(Unreadable::Field("Via"))?;
+    let call_id = message.field("call-id", "i").ok_or(Unreadable::Field("Call-ID"))?;
+    let (cseq, method) = message.cseq().ok_or(Unreadable::Field("CSeq"))?;
+    let phrase = text(phrase).chars().filter(|letter| !letter.is_control()).take(80).collect();
+    Ok(Answer { code, phrase, branch: text(via.branch_text()), call_id: text(call_id), cseq, method: text(method) })
 }
 
-/// The header with each folded line joined with a blank (RFC 3261 7.3.1).
-fn unfold(header: &[u8]) -> String {
-    String::from_utf8_lossy(header).replace("\r\n", "\n").replace("\n ", " ").replace("\n\t", " ")
-}
-
-/// Code and phrase of `SIP/2.0 code phrase` (RFC 3261 7.2); the version's name is in any case (25.1).
-fn status_line(line: &str) -> Result<(u16, String), Unreadable> {
-    let line = line.trim_ascii_end();
-    let mut words = line.splitn(3, ' ');
-    let (first, code, phrase) = (words.next().unwrap_or(""), words.next().unwrap_or(""), words.next().unwrap_or(""));
-    if !first.eq_ignore_ascii_case("SIP/2.0") {
-        let version = line.rsplit(' ').next().unwrap_or("");
-        let asks = version.eq_ignore_ascii_case("SIP/2.0") && line.split(' ').count() == 3;
-        return Err(if asks { Unreadable::Request } else { Unreadable::NotSip });
-    }
-    let digits = code.len() == 3 && code.bytes().all(|byte| byte.is_ascii_digit());
-    let code: u16 = Some(code).filter(|_| digits).and_then(|code| code.parse().ok()).ok_or(Unreadable::NotSip)?;
-    if !(100..700).contains(&code) {
-        return Err(Unreadable::NotSip);
-    }
-    Ok((code, phrase.trim().chars().filter(|letter| !letter.is_control()).take(80).collect()))
-}
-
-/// The value of the first field called `long` or `compact`, in any case (RFC 3261 7.3.1, 7.3.3).
-fn field<'a>(header: &'a str, long: &str, compact: &str) -> Option<&'a str> {
-    header.lines().skip(1).find_map(|line| {
-        let (name, value) = line.split_once(':')?;
-        let named = [long, compact].iter().any(|one| name.trim_ascii().eq_ignore_ascii_case(one));
-        named.then(|| value.trim_ascii())
-    })
-}
-
-fn read_cseq(value: &str) -> Option<(u32, String)> {
-    let mut words = value.split_ascii_whitespace();
-    let number = words.next()?.parse().ok()?;
-    Some((number, words.next()?.to_owned()))
-}
-
-/// The branch parameter of the first value of a Via field.
-fn branch_of(via: &str) -> String {
-    let top = split_unquoted(via, ',').next().unwrap_or("");
-    let parameter = |text: &str| {
-        let (name, value) = text.split_once('=')?;
-        name.trim().eq_ignore_ascii_case("branch").then(|| value.trim().to_owned())
-    };
-    split_unquoted(top, ';').skip(1).find_map(parameter).unwrap_or_default()
-}
-
-/// Splits at `separator` outside of quoted strings, in which a backslash takes the next character along (RFC 3261 25.1).
-fn split_unquoted(text: &str, separator: char) -> impl Iterator<Item = &str> {
-    let (mut quoted, mut escaped) = (false, false);
-    text.split(move |letter: char| {
-        let taken = std::mem::take(&mut escaped);
-        match letter {
-            _ if taken => false,
-            '\\' if quoted => {
-                escaped = true;
-                false
-            }
-            '"' => {
-                quoted = !quoted;
-                false
-            }
-            _ => letter == separator && !quoted,
-        }
-    })
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
 }
 
 /// The length of the body; a stream's message without the field has none (RFC 3261 20.14 demands it).
 fn content_length(header: &[u8]) -> Result<usize, Unreadable> {
-    match field(&unfold(header), "content-length", "l") {
+    match Message::read(header).and_then(|message| message.field("content-length", "l")) {
         None => Ok(0),
-        Some(value) => value.parse().map_err(|_| Unreadable::Field("Content-Length")),
+        Some(value) => text(value).parse().map_err(|_| Unreadable::Field("Content-Length")),
     }
 }
 
