@@ -28,6 +28,7 @@ use crate::policy::{Epoch, Intent, Snapshot};
 use crate::time::Instant;
 use crate::wire::{Kind, Packet};
 use crate::worker::mailbox::{Command, Event};
+use std::collections::BTreeSet;
 
 /// What may happen to a controller.
 pub enum Input {
@@ -77,6 +78,8 @@ pub struct Controller {
     /// As of the last choice.
     pub(super) health: Health,
     pub(super) publisher: Publisher,
+    /// Members and routers that do not answer ARP.
+    pub(super) silent: BTreeSet<NextHop>,
     pub(super) switchovers: Switchovers,
     pub(super) checks: Checks,
     pub(super) latencies: Latencies,
@@ -103,6 +106,7 @@ impl Controller {
             probing: Probing::new(&intent, seed, now),
             health: pools.health(),
             publisher: Publisher::new(workers, now),
+            silent: BTreeSet::new(),
             switchovers: Switchovers::default(),
             checks: Checks::new(snat_ports, macs.len(), now),
             latencies: Latencies::new(workers, now),
@@ -178,9 +182,9 @@ impl Controller {
             self.deadline = stopping.poll(&mut self.outputs, now);
             return;
         }
-        self.link.poll(now);
+        self.probing.look(&self.machine, now);
+        self.link.poll(|asked, due| self.probing.was_away(asked, due), now);
         self.on_link_events(now);
-        self.probing.see_workers(&self.machine, now);
         self.probing.poll(&self.intent, &mut self.link, &mut self.outputs, now);
         self.on_link_events(now);
         let news = self.probing.take_news();
@@ -230,9 +234,12 @@ impl Controller {
             (PuntReason::Arp, Kind::Arp(arp)) => {
                 self.link.neighbours.on_arp(interface, &arp, &self.link.addresses, now);
             }
-            (PuntReason::Local | PuntReason::Stray, _) => {
+            (PuntReason::Local, _) => {
+                let hop = NextHop { interface, address: headers.src() };
+                self.link.neighbours.hear(hop, headers.src_mac(frame), now);
                 self.probing.receive(&headers, frame, now);
             }
+            (PuntReason::Stray, _) => self.probing.receive(&headers, frame, now),
             (PuntReason::Arp, _) => {}
         }
     }
@@ -260,6 +267,7 @@ impl Controller {
         while let Some(event) = self.link.next_event(&self.intent, &mut self.outputs, now) {
             if let NeighbourEvent::Reachable(hop, _) | NeighbourEvent::Moved { hop, .. } = event {
                 self.probing.resolved(hop);
+                self.on_resolved(hop);
             }
             match event {
                 NeighbourEvent::Reachable(hop, _) if self.link.neighbours.is_permanent(hop) => {
@@ -277,31 +285,6 @@ impl Controller {
                 NeighbourEvent::Unreachable(hop) => self.give_up(hop),
                 NeighbourEvent::Send { .. } | NeighbourEvent::Claimed { .. } => {}
             }
-        }
-    }
-
-    /// A next hop does not answer ARP. For a member that is a hint: it is probed at once (scenario 36).
-    fn on_unresolved(&mut self, hop: NextHop, now: Instant) {
-        match self.link.neighbours.is_permanent(hop) {
-            true => self.publisher.changed_soon(now),
-            false => self.publisher.changed_at_leisure(now),
-        }
-        self.give_up(hop);
-        let member = self.link.member(hop);
-        self.probing.unresolved(hop, member, now);
-        if let Some(member) = member {
-            let name = &self.intent.members[member].name;
-            self.outputs.log(LogLevel::Warn, format!("member {name} does not answer ARP"));
-            self.probing.hint_pool(member, &self.intent);
-        } else if self.link.is_router(hop) {
-            self.log(LogLevel::Warn, format!("router {hop} does not answer ARP"));
-        }
-    }
-
-    /// Workers stop waiting for a next hop.
-    fn give_up(&mut self, hop: NextHop) {
-        for worker in self.machine.workers() {
-            self.outputs.send(worker, Command::GiveUp(hop));
         }
     }
 
@@ -374,7 +357,7 @@ impl Controller {
 
     fn earliest(&mut self, now: Instant) -> Option<Instant> {
         [
-            self.link.next_deadline(),
+            self.link.next_deadline(now),
             self.probing.next_deadline(now),
             self.pools.next_deadline(),
             self.publisher.next_deadline(),

@@ -10,6 +10,7 @@ use crate::config::LogLevel;
 use crate::policy::adjacency::NextHop;
 use crate::policy::intent::{InterfaceId, Member, MemberId, PortId, Route};
 use crate::policy::{Addresses, Intent};
+use crate::probe::LOOK;
 use crate::time::{Duration, Instant};
 use crate::wire::Mac;
 use crate::wire::compose::{arp_announcement, arp_frame, ip_frame};
@@ -81,9 +82,9 @@ impl Link {
         }
     }
 
-    /// ARP that is due.
-    pub(super) fn poll(&mut self, now: Instant) {
-        self.neighbours.poll(&self.addresses, now);
+    /// ARP that is due; `away` as in [`Neighbours::poll`].
+    pub(super) fn poll(&mut self, away: impl Fn(Instant, Instant) -> bool, now: Instant) {
+        self.neighbours.poll(&self.addresses, away, now);
     }
 
     /// What came of ARP since the last call, sent, defended or logged; to be called until `None`.
@@ -158,8 +159,10 @@ impl Link {
         intent.members.entries().filter(there).map(|(id, _)| id)
     }
 
-    pub(super) fn next_deadline(&self) -> Option<Instant> {
-        self.neighbours.next_deadline().into_iter().chain(self.announcements.next_deadline()).min()
+    /// While answers to ARP are due, it is looked for them at least each [`LOOK`]: see [`Neighbours::poll`].
+    pub(super) fn next_deadline(&self, now: Instant) -> Option<Instant> {
+        let look = self.neighbours.is_waiting().then(|| now + LOOK);
+        [self.neighbours.next_deadline(), self.announcements.next_deadline(), look].into_iter().flatten().min()
     }
 
     /// Our addresses are announced on the links that are up.

@@ -23,6 +23,7 @@ mod probing;
 mod publisher;
 mod reload;
 mod requests;
+mod silence;
 mod spreading;
 mod stopping;
 mod strangers;

@@ -6,6 +6,8 @@
 //! asked for ever. Others come because a packet waits for them, and go when they do not answer; who only asks for us is
 //! one of the [`strangers`](super::strangers). Read first: [`Addresses`], then [`Neighbours::on_arp`]; every change of an entry is a [`Neighbours::put`].
 
+mod host;
+
 use super::strangers::Strangers;
 use crate::monitor::random::Random;
 use crate::policy::Addresses;
@@ -14,6 +16,7 @@ use crate::policy::intent::{InterfaceId, PortId};
 use crate::time::{Duration, Instant};
 use crate::wire::Mac;
 use crate::wire::arp::{Arp, Operation};
+use host::{Host, NudState};
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::net::Ipv4Addr;
 
@@ -25,51 +28,19 @@ pub const MOST_RESOLVING: usize = 1_024;
 pub const RETRY: Duration = Duration::from_secs(1);
 /// Requests without an answer that make a next hop fail.
 pub const REQUESTS: u32 = 3;
-/// How long a failure is remembered; a permanent next hop is asked again each time.
+/// How long a failure is remembered. A permanent next hop is asked again each second, or each time if there are many.
 pub const NEGATIVE: Duration = Duration::from_secs(5);
 /// A next hop that was heard so lately is not verified again.
-pub const TRUSTED: Duration = Duration::from_secs(5);
-/// The least age at which a permanent next hop is asked again; up to half as much is added, by chance.
-pub const REFRESH_PERMANENT: Duration = Duration::from_secs(20);
-/// The same for the others.
+pub const TRUSTED: Duration = Duration::from_secs(1);
+/// The least age at which a permanent next hop is verified again, whether or not packets go there: who dies is seen as soon
+/// when idle. Up to half as much is added, by chance.
+pub const REFRESH_PERMANENT: Duration = TRUSTED;
+/// Permanent next hops are verified so often in a second at most, all together: with more of them, each more seldom.
+pub const VERIFIED_A_SECOND: u32 = 8_192;
+/// The same for requests to everyone, which those get that have failed.
+pub const BROADCASTS_A_SECOND: u32 = 1_024;
+/// The least age at which the others are asked again, likewise.
 pub const REFRESH: Duration = Duration::from_secs(60);
-
-/// What is known of a next hop, in the words of Linux's neighbour table.
-#[derive(Clone, Copy, Debug)]
-enum NudState {
-    /// No answer yet; so many requests are out.
-    Incomplete(u32),
-    /// Answered; asked again when due.
-    Reachable(Mac),
-    /// Answered, and is being asked again; so many requests are out.
-    Probe(Mac, u32),
-    /// Did not answer.
-    Failed,
-}
-
-#[derive(Clone, Copy, Debug)]
-struct Host {
-    state: NudState,
-    since: Instant,
-    heard: Instant,
-    due: Instant,
-    permanent: bool,
-}
-
-impl Host {
-    /// Counts against [`MOST_RESOLVING`].
-    fn is_resolving(&self) -> bool {
-        !self.permanent && matches!(self.state, NudState::Incomplete(_))
-    }
-
-    fn neighbour(&self) -> Option<Neighbour> {
-        match self.state {
-            NudState::Incomplete(_) => None,
-            NudState::Reachable(mac) | NudState::Probe(mac, _) => Some(Neighbour::Reachable(mac)),
-            NudState::Failed => Some(Neighbour::Failed),
-        }
-    }
-}
 
 /// What is to be done, or others must know.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -99,6 +70,9 @@ pub struct Neighbours {
     strangers: Strangers,
     events: VecDeque<NeighbourEvent>,
     resolving: usize,
+    /// Hosts that have been asked something whose answer is due.
+    waiting: usize,
+    permanent: u32,
     refused: u64,
     random: Random,
 }
@@ -113,6 +87,8 @@ impl Neighbours {
             strangers: Strangers::default(),
             events: VecDeque::new(),
             resolving: 0,
+            waiting: 0,
+            permanent: 0,
             refused: 0,
             random: Random::new(seed),
         }
@@ -120,6 +96,7 @@ impl Neighbours {
 
     /// Exactly these next hops are permanent from now on; forgets what is no longer on a link of ours.
     pub fn keep(&mut self, permanent: &BTreeSet<NextHop>, addresses: &Addresses, now: Instant) {
+        self.permanent = u32::try_from(permanent.len()).unwrap_or(u32::MAX);
         let known: Vec<(NextHop, Host)> = self.hosts.iter().map(|(hop, host)| (*hop, *host)).collect();
         for (hop, host) in known {
             let permanent = permanent.contains(&hop);
@@ -143,7 +120,7 @@ impl Neighbours {
             Some(NudState::Failed) => self.events.push_back(NeighbourEvent::Unreachable(hop)),
             None if on_link(hop, addresses) && self.hosts.len() < MOST && self.resolving < MOST_RESOLVING => {
                 match self.strangers.take(hop, now) {
-                    Some(mac) => self.learn(hop, mac, Some(unknown(now)), now),
+                    Some(mac) => self.learn(hop, mac, Some(Host::unknown(now)), now),
                     None => self.begin(hop, false, addresses, now),
                 }
             }
@@ -163,6 +140,15 @@ impl Neighbours {
         }
     }
 
+    /// A packet to us came from a next hop: one that is at this MAC need not be asked for a while.
+    pub fn hear(&mut self, hop: NextHop, mac: Mac, now: Instant) {
+        match self.hosts.get_mut(&hop) {
+            Some(host) if matches!(host.state, NudState::Reachable(known) if known == mac) => host.heard = now,
+            Some(Host { state: NudState::Probe(known, _), .. }) if *known == mac => self.learn(hop, mac, None, now),
+            _ => {}
+        }
+    }
+
     /// The link of a NIC came up: what is permanent behind it is asked at once, whatever came of it before.
     pub fn link_up(&mut self, port: PortId, addresses: &Addresses, now: Instant) {
         let there = |hop: &NextHop| addresses.find(hop.interface).is_some_and(|interface| interface.port == port);
@@ -170,10 +156,10 @@ impl Neighbours {
             self.hosts.iter().filter(|(hop, host)| host.permanent && there(hop)).map(|(hop, _)| *hop).collect();
         permanent.sort_unstable();
         for hop in permanent {
-            if let Some(Host { state: state @ NudState::Incomplete(_), .. }) = self.hosts.get_mut(&hop) {
-                *state = NudState::Incomplete(0);
+            if let Some(host) = self.hosts.get(&hop).copied() {
+                self.put(hop, Some(Host { state: host.state.unasked(), ..host }));
+                self.fire(hop, addresses, now);
             }
-            self.fire(hop, addresses, now);
         }
     }
 
@@ -198,11 +184,25 @@ impl Neighbours {
         }
     }
 
-    /// Runs what is due.
-    pub fn poll(&mut self, addresses: &Addresses, now: Instant) {
+    /// Runs what is due. A request whose answer the appliance itself may have missed, since it was `away` between two
+    /// instants, counts for nothing.
+    pub fn poll(&mut self, addresses: &Addresses, away: impl Fn(Instant, Instant) -> bool, now: Instant) {
         while let Some(&(due, hop)) = self.timers.first() {
             if due > now {
                 return;
+            }
+            let Some(host) = self.hosts.get(&hop).copied() else { return };
+            match host.state {
+                NudState::Reachable(_) if host.permanent && now.since(host.heard) < TRUSTED => {
+                    let due = host.heard + self.refresh(true);
+                    self.put(hop, Some(Host { due, ..host }));
+                    continue;
+                }
+                // It was not answered in time; nor has the answer lain unread for a while.
+                state if state.is_waiting() && away(host.asked, now) => {
+                    self.put(hop, Some(Host { state: state.without_latest(), ..host }));
+                }
+                _ => {}
             }
             self.fire(hop, addresses, now);
         }
@@ -211,6 +211,11 @@ impl Neighbours {
     /// When [`Neighbours::poll`] has something to do.
     pub fn next_deadline(&self) -> Option<Instant> {
         self.timers.first().map(|&(due, _)| due)
+    }
+
+    /// Answers are due.
+    pub fn is_waiting(&self) -> bool {
+        self.waiting > 0
     }
 
     /// The next thing to do or to know.
@@ -255,7 +260,7 @@ impl Neighbours {
     fn begin(&mut self, hop: NextHop, permanent: bool, addresses: &Addresses, now: Instant) {
         self.request(hop, Mac::BROADCAST, addresses);
         let state = NudState::Incomplete(1);
-        self.put(hop, Some(Host { state, since: now, heard: now, due: now + RETRY, permanent }));
+        self.put(hop, Some(Host { state, due: now + RETRY, permanent, ..Host::unknown(now) }));
     }
 
     /// The entry's time has come: ask, ask again, or give up.
@@ -269,18 +274,19 @@ impl Neighbours {
             // The first request of a refresh goes to the MAC alone (RFC 1122 2.3.2.1 (2)), the others to everyone.
             NudState::Reachable(mac) => (NudState::Probe(mac, 1), mac, RETRY),
             NudState::Probe(mac, asked) => (NudState::Probe(mac, asked + 1), Mac::BROADCAST, RETRY),
-            NudState::Failed if host.permanent => (NudState::Failed, Mac::BROADCAST, NEGATIVE),
+            NudState::Failed if host.permanent => (NudState::Failed, Mac::BROADCAST, self.pause_of_failed()),
             NudState::Failed => return self.put(hop, None),
         };
         self.request(hop, to, addresses);
-        self.put(hop, Some(Host { state, due: now + pause, ..host }));
+        self.put(hop, Some(Host { state, asked: now, due: now + pause, ..host }));
     }
 
     fn fail(&mut self, hop: NextHop, host: Host, now: Instant) {
         if !host.permanent && matches!(host.state, NudState::Probe(..)) {
             return self.put(hop, None);
         }
-        self.put(hop, Some(Host { state: NudState::Failed, since: now, due: now + NEGATIVE, ..host }));
+        let pause = if host.permanent { self.pause_of_failed() } else { NEGATIVE };
+        self.put(hop, Some(Host { state: NudState::Failed, since: now, due: now + pause, ..host }));
         self.events.push_back(NeighbourEvent::Failed(hop));
     }
 
@@ -299,10 +305,22 @@ impl Neighbours {
             host.since = now;
         }
         self.events.extend(news);
-        let refresh = if host.permanent { REFRESH_PERMANENT } else { REFRESH };
-        let spread = Duration::from_nanos(self.random.below(refresh.as_nanos() as u64 / 2));
-        let state = NudState::Reachable(mac);
-        self.put(hop, Some(Host { state, heard: now, due: now + refresh + spread, ..host }));
+        let (state, due) = (NudState::Reachable(mac), now + self.refresh(host.permanent));
+        self.put(hop, Some(Host { state, heard: now, due, ..host }));
+    }
+
+    /// From hearing a next hop to asking it again.
+    fn refresh(&mut self, permanent: bool) -> Duration {
+        let refresh = match permanent {
+            true => REFRESH_PERMANENT.max(Duration::from_secs(1) * self.permanent / VERIFIED_A_SECOND),
+            false => REFRESH,
+        };
+        refresh + Duration::from_nanos(self.random.below(refresh.as_nanos() as u64 / 2))
+    }
+
+    /// From one request to the next for a permanent next hop that has failed.
+    fn pause_of_failed(&self) -> Duration {
+        (Duration::from_secs(1) * self.permanent / BROADCASTS_A_SECOND).clamp(RETRY, NEGATIVE)
     }
 
     /// The entry is this from now on, or gone: timer, bound and adjacency follow.
@@ -314,10 +332,12 @@ impl Neighbours {
         if let Some(before) = before {
             self.timers.remove(&(before.due, hop));
             self.resolving -= usize::from(before.is_resolving());
+            self.waiting -= usize::from(before.state.is_waiting());
         }
         if let Some(after) = after {
             self.timers.insert((after.due, hop));
             self.resolving += usize::from(after.is_resolving());
+            self.waiting += usize::from(after.state.is_waiting());
         }
         if let Some(neighbour) = after.and_then(|host| host.neighbour()) {
             self.adjacency.insert(hop, neighbour);
@@ -340,11 +360,6 @@ impl Neighbours {
         let arp = Arp { operation, sender_mac, sender, target_mac, target };
         self.events.push_back(NeighbourEvent::Send { interface, to: asked.sender_mac, arp });
     }
-}
-
-/// A host of which nothing is known.
-fn unknown(now: Instant) -> Host {
-    Host { state: NudState::Incomplete(0), since: now, heard: now, due: now, permanent: false }
 }
 
 /// The next hop can be a host on its link.

@@ -34,6 +34,8 @@ pub struct MemberStatus {
     pub reason: String,
     /// Since when it is in that state.
     pub since: Instant,
+    /// What the monitors said when it was last logged.
+    reported: State,
     lost_role: Option<Instant>,
     lost_before: Generation,
     /// It lost the role while it still answered: its connections live on. Its flows of earlier generations are lost
@@ -159,7 +161,9 @@ impl Pools {
             let Some(meant) = intent.pools.get(id) else { continue };
             let mut lost = BTreeSet::new();
             for member in &meant.members {
-                if self.members.get_mut(member).is_some_and(|known| known.overlay(verdict(*member), now)) {
+                let (Some(known), verdict) = (self.members.get_mut(member), verdict(*member)) else { continue };
+                known.report(verdict, out);
+                if known.overlay(verdict, now) {
                     lost.insert(*member);
                 }
             }
@@ -332,6 +336,18 @@ impl MemberStatus {
         }
     }
 
+    /// Logs that the member went up or down. One that was not known before, such as a standby at the start, is no news to worry of.
+    fn report(&mut self, verdict: &Verdict, out: &mut Outbox) {
+        let before = std::mem::replace(&mut self.reported, verdict.state);
+        let level = match (before, verdict.state) {
+            (State::Up, State::Down) => LogLevel::Warn,
+            _ => LogLevel::Info,
+        };
+        if before != verdict.state && matches!(verdict.state, State::Up | State::Down) {
+            out.log(level, format!("member {} is {}: {}", self.name, verdict.state, verdict.reason));
+        }
+    }
+
     /// Lays what the operator has set over the verdict. Says whether the member is lost: what it had is gone.
     fn overlay(&mut self, verdict: &Verdict, now: Instant) -> bool {
         let (state, reason) = match self.admin {
@@ -355,6 +371,7 @@ fn fresh_member(member: &Member, admin: AdminState, now: Instant) -> MemberStatu
         state: State::Unknown,
         reason: "not probed yet".into(),
         since: now,
+        reported: State::Unknown,
         lost_role: None,
         lost_before: Generation(0),
         released: None,

@@ -83,8 +83,9 @@ impl Probing {
         }
     }
 
-    /// Looks, now and then, whether the workers that carry probes are turning.
-    pub fn see_workers(&mut self, machine: &Machine, now: Instant) {
+    /// Management is here; looks, now and then, whether the workers that carry probes are turning.
+    pub fn look(&mut self, machine: &Machine, now: Instant) {
+        self.host.look(now);
         if now.since(self.workers_seen) < LOOK {
             return;
         }
@@ -94,6 +95,11 @@ impl Probing {
                 self.host.see_worker(worker.0.into(), turned, now);
             }
         }
+    }
+
+    /// The appliance itself was away while an answer was due: see [`HostStack::was_away`].
+    pub fn was_away(&self, asked: Instant, due: Instant) -> bool {
+        self.host.was_away(asked, due)
     }
 
     /// The pools of members of whom something new is known since this was last asked.
@@ -183,11 +189,8 @@ impl Probing {
             Outcome::Timeout => out.debug(|| format!("probe {} failed: no answer", probe.0)),
         }
         let Some(id) = self.monitors.on_outcome(probe, outcome, now) else { return };
-        let (member, verdict) = (&intent.members[id], self.monitors.verdict(id));
+        let member = &intent.members[id];
         self.news.insert(member.pool);
-        if verdict.since == now {
-            out.debug(|| format!("member {} is {}: {}", member.name, verdict.state, verdict.reason));
-        }
         if silent {
             link.reverify(member.hop(), now);
         }

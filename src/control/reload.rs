@@ -69,6 +69,7 @@ impl Controller {
         self.link.reconfigure(&intent, &self.machine.macs, now);
         let old = std::mem::replace(&mut self.intent, intent);
         self.file = file;
+        self.review_silence();
         for (pool, gone) in self.pools.reconfigure(&self.intent, &mut self.outputs, now) {
             let name = old.members[gone].name.clone();
             let reason = format!("{name} is no longer a member: the file was reloaded");

@@ -1,14 +1,16 @@
 //! When the appliance itself did not look: what it did not hear then says nothing about a member.
 //!
 //! Owns the spans in which management was kept from its core, or a worker from its own, as far back as the oldest probe under
-//! way. Reads no clock.
+//! way, and [`KEPT`] at least. Reads no clock.
 
 use crate::time::{Duration, Instant};
 
-/// While probes are under way, management looks at least so often; so does a worker that is running.
+/// While probes or ARP requests are under way, management looks at least so often; so does a worker that is running.
 pub const LOOK: Duration = Duration::from_millis(50);
 /// A longer absence explains any silence.
 const LONG: Duration = Duration::from_millis(200);
+/// Absences are remembered for so long whatever is under way: longer than anybody waits for an answer to ARP.
+pub const KEPT: Duration = Duration::from_secs(2);
 /// Absences kept; the oldest give way.
 const MOST: usize = 256;
 
@@ -48,8 +50,8 @@ impl Absences {
     }
 
     /// No probe under way was started before `started`.
-    pub fn forget_before(&mut self, started: Instant) {
-        self.spans.retain(|span| span.until > started);
+    pub fn forget_before(&mut self, started: Instant, now: Instant) {
+        self.spans.retain(|span| span.until > started || now.since(span.until) < KEPT);
     }
 
     /// Somebody who carries probes was away between the two instants, for longer than `timeout`, or than 200 ms: silence meant
@@ -127,7 +129,9 @@ mod tests {
         assert_eq!(absences.spans.len(), 1);
         absences.see_worker(1, at(1_009), at(1_010));
         assert!(!absences.explain(at(1_000), at(1_400), ms(400)));
-        absences.forget_before(at(1_000));
+        absences.forget_before(at(1_010), at(2_999));
+        assert_eq!(absences.spans.len(), 1);
+        absences.forget_before(at(1_010), at(3_000));
         assert_eq!(absences.spans.len(), 0);
     }
 

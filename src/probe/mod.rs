@@ -27,7 +27,8 @@ use crate::policy::intent::{InterfaceId, Monitor, MonitorKind, SipProbe, SipTran
 use crate::time::Instant;
 use crate::wire::facts::Segment;
 use crate::wire::{Endpoint, Kind, Packet, Protocol, Tuple};
-use absence::{Absences, LOOK};
+use absence::Absences;
+pub use absence::LOOK;
 use connection::{Asks, Connection};
 use exchange::{Probe, Task};
 use openssl::error::ErrorStack;
@@ -155,7 +156,7 @@ impl HostStack {
                 self.end(id, outcome);
             }
         }
-        self.absences.forget_before(self.probes.values().next().map_or(now, |oldest| oldest.started));
+        self.absences.forget_before(self.probes.values().next().map_or(now, |oldest| oldest.started), now);
         // Sends what the connections have said, and the segments that end them.
         self.release_closed();
     }
@@ -192,8 +193,15 @@ impl HostStack {
         probes.into_iter().chain(look).chain(self.stack.next_deadline(now)).min()
     }
 
-    /// Management is here at `now`, and was not before.
-    fn look(&mut self, now: Instant) {
+    /// The appliance itself was away while somebody waited from `asked` until `due` for an answer: that none came means nothing.
+    /// Of the last two seconds at least.
+    pub fn was_away(&self, asked: Instant, due: Instant) -> bool {
+        self.absences.explain(asked, due, due.since(asked))
+    }
+
+    /// Management is here at `now`, and has been away since this was last called. It is to be called at least each [`LOOK`] while
+    /// anything is waited for.
+    pub fn look(&mut self, now: Instant) {
         self.now = now;
         self.absences.look(now);
     }

@@ -256,6 +256,11 @@ impl<A: Address> Packet<A> {
         self.rx.mac()
     }
 
+    /// Source MAC in `frame`, which these are the facts of.
+    pub fn src_mac(&self, frame: &[u8]) -> Mac {
+        frame.get(6..12).and_then(|mac| mac.try_into().ok()).map_or(Mac::ZERO, Mac)
+    }
+
     /// The identification in `frame`, which these are the facts of (RFC 791 3.1).
     pub fn id(&self, frame: &[u8]) -> u16 {
         bytes::be16(frame, usize::from(self.l3) + 4)

@@ -11,12 +11,13 @@ use tokio::time::timeout;
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// All that a page is made of.
-pub const QUESTIONS: [Request; 6] = [
+pub const QUESTIONS: [Request; 7] = [
     Request::Status {},
     Request::Counters { all: true },
     Request::Members {},
     Request::Probes {},
     Request::Snat {},
+    Request::Routes {},
     Request::Latency { reset: false },
 ];
 

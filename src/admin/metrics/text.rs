@@ -5,8 +5,8 @@
 
 use crate::admin::answer::Data;
 use crate::admin::rows::{
-    AdminState, CounterRow, LatencyRow, Link, MemberRow, MemberState, PortRow, ProbeRow, Role, SnatRow, Spread, Status,
-    SwitchoverRow, VirtualServerRow, VirtualServerState, WorkerRow,
+    AdminState, CounterRow, LatencyRow, Link, MemberRow, MemberState, NeighbourState, PortRow, ProbeRow, Role,
+    RouteRow, SnatRow, Spread, Status, SwitchoverRow, VirtualServerRow, VirtualServerState, WorkerRow,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
@@ -24,6 +24,7 @@ pub fn exposition(answers: &[Data]) -> String {
             Data::Members(rows) => rows.iter().for_each(|row| member(&mut page, row)),
             Data::Probes(rows) => rows.iter().for_each(|row| probe(&mut page, row)),
             Data::Snat(rows) => rows.iter().for_each(|row| snat(&mut page, row)),
+            Data::Routes(rows) => rows.iter().for_each(|row| route(&mut page, row)),
             Data::Latency(rows) => rows.iter().for_each(|row| latency(&mut page, row)),
             Data::Counters(rows) => counters(&mut page, rows, workers.unwrap_or_default()),
             _ => {}
@@ -168,6 +169,15 @@ fn probe(page: &mut Page, row: &ProbeRow) {
     page.total("probe_failure", "Probes that failed.", &labels, row.failed);
 }
 
+fn route(page: &mut Page, row: &RouteRow) {
+    if let (Some(via), Some(next_hop)) = (row.via, row.next_hop) {
+        let (to, via) = (row.to.to_string(), via.to_string());
+        let labels = [("route", to.as_str()), ("via", via.as_str())];
+        let up = next_hop == NeighbourState::Reachable;
+        page.gauge("next_hop_up", "1 while the next hop of the route answers ARP.", &labels, flag(up));
+    }
+}
+
 fn snat(page: &mut Page, row: &SnatRow) {
     let address = row.address.to_string();
     let labels = [("address", address.as_str()), ("protocol", row.protocol.as_str())];
@@ -272,7 +282,7 @@ fn counter(page: &mut Page, row: &CounterRow, only: Option<u16>) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::admin::rows::{Bucket, Cause, Forecast, Wall};
+    use crate::admin::rows::{Bucket, Cause, Forecast, RouteKind, Wall};
 
     fn counted(name: &str, worker: Option<u16>, value: u64) -> CounterRow {
         CounterRow { name: name.into(), value, explanation: "What \\ it\nis.".into(), worker }
@@ -317,6 +327,23 @@ mod tests {
             "fairlead_worker_busy_ratio{worker=\"0\"} 0.5\n",
         ] {
             assert!(text.contains(line), "{line}\n{text}");
+        }
+    }
+
+    #[test]
+    fn the_next_hop_of_each_route_has_a_gauge() {
+        let route = |via: u8, next_hop| RouteRow {
+            to: "0.0.0.0/0".parse().unwrap(),
+            via: Some([192, 0, 2, via].into()),
+            interface: "outer".into(),
+            kind: RouteKind::Static,
+            next_hop: Some(next_hop),
+        };
+        let text =
+            exposition(&[Data::Routes(vec![route(1, NeighbourState::Reachable), route(9, NeighbourState::Failed)])]);
+        for (via, up) in [(1, 1), (9, 0)] {
+            let line = format!("\nfairlead_next_hop_up{{route=\"0.0.0.0/0\",via=\"192.0.2.{via}\"}} {up}\n");
+            assert!(text.contains(&line), "{text}");
         }
     }
 

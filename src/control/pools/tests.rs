@@ -54,10 +54,11 @@ impl Bench {
         self.look()
     }
 
-    /// The lines logged since this was last asked.
+    /// The lines logged since this was last asked, without those of a single member.
     fn logged(&mut self) -> Vec<String> {
         let line = |output| if let Output::Log { message, .. } = output { Some(message) } else { None };
-        std::iter::from_fn(|| self.out.pop()).filter_map(line).collect()
+        let lines = std::iter::from_fn(|| self.out.pop()).filter_map(line);
+        lines.filter(|line| !line.starts_with("member ")).collect()
     }
 
     fn active(&self) -> Option<MemberId> {

@@ -1,4 +1,4 @@
-//! While the appliance itself is away, nothing is concluded about members.
+//! While the appliance itself is away, nothing is concluded about members or routers.
 
 use super::*;
 
@@ -33,6 +33,7 @@ fn nothing_was_concluded_and_silence_counts_again(bench: &mut Bench, before: (u6
     let (failed, switchovers, inconclusive) = counted(bench);
     assert_eq!((failed, switchovers), before);
     assert!(inconclusive > 0);
+    assert_eq!(bench.logged("does not answer ARP"), 0, "{:?}", bench.logs);
     bench.hosts[A].manner = Manner::Mute;
     bench.run(1_000);
     assert_eq!(bench.active(), None, "silence counts again");
@@ -50,6 +51,23 @@ fn what_passed_while_management_was_away_makes_no_member_down() {
     }
     bench.run(1_000);
     nothing_was_concluded_and_silence_counts_again(&mut bench, (failed, switchovers));
+}
+
+/// With probes a minute apart there is none whose silence could explain the rest.
+#[test]
+fn arp_that_is_not_answered_while_the_appliance_is_away_is_no_miss() {
+    let mut rare = two_arm();
+    rare.monitors.iter_mut().for_each(|monitor| monitor.interval = Duration::from_secs(60));
+    let mut bench = Bench::of(&rare);
+    bench.run(5_000);
+    bench.sleep(0, true);
+    bench.run(6_000);
+    bench.sleep(0, false);
+    bench.run(2_000);
+    assert_eq!(bench.logged("does not answer ARP"), 0, "{:?}", bench.logs);
+    bench.hosts[ROUTER].manner = Manner::Dead;
+    bench.run(5_000);
+    assert_eq!(bench.logged("alarm: next hop 192.0.2.1 of route default is unreachable"), 1, "silence counts again");
 }
 
 #[test]

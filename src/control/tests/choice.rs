@@ -152,6 +152,27 @@ fn scenario_34_no_two_probes_share_a_call_id_and_they_leave_from_the_self_ip() {
     }
 }
 
+/// Of a standby as well, whose changes move nothing.
+#[test]
+fn a_member_that_goes_up_or_down_is_logged_with_the_reason() {
+    let mut bench = Bench::settled();
+    let logged = |bench: &mut Bench| {
+        let about = |(_, line): &(LogLevel, String)| line.starts_with("member sip-b is ");
+        std::mem::take(&mut bench.logs).into_iter().filter(about).collect::<Vec<_>>()
+    };
+    let first = logged(&mut bench);
+    assert!(first.len() == 1 && first[0].0 == LogLevel::Info && first[0].1.contains("is down: "), "{first:?}");
+    bench.hosts[B].manner = Manner::Answers(200);
+    bench.run(3_000);
+    let up = logged(&mut bench);
+    assert!(up.len() == 1 && up[0].0 == LogLevel::Info && up[0].1.contains("is up: sip-options: 200"), "{up:?}");
+    bench.hosts[B].manner = Manner::Refuses;
+    bench.run(3_000);
+    let down = logged(&mut bench);
+    assert!(down.len() == 1 && down[0].0 == LogLevel::Warn, "{down:?}");
+    assert!(down[0].1.contains("member sip-b is down: sip-options: port 5060/udp is closed"), "{down:?}");
+}
+
 /// Each way to lose the active role or to get it, and its reason.
 #[test]
 fn s85_every_switch_logs_one_line_with_time_service_members_reason_and_latency() {

@@ -301,3 +301,42 @@ fn many_who_claim_one_address_are_one_alarm_with_their_number_and_the_last_of_th
     let [alarm] = &alarms(&mut bench)[..] else { panic!() };
     assert!(alarm.starts_with("duplicate address: 02:07:07:00:00:07 on interface servers claims"), "{alarm}");
 }
+
+/// None of them is spoken to: the router carries no packet here, and a standby's host may be dead for weeks.
+#[test]
+fn a_router_or_standby_that_dies_without_traffic_is_an_alarm_and_its_return_is_logged() {
+    let rows = [
+        (ROUTER, Manner::Mute, "next hop 192.0.2.1 of route default", "is unreachable: it does not answer ARP"),
+        (B, Manner::Refuses, "member sip-b", "does not answer ARP: pool pair-1 has less redundancy"),
+    ];
+    let alarms = |bench: &mut Bench| match bench.ask(Request::Status {}).unwrap().unwrap().data {
+        Data::Status(status) => status.alarms.into_iter().map(|alarm| alarm.message).collect::<Vec<_>>(),
+        other => panic!("{other:?}"),
+    };
+    for (at, alive, who, what) in rows {
+        let mut bench = Bench::settled();
+        bench.run(10_000);
+        assert_eq!(alarms(&mut bench), [""; 0]);
+        bench.hosts[at].manner = Manner::Dead;
+        bench.run(4_600);
+        assert_eq!(alarms(&mut bench), [format!("{who} {what}")]);
+        bench.run(20_000);
+        let warned = (LogLevel::Warn, format!("alarm: {who} {what}"));
+        assert_eq!(bench.logs.iter().filter(|line| **line == warned).count(), 1);
+        bench.hosts[at].manner = alive;
+        bench.run(1_100);
+        assert_eq!((alarms(&mut bench), bench.logged(&format!("{who} answers ARP again"))), (vec![], 1));
+    }
+}
+
+#[test]
+fn a_reload_ends_the_alarm_of_a_next_hop_that_it_takes_away() {
+    let mut bench = Bench::settled();
+    bench.hosts[ROUTER].manner = Manner::Dead;
+    bench.run(6_000);
+    assert_eq!(bench.controller.outputs.alarms.iter().count(), 1);
+    let mut without = two_arm();
+    without.routes.clear();
+    reload(&mut bench, Ok(file_of(&without))).unwrap();
+    assert_eq!(bench.controller.outputs.alarms.iter().count(), 0);
+}

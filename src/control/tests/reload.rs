@@ -145,7 +145,8 @@ fn s83_what_a_reload_does_not_concern_goes_on_as_in_a_world_without_it() {
         before(&mut intent);
         let settled = || {
             let mut bench = Bench::of(&intent);
-            bench.run(70_000);
+            // Between two requests for those who do not answer.
+            bench.run(70_001);
             bench
         };
         let (mut without, mut with) = (settled(), settled());

@@ -1,0 +1,76 @@
+//! What is known of one next hop, and what of it is asked next.
+
+use crate::policy::adjacency::Neighbour;
+use crate::time::Instant;
+use crate::wire::Mac;
+
+/// What is known of a next hop, in the words of Linux's neighbour table.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum NudState {
+    /// No answer yet; so many requests are out.
+    Incomplete(u32),
+    /// Answered; asked again when due.
+    Reachable(Mac),
+    /// Answered, and is being asked again; so many requests are out.
+    Probe(Mac, u32),
+    /// Did not answer.
+    Failed,
+}
+
+impl NudState {
+    /// As if the latest request had not been sent.
+    pub(super) fn without_latest(self) -> NudState {
+        match self {
+            NudState::Incomplete(asked) => NudState::Incomplete(asked.saturating_sub(1)),
+            NudState::Probe(mac, 0 | 1) => NudState::Reachable(mac),
+            NudState::Probe(mac, asked) => NudState::Probe(mac, asked - 1),
+            settled => settled,
+        }
+    }
+
+    /// As if none of the requests that are out had been sent.
+    pub(super) fn unasked(self) -> NudState {
+        match self {
+            NudState::Incomplete(_) => NudState::Incomplete(0),
+            NudState::Probe(mac, _) => NudState::Reachable(mac),
+            settled => settled,
+        }
+    }
+
+    /// A request is out whose answer decides something.
+    pub(super) fn is_waiting(self) -> bool {
+        matches!(self, NudState::Incomplete(_) | NudState::Probe(..))
+    }
+}
+
+/// An entry of the table.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Host {
+    pub state: NudState,
+    pub since: Instant,
+    pub heard: Instant,
+    /// When the latest request was sent.
+    pub asked: Instant,
+    pub due: Instant,
+    pub permanent: bool,
+}
+
+impl Host {
+    /// One of which nothing is known.
+    pub(super) fn unknown(now: Instant) -> Host {
+        Host { state: NudState::Incomplete(0), since: now, heard: now, asked: now, due: now, permanent: false }
+    }
+
+    /// Counts against the bound on those being asked for at once.
+    pub(super) fn is_resolving(&self) -> bool {
+        !self.permanent && matches!(self.state, NudState::Incomplete(_))
+    }
+
+    pub(super) fn neighbour(&self) -> Option<Neighbour> {
+        match self.state {
+            NudState::Incomplete(_) => None,
+            NudState::Reachable(mac) | NudState::Probe(mac, _) => Some(Neighbour::Reachable(mac)),
+            NudState::Failed => Some(Neighbour::Failed),
+        }
+    }
+}

@@ -1,0 +1,96 @@
+//! Next hops that do not answer ARP: what is logged, which alarms stand, and what follows for probes and workers.
+//!
+//! Owns the words, and who is silent now. A member is one of them whether or not it is active: when the host of a standby
+//! dies, nothing else shows that the pool has lost its redundancy.
+
+use super::controller::Controller;
+use crate::config::LogLevel;
+use crate::policy::adjacency::NextHop;
+use crate::policy::intent::MemberId;
+use crate::time::Instant;
+use crate::worker::mailbox::Command;
+
+/// Members that raise an alarm of their own at once, at most; each is logged however many there are.
+const MOST: usize = 64;
+
+impl Controller {
+    /// A next hop does not answer ARP. For a member that is a hint: it is probed at once (scenario 36).
+    pub(super) fn on_unresolved(&mut self, hop: NextHop, now: Instant) {
+        match self.link.neighbours.is_permanent(hop) {
+            true => self.publisher.changed_soon(now),
+            false => self.publisher.changed_at_leisure(now),
+        }
+        self.give_up(hop);
+        let member = self.link.member(hop);
+        self.probing.unresolved(hop, member, now);
+        if let Some(message) = self.silence(hop)
+            && self.silent.insert(hop)
+        {
+            match member.is_some() && self.silent.len() > MOST {
+                true => self.log(LogLevel::Warn, message),
+                false => self.outputs.raise(&alarm_key(hop), LogLevel::Warn, message, now),
+            }
+        }
+        if let Some(member) = member {
+            self.probing.hint_pool(member, &self.intent);
+        }
+    }
+
+    /// A next hop answers ARP that did not.
+    pub(super) fn on_resolved(&mut self, hop: NextHop) {
+        if self.silent.remove(&hop) {
+            let who = match self.link.member(hop) {
+                Some(member) => format!("member {}", self.intent.members[member].name),
+                None => format!("next hop {hop} of {}", self.routes_by(hop)),
+            };
+            self.outputs.alarms.clear(&alarm_key(hop));
+            self.log(LogLevel::Info, format!("alarm cleared: {who} answers ARP again"));
+        }
+    }
+
+    /// After a reload: what is neither a member nor a router any more is missed by nobody.
+    pub(super) fn review_silence(&mut self) {
+        let gone = |hop: &NextHop| !self.link.neighbours.is_permanent(*hop);
+        for hop in self.silent.iter().copied().filter(gone).collect::<Vec<_>>() {
+            self.silent.remove(&hop);
+            self.outputs.alarms.clear(&alarm_key(hop));
+        }
+    }
+
+    /// Workers stop waiting for a next hop.
+    pub(super) fn give_up(&mut self, hop: NextHop) {
+        for worker in self.machine.workers() {
+            self.outputs.send(worker, Command::GiveUp(hop));
+        }
+    }
+
+    /// What it means that the next hop is silent. `None`: nothing depends on it.
+    fn silence(&self, hop: NextHop) -> Option<String> {
+        match self.link.member(hop) {
+            Some(member) => Some(self.silence_of_member(member)),
+            None if self.link.is_router(hop) => {
+                Some(format!("next hop {hop} of {} is unreachable: it does not answer ARP", self.routes_by(hop)))
+            }
+            None => None,
+        }
+    }
+
+    fn silence_of_member(&self, id: MemberId) -> String {
+        let member = &self.intent.members[id];
+        let pool = &self.intent.pools[member.pool];
+        let loses = if pool.members.len() > 1 { "has less redundancy" } else { "has no other member" };
+        format!("member {} does not answer ARP: pool {} {loses}", member.name, pool.name)
+    }
+
+    fn routes_by(&self, hop: NextHop) -> String {
+        let routes = self.intent.routes.iter().filter(|route| route.hop() == hop);
+        let names: Vec<String> = routes
+            .map(|route| if route.to.prefix_len() == 0 { "default".into() } else { route.to.to_string() })
+            .collect();
+        format!("route{} {}", if names.len() == 1 { "" } else { "s" }, names.join(", "))
+    }
+}
+
+fn alarm_key(hop: NextHop) -> String {
+    format!("silent {} {hop}", hop.interface.0)
+}
