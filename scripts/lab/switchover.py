@@ -1,7 +1,8 @@
 """Switchovers as `fairlead switchovers --json` reports them.
 
-Owns: reading the rows, and what their marks (microseconds of one clock) mean together. A pair often changes roles in two
-rows: the old primary is lost, for a moment nobody is active, the new one answers. Here that is one switchover.
+Owns: reading the rows, and what their marks (microseconds of one clock) mean together. With `no_member = "reject"` or "drop" a
+pair may change roles in two rows: the old primary is lost, for a while nobody is active, the new one answers. Here that is one
+switchover.
 """
 
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ class Row:
     target: str | None
     reason: str
     last_good_answer: int | None
+    lost: int | None
     detected: int
     published: int
     installed: int
@@ -61,9 +63,9 @@ class Switchover:
 
     @property
     def detection_ms(self) -> float | None:
-        """From the old member's last good answer to the decision to leave it."""
-        before = self.left.last_good_answer
-        return None if before is None else (self.left.detected - before) / 1e3
+        """From the old member's last good answer until it was found lost, which may be before another one was up."""
+        before, lost = self.left.last_good_answer, self.left.lost
+        return None if before is None else ((self.left.detected if lost is None else lost) - before) / 1e3
 
     @property
     def gap_ms(self) -> float | None:
@@ -91,5 +93,5 @@ def read_switchovers(rows: list[dict]) -> list[Switchover]:
 
 def _row(row: dict) -> Row:
     moment = datetime.fromisoformat(row["time"].replace("Z", "+00:00")).timestamp()
-    marks = (row[name] for name in ("last_good_answer", "detected", "published", "installed"))
+    marks = (row[name] for name in ("last_good_answer", "lost", "detected", "published", "installed"))
     return Row(moment, row["from"], row["to"], row["reason"], *marks)

@@ -76,6 +76,9 @@ pub enum Request {
         member: String,
         /// Its admin state from now on.
         admin: AdminState,
+        /// Taken offline even if it is active and no other member is up.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        yes: bool,
     },
     /// Make this member the active one until `pool-auto`; the answer is the members of the pool.
     PoolForce {
@@ -269,7 +272,11 @@ mod tests {
             (r#"{"command":"log-level","args":{"level":"debug"}}"#, Request::LogLevel { level: Some(LogLevel::Debug) }),
             (
                 r#"{"command":"member-set","args":{"member":"sip-a","admin":"draining"}}"#,
-                Request::MemberSet { member: member(), admin: AdminState::Draining },
+                Request::MemberSet { member: member(), admin: AdminState::Draining, yes: false },
+            ),
+            (
+                r#"{"command":"member-set","args":{"member":"sip-a","admin":"offline","yes":true}}"#,
+                Request::MemberSet { member: member(), admin: AdminState::Offline, yes: true },
             ),
             (
                 r#"{"command":"pool-force","args":{"pool":"p","member":"sip-a"}}"#,

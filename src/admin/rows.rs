@@ -332,7 +332,7 @@ pub struct CounterRow {
     pub worker: Option<u16>,
 }
 
-/// A change of a pool's active member. The four marks are microseconds since the appliance started, so that their
+/// A change of a pool's active member. The six marks are microseconds since the appliance started, so that their
 /// differences are the spans between them.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SwitchoverRow {
@@ -353,6 +353,10 @@ pub struct SwitchoverRow {
     /// The last good answer of the one who was active to the monitors whose failure decided; `None`: there was none, or it
     /// was no monitor that decided.
     pub last_good_answer: Option<u64>,
+    /// When the one who was active was found lost; `None`: it was not.
+    pub lost: Option<u64>,
+    /// When the one who is active since was found up; `None`: it was not.
+    pub up: Option<u64>,
     /// When it was decided.
     pub detected: u64,
     /// The new snapshot was handed to the workers; `None`: not yet.

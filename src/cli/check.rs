@@ -6,7 +6,7 @@ use super::grid::{Cell, grid, labelled, left, prose, right};
 use crate::config::{
     Configuration, Settings, bounds, count, duration_text, good_answer, listen_text, network_text, question,
 };
-use crate::policy::intent::{Intent, Pool};
+use crate::policy::intent::{Intent, NoMember, Pool};
 
 /// Everything `configuration` would build, and its warnings.
 pub fn text(configuration: &Configuration) -> String {
@@ -85,10 +85,18 @@ fn pool(intent: &Intent, pool: &Pool) -> String {
         ("member up", format!("{} of {} good: {monitors}", pool.require, count(pool.monitors.len(), "monitor"))),
         ("fail back", pool.fail_back.to_string()),
         ("member lost", format!("UDP reselect, TCP {}", pool.on_down_tcp)),
-        ("no member", pool.no_member.to_string()),
+        ("no member", no_member(pool)),
     ]);
     let inside: String = (policy + &members).lines().map(|line| format!("  {line}\n")).collect();
     format!("\nPOOL {} (active-standby)\n{inside}", pool.name)
+}
+
+/// What happens while no member is up, and after how long.
+fn no_member(pool: &Pool) -> String {
+    match pool.no_member {
+        NoMember::KeepLast => NoMember::KeepLast.to_string(),
+        policy => format!("{policy} after {}", duration_text(pool.gap)),
+    }
 }
 
 /// Virtual servers and SNAT.

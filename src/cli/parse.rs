@@ -122,7 +122,14 @@ mod tests {
                     },
                 },
             ),
-            ("fairlead member drain sip-a", Request::MemberSet { member: "sip-a".into(), admin: AdminState::Draining }),
+            (
+                "fairlead member drain sip-a",
+                Request::MemberSet { member: "sip-a".into(), admin: AdminState::Draining, yes: false },
+            ),
+            (
+                "fairlead member offline sip-a --yes",
+                Request::MemberSet { member: "sip-a".into(), admin: AdminState::Offline, yes: true },
+            ),
             ("fairlead pool force pair-1 sip-b", Request::PoolForce { pool: "pair-1".into(), member: "sip-b".into() }),
             (
                 "fairlead exclude add p 172.16.1.20",
@@ -156,6 +163,7 @@ mod tests {
             "fairlead member",
             "fairlead member enable",
             "fairlead member paint sip-a",
+            "fairlead member drain sip-a --yes",
             "fairlead flows --client me",
             "fairlead flows --limit 0",
             "fairlead flows --limit 5 clear",

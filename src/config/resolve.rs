@@ -144,6 +144,7 @@ fn pool(entry: &schema::Pool, members: Vec<MemberId>, monitors: Vec<MonitorId>) 
         fail_back: entry.fail_back.meant()?,
         on_down_tcp: on_down.tcp.meant()?,
         no_member: entry.no_member.meant()?,
+        gap: entry.gap.meant()?,
     })
 }
 

@@ -253,8 +253,10 @@ section! { "pool", Some(256), Pool, compared intent::Pool;
     fail_back: FailBack = "never", choice::<FailBack>(&[]), live,
         "Whether a member earlier in the list takes over again once it is up.";
     on_down: Tables<OnDown> = {}, Inside(OnDown::ROW), apart, "What happens to the traffic of a member that is lost.";
-    no_member: NoMember = "reject", choice::<NoMember>(&[]), live,
-        "What clients get while no member is up: a reset or port unreachable, the last active member, or silence.";
+    no_member: NoMember = "keep-last", choice::<NoMember>(&[]), live,
+        "Where traffic goes while no member is up: on to the one that was active last; or, after gap, nowhere: clients get a reset or port unreachable, or silence.";
+    gap: Duration = "4s", span(100, HOUR, ""), live,
+        "How long a lost member stays the target before no_member = \"reject\" or \"drop\" begins and its connections are reset. At once if no other member is enabled.";
 } }
 
 section! { "pool.members", Some(16), Member, compared intent::Member; "A server of a pool." {

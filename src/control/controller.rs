@@ -22,7 +22,7 @@ use crate::config::{ConfigErrors, Configuration, LogLevel};
 use crate::engine::PuntReason;
 use crate::flow::SnatPorts;
 use crate::policy::adjacency::NextHop;
-use crate::policy::health::Health;
+use crate::policy::health::{Health, State};
 use crate::policy::intent::{InterfaceId, MemberId, PoolId, PortId};
 use crate::policy::{Epoch, Intent, Snapshot};
 use crate::time::Instant;
@@ -301,10 +301,15 @@ impl Controller {
         let verdict = |member| monitors.verdict(member);
         let (switched, news) = self.pools.reconsider(&self.intent, verdict, &mut self.health, &mut self.outputs, now);
         for switched in switched {
-            let name = |id: MemberId| self.intent.members[id].name.clone();
-            let (from, to) = (switched.from, switched.to.map(name));
-            let cause = if switched.first && cause == Cause::Monitor { Cause::Start } else { cause };
-            let from = from.map(|from| (from, name(from)));
+            let name = |id: MemberId| (id, self.intent.members[id].name.clone());
+            let (from, to) = (switched.from.map(name), switched.to.map(name));
+            // Who was drained has kept the role until a monitor found another one up.
+            let is_drained = |from: MemberId| self.pools.member(from).state == State::Drained && !self.is_down(from);
+            let cause = match cause {
+                Cause::Monitor if switched.first => Cause::Start,
+                Cause::Monitor if switched.from.is_some_and(is_drained) => Cause::Operator,
+                cause => cause,
+            };
             self.record_switchover(switched.pool, from, to, (cause, switched.reason), now);
         }
         if news {
@@ -317,20 +322,28 @@ impl Controller {
         &mut self,
         pool: PoolId,
         from: Option<(MemberId, String)>,
-        to: Option<String>,
+        to: Option<(MemberId, String)>,
         (cause, reason): (Cause, String),
         now: Instant,
     ) {
+        let monitors = self.probing.monitors();
         let detected = from.as_ref().filter(|_| cause == Cause::Monitor);
-        let last_good = detected.and_then(|(from, _)| self.probing.monitors().last_good_answer(*from));
+        let last_good = detected.and_then(|(from, _)| monitors.last_good_answer(*from));
+        let since = |who: &Option<(MemberId, String)>, state: State| {
+            let verdict = who.as_ref().map(|(member, _)| monitors.verdict(*member));
+            verdict.filter(|verdict| verdict.state == state).map(|verdict| switchovers::mark(verdict.since))
+        };
+        let (lost, up) = (since(&from, State::Down), since(&to, State::Up));
         let row = SwitchoverRow {
             time: self.machine.wall(now),
             pool: self.intent.pools[pool].name.clone(),
             from: from.map(|(_, name)| name),
-            to,
+            to: to.map(|(_, name)| name),
             cause,
             reason,
             last_good_answer: last_good.map(switchovers::mark),
+            lost,
+            up,
             age_ms: 0,
             detected: switchovers::mark(now),
             published: None,

@@ -67,7 +67,8 @@ pub(crate) fn two_arm() -> Intent {
             require: 1,
             fail_back: FailBack::Never,
             on_down_tcp: OnDownTcp::Reset,
-            no_member: NoMember::Reject,
+            no_member: NoMember::KeepLast,
+            gap: Duration::from_secs(4),
         }]
         .into(),
         members: vec![member("sip-a", 11), member("sip-b", 12)].into(),

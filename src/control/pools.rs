@@ -1,17 +1,17 @@
 //! Who is active in each pool, and what workers must know of it.
 //!
 //! Owns what the operator has set of members and pools, laid over what the monitors say; the active member and its
-//! generation; and what follows from losing the role: whose TCP is lost, and who may not claim peers for a while. The
-//! choice itself is [`election::choose`]'s. Probes nothing and publishes nothing.
+//! generation; how long a lost one stays the target; and what follows from losing the role: whose TCP is lost, and who may not
+//! claim peers for a while. The choice itself is [`election::choose`]'s. Probes nothing and publishes nothing.
 
 use super::outbox::Outbox;
 use crate::admin::rows::AdminState;
 use crate::config::LogLevel;
 use crate::monitor::Verdict;
-use crate::monitor::election::{self, Ballot, Candidate, Choice};
+use crate::monitor::election::{self, Ballot, Candidate, Choice, Keeps};
 use crate::policy::Intent;
 use crate::policy::health::{Generation, Health, MemberHealth, PoolHealth, State};
-use crate::policy::intent::{Member, MemberId, Pool, PoolId};
+use crate::policy::intent::{Member, MemberId, NoMember, Pool, PoolId};
 use crate::time::{Duration, Instant};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -36,6 +36,8 @@ pub struct MemberStatus {
     pub since: Instant,
     /// What the monitors said when it was last logged.
     reported: State,
+    /// Its monitors say that it is down, or the operator has taken it offline: what it had is gone.
+    is_lost: bool,
     lost_role: Option<Instant>,
     lost_before: Generation,
     /// It lost the role while it still answered: its connections live on. Its flows of earlier generations are lost
@@ -58,6 +60,8 @@ pub struct PoolStatus {
     pub since: Instant,
     /// It has had an active member.
     served: bool,
+    /// When the active member, which is lost, ceases to be the target.
+    gap_ends: Option<Instant>,
 }
 
 /// The active member of a pool is another one.
@@ -84,6 +88,8 @@ pub struct Pools {
     touched: BTreeSet<PoolId>,
     /// Members that cannot claim peers, by when that ends.
     holdoffs: BTreeSet<(Instant, MemberId)>,
+    /// Pools whose lost member is the target for a while, by when that ends.
+    gaps: BTreeSet<(Instant, PoolId)>,
 }
 
 impl Pools {
@@ -124,6 +130,7 @@ impl Pools {
         }
         self.follow_members(intent, now);
         self.holdoffs.retain(|(_, id)| intent.members.contains(*id));
+        self.gaps.retain(|(_, id)| intent.pools.contains(*id));
         self.touched = intent.pools.entries().map(|(id, _)| id).collect();
         lost_active
     }
@@ -156,21 +163,21 @@ impl Pools {
         now: Instant,
     ) -> (Vec<Switched>, bool) {
         self.end_holdoffs(now);
+        self.end_gaps(now);
         let (mut switched, mut news) = (Vec::new(), false);
         for id in std::mem::take(&mut self.touched) {
             let Some(meant) = intent.pools.get(id) else { continue };
-            let mut lost = BTreeSet::new();
             for member in &meant.members {
-                let (Some(known), verdict) = (self.members.get_mut(member), verdict(*member)) else { continue };
-                known.report(verdict, out);
-                if known.overlay(verdict, now) {
-                    lost.insert(*member);
+                if let Some(known) = self.members.get_mut(member) {
+                    let verdict = verdict(*member);
+                    known.report(verdict, out);
+                    known.overlay(verdict, now);
                 }
             }
+            let keeps = self.keeps(id, meant, now);
             let candidates: Vec<Candidate<'_>> = meant.members.iter().map(|&id| self.candidate(id)).collect();
             let PoolStatus { active: current, forced, .. } = self.pools[&id];
-            let (fail_back, no_member) = (meant.fail_back, meant.no_member);
-            let ballot = Ballot { candidates: &candidates, current, forced, fail_back, no_member };
+            let ballot = Ballot { candidates: &candidates, current, forced, fail_back: meant.fail_back, keeps };
             let choice = election::choose(&ballot);
             match &choice.alarm {
                 Some(alarm) => {
@@ -178,9 +185,9 @@ impl Pools {
                 }
                 None => out.clear(&alarm_key(id), || format!("pool {}", meant.name)),
             }
-            switched.extend(self.apply(id, choice, &lost, now));
-            for at in &lost {
-                if let Some(member) = self.members.get_mut(at)
+            switched.extend(self.apply(id, choice, now));
+            for at in &meant.members {
+                if let Some(member) = self.members.get_mut(at).filter(|member| member.is_lost)
                     && let Some(generation) = member.released.take()
                 {
                     member.lost_before = generation;
@@ -189,6 +196,36 @@ impl Pools {
             news |= self.update(id, meant, health);
         }
         (switched, news)
+    }
+
+    /// Whether the active member, if it is lost, stays the target, and from now on for how long.
+    fn keeps(&mut self, id: PoolId, meant: &Pool, now: Instant) -> Keeps {
+        let Some(pool) = self.pools.get_mut(&id) else { return Keeps::Nobody };
+        let known = |member: &MemberId| self.members.get(member);
+        let is_lost = pool.active.as_ref().and_then(known).is_some_and(|active| active.is_lost);
+        let others = meant.members.iter().filter(|member| Some(**member) != pool.active);
+        let another_may_come = others.filter_map(known).any(|other| other.admin == AdminState::Enabled);
+        let waits = is_lost && another_may_come && meant.no_member != NoMember::KeepLast;
+        let until = waits.then(|| pool.gap_ends.unwrap_or(now + meant.gap));
+        if let Some(before) = std::mem::replace(&mut pool.gap_ends, until) {
+            self.gaps.remove(&(before, id));
+        }
+        match until {
+            _ if meant.no_member == NoMember::KeepLast => Keeps::Last,
+            Some(until) if now < until => {
+                self.gaps.insert((until, id));
+                Keeps::ForGap(meant.gap)
+            }
+            _ => Keeps::Nobody,
+        }
+    }
+
+    /// A lost member has been the target for long enough.
+    fn end_gaps(&mut self, now: Instant) {
+        while let Some(&(until, id)) = self.gaps.first().filter(|(until, _)| *until <= now) {
+            self.gaps.remove(&(until, id));
+            self.touched.insert(id);
+        }
     }
 
     /// Who lost the role long ago can claim again.
@@ -245,7 +282,8 @@ impl Pools {
 
     /// When time alone changes something: [`Pools::reconsider`] is due.
     pub fn next_deadline(&self) -> Option<Instant> {
-        self.holdoffs.first().map(|&(until, _)| until)
+        let (holdoff, gap) = (self.holdoffs.first(), self.gaps.first());
+        holdoff.map(|(until, _)| *until).into_iter().chain(gap.map(|(until, _)| *until)).min()
     }
 
     /// The operator sets a member. Drained or offline, it is no longer forced.
@@ -280,10 +318,11 @@ impl Pools {
 
     fn candidate(&self, id: MemberId) -> Candidate<'_> {
         let member = &self.members[&id];
-        Candidate { member: id, name: &member.name, state: member.state, reason: &member.reason }
+        let MemberStatus { name, state, reason, is_lost, .. } = member;
+        Candidate { member: id, name, state: *state, reason, is_lost: *is_lost }
     }
 
-    fn apply(&mut self, id: PoolId, choice: Choice, lost: &BTreeSet<MemberId>, now: Instant) -> Option<Switched> {
+    fn apply(&mut self, id: PoolId, choice: Choice, now: Instant) -> Option<Switched> {
         let pool = self.pools.get_mut(&id)?;
         pool.reason.clone_from(&choice.reason);
         if choice.active == pool.active {
@@ -294,21 +333,14 @@ impl Pools {
         pool.since = now;
         pool.generation.0 += 1;
         let generation = pool.generation;
-        self.hand_over(from, choice.active, generation, lost, now);
+        self.hand_over(from, choice.active, generation, now);
         Some(Switched { pool: id, from, to: choice.active, reason: choice.reason, first })
     }
 
-    fn hand_over(
-        &mut self,
-        from: Option<MemberId>,
-        to: Option<MemberId>,
-        generation: Generation,
-        lost: &BTreeSet<MemberId>,
-        now: Instant,
-    ) {
+    fn hand_over(&mut self, from: Option<MemberId>, to: Option<MemberId>, generation: Generation, now: Instant) {
         from.into_iter().for_each(|from| self.set_lost_role(from, Some(now)));
-        if let Some((from, member)) = from.and_then(|from| Some((from, self.members.get_mut(&from)?))) {
-            if lost.contains(&from) {
+        if let Some(member) = from.and_then(|from| self.members.get_mut(&from)) {
+            if member.is_lost {
                 member.lost_before = generation;
             } else {
                 member.released = Some(generation);
@@ -348,8 +380,8 @@ impl MemberStatus {
         }
     }
 
-    /// Lays what the operator has set over the verdict. Says whether the member is lost: what it had is gone.
-    fn overlay(&mut self, verdict: &Verdict, now: Instant) -> bool {
+    /// Lays what the operator has set over the verdict.
+    fn overlay(&mut self, verdict: &Verdict, now: Instant) {
         let (state, reason) = match self.admin {
             AdminState::Enabled => (verdict.state, verdict.reason.clone()),
             AdminState::Draining => (State::Drained, format!("drained by the operator; {}", verdict.reason)),
@@ -359,7 +391,7 @@ impl MemberStatus {
             self.since = if self.admin == AdminState::Enabled { verdict.since.max(self.since) } else { now };
         }
         (self.state, self.reason) = (state, reason);
-        self.admin == AdminState::Offline || verdict.state == State::Down
+        self.is_lost = self.admin == AdminState::Offline || verdict.state == State::Down;
     }
 }
 
@@ -372,6 +404,7 @@ fn fresh_member(member: &Member, admin: AdminState, now: Instant) -> MemberStatu
         reason: "not probed yet".into(),
         since: now,
         reported: State::Unknown,
+        is_lost: false,
         lost_role: None,
         lost_before: Generation(0),
         released: None,
@@ -386,6 +419,7 @@ fn fresh_pool(generation: Generation, now: Instant) -> PoolStatus {
         reason: "no member was probed yet".into(),
         since: now,
         served: false,
+        gap_ends: None,
     }
 }
 

@@ -50,7 +50,7 @@ impl Controller {
             Request::Counters { all } => Data::Counters(self.counter_rows(all)),
             Request::Switchovers {} => Data::Switchovers(self.switchovers.rows(now).collect()),
             Request::ExcludeList { pool } => Data::Excluded(self.excluded(&pool)?),
-            Request::MemberSet { member, admin } => return self.set_member(request_id, &member, admin, now),
+            Request::MemberSet { member, admin, yes } => return self.set_member(request_id, &member, admin, yes, now),
             Request::PoolForce { pool, member } => return self.force(request_id, &pool, &member, now),
             Request::PoolAuto { pool } => return self.auto(request_id, &pool, now),
             Request::ExcludeAdd { pool, prefix } => return self.exclude(request_id, &pool, prefix, true, now),
@@ -80,13 +80,32 @@ impl Controller {
         Logging { level: self.outputs.level(), file: self.file.settings.log }
     }
 
-    fn set_member(&mut self, request_id: u64, name: &str, admin: AdminState, now: Instant) -> Begun {
+    fn set_member(&mut self, request_id: u64, name: &str, admin: AdminState, yes: bool, now: Instant) -> Begun {
         let member = self.member_named(name)?;
+        if admin == AdminState::Offline && !yes {
+            self.check_another_is_up(member)?;
+        }
         self.pools.set_admin(member, admin);
         self.log(LogLevel::Info, format!("member {name}: set to {admin} by the operator"));
         let pool = self.intent.members[member.index()].pool;
         self.when_installed(request_id, Then::Members(self.pool_name(pool)), now);
         Ok(None)
+    }
+
+    /// Offline takes the active role away at once: with nobody to take over that ends the service.
+    fn check_another_is_up(&self, member: MemberId) -> Result<(), AdminError> {
+        let pool = self.intent.members[member].pool;
+        let others = self.intent.pools[pool].members.iter().filter(|other| **other != member);
+        let is_needed = self.pools.pool(pool).active == Some(member);
+        if !is_needed || others.into_iter().any(|other| self.pools.member(*other).state == State::Up) {
+            return Ok(());
+        }
+        let (name, pool) = (&self.intent.members[member].name, self.pool_name(pool));
+        let message = format!(
+            "`{name}` is active and no other member of pool `{pool}` is up: offline would leave nobody. `fairlead member drain \
+             {name}` hands over once another is up; `fairlead member offline {name} --yes` takes it away all the same"
+        );
+        Err(AdminError::new(Code::Refused, message))
     }
 
     fn force(&mut self, request_id: u64, pool: &str, member: &str, now: Instant) -> Begun {

@@ -1,7 +1,7 @@
 //! What happened to the active members: the last thousand changes and how long each took.
 //!
-//! Owns the record of a switchover and its four marks: the last good answer of the one who was active, the decision, the
-//! publication, and the installation by the last worker. Decides nothing.
+//! Owns the record of a switchover and its six marks: the last good answer of the one who was active, when it was found lost and
+//! the other one up, the decision, the publication, and the installation by the last worker. Decides nothing.
 
 use crate::admin::rows::{Cause, SwitchoverRow};
 use crate::policy::Epoch;
@@ -71,15 +71,22 @@ pub fn mark(at: Instant) -> u64 {
 
 /// The one line that is logged (scenario 85).
 pub fn line(row: &SwitchoverRow) -> String {
-    let SwitchoverRow { time, pool, from, to, cause, reason, last_good_answer, detected, .. } = row;
+    let SwitchoverRow { time, pool, from, to, cause, reason, last_good_answer, lost, up, detected, .. } = row;
     let name = |member: &Option<String>| member.clone().unwrap_or_else(|| "none".into());
     let latency = match (from, last_good_answer) {
         _ if *cause != Cause::Monitor => format!(" ({cause})"),
         (None, _) => String::new(),
-        (_, Some(answer)) => format!("; detected {} us after its last good answer", detected.saturating_sub(*answer)),
+        (_, Some(answer)) => {
+            let found = lost.unwrap_or(*detected);
+            format!("; detected {} us after its last good answer", found.saturating_sub(*answer))
+        }
         (_, None) => "; it never gave a good answer".into(),
     };
-    format!("{time} switchover of pool {pool}: {} -> {}: {reason}{latency}", name(from), name(to))
+    let gap = match (to, lost, up) {
+        (Some(to), Some(lost), Some(up)) if up > lost => format!(", {to} was up {} us later", up - lost),
+        _ => String::new(),
+    };
+    format!("{time} switchover of pool {pool}: {} -> {}: {reason}{latency}{gap}", name(from), name(to))
 }
 
 #[cfg(test)]
@@ -97,6 +104,8 @@ mod tests {
             cause: Cause::Monitor,
             reason: "sip-b takes over: sip-a is down".into(),
             last_good_answer: Some((detected - 450) * 1_000),
+            lost: Some((detected - 100) * 1_000),
+            up: Some(detected * 1_000),
             detected: detected * 1_000,
             published: None,
             installed: None,
@@ -138,11 +147,13 @@ mod tests {
         assert_eq!(
             line(&switch(1_000)),
             "2026-11-22T13:04:05.000000Z switchover of pool pair-1: sip-a -> sip-b: sip-b takes over: sip-a is down; \
-             detected 450000 us after its last good answer"
+             detected 350000 us after its last good answer, sip-b was up 100000 us later"
         );
-        let again = SwitchoverRow { from: None, last_good_answer: None, ..switch(1_000) };
+        let ready = SwitchoverRow { up: Some(7), ..switch(1_000) };
+        assert!(line(&ready).ends_with("detected 350000 us after its last good answer"), "it was up before");
+        let again = SwitchoverRow { from: None, last_good_answer: None, lost: None, ..switch(1_000) };
         assert!(line(&again).ends_with("none -> sip-b: sip-b takes over: sip-a is down"));
-        let forced = SwitchoverRow { cause: Cause::Operator, last_good_answer: None, ..switch(1_000) };
+        let forced = SwitchoverRow { cause: Cause::Operator, last_good_answer: None, lost: None, ..switch(1_000) };
         assert!(line(&forced).ends_with("sip-a -> sip-b: sip-b takes over: sip-a is down (operator)"));
     }
 }

@@ -2,6 +2,7 @@
 
 use super::verdict::{DropReason, PuntReason, Verdict};
 use super::walk::Walk;
+use crate::policy::health::State;
 use crate::policy::intent::{EchoPolicy, MemberId, Unmatched};
 use crate::policy::snapshot::{AddressClass, VirtualView};
 use crate::wire::Kind;
@@ -83,7 +84,9 @@ impl Walk<'_> {
 
     /// An echo request to a virtual address.
     pub(super) fn ping(&mut self, server: &VirtualView) -> Verdict {
-        let serves = self.snapshot.pool(server.pool).active.is_some();
+        // Who is lost may still be the target of what comes, but serves nobody.
+        let active = self.snapshot.pool(server.pool).active.map(|id| self.snapshot.member(id).state);
+        let serves = active.is_some_and(|state| state != State::Down);
         if server.echo == EchoPolicy::Always || serves {
             Verdict::Answer(Reply::Echo)
         } else {

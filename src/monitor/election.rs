@@ -4,12 +4,16 @@
 //! otherwise, or the pool fails back by its own setting. If two members answer, the current one stays and an alarm is raised
 //! (scenario 30). No member is chosen for being first in the file, only because a probe succeeded (scenario 82).
 //!
-//! What the operator sets takes effect as follows. An *offline* member counts as down and is never chosen. A *drained* one gets
-//! no new work: if it is active it loses the role at once, to another that is up or to none. A *forced* member is chosen
-//! whatever its probes say, even if drained, but not if offline.
+//! The standby's port is usually closed until it is promoted, so the active member is lost before another is up. Who is chosen
+//! then is the caller's to say, by [`Keeps`]: the lost member stays the target, or nobody is.
+//!
+//! What the operator sets takes effect as follows. An *offline* member counts as down and is never chosen: if it is active, it
+//! loses the role at once. A *drained* one is never chosen newly: if it is active, it keeps the role until another is up. A
+//! *forced* member is chosen whatever its probes say, even if drained, but not if offline.
 
 use crate::policy::health::State;
-use crate::policy::intent::{FailBack, MemberId, NoMember};
+use crate::policy::intent::{FailBack, MemberId};
+use std::time::Duration;
 
 /// A member as it stands for election.
 #[derive(Clone, Copy, Debug)]
@@ -21,6 +25,19 @@ pub struct Candidate<'a> {
     pub state: State,
     /// Why it is in that state.
     pub reason: &'a str,
+    /// Its probes say that it is down, whatever the operator has set.
+    pub is_lost: bool,
+}
+
+/// Whether an active member that is lost stays the target while no other is up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Keeps {
+    /// Until another is chosen.
+    Last,
+    /// For so long: another may come up.
+    ForGap(Duration),
+    /// No longer.
+    Nobody,
 }
 
 /// All that the choice depends on.
@@ -34,8 +51,8 @@ pub struct Ballot<'a> {
     pub forced: Option<MemberId>,
     /// Whether a member earlier in the list takes over again.
     pub fail_back: FailBack,
-    /// What happens when no member is up.
-    pub no_member: NoMember,
+    /// What happens while no member is up.
+    pub keeps: Keeps,
 }
 
 /// Who is active from now on.
@@ -69,7 +86,6 @@ impl<'a> Ballot<'a> {
     fn choice(&self) -> (Option<&'a Candidate<'a>>, String) {
         let forced = self.find(self.forced).filter(|one| one.state != State::Offline);
         let (current, first) = (self.find(self.current), self.first_up());
-        let keeps_last = self.no_member == NoMember::KeepLast;
         match (forced, current.map(|one| (one, one.state)), first) {
             (Some(one), ..) => (forced, format!("{} is forced by the operator; it is {}", one.name, known(one))),
             (None, Some((one, State::Up)), Some(next)) if self.fails_back(one, next) => {
@@ -83,11 +99,21 @@ impl<'a> Ballot<'a> {
                 (first, format!("{} takes over: {} is {}", next.name, one.name, known(one)))
             }
             (None, None, Some(next)) => (first, format!("{} answers: {}", next.name, next.reason)),
-            (None, Some((one, State::Down)), None) if keeps_last => {
-                let why = "no member is up and no_member is keep-last";
-                (current, format!("{} stays active although it is {}: {why}", one.name, known(one)))
-            }
+            (None, Some((one, State::Down | State::Drained)), None) => match self.kept(one) {
+                Some(why) => (current, format!("{} stays active although it is {}: {why}", one.name, known(one))),
+                None => (None, self.none_is_up()),
+            },
             (None, _, None) => (None, self.none_is_up()),
+        }
+    }
+
+    /// Why `current`, which is down or drained, keeps the role, if it does.
+    fn kept(&self, current: &Candidate<'_>) -> Option<String> {
+        match self.keeps {
+            _ if !current.is_lost => Some("no other member is up".into()),
+            Keeps::Last => Some("no member is up and no_member is keep-last".into()),
+            Keeps::ForGap(gap) => Some(format!("another member has {gap:?} to come up")),
+            Keeps::Nobody => None,
         }
     }
 
@@ -114,7 +140,9 @@ impl<'a> Ballot<'a> {
             Some(one) if one.state != State::Up && !up.is_empty() => {
                 Some(format!("{} is active but {}, while {} is up", one.name, known(one), names()))
             }
-            Some(one) if one.state == State::Down => Some(format!("{} is active but {}", one.name, known(one))),
+            Some(one) if matches!(one.state, State::Down | State::Drained) => {
+                Some(format!("{} is active but {}, and no other member is up", one.name, known(one)))
+            }
             Some(_) => None,
             None if self.candidates.iter().any(|candidate| candidate.state == State::Unknown) => None,
             None => Some(self.none_is_up()),
@@ -146,7 +174,7 @@ mod tests {
             State::Unknown => "sip-options: not probed yet",
             State::Drained | State::Offline => "by the operator",
         };
-        Candidate { member, name, state, reason }
+        Candidate { member, name, state, reason, is_lost: state == State::Down }
     }
 
     fn pair(a: State, b: State) -> [Candidate<'static>; 2] {
@@ -159,7 +187,7 @@ mod tests {
         current: Option<MemberId>,
         forced: Option<MemberId>,
         fail_back: FailBack,
-        no_member: NoMember,
+        keeps: Keeps,
         expected: (Option<MemberId>, &'static str, Option<&'static str>),
     }
 
@@ -169,8 +197,8 @@ mod tests {
         current: Option<MemberId>,
         expected: (Option<MemberId>, &'static str, Option<&'static str>),
     ) -> Row {
-        let (fail_back, no_member) = (FailBack::Never, NoMember::Reject);
-        Row { what, states, current, forced: None, fail_back, no_member, expected }
+        let (fail_back, keeps) = (FailBack::Never, Keeps::Nobody);
+        Row { what, states, current, forced: None, fail_back, keeps, expected }
     }
 
     #[test]
@@ -208,7 +236,7 @@ mod tests {
                 (Some(B), "sip-b takes over: sip-a is down (sip-options: no answer in 400ms (2 of 2))", None),
             ),
             row(
-                "17: neither answers",
+                "17: neither answers, and the gap is over",
                 (Down, Down),
                 Some(A),
                 (
@@ -253,15 +281,40 @@ mod tests {
                 (Some(B), "sip-b takes over: sip-a is drained (by the operator)", None),
             ),
             row(
-                "a drained member gets no new work even if nobody else is up",
-                (Drained, Unknown),
+                "37: a drained member keeps the role until another is up",
+                (Drained, Down),
                 Some(A),
+                (
+                    Some(A),
+                    "sip-a stays active although it is drained (by the operator): no other member is up",
+                    Some("sip-a is active but drained (by the operator), and no other member is up"),
+                ),
+            ),
+            row(
+                "a drained member is not chosen newly",
+                (Drained, Unknown),
+                None,
                 (
                     None,
                     "no member is up: sip-a is drained (by the operator); sip-b is unknown (sip-options: not probed yet)",
                     None,
                 ),
             ),
+            Row {
+                keeps: Keeps::ForGap(Duration::from_secs(4)),
+                ..row(
+                    "17: neither answers, and another may come",
+                    (Down, Down),
+                    Some(A),
+                    (
+                        Some(A),
+                        "sip-a stays active although it is down (sip-options: no answer in 400ms (2 of 2)): another member has 4s to come up",
+                        Some(
+                            "sip-a is active but down (sip-options: no answer in 400ms (2 of 2)), and no other member is up",
+                        ),
+                    ),
+                )
+            },
             Row {
                 forced: Some(A),
                 ..row(
@@ -307,7 +360,7 @@ mod tests {
                 )
             },
             Row {
-                no_member: NoMember::KeepLast,
+                keeps: Keeps::Last,
                 ..row(
                     "keep-last",
                     (Down, Down),
@@ -315,12 +368,14 @@ mod tests {
                     (
                         Some(A),
                         "sip-a stays active although it is down (sip-options: no answer in 400ms (2 of 2)): no member is up and no_member is keep-last",
-                        Some("sip-a is active but down (sip-options: no answer in 400ms (2 of 2))"),
+                        Some(
+                            "sip-a is active but down (sip-options: no answer in 400ms (2 of 2)), and no other member is up",
+                        ),
                     ),
                 )
             },
             Row {
-                no_member: NoMember::KeepLast,
+                keeps: Keeps::Last,
                 ..row(
                     "keep-last does not keep what the operator took away",
                     (Offline, Down),
@@ -335,9 +390,9 @@ mod tests {
                 )
             },
         ];
-        for Row { what, states, current, forced, fail_back, no_member, expected } in rows {
+        for Row { what, states, current, forced, fail_back, keeps, expected } in rows {
             let candidates = pair(states.0, states.1);
-            let choice = choose(&Ballot { candidates: &candidates, current, forced, fail_back, no_member });
+            let choice = choose(&Ballot { candidates: &candidates, current, forced, fail_back, keeps });
             let (active, reason, alarm) = expected;
             assert_eq!(choice, Choice { active, reason: reason.into(), alarm: alarm.map(String::from) }, "{what}");
         }
@@ -351,8 +406,8 @@ mod tests {
             let candidates = [candidate(A, "a", states[0]), candidate(B, "b", states[1]), candidate(C, "c", states[2])];
             for (current, forced) in members.iter().flat_map(|&one| members.iter().map(move |&two| (one, two))) {
                 for fail_back in [FailBack::Never, FailBack::Immediate] {
-                    for no_member in [NoMember::Reject, NoMember::KeepLast, NoMember::Drop] {
-                        check(&Ballot { candidates: &candidates, current, forced, fail_back, no_member });
+                    for keeps in [Keeps::Nobody, Keeps::ForGap(Duration::from_secs(4)), Keeps::Last] {
+                        check(&Ballot { candidates: &candidates, current, forced, fail_back, keeps });
                     }
                 }
             }
@@ -373,10 +428,17 @@ mod tests {
 
             law(active != Some(State::Offline), "an offline member is never active");
             law(obeys || ballot.forced.is_none() || state(ballot.forced) == Some(State::Offline), "force binds");
-            law(obeys || active != Some(State::Drained), "a drained member is active only by force");
+            let keeps = choice.active == ballot.current;
+            law(obeys || active != Some(State::Drained) || keeps, "a drained member is never chosen newly");
             law(
-                obeys || active != Some(State::Down) || !others_up,
-                "the active member is never down while another is up",
+                obeys || !matches!(active, Some(State::Down | State::Drained)) || !others_up,
+                "the active member is never down or drained while another is up",
+            );
+            let may_stay = !matches!(state(ballot.current), None | Some(State::Offline));
+            let stays = may_stay && (ballot.keeps != Keeps::Nobody || state(ballot.current) == Some(State::Drained));
+            law(
+                obeys || !stays || choice.active.is_some(),
+                "who is lost or drained stays the target until another is chosen",
             );
             law(obeys || choice.active.is_some() || ballot.first_up().is_none(), "somebody up is chosen");
             let is_new = choice.active.is_some() && choice.active != ballot.current;

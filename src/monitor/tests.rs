@@ -38,7 +38,8 @@ fn intent(monitors: Vec<Monitor>, require: usize) -> Intent {
         require,
         fail_back: FailBack::Never,
         on_down_tcp: OnDownTcp::Reset,
-        no_member: NoMember::Reject,
+        no_member: NoMember::KeepLast,
+        gap: Duration::from_secs(4),
     };
     Intent {
         ports: vec![],

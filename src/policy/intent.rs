@@ -270,8 +270,10 @@ pub struct Pool {
     pub fail_back: FailBack,
     /// What happens to the TCP connections of a member that is lost.
     pub on_down_tcp: OnDownTcp,
-    /// What happens to clients when no member is up.
+    /// What happens to clients while no member is up.
     pub no_member: NoMember,
+    /// How long a lost member stays the target before `no_member` rejects or drops, while another may come up.
+    pub gap: Duration,
 }
 
 /// A server of a pool.
@@ -308,11 +310,11 @@ words! {
 
     /// See [`Pool::no_member`].
     NoMember {
-        /// A SYN is answered with a reset, a datagram with port unreachable.
-        Reject = "reject",
         /// Traffic keeps going to the member that was active last.
         KeepLast = "keep-last",
-        /// Silence, counted.
+        /// After the gap a SYN is answered with a reset, a datagram with port unreachable.
+        Reject = "reject",
+        /// After the gap silence, counted.
         Drop = "drop",
     }
 }

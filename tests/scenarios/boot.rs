@@ -1,13 +1,13 @@
 //! Scenarios 15 to 17: what is announced on the link at the start, who becomes active, and what a client hears until then.
 
-use crate::{run, with_workers};
+use crate::{run, with_a_active, with_workers};
 use fairlead::admin::rows::{MemberState, Role};
 use fairlead::policy::intent::PortId;
 use fairlead::time::Instant;
 use fairlead::wire::Mac;
 use fairlead::wire::build::Build;
 use testbench::bench::frames::*;
-use testbench::bench::{Bench, Connection, File, INNER, OURS, OUTER, Seen};
+use testbench::bench::{Bench, Connection, File, INNER, OURS, OUTER, Seen, Service};
 
 /// When an address was announced on a port: frames that are, whole, the announcement of RFC 5227 2.3.
 fn announced(seen: &[Seen], port: PortId, announcement: &[u8]) -> Vec<Instant> {
@@ -125,6 +125,54 @@ fn s17_at_boot_nobody_is_active_while_neither_answers() {
         assert_eq!(bench.active().as_deref(), Some("sip-b"));
         bench.served_by(at(PHONE, 5060), HOST_B);
         Connection::inward(bench, at(PHONE, 40_100), 5060, HOST_B).open(bench).exchange(bench);
+    });
+}
+
+/// The usual course: the port of the standby opens after the active member has died.
+#[test]
+fn s17_between_the_death_of_one_and_the_rise_of_the_other_the_lost_member_stays_the_target() {
+    with_a_active(&File::two_arm(), |bench| {
+        let (client, vip) = (at(PHONE, 40_001), at(V, 5060));
+        let old = Connection::inward(bench, client, 5060, HOST_A).open(bench);
+        bench.members[0].udp = Service::Swallows;
+        bench.until(secs(5), |bench| bench.state("sip-a") == MemberState::Down);
+        bench.run(secs(6));
+        let seen = bench.look();
+        assert!(seen.is_empty(), "nobody is reset or refused: {:?}", seen[0].headers());
+        bench.served_by(at(PHONE, 5060), HOST_A);
+        bench.members[1].serve();
+        bench.until(secs(5), |bench| bench.active().as_deref() == Some("sip-b"));
+        bench.run(ms(20));
+        let resets: Vec<u32> =
+            bench.look().iter().filter(|seen| seen.port == OUTER).map(|seen| seen.reset(vip, client)).collect();
+        assert_eq!(resets, [old.next.1], "its connection is reset when another is chosen");
+        bench.served_by(at(PHONE, 5060), HOST_B);
+        let rows = bench.switchovers();
+        assert_eq!(rows.len(), 2, "sip-a, and then sip-b: {rows:?}");
+        let (lost, up) = (rows[1].lost.expect("found lost"), rows[1].up.expect("found up"));
+        assert_eq!((rows[1].from.as_deref(), rows[1].to.as_deref()), (Some("sip-a"), Some("sip-b")));
+        assert!(up > lost + 6_000_000 && rows[1].detected >= up, "{:?}", rows[1]);
+    });
+}
+
+/// `no_member = "reject"` and "drop" begin after the gap, and with them the resets.
+#[test]
+fn s17_rejecting_and_resetting_begin_after_the_gap() {
+    let monitors = "monitors = [\"sip-options\"]";
+    let file = File::two_arm().with(monitors, &format!("{monitors}\nno_member = \"reject\"\ngap = \"3s\""));
+    with_a_active(&file, |bench| {
+        let client = at(PHONE, 40_001);
+        let old = Connection::inward(bench, client, 5060, HOST_A).open(bench);
+        bench.members[0].udp = Service::Swallows;
+        bench.until(secs(5), |bench| bench.state("sip-a") == MemberState::Down);
+        bench.run(ms(2_900));
+        assert!(bench.look().is_empty(), "within the gap");
+        bench.served_by(at(PHONE, 5060), HOST_A);
+        bench.run(ms(200));
+        let resets: Vec<u32> =
+            bench.look().iter().filter(|seen| seen.port == OUTER).map(|seen| seen.reset(at(V, 5060), client)).collect();
+        assert_eq!((resets, bench.active()), (vec![old.next.1], None));
+        bench.refused(at(PHONE, 5060));
     });
 }
 

@@ -174,7 +174,9 @@ fn lines(bench: &Bench) -> Vec<String> {
 
 #[test]
 fn s85_every_switch_is_one_line_with_time_service_both_members_reason_and_latency() {
-    with_a_active(&File::two_arm(), |bench| {
+    let monitors = "monitors = [\"sip-options\"]";
+    let file = File::two_arm().with(monitors, &format!("{monitors}\nno_member = \"reject\"\ngap = \"200ms\""));
+    with_a_active(&file, |bench| {
         bench.members[0].udp = Service::Swallows;
         bench.members[1].serve();
         bench.until(secs(5), |bench| bench.active().as_deref() == Some("sip-b"));
@@ -199,7 +201,7 @@ fn s85_every_switch_is_one_line_with_time_service_both_members_reason_and_latenc
             assert!(line.contains(&row.reason) && !row.reason.is_empty(), "{line}");
             assert!(!line.contains('\n'));
             if row.cause == Cause::Monitor && row.from.is_some() {
-                let latency = row.detected - row.last_good_answer.expect("it once answered");
+                let latency = row.lost.expect("it was found lost") - row.last_good_answer.expect("it once answered");
                 assert!(line.contains(&format!("{latency} us")), "{line} of {row:?}");
             } else {
                 assert_eq!(row.last_good_answer, None, "{row:?}");

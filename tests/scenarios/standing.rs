@@ -57,9 +57,11 @@ fn s38_c_and_d_are_unbroken_by_a_switchover_there_and_back() {
 
 #[test]
 fn s38_c_and_d_are_unbroken_when_the_server_hangs_and_nobody_is_active() {
-    unbroken(&File::two_arm(), |bench| {
+    let monitors = "monitors = [\"sip-options\"]";
+    let file = File::two_arm().with(monitors, &format!("{monitors}\nno_member = \"reject\""));
+    unbroken(&file, |bench| {
         bench.members[0].udp = Service::Swallows;
-        bench.until(secs(5), |bench| bench.active().is_none());
+        bench.until(secs(9), |bench| bench.active().is_none());
     });
 }
 

@@ -423,6 +423,8 @@ mod tests {
             cause: Cause::Monitor,
             reason: String::new(),
             last_good_answer: Some(1_000_000),
+            lost: Some(1_400_000),
+            up: Some(1_500_000),
             detected: 1_500_000,
             published: Some(1_500_100),
             installed: Some(1_500_250),

@@ -158,10 +158,17 @@ pub enum Flows {
 pub enum Member {
     /// Leave the member to its monitors
     Enable(OfMember),
-    /// Send it no new work; let what it has finish
+    /// Send it no new work once another member is up; let what it has finish
     Drain(OfMember),
     /// Take it out of service at once
-    Offline(OfMember),
+    Offline {
+        /// Which.
+        #[command(flatten)]
+        of: OfMember,
+        /// Even if it is active and no other member is up
+        #[arg(long)]
+        yes: bool,
+    },
 }
 
 /// `pool ...`
@@ -325,9 +332,9 @@ impl Ask {
             Ask::Counters { view, all } => view.of(Request::Counters { all }, counters::show),
             Ask::Switchovers(view) => view.of(Request::Switchovers {}, switchovers::show),
             Ask::Latency { view, reset } => view.of(Request::Latency { reset }, latency::show),
-            Ask::Member(Member::Enable(of)) => of.set(AdminState::Enabled),
-            Ask::Member(Member::Drain(of)) => of.set(AdminState::Draining),
-            Ask::Member(Member::Offline(of)) => of.set(AdminState::Offline),
+            Ask::Member(Member::Enable(of)) => of.set(AdminState::Enabled, false),
+            Ask::Member(Member::Drain(of)) => of.set(AdminState::Draining, false),
+            Ask::Member(Member::Offline { of, yes }) => of.set(AdminState::Offline, yes),
             Ask::Pool(Pool::Force { of: OfPool { once, pool }, member }) => {
                 once.of(Request::PoolForce { pool, member }, members::forced)
             }
@@ -369,7 +376,7 @@ impl Only {
 }
 
 impl OfMember {
-    fn set(self, admin: AdminState) -> Question {
-        self.once.of(Request::MemberSet { member: self.member, admin }, members::show)
+    fn set(self, admin: AdminState, yes: bool) -> Question {
+        self.once.of(Request::MemberSet { member: self.member, admin, yes }, members::show)
     }
 }

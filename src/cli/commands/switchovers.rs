@@ -10,7 +10,8 @@ pub(super) fn show(data: Value, _: Wall) -> Shown {
             left("FROM", or_dash(row.from.as_ref())),
             left("TO", or_dash(row.to.as_ref())),
             left("CAUSE", row.cause),
-            right("DETECTED", step(row.last_good_answer, Some(row.detected))),
+            right("DETECTED", step(row.last_good_answer, row.lost.or(Some(row.detected)))),
+            right("GAP", step(row.lost, Some(row.detected))),
             right("INSTALLED", step(Some(row.detected), row.installed)),
             prose("REASON", &row.reason),
         ]

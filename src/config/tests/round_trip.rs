@@ -139,13 +139,14 @@ fn network() -> impl Strategy<Value = (Vec<PortIntent>, Vec<Interface>, Vec<Rout
 type Manners = (bool, EchoPolicy, Unmatched);
 
 type PoolChoice =
-    (usize, Vec<bool>, usize, (FailBack, OnDownTcp, NoMember), Vec<Listen>, Manners, Vec<Ipv4Net>, Vec<u16>);
+    (usize, Vec<bool>, usize, (FailBack, OnDownTcp, NoMember, Duration), Vec<Listen>, Manners, Vec<Ipv4Net>, Vec<u16>);
 
 fn pool_choice() -> impl Strategy<Value = PoolChoice> {
     let policy = (
         select(vec![FailBack::Never, FailBack::Immediate]),
         select(vec![OnDownTcp::Reset, OnDownTcp::Drain, OnDownTcp::Drop]),
         select(vec![NoMember::Reject, NoMember::KeepLast, NoMember::Drop]),
+        (100..=3_600_000_u64).prop_map(Duration::from_millis),
     );
     let listen = (any::<bool>(), 1..u16::MAX)
         .prop_map(|(udp, port)| Listen { protocol: if udp { Protocol::Udp } else { Protocol::Tcp }, port });
@@ -210,7 +211,7 @@ fn intent() -> impl Strategy<Value = Intent> {
 }
 
 fn add_pool(intent: &mut Intent, choice: PoolChoice) {
-    let (count, used, require, (fail_back, on_down_tcp, no_member), listen, manners, exclude, ports) = choice;
+    let (count, used, require, (fail_back, on_down_tcp, no_member, gap), listen, manners, exclude, ports) = choice;
     let (enabled, icmp_echo, unmatched) = manners;
     let place = intent.pools.len();
     let (pool, net) = (PoolId(place as u16), place % intent.interfaces.len());
@@ -233,6 +234,7 @@ fn add_pool(intent: &mut Intent, choice: PoolChoice) {
         fail_back,
         on_down_tcp,
         no_member,
+        gap,
     });
     intent.virtual_servers.push(VirtualServer {
         name: format!("vs-{place}"),

@@ -152,6 +152,7 @@ fn pool(file: &mut Lines, intent: &Intent, pool: &Pool) {
     file.text("fail_back", pool.fail_back);
     file.bare("on_down", format!("{{ udp = \"reselect\", tcp = \"{}\" }}", pool.on_down_tcp));
     file.text("no_member", pool.no_member);
+    file.text("gap", duration_text(pool.gap));
 }
 
 fn server(file: &mut Lines, intent: &Intent, server: &VirtualServer) {

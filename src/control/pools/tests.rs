@@ -222,9 +222,51 @@ fn the_later_word_wins_over_force() {
 }
 
 #[test]
+fn scenario_17_rejecting_waits_for_the_gap_and_a_recovery_within_it_costs_nothing() {
+    let mut bench = Bench::settled();
+    bench.intent.pools[0].no_member = NoMember::Reject;
+    let gap = bench.intent.pools[0].gap;
+    assert_eq!((bench.see(State::Down, State::Down), bench.active()), (vec![], Some(A)));
+    assert_eq!(bench.pools.next_deadline(), Some(bench.now + gap));
+    bench.see(State::Up, State::Down);
+    assert_eq!((bench.active(), bench.lost_before(A), bench.pools.next_deadline()), (Some(A), 0, None));
+
+    bench.see(State::Down, State::Down);
+    let (over, lost) = (bench.now + gap, bench.now);
+    bench.now = lost + (gap - Duration::from_millis(1));
+    assert_eq!((bench.look(), bench.active()), (vec![], Some(A)));
+    bench.now = over;
+    let changes = bench.look();
+    assert_eq!((changes.len(), bench.active(), bench.lost_before(A)), (1, None, 2));
+    assert_eq!(bench.pools.next_deadline(), Some(over + CLAIM_HOLDOFF), "nothing more of the gap");
+}
+
+#[test]
+fn scenario_17_without_another_enabled_member_the_gap_is_not_waited_for() {
+    for other in [AdminState::Draining, AdminState::Offline] {
+        let mut bench = Bench::settled();
+        bench.intent.pools[0].no_member = NoMember::Drop;
+        bench.set(B, other);
+        bench.see(State::Down, State::Down);
+        assert_eq!((bench.active(), bench.lost_before(A)), (None, 2), "{other:?}");
+    }
+}
+
+#[test]
+fn scenario_37_a_drained_member_keeps_the_role_until_another_is_up_with_an_alarm() {
+    let mut bench = Bench::settled();
+    assert_eq!((bench.set(A, AdminState::Draining), bench.active()), (vec![], Some(A)));
+    let alarm =
+        "alarm: pool pair-1: sip-a is active but drained (drained by the operator; said up), and no other member is up";
+    assert_eq!(bench.logged(), [alarm]);
+    let changes = bench.see(State::Up, State::Up);
+    assert_eq!((changes.len(), bench.active(), bench.lost_before(A)), (1, Some(B), 0));
+    assert_eq!(bench.logged(), ["alarm cleared: pool pair-1"]);
+}
+
+#[test]
 fn keep_last_keeps_the_active_member_and_its_tcp() {
     let mut bench = Bench::settled();
-    bench.intent.pools[0].no_member = NoMember::KeepLast;
     let changes = bench.see(State::Down, State::Down);
     assert_eq!((changes, bench.active(), bench.lost_before(A)), (vec![], Some(A), 0));
     bench.see(State::Down, State::Up);
@@ -291,7 +333,8 @@ proptest! {
             if let Some(active) = pool.active {
                 prop_assert_ne!(state(active), State::Offline);
                 let another_is_up = [A, B].into_iter().any(|id| id != active && state(id) == State::Up);
-                prop_assert!(pool.forced == Some(active) || state(active) != State::Down || !another_is_up);
+                let is_good = !matches!(state(active), State::Down | State::Drained);
+                prop_assert!(pool.forced == Some(active) || is_good || !another_is_up);
             } else {
                 prop_assert!([A, B].into_iter().all(|id| state(id) != State::Up));
             }

@@ -131,11 +131,12 @@ fn scenario_33_only_the_codes_of_the_filter_are_good() {
     let mut bench = Bench::settled();
     bench.hosts[A].manner = Manner::Answers(503);
     bench.run(1_000);
-    assert_eq!(bench.active(), None);
-    assert!(members(&mut bench)[A].reason.contains("503"));
+    let row = |bench: &mut Bench| members(bench).swap_remove(A);
+    assert_eq!((row(&mut bench).state, row(&mut bench).role), (MemberState::Down, Role::Active));
+    assert!(row(&mut bench).reason.contains("503"));
     bench.hosts[A].manner = Manner::Answers(302);
     bench.run(1_000);
-    assert_eq!(bench.active().as_deref(), Some("sip-a"));
+    assert_eq!((row(&mut bench).state, bench.active().as_deref()), (MemberState::Up, Some("sip-a")));
 }
 
 #[test]
@@ -173,6 +174,53 @@ fn a_member_that_goes_up_or_down_is_logged_with_the_reason() {
     assert!(down[0].1.contains("member sip-b is down: sip-options: port 5060/udp is closed"), "{down:?}");
 }
 
+/// The usual course: the standby opens its port after the active member has died.
+#[test]
+fn scenario_17_a_lost_member_stays_the_target_until_another_is_up_and_one_switchover_tells_of_it() {
+    let mut bench = Bench::settled();
+    bench.hosts[A].manner = Manner::Refuses;
+    let died = bench.now;
+    bench.run(2_000);
+    assert_eq!(bench.active().as_deref(), Some("sip-a"));
+    assert_eq!(bench.snapshot().members[A].lost_before.0, 0, "its connections are not reset");
+    assert_eq!(bench.logged("sip-a is active but down"), 1);
+    bench.hosts[B].manner = Manner::Answers(200);
+    let opened = bench.now;
+    bench.run(1_000);
+    assert_eq!(bench.active().as_deref(), Some("sip-b"));
+    assert_eq!(bench.snapshot().members[A].lost_before, bench.snapshot().pools[0].generation, "now they are");
+    let Data::Switchovers(rows) = bench.ask(Request::Switchovers {}).unwrap().unwrap().data else { panic!() };
+    assert_eq!(rows.len(), 2, "one, and the first choice");
+    let row = &rows[1];
+    assert_eq!((row.from.as_deref(), row.to.as_deref(), row.cause), (Some("sip-a"), Some("sip-b"), Cause::Monitor));
+    let (lost, up) = (row.lost.unwrap(), row.up.unwrap());
+    let micros = |at: Instant| at.nanos() / 1_000;
+    assert!(micros(died) < lost && lost < micros(died) + 700_000, "{row:?}");
+    assert!(micros(opened) < up && up <= row.detected, "{row:?}");
+}
+
+/// Each policy other than keep-last begins after the gap, or at once if nobody may come.
+#[test]
+fn scenario_17_rejecting_begins_after_the_gap_unless_nobody_else_is_enabled() {
+    for (others, least, most) in [(AdminState::Enabled, 3_000, 3_700), (AdminState::Draining, 0, 700)] {
+        let mut rejecting = two_arm();
+        (rejecting.pools[0].no_member, rejecting.pools[0].gap) = (NoMember::Reject, Duration::from_secs(3));
+        let mut bench = Bench::settled();
+        reload(&mut bench, Ok(file_of(&rejecting))).unwrap();
+        bench.ask(member_set("sip-b", others)).unwrap().unwrap();
+        bench.hosts[A].manner = Manner::Refuses;
+        let died = bench.now;
+        while bench.active().is_some() {
+            assert_eq!(bench.snapshot().members[A].lost_before.0, 0);
+            bench.run(1);
+            assert!(bench.now.since(died) < Duration::from_secs(10), "{others:?}");
+        }
+        let after = bench.now.since(died).as_millis();
+        assert!((least..most).contains(&after), "{others:?}: {after} ms");
+        assert_eq!(bench.snapshot().members[A].lost_before, bench.snapshot().pools[0].generation);
+    }
+}
+
 /// Each way to lose the active role or to get it, and its reason.
 #[test]
 fn s85_every_switch_logs_one_line_with_time_service_members_reason_and_latency() {
@@ -185,9 +233,12 @@ fn s85_every_switch_logs_one_line_with_time_service_members_reason_and_latency()
     bench.run(1_000);
     bench.ask(member_set("sip-a", AdminState::Offline)).unwrap().unwrap();
     bench.run(1_000);
+    let mut rejecting = two_arm();
+    (rejecting.pools[0].no_member, rejecting.pools[0].gap) = (NoMember::Reject, Duration::from_millis(500));
+    reload(&mut bench, Ok(file_of(&rejecting))).unwrap();
     (bench.hosts[A].manner, bench.hosts[B].manner) = (Manner::Mute, Manner::Mute);
     bench.run(3_000);
-    let mut without_b = two_arm();
+    let mut without_b = rejecting;
     without_b.members.pop();
     without_b.pools[0].members.pop();
     bench.hosts[B].manner = Manner::Answers(200);

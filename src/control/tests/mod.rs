@@ -13,7 +13,7 @@ use crate::config::{ConfigErrors, Configuration, LogLevel};
 use crate::policy::adjacency::Neighbour;
 use crate::policy::adjacency::NextHop;
 use crate::policy::health::State;
-use crate::policy::intent::{InterfaceId, MemberId, PortId};
+use crate::policy::intent::{InterfaceId, MemberId, NoMember, PortId};
 use crate::time::Duration;
 use crate::time::Instant;
 use crate::wire::build::Build;
@@ -48,7 +48,7 @@ fn members(bench: &mut Bench) -> Vec<MemberRow> {
 }
 
 fn member_set(name: &str, word: AdminState) -> Request {
-    Request::MemberSet { member: name.into(), admin: word }
+    Request::MemberSet { member: name.into(), admin: word, yes: false }
 }
 
 fn force(member: &str) -> Request {

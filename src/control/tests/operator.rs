@@ -22,6 +22,36 @@ fn scenario_37_the_operators_word_is_installed_when_it_is_answered() {
 }
 
 #[test]
+fn scenario_37_the_only_one_up_is_taken_offline_only_with_yes_and_drained_it_keeps_the_role() {
+    let mut bench = Bench::settled();
+    let refused = bench.ask(member_set("sip-a", AdminState::Offline)).unwrap().unwrap_err();
+    assert_eq!(refused.code, Code::Refused);
+    for told in ["no other member of pool `pair-1` is up", "member drain sip-a", "member offline sip-a --yes"] {
+        assert!(refused.message.contains(told), "{}", refused.message);
+    }
+    assert_eq!((bench.active().as_deref(), members(&mut bench)[A].admin), (Some("sip-a"), AdminState::Enabled));
+    bench.ask(member_set("sip-b", AdminState::Offline)).unwrap().expect("it is not active");
+    bench.ask(member_set("sip-b", AdminState::Enabled)).unwrap().unwrap();
+
+    bench.ask(member_set("sip-a", AdminState::Draining)).unwrap().unwrap();
+    bench.run(5_000);
+    assert_eq!((bench.active().as_deref(), bench.logged("sip-a is active but drained")), (Some("sip-a"), 1));
+    bench.hosts[B].manner = Manner::Answers(200);
+    bench.run(1_000);
+    assert_eq!(bench.active().as_deref(), Some("sip-b"));
+    assert!(bench.snapshot().members[A].lost_before < bench.snapshot().pools[0].generation, "its TCP survives");
+    let Data::Switchovers(rows) = bench.ask(Request::Switchovers {}).unwrap().unwrap().data else { panic!() };
+    let row = rows.last().unwrap();
+    assert_eq!((row.cause, row.lost), (Cause::Operator, None), "no monitor found it lost: {row:?}");
+
+    bench.hosts[B].manner = Manner::Refuses;
+    let Request::MemberSet { member, admin, .. } = member_set("sip-b", AdminState::Offline) else { panic!() };
+    bench.run(1_000);
+    bench.ask(Request::MemberSet { member, admin, yes: true }).unwrap().unwrap();
+    assert_eq!(bench.active(), None, "taken away at once");
+}
+
+#[test]
 fn a_change_is_answered_when_the_last_worker_has_it_or_patience_ends() {
     let mut bench = Bench::settled();
     bench.sleep(1, true);

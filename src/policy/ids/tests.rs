@@ -23,7 +23,8 @@ fn pool(name: &str, members: &[u16], monitors: &[u16]) -> Pool {
         require: 1,
         fail_back: FailBack::Never,
         on_down_tcp: OnDownTcp::Reset,
-        no_member: NoMember::Reject,
+        no_member: NoMember::KeepLast,
+        gap: Duration::from_secs(4),
     }
 }
 

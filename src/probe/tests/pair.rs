@@ -3,7 +3,7 @@
 use super::datagrams::icmp_error;
 use super::*;
 use crate::monitor::Monitors;
-use crate::monitor::election::{Ballot, Candidate, Choice, choose};
+use crate::monitor::election::{Ballot, Candidate, Choice, Keeps, choose};
 use crate::policy::Intent;
 use crate::policy::health::State;
 use crate::policy::intent::*;
@@ -46,7 +46,8 @@ fn intent() -> Intent {
             require: 1,
             fail_back: FailBack::Never,
             on_down_tcp: OnDownTcp::Reset,
-            no_member: NoMember::Reject,
+            no_member: NoMember::KeepLast,
+            gap: Duration::from_secs(4),
         }]
         .into(),
         members: vec![member("sip-a", A), member("sip-b", B)].into(),
@@ -71,12 +72,13 @@ impl Pair {
             .map(|place| {
                 let (member, verdict) = (MemberId(place), self.monitors.verdict(MemberId(place)));
                 let name = self.intent.members[member.index()].name.as_str();
-                Candidate { member, name, state: verdict.state, reason: &verdict.reason }
+                let is_lost = verdict.state == State::Down;
+                Candidate { member, name, state: verdict.state, reason: &verdict.reason, is_lost }
             })
             .collect();
         let pool = &self.intent.pools[0];
-        let (fail_back, no_member) = (pool.fail_back, pool.no_member);
-        let ballot = Ballot { candidates: &candidates, current: self.active, forced: None, fail_back, no_member };
+        let (fail_back, keeps) = (pool.fail_back, Keeps::Nobody);
+        let ballot = Ballot { candidates: &candidates, current: self.active, forced: None, fail_back, keeps };
         let choice = choose(&ballot);
         let lost = self.active.and_then(|member| self.monitors.last_good_answer(member));
         if choice.active != self.active || choice.alarm.is_some() {

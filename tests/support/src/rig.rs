@@ -390,7 +390,8 @@ pub fn pool(name: &str, members: &[u16]) -> Pool {
         require: 0,
         fail_back: FailBack::Never,
         on_down_tcp: OnDownTcp::Reset,
-        no_member: NoMember::Reject,
+        no_member: NoMember::KeepLast,
+        gap: Duration::from_secs(4),
     }
 }
 

@@ -91,6 +91,6 @@ impl Bench {
     }
 
     pub fn set(&mut self, member: &str, admin: AdminState) {
-        self.ask(Request::MemberSet { member: member.into(), admin }).expect("the member exists");
+        self.ask(Request::MemberSet { member: member.into(), admin, yes: true }).expect("the member exists");
     }
 }
