@@ -8,7 +8,7 @@ use std::process::Command;
 
 /// The LTS releases this crate is written for, as (year, month).
 const OLDEST: (u32, u32) = (22, 11);
-const NEWEST: (u32, u32) = (24, 11);
+const NEWEST: (u32, u32) = (25, 11);
 
 /// What is called from Rust or from the shim. Drivers are no part of it: shared ones are plug-ins DPDK loads by itself.
 const CORE: &[&str] = &["eal", "log", "ethdev", "mbuf", "mempool", "ring", "net", "kvargs"];

@@ -77,6 +77,7 @@ def _long_steps() -> list[Step]:
         Step("seeded", cargo("test", *seeded, "seeded", "--", "--nocapture"), is_long=True, environment=frames),
         Step("simulation", cargo("test", *seeded, "simulation"), is_long=True, environment=seeds),
         *searches,
+        Step("dpdk-releases", ["scripts/dpdk-releases"], needs_root=True, is_long=True),
         Step("vm", ["scripts/vm"], needs_root=True, is_long=True),
     ]
 

@@ -5,8 +5,9 @@
 
 use super::args::EalConfig;
 use super::cores::{self, CoreSet};
+use super::ended::Starting;
 use super::error::{DpdkError, Fault, Said, errno, error_text};
-use super::log::{self, Hush};
+use super::log;
 use std::ffi::{CStr, CString, c_char};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -136,13 +137,13 @@ fn start(arguments: &[String]) -> Result<(), i32> {
     pointers.push(std::ptr::null_mut());
     let pointers = pointers.leak();
     log::forget();
-    let hush = Hush::new();
+    let starting = Starting::new();
     // SAFETY: `count` C strings and a null pointer, never freed; called once in the life of the process.
     let rc = unsafe {
         dpdk_sys::rte_log_set_global_level(dpdk_sys::RTE_LOG_NOTICE);
         dpdk_sys::rte_eal_init(count, pointers.as_mut_ptr())
     };
-    drop(hush);
+    drop(starting);
     let code = errno();
     remove_directory();
     if rc < 0 { Err(code) } else { Ok(()) }

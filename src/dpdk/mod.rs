@@ -10,6 +10,7 @@ mod attach;
 mod cores;
 mod device;
 mod eal;
+mod ended;
 mod error;
 mod frame;
 mod growing;

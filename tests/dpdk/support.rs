@@ -2,7 +2,7 @@
 
 use fairlead::dpdk::{DpdkError, Eal, EalConfig, Mbuf, PortConfig, Ports, Queue, memory_mb};
 use fairlead::io::{Frame, Port};
-use std::process::{Command, Output};
+use std::process::{Command, ExitStatus, Output};
 
 /// Set in the process a test is run in.
 const INSIDE: &str = "FAIRLEAD_TEST_PROCESS";
@@ -15,18 +15,28 @@ pub fn in_own_process(name: &str, body: impl FnOnce()) -> String {
 
 /// As [`in_own_process`], started by way of another program, such as `unshare -Urn`.
 pub fn in_process_started_by(name: &str, starter: &[&str], body: impl FnOnce()) -> String {
+    let (status, text) = run_in_process(name, starter, body);
+    assert!(status.success(), "{name}: {status}\n{text}");
+    text
+}
+
+/// As [`in_own_process`], of a `body` that may end the process; and how it ended.
+pub fn try_in_own_process(name: &str, body: impl FnOnce()) -> (ExitStatus, String) {
+    run_in_process(name, &[], body)
+}
+
+fn run_in_process(name: &str, starter: &[&str], body: impl FnOnce()) -> (ExitStatus, String) {
     if std::env::var_os(INSIDE).is_some_and(|inside| inside == name) {
         body();
-        return String::new();
+        return (ExitStatus::default(), String::new());
     }
     let program = std::env::current_exe().expect("this program");
     let program = program.to_str().expect("a path in UTF-8");
     let words: Vec<&str> = starter.iter().copied().chain([program, "--exact", name, "--nocapture"]).collect();
     let output = Command::new(words[0]).args(&words[1..]).env(INSIDE, name).output().expect("the process starts");
     let text = said(&output);
-    assert!(output.status.success(), "{name}: {}\n{text}", output.status);
-    assert!(text.contains("1 passed"), "{name} is not the name of the test\n{text}");
-    text
+    assert!(!output.status.success() || text.contains("1 passed"), "{name} is not the name of the test\n{text}");
+    (output.status, text)
 }
 
 fn said(output: &Output) -> String {
