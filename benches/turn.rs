@@ -287,7 +287,7 @@ fn switchover(c: &mut Criterion) {
                     );
                 }
                 appliance.round();
-                while let Ok(event) = appliance.mail[0].events.pop() {
+                while let Some(event) = appliance.mail[0].events.pop() {
                     assert!(matches!(event, Event::Installed { .. }));
                 }
             });
@@ -329,7 +329,7 @@ fn after_installation(b: &mut Bencher, intent: &Intent, takes: bool) {
                     );
                     appliance.round();
                 }
-                while appliance.mail[0].events.pop().is_ok() {}
+                while appliance.mail[0].events.pop().is_some() {}
             }
             turn += 1;
             let begun = Instant::now();

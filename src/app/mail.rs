@@ -4,7 +4,7 @@
 //! whatever workers pass on; and what waits for a worker whose ring is full. Knows no event and no command by name, but that
 //! a frame may be dropped.
 
-use crate::worker::mailbox::{Command, Event, ManagementEnd};
+use crate::worker::mailbox::{Command, Event, Lane, ManagementEnd};
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -14,14 +14,17 @@ pub const EVENTS: usize = 256;
 /// Commands that may wait for one worker before frames for it are dropped.
 const WAITING: usize = 4_096;
 
-/// Events of the next round: at most `most` of each worker, in turn. Says whether there are more.
+/// Events of the next round, the most urgent first: of each worker, in turn, at most `most` of the most urgent ones, and half
+/// as many of each lane after. Says whether there are more.
 pub fn read(mail: &mut [ManagementEnd], most: usize) -> (Vec<Event>, bool) {
     let mut events = Vec::new();
-    for _ in 0..most {
-        let before = events.len();
-        events.extend(mail.iter_mut().filter_map(|end| end.events.pop().ok()));
-        if events.len() == before {
-            return (events, false);
+    for lane in Lane::ALL {
+        for _ in 0..most >> lane as usize {
+            let before = events.len();
+            events.extend(mail.iter_mut().filter_map(|end| end.events.pop_of(lane)));
+            if events.len() == before {
+                break;
+            }
         }
     }
     let more = mail.iter().any(|end| !end.events.is_empty());
@@ -71,8 +74,8 @@ mod tests {
     fn a_round_takes_a_bounded_part_of_each_workers_mail_in_turn() {
         let (one, mut first) = mailbox(1_024);
         let (two, mut second) = mailbox(1_024);
-        (0..1_000).for_each(|_| assert!(first.events.push(Event::Hint(MemberId(1))).is_ok()));
-        (0..2).for_each(|_| assert!(second.events.push(Event::Hint(MemberId(2))).is_ok()));
+        (0..1_000).for_each(|_| assert!(first.events[0].push(Event::Hint(MemberId(1))).is_ok()));
+        (0..2).for_each(|_| assert!(second.events[0].push(Event::Hint(MemberId(2))).is_ok()));
         let mut mail = [one, two];
         let whose = |events: Vec<Event>| -> Vec<u16> {
             let hint = |event| if let Event::Hint(member) = event { member.0 } else { panic!() };
@@ -82,6 +85,20 @@ mod tests {
         assert_eq!((whose(events), more), (vec![1, 2, 1, 2, 1, 1], true));
         let (events, more) = read(&mut mail, 1_000);
         assert_eq!((events.len(), more), (996, false));
+    }
+
+    #[test]
+    fn nothing_is_read_after_what_is_less_urgent_and_every_lane_is_read() {
+        let (one, mut first) = mailbox(1_024);
+        let (two, mut second) = mailbox(1_024);
+        for (lane, count) in [(2, 1_000), (1, 1_000), (0, 20)] {
+            (0..count).for_each(|_| assert!(first.events[lane].push(Event::Hint(MemberId(lane as u16))).is_ok()));
+        }
+        assert!(second.events[0].push(Event::Hint(MemberId(0))).is_ok());
+        let (events, more) = read(&mut [one, two], 16);
+        let lanes: Vec<u16> =
+            events.into_iter().map(|event| if let Event::Hint(member) = event { member.0 } else { panic!() }).collect();
+        assert_eq!((lanes, more), ([vec![0; 17], vec![1; 8], vec![2; 4]].concat(), true));
     }
 
     #[test]

@@ -265,7 +265,7 @@ impl Bench {
 
     /// An ARP packet from a host arrives now.
     pub(crate) fn arp(&mut self, interface: InterfaceId, frame: Vec<u8>) {
-        self.give(Input::Event(punt(PuntReason::Arp, interface, frame)));
+        self.give(Input::Event(punt(PuntReason::ArpNeighbour, interface, frame)));
     }
 
     /// Frames sent since `since` that announce an address, in order.
@@ -386,7 +386,7 @@ fn answer_of(host: &Host, headers: &Packet, frame: &[u8]) -> Option<(PuntReason,
     match headers.kind {
         Kind::Arp(arp) if arp.target == host.address => {
             let bytes = back(Build::arp_reply(host.mac, host.address, arp.sender_mac, arp.sender));
-            Some((PuntReason::Arp, host.interface, bytes))
+            Some((PuntReason::ArpNeighbour, host.interface, bytes))
         }
         Kind::Udp => {
             let (from, to) = headers.tuple().map(|tuple| (tuple.dst, tuple.src))?;

@@ -231,16 +231,14 @@ impl Controller {
     fn on_punt(&mut self, reason: PuntReason, interface: InterfaceId, frame: &[u8], now: Instant) {
         let Ok(headers) = Packet::parse(frame) else { return };
         match (reason, headers.kind) {
-            (PuntReason::Arp, Kind::Arp(arp)) => {
-                self.link.neighbours.on_arp(interface, &arp, &self.link.addresses, now);
-            }
+            (_, Kind::Arp(arp)) => self.link.neighbours.on_arp(interface, &arp, &self.link.addresses, now),
             (PuntReason::Local, _) => {
                 let hop = NextHop { interface, address: headers.src() };
                 self.link.neighbours.hear(hop, headers.src_mac(frame), now);
                 self.probing.receive(&headers, frame, now);
             }
             (PuntReason::Stray, _) => self.probing.receive(&headers, frame, now),
-            (PuntReason::Arp, _) => {}
+            _ => {}
         }
     }
 

@@ -4,6 +4,7 @@
 //! but ARP.
 
 use super::Engine;
+use super::events::EngineEvent;
 use super::path::{Classified, Path};
 use super::verdict::{Departure, DropReason, PuntReason, Verdict};
 use super::walk::Walk;
@@ -15,6 +16,7 @@ use crate::time::Instant;
 use crate::wire::arp::{Arp, Operation};
 use crate::wire::reply::Reply;
 use crate::wire::{Kind, Mac, Packet, Rewrite};
+use std::net::Ipv4Addr;
 
 impl Engine {
     /// The verdict on a packet; `classified` is what [`Engine::classify`] said of it, of the present snapshot.
@@ -127,22 +129,53 @@ impl<'a> Walk<'a> {
         }
     }
 
-    /// ARP: what is known is answered at once; what teaches or disputes something goes to management (RFC 826, 5227).
-    fn arp(&self) -> Verdict {
+    /// ARP: what is known is answered at once; what teaches or disputes something goes to management (RFC 826, 5227), within the
+    /// budget of its class. Who asks for us is answered in any case.
+    fn arp(&mut self) -> Verdict {
         let Kind::Arp(arp) = self.packet.kind else { return Verdict::Drop(DropReason::ArpNotForUs) };
-        let (interface, Arp { sender_mac, sender, target, .. }) = (self.ingress(), arp);
-        if sender_mac == interface.mac || sender_mac.is_group() || sender_mac == Mac::ZERO {
+        let mac = self.ingress().mac;
+        if arp.sender_mac == mac || arp.sender_mac.is_group() || arp.sender_mac == Mac::ZERO {
             return Verdict::Drop(DropReason::ArpNotForUs);
         }
-        let hop = NextHop { interface: self.classified.interface, address: sender };
-        let known = self.snapshot.neighbour(hop);
-        let news = known != Some(Neighbour::Reachable(sender_mac));
-        let ours = self.snapshot.addresses.answers(self.classified.interface, target);
-        let disputed = matches!(self.snapshot.class(sender), AddressClass::SelfIp(_) | AddressClass::Virtual(_));
-        match arp.operation {
-            Operation::Request if ours && !news && !disputed => Verdict::Answer(Reply::Arp { mac: interface.mac }),
-            _ if ours || disputed || (news && known.is_some()) => Verdict::Punt(PuntReason::Arp),
-            _ => Verdict::Drop(DropReason::ArpNotForUs),
+        let asks_for_us = arp.operation == Operation::Request && self.answers(arp.target);
+        match self.arp_class(&arp) {
+            Some(PuntReason::ArpConflict) => self.punt(PuntReason::ArpConflict),
+            Some(reason) if asks_for_us && !self.state.punts.allows(reason, self.now) => {
+                self.state.events.count(EngineEvent::ArpUnlearnt);
+                Verdict::Answer(Reply::Arp { mac })
+            }
+            Some(reason) if asks_for_us => Verdict::Punt(reason),
+            Some(reason) => self.punt(reason),
+            None if asks_for_us => Verdict::Answer(Reply::Arp { mac }),
+            None => Verdict::Drop(DropReason::ArpNotForUs),
         }
+    }
+
+    /// Why management has to see ARP from another station, if it has.
+    fn arp_class(&self, arp: &Arp) -> Option<PuntReason> {
+        let hop = NextHop { interface: self.classified.interface, address: arp.sender };
+        let ours = self.answers(arp.target);
+        if matches!(self.snapshot.class(arp.sender), AddressClass::SelfIp(_) | AddressClass::Virtual(_)) {
+            return Some(PuntReason::ArpConflict);
+        }
+        match (self.snapshot.neighbour(hop), arp.operation) {
+            (Some(Neighbour::Reachable(known)), _) if known != arp.sender_mac => Some(PuntReason::ArpMoved),
+            (Some(Neighbour::Reachable(_)), Operation::Request) => None,
+            (Some(_), _) if self.snapshot.is_kept(hop) => {
+                (ours || self.is_failed(hop)).then_some(PuntReason::ArpNeighbour)
+            }
+            (None, _) if ours && self.snapshot.is_kept(hop) => Some(PuntReason::ArpNeighbour),
+            (None, Operation::Request) => ours.then_some(PuntReason::ArpRequest),
+            (_, _) => (ours || self.is_failed(hop)).then_some(PuntReason::ArpReply),
+        }
+    }
+
+    fn is_failed(&self, hop: NextHop) -> bool {
+        self.snapshot.neighbour(hop) == Some(Neighbour::Failed)
+    }
+
+    /// The address is one of those that we answer for where the packet came in.
+    fn answers(&self, address: Ipv4Addr) -> bool {
+        self.snapshot.addresses.answers(self.classified.interface, address)
     }
 }

@@ -17,6 +17,7 @@ ways! {
         FlowTableFullRouted = "flow_table_full_routed": "The flow table was full, so direct access to a member was routed without a flow entry.",
         Fragmented = "fragmented": "A datagram was cut into fragments for the MTU of the interface it left by.",
         Reassembled = "reassembled": "All fragments of a datagram had arrived and were processed as one.",
+        ArpUnlearnt = "arp_unlearnt": "An ARP request for one of our addresses was answered without the management core, which is sent only so many a second.",
         LostConnection = "lost_connection": "A TCP connection was reset because its member was lost.",
     }
 }

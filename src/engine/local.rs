@@ -17,16 +17,16 @@ impl Walk<'_> {
         let answers_probe = sender.is_some();
         match self.packet.kind {
             Kind::Echo { request: true } => Verdict::Answer(Reply::Echo),
-            Kind::Echo { request: false } if answers_probe => Verdict::Punt(PuntReason::Local),
+            Kind::Echo { request: false } if answers_probe => self.punt(PuntReason::Local),
             Kind::Tcp(_) | Kind::Udp if answers_probe && self.packet.dst_port() >= FIRST_PROBE_PORT => {
-                Verdict::Punt(PuntReason::Local)
+                self.punt(PuntReason::Local)
             }
             Kind::Echo { request: false } if self.ingress().has_members => self.stray(),
             Kind::Udp if self.ingress().has_members && self.packet.dst_port() >= FIRST_PROBE_PORT => self.stray(),
             // Only the member itself may say that a probe failed: members are on the link, no router stands between.
             Kind::IcmpError(quoted) => match self.snapshot.class(quoted.tuple.src.addr) {
                 AddressClass::SelfIp(_) if answers_probe && quoted.tuple.dst.addr == self.packet.src() => {
-                    Verdict::Punt(PuntReason::Local)
+                    self.punt(PuntReason::Local)
                 }
                 _ => Verdict::Drop(DropReason::NoFlowForError),
             },
@@ -38,10 +38,12 @@ impl Walk<'_> {
     /// operator; the sender gets no ICMP error, which would stop the receive loop of some servers. Bounded, as strangers can
     /// send the same.
     fn stray(&mut self) -> Verdict {
-        match self.state.rejects.allows_low_priority(self.now) {
-            true => Verdict::Punt(PuntReason::Stray),
-            false => Verdict::Drop(DropReason::RateLimited),
-        }
+        self.punt(PuntReason::Stray)
+    }
+
+    /// To management, within the budget of its class.
+    pub(super) fn punt(&mut self, reason: PuntReason) -> Verdict {
+        self.state.punts.punt(reason, self.now)
     }
 
     /// Nothing listens at the address for this packet; its sender is told as a host would (RFC 1122 3.2.2.1).

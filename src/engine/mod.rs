@@ -20,6 +20,7 @@ mod local;
 mod on_flow;
 mod outbound;
 pub mod path;
+mod punts;
 mod resets;
 mod revalidate;
 mod service;

@@ -6,6 +6,7 @@ use super::events::{EngineEvent, EngineEvents};
 use super::flow_book::{FlowBook, is_live};
 use super::identification::{Identifications, Share};
 use super::limiter::Limiter;
+use super::punts::Punts;
 use crate::flow::{Flow, FlowId, FlowTable, RouteCache, SnatPorts, Speakers};
 use crate::policy::intent::MemberId;
 use crate::policy::{Epoch, Life, Snapshot};
@@ -32,6 +33,7 @@ pub(super) struct State {
     pub(super) flows: FlowBook,
     pub(super) speakers: Speakers,
     pub(super) rejects: Limiter,
+    pub(super) punts: Punts,
     /// ICMP errors passed on: from outside, from members.
     pub(super) errors: [Limiter; 2],
     pub(super) identifications: Identifications,
@@ -53,6 +55,7 @@ impl Engine {
             flows: FlowBook::new(&snapshot, snat_ports, seed),
             speakers: Speakers::new(SPEAKERS, seed ^ SPEAKERS_SEED),
             rejects: Limiter::new(snapshot.limits.rejects_per_second),
+            punts: Punts::default(),
             errors: std::array::from_fn(|_| Limiter::new(snapshot.limits.icmp_errors_per_second)),
             identifications: Identifications::new(Share { worker: 0, of: 1 }, seed),
             events: EngineEvents::default(),

@@ -142,6 +142,12 @@ ways! {
         NoSnat = "no_snat": "A member of a pool without [[snat]] connected to a virtual address: the reply would bypass the appliance.",
         RateLimited = "reject_rate_limited": "A reject was due beyond rejects_per_second; its own reason is not counted.",
         ProtocolUnsupported = "protocol_unsupported": "Sent to one of our addresses with an IP protocol that cannot be translated.",
+        LocalLimited = "local_limited": "A reply to a probe was beyond what the management core is sent of them in a second.",
+        StrayLimited = "stray_limited": "Sent to the probe ports of a self-IP by a host that is no member, beyond what the management core is sent of that in a second.",
+        ArpNeighbourLimited = "arp_neighbour_limited": "ARP of a member or a next hop, beyond what the management core is sent of that in a second.",
+        ArpReplyLimited = "arp_reply_limited": "An ARP reply of another host, beyond what the management core is sent of them in a second.",
+        ArpMovedLimited = "arp_moved_limited": "ARP by which a known host has another MAC, beyond what the management core is sent of that in a second.",
+        ArpConflictLimited = "arp_conflict_limited": "ARP that claims an address of ours, beyond what the management core is sent of that in a second.",
         ArpNotForUs = "arp_not_for_us": "The ARP request is for an address that is not ours.",
         NoBuffer = "no_buffer": "No buffer was available to build or change the frame.",
         TransmitFull = "transmit_full": "The NIC's transmit queue was full.",
@@ -154,8 +160,12 @@ ways! {
 ways! {
     /// Why a packet went to the management core. One counter each.
     PuntReason {
-        Arp = "arp": "ARP that the management core has to see: a new or changed neighbour, or an address conflict.",
-        Local = "local": "Sent to a self-IP: replies to probes.",
+        Local = "local": "Sent to a self-IP by a member: replies to probes.",
         Stray = "stray": "Sent to the probe ports of a self-IP on a servers' link by a host that is no member.",
+        ArpNeighbour = "arp_neighbour": "ARP of a member or a next hop of a route: replies, and its return.",
+        ArpReply = "arp_reply": "An ARP reply of another host.",
+        ArpRequest = "arp_request": "An ARP request for one of our addresses by a host that is not known yet.",
+        ArpMoved = "arp_moved": "ARP by which a known host has another MAC.",
+        ArpConflict = "arp_conflict": "ARP in which another host claims an address of ours.",
     }
 }

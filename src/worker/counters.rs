@@ -269,7 +269,7 @@ mod tests {
     fn what_is_published_is_what_is_read() {
         let mut counters = Counters { received: 7, held: 2, ..Counters::default() };
         counters.dropped(DropReason::NoRoute);
-        counters.punted(1, PuntReason::Arp);
+        counters.punted(1, PuntReason::ArpReply);
         let shared = Arc::new(Shared::default());
         let mut publisher = Publisher::new(Arc::clone(&shared));
         publisher.publish(&counters, &[0, 5]);

@@ -1,9 +1,9 @@
 //! What a worker sends to the management core.
 //!
-//! Owns the worker's end of the ring of events. It never waits: what finds the ring full is sent again later if it must arrive
+//! Owns the worker's ends of the rings of events. It never waits: what finds its ring full is sent again later if it must arrive
 //! (a snapshot must be returned to who made it), counted as dropped by the caller (punts), or not sent (hints).
 
-use super::mailbox::{Event, WorkerId};
+use super::mailbox::{Event, Lane, WorkerId};
 use crate::engine::PuntReason;
 use crate::policy::adjacency::NextHop;
 use crate::policy::intent::{InterfaceId, MemberId};
@@ -13,13 +13,13 @@ use std::collections::VecDeque;
 
 /// A hint about one member is sent at most once in this time.
 const HINT_PAUSE: Duration = Duration::from_millis(100);
-/// Ring places kept free of punts, so that a flood of them cannot keep a snapshot from being returned.
+/// Slots of the most urgent ring kept free of punts, so that a flood of them cannot keep a snapshot from being returned.
 const RESERVE: usize = 64;
 
-/// The ring to management, and what waits for room in it.
+/// The rings to management, and what waits for room in the first.
 pub(super) struct EventQueue {
     worker: WorkerId,
-    ring: Producer<Event>,
+    rings: [Producer<Event>; Lane::ALL.len()],
     /// Events that must arrive and found the ring full.
     backlog: VecDeque<Event>,
     hinted: Vec<(MemberId, Instant)>,
@@ -27,8 +27,8 @@ pub(super) struct EventQueue {
 }
 
 impl EventQueue {
-    pub(super) fn new(worker: WorkerId, ring: Producer<Event>) -> EventQueue {
-        EventQueue { worker, ring, backlog: VecDeque::new(), hinted: Vec::new(), stopped_sent: false }
+    pub(super) fn new(worker: WorkerId, rings: [Producer<Event>; Lane::ALL.len()]) -> EventQueue {
+        EventQueue { worker, rings, backlog: VecDeque::new(), hinted: Vec::new(), stopped_sent: false }
     }
 
     /// Sends what must arrive.
@@ -40,7 +40,7 @@ impl EventQueue {
     /// Sends the backlog as far as there is room.
     pub(super) fn flush(&mut self) {
         while let Some(event) = self.backlog.pop_front() {
-            if let Err(rtrb::PushError::Full(event)) = self.ring.push(event) {
+            if let Err(rtrb::PushError::Full(event)) = self.rings[0].push(event) {
                 self.backlog.push_front(event);
                 return;
             }
@@ -58,48 +58,48 @@ impl EventQueue {
 
     /// There is room for an event that may be large and is wanted: rows of a table.
     pub(super) fn has_room(&self) -> bool {
-        self.backlog.is_empty() && self.ring.slots() > RESERVE
+        self.backlog.is_empty() && self.rings[0].slots() > RESERVE
     }
 
     /// Sends a copy of a frame; `false` when there is no room.
     pub(super) fn punt(&mut self, reason: PuntReason, interface: InterfaceId, frame: &[u8]) -> bool {
-        // ARP may fill half of the ring: a storm of it must not cost the probes their answers.
-        let room = match reason {
-            PuntReason::Arp | PuntReason::Stray => self.ring.slots() > self.ring.buffer().capacity() / 2,
-            PuntReason::Local => true,
-        };
-        if !room || !self.has_room() {
+        let lane = Lane::of(reason);
+        if lane == Lane::Urgent && !self.has_room() {
             return false;
         }
         let punt = Event::Punt { worker: self.worker, reason, interface, frame: frame.into() };
-        self.ring.push(punt).is_ok()
+        self.try_send(lane, punt)
     }
 
-    /// Asks for a next hop's MAC. Not sent when the ring is full; the next frame asks again.
-    pub(super) fn request_neighbour(&mut self, hop: NextHop) {
-        if self.has_room() {
-            let _ = self.ring.push(Event::Wanted(hop));
-        }
+    /// Asks for a next hop's MAC; `kept`: it is a member or a next hop of a route. Not sent when the ring is full; the next frame
+    /// asks again.
+    pub(super) fn request_neighbour(&mut self, hop: NextHop, kept: bool) {
+        let lane = if kept { Lane::Neighbours } else { Lane::Strangers };
+        self.try_send(lane, Event::Wanted(hop));
     }
 
     /// Reports that a member's state may have changed, unless that was reported a moment ago.
     pub(super) fn hint(&mut self, member: MemberId, now: Instant) {
         self.hinted.retain(|&(_, at)| now.since(at) < HINT_PAUSE);
         let lately = self.hinted.iter().any(|&(hinted, _)| hinted == member);
-        if !lately && self.has_room() && self.ring.push(Event::Hint(member)).is_ok() {
+        if !lately && self.try_send(Lane::Neighbours, Event::Hint(member)) {
             self.hinted.push((member, now));
         }
+    }
+
+    fn try_send(&mut self, lane: Lane, event: Event) -> bool {
+        self.rings[lane as usize].push(event).is_ok()
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::mailbox::mailbox;
+    use super::super::mailbox::{Events, mailbox};
     use super::*;
 
     const WORKER: WorkerId = WorkerId(1);
 
-    fn queue(capacity: usize) -> (EventQueue, rtrb::Consumer<Event>) {
+    fn queue(capacity: usize) -> (EventQueue, Events) {
         let (management, worker) = mailbox(capacity);
         (EventQueue::new(WORKER, worker.events), management.events)
     }
@@ -112,7 +112,7 @@ mod tests {
         let mut arrived = Vec::new();
         while arrived.len() < 5 {
             queue.flush();
-            while let Ok(event) = events.pop() {
+            while let Some(event) = events.pop() {
                 arrived.push(match event {
                     Event::Cleared { query, .. } => Some(query),
                     Event::Stopped(WORKER) => None,
@@ -121,24 +121,32 @@ mod tests {
             }
         }
         assert_eq!(arrived, [Some(0), Some(1), Some(2), Some(3), None]);
-        assert_eq!((queue.send_stopped(), events.slots()), (0, 0));
+        assert_eq!((queue.send_stopped(), events.is_empty()), (0, true));
     }
 
     #[test]
-    fn punts_leave_room_for_what_must_arrive_and_arp_for_other_punts() {
-        let (mut queue, _events) = queue(256);
-        let mut fill = |reason| (0..256).take_while(|_| queue.punt(reason, InterfaceId(0), b"frame")).count();
-        assert_eq!((fill(PuntReason::Arp), fill(PuntReason::Local)), (128, 64));
+    fn punts_leave_room_for_what_must_arrive_and_no_class_of_them_is_behind_a_less_urgent_one() {
+        let (mut queue, mut events) = queue(256);
+        let mut fill = |reason| (0..300).take_while(|_| queue.punt(reason, InterfaceId(0), b"frame")).count();
+        let strangers = [PuntReason::ArpRequest, PuntReason::ArpMoved, PuntReason::Stray].map(&mut fill);
+        let rest = [PuntReason::ArpNeighbour, PuntReason::Local].map(&mut fill);
+        assert_eq!((strangers, rest), ([256, 0, 0], [256, 192]));
+        queue.request_neighbour(NextHop { interface: InterfaceId(0), address: [192, 0, 2, 9].into() }, false);
         queue.send(Event::Cleared { query: 0, count: 0 });
         assert!(queue.backlog.is_empty());
+        let reasons: Vec<PuntReason> = std::iter::from_fn(|| events.pop())
+            .filter_map(|event| if let Event::Punt { reason, .. } = event { Some(reason) } else { None })
+            .collect();
+        assert!(reasons.is_sorted_by_key(|reason| Lane::of(*reason) as usize));
+        assert_eq!((reasons.len(), reasons[0]), (704, PuntReason::Local));
     }
 
     #[test]
     fn a_hint_about_a_member_is_sent_once_in_a_tenth_of_a_second() {
-        let (mut queue, events) = queue(256);
+        let (mut queue, mut events) = queue(256);
         for (ms, member) in [(0, 1), (99, 1), (99, 2), (100, 1)] {
             queue.hint(MemberId(member), Instant::from_millis(ms));
         }
-        assert_eq!(events.slots(), 3);
+        assert_eq!(std::iter::from_fn(|| events.pop()).count(), 3);
     }
 }

@@ -22,8 +22,8 @@ pub struct WorkerId(pub u16);
 pub struct WorkerEnd {
     /// From management.
     pub commands: Consumer<Command>,
-    /// To management.
-    pub events: Producer<Event>,
+    /// To management, by [`Lane`].
+    pub events: [Producer<Event>; Lane::ALL.len()],
 }
 
 /// Management's ends of the two rings.
@@ -31,14 +31,60 @@ pub struct ManagementEnd {
     /// To the worker.
     pub commands: Producer<Command>,
     /// From the worker.
-    pub events: Consumer<Event>,
+    pub events: Events,
+}
+
+/// What a worker sends to management waits in one of three rings: nothing is behind what is less urgent, whoever sends that.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lane {
+    /// What the worker itself has to say, and answers to probes.
+    Urgent,
+    /// What concerns members and next hops of routes on the link.
+    Neighbours,
+    /// All that strangers can send or cause.
+    Strangers,
+}
+
+impl Lane {
+    /// All of them, the most urgent first.
+    pub const ALL: [Lane; 3] = [Lane::Urgent, Lane::Neighbours, Lane::Strangers];
+
+    /// Where a frame waits that was punted for this reason.
+    pub fn of(reason: PuntReason) -> Lane {
+        match reason {
+            PuntReason::Local => Lane::Urgent,
+            PuntReason::ArpNeighbour => Lane::Neighbours,
+            _ => Lane::Strangers,
+        }
+    }
+}
+
+/// Management's ends of the rings of events.
+pub struct Events([Consumer<Event>; Lane::ALL.len()]);
+
+impl Events {
+    /// The next event, the most urgent first.
+    pub fn pop(&mut self) -> Option<Event> {
+        self.0.iter_mut().find_map(|lane| lane.pop().ok())
+    }
+
+    /// The next event of one lane.
+    pub fn pop_of(&mut self, lane: Lane) -> Option<Event> {
+        self.0[lane as usize].pop().ok()
+    }
+
+    /// There is none.
+    pub fn is_empty(&self) -> bool {
+        self.0.iter().all(Consumer::is_empty)
+    }
 }
 
 /// A mailbox whose rings hold `capacity` messages each.
 pub fn mailbox(capacity: usize) -> (ManagementEnd, WorkerEnd) {
     let (to_worker, commands) = RingBuffer::new(capacity);
-    let (events, from_worker) = RingBuffer::new(capacity);
-    (ManagementEnd { commands: to_worker, events: from_worker }, WorkerEnd { commands, events })
+    let [urgent, neighbours, strangers] = Lane::ALL.map(|_| RingBuffer::new(capacity));
+    let (events, from_worker) = ([urgent.0, neighbours.0, strangers.0], [urgent.1, neighbours.1, strangers.1]);
+    (ManagementEnd { commands: to_worker, events: Events(from_worker) }, WorkerEnd { commands, events })
 }
 
 /// From the management core to a worker.

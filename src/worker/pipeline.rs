@@ -48,7 +48,7 @@ impl<P: Port> Pipeline<P> {
             match self.engine.decide(&packet, self.engine.classify(&packet, datagram.port), now) {
                 Verdict::Hold(hop) => {
                     self.held.neighbours.hold_again(hop, datagram);
-                    self.request_neighbour(hop, now);
+                    self.request_neighbour(hop, self.engine.snapshot().is_kept(hop), now);
                 }
                 verdict => self.process(datagram, &packet, verdict, now),
             }
@@ -90,7 +90,7 @@ impl<P: Port> Pipeline<P> {
     fn hold(&mut self, hop: NextHop, datagram: Received<P::Frame>, now: Instant) {
         let kept = self.engine.snapshot().is_kept(hop);
         match self.held.neighbours.hold(hop, kept, datagram) {
-            Ok(()) => self.request_neighbour(hop, now),
+            Ok(()) => self.request_neighbour(hop, kept, now),
             Err(refused) => {
                 self.out.ports.counters.dropped_all(refused.frames.count(), DropReason::NeighbourQueueFull);
             }
@@ -98,9 +98,9 @@ impl<P: Port> Pipeline<P> {
     }
 
     /// Management is asked for the hop's MAC, unless it was a moment ago.
-    fn request_neighbour(&mut self, hop: NextHop, now: Instant) {
+    fn request_neighbour(&mut self, hop: NextHop, kept: bool, now: Instant) {
         if self.held.neighbours.asks(hop, now) {
-            self.out.events.request_neighbour(hop);
+            self.out.events.request_neighbour(hop, kept);
         }
     }
 

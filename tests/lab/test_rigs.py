@@ -19,7 +19,7 @@ from rigs.plots import Plot, Series
 from rigs.setting import Setting
 
 COUNTERS = {"received": 10, "originated": 2, "handed_in": 0, "transmitted": 9, "handed_off": 0, "queued": 1,
-            "drop_no_flow": 1, "punt_arp": 1}
+            "drop_no_flow": 1, "punt_local": 1}
 
 
 def whole(frame: bytes) -> bool:

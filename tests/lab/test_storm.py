@@ -45,7 +45,7 @@ class Storm(Bare):
             self.process = self.start(log)
 
     def test_commands_and_signals_are_heard_and_what_a_storm_leaves_is_bounded(self):
-        self.wait_for(lambda: self.counter("punt_arp") > 10_000, "the storm has not begun")
+        self.wait_for(lambda: self.counter("event_arp_unlearnt") > 10_000, "the storm has not begun")
         for word in ("status", "members", "neighbours", "counters", "reload") * 3:
             began = time.monotonic()
             self.assertEqual(self.command(word, "--timeout", str(int(PATIENCE))).returncode, 0, word)

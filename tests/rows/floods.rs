@@ -1,10 +1,11 @@
 //! Scenario 86 and its like: what a flood of something strange must leave to everybody else.
 
 use super::*;
-use fairlead::engine::DropReason;
-use fairlead::policy::adjacency::NextHop;
-use fairlead::policy::intent::InterfaceId;
+use fairlead::engine::{DropReason, EngineEvent, PuntReason};
+use fairlead::policy::adjacency::{Neighbour, NextHop};
+use fairlead::policy::intent::{InterfaceId, PortId};
 use fairlead::time::Duration;
+use fairlead::wire::Mac;
 use fairlead::wire::build::Build;
 use fairlead::wire::tcp::Flags;
 
@@ -123,4 +124,73 @@ fn s78_a_scan_leaves_room_for_members_whose_mac_is_missing() {
     lab.rig.adjacency.insert(hop, known);
     let out = lab.rig.publish();
     lab.expect(&out, HOST_A, invite(A).ttl(63));
+}
+
+/// ARP of a server that nobody knows.
+fn stranger(number: u32) -> (Mac, std::net::Ipv4Addr) {
+    let [_, a, b, c] = number.to_be_bytes();
+    (Mac([2, 0x77, 0, a, b, c]), std::net::Ipv4Addr::from(0x0a14_0014 + number % 70))
+}
+
+/// In one second: every class of ARP that a stranger can send, each more often than management is sent of it.
+#[test]
+fn a_flood_of_arp_is_policed_by_class_and_leaves_members_and_routers_their_answers() {
+    let mut lab = Lab::new(Layout::TwoArm);
+    let (member, ours) = (MAC_A, MAC_INNER);
+    let far = Far::Server(13);
+    let mut asked = 0;
+    for number in 0..4_000 {
+        let (mac, address) = stranger(number);
+        let address = &*address.to_string();
+        let (out, moved) = lab.send(far, &Build::arp_request(mac, address, V));
+        match moved.punted[..] {
+            [PuntReason::ArpRequest] => asked += 1,
+            [] => {
+                assert_eq!(moved.events, [EngineEvent::ArpUnlearnt]);
+                assert_eq!(out, [(PortId(1), Build::arp_reply(ours, V, mac, address).bytes())]);
+            }
+            _ => panic!("{moved:?}"),
+        }
+        lab.send(far, &Build::arp_reply(mac, address, ours, G));
+        lab.send(far, &Build::arp_request(mac, V, V));
+        lab.send(far, &Build::arp_reply(mac, A, Mac::BROADCAST, A));
+    }
+    let workers = lab.rig.workers.len() as u64;
+    assert_eq!(asked, 1_024 * workers);
+    let counters = lab.rig.counters();
+    let classes = [
+        (PuntReason::ArpReply, DropReason::ArpReplyLimited, 2_560),
+        (PuntReason::ArpConflict, DropReason::ArpConflictLimited, 256),
+        (PuntReason::ArpMoved, DropReason::ArpMovedLimited, 1_024),
+    ];
+    for (reason, limited, budget) in classes {
+        let punted = 4_000.min(budget * workers);
+        assert_eq!((counters.punts(reason), counters.drops(limited)), (punted, 4_000 - punted), "{reason:?}");
+    }
+    for _ in 0..8_192 {
+        let (_, moved) = lab.send(HOST_A, &Build::arp_reply(member, A, ours, G));
+        assert_eq!(moved.punted, [PuntReason::ArpNeighbour]);
+    }
+    let (_, moved) = lab.send(HOST_A, &Build::udp(at(A, 5060), at(G, 50_000)).payload(b"SIP/2.0 200 OK\r\n\r\n"));
+    assert_eq!(moved.punted, [PuntReason::Local]);
+}
+
+/// Before management knows where a member or a router is, and after it has failed, its ARP is counted apart from strangers' too.
+#[test]
+fn arp_of_a_member_or_router_that_is_not_known_yet_has_the_budget_of_those_that_are() {
+    let rows = [(HOST_A, InterfaceId(1), A, G, MAC_INNER, MAC_A), (ROUTER, InterfaceId(0), R, E, MAC_OUTER, MAC_R)];
+    for (far, interface, address, target, ours, mac) in rows {
+        for known in [None, Some(Neighbour::Failed)] {
+            let mut lab = Lab::new(Layout::TwoArm);
+            let hop = NextHop { interface, address: addr(address) };
+            lab.rig.adjacency.remove(&hop);
+            lab.rig.adjacency.extend(known.map(|known| (hop, known)));
+            lab.rig.publish();
+            let sent = [Build::arp_reply(mac, address, ours, target), Build::arp_request(mac, address, target)];
+            for sent in sent {
+                let (_, moved) = lab.send(far, &sent);
+                assert_eq!(moved.punted, [PuntReason::ArpNeighbour], "{address} {known:?}");
+            }
+        }
+    }
 }

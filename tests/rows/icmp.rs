@@ -308,15 +308,17 @@ fn an_answer_to_a_probe_from_an_address_that_is_no_members_goes_to_management_an
 }
 
 #[test]
-fn strangers_reach_management_no_faster_than_they_are_refused_elsewhere() {
-    let mut lab = Lab::with(|intent| intent.limits.rejects_per_second = 10);
+fn strangers_who_send_to_probe_ports_reach_management_at_a_bounded_rate_and_cost_members_nothing() {
+    let mut lab = lab();
     let mut punted = 0;
-    for port in 50_000..50_100 {
+    for port in 50_000..55_000 {
         let stray = Build::udp(at("10.20.0.13", 5060), at(G, port)).payload(b"x");
         let (out, moved) = lab.send(Far::Server(13), &stray);
         assert_eq!(out, []);
         punted += moved.punted.len();
-        assert!(moved.punted == [PuntReason::Stray] || moved.dropped == [DropReason::RateLimited], "{moved:?}");
+        assert!(moved.punted == [PuntReason::Stray] || moved.dropped == [DropReason::StrayLimited], "{moved:?}");
     }
-    assert_eq!(punted, 5 * lab.rig.workers.len(), "half of what refusals may cost each worker");
+    assert_eq!(punted, 512 * lab.rig.workers.len());
+    let (_, moved) = lab.send(HOST_A, &Build::udp(at(A, 5060), at(G, 50_000)).payload(b"SIP/2.0 200 OK\r\n\r\n"));
+    assert_eq!(moved.punted, [PuntReason::Local]);
 }

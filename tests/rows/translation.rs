@@ -221,7 +221,11 @@ fn s14_arp_is_answered_for_our_own_addresses_and_no_others(mut lab: Lab) {
     let expected = lab.leaving(HOST_A, &Build::arp_reply(ours, V, theirs, A));
     assert_same(&out[0].1, &expected);
     let (out, moved) = ask(&mut lab, Far::Server(77), "10.20.0.77", V);
-    assert_eq!((out.len(), moved.punted), (0, vec![PuntReason::Arp]), "who asks first is a neighbour to be learned");
+    assert_eq!(
+        (out.len(), moved.punted),
+        (0, vec![PuntReason::ArpRequest]),
+        "who asks first is a neighbour to be learned"
+    );
 }
 
 fn ask(

@@ -298,7 +298,7 @@ impl<T: TestPorts> Rig<T> {
 
     fn read_mail(&mut self) {
         for mail in &mut self.mail {
-            while let Ok(event) = mail.events.pop() {
+            while let Some(event) = mail.events.pop() {
                 match event {
                     Event::Installed { old, .. } => self.returned += usize::from(old.is_some()),
                     event => self.events.push(event),

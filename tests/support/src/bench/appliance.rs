@@ -194,7 +194,7 @@ impl Appliance {
             port.collect();
         }
         for mail in &mut self.mail {
-            while mail.events.pop().is_ok() {}
+            while mail.events.pop().is_some() {}
         }
         assert_eq!(self.buffers.in_use(), 0, "every buffer came back");
         let alive = self.snapshots.iter().filter(|snapshot| snapshot.strong_count() > 0).count();
@@ -203,7 +203,7 @@ impl Appliance {
 
     fn read_mail(&mut self, now: Instant) {
         for at in 0..self.mail.len() {
-            while let Ok(event) = self.mail[at].events.pop() {
+            while let Some(event) = self.mail[at].events.pop() {
                 self.controller.handle(Input::Event(event), now);
             }
         }

@@ -1,0 +1,84 @@
+//! What is handed to management, by class, each with a budget of its own (RFC 1812 5.3.6 leaves the choice to us).
+//!
+//! Owns how many packets of each [`PuntReason`] one worker hands up in a second. What a stranger can send shares its budget with
+//! nothing that members and next hops send, so that no flood costs them their answers. What is beyond a budget is dropped, and
+//! counted by its class.
+
+use super::limiter::Limiter;
+use super::verdict::{DropReason, PuntReason, Verdict};
+use crate::time::Instant;
+
+/// The budgets.
+pub(super) struct Punts([Limiter; PuntReason::COUNT]);
+
+impl Default for Punts {
+    fn default() -> Punts {
+        Punts(std::array::from_fn(|at| Limiter::new(per_second(PuntReason::ALL[at]))))
+    }
+}
+
+impl Punts {
+    /// Takes one of the class' budget; `false` when there is none left.
+    pub(super) fn allows(&mut self, reason: PuntReason, now: Instant) -> bool {
+        self.0[reason as usize].allows(now)
+    }
+
+    /// The packet goes to management, if its class has something left.
+    pub(super) fn punt(&mut self, reason: PuntReason, now: Instant) -> Verdict {
+        match self.allows(reason, now) {
+            true => Verdict::Punt(reason),
+            false => Verdict::Drop(limited(reason)),
+        }
+    }
+}
+
+/// Packets that one worker hands up in a second.
+const fn per_second(reason: PuntReason) -> u32 {
+    match reason {
+        // 16,384 members, each probed twice a second, and as much again.
+        PuntReason::Local => 65_536,
+        // Members and next hops are verified at 8,192 a second at most (`control`), and may all be at one worker.
+        PuntReason::ArpNeighbour => 16_384,
+        // Of those, 1,024 are asked for at once, and 65,536 known ones each minute.
+        PuntReason::ArpReply => 2_560,
+        PuntReason::ArpRequest | PuntReason::ArpMoved => 1_024,
+        PuntReason::Stray => 512,
+        // One alarm and one defence in ten seconds are made of any number.
+        PuntReason::ArpConflict => 256,
+    }
+}
+
+const fn limited(reason: PuntReason) -> DropReason {
+    match reason {
+        PuntReason::Local => DropReason::LocalLimited,
+        PuntReason::Stray => DropReason::StrayLimited,
+        PuntReason::ArpNeighbour => DropReason::ArpNeighbourLimited,
+        PuntReason::ArpReply => DropReason::ArpReplyLimited,
+        // Answered by the worker instead; see `Walk::arp`.
+        PuntReason::ArpRequest => DropReason::ArpNotForUs,
+        PuntReason::ArpMoved => DropReason::ArpMovedLimited,
+        PuntReason::ArpConflict => DropReason::ArpConflictLimited,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_class_that_has_used_its_budget_takes_nothing_from_another() {
+        let (mut punts, now) = (Punts::default(), Instant::from_millis(5_000));
+        for &reason in PuntReason::ALL {
+            let taken = (0..100_000).filter(|_| punts.punt(reason, now) == Verdict::Punt(reason)).count();
+            assert_eq!(taken, per_second(reason) as usize);
+            assert_eq!(punts.punt(reason, now), Verdict::Drop(limited(reason)));
+        }
+        let again = Instant::from_millis(6_000);
+        assert!(PuntReason::ALL.iter().all(|&reason| punts.allows(reason, again)));
+    }
+
+    #[test]
+    fn members_and_next_hops_have_room_for_all_that_they_are_asked() {
+        assert!(per_second(PuntReason::ArpNeighbour) >= 2 * 8_192);
+    }
+}
