@@ -281,7 +281,7 @@ impl Controller {
                 NeighbourEvent::Forgotten(_) => self.publisher.changed_at_leisure(now),
                 NeighbourEvent::Failed(hop) => self.on_unresolved(hop, now),
                 NeighbourEvent::Unreachable(hop) => self.give_up(hop),
-                NeighbourEvent::Send { .. } | NeighbourEvent::Claimed { .. } => {}
+                NeighbourEvent::Send { .. } | NeighbourEvent::Claimed { .. } | NeighbourEvent::Stays { .. } => {}
             }
         }
     }

@@ -20,7 +20,7 @@ use std::net::Ipv4Addr;
 
 /// The worker that sends what management makes.
 const SENDER: WorkerId = WorkerId(0);
-/// How long a duplicate address is shown after it was last claimed.
+/// How long an alarm about an address that two hosts claim is shown after it was last claimed.
 const DUPLICATE_SHOWN: Duration = Duration::from_secs(300);
 /// MACs that claim one address are told apart up to this number.
 const CLAIMANTS: usize = 1_000;
@@ -107,8 +107,10 @@ impl Link {
             }
             // Two hosts that quarrel about an address do not fill the log.
             NeighbourEvent::Moved { hop, from, to, after } if after >= QUARREL => {
-                out.log(LogLevel::Info, format!("{hop} moved from {from} to {to}"));
+                let level = if self.neighbours.is_permanent(hop) { LogLevel::Warn } else { LogLevel::Info };
+                out.log(level, format!("{} moved from {from} to {to}", self.who(hop, intent)));
             }
+            NeighbourEvent::Stays { hop, at, claimed } => self.on_false_move(hop, at, claimed, intent, out, now),
             NeighbourEvent::Moved { hop, from, to, .. } => out.debug(|| format!("{hop} moved from {from} to {to}")),
         }
         Some(event)
@@ -206,6 +208,30 @@ impl Link {
         if self.announcements.may_defend(place, now) {
             out.log(LogLevel::Warn, format!("alarm: {message}"));
             self.announce(interface, address, out);
+        }
+    }
+
+    /// ARP said that a next hop has moved, and the host at its MAC answers still.
+    fn on_false_move(&self, hop: NextHop, at: Mac, claimed: Mac, intent: &Intent, out: &mut Outbox, now: Instant) {
+        let (who, interface) = (self.who(hop, intent), &intent.interfaces[hop.interface].name);
+        if !self.neighbours.is_permanent(hop) {
+            return out.debug(|| format!("{who} answers at {at}, though {claimed} claims to be it"));
+        }
+        let message = format!(
+            "{who} answers at {at}, but {claimed} on interface {interface} claims to be it and is not believed: find the host \
+             with that MAC"
+        );
+        if out.alarms.raise(&format!("moved {} {hop}", hop.interface.0), message.clone(), Some(DUPLICATE_SHOWN), now) {
+            out.log(LogLevel::Warn, format!("alarm: {message}"));
+        }
+    }
+
+    /// A next hop in words.
+    fn who(&self, hop: NextHop, intent: &Intent) -> String {
+        match self.member(hop) {
+            Some(member) => format!("member {} at {hop}", intent.members[member].name),
+            None if self.is_router(hop) => format!("router {hop}"),
+            None => hop.to_string(),
         }
     }
 

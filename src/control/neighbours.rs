@@ -6,6 +6,7 @@
 //! asked for ever. Others come because a packet waits for them, and go when they do not answer; who only asks for us is
 //! one of the [`strangers`](super::strangers). Read first: [`Addresses`], then [`Neighbours::on_arp`]; every change of an entry is a [`Neighbours::put`].
 
+mod check;
 mod host;
 
 use super::strangers::Strangers;
@@ -16,6 +17,7 @@ use crate::policy::intent::{InterfaceId, PortId};
 use crate::time::{Duration, Instant};
 use crate::wire::Mac;
 use crate::wire::arp::{Arp, Operation};
+use check::{Check, PATIENCE, Step};
 use host::{Host, NudState};
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::net::Ipv4Addr;
@@ -51,6 +53,8 @@ pub enum NeighbourEvent {
     Reachable(NextHop, Mac),
     /// The next hop answers at another MAC than before, where it was for so long.
     Moved { hop: NextHop, from: Mac, to: Mac, after: Duration },
+    /// ARP said that the next hop is at another MAC, but it answers where it was.
+    Stays { hop: NextHop, at: Mac, claimed: Mac },
     /// The next hop does not answer. The adjacency says so.
     Failed(NextHop),
     /// Who waits for the next hop waits in vain; the adjacency did not change.
@@ -116,8 +120,8 @@ impl Neighbours {
     /// A packet waits for this next hop.
     pub fn want(&mut self, hop: NextHop, addresses: &Addresses, now: Instant) {
         match self.hosts.get(&hop).map(|host| host.state) {
-            Some(NudState::Incomplete(_) | NudState::Reachable(_) | NudState::Probe(..)) => {}
             Some(NudState::Failed) => self.events.push_back(NeighbourEvent::Unreachable(hop)),
+            Some(_) => {}
             None if on_link(hop, addresses) && self.hosts.len() < MOST && self.resolving < MOST_RESOLVING => {
                 match self.strangers.take(hop, now) {
                     Some(mac) => self.learn(hop, mac, Some(Host::unknown(now)), now),
@@ -174,13 +178,37 @@ impl Neighbours {
         }
         let asked = addresses.answers(interface, arp.target);
         let hop = NextHop { interface, address: arp.sender };
-        if self.hosts.contains_key(&hop) {
-            self.learn(hop, arp.sender_mac, None, now);
+        if let Some(host) = self.hosts.get(&hop).copied() {
+            self.on_known(hop, host, arp, addresses, now);
         } else if (asked || self.strangers.knows(hop)) && on_link(hop, addresses) {
             self.strangers.hear(hop, arp.sender_mac, now);
         }
         if asked && arp.operation == Operation::Request {
             self.answer(interface, arp, addresses);
+        }
+    }
+
+    /// ARP of a host in the table. One that is at another MAC than before is not believed before the old MAC has been asked.
+    fn on_known(&mut self, hop: NextHop, host: Host, arp: &Arp, addresses: &Addresses, now: Instant) {
+        match host.state {
+            NudState::Claimed(mac, mut check) if arp.sender_mac == mac => {
+                if arp.operation == Operation::Reply
+                    && let Some(due) = check.on_answer(now)
+                {
+                    self.put(hop, Some(Host { state: NudState::Claimed(mac, check), heard: now, due, ..host }));
+                }
+            }
+            // One check at a time, and one begun a second.
+            NudState::Claimed(..) => {}
+            state if state.mac().is_none_or(|mac| mac == arp.sender_mac) || host.is_silent(now) => {
+                self.learn(hop, arp.sender_mac, None, now);
+            }
+            NudState::Reachable(mac) | NudState::Probe(mac, _) if !host.was_checked(now) => {
+                let state = NudState::Claimed(mac, Check::begin(arp.sender_mac, now));
+                self.put(hop, Some(Host { state, checked: Some(now), ..host }));
+                self.fire(hop, addresses, now);
+            }
+            _ => {}
         }
     }
 
@@ -274,6 +302,14 @@ impl Neighbours {
             // The first request of a refresh goes to the MAC alone (RFC 1122 2.3.2.1 (2)), the others to everyone.
             NudState::Reachable(mac) => (NudState::Probe(mac, 1), mac, RETRY),
             NudState::Probe(mac, asked) => (NudState::Probe(mac, asked + 1), Mac::BROADCAST, RETRY),
+            NudState::Claimed(mac, mut check) => match check.step() {
+                Step::Ask => (NudState::Claimed(mac, check), mac, PATIENCE),
+                Step::Gone => return self.learn(hop, check.claimed, None, now),
+                Step::Stays => {
+                    self.events.push_back(NeighbourEvent::Stays { hop, at: mac, claimed: check.claimed });
+                    return self.learn(hop, mac, None, now);
+                }
+            },
             NudState::Failed if host.permanent => (NudState::Failed, Mac::BROADCAST, self.pause_of_failed()),
             NudState::Failed => return self.put(hop, None),
         };

@@ -1,7 +1,8 @@
 //! What is known of one next hop, and what of it is asked next.
 
+use super::check::{Check, PATIENCE, PAUSE};
 use crate::policy::adjacency::Neighbour;
-use crate::time::Instant;
+use crate::time::{Duration, Instant};
 use crate::wire::Mac;
 
 /// What is known of a next hop, in the words of Linux's neighbour table.
@@ -13,6 +14,8 @@ pub(super) enum NudState {
     Reachable(Mac),
     /// Answered, and is being asked again; so many requests are out.
     Probe(Mac, u32),
+    /// Answered, and is said to be elsewhere.
+    Claimed(Mac, Check),
     /// Did not answer.
     Failed,
 }
@@ -24,6 +27,7 @@ impl NudState {
             NudState::Incomplete(asked) => NudState::Incomplete(asked.saturating_sub(1)),
             NudState::Probe(mac, 0 | 1) => NudState::Reachable(mac),
             NudState::Probe(mac, asked) => NudState::Probe(mac, asked - 1),
+            NudState::Claimed(mac, check) => NudState::Claimed(mac, check.without_latest()),
             settled => settled,
         }
     }
@@ -32,16 +36,31 @@ impl NudState {
     pub(super) fn unasked(self) -> NudState {
         match self {
             NudState::Incomplete(_) => NudState::Incomplete(0),
-            NudState::Probe(mac, _) => NudState::Reachable(mac),
+            NudState::Probe(mac, _) | NudState::Claimed(mac, _) => NudState::Reachable(mac),
             settled => settled,
         }
     }
 
     /// A request is out whose answer decides something.
     pub(super) fn is_waiting(self) -> bool {
-        matches!(self, NudState::Incomplete(_) | NudState::Probe(..))
+        match self {
+            NudState::Incomplete(_) | NudState::Probe(..) => true,
+            NudState::Claimed(_, check) => check.is_waiting(),
+            NudState::Reachable(_) | NudState::Failed => false,
+        }
+    }
+
+    /// Where frames go.
+    pub(super) fn mac(self) -> Option<Mac> {
+        match self {
+            NudState::Reachable(mac) | NudState::Probe(mac, _) | NudState::Claimed(mac, _) => Some(mac),
+            NudState::Incomplete(_) | NudState::Failed => None,
+        }
     }
 }
+
+/// See [`Host::is_silent`].
+const SILENT: Duration = Duration::from_secs(1);
 
 /// An entry of the table.
 #[derive(Clone, Copy, Debug)]
@@ -52,13 +71,23 @@ pub(super) struct Host {
     /// When the latest request was sent.
     pub asked: Instant,
     pub due: Instant,
+    /// When a check of its MAC was begun last.
+    pub checked: Option<Instant>,
     pub permanent: bool,
 }
 
 impl Host {
     /// One of which nothing is known.
     pub(super) fn unknown(now: Instant) -> Host {
-        Host { state: NudState::Incomplete(0), since: now, heard: now, asked: now, due: now, permanent: false }
+        Host {
+            state: NudState::Incomplete(0),
+            since: now,
+            heard: now,
+            asked: now,
+            due: now,
+            checked: None,
+            permanent: false,
+        }
     }
 
     /// Counts against the bound on those being asked for at once.
@@ -68,9 +97,19 @@ impl Host {
 
     pub(super) fn neighbour(&self) -> Option<Neighbour> {
         match self.state {
-            NudState::Incomplete(_) => None,
-            NudState::Reachable(mac) | NudState::Probe(mac, _) => Some(Neighbour::Reachable(mac)),
             NudState::Failed => Some(Neighbour::Failed),
+            state => state.mac().map(Neighbour::Reachable),
         }
+    }
+
+    /// It has not been heard for a second, nor answered though it was asked: whoever speaks in its name is believed.
+    pub(super) fn is_silent(&self, now: Instant) -> bool {
+        let asked = matches!(self.state, NudState::Probe(..)) && now.since(self.asked) >= PATIENCE;
+        asked && now.since(self.heard) > SILENT
+    }
+
+    /// A check has been begun a moment ago.
+    pub(super) fn was_checked(&self, now: Instant) -> bool {
+        self.checked.is_some_and(|begun| now.since(begun) < PAUSE)
     }
 }

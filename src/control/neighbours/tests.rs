@@ -25,6 +25,10 @@ fn mac(last: u8) -> Mac {
     Mac([2, 0, 0, 0, 9, last])
 }
 
+fn ms(millis: u64) -> Duration {
+    Duration::from_millis(millis)
+}
+
 fn hop(interface: InterfaceId, address: Ipv4Addr) -> NextHop {
     NextHop { interface, address }
 }
@@ -143,15 +147,115 @@ fn scenario_14_requests_for_our_addresses_are_answered_where_they_live_and_no_ot
     assert_eq!(bench.sent(), [(Ipv4Addr::UNSPECIFIED, mac(3))], "a probe for our address (RFC 5227 2.1.1)");
 }
 
-#[test]
-fn s77_a_gratuitous_arp_moves_a_known_host_at_once() {
+/// A router at `mac(1)`, heard at 0 s.
+fn with_router() -> (Bench, NextHop) {
     let router = hop(OUTER, R);
     let mut bench = Bench::new(&[router]);
     bench.hear(OUTER, Operation::Reply, (mac(1), R), Ipv4Addr::new(192, 0, 2, 2));
+    bench.sent();
     bench.news();
+    (bench, router)
+}
+
+/// Each form of saying it, that of keepalived (a request to everyone) among them.
+#[test]
+fn s77_a_known_host_that_moves_is_followed_when_its_old_mac_does_not_answer() {
+    let e = Ipv4Addr::new(192, 0, 2, 2);
+    for (operation, target) in [(Operation::Request, R), (Operation::Reply, R), (Operation::Request, e)] {
+        let (mut bench, router) = with_router();
+        bench.to(400);
+        bench.hear(OUTER, operation, (mac(2), R), target);
+        let asked: Vec<_> = bench.sent().into_iter().filter(|(_, to)| *to == mac(1)).collect();
+        assert_eq!(asked, [(R, mac(1))], "the old one alone is asked");
+        bench.to(499);
+        bench.hear(OUTER, Operation::Reply, (mac(2), R), e);
+        assert_eq!((bench.news(), bench.table.neighbour(router)), (vec![], Some(Reachable(mac(1)))), "not yet");
+        bench.to(500);
+        let moved = NeighbourEvent::Moved { hop: router, from: mac(1), to: mac(2), after: ms(500) };
+        assert_eq!((bench.news(), bench.table.neighbour(router)), (vec![moved], Some(Reachable(mac(2)))));
+    }
+}
+
+#[test]
+fn a_known_host_stays_where_it_answers_whoever_claims_to_be_it() {
+    let (mut bench, router) = with_router();
+    let e = Ipv4Addr::new(192, 0, 2, 2);
+    let mut asked = Vec::new();
+    for millis in 400..=1_500 {
+        bench.to(millis);
+        if millis < 1_400 {
+            bench.hear(OUTER, Operation::Reply, (mac(66), R), e);
+        }
+        for (_, to) in bench.sent() {
+            assert_eq!(to, mac(1));
+            asked.push(millis);
+            bench.hear(OUTER, Operation::Reply, (mac(1), R), e);
+        }
+        assert_eq!(bench.table.neighbour(router), Some(Reachable(mac(1))));
+    }
+    assert_eq!(asked, [400, 500, 700, 1_400], "one check, and one begun a second");
+    assert_eq!(bench.news(), [NeighbourEvent::Stays { hop: router, at: mac(1), claimed: mac(66) }]);
+}
+
+#[test]
+fn a_request_of_the_old_mac_is_no_answer_and_silence_at_any_step_moves_the_host() {
+    for step in 0..4_usize {
+        let (mut bench, router) = with_router();
+        let mut left = step;
+        for millis in 400..=1_600 {
+            bench.to(millis);
+            if millis == 400 {
+                bench.hear(OUTER, Operation::Request, (mac(2), R), R);
+            }
+            for _ in bench.sent() {
+                let answer = if left > 0 { Operation::Reply } else { Operation::Request };
+                left = left.saturating_sub(1);
+                bench.hear(OUTER, answer, (mac(1), R), Ipv4Addr::new(192, 0, 2, 2));
+                bench.sent();
+            }
+        }
+        let begun = [400, 500, 700, 1_400][step];
+        let moved = NeighbourEvent::Moved { hop: router, from: mac(1), to: mac(2), after: ms(begun + 100) };
+        assert_eq!((step, bench.news()), (step, vec![moved]));
+    }
+}
+
+#[test]
+fn s77_who_moves_after_he_was_silent_is_followed_at_once() {
+    let (mut bench, router) = with_router();
+    let asked = bench.table.next_deadline().unwrap().nanos() / 1_000_000 + 1;
+    bench.to(asked);
+    bench.sent();
+    bench.to(asked + 100);
     bench.hear(OUTER, Operation::Request, (mac(2), R), R);
-    assert_eq!(bench.news(), [NeighbourEvent::Moved { hop: router, from: mac(1), to: mac(2), after: Duration::ZERO }]);
     assert_eq!(bench.table.neighbour(router), Some(Reachable(mac(2))));
+    assert_eq!(bench.news().len(), 1);
+}
+
+#[test]
+fn a_check_while_the_appliance_is_away_decides_nothing() {
+    let (mut bench, router) = with_router();
+    bench.to(400);
+    bench.hear(OUTER, Operation::Request, (mac(2), R), R);
+    bench.sent();
+    bench.now = Instant::from_millis(700);
+    bench.table.poll(&bench.addresses, |_, _| true, bench.now);
+    assert_eq!((bench.sent(), bench.news()), (vec![(R, mac(1))], vec![]), "the same question again");
+    bench.to(800);
+    assert_eq!(bench.table.neighbour(router), Some(Reachable(mac(2))));
+}
+
+/// RFC 1812 3.3.2.
+#[test]
+fn a_group_address_or_none_is_never_a_hosts_mac() {
+    let (mut bench, router) = with_router();
+    for mac in [Mac::BROADCAST, Mac([1, 0, 0x5e, 0, 0, 18]), Mac::ZERO] {
+        bench.hear(OUTER, Operation::Reply, (mac, R), Ipv4Addr::new(192, 0, 2, 2));
+        bench.hear(OUTER, Operation::Request, (mac, STRANGER), Ipv4Addr::new(192, 0, 2, 2));
+    }
+    assert_eq!((bench.sent(), bench.news()), (vec![], vec![]));
+    assert_eq!(bench.table.rows(bench.now).len(), 1);
+    assert_eq!(bench.table.neighbour(router), Some(Reachable(mac(1))));
 }
 
 #[test]
