@@ -4,6 +4,7 @@
 //! controller in front of it, and serves until a signal comes ([`manage`]). The only module that reads a clock.
 
 mod clock;
+mod keeper;
 mod load;
 mod log;
 mod mail;
@@ -15,13 +16,15 @@ mod scraping;
 
 use crate::admin;
 use crate::config::{self, Configuration};
-use crate::control::{Controller, Machine};
+use crate::control::{Controller, Kept, Machine};
 use crate::flow::SnatPorts;
 use anyhow::{Context, Result};
 use clock::Clock;
+use keeper::Keeper;
 use log::Log;
-use manage::{Ending, Manager};
+use manage::{Ending, Manager, Sources};
 use plane::Plane;
+use reader::Reader;
 use scraping::Scraping;
 use std::io::{self, Write};
 use std::net::SocketAddr;
@@ -98,11 +101,13 @@ fn start(file: &Path, configuration: Configuration, log: &Log) -> Result<Ending>
     let plane = Plane::start(&configuration, &snat_ports, clock)?;
     log_ports(&configuration, &plane);
     let (address, wanted) = watch::channel(configuration.settings.metrics);
-    let controller = controller(configuration, snat_ports, &plane, log, clock);
+    let (keeper, kept) = Keeper::start(&keeper::folder(configuration.settings.state.as_deref()));
+    let controller = controller(configuration, snat_ports, &plane, log, kept, clock);
     let (sender, asked) = mpsc::channel(QUESTIONS);
     let (troubles, trouble) = mpsc::unbounded_channel();
     let scraping = Scraping { address, trouble };
-    let manager = Manager::new(controller, plane, asked, file, scraping, log.clone(), clock);
+    let sources = Sources { asked, reader: Reader::new(file), keeper, scraping };
+    let manager = Manager::new(controller, plane, sources, log.clone(), clock);
     runtime.block_on(serve(manager, sender, socket, wanted, troubles))
 }
 
@@ -130,6 +135,7 @@ fn controller(
     snat_ports: SnatPorts,
     plane: &Plane,
     log: &Log,
+    kept: Kept,
     clock: Clock,
 ) -> Controller {
     let machine = Machine {
@@ -139,6 +145,7 @@ fn controller(
         counters: plane.counters(log.clone()),
         log: log.level(configuration.settings.log),
         start: clock.wall().into(),
+        kept: Some(kept),
     };
     Controller::new(configuration, machine, snat_ports, plane::seed(), clock.now())
 }

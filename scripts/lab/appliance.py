@@ -48,7 +48,8 @@ class Setting:
 def configuration(lab: Lab, setting: Setting) -> str:
     """The appliance's file: the fixture on the lab's devices, probed every 200 ms, with cores shared with the rest of the lab."""
     cores = sorted(os.sched_getaffinity(0))
-    appliance = f'[appliance]\nname = "lab-{lab.id}"\nadmin_socket = "{lab.file("admin.sock")}"\nlog = "info"\n'
+    appliance = f'[appliance]\nname = "lab-{lab.id}"\nadmin_socket = "{lab.file("admin.sock")}"\n'
+    appliance += f'state = "{lab.file("state")}"\nlog = "info"\n'
     inner, service = f'["{addresses.INNER_SELF}/24"]\n', f'"tcp/{addresses.SIP_TLS_PORT}"'
     listen = "".join(f', "{further}"' for further in setting.also_listen)
     return two_arm.edited(

@@ -5,6 +5,7 @@ member active.
 """
 
 import contextlib
+import shutil
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -74,7 +75,10 @@ class Appliance:
         file = self._directory / "fairlead.toml"
         file.write_text(configuration(self._setting, self._tuning, self._socket))
         self._socket.unlink(missing_ok=True)
-        argv = [str(self._program), "run", "--config", str(file)]
+        # What an earlier one was told is not this one's. A key of the file would be refused by earlier revisions.
+        state = self._directory / "state"
+        shutil.rmtree(state, ignore_errors=True)
+        argv = ["env", f"STATE_DIRECTORY={state}", str(self._program), "run", "--config", str(file)]
         self._process = Process("fairlead", argv, self._directory / "fairlead.log")
         try:
             self.admin = self._wait("open its admin socket", self._connect, _START)

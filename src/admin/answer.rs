@@ -4,7 +4,7 @@
 
 use super::rows::{
     Cleared, CounterRow, ExcludeRow, FlowRow, LatencyRow, Logging, MemberRow, NeighbourRow, PortRow, ProbeRow,
-    Reloaded, RouteRow, SnatRow, Status, SwitchoverRow, VirtualServerRow,
+    Reloaded, RouteRow, SettingRow, SnatRow, StateLines, Status, SwitchoverRow, VirtualServerRow,
 };
 use serde::{Deserialize, Serialize, Serializer};
 use std::ops::Range;
@@ -59,7 +59,7 @@ macro_rules! answers {
 }
 
 answers! {
-    one { Status(Box<Status>), Cleared(Cleared), Reloaded(Reloaded), Logging(Logging), }
+    one { Status(Box<Status>), Cleared(Cleared), Reloaded(Reloaded), Logging(Logging), StateLines(StateLines), }
     rows {
         Members(MemberRow),
         VirtualServers(VirtualServerRow),
@@ -73,6 +73,7 @@ answers! {
         Switchovers(SwitchoverRow),
         Latency(LatencyRow),
         Excluded(ExcludeRow),
+        Settings(SettingRow),
     }
 }
 

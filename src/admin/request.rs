@@ -124,6 +124,12 @@ pub enum Request {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         level: Option<LogLevel>,
     },
+    /// In what the appliance differs from its file because an operator said so.
+    StateShow {},
+    /// The lines by which the file would say the same.
+    StateLines {},
+    /// The file alone counts from now on; the answer is what was dropped.
+    StateDrop {},
     /// Read the file again, all or nothing; the answer is the differences.
     Reload {},
 }

@@ -6,7 +6,8 @@
 pub use super::latency::{Bucket, LatencyRow, Spread};
 pub use super::wall::Wall;
 pub use super::words::{
-    AdminState, Cause, Choice, Forecast, Link, MemberState, NeighbourState, Origin, Role, RouteKind, VirtualServerState,
+    AdminState, Cause, Choice, Forecast, Link, MemberState, NeighbourState, Origin, Role, RouteKind, SettingKind,
+    VirtualServerState,
 };
 
 pub use crate::config::{Change, ChangeKind, LogLevel};
@@ -36,6 +37,9 @@ pub struct Status {
     pub last_switchover: Option<SwitchoverRow>,
     /// What an operator should look at.
     pub alarms: Vec<AlarmRow>,
+    /// In how many things the appliance differs from its file because the operator said so: the rows of `state-show`.
+    #[serde(default)]
+    pub settings: u64,
 }
 
 /// A worker.
@@ -228,7 +232,7 @@ pub struct SnatRow {
     pub excluded: u64,
 }
 
-/// A prefix of an exclusion group.
+/// A prefix of an exclusion group, or one of the file's that the operator has removed from it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ExcludeRow {
     /// The pool's name.
@@ -374,11 +378,38 @@ pub struct Logging {
     pub file: LogLevel,
 }
 
+/// Something in which the appliance differs from its file because the operator said so. It outlives a restart.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SettingRow {
+    /// Of what kind it is.
+    pub kind: SettingKind,
+    /// The pool's name.
+    pub pool: String,
+    /// A member's name, or a prefix.
+    pub what: String,
+    /// As it is, in words: `offline`, `forced active`, `not excluded`.
+    pub setting: String,
+    /// As the file has it.
+    pub file: String,
+    /// Since when.
+    pub since: Wall,
+}
+
+/// The answer to `state-lines`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StateLines {
+    /// What to write into the file so that it says the same; comments for what it has no key for. Empty: it does.
+    pub lines: Vec<String>,
+}
+
 /// The answer to `reload`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Reloaded {
     /// What is different from before, in the order of the file. Empty: nothing.
     pub changes: Vec<Change>,
+    /// Where the appliance still differs from the file, because the operator said so.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub settings: Vec<SettingRow>,
 }
 
 #[cfg(test)]

@@ -87,8 +87,19 @@ words! {
     Origin {
         /// The file.
         File = "file",
-        /// The operator, since the file was last read.
+        /// The operator; the file does not hold it.
         Operator = "operator",
+        /// The file; but the operator has removed it, and it is not excluded.
+        Removed = "removed",
+    }
+    /// What an operator has set.
+    SettingKind {
+        /// A member's admin state.
+        Member = "member",
+        /// A pool's active member.
+        Choice = "choice",
+        /// A prefix of an exclusion group.
+        Exclusion = "exclusion",
     }
     /// What is to be expected of ports that are handed out.
     Forecast {

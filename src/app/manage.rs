@@ -4,6 +4,7 @@
 //! happens becomes an input; everything the controller wants becomes an act here. Decides nothing.
 
 use super::clock::Clock;
+use super::keeper::Keeper;
 use super::log::Log;
 use super::mail::{self, EVENTS, Outgoing};
 use super::plane::Plane;
@@ -14,7 +15,6 @@ use crate::control::{Controller, Input, Output};
 use crate::policy::intent::PortId;
 use crate::time::{Duration, Instant};
 use std::collections::HashMap;
-use std::path::Path;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{mpsc, oneshot, watch};
 
@@ -30,6 +30,7 @@ pub struct Manager {
     plane: Plane,
     asked: mpsc::Receiver<Asked>,
     reader: Reader,
+    keeper: Keeper,
     scraping: Scraping,
     log: Log,
     outgoing: Vec<Outgoing>,
@@ -38,6 +39,14 @@ pub struct Manager {
     links: Vec<bool>,
     /// The controller has nothing more to say.
     stopped: bool,
+}
+
+/// Who says something to the loop, beside workers and signals.
+pub struct Sources {
+    pub asked: mpsc::Receiver<Asked>,
+    pub reader: Reader,
+    pub keeper: Keeper,
+    pub scraping: Scraping,
 }
 
 /// How the loop ended.
@@ -52,17 +61,28 @@ impl Manager {
     pub fn new(
         controller: Controller,
         plane: Plane,
-        asked: mpsc::Receiver<Asked>,
-        file: &Path,
-        scraping: Scraping,
+        Sources { asked, reader, keeper, scraping }: Sources,
         log: Log,
         clock: Clock,
     ) -> Manager {
         let outgoing = plane.mail.iter().map(|_| Outgoing::new(plane.unsent())).collect();
-        let reader = Reader::new(file);
         let links = vec![false; plane.macs.len()];
         let (answers, requests, stopped) = (HashMap::new(), 0, false);
-        Manager { clock, controller, plane, asked, reader, scraping, log, outgoing, answers, requests, links, stopped }
+        Manager {
+            clock,
+            controller,
+            plane,
+            asked,
+            reader,
+            keeper,
+            scraping,
+            log,
+            outgoing,
+            answers,
+            requests,
+            links,
+            stopped,
+        }
     }
 
     /// Runs until a signal ends it or a worker is lost, then stops the workers in order.
@@ -105,6 +125,7 @@ impl Manager {
                 _ = hangup.recv() => self.handle(Input::Hangup),
                 Some(asked) = self.asked.recv() => self.ask(asked),
                 (request_id, read) = self.reader.reading() => self.handle(Input::Reload { request_id, read }),
+                (change, outcome) = self.keeper.saved() => self.handle(Input::Saved { change, outcome }),
                 Some(trouble) = self.scraping.trouble.recv() => self.handle(Input::Metrics(trouble)),
                 () = wait => {}
             }
@@ -142,6 +163,7 @@ impl Manager {
                 }
             }
             Output::ReadFile { request_id } => self.reader.read(request_id),
+            Output::SaveState { change, state } => self.keeper.save(change, state),
             Output::Log { level, message } => super::log::write(level, &message),
             Output::Metrics(address) => _ = self.scraping.address.send(address),
             Output::LogLevel(level) => self.log.set_level(level),

@@ -5,8 +5,8 @@ use super::parse;
 use crate::admin::rows::{
     AdminState, AlarmRow, Cause, Change, ChangeKind, Choice, Cleared, CounterRow, Ends, ExcludeRow, FlowRow, Forecast,
     LatencyRow, Link, LogLevel, Logging, MemberProbe, MemberRow, MemberState, NeighbourRow, NeighbourState, Origin,
-    PortRow, ProbeRow, Reloaded, Role, RouteKind, RouteRow, SnatRow, Spread, Status, SwitchoverRow, VirtualServerRow,
-    VirtualServerState, Wall, WorkerRow,
+    PortRow, ProbeRow, Reloaded, Role, RouteKind, RouteRow, SettingKind, SettingRow, SnatRow, Spread, StateLines,
+    Status, SwitchoverRow, VirtualServerRow, VirtualServerState, Wall, WorkerRow,
 };
 use crate::time::Duration;
 use serde::Serialize;
@@ -205,7 +205,40 @@ fn status() -> Status {
                       and take the other offline"
                     .into(),
         }],
+        settings: 0,
     }
+}
+
+fn settings() -> [SettingRow; 3] {
+    let row = |kind, what: &str, setting: &str, file: &str, since| SettingRow {
+        kind,
+        pool: "pair-1".into(),
+        what: what.into(),
+        setting: setting.into(),
+        file: file.into(),
+        since: ago(since),
+    };
+    [
+        row(SettingKind::Member, "sip-a", "offline", "enabled", 12),
+        row(SettingKind::Choice, "sip-b", "forced active", "automatic selection", 3_612),
+        row(SettingKind::Exclusion, "172.16.2.0/24", "not excluded", "excluded", 264_000),
+    ]
+}
+
+#[test]
+fn what_the_operator_has_set_is_shown_beside_the_file() {
+    insta::assert_snapshot!(shown("state show", settings()));
+    assert_eq!(shown("state show", [(); 0]), "nothing: the appliance is as its file says\n");
+    assert!(shown("state drop", settings()).starts_with("dropped; as the file says from now on:\nKIND"));
+    let lines = vec!["# a".to_owned(), "exclude = []\u{1b}".to_owned()];
+    assert_eq!(shown("state lines", StateLines { lines }), "# a\nexclude = []?\n");
+    let reloaded = shown("reload", Reloaded { changes: Vec::new(), settings: settings().into() });
+    assert!(
+        reloaded.starts_with("configuration reloaded: no difference\nset by the operator, different from the file:\n")
+    );
+    let status = |settings| shown("status", Status { settings, ..status() });
+    assert!(status(1).ends_with("1 setting by the operator differs from the file: `fairlead state show`\n"));
+    assert!(status(12).ends_with("12 settings by the operator differ from the file: `fairlead state show`\n"));
 }
 
 #[test]
@@ -432,7 +465,7 @@ fn what_a_reload_changed() {
         change(ChangeKind::Removed, "route", Some("10.9.0.0/16"), None),
         change(ChangeKind::Changed, "monitor sip-options: interval", Some("500ms"), Some("200ms")),
     ];
-    insta::assert_snapshot!(shown("reload", Reloaded { changes }));
+    insta::assert_snapshot!(shown("reload", Reloaded { changes, settings: Vec::new() }));
     let logging = |level, file| shown("log level", Logging { level, file });
     assert_eq!(logging(LogLevel::Debug, LogLevel::Info), "log level debug (the file says info)\n");
     assert_eq!(logging(LogLevel::Warn, LogLevel::Warn), "log level warn\n");

@@ -162,6 +162,8 @@ section! { "appliance", ONCE, Appliance, compared Settings; "The appliance itsel
     name: String = "lead-1", Name, live, "What it calls itself in logs and status.";
     admin_socket: String = "/run/fairlead/admin.sock", Text, restart,
         "Path of the admin socket, a unix stream socket of mode 0660.";
+    state: String = (absent "the service manager's StateDirectory, else /var/lib/fairlead"), Text, restart,
+        "Folder in which what the operator has set (admin states, forced choices, exclusions) is kept over a restart.";
     metrics: SocketAddr = (absent "no metrics"), Socket, live,
         "Where Prometheus text is served, over the kernel's TCP; tried again until it can be had.";
     log: LogLevel = "info", choice::<LogLevel>(&[]), live, "The lowest severity that is logged to stderr.";

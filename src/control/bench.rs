@@ -2,7 +2,9 @@
 //! that stands still unless told to move.
 
 use super::harness::{MACS, file_of, two_arm};
-use super::{Controller, CounterSource, Input, Machine, Output, PortCounters, PortFacts, WorkerCounters};
+use super::{
+    Controller, CounterSource, Input, Kept, Machine, OperatorState, Output, PortCounters, PortFacts, WorkerCounters,
+};
 use crate::admin::rows::Wall;
 use crate::admin::{Answer, Request};
 use crate::config::LogLevel;
@@ -97,6 +99,8 @@ pub(crate) struct Bench {
     pub(crate) cleared: usize,
     pub(crate) epochs: Vec<Epoch>,
     pub(crate) reads: Vec<Option<u64>>,
+    /// What was to be saved, not yet said to be.
+    pub(crate) saves: Vec<(u64, OperatorState)>,
     pub(crate) ready: bool,
     pub(crate) stopped: bool,
     pub(crate) flows: Vec<FlowRow>,
@@ -115,15 +119,21 @@ impl Bench {
 
     /// The same with only these links up.
     pub(crate) fn linked(ports: &[PortId]) -> Bench {
-        Bench::made(&two_arm(), ports)
+        Bench::made(&two_arm(), ports, None)
     }
 
     /// The same with another file. The hosts are those of the common setting: nobody else is on the links.
     pub(crate) fn of(intent: &Intent) -> Bench {
-        Bench::made(intent, &[PortId(0), PortId(1)])
+        Bench::made(intent, &[PortId(0), PortId(1)], None)
     }
 
-    fn made(file: &Intent, ports: &[PortId]) -> Bench {
+    /// The same after a restart: what was found is restored, and what is set is kept.
+    pub(crate) fn restarted(intent: &Intent, found: Result<Option<OperatorState>, String>) -> Bench {
+        let kept = Kept { place: "/var/lib/fairlead/operator.json".into(), found };
+        Bench::made(intent, &[PortId(0), PortId(1)], Some(kept))
+    }
+
+    fn made(file: &Intent, ports: &[PortId], kept: Option<Kept>) -> Bench {
         let intent = two_arm();
         let member = |at: usize, manner| Host {
             interface: intent.members[at].interface,
@@ -147,6 +157,7 @@ impl Bench {
             counters: Box::new(Still(Arc::clone(&asleep_since))),
             log: LogLevel::Info,
             start: Wall(1_795_352_645_000_000),
+            kept,
         };
         let fake = || FakeWorker { snapshot: None, mail: VecDeque::new(), latency: Box::default(), asleep: false };
         let mut bench = Bench {
@@ -165,6 +176,7 @@ impl Bench {
             cleared: 0,
             epochs: Vec::new(),
             reads: Vec::new(),
+            saves: Vec::new(),
             ready: false,
             stopped: false,
             flows: Vec::new(),
@@ -304,6 +316,7 @@ impl Bench {
             }
             Output::ReadFile { request_id } => self.reads.push(request_id),
             Output::Log { level, message } => self.logs.push((level, message)),
+            Output::SaveState { change, state } => self.saves.push((change, *state)),
             Output::Metrics(address) => self.metrics.push(address),
             Output::LogLevel(level) => self.levels.push(level),
             Output::Ready => self.ready = true,

@@ -6,6 +6,7 @@
 use super::checks::Checks;
 use super::exclusions::Exclusions;
 use super::facts::Machine;
+use super::keeping::Keeping;
 use super::latency::Latencies;
 use super::link::Link;
 use super::neighbours::NeighbourEvent;
@@ -57,6 +58,13 @@ pub enum Input {
         /// Frames can travel.
         up: bool,
     },
+    /// A save that [`Output::SaveState`] asked for has ended.
+    Saved {
+        /// As asked.
+        change: u64,
+        /// Why it could not be done.
+        outcome: Result<(), String>,
+    },
     /// What keeps metrics from being served; `None`: nothing any more.
     Metrics(Option<String>),
     /// [`Controller::next_deadline`] has come.
@@ -71,6 +79,7 @@ pub struct Controller {
     /// The file's intent with the operator's exclusions laid over.
     pub(super) intent: Intent,
     pub(super) exclusions: Exclusions,
+    pub(super) keeping: Keeping,
     pub(super) machine: Machine,
     pub(super) link: Link,
     pub(super) probing: Probing,
@@ -102,6 +111,7 @@ impl Controller {
         let pools = Pools::new(&intent, now);
         let mut controller = Controller {
             exclusions: Exclusions::default(),
+            keeping: Keeping::default(),
             link: Link::new(&intent, macs, seed ^ 0x6172_7000, now),
             probing: Probing::new(&intent, seed, now),
             health: pools.health(),
@@ -119,6 +129,7 @@ impl Controller {
             intent,
             pools,
         };
+        controller.restore(now);
         controller.turn(now);
         controller
     }
@@ -143,6 +154,7 @@ impl Controller {
             Input::Hangup => self.outputs.push(Output::ReadFile { request_id: None }),
             Input::Reload { request_id, read } => self.reload(request_id, read, now),
             Input::Link { port, up } => self.on_link(port, up, now),
+            Input::Saved { change, outcome } => self.on_saved(change, outcome, now),
             Input::Metrics(trouble) => self.on_metrics(trouble, now),
             Input::Tick => {}
             Input::Stop => self.stop(now),
@@ -195,6 +207,7 @@ impl Controller {
         self.link.transmit(&mut self.outputs, now);
         self.checks.poll(&self.intent, &self.link, &self.machine, &mut self.outputs, now);
         self.publish(now);
+        self.save_state(now);
         self.latencies.poll(&self.file.settings.cores, &mut self.outputs, now);
         self.answer_waiting(now);
         self.deadline = self.earliest(now);
@@ -306,6 +319,8 @@ impl Controller {
             let cause = match cause {
                 Cause::Monitor if switched.first => Cause::Start,
                 Cause::Monitor if switched.from.is_some_and(is_drained) => Cause::Operator,
+                // One of before the restart, whose member answers now.
+                Cause::Monitor if self.is_forced(&switched) => Cause::Operator,
                 cause => cause,
             };
             self.record_switchover(switched.pool, from, to, (cause, switched.reason), now);
@@ -372,6 +387,7 @@ impl Controller {
             self.probing.next_deadline(now),
             self.pools.next_deadline(),
             self.publisher.next_deadline(),
+            self.keeping.next_deadline(),
             self.waiting.next_deadline(),
             Some(self.latencies.next_deadline()),
             Some(self.checks.next_deadline()),

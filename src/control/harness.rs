@@ -107,6 +107,7 @@ pub(crate) fn file_of(intent: &Intent) -> Configuration {
     let settings = Settings {
         name: "lead-1".into(),
         admin_socket: "/run/fairlead/admin.sock".into(),
+        state: None,
         metrics: None,
         log: LogLevel::Info,
         cores: CpuCores {

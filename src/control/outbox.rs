@@ -4,6 +4,7 @@
 //! [`Outbox::pop`] does.
 
 use super::alarms::Alarms;
+use super::operator_state::OperatorState;
 use crate::admin::Answer;
 use crate::config::LogLevel;
 use crate::time::Instant;
@@ -36,6 +37,14 @@ pub enum Output {
     },
     /// Log what is at least so grave from now on.
     LogLevel(LogLevel),
+    /// Keep what the operator has set, so that it outlives a crash, and say so by [`Input::Saved`](super::Input::Saved). The next
+    /// one comes after that.
+    SaveState {
+        /// To be given back.
+        change: u64,
+        /// All of it.
+        state: Box<OperatorState>,
+    },
     /// Serve metrics there from now on; `None`: nowhere.
     Metrics(Option<SocketAddr>),
     /// Every worker has the first snapshot.

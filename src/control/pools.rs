@@ -5,7 +5,8 @@
 //! claim peers for a while. The choice itself is [`election::choose`]'s. Probes nothing and publishes nothing.
 
 use super::outbox::Outbox;
-use crate::admin::rows::AdminState;
+use super::restored::{Binding, Restored};
+use crate::admin::rows::{AdminState, Wall};
 use crate::config::LogLevel;
 use crate::monitor::Verdict;
 use crate::monitor::election::{self, Ballot, Candidate, Choice, Keeps};
@@ -28,6 +29,8 @@ pub struct MemberStatus {
     pool: PoolId,
     /// As the operator has set it.
     pub admin: AdminState,
+    /// Since when that is so.
+    pub admin_since: Wall,
     /// What the monitors say, with that laid over.
     pub state: State,
     /// Why.
@@ -54,6 +57,10 @@ pub struct PoolStatus {
     pub generation: Generation,
     /// Whom the operator wants.
     pub forced: Option<MemberId>,
+    /// Since when that is so.
+    pub forced_since: Wall,
+    /// He wanted it before the appliance was started again.
+    restored: Option<Restored>,
     /// Why this member is active, or why none.
     pub reason: String,
     /// Since when.
@@ -90,6 +97,8 @@ pub struct Pools {
     holdoffs: BTreeSet<(Instant, MemberId)>,
     /// Pools whose lost member is the target for a while, by when that ends.
     gaps: BTreeSet<(Instant, PoolId)>,
+    /// Pools to be reconsidered because of what was restored, by when.
+    reviews: BTreeSet<(Instant, PoolId)>,
 }
 
 impl Pools {
@@ -110,6 +119,7 @@ impl Pools {
             let stays = intent.pools.contains(*id);
             if !stays {
                 out.alarms.clear(&alarm_key(*id));
+                out.alarms.clear(&restored_key(*id));
             }
             stays
         });
@@ -131,6 +141,7 @@ impl Pools {
         self.follow_members(intent, now);
         self.holdoffs.retain(|(_, id)| intent.members.contains(*id));
         self.gaps.retain(|(_, id)| intent.pools.contains(*id));
+        self.reviews.retain(|(_, id)| intent.pools.contains(*id));
         self.touched = intent.pools.entries().map(|(id, _)| id).collect();
         lost_active
     }
@@ -142,11 +153,11 @@ impl Pools {
 
     /// A member at a new address is another one; but what the operator has set goes with the name as well.
     fn follow_members(&mut self, intent: &Intent, now: Instant) {
-        let set: BTreeMap<String, AdminState> =
-            self.members.values().map(|known| (known.name.clone(), known.admin)).collect();
+        let set: BTreeMap<String, (AdminState, Wall)> =
+            self.members.values().map(|known| (known.name.clone(), (known.admin, known.admin_since))).collect();
         self.members.retain(|id, _| intent.members.contains(*id));
         for (id, meant) in intent.members.entries() {
-            let admin = || set.get(&meant.name).copied().unwrap_or(AdminState::Enabled);
+            let admin = || set.get(&meant.name).copied().unwrap_or((AdminState::Enabled, Wall::default()));
             let member = self.members.entry(id).or_insert_with(|| fresh_member(meant, admin(), now));
             (member.pool, member.name) = (meant.pool, meant.name.clone());
         }
@@ -164,6 +175,7 @@ impl Pools {
     ) -> (Vec<Switched>, bool) {
         self.end_holdoffs(now);
         self.end_gaps(now);
+        self.begin_reviews(now);
         let (mut switched, mut news) = (Vec::new(), false);
         for id in std::mem::take(&mut self.touched) {
             let Some(meant) = intent.pools.get(id) else { continue };
@@ -175,10 +187,15 @@ impl Pools {
                 }
             }
             let keeps = self.keeps(id, meant, now);
+            let binding = self.binding(id, meant, &verdict, out, now);
             let candidates: Vec<Candidate<'_>> = meant.members.iter().map(|&id| self.candidate(id)).collect();
             let PoolStatus { active: current, forced, .. } = self.pools[&id];
+            let forced = forced.filter(|_| binding == Binding::Binds);
             let ballot = Ballot { candidates: &candidates, current, forced, fail_back: meant.fail_back, keeps };
-            let choice = election::choose(&ballot);
+            let choice = match binding {
+                Binding::Held => waits_for_forced(),
+                Binding::Binds | Binding::Free => election::choose(&ballot),
+            };
             match &choice.alarm {
                 Some(alarm) => {
                     out.raise(&alarm_key(id), LogLevel::Warn, format!("pool {}: {alarm}", meant.name), now);
@@ -238,6 +255,50 @@ impl Pools {
         }
     }
 
+    /// What a forced choice means now; one of before the restart may not bind, and then an alarm says so.
+    fn binding<'a>(
+        &mut self,
+        id: PoolId,
+        meant: &Pool,
+        verdict: &impl Fn(MemberId) -> &'a Verdict,
+        out: &mut Outbox,
+        now: Instant,
+    ) -> Binding {
+        let Some(pool) = self.pools.get_mut(&id) else { return Binding::Binds };
+        let (Some(member), Some(restored)) = (pool.forced, &mut pool.restored) else {
+            pool.restored = None;
+            out.clear(&restored_key(id), || format!("pool {}: no choice of before the restart is pending", meant.name));
+            return Binding::Binds;
+        };
+        let up = |other: &MemberId| self.members.get(other).is_some_and(|other| other.state == State::Up);
+        let another = meant.members.iter().any(|other| *other != member && up(other));
+        let binding = restored.judge(verdict(member).state, another, pool.active.is_some(), meant.gap, now);
+        self.reviews.extend(restored.next_deadline(meant.gap, now).map(|due| (due, id)));
+        let name = self.members.get(&member).map_or("", |member| &member.name);
+        match binding {
+            Binding::Binds => {
+                out.clear(&restored_key(id), || format!("pool {}: {name} answers and is forced", meant.name))
+            }
+            Binding::Free => {
+                let message = format!(
+                    "pool {}: {name} was forced by the operator before the restart but does not answer: until it does the                      choice is free; `fairlead pool auto {}` ends this",
+                    meant.name, meant.name
+                );
+                out.raise(&restored_key(id), LogLevel::Warn, message, now);
+            }
+            Binding::Held => {}
+        }
+        binding
+    }
+
+    /// Pools whose time has come are reconsidered.
+    fn begin_reviews(&mut self, now: Instant) {
+        while let Some(&review) = self.reviews.first().filter(|(due, _)| *due <= now) {
+            self.reviews.remove(&review);
+            self.touched.insert(review.1);
+        }
+    }
+
     fn set_lost_role(&mut self, id: MemberId, lost: Option<Instant>) {
         let Some(member) = self.members.get_mut(&id) else { return };
         if let Some(before) = std::mem::replace(&mut member.lost_role, lost) {
@@ -282,14 +343,16 @@ impl Pools {
 
     /// When time alone changes something: [`Pools::reconsider`] is due.
     pub fn next_deadline(&self) -> Option<Instant> {
-        let (holdoff, gap) = (self.holdoffs.first(), self.gaps.first());
-        holdoff.map(|(until, _)| *until).into_iter().chain(gap.map(|(until, _)| *until)).min()
+        let due = [self.holdoffs.first().map(|first| first.0), self.gaps.first().map(|first| first.0)];
+        due.into_iter().chain([self.reviews.first().map(|first| first.0)]).flatten().min()
     }
 
-    /// The operator sets a member. Drained or offline, it is no longer forced.
-    pub fn set_admin(&mut self, member: MemberId, admin: AdminState) {
+    /// The operator sets a member, at `since`. Drained or offline, it is no longer forced.
+    pub fn set_admin(&mut self, member: MemberId, admin: AdminState, since: Wall) {
         let Some(status) = self.members.get_mut(&member) else { return };
-        status.admin = admin;
+        if status.admin != admin {
+            (status.admin, status.admin_since) = (admin, since);
+        }
         self.touched.insert(status.pool);
         if let Some(pool) = self.pools.get_mut(&status.pool)
             && admin != AdminState::Enabled
@@ -298,12 +361,23 @@ impl Pools {
         }
     }
 
-    /// Whom the operator wants; `None` returns to automatic selection.
-    pub fn force(&mut self, pool: PoolId, member: Option<MemberId>) {
+    /// Whom the operator wants, since `since`; `None` returns to automatic selection.
+    pub fn force(&mut self, pool: PoolId, member: Option<MemberId>, since: Wall) {
         if let Some(status) = self.pools.get_mut(&pool) {
-            status.forced = member;
+            if status.forced != member {
+                (status.forced, status.forced_since) = (member, since);
+            }
+            status.restored = None;
         }
         self.touched.insert(pool);
+    }
+
+    /// Whom the operator wanted before the appliance was started again. `first` is how long its first answer may take.
+    pub fn restore_force(&mut self, pool: PoolId, member: MemberId, since: Wall, first: Duration, now: Instant) {
+        self.force(pool, Some(member), since);
+        if let Some(status) = self.pools.get_mut(&pool) {
+            status.restored = Some(Restored::new(first, now));
+        }
     }
 
     /// How the member stands.
@@ -354,6 +428,11 @@ impl Pools {
 }
 
 impl PoolStatus {
+    /// The operator has chosen, and it binds.
+    pub fn is_forced(&self) -> bool {
+        self.forced.is_some() && self.restored.is_none_or(|restored| restored.binds())
+    }
+
     fn health(&self) -> PoolHealth {
         PoolHealth { active: self.active, generation: self.generation }
     }
@@ -395,11 +474,12 @@ impl MemberStatus {
     }
 }
 
-fn fresh_member(member: &Member, admin: AdminState, now: Instant) -> MemberStatus {
+fn fresh_member(member: &Member, (admin, admin_since): (AdminState, Wall), now: Instant) -> MemberStatus {
     MemberStatus {
         name: member.name.clone(),
         pool: member.pool,
         admin,
+        admin_since,
         state: State::Unknown,
         reason: "not probed yet".into(),
         since: now,
@@ -416,11 +496,23 @@ fn fresh_pool(generation: Generation, now: Instant) -> PoolStatus {
         active: None,
         generation,
         forced: None,
+        forced_since: Wall::default(),
+        restored: None,
         reason: "no member was probed yet".into(),
         since: now,
         served: false,
         gap_ends: None,
     }
+}
+
+/// Nobody is active as long as a member that was forced before the restart may give its first answer.
+fn waits_for_forced() -> Choice {
+    let reason = "the first answer of the member that was forced before the restart is waited for".into();
+    Choice { active: None, reason, alarm: None }
+}
+
+fn restored_key(pool: PoolId) -> String {
+    format!("pool {} restored", pool.0)
 }
 
 fn alarm_key(pool: PoolId) -> String {

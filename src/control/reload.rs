@@ -7,7 +7,7 @@ use super::controller::Controller;
 use super::outbox::Output;
 use super::waiting::Then;
 use crate::admin::answer::{AdminError, Code};
-use crate::admin::rows::{Cause, Reloaded};
+use crate::admin::rows::Cause;
 use crate::config::{Change, ConfigErrors, Configuration, LogLevel, count, difference};
 use crate::policy::ids::carry_over;
 use crate::time::Instant;
@@ -42,7 +42,7 @@ impl Controller {
             self.take_over(*file, now);
         }
         if let Some(request_id) = request_id {
-            self.when_installed(request_id, Then::Reloaded(Reloaded { changes }), now);
+            self.when_installed(request_id, Then::Reloaded(changes), now);
         }
     }
 
@@ -81,6 +81,8 @@ impl Controller {
         self.probing.take_news().into_iter().for_each(|pool| self.pools.touch(pool));
         self.choose(Cause::Reload, now);
         self.publisher.changed(now);
+        // What was set of things that are gone is forgotten, and so is what the file says itself by now.
+        self.keeping.changed();
     }
 }
 

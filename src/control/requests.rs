@@ -9,7 +9,7 @@ use super::outbox::Output;
 use super::waiting::{INSTALL_PATIENCE, PATIENCE, Parts, Pending, Then};
 use crate::admin::answer::{AdminError, Answered, Code, Data};
 use crate::admin::request::{AdminState, FlowSelection};
-use crate::admin::rows::{Cause, Cleared, ExcludeRow, Logging};
+use crate::admin::rows::{Cause, Cleared, ExcludeRow, Logging, Reloaded, StateLines};
 use crate::admin::{Answer, Request};
 use crate::config::LogLevel;
 use crate::policy::Epoch;
@@ -64,6 +64,12 @@ impl Controller {
                 return Ok(None);
             }
             Request::LogLevel { level } => Data::Logging(self.set_log_level(level)),
+            Request::StateShow {} => Data::Settings(self.setting_rows()),
+            Request::StateLines {} => Data::StateLines(StateLines { lines: self.setting_lines() }),
+            Request::StateDrop {} => {
+                self.drop_state(request_id, now);
+                return Ok(None);
+            }
             Request::ProbeNow { member } => return self.probe_now(request_id, &member, now),
             Request::Reload {} => {
                 self.outputs.push(Output::ReadFile { request_id: Some(request_id) });
@@ -85,7 +91,8 @@ impl Controller {
         if admin == AdminState::Offline && !yes {
             self.check_another_is_up(member)?;
         }
-        self.pools.set_admin(member, admin);
+        self.pools.set_admin(member, admin, self.wall(now));
+        self.keeping.changed();
         self.log(LogLevel::Info, format!("member {name}: set to {admin} by the operator"));
         let pool = self.intent.members[member.index()].pool;
         self.when_installed(request_id, Then::Members(self.pool_name(pool)), now);
@@ -120,7 +127,8 @@ impl Controller {
             let message = format!("`{member}` is offline: `fairlead member enable {member}` first");
             return Err(AdminError::new(Code::Refused, message));
         }
-        self.pools.force(pool_id, Some(id));
+        self.pools.force(pool_id, Some(id), self.wall(now));
+        self.keeping.changed();
         let (level, although) = match self.is_down(id) {
             true => (LogLevel::Warn, " although it is down"),
             false => (LogLevel::Info, ""),
@@ -132,7 +140,8 @@ impl Controller {
 
     fn auto(&mut self, request_id: u64, pool: &str, now: Instant) -> Begun {
         let id = self.pool_named(pool)?;
-        self.pools.force(id, None);
+        self.pools.force(id, None, self.wall(now));
+        self.keeping.changed();
         self.log(LogLevel::Info, format!("pool {pool}: returned to automatic selection by the operator"));
         self.when_installed(request_id, Then::Members(pool.into()), now);
         Ok(None)
@@ -140,12 +149,14 @@ impl Controller {
 
     fn exclude(&mut self, request_id: u64, pool: &str, prefix: Ipv4Net, add: bool, now: Instant) -> Begun {
         let snat = self.snat_of(pool)?.clone();
-        let changed = if add { self.exclusions.add(&snat, prefix) } else { self.exclusions.remove(&snat, prefix) };
+        let wall = self.wall(now);
+        let changed = match add {
+            true => self.exclusions.add(&snat, prefix, wall),
+            false => self.exclusions.remove(&snat, prefix, wall),
+        };
         if changed.map_err(|why| not_excluded(pool, prefix, why))? {
-            let mut intent = self.exclusions.laid_over(&self.file.intent);
-            self.exclusions.settle(&self.intent, &mut intent);
-            self.intent = intent;
-            self.publisher.changed(now);
+            self.lay_exclusions_over(now);
+            self.keeping.changed();
             let said = if add { "added to" } else { "removed from" };
             self.log(LogLevel::Info, format!("pool {pool}: {prefix} {said} the exclusion group by the operator"));
         }
@@ -191,19 +202,20 @@ impl Controller {
         Ok(None)
     }
 
-    /// The change just made is answered when every worker has it. Called before the turn that publishes it, so the active
+    /// The change just made is answered when every worker has it and it is saved, or could not be. Called before the turn that publishes it, so the active
     /// members are chosen here already.
     pub(super) fn when_installed(&mut self, request_id: u64, then: Then, now: Instant) {
         self.choose(Cause::Operator, now);
         let epoch = self.publisher.epoch_of_changes();
-        self.waiting.push(request_id, Pending::Installed(epoch, then), now + INSTALL_PATIENCE);
+        let pending = Pending::Installed { epoch, saved: self.keeping.latest(), then };
+        self.waiting.push(request_id, pending, now + INSTALL_PATIENCE);
     }
 
     /// Answers those who have waited long enough.
     pub(super) fn answer_waiting(&mut self, now: Instant) {
-        let (installed, monitors) = (self.publisher.installed(), self.probing.monitors());
+        let (installed, monitors, keeping) = (self.publisher.installed(), self.probing.monitors(), &self.keeping);
         let over = self.waiting.take(now, |pending| match pending {
-            Pending::Installed(epoch, _) => *epoch <= installed,
+            Pending::Installed { epoch, saved, .. } => *epoch <= installed && keeping.is_settled(*saved),
             Pending::Flows { from, .. } | Pending::Cleared { from, .. } => from.missing == 0,
             Pending::Latency { missing, .. } => missing.is_empty(),
             Pending::Probed(member, first) => monitors.have_probed(*member, *first),
@@ -216,7 +228,7 @@ impl Controller {
 
     fn outcome(&mut self, pending: Pending, now: Instant) -> Result<Data, AdminError> {
         match pending {
-            Pending::Installed(epoch, then) => self.installed_or_not(epoch, then),
+            Pending::Installed { epoch, then, .. } => self.installed_or_not(epoch, then),
             Pending::Flows { rows, from, .. } => {
                 self.check_heard(&from)?;
                 Ok(Data::Flows(rows.iter().map(|row| self.flow_row(row)).collect()))
@@ -241,7 +253,8 @@ impl Controller {
             _ if epoch > installed => Err(not_installed(epoch, installed)),
             Then::Members(pool) => self.pool_named(&pool).map(|id| Data::Members(self.member_rows(Some(id)))),
             Then::Excluded(pool) => self.excluded(&pool).map(Data::Excluded),
-            Then::Reloaded(reloaded) => Ok(Data::Reloaded(reloaded)),
+            Then::Dropped(rows) => Ok(Data::Settings(rows)),
+            Then::Reloaded(changes) => Ok(Data::Reloaded(Reloaded { changes, settings: self.setting_rows() })),
         }
     }
 

@@ -35,6 +35,7 @@ impl Controller {
             virtual_servers: self.virtual_server_rows(),
             last_switchover: self.switchovers.rows(now).next_back(),
             alarms: self.alarm_rows(),
+            settings: self.settings() as u64,
         }
     }
 
@@ -126,7 +127,7 @@ impl Controller {
                     (true, _) => VirtualServerState::Down,
                 },
                 active: pool.active.map(|id| self.intent.members[id].name.clone()),
-                choice: if pool.forced.is_some() { Choice::Forced } else { Choice::Auto },
+                choice: if pool.is_forced() { Choice::Forced } else { Choice::Auto },
                 reason: pool.reason.clone(),
                 since: self.wall(pool.since),
             }
@@ -162,7 +163,7 @@ impl Controller {
         }
     }
 
-    /// The exclusion group of a pool.
+    /// The exclusion group of a pool, and what was removed from it by hand.
     pub(super) fn exclude_rows(&self, pool: &str, id: PoolId) -> Vec<ExcludeRow> {
         let row = |prefix: &ipnet::Ipv4Net| ExcludeRow {
             pool: pool.into(),
@@ -170,7 +171,12 @@ impl Controller {
             origin: if self.exclusions.is_added(id, prefix) { Origin::Operator } else { Origin::File },
         };
         let group = self.intent.snats.iter().filter(|snat| snat.pool == id).flat_map(|snat| &snat.exclude);
-        group.map(row).collect()
+        let removed = self.exclusions.removed(id).map(|prefix| ExcludeRow {
+            pool: pool.into(),
+            prefix: *prefix,
+            origin: Origin::Removed,
+        });
+        group.map(row).chain(removed).collect()
     }
 
     pub(super) fn neighbour_rows(&self, now: Instant) -> Vec<NeighbourRow> {

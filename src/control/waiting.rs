@@ -4,7 +4,8 @@
 //! clear flows, to report what they measured; for a member to be probed. Nobody waits for ever: an answer that does not come in
 //! time is taken as far as it has come. Gives no answer itself: `requests` does.
 
-use crate::admin::rows::Reloaded;
+use crate::admin::rows::SettingRow;
+use crate::config::Change;
 use crate::monitor::ProbeId;
 use crate::policy::Epoch;
 use crate::policy::intent::MemberId;
@@ -18,8 +19,8 @@ pub(super) const PATIENCE: Duration = Duration::from_secs(2);
 
 /// What somebody waits for.
 pub(super) enum Pending {
-    /// That every worker has installed this epoch.
-    Installed(Epoch, Then),
+    /// That every worker has installed this epoch, and that this change of what the operator has set is saved.
+    Installed { epoch: Epoch, saved: u64, then: Then },
     /// Rows of flows, at most so many.
     Flows { limit: usize, rows: Vec<FlowRow>, from: Parts },
     /// That flows are cleared, and how many were.
@@ -36,8 +37,10 @@ pub(super) enum Then {
     Members(String),
     /// A pool's exclusion group.
     Excluded(String),
+    /// What was dropped.
+    Dropped(Vec<SettingRow>),
     /// The differences.
-    Reloaded(Reloaded),
+    Reloaded(Vec<Change>),
 }
 
 /// The parts of an answer that each worker gives its own of.

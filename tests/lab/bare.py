@@ -34,7 +34,7 @@ class Bare(unittest.TestCase):
     def write(self, *edits: tuple[str, str], appliance: str = "") -> None:
         """Its file: the fixture on null devices; `appliance` is added to its section."""
         cores = sorted(os.sched_getaffinity(0))
-        section = f'[appliance]\nadmin_socket = "{self.socket}"\n{appliance}\n'
+        section = f'[appliance]\nadmin_socket = "{self.socket}"\nstate = "{self.directory}/state"\n{appliance}\n'
         text = two_arm.edited(
             two_arm.FIXTURE,
             ("[cores]\n", f"{section}[cores]\n"),

@@ -3,7 +3,8 @@
 use super::kit::*;
 
 pub(super) fn show(data: Value, now: Wall) -> Shown {
-    table(data, "no members", |row: &MemberRow| {
+    let rows: Vec<MemberRow> = from_value(data.clone())?;
+    let members = table(data, "no members", |row: &MemberRow| {
         [
             left("MEMBER", &row.name),
             left("POOL", &row.pool),
@@ -15,7 +16,18 @@ pub(super) fn show(data: Value, now: Wall) -> Shown {
             right("SINCE", span(now.since(row.since))),
             prose("REASON", &row.reason),
         ]
-    })
+    })?;
+    Ok(members + &by_operator(&rows))
+}
+
+/// What is not as the file has it: there, every member is enabled.
+fn by_operator(rows: &[MemberRow]) -> String {
+    let set = rows.iter().filter(|row| row.admin != AdminState::Enabled);
+    let set: Vec<String> = set.map(|row| format!("{} {}", row.name, row.admin)).collect();
+    match set.is_empty() {
+        true => String::new(),
+        false => paragraph(&format!("Set by the operator, kept over restarts, not in the file: {}.", set.join(", "))),
+    }
 }
 
 /// After `pool force`: a member that is forced although it is down serves nobody, and the operator should know.

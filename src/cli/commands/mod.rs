@@ -17,6 +17,7 @@ mod probes;
 mod reload;
 mod routes;
 mod snat;
+mod state;
 mod status;
 mod switchovers;
 mod virtual_servers;
@@ -135,6 +136,9 @@ pub enum Ask {
     /// What is logged
     #[command(subcommand)]
     Log(Log),
+    /// What the operator has set: kept over a restart, different from the file
+    #[command(subcommand)]
+    State(State),
     /// Read the file again, all or nothing; print the differences
     Reload(Once),
 }
@@ -216,6 +220,17 @@ pub enum Log {
         #[arg(value_parser = PossibleValuesParser::new(LogLevel::WORDS).try_map(|word| level(&word)), hide_possible_values = true)]
         level: Option<LogLevel>,
     },
+}
+
+/// `state ...`
+#[derive(Debug, Subcommand)]
+pub enum State {
+    /// List what differs from the file because an operator set it
+    Show(View),
+    /// Print the lines that make the file say the same
+    Lines(Once),
+    /// Drop all of it: the file alone counts from now on
+    Drop(Once),
 }
 
 /// How the answer to a command that changes something is shown.
@@ -301,6 +316,7 @@ impl Question {
             | Request::PoolAuto { .. }
             | Request::ExcludeAdd { .. }
             | Request::ExcludeRemove { .. }
+            | Request::StateDrop {}
             | Request::Reload {} => 15,
             _ => 5,
         })
@@ -348,6 +364,9 @@ impl Ask {
             }
             Ask::Probe(Probe::Now(OfMember { once, member })) => once.of(Request::ProbeNow { member }, probes::show),
             Ask::Log(Log::Level { once, level }) => once.of(Request::LogLevel { level }, log::show),
+            Ask::State(State::Show(view)) => view.of(Request::StateShow {}, state::show),
+            Ask::State(State::Lines(once)) => once.of(Request::StateLines {}, state::lines),
+            Ask::State(State::Drop(once)) => once.of(Request::StateDrop {}, state::dropped),
             Ask::Reload(once) => once.of(Request::Reload {}, reload::show),
         }
     }

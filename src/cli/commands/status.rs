@@ -13,7 +13,7 @@ pub(super) fn show(data: Value, now: Wall) -> Shown {
         workers(&status.workers),
         ports(&status.ports),
         virtual_servers(&status.virtual_servers, now),
-        paragraph(&last(status.last_switchover.as_ref())),
+        paragraph(&last(status.last_switchover.as_ref())) + &settings(status.settings),
     ];
     Ok(parts.join("\n"))
 }
@@ -58,6 +58,14 @@ fn virtual_servers(rows: &[VirtualServerRow], now: Wall) -> String {
             prose("REASON", &row.reason),
         ]
     })
+}
+
+fn settings(number: u64) -> String {
+    match number {
+        0 => String::new(),
+        1 => "\n1 setting by the operator differs from the file: `fairlead state show`\n".into(),
+        _ => format!("\n{} settings by the operator differ from the file: `fairlead state show`\n", exact(number)),
+    }
 }
 
 fn last(row: Option<&SwitchoverRow>) -> String {

@@ -16,6 +16,7 @@ const SOCKET_PATH: usize = 107;
 /// Reports what `[appliance]`, `[cores]`, `[dpdk]` and `[timeouts]` ask of the machine that it cannot give.
 pub(super) fn check(document: &Document, cores: usize, report: &mut Report) {
     socket(document, report);
+    state(document, report);
     shared_cores(&document.cores, cores, report);
     missing_cores(&document.cores, cores, report);
     memory(&document.dpdk, report);
@@ -36,6 +37,17 @@ fn socket(document: &Document, report: &mut Report) {
         .appliance
         .error(report, "admin_socket", &path.span, format!("admin_socket = \"{path}\": {why}"))
         .instead(format!("an absolute path of up to {SOCKET_PATH} bytes"), "write \"/run/fairlead/admin.sock\"");
+}
+
+fn state(document: &Document, report: &mut Report) {
+    let Some(path) = &document.appliance.state else { return };
+    let why = match path.as_str() {
+        text if !text.starts_with('/') => "it does not begin with /",
+        text if text.chars().any(char::is_control) => "it contains a control character",
+        _ => return,
+    };
+    let note = document.appliance.error(report, "state", &path.span, format!("state = \"{path}\": {why}"));
+    note.instead("the absolute path of a folder", "write \"/var/lib/fairlead\"");
 }
 
 fn shared_cores(cores: &Cores, present: usize, report: &mut Report) {

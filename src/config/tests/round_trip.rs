@@ -24,10 +24,12 @@ fn settings() -> impl Strategy<Value = Settings> {
         .prop_map(|(hugepages, eal, mbufs, memory_mib)| Dpdk { hugepages, eal, mbufs, memory_mib });
     let log = select(vec![LogLevel::Error, LogLevel::Warn, LogLevel::Info, LogLevel::Debug, LogLevel::Trace]);
     let metrics = option::of((any::<[u8; 4]>(), 1..u16::MAX).prop_map(|(ip, port)| (Ipv4Addr::from(ip), port).into()));
-    ("[a-zA-Z0-9_.-]{1,32}", "/[ -~]{1,80}", metrics, log, cores, dpdk).prop_map(
-        |(name, socket, metrics, log, cores, dpdk)| Settings {
+    let state = option::of("/[ -~]{1,80}");
+    ("[a-zA-Z0-9_.-]{1,32}", "/[ -~]{1,80}", state, metrics, log, cores, dpdk).prop_map(
+        |(name, socket, state, metrics, log, cores, dpdk)| Settings {
             name,
             admin_socket: socket.into(),
+            state: state.map(Into::into),
             metrics,
             log,
             cores,

@@ -49,7 +49,7 @@ impl Bench {
     }
 
     fn set(&mut self, member: MemberId, admin: AdminState) -> Vec<Switched> {
-        self.pools.set_admin(member, admin);
+        self.pools.set_admin(member, admin, Wall(0));
         self.now += Duration::from_millis(100);
         self.look()
     }
@@ -134,7 +134,7 @@ fn scenario_26_who_is_drained_or_forced_away_keeps_its_tcp_until_it_is_down() {
         if drain {
             bench.set(A, AdminState::Draining);
         } else {
-            bench.pools.force(PAIR, Some(B));
+            bench.pools.force(PAIR, Some(B), Wall(0));
             bench.look();
         }
         assert_eq!((bench.active(), bench.lost_before(A), bench.generation()), (Some(B), 0, 2), "{drain}");
@@ -148,10 +148,10 @@ fn scenario_29_no_fail_back_but_force_moves_and_auto_keeps() {
     let mut bench = Bench::settled();
     bench.see(State::Down, State::Up);
     assert_eq!(bench.see(State::Up, State::Up), []);
-    bench.pools.force(PAIR, Some(A));
+    bench.pools.force(PAIR, Some(A), Wall(0));
     bench.look();
     assert_eq!(bench.active(), Some(A));
-    bench.pools.force(PAIR, None);
+    bench.pools.force(PAIR, None, Wall(0));
     assert_eq!((bench.look(), bench.active()), (vec![], Some(A)));
 }
 
@@ -215,7 +215,7 @@ fn a_member_that_moves_to_another_pool_has_lost_nothing_there() {
 fn the_later_word_wins_over_force() {
     let mut bench = Bench::settled();
     bench.see(State::Up, State::Up);
-    bench.pools.force(PAIR, Some(A));
+    bench.pools.force(PAIR, Some(A), Wall(0));
     bench.set(A, AdminState::Offline);
     bench.set(A, AdminState::Enabled);
     assert_eq!((bench.active(), bench.pools.pool(PAIR).forced), (Some(B), None));
@@ -325,7 +325,7 @@ proptest! {
             let changes = match step {
                 Step::See(a, b) => bench.see(a, b),
                 Step::Word(member, word) => bench.set(MemberId(member), word),
-                Step::Force(member) => { bench.pools.force(PAIR, member.map(MemberId)); bench.look() }
+                Step::Force(member) => { bench.pools.force(PAIR, member.map(MemberId), Wall(0)); bench.look() }
                 Step::Wait(millis) => { bench.now += Duration::from_millis(millis); bench.look() }
             };
             let pool = bench.pools.pool(PAIR).clone();
@@ -371,7 +371,7 @@ fn only_pools_of_which_something_is_new_are_weighed() {
     assert_eq!(weigh(&mut bench, now), (2, true), "sip-a is up");
     bench.pools.touch(PAIR);
     assert_eq!(weigh(&mut bench, now), (2, false));
-    bench.pools.set_admin(A, AdminState::Enabled);
+    bench.pools.set_admin(A, AdminState::Enabled, Wall(0));
     assert_eq!(weigh(&mut bench, now), (2, false));
     assert_eq!(weigh(&mut bench, over), (2, true), "sip-a may claim again");
     assert_eq!(weigh(&mut bench, over), (0, false));

@@ -23,13 +23,14 @@ fn s50_an_exclusion_added_or_removed_live_is_in_force_when_it_is_answered() {
     let file = |prefix: &str| (prefix.to_owned(), Origin::File);
     let (one, two, b) = (file("172.16.1.20/32"), file("172.16.2.0/24"), [10, 99, 1, 1]);
     let new = ("10.99.0.0/16".to_owned(), Origin::Operator);
+    let gone = |prefix: &str| (prefix.to_owned(), Origin::Removed);
     let rows: [(&str, bool, Group, [u8; 4], bool); 6] = [
         ("10.99.0.0/16", true, vec![one.clone(), two.clone(), new.clone()], b, true),
         ("10.99.0.0/16", true, vec![one.clone(), two.clone(), new.clone()], b, true),
-        ("172.16.2.0/24", false, vec![one.clone(), new.clone()], [172, 16, 2, 7], false),
-        ("172.16.1.20/32", false, vec![new], [172, 16, 1, 20], false),
-        ("10.99.0.0/16", false, vec![], b, false),
-        ("172.16.2.0/24", true, vec![two], [172, 16, 2, 7], true),
+        ("172.16.2.0/24", false, vec![one.clone(), new.clone(), gone("172.16.2.0/24")], [172, 16, 2, 7], false),
+        ("172.16.1.20/32", false, vec![new, gone("172.16.1.20/32"), gone("172.16.2.0/24")], [172, 16, 1, 20], false),
+        ("10.99.0.0/16", false, vec![gone("172.16.1.20/32"), gone("172.16.2.0/24")], b, false),
+        ("172.16.2.0/24", true, vec![two, gone("172.16.1.20/32")], [172, 16, 2, 7], true),
     ];
     for (prefix, add, group, host, in_force) in rows {
         assert_eq!(excluded(&mut bench, exclude(prefix, add)), group, "{prefix} {add}");

@@ -33,6 +33,7 @@ mod link;
 mod operator;
 mod ports;
 mod reload;
+mod restart;
 mod standing;
 
 const A: usize = 0;

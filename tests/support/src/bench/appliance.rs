@@ -111,6 +111,7 @@ impl Appliance {
             counters: Box::new(Published(shared.clone())),
             log: LogLevel::Info,
             start: Wall(0),
+            kept: None,
         };
         Appliance {
             file: file.clone(),
@@ -224,7 +225,7 @@ impl Appliance {
                     let read = config::parse_for(8, "bench.toml", &self.file.0);
                     self.controller.handle(Input::Reload { request_id, read: read.map(Box::new) }, now);
                 }
-                Output::LogLevel(_) | Output::Metrics(_) | Output::Ready => {}
+                Output::LogLevel(_) | Output::SaveState { .. } | Output::Metrics(_) | Output::Ready => {}
             }
         }
     }

@@ -1,0 +1,269 @@
+//! Keeps what the operator has set in a file that outlives a crash.
+//!
+//! Owns the file and its folder: reading it at the start, however it was found, and writing it on a thread of its own, so that a
+//! slow disk holds up nobody. A new text takes the place of the old one whole (`rename`), and is on the disk before it is said
+//! to be saved. Knows nothing of what stands in it.
+
+use crate::control::{Kept, OperatorState};
+use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::mpsc as threads;
+use std::time::Duration;
+use tokio::sync::mpsc;
+
+/// Where it is kept when neither the file nor the service manager says.
+const FOLDER: &str = "/var/lib/fairlead";
+/// The file's name.
+const NAME: &str = "operator.json";
+/// A larger file is not read.
+const LARGEST: u64 = 256 << 20;
+/// How long the disk may take to give it out at the start.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// A save that has ended: which change, and why not.
+pub type Saved = (u64, Result<(), String>);
+
+/// What is to be saved.
+type Save = (u64, Box<OperatorState>);
+
+/// The keeper.
+pub struct Keeper {
+    saves: threads::Sender<Save>,
+    saved: mpsc::UnboundedReceiver<Saved>,
+}
+
+/// The folder that `named` in the file, the service manager, or the habit gives.
+pub fn folder(named: Option<&Path>) -> PathBuf {
+    // systemd gives one folder, or several with colons between them.
+    let given = std::env::var("STATE_DIRECTORY").ok();
+    let given = given.as_deref().and_then(|all| all.split(':').next()).filter(|one| one.starts_with('/'));
+    named.or(given.map(Path::new)).unwrap_or(Path::new(FOLDER)).to_owned()
+}
+
+impl Keeper {
+    /// Reads what was kept in `folder`, and keeps things there from now on. Never fails: trouble is part of what is found.
+    pub fn start(folder: &Path) -> (Keeper, Kept) {
+        let file = folder.join(NAME);
+        let (results, saved) = mpsc::unbounded_channel();
+        let (saves, orders) = threads::channel::<Save>();
+        let (found, first) = threads::channel();
+        let mut disk = Disk { folder: folder.to_owned(), lock: None, foreign: false };
+        let work = move || {
+            _ = found.send(disk.read());
+            for (change, state) in orders {
+                let outcome = disk.write(state.text().as_bytes()).map_err(|error| error.to_string());
+                _ = results.send((change, outcome));
+            }
+        };
+        let found = match std::thread::Builder::new().name("keeper".into()).spawn(work) {
+            Ok(_) => match first.recv_timeout(PATIENCE) {
+                Ok(found) => found,
+                Err(_) => Err(format!("it could not be read within {PATIENCE:?}")),
+            },
+            Err(error) => Err(format!("no thread to read it: {error}")),
+        };
+        (Keeper { saves, saved }, Kept { place: file.display().to_string(), found })
+    }
+
+    /// Saves this as `change`.
+    pub fn save(&self, change: u64, state: Box<OperatorState>) {
+        // Without a thread, which was said at the start, nothing is saved and nobody is told twice.
+        _ = self.saves.send((change, state));
+    }
+
+    /// The next save that has ended.
+    pub async fn saved(&mut self) -> Saved {
+        match self.saved.recv().await {
+            Some(saved) => saved,
+            // There is no thread.
+            None => std::future::pending().await,
+        }
+    }
+}
+
+/// The folder, as the thread knows it.
+struct Disk {
+    folder: PathBuf,
+    /// Held as long as the appliance runs: no other one may write there.
+    lock: Option<File>,
+    /// What was found could not be used: it is not overwritten but moved aside.
+    foreign: bool,
+}
+
+impl Disk {
+    fn read(&mut self) -> Result<Option<OperatorState>, String> {
+        self.own()?;
+        let found = self.bytes().and_then(|bytes| bytes.map(|bytes| OperatorState::parse(&bytes)).transpose());
+        self.foreign = found.is_err();
+        found
+    }
+
+    /// Of two appliances, the first has the folder. Where no lock can be had, there is none.
+    fn own(&mut self) -> Result<(), String> {
+        if self.lock.is_some() {
+            return Ok(());
+        }
+        _ = DirBuilder::new().recursive(true).mode(0o750).create(&self.folder);
+        let path = self.folder.join("lock");
+        let Ok(lock) = OpenOptions::new().write(true).create(true).truncate(false).mode(0o640).open(path) else {
+            return Ok(());
+        };
+        match lock.try_lock() {
+            Err(TryLockError::WouldBlock) => {
+                Err("another Fairlead keeps its own there; name another folder with `state` under [appliance]".into())
+            }
+            Ok(()) | Err(TryLockError::Error(_)) => {
+                self.lock = Some(lock);
+                Ok(())
+            }
+        }
+    }
+
+    fn bytes(&self) -> Result<Option<Vec<u8>>, String> {
+        let path = self.folder.join(NAME);
+        let about = match fs::metadata(&path) {
+            Ok(about) => about,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(error.to_string()),
+        };
+        if !about.is_file() {
+            return Err("it is no file".into());
+        }
+        let mut bytes = Vec::new();
+        let read = File::open(path).and_then(|file| file.take(LARGEST + 1).read_to_end(&mut bytes));
+        match read {
+            Ok(length) if length as u64 > LARGEST => Err(format!("it is larger than {} MiB", LARGEST >> 20)),
+            Ok(_) => Ok(Some(bytes)),
+            Err(error) => Err(error.to_string()),
+        }
+    }
+
+    fn write(&mut self, text: &[u8]) -> io::Result<()> {
+        self.own().map_err(io::Error::other)?;
+        let (path, new) = (self.folder.join(NAME), self.folder.join(format!("{NAME}.new")));
+        let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o640).open(&new)?;
+        file.write_all(text)?;
+        file.sync_all()?;
+        if self.foreign {
+            fs::rename(&path, self.folder.join(format!("{NAME}.unread")))?;
+            self.foreign = false;
+        }
+        fs::rename(&new, &path)?;
+        File::open(&self.folder)?.sync_all()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs::Permissions;
+    use std::os::unix::fs::PermissionsExt;
+
+    fn folder() -> (tempfile::TempDir, PathBuf) {
+        let root = tempfile::tempdir().unwrap();
+        let folder = root.path().join("made/on/the/way");
+        (root, folder)
+    }
+
+    fn kept(folder: &Path) -> Result<Option<OperatorState>, String> {
+        Keeper::start(folder).1.found
+    }
+
+    async fn save(keeper: &mut Keeper, change: u64) -> Result<(), String> {
+        keeper.save(change, Box::default());
+        let (saved, outcome) = keeper.saved().await;
+        assert_eq!(saved, change);
+        outcome
+    }
+
+    /// The thread of a keeper that is gone gives the folder up a moment later.
+    async fn is_free(folder: &Path) {
+        let lock = File::open(folder.join("lock")).unwrap();
+        while lock.try_lock().is_err() {
+            tokio::task::yield_now().await;
+        }
+    }
+
+    #[tokio::test]
+    async fn what_was_saved_is_found_again_and_nothing_else_is_left() {
+        let (_root, folder) = folder();
+        let (mut keeper, found) = Keeper::start(&folder);
+        assert_eq!(found.found, Ok(None));
+        assert_eq!(found.place, folder.join(NAME).display().to_string());
+        assert_eq!(save(&mut keeper, 7).await, Ok(()));
+        assert_eq!(save(&mut keeper, 8).await, Ok(()));
+        drop(keeper);
+        is_free(&folder).await;
+        assert_eq!(kept(&folder), Ok(Some(OperatorState::default())));
+        let mut names: Vec<_> = fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        names.sort();
+        assert_eq!(names, ["lock", NAME]);
+    }
+
+    #[tokio::test]
+    async fn a_file_that_cannot_be_used_is_named_and_moved_aside_by_the_first_save() {
+        let larger = r#"{"fairlead_operator_state": 9}"#;
+        for (text, why) in [("{", "damaged"), ("{}", "not a state of Fairlead's"), (larger, "of format 9")] {
+            let (_root, folder) = folder();
+            fs::create_dir_all(&folder).unwrap();
+            fs::write(folder.join(NAME), text).unwrap();
+            let (mut keeper, found) = Keeper::start(&folder);
+            let found = found.found.unwrap_err();
+            assert!(found.contains(why), "{found}");
+            assert_eq!(save(&mut keeper, 1).await, Ok(()));
+            assert_eq!(fs::read_to_string(folder.join("operator.json.unread")).unwrap(), text);
+            drop(keeper);
+            is_free(&folder).await;
+            assert_eq!(kept(&folder), Ok(Some(OperatorState::default())));
+        }
+    }
+
+    #[tokio::test]
+    async fn what_stands_in_the_way_is_said_when_it_is_met() {
+        let (_root, folder) = folder();
+        fs::create_dir_all(folder.join(NAME)).unwrap();
+        let (mut keeper, found) = Keeper::start(&folder);
+        assert_eq!(found.found, Err("it is no file".into()), "a folder by its name");
+        assert_eq!(save(&mut keeper, 1).await, Ok(()), "moved aside as any other");
+        let (_root, other) = self::folder();
+        fs::create_dir_all(other.parent().unwrap()).unwrap();
+        fs::write(&other, "").unwrap();
+        let (mut keeper, found) = Keeper::start(&other);
+        assert!(found.found.unwrap_err().contains("Not a directory"));
+        assert!(save(&mut keeper, 1).await.unwrap_err().contains("Not a directory"));
+    }
+
+    #[tokio::test]
+    async fn a_folder_that_cannot_be_written_is_read_all_the_same() {
+        let (_root, folder) = folder();
+        fs::create_dir_all(&folder).unwrap();
+        fs::write(folder.join(NAME), OperatorState::default().text()).unwrap();
+        // Where this user may write whatever the mode says, the new file's place is taken by a folder.
+        fs::create_dir(folder.join("operator.json.new")).unwrap();
+        fs::set_permissions(&folder, Permissions::from_mode(0o555)).unwrap();
+        let (mut keeper, found) = Keeper::start(&folder);
+        assert_eq!(found.found, Ok(Some(OperatorState::default())));
+        assert!(save(&mut keeper, 1).await.is_err());
+        assert_eq!(fs::read_to_string(folder.join(NAME)).unwrap(), OperatorState::default().text());
+        fs::set_permissions(&folder, Permissions::from_mode(0o755)).unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_second_appliance_does_not_write_over_the_first_one_s() {
+        let (_root, folder) = folder();
+        let (first, _) = Keeper::start(&folder);
+        let (mut second, found) = Keeper::start(&folder);
+        assert!(found.found.unwrap_err().contains("another Fairlead"));
+        assert!(save(&mut second, 1).await.unwrap_err().contains("another Fairlead"));
+        drop(first);
+        is_free(&folder).await;
+        assert_eq!(save(&mut second, 2).await, Ok(()), "it is the only one now");
+    }
+
+    #[test]
+    fn the_file_s_folder_comes_first() {
+        assert_eq!(super::folder(Some(Path::new("/srv/lead"))), Path::new("/srv/lead"));
+    }
+}

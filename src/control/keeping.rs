@@ -1,0 +1,62 @@
+//! When what the operator has set is saved.
+//!
+//! Owns the count of changes, and how far they are saved: after every change, one save at a time, tried again while it fails.
+//! Writes no file: whoever obeys [`Output::SaveState`](super::Output::SaveState) does.
+
+use crate::time::{Duration, Instant};
+
+/// Until a save that failed is tried again.
+const RETRY: Duration = Duration::from_secs(10);
+
+/// What is saved and what is not.
+#[derive(Debug, Default)]
+pub(super) struct Keeping {
+    /// `None`: nothing is kept.
+    pub(super) place: Option<String>,
+    /// Counts the changes.
+    changes: u64,
+    /// The last of them that is saved, or could not be.
+    settled: u64,
+    /// The one that is being saved.
+    saving: Option<u64>,
+    /// The last save failed: when to try again.
+    retry: Option<Instant>,
+}
+
+impl Keeping {
+    /// Something was set or taken back.
+    pub(super) fn changed(&mut self) {
+        self.changes += u64::from(self.place.is_some());
+    }
+
+    /// What a request that was executed just now waits for.
+    pub(super) fn latest(&self) -> u64 {
+        self.changes
+    }
+
+    /// That change is saved, or could not be.
+    pub(super) fn is_settled(&self, change: u64) -> bool {
+        change <= self.settled
+    }
+
+    pub(super) fn next_deadline(&self) -> Option<Instant> {
+        self.retry
+    }
+
+    /// The change to save now, if there is one.
+    pub(super) fn next(&mut self, now: Instant) -> Option<u64> {
+        let again = self.retry.is_some_and(|due| due <= now);
+        if self.saving.is_some() || (self.settled == self.changes && !again) {
+            return None;
+        }
+        (self.saving, self.retry) = (Some(self.changes), None);
+        self.saving
+    }
+
+    /// The save of `change` has ended, well or not.
+    pub(super) fn ended(&mut self, change: u64, well: bool, now: Instant) {
+        self.saving = None;
+        self.settled = self.settled.max(change);
+        self.retry = (!well).then(|| now + RETRY);
+    }
+}

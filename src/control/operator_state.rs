@@ -1,0 +1,183 @@
+//! What the operator has set, as it is kept over a restart.
+//!
+//! Owns the text in which it is kept: JSON with a header that tells whose it is and of which format. Members are known by their
+//! address, pools by their name, else by their members, as everywhere (`policy/ids.rs`). Reads and writes no file.
+
+use crate::admin::rows::{AdminState, Wall};
+use ipnet::Ipv4Net;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
+
+/// The format that is written. One with a higher number is not read.
+const FORMAT: u32 = 1;
+
+/// Where the operator's state is kept, and what was found there at the start.
+#[derive(Clone, Debug)]
+pub struct Kept {
+    /// The file, for messages.
+    pub place: String,
+    /// What it held; `None`: there was none; else why it cannot be used.
+    pub found: Result<Option<OperatorState>, String>,
+}
+
+/// Everything that an operator has set and not taken back.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct OperatorState {
+    /// Members that are not enabled.
+    pub members: Vec<KeptMember>,
+    /// Pools with a forced choice or a changed exclusion group.
+    pub pools: Vec<KeptPool>,
+}
+
+/// A member that is not enabled.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeptMember {
+    /// Who it is.
+    pub address: Ipv4Addr,
+    /// What it was called.
+    pub name: String,
+    /// As it was set.
+    pub admin: AdminState,
+    /// Since when.
+    pub since: Wall,
+}
+
+/// A pool of which something was set.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeptPool {
+    /// Which.
+    pub name: String,
+    /// Its members, by which it is known if its name is not.
+    pub members: Vec<Ipv4Addr>,
+    /// Who was forced.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub forced: Option<KeptChoice>,
+    /// Prefixes added to the exclusion group of the file, each with the moment.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub added: BTreeMap<Ipv4Net, Wall>,
+    /// Prefixes of the file's that were removed from it.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub removed: BTreeMap<Ipv4Net, Wall>,
+}
+
+/// A forced choice.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeptChoice {
+    /// Who it is.
+    pub address: Ipv4Addr,
+    /// What it was called.
+    pub name: String,
+    /// Since when.
+    pub since: Wall,
+}
+
+#[derive(Serialize)]
+struct Written<'a> {
+    fairlead_operator_state: u32,
+    written_by: &'static str,
+    #[serde(flatten)]
+    state: &'a OperatorState,
+}
+
+#[derive(Deserialize)]
+struct Header {
+    fairlead_operator_state: u32,
+    #[serde(default)]
+    written_by: String,
+}
+
+impl OperatorState {
+    /// The text in which it is kept.
+    pub fn text(&self) -> String {
+        let written = Written { fairlead_operator_state: FORMAT, written_by: env!("CARGO_PKG_VERSION"), state: self };
+        // Nothing in it can fail to be written: keys are texts, numbers are whole.
+        serde_json::to_string_pretty(&written).unwrap_or_default() + "\n"
+    }
+
+    /// Reads such a text.
+    ///
+    /// # Errors
+    /// Why it cannot be used, in words for an operator.
+    pub fn parse(bytes: &[u8]) -> Result<OperatorState, String> {
+        let header: Header = serde_json::from_slice(bytes).map_err(|why| match why.classify() {
+            serde_json::error::Category::Data => "it is not a state of Fairlead's".to_owned(),
+            _ => format!("it is damaged: {why}"),
+        })?;
+        if header.fairlead_operator_state > FORMAT {
+            return Err(format!(
+                "it is of format {}, written by Fairlead {}; this is {}, which knows format {FORMAT}",
+                header.fairlead_operator_state,
+                header.written_by.escape_debug(),
+                env!("CARGO_PKG_VERSION")
+            ));
+        }
+        serde_json::from_slice(bytes).map_err(|why| format!("it is damaged: {why}"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn state() -> OperatorState {
+        let address = Ipv4Addr::new(10, 20, 0, 11);
+        let since = Wall(1_795_352_645_000_000);
+        let prefix = |text: &str| (text.parse().unwrap(), since);
+        OperatorState {
+            members: vec![KeptMember { address, name: "sip-a".into(), admin: AdminState::Offline, since }],
+            pools: vec![KeptPool {
+                name: "pair-1".into(),
+                members: vec![address, Ipv4Addr::new(10, 20, 0, 12)],
+                forced: Some(KeptChoice { address, name: "sip-a".into(), since }),
+                added: BTreeMap::from([prefix("172.16.5.0/24")]),
+                removed: BTreeMap::from([prefix("172.16.2.0/24"), prefix("172.16.1.20/32")]),
+            }],
+        }
+    }
+
+    #[test]
+    fn a_state_is_read_as_it_was_written() {
+        for state in [OperatorState::default(), state()] {
+            assert_eq!(OperatorState::parse(state.text().as_bytes()), Ok(state));
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_used_says_why() {
+        let text = state().text();
+        let newer = text.replacen("\"fairlead_operator_state\": 1", "\"fairlead_operator_state\": 2", 1);
+        let wrong = text.replacen("offline", "gone", 1);
+        let rows: [(&[u8], &str); 8] = [
+            (b"", "it is damaged: EOF"),
+            (b"\0\0\0\0\0\0\0\0", "it is damaged: expected value at line 1"),
+            (&text.as_bytes()[..text.len() / 2], "it is damaged: EOF"),
+            (b"[]", "it is not a state of Fairlead's"),
+            (b"{}", "it is not a state of Fairlead's"),
+            (br#"{"version": 3, "servers": []}"#, "it is not a state of Fairlead's"),
+            (newer.as_bytes(), "it is of format 2, written by Fairlead 0.1.0; this is 0.1.0, which knows format 1"),
+            (wrong.as_bytes(), "it is damaged: unknown variant `gone`"),
+        ];
+        for (bytes, expected) in rows {
+            let why = OperatorState::parse(bytes).unwrap_err();
+            assert!(why.starts_with(expected), "{why}");
+        }
+    }
+
+    /// However a text is cut or a byte of it changed, it is read or refused, never anything else.
+    #[test]
+    fn no_damage_does_more_than_be_refused() {
+        let text = state().text().into_bytes();
+        for length in 0..text.len() - 1 {
+            assert!(OperatorState::parse(&text[..length]).is_err(), "cut at {length}");
+        }
+        for at in 0..text.len() {
+            for byte in [0, b'"', 0xff, b'9'] {
+                let mut damaged = text.clone();
+                damaged[at] = byte;
+                _ = OperatorState::parse(&damaged);
+            }
+        }
+    }
+}

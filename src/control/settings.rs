@@ -1,0 +1,309 @@
+//! What the operator has set: over a restart and back, beside what the file says, and dropped.
+//!
+//! Owns how what was kept is laid over the file at a start, and what is said of it. Nothing here keeps the appliance from starting
+//! or an operator from his answer.
+
+use super::controller::Controller;
+use super::operator_state::{Kept, KeptChoice, KeptMember, KeptPool, OperatorState};
+use super::outbox::Output;
+use super::pools::Switched;
+use super::waiting::Then;
+use crate::admin::rows::{AdminState, SettingKind, SettingRow, Wall};
+use crate::config::{LogLevel, count};
+use crate::policy::Intent;
+use crate::policy::intent::{Member, MemberId, PoolId};
+use crate::time::Instant;
+use ipnet::Ipv4Net;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::net::Ipv4Addr;
+
+/// Prefixes of one pool of which each has its own line in the log.
+const LINES: usize = 20;
+/// The alarms.
+const UNREAD: &str = "operator-state-unread";
+const UNSAVED: &str = "operator-state-unsaved";
+
+impl Controller {
+    /// Lays what was kept over the file; called once, before anything else happens.
+    pub(super) fn restore(&mut self, now: Instant) {
+        let Some(Kept { place, found }) = self.machine.kept.take() else { return };
+        self.keeping.place = Some(place.clone());
+        match found {
+            Ok(found) => {
+                self.restore_all(&found.unwrap_or_default(), now);
+                // Also shows at once whether anything can be saved there.
+                self.keeping.changed();
+            }
+            Err(why) => {
+                let message = format!(
+                    "{place} cannot be used: {why}. Nothing that the operator had set before the restart is in force: look \
+                     at `fairlead members` and `fairlead exclude list`. The file is moved aside by the next change"
+                );
+                self.outputs.raise(UNREAD, LogLevel::Warn, message, now);
+            }
+        }
+    }
+
+    fn restore_all(&mut self, kept: &OperatorState, now: Instant) {
+        let members = Members::of(&self.file.intent);
+        for member in &kept.members {
+            let KeptMember { address, admin, since, .. } = *member;
+            match members.find(address, &member.name) {
+                Some(id) => {
+                    self.pools.set_admin(id, admin, since);
+                    let name = &self.intent.members[id].name;
+                    let message = format!("member {name}: {admin}, as the operator had set it before the restart");
+                    self.log(LogLevel::Warn, message);
+                }
+                None => self.not_restored(&format!("member {address} was {admin}"), "no member has that address"),
+            }
+        }
+        let found = pools_kept(&kept.pools, &self.file.intent);
+        for (pool, id) in kept.pools.iter().zip(found) {
+            match id {
+                Some(id) => self.restore_pool(pool, id, &members, now),
+                None => {
+                    let which = pool.name.escape_debug();
+                    self.not_restored(&format!("something was set of pool {which}"), "the file has no such pool");
+                }
+            }
+        }
+        let mut intent = self.exclusions.laid_over(&self.file.intent);
+        self.exclusions.settle(&self.intent, &mut intent);
+        self.intent = intent;
+    }
+
+    fn not_restored(&mut self, what: &str, why: &str) {
+        self.log(LogLevel::Warn, format!("{what} before the restart, set by the operator; {why} now: forgotten"));
+    }
+
+    fn restore_pool(&mut self, kept: &KeptPool, id: PoolId, members: &Members, now: Instant) {
+        if let Some(choice) = &kept.forced {
+            self.restore_choice(choice, id, members, now);
+        }
+        let name = self.pool_name(id);
+        let changes = [(&kept.added, true), (&kept.removed, false)];
+        if changes.iter().all(|(prefixes, _)| prefixes.is_empty()) {
+            return;
+        }
+        let Some(snat) = self.file.intent.snats.iter().find(|snat| snat.pool == id).cloned() else {
+            return self.not_restored(
+                &format!("pool {name}: its exclusion group was changed"),
+                "the file has no [[snat]] for the pool",
+            );
+        };
+        for (prefixes, add) in changes {
+            let restored = self.exclusions.restore(&snat, prefixes, add);
+            self.log_restored_prefixes(&name, &restored, add);
+        }
+    }
+
+    fn restore_choice(&mut self, choice: &KeptChoice, id: PoolId, members: &Members, now: Instant) {
+        let name = self.pool_name(id);
+        let member = members.find(choice.address, &choice.name);
+        let Some(member) = member.filter(|member| self.intent.members[*member].pool == id) else {
+            let what = format!("pool {name}: member {} was forced active", choice.address);
+            return self.not_restored(&what, "it is no member of the pool");
+        };
+        let asks = &self.intent.pools[id].monitors;
+        let first = asks.iter().map(|id| self.intent.monitors[*id].timeout).max().unwrap_or_default();
+        self.pools.restore_force(id, member, choice.since, first.min(self.intent.pools[id].gap), now);
+        let member = &self.intent.members[member].name;
+        let message =
+            format!("pool {name}: {member} forced active once it answers, as by the operator before the restart");
+        self.log(LogLevel::Warn, message);
+    }
+
+    fn log_restored_prefixes(&mut self, pool: &str, prefixes: &[Ipv4Net], add: bool) {
+        let said = if add { "added to" } else { "removed from" };
+        let how = format!("{said} the exclusion group, as by the operator before the restart");
+        for prefix in prefixes.iter().take(LINES) {
+            self.log(LogLevel::Warn, format!("pool {pool}: {prefix} {how}"));
+        }
+        if prefixes.len() > LINES {
+            let more = prefixes.len() - LINES;
+            self.log(LogLevel::Warn, format!("pool {pool}: {more} more {how}"));
+        }
+    }
+
+    /// Everything that the operator has set, as it is kept.
+    fn operator_state(&self) -> OperatorState {
+        let members = self.intent.members.entries().filter_map(|(id, member)| {
+            let status = self.pools.member(id);
+            let (address, name) = (member.address, member.name.clone());
+            let kept = KeptMember { address, name, admin: status.admin, since: status.admin_since };
+            (kept.admin != AdminState::Enabled).then_some(kept)
+        });
+        let pools = self.intent.pools.entries().filter_map(|(id, pool)| {
+            let status = self.pools.pool(id);
+            let forced = status.forced.map(|member| {
+                let member = &self.intent.members[member];
+                KeptChoice { address: member.address, name: member.name.clone(), since: status.forced_since }
+            });
+            let (added, removed) = self.exclusions.of(id);
+            (forced.is_some() || !added.is_empty() || !removed.is_empty()).then(|| KeptPool {
+                name: pool.name.clone(),
+                members: pool.members.iter().map(|id| self.intent.members[*id].address).collect(),
+                forced,
+                added,
+                removed,
+            })
+        });
+        OperatorState { members: members.collect(), pools: pools.collect() }
+    }
+
+    /// Has the latest change saved, if one is not.
+    pub(super) fn save_state(&mut self, now: Instant) {
+        if let Some(change) = self.keeping.next(now) {
+            let state = Box::new(self.operator_state());
+            self.outputs.push(Output::SaveState { change, state });
+        }
+    }
+
+    /// A save has ended.
+    pub(super) fn on_saved(&mut self, change: u64, outcome: Result<(), String>, now: Instant) {
+        self.keeping.ended(change, outcome.is_ok(), now);
+        match outcome {
+            Ok(()) => {
+                self.outputs.clear(UNSAVED, || "what the operator has set is saved".into());
+                self.outputs.clear(UNREAD, || "what the operator has set is saved again".into());
+            }
+            Err(why) => {
+                let place = self.keeping.place.as_deref().unwrap_or_default();
+                let message = format!(
+                    "what the operator sets is not saved and would be lost by a restart: {place}: {why}. It is tried again \
+                     every few seconds; `state` under [appliance] names another folder"
+                );
+                self.outputs.raise(UNSAVED, LogLevel::Warn, message, now);
+            }
+        }
+    }
+
+    /// Everything in which the appliance differs from its file because an operator said so.
+    pub(super) fn setting_rows(&self) -> Vec<SettingRow> {
+        let set = |(id, _): &(MemberId, &Member)| self.pools.member(*id).admin != AdminState::Enabled;
+        let members = self.intent.members.entries().filter(set).map(|(id, member)| SettingRow {
+            kind: SettingKind::Member,
+            pool: self.pool_name(member.pool),
+            what: member.name.clone(),
+            setting: self.pools.member(id).admin.to_string(),
+            file: AdminState::Enabled.to_string(),
+            since: self.pools.member(id).admin_since,
+        });
+        let pools = self.operator_state().pools.into_iter().flat_map(|pool| {
+            let row = |kind, what: String, setting: &str, file: &str, since| {
+                let (setting, file) = (setting.to_owned(), file.to_owned());
+                SettingRow { kind, pool: pool.name.clone(), what, setting, file, since }
+            };
+            let forced = pool.forced.iter().map(|choice| {
+                row(SettingKind::Choice, choice.name.clone(), "forced active", "automatic selection", choice.since)
+            });
+            let prefix =
+                |setting, file| move |(prefix, since): (&Ipv4Net, &Wall)| (prefix.to_string(), setting, file, *since);
+            let added = pool.added.iter().map(prefix("excluded", "not excluded"));
+            let removed = pool.removed.iter().map(prefix("not excluded", "excluded"));
+            let exclusions = added
+                .chain(removed)
+                .map(|(what, setting, file, since)| row(SettingKind::Exclusion, what, setting, file, since));
+            forced.chain(exclusions).collect::<Vec<_>>()
+        });
+        members.chain(pools).collect()
+    }
+
+    /// How many rows that are.
+    pub(super) fn settings(&self) -> usize {
+        let members =
+            self.intent.members.ids().filter(|id| self.pools.member(*id).admin != AdminState::Enabled).count();
+        let pools = self
+            .intent
+            .pools
+            .entries()
+            .map(|(id, _)| usize::from(self.pools.pool(id).forced.is_some()) + self.exclusions.count(id));
+        members + pools.sum::<usize>()
+    }
+
+    /// What to write into the file so that it says the same, a line each.
+    pub(super) fn setting_lines(&self) -> Vec<String> {
+        let state = self.operator_state();
+        let mut lines = Vec::new();
+        for pool in state.pools.iter().filter(|pool| !pool.added.is_empty() || !pool.removed.is_empty()) {
+            let id = self.intent.pools.find_id(|one| one.name == pool.name);
+            let group = self.intent.snats.iter().filter(|snat| Some(snat.pool) == id).flat_map(|snat| &snat.exclude);
+            let group: Vec<String> = group.map(|prefix| format!("\"{prefix}\"")).collect();
+            lines.push(format!("# in the [[snat]] of pool {}:", pool.name));
+            lines.push(format!("exclude = [{}]", group.join(", ")));
+        }
+        let others: Vec<_> = self.setting_rows().into_iter().filter(|row| row.kind != SettingKind::Exclusion).collect();
+        if !others.is_empty() {
+            let kept = match &self.keeping.place {
+                Some(place) => format!("they are kept over restarts in {place}"),
+                None => "they are lost by a restart".into(),
+            };
+            lines.push(format!("# The file has no key for these; {kept}:"));
+            lines.extend(others.iter().map(|row| format!("# pool {}: {} {}", row.pool, row.what, row.setting)));
+        }
+        lines
+    }
+
+    /// The file alone counts from now on.
+    pub(super) fn drop_state(&mut self, request_id: u64, now: Instant) {
+        let rows = self.setting_rows();
+        let wall = self.wall(now);
+        let members: Vec<MemberId> = self.intent.members.ids().collect();
+        members.into_iter().for_each(|id| self.pools.set_admin(id, AdminState::Enabled, wall));
+        let pools: Vec<PoolId> = self.intent.pools.entries().map(|(id, _)| id).collect();
+        pools.into_iter().for_each(|id| self.pools.force(id, None, wall));
+        self.exclusions.clear();
+        self.lay_exclusions_over(now);
+        self.keeping.changed();
+        self.log(LogLevel::Warn, format!("{} of the operator dropped by the operator", count(rows.len(), "setting")));
+        self.when_installed(request_id, Then::Dropped(rows), now);
+    }
+
+    /// The operator's exclusions have changed: so does what is meant.
+    pub(super) fn lay_exclusions_over(&mut self, now: Instant) {
+        let mut intent = self.exclusions.laid_over(&self.file.intent);
+        self.exclusions.settle(&self.intent, &mut intent);
+        self.intent = intent;
+        self.publisher.changed(now);
+    }
+
+    /// The operator's choice made this switchover, not a monitor.
+    pub(super) fn is_forced(&self, switched: &Switched) -> bool {
+        let pool = self.pools.pool(switched.pool);
+        pool.is_forced() && pool.forced == switched.to
+    }
+}
+
+/// The members of a file, by what they are known by.
+struct Members {
+    addresses: HashMap<Ipv4Addr, MemberId>,
+    names: HashMap<String, MemberId>,
+}
+
+impl Members {
+    fn of(file: &Intent) -> Members {
+        let all = || file.members.entries();
+        Members {
+            addresses: all().map(|(id, member)| (member.address, id)).collect(),
+            names: all().map(|(id, member)| (member.name.clone(), id)).collect(),
+        }
+    }
+
+    /// By its address, else by its name.
+    fn find(&self, address: Ipv4Addr, name: &str) -> Option<MemberId> {
+        self.addresses.get(&address).or_else(|| self.names.get(name)).copied()
+    }
+}
+
+/// Which pool of the file each is: by its name, else the one with the same members whose name nobody has.
+fn pools_kept(kept: &[KeptPool], file: &Intent) -> Vec<Option<PoolId>> {
+    let mut by_name: BTreeMap<&str, PoolId> = file.pools.entries().map(|(id, pool)| (pool.name.as_str(), id)).collect();
+    let named: Vec<Option<PoolId>> = kept.iter().map(|one| by_name.remove(one.name.as_str())).collect();
+    let mut by_members: BTreeMap<BTreeSet<Ipv4Addr>, PoolId> = by_name
+        .into_values()
+        .map(|id| (file.pools[id].members.iter().map(|member| file.members[*member].address).collect(), id))
+        .collect();
+    let of = |one: &KeptPool| one.members.iter().copied().collect::<BTreeSet<_>>();
+    kept.iter().zip(named).map(|(one, id)| id.or_else(|| by_members.remove(&of(one)))).collect()
+}
