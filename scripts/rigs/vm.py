@@ -24,6 +24,7 @@ from .process import Process
 NICS = {"outer": ("fl-vm-outer", 3, "02:fe:00:00:00:01"), "inner": ("fl-vm-inner", 4, "02:fe:00:00:00:02")}
 ASKED = {"outer": "by source", "inner": "by destination"}
 CLIENT, MEMBERS, VIRTUAL = "192.0.2.1", ("10.20.0.11", "10.20.0.12"), "10.20.0.100"
+CLIENTS, ACCESS, VLAN = "fl-vm-clients", "fl-vm-access", "120"
 PAGES = 400
 PEERS, ROUNDS = 200, 60
 # Frames of a port that must be received by the worker that owns them, in percent.
@@ -114,7 +115,13 @@ class _Rig:
             host.run(["ethtool", "-K", wire, "tx", "off"])
             host.ip("link", "set", wire, "up")
         outer, inner = self._hosts["outer"], self._hosts["inner"]
-        outer.ip("address", "add", f"{CLIENT}/24", "dev", NICS["outer"][0])
+        # The clients' network is tagged on the guest's NIC, as the example has it.
+        outer.ip("link", "add", CLIENTS, "type", "veth", "peer", "name", ACCESS)
+        for end in (CLIENTS, ACCESS):
+            outer.run(["ethtool", "-K", end, "tx", "off"])
+            outer.ip("link", "set", end, "up")
+        outer.ip("address", "add", f"{CLIENT}/24", "dev", CLIENTS)
+        self._serve(outer, "tag", NICS["outer"][0], ACCESS, VLAN)
         outer.ip("route", "add", "10.20.0.0/24", "via", "192.0.2.2")
         for member in MEMBERS:
             inner.ip("address", "add", f"{member}/24", "dev", NICS["inner"][0])
@@ -195,9 +202,9 @@ class _Rig:
 
 
 def _file(devices: list[str]) -> str:
-    """The virtio example with this machine's devices, untagged."""
+    """The virtio example with this machine's devices."""
     return edited(REPOSITORY / "dpdk-config/examples/virtio.toml", ("0000:01:00.0", devices[0]), ("0000:02:00.0", devices[1]),
-                  ("vlan = 120\n", ""), ("mbufs = 65535", "mbufs = 32767"), ("memory_mib = 512", "memory_mib = 400"))
+                  ("mbufs = 65535", "mbufs = 32767"), ("memory_mib = 512", "memory_mib = 400"))
 
 
 def _traffic(*words: str) -> list[str]:

@@ -7,24 +7,23 @@ import json
 import select
 import socket
 import socketserver
+import struct
 import sys
 import time
 
-_KEPT = ("via", "from", "to", "call-id", "cseq")
+from lab.options import answer_options, bound, datagrams
+
+_ETH_P_ALL, _SOL_PACKET, _PACKET_AUXDATA, _TP_STATUS_VLAN_VALID = 3, 263, 8, 1 << 4
 
 
 def answer_sip(*addresses: str) -> None:
-    """A SIP Server as far as `OPTIONS` goes (RFC 3261 11.2), at port 5060 of every address."""
-    for datagram, peer, ours in _datagrams([(address, 5060) for address in addresses]):
-        lines = datagram.decode(errors="replace").split("\r\n")
-        if lines[0].startswith("OPTIONS"):
-            kept = [line for line in lines[1:] if line.partition(":")[0].strip().lower() in _KEPT]
-            ours.sendto("\r\n".join(["SIP/2.0 200 OK", *kept, "Content-Length: 0", "", ""]).encode(), peer)
+    """A SIP Server as far as `OPTIONS` goes, at port 5060 of every address."""
+    answer_options([(address, 5060) for address in addresses])
 
 
 def tell_source(address: str, port: str) -> None:
     """Answers every datagram with the address it came from."""
-    for _, peer, ours in _datagrams([(address, int(port))]):
+    for _, peer, ours in datagrams([(address, int(port))]):
         ours.sendto(peer[0].encode(), peer)
 
 
@@ -46,7 +45,7 @@ def send(here: str, first_port: str, count: str, address: str, port: str, rounds
     how often. No packet follows another of its flow: whatever places them has never met them."""
     sent, words = 0, {}
     for first in range(int(first_port), int(first_port) + int(count) * int(rounds), int(count)):
-        sockets = [_bound(here, number) for number in range(first, first + int(count))]
+        sockets = [bound(here, number) for number in range(first, first + int(count))]
         due = 0
         for one in sockets:
             due += 1
@@ -78,22 +77,41 @@ def connect(address: str, port: str, count: str) -> None:
     print(json.dumps({"sent": asked, "answers": {"echo": answered}}))
 
 
-def _datagrams(at: list[tuple[str, int]]):
-    """Each that arrives at one of these, with who sent it and the socket it came to."""
-    sockets = [_bound(*where) for where in at]
+def tag(tagged: str, untagged: str, vlan: str) -> None:
+    """A switch with two ports: what has this tag on one interface is untagged on the other, and nothing else passes. The kernels
+    this runs on may have no VLANs of their own."""
+    trunk, access = (_every_frame(name) for name in (tagged, untagged))
+    trunk.setsockopt(_SOL_PACKET, _PACKET_AUXDATA, 1)
+    header = b"\x81\x00" + int(vlan).to_bytes(2, "big")
     while True:
-        for ours in select.select(sockets, [], [])[0]:
-            yield *ours.recvfrom(4000), ours
+        for ours in select.select([trunk, access], [], [])[0]:
+            frame, notes, _, address = ours.recvmsg(65536, 256)
+            if address[2] == socket.PACKET_OUTGOING:
+                continue
+            if ours is access:
+                trunk.send(frame[:12] + header + frame[12:])
+            elif _tag_taken_off(notes) == int(vlan):
+                access.send(frame)
 
 
-def _bound(address: str, port: int) -> socket.socket:
-    one = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-    one.bind((address, port))
+def _every_frame(interface: str) -> socket.socket:
+    one = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(_ETH_P_ALL))
+    one.bind((interface, _ETH_P_ALL))
     return one
 
 
+def _tag_taken_off(notes: list[tuple[int, int, bytes]]) -> int | None:
+    """The VLAN of a received frame: the kernel takes the tag off and tells it beside (packet(7), PACKET_AUXDATA)."""
+    for level, kind, data in notes:
+        if (level, kind) == (_SOL_PACKET, _PACKET_AUXDATA):
+            status, _, _, _, _, control, _ = struct.unpack_from("IIIHHHH", data)
+            return control & 0xFFF if status & _TP_STATUS_VLAN_VALID else None
+    return None
+
+
 if __name__ == "__main__":
-    what = {"answer_sip": answer_sip, "tell_source": tell_source, "echo": echo, "send": send, "connect": connect}
+    what = {"answer_sip": answer_sip, "tell_source": tell_source, "echo": echo, "send": send, "connect": connect,
+            "tag": tag}
     try:
         what[sys.argv[1]](*sys.argv[2:])
     except OSError as error:

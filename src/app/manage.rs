@@ -105,6 +105,7 @@ impl Manager {
             if now.since(links_checked) >= LINKS || links_checked == Instant::ZERO {
                 links_checked = now;
                 self.check_links(now);
+                self.plane.pass_vlans(self.controller.intent());
                 if self.plane.has_lost_a_worker() {
                     return Ending::WorkerLost;
                 }

@@ -16,7 +16,7 @@ use crate::policy::health::{Health, MemberHealth, PoolHealth};
 use crate::policy::intent::{Intent, PortId};
 use crate::policy::{Epoch, Snapshot};
 use crate::time::{Duration, Instant};
-use crate::wire::Mac;
+use crate::wire::{Mac, VlanId};
 use crate::worker::mailbox::{ManagementEnd, mailbox};
 use crate::worker::{Shared, Work, Worker, WorkerId, hand_offs};
 use anyhow::{Context, Result};
@@ -106,6 +106,15 @@ impl Plane {
     /// The cable of a port is in and the other end speaks.
     pub fn link_up(&self, port: PortId) -> bool {
         self.gauges.ports.link(port.index()).up
+    }
+
+    /// Each port receives frames of the VLANs that interfaces have on it, where its driver would keep them out.
+    pub fn pass_vlans(&self, intent: &Intent) {
+        for at in 0..self.macs.len() {
+            let here = intent.interfaces.iter().filter(|interface| interface.port.index() == at);
+            let tags: Vec<u16> = here.filter_map(|interface| interface.vlan).map(VlanId::get).collect();
+            self.gauges.ports.pass_vlans(at, &tags);
+        }
     }
 
     /// A worker's thread has ended unexpectedly.

@@ -177,6 +177,11 @@ impl Controller {
         self.deadline
     }
 
+    /// What is wanted: the file, with what operators changed laid over.
+    pub fn intent(&self) -> &Intent {
+        &self.intent
+    }
+
     /// The latest epoch that every worker has installed.
     pub fn installed(&self) -> Epoch {
         self.publisher.installed()

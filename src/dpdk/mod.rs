@@ -22,6 +22,7 @@ mod nic;
 mod port;
 mod queue;
 mod rss;
+mod vlans;
 
 pub use args::EalConfig;
 pub use eal::{Eal, linked_version};

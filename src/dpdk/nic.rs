@@ -6,6 +6,7 @@ use super::attach::Attached;
 use super::growing::Growing;
 use super::mempool::Pool;
 use super::rss::Hashing;
+use super::vlans::VlanFilter;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
@@ -40,6 +41,8 @@ pub(super) struct Nic {
     /// The driver's counters, in the order of `Ports::stats`. Touched by management only.
     pub(super) counted: Mutex<Growing<7>>,
     pub(super) pool: Arc<Pool>,
+    /// What it lets in. Touched by management only.
+    pub(super) vlans: VlanFilter,
 }
 
 impl Nic {

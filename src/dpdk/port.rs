@@ -15,6 +15,7 @@ use super::mempool::{CACHE, Pool};
 use super::nic::{Nic, PortFacts, Turns};
 use super::queue::Queue;
 use super::rss::{self, Hashing, Rss};
+use super::vlans::VlanFilter;
 use crate::io::PortStats;
 use dpdk_sys::{rte_eth_conf, rte_eth_dev_info};
 use std::ffi::CStr;
@@ -109,6 +110,12 @@ impl Ports {
             up &= interface.look(&nic.name, nic.mtu);
         }
         Link { up, mbps: (mbps != 0 && mbps != u32::MAX).then_some(mbps) }
+    }
+
+    /// Lets a port receive frames of these VLANs, untagged ones, and no others, if its driver can tell them apart. Says whether
+    /// it can: one that cannot lets in all. Asking again for the same costs nothing.
+    pub fn pass_vlans(&self, port: usize, tags: &[u16]) -> bool {
+        self.open.get(port).is_some_and(|nic| nic.vlans.pass(&nic.name, tags))
     }
 
     /// The counters of a port since it was opened; zeros for a port that is not there. What a driver counted between the
@@ -244,6 +251,7 @@ impl<'a> Draft<'a> {
     fn configure(&mut self) -> Result<(), Fault> {
         let mut conf = rte_eth_conf::default();
         conf.rxmode.mtu = u32::from(self.wanted.mtu);
+        conf.rxmode.offloads = self.info.rx_offload_capa & dpdk_sys::SHIM_RX_VLAN_FILTER;
         conf.txmode.offloads = self.info.tx_offload_capa & dpdk_sys::SHIM_TX_FAST_FREE;
         self.hashing = rss::prepare(&self.info, self.rx_queues, self.wanted.rss.as_ref(), &mut conf);
         log::forget();
@@ -310,9 +318,11 @@ impl<'a> Draft<'a> {
             hashing: self.hashing,
         };
         let turns = (0..self.tx_queues).map(|_| Turns::default()).collect();
+        let filters = self.info.rx_offload_capa & dpdk_sys::SHIM_RX_VLAN_FILTER != 0;
+        let vlans = VlanFilter::new(self.attached.id, filters);
         let (unusable, counted) = (AtomicU64::new(0), Mutex::default());
         let (name, mtu, pool) = (self.wanted.name.clone(), self.wanted.mtu, Arc::clone(pool));
-        Ok(Nic { name, mtu, attached: self.attached, facts, turns, unusable, counted, pool })
+        Ok(Nic { name, mtu, attached: self.attached, facts, turns, unusable, counted, pool, vlans })
     }
 
     /// Gives the kernel's end of a tap a MAC of its own. The driver gives both ends one, and whoever has our MAC is no
