@@ -78,6 +78,18 @@ class Lab:
         """Brings a member's link up again."""
         self.hosts["switch"].ip("link", "set", member, "up")
 
+    def plug_in(self, name: str, networks: list[str]) -> Host:
+        """Another host at the servers' switch, with these addresses, each with the length of its network."""
+        host = self.hosts[name] = Host(self.id, name, self.directory, outlive=self.keep)
+        host.create()
+        self._wire(name, "eth0", "switch", name)
+        self.hosts["switch"].ip("link", "set", name, "master", "br0")
+        for network in networks:
+            self._address(name, "eth0", network)
+        if networks:
+            host.ip("route", "add", "default", "via", addresses.INNER_SELF)
+        return host
+
     def destroy(self) -> None:
         """Stops every program and removes every namespace and file of this lab."""
         for program in reversed(self.programs):
