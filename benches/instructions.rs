@@ -10,7 +10,7 @@ mod support;
 use fairlead::engine::{Classified, Departure, Engine, Lookup, Steering, Verdict};
 use fairlead::policy::intent::PortId;
 use fairlead::time::{Duration, Instant};
-use fairlead::wire::Packet;
+use fairlead::wire::{Packet, sip};
 use std::hint::black_box;
 use std::process::exit;
 use support::{Frames, Traffic};
@@ -102,7 +102,7 @@ fn decide(engine: &mut Engine, packet: &Packet, lookup: Lookup, frame: &mut [u8]
 
 #[inline(never)]
 fn decide_in_full(engine: &mut Engine, packet: &Packet, classified: Classified, frame: &mut [u8], now: Instant) {
-    match engine.decide_in_full(packet, classified, now) {
+    match engine.decide_in_full(packet, classified, sip::Facts::Other, now) {
         Verdict::Forward(forward) => {
             send(packet, frame, &Departure { forward, egress: engine.snapshot().egress(forward.egress) });
         }

@@ -9,7 +9,7 @@ use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_m
 use fairlead::engine::{Engine, Path, Steering, Verdict};
 use fairlead::time::{Duration, Instant};
 use fairlead::wire::toeplitz::RssKeys;
-use fairlead::wire::{Packet, Rewrite, Tuple, checksum};
+use fairlead::wire::{Packet, Rewrite, Tuple, checksum, sip};
 use std::hint::black_box;
 use support::{Frames, Traffic, intent};
 
@@ -23,7 +23,7 @@ fn engine(traffic: Traffic) -> Engine {
         for (port, frame) in traffic.opening(at).into_iter().chain([(traffic.port(), traffic.frame(at))]) {
             let headers = Packet::parse(&frame.bytes()).expect("a frame of the bench");
             let classified = engine.classify(&headers, port);
-            engine.decide(&headers, classified, Instant::from_millis(1));
+            engine.decide(&headers, classified, sip::Facts::Other, Instant::from_millis(1));
         }
     }
     engine
@@ -71,7 +71,7 @@ fn decide_and_steer(c: &mut Criterion) {
                 at = (at + 1) & (PEERS - 1);
                 now += Duration::from_nanos(100);
                 let classified = engine.classify(&headers[at], traffic.port());
-                matches!(engine.decide(&headers[at], classified, now), Verdict::Forward(_))
+                matches!(engine.decide(&headers[at], classified, sip::Facts::Other, now), Verdict::Forward(_))
             });
         });
         group.finish();

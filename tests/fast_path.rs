@@ -12,6 +12,7 @@ use fairlead::policy::health::State;
 use fairlead::policy::intent::Intent;
 use fairlead::time::{Duration, Instant};
 use fairlead::wire::build::Build;
+use fairlead::wire::sip;
 use fairlead::wire::tcp::Flags;
 use fairlead::wire::{self, Endpoint, Mac};
 use std::collections::BTreeMap;
@@ -146,7 +147,7 @@ impl Twins {
         let (port, bytes) = (self.lab.port(far), self.lab.arriving(far, &packet.build()));
         let headers = wire::Packet::parse(&bytes).unwrap();
         let classified = self.slow.classify(&headers, port);
-        let slow = self.slow.decide(&headers, classified, self.now);
+        let slow = self.slow.decide(&headers, classified, sip::Facts::Other, self.now);
         let mut lookup = Lookup::NOTHING;
         self.quick.look_up(&headers, &mut lookup);
         self.quick.prefetch_entry(&mut lookup);
@@ -159,7 +160,7 @@ impl Twins {
         }
         let verdict = match by_flow.or(kept) {
             Some(forward) => Verdict::Forward(forward),
-            None => self.quick.decide(&headers, self.quick.classify(&headers, port), self.now),
+            None => self.quick.decide(&headers, self.quick.classify(&headers, port), sip::Facts::Other, self.now),
         };
         assert_eq!(verdict, slow, "{packet:?}");
         self.compare();

@@ -1,19 +1,24 @@
-//! Reply affinity: which member last spoke to somebody outside.
+//! Reply affinity: answers go to the member that asked, whichever is active.
 //!
-//! Owns the questions to the speakers' table, and what is noted there. The active member needs no entry; another one that
-//! speaks first is answered by whomever it spoke to, for a while.
+//! Owns the questions to the speakers' table, and what is noted there. While that is empty, nobody but the active member has
+//! asked anybody anything. Else the answer to a SIP request goes to the address that its topmost Via names, or, as both members
+//! may write the virtual address there, to whoever used its branch (RFC 3261 8.1.1.7); all else is the active member's.
 
 use super::events::EngineEvent;
 use super::walk::Walk;
-use crate::flow::{Peer, Speaker};
+use crate::flow::{MemberRef, Peer, Speaker};
 use crate::policy::Life;
+use crate::policy::health::State;
 use crate::policy::intent::{MemberId, PoolId};
-use crate::policy::snapshot::PoolView;
+use crate::policy::snapshot::{AddressClass, PoolView};
 use crate::time::Duration;
 use crate::wire::Endpoint;
+use crate::wire::sip::{self, Branch};
+use std::net::Ipv4Addr;
 
 /// A claim ends when the last transaction that the member's datagram can have begun is over (64·T1, RFC 3261 17). What
-/// the remote sends does not prolong it: a standby that spoke once would keep the peer for ever.
+/// the remote sends does not prolong it: a standby that spoke once would keep the peer for ever. As long a branch that gave way
+/// may yet be answered.
 const CLAIM_AGE: Duration = Duration::from_secs(32);
 
 /// Somebody outside, as one that talks to this pool.
@@ -22,33 +27,103 @@ pub(super) fn peer_of(pool: &PoolView, remote: Endpoint) -> Peer {
 }
 
 impl Walk<'_> {
-    /// The member that a datagram from `remote` goes to: the one that last spoke to it under the pool's present
-    /// generation, else the active one.
+    /// The member that a datagram from `remote` goes to.
+    #[inline]
     pub(super) fn member_for(&mut self, pool: PoolId, remote: Endpoint) -> Option<MemberId> {
-        let claimed = self.claimant(pool, remote);
-        if claimed.is_some() {
+        let receiver = self.receiver(pool, remote);
+        if receiver != self.snapshot.pool(pool).active {
             self.count_event(EngineEvent::SpeakerAnswered);
         }
-        claimed.or(self.snapshot.pool(pool).active)
+        receiver
     }
 
-    /// The member that last spoke to `remote` though another is active, if that still counts.
-    pub(super) fn claimant(&self, pool: PoolId, remote: Endpoint) -> Option<MemberId> {
-        if self.state.speakers.is_empty() {
-            return None;
+    /// As [`Walk::member_for`], uncounted.
+    #[inline]
+    pub(super) fn receiver(&self, pool: PoolId, remote: Endpoint) -> Option<MemberId> {
+        match self.state.speakers.is_empty() {
+            true => self.snapshot.pool(pool).active,
+            false => self.receiver_among_speakers(pool, remote),
         }
+    }
+
+    /// An answer goes to who asked; anything else to the active member, while that is down to the one that spoke last.
+    #[cold]
+    fn receiver_among_speakers(&self, pool: PoolId, remote: Endpoint) -> Option<MemberId> {
+        let active = self.snapshot.pool(pool).active;
+        let asker = match self.sip {
+            sip::Facts::Answer { sent_by, branch } => self.asker(pool, remote, sent_by, branch),
+            _ => None,
+        };
+        let living = || active.filter(|active| self.is_reachable(*active, None));
+        asker.or_else(living).or_else(|| self.claimant(pool, remote)).or(active)
+    }
+
+    /// Who sent the request that is answered, if it can be told and is there: whoever wrote its own address into the topmost Via,
+    /// else the standby that used the branch. Where so many standbys' requests came that the row has forgotten some, it was
+    /// rather the one that spoke last than the active member.
+    fn asker(
+        &self,
+        pool: PoolId,
+        remote: Endpoint,
+        sent_by: Option<Ipv4Addr>,
+        branch: Option<Branch>,
+    ) -> Option<MemberId> {
+        let speaker = self.state.speakers.find(&peer_of(self.snapshot.pool(pool), remote));
+        let reachable = |member: &MemberId| self.is_reachable(*member, speaker);
+        if let Some(AddressClass::Member(member, _)) = sent_by.map(|address| self.snapshot.class(address))
+            && self.snapshot.member(member).pool == pool
+        {
+            return Some(member).filter(reachable);
+        }
+        let speaker = speaker?;
+        match branch.and_then(|branch| speaker.asker(branch)) {
+            Some(asker) => self.present(asker, pool).filter(reachable),
+            None if speaker.forgot.is_some_and(|at| self.now.since(at) <= CLAIM_AGE) => {
+                self.current_claim(pool, speaker)
+            }
+            None => None,
+        }
+    }
+
+    /// The member is neither taken away nor down. One that spoke to the remote although it was known to be down is reached: a
+    /// standby's closed port, or a server that was promoted a moment ago.
+    fn is_reachable(&self, member: MemberId, speaker: Option<&Speaker>) -> bool {
+        let view = self.snapshot.member(member);
+        match view.state {
+            State::Offline => false,
+            State::Down if view.gone => false,
+            State::Down => speaker.is_some_and(|it| it.has_spoken_while_down(self.reference(member))),
+            _ => true,
+        }
+    }
+
+    /// The member, if it is still there and of this pool.
+    fn present(&self, member: MemberRef, pool: PoolId) -> Option<MemberId> {
+        let view = self.snapshot.members.find(usize::from(member.id), Life(member.since))?;
+        (view.pool == pool).then_some(MemberId(member.id))
+    }
+
+    /// The member that last spoke to `remote`, the active one if no other may claim that.
+    pub(super) fn spoke_last(&self, pool: PoolId, remote: Endpoint) -> Option<MemberId> {
+        let view = self.snapshot.pool(pool);
+        let speaker = self.state.speakers.find(&peer_of(view, remote)).filter(|speaker| !speaker.superseded);
+        speaker.and_then(|speaker| self.current_claim(pool, speaker)).or(view.active)
+    }
+
+    /// The member other than the active one that last spoke to `remote`, if that still counts.
+    fn claimant(&self, pool: PoolId, remote: Endpoint) -> Option<MemberId> {
         let speaker = self.state.speakers.find(&peer_of(self.snapshot.pool(pool), remote))?;
         self.current_claim(pool, speaker)
     }
 
     /// The member behind a speaker's claim, if the claim still counts.
     fn current_claim(&self, pool: PoolId, speaker: &Speaker) -> Option<MemberId> {
-        let view = self.snapshot.members.find(usize::from(speaker.member.id), Life(speaker.member.since))?;
+        let member = self.present(speaker.member, pool)?;
         let current = speaker.generation == self.snapshot.pool(pool).generation.0;
         if !current || self.now.since(speaker.claimed) > CLAIM_AGE {
             return None;
         }
-        (view.pool == pool && view.may_claim).then_some(MemberId(speaker.member.id))
+        Some(member).filter(|member| self.snapshot.member(*member).may_claim)
     }
 
     /// Somebody talks to the virtual address. That is the rule and needs no note, except for one in the exclusion
@@ -79,23 +154,32 @@ impl Walk<'_> {
         }
     }
 
-    /// Who spoke last to `remote`. The active member needs no entry; another one makes a claim, if it may.
+    /// Who speaks to `remote`. The active member needs no entry; another one makes a claim, if it may, and what it asks is
+    /// remembered.
     #[inline]
     pub(super) fn note_speaker(&mut self, sender: MemberId, remote: Endpoint) {
         let pool = self.pool_of(sender);
         if pool.active != Some(sender) {
             self.note_standby(pool, sender, remote);
         } else if !self.state.speakers.is_empty() {
-            self.state.speakers.release(&peer_of(pool, remote));
+            self.state.speakers.note_active(&peer_of(pool, remote));
         }
     }
 
     #[cold]
     fn note_standby(&mut self, pool: &PoolView, sender: MemberId, remote: Endpoint) {
         self.count_event(EngineEvent::StandbySpoke);
-        if self.snapshot.member(sender).may_claim {
-            let speaker = self.reference(sender);
-            self.state.speakers.claim(peer_of(pool, remote), speaker, pool.generation.0, self.now);
+        let (peer, speaker) = (peer_of(pool, remote), self.reference(sender));
+        // Whoever has just lost its role claims nothing, but may ask: the answer is known by its branch.
+        let view = self.snapshot.member(sender);
+        let while_down = view.state == State::Down;
+        if let sip::Facts::Request { branch: Some(branch) } = self.sip
+            && view.state != State::Offline
+        {
+            self.state.speakers.note_request(peer, speaker, while_down, branch, self.now);
+        }
+        if view.may_claim {
+            self.state.speakers.claim(peer, speaker, while_down, pool.generation.0, self.now);
             self.hint_at(sender);
         }
     }

@@ -15,15 +15,32 @@ use crate::policy::snapshot::AddressClass;
 use crate::time::Instant;
 use crate::wire::arp::{Arp, Operation};
 use crate::wire::reply::Reply;
+use crate::wire::sip;
 use crate::wire::{Kind, Mac, Packet, Rewrite};
 use std::net::Ipv4Addr;
 
 impl Engine {
-    /// The verdict on a packet; `classified` is what [`Engine::classify`] said of it, of the present snapshot.
-    pub fn decide(&mut self, packet: &Packet, classified: Classified, now: Instant) -> Verdict {
+    /// The verdict on a packet; `classified` is what [`Engine::classify`] said of it, of the present snapshot, and `sip` what it
+    /// says of itself, if [`Engine::needs_sip`].
+    pub fn decide(&mut self, packet: &Packet, classified: Classified, sip: sip::Facts, now: Instant) -> Verdict {
         match self.decide_at_once(packet, classified, now) {
             Some(departure) => Verdict::Forward(departure.forward),
-            None => self.decide_in_full(packet, classified, now),
+            None => self.decide_in_full(packet, classified, sip, now),
+        }
+    }
+
+    /// Who gets the packet, or its answer, depends on what it says of itself: while a member that is not active has spoken, or
+    /// when one does.
+    pub fn needs_sip(&self, packet: &Packet, classified: Classified) -> bool {
+        let has_spoken = !self.state.speakers.is_empty();
+        match classified.path {
+            Path::ServiceIn(_) => has_spoken,
+            Path::ServiceOut(at) => !self.snapshot.datagrams_out(at).is_active,
+            Path::Hairpin { sender, .. } if matches!(packet.kind, Kind::Udp) => {
+                let pool = self.snapshot.member(sender).pool;
+                has_spoken || self.snapshot.pool(pool).active != Some(sender)
+            }
+            _ => false,
         }
     }
 
@@ -36,12 +53,18 @@ impl Engine {
         classified: Classified,
         now: Instant,
     ) -> Option<Departure<'a>> {
-        Walk { snapshot: &self.snapshot, state: &mut self.state, packet, classified, now }.at_once()
+        Walk::new(self, packet, classified, sip::Facts::Other, now).at_once()
     }
 
     /// The verdict on a packet that is not forwarded at once.
-    pub fn decide_in_full(&mut self, packet: &Packet, classified: Classified, now: Instant) -> Verdict {
-        Walk { snapshot: &self.snapshot, state: &mut self.state, packet, classified, now }.verdict()
+    pub fn decide_in_full(
+        &mut self,
+        packet: &Packet,
+        classified: Classified,
+        sip: sip::Facts,
+        now: Instant,
+    ) -> Verdict {
+        Walk::new(self, packet, classified, sip, now).verdict()
     }
 
     /// The verdict on a packet on which it was [`Verdict::Defer`] six seconds ago.
@@ -49,11 +72,22 @@ impl Engine {
         if classified.path == Path::Invalid(DropReason::UnknownInterface) {
             return Verdict::Drop(DropReason::UnknownInterface);
         }
-        Walk { snapshot: &self.snapshot, state: &mut self.state, packet, classified, now }.deferred()
+        Walk::new(self, packet, classified, sip::Facts::Other, now).deferred()
     }
 }
 
 impl<'a> Walk<'a> {
+    #[inline(always)]
+    fn new(
+        engine: &'a mut Engine,
+        packet: &'a Packet,
+        classified: Classified,
+        sip: sip::Facts,
+        now: Instant,
+    ) -> Walk<'a> {
+        Walk { snapshot: &engine.snapshot, state: &mut engine.state, packet, classified, sip, now }
+    }
+
     /// See [`Engine::decide_at_once`].
     #[inline(always)]
     fn at_once(mut self) -> Option<Departure<'a>> {

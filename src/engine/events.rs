@@ -13,7 +13,7 @@ ways! {
         UnmatchedFromMember = "unmatched_from_member": "A member's packet that opens no flow and matches none was routed untranslated.",
         LoosePickup = "loose_pickup": "A TCP connection was picked up in mid-stream.",
         StandbySpoke = "standby_spoke": "A member that is not active sent a datagram from a service port.",
-        SpeakerAnswered = "speaker_answered": "A datagram went to the member that last spoke to the client, not to the active one.",
+        SpeakerAnswered = "speaker_answered": "A SIP answer went to the member that asked, or a datagram to the one that spoke last while the active one was down.",
         FlowTableFullRouted = "flow_table_full_routed": "The flow table was full, so direct access to a member was routed without a flow entry.",
         Fragmented = "fragmented": "A datagram was cut into fragments for the MTU of the interface it left by.",
         Reassembled = "reassembled": "All fragments of a datagram had arrived and were processed as one.",

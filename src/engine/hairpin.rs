@@ -33,7 +33,7 @@ impl Walk<'_> {
         }
         if let Some((id, side)) = self.flow_of(&tuple) {
             if !self.hairpin_reopens(service, id, side) {
-                self.count_speaker_answer(service, id, tuple.protocol);
+                self.count_speaker_answer(service, id);
                 return self.on_flow(id, side, tuple);
             }
             // While nobody can take it, the old one is not forgotten: its member may still speak.
@@ -161,18 +161,15 @@ impl Walk<'_> {
 
     /// Who would take what the flow's packet begins.
     fn hairpin_receiver(&self, service: &ServiceView, id: FlowId) -> Option<MemberId> {
-        let active = self.snapshot.pool(service.pool).active;
-        let flow = self.state.flows.at(id).filter(|flow| flow.protocol() == Protocol::Udp);
-        flow.and_then(|flow| self.claimant(service.pool, flow.translated(Direction::Original).src)).or(active)
+        match self.state.flows.at(id).filter(|flow| flow.protocol() == Protocol::Udp) {
+            Some(flow) => self.receiver(service.pool, flow.translated(Direction::Original).src),
+            None => self.snapshot.pool(service.pool).active,
+        }
     }
 
-    /// A datagram of the flow goes to whoever spoke last instead of the active member.
-    fn count_speaker_answer(&mut self, service: &ServiceView, id: FlowId, protocol: Protocol) {
-        let source = self.state.flows.at(id).map(|flow| flow.translated(Direction::Original).src);
-        if protocol == Protocol::Udp
-            && let Some(source) = source
-            && self.claimant(service.pool, source).is_some()
-        {
+    /// A datagram of the flow goes to whoever asked instead of the active member.
+    fn count_speaker_answer(&mut self, service: &ServiceView, id: FlowId) {
+        if self.hairpin_receiver(service, id) != self.snapshot.pool(service.pool).active {
             self.count_event(EngineEvent::SpeakerAnswered);
         }
     }

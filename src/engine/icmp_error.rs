@@ -48,7 +48,7 @@ impl Walk<'_> {
             && quoted.protocol == Protocol::Udp
             && let Some(service) = self.snapshot.server(at).service(quoted.protocol, quoted.src.port)
         {
-            let member = self.member_for(service.pool, original.dst)?;
+            let member = self.spoke_last(service.pool, original.dst)?;
             original.src = Endpoint::new(self.snapshot.member(member).address, quoted.src.port);
         }
         (original != quoted).then_some(original)

@@ -13,6 +13,7 @@ use crate::policy::snapshot::{AddressClass, PoolView};
 use crate::policy::{InterfaceView, Snapshot};
 use crate::time::Instant;
 use crate::wire::reply::{IcmpError, Reply};
+use crate::wire::sip;
 use crate::wire::{Kind, Packet, Tuple};
 use std::net::Ipv4Addr;
 
@@ -22,6 +23,8 @@ pub(super) struct Walk<'a> {
     pub(super) state: &'a mut State,
     pub(super) packet: &'a Packet,
     pub(super) classified: Classified,
+    /// What a datagram says of itself, where [`super::Engine::needs_sip`] said that it matters.
+    pub(super) sip: sip::Facts,
     pub(super) now: Instant,
 }
 

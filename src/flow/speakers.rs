@@ -1,4 +1,4 @@
-//! Which member last spoke to a remote endpoint, where that matters.
+//! Which members other than the active one speak to a remote endpoint, and what they have asked it.
 //!
 //! Owns one worker's small table of exceptions. Normally it is empty: replies go to the active member. An entry is made
 //! when a member that is not active sends (its answers must reach it), or when replies to a remote must not be translated
@@ -10,11 +10,15 @@ use super::entry::NO_MEMBER;
 use super::key::{HashKey, Index, KeyAddress};
 use super::list::{Linked, Links, List};
 use crate::time::{Duration, Instant};
+use crate::wire::sip::Branch;
 use crate::wire::{Endpoint, Protocol, Tuple};
 use std::net::Ipv4Addr;
 
 /// Members of one pool that one remote endpoint visits at once, at most; the one visited longest ago gives way.
 const VISITS: usize = 4;
+
+/// Requests to one remote endpoint whose senders are known, at most; the one sent longest ago gives way.
+const ASKED: usize = 8;
 
 /// A remote endpoint, and the virtual address by which it knows the pair it talks to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -42,6 +46,19 @@ impl MemberRef {
     pub const NONE: MemberRef = MemberRef { id: NO_MEMBER, since: 0 };
 }
 
+/// A request that a member sent though another was active.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Asked {
+    /// Which one; none in a place that is free.
+    branch: Option<Branch>,
+    member: MemberRef,
+    while_down: bool,
+}
+
+impl Asked {
+    const NOTHING: Asked = Asked { branch: None, member: MemberRef::NONE, while_down: false };
+}
+
 /// What is known of a remote endpoint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Speaker {
@@ -49,6 +66,8 @@ pub struct Speaker {
     pub member: MemberRef,
     /// The caller's count of that member's lives when it did.
     pub generation: u32,
+    /// It was known to be down when it did: a standby whose port is closed.
+    pub while_down: bool,
     /// The remote is answered untranslated by rule and has sent to a virtual server.
     pub called: bool,
     /// The members it has sent to by their physical addresses since it last sent to a virtual server, the latest first;
@@ -56,6 +75,12 @@ pub struct Speaker {
     pub visited: [MemberRef; VISITS],
     /// When the member last spoke. What the remote sends does not renew it.
     pub claimed: Instant,
+    /// The active member has spoken to the remote since.
+    pub superseded: bool,
+    /// The requests that members sent to it though another was active, the latest first; a repetition takes no second place.
+    asked: [Asked; ASKED],
+    /// When one of them last gave way to a newer one.
+    pub forgot: Option<Instant>,
     /// When the entry was last made or renewed.
     pub last_seen: Instant,
 }
@@ -64,9 +89,13 @@ impl Speaker {
     const NOTHING: Speaker = Speaker {
         member: MemberRef::NONE,
         generation: 0,
+        while_down: false,
         called: false,
         visited: [MemberRef::NONE; VISITS],
         claimed: Instant::ZERO,
+        superseded: false,
+        asked: [Asked::NOTHING; ASKED],
+        forgot: None,
         last_seen: Instant::ZERO,
     };
 
@@ -76,8 +105,20 @@ impl Speaker {
         self.visited.contains(&member)
     }
 
+    /// Who sent the request with this branch, if it was not the active member and the request is remembered.
+    pub fn asker(&self, branch: Branch) -> Option<MemberRef> {
+        self.asked.iter().find(|asked| asked.branch == Some(branch)).map(|asked| asked.member)
+    }
+
+    /// The member has spoken to the remote though it was known to be down: that it is says nothing about whether it hears.
+    pub fn has_spoken_while_down(&self, member: MemberRef) -> bool {
+        let claims = self.member == member && self.while_down;
+        claims || self.asked.iter().any(|asked| asked.member == member && asked.while_down)
+    }
+
     fn says_nothing(&self) -> bool {
-        self.member == MemberRef::NONE && !self.called && self.visited[0] == MemberRef::NONE
+        let says_who = self.member != MemberRef::NONE || self.asked[0] != Asked::NOTHING;
+        !says_who && !self.called && self.visited[0] == MemberRef::NONE
     }
 }
 
@@ -142,19 +183,30 @@ impl<A: KeyAddress> Speakers<A> {
         self.place(peer).map(|at| &self.slots[at as usize].speaker)
     }
 
-    /// A member that is not active has sent to this remote.
-    pub fn claim(&mut self, peer: Peer<A>, member: MemberRef, generation: u32, now: Instant) {
+    /// A member that is not active has sent to this remote, perhaps while it was known to be down.
+    pub fn claim(&mut self, peer: Peer<A>, member: MemberRef, while_down: bool, generation: u32, now: Instant) {
         let speaker = self.renew(peer, now);
-        speaker.member = member;
+        (speaker.member, speaker.while_down) = (member, while_down);
         speaker.generation = generation;
-        speaker.claimed = now;
+        (speaker.claimed, speaker.superseded) = (now, false);
     }
 
-    /// No member speaks to this remote any more. What the remote addressed is kept.
-    pub fn release(&mut self, peer: &Peer<A>) {
+    /// A member that is not active has sent a request with this branch to this remote, perhaps again.
+    pub fn note_request(&mut self, peer: Peer<A>, member: MemberRef, while_down: bool, branch: Branch, now: Instant) {
+        let speaker = self.renew(peer, now);
+        let asked = &mut speaker.asked;
+        let known = asked.iter().position(|asked| asked.branch == Some(branch));
+        if known.is_none() && asked[ASKED - 1] != Asked::NOTHING {
+            speaker.forgot = Some(now);
+        }
+        asked[..=known.unwrap_or(ASKED - 1)].rotate_right(1);
+        asked[0] = Asked { branch: Some(branch), member, while_down };
+    }
+
+    /// The active member has sent to this remote. What others have asked it is still to be answered to them.
+    pub fn note_active(&mut self, peer: &Peer<A>) {
         let Some(at) = self.place(peer) else { return };
-        self.slots[at as usize].speaker.member = MemberRef::NONE;
-        self.remove_if_empty(at);
+        self.slots[at as usize].speaker.superseded = true;
     }
 
     /// A remote that is normally answered untranslated has sent to a virtual server: here the rule does need an entry.

@@ -157,7 +157,8 @@ impl<P: Port> Pipeline<P> {
 
     #[inline(never)]
     fn decide_in_full(&mut self, frame: P::Frame, packet: &Packet, classified: Classified, port: PortId, now: Instant) {
-        let verdict = self.engine.decide_in_full(packet, classified, now);
+        let sip = self.sip(&frame, packet, classified);
+        let verdict = self.engine.decide_in_full(packet, classified, sip, now);
         self.process(Received { frames: Frames::One(frame), port, at: now }, packet, verdict, now);
     }
 }

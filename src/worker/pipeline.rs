@@ -7,14 +7,14 @@ use super::execute::{Executor, reason};
 use super::frames::{Frames, Received};
 use super::hand_off::HandOff;
 use super::held::{Held, Queued};
-use crate::engine::{DropReason, Engine, EngineEvent, Verdict};
+use crate::engine::{Classified, DropReason, Engine, EngineEvent, Verdict};
 use crate::flow::SnatPorts;
 use crate::io::{Frame, Port};
 use crate::policy::Snapshot;
 use crate::policy::adjacency::NextHop;
 use crate::policy::intent::PortId;
 use crate::time::Instant;
-use crate::wire::{Kind, Packet};
+use crate::wire::{Kind, Packet, sip, udp};
 use std::sync::Arc;
 
 /// Deferred SYNs finished in one turn, at most.
@@ -45,7 +45,7 @@ impl<P: Port> Pipeline<P> {
     pub(super) fn decide_waiting(&mut self, now: Instant) {
         for Queued { datagram, .. } in self.held.neighbours.take_all() {
             let Some(packet) = self.read(&datagram.frames) else { continue };
-            match self.engine.decide(&packet, self.engine.classify(&packet, datagram.port), now) {
+            match self.verdict(&datagram, &packet, now) {
                 Verdict::Hold(hop) => {
                     self.held.neighbours.hold_again(hop, datagram);
                     self.request_neighbour(hop, self.engine.snapshot().is_kept(hop), now);
@@ -83,8 +83,24 @@ impl<P: Port> Pipeline<P> {
     }
 
     fn decide_whole(&mut self, datagram: Received<P::Frame>, packet: &Packet, now: Instant) {
-        let verdict = self.engine.decide(packet, self.engine.classify(packet, datagram.port), now);
+        let verdict = self.verdict(&datagram, packet, now);
         self.process(datagram, packet, verdict, now);
+    }
+
+    fn verdict(&mut self, datagram: &Received<P::Frame>, packet: &Packet, now: Instant) -> Verdict {
+        let classified = self.engine.classify(packet, datagram.port);
+        let sip = self.sip(datagram.frames.first(), packet, classified);
+        self.engine.decide(packet, classified, sip, now)
+    }
+
+    /// What a datagram says of itself, where that matters; of one in fragments the first is enough.
+    pub(super) fn sip(&self, first: &P::Frame, packet: &Packet, classified: Classified) -> sip::Facts {
+        if !self.engine.needs_sip(packet, classified) {
+            return sip::Facts::Other;
+        }
+        let (bytes, payload) = (first.bytes(), usize::from(packet.l4) + udp::HEADER);
+        let end = bytes.len().min(usize::from(packet.end));
+        bytes.get(payload..end).map_or(sip::Facts::Other, sip::Facts::of)
     }
 
     fn hold(&mut self, hop: NextHop, datagram: Received<P::Frame>, now: Instant) {

@@ -7,6 +7,7 @@ use fairlead::flow::{
     Direction, Flow, FlowTable, Lifetimes, MemberRef, PathKind, Peer, ReservedPorts, SnatPorts, Speakers, TimeoutClass,
 };
 use fairlead::time::{Duration, Instant};
+use fairlead::wire::sip::Branch;
 use fairlead::wire::{Endpoint, Protocol, Tuple};
 use std::net::Ipv4Addr;
 
@@ -67,9 +68,12 @@ fn ports_and_speakers_are_had_without_memory() {
             granted += usize::from(table.allocate(inside, &reserved).is_some_and(|port| table.release(port, inside)));
             let peer = Peer { remote: inside, home: address, since: 0 };
             let member = MemberRef { id: 1, since: 0 };
-            speakers.claim(peer, member, 1, second(n.into()));
+            speakers.claim(peer, member, false, 1, second(n.into()));
             speakers.note_member(peer, member, second(n.into()));
-            speakers.release(&peer);
+            speakers.note_active(&peer);
+            Branch::of(&n.to_be_bytes())
+                .into_iter()
+                .for_each(|it| speakers.note_request(peer, member, false, it, second(0)));
             speakers.note_virtual(&peer);
         }
         speakers.expire(second(20_000), Duration::from_secs(60), 1000);

@@ -1,5 +1,6 @@
 //! All rows. Whoever includes this file says before it what they run on: `Setting`.
 
+mod affinity;
 mod connections;
 mod floods;
 mod flow_queries;

@@ -23,6 +23,10 @@ struct Standing {
     visitor: Endpoint,
 }
 
+fn sip(start: &str) -> String {
+    format!("{start}\r\nVia: SIP/2.0/UDP {V};branch=z9hG4bKb\r\n\r\n")
+}
+
 impl Standing {
     fn begin(lab: &mut Lab) -> Standing {
         let standing = Standing { client: at(PHONE, 40_001), peer: at(PEER, 5060), visitor: at(VISITOR, 50_000) };
@@ -30,7 +34,7 @@ impl Standing {
         lab.connect_out(HOST_A, 41_000, standing.peer);
         let get = Build::udp(standing.visitor, at(A, 161));
         lab.forwards(ROUTER, get.clone(), HOST_A, get);
-        let said = |src| Build::udp(at(src, 5060), at(PEER, 5070));
+        let said = |src| Build::udp(at(src, 5060), at(PEER, 5070)).payload(sip("OPTIONS sip:b SIP/2.0").as_bytes());
         lab.forwards_noting(&[EngineEvent::StandbySpoke], HOST_B, said(B), ROUTER, said(V));
         standing
     }
@@ -40,7 +44,7 @@ impl Standing {
         self.translated(lab);
         let report = Build::udp(at(A, 161), self.visitor);
         lab.forwards(HOST_A, report.clone(), ROUTER, report);
-        let answer = |dst| Build::udp(at(PEER, 5070), at(dst, 5060));
+        let answer = |dst| Build::udp(at(PEER, 5070), at(dst, 5060)).payload(sip("SIP/2.0 200 OK").as_bytes());
         lab.forwards_noting(&[EngineEvent::SpeakerAnswered], ROUTER, answer(V), HOST_B, answer(B));
         let call = |dst| Build::udp(at(PHONE, 5060), at(dst, 5060));
         lab.forwards(ROUTER, call(V), HOST_A, call(A));

@@ -1,4 +1,4 @@
-//! Scenarios 17 to 21, 29 and 37: who gets a client's packets before, during and after a switchover, and what a
+//! Scenarios 17 to 19, 21, 29 and 37: who gets a client's packets before, during and after a switchover, and what a
 //! client hears when nobody does. Datagrams and opening packets; connections are in `connections.rs`.
 
 use super::*;
@@ -8,7 +8,6 @@ use fairlead::policy::intent::NoMember;
 use fairlead::time::Duration;
 use fairlead::wire::build::Build;
 use fairlead::wire::{Endpoint, Packet};
-use fairlead::worker::Event;
 use std::net::Ipv4Addr;
 
 fn lab() -> Lab {
@@ -166,33 +165,6 @@ fn s19_a_hundred_thousand_remotes_follow_at_one_instant() {
 }
 
 #[test]
-fn s20_a_standby_that_speaks_first_is_answered() {
-    let mut lab = lab();
-    let (peer, phone) = (at(PEER, 5060), at(PHONE, 5060));
-    served_by(&mut lab, peer, HOST_A);
-    lab.forwards_noting(&[EngineEvent::StandbySpoke], HOST_B, of_member(B, peer), ROUTER, of_member(V, peer));
-    let hints = lab.rig.events.iter().filter(|event| matches!(event, Event::Hint(MEMBER_B)));
-    assert_eq!(hints.count(), 1, "probes are to fire at once");
-    let answered = [EngineEvent::SpeakerAnswered];
-    lab.forwards_noting(&answered, ROUTER, request(peer, V), HOST_B, request(peer, B));
-    served_by(&mut lab, phone, HOST_A);
-    lab.forwards_noting(&answered, ROUTER, request(peer, V), HOST_B, request(peer, B));
-    served_by(&mut lab, at(PEER, 5070), HOST_A);
-    lab.rig.switch_over(Some(MEMBER_B), true);
-    served_by(&mut lab, peer, HOST_B);
-    served_by(&mut lab, phone, HOST_B);
-}
-
-#[test]
-fn s20_the_active_one_takes_its_peer_back_by_speaking() {
-    let mut lab = lab();
-    let peer = at(PEER, 5060);
-    lab.forwards_noting(&[EngineEvent::StandbySpoke], HOST_B, of_member(B, peer), ROUTER, of_member(V, peer));
-    lab.forwards(HOST_A, of_member(A, peer), ROUTER, of_member(V, peer));
-    served_by(&mut lab, peer, HOST_A);
-}
-
-#[test]
 fn s21_what_the_old_one_still_sends_passes_and_claims_nothing() {
     let mut lab = lab();
     let peer = at(PEER, 5060);
@@ -262,15 +234,13 @@ fn s82_until_the_probes_have_decided_no_member_is_rejected_either() {
 fn claim_of_a_silent_standby_ends() {
     let mut lab = Lab::new(Layout::TwoArm);
     let peer = at(PEER, 5060);
-    let of = |src| Build::udp(at(src, 5060), peer).payload(b"x");
-    let ask = |dst| Build::udp(peer, at(dst, 5060)).payload(b"y");
-    let (out, _) = lab.send(HOST_B, &of(B));
-    assert_eq!(out.len(), 1);
-    let mut to_b = 0;
-    for _ in 0..60 {
-        lab.rig.wait(Duration::from_secs(30));
-        let (out, _) = lab.send(ROUTER, &ask(V));
-        to_b += u32::from(out[0].1[5] == 12);
+    lab.forwards_noting(&[EngineEvent::StandbySpoke], HOST_B, of_member(B, peer), ROUTER, of_member(V, peer));
+    lab.rig.health.members[0].state = State::Down;
+    lab.rig.publish();
+    for _ in 0..3 {
+        lab.rig.wait(Duration::from_secs(10));
+        lab.forwards_noting(&[EngineEvent::SpeakerAnswered], ROUTER, request(peer, V), HOST_B, request(peer, B));
     }
-    assert!(to_b < 11, "{to_b} of 60 packets, one each 30 s, went to the standby that spoke once");
+    lab.rig.wait(Duration::from_secs(3));
+    served_by(&mut lab, peer, HOST_A);
 }

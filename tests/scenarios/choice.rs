@@ -94,7 +94,8 @@ fn s30_replies_to_what_the_other_one_sends_itself_are_all_it_gets() {
         bench.look();
         let (peer, phone) = (at(PEER, 5060), at(PHONE, 5060));
         bench.forwards(HOST_B, call(B, peer), ROUTER, call(V, peer));
-        bench.forwards(ROUTER, request(peer, V), HOST_B, request(peer, B));
+        bench.forwards(ROUTER, answer(peer, V), HOST_B, answer(peer, B));
+        bench.forwards(ROUTER, request(peer, V), HOST_A, request(peer, A));
         bench.forwards(ROUTER, request(phone, V), HOST_A, request(phone, A));
         Connection::outward(bench, HOST_B, 41_000, peer).open(bench).exchange(bench);
         Connection::inward(bench, at(PEER, 40_001), 5060, HOST_A).open(bench).exchange(bench);

@@ -175,7 +175,8 @@ fn s20_a_standby_that_speaks_is_answered_and_probes_fire_at_once() {
         assert!(bench.members[1].probes.len() > heard.1, "sip-b is probed at once");
         assert!(bench.members[0].probes.len() > heard.0, "and so is sip-a");
         bench.look();
-        bench.forwards(ROUTER, request(peer, V), HOST_B, request(peer, B));
+        bench.forwards(ROUTER, answer(peer, V), HOST_B, answer(peer, B));
+        bench.forwards(ROUTER, request(peer, V), HOST_A, request(peer, A));
         bench.forwards(ROUTER, request(phone, V), HOST_A, request(phone, A));
         assert_eq!(bench.active().as_deref(), Some("sip-a"));
     });
@@ -209,7 +210,7 @@ fn s20_a_standby_that_speaks_without_end_gets_its_answers_and_is_not_probed_with
         for number in 0..200 {
             let (peer, phone) = (at(PEER, 5060 + number), at(PHONE, 5060 + number));
             bench.forwards(HOST_B, call(B, peer), ROUTER, call(V, peer));
-            bench.forwards(ROUTER, request(peer, V), HOST_B, request(peer, B));
+            bench.forwards(ROUTER, answer(peer, V), HOST_B, answer(peer, B));
             bench.forwards(ROUTER, request(phone, V), HOST_A, request(phone, A));
         }
         let (heard, tenths) = (bench.members[1].probes.len(), bench.now().since(begin).as_millis() / 100);

@@ -3,7 +3,7 @@
 
 use crate::model::{Dropped, Forwarded, Model, Reply, forwarded};
 use crate::packet::{Packet, Way};
-use fairlead::engine::{DropReason, EngineEvent};
+use fairlead::engine::DropReason;
 use fairlead::wire::{Endpoint, Protocol};
 use testbench::lab::ROUTER;
 use testbench::plan::{Pair, Who, host, own, pair, vip};
@@ -46,11 +46,10 @@ impl Model {
         if (packet.protocol(), quoted.src.port) != (Protocol::Udp, 5060) {
             return nothing;
         }
-        let Some((who, spoke)) = self.receiver(pair, quoted.dst) else {
+        let Some((who, _)) = self.spoke_last(pair, quoted.dst) else {
             let none = &[DropReason::NoFlowForError, DropReason::NoActiveMember];
             return Err(Dropped::new(none, Reply::Nothing));
         };
-        let perhaps = if spoke { vec![EngineEvent::SpeakerAnswered] } else { vec![] };
-        Ok(Forwarded { perhaps, ..error_to(who, Way::new(Endpoint::new(own(who), 5060), quoted.dst)) })
+        Ok(error_to(who, Way::new(Endpoint::new(own(who), 5060), quoted.dst)))
     }
 }

@@ -87,8 +87,8 @@ pub enum Update {
 
 pub struct Model {
     pub plan: Plan,
-    /// Who spoke last to a remote without being active, since the last switchover.
-    pub claims: HashMap<(Pair, Endpoint), Who>,
+    /// Who spoke last to a remote without being active, since the last switchover, and whether the active one has since.
+    pub claims: HashMap<(Pair, Endpoint), (Who, bool)>,
     /// Excluded hosts that called the virtual address: their answers are translated.
     pub called: HashSet<(Pair, Endpoint)>,
     pub flows: Flows,
@@ -268,11 +268,18 @@ impl Model {
         })
     }
 
-    /// The member that gets a datagram of `remote` to the service of a pair, and whether it does as the speaker.
+    /// The member that gets a datagram of `remote`, which is no SIP answer, to the service of a pair, and whether it does as the
+    /// speaker.
     pub fn receiver(&self, pair: Pair, remote: Endpoint) -> Option<(Who, bool)> {
+        let speaker = self.claims.get(&(pair, remote)).map(|(who, _)| (*who, true));
+        self.plan.active[pair].map(|who| (who, false)).or(speaker)
+    }
+
+    /// The member that spoke last to `remote`, and whether it is not the active one.
+    pub fn spoke_last(&self, pair: Pair, remote: Endpoint) -> Option<(Who, bool)> {
         match self.claims.get(&(pair, remote)) {
-            Some(&who) => Some((who, true)),
-            None => self.plan.active[pair].map(|who| (who, false)),
+            Some(&(who, false)) => Some((who, true)),
+            _ => self.plan.active[pair].map(|who| (who, false)),
         }
     }
 
@@ -363,9 +370,9 @@ impl Model {
 
     fn speaks(&mut self, who: Who, remote: Endpoint) {
         if self.plan.active[pair(who)] == Some(who) {
-            self.claims.remove(&(pair(who), remote));
+            self.claims.get_mut(&(pair(who), remote)).into_iter().for_each(|(_, superseded)| *superseded = true);
         } else if self.plan.members[who].may_claim {
-            self.claims.insert((pair(who), remote), who);
+            self.claims.insert((pair(who), remote), (who, false));
         }
     }
 }

@@ -44,6 +44,20 @@ fn call(src: &str, src_port: u16, dst: &str, dst_port: u16) -> Build {
     Build::udp(at(src, src_port), at(dst, dst_port)).payload(b"INVITE")
 }
 
+/// A standby's request with the virtual address in its Via, or the answer to that.
+fn sip(start: &str, src: (&str, u16), dst: (&str, u16)) -> Build {
+    let text = format!("{start}\r\nVia: SIP/2.0/UDP 10.20.0.100;branch=z9hG4bKb\r\nCSeq: 1 OPTIONS\r\n\r\n");
+    Build::udp(at(src.0, src.1), at(dst.0, dst.1)).payload(text.as_bytes())
+}
+
+fn ask(src: &str, dst: &str, dst_port: u16) -> Build {
+    sip("OPTIONS sip:b SIP/2.0", (src, 5060), (dst, dst_port))
+}
+
+fn answer(src: &str, dst: &str) -> Build {
+    sip("SIP/2.0 200 OK", (src, 5060), (dst, 5060))
+}
+
 #[test]
 fn an_excluded_host_that_called_one_pair_sees_the_members_of_the_other() {
     let mut two = Two::new();
@@ -55,10 +69,10 @@ fn an_excluded_host_that_called_one_pair_sees_the_members_of_the_other() {
 fn both_speak_to_one_gateway(second: usize, events: &[EngineEvent]) {
     let mut two = Two::new();
     let other = if second == 2 { C } else { D };
-    two.lab.forwards_noting(SPOKE, HOST_B, call(B, 5060, PEER, 5060), ROUTER, call(V, 5060, PEER, 5060));
-    two.lab.forwards_noting(ANSWERED, ROUTER, call(PEER, 5060, V, 5060), HOST_B, call(PEER, 5060, B, 5060));
+    two.lab.forwards_noting(SPOKE, HOST_B, ask(B, PEER, 5060), ROUTER, ask(V, PEER, 5060));
+    two.lab.forwards_noting(ANSWERED, ROUTER, answer(PEER, V), HOST_B, answer(PEER, B));
     two.lab.forwards_noting(events, host(second), call(other, 5060, PEER, 5060), ROUTER, call(W, 5060, PEER, 5060));
-    two.lab.forwards_noting(ANSWERED, ROUTER, call(PEER, 5060, V, 5060), HOST_B, call(PEER, 5060, B, 5060));
+    two.lab.forwards_noting(ANSWERED, ROUTER, answer(PEER, V), HOST_B, answer(PEER, B));
 }
 
 #[test]
@@ -115,11 +129,27 @@ fn a_call_that_was_refused_leaves_nothing_behind() {
 }
 
 #[test]
-fn a_standby_that_answers_a_call_from_another_pair_is_the_one_that_is_called_again() {
+fn a_standby_that_asks_a_caller_from_another_pair_is_answered_and_the_active_one_is_called_again() {
     let mut two = Two::new();
-    two.lab.forwards(HOST_A, call(A, 33_000, W, 5060), host(2), call(V, 33_000, C, 5060));
-    two.lab.forwards_noting(SPOKE, host(3), call(D, 5060, V, 33_000), HOST_A, call(W, 5060, A, 33_000));
-    two.lab.forwards_noting(ANSWERED, HOST_A, call(A, 33_000, W, 5060), host(3), call(V, 33_000, D, 5060));
+    let answer = |src, dst| sip("SIP/2.0 200 OK", (src, 33_000), (dst, 5060));
+    for _ in 0..2 {
+        two.lab.forwards(HOST_A, call(A, 33_000, W, 5060), host(2), call(V, 33_000, C, 5060));
+        two.lab.forwards_noting(SPOKE, host(3), ask(D, V, 33_000), HOST_A, ask(W, A, 33_000));
+        two.lab.forwards_noting(ANSWERED, HOST_A, answer(A, W), host(3), answer(V, D));
+        two.lab.forwards_noting(ANSWERED, HOST_A, answer(A, W), host(3), answer(V, D));
+    }
+}
+
+/// Both ends are service ports.
+#[test]
+fn a_standby_that_asks_another_pair_is_answered() {
+    let mut two = Two::new();
+    let request = |src, dst| ask(src, dst, 5060);
+    for _ in 0..2 {
+        two.lab.forwards_noting(SPOKE, HOST_B, request(B, W), host(2), request(V, C));
+        two.lab.forwards_noting(ANSWERED, host(2), answer(C, V), HOST_B, answer(W, B));
+        two.lab.forwards(host(2), call(C, 5060, V, 5060), HOST_A, call(W, 5060, A, 5060));
+    }
 }
 
 /// A connection of a member's to the virtual address of a pair, `ending` as it ends; then nobody is active, and the same

@@ -102,7 +102,8 @@ impl Run {
         }
         let known = self.model.flows.find(Protocol::Udp, about.back());
         let caller = known.map(|(at, side)| self.model.flows.get(at).leaves(side).src);
-        let receiver = self.model.receiver(called, caller.unwrap_or(Endpoint::new(vip(called), 0))).map(|(who, _)| who);
+        let receiver =
+            self.model.spoke_last(called, caller.unwrap_or(Endpoint::new(vip(called), 0))).map(|(who, _)| who);
         let reached = caller.and_then(|caller| self.callees.get(&(caller, called)).copied());
         (receiver != reached).then_some("no rule: an error between members after a switchover")
     }

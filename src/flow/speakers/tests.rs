@@ -23,26 +23,55 @@ fn visits(members: &[u16]) -> [MemberRef; VISITS] {
 }
 
 #[test]
-fn a_claim_is_found_renewed_and_released() {
+fn a_claim_is_found_and_renewed_and_the_active_member_ends_no_row() {
     let mut speakers = Speakers::new(4, 1);
     assert!(speakers.is_empty() && speakers.find(&peer(1)).is_none());
-    speakers.claim(peer(1), member(7), 3, second(1));
-    speakers.claim(peer(1), member(8), 4, second(2));
+    speakers.claim(peer(1), member(7), false, 3, second(1));
+    speakers.claim(peer(1), member(8), false, 4, second(2));
     let (claimed, last_seen) = (second(2), second(2));
     let expected = Speaker { member: member(8), generation: 4, claimed, last_seen, ..Speaker::NOTHING };
     assert_eq!(speakers.find(&peer(1)), Some(&expected));
     assert_eq!((speakers.len(), speakers.find(&peer(2))), (1, None));
-    speakers.release(&peer(1));
-    assert!(speakers.is_empty());
+    speakers.note_active(&peer(1));
+    speakers.note_active(&peer(2));
+    assert_eq!(speakers.find(&peer(1)), Some(&Speaker { superseded: true, ..expected }));
+    speakers.claim(peer(1), member(8), false, 4, second(2));
+    assert_eq!((speakers.len(), speakers.find(&peer(1))), (1, Some(&expected)));
+}
+
+fn branch(number: u8) -> Branch {
+    Branch::of(&[number]).unwrap()
+}
+
+#[test]
+fn eight_requests_are_remembered_and_a_repetition_takes_one_place() {
+    let mut speakers = Speakers::new(4, 1);
+    for at in [1, 2, 1, 3, 4, 5, 6, 7, 8, 8, 1] {
+        speakers.note_request(peer(1), member(at.into()), false, branch(at), second(at.into()));
+    }
+    let asker = |speakers: &Speakers, at: u8| speakers.find(&peer(1)).unwrap().asker(branch(at)).map(|it| it.id);
+    let all = |speakers: &Speakers| (1..=9).filter_map(|at| asker(speakers, at)).collect::<Vec<_>>();
+    assert_eq!((all(&speakers), speakers.find(&peer(1)).unwrap().forgot), ((1..=8).collect(), None));
+    speakers.note_request(peer(1), member(9), true, branch(9), second(20));
+    let expected = [1, 3, 4, 5, 6, 7, 8, 9].to_vec();
+    assert_eq!((all(&speakers), speakers.find(&peer(1)).unwrap().forgot), (expected, Some(second(20))));
+    let while_down = |speakers: &Speakers, id| speakers.find(&peer(1)).unwrap().has_spoken_while_down(member(id));
+    assert_eq!((while_down(&speakers, 9), while_down(&speakers, 1)), (true, false));
+    speakers.claim(peer(1), member(1), true, 1, second(20));
+    assert!(while_down(&speakers, 1));
+    speakers.note_request(peer(1), member(5), false, branch(9), second(21));
+    assert_eq!((asker(&speakers, 9), speakers.find(&peer(1)).unwrap().forgot), (Some(5), Some(second(20))));
+    speakers.note_virtual(&peer(1));
+    assert_eq!(asker(&speakers, 9), Some(5), "who asked is answered, whomever the remote calls");
 }
 
 #[test]
 fn pairs_do_not_see_each_others_entries() {
     let mut speakers = Speakers::new(4, 1);
     let other = Peer { home: Ipv4Addr::new(10, 20, 0, 200), ..peer(1) };
-    speakers.claim(peer(1), member(7), 3, second(1));
+    speakers.claim(peer(1), member(7), false, 3, second(1));
     speakers.note_excluded_caller(other, second(1));
-    speakers.release(&other);
+    speakers.note_active(&other);
     assert_eq!(speakers.find(&peer(1)).map(|it| (it.member, it.called)), Some((member(7), false)));
     assert_eq!(speakers.find(&other).map(|it| (it.member, it.called)), Some((MemberRef::NONE, true)));
 }
@@ -56,7 +85,7 @@ fn traffic_to_a_virtual_server_makes_no_entry() {
     assert!(speakers.find(&peer(1)).is_some_and(|it| it.has_visited(member(5)) && !it.has_visited(member(6))));
     speakers.note_virtual(&peer(1));
     assert!(speakers.is_empty(), "it said nothing but the opposite");
-    speakers.claim(peer(1), member(7), 1, second(3));
+    speakers.claim(peer(1), member(7), false, 1, second(3));
     speakers.note_virtual(&peer(1));
     assert_eq!(speakers.find(&peer(1)).map(|it| (it.member, it.called)), Some((member(7), false)));
 }
@@ -87,10 +116,10 @@ fn what_was_known_in_the_name_of_an_address_or_a_member_that_was_away_is_not_fou
 fn the_oldest_gives_way_and_the_old_expire() {
     let mut speakers = Speakers::new(3, 1);
     for host in 1..=3 {
-        speakers.claim(peer(host), member(7), 1, second(host.into()));
+        speakers.claim(peer(host), member(7), false, 1, second(host.into()));
     }
-    speakers.claim(peer(1), member(7), 1, second(4));
-    speakers.claim(peer(4), member(7), 1, second(5));
+    speakers.claim(peer(1), member(7), false, 1, second(4));
+    speakers.claim(peer(4), member(7), false, 1, second(5));
     assert!(speakers.find(&peer(2)).is_none() && speakers.len() == 3);
     assert_eq!(speakers.expire(second(8), Duration::from_secs(4), 8), 2);
     assert!(speakers.find(&peer(4)).is_some() && speakers.len() == 1);
@@ -120,7 +149,8 @@ impl Model {
         if let Some(speaker) = self.0.get_mut(key) {
             change(speaker);
         }
-        self.0.retain(|_, it| it.member != MemberRef::NONE || it.called || it.visited != visits(&[]));
+        let says_who = |it: &Speaker| it.member != MemberRef::NONE || it.asked != [Asked::NOTHING; ASKED];
+        self.0.retain(|_, it| says_who(it) || it.called || it.visited != visits(&[]));
     }
 
     fn expire(&mut self, now: Instant, age: Duration) -> usize {
@@ -133,15 +163,16 @@ impl Model {
 proptest! {
     /// Against a map, with more peers than places.
     #[test]
-    fn agrees_with_a_map(steps in prop::collection::vec((0..6_u8, 0..9_u8), 0..200), seed: u64) {
+    fn agrees_with_a_map(steps in prop::collection::vec((0..7_u8, 0..9_u8), 0..200), seed: u64) {
         let (mut speakers, mut model) = (Speakers::new(5, seed), Model::default());
         for (tick, (step, host)) in steps.into_iter().enumerate() {
             let (now, key, age) = (second(tick as u64 + 1), peer(host), Duration::from_secs(6));
             match step {
                 0 => {
-                    speakers.claim(key, member(host.into()), 9, now);
+                    speakers.claim(key, member(host.into()), false, 9, now);
                     let speaker = model.renew(key, now);
                     (speaker.member, speaker.generation, speaker.claimed) = (member(host.into()), 9, now);
+                    speaker.superseded = false;
                 }
                 1 => {
                     speakers.note_member(key, member(3), now);
@@ -157,8 +188,20 @@ proptest! {
                     model.change(&key, |speaker| speaker.visited = visits(&[]));
                 }
                 4 => {
-                    speakers.release(&key);
-                    model.change(&key, |speaker| speaker.member = MemberRef::NONE);
+                    speakers.note_active(&key);
+                    model.change(&key, |speaker| speaker.superseded = true);
+                }
+                5 => {
+                    let asked = Asked { branch: Some(branch(tick as u8 % 11)), member: member(tick as u16), while_down: tick % 2 == 0 };
+                    speakers.note_request(key, asked.member, tick % 2 == 0, branch(tick as u8 % 11), now);
+                    let speaker = model.renew(key, now);
+                    let others = speaker.asked.into_iter().filter(|one| one.branch != asked.branch);
+                    let mut all: Vec<_> = std::iter::once(asked).chain(others).collect();
+                    if all.get(ASKED).is_some_and(|last| *last != Asked::NOTHING) {
+                        speaker.forgot = Some(now);
+                    }
+                    all.resize(ASKED, Asked::NOTHING);
+                    speaker.asked.copy_from_slice(&all);
                 }
                 _ => prop_assert_eq!(speakers.expire(now, age, 1), model.expire(now, age)),
             }

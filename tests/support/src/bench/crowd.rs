@@ -22,7 +22,8 @@ impl Bench {
     pub fn member_calls(&mut self, member: usize, peer: u8) {
         let from = format!("{}:{PORT}", self.members[member].address);
         let to = format!("172.16.9.{peer}:{PORT}");
-        let request = Build::udp(from.as_str(), to.as_str()).payload(b"INVITE sip:y SIP/2.0\r\n\r\n");
+        let request = Build::udp(from.as_str(), to.as_str())
+            .payload(b"INVITE sip:y SIP/2.0\r\nVia: SIP/2.0/UDP 10.20.0.100;branch=z9hG4bKy\r\n\r\n");
         self.send([HOST_A, HOST_B][member], &request);
         self.run(Duration::from_millis(3));
     }
@@ -30,7 +31,8 @@ impl Bench {
     /// The peer answers to the virtual address.
     pub fn peer_answers(&mut self, peer: u8) {
         let from = format!("172.16.9.{peer}:{PORT}");
-        let answer = Build::udp(from.as_str(), "10.20.0.100:5060").payload(b"SIP/2.0 200 OK\r\n\r\n");
+        let answer = Build::udp(from.as_str(), "10.20.0.100:5060")
+            .payload(b"SIP/2.0 200 OK\r\nVia: SIP/2.0/UDP 10.20.0.100;branch=z9hG4bKy\r\n\r\n");
         self.send(ROUTER, &answer);
         self.run(Duration::from_millis(3));
     }

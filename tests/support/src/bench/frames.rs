@@ -40,9 +40,18 @@ pub fn request(from: Endpoint, to: &str) -> Build {
     Build::udp(from, at(to, 5060)).payload(b"OPTIONS sip:10.20.0.100 SIP/2.0\r\nMax-Forwards: 7\r\n\r\n")
 }
 
-/// A member's request over UDP from its service port.
+/// A member's request over UDP from its service port. Both members write the virtual address into Via.
 pub fn call(from: &str, to: Endpoint) -> Build {
-    Build::udp(at(from, 5060), to).payload(b"INVITE sip:b SIP/2.0\r\nMax-Forwards: 7\r\n\r\n")
+    Build::udp(at(from, 5060), to).payload(format!("INVITE sip:b SIP/2.0\r\n{}", via(to)).as_bytes())
+}
+
+/// The answer to [`call`].
+pub fn answer(from: Endpoint, to: &str) -> Build {
+    Build::udp(from, at(to, 5060)).payload(format!("SIP/2.0 200 OK\r\n{}", via(from)).as_bytes())
+}
+
+fn via(peer: Endpoint) -> String {
+    format!("Via: SIP/2.0/UDP {V};branch=z9hG4bK{}\r\nMax-Forwards: 7\r\n\r\n", peer.port)
 }
 
 impl Bench {
