@@ -129,7 +129,7 @@ def settled(appliance: Appliance) -> dict[str, int]:
 
 def imbalance(counters: dict[str, int]) -> int:
     """Frames the workers took in minus frames they disposed of: anything but zero is a frame lost or invented."""
-    ways = sum(value for name, value in counters.items() if name.startswith(("drop_", "punt_")))
+    ways = sum(value for name, value in counters.items() if name.startswith(("drop_", "ignored_", "punt_")))
     came = counters["received"] + counters["originated"] + counters["handed_in"]
     return came - (counters["transmitted"] + ways + counters["handed_off"] + counters["queued"])
 

@@ -21,7 +21,7 @@ _ICMP = 1
 
 def imbalance(counters: dict[str, int]) -> int:
     """Frames in minus frames out."""
-    went = sum(value for name, value in counters.items() if name.startswith(("drop_", "punt_")))
+    went = sum(value for name, value in counters.items() if name.startswith(("drop_", "ignored_", "punt_")))
     came = counters["received"] + counters["originated"] + counters["handed_in"]
     return came - went - counters["transmitted"] - counters["handed_off"] - counters["queued"]
 

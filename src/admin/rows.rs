@@ -57,6 +57,8 @@ pub struct WorkerRow {
     pub tx: u64,
     /// Frames dropped since the start.
     pub dropped: u64,
+    /// Background traffic of the link since the start, which is no loss.
+    pub ignored: u64,
     /// Flows in its table now.
     pub flows: u64,
 }

@@ -6,7 +6,7 @@
 use super::operator_state::Kept;
 use crate::admin::rows::{CounterRow, Wall};
 use crate::config::LogLevel;
-use crate::engine::{DropReason, EngineEvent, PuntReason};
+use crate::engine::{DropReason, EngineEvent, IgnoreReason, PuntReason};
 use crate::io::PortStats;
 use crate::policy::intent::PortId;
 use crate::time::Instant;
@@ -86,9 +86,11 @@ impl WorkerCounters {
         let counters = &self.counters;
         let totals = Total::ALL.iter().map(|t| counter("", t.name(), counters.total(*t), t.explanation()));
         let drops = DropReason::ALL.iter().map(|r| counter("drop_", r.name(), counters.drops(*r), r.explanation()));
+        let ignored =
+            IgnoreReason::ALL.iter().map(|r| counter("ignored_", r.name(), counters.ignores(*r), r.explanation()));
         let punts = PuntReason::ALL.iter().map(|r| counter("punt_", r.name(), counters.punts(*r), r.explanation()));
         let events = EngineEvent::ALL.iter().map(|r| counter("event_", r.name(), counters.events(*r), r.explanation()));
-        totals.chain(drops).chain(punts).chain(events)
+        totals.chain(drops).chain(ignored).chain(punts).chain(events)
     }
 }
 

@@ -342,6 +342,7 @@ impl Controller {
             rx: counters.received,
             tx: counters.transmitted,
             dropped: counters.dropped.sum(),
+            ignored: counters.ignored.sum(),
             flows: counters.flows,
         }
     }

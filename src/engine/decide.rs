@@ -6,7 +6,7 @@
 use super::Engine;
 use super::events::EngineEvent;
 use super::path::{Classified, Path};
-use super::verdict::{Departure, DropReason, PuntReason, Verdict};
+use super::verdict::{Departure, DropReason, IgnoreReason, PuntReason, Verdict};
 use super::walk::Walk;
 use crate::flow::key::Key;
 use crate::policy::adjacency::{Neighbour, NextHop};
@@ -115,6 +115,7 @@ impl<'a> Walk<'a> {
     fn verdict(mut self) -> Verdict {
         match self.classified.path {
             Path::Invalid(reason) => Verdict::Drop(reason),
+            Path::Background(reason) => Verdict::Ignore(reason),
             Path::Arp => self.arp(),
             path if matches!(self.packet.kind, Kind::Fragment(_)) && path.whole_only() => Verdict::Reassemble,
             Path::ServiceIn(at) => self.datagram_in(at),
@@ -166,10 +167,10 @@ impl<'a> Walk<'a> {
     /// ARP: what is known is answered at once; what teaches or disputes something goes to management (RFC 826, 5227), within the
     /// budget of its class. Who asks for us is answered in any case.
     fn arp(&mut self) -> Verdict {
-        let Kind::Arp(arp) = self.packet.kind else { return Verdict::Drop(DropReason::ArpNotForUs) };
+        let Kind::Arp(arp) = self.packet.kind else { return Verdict::Ignore(IgnoreReason::Arp) };
         let mac = self.ingress().mac;
         if arp.sender_mac == mac || arp.sender_mac.is_group() || arp.sender_mac == Mac::ZERO {
-            return Verdict::Drop(DropReason::ArpNotForUs);
+            return Verdict::Ignore(IgnoreReason::Arp);
         }
         let asks_for_us = arp.operation == Operation::Request && self.answers(arp.target);
         match self.arp_class(&arp) {
@@ -181,7 +182,7 @@ impl<'a> Walk<'a> {
             Some(reason) if asks_for_us => Verdict::Punt(reason),
             Some(reason) => self.punt(reason),
             None if asks_for_us => Verdict::Answer(Reply::Arp { mac }),
-            None => Verdict::Drop(DropReason::ArpNotForUs),
+            None => Verdict::Ignore(IgnoreReason::Arp),
         }
     }
 

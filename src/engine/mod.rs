@@ -35,4 +35,4 @@ pub use path::{Classified, Lookup, Path};
 pub use resets::ResetOrder;
 pub use state::Engine;
 pub use steer::Steering;
-pub use verdict::{Departure, DropReason, Egress, EgressId, Forward, PuntReason, Verdict};
+pub use verdict::{Departure, DropReason, Egress, EgressId, Forward, IgnoreReason, PuntReason, Verdict};

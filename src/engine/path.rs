@@ -5,13 +5,13 @@
 //! addresses names the worker. Looks into no table that packets change.
 
 use super::Engine;
-use super::verdict::DropReason;
+use super::verdict::{DropReason, IgnoreReason};
 use crate::flow::key::Key;
 use crate::flow::{SlotHint, Tag};
 use crate::policy::Snapshot;
 use crate::policy::intent::{InterfaceId, MemberId, PortId};
 use crate::policy::snapshot::{AddressClass, AddressOwners, DatagramPort};
-use crate::wire::{Kind, Packet, ipv4};
+use crate::wire::{Kind, Mac, Packet, ipv4};
 use std::net::Ipv4Addr;
 
 /// The paths through the appliance. *Outside* is whoever is neither ours, nor virtual, nor a member.
@@ -42,6 +42,8 @@ pub enum Path {
     Peer(MemberId, MemberId),
     /// From outside to outside.
     Transit,
+    /// To all hosts of a link, or some, and nothing to us.
+    Background(IgnoreReason),
     /// No honest packet is addressed so, or it is not for us.
     Invalid(DropReason),
 }
@@ -136,6 +138,7 @@ impl Path {
             | Path::ServiceOut(_)
             | Path::Inward(_)
             | Path::Transit
+            | Path::Background(_)
             | Path::Invalid(_) => [None, None],
         }
     }
@@ -220,11 +223,15 @@ impl Engine {
     /// The frame is for another MAC: ARP may be broadcast, all else is not for us.
     #[cold]
     fn classify_stray(&self, packet: &Packet, port: PortId) -> Classified {
-        let (path, interface) = match (self.snapshot.interface_of(port, packet.vlan()), packet.kind) {
-            (None, _) => (Path::Invalid(DropReason::UnknownInterface), InterfaceId(0)),
-            (Some(interface), Kind::Arp(_)) => (Path::Arp, interface),
-            (Some(interface), _) => (Path::Invalid(DropReason::NotForUs), interface),
+        let (interface, dst) = (self.snapshot.interface_of(port, packet.vlan()), packet.dst_mac());
+        let path = match (interface, packet.kind) {
+            (Some(_), Kind::Arp(_)) => Path::Arp,
+            (Some(_), _) if dst == Mac::BROADCAST => Path::Background(IgnoreReason::Broadcast),
+            (Some(_), _) if dst.is_group() => Path::Background(IgnoreReason::Multicast),
+            (Some(_), _) => Path::Invalid(DropReason::NotForUs),
+            (None, _) if dst.is_group() => Path::Background(IgnoreReason::OtherVlan),
+            (None, _) => Path::Invalid(DropReason::UnknownInterface),
         };
-        Classified { path, interface, tag: None }
+        Classified { path, interface: interface.unwrap_or(InterfaceId(0)), tag: None }
     }
 }

@@ -53,9 +53,8 @@ const fn limited(reason: PuntReason) -> DropReason {
         PuntReason::Local => DropReason::LocalLimited,
         PuntReason::Stray => DropReason::StrayLimited,
         PuntReason::ArpNeighbour => DropReason::ArpNeighbourLimited,
-        PuntReason::ArpReply => DropReason::ArpReplyLimited,
-        // Answered by the worker instead; see `Walk::arp`.
-        PuntReason::ArpRequest => DropReason::ArpNotForUs,
+        // A request is answered by the worker instead; see `Walk::arp`.
+        PuntReason::ArpReply | PuntReason::ArpRequest => DropReason::ArpReplyLimited,
         PuntReason::ArpMoved => DropReason::ArpMovedLimited,
         PuntReason::ArpConflict => DropReason::ArpConflictLimited,
     }

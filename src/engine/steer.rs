@@ -53,7 +53,7 @@ impl Steering {
             (_, Path::Outward(_) | Path::ServiceOut(_)) if packet.plain => {
                 self.hash(Endpoint::new(packet.dst(), packet.dst_port()))
             }
-            (Kind::Arp(_), _) | (_, Path::Invalid(_)) => return None,
+            (Kind::Arp(_), _) | (_, Path::Invalid(_) | Path::Background(_)) => return None,
             (Kind::IcmpError(quoted), _) => {
                 // The packet that would answer the quoted one takes the same path as the error.
                 let answer = quoted.tuple.reversed();
@@ -79,7 +79,7 @@ impl Steering {
                     public(tuple.protocol, receiver, tuple.dst, snapshot),
                 ))
             }
-            Path::Arp | Path::Local(_) | Path::Transit | Path::Invalid(_) => None,
+            Path::Arp | Path::Local(_) | Path::Transit | Path::Background(_) | Path::Invalid(_) => None,
         }
     }
 

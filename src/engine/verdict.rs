@@ -1,7 +1,7 @@
 //! What is done with a packet.
 //!
-//! Owns [`Verdict`] and every reason to be dropped ([`DropReason`]) or handed up ([`PuntReason`]). Each reason is counted by its
-//! place in the enum; names and explanations are beside the variants and nowhere else.
+//! Owns [`Verdict`] and every reason to be dropped ([`DropReason`]), ignored ([`IgnoreReason`]) or handed up ([`PuntReason`]).
+//! Each reason is counted by its place in the enum; names and explanations are beside the variants and nowhere else.
 
 use crate::policy::adjacency::NextHop;
 pub use crate::policy::adjacency::{Egress, EgressId};
@@ -40,6 +40,8 @@ pub enum Verdict {
     Punt(PuntReason),
     /// It is dropped in silence.
     Drop(DropReason),
+    /// It was never for us, and nobody misses it.
+    Ignore(IgnoreReason),
 }
 
 impl Verdict {
@@ -100,8 +102,8 @@ ways! {
     /// Why a packet was dropped. One counter each.
     DropReason {
         Truncated = "truncated": "The frame is shorter than its headers or the length they declare.",
-        NotForUs = "wrong_dst_mac": "The destination MAC is neither ours nor broadcast.",
-        UnknownEtherType = "unknown_ethertype": "The frame is neither IPv4 nor ARP.",
+        NotForUs = "wrong_dst_mac": "The destination MAC is another host's.",
+        UnknownEtherType = "unknown_ethertype": "The frame is neither IPv4 nor ARP, and to one MAC.",
         UnknownInterface = "unknown_interface": "No interface is configured for the port and VLAN tag the frame arrived with.",
         BadIpVersion = "bad_ip_version": "The IP version is not 4.",
         BadIpHeaderLength = "bad_ip_header_length": "The IP header length is below 20 bytes or beyond the datagram.",
@@ -148,12 +150,22 @@ ways! {
         ArpReplyLimited = "arp_reply_limited": "An ARP reply of another host, beyond what the management core is sent of them in a second.",
         ArpMovedLimited = "arp_moved_limited": "ARP by which a known host has another MAC, beyond what the management core is sent of that in a second.",
         ArpConflictLimited = "arp_conflict_limited": "ARP that claims an address of ours, beyond what the management core is sent of that in a second.",
-        ArpNotForUs = "arp_not_for_us": "The ARP request is for an address that is not ours.",
         NoBuffer = "no_buffer": "No buffer was available to build or change the frame.",
         TransmitFull = "transmit_full": "The NIC's transmit queue was full.",
         HandOffFull = "hand_off_full": "The ring to the worker that owns the flow was full.",
         MailboxFull = "mailbox_full": "The ring to the management core was full.",
         Stopping = "stopping": "The appliance shut down while the packet was queued.",
+    }
+}
+
+ways! {
+    /// Why a frame was ignored: what every LAN carries to all hosts, and none of which is a loss. One counter each.
+    IgnoreReason {
+        Arp = "arp": "ARP about addresses that are not ours.",
+        Broadcast = "broadcast": "IPv4 to the broadcast MAC: DHCP, NetBIOS and the like.",
+        Multicast = "multicast": "IPv4 to a multicast MAC: VRRP, HSRP, routing protocols, IGMP.",
+        LinkProtocol = "link_protocol": "Neither IPv4 nor ARP, to a group MAC: STP, LLDP, CDP, IPv6 advertisements.",
+        OtherVlan = "other_vlan": "To a group MAC, with a VLAN tag that no interface of the port has.",
     }
 }
 

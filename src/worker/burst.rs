@@ -5,7 +5,6 @@
 //! the waits for memory of a burst overlap, and the code of one pass stays in the cache for all. A flow is only in the table
 //! of the worker it belongs to: which worker decides has to be worked out only where there is no flow. Read next: `pipeline`.
 
-use super::execute::reason;
 use super::frames::{Frames, Received};
 use super::latency::Timing;
 use super::pipeline::Pipeline;
@@ -133,7 +132,7 @@ impl<P: Port> Pipeline<P> {
     fn decide(&mut self, frame: P::Frame, place: &Place, origin: Origin, now: Instant) {
         let Place { packet, lookup, port, malformed } = place;
         if let Some(malformed) = *malformed {
-            return self.out.ports.counters.dropped(reason(malformed));
+            return self.out.unreadable(&frame, malformed);
         }
         if let Some(Departure { forward, egress }) = self.engine.by_kept_route(packet, *port, lookup) {
             if origin == Origin::Nic {

@@ -4,12 +4,12 @@
 //! sum that must come out, over any worker, at the end of any turn:
 //!
 //! ```text
-//! received + originated + handed_in = transmitted + dropped + punted + handed_off + held
+//! received + originated + handed_in = transmitted + dropped + ignored + punted + handed_off + held
 //! ```
 
 use super::arrivals::{Arrivals, Arrived};
 use crate::engine::verdict::ways;
-use crate::engine::{DropReason, Engine, EngineEvent, PuntReason};
+use crate::engine::{DropReason, Engine, EngineEvent, IgnoreReason, PuntReason};
 use crate::policy::intent::PortId;
 use crossbeam::utils::CachePadded;
 use std::sync::Arc;
@@ -53,6 +53,8 @@ pub struct Counters {
     pub flows: u64,
     /// By [`DropReason`].
     pub dropped: ByReason<{ DropReason::COUNT }>,
+    /// By [`IgnoreReason`].
+    pub ignored: ByReason<{ IgnoreReason::COUNT }>,
     /// By [`PuntReason`].
     pub punted: ByReason<{ PuntReason::COUNT }>,
     /// By [`EngineEvent`].
@@ -86,6 +88,10 @@ impl Counters {
         self.dropped.0[reason as usize] += frames as u64;
     }
 
+    pub(super) fn ignored(&mut self, frames: usize, reason: IgnoreReason) {
+        self.ignored.0[reason as usize] += frames as u64;
+    }
+
     pub(super) fn punted(&mut self, frames: usize, reason: PuntReason) {
         self.punted.0[reason as usize] += frames as u64;
     }
@@ -101,6 +107,11 @@ impl Counters {
         self.dropped.0[reason as usize]
     }
 
+    /// How many frames were ignored for `reason`.
+    pub fn ignores(&self, reason: IgnoreReason) -> u64 {
+        self.ignored.0[reason as usize]
+    }
+
     /// How many frames went to management for `reason`.
     pub fn punts(&self, reason: PuntReason) -> u64 {
         self.punted.0[reason as usize]
@@ -114,13 +125,14 @@ impl Counters {
     /// Frames that came into this worker's hands less frames that left them: zero, or a frame was lost or made up.
     pub fn imbalance(&self) -> i64 {
         let came = self.received + self.originated + self.handed_in;
-        let went = self.transmitted + self.dropped.sum() + self.punted.sum() + self.handed_off + self.held;
+        let ended = self.dropped.sum() + self.ignored.sum() + self.punted.sum();
+        let went = self.transmitted + ended + self.handed_off + self.held;
         came as i64 - went as i64
     }
 
     /// How often any reason was given: while it stays the same, no counter of a reason has changed, since none goes back.
     pub(super) fn reasons(&self) -> u64 {
-        self.dropped.sum() + self.punted.sum() + self.events.sum()
+        self.dropped.sum() + self.ignored.sum() + self.punted.sum() + self.events.sum()
     }
 
     /// One of the sums.
@@ -155,12 +167,13 @@ impl<'a> std::iter::Sum<&'a Counters> for Counters {
     }
 }
 
-const CELLS: usize = Total::COUNT + DropReason::COUNT + PuntReason::COUNT + EngineEvent::COUNT;
+const CELLS: usize = Total::COUNT + DropReason::COUNT + IgnoreReason::COUNT + PuntReason::COUNT + EngineEvent::COUNT;
 
 impl Counters {
     fn cells(&self) -> [u64; CELLS] {
         let mut cells = [0; CELLS];
-        let all = self.totals().into_iter().chain(self.dropped.0).chain(self.punted.0).chain(self.events.0);
+        let frames = self.totals().into_iter().chain(self.dropped.0).chain(self.ignored.0).chain(self.punted.0);
+        let all = frames.chain(self.events.0);
         cells.iter_mut().zip(all).for_each(|(cell, value)| *cell = value);
         cells
     }
@@ -179,6 +192,7 @@ impl Counters {
             held: next(),
             flows: next(),
             dropped: ByReason(std::array::from_fn(|_| next())),
+            ignored: ByReason(std::array::from_fn(|_| next())),
             punted: ByReason(std::array::from_fn(|_| next())),
             events: ByReason(std::array::from_fn(|_| next())),
         }
@@ -270,6 +284,7 @@ mod tests {
         let mut counters = Counters { received: 7, held: 2, ..Counters::default() };
         counters.dropped(DropReason::NoRoute);
         counters.punted(1, PuntReason::ArpReply);
+        counters.ignored(3, IgnoreReason::Multicast);
         let shared = Arc::new(Shared::default());
         let mut publisher = Publisher::new(Arc::clone(&shared));
         publisher.publish(&counters, &[0, 5]);

@@ -6,7 +6,7 @@
 use super::event_queue::EventQueue;
 use super::frames::{Frames, Received};
 use super::ports::Ports;
-use crate::engine::{DropReason, Egress, Forward, PuntReason, Verdict};
+use crate::engine::{DropReason, Egress, Forward, IgnoreReason, PuntReason, Verdict};
 use crate::io::{Frame, Port};
 use crate::policy::Snapshot;
 use crate::policy::intent::PortId;
@@ -21,6 +21,16 @@ pub(super) struct Executor<P: Port> {
 }
 
 impl<P: Port> Executor<P> {
+    /// Counts a frame that cannot be read. Of what is no IPv4, nobody misses what went to a group: every LAN carries some.
+    #[cold]
+    pub fn unreadable(&mut self, frame: &P::Frame, malformed: Malformed) {
+        let is_to_group = frame.bytes().first().is_some_and(|first| first & 1 == 1);
+        match malformed {
+            Malformed::UnknownEtherType if is_to_group => self.ports.counters.ignored(1, IgnoreReason::LinkProtocol),
+            other => self.ports.counters.dropped(reason(other)),
+        }
+    }
+
     /// Does what the verdict says. A datagram that waits is not done with, and does not come here.
     pub fn execute(&mut self, datagram: Received<P::Frame>, packet: &Packet, verdict: Verdict, snapshot: &Snapshot) {
         let Received { frames, port, at } = datagram;
@@ -45,6 +55,7 @@ impl<P: Port> Executor<P> {
             (Verdict::Reject { with, reason }, all) => self.reject(&whole(all), packet, &with, reason, snapshot),
             (Verdict::Punt(reason), all) => self.punt(&whole(all), packet, reason, snapshot),
             (Verdict::Drop(reason), all) => self.ports.counters.dropped_all(all.count(), reason),
+            (Verdict::Ignore(reason), all) => self.ports.counters.ignored(all.count(), reason),
             (Verdict::Hold(_), all) => self.ports.counters.dropped_all(all.count(), DropReason::NeighbourQueueFull),
             (Verdict::Reassemble, Frames::One(_)) => self.ports.counters.dropped(DropReason::FragmentIncomplete),
             (Verdict::Defer, Frames::One(_)) => self.ports.counters.dropped(DropReason::NotListening),

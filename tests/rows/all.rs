@@ -1,6 +1,7 @@
 //! All rows. Whoever includes this file says before it what they run on: `Setting`.
 
 mod affinity;
+mod background;
 mod connections;
 mod floods;
 mod flow_queries;

@@ -54,7 +54,7 @@ fn s87_the_virtual_address_is_answered_for_where_it_lies() {
         let question = Build::arp_request(mac, sender, vip).bytes();
         let (out, moved) = lab.raw(far, &question);
         let mine = |frame: &[u8]| Link::of(frame).src;
-        assert_eq!(out.len() + moved.dropped.len(), 1, "{moved:?}");
+        assert_eq!(out.len() + moved.ignored.len(), 1, "{moved:?}");
         out.first().map(|(_, frame)| mine(frame))
     };
     let expected: [[Option<Mac>; 2]; 3] =

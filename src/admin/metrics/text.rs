@@ -246,6 +246,10 @@ fn counter(page: &mut Page, row: &CounterRow, only: Option<u16>) {
     let (help, value) = (row.explanation.as_str(), row.value);
     match row.name.split_once('_').unwrap_or_default() {
         ("drop", reason) => page.total("dropped_frames", "Frames dropped, by reason.", &by("reason", reason), value),
+        ("ignored", reason) => {
+            let help = "Background traffic of the links, which is no loss, by reason.";
+            page.total("ignored_frames", help, &by("reason", reason), value);
+        }
         ("punt", reason) => {
             page.total(
                 "punted_frames",
@@ -295,6 +299,7 @@ mod tests {
             counted("drop_no_flow", Some(0), 3),
             counted("hints", None, 7),
             counted("drop_no_route", Some(1), 4),
+            counted("ignored_arp", Some(1), 6),
             counted("event_loose_pickup", Some(1), 5),
             counted("switchover_operator", None, 2),
         ];
@@ -309,6 +314,9 @@ mod tests {
                         # HELP fairlead_hints_total What \\\\ it\\nis.\n\
                         # TYPE fairlead_hints_total counter\n\
                         fairlead_hints_total 7\n\
+                        # HELP fairlead_ignored_frames_total Background traffic of the links, which is no loss, by reason.\n\
+                        # TYPE fairlead_ignored_frames_total counter\n\
+                        fairlead_ignored_frames_total{worker=\"1\",reason=\"arp\"} 6\n\
                         # HELP fairlead_switchovers_total Changes of a pool's active member, by cause.\n\
                         # TYPE fairlead_switchovers_total counter\n\
                         fairlead_switchovers_total{cause=\"operator\"} 2\n";
@@ -317,7 +325,7 @@ mod tests {
 
     #[test]
     fn what_can_fall_is_a_gauge_in_base_units() {
-        let worker = WorkerRow { id: 0, core: 1, busy_percent: 50.0, rx: 0, tx: 0, dropped: 0, flows: 0 };
+        let worker = WorkerRow { id: 0, core: 1, busy_percent: 50.0, rx: 0, tx: 0, dropped: 0, ignored: 0, flows: 0 };
         let status = Status { workers: vec![worker], ..Status::default() };
         let counters = vec![counted("queued", None, 3), counted("snapshot_install_us", None, 1_500)];
         let text = exposition(&[Data::Status(Box::new(status)), Data::Counters(counters)]);

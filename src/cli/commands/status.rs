@@ -27,6 +27,7 @@ fn workers(rows: &[WorkerRow]) -> String {
             right("RX FRAMES", count(row.rx)),
             right("TX FRAMES", count(row.tx)),
             right("DROPPED", count(row.dropped)),
+            right("IGNORED", count(row.ignored)),
             right("FLOWS", count(row.flows)),
         ]
     })

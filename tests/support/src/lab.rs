@@ -5,7 +5,7 @@
 
 pub use crate::places::*;
 use crate::rig::*;
-use fairlead::engine::{DropReason, EngineEvent, PuntReason};
+use fairlead::engine::{DropReason, EngineEvent, IgnoreReason, PuntReason};
 use fairlead::policy::intent::*;
 use fairlead::wire::build::{Build, mend_icmp, mend_ip};
 use fairlead::wire::facts::Link;
@@ -58,6 +58,7 @@ pub struct Moved {
     pub received: u64,
     pub transmitted: u64,
     pub dropped: Vec<DropReason>,
+    pub ignored: Vec<IgnoreReason>,
     pub punted: Vec<PuntReason>,
     pub events: Vec<EngineEvent>,
 }
@@ -72,6 +73,7 @@ impl Moved {
             received: after.received - before.received,
             transmitted: after.transmitted - before.transmitted,
             dropped: each(DropReason::ALL, |r| after.drops(r) - before.drops(r)),
+            ignored: each(IgnoreReason::ALL, |r| after.ignores(r) - before.ignores(r)),
             punted: each(PuntReason::ALL, |r| after.punts(r) - before.punts(r)),
             events: each(EngineEvent::ALL, |r| after.events(r) - before.events(r)),
         }
@@ -267,6 +269,14 @@ impl<S: Setting> LabOn<S> {
         let (out, moved) = self.raw(from, frame);
         assert_eq!(out, [], "nothing was to come out");
         assert_eq!(moved, Moved { received: 1, dropped: vec![reason], ..Moved::default() });
+    }
+
+    /// A frame of the link's background traffic is ignored for `reason`.
+    #[track_caller]
+    pub fn ignores_frame(&mut self, from: Far, frame: &[u8], reason: IgnoreReason) {
+        let (out, moved) = self.raw(from, frame);
+        assert_eq!(out, [], "nothing was to come out");
+        assert_eq!(moved, Moved { received: 1, ignored: vec![reason], ..Moved::default() });
     }
 
     /// One frame of the appliance's own came out: this one, but for what is the appliance's to choose (TTL, IP
