@@ -65,9 +65,9 @@ impl<'a> Walk<'a> {
         }
     }
 
-    /// As [`Walk::reject`], from the self-IP the sender knows us by (RFC 1812 4.3.2.4).
+    /// As [`Walk::reject`], from a self-IP of the interface that the error leaves by (RFC 1812 4.3.2.4).
     pub(super) fn reject_from_here(&mut self, error: IcmpError, reason: DropReason) -> Verdict {
-        let from = self.ingress().address_towards(self.packet.src());
+        let from = self.snapshot.own_address_towards(self.packet.src(), self.classified.interface);
         self.reject(error, from, reason)
     }
 

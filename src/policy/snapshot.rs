@@ -262,6 +262,15 @@ impl Snapshot {
         &self.ways.all[id.0 as usize]
     }
 
+    /// The self-IP of the interface by which what we say ourselves leaves to `peer`; there is no way, or none is open: of
+    /// `ingress`, by which it goes back.
+    pub fn own_address_towards(&self, peer: Ipv4Addr, ingress: InterfaceId) -> Ipv4Addr {
+        match self.lookup(peer).and_then(|_| self.next_hop(peer)) {
+            Some(hop) => self.interface(hop.interface).address_towards(hop.address),
+            None => self.interface(ingress).address_towards(peer),
+        }
+    }
+
     /// What is known of a next hop.
     #[inline]
     pub fn neighbour(&self, hop: NextHop) -> Option<Neighbour> {

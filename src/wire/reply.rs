@@ -7,6 +7,7 @@
 use super::addr::Mac;
 use super::arp::{self, Operation};
 use super::bytes::{be16, put16, put32};
+use super::ethernet::LinkHeader;
 use super::facts::{Arp, Fragment, Kind, Link, Segment};
 use super::packet::Packet;
 use super::{checksum, ethernet, icmp, ipv4, tcp};
@@ -77,7 +78,7 @@ const ERROR_TOS: u8 = 0xc0;
 
 /// How many bytes of frame the answer needs, padding included; 0 when `original` is nothing that can be answered so
 /// (an echo reply, a reset, an ARP reply, a fragment of a datagram to be echoed, ...).
-pub fn length(reply: &Reply, _original: &[u8], headers: &Packet) -> usize {
+pub fn length(reply: &Reply, headers: &Packet, link: &LinkHeader) -> usize {
     let packet = match (reply, &headers.kind) {
         (Reply::Arp { .. }, Kind::Arp(Arp { operation: Operation::Request, .. })) => arp::LENGTH,
         (Reply::Echo, Kind::Echo { request: true, .. }) => ipv4::HEADER + usize::from(headers.end - headers.l4),
@@ -87,24 +88,28 @@ pub fn length(reply: &Reply, _original: &[u8], headers: &Packet) -> usize {
         (Reply::Reset, Kind::Tcp(segment)) if !segment.flags.rst() => ipv4::HEADER + tcp::HEADER,
         _ => return 0,
     };
-    (ethernet::header_length(headers.vlan()) + packet).max(ethernet::SHORTEST)
+    (link.length() + packet).max(ethernet::SHORTEST)
 }
 
-/// Writes the answer to the front of `out` as a whole frame, padded with zeros to 60 bytes: from `our_mac` to whoever
-/// sent `original`, with the same VLAN. Returns its length, [`length`]; 0, and nothing written, when that is 0 or `out`
-/// is shorter. `original` must be as it was received: an error quotes it with the time to live it came with.
-pub fn build(reply: &Reply, original: &[u8], headers: &Packet, our_mac: Mac, out: &mut [u8]) -> usize {
-    let length = length(reply, original, headers);
-    let Some(frame) = out.get_mut(..length).filter(|frame| !frame.is_empty()) else { return 0 };
-    frame.fill(0);
+/// The link header of an answer that goes back where `original` came from, in the same VLAN.
+pub fn link_back(original: &[u8], headers: &Packet, our_mac: Mac) -> LinkHeader {
     let dst = match headers.kind {
         // Who asks may not be who sends the frame: the answer goes to ar$sha (RFC 826, packet reception).
         Kind::Arp(asked) => asked.sender_mac,
         _ => Link::of(original).src,
     };
-    let link = Link { dst, src: our_mac, vlan: headers.vlan() };
+    LinkHeader::new(dst, our_mac, headers.vlan())
+}
+
+/// Writes the answer to the front of `out` as a whole frame with this link header, padded with zeros to 60 bytes. Returns its
+/// length, [`length`]; 0, and nothing written, when that is 0 or `out` is shorter. `original` must be as it was received: an
+/// error quotes it with the time to live it came with.
+pub fn build(reply: &Reply, original: &[u8], headers: &Packet, link: &LinkHeader, out: &mut [u8]) -> usize {
+    let length = length(reply, headers, link);
+    let Some(frame) = out.get_mut(..length).filter(|frame| !frame.is_empty()) else { return 0 };
+    frame.fill(0);
     let ethertype = if matches!(reply, Reply::Arp { .. }) { ethernet::ARP } else { ethernet::IPV4 };
-    let l3 = ethernet::write(frame, &link, ethertype);
+    let l3 = ethernet::write(frame, &link.link(), ethertype);
     let packet = &mut frame[l3..];
     match (*reply, headers.kind) {
         (Reply::Arp { mac }, Kind::Arp(asked)) => write_arp(packet, mac, &asked),
@@ -209,8 +214,9 @@ mod tests {
     fn answer(reply: Reply, original: &[u8]) -> Vec<u8> {
         let headers = Packet::parse(original).unwrap();
         let mut out = vec![0xee; 2000];
-        let length = build(&reply, original, &headers, OURS, &mut out);
-        assert_eq!(length, super::length(&reply, original, &headers));
+        let link = link_back(original, &headers, OURS);
+        let length = build(&reply, original, &headers, &link, &mut out);
+        assert_eq!(length, super::length(&reply, &headers, &link));
         assert!(out[length..].iter().all(|byte| *byte == 0xee), "written beyond its length");
         out.truncate(length);
         assert_eq!(if length > 0 { check::whole(&out) } else { Ok(()) }, Ok(()), "{:?}", Shown(&out));
@@ -309,8 +315,8 @@ mod tests {
             assert_eq!(answer(reply, &original.bytes()), b"", "{reply:?}");
         }
         let original = Build::echo_request("10.0.0.1", "10.0.0.2", 1, 1).bytes();
-        let mut short = [0xee; 59];
-        assert_eq!(build(&Reply::Echo, &original, &Packet::parse(&original).unwrap(), OURS, &mut short), 0);
+        let (mut short, headers) = ([0xee; 59], Packet::parse(&original).unwrap());
+        assert_eq!(build(&Reply::Echo, &original, &headers, &link_back(&original, &headers, OURS), &mut short), 0);
         assert_eq!(short, [0xee; 59]);
     }
 

@@ -10,7 +10,7 @@ use crate::engine::{DropReason, Egress, Forward, IgnoreReason, PuntReason, Verdi
 use crate::io::{Frame, Port};
 use crate::policy::Snapshot;
 use crate::policy::intent::PortId;
-use crate::wire::facts::{Fragment, Link};
+use crate::wire::facts::Fragment;
 use crate::wire::reply::{self, IcmpError, Reply};
 use crate::wire::{Kind, Malformed, Packet, fragment};
 
@@ -48,7 +48,7 @@ impl<P: Port> Executor<P> {
             }
             // The answer takes the frame's place in the counters.
             (Verdict::Answer(with), Frames::One(frame)) => match self.compose(&frame, packet, port, &with, snapshot) {
-                Some(made) => self.ports.queue(port, made),
+                Some((made, egress)) => self.send_own(made, &egress),
                 None => self.ports.counters.dropped(DropReason::NoBuffer),
             },
             (Verdict::Answer(Reply::Echo), Frames::Fragments(all)) => self.answer_fragments(all, port, snapshot),
@@ -83,14 +83,13 @@ impl<P: Port> Executor<P> {
         for mut frame in all {
             let bytes = frame.bytes_mut();
             let packet = Packet::parse(bytes).ok();
-            let interface = packet.and_then(|packet| snapshot.interface_of(port, packet.vlan()));
-            let (Some(packet), Some(interface)) = (packet, interface) else {
+            let egress = packet.and_then(|packet| way_of_answer(bytes, &packet, port, snapshot));
+            let (Some(packet), Some(egress)) = (packet, egress) else {
                 self.ports.counters.dropped(DropReason::BadFragment);
                 continue;
             };
-            let back = Egress::of(snapshot.interface(interface), Link::of(bytes).src);
             fragment::answer_echo(bytes, &packet);
-            self.ports.link_and_queue(frame, &packet, &back);
+            self.ports.link_and_queue(frame, &packet, &egress);
         }
     }
 
@@ -106,14 +105,14 @@ impl<P: Port> Executor<P> {
         self.ports.counters.dropped_all(datagram.frames.count(), reason);
         let frame = datagram.frames.first();
         if reply::may_answer_with_error(frame.bytes(), packet)
-            && let Some(made) = self.compose(frame, packet, datagram.port, with, snapshot)
+            && let Some((made, egress)) = self.compose(frame, packet, datagram.port, with, snapshot)
         {
             self.ports.counters.originated += 1;
-            self.ports.queue(datagram.port, made);
+            self.send_own(made, &egress);
         }
     }
 
-    /// The next hop did not answer: the sender receives host unreachable, from the interface the datagram came in by.
+    /// The next hop did not answer: the sender receives host unreachable.
     pub(super) fn reject_unreachable(&mut self, datagram: &Received<P::Frame>, snapshot: &Snapshot) {
         let reason = DropReason::HostUnreachable;
         let packet = datagram.frames.headers().ok();
@@ -121,12 +120,12 @@ impl<P: Port> Executor<P> {
         let (Some(packet), Some(interface)) = (packet, interface) else {
             return self.ports.counters.dropped_all(datagram.frames.count(), reason);
         };
-        let from = snapshot.interface(interface).address_towards(packet.src());
+        let from = snapshot.own_address_towards(packet.src(), interface);
         let with = Reply::IcmpError { error: IcmpError::HostUnreachable, from };
         self.reject(datagram, &packet, &with, reason, snapshot);
     }
 
-    /// Makes a reply to `frame`, back the way it came.
+    /// Makes a reply to `frame`, and finds its way out.
     fn compose(
         &mut self,
         frame: &P::Frame,
@@ -134,15 +133,23 @@ impl<P: Port> Executor<P> {
         port: PortId,
         with: &Reply,
         snapshot: &Snapshot,
-    ) -> Option<P::Frame> {
-        let mac = snapshot.interface(snapshot.interface_of(port, packet.vlan())?).mac;
-        let length = reply::length(with, frame.bytes(), packet);
+    ) -> Option<(P::Frame, Egress)> {
+        let egress = way_of_answer(frame.bytes(), packet, port, snapshot)?;
+        let length = reply::length(with, packet, &egress.link);
         if length == 0 {
             return None;
         }
-        let mut made = self.ports.allocate(port, length)?;
-        let length = reply::build(with, frame.bytes(), packet, mac, made.bytes_mut());
-        made.set_len(length).then_some(made)
+        let mut made = self.ports.allocate(egress.port, length)?;
+        let length = reply::build(with, frame.bytes(), packet, &egress.link, made.bytes_mut());
+        made.set_len(length).then_some((made, egress))
+    }
+
+    /// A frame of our own leaves, in fragments if the way it takes is narrower than the one on which the question came.
+    fn send_own(&mut self, made: P::Frame, egress: &Egress) {
+        match made.bytes().len() > egress.link.length() + usize::from(egress.mtu) {
+            true => self.ports.forward_cut(&made, egress),
+            false => self.ports.queue(egress.port, made),
+        }
     }
 
     fn punt(&mut self, datagram: &Received<P::Frame>, packet: &Packet, reason: PuntReason, snapshot: &Snapshot) {
@@ -156,6 +163,18 @@ impl<P: Port> Executor<P> {
             None => counters.dropped_all(frames.count(), DropReason::BadFragment),
         }
     }
+}
+
+/// The way of an answer of our own to the packet in `frame`: the route to whom it goes, as of any packet (RFC 1812 5.2); where
+/// there is none, or its next hop's MAC is not known, and for ARP, back where the frame came from.
+fn way_of_answer(frame: &[u8], packet: &Packet, port: PortId, snapshot: &Snapshot) -> Option<Egress> {
+    let routed = if matches!(packet.kind, Kind::Arp(_)) { None } else { snapshot.lookup(packet.src()) };
+    if let Some(id) = routed {
+        return Some(*snapshot.egress(id));
+    }
+    let interface = snapshot.interface(snapshot.interface_of(port, packet.vlan())?);
+    let link = reply::link_back(frame, packet, interface.mac);
+    Some(Egress { port, link, mtu: interface.mtu })
 }
 
 /// The counter a malformed frame goes to.

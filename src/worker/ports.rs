@@ -79,7 +79,7 @@ impl<P: Port> Ports<P> {
     }
 
     /// A frame that is ready but larger than the MTU leaves in fragments, in order (RFC 4787 REQ-13a): all of them, or none.
-    fn forward_cut(&mut self, frame: &P::Frame, egress: &Egress) {
+    pub(super) fn forward_cut(&mut self, frame: &P::Frame, egress: &Egress) {
         let mut split = Split::new(frame.bytes(), egress.link.length(), egress.mtu);
         let mut fragments = Vec::new();
         while let Some(cut) = split.next() {

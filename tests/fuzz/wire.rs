@@ -28,9 +28,10 @@ fn answer(bytes: &[u8], headers: &Packet) {
     let too_big = IcmpError::FragmentationNeeded { mtu: 1400 };
     let _ = reply::may_answer_with_error(bytes, headers);
     for reply in [Reply::Arp { mac: OURS }, Reply::Echo, Reply::Reset, error(IcmpError::TtlExceeded), error(too_big)] {
-        let length = reply::length(&reply, bytes, headers);
+        let link = reply::link_back(bytes, headers, OURS);
+        let length = reply::length(&reply, headers, &link);
         let mut out = vec![0xee; length + 1];
-        assert_eq!(reply::build(&reply, bytes, headers, OURS, &mut out), length);
+        assert_eq!(reply::build(&reply, bytes, headers, &link, &mut out), length);
         assert_eq!(out[length], 0xee, "written beyond its length");
         if length > 0 {
             let answer = Packet::parse(&out[..length]).unwrap_or_else(|why| panic!("{why:?}: {out:02x?}"));

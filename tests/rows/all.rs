@@ -10,6 +10,7 @@ mod hairpin;
 mod hostile;
 mod icmp;
 mod neighbours;
+mod own_answers;
 mod placement;
 mod reassembly;
 mod reload;

@@ -154,8 +154,9 @@ proptest! {
         let replies =
             [Reply::Echo, Reply::Reset, error(IcmpError::TtlExceeded), error(IcmpError::FragmentationNeeded { mtu })];
         for reply in replies {
-            let mut out = vec![0xee; reply::length(&reply, &bytes, &facts)];
-            prop_assert_eq!(reply::build(&reply, &bytes, &facts, OURS, &mut out), out.len());
+            let link = reply::link_back(&bytes, &facts, OURS);
+            let mut out = vec![0xee; reply::length(&reply, &facts, &link)];
+            prop_assert_eq!(reply::build(&reply, &bytes, &facts, &link, &mut out), out.len());
             if out.is_empty() {
                 continue;
             }
