@@ -140,7 +140,7 @@ impl<'a> Walk<'a> {
                 self.segment_in(service, tuple, &segment)
             }
             (_, Some(tuple)) => self.answer_to_flow(tuple, server),
-            _ => self.reject_local(),
+            _ => self.inward_without_ports(),
         }
     }
 
@@ -149,7 +149,7 @@ impl<'a> Walk<'a> {
         match (self.packet.kind, self.packet.tuple()) {
             (Kind::IcmpError(quoted), _) => self.error(&quoted),
             (kind, Some(tuple)) => self.outward_with_ports(sender, kind, tuple),
-            _ => self.route_unchanged(),
+            _ => self.outward_without_ports(sender),
         }
     }
 

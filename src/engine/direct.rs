@@ -16,11 +16,16 @@ impl Walk<'_> {
         let verdict = self.route_unchanged();
         // Fragments pass one by one; the first shows whom the answer goes to.
         if verdict.is_forwarded()
-            && let Some(tuple) = self.packet.tuple().or_else(|| self.packet.fragment_tuple())
+            && let Some(tuple) = self.addressed_by()
         {
             self.mark_visitor(member, tuple);
         }
         verdict
+    }
+
+    /// What the answer to a visitor's packet is known by.
+    fn addressed_by(&self) -> Option<Tuple> {
+        self.packet.tuple().or_else(|| self.packet.fragment_tuple()).or_else(|| self.packet.portless_tuple())
     }
 
     /// Remembers a visitor, so that the reply is known for one.
@@ -42,8 +47,9 @@ impl Walk<'_> {
                 self.state.speakers.note_member(peer, self.reference(member), self.now);
             }
             // What goes to the exclusion group keeps its source anyway.
-            (Protocol::Udp, _) if self.snapshot.member(member).exclude.holds(self.packet.src()) => {}
-            (Protocol::Udp, _) => self.mark(tuple),
+            (Protocol::Udp | Protocol::Other(_), _)
+                if self.snapshot.member(member).exclude.holds(self.packet.src()) => {}
+            (Protocol::Udp | Protocol::Other(_), _) => self.mark(tuple),
             (_, Kind::Tcp(segment)) if segment.flags.opens() => self.mark(tuple),
             // A reply to an echo request is known by its type, the rest of TCP by not being a SYN.
             _ => {}

@@ -230,7 +230,7 @@ pub(super) fn is_live(snapshot: &Snapshot, flow: &Flow) -> bool {
 /// The old flow is over where `new` begins: of a remote and a member's port only the latest word counts, and a call between
 /// pairs that begins again has been given its port again by now, so its mapping stays (RFC 4787 REQ-1).
 fn gives_way_to(old: &Flow, new: &Flow) -> bool {
-    let visits = new.path == PathKind::Routed && new.protocol() == Protocol::Udp;
+    let visits = new.path == PathKind::Routed && matches!(new.protocol(), Protocol::Udp | Protocol::Other(_));
     let begins_again = old.path == PathKind::Hairpin && old.key(Direction::Original) == new.key(Direction::Original);
     old.path == PathKind::Routed || (visits && old.path == PathKind::Outbound) || begins_again
 }

@@ -5,8 +5,8 @@ use super::walk::Walk;
 use crate::policy::health::State;
 use crate::policy::intent::{EchoPolicy, MemberId, Unmatched};
 use crate::policy::snapshot::{AddressClass, VirtualView};
-use crate::wire::Kind;
 use crate::wire::reply::{IcmpError, Reply};
+use crate::wire::{Kind, ipv4};
 
 /// Probes leave from ports of the dynamic range (RFC 6335 6); only there is an answer expected.
 const FIRST_PROBE_PORT: u16 = 49_152;
@@ -50,6 +50,10 @@ impl Walk<'_> {
     pub(super) fn reject_local(&mut self) -> Verdict {
         match self.packet.kind {
             Kind::Tcp(_) | Kind::Udp | Kind::Echo { .. } => self.reject_by_protocol(DropReason::NotListening),
+            // ICMP of a type that we do not know is dropped in silence (RFC 1122 3.2.2).
+            Kind::Other if self.packet.protocol != ipv4::ICMP && !self.is_from_member() => {
+                self.reject(IcmpError::ProtocolUnreachable, self.packet.dst(), DropReason::ProtocolUnsupported)
+            }
             _ => Verdict::Drop(DropReason::ProtocolUnsupported),
         }
     }

@@ -2,7 +2,7 @@
 //!
 //! Owns [`Engine`]: one per worker, with that worker's flows and speakers. It sees [`crate::wire::Packet`], never bytes; time is
 //! an argument; it knows no NIC. Read first: [`path`] (what kind of packet it is), `decide` (the fork), then the path that
-//! interests you: `service`, `outbound`, `hairpin`, `direct`, `local`, `icmp_error`; `on_flow` for packets that have a flow,
+//! interests you: `service`, `outbound`, `portless`, `hairpin`, `direct`, `local`, `icmp_error`; `on_flow` for packets that have a flow,
 //! `revalidate` for what they meet when a member was lost; `forward` for how a packet leaves; `state` and `flow_book` for what is
 //! remembered; [`steer`] for which worker decides; [`verdict`] for every verdict there is.
 
@@ -20,6 +20,7 @@ mod local;
 mod on_flow;
 mod outbound;
 pub mod path;
+mod portless;
 mod punts;
 mod resets;
 mod revalidate;

@@ -76,7 +76,7 @@ impl Walk<'_> {
     }
 
     /// What `sender` opens towards the packet's destination gets another source.
-    fn would_translate(&self, sender: MemberId) -> bool {
+    pub(super) fn would_translate(&self, sender: MemberId) -> bool {
         let Some(snat) = &self.pool_of(sender).snat else { return false };
         let left = match self.packet.kind {
             Kind::Udp => snat.leaves_udp_port(self.packet.src_port()),

@@ -57,7 +57,11 @@ impl Steering {
             (Kind::IcmpError(quoted), _) => {
                 // The packet that would answer the quoted one takes the same path as the error.
                 let answer = quoted.tuple.reversed();
-                self.of_tuple(&answer, Path::between(&snapshot.owners(answer.src.addr, answer.dst.addr)), snapshot)?
+                let path = Path::between(&snapshot.owners(answer.src.addr, answer.dst.addr));
+                match answer.protocol {
+                    Protocol::Other(_) => of_addresses((answer.src.addr, answer.dst.addr), path, snapshot),
+                    _ => self.of_tuple(&answer, path, snapshot)?,
+                }
             }
             _ => match packet.tuple() {
                 Some(tuple) => self.of_tuple(&tuple, path, snapshot)?,
@@ -87,14 +91,12 @@ impl Steering {
     /// out about the whole may hand it off to another worker. The first fragment of one that visits a member goes where the
     /// answer to it will be looked up.
     fn without_ports(&self, packet: &Packet, path: Path, snapshot: &Snapshot) -> u32 {
-        let [sender, receiver] = path.members();
-        if receiver.is_some()
+        if path.members()[1].is_some()
             && let Some(number) = packet.fragment_tuple().and_then(|tuple| self.of_tuple(&tuple, path, snapshot))
         {
             return number;
         }
-        let known_as = |member: Option<MemberId>, address| member.map_or(address, |it| snapshot.member(it).public);
-        of_pair(known_as(sender, packet.src()), known_as(receiver, packet.dst()))
+        of_addresses((packet.src(), packet.dst()), path, snapshot)
     }
 
     #[inline]
@@ -111,6 +113,13 @@ impl Steering {
 fn public(protocol: Protocol, member: Option<MemberId>, endpoint: Endpoint, snapshot: &Snapshot) -> Ipv4Addr {
     let Some(member) = member.map(|member| snapshot.member(member)) else { return endpoint.addr };
     member.served(protocol, endpoint.port).map_or(member.public, |served| served.address)
+}
+
+/// The number of a packet that is known by its addresses alone; the members of a pool count as one.
+fn of_addresses((src, dst): (Ipv4Addr, Ipv4Addr), path: Path, snapshot: &Snapshot) -> u32 {
+    let [sender, receiver] = path.members();
+    let known_as = |member: Option<MemberId>, address| member.map_or(address, |it| snapshot.member(it).public);
+    of_pair(known_as(sender, src), known_as(receiver, dst))
 }
 
 /// The same whichever of the two is named first.

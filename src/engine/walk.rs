@@ -49,7 +49,9 @@ impl<'a> Walk<'a> {
     pub(super) fn reject_with(&mut self, with: Reply, reason: DropReason) -> Verdict {
         // Whoever scans us must not cost a sender its path MTU, or a client the news that its member was lost.
         let told = match reason {
-            DropReason::NotListening => self.state.rejects.allows_low_priority(self.now),
+            DropReason::NotListening | DropReason::ProtocolUnsupported => {
+                self.state.rejects.allows_low_priority(self.now)
+            }
             _ => self.state.rejects.allows(self.now),
         };
         if told { Verdict::Reject { with, reason } } else { Verdict::Drop(DropReason::RateLimited) }
@@ -74,8 +76,9 @@ impl<'a> Walk<'a> {
     /// The flow that the packet, whose tuple this is, belongs to.
     #[inline]
     pub(super) fn flow_of(&mut self, tuple: &Tuple) -> Option<(FlowId, Direction)> {
-        let tag = self.tag();
-        self.state.flows.find_live_key(self.snapshot, tag, &Key::of(tuple))
+        let key = Key::of(tuple);
+        let tag = self.classified.tag.unwrap_or_else(|| self.state.flows.tag_of(&key));
+        self.state.flows.find_live_key(self.snapshot, tag, &key)
     }
 
     /// What the packet's flow is looked up by.

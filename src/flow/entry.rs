@@ -124,7 +124,7 @@ impl<A: KeyAddress> Flow<A> {
         self.stored(side).change(self.stored(side.other()), self.deltas[side.index()])
     }
 
-    /// TCP, UDP, or ICMP echo.
+    /// TCP, UDP, ICMP echo, or one without ports.
     #[inline]
     pub fn protocol(&self) -> Protocol {
         self.keys[0].protocol()
@@ -136,11 +136,11 @@ impl<A: KeyAddress> Flow<A> {
     pub fn class(&self) -> TimeoutClass {
         let tcp = self.track.map(|track| track.class());
         match (self.path, tcp, self.protocol()) {
-            (PathKind::Routed, None, Protocol::Udp) => TimeoutClass::Udp,
+            (PathKind::Routed, None, Protocol::Udp | Protocol::Other(_)) => TimeoutClass::Udp,
             (PathKind::Routed, None | Some(TimeoutClass::TcpEstablished), _) => TimeoutClass::Routed,
             (_, Some(class), _) => class,
             (_, None, Protocol::Tcp) => TimeoutClass::TcpEstablished,
-            (_, None, Protocol::Udp) => TimeoutClass::Udp,
+            (_, None, Protocol::Udp | Protocol::Other(_)) => TimeoutClass::Udp,
             (_, None, Protocol::Icmp) => TimeoutClass::Icmp,
         }
     }

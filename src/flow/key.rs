@@ -78,7 +78,7 @@ impl<A: KeyAddress> Key<A> {
     #[inline]
     pub fn of(tuple: &Tuple<A>) -> Key<A> {
         let ports = Ports::new(tuple.src.port, tuple.dst.port);
-        Key { addresses: A::pair(tuple.src.addr, tuple.dst.addr), rest: rest(ports, tuple.protocol as u8) }
+        Key { addresses: A::pair(tuple.src.addr, tuple.dst.addr), rest: rest(ports, tuple.protocol.number()) }
     }
 
     /// The key of a packet that has a tuple. Of any other it is no flow's, or that of a flow its datagram may belong to.
@@ -111,11 +111,7 @@ impl<A: KeyAddress> Key<A> {
     /// Its protocol.
     #[inline]
     pub fn protocol(&self) -> Protocol {
-        match self.rest as u8 {
-            6 => Protocol::Tcp,
-            17 => Protocol::Udp,
-            _ => Protocol::Icmp,
-        }
+        Protocol::of(self.rest as u8)
     }
 }
 

@@ -43,11 +43,12 @@ pub struct Range {
 
 impl Range {
     /// The ranges of a protocol: the well-known ports and the others; port 0 is none. An ICMP identifier is a number as
-    /// good as any other.
+    /// good as any other. What has no ports has port 0.
     pub const fn of(protocol: Protocol) -> &'static [Range] {
         match protocol {
             Protocol::Icmp => &[Range { first: 0, last: u16::MAX }],
             Protocol::Tcp | Protocol::Udp => &[Range { first: 1, last: 1023 }, Range { first: 1024, last: u16::MAX }],
+            Protocol::Other(_) => &[Range { first: 0, last: 0 }],
         }
     }
 

@@ -226,12 +226,12 @@ impl SnatPorts {
 
     /// That of an address and protocol; `None` if nothing is translated to that address.
     pub fn table(&self, address: Ipv4Addr, protocol: Protocol) -> Option<&PortAllocator> {
-        self.find(address).map(|tables| &tables.by_protocol[place(protocol)])
+        self.find(address).and_then(|tables| tables.by_protocol.get(place(protocol)))
     }
 
     /// The one that a port was given by in `life`, if it is still there. An address that was away in between has another.
     pub fn table_of(&self, address: Ipv4Addr, protocol: Protocol, life: u32) -> Option<&PortAllocator> {
-        self.find(address).filter(|tables| tables.since <= life).map(|tables| &tables.by_protocol[place(protocol)])
+        self.find(address).filter(|tables| tables.since <= life)?.by_protocol.get(place(protocol))
     }
 
     fn find(&self, address: Ipv4Addr) -> Option<&Tables> {
@@ -253,6 +253,8 @@ const fn place(protocol: Protocol) -> usize {
         Protocol::Icmp => 0,
         Protocol::Tcp => 1,
         Protocol::Udp => 2,
+        // No ports, and no table.
+        Protocol::Other(_) => usize::MAX,
     }
 }
 

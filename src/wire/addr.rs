@@ -181,25 +181,62 @@ impl fmt::Display for VlanId {
     }
 }
 
-/// The protocols whose packets have ports, or for ICMP echo an identifier that serves as one.
+/// The protocols whose packets have ports, or for ICMP echo an identifier that serves as one; and all others, whose packets are
+/// told apart by their addresses alone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-#[repr(u8)]
 pub enum Protocol {
     /// ICMP echo request and reply (IP protocol 1).
-    Icmp = 1,
+    Icmp,
     /// IP protocol 6.
-    Tcp = 6,
+    Tcp,
     /// IP protocol 17.
-    Udp = 17,
+    Udp,
+    /// Another one, by its number; see [`super::Packet::portless_tuple`].
+    Other(u8),
+}
+
+impl Protocol {
+    /// Generic Routing Encapsulation (RFC 2784).
+    pub const GRE: Protocol = Protocol::Other(47);
+    /// IP Encapsulating Security Payload (RFC 4303).
+    pub const ESP: Protocol = Protocol::Other(50);
+    /// Stream Control Transmission Protocol (RFC 9260), whose checksum has no pseudo-header.
+    pub const SCTP: Protocol = Protocol::Other(132);
+
+    /// The protocol with this number.
+    #[inline]
+    pub const fn of(number: u8) -> Protocol {
+        match number {
+            1 => Protocol::Icmp,
+            6 => Protocol::Tcp,
+            17 => Protocol::Udp,
+            other => Protocol::Other(other),
+        }
+    }
+
+    /// Its number in the IP header.
+    #[inline]
+    pub const fn number(self) -> u8 {
+        match self {
+            Protocol::Icmp => 1,
+            Protocol::Tcp => 6,
+            Protocol::Udp => 17,
+            Protocol::Other(number) => number,
+        }
+    }
 }
 
 impl fmt::Display for Protocol {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(match self {
-            Protocol::Icmp => "icmp",
-            Protocol::Tcp => "tcp",
-            Protocol::Udp => "udp",
-        })
+        match *self {
+            Protocol::Icmp => f.pad("icmp"),
+            Protocol::Tcp => f.pad("tcp"),
+            Protocol::Udp => f.pad("udp"),
+            Protocol::GRE => f.pad("gre"),
+            Protocol::ESP => f.pad("esp"),
+            Protocol::SCTP => f.pad("sctp"),
+            Protocol::Other(number) => f.pad(&format!("ip-{number}")),
+        }
     }
 }
 
@@ -238,7 +275,7 @@ impl<A: fmt::Debug> fmt::Debug for Endpoint<A> {
 /// tuple gives the tuple of the answer, as it does for TCP and UDP.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Tuple<A = Ipv4Addr> {
-    /// TCP, UDP, or ICMP echo.
+    /// TCP, UDP, or ICMP echo; another protocol has no ports, both are 0.
     pub protocol: Protocol,
     /// Where the packet says it comes from.
     pub src: Endpoint<A>,

@@ -70,8 +70,8 @@ pub(super) fn read_first_piece(payload: &[u8]) -> Result<(Kind, Ports), Malforme
     }
 }
 
-/// An error, and the tuple of the packet it quotes. A quoted packet that has no tuple (a later fragment of a datagram, a
-/// protocol without ports) makes it [`Kind::Other`]: such an error can be routed, not translated.
+/// An error, and the tuple of the packet it quotes. A quoted packet that has no tuple (a later fragment of a datagram, ICMP that
+/// is not echo) makes it [`Kind::Other`]: such an error can be routed, not translated.
 fn read_error(datagram: &[u8], l4: usize) -> Result<(Kind, Ports), Malformed> {
     if !checksum::is_right(&datagram[l4..]) {
         return Err(Malformed::IcmpChecksum);
@@ -88,11 +88,18 @@ fn read_error(datagram: &[u8], l4: usize) -> Result<(Kind, Ports), Malformed> {
         return Err(Malformed::IcmpQuote);
     }
     let later_piece = be16(header, 6) & 0x1fff != 0;
-    if later_piece || !matches!(header[9], ipv4::ICMP | ipv4::TCP | ipv4::UDP) {
+    if later_piece {
         return Ok((Kind::Other, Ports::default()));
     }
-    let transport: &[u8; LEAST_QUOTED] = datagram[quoted_l4..].first_chunk().ok_or(Malformed::IcmpQuote)?;
-    let kind = match quoted_tuple(header, transport) {
+    let (src, dst) = (addr(header, 12), addr(header, 16));
+    let tuple = match header[9] {
+        ipv4::ICMP | ipv4::TCP | ipv4::UDP => {
+            let transport: &[u8; LEAST_QUOTED] = datagram[quoted_l4..].first_chunk().ok_or(Malformed::IcmpQuote)?;
+            quoted_tuple(header, transport)
+        }
+        other => Some(Tuple::new(Protocol::Other(other), Endpoint::new(src, 0), Endpoint::new(dst, 0))),
+    };
+    let kind = match tuple {
         Some(tuple) => Kind::IcmpError(Quoted {
             kind: datagram[l4],
             code: datagram[l4 + 1],

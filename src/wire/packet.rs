@@ -283,6 +283,19 @@ impl<A: Address> Packet<A> {
         Some(self.tuple_of(if self.protocol == ipv4::TCP { Protocol::Tcp } else { Protocol::Udp }))
     }
 
+    /// The tuple of a packet that is known by its addresses alone: of a protocol without ports, whole or a fragment. ICMP that is
+    /// neither echo nor an error counts as protocol 255 (reserved by IANA), as echo has identifiers for ports.
+    pub fn portless_tuple(&self) -> Option<Tuple<A>> {
+        let number = match (&self.kind, self.protocol) {
+            (Kind::Other, ipv4::ICMP) => 255,
+            (Kind::Fragment(_), ipv4::ICMP | ipv4::TCP | ipv4::UDP) => return None,
+            (Kind::Other | Kind::Fragment(_), other) => other,
+            _ => return None,
+        };
+        let (src, dst) = A::unpair(self.addresses);
+        Some(Tuple::new(Protocol::Other(number), Endpoint::new(src, 0), Endpoint::new(dst, 0)))
+    }
+
     /// The tuple of a packet that has one: TCP, UDP, and ICMP echo (see [`Tuple`] for echo).
     #[inline]
     pub fn tuple(&self) -> Option<Tuple<A>> {

@@ -43,6 +43,8 @@ pub enum IcmpError {
     NetUnreachable,
     /// 3/1
     HostUnreachable,
+    /// 3/2
+    ProtocolUnreachable,
     /// 3/3
     PortUnreachable,
     /// 3/4, with the next hop's MTU (RFC 1191 4)
@@ -62,6 +64,7 @@ impl IcmpError {
         match self {
             IcmpError::NetUnreachable => (icmp::UNREACHABLE, 0, 0),
             IcmpError::HostUnreachable => (icmp::UNREACHABLE, 1, 0),
+            IcmpError::ProtocolUnreachable => (icmp::UNREACHABLE, 2, 0),
             IcmpError::PortUnreachable => (icmp::UNREACHABLE, 3, 0),
             IcmpError::FragmentationNeeded { mtu } => (icmp::UNREACHABLE, 4, mtu as u32),
             IcmpError::Prohibited => (icmp::UNREACHABLE, 13, 0),

@@ -187,6 +187,7 @@ impl Rewrite<Ipv4Addr> {
             Protocol::Tcp => Transport::Tcp,
             Protocol::Udp => Transport::Udp,
             Protocol::Icmp => Transport::Echo { request: message[l4] == icmp::ECHO_REQUEST },
+            Protocol::Other(_) => Transport::None,
         };
         self.change_addresses(&mut message[l3..]);
         self.change_transport(&mut message[l4..], transport);

@@ -44,7 +44,7 @@ pub(super) fn write_reset(out: &mut [u8], src: (Ipv4Addr, u16), dst: (Ipv4Addr, 
     put32(out, 8, ack.unwrap_or(0));
     out[12] = (HEADER / 4 * 16) as u8;
     out[13] = if ack.is_some() { Flags::RST.with(Flags::ACK).0 } else { Flags::RST.0 };
-    let pseudo = checksum::pseudo_header(src.0, dst.0, Protocol::Tcp as u8, HEADER as u16);
+    let pseudo = checksum::pseudo_header(src.0, dst.0, Protocol::Tcp.number(), HEADER as u16);
     let sum = checksum::combine(checksum::sum(out), pseudo);
     put16(out, CHECKSUM, checksum::field(sum));
 }

@@ -12,6 +12,7 @@ mod icmp;
 mod neighbours;
 mod own_answers;
 mod placement;
+mod protocols;
 mod reassembly;
 mod reload;
 mod snat;

@@ -260,7 +260,7 @@ impl Run {
             Protocol::Udp => What::Datagram,
             Protocol::Tcp => What::Segment { flags: ACK, seq: 5, ack: 6 },
             Protocol::Icmp if asks => What::EchoRequest,
-            Protocol::Icmp => return,
+            Protocol::Icmp | Protocol::Other(_) => return,
         };
         let plan = &self.model.plan;
         let known = |end: Endpoint| plan.who_is(end.addr).is_some() || plan.served_at(end.addr).is_some();
