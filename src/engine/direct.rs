@@ -4,6 +4,7 @@
 
 use super::affinity::peer_of;
 use super::events::EngineEvent;
+use super::outbound::opens_towards;
 use super::verdict::Verdict;
 use super::walk::Walk;
 use crate::flow::{Direction, Flow, NO_MEMBER, Refused, Track};
@@ -51,17 +52,34 @@ impl Walk<'_> {
                 if self.snapshot.member(member).exclude.holds(self.packet.src()) => {}
             (Protocol::Udp | Protocol::Other(_), _) => self.mark(tuple),
             (_, Kind::Tcp(segment)) if segment.flags.opens() => self.mark(tuple),
-            // A reply to an echo request is known by its type, the rest of TCP by not being a SYN.
+            (_, Kind::Tcp(segment))
+                if !segment.flags.rst() && !self.snapshot.member(member).exclude.holds(self.packet.src()) =>
+            {
+                self.mark_midstream(tuple, Direction::Original);
+            }
+            // A reply to an echo request is known by its type.
             _ => {}
         }
     }
 
-    fn mark(&mut self, tuple: Tuple) {
-        let mut flow = Flow::routed(tuple);
-        (flow.member, flow.inside) = (NO_MEMBER, Direction::Reply);
-        if let Kind::Tcp(segment) = self.packet.kind {
-            flow.track = Some(Track::opening(&segment));
+    /// A visitor's connection, which we have not seen begin: by a restart, or as its SYN came past us. Where the ports say who is
+    /// answered, no mark is needed. `tuple` is that of the visitor's packets, `side` who sent this one.
+    pub(super) fn mark_midstream(&mut self, tuple: Tuple, side: Direction) {
+        if let Kind::Tcp(segment) = self.packet.kind
+            && !opens_towards(&tuple)
+        {
+            self.keep_mark(tuple, Some(Track::midstream(side, &segment)));
         }
+    }
+
+    fn mark(&mut self, tuple: Tuple) {
+        let track = if let Kind::Tcp(segment) = self.packet.kind { Some(Track::opening(&segment)) } else { None };
+        self.keep_mark(tuple, track);
+    }
+
+    fn keep_mark(&mut self, tuple: Tuple, track: Option<Track>) {
+        let mut flow = Flow::routed(tuple);
+        (flow.member, flow.inside, flow.track) = (NO_MEMBER, Direction::Reply, track);
         if let Err(Refused::Full) = self.state.flows.keep(self.snapshot, flow, self.now) {
             self.count_event(EngineEvent::FlowTableFullRouted);
         }

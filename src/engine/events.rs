@@ -10,7 +10,7 @@ ways! {
     /// Something an operator may want to know of packets that were forwarded. One counter each.
     EngineEvent {
         MisroutedPeer = "member_to_member": "A packet from one member to another crossed the appliance: check the members' netmasks.",
-        UnmatchedFromMember = "unmatched_from_member": "A member's packet that opens no flow and matches none was routed untranslated.",
+        UnmatchedFromMember = "unmatched_from_member": "A member's packet that opens no flow and matches none was routed untranslated, as an answer to a visitor.",
         LoosePickup = "loose_pickup": "A TCP connection was picked up in mid-stream.",
         StandbySpoke = "standby_spoke": "A member that is not active sent a datagram from a service port.",
         SpeakerAnswered = "speaker_answered": "A SIP answer went to the member that asked, or a datagram to the one that spoke last while the active one was down.",

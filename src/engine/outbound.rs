@@ -1,8 +1,8 @@
 //! What members send outward: the VIP as source, except to the exclusion group.
 //!
 //! Owns the rule that only an opening packet makes translation state: a SYN without ACK, a datagram, an echo request.
-//! Anything else that matches nothing is routed as it is (the one-arm trap), but for connections that members
-//! themselves opened before a restart.
+//! A segment that matches nothing is routed as it is if it answers a visitor whose request came past us (the one-arm trap) or
+//! before a restart, is translated again if the member opened the connection before that, and else does not leave.
 
 use super::events::EngineEvent;
 use super::verdict::{DropReason, Verdict};
@@ -10,11 +10,16 @@ use super::walk::Walk;
 use crate::flow::{Direction, Flow, PathKind, Track};
 use crate::policy::intent::MemberId;
 use crate::wire::facts::Segment;
-use crate::wire::reply::IcmpError;
+use crate::wire::reply::{IcmpError, Reply};
 use crate::wire::{Endpoint, Kind, Tuple};
 
 /// Hosts open connections from ports at and above this one (Linux; RFC 6335 6 begins at 49,152), and serve below it.
 const FIRST_CLIENT_PORT: u16 = 32_768;
+
+/// Whoever sends packets with this tuple has opened the connection, as far as the ports tell.
+pub(super) fn opens_towards(tuple: &Tuple) -> bool {
+    tuple.src.port >= FIRST_CLIENT_PORT && tuple.dst.port < FIRST_CLIENT_PORT
+}
 
 impl Walk<'_> {
     /// From a member to somebody outside, but no datagram from a service port.
@@ -34,35 +39,54 @@ impl Walk<'_> {
             (Kind::Tcp(segment), _) if self.may_resume(sender, &tuple, &segment) => {
                 self.resume_outward(sender, tuple, &segment)
             }
-            _ if !self.opens() => self.unmatched_outward(),
+            (Kind::Tcp(segment), _) if !segment.flags.opens() => self.unmatched_outward(sender, tuple, &segment),
             _ => self.open_outward(sender, tuple),
         }
     }
 
     /// The segment is one of a standing connection that its sender has opened, as far as the ports tell.
     fn may_resume(&self, sender: MemberId, tuple: &Tuple, segment: &Segment) -> bool {
-        let client = tuple.src.port >= FIRST_CLIENT_PORT && tuple.dst.port < FIRST_CLIENT_PORT;
-        let resumes = self.pool_of(sender).snat.as_ref().is_some_and(|snat| snat.resumes);
-        resumes && client && !segment.flags.syn() && !segment.flags.rst()
+        self.resumes(sender) && opens_towards(tuple) && !segment.flags.syn() && !segment.flags.rst()
     }
 
     /// A segment of a connection that a member opened before we forgot it, by a restart or in silence: it continues as it
     /// was, if its port was kept and still can be. A wrong guess would hide a visitor's answer, so ports must speak for it.
     fn resume_outward(&mut self, sender: MemberId, tuple: Tuple, segment: &Segment) -> Verdict {
-        let Some((mut flow, outside)) = self.outward_flow(sender, tuple) else { return self.unmatched_outward() };
+        let Some((mut flow, outside)) = self.outward_flow(sender, tuple) else {
+            return self.unmatched_outward(sender, tuple, segment);
+        };
         if outside.src.port != tuple.src.port {
             self.state.flows.release_port_of(&flow);
-            return self.unmatched_outward();
+            return self.unmatched_outward(sender, tuple, segment);
         }
         flow.track = Some(Track::midstream(Direction::Original, segment));
         self.count_event(EngineEvent::LoosePickup);
         self.begin(flow, tuple, outside)
     }
 
-    /// Of a member's, opens nothing and matches nothing: perhaps an answer to a request that came another way.
-    fn unmatched_outward(&mut self) -> Verdict {
-        self.count_event(EngineEvent::UnmatchedFromMember);
-        self.route_unchanged()
+    /// Of a member's, opens nothing and matches nothing. A SYN-ACK answers a request that came another way; else the ports must
+    /// say that a visitor is answered, or an exclusion was taken away under which it may stand untranslated. All other segments
+    /// would show an outsider the member's own address, and be answered there by a reset (RFC 9293 3.10.7.1).
+    fn unmatched_outward(&mut self, sender: MemberId, tuple: Tuple, segment: &Segment) -> Verdict {
+        let accepts = segment.flags.syn() && segment.flags.ack();
+        if accepts || opens_towards(&tuple.reversed()) || !self.resumes(sender) {
+            self.count_event(EngineEvent::UnmatchedFromMember);
+            let verdict = self.route_unchanged();
+            if accepts && verdict.is_forwarded() {
+                self.mark_midstream(tuple.reversed(), Direction::Reply);
+            }
+            return verdict;
+        }
+        // Opened before we forgot it, with another port, or one that another member has by now: it has to be opened again.
+        match opens_towards(&tuple) && !segment.flags.rst() {
+            true => self.reject_with(Reply::Reset, DropReason::OutwardNoFlow),
+            false => Verdict::Drop(DropReason::OutwardNoFlow),
+        }
+    }
+
+    /// A connection that a member opened before we forgot it may be taken up again.
+    fn resumes(&self, sender: MemberId) -> bool {
+        self.pool_of(sender).snat.as_ref().is_some_and(|snat| snat.resumes)
     }
 
     /// The packet is one that may make translation state.

@@ -131,6 +131,7 @@ ways! {
         MemberLost = "member_lost": "The TCP flow belongs to a member that has been lost.",
         NotListening = "no_listener": "Sent to a virtual address or self-IP, but no virtual server, flow or probe listens there.",
         NoFlow = "no_flow": "Return traffic to a virtual address that matches no flow.",
+        OutwardNoFlow = "outward_no_flow": "A member's TCP segment that opens nothing and matches no flow: it may not leave with the member's own address.",
         NoFlowForError = "icmp_error_no_flow": "The ICMP error quotes a packet that matches no flow.",
         FragmentDuplicate = "fragment_duplicate": "The fragment was already received.",
         FragmentOverlap = "fragment_overlap": "Fragments of the datagram overlap or contradict each other; the whole datagram is dropped.",

@@ -7,10 +7,12 @@ use fairlead::policy::health::{Generation, MemberHealth, PoolHealth, State};
 use fairlead::policy::intent::{InterfaceId, MemberId, Route};
 use fairlead::wire::Endpoint;
 use fairlead::wire::build::Build;
+use fairlead::wire::tcp::Flags;
 
 const W: &str = "10.20.0.200";
 const C: &str = "10.20.0.21";
 const HOST_C: Far = Far::Server(21);
+const RST: Flags = Flags::RST;
 
 fn lab() -> Lab {
     Lab::new(Layout::TwoArm)
@@ -237,26 +239,52 @@ fn s81_traffic_continues_after_a_restart() {
     lab.forwards_noting(&[EngineEvent::LoosePickup], HOST_A, out(A), ROUTER, out(V));
     let back = |dst| Build::tcp(standing.peer, at(dst, 41_000), DATA, 701, 507).payload(b"100");
     lab.forwards(ROUTER, back(V), HOST_A, back(A));
-    // Another member's with the same port cannot be taken up: it has to be opened again.
-    let other = Build::tcp(at(B, 41_000), standing.peer, DATA, 1, 1);
-    lab.forwards_noting(&[EngineEvent::UnmatchedFromMember], HOST_B, other.clone(), ROUTER, other);
+    // Another member's with the same port cannot be taken up: it is reset, and opened again.
+    let (out, moved) = lab.send(HOST_B, &Build::tcp(at(B, 41_000), standing.peer, DATA, 1, 1));
+    assert_eq!(moved.dropped, [DropReason::OutwardNoFlow]);
+    lab.expect_reset(&out[0], HOST_B, standing.peer, at(B, 41_000), 1);
     lab.exchange(HOST_A, at(A, 40_200), at(CONFIG, 2020));
 }
 
 #[test]
-fn s81_what_may_be_an_answer_to_a_visitor_is_not_taken_for_a_members_own() {
+fn s81_what_answers_a_visitor_is_not_taken_for_a_members_own() {
     let mut lab = lab();
     let answers = [
         Build::tcp(at(A, 7000), at(VISITOR, 50_123), SYN_ACK, 1, 2),
-        Build::tcp(at(A, 41_000), at(VISITOR, 5060), SYN_ACK, 1, 2),
-        Build::tcp(at(A, 41_000), at(VISITOR, 5060), fairlead::wire::tcp::Flags::RST, 1, 0),
         Build::tcp(at(A, 22), at(VISITOR, 50_123), ACK, 1, 2),
-        Build::tcp(at(A, 41_000), at(VISITOR, 50_123), ACK, 1, 2),
+        Build::tcp(at(A, 22), at(VISITOR, 50_123), RST, 1, 2),
     ];
     for answer in answers {
         lab.forwards_noting(&[EngineEvent::UnmatchedFromMember], HOST_A, answer.clone(), ROUTER, answer);
     }
     assert_eq!(lab.rig.counters().flows, 0);
+    // Ports that say the opposite, or nothing: the rest of the connection is known by its SYN-ACK.
+    for (own, visitors) in [(41_000, 5060), (41_001, 50_123), (3_000, 5060)] {
+        let answer = |flags| Build::tcp(at(A, own), at(VISITOR, visitors), flags, 1, 2);
+        lab.forwards_noting(&[EngineEvent::UnmatchedFromMember], HOST_A, answer(SYN_ACK), ROUTER, answer(SYN_ACK));
+        for flags in [ACK, DATA, FIN_ACK] {
+            lab.forwards(HOST_A, answer(flags), ROUTER, answer(flags));
+        }
+    }
+}
+
+/// Its peer would answer the member itself, by a reset.
+#[test]
+fn s81_a_forgotten_connection_shows_nobody_a_members_own_address() {
+    let mut lab = lab();
+    for (own, peers) in [(41_000, 50_000), (3_000, 5060)] {
+        for flags in [ACK, DATA, FIN_ACK, RST] {
+            lab.drops(HOST_A, Build::tcp(at(A, own), at(PEER, peers), flags, 501, 701), DropReason::OutwardNoFlow);
+        }
+        // Unless it was a visitor's, which says so by speaking to the member.
+        let asks = Build::tcp(at(PEER, peers), at(A, own), ACK, 701, 501);
+        lab.forwards(ROUTER, asks.clone(), HOST_A, asks);
+        let answers = Build::tcp(at(A, own), at(PEER, peers), DATA, 501, 701).payload(b"event");
+        lab.forwards(HOST_A, answers.clone(), ROUTER, answers);
+    }
+    lab.drops(HOST_A, Build::tcp(at(A, 41_500), at(PEER, 5060), RST, 501, 701), DropReason::OutwardNoFlow);
+    let excluded = Build::tcp(at(A, 41_000), at(CONFIG, 50_000), DATA, 501, 701);
+    lab.forwards(HOST_A, excluded.clone(), ROUTER, excluded);
 }
 
 #[test]

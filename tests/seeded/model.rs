@@ -115,7 +115,11 @@ impl Model {
         let forwarded = match (self.plan.who_is(src), self.plan.served_at(dst), self.plan.who_is(dst)) {
             (_, Some(_), _) if matches!(packet.what, What::EchoRequest) => return Ok(Outcome::Answered),
             (Some(who), Some(pair), _) => {
-                let out = self.outward(packet, who, chosen)?;
+                let hairpin = |dropped: Dropped| match dropped.reasons {
+                    [DropReason::OutwardNoFlow] => Dropped::new(&[DropReason::NoFlow], Reply::Unspecified),
+                    _ => dropped,
+                };
+                let out = self.outward(packet, who, chosen).map_err(hairpin)?;
                 self.inward(out, pair, true)?
             }
             (Some(_), None, Some(other)) => {
@@ -189,10 +193,17 @@ impl Model {
             let updates = vec![Update::PickedUp(flow, 1)];
             return Ok(Forwarded { events: vec![EngineEvent::LoosePickup], updates, ..forwarded(&on, ROUTER) });
         }
+        let accepts = flags.syn() && flags.ack();
+        if !(accepts || answers_visitor(way) || self.plan.narrowed) {
+            let reply = if answers_visitor(way.back()) && !flags.rst() { Reply::Reset } else { Reply::Nothing };
+            return Err(Dropped::new(&[DropReason::OutwardNoFlow], reply));
+        }
         let unmatched = vec![EngineEvent::UnmatchedFromMember];
         let (events, perhaps) =
             if self.strayed.contains(&way.back()) { (vec![], unmatched) } else { (unmatched, vec![]) };
-        Ok(Forwarded { events, perhaps, ..forwarded(packet, ROUTER) })
+        let visit = Flow::new(Protocol::Tcp, [way.back(), way], None);
+        let updates = if accepts && !answers_visitor(way) { vec![Update::PickedUp(visit, 1)] } else { vec![] };
+        Ok(Forwarded { events, perhaps, updates, ..forwarded(packet, ROUTER) })
     }
 
     /// A segment of a connection that is remembered; `None` when there is none, or a new one takes its place.
@@ -340,8 +351,17 @@ impl Model {
             _ => false,
         };
         let untranslated = |at: usize| self.flows.get(at).member.is_none() && self.flows.get(at).state == State::Open;
+        // A visitor whose connection began before a restart is known again, where the ports do not say that it is one.
+        let resumes = matches!(packet.what, What::Segment { flags, .. } if !flags.rst())
+            && !answers_visitor(packet.way.back())
+            && !self.plan.excludes(packet.way.src.addr)
+            && [packet.way, packet.way.back()].iter().all(|way| self.flows.find(Protocol::Tcp, *way).is_none());
         match self.flows.find(packet.protocol(), packet.way) {
             Some((at, side)) if untranslated(at) => self.along(packet, at, side),
+            _ if strays && resumes => {
+                let visit = Flow::new(Protocol::Tcp, [packet.way, packet.way.back()], None);
+                Forwarded { updates: vec![Update::PickedUp(visit, 0)], ..forwarded(packet, host(who)) }
+            }
             _ if strays => Forwarded { updates: vec![Update::Strayed(packet.way)], ..forwarded(packet, host(who)) },
             _ => self.begins_plain(packet, host(who)),
         }
@@ -375,6 +395,11 @@ impl Model {
             self.claims.insert((pair(who), remote), (who, false));
         }
     }
+}
+
+/// The ports say that whoever sends on this way answers.
+fn answers_visitor(way: Way) -> bool {
+    way.src.port < 32_768 && way.dst.port >= 32_768
 }
 
 /// Forwarded as it is.
