@@ -18,6 +18,7 @@ ways! {
         Fragmented = "fragmented": "A datagram was cut into fragments for the MTU of the interface it left by.",
         Reassembled = "reassembled": "All fragments of a datagram had arrived and were processed as one.",
         ArpUnlearnt = "arp_unlearnt": "An ARP request for one of our addresses was answered without the management core, which is sent only so many a second.",
+        FilterOpened = "snat_filter_opened": "A member's UDP port talks to more than four addresses at once: any host that sends to it is let in.",
         LostConnection = "lost_connection": "A TCP connection was reset because its member was lost.",
     }
 }

@@ -190,6 +190,19 @@ impl FlowBook {
         self.snat_ports.table(address, tuple.protocol)?.allocate(tuple.src, &self.reserved[pool])
     }
 
+    /// The flow, whose port was allocated, is to a remote address that may answer from another port from now on. `true`: so may
+    /// everybody, as there are too many to be told apart.
+    pub(super) fn enter_remote(&self, flow: &Flow) -> bool {
+        let outside = flow.key(flow.inside.other());
+        let table = self.snat_ports.table(outside.dst.addr, flow.protocol());
+        table.is_some_and(|table| table.enter(outside.dst.port, outside.src.addr))
+    }
+
+    /// Whom a datagram of no flow is for that has come to a SNAT address: see [`PortAllocator::admit`](crate::flow::PortAllocator).
+    pub(super) fn admit(&self, tuple: &Tuple) -> Option<Endpoint> {
+        self.snat_ports.table(tuple.dst.addr, tuple.protocol)?.admit(tuple.dst.port, tuple.src.addr)
+    }
+
     /// The port that `inside` was given is not needed after all.
     pub(super) fn release_port(&self, protocol: Protocol, inside: Endpoint, outside: Endpoint) {
         if let Some(table) = self.snat_ports.table(outside.addr, protocol) {
@@ -235,6 +248,11 @@ fn gives_way_to(old: &Flow, new: &Flow) -> bool {
     old.path == PathKind::Routed || (visits && old.path == PathKind::Outbound) || begins_again
 }
 
+/// The flow was begun from outside, by an address that a member had talked to from the same port.
+pub(super) fn was_admitted(flow: &Flow) -> bool {
+    flow.path == PathKind::Outbound && flow.inside == Direction::Reply
+}
+
 /// The flow has left the table.
 fn on_removed(snat_ports: &SnatPorts, by_member: &mut [u64], snapshot: &Snapshot, flow: &Flow) {
     release(snat_ports, flow);
@@ -247,9 +265,14 @@ fn on_removed(snat_ports: &SnatPorts, by_member: &mut [u64], snapshot: &Snapshot
 /// Gives a flow's port back, if it has one.
 fn release(snat_ports: &SnatPorts, flow: &Flow) {
     let Some(port) = flow.snat_port else { return };
-    let [opener, answer] = flow.keys();
-    if let Some(table) = snat_ports.table_of(answer.dst.addr, flow.protocol(), flow.life) {
-        table.release(port, opener.src);
+    // Of a hairpin, whose member answers, the port is the opener's.
+    let opener = if flow.path == PathKind::Outbound { flow.inside } else { Direction::Original };
+    let (inside, outside) = (flow.key(opener).src, flow.key(opener.other()));
+    if let Some(table) = snat_ports.table_of(outside.dst.addr, flow.protocol(), flow.life) {
+        if flow.path == PathKind::Outbound {
+            table.leave(port, outside.src.addr, was_admitted(flow));
+        }
+        table.release(port, inside);
     }
 }
 

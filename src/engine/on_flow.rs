@@ -3,6 +3,7 @@
 //! Owns the use of a flow. Its route is cached for a side whose packet has met it here (not by the packet that makes the flow):
 //! from then on, until another snapshot is installed, data of that side leaves by it.
 
+use super::flow_book::was_admitted;
 use super::path::Path;
 use super::revalidate::lost;
 use super::verdict::{DropReason, Verdict};
@@ -16,7 +17,8 @@ impl Walk<'_> {
     pub(super) fn on_flow(&mut self, id: FlowId, side: Direction, tuple: Tuple) -> Verdict {
         let Some(flow) = self.state.flows.at(id) else { return Verdict::Drop(DropReason::NoFlow) };
         debug_assert_eq!(flow.key(side), tuple);
-        let rewrite = flow.rewrite(side);
+        let (rewrite, from_outside) = (flow.rewrite(side), side != flow.inside);
+        let is_renewed = !(from_outside && was_admitted(flow));
         if let Kind::Tcp(segment) = self.packet.kind
             && (segment.flags.rst() || lost(self.snapshot, flow).is_some())
             && let Some(verdict) = self.on_sick_flow(*flow, side, &segment)
@@ -24,7 +26,7 @@ impl Walk<'_> {
             return verdict;
         }
         let verdict = self.forward(rewrite, rewrite.changed(&tuple).dst.addr);
-        if verdict.is_forwarded() {
+        if verdict.is_forwarded() && is_renewed {
             self.refresh(id, side);
             self.cache_route(id, side);
         }

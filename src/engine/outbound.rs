@@ -5,10 +5,12 @@
 //! before a restart, is translated again if the member opened the connection before that, and else does not leave.
 
 use super::events::EngineEvent;
+use super::path::Path;
 use super::verdict::{DropReason, Verdict};
 use super::walk::Walk;
 use crate::flow::{Direction, Flow, PathKind, Track};
 use crate::policy::intent::MemberId;
+use crate::policy::snapshot::AddressClass;
 use crate::wire::facts::Segment;
 use crate::wire::reply::{IcmpError, Reply};
 use crate::wire::{Endpoint, Kind, Tuple};
@@ -118,14 +120,34 @@ impl Walk<'_> {
     }
 
     /// A flow outward with a port of its own, and the tuple that what `sender` sends leaves with.
-    fn outward_flow(&self, sender: MemberId, tuple: Tuple) -> Option<(Flow, Tuple)> {
+    fn outward_flow(&mut self, sender: MemberId, tuple: Tuple) -> Option<(Flow, Tuple)> {
         let address = self.pool_of(sender).snat.as_ref()?.address;
         let port = self.state.flows.allocate_port(self.snapshot, sender, &tuple)?;
         let outside = Tuple { src: Endpoint::new(address, port), ..tuple };
         let mut flow = Flow::new(PathKind::Outbound, tuple, outside.reversed());
         self.belongs(&mut flow, sender, Direction::Original);
         flow.snat_port = Some(port);
+        if self.state.flows.enter_remote(&flow) {
+            self.state.events.count(EngineEvent::FilterOpened);
+        }
         Some((flow, outside))
+    }
+
+    /// A datagram to a port of a SNAT address, of no flow: an address that the holder of the port has talked to may send from
+    /// another port (RFC 4787 REQ-8). What comes from outside does not renew the flow it makes (REQ-6).
+    pub(super) fn admitted(&mut self, tuple: Tuple) -> Option<Verdict> {
+        // Members are known outside by another address than that in their packets.
+        let from_outside = matches!(self.classified.path, Path::Inward(_));
+        let inside = if from_outside { self.state.flows.admit(&tuple)? } else { return None };
+        let became = Tuple { dst: inside, ..tuple };
+        let mut flow = Flow::new(PathKind::Outbound, tuple, became.reversed());
+        (flow.inside, flow.snat_port, flow.life) = (Direction::Reply, Some(tuple.dst.port), self.snapshot.life.0);
+        let AddressClass::Member(member, _) = self.snapshot.class(inside.addr) else {
+            self.state.flows.release_port_of(&flow);
+            return None;
+        };
+        self.belongs(&mut flow, member, Direction::Reply);
+        Some(self.begin(flow, tuple, became))
     }
 
     /// Keeps `flow` and sends its first packet on; gives its port back if either cannot be.

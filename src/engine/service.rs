@@ -23,6 +23,7 @@ impl<'a> Walk<'a> {
             // A segment of a connection nobody remembers. A reset would kill what the member may still hold.
             Kind::Tcp(segment) if !segment.flags.opens() => Verdict::Drop(DropReason::NoFlow),
             Kind::Echo { .. } => Verdict::Drop(DropReason::NoFlow),
+            Kind::Udp => self.admitted(tuple).unwrap_or_else(|| self.unmatched(server)),
             _ => self.unmatched(server),
         }
     }

@@ -13,6 +13,7 @@ mod lifetime;
 mod list;
 mod port_order;
 mod ports;
+mod remotes;
 mod route_cache;
 mod speakers;
 mod table;

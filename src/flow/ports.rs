@@ -5,15 +5,16 @@
 //! of users says.
 //!
 //! The mapping is endpoint-independent (RFC 4787 REQ-1, RFC 5382 REQ-1, RFC 5508 REQ-1): an inside endpoint has one
-//! outside port, whomever it talks to. Two workers that do so in the same instant can give it a second one; each
+//! outside port, whomever it talks to. Who may answer is known for UDP ([`super::remotes`]). Two workers that do so in the same instant can give it a second one; each
 //! is still its own alone, which is what correctness needs.
 
 use super::key::spread;
 use super::port_order::{Range, ReservedPorts};
+use super::remotes::Remotes;
 use crate::wire::{Endpoint, Protocol};
 use std::net::Ipv4Addr;
 use std::sync::Arc;
-use std::sync::atomic::Ordering::{AcqRel, Relaxed};
+use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed};
 use std::sync::atomic::{AtomicU32, AtomicU64};
 
 /// How far an existing mapping of an endpoint is looked for. Only an endpoint whose first thousand choices were all taken
@@ -23,9 +24,11 @@ const SEARCH: u32 = 1024;
 /// The ports of one address for one protocol; for ICMP, the identifiers of echo requests.
 pub struct PortAllocator {
     /// One cell a port, see [`Cell`]. Written and read by all workers. Every change is a compare-and-swap on that one
-    /// cell and all agree on the order of its changes, so an allocation may be relaxed. A release is not: whoever frees the
-    /// port must see that whoever took it has counted it, or the count would dip below nothing.
+    /// cell, and all agree on the order of its changes. Whoever frees the port must see that whoever took it has counted it, or the
+    /// count would dip below nothing; whoever sees its new holder must see that another epoch of its remotes has begun.
     cells: Box<[AtomicU64]>,
+    /// Whom the holders of ports talk to, of UDP.
+    remotes: Option<Remotes>,
     ranges: &'static [Range],
     /// Ports held, by range. Written by the worker that makes or removes a mapping, read by all: it saves a search that
     /// would find nothing, no more.
@@ -43,7 +46,8 @@ impl PortAllocator {
     pub fn new(protocol: Protocol, seed: u64) -> PortAllocator {
         let cells = (0..=u16::MAX).map(|_| AtomicU64::new(Cell::FREE)).collect();
         let (used, furthest, exhausted) = Default::default();
-        PortAllocator { cells, ranges: Range::of(protocol), used, furthest, exhausted, seed }
+        let remotes = (protocol == Protocol::Udp).then(Remotes::new);
+        PortAllocator { cells, remotes, ranges: Range::of(protocol), used, furthest, exhausted, seed }
     }
 
     /// The outside port for an inside endpoint, with one more user. An existing mapping is shared; else the port is kept
@@ -80,7 +84,34 @@ impl PortAllocator {
 
     /// Who holds a port.
     pub fn owner(&self, port: u16) -> Option<Endpoint> {
-        Cell::of(self.cells[port as usize].load(Relaxed)).map(|held| held.inside)
+        Cell::of(self.cells[port as usize].load(Acquire)).map(|held| held.inside)
+    }
+
+    /// The holder of the port has begun a flow to `remote`, which may answer from its other ports from now on. To be called
+    /// after [`PortAllocator::allocate`]. `true`: as it talks to more than four addresses, whoever sends to the port is let in.
+    pub fn enter(&self, port: u16, remote: Ipv4Addr) -> bool {
+        self.remotes.as_ref().is_some_and(|remotes| remotes.enter(port, remote))
+    }
+
+    /// Such a flow is no more, or one that was let in. To be called before [`PortAllocator::release`].
+    pub fn leave(&self, port: u16, remote: Ipv4Addr, was_admitted: bool) {
+        self.remotes.iter().for_each(|remotes| remotes.leave(port, remote, was_admitted));
+    }
+
+    /// A datagram of no flow has come from `remote`. If it may (RFC 4787 REQ-8: filtering is address-dependent), whom it is for;
+    /// the port then has one more user, and `remote` one more flow that it was let in by.
+    pub fn admit(&self, port: u16, remote: Ipv4Addr) -> Option<Endpoint> {
+        let remotes = self.remotes.as_ref()?;
+        let inside = self.owner(port)?;
+        let admission = remotes.admit(port, remote)?;
+        if self.share_port(port, inside) {
+            if remotes.is_current(port, admission) {
+                return Some(inside);
+            }
+            self.release(port, inside);
+        }
+        remotes.leave(port, remote, true);
+        None
     }
 
     /// How many ports are held. While workers allocate and release, a number of a moment ago.
@@ -107,15 +138,20 @@ impl PortAllocator {
     /// mapping was made may be gone.
     fn share(&self, inside: Endpoint, range: usize, reserved: &ReservedPorts) -> Option<u16> {
         let reach = self.furthest.load(Relaxed).min(SEARCH) as usize + 1;
+        self.choices(inside, range)
+            .take(reach)
+            .filter(|&port| !reserved.contains(port))
+            .find(|&port| self.share_port(port, inside))
+    }
+
+    /// One more user for the mapping of the port, if it is the endpoint's.
+    fn share_port(&self, port: u16, inside: Endpoint) -> bool {
         let more = |bits| {
             let held = Cell::of(bits).filter(|held| held.inside == inside)?;
             // A mapping with 65,535 users takes no more; the endpoint gets a second port rather than a wrong count.
             Some(Cell { users: held.users.checked_add(1)?, ..held }.bits())
         };
-        self.choices(inside, range)
-            .take(reach)
-            .filter(|&port| !reserved.contains(port))
-            .find(|&port| self.cells[port as usize].fetch_update(Relaxed, Relaxed, more).is_ok())
+        self.cells[port as usize].fetch_update(AcqRel, Acquire, more).is_ok()
     }
 
     /// The first free port in the endpoint's order.
@@ -138,12 +174,13 @@ impl PortAllocator {
         if distance > self.furthest.load(Relaxed) {
             self.furthest.fetch_max(distance, Relaxed);
         }
+        self.remotes.iter().for_each(|remotes| remotes.begin(port));
         let taken = |bits| match Cell::of(bits) {
             None => Some(Cell { inside, users: 1 }.bits()),
             Some(held) if held.inside == inside => Some(Cell { users: held.users.checked_add(1)?, ..held }.bits()),
             Some(_) => None,
         };
-        match self.cells[port as usize].fetch_update(Relaxed, Relaxed, taken) {
+        match self.cells[port as usize].fetch_update(AcqRel, Acquire, taken) {
             Ok(Cell::FREE) => {
                 self.count_used(port, |used| used.fetch_add(1, Relaxed));
                 true
@@ -412,6 +449,50 @@ mod tests {
                 }
             }
         }
+    }
+
+    /// Each host has remotes of its own. Workers begin and end flows to them while others send from all remotes to all ports: what
+    /// is let in is let in to whom that remote was talked to by.
+    #[test]
+    fn a_remote_is_never_let_in_to_another_host_that_has_the_port_now() {
+        let table = PortAllocator::new(Protocol::Udp, 11);
+        let remote = |host: u8| Ipv4Addr::new(172, 16, 9, host);
+        let admitted = std::sync::atomic::AtomicU32::new(0);
+        let open_and_end = |worker: u64| {
+            for step in 0..30_000 {
+                let host = (spread(worker, step) >> 8) as u8 & 7;
+                // All want the same two ports.
+                let port = table.allocate(inside(host, 2_000 + (step & 1) as u16), &sip()).unwrap();
+                assert!(!table.enter(port, remote(host)));
+                let again = table.admit(port, remote(host));
+                assert_eq!(again.map_or(host, |it| it.addr.octets()[3]), host);
+                if let Some(known) = again {
+                    table.leave(port, remote(host), true);
+                    assert!(table.release(port, known));
+                }
+                table.leave(port, remote(host), false);
+                assert!(table.release(port, inside(host, 2_000 + (step & 1) as u16)));
+            }
+        };
+        let knock = |worker: u64| {
+            for step in 0..60_000 {
+                let draw = spread(worker, step);
+                let (port, host) = (2_000 + (draw & 1) as u16, (draw >> 8) as u8 & 7);
+                if let Some(known) = table.admit(port, remote(host)) {
+                    assert_eq!(known.addr.octets()[3], host);
+                    admitted.fetch_add(1, Relaxed);
+                    table.leave(port, remote(host), true);
+                    assert!(table.release(port, known));
+                }
+            }
+        };
+        let (open_and_end, knock) = (&open_and_end, &knock);
+        std::thread::scope(|scope| {
+            (0..2).for_each(|worker| drop(scope.spawn(move || open_and_end(worker))));
+            (2..4).for_each(|worker| drop(scope.spawn(move || knock(worker))));
+        });
+        assert_eq!(table.used(), 0);
+        assert!((0..8).all(|host| table.admit(2_000, remote(host)).is_none()));
     }
 
     /// Four workers allocate and release the same few endpoints at once. A ledger, locked and therefore certain, says who

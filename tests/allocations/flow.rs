@@ -60,6 +60,12 @@ fn ports_and_speakers_are_had_without_memory() {
     let snat_ports = SnatPorts::new([address], 1);
     let reserved = ReservedPorts::new([5060, 5061]);
     let mut speakers = Speakers::new(100, 1);
+    // What is known of the remotes of 1,024 ports is made when one of them is first used.
+    for port in (0..=u16::MAX).step_by(1024).map(|first| first.max(1)) {
+        let table = snat_ports.table(address, Protocol::Udp).unwrap();
+        let inside = Endpoint::new(Ipv4Addr::new(10, 20, 0, 11), port);
+        assert!(table.allocate(inside, &reserved).is_some_and(|port| table.release(port, inside)));
+    }
     let mut granted = 0;
     let asked = asked_by(|| {
         let Some(table) = snat_ports.table(address, Protocol::Udp) else { return };

@@ -3,6 +3,7 @@
 mod affinity;
 mod background;
 mod connections;
+mod filtering;
 mod floods;
 mod flow_queries;
 mod fragmentation;

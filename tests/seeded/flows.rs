@@ -191,6 +191,11 @@ impl Flows {
         self.ports.get(&source).copied()
     }
 
+    /// A member has been translated to the UDP port.
+    pub fn is_mapped(&self, pair: Pair, port: u16) -> bool {
+        self.users.contains_key(&(Protocol::Udp, pair, port))
+    }
+
     /// Nobody else has the port.
     pub fn free(&self, source: Source, port: u16) -> bool {
         self.users.get(&(source.0, pair(source.1), port)).is_none_or(|other| *other == source)

@@ -241,7 +241,9 @@ impl Model {
         let flow = translated(packet, who, port.unwrap_or(chosen));
         let on = packet.on(flow.leaves(1));
         let maps = if port.is_none() { Some(source) } else { None };
-        Forwarded { maps, updates: vec![Update::Begins(flow, 1)], ..forwarded(&on, ROUTER) }
+        // Whether its port talks to more than four addresses now depends on what has expired.
+        let perhaps = if packet.protocol() == Protocol::Udp { vec![EngineEvent::FilterOpened] } else { vec![] };
+        Forwarded { maps, perhaps, updates: vec![Update::Begins(flow, 1)], ..forwarded(&on, ROUTER) }
     }
 
     /// What arrives for a virtual address, be it from outside or from a member whose packet has gone out.

@@ -20,7 +20,7 @@ impl Run {
     fn why_skipped(&self, packet: &Packet) -> Reason {
         let plan = &self.model.plan;
         match (plan.who_is(packet.way.src.addr), plan.served_at(packet.way.dst.addr)) {
-            (None, Some(_)) => self.skips_ends(packet),
+            (None, Some(called)) => self.skips_ends(packet).or_else(|| self.skips_uninvited(packet, called)),
             (None, None) => self.skips_visits(packet),
             (Some(_), None) => self.skips_outward(packet).or_else(|| self.skips_ends(packet)),
             (Some(_), Some(called)) => match packet.what {
@@ -33,6 +33,13 @@ impl Run {
 
     fn flow(&self, packet: &Packet, way: Way) -> Option<&Flow> {
         self.model.flows.find(packet.protocol(), way).map(|(at, _)| self.model.flows.get(at))
+    }
+
+    /// Whom a member's port has talked to since it was given is not modelled: the rows about filtering say what follows.
+    fn skips_uninvited(&self, packet: &Packet, called: Pair) -> Reason {
+        let uninvited = matches!(packet.what, What::Datagram) && self.flow(packet, packet.way).is_none();
+        let mapped = self.model.flows.is_mapped(called, packet.way.dst.port);
+        (uninvited && mapped).then_some("rows: a datagram of no flow to a port that a member has had")
     }
 
     fn skips_ends(&self, packet: &Packet) -> Reason {
