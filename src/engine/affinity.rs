@@ -34,6 +34,9 @@ impl Walk<'_> {
         if receiver != self.snapshot.pool(pool).active {
             self.count_event(EngineEvent::SpeakerAnswered);
         }
+        if let sip::Facts::Answer { branch: Some(branch), is_final: true, .. } = self.sip {
+            self.state.speakers.note_answer(&peer_of(self.snapshot.pool(pool), remote), branch);
+        }
         receiver
     }
 
@@ -51,7 +54,7 @@ impl Walk<'_> {
     fn receiver_among_speakers(&self, pool: PoolId, remote: Endpoint) -> Option<MemberId> {
         let active = self.snapshot.pool(pool).active;
         let asker = match self.sip {
-            sip::Facts::Answer { sent_by, branch } => self.asker(pool, remote, sent_by, branch),
+            sip::Facts::Answer { sent_by, branch, .. } => self.asker(pool, remote, sent_by, branch),
             _ => None,
         };
         let living = || active.filter(|active| self.is_reachable(*active, None));
@@ -59,8 +62,8 @@ impl Walk<'_> {
     }
 
     /// Who sent the request that is answered, if it can be told and is there: whoever wrote its own address into the topmost Via,
-    /// else the standby that used the branch. Where so many standbys' requests came that the row has forgotten some, it was
-    /// rather the one that spoke last than the active member.
+    /// else the standby that used the branch. Where so many of a standby's requests are unanswered that the row has forgotten some,
+    /// it was rather the one that spoke last than the active member.
     fn asker(
         &self,
         pool: PoolId,

@@ -53,10 +53,12 @@ pub struct Asked {
     branch: Option<Branch>,
     member: MemberRef,
     while_down: bool,
+    /// Its final answer has come.
+    answered: bool,
 }
 
 impl Asked {
-    const NOTHING: Asked = Asked { branch: None, member: MemberRef::NONE, while_down: false };
+    const NOTHING: Asked = Asked { branch: None, member: MemberRef::NONE, while_down: false, answered: false };
 }
 
 /// What is known of a remote endpoint.
@@ -79,7 +81,7 @@ pub struct Speaker {
     pub superseded: bool,
     /// The requests that members sent to it though another was active, the latest first; a repetition takes no second place.
     asked: [Asked; ASKED],
-    /// When one of them last gave way to a newer one.
+    /// When one of them last gave way to a newer one that had not been answered yet.
     pub forgot: Option<Instant>,
     /// When the entry was last made or renewed.
     pub last_seen: Instant,
@@ -196,11 +198,20 @@ impl<A: KeyAddress> Speakers<A> {
         let speaker = self.renew(peer, now);
         let asked = &mut speaker.asked;
         let known = asked.iter().position(|asked| asked.branch == Some(branch));
-        if known.is_none() && asked[ASKED - 1] != Asked::NOTHING {
+        let is_spare = |asked: &Asked| *asked == Asked::NOTHING || asked.answered;
+        let place = known.or_else(|| asked.iter().rposition(is_spare)).unwrap_or_else(|| {
             speaker.forgot = Some(now);
-        }
-        asked[..=known.unwrap_or(ASKED - 1)].rotate_right(1);
-        asked[0] = Asked { branch: Some(branch), member, while_down };
+            ASKED - 1
+        });
+        asked[..=place].rotate_right(1);
+        asked[0] = Asked { branch: Some(branch), member, while_down, answered: false };
+    }
+
+    /// The remote has given the final answer to the request with this branch: it is missed least.
+    pub fn note_answer(&mut self, peer: &Peer<A>, branch: Branch) {
+        let Some(at) = self.place(peer) else { return };
+        let asked = &mut self.slots[at as usize].speaker.asked;
+        asked.iter_mut().filter(|asked| asked.branch == Some(branch)).for_each(|asked| asked.answered = true);
     }
 
     /// The active member has sent to this remote. What others have asked it is still to be answered to them.

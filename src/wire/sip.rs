@@ -27,6 +27,8 @@ pub enum Facts {
         sent_by: Option<Ipv4Addr>,
         /// The branch of the request it answers.
         branch: Option<Branch>,
+        /// It is the last that there is to say (RFC 3261 7.2: 200 and above).
+        is_final: bool,
     },
 }
 
@@ -38,7 +40,9 @@ impl Facts {
         let branch = via.and_then(|via| via.branch());
         match message.start {
             Start::Request { .. } => Facts::Request { branch },
-            Start::Answer { .. } => Facts::Answer { sent_by: via.and_then(|via| via.address()), branch },
+            Start::Answer { code, .. } => {
+                Facts::Answer { sent_by: via.and_then(|via| via.address()), branch, is_final: code >= 200 }
+            }
         }
     }
 }

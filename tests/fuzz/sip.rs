@@ -2,6 +2,7 @@
 //! hold the same answer agree on it.
 
 use fairlead::monitor::sip_answer::{AnswerReader, LIMIT, read_datagram};
+use fairlead::wire::sip::{Facts, PEEK};
 
 /// Feeds `bytes` in pieces whose lengths they name themselves.
 fn read_in_pieces(bytes: &[u8]) -> Option<fairlead::monitor::sip_answer::Answer> {
@@ -25,6 +26,9 @@ fn any_bytes() {
     bolero::check!().for_each(|bytes: &[u8]| {
         let datagram = read_datagram(bytes);
         let stream = read_in_pieces(bytes);
+        // What a probe takes for an answer, a worker does too.
+        let is_answer = matches!(Facts::of(bytes), Facts::Answer { .. });
+        assert!(is_answer || datagram.is_err() || bytes.len() >= PEEK);
         if let (Ok(one), Some(other)) = (&datagram, &stream) {
             assert_eq!(one, other);
         }

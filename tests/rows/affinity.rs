@@ -120,13 +120,17 @@ fn s20_what_does_not_say_whose_answer_it_is_goes_to_the_active() {
 }
 
 #[test]
-fn s20_eight_branches_are_remembered_and_a_repetition_takes_no_place() {
+fn s20_eight_unanswered_branches_are_remembered_and_a_repetition_takes_no_place() {
     let mut lab = lab();
     let branches: Vec<String> = (0..8).map(|number| format!("b{number}")).collect();
     for _ in 0..3 {
         branches.iter().for_each(|branch| standby_asks(&mut lab, V, branch));
     }
-    branches.iter().for_each(|branch| answered_to_b(&mut lab, V, branch));
+    let ringing =
+        |dst, branch| Build::udp(peer(), at(dst, 5060)).payload(text("SIP/2.0 180 Ringing", V, branch).as_bytes());
+    for branch in &branches {
+        lab.forwards_noting(ANSWERED, ROUTER, ringing(V, branch), HOST_B, ringing(B, branch));
+    }
     answered_to_a(&mut lab, V, "a");
     // The ninth takes the place of the first: now a branch that is not found may have been the standby's.
     standby_asks(&mut lab, V, "b8");
@@ -137,6 +141,21 @@ fn s20_eight_branches_are_remembered_and_a_repetition_takes_no_place() {
     lab.rig.wait(Duration::from_secs(33));
     answered_to_a(&mut lab, V, "a");
     answered_to_b(&mut lab, V, "b8");
+}
+
+/// A ping each second for as long as one likes.
+#[test]
+fn s20_what_was_answered_need_not_be_remembered() {
+    let mut lab = lab();
+    for round in 0..40 {
+        let (to_a, to_b) = (format!("a{round}"), format!("b{round}"));
+        active_asks(&mut lab, V, &to_a);
+        standby_asks(&mut lab, V, &to_b);
+        answered_to_a(&mut lab, V, &to_a);
+        answered_to_b(&mut lab, V, &to_b);
+        answered_to_b(&mut lab, V, &to_b);
+        lab.rig.wait(Duration::from_secs(1));
+    }
 }
 
 #[test]

@@ -66,6 +66,22 @@ fn eight_requests_are_remembered_and_a_repetition_takes_one_place() {
 }
 
 #[test]
+fn a_request_that_was_answered_gives_way_first_and_is_not_missed() {
+    let mut speakers = Speakers::new(4, 1);
+    let asker = |speakers: &Speakers, at: u8| speakers.find(&peer(1)).unwrap().asker(branch(at)).map(|it| it.id);
+    for at in 1..=30 {
+        speakers.note_request(peer(1), member(at.into()), false, branch(at), second(at.into()));
+        if at > 3 {
+            speakers.note_answer(&peer(1), branch(at));
+        }
+    }
+    let known: Vec<_> = (1..=30).filter_map(|at| asker(&speakers, at)).collect();
+    assert_eq!((known, speakers.find(&peer(1)).unwrap().forgot), (vec![1, 2, 3, 26, 27, 28, 29, 30], None));
+    speakers.note_answer(&peer(2), branch(1));
+    assert_eq!(asker(&speakers, 30), Some(30), "an answer may be repeated");
+}
+
+#[test]
 fn pairs_do_not_see_each_others_entries() {
     let mut speakers = Speakers::new(4, 1);
     let other = Peer { home: Ipv4Addr::new(10, 20, 0, 200), ..peer(1) };
@@ -192,7 +208,7 @@ proptest! {
                     model.change(&key, |speaker| speaker.superseded = true);
                 }
                 5 => {
-                    let asked = Asked { branch: Some(branch(tick as u8 % 11)), member: member(tick as u16), while_down: tick % 2 == 0 };
+                    let asked = Asked { branch: Some(branch(tick as u8 % 11)), member: member(tick as u16), while_down: tick % 2 == 0, answered: false };
                     speakers.note_request(key, asked.member, tick % 2 == 0, branch(tick as u8 % 11), now);
                     let speaker = model.renew(key, now);
                     let others = speaker.asked.into_iter().filter(|one| one.branch != asked.branch);

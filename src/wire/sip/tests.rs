@@ -13,7 +13,9 @@ fn abc() -> Option<Branch> {
 
 #[test]
 fn an_answer_says_whom_it_answers_and_a_request_which_transaction_it_is_of() {
-    assert_eq!(Facts::of(ANSWER.as_bytes()), Facts::Answer { sent_by: Some(B), branch: abc() });
+    assert_eq!(Facts::of(ANSWER.as_bytes()), Facts::Answer { sent_by: Some(B), branch: abc(), is_final: true });
+    let ringing = ANSWER.replace("200 OK", "180 Ringing");
+    assert_eq!(Facts::of(ringing.as_bytes()), Facts::Answer { sent_by: Some(B), branch: abc(), is_final: false });
     assert_eq!(Facts::of(REQUEST.as_bytes()), Facts::Request { branch: abc() });
     let answer = Message::peek(ANSWER.as_bytes()).unwrap();
     assert_eq!(answer.start, Start::Answer { code: 200, phrase: b"OK" });
@@ -54,7 +56,7 @@ fn the_topmost_via_is_read_however_it_is_written() {
         let branch = branch.and_then(|text| Branch::of(text.as_bytes()));
         let text = format!("SIP/2.0 200 OK\r\nTo: <sip:a@b>\r\n{via}\r\nCSeq: 7 OPTIONS\r\n\r\n");
         for text in [text.replace("\r\n", "\n"), text] {
-            assert_eq!(Facts::of(text.as_bytes()), Facts::Answer { sent_by, branch }, "{text:?}");
+            assert_eq!(Facts::of(text.as_bytes()), Facts::Answer { sent_by, branch, is_final: true }, "{text:?}");
         }
     }
 }
@@ -63,13 +65,17 @@ fn the_topmost_via_is_read_however_it_is_written() {
 fn a_header_ends_at_its_empty_line_or_with_the_datagram() {
     for end in ["\r\n", "\n", ""] {
         let text = format!("SIP/2.0 200 OK{end}");
-        let expected = Facts::Answer { sent_by: None, branch: None };
+        let expected = Facts::Answer { sent_by: None, branch: None, is_final: true };
         assert_eq!(Facts::of(text.as_bytes()), expected, "{text:?}");
         let text = format!("\r\n\nSIP/2.0 200 OK\nVia: SIP/2.0/UDP 10.20.0.12;branch=z9hG4bKabc{end}");
-        assert_eq!(Facts::of(text.as_bytes()), Facts::Answer { sent_by: Some(B), branch: abc() }, "{text:?}");
+        assert_eq!(
+            Facts::of(text.as_bytes()),
+            Facts::Answer { sent_by: Some(B), branch: abc(), is_final: true },
+            "{text:?}"
+        );
     }
     let in_body = "SIP/2.0 200 OK\r\nTo: a\r\n\r\nVia: SIP/2.0/UDP 10.20.0.12;branch=z9hG4bKabc\r\n";
-    assert_eq!(Facts::of(in_body.as_bytes()), Facts::Answer { sent_by: None, branch: None });
+    assert_eq!(Facts::of(in_body.as_bytes()), Facts::Answer { sent_by: None, branch: None, is_final: true });
 }
 
 #[test]
@@ -93,7 +99,7 @@ fn what_does_not_begin_with_a_line_of_sip_says_nothing() {
     for bytes in rows {
         assert_eq!(Facts::of(bytes), Facts::Other, "{:?}", String::from_utf8_lossy(bytes));
     }
-    assert_eq!(Facts::of(b"sip/2.0 200\n"), Facts::Answer { sent_by: None, branch: None });
+    assert_eq!(Facts::of(b"sip/2.0 200\n"), Facts::Answer { sent_by: None, branch: None, is_final: true });
 }
 
 #[test]
@@ -105,11 +111,15 @@ fn no_more_than_the_front_is_read_and_no_line_that_it_cuts() {
         );
         (text.len(), Facts::of(text.as_bytes()))
     };
-    let whole = Facts::Answer { sent_by: Some(B), branch: abc() };
+    let whole = Facts::Answer { sent_by: Some(B), branch: abc(), is_final: true };
     let without = padded(0).0;
     assert_eq!(padded(PEEK - without), (PEEK, whole));
     for beyond in 1..60 {
-        assert_eq!(padded(PEEK - without + beyond).1, Facts::Answer { sent_by: None, branch: None }, "{beyond}");
+        assert_eq!(
+            padded(PEEK - without + beyond).1,
+            Facts::Answer { sent_by: None, branch: None, is_final: true },
+            "{beyond}"
+        );
     }
     assert_eq!(Facts::of(&[b'a'; 70_000]), Facts::Other);
 }
