@@ -158,6 +158,7 @@ fn server(document: &Document, entry: &schema::VirtualServer) -> Option<VirtualS
         enabled: entry.enabled.meant()?,
         icmp_echo: entry.icmp_echo.meant()?,
         unmatched: entry.unmatched.meant()?,
+        unreachable: entry.unreachable.meant()?,
     })
 }
 

@@ -16,6 +16,7 @@ use super::settings::{CpuCores, Dpdk as DpdkSettings, Idle, LogLevel, Settings};
 use super::value::Needed;
 use crate::policy::intent::{
     self, CodeRange, EchoPolicy, FailBack, Intent, NoMember, OnDownTcp, PemFile, PortIntent, SipTransport, Unmatched,
+    Unreachable,
 };
 use crate::policy::words::{Word, words};
 use ipnet::Ipv4Net;
@@ -286,6 +287,8 @@ section! { "virtual_server", Some(1_024), VirtualServer, compared intent::Virtua
         "When the address answers a ping: always, or (selective) only while a member is active.";
     unmatched: Unmatched = "reject", choice::<Unmatched>(&[]), live,
         "What happens to a packet that matches no service and no flow: rejected (a SYN after 6 seconds, RFC 5382 REQ-4), rejected at once, or dropped in silence.";
+    unreachable: Unreachable = "hold", choice::<Unreachable>(&[]), live,
+        "Port unreachable (or a reset of a SYN) that the active member itself sends about this service: held while another member may take over, and dropped if one does, since it would end the calls that the switchover saves; or forwarded as it comes.";
 } }
 
 section! { "snat", Some(256), Snat, compared intent::Snat;

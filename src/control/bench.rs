@@ -11,7 +11,7 @@ use crate::config::LogLevel;
 use crate::engine::verdict::PuntReason;
 use crate::flow::SnatPorts;
 use crate::policy::adjacency::NextHop;
-use crate::policy::intent::{InterfaceId, PortId};
+use crate::policy::intent::{InterfaceId, MemberId, PortId};
 use crate::policy::{Epoch, Intent, Snapshot};
 use crate::time::{Duration, Instant};
 use crate::wire::build::Build;
@@ -95,6 +95,7 @@ pub(crate) struct Bench {
     pub(crate) metrics: Vec<Option<std::net::SocketAddr>>,
     pub(crate) answers: BTreeMap<u64, Answer>,
     pub(crate) given_up: Vec<NextHop>,
+    pub(crate) living: Vec<MemberId>,
     /// How often a worker was told to forget flows.
     pub(crate) cleared: usize,
     pub(crate) epochs: Vec<Epoch>,
@@ -173,6 +174,7 @@ impl Bench {
             metrics: Vec::new(),
             answers: BTreeMap::new(),
             given_up: Vec::new(),
+            living: Vec::new(),
             cleared: 0,
             epochs: Vec::new(),
             reads: Vec::new(),
@@ -343,6 +345,7 @@ impl Bench {
                     self.deliver(port, frame.into_vec());
                 }
                 Command::GiveUp(hop) => self.given_up.extend((at == 0).then_some(hop)),
+                Command::Lives(member) => self.living.extend((at == 0).then_some(member)),
                 Command::ListFlows { query, limit, .. } => {
                     let rows: Vec<FlowRow> = self.flows.iter().take(limit).cloned().collect();
                     let (first, second) = rows.split_at(rows.len() / 2);

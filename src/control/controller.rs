@@ -204,6 +204,7 @@ impl Controller {
         self.on_link_events(now);
         self.probing.poll(&self.intent, &mut self.link, &mut self.outputs, now);
         self.on_link_events(now);
+        self.report_living();
         let news = self.probing.take_news();
         if !news.is_empty() || self.pools.next_deadline().is_some_and(|due| due <= now) {
             news.into_iter().for_each(|pool| self.pools.touch(pool));
@@ -216,6 +217,16 @@ impl Controller {
         self.latencies.poll(&self.file.settings.cores, &mut self.outputs, now);
         self.answer_waiting(now);
         self.deadline = self.earliest(now);
+    }
+
+    /// What an active member has refused is passed on by the workers if it answers all the same.
+    fn report_living(&mut self) {
+        for member in self.probing.take_living() {
+            let pool = self.intent.members.get(member).map(|member| member.pool);
+            if pool.is_some_and(|pool| self.pools.pool(pool).active == Some(member)) {
+                self.machine.workers().for_each(|worker| self.outputs.send(worker, Command::Lives(member)));
+            }
+        }
     }
 
     fn on_worker(&mut self, event: Event, now: Instant) {

@@ -80,6 +80,7 @@ pub(crate) fn two_arm() -> Intent {
             enabled: true,
             icmp_echo: EchoPolicy::Always,
             unmatched: Default::default(),
+            unreachable: Default::default(),
         }],
         snats: vec![Snat {
             pool: PoolId(0),

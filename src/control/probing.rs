@@ -14,7 +14,7 @@ use crate::policy::intent::{InterfaceId, Member, MemberId, PoolId};
 use crate::probe::HostStack;
 use crate::time::{Duration, Instant};
 use crate::wire::Packet;
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::net::Ipv4Addr;
 
 /// Datagrams that wait for one member's MAC, at most.
@@ -33,6 +33,10 @@ pub struct Probing {
     /// Those whose MAC has become known since.
     ready: Vec<(NextHop, Vec<u8>)>,
     hints: u64,
+    /// Members of which a sign has come, with the first probe that was started after it.
+    hinted: BTreeMap<MemberId, ProbeId>,
+    /// Those of them that have answered since.
+    living: Vec<MemberId>,
     /// Pools with members of which something new is known.
     news: BTreeSet<PoolId>,
     workers_seen: Instant,
@@ -47,6 +51,8 @@ impl Probing {
             waiting: HashMap::new(),
             ready: Vec::new(),
             hints: 0,
+            hinted: BTreeMap::new(),
+            living: Vec::new(),
             news: all_pools(intent),
             workers_seen: now,
         };
@@ -61,6 +67,7 @@ impl Probing {
         self.host.set_addresses(self_ips(intent), now);
         let members: HashSet<NextHop> = intent.members.iter().map(Member::hop).collect();
         self.waiting.retain(|hop, _| members.contains(hop));
+        self.hinted.retain(|member, _| intent.members.contains(*member));
     }
 
     /// Everything that is due at `now`: answers, timeouts, new probes, datagrams.
@@ -121,7 +128,13 @@ impl Probing {
     pub fn hint_pool(&mut self, member: MemberId, intent: &Intent) {
         let Some(pool) = intent.members.get(member).map(|member| member.pool) else { return };
         self.hints += 1;
+        self.hinted.entry(member).or_insert(self.monitors.next_probe());
         intent.pools[pool].members.iter().for_each(|&each| self.monitors.hint(each));
+    }
+
+    /// Members that have answered a probe well which such a sign has hastened, since this was last asked.
+    pub fn take_living(&mut self) -> Vec<MemberId> {
+        std::mem::take(&mut self.living)
     }
 
     /// How many such signs there were.
@@ -191,6 +204,10 @@ impl Probing {
         let Some(id) = self.monitors.on_outcome(probe, outcome, now) else { return };
         let member = &intent.members[id];
         self.news.insert(member.pool);
+        if self.hinted.get(&id).is_some_and(|first| self.monitors.answers_since(id, *first)) {
+            self.hinted.remove(&id);
+            self.living.push(id);
+        }
         if silent {
             link.reverify(member.hop(), now);
         }

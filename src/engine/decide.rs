@@ -67,6 +67,12 @@ impl Engine {
         Walk::new(self, packet, classified, sip, now).verdict()
     }
 
+    /// The verdict on a packet on which it was [`Verdict::Withhold`], now that it need not wait any longer.
+    pub fn finish_withheld(&mut self, packet: &Packet, classified: Classified, now: Instant) -> Verdict {
+        let walk = Walk::new(self, packet, classified, sip::Facts::Other, now);
+        Walk { withholds: false, ..walk }.verdict()
+    }
+
     /// The verdict on a packet on which it was [`Verdict::Defer`] six seconds ago.
     pub fn finish_deferred(&mut self, packet: &Packet, classified: Classified, now: Instant) -> Verdict {
         if classified.path == Path::Invalid(DropReason::UnknownInterface) {
@@ -85,7 +91,7 @@ impl<'a> Walk<'a> {
         sip: sip::Facts,
         now: Instant,
     ) -> Walk<'a> {
-        Walk { snapshot: &engine.snapshot, state: &mut engine.state, packet, classified, sip, now }
+        Walk { snapshot: &engine.snapshot, state: &mut engine.state, packet, classified, sip, now, withholds: true }
     }
 
     /// See [`Engine::decide_at_once`].

@@ -6,12 +6,10 @@
 
 use super::verdict::{DropReason, Verdict};
 use super::walk::Walk;
+use super::withhold::is_refusal;
 use crate::policy::snapshot::AddressClass;
 use crate::wire::facts::Quoted;
 use crate::wire::{Endpoint, Protocol, Rewrite, Tuple, icmp};
-
-/// Destination unreachable, port unreachable (RFC 792).
-const PORT_UNREACHABLE: (u8, u8) = (3, 3);
 
 impl Walk<'_> {
     /// An error from a member, or to a virtual address.
@@ -61,6 +59,9 @@ impl Walk<'_> {
         if matches!(quoted.kind, icmp::SOURCE_QUENCH | icmp::REDIRECT) {
             return Verdict::Drop(DropReason::IcmpUnsupported);
         }
+        if let Some(waits) = self.withhold_error(quoted, &original) {
+            return waits;
+        }
         let from_member = self.is_from_member();
         let [outside, members] = &mut self.state.errors;
         // Strangers can invent errors; those of our members must pass all the same (scenario 22).
@@ -83,7 +84,7 @@ impl Walk<'_> {
     fn hint_at_closed_port(&mut self, quoted: &Quoted) {
         let AddressClass::Member(member, _) = self.snapshot.class(self.packet.src()) else { return };
         let about = quoted.tuple.dst;
-        let closed = (quoted.kind, quoted.code) == PORT_UNREACHABLE && about.addr == self.packet.src();
+        let closed = is_refusal(quoted) && about.addr == self.packet.src();
         if closed && self.pool_of(member).service(quoted.tuple.protocol, about.port).is_some() {
             self.hint_at(member);
         }

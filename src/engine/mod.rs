@@ -3,8 +3,9 @@
 //! Owns [`Engine`]: one per worker, with that worker's flows and speakers. It sees [`crate::wire::Packet`], never bytes; time is
 //! an argument; it knows no NIC. Read first: [`path`] (what kind of packet it is), `decide` (the fork), then the path that
 //! interests you: `service`, `outbound`, `portless`, `hairpin`, `direct`, `local`, `icmp_error`; `on_flow` for packets that have a flow,
-//! `revalidate` for what they meet when a member was lost; `forward` for how a packet leaves; `state` and `flow_book` for what is
-//! remembered; [`steer`] for which worker decides; [`verdict`] for every verdict there is.
+//! `revalidate` for what they meet when a member was lost; `withhold` for what one that may be dying says; `forward` for how a
+//! packet leaves; `state` and `flow_book` for what is remembered; [`steer`] for which worker decides; [`verdict`] for every verdict
+//! there is.
 
 mod affinity;
 mod decide;
@@ -29,6 +30,7 @@ mod state;
 pub mod steer;
 pub mod verdict;
 mod walk;
+mod withhold;
 
 pub use events::EngineEvent;
 pub use identification::Share;
@@ -36,4 +38,4 @@ pub use path::{Classified, Lookup, Path};
 pub use resets::ResetOrder;
 pub use state::Engine;
 pub use steer::Steering;
-pub use verdict::{Departure, DropReason, Egress, EgressId, Forward, IgnoreReason, PuntReason, Verdict};
+pub use verdict::{Departure, DropReason, Egress, EgressId, Forward, IgnoreReason, PuntReason, Verdict, Withheld};

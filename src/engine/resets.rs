@@ -8,6 +8,7 @@ use super::flow_book::is_live;
 use super::revalidate::{is_ending, lost, policy};
 use super::state::{Engine, State};
 use super::verdict::Egress;
+use super::withhold::will_be_repeated;
 use crate::flow::tcp::ResetSegment;
 use crate::flow::{Direction, Flow, FlowId};
 use crate::policy::Snapshot;
@@ -71,6 +72,7 @@ fn is_due(snapshot: &Snapshot, flow: &Flow) -> bool {
         && !track.is_aborted()
         && !is_ending(flow, lost)
         && policy(snapshot, lost) == OnDownTcp::Reset
+        && !will_be_repeated(snapshot, flow)
 }
 
 fn order_reset(snapshot: &Snapshot, flow: &Flow, side: Direction, orders: &mut Vec<ResetOrder>) {

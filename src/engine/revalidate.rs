@@ -56,7 +56,8 @@ impl Walk<'_> {
     #[cold]
     pub(super) fn on_sick_flow(&mut self, flow: Flow, side: Direction, segment: &Segment) -> Option<Verdict> {
         self.hint_at_reset(&flow, side, segment);
-        self.meet_loss(&flow, side, segment)
+        let waits = if segment.flags.rst() { self.withhold_reset(&flow, side) } else { None };
+        waits.or_else(|| self.meet_loss(&flow, side, segment))
     }
 
     /// A SYN on the tuple of a flow that is over, or whose member is: the connection is balanced afresh (scenario 28).

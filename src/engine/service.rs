@@ -58,6 +58,9 @@ impl<'a> Walk<'a> {
         let Some(member) = self.member_for(service.pool, tuple.src) else {
             return self.no_member(service.pool);
         };
+        if let Some(waits) = self.withhold_datagram(member, &tuple) {
+            return waits;
+        }
         let inside = Endpoint::new(self.snapshot.member(member).address, tuple.dst.port);
         self.forward_as(&tuple, &Tuple { dst: inside, ..tuple })
     }

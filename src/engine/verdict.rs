@@ -5,8 +5,10 @@
 
 use crate::policy::adjacency::NextHop;
 pub use crate::policy::adjacency::{Egress, EgressId};
-use crate::wire::Rewrite;
+use crate::policy::intent::MemberId;
+use crate::time::Duration;
 use crate::wire::reply::Reply;
+use crate::wire::{Endpoint, Protocol, Rewrite};
 
 /// What is done with a packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,6 +38,8 @@ pub enum Verdict {
     /// It is a SYN that nobody takes; its sender is told in six seconds, unless a member opens the same connection
     /// meanwhile (RFC 5382 REQ-4). See [`super::Engine::finish_deferred`].
     Defer,
+    /// It waits until it is known whether another member takes over. See [`super::Engine::finish_withheld`].
+    Withhold(Withheld),
     /// It goes to management.
     Punt(PuntReason),
     /// It is dropped in silence.
@@ -50,6 +54,19 @@ impl Verdict {
     pub(super) fn is_forwarded(&self) -> bool {
         matches!(self, Verdict::Forward(_) | Verdict::Hold(_))
     }
+}
+
+/// What waits, by whom and about whom.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Withheld {
+    /// The member that refuses, or cannot be reached.
+    pub member: MemberId,
+    /// Whom it is about: somebody outside, and the port of the service. Of several refusals the newest is kept.
+    pub about: (Protocol, Endpoint, u16),
+    /// The frame is the datagram itself, which has reached nobody, and not what the member said of one.
+    pub undelivered: bool,
+    /// For so long, at most.
+    pub patience: Duration,
 }
 
 /// How a packet leaves.
@@ -144,6 +161,7 @@ ways! {
         PortsExhausted = "ports_exhausted": "No port of the SNAT address was free.",
         NoSnat = "no_snat": "A member of a pool without [[snat]] connected to a virtual address: the reply would bypass the appliance.",
         RateLimited = "reject_rate_limited": "A reject was due beyond rejects_per_second; its own reason is not counted.",
+        UnreachableSuperseded = "unreachable_superseded": "A refusal by a member that another has replaced since, or one for which a newer one to the same client was held.",
         ProtocolUnsupported = "protocol_unsupported": "Sent to one of our addresses with an IP protocol, or a type of ICMP, that nothing there takes.",
         ProtocolUntranslated = "protocol_untranslated": "A member sent outward what cannot be translated: AH, a type of ICMP, a protocol whose pair of addresses another member has.",
         LocalLimited = "local_limited": "A reply to a probe was beyond what the management core is sent of them in a second.",

@@ -26,6 +26,8 @@ pub(super) struct Walk<'a> {
     /// What a datagram says of itself, where [`super::Engine::needs_sip`] said that it matters.
     pub(super) sip: sip::Facts,
     pub(super) now: Instant,
+    /// What a member refuses may have to wait; not once it has.
+    pub(super) withholds: bool,
 }
 
 impl<'a> Walk<'a> {

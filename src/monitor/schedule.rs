@@ -128,6 +128,19 @@ impl Monitors {
         self.checks(member).all(|check| check.ended.is_some_and(|ended| ended >= first))
     }
 
+    /// The number of the next probe to be started.
+    pub fn next_probe(&self) -> ProbeId {
+        ProbeId(self.next_probe)
+    }
+
+    /// Each monitor of the member has got an answer to `first` or a later probe, and enough of them good ones: it lives.
+    pub fn answers_since(&self, member: MemberId, first: ProbeId) -> bool {
+        let good = self.checks(member).filter(|check| check.good > 0).count();
+        let require =
+            self.members.get(&member).map_or(1, |sum| sum.require.clamp(1, self.checks(member).count().max(1)));
+        self.have_probed(member, first) && good >= require
+    }
+
     /// What the probes say of a member.
     pub fn verdict(&self, member: MemberId) -> &Verdict {
         static STRANGER: Verdict = Verdict { state: State::Unknown, reason: String::new(), since: Instant::ZERO };

@@ -336,6 +336,8 @@ pub struct VirtualServer {
     pub icmp_echo: EchoPolicy,
     /// What arrives at the address and matches no service and no flow.
     pub unmatched: Unmatched,
+    /// What the active member says when nobody there takes a datagram or a new connection.
+    pub unreachable: Unreachable,
 }
 
 /// A service port.
@@ -375,6 +377,18 @@ words! {
         RejectNow = "reject-now",
         /// Silence, counted.
         Drop = "drop",
+    }
+}
+
+words! {
+    /// What happens to port unreachable and its like from the active member, about what clients sent to a service port.
+    #[derive(Default)]
+    Unreachable {
+        /// It waits while another member may take over, and is dropped if one does.
+        #[default]
+        Hold = "hold",
+        /// It is passed on.
+        Forward = "forward",
     }
 }
 

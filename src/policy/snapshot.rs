@@ -100,7 +100,7 @@ impl Snapshot {
             epoch,
             life: intent.lives.now,
             members: intent.members.map(|id, _| parts::member(intent, health, adjacency, id)),
-            pools: intent.pools.map(|id, _| parts::pool(intent, health, id, &excluded)),
+            pools: intent.pools.map(|id, _| parts::pool(intent, health, adjacency, id, &excluded)),
             translated: parts::translated(intent),
             timeouts: intent.timeouts,
             limits: intent.limits,

@@ -18,6 +18,10 @@ pub const ECHO_REPLY: u8 = 0;
 pub const ECHO_REQUEST: u8 = 8;
 /// Type of "destination unreachable".
 pub const UNREACHABLE: u8 = 3;
+/// Code of "protocol unreachable".
+pub const PROTOCOL: u8 = 2;
+/// Code of "port unreachable".
+pub const PORT: u8 = 3;
 /// Type of "source quench" (deprecated by RFC 6633, routed all the same).
 pub const SOURCE_QUENCH: u8 = 4;
 /// Type of "redirect".

@@ -57,6 +57,9 @@ impl<P: Port> Executor<P> {
             (Verdict::Drop(reason), all) => self.ports.counters.dropped_all(all.count(), reason),
             (Verdict::Ignore(reason), all) => self.ports.counters.ignored(all.count(), reason),
             (Verdict::Hold(_), all) => self.ports.counters.dropped_all(all.count(), DropReason::NeighbourQueueFull),
+            (Verdict::Withhold(_), all) => {
+                self.ports.counters.dropped_all(all.count(), DropReason::UnreachableSuperseded);
+            }
             (Verdict::Reassemble, Frames::One(_)) => self.ports.counters.dropped(DropReason::FragmentIncomplete),
             (Verdict::Defer, Frames::One(_)) => self.ports.counters.dropped(DropReason::NotListening),
             // Verdicts about frames of other kinds; a SYN in fragments is no honest SYN.

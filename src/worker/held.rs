@@ -1,12 +1,13 @@
 //! Frames that wait in a worker's hands.
 //!
-//! Owns [`Held`], all that is neither sent nor dropped at the end of a turn, in three queues, each with a reason, a budget and a
-//! time limit of its own: datagrams whose next hop's MAC is asked for, so that the first INVITE to a peer is not lost
+//! Owns [`Held`], all that is neither sent nor dropped at the end of a turn, in four queues, each with a reason, a budget and a
+//! time limit of its own: what a member refuses while another may take over ([`WithheldQueue`]); datagrams whose next hop's MAC is asked for, so that the first INVITE to a peer is not lost
 //! ([`NeighbourQueue`]); fragments of datagrams that are not whole ([`Reassembly`]); and SYNs that nobody takes ([`Deferred`]:
 //! RFC 5382 REQ-4, since a member may be about to open the connection that the SYN wants, and an early reject would end that).
 //! Never decides what a frame's verdict is.
 
 use super::frames::Received;
+use super::withheld::WithheldQueue;
 use crate::engine::DropReason;
 use crate::flow::fragments::{Arrival, Datagram, Fragments, Loss, Span};
 use crate::policy::adjacency::NextHop;
@@ -21,6 +22,7 @@ pub(super) struct Held<F> {
     pub neighbours: NeighbourQueue<F>,
     pub reassembly: Reassembly<F>,
     pub deferred: Deferred<F>,
+    pub withheld: WithheldQueue<F>,
 }
 
 impl<F> Held<F> {
@@ -32,12 +34,13 @@ impl<F> Held<F> {
             neighbours: NeighbourQueue::new(frames / 2),
             reassembly: Reassembly::new(frames, timeouts.reassembly, seed),
             deferred: Deferred::new(frames / 2),
+            withheld: WithheldQueue::new(frames / 2),
         }
     }
 
     /// How many frames wait.
     pub(super) fn frames(&self) -> usize {
-        self.neighbours.len() + self.reassembly.len() + self.deferred.len()
+        self.neighbours.len() + self.reassembly.len() + self.deferred.len() + self.withheld.len()
     }
 
     /// Drops all of them.
@@ -45,6 +48,7 @@ impl<F> Held<F> {
         self.neighbours.take_all();
         self.reassembly = Reassembly::new(1, Duration::ZERO, 0);
         self.deferred = Deferred::new(0);
+        self.withheld = WithheldQueue::new(0);
     }
 }
 

@@ -20,6 +20,7 @@ pub mod mailbox;
 mod pipeline;
 mod ports;
 mod query;
+mod withheld;
 
 pub use counters::{Counters, Shared};
 pub use frames::{Frames, Received};
@@ -166,9 +167,11 @@ impl<P: Port> Worker<P> {
                 let old = Some(self.pipeline.install(snapshot, ports));
                 self.pipeline.out.events.send(Event::Installed { worker, epoch, at: now, old });
                 self.pipeline.decide_waiting(now);
+                self.pipeline.decide_withheld(now);
             }
             Command::Transmit { port, frame } => self.pipeline.out.ports.originate(port, &frame),
-            Command::GiveUp(hop) => self.pipeline.give_up(hop),
+            Command::GiveUp(hop) => self.pipeline.give_up(hop, now),
+            Command::Lives(member) => self.pipeline.pass_on(member, now),
             Command::ListFlows { query, filter, limit } => self.queries.list(query, filter, limit),
             Command::ClearFlows { query, filter } => self.queries.clear(query, filter),
             Command::Latency(fresh) => {

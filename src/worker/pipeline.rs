@@ -7,12 +7,13 @@ use super::execute::{Executor, reason};
 use super::frames::{Frames, Received};
 use super::hand_off::HandOff;
 use super::held::{Held, Queued};
-use crate::engine::{Classified, DropReason, Engine, EngineEvent, Verdict};
+use super::withheld::Waiting;
+use crate::engine::{Classified, DropReason, Engine, EngineEvent, Verdict, Withheld};
 use crate::flow::SnatPorts;
 use crate::io::{Frame, Port};
 use crate::policy::Snapshot;
 use crate::policy::adjacency::NextHop;
-use crate::policy::intent::PortId;
+use crate::policy::intent::{MemberId, PortId};
 use crate::time::Instant;
 use crate::wire::{Kind, Packet, sip, udp};
 use std::sync::Arc;
@@ -63,6 +64,7 @@ impl<P: Port> Pipeline<P> {
             (Verdict::Hold(hop), frames) => self.hold(hop, Received { frames, port, at }, now),
             (Verdict::Reassemble, Frames::One(frame)) => self.reassemble(frame, packet, port, now),
             (Verdict::Defer, Frames::One(frame)) => self.defer(frame, port, now),
+            (Verdict::Withhold(what), frames) => self.withhold(Received { frames, port, at }, what, now),
             (verdict, frames) => {
                 self.out.execute(Received { frames, port, at }, packet, verdict, self.engine.snapshot());
             }
@@ -165,10 +167,87 @@ impl<P: Port> Pipeline<P> {
         count
     }
 
-    /// The next hop does not answer: neither do we wait for it any longer.
-    pub(super) fn give_up(&mut self, hop: NextHop) {
-        let held = self.held.neighbours.take_for(hop);
-        self.reject_unreachable(&held);
+    fn withhold(&mut self, datagram: Received<P::Frame>, what: Withheld, now: Instant) {
+        let counters = &mut self.out.ports.counters;
+        let lost =
+            |old: Received<P::Frame>| counters.dropped_all(old.frames.count(), DropReason::UnreachableSuperseded);
+        self.held.withheld.hold(datagram, what, now, lost);
+    }
+
+    /// By another snapshot, a refusal of a member that another has replaced is dropped, and a datagram that has reached nobody goes to
+    /// whom it can reach now. What need not wait for anybody any longer is passed on.
+    pub(super) fn decide_withheld(&mut self, now: Instant) {
+        if self.held.withheld.is_empty() {
+            return;
+        }
+        let snapshot = self.engine.snapshot().clone();
+        let stays = |what: &Withheld| {
+            let member = snapshot.members.get(what.member);
+            member.is_some_and(|member| {
+                let pool = snapshot.pool(member.pool);
+                let unreachable = !what.undelivered || member.gone;
+                pool.active == Some(what.member) && pool.another_may_come && unreachable
+            })
+        };
+        for Waiting { datagram, what, .. } in self.held.withheld.take(|what| !stays(what)) {
+            let pool = snapshot.members.get(what.member).map(|member| snapshot.pool(member.pool));
+            let replaced = pool.is_none_or(|pool| pool.active.is_some_and(|active| active != what.member));
+            match (what.undelivered, replaced) {
+                (true, _) => self.decide_again(datagram, now),
+                (false, true) => {
+                    let frames = datagram.frames.count();
+                    self.out.ports.counters.dropped_all(frames, DropReason::UnreachableSuperseded);
+                }
+                (false, false) => self.finish_withheld(datagram, now),
+            }
+        }
+    }
+
+    /// The member lives: what it has refused is passed on.
+    pub(super) fn pass_on(&mut self, member: MemberId, now: Instant) {
+        for Waiting { datagram, .. } in self.held.withheld.take(|what| what.member == member && !what.undelivered) {
+            self.finish_withheld(datagram, now);
+        }
+    }
+
+    fn decide_again(&mut self, datagram: Received<P::Frame>, now: Instant) {
+        if let Some(packet) = self.read(&datagram.frames) {
+            self.decide_whole(datagram, &packet, now);
+        }
+    }
+
+    fn finish_withheld(&mut self, datagram: Received<P::Frame>, now: Instant) {
+        let Some(packet) = self.read(&datagram.frames) else { return };
+        let classified = self.engine.classify(&packet, datagram.port);
+        let verdict = self.engine.finish_withheld(&packet, classified, now);
+        self.process(datagram, &packet, verdict, now);
+    }
+
+    /// Nobody has taken over in time: what was refused is passed on, and who sent what reached nobody is told.
+    fn expire_withheld(&mut self, now: Instant) -> usize {
+        let mut count = 0;
+        while count < AT_ONCE
+            && let Some(Waiting { datagram, what, .. }) = self.held.withheld.take_due(now)
+        {
+            count += 1;
+            match what.undelivered {
+                true => self.out.reject_unreachable(&datagram, self.engine.snapshot()),
+                false => self.finish_withheld(datagram, now),
+            }
+        }
+        count
+    }
+
+    /// The next hop does not answer: neither do we wait for it any longer, but for another member that may come.
+    pub(super) fn give_up(&mut self, hop: NextHop, now: Instant) {
+        for Queued { datagram, .. } in self.held.neighbours.take_for(hop) {
+            let packet = datagram.frames.headers().ok();
+            match packet.and_then(|packet| self.engine.withholds(&packet, self.engine.classify(&packet, datagram.port)))
+            {
+                Some(what) => self.withhold(datagram, what, now),
+                None => self.out.reject_unreachable(&datagram, self.engine.snapshot()),
+            }
+        }
     }
 
     /// What has waited too long: for a MAC, since management did not answer in time either; for its other fragments; for somebody
@@ -178,7 +257,7 @@ impl<P: Port> Pipeline<P> {
         self.held.reassembly.expire(now, budget, |reason| counters.dropped(reason));
         let stale = self.held.neighbours.take_stale(now);
         self.reject_unreachable(&stale);
-        stale.len() + self.finish_deferred(now)
+        stale.len() + self.finish_deferred(now) + self.expire_withheld(now)
     }
 
     fn reject_unreachable(&mut self, held: &[Queued<P::Frame>]) {

@@ -21,6 +21,7 @@ mod stale_flows;
 mod switchover;
 mod translation;
 mod unmatched;
+mod withheld;
 
 use testbench::fragments::*;
 use testbench::lab::*;

@@ -6,7 +6,7 @@ use fairlead::wire::Endpoint;
 use fairlead::wire::build::Build;
 use std::net::Ipv4Addr;
 use testbench::bench::frames::*;
-use testbench::bench::{Bench, File, Seen, Service};
+use testbench::bench::{Bench, File, OUTER, Seen, Service};
 
 /// A client sends a datagram every 20 ms for `span`; each must come to somebody. What left is returned.
 fn steady(bench: &mut Bench, span: Duration) -> Vec<Seen> {
@@ -230,5 +230,44 @@ fn s21_what_the_old_one_still_sends_is_translated_and_claims_nobody() {
         bench.look();
         bench.forwards(HOST_A, call(A, peer), ROUTER, call(V, peer));
         bench.forwards(ROUTER, request(peer, V), HOST_B, request(peer, B));
+    });
+}
+
+/// The ICMP errors that a client got.
+fn errors_heard(bench: &mut Bench) -> usize {
+    bench.look().iter().filter(|seen| seen.port == OUTER && seen.frame[23] == 1).count()
+}
+
+/// The usual course: the process of sip-a ends, sip-b opens its ports some time later; clients send meanwhile.
+#[test]
+fn s22_what_the_kernel_of_a_dead_process_says_reaches_no_client_that_the_switchover_serves() {
+    with_a_active(&File::two_arm(), |bench| {
+        let client = at(PHONE, 5060);
+        bench.members[0].answers_peers = true;
+        bench.members[0].retire();
+        for step in 0..40 {
+            if step == 30 {
+                bench.members[1].serve();
+            }
+            bench.send(ROUTER, &request(client, V));
+            bench.run(ms(50));
+            assert_eq!(errors_heard(bench), 0, "after {step} steps");
+        }
+        bench.until(secs(3), |bench| bench.active().as_deref() == Some("sip-b"));
+        assert_eq!(errors_heard(bench), 0);
+        assert!(bench.counter("drop_unreachable_superseded") > 0 && bench.counter("queued") == 0);
+        bench.served_by(client, HOST_B);
+    });
+}
+
+/// Its monitor asks elsewhere and finds it well: the client hears within a round trip, not after the gap.
+#[test]
+fn s22_what_a_living_member_says_is_passed_on_when_it_has_answered_a_probe() {
+    let file = File::two_arm().with("transport = \"udp\"", "transport = \"tcp\"");
+    with_a_active(&file, |bench| {
+        (bench.members[0].udp, bench.members[0].answers_peers) = (Service::Closed, true);
+        bench.send(ROUTER, &request(at(PHONE, 5060), V));
+        bench.run(ms(100));
+        assert_eq!((errors_heard(bench), bench.counter("queued")), (1, 0));
     });
 }

@@ -137,8 +137,8 @@ fn network() -> impl Strategy<Value = (Vec<PortIntent>, Vec<Interface>, Vec<Rout
     )
 }
 
-/// Whether a virtual server is enabled, and what it does with echo requests and with what matches nothing.
-type Manners = (bool, EchoPolicy, Unmatched);
+/// Whether a virtual server is enabled, and what it does with echo requests, with what matches nothing, and with refusals.
+type Manners = (bool, EchoPolicy, Unmatched, Unreachable);
 
 type PoolChoice =
     (usize, Vec<bool>, usize, (FailBack, OnDownTcp, NoMember, Duration), Vec<Listen>, Manners, Vec<Ipv4Net>, Vec<u16>);
@@ -158,6 +158,7 @@ fn pool_choice() -> impl Strategy<Value = PoolChoice> {
         any::<bool>(),
         select(vec![EchoPolicy::Always, EchoPolicy::Selective]),
         select(vec![Unmatched::Reject, Unmatched::RejectNow, Unmatched::Drop]),
+        select(vec![Unreachable::Hold, Unreachable::Forward]),
     );
     (1..=4_usize, vec(any::<bool>(), 4), 0..4_usize, policy, listens, server, vec(net, 0..4), vec(1..u16::MAX, 0..3))
 }
@@ -214,7 +215,7 @@ fn intent() -> impl Strategy<Value = Intent> {
 
 fn add_pool(intent: &mut Intent, choice: PoolChoice) {
     let (count, used, require, (fail_back, on_down_tcp, no_member, gap), listen, manners, exclude, ports) = choice;
-    let (enabled, icmp_echo, unmatched) = manners;
+    let (enabled, icmp_echo, unmatched, unreachable) = manners;
     let place = intent.pools.len();
     let (pool, net) = (PoolId(place as u16), place % intent.interfaces.len());
     let first = intent.members.len();
@@ -246,6 +247,7 @@ fn add_pool(intent: &mut Intent, choice: PoolChoice) {
         enabled,
         icmp_echo,
         unmatched,
+        unreachable,
     });
     intent.snats.push(Snat { pool, address, exclude, no_snat_udp_ports: ports, resumes: true });
 }

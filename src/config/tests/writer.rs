@@ -165,6 +165,7 @@ fn server(file: &mut Lines, intent: &Intent, server: &VirtualServer) {
     file.bare("enabled", server.enabled);
     file.text("icmp_echo", server.icmp_echo);
     file.text("unmatched", server.unmatched);
+    file.text("unreachable", server.unreachable);
 }
 
 fn snat(file: &mut Lines, intent: &Intent, snat: &Snat) {

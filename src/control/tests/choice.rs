@@ -61,6 +61,27 @@ fn scenario_20_a_hint_makes_the_whole_pair_be_asked_at_once() {
     assert_eq!(bench.active().as_deref(), Some("sip-a"), "a hint decides nothing");
 }
 
+/// What a member refuses may be passed on once a probe that came after it was answered well, and not before.
+#[test]
+fn scenario_22_workers_hear_that_a_member_which_a_sign_was_about_lives() {
+    let mut bench = Bench::settled();
+    bench.run(1_000);
+    assert_eq!(bench.living, [], "no sign, no news");
+    bench.run_between_probes();
+    bench.give(Input::Event(Event::Hint(MemberId(0))));
+    bench.run(50);
+    assert_eq!(bench.living, [MemberId(0)]);
+    bench.living.clear();
+    bench.hosts[A].manner = Manner::Refuses;
+    bench.run_between_probes();
+    bench.give(Input::Event(Event::Hint(MemberId(0))));
+    bench.run(3_000);
+    assert_eq!(bench.living, []);
+    bench.hosts[A].manner = Manner::Answers(200);
+    bench.run(1_000);
+    assert_eq!(bench.living, [MemberId(0)], "it was only hindered");
+}
+
 #[test]
 fn scenario_21_and_24_the_lost_member_neither_claims_nor_keeps_its_tcp() {
     let mut bench = Bench::settled();

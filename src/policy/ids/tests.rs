@@ -41,6 +41,7 @@ fn server(last: u8, pool: u16) -> VirtualServer {
         enabled: true,
         icmp_echo: EchoPolicy::Always,
         unmatched: Unmatched::Reject,
+        unreachable: Default::default(),
     }
 }
 

@@ -18,19 +18,29 @@ use std::net::Ipv4Addr;
 
 pub(super) fn member(intent: &Intent, health: &Health, adjacency: &Adjacency, id: MemberId) -> MemberView {
     let (meant, known) = (&intent.members[id], &health.members[id.index()]);
-    let hop = meant.hop();
     MemberView {
         address: meant.address,
         pool: meant.pool,
         interface: meant.interface,
         state: known.state,
-        gone: adjacency.get(&hop) == Some(&Neighbour::Failed),
+        gone: is_gone(adjacency, meant),
         may_claim: known.may_claim && known.state != State::Offline,
         lost_before: known.lost_before,
         public: public(intent, meant.pool).unwrap_or(meant.address),
         serves: serves(intent, meant),
         exclude: Exclusion::default(),
     }
+}
+
+/// It does not answer on the link.
+fn is_gone(adjacency: &Adjacency, member: &Member) -> bool {
+    adjacency.get(&member.hop()) == Some(&Neighbour::Failed)
+}
+
+/// The operator lets it have work, and its host is not known to be dead: it may yet be active.
+fn could_take_over(intent: &Intent, health: &Health, adjacency: &Adjacency, id: MemberId) -> bool {
+    let is_enabled = !matches!(health.members[id.index()].state, State::Drained | State::Offline);
+    is_enabled && !is_gone(adjacency, &intent.members[id])
 }
 
 /// The service ports of a member, and what its packets from there are translated to.
@@ -58,7 +68,13 @@ fn public(intent: &Intent, pool: PoolId) -> Option<Ipv4Addr> {
     snat.or_else(server)
 }
 
-pub(super) fn pool(intent: &Intent, health: &Health, id: PoolId, known_groups: &[&Exclusion]) -> PoolView {
+pub(super) fn pool(
+    intent: &Intent,
+    health: &Health,
+    adjacency: &Adjacency,
+    id: PoolId,
+    known_groups: &[&Exclusion],
+) -> PoolView {
     let (meant, known) = (&intent.pools[id], &health.pools[id.index()]);
     let public = public(intent, id).unwrap_or(Ipv4Addr::UNSPECIFIED);
     let servers = intent.virtual_servers.iter().filter(|server| server.pool == id);
@@ -69,6 +85,11 @@ pub(super) fn pool(intent: &Intent, health: &Health, id: PoolId, known_groups: &
             && meant.members.iter().any(|id| health.members[id.index()].state == State::Unknown),
         generation: known.generation,
         no_member: meant.no_member,
+        another_may_come: meant
+            .members
+            .iter()
+            .any(|id| known.active != Some(*id) && could_take_over(intent, health, adjacency, *id)),
+        gap: meant.gap,
         on_down_tcp: meant.on_down_tcp,
         public,
         public_since: intent.lives.of(public),
@@ -95,6 +116,7 @@ pub(super) fn virtuals(intent: &Intent) -> Vec<VirtualView> {
             listen,
             pool: server.pool,
             enabled: server.enabled,
+            holds: server.unreachable == Unreachable::Hold,
             ready: None,
         });
         match views.iter_mut().find(|view| view.address == server.address) {

@@ -11,6 +11,7 @@ use crate::policy::slots::Life;
 use crate::wire::{Protocol, Rewrite};
 use ipnet::Ipv4Net;
 use std::net::Ipv4Addr;
+use std::time::Duration;
 
 /// Who owns an address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -110,6 +111,10 @@ pub struct PoolView {
     pub undecided: bool,
     /// What clients get while `active` is `None`.
     pub no_member: NoMember,
+    /// Another member than the active one is enabled, and its host not known to be dead.
+    pub another_may_come: bool,
+    /// For how long, at most, it is waited for.
+    pub gap: Duration,
     /// What happens to a lost member's TCP.
     pub on_down_tcp: OnDownTcp,
     /// The virtual address its members are known by outside; unspecified when there is none.
@@ -185,6 +190,8 @@ pub struct ServiceView {
     pub pool: PoolId,
     /// `false`: refused, never routed onward.
     pub enabled: bool,
+    /// What the active member refuses waits: see [`Unreachable::Hold`].
+    pub holds: bool,
     /// How a packet is forwarded to the active member, if the service is enabled and the member is there and on the link.
     pub ready: Option<Ready>,
 }

@@ -409,6 +409,8 @@ pub fn virtual_server(name: &str, address: &str, pool: u16) -> VirtualServer {
         enabled: true,
         icmp_echo: EchoPolicy::Always,
         unmatched: Unmatched::default(),
+        // Rows about errors say what is sent at once.
+        unreachable: Unreachable::Forward,
     }
 }
 
