@@ -341,6 +341,9 @@ impl Controller {
             };
             self.record_switchover(switched.pool, from, to, (cause, switched.reason), now);
         }
+        for (pool, active, heirs) in self.pools.take_weighed(&self.intent) {
+            self.probing.attend(pool, active, heirs);
+        }
         if news {
             self.publisher.changed(now);
         }

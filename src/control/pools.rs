@@ -93,6 +93,8 @@ pub struct Pools {
     pools: BTreeMap<PoolId, PoolStatus>,
     /// Pools of which something may have changed since they were last reconsidered.
     touched: BTreeSet<PoolId>,
+    /// Those that were reconsidered since this was last asked.
+    weighed: Vec<PoolId>,
     /// Members that cannot claim peers, by when that ends.
     holdoffs: BTreeSet<(Instant, MemberId)>,
     /// Pools whose lost member is the target for a while, by when that ends.
@@ -211,8 +213,21 @@ impl Pools {
                 }
             }
             news |= self.update(id, meant, health);
+            self.weighed.push(id);
         }
         (switched, news)
+    }
+
+    /// The pools that were reconsidered since this was last asked, each with its active member and who may take over from that one.
+    pub fn take_weighed(&mut self, intent: &Intent) -> Vec<(PoolId, Option<MemberId>, Vec<MemberId>)> {
+        let weighed = std::mem::take(&mut self.weighed);
+        let enabled = |member: &MemberId| self.members.get(member).is_some_and(|it| it.admin == AdminState::Enabled);
+        let of = |id: PoolId| {
+            let (meant, active) = (intent.pools.get(id)?, self.pools.get(&id)?.active);
+            let heirs = meant.members.iter().copied().filter(|member| Some(*member) != active && enabled(member));
+            Some((id, active, heirs.collect()))
+        };
+        weighed.into_iter().filter_map(of).collect()
     }
 
     /// Whether the active member, if it is lost, stays the target, and from now on for how long.

@@ -142,6 +142,11 @@ impl Probing {
         self.hints
     }
 
+    /// See [`Monitors::attend`].
+    pub fn attend(&mut self, pool: PoolId, active: Option<MemberId>, heirs: Vec<MemberId>) {
+        self.monitors.attend(pool, active, heirs);
+    }
+
     /// An operator wants the member probed. Returns the first probe that may be an answer to that.
     pub fn probe_now(&mut self, member: MemberId) -> ProbeId {
         self.monitors.probe_now(member)

@@ -11,6 +11,8 @@ use crate::time::{Duration, Instant};
 
 /// Hints do not make probes of one check follow each other closer than this: what a stranger can provoke is bounded.
 pub const HINT_GAP: Duration = Duration::from_millis(50);
+/// While its active member fails to answer, who may take over is asked this often.
+pub const URGENT_INTERVAL: Duration = Duration::from_millis(100);
 /// For so long a reason that tells something stands before silence, while failures last: a host that limits its ICMP errors
 /// says "closed" to one probe and nothing to the next.
 const TOLD: Duration = Duration::from_secs(60);
@@ -53,6 +55,9 @@ pub struct Check {
     /// When the first probe may start.
     first: Instant,
     hinted: bool,
+    /// The active member has missed an answer and this one may take over: it is asked every [`URGENT_INTERVAL`], and one good answer
+    /// is enough.
+    pub urgent: bool,
     last_start: Option<Instant>,
     under_way: Option<ProbeId>,
 }
@@ -82,6 +87,7 @@ impl Check {
             due: first + jitter(spec.interval, random),
             first,
             hinted: false,
+            urgent: false,
             last_start: None,
             under_way: None,
         }
@@ -110,10 +116,11 @@ impl Check {
         if self.under_way.is_some() {
             return None;
         }
-        let earliest = self.last_start.map_or(Instant::ZERO, |start| start + HINT_GAP.min(self.spec.interval));
+        let after = |gap: Duration| self.last_start.map_or(Instant::ZERO, |start| start + gap.min(self.spec.interval));
         Some(match () {
             () if self.is_new() => self.first.min(self.due),
-            () if self.hinted => earliest.min(self.due),
+            () if self.hinted => after(HINT_GAP).min(self.due),
+            () if self.urgent => after(URGENT_INTERVAL).min(self.due),
             () => self.due,
         })
     }
@@ -188,7 +195,7 @@ impl Check {
         self.ok += 1;
         (self.said, self.told) = (detail, None);
         (self.last_rtt, self.last_good) = (Some(rtt), Some(now));
-        if self.good >= self.spec.rise {
+        if self.good >= self.spec.rise || self.urgent {
             self.state = State::Up;
         }
     }

@@ -3,7 +3,7 @@
 //! Owns one [`Check`] for each member and monitor, and each member's [`Verdict`]. Never sends, waits or reads a clock:
 //! the caller takes probes from [`Monitors::poll`], carries them, and brings the outcome of each back, silence included. After a failure the next
 //! probe keeps the interval; only a hint makes one come sooner, and a member's first failure is a hint about the others
-//! of its pool. Read first: [`super::check`].
+//! of its pool. While an active member fails to answer, those who may take over from it are asked ten times a second. Read first: [`super::check`].
 
 use super::check::Check;
 use super::due::Due;
@@ -24,6 +24,8 @@ pub struct Monitors {
     checks: Due,
     members: BTreeMap<MemberId, Sum>,
     pools: BTreeMap<PoolId, Vec<MemberId>>,
+    /// The active members, and who may take over from each.
+    active: BTreeMap<PoolId, (MemberId, Vec<MemberId>)>,
     random: Random,
     next_probe: u64,
 }
@@ -43,6 +45,7 @@ impl Monitors {
             checks: Due::default(),
             members: BTreeMap::new(),
             pools: BTreeMap::new(),
+            active: BTreeMap::new(),
             random: Random::new(seed),
             next_probe: 1,
         };
@@ -71,6 +74,7 @@ impl Monitors {
         }
         self.checks = Due::new(checks);
         self.pools = intent.pools.entries().map(|(id, pool)| (id, pool.members.clone())).collect();
+        self.active.retain(|id, _| intent.pools.contains(*id));
         self.members.retain(|id, _| intent.members.contains(*id));
         for (id, meant) in intent.members.entries() {
             let sum =
@@ -107,6 +111,9 @@ impl Monitors {
             self.ask_companions(member);
         }
         self.add_up(member, now);
+        if let Some(pool) = self.members.get(&member).map(|sum| sum.pool) {
+            self.hurry(pool);
+        }
         Some(member)
     }
 
@@ -126,6 +133,29 @@ impl Monitors {
     /// Each monitor of the member has got an answer to `first` or a later probe, or to a silence.
     pub fn have_probed(&self, member: MemberId, first: ProbeId) -> bool {
         self.checks(member).all(|check| check.ended.is_some_and(|ended| ended >= first))
+    }
+
+    /// In this pool `active` is the active member from now on, and `heirs` may take over from it.
+    pub fn attend(&mut self, pool: PoolId, active: Option<MemberId>, heirs: Vec<MemberId>) {
+        match active {
+            Some(active) => self.active.insert(pool, (active, heirs)),
+            None => self.active.remove(&pool),
+        };
+        self.hurry(pool);
+    }
+
+    /// Who may take over is asked urgently from the first answer that the active member misses until it answers again, or another
+    /// is chosen.
+    fn hurry(&mut self, pool: PoolId) {
+        let missed = |active: &MemberId| self.checks(*active).any(|check| check.bad > 0);
+        let active = self.active.get(&pool).filter(|(active, _)| missed(active));
+        let is_urgent = |member: &MemberId| active.is_some_and(|(_, heirs)| heirs.contains(member));
+        let members = self.pools.get(&pool).into_iter().flatten();
+        let changed: Vec<(MemberId, bool)> = members
+            .map(|member| (*member, is_urgent(member)))
+            .filter(|(member, urgent)| self.checks(*member).any(|check| check.urgent != *urgent))
+            .collect();
+        changed.into_iter().for_each(|(member, urgent)| self.checks.change_of(member, |check| check.urgent = urgent));
     }
 
     /// The number of the next probe to be started.

@@ -61,6 +61,50 @@ fn scenario_20_a_hint_makes_the_whole_pair_be_asked_at_once() {
     assert_eq!(bench.active().as_deref(), Some("sip-a"), "a hint decides nothing");
 }
 
+/// Where the standby opens its port after the verdict about the other, the switchover does not wait for its interval.
+#[test]
+fn scenario_18_who_opens_its_port_while_the_active_one_is_silent_is_chosen_within_150_ms() {
+    let mut bench = Bench::settled();
+    bench.hosts[A].manner = Manner::Refuses;
+    bench.run(1_500);
+    for offset in [0, 37, 81] {
+        bench.run(offset);
+        let (from, to) = if bench.active().as_deref() == Some("sip-a") { (A, B) } else { (B, A) };
+        bench.hosts[to].manner = Manner::Answers(200);
+        let opened = bench.now;
+        while bench.active().as_deref() != Some(["sip-a", "sip-b"][to]) {
+            bench.run(1);
+            assert!(bench.now.since(opened) <= Duration::from_millis(150), "{:?}", bench.now.since(opened));
+        }
+        assert_eq!(members(&mut bench)[from].state, MemberState::Down);
+        bench.run(2_000);
+        bench.hosts[to].manner = Manner::Refuses;
+        bench.run(1_500);
+    }
+}
+
+/// Once a choice is made, or the active one answers again, nobody is asked more often than the file says.
+#[test]
+fn scenario_18_the_others_are_asked_ten_times_a_second_only_while_the_active_one_is_silent() {
+    let mut bench = Bench::settled();
+    let asked = |bench: &mut Bench, millis| {
+        let sent = bench.options.len();
+        bench.run(millis);
+        bench.options[sent..].iter().filter(|(to, _)| *to == Ipv4Addr::new(10, 20, 0, 12)).count()
+    };
+    assert!((4..=6).contains(&asked(&mut bench, 1_000)));
+    bench.hosts[A].manner = Manner::Mute;
+    bench.run(1_000);
+    assert!((9..=11).contains(&asked(&mut bench, 1_000)));
+    bench.hosts[A].manner = Manner::Answers(200);
+    bench.run(1_000);
+    assert!((4..=6).contains(&asked(&mut bench, 1_000)));
+    bench.ask(member_set("sip-b", AdminState::Draining)).unwrap().unwrap();
+    bench.hosts[A].manner = Manner::Mute;
+    bench.run(1_000);
+    assert!((4..=6).contains(&asked(&mut bench, 1_000)), "it cannot take over");
+}
+
 /// What a member refuses may be passed on once a probe that came after it was answered well, and not before.
 #[test]
 fn scenario_22_workers_hear_that_a_member_which_a_sign_was_about_lives() {
