@@ -64,6 +64,8 @@ words! {
     NeighbourState {
         /// Its MAC is known.
         Reachable = "reachable",
+        /// The file says where it is.
+        Static = "static",
         /// It is being asked for.
         Resolving = "resolving",
         /// It does not answer.

@@ -9,7 +9,7 @@ use super::settings::Configuration;
 use super::value::{codes_text, listen_text, network_text};
 use crate::policy::intent::*;
 use crate::policy::words::Word;
-use crate::wire::VlanId;
+use crate::wire::{Mac, VlanId};
 use ipnet::Ipv4Net;
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -65,6 +65,7 @@ pub fn difference(old: &Configuration, new: &Configuration) -> Vec<Change> {
     changes.named("port", ports);
     changes.named("interface", |intent| each(intent, intent.interfaces.iter(), |one| one.name.clone()));
     changes.named("route", |intent| each(intent, &intent.routes, |one| network_text(one.to)));
+    changes.named("neighbour", |intent| each(intent, &intent.neighbours, |one| one.address.to_string()));
     changes.named("monitor", monitors);
     changes.named("pool", pools);
     changes.named("member", |intent| each(intent, intent.members.iter(), |one| one.name.clone()));
@@ -320,6 +321,7 @@ shown! {
     Ipv4Addr => |address, _intent| address;
     Ipv4Net => |net, _intent| network_text(*net);
     SocketAddr => |socket, _intent| socket;
+    Mac => |mac, _intent| mac;
     VlanId => |vlan, _intent| vlan;
     Listen => |listen, _intent| listen_text(*listen);
     PortId => |id, intent| intent.ports[id.index()].name;

@@ -5,8 +5,8 @@
 use super::reader::{At, Field, Meant, Reader};
 use super::report::Report;
 use super::schema::{
-    Appliance, Cores, Dpdk, Interface, Limits, Member, Monitor, Pool, Port, Probe, Route, SECTIONS, Snat, Timeouts,
-    VirtualServer,
+    Appliance, Cores, Dpdk, Interface, Limits, Member, Monitor, Neighbour, Pool, Port, Probe, Route, SECTIONS, Snat,
+    Timeouts, VirtualServer,
 };
 use super::syntax;
 use crate::policy::intent::{InterfaceId, Listen, SipTransport};
@@ -26,6 +26,7 @@ pub(super) struct Document {
     pub(super) ports: Vec<Port>,
     pub(super) interfaces: Vec<Interface>,
     pub(super) routes: Vec<Route>,
+    pub(super) neighbours: Vec<Neighbour>,
     pub(super) monitors: Vec<Monitor>,
     pub(super) pools: Vec<Pool>,
     pub(super) virtual_servers: Vec<VirtualServer>,
@@ -46,6 +47,7 @@ impl Document {
             ports: reader.many(),
             interfaces: reader.many(),
             routes: reader.many(),
+            neighbours: reader.many(),
             monitors: reader.many(),
             pools: reader.many(),
             virtual_servers: reader.many(),

@@ -64,6 +64,8 @@ pub(super) enum Kind {
     Choice(&'static [&'static str], &'static [&'static str]),
     /// An IPv4 address of one host.
     Address,
+    /// The MAC address of one host.
+    Station,
     /// An IPv4 address of ours with its prefix length.
     SelfAddress,
     /// An IPv4 network, a host, or `default`.
@@ -110,6 +112,7 @@ impl Kind {
             Kind::Text => quoted_text("a non-empty string", "text"),
             Kind::PemPath => quoted_text("the path of a PEM file, from the root", "/etc/fairlead/probe.pem"),
             Kind::Choice(words, _) => quoted_text(&quoted(*words), words[0]),
+            Kind::Station => quoted_text("the MAC address of one host", "02:00:00:00:00:01"),
             Kind::Address => quoted_text("an IPv4 address of one host", "192.0.2.1"),
             Kind::SelfAddress => quoted_text("an IPv4 address with its prefix length, 1 to 31", "192.0.2.2/24"),
             Kind::Network => quoted_text("an IPv4 network, one address, or \"default\"", "172.16.2.0/24"),

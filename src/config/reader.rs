@@ -359,6 +359,9 @@ fn title(row: &SectionRow, table: &DeTable, owner: Option<&str>) -> String {
         (Some(owner), Some(_), None, _) => format!("a member of {owner}"),
         (Some(owner), None, ..) => format!("{owner}, {inside}"),
         (None, Some(_), Some(name), _) => format!("{} \"{name}\"", row.path.replace('_', " ")),
+        _ if row.path == "neighbour" => {
+            format!("neighbour {}", text("address").as_deref().unwrap_or("without an address"))
+        }
         _ if row.path == "route" => format!("route to \"{}\"", text("to").as_deref().unwrap_or("default")),
         (.., Some(pool)) if row.path == "snat" => format!("snat of pool \"{pool}\""),
         _ => row.header(),

@@ -43,6 +43,7 @@ fn intent(document: &Document) -> Option<Intent> {
         ports: document.ports.iter().map(Meant::meant).collect::<Option<_>>()?,
         interfaces: document.interfaces.iter().map(|entry| interface(document, entry)).collect::<Option<_>>()?,
         routes: document.routes.iter().map(|entry| route(document, entry)).collect::<Option<_>>()?,
+        neighbours: document.neighbours.iter().map(|entry| neighbour(document, entry)).collect::<Option<_>>()?,
         monitors: monitors.into(),
         pools: pools.into(),
         members: members.into(),
@@ -72,6 +73,12 @@ fn interface(document: &Document, entry: &schema::Interface) -> Option<Interface
 fn route(document: &Document, entry: &schema::Route) -> Option<Route> {
     let via = entry.via.meant()?;
     Some(Route { to: entry.to.meant()?, via, interface: document.link_of(via)? })
+}
+
+fn neighbour(document: &Document, entry: &schema::Neighbour) -> Option<NeighbourEntry> {
+    let address = entry.address.meant()?;
+    let (mac, trusted) = (entry.mac.meant()?, entry.trusted.meant()?);
+    Some(NeighbourEntry { address, interface: document.link_of(address)?, mac, trusted })
 }
 
 /// The monitors as they are asked, and for each pool which of them. One that leaves its port to the virtual server

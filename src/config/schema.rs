@@ -7,7 +7,7 @@
 use super::difference::{Compared, Compares, Key as ComparedKey};
 use super::form::Kind::{
     Address, Choice, Codes, Flag, Inside, Integer, Listen, Many, Name, Network, PemPath, Require, SelfAddress, Socket,
-    Span, Text,
+    Span, Station, Text,
 };
 use super::form::{Fallback, Key, Kind, SectionRow};
 use super::reader::{Entry, Form, Head, Meant, Reader, Section, Tables};
@@ -19,6 +19,7 @@ use crate::policy::intent::{
     Unreachable,
 };
 use crate::policy::words::{Word, words};
+use crate::wire::Mac;
 use ipnet::Ipv4Net;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
@@ -212,6 +213,15 @@ section! { "route", Some(4_096), Route, compared intent::Route; "A static route.
     via: Ipv4Addr = (required "192.0.2.1"), Address, live, "The next hop, in the network of an interface.";
 } }
 
+section! { "neighbour", Some(4_096), Neighbour, compared intent::NeighbourEntry;
+    "What is known beforehand of a host on a link. Others are found by ARP, and checked when they move." {
+    address: Ipv4Addr = (required "192.0.2.1"), Address, live, "The host, in the network of an interface.";
+    mac: Mac = (absent "ARP tells"), Station, live,
+        "Where it is: ARP is not asked and changes nothing, and if it says otherwise, that is an alarm. Whether the host lives is not seen by ARP then.";
+    trusted: bool = false, Flag, live,
+        "true: when ARP says that it is at another MAC, that is believed at once, without asking the old one first.";
+} }
+
 section! { "monitor", Some(256), Monitor, compared intent::Monitor;
     "A way to ask a member whether it is alive. Only a real SIP answer proves that a SIP Server is the primary." {
     name: String = (required "sip-options"), Name, live, "What pools and tables call it.";
@@ -336,6 +346,7 @@ pub(super) static SECTIONS: &[&SectionRow] = &[
     Port::ROW,
     Interface::ROW,
     Route::ROW,
+    Neighbour::ROW,
     Monitor::ROW,
     Pool::ROW,
     Member::ROW,

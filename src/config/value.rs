@@ -6,7 +6,7 @@
 use super::form::{Kind, did_you_mean, duration_text};
 use crate::policy::intent::{CodeRange, Listen};
 use crate::policy::words::Word;
-use crate::wire::Protocol;
+use crate::wire::{Mac, Protocol};
 use ipnet::Ipv4Net;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
@@ -104,6 +104,16 @@ fn host(address: Ipv4Addr) -> Result<Ipv4Addr, Refusal> {
         _ => return Ok(address),
     };
     refuse(why, "write the address of one host")
+}
+
+/// `02:00:00:00:00:01`: a MAC that a host can have.
+pub(super) fn station(text: &str) -> Result<Mac, Refusal> {
+    match text.parse::<Mac>() {
+        Err(_) => refuse("it is not a MAC address", "write six pairs of hexadecimal digits, joined by colons"),
+        Ok(mac) if mac.is_group() => refuse("it is the MAC of a group (RFC 1812 3.3.2)", "write the MAC of one host"),
+        Ok(Mac::ZERO) => refuse("no host has it", "write the MAC of one host"),
+        Ok(mac) => Ok(mac),
+    }
 }
 
 /// `192.0.2.2/24`: an address of ours with the length of its network.
@@ -317,6 +327,7 @@ texts! {
     String => |kind| if matches!(kind, Kind::Name) { name } else { filled };
     Ipv4Net => |kind| if matches!(kind, Kind::SelfAddress) { self_address } else { network };
     Ipv4Addr => |_| address;
+    Mac => |_| station;
     SocketAddr => |_| socket;
     Listen => |_| listen;
     CodeRange => |_| codes;

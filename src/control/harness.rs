@@ -91,6 +91,7 @@ pub(crate) fn two_arm() -> Intent {
         }],
         timeouts: Timeouts::default(),
         limits: Limits::default(),
+        neighbours: vec![],
         lives: Default::default(),
     }
 }

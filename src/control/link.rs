@@ -4,11 +4,11 @@
 //! [`NeighbourEvent`]s what concerns probes and workers. Read first: [`Link::next_event`].
 
 use super::announce::{Announcements, Place};
-use super::neighbours::{NeighbourEvent, Neighbours};
+use super::neighbours::{Given, NeighbourEvent, Neighbours};
 use super::outbox::Outbox;
 use crate::config::LogLevel;
 use crate::policy::adjacency::NextHop;
-use crate::policy::intent::{InterfaceId, Member, MemberId, PortId, Route};
+use crate::policy::intent::{InterfaceId, Member, MemberId, NeighbourEntry, PortId, Route};
 use crate::policy::{Addresses, Intent};
 use crate::probe::LOOK;
 use crate::time::{Duration, Instant};
@@ -180,7 +180,9 @@ impl Link {
         self.routers = intent.routes.iter().map(Route::hop).collect();
         let permanent: BTreeSet<NextHop> = self.members.keys().chain(&self.routers).copied().collect();
         self.claims.retain(|(interface, address), _| self.addresses.answers(*interface, *address));
-        self.neighbours.keep(&permanent, &self.addresses, now);
+        let given = |entry: &NeighbourEntry| (entry.hop(), entry.mac.map_or(Given::Trusted, Given::At));
+        let given = intent.neighbours.iter().map(given).collect();
+        self.neighbours.keep(&permanent, given, &self.addresses, now);
     }
 
     /// Another host claims an address of ours: logged once in ten seconds, defended as often, never given up
@@ -211,19 +213,24 @@ impl Link {
         }
     }
 
-    /// ARP said that a next hop has moved, and the host at its MAC answers still.
+    /// ARP said that a next hop has moved, and the host at its MAC answers still, or the file says where it is.
     fn on_false_move(&self, hop: NextHop, at: Mac, claimed: Mac, intent: &Intent, out: &mut Outbox, now: Instant) {
         let (who, interface) = (self.who(hop, intent), &intent.interfaces[hop.interface].name);
-        if !self.neighbours.is_permanent(hop) {
+        if !self.neighbours.is_permanent(hop) && !self.neighbours.is_static(hop) {
             return out.debug(|| format!("{who} answers at {at}, though {claimed} claims to be it"));
+        }
+        if self.neighbours.is_static(hop) {
+            let message = format!(
+                "{who} is at {at} by the file, but {claimed} on interface {interface} claims to be it: correct [[neighbour]], or \
+                 find the host with that MAC"
+            );
+            return raise_claim(hop, message, out, now);
         }
         let message = format!(
             "{who} answers at {at}, but {claimed} on interface {interface} claims to be it and is not believed: find the host \
              with that MAC"
         );
-        if out.alarms.raise(&format!("moved {} {hop}", hop.interface.0), message.clone(), Some(DUPLICATE_SHOWN), now) {
-            out.log(LogLevel::Warn, format!("alarm: {message}"));
-        }
+        raise_claim(hop, message, out, now);
     }
 
     /// A next hop in words.
@@ -265,6 +272,12 @@ impl Claimants {
 
 fn transmit(port: PortId, frame: Vec<u8>, out: &mut Outbox) {
     out.send(SENDER, Command::Transmit { port, frame: frame.into_boxed_slice() });
+}
+
+fn raise_claim(hop: NextHop, message: String, out: &mut Outbox, now: Instant) {
+    if out.alarms.raise(&format!("moved {} {hop}", hop.interface.0), message.clone(), Some(DUPLICATE_SHOWN), now) {
+        out.log(LogLevel::Warn, format!("alarm: {message}"));
+    }
 }
 
 fn raise_down(port: PortId, intent: &Intent, out: &mut Outbox, now: Instant) {

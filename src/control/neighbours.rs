@@ -18,8 +18,9 @@ use crate::time::{Duration, Instant};
 use crate::wire::Mac;
 use crate::wire::arp::{Arp, Operation};
 use check::{Check, PATIENCE, Step};
+pub use host::Given;
 use host::{Host, NudState};
-use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::net::Ipv4Addr;
 
 /// Next hops known at most, permanent ones aside.
@@ -69,6 +70,7 @@ pub enum NeighbourEvent {
 #[derive(Debug)]
 pub struct Neighbours {
     hosts: HashMap<NextHop, Host>,
+    given: BTreeMap<NextHop, Given>,
     timers: BTreeSet<(Instant, NextHop)>,
     adjacency: Adjacency,
     strangers: Strangers,
@@ -86,6 +88,7 @@ impl Neighbours {
     pub fn new(seed: u64) -> Neighbours {
         Neighbours {
             hosts: HashMap::new(),
+            given: BTreeMap::new(),
             timers: BTreeSet::new(),
             adjacency: Adjacency::default(),
             strangers: Strangers::default(),
@@ -98,22 +101,38 @@ impl Neighbours {
         }
     }
 
-    /// Exactly these next hops are permanent from now on; forgets what is no longer on a link of ours.
-    pub fn keep(&mut self, permanent: &BTreeSet<NextHop>, addresses: &Addresses, now: Instant) {
+    /// Exactly these next hops are permanent from now on, and this is what the file says of hosts; forgets what is no longer on a
+    /// link of ours.
+    pub fn keep(
+        &mut self,
+        permanent: &BTreeSet<NextHop>,
+        given: BTreeMap<NextHop, Given>,
+        addresses: &Addresses,
+        now: Instant,
+    ) {
+        self.given = given;
         self.permanent = u32::try_from(permanent.len()).unwrap_or(u32::MAX);
         let known: Vec<(NextHop, Host)> = self.hosts.iter().map(|(hop, host)| (*hop, *host)).collect();
         for (hop, host) in known {
             let permanent = permanent.contains(&hop);
             let stays = permanent || (on_link(hop, addresses) && !addresses.is_ours(hop.address));
+            // Where it is, which the file does not say any more, is asked anew.
+            let stays = stays && (!host.is_static() || matches!(self.given.get(&hop), Some(Given::At(_))));
             self.put(hop, stays.then_some(Host { permanent, ..host }));
+        }
+        for (hop, given) in self.given.clone() {
+            if let Given::At(mac) = given {
+                self.place(hop, mac, permanent.contains(&hop), now);
+            }
         }
         for &hop in permanent {
             if !self.hosts.contains_key(&hop) {
                 self.begin(hop, true, addresses, now);
             }
         }
+        let known = &self.hosts;
         let stays =
-            |hop: NextHop| on_link(hop, addresses) && !addresses.is_ours(hop.address) && !permanent.contains(&hop);
+            |hop: NextHop| on_link(hop, addresses) && !addresses.is_ours(hop.address) && !known.contains_key(&hop);
         self.strangers.keep(stays);
     }
 
@@ -200,7 +219,16 @@ impl Neighbours {
             }
             // One check at a time, and one begun a second.
             NudState::Claimed(..) => {}
-            state if state.mac().is_none_or(|mac| mac == arp.sender_mac) || host.is_silent(now) => {
+            NudState::Static(at) if at != arp.sender_mac && !host.was_checked(now) => {
+                self.put(hop, Some(Host { checked: Some(now), ..host }));
+                self.events.push_back(NeighbourEvent::Stays { hop, at, claimed: arp.sender_mac });
+            }
+            NudState::Static(_) => {}
+            state
+                if state.mac().is_none_or(|mac| mac == arp.sender_mac)
+                    || host.is_silent(now)
+                    || self.given.get(&hop) == Some(&Given::Trusted) =>
+            {
                 self.learn(hop, arp.sender_mac, None, now);
             }
             NudState::Reachable(mac) | NudState::Probe(mac, _) if !host.was_checked(now) => {
@@ -266,6 +294,11 @@ impl Neighbours {
         self.hosts.get(&hop).is_some_and(|host| host.permanent)
     }
 
+    /// The file says where it is.
+    pub fn is_static(&self, hop: NextHop) -> bool {
+        self.hosts.get(&hop).is_some_and(Host::is_static)
+    }
+
     /// What is known of each, `None` while it is being asked for, and since when; in the order of interfaces and addresses.
     pub fn rows(&self, now: Instant) -> Vec<(NextHop, Option<Neighbour>, Instant)> {
         let strangers = self.strangers.rows(now).map(|(hop, mac, heard)| (hop, Some(Neighbour::Reachable(mac)), heard));
@@ -291,6 +324,17 @@ impl Neighbours {
         self.put(hop, Some(Host { state, due: now + RETRY, permanent, ..Host::unknown(now) }));
     }
 
+    /// The host is where the file says.
+    fn place(&mut self, hop: NextHop, mac: Mac, permanent: bool, now: Instant) {
+        let before = self.neighbour(hop);
+        let since = self.hosts.get(&hop).filter(|host| host.state.mac() == Some(mac)).map_or(now, |host| host.since);
+        let (state, due) = (NudState::Static(mac), Instant::from_nanos(u64::MAX));
+        self.put(hop, Some(Host { state, since, due, permanent, ..Host::unknown(now) }));
+        if before != Some(Neighbour::Reachable(mac)) {
+            self.events.push_back(NeighbourEvent::Reachable(hop, mac));
+        }
+    }
+
     /// The entry's time has come: ask, ask again, or give up.
     fn fire(&mut self, hop: NextHop, addresses: &Addresses, now: Instant) {
         let Some(host) = self.hosts.get(&hop).copied() else { return };
@@ -312,6 +356,7 @@ impl Neighbours {
             },
             NudState::Failed if host.permanent => (NudState::Failed, Mac::BROADCAST, self.pause_of_failed()),
             NudState::Failed => return self.put(hop, None),
+            NudState::Static(_) => return,
         };
         self.request(hop, to, addresses);
         self.put(hop, Some(Host { state, asked: now, due: now + pause, ..host }));

@@ -48,9 +48,10 @@ impl Controller {
         }
     }
 
-    /// After a reload: what is neither a member nor a router any more is missed by nobody.
+    /// After a reload: what is neither a member nor a router any more is missed by nobody, and what the file places is not asked.
     pub(super) fn review_silence(&mut self) {
-        let gone = |hop: &NextHop| !self.link.neighbours.is_permanent(*hop);
+        let neighbours = &self.link.neighbours;
+        let gone = |hop: &NextHop| !neighbours.is_permanent(*hop) || neighbours.is_static(*hop);
         for hop in self.silent.iter().copied().filter(gone).collect::<Vec<_>>() {
             self.silent.remove(&hop);
             self.outputs.alarms.clear(&alarm_key(hop));

@@ -184,11 +184,15 @@ impl Controller {
             interface: self.interface_name(hop.interface),
             address: hop.address,
             mac: if let Some(Neighbour::Reachable(mac)) = known { Some(mac.to_string()) } else { None },
-            state: neighbour_state(known),
+            state: self.neighbour_state(hop, known),
             role: self.role(hop),
             since: self.wall(since),
         };
         self.link.neighbours.rows(now).into_iter().map(row).collect()
+    }
+
+    fn neighbour_state(&self, hop: NextHop, known: Option<Neighbour>) -> NeighbourState {
+        if self.link.neighbours.is_static(hop) { NeighbourState::Static } else { neighbour_state(known) }
     }
 
     fn role(&self, hop: NextHop) -> String {
@@ -214,7 +218,7 @@ impl Controller {
             via: Some(route.via),
             interface: self.interface_name(route.interface),
             kind: RouteKind::Static,
-            next_hop: Some(neighbour_state(self.link.neighbours.neighbour(route.hop()))),
+            next_hop: Some(self.neighbour_state(route.hop(), self.link.neighbours.neighbour(route.hop()))),
         });
         connected.chain(fixed).collect()
     }

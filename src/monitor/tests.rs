@@ -59,6 +59,7 @@ fn intent(monitors: Vec<Monitor>, require: usize) -> Intent {
         snats: vec![],
         timeouts: Timeouts::default(),
         limits: Limits::default(),
+        neighbours: vec![],
         lives: Default::default(),
     }
 }

@@ -3,7 +3,7 @@
 //! Owns the input [`Adjacency`] to compiling a snapshot, and [`Egress`], all that a frame needs to leave. Resolution itself (ARP, timers) lives in `control`.
 
 use super::addresses::InterfaceView;
-use super::intent::{InterfaceId, Member, PortId, Route};
+use super::intent::{InterfaceId, Member, NeighbourEntry, PortId, Route};
 use crate::wire::Mac;
 use crate::wire::ethernet::LinkHeader;
 use std::collections::HashMap;
@@ -36,6 +36,13 @@ impl Route {
     /// Where frames by it go.
     pub fn hop(&self) -> NextHop {
         NextHop { interface: self.interface, address: self.via }
+    }
+}
+
+impl NeighbourEntry {
+    /// Where frames for it go.
+    pub fn hop(&self) -> NextHop {
+        NextHop { interface: self.interface, address: self.address }
     }
 }
 

@@ -41,6 +41,7 @@ pub fn carry_over(before: &Intent, mut file: Intent) -> Intent {
         (member.pool, member.interface) = (pools[member.pool.index()], interfaces[member.interface.index()]);
     }
     file.routes.iter_mut().for_each(|route| route.interface = interfaces[route.interface.index()]);
+    file.neighbours.iter_mut().for_each(|host| host.interface = interfaces[host.interface.index()]);
     file.virtual_servers.iter_mut().for_each(|server| server.pool = pools[server.pool.index()]);
     file.snats.iter_mut().for_each(|snat| snat.pool = pools[snat.pool.index()]);
     let since = |address| match before.translated_addresses().any(|known| known == address) {

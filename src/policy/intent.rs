@@ -5,7 +5,7 @@
 
 use super::slots::{Id, Lives, Slots};
 use super::words::words;
-use crate::wire::{Protocol, VlanId};
+use crate::wire::{Mac, Protocol, VlanId};
 use ipnet::Ipv4Net;
 use std::net::Ipv4Addr;
 use std::time::Duration;
@@ -67,6 +67,8 @@ pub struct Intent {
     pub interfaces: Slots<InterfaceId, Interface>,
     /// Static routes. Networks that are on-link are not among them.
     pub routes: Vec<Route>,
+    /// What the file says of hosts on links.
+    pub neighbours: Vec<NeighbourEntry>,
     /// The monitors.
     pub monitors: Slots<MonitorId, Monitor>,
     /// The pools.
@@ -130,6 +132,19 @@ pub struct Route {
     pub via: Ipv4Addr,
     /// The interface whose network holds the next hop.
     pub interface: InterfaceId,
+}
+
+/// What the file says of a host on a link.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NeighbourEntry {
+    /// The host.
+    pub address: Ipv4Addr,
+    /// The interface whose network holds it.
+    pub interface: InterfaceId,
+    /// Where it is, whatever ARP says; `None`: ARP tells.
+    pub mac: Option<Mac>,
+    /// ARP that moves it is believed at once.
+    pub trusted: bool,
 }
 
 /// How a member is asked whether it is alive.

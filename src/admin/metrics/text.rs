@@ -173,8 +173,13 @@ fn route(page: &mut Page, row: &RouteRow) {
     if let (Some(via), Some(next_hop)) = (row.via, row.next_hop) {
         let (to, via) = (row.to.to_string(), via.to_string());
         let labels = [("route", to.as_str()), ("via", via.as_str())];
-        let up = next_hop == NeighbourState::Reachable;
-        page.gauge("next_hop_up", "1 while the next hop of the route answers ARP.", &labels, flag(up));
+        let up = matches!(next_hop, NeighbourState::Reachable | NeighbourState::Static);
+        page.gauge(
+            "next_hop_up",
+            "1 while the next hop of the route answers ARP, or the file says where it is.",
+            &labels,
+            flag(up),
+        );
     }
 }
 

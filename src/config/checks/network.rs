@@ -3,7 +3,7 @@
 use crate::config::document::{Document, repeated, same};
 use crate::config::reader::{At, Section};
 use crate::config::report::Report;
-use crate::config::schema::Route;
+use crate::config::schema::{Neighbour, Route, VirtualServer};
 use crate::config::value::network_text;
 use ipnet::Ipv4Net;
 use std::net::Ipv4Addr;
@@ -17,6 +17,7 @@ pub(super) fn check(document: &Document, report: &mut Report) {
     self_addresses(document, report);
     overlaps(document, report);
     routes(document, report);
+    neighbours(document, report);
 }
 
 /// Reports that `what` of `entry` is the address of no other host on a link of ours, and says whether it did.
@@ -155,6 +156,57 @@ fn routes(document: &Document, report: &mut Report) {
         } else {
             let remedy = "correct the next hop, or the prefix length of the interface that faces it";
             off_link(document, route, ("via", via), remedy, report);
+        }
+    }
+}
+
+fn neighbours(document: &Document, report: &mut Report) {
+    for (first, second) in repeated(document.neighbours.iter().flat_map(|entry| &entry.address), |at| Some(at.value)) {
+        let note = report.twice(
+            [&first.span, &second.span],
+            "neighbour.address",
+            format!("neighbour {second} is listed twice"),
+        );
+        note.instead("each host once", "remove one of them");
+    }
+    for entry in &document.neighbours {
+        neighbour(document, entry, report);
+        let trusted = entry.trusted.as_deref() == Some(&true);
+        if let Some(mac) = entry.mac.as_ref().filter(|_| trusted) {
+            entry
+                .error(report, "mac", &mac.span, "mac and trusted = true contradict each other")
+                .instead("a MAC that stays, or one that ARP may change", "remove one of the two");
+        } else if !trusted && entry.head.written("mac").is_none() {
+            entry
+                .error(
+                    report,
+                    "mac",
+                    &entry.head.span,
+                    "neither mac nor trusted = true is written: the entry says nothing",
+                )
+                .instead(
+                    "where the host is, or that ARP about it is believed at once",
+                    "add one of the two, or remove it",
+                );
+        }
+    }
+}
+
+fn neighbour(document: &Document, entry: &Neighbour, report: &mut Report) {
+    let Some(at) = &entry.address else { return };
+    if own(document, entry, at, report) {
+        return;
+    }
+    let ours = |server: &&VirtualServer| server.address.as_ref().is_some_and(|own| own.value == at.value);
+    match document.virtual_servers.iter().find(ours) {
+        Some(server) => {
+            let message = format!("address = \"{at}\" is that of {}", server.head.title);
+            let note = entry.error(report, "address", &at.span, message);
+            note.instead("the address of another host", "correct the address, or remove the entry");
+        }
+        None => {
+            let remedy = "correct the address: only hosts on our links have a MAC here";
+            off_link(document, entry, ("address", at), remedy, report);
         }
     }
 }

@@ -33,6 +33,7 @@ fn reload_prints_what_changes() {
             ("via = \"192.0.2.1\"", "via = \"192.0.2.254\""),
             ("vlan = 120", "vlan = 121"),
             ("", SECOND_PAIR),
+            ("", "[[neighbour]]\naddress = \"192.0.2.7\"\nmac = \"02:00:00:00:00:07\"\n"),
             ("[[snat]]", "unmatched = \"reject-now\"\n\n[[snat]]"),
             ("", "[timeouts]\nudp = \"10m\"\nreassembly = \"30s\"\n"),
             ("", "[limits]\nrejects_per_second = 100\nicmp_errors_per_second = 50\n"),

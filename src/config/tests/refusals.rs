@@ -196,6 +196,29 @@ fn network() {
 }
 
 #[test]
+fn neighbours() {
+    let host = |keys: &str| format!("[[neighbour]]\n{keys}\n");
+    let two =
+        host("address = \"192.0.2.1\"\nmac = \"02:00:00:00:00:01\"") + &host("address = \"192.0.2.1\"\ntrusted = true");
+    golden(
+        "neighbours",
+        &[
+            ("what is no MAC", &[("", &host("address = \"192.0.2.1\"\nmac = \"02-00-00-00-00-01\""))]),
+            ("the MAC of a group", &[("", &host("address = \"192.0.2.1\"\nmac = \"01:00:5e:00:00:12\""))]),
+            ("nothing is said of it", &[("", &host("address = \"192.0.2.1\""))]),
+            (
+                "two things that contradict each other",
+                &[("", &host("address = \"192.0.2.1\"\nmac = \"02:00:00:00:00:01\"\ntrusted = true"))],
+            ),
+            ("a host in no network", &[("", &host("address = \"198.51.100.1\"\ntrusted = true"))]),
+            ("the appliance itself", &[("", &host("address = \"192.0.2.2\"\ntrusted = true"))]),
+            ("a virtual address", &[("", &host("address = \"10.20.0.100\"\ntrusted = true"))]),
+            ("one host twice", &[("", &two)]),
+        ],
+    );
+}
+
+#[test]
 fn services() {
     let second = "[[pool]]\nname = \"pair-2\"\nmembers = [{ name = \"x\", address = \"10.20.0.21\" }, { name = \"y\", address = \"10.20.0.22\" }]\nmonitors = [\"sip-options\"]\n";
     let with = |rest: &str| format!("{second}{rest}");

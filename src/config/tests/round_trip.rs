@@ -4,7 +4,7 @@ use super::tls::pem;
 use super::writer::written;
 use crate::config::{Configuration, CpuCores, Dpdk, Idle, LogLevel, Settings, parse_for};
 use crate::policy::intent::*;
-use crate::wire::{Protocol, VlanId};
+use crate::wire::{Mac, Protocol, VlanId};
 use ipnet::Ipv4Net;
 use proptest::collection::vec;
 use proptest::option;
@@ -137,6 +137,21 @@ fn network() -> impl Strategy<Value = (Vec<PortIntent>, Vec<Interface>, Vec<Rout
     )
 }
 
+/// Where hosts are; none: ARP about them is trusted.
+fn hosts() -> impl Strategy<Value = Vec<Option<[u8; 5]>>> {
+    vec(option::of(any::<[u8; 5]>()), 0..4)
+}
+
+fn neighbour(place: usize, mac: Option<[u8; 5]>, interfaces: &[Interface]) -> NeighbourEntry {
+    let net = place % interfaces.len();
+    NeighbourEntry {
+        address: Ipv4Addr::new(10, net as u8, 200, 1 + place as u8),
+        interface: InterfaceId(net as u16),
+        mac: mac.map(|[a, b, c, d, e]| Mac([2, a, b, c, d, e])),
+        trusted: mac.is_none(),
+    }
+}
+
 /// Whether a virtual server is enabled, and what it does with echo requests, with what matches nothing, and with refusals.
 type Manners = (bool, EchoPolicy, Unmatched, Unreachable);
 
@@ -190,13 +205,16 @@ fn limits() -> impl Strategy<Value = Limits> {
 }
 
 fn intent() -> impl Strategy<Value = Intent> {
-    (network(), monitors(), vec(pool_choice(), 0..4), timeouts(), limits()).prop_map(
-        |(net, monitors, choices, timeouts, limits)| {
+    (network(), hosts(), monitors(), vec(pool_choice(), 0..4), timeouts(), limits()).prop_map(
+        |(net, hosts, monitors, choices, timeouts, limits)| {
             let (ports, interfaces, routes) = net;
+            let neighbours =
+                hosts.into_iter().enumerate().map(|(place, mac)| neighbour(place, mac, &interfaces)).collect();
             let mut intent = Intent {
                 ports,
                 interfaces: interfaces.into(),
                 routes,
+                neighbours,
                 monitors: monitors.into(),
                 pools: vec![].into(),
                 members: vec![].into(),

@@ -12,6 +12,7 @@ pub(super) fn written(configuration: &Configuration) -> String {
     ports(&mut file, intent);
     interfaces(&mut file, intent);
     routes(&mut file, intent);
+    neighbours(&mut file, intent);
     intent.monitors.iter().for_each(|entry| monitor(&mut file, entry));
     intent.pools.iter().for_each(|entry| pool(&mut file, intent, entry));
     intent.virtual_servers.iter().for_each(|entry| server(&mut file, intent, entry));
@@ -98,6 +99,15 @@ fn routes(file: &mut Lines, intent: &Intent) {
         file.header("[[route]]");
         file.text("to", if route.to.prefix_len() == 0 { "default".into() } else { route.to.to_string() });
         file.text("via", route.via);
+    }
+}
+
+fn neighbours(file: &mut Lines, intent: &Intent) {
+    for entry in &intent.neighbours {
+        file.header("[[neighbour]]");
+        file.text("address", entry.address);
+        file.optional("mac", entry.mac.map(quoted));
+        file.bare("trusted", entry.trusted);
     }
 }
 

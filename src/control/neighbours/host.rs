@@ -16,8 +16,19 @@ pub(super) enum NudState {
     Probe(Mac, u32),
     /// Answered, and is said to be elsewhere.
     Claimed(Mac, Check),
+    /// The file says so; not asked.
+    Static(Mac),
     /// Did not answer.
     Failed,
+}
+
+/// What the file says of a host.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Given {
+    /// It is there, whatever ARP says.
+    At(Mac),
+    /// ARP that moves it is believed at once.
+    Trusted,
 }
 
 impl NudState {
@@ -46,14 +57,15 @@ impl NudState {
         match self {
             NudState::Incomplete(_) | NudState::Probe(..) => true,
             NudState::Claimed(_, check) => check.is_waiting(),
-            NudState::Reachable(_) | NudState::Failed => false,
+            NudState::Reachable(_) | NudState::Static(_) | NudState::Failed => false,
         }
     }
 
     /// Where frames go.
     pub(super) fn mac(self) -> Option<Mac> {
         match self {
-            NudState::Reachable(mac) | NudState::Probe(mac, _) | NudState::Claimed(mac, _) => Some(mac),
+            NudState::Reachable(mac) | NudState::Static(mac) => Some(mac),
+            NudState::Probe(mac, _) | NudState::Claimed(mac, _) => Some(mac),
             NudState::Incomplete(_) | NudState::Failed => None,
         }
     }
@@ -106,6 +118,11 @@ impl Host {
     pub(super) fn is_silent(&self, now: Instant) -> bool {
         let asked = matches!(self.state, NudState::Probe(..)) && now.since(self.asked) >= PATIENCE;
         asked && now.since(self.heard) > SILENT
+    }
+
+    /// The file says where it is.
+    pub(super) fn is_static(&self) -> bool {
+        matches!(self.state, NudState::Static(_))
     }
 
     /// A check has been begun a moment ago.

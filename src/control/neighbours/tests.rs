@@ -38,7 +38,7 @@ impl Bench {
         let addresses = Addresses::new(&harness::two_arm(), &harness::MACS);
         let (table, now) = (Neighbours::new(1), Instant::ZERO);
         let mut bench = Bench { table, addresses, now, packets: Vec::new(), news: Vec::new() };
-        bench.table.keep(&permanent.iter().copied().collect(), &bench.addresses, bench.now);
+        bench.table.keep(&permanent.iter().copied().collect(), BTreeMap::new(), &bench.addresses, bench.now);
         bench
     }
 
@@ -245,6 +245,51 @@ fn a_check_while_the_appliance_is_away_decides_nothing() {
     assert_eq!(bench.table.neighbour(router), Some(Reachable(mac(2))));
 }
 
+/// Says that the file knows this of the router.
+fn give(bench: &mut Bench, router: NextHop, given: Option<Given>) {
+    let given = given.map(|given| (router, given)).into_iter().collect();
+    bench.table.keep(&BTreeSet::from([router]), given, &bench.addresses, bench.now);
+}
+
+#[test]
+fn a_host_that_the_file_places_is_never_asked_nor_moved_by_arp_and_found_again_without_the_file() {
+    let router = hop(OUTER, R);
+    let mut bench = Bench::new(&[]);
+    give(&mut bench, router, Some(Given::At(mac(5))));
+    assert_eq!(bench.news(), [NeighbourEvent::Reachable(router, mac(5))]);
+    let mut told = 0;
+    for second in 1..=10 {
+        bench.to(second * 1_000);
+        for _ in 0..3 {
+            bench.hear(OUTER, Operation::Reply, (mac(66), R), Ipv4Addr::new(192, 0, 2, 2));
+            bench.hear(OUTER, Operation::Reply, (mac(5), R), Ipv4Addr::new(192, 0, 2, 2));
+        }
+        let stays = NeighbourEvent::Stays { hop: router, at: mac(5), claimed: mac(66) };
+        told += bench.news().iter().filter(|event| **event == stays).count();
+        bench.table.reverify(router, &bench.addresses, bench.now);
+        bench.table.link_up(PortId(0), &bench.addresses, bench.now);
+        give(&mut bench, router, Some(Given::At(mac(5))));
+    }
+    assert_eq!((told, bench.sent(), bench.news()), (10, vec![], vec![]));
+    assert!(bench.table.is_static(router) && !bench.table.is_waiting());
+    give(&mut bench, router, None);
+    assert_eq!((bench.table.neighbour(router), bench.sent()), (None, vec![(R, Mac::BROADCAST)]));
+    give(&mut bench, router, Some(Given::At(mac(6))));
+    assert_eq!(bench.table.neighbour(router), Some(Reachable(mac(6))));
+}
+
+#[test]
+fn a_trusted_host_moves_at_once() {
+    let (mut bench, router) = with_router();
+    give(&mut bench, router, Some(Given::Trusted));
+    for (number, at) in [(2, 400), (1, 401)] {
+        bench.to(at);
+        bench.hear(OUTER, Operation::Request, (mac(number), R), R);
+        assert_eq!(bench.table.neighbour(router), Some(Reachable(mac(number))));
+    }
+    assert_eq!(bench.sent(), []);
+}
+
 /// RFC 1812 3.3.2.
 #[test]
 fn a_group_address_or_none_is_never_a_hosts_mac() {
@@ -337,7 +382,7 @@ fn a_reload_forgets_what_is_on_no_link_of_ours_any_more() {
     let mut moved = harness::two_arm();
     moved.interfaces[0].addresses = vec!["198.51.100.2/24".parse().unwrap()];
     bench.addresses = Addresses::new(&moved, &harness::MACS);
-    bench.table.keep(&BTreeSet::new(), &bench.addresses, bench.now);
+    bench.table.keep(&BTreeSet::new(), BTreeMap::new(), &bench.addresses, bench.now);
     let left: Vec<_> = bench.table.rows(bench.now).iter().map(|(hop, ..)| *hop).collect();
     assert_eq!(left, [hop(INNER, A)], "on the link, though no longer permanent");
     assert!(bench.news().contains(&NeighbourEvent::Forgotten(hop(OUTER, STRANGER))));
@@ -383,7 +428,7 @@ fn many_permanent_hosts_are_verified_at_a_bounded_rate() {
     let hops: Vec<NextHop> = (0..16_384).map(|host| hop(INNER, Ipv4Addr::from(0x0a28_0000 + host))).collect();
     let mut bench = Bench::new(&[]);
     bench.addresses = Addresses::new(&wide, &harness::MACS);
-    bench.table.keep(&hops.iter().copied().collect(), &bench.addresses, bench.now);
+    bench.table.keep(&hops.iter().copied().collect(), BTreeMap::new(), &bench.addresses, bench.now);
     hops.iter().for_each(|hop| bench.hear(INNER, Operation::Reply, (mac(9), hop.address), G));
     bench.sent();
     bench.to(1_999);

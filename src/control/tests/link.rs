@@ -386,3 +386,30 @@ fn a_reload_ends_the_alarm_of_a_next_hop_that_it_takes_away() {
     reload(&mut bench, Ok(file_of(&without))).unwrap();
     assert_eq!(bench.controller.outputs.alarms.iter().count(), 0);
 }
+
+#[test]
+fn a_router_that_the_file_places_is_shown_so_and_stays_there() {
+    let (mac, foreign) = (Mac([2, 0, 0, 0, 2, 1]), Mac([2, 9, 9, 9, 9, 9]));
+    let mut file = two_arm();
+    let via = file.routes[0].via;
+    file.neighbours.push(NeighbourEntry { address: via, interface: InterfaceId(0), mac: Some(mac), trusted: false });
+    let mut bench = Bench::of(&file);
+    bench.hosts[ROUTER].manner = Manner::Dead;
+    bench.run(10_000);
+    bench.arp(InterfaceId(0), Build::arp_request(foreign, via, via).bytes());
+    bench.run(1_000);
+    let hop = NextHop { interface: InterfaceId(0), address: via };
+    assert_eq!(bench.snapshot().neighbour(hop), Some(Neighbour::Reachable(mac)));
+    let Data::Neighbours(rows) = bench.ask(Request::Neighbours {}).unwrap().unwrap().data else { panic!() };
+    assert_eq!(rows.iter().find(|row| row.address == via).unwrap().state, NeighbourState::Static);
+    let Data::Routes(rows) = bench.ask(Request::Routes {}).unwrap().unwrap().data else { panic!() };
+    assert!(rows.iter().any(|row| row.next_hop == Some(NeighbourState::Static)));
+    let message = "router 192.0.2.1 is at 02:00:00:00:02:01 by the file, but 02:09:09:09:09:09 on interface clients claims to be \
+                   it: correct [[neighbour]], or find the host with that MAC";
+    let Data::Status(status) = bench.ask(Request::Status {}).unwrap().unwrap().data else { panic!() };
+    assert_eq!(status.alarms.iter().map(|alarm| alarm.message.as_str()).collect::<Vec<_>>(), [message]);
+    assert_eq!(bench.logged(&format!("alarm: {message}")), 1);
+    reload(&mut bench, Ok(file_of(&two_arm()))).unwrap();
+    bench.run(4_000);
+    assert_eq!(bench.snapshot().neighbour(hop), Some(Neighbour::Failed), "it is asked, and dead");
+}

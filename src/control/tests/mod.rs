@@ -13,7 +13,7 @@ use crate::config::{ConfigErrors, Configuration, LogLevel};
 use crate::policy::adjacency::Neighbour;
 use crate::policy::adjacency::NextHop;
 use crate::policy::health::State;
-use crate::policy::intent::{InterfaceId, MemberId, NoMember, PortId};
+use crate::policy::intent::{InterfaceId, MemberId, NeighbourEntry, NoMember, PortId};
 use crate::time::Duration;
 use crate::time::Instant;
 use crate::wire::build::Build;

@@ -63,6 +63,7 @@ fn two_pairs() -> Intent {
         snats: vec![],
         timeouts: Timeouts::default(),
         limits: Limits::default(),
+        neighbours: vec![],
         lives: Lives::default(),
     }
 }

@@ -55,6 +55,7 @@ fn intent() -> Intent {
         snats: vec![],
         timeouts: Timeouts::default(),
         limits: Limits::default(),
+        neighbours: vec![],
         lives: Default::default(),
     }
 }
