@@ -7,12 +7,13 @@ use super::announce::{Announcements, Place};
 use super::neighbours::{Given, NeighbourEvent, Neighbours};
 use super::outbox::Outbox;
 use crate::config::LogLevel;
-use crate::policy::adjacency::NextHop;
+use crate::policy::adjacency::{Neighbour, NextHop};
 use crate::policy::intent::{InterfaceId, Member, MemberId, NeighbourEntry, PortId, Route};
 use crate::policy::{Addresses, Intent};
 use crate::probe::LOOK;
 use crate::time::{Duration, Instant};
 use crate::wire::Mac;
+use crate::wire::arp::Operation;
 use crate::wire::compose::{arp_announcement, arp_frame, ip_frame};
 use crate::worker::mailbox::{Command, WorkerId};
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
@@ -36,6 +37,8 @@ pub(super) struct Link {
     announcements: Announcements,
     members: HashMap<NextHop, MemberId>,
     routers: HashSet<NextHop>,
+    /// Members and routers by where they are, or were.
+    by_mac: HashMap<(InterfaceId, Mac), NextHop>,
     /// Who claims addresses of ours.
     claims: BTreeMap<Place, Claimants>,
     /// By port.
@@ -52,6 +55,7 @@ impl Link {
             announcements: Announcements::default(),
             members: HashMap::new(),
             routers: HashSet::new(),
+            by_mac: HashMap::new(),
             claims: BTreeMap::new(),
             up: vec![false; macs.len()],
             alarms_from: now + LINK_GRACE,
@@ -90,6 +94,11 @@ impl Link {
     /// What came of ARP since the last call, sent, defended or logged; to be called until `None`.
     pub(super) fn next_event(&mut self, intent: &Intent, out: &mut Outbox, now: Instant) -> Option<NeighbourEvent> {
         let event = self.neighbours.next_event()?;
+        if let NeighbourEvent::Reachable(hop, mac) | NeighbourEvent::Moved { hop, to: mac, .. } = event
+            && self.neighbours.is_permanent(hop)
+        {
+            self.by_mac.insert((hop.interface, mac), hop);
+        }
         match event {
             NeighbourEvent::Send { interface, to, arp } => {
                 out.trace(|| format!("ARP {:?} to {to}: {} asks for {}", arp.operation, arp.sender, arp.target));
@@ -102,8 +111,8 @@ impl Link {
                 out.debug(|| format!("neighbour {hop} does not answer ARP"));
             }
             NeighbourEvent::Forgotten(hop) => out.debug(|| format!("neighbour {hop} is forgotten")),
-            NeighbourEvent::Claimed { interface, address, mac } => {
-                self.on_claim((interface, address), mac, intent, out, now);
+            NeighbourEvent::Claimed { interface, address, mac, operation } => {
+                self.on_claim((interface, address), (mac, operation), intent, out, now);
             }
             // Two hosts that quarrel about an address do not fill the log.
             NeighbourEvent::Moved { hop, from, to, after } if after >= QUARREL => {
@@ -183,15 +192,49 @@ impl Link {
         let given = |entry: &NeighbourEntry| (entry.hop(), entry.mac.map_or(Given::Trusted, Given::At));
         let given = intent.neighbours.iter().map(given).collect();
         self.neighbours.keep(&permanent, given, &self.addresses, now);
+        let placed = |hop: &NextHop| match self.neighbours.neighbour(*hop) {
+            Some(Neighbour::Reachable(mac)) => Some(((hop.interface, mac), *hop)),
+            _ => None,
+        };
+        self.by_mac = permanent.iter().filter_map(placed).collect();
     }
 
     /// Another host claims an address of ours: logged once in ten seconds, defended as often, never given up
     /// (RFC 5227 2.4 (c), fit for a gateway).
-    fn on_claim(&mut self, place: Place, mac: Mac, intent: &Intent, out: &mut Outbox, now: Instant) {
+    fn on_claim(
+        &mut self,
+        place: Place,
+        (mac, operation): (Mac, Operation),
+        intent: &Intent,
+        out: &mut Outbox,
+        now: Instant,
+    ) {
         let (interface, address) = place;
         let name = &intent.interfaces[interface].name;
+        let known = self.known_at(interface, mac);
+        // Our announcement would make it answer again: no duel.
+        if let Some(router) = known.filter(|hop| operation == Operation::Reply && self.is_router(*hop)) {
+            let message = format!(
+                "router {router} at {mac} answers ARP for {address}, which is ours: switch proxy ARP off at its interface towards \
+                 {name}"
+            );
+            if out.alarms.raise(
+                &format!("proxy {} {address}", interface.0),
+                message.clone(),
+                Some(DUPLICATE_SHOWN),
+                now,
+            ) {
+                out.log(LogLevel::Warn, format!("alarm: {message}"));
+            }
+            return;
+        }
+        let member = known.filter(|hop| self.member(*hop).is_some()).map(|hop| self.who(hop, intent));
         let claimants = self.claims.entry(place).or_default();
         let message = match claimants.hear(mac, now) {
+            1 if let Some(member) = member => format!(
+                "{member} uses {address} itself, which is ours: remove the address from its interfaces, or keep it out of ARP \
+                 (on Linux arp_ignore = 1, arp_announce = 2)"
+            ),
             1 => format!(
                 "duplicate address: {mac} on interface {name} claims {address}, which is ours: find the host with that MAC \
                  and remove the address from it"
@@ -231,6 +274,12 @@ impl Link {
              with that MAC"
         );
         raise_claim(hop, message, out, now);
+    }
+
+    /// The member or router at a MAC.
+    fn known_at(&self, interface: InterfaceId, mac: Mac) -> Option<NextHop> {
+        let hop = self.by_mac.get(&(interface, mac))?;
+        (self.neighbours.neighbour(*hop) == Some(Neighbour::Reachable(mac))).then_some(*hop)
     }
 
     /// A next hop in words.

@@ -63,7 +63,7 @@ pub enum NeighbourEvent {
     /// The next hop is no longer in the adjacency.
     Forgotten(NextHop),
     /// Somebody else claims an address of ours (RFC 5227 2.4).
-    Claimed { interface: InterfaceId, address: Ipv4Addr, mac: Mac },
+    Claimed { interface: InterfaceId, address: Ipv4Addr, mac: Mac, operation: Operation },
 }
 
 /// The table.
@@ -191,11 +191,16 @@ impl Neighbours {
         if addresses.find(interface).is_none() || addresses.is_our_mac(arp.sender_mac) || !is_station(arp.sender_mac) {
             return;
         }
+        let asked = addresses.answers(interface, arp.target);
         if addresses.answers(interface, arp.sender) {
-            self.events.push_back(NeighbourEvent::Claimed { interface, address: arp.sender, mac: arp.sender_mac });
+            let (address, mac, operation) = (arp.sender, arp.sender_mac, arp.operation);
+            self.events.push_back(NeighbourEvent::Claimed { interface, address, mac, operation });
+            // A member that uses our address itself has a gateway all the same (RFC 826); an announcement asks nothing.
+            if asked && arp.operation == Operation::Request && arp.target != arp.sender {
+                self.answer(interface, arp, addresses);
+            }
             return;
         }
-        let asked = addresses.answers(interface, arp.target);
         let hop = NextHop { interface, address: arp.sender };
         if let Some(host) = self.hosts.get(&hop).copied() {
             self.on_known(hop, host, arp, addresses, now);

@@ -346,11 +346,22 @@ fn reverifying_asks_at_once_but_not_one_that_was_heard_a_moment_ago() {
 fn s76_a_foreign_mac_that_claims_an_address_of_ours_is_told_and_never_learnt() {
     let mut bench = Bench::new(&[]);
     bench.hear(INNER, Operation::Reply, (mac(66), V), A);
-    let claimed = NeighbourEvent::Claimed { interface: INNER, address: V, mac: mac(66) };
+    let claimed = NeighbourEvent::Claimed { interface: INNER, address: V, mac: mac(66), operation: Operation::Reply };
     assert_eq!((bench.news(), bench.sent()), (vec![claimed], vec![]));
     bench.hear(INNER, Operation::Request, (harness::MACS[1], V), V);
     assert_eq!(bench.news(), [], "our own announcement come back");
     assert!(bench.table.rows(bench.now).is_empty());
+}
+
+#[test]
+fn who_asks_for_the_gateway_in_the_name_of_an_address_of_ours_is_answered() {
+    let mut bench = Bench::new(&[]);
+    bench.hear(INNER, Operation::Request, (mac(9), V), G);
+    let arp =
+        Arp { operation: Operation::Reply, sender_mac: harness::MACS[1], sender: G, target_mac: mac(9), target: V };
+    assert_eq!(bench.packets(), [(INNER, mac(9), arp)]);
+    bench.hear(INNER, Operation::Request, (mac(9), V), V);
+    assert_eq!(bench.sent(), [], "an announcement asks nothing");
 }
 
 #[test]

@@ -413,3 +413,37 @@ fn a_router_that_the_file_places_is_shown_so_and_stays_there() {
     bench.run(4_000);
     assert_eq!(bench.snapshot().neighbour(hop), Some(Neighbour::Failed), "it is asked, and dead");
 }
+
+#[test]
+fn a_router_that_answers_for_an_address_of_ours_is_an_alarm_that_names_proxy_arp_and_starts_no_duel() {
+    let mut bench = Bench::settled();
+    bench.run(70_000);
+    let (begin, router, e) = (bench.now, bench.hosts[ROUTER].mac, Ipv4Addr::new(192, 0, 2, 2));
+    for _ in 0..30 {
+        bench.arp(InterfaceId(0), Build::arp_reply(router, e, MACS[0], e).bytes());
+        bench.run(1_000);
+    }
+    let message = "router 192.0.2.1 at 02:00:00:00:02:01 answers ARP for 192.0.2.2, which is ours: switch proxy ARP off at its \
+                   interface towards clients";
+    let Data::Status(status) = bench.ask(Request::Status {}).unwrap().unwrap().data else { panic!() };
+    assert_eq!(status.alarms.iter().map(|alarm| alarm.message.as_str()).collect::<Vec<_>>(), [message]);
+    assert_eq!((bench.logged(&format!("alarm: {message}")), bench.announced(begin).len()), (1, 0));
+    // One that announces it has the address.
+    bench.arp(InterfaceId(0), Build::arp_request(router, e, e).bytes());
+    assert_eq!((bench.logged("alarm: duplicate address"), bench.announced(begin).len()), (1, 1));
+}
+
+/// Such as one that had the virtual address on its loopback for a balancer that did not translate.
+#[test]
+fn a_member_that_uses_the_virtual_address_itself_is_named_and_has_its_gateway() {
+    let mut bench = Bench::settled();
+    bench.run(70_000);
+    let (begin, mac, g) = (bench.now, bench.hosts[A].mac, Ipv4Addr::new(10, 20, 0, 1));
+    bench.arp(InterfaceId(1), Build::arp_request(mac, V, g).bytes());
+    let answer = Build::arp_reply(MACS[1], g, mac, V).bytes();
+    assert!(arp_frames(&bench, begin, PortId(1)).iter().any(|(_, frame)| *frame == answer));
+    let message = "member sip-a at 10.20.0.11 uses 10.20.0.100 itself, which is ours: remove the address from its interfaces, or \
+                   keep it out of ARP (on Linux arp_ignore = 1, arp_announce = 2)";
+    let Data::Status(status) = bench.ask(Request::Status {}).unwrap().unwrap().data else { panic!() };
+    assert_eq!(status.alarms.iter().map(|alarm| alarm.message.as_str()).collect::<Vec<_>>(), [message]);
+}
