@@ -3,8 +3,8 @@
 //! Owns the answer to a request and the words for what went wrong. Splitting it into lines is the server's part.
 
 use super::rows::{
-    Cleared, CounterRow, ExcludeRow, FlowRow, LatencyRow, Logging, MemberRow, NeighbourRow, PortRow, ProbeRow,
-    Reloaded, RouteRow, SettingRow, SnatRow, StateLines, Status, SwitchoverRow, VirtualServerRow,
+    Announced, Cleared, CounterRow, ExcludeRow, FlowRow, LatencyRow, Logging, MemberRow, NeighbourRow, PortRow,
+    ProbeRow, Reloaded, RouteRow, SettingRow, SnatRow, StateLines, Status, SwitchoverRow, VirtualServerRow,
 };
 use serde::{Deserialize, Serialize, Serializer};
 use std::ops::Range;
@@ -59,7 +59,7 @@ macro_rules! answers {
 }
 
 answers! {
-    one { Status(Box<Status>), Cleared(Cleared), Reloaded(Reloaded), Logging(Logging), StateLines(StateLines), }
+    one { Status(Box<Status>), Cleared(Cleared), Reloaded(Reloaded), Logging(Logging), StateLines(StateLines), Announced(Announced), }
     rows {
         Members(MemberRow),
         VirtualServers(VirtualServerRow),

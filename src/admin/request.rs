@@ -118,6 +118,8 @@ pub enum Request {
         /// The member's name.
         member: String,
     },
+    /// Announce our addresses on the links that are up, and again as after a start; the answer is their number.
+    Announce {},
     /// Change what is logged, at once and until the file's `log` changes or a restart; the answer is what is logged now.
     LogLevel {
         /// The lowest severity from now on; absent: it stays.
@@ -274,6 +276,7 @@ mod tests {
                 Request::FlowsClear { filter },
             ),
             (r#"{"command":"counters","args":{"all":true}}"#, Request::Counters { all: true }),
+            (r#"{"command":"announce","args":{}}"#, Request::Announce {}),
             (r#"{"command":"log-level","args":{}}"#, Request::LogLevel { level: None }),
             (r#"{"command":"log-level","args":{"level":"debug"}}"#, Request::LogLevel { level: Some(LogLevel::Debug) }),
             (

@@ -262,6 +262,13 @@ pub struct NeighbourRow {
     pub since: Wall,
 }
 
+/// What `announce` did.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Announced {
+    /// Addresses of ours on links that are up.
+    pub addresses: u64,
+}
+
 /// A route.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RouteRow {

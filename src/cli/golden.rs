@@ -3,10 +3,10 @@
 use super::commands::{Command, Shown};
 use super::parse;
 use crate::admin::rows::{
-    AdminState, AlarmRow, Cause, Change, ChangeKind, Choice, Cleared, CounterRow, Ends, ExcludeRow, FlowRow, Forecast,
-    LatencyRow, Link, LogLevel, Logging, MemberProbe, MemberRow, MemberState, NeighbourRow, NeighbourState, Origin,
-    PortRow, ProbeRow, Reloaded, Role, RouteKind, RouteRow, SettingKind, SettingRow, SnatRow, Spread, StateLines,
-    Status, SwitchoverRow, VirtualServerRow, VirtualServerState, Wall, WorkerRow,
+    AdminState, AlarmRow, Announced, Cause, Change, ChangeKind, Choice, Cleared, CounterRow, Ends, ExcludeRow, FlowRow,
+    Forecast, LatencyRow, Link, LogLevel, Logging, MemberProbe, MemberRow, MemberState, NeighbourRow, NeighbourState,
+    Origin, PortRow, ProbeRow, Reloaded, Role, RouteKind, RouteRow, SettingKind, SettingRow, SnatRow, Spread,
+    StateLines, Status, SwitchoverRow, VirtualServerRow, VirtualServerState, Wall, WorkerRow,
 };
 use crate::time::Duration;
 use serde::Serialize;
@@ -493,6 +493,8 @@ fn nothing_to_show_is_said() {
     for (table, text) in rows {
         assert_eq!(shown(table, [(); 0]), text);
     }
+    assert_eq!(shown("announce", Announced { addresses: 0 }), "no address announced: no link is up\n");
+    assert_eq!(shown("announce", Announced { addresses: 12_345 }), "12,345 addresses announced\n");
     assert_eq!(shown("flows clear", Cleared { count: 1 }), "1 flow cleared\n");
     assert_eq!(shown("flows clear", Cleared { count: 12_345 }), "12,345 flows cleared\n");
     assert!(show("members", serde_json::json!([{ "name": 7 }])).is_err());

@@ -104,6 +104,7 @@ mod tests {
         let rows = [
             ("fairlead status", Request::Status {}),
             ("fairlead counters --all --json", Request::Counters { all: true }),
+            ("fairlead announce", Request::Announce {}),
             ("fairlead log level", Request::LogLevel { level: None }),
             ("fairlead log level debug --json", Request::LogLevel { level: Some(LogLevel::Debug) }),
             ("fairlead latency --reset", Request::Latency { reset: true }),

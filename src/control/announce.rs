@@ -2,7 +2,8 @@
 //!
 //! Owns the timetable: after a link comes up, or an address becomes ours, two announcements two seconds apart as the
 //! RFC demands, then one every fifteen seconds for the rest of the first minute, because switches learn late and hosts
-//! limit what they believe. Also owns the limit on defences: one in ten seconds for an address (RFC 5227 2.4 (c)).
+//! limit what they believe; then one a minute, because what lies behind a link may fail over without our link going down. The
+//! operator can begin the timetable again. Also owns the limit on defences: one in ten seconds for an address (RFC 5227 2.4 (c)).
 //! Builds no packet and reads no clock.
 
 use crate::policy::intent::InterfaceId;
@@ -19,6 +20,8 @@ pub const TIMETABLE: [Duration; 6] = [
     Duration::from_secs(45),
     Duration::from_secs(60),
 ];
+/// From one announcement to the next after that.
+pub const REPEAT: Duration = Duration::from_secs(60);
 /// DEFEND_INTERVAL, RFC 5227 1.1.
 pub const DEFEND_INTERVAL: Duration = Duration::from_secs(10);
 
@@ -43,8 +46,12 @@ struct Campaign {
 }
 
 impl Campaign {
-    fn due(self) -> Instant {
-        self.began + TIMETABLE[self.made]
+    /// When `place` is announced next. Addresses do not repeat together.
+    fn due(self, place: Place) -> Instant {
+        let Some(repeats) = self.made.checked_sub(TIMETABLE.len()) else { return self.began + TIMETABLE[self.made] };
+        let share = u32::from(place.1).wrapping_mul(0x9e37_79b1) >> 24;
+        let minutes = u32::try_from(repeats).unwrap_or(u32::MAX).saturating_add(2);
+        self.began + REPEAT.saturating_mul(minutes) + REPEAT * share / 256
     }
 }
 
@@ -55,8 +62,21 @@ impl Announcements {
         self.defended.retain(|place, _| places.contains(place));
         let new = places.difference(&self.places);
         self.under_way.extend(new.map(|place| (*place, Campaign { began: now, made: 0 })));
-        self.due = self.under_way.iter().map(|(place, campaign)| (campaign.due(), *place)).collect();
+        self.due = self.under_way.iter().map(|(place, campaign)| (campaign.due(*place), *place)).collect();
         self.places = places;
+    }
+
+    /// The timetable of the addresses that are `chosen` begins again. Says how many they are.
+    pub fn again(&mut self, chosen: impl Fn(&Place) -> bool, now: Instant) -> usize {
+        let begun = Campaign { began: now, made: 0 };
+        let chosen: Vec<Place> = self.places.iter().copied().filter(chosen).collect();
+        for place in &chosen {
+            if let Some(before) = self.under_way.insert(*place, begun) {
+                self.due.remove(&(before.due(*place), *place));
+            }
+            self.due.insert((begun.due(*place), *place));
+        }
+        chosen.len()
     }
 
     /// The next announcement due at `now`; to be called until `None`.
@@ -65,11 +85,7 @@ impl Announcements {
         self.due.pop_first();
         let campaign = self.under_way.get_mut(&place)?;
         campaign.made += 1;
-        if campaign.made == TIMETABLE.len() {
-            self.under_way.remove(&place);
-        } else {
-            self.due.insert((campaign.due(), place));
-        }
+        self.due.insert((campaign.due(place), place));
         Some(place)
     }
 
@@ -114,7 +130,7 @@ mod tests {
         announcements.set(on(&[PortId(1)]), start);
         let inner = vec![Ipv4Addr::new(10, 20, 0, 1), Ipv4Addr::new(10, 20, 0, 100)];
         let mut seen = Vec::new();
-        while let Some(due) = announcements.next_deadline() {
+        while let Some(due) = announcements.next_deadline().filter(|due| due.since(start) <= TIMETABLE[5]) {
             assert_eq!(drain(&mut announcements, due), inner);
             seen.push(due.since(start).as_secs());
         }
@@ -139,12 +155,50 @@ mod tests {
         let mut announcements = Announcements::default();
         announcements.set(on(&[PortId(1)]), Instant::ZERO);
         let late = Instant::from_millis(100_000);
-        while let Some(due) = announcements.next_deadline() {
+        while let Some(due) = announcements.next_deadline().filter(|due| *due <= late) {
             drain(&mut announcements, due);
         }
         let new = Ipv4Addr::new(10, 20, 0, 101);
         announcements.set(on(&[PortId(1)]).into_iter().chain([(InterfaceId(1), new)]).collect(), late);
         assert_eq!(drain(&mut announcements, late), [new]);
+    }
+
+    #[test]
+    fn each_address_is_repeated_once_a_minute_and_not_all_at_once() {
+        let mut announcements = Announcements::default();
+        let place = |last: u8| (InterfaceId(1), Ipv4Addr::new(10, 20, 0, last));
+        announcements.set((1..=200).map(place).collect(), Instant::ZERO);
+        let (mut last, mut at_once) = (BTreeMap::new(), 0);
+        while let Some(due) = announcements.next_deadline().filter(|due| *due < Instant::from_millis(600_000)) {
+            let now = drain(&mut announcements, due);
+            for address in &now {
+                let before = last.insert(*address, due);
+                let apart = due.since(before.unwrap_or(due)).as_secs();
+                assert!(due <= Instant::from_millis(180_000) || apart == 60, "{address}: {apart} s");
+                assert!(apart <= 120);
+            }
+            if due > Instant::from_millis(60_000) {
+                at_once = at_once.max(now.len());
+            }
+        }
+        assert_eq!((last.len(), at_once <= 10), (200, true), "{at_once} at once");
+    }
+
+    #[test]
+    fn the_timetable_begins_again_where_it_is_told() {
+        let mut announcements = Announcements::default();
+        announcements.set(on(&[PortId(0), PortId(1)]), Instant::ZERO);
+        let late = Instant::from_millis(100_000);
+        while let Some(due) = announcements.next_deadline().filter(|due| *due <= late) {
+            drain(&mut announcements, due);
+        }
+        assert_eq!(announcements.again(|(interface, _)| *interface == InterfaceId(1), late), 2);
+        let mut seen = Vec::new();
+        while let Some(due) = announcements.next_deadline().filter(|due| due.since(late) <= TIMETABLE[5]) {
+            let inner = drain(&mut announcements, due).into_iter().filter(|address| address.octets()[0] == 10).count();
+            seen.extend((inner == 2).then(|| due.since(late).as_secs()));
+        }
+        assert_eq!(seen, [0, 2, 15, 30, 45, 60]);
     }
 
     #[test]

@@ -71,11 +71,14 @@ impl Link {
         self.keep_neighbours(intent, now);
     }
 
-    /// The link of a NIC came up or was lost.
+    /// The link of a NIC came up or was lost; one that came up and was not seen to be lost was away for a moment.
     pub(super) fn on_port(&mut self, port: PortId, up: bool, intent: &Intent, out: &mut Outbox, now: Instant) {
         let Some(state) = self.up.get_mut(port.index()) else { return };
-        *state = up;
+        let before = std::mem::replace(state, up);
         self.announce_all(now);
+        if up && before {
+            self.announce_again(port, now);
+        }
         if up {
             self.neighbours.link_up(port, &self.addresses, now);
             let name = &intent.ports[port.index()].name;
@@ -84,6 +87,16 @@ impl Link {
         } else {
             raise_down(port, intent, out, now);
         }
+    }
+
+    /// All our addresses are announced once more, as after a start. Says how many.
+    pub(super) fn announce_everything(&mut self, now: Instant) -> usize {
+        self.announcements.again(|_| true, now)
+    }
+
+    fn announce_again(&mut self, port: PortId, now: Instant) {
+        let interfaces = self.addresses.interfaces();
+        self.announcements.again(|(interface, _)| interfaces[*interface].port == port, now);
     }
 
     /// ARP that is due; `away` as in [`Neighbours::poll`].

@@ -9,7 +9,7 @@ use super::outbox::Output;
 use super::waiting::{INSTALL_PATIENCE, PATIENCE, Parts, Pending, Then};
 use crate::admin::answer::{AdminError, Answered, Code, Data};
 use crate::admin::request::{AdminState, FlowSelection};
-use crate::admin::rows::{Cause, Cleared, ExcludeRow, Logging, Reloaded, StateLines};
+use crate::admin::rows::{Announced, Cause, Cleared, ExcludeRow, Logging, Reloaded, StateLines};
 use crate::admin::{Answer, Request};
 use crate::config::LogLevel;
 use crate::policy::Epoch;
@@ -63,6 +63,7 @@ impl Controller {
                 self.waiting.push(request_id, Pending::Latency { reset, missing }, now + PATIENCE);
                 return Ok(None);
             }
+            Request::Announce {} => Data::Announced(self.announce(now)),
             Request::LogLevel { level } => Data::Logging(self.set_log_level(level)),
             Request::StateShow {} => Data::Settings(self.setting_rows()),
             Request::StateLines {} => Data::StateLines(StateLines { lines: self.setting_lines() }),
@@ -76,6 +77,12 @@ impl Controller {
                 return Ok(None);
             }
         }))
+    }
+
+    fn announce(&mut self, now: Instant) -> Announced {
+        let addresses = self.link.announce_everything(now) as u64;
+        self.log(LogLevel::Info, format!("{addresses} addresses announced by the operator"));
+        Announced { addresses }
     }
 
     fn set_log_level(&mut self, level: Option<LogLevel>) -> Logging {

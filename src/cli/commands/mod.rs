@@ -4,6 +4,7 @@
 //! file. Parsing, help, completion, the manual page and `--json` follow. A new command is a variant here with its help, an
 //! arm of [`Ask::question`], and a file with its columns; `ARCHITECTURE.md` shows one as a diff.
 
+mod announce;
 mod counters;
 mod exclude;
 mod flows;
@@ -133,6 +134,8 @@ pub enum Ask {
     /// Probe a member on demand
     #[command(subcommand)]
     Probe(Probe),
+    /// Announce all addresses by gratuitous ARP, as after a start
+    Announce(Once),
     /// What is logged
     #[command(subcommand)]
     Log(Log),
@@ -363,6 +366,7 @@ impl Ask {
                 once.of(Request::ExcludeRemove { pool, prefix }, exclude::show)
             }
             Ask::Probe(Probe::Now(OfMember { once, member })) => once.of(Request::ProbeNow { member }, probes::show),
+            Ask::Announce(once) => once.of(Request::Announce {}, announce::show),
             Ask::Log(Log::Level { once, level }) => once.of(Request::LogLevel { level }, log::show),
             Ask::State(State::Show(view)) => view.of(Request::StateShow {}, state::show),
             Ask::State(State::Lines(once)) => once.of(Request::StateLines {}, state::lines),

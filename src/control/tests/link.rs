@@ -447,3 +447,21 @@ fn a_member_that_uses_the_virtual_address_itself_is_named_and_has_its_gateway() 
     let Data::Status(status) = bench.ask(Request::Status {}).unwrap().unwrap().data else { panic!() };
     assert_eq!(status.alarms.iter().map(|alarm| alarm.message.as_str()).collect::<Vec<_>>(), [message]);
 }
+
+#[test]
+fn a_link_that_was_away_unseen_and_an_operator_who_asks_begin_the_announcements_again() {
+    let mut bench = Bench::settled();
+    bench.run(70_000);
+    let begin = bench.now;
+    bench.give(Input::Link { port: PortId(1), up: true });
+    bench.run(3_000);
+    let said = |bench: &Bench, since| {
+        bench.announced(since).iter().map(|(at, _)| at.since(since).as_secs()).collect::<Vec<_>>()
+    };
+    assert_eq!(said(&bench, begin), [0, 0, 2, 2], "the gateway and the virtual address");
+    bench.run(60_000);
+    let begin = bench.now;
+    let Data::Announced(announced) = bench.ask(Request::Announce {}).unwrap().unwrap().data else { panic!() };
+    bench.run(3_000);
+    assert_eq!((announced.addresses, said(&bench, begin)), (3, vec![0, 0, 0, 2, 2, 2]));
+}
