@@ -185,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn the_timetable_begins_again_where_it_is_told() {
+    fn the_timetable_begins_again_for_those_chosen() {
         let mut announcements = Announcements::default();
         announcements.set(on(&[PortId(0), PortId(1)]), Instant::ZERO);
         let late = Instant::from_millis(100_000);

@@ -42,6 +42,11 @@ pub const REFRESH_PERMANENT: Duration = TRUSTED;
 pub const VERIFIED_A_SECOND: u32 = 8_192;
 /// The same for requests to everyone, which those get that have failed.
 pub const BROADCASTS_A_SECOND: u32 = 1_024;
+/// From one request to the next when many are due: beyond a short burst they are spread, or the worker that sends them would drop
+/// some, and hosts that were not asked would seem silent.
+const SPACING: Duration = Duration::from_nanos(1_000_000_000 / VERIFIED_A_SECOND as u64);
+/// Requests that may follow each other at once.
+const BURST: u32 = 512;
 /// The least age at which the others are asked again, likewise.
 pub const REFRESH: Duration = Duration::from_secs(60);
 
@@ -78,6 +83,8 @@ pub struct Neighbours {
     resolving: usize,
     /// Hosts that have been asked something whose answer is due.
     waiting: usize,
+    /// When the next request is due if all are evenly spaced.
+    paced: Instant,
     permanent: u32,
     refused: u64,
     random: Random,
@@ -95,6 +102,7 @@ impl Neighbours {
             events: VecDeque::new(),
             resolving: 0,
             waiting: 0,
+            paced: Instant::ZERO,
             permanent: 0,
             refused: 0,
             random: Random::new(seed),
@@ -125,10 +133,10 @@ impl Neighbours {
                 self.place(hop, mac, permanent.contains(&hop), now);
             }
         }
-        for &hop in permanent {
-            if !self.hosts.contains_key(&hop) {
-                self.begin(hop, true, addresses, now);
-            }
+        let new: Vec<NextHop> = permanent.iter().copied().filter(|hop| !self.hosts.contains_key(hop)).collect();
+        for (place, hop) in new.into_iter().enumerate() {
+            let host = Host { permanent: true, ..Host::unknown(now) };
+            self.fire_in_turn(place, hop, host, addresses, now);
         }
         let known = &self.hosts;
         let stays =
@@ -144,7 +152,7 @@ impl Neighbours {
             None if on_link(hop, addresses) && self.hosts.len() < MOST && self.resolving < MOST_RESOLVING => {
                 match self.strangers.take(hop, now) {
                     Some(mac) => self.learn(hop, mac, Some(Host::unknown(now)), now),
-                    None => self.begin(hop, false, addresses, now),
+                    None => self.begin(hop, addresses, now),
                 }
             }
             None => {
@@ -178,11 +186,20 @@ impl Neighbours {
         let mut permanent: Vec<NextHop> =
             self.hosts.iter().filter(|(hop, host)| host.permanent && there(hop)).map(|(hop, _)| *hop).collect();
         permanent.sort_unstable();
-        for hop in permanent {
-            if let Some(host) = self.hosts.get(&hop).copied() {
-                self.put(hop, Some(Host { state: host.state.unasked(), ..host }));
-                self.fire(hop, addresses, now);
+        for (place, hop) in permanent.into_iter().enumerate() {
+            if let Some(host) = self.hosts.get(&hop).copied().filter(|host| !host.is_static()) {
+                let host = Host { state: host.state.unasked(), ..host };
+                self.fire_in_turn(place, hop, host, addresses, now);
             }
+        }
+    }
+
+    /// Asks the one at `place` of many who are asked at once, or when it is his turn.
+    fn fire_in_turn(&mut self, place: usize, hop: NextHop, host: Host, addresses: &Addresses, now: Instant) {
+        let turn = u32::try_from(place).unwrap_or(u32::MAX).saturating_sub(BURST);
+        self.put(hop, Some(Host { due: now + SPACING * turn, ..host }));
+        if turn == 0 {
+            self.fire(hop, addresses, now);
         }
     }
 
@@ -249,7 +266,7 @@ impl Neighbours {
     /// instants, counts for nothing.
     pub fn poll(&mut self, addresses: &Addresses, away: impl Fn(Instant, Instant) -> bool, now: Instant) {
         while let Some(&(due, hop)) = self.timers.first() {
-            if due > now {
+            if due > now || self.paced > now + SPACING * BURST {
                 return;
             }
             let Some(host) = self.hosts.get(&hop).copied() else { return };
@@ -266,12 +283,14 @@ impl Neighbours {
                 _ => {}
             }
             self.fire(hop, addresses, now);
+            self.paced = self.paced.max(now) + SPACING;
         }
     }
 
     /// When [`Neighbours::poll`] has something to do.
     pub fn next_deadline(&self) -> Option<Instant> {
-        self.timers.first().map(|&(due, _)| due)
+        let paced = Instant::from_nanos(self.paced.nanos().saturating_sub((SPACING * BURST).as_nanos() as u64));
+        self.timers.first().map(|&(due, _)| due.max(paced))
     }
 
     /// Answers are due.
@@ -323,10 +342,9 @@ impl Neighbours {
         self.refused
     }
 
-    fn begin(&mut self, hop: NextHop, permanent: bool, addresses: &Addresses, now: Instant) {
-        self.request(hop, Mac::BROADCAST, addresses);
-        let state = NudState::Incomplete(1);
-        self.put(hop, Some(Host { state, due: now + RETRY, permanent, ..Host::unknown(now) }));
+    fn begin(&mut self, hop: NextHop, addresses: &Addresses, now: Instant) {
+        self.put(hop, Some(Host::unknown(now)));
+        self.fire(hop, addresses, now);
     }
 
     /// The host is where the file says.
