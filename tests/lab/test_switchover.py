@@ -58,6 +58,17 @@ class Switchover(StandingLab):
         calls = caller.finish(60.0)
         self.assertEqual((calls.made, calls.completed, calls.failed), (600, 600, 0))
 
+    def test_s22_the_request_of_a_client_that_believes_icmp_is_answered_by_the_next_active_member(self):
+        asked = []
+        ask = ["sip-options", "--all", f"sip:{addresses.VIP}:{addresses.SIP_PORT}"]
+        self.pair.kill_primary(gap=0.3, then=lambda: asked.append(self.start_in("phone", *ask)))
+        self.appliance.wait_for_switchover(self.already + 1)
+        asked[0].wait(20.0)
+        said = asked[0].said()
+        self.assertIn("200", said)
+        self.assertNotIn("503", said)
+        self.assertGreater(self.appliance.counters().get("drop_unreachable_superseded", 0), 0, "nothing was held")
+
     def test_s90_tcp_clients_of_the_killed_primary_are_reset_and_reach_the_new_one(self):
         at_phone = Sniffer(self.lab, "phone")
         self.addCleanup(at_phone.stop)

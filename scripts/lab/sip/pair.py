@@ -7,6 +7,7 @@ import json
 import signal
 import socket
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from .. import addresses
@@ -51,10 +52,11 @@ class Pair:
         self.order(self.primary, "primary")
         return self.primary
 
-    def kill_primary(self, gap: float = 0.15) -> str:
-        """The primary's process is killed, and the other takes over `gap` seconds later. Returns the new primary."""
+    def kill_primary(self, gap: float = 0.15, then: Callable[[], None] = lambda: None) -> str:
+        """The primary's process is killed, `then` is done at once, and the other takes over `gap` seconds later. Returns the new primary."""
         dead, self.primary = self.primary, addresses.other_member(self.primary)
         self._programs[dead].stop(signal.SIGKILL)
+        then()
         time.sleep(gap)
         self.order(self.primary, "primary")
         return self.primary
