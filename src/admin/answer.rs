@@ -4,7 +4,7 @@
 
 use super::rows::{
     Announced, Cleared, CounterRow, ExcludeRow, FlowRow, LatencyRow, Logging, MemberRow, NeighbourRow, PortRow,
-    ProbeRow, Reloaded, RouteRow, SettingRow, SnatRow, StateLines, Status, SwitchoverRow, VirtualServerRow,
+    ProbeRow, Reloaded, RouteRow, SettingRow, SnatRow, StateLines, Status, SwitchoverRow, Total, VirtualServerRow,
 };
 use serde::{Deserialize, Serialize, Serializer};
 use std::ops::Range;
@@ -31,18 +31,28 @@ pub struct Part<'a> {
 }
 
 macro_rules! answers {
-    (one { $($one:ident($object:ty),)* } rows { $($many:ident($row:ty),)* }) => {
+    (one { $($one:ident($object:ty),)* } rows { $($many:ident($row:ty),)* } some { $($some:ident($item:ty),)* }) => {
         /// What was asked for. In JSON an object, or an array of rows.
         #[derive(Clone, Debug, PartialEq)]
         pub enum Data {
             $(#[doc = concat!("A `", stringify!($one), "`.")] $one($object),)*
             $(#[doc = concat!("Rows of [`", stringify!($row), "`].")] $many(Vec<$row>),)*
+            $(#[doc = concat!("Some rows: [`", stringify!($item), "`], and how many there are.")] $some(Vec<$item>, Total),)*
         }
 
         impl Data {
             /// How many rows there are, if it is rows: these may travel on several lines.
             pub fn rows(&self) -> Option<usize> {
-                match self { $(Data::$one(_) => None,)* $(Data::$many(rows) => Some(rows.len()),)* }
+                match self { $(Data::$one(_) => None,)* $(Data::$many(rows) => Some(rows.len()),)*
+                    $(Data::$some(rows, _) => Some(rows.len()),)* }
+            }
+
+            /// How many rows there are in all, if these need not be all.
+            pub fn total(&self) -> Option<Total> {
+                match self {
+                    $(Data::$some(_, total) => Some(*total),)*
+                    _ => None,
+                }
             }
 
         }
@@ -52,6 +62,7 @@ macro_rules! answers {
                 match self.data {
                     $(Data::$one(object) => object.serialize(to),)*
                     $(Data::$many(rows) => rows[self.rows.clone()].serialize(to),)*
+                    $(Data::$some(rows, _) => rows[self.rows.clone()].serialize(to),)*
                 }
             }
         }
@@ -64,7 +75,6 @@ answers! {
         Members(MemberRow),
         VirtualServers(VirtualServerRow),
         Probes(ProbeRow),
-        Flows(FlowRow),
         Snat(SnatRow),
         Neighbours(NeighbourRow),
         Routes(RouteRow),
@@ -75,6 +85,7 @@ answers! {
         Excluded(ExcludeRow),
         Settings(SettingRow),
     }
+    some { Flows(FlowRow), }
 }
 
 /// What went wrong with a request.

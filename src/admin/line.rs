@@ -4,6 +4,7 @@
 //! line but the last says `"more":true`. Knows no socket.
 
 use super::answer::{AdminError, Answer, Answered, Code, Part};
+use super::rows::Total;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -26,6 +27,8 @@ pub struct AnswerLine {
     /// Rows, or an object.
     #[serde(default)]
     pub data: Value,
+    /// On the last line, where the rows need not be all: how many there are.
+    pub total: Option<Total>,
     /// What went wrong.
     pub error: Option<AdminError>,
 }
@@ -38,6 +41,8 @@ struct Good<'a> {
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     more: bool,
     data: Part<'a>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    total: Option<Total>,
 }
 
 #[derive(Serialize)]
@@ -58,7 +63,9 @@ pub fn lines(id: u64, answer: &Answer) -> Box<dyn Iterator<Item = Vec<u8>> + Sen
     let starts = (0..all.max(1)).step_by(ROWS_PER_LINE);
     Box::new(starts.map(move |start| {
         let rows = start..all.min(start + ROWS_PER_LINE);
-        line(&Good { id, ok: true, epoch: *epoch, more: rows.end < all, data: Part { data, rows } })
+        let more = rows.end < all;
+        let total = data.total().filter(|_| !more);
+        line(&Good { id, ok: true, epoch: *epoch, more, data: Part { data, rows }, total })
     }))
 }
 

@@ -93,8 +93,15 @@ pub struct MemberRow {
     pub since: Wall,
     /// Its monitors.
     pub probes: Vec<MemberProbe>,
-    /// Its flows now, over all workers.
+    /// Its flows now, over all workers: TCP of service ports, and all that it opened outward.
     pub flows: u64,
+    /// Flows of those who call it at its own address.
+    #[serde(default)]
+    pub direct: u64,
+    /// Milliseconds since a datagram of a service port came from it or went to it; zero while it is active, since these have no
+    /// flows; `None`: there was none since the start.
+    #[serde(default)]
+    pub udp_idle_ms: Option<u64>,
 }
 
 /// A monitor of a member, in short.
@@ -200,6 +207,15 @@ pub struct FlowRow {
     pub idle_ms: u64,
     /// Milliseconds until it expires without another packet.
     pub expires_in_ms: u64,
+}
+
+/// How many there are of what is listed up to a limit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Total {
+    /// So many, those that are listed among them.
+    pub count: u64,
+    /// `false`: at least so many; not every worker had looked at all of its own in time.
+    pub exact: bool,
 }
 
 /// The answer to `flows clear`.
@@ -444,11 +460,13 @@ mod tests {
                 reason: "200 OK".into(),
             }],
             flows: 3,
+            direct: 2,
+            udp_idle_ms: None,
         };
         let text = serde_json::to_string(&row).unwrap();
         assert_eq!(
             text,
-            r#"{"name":"sip-a","pool":"pair-1","address":"10.20.0.11","state":"up","admin":"enabled","role":"active","reason":"200 OK","since":"1970-01-01T00:00:00.000000Z","probes":[{"monitor":"sip-options","state":"up","last_rtt_us":412,"reason":"200 OK"}],"flows":3}"#
+            r#"{"name":"sip-a","pool":"pair-1","address":"10.20.0.11","state":"up","admin":"enabled","role":"active","reason":"200 OK","since":"1970-01-01T00:00:00.000000Z","probes":[{"monitor":"sip-options","state":"up","last_rtt_us":412,"reason":"200 OK"}],"flows":3,"direct":2,"udp_idle_ms":null}"#
         );
         assert_eq!(serde_json::from_str::<MemberRow>(&text).unwrap(), row);
     }

@@ -9,7 +9,7 @@ use super::rss::Rss;
 use crate::config::{Configuration, Idle};
 use crate::control::{CounterSource, PortCounters, PortFacts, WorkerCounters};
 use crate::dpdk::{Eal, EalConfig, Ports, memory_mb};
-use crate::engine::{Engine, Share};
+use crate::engine::{Engine, MemberUse, Share};
 use crate::flow::SnatPorts;
 use crate::policy::adjacency::Adjacency;
 use crate::policy::health::{Health, MemberHealth, PoolHealth};
@@ -218,7 +218,11 @@ impl CounterSource for Counting {
     fn worker(&self, worker: WorkerId) -> WorkerCounters {
         let Some(gauge) = self.gauges.workers.get(usize::from(worker.0)) else { return WorkerCounters::default() };
         let busy_percent = f64::from_bits(gauge.busy.load(Ordering::Relaxed));
-        WorkerCounters { busy_percent, counters: gauge.shared.read(), member_flows: gauge.shared.member_flows() }
+        WorkerCounters { busy_percent, counters: gauge.shared.read() }
+    }
+
+    fn members(&self, worker: WorkerId) -> Option<Arc<MemberUse>> {
+        self.gauges.workers.get(usize::from(worker.0))?.shared.members()
     }
 
     fn latest_turn(&self, worker: WorkerId) -> Option<Instant> {

@@ -3,9 +3,10 @@
 //! Owns one question and its answer, and the words for why the appliance cannot be reached. Shows nothing.
 
 use crate::admin::line::AnswerLine;
+use crate::admin::rows::Total;
 use crate::admin::{AdminError, Request};
 use serde::Serialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::fs;
 use std::io::{self, BufRead, BufReader, Write};
 use std::os::unix::fs::MetadataExt;
@@ -38,7 +39,8 @@ struct Numbered<'a> {
     request: &'a Request,
 }
 
-/// Asks one question; the rows of a long answer come back as one array. Nothing is waited for longer than `patience`: the
+/// Asks one question; the rows of a long answer come back as one array, or, where there may be more than these, as `rows` of an
+/// object with `total` and `exact`. Nothing is waited for longer than `patience`: the
 /// connection, or a line of the answer.
 ///
 /// # Errors
@@ -57,16 +59,19 @@ pub fn ask(socket: &Path, request: &Request, patience: Duration) -> Result<Value
         Ok(line) => line.and_then(|line| read(&line)),
         Err(_) => Err(Failure::Silent(silent(socket, patience))),
     };
-    let AnswerLine { mut more, mut data, .. } = next()?;
+    let AnswerLine { mut more, mut data, mut total, .. } = next()?;
     while more {
         let line = next()?;
         match (&mut data, line.data) {
             (Value::Array(rows), Value::Array(part)) => rows.extend(part),
             _ => return Err(unreadable("a multi-line answer that is not a list of rows")),
         }
-        more = line.more;
+        (more, total) = (line.more, line.total);
     }
-    Ok(data)
+    Ok(match total {
+        Some(Total { count, exact }) => json!({ "rows": data, "total": count, "exact": exact }),
+        None => data,
+    })
 }
 
 /// Asks, and passes on each line of the answer until nobody wants another.

@@ -53,6 +53,8 @@ fn members() -> Vec<MemberRow> {
             reason: reason.into(),
         }],
         flows,
+        direct: flows / 1_000,
+        udp_idle_ms: (flows == 0).then_some(12_300),
     };
     vec![
         member(
@@ -337,7 +339,28 @@ fn flows_table() {
             "closing",
         ),
     ];
-    insta::assert_snapshot!(shown("flows", rows));
+    let listed = |total: u64, exact: bool| serde_json::json!({ "rows": rows, "total": total, "exact": exact });
+    insta::assert_snapshot!(shown("flows", listed(12_000, true)));
+    let table = shown("flows", listed(4, true));
+    assert!(!table.contains("more flows") && !table.contains("at least"), "{table}");
+    let late = shown("flows", listed(7, false));
+    assert!(late.ends_with("at least 7 flows: not every worker had looked at all of its flows in time\n"), "{late}");
+}
+
+#[test]
+fn a_member_that_was_taken_out_is_said_to_be_at_rest_or_what_is_left() {
+    let [mut one, _] = members().try_into().unwrap();
+    let shown = |row: &MemberRow| shown("members", [row]).replace('\n', " ");
+    let left = "sip-a is draining by the operator, which is not in the file: 0 flows, 0 direct, last service datagram 12.3s ago";
+    assert!(shown(&one).contains(left), "{}", shown(&one));
+    one.udp_idle_ms = Some(32_001);
+    let rest = "nothing of it is left here, it may be powered off";
+    assert!(shown(&one).contains(rest));
+    one.udp_idle_ms = None;
+    assert!(shown(&one).contains(rest));
+    for (flows, direct, role) in [(1, 0, Role::None), (0, 1, Role::None), (0, 0, Role::Active)] {
+        assert!(!shown(&MemberRow { flows, direct, role, ..one.clone() }).contains(rest), "{flows} {direct} {role}");
+    }
 }
 
 #[test]
@@ -485,7 +508,6 @@ fn what_a_reload_changed() {
 fn nothing_to_show_is_said() {
     let rows = [
         ("members", "no members\n"),
-        ("flows", "no flows\n"),
         ("counters", "no counter has moved\n"),
         ("switchovers", "no switchover since the start\n"),
         ("exclude list pair-1", "the exclusion group is empty\n"),
@@ -495,6 +517,9 @@ fn nothing_to_show_is_said() {
     }
     assert_eq!(shown("announce", Announced { addresses: 0 }), "no address announced: no link is up\n");
     assert_eq!(shown("announce", Announced { addresses: 12_345 }), "12,345 addresses announced\n");
+    let none = |exact| shown("flows", serde_json::json!({ "rows": [], "total": 0, "exact": exact }));
+    assert_eq!(none(true), "no flows\n");
+    assert!(none(false).starts_with("at least 0 flows"));
     assert_eq!(shown("flows clear", Cleared { count: 1 }), "1 flow cleared\n");
     assert_eq!(shown("flows clear", Cleared { count: 12_345 }), "12,345 flows cleared\n");
     assert!(show("members", serde_json::json!([{ "name": 7 }])).is_err());

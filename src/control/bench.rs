@@ -8,6 +8,7 @@ use super::{
 use crate::admin::rows::Wall;
 use crate::admin::{Answer, Request};
 use crate::config::LogLevel;
+use crate::engine::MemberUse;
 use crate::engine::verdict::PuntReason;
 use crate::flow::SnatPorts;
 use crate::policy::adjacency::NextHop;
@@ -30,7 +31,11 @@ struct Still(Arc<[AtomicU64; 2]>);
 impl CounterSource for Still {
     fn worker(&self, worker: WorkerId) -> WorkerCounters {
         let counters = Counters { received: 10 + u64::from(worker.0), transmitted: 9, flows: 5, ..Counters::default() };
-        WorkerCounters { busy_percent: 1.5, counters, member_flows: vec![3, 1] }
+        WorkerCounters { busy_percent: 1.5, counters }
+    }
+
+    fn members(&self, _: WorkerId) -> Option<Arc<MemberUse>> {
+        Some(Arc::new(MemberUse::counted(&[3, 1])))
     }
 
     fn latest_turn(&self, worker: WorkerId) -> Option<Instant> {
@@ -349,8 +354,8 @@ impl Bench {
                 Command::ListFlows { query, limit, .. } => {
                     let rows: Vec<FlowRow> = self.flows.iter().take(limit).cloned().collect();
                     let (first, second) = rows.split_at(rows.len() / 2);
-                    events.push(Event::Flows { query, rows: first.to_vec(), last: false });
-                    events.push(Event::Flows { query, rows: second.to_vec(), last: true });
+                    events.push(Event::Flows { query, rows: first.to_vec(), matching: 3, last: false });
+                    events.push(Event::Flows { query, rows: second.to_vec(), matching: 4, last: true });
                 }
                 Command::ClearFlows { query, .. } => {
                     self.cleared += 1;

@@ -243,7 +243,7 @@ impl Controller {
             Event::Punt { reason, interface, frame, .. } => self.on_punt(reason, interface, &frame, now),
             Event::Wanted(hop) => self.link.neighbours.want(hop, &self.link.addresses, now),
             Event::Hint(member) => self.probing.hint_pool(member, &self.intent),
-            Event::Flows { query, rows, last } => self.waiting.on_flows(query, rows, last),
+            Event::Flows { query, rows, matching, last } => self.waiting.on_flows(query, rows, matching, last),
             Event::Cleared { query, count } => self.waiting.on_cleared(query, count),
             Event::Latency { worker, latency } => {
                 self.waiting.on_latency(worker);

@@ -6,7 +6,7 @@
 use super::operator_state::Kept;
 use crate::admin::rows::{CounterRow, Wall};
 use crate::config::LogLevel;
-use crate::engine::{DropReason, EngineEvent, IgnoreReason, PuntReason};
+use crate::engine::{DropReason, EngineEvent, IgnoreReason, MemberUse, PuntReason};
 use crate::io::PortStats;
 use crate::policy::intent::PortId;
 use crate::time::Instant;
@@ -17,6 +17,7 @@ use crate::worker::arrivals::Arrived;
 use crate::worker::counters::Total;
 use crate::worker::mailbox::WorkerId;
 use std::fmt;
+use std::sync::Arc;
 
 /// How a NIC spreads what it receives, as far as its driver says.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -76,8 +77,6 @@ pub struct WorkerCounters {
     pub busy_percent: f64,
     /// What it has counted since the start.
     pub counters: Counters,
-    /// Flows in its table now by member, in the order of the members; may be shorter.
-    pub member_flows: Vec<u64>,
 }
 
 impl WorkerCounters {
@@ -102,6 +101,8 @@ pub(super) fn counter(prefix: &str, name: &str, value: u64, explanation: &str) -
 pub trait CounterSource: Send {
     /// A worker's.
     fn worker(&self, worker: WorkerId) -> WorkerCounters;
+    /// What each member has of its traffic; `None`: that is not known.
+    fn members(&self, worker: WorkerId) -> Option<Arc<MemberUse>>;
     /// A NIC's.
     fn port(&self, port: PortId) -> PortCounters;
     /// When a worker began its latest turn; `None`: that is not known.

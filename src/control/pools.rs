@@ -37,6 +37,8 @@ pub struct MemberStatus {
     pub reason: String,
     /// Since when it is in that state.
     pub since: Instant,
+    /// Until when it was active last, before it is again; `None`: it never was.
+    pub served_until: Option<Instant>,
     /// What the monitors said when it was last logged.
     reported: State,
     /// Its monitors say that it is down, or the operator has taken it offline: what it had is gone.
@@ -316,6 +318,7 @@ impl Pools {
 
     fn set_lost_role(&mut self, id: MemberId, lost: Option<Instant>) {
         let Some(member) = self.members.get_mut(&id) else { return };
+        member.served_until = lost.or(member.served_until);
         if let Some(before) = std::mem::replace(&mut member.lost_role, lost) {
             self.holdoffs.remove(&(before + CLAIM_HOLDOFF, id));
         }
@@ -498,6 +501,7 @@ fn fresh_member(member: &Member, (admin, admin_since): (AdminState, Wall), now: 
         state: State::Unknown,
         reason: "not probed yet".into(),
         since: now,
+        served_until: None,
         reported: State::Unknown,
         is_lost: false,
         lost_role: None,

@@ -9,7 +9,7 @@ use super::outbox::Output;
 use super::waiting::{INSTALL_PATIENCE, PATIENCE, Parts, Pending, Then};
 use crate::admin::answer::{AdminError, Answered, Code, Data};
 use crate::admin::request::{AdminState, FlowSelection};
-use crate::admin::rows::{Announced, Cause, Cleared, ExcludeRow, Logging, Reloaded, StateLines};
+use crate::admin::rows::{Announced, Cause, Cleared, ExcludeRow, Logging, Reloaded, StateLines, Total};
 use crate::admin::{Answer, Request};
 use crate::config::LogLevel;
 use crate::policy::Epoch;
@@ -40,7 +40,7 @@ impl Controller {
     fn begin(&mut self, request_id: u64, request: Request, now: Instant) -> Begun {
         Ok(Some(match request {
             Request::Status {} => Data::Status(Box::new(self.status(now))),
-            Request::Members {} => Data::Members(self.member_rows(None)),
+            Request::Members {} => Data::Members(self.member_rows(None, now)),
             Request::VirtualServers {} => Data::VirtualServers(self.virtual_server_rows()),
             Request::Probes {} => Data::Probes(self.probe_rows(None)),
             Request::Snat {} => Data::Snat(self.snat_rows()),
@@ -175,7 +175,7 @@ impl Controller {
         let filter = self.resolved(filter)?;
         self.ask_workers(|| Command::ListFlows { query: request_id, filter: filter.clone(), limit });
         let from = Parts::of(self.machine.workers);
-        self.waiting.push(request_id, Pending::Flows { limit, rows: Vec::new(), from }, now + PATIENCE);
+        self.waiting.push(request_id, Pending::Flows { limit, rows: Vec::new(), matching: 0, from }, now + PATIENCE);
         Ok(None)
     }
 
@@ -235,10 +235,11 @@ impl Controller {
 
     fn outcome(&mut self, pending: Pending, now: Instant) -> Result<Data, AdminError> {
         match pending {
-            Pending::Installed { epoch, then, .. } => self.installed_or_not(epoch, then),
-            Pending::Flows { rows, from, .. } => {
+            Pending::Installed { epoch, then, .. } => self.installed_or_not(epoch, then, now),
+            Pending::Flows { rows, matching, from, .. } => {
                 self.check_heard(&from)?;
-                Ok(Data::Flows(rows.iter().map(|row| self.flow_row(row)).collect()))
+                let total = Total { count: matching, exact: from.missing == 0 };
+                Ok(Data::Flows(self.flow_rows(&rows), total))
             }
             Pending::Cleared { count, from } => {
                 self.check_heard(&from)?;
@@ -254,11 +255,11 @@ impl Controller {
         }
     }
 
-    fn installed_or_not(&self, epoch: Epoch, then: Then) -> Result<Data, AdminError> {
+    fn installed_or_not(&self, epoch: Epoch, then: Then, now: Instant) -> Result<Data, AdminError> {
         let installed = self.publisher.installed();
         match then {
             _ if epoch > installed => Err(not_installed(epoch, installed)),
-            Then::Members(pool) => self.pool_named(&pool).map(|id| Data::Members(self.member_rows(Some(id)))),
+            Then::Members(pool) => self.pool_named(&pool).map(|id| Data::Members(self.member_rows(Some(id), now))),
             Then::Excluded(pool) => self.excluded(&pool).map(Data::Excluded),
             Then::Dropped(rows) => Ok(Data::Settings(rows)),
             Then::Reloaded(changes) => Ok(Data::Reloaded(Reloaded { changes, settings: self.setting_rows() })),

@@ -12,6 +12,7 @@ use crate::admin::rows::{
     VirtualServerState, Wall, WorkerRow,
 };
 use crate::config::listen_text;
+use crate::engine::{MemberUse, Uses};
 use crate::flow::Range;
 use crate::monitor::Check;
 use crate::policy::adjacency::{Neighbour, NextHop};
@@ -20,7 +21,8 @@ use crate::policy::intent::{InterfaceId, MemberId, MonitorKind, PoolId, PortId, 
 use crate::time::Instant;
 use crate::wire::Protocol;
 use crate::worker::mailbox::{self, WorkerId};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 use std::time::Duration;
 
 impl Controller {
@@ -40,17 +42,17 @@ impl Controller {
     }
 
     /// Of one pool, or of all.
-    pub(super) fn member_rows(&self, of: Option<PoolId>) -> Vec<MemberRow> {
-        let flows = self.flows_by_member();
+    pub(super) fn member_rows(&self, of: Option<PoolId>, now: Instant) -> Vec<MemberRow> {
+        let workers = self.member_uses();
         self.intent
             .members
             .entries()
             .filter(|(_, member)| of.is_none_or(|pool| member.pool == pool))
-            .map(|(id, _)| self.member_row(id, flows[id.index()]))
+            .map(|(id, _)| self.member_row(id, uses_of(&workers, id), now))
             .collect()
     }
 
-    fn member_row(&self, id: MemberId, flows: u64) -> MemberRow {
+    fn member_row(&self, id: MemberId, uses: Uses, now: Instant) -> MemberRow {
         let (meant, standing) = (&self.intent.members[id], self.pools.member(id));
         let active = self.pools.pool(meant.pool).active == Some(id);
         let role = match standing.state {
@@ -75,17 +77,17 @@ impl Controller {
             reason: standing.reason.clone(),
             since: self.wall(standing.since),
             probes: self.probing.monitors().checks(id).map(probe).collect(),
-            flows,
+            flows: uses.flows,
+            direct: uses.direct,
+            udp_idle_ms: match active {
+                true => Some(0),
+                false => uses.datagram.max(standing.served_until).map(|at| millis(now.since(at))),
+            },
         }
     }
 
-    fn flows_by_member(&self) -> Vec<u64> {
-        let mut flows = vec![0; self.intent.members.bound()];
-        for worker in self.machine.workers() {
-            let counted = self.machine.counters.worker(worker).member_flows;
-            flows.iter_mut().zip(counted).for_each(|(sum, more)| *sum += more);
-        }
-        flows
+    fn member_uses(&self) -> Vec<Arc<MemberUse>> {
+        self.machine.workers().filter_map(|worker| self.machine.counters.members(worker)).collect()
     }
 
     /// Of one member, or of all.
@@ -321,19 +323,12 @@ impl Controller {
         rows.map(|(name, value, explanation)| counter("", name, value, explanation)).into()
     }
 
-    pub(super) fn flow_row(&self, row: &mailbox::FlowRow) -> FlowRow {
-        let member = self.intent.members.iter().find(|member| Some(member.address) == row.member);
-        FlowRow {
-            worker: row.worker.0,
-            path: row.path.into(),
-            protocol: row.protocol.to_string(),
-            original: row.opened_by.into(),
-            translated: row.became.into(),
-            member: member.map(|member| member.name.clone()),
-            state: row.state.into(),
-            idle_ms: millis(row.idle),
-            expires_in_ms: millis(row.expires_in),
-        }
+    pub(super) fn flow_rows(&self, rows: &[mailbox::FlowRow]) -> Vec<FlowRow> {
+        let members: HashMap<_, _> = self.intent.members.iter().map(|member| (member.address, member)).collect();
+        let row = |row: &mailbox::FlowRow| {
+            flow_row(row, row.member.and_then(|address| members.get(&address)).map(|member| member.name.clone()))
+        };
+        rows.iter().map(row).collect()
     }
 
     fn worker_row(&self, worker: WorkerId) -> WorkerRow {
@@ -370,6 +365,29 @@ impl Controller {
 
     pub(super) fn wall(&self, at: Instant) -> Wall {
         self.machine.wall(at)
+    }
+}
+
+/// Of all workers together.
+fn uses_of(workers: &[Arc<MemberUse>], member: MemberId) -> Uses {
+    workers.iter().map(|worker| worker.of(member)).fold(Uses::default(), |sum, more| Uses {
+        flows: sum.flows + more.flows,
+        direct: sum.direct + more.direct,
+        datagram: sum.datagram.max(more.datagram),
+    })
+}
+
+fn flow_row(row: &mailbox::FlowRow, member: Option<String>) -> FlowRow {
+    FlowRow {
+        worker: row.worker.0,
+        path: row.path.into(),
+        protocol: row.protocol.to_string(),
+        original: row.opened_by.into(),
+        translated: row.became.into(),
+        member,
+        state: row.state.into(),
+        idle_ms: millis(row.idle),
+        expires_in_ms: millis(row.expires_in),
     }
 }
 

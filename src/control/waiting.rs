@@ -21,8 +21,8 @@ pub(super) const PATIENCE: Duration = Duration::from_secs(2);
 pub(super) enum Pending {
     /// That every worker has installed this epoch, and that this change of what the operator has set is saved.
     Installed { epoch: Epoch, saved: u64, then: Then },
-    /// Rows of flows, at most so many.
-    Flows { limit: usize, rows: Vec<FlowRow>, from: Parts },
+    /// Rows of flows, at most so many, and how many there are.
+    Flows { limit: usize, rows: Vec<FlowRow>, matching: u64, from: Parts },
     /// That flows are cleared, and how many were.
     Cleared { count: u64, from: Parts },
     /// That these workers report what they measured; then to forget all that, if it is a reset.
@@ -68,10 +68,11 @@ impl Waiting {
         self.open.push(Open { request_id, until, what });
     }
 
-    /// A worker sent rows; the last ones, or more are to come.
-    pub(super) fn on_flows(&mut self, request_id: u64, more: Vec<FlowRow>, last: bool) {
-        if let Some(Pending::Flows { limit, rows, from }) = self.find(request_id) {
+    /// A worker sent rows, and said how many more flows match; the last ones, or more are to come.
+    pub(super) fn on_flows(&mut self, request_id: u64, more: Vec<FlowRow>, also: u64, last: bool) {
+        if let Some(Pending::Flows { limit, rows, matching, from }) = self.find(request_id) {
             from.heard(last);
+            *matching += also;
             rows.extend(more.into_iter().take(limit.saturating_sub(rows.len())));
         }
     }

@@ -31,8 +31,11 @@ impl Walk<'_> {
     #[inline]
     pub(super) fn member_for(&mut self, pool: PoolId, remote: Endpoint) -> Option<MemberId> {
         let receiver = self.receiver(pool, remote);
-        if receiver != self.snapshot.pool(pool).active {
+        if let Some(member) = receiver
+            && receiver != self.snapshot.pool(pool).active
+        {
             self.count_event(EngineEvent::SpeakerAnswered);
+            self.state.flows.uses().saw_datagram(member, self.now);
         }
         if let sip::Facts::Answer { branch: Some(branch), is_final: true, .. } = self.sip {
             self.state.speakers.note_answer(&peer_of(self.snapshot.pool(pool), remote), branch);

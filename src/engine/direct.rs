@@ -46,16 +46,17 @@ impl Walk<'_> {
             (Protocol::Udp, _) if self.pool_of(member).service(Protocol::Udp, tuple.dst.port).is_some() => {
                 let peer = peer_of(self.pool_of(member), tuple.src);
                 self.state.speakers.note_member(peer, self.reference(member), self.now);
+                self.state.flows.uses().saw_datagram(member, self.now);
             }
             // What goes to the exclusion group keeps its source anyway.
             (Protocol::Udp | Protocol::Other(_), _)
                 if self.snapshot.member(member).exclude.holds(self.packet.src()) => {}
-            (Protocol::Udp | Protocol::Other(_), _) => self.mark(tuple),
-            (_, Kind::Tcp(segment)) if segment.flags.opens() => self.mark(tuple),
+            (Protocol::Udp | Protocol::Other(_), _) => self.mark(member, tuple),
+            (_, Kind::Tcp(segment)) if segment.flags.opens() => self.mark(member, tuple),
             (_, Kind::Tcp(segment))
                 if !segment.flags.rst() && !self.snapshot.member(member).exclude.holds(self.packet.src()) =>
             {
-                self.mark_midstream(tuple, Direction::Original);
+                self.mark_midstream(member, tuple, Direction::Original);
             }
             // A reply to an echo request is known by its type.
             _ => {}
@@ -64,22 +65,23 @@ impl Walk<'_> {
 
     /// A visitor's connection, which we have not seen begin: by a restart, or as its SYN came past us. Where the ports say who is
     /// answered, no mark is needed. `tuple` is that of the visitor's packets, `side` who sent this one.
-    pub(super) fn mark_midstream(&mut self, tuple: Tuple, side: Direction) {
+    pub(super) fn mark_midstream(&mut self, member: MemberId, tuple: Tuple, side: Direction) {
         if let Kind::Tcp(segment) = self.packet.kind
             && !opens_towards(&tuple)
         {
-            self.keep_mark(tuple, Some(Track::midstream(side, &segment)));
+            self.keep_mark(member, tuple, Some(Track::midstream(side, &segment)));
         }
     }
 
-    fn mark(&mut self, tuple: Tuple) {
+    fn mark(&mut self, member: MemberId, tuple: Tuple) {
         let track = if let Kind::Tcp(segment) = self.packet.kind { Some(Track::opening(&segment)) } else { None };
-        self.keep_mark(tuple, track);
+        self.keep_mark(member, tuple, track);
     }
 
-    fn keep_mark(&mut self, tuple: Tuple, track: Option<Track>) {
+    fn keep_mark(&mut self, member: MemberId, tuple: Tuple, track: Option<Track>) {
         let mut flow = Flow::routed(tuple);
-        (flow.member, flow.inside, flow.track) = (NO_MEMBER, Direction::Reply, track);
+        (flow.member, flow.opener, flow.inside) = (NO_MEMBER, member.0, Direction::Reply);
+        flow.track = track;
         if let Err(Refused::Full) = self.state.flows.keep(self.snapshot, flow, self.now) {
             self.count_event(EngineEvent::FlowTableFullRouted);
         }

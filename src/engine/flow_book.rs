@@ -6,6 +6,7 @@
 //! what a flow refers to is found by id and life, so whoever looks a stale flow up meanwhile does not find it, though its
 //! member or its address has come back (scenario 83).
 
+use super::member_use::MemberUse;
 use crate::flow::key::Key;
 use crate::flow::{
     CachedRoute, Direction, Fate, Flow, FlowId, FlowTable, Lifetimes, NO_MEMBER, PathKind, Refused, ReservedPorts,
@@ -17,6 +18,7 @@ use crate::time::Instant;
 use crate::wire::facts::Segment;
 use crate::wire::{Endpoint, Packet, Protocol, Rewrite, Tuple};
 use std::ops::Deref;
+use std::sync::Arc;
 
 /// Which flows give way when the table is full, in this order: connections that are half-open, or over, then markers of
 /// visitors, UDP. An established connection never does. All that a stranger can make alone is among them (scenario 86).
@@ -29,8 +31,8 @@ pub(super) struct FlowBook {
     snat_ports: SnatPorts,
     /// By pool: ports of its SNAT address that are never given to a flow.
     reserved: Slots<PoolId, ReservedPorts>,
-    /// Flows, by the id of the member each belongs to.
-    by_member: Vec<u64>,
+    /// What each member has of them.
+    uses: Arc<MemberUse>,
     /// How far the walk has come that forgets stale flows; none while there is nothing to forget.
     stale: Option<u32>,
 }
@@ -46,11 +48,13 @@ impl Deref for FlowBook {
 
 impl FlowBook {
     pub(super) fn new(snapshot: &Snapshot, snat_ports: SnatPorts, seed: u64) -> FlowBook {
+        let uses = Arc::<MemberUse>::default();
+        uses.reserve(snapshot.members.bound());
         FlowBook {
             table: FlowTable::new(snapshot.limits.flows_per_worker, seed, lifetimes(&snapshot.timeouts)),
             snat_ports,
             reserved: reserved(snapshot),
-            by_member: vec![0; snapshot.members.bound()],
+            uses,
             stale: None,
         }
     }
@@ -62,11 +66,11 @@ impl FlowBook {
         if new.life == old.life {
             return;
         }
-        self.by_member.resize(new.members.bound(), 0);
-        for (id, flows) in self.by_member.iter_mut().enumerate() {
+        self.uses.reserve(new.members.bound());
+        for id in 0..new.members.bound() {
             // An id that was vacant is somebody else's.
             if new.members.find(id, old.life).is_none() {
-                *flows = 0;
+                self.uses.clear(id as u16);
             }
         }
         if old.loses_to(new) {
@@ -74,9 +78,9 @@ impl FlowBook {
         }
     }
 
-    /// How many flows each member has, by its id.
-    pub(super) fn by_member(&self) -> &[u64] {
-        &self.by_member
+    /// What each member has of them; to be read by whoever likes.
+    pub(super) fn uses(&self) -> &Arc<MemberUse> {
+        &self.uses
     }
 
     /// Keeps a flow; under pressure, the longest idle of those that are missed least gives way to it. A flow that cannot be
@@ -102,7 +106,7 @@ impl FlowBook {
             _ => {}
         }
         match kept {
-            Ok(_) => self.by_member.get_mut(usize::from(flow.member)).into_iter().for_each(|flows| *flows += 1),
+            Ok(_) => count(&self.uses, snapshot, &flow, true),
             Err(_) => self.release_port_of(&flow),
         }
         kept.map(|_| ())
@@ -166,19 +170,19 @@ impl FlowBook {
 
     /// Forgets up to `budget` flows whose time is over. Says how many.
     pub(super) fn expire(&mut self, snapshot: &Snapshot, now: Instant, budget: usize) -> usize {
-        let FlowBook { table, snat_ports, by_member, .. } = self;
-        table.expire(now, budget, |flow| on_removed(snat_ports, by_member, snapshot, &flow))
+        let FlowBook { table, snat_ports, uses, .. } = self;
+        table.expire(now, budget, |flow| on_removed(snat_ports, uses, snapshot, &flow))
     }
 
     /// Looks at up to `budget` slots and forgets the stale flows there.
     pub(super) fn forget_stale(&mut self, snapshot: &Snapshot, budget: usize) {
-        let FlowBook { table, snat_ports, by_member, stale, .. } = self;
+        let FlowBook { table, snat_ports, uses, stale, .. } = self;
         let Some(cursor) = *stale else { return };
         *stale = table.sweep(cursor, budget, |_, flow| {
             if is_live(snapshot, flow) {
                 return Fate::Keep;
             }
-            on_removed(snat_ports, by_member, snapshot, flow);
+            on_removed(snat_ports, uses, snapshot, flow);
             Fate::Remove
         });
     }
@@ -221,7 +225,7 @@ impl FlowBook {
     }
 
     fn on_removed(&mut self, snapshot: &Snapshot, flow: &Flow) {
-        on_removed(&self.snat_ports, &mut self.by_member, snapshot, flow);
+        on_removed(&self.snat_ports, &self.uses, snapshot, flow);
     }
 }
 
@@ -254,11 +258,18 @@ pub(super) fn was_admitted(flow: &Flow) -> bool {
 }
 
 /// The flow has left the table.
-fn on_removed(snat_ports: &SnatPorts, by_member: &mut [u64], snapshot: &Snapshot, flow: &Flow) {
+fn on_removed(snat_ports: &SnatPorts, uses: &MemberUse, snapshot: &Snapshot, flow: &Flow) {
     release(snat_ports, flow);
-    if snapshot.members.find(usize::from(flow.member), Life(flow.life)).is_some() {
-        let flows = &mut by_member[usize::from(flow.member)];
-        *flows = flows.saturating_sub(1);
+    count(uses, snapshot, flow, false);
+}
+
+/// The flow has come or gone: of the member it belongs to, or of the one it calls, if that is still who it was.
+fn count(uses: &MemberUse, snapshot: &Snapshot, flow: &Flow, comes: bool) {
+    let is_there = |id: u16| snapshot.members.find(usize::from(id), Life(flow.life)).is_some();
+    match flow.path {
+        PathKind::Routed if is_there(flow.opener) => uses.count_direct(flow.opener, comes),
+        _ if is_there(flow.member) => uses.count_flow(flow.member, comes),
+        _ => {}
     }
 }
 

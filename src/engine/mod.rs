@@ -18,6 +18,7 @@ mod icmp_error;
 mod identification;
 mod limiter;
 mod local;
+mod member_use;
 mod on_flow;
 mod outbound;
 pub mod path;
@@ -34,6 +35,7 @@ mod withhold;
 
 pub use events::EngineEvent;
 pub use identification::Share;
+pub use member_use::{MemberUse, Uses};
 pub use path::{Classified, Lookup, Path};
 pub use resets::ResetOrder;
 pub use state::Engine;

@@ -75,7 +75,7 @@ impl Walk<'_> {
             self.count_event(EngineEvent::UnmatchedFromMember);
             let verdict = self.route_unchanged();
             if accepts && verdict.is_forwarded() {
-                self.mark_midstream(tuple.reversed(), Direction::Reply);
+                self.mark_midstream(sender, tuple.reversed(), Direction::Reply);
             }
             return verdict;
         }

@@ -81,6 +81,9 @@ impl<'a> Walk<'a> {
         let served = self.snapshot.datagrams_out(at);
         let (sender, destination) = (served.sender, self.packet.dst());
         let remote = Endpoint::new(destination, self.packet.dst_port());
+        if self.pool_of(sender).active != Some(sender) {
+            self.state.flows.uses().saw_datagram(sender, self.now);
+        }
         let stays = self.leaves_untranslated(sender, remote);
         let verdict = self.forward(if stays { Rewrite::default() } else { served.rewrite }, destination);
         if verdict.is_forwarded() && !stays {

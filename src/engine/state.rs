@@ -6,6 +6,7 @@ use super::events::{EngineEvent, EngineEvents};
 use super::flow_book::{FlowBook, is_live};
 use super::identification::{Identifications, Share};
 use super::limiter::Limiter;
+use super::member_use::MemberUse;
 use super::punts::Punts;
 use crate::flow::{Flow, FlowId, FlowTable, RouteCache, SnatPorts, Speakers};
 use crate::policy::intent::MemberId;
@@ -119,9 +120,9 @@ impl Engine {
         self.snapshot.epoch
     }
 
-    /// How many flows each member has, by its id.
-    pub fn flows_by_member(&self) -> &[u64] {
-        self.state.flows.by_member()
+    /// How much of the traffic each member has; to be read by whoever likes.
+    pub fn member_use(&self) -> &Arc<MemberUse> {
+        self.state.flows.uses()
     }
 
     /// The flows, to be listed.
@@ -143,7 +144,7 @@ impl Engine {
     }
 
     /// Shows the flows in the next `count` slots of the flow table from `cursor` on, 0 to begin, with the addresses of the member
-    /// each belongs to and of the one that opened it, if that is another. Says where to continue; `None` at the end.
+    /// each belongs to and of the other one, if there is: who opened it, or whom a visitor calls. Says where to continue; `None` at the end.
     pub fn scan(
         &self,
         cursor: u32,

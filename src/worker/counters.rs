@@ -9,11 +9,11 @@
 
 use super::arrivals::{Arrivals, Arrived};
 use crate::engine::verdict::ways;
-use crate::engine::{DropReason, Engine, EngineEvent, IgnoreReason, PuntReason};
+use crate::engine::{DropReason, Engine, EngineEvent, IgnoreReason, MemberUse, PuntReason};
 use crate::policy::intent::PortId;
 use crossbeam::utils::CachePadded;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 
 ways! {
     /// Sums of frames and bytes that are not reasons. One counter each.
@@ -203,29 +203,26 @@ impl Counters {
 /// true by itself; together they may be one turn apart.
 pub struct Shared {
     cells: CachePadded<[AtomicU64; CELLS]>,
-    /// Flows by the id of the member; those beyond [`MEMBERS`] are not told apart.
-    members: [AtomicU64; MEMBERS],
+    /// What each member has of the worker's traffic, once there is a worker.
+    members: OnceLock<Arc<MemberUse>>,
     /// Written apart from the sums, once a burst.
     pub arrivals: Arrivals,
 }
-
-/// Members whose flows are counted apart.
-const MEMBERS: usize = 256;
 
 impl Default for Shared {
     fn default() -> Shared {
         Shared {
             cells: CachePadded::new([const { AtomicU64::new(0) }; CELLS]),
-            members: [const { AtomicU64::new(0) }; MEMBERS],
+            members: OnceLock::new(),
             arrivals: Arrivals::default(),
         }
     }
 }
 
 impl Shared {
-    /// Flows by the id of the member, as they were published last.
-    pub fn member_flows(&self) -> Vec<u64> {
-        self.members.iter().map(|cell| cell.load(Ordering::Relaxed)).collect()
+    /// What each member has of the worker's traffic; `None` before there is a worker.
+    pub fn members(&self) -> Option<Arc<MemberUse>> {
+        self.members.get().cloned()
     }
 
     /// The sums as they were published last.
@@ -242,20 +239,21 @@ pub(super) struct Publisher {
 }
 
 impl Publisher {
-    pub(super) fn new(shared: Arc<Shared>) -> Publisher {
+    pub(super) fn new(shared: Arc<Shared>, members: &Arc<MemberUse>) -> Publisher {
+        // A worker that takes the place of another in the same cells has its own.
+        _ = shared.members.set(Arc::clone(members));
         Publisher { shared, reasons: 0 }
     }
 
     /// Only what changed is written, so that an idle worker disturbs no cache. There are many reasons, and in most turns none
     /// is given: then their cells are not even compared.
-    pub(super) fn publish(&mut self, counters: &Counters, by_member: &[u64]) {
-        let Shared { cells, members, .. } = &*self.shared;
+    pub(super) fn publish(&mut self, counters: &Counters) {
+        let Shared { cells, .. } = &*self.shared;
         let reasons = counters.reasons();
         match std::mem::replace(&mut self.reasons, reasons) == reasons {
             true => store_changed(&cells[..Total::COUNT], &counters.totals()),
             false => store_changed(&**cells, &counters.cells()),
         }
-        store_changed(members, by_member);
     }
 
     /// Adds what arrived in a burst of `port`.
@@ -286,13 +284,16 @@ mod tests {
         counters.punted(1, PuntReason::ArpReply);
         counters.ignored(3, IgnoreReason::Multicast);
         let shared = Arc::new(Shared::default());
-        let mut publisher = Publisher::new(Arc::clone(&shared));
-        publisher.publish(&counters, &[0, 5]);
-        assert_eq!((shared.read(), shared.member_flows()[1]), (counters.clone(), 5));
+        assert!(shared.members().is_none());
+        let members = Arc::default();
+        let mut publisher = Publisher::new(Arc::clone(&shared), &members);
+        publisher.publish(&counters);
+        assert_eq!(shared.read(), counters);
+        assert!(shared.members().is_some_and(|read| Arc::ptr_eq(&read, &members)));
         let before = counters.reasons();
         counters.received = 8;
         assert_eq!(counters.reasons(), before);
-        publisher.publish(&counters, &[0, 5]);
+        publisher.publish(&counters);
         assert_eq!(shared.read(), counters);
         counters.dropped(DropReason::TooBig);
         assert_ne!(counters.reasons(), before);

@@ -159,6 +159,8 @@ pub enum Event {
         query: u64,
         /// Some rows.
         rows: Vec<FlowRow>,
+        /// How many flows matched since the part before, those rows among them.
+        matching: u64,
         /// This worker has no more.
         last: bool,
     },

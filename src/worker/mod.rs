@@ -83,6 +83,7 @@ impl<P: Port> Worker<P> {
         mailbox: mailbox::WorkerEnd,
         shared: Arc<Shared>,
     ) -> Worker<P> {
+        let publisher = Publisher::new(shared, engine.member_use());
         let out = Executor { ports: Ports::new(ports), events: EventQueue::new(id, mailbox.events) };
         Worker {
             id,
@@ -91,7 +92,7 @@ impl<P: Port> Worker<P> {
             pipeline: Pipeline::new(engine, hand_off, out),
             queries: Queries::default(),
             timing: Timing::default(),
-            publisher: Publisher::new(shared),
+            publisher,
             resets: Vec::with_capacity(4 * CHORES),
             stopping: false,
         }
@@ -116,7 +117,7 @@ impl<P: Port> Worker<P> {
             self.pipeline.stop();
         }
         self.pipeline.finish_turn();
-        self.publisher.publish(&self.pipeline.out.ports.counters, self.pipeline.engine.flows_by_member());
+        self.publisher.publish(&self.pipeline.out.ports.counters);
         match (self.stopping, done) {
             (true, _) => match self.pipeline.out.events.send_stopped() {
                 0 => Work::Ended,

@@ -14,7 +14,7 @@ use std::net::Ipv4Addr;
 
 /// Slots of the flow table looked at in one turn for a list, and so rows in one event, at most.
 const ROWS: usize = 64;
-/// Slots looked at in one turn to clear flows.
+/// Slots looked at in one turn to clear flows, or to count those that a list has no room for.
 const SLOTS: usize = 256;
 
 /// Queries under way; the first one is being answered.
@@ -30,15 +30,18 @@ struct Query {
     kind: QueryKind,
 }
 
+/// Flows that match are said at least this often, so that a list that is not waited for to its end has its "at least".
+const SAY: u64 = 10_000;
+
 enum QueryKind {
-    List { left: usize },
+    List { left: usize, unsaid: u64 },
     Clear { count: u64 },
 }
 
 impl Queries {
-    /// Answers `query` after those that came before it: up to `limit` rows.
+    /// Answers `query` after those that came before it: up to `limit` rows, and how many flows match.
     pub(super) fn list(&mut self, id: u64, filter: FlowFilter, limit: usize) {
-        self.waiting.push_back(Query { id, filter, cursor: 0, kind: QueryKind::List { left: limit } });
+        self.waiting.push_back(Query { id, filter, cursor: 0, kind: QueryKind::List { left: limit, unsaid: 0 } });
     }
 
     /// Clears flows, after the queries that came before.
@@ -53,12 +56,17 @@ impl Queries {
         }
         let Some(Query { id: query, filter, cursor, kind }) = self.waiting.front_mut() else { return };
         let (next, event) = match kind {
-            QueryKind::List { left } => {
-                let (rows, next) = list(worker, engine, filter, *cursor, *left, now);
+            QueryKind::List { left, unsaid } => {
+                let (rows, next) = list(worker, engine, filter, *cursor, *left, unsaid, now);
                 *left -= rows.len();
-                let next = next.filter(|_| *left > 0);
-                let answers = !rows.is_empty() || next.is_none();
-                (next, answers.then_some(Event::Flows { query: *query, rows, last: next.is_none() }))
+                let answers = !rows.is_empty() || *unsaid >= SAY || next.is_none();
+                let event = answers.then(|| Event::Flows {
+                    query: *query,
+                    rows,
+                    matching: std::mem::take(unsaid),
+                    last: next.is_none(),
+                });
+                (next, event)
             }
             QueryKind::Clear { count } => {
                 let next = clear(engine, filter, *cursor, count);
@@ -73,18 +81,25 @@ impl Queries {
     }
 }
 
-/// Up to `left` rows from the flows at `cursor` on, and where to continue.
+/// Up to `left` rows from the flows at `cursor` on, how many matched, added to `matching`, and where to continue.
 fn list(
     worker: WorkerId,
     engine: &Engine,
     filter: &FlowFilter,
     cursor: u32,
     left: usize,
+    matching: &mut u64,
     now: Instant,
 ) -> (Vec<FlowRow>, Option<u32>) {
     let (flows, mut rows) = (engine.flows(), Vec::new());
-    let next = engine.scan(cursor, ROWS, |id, flow, members| {
-        if rows.len() < left && matches(flow, members, filter) {
+    let slots = if left == 0 { SLOTS } else { ROWS };
+    let next = engine.scan(cursor, slots, |id, flow, members| {
+        if !matches(flow, members, filter) {
+            return;
+        }
+        *matching += 1;
+        if rows.len() < left {
+            let members = if flow.path == PathKind::Routed { [members[1]; 2] } else { members };
             rows.push(row(worker, flow, members[0], flows.idle(id, now), flows.expires_in(id, now)));
         }
     });
@@ -100,7 +115,7 @@ fn clear(engine: &mut Engine, filter: &FlowFilter, cursor: u32, count: &mut u64)
     })
 }
 
-/// `members` are the addresses of the one it belongs to and of the one that opened it.
+/// `members` are the addresses of the one it belongs to and of the other one.
 fn matches(flow: &Flow, members: [Option<Ipv4Addr>; 2], filter: &FlowFilter) -> bool {
     let outside = flow.key(flow.inside.other());
     filter.client.is_none_or(|client| client == outside.src.addr)

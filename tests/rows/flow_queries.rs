@@ -1,10 +1,12 @@
 //! What an operator asks of flows and has forgotten: those of one client, of one member, of one virtual server.
 
 use super::*;
+use fairlead::engine::{EngineEvent, Uses};
+use fairlead::time::Duration;
 use fairlead::wire::Endpoint;
 use fairlead::wire::build::Build;
 use fairlead::worker::mailbox::{FlowFilter, ServedAt};
-use fairlead::worker::{Command, Event};
+use fairlead::worker::{Command, Event, Worker};
 use std::collections::BTreeSet;
 use std::net::Ipv4Addr;
 
@@ -56,18 +58,83 @@ fn of_server(lab: &Lab, name: &str) -> FlowFilter {
 }
 
 #[test]
-fn flows_are_listed_with_the_member_each_belongs_to() {
+fn flows_are_listed_with_the_member_each_belongs_to_or_goes_to() {
     let [a, c] = [A, C].map(|member| Some(addr(member)));
-    let expected = [(40_001, a), (40_002, a), (40_003, c), (41_000, a), (42_000, c), (50_000, None)];
+    let expected = [(40_001, a), (40_002, a), (40_003, c), (41_000, a), (42_000, c), (50_000, a)];
     assert_eq!(listed(&mut lab(), &FlowFilter::default()), BTreeSet::from(expected));
 }
 
 #[test]
-fn flows_of_a_member_are_those_that_it_opened_as_well() {
+fn flows_of_a_member_are_those_that_it_opened_and_those_of_its_visitors_as_well() {
     let mut lab = lab();
-    assert_eq!(ports(&mut lab, &of_member(A)), [40_001, 40_002, 41_000]);
+    assert_eq!(ports(&mut lab, &of_member(A)), [40_001, 40_002, 41_000, 50_000]);
     assert_eq!(ports(&mut lab, &of_member(B)), [42_000], "a call to another pair");
     assert_eq!(ports(&mut lab, &of_member(C)), [40_003, 42_000]);
+}
+
+/// The rows are cut, the count is not; and what is not there is not said to be.
+#[test]
+fn a_list_says_how_many_flows_there_are_beyond_its_limit() {
+    let mut lab = lab();
+    for port in 0..100 {
+        let visit = Build::tcp(at(VISITOR, 20_000 + port), at(B, 22), SYN, 1, 0);
+        lab.forwards(ROUTER, visit.clone(), HOST_B, visit);
+    }
+    for (filter, limit, matching) in [
+        (FlowFilter::default(), 10, 106),
+        (FlowFilter::default(), 106, 106),
+        (of_member(B), 1, 101),
+        (of_member(A), 100, 4),
+        (FlowFilter { client: Some(addr("172.16.200.200")), ..FlowFilter::default() }, 10, 0),
+    ] {
+        lab.rig.events.clear();
+        lab.rig.command(|| Command::ListFlows { query: 9, filter: filter.clone(), limit });
+        let parts = lab.rig.events.iter().filter_map(|event| match event {
+            Event::Flows { query: 9, rows, matching, .. } => Some((rows.len(), *matching)),
+            _ => None,
+        });
+        let (listed, counted) = parts.fold((0, 0), |(rows, all), (more, also)| (rows + more, all + also));
+        // Each worker has the whole limit; who asked them cuts what they send.
+        let most = limit * lab.rig.workers.len();
+        assert_eq!(counted, matching, "{filter:?} {limit}");
+        assert!((limit.min(matching as usize)..=most).contains(&listed), "{filter:?} {limit}: {listed}");
+    }
+}
+
+/// What keeps a member from being switched off: its flows, those of its visitors, and datagrams of service ports.
+#[test]
+fn what_each_member_has_is_counted_apart() {
+    let mut lab = lab();
+    let uses = |lab: &mut Lab, address: &str| {
+        let of = |worker: &Worker<_>| {
+            let engine = worker.engine();
+            let member = engine.snapshot().members.find_id(|member| member.address == addr(address)).unwrap();
+            engine.member_use().of(member)
+        };
+        lab.rig.workers.iter().map(of).fold(Uses::default(), |sum, more| Uses {
+            flows: sum.flows + more.flows,
+            direct: sum.direct + more.direct,
+            datagram: sum.datagram.max(more.datagram),
+        })
+    };
+    let (a, b) = (uses(&mut lab, A), uses(&mut lab, B));
+    assert_eq!((a.flows, a.direct, a.datagram), (3, 1, None));
+    assert_eq!((b.flows, b.direct, b.datagram), (0, 0, None));
+    // The standby speaks from a service port.
+    let ask = Build::udp(at(B, 5060), at(PEER, 5060));
+    let sent = Build::udp(at(V, 5060), at(PEER, 5060));
+    lab.forwards_noting(&[EngineEvent::StandbySpoke], HOST_B, ask, ROUTER, sent);
+    let asked = uses(&mut lab, B).datagram.expect("it spoke");
+    assert_eq!(uses(&mut lab, A).datagram, None, "the active member's datagrams are not looked at");
+    // A visitor of the standby's own service port.
+    lab.rig.now += Duration::from_secs(40);
+    let visit = Build::udp(at(VISITOR, 5060), at(B, 5060));
+    lab.forwards(ROUTER, visit.clone(), HOST_B, visit);
+    assert_eq!(uses(&mut lab, B).datagram.map(|at| at.since(asked)), Some(Duration::from_secs(40)));
+    // Its flows go, and are counted off.
+    lab.rig.command(|| Command::ClearFlows { query: 8, filter: of_member(A) });
+    let a = uses(&mut lab, A);
+    assert_eq!((a.flows, a.direct), (0, 0));
 }
 
 #[test]

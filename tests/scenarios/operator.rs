@@ -103,7 +103,7 @@ fn s84_a_table_of_flows_is_as_long_as_its_limit_over_all_workers() {
             Connection::inward(bench, client, 5060, HOST_A).open(bench);
         }
         let asked = bench.ask(Request::Flows { filter: FlowSelection::default(), limit: 10 });
-        let Ok(Data::Flows(rows)) = asked else { panic!("{asked:?}") };
+        let Ok(Data::Flows(rows, _)) = asked else { panic!("{asked:?}") };
         assert_eq!(rows.len(), 10);
         assert_eq!(bench.flows(FlowSelection::default()).len(), 100);
     });

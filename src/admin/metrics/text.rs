@@ -157,6 +157,11 @@ fn member(page: &mut Page, row: &MemberRow) {
     page.gauge("member_enabled", "1 unless draining or offline.", &labels, flag(row.admin == AdminState::Enabled));
     page.gauge("member_active", "1 while it is the pool's active member.", &labels, flag(row.role == Role::Active));
     page.gauge("member_flows", "Its flows.", &labels, row.flows as f64);
+    page.gauge("member_direct_flows", "Flows to its own address.", &labels, row.direct as f64);
+    if let Some(idle) = row.udp_idle_ms {
+        let help = "Since the last datagram of a service port from it or to it; 0 while it is active.";
+        page.gauge("member_udp_idle_seconds", help, &labels, idle as f64 / 1e3);
+    }
 }
 
 fn probe(page: &mut Page, row: &ProbeRow) {

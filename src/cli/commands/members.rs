@@ -13,6 +13,8 @@ pub(super) fn show(data: Value, now: Wall) -> Shown {
             left("ADMIN", row.admin),
             left("ROLE", row.role),
             right("FLOWS", count(row.flows)),
+            right("DIRECT", count(row.direct)),
+            right("UDP", udp(row)),
             right("SINCE", span(now.since(row.since))),
             prose("REASON", &row.reason),
         ]
@@ -20,14 +22,38 @@ pub(super) fn show(data: Value, now: Wall) -> Shown {
     Ok(members + &by_operator(&rows))
 }
 
-/// What is not as the file has it: there, every member is enabled.
+/// How long ago the last datagram of a service port was.
+fn udp(row: &MemberRow) -> String {
+    match (row.role, row.udp_idle_ms) {
+        (Role::Active, _) => "in use".to_owned(),
+        (_, Some(idle)) => span(Duration::from_millis(idle)),
+        (_, None) => "-".to_owned(),
+    }
+}
+
+/// What is not as the file has it, where every member is enabled; and whether anything is left of such a member.
 fn by_operator(rows: &[MemberRow]) -> String {
     let set = rows.iter().filter(|row| row.admin != AdminState::Enabled);
-    let set: Vec<String> = set.map(|row| format!("{} {}", row.name, row.admin)).collect();
-    match set.is_empty() {
-        true => String::new(),
-        false => paragraph(&format!("Set by the operator, kept over restarts, not in the file: {}.", set.join(", "))),
-    }
+    let line = |row: &MemberRow| {
+        let left = match is_at_rest(row) {
+            true => "nothing of it is left here, it may be powered off".to_owned(),
+            false => {
+                let udp = row
+                    .udp_idle_ms
+                    .map_or("none".to_owned(), |idle| format!("{} ago", span(Duration::from_millis(idle))));
+                let udp = if row.role == Role::Active { "now".to_owned() } else { udp };
+                format!("{} flows, {} direct, last service datagram {udp}", exact(row.flows), exact(row.direct))
+            }
+        };
+        paragraph(&format!("{} is {} by the operator, which is not in the file: {left}", row.name, row.admin))
+    };
+    set.map(line).collect()
+}
+
+/// No connection stands, and every SIP transaction that a datagram can have begun is over (64·T1, RFC 3261 17).
+fn is_at_rest(row: &MemberRow) -> bool {
+    const OVER: u64 = 32_000;
+    row.role != Role::Active && row.flows + row.direct == 0 && row.udp_idle_ms.is_none_or(|idle| idle > OVER)
 }
 
 /// After `pool force`: a member that is forced although it is down serves nobody, and the operator should know.

@@ -87,7 +87,7 @@ pub enum Ask {
         /// Which are shown.
         #[command(flatten)]
         only: Only,
-        /// At most so many rows [default: 1000]
+        /// At most so many rows, up to 100000; how many more there are is said [default: 1000]
         #[arg(long, value_name = "ROWS", value_parser = value_parser!(u64).range(1..=FLOWS_MAX as u64))]
         limit: Option<u64>,
         /// What else is done with them.
@@ -261,7 +261,7 @@ pub struct Only {
     /// Only flows with this outside address
     #[arg(long, value_name = "ADDRESS")]
     client: Option<Ipv4Addr>,
-    /// Only flows of this member, or opened by it
+    /// Only flows of this member, opened by it, or to its own address
     #[arg(long, value_name = "NAME")]
     member: Option<String>,
     /// Only flows of this virtual server

@@ -205,14 +205,16 @@ fn flows_come_from_all_workers_within_the_limit_and_a_silent_worker_holds_nobody
     ];
     let list = |limit| Request::Flows { filter: FlowSelection::default(), limit };
     for (limit, expected) in [(100, 12), (7, 7)] {
-        let Data::Flows(rows) = bench.ask(list(limit)).unwrap().unwrap().data else { panic!() };
+        let Data::Flows(rows, total) = bench.ask(list(limit)).unwrap().unwrap().data else { panic!() };
+        assert_eq!(total, Total { count: 14, exact: true }, "3 and 4 of each worker");
         assert_eq!((rows.len(), rows[0].member.as_deref(), rows[0].idle_ms), (expected, Some("sip-a"), 3));
     }
     let clear = Request::FlowsClear { filter: FlowSelection::default() };
     let Data::Cleared(cleared) = bench.ask(clear).unwrap().unwrap().data else { panic!() };
     assert_eq!(cleared.count, 12);
     bench.sleep(1, true);
-    let Data::Flows(rows) = bench.ask_and_wait(list(100), 2_100).unwrap().data else { panic!() };
+    let Data::Flows(rows, total) = bench.ask_and_wait(list(100), 2_100).unwrap().data else { panic!() };
+    assert_eq!(total, Total { count: 7, exact: false });
     assert_eq!((rows.len(), bench.logged("1 workers did not answer")), (6, 1));
     bench.sleep(0, true);
     assert_eq!(bench.ask_and_wait(list(100), 2_100).unwrap_err().code, Code::NoAnswer);

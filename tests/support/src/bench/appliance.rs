@@ -7,7 +7,7 @@ use fairlead::admin::rows::Wall;
 use fairlead::admin::{Answer, Request};
 use fairlead::config::{self, LogLevel};
 use fairlead::control::{Controller, CounterSource, Input, Machine, Output, PortCounters, PortFacts, WorkerCounters};
-use fairlead::engine::{Engine, Share};
+use fairlead::engine::{Engine, MemberUse, Share};
 use fairlead::flow::SnatPorts;
 use fairlead::io::memory::{FarEnd, MemoryPort, Pool};
 use fairlead::policy::adjacency::Adjacency;
@@ -37,7 +37,11 @@ struct Published(Vec<Arc<Shared>>);
 impl CounterSource for Published {
     fn worker(&self, worker: WorkerId) -> WorkerCounters {
         let shared = &self.0[usize::from(worker.0)];
-        WorkerCounters { busy_percent: 0.0, counters: shared.read(), member_flows: shared.member_flows() }
+        WorkerCounters { busy_percent: 0.0, counters: shared.read() }
+    }
+
+    fn members(&self, worker: WorkerId) -> Option<Arc<MemberUse>> {
+        self.0[usize::from(worker.0)].members()
     }
 
     fn port(&self, _: PortId) -> PortCounters {

@@ -70,7 +70,7 @@ impl Bench {
 
     pub fn flows(&mut self, filter: FlowSelection) -> Vec<FlowRow> {
         let asked = self.ask(Request::Flows { filter, limit: 100_000 });
-        let Ok(Data::Flows(rows)) = asked else { panic!("no flows: {asked:?}") };
+        let Ok(Data::Flows(rows, _)) = asked else { panic!("no flows: {asked:?}") };
         rows
     }
 

@@ -1,0 +1,143 @@
+//! How much of a worker's traffic each member has, for whoever wants to know whether it may be switched off.
+//!
+//! Owns a row of cells for each member, by its id: written by one worker, as things change, and read by management at any time.
+//! Ids and lives are the writer's.
+
+use crate::policy::intent::MemberId;
+use crate::time::{Duration, Instant};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// Members in a page, and pages: together every id there can be.
+const PAGE: usize = 256;
+const PAGES: usize = 256;
+
+/// The cells of all members. Pages are added as members come, and never taken away.
+pub struct MemberUse {
+    pages: [OnceLock<Box<[Cells; PAGE]>>; PAGES],
+}
+
+#[derive(Default)]
+struct Cells {
+    flows: AtomicU64,
+    direct: AtomicU64,
+    /// Nanoseconds since the start, and one more; zero: never.
+    datagram: AtomicU64,
+}
+
+/// What is read of a member.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Uses {
+    /// Flows that belong to it.
+    pub flows: u64,
+    /// Flows of those who call it at its own address.
+    pub direct: u64,
+    /// When a datagram of a service port last came from it or went to it while another was active.
+    pub datagram: Option<Instant>,
+}
+
+impl Default for MemberUse {
+    fn default() -> MemberUse {
+        MemberUse { pages: [const { OnceLock::new() }; PAGES] }
+    }
+}
+
+impl MemberUse {
+    /// One with so many flows of each member, by its id: what a test reads.
+    #[cfg(test)]
+    pub fn counted(flows: &[u64]) -> MemberUse {
+        let uses = MemberUse::default();
+        uses.reserve(flows.len());
+        for (id, flows) in flows.iter().enumerate() {
+            (0..*flows).for_each(|_| uses.count_flow(id as u16, true));
+        }
+        uses
+    }
+
+    /// Room for the members with ids below `bound`.
+    pub fn reserve(&self, bound: usize) {
+        for page in self.pages.iter().take(bound.div_ceil(PAGE)) {
+            page.get_or_init(|| Box::new(std::array::from_fn(|_| Cells::default())));
+        }
+    }
+
+    /// What was written of a member last.
+    pub fn of(&self, member: MemberId) -> Uses {
+        let Some(cells) = self.cells(member.0) else { return Uses::default() };
+        let datagram = cells.datagram.load(Ordering::Relaxed).checked_sub(1);
+        Uses {
+            flows: cells.flows.load(Ordering::Relaxed),
+            direct: cells.direct.load(Ordering::Relaxed),
+            datagram: datagram.map(Instant::from_nanos),
+        }
+    }
+
+    /// The id is somebody else's from now on.
+    pub(super) fn clear(&self, member: u16) {
+        if let Some(Cells { flows, direct, datagram }) = self.cells(member) {
+            [flows, direct, datagram].iter().for_each(|cell| cell.store(0, Ordering::Relaxed));
+        }
+    }
+
+    /// A flow more that belongs to it, or one less.
+    pub(super) fn count_flow(&self, member: u16, comes: bool) {
+        self.cells(member).into_iter().for_each(|cells| count(&cells.flows, comes));
+    }
+
+    /// Likewise of one that calls it at its own address.
+    pub(super) fn count_direct(&self, member: u16, comes: bool) {
+        self.cells(member).into_iter().for_each(|cells| count(&cells.direct, comes));
+    }
+
+    /// A datagram of a service port.
+    #[inline]
+    pub(super) fn saw_datagram(&self, member: MemberId, now: Instant) {
+        if let Some(cells) = self.cells(member.0) {
+            cells.datagram.store(now.since(Instant::ZERO).max(Duration::ZERO).as_nanos() as u64 + 1, Ordering::Relaxed);
+        }
+    }
+
+    #[inline]
+    fn cells(&self, member: u16) -> Option<&Cells> {
+        let member = usize::from(member);
+        self.pages[member / PAGE].get().map(|page| &page[member % PAGE])
+    }
+}
+
+/// There is one writer, so no addition of another is lost.
+fn count(cell: &AtomicU64, comes: bool) {
+    let now = cell.load(Ordering::Relaxed);
+    cell.store(if comes { now + 1 } else { now.saturating_sub(1) }, Ordering::Relaxed);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_id_has_its_own_cells_once_there_is_room() {
+        let uses = MemberUse::default();
+        uses.count_flow(7, true);
+        assert_eq!(uses.of(MemberId(7)), Uses::default(), "no room yet");
+        uses.reserve(16_384);
+        for id in [0, 255, 256, 16_383] {
+            uses.count_flow(id, true);
+            uses.count_direct(id, true);
+            uses.count_direct(id, true);
+        }
+        uses.saw_datagram(MemberId(256), Instant::ZERO);
+        uses.count_flow(255, false);
+        uses.count_flow(255, false);
+        let of = |id| uses.of(MemberId(id));
+        assert_eq!(of(0), Uses { flows: 1, direct: 2, datagram: None });
+        assert_eq!(of(255), Uses { flows: 0, direct: 2, datagram: None });
+        assert_eq!(of(256), Uses { flows: 1, direct: 2, datagram: Some(Instant::ZERO) });
+        assert_eq!(of(257), Uses::default());
+        uses.clear(256);
+        assert_eq!(of(256), Uses::default());
+        uses.reserve(65_535);
+        assert_eq!(of(16_383).flows, 1, "what was there stays");
+        uses.count_flow(crate::flow::NO_MEMBER, true);
+        assert_eq!(of(65_534), Uses::default());
+    }
+}
