@@ -1,7 +1,7 @@
 //! Interfaces of the kernel that virtual devices stand on.
 //!
-//! Owns what drivers do not say of them: whether an interface runs, whether it was deleted, its MTU, and that one process
-//! uses it. /sys is not asked: it may show another network namespace.
+//! Owns what drivers do not say of them: whether an interface runs, whether it was deleted, its MTU, whether the kernel joins the
+//! segments it receives, and that one process uses it. /sys is not asked: it may show another network namespace.
 
 use std::ffi::{CString, c_char};
 use std::io;
@@ -9,6 +9,13 @@ use std::os::fd::AsRawFd;
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::net::{SocketAddr, UnixDatagram, UnixListener, UnixStream};
 use std::sync::{Mutex, PoisonError};
+
+/// Asks a network driver something (linux/sockios.h).
+const SIOCETHTOOL: libc::Ioctl = 0x8946;
+/// Whether the kernel joins what the interface receives, and flags of which one is that its hardware does (linux/ethtool.h).
+const ETHTOOL_GGRO: u32 = 0x2b;
+const ETHTOOL_GFLAGS: u32 = 0x25;
+const ETH_FLAG_LRO: u32 = 1 << 15;
 
 /// An interface that a port of ours uses, as it was when the port was opened.
 #[derive(Debug)]
@@ -83,6 +90,14 @@ impl Interface {
         let answer = ask(self.index, libc::SIOCGIFMTU).ok()?;
         // SAFETY: the kernel wrote the MTU.
         u32::try_from(unsafe { answer.ifr_ifru.ifru_mtu }).ok()
+    }
+
+    /// What joins TCP segments before we see them, in ethtool's words; empty: nothing. What is joined is longer than the MTU, so it is
+    /// refused or cut off, and its sender, which sent nothing too long, sends it again and again (RFC 1191 4).
+    pub(super) fn joins_segments(&self) -> Vec<&'static str> {
+        let gro = offload(self.index, ETHTOOL_GGRO).is_some_and(|on| on != 0);
+        let lro = offload(self.index, ETHTOOL_GFLAGS).is_some_and(|flags| flags & ETH_FLAG_LRO != 0);
+        [(gro, "gro"), (lro, "lro")].into_iter().filter_map(|(on, name)| on.then_some(name)).collect()
     }
 
     /// Whether frames of `mtu` bytes can pass now. Logs when the interface is deleted, and when its MTU becomes too small.
@@ -160,6 +175,21 @@ fn ask(index: u32, what: libc::Ioctl) -> io::Result<libc::ifreq> {
     Ok(request)
 }
 
+/// One value about the offloads of the interface with this number; `None` where its driver does not say.
+fn offload(index: u32, what: u32) -> Option<u32> {
+    /// `struct ethtool_value`
+    #[repr(C)]
+    struct Value {
+        what: u32,
+        value: u32,
+    }
+    let mut value = Value { what, value: 0 };
+    let mut request = request(index).ok()?;
+    request.ifr_ifru.ifru_data = std::ptr::from_mut(&mut value).cast();
+    call(&mut request, SIOCETHTOOL).ok()?;
+    Some(value.value)
+}
+
 /// A request that names the interface with this number.
 fn request(index: u32) -> io::Result<libc::ifreq> {
     // SAFETY: all zeros is a valid request.
@@ -171,7 +201,8 @@ fn request(index: u32) -> io::Result<libc::ifreq> {
 
 fn call(request: &mut libc::ifreq, what: libc::Ioctl) -> io::Result<()> {
     let socket = UnixDatagram::unbound()?;
-    // SAFETY: the socket is open, and the request is a variable of ours, of the type that all these calls take.
+    // SAFETY: the socket is open, and the request is a variable of ours, of the type that all these calls take; what it points to,
+    // where it points to something, is its caller's and of the size that the call writes.
     let rc = unsafe { libc::ioctl(socket.as_raw_fd(), what, std::ptr::from_mut(request)) };
     if rc < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
 }
@@ -238,6 +269,14 @@ mod tests {
     fn the_other_end_is_another_station() {
         assert_eq!(other_end([2, 0, 0, 0, 0, 1]), [6, 0, 0, 0, 0, 1]);
         assert_eq!(other_end([0, 0x64, 0x74, 0x61, 0x70, 0]), [6, 0x64, 0x74, 0x61, 0x70, 0]);
+    }
+
+    #[test]
+    fn the_kernel_says_whether_it_joins_segments() {
+        let lo = index_of("lo").expect("there is one");
+        assert!(offload(lo, ETHTOOL_GGRO).is_some_and(|on| on <= 1));
+        assert!(offload(lo, ETHTOOL_GFLAGS).is_some());
+        assert_eq!(offload(u32::MAX, ETHTOOL_GGRO), None);
     }
 
     #[test]

@@ -233,10 +233,27 @@ impl<'a> Draft<'a> {
                 );
                 return Err(refuse(self.wanted, reason));
             }
+            self.warn_of_joined_segments(interface);
         }
         self.rx_queues = self.rx_queues.min(most_rx);
         self.tx_queues = self.tx_queues.min(most_tx);
         Ok(())
+    }
+
+    /// XDP takes frames before the kernel can join them; packet sockets and pcap get what it has joined.
+    fn warn_of_joined_segments(&self, interface: &interface::Interface) {
+        let joins = interface.joins_segments();
+        if joins.is_empty() || self.driver() == "net_af_xdp" {
+            return;
+        }
+        let (port, name) = (&self.wanted.name, interface.name());
+        let off: Vec<String> = joins.iter().map(|what| format!("{what} off")).collect();
+        tracing::warn!(
+            "port {port}: the kernel joins TCP segments that interface {name} receives ({}), and what it joins is lost: \
+             `ethtool -K {name} {}`",
+            joins.join(", "),
+            off.join(" ")
+        );
     }
 
     /// The largest MTU, reckoned as DPDK does: drivers give the longest frame, and some the MTU as well.
