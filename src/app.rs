@@ -95,7 +95,7 @@ fn start(file: &Path, configuration: Configuration, log: &Log) -> Result<Ending>
     // The socket first: if another appliance owns it, nothing of the NICs is touched.
     let socket = {
         let _inside = runtime.enter();
-        admin::bind(&configuration.settings.admin_socket)?
+        admin::bind(&configuration.settings.admin_socket, configuration.settings.admin_group.as_deref())?
     };
     let snat_ports = SnatPorts::new(configuration.intent.snats.iter().map(|snat| snat.address), plane::seed());
     let plane = Plane::start(&configuration, &snat_ports, clock)?;

@@ -30,7 +30,7 @@ struct Served {
 fn served(limits: Limits) -> Served {
     let directory = tempfile::tempdir().expect("a directory");
     let path = directory.path().join("made/on/the/way/admin.sock");
-    let socket = bind(&path).expect("a socket");
+    let socket = bind(&path, None).expect("a socket");
     let (asked, questions) = mpsc::channel(4);
     let (stop, stopped) = oneshot::channel::<()>();
     tokio::spawn(controller(questions));
@@ -360,13 +360,13 @@ async fn a_file_left_behind_is_taken_over_and_a_living_one_is_not() {
     drop(std::os::unix::net::UnixListener::bind(&path).unwrap());
     assert!(path.exists(), "a socket that nobody listens at");
 
-    let socket = bind(&path).expect("taken over");
-    let error = bind(&path).expect_err("somebody listens");
+    let socket = bind(&path, None).expect("taken over");
+    let error = bind(&path, None).expect_err("somebody listens");
     assert!(matches!(error, SocketError::AnotherRuns(_)), "{error}");
     assert!(error.to_string().contains(path.to_str().unwrap()));
 
     std::fs::remove_file(&path).unwrap();
-    let newer = bind(&path).expect("its file was taken away");
+    let newer = bind(&path, None).expect("its file was taken away");
     drop(socket);
     assert!(path.exists(), "the file of the newer one stays");
     drop(newer);
@@ -378,12 +378,44 @@ async fn what_cannot_be_a_socket_is_refused_in_words() {
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("notes.txt");
     std::fs::write(&file, "mine").unwrap();
-    assert!(bind(&file).unwrap_err().to_string().contains("is not a socket"));
+    assert!(bind(&file, None).unwrap_err().to_string().contains("is not a socket"));
     assert_eq!(std::fs::read_to_string(&file).unwrap(), "mine");
 
     let below = file.join("admin.sock");
-    assert!(bind(&below).unwrap_err().to_string().contains("cannot create the directory"));
+    assert!(bind(&below, None).unwrap_err().to_string().contains("cannot create the directory"));
 
     let long = directory.path().join("x".repeat(120));
-    assert!(bind(&long).unwrap_err().to_string().contains("at most 107"));
+    assert!(bind(&long, None).unwrap_err().to_string().contains("at most 107"));
+}
+
+/// As root: the socket and a closed folder of its own belong to the group; a folder that others use stays as it is.
+#[tokio::test]
+async fn a_group_may_be_given_the_socket() {
+    use std::os::unix::fs::MetadataExt;
+    let root = tempfile::tempdir().expect("a directory");
+    if std::fs::metadata(root.path()).expect("metadata").uid() != 0 {
+        return;
+    }
+    let owner = |path: &std::path::Path| {
+        let about = std::fs::metadata(path).expect("metadata");
+        (about.gid(), about.mode() & 0o777)
+    };
+    let make = |name: &str, mode: u32| {
+        let folder = root.path().join(name);
+        std::fs::create_dir(&folder).expect("a folder");
+        std::fs::set_permissions(&folder, std::fs::Permissions::from_mode(mode)).expect("its mode");
+        folder
+    };
+    for (name, mode, folder_after) in
+        [("closed", 0o700, (4_242, 0o750)), ("own", 0o750, (4_242, 0o750)), ("open", 0o755, (0, 0o755))]
+    {
+        let folder = make(name, mode);
+        let path = folder.join("admin.sock");
+        let _socket = bind(&path, Some("4242")).expect("a socket");
+        assert_eq!((owner(&path), owner(&folder)), ((4_242, 0o660), folder_after), "{name}");
+    }
+    // A group that nobody has keeps nobody from starting.
+    let path = make("nobody", 0o750).join("admin.sock");
+    let _socket = bind(&path, Some("no-such-group")).expect("a socket");
+    assert_eq!(owner(&path), (0, 0o660));
 }

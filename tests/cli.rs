@@ -101,6 +101,21 @@ fn a_good_file_is_described() {
 }
 
 #[test]
+fn a_file_that_this_machine_cannot_run_is_one_when_it_is_compared() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("elsewhere.toml");
+    std::fs::write(&file, testbench::TWO_ARM.replacen("workers = [", "workers = [1023, ", 1)).unwrap();
+    let file = file.to_str().unwrap();
+    assert_eq!(ran(&["check", "--quiet", file]), (Some(0), String::new(), String::new()));
+    let (code, out, err) = ran(&["check", "--quiet", "--here", file]);
+    assert_eq!((code, out.as_str()), (Some(1), ""));
+    assert!(err.contains("this machine cannot run") && err.contains("there is no core 1023"), "{err}");
+    let unit = include_str!("../dpdk-config/systemd/fairlead.service");
+    let before = unit.lines().find_map(|line| line.strip_prefix("ExecStartPre=-")).expect("a line");
+    assert_eq!(before, "/usr/bin/fairlead check --quiet --here /etc/fairlead/fairlead.toml");
+}
+
+#[test]
 fn nobody_there_is_three_with_socket_reason_and_remedy() {
     let directory = tempfile::tempdir().unwrap();
     let socket = directory.path().join("admin.sock");

@@ -82,7 +82,7 @@ class Switchover:
 def read_switchovers(rows: list[dict]) -> list[Switchover]:
     """The completed switchovers, oldest first. The first selection of a member is not one."""
     found, left = [], None
-    for row in sorted((_row(row) for row in rows if row["installed"] is not None), key=lambda row: row.detected):
+    for row in sorted((_row(row) for row in rows if row["installed_us"] is not None), key=lambda row: row.detected):
         if row.source:
             left = row
         if left and row.target:
@@ -93,5 +93,5 @@ def read_switchovers(rows: list[dict]) -> list[Switchover]:
 
 def _row(row: dict) -> Row:
     moment = datetime.fromisoformat(row["time"].replace("Z", "+00:00")).timestamp()
-    marks = (row[name] for name in ("last_good_answer", "lost", "detected", "published", "installed"))
+    marks = (row[f"{name}_us"] for name in ("last_good_answer", "lost", "detected", "published", "installed"))
     return Row(moment, row["from"], row["to"], row["reason"], *marks)

@@ -138,7 +138,9 @@ class Appliance:
     def installations(self) -> list[int]:
         """Time from published to installed of each switchover that every worker has installed, oldest first, in microseconds."""
         rows = self.admin.ask("switchovers")
-        return [row["installed"] - row["published"] for row in rows if row["from"] and row["installed"] is not None]
+        # Earlier revisions leave the unit out.
+        marks = [(row["from"], *(row.get(f"{name}_us", row.get(name)) for name in ("published", "installed"))) for row in rows]
+        return [installed - published for former, published, installed in marks if former and installed is not None]
 
     def latency(self, reset: bool = False) -> dict | None:
         """Forwarding latency over all workers; `None` if this Fairlead does not report it."""

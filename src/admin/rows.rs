@@ -381,16 +381,21 @@ pub struct SwitchoverRow {
     pub reason: String,
     /// The last good answer of the one who was active to the monitors whose failure decided; `None`: there was none, or it
     /// was no monitor that decided.
+    #[serde(rename = "last_good_answer_us")]
     pub last_good_answer: Option<u64>,
     /// When the one who was active was found lost; `None`: it was not.
+    #[serde(rename = "lost_us")]
     pub lost: Option<u64>,
     /// When the one who is active since was found up; `None`: it was not.
     pub up: Option<u64>,
     /// When it was decided.
+    #[serde(rename = "detected_us")]
     pub detected: u64,
     /// The new snapshot was handed to the workers; `None`: not yet.
+    #[serde(rename = "published_us")]
     pub published: Option<u64>,
     /// The last worker uses it; `None`: not yet.
+    #[serde(rename = "installed_us")]
     pub installed: Option<u64>,
 }
 

@@ -5,7 +5,7 @@
 
 use std::fs;
 use std::io;
-use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
+use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt, chown};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use tokio::net::UnixListener;
@@ -57,12 +57,13 @@ pub struct AdminSocket {
     _file: SocketFile,
 }
 
-/// Listens at `path`, mode 0660. Makes the directory; takes away a file that a dead Fairlead left behind. Within a
+/// Listens at `path`, mode 0660, open to `group`, if one is given that can be had; else that is logged, and it is open to the
+/// process's own. Makes the directory; takes away a file that a dead Fairlead left behind. Within a
 /// tokio runtime.
 ///
 /// # Errors
 /// See [`SocketError`]; each names the path and what to do.
-pub fn bind(path: &Path) -> Result<AdminSocket, SocketError> {
+pub fn bind(path: &Path, group: Option<&str>) -> Result<AdminSocket, SocketError> {
     let length = path.as_os_str().len();
     if length > PATH_MAX {
         return Err(SocketError::PathTooLong { path: path.into(), length });
@@ -77,7 +78,41 @@ pub fn bind(path: &Path) -> Result<AdminSocket, SocketError> {
     })?;
     let file = SocketFile::of(path)?;
     fs::set_permissions(path, fs::Permissions::from_mode(MODE)).map_err(|why| refused("set the mode of", path, why))?;
+    if let Some(group) = group
+        && let Err(why) = open_to(path, group)
+    {
+        tracing::warn!("the admin socket is not open to admin_group = \"{group}\": {why}; only root may use it");
+    }
     Ok(AdminSocket { listener, _file: file })
+}
+
+/// Gives the socket to a group, and the folder, if that is ours alone and closed to others.
+fn open_to(path: &Path, group: &str) -> Result<(), String> {
+    let number = group_number(group).ok_or("there is no such group on this machine")?;
+    let give = |path: &Path| chown(path, None, Some(number)).map_err(|why| format!("{}: {why}", path.display()));
+    give(path)?;
+    let Some(folder) = path.parent() else { return Ok(()) };
+    let (ours, about) = match (fs::metadata(path), fs::metadata(folder)) {
+        (Ok(ours), Ok(about)) => (ours, about),
+        (Err(why), _) | (_, Err(why)) => return Err(why.to_string()),
+    };
+    let closed = about.mode() & 0o001 == 0;
+    if closed && about.uid() == ours.uid() && (about.gid() != number || about.mode() & 0o010 == 0) {
+        give(folder)?;
+        let mode = fs::Permissions::from_mode(about.mode() & 0o7777 | 0o050);
+        fs::set_permissions(folder, mode).map_err(|why| format!("{}: {why}", folder.display()))?;
+    }
+    Ok(())
+}
+
+/// A group's number, by its name in /etc/group or by itself.
+fn group_number(group: &str) -> Option<u32> {
+    let groups = fs::read_to_string("/etc/group").unwrap_or_default();
+    let named = groups.lines().find_map(|line| {
+        let mut fields = line.split(':');
+        if fields.next() == Some(group) { fields.nth(1)?.parse().ok() } else { None }
+    });
+    named.or_else(|| group.parse().ok())
 }
 
 fn clear_the_way(path: &Path) -> Result<(), SocketError> {

@@ -20,6 +20,8 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 /// Workers' mail is read this often.
 const ROUND: Duration = Duration::from_millis(1);
+/// A worker that has not begun a turn for so long is not reported as alive. Being kept from its core is no reason: that is shorter.
+const PATIENCE: Duration = Duration::from_secs(10);
 /// Links are checked this often.
 const LINKS: Duration = Duration::from_millis(500);
 
@@ -108,6 +110,10 @@ impl Manager {
                 self.plane.pass_vlans(self.controller.intent());
                 if self.plane.has_lost_a_worker() {
                     return Ending::WorkerLost;
+                }
+                // Whoever hangs, this loop or a worker, is noticed by who counts these.
+                if self.plane.turns_since(now) < PATIENCE {
+                    let _ = sd_notify::notify(&[sd_notify::NotifyState::Watchdog]);
                 }
             }
             self.controller.set_calendar(self.clock.wall().into());

@@ -122,6 +122,12 @@ impl Plane {
         self.threads.iter().any(JoinHandle::is_finished)
     }
 
+    /// How long ago the worker that has waited longest began its latest turn.
+    pub fn turns_since(&self, now: Instant) -> Duration {
+        let turned = self.gauges.workers.iter().map(|gauge| gauge.turned.load(Ordering::Relaxed)).filter(|at| *at > 0);
+        turned.min().map_or(Duration::ZERO, |at| now.since(Instant::from_nanos(at)))
+    }
+
     /// Waits for the workers, which were told to stop, and closes the ports.
     pub fn end(self) {
         for thread in self.threads {

@@ -33,7 +33,7 @@ fn by_clap(program: &Command, page: &mut Vec<u8>) -> io::Result<()> {
 const ENVIRONMENT: &str = ".SH ENVIRONMENT
 .TP
 \\fBFAIRLEAD_SOCKET\\fR
-the admin socket, as \\fB\\-\\-socket\\fR
+the admin socket of commands that ask the appliance, as \\fB\\-\\-socket\\fR; run listens where its file says
 ";
 
 /// The commands below `above`, whose own words are `before`.

@@ -10,6 +10,7 @@ pub mod commands;
 #[cfg(test)]
 mod golden;
 mod grid;
+mod here;
 mod manual;
 mod parse;
 mod readable;
@@ -20,6 +21,8 @@ use crate::config;
 use clap::CommandFactory;
 use client::Failure;
 use commands::{Command, Question};
+use here::Machine;
+
 use parse::Program;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -54,7 +57,7 @@ pub fn main(run: fn(RunArgs) -> ExitCode) -> ExitCode {
     match command {
         // What the environment says is for those who ask; where the appliance listens stands in its file.
         Command::Run { config } => run(RunArgs { config, socket: socket.filter(|_| typed) }),
-        Command::Check { file } => check(&file),
+        Command::Check { file, here, quiet } => check(&file, here, quiet),
         Command::Completion { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Program::command(), "fairlead", &mut script);
@@ -65,9 +68,18 @@ pub fn main(run: fn(RunArgs) -> ExitCode) -> ExitCode {
     }
 }
 
-fn check(file: &Path) -> ExitCode {
+fn check(file: &Path, here: bool, quiet: bool) -> ExitCode {
     match config::load(file) {
-        Ok(configuration) => print(check::text(&configuration).as_bytes()),
+        Ok(configuration) => {
+            let lacks = if here { Machine::this().lacks(&configuration) } else { Vec::new() };
+            if !quiet && let Err(code) = write(check::text(&configuration).as_bytes()) {
+                return code;
+            }
+            match lacks.is_empty() {
+                true => ExitCode::SUCCESS,
+                false => fail(FAILED, &format!("this machine cannot run {}:\n{}", file.display(), lacks.join("\n"))),
+            }
+        }
         Err(errors) => {
             let _ = writeln!(io::stderr(), "{}", errors.to_string().trim_end());
             ExitCode::from(BAD)
@@ -85,7 +97,8 @@ fn show(socket: &Path, timeout: Option<u64>, question: &Question) -> ExitCode {
             Err(failure) => return failed(&failure),
         };
         let Some(seconds) = question.watch else { return print(text.as_bytes()) };
-        if let Err(code) = write(format!("{HOME_AND_CLEAR}{text}").as_bytes()) {
+        let clear = if question.json { "" } else { HOME_AND_CLEAR };
+        if let Err(code) = write(format!("{clear}{text}").as_bytes()) {
             return code;
         }
         std::thread::sleep(Duration::from_secs(seconds));
@@ -95,6 +108,8 @@ fn show(socket: &Path, timeout: Option<u64>, question: &Question) -> ExitCode {
 fn answer(socket: &Path, question: &Question, patience: Duration) -> Result<String, Failure> {
     let data = client::ask(socket, &question.request, patience)?;
     let text = match question.json {
+        // Watched, an answer is a line: who reads them knows where one ends.
+        true if question.watch.is_some() => serde_json::to_string(&data).map(|text| text + "\n"),
         true => serde_json::to_string_pretty(&data).map(|text| text + "\n"),
         false => (question.show)(data, Wall::from(SystemTime::now())),
     };

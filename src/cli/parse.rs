@@ -171,7 +171,6 @@ mod tests {
             "fairlead exclude add p 10.1.0.0/8",
             "fairlead run",
             "fairlead log level loud",
-            "fairlead status --watch --json",
             "fairlead completion tcsh",
         ] {
             let error = parsed(line).expect_err(line);

@@ -19,6 +19,7 @@ pub(super) fn meaning(document: &Document) -> Option<(Settings, Intent)> {
     let settings = Settings {
         name: appliance.name.meant()?,
         admin_socket: appliance.admin_socket.as_deref()?.into(),
+        admin_group: appliance.admin_group.meant()?,
         state: appliance.state.meant().map(|path: String| path.into()),
         metrics: appliance.metrics.meant()?,
         log: appliance.log.meant()?,

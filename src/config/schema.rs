@@ -164,6 +164,8 @@ section! { "appliance", ONCE, Appliance, compared Settings; "The appliance itsel
     name: String = "lead-1", Name, live, "What it calls itself in logs and status.";
     admin_socket: String = "/run/fairlead/admin.sock", Text, restart,
         "Path of the admin socket, a unix stream socket of mode 0660.";
+    admin_group: String = (absent "the process's own"), Text, restart,
+        "The group whose users may use the admin socket, by name or number; its folder is opened to them too.";
     state: String = (absent "the service manager's StateDirectory, else /var/lib/fairlead"), Text, restart,
         "Folder in which what the operator has set (admin states, forced choices, exclusions) is kept over a restart.";
     metrics: SocketAddr = (absent "no metrics"), Socket, live,

@@ -27,6 +27,8 @@ pub struct Settings {
     pub name: String,
     /// Path of the admin socket, absolute.
     pub admin_socket: PathBuf,
+    /// The group that may use the admin socket, by name or number; `None`: the process's own.
+    pub admin_group: Option<String>,
     /// Folder in which what the operator has set is kept, absolute; `None`: where the service manager says, else the usual one.
     pub state: Option<PathBuf>,
     /// Where Prometheus text is served; `None`: nowhere.

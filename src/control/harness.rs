@@ -109,6 +109,7 @@ pub(crate) fn file_of(intent: &Intent) -> Configuration {
     let settings = Settings {
         name: "lead-1".into(),
         admin_socket: "/run/fairlead/admin.sock".into(),
+        admin_group: None,
         state: None,
         metrics: None,
         log: LogLevel::Info,

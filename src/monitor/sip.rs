@@ -89,7 +89,7 @@ impl Question {
             }
             () if among(up_codes) => Judged::Ends(Ok(said)),
             () if answer.code < 200 => Judged::Passes(format!("only {said} came, and no final answer")),
-            () => Judged::Ends(Err(format!("{said} is not among {}", list(up_codes)))),
+            () => Judged::Ends(Err(format!("{said} is not among up_codes {}", list(up_codes)))),
         }
     }
 
@@ -248,8 +248,8 @@ mod tests {
         let provisional = Judged::Passes("only 100 Trying came, and no final answer".into());
         let rows = [
             (&up_to_399, 200, "OK", good("200 OK")),
-            (&usual, 503, "Service Unavailable", bad("503 Service Unavailable is not among 1xx, 2xx, 3xx")),
-            (&usual, 404, "Not Found", bad("404 Not Found is not among 1xx, 2xx, 3xx")),
+            (&usual, 503, "Service Unavailable", bad("503 Service Unavailable is not among up_codes 1xx, 2xx, 3xx")),
+            (&usual, 404, "Not Found", bad("404 Not Found is not among up_codes 1xx, 2xx, 3xx")),
             (&usual, 100, "Trying", good("100 Trying")),
             (&any, 404, "Not Found", good("404 Not Found")),
             (&any, 405, "", good("405")),

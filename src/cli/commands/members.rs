@@ -25,7 +25,7 @@ pub(super) fn show(data: Value, now: Wall) -> Shown {
 /// How long ago the last datagram of a service port was.
 fn udp(row: &MemberRow) -> String {
     match (row.role, row.udp_idle_ms) {
-        (Role::Active, _) => "in use".to_owned(),
+        (Role::Active, _) => "now".to_owned(),
         (_, Some(idle)) => span(Duration::from_millis(idle)),
         (_, None) => "-".to_owned(),
     }

@@ -53,6 +53,12 @@ pub enum Command {
         /// The appliance's file, TOML
         #[arg(value_hint = ValueHint::FilePath)]
         file: PathBuf,
+        /// Compare it with this machine too: cores, devices, memory; exit 1 if it cannot run here
+        #[arg(long)]
+        here: bool,
+        /// Print what is wrong, and nothing else
+        #[arg(long, short)]
+        quiet: bool,
     },
     /// Everything that the appliance is asked.
     #[command(flatten)]
@@ -249,9 +255,9 @@ pub struct Once {
 pub struct View {
     #[command(flatten)]
     once: Once,
-    /// Refresh every so many seconds [default: 2]
+    /// Refresh every so many seconds; with --json a line each time [default: 2]
     #[arg(long, value_name = "SECONDS", num_args = 0..=1, require_equals = true, default_missing_value = "2")]
-    #[arg(value_parser = value_parser!(u64).range(1..=3600), conflicts_with = "json")]
+    #[arg(value_parser = value_parser!(u64).range(1..=3600))]
     watch: Option<u64>,
 }
 

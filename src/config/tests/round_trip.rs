@@ -29,6 +29,7 @@ fn settings() -> impl Strategy<Value = Settings> {
         |(name, socket, state, metrics, log, cores, dpdk)| Settings {
             name,
             admin_socket: socket.into(),
+            admin_group: (cores.management == 1).then(|| "fairlead".into()),
             state: state.map(Into::into),
             metrics,
             log,

@@ -58,6 +58,7 @@ fn appliance(file: &mut Lines, settings: &Settings) {
     file.header("[appliance]");
     file.text("name", &settings.name);
     file.text("admin_socket", settings.admin_socket.display());
+    file.optional("admin_group", settings.admin_group.as_ref().map(quoted));
     file.optional("state", settings.state.as_ref().map(|path| quoted(path.display())));
     file.optional("metrics", settings.metrics.map(quoted));
     file.text("log", settings.log);

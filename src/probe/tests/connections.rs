@@ -64,7 +64,7 @@ fn sip_over_tcp_asks_and_closes_after_the_answer() {
     assert_eq!((took, member.closed_cleanly), (Duration::from_millis(4), 1));
     let busy = |request: &[u8]| Says::Bytes(sip_answer(request, "503 Service Unavailable"));
     let (outcome, _) = bench.probe(&sip(SipTransport::Tcp), &mut Server::new(5060, None, busy));
-    assert_eq!(outcome, failure("503 Service Unavailable is not among 1xx, 2xx, 3xx"));
+    assert_eq!(outcome, failure("503 Service Unavailable is not among up_codes 1xx, 2xx, 3xx"));
 }
 
 #[test]
@@ -105,7 +105,7 @@ fn stale_answers_and_requests_on_a_connection_are_passed_over() {
     let mut member = Server::new(5060, None, stale_first);
     for _ in 0..2 {
         let (outcome, _) = bench.probe(&sip(SipTransport::Tcp), &mut member);
-        assert_eq!(outcome, failure("404 Not Found is not among 1xx, 2xx, 3xx"));
+        assert_eq!(outcome, failure("404 Not Found is not among up_codes 1xx, 2xx, 3xx"));
     }
 }
 

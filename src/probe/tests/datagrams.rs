@@ -90,8 +90,8 @@ fn a_sip_answer_is_judged_by_its_code() {
     let (outcome, took) = bench.probe(&sip(SipTransport::Udp), &mut server("200 OK"));
     assert!(is_good(&outcome, "200 OK") && took == Duration::from_millis(2), "{outcome:?} {took:?}");
     for (status, reason) in [
-        ("404 Not Found", "404 Not Found is not among 1xx, 2xx, 3xx"),
-        ("503 Service Unavailable", "503 Service Unavailable is not among 1xx, 2xx, 3xx"),
+        ("404 Not Found", "404 Not Found is not among up_codes 1xx, 2xx, 3xx"),
+        ("503 Service Unavailable", "503 Service Unavailable is not among up_codes 1xx, 2xx, 3xx"),
     ] {
         assert_eq!(bench.probe(&sip(SipTransport::Udp), &mut server(status)).0, failure(reason));
     }

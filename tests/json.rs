@@ -1,0 +1,100 @@
+//! The page about `--json` says what the rows say: it is made from their documentation.
+
+use std::fmt::Write;
+use std::path::Path;
+
+const SOURCES: [&str; 3] = ["src/admin/rows.rs", "src/admin/latency.rs", "src/config/difference.rs"];
+const PAGE: &str = "dpdk-config/json.md";
+
+const HEAD: &str = "# What `--json` prints
+
+Made from the source (`tests/json.rs`): do not edit. Every command that asks the appliance takes `--json` and prints an object or a list
+of the objects below; on the admin socket the same stands under `data`. A key that ends with `_s`, `_ms`, `_us` or `_ns` is in seconds,
+milliseconds, microseconds or nanoseconds; a time is an RFC 3339 text in UTC; counts are since the start. Keys may be added in later
+versions, and none changes its meaning or unit: `status` has the `version`.
+
+| command | prints |
+|---|---|
+| `status` | one Status |
+| `members`, `member ...`, `pool ...` | a list of MemberRow |
+| `virtual-servers` | a list of VirtualServerRow |
+| `probes`, `probe now` | a list of ProbeRow |
+| `flows` | an object: `rows`, a list of FlowRow; `total`, how many there are; `exact`, false if there may be more |
+| `flows clear` | one Cleared |
+| `snat` | a list of SnatRow |
+| `neighbours`, `routes`, `ports`, `counters` | a list of NeighbourRow, RouteRow, PortRow, CounterRow |
+| `switchovers` | a list of SwitchoverRow, oldest first |
+| `latency` | a list of LatencyRow |
+| `exclude ...` | a list of ExcludeRow |
+| `state show`, `state drop` | a list of SettingRow |
+| `state lines` | one StateLines |
+| `log level` | one Logging |
+| `reload` | one Reloaded |
+";
+
+/// A struct's name and page.
+fn structs(source: &str) -> Vec<String> {
+    let (mut pages, mut docs, mut rename, mut page) = (Vec::new(), Vec::new(), None, None::<String>);
+    for line in source.lines().take_while(|line| !line.starts_with("#[cfg(test)]")) {
+        let line = line.trim();
+        if let Some(doc) = line.strip_prefix("///") {
+            docs.push(doc.trim().to_owned());
+        } else if let Some(name) = line.strip_prefix("#[serde(rename = \"") {
+            rename = name.split('"').next().map(str::to_owned);
+        } else if line.starts_with("#[") {
+        } else if let Some(name) = line.strip_prefix("pub struct ").and_then(|rest| rest.strip_suffix(" {")) {
+            let about = plain(&std::mem::take(&mut docs).join(" "));
+            page = Some(format!("\n## {name}\n\n{about}\n\n| key | holds | meaning |\n|---|---|---|\n"));
+        } else if let (Some(text), Some(field)) = (&mut page, line.strip_prefix("pub ")) {
+            let (name, kind) = field.split_once(": ").expect("a name and a type");
+            let name = rename.take().unwrap_or_else(|| name.to_owned());
+            let about = plain(&std::mem::take(&mut docs).join(" "));
+            _ = writeln!(text, "| `{name}` | {} | {about} |", holds(kind.trim_end_matches(',')));
+        } else if line == "}" {
+            pages.extend(page.take());
+            docs.clear();
+        } else {
+            docs.clear();
+        }
+    }
+    pages
+}
+
+/// Documentation without links.
+fn plain(text: &str) -> String {
+    let text = text.replace("[`", "`").replace("`]", "`").replace("`None`", "`null`");
+    text.split("(super::").next().unwrap_or(&text).replace('|', "\\|")
+}
+
+fn holds(kind: &str) -> String {
+    let inside = |of: &str| kind.strip_prefix(of).and_then(|rest| rest.strip_suffix('>'));
+    match kind {
+        _ if inside("Option<").is_some() => format!("{} or null", holds(inside("Option<").unwrap_or_default())),
+        _ if inside("Vec<").is_some() => format!("list of {}", holds(inside("Vec<").unwrap_or_default())),
+        "u64" | "u32" | "u16" | "f64" => "number".into(),
+        "bool" => "true or false".into(),
+        "Wall" => "time".into(),
+        "String" | "Ipv4Addr" | "Ipv4Net" | "SocketAddrV4" => "text".into(),
+        "Status" | "Ends" | "Change" | "Spread" | "Bucket" => kind.into(),
+        _ if kind.ends_with("Row") || kind == "MemberProbe" => kind.into(),
+        // What remains are words.
+        _ => "word".into(),
+    }
+}
+
+#[test]
+fn the_page_about_json_is_what_the_rows_say() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let sources = SOURCES.map(|source| std::fs::read_to_string(root.join(source)).expect(source));
+    let [rows, latency, difference] = sources.each_ref().map(|source| structs(source));
+    let change = difference.into_iter().filter(|page| page.starts_with("\n## Change\n"));
+    let page = [vec![HEAD.to_owned()], rows, latency, change.collect()].concat().concat();
+    for part in ["| `detected_us` | number |", "## SettingRow", "| `udp_idle_ms` | number or null |", "## Change\n"] {
+        assert!(page.contains(part), "{part}");
+    }
+    if std::env::var_os("FAIRLEAD_BLESS").is_some() {
+        std::fs::write(root.join(PAGE), &page).expect("the page is written");
+    }
+    let found = std::fs::read_to_string(root.join(PAGE)).unwrap_or_default();
+    assert!(found == page, "{PAGE} is not what the rows say: run this test with FAIRLEAD_BLESS=1");
+}
