@@ -49,7 +49,7 @@ class OperatorState(Bare):
         self.assertEqual(log.count("before the restart"), 4, log)
         self.assertEqual(self.settings(), expected)
         self.assertIn("4 settings by the operator differ from the file", self.command("status").stdout)
-        self.assertIn("sip-b offline", self.command("members").stdout)
+        self.assertIn("sip-b is offline by the operator", self.command("members").stdout)
         self.assertIn("removed", self.command("exclude", "list", "pair-1").stdout)
         self.assertIn("172.16.2.0/24", self.command("reload").stdout)
         self.assertIn('"10.99.0.0/16"', self.command("state", "lines").stdout)

@@ -66,7 +66,7 @@ class Tables(StandingLab):
 
     def _flows(self, member: str) -> int:
         """Outward flows of a member from the test's port."""
-        rows = self.appliance.ask("flows", "--member", member, "--limit", "10000")
+        rows = self.appliance.ask("flows", "--member", member, "--limit", "10000")["rows"]
         return sum(row["original"]["src"].endswith(":43001") for row in rows)
 
     def _drops(self) -> dict[str, int]:
