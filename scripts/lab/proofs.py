@@ -60,7 +60,8 @@ def calls_over_streams(report: Report, kind: str, rounds: list[Round], harm: lis
 
 
 def nothing_to_the_old(report: Report, traffic: Traffic, switchovers: list[Switchover]) -> None:
-    """Once a switchover is installed, not one SIP datagram or new connection goes to the old member."""
+    """Once a switchover is installed, not one SIP request or new connection goes to the old member. Answers to what it has asked do:
+    whoever is promoted asks before it is found up."""
     seen = [packet for packet in traffic.at_switch.seen() if packet.src != addresses.INNER_SELF]
     ends = [*(later.left.time for later in switchovers[1:]), float("inf")]
     for number, (switchover, end) in enumerate(zip(switchovers, ends), 1):
@@ -71,7 +72,7 @@ def nothing_to_the_old(report: Report, traffic: Traffic, switchovers: list[Switc
         detail = f"{before} before, {len(late)} after"
         if late:
             detail += f", the first {1e3 * (late[0].time - left):.1f} ms after: {late[0].start}"
-        what = f"No datagram to {switchover.source} after switchover {number} was installed"
+        what = f"No request to {switchover.source} after switchover {number} was installed"
         report.expect(what, before > 0 and not late, detail)
 
 
@@ -136,7 +137,7 @@ def imbalance(counters: dict[str, int]) -> int:
 
 def _is_sip_opening(packet: Seen) -> bool:
     if packet.protocol == UDP:
-        return packet.dst_port == addresses.SIP_PORT
+        return packet.dst_port == addresses.SIP_PORT and not packet.start.startswith("SIP/2.0 ")
     return packet.dst_port in (addresses.SIP_PORT, addresses.SIP_TLS_PORT) and packet.flags & (SYN | ACK) == SYN
 
 
