@@ -18,7 +18,8 @@ STRANGERS = 4_000
 
 
 def storm(interface: str, rate: str) -> None:
-    """So many ARP packets a second: strangers ask for the self-IP, and every tenth says that it is his."""
+    """So many ARP packets a second: strangers ask for the self-IP, and every tenth says that the virtual address is his. (Of the
+    self-IP the members' own kernels would believe it.)"""
     wire = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)
     wire.bind((interface, 0))
     frames = [_arp(number) for number in range(STRANGERS)]
@@ -36,7 +37,8 @@ def storm(interface: str, rate: str) -> None:
 
 def _arp(number: int) -> bytes:
     mac, ours = struct.pack("!HI", 0x0204, number), socket.inet_aton(addresses.INNER_SELF)
-    theirs = ours if number % 10 == 0 else bytes([10, 20, 0, 220 + number % 30])
+    virtual = socket.inet_aton(addresses.VIP)
+    theirs = virtual if number % 10 == 0 else bytes([10, 20, 0, 220 + number % 30])
     packet = struct.pack("!HHBBH", 1, 0x0800, 6, 4, 1) + mac + theirs + bytes(6) + ours
     return b"\xff" * 6 + mac + ETH_P_ARP.to_bytes(2, "big") + packet + bytes(18)
 
