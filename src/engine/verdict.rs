@@ -162,6 +162,7 @@ ways! {
         NoSnat = "no_snat": "A member of a pool without [[snat]] connected to a virtual address: the reply would bypass the appliance.",
         RateLimited = "reject_rate_limited": "A reject was due beyond rejects_per_second; its own reason is not counted.",
         UnreachableSuperseded = "unreachable_superseded": "A refusal by a member that another has replaced since, or one for which a newer one to the same client was held.",
+        WithheldFull = "withheld_full": "Too many frames were already waiting until it is known whether another member takes over; the oldest were dropped: refusals, or datagrams that had reached nobody.",
         ProtocolUnsupported = "protocol_unsupported": "Sent to one of our addresses with an IP protocol, or a type of ICMP, that nothing there takes.",
         ProtocolUntranslated = "protocol_untranslated": "A member sent outward what cannot be translated: AH, a type of ICMP, a protocol whose pair of addresses another member has.",
         LocalLimited = "local_limited": "A reply to a probe was beyond what the management core is sent of them in a second.",

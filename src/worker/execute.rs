@@ -58,7 +58,7 @@ impl<P: Port> Executor<P> {
             (Verdict::Ignore(reason), all) => self.ports.counters.ignored(all.count(), reason),
             (Verdict::Hold(_), all) => self.ports.counters.dropped_all(all.count(), DropReason::NeighbourQueueFull),
             (Verdict::Withhold(_), all) => {
-                self.ports.counters.dropped_all(all.count(), DropReason::UnreachableSuperseded);
+                self.ports.counters.dropped_all(all.count(), DropReason::WithheldFull);
             }
             (Verdict::Reassemble, Frames::One(_)) => self.ports.counters.dropped(DropReason::FragmentIncomplete),
             (Verdict::Defer, Frames::One(_)) => self.ports.counters.dropped(DropReason::NotListening),

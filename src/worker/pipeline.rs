@@ -169,13 +169,12 @@ impl<P: Port> Pipeline<P> {
 
     fn withhold(&mut self, datagram: Received<P::Frame>, what: Withheld, now: Instant) {
         let counters = &mut self.out.ports.counters;
-        let lost =
-            |old: Received<P::Frame>| counters.dropped_all(old.frames.count(), DropReason::UnreachableSuperseded);
+        let lost = |old: Received<P::Frame>, reason| counters.dropped_all(old.frames.count(), reason);
         self.held.withheld.hold(datagram, what, now, lost);
     }
 
-    /// By another snapshot, a refusal of a member that another has replaced is dropped, and a datagram that has reached nobody goes to
-    /// whom it can reach now. What need not wait for anybody any longer is passed on.
+    /// By another snapshot, a refusal of a member that another has replaced is dropped, and a datagram that has reached nobody
+    /// goes to whom it can reach now. What need not wait for anybody any longer is passed on.
     pub(super) fn decide_withheld(&mut self, now: Instant) {
         if self.held.withheld.is_empty() {
             return;

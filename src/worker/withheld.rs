@@ -4,7 +4,7 @@
 //! of its own in [`super::held`]. The oldest gives way. Decides nothing: `pipeline` says what happens to what is taken out.
 
 use super::frames::Received;
-use crate::engine::Withheld;
+use crate::engine::{DropReason, Withheld};
 use crate::time::Instant;
 use crate::wire::{Endpoint, Protocol};
 use std::collections::{HashMap, VecDeque};
@@ -55,24 +55,24 @@ impl<F> WithheldQueue<F> {
     }
 
     /// Takes in a frame. One that is newer than another about the same client has waited as long as that one. Calls `lost` for
-    /// what gives way to it.
+    /// what gives way to it, and says why.
     pub(super) fn hold(
         &mut self,
         datagram: Received<F>,
         what: Withheld,
         now: Instant,
-        mut lost: impl FnMut(Received<F>),
+        mut lost: impl FnMut(Received<F>, DropReason),
     ) {
         let count = datagram.frames.count();
         if let Some(older) = self.older(&what) {
             let older = std::mem::replace(older, datagram);
             self.frames = self.frames + count - older.frames.count();
-            return lost(older);
+            return lost(older, DropReason::UnreachableSuperseded);
         }
         while self.frames + count > self.most {
             match self.pop() {
-                Some(oldest) => lost(oldest.datagram),
-                None => return lost(datagram),
+                Some(oldest) => lost(oldest.datagram, DropReason::WithheldFull),
+                None => return lost(datagram, DropReason::WithheldFull),
             }
         }
         self.push(Waiting { datagram, what, since: now });
@@ -151,9 +151,11 @@ mod tests {
         let mut queue = WithheldQueue::new(16);
         let mut lost = Vec::new();
         for (text, client, millis) in [("a", 1, 0), ("b", 2, 100), ("c", 1, 3_000)] {
-            queue.hold(datagram(text), about(client, false), at(millis), |old| lost.push(*old.frames.first()));
+            queue.hold(datagram(text), about(client, false), at(millis), |old, why| {
+                lost.push((*old.frames.first(), why))
+            });
         }
-        assert_eq!((lost, queue.len()), (vec!["a"], 2));
+        assert_eq!((lost, queue.len()), (vec![("a", DropReason::UnreachableSuperseded)], 2));
         assert!(queue.take_due(at(3_999)).is_none());
         assert_eq!(texts(queue.take_due(at(4_000))), ["c"]);
         assert!(queue.take_due(at(4_000)).is_none());
@@ -165,9 +167,9 @@ mod tests {
         let mut queue = WithheldQueue::new(3);
         let mut lost = Vec::new();
         for text in ["a", "b", "c", "d"] {
-            queue.hold(datagram(text), about(1, true), at(0), |old| lost.push(*old.frames.first()));
+            queue.hold(datagram(text), about(1, true), at(0), |old, why| lost.push((*old.frames.first(), why)));
         }
-        assert_eq!((lost, queue.len()), (vec!["a"], 3));
+        assert_eq!((lost, queue.len()), (vec![("a", DropReason::WithheldFull)], 3));
         assert_eq!((texts(queue.take(|_| true)), queue.is_empty()), (vec!["b", "c", "d"], true));
     }
 
@@ -175,11 +177,11 @@ mod tests {
     fn what_is_taken_leaves_the_others_in_their_order_and_known() {
         let mut queue = WithheldQueue::new(16);
         for (text, client) in [("a", 1), ("b", 2), ("c", 3), ("d", 4)] {
-            queue.hold(datagram(text), about(client, false), at(u64::from(client)), |_| panic!("there is room"));
+            queue.hold(datagram(text), about(client, false), at(u64::from(client)), |_, _| panic!("there is room"));
         }
         assert_eq!(texts(queue.take(|what| what.member == MemberId(0))), ["b", "d"]);
         let mut lost = Vec::new();
-        queue.hold(datagram("e"), about(3, false), at(9), |old| lost.push(*old.frames.first()));
+        queue.hold(datagram("e"), about(3, false), at(9), |old, _| lost.push(*old.frames.first()));
         assert_eq!((lost, texts(queue.take(|_| true))), (vec!["c"], vec!["a", "e"]));
     }
 }

@@ -129,7 +129,7 @@ fn s23_held_a_storm_is_bounded_and_takes_no_other_frames_place() {
     }
     let held = lab.rig.counters().held;
     assert!(held > 0 && held <= most * 3, "{held}");
-    assert_eq!(lab.rig.counters().drops(DropReason::UnreachableSuperseded), 6_000 - held);
+    assert_eq!(lab.rig.counters().drops(DropReason::WithheldFull), 6_000 - held);
     let known = lab.rig.adjacency.remove(&HOP_A).unwrap();
     lab.rig.publish();
     let (out, moved) = lab.send(ROUTER, &request(5060, V));
