@@ -35,8 +35,8 @@ use tokio::sync::{mpsc, watch};
 /// Questions of operators that may wait at once.
 const QUESTIONS: usize = 64;
 
-/// Runs the appliance that `file` describes until it is told to stop; `socket` is used instead of the file's. Exit 2 for a bad file, 1 for anything that cannot
-/// be had, 0 after a clean end.
+/// Runs the appliance that `file` describes until it is told to stop; `socket` is used instead of the file's. Exit 2 for a bad
+/// file, 1 for anything that cannot be had, 0 after a clean end.
 pub fn run(file: &Path, socket: Option<PathBuf>) -> ExitCode {
     let mut configuration = match config::load(file) {
         Ok(configuration) => configuration,

@@ -1,7 +1,7 @@
 //! `fairlead check --here`: what a file asks of the machine that it is checked on.
 //!
-//! Owns the comparison with this machine: cores, devices, memory, the group of the socket. Starts nothing, and asks DPDK nothing: what
-//! a driver takes is known only once it runs.
+//! Owns the comparison with this machine: cores, devices, memory, the group of the socket. Starts nothing, and asks DPDK
+//! nothing: what a driver takes is known only once it runs.
 
 use crate::config::{Configuration, count};
 use std::collections::BTreeSet;

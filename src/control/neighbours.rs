@@ -1,10 +1,11 @@
 //! Who is on the link: address resolution (RFC 826) with its timers (RFC 1122 2.3.2.1).
 //!
 //! Owns the table of next hops, what is asked and when it is asked again, what is learnt from ARP that arrives, and the
-//! [`Adjacency`] that snapshots are compiled from. Sends nothing and reads no clock: what is to be sent and what others
-//! must know comes out of [`Neighbours::next_event`]. Members and routers are *permanent*: resolved from the start, refreshed,
-//! asked for ever. Others come because a packet waits for them, and go when they do not answer; who only asks for us is
-//! one of the [`strangers`](super::strangers). Read first: [`Addresses`], then [`Neighbours::on_arp`]; every change of an entry is a [`Neighbours::put`].
+//! [`Adjacency`] that snapshots are compiled from. Sends nothing and reads no clock: what is to be sent and what others must
+//! know comes out of [`Neighbours::next_event`]. Members and routers are *permanent*: resolved from the start, refreshed, asked
+//! for ever. Others come because a packet waits for them, and go when they do not answer; who only asks for us is one of the
+//! [`strangers`](super::strangers). Read first: [`Addresses`], then [`Neighbours::on_arp`]; every change of an entry is a
+//! [`Neighbours::put`].
 
 mod check;
 mod host;

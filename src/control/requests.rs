@@ -209,8 +209,8 @@ impl Controller {
         Ok(None)
     }
 
-    /// The change just made is answered when every worker has it and it is saved, or could not be. Called before the turn that publishes it, so the active
-    /// members are chosen here already.
+    /// The change just made is answered when every worker has it and it is saved, or could not be. Called before the turn that
+    /// publishes it, so the active members are chosen here already.
     pub(super) fn when_installed(&mut self, request_id: u64, then: Then, now: Instant) {
         self.choose(Cause::Operator, now);
         let epoch = self.publisher.epoch_of_changes();

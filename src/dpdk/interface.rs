@@ -92,8 +92,8 @@ impl Interface {
         u32::try_from(unsafe { answer.ifr_ifru.ifru_mtu }).ok()
     }
 
-    /// What joins TCP segments before we see them, in ethtool's words; empty: nothing. What is joined is longer than the MTU, so it is
-    /// refused or cut off, and its sender, which sent nothing too long, sends it again and again (RFC 1191 4).
+    /// What joins TCP segments before we see them, in ethtool's words; empty: nothing. What is joined is longer than the MTU,
+    /// so it is refused or cut off, and its sender, which sent nothing too long, sends it again and again (RFC 1191 4).
     pub(super) fn joins_segments(&self) -> Vec<&'static str> {
         let gro = offload(self.index, ETHTOOL_GGRO).is_some_and(|on| on != 0);
         let lro = offload(self.index, ETHTOOL_GFLAGS).is_some_and(|flags| flags & ETH_FLAG_LRO != 0);

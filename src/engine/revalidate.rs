@@ -83,8 +83,9 @@ impl Walk<'_> {
             OnDownTcp::Drain => None,
             OnDownTcp::Drop => Some(Verdict::Drop(DropReason::MemberLost)),
             OnDownTcp::Reset => {
-                // The walk over the table ends the connection on both sides (`resets`); whoever speaks before it comes
-                // there gets a reset at once. The segment itself names the sequence number its sender expects (RFC 9293 3.5.2, RFC 5961 3).
+                // The walk over the table ends the connection on both sides (`resets`); whoever speaks before it comes there
+                // gets a reset at once. The segment itself names the sequence number its sender expects (RFC 9293 3.5.2, RFC
+                // 5961 3).
                 Some(self.reject_with(Reply::Reset, DropReason::MemberLost))
             }
         }

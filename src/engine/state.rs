@@ -143,8 +143,9 @@ impl Engine {
         self.state.flows.forget_stale(&self.snapshot, budget);
     }
 
-    /// Shows the flows in the next `count` slots of the flow table from `cursor` on, 0 to begin, with the addresses of the member
-    /// each belongs to and of the other one, if there is: who opened it, or whom a visitor calls. Says where to continue; `None` at the end.
+    /// Shows the flows in the next `count` slots of the flow table from `cursor` on, 0 to begin, with the addresses of the
+    /// member each belongs to and of the other one, if there is: who opened it, or whom a visitor calls. Says where to
+    /// continue; `None` at the end.
     pub fn scan(
         &self,
         cursor: u32,

@@ -1,10 +1,10 @@
 //! What a member that may be dying says to clients waits.
 //!
-//! Owns when it does, and for how long. A member whose process has ended answers datagrams with port unreachable and SYNs with resets
-//! for as long as its host lives, and a client that hears either gives the call up (RFC 3261 18.4, RFC 1122 4.2.3.9); one that hears
-//! nothing repeats its request, and the next member answers. So while another member may come, such a refusal is kept until it is
-//! known which it is to be. RFC 5508 REQ-5 leaves that to local policy. Never kept: what a router says, "too big" (RFC 1191),
-//! anything about an established connection.
+//! Owns when it does, and for how long. A member whose process has ended answers datagrams with port unreachable and SYNs with
+//! resets for as long as its host lives, and a client that hears either gives the call up (RFC 3261 18.4, RFC 1122 4.2.3.9);
+//! one that hears nothing repeats its request, and the next member answers. So while another member may come, such a refusal is
+//! kept until it is known which it is to be. RFC 5508 REQ-5 leaves that to local policy. Never kept: what a router says, "too
+//! big" (RFC 1191), anything about an established connection.
 
 use super::path::{Classified, Path};
 use super::state::Engine;

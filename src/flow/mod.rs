@@ -1,10 +1,9 @@
 //! Floor 1: who is talking.
 //!
-//! Owns what a worker remembers of traffic: flows and their expiry, TCP states, which member last spoke to a remote
-//! endpoint, which outside port belongs to whom, and which datagrams are not whole yet. Never decides anything (what may be opened, where it goes, whom a
-//! member id names), reads no clock, and knows no bytes. Read first: [`entry`] (what a flow says), then [`table`] (how it
-//! is found and forgotten), [`tcp`] and [`tcp_state`], [`speakers`], [`ports`],
-//! [`fragments`].
+//! Owns what a worker remembers of traffic: flows and their expiry, TCP states, which member last spoke to a remote endpoint,
+//! which outside port belongs to whom, and which datagrams are not whole yet. Never decides anything (what may be opened, where
+//! it goes, whom a member id names), reads no clock, and knows no bytes. Read first: [`entry`] (what a flow says), then
+//! [`table`] (how it is found and forgotten), [`tcp`] and [`tcp_state`], [`speakers`], [`ports`], [`fragments`].
 
 mod entry;
 pub mod fragments;

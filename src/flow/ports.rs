@@ -1,12 +1,12 @@
 //! Which inside endpoint holds which outside port of a SNAT address.
 //!
-//! Owns an allocator for each protocol of each SNAT address, shared by all workers without a lock. A cell is written when a mapping is made or removed, by the
-//! worker that does it; the fast path never reads one. Never reads flows: a mapping lives as long as its count
-//! of users says.
+//! Owns an allocator for each protocol of each SNAT address, shared by all workers without a lock. A cell is written when a
+//! mapping is made or removed, by the worker that does it; the fast path never reads one. Never reads flows: a mapping lives as
+//! long as its count of users says.
 //!
-//! The mapping is endpoint-independent (RFC 4787 REQ-1, RFC 5382 REQ-1, RFC 5508 REQ-1): an inside endpoint has one
-//! outside port, whomever it talks to. Who may answer is known for UDP ([`super::remotes`]). Two workers that do so in the same instant can give it a second one; each
-//! is still its own alone, which is what correctness needs.
+//! The mapping is endpoint-independent (RFC 4787 REQ-1, RFC 5382 REQ-1, RFC 5508 REQ-1): an inside endpoint has one outside
+//! port, whomever it talks to. Who may answer is known for UDP ([`super::remotes`]). Two workers that do so in the same instant
+//! can give it a second one; each is still its own alone, which is what correctness needs.
 
 use super::key::spread;
 use super::port_order::{Range, ReservedPorts};

@@ -1,9 +1,10 @@
 //! All monitors of all members: when each is asked, and what the answers add up to.
 //!
-//! Owns one [`Check`] for each member and monitor, and each member's [`Verdict`]. Never sends, waits or reads a clock:
-//! the caller takes probes from [`Monitors::poll`], carries them, and brings the outcome of each back, silence included. After a failure the next
-//! probe keeps the interval; only a hint makes one come sooner, and a member's first failure is a hint about the others
-//! of its pool. While an active member fails to answer, those who may take over from it are asked ten times a second. Read first: [`super::check`].
+//! Owns one [`Check`] for each member and monitor, and each member's [`Verdict`]. Never sends, waits or reads a clock: the
+//! caller takes probes from [`Monitors::poll`], carries them, and brings the outcome of each back, silence included. After a
+//! failure the next probe keeps the interval; only a hint makes one come sooner, and a member's first failure is a hint about
+//! the others of its pool. While an active member fails to answer, those who may take over from it are asked ten times a
+//! second. Read first: [`super::check`].
 
 use super::check::Check;
 use super::due::Due;

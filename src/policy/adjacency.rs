@@ -1,6 +1,7 @@
 //! What lies on the link: next hops and their MAC addresses, and how frames leave towards them.
 //!
-//! Owns the input [`Adjacency`] to compiling a snapshot, and [`Egress`], all that a frame needs to leave. Resolution itself (ARP, timers) lives in `control`.
+//! Owns the input [`Adjacency`] to compiling a snapshot, and [`Egress`], all that a frame needs to leave. Resolution itself
+//! (ARP, timers) lives in `control`.
 
 use super::addresses::InterfaceView;
 use super::intent::{InterfaceId, Member, NeighbourEntry, PortId, Route};

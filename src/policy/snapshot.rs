@@ -76,7 +76,8 @@ impl Snapshot {
         Snapshot::compile_after(None, intent, health, adjacency, macs, epoch)
     }
 
-    /// As [`Snapshot::compile`], and what is large and has not changed since the snapshot `before` is shared with that one: a switchover waits for none of it, and it stays in the workers' caches.
+    /// As [`Snapshot::compile`], and what is large and has not changed since the snapshot `before` is shared with that one: a
+    /// switchover waits for none of it, and it stays in the workers' caches.
     ///
     /// # Panics
     /// As [`Snapshot::compile`].

@@ -1,8 +1,8 @@
 //! Frames on their way to the worker that decides about them.
 //!
-//! Owns [`HandOff`]: the steering by which packets belong to workers, the count of frames that arrived at their worker and elsewhere,
-//! and one single-producer single-consumer ring for each ordered pair of workers, so that nobody locks and frames of a flow keep
-//! their order. A full ring refuses: the frame is dropped and counted by whoever tried; nobody waits.
+//! Owns [`HandOff`]: the steering by which packets belong to workers, the count of frames that arrived at their worker and
+//! elsewhere, and one single-producer single-consumer ring for each ordered pair of workers, so that nobody locks and frames of
+//! a flow keep their order. A full ring refuses: the frame is dropped and counted by whoever tried; nobody waits.
 
 use super::arrivals::Arrived;
 use super::frames::Received;

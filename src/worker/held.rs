@@ -1,10 +1,10 @@
 //! Frames that wait in a worker's hands.
 //!
 //! Owns [`Held`], all that is neither sent nor dropped at the end of a turn, in four queues, each with a reason, a budget and a
-//! time limit of its own: what a member refuses while another may take over ([`WithheldQueue`]); datagrams whose next hop's MAC is asked for, so that the first INVITE to a peer is not lost
-//! ([`NeighbourQueue`]); fragments of datagrams that are not whole ([`Reassembly`]); and SYNs that nobody takes ([`Deferred`]:
-//! RFC 5382 REQ-4, since a member may be about to open the connection that the SYN wants, and an early reject would end that).
-//! Never decides what a frame's verdict is.
+//! time limit of its own: what a member refuses while another may take over ([`WithheldQueue`]); datagrams whose next hop's MAC
+//! is asked for, so that the first INVITE to a peer is not lost ([`NeighbourQueue`]); fragments of datagrams that are not whole
+//! ([`Reassembly`]); and SYNs that nobody takes ([`Deferred`]: RFC 5382 REQ-4, since a member may be about to open the
+//! connection that the SYN wants, and an early reject would end that). Never decides what a frame's verdict is.
 
 use super::frames::Received;
 use super::withheld::WithheldQueue;
