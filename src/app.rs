@@ -4,7 +4,6 @@
 //! controller in front of it, and serves until a signal comes ([`manage`]). The only module that reads a clock.
 
 mod clock;
-mod keeper;
 mod load;
 mod log;
 mod mail;
@@ -13,19 +12,20 @@ mod plane;
 mod reader;
 mod rss;
 mod scraping;
+mod state_store;
 
 use crate::admin;
 use crate::config::{self, Configuration};
-use crate::control::{Controller, Kept, Machine};
+use crate::control::{Controller, Machine, SavedState};
 use crate::flow::SnatPorts;
 use anyhow::{Context, Result};
 use clock::Clock;
-use keeper::Keeper;
 use log::Log;
 use manage::{Ending, Manager, Sources};
 use plane::Plane;
 use reader::Reader;
 use scraping::Scraping;
+use state_store::StateStore;
 use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -101,12 +101,12 @@ fn start(file: &Path, configuration: Configuration, log: &Log) -> Result<Ending>
     let plane = Plane::start(&configuration, &snat_ports, clock)?;
     log_ports(&configuration, &plane);
     let (address, wanted) = watch::channel(configuration.settings.metrics);
-    let (keeper, kept) = Keeper::start(&keeper::folder(configuration.settings.state.as_deref()));
-    let controller = controller(configuration, snat_ports, &plane, log, kept, clock);
+    let (store, saved) = StateStore::start(&state_store::folder(configuration.settings.state.as_deref()));
+    let controller = controller(configuration, snat_ports, &plane, log, saved, clock);
     let (sender, asked) = mpsc::channel(QUESTIONS);
     let (troubles, trouble) = mpsc::unbounded_channel();
     let scraping = Scraping { address, trouble };
-    let sources = Sources { asked, reader: Reader::new(file), keeper, scraping };
+    let sources = Sources { asked, reader: Reader::new(file), store, scraping };
     let manager = Manager::new(controller, plane, sources, log.clone(), clock);
     runtime.block_on(serve(manager, sender, socket, wanted, troubles))
 }
@@ -135,7 +135,7 @@ fn controller(
     snat_ports: SnatPorts,
     plane: &Plane,
     log: &Log,
-    kept: Kept,
+    saved: SavedState,
     clock: Clock,
 ) -> Controller {
     let machine = Machine {
@@ -145,7 +145,7 @@ fn controller(
         counters: plane.counters(log.clone()),
         log: log.level(configuration.settings.log),
         start: clock.wall().into(),
-        kept: Some(kept),
+        saved: Some(saved),
     };
     Controller::new(configuration, machine, snat_ports, plane::seed(), clock.now())
 }

@@ -4,12 +4,12 @@
 //! happens becomes an input; everything the controller wants becomes an act here. Decides nothing.
 
 use super::clock::Clock;
-use super::keeper::Keeper;
 use super::log::Log;
 use super::mail::{self, EVENTS, Outgoing};
 use super::plane::Plane;
 use super::reader::Reader;
 use super::scraping::Scraping;
+use super::state_store::StateStore;
 use crate::admin::{Answer, Asked};
 use crate::control::{Controller, Input, Output};
 use crate::policy::intent::PortId;
@@ -32,7 +32,7 @@ pub struct Manager {
     plane: Plane,
     asked: mpsc::Receiver<Asked>,
     reader: Reader,
-    keeper: Keeper,
+    store: StateStore,
     scraping: Scraping,
     log: Log,
     outgoing: Vec<Outgoing>,
@@ -47,7 +47,7 @@ pub struct Manager {
 pub struct Sources {
     pub asked: mpsc::Receiver<Asked>,
     pub reader: Reader,
-    pub keeper: Keeper,
+    pub store: StateStore,
     pub scraping: Scraping,
 }
 
@@ -63,7 +63,7 @@ impl Manager {
     pub fn new(
         controller: Controller,
         plane: Plane,
-        Sources { asked, reader, keeper, scraping }: Sources,
+        Sources { asked, reader, store, scraping }: Sources,
         log: Log,
         clock: Clock,
     ) -> Manager {
@@ -76,7 +76,7 @@ impl Manager {
             plane,
             asked,
             reader,
-            keeper,
+            store,
             scraping,
             log,
             outgoing,
@@ -132,7 +132,7 @@ impl Manager {
                 _ = hangup.recv() => self.handle(Input::Hangup),
                 Some(asked) = self.asked.recv() => self.ask(asked),
                 (request_id, read) = self.reader.reading() => self.handle(Input::Reload { request_id, read }),
-                (change, outcome) = self.keeper.saved() => self.handle(Input::Saved { change, outcome }),
+                (change, outcome) = self.store.saved() => self.handle(Input::Saved { change, outcome }),
                 Some(trouble) = self.scraping.trouble.recv() => self.handle(Input::Metrics(trouble)),
                 () = wait => {}
             }
@@ -170,7 +170,7 @@ impl Manager {
                 }
             }
             Output::ReadFile { request_id } => self.reader.read(request_id),
-            Output::SaveState { change, state } => self.keeper.save(change, state),
+            Output::SaveState { change, state } => self.store.save(change, state),
             Output::Log { level, message } => super::log::write(level, &message),
             Output::Metrics(address) => _ = self.scraping.address.send(address),
             Output::LogLevel(level) => self.log.set_level(level),

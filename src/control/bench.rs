@@ -3,7 +3,8 @@
 
 use super::harness::{MACS, file_of, two_arm};
 use super::{
-    Controller, CounterSource, Input, Kept, Machine, OperatorState, Output, PortCounters, PortFacts, WorkerCounters,
+    Controller, CounterSource, Input, Machine, OperatorState, Output, PortCounters, PortFacts, SavedState,
+    WorkerCounters,
 };
 use crate::admin::rows::Wall;
 use crate::admin::{Answer, Request};
@@ -135,11 +136,11 @@ impl Bench {
 
     /// The same after a restart: what was found is restored, and what is set is kept.
     pub(crate) fn restarted(intent: &Intent, found: Result<Option<OperatorState>, String>) -> Bench {
-        let kept = Kept { place: "/var/lib/fairlead/operator.json".into(), found };
+        let kept = SavedState { place: "/var/lib/fairlead/operator.json".into(), found };
         Bench::made(intent, &[PortId(0), PortId(1)], Some(kept))
     }
 
-    fn made(file: &Intent, ports: &[PortId], kept: Option<Kept>) -> Bench {
+    fn made(file: &Intent, ports: &[PortId], saved: Option<SavedState>) -> Bench {
         let intent = two_arm();
         let member = |at: usize, manner| Host {
             interface: intent.members[at].interface,
@@ -163,7 +164,7 @@ impl Bench {
             counters: Box::new(Still(Arc::clone(&asleep_since))),
             log: LogLevel::Info,
             start: Wall(1_795_352_645_000_000),
-            kept,
+            saved,
         };
         let fake = || FakeWorker { snapshot: None, mail: VecDeque::new(), latency: Box::default(), asleep: false };
         let mut bench = Bench {

@@ -6,7 +6,6 @@
 use super::checks::Checks;
 use super::exclusions::Exclusions;
 use super::facts::Machine;
-use super::keeping::Keeping;
 use super::latency::Latencies;
 use super::link::Link;
 use super::neighbours::NeighbourEvent;
@@ -14,6 +13,7 @@ use super::outbox::{Outbox, Output};
 use super::pools::Pools;
 use super::probing::Probing;
 use super::publisher::{COALESCE, PACE, Publisher};
+use super::saves::Saves;
 use super::stopping::Stopping;
 use super::switchovers::{self, Switchovers};
 use super::waiting::Waiting;
@@ -79,7 +79,7 @@ pub struct Controller {
     /// The file's intent with the operator's exclusions laid over.
     pub(super) intent: Intent,
     pub(super) exclusions: Exclusions,
-    pub(super) keeping: Keeping,
+    pub(super) saves: Saves,
     pub(super) machine: Machine,
     pub(super) link: Link,
     pub(super) probing: Probing,
@@ -111,7 +111,7 @@ impl Controller {
         let pools = Pools::new(&intent, now);
         let mut controller = Controller {
             exclusions: Exclusions::default(),
-            keeping: Keeping::default(),
+            saves: Saves::default(),
             link: Link::new(&intent, macs, seed ^ 0x6172_7000, now),
             probing: Probing::new(&intent, seed, now),
             health: pools.health(),
@@ -406,7 +406,7 @@ impl Controller {
             self.probing.next_deadline(now),
             self.pools.next_deadline(),
             self.publisher.next_deadline(),
-            self.keeping.next_deadline(),
+            self.saves.next_deadline(),
             self.waiting.next_deadline(),
             Some(self.latencies.next_deadline()),
             Some(self.checks.next_deadline()),

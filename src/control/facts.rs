@@ -3,7 +3,7 @@
 //! Owns the seam to whoever can read counters: the threads' shared atomics and the NICs' statistics in the field, a
 //! table in a test.
 
-use super::operator_state::Kept;
+use super::operator_state::SavedState;
 use crate::admin::rows::{CounterRow, Wall};
 use crate::config::LogLevel;
 use crate::engine::{DropReason, EngineEvent, IgnoreReason, MemberUse, PuntReason};
@@ -128,7 +128,7 @@ pub struct Machine {
     /// What the calendar, as it is set now, says of [`Instant::ZERO`].
     pub start: Wall,
     /// What the operator had set before, and where that is kept; `None`: it is not. Taken at the start.
-    pub kept: Option<Kept>,
+    pub saved: Option<SavedState>,
 }
 
 impl Machine {

@@ -14,7 +14,7 @@ const FORMAT: u32 = 1;
 
 /// Where the operator's state is kept, and what was found there at the start.
 #[derive(Clone, Debug)]
-pub struct Kept {
+pub struct SavedState {
     /// The file, for messages.
     pub place: String,
     /// What it held; `None`: there was none; else why it cannot be used.
@@ -26,14 +26,14 @@ pub struct Kept {
 #[serde(default)]
 pub struct OperatorState {
     /// Members that are not enabled.
-    pub members: Vec<KeptMember>,
+    pub members: Vec<SavedMember>,
     /// Pools with a forced choice or a changed exclusion group.
-    pub pools: Vec<KeptPool>,
+    pub pools: Vec<SavedPool>,
 }
 
 /// A member that is not enabled.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct KeptMember {
+pub struct SavedMember {
     /// Who it is.
     pub address: Ipv4Addr,
     /// What it was called.
@@ -46,14 +46,14 @@ pub struct KeptMember {
 
 /// A pool of which something was set.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct KeptPool {
+pub struct SavedPool {
     /// Which.
     pub name: String,
     /// Its members, by which it is known if its name is not.
     pub members: Vec<Ipv4Addr>,
     /// Who was forced.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub forced: Option<KeptChoice>,
+    pub forced: Option<SavedChoice>,
     /// Prefixes added to the exclusion group of the file, each with the moment.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub added: BTreeMap<Ipv4Net, Wall>,
@@ -64,7 +64,7 @@ pub struct KeptPool {
 
 /// A forced choice.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct KeptChoice {
+pub struct SavedChoice {
     /// Who it is.
     pub address: Ipv4Addr,
     /// What it was called.
@@ -126,11 +126,11 @@ mod tests {
         let since = Wall(1_795_352_645_000_000);
         let prefix = |text: &str| (text.parse().unwrap(), since);
         OperatorState {
-            members: vec![KeptMember { address, name: "sip-a".into(), admin: AdminState::Offline, since }],
-            pools: vec![KeptPool {
+            members: vec![SavedMember { address, name: "sip-a".into(), admin: AdminState::Offline, since }],
+            pools: vec![SavedPool {
                 name: "pair-1".into(),
                 members: vec![address, Ipv4Addr::new(10, 20, 0, 12)],
-                forced: Some(KeptChoice { address, name: "sip-a".into(), since }),
+                forced: Some(SavedChoice { address, name: "sip-a".into(), since }),
                 added: BTreeMap::from([prefix("172.16.5.0/24")]),
                 removed: BTreeMap::from([prefix("172.16.2.0/24"), prefix("172.16.1.20/32")]),
             }],

@@ -82,7 +82,7 @@ impl Controller {
         self.choose(Cause::Reload, now);
         self.publisher.changed(now);
         // What was set of things that are gone is forgotten, and so is what the file says itself by now.
-        self.keeping.changed();
+        self.saves.changed();
     }
 }
 

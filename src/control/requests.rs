@@ -99,7 +99,7 @@ impl Controller {
             self.check_another_is_up(member)?;
         }
         self.pools.set_admin(member, admin, self.wall(now));
-        self.keeping.changed();
+        self.saves.changed();
         self.log(LogLevel::Info, format!("member {name}: set to {admin} by the operator"));
         let pool = self.intent.members[member.index()].pool;
         self.when_installed(request_id, Then::Members(self.pool_name(pool)), now);
@@ -135,7 +135,7 @@ impl Controller {
             return Err(AdminError::new(Code::Refused, message));
         }
         self.pools.force(pool_id, Some(id), self.wall(now));
-        self.keeping.changed();
+        self.saves.changed();
         let (level, although) = match self.is_down(id) {
             true => (LogLevel::Warn, " although it is down"),
             false => (LogLevel::Info, ""),
@@ -148,7 +148,7 @@ impl Controller {
     fn auto(&mut self, request_id: u64, pool: &str, now: Instant) -> Begun {
         let id = self.pool_named(pool)?;
         self.pools.force(id, None, self.wall(now));
-        self.keeping.changed();
+        self.saves.changed();
         self.log(LogLevel::Info, format!("pool {pool}: returned to automatic selection by the operator"));
         self.when_installed(request_id, Then::Members(pool.into()), now);
         Ok(None)
@@ -163,7 +163,7 @@ impl Controller {
         };
         if changed.map_err(|why| not_excluded(pool, prefix, why))? {
             self.lay_exclusions_over(now);
-            self.keeping.changed();
+            self.saves.changed();
             let said = if add { "added to" } else { "removed from" };
             self.log(LogLevel::Info, format!("pool {pool}: {prefix} {said} the exclusion group by the operator"));
         }
@@ -214,15 +214,15 @@ impl Controller {
     pub(super) fn when_installed(&mut self, request_id: u64, then: Then, now: Instant) {
         self.choose(Cause::Operator, now);
         let epoch = self.publisher.epoch_of_changes();
-        let pending = Pending::Installed { epoch, saved: self.keeping.latest(), then };
+        let pending = Pending::Installed { epoch, saved: self.saves.latest(), then };
         self.waiting.push(request_id, pending, now + INSTALL_PATIENCE);
     }
 
     /// Answers those who have waited long enough.
     pub(super) fn answer_waiting(&mut self, now: Instant) {
-        let (installed, monitors, keeping) = (self.publisher.installed(), self.probing.monitors(), &self.keeping);
+        let (installed, monitors, saves) = (self.publisher.installed(), self.probing.monitors(), &self.saves);
         let over = self.waiting.take(now, |pending| match pending {
-            Pending::Installed { epoch, saved, .. } => *epoch <= installed && keeping.is_settled(*saved),
+            Pending::Installed { epoch, saved, .. } => *epoch <= installed && saves.is_settled(*saved),
             Pending::Flows { from, .. } | Pending::Cleared { from, .. } => from.missing == 0,
             Pending::Latency { missing, .. } => missing.is_empty(),
             Pending::Probed(member, first) => monitors.have_probed(*member, *first),

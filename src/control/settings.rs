@@ -4,7 +4,7 @@
 //! or an operator from his answer.
 
 use super::controller::Controller;
-use super::operator_state::{Kept, KeptChoice, KeptMember, KeptPool, OperatorState};
+use super::operator_state::{OperatorState, SavedChoice, SavedMember, SavedPool, SavedState};
 use super::outbox::Output;
 use super::pools::Switched;
 use super::waiting::Then;
@@ -26,13 +26,13 @@ const UNSAVED: &str = "operator-state-unsaved";
 impl Controller {
     /// Lays what was kept over the file; called once, before anything else happens.
     pub(super) fn restore(&mut self, now: Instant) {
-        let Some(Kept { place, found }) = self.machine.kept.take() else { return };
-        self.keeping.place = Some(place.clone());
+        let Some(SavedState { place, found }) = self.machine.saved.take() else { return };
+        self.saves.place = Some(place.clone());
         match found {
             Ok(found) => {
                 self.restore_all(&found.unwrap_or_default(), now);
                 // Also shows at once whether anything can be saved there.
-                self.keeping.changed();
+                self.saves.changed();
             }
             Err(why) => {
                 let message = format!(
@@ -47,7 +47,7 @@ impl Controller {
     fn restore_all(&mut self, kept: &OperatorState, now: Instant) {
         let members = Members::of(&self.file.intent);
         for member in &kept.members {
-            let KeptMember { address, admin, since, .. } = *member;
+            let SavedMember { address, admin, since, .. } = *member;
             match members.find(address, &member.name) {
                 Some(id) => {
                     self.pools.set_admin(id, admin, since);
@@ -77,7 +77,7 @@ impl Controller {
         self.log(LogLevel::Warn, format!("{what} before the restart, set by the operator; {why} now: forgotten"));
     }
 
-    fn restore_pool(&mut self, kept: &KeptPool, id: PoolId, members: &Members, now: Instant) {
+    fn restore_pool(&mut self, kept: &SavedPool, id: PoolId, members: &Members, now: Instant) {
         if let Some(choice) = &kept.forced {
             self.restore_choice(choice, id, members, now);
         }
@@ -98,7 +98,7 @@ impl Controller {
         }
     }
 
-    fn restore_choice(&mut self, choice: &KeptChoice, id: PoolId, members: &Members, now: Instant) {
+    fn restore_choice(&mut self, choice: &SavedChoice, id: PoolId, members: &Members, now: Instant) {
         let name = self.pool_name(id);
         let member = members.find(choice.address, &choice.name);
         let Some(member) = member.filter(|member| self.intent.members[*member].pool == id) else {
@@ -131,17 +131,17 @@ impl Controller {
         let members = self.intent.members.entries().filter_map(|(id, member)| {
             let status = self.pools.member(id);
             let (address, name) = (member.address, member.name.clone());
-            let kept = KeptMember { address, name, admin: status.admin, since: status.admin_since };
+            let kept = SavedMember { address, name, admin: status.admin, since: status.admin_since };
             (kept.admin != AdminState::Enabled).then_some(kept)
         });
         let pools = self.intent.pools.entries().filter_map(|(id, pool)| {
             let status = self.pools.pool(id);
             let forced = status.forced.map(|member| {
                 let member = &self.intent.members[member];
-                KeptChoice { address: member.address, name: member.name.clone(), since: status.forced_since }
+                SavedChoice { address: member.address, name: member.name.clone(), since: status.forced_since }
             });
             let (added, removed) = self.exclusions.of(id);
-            (forced.is_some() || !added.is_empty() || !removed.is_empty()).then(|| KeptPool {
+            (forced.is_some() || !added.is_empty() || !removed.is_empty()).then(|| SavedPool {
                 name: pool.name.clone(),
                 members: pool.members.iter().map(|id| self.intent.members[*id].address).collect(),
                 forced,
@@ -154,7 +154,7 @@ impl Controller {
 
     /// Has the latest change saved, if one is not.
     pub(super) fn save_state(&mut self, now: Instant) {
-        if let Some(change) = self.keeping.next(now) {
+        if let Some(change) = self.saves.next(now) {
             let state = Box::new(self.operator_state());
             self.outputs.push(Output::SaveState { change, state });
         }
@@ -162,14 +162,14 @@ impl Controller {
 
     /// A save has ended.
     pub(super) fn on_saved(&mut self, change: u64, outcome: Result<(), String>, now: Instant) {
-        self.keeping.ended(change, outcome.is_ok(), now);
+        self.saves.ended(change, outcome.is_ok(), now);
         match outcome {
             Ok(()) => {
                 self.outputs.clear(UNSAVED, || "what the operator has set is saved".into());
                 self.outputs.clear(UNREAD, || "what the operator has set is saved again".into());
             }
             Err(why) => {
-                let place = self.keeping.place.as_deref().unwrap_or_default();
+                let place = self.saves.place.as_deref().unwrap_or_default();
                 let message = format!(
                     "what the operator sets is not saved and would be lost by a restart: {place}: {why}. It is tried again \
                      every few seconds; `state` under [appliance] names another folder"
@@ -235,7 +235,7 @@ impl Controller {
         }
         let others: Vec<_> = self.setting_rows().into_iter().filter(|row| row.kind != SettingKind::Exclusion).collect();
         if !others.is_empty() {
-            let kept = match &self.keeping.place {
+            let kept = match &self.saves.place {
                 Some(place) => format!("they are kept over restarts in {place}"),
                 None => "they are lost by a restart".into(),
             };
@@ -255,7 +255,7 @@ impl Controller {
         pools.into_iter().for_each(|id| self.pools.force(id, None, wall));
         self.exclusions.clear();
         self.lay_exclusions_over(now);
-        self.keeping.changed();
+        self.saves.changed();
         self.log(LogLevel::Warn, format!("{} of the operator dropped by the operator", count(rows.len(), "setting")));
         self.when_installed(request_id, Then::Dropped(rows), now);
     }
@@ -297,13 +297,13 @@ impl Members {
 }
 
 /// Which pool of the file each is: by its name, else the one with the same members whose name nobody has.
-fn pools_kept(kept: &[KeptPool], file: &Intent) -> Vec<Option<PoolId>> {
+fn pools_kept(kept: &[SavedPool], file: &Intent) -> Vec<Option<PoolId>> {
     let mut by_name: BTreeMap<&str, PoolId> = file.pools.entries().map(|(id, pool)| (pool.name.as_str(), id)).collect();
     let named: Vec<Option<PoolId>> = kept.iter().map(|one| by_name.remove(one.name.as_str())).collect();
     let mut by_members: BTreeMap<BTreeSet<Ipv4Addr>, PoolId> = by_name
         .into_values()
         .map(|id| (file.pools[id].members.iter().map(|member| file.members[*member].address).collect(), id))
         .collect();
-    let of = |one: &KeptPool| one.members.iter().copied().collect::<BTreeSet<_>>();
+    let of = |one: &SavedPool| one.members.iter().copied().collect::<BTreeSet<_>>();
     kept.iter().zip(named).map(|(one, id)| id.or_else(|| by_members.remove(&of(one)))).collect()
 }

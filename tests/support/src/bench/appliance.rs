@@ -115,7 +115,7 @@ impl Appliance {
             counters: Box::new(Published(shared.clone())),
             log: LogLevel::Info,
             start: Wall(0),
-            kept: None,
+            saved: None,
         };
         Appliance {
             file: file.clone(),

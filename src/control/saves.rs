@@ -10,7 +10,7 @@ const RETRY: Duration = Duration::from_secs(10);
 
 /// What is saved and what is not.
 #[derive(Debug, Default)]
-pub(super) struct Keeping {
+pub(super) struct Saves {
     /// `None`: nothing is kept.
     pub(super) place: Option<String>,
     /// Counts the changes.
@@ -23,7 +23,7 @@ pub(super) struct Keeping {
     retry: Option<Instant>,
 }
 
-impl Keeping {
+impl Saves {
     /// Something was set or taken back.
     pub(super) fn changed(&mut self) {
         self.changes += u64::from(self.place.is_some());

@@ -4,7 +4,7 @@
 //! slow disk holds up nobody. A new text takes the place of the old one whole (`rename`), and is on the disk before it is said
 //! to be saved. Knows nothing of what stands in it.
 
-use crate::control::{Kept, OperatorState};
+use crate::control::{OperatorState, SavedState};
 use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
@@ -28,8 +28,8 @@ pub type Saved = (u64, Result<(), String>);
 /// What is to be saved.
 type Save = (u64, Box<OperatorState>);
 
-/// The keeper.
-pub struct Keeper {
+/// The store.
+pub struct StateStore {
     saves: threads::Sender<Save>,
     saved: mpsc::UnboundedReceiver<Saved>,
 }
@@ -42,9 +42,9 @@ pub fn folder(named: Option<&Path>) -> PathBuf {
     named.or(given.map(Path::new)).unwrap_or(Path::new(FOLDER)).to_owned()
 }
 
-impl Keeper {
+impl StateStore {
     /// Reads what was kept in `folder`, and keeps things there from now on. Never fails: trouble is part of what is found.
-    pub fn start(folder: &Path) -> (Keeper, Kept) {
+    pub fn start(folder: &Path) -> (StateStore, SavedState) {
         let file = folder.join(NAME);
         let (results, saved) = mpsc::unbounded_channel();
         let (saves, orders) = threads::channel::<Save>();
@@ -57,14 +57,14 @@ impl Keeper {
                 _ = results.send((change, outcome));
             }
         };
-        let found = match std::thread::Builder::new().name("keeper".into()).spawn(work) {
+        let found = match std::thread::Builder::new().name("state-store".into()).spawn(work) {
             Ok(_) => match first.recv_timeout(PATIENCE) {
                 Ok(found) => found,
                 Err(_) => Err(format!("it could not be read within {PATIENCE:?}")),
             },
             Err(error) => Err(format!("no thread to read it: {error}")),
         };
-        (Keeper { saves, saved }, Kept { place: file.display().to_string(), found })
+        (StateStore { saves, saved }, SavedState { place: file.display().to_string(), found })
     }
 
     /// Saves this as `change`.
@@ -168,17 +168,17 @@ mod tests {
     }
 
     fn kept(folder: &Path) -> Result<Option<OperatorState>, String> {
-        Keeper::start(folder).1.found
+        StateStore::start(folder).1.found
     }
 
-    async fn save(keeper: &mut Keeper, change: u64) -> Result<(), String> {
-        keeper.save(change, Box::default());
-        let (saved, outcome) = keeper.saved().await;
+    async fn save(store: &mut StateStore, change: u64) -> Result<(), String> {
+        store.save(change, Box::default());
+        let (saved, outcome) = store.saved().await;
         assert_eq!(saved, change);
         outcome
     }
 
-    /// The thread of a keeper that is gone gives the folder up a moment later.
+    /// The thread of a store that is gone gives the folder up a moment later.
     async fn is_free(folder: &Path) {
         let lock = File::open(folder.join("lock")).unwrap();
         while lock.try_lock().is_err() {
@@ -189,12 +189,12 @@ mod tests {
     #[tokio::test]
     async fn what_was_saved_is_found_again_and_nothing_else_is_left() {
         let (_root, folder) = folder();
-        let (mut keeper, found) = Keeper::start(&folder);
+        let (mut store, found) = StateStore::start(&folder);
         assert_eq!(found.found, Ok(None));
         assert_eq!(found.place, folder.join(NAME).display().to_string());
-        assert_eq!(save(&mut keeper, 7).await, Ok(()));
-        assert_eq!(save(&mut keeper, 8).await, Ok(()));
-        drop(keeper);
+        assert_eq!(save(&mut store, 7).await, Ok(()));
+        assert_eq!(save(&mut store, 8).await, Ok(()));
+        drop(store);
         is_free(&folder).await;
         assert_eq!(kept(&folder), Ok(Some(OperatorState::default())));
         let mut names: Vec<_> = fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().file_name()).collect();
@@ -209,12 +209,12 @@ mod tests {
             let (_root, folder) = folder();
             fs::create_dir_all(&folder).unwrap();
             fs::write(folder.join(NAME), text).unwrap();
-            let (mut keeper, found) = Keeper::start(&folder);
+            let (mut store, found) = StateStore::start(&folder);
             let found = found.found.unwrap_err();
             assert!(found.contains(why), "{found}");
-            assert_eq!(save(&mut keeper, 1).await, Ok(()));
+            assert_eq!(save(&mut store, 1).await, Ok(()));
             assert_eq!(fs::read_to_string(folder.join("operator.json.unread")).unwrap(), text);
-            drop(keeper);
+            drop(store);
             is_free(&folder).await;
             assert_eq!(kept(&folder), Ok(Some(OperatorState::default())));
         }
@@ -224,15 +224,15 @@ mod tests {
     async fn what_stands_in_the_way_is_said_when_it_is_met() {
         let (_root, folder) = folder();
         fs::create_dir_all(folder.join(NAME)).unwrap();
-        let (mut keeper, found) = Keeper::start(&folder);
+        let (mut store, found) = StateStore::start(&folder);
         assert_eq!(found.found, Err("it is no file".into()), "a folder by its name");
-        assert_eq!(save(&mut keeper, 1).await, Ok(()), "moved aside as any other");
+        assert_eq!(save(&mut store, 1).await, Ok(()), "moved aside as any other");
         let (_root, other) = self::folder();
         fs::create_dir_all(other.parent().unwrap()).unwrap();
         fs::write(&other, "").unwrap();
-        let (mut keeper, found) = Keeper::start(&other);
+        let (mut store, found) = StateStore::start(&other);
         assert!(found.found.unwrap_err().contains("Not a directory"));
-        assert!(save(&mut keeper, 1).await.unwrap_err().contains("Not a directory"));
+        assert!(save(&mut store, 1).await.unwrap_err().contains("Not a directory"));
     }
 
     #[tokio::test]
@@ -243,9 +243,9 @@ mod tests {
         // Where this user may write whatever the mode says, the new file's place is taken by a folder.
         fs::create_dir(folder.join("operator.json.new")).unwrap();
         fs::set_permissions(&folder, Permissions::from_mode(0o555)).unwrap();
-        let (mut keeper, found) = Keeper::start(&folder);
+        let (mut store, found) = StateStore::start(&folder);
         assert_eq!(found.found, Ok(Some(OperatorState::default())));
-        assert!(save(&mut keeper, 1).await.is_err());
+        assert!(save(&mut store, 1).await.is_err());
         assert_eq!(fs::read_to_string(folder.join(NAME)).unwrap(), OperatorState::default().text());
         fs::set_permissions(&folder, Permissions::from_mode(0o755)).unwrap();
     }
@@ -253,8 +253,8 @@ mod tests {
     #[tokio::test]
     async fn a_second_appliance_does_not_write_over_the_first_one_s() {
         let (_root, folder) = folder();
-        let (first, _) = Keeper::start(&folder);
-        let (mut second, found) = Keeper::start(&folder);
+        let (first, _) = StateStore::start(&folder);
+        let (mut second, found) = StateStore::start(&folder);
         assert!(found.found.unwrap_err().contains("another Fairlead"));
         assert!(save(&mut second, 1).await.unwrap_err().contains("another Fairlead"));
         drop(first);
