@@ -101,7 +101,7 @@ pub(crate) struct Bench {
     pub(crate) metrics: Vec<Option<std::net::SocketAddr>>,
     pub(crate) answers: BTreeMap<u64, Answer>,
     pub(crate) given_up: Vec<NextHop>,
-    pub(crate) living: Vec<MemberId>,
+    pub(crate) confirmed: Vec<MemberId>,
     /// How often a worker was told to forget flows.
     pub(crate) cleared: usize,
     pub(crate) epochs: Vec<Epoch>,
@@ -180,7 +180,7 @@ impl Bench {
             metrics: Vec::new(),
             answers: BTreeMap::new(),
             given_up: Vec::new(),
-            living: Vec::new(),
+            confirmed: Vec::new(),
             cleared: 0,
             epochs: Vec::new(),
             reads: Vec::new(),
@@ -351,7 +351,7 @@ impl Bench {
                     self.deliver(port, frame.into_vec());
                 }
                 Command::GiveUp(hop) => self.given_up.extend((at == 0).then_some(hop)),
-                Command::Lives(member) => self.living.extend((at == 0).then_some(member)),
+                Command::ConfirmedUp(member) => self.confirmed.extend((at == 0).then_some(member)),
                 Command::ListFlows { query, limit, .. } => {
                     let rows: Vec<FlowRow> = self.flows.iter().take(limit).cloned().collect();
                     let (first, second) = rows.split_at(rows.len() / 2);

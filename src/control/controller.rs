@@ -204,7 +204,7 @@ impl Controller {
         self.on_link_events(now);
         self.probing.poll(&self.intent, &mut self.link, &mut self.outputs, now);
         self.on_link_events(now);
-        self.report_living();
+        self.report_confirmed();
         let news = self.probing.take_news();
         if !news.is_empty() || self.pools.next_deadline().is_some_and(|due| due <= now) {
             news.into_iter().for_each(|pool| self.pools.touch(pool));
@@ -220,11 +220,11 @@ impl Controller {
     }
 
     /// What an active member has refused is passed on by the workers if it answers all the same.
-    fn report_living(&mut self) {
-        for member in self.probing.take_living() {
+    fn report_confirmed(&mut self) {
+        for member in self.probing.take_confirmed() {
             let pool = self.intent.members.get(member).map(|member| member.pool);
             if pool.is_some_and(|pool| self.pools.pool(pool).active == Some(member)) {
-                self.machine.workers().for_each(|worker| self.outputs.send(worker, Command::Lives(member)));
+                self.machine.workers().for_each(|worker| self.outputs.send(worker, Command::ConfirmedUp(member)));
             }
         }
     }
@@ -263,7 +263,7 @@ impl Controller {
             (_, Kind::Arp(arp)) => self.link.neighbours.on_arp(interface, &arp, &self.link.addresses, now),
             (PuntReason::Local, _) => {
                 let hop = NextHop { interface, address: headers.src() };
-                self.link.neighbours.hear(hop, headers.src_mac(frame), now);
+                self.link.neighbours.confirm(hop, headers.src_mac(frame), now);
                 self.probing.receive(&headers, frame, now);
             }
             (PuntReason::Stray, _) => self.probing.receive(&headers, frame, now),
@@ -341,8 +341,8 @@ impl Controller {
             };
             self.record_switchover(switched.pool, from, to, (cause, switched.reason), now);
         }
-        for (pool, active, heirs) in self.pools.take_weighed(&self.intent) {
-            self.probing.attend(pool, active, heirs);
+        for (pool, active, candidates) in self.pools.take_candidates(&self.intent) {
+            self.probing.watch_active(pool, active, candidates);
         }
         if news {
             self.publisher.changed(now);

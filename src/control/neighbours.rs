@@ -173,7 +173,7 @@ impl Neighbours {
     }
 
     /// A packet to us came from a next hop: one that is at this MAC need not be asked for a while.
-    pub fn hear(&mut self, hop: NextHop, mac: Mac, now: Instant) {
+    pub fn confirm(&mut self, hop: NextHop, mac: Mac, now: Instant) {
         match self.hosts.get_mut(&hop) {
             Some(host) if matches!(host.state, NudState::Reachable(known) if known == mac) => host.heard = now,
             Some(Host { state: NudState::Probe(known, _), .. }) if *known == mac => self.learn(hop, mac, None, now),

@@ -96,7 +96,7 @@ pub struct Pools {
     /// Pools of which something may have changed since they were last reconsidered.
     touched: BTreeSet<PoolId>,
     /// Those that were reconsidered since this was last asked.
-    weighed: Vec<PoolId>,
+    reconsidered: Vec<PoolId>,
     /// Members that cannot claim peers, by when that ends.
     holdoffs: BTreeSet<(Instant, MemberId)>,
     /// Pools whose lost member is the target for a while, by when that ends.
@@ -215,21 +215,21 @@ impl Pools {
                 }
             }
             news |= self.update(id, meant, health);
-            self.weighed.push(id);
+            self.reconsidered.push(id);
         }
         (switched, news)
     }
 
     /// The pools that were reconsidered since this was last asked, each with its active member and who may take over from that one.
-    pub fn take_weighed(&mut self, intent: &Intent) -> Vec<(PoolId, Option<MemberId>, Vec<MemberId>)> {
-        let weighed = std::mem::take(&mut self.weighed);
+    pub fn take_candidates(&mut self, intent: &Intent) -> Vec<(PoolId, Option<MemberId>, Vec<MemberId>)> {
+        let reconsidered = std::mem::take(&mut self.reconsidered);
         let enabled = |member: &MemberId| self.members.get(member).is_some_and(|it| it.admin == AdminState::Enabled);
         let of = |id: PoolId| {
             let (meant, active) = (intent.pools.get(id)?, self.pools.get(&id)?.active);
-            let heirs = meant.members.iter().copied().filter(|member| Some(*member) != active && enabled(member));
-            Some((id, active, heirs.collect()))
+            let candidates = meant.members.iter().copied().filter(|member| Some(*member) != active && enabled(member));
+            Some((id, active, candidates.collect()))
         };
-        weighed.into_iter().filter_map(of).collect()
+        reconsidered.into_iter().filter_map(of).collect()
     }
 
     /// Whether the active member, if it is lost, stays the target, and from now on for how long.
@@ -289,7 +289,7 @@ impl Pools {
         };
         let up = |other: &MemberId| self.members.get(other).is_some_and(|other| other.state == State::Up);
         let another = meant.members.iter().any(|other| *other != member && up(other));
-        let binding = restored.judge(verdict(member).state, another, pool.active.is_some(), meant.gap, now);
+        let binding = restored.evaluate(verdict(member).state, another, pool.active.is_some(), meant.gap, now);
         self.reviews.extend(restored.next_deadline(meant.gap, now).map(|due| (due, id)));
         let name = self.members.get(&member).map_or("", |member| &member.name);
         match binding {

@@ -36,7 +36,7 @@ pub struct Probing {
     /// Members of which a sign has come, with the first probe that was started after it.
     hinted: BTreeMap<MemberId, ProbeId>,
     /// Those of them that have answered since.
-    living: Vec<MemberId>,
+    confirmed: Vec<MemberId>,
     /// Pools with members of which something new is known.
     news: BTreeSet<PoolId>,
     workers_seen: Instant,
@@ -52,7 +52,7 @@ impl Probing {
             ready: Vec::new(),
             hints: 0,
             hinted: BTreeMap::new(),
-            living: Vec::new(),
+            confirmed: Vec::new(),
             news: all_pools(intent),
             workers_seen: now,
         };
@@ -133,8 +133,8 @@ impl Probing {
     }
 
     /// Members that have answered a probe well which such a sign has hastened, since this was last asked.
-    pub fn take_living(&mut self) -> Vec<MemberId> {
-        std::mem::take(&mut self.living)
+    pub fn take_confirmed(&mut self) -> Vec<MemberId> {
+        std::mem::take(&mut self.confirmed)
     }
 
     /// How many such signs there were.
@@ -142,9 +142,9 @@ impl Probing {
         self.hints
     }
 
-    /// See [`Monitors::attend`].
-    pub fn attend(&mut self, pool: PoolId, active: Option<MemberId>, heirs: Vec<MemberId>) {
-        self.monitors.attend(pool, active, heirs);
+    /// See [`Monitors::watch_active`].
+    pub fn watch_active(&mut self, pool: PoolId, active: Option<MemberId>, candidates: Vec<MemberId>) {
+        self.monitors.watch_active(pool, active, candidates);
     }
 
     /// An operator wants the member probed. Returns the first probe that may be an answer to that.
@@ -211,7 +211,7 @@ impl Probing {
         self.news.insert(member.pool);
         if self.hinted.get(&id).is_some_and(|first| self.monitors.answers_since(id, *first)) {
             self.hinted.remove(&id);
-            self.living.push(id);
+            self.confirmed.push(id);
         }
         if silent {
             link.reverify(member.hop(), now);

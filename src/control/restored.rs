@@ -1,6 +1,6 @@
 //! A forced choice of before a restart, and when it binds.
 //!
-//! Owns one question, [`Restored::judge`]. Who forced a member may be gone when the appliance comes back, and so may the member:
+//! Owns one question, [`Restored::evaluate`]. Who forced a member may be gone when the appliance comes back, and so may the member:
 //! such a choice binds once its member has answered, and no longer than the member goes on answering while another could serve.
 
 use crate::policy::health::State;
@@ -36,7 +36,7 @@ impl Restored {
 
     /// Its member's monitors say `member`; `another` is up or not, and somebody is active or not. `gap` is how long the member
     /// may be silent while another answers.
-    pub fn judge(&mut self, member: State, another: bool, is_active: bool, gap: Duration, now: Instant) -> Binding {
+    pub fn evaluate(&mut self, member: State, another: bool, is_active: bool, gap: Duration, now: Instant) -> Binding {
         if member == State::Up {
             (self.answered, self.silent) = (true, None);
         } else if self.answered && another {
@@ -96,7 +96,7 @@ mod tests {
         ];
         let mut choice = Restored::new(Duration::from_millis(400), Instant::ZERO);
         for (at, member, another, is_active, expected) in rows {
-            let found = choice.judge(member, another, is_active, GAP, Instant::from_millis(at));
+            let found = choice.evaluate(member, another, is_active, GAP, Instant::from_millis(at));
             assert_eq!(found, expected, "at {at} ms");
         }
     }
@@ -106,10 +106,10 @@ mod tests {
         let at = Instant::from_millis;
         let mut choice = Restored::new(Duration::from_millis(400), at(0));
         assert_eq!(choice.next_deadline(GAP, at(0)), Some(at(400)));
-        choice.judge(Up, true, true, GAP, at(100));
-        choice.judge(Down, true, true, GAP, at(5_000));
+        choice.evaluate(Up, true, true, GAP, at(100));
+        choice.evaluate(Down, true, true, GAP, at(5_000));
         assert_eq!(choice.next_deadline(GAP, at(5_000)), Some(at(9_000)));
-        choice.judge(Down, true, true, GAP, at(9_000));
+        choice.evaluate(Down, true, true, GAP, at(9_000));
         assert_eq!(choice.next_deadline(GAP, at(9_000)), None);
     }
 }

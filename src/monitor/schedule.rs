@@ -113,7 +113,7 @@ impl Monitors {
         }
         self.add_up(member, now);
         if let Some(pool) = self.members.get(&member).map(|sum| sum.pool) {
-            self.hurry(pool);
+            self.update_urgency(pool);
         }
         Some(member)
     }
@@ -136,21 +136,21 @@ impl Monitors {
         self.checks(member).all(|check| check.ended.is_some_and(|ended| ended >= first))
     }
 
-    /// In this pool `active` is the active member from now on, and `heirs` may take over from it.
-    pub fn attend(&mut self, pool: PoolId, active: Option<MemberId>, heirs: Vec<MemberId>) {
+    /// In this pool `active` is the active member from now on, and `candidates` may take over from it.
+    pub fn watch_active(&mut self, pool: PoolId, active: Option<MemberId>, candidates: Vec<MemberId>) {
         match active {
-            Some(active) => self.active.insert(pool, (active, heirs)),
+            Some(active) => self.active.insert(pool, (active, candidates)),
             None => self.active.remove(&pool),
         };
-        self.hurry(pool);
+        self.update_urgency(pool);
     }
 
     /// Who may take over is asked urgently from the first answer that the active member misses until it answers again, or another
     /// is chosen.
-    fn hurry(&mut self, pool: PoolId) {
+    fn update_urgency(&mut self, pool: PoolId) {
         let missed = |active: &MemberId| self.checks(*active).any(|check| check.bad > 0);
         let active = self.active.get(&pool).filter(|(active, _)| missed(active));
-        let is_urgent = |member: &MemberId| active.is_some_and(|(_, heirs)| heirs.contains(member));
+        let is_urgent = |member: &MemberId| active.is_some_and(|(_, candidates)| candidates.contains(member));
         let members = self.pools.get(&pool).into_iter().flatten();
         let changed: Vec<(MemberId, bool)> = members
             .map(|member| (*member, is_urgent(member)))

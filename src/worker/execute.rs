@@ -86,7 +86,7 @@ impl<P: Port> Executor<P> {
         for mut frame in all {
             let bytes = frame.bytes_mut();
             let packet = Packet::parse(bytes).ok();
-            let egress = packet.and_then(|packet| way_of_answer(bytes, &packet, port, snapshot));
+            let egress = packet.and_then(|packet| egress_of_answer(bytes, &packet, port, snapshot));
             let (Some(packet), Some(egress)) = (packet, egress) else {
                 self.ports.counters.dropped(DropReason::BadFragment);
                 continue;
@@ -137,7 +137,7 @@ impl<P: Port> Executor<P> {
         with: &Reply,
         snapshot: &Snapshot,
     ) -> Option<(P::Frame, Egress)> {
-        let egress = way_of_answer(frame.bytes(), packet, port, snapshot)?;
+        let egress = egress_of_answer(frame.bytes(), packet, port, snapshot)?;
         let length = reply::length(with, packet, &egress.link);
         if length == 0 {
             return None;
@@ -170,7 +170,7 @@ impl<P: Port> Executor<P> {
 
 /// The way of an answer of our own to the packet in `frame`: the route to whom it goes, as of any packet (RFC 1812 5.2); where
 /// there is none, or its next hop's MAC is not known, and for ARP, back where the frame came from.
-fn way_of_answer(frame: &[u8], packet: &Packet, port: PortId, snapshot: &Snapshot) -> Option<Egress> {
+fn egress_of_answer(frame: &[u8], packet: &Packet, port: PortId, snapshot: &Snapshot) -> Option<Egress> {
     let routed = if matches!(packet.kind, Kind::Arp(_)) { None } else { snapshot.lookup(packet.src()) };
     if let Some(id) = routed {
         return Some(*snapshot.egress(id));

@@ -102,7 +102,7 @@ pub enum Command {
     /// The next hop was asked often enough: what waits for it is answered with host unreachable.
     GiveUp(NextHop),
     /// A probe that was hastened by something this member refused was answered well: what waits is passed on.
-    Lives(MemberId),
+    ConfirmedUp(MemberId),
     /// List flows: a bounded number a turn, as [`Event::Flows`].
     ListFlows {
         /// Comes back with the rows.

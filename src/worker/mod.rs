@@ -172,7 +172,7 @@ impl<P: Port> Worker<P> {
             }
             Command::Transmit { port, frame } => self.pipeline.out.ports.originate(port, &frame),
             Command::GiveUp(hop) => self.pipeline.give_up(hop, now),
-            Command::Lives(member) => self.pipeline.pass_on(member, now),
+            Command::ConfirmedUp(member) => self.pipeline.pass_on(member, now),
             Command::ListFlows { query, filter, limit } => self.queries.list(query, filter, limit),
             Command::ClearFlows { query, filter } => self.queries.clear(query, filter),
             Command::Latency(fresh) => {

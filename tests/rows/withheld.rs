@@ -55,8 +55,8 @@ fn s22_held_port_and_protocol_unreachable_of_the_active_member_hasten_the_probe_
 fn s22_held_it_is_passed_on_when_the_member_answers_or_the_gap_is_over() {
     let mut lab = lab();
     waits(&mut lab, HOST_A, &refusal(3, 5060, A));
-    assert_eq!(lab.rig.command(|| Command::Lives(MEMBER_B)), [], "not the one");
-    let out = lab.rig.command(|| Command::Lives(MEMBER_A));
+    assert_eq!(lab.rig.command(|| Command::ConfirmedUp(MEMBER_B)), [], "not the one");
+    let out = lab.rig.command(|| Command::ConfirmedUp(MEMBER_A));
     lab.expect(&out, ROUTER, refusal(3, 5060, V).ttl(63));
     assert_eq!(lab.rig.counters().held, 0);
 
@@ -76,7 +76,7 @@ fn s22_held_the_newest_stands_for_a_client() {
     waits(&mut lab, HOST_A, &refusal(3, 5061, A));
     lab.drops(HOST_A, refusal(3, 5060, A).id(6), DropReason::UnreachableSuperseded);
     assert_eq!(lab.rig.counters().held, 2);
-    let out = lab.rig.command(|| Command::Lives(MEMBER_A));
+    let out = lab.rig.command(|| Command::ConfirmedUp(MEMBER_A));
     assert_eq!(out.len(), 2);
     lab.expect(&out[..1], ROUTER, refusal(3, 5060, V).id(6).ttl(63));
     lab.expect(&out[1..], ROUTER, refusal(3, 5061, V).ttl(63));
@@ -146,7 +146,7 @@ fn s22_held_a_reset_of_a_syn_waits_and_one_of_a_connection_does_not() {
     let reset = |src| Build::tcp(at(src, 5060), client, Flags::RST.with(Flags::ACK), 0, 8);
     lab.forwards(ROUTER, syn(V), HOST_A, syn(A));
     waits(&mut lab, HOST_A, &reset(A));
-    let out = lab.rig.command(|| Command::Lives(MEMBER_A));
+    let out = lab.rig.command(|| Command::ConfirmedUp(MEMBER_A));
     lab.expect(&out, ROUTER, reset(V).ttl(63));
 
     lab.forwards(ROUTER, syn(V), HOST_A, syn(A));

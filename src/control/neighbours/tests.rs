@@ -460,10 +460,10 @@ fn a_permanent_host_that_was_heard_within_a_second_is_not_asked() {
     bench.sent();
     for step in 1..=20 {
         bench.to(step * 500);
-        bench.table.hear(member, mac(9), bench.now);
+        bench.table.confirm(member, mac(9), bench.now);
     }
     assert_eq!(bench.sent(), [], "its answers to probes are enough");
-    bench.table.hear(member, mac(8), bench.now);
+    bench.table.confirm(member, mac(8), bench.now);
     (21..=29).for_each(|step| bench.to(step * 500));
     assert_eq!(bench.sent(), [(A, mac(9)), (A, Mac::BROADCAST), (A, Mac::BROADCAST)], "another MAC proves nothing");
     assert_eq!(bench.news().last(), Some(&NeighbourEvent::Failed(member)));

@@ -349,7 +349,7 @@ proptest! {
 }
 
 #[test]
-fn only_pools_of_which_something_is_new_are_weighed() {
+fn only_pools_of_which_something_is_new_are_reconsidered() {
     let mut bench = Bench::settled();
     bench.see(State::Down, State::Up);
     let over = bench.now + CLAIM_HOLDOFF;

@@ -110,20 +110,20 @@ fn scenario_18_the_others_are_asked_ten_times_a_second_only_while_the_active_one
 fn scenario_22_workers_hear_that_a_member_which_a_sign_was_about_lives() {
     let mut bench = Bench::settled();
     bench.run(1_000);
-    assert_eq!(bench.living, [], "no sign, no news");
+    assert_eq!(bench.confirmed, [], "no sign, no news");
     bench.run_between_probes();
     bench.give(Input::Event(Event::Hint(MemberId(0))));
     bench.run(50);
-    assert_eq!(bench.living, [MemberId(0)]);
-    bench.living.clear();
+    assert_eq!(bench.confirmed, [MemberId(0)]);
+    bench.confirmed.clear();
     bench.hosts[A].manner = Manner::Refuses;
     bench.run_between_probes();
     bench.give(Input::Event(Event::Hint(MemberId(0))));
     bench.run(3_000);
-    assert_eq!(bench.living, []);
+    assert_eq!(bench.confirmed, []);
     bench.hosts[A].manner = Manner::Answers(200);
     bench.run(1_000);
-    assert_eq!(bench.living, [MemberId(0)], "it was only hindered");
+    assert_eq!(bench.confirmed, [MemberId(0)], "it was only hindered");
 }
 
 #[test]
