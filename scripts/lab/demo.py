@@ -11,7 +11,7 @@ import time
 from . import addresses, leftovers, proofs
 from .appliance import Appliance, Setting
 from .report import Report
-from .shell import LabError, need_programs, need_root
+from .shell import need_programs, need_root, run_script
 from .sip.pair import Pair
 from .switchover import Switchover
 from .topology import Lab
@@ -128,22 +128,19 @@ def main() -> int:
     options = _options()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     signal.signal(signal.SIGHUP, lambda *_: sys.exit(129))
-    try:
-        need_root()
-        if options.clean:
-            swept = leftovers.sweep(with_kept=True)
-            print(f"Removed {len(swept)} lab{'s' * (len(swept) != 1)} {' '.join(swept)}".rstrip())
-            return 0
-        need_programs("ip", "ethtool", "setpriv", "sipp", "stunnel", "openssl")
-        if not options.no_build:
-            build_release()
-        return _play(options.keep)
-    except LabError as error:
-        print(f"\nscripts/demo: {error}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print("\nscripts/demo: interrupted; everything was removed.", file=sys.stderr)
-        return 130
+    return run_script("scripts/demo", lambda: _do(options))
+
+
+def _do(options: argparse.Namespace) -> int:
+    need_root()
+    if options.clean:
+        swept = leftovers.sweep(with_kept=True)
+        print(f"Removed {len(swept)} lab{'s' * (len(swept) != 1)} {' '.join(swept)}".rstrip())
+        return 0
+    need_programs("ip", "ethtool", "setpriv", "sipp", "stunnel", "openssl")
+    if not options.no_build:
+        build_release()
+    return _play(options.keep)
 
 
 def _play(keep: bool) -> int:

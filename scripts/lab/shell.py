@@ -6,11 +6,25 @@ Owns the form in which a failed command is reported: the command, its exit code 
 import os
 import shutil
 import subprocess
-from collections.abc import Sequence
+import sys
+from collections.abc import Callable, Sequence
 
 
 class LabError(Exception):
     """Something the lab needs did not work; the message is one sentence for the user."""
+
+
+def run_script(name: str, work: Callable[[], int]) -> int:
+    """Runs what a script of the lab does; returns its exit code. What the lab lacks is one sentence, an interruption none of a
+    user's making."""
+    try:
+        return work()
+    except LabError as error:
+        print(f"\n{name}: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print(f"\n{name}: interrupted; everything was removed.", file=sys.stderr)
+        return 130
 
 
 def run(argv: Sequence[str], timeout: float = 60.0, check: bool = True) -> subprocess.CompletedProcess:
