@@ -361,7 +361,7 @@ pub struct CounterRow {
     pub worker: Option<u16>,
 }
 
-/// A change of a pool's active member. The six marks are microseconds since the appliance started, so that their
+/// A change of a pool's active member. The seven marks are microseconds since the appliance started, so that their
 /// differences are the spans between them.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SwitchoverRow {
@@ -383,10 +383,15 @@ pub struct SwitchoverRow {
     /// was no monitor that decided.
     #[serde(rename = "last_good_answer_us")]
     pub last_good_answer: Option<u64>,
+    /// When the first of the probes was sent that the one who was active did not answer, or refused, and that decided; `None`: it was
+    /// no monitor that decided.
+    #[serde(rename = "first_failed_probe_us")]
+    pub first_failed_probe: Option<u64>,
     /// When the one who was active was found lost; `None`: it was not.
     #[serde(rename = "lost_us")]
     pub lost: Option<u64>,
     /// When the one who is active since was found up; `None`: it was not.
+    #[serde(rename = "up_us")]
     pub up: Option<u64>,
     /// When it was decided.
     #[serde(rename = "detected_us")]

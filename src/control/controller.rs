@@ -360,7 +360,9 @@ impl Controller {
     ) {
         let monitors = self.probing.monitors();
         let detected = from.as_ref().filter(|_| cause == Cause::Monitor);
-        let last_good = detected.and_then(|(from, _)| monitors.last_good_answer(*from));
+        let deciding = detected.and_then(|(from, _)| monitors.deciding(*from));
+        let last_good = deciding.and_then(|check| check.last_good);
+        let failing_since = deciding.and_then(|check| check.failing_since);
         let since = |who: &Option<(MemberId, String)>, state: State| {
             let verdict = who.as_ref().map(|(member, _)| monitors.verdict(*member));
             verdict.filter(|verdict| verdict.state == state).map(|verdict| switchovers::mark(verdict.since))
@@ -374,6 +376,7 @@ impl Controller {
             cause,
             reason,
             last_good_answer: last_good.map(switchovers::mark),
+            first_failed_probe: failing_since.map(switchovers::mark),
             lost,
             up,
             age_ms: 0,

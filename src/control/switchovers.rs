@@ -1,7 +1,7 @@
 //! What happened to the active members: the last thousand changes and how long each took.
 //!
-//! Owns the record of a switchover and its six marks: the last good answer of the one who was active, when it was found lost and
-//! the other one up, the decision, the publication, and the installation by the last worker. Decides nothing.
+//! Owns the record of a switchover and its seven marks: the last good answer of the one who was active, when the first probe was
+//! sent that it failed, when it was found lost and the other one up, the decision, the publication, and the installation by the last worker. Decides nothing.
 
 use crate::admin::rows::{Cause, SwitchoverRow};
 use crate::policy::Epoch;
@@ -104,6 +104,7 @@ mod tests {
             cause: Cause::Monitor,
             reason: "sip-b takes over: sip-a is down".into(),
             last_good_answer: Some((detected - 450) * 1_000),
+            first_failed_probe: Some((detected - 300) * 1_000),
             lost: Some((detected - 100) * 1_000),
             up: Some(detected * 1_000),
             detected: detected * 1_000,

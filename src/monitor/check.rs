@@ -46,6 +46,8 @@ pub struct Check {
     pub last_rtt: Option<Duration>,
     /// When the last good answer came.
     pub last_good: Option<Instant>,
+    /// When the first probe of the present row of failures was sent.
+    pub failing_since: Option<Instant>,
     /// The last probe that has ended.
     pub ended: Option<ProbeId>,
     said: String,
@@ -81,6 +83,7 @@ impl Check {
             inconclusive: 0,
             last_rtt: None,
             last_good: None,
+            failing_since: None,
             ended: None,
             said: String::from("not probed yet"),
             told: None,
@@ -194,7 +197,7 @@ impl Check {
         (self.good, self.bad) = (self.good.saturating_add(1), 0);
         self.ok += 1;
         (self.said, self.told) = (detail, None);
-        (self.last_rtt, self.last_good) = (Some(rtt), Some(now));
+        (self.last_rtt, self.last_good, self.failing_since) = (Some(rtt), Some(now), None);
         if self.good >= self.spec.rise || self.urgent {
             self.state = State::Up;
         }
@@ -211,6 +214,7 @@ impl Check {
 
     fn fail(&mut self, reason: String) {
         (self.good, self.bad) = (0, self.bad.saturating_add(1));
+        self.failing_since = self.failing_since.or(self.last_start);
         self.failed += 1;
         self.said = reason;
         if self.bad >= self.spec.fall {

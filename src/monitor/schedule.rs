@@ -178,15 +178,14 @@ impl Monitors {
         self.members.get(&member).map_or(&STRANGER, |sum| &sum.verdict)
     }
 
-    /// When a member that is down last gave a good answer to the monitor whose failure made it so: of those that are down, the
-    /// first beyond what the pool can do without. `None`: to that one never, or the member is not down.
-    pub fn last_good_answer(&self, member: MemberId) -> Option<Instant> {
+    /// Of a member that is down, the monitor whose failure made it so: of those that are down, the first beyond what the pool can
+    /// do without, by their last good answers. `None`: the member is not down.
+    pub fn deciding(&self, member: MemberId) -> Option<&Check> {
         let sum = self.members.get(&member).filter(|sum| sum.verdict.state == State::Down)?;
         let count = self.checks(member).count();
-        let down = self.checks(member).filter(|check| check.state == State::Down);
-        let mut answers: Vec<Option<Instant>> = down.map(|check| check.last_good).collect();
-        answers.sort();
-        answers.get(count - sum.require.clamp(1, count.max(1))).copied().flatten()
+        let mut down: Vec<&Check> = self.checks(member).filter(|check| check.state == State::Down).collect();
+        down.sort_by_key(|check| check.last_good);
+        down.get(count - sum.require.clamp(1, count.max(1))).copied()
     }
 
     /// Probes of all monitors that decided nothing, because the appliance itself was away.

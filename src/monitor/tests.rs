@@ -87,11 +87,22 @@ struct Change {
     last_good: Option<Instant>,
 }
 
+fn last_good_answer(monitors: &Monitors, member: MemberId) -> Option<Instant> {
+    monitors.deciding(member).and_then(|check| check.last_good)
+}
+
 /// The changes of the members' states since they were `before`.
 fn changes_since(before: [State; 2], monitors: &Monitors, now: Instant) -> Vec<Change> {
     let change = |(member, from): (MemberId, State)| {
         let Verdict { state: to, reason, .. } = monitors.verdict(member).clone();
-        (from != to).then(|| Change { member, from, to, reason, at: now, last_good: monitors.last_good_answer(member) })
+        (from != to).then(|| Change {
+            member,
+            from,
+            to,
+            reason,
+            at: now,
+            last_good: last_good_answer(monitors, member),
+        })
     };
     [A, B].into_iter().zip(before).filter_map(change).collect()
 }
@@ -414,7 +425,7 @@ fn the_operator_is_served_without_waiting_for_the_gap() {
     monitors.probe_now(MemberId(77));
     monitors.hint(MemberId(77));
     assert_eq!(monitors.verdict(MemberId(77)).state, State::Unknown);
-    assert_eq!((rows(&monitors, MemberId(77)), monitors.last_good_answer(MemberId(77))), (vec![], None));
+    assert_eq!((rows(&monitors, MemberId(77)), last_good_answer(&monitors, MemberId(77))), (vec![], None));
 }
 
 #[test]
@@ -454,9 +465,13 @@ fn the_last_good_answer_is_that_of_the_monitor_whose_failure_decided() {
         let (_, changes) = run(&mut monitors, at(0), at(4_000), answer);
         let down = changes.iter().find(|change| change.to == State::Down).unwrap();
         let failed = rows_of(&monitors, A, decides);
+        let fails_at = [sip, ping][usize::from(decides)];
         assert_eq!((down.member, down.last_good), (A, failed.last_good), "{sip} {ping} {require}");
+        assert_eq!(monitors.deciding(A).map(|check| check.monitor), Some(failed.monitor), "{sip} {ping} {require}");
+        let since = failed.failing_since.unwrap();
+        assert!(at(fails_at) <= since && since < at(fails_at + 200), "the first probe that failed: {since:?}");
         assert!(down.at - down.last_good.unwrap() >= ms(200), "two failures, an interval apart");
-        assert_eq!(monitors.last_good_answer(B), None, "it is up");
+        assert_eq!(last_good_answer(&monitors, B), None, "it is up");
     }
 }
 

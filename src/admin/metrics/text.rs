@@ -441,6 +441,7 @@ mod tests {
             cause: Cause::Monitor,
             reason: String::new(),
             last_good_answer: Some(1_000_000),
+            first_failed_probe: Some(1_100_000),
             lost: Some(1_400_000),
             up: Some(1_500_000),
             detected: 1_500_000,

@@ -45,7 +45,9 @@ fn scenario_18_a_loss_is_detected_and_installed_within_700_ms() {
     let Data::Switchovers(rows) = bench.ask(Request::Switchovers {}).unwrap().unwrap().data else { panic!() };
     let last = rows.last().unwrap();
     assert_eq!((last.from.as_deref(), last.to.as_deref()), (Some("sip-a"), Some("sip-b")));
-    assert!(last.last_good_answer.unwrap() < last.detected);
+    let first_failed = last.first_failed_probe.unwrap();
+    assert!(last.last_good_answer.unwrap() < first_failed && first_failed >= lost.nanos() / 1_000, "{last:?}");
+    assert!(first_failed + 2 * 160_000 <= last.detected, "two answers were missed: {last:?}");
     assert!(last.published.unwrap() >= last.detected && last.installed.unwrap() >= last.published.unwrap());
     assert_eq!(bench.logged("switchover of pool pair-1: sip-a -> sip-b"), 1);
 }
@@ -339,7 +341,8 @@ fn s85_every_switch_logs_one_line_with_time_service_members_reason_and_latency()
             }
             Cause::Monitor => {}
             cause => {
-                assert_eq!(row.last_good_answer, None, "nothing was detected: {row:?}");
+                let marks = (row.last_good_answer, row.first_failed_probe);
+                assert_eq!(marks, (None, None), "nothing was detected: {row:?}");
                 line += &format!(" ({cause})");
             }
         }

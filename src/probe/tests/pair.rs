@@ -81,7 +81,7 @@ impl Pair {
         let (fail_back, keeps) = (pool.fail_back, Keeps::Nobody);
         let ballot = Ballot { candidates: &candidates, current: self.active, forced: None, fail_back, keeps };
         let choice = choose(&ballot);
-        let lost = self.active.and_then(|member| self.monitors.last_good_answer(member));
+        let lost = self.active.and_then(|member| self.monitors.deciding(member)).and_then(|check| check.last_good);
         if choice.active != self.active || choice.alarm.is_some() {
             self.active = choice.active;
             self.choices.push((now, choice, lost));
