@@ -339,6 +339,8 @@ impl Controller {
                 Cause::Monitor if self.is_forced(&switched) => Cause::Operator,
                 cause => cause,
             };
+            let silence = self.silence_of_lost(switched.pool, switched.from, cause);
+            self.pools.set_silence(switched.pool, silence, &mut self.health);
             self.record_switchover(switched.pool, from, to, (cause, switched.reason), now);
         }
         for (pool, active, candidates) in self.pools.take_candidates(&self.intent) {

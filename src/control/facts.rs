@@ -12,10 +12,10 @@ use crate::policy::intent::PortId;
 use crate::time::Instant;
 use crate::wire::Mac;
 use crate::wire::toeplitz::HashOn;
-use crate::worker::Counters;
 use crate::worker::arrivals::Arrived;
 use crate::worker::counters::Total;
 use crate::worker::mailbox::WorkerId;
+use crate::worker::{CopyCount, Counters};
 use std::fmt;
 use std::sync::Arc;
 
@@ -89,7 +89,9 @@ impl WorkerCounters {
             IgnoreReason::ALL.iter().map(|r| counter("ignored_", r.name(), counters.ignores(*r), r.explanation()));
         let punts = PuntReason::ALL.iter().map(|r| counter("punt_", r.name(), counters.punts(*r), r.explanation()));
         let events = EngineEvent::ALL.iter().map(|r| counter("event_", r.name(), counters.events(*r), r.explanation()));
-        totals.chain(drops).chain(ignored).chain(punts).chain(events)
+        let copies = CopyCount::ALL.iter();
+        let copies = copies.map(|it| counter("redelivery_", it.name(), counters.copies(*it), it.explanation()));
+        totals.chain(copies).chain(drops).chain(ignored).chain(punts).chain(events)
     }
 }
 

@@ -81,6 +81,7 @@ pub(crate) fn two_arm() -> Intent {
             icmp_echo: EchoPolicy::Always,
             unmatched: Default::default(),
             unreachable: Default::default(),
+            redelivery: true,
         }],
         snats: vec![Snat {
             pool: PoolId(0),

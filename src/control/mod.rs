@@ -33,6 +33,7 @@ mod stopping;
 mod strangers;
 mod switchovers;
 mod tables;
+mod unanswered;
 mod waiting;
 
 #[cfg(test)]

@@ -11,7 +11,7 @@ use crate::config::LogLevel;
 use crate::monitor::Verdict;
 use crate::monitor::election::{self, Ballot, Candidate, Choice, Keeps};
 use crate::policy::Intent;
-use crate::policy::health::{Generation, Health, MemberHealth, PoolHealth, State};
+use crate::policy::health::{Generation, Health, MemberHealth, PoolHealth, Silence, State};
 use crate::policy::intent::{Member, MemberId, NoMember, Pool, PoolId};
 use crate::time::{Duration, Instant};
 use std::collections::{BTreeMap, BTreeSet};
@@ -63,6 +63,8 @@ pub struct PoolStatus {
     pub forced_since: Wall,
     /// He wanted it before the appliance was started again.
     restored: Option<Restored>,
+    /// What the member before has not answered may be delivered to the next.
+    pub silence: Option<Silence>,
     /// Why this member is active, or why none.
     pub reason: String,
     /// Since when.
@@ -136,6 +138,7 @@ impl Pools {
                 pool.generation = highest;
             }
             pool.forced = pool.forced.filter(|member| meant.members.contains(member));
+            pool.silence = None;
             if let Some(gone) = pool.active.take_if(|member| !meant.members.contains(member)) {
                 pool.generation.0 += 1;
                 pool.since = now;
@@ -398,6 +401,13 @@ impl Pools {
         }
     }
 
+    /// Whether another member may be given what the one before has not answered, from the last switchover on.
+    pub fn set_silence(&mut self, pool: PoolId, silence: Option<Silence>, health: &mut Health) {
+        if let (Some(status), Some(place)) = (self.pools.get_mut(&pool), health.pools.get_mut(pool.index())) {
+            (status.silence, place.silence) = (silence, silence);
+        }
+    }
+
     /// How the member stands.
     pub fn member(&self, id: MemberId) -> &MemberStatus {
         &self.members[&id]
@@ -452,7 +462,7 @@ impl PoolStatus {
     }
 
     fn health(&self) -> PoolHealth {
-        PoolHealth { active: self.active, generation: self.generation }
+        PoolHealth { active: self.active, generation: self.generation, silence: self.silence }
     }
 }
 
@@ -517,6 +527,7 @@ fn fresh_pool(generation: Generation, now: Instant) -> PoolStatus {
         forced: None,
         forced_since: Wall::default(),
         restored: None,
+        silence: None,
         reason: "no member was probed yet".into(),
         since: now,
         served: false,

@@ -86,7 +86,7 @@ impl Controller {
         }
     }
 
-    fn member_uses(&self) -> Vec<Arc<MemberUse>> {
+    pub(super) fn member_uses(&self) -> Vec<Arc<MemberUse>> {
         self.machine.workers().filter_map(|worker| self.machine.counters.members(worker)).collect()
     }
 
@@ -369,11 +369,12 @@ impl Controller {
 }
 
 /// Of all workers together.
-fn uses_of(workers: &[Arc<MemberUse>], member: MemberId) -> Uses {
+pub(super) fn uses_of(workers: &[Arc<MemberUse>], member: MemberId) -> Uses {
     workers.iter().map(|worker| worker.of(member)).fold(Uses::default(), |sum, more| Uses {
         flows: sum.flows + more.flows,
         direct: sum.direct + more.direct,
         datagram: sum.datagram.max(more.datagram),
+        spoke: sum.spoke.max(more.spoke),
     })
 }
 

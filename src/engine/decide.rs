@@ -84,7 +84,7 @@ impl Engine {
 
 impl<'a> Walk<'a> {
     #[inline(always)]
-    fn new(
+    pub(super) fn new(
         engine: &'a mut Engine,
         packet: &'a Packet,
         classified: Classified,

@@ -4,7 +4,7 @@
 //! Ids and lives are the writer's.
 
 use crate::policy::intent::MemberId;
-use crate::time::{Duration, Instant};
+use crate::time::Instant;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -23,6 +23,8 @@ struct Cells {
     direct: AtomicU64,
     /// Nanoseconds since the start, and one more; zero: never.
     datagram: AtomicU64,
+    /// The same.
+    spoke: AtomicU64,
 }
 
 /// What is read of a member.
@@ -34,6 +36,8 @@ pub struct Uses {
     pub direct: u64,
     /// When a datagram of a service port last came from it or went to it while another was active.
     pub datagram: Option<Instant>,
+    /// When it last sent a datagram from a service port whose requests are delivered again: see [`super::Fate`].
+    pub spoke: Option<Instant>,
 }
 
 impl Default for MemberUse {
@@ -64,18 +68,19 @@ impl MemberUse {
     /// What was written of a member last.
     pub fn of(&self, member: MemberId) -> Uses {
         let Some(cells) = self.cells(member.0) else { return Uses::default() };
-        let datagram = cells.datagram.load(Ordering::Relaxed).checked_sub(1);
+        let at = |cell: &AtomicU64| cell.load(Ordering::Relaxed).checked_sub(1).map(Instant::from_nanos);
         Uses {
             flows: cells.flows.load(Ordering::Relaxed),
             direct: cells.direct.load(Ordering::Relaxed),
-            datagram: datagram.map(Instant::from_nanos),
+            datagram: at(&cells.datagram),
+            spoke: at(&cells.spoke),
         }
     }
 
     /// The id is somebody else's from now on.
     pub(super) fn clear(&self, member: u16) {
-        if let Some(Cells { flows, direct, datagram }) = self.cells(member) {
-            [flows, direct, datagram].iter().for_each(|cell| cell.store(0, Ordering::Relaxed));
+        if let Some(Cells { flows, direct, datagram, spoke }) = self.cells(member) {
+            [flows, direct, datagram, spoke].iter().for_each(|cell| cell.store(0, Ordering::Relaxed));
         }
     }
 
@@ -93,7 +98,15 @@ impl MemberUse {
     #[inline]
     pub(super) fn saw_datagram(&self, member: MemberId, now: Instant) {
         if let Some(cells) = self.cells(member.0) {
-            cells.datagram.store(now.since(Instant::ZERO).max(Duration::ZERO).as_nanos() as u64 + 1, Ordering::Relaxed);
+            cells.datagram.store(now.nanos() + 1, Ordering::Relaxed);
+        }
+    }
+
+    /// A datagram that it sends from a service port.
+    #[inline]
+    pub(super) fn spoke(&self, member: MemberId, now: Instant) {
+        if let Some(cells) = self.cells(member.0) {
+            cells.spoke.store(now.nanos() + 1, Ordering::Relaxed);
         }
     }
 
@@ -126,12 +139,14 @@ mod tests {
             uses.count_direct(id, true);
         }
         uses.saw_datagram(MemberId(256), Instant::ZERO);
+        uses.spoke(MemberId(255), Instant::from_millis(3));
         uses.count_flow(255, false);
         uses.count_flow(255, false);
         let of = |id| uses.of(MemberId(id));
-        assert_eq!(of(0), Uses { flows: 1, direct: 2, datagram: None });
-        assert_eq!(of(255), Uses { flows: 0, direct: 2, datagram: None });
-        assert_eq!(of(256), Uses { flows: 1, direct: 2, datagram: Some(Instant::ZERO) });
+        assert_eq!(of(0), Uses { flows: 1, direct: 2, datagram: None, spoke: None });
+        let spoke = Some(Instant::from_millis(3));
+        assert_eq!(of(255), Uses { flows: 0, direct: 2, datagram: None, spoke });
+        assert_eq!(of(256), Uses { flows: 1, direct: 2, datagram: Some(Instant::ZERO), spoke: None });
         assert_eq!(of(257), Uses::default());
         uses.clear(256);
         assert_eq!(of(256), Uses::default());

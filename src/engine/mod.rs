@@ -3,7 +3,8 @@
 //! Owns [`Engine`]: one per worker, with that worker's flows and speakers. It sees [`crate::wire::Packet`], never bytes; time
 //! is an argument; it knows no NIC. Read first: [`path`] (what kind of packet it is), `decide` (the fork), then the path that
 //! interests you: `service`, `outbound`, `portless`, `hairpin`, `direct`, `local`, `icmp_error`; `on_flow` for packets that
-//! have a flow, `revalidate` for what they meet when a member was lost; `withhold` for what one that may be dying says;
+//! have a flow, `revalidate` for what they meet when a member was lost; `withhold` for what one that may be dying says,
+//! `redelivery` for what it has not answered;
 //! `forward` for how a packet leaves; `state` and `flow_book` for what is remembered; [`steer`] for which worker decides;
 //! [`verdict`] for every verdict there is.
 
@@ -24,6 +25,7 @@ mod outbound;
 pub mod path;
 mod portless;
 mod punts;
+mod redelivery;
 mod resets;
 mod revalidate;
 mod service;
@@ -37,6 +39,7 @@ pub use events::EngineEvent;
 pub use identification::Share;
 pub use member_use::{MemberUse, Uses};
 pub use path::{Classified, Lookup, Path};
+pub use redelivery::{Asked, Fate};
 pub use resets::ResetOrder;
 pub use state::Engine;
 pub use steer::Steering;

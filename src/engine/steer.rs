@@ -40,6 +40,11 @@ impl Steering {
         self.workers > 1
     }
 
+    /// The worker that decides about what members send to this endpoint outside from a service port.
+    pub fn worker_of(&self, outside: Endpoint) -> usize {
+        if self.spreads() { toeplitz::worker(self.hash(outside), self.workers) } else { 0 }
+    }
+
     /// The worker that decides about the packet, which takes this path; `None` when any may: nothing is remembered about it.
     #[inline(always)]
     pub fn worker(&self, packet: &Packet, path: Path, snapshot: &Snapshot) -> Option<usize> {

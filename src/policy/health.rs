@@ -5,6 +5,7 @@
 
 use super::intent::MemberId;
 use std::fmt;
+use std::time::Duration;
 
 /// What is known of a member.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -67,4 +68,16 @@ pub struct PoolHealth {
     pub active: Option<MemberId>,
     /// Counts changes of `active`.
     pub generation: Generation,
+    /// See [`Silence`]; `None`: what the member before has not answered is left to whoever asked.
+    pub silence: Option<Silence>,
+}
+
+/// Monitors have found the member that was active before dead, and since the first of the probes that decided it has sent nothing
+/// from a service port either: another one may be given the requests that it has not answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Silence {
+    /// Who.
+    pub member: MemberId,
+    /// When that probe was sent, from the start of the appliance on.
+    pub since: Duration,
 }

@@ -353,6 +353,8 @@ pub struct VirtualServer {
     pub unmatched: Unmatched,
     /// What the active member says when nobody there takes a datagram or a new connection.
     pub unreachable: Unreachable,
+    /// A SIP request over UDP that a member has not answered when it is found dead is delivered again to the next.
+    pub redelivery: bool,
 }
 
 /// A service port.

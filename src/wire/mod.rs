@@ -3,9 +3,9 @@
 //! Owns every format on the wire: Ethernet with one 802.1Q tag, ARP, IPv4, ICMP, TCP, UDP, and their checksums. Knows no
 //! state, no clock, no configuration: a function here sees one packet. Read first: [`packet`] (what is known of one) and
 //! [`facts`] (what that is made of), then [`rewrite`] (how it is changed), [`fragment`] (how it comes and goes in fragments),
-//! then [`reply`] and [`compose`] (how one is made); [`sip`] for what a datagram to a SIP Server says of itself; [`toeplitz`]
-//! for how NICs spread packets. For tests, and not in the product: `build` makes frames, `check` proves them whole, `shown`
-//! prints them.
+//! then [`reply`] and [`compose`] (how one is made); [`sip`] for what a datagram to a SIP Server says of itself,
+//! [`transaction`] for which answer is a request's; [`toeplitz`] for how NICs spread packets. For tests, and not in the product:
+//! `build` makes frames, `check` proves them whole, `shown` prints them.
 
 pub mod addr;
 pub mod arp;
@@ -29,6 +29,7 @@ pub mod shown;
 pub mod sip;
 pub mod tcp;
 pub mod toeplitz;
+pub mod transaction;
 pub mod udp;
 
 pub use addr::{Address, Endpoint, Mac, Ports, Protocol, Tuple, VlanId};

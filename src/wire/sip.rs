@@ -179,16 +179,37 @@ impl<'a> Via<'a> {
 
     /// The sent-by's host, which may be a name; IPv6 in brackets. Blanks may stand around the slashes and the colon.
     pub fn host(&self) -> Option<&'a [u8]> {
-        let front = self.parts().next()?;
-        let (_, version_on) = split_once(front, b'/')?;
-        let transport_on = split_once(version_on, b'/')?.1.trim_ascii_start();
-        let blank = transport_on.iter().position(u8::is_ascii_whitespace)?;
-        let sent_by = transport_on[blank..].trim_ascii();
+        let sent_by = self.sent_by()?;
         let host = match sent_by.first()? {
             b'[' => sent_by,
             _ => split_once(sent_by, b':').map_or(sent_by, |(host, _)| host.trim_ascii_end()),
         };
         (!host.is_empty()).then_some(host)
+    }
+
+    /// The sent-by's port, if there is one.
+    pub fn port(&self) -> Option<u16> {
+        let sent_by = self.sent_by()?;
+        let behind = match sent_by.first()? {
+            b'[' => split_once(sent_by, b']')?.1,
+            _ => sent_by,
+        };
+        std::str::from_utf8(split_once(behind, b':')?.1.trim_ascii()).ok()?.parse().ok()
+    }
+
+    /// The answer is wanted at the port that the request came from (RFC 3581 3).
+    pub fn has_rport(&self) -> bool {
+        let name = |part| split_once(part, b'=').map_or(part, |(name, _)| name).trim_ascii();
+        self.parts().skip(1).any(|part| name(part).eq_ignore_ascii_case(b"rport"))
+    }
+
+    /// Host and port.
+    fn sent_by(&self) -> Option<&'a [u8]> {
+        let front = self.parts().next()?;
+        let (_, version_on) = split_once(front, b'/')?;
+        let transport_on = split_once(version_on, b'/')?.1.trim_ascii_start();
+        let blank = transport_on.iter().position(u8::is_ascii_whitespace)?;
+        Some(transport_on[blank..].trim_ascii())
     }
 
     /// The host, if it is an IPv4 address.

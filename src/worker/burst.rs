@@ -146,6 +146,9 @@ impl<P: Port> Pipeline<P> {
         {
             return self.hand_off.queue(worker, Received { frames: Frames::One(frame), port: *port, at: now });
         }
+        if self.engine.watches(classified.path) {
+            self.watch((&frame, true), packet, classified, *port, now);
+        }
         match self.engine.decide_at_once(packet, classified, now) {
             Some(Departure { forward, egress }) => {
                 self.out.ports.depart(frame, packet, &forward.rewrite, egress);

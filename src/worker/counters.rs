@@ -8,6 +8,7 @@
 //! ```
 
 use super::arrivals::{Arrivals, Arrived};
+use super::copies::CopyCount;
 use crate::engine::verdict::ways;
 use crate::engine::{DropReason, Engine, EngineEvent, IgnoreReason, MemberUse, PuntReason};
 use crate::policy::intent::PortId;
@@ -51,6 +52,8 @@ pub struct Counters {
     pub held: u64,
     /// Flows now.
     pub flows: u64,
+    /// By [`CopyCount`]: copies are no frames.
+    pub copies: ByReason<{ CopyCount::COUNT }>,
     /// By [`DropReason`].
     pub dropped: ByReason<{ DropReason::COUNT }>,
     /// By [`IgnoreReason`].
@@ -122,6 +125,11 @@ impl Counters {
         self.events.0[event as usize]
     }
 
+    /// How many copies were counted so.
+    pub fn copies(&self, what: CopyCount) -> u64 {
+        self.copies.0[what as usize]
+    }
+
     /// Frames that came into this worker's hands less frames that left them: zero, or a frame was lost or made up.
     pub fn imbalance(&self) -> i64 {
         let came = self.received + self.originated + self.handed_in;
@@ -167,12 +175,18 @@ impl<'a> std::iter::Sum<&'a Counters> for Counters {
     }
 }
 
-const CELLS: usize = Total::COUNT + DropReason::COUNT + IgnoreReason::COUNT + PuntReason::COUNT + EngineEvent::COUNT;
+/// Those that change with traffic in which nothing is remarkable.
+const COMMON: usize = Total::COUNT + CopyCount::COUNT;
+const CELLS: usize = COMMON + DropReason::COUNT + IgnoreReason::COUNT + PuntReason::COUNT + EngineEvent::COUNT;
 
 impl Counters {
+    fn common(&self) -> impl Iterator<Item = u64> {
+        self.totals().into_iter().chain(self.copies.0)
+    }
+
     fn cells(&self) -> [u64; CELLS] {
         let mut cells = [0; CELLS];
-        let frames = self.totals().into_iter().chain(self.dropped.0).chain(self.ignored.0).chain(self.punted.0);
+        let frames = self.common().chain(self.dropped.0).chain(self.ignored.0).chain(self.punted.0);
         let all = frames.chain(self.events.0);
         cells.iter_mut().zip(all).for_each(|(cell, value)| *cell = value);
         cells
@@ -191,6 +205,7 @@ impl Counters {
             handed_off: next(),
             held: next(),
             flows: next(),
+            copies: ByReason(std::array::from_fn(|_| next())),
             dropped: ByReason(std::array::from_fn(|_| next())),
             ignored: ByReason(std::array::from_fn(|_| next())),
             punted: ByReason(std::array::from_fn(|_| next())),
@@ -251,8 +266,8 @@ impl Publisher {
         let Shared { cells, .. } = &*self.shared;
         let reasons = counters.reasons();
         match std::mem::replace(&mut self.reasons, reasons) == reasons {
-            true => store_changed(&cells[..Total::COUNT], &counters.totals()),
-            false => store_changed(&**cells, &counters.cells()),
+            true => store_changed(&cells[..COMMON], counters.common()),
+            false => store_changed(&**cells, counters.cells()),
         }
     }
 
@@ -265,10 +280,10 @@ impl Publisher {
     }
 }
 
-fn store_changed(cells: &[AtomicU64], values: &[u64]) {
+fn store_changed(cells: &[AtomicU64], values: impl IntoIterator<Item = u64>) {
     for (cell, value) in cells.iter().zip(values) {
-        if cell.load(Ordering::Relaxed) != *value {
-            cell.store(*value, Ordering::Relaxed);
+        if cell.load(Ordering::Relaxed) != value {
+            cell.store(value, Ordering::Relaxed);
         }
     }
 }

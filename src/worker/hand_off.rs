@@ -9,7 +9,7 @@ use super::frames::Received;
 use crate::engine::{Path, Steering};
 use crate::io::BURST;
 use crate::policy::Snapshot;
-use crate::wire::Packet;
+use crate::wire::{Endpoint, Packet};
 use rtrb::{Consumer, Producer, RingBuffer};
 
 /// One worker among the others.
@@ -42,6 +42,11 @@ impl<F> HandOff<F> {
     /// The other worker that decides about this packet; `None` when it is to be decided about here.
     pub(super) fn elsewhere(&self, packet: &Packet, path: Path, snapshot: &Snapshot) -> Option<usize> {
         self.steering.worker(packet, path, snapshot).filter(|worker| *worker != self.worker)
+    }
+
+    /// What a member sends to this endpoint from a service port is decided about here.
+    pub(super) fn is_here(&self, outside: Endpoint) -> bool {
+        self.steering.worker_of(outside) == self.worker
     }
 
     /// As [`HandOff::elsewhere`], of a frame from a NIC, which is counted.

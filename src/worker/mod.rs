@@ -9,6 +9,7 @@
 
 pub mod arrivals;
 mod burst;
+mod copies;
 pub mod counters;
 mod event_queue;
 mod execute;
@@ -20,8 +21,10 @@ pub mod mailbox;
 mod pipeline;
 mod ports;
 mod query;
+mod redelivery;
 mod withheld;
 
+pub use copies::CopyCount;
 pub use counters::{Counters, Shared};
 pub use frames::{Frames, Received};
 pub use hand_off::{HandOff, hand_offs};
@@ -169,6 +172,7 @@ impl<P: Port> Worker<P> {
                 self.pipeline.out.events.send(Event::Installed { worker, epoch, at: now, old });
                 self.pipeline.decide_waiting(now);
                 self.pipeline.decide_withheld(now);
+                self.pipeline.sort_copies(now);
             }
             Command::Transmit { port, frame } => self.pipeline.out.ports.originate(port, &frame),
             Command::GiveUp(hop) => self.pipeline.give_up(hop, now),
@@ -196,6 +200,6 @@ impl<P: Port> Worker<P> {
             out.events.hint(member, now);
         }
         self.queries.work(self.id, engine, &mut out.events, now);
-        self.pipeline.expire_held(now, CHORES)
+        self.pipeline.expire_held(now, CHORES) + self.pipeline.redeliver(now)
     }
 }

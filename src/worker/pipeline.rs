@@ -3,6 +3,7 @@
 //! Owns [`Pipeline`]: the engine that decides, what is held meanwhile, and where the verdict is executed. A fragment is held until
 //! its datagram is whole, and the worker that the whole belongs to decides about it. Read next: `execute`; `held`, what waits.
 
+use super::copies::{Copies, CopyCount};
 use super::execute::{Executor, reason};
 use super::frames::{Frames, Received};
 use super::hand_off::HandOff;
@@ -13,9 +14,10 @@ use crate::flow::SnatPorts;
 use crate::io::{Frame, Port};
 use crate::policy::Snapshot;
 use crate::policy::adjacency::NextHop;
-use crate::policy::intent::{MemberId, PortId};
+use crate::policy::intent::{MemberId, PoolId, PortId};
 use crate::time::Instant;
 use crate::wire::{Kind, Packet, sip, udp};
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 /// Deferred SYNs finished in one turn, at most.
@@ -27,13 +29,25 @@ pub(super) struct Pipeline<P: Port> {
     pub hand_off: HandOff<P::Frame>,
     pub out: Executor<P>,
     held: Held<P::Frame>,
+    pub(super) copies: Copies,
+    /// Copies on their way to who is active now, by pool.
+    pub(super) leaving: Vec<Leaving>,
+}
+
+/// Copies on their way to one pool's member.
+pub(super) struct Leaving {
+    pub pool: PoolId,
+    pub numbers: VecDeque<u64>,
+    /// When the next one may leave.
+    pub due: Instant,
 }
 
 impl<P: Port> Pipeline<P> {
     pub(super) fn new(engine: Engine, hand_off: HandOff<P::Frame>, out: Executor<P>) -> Pipeline<P> {
         let snapshot = engine.snapshot();
         let held = Held::new(&snapshot.limits, &snapshot.timeouts, engine.seed());
-        Pipeline { engine, hand_off, out, held }
+        let copies = Copies::new(engine.seed());
+        Pipeline { engine, hand_off, out, held, copies, leaving: Vec::new() }
     }
 
     /// Another snapshot is in force from now on. Returns the old one.
@@ -91,6 +105,10 @@ impl<P: Port> Pipeline<P> {
 
     fn verdict(&mut self, datagram: &Received<P::Frame>, packet: &Packet, now: Instant) -> Verdict {
         let classified = self.engine.classify(packet, datagram.port);
+        if self.engine.watches(classified.path) {
+            let is_whole = matches!(datagram.frames, Frames::One(_));
+            self.watch((datagram.frames.first(), is_whole), packet, classified, datagram.port, now);
+        }
         let sip = self.sip(datagram.frames.first(), packet, classified);
         self.engine.decide(packet, classified, sip, now)
     }
@@ -274,6 +292,7 @@ impl<P: Port> Pipeline<P> {
             false => counters.dropped_all(datagram.frames.count(), DropReason::HandOffFull),
         });
         counters.set_gauges(&self.engine, self.held.frames());
+        counters.copies.0 = *self.copies.counts();
     }
 
     /// Drops what waits, and what others have handed off to this worker.
@@ -281,6 +300,7 @@ impl<P: Port> Pipeline<P> {
         let counters = &mut self.out.ports.counters;
         counters.dropped_all(self.held.frames(), DropReason::Stopping);
         self.held.clear();
+        self.copies.clear(CopyCount::Discarded);
         let mut handed_in = Vec::new();
         self.hand_off.take(&mut handed_in, usize::MAX);
         for datagram in handed_in {

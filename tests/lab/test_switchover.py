@@ -8,6 +8,22 @@ from lab.sniffer import TCP, Sniffer
 from standing import Setting, StandingLab, addresses
 
 FIN, RST = 0x01, 0x04
+SERVICE = (addresses.VIP, addresses.SIP_PORT)
+
+
+def asks(call: str) -> bytes:
+    """A client's OPTIONS, with a transaction and a Call-ID of its own."""
+    fields = [
+        f"OPTIONS sip:{addresses.VIP} SIP/2.0",
+        f"Via: SIP/2.0/UDP {addresses.PHONE}:5099;branch=z9hG4bK{call}",
+        "From: <sip:phone>;tag=1",
+        f"To: <sip:{addresses.VIP}>",
+        f"Call-ID: {call}",
+        "CSeq: 1 OPTIONS",
+        "Max-Forwards: 70",
+        "Content-Length: 0",
+    ]
+    return ("\r\n".join(fields) + "\r\n\r\n").encode()
 
 
 class Switchover(StandingLab):
@@ -68,6 +84,24 @@ class Switchover(StandingLab):
         self.assertIn("200", said)
         self.assertNotIn("503", said)
         self.assertGreater(self.appliance.counters().get("drop_unreachable_superseded", 0), 0, "nothing was held")
+
+    def test_s91_requests_of_clients_that_repeat_nothing_are_answered_by_the_next_active_member(self):
+        phone = self.udp_in("phone", addresses.PHONE, 5099)
+        before = self.appliance.counters().get("redelivery_delivered", 0)
+        calls = [f"{self.already}-{number}" for number in range(5)]
+        self.pair.kill_primary(gap=0.3, then=lambda: [phone.sendto(asks(call), SERVICE) for call in calls])
+        answered = []
+        while len(answered) < len(calls):
+            datagram, source = phone.recvfrom(4000)
+            self.assertEqual(source, SERVICE)
+            answered.append(datagram.decode())
+        self.assertEqual({text.split("\r\n")[0] for text in answered}, {"SIP/2.0 200 OK"})
+        self.assertEqual(sorted(call for call in calls for text in answered if f"Call-ID: {call}\r\n" in text), calls)
+        phone.settimeout(1.0)
+        self.assertRaises(TimeoutError, phone.recvfrom, 4000)
+        done = self.appliance.wait_for_switchover(self.already + 1)
+        self.assertEqual((done.source, done.target), ("sip-a", "sip-b"))
+        self.assertEqual(self.appliance.counters()["redelivery_delivered"] - before, len(calls))
 
     def test_s90_tcp_clients_of_the_killed_primary_are_reset_and_reach_the_new_one(self):
         at_phone = Sniffer(self.lab, "phone")

@@ -15,6 +15,7 @@ mod own_answers;
 mod placement;
 mod protocols;
 mod reassembly;
+mod redelivery;
 mod reload;
 mod snat;
 mod stale_flows;

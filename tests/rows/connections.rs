@@ -316,7 +316,7 @@ fn s24_s74_a_connection_between_two_pairs_is_reset_when_either_end_is_lost() {
             true => lab.rig.switch_over(Some(MEMBER_B), true),
             false => {
                 let generation = Generation(lab.rig.health.pools[1].generation.0 + 1);
-                lab.rig.health.pools[1] = PoolHealth { active: None, generation };
+                lab.rig.health.pools[1] = PoolHealth { active: None, generation, ..PoolHealth::default() };
                 lab.rig.health.members[2].lost_before = generation;
                 lab.rig.publish()
             }

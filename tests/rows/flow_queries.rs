@@ -115,6 +115,7 @@ fn what_each_member_has_is_counted_apart() {
             flows: sum.flows + more.flows,
             direct: sum.direct + more.direct,
             datagram: sum.datagram.max(more.datagram),
+            spoke: sum.spoke.max(more.spoke),
         })
     };
     let (a, b) = (uses(&mut lab, A), uses(&mut lab, B));

@@ -64,7 +64,8 @@ fn s74_a_server_and_a_resource_manager_meet_as_two_vips() {
     let ok = |src, dst| Build::udp(at(src, 5060), at(dst, 5060)).payload(b"SIP/2.0 200 OK");
     lab.forwards(HOST_A, invite(A, W), Far::Server(31), invite(V, RM1));
     lab.forwards(Far::Server(31), ok(RM1, V), HOST_A, ok(W, A));
-    lab.rig.health.pools[1] = PoolHealth { active: Some(MemberId(3)), generation: Generation(2) };
+    lab.rig.health.pools[1] =
+        PoolHealth { active: Some(MemberId(3)), generation: Generation(2), ..PoolHealth::default() };
     lab.rig.health.members[2].state = State::Down;
     lab.rig.health.members[2].may_claim = false;
     lab.rig.publish();

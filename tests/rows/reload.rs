@@ -82,7 +82,9 @@ pub fn add_a_pair_in_front(lab: &mut Lab) {
     let up = MemberHealth { state: State::Up, may_claim: true, lost_before: Generation(0) };
     rig.health.members.insert(0, up);
     rig.health.pools[0].active = Some(MemberId(1));
-    rig.health.pools.insert(0, PoolHealth { active: Some(MemberId(0)), generation: Generation(5) });
+    rig.health
+        .pools
+        .insert(0, PoolHealth { active: Some(MemberId(0)), generation: Generation(5), ..PoolHealth::default() });
     rig.adjacency = neighbours(&rig.intent);
 }
 

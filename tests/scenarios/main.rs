@@ -11,6 +11,7 @@ mod link;
 mod monitors;
 mod operator;
 mod pressure;
+mod redelivery;
 mod reload;
 mod restart;
 mod standing;

@@ -42,6 +42,7 @@ fn server(last: u8, pool: u16) -> VirtualServer {
         icmp_echo: EchoPolicy::Always,
         unmatched: Unmatched::Reject,
         unreachable: Default::default(),
+        redelivery: true,
     }
 }
 

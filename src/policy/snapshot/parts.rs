@@ -46,12 +46,14 @@ fn could_take_over(intent: &Intent, health: &Health, adjacency: &Adjacency, id: 
 /// The service ports of a member, and what its packets from there are translated to.
 fn serves(intent: &Intent, member: &Member) -> Vec<Served> {
     let servers = intent.virtual_servers.iter().filter(|server| server.pool == member.pool);
-    let served = |listen: Listen, address| {
+    let served = |listen: Listen, server: &VirtualServer| {
+        let address = server.address;
         let anybody = Endpoint::new(Ipv4Addr::UNSPECIFIED, 0);
         let tuple = |address| Tuple::new(listen.protocol, Endpoint::new(address, listen.port), anybody);
-        Served { listen, address, rewrite: Rewrite::between(&tuple(member.address), &tuple(address)) }
+        let rewrite = Rewrite::between(&tuple(member.address), &tuple(address));
+        Served { listen, address, rewrite, redelivers: server.redelivery }
     };
-    servers.flat_map(|server| server.listen.iter().map(|listen| served(*listen, server.address))).collect()
+    servers.flat_map(|server| server.listen.iter().map(|listen| served(*listen, server))).collect()
 }
 
 /// What makes a packet to `port` of one address a packet to the same port of another.
@@ -84,6 +86,7 @@ pub(super) fn pool(
         undecided: known.active.is_none()
             && meant.members.iter().any(|id| health.members[id.index()].state == State::Unknown),
         generation: known.generation,
+        silence: known.silence,
         no_member: meant.no_member,
         another_may_come: meant
             .members
@@ -117,6 +120,7 @@ pub(super) fn virtuals(intent: &Intent) -> Vec<VirtualView> {
             pool: server.pool,
             enabled: server.enabled,
             holds: server.unreachable == Unreachable::Hold,
+            redelivers: server.redelivery,
             ready: None,
         });
         match views.iter_mut().find(|view| view.address == server.address) {
@@ -147,6 +151,8 @@ pub(super) fn datagrams_in(virtuals: &[VirtualView], pools: &Slots<PoolId, PoolV
             port: service.listen.port,
             ready: service.ready.clone(),
             exclude: pools[service.pool].exclude.clone(),
+            pool: service.pool,
+            redelivers: service.redelivers,
         })
         .collect()
 }
@@ -163,6 +169,7 @@ pub(super) fn datagrams_out(
             sender,
             interface: member.interface,
             is_active: pools[member.pool].active == Some(sender),
+            redelivers: served.redelivers,
             port: served.listen.port,
             rewrite: served.rewrite,
             exclude: member.exclude.clone(),

@@ -4,7 +4,7 @@
 //! of them answers by itself.
 
 use crate::policy::adjacency::EgressId;
-use crate::policy::health::{Generation, State};
+use crate::policy::health::{Generation, Silence, State};
 use crate::policy::intent::*;
 use crate::policy::prefix::PrefixMap;
 use crate::policy::slots::Life;
@@ -98,6 +98,8 @@ pub struct Served {
     pub address: Ipv4Addr,
     /// Gives a packet from there the virtual address as source.
     pub rewrite: Rewrite,
+    /// See [`VirtualServer::redelivery`].
+    pub redelivers: bool,
 }
 
 /// A pool as the workers need it.
@@ -107,6 +109,8 @@ pub struct PoolView {
     pub active: Option<MemberId>,
     /// Counts changes of `active`.
     pub generation: Generation,
+    /// See [`Silence`].
+    pub silence: Option<Silence>,
     /// Nobody is active because not every member has been heard of yet: whether one is will be known in a moment.
     pub undecided: bool,
     /// What clients get while `active` is `None`.
@@ -192,6 +196,8 @@ pub struct ServiceView {
     pub enabled: bool,
     /// What the active member refuses waits: see [`Unreachable::Hold`].
     pub holds: bool,
+    /// See [`VirtualServer::redelivery`].
+    pub redelivers: bool,
     /// How a packet is forwarded to the active member, if the service is enabled and the member is there and on the link.
     pub ready: Option<Ready>,
 }
@@ -217,6 +223,10 @@ pub struct DatagramsIn {
     pub ready: Option<Ready>,
     /// The exclusion group of the service's pool.
     pub exclude: Exclusion,
+    /// Whose service it is.
+    pub pool: PoolId,
+    /// See [`VirtualServer::redelivery`].
+    pub redelivers: bool,
 }
 
 /// All that is asked about a datagram that a member sends from a service port.
@@ -230,6 +240,8 @@ pub struct DatagramsOut {
     pub port: u16,
     /// It is the active member of its pool.
     pub is_active: bool,
+    /// See [`VirtualServer::redelivery`].
+    pub redelivers: bool,
     /// Gives it the virtual address as source.
     pub rewrite: Rewrite,
     /// The exclusion group of its pool.

@@ -191,6 +191,7 @@ impl Plan {
         let pools = self.pairs().into_iter().map(|pair| PoolHealth {
             active: self.active[pair].map(|who| self.id(who)),
             generation: Generation(self.generations[pair]),
+            silence: None,
         });
         Health { members: self.order().into_iter().map(|who| self.members[who]).collect(), pools: pools.collect() }
     }

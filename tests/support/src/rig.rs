@@ -10,7 +10,7 @@ use fairlead::engine::{DropReason, Engine, EngineEvent, PuntReason, Share};
 use fairlead::flow::SnatPorts;
 use fairlead::io::Port;
 use fairlead::policy::adjacency::{Adjacency, Neighbour, NextHop};
-use fairlead::policy::health::{Generation, Health, MemberHealth, PoolHealth, State};
+use fairlead::policy::health::{Generation, Health, MemberHealth, PoolHealth, Silence, State};
 use fairlead::policy::ids::carry_over;
 use fairlead::policy::intent::*;
 use fairlead::policy::{Epoch, Snapshot};
@@ -129,7 +129,11 @@ impl<T: TestPorts> Rig<T> {
             pools: intent
                 .pools
                 .iter()
-                .map(|pool| PoolHealth { active: pool.members.first().copied(), generation: Generation(1) })
+                .map(|pool| PoolHealth {
+                    active: pool.members.first().copied(),
+                    generation: Generation(1),
+                    ..PoolHealth::default()
+                })
                 .collect(),
         };
         let adjacency = neighbours(&intent);
@@ -249,9 +253,27 @@ impl<T: TestPorts> Rig<T> {
 
     /// The pool's active member becomes `member`; the one before is lost if `lost` (its TCP is reset).
     pub fn switch_over(&mut self, member: Option<MemberId>, lost: bool) -> Vec<(PortId, Vec<u8>)> {
+        self.change_active(member, lost, None)
+    }
+
+    /// The same by the verdict of monitors, the first of whose decisive probes was sent at `since`: of the member that was active, or
+    /// of the one before if none is.
+    pub fn find_dead(&mut self, since: Instant, member: Option<MemberId>) -> Vec<(PortId, Vec<u8>)> {
+        let PoolHealth { active, silence, .. } = self.health.pools[0];
+        let since = since.since(Instant::ZERO);
+        let silence = active.map_or(silence, |member| Some(Silence { member, since }));
+        self.change_active(member, true, silence)
+    }
+
+    fn change_active(
+        &mut self,
+        member: Option<MemberId>,
+        lost: bool,
+        silence: Option<Silence>,
+    ) -> Vec<(PortId, Vec<u8>)> {
         let before = self.health.pools[0].active;
         let generation = Generation(self.health.pools[0].generation.0 + 1);
-        self.health.pools[0] = PoolHealth { active: member, generation };
+        self.health.pools[0] = PoolHealth { active: member, generation, silence };
         for health in &mut self.health.members {
             health.may_claim = true;
         }
@@ -341,7 +363,8 @@ impl SnapshotInput {
         members.iter().zip(&health.members).for_each(|(id, health)| by_id.members[id.index()] = *health);
         for (id, health) in intent.pools.ids().zip(&health.pools) {
             let active = health.active.map(|place| members[place.index()]);
-            by_id.pools[id.index()] = PoolHealth { active, ..*health };
+            let silence = health.silence.map(|it| Silence { member: members[it.member.index()], ..it });
+            by_id.pools[id.index()] = PoolHealth { active, silence, ..*health };
         }
         let hop = |hop: &NextHop| NextHop { interface: interfaces[hop.interface.index()], ..*hop };
         let adjacency = adjacency.iter().map(|(known, neighbour)| (hop(known), *neighbour)).collect();
@@ -413,6 +436,7 @@ pub fn virtual_server(name: &str, address: &str, pool: u16) -> VirtualServer {
         unmatched: Unmatched::default(),
         // Rows about errors say what is sent at once.
         unreachable: Unreachable::Forward,
+        redelivery: true,
     }
 }
 
