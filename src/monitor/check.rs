@@ -62,6 +62,8 @@ pub struct Check {
     pub urgent: bool,
     last_start: Option<Instant>,
     under_way: Option<ProbeId>,
+    /// When that was sent, or the last one; an operator's wish does not change it.
+    sent_at: Instant,
 }
 
 impl Check {
@@ -93,6 +95,7 @@ impl Check {
             urgent: false,
             last_start: None,
             under_way: None,
+            sent_at: first,
         }
     }
 
@@ -153,7 +156,7 @@ impl Check {
             self.due += Duration::from_nanos(nanos(interval).saturating_mul(steps));
         }
         self.hinted = false;
-        self.last_start = Some(now);
+        (self.last_start, self.sent_at) = (Some(now), now);
         self.under_way = Some(probe);
         self.sent += 1;
     }
@@ -214,7 +217,7 @@ impl Check {
 
     fn fail(&mut self, reason: String) {
         (self.good, self.bad) = (0, self.bad.saturating_add(1));
-        self.failing_since = self.failing_since.or(self.last_start);
+        self.failing_since = self.failing_since.or(Some(self.sent_at));
         self.failed += 1;
         self.said = reason;
         if self.bad >= self.spec.fall {
