@@ -39,6 +39,9 @@ void shim_pktmbuf_free(struct rte_mbuf *frame)
 
 int shim_pktmbuf_linearize(struct rte_mbuf *frame)
 {
+	for (const struct rte_mbuf *segment = frame; segment; segment = segment->next)
+		if ((uint32_t)segment->data_off + segment->data_len > segment->buf_len)
+			return -1;
 	return rte_pktmbuf_linearize(frame);
 }
 

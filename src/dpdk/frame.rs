@@ -84,18 +84,24 @@ impl Mbuf {
         }
     }
 
-    /// Whether the driver left work to do: several segments, or a VLAN tag taken out of the frame.
+    /// Whether the frame lies within its buffer. Memory that is shared with another program may say anything (memif).
+    #[inline(always)]
+    fn fits(&self) -> bool {
+        u32::from(self.offset()) + u32::from(self.length()) <= u32::from(self.capacity())
+    }
+
+    /// Whether the driver left nothing to do: no several segments, no VLAN tag taken out of the frame, no length that cannot be.
     #[inline(always)]
     pub(super) fn is_plain(&self) -> bool {
         // SAFETY: the widths are those of the fields.
         let (segments, flags) = unsafe {
             (self.field::<u16>(dpdk_sys::SHIM_MBUF_NB_SEGS), self.field::<u64>(dpdk_sys::SHIM_MBUF_OL_FLAGS))
         };
-        segments == 1 && flags & dpdk_sys::SHIM_RX_VLAN_STRIPPED == 0
+        segments == 1 && flags & dpdk_sys::SHIM_RX_VLAN_STRIPPED == 0 && self.fits()
     }
 
     /// Makes a frame that is not plain one segment with its tag inside; `None`, and the frame is gone, when it is longer
-    /// than a buffer.
+    /// than a buffer, or claims to be longer than its own.
     #[cold]
     pub(super) fn made_plain(self) -> Option<Mbuf> {
         let mut raw = self.0.as_ptr();
@@ -164,5 +170,35 @@ impl Drop for Mbuf {
     fn drop(&mut self) {
         // SAFETY: the buffer is ours alone and not used after this.
         unsafe { dpdk_sys::shim_pktmbuf_free(self.0.as_ptr()) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Room for a buffer's header, aligned as DPDK aligns it.
+    #[repr(align(64))]
+    struct Header([u8; 256]);
+
+    #[test]
+    fn a_frame_that_claims_more_than_its_buffer_holds_is_not_plain() {
+        for (offset, length, plain) in
+            [(128, 60, true), (128, 1920, true), (128, 1921, false), (2049, 0, false), (u16::MAX, u16::MAX, false)]
+        {
+            let mut header = Header([0; 256]);
+            let raw = NonNull::new(header.0.as_mut_ptr().cast()).expect("a place");
+            // SAFETY: the header is ours, as large as DPDK's, and never given back: the value is forgotten below.
+            let mut frame = unsafe { Mbuf::from_raw(raw) };
+            // SAFETY: the widths are those of the fields, and no data is looked at.
+            unsafe {
+                frame.set_field(dpdk_sys::SHIM_MBUF_NB_SEGS, 1_u16);
+                frame.set_field(dpdk_sys::SHIM_MBUF_BUF_LEN, 2048_u16);
+                frame.set_field::<u16>(dpdk_sys::SHIM_MBUF_DATA_OFF, offset);
+                frame.set_field::<u16>(dpdk_sys::SHIM_MBUF_DATA_LEN, length);
+            }
+            assert_eq!(frame.is_plain(), plain, "{length} bytes from {offset}");
+            std::mem::forget(frame);
+        }
     }
 }
