@@ -36,13 +36,14 @@ class Setting:
     """What differs from one lab to the other: driver, MTU towards the servers, further service ports ("udp/5070").
 
     `fall`: probes in a row that must fail. On a busy machine a member may wait half a second for a core; only who
-    measures how soon a loss is found takes fewer.
+    measures how soon a loss is found takes fewer. `up_codes`: other ones than the default.
     """
 
     device: str = AF_PACKET
     fall: int = 5
     server_mtu: int = 1500
     also_listen: tuple[str, ...] = ()
+    up_codes: tuple[str, ...] = ()
 
 
 def configuration(lab: Lab, setting: Setting) -> str:
@@ -51,6 +52,7 @@ def configuration(lab: Lab, setting: Setting) -> str:
     appliance = f'[appliance]\nname = "lab-{lab.id}"\nadmin_socket = "{lab.file("admin.sock")}"\n'
     appliance += f'state = "{lab.file("state")}"\nlog = "info"\n'
     inner, service = f'["{addresses.INNER_SELF}/24"]\n', f'"tcp/{addresses.SIP_TLS_PORT}"'
+    codes = f"up_codes = {json.dumps(setting.up_codes)}\n" if setting.up_codes else ""
     listen = "".join(f', "{further}"' for further in setting.also_listen)
     return two_arm.edited(
         two_arm.FIXTURE,
@@ -61,7 +63,7 @@ def configuration(lab: Lab, setting: Setting) -> str:
         (two_arm.INNER_DEVICE, setting.device.format(number=1, interface="inner0")),
         (two_arm.TAG, ""),
         (inner, f"{inner}mtu = {setting.server_mtu}\n"),
-        (two_arm.PROBE, f'kind = "sip"\ninterval = "200ms"\ntimeout = "200ms"\nfall = {setting.fall}\n'),
+        (two_arm.PROBE, f'kind = "sip"\ninterval = "200ms"\ntimeout = "200ms"\nfall = {setting.fall}\n{codes}'),
         (service, f"{service}{listen}"),
     )
 
