@@ -110,9 +110,15 @@ fn servers(intent: &Intent) -> String {
             left("NETWORK", link.map_or("its own", |link| &link.name)),
             left("POOL", &intent.pools[server.pool].name),
             left("STATE", if server.enabled { "enabled" } else { "disabled" }),
+            prose("LISTEN", joined(&server.listen, ", ", |listen| listen_text(*listen))),
+        ]
+    });
+    let answers = table(&intent.virtual_servers, |server| {
+        [
+            left("VIRTUAL SERVER", &server.name),
             left("ICMP ECHO", server.icmp_echo),
             left("UNMATCHED", server.unmatched),
-            prose("LISTEN", joined(&server.listen, ", ", |listen| listen_text(*listen))),
+            left("UNREACHABLE", server.unreachable),
         ]
     });
     let snats = table(&intent.snats, |snat| {
@@ -121,7 +127,7 @@ fn servers(intent: &Intent) -> String {
         let except = if except.is_empty() { "nothing".into() } else { except.join(", ") };
         [left("SNAT OF POOL", &intent.pools[snat.pool].name), left("ADDRESS", snat.address), prose("EXCEPT", except)]
     });
-    servers + &snats
+    servers + &answers + &snats
 }
 
 fn joined<T>(items: &[T], between: &str, text: impl Fn(&T) -> String) -> String {
@@ -147,6 +153,7 @@ mod tests {
     fn what_would_be_built_fits_the_screen() {
         let exclude: Vec<String> = (0..24).map(|n| format!("\"172.20.{n}.0/24\"")).collect();
         let file = FILE.replace("\"172.16.2.0/24\"", &exclude.join(", ")) + "\n" + SECOND_PAIR;
+        let file = file.replacen("unmatched = \"drop\"", "unmatched = \"drop\"\nunreachable = \"forward\"", 1);
         let shown = text(&parse_for(64, "fairlead.toml", &file).unwrap_or_else(|errors| panic!("{errors}")));
         assert!(shown.lines().all(|line| line.chars().count() <= 100), "{shown}");
         insta::assert_snapshot!("describe", shown);
