@@ -44,7 +44,8 @@ impl Histogram {
     #[inline]
     pub fn record(&mut self, span: Duration, times: u64) {
         let nanos = nanos(span);
-        self.histogram.saturating_record_n(nanos, times);
+        // The histogram's own bound lies above: it is that of its last bucket.
+        self.histogram.saturating_record_n(nanos.min(LONGEST.as_nanos() as u64), times);
         self.sum = self.sum.saturating_add(nanos.saturating_mul(times));
     }
 
@@ -223,6 +224,12 @@ mod tests {
         let mut histogram = Histogram::default();
         histogram.record(Duration::ZERO, 1);
         histogram.record(Duration::from_secs(3_600), 2);
+        for seconds in [12, 18] {
+            let mut little = Histogram::default();
+            little.record(Duration::from_secs(seconds), 1);
+            assert!(within_a_hundredth(little.at_quantile(1.0), LONGEST), "{seconds} s: {}", little.at_quantile(1.0));
+            assert_eq!(little.up_to(LONGEST), 1, "{seconds} s");
+        }
         assert_eq!(histogram.count(), 3);
         assert!(within_a_hundredth(histogram.at_quantile(1.0), LONGEST), "{}", histogram.at_quantile(1.0));
         assert_eq!(histogram.up_to(LONGEST), 3);
