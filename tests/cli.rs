@@ -190,6 +190,20 @@ fn an_answer_is_shown_as_a_table_or_as_json() {
 }
 
 #[test]
+fn what_is_watched_as_json_is_a_line_each_time() {
+    let directory = tempfile::tempdir().unwrap();
+    let socket = directory.path().join("admin.sock");
+    let answer = "{\"id\":1,\"ok\":true,\"epoch\":42,\"data\":[{\"to\":\"0.0.0.0/0\",\"via\":\"192.0.2.1\",\"interface\":\"clients\",\
+                  \"kind\":\"static\",\"next_hop\":\"reachable\"}]}\n";
+    let requests = appliance(&socket, Box::leak(Box::new([answer, answer])));
+    let (code, out, _) = ran(&["--socket", socket.to_str().unwrap(), "routes", "--json", "--watch", "1"]);
+    assert_eq!((code, requests.join().unwrap().len()), (Some(3), 2), "it ends with the appliance");
+    let lines: Vec<serde_json::Value> = out.lines().map(|line| serde_json::from_str(line).expect(line)).collect();
+    assert_eq!(lines.len(), 2, "{out}");
+    assert!(lines.iter().all(|line| line[0]["via"] == "192.0.2.1"), "{out}");
+}
+
+#[test]
 fn a_refusal_is_one_and_a_bad_file_on_reload_is_two() {
     let directory = tempfile::tempdir().unwrap();
     let socket = directory.path().join("admin.sock");
@@ -234,13 +248,16 @@ fn a_broken_pipe_is_no_failure() {
 
 #[test]
 fn each_shell_has_its_completion_and_there_is_a_manual() {
-    for shell in ["bash", "zsh", "fish"] {
+    for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
         let (code, out, _) = ran(&["completion", shell]);
         assert_eq!(code, Some(0));
         assert!(out.contains("switchovers") && out.contains("offline"), "{shell}");
+        let (_, manual, _) = ran(&["manual"]);
+        assert!(manual.contains(shell), "{shell}: the manual does not name it");
     }
     let (code, out, _) = ran(&["manual"]);
     assert_eq!(code, Some(0));
+    assert!(out.contains("run listens where its file says"), "what FAIRLEAD_SOCKET does not do");
     assert!(out.contains(".TH fairlead 1") && out.contains("\\fBpool force\\fR <POOL> <MEMBER>"), "{out}");
 }
 

@@ -62,6 +62,14 @@ fn s56_fragmentation_needed_reaches_the_member_with_the_mtu() {
     }
 }
 
+/// A router from before RFC 1191 says 0; what a member makes of that is the member's (RFC 1191 5).
+#[test]
+fn s56_fragmentation_needed_without_an_mtu_is_passed_on_as_it_is() {
+    let mut lab = lab();
+    let error = |to, about| Build::icmp_error("198.51.100.7", to, 3, 4, &of_member(about)).rest(0);
+    lab.forwards(ROUTER, error(V, V), HOST_A, error(A, A));
+}
+
 #[test]
 fn s56_it_goes_to_the_one_that_spoke() {
     let mut lab = lab();

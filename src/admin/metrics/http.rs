@@ -122,11 +122,13 @@ mod tests {
 
     #[test]
     fn a_request_line_is_read_by_the_book() {
-        let rows: [(&[u8], &str); 9] = [
+        let rows: [(&[u8], &str); 11] = [
             (b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n", ""),
             (b"GET /metrics?x=1 HTTP/1.0\r\n\r\n", ""),
             (b"GET / HTTP/1.1\r\n\r\n", "404"),
             (b"POST /metrics HTTP/1.1\r\n\r\n", "405"),
+            (b"HEAD /metrics HTTP/1.1\r\n\r\n", "405"),
+            (b"GET http://x/metrics HTTP/1.1\r\n\r\n", "404"),
             (b"GET /metrics\r\n\r\n", "400"),
             (b"GET /metrics HTTP/2\r\n\r\n", "400"),
             (b"GET  /metrics HTTP/1.1\r\n\r\n", "400"),

@@ -1,7 +1,7 @@
 //! Files that are refused, and what the operator reads. Each row spoils the good file in one or several ways; the golden
 //! texts are under `snapshots`, one for each family of mistakes.
 
-use super::edited;
+use super::{GOOD, edited};
 use crate::config::{parse_bytes, parse_for};
 
 type Row<'r> = (&'r str, &'r [(&'r str, &'r str)]);
@@ -346,6 +346,17 @@ fn everything_is_told_at_once_in_the_order_of_the_file() {
 fn bytes_that_are_not_text_are_refused_in_place() {
     let errors = parse_bytes("fairlead.toml", b"[cores]\nmanagement = 0\n# caf\xe9\n").unwrap_err();
     insta::assert_snapshot!("bytes", errors.to_string());
+}
+
+#[test]
+fn what_editors_of_windows_write_is_read_or_refused_in_words() {
+    let windows = format!("\u{feff}{}", GOOD.replace('\n', "\r\n"));
+    let [plain, windows] = [GOOD, &windows]
+        .map(|text| parse_bytes("fairlead.toml", text.as_bytes()).unwrap_or_else(|why| panic!("{why}")));
+    assert!(windows.intent == plain.intent && windows.settings == plain.settings);
+    let utf16: Vec<u8> = "\u{feff}[cores]\n".encode_utf16().flat_map(u16::to_le_bytes).collect();
+    let refused = parse_bytes("fairlead.toml", &utf16).unwrap_err().to_string();
+    assert!(refused.contains("fairlead.toml:1:1") && refused.contains("UTF-8"), "{refused}");
 }
 
 #[test]

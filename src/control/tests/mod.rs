@@ -32,6 +32,7 @@ mod law;
 mod link;
 mod operator;
 mod ports;
+mod reasons;
 mod reload;
 mod restart;
 mod standing;
