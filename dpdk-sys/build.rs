@@ -121,7 +121,8 @@ fn bind(cflags: &[String]) {
         |rte_eth_(rx|tx)_queue_setup\
         |rte_eth_dev_(vlan_filter|set_vlan_offload)\
         |rte_eth_dev_rss_(hash_update|hash_conf_get|reta_update|reta_query)\
-        |rte_eth_(promiscuous_enable|macaddr_get|stats_get)";
+        |rte_eth_(promiscuous_enable|macaddr_get|stats_get)\
+        |rte_eth_dev_callback_(register|unregister)";
     let generated = bindgen::Builder::default()
         .header("wrapper.h")
         .clang_args(cflags)
@@ -131,7 +132,9 @@ fn bind(cflags: &[String]) {
         .layout_tests(true)
         .allowlist_function(functions)
         .allowlist_type("shim_mbuf")
-        .allowlist_var("SHIM_.*|RTE_PKTMBUF_HEADROOM|RTE_LOG_NOTICE|RTE_ETH_MQ_RX_RSS")
+        .allowlist_var(
+            "SHIM_.*|RTE_PKTMBUF_HEADROOM|RTE_LOG_NOTICE|RTE_ETH_MQ_RX_RSS|RTE_MAX_ETHPORTS|RTE_ETH_EVENT_.*",
+        )
         // Fields of a frame are found by the shim's offsets: the anonymous unions around them moved between releases.
         .opaque_type("rte_mbuf|rte_mempool|rte_arp_hdr|rte_arp_ipv4|rte_l2tpv2.*|rte_gtp_psc.*")
         .blocklist_item("rte_atomic.*|per_lcore_.*")

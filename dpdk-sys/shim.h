@@ -20,7 +20,7 @@ uint16_t shim_eth_tx_burst(uint16_t port, uint16_t queue, struct rte_mbuf **fram
 /* Buffers, one at a time. */
 struct rte_mbuf *shim_pktmbuf_alloc(struct rte_mempool *pool);
 void shim_pktmbuf_free(struct rte_mbuf *frame);
-/* Makes one segment of several; 0, or -1 when the first has no room for the rest. */
+/* Makes one segment of several; 0, or -1 when the first has no room for the rest, or one claims more than its buffer holds. */
 int shim_pktmbuf_linearize(struct rte_mbuf *frame);
 /* Puts a VLAN tag that the driver took out back into the frame; 0 or a negative errno. May move the frame. */
 int shim_vlan_insert(struct rte_mbuf **frame);
@@ -55,5 +55,7 @@ static const uint64_t SHIM_RSS_PORTS = RTE_ETH_RSS_NONFRAG_IPV4_TCP | RTE_ETH_RS
 static const uint64_t SHIM_TX_FAST_FREE = RTE_ETH_TX_OFFLOAD_MBUF_FAST_FREE;
 static const uint64_t SHIM_RX_VLAN_FILTER = RTE_ETH_RX_OFFLOAD_VLAN_FILTER;
 static const uint64_t SHIM_RX_VLAN_STRIPPED = RTE_MBUF_F_RX_VLAN_STRIPPED;
+static const uint32_t SHIM_REPORTS_LINK = RTE_ETH_DEV_INTR_LSC;
+static const uint32_t SHIM_REPORTS_REMOVAL = RTE_ETH_DEV_INTR_RMV;
 
 #endif

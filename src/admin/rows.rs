@@ -313,6 +313,12 @@ pub struct PortRow {
     pub mac: String,
     /// Its link.
     pub link: Link,
+    /// Changes of the link that the driver or the interface beneath has reported, those between two looks included.
+    pub link_changes: u64,
+    /// Resets of the device by its driver or by the host that lends it; it works again after a restart.
+    pub resets: u64,
+    /// Removals of the device.
+    pub removals: u64,
     /// Megabits a second; `None`: the driver does not say.
     pub speed_mbps: Option<u32>,
     /// Largest IP datagram, in bytes.

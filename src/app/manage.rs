@@ -11,7 +11,8 @@ use super::reader::Reader;
 use super::scraping::Scraping;
 use super::state_store::StateStore;
 use crate::admin::{Answer, Asked};
-use crate::control::{Controller, Input, Output};
+use crate::control::{Controller, DeviceEvent, Input, Output};
+use crate::dpdk::{DeviceEvents, Link};
 use crate::policy::intent::PortId;
 use crate::time::{Duration, Instant};
 use std::collections::HashMap;
@@ -38,7 +39,9 @@ pub struct Manager {
     outgoing: Vec<Outgoing>,
     answers: HashMap<u64, oneshot::Sender<Answer>>,
     requests: u64,
-    links: Vec<bool>,
+    /// By port, as they were when last looked at.
+    links: Vec<Link>,
+    devices: Vec<DeviceEvents>,
     /// The controller has nothing more to say.
     stopped: bool,
 }
@@ -68,7 +71,8 @@ impl Manager {
         clock: Clock,
     ) -> Manager {
         let outgoing = plane.mail.iter().map(|_| Outgoing::new(plane.unsent())).collect();
-        let links = vec![false; plane.macs.len()];
+        let links = vec![Link::default(); plane.macs.len()];
+        let devices = vec![DeviceEvents::default(); plane.macs.len()];
         let (answers, requests, stopped) = (HashMap::new(), 0, false);
         Manager {
             clock,
@@ -83,6 +87,7 @@ impl Manager {
             answers,
             requests,
             links,
+            devices,
             stopped,
         }
     }
@@ -200,9 +205,18 @@ impl Manager {
     fn check_links(&mut self, now: Instant) {
         for at in 0..self.links.len() {
             let port = PortId(at as u8);
-            let up = self.plane.link_up(port);
-            if std::mem::replace(&mut self.links[at], up) != up {
-                self.controller.handle(Input::Link { port, up }, now);
+            let link = self.plane.link(port);
+            let before = std::mem::replace(&mut self.links[at], link);
+            if link.up != before.up || (link.up && link.changes != before.changes) {
+                self.controller.handle(Input::Link { port, up: link.up }, now);
+            }
+            let device = self.plane.device_events(port);
+            let before = std::mem::replace(&mut self.devices[at], device);
+            if device.resets != before.resets {
+                self.controller.handle(Input::Device { port, event: DeviceEvent::Reset }, now);
+            }
+            if device.removals != before.removals {
+                self.controller.handle(Input::Device { port, event: DeviceEvent::Removed }, now);
             }
         }
     }

@@ -8,7 +8,7 @@ use super::log::Log;
 use super::rss::Rss;
 use crate::config::{Configuration, Idle};
 use crate::control::{CounterSource, PortCounters, PortFacts, WorkerCounters};
-use crate::dpdk::{Eal, EalConfig, Ports, memory_mb};
+use crate::dpdk::{DeviceEvents, Eal, EalConfig, Link, Ports, memory_mb};
 use crate::engine::{Engine, MemberUse, Share};
 use crate::flow::SnatPorts;
 use crate::policy::adjacency::Adjacency;
@@ -103,9 +103,14 @@ impl Plane {
         Box::new(Counting { gauges: Arc::clone(&self.gauges), log })
     }
 
-    /// The cable of a port is in and the other end speaks.
-    pub fn link_up(&self, port: PortId) -> bool {
-        self.gauges.ports.link(port.index()).up
+    /// A port's cable.
+    pub fn link(&self, port: PortId) -> Link {
+        self.gauges.ports.link(port.index())
+    }
+
+    /// What happened to a port's device.
+    pub fn device_events(&self, port: PortId) -> DeviceEvents {
+        self.gauges.ports.device_events(port.index())
     }
 
     /// Each port receives frames of the VLANs that interfaces have on it, where its driver would keep them out.
@@ -237,8 +242,13 @@ impl CounterSource for Counting {
     }
 
     fn port(&self, port: PortId) -> PortCounters {
+        let Link { mbps: speed_mbps, changes: link_changes, .. } = self.gauges.ports.link(port.index());
+        let DeviceEvents { resets, removals } = self.gauges.ports.device_events(port.index());
         PortCounters {
-            speed_mbps: self.gauges.ports.link(port.index()).mbps,
+            link_changes,
+            resets,
+            removals,
+            speed_mbps,
             stats: self.gauges.ports.stats(port.index()),
             arrived: self.gauges.workers.iter().map(|gauge| gauge.shared.arrivals.at(port)).sum(),
         }

@@ -5,7 +5,7 @@
 
 use super::checks::Checks;
 use super::exclusions::Exclusions;
-use super::facts::Machine;
+use super::facts::{DeviceEvent, Machine};
 use super::latency::Latencies;
 use super::link::Link;
 use super::neighbours::NeighbourEvent;
@@ -51,12 +51,20 @@ pub enum Input {
         /// What it says, or everything that is wrong with it.
         read: Result<Box<Configuration>, ConfigErrors>,
     },
-    /// The link of a NIC is up or down. To be said at the start, and when it changes.
+    /// The link of a NIC is up or down. To be said at the start, and when it changes; of one that is up again after it was
+    /// down for a moment in which nobody looked, once more that it is up.
     Link {
         /// The NIC.
         port: PortId,
         /// Frames can travel.
         up: bool,
+    },
+    /// Something happened to a NIC itself.
+    Device {
+        /// The NIC.
+        port: PortId,
+        /// What.
+        event: DeviceEvent,
     },
     /// A save that [`Output::SaveState`] asked for has ended.
     Saved {
@@ -154,6 +162,7 @@ impl Controller {
             Input::Hangup => self.outputs.push(Output::ReadFile { request_id: None }),
             Input::Reload { request_id, read } => self.reload(request_id, read, now),
             Input::Link { port, up } => self.on_link(port, up, now),
+            Input::Device { port, event } => self.on_device(port, event, now),
             Input::Saved { change, outcome } => self.on_saved(change, outcome, now),
             Input::Metrics(trouble) => self.on_metrics(trouble, now),
             Input::Tick => {}
@@ -274,6 +283,14 @@ impl Controller {
     /// The link of a NIC came up or was lost. Its members are probed at once.
     fn on_link(&mut self, port: PortId, up: bool, now: Instant) {
         self.link.on_port(port, up, &self.intent, &mut self.outputs, now);
+        for member in self.link.members_on(port, &self.intent) {
+            self.probing.hint(member);
+        }
+    }
+
+    /// A NIC has stopped working. Its members are probed at once.
+    fn on_device(&mut self, port: PortId, event: DeviceEvent, now: Instant) {
+        self.link.on_device(port, event, &self.intent, &mut self.outputs, now);
         for member in self.link.members_on(port, &self.intent) {
             self.probing.hint(member);
         }

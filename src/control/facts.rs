@@ -59,9 +59,24 @@ pub struct PortFacts {
     pub spreading: Spreading,
 }
 
+/// What can happen to a NIC, beside its link.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DeviceEvent {
+    /// It was reset, and its queues are dead.
+    Reset,
+    /// It was taken away.
+    Removed,
+}
+
 /// What is read of a NIC now and then.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct PortCounters {
+    /// How often its link was reported to have changed.
+    pub link_changes: u64,
+    /// How often it was reset.
+    pub resets: u64,
+    /// How often it was taken away.
+    pub removals: u64,
     /// Megabits a second now; `None`: the driver does not say.
     pub speed_mbps: Option<u32>,
     /// What it has counted.

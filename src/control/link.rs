@@ -4,6 +4,7 @@
 //! [`NeighbourEvent`]s what concerns probes and workers. Read first: [`Link::next_event`].
 
 use super::announce::{Announcements, Place};
+use super::facts::DeviceEvent;
 use super::neighbours::{Given, NeighbourEvent, Neighbours};
 use super::outbox::Outbox;
 use crate::config::LogLevel;
@@ -87,6 +88,24 @@ impl Link {
         } else {
             raise_down(port, intent, out, now);
         }
+    }
+
+    /// A NIC does not work any more. Only a new start sets it up again: no driver can be reset under running workers.
+    pub(super) fn on_device(&self, port: PortId, event: DeviceEvent, intent: &Intent, out: &mut Outbox, now: Instant) {
+        let (name, device) = (&intent.ports[port.index()].name, &intent.ports[port.index()].device);
+        let (key, message) = match event {
+            DeviceEvent::Reset => (
+                "reset",
+                format!(
+                    "port {name}: {device} was reset by its driver or by the host that lends it, and receives and sends nothing: \
+                     restart Fairlead (systemctl restart fairlead)"
+                ),
+            ),
+            DeviceEvent::Removed => {
+                ("removed", format!("port {name}: {device} was removed: put it back, and restart Fairlead"))
+            }
+        };
+        out.raise(&format!("{key} {name}"), LogLevel::Error, message, now);
     }
 
     /// All our addresses are announced once more, as after a start. Says how many.

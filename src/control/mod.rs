@@ -44,6 +44,6 @@ pub(crate) mod harness;
 mod tests;
 
 pub use controller::{Controller, Input};
-pub use facts::{CounterSource, Machine, PortCounters, PortFacts, Spreading, WorkerCounters};
+pub use facts::{CounterSource, DeviceEvent, Machine, PortCounters, PortFacts, Spreading, WorkerCounters};
 pub use operator_state::{OperatorState, SavedState};
 pub use outbox::Output;

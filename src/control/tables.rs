@@ -231,13 +231,17 @@ impl Controller {
 
     fn port_row(&self, id: PortId) -> PortRow {
         let (meant, facts) = (&self.intent.ports[id.index()], &self.machine.ports[id.index()]);
-        let PortCounters { speed_mbps, stats, arrived } = self.machine.counters.port(id);
+        let PortCounters { speed_mbps, stats, arrived, link_changes, resets, removals } =
+            self.machine.counters.port(id);
         PortRow {
             name: meant.name.clone(),
             device: meant.device.clone(),
             driver: facts.driver.clone(),
             mac: self.machine.macs[id.index()].to_string(),
             link: if self.link.is_up(id) { Link::Up } else { Link::Down },
+            link_changes,
+            resets,
+            removals,
             speed_mbps,
             mtu: meant.mtu,
             rx_queues: facts.rx_queues,

@@ -161,11 +161,8 @@ fn may_open_packet_socket() -> bool {
 
 /// The reason of one that is to connect to another program, when DPDK could not.
 pub(super) fn nobody_listens(device: &Device, said: &Said) -> Option<String> {
-    let (key, default, server) = match () {
-        () if device.is("net_memif") => ("socket", "/run/memif.sock", "role=server"),
-        () if device.is("net_virtio_user") => ("path", "its path", "server=1"),
-        () => return None,
-    };
+    let server = device.listens_with()?;
+    let (key, default) = if device.is("net_memif") { ("socket", "/run/memif.sock") } else { ("path", "its path") };
     let socket = device.argument(key).unwrap_or(default);
     said.mentions(&["connect"]).then(|| {
         format!("nobody listens at {socket}: start the other program first, or let this end listen ({server})")
@@ -187,14 +184,7 @@ fn why_not_made(port: &str, device: &Device, rc: i32) -> Fault {
     }
     let reason = match -rc {
         libc::EEXIST => "is made already: give each port its own device".to_owned(),
-        _ if said.mentions(&["failed to parse device"]) && cfg!(feature = "static-link") => {
-            format!("{NO_DRIVER}, or this program was linked without it: name another, or build without static-link")
-        }
-        _ if said.mentions(&["failed to parse device"]) => {
-            "DPDK has no driver of this name: name a PCI address, or a virtual device such as net_af_packet0,iface=eth1, \
-             net_tap0 or net_pcap0; on Debian, drivers are in the package dpdk"
-                .to_owned()
-        }
+        _ if said.mentions(&["failed to parse device"]) => no_driver(!cfg!(feature = "static-link")),
         libc::ENOMEM => "DPDK has not enough memory for it: lower mbufs or its rings, or free memory".to_owned(),
         _ => "the driver cannot make it: check its arguments against DPDK's guide to the driver".to_owned(),
     };
@@ -202,9 +192,32 @@ fn why_not_made(port: &str, device: &Device, rc: i32) -> Fault {
     fault(port, device, reason, said)
 }
 
+/// Why there is no such driver. Only a program that is not `complete` has no use for those that are installed.
+fn no_driver(complete: bool) -> String {
+    match complete {
+        true => format!(
+            "{NO_DRIVER}: name a PCI address, or a virtual device such as net_af_packet0,iface=eth1, net_tap0 or net_pcap0; on \
+             Debian, drivers are in the package dpdk"
+        ),
+        false => {
+            format!("{NO_DRIVER}, or this program was linked without it: name another, or build without static-link")
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_driver_may_be_missing_in_a_program_that_was_linked_without_it() {
+        let [installed, linked] = [true, false].map(no_driver);
+        assert!(
+            installed.starts_with(NO_DRIVER) && installed.ends_with("drivers are in the package dpdk"),
+            "{installed}"
+        );
+        assert!(linked.starts_with(NO_DRIVER) && linked.ends_with("or build without static-link"), "{linked}");
+    }
 
     #[test]
     fn who_cannot_connect_hears_where_nobody_listens() {
@@ -212,6 +225,7 @@ mod tests {
         let rows = [
             ("net_memif0,role=client,socket=/run/a.sock", Some(("/run/a.sock", "role=server"))),
             ("net_memif0", Some(("/run/memif.sock", "role=server"))),
+            ("net_memif0,role=server", None),
             ("net_virtio_user0,path=/run/v.sock", Some(("/run/v.sock", "server=1"))),
             ("net_null0", None),
         ];

@@ -74,6 +74,16 @@ impl<'a> Device<'a> {
         names
     }
 
+    /// Of one that connects to another program, and does so once: what would let it listen, and be connected to again.
+    pub(super) fn listens_with(&self) -> Option<&'static str> {
+        let (key, value, argument) = match () {
+            () if self.is("net_memif") => ("role", "server", "role=server"),
+            () if self.is("net_virtio_user") => ("server", "1", "server=1"),
+            () => return None,
+        };
+        (self.argument(key) != Some(value)).then_some(argument)
+    }
+
     /// Whether the virtual device is made by this driver.
     pub(super) fn is(&self, driver: &str) -> bool {
         self.name.strip_prefix(driver).is_some_and(|rest| rest.bytes().all(|byte| byte.is_ascii_digit()))

@@ -3,6 +3,7 @@
 //! Owns what drivers do not say of them: whether an interface runs, whether it was deleted, its MTU, whether the kernel joins the
 //! segments it receives, and that one process uses it. /sys is not asked: it may show another network namespace.
 
+use super::carrier;
 use std::ffi::{CString, c_char};
 use std::io;
 use std::os::fd::AsRawFd;
@@ -90,6 +91,11 @@ impl Interface {
         let answer = ask(self.index, libc::SIOCGIFMTU).ok()?;
         // SAFETY: the kernel wrote the MTU.
         u32::try_from(unsafe { answer.ifr_ifru.ifru_mtu }).ok()
+    }
+
+    /// How often its carrier was lost or found; 0 when the kernel does not say.
+    pub(super) fn carrier_changes(&self) -> u64 {
+        carrier::changes(self.index).map_or(0, u64::from)
     }
 
     /// What joins TCP segments before we see them, in ethtool's words; empty: nothing. What is joined is longer than the MTU,

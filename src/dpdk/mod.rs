@@ -7,11 +7,13 @@
 
 mod args;
 mod attach;
+mod carrier;
 mod cores;
 mod device;
 mod eal;
 mod ended;
 mod error;
+mod events;
 mod frame;
 mod growing;
 mod interface;
@@ -27,6 +29,7 @@ mod vlans;
 pub use args::EalConfig;
 pub use eal::{Eal, linked_version};
 pub use error::DpdkError;
+pub use events::DeviceEvents;
 pub use frame::Mbuf;
 pub use large_pages::LargePages;
 pub use mempool::memory_mb;

@@ -3,6 +3,7 @@
 //! Owns what keeps a port open, and the turns of those that share a transmit queue. Moves no frame: see `queue`.
 
 use super::attach::Attached;
+use super::events::Reports;
 use super::growing::Growing;
 use super::mempool::Pool;
 use super::rss::Hashing;
@@ -29,6 +30,8 @@ pub struct PortFacts {
 
 /// A started port. Closed when the last queue and the ports are gone; its pool goes after it.
 pub(super) struct Nic {
+    /// What its driver reports. Gone before the port is closed.
+    pub(super) reports: Reports,
     /// Its name in the configuration.
     pub(super) name: String,
     pub(super) mtu: u16,
@@ -41,6 +44,10 @@ pub(super) struct Nic {
     /// The driver's counters, in the order of `Ports::stats`. Touched by management only.
     pub(super) counted: Mutex<Growing<7>>,
     pub(super) pool: Arc<Pool>,
+    /// Of one that does not connect again once the other end has gone: what would let it listen.
+    pub(super) listens_with: Option<&'static str>,
+    /// Whether the link was up when it was looked at last. Touched by management only.
+    pub(super) was_up: AtomicBool,
     /// What it lets in. Touched by management only.
     pub(super) vlans: VlanFilter,
 }

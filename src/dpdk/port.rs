@@ -9,6 +9,7 @@ use super::attach::{Attached, attach, nobody_listens};
 use super::device::{Device, PacketRing};
 use super::eal::Eal;
 use super::error::{DpdkError, Fault, Said, error_text};
+use super::events::{DeviceEvents, Reports};
 use super::interface;
 use super::log;
 use super::mempool::{CACHE, Pool};
@@ -19,7 +20,7 @@ use super::vlans::VlanFilter;
 use crate::io::PortStats;
 use dpdk_sys::{rte_eth_conf, rte_eth_dev_info};
 use std::ffi::CStr;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// Descriptors of a ring, where the driver and the pool allow as many.
@@ -53,6 +54,9 @@ pub struct Link {
     pub up: bool,
     /// Megabits a second, where the driver knows.
     pub mbps: Option<u32>,
+    /// How often it was reported to have changed, where somebody reports it: a link that is up now, and was when it was looked at
+    /// before, was away in between if this differs.
+    pub changes: u64,
 }
 
 /// All ports, open. A port is named by its place in the configuration, from 0.
@@ -102,6 +106,9 @@ impl Ports {
     /// The state of a port's cable; down for a port that is not there.
     pub fn link(&self, port: usize) -> Link {
         let Some(nic) = self.open.get(port) else { return Link::default() };
+        // Counted before it is looked at: what changes meanwhile is seen the next time.
+        let carriers = nic.attached.interfaces.iter().map(interface::Interface::carrier_changes);
+        let changes = carriers.fold(nic.reports.link_changes(), u64::wrapping_add);
         let mut mbps = 0;
         // SAFETY: the port is open, and the speed is a variable of ours.
         let mut up = unsafe { dpdk_sys::shim_link(nic.id(), &mut mbps) } == 1;
@@ -109,7 +116,23 @@ impl Ports {
         for interface in &nic.attached.interfaces {
             up &= interface.look(&nic.name, nic.mtu);
         }
-        Link { up, mbps: (mbps != 0 && mbps != u32::MAX).then_some(mbps) }
+        if nic.was_up.swap(up, Ordering::Relaxed)
+            && !up
+            && let Some(argument) = nic.listens_with
+        {
+            let name = &nic.name;
+            tracing::warn!(
+                "port {name}: the program at the other end has gone, and {} does not connect again: restart Fairlead when it is \
+                 back, or let this end listen ({argument})",
+                nic.facts.driver
+            );
+        }
+        Link { up, mbps: (mbps != 0 && mbps != u32::MAX).then_some(mbps), changes }
+    }
+
+    /// What happened to a port's device; nothing for a port that is not there.
+    pub fn device_events(&self, port: usize) -> DeviceEvents {
+        self.open.get(port).map(|nic| nic.reports.device()).unwrap_or_default()
     }
 
     /// Lets a port receive frames of these VLANs, untagged ones, and no others, if its driver can tell them apart. Says whether
@@ -157,6 +180,7 @@ fn ring_length(mbufs: u32, rings: u32, workers: u16) -> Result<u16, Fault> {
 /// A port on its way: attached and configured, not yet started.
 struct Draft<'a> {
     wanted: &'a PortConfig,
+    reports: Reports,
     attached: Attached,
     info: rte_eth_dev_info,
     rx_queues: u16,
@@ -191,7 +215,8 @@ impl<'a> Draft<'a> {
         // Virtual devices know pairs: net_tap refuses anything else, and net_memif would not send through a queue that
         // its peer does not have.
         let tx_queues = if device.is_pci() { workers } else { rx_queues };
-        let mut draft = Draft { wanted, attached, info, rx_queues, tx_queues, hashing: Hashing::OneQueue };
+        let reports = Reports::of(attached.id);
+        let mut draft = Draft { wanted, attached, reports, info, rx_queues, tx_queues, hashing: Hashing::OneQueue };
         draft.fit(wanted.queues)?;
         draft.configure()?;
         Ok(draft)
@@ -271,18 +296,33 @@ impl<'a> Draft<'a> {
         conf.rxmode.offloads = self.info.rx_offload_capa & dpdk_sys::SHIM_RX_VLAN_FILTER;
         conf.txmode.offloads = self.info.tx_offload_capa & dpdk_sys::SHIM_TX_FAST_FREE;
         self.hashing = rss::prepare(&self.info, self.rx_queues, self.wanted.rss.as_ref(), &mut conf);
-        log::forget();
-        let mut rc = self.configure_as(&conf);
+        let mut rc = self.configure_as(&mut conf);
         if rc < 0 && self.hashing == Hashing::AsAsked {
             self.hashing = rss::prepare(&self.info, self.rx_queues, None, &mut conf);
-            log::forget();
-            rc = self.configure_as(&conf);
+            rc = self.configure_as(&mut conf);
         }
         let (rx, tx, driver) = (self.rx_queues, self.tx_queues, self.driver());
         check(self.wanted, &format!("{driver} refuses {rx} receive and {tx} transmit queues: lower queues"), rc)
     }
 
-    fn configure_as(&self, conf: &rte_eth_conf) -> i32 {
+    /// With what the driver says it reports by itself; without where it has no interrupt for that.
+    fn configure_as(&self, conf: &mut rte_eth_conf) -> i32 {
+        // SAFETY: a driver that knows of its device points to flags that live as long as the port, or nowhere.
+        let flags = unsafe { self.info.dev_flags.as_ref() }.copied().unwrap_or(0);
+        let [link, removal] = [dpdk_sys::SHIM_REPORTS_LINK, dpdk_sys::SHIM_REPORTS_REMOVAL].map(|of| flags & of != 0);
+        conf.intr_conf.set_lsc(u32::from(link));
+        conf.intr_conf.set_rmv(u32::from(removal));
+        let rc = self.try_configure(conf);
+        if rc >= 0 || !(link || removal) {
+            return rc;
+        }
+        conf.intr_conf.set_lsc(0);
+        conf.intr_conf.set_rmv(0);
+        self.try_configure(conf)
+    }
+
+    fn try_configure(&self, conf: &rte_eth_conf) -> i32 {
+        log::forget();
         // SAFETY: the port is attached and not started; the configuration is copied, and a key in it, which is of the
         // port's wanted configuration, is read only.
         unsafe { dpdk_sys::rte_eth_dev_configure(self.attached.id, self.rx_queues, self.tx_queues, conf) }
@@ -339,7 +379,9 @@ impl<'a> Draft<'a> {
         let vlans = VlanFilter::new(self.attached.id, filters);
         let (unusable, counted) = (AtomicU64::new(0), Mutex::default());
         let (name, mtu, pool) = (self.wanted.name.clone(), self.wanted.mtu, Arc::clone(pool));
-        Ok(Nic { name, mtu, attached: self.attached, facts, turns, unusable, counted, pool, vlans })
+        let (attached, reports) = (self.attached, self.reports);
+        let (listens_with, was_up) = (device.listens_with(), AtomicBool::new(false));
+        Ok(Nic { reports, listens_with, was_up, name, mtu, attached, facts, turns, unusable, counted, pool, vlans })
     }
 
     /// Gives the kernel's end of a tap a MAC of its own. The driver gives both ends one, and whoever has our MAC is no

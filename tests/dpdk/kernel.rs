@@ -232,3 +232,48 @@ fn without_permission_the_sentence_says_which() {
         }
     });
 }
+
+#[test]
+fn a_carrier_that_was_lost_and_found_between_two_looks_is_a_change() {
+    in_process_started_by("kernel::a_carrier_that_was_lost_and_found_between_two_looks_is_a_change", NAMESPACE, || {
+        run(VETH);
+        let eal = start();
+        let ports = open(&eal, &["net_af_packet0,iface=outer0"], 1).unwrap_or_else(|error| panic!("{error}"));
+        // The kernel notices a carrier up to a second later.
+        let settled = || {
+            let deadline = Instant::now() + Duration::from_secs(10);
+            loop {
+                let before = ports.link(0);
+                std::thread::sleep(Duration::from_millis(300));
+                if before.up && ports.link(0) == before {
+                    return before;
+                }
+                assert!(Instant::now() < deadline, "{before:?}");
+            }
+        };
+        for end in ["outer0", "far0"] {
+            let before = settled();
+            run(&format!("ip link set {end} down; ip link set {end} up"));
+            let after = settled();
+            assert!(after.changes > before.changes, "{end}: {before:?}, {after:?}");
+        }
+    });
+}
+
+#[test]
+fn segments_that_the_kernel_would_join_are_warned_of() {
+    let name = "kernel::segments_that_the_kernel_would_join_are_warned_of";
+    let said = in_process_started_by(name, NAMESPACE, || {
+        tracing_subscriber::fmt().with_writer(std::io::stderr).init();
+        run(VETH);
+        let eal = start();
+        for joins in ["on", "off"] {
+            run(&format!("ethtool -K outer0 gro {joins}; echo gro is {joins} >&2"));
+            open(&eal, &["net_af_packet0,iface=outer0"], 1).unwrap_or_else(|error| panic!("{error}"));
+        }
+    });
+    let (on, off) = said.split_once("gro is off").unwrap_or_default();
+    let expected = "port outer: the kernel joins TCP segments that interface outer0 receives (gro), and what it joins is lost: \
+                    `ethtool -K outer0 gro off`";
+    assert!(said.is_empty() || (on.contains(expected) && !off.contains("joins TCP segments")), "{said}");
+}

@@ -1,7 +1,7 @@
 //! Frames through DPDK's virtual devices, and buffers that are all returned.
 
 use super::support::*;
-use fairlead::dpdk::{Eal, Hashing, Mbuf, PortConfig, Ports, Rss};
+use fairlead::dpdk::{DeviceEvents, Eal, Hashing, Mbuf, PortConfig, Ports, Rss};
 use fairlead::io::{BURST, Frame, Port};
 
 /// A frame that differs from every other in each test.
@@ -268,5 +268,64 @@ fn a_driver_with_a_hash_is_given_key_and_table_and_one_without_starts() {
         assert_eq!(found, expected);
         let receives: Vec<bool> = ports.queues_for(1).iter().map(|queue| queue.receives()).collect();
         assert_eq!(receives, [true, true, false, true]);
+    });
+}
+
+/// Lets what is logged be seen in the text of the process.
+fn log_to_stderr() {
+    tracing_subscriber::fmt().with_writer(std::io::stderr).init();
+}
+
+#[test]
+fn an_end_that_connects_says_that_it_does_not_connect_again() {
+    let said = in_own_process("ports::an_end_that_connects_says_that_it_does_not_connect_again", || {
+        log_to_stderr();
+        let folder = tempfile::tempdir().expect("a folder");
+        let socket = folder.path().join("vhost.sock");
+        let eal = start();
+        let [listens, connects] =
+            ["net_vhost0,iface=", "net_virtio_user0,path="].map(|device| format!("{device}{}", socket.display()));
+        let other = open(&eal, &[&listens], 1).unwrap_or_else(|error| panic!("{error}"));
+        let ports = open(&eal, &[&connects], 1).unwrap_or_else(|error| panic!("{error}"));
+        let wait_until = |up| {
+            let start = std::time::Instant::now();
+            while ports.link(0).up != up {
+                assert!(start.elapsed().as_secs() < 10, "{:?}, not {up}", ports.link(0));
+                std::thread::yield_now();
+            }
+        };
+        wait_until(true);
+        drop(other);
+        wait_until(false);
+    });
+    let expected = "port outer: the program at the other end has gone, and net_virtio_user does not connect again: restart Fairlead \
+                    when it is back, or let this end listen (server=1)";
+    assert!(said.is_empty() || said.contains(expected), "{said}");
+}
+
+/// A program on the other end of a shared memory link that comes and goes, as another port of this process.
+#[test]
+fn what_a_driver_reports_of_its_link_is_counted() {
+    in_own_process("ports::what_a_driver_reports_of_its_link_is_counted", || {
+        let folder = tempfile::tempdir().expect("a folder");
+        let socket = folder.path().join("vhost.sock");
+        let eal = start();
+        let [listens, connects] =
+            ["net_vhost0,iface=", "net_virtio_user0,path="].map(|device| format!("{device}{}", socket.display()));
+        let ports = open(&eal, &[&listens], 1).unwrap_or_else(|error| panic!("{error}"));
+        let is = |up, changes| {
+            let start = std::time::Instant::now();
+            while (ports.link(0).up, ports.link(0).changes) != (up, changes) {
+                assert!(start.elapsed().as_secs() < 10, "{:?}, not {up} after {changes} changes", ports.link(0));
+                std::thread::yield_now();
+            }
+        };
+        is(false, 0);
+        let other = open(&eal, &[&connects], 1).unwrap_or_else(|error| panic!("{error}"));
+        is(true, 1);
+        drop(other);
+        is(false, 2);
+        assert_eq!(ports.device_events(0), DeviceEvents::default());
+        assert_eq!(ports.device_events(7), DeviceEvents::default());
     });
 }

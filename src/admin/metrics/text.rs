@@ -132,6 +132,9 @@ fn port(page: &mut Page, row: &PortRow) {
     page.gauge("port_up", "1 while the link is up.", &labels, flag(row.link == Link::Up));
     page.total("port_received_frames", "Frames received.", &labels, row.rx_frames);
     page.total("port_received_bytes", "Bytes received.", &labels, row.rx_bytes);
+    page.total("port_link_changes", "Changes of the link that were reported.", &labels, row.link_changes);
+    page.total("port_device_resets", "Resets of the device; a restart sets it up again.", &labels, row.resets);
+    page.total("port_device_removals", "Removals of the device.", &labels, row.removals);
     page.total("port_missed_frames", "Frames the NIC dropped: no worker took them in time.", &labels, row.rx_missed);
     page.total("port_receive_errors", "Frames received with errors.", &labels, row.rx_errors);
     page.total("port_transmitted_frames", "Frames sent.", &labels, row.tx_frames);

@@ -26,6 +26,7 @@ use std::net::Ipv4Addr;
 
 mod absence;
 mod choice;
+mod devices;
 mod exclusions;
 mod latency;
 mod law;
