@@ -158,6 +158,23 @@ fn no_banned_word_is_used() {
     assert!(found.is_empty(), "{} words of tests/banned_words.txt:\n{}", found.len(), found.join("\n"));
 }
 
+/// A sentence that was broken over two lines of the source, and joined again with the indentation in it.
+fn is_stretched(literal: &str) -> bool {
+    literal.trim().contains("   ") && !literal.contains('\n') && !literal.contains("\\n")
+}
+
+#[test]
+fn no_message_holds_the_indentation_of_its_source() {
+    let texts = texts(Path::new(env!("CARGO_MANIFEST_DIR")));
+    let stretched = |text: &Text| {
+        let found = text.literals.iter().filter(|(_, literal)| is_stretched(literal));
+        found.map(|(at, literal)| format!("{}:{at}: {literal}", text.path)).collect::<Vec<_>>()
+    };
+    let found: Vec<_> = texts.iter().flat_map(stretched).collect();
+    assert!(found.is_empty(), "messages with a run of spaces:\n{}", found.join("\n"));
+    assert!(is_stretched("until it does the      choice is free") && !is_stretched("   two  words   "));
+}
+
 #[test]
 fn words_are_found_where_they_are_banned_and_nowhere_else() {
     assert!(holds("a held frame", "held") && holds("held", "held") && holds("drop_x{held}", "held"));

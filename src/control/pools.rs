@@ -301,7 +301,8 @@ impl Pools {
             }
             Binding::Free => {
                 let message = format!(
-                    "pool {}: {name} was forced by the operator before the restart but does not answer: until it does the                      choice is free; `fairlead pool auto {}` ends this",
+                    "pool {}: {name} was forced by the operator before the restart but does not answer: until it does the \
+                     choice is free; `fairlead pool auto {}` ends this",
                     meant.name, meant.name
                 );
                 out.raise(&restored_key(id), LogLevel::Warn, message, now);
