@@ -23,6 +23,7 @@ pub mod control;
 pub mod dpdk;
 pub mod engine;
 pub mod flow;
+pub mod import;
 pub mod io;
 pub mod monitor;
 pub mod policy;

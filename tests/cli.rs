@@ -116,6 +116,37 @@ fn a_file_that_this_machine_cannot_run_is_one_when_it_is_compared() {
 }
 
 #[test]
+fn files_of_another_balancer_become_one_that_check_accepts() {
+    let files = concat!(env!("CARGO_MANIFEST_DIR"), "/src/import/bigip/tests");
+    let (base, conf) = (format!("{files}/pair_base.conf"), format!("{files}/pair.conf"));
+    let directory = tempfile::tempdir().unwrap();
+    let new = directory.path().join("fairlead.toml");
+    let new = new.to_str().unwrap();
+    let (code, out, err) = ran(&["import", &base, &conf]);
+    assert_eq!(code, Some(0), "{err}");
+    assert!(out.contains("[[virtual_server]]") && err.contains("severe"), "{out}{err}");
+    let (code, nothing, _) = ran(&["import", "--output", new, &base, &conf]);
+    assert_eq!((code, nothing.as_str()), (Some(0), ""));
+    assert_eq!(std::fs::read_to_string(new).unwrap(), out);
+    assert_eq!(ran(&["check", "--quiet", new]), (Some(0), String::new(), String::new()));
+    let (code, _, err) = ran(&["import", "--output", new, &base, &conf]);
+    assert!(code == Some(1) && err.contains(new), "a file that is there stays: {err}");
+    let (code, out, _) = ran(&["import", "--json", &base, &conf]);
+    let report: serde_json::Value = serde_json::from_str(&out).unwrap();
+    assert!(code == Some(0) && report["findings"][0]["severity"] == "severe" && report["file"].is_string());
+    let (code, out, _) = ran(&["import", "--explain", "p_sips", &base, &conf]);
+    assert!(code == Some(0) && out.contains("pair.conf:") && out.contains("[[pool]]"), "{out}");
+    let (code, _, err) = ran(&["import", "--explain", "nobody", &base, &conf]);
+    assert!(code == Some(1) && err.contains("nobody"), "{err}");
+    let (code, _, err) = ran(&["import", &conf]);
+    assert!(code == Some(1) && err.contains("bigip_base.conf") && err.contains("check"), "{err}");
+    let (code, out, err) = ran(&["import", "--from", "ipvs", &conf]);
+    assert!(code == Some(2) && out.is_empty() && err.contains("pair.conf:"), "{err}");
+    let (code, _, err) = ran(&["import", new, "/nowhere.conf"]);
+    assert!(code == Some(2) && err.contains("/nowhere.conf"), "{err}");
+}
+
+#[test]
 fn nobody_there_is_three_with_socket_reason_and_remedy() {
     let directory = tempfile::tempdir().unwrap();
     let socket = directory.path().join("admin.sock");

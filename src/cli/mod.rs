@@ -1,16 +1,18 @@
 //! The command: what an operator types and reads.
 //!
 //! Owns the [`commands`], how they are parsed and how answers are shown. Holds no knowledge of the appliance:
-//! all but `run` and `check` go through the admin socket, and so can do no more than any other client. Read
+//! all but `run`, `check` and `import` go through the admin socket, and so can do no more than any other client. Read
 //! [`commands`] first.
 
 pub mod check;
 mod client;
 pub mod commands;
+mod exit;
 #[cfg(test)]
 mod golden;
 mod grid;
 mod here;
+mod import;
 mod manual;
 mod parse;
 mod readable;
@@ -21,20 +23,13 @@ use crate::config;
 use clap::CommandFactory;
 use client::Failure;
 use commands::{Command, Question};
+use exit::{BAD, FAILED, UNREACHABLE, fail, print, write};
 use here::Machine;
-
 use parse::Program;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{Duration, SystemTime};
-
-/// Refused or failed.
-pub const FAILED: u8 = 1;
-/// Bad usage, or bad file.
-pub const BAD: u8 = 2;
-/// The appliance cannot be reached, or does not answer.
-pub const UNREACHABLE: u8 = 3;
 
 /// What `run` was given.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -58,6 +53,7 @@ pub fn main(run: fn(RunArgs) -> ExitCode) -> ExitCode {
         // What the environment says is for those who ask; where the appliance listens stands in its file.
         Command::Run { config } => run(RunArgs { config, socket: socket.filter(|_| typed) }),
         Command::Check { file, here, quiet } => check(&file, here, quiet),
+        Command::Import(import) => import::run(&import),
         Command::Completion { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Program::command(), "fairlead", &mut script);
@@ -123,23 +119,4 @@ fn failed(failure: &Failure) -> ExitCode {
         Failure::Refused(_) | Failure::Unreadable(_) => FAILED,
     };
     fail(code, &failure.to_string())
-}
-
-fn fail(code: u8, message: &str) -> ExitCode {
-    let clean: String = message.chars().map(|c| if c.is_control() && c != '\n' { '?' } else { c }).collect();
-    let _ = writeln!(io::stderr(), "fairlead: {}", clean.trim_end());
-    ExitCode::from(code)
-}
-
-fn print(text: &[u8]) -> ExitCode {
-    write(text).err().unwrap_or(ExitCode::SUCCESS)
-}
-
-/// Fails with the code to end with. That whoever read along has had enough is no failure.
-fn write(text: &[u8]) -> Result<(), ExitCode> {
-    let mut out = io::stdout().lock();
-    out.write_all(text).and_then(|()| out.flush()).map_err(|why| match why.kind() {
-        io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
-        _ => fail(FAILED, &format!("cannot write to the standard output: {why}")),
-    })
 }

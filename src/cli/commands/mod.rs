@@ -29,6 +29,7 @@ use crate::admin::Request;
 use crate::admin::request::{FLOWS_DEFAULT, FLOWS_MAX, FlowSelection};
 use crate::admin::rows::{AdminState, LogLevel, Wall};
 use crate::config::parse_prefix;
+use crate::import::Origin;
 use crate::policy::words::Word;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Subcommand, ValueHint, value_parser};
@@ -60,6 +61,8 @@ pub enum Command {
         #[arg(long, short)]
         quiet: bool,
     },
+    /// Turn the files of a BIG-IP, keepalived or IPVS into one for Fairlead; exit 0, or 1 if `check` refuses that
+    Import(Import),
     /// Everything that the appliance is asked.
     #[command(flatten)]
     Ask(Ask),
@@ -71,6 +74,27 @@ pub enum Command {
     },
     /// Print the manual page (roff)
     Manual,
+}
+
+/// `import ...`
+#[derive(Debug, Args)]
+pub struct Import {
+    /// bigip.conf and bigip_base.conf, or both in one; keepalived.conf; what `ipvsadm -Sn` prints
+    #[arg(required = true, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub files: Vec<PathBuf>,
+    /// Whose they are: bigip, keepalived or ipvs [default: whose the first one looks like]
+    #[arg(long, value_name = "ORIGIN", hide_possible_values = true)]
+    #[arg(value_parser = PossibleValuesParser::new(Origin::WORDS).try_map(|word| word.parse::<Origin>().map_err(|_| word)))]
+    pub from: Option<Origin>,
+    /// Write the new file here, not to the standard output; it must not exist yet
+    #[arg(long, short, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub output: Option<PathBuf>,
+    /// Show what one object becomes and why, and write no file
+    #[arg(long, value_name = "OBJECT", conflicts_with = "output")]
+    pub explain: Option<String>,
+    /// Print what is reported as JSON, the new file in it unless --output names one
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// What the appliance is asked.

@@ -1,0 +1,275 @@
+//! Pools and nodes: pools of Fairlead, each member in one of them.
+//!
+//! Owns which pools of BIG-IP are one here: a server with several services is one member, so pools of the same nodes are joined,
+//! and what each asked of its port becomes a monitor with that port.
+
+use super::health::{Health, rule};
+use super::names::{Unusable, address, endpoint};
+use super::objects::{Object, Objects, absolute};
+use crate::import::draft::{self, Draft, Entry};
+use crate::import::findings::Findings;
+use crate::import::findings::Severity::{Check, Note, Severe};
+use crate::import::syntax::{Item, all_words, word};
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::Ipv4Addr;
+use toml::{Table, Value};
+
+/// A member of a pool of BIG-IP.
+struct Member<'o> {
+    item: &'o Item,
+    node: String,
+    address: Ipv4Addr,
+    port: u16,
+    priority: u32,
+}
+
+/// A pool of BIG-IP with its members.
+type Listed<'o> = (&'o Object, Vec<Member<'o>>);
+
+/// What the pools have become.
+#[derive(Default)]
+pub struct Pools {
+    /// By name with partition: what Fairlead calls it, and the port its members listen on.
+    pub known: BTreeMap<String, (String, BTreeSet<u16>)>,
+    /// By what Fairlead calls it: the members' addresses.
+    pub members: BTreeMap<String, Vec<Ipv4Addr>>,
+}
+
+/// Writes the pools of these names, and the monitors they use.
+pub fn convert<'o>(
+    wanted: impl IntoIterator<Item = &'o str>,
+    objects: &'o Objects,
+    draft: &mut Draft,
+    findings: &mut Findings,
+) -> Pools {
+    let mut groups: Vec<(BTreeSet<Ipv4Addr>, Vec<Listed<'_>>)> = Vec::new();
+    let mut seen = BTreeSet::new();
+    for name in wanted {
+        let Some(pool) = objects.find("ltm pool", name) else {
+            findings.add(
+                Severe,
+                format!("ltm pool {}", absolute(name)),
+                "it is in none of these files",
+                "pass the file that has it",
+            );
+            continue;
+        };
+        if !seen.insert(pool.name.clone()) {
+            continue;
+        }
+        let members = members(objects, pool, findings);
+        let addresses: BTreeSet<Ipv4Addr> = members.iter().map(|member| member.address).collect();
+        match groups.iter_mut().find(|(known, _)| *known == addresses) {
+            _ if addresses.is_empty() => {
+                findings.add(Severe, pool.title(), "it has no member of IPv4", "add a [[pool]] by hand")
+            }
+            Some((_, pools)) => pools.push((pool, members)),
+            None => groups.push((addresses, vec![(pool, members)])),
+        }
+    }
+    let (mut pools, mut health, mut taken) = (Pools::default(), Health::default(), BTreeMap::new());
+    for (addresses, group) in groups {
+        let (first, _) = &group[0];
+        if let Some((other, address)) = addresses.iter().find_map(|at| taken.get(at).map(|other: &String| (other, at)))
+        {
+            let message =
+                format!("{address} is in {other} as well, with other members beside it: a server is in one pool");
+            findings.add(
+                Severe,
+                first.title(),
+                message,
+                "make one pool of both, or add it by hand with other addresses",
+            );
+            continue;
+        }
+        taken.extend(addresses.iter().map(|at| (*at, first.title())));
+        write(&group, objects, &mut health, &mut pools, draft, findings);
+    }
+    pools
+}
+
+/// The address of a node, by whatever name.
+fn node_address(objects: &Objects, name: &str, listed: Option<&str>) -> Result<Ipv4Addr, Unusable> {
+    let node = objects.find("ltm node", name).and_then(|node| node.word("address"));
+    address(listed.or(node).unwrap_or(name)).map(|(address, _)| address)
+}
+
+fn members<'o>(objects: &Objects, pool: &'o Object, findings: &mut Findings) -> Vec<Member<'o>> {
+    let mut members: Vec<Member<'_>> = Vec::new();
+    for item in pool.block("members") {
+        let Some(name) = item.words.first() else { continue };
+        let partition = name.rfind('/').map_or("", |at| &name[..=at]);
+        let found = endpoint(name).and_then(|(host, port)| {
+            let node = format!("{partition}{host}");
+            node_address(objects, &node, word(&item.block, "address")).map(|address| (node, address, port))
+        });
+        let (node, address, port) = match found {
+            Ok(found) => found,
+            Err(Unusable::V6) => {
+                findings.add(Severe, pool.title(), format!("member {name} is of IPv6, which is not forwarded"), "");
+                continue;
+            }
+            Err(Unusable::Other) => {
+                let message = format!("no address is known of member {name} (a node by FQDN, perhaps)");
+                findings.add(Severe, pool.title(), message, "add it to the members of the [[pool]] by address");
+                continue;
+            }
+        };
+        let priority = word(&item.block, "priority-group").and_then(|text| text.parse().ok()).unwrap_or(0);
+        if members.iter().all(|known| known.address != address) {
+            members.push(Member { item, node, address, port, priority });
+        }
+    }
+    // The higher number is preferred.
+    members.sort_by_key(|member| std::cmp::Reverse(member.priority));
+    members
+}
+
+fn write(
+    group: &[Listed<'_>],
+    objects: &Objects,
+    health: &mut Health,
+    pools: &mut Pools,
+    draft: &mut Draft,
+    findings: &mut Findings,
+) {
+    let [(first, members), others @ ..] = group else { return };
+    let name = draft.free_name("pool", &first.name);
+    let mut entry = Entry::new("pool", first.title());
+    entry.set("name", name.as_str());
+    let mut labels = Vec::new();
+    for member in members {
+        labels.push(draft.free_member(&member.node, &labels));
+    }
+    let tables = labels.iter().zip(members).map(|(label, member)| draft::member(label, member.address));
+    entry.set("members", tables.collect::<Vec<_>>());
+    for (other, _) in others {
+        entry.also_from(other.title());
+        let message = format!("it has the members of {}, so both are pool `{name}`", first.title());
+        findings.add(Note, other.title(), message, "");
+    }
+    let mut monitors = monitors(group, &mut entry, objects, health, draft, findings);
+    if monitors.is_empty() {
+        let message = "nothing that was carried over asks its members whether they live: they are asked by SIP OPTIONS";
+        findings.add(Severe, first.title(), message, "try `fairlead probe now MEMBER` before you rely on it");
+        monitors.push(draft.sip_options(&first.title()));
+    }
+    entry.set("monitors", monitors);
+    sharing(first, members, &mut entry, findings);
+    group.iter().for_each(|(pool, members)| report(pool, members, findings));
+    draft.add(entry);
+    pools.members.insert(name.clone(), members.iter().map(|member| member.address).collect());
+    for (pool, members) in group {
+        pools.known.insert(pool.name.clone(), (name.clone(), members.iter().map(|member| member.port).collect()));
+    }
+}
+
+/// What Fairlead calls the monitors of all pools of the group, and of their nodes.
+fn monitors(
+    group: &[Listed<'_>],
+    entry: &mut Entry,
+    objects: &Objects,
+    health: &mut Health,
+    draft: &mut Draft,
+    findings: &mut Findings,
+) -> Vec<String> {
+    let mut found: Vec<String> = Vec::new();
+    let mut ports = BTreeSet::new();
+    for (pool, members) in group {
+        let port = members.first().map_or(0, |member| member.port);
+        ports.insert(port);
+        let (names, least) = rule(&all_words(&pool.items, "monitor"));
+        if let Some(least) = least {
+            match group {
+                [_] => _ = entry.set("require", i64::try_from(least).unwrap_or(1)),
+                _ => findings.add(
+                    Check,
+                    pool.title(),
+                    "`min` of its monitors is not carried over into the joined pool",
+                    "set `require`",
+                ),
+            }
+        }
+        let nodes = members.iter().filter_map(|member| objects.find("ltm node", &member.node));
+        let common: Vec<String> =
+            objects.of("ltm default-node-monitor").flat_map(|default| all_words(&default.items, "rule")).collect();
+        let of_nodes: Vec<String> = nodes
+            .flat_map(|node| {
+                let own = all_words(&node.items, "monitor");
+                let is_common = own.first().is_none_or(|first| first == "default");
+                if is_common { common.clone() } else { own }
+            })
+            .collect();
+        for name in names.into_iter().chain(rule(&of_nodes).0) {
+            if let Some(label) = health.monitor(&name, port, objects, draft, findings)
+                && !found.contains(&label)
+            {
+                found.push(label);
+            }
+        }
+    }
+    if ports.len() > 1 && found.len() > 1 {
+        let message = "its ports were judged one by one on BIG-IP; here a member is up when all its monitors are good";
+        findings.add(Check, group[0].0.title(), message, "set `require` to the number that is enough");
+    }
+    found
+}
+
+/// How the members share the work, and what happens when one is lost.
+fn sharing(pool: &Object, members: &[Member<'_>], entry: &mut Entry, findings: &mut Findings) {
+    let has_priorities = members.windows(2).any(|pair| pair[0].priority != pair[1].priority);
+    let mode = pool.word("load-balancing-mode").unwrap_or("round-robin");
+    if has_priorities && pool.word("min-active-members").is_some_and(|least| least != "0") {
+        entry.set_because("fail_back", "immediate", "as priority groups do; \"never\" breaks fewer calls");
+        let message = "priority groups return to the preferred member as soon as it is up, and so does `fail_back = \"immediate\"`";
+        findings.add(Check, pool.title(), message, "remove fail_back to stay where the calls are");
+    } else if members.len() > 1 {
+        let message = format!(
+            "BIG-IP shares the work between all members that are up ({mode}); Fairlead sends it to one of them, the active one"
+        );
+        let remedy =
+            "right for a pair of SIP Servers, whose standby does not answer; not for servers that all work at once";
+        findings.add(Check, pool.title(), message, remedy);
+    }
+    match pool.word("service-down-action") {
+        Some("drop") => {
+            let table = Table::from_iter([("tcp".to_owned(), Value::from("drop"))]);
+            entry.set_because("on_down", Value::Table(table), "\"reset\" tells both ends at once");
+        }
+        Some(_) => {}
+        None => {
+            let message = "connections of a lost member are reset on both sides; BIG-IP leaves them as they are";
+            findings.add(Note, pool.title(), message, "on_down = { tcp = \"drain\" } in the [[pool]] does as BIG-IP");
+        }
+    }
+}
+
+/// What of the members and the pool is not carried over.
+fn report(pool: &Object, members: &[Member<'_>], findings: &mut Findings) {
+    for member in members {
+        let name = member.item.words.first().map_or("", String::as_str);
+        let is_off = word(&member.item.block, "session") == Some("user-disabled")
+            || word(&member.item.block, "state") == Some("user-down");
+        if is_off {
+            let message = format!("member {name} is disabled on BIG-IP, which no key of the file says");
+            findings.add(
+                Check,
+                pool.title(),
+                message,
+                "after the start: `fairlead member drain` or `fairlead member offline`",
+            );
+        }
+        for key in ["connection-limit", "rate-limit"] {
+            if word(&member.item.block, key).is_some_and(|limit| limit != "0" && limit != "disabled") {
+                findings.add(Severe, pool.title(), format!("`{key}` of member {name} is not carried over"), "");
+            }
+        }
+        if word(&member.item.block, "monitor").is_some_and(|monitor| monitor != "default") {
+            let message = format!("member {name} has a monitor of its own, which is not carried over");
+            findings.add(Check, pool.title(), message, "all members of a [[pool]] have its monitors");
+        }
+    }
+    if pool.word("slow-ramp-time").is_some_and(|time| time != "0" && time != "10") {
+        findings.add(Note, pool.title(), "`slow-ramp-time` has no meaning where one member has all the work", "");
+    }
+}

@@ -1,0 +1,172 @@
+//! Services of load balancers that know no pools: each an address and port with its own servers.
+//!
+//! Owns which of them share a pool here (those with the same servers), and what is written of each. Knows no file.
+
+use super::draft::{self, Draft, Entry};
+use super::findings::Findings;
+use super::findings::Severity::{Check, Severe};
+use std::collections::BTreeSet;
+use std::net::Ipv4Addr;
+
+/// A service, as some file has it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Service {
+    /// What messages call it.
+    pub title: String,
+    /// `udp` or `tcp`.
+    pub protocol: &'static str,
+    /// Where clients go.
+    pub address: Ipv4Addr,
+    /// Likewise.
+    pub port: u16,
+    /// Who serves, the preferred one first.
+    pub servers: Vec<Server>,
+    /// How they are asked whether they live.
+    pub probes: Vec<Probe>,
+}
+
+/// One of those who serve.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Server {
+    /// Where it is.
+    pub address: Ipv4Addr,
+    /// Where it listens.
+    pub port: u16,
+}
+
+/// How a server is asked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Probe {
+    /// As in a Fairlead file: `tcp`, `udp` or `icmp`.
+    pub kind: &'static str,
+    /// Where, but by `icmp`.
+    pub port: Option<u16>,
+    /// From one to the next, in seconds.
+    pub interval: u64,
+    /// Failures that make a server down.
+    pub fall: u64,
+}
+
+/// Writes pools and virtual servers.
+pub fn convert(services: &[Service], draft: &mut Draft, findings: &mut Findings) {
+    let mut pools: Vec<(BTreeSet<Ipv4Addr>, Vec<&Service>)> = Vec::new();
+    for service in services {
+        let servers: BTreeSet<Ipv4Addr> = service.servers.iter().map(|server| server.address).collect();
+        if servers.is_empty() {
+            findings.add(Severe, &service.title, "it has no server of IPv4", "add a [[pool]] by hand");
+            continue;
+        }
+        match pools.iter_mut().find(|(known, _)| *known == servers) {
+            Some((_, together)) => together.push(service),
+            None => pools.push((servers, vec![service])),
+        }
+    }
+    let mut taken: BTreeSet<Ipv4Addr> = BTreeSet::new();
+    for (servers, together) in pools {
+        let [first, ..] = together[..] else { continue };
+        if let Some(shared) = servers.iter().find(|address| taken.contains(address)) {
+            let message = format!("{shared} serves elsewhere as well, with others beside it: a server is in one pool");
+            findings.add(
+                Severe,
+                &first.title,
+                message,
+                "make one pool of both, or add it by hand with other addresses",
+            );
+            continue;
+        }
+        taken.extend(servers);
+        let name = pool(first, &together, draft, findings);
+        virtual_servers(&name, &together, draft, findings);
+    }
+}
+
+fn pool(first: &Service, together: &[&Service], draft: &mut Draft, findings: &mut Findings) -> String {
+    let name = draft.free_name("pool", &format!("pool-{}", first.address));
+    let mut entry = Entry::new("pool", &first.title);
+    together.iter().for_each(|service| entry.also_from(&service.title));
+    entry.set("name", name.as_str());
+    let mut labels: Vec<String> = Vec::new();
+    for server in &first.servers {
+        labels.push(draft.free_member(&format!("server-{}", server.address), &labels));
+    }
+    let members = labels.iter().zip(&first.servers).map(|(label, server)| draft::member(label, server.address));
+    entry.set("members", members.collect::<Vec<_>>());
+    entry.set("monitors", monitors(together, draft, findings));
+    draft.add(entry);
+    if first.servers.len() > 1 {
+        let message = "its servers share the work; Fairlead sends it to one of them, the active one";
+        let remedy =
+            "right for a pair of SIP Servers, whose standby does not answer; not for servers that all work at once";
+        findings.add(Check, &first.title, message, remedy);
+    }
+    name
+}
+
+/// The names of the monitors, written if no other pool asks the same. Where nothing asks, SIP does.
+fn monitors(together: &[&Service], draft: &mut Draft, findings: &mut Findings) -> Vec<String> {
+    let mut names: Vec<String> = Vec::new();
+    for service in together {
+        for probe in &service.probes {
+            let name = monitor(probe, &service.title, draft);
+            if !names.contains(&name) {
+                names.push(name);
+            }
+        }
+    }
+    let [first, ..] = together else { return names };
+    if together.iter().all(|service| service.probes.is_empty()) {
+        let message = "nothing that Fairlead knows asks its servers whether they live: they are asked by SIP OPTIONS";
+        findings.add(Check, &first.title, message, "try `fairlead probe now MEMBER` before you rely on it");
+        names.push(draft.sip_options(&first.title));
+    }
+    names
+}
+
+fn monitor(probe: &Probe, title: &str, draft: &mut Draft) -> String {
+    let mut entry = Entry::new("monitor", title);
+    let port = probe.port.map_or(String::new(), |port| format!("-{port}"));
+    let name = format!("{}{port}-{}s", probe.kind, probe.interval);
+    let is_there = draft.of("monitor").any(|known| known.get("name").and_then(toml::Value::as_str) == Some(&name));
+    if !is_there {
+        entry.set("name", name.as_str()).set("kind", probe.kind);
+        if let Some(port) = probe.port {
+            entry.set("port", i64::from(port));
+        }
+        entry.set("interval", format!("{}s", probe.interval)).set("fall", probe.fall.cast_signed());
+        draft.add(entry);
+    }
+    name
+}
+
+/// One for each address.
+fn virtual_servers(pool: &str, together: &[&Service], draft: &mut Draft, findings: &mut Findings) {
+    let addresses: BTreeSet<Ipv4Addr> = together.iter().map(|service| service.address).collect();
+    for address in addresses {
+        let here: Vec<&&Service> = together.iter().filter(|service| service.address == address).collect();
+        let [first, ..] = here[..] else { continue };
+        let mut entry = Entry::new("virtual_server", &first.title);
+        let mut listen: Vec<String> = Vec::new();
+        for service in here {
+            entry.also_from(&service.title);
+            let text = format!("{}/{}", service.protocol, service.port);
+            if !listen.contains(&text) {
+                listen.push(text);
+            }
+            if let Some(other) = service.servers.iter().find(|server| server.port != service.port) {
+                let message = format!(
+                    "its port {} is port {} of {}, and Fairlead translates no service port",
+                    service.port, other.port, other.address
+                );
+                findings.add(Severe, &service.title, message, "have the servers listen on the port that clients use");
+            }
+        }
+        entry.set("name", draft.free_name("virtual_server", &format!("vip-{address}")));
+        entry.set("address", address.to_string()).set("pool", pool).set("listen", listen);
+        draft.add(entry);
+        let message = format!("nothing says what the members of `{pool}` send outward; no [[snat]] was written");
+        let remedy = format!(
+            "add [[snat]] with pool = \"{pool}\" and address = \"{address}\" if peers are to see the virtual address"
+        );
+        findings.add(Check, &first.title, message, remedy);
+    }
+}

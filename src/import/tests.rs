@@ -1,0 +1,110 @@
+//! Files of keepalived and IPVS, and what each becomes; which file is whose.
+
+use super::{Origin, Source, import};
+
+fn shown(origin: Origin, text: &str) -> String {
+    let source = Source { name: "theirs".into(), text: text.into() };
+    let imported = import(origin, &[source], "fairlead.toml").unwrap_or_else(|error| panic!("{error}"));
+    let findings: String = imported.findings.iter().map(|finding| format!("{finding}\n")).collect();
+    let refusal = imported.refusal.as_ref().map_or(String::new(), |why| format!("\n-- refused\n{why}"));
+    format!("{}\n-- findings\n{findings}{refusal}", imported.text)
+}
+
+const KEEPALIVED: &str = "! Two proxies { behind one address
+global_defs {
+    router_id lb_1
+}
+vrrp_instance VI_1 {
+    state BACKUP
+    interface eth0
+    virtual_router_id 51
+    virtual_ipaddress {
+        203.0.113.10/32
+        10.80.0.1/24 dev eth1 label eth1:gw
+        203.0.113.2/24
+    }
+}
+virtual_server_group front {
+    203.0.113.10 5060
+    203.0.113.11-13 5060
+    fwmark 7
+}
+virtual_server group front
+{
+    delay_loop 2
+    lb_algo rr
+    lb_kind NAT
+    real_server 10.80.0.11 5060
+    {
+        weight 1
+        UDP_CHECK {
+            retry 2
+        }
+    }
+    real_server 10.80.0.12 5060 {
+        weight 0
+    }
+}
+virtual_server 203.0.113.10 5061 {
+    lb_kind DR
+    protocol TCP
+    persistence_timeout 60
+    sorry_server 10.80.0.99 5061
+    real_server 10.80.0.11 5061 {
+        TCP_CHECK {
+            connect_port 5062
+        }
+    }
+    real_server 10.80.0.12 5061 {
+        TCP_CHECK {
+            connect_port 5062
+        }
+    }
+}
+virtual_server 2001:db8::10 5060 {
+    real_server 2001:db8::11 5060 {
+    }
+}
+include /etc/keepalived/more.conf
+";
+
+const IPVS: &str = "-A -u 203.0.113.10:5060 -s rr --ops
+-a -u 203.0.113.10:5060 -r 10.80.0.11:5060 -m -w 1
+-a -u 203.0.113.10:5060 -r 10.80.0.12:5070 -m -w 0
+-A -t 203.0.113.10:5060 -s wlc -p 300
+-a -t 203.0.113.10:5060 -r 10.80.0.11:5060 -g -w 1
+-a -t 203.0.113.10:5060 -r 10.80.0.12:5060 -g -w 1
+-A -f 7 -s rr
+-A -t [2001:db8::10]:5060 -s rr
+";
+
+#[test]
+fn keepalived_with_groups_checkers_and_what_it_takes_for_granted() {
+    insta::assert_snapshot!(shown(Origin::Keepalived, KEEPALIVED));
+}
+
+#[test]
+fn a_dump_of_ipvs() {
+    insta::assert_snapshot!(shown(Origin::Ipvs, IPVS));
+}
+
+#[test]
+fn a_file_shows_whose_it_is() {
+    for (text, origin) in [
+        (KEEPALIVED, Origin::Keepalived),
+        (IPVS, Origin::Ipvs),
+        ("\nltm pool p {\n}\n", Origin::BigIp),
+        ("", Origin::BigIp),
+    ] {
+        assert_eq!(Origin::of(text), origin);
+    }
+}
+
+#[test]
+fn a_line_that_is_no_rule_of_a_dump_is_refused() {
+    for text in ["-A -s rr\n", "-E -t 10.1.1.1:80\n", "hello\n"] {
+        let source = Source { name: "dump".into(), text: format!("\n{text}") };
+        let error = import(Origin::Ipvs, &[source], "x").err().map(|error| (error.line, error.file));
+        assert_eq!(error, Some((2, "dump".to_owned())), "{text}");
+    }
+}
