@@ -103,17 +103,22 @@ fn monitors(document: &Document) -> Option<(Vec<intent::Monitor>, Vec<Vec<Monito
     Some((known, asked))
 }
 
+/// What an active member may be silent for unless the file says otherwise, if its intervals take no less.
+const PATIENCE: Duration = Duration::from_secs(1);
+
 fn monitor(entry: &schema::Monitor, port: Option<u16>) -> Option<intent::Monitor> {
     let interval: Duration = entry.interval.meant()?;
     // Four fifths of it, in whole milliseconds.
     let timeout = Duration::from_millis(u64::try_from(interval.as_millis() * 4 / 5).unwrap_or(u64::MAX));
+    let fall: u32 = entry.fall.meant()?;
     Some(intent::Monitor {
         name: entry.name.meant()?,
         kind: monitor_kind(entry, port)?,
         interval,
         timeout: entry.timeout.meant().unwrap_or(timeout),
         rise: entry.rise.meant()?,
-        fall: entry.fall.meant()?,
+        fall,
+        patience: entry.patience.meant().unwrap_or(PATIENCE.min(interval * fall)),
     })
 }
 

@@ -237,6 +237,8 @@ section! { "monitor", Some(256), Monitor, compared intent::Monitor;
         "How long an answer may take; not above the interval.";
     rise: u32 = 2, integer(1, 100, "answers"), live, "Good answers in a row that make a member up; of a member of which nothing is known yet, the first are asked for one after the other, without waiting for the interval.";
     fall: u32 = 3, integer(1, 100, "failures"), live, "Failures in a row that make it down.";
+    patience: Duration = (absent "1s, or fall times the interval if that is less"), span(50, HOUR, ""), live,
+        "The active member is not down before its last good answer is so old. Another member that answers makes it be asked more often, and at the first sign against it in quick succession, so that it is down soon after that; without one it is after fall intervals.";
     up_codes: Vec<CodeRange> = ["1xx", "2xx", "3xx", "401", "405", "407"], Many(&Codes, 1, 64), apart,
         "sip: status codes that count as good: a class, a code, a range, or \"any\".";
     down_codes: Vec<CodeRange> = [], Many(&Codes, 0, 64), apart,

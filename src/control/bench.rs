@@ -66,6 +66,8 @@ pub(crate) enum Manner {
     Refuses,
     /// Its host lives but says nothing.
     Mute,
+    /// Its host lives and the server does not run for now: what it is asked waits.
+    Paused,
     /// Its host is dead: not even ARP.
     Dead,
 }
@@ -95,6 +97,8 @@ pub(crate) struct Bench {
     asleep_since: Arc<[AtomicU64; 2]>,
     /// What arrives from hosts, and when.
     on_the_wire: Vec<(Instant, Event)>,
+    /// What members that are paused have been asked.
+    waiting: Vec<(usize, Vec<u8>)>,
     pub(crate) frames: Vec<(Instant, PortId, Vec<u8>)>,
     pub(crate) logs: Vec<(LogLevel, String)>,
     pub(crate) levels: Vec<LogLevel>,
@@ -174,6 +178,7 @@ impl Bench {
             workers: vec![fake(), fake()],
             asleep_since,
             on_the_wire: Vec::new(),
+            waiting: Vec::new(),
             frames: Vec::new(),
             logs: Vec::new(),
             levels: Vec::new(),
@@ -238,6 +243,29 @@ impl Bench {
             if self.options.len() == asked {
                 break;
             }
+        }
+    }
+
+    /// A host's server stops to run.
+    pub(crate) fn pause(&mut self, host: usize) {
+        self.hosts[host].manner = Manner::Paused;
+    }
+
+    /// It runs again, and answers all that it was asked meanwhile.
+    pub(crate) fn resume(&mut self, host: usize) {
+        self.hosts[host].manner = Manner::Answers(200);
+        let (here, others) = std::mem::take(&mut self.waiting).into_iter().partition(|(at, _)| *at == host);
+        self.waiting = others;
+        for (_, frame) in Vec::<(usize, Vec<u8>)>::into_iter(here) {
+            self.answer(host, &frame);
+        }
+    }
+
+    /// A host answers a frame, after [`TRIP`].
+    fn answer(&mut self, host: usize, frame: &[u8]) {
+        let headers = Packet::parse(frame).expect("a frame of ours is whole");
+        if let Some((reason, interface, bytes)) = answer_of(&self.hosts[host], &headers, frame) {
+            self.on_the_wire.push((self.now + TRIP, punt(reason, interface, bytes)));
         }
     }
 
@@ -378,14 +406,18 @@ impl Bench {
     /// A frame leaves: whoever it is for answers after [`TRIP`].
     fn deliver(&mut self, port: PortId, frame: Vec<u8>) {
         let headers = Packet::parse(&frame).expect("a frame of ours is whole");
-        let reply = self.hosts.iter().find(|host| {
+        let receiver = self.hosts.iter().position(|host| {
             let meant = headers.dst_mac() == host.mac || headers.dst_mac() == Mac::BROADCAST;
             meant
                 && headers.dst() == host.address
                 && self.controller.intent.interfaces[host.interface.index()].port == port
         });
-        if let Some((reason, interface, bytes)) = reply.and_then(|host| answer_of(host, &headers, &frame)) {
-            self.on_the_wire.push((self.now + TRIP, punt(reason, interface, bytes)));
+        match receiver {
+            Some(host) if self.hosts[host].manner == Manner::Paused && headers.kind == Kind::Udp => {
+                self.waiting.push((host, frame.clone()));
+            }
+            Some(host) => self.answer(host, &frame),
+            None => {}
         }
         if headers.kind == Kind::Udp && headers.dst_port() == 5060 {
             let text =
@@ -419,7 +451,7 @@ fn answer_of(host: &Host, headers: &Packet, frame: &[u8]) -> Option<(PuntReason,
                     let quoted = Build::udp(to, from).payload(payload);
                     Build::icmp_error(headers.dst(), headers.src(), 3, 3, &quoted)
                 }
-                Manner::Mute | Manner::Dead => return None,
+                Manner::Mute | Manner::Paused | Manner::Dead => return None,
             };
             Some((PuntReason::Local, host.interface, back(build)))
         }

@@ -45,6 +45,7 @@ fn options_every(millis: u64) -> Monitor {
         timeout: Duration::from_millis(millis * 4 / 5),
         rise: 2,
         fall: 2,
+        patience: Duration::from_millis(millis * 2),
     }
 }
 

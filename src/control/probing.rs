@@ -9,7 +9,6 @@ use super::outbox::Outbox;
 use crate::monitor::{Monitors, Outcome, ProbeId, Start};
 use crate::policy::Intent;
 use crate::policy::adjacency::{Neighbour, NextHop};
-use crate::policy::health::State;
 use crate::policy::intent::{InterfaceId, Member, MemberId, PoolId};
 use crate::probe::HostStack;
 use crate::time::{Duration, Instant};
@@ -74,6 +73,7 @@ impl Probing {
     pub fn poll(&mut self, intent: &Intent, link: &mut Link, out: &mut Outbox, now: Instant) {
         for _ in 0..ROUNDS {
             self.host.poll(now);
+            self.monitors.set_away(self.host.away());
             let mut busy = false;
             while let Some((probe, outcome)) = self.host.next_outcome() {
                 self.on_outcome(probe, outcome, intent, link, out, now);
@@ -83,6 +83,7 @@ impl Probing {
                 self.begin(start, intent, link, out, now);
                 busy = true;
             }
+            self.news.extend(self.monitors.take_decided().into_iter().map(|member| intent.members[member].pool));
             self.transmit(link, out, now);
             if !busy {
                 return;
@@ -158,13 +159,13 @@ impl Probing {
         self.ready.extend(waited.into_iter().map(|datagram| (hop, datagram)));
     }
 
-    /// The next hop does not answer: probes under way to it have failed. A member there is asked again at once until it is
-    /// down: no probe can leave before it answers ARP, so there is nothing to wait an interval for.
+    /// The next hop does not answer: probes under way to it have failed. A member there is asked again at once until enough have:
+    /// no probe can leave before it answers ARP, so there is nothing to wait an interval for.
     pub fn unresolved(&mut self, hop: NextHop, member: Option<MemberId>, now: Instant) {
         self.waiting.remove(&hop);
         self.host.unreachable(hop.address, &format!("{} does not answer ARP", hop.address), now);
         if let Some(member) = member
-            && self.monitors.verdict(member).state != State::Down
+            && !self.monitors.has_failed(member)
         {
             self.monitors.probe_now(member);
         }

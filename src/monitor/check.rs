@@ -1,7 +1,8 @@
 //! One monitor of one member: when it is asked next, and what its answers add up to.
 //!
-//! Owns the cadence (the first probes back to back, then exact intervals on a grid that chance has laid), the probe under way,
-//! and the counts against `rise` and `fall`. Knows nothing of other checks: `schedule` adds them up.
+//! Owns the cadence (the first probes back to back, then exact intervals on a grid that chance has laid; quicker as the member's
+//! [`Role`] allows), the probes under way, and when `rise` and `fall` are reached. Knows nothing of other checks: `schedule` adds
+//! them up, and says the role.
 
 use super::outcome::{Outcome, ProbeId};
 use super::random::Random;
@@ -11,11 +12,32 @@ use crate::time::{Duration, Instant};
 
 /// Hints do not make probes of one check follow each other closer than this: what a stranger can provoke is bounded.
 pub const HINT_GAP: Duration = Duration::from_millis(50);
-/// While its active member fails to answer, who may take over is asked this often.
+/// While its active member fails to answer, who may take over is asked this often. So is the active one, from the first answer that
+/// is overdue, if another answers.
 pub const URGENT_INTERVAL: Duration = Duration::from_millis(100);
+/// From one probe of a burst to the next.
+const BURST_GAP: Duration = Duration::from_millis(20);
+/// Probes of one check under way at once; with a timeout of more than 3.2 s they follow each other less closely.
+const MOST: usize = 32;
 /// For so long a reason that tells something stands before silence, while failures last: a host that limits its ICMP errors
 /// says "closed" to one probe and nothing to the next.
 const TOLD: Duration = Duration::from_secs(60);
+
+/// What the member is in its pool now, as far as the check depends on it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Role {
+    /// None that would hasten anything.
+    #[default]
+    Standby,
+    /// The active member has missed an answer and this one may take over: it is asked every [`URGENT_INTERVAL`], whether or not it has
+    /// answered before, and one good answer is enough.
+    Candidate,
+    /// It is active, and no member is up that may take over: it is down when `fall` intervals have passed without a good answer.
+    Active,
+    /// It is active, and another member is up that may take over. It is asked three times as often, so that a pause begins
+    /// soon after a good answer. At the first sign against it a burst of probes follows. It is down when its patience is at its end.
+    Replaceable,
+}
 
 /// One monitor of one member, and what is known of it.
 #[derive(Clone, Debug, PartialEq)]
@@ -57,13 +79,17 @@ pub struct Check {
     /// When the first probe may start.
     first: Instant,
     hinted: bool,
-    /// The active member has missed an answer and this one may take over: it is asked every [`URGENT_INTERVAL`], and one good answer
-    /// is enough.
-    pub urgent: bool,
+    role: Role,
+    /// Probes of a burst that are still to be started.
+    burst: u32,
+    /// When the last probe was started, or put off.
     last_start: Option<Instant>,
-    under_way: Option<ProbeId>,
-    /// When that was sent, or the last one; an operator's wish does not change it.
-    sent_at: Instant,
+    /// The latest probe that was answered well.
+    answered: Option<ProbeId>,
+    /// How long the appliance had been away in all when the last good answer came.
+    away: Duration,
+    /// Each with its start, oldest first.
+    under_way: Vec<(ProbeId, Instant)>,
 }
 
 impl Check {
@@ -92,10 +118,12 @@ impl Check {
             due: first + jitter(spec.interval, random),
             first,
             hinted: false,
-            urgent: false,
+            role: Role::Standby,
+            burst: 0,
             last_start: None,
-            under_way: None,
-            sent_at: first,
+            answered: None,
+            away: Duration::ZERO,
+            under_way: Vec::new(),
         }
     }
 
@@ -117,18 +145,43 @@ impl Check {
         self.bad == 1 && self.last_good.is_some()
     }
 
-    /// When the next probe starts; `None` while one is under way.
-    pub fn next_start(&self) -> Option<Instant> {
-        if self.under_way.is_some() {
-            return None;
+    /// The member is this in its pool from now on.
+    pub fn set_role(&mut self, role: Role) {
+        if role == Role::Replaceable && self.role != role && self.bad > 0 {
+            self.burst = self.spec.fall;
         }
+        self.role = role;
+    }
+
+    /// What the member is in its pool.
+    pub fn role(&self) -> Role {
+        self.role
+    }
+
+    /// When the next probe starts; `None` while one must end before.
+    pub fn next_start(&self) -> Option<Instant> {
         let after = |gap: Duration| self.last_start.map_or(Instant::ZERO, |start| start + gap.min(self.spec.interval));
-        Some(match () {
-            () if self.is_new() => self.first.min(self.due),
-            () if self.hinted => after(HINT_GAP).min(self.due),
-            () if self.urgent => after(URGENT_INTERVAL).min(self.due),
-            () => self.due,
-        })
+        match (self.under_way.len(), self.pace()) {
+            (0, _) if self.is_new() => Some(self.first.min(self.due)),
+            (0, pace) => Some(pace.map_or(self.due, |gap| after(gap).min(self.due))),
+            (1..MOST, pace) => pace.map(after),
+            _ => None,
+        }
+    }
+
+    /// How long after the last probe the next one starts; `None`: by the interval, and not before the last has ended.
+    fn pace(&self) -> Option<Duration> {
+        let (hint, waits) = (self.hinted.then_some(HINT_GAP), self.is_waiting());
+        let urgent = URGENT_INTERVAL.max(self.spec.timeout / MOST as u32);
+        match self.role {
+            Role::Standby | Role::Active => hint.filter(|_| !waits),
+            Role::Candidate => hint.or(Some(urgent)),
+            Role::Replaceable if self.hinted => hint,
+            Role::Replaceable if self.burst > 0 => Some(BURST_GAP),
+            Role::Replaceable if self.bad > 0 => Some(urgent),
+            Role::Replaceable if waits => Some(urgent.max(2 * self.last_rtt.unwrap_or_default())),
+            Role::Replaceable => Some(self.spec.interval / 3),
+        }
     }
 
     /// Nothing is known yet, and nothing speaks against the member. The first failure ends it: from then on the interval
@@ -137,9 +190,20 @@ impl Check {
         self.state == State::Unknown && self.bad == 0
     }
 
-    /// The probe under way.
-    pub fn under_way(&self) -> Option<ProbeId> {
-        self.under_way
+    /// The probes under way.
+    pub fn under_way(&self) -> impl Iterator<Item = ProbeId> {
+        self.under_way.iter().map(|(probe, _)| *probe)
+    }
+
+    /// A probe is under way, and the next would be another beside it.
+    pub fn is_waiting(&self) -> bool {
+        !self.under_way.is_empty()
+    }
+
+    /// The probe that is due at `now` is not started, because very many are under way: it is as if it had been.
+    pub fn put_off(&mut self, now: Instant) {
+        (self.hinted, self.last_start) = (false, Some(now));
+        self.burst = self.burst.saturating_sub(1);
     }
 
     /// The probe is under way from `now`. The next falls on the grid of intervals; after a hint the grid starts over.
@@ -155,16 +219,24 @@ impl Check {
             let steps = u64::try_from(late).unwrap_or(u64::MAX).saturating_add(1);
             self.due += Duration::from_nanos(nanos(interval).saturating_mul(steps));
         }
+        // An answer is overdue: this is the second probe of a burst.
+        if self.under_way.len() == 1 && self.bad == 0 && self.burst == 0 && self.role == Role::Replaceable {
+            self.burst = self.spec.fall - 1;
+        }
+        self.burst = self.burst.saturating_sub(1);
         self.hinted = false;
-        (self.last_start, self.sent_at) = (Some(now), now);
-        self.under_way = Some(probe);
+        self.last_start = Some(now);
+        self.under_way.push((probe, now));
         self.sent += 1;
     }
 
     /// Something says that the next answer may differ: the next probe starts at once, or as soon as the one under way
-    /// has ended. Several hints make one probe.
+    /// has ended. Several hints make one probe, or one burst if another member could take over.
     pub fn hint(&mut self) {
         self.hinted = true;
+        if self.role == Role::Replaceable {
+            self.burst = self.spec.fall;
+        }
     }
 
     /// The operator wants a probe now.
@@ -173,56 +245,97 @@ impl Check {
         self.last_start = None;
     }
 
-    /// The probe under way ended. An answer later than the timeout is none. What decides nothing is asked again at once.
-    pub fn record(&mut self, outcome: Outcome, now: Instant) {
-        let probe = self.under_way.take();
+    /// A probe under way ended at `now`; the appliance had been `away` for so long in all. An answer later than the timeout is none.
+    /// What decides nothing is asked again at once.
+    pub fn record(&mut self, probe: ProbeId, outcome: Outcome, away: Duration, now: Instant) {
+        let Some(at) = self.under_way.iter().position(|(under_way, _)| *under_way == probe) else { return };
+        let (_, started) = self.under_way.remove(at);
         if outcome == Outcome::Inconclusive {
             self.inconclusive += 1;
             return self.hint();
         }
-        self.ended = probe;
-        let before = self.state;
+        self.ended = self.ended.max(Some(probe));
+        // One that was started later was answered well: this says nothing of now.
+        let is_old = self.answered > Some(probe);
         match outcome {
-            Outcome::Good { rtt, detail } if rtt <= self.spec.timeout => self.succeed(rtt, detail, now),
-            Outcome::Good { .. } | Outcome::Timeout => self.stay_silent(now),
+            Outcome::Good { rtt, detail } if rtt <= self.spec.timeout => {
+                self.answered = self.answered.max(Some(probe));
+                self.away = away;
+                self.succeed(rtt, detail, now);
+            }
             Outcome::Inconclusive => {}
+            _ if is_old => self.failed += 1,
+            Outcome::Good { .. } | Outcome::Timeout => self.stay_silent(started, now),
             Outcome::Failed { reason } => {
                 self.told = Some(now);
-                self.fail(reason);
+                self.fail(reason, started);
             }
         }
-        if self.state != before {
-            self.since = now;
-        }
+        self.decide(away, now);
     }
 
     fn succeed(&mut self, rtt: Duration, detail: String, now: Instant) {
-        (self.good, self.bad) = (self.good.saturating_add(1), 0);
+        (self.good, self.bad, self.burst) = (self.good.saturating_add(1), 0, 0);
         self.ok += 1;
         (self.said, self.told) = (detail, None);
         (self.last_rtt, self.last_good, self.failing_since) = (Some(rtt), Some(now), None);
-        if self.good >= self.spec.rise || self.urgent {
-            self.state = State::Up;
+        if self.state != State::Up && (self.good >= self.spec.rise || self.role == Role::Candidate) {
+            (self.state, self.since) = (State::Up, now);
         }
     }
 
-    fn stay_silent(&mut self, now: Instant) {
+    /// When the member is down by this check if no good answer comes before; `None`: too few have failed, or it is down. `away` as in
+    /// [`Check::record`]: while the appliance was away, nobody lost patience.
+    pub fn verdict_due(&self, away: Duration) -> Option<Instant> {
+        if self.state == State::Down || self.bad < self.spec.fall {
+            return None;
+        }
+        let patient = self.last_good.map(|at| at + self.spec.patience + away.saturating_sub(self.away));
+        let intervals = self.failing_since.map(|at| at + self.spec.interval * (self.spec.fall - 1));
+        match self.role {
+            Role::Standby | Role::Candidate => Some(Instant::ZERO),
+            Role::Active => Some(patient.max(intervals).unwrap_or_default()),
+            Role::Replaceable => Some(patient.unwrap_or_default()),
+        }
+    }
+
+    /// `first` or a later probe was answered well, and none has failed since.
+    pub fn answers_since(&self, first: ProbeId) -> bool {
+        self.bad == 0 && self.answered >= Some(first)
+    }
+
+    /// Enough probes have failed for the member to be down, now or when it is due.
+    pub fn has_failed(&self) -> bool {
+        self.bad >= self.spec.fall
+    }
+
+    /// The member is down from now on if that is due. Says whether it is.
+    pub fn decide(&mut self, away: Duration, now: Instant) -> bool {
+        let is_due = self.verdict_due(away).is_some_and(|due| due <= now);
+        if is_due {
+            (self.state, self.since) = (State::Down, now);
+        }
+        is_due
+    }
+
+    fn stay_silent(&mut self, started: Instant, now: Instant) {
         self.told = self.told.filter(|&told| now.since(told) < TOLD);
         let reason = match self.told {
             Some(_) => self.said.clone(),
             None => format!("no answer in {:?}", self.spec.timeout),
         };
-        self.fail(reason);
+        self.fail(reason, started);
     }
 
-    fn fail(&mut self, reason: String) {
+    fn fail(&mut self, reason: String, started: Instant) {
+        // The first sign against it, unless one has come before.
+        if self.bad == 0 && self.burst == 0 && self.role == Role::Replaceable {
+            self.burst = self.spec.fall - 1;
+        }
         (self.good, self.bad) = (0, self.bad.saturating_add(1));
-        self.failing_since = self.failing_since.or(Some(self.sent_at));
+        self.failing_since = Some(self.failing_since.map_or(started, |first| first.min(started)));
         self.failed += 1;
         self.said = reason;
-        if self.bad >= self.spec.fall {
-            self.state = State::Down;
-        }
     }
 
     /// What the last probe brought, and how many such in a row while that does not decide yet.

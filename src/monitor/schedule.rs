@@ -4,9 +4,9 @@
 //! caller takes probes from [`Monitors::poll`], carries them, and brings the outcome of each back, silence included. After a
 //! failure the next probe keeps the interval; only a hint makes one come sooner, and a member's first failure is a hint about
 //! the others of its pool. While an active member fails to answer, those who may take over from it are asked ten times a
-//! second. Read first: [`super::check`].
+//! second; and if one of them is up, the verdict about the active one is hastened as well. Read first: [`super::check`].
 
-use super::check::Check;
+use super::check::{Check, Role};
 use super::due::Due;
 use super::outcome::{Outcome, ProbeId, Start, Verdict};
 use super::random::Random;
@@ -18,6 +18,9 @@ use std::collections::BTreeMap;
 
 /// New checks start so far from each other: thousands at once would crowd the link and the mail.
 const SPACING: Duration = Duration::from_micros(50);
+/// With so many probes under way no check has more than one: when thousands of members are lost together, those that live must
+/// still find a source port.
+const CROWD: usize = 4_096;
 
 /// All monitors of all members.
 #[derive(Debug)]
@@ -27,6 +30,8 @@ pub struct Monitors {
     pools: BTreeMap<PoolId, Vec<MemberId>>,
     /// The active members, and who may take over from each.
     active: BTreeMap<PoolId, (MemberId, Vec<MemberId>)>,
+    /// Whom time alone has made down.
+    decided: Vec<MemberId>,
     random: Random,
     next_probe: u64,
 }
@@ -47,6 +52,7 @@ impl Monitors {
             members: BTreeMap::new(),
             pools: BTreeMap::new(),
             active: BTreeMap::new(),
+            decided: Vec::new(),
             random: Random::new(seed),
             next_probe: 1,
         };
@@ -83,39 +89,75 @@ impl Monitors {
             (sum.pool, sum.require) = (meant.pool, intent.pools[meant.pool].require);
             self.add_up(id, now);
         }
+        let pools: Vec<PoolId> = self.pools.keys().copied().collect();
+        pools.into_iter().for_each(|pool| self.update_roles(pool));
     }
 
-    /// The next probe to be started at `now`; to be called until `None`.
+    /// The next probe to be started at `now`; to be called until `None`. Draws the verdicts that time alone brings.
     pub fn poll(&mut self, now: Instant) -> Option<Start> {
-        let (_, at) = self.checks.first().filter(|(due, _)| *due <= now)?;
-        let probe = ProbeId(self.next_probe);
-        self.next_probe += 1;
-        Some(self.checks.change(at, |check| {
-            check.start(probe, now);
-            Start { probe, member: check.member, monitor: check.monitor }
-        }))
+        while let Some((_, at)) = self.checks.first().filter(|(due, _)| *due <= now) {
+            let (member, is_down) = self.checks.change(at, |check, away| (check.member, check.decide(away, now)));
+            if is_down {
+                self.decided.push(member);
+                self.on_change(member, now);
+            }
+            let probe = ProbeId(self.next_probe);
+            let is_crowded = self.checks.count_under_way() >= CROWD;
+            let started = self.checks.change(at, |check, _| match check.next_start() {
+                Some(due) if due > now => None,
+                None => None,
+                Some(_) if is_crowded && check.is_waiting() => {
+                    check.put_off(now);
+                    None
+                }
+                Some(_) => {
+                    check.start(probe, now);
+                    Some(Start { probe, member, monitor: check.monitor })
+                }
+            });
+            if started.is_some() {
+                self.next_probe += 1;
+                return started;
+            }
+        }
+        None
     }
 
-    /// When [`poll`](Monitors::poll) will have something. May lie in the past.
+    /// When [`poll`](Monitors::poll) will have something, or a verdict falls. May lie in the past.
     pub fn next_due(&self) -> Option<Instant> {
         self.checks.first().map(|(due, _)| due)
+    }
+
+    /// Members that time alone made down, since this was last asked.
+    pub fn take_decided(&mut self) -> Vec<MemberId> {
+        std::mem::take(&mut self.decided)
+    }
+
+    /// The appliance itself has been away for so long since the start: a time in which no member's silence counts.
+    pub fn set_away(&mut self, away: Duration) {
+        self.checks.set_away(away);
     }
 
     /// A probe ended; returns whose it was. Late and unknown ones are ignored (scenario 34).
     pub fn on_outcome(&mut self, probe: ProbeId, outcome: Outcome, now: Instant) -> Option<MemberId> {
         let at = self.checks.awaiting(probe)?;
-        let (member, faltered) = self.checks.change(at, |check| {
-            check.record(outcome, now);
+        let (member, faltered) = self.checks.change(at, |check, away| {
+            check.record(probe, outcome, away, now);
             (check.member, check.faltered())
         });
         if faltered {
             self.ask_companions(member);
         }
+        self.on_change(member, now);
+        Some(member)
+    }
+
+    /// Something is known of a member: its verdict follows, and what the others of its pool are in it.
+    fn on_change(&mut self, member: MemberId, now: Instant) {
         self.add_up(member, now);
         if let Some(pool) = self.members.get(&member).map(|sum| sum.pool) {
-            self.update_urgency(pool);
+            self.update_roles(pool);
         }
-        Some(member)
     }
 
     /// Something on the wire says the member's state may have changed: each of its monitors asks at once. Decides
@@ -142,21 +184,28 @@ impl Monitors {
             Some(active) => self.active.insert(pool, (active, candidates)),
             None => self.active.remove(&pool),
         };
-        self.update_urgency(pool);
+        self.update_roles(pool);
     }
 
-    /// Who may take over is asked urgently from the first answer that the active member misses until it answers again, or another
-    /// is chosen.
-    fn update_urgency(&mut self, pool: PoolId) {
-        let missed = |active: &MemberId| self.checks(*active).any(|check| check.bad > 0);
-        let active = self.active.get(&pool).filter(|(active, _)| missed(active));
-        let is_urgent = |member: &MemberId| active.is_some_and(|(_, candidates)| candidates.contains(member));
+    /// Who may take over is a candidate from the first answer that the active member misses until it answers again, or another is
+    /// chosen.
+    fn update_roles(&mut self, pool: PoolId) {
+        let active = self.active.get(&pool);
+        let misses = active.is_some_and(|(active, _)| self.checks(*active).any(|check| check.bad > 0));
+        let is_up = |member: &MemberId| self.members.get(member).is_some_and(|sum| sum.verdict.state == State::Up);
+        let is_replaceable = active.is_some_and(|(_, candidates)| candidates.iter().any(is_up));
+        let role = |member: &MemberId| match active {
+            Some((active, _)) if active == member && is_replaceable => Role::Replaceable,
+            Some((active, _)) if active == member => Role::Active,
+            Some((_, candidates)) if misses && candidates.contains(member) => Role::Candidate,
+            _ => Role::Standby,
+        };
         let members = self.pools.get(&pool).into_iter().flatten();
-        let changed: Vec<(MemberId, bool)> = members
-            .map(|member| (*member, is_urgent(member)))
-            .filter(|(member, urgent)| self.checks(*member).any(|check| check.urgent != *urgent))
+        let changed: Vec<(MemberId, Role)> = members
+            .map(|member| (*member, role(member)))
+            .filter(|(member, role)| self.checks(*member).any(|check| check.role() != *role))
             .collect();
-        changed.into_iter().for_each(|(member, urgent)| self.checks.change_of(member, |check| check.urgent = urgent));
+        changed.into_iter().for_each(|(member, role)| self.checks.change_of(member, |check| check.set_role(role)));
     }
 
     /// The number of the next probe to be started.
@@ -164,9 +213,14 @@ impl Monitors {
         ProbeId(self.next_probe)
     }
 
+    /// Each monitor of the member has failed often enough for it to be down, now or when its patience is at its end.
+    pub fn has_failed(&self, member: MemberId) -> bool {
+        self.checks(member).all(Check::has_failed)
+    }
+
     /// Each monitor of the member has got an answer to `first` or a later probe, and enough of them good ones: it lives.
     pub fn answers_since(&self, member: MemberId, first: ProbeId) -> bool {
-        let good = self.checks(member).filter(|check| check.good > 0).count();
+        let good = self.checks(member).filter(|check| check.answers_since(first)).count();
         let require =
             self.members.get(&member).map_or(1, |sum| sum.require.clamp(1, self.checks(member).count().max(1)));
         self.have_probed(member, first) && good >= require

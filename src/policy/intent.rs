@@ -162,6 +162,8 @@ pub struct Monitor {
     pub rise: u32,
     /// Failures in a row that make it down.
     pub fall: u32,
+    /// The last good answer of an active member is at least so old when it is found down.
+    pub patience: Duration,
 }
 
 /// What a monitor asks.

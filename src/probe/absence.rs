@@ -23,6 +23,9 @@ pub struct Absences {
     /// When management looked last.
     looked: Instant,
     spans: Vec<Absence>,
+    /// How long somebody was away in all, and until when that is counted.
+    total: Duration,
+    counted: Instant,
 }
 
 #[derive(Debug)]
@@ -35,18 +38,27 @@ struct Absence {
 impl Absences {
     /// Management is here, and has been until now.
     pub fn new(now: Instant) -> Absences {
-        Absences { looked: now, spans: Vec::new() }
+        Absences { looked: now, spans: Vec::new(), total: Duration::ZERO, counted: now }
     }
 
-    /// Management looks.
-    pub fn look(&mut self, now: Instant) {
+    /// Management looks. Unless something `waits`, it may have slept.
+    pub fn look(&mut self, waits: bool, now: Instant) {
         self.note(None, self.looked, now);
+        if waits {
+            self.add(self.looked, now);
+        }
         self.looked = self.looked.max(now);
     }
 
     /// A worker began its latest turn at `turned`.
     pub fn see_worker(&mut self, worker: usize, turned: Instant, now: Instant) {
         self.note(Some(worker), turned, now);
+        self.add(turned, now);
+    }
+
+    /// How long somebody who carries probes was away in all, while something was waited for.
+    pub fn total(&self) -> Duration {
+        self.total
     }
 
     /// No probe under way was started before `started`.
@@ -60,6 +72,14 @@ impl Absences {
         let limit = timeout.clamp(LOOK, LONG);
         let long = |span: &&Absence| span.until - span.from > limit;
         self.spans.iter().filter(long).any(|span| span.from < deadline && span.until > started)
+    }
+
+    /// Two who are away together count once.
+    fn add(&mut self, from: Instant, until: Instant) {
+        if until.since(from) > LOOK {
+            self.total += until.since(from.max(self.counted));
+            self.counted = self.counted.max(until);
+        }
     }
 
     fn note(&mut self, who: Who, from: Instant, until: Instant) {
@@ -93,9 +113,9 @@ mod tests {
     #[test]
     fn an_absence_explains_the_silence_of_probes_it_overlaps_if_it_is_long_enough() {
         let mut absences = Absences::new(at(0));
-        (0..20).for_each(|turn| absences.look(at(turn * 50)));
+        (0..20).for_each(|turn| absences.look(true, at(turn * 50)));
         assert!(!absences.explain(at(0), at(400), ms(400)), "looked all the time");
-        absences.look(at(1_151));
+        absences.look(true, at(1_151));
         let rows = [
             ((700, 1_100), 400, true),
             ((1_150, 1_550), 400, true),
@@ -110,7 +130,7 @@ mod tests {
             assert_eq!(explained, expected, "{started} to {deadline}");
         }
         let mut short = Absences::new(at(0));
-        short.look(at(150));
+        short.look(true, at(150));
         assert!(!short.explain(at(0), at(400), ms(400)), "most of the time was left");
         assert!(short.explain(at(0), at(100), ms(100)));
     }
@@ -119,7 +139,7 @@ mod tests {
     fn a_stalled_worker_is_away_from_its_last_turn_until_it_turns_again() {
         let mut absences = Absences::new(at(0));
         for now in (10..=1_000).step_by(10) {
-            absences.look(at(now));
+            absences.look(true, at(now));
             absences.see_worker(0, at(now), at(now));
             absences.see_worker(1, at(now.min(600)), at(now));
         }
@@ -136,9 +156,25 @@ mod tests {
     }
 
     #[test]
+    fn the_time_somebody_was_away_is_counted_once_and_sleep_is_none_of_it() {
+        let mut absences = Absences::new(at(0));
+        absences.look(true, at(50));
+        absences.look(false, at(5_000));
+        assert_eq!(absences.total(), ms(0), "nothing was waited for");
+        absences.look(true, at(5_300));
+        for now in (5_310..=5_800).step_by(10) {
+            absences.look(true, at(now));
+            absences.see_worker(0, at(5_200), at(now));
+            absences.see_worker(1, at(5_250), at(now));
+        }
+        absences.see_worker(0, at(5_809), at(5_810));
+        assert_eq!(absences.total(), ms(800), "from 5.0 to 5.8 s");
+    }
+
+    #[test]
     fn what_is_kept_is_bounded() {
         let mut absences = Absences::new(at(0));
-        (1..1_000).for_each(|turn| absences.look(at(turn * 51)));
+        (1..1_000).for_each(|turn| absences.look(true, at(turn * 51)));
         assert_eq!(absences.spans.len(), MOST);
     }
 }

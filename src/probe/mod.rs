@@ -24,7 +24,7 @@ use crate::monitor::sip::Question;
 use crate::monitor::{Outcome, ProbeId};
 use crate::policy::adjacency::NextHop;
 use crate::policy::intent::{InterfaceId, Monitor, MonitorKind, SipProbe, SipTransport, TlsProbe};
-use crate::time::Instant;
+use crate::time::{Duration, Instant};
 use crate::wire::facts::Segment;
 use crate::wire::{Endpoint, Kind, Packet, Protocol, Tuple};
 use absence::Absences;
@@ -199,11 +199,16 @@ impl HostStack {
         self.absences.explain(asked, due, due.since(asked))
     }
 
+    /// How long it has been away in all since the start, as far as something was waited for.
+    pub fn away(&self) -> Duration {
+        self.absences.total()
+    }
+
     /// Management is here at `now`, and has been away since this was last called. It is to be called at least each [`LOOK`] while
     /// anything is waited for.
     pub fn look(&mut self, now: Instant) {
         self.now = now;
-        self.absences.look(now);
+        self.absences.look(!self.probes.is_empty(), now);
     }
 
     /// What it comes to that nothing has answered the probe in its time.

@@ -37,7 +37,8 @@ fn connections(bench: &mut Bench) -> Vec<Connection> {
 fn s83_a_reload_with_another_probe_interval_loses_nothing() {
     with_a_active(&File::two_arm(), |bench| {
         let mut connections = connections(bench);
-        assert_eq!(reloaded(bench, File::two_arm().probing(200, 3)), Ok(2));
+        let differences = reloaded(bench, File::two_arm().probing(200, 3));
+        assert_eq!(differences, Ok(3), "interval, timeout, and patience, which is three intervals");
         connections.iter_mut().for_each(|connection| connection.exchange(bench));
         let heard = bench.members[0].probes.len();
         bench.steady(secs(2), HOST_A);

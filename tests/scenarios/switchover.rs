@@ -75,6 +75,21 @@ fn s18_in_the_worst_phase_of_the_probes_detection_takes_no_more_than_two_seconds
     }
 }
 
+#[test]
+fn s18_where_the_standby_answers_detection_takes_no_more_than_1200_ms() {
+    for phase in [0, 1, 125, 250, 375, 499] {
+        with_a_active(&File::two_arm(), |bench| {
+            bench.members[1].serve();
+            bench.run(secs(2) + ms(phase));
+            let ended = bench.now();
+            bench.members[0].udp = Service::Swallows;
+            bench.until(secs(2), |bench| bench.switchovers().iter().any(|row| row.to.as_deref() == Some("sip-b")));
+            let installed = Instant::from_nanos(bench.last_switchover().installed.unwrap() * 1_000);
+            assert!(installed.since(ended) <= ms(1_200), "{:?} in phase {phase}", installed.since(ended));
+        });
+    }
+}
+
 /// Datagrams that a step carries.
 const AT_ONCE: u32 = 50;
 

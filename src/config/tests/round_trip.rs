@@ -89,14 +89,15 @@ fn kind() -> impl Strategy<Value = MonitorKind> {
 }
 
 fn monitors() -> impl Strategy<Value = Vec<Monitor>> {
-    vec((kind(), interval(), 1..=100_u32, 1..=100_u32), 1..4).prop_map(|list| {
-        let monitor = |(place, (kind, (interval, timeout), rise, fall))| Monitor {
+    vec((kind(), interval(), 1..=100_u32, 1..=100_u32, 50..=9_000_u64), 1..4).prop_map(|list| {
+        let monitor = |(place, (kind, (interval, timeout), rise, fall, patience))| Monitor {
             name: format!("monitor-{place}"),
             kind,
             interval,
             timeout,
             rise,
             fall,
+            patience: Duration::from_millis(patience),
         };
         list.into_iter().enumerate().map(monitor).collect()
     })

@@ -119,6 +119,7 @@ fn monitor(file: &mut Lines, monitor: &Monitor) {
     file.text("timeout", duration_text(monitor.timeout));
     file.bare("rise", monitor.rise);
     file.bare("fall", monitor.fall);
+    file.text("patience", duration_text(monitor.patience));
     let (kind, port) = match &monitor.kind {
         MonitorKind::Icmp => ("icmp", None),
         MonitorKind::Tcp { port } => ("tcp", Some(*port)),

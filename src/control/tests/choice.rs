@@ -47,7 +47,7 @@ fn scenario_18_a_loss_is_detected_and_installed_within_700_ms() {
     assert_eq!((last.from.as_deref(), last.to.as_deref()), (Some("sip-a"), Some("sip-b")));
     let first_failed = last.first_failed_probe.unwrap();
     assert!(last.last_good_answer.unwrap() < first_failed && first_failed >= lost.nanos() / 1_000, "{last:?}");
-    assert!(first_failed + 2 * 160_000 <= last.detected, "two answers were missed: {last:?}");
+    assert!(first_failed + 160_000 <= last.detected, "its whole timeout has passed: {last:?}");
     assert!(last.published.unwrap() >= last.detected && last.installed.unwrap() >= last.published.unwrap());
     assert_eq!(bench.logged("switchover of pool pair-1: sip-a -> sip-b"), 1);
 }

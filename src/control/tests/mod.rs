@@ -6,7 +6,8 @@ use super::*;
 use crate::admin::answer::{Answered, Code, Data};
 use crate::admin::request::{AdminState, FlowSelection};
 use crate::admin::rows::{
-    Cause, Logging, MemberRow, MemberState, NeighbourState, Origin, Role, Total, VirtualServerState, Wall,
+    Cause, Logging, MemberRow, MemberState, NeighbourState, Origin, Role, SwitchoverRow, Total, VirtualServerState,
+    Wall,
 };
 use crate::admin::{Answer, Request};
 use crate::config::{ConfigErrors, Configuration, LogLevel};
@@ -37,6 +38,7 @@ mod reasons;
 mod reload;
 mod restart;
 mod standing;
+mod verdict;
 
 const A: usize = 0;
 const B: usize = 1;

@@ -158,7 +158,7 @@ impl Bench {
 
 pub fn monitor(kind: MonitorKind) -> Monitor {
     let (interval, timeout) = (Duration::from_millis(500), Duration::from_millis(400));
-    Monitor { name: "m".into(), kind, interval, timeout, rise: 1, fall: 1 }
+    Monitor { name: "m".into(), kind, interval, timeout, rise: 1, fall: 1, patience: timeout }
 }
 
 pub fn sip(transport: SipTransport) -> Monitor {
