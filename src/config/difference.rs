@@ -12,6 +12,7 @@ use crate::policy::words::Word;
 use crate::wire::{Mac, VlanId};
 use ipnet::Ipv4Net;
 use serde::{Deserialize, Serialize};
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
@@ -169,12 +170,16 @@ impl Comparison<'_> {
     fn named(&mut self, noun: &str, things: fn(&Intent) -> Things) {
         let (old, new) = (things(self.before), things(self.after));
         let live = |keys: &[Key]| keys.first().is_none_or(|key| key.live);
-        for (name, keys) in old.iter().filter(|(name, _)| !new.iter().any(|(other, _)| other == name)) {
+        // The first of its name, where one comes twice.
+        let known: HashMap<&str, &[Key]> =
+            old.iter().rev().map(|(name, keys)| (name.as_str(), keys.as_slice())).collect();
+        let stays: HashSet<&str> = new.iter().map(|(name, _)| name.as_str()).collect();
+        for (name, keys) in old.iter().filter(|(name, _)| !stays.contains(name.as_str())) {
             self.add(ChangeKind::Removed, noun, Some(name), None, live(keys));
         }
         for (name, keys) in &new {
-            match old.iter().find(|(other, _)| other == name) {
-                Some((_, before)) => self.keys(&format!("{noun} {name}"), before, keys),
+            match known.get(name.as_str()) {
+                Some(before) => self.keys(&format!("{noun} {name}"), before, keys),
                 None => self.add(ChangeKind::Added, noun, None, Some(name), live(keys)),
             }
         }

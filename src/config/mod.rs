@@ -32,7 +32,7 @@ use std::io::Read;
 use std::path::Path;
 
 /// The largest file that is read, in bytes.
-const LARGEST: u64 = 4 << 20;
+const LARGEST: u64 = 64 << 20;
 
 /// The reference of every key, as Markdown.
 pub fn reference() -> String {
@@ -49,7 +49,7 @@ pub fn load(path: &Path) -> Result<Configuration, ConfigErrors> {
     let read = File::open(path).and_then(|file| file.take(LARGEST + 1).read_to_end(&mut bytes));
     match read {
         Ok(length) if length as u64 > LARGEST => {
-            Err(unread(&name, "it is larger than 4 MiB", "pass the configuration file; this is not one"))
+            Err(unread(&name, "it is larger than 64 MiB", "pass the configuration file; this is not one"))
         }
         Ok(_) => parse_bytes(&name, &bytes),
         Err(error) => Err(unread(&name, &error.to_string(), "pass a file that exists and that this user may read")),

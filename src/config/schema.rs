@@ -224,7 +224,7 @@ section! { "neighbour", Some(4_096), Neighbour, compared intent::NeighbourEntry;
         "true: when ARP says that it is at another MAC, that is believed at once, without asking the old one first.";
 } }
 
-section! { "monitor", Some(256), Monitor, compared intent::Monitor;
+section! { "monitor", Some(4_096), Monitor, compared intent::Monitor;
     "A way to ask a member whether it is alive. Only a real SIP answer proves that a SIP Server is the primary." {
     name: String = (required "sip-options"), Name, live, "What pools and tables call it.";
     kind: Probe = (required "sip"), choice::<Probe>(&[]), apart,
@@ -257,7 +257,7 @@ section! { "monitor", Some(256), Monitor, compared intent::Monitor;
     receive: String = (absent "any answer"), Text, apart, "udp: what the answer must contain.";
 } }
 
-section! { "pool", Some(256), Pool, compared intent::Pool;
+section! { "pool", Some(4_096), Pool, compared intent::Pool;
     "A high-availability pair of SIP Servers, of which one is active." {
     name: String = (required "pair-1"), Name, live, "What virtual servers, SNAT and commands call it.";
     mode: Mode = "active-standby", choice::<Mode>(&["round-robin", "least-connections", "source-hash"]), apart,
@@ -288,7 +288,7 @@ section! { "pool.on_down", ONCE, OnDown; "What happens to the traffic of a membe
         "Reset both ends at once, let connections live while the member answers them, or drop their segments.";
 } }
 
-section! { "virtual_server", Some(1_024), VirtualServer, compared intent::VirtualServer;
+section! { "virtual_server", Some(16_384), VirtualServer, compared intent::VirtualServer;
     "The address clients talk to." {
     name: String = (required "sip-1"), Name, live, "What tables and messages call it.";
     address: Ipv4Addr = (required "10.20.0.100"), Address, live,
@@ -307,7 +307,7 @@ section! { "virtual_server", Some(1_024), VirtualServer, compared intent::Virtua
         "SIP requests over UDP that the active member has not answered when its monitors find it dead: delivered to the member that takes over, without waiting until the client repeats them. Not after force, drain, offline, fail_back or a reload.";
 } }
 
-section! { "snat", Some(256), Snat, compared intent::Snat;
+section! { "snat", Some(4_096), Snat, compared intent::Snat;
     "Source NAT: what the members of a pool send outward is translated to the virtual address." {
     pool: String = (required "pair-1"), Name, live, "The name of the [[pool]]; one [[snat]] for each.";
     address: Ipv4Addr = (required "10.20.0.100"), Address, live,

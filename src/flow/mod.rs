@@ -10,6 +10,7 @@ pub mod fragments;
 pub mod key;
 mod lifetime;
 mod list;
+mod port_cells;
 mod port_order;
 mod ports;
 mod remotes;

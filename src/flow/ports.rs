@@ -9,12 +9,13 @@
 //! can give it a second one; each is still its own alone, which is what correctness needs.
 
 use super::key::spread;
+use super::port_cells::{FREE, PortCells};
 use super::port_order::{Range, ReservedPorts};
 use super::remotes::Remotes;
 use crate::wire::{Endpoint, Protocol};
 use std::net::Ipv4Addr;
 use std::sync::Arc;
-use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed};
+use std::sync::atomic::Ordering::Relaxed;
 use std::sync::atomic::{AtomicU32, AtomicU64};
 
 /// How far an existing mapping of an endpoint is looked for. Only an endpoint whose first thousand choices were all taken
@@ -26,7 +27,7 @@ pub struct PortAllocator {
     /// One cell a port, see [`Cell`]. Written and read by all workers. Every change is a compare-and-swap on that one
     /// cell, and all agree on the order of its changes. Whoever frees the port must see that whoever took it has counted it, or the
     /// count would dip below nothing; whoever sees its new holder must see that another epoch of its remotes has begun.
-    cells: Box<[AtomicU64]>,
+    cells: PortCells,
     /// Whom the holders of ports talk to, of UDP.
     remotes: Option<Remotes>,
     ranges: &'static [Range],
@@ -41,10 +42,10 @@ pub struct PortAllocator {
 }
 
 impl PortAllocator {
-    /// One with all ports free: half a megabyte. The seed makes the choice of another port unpredictable (RFC 6056
-    /// 3.3.3).
+    /// One with all ports free: a few kilobytes, and eight more for each 1,024 ports of which one was ever given away. The seed makes
+    /// the choice of another port unpredictable (RFC 6056 3.3.3).
     pub fn new(protocol: Protocol, seed: u64) -> PortAllocator {
-        let cells = (0..=u16::MAX).map(|_| AtomicU64::new(Cell::FREE)).collect();
+        let cells = PortCells::new();
         let (used, furthest, exhausted) = Default::default();
         let remotes = (protocol == Protocol::Udp).then(Remotes::new);
         PortAllocator { cells, remotes, ranges: Range::of(protocol), used, furthest, exhausted, seed }
@@ -66,12 +67,11 @@ impl PortAllocator {
 
     /// Gives up one use of a port. `false`, and nothing changed, if `inside` does not hold it.
     pub fn release(&self, port: u16, inside: Endpoint) -> bool {
-        let cell = &self.cells[port as usize];
         let fewer = |bits| {
             let held = Cell::of(bits).filter(|held| held.inside == inside)?;
-            Some(if held.users == 1 { Cell::FREE } else { Cell { users: held.users - 1, ..held }.bits() })
+            Some(if held.users == 1 { FREE } else { Cell { users: held.users - 1, ..held }.bits() })
         };
-        match cell.fetch_update(AcqRel, Relaxed, fewer) {
+        match self.cells.update(port, fewer) {
             Ok(before) => {
                 if Cell::of(before).is_some_and(|held| held.users == 1) {
                     self.count_used(port, |used| used.fetch_sub(1, Relaxed));
@@ -84,7 +84,7 @@ impl PortAllocator {
 
     /// Who holds a port.
     pub fn owner(&self, port: u16) -> Option<Endpoint> {
-        Cell::of(self.cells[port as usize].load(Acquire)).map(|held| held.inside)
+        Cell::of(self.cells.load(port)).map(|held| held.inside)
     }
 
     /// The holder of the port has begun a flow to `remote`, which may answer from its other ports from now on. To be called
@@ -151,7 +151,7 @@ impl PortAllocator {
             // A mapping with 65,535 users takes no more; the endpoint gets a second port rather than a wrong count.
             Some(Cell { users: held.users.checked_add(1)?, ..held }.bits())
         };
-        self.cells[port as usize].fetch_update(AcqRel, Acquire, more).is_ok()
+        self.cells.update(port, more).is_ok()
     }
 
     /// The first free port in the endpoint's order.
@@ -162,7 +162,7 @@ impl PortAllocator {
         }
         let choices = self.choices(inside, range).enumerate().filter(|&(_, port)| !reserved.contains(port));
         for (distance, port) in choices {
-            if self.cells[port as usize].load(Relaxed) == Cell::FREE && self.occupy(port, inside, distance as u32) {
+            if self.cells.load(port) == FREE && self.occupy(port, inside, distance as u32) {
                 return Some(port);
             }
         }
@@ -180,8 +180,8 @@ impl PortAllocator {
             Some(held) if held.inside == inside => Some(Cell { users: held.users.checked_add(1)?, ..held }.bits()),
             Some(_) => None,
         };
-        match self.cells[port as usize].fetch_update(AcqRel, Acquire, taken) {
-            Ok(Cell::FREE) => {
+        match self.cells.update(port, taken) {
+            Ok(FREE) => {
                 self.count_used(port, |used| used.fetch_add(1, Relaxed));
                 true
             }
@@ -215,8 +215,6 @@ struct Cell {
 }
 
 impl Cell {
-    const FREE: u64 = 0;
-
     fn bits(&self) -> u64 {
         u64::from(self.inside.addr.to_bits()) << 32 | u64::from(self.inside.port) << 16 | u64::from(self.users)
     }

@@ -12,6 +12,7 @@ use super::document::{Document, repeated};
 use super::form::{did_you_mean, listed};
 use super::reader::{At, Field, Section};
 use super::report::Report;
+use std::collections::HashSet;
 
 /// Reports every contradiction in `document`, on a machine of `cores` CPU cores.
 pub(super) fn check(document: &Document, cores: usize, report: &mut Report) {
@@ -41,7 +42,7 @@ fn names(document: &Document, report: &mut Report) {
 }
 
 /// The names of one kind of entry. Reports those that are used twice.
-fn defined<'d>(path: &str, names: impl Iterator<Item = &'d Field<String>>, report: &mut Report) -> Vec<&'d str> {
+fn defined<'d>(path: &str, names: impl Iterator<Item = &'d Field<String>>, report: &mut Report) -> Names<'d> {
     let names: Vec<&At<String>> = names.flatten().collect();
     let (noun, scope) = match path {
         "pool.members" => ("member".into(), ", over all pools"),
@@ -52,7 +53,15 @@ fn defined<'d>(path: &str, names: impl Iterator<Item = &'d Field<String>>, repor
         let note = report.twice([&first.span, &second.span], &format!("{path}.name"), message);
         note.instead(format!("each {noun} has a name of its own{scope}"), "give one of them another name");
     }
-    names.into_iter().map(|at| at.as_str()).collect()
+    let listed: Vec<&str> = names.into_iter().map(|at| at.as_str()).collect();
+    Names { all: listed.iter().copied().collect(), listed }
+}
+
+/// The names of one kind of entry.
+struct Names<'d> {
+    /// In the order of the file.
+    listed: Vec<&'d str>,
+    all: HashSet<&'d str>,
 }
 
 /// Reports that `entry` names a `path` under `key` that is none of `known`.
@@ -61,10 +70,11 @@ fn refers<'d>(
     key: &str,
     name: impl IntoIterator<Item = &'d At<String>>,
     path: &str,
-    known: &[&str],
+    known: &Names<'_>,
     report: &mut Report,
 ) {
-    for name in name.into_iter().filter(|name| !known.contains(&name.as_str())) {
+    for name in name.into_iter().filter(|name| !known.all.contains(name.as_str())) {
+        let known = &known.listed;
         if known.is_empty() && report.refused() {
             return; // The definitions may be what was refused.
         }

@@ -5,9 +5,11 @@ use crate::config::document::{Document, repeated, same};
 use crate::config::form::{duration_text, quoted};
 use crate::config::reader::{At, Field, Section};
 use crate::config::report::{Report, count};
-use crate::config::schema::{Monitor, Pool, Probe, Snat, VirtualServer};
+use crate::config::schema::{Member, Monitor, Pool, Probe, Snat, VirtualServer};
 use crate::config::value::listen_text;
 use crate::policy::intent::Listen;
+use crate::wire::Protocol;
+use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 
 /// Which kinds of monitor a key is for; keys that are not listed are for all.
@@ -45,7 +47,10 @@ pub(super) fn check(document: &Document, report: &mut Report) {
         incomplete(document, pool, report);
     }
     members(document, report);
-    document.virtual_servers.iter().for_each(|server| virtual_address(document, server, report));
+    let members: BTreeMap<Ipv4Addr, &Member> =
+        document.members().filter_map(|member| Some((member.address.as_ref()?.value, member))).collect();
+    document.virtual_servers.iter().for_each(|server| virtual_address(document, server, &members, report));
+    datagram_ports(document, report);
     service_ports(document, report);
     snats(document, report);
 }
@@ -188,14 +193,45 @@ fn members(document: &Document, report: &mut Report) {
     }
 }
 
-fn virtual_address(document: &Document, server: &VirtualServer, report: &mut Report) {
+/// The data path counts what listens for datagrams, and whose members answer there, in 16 bits.
+fn datagram_ports(document: &Document, report: &mut Report) {
+    let is_udp = |at: &&At<Listen>| at.protocol == Protocol::Udp;
+    let of_pool: BTreeMap<&str, usize> =
+        document.pools.iter().filter_map(|pool| Some((pool.name.as_ref()?.as_str(), pool.members.len()))).collect();
+    let mut left = usize::from(u16::MAX);
+    for server in &document.virtual_servers {
+        let members = server.pool.as_ref().and_then(|pool| of_pool.get(pool.as_str())).copied().unwrap_or(1).max(1);
+        for at in server.listen.iter().filter(is_udp) {
+            if left < members {
+                let most = u16::MAX;
+                let message = format!(
+                    "{}: with it, members would answer at more than {most} UDP service ports in all",
+                    listen_text(at.value)
+                );
+                server.error(report, "listen", &at.span, message).instead(
+                    format!("at most {most}, each counted for each member"),
+                    "have fewer pools, members or UDP ports",
+                );
+                return;
+            }
+            left -= members;
+        }
+    }
+}
+
+fn virtual_address(
+    document: &Document,
+    server: &VirtualServer,
+    members: &BTreeMap<Ipv4Addr, &Member>,
+    report: &mut Report,
+) {
     let Some(at) = &server.address else { return };
     if own(document, server, at, report) {
         return;
     }
     let is_it = |own: &&At<Ipv4Addr>| own.value == at.value;
-    let member = document.members().find_map(|entry| {
-        let address = entry.address.as_ref().filter(is_it)?;
+    let member = members.get(&at.value).and_then(|entry| {
+        let address = entry.address.as_ref()?;
         Some((format!("the address of {}", entry.head.title), address, "the member"))
     });
     let route = document.routes.iter().find_map(|entry| {

@@ -32,6 +32,7 @@ mod exclusions;
 mod latency;
 mod law;
 mod link;
+mod many;
 mod operator;
 mod ports;
 mod reasons;
