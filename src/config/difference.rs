@@ -197,9 +197,10 @@ impl Comparison<'_> {
 
     fn list(&mut self, what: &str, old: &[String], new: &[String], live: bool) {
         let number = self.changes.len();
-        let gone = old.iter().filter(|item| !new.contains(item));
+        let (had, has): (HashSet<&String>, HashSet<&String>) = (old.iter().collect(), new.iter().collect());
+        let gone = old.iter().filter(|item| !has.contains(item));
         gone.for_each(|item| self.add(ChangeKind::Removed, what, Some(item), None, live));
-        let come = new.iter().filter(|item| !old.contains(item));
+        let come = new.iter().filter(|item| !had.contains(item));
         come.for_each(|item| self.add(ChangeKind::Added, what, None, Some(item), live));
         if self.changes.len() == number {
             self.changed(&format!("{what} order"), old.join(" "), new.join(" "), live);
@@ -236,8 +237,9 @@ fn ports(intent: &Intent) -> Things {
 
 /// Monitors of one name differ in their port; the first has the name alone.
 fn monitors(intent: &Intent) -> Things {
-    let entries = intent.monitors.iter().enumerate().map(|(place, monitor)| {
-        let twin = intent.monitors.iter().take(place).any(|other| other.name == monitor.name);
+    let mut names = HashSet::new();
+    let entries = intent.monitors.iter().map(|monitor| {
+        let twin = !names.insert(&monitor.name);
         let probe = question(&monitor.kind);
         let name = if twin { format!("{} ({probe})", monitor.name) } else { monitor.name.clone() };
         let (host, user, send) = match &monitor.kind {

@@ -2,6 +2,7 @@
 //!
 //! Owns the order in which sections are read, and what names and places in the file refer to. Refuses nothing.
 
+use super::index::Index;
 use super::reader::{At, Field, Meant, Reader};
 use super::report::Report;
 use super::schema::{
@@ -9,7 +10,7 @@ use super::schema::{
     Timeouts, VirtualServer,
 };
 use super::syntax;
-use crate::policy::intent::{InterfaceId, Listen, SipTransport};
+use crate::policy::intent::{InterfaceId, Listen, PoolId, SipTransport};
 use crate::policy::slots::Id;
 use crate::wire::Protocol;
 use ipnet::Ipv4Net;
@@ -33,6 +34,7 @@ pub(super) struct Document {
     pub(super) snats: Vec<Snat>,
     pub(super) timeouts: Timeouts,
     pub(super) limits: Limits,
+    index: Index,
 }
 
 impl Document {
@@ -40,7 +42,7 @@ impl Document {
     pub(super) fn read(report: &mut Report) -> Option<Document> {
         let file = syntax::parsed(report)?;
         let mut reader = Reader::new(report, SECTIONS, &file);
-        Some(Document {
+        let mut document = Document {
             appliance: reader.once(),
             cores: reader.once(),
             dpdk: reader.once(),
@@ -54,7 +56,11 @@ impl Document {
             snats: reader.many(),
             timeouts: reader.once(),
             limits: reader.once(),
-        })
+            index: Index::default(),
+        };
+        let Document { interfaces, monitors, pools, virtual_servers, snats, .. } = &document;
+        document.index = Index::of(interfaces, monitors, pools, virtual_servers, snats);
+        Some(document)
     }
 
     /// The members of all pools.
@@ -64,7 +70,7 @@ impl Document {
 
     /// The monitor of this name.
     pub(super) fn monitor(&self, name: &str) -> Option<&Monitor> {
-        self.monitors.iter().find(|monitor| monitor.name.as_deref().is_some_and(|own| own == name))
+        self.index.monitor(name).map(|at| &self.monitors[at])
     }
 
     /// The self-IPs, each with its interface.
@@ -74,12 +80,42 @@ impl Document {
 
     /// The interface whose network holds `address`; networks of two interfaces do not overlap.
     pub(super) fn link_of(&self, address: Ipv4Addr) -> Option<InterfaceId> {
-        self.interfaces.iter().position(|entry| entry.addresses.iter().any(|net| net.contains(&address))).map(Id::of)
+        self.index.link_of(address)
+    }
+
+    /// The self-IP that is this address, with its interface.
+    pub(super) fn self_ip(&self, address: Ipv4Addr) -> Option<(&Interface, &At<Ipv4Net>)> {
+        self.index.self_ip(address).map(|place| self.network(place))
+    }
+
+    /// The network of ours whose network or broadcast address this is.
+    pub(super) fn network_ending(&self, address: Ipv4Addr) -> Option<&At<Ipv4Net>> {
+        self.index.network_ending(address).map(|place| self.network(place).1)
+    }
+
+    fn network(&self, (interface, net): (usize, usize)) -> (&Interface, &At<Ipv4Net>) {
+        let interface = &self.interfaces[interface];
+        (interface, &interface.addresses[net])
+    }
+
+    /// The pool of this name.
+    pub(super) fn pool_id(&self, name: &Field<String>) -> Option<PoolId> {
+        self.index.pool(name).map(Id::of)
+    }
+
+    /// Some pool is asked by the monitor of this name.
+    pub(super) fn is_used(&self, monitor: &str) -> bool {
+        self.index.is_used(monitor)
+    }
+
+    /// There is a SNAT for the pool of this name.
+    pub(super) fn is_translated(&self, pool: &Field<String>) -> bool {
+        self.index.is_translated(pool)
     }
 
     /// The virtual servers of the pool of this name.
     pub(super) fn servers_of(&self, pool: &Field<String>) -> impl Iterator<Item = &VirtualServer> {
-        self.virtual_servers.iter().filter(move |server| same(&server.pool, pool))
+        self.index.servers_of(pool).iter().map(|at| &self.virtual_servers[*at])
     }
 
     /// The member's port that `monitor` asks in `pool`: its own, else the matching service port of the pool's virtual

@@ -8,6 +8,7 @@ mod checks;
 mod difference;
 mod document;
 mod form;
+mod index;
 mod pem;
 mod reader;
 mod report;

@@ -3,6 +3,7 @@
 //! Owns the collection of findings and how one reads: file, line, column, the line itself with a caret, the key, what is
 //! allowed, the remedy. Decides nothing about what is right: the reader and the checks do.
 
+use std::collections::HashSet;
 use std::fmt;
 use std::ops::Range;
 
@@ -136,6 +137,7 @@ impl Finding {
 pub(super) struct Note<'r> {
     finding: &'r mut Finding,
     text: &'r str,
+    lines: &'r [usize],
 }
 
 impl Note<'_> {
@@ -153,7 +155,7 @@ impl Note<'_> {
 
     /// Another place that has to do with it.
     pub(super) fn see(self, span: &Span, why: impl Into<String>) -> Self {
-        self.finding.related.push((place(self.text, span), why.into()));
+        self.finding.related.push((place(self.text, self.lines, span), why.into()));
         self
     }
 }
@@ -163,13 +165,17 @@ pub(super) struct Report<'t> {
     file: &'t str,
     /// What it holds.
     pub(super) text: &'t str,
+    /// Where its lines begin.
+    lines: Vec<usize>,
     findings: Vec<Finding>,
+    /// Where its errors are.
+    errors: HashSet<usize>,
 }
 
 impl<'t> Report<'t> {
     /// Nothing found so far in `text`, which the operator knows as `file`.
     pub(super) fn new(file: &'t str, text: &'t str) -> Report<'t> {
-        Report { file, text, findings: Vec::new() }
+        Report { file, text, lines: lines(text), findings: Vec::new(), errors: HashSet::new() }
     }
 
     /// Adds an error at `span`.
@@ -194,12 +200,12 @@ impl<'t> Report<'t> {
 
     /// An error was added.
     pub(super) fn refused(&self) -> bool {
-        self.findings.iter().any(|finding| finding.severity == Severity::Error)
+        !self.errors.is_empty()
     }
 
     /// An error was added whose place begins where `span` does.
     pub(super) fn marked(&self, span: &Span) -> bool {
-        self.findings.iter().any(|finding| finding.severity == Severity::Error && finding.offset == span.start)
+        self.errors.contains(&span.start)
     }
 
     /// The warnings, in the order of the file.
@@ -225,7 +231,7 @@ impl<'t> Report<'t> {
         let finding = Finding {
             severity,
             file: printable(self.file),
-            place: span.map(|span| place(self.text, span)),
+            place: span.map(|span| place(self.text, &self.lines, span)),
             key: key.into(),
             message: printable(&message),
             allowed: String::new(),
@@ -233,9 +239,12 @@ impl<'t> Report<'t> {
             related: Vec::new(),
             offset: span.map_or(0, |span| span.start),
         };
+        if severity == Severity::Error {
+            self.errors.insert(finding.offset);
+        }
         let place = self.findings.len();
         self.findings.push(finding);
-        Note { finding: &mut self.findings[place], text: self.text }
+        Note { finding: &mut self.findings[place], text: self.text, lines: &self.lines }
     }
 }
 
@@ -275,13 +284,19 @@ pub fn wrap(text: &str, first: usize, rest: usize) -> Vec<String> {
     lines
 }
 
-fn place(text: &str, span: &Span) -> Place {
+/// Where the lines of a text begin.
+fn lines(text: &str) -> Vec<usize> {
+    [0].into_iter().chain(text.match_indices('\n').map(|(at, _)| at + 1)).collect()
+}
+
+fn place(text: &str, lines: &[usize], span: &Span) -> Place {
     let start = floor(text, span.start);
-    let line_start = text[..start].rfind('\n').map_or(0, |at| at + 1);
+    let line = lines.partition_point(|at| *at <= start);
+    let line_start = lines[line - 1];
     let line_end = text[start..].find('\n').map_or(text.len(), |at| start + at);
     let end = floor(text, span.end).clamp(start, line_end.max(start));
     Place {
-        line: text[..line_start].matches('\n').count() + 1,
+        line,
         column: text[line_start..start].chars().count() + 1,
         width: text[start..end].trim_end().chars().count().max(1),
         source: printable(text[line_start..line_end.max(line_start)].trim_end()),
@@ -332,7 +347,7 @@ mod tests {
     use super::*;
 
     fn found(text: &str, span: Span) -> Place {
-        place(text, &span)
+        place(text, &lines(text), &span)
     }
 
     #[test]

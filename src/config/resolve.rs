@@ -11,6 +11,8 @@ use crate::policy::intent::{self, *};
 use crate::policy::slots::Id;
 use crate::policy::slots::Lives;
 use crate::wire::VlanId;
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::time::Duration;
 
 /// What the appliance is and what traffic means to it.
@@ -56,10 +58,6 @@ fn intent(document: &Document) -> Option<Intent> {
     })
 }
 
-fn pool_id(document: &Document, name: &Field<String>) -> Option<PoolId> {
-    document.pools.iter().position(|pool| same(&pool.name, name)).map(Id::of)
-}
-
 fn interface(document: &Document, entry: &schema::Interface) -> Option<Interface> {
     let port = document.ports.iter().position(|port| same(&port.name, &entry.port))?;
     Some(Interface {
@@ -85,17 +83,20 @@ fn neighbour(document: &Document, entry: &schema::Neighbour) -> Option<Neighbour
 /// The monitors as they are asked, and for each pool which of them. One that leaves its port to the virtual server
 /// stands once for each port it comes to; one that no pool uses does not stand.
 fn monitors(document: &Document) -> Option<(Vec<intent::Monitor>, Vec<Vec<MonitorId>>)> {
-    let mut known: Vec<intent::Monitor> = Vec::new();
+    let (mut known, mut ids_of) = (Vec::<intent::Monitor>::new(), HashMap::new());
     let mut asked = Vec::new();
     for pool in &document.pools {
         let mut ids = Vec::new();
         for name in &pool.monitors {
             let entry = document.monitor(name)?;
-            let monitor = monitor(entry, document.port_asked(pool, entry))?;
-            let id = known.iter().position(|other| *other == monitor).unwrap_or_else(|| {
-                known.push(monitor);
-                known.len() - 1
-            });
+            let port = document.port_asked(pool, entry);
+            let id = match ids_of.entry((name.as_str(), port)) {
+                Entry::Occupied(known) => *known.get(),
+                Entry::Vacant(place) => {
+                    known.push(monitor(entry, port)?);
+                    *place.insert(known.len() - 1)
+                }
+            };
             ids.push(Id::of(id));
         }
         asked.push(ids);
@@ -166,7 +167,7 @@ fn server(document: &Document, entry: &schema::VirtualServer) -> Option<VirtualS
     Some(VirtualServer {
         name: entry.name.meant()?,
         address: entry.address.meant()?,
-        pool: pool_id(document, &entry.pool)?,
+        pool: document.pool_id(&entry.pool)?,
         listen: entry.listen.meant()?,
         enabled: entry.enabled.meant()?,
         icmp_echo: entry.icmp_echo.meant()?,
@@ -178,7 +179,7 @@ fn server(document: &Document, entry: &schema::VirtualServer) -> Option<VirtualS
 
 fn snat(document: &Document, entry: &schema::Snat) -> Option<Snat> {
     Some(Snat {
-        pool: pool_id(document, &entry.pool)?,
+        pool: document.pool_id(&entry.pool)?,
         address: entry.address.meant()?,
         exclude: entry.exclude.meant()?,
         no_snat_udp_ports: entry.no_snat_udp_ports.meant()?,

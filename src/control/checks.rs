@@ -21,8 +21,9 @@ pub(super) struct Checks {
 }
 
 impl Checks {
-    pub(super) fn new(snat_ports: SnatPorts, ports: usize, now: Instant) -> Checks {
-        Checks { ports: PortUse::new(snat_ports), spreading: SpreadingCheck::new(ports), next: now + INTERVAL }
+    pub(super) fn new(intent: &Intent, snat_ports: SnatPorts, ports: usize, now: Instant) -> Checks {
+        let ports_in_use = PortUse::new(intent, snat_ports, now);
+        Checks { ports: ports_in_use, spreading: SpreadingCheck::new(ports), next: now + INTERVAL }
     }
 
     pub(super) fn poll(&mut self, intent: &Intent, link: &Link, machine: &Machine, out: &mut Outbox, now: Instant) {
@@ -32,7 +33,7 @@ impl Checks {
         self.next = now + INTERVAL;
         out.alarms.expire(now);
         link.check(intent, out, now);
-        self.ports.poll(intent, out, now);
+        self.ports.poll(out, now);
         self.spreading.poll(machine, intent, out);
     }
 

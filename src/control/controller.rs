@@ -126,7 +126,7 @@ impl Controller {
             publisher: Publisher::new(workers, now),
             silent: BTreeSet::new(),
             switchovers: Switchovers::default(),
-            checks: Checks::new(snat_ports, macs.len(), now),
+            checks: Checks::new(&intent, snat_ports, macs.len(), now),
             latencies: Latencies::new(workers, now),
             waiting: Waiting::default(),
             stopping: None,

@@ -6,7 +6,7 @@ use crate::admin::rows::Wall;
 use crate::policy::Intent;
 use crate::policy::intent::{PoolId, Snat};
 use ipnet::Ipv4Net;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 /// Prefixes added by hand to one group, at most.
 pub const MOST_ADDED: usize = 65_536;
@@ -41,8 +41,8 @@ impl Exclusions {
         for snat in &mut intent.snats {
             if let Some(change) = self.pools.get(&snat.pool) {
                 snat.exclude.retain(|net| !change.removed.contains_key(net));
-                let more: Vec<_> = change.added.keys().filter(|net| !snat.exclude.contains(net)).copied().collect();
-                snat.exclude.extend(more);
+                let held: HashSet<Ipv4Net> = snat.exclude.iter().copied().collect();
+                snat.exclude.extend(change.added.keys().filter(|net| !held.contains(net)));
             }
         }
         intent
@@ -50,8 +50,12 @@ impl Exclusions {
 
     /// `after` takes the place of `before`: pools whose group has lost a prefix, now or earlier, resume nothing.
     pub fn settle(&mut self, before: &Intent, after: &mut Intent) {
+        let heirs: HashMap<PoolId, &Snat> = after.snats.iter().map(|snat| (snat.pool, snat)).collect();
         for snat in &before.snats {
-            let heir = after.snats.iter().find(|heir| heir.pool == snat.pool);
+            let heir = heirs.get(&snat.pool);
+            if heir.is_some_and(|heir| heir.exclude == snat.exclude) {
+                continue;
+            }
             let kept: BTreeSet<_> = heir.iter().flat_map(|heir| &heir.exclude).collect();
             if snat.exclude.iter().any(|net| !kept.contains(net)) {
                 self.narrowed.insert(snat.pool);
@@ -128,10 +132,12 @@ impl Exclusions {
 
     /// A new file: changes to pools it does not have are forgotten, and so are those it makes itself.
     pub fn renew(&mut self, file: &Intent) {
+        let snats: HashMap<PoolId, &Snat> = file.snats.iter().map(|snat| (snat.pool, snat)).collect();
         self.pools.retain(|pool, change| {
-            let Some(snat) = file.snats.iter().find(|snat| snat.pool == *pool) else { return false };
-            change.added.retain(|net, _| !snat.exclude.contains(net));
-            change.removed.retain(|net, _| snat.exclude.contains(net));
+            let Some(snat) = snats.get(pool) else { return false };
+            let held: HashSet<Ipv4Net> = snat.exclude.iter().copied().collect();
+            change.added.retain(|net, _| !held.contains(net));
+            change.removed.retain(|net, _| held.contains(net));
             true
         });
     }

@@ -60,6 +60,18 @@ impl Trend {
         self.points.push_back(Point { at: now, used: used as f64 });
     }
 
+    /// That of something of which none was in use from the one moment to the other.
+    pub fn of_nothing(from: Instant, until: Instant) -> Trend {
+        let mut trend = Trend::default();
+        let mut at =
+            from.max(Instant::from_nanos(until.nanos().saturating_sub((STEP * MOST as u32).as_nanos() as u64)));
+        while at <= until {
+            trend.sample(0, at);
+            at += STEP;
+        }
+        trend
+    }
+
     /// The most that was ever in use at a sample.
     pub fn peak(&self) -> usize {
         self.peak

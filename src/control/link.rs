@@ -9,7 +9,7 @@ use super::neighbours::{Given, NeighbourEvent, Neighbours};
 use super::outbox::Outbox;
 use crate::config::LogLevel;
 use crate::policy::adjacency::{Neighbour, NextHop};
-use crate::policy::intent::{InterfaceId, Member, MemberId, NeighbourEntry, PortId, Route};
+use crate::policy::intent::{InterfaceId, Member, MemberId, NeighbourEntry, PortId};
 use crate::policy::{Addresses, Intent};
 use crate::probe::LOOK;
 use crate::time::{Duration, Instant};
@@ -17,6 +17,7 @@ use crate::wire::Mac;
 use crate::wire::arp::Operation;
 use crate::wire::compose::{arp_announcement, arp_frame, ip_frame};
 use crate::worker::mailbox::{Command, WorkerId};
+use ipnet::Ipv4Net;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::net::Ipv4Addr;
 
@@ -37,7 +38,8 @@ pub(super) struct Link {
     pub(super) neighbours: Neighbours,
     announcements: Announcements,
     members: HashMap<NextHop, MemberId>,
-    routers: HashSet<NextHop>,
+    /// What lies behind each router.
+    routers: HashMap<NextHop, Vec<Ipv4Net>>,
     /// Members and routers by where they are, or were.
     by_mac: HashMap<(InterfaceId, Mac), NextHop>,
     /// Who claims addresses of ours.
@@ -55,7 +57,7 @@ impl Link {
             neighbours: Neighbours::new(seed),
             announcements: Announcements::default(),
             members: HashMap::new(),
-            routers: HashSet::new(),
+            routers: HashMap::new(),
             by_mac: HashMap::new(),
             claims: BTreeMap::new(),
             up: vec![false; macs.len()],
@@ -189,7 +191,12 @@ impl Link {
 
     /// The next hop is one of a route.
     pub(super) fn is_router(&self, hop: NextHop) -> bool {
-        self.routers.contains(&hop)
+        self.routers.contains_key(&hop)
+    }
+
+    /// What lies behind a router.
+    pub(super) fn networks_behind(&self, router: NextHop) -> &[Ipv4Net] {
+        self.routers.get(&router).map_or(&[], Vec::as_slice)
     }
 
     pub(super) fn is_up(&self, port: PortId) -> bool {
@@ -218,8 +225,9 @@ impl Link {
     /// Members and routers are permanent neighbours.
     fn keep_neighbours(&mut self, intent: &Intent, now: Instant) {
         self.members = intent.members.entries().map(|(id, member)| (member.hop(), id)).collect();
-        self.routers = intent.routes.iter().map(Route::hop).collect();
-        let permanent: BTreeSet<NextHop> = self.members.keys().chain(&self.routers).copied().collect();
+        self.routers.clear();
+        intent.routes.iter().for_each(|route| self.routers.entry(route.hop()).or_default().push(route.to));
+        let permanent: BTreeSet<NextHop> = self.members.keys().chain(self.routers.keys()).copied().collect();
         self.claims.retain(|(interface, address), _| self.addresses.answers(*interface, *address));
         let given = |entry: &NeighbourEntry| (entry.hop(), entry.mac.map_or(Given::Trusted, Given::At));
         let given = intent.neighbours.iter().map(given).collect();

@@ -3,7 +3,7 @@
 //! Owns the ranges that fill up each on their own, the record of each, and the alarm at 80 percent (scenario 41). Gives no
 //! ports: the allocators are the workers'. Sampled once a second.
 
-use super::forecast::Trend;
+use super::forecast::{GAP, Trend};
 use super::outbox::Outbox;
 use crate::admin::rows::Forecast;
 use crate::config::{LogLevel, duration_text};
@@ -11,7 +11,7 @@ use crate::flow::{Range, SnatPorts};
 use crate::policy::Intent;
 use crate::time::{Duration, Instant};
 use crate::wire::Protocol;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::Ipv4Addr;
 
 /// Ports in use of a range that raise an alarm, in percent (scenario 41).
@@ -46,51 +46,85 @@ pub(super) struct Filling {
 pub(super) struct PortUse {
     /// Shared with the workers.
     pub(super) snat_ports: SnatPorts,
-    trends: BTreeMap<Place, Trend>,
+    records: BTreeMap<Place, Record>,
     /// Of a table: allocations that had been refused when that was last logged, and when it was.
     refused: BTreeMap<(Ipv4Addr, Protocol), (u64, Instant)>,
+    /// Ranges that are gone, and their alarms with them.
+    gone: Vec<Place>,
+    polled: Instant,
+}
+
+/// What is known of a range.
+struct Record {
+    /// Ports that could be handed out.
+    capacity: usize,
+    /// When it was first looked at.
+    since: Option<Instant>,
+    /// From when its first port was in use: most ranges of most addresses never have one.
+    trend: Option<Box<Trend>>,
+    alarmed: bool,
 }
 
 impl PortUse {
-    pub(super) fn new(snat_ports: SnatPorts) -> PortUse {
-        PortUse { snat_ports, trends: BTreeMap::new(), refused: BTreeMap::new() }
+    pub(super) fn new(intent: &Intent, snat_ports: SnatPorts, now: Instant) -> PortUse {
+        let (records, refused, gone) = Default::default();
+        let mut ports = PortUse { snat_ports, records, refused, gone, polled: now };
+        ports.keep(intent);
+        ports
     }
 
     /// Takes a new intent. An address that stays keeps its tables.
     pub(super) fn reconfigure(&mut self, intent: &Intent) {
         self.snat_ports = self.snat_ports.renewed(intent.snats.iter().map(|snat| snat.address), intent.lives.now.0);
+        self.keep(intent);
+    }
+
+    fn keep(&mut self, intent: &Intent) {
+        let mut before = std::mem::take(&mut self.records);
+        let reserved = reserved(intent);
+        for place in places(intent) {
+            let ports = reserved.get(&place.address).into_iter().flatten();
+            let capacity = place.range.size() - ports.filter(|port| place.range.contains(**port)).count();
+            let fresh = Record { capacity, since: None, trend: None, alarmed: false };
+            let record = before.remove(&place).map_or(fresh, |known| Record { capacity, ..known });
+            self.records.insert(place, record);
+        }
+        self.gone.extend(before.iter().filter(|(_, record)| record.alarmed).map(|(place, _)| *place));
     }
 
     /// Once a second: each range is recorded, and raises its alarm or ends it.
-    pub(super) fn poll(&mut self, intent: &Intent, out: &mut Outbox, now: Instant) {
-        let places = places(intent);
-        self.trends.retain(|place, _| {
-            let stays = places.contains(place);
-            if !stays {
-                out.alarms.clear(&place.alarm());
+    pub(super) fn poll(&mut self, out: &mut Outbox, now: Instant) {
+        self.gone.drain(..).for_each(|place| _ = out.alarms.clear(&place.alarm()));
+        let before = std::mem::replace(&mut self.polled, now);
+        for (&place, record) in &mut self.records {
+            let used = used(&self.snat_ports, place);
+            match &mut record.trend {
+                Some(trend) => trend.sample(used, now),
+                None if used > 0 => {
+                    let mut trend = record.unused(before);
+                    trend.sample(used, now);
+                    record.trend = Some(Box::new(trend));
+                }
+                // As any record does after such a gap.
+                None if now.since(before) >= GAP => record.since = Some(now),
+                None => _ = record.since.get_or_insert(now),
             }
-            stays
-        });
-        for &place in &places {
-            let filling = self.filling(place, intent);
-            self.trends.entry(place).or_default().sample(filling.used, now);
-            self.judge(place, filling, out, now);
+            record.judge(place, Filling { used, capacity: record.capacity }, now, out);
         }
-        self.check_refusals(places.iter().map(|place| (place.address, place.protocol)).collect(), out, now);
+        self.check_refusals(out, now);
     }
 
     /// How full a range is at this moment.
-    pub(super) fn filling(&self, place: Place, intent: &Intent) -> Filling {
-        let Some(table) = self.snat_ports.table(place.address, place.protocol) else { return Filling::default() };
-        let reserved = reserved(intent, place.address).into_iter().filter(|port| place.range.contains(*port));
-        Filling { used: table.used_in(place.range), capacity: place.range.size() - reserved.count() }
+    pub(super) fn filling(&self, place: Place) -> Filling {
+        let capacity = self.records.get(&place).map_or(0, |record| record.capacity);
+        Filling { used: used(&self.snat_ports, place), capacity }
     }
 
     /// The most that was in use at once, and what is to be expected.
-    pub(super) fn of(&self, place: Place, now: Filling) -> (usize, (Forecast, Option<Duration>)) {
-        match self.trends.get(&place) {
-            Some(trend) => (trend.peak().max(now.used), trend.outlook(now.used, now.capacity)),
-            None => (now.used, Trend::default().outlook(now.used, now.capacity)),
+    pub(super) fn of(&self, place: Place, filling: Filling, now: Instant) -> (usize, (Forecast, Option<Duration>)) {
+        match self.records.get(&place) {
+            Some(record) => record.outlook(filling, now),
+            None => (filling.used, Trend::default().outlook(filling.used, filling.capacity)),
         }
     }
 
@@ -100,8 +134,12 @@ impl PortUse {
     }
 
     /// Refused allocations go to the log, at most once a minute for a table.
-    fn check_refusals(&mut self, tables: BTreeSet<(Ipv4Addr, Protocol)>, out: &mut Outbox, now: Instant) {
-        self.refused.retain(|table, _| tables.contains(table));
+    fn check_refusals(&mut self, out: &mut Outbox, now: Instant) {
+        let snat_ports = &self.snat_ports;
+        self.refused.retain(|(address, protocol), _| snat_ports.table(*address, *protocol).is_some());
+        let mut tables: Vec<(Ipv4Addr, Protocol)> =
+            self.records.keys().map(|place| (place.address, place.protocol)).collect();
+        tables.dedup();
         for (address, protocol) in tables {
             let refused = self.exhausted(address, protocol);
             let logged = self.refused.get(&(address, protocol)).copied();
@@ -118,21 +156,46 @@ impl PortUse {
             out.log(LogLevel::Error, message);
         }
     }
+}
 
-    fn judge(&self, place: Place, filling: Filling, out: &mut Outbox, now: Instant) {
+impl Record {
+    /// The most that was in use at once, and what is to be expected.
+    fn outlook(&self, filling: Filling, now: Instant) -> (usize, (Forecast, Option<Duration>)) {
+        let Filling { used, capacity } = filling;
+        match &self.trend {
+            Some(trend) => (trend.peak().max(used), trend.outlook(used, capacity)),
+            None => (used, self.unused(now).outlook(used, capacity)),
+        }
+    }
+
+    /// What is recorded until `until` of a range of which no port was in use.
+    fn unused(&self, until: Instant) -> Trend {
+        self.since.map_or_else(Trend::default, |since| Trend::of_nothing(since, until))
+    }
+
+    fn judge(&mut self, place: Place, filling: Filling, now: Instant, out: &mut Outbox) {
         let Place { address, protocol, range } = place;
         let Filling { used, capacity } = filling;
+        let is_full = used * 100 >= capacity * ALARM;
+        if !is_full && !self.alarmed {
+            return;
+        }
+        self.alarmed = is_full;
         let what = format!("{protocol} ports {} to {} of {address}", range.first, range.last);
-        if used * 100 < capacity * ALARM {
+        if !is_full {
             return out.clear(&place.alarm(), || format!("{used} of {capacity} {what} are in use"));
         }
-        let expected = expected(self.of(place, filling).1);
+        let expected = expected(self.outlook(filling, now).1);
         let message = format!(
             "{used} of {capacity} {what} are in use{expected}: exclude destinations that need no translation, or find out \
              who opens so many connections"
         );
         out.raise(&place.alarm(), LogLevel::Warn, message, now);
     }
+}
+
+fn used(snat_ports: &SnatPorts, place: Place) -> usize {
+    snat_ports.table(place.address, place.protocol).map_or(0, |table| table.used_in(place.range))
 }
 
 fn places(intent: &Intent) -> BTreeSet<Place> {
@@ -144,10 +207,13 @@ fn places(intent: &Intent) -> BTreeSet<Place> {
     intent.snats.iter().flat_map(|snat| of(snat.address)).collect()
 }
 
-/// The service ports on an address: the workers hand out none of them, in no protocol.
-fn reserved(intent: &Intent, address: Ipv4Addr) -> BTreeSet<u16> {
-    let servers = intent.virtual_servers.iter().filter(|server| server.address == address);
-    servers.flat_map(|server| &server.listen).map(|listen| listen.port).collect()
+/// The service ports on each address: the workers hand out none of them, in no protocol.
+fn reserved(intent: &Intent) -> HashMap<Ipv4Addr, BTreeSet<u16>> {
+    let mut reserved: HashMap<Ipv4Addr, BTreeSet<u16>> = HashMap::new();
+    for server in &intent.virtual_servers {
+        reserved.entry(server.address).or_default().extend(server.listen.iter().map(|listen| listen.port));
+    }
+    reserved
 }
 
 /// The end of a sentence.
@@ -186,7 +252,7 @@ mod tests {
             assert_eq!(table.allocate(Endpoint::new([10, 20, 0, 11].into(), port), &none), Some(port));
         }
         assert_eq!(Range::of(Protocol::Tcp).iter().map(|range| table.used_in(*range)).collect::<Vec<_>>(), [2, 3]);
-        assert_eq!(reserved(&intent, address), BTreeSet::from([5_060, 5_061]));
+        assert_eq!(reserved(&intent)[&address], BTreeSet::from([5_060, 5_061]));
         assert_eq!(places(&intent).len(), 5);
     }
 

@@ -43,7 +43,7 @@ impl Controller {
             Request::Members {} => Data::Members(self.member_rows(None, now)),
             Request::VirtualServers {} => Data::VirtualServers(self.virtual_server_rows()),
             Request::Probes {} => Data::Probes(self.probe_rows(None)),
-            Request::Snat {} => Data::Snat(self.snat_rows()),
+            Request::Snat {} => Data::Snat(self.snat_rows(now)),
             Request::Neighbours {} => Data::Neighbours(self.neighbour_rows(now)),
             Request::Routes {} => Data::Routes(self.route_rows()),
             Request::Ports {} => Data::Ports(self.port_rows()),

@@ -11,7 +11,7 @@ use super::waiting::Then;
 use crate::admin::rows::{AdminState, SettingKind, SettingRow, Wall};
 use crate::config::{LogLevel, count};
 use crate::policy::Intent;
-use crate::policy::intent::{Member, MemberId, PoolId};
+use crate::policy::intent::{Member, MemberId, PoolId, Snat};
 use crate::time::Instant;
 use ipnet::Ipv4Net;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -225,10 +225,13 @@ impl Controller {
     /// What to write into the file so that it says the same, a line each.
     pub(super) fn setting_lines(&self) -> Vec<String> {
         let state = self.operator_state();
+        let pools: HashMap<&str, PoolId> =
+            self.intent.pools.entries().map(|(id, pool)| (pool.name.as_str(), id)).collect();
+        let groups: HashMap<PoolId, &Snat> = self.intent.snats.iter().map(|snat| (snat.pool, snat)).collect();
         let mut lines = Vec::new();
         for pool in state.pools.iter().filter(|pool| !pool.added.is_empty() || !pool.removed.is_empty()) {
-            let id = self.intent.pools.find_id(|one| one.name == pool.name);
-            let group = self.intent.snats.iter().filter(|snat| Some(snat.pool) == id).flat_map(|snat| &snat.exclude);
+            let snat = pools.get(pool.name.as_str()).and_then(|id| groups.get(id));
+            let group = snat.into_iter().flat_map(|snat| &snat.exclude);
             let group: Vec<String> = group.map(|prefix| format!("\"{prefix}\"")).collect();
             lines.push(format!("# in the [[snat]] of pool {}:", pool.name));
             lines.push(format!("exclude = [{}]", group.join(", ")));

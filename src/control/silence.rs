@@ -9,6 +9,7 @@ use crate::policy::adjacency::NextHop;
 use crate::policy::intent::MemberId;
 use crate::time::Instant;
 use crate::worker::mailbox::Command;
+use ipnet::Ipv4Net;
 
 /// Members that raise an alarm of their own at once, at most; each is logged however many there are.
 const MOST: usize = 64;
@@ -84,10 +85,8 @@ impl Controller {
     }
 
     fn routes_by(&self, hop: NextHop) -> String {
-        let routes = self.intent.routes.iter().filter(|route| route.hop() == hop);
-        let names: Vec<String> = routes
-            .map(|route| if route.to.prefix_len() == 0 { "default".into() } else { route.to.to_string() })
-            .collect();
+        let name = |to: &Ipv4Net| if to.prefix_len() == 0 { "default".into() } else { to.to_string() };
+        let names: Vec<String> = self.link.networks_behind(hop).iter().map(name).collect();
         format!("route{} {}", if names.len() == 1 { "" } else { "s" }, names.join(", "))
     }
 }

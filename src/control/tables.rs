@@ -142,15 +142,15 @@ impl Controller {
         self.probing.monitors().verdict(member).state == State::Down
     }
 
-    pub(super) fn snat_rows(&self) -> Vec<SnatRow> {
+    pub(super) fn snat_rows(&self, now: Instant) -> Vec<SnatRow> {
         let protocols = [Protocol::Tcp, Protocol::Udp, Protocol::Icmp];
-        self.intent.snats.iter().flat_map(|snat| protocols.map(|protocol| self.snat_row(snat, protocol))).collect()
+        self.intent.snats.iter().flat_map(|snat| protocols.map(|protocol| self.snat_row(snat, protocol, now))).collect()
     }
 
-    fn snat_row(&self, snat: &Snat, protocol: Protocol) -> SnatRow {
+    fn snat_row(&self, snat: &Snat, protocol: Protocol, now: Instant) -> SnatRow {
         let place = Place { address: snat.address, protocol, range: Range::main(protocol) };
-        let filling = self.checks.ports.filling(place, &self.intent);
-        let (peak, (forecast, full_in)) = self.checks.ports.of(place, filling);
+        let filling = self.checks.ports.filling(place);
+        let (peak, (forecast, full_in)) = self.checks.ports.of(place, filling, now);
         SnatRow {
             pool: self.pool_name(snat.pool),
             address: snat.address,

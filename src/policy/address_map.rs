@@ -6,6 +6,7 @@
 //! a link of ours: a stranger can ask for the longest cluster, but not make one.
 
 use crate::wire::Endpoint;
+use std::collections::HashMap;
 use std::net::Ipv4Addr;
 
 /// Cells per entry, of a map of up to [`FEW`] entries: 2,048 cells at most, 16 to 32 kB.
@@ -53,6 +54,9 @@ impl Word for Endpoint {
         ((bits.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32) as u32 >> shift) as usize
     }
 }
+
+/// A map by anything else.
+pub type FastMap<K, V> = HashMap<K, V, foldhash::fast::RandomState>;
 
 /// A map from addresses to what is known of them.
 pub type AddressMap<T> = WordMap<Ipv4Addr, T>;

@@ -9,7 +9,7 @@ use super::intent::{InterfaceId, PortId};
 use super::slots::Slots;
 use crate::wire::{Mac, VlanId};
 use ipnet::Ipv4Net;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::net::Ipv4Addr;
 
 /// Our side of a link.
@@ -54,27 +54,44 @@ impl InterfaceView {
 pub struct Addresses {
     interfaces: Slots<InterfaceId, InterfaceView>,
     /// Where each address lives.
-    homes: HashMap<Ipv4Addr, Vec<InterfaceId>, foldhash::fast::RandomState>,
+    homes: HashMap<Ipv4Addr, Home, foldhash::fast::RandomState>,
+    /// Of our ports.
+    macs: HashSet<Mac, foldhash::fast::RandomState>,
+}
+
+/// Where an address lives.
+#[derive(Clone, Debug)]
+enum Home {
+    /// On the interface whose network holds it.
+    On(InterfaceId),
+    /// On those whose networks hold it.
+    Several(Vec<InterfaceId>),
+    /// No network holds it: on all of them.
+    Everywhere,
 }
 
 impl Addresses {
     /// Of this intent; `macs` holds our MAC on each port, in the order of [`Intent::ports`].
     pub fn new(intent: &Intent, macs: &[Mac]) -> Addresses {
+        let with_members: HashSet<InterfaceId> = intent.members.iter().map(|member| member.interface).collect();
         let interfaces = intent.interfaces.map(|id, meant| InterfaceView {
             port: meant.port,
             vlan: meant.vlan,
             mac: macs[meant.port.index()],
             addresses: meant.addresses.clone(),
             mtu: meant.mtu,
-            has_members: intent.members.iter().any(|member| member.interface == id),
+            has_members: with_members.contains(&id),
         });
-        let translated = intent.translated_addresses().map(|address| (address, places(&interfaces, address)));
-        let mut homes: HashMap<_, _, _> = translated.collect();
+        let mut homes: HashMap<_, _, _> = HashMap::default();
+        for address in intent.translated_addresses() {
+            homes.entry(address).or_insert_with(|| home(&interfaces, address));
+        }
         // A self-IP may serve as a SNAT address; it stays where it is.
         for (id, interface) in interfaces.entries() {
-            homes.extend(interface.addresses.iter().map(|net| (net.addr(), vec![id])));
+            homes.extend(interface.addresses.iter().map(|net| (net.addr(), Home::On(id))));
         }
-        Addresses { interfaces, homes }
+        let macs = interfaces.iter().map(|interface| interface.mac).collect();
+        Addresses { interfaces, homes, macs }
     }
 
     /// The interfaces.
@@ -89,7 +106,12 @@ impl Addresses {
 
     /// ARP for `address` is answered on `interface`.
     pub fn answers(&self, interface: InterfaceId, address: Ipv4Addr) -> bool {
-        self.homes.get(&address).is_some_and(|on| on.contains(&interface))
+        match self.homes.get(&address) {
+            Some(Home::On(only)) => *only == interface,
+            Some(Home::Several(on)) => on.contains(&interface),
+            Some(Home::Everywhere) => self.interfaces.contains(interface),
+            None => false,
+        }
     }
 
     /// `address` is ours, wherever it lives.
@@ -99,17 +121,28 @@ impl Addresses {
 
     /// The MAC is that of one of our ports.
     pub fn is_our_mac(&self, mac: Mac) -> bool {
-        self.interfaces.iter().any(|interface| interface.mac == mac)
+        self.macs.contains(&mac)
     }
 
     /// Every address with every interface it lives on.
     pub fn all(&self) -> impl Iterator<Item = (InterfaceId, Ipv4Addr)> + '_ {
-        self.homes.iter().flat_map(|(address, on)| on.iter().map(|&interface| (interface, *address)))
+        self.homes.iter().flat_map(|(address, home)| {
+            let on = match home {
+                Home::On(only) => vec![*only],
+                Home::Several(on) => on.clone(),
+                Home::Everywhere => self.interfaces.ids().collect(),
+            };
+            on.into_iter().map(|interface| (interface, *address))
+        })
     }
 }
 
-fn places(interfaces: &Slots<InterfaceId, InterfaceView>, address: Ipv4Addr) -> Vec<InterfaceId> {
+fn home(interfaces: &Slots<InterfaceId, InterfaceView>, address: Ipv4Addr) -> Home {
     let holding: Vec<_> =
         interfaces.entries().filter(|(_, interface)| interface.holds(address)).map(|(id, _)| id).collect();
-    if holding.is_empty() { interfaces.ids().collect() } else { holding }
+    match holding[..] {
+        [] => Home::Everywhere,
+        [only] => Home::On(only),
+        _ => Home::Several(holding),
+    }
 }

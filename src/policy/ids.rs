@@ -9,7 +9,7 @@
 use super::Intent;
 use super::intent::{Monitor, MonitorKind};
 use super::slots::{Id, Life, Lives, Slots};
-use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
 use std::hash::Hash;
 use std::net::Ipv4Addr;
 
@@ -44,10 +44,8 @@ pub fn carry_over(before: &Intent, mut file: Intent) -> Intent {
     file.neighbours.iter_mut().for_each(|host| host.interface = interfaces[host.interface.index()]);
     file.virtual_servers.iter_mut().for_each(|server| server.pool = pools[server.pool.index()]);
     file.snats.iter_mut().for_each(|snat| snat.pool = pools[snat.pool.index()]);
-    let since = |address| match before.translated_addresses().any(|known| known == address) {
-        true => before.lives.of(address),
-        false => life,
-    };
+    let known: HashSet<Ipv4Addr> = before.translated_addresses().collect();
+    let since = |address| if known.contains(&address) { before.lives.of(address) } else { life };
     let addresses = file.translated_addresses().map(|address| (address, since(address))).collect();
     Intent {
         interfaces: numbered(file.interfaces, interfaces, &before.interfaces, life),

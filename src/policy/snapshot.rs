@@ -12,7 +12,7 @@ pub use views::{
     Served, ServiceView, SnatView, VirtualView,
 };
 
-use super::address_map::{AddressMap, WordMap};
+use super::address_map::{AddressMap, FastMap, WordMap};
 use super::addresses::{Addresses, InterfaceView};
 use super::adjacency::{Adjacency, Egress, EgressId, Hop, Neighbour, NextHop};
 use super::health::Health;
@@ -20,10 +20,7 @@ use super::intent::*;
 use super::prefix::PrefixMap;
 use super::slots::{Life, Slots};
 use crate::wire::{Endpoint, Mac, Packet, RxKey, VlanId};
-use std::collections::HashMap;
 use std::net::Ipv4Addr;
-
-type FastMap<K, V> = HashMap<K, V, foldhash::fast::RandomState>;
 
 /// Counts published snapshots.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -60,7 +57,11 @@ pub struct Snapshot {
     datagram_bits: u64,
     /// By interface: what frames for us are addressed to, and the port.
     ingress: Box<[(RxKey, PortId)]>,
+    /// The same by what is looked for, where there are more interfaces than are looked through as fast.
+    ingress_of_many: Option<FastMap<(RxKey, PortId), InterfaceId>>,
+    links: FastMap<(PortId, Option<VlanId>), InterfaceId>,
     routes: PrefixMap<Hop>,
+    /// In order.
     routers: Vec<NextHop>,
     neighbours: FastMap<NextHop, Neighbour>,
     ways: parts::Ways,
@@ -96,14 +97,15 @@ impl Snapshot {
             (intent.members.bound(), intent.pools.bound(), intent.ports.len()),
         );
         let addresses = Addresses::new(intent, macs);
-        let (routers, virtuals) = (parts::routers(intent), parts::virtuals(intent));
+        let routers = parts::routers(intent);
         let routes = parts::routes(intent, &routers, before.map(|before| &before.routes));
-        let excluded: Vec<_> = before.iter().flat_map(|before| before.pools.iter()).map(|pool| &pool.exclude).collect();
+        let (index, mut groups) = (parts::Index::new(intent), parts::Groups::new(before.map(|before| &before.pools)));
+        let virtuals = parts::virtuals(intent);
         let mut snapshot = Snapshot {
             epoch,
             life: intent.lives.now,
-            members: intent.members.map(|id, _| parts::member(intent, health, adjacency, id)),
-            pools: intent.pools.map(|id, _| parts::pool(intent, health, adjacency, id, &excluded)),
+            members: intent.members.map(|id, _| parts::member(intent, &index, health, adjacency, id)),
+            pools: intent.pools.map(|id, _| parts::pool(intent, &index, health, adjacency, id, &mut groups)),
             translated: parts::translated(intent),
             timeouts: intent.timeouts,
             limits: intent.limits,
@@ -114,6 +116,8 @@ impl Snapshot {
             datagram_ports: WordMap::new([]),
             datagram_bits: 0,
             ingress: parts::ingress(addresses.interfaces()),
+            links: parts::links(addresses.interfaces()),
+            ingress_of_many: parts::ingress_of_many(addresses.interfaces()),
             ways: parts::Ways::new(adjacency, &routes, &routers, addresses.interfaces()),
             neighbours: adjacency.iter().map(|(hop, neighbour)| (*hop, *neighbour)).collect(),
             addresses,
@@ -199,13 +203,16 @@ impl Snapshot {
     /// The interface that frames with this tag on this port belong to.
     #[inline]
     pub fn interface_of(&self, port: PortId, vlan: Option<VlanId>) -> Option<InterfaceId> {
-        self.addresses.interfaces().find_id(|interface| interface.port == port && interface.vlan == vlan)
+        self.links.get(&(port, vlan)).copied()
     }
 
     /// The interface that a frame which came in on this port with this address is for: of the tag, and to our MAC.
     #[inline]
     pub fn ingress_interface(&self, port: PortId, rx: RxKey) -> Option<InterfaceId> {
-        self.ingress.iter().zip(0..).find(|(of, _)| **of == (rx, port)).map(|(_, id)| InterfaceId(id))
+        match &self.ingress_of_many {
+            None => self.ingress.iter().zip(0..).find(|(of, _)| **of == (rx, port)).map(|(_, id)| InterfaceId(id)),
+            Some(many) => many.get(&(rx, port)).copied(),
+        }
     }
 
     /// Frames that come in on this port with this address are for `interface`: [`Snapshot::ingress_interface`] says so too.
@@ -283,7 +290,7 @@ impl Snapshot {
 
     /// The next hop is a member or a router: much depends on it, and nobody can choose it.
     pub fn is_kept(&self, hop: NextHop) -> bool {
-        matches!(self.class(hop.address), AddressClass::Member(..)) || self.routers.contains(&hop)
+        matches!(self.class(hop.address), AddressClass::Member(..)) || self.routers.binary_search(&hop).is_ok()
     }
 
     /// Since when members' traffic has been translated to `address`, if it is.

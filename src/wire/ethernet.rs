@@ -29,7 +29,7 @@ pub const fn header_length(vlan: Option<VlanId>) -> usize {
 }
 
 /// What a frame is received by: destination MAC and VLAN in one word.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct RxKey(u64);
 
 impl RxKey {

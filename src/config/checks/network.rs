@@ -6,6 +6,7 @@ use crate::config::report::Report;
 use crate::config::schema::{Neighbour, Route, VirtualServer};
 use crate::config::value::network_text;
 use ipnet::Ipv4Net;
+use std::collections::HashMap;
 use std::net::Ipv4Addr;
 
 /// Reports what cannot be a network.
@@ -43,15 +44,14 @@ pub(super) fn off_link(
 /// Reports that the address of `entry` is one of ours, or no host's, and says whether it did.
 pub(super) fn own(document: &Document, entry: &impl Section, at: &At<Ipv4Addr>, report: &mut Report) -> bool {
     let what = format!("address = \"{at}\"");
-    if let Some((interface, net)) = document.self_ips().find(|(_, net)| net.addr() == at.value) {
+    if let Some((interface, net)) = document.self_ip(at.value) {
         entry
             .error(report, "address", &at.span, format!("{what} is a self-IP of {}", interface.head.title))
             .instead("an address that nothing else has", "correct one of the two")
             .see(&net.span, "the self-IP");
         return true;
     }
-    let ends = |net: &Ipv4Net| net.prefix_len() < 31 && [net.network(), net.broadcast()].contains(&at.value);
-    let Some((_, net)) = document.self_ips().find(|(_, net)| ends(net)) else { return false };
+    let Some(net) = document.network_ending(at.value) else { return false };
     entry
         .error(report, "address", &at.span, format!("{what} is the network or broadcast address of {}", net.trunc()))
         .instead("the address of one host", "correct the address");
@@ -149,7 +149,7 @@ fn routes(document: &Document, report: &mut Report) {
     for route in &document.routes {
         connected_destination(document, route, report);
         let Some(via) = &route.via else { continue };
-        if let Some((interface, _)) = document.self_ips().find(|(_, net)| net.addr() == via.value) {
+        if let Some((interface, _)) = document.self_ip(via.value) {
             let message = format!("via = \"{via}\" is the appliance itself ({})", interface.head.title);
             let note = route.error(report, "via", &via.span, message);
             note.instead("the address of another router", "write the router's address");
@@ -169,8 +169,14 @@ fn neighbours(document: &Document, report: &mut Report) {
         );
         note.instead("each host once", "remove one of them");
     }
+    let servers: HashMap<Ipv4Addr, &VirtualServer> = document
+        .virtual_servers
+        .iter()
+        .rev()
+        .filter_map(|server| Some((server.address.as_ref()?.value, server)))
+        .collect();
     for entry in &document.neighbours {
-        neighbour(document, entry, report);
+        neighbour(document, entry, &servers, report);
         let trusted = entry.trusted.as_deref() == Some(&true);
         if let Some(mac) = entry.mac.as_ref().filter(|_| trusted) {
             entry
@@ -192,13 +198,12 @@ fn neighbours(document: &Document, report: &mut Report) {
     }
 }
 
-fn neighbour(document: &Document, entry: &Neighbour, report: &mut Report) {
+fn neighbour(document: &Document, entry: &Neighbour, servers: &HashMap<Ipv4Addr, &VirtualServer>, report: &mut Report) {
     let Some(at) = &entry.address else { return };
     if own(document, entry, at, report) {
         return;
     }
-    let ours = |server: &&VirtualServer| server.address.as_ref().is_some_and(|own| own.value == at.value);
-    match document.virtual_servers.iter().find(ours) {
+    match servers.get(&at.value) {
         Some(server) => {
             let message = format!("address = \"{at}\" is that of {}", server.head.title);
             let note = entry.error(report, "address", &at.span, message);

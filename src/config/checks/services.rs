@@ -5,7 +5,7 @@ use crate::config::document::{Document, repeated, same};
 use crate::config::form::{duration_text, quoted};
 use crate::config::reader::{At, Field, Section};
 use crate::config::report::{Report, count};
-use crate::config::schema::{Member, Monitor, Pool, Probe, Snat, VirtualServer};
+use crate::config::schema::{Member, Monitor, Pool, Probe, Route, Snat, VirtualServer};
 use crate::config::value::listen_text;
 use crate::policy::intent::Listen;
 use crate::wire::Protocol;
@@ -49,7 +49,11 @@ pub(super) fn check(document: &Document, report: &mut Report) {
     members(document, report);
     let members: BTreeMap<Ipv4Addr, &Member> =
         document.members().filter_map(|member| Some((member.address.as_ref()?.value, member))).collect();
-    document.virtual_servers.iter().for_each(|server| virtual_address(document, server, &members, report));
+    let routes: BTreeMap<Ipv4Addr, &Route> =
+        document.routes.iter().rev().filter_map(|route| Some((route.via.as_ref()?.value, route))).collect();
+    for server in &document.virtual_servers {
+        virtual_address(document, server, (&members, &routes), report);
+    }
     datagram_ports(document, report);
     service_ports(document, report);
     snats(document, report);
@@ -107,7 +111,7 @@ fn uri_part(monitor: &Monitor, key: &str, field: &Field<String>, report: &mut Re
 
 fn unused(document: &Document, monitor: &Monitor, report: &mut Report) {
     let Some(name) = &monitor.name else { return };
-    if !document.pools.iter().flat_map(|pool| &pool.monitors).any(|used| used.value == name.value) {
+    if !document.is_used(name) {
         monitor
             .warning(report, "name", &name.span, "no pool uses it")
             .remedy("put its name into the monitors of a [[pool]], or remove it");
@@ -165,7 +169,7 @@ fn incomplete(document: &Document, pool: &Pool, report: &mut Report) {
         pool.warning(report, "name", &name.span, "no virtual server uses it")
             .remedy(format!("add a [[virtual_server]] with pool = \"{name}\", or remove the pool"));
     }
-    if !document.snats.iter().any(|snat| same(&snat.pool, &pool.name)) {
+    if !document.is_translated(&pool.name) {
         let message = "it has no [[snat]]: what its members send outward shows their own addresses";
         report
             .warning(&name.span, "snat.pool", format!("{}: {message}", pool.head.title))
@@ -222,20 +226,19 @@ fn datagram_ports(document: &Document, report: &mut Report) {
 fn virtual_address(
     document: &Document,
     server: &VirtualServer,
-    members: &BTreeMap<Ipv4Addr, &Member>,
+    (members, routes): (&BTreeMap<Ipv4Addr, &Member>, &BTreeMap<Ipv4Addr, &Route>),
     report: &mut Report,
 ) {
     let Some(at) = &server.address else { return };
     if own(document, server, at, report) {
         return;
     }
-    let is_it = |own: &&At<Ipv4Addr>| own.value == at.value;
     let member = members.get(&at.value).and_then(|entry| {
         let address = entry.address.as_ref()?;
         Some((format!("the address of {}", entry.head.title), address, "the member"))
     });
-    let route = document.routes.iter().find_map(|entry| {
-        let via = entry.via.as_ref().filter(is_it)?;
+    let route = routes.get(&at.value).and_then(|entry| {
+        let via = entry.via.as_ref()?;
         Some((format!("the next hop of {}", entry.head.title), via, "the route"))
     });
     for (what, other, name) in member.into_iter().chain(route) {
@@ -291,24 +294,29 @@ fn snats(document: &Document, report: &mut Report) {
             snat.warning(report, "exclude", &all.span, "exclude covers every destination: nothing would be translated")
                 .remedy("name the hosts and networks of the exclusion group");
         }
-        foreign_address(document, snat, report);
     }
+    foreign_addresses(document, report);
 }
 
-/// The address given is none of the pool's virtual servers'. Says nothing where these are not all known.
-fn foreign_address(document: &Document, snat: &Snat, report: &mut Report) {
-    let (Some(pool), Some(at)) = (&snat.pool, &snat.address) else { return };
+/// Addresses of SNATs that are none of their pool's virtual servers'. Says nothing where these are not all known.
+fn foreign_addresses(document: &Document, report: &mut Report) {
     let sound = |server: &VirtualServer| {
         let places = (server.address.as_ref().map(|at| &at.span), server.pool.as_ref().map(|at| &at.span));
         matches!(places, (Some(address), Some(pool)) if !report.marked(address) && !report.marked(pool))
     };
-    let known = document.pools.iter().any(|entry| same(&entry.name, &snat.pool));
-    let whole = document.virtual_servers.iter().all(sound);
+    if document.virtual_servers.iter().all(sound) {
+        document.snats.iter().for_each(|snat| foreign_address(document, snat, report));
+    }
+}
+
+fn foreign_address(document: &Document, snat: &Snat, report: &mut Report) {
+    let (Some(pool), Some(at)) = (&snat.pool, &snat.address) else { return };
+    let known = document.pool_id(&snat.pool).is_some();
     let mut addresses: Vec<Ipv4Addr> =
         document.servers_of(&snat.pool).filter_map(|server| server.address.as_deref().copied()).collect();
     addresses.dedup();
     let nothing = addresses.is_empty() && report.refused();
-    if !known || !whole || nothing || addresses.contains(&at.value) {
+    if !known || nothing || addresses.contains(&at.value) {
         return;
     }
     let (allowed, remedy) = match addresses.first() {

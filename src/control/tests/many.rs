@@ -4,6 +4,7 @@ use super::*;
 use crate::admin::line;
 use crate::config;
 use crate::policy::intent::PoolId;
+use crate::wire::{RxKey, VlanId};
 use std::fmt::Write;
 
 const POOLS: usize = 4_096;
@@ -68,4 +69,32 @@ fn more_than_may_be_counted_is_refused() {
     let text = file(POOLS).replace("\"udp/5060\"", "\"udp/5060\", \"udp/5062\", \"udp/5064\", \"udp/5066\"");
     let errors = refused(&text).replace("\n  ", " ");
     assert!(errors.contains("more than 65535 UDP service ports in all"), "{errors}");
+}
+
+#[test]
+fn among_many_interfaces_each_frame_finds_its_own() {
+    for count in [3, 9, 1_000_u16] {
+        let mut intent = two_arm();
+        for vlan in 1..=count {
+            let mut one = intent.interfaces[InterfaceId(1)].clone();
+            (one.name, one.vlan) = (format!("vlan-{vlan}"), VlanId::new(vlan));
+            one.addresses = vec![format!("10.{}.{}.1/24", 100 + vlan / 256, vlan % 256).parse().unwrap()];
+            intent.interfaces.push(one);
+        }
+        let snapshot = Bench::of(&intent).snapshot().clone();
+        for (id, interface) in snapshot.addresses.interfaces().entries() {
+            let (port, rx) = (interface.port, RxKey::of(interface.mac, interface.vlan));
+            assert_eq!(snapshot.ingress_interface(port, rx), Some(id));
+            assert_eq!(snapshot.interface_of(port, interface.vlan), Some(id));
+            assert!(snapshot.is_ingress(id, port, rx) && snapshot.addresses.is_our_mac(interface.mac));
+            assert!(snapshot.addresses.answers(id, interface.addresses[0].addr()));
+        }
+        let (mac, other) = (MACS[1], VlanId::new(4_094));
+        assert_eq!(snapshot.ingress_interface(PortId(1), RxKey::of(mac, other)), None);
+        assert_eq!(snapshot.ingress_interface(PortId(0), RxKey::of(mac, VlanId::new(1))), None, "on another port");
+        assert_eq!(
+            (snapshot.interface_of(PortId(1), other), snapshot.addresses.is_our_mac(Mac([2; 6]))),
+            (None, false)
+        );
+    }
 }

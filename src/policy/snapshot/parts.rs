@@ -6,17 +6,81 @@ use super::views::{
     AddressClass, DatagramsIn, DatagramsOut, Exclusion, MemberView, PoolView, Served, ServiceView, SnatView,
     VirtualView,
 };
-use crate::policy::address_map::AddressMap;
+use crate::policy::address_map::{AddressMap, FastMap};
 use crate::policy::addresses::InterfaceView;
 use crate::policy::adjacency::{Adjacency, Egress, EgressId, Hop, Neighbour, NextHop};
 use crate::policy::health::{Health, State};
 use crate::policy::intent::*;
 use crate::policy::prefix::PrefixMap;
 use crate::policy::slots::{Life, Slots};
-use crate::wire::{Endpoint, Protocol, Rewrite, RxKey, Tuple};
+use crate::wire::{Endpoint, Protocol, Rewrite, RxKey, Tuple, VlanId};
+use ipnet::Ipv4Net;
+use std::collections::HashSet;
+use std::collections::hash_map::Entry;
 use std::net::Ipv4Addr;
 
-pub(super) fn member(intent: &Intent, health: &Health, adjacency: &Adjacency, id: MemberId) -> MemberView {
+/// More interfaces than these are not looked through one by one.
+const FEW: usize = 8;
+
+/// What the file says about pools and addresses, found without looking through it.
+pub(super) struct Index<'i> {
+    pools: Vec<OfPool<'i>>,
+    on_address: FastMap<Ipv4Addr, Vec<&'i VirtualServer>>,
+}
+
+#[derive(Clone, Default)]
+struct OfPool<'i> {
+    servers: Vec<&'i VirtualServer>,
+    snat: Option<&'i Snat>,
+}
+
+impl<'i> Index<'i> {
+    pub(super) fn new(intent: &'i Intent) -> Index<'i> {
+        let mut index = Index { pools: vec![OfPool::default(); intent.pools.bound()], on_address: FastMap::default() };
+        for server in &intent.virtual_servers {
+            index.pools[server.pool.index()].servers.push(server);
+            index.on_address.entry(server.address).or_default().push(server);
+        }
+        // Of two the first counts.
+        intent.snats.iter().rev().for_each(|snat| index.pools[snat.pool.index()].snat = Some(snat));
+        index
+    }
+
+    fn of(&self, pool: PoolId) -> &OfPool<'i> {
+        &self.pools[pool.index()]
+    }
+
+    /// The address that what a pool's members send outward is translated to, else that of its first virtual server.
+    fn public(&self, pool: PoolId) -> Option<Ipv4Addr> {
+        let OfPool { servers, snat } = self.of(pool);
+        snat.map(|snat| snat.address).or_else(|| servers.first().map(|server| server.address))
+    }
+}
+
+/// The exclusion groups: one for all pools that exclude the same, and the one of the snapshot before if it was that already.
+pub(super) struct Groups<'i> {
+    before: Option<&'i Slots<PoolId, PoolView>>,
+    known: FastMap<&'i [Ipv4Net], Exclusion>,
+}
+
+impl<'i> Groups<'i> {
+    pub(super) fn new(before: Option<&'i Slots<PoolId, PoolView>>) -> Groups<'i> {
+        Groups { before, known: FastMap::default() }
+    }
+
+    fn group(&mut self, pool: PoolId, networks: &'i [Ipv4Net]) -> Exclusion {
+        let before = self.before.and_then(|pools| pools.get(pool)).map(|pool| &pool.exclude);
+        self.known.entry(networks).or_insert_with(|| Exclusion::new(networks, before)).clone()
+    }
+}
+
+pub(super) fn member(
+    intent: &Intent,
+    index: &Index<'_>,
+    health: &Health,
+    adjacency: &Adjacency,
+    id: MemberId,
+) -> MemberView {
     let (meant, known) = (&intent.members[id], &health.members[id.index()]);
     MemberView {
         address: meant.address,
@@ -26,8 +90,8 @@ pub(super) fn member(intent: &Intent, health: &Health, adjacency: &Adjacency, id
         gone: is_gone(adjacency, meant),
         may_claim: known.may_claim && known.state != State::Offline,
         lost_before: known.lost_before,
-        public: public(intent, meant.pool).unwrap_or(meant.address),
-        serves: serves(intent, meant),
+        public: index.public(meant.pool).unwrap_or(meant.address),
+        serves: serves(index, meant),
         exclude: Exclusion::default(),
     }
 }
@@ -44,8 +108,8 @@ fn could_take_over(intent: &Intent, health: &Health, adjacency: &Adjacency, id: 
 }
 
 /// The service ports of a member, and what its packets from there are translated to.
-fn serves(intent: &Intent, member: &Member) -> Vec<Served> {
-    let servers = intent.virtual_servers.iter().filter(|server| server.pool == member.pool);
+fn serves(index: &Index<'_>, member: &Member) -> Vec<Served> {
+    let servers = &index.of(member.pool).servers;
     let served = |listen: Listen, server: &VirtualServer| {
         let address = server.address;
         let anybody = Endpoint::new(Ipv4Addr::UNSPECIFIED, 0);
@@ -53,7 +117,7 @@ fn serves(intent: &Intent, member: &Member) -> Vec<Served> {
         let rewrite = Rewrite::between(&tuple(member.address), &tuple(address));
         Served { listen, address, rewrite, redelivers: server.redelivery }
     };
-    servers.flat_map(|server| server.listen.iter().map(|listen| served(*listen, server))).collect()
+    servers.iter().flat_map(|server| server.listen.iter().map(|listen| served(*listen, server))).collect()
 }
 
 /// What makes a packet to `port` of one address a packet to the same port of another.
@@ -63,24 +127,17 @@ pub(super) fn readdressed(protocol: Protocol, from: Ipv4Addr, to: Ipv4Addr, port
     Rewrite::between(&tuple(from), &tuple(to))
 }
 
-/// The address that what a pool's members send outward is translated to, else that of its first virtual server.
-fn public(intent: &Intent, pool: PoolId) -> Option<Ipv4Addr> {
-    let snat = intent.snats.iter().find(|snat| snat.pool == pool).map(|snat| snat.address);
-    let server = || intent.virtual_servers.iter().find(|server| server.pool == pool).map(|server| server.address);
-    snat.or_else(server)
-}
-
-pub(super) fn pool(
-    intent: &Intent,
+pub(super) fn pool<'i>(
+    intent: &'i Intent,
+    index: &Index<'i>,
     health: &Health,
     adjacency: &Adjacency,
     id: PoolId,
-    known_groups: &[&Exclusion],
+    groups: &mut Groups<'i>,
 ) -> PoolView {
     let (meant, known) = (&intent.pools[id], &health.pools[id.index()]);
-    let public = public(intent, id).unwrap_or(Ipv4Addr::UNSPECIFIED);
-    let servers = intent.virtual_servers.iter().filter(|server| server.pool == id);
-    let translation = intent.snats.iter().find(|snat| snat.pool == id);
+    let public = index.public(id).unwrap_or(Ipv4Addr::UNSPECIFIED);
+    let OfPool { servers, snat: translation } = index.of(id);
     PoolView {
         active: known.active,
         undecided: known.active.is_none()
@@ -96,14 +153,17 @@ pub(super) fn pool(
         on_down_tcp: meant.on_down_tcp,
         public,
         public_since: intent.lives.of(public),
-        services: servers.flat_map(|server| server.listen.iter().map(|listen| (*listen, server.address))).collect(),
-        exclude: translation.map_or_else(Exclusion::default, |meant| Exclusion::new(&meant.exclude, known_groups)),
-        snat: translation.map(|meant| snat(intent, meant)),
+        services: servers
+            .iter()
+            .flat_map(|server| server.listen.iter().map(|listen| (*listen, server.address)))
+            .collect(),
+        exclude: translation.map_or_else(Exclusion::default, |meant| groups.group(id, &meant.exclude)),
+        snat: translation.map(|meant| snat(index, meant)),
     }
 }
 
-fn snat(intent: &Intent, meant: &Snat) -> SnatView {
-    let servers = intent.virtual_servers.iter().filter(|server| server.address == meant.address);
+fn snat(index: &Index<'_>, meant: &Snat) -> SnatView {
+    let servers = index.on_address.get(&meant.address).into_iter().flatten();
     SnatView {
         address: meant.address,
         reserved: servers.flat_map(|server| server.listen.iter().map(|listen| listen.port)).collect(),
@@ -113,7 +173,8 @@ fn snat(intent: &Intent, meant: &Snat) -> SnatView {
 }
 
 pub(super) fn virtuals(intent: &Intent) -> Vec<VirtualView> {
-    let mut views: Vec<VirtualView> = Vec::new();
+    let snats: HashSet<Ipv4Addr> = intent.snats.iter().map(|snat| snat.address).collect();
+    let (mut views, mut places) = (Vec::<VirtualView>::new(), FastMap::<Ipv4Addr, usize>::default());
     for server in &intent.virtual_servers {
         let services = server.listen.iter().map(|&listen| ServiceView {
             listen,
@@ -123,16 +184,19 @@ pub(super) fn virtuals(intent: &Intent) -> Vec<VirtualView> {
             redelivers: server.redelivery,
             ready: None,
         });
-        match views.iter_mut().find(|view| view.address == server.address) {
-            Some(view) => view.services.extend(services),
-            None => views.push(VirtualView {
-                address: server.address,
-                services: services.collect(),
-                echo: server.icmp_echo,
-                pool: server.pool,
-                unmatched: server.unmatched,
-                is_snat_source: intent.snats.iter().any(|snat| snat.address == server.address),
-            }),
+        match places.entry(server.address) {
+            Entry::Occupied(place) => views[*place.get()].services.extend(services),
+            Entry::Vacant(place) => {
+                place.insert(views.len());
+                views.push(VirtualView {
+                    address: server.address,
+                    services: services.collect(),
+                    echo: server.icmp_echo,
+                    pool: server.pool,
+                    unmatched: server.unmatched,
+                    is_snat_source: snats.contains(&server.address),
+                });
+            }
         }
     }
     views
@@ -204,6 +268,19 @@ pub(super) fn ingress(interfaces: &Slots<InterfaceId, InterfaceView>) -> Box<[(R
         of[id.index()] = (RxKey::of(interface.mac, interface.vlan), interface.port);
     }
     of.into()
+}
+
+/// The same by what is looked for, if there are more than [`FEW`].
+pub(super) fn ingress_of_many(
+    interfaces: &Slots<InterfaceId, InterfaceView>,
+) -> Option<FastMap<(RxKey, PortId), InterfaceId>> {
+    let of = |(id, view): (_, &InterfaceView)| ((RxKey::of(view.mac, view.vlan), view.port), id);
+    (interfaces.bound() > FEW).then(|| interfaces.entries().map(of).collect())
+}
+
+/// Each interface by its port and tag.
+pub(super) fn links(interfaces: &Slots<InterfaceId, InterfaceView>) -> FastMap<(PortId, Option<VlanId>), InterfaceId> {
+    interfaces.entries().map(|(id, view)| ((view.port, view.vlan), id)).collect()
 }
 
 pub(super) fn routers(intent: &Intent) -> Vec<NextHop> {

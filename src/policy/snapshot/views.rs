@@ -76,9 +76,9 @@ impl MemberView {
 pub struct Exclusion(Option<PrefixMap<()>>);
 
 impl Exclusion {
-    /// The group of these networks: one of those that are `known`, if it is the same.
-    pub(super) fn new(networks: &[Ipv4Net], known: &[&Exclusion]) -> Exclusion {
-        let known = known.iter().filter_map(|group| group.0.as_ref());
+    /// The group of these networks: the one `before`, if it is the same.
+    pub(super) fn new(networks: &[Ipv4Net], before: Option<&Exclusion>) -> Exclusion {
+        let known = before.and_then(|group| group.0.as_ref());
         Exclusion(Some(PrefixMap::one_of(known, networks.iter().map(|net| (*net, ())))))
     }
 
