@@ -11,7 +11,6 @@ use crate::monitor::sip_answer::read_datagram;
 use crate::time::{Duration, Instant};
 use crate::wire::facts::Segment;
 use crate::wire::{Endpoint, Tuple};
-use smoltcp::iface::SocketHandle;
 
 /// A probe under way.
 pub struct Probe {
@@ -40,7 +39,7 @@ pub enum Task {
     /// Waits for the answer to an OPTIONS request over UDP.
     Sip { question: Question },
     /// Works over a connection.
-    Connection { handle: SocketHandle, connection: Box<Connection> },
+    Connection { connection: Box<Connection> },
 }
 
 impl Probe {

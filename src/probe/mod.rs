@@ -48,6 +48,8 @@ pub struct HostStack {
     probes: BTreeMap<ProbeId, Probe>,
     /// The same by when their time is up.
     deadlines: BTreeSet<(Instant, ProbeId)>,
+    /// The same by whom they ask.
+    by_member: BTreeSet<(Ipv4Addr, ProbeId)>,
     /// The probe that has a source port; for an echo it is the identifier.
     by_port: HashMap<u16, ProbeId>,
     ports: Ports,
@@ -68,6 +70,7 @@ impl HostStack {
             stack: Stack::new(random.draw(), now),
             probes: BTreeMap::new(),
             deadlines: BTreeSet::new(),
+            by_member: BTreeSet::new(),
             by_port: HashMap::new(),
             ports: Ports::new(random.draw()),
             random,
@@ -86,7 +89,9 @@ impl HostStack {
         for (address, interface) in std::mem::replace(&mut self.addresses, addresses) {
             if self.addresses.get(&address) != Some(&interface) {
                 let reason = format!("the self-IP {address} was taken away");
-                self.end_all(|probe| probe.tuple.src.addr == address, &reason);
+                let from = |(_, probe): &(&ProbeId, &Probe)| probe.tuple.src.addr == address;
+                let ids = self.probes.iter().filter(from).map(|(id, _)| *id).collect();
+                self.end_all(ids, &reason);
             }
         }
         self.release_closed();
@@ -108,6 +113,7 @@ impl HostStack {
                 let heard = None;
                 let started = Probe { tuple, started: now, timeout: monitor.timeout, task, heard };
                 self.deadlines.insert((started.deadline(), probe));
+                self.by_member.insert((tuple.dst.addr, probe));
                 self.probes.insert(probe, started);
             }
             Err(reason) => {
@@ -142,7 +148,9 @@ impl HostStack {
     /// Nothing can reach `member` (such as: it does not answer ARP): every probe under way to it fails.
     pub fn unreachable(&mut self, member: Ipv4Addr, reason: &str, now: Instant) {
         self.look(now);
-        self.end_all(|probe| probe.tuple.dst.addr == member, reason);
+        let of_member = (member, ProbeId(0))..=(member, ProbeId(u64::MAX));
+        let ids = self.by_member.range(of_member).map(|(_, id)| *id).collect();
+        self.end_all(ids, reason);
     }
 
     /// Drives connections, and ends the probes whose time is up.
@@ -184,7 +192,7 @@ impl HostStack {
     }
 
     /// When [`poll`](HostStack::poll) will have something to do; `now` while outcomes or datagrams wait to be taken.
-    pub fn next_deadline(&mut self, now: Instant) -> Option<Instant> {
+    pub fn next_deadline(&self, now: Instant) -> Option<Instant> {
         if !self.outcomes.is_empty() {
             return Some(now);
         }
@@ -269,11 +277,11 @@ impl HostStack {
             let request = question.write(local, remote);
             Asks::new(question, request)
         });
-        let handle = self.stack.connect(local, remote);
-        let handle = handle.map_err(|error| format!("cannot connect to {remote}: {error}"))?;
+        let opened = self.stack.connect(local, remote, self.now);
+        opened.map_err(|error| format!("cannot connect to {remote}: {error}"))?;
         self.stack.poll(self.now);
         let connection = Box::new(Connection::new(remote.port, asks, tls));
-        Ok((Tuple::new(Protocol::Tcp, local, remote), Task::Connection { handle, connection }))
+        Ok((Tuple::new(Protocol::Tcp, local, remote), Task::Connection { connection }))
     }
 
     fn context(&mut self, probe: &TlsProbe) -> Result<SslContext, ErrorStack> {
@@ -321,23 +329,23 @@ impl HostStack {
                 reset.into_iter().for_each(|reset| self.stack.send(reset));
                 self.end(id, outcome);
             }
-            _ => self.stack.push(datagram),
+            _ => self.stack.push(asked.src.port, datagram),
         }
     }
 
     fn drive_connections(&mut self, now: Instant) {
-        let mut ended = Vec::new();
-        for (&id, probe) in &mut self.probes {
-            let Task::Connection { handle, connection } = &mut probe.task else { continue };
-            if let Some(end) = connection.drive(self.stack.socket(*handle)) {
-                ended.push((id, probe.outcome(end, now)));
+        for port in self.stack.take_heard() {
+            let Some(id) = self.by_port.get(&port).copied() else { continue };
+            let Some(probe) = self.probes.get_mut(&id) else { continue };
+            let Task::Connection { connection } = &mut probe.task else { continue };
+            let end = self.stack.socket(port).and_then(|socket| connection.drive(socket));
+            if let Some(outcome) = end.map(|end| probe.outcome(end, now)) {
+                self.end(id, outcome);
             }
         }
-        ended.into_iter().for_each(|(id, outcome)| self.end(id, outcome));
     }
 
-    fn end_all(&mut self, whose: impl Fn(&Probe) -> bool, reason: &str) {
-        let ids: Vec<ProbeId> = self.probes.iter().filter(|(_, probe)| whose(probe)).map(|(&id, _)| id).collect();
+    fn end_all(&mut self, ids: Vec<ProbeId>, reason: &str) {
         ids.into_iter().for_each(|id| self.end(id, failed(reason)));
     }
 
@@ -345,6 +353,7 @@ impl HostStack {
     fn end(&mut self, id: ProbeId, mut outcome: Outcome) {
         let Some(probe) = self.probes.remove(&id) else { return };
         self.deadlines.remove(&(probe.deadline(), id));
+        self.by_member.remove(&(probe.tuple.dst.addr, id));
         // It may have come in time and lain unread.
         if self.now > probe.deadline() && matches!(outcome, Outcome::Good { .. }) && self.explains(&probe) {
             outcome = Outcome::Inconclusive;
@@ -352,7 +361,7 @@ impl HostStack {
         self.by_port.remove(&probe.tuple.src.port);
         let (port, abort) = (probe.tuple.src.port, !matches!(outcome, Outcome::Good { .. }));
         match probe.task {
-            Task::Connection { handle, .. } => self.stack.leave(handle, port, abort, self.now),
+            Task::Connection { .. } => self.stack.leave(port, abort, self.now),
             _ => self.ports.release(port),
         }
         self.outcomes.push_back((id, outcome));

@@ -21,6 +21,9 @@ impl Ports {
 
     /// A port nobody has; `None` when all are taken.
     pub fn take(&mut self) -> Option<u16> {
+        if self.taken.len() > usize::from(u16::MAX - FIRST) {
+            return None;
+        }
         for _ in FIRST..=u16::MAX {
             let port = self.next;
             self.next = if port == u16::MAX { FIRST } else { port + 1 };
