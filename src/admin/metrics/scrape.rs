@@ -28,7 +28,8 @@ pub(super) async fn scrape(asked: &mpsc::Sender<Asked>) -> Option<String> {
         for request in QUESTIONS {
             answers.push(put(asked, request).await?.ok()?.data);
         }
-        Some(exposition(&answers))
+        // A page of thousands of pools takes longer than management may be away.
+        tokio::task::spawn_blocking(move || exposition(&answers)).await.ok()
     };
     timeout(PATIENCE, gather).await.ok().flatten()
 }
