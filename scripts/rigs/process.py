@@ -53,6 +53,11 @@ class Process:
                 spans.append(int((task / "schedstat").read_text().split()[0]))
         return sum(spans) // max(1, len(spans))
 
+    def ran_first(self) -> int:
+        """Run time of its first thread, in nanoseconds."""
+        pid = self._process.pid
+        return int(Path(f"/proc/{pid}/task/{pid}/schedstat").read_text().split()[0])
+
     def stop(self, patience: float = 20.0) -> None:
         """SIGTERM, then SIGKILL if it does not exit."""
         if self._process.poll() is None:

@@ -57,6 +57,15 @@ TARGETS = [
     Target("P10", "rate with 10,000 excluded prefixes, relative to the rate with one", "≥ 0.95", least=0.95, rig="exclusions"),
     Target("P11", "rate of existing flows under a flood of new ones with the table full, relative to the rate before", "≥ 0.9",
            command=TURN),
+    Target("Q4", "`members` at worst, 100 pairs, one link flooded with ARP requests for a self-IP", "≤ 100 ms", most=100.0, unit=" ms",
+           digits=1, rig="management"),
+    Target("Q4b", "the same: how much later than without the flood a dead member is found", "≤ 100 ms", most=100.0, unit=" ms", digits=0,
+           rig="management"),
+    Target("Q5", "4,000 pools of two, all probed each second: management's core busy", "≤ 50 %", most=50.0, unit=" %", digits=1,
+           rig="management"),
+    Target("Q5b", "the same: a switchover from published to installed", "≤ 500 µs", most=500.0, unit=" µs", digits=0, rig="management"),
+    Target("Q6", "cost of a punted frame to management, 1,000 pools relative to 1; the dearest kind of frame", "≤ 1.5", most=1.5,
+           rig="management"),
     Target("P12", "instructions per packet on the fast path", "≤ 250", command=INSTRUCTIONS),
 ]
 

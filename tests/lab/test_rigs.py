@@ -12,7 +12,7 @@ from pathlib import Path
 from standing import SCRIPTS  # finds the scripts
 from lab import addresses, two_arm
 from lab.shell import LabError
-from rigs import accounts, captures, catalogue, criterion, forwarding, frames, pages, results, targets, traffic
+from rigs import accounts, answerer, captures, catalogue, criterion, fleet, forwarding, frames, pages, results, targets, traffic
 from rigs.appliance import Tuning, configuration
 from rigs.measure import Figure, Reading, in_turn, percentile, rate, ratio
 from rigs.plots import Plot, Series
@@ -127,6 +127,26 @@ class TwoArm(unittest.TestCase):
 
     def test_a_text_that_is_not_there_cannot_be_replaced(self):
         self.assertRaisesRegex(LabError, "two-arm.toml no longer has `vlan = 7`", two_arm.edited, two_arm.FIXTURE, ("vlan = 7", ""))
+
+
+class Fleet(unittest.TestCase):
+    """The pairs that management is measured with."""
+
+    def test_its_file_has_every_pool_with_members_and_addresses_of_its_own(self):
+        file = tomllib.loads(fleet.configuration(4_000, 1_000, fleet.QUIET, Path("/run/rig.sock"), Path("/run/state")))
+        members = [member["address"] for pool in file["pool"] for member in pool["members"]]
+        virtuals = {server["address"] for server in file["virtual_server"]}
+        self.assertEqual((len(file["pool"]), len(set(members)), len(virtuals)), (4_000, 8_000, 4_000))
+        self.assertEqual((members[14], fleet.member(14)), ("10.1.0.15", "10.1.0.15"))
+        self.assertEqual((file["monitor"][0]["interval"], file["monitor"][0]["timeout"]), ("1000ms", "800ms"))
+        self.assertFalse(virtuals & set(members))
+
+    def test_an_answer_is_to_the_request(self):
+        request = (b"OPTIONS sip:10.1.0.15 SIP/2.0\r\nVia: SIP/2.0/UDP 10.255.255.1:50000;branch=z9hG4bK7;rport\r\nMax-Forwards: 1\r\n"
+                   b"From: <sip:a@b>;tag=3\r\nTo: <sip:10.1.0.15>\r\nCall-ID: 5@b\r\nCSeq: 1 OPTIONS\r\nContent-Length: 0\r\n\r\n")
+        self.assertEqual(answerer.answer(request), (
+            b"SIP/2.0 200 OK\r\nVia: SIP/2.0/UDP 10.255.255.1:50000;branch=z9hG4bK7;rport\r\nFrom: <sip:a@b>;tag=3\r\n"
+            b"To: <sip:10.1.0.15>;tag=1\r\nCall-ID: 5@b\r\nCSeq: 1 OPTIONS\r\nContent-Length: 0\r\n\r\n"))
 
 
 class Reckoning(unittest.TestCase):
