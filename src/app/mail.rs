@@ -15,20 +15,36 @@ pub const EVENTS: usize = 256;
 const WAITING: usize = 4_096;
 
 /// Events of the next round, the most urgent first: of each worker, in turn, at most `most` of the most urgent ones, and half
-/// as many of each lane after. Says whether there are more.
-pub fn read(mail: &mut [ManagementEnd], most: usize) -> (Vec<Event>, bool) {
-    let mut events = Vec::new();
+/// as many of each lane after. Says what is left.
+pub fn read(mail: &mut [ManagementEnd], most: usize) -> (Vec<Event>, Left) {
+    let (mut events, mut full) = (Vec::new(), true);
     for lane in Lane::ALL {
         for _ in 0..most >> lane as usize {
             let before = events.len();
             events.extend(mail.iter_mut().filter_map(|end| end.events.pop_of(lane)));
             if events.len() == before {
+                full &= lane != Lane::Urgent;
                 break;
             }
         }
     }
-    let more = mail.iter().any(|end| !end.events.is_empty());
-    (events, more)
+    let left = match mail.iter().any(|end| !end.events.is_empty()) {
+        true if full => Left::Urgent,
+        true => Left::Others,
+        false => Left::Nothing,
+    };
+    (events, left)
+}
+
+/// What a round has left unread.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Left {
+    /// Nothing.
+    Nothing,
+    /// What is less urgent than answers to probes.
+    Others,
+    /// Answers to probes, perhaps.
+    Urgent,
 }
 
 /// Commands on their way to one worker, in order.
@@ -81,10 +97,10 @@ mod tests {
             let hint = |event| if let Event::Hint(member) = event { member.0 } else { panic!() };
             events.into_iter().map(hint).collect()
         };
-        let (events, more) = read(&mut mail, 4);
-        assert_eq!((whose(events), more), (vec![1, 2, 1, 2, 1, 1], true));
-        let (events, more) = read(&mut mail, 1_000);
-        assert_eq!((events.len(), more), (996, false));
+        let (events, left) = read(&mut mail, 4);
+        assert_eq!((whose(events), left), (vec![1, 2, 1, 2, 1, 1], Left::Urgent));
+        let (events, left) = read(&mut mail, 1_000);
+        assert_eq!((events.len(), left), (996, Left::Nothing));
     }
 
     #[test]
@@ -95,10 +111,12 @@ mod tests {
             (0..count).for_each(|_| assert!(first.events[lane].push(Event::Hint(MemberId(lane as u16))).is_ok()));
         }
         assert!(second.events[0].push(Event::Hint(MemberId(0))).is_ok());
-        let (events, more) = read(&mut [one, two], 16);
+        let mut mail = [one, two];
+        let (events, left) = read(&mut mail, 16);
         let lanes: Vec<u16> =
             events.into_iter().map(|event| if let Event::Hint(member) = event { member.0 } else { panic!() }).collect();
-        assert_eq!((lanes, more), ([vec![0; 17], vec![1; 8], vec![2; 4]].concat(), true));
+        assert_eq!((lanes, left), ([vec![0; 17], vec![1; 8], vec![2; 4]].concat(), Left::Urgent));
+        assert_eq!(read(&mut mail, 16).1, Left::Others);
     }
 
     #[test]

@@ -265,7 +265,8 @@ impl Bench {
     fn answer(&mut self, host: usize, frame: &[u8]) {
         let headers = Packet::parse(frame).expect("a frame of ours is whole");
         if let Some((reason, interface, bytes)) = answer_of(&self.hosts[host], &headers, frame) {
-            self.on_the_wire.push((self.now + TRIP, punt(reason, interface, bytes)));
+            let at = self.now + TRIP;
+            self.on_the_wire.push((at, punt(reason, interface, bytes, at)));
         }
     }
 
@@ -313,7 +314,7 @@ impl Bench {
 
     /// An ARP packet from a host arrives now.
     pub(crate) fn arp(&mut self, interface: InterfaceId, frame: Vec<u8>) {
-        self.give(Input::Event(punt(PuntReason::ArpNeighbour, interface, frame)));
+        self.give(Input::Event(punt(PuntReason::ArpNeighbour, interface, frame, self.now)));
     }
 
     /// Frames sent since `since` that announce an address, in order.
@@ -428,8 +429,8 @@ impl Bench {
     }
 }
 
-fn punt(reason: PuntReason, interface: InterfaceId, frame: Vec<u8>) -> Event {
-    Event::Punt { worker: WorkerId(1), reason, interface, frame: frame.into_boxed_slice() }
+fn punt(reason: PuntReason, interface: InterfaceId, frame: Vec<u8>, at: Instant) -> Event {
+    Event::Punt { worker: WorkerId(1), reason, interface, at, frame: frame.into_boxed_slice() }
 }
 
 fn answer_of(host: &Host, headers: &Packet, frame: &[u8]) -> Option<(PuntReason, InterfaceId, Vec<u8>)> {

@@ -176,6 +176,12 @@ impl Controller {
         self.machine.start = start;
     }
 
+    /// What workers received until then has been given to [`Controller::handle`]. Until this is said for the first time, all has been
+    /// that came before what is given: answers are not waited for longer than their time because mail lies unread.
+    pub fn heard_until(&mut self, at: Instant) {
+        self.probing.heard_until(at);
+    }
+
     /// The next thing to do; to be called until `None` after each [`Controller::handle`].
     pub fn poll_output(&mut self) -> Option<Output> {
         self.outputs.pop()
@@ -249,7 +255,9 @@ impl Controller {
                     }
                 }
             }
-            Event::Punt { reason, interface, frame, .. } => self.on_punt(reason, interface, &frame, now),
+            Event::Punt { reason, interface, at, frame, .. } => {
+                self.on_punt(reason, interface, &frame, at.min(now), now)
+            }
             Event::Wanted(hop) => self.link.neighbours.want(hop, &self.link.addresses, now),
             Event::Hint(member) => self.probing.hint_pool(member, &self.intent),
             Event::Flows { query, rows, matching, last } => self.waiting.on_flows(query, rows, matching, last),
@@ -265,17 +273,17 @@ impl Controller {
         }
     }
 
-    /// A worker handed up a frame.
-    fn on_punt(&mut self, reason: PuntReason, interface: InterfaceId, frame: &[u8], now: Instant) {
+    /// A worker handed up a frame that came in `at`.
+    fn on_punt(&mut self, reason: PuntReason, interface: InterfaceId, frame: &[u8], at: Instant, now: Instant) {
         let Ok(headers) = Packet::parse(frame) else { return };
         match (reason, headers.kind) {
             (_, Kind::Arp(arp)) => self.link.neighbours.on_arp(interface, &arp, &self.link.addresses, now),
             (PuntReason::Local, _) => {
                 let hop = NextHop { interface, address: headers.src() };
                 self.link.neighbours.confirm(hop, headers.src_mac(frame), now);
-                self.probing.receive(&headers, frame, now);
+                self.probing.receive(&headers, frame, at, now);
             }
-            (PuntReason::Stray, _) => self.probing.receive(&headers, frame, now),
+            (PuntReason::Stray, _) => self.probing.receive(&headers, frame, at, now),
             _ => {}
         }
     }

@@ -115,9 +115,14 @@ impl Probing {
         std::mem::take(&mut self.news)
     }
 
-    /// A frame came in that is for a self-IP.
-    pub fn receive(&mut self, packet: &Packet, frame: &[u8], now: Instant) {
-        self.host.receive(packet, frame, now);
+    /// A frame that is for a self-IP came in `at`.
+    pub fn receive(&mut self, packet: &Packet, frame: &[u8], at: Instant, now: Instant) {
+        self.host.receive(packet, frame, at, now);
+    }
+
+    /// See [`HostStack::heard_until`].
+    pub fn heard_until(&mut self, at: Instant) {
+        self.host.heard_until(at);
     }
 
     /// The wire says that something changed with the member: it is asked at once.
@@ -200,7 +205,7 @@ impl Probing {
     ) {
         let silent = outcome == Outcome::Timeout;
         match &outcome {
-            Outcome::Good { rtt, detail } => out.trace(|| format!("probe {}: {detail} in {rtt:?}", probe.0)),
+            Outcome::Good { rtt, detail, .. } => out.trace(|| format!("probe {}: {detail} in {rtt:?}", probe.0)),
             Outcome::Failed { reason } => out.debug(|| format!("probe {} failed: {reason}", probe.0)),
             Outcome::Inconclusive => {
                 out.debug(|| format!("probe {} decides nothing: Fairlead itself was away", probe.0))
@@ -222,6 +227,7 @@ impl Probing {
     /// Sends what can be sent. What is for a member whose MAC is being asked for waits.
     fn transmit(&mut self, link: &Link, out: &mut Outbox, now: Instant) {
         let mut datagrams = std::mem::take(&mut self.ready);
+        datagrams.iter().for_each(|(_, datagram)| self.host.sent(datagram, now));
         datagrams.extend(std::iter::from_fn(|| self.host.next_transmit()));
         for (hop, datagram) in datagrams {
             match link.neighbours.neighbour(hop) {

@@ -258,10 +258,10 @@ impl Check {
         // One that was started later was answered well: this says nothing of now.
         let is_old = self.answered > Some(probe);
         match outcome {
-            Outcome::Good { rtt, detail } if rtt <= self.spec.timeout => {
+            Outcome::Good { rtt, at, detail } if rtt <= self.spec.timeout => {
                 self.answered = self.answered.max(Some(probe));
                 self.away = away;
-                self.succeed(rtt, detail, now);
+                self.succeed((rtt, at.min(now)), detail, now);
             }
             Outcome::Inconclusive => {}
             _ if is_old => self.failed += 1,
@@ -274,11 +274,11 @@ impl Check {
         self.decide(away, now);
     }
 
-    fn succeed(&mut self, rtt: Duration, detail: String, now: Instant) {
+    fn succeed(&mut self, (rtt, at): (Duration, Instant), detail: String, now: Instant) {
         (self.good, self.bad, self.burst) = (self.good.saturating_add(1), 0, 0);
         self.ok += 1;
         (self.said, self.told) = (detail, None);
-        (self.last_rtt, self.last_good, self.failing_since) = (Some(rtt), Some(now), None);
+        (self.last_rtt, self.last_good, self.failing_since) = (Some(rtt), self.last_good.max(Some(at)), None);
         if self.state != State::Up && (self.good >= self.spec.rise || self.role == Role::Candidate) {
             (self.state, self.since) = (State::Up, now);
         }

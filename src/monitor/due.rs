@@ -142,7 +142,7 @@ mod tests {
                 1 => due.change_of(member, Check::ask_now),
                 2 => due.change_of(member, |check| check.set_role(ROLES[step % 4])),
                 3 => {
-                    let good = Outcome::Good { rtt: Duration::from_millis(1), detail: "200 OK".into() };
+                    let good = Outcome::Good { rtt: Duration::from_millis(1), at: now, detail: "200 OK".into() };
                     let outcome = if random.below(2) == 0 { good } else { Outcome::Timeout };
                     let under_way: Vec<ProbeId> = due.checks[at].check.under_way().collect();
                     if let Some(probe) = under_way.get(random.below(3) as usize) {

@@ -15,6 +15,8 @@ pub enum Outcome {
     Good {
         /// From the question to the answer.
         rtt: Duration,
+        /// When the answer came in.
+        at: Instant,
         /// What was answered, such as `200 OK`.
         detail: String,
     },

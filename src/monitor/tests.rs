@@ -69,8 +69,9 @@ fn one_monitor() -> Intent {
     intent(vec![monitor("sip-options", MonitorKind::TcpHalfOpen { port: 5060 })], 1)
 }
 
+/// It counts as of when it is told.
 fn good() -> Outcome {
-    Outcome::Good { rtt: ms(1), detail: "200 OK".into() }
+    Outcome::Good { rtt: ms(1), at: Instant::from_nanos(u64::MAX), detail: "200 OK".into() }
 }
 
 fn closed() -> Outcome {
@@ -347,7 +348,7 @@ fn an_answer_that_took_longer_than_the_timeout_is_none() {
     let mut monitors = Monitors::new(&one_monitor(), 7, at(0));
     let now = monitors.next_due().unwrap();
     let start = monitors.poll(now).unwrap();
-    let slow = Outcome::Good { rtt: ms(151), detail: "200 OK".into() };
+    let slow = Outcome::Good { rtt: ms(151), at: now + ms(151), detail: "200 OK".into() };
     monitors.on_outcome(start.probe, slow, now + ms(151));
     assert_eq!(rows(&monitors, start.member)[0].reason(), "no answer in 150ms (1 of 2)");
 }

@@ -82,6 +82,23 @@ impl Absences {
         }
     }
 
+    /// For how long somebody who carries probes was away between the two instants.
+    pub fn within(&self, from: Instant, until: Instant) -> Duration {
+        let mut spans: Vec<(Instant, Instant)> = self
+            .spans
+            .iter()
+            .map(|span| (span.from.max(from), span.until.min(until)))
+            .filter(|(from, until)| from < until)
+            .collect();
+        spans.sort_unstable();
+        let (mut sum, mut counted) = (Duration::ZERO, from);
+        for (from, until) in spans {
+            sum += until.since(from.max(counted));
+            counted = counted.max(until);
+        }
+        sum
+    }
+
     fn note(&mut self, who: Who, from: Instant, until: Instant) {
         if until.since(from) <= LOOK {
             return;
@@ -169,6 +186,17 @@ mod tests {
         }
         absences.see_worker(0, at(5_809), at(5_810));
         assert_eq!(absences.total(), ms(800), "from 5.0 to 5.8 s");
+    }
+
+    #[test]
+    fn absences_within_a_time_count_once_where_they_overlap() {
+        let mut absences = Absences::new(at(0));
+        absences.look(true, at(100));
+        absences.see_worker(0, at(80), at(150));
+        absences.see_worker(1, at(300), at(390));
+        for (from, until, expected) in [(0, 1_000, 240), (90, 140, 50), (120, 340, 70), (150, 300, 0), (400, 500, 0)] {
+            assert_eq!(absences.within(at(from), at(until)), ms(expected), "{from} to {until}");
+        }
     }
 
     #[test]

@@ -20,6 +20,10 @@ pub struct Probe {
     pub started: Instant,
     /// How long it is waited for.
     pub timeout: Duration,
+    /// So much longer, because the appliance was away meanwhile.
+    pub extra: Duration,
+    /// When the last packet for its connection came in.
+    pub arrived: Option<Instant>,
     pub task: Task,
     /// What came that was not the answer: the reason, if none does.
     pub heard: Option<String>,
@@ -45,29 +49,29 @@ pub enum Task {
 impl Probe {
     /// When its time is up.
     pub fn deadline(&self) -> Instant {
-        self.started + self.timeout
+        self.started + self.timeout + self.extra
     }
 
-    /// An echo reply came for it.
-    pub fn on_echo(&self, payload: &[u8], now: Instant) -> Option<Outcome> {
+    /// An echo reply came in for it.
+    pub fn on_echo(&self, payload: &[u8], at: Instant) -> Option<Outcome> {
         match &self.task {
-            Task::Echo { payload: sent } if payload == sent => Some(self.good("echo reply", now)),
+            Task::Echo { payload: sent } if payload == sent => Some(self.good("echo reply", at)),
             Task::Echo { .. } => Some(failed("the echo reply does not carry what the request did")),
             _ => None,
         }
     }
 
-    /// A datagram came for it.
-    pub fn on_datagram(&mut self, payload: &[u8], now: Instant) -> Option<Outcome> {
+    /// A datagram came in for it.
+    pub fn on_datagram(&mut self, payload: &[u8], at: Instant) -> Option<Outcome> {
         match &mut self.task {
             Task::Datagram { expects } if contains(payload, expects) => {
-                Some(self.good(&format!("answer of {} bytes", payload.len()), now))
+                Some(self.good(&format!("answer of {} bytes", payload.len()), at))
             }
             Task::Datagram { .. } => {
                 Some(failed(format!("an answer of {} bytes does not contain what is expected", payload.len())))
             }
             Task::Sip { question } => match read_datagram(payload).map(|answer| question.judge(&answer)) {
-                Ok(Judged::Ends(end)) => Some(self.outcome(end, now)),
+                Ok(Judged::Ends(end)) => Some(self.outcome(end, at)),
                 Ok(Judged::Passes(why)) => self.hears(why),
                 Err(error) => self.hears(format!("no SIP answer in {:?}, but something else: {error}", self.timeout)),
             },
@@ -101,7 +105,7 @@ impl Probe {
     }
 
     /// A segment came for its half-open SYN; the reset that ends it, if one is due, and the outcome.
-    pub fn on_segment(&self, segment: Segment, now: Instant) -> Option<(Option<Vec<u8>>, Outcome)> {
+    pub fn on_segment(&self, segment: Segment, at: Instant) -> Option<(Option<Vec<u8>>, Outcome)> {
         let Task::HalfOpen { sequence } = self.task else { return None };
         // RFC 9293 3.10.7.3: only what acknowledges our SYN speaks about it.
         let ours = sequence.wrapping_add(1);
@@ -111,7 +115,7 @@ impl Probe {
             Some((None, failed(format!("port {}/tcp is closed (connection refused)", self.tuple.dst.port))))
         } else if segment.flags.syn() {
             let reset = packet::reset(self.tuple.src, self.tuple.dst, ours);
-            Some((Some(reset), self.good("SYN-ACK", now)))
+            Some((Some(reset), self.good("SYN-ACK", at)))
         } else {
             None
         }
@@ -125,13 +129,13 @@ impl Probe {
         }
     }
 
-    /// Its end at `now`.
-    pub fn outcome(&self, end: End, now: Instant) -> Outcome {
-        end.map_or_else(failed, |detail| self.good(&detail, now))
+    /// Its end by what came in `at`.
+    pub fn outcome(&self, end: End, at: Instant) -> Outcome {
+        end.map_or_else(failed, |detail| self.good(&detail, at))
     }
 
-    fn good(&self, detail: &str, now: Instant) -> Outcome {
-        Outcome::Good { rtt: now.since(self.started), detail: detail.to_owned() }
+    fn good(&self, detail: &str, at: Instant) -> Outcome {
+        Outcome::Good { rtt: at.since(self.started), at, detail: detail.to_owned() }
     }
 }
 

@@ -58,6 +58,8 @@ pub struct HostStack {
     contexts: Vec<(TlsProbe, SslContext)>,
     outcomes: VecDeque<(ProbeId, Outcome)>,
     absences: Absences,
+    /// Until when all has been heard that came in; `None`: until now.
+    heard: Option<Instant>,
     now: Instant,
 }
 
@@ -77,6 +79,7 @@ impl HostStack {
             contexts: Vec::new(),
             outcomes: VecDeque::new(),
             absences: Absences::new(now),
+            heard: None,
             now,
         }
     }
@@ -110,8 +113,8 @@ impl HostStack {
         match self.open(&monitor.kind, Endpoint::new(source, port), member) {
             Ok((tuple, task)) => {
                 self.by_port.insert(port, probe);
-                let heard = None;
-                let started = Probe { tuple, started: now, timeout: monitor.timeout, task, heard };
+                let (timeout, extra) = (monitor.timeout, Duration::ZERO);
+                let started = Probe { tuple, started: now, timeout, extra, task, arrived: None, heard: None };
                 self.deadlines.insert((started.deadline(), probe));
                 self.by_member.insert((tuple.dst.addr, probe));
                 self.probes.insert(probe, started);
@@ -123,20 +126,21 @@ impl HostStack {
         }
     }
 
-    /// Takes a frame that was punted because it is for a self-IP. What no probe asked for is ignored, and so is what is damaged.
-    pub fn receive(&mut self, packet: &Packet, frame: &[u8], now: Instant) {
+    /// Takes a frame that came in `at` and was punted because it is for a self-IP. What no probe asked for is ignored, and so is what
+    /// is damaged.
+    pub fn receive(&mut self, packet: &Packet, frame: &[u8], at: Instant, now: Instant) {
         self.look(now);
         let Some(payload) = packet::payload(packet, frame) else { return };
         match (packet.kind, packet.tuple().map(Tuple::reversed)) {
             (Kind::Udp, Some(asked)) if self.asked(&asked).is_some() => {
-                self.on_answer(asked, |probe| probe.on_datagram(payload, now));
+                self.on_answer(asked, |probe| probe.on_datagram(payload, at));
             }
             (Kind::Echo { request: false }, Some(asked)) if self.asked(&asked).is_some() => {
-                self.on_answer(asked, |probe| probe.on_echo(payload, now));
+                self.on_answer(asked, |probe| probe.on_echo(payload, at));
             }
             (Kind::Udp | Kind::Echo { request: false }, Some(asked)) => self.on_stray(asked, payload),
             (Kind::Tcp(segment), Some(asked)) => {
-                self.receive_segment(asked, segment, &frame[packet.l3.into()..packet.end.into()]);
+                self.receive_segment(asked, segment, &frame[packet.l3.into()..packet.end.into()], at);
             }
             (Kind::IcmpError(error), _) if error.tuple.src.addr == packet.dst() => {
                 self.on_answer(error.tuple, |_| packet::error_in_words(&error, packet.src()).map(failed));
@@ -158,15 +162,38 @@ impl HostStack {
         self.look(now);
         self.stack.poll(now);
         self.drive_connections(now);
-        while let Some(&(_, id)) = self.deadlines.first().filter(|(due, _)| *due <= now) {
+        let heard = self.heard.map_or(now, |heard| heard.min(now));
+        while let Some(&(_, id)) = self.deadlines.first().filter(|(due, _)| *due <= heard) {
             self.deadlines.pop_first();
-            if let Some(outcome) = self.probes.get(&id).map(|probe| self.silence(probe)) {
+            if !self.is_prolonged(id)
+                && let Some(outcome) = self.probes.get(&id).map(|probe| self.silence(probe))
+            {
                 self.end(id, outcome);
             }
         }
         self.absences.forget_before(self.probes.values().next().map_or(now, |oldest| oldest.started), now);
         // Sends what the connections have said, and the segments that end them.
         self.release_closed();
+    }
+
+    /// All that came in until then has been given to [`HostStack::receive`]: nobody is silent who may have answered in time. Until
+    /// this is said for the first time it is so whenever [`HostStack::poll`] is called.
+    pub fn heard_until(&mut self, at: Instant) {
+        self.heard = self.heard.max(Some(at));
+    }
+
+    /// A datagram leaves only now. Unless it belongs to a connection, which sends several, it is answered from now on.
+    pub fn sent(&mut self, datagram: &[u8], now: Instant) {
+        let Some((id, probe)) = packet::source_port(datagram)
+            .and_then(|port| self.by_port.get(&port))
+            .and_then(|id| Some((*id, self.probes.get_mut(id)?)))
+            .filter(|(_, probe)| !matches!(probe.task, Task::Connection { .. }))
+        else {
+            return;
+        };
+        self.deadlines.remove(&(probe.deadline(), id));
+        probe.started = now;
+        self.deadlines.insert((probe.deadline(), id));
     }
 
     /// A worker began its latest turn at `turned`. To be told now and then: one that is not turning neither sends probes nor
@@ -219,9 +246,28 @@ impl HostStack {
         self.absences.look(!self.probes.is_empty(), now);
     }
 
+    /// Its time is up, but for a part of it the appliance was away: that much is added.
+    fn is_prolonged(&mut self, id: ProbeId) -> bool {
+        let Some(probe) = self.probes.get(&id).filter(|probe| !self.explains(probe)) else { return false };
+        let away = self.absences.within(probe.started, probe.deadline());
+        if away <= probe.extra {
+            return false;
+        }
+        if let Some(probe) = self.probes.get_mut(&id) {
+            probe.extra = away;
+            self.deadlines.insert((probe.deadline(), id));
+        }
+        true
+    }
+
     /// What it comes to that nothing has answered the probe in its time.
     fn silence(&self, probe: &Probe) -> Outcome {
         if self.explains(probe) { Outcome::Inconclusive } else { probe.silence() }
+    }
+
+    /// The appliance was away for long enough that an answer which came late may have come in time.
+    fn may_be_in_time(&self, probe: &Probe) -> bool {
+        self.explains(probe) || self.absences.within(probe.started, self.now) > Duration::ZERO
     }
 
     /// The appliance itself was away while it waited for the probe's answer.
@@ -321,15 +367,19 @@ impl HostStack {
         }
     }
 
-    fn receive_segment(&mut self, asked: Tuple, segment: Segment, datagram: &[u8]) {
+    fn receive_segment(&mut self, asked: Tuple, segment: Segment, datagram: &[u8], at: Instant) {
         let probe = self.asked(&asked).and_then(|id| Some((id, self.probes.get(&id)?)));
         match probe {
             Some((id, probe)) if matches!(probe.task, Task::HalfOpen { .. }) => {
-                let Some((reset, outcome)) = probe.on_segment(segment, self.now) else { return };
+                let Some((reset, outcome)) = probe.on_segment(segment, at) else { return };
                 reset.into_iter().for_each(|reset| self.stack.send(reset));
                 self.end(id, outcome);
             }
-            _ => self.stack.push(asked.src.port, datagram),
+            _ => {
+                let connection = self.asked(&asked).and_then(|id| self.probes.get_mut(&id));
+                connection.into_iter().for_each(|probe| probe.arrived = Some(at));
+                self.stack.push(asked.src.port, datagram);
+            }
         }
     }
 
@@ -339,7 +389,7 @@ impl HostStack {
             let Some(probe) = self.probes.get_mut(&id) else { continue };
             let Task::Connection { connection } = &mut probe.task else { continue };
             let end = self.stack.socket(port).and_then(|socket| connection.drive(socket));
-            if let Some(outcome) = end.map(|end| probe.outcome(end, now)) {
+            if let Some(outcome) = end.map(|end| probe.outcome(end, probe.arrived.unwrap_or(now))) {
                 self.end(id, outcome);
             }
         }
@@ -354,8 +404,8 @@ impl HostStack {
         let Some(probe) = self.probes.remove(&id) else { return };
         self.deadlines.remove(&(probe.deadline(), id));
         self.by_member.remove(&(probe.tuple.dst.addr, id));
-        // It may have come in time and lain unread.
-        if self.now > probe.deadline() && matches!(outcome, Outcome::Good { .. }) && self.explains(&probe) {
+        // It may have come in time and lain unread where no time is taken.
+        if matches!(outcome, Outcome::Good { rtt, .. } if rtt > probe.timeout) && self.may_be_in_time(&probe) {
             outcome = Outcome::Inconclusive;
         }
         self.by_port.remove(&probe.tuple.src.port);

@@ -54,6 +54,14 @@ pub fn failed(reason: impl Into<String>) -> Outcome {
     Outcome::Failed { reason: reason.into() }
 }
 
+/// The port a datagram of ours leaves from; of an echo request, its identifier.
+pub fn source_port(datagram: &[u8]) -> Option<u16> {
+    let packet = Ipv4Packet::new_checked(datagram).ok()?;
+    let at = if packet.next_header() == IpProtocol::Icmp { 4 } else { 0 };
+    let bytes = packet.payload().get(at..at + 2)?;
+    Some(u16::from_be_bytes([bytes[0], bytes[1]]))
+}
+
 /// From where to where a datagram of ours goes.
 pub fn ends(datagram: &[u8]) -> (Ipv4Addr, Ipv4Addr) {
     let packet = Ipv4Packet::new_unchecked(datagram);

@@ -61,13 +61,13 @@ impl EventQueue {
         self.backlog.is_empty() && self.rings[0].slots() > RESERVE
     }
 
-    /// Sends a copy of a frame; `false` when there is no room.
-    pub(super) fn punt(&mut self, reason: PuntReason, interface: InterfaceId, frame: &[u8]) -> bool {
+    /// Sends a copy of a frame that came in `at`; `false` when there is no room.
+    pub(super) fn punt(&mut self, reason: PuntReason, interface: InterfaceId, frame: &[u8], at: Instant) -> bool {
         let lane = Lane::of(reason);
         if lane == Lane::Urgent && !self.has_room() {
             return false;
         }
-        let punt = Event::Punt { worker: self.worker, reason, interface, frame: frame.into() };
+        let punt = Event::Punt { worker: self.worker, reason, interface, at, frame: frame.into() };
         self.try_send(lane, punt)
     }
 
@@ -127,7 +127,8 @@ mod tests {
     #[test]
     fn punts_leave_room_for_what_must_arrive_and_no_class_of_them_is_behind_a_less_urgent_one() {
         let (mut queue, mut events) = queue(256);
-        let mut fill = |reason| (0..300).take_while(|_| queue.punt(reason, InterfaceId(0), b"frame")).count();
+        let mut fill =
+            |reason| (0..300).take_while(|_| queue.punt(reason, InterfaceId(0), b"frame", Instant::ZERO)).count();
         let strangers = [PuntReason::ArpRequest, PuntReason::ArpMoved, PuntReason::Stray].map(&mut fill);
         let rest = [PuntReason::ArpNeighbour, PuntReason::Local].map(&mut fill);
         assert_eq!((strangers, rest), ([256, 0, 0], [256, 192]));

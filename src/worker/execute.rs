@@ -160,7 +160,7 @@ impl<P: Port> Executor<P> {
         let Some(interface) = snapshot.interface_of(datagram.port, packet.vlan()) else {
             return counters.dropped_all(frames.count(), DropReason::UnknownInterface);
         };
-        match frames.joined().map(|bytes| self.events.punt(reason, interface, &bytes)) {
+        match frames.joined().map(|bytes| self.events.punt(reason, interface, &bytes, datagram.at)) {
             Some(true) => counters.punted(frames.count(), reason),
             Some(false) => counters.dropped_all(frames.count(), DropReason::MailboxFull),
             None => counters.dropped_all(frames.count(), DropReason::BadFragment),

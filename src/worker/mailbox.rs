@@ -146,6 +146,8 @@ pub enum Event {
         reason: PuntReason,
         /// Where it came in.
         interface: InterfaceId,
+        /// When the turn began that received it.
+        at: Instant,
         /// The whole frame as received.
         frame: Box<[u8]>,
     },

@@ -299,7 +299,7 @@ fn counter(page: &mut Page, row: &CounterRow, only: Option<u16>) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::admin::rows::{Bucket, Cause, Forecast, RouteKind, Wall};
+    use crate::admin::rows::{Bucket, Cause, Choice, Forecast, RouteKind, Wall};
 
     fn counted(name: &str, worker: Option<u16>, value: u64) -> CounterRow {
         CounterRow { name: name.into(), value, explanation: "What \\ it\nis.".into(), worker }
@@ -365,6 +365,28 @@ mod tests {
         for (via, up) in [(1, 1), (9, 0)] {
             let line = format!("\nfairlead_next_hop_up{{route=\"0.0.0.0/0\",via=\"192.0.2.{via}\"}} {up}\n");
             assert!(text.contains(&line), "{text}");
+        }
+    }
+
+    /// The one that most alerts are made of.
+    #[test]
+    fn a_virtual_server_that_serves_nobody_has_a_gauge_of_zero() {
+        for (state, up) in [(VirtualServerState::Up, 1), (VirtualServerState::Down, 0)] {
+            let row = VirtualServerRow {
+                name: "sip-1".into(),
+                address: [10, 20, 0, 100].into(),
+                listen: vec!["udp/5060".into()],
+                pool: "pair-1".into(),
+                state,
+                active: Some("sip-a".into()),
+                choice: Choice::Forced,
+                reason: String::new(),
+                since: Wall(0),
+            };
+            let mut page = Page::default();
+            virtual_server(&mut page, &row);
+            let line = format!("\nfairlead_virtual_server_up{{virtual_server=\"sip-1\",pool=\"pair-1\"}} {up}\n");
+            assert!(page.text().contains(&line), "{}", page.text());
         }
     }
 

@@ -6,8 +6,8 @@ use super::*;
 use crate::admin::answer::{Answered, Code, Data};
 use crate::admin::request::{AdminState, FlowSelection};
 use crate::admin::rows::{
-    Cause, Logging, MemberRow, MemberState, NeighbourState, Origin, Role, SwitchoverRow, Total, VirtualServerState,
-    Wall,
+    Cause, Logging, MemberRow, MemberState, NeighbourState, Origin, ProbeRow, Role, SwitchoverRow, Total,
+    VirtualServerState, Wall,
 };
 use crate::admin::{Answer, Request};
 use crate::config::{ConfigErrors, Configuration, LogLevel};

@@ -1,7 +1,7 @@
 //! How soon a lost active member is left, and what is not taken for a loss.
 
 use super::*;
-use crate::policy::intent::MonitorKind;
+use crate::policy::intent::{Monitor, MonitorId, MonitorKind};
 
 fn ms(millis: u64) -> Duration {
     Duration::from_millis(millis)
@@ -166,4 +166,119 @@ fn flapping_moves_nothing_while_the_active_member_answers_now_and_then() {
         standby.run(700);
     }
     nothing_moved(&standby);
+}
+
+/// Who carries probes, kept from its core for so long.
+fn stall(bench: &mut Bench, management: bool, millis: u64) {
+    if management {
+        bench.now += ms(millis);
+        return;
+    }
+    bench.sleep(0, true);
+    bench.run(millis);
+    bench.sleep(0, false);
+}
+
+#[test]
+fn a_stall_of_the_appliance_moves_nothing_and_one_who_died_meanwhile_is_found_1200_ms_after_it() {
+    for management in [true, false] {
+        for (at, millis) in [60, 150, 350, 700, 1_500, 3_000].into_iter().enumerate() {
+            let mut living = bench(1_000, Manner::Answers(200));
+            for _ in 0..4 {
+                living.run(83);
+                stall(&mut living, management, millis);
+            }
+            living.run(2_000);
+            nothing_moved(&living);
+            assert_eq!(members(&mut living)[A].state, MemberState::Up);
+
+            let mut dead = bench(1_000, Manner::Answers(200));
+            dead.run(83 * at as u64);
+            dead.hosts[A].manner = [Manner::Mute, Manner::Refuses][at % 2];
+            stall(&mut dead, management, millis);
+            let (took, row) = switchover(&mut dead);
+            assert!(took <= ms(1_200), "{took:?} after {millis} ms, management: {management}: {row:?}");
+        }
+    }
+}
+
+/// The worker says when a frame came in.
+#[test]
+fn an_answer_that_lay_unread_counts_as_of_when_it_came() {
+    let mut bench = bench(1_000, Manner::Refuses);
+    let failed = probes(&mut bench).failed;
+    for _ in 0..10 {
+        bench.run_between_probes();
+        bench.give(Input::Event(Event::Hint(MemberId(0))));
+        let asked = bench.now;
+        bench.now += ms(450);
+        bench.run(1);
+        let row = members(&mut bench).swap_remove(A).probes.remove(0);
+        assert!(row.last_rtt_us.unwrap() < 1_000, "{row:?}");
+        let row = probes(&mut bench);
+        assert_eq!((row.failed, row.state), (failed, MemberState::Up));
+        assert!(bench.now.since(asked) >= ms(450));
+    }
+    nothing_moved(&bench);
+}
+
+/// A command is handled before mail that has come in meanwhile.
+#[test]
+fn nobody_is_silent_whose_answer_may_lie_unread() {
+    let mut bench = bench(1_000, Manner::Refuses);
+    let failed = probes(&mut bench).failed;
+    bench.run_between_probes();
+    bench.pause(A);
+    bench.give(Input::Event(Event::Hint(MemberId(0))));
+    bench.run(390);
+    bench.controller.heard_until(bench.now);
+    bench.resume(A);
+    bench.now += ms(20);
+    bench.give(Input::Tick);
+    assert_eq!(probes(&mut bench).failed, failed, "its time is up, and what came in time is not read");
+    bench.run(1);
+    let row = probes(&mut bench);
+    assert_eq!((row.failed, row.state), (failed, MemberState::Up));
+    // What has been read and was no answer ends it.
+    bench.run_between_probes();
+    bench.hosts[A].manner = Manner::Mute;
+    bench.give(Input::Event(Event::Hint(MemberId(0))));
+    bench.run(399);
+    bench.controller.heard_until(bench.now + ms(2));
+    bench.run(2);
+    assert_eq!(probes(&mut bench).failed, failed + 1);
+}
+
+fn probes(bench: &mut Bench) -> ProbeRow {
+    let Data::Probes(rows) = bench.ask(Request::Probes {}).unwrap().unwrap().data else { panic!("no probes") };
+    rows.into_iter().find(|row| row.member == "sip-a").unwrap()
+}
+
+/// Another monitor is still well, and was answered a moment before.
+#[test]
+fn a_detection_is_counted_from_the_monitor_that_failed() {
+    let mut both = two_arm();
+    let datagram = MonitorKind::Udp { port: 5060, send: b"alive".to_vec(), receive: Vec::new() };
+    both.monitors.push(Monitor {
+        name: "alive".into(),
+        kind: datagram,
+        interval: ms(100),
+        timeout: ms(80),
+        ..both.monitors[0].clone()
+    });
+    (both.pools[0].monitors, both.pools[0].require) = (vec![MonitorId(0), MonitorId(1)], 2);
+    let mut bench = Bench::of(&both);
+    bench.run(2_000);
+    bench.hosts[B].manner = Manner::Answers(200);
+    bench.run(2_000);
+    assert_eq!(bench.active().as_deref(), Some("sip-a"));
+    bench.hosts[A].manner = Manner::Answers(503);
+    let died = bench.now.nanos() / 1_000;
+    let (_, row) = switchover(&mut bench);
+    let rows = members(&mut bench).swap_remove(A).probes;
+    assert_eq!(rows.iter().map(|row| row.state).collect::<Vec<_>>(), [MemberState::Down, MemberState::Up]);
+    let last_good = row.last_good_answer.unwrap();
+    assert!(last_good <= died && row.detected >= died + 100_000, "{row:?}");
+    let found = row.lost.unwrap() - last_good;
+    assert_eq!(bench.logged(&format!("; detected {found} us after its last good answer")), 1, "{:?}", bench.logs);
 }

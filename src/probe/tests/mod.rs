@@ -45,7 +45,7 @@ fn frame(datagram: &[u8]) -> Vec<u8> {
 pub fn deliver(host: &mut HostStack, datagram: &[u8], now: Instant) {
     let frame = frame(datagram);
     if let Ok(packet) = Packet::parse(&frame) {
-        host.receive(&packet, &frame, now);
+        host.receive(&packet, &frame, now, now);
     }
 }
 
@@ -189,6 +189,12 @@ pub fn sip_answer(request: &[u8], status: &str) -> Vec<u8> {
 
 pub fn failure(reason: &str) -> Outcome {
     Outcome::Failed { reason: reason.into() }
+}
+
+/// A good answer that took so long.
+pub fn is_good_after(outcome: &Outcome, expected: &str, millis: u64) -> bool {
+    let after = Duration::from_millis(millis);
+    is_good(outcome, expected) && matches!(outcome, Outcome::Good { rtt, .. } if *rtt == after)
 }
 
 pub fn is_good(outcome: &Outcome, expected: &str) -> bool {
