@@ -25,6 +25,19 @@ pub struct Asked {
     pub generation: Generation,
 }
 
+/// What a packet may be that redelivery is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Watched {
+    /// Nothing.
+    Nothing,
+    /// A request to be kept.
+    Request,
+    /// An answer to one that is kept.
+    Answer,
+    /// What one member says to another pair.
+    Hairpin,
+}
+
 /// What is done with a copy by another snapshot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fate {
@@ -37,10 +50,25 @@ pub enum Fate {
 }
 
 impl Engine {
-    /// A packet on this path may be a request to be kept, or answer one.
+    /// What a packet on this path may be that redelivery is about. That a member speaks from a service port is noted.
     #[inline(always)]
-    pub fn watches(&self, path: Path) -> bool {
-        self.snapshot.redelivers && matches!(path, Path::ServiceIn(_) | Path::ServiceOut(_) | Path::Hairpin { .. })
+    pub fn watches(&mut self, path: Path, now: Instant) -> Watched {
+        if !self.snapshot.redelivers {
+            return Watched::Nothing;
+        }
+        match path {
+            Path::ServiceIn(at) if self.snapshot.datagrams_in(at).redelivers => Watched::Request,
+            Path::ServiceOut(at) => {
+                let served = self.snapshot.datagrams_out(at);
+                if !served.redelivers {
+                    return Watched::Nothing;
+                }
+                self.state.flows.uses().spoke(served.sender, now);
+                Watched::Answer
+            }
+            Path::Hairpin { .. } => Watched::Hairpin,
+            _ => Watched::Nothing,
+        }
     }
 
     /// The packet is for a service whose requests are kept.
@@ -62,25 +90,19 @@ impl Engine {
         (walk.receiver(pool, remote) == Some(member)).then_some(Asked { pool, member, generation })
     }
 
-    /// A member speaks from a service port, which is noted. Its pool, if what it says may be an answer to a request that is kept.
-    #[inline]
-    pub fn hears(&mut self, packet: &Packet, classified: Classified, now: Instant) -> Option<PoolId> {
-        if !matches!(packet.kind, Kind::Udp) {
-            return None;
+    /// The pool of the member that speaks: what it says from a service port may answer a request that is kept.
+    pub fn answering(&self, classified: Classified) -> Option<PoolId> {
+        let Path::ServiceOut(at) = classified.path else { return None };
+        Some(self.snapshot.member(self.snapshot.datagrams_out(at).sender).pool)
+    }
+
+    /// A member speaks to a virtual address of ours, which is noted if it does so from a service port.
+    pub fn note_hairpin(&mut self, packet: &Packet, classified: Classified, now: Instant) {
+        let Path::Hairpin { sender, .. } = classified.path else { return };
+        let served = self.snapshot.member(sender).served(Protocol::Udp, packet.src_port());
+        if matches!(packet.kind, Kind::Udp) && served.is_some_and(|served| served.redelivers) {
+            self.state.flows.uses().spoke(sender, now);
         }
-        let (sender, answers) = match classified.path {
-            Path::ServiceOut(at) => {
-                let served = self.snapshot.datagrams_out(at);
-                (Some(served.sender).filter(|_| served.redelivers)?, true)
-            }
-            Path::Hairpin { sender, .. } => {
-                let served = self.snapshot.member(sender).served(Protocol::Udp, packet.src_port());
-                (served.filter(|served| served.redelivers).map(|_| sender)?, false)
-            }
-            _ => return None,
-        };
-        self.state.flows.uses().spoke(sender, now);
-        answers.then(|| self.snapshot.member(sender).pool)
     }
 
     /// What is done with a copy by the snapshot that is read now.

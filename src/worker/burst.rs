@@ -8,7 +8,7 @@
 use super::frames::{Frames, Received};
 use super::latency::Timing;
 use super::pipeline::Pipeline;
-use crate::engine::{Classified, Departure, Engine, Lookup};
+use crate::engine::{Classified, Departure, Engine, Lookup, Watched};
 use crate::io::{BURST, Frame, Port};
 use crate::policy::intent::PortId;
 use crate::time::Instant;
@@ -146,8 +146,9 @@ impl<P: Port> Pipeline<P> {
         {
             return self.hand_off.queue(worker, Received { frames: Frames::One(frame), port: *port, at: now });
         }
-        if self.engine.watches(classified.path) {
-            self.watch((&frame, true), packet, classified, *port, now);
+        let watched = self.watched(classified.path, now);
+        if watched != Watched::Nothing {
+            self.watch(watched, (&frame, true), packet, classified, *port, now);
         }
         match self.engine.decide_at_once(packet, classified, now) {
             Some(Departure { forward, egress }) => {

@@ -22,6 +22,8 @@ const BYTES: usize = 2_000_000;
 const READS: u32 = 5_000;
 /// The sender has given the request up by then (64·T1, RFC 3261 17.1.1.2, 17.1.2.2).
 const AGE: Duration = Duration::from_secs(32);
+/// In which so many are read.
+const SECOND: Duration = Duration::from_secs(1);
 /// Lists of copies by transaction; a power of two.
 const LISTS: usize = 4_096;
 /// Copies in one list, at most: transactions can be chosen by a stranger.
@@ -37,7 +39,7 @@ ways! {
         Full = "full": "Copies that gave way to newer ones, or to more requests a second than are read.",
         Expired = "expired": "Copies of requests that had not been answered for 32 seconds.",
         Discarded = "discarded": "Copies dropped because another member became active for another cause than a death that all its silence confirms, or could not be sent the request.",
-        Unread = "unread": "SIP requests of which no copy was made: more came in a second than are read, or the answer would reach another worker.",
+        Unread = "unread": "Datagrams to a service of which no copy was made: more SIP requests came in a second than are read, or the answer would reach another worker.",
     }
 }
 
@@ -95,8 +97,8 @@ pub(super) struct Copies {
     second: Instant,
     requests: u32,
     answers: u32,
-    /// Answers are not read until then, so nothing is kept.
-    blind_until: Instant,
+    /// Nothing is kept until then: more requests, or answers, have come than are read in a second.
+    rests_until: Instant,
     seed: u64,
     counts: [u64; CopyCount::COUNT],
 }
@@ -114,7 +116,7 @@ impl Copies {
             second: Instant::ZERO,
             requests: 0,
             answers: 0,
-            blind_until: Instant::ZERO,
+            rests_until: Instant::ZERO,
             seed,
             counts: [0; CopyCount::COUNT],
         }
@@ -142,15 +144,24 @@ impl Copies {
         self.count(CopyCount::Unread);
     }
 
-    /// A request may be read now.
+    /// Nothing is kept now, and one datagram more is not looked at.
+    #[inline(always)]
+    pub(super) fn rests(&mut self, now: Instant) -> bool {
+        let rests = now < self.rests_until;
+        self.counts[CopyCount::Unread as usize] += u64::from(rests);
+        rests
+    }
+
+    /// A request may be read, if nothing is at [rest](Copies::rests). If not, nothing is kept for the rest of the second.
     pub(super) fn reads_request(&mut self, now: Instant) -> bool {
         self.begin_second(now);
         self.requests = self.requests.saturating_add(1);
-        let reads = self.requests <= READS && now >= self.blind_until;
-        if !reads {
-            self.count(CopyCount::Unread);
+        if self.requests <= READS {
+            return true;
         }
-        reads
+        self.count(CopyCount::Unread);
+        self.rests_until = self.second + SECOND;
+        false
     }
 
     /// An answer may be read now. If not, it is not known any longer which requests are unanswered: no copy stays.
@@ -160,13 +171,13 @@ impl Copies {
         if self.answers <= READS {
             return true;
         }
-        self.blind_until = self.second + Duration::from_secs(1);
+        self.rests_until = self.second + SECOND;
         self.clear(CopyCount::Full);
         false
     }
 
     fn begin_second(&mut self, now: Instant) {
-        if now.since(self.second) >= Duration::from_secs(1) {
+        if now.since(self.second) >= SECOND {
             (self.second, self.requests, self.answers) = (now, 0, 0);
         }
     }

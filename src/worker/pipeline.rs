@@ -9,7 +9,7 @@ use super::frames::{Frames, Received};
 use super::hand_off::HandOff;
 use super::held::{Held, Queued};
 use super::withheld::Waiting;
-use crate::engine::{Classified, DropReason, Engine, EngineEvent, Verdict, Withheld};
+use crate::engine::{Classified, DropReason, Engine, EngineEvent, Verdict, Watched, Withheld};
 use crate::flow::SnatPorts;
 use crate::io::{Frame, Port};
 use crate::policy::Snapshot;
@@ -105,9 +105,10 @@ impl<P: Port> Pipeline<P> {
 
     fn verdict(&mut self, datagram: &Received<P::Frame>, packet: &Packet, now: Instant) -> Verdict {
         let classified = self.engine.classify(packet, datagram.port);
-        if self.engine.watches(classified.path) {
+        let watched = self.watched(classified.path, now);
+        if watched != Watched::Nothing {
             let is_whole = matches!(datagram.frames, Frames::One(_));
-            self.watch((datagram.frames.first(), is_whole), packet, classified, datagram.port, now);
+            self.watch(watched, (datagram.frames.first(), is_whole), packet, classified, datagram.port, now);
         }
         let sip = self.sip(datagram.frames.first(), packet, classified);
         self.engine.decide(packet, classified, sip, now)

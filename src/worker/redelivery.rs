@@ -7,7 +7,7 @@
 use super::copies::{CopyCount, Key, Request};
 use super::frames::{Frames, Received};
 use super::pipeline::{Leaving, Pipeline};
-use crate::engine::{Asked, Classified, Verdict};
+use crate::engine::{Asked, Classified, Path, Verdict, Watched};
 use crate::io::{Frame, Port};
 use crate::policy::intent::{PoolId, PortId};
 use crate::time::{Duration, Instant};
@@ -18,11 +18,21 @@ use crate::wire::{Endpoint, Packet, ethernet, sip, udp};
 const PACE: Duration = Duration::from_millis(1);
 
 impl<P: Port> Pipeline<P> {
-    /// A datagram on a path that the engine watches: a request is copied, an answer ends the copy of its request. Of a datagram
-    /// in fragments this is the first; it is not copied.
+    /// What a datagram is looked at for, if it is: beyond what is read in a second nothing is, at the cost of this question.
+    #[inline(always)]
+    pub(super) fn watched(&mut self, path: Path, now: Instant) -> Watched {
+        match self.engine.watches(path, now) {
+            Watched::Request if self.copies.rests(now) => Watched::Nothing,
+            Watched::Answer if self.copies.is_empty() => Watched::Nothing,
+            watched => watched,
+        }
+    }
+
+    /// A request is copied, an answer ends the copy of its request. Of a datagram in fragments this is the first; it is not copied.
     #[inline(never)]
     pub(super) fn watch(
         &mut self,
+        watched: Watched,
         (frame, is_whole): (&P::Frame, bool),
         packet: &Packet,
         classified: Classified,
@@ -32,15 +42,29 @@ impl<P: Port> Pipeline<P> {
         let (frame, payload) = (frame.bytes(), usize::from(packet.l4) + udp::HEADER);
         let frame = &frame[..frame.len().min(packet.end.into())];
         let Some(said) = frame.get(payload..) else { return };
-        if !self.engine.may_ask(packet, classified) {
-            let pool = self.engine.hears(packet, classified, now);
-            return pool.into_iter().for_each(|pool| self.end_answered(pool, packet, said, now));
+        match watched {
+            Watched::Request if is_whole => self.keep_request(frame, payload, packet, classified, port, now),
+            Watched::Answer => {
+                let pool = self.engine.answering(classified);
+                pool.into_iter().for_each(|pool| self.end_answered(pool, packet, said, now));
+            }
+            Watched::Hairpin => self.engine.note_hairpin(packet, classified, now),
+            Watched::Nothing | Watched::Request => {}
         }
+    }
+
+    fn keep_request(
+        &mut self,
+        frame: &[u8],
+        payload: usize,
+        packet: &Packet,
+        classified: Classified,
+        port: PortId,
+        now: Instant,
+    ) {
+        let said = &frame[payload..];
         // What cannot be a request costs no more than this look.
-        if !matches!(said.first(), Some(b'A'..=b'Z' | b'a'..=b'z' | b'\r' | b'\n'))
-            || !is_whole
-            || !self.copies.reads_request(now)
-        {
+        if !matches!(said.first(), Some(b'A'..=b'Z' | b'a'..=b'z' | b'\r' | b'\n')) || !self.copies.reads_request(now) {
             return;
         }
         let Some(Exchange::Request { transaction, answered_at }) = Exchange::of(said) else { return };
