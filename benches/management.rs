@@ -150,10 +150,11 @@ impl Bench {
     fn frames(&mut self, frame: impl Fn(usize) -> (PuntReason, InterfaceId, Vec<u8>)) -> f64 {
         let mut least = f64::MAX;
         for round in 0..ROUNDS {
+            let now = self.now;
             let events: Vec<Event> = (0..FRAMES)
                 .map(|at| {
                     let (reason, interface, frame) = frame(round * FRAMES + at);
-                    Event::Punt { worker: WorkerId(0), reason, interface, frame: frame.into_boxed_slice() }
+                    Event::Punt { worker: WorkerId(0), reason, interface, frame: frame.into_boxed_slice(), at: now }
                 })
                 .collect();
             let begun = std::time::Instant::now();
@@ -205,7 +206,8 @@ impl Bench {
             Output::ToWorker(_, Command::Latency(latency)) => Some(Event::Latency { worker, latency }),
             Output::ToWorker(_, Command::Transmit { port, frame }) => {
                 let (reason, frame) = answered(&frame)?;
-                Some(Event::Punt { worker, reason, interface: InterfaceId(port.0.into()), frame: frame.into() })
+                let interface = InterfaceId(port.0.into());
+                Some(Event::Punt { worker, reason, interface, frame: frame.into(), at: self.now })
             }
             _ => None,
         }

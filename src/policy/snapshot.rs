@@ -209,10 +209,13 @@ impl Snapshot {
     /// The interface that a frame which came in on this port with this address is for: of the tag, and to our MAC.
     #[inline]
     pub fn ingress_interface(&self, port: PortId, rx: RxKey) -> Option<InterfaceId> {
-        match &self.ingress_of_many {
-            None => self.ingress.iter().zip(0..).find(|(of, _)| **of == (rx, port)).map(|(_, id)| InterfaceId(id)),
-            Some(many) => many.get(&(rx, port)).copied(),
-        }
+        let first = self.ingress.iter().zip(0..parts::FEW).find(|(of, _)| **of == (rx, port));
+        first.map(|(_, id)| InterfaceId(id)).or_else(|| self.ingress_among_many(port, rx))
+    }
+
+    #[cold]
+    fn ingress_among_many(&self, port: PortId, rx: RxKey) -> Option<InterfaceId> {
+        self.ingress_of_many.as_ref()?.get(&(rx, port)).copied()
     }
 
     /// Frames that come in on this port with this address are for `interface`: [`Snapshot::ingress_interface`] says so too.

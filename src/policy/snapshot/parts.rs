@@ -20,7 +20,7 @@ use std::collections::hash_map::Entry;
 use std::net::Ipv4Addr;
 
 /// More interfaces than these are not looked through one by one.
-const FEW: usize = 8;
+pub(super) const FEW: u16 = 8;
 
 /// What the file says about pools and addresses, found without looking through it.
 pub(super) struct Index<'i> {
@@ -275,7 +275,7 @@ pub(super) fn ingress_of_many(
     interfaces: &Slots<InterfaceId, InterfaceView>,
 ) -> Option<FastMap<(RxKey, PortId), InterfaceId>> {
     let of = |(id, view): (_, &InterfaceView)| ((RxKey::of(view.mac, view.vlan), view.port), id);
-    (interfaces.bound() > FEW).then(|| interfaces.entries().map(of).collect())
+    (interfaces.bound() > FEW.into()).then(|| interfaces.entries().map(of).collect())
 }
 
 /// Each interface by its port and tag.
