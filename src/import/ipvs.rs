@@ -89,21 +89,10 @@ fn server(service: &mut Service, words: &[&str], findings: &mut Findings) {
     };
     service.servers.push(Server { address, port });
     let way = ["-g", "-i"].into_iter().find(|flag| words.contains(flag));
-    passes_by(way.is_some(), &service.title, findings);
+    services::passes_by(way.is_some(), &service.title, findings);
     if after(words, &["-w"]) == Some("0") {
         let message = format!("server {address} has weight 0: it gets nothing new, which no key of the file says");
         findings.add(Check, &service.title, message, "after the start: `fairlead member drain`");
-    }
-}
-
-/// With direct routing and tunnels answers go past the balancer.
-pub fn passes_by(is_so: bool, title: &str, findings: &mut Findings) {
-    if is_so {
-        let message =
-            "answers of its servers go past the balancer (direct routing or tunnel); through Fairlead they must pass";
-        let remedy =
-            "make Fairlead the servers' default gateway, and take the virtual address off their own interfaces";
-        findings.add(Severe, title, message, remedy);
     }
 }
 

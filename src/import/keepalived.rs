@@ -6,7 +6,6 @@
 use super::draft::{Draft, Entry};
 use super::findings::Findings;
 use super::findings::Severity::{Check, Note, Severe};
-use super::ipvs::passes_by;
 use super::services::{self, Probe, Server, Service};
 use super::source::{Source, Unreadable};
 use super::syntax::{Dialect, Item, block, items, word, words};
@@ -123,7 +122,7 @@ fn service(item: &Item, all: &[Item], findings: &mut Findings) -> Vec<Service> {
             );
         }
     }
-    passes_by(word(&item.block, "lb_kind").is_some_and(|kind| kind != "NAT"), &title, findings);
+    services::passes_by(word(&item.block, "lb_kind").is_some_and(|kind| kind != "NAT"), &title, findings);
     for (key, why) in
         [("sorry_server", "no server stands in when all are down"), ("quorum", "one member that is up is enough")]
     {

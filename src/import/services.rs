@@ -170,3 +170,14 @@ fn virtual_servers(pool: &str, together: &[&Service], draft: &mut Draft, finding
         findings.add(Check, &first.title, message, remedy);
     }
 }
+
+/// With direct routing and tunnels answers go past the balancer.
+pub fn passes_by(is_so: bool, title: &str, findings: &mut Findings) {
+    if is_so {
+        let message =
+            "answers of its servers go past the balancer (direct routing or tunnel); through Fairlead they must pass";
+        let remedy =
+            "make Fairlead the servers' default gateway, and take the virtual address off their own interfaces";
+        findings.add(Severe, title, message, remedy);
+    }
+}

@@ -4,7 +4,7 @@
 //! origins; and what an address is that is said by a name.
 
 use super::irule::{Exclusion, Translation, exclusion};
-use super::names::{address, network};
+use super::names::{address, endpoint, network};
 use super::objects::{Object, Objects};
 use super::pools::Pools;
 use crate::import::draft::{Draft, Entry};
@@ -26,15 +26,16 @@ struct Rule {
 
 /// Writes a `[[snat]]` for each pool whose members BIG-IP translates.
 pub fn convert(passages: &[&Object], pools: &Pools, objects: &Objects, draft: &mut Draft, findings: &mut Findings) {
+    // A virtual server takes a packet before any `snat` does; among its equals the more exact one comes first.
     let mut rules: Vec<Rule> = passages.iter().filter_map(|server| of_passage(server, objects, findings)).collect();
-    rules.extend(objects.of("ltm snat").filter_map(|snat| of_snat(snat, objects, findings)));
+    let mut snats: Vec<Rule> = objects.of("ltm snat").filter_map(|snat| of_snat(snat, objects, findings)).collect();
+    for group in [&mut rules, &mut snats] {
+        group.sort_by_key(|rule| std::cmp::Reverse(rule.origins.iter().map(Ipv4Net::prefix_len).min()));
+    }
+    rules.append(&mut snats);
     for nat in objects.of("ltm nat") {
-        findings.add(
-            Severe,
-            nat.title(),
-            "a translation one to one has no counterpart",
-            "members go out with the address of their virtual server",
-        );
+        let message = "a translation one to one has no counterpart";
+        findings.add(Severe, nat.title(), message, "members go out with the address of their virtual server");
     }
     for (pool, members) in &pools.members {
         let servers =
@@ -42,10 +43,10 @@ pub fn convert(passages: &[&Object], pools: &Pools, objects: &Objects, draft: &m
         let own: Vec<Ipv4Addr> =
             servers.filter_map(|server| server.get("address").and_then(Value::as_str)?.parse().ok()).collect();
         let Some(first) = own.first() else { continue };
-        let holds = |rule: &&Rule| members.iter().all(|member| rule.origins.iter().any(|net| net.contains(member)));
-        // The most exact one counts.
-        let rule = rules.iter().filter(holds).max_by_key(|rule| rule.origins.iter().map(Ipv4Net::prefix_len).min());
-        let Some(rule) = rule else {
+        let of_member =
+            |member: &Ipv4Addr| rules.iter().find(|rule| rule.origins.iter().any(|net| net.contains(member)));
+        let found: Vec<Option<&Rule>> = members.iter().map(of_member).collect();
+        let Some(rule) = found.iter().flatten().next() else {
             let message = format!("nothing translates what the members of pool `{pool}` send outward");
             let remedy = format!(
                 "add [[snat]] with pool = \"{pool}\" and address = \"{first}\" if peers are to see the virtual address"
@@ -53,17 +54,15 @@ pub fn convert(passages: &[&Object], pools: &Pools, objects: &Objects, draft: &m
             findings.add(Check, format!("pool {pool}"), message, remedy);
             continue;
         };
-        let at = rule.addresses.iter().flatten().find(|address| own.contains(address)).unwrap_or(first);
-        let others: Vec<String> = match &rule.addresses {
-            None => vec!["the self-IP of the way out".into()],
-            Some(addresses) => addresses.iter().filter(|other| *other != at).map(ToString::to_string).collect(),
-        };
-        if !others.is_empty() {
+        if found.iter().any(|other| other.is_none_or(|other| !other.does_as(rule))) {
             let message =
-                format!("pool `{pool}` goes out as {} on BIG-IP; here as {at}, its virtual address", others.join(", "));
-            findings.add(Severe, &rule.title, message, "tell whoever filters by source address");
+                format!("the members of pool `{pool}` go out in different ways on BIG-IP; here all go out alike");
+            findings.add(Severe, &rule.title, message, "look at the [[snat]] of the pool");
         }
         let mut entry = Entry::new("snat", &rule.title);
+        found.iter().flatten().for_each(|other| entry.also_from(&other.title));
+        let at = rule.addresses.iter().flatten().find(|address| own.contains(address)).unwrap_or(first);
+        different_source(rule, *at, pool, findings);
         entry.set("pool", pool.as_str()).set("address", at.to_string());
         if !rule.exclude.is_empty() {
             entry.set("exclude", rule.exclude.iter().map(|net| net.trunc().to_string()).collect::<Vec<_>>());
@@ -72,9 +71,34 @@ pub fn convert(passages: &[&Object], pools: &Pools, objects: &Objects, draft: &m
     }
 }
 
+/// Peers see another address than before.
+fn different_source(rule: &Rule, at: Ipv4Addr, pool: &str, findings: &mut Findings) {
+    let others: Vec<String> = match &rule.addresses {
+        None => vec!["the self-IP of the way out".into()],
+        Some(addresses) => addresses.iter().filter(|other| **other != at).map(ToString::to_string).collect(),
+    };
+    if !others.is_empty() {
+        let message =
+            format!("pool `{pool}` goes out as {} on BIG-IP; here as {at}, its virtual address", others.join(", "));
+        findings.add(Severe, &rule.title, message, "tell whoever filters by source address");
+    }
+}
+
+impl Rule {
+    /// Whatever their origins, the two do the same.
+    fn does_as(&self, other: &Rule) -> bool {
+        (&self.addresses, &self.exclude) == (&other.addresses, &other.exclude)
+    }
+}
+
 /// What a virtual server that forwards does to sources.
 fn of_passage(server: &Object, objects: &Objects, findings: &mut Findings) -> Option<Rule> {
     let origins = vec![server.word("source").and_then(|source| network(source).ok()).unwrap_or_default()];
+    let destination = server.word("destination").unwrap_or("any:any");
+    if endpoint(destination).and_then(|(host, _)| address(host)).is_ok_and(|(to, _)| !to.is_unspecified()) {
+        inward(server, destination, findings);
+        return None;
+    }
     if server.word("pool").is_some() {
         let message = "it sends what passes to a pool of gateways; Fairlead has one route for each destination";
         findings.add(Severe, server.title(), message, "write [[route]] entries for the gateways");
@@ -113,6 +137,22 @@ fn of_passage(server: &Object, objects: &Objects, findings: &mut Findings) -> Op
     let source = source.or(own)?;
     let addresses = addresses(&source, &title, objects, findings);
     Some(Rule { title, origins, addresses, exclude: prefixes })
+}
+
+/// It forwards to networks behind it. What it does besides is not done here: direct access is never translated.
+fn inward(server: &Object, to: &str, findings: &mut Findings) {
+    let is_plain =
+        translation(server.block("source-address-translation")).is_none() && server.block("rules").is_empty();
+    if is_plain {
+        return findings.add(Note, server.title(), "it forwards; so does Fairlead, between all its interfaces", "");
+    }
+    let message = format!("it translates or rules what goes to {to}; Fairlead routes that as it is");
+    findings.add(
+        Severe,
+        server.title(),
+        message,
+        "the hosts there see the real sources, and need a route back through Fairlead",
+    );
 }
 
 /// `source-address-translation { type snat pool /Common/p }`
