@@ -16,7 +16,7 @@ const WAITING: usize = 4_096;
 
 /// Events of the next round, the most urgent first: of each worker, in turn, at most `most` of the most urgent ones, and half
 /// as many of each lane after. Says what is left.
-pub fn read(mail: &mut [ManagementEnd], most: usize) -> (Vec<Event>, Left) {
+pub fn read(mail: &mut [ManagementEnd], most: usize) -> (Vec<Event>, Backlog) {
     let (mut events, mut full) = (Vec::new(), true);
     for lane in Lane::ALL {
         for _ in 0..most >> lane as usize {
@@ -29,16 +29,16 @@ pub fn read(mail: &mut [ManagementEnd], most: usize) -> (Vec<Event>, Left) {
         }
     }
     let left = match mail.iter().any(|end| !end.events.is_empty()) {
-        true if full => Left::Urgent,
-        true => Left::Others,
-        false => Left::Nothing,
+        true if full => Backlog::Urgent,
+        true => Backlog::Others,
+        false => Backlog::Nothing,
     };
     (events, left)
 }
 
-/// What a round has left unread.
+/// What a round has not read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Left {
+pub enum Backlog {
     /// Nothing.
     Nothing,
     /// What is less urgent than answers to probes.
@@ -98,9 +98,9 @@ mod tests {
             events.into_iter().map(hint).collect()
         };
         let (events, left) = read(&mut mail, 4);
-        assert_eq!((whose(events), left), (vec![1, 2, 1, 2, 1, 1], Left::Urgent));
+        assert_eq!((whose(events), left), (vec![1, 2, 1, 2, 1, 1], Backlog::Urgent));
         let (events, left) = read(&mut mail, 1_000);
-        assert_eq!((events.len(), left), (996, Left::Nothing));
+        assert_eq!((events.len(), left), (996, Backlog::Nothing));
     }
 
     #[test]
@@ -115,8 +115,8 @@ mod tests {
         let (events, left) = read(&mut mail, 16);
         let lanes: Vec<u16> =
             events.into_iter().map(|event| if let Event::Hint(member) = event { member.0 } else { panic!() }).collect();
-        assert_eq!((lanes, left), ([vec![0; 17], vec![1; 8], vec![2; 4]].concat(), Left::Urgent));
-        assert_eq!(read(&mut mail, 16).1, Left::Others);
+        assert_eq!((lanes, left), ([vec![0; 17], vec![1; 8], vec![2; 4]].concat(), Backlog::Urgent));
+        assert_eq!(read(&mut mail, 16).1, Backlog::Others);
     }
 
     #[test]

@@ -5,7 +5,7 @@
 
 use super::clock::Clock;
 use super::log::Log;
-use super::mail::{self, EVENTS, Left, Outgoing};
+use super::mail::{self, Backlog, EVENTS, Outgoing};
 use super::plane::Plane;
 use super::reader::Reader;
 use super::scraping::Scraping;
@@ -197,12 +197,12 @@ impl Manager {
     /// Passes on a bounded part of the workers' mail, and has done what is due. Says whether there is more.
     fn read_mail(&mut self, now: Instant) -> bool {
         let (events, left) = mail::read(&mut self.plane.mail, EVENTS);
-        if left != Left::Urgent {
+        if left != Backlog::Urgent {
             self.controller.heard_until(now);
         }
         self.controller.handle_all(events.into_iter().map(Input::Event), now);
         self.act_on_all();
-        left != Left::Nothing
+        left != Backlog::Nothing
     }
 
     fn check_links(&mut self, now: Instant) {

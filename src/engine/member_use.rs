@@ -36,7 +36,7 @@ pub struct Uses {
     pub direct: u64,
     /// When a datagram of a service port last came from it or went to it while another was active.
     pub datagram: Option<Instant>,
-    /// When it last sent a datagram from a service port whose requests are delivered again: see [`super::Fate`].
+    /// When it last sent a datagram from a service port whose requests are delivered again: see [`super::CopyAction`].
     pub spoke: Option<Instant>,
 }
 

@@ -16,7 +16,7 @@ use crate::wire::{Endpoint, Kind, Packet, Protocol, sip};
 
 /// Whom a request was for when it was kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Asked {
+pub struct Recipient {
     /// Whose service.
     pub pool: PoolId,
     /// Who was active, and got it.
@@ -40,13 +40,13 @@ pub enum Watched {
 
 /// What is done with a copy by another snapshot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Fate {
+pub enum CopyAction {
     /// It is kept on.
-    Waits,
+    Keep,
     /// It is delivered to the member that is active now.
-    Leaves(Asked),
+    Redeliver(Recipient),
     /// It is dropped.
-    Ends,
+    Drop,
 }
 
 impl Engine {
@@ -79,7 +79,7 @@ impl Engine {
     }
 
     /// For whom the packet is, which is a request to a service: the active member, if it can be sent there now.
-    pub fn asked(&mut self, packet: &Packet, classified: Classified, now: Instant) -> Option<Asked> {
+    pub fn recipient(&mut self, packet: &Packet, classified: Classified, now: Instant) -> Option<Recipient> {
         let Path::ServiceIn(at) = classified.path else { return None };
         let service = self.snapshot.datagrams_in(at);
         let pool = service.pool;
@@ -87,7 +87,7 @@ impl Engine {
         let (member, generation) = (view.active.filter(|_| service.ready.is_some())?, view.generation);
         let remote = Endpoint::new(packet.src(), packet.src_port());
         let walk = Walk::new(self, packet, classified, sip::Facts::Request { branch: None }, now);
-        (walk.receiver(pool, remote) == Some(member)).then_some(Asked { pool, member, generation })
+        (walk.receiver(pool, remote) == Some(member)).then_some(Recipient { pool, member, generation })
     }
 
     /// The pool of the member that speaks: what it says from a service port may answer a request that is kept.
@@ -106,18 +106,18 @@ impl Engine {
     }
 
     /// What is done with a copy by the snapshot that is read now.
-    pub fn fate(&self, asked: &Asked) -> Fate {
-        let Some(pool) = self.snapshot.pools.get(asked.pool) else { return Fate::Ends };
-        if pool.generation == asked.generation {
-            return Fate::Waits;
+    pub fn copy_action(&self, recipient: &Recipient) -> CopyAction {
+        let Some(pool) = self.snapshot.pools.get(recipient.pool) else { return CopyAction::Drop };
+        if pool.generation == recipient.generation {
+            return CopyAction::Keep;
         }
-        let is_silent = |silence: &Silence| silence.member == asked.member && !self.has_spoken(silence);
+        let is_silent = |silence: &Silence| silence.member == recipient.member && !self.has_spoken(silence);
         match (pool.silence.filter(is_silent), pool.active) {
-            (Some(_), None) => Fate::Waits,
-            (Some(_), Some(member)) if member != asked.member => {
-                Fate::Leaves(Asked { member, generation: pool.generation, ..*asked })
+            (Some(_), None) => CopyAction::Keep,
+            (Some(_), Some(member)) if member != recipient.member => {
+                CopyAction::Redeliver(Recipient { member, generation: pool.generation, ..*recipient })
             }
-            _ => Fate::Ends,
+            _ => CopyAction::Drop,
         }
     }
 

@@ -6,7 +6,7 @@
 //! them over before anything could be decided. Decides nothing: `redelivery` says what is kept, and when it leaves.
 
 use crate::engine::verdict::ways;
-use crate::engine::{Asked, Fate};
+use crate::engine::{CopyAction, Recipient};
 use crate::policy::intent::{PoolId, PortId};
 use crate::time::{Duration, Instant};
 use crate::wire::Endpoint;
@@ -57,7 +57,7 @@ pub(super) enum Key {
 pub(super) struct Request<'a> {
     pub key: Key,
     pub sender: Endpoint,
-    pub asked: Asked,
+    pub recipient: Recipient,
     /// Where it came in.
     pub port: PortId,
     /// As it came in.
@@ -66,10 +66,10 @@ pub(super) struct Request<'a> {
     pub payload: usize,
 }
 
-struct Copy {
+struct Stored {
     key: Key,
     sender: Endpoint,
-    asked: Asked,
+    recipient: Recipient,
     port: PortId,
     at: Instant,
     bytes: Range<usize>,
@@ -87,7 +87,7 @@ pub(super) struct Copies {
     bytes: Box<[u8]>,
     head: usize,
     /// Oldest in front. One that has ended in between stays until those in front of it have.
-    copies: VecDeque<Copy>,
+    copies: VecDeque<Stored>,
     /// The number of the first.
     first: u64,
     /// By list: the number, and one more, of the newest.
@@ -185,7 +185,7 @@ impl Copies {
     /// Keeps a copy, unless there is one of the same datagram by the same sender.
     pub(super) fn keep(&mut self, request: &Request<'_>, now: Instant) {
         let said = &request.frame[request.payload..];
-        let is_same = |of: &Copy, bytes: &[u8]| of.sender == request.sender && bytes[of.payload..] == *said;
+        let is_same = |of: &Stored, bytes: &[u8]| of.sender == request.sender && bytes[of.payload..] == *said;
         if self.list(request.key).any(|copy| is_same(copy, &self.bytes[copy.bytes.clone()])) {
             return;
         }
@@ -198,8 +198,8 @@ impl Copies {
         }
         let bytes = self.make_room(request.frame.len());
         self.bytes[bytes.clone()].copy_from_slice(request.frame);
-        let Request { key, sender, asked, port, payload, .. } = *request;
-        let copy = Copy { key, sender, asked, port, at: now, bytes, payload, before, place, has_ended: false };
+        let Request { key, sender, recipient, port, payload, .. } = *request;
+        let copy = Stored { key, sender, recipient, port, at: now, bytes, payload, before, place, has_ended: false };
         self.copies.push_back(copy);
         self.newest[list] = self.first + self.copies.len() as u64;
         self.waiting += 1;
@@ -229,7 +229,7 @@ impl Copies {
     pub(super) fn answer(&mut self, pool: PoolId, key: Key, how: CopyCount) {
         let mut number = self.newest[self.list_of(key)];
         while let Some(copy) = self.at(number) {
-            let (before, is_meant) = (copy.before, copy.key == key && copy.asked.pool == pool);
+            let (before, is_meant) = (copy.before, copy.key == key && copy.recipient.pool == pool);
             if is_meant {
                 self.end(number - 1, how);
             }
@@ -239,18 +239,18 @@ impl Copies {
     }
 
     /// Asks of each copy that waits what is done with it. Returns the numbers of those that leave, oldest first.
-    pub(super) fn sort(&mut self, fate: impl Fn(&Asked) -> Fate) -> Vec<u64> {
+    pub(super) fn sort(&mut self, action: impl Fn(&Recipient) -> CopyAction) -> Vec<u64> {
         let mut leaving = Vec::new();
         for at in 0..self.copies.len() {
             let (number, copy) = (self.first + at as u64, &mut self.copies[at]);
-            match fate(&copy.asked) {
+            match action(&copy.recipient) {
                 _ if copy.has_ended => {}
-                Fate::Waits => {}
-                Fate::Leaves(asked) => {
-                    copy.asked = asked;
+                CopyAction::Keep => {}
+                CopyAction::Redeliver(recipient) => {
+                    copy.recipient = recipient;
                     leaving.push(number);
                 }
-                Fate::Ends => self.end(number, CopyCount::Discarded),
+                CopyAction::Drop => self.end(number, CopyCount::Discarded),
             }
         }
         self.drop_ended();
@@ -258,9 +258,9 @@ impl Copies {
     }
 
     /// A copy that waits: what came in, where, and for whom it is now.
-    pub(super) fn get(&self, number: u64) -> Option<(&[u8], PortId, Asked)> {
+    pub(super) fn get(&self, number: u64) -> Option<(&[u8], PortId, Recipient)> {
         let copy = self.at(number + 1).filter(|copy| !copy.has_ended)?;
-        Some((&self.bytes[copy.bytes.clone()], copy.port, copy.asked))
+        Some((&self.bytes[copy.bytes.clone()], copy.port, copy.recipient))
     }
 
     /// Nobody waits for an answer to these any longer.
@@ -311,14 +311,14 @@ impl Copies {
     }
 
     /// The copies with this key that wait, newest first.
-    fn list(&self, key: Key) -> impl Iterator<Item = &Copy> {
+    fn list(&self, key: Key) -> impl Iterator<Item = &Stored> {
         let newest = self.at(self.newest[self.list_of(key)]);
         let all = std::iter::successors(newest, |copy| self.at(copy.before));
         all.filter(move |copy| copy.key == key && !copy.has_ended)
     }
 
     /// The copy whose number is one less; `None` of one that is no longer there, and of 0.
-    fn at(&self, number: u64) -> Option<&Copy> {
+    fn at(&self, number: u64) -> Option<&Stored> {
         let at = number.checked_sub(1)?.checked_sub(self.first)?;
         self.copies.get(usize::try_from(at).ok()?)
     }

@@ -7,7 +7,7 @@
 use super::copies::{CopyCount, Key, Request};
 use super::frames::{Frames, Received};
 use super::pipeline::{Leaving, Pipeline};
-use crate::engine::{Asked, Classified, Path, Verdict, Watched};
+use crate::engine::{Classified, Path, Recipient, Verdict, Watched};
 use crate::io::{Frame, Port};
 use crate::policy::intent::{PoolId, PortId};
 use crate::time::{Duration, Instant};
@@ -69,13 +69,13 @@ impl<P: Port> Pipeline<P> {
         }
         let Some(Exchange::Request { transaction, answered_at }) = Exchange::of(said) else { return };
         let sender = Endpoint::new(packet.src(), packet.src_port());
-        let Some(asked) = self.engine.asked(packet, classified, now) else { return };
+        let Some(recipient) = self.engine.recipient(packet, classified, now) else { return };
         // Or another worker would see the answer, and this one would keep the request for ever.
         if answered_at.is_some_and(|port| !self.hand_off.is_here(Endpoint::new(sender.addr, port))) {
             return self.copies.count_unread();
         }
         let key = transaction.map_or(Key::To(sender), Key::Of);
-        self.copies.keep(&Request { key, sender, asked, port, frame, payload }, now);
+        self.copies.keep(&Request { key, sender, recipient, port, frame, payload }, now);
     }
 
     fn end_answered(&mut self, pool: PoolId, packet: &Packet, said: &[u8], now: Instant) {
@@ -95,9 +95,9 @@ impl<P: Port> Pipeline<P> {
         if self.copies.is_empty() {
             return;
         }
-        let leaving = self.copies.sort(|asked| self.engine.fate(asked));
+        let leaving = self.copies.sort(|recipient| self.engine.copy_action(recipient));
         for number in leaving {
-            let Some((_, _, Asked { pool, .. })) = self.copies.get(number) else { continue };
+            let Some((_, _, Recipient { pool, .. })) = self.copies.get(number) else { continue };
             match self.leaving.iter_mut().find(|leaving| leaving.pool == pool) {
                 Some(leaving) => leaving.numbers.push_back(number),
                 None => self.leaving.push(Leaving { pool, numbers: [number].into(), due: now }),

@@ -11,8 +11,8 @@ fn at(millis: u64) -> Instant {
     Instant::from_millis(millis)
 }
 
-fn asked(pool: u16) -> Asked {
-    Asked { pool: PoolId(pool), member: MemberId(0), generation: Generation(1) }
+fn recipient(pool: u16) -> Recipient {
+    Recipient { pool: PoolId(pool), member: MemberId(0), generation: Generation(1) }
 }
 
 fn client(port: u16) -> Endpoint {
@@ -28,7 +28,8 @@ fn frame(length: usize, fill: u8) -> Vec<u8> {
 }
 
 fn keep(copies: &mut Copies, key: Key, port: u16, frame: &[u8], millis: u64) {
-    let request = Request { key, sender: client(port), asked: asked(0), port: PortId(0), frame, payload: HEADERS };
+    let request =
+        Request { key, sender: client(port), recipient: recipient(0), port: PortId(0), frame, payload: HEADERS };
     copies.keep(&request, at(millis));
 }
 
@@ -141,19 +142,19 @@ fn with_more_answers_than_are_read_nothing_is_kept() {
 fn copies_leave_stay_or_end_as_is_said_of_each() {
     let mut copies = Copies::new(7);
     for pool in [0, 1, 2, 0] {
-        let (asked, frame) = (asked(pool), frame(400, 1));
+        let (recipient, frame) = (recipient(pool), frame(400, 1));
         let key = of(copies.len() as u64);
-        let request = Request { key, sender: client(1), asked, port: PortId(0), frame: &frame, payload: HEADERS };
+        let request = Request { key, sender: client(1), recipient, port: PortId(0), frame: &frame, payload: HEADERS };
         copies.keep(&request, at(0));
     }
-    let next = Asked { member: MemberId(1), generation: Generation(2), ..asked(0) };
-    let leaving = copies.sort(|asked| match asked.pool {
-        PoolId(0) => Fate::Leaves(next),
-        PoolId(1) => Fate::Ends,
-        _ => Fate::Waits,
+    let next = Recipient { member: MemberId(1), generation: Generation(2), ..recipient(0) };
+    let leaving = copies.sort(|recipient| match recipient.pool {
+        PoolId(0) => CopyAction::Redeliver(next),
+        PoolId(1) => CopyAction::Drop,
+        _ => CopyAction::Keep,
     });
     assert_eq!((leaving, copies.len()), (vec![0, 3], 3));
-    assert_eq!(copies.get(3).map(|(_, _, asked)| asked), Some(next));
+    assert_eq!(copies.get(3).map(|(_, _, recipient)| recipient), Some(next));
     assert_eq!(counted(&copies), [(CopyCount::Kept, 4), (CopyCount::Discarded, 1)]);
 }
 
