@@ -242,14 +242,8 @@ fn monitors(intent: &Intent) -> Things {
         let twin = !names.insert(&monitor.name);
         let probe = question(&monitor.kind);
         let name = if twin { format!("{} ({probe})", monitor.name) } else { monitor.name.clone() };
-        let (host, user, send) = match &monitor.kind {
-            MonitorKind::Sip(probe) => (probe.host.clone(), probe.user.clone(), None),
-            MonitorKind::Udp { send, .. } if !send.is_empty() => (None, None, Some(send.escape_ascii().to_string())),
-            _ => (None, None, None),
-        };
         let mut keys = vec![Key::live("probe", probe), Key::live("up when", good_answer(&monitor.kind))];
-        let parts = [("host", host), ("user", user), ("send", send)];
-        keys.extend(parts.map(|(name, text)| Key::live(name, text.as_deref().unwrap_or("none"))));
+        keys.extend(texts(&monitor.kind).map(|(name, text)| Key::live(name, text.as_deref().unwrap_or("none"))));
         keys.extend(tls_keys(&monitor.kind));
         keys.extend(monitor.keys(intent));
         (name, keys)
@@ -257,9 +251,27 @@ fn monitors(intent: &Intent) -> Things {
     entries.collect()
 }
 
+/// What the question says in words of the file.
+fn texts(kind: &MonitorKind) -> [(&'static str, Option<String>); 6] {
+    let sip = if let MonitorKind::Sip(probe) = kind { Some(probe) } else { None };
+    let send = match kind {
+        MonitorKind::Udp { send, .. } if !send.is_empty() => Some(send.escape_ascii().to_string()),
+        _ => None,
+    };
+    let of = |part: fn(&SipProbe) -> &Option<String>| sip.and_then(|probe| part(probe).clone());
+    [
+        ("host", of(|probe| &probe.host)),
+        ("user", of(|probe| &probe.user)),
+        ("to", of(|probe| &probe.to)),
+        ("from", of(|probe| &probe.from)),
+        ("user_agent", of(|probe| &probe.user_agent)),
+        ("send", send),
+    ]
+}
+
 fn tls_keys(kind: &MonitorKind) -> Vec<Key> {
     let MonitorKind::Sip(SipProbe { tls, .. }) = kind else { return Vec::new() };
-    let TlsProbe { certificate, key, verify, ca, server_name } = &**tls;
+    let TlsProbe { certificate, key, verify, ca, server_name, handshake } = &**tls;
     let file = |file: &Option<PemFile>| file.as_ref().map_or("none".into(), pem::shown);
     vec![
         Key::live("certificate", file(certificate)),
@@ -267,6 +279,7 @@ fn tls_keys(kind: &MonitorKind) -> Vec<Key> {
         Key::live("verify", verify),
         Key::live("ca", file(ca)),
         Key::live("server_name", server_name.as_deref().unwrap_or("none")),
+        Key::live("handshake", handshake),
     ]
 }
 

@@ -115,6 +115,8 @@ fn monitor(entry: &schema::Monitor, port: Option<u16>) -> Option<intent::Monitor
     Some(intent::Monitor {
         name: entry.name.meant()?,
         kind: monitor_kind(entry, port)?,
+        address: entry.address.meant()?,
+        source: entry.source.meant()?,
         interval,
         timeout: entry.timeout.meant().unwrap_or(timeout),
         rise: entry.rise.meant()?,
@@ -135,6 +137,9 @@ fn monitor_kind(entry: &schema::Monitor, port: Option<u16>) -> Option<MonitorKin
             port: port?,
             host: entry.host.meant()?,
             user: entry.user.meant()?,
+            to: entry.to.meant()?,
+            from: entry.from.meant()?,
+            user_agent: entry.user_agent.meant()?,
             up_codes: entry.up_codes.meant()?,
             down_codes: entry.down_codes.meant()?,
             tls: Box::new(TlsProbe {
@@ -143,6 +148,7 @@ fn monitor_kind(entry: &schema::Monitor, port: Option<u16>) -> Option<MonitorKin
                 verify: entry.verify.meant()?,
                 ca: entry.ca.meant()?,
                 server_name: entry.server_name.meant()?,
+                handshake: entry.handshake.meant()?,
             }),
         }),
     })

@@ -15,8 +15,8 @@ use super::report::Report;
 use super::settings::{CpuCores, Dpdk as DpdkSettings, Idle, LogLevel, Settings};
 use super::value::Needed;
 use crate::policy::intent::{
-    self, CodeRange, EchoPolicy, FailBack, Intent, NoMember, OnDownTcp, PemFile, PortIntent, SipTransport, Unmatched,
-    Unreachable,
+    self, CodeRange, EchoPolicy, FailBack, Handshake, Intent, NoMember, OnDownTcp, PemFile, PortIntent, SipTransport,
+    Unmatched, Unreachable,
 };
 use crate::policy::words::{Word, words};
 use crate::wire::Mac;
@@ -232,6 +232,10 @@ section! { "monitor", Some(4_096), Monitor, compared intent::Monitor;
     transport: SipTransport = "udp", choice::<SipTransport>(&[]), apart, "sip: how the request travels.";
     port: u16 = (absent "the matching service port of the pool's virtual server; for sip without one 5060, tls 5061"),
         integer(1, 65_535, "port"), apart, "The member's port; all kinds but icmp.";
+    address: Ipv4Addr = (absent "the member's own"), Address, live,
+        "Who is asked in place of each member: what stands for them, such as an address they share in another network. On a link of ours, or behind a route.";
+    source: Ipv4Addr = (absent "the one in the network of whom is asked, or of the router on the way"), Address, live,
+        "The self-IP that asks.";
     interval: Duration = "500ms", span(50, HOUR, ""), live, "From one probe to the next.";
     timeout: Duration = (absent "four fifths of the interval: \"400ms\" for \"500ms\""), span(10, HOUR, ""), live,
         "How long an answer may take; not above the interval.";
@@ -245,6 +249,9 @@ section! { "monitor", Some(4_096), Monitor, compared intent::Monitor;
         "sip: status codes that count as a failure even if up_codes holds them.";
     host: String = (absent "the member's address"), Text, apart, "sip: host part of the Request-URI.";
     user: String = (absent "none"), Text, apart, "sip: user part of the Request-URI and of To.";
+    to: String = (absent "user and host"), Text, apart, "sip: the URI in To, such as \"sip:ping@sip.example\".";
+    from: String = (absent "fairlead at the self-IP that asks"), Text, apart, "sip: the URI in From.";
+    user_agent: String = (absent "Fairlead"), Text, apart, "sip: what User-Agent says.";
     certificate: PemFile = (absent "none is shown"), PemPath, apart,
         "sip over tls: the certificate, with its chain, that is shown to a server that wants one.";
     key: PemFile = (absent "it stands in the certificate's file"), PemPath, apart, "Its private key, without a passphrase.";
@@ -253,6 +260,8 @@ section! { "monitor", Some(4_096), Monitor, compared intent::Monitor;
     ca: PemFile = (absent "whom the system trusts"), PemPath, apart, "With verify: who may have signed it.";
     server_name: String = (absent "the host, if that is a name"), Text, apart,
         "sip over tls: the name that is sent (SNI) and, with verify, looked for.";
+    handshake: Handshake = "full", choice::<Handshake>(&[]), apart,
+        "sip over tls: whether OPTIONS is asked after it, or a server is good that answers in TLS, even where it refuses our certificate, name or version.";
     send: String = (absent "an empty datagram"), Text, apart, "udp: what is sent.";
     receive: String = (absent "any answer"), Text, apart, "udp: what the answer must contain.";
 } }

@@ -222,12 +222,14 @@ impl Link {
         self.announcements.set(places, now);
     }
 
-    /// Members and routers are permanent neighbours.
+    /// Members, routers, and who is asked in a member's place are permanent neighbours.
     fn keep_neighbours(&mut self, intent: &Intent, now: Instant) {
         self.members = intent.members.entries().map(|(id, member)| (member.hop(), id)).collect();
         self.routers.clear();
         intent.routes.iter().for_each(|route| self.routers.entry(route.hop()).or_default().push(route.to));
-        let permanent: BTreeSet<NextHop> = self.members.keys().chain(self.routers.keys()).copied().collect();
+        let probed = intent.probed_hops();
+        let permanent: BTreeSet<NextHop> =
+            self.members.keys().chain(self.routers.keys()).chain(probed.values()).copied().collect();
         self.claims.retain(|(interface, address), _| self.addresses.answers(*interface, *address));
         let given = |entry: &NeighbourEntry| (entry.hop(), entry.mac.map_or(Given::Trusted, Given::At));
         let given = intent.neighbours.iter().map(given).collect();

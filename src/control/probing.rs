@@ -56,6 +56,7 @@ impl Probing {
             workers_seen: now,
         };
         probing.host.set_addresses(self_ips(intent), now);
+        probing.host.set_hops(intent.probed_hops());
         probing
     }
 
@@ -64,7 +65,9 @@ impl Probing {
         self.monitors.reconfigure(intent, now);
         self.news = all_pools(intent);
         self.host.set_addresses(self_ips(intent), now);
-        let members: HashSet<NextHop> = intent.members.iter().map(Member::hop).collect();
+        let hops = intent.probed_hops();
+        let members: HashSet<NextHop> = intent.members.iter().map(Member::hop).chain(hops.values().copied()).collect();
+        self.host.set_hops(hops);
         self.waiting.retain(|hop, _| members.contains(hop));
         self.hinted.retain(|member, _| intent.members.contains(*member));
     }
@@ -168,7 +171,7 @@ impl Probing {
     /// no probe can leave before it answers ARP, so there is nothing to wait an interval for.
     pub fn unresolved(&mut self, hop: NextHop, member: Option<MemberId>, now: Instant) {
         self.waiting.remove(&hop);
-        self.host.unreachable(hop.address, &format!("{} does not answer ARP", hop.address), now);
+        self.host.unreachable(hop, &format!("{} does not answer ARP", hop.address), now);
         if let Some(member) = member
             && !self.monitors.has_failed(member)
         {
@@ -188,9 +191,13 @@ impl Probing {
 
     fn begin(&mut self, start: Start, intent: &Intent, link: &Link, out: &mut Outbox, now: Instant) {
         let (member, monitor) = (&intent.members[start.member], &intent.monitors[start.monitor]);
-        let source = link.addresses.interfaces()[member.interface].address_towards(member.address);
+        let asked = monitor.address.unwrap_or(member.address);
+        let source = monitor.source.unwrap_or_else(|| {
+            let hop = monitor.address.and_then(|address| intent.hop_towards(address)).unwrap_or_else(|| member.hop());
+            link.addresses.interfaces()[hop.interface].address_towards(hop.address)
+        });
         out.trace(|| format!("probe {}: {} of {} from {source}", start.probe.0, monitor.name, member.name));
-        self.host.start(start.probe, monitor, source, member.address, now);
+        self.host.start(start.probe, monitor, source, asked, now);
     }
 
     /// After a timeout the MAC is verified as well: a host that died does not answer ARP either.

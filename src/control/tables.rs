@@ -17,7 +17,7 @@ use crate::flow::Range;
 use crate::monitor::Check;
 use crate::policy::adjacency::{Neighbour, NextHop};
 use crate::policy::health::State;
-use crate::policy::intent::{InterfaceId, MemberId, MonitorKind, PoolId, PortId, Snat};
+use crate::policy::intent::{InterfaceId, MemberId, Monitor, MonitorKind, PoolId, PortId, Snat};
 use crate::time::Instant;
 use crate::wire::Protocol;
 use crate::worker::mailbox::{self, WorkerId};
@@ -101,7 +101,7 @@ impl Controller {
         let row = |check: &Check| ProbeRow {
             member: member.name.clone(),
             pool: self.pool_name(member.pool),
-            kind: kind(&check.spec.kind),
+            kind: kind(&check.spec),
             monitor: check.spec.name.clone(),
             state: check.state.into(),
             reason: check.reason(),
@@ -404,14 +404,15 @@ fn neighbour_state(known: Option<Neighbour>) -> NeighbourState {
     }
 }
 
-fn kind(kind: &MonitorKind) -> String {
-    match kind {
+fn kind(monitor: &Monitor) -> String {
+    let kind = match &monitor.kind {
         MonitorKind::Icmp => "icmp".into(),
         MonitorKind::Tcp { port } => format!("tcp {port}"),
         MonitorKind::TcpHalfOpen { port } => format!("tcp-half-open {port}"),
         MonitorKind::Udp { port, .. } => format!("udp {port}"),
         MonitorKind::Sip(probe) => format!("sip/{} {}", probe.transport, probe.port),
-    }
+    };
+    monitor.address.map_or_else(|| kind.clone(), |address| format!("{kind} of {address}"))
 }
 
 fn micros(span: Duration) -> u64 {

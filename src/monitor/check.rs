@@ -130,7 +130,7 @@ impl Check {
     /// The monitor is written so now. What is known stays as long as the same is asked; a new cadence or new counts apply
     /// from the next probe on.
     pub fn follow(&mut self, spec: &Monitor, random: &mut Random, now: Instant) {
-        if self.spec.kind != spec.kind {
+        if !self.spec.asks_the_same(spec) {
             let Check { sent, ok, failed, inconclusive, .. } = *self;
             *self =
                 Check { sent, ok, failed, inconclusive, ..Check::new(self.member, (self.monitor, spec), random, now) };

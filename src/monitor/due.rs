@@ -115,6 +115,8 @@ mod tests {
         let monitor = |interval| Monitor {
             name: "alive".into(),
             kind: MonitorKind::Icmp,
+            address: None,
+            source: None,
             interval: millis(interval),
             timeout: millis(interval / 2),
             rise: 2,

@@ -106,20 +106,22 @@ impl Question {
         let host = probe.host.clone().unwrap_or_else(|| remote.addr.to_string());
         let whom = probe.user.as_ref().map_or_else(|| host.clone(), |user| format!("{user}@{host}"));
         let whom_at = if probe.host.is_none() { format!("{whom}:{}", remote.port) } else { whom.clone() };
+        let to = probe.to.clone().unwrap_or_else(|| format!("sip:{whom}"));
+        let from = probe.from.clone().unwrap_or_else(|| format!("sip:fairlead@{}", local.addr));
+        let agent = probe.user_agent.as_deref().unwrap_or("Fairlead");
         let Identity { branch, call_id, tag, cseq } = identity;
         format!(
             "OPTIONS sip:{whom_at}{parameter} SIP/2.0\r\n\
              Via: SIP/2.0/{via} {local};rport;branch={branch}\r\n\
              Max-Forwards: 70\r\n\
-             From: <sip:fairlead@{from}>;tag={tag}\r\n\
-             To: <sip:{whom}>\r\n\
+             From: <{from}>;tag={tag}\r\n\
+             To: <{to}>\r\n\
              Call-ID: {call_id}\r\n\
              CSeq: {cseq} OPTIONS\r\n\
              Contact: <sip:fairlead@{local}{parameter}>\r\n\
              Accept: application/sdp\r\n\
-             User-Agent: Fairlead\r\n\
-             Content-Length: 0\r\n\r\n",
-            from = local.addr,
+             User-Agent: {agent}\r\n\
+             Content-Length: 0\r\n\r\n"
         )
         .into_bytes()
     }
@@ -153,6 +155,9 @@ mod tests {
             port: 5060,
             host: None,
             user: None,
+            to: None,
+            from: None,
+            user_agent: None,
             up_codes,
             down_codes: vec![],
             tls: Default::default(),
@@ -201,6 +206,21 @@ mod tests {
         assert!(text.contains("Via: SIP/2.0/TLS 10.20.0.1:49152;"), "{text}");
         assert!(text.contains("\r\nTo: <sip:ping@sip.example>\r\n"), "{text}");
         assert!(text.contains("Contact: <sip:fairlead@10.20.0.1:49152;transport=tls>"), "{text}");
+    }
+
+    #[test]
+    fn to_from_and_user_agent_are_as_the_file_has_them() {
+        let own = |text: &str| Some(text.to_owned());
+        let (to, from) = (own("sip:ping@sip.example"), own("sips:probe@lead.example:5061"));
+        let asked = SipProbe { to, from, user_agent: own("BigIP probe/1"), ..probe(SipTransport::Udp) };
+        let text = request(&asked, &fixed());
+        assert!(text.starts_with("OPTIONS sip:10.20.0.11:5060 SIP/2.0\r\n"), "{text}");
+        for line in
+            ["To: <sip:ping@sip.example>", "From: <sips:probe@lead.example:5061>;tag=t", "User-Agent: BigIP probe/1"]
+        {
+            assert_eq!(text.matches(&format!("\r\n{line}\r\n")).count(), 1, "{line} in {text}");
+        }
+        assert_eq!(text.matches("User-Agent").count(), 1);
     }
 
     #[test]

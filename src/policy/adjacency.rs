@@ -4,7 +4,7 @@
 //! (ARP, timers) lives in `control`.
 
 use super::addresses::InterfaceView;
-use super::intent::{InterfaceId, Member, NeighbourEntry, PortId, Route};
+use super::intent::{Intent, Interface, InterfaceId, Member, NeighbourEntry, Pool, PortId, Route};
 use crate::wire::Mac;
 use crate::wire::ethernet::LinkHeader;
 use std::collections::HashMap;
@@ -44,6 +44,29 @@ impl NeighbourEntry {
     /// Where frames for it go.
     pub fn hop(&self) -> NextHop {
         NextHop { interface: self.interface, address: self.address }
+    }
+}
+
+impl Intent {
+    /// Where probes go that do not just go to a member, from its own link: by whom is asked.
+    pub fn probed_hops(&self) -> HashMap<Ipv4Addr, NextHop> {
+        let asked = |pool: &Pool| -> Vec<Ipv4Addr> {
+            let monitors = pool.monitors.iter().map(|id| &self.monitors[*id]);
+            let apart = monitors.filter(|monitor| monitor.address.or(monitor.source).is_some());
+            let members = || pool.members.iter().map(|id| self.members[*id].address);
+            apart.flat_map(|monitor| monitor.address.map_or_else(|| members().collect(), |one| vec![one])).collect()
+        };
+        let all = self.pools.iter().flat_map(asked);
+        all.filter_map(|address| Some((address, self.hop_towards(address)?))).collect()
+    }
+
+    /// The host that a packet to `address` is handed to: itself on a link of ours, else the router that the longest prefix names.
+    pub fn hop_towards(&self, address: Ipv4Addr) -> Option<NextHop> {
+        let on_link = |interface: &Interface| interface.addresses.iter().any(|net| net.contains(&address));
+        let link = self.interfaces.entries().find(|(_, interface)| on_link(interface));
+        let route =
+            || self.routes.iter().filter(|route| route.to.contains(&address)).max_by_key(|it| it.to.prefix_len());
+        link.map(|(interface, _)| NextHop { interface, address }).or_else(|| route().map(Route::hop))
     }
 }
 

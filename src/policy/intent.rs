@@ -154,6 +154,10 @@ pub struct Monitor {
     pub name: String,
     /// What is asked.
     pub kind: MonitorKind,
+    /// Who is asked instead of the member itself, such as its address in another network; `None`: the member.
+    pub address: Option<Ipv4Addr>,
+    /// The self-IP that asks; `None`: the one in the network of whom is asked, or of the router towards it.
+    pub source: Option<Ipv4Addr>,
     /// From one probe to the next.
     pub interval: Duration,
     /// How long an answer may take. At most `interval`.
@@ -164,6 +168,13 @@ pub struct Monitor {
     pub fall: u32,
     /// The last good answer of an active member is at least so old when it is found down.
     pub patience: Duration,
+}
+
+impl Monitor {
+    /// An answer to one says the same as an answer to the other.
+    pub fn asks_the_same(&self, other: &Monitor) -> bool {
+        (&self.kind, self.address, self.source) == (&other.kind, other.address, other.source)
+    }
 }
 
 /// What a monitor asks.
@@ -205,6 +216,12 @@ pub struct SipProbe {
     pub host: Option<String>,
     /// The user part of the Request-URI and To; `None`: none.
     pub user: Option<String>,
+    /// The URI in To; `None`: user and host.
+    pub to: Option<String>,
+    /// The URI in From; `None`: `fairlead` at the self-IP that asks.
+    pub from: Option<String>,
+    /// What User-Agent says; `None`: `Fairlead`.
+    pub user_agent: Option<String>,
     /// Final or provisional answers that count as good.
     pub up_codes: Vec<CodeRange>,
     /// Answers that count as a failure even if `up_codes` holds them.
@@ -226,6 +243,8 @@ pub struct TlsProbe {
     pub ca: Option<PemFile>,
     /// The name that is sent, and looked for; `None`: the host of the Request-URI, if that is a name.
     pub server_name: Option<String>,
+    /// Whether anything is asked once TLS is spoken.
+    pub handshake: Handshake,
 }
 
 /// A file of certificates or keys, as it was read with the configuration.
@@ -269,6 +288,18 @@ words! {
         Tcp = "tcp",
         /// One TLS connection a probe; the certificate is not verified, liveness is what is asked.
         Tls = "tls",
+    }
+}
+
+words! {
+    /// What a TLS handshake is to a probe.
+    #[derive(Default)]
+    Handshake {
+        /// The way to the question.
+        #[default]
+        Full = "full",
+        /// The answer: a server that speaks TLS lives, even if it wants of us what we do not have.
+        Enough = "enough",
     }
 }
 

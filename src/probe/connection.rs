@@ -38,7 +38,7 @@ enum Stage {
 }
 
 impl Connection {
-    /// A connection to `port` that is being opened; without `asks` it is enough that it opens.
+    /// A connection to `port` that is being opened; without `asks` it is enough that it opens, and with `tls` that this is spoken.
     pub fn new(port: u16, asks: Option<Asks>, tls: Option<Tls>) -> Connection {
         Connection { port, stage: Stage::Opening, asks, tls, outbox: Vec::new() }
     }
@@ -51,7 +51,7 @@ impl Connection {
                 tcp::State::Closed => {
                     return Some(Err(format!("port {}/tcp is closed (connection refused)", self.port)));
                 }
-                _ if self.asks.is_none() => return Some(Ok(String::from("connected"))),
+                _ if self.asks.is_none() && self.tls.is_none() => return Some(Ok(String::from("connected"))),
                 _ => self.open(),
             }
         }
@@ -99,10 +99,17 @@ impl Connection {
                 None => bytes,
                 Some(tls) => match tls.read(&bytes) {
                     Ok(plain) => plain,
+                    // Where the handshake is enough, nothing is asked: a refusal is an answer too.
+                    Err(reason) if self.asks.is_none() && tls.is_refused() => {
+                        return Some(Ok(format!("TLS is answered: {reason}")));
+                    }
                     Err(reason) => return Some(Err(format!("TLS failed: {reason}"))),
                 },
             };
             if self.stage == Stage::Handshaking && self.tls.as_ref().is_some_and(|tls| !tls.is_handshaking()) {
+                if self.asks.is_none() {
+                    return Some(Ok("TLS handshake finished".into()));
+                }
                 self.ask();
             }
             if let Some(end) = self.asks.as_mut().and_then(|asks| asks.on_bytes(&plain)) {

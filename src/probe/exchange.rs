@@ -41,7 +41,7 @@ pub enum Task {
         expects: Vec<u8>,
     },
     /// Waits for the answer to an OPTIONS request over UDP.
-    Sip { question: Question },
+    Sip { question: Box<Question> },
     /// Works over a connection.
     Connection { connection: Box<Connection> },
 }

@@ -23,7 +23,7 @@ use crate::monitor::random::Random;
 use crate::monitor::sip::Question;
 use crate::monitor::{Outcome, ProbeId};
 use crate::policy::adjacency::NextHop;
-use crate::policy::intent::{InterfaceId, Monitor, MonitorKind, SipProbe, SipTransport, TlsProbe};
+use crate::policy::intent::{Handshake, InterfaceId, Monitor, MonitorKind, SipProbe, SipTransport, TlsProbe};
 use crate::time::{Duration, Instant};
 use crate::wire::facts::Segment;
 use crate::wire::{Endpoint, Kind, Packet, Protocol, Tuple};
@@ -44,6 +44,8 @@ use tls::Tls;
 pub struct HostStack {
     /// The self-IPs, and the interface of each.
     addresses: HashMap<Ipv4Addr, InterfaceId>,
+    /// The next hop towards whom is asked, where that is not itself on the link of the self-IP that asks.
+    hops: HashMap<Ipv4Addr, NextHop>,
     stack: Stack,
     probes: BTreeMap<ProbeId, Probe>,
     /// The same by when their time is up.
@@ -69,6 +71,7 @@ impl HostStack {
         let mut random = Random::new(seed);
         HostStack {
             addresses: HashMap::new(),
+            hops: HashMap::new(),
             stack: Stack::new(random.draw(), now),
             probes: BTreeMap::new(),
             deadlines: BTreeSet::new(),
@@ -98,6 +101,11 @@ impl HostStack {
             }
         }
         self.release_closed();
+    }
+
+    /// The next hops towards whom is asked that is not, itself, on the link of the self-IP that asks.
+    pub fn set_hops(&mut self, hops: HashMap<Ipv4Addr, NextHop>) {
+        self.hops = hops;
     }
 
     /// Starts a probe of `member` as `monitor` says, from the self-IP `source`. What cannot be started fails at once, with
@@ -149,11 +157,13 @@ impl HostStack {
         }
     }
 
-    /// Nothing can reach `member` (such as: it does not answer ARP): every probe under way to it fails.
-    pub fn unreachable(&mut self, member: Ipv4Addr, reason: &str, now: Instant) {
+    /// Nothing can reach `hop` (such as: it does not answer ARP): every probe under way to it or by it fails.
+    pub fn unreachable(&mut self, hop: NextHop, reason: &str, now: Instant) {
         self.look(now);
-        let of_member = (member, ProbeId(0))..=(member, ProbeId(u64::MAX));
-        let ids = self.by_member.range(of_member).map(|(_, id)| *id).collect();
+        let behind = self.hops.iter().filter(|(address, by)| **by == hop && **address != hop.address);
+        let asked = std::iter::once(hop.address).chain(behind.map(|(address, _)| *address));
+        let probes = |member| self.by_member.range((member, ProbeId(0))..=(member, ProbeId(u64::MAX)));
+        let ids = asked.flat_map(probes).map(|(_, id)| *id).collect();
         self.end_all(ids, reason);
     }
 
@@ -208,7 +218,8 @@ impl HostStack {
             let datagram = self.stack.pop()?;
             let (source, address) = packet::ends(&datagram);
             if let Some(&interface) = self.addresses.get(&source) {
-                return Some((NextHop { interface, address }, datagram));
+                let hop = self.hops.get(&address).copied();
+                return Some((hop.unwrap_or(NextHop { interface, address }), datagram));
             }
         }
     }
@@ -302,7 +313,7 @@ impl HostStack {
             MonitorKind::Sip(sip) => {
                 let question = Question::new(sip, &mut self.random);
                 let datagram = packet::udp(local, remote(sip.port), &question.write(local, remote(sip.port)));
-                (Protocol::Udp, remote(sip.port), Task::Sip { question }, datagram)
+                (Protocol::Udp, remote(sip.port), Task::Sip { question: Box::new(question) }, datagram)
             }
         };
         self.stack.send(datagram);
@@ -318,7 +329,8 @@ impl HostStack {
             }
             _ => None,
         };
-        let asks = sip.map(|sip| {
+        let is_enough = |sip: &SipProbe| sip.transport == SipTransport::Tls && sip.tls.handshake == Handshake::Enough;
+        let asks = sip.filter(|sip| !is_enough(sip)).map(|sip| {
             let question = Question::new(sip, &mut self.random);
             let request = question.write(local, remote);
             Asks::new(question, request)

@@ -72,6 +72,8 @@ pub struct Tls {
     name: Option<String>,
     /// Plain bytes that wait to be written.
     waiting: Vec<u8>,
+    /// The server has refused something of ours with an alert, as only one that lives can.
+    refused: bool,
 }
 
 impl Tls {
@@ -91,12 +93,17 @@ impl Tls {
         }
         ssl.set_connect_state();
         let stream = SslStream::new(ssl, Pipe::default())?;
-        Ok(Tls { stream, presents: sip.tls.certificate.is_some(), name, waiting: Vec::new() })
+        Ok(Tls { stream, presents: sip.tls.certificate.is_some(), name, waiting: Vec::new(), refused: false })
     }
 
     /// The handshake is still going on.
     pub fn is_handshaking(&self) -> bool {
         !self.stream.ssl().is_init_finished()
+    }
+
+    /// The server has broken the handshake off because of what we are, not of what it is.
+    pub fn is_refused(&self) -> bool {
+        self.refused
     }
 
     /// Takes bytes of the stream; gives the plain bytes in them.
@@ -153,13 +160,14 @@ impl Tls {
     }
 
     /// What went wrong, in words; `None`: more bytes are needed.
-    fn failure(&self, error: &ssl::Error) -> Option<String> {
+    fn failure(&mut self, error: &ssl::Error) -> Option<String> {
         let blocked = error.io_error().is_some_and(|error| error.kind() == ErrorKind::WouldBlock);
         if blocked || matches!(error.code(), ErrorCode::WANT_READ | ErrorCode::WANT_WRITE) {
             return None;
         }
         let first = error.ssl_error().and_then(|stack| stack.errors().first());
         let alert = first.and_then(|error| SslAlert::from_reason_code(error.reason_code()));
+        self.refused |= alert.is_some_and(|alert| alert != SslAlert::INTERNAL_ERROR);
         Some(match (alert, first) {
             (Some(alert), _) => self.alert(alert),
             (None, Some(error)) => self.fault(error),

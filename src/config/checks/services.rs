@@ -13,17 +13,21 @@ use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 
 /// Which kinds of monitor a key is for; keys that are not listed are for all.
-const ONLY_FOR: [(&str, &[Probe]); 13] = [
+const ONLY_FOR: [(&str, &[Probe]); 17] = [
     ("transport", &[Probe::Sip]),
     ("up_codes", &[Probe::Sip]),
     ("down_codes", &[Probe::Sip]),
     ("host", &[Probe::Sip]),
     ("user", &[Probe::Sip]),
+    ("to", &[Probe::Sip]),
+    ("from", &[Probe::Sip]),
+    ("user_agent", &[Probe::Sip]),
     ("certificate", &[Probe::Sip]),
     ("key", &[Probe::Sip]),
     ("verify", &[Probe::Sip]),
     ("ca", &[Probe::Sip]),
     ("server_name", &[Probe::Sip]),
+    ("handshake", &[Probe::Sip]),
     ("send", &[Probe::Udp]),
     ("receive", &[Probe::Udp]),
     ("port", &[Probe::Tcp, Probe::TcpHalfOpen, Probe::Sip, Probe::Udp]),
@@ -37,6 +41,10 @@ pub(super) fn check(document: &Document, report: &mut Report) {
         codes(monitor, report);
         uri_part(monitor, "host", &monitor.host, report);
         uri_part(monitor, "user", &monitor.user, report);
+        uri(monitor, "to", &monitor.to, report);
+        uri(monitor, "from", &monitor.from, report);
+        header(monitor, "user_agent", &monitor.user_agent, report);
+        ends(document, monitor, report);
         unused(document, monitor, report);
     }
     for pool in &document.pools {
@@ -107,6 +115,47 @@ fn uri_part(monitor: &Monitor, key: &str, field: &Field<String>, report: &mut Re
         "letters, digits and the unreserved marks of RFC 3261 25.1",
         "write the bare part, without \"sip:\", `@`, `:` or spaces; the port has a key of its own",
     );
+}
+
+/// A URI stands between angle brackets in its field (RFC 3261 20.10).
+fn uri(monitor: &Monitor, key: &str, field: &Field<String>, report: &mut Report) {
+    let Some(at) = field else { return };
+    let fits = |c: char| c.is_ascii_graphic() && !matches!(c, '<' | '>' | '"');
+    let is_sip = at.strip_prefix("sip:").or(at.strip_prefix("sips:")).is_some_and(|rest| !rest.is_empty());
+    if !is_sip || !at.chars().all(fits) {
+        monitor.error(report, key, &at.span, format!("{key} = \"{at}\" is not a SIP URI")).instead(
+            "sip: or sips:, then what RFC 3261 19.1 allows",
+            "write it bare, such as \"sip:ping@sip.example\"",
+        );
+    }
+}
+
+/// One line of a request (RFC 3261 7.3.1).
+fn header(monitor: &Monitor, key: &str, field: &Field<String>, report: &mut Report) {
+    let Some(at) = field else { return };
+    if at.len() > 256 || at.chars().any(char::is_control) {
+        monitor
+            .error(report, key, &at.span, format!("{key} does not fit into one line of a request"))
+            .instead("at most 256 bytes without control characters", "shorten it, or leave it out");
+    }
+}
+
+/// From where to where it asks, if not from the nearest self-IP to the member.
+fn ends(document: &Document, monitor: &Monitor, report: &mut Report) {
+    if let Some(at) = &monitor.address
+        && !own(document, monitor, at, report)
+        && !document.routes.iter().any(|route| route.to.as_ref().is_none_or(|to| to.contains(&at.value)))
+    {
+        let remedy = "correct the address, or add a [[route]] to it";
+        off_link(document, monitor, ("address", at), remedy, report);
+    }
+    let Some(at) = &monitor.source else { return };
+    if document.self_ip(at.value).is_none() {
+        let all: Vec<_> = document.self_ips().map(|(_, net)| net.addr()).collect();
+        monitor
+            .error(report, "source", &at.span, format!("source = \"{at}\" is not a self-IP"))
+            .instead(format!("one of {}", quoted(all)), "name an address of an [[interface]]");
+    }
 }
 
 fn unused(document: &Document, monitor: &Monitor, report: &mut Report) {

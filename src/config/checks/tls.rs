@@ -9,7 +9,7 @@ use openssl::pkey::{PKey, Private};
 use openssl::x509::X509;
 use std::net::Ipv4Addr;
 
-const KEYS: [&str; 5] = ["certificate", "key", "verify", "ca", "server_name"];
+const KEYS: [&str; 6] = ["certificate", "key", "verify", "ca", "server_name", "handshake"];
 
 /// Reports keys about TLS that have no effect, and files that do not hold what they are named for.
 pub(super) fn check(document: &Document, report: &mut Report) {

@@ -2,6 +2,7 @@
 
 mod changes;
 mod examples;
+mod monitors;
 mod reference;
 mod refusals;
 mod round_trip;

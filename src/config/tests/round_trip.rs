@@ -51,13 +51,15 @@ fn codes() -> impl Strategy<Value = CodeRange> {
 
 fn tls() -> impl Strategy<Value = TlsProbe> {
     let certificate = option::of(any::<bool>());
-    (certificate, any::<bool>(), any::<bool>(), option::of("[a-z][a-z0-9.-]{0,20}")).prop_map(
-        |(certificate, verify, ca, server_name)| TlsProbe {
+    let handshake = select(vec![Handshake::Full, Handshake::Enough]);
+    (certificate, any::<bool>(), any::<bool>(), option::of("[a-z][a-z0-9.-]{0,20}"), handshake).prop_map(
+        |(certificate, verify, ca, server_name, handshake)| TlsProbe {
             certificate: certificate.map(|apart| pem(if apart { "probe.pem" } else { "both.pem" })),
             key: certificate.filter(|apart| *apart).map(|_| pem("probe-key.pem")),
             verify,
             ca: (verify && ca).then(|| pem("probe.pem")),
             server_name,
+            handshake,
         },
     )
 }
@@ -72,11 +74,12 @@ fn kind() -> impl Strategy<Value = MonitorKind> {
         option::of("[a-z0-9.-]{1,20}"),
         vec(codes(), 1..4),
         tls(),
+        (option::of("sip:[a-z0-9.@-]{1,20}"), option::of("sips:[a-z0-9.@-]{1,20}"), option::of("[A-Za-z0-9 ./]{1,20}")),
     )
-        .prop_map(|(transport, port, host, user, up_codes, tls)| {
+        .prop_map(|(transport, port, host, user, up_codes, tls, (to, from, user_agent))| {
             let down_codes = vec![CodeRange { first: 699, last: 699 }];
             let tls = Box::new(if transport == SipTransport::Tls { tls } else { TlsProbe::default() });
-            MonitorKind::Sip(SipProbe { transport, port, host, user, up_codes, down_codes, tls })
+            MonitorKind::Sip(SipProbe { transport, port, host, user, to, from, user_agent, up_codes, down_codes, tls })
         });
     let bytes = "\\PC{0,16}".prop_map(String::into_bytes);
     prop_oneof![
@@ -89,10 +92,13 @@ fn kind() -> impl Strategy<Value = MonitorKind> {
 }
 
 fn monitors() -> impl Strategy<Value = Vec<Monitor>> {
-    vec((kind(), interval(), 1..=100_u32, 1..=100_u32, 50..=9_000_u64), 1..4).prop_map(|list| {
-        let monitor = |(place, (kind, (interval, timeout), rise, fall, patience))| Monitor {
+    let ends = (option::of(2..250_u8), any::<bool>());
+    vec((kind(), interval(), 1..=100_u32, 1..=100_u32, 50..=9_000_u64, ends), 1..4).prop_map(|list| {
+        let monitor = |(place, (kind, (interval, timeout), rise, fall, patience, (address, source)))| Monitor {
             name: format!("monitor-{place}"),
             kind,
+            address: Option::<u8>::map(address, |last| Ipv4Addr::new(10, 0, 7, last)),
+            source: Some(Ipv4Addr::new(10, 0, 0, 1)).filter(|_| source),
             interval,
             timeout,
             rise,

@@ -2,7 +2,7 @@
 
 use super::{GOOD, edited};
 use crate::config::{difference, parse_for};
-use crate::policy::intent::{MonitorKind, PemFile, SipProbe, TlsProbe};
+use crate::policy::intent::{Handshake, MonitorKind, PemFile, SipProbe, TlsProbe};
 
 /// One of the files beside this one. Their keys protect nothing.
 fn path(name: &str) -> String {
@@ -40,10 +40,12 @@ fn the_keys_about_tls_mean_what_they_say() {
         verify: true,
         ca: Some(pem("probe.pem")),
         server_name: Some("sip.example".into()),
+        handshake: Handshake::Full,
     };
     assert_eq!(tls(keys), expected);
     let both = TlsProbe { certificate: Some(pem("both.pem")), ..TlsProbe::default() };
     assert_eq!(tls("certificate = \"<both.pem>\""), both);
+    assert_eq!(tls("handshake = \"enough\"").handshake, Handshake::Enough);
     assert!(!format!("{both:?}").contains("PRIVATE"), "a key is never shown");
 }
 
@@ -66,6 +68,7 @@ fn what_cannot_work_is_refused_with_a_remedy() {
         ("server_name = \"10.20.0.11\"", "is not a name"),
         ("server_name = \"sip example\"", "is not a name"),
         ("verify = \"yes\"", "verify"),
+        ("handshake = \"half\"", "handshake"),
     ];
     for (keys, expected) in rows {
         let errors = parse_for(64, "fairlead.toml", &file(keys)).err().unwrap_or_else(|| panic!("{keys}: accepted"));

@@ -115,6 +115,8 @@ fn neighbours(file: &mut Lines, intent: &Intent) {
 fn monitor(file: &mut Lines, monitor: &Monitor) {
     file.header("[[monitor]]");
     file.text("name", &monitor.name);
+    file.optional("address", monitor.address.map(quoted));
+    file.optional("source", monitor.source.map(quoted));
     file.text("interval", duration_text(monitor.interval));
     file.text("timeout", duration_text(monitor.timeout));
     file.bare("rise", monitor.rise);
@@ -144,14 +146,18 @@ fn sip(file: &mut Lines, probe: &SipProbe) {
     file.text("transport", probe.transport);
     file.optional("host", probe.host.as_ref().map(quoted));
     file.optional("user", probe.user.as_ref().map(quoted));
+    file.optional("to", probe.to.as_ref().map(quoted));
+    file.optional("from", probe.from.as_ref().map(quoted));
+    file.optional("user_agent", probe.user_agent.as_ref().map(quoted));
     file.texts("up_codes", probe.up_codes.iter().map(|range| codes_text(*range)));
     file.texts("down_codes", probe.down_codes.iter().map(|range| codes_text(*range)));
-    let TlsProbe { certificate, key, verify, ca, server_name } = &*probe.tls;
+    let TlsProbe { certificate, key, verify, ca, server_name, handshake } = &*probe.tls;
     for (name, pem) in [("certificate", certificate), ("key", key), ("ca", ca)] {
         file.optional(name, pem.as_ref().map(|pem| quoted(&pem.path)));
     }
     file.optional("verify", Some(verify).filter(|verify| **verify));
     file.optional("server_name", server_name.as_ref().map(quoted));
+    file.optional("handshake", Some(quoted(handshake)).filter(|_| probe.transport == SipTransport::Tls));
 }
 
 fn pool(file: &mut Lines, intent: &Intent, pool: &Pool) {

@@ -254,6 +254,36 @@ fn probes(bench: &mut Bench) -> ProbeRow {
     rows.into_iter().find(|row| row.member == "sip-a").unwrap()
 }
 
+/// What stands for the members is asked in their place, from the self-IP that the file names, and by the route to it.
+#[test]
+fn a_monitor_may_ask_another_address_than_the_members() {
+    let (beside, far) = (Ipv4Addr::new(10, 20, 0, 50), Ipv4Addr::new(172, 16, 9, 9));
+    for (asked, interface, mac) in [(beside, 1, Mac([2, 0, 0, 0, 7, 7])), (far, 0, Mac([2, 0, 0, 0, 2, 1]))] {
+        let mut intent = two_arm();
+        intent.monitors[0].address = Some(asked);
+        let mut bench = Bench::of(&intent);
+        let manner = Manner::Answers(200);
+        bench.hosts.push(Host { interface: InterfaceId(interface), address: asked, mac, manner });
+        bench.run(2_000);
+        let heard: BTreeSet<Ipv4Addr> = bench.options.iter().map(|(address, _)| *address).collect();
+        assert_eq!(heard, BTreeSet::from([asked]));
+        let ours = if asked == far { "192.0.2.2" } else { "10.20.0.1" };
+        assert!(bench.options.iter().all(|(_, text)| text.contains(&format!("SIP/2.0/UDP {ours}:"))));
+        assert!(members(&mut bench).iter().all(|row| row.state == MemberState::Up));
+        let Data::Probes(rows) = bench.ask(Request::Probes {}).unwrap().unwrap().data else { panic!() };
+        assert_eq!(rows[0].kind, format!("sip/udp 5060 of {asked}"));
+        bench.hosts.last_mut().unwrap().manner = Manner::Refuses;
+        bench.run(2_000);
+        assert!(members(&mut bench).iter().all(|row| row.state == MemberState::Down));
+    }
+    let mut intent = two_arm();
+    intent.monitors[0].source = Some(Ipv4Addr::new(192, 0, 2, 2));
+    let mut bench = Bench::of(&intent);
+    bench.run(1_000);
+    assert!(bench.options.iter().all(|(_, text)| text.contains("SIP/2.0/UDP 192.0.2.2:")));
+    assert_eq!(bench.active().as_deref(), Some("sip-a"), "by the members' link, not by the address's");
+}
+
 /// Another monitor is still well, and was answered a moment before.
 #[test]
 fn a_detection_is_counted_from_the_monitor_that_failed() {

@@ -26,7 +26,17 @@ fn at(millis: u64) -> Instant {
 }
 
 fn monitor(name: &str, kind: MonitorKind) -> Monitor {
-    Monitor { name: name.into(), kind, interval: ms(200), timeout: ms(150), rise: 2, fall: 2, patience: ms(400) }
+    Monitor {
+        name: name.into(),
+        kind,
+        address: None,
+        source: None,
+        interval: ms(200),
+        timeout: ms(150),
+        rise: 2,
+        fall: 2,
+        patience: ms(400),
+    }
 }
 
 fn intent(monitors: Vec<Monitor>, require: usize) -> Intent {

@@ -12,7 +12,17 @@ fn interface(name: &str, port: u8, address: &str) -> Interface {
 fn monitor(name: &str, port: u16) -> Monitor {
     let second = Duration::from_secs(1);
     let kind = MonitorKind::Tcp { port };
-    Monitor { name: name.into(), kind, interval: second, timeout: second, rise: 2, fall: 2, patience: second }
+    Monitor {
+        name: name.into(),
+        kind,
+        address: None,
+        source: None,
+        interval: second,
+        timeout: second,
+        rise: 2,
+        fall: 2,
+        patience: second,
+    }
 }
 
 fn pool(name: &str, members: &[u16], monitors: &[u16]) -> Pool {

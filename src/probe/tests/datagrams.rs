@@ -319,10 +319,24 @@ fn an_unreachable_member_fails_its_own_probes_only() {
     let (to_a, other) = (bench.start(&sip(SipTransport::Udp)), ProbeId(77));
     let over_tcp = bench.start(&sip(SipTransport::Tcp));
     bench.host.start(other, &echo_monitor(), US, Ipv4Addr::new(10, 20, 0, 12), bench.now);
-    bench.host.unreachable(A, "no answer to ARP", bench.now);
+    bench.host.unreachable(NextHop { interface: WIRE, address: A }, "no answer to ARP", bench.now);
     let ended: Vec<_> = std::iter::from_fn(|| bench.host.next_outcome()).collect();
     assert_eq!(ended, vec![(to_a, failure("no answer to ARP")), (over_tcp, failure("no answer to ARP"))]);
     assert_eq!(bench.host.probes.len(), 1);
+}
+
+#[test]
+fn who_is_asked_behind_a_router_is_asked_by_it_and_fails_with_it() {
+    let (mut bench, far) = (Bench::new(), Ipv4Addr::new(172, 16, 9, 9));
+    let router = NextHop { interface: InterfaceId(1), address: Ipv4Addr::new(192, 0, 2, 1) };
+    bench.host.set_hops([(far, router)].into());
+    bench.host.start(ProbeId(8), &echo_monitor(), US, far, bench.now);
+    let near = bench.start(&echo_monitor());
+    let hops: Vec<NextHop> = std::iter::from_fn(|| bench.host.next_transmit()).map(|(hop, _)| hop).collect();
+    assert_eq!(hops, [router, NextHop { interface: WIRE, address: A }]);
+    bench.host.unreachable(router, "no answer to ARP", bench.now);
+    assert_eq!(bench.host.next_outcome(), Some((ProbeId(8), failure("no answer to ARP"))));
+    assert_eq!((bench.host.next_outcome(), bench.host.probes.contains_key(&near)), (None, true));
 }
 
 #[test]

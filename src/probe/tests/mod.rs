@@ -158,7 +158,17 @@ impl Bench {
 
 pub fn monitor(kind: MonitorKind) -> Monitor {
     let (interval, timeout) = (Duration::from_millis(500), Duration::from_millis(400));
-    Monitor { name: "m".into(), kind, interval, timeout, rise: 1, fall: 1, patience: timeout }
+    Monitor {
+        name: "m".into(),
+        kind,
+        address: None,
+        source: None,
+        interval,
+        timeout,
+        rise: 1,
+        fall: 1,
+        patience: timeout,
+    }
 }
 
 pub fn sip(transport: SipTransport) -> Monitor {
@@ -170,6 +180,9 @@ pub fn sip(transport: SipTransport) -> Monitor {
         port,
         host: None,
         user: None,
+        to: None,
+        from: None,
+        user_agent: None,
         up_codes,
         down_codes: vec![],
         tls: Default::default(),

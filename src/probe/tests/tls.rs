@@ -3,7 +3,7 @@
 use super::certificates::{CLIENT, NAME, SERVER, server};
 use super::server::Says;
 use super::*;
-use crate::policy::intent::TlsProbe;
+use crate::policy::intent::{Handshake, TlsProbe};
 use openssl::dh::Dh;
 use openssl::ssl::{SniError, SslContext, SslContextBuilder, SslVerifyMode, SslVersion};
 use openssl::x509::store::X509StoreBuilder;
@@ -95,6 +95,38 @@ fn a_server_that_wants_a_client_certificate_is_named_and_served() {
             |reason: &str| reason.starts_with("TLS failed: the server refuses our client certificate (alert: ");
         assert!(matches!(&outcome, Outcome::Failed { reason } if refused(reason)), "{version:?}: {outcome:?}");
     }
+}
+
+#[test]
+fn where_the_handshake_is_enough_a_server_that_speaks_tls_lives_whatever_it_wants_of_us() {
+    let enough = || TlsProbe { handshake: Handshake::Enough, ..TlsProbe::default() };
+    let (mut bench, mut member) = (Bench::new(), Server::new(5061, Some(server(|_| {})), |_: &[u8]| panic!("asked")));
+    let (outcome, _) = bench.probe(&with(enough()), &mut member);
+    assert!(is_good(&outcome, "TLS handshake finished"), "{outcome:?}");
+    assert_eq!((member.accepted, member.closed_cleanly), (1, 1));
+    let wants =
+        "TLS is answered: the server wants a client certificate (alert: handshake failure): set certificate and key";
+    let old = |context: &mut SslContextBuilder| {
+        only(context, SslVersion::TLS1_2, "ALL");
+        demands(context);
+    };
+    let outcome = probe(&with(enough()), server(old));
+    assert!(is_good(&outcome, wants), "{outcome:?}");
+    // In TLS 1.3 the handshake is finished before a server can refuse.
+    let outcome = probe(&with(enough()), server(demands));
+    assert!(is_good(&outcome, "TLS handshake finished"), "{outcome:?}");
+    let anonymous = server(|context| only(context, SslVersion::TLS1_2, "aNULL"));
+    assert!(matches!(probe(&with(enough()), anonymous), Outcome::Good { .. }));
+    // What we refuse ourselves, and what is not TLS, stays a failure.
+    let outcome = probe(&with(TlsProbe { verify: true, ca: Some(CLIENT.pem()), ..enough() }), server(|_| {}));
+    assert_eq!(outcome, failure("TLS failed: the server's certificate is not accepted: self-signed certificate"));
+    let outcome = Bench::new()
+        .probe(
+            &with(enough()),
+            &mut Server::new(5061, None, |_: &[u8]| Says::Bytes(b"HTTP/1.0 400 Bad Request\r\n\r\n".to_vec())),
+        )
+        .0;
+    assert!(matches!(outcome, Outcome::Failed { .. }), "{outcome:?}");
 }
 
 #[test]

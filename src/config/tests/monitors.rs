@@ -1,0 +1,55 @@
+//! Whom a monitor asks, from where, and what it says of itself.
+
+use super::edited;
+use crate::config::parse_for;
+use crate::policy::intent::{Monitor, MonitorKind};
+use std::net::Ipv4Addr;
+
+fn file(keys: &str) -> String {
+    edited(&[("kind = \"sip\"", &format!("kind = \"sip\"\n{keys}"))])
+}
+
+fn monitor(keys: &str) -> Monitor {
+    let read = parse_for(64, "fairlead.toml", &file(keys)).unwrap_or_else(|errors| panic!("{errors}"));
+    read.intent.monitors[0].clone()
+}
+
+fn refused(keys: &str) -> String {
+    let errors = parse_for(64, "fairlead.toml", &file(keys)).err().unwrap_or_else(|| panic!("{keys}: accepted"));
+    assert!(errors.errors.iter().all(|finding| !finding.remedy.is_empty()), "{keys}: {errors}");
+    errors.to_string().split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+#[test]
+fn keys_about_who_asks_whom_mean_what_they_say() {
+    let plain = monitor("");
+    assert_eq!((plain.address, plain.source), (None, None));
+    let keys = "address = \"172.16.9.9\"\nsource = \"10.20.0.1\"\nto = \"sip:ping@sip.example\"\nfrom = \"sips:us@x\"\n\
+                user_agent = \"probe of lead-1\"";
+    let asked = monitor(keys);
+    assert_eq!(asked.address, Some(Ipv4Addr::new(172, 16, 9, 9)));
+    assert_eq!(asked.source, Some(Ipv4Addr::new(10, 20, 0, 1)));
+    let MonitorKind::Sip(sip) = asked.kind else { panic!("not SIP") };
+    let texts = [sip.to, sip.from, sip.user_agent].map(Option::unwrap_or_default);
+    assert_eq!(texts, ["sip:ping@sip.example", "sips:us@x", "probe of lead-1"]);
+}
+
+#[test]
+fn what_cannot_be_asked_is_refused_with_a_remedy() {
+    let rows = [
+        ("address = \"10.20.0.1\"", "is a self-IP of"),
+        ("address = \"10.20.0.255\"", "is the network or broadcast address of"),
+        ("source = \"10.20.0.9\"", "source = \"10.20.0.9\" is not a self-IP"),
+        ("to = \"ping@sip.example\"", "is not a SIP URI"),
+        ("from = \"sip:a b\"", "is not a SIP URI"),
+        ("to = \"sip:a>;tag=x\"", "is not a SIP URI"),
+        ("user_agent = \"a\\r\\nSubject: b\"", "does not fit into one line"),
+    ];
+    for (keys, expected) in rows {
+        let shown = refused(keys);
+        assert!(shown.contains(expected), "{keys}: {shown}");
+    }
+    let lost = file("address = \"172.16.9.9\"").replace("to = \"default\"", "to = \"198.51.100.0/24\"");
+    let errors = parse_for(64, "fairlead.toml", &lost).err().unwrap_or_else(|| panic!("{lost}: accepted"));
+    assert!(errors.to_string().contains("address = \"172.16.9.9\" is in no interface's network"), "{errors}");
+}
