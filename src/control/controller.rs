@@ -12,7 +12,7 @@ use super::neighbours::NeighbourEvent;
 use super::outbox::{Outbox, Output};
 use super::pools::Pools;
 use super::probing::Probing;
-use super::publisher::{COALESCE, PACE, Publisher};
+use super::publisher::{COALESCE, PACE, Publisher, Work};
 use super::saves::Saves;
 use super::stopping::Stopping;
 use super::switchovers::{self, Switchovers};
@@ -228,6 +228,7 @@ impl Controller {
         self.link.transmit(&mut self.outputs, now);
         self.checks.poll(&self.intent, &self.link, &self.machine, &mut self.outputs, now);
         self.publish(now);
+        self.publisher.prepare();
         self.save_state(now);
         self.latencies.poll(&self.file.settings.cores, &mut self.outputs, now);
         self.answer_waiting(now);
@@ -371,9 +372,7 @@ impl Controller {
         for (pool, active, candidates) in self.pools.take_candidates(&self.intent) {
             self.probing.watch_active(pool, active, candidates);
         }
-        if news {
-            self.publisher.changed(now);
-        }
+        self.publisher.changed_health(news, now);
     }
 
     /// Keeps and logs that a pool's active member is another one.
@@ -416,13 +415,16 @@ impl Controller {
     }
 
     fn publish(&mut self, now: Instant) {
-        if !self.publisher.is_due(now) {
-            return;
-        }
+        let Some(work) = self.publisher.take_work(now) else { return };
         let epoch = self.publisher.next_epoch();
-        let (before, adjacency) = (self.publisher.latest(), self.link.neighbours.adjacency());
-        let snapshot =
-            Snapshot::compile_after(before, &self.intent, &self.health, adjacency, &self.machine.macs, epoch);
+        let (intent, health, adjacency) = (&self.intent, &self.health, self.link.neighbours.adjacency());
+        let snapshot = match work {
+            Work::Follow(spare, latest, pools) => spare.follow(latest, pools, intent, health, adjacency),
+            Work::Compile => {
+                let before = self.publisher.latest();
+                Snapshot::compile_after(before, intent, health, adjacency, &self.machine.macs, epoch)
+            }
+        };
         for (worker, snapshot) in self.publisher.publish(snapshot, now) {
             let snat_ports = self.checks.ports.snat_ports.clone();
             self.outputs.send(worker, Command::Install(snapshot, snat_ports));

@@ -171,7 +171,7 @@ impl Pools {
     }
 
     /// Weighs what the monitors and the operator say now of the pools that were touched, and updates what workers are to know of
-    /// them. Returns those that have another active member since, and whether the workers are to know anything new.
+    /// them. Returns those that have another active member since, and those of which the workers are to know anything new.
     pub fn reconsider<'a>(
         &mut self,
         intent: &Intent,
@@ -179,11 +179,11 @@ impl Pools {
         health: &mut Health,
         out: &mut Outbox,
         now: Instant,
-    ) -> (Vec<Switched>, bool) {
+    ) -> (Vec<Switched>, Vec<PoolId>) {
         self.end_holdoffs(now);
         self.end_gaps(now);
         self.begin_reviews(now);
-        let (mut switched, mut news) = (Vec::new(), false);
+        let (mut switched, mut news) = (Vec::new(), Vec::new());
         for id in std::mem::take(&mut self.touched) {
             let Some(meant) = intent.pools.get(id) else { continue };
             for member in &meant.members {
@@ -217,7 +217,7 @@ impl Pools {
                     member.lost_before = generation;
                 }
             }
-            news |= self.update(id, meant, health);
+            news.extend(self.update(id, meant, health).then_some(id));
             self.reconsidered.push(id);
         }
         (switched, news)

@@ -2,13 +2,15 @@
 //!
 //! Owns the epoch, which worker has installed which, and a hold on every snapshot until no worker has it any more, so
 //! that each is dropped here and never on a worker's core. At most [`IN_FLIGHT`] epochs are on their way at once: changes
-//! that come faster share the next one. Compiles nothing: the controller brings the snapshot when
-//! [`Publisher::is_due`] says so.
+//! that come faster share the next one. Compiles nothing: the controller makes the snapshot as [`Publisher::take_work`] says.
+//!
+//! A [`Spare`] is at hand, of what workers had before: where only health has changed, it is brought up to date and goes out again.
 
-use crate::policy::{Epoch, Snapshot};
+use crate::policy::intent::PoolId;
+use crate::policy::{Epoch, Snapshot, Spare};
 use crate::time::{Duration, Instant};
 use crate::worker::mailbox::WorkerId;
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 
 /// Epochs on their way at once, at most.
@@ -25,10 +27,33 @@ pub struct Publisher {
     epoch: Epoch,
     installed: Vec<Epoch>,
     flights: VecDeque<Flight>,
-    held: Vec<Arc<Snapshot>>,
+    latest: Option<Arc<Snapshot>>,
+    /// Earlier ones that some worker may still read.
+    held: Vec<Held>,
+    spare: Option<Box<Spare>>,
+    /// When a snapshot is to be compiled.
     due: Option<Instant>,
+    /// Pools of which health has changed, and since when.
+    pools: BTreeSet<PoolId>,
+    pools_due: Option<Instant>,
     published: Option<Instant>,
     latency: Latency,
+}
+
+/// How the next snapshot is made.
+#[derive(Debug)]
+pub enum Work {
+    /// Compiled, from everything.
+    Compile,
+    /// The spare one follows the latest, of this epoch, and health has changed in these pools.
+    Follow(Box<Spare>, Epoch, BTreeSet<PoolId>),
+}
+
+#[derive(Debug)]
+struct Held {
+    snapshot: Arc<Snapshot>,
+    /// Pools that health has changed since; `None`: other things have changed as well.
+    behind: Option<BTreeSet<PoolId>>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -58,8 +83,12 @@ impl Publisher {
             epoch: Epoch(0),
             installed: vec![Epoch(0); workers],
             flights: VecDeque::new(),
+            latest: None,
             held: Vec::new(),
+            spare: None,
             due: Some(now),
+            pools: BTreeSet::new(),
+            pools_due: None,
             published: None,
             latency: Latency::default(),
         }
@@ -85,14 +114,36 @@ impl Publisher {
         self.changed(now + PACE);
     }
 
-    /// A snapshot is to be compiled, for [`Publisher::next_epoch`], and handed to [`Publisher::publish`].
-    pub fn is_due(&self, now: Instant) -> bool {
-        self.due.is_some_and(|due| due <= now) && self.flights.len() < IN_FLIGHT
+    /// Health has changed of these pools, and nothing else: workers get it in this turn.
+    pub fn changed_health(&mut self, pools: impl IntoIterator<Item = PoolId>, now: Instant) {
+        self.pools.extend(pools);
+        if !self.pools.is_empty() {
+            self.pools_due.get_or_insert(now);
+        }
     }
 
-    /// When [`Publisher::is_due`] becomes true without anything else happening.
+    /// What is to be made now, for [`Publisher::next_epoch`], and handed to [`Publisher::publish`].
+    pub fn take_work(&mut self, now: Instant) -> Option<Work> {
+        let next = self.next_deadline().filter(|due| *due <= now);
+        next?;
+        let pools = std::mem::take(&mut self.pools);
+        self.pools_due = None;
+        match &self.latest {
+            Some(latest) if self.due.is_none_or(|due| due > now) => {
+                let spare = self.spare.take().unwrap_or_else(|| Box::new(spare_of(latest)));
+                Some(Work::Follow(spare, self.epoch, pools))
+            }
+            _ => {
+                self.due = None;
+                Some(Work::Compile)
+            }
+        }
+    }
+
+    /// When [`Publisher::take_work`] has something to do without anything else happening.
     pub fn next_deadline(&self) -> Option<Instant> {
-        self.due.filter(|_| self.flights.len() < IN_FLIGHT)
+        let due = [self.due, self.pools_due].into_iter().flatten().min();
+        due.filter(|_| self.flights.len() < IN_FLIGHT)
     }
 
     /// The epoch of the next snapshot.
@@ -108,11 +159,36 @@ impl Publisher {
     ) -> impl Iterator<Item = (WorkerId, Arc<Snapshot>)> + use<> {
         debug_assert_eq!(snapshot.epoch, self.next_epoch());
         self.epoch = snapshot.epoch;
-        (self.due, self.published) = (None, Some(now));
+        self.published = Some(now);
         self.flights.push_back(Flight { epoch: self.epoch, published: now, last: now });
+        let before = self.latest.take().map(|snapshot| Held { snapshot, behind: Some(BTreeSet::new()) });
+        self.held.extend(before);
+        self.note_changes(snapshot.changed_pools());
         let snapshot = Arc::new(snapshot);
-        self.held.push(snapshot.clone());
+        self.latest = Some(snapshot.clone());
         (0..self.installed.len()).map(move |worker| (WorkerId(worker as u16), snapshot.clone()))
+    }
+
+    /// Those of before are so much further behind.
+    fn note_changes(&mut self, pools: Option<&BTreeSet<PoolId>>) {
+        let Some(pools) = pools else {
+            self.held.iter_mut().for_each(|held| held.behind = None);
+            self.spare = None;
+            return;
+        };
+        let spare = self.spare.iter_mut().map(|spare| &mut spare.behind);
+        let held = self.held.iter_mut().filter_map(|held| held.behind.as_mut());
+        held.chain(spare).for_each(|behind| behind.extend(pools));
+    }
+
+    /// Has a spare snapshot ready, if there is a moment for it: every worker has the latest, and none of before has come back.
+    pub fn prepare(&mut self) {
+        if let Some(latest) = &self.latest
+            && self.spare.is_none()
+            && self.flights.is_empty()
+        {
+            self.spare = Some(Box::new(spare_of(latest)));
+        }
     }
 
     /// A worker has installed a snapshot and returns the one before. Says which epoch every worker has now, the latest if there
@@ -146,7 +222,7 @@ impl Publisher {
 
     /// The snapshot that went out last.
     pub fn latest(&self) -> Option<&Snapshot> {
-        self.held.last().map(|snapshot| &**snapshot)
+        self.latest.as_deref()
     }
 
     /// The epoch that every worker has installed; 0: none yet.
@@ -156,7 +232,7 @@ impl Publisher {
 
     /// The epoch that holds every change made so far: the latest, or the next if one is due.
     pub fn epoch_of_changes(&self) -> Epoch {
-        if self.due.is_some() { self.next_epoch() } else { self.epoch }
+        if self.due.or(self.pools_due).is_some() { self.next_epoch() } else { self.epoch }
     }
 
     /// How long installations took.
@@ -167,108 +243,28 @@ impl Publisher {
     /// Snapshots that some worker may still read.
     pub fn outstanding(&mut self) -> usize {
         self.sweep();
-        self.held.iter().filter(|snapshot| Arc::strong_count(snapshot) > 1).count()
+        let latest = self.latest.iter().filter(|snapshot| Arc::strong_count(snapshot) > 1);
+        latest.count() + self.held.len()
     }
 
-    /// Drops what no worker has any more, except the latest.
+    /// What no worker has any more is the spare one from now on, if it can be, or dropped.
     fn sweep(&mut self) {
-        let latest = self.epoch;
-        self.held.retain(|snapshot| snapshot.epoch == latest || Arc::strong_count(snapshot) > 1);
+        for Held { snapshot, behind } in std::mem::take(&mut self.held) {
+            match Arc::try_unwrap(snapshot) {
+                Err(snapshot) => self.held.push(Held { snapshot, behind }),
+                Ok(snapshot) => {
+                    if let Some(behind) = behind {
+                        self.spare = Some(Box::new(Spare { snapshot, behind }));
+                    }
+                }
+            }
+        }
     }
+}
+
+fn spare_of(latest: &Snapshot) -> Spare {
+    Spare { snapshot: latest.clone(), behind: BTreeSet::new() }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::control::harness;
-    use crate::policy::adjacency::Adjacency;
-
-    fn at(millis: u64) -> Instant {
-        Instant::from_millis(millis)
-    }
-
-    fn snapshot(epoch: Epoch) -> Snapshot {
-        let intent = harness::two_arm();
-        Snapshot::compile(&intent, &harness::health_of(&intent), &Adjacency::default(), &harness::MACS, epoch)
-    }
-
-    fn send(publisher: &mut Publisher, now: Instant) -> Vec<Arc<Snapshot>> {
-        assert!(publisher.is_due(now));
-        let made = snapshot(publisher.next_epoch());
-        publisher.publish(made, now).map(|(_, snapshot)| snapshot).collect()
-    }
-
-    #[test]
-    fn an_epoch_is_complete_when_the_last_worker_says_so() {
-        let mut publisher = Publisher::new(2, at(0));
-        let first = send(&mut publisher, at(0));
-        assert_eq!((first.len(), publisher.is_due(at(100))), (2, false));
-        assert_eq!(publisher.on_installed(WorkerId(1), Epoch(1), at(3), None), None);
-        assert_eq!(publisher.installed(), Epoch(0));
-        let completed = publisher.on_installed(WorkerId(0), Epoch(1), at(5), None);
-        assert_eq!(completed, Some((Epoch(1), at(5))));
-        let took = Duration::from_millis(5);
-        assert_eq!(publisher.latency(), Latency { epochs: 1, latest: took, longest: took });
-        assert_eq!(publisher.on_installed(WorkerId(9), Epoch(1), at(5), None), None, "no such worker");
-    }
-
-    #[test]
-    fn changes_that_come_fast_share_an_epoch_and_few_are_under_way() {
-        let mut publisher = Publisher::new(1, at(0));
-        let mut sent = vec![send(&mut publisher, at(0))];
-        for _ in 0..IN_FLIGHT + 3 {
-            publisher.changed(at(1));
-            if publisher.is_due(at(1)) {
-                sent.push(send(&mut publisher, at(1)));
-            }
-        }
-        assert_eq!((sent.len(), publisher.epoch_of_changes()), (IN_FLIGHT, Epoch(IN_FLIGHT as u64 + 1)));
-        publisher.on_installed(WorkerId(0), Epoch(1), at(2), None);
-        assert!(publisher.is_due(at(2)));
-    }
-
-    #[test]
-    fn what_nobody_waits_for_is_coalesced() {
-        let mut publisher = Publisher::new(1, at(0));
-        send(&mut publisher, at(0));
-        publisher.changed_soon(at(10));
-        assert_eq!((publisher.is_due(at(10)), publisher.next_deadline()), (false, Some(at(30))));
-        publisher.changed(at(15));
-        assert!(publisher.is_due(at(15)));
-    }
-
-    #[test]
-    fn what_strangers_bring_about_is_paced() {
-        let mut publisher = Publisher::new(1, at(0));
-        send(&mut publisher, at(0));
-        publisher.changed_paced(PACE, at(500));
-        assert!(publisher.is_due(at(500)), "nothing was published for long");
-        send(&mut publisher, at(500));
-        (501..590).for_each(|millis| publisher.changed_paced(PACE, at(millis)));
-        assert_eq!(publisher.next_deadline(), Some(at(600)));
-        publisher.changed(at(550));
-        assert!(publisher.is_due(at(550)), "others do not wait for them");
-    }
-
-    #[test]
-    fn every_snapshot_is_returned() {
-        let mut publisher = Publisher::new(2, at(0));
-        let mut workers: Vec<Option<Arc<Snapshot>>> = vec![None, None];
-        for round in 0..20 {
-            publisher.changed(at(round));
-            let sent = send(&mut publisher, at(round));
-            let weak = Arc::downgrade(&sent[0]);
-            for (worker, snapshot) in sent.into_iter().enumerate() {
-                let (epoch, old) = (snapshot.epoch, workers[worker].replace(snapshot));
-                publisher.on_installed(WorkerId(worker as u16), epoch, at(round), old);
-            }
-            assert_eq!((publisher.outstanding(), publisher.held.len()), (1, 1), "only the latest is out");
-            assert_eq!(weak.strong_count(), 3);
-        }
-        for (worker, snapshot) in workers.into_iter().enumerate() {
-            publisher.on_installed(WorkerId(worker as u16), Epoch(20), at(99), snapshot);
-        }
-        assert_eq!(publisher.outstanding(), 0);
-        assert_eq!(Arc::strong_count(&publisher.held[0]), 1);
-    }
-}
+mod tests;

@@ -62,10 +62,11 @@ impl FlowBook {
     /// `new` takes the place of `old`, and the ports of its SNAT addresses are those of `snat_ports`.
     pub(super) fn follow_snapshot(&mut self, old: &Snapshot, new: &Snapshot, snat_ports: SnatPorts) {
         self.table.set_lifetimes(lifetimes(&new.timeouts));
-        (self.reserved, self.snat_ports) = (reserved(new), snat_ports);
+        self.snat_ports = snat_ports;
         if new.life == old.life {
             return;
         }
+        self.reserved = reserved(new);
         self.uses.reserve(new.members.bound());
         for id in 0..new.members.bound() {
             // An id that was vacant is somebody else's.

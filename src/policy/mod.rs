@@ -7,6 +7,7 @@
 mod address_map;
 pub mod addresses;
 pub mod adjacency;
+mod follow;
 pub mod health;
 pub mod ids;
 pub mod intent;
@@ -17,6 +18,7 @@ pub mod spread;
 pub mod words;
 
 pub use addresses::{Addresses, InterfaceView};
+pub use follow::Spare;
 pub use intent::Intent;
 pub use slots::{Life, Slots};
 pub use snapshot::{Epoch, Snapshot};

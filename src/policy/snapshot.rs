@@ -15,11 +15,12 @@ pub use views::{
 use super::address_map::{AddressMap, FastMap, WordMap};
 use super::addresses::{Addresses, InterfaceView};
 use super::adjacency::{Adjacency, Egress, EgressId, Hop, Neighbour, NextHop};
-use super::health::Health;
+use super::health::{Health, State};
 use super::intent::*;
 use super::prefix::PrefixMap;
 use super::slots::{Life, Slots};
 use crate::wire::{Endpoint, Mac, Packet, RxKey, VlanId};
+use std::collections::BTreeSet;
 use std::net::Ipv4Addr;
 
 /// Counts published snapshots.
@@ -49,9 +50,9 @@ pub struct Snapshot {
     pub redelivers: bool,
     classes: AddressMap<AddressClass>,
     /// Service ports of UDP, at virtual addresses.
-    datagrams_in: Vec<DatagramsIn>,
+    pub(super) datagrams_in: Vec<DatagramsIn>,
     /// The same at the members.
-    datagrams_out: Vec<DatagramsOut>,
+    pub(super) datagrams_out: Vec<DatagramsOut>,
     datagram_ports: WordMap<Endpoint, DatagramPort>,
     /// Of each such port its last six bits: most others are told apart by them.
     datagram_bits: u64,
@@ -67,6 +68,18 @@ pub struct Snapshot {
     ways: parts::Ways,
     /// Since when addresses have been there that members' traffic is translated to.
     translated: AddressMap<Life>,
+    /// What it has changed, if it was not compiled.
+    followed: Option<Followed>,
+}
+
+/// What a snapshot that was not compiled has changed.
+#[derive(Clone, Debug)]
+struct Followed {
+    /// Relative to the snapshot of this epoch.
+    since: Epoch,
+    pools: BTreeSet<PoolId>,
+    /// The members of these pools.
+    members: Vec<MemberId>,
 }
 
 impl Snapshot {
@@ -104,8 +117,8 @@ impl Snapshot {
         let mut snapshot = Snapshot {
             epoch,
             life: intent.lives.now,
-            members: intent.members.map(|id, _| parts::member(intent, &index, health, adjacency, id)),
-            pools: intent.pools.map(|id, _| parts::pool(intent, &index, health, adjacency, id, &mut groups)),
+            members: intent.members.map(|id, _| parts::member(intent, &index, id)),
+            pools: intent.pools.map(|id, _| parts::pool(intent, &index, id, &mut groups)),
             translated: parts::translated(intent),
             timeouts: intent.timeouts,
             limits: intent.limits,
@@ -124,24 +137,25 @@ impl Snapshot {
             routes,
             routers,
             virtuals,
+            followed: None,
         };
-        snapshot.make_ready();
+        snapshot.place_services();
+        intent.pools.ids().for_each(|pool| snapshot.take_over(pool, intent, health, adjacency));
         snapshot
     }
 
-    /// Works out how packets to service ports are forwarded.
-    fn make_ready(&mut self) {
-        for at in 0..self.virtuals.len() {
-            let server = &self.virtuals[at];
-            let ready: Vec<_> = server.services.iter().map(|service| self.ready(server.address, service)).collect();
-            let services = &mut self.virtuals[at].services;
-            services.iter_mut().zip(ready).for_each(|(service, ready)| service.ready = ready);
-        }
+    /// Where datagrams of services are found, and which services are whose.
+    fn place_services(&mut self) {
         for member in self.members.iter_mut() {
             member.exclude = self.pools[member.pool].exclude.clone();
         }
+        for (server, at) in self.virtuals.iter().zip(0..) {
+            for (service, place) in server.services.iter().zip(0..) {
+                self.pools[service.pool].served_at.push((at, place));
+            }
+        }
         self.datagrams_in = parts::datagrams_in(&self.virtuals, &self.pools);
-        self.datagrams_out = parts::datagrams_out(&self.members, &self.pools);
+        self.datagrams_out = parts::datagrams_out(&mut self.members);
         let ins = self.datagrams_in.iter().zip(0..);
         let ins = ins.map(|(it, at)| (self.server(it.place.0).address, it.port, DatagramPort::In(at)));
         let outs = self.datagrams_out.iter().zip(0..);
@@ -150,16 +164,6 @@ impl Snapshot {
         self.datagram_bits = all.iter().fold(0, |bits, (_, port, _)| bits | 1 << (port & 63));
         // Of two services at one endpoint the first counts.
         self.datagram_ports = WordMap::new(all.into_iter().rev().map(|(at, port, it)| (Endpoint::new(at, port), it)));
-    }
-
-    fn ready(&self, address: Ipv4Addr, service: &ServiceView) -> Option<Ready> {
-        if !service.enabled {
-            return None;
-        }
-        let member = self.member(self.pool(service.pool).active?);
-        let Listen { protocol, port } = service.listen;
-        let egress = self.lookup(member.address)?;
-        Some(Ready { rewrite: parts::readdressed(protocol, address, member.address, port), egress })
     }
 
     /// Who owns `address`.
@@ -308,16 +312,90 @@ impl Snapshot {
             || addresses.any(|address| next.translated_since(address).is_none_or(|since| since > self.life))
     }
 
+    /// The pools that health has changed since the snapshot before; `None`: all may have changed, and everything else.
+    pub fn changed_pools(&self) -> Option<&BTreeSet<PoolId>> {
+        self.followed.as_ref().map(|followed| &followed.pools)
+    }
+
+    /// It is the next from now on: only what has been taken over of `pools`, with these members, is new since the one before.
+    pub(super) fn follow(&mut self, before: Epoch, pools: BTreeSet<PoolId>, members: Vec<MemberId>) {
+        self.epoch = Epoch(before.0 + 1);
+        self.followed = Some(Followed { since: before, pools, members });
+    }
+
     /// Some member has lost its connections in `next`, or has gone from the link while they drained.
     pub fn connections_are_lost_by(&self, next: &Snapshot) -> bool {
-        next.members.entries().any(|(id, member)| {
+        let loses = |id: MemberId| {
+            let Some(member) = next.members.get(id) else { return false };
             let was = self.members.get(id).filter(|was| was.address == member.address);
             was.is_some_and(|was| was.lost_before < member.lost_before || (member.gone && !was.gone))
-        })
+        };
+        match &next.followed {
+            Some(followed) if followed.since == self.epoch => followed.members.iter().copied().any(loses),
+            _ => next.members.ids().any(loses),
+        }
+    }
+
+    /// Takes over what is known of a pool and its members.
+    pub(super) fn take_over(&mut self, id: PoolId, intent: &Intent, health: &Health, adjacency: &Adjacency) {
+        let Some(meant) = intent.pools.get(id) else { return };
+        let known = &health.pools[id.index()];
+        let of = |member: &MemberId| health.members[member.index()].state;
+        let could_take_over = |member: &&MemberId| {
+            // The operator lets it have work, and its host is not known to be dead.
+            let is_enabled = !matches!(of(member), State::Drained | State::Offline);
+            known.active != Some(**member) && is_enabled && !is_gone(adjacency, &intent.members[**member])
+        };
+        let pool = &mut self.pools[id];
+        (pool.active, pool.generation, pool.silence) = (known.active, known.generation, known.silence);
+        pool.undecided = known.active.is_none() && meant.members.iter().any(|member| of(member) == State::Unknown);
+        pool.another_may_come = meant.members.iter().any(|member| could_take_over(&member));
+        for &member in &meant.members {
+            self.take_over_member(member, intent, health, adjacency);
+        }
+        self.make_ready(id);
+    }
+
+    fn take_over_member(&mut self, id: MemberId, intent: &Intent, health: &Health, adjacency: &Adjacency) {
+        let (member, known) = (&mut self.members[id], &health.members[id.index()]);
+        member.state = known.state;
+        member.gone = is_gone(adjacency, &intent.members[id]);
+        member.may_claim = known.may_claim && known.state != State::Offline;
+        member.lost_before = known.lost_before;
+        let (is_active, sent) = (self.pools[member.pool].active == Some(id), member.datagrams.clone());
+        let sent = &mut self.datagrams_out[usize::from(sent.start)..usize::from(sent.end)];
+        sent.iter_mut().for_each(|sent| sent.is_active = is_active);
+    }
+
+    /// Works out how packets to a pool's service ports are forwarded.
+    fn make_ready(&mut self, id: PoolId) {
+        for place in self.pools[id].served_at.clone() {
+            let (at, service) = (usize::from(place.0), usize::from(place.1));
+            let ready = self.ready(self.virtuals[at].address, &self.virtuals[at].services[service]);
+            if let Ok(datagrams) = self.datagrams_in.binary_search_by_key(&place, |datagrams| datagrams.place) {
+                self.datagrams_in[datagrams].ready.clone_from(&ready);
+            }
+            self.virtuals[at].services[service].ready = ready;
+        }
+    }
+
+    fn ready(&self, address: Ipv4Addr, service: &ServiceView) -> Option<Ready> {
+        if !service.enabled {
+            return None;
+        }
+        let member = self.member(self.pool(service.pool).active?);
+        let Listen { protocol, port } = service.listen;
+        let egress = self.lookup(member.address)?;
+        Some(Ready { rewrite: parts::readdressed(protocol, address, member.address, port), egress })
     }
 
     /// Every SNAT address: those that ports are allocated at.
     pub fn snat_addresses(&self) -> impl Iterator<Item = Ipv4Addr> + '_ {
         self.pools.iter().filter_map(|pool| pool.snat.as_ref()).map(|snat| snat.address)
     }
+}
+
+/// It does not answer on the link.
+fn is_gone(adjacency: &Adjacency, member: &Member) -> bool {
+    adjacency.get(&member.hop()) == Some(&Neighbour::Failed)
 }

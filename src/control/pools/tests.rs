@@ -366,13 +366,13 @@ fn only_pools_of_which_something_is_new_are_reconsidered() {
         (asked.get(), news)
     };
     let now = bench.now;
-    assert_eq!(weigh(&mut bench, now), (0, false), "of nobody anything is new");
+    assert_eq!(weigh(&mut bench, now), (0, vec![]), "of nobody anything is new");
     bench.pools.touch(PAIR);
-    assert_eq!(weigh(&mut bench, now), (2, true), "sip-a is up");
+    assert_eq!(weigh(&mut bench, now), (2, vec![PoolId(0)]), "sip-a is up");
     bench.pools.touch(PAIR);
-    assert_eq!(weigh(&mut bench, now), (2, false));
+    assert_eq!(weigh(&mut bench, now), (2, vec![]));
     bench.pools.set_admin(A, AdminState::Enabled, Wall(0));
-    assert_eq!(weigh(&mut bench, now), (2, false));
-    assert_eq!(weigh(&mut bench, over), (2, true), "sip-a may claim again");
-    assert_eq!(weigh(&mut bench, over), (0, false));
+    assert_eq!(weigh(&mut bench, now), (2, vec![]));
+    assert_eq!(weigh(&mut bench, over), (2, vec![PoolId(0)]), "sip-a may claim again");
+    assert_eq!(weigh(&mut bench, over), (0, vec![]));
 }

@@ -9,7 +9,7 @@ use super::views::{
 use crate::policy::address_map::{AddressMap, FastMap};
 use crate::policy::addresses::InterfaceView;
 use crate::policy::adjacency::{Adjacency, Egress, EgressId, Hop, Neighbour, NextHop};
-use crate::policy::health::{Health, State};
+use crate::policy::health::{Generation, State};
 use crate::policy::intent::*;
 use crate::policy::prefix::PrefixMap;
 use crate::policy::slots::{Life, Slots};
@@ -74,37 +74,21 @@ impl<'i> Groups<'i> {
     }
 }
 
-pub(super) fn member(
-    intent: &Intent,
-    index: &Index<'_>,
-    health: &Health,
-    adjacency: &Adjacency,
-    id: MemberId,
-) -> MemberView {
-    let (meant, known) = (&intent.members[id], &health.members[id.index()]);
+pub(super) fn member(intent: &Intent, index: &Index<'_>, id: MemberId) -> MemberView {
+    let meant = &intent.members[id];
     MemberView {
         address: meant.address,
         pool: meant.pool,
         interface: meant.interface,
-        state: known.state,
-        gone: is_gone(adjacency, meant),
-        may_claim: known.may_claim && known.state != State::Offline,
-        lost_before: known.lost_before,
+        state: State::default(),
+        gone: false,
+        may_claim: false,
+        lost_before: Generation::default(),
         public: index.public(meant.pool).unwrap_or(meant.address),
         serves: serves(index, meant),
         exclude: Exclusion::default(),
+        datagrams: 0..0,
     }
-}
-
-/// It does not answer on the link.
-fn is_gone(adjacency: &Adjacency, member: &Member) -> bool {
-    adjacency.get(&member.hop()) == Some(&Neighbour::Failed)
-}
-
-/// The operator lets it have work, and its host is not known to be dead: it may yet be active.
-fn could_take_over(intent: &Intent, health: &Health, adjacency: &Adjacency, id: MemberId) -> bool {
-    let is_enabled = !matches!(health.members[id.index()].state, State::Drained | State::Offline);
-    is_enabled && !is_gone(adjacency, &intent.members[id])
 }
 
 /// The service ports of a member, and what its packets from there are translated to.
@@ -127,28 +111,17 @@ pub(super) fn readdressed(protocol: Protocol, from: Ipv4Addr, to: Ipv4Addr, port
     Rewrite::between(&tuple(from), &tuple(to))
 }
 
-pub(super) fn pool<'i>(
-    intent: &'i Intent,
-    index: &Index<'i>,
-    health: &Health,
-    adjacency: &Adjacency,
-    id: PoolId,
-    groups: &mut Groups<'i>,
-) -> PoolView {
-    let (meant, known) = (&intent.pools[id], &health.pools[id.index()]);
+pub(super) fn pool<'i>(intent: &'i Intent, index: &Index<'i>, id: PoolId, groups: &mut Groups<'i>) -> PoolView {
+    let meant = &intent.pools[id];
     let public = index.public(id).unwrap_or(Ipv4Addr::UNSPECIFIED);
     let OfPool { servers, snat: translation } = index.of(id);
     PoolView {
-        active: known.active,
-        undecided: known.active.is_none()
-            && meant.members.iter().any(|id| health.members[id.index()].state == State::Unknown),
-        generation: known.generation,
-        silence: known.silence,
+        active: None,
+        undecided: false,
+        generation: Generation::default(),
+        silence: None,
         no_member: meant.no_member,
-        another_may_come: meant
-            .members
-            .iter()
-            .any(|id| known.active != Some(*id) && could_take_over(intent, health, adjacency, *id)),
+        another_may_come: false,
         gap: meant.gap,
         on_down_tcp: meant.on_down_tcp,
         public,
@@ -159,6 +132,7 @@ pub(super) fn pool<'i>(
             .collect(),
         exclude: translation.map_or_else(Exclusion::default, |meant| groups.group(id, &meant.exclude)),
         snat: translation.map(|meant| snat(index, meant)),
+        served_at: Vec::new(),
     }
 }
 
@@ -202,7 +176,7 @@ pub(super) fn virtuals(intent: &Intent) -> Vec<VirtualView> {
     views
 }
 
-/// Once it is known what is ready.
+/// In the order of their places.
 pub(super) fn datagrams_in(virtuals: &[VirtualView], pools: &Slots<PoolId, PoolView>) -> Vec<DatagramsIn> {
     let places = virtuals
         .iter()
@@ -213,7 +187,7 @@ pub(super) fn datagrams_in(virtuals: &[VirtualView], pools: &Slots<PoolId, PoolV
         .map(|(place, service)| DatagramsIn {
             place,
             port: service.listen.port,
-            ready: service.ready.clone(),
+            ready: None,
             exclude: pools[service.pool].exclude.clone(),
             pool: service.pool,
             redelivers: service.redelivers,
@@ -221,24 +195,24 @@ pub(super) fn datagrams_in(virtuals: &[VirtualView], pools: &Slots<PoolId, PoolV
         .collect()
 }
 
-pub(super) fn datagrams_out(
-    members: &Slots<MemberId, MemberView>,
-    pools: &Slots<PoolId, PoolView>,
-) -> Vec<DatagramsOut> {
-    let served = members.entries().flat_map(|(id, member)| {
-        member.serves.iter().filter(|it| it.listen.protocol == Protocol::Udp).map(move |served| (id, member, served))
-    });
-    served
-        .map(|(sender, member, served)| DatagramsOut {
+/// Those of a member lie together: it notes where.
+pub(super) fn datagrams_out(members: &mut Slots<MemberId, MemberView>) -> Vec<DatagramsOut> {
+    let mut all = Vec::new();
+    for sender in members.ids().collect::<Vec<_>>() {
+        let (member, first) = (&mut members[sender], all.len() as u16);
+        let served = member.serves.iter().filter(|it| it.listen.protocol == Protocol::Udp);
+        all.extend(served.map(|served| DatagramsOut {
             sender,
             interface: member.interface,
-            is_active: pools[member.pool].active == Some(sender),
+            is_active: false,
             redelivers: served.redelivers,
             port: served.listen.port,
             rewrite: served.rewrite,
             exclude: member.exclude.clone(),
-        })
-        .collect()
+        }));
+        member.datagrams = first..all.len() as u16;
+    }
+    all
 }
 
 pub(super) fn classes(intent: &Intent, virtuals: &[VirtualView]) -> AddressMap<AddressClass> {

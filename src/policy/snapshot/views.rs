@@ -11,6 +11,7 @@ use crate::policy::slots::Life;
 use crate::wire::{Protocol, Rewrite};
 use ipnet::Ipv4Net;
 use std::net::Ipv4Addr;
+use std::ops::Range;
 use std::time::Duration;
 
 /// Who owns an address.
@@ -61,6 +62,8 @@ pub struct MemberView {
     pub serves: Vec<Served>,
     /// The exclusion group of its pool.
     pub exclude: Exclusion,
+    /// Its places in [`super::Snapshot::datagrams_out`].
+    pub(super) datagrams: Range<u16>,
 }
 
 impl MemberView {
@@ -131,6 +134,8 @@ pub struct PoolView {
     pub snat: Option<SnatView>,
     /// Where they send it untranslated all the same.
     pub exclude: Exclusion,
+    /// Those service ports: of which virtual address, and which of its services.
+    pub(super) served_at: Vec<(u16, u16)>,
 }
 
 impl PoolView {

@@ -1,0 +1,165 @@
+//! One that follows is as one that is compiled.
+
+use super::*;
+use crate::policy::adjacency::{Neighbour, NextHop};
+use crate::policy::health::{Generation, MemberHealth, PoolHealth, Silence, State};
+use crate::policy::intent::*;
+use crate::policy::slots::{Lives, Slots};
+use crate::wire::{Mac, Protocol};
+use std::net::Ipv4Addr;
+use std::time::Duration;
+
+const MACS: [Mac; 1] = [Mac([2, 0, 0, 0, 0, 1])];
+const POOLS: u16 = 5;
+/// The third pool has one member, the others two.
+const MEMBERS: u16 = 9;
+
+fn member(id: u16) -> Member {
+    let pool = if id < 5 { id / 2 } else { id.div_ceil(2) };
+    let address = Ipv4Addr::new(10, 0, 1, id as u8 + 1);
+    Member { name: format!("m{id}"), address, pool: PoolId(pool), interface: InterfaceId(0) }
+}
+
+fn server(pool: u16, last: u8, ports: &[(Protocol, u16)], enabled: bool) -> VirtualServer {
+    VirtualServer {
+        name: format!("vs-{last}"),
+        address: Ipv4Addr::new(10, 0, 2, last),
+        pool: PoolId(pool),
+        listen: ports.iter().map(|&(protocol, port)| Listen { protocol, port }).collect(),
+        enabled,
+        icmp_echo: EchoPolicy::Always,
+        unmatched: Unmatched::Reject,
+        unreachable: Unreachable::Hold,
+        redelivery: pool != 1,
+    }
+}
+
+/// Two pools behind one address, one behind two addresses, one whose service is disabled, one that nobody reaches.
+fn intent() -> Intent {
+    let (udp, tcp) = (Protocol::Udp, Protocol::Tcp);
+    let pool = |id: u16| Pool {
+        name: format!("p{id}"),
+        members: (0..MEMBERS).filter(|at| member(*at).pool == PoolId(id)).map(MemberId).collect(),
+        monitors: Vec::new(),
+        require: 1,
+        fail_back: FailBack::Never,
+        on_down_tcp: OnDownTcp::Drain,
+        no_member: NoMember::Reject,
+        gap: Duration::from_secs(4),
+    };
+    Intent {
+        ports: vec![PortIntent { name: "p".into(), device: "net_null0".into(), mtu: 1500, queues: None }],
+        interfaces: vec![Interface {
+            name: "i".into(),
+            port: PortId(0),
+            vlan: None,
+            addresses: vec!["10.0.0.1/16".parse().unwrap()],
+            mtu: 1500,
+        }]
+        .into(),
+        routes: Vec::new(),
+        neighbours: Vec::new(),
+        monitors: Slots::default(),
+        pools: (0..POOLS).map(pool).collect(),
+        members: (0..MEMBERS).map(member).collect(),
+        virtual_servers: vec![
+            server(0, 1, &[(udp, 5060), (tcp, 5060)], true),
+            server(1, 1, &[(udp, 5070), (udp, 5080)], true),
+            server(2, 2, &[(udp, 5060)], true),
+            server(2, 3, &[(udp, 5060), (tcp, 5061)], true),
+            server(3, 4, &[(udp, 5060)], false),
+        ],
+        snats: Vec::new(),
+        timeouts: Timeouts {
+            udp: Duration::from_secs(300),
+            tcp_established: Duration::from_secs(7440),
+            tcp_opening: Duration::from_secs(240),
+            tcp_closing: Duration::from_secs(240),
+            icmp: Duration::from_secs(60),
+            reassembly: Duration::from_secs(2),
+        },
+        limits: Limits {
+            flows_per_worker: 64,
+            rejects_per_second: 9,
+            icmp_errors_per_second: 9,
+            fragments_per_worker: 9,
+        },
+        lives: Lives::default(),
+    }
+}
+
+/// A number below `bound` (a multiplicative generator: Knuth, TAOCP 3.3.4).
+fn draw(state: &mut u64, bound: u64) -> u64 {
+    *state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+    (*state >> 33) % bound
+}
+
+fn change(health: &mut Health, intent: &Intent, pool: PoolId, chance: &mut u64) {
+    let members = &intent.pools[pool].members;
+    for member in members {
+        let state = [State::Unknown, State::Up, State::Down, State::Drained, State::Offline][draw(chance, 5) as usize];
+        let lost_before = Generation(draw(chance, 4) as u32);
+        health.members[member.index()] = MemberHealth { state, may_claim: draw(chance, 2) == 0, lost_before };
+    }
+    let active = members.get(draw(chance, 3) as usize).copied();
+    let silence = active.filter(|_| draw(chance, 2) == 0);
+    let silence = silence.map(|member| Silence { member, since: Duration::from_millis(draw(chance, 9)) });
+    health.pools[pool.index()] = PoolHealth { active, generation: Generation(draw(chance, 9) as u32), silence };
+}
+
+/// All that health has a part in.
+fn shown(snapshot: &Snapshot) -> String {
+    let Snapshot { epoch, members, pools, virtuals, datagrams_in, datagrams_out, .. } = snapshot;
+    format!("{epoch:?} {members:?} {pools:?} {virtuals:?} {datagrams_in:?} {datagrams_out:?}")
+}
+
+#[test]
+fn a_snapshot_that_follows_is_the_one_that_would_be_compiled() {
+    let intent = intent();
+    let known = |at: u16| (member(at).hop(), Neighbour::Reachable(Mac([2, 0, 0, 0, 1, at as u8])));
+    let mut adjacency: Adjacency = (0..MEMBERS - 2).map(known).collect();
+    adjacency.insert(member(MEMBERS - 1).hop(), Neighbour::Failed);
+    adjacency.insert(NextHop { interface: InterfaceId(0), address: Ipv4Addr::new(10, 0, 9, 9) }, Neighbour::Failed);
+    let mut health = Health {
+        members: vec![MemberHealth::default(); MEMBERS.into()],
+        pools: vec![PoolHealth::default(); POOLS.into()],
+    };
+    let mut chance = 3;
+    let compiled = |health: &Health, epoch| Snapshot::compile(&intent, health, &adjacency, &MACS, epoch);
+    let mut latest = compiled(&health, Epoch(1));
+    let mut spare = Spare { snapshot: latest.clone(), behind: BTreeSet::new() };
+    let mut served = 0;
+    for _ in 0..500 {
+        let changed: BTreeSet<PoolId> =
+            (0..=draw(&mut chance, 2)).map(|_| PoolId(draw(&mut chance, 5) as u16)).collect();
+        changed.iter().for_each(|pool| change(&mut health, &intent, *pool, &mut chance));
+        let next = spare.follow(latest.epoch, changed.clone(), &intent, &health, &adjacency);
+        let expected = compiled(&health, next.epoch);
+        assert!(shown(&next) == shown(&expected), "epoch {:?}, {changed:?}", next.epoch);
+        assert_eq!(latest.connections_are_lost_by(&next), latest.connections_are_lost_by(&expected));
+        assert_eq!((next.changed_pools(), expected.changed_pools()), (Some(&changed), None));
+        served += next.datagrams_in.iter().filter(|datagrams| datagrams.ready.is_some()).count();
+        spare = Spare { snapshot: std::mem::replace(&mut latest, next), behind: changed };
+    }
+    assert!(served > 500, "services were ready and not, {served} times");
+}
+
+#[test]
+fn losses_are_looked_for_among_all_members_unless_it_follows_at_once() {
+    let intent = intent();
+    let mut health = Health {
+        members: vec![MemberHealth::default(); MEMBERS.into()],
+        pools: vec![PoolHealth::default(); POOLS.into()],
+    };
+    let adjacency = Adjacency::default();
+    let first = Snapshot::compile(&intent, &health, &adjacency, &MACS, Epoch(1));
+    health.members[8].lost_before = Generation(3);
+    let follow = |snapshot: &Snapshot, pool, health: &Health| {
+        let spare = Spare { snapshot: snapshot.clone(), behind: BTreeSet::new() };
+        spare.follow(snapshot.epoch, [PoolId(pool)].into(), &intent, health, &adjacency)
+    };
+    let second = follow(&first, 4, &health);
+    let third = follow(&second, 0, &health);
+    assert!(first.connections_are_lost_by(&second) && !second.connections_are_lost_by(&third));
+    assert!(first.connections_are_lost_by(&third), "whoever has missed the second sees it in the third");
+}
