@@ -191,6 +191,7 @@ const RENAMED: &[(&str, &str)] = &[
     ("fragments", "reassembly"),
     ("pause", "sleep"),
     ("when-active", "selective"),
+    ("redelivery", "redeliver"),
 ];
 
 /// The candidate that `word` was renamed to or is a typing mistake away from, if one is near enough.

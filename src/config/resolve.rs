@@ -179,7 +179,7 @@ fn server(document: &Document, entry: &schema::VirtualServer) -> Option<VirtualS
         icmp_echo: entry.icmp_echo.meant()?,
         unmatched: entry.unmatched.meant()?,
         unreachable: entry.unreachable.meant()?,
-        redelivery: entry.redelivery.meant()?,
+        redeliver: entry.redeliver.meant()?,
     })
 }
 

@@ -28,12 +28,15 @@ fn refuse<T>(why: impl Into<String>, remedy: impl Into<String>) -> Result<T, Ref
 
 const UNITS: [(&str, u64); 5] = [("ms", 1), ("s", 1_000), ("m", 60_000), ("h", 3_600_000), ("d", 86_400_000)];
 
-/// `500ms`, `5m`, `2h4m`: whole numbers, each with a unit.
+/// `500ms`, `5m`, `2h4m`: whole numbers, each with a unit. Nothing at all needs none.
 pub(super) fn duration(text: &str) -> Result<Duration, Refusal> {
     let mut rest = text.trim();
     let mut total: u64 = 0;
     if rest.is_empty() {
         return refuse("it is empty", "");
+    }
+    if rest == "0" {
+        return Ok(Duration::ZERO);
     }
     let end_of = |text: &str, part: fn(&char) -> bool| text.find(|c| !part(&c)).unwrap_or(text.len());
     while !rest.is_empty() {

@@ -87,7 +87,7 @@ pub(crate) fn two_arm() -> Intent {
             icmp_echo: EchoPolicy::Always,
             unmatched: Default::default(),
             unreachable: Default::default(),
-            redelivery: true,
+            redeliver: Duration::from_secs(4),
         }],
         snats: vec![Snat {
             pool: PoolId(0),

@@ -11,7 +11,7 @@ use super::state::Engine;
 use super::walk::Walk;
 use crate::policy::health::{Generation, Silence};
 use crate::policy::intent::{MemberId, PoolId};
-use crate::time::Instant;
+use crate::time::{Duration, Instant};
 use crate::wire::{Endpoint, Kind, Packet, Protocol, sip};
 
 /// Whom a request was for when it was kept.
@@ -53,17 +53,18 @@ impl Engine {
     /// What a packet on this path may be that redelivery is about. That a member speaks from a service port is noted.
     #[inline(always)]
     pub fn watches(&mut self, path: Path, now: Instant) -> Watched {
-        if !self.snapshot.redelivers {
-            return Watched::Nothing;
-        }
         match path {
-            Path::ServiceIn(at) if self.snapshot.datagrams_in(at).redelivers => Watched::Request,
+            Path::ServiceIn(at) if !self.snapshot.datagrams_in(at).redeliver.is_zero() => Watched::Request,
             Path::ServiceOut(at) => {
                 let served = self.snapshot.datagrams_out(at);
                 if !served.redelivers {
                     return Watched::Nothing;
                 }
-                self.state.flows.uses().spoke(served.sender, now);
+                let spoke = Some((served.sender, now));
+                if self.state.spoke != spoke {
+                    self.state.spoke = spoke;
+                    self.state.flows.uses().spoke(served.sender, now);
+                }
                 Watched::Answer
             }
             Path::Hairpin { .. } => Watched::Hairpin,
@@ -75,19 +76,26 @@ impl Engine {
     #[inline]
     pub fn may_ask(&self, packet: &Packet, classified: Classified) -> bool {
         let Path::ServiceIn(at) = classified.path else { return false };
-        matches!(packet.kind, Kind::Udp) && self.snapshot.datagrams_in(at).redelivers
+        matches!(packet.kind, Kind::Udp) && !self.snapshot.datagrams_in(at).redeliver.is_zero()
     }
 
-    /// For whom the packet is, which is a request to a service: the active member, if it can be sent there now.
-    pub fn recipient(&mut self, packet: &Packet, classified: Classified, now: Instant) -> Option<Recipient> {
+    /// For whom the packet is, which is a request to a service: the active member, if it can be sent there now. And how long it is
+    /// kept.
+    pub fn recipient(
+        &mut self,
+        packet: &Packet,
+        classified: Classified,
+        now: Instant,
+    ) -> Option<(Recipient, Duration)> {
         let Path::ServiceIn(at) = classified.path else { return None };
         let service = self.snapshot.datagrams_in(at);
-        let pool = service.pool;
+        let (pool, redeliver) = (service.pool, service.redeliver);
         let view = self.snapshot.pool(pool);
         let (member, generation) = (view.active.filter(|_| service.ready.is_some())?, view.generation);
         let remote = Endpoint::new(packet.src(), packet.src_port());
         let walk = Walk::new(self, packet, classified, sip::Facts::Request { branch: None }, now);
-        (walk.receiver(pool, remote) == Some(member)).then_some(Recipient { pool, member, generation })
+        let is_meant = walk.receiver(pool, remote) == Some(member);
+        is_meant.then_some((Recipient { pool, member, generation }, redeliver))
     }
 
     /// The pool of the member that speaks: what it says from a service port may answer a request that is kept.

@@ -46,6 +46,8 @@ pub(super) struct State {
     /// How packets leave that have no flow.
     pub(super) routes: RouteCache,
     pub(super) caches_routes: bool,
+    /// Who has spoken from a service port last, and when: in one turn it need not be noted twice.
+    pub(super) spoke: Option<(MemberId, Instant)>,
     seed: u64,
 }
 
@@ -64,6 +66,7 @@ impl Engine {
             snapshot_number: 1,
             routes: RouteCache::new(),
             caches_routes: true,
+            spoke: None,
             seed,
         };
         Engine { snapshot, state }
@@ -91,6 +94,7 @@ impl Engine {
     /// it replaces, which its maker drops.
     pub fn install(&mut self, snapshot: Arc<Snapshot>, snat_ports: SnatPorts) -> Arc<Snapshot> {
         self.state.snapshot_number = self.state.snapshot_number.wrapping_add(1).max(1);
+        self.state.spoke = None;
         self.state.rejects.set_rate(snapshot.limits.rejects_per_second);
         self.state.errors.iter_mut().for_each(|errors| errors.set_rate(snapshot.limits.icmp_errors_per_second));
         if self.snapshot.connections_are_lost_by(&snapshot) {

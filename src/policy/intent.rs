@@ -386,8 +386,9 @@ pub struct VirtualServer {
     pub unmatched: Unmatched,
     /// What the active member says when nobody there takes a datagram or a new connection.
     pub unreachable: Unreachable,
-    /// A SIP request over UDP that a member has not answered when it is found dead is delivered again to the next.
-    pub redelivery: bool,
+    /// SIP requests over UDP of the last so long that a member has not answered when it is found dead are delivered again to the next;
+    /// zero: none.
+    pub redeliver: Duration,
 }
 
 /// A service port.

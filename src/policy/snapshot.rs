@@ -46,8 +46,6 @@ pub struct Snapshot {
     pub timeouts: Timeouts,
     /// Bounds.
     pub limits: Limits,
-    /// Some service's requests may be delivered again: see [`VirtualServer::redelivery`].
-    pub redelivers: bool,
     classes: AddressMap<AddressClass>,
     /// Service ports of UDP, at virtual addresses.
     pub(super) datagrams_in: Vec<DatagramsIn>,
@@ -122,7 +120,6 @@ impl Snapshot {
             translated: parts::translated(intent),
             timeouts: intent.timeouts,
             limits: intent.limits,
-            redelivers: intent.virtual_servers.iter().any(|server| server.redelivery),
             classes: parts::classes(intent, &virtuals),
             datagrams_in: Vec::new(),
             datagrams_out: Vec::new(),

@@ -129,7 +129,13 @@ impl<'a> Message<'a> {
     /// The value of the first field called `long` or `compact`, in any case (RFC 3261 7.3.1, 7.3.3); folded lines are in it with
     /// their ends.
     pub fn field(&self, long: &str, compact: &str) -> Option<&'a [u8]> {
+        let may_be = |one: &str, first: u8| one.as_bytes().first().is_some_and(|is| is.eq_ignore_ascii_case(&first));
         Fields(self.rest).find_map(|field| {
+            // Nearly all lines are others, which their first letter tells.
+            let first = *field.first()?;
+            if first.is_ascii_alphabetic() && !may_be(long, first) && !may_be(compact, first) {
+                return None;
+            }
             let (name, value) = split_once(field, b':')?;
             let is_called = |one: &str| name.trim_ascii().eq_ignore_ascii_case(one.as_bytes());
             (is_called(long) || is_called(compact)).then(|| value.trim_ascii())
@@ -159,8 +165,11 @@ impl<'a> Iterator for Fields<'a> {
         if let [] | [b'\n', ..] | [b'\r', b'\n', ..] = self.0 {
             return None;
         }
-        let is_end = |pair: &[u8]| pair[0] == b'\n' && !matches!(pair[1], b' ' | b'\t');
-        let end = self.0.windows(2).position(is_end).map_or(self.0.len(), |at| at + 1);
+        let mut end = 0;
+        // A line that begins with a blank belongs to the one before.
+        while end == 0 || matches!(self.0.get(end), Some(b' ' | b'\t')) {
+            end += self.0[end..].iter().position(|byte| *byte == b'\n').map_or(self.0.len() - end, |at| at + 1);
+        }
         let (field, rest) = self.0.split_at(end);
         self.0 = rest;
         Some(field)

@@ -146,7 +146,7 @@ impl<P: Port> Pipeline<P> {
         {
             return self.hand_off.queue(worker, Received { frames: Frames::One(frame), port: *port, at: now });
         }
-        let watched = self.watched(classified.path, now);
+        let watched = self.watched(&frame, packet, classified.path, now);
         if watched != Watched::Nothing {
             self.watch(watched, (&frame, true), packet, classified, *port, now);
         }

@@ -2,8 +2,9 @@
 //!
 //! Owns [`Copies`]: the last of them, in memory taken at the start, found by the transaction that an answer is of. A copy is no
 //! frame: it is counted apart ([`CopyCount`]), and every one that was made to its end. The oldest gives way. What is
-//! read for their sake is bounded: beyond [`READS`] messages a second nothing is kept, and a worker so busy would turn all of
-//! them over before anything could be decided. Decides nothing: `redelivery` says what is kept, and when it leaves.
+//! read for their sake is bounded (`reading`). Decides nothing: `redelivery` says what is kept, and when it leaves.
+
+mod reading;
 
 use crate::engine::verdict::ways;
 use crate::engine::{CopyAction, Recipient};
@@ -11,19 +12,17 @@ use crate::policy::intent::{PoolId, PortId};
 use crate::time::{Duration, Instant};
 use crate::wire::Endpoint;
 use crate::wire::transaction::Transaction;
+use reading::{Read, Reading};
 use std::collections::VecDeque;
+use std::net::Ipv4Addr;
 use std::ops::Range;
 
 /// Copies at once, at most.
 const MOST: usize = 2_000;
 /// Their bytes, at most.
 const BYTES: usize = 2_000_000;
-/// Requests, and answers, that are read in a second, at most.
-const READS: u32 = 5_000;
 /// The sender has given the request up by then (64·T1, RFC 3261 17.1.1.2, 17.1.2.2).
-const AGE: Duration = Duration::from_secs(32);
-/// In which so many are read.
-const SECOND: Duration = Duration::from_secs(1);
+const GIVEN_UP: Duration = Duration::from_secs(32);
 /// Lists of copies by transaction; a power of two.
 const LISTS: usize = 4_096;
 /// Copies in one list, at most: transactions can be chosen by a stranger.
@@ -36,10 +35,10 @@ ways! {
         Answered = "answered": "Copies dropped because the request was answered.",
         Provisional = "provisional": "Copies dropped because the request was answered provisionally (1xx): if its member dies before the final answer, the client decides.",
         Redelivered = "delivered": "SIP requests delivered again, to the member that took over.",
-        Full = "full": "Copies that gave way to newer ones, or to more requests a second than are read.",
-        Expired = "expired": "Copies of requests that had not been answered for 32 seconds.",
+        Full = "full": "Copies that gave way to newer ones, or to more requests or answers a second than are read.",
+        Expired = "expired": "Copies of requests that had not been answered, or sent again, for as long as `redeliver` says.",
         Discarded = "discarded": "Copies dropped because another member became active for another cause than a death that all its silence confirms, or could not be sent the request.",
-        Unread = "unread": "Datagrams to a service of which no copy was made: more SIP requests came in a second than are read, or the answer would reach another worker.",
+        Unread = "unread": "Datagrams to a service of which no copy was made: more SIP requests came in a second than are read, in all or from one source, or the answer would reach another worker.",
     }
 }
 
@@ -64,6 +63,8 @@ pub(super) struct Request<'a> {
     pub frame: &'a [u8],
     /// Where in the frame what the sender says begins: behind that, a repetition is the same.
     pub payload: usize,
+    /// How long it is kept.
+    pub age: Duration,
 }
 
 struct Stored {
@@ -71,7 +72,8 @@ struct Stored {
     sender: Endpoint,
     recipient: Recipient,
     port: PortId,
-    at: Instant,
+    /// It is too old by then.
+    until: Instant,
     bytes: Range<usize>,
     payload: usize,
     /// The number, and one more, of the copy before in its list.
@@ -94,11 +96,7 @@ pub(super) struct Copies {
     newest: Box<[u64]>,
     /// How many have not ended.
     waiting: usize,
-    second: Instant,
-    requests: u32,
-    answers: u32,
-    /// Nothing is kept until then: more requests, or answers, have come than are read in a second.
-    rests_until: Instant,
+    reading: Reading,
     seed: u64,
     counts: [u64; CopyCount::COUNT],
 }
@@ -113,10 +111,7 @@ impl Copies {
             first: 0,
             newest: vec![0; LISTS].into(),
             waiting: 0,
-            second: Instant::ZERO,
-            requests: 0,
-            answers: 0,
-            rests_until: Instant::ZERO,
+            reading: Reading::new(seed),
             seed,
             counts: [0; CopyCount::COUNT],
         }
@@ -144,49 +139,60 @@ impl Copies {
         self.count(CopyCount::Unread);
     }
 
-    /// Nothing is kept now, and one datagram more is not looked at.
+    /// Nothing is read now, and one datagram more to a service is not looked at.
     #[inline(always)]
-    pub(super) fn rests(&mut self, now: Instant) -> bool {
-        let rests = now < self.rests_until;
-        self.counts[CopyCount::Unread as usize] += u64::from(rests);
-        rests
-    }
-
-    /// A request may be read, if nothing is at [rest](Copies::rests). If not, nothing is kept for the rest of the second.
-    pub(super) fn reads_request(&mut self, now: Instant) -> bool {
-        self.begin_second(now);
-        self.requests = self.requests.saturating_add(1);
-        if self.requests <= READS {
-            return true;
+    pub(super) fn skips(&mut self) -> bool {
+        if !self.reading.rests() {
+            return false;
         }
-        self.count(CopyCount::Unread);
-        self.rests_until = self.second + SECOND;
-        false
+        let passed = &mut self.counts[CopyCount::Unread as usize];
+        *passed += 1;
+        self.reading.skips(*passed)
     }
 
-    /// An answer may be read now. If not, it is not known any longer which requests are unanswered: no copy stays.
-    pub(super) fn reads_answer(&mut self, now: Instant) -> bool {
-        self.begin_second(now);
-        self.answers = self.answers.saturating_add(1);
-        if self.answers <= READS {
-            return true;
+    /// Some copy may wait for what is sent there.
+    #[inline(always)]
+    pub(super) fn awaits(&self, receiver: Ipv4Addr) -> bool {
+        self.waiting != 0 && self.reading.awaits(receiver)
+    }
+
+    /// A request of this source is read. If not, nothing of it, or of anybody, is until less comes.
+    pub(super) fn reads_request(&mut self, source: Ipv4Addr, now: Instant) -> bool {
+        let rested = self.reading.rests();
+        let read = self.reading.request(source, now);
+        // While nothing is read it has been counted before.
+        self.counts[CopyCount::Unread as usize] += u64::from(read != Read::Yes && !rested);
+        // The answers to a source that rests are not read either.
+        if read == Read::SourceRests {
+            self.clear_source(source);
         }
-        self.rests_until = self.second + SECOND;
-        self.clear(CopyCount::Full);
-        false
+        read == Read::Yes
     }
 
-    fn begin_second(&mut self, now: Instant) {
-        if now.since(self.second) >= SECOND {
-            (self.second, self.requests, self.answers) = (now, 0, 0);
+    /// An answer to this source is read now. If not, it is not known any longer which requests are unanswered: no copy stays.
+    pub(super) fn reads_answer(&mut self, source: Ipv4Addr, now: Instant) -> bool {
+        let read = self.reading.answer(source, now);
+        match read {
+            Read::SourceRests => self.clear_source(source),
+            Read::AllRest => self.clear(CopyCount::Full),
+            Read::Yes | Read::No => {}
         }
+        read == Read::Yes
     }
 
-    /// Keeps a copy, unless there is one of the same datagram by the same sender.
+    fn clear_source(&mut self, source: Ipv4Addr) {
+        for at in 0..self.copies.len() {
+            if self.reading.is_same(self.copies[at].sender.addr, source) {
+                self.end(self.first + at as u64, CopyCount::Full);
+            }
+        }
+        self.drop_ended();
+    }
+
+    /// Keeps a copy. If there is one of the same datagram by the same sender, that is as good as new.
     pub(super) fn keep(&mut self, request: &Request<'_>, now: Instant) {
-        let said = &request.frame[request.payload..];
-        let is_same = |of: &Stored, bytes: &[u8]| of.sender == request.sender && bytes[of.payload..] == *said;
-        if self.list(request.key).any(|copy| is_same(copy, &self.bytes[copy.bytes.clone()])) {
+        if let Some(number) = self.same(request) {
+            self.copies[(number - self.first) as usize].until = now + request.age;
             return;
         }
         self.count(CopyCount::Kept);
@@ -198,11 +204,30 @@ impl Copies {
         }
         let bytes = self.make_room(request.frame.len());
         self.bytes[bytes.clone()].copy_from_slice(request.frame);
-        let Request { key, sender, recipient, port, payload, .. } = *request;
-        let copy = Stored { key, sender, recipient, port, at: now, bytes, payload, before, place, has_ended: false };
+        let Request { key, sender, recipient, port, payload, age, .. } = *request;
+        let until = now + age;
+        let copy = Stored { key, sender, recipient, port, until, bytes, payload, before, place, has_ended: false };
         self.copies.push_back(copy);
         self.newest[list] = self.first + self.copies.len() as u64;
         self.waiting += 1;
+        self.reading.count_waiting(sender.addr, true);
+    }
+
+    /// The number of the copy of the same datagram by the same sender.
+    fn same(&self, request: &Request<'_>) -> Option<u64> {
+        let said = &request.frame[request.payload..];
+        let is_same = |of: &Stored| {
+            let is_meant = of.key == request.key && !of.has_ended && of.sender == request.sender;
+            is_meant && self.bytes[of.bytes.clone()][of.payload..] == *said
+        };
+        let mut number = self.newest[self.list_of(request.key)];
+        while let Some(copy) = self.at(number) {
+            if is_same(copy) {
+                return Some(number - 1);
+            }
+            number = copy.before;
+        }
+        None
     }
 
     /// A place for so many bytes; the oldest copies give way.
@@ -239,15 +264,19 @@ impl Copies {
     }
 
     /// Asks of each copy that waits what is done with it. Returns the numbers of those that leave, oldest first.
-    pub(super) fn sort(&mut self, action: impl Fn(&Recipient) -> CopyAction) -> Vec<u64> {
+    pub(super) fn sort(&mut self, now: Instant, action: impl Fn(&Recipient) -> CopyAction) -> Vec<u64> {
         let mut leaving = Vec::new();
         for at in 0..self.copies.len() {
             let (number, copy) = (self.first + at as u64, &mut self.copies[at]);
             match action(&copy.recipient) {
                 _ if copy.has_ended => {}
                 CopyAction::Keep => {}
+                // One that was repeated keeps those behind it from being counted in time.
+                CopyAction::Redeliver(_) if copy.until <= now => self.end(number, CopyCount::Expired),
                 CopyAction::Redeliver(recipient) => {
                     copy.recipient = recipient;
+                    // It was young enough, however long it waits for its turn.
+                    copy.until = now + GIVEN_UP;
                     leaving.push(number);
                 }
                 CopyAction::Drop => self.end(number, CopyCount::Discarded),
@@ -263,9 +292,10 @@ impl Copies {
         Some((&self.bytes[copy.bytes.clone()], copy.port, copy.recipient))
     }
 
-    /// Nobody waits for an answer to these any longer.
+    /// Those that are too old end, and a second of reading, if it is over.
     pub(super) fn expire(&mut self, now: Instant) {
-        while self.copies.front().is_some_and(|oldest| now.since(oldest.at) >= AGE) {
+        self.reading.begin_second(now);
+        while self.copies.front().is_some_and(|oldest| oldest.until <= now) {
             self.drop_oldest(CopyCount::Expired);
         }
     }
@@ -283,6 +313,7 @@ impl Copies {
         if let Some(copy) = at.and_then(|at| self.copies.get_mut(at)).filter(|copy| !copy.has_ended) {
             copy.has_ended = true;
             self.waiting -= 1;
+            self.reading.count_waiting(copy.sender.addr, false);
             self.count(how);
         }
     }
@@ -308,13 +339,6 @@ impl Copies {
         };
         let mixed = u128::from(key ^ self.seed) * 0x9e37_79b9_7f4a_7c15;
         ((mixed >> 64) ^ mixed) as usize % LISTS
-    }
-
-    /// The copies with this key that wait, newest first.
-    fn list(&self, key: Key) -> impl Iterator<Item = &Stored> {
-        let newest = self.at(self.newest[self.list_of(key)]);
-        let all = std::iter::successors(newest, |copy| self.at(copy.before));
-        all.filter(move |copy| copy.key == key && !copy.has_ended)
     }
 
     /// The copy whose number is one less; `None` of one that is no longer there, and of 0.

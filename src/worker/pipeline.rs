@@ -105,7 +105,7 @@ impl<P: Port> Pipeline<P> {
 
     fn verdict(&mut self, datagram: &Received<P::Frame>, packet: &Packet, now: Instant) -> Verdict {
         let classified = self.engine.classify(packet, datagram.port);
-        let watched = self.watched(classified.path, now);
+        let watched = self.watched(datagram.frames.first(), packet, classified.path, now);
         if watched != Watched::Nothing {
             let is_whole = matches!(datagram.frames, Frames::One(_));
             self.watch(watched, (datagram.frames.first(), is_whole), packet, classified, datagram.port, now);

@@ -18,12 +18,13 @@ use crate::wire::{Endpoint, Packet, ethernet, sip, udp};
 const PACE: Duration = Duration::from_millis(1);
 
 impl<P: Port> Pipeline<P> {
-    /// What a datagram is looked at for, if it is: beyond what is read in a second nothing is, at the cost of this question.
+    /// What a datagram is looked at for, if it is. What is no SIP by its length and first byte, what comes beyond that which is read
+    /// in a second, and what goes to somebody of whom there is no copy costs no more than this question.
     #[inline(always)]
-    pub(super) fn watched(&mut self, path: Path, now: Instant) -> Watched {
+    pub(super) fn watched(&mut self, frame: &P::Frame, packet: &Packet, path: Path, now: Instant) -> Watched {
         match self.engine.watches(path, now) {
-            Watched::Request if self.copies.rests(now) => Watched::Nothing,
-            Watched::Answer if self.copies.is_empty() => Watched::Nothing,
+            Watched::Request if self.copies.skips() || !may_be_sip(frame, packet) => Watched::Nothing,
+            Watched::Answer if !self.copies.awaits(packet.dst()) => Watched::Nothing,
             watched => watched,
         }
     }
@@ -62,25 +63,23 @@ impl<P: Port> Pipeline<P> {
         port: PortId,
         now: Instant,
     ) {
-        let said = &frame[payload..];
-        // What cannot be a request costs no more than this look.
-        if !matches!(said.first(), Some(b'A'..=b'Z' | b'a'..=b'z' | b'\r' | b'\n')) || !self.copies.reads_request(now) {
+        if !self.copies.reads_request(packet.src(), now) {
             return;
         }
-        let Some(Exchange::Request { transaction, answered_at }) = Exchange::of(said) else { return };
+        let Some(Exchange::Request { transaction, answered_at }) = Exchange::of(&frame[payload..]) else { return };
         let sender = Endpoint::new(packet.src(), packet.src_port());
-        let Some(recipient) = self.engine.recipient(packet, classified, now) else { return };
+        let Some((recipient, age)) = self.engine.recipient(packet, classified, now) else { return };
         // Or another worker would see the answer, and this one would keep the request for ever.
         if answered_at.is_some_and(|port| !self.hand_off.is_here(Endpoint::new(sender.addr, port))) {
             return self.copies.count_unread();
         }
         let key = transaction.map_or(Key::To(sender), Key::Of);
-        self.copies.keep(&Request { key, sender, recipient, port, frame, payload }, now);
+        self.copies.keep(&Request { key, sender, recipient, port, frame, payload, age }, now);
     }
 
     fn end_answered(&mut self, pool: PoolId, packet: &Packet, said: &[u8], now: Instant) {
         let may_answer = matches!(said.first(), Some(b'S' | b's' | b'\r' | b'\n'));
-        if self.copies.is_empty() || !may_answer || !self.copies.reads_answer(now) {
+        if !may_answer || !self.copies.reads_answer(packet.dst(), now) {
             return;
         }
         let Some(Exchange::Answer { transaction, is_final }) = Exchange::of(said) else { return };
@@ -95,7 +94,7 @@ impl<P: Port> Pipeline<P> {
         if self.copies.is_empty() {
             return;
         }
-        let leaving = self.copies.sort(|recipient| self.engine.copy_action(recipient));
+        let leaving = self.copies.sort(now, |recipient| self.engine.copy_action(recipient));
         for number in leaving {
             let Some((_, _, Recipient { pool, .. })) = self.copies.get(number) else { continue };
             match self.leaving.iter_mut().find(|leaving| leaving.pool == pool) {
@@ -162,6 +161,18 @@ impl<P: Port> Pipeline<P> {
             }
         }
     }
+}
+
+/// The shortest request line, `A B SIP/2.0`: what only keeps a way open (RFC 5626 4.4.1) is shorter.
+const SHORTEST: usize = 11;
+
+/// By its length and first byte the datagram may be SIP.
+#[inline(always)]
+fn may_be_sip<F: Frame>(frame: &F, packet: &Packet) -> bool {
+    let payload = usize::from(packet.l4) + udp::HEADER;
+    let first = frame.bytes().get(payload);
+    let is_long = payload + SHORTEST <= usize::from(packet.end);
+    is_long && first.is_some_and(|first| first.is_ascii_alphabetic() || matches!(first, b'\r' | b'\n'))
 }
 
 /// What came of a copy.

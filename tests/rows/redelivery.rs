@@ -323,7 +323,8 @@ fn s91_a_service_that_is_disabled_by_then_refuses_nobody_for_it() {
 
 #[test]
 fn s91_switched_off_nothing_is_kept() {
-    let mut lab = Lab::with(|intent| intent.virtual_servers.iter_mut().for_each(|server| server.redelivery = false));
+    let mut lab =
+        Lab::with(|intent| intent.virtual_servers.iter_mut().for_each(|server| server.redeliver = Duration::ZERO));
     ask(&mut lab, "INVITE", 5060, "a");
     lab.rig.now += ms(1);
     let since = now(&lab);

@@ -58,7 +58,7 @@ fn keys() {
                     ("[cores]", "[dpdk]\nmemory = 512\n[timeouts]\nfragments = \"5s\"\n[cores]\nstall = \"20ms\""),
                     ("workers = [1]", "workers = [1]\nidle = \"pause\""),
                     ("[[snat]]", "echo = \"when-active\"\n[[snat]]\nuntranslated_udp_ports = [161]"),
-                    ("listen = ", "icmp_echo = \"when-active\"\nlisten = "),
+                    ("listen = ", "icmp_echo = \"when-active\"\nredelivery = false\nlisten = "),
                 ],
             ),
             ("an unknown key in an inline table", &[("name = \"sip-b\",", "name = \"sip-b\", weight = 3,")]),

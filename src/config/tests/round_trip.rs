@@ -161,7 +161,7 @@ fn neighbour(place: usize, mac: Option<[u8; 5]>, interfaces: &[Interface]) -> Ne
 }
 
 /// Whether a virtual server is enabled, and what it does with echo requests, with what matches nothing, and with refusals.
-type Manners = (bool, EchoPolicy, Unmatched, Unreachable, bool);
+type Manners = (bool, EchoPolicy, Unmatched, Unreachable, Duration);
 
 type PoolChoice =
     (usize, Vec<bool>, usize, (FailBack, OnDownTcp, NoMember, Duration), Vec<Listen>, Manners, Vec<Ipv4Net>, Vec<u16>);
@@ -182,7 +182,7 @@ fn pool_choice() -> impl Strategy<Value = PoolChoice> {
         select(vec![EchoPolicy::Always, EchoPolicy::Selective]),
         select(vec![Unmatched::Reject, Unmatched::RejectNow, Unmatched::Drop]),
         select(vec![Unreachable::Hold, Unreachable::Forward]),
-        any::<bool>(),
+        (0..=32_000_u64).prop_map(Duration::from_millis),
     );
     (1..=4_usize, vec(any::<bool>(), 4), 0..4_usize, policy, listens, server, vec(net, 0..4), vec(1..u16::MAX, 0..3))
 }
@@ -242,7 +242,7 @@ fn intent() -> impl Strategy<Value = Intent> {
 
 fn add_pool(intent: &mut Intent, choice: PoolChoice) {
     let (count, used, require, (fail_back, on_down_tcp, no_member, gap), listen, manners, exclude, ports) = choice;
-    let (enabled, icmp_echo, unmatched, unreachable, redelivery) = manners;
+    let (enabled, icmp_echo, unmatched, unreachable, redeliver) = manners;
     let place = intent.pools.len();
     let (pool, net) = (PoolId(place as u16), place % intent.interfaces.len());
     let first = intent.members.len();
@@ -275,7 +275,7 @@ fn add_pool(intent: &mut Intent, choice: PoolChoice) {
         icmp_echo,
         unmatched,
         unreachable,
-        redelivery,
+        redeliver,
     });
     intent.snats.push(Snat { pool, address, exclude, no_snat_udp_ports: ports, resumes: true });
 }

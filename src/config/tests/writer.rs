@@ -184,7 +184,7 @@ fn server(file: &mut Lines, intent: &Intent, server: &VirtualServer) {
     file.text("icmp_echo", server.icmp_echo);
     file.text("unmatched", server.unmatched);
     file.text("unreachable", server.unreachable);
-    file.bare("redelivery", server.redelivery);
+    file.text("redeliver", duration_text(server.redeliver));
 }
 
 fn snat(file: &mut Lines, intent: &Intent, snat: &Snat) {

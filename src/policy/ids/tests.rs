@@ -52,7 +52,7 @@ fn server(last: u8, pool: u16) -> VirtualServer {
         icmp_echo: EchoPolicy::Always,
         unmatched: Unmatched::Reject,
         unreachable: Default::default(),
-        redelivery: true,
+        redeliver: Duration::from_secs(4),
     }
 }
 

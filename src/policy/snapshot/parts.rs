@@ -99,7 +99,7 @@ fn serves(index: &Index<'_>, member: &Member) -> Vec<Served> {
         let anybody = Endpoint::new(Ipv4Addr::UNSPECIFIED, 0);
         let tuple = |address| Tuple::new(listen.protocol, Endpoint::new(address, listen.port), anybody);
         let rewrite = Rewrite::between(&tuple(member.address), &tuple(address));
-        Served { listen, address, rewrite, redelivers: server.redelivery }
+        Served { listen, address, rewrite, redelivers: !server.redeliver.is_zero() }
     };
     servers.iter().flat_map(|server| server.listen.iter().map(|listen| served(*listen, server))).collect()
 }
@@ -155,7 +155,7 @@ pub(super) fn virtuals(intent: &Intent) -> Vec<VirtualView> {
             pool: server.pool,
             enabled: server.enabled,
             holds: server.unreachable == Unreachable::Hold,
-            redelivers: server.redelivery,
+            redeliver: server.redeliver,
             ready: None,
         });
         match places.entry(server.address) {
@@ -190,7 +190,7 @@ pub(super) fn datagrams_in(virtuals: &[VirtualView], pools: &Slots<PoolId, PoolV
             ready: None,
             exclude: pools[service.pool].exclude.clone(),
             pool: service.pool,
-            redelivers: service.redelivers,
+            redeliver: service.redeliver,
         })
         .collect()
 }

@@ -101,7 +101,7 @@ pub struct Served {
     pub address: Ipv4Addr,
     /// Gives a packet from there the virtual address as source.
     pub rewrite: Rewrite,
-    /// See [`VirtualServer::redelivery`].
+    /// See [`VirtualServer::redeliver`].
     pub redelivers: bool,
 }
 
@@ -201,8 +201,8 @@ pub struct ServiceView {
     pub enabled: bool,
     /// What the active member refuses waits: see [`Unreachable::Hold`].
     pub holds: bool,
-    /// See [`VirtualServer::redelivery`].
-    pub redelivers: bool,
+    /// See [`VirtualServer::redeliver`].
+    pub redeliver: Duration,
     /// How a packet is forwarded to the active member, if the service is enabled and the member is there and on the link.
     pub ready: Option<Ready>,
 }
@@ -230,8 +230,8 @@ pub struct DatagramsIn {
     pub exclude: Exclusion,
     /// Whose service it is.
     pub pool: PoolId,
-    /// See [`VirtualServer::redelivery`].
-    pub redelivers: bool,
+    /// See [`VirtualServer::redeliver`].
+    pub redeliver: Duration,
 }
 
 /// All that is asked about a datagram that a member sends from a service port.
@@ -245,7 +245,7 @@ pub struct DatagramsOut {
     pub port: u16,
     /// It is the active member of its pool.
     pub is_active: bool,
-    /// See [`VirtualServer::redelivery`].
+    /// See [`VirtualServer::redeliver`].
     pub redelivers: bool,
     /// Gives it the virtual address as source.
     pub rewrite: Rewrite,

@@ -1,3 +1,4 @@
+use super::reading::{ANSWERS, REQUESTS};
 use super::*;
 use crate::policy::health::Generation;
 use crate::policy::intent::MemberId;
@@ -6,6 +7,8 @@ use std::collections::BTreeMap;
 
 /// Link, network and transport header.
 const HEADERS: usize = 42;
+/// How long a copy is kept if nothing else is said, in milliseconds.
+const AGE: u64 = 4_000;
 
 fn at(millis: u64) -> Instant {
     Instant::from_millis(millis)
@@ -28,9 +31,13 @@ fn frame(length: usize, fill: u8) -> Vec<u8> {
 }
 
 fn keep(copies: &mut Copies, key: Key, port: u16, frame: &[u8], millis: u64) {
-    let request =
-        Request { key, sender: client(port), recipient: recipient(0), port: PortId(0), frame, payload: HEADERS };
-    copies.keep(&request, at(millis));
+    keep_for(copies, key, (port, frame), millis, AGE);
+}
+
+/// A copy that is kept so long, in milliseconds.
+fn keep_for(copies: &mut Copies, key: Key, (port, frame): (u16, &[u8]), millis: u64, age: u64) {
+    let (sender, recipient, age) = (client(port), recipient(0), Duration::from_millis(age));
+    copies.keep(&Request { key, sender, recipient, port: PortId(0), frame, payload: HEADERS, age }, at(millis));
 }
 
 /// What was counted, without what was not.
@@ -103,39 +110,120 @@ fn a_transaction_that_a_stranger_chose_makes_no_long_list() {
 }
 
 #[test]
-fn what_nobody_has_answered_for_32_seconds_is_given_up() {
+fn what_nobody_has_answered_is_given_up_after_the_time_of_its_service() {
     let mut copies = Copies::new(7);
-    keep(&mut copies, of(1), 1, &frame(400, 1), 0);
-    keep(&mut copies, of(2), 1, &frame(400, 1), 1);
-    copies.expire(at(31_999));
+    keep_for(&mut copies, of(1), (1, &frame(400, 1)), 0, 500);
+    keep_for(&mut copies, of(2), (1, &frame(400, 1)), 1, 32_000);
+    copies.expire(at(499));
     assert_eq!(copies.len(), 2);
-    copies.expire(at(32_000));
+    copies.expire(at(500));
     assert_eq!((copies.len(), counted(&copies)), (1, vec![(CopyCount::Kept, 2), (CopyCount::Expired, 1)]));
+    copies.expire(at(32_000));
+    assert_eq!(copies.len(), 1);
+    copies.expire(at(32_001));
+    assert_eq!(copies.len(), 0);
 }
 
-fn reads(copies: &mut Copies, millis: u64) -> bool {
-    !copies.rests(at(millis)) && copies.reads_request(at(millis))
+/// What a client sent in the last four seconds is given to the next member, though it first sent it before.
+#[test]
+fn a_request_that_is_repeated_is_as_good_as_new_and_too_old_ones_do_not_leave() {
+    let mut copies = Copies::new(7);
+    keep(&mut copies, of(1), 1, &frame(400, 1), 0);
+    keep(&mut copies, of(2), 1, &frame(400, 1), 100);
+    keep(&mut copies, of(3), 1, &frame(400, 1), 3_000);
+    keep(&mut copies, of(1), 1, &frame(400, 1), 3_500);
+    copies.expire(at(5_000));
+    let next = Recipient { member: MemberId(1), generation: Generation(2), ..recipient(0) };
+    assert_eq!(copies.sort(at(5_000), |_| CopyAction::Redeliver(next)), [0, 2], "the second is too old");
+    assert_eq!(counted(&copies), [(CopyCount::Kept, 3), (CopyCount::Expired, 1)]);
+    // However long they wait for their turn.
+    copies.expire(at(30_000));
+    assert_eq!(copies.len(), 2);
+}
+
+fn source(number: u32) -> Ipv4Addr {
+    Ipv4Addr::from(0x0a00_0000 + number)
+}
+
+/// How many of so many requests of these sources, in turn, are read in a second.
+fn reads(copies: &mut Copies, second: u64, count: u32, sources: u32) -> u32 {
+    copies.expire(at(second * 1_000));
+    let is_read = |number: &u32| {
+        let now = Instant::from_nanos(second * 1_000_000_000 + u64::from(number * 1_000));
+        !copies.skips() && copies.reads_request(source(number % sources), now)
+    };
+    (0..count).filter(is_read).count() as u32
 }
 
 #[test]
-fn so_many_requests_are_read_in_a_second() {
+fn so_many_requests_are_read_in_a_second_and_more_only_after_one_that_was_calm() {
+    let (most, mut copies) = (REQUESTS.all, Copies::new(7));
+    assert_eq!([1, 2, 3, 4].map(|second| reads(&mut copies, second, 2 * most, 100)), [most, 0, 0, 0]);
+    // A little below the limit is no calm second either.
+    assert_eq!([5, 6].map(|second| reads(&mut copies, second, most - 100, 100)), [0, 0]);
+    assert_eq!([7, 8].map(|second| reads(&mut copies, second, most / 2, 100)), [0, most / 2]);
+    assert_eq!(reads(&mut copies, 9, most, 100), most);
+    let unread = 7 * u64::from(most) + 2 * u64::from(most - 100) + u64::from(most / 2);
+    assert_eq!(counted(&copies), [(CopyCount::Unread, unread)]);
+}
+
+/// Nothing comes any more: nobody has to look for reading to begin again.
+#[test]
+fn silence_ends_a_rest() {
+    let (most, mut copies) = (REQUESTS.all, Copies::new(7));
+    assert_eq!(reads(&mut copies, 1, 2 * most, 100), most);
+    copies.expire(at(3_500));
+    assert!(!copies.skips() && copies.reads_request(source(1), at(3_500)));
+}
+
+/// However much it sends: its own copies end, since its answers are not read, and those of others stay and are made.
+#[test]
+fn a_flood_from_one_source_ends_the_copying_for_nobody_else() {
     let mut copies = Copies::new(7);
-    for (millis, expected) in [(1_000, READS), (1_999, 0), (2_000, READS)] {
-        assert_eq!((0..2 * READS).filter(|_| reads(&mut copies, millis)).count() as u32, expected, "{millis}");
+    let (flooder, other) = (client(1).addr, source(9));
+    assert!(!copies.reading.is_same(flooder, other));
+    let request = |number: u64, sender: Endpoint, copies: &mut Copies, now: Instant| {
+        if copies.skips() || !copies.reads_request(sender.addr, now) {
+            return false;
+        }
+        let (frame, recipient, age) = (frame(400, number as u8), recipient(0), Duration::from_millis(AGE));
+        let (key, port, payload) = (of(number), PortId(0), HEADERS);
+        copies.keep(&Request { key, sender, recipient, port, frame: &frame, payload, age }, now);
+        true
+    };
+    let mut read = [0, 0];
+    for second in 1..=5 {
+        for number in 0..100_000_u64 {
+            let now = Instant::from_nanos(second * 1_000_000_000 + number * 10_000);
+            copies.expire(now);
+            let sender = if number % 1_000 == 7 { Endpoint::new(other, 5060) } else { client(1) };
+            let is_read = request(second * 100_000 + number, sender, &mut copies, now);
+            read[usize::from(sender.addr == other)] += u32::from(is_read);
+        }
     }
-    assert_eq!(counted(&copies), [(CopyCount::Unread, 4 * u64::from(READS))]);
+    assert_eq!(read, [REQUESTS.source, 500]);
+    assert!(!copies.awaits(flooder) && copies.awaits(other), "only for one of them an answer is read");
+    assert_eq!(copies.len(), 400, "of the last four seconds");
+    // It is read again once it has been calm for a second.
+    let now = at(7_000);
+    copies.expire(now);
+    assert!(request(1, client(1), &mut copies, now) && copies.awaits(flooder));
 }
 
 /// Whoever cannot read the answers does not know what is unanswered.
 #[test]
-fn with_more_answers_than_are_read_nothing_is_kept() {
+fn with_more_answers_than_are_read_nothing_is_kept_of_that_source_or_of_anybody() {
     let mut copies = Copies::new(7);
+    let [one, two, three] = [client(1).addr, source(1), source(2)];
     keep(&mut copies, of(1), 1, &frame(400, 1), 1_000);
-    assert!((0..READS).all(|_| copies.reads_answer(at(1_000))));
-    assert_eq!(copies.len(), 1);
-    assert!(!copies.reads_answer(at(1_500)));
-    assert_eq!(counted(&copies), [(CopyCount::Kept, 1), (CopyCount::Full, 1)]);
-    assert_eq!([1_999, 2_000].map(|millis| reads(&mut copies, millis)), [false, true]);
+    assert!((0..ANSWERS.source).all(|_| copies.reads_answer(two, at(1_000))));
+    assert!(!copies.reads_answer(two, at(1_000)));
+    assert_eq!((copies.len(), copies.reads_request(two, at(1_000))), (1, false), "that source rests");
+    assert!((0..ANSWERS.all - ANSWERS.source - 100).all(|_| copies.reads_answer(three, at(1_000))));
+    assert!((0..100).all(|_| copies.reads_answer(one, at(1_000))));
+    assert!(!copies.reads_answer(one, at(1_500)));
+    assert_eq!(counted(&copies), [(CopyCount::Kept, 1), (CopyCount::Full, 1), (CopyCount::Unread, 1)]);
+    assert!(copies.reading.rests());
 }
 
 #[test]
@@ -144,11 +232,12 @@ fn copies_leave_stay_or_end_as_is_said_of_each() {
     for pool in [0, 1, 2, 0] {
         let (recipient, frame) = (recipient(pool), frame(400, 1));
         let key = of(copies.len() as u64);
-        let request = Request { key, sender: client(1), recipient, port: PortId(0), frame: &frame, payload: HEADERS };
+        let (sender, port, age) = (client(1), PortId(0), Duration::from_millis(AGE));
+        let request = Request { key, sender, recipient, port, frame: &frame, payload: HEADERS, age };
         copies.keep(&request, at(0));
     }
     let next = Recipient { member: MemberId(1), generation: Generation(2), ..recipient(0) };
-    let leaving = copies.sort(|recipient| match recipient.pool {
+    let leaving = copies.sort(at(0), |recipient| match recipient.pool {
         PoolId(0) => CopyAction::Redeliver(next),
         PoolId(1) => CopyAction::Drop,
         _ => CopyAction::Keep,

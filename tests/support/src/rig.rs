@@ -436,7 +436,7 @@ pub fn virtual_server(name: &str, address: &str, pool: u16) -> VirtualServer {
         unmatched: Unmatched::default(),
         // Rows about errors say what is sent at once.
         unreachable: Unreachable::Forward,
-        redelivery: true,
+        redeliver: Duration::from_secs(4),
     }
 }
 
