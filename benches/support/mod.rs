@@ -351,6 +351,51 @@ impl Frames {
     }
 }
 
+/// Calls of so many clients, as SIP has them: the requests that come in outside, and the answers of the member, in the same order.
+pub fn calls(clients: usize) -> [Rc<Frames>; 2] {
+    let all = |made: fn(usize) -> Build| Rc::new(Frames::all((0..clients).map(made), clients));
+    [all(request), all(answer)]
+}
+
+fn caller(at: usize) -> Endpoint {
+    Endpoint::new(Ipv4Addr::from(0xac18_0000 + at as u32), SIP)
+}
+
+/// Three in four are INVITEs, the others OPTIONS.
+fn method(at: usize) -> &'static str {
+    if at.is_multiple_of(4) { "OPTIONS" } else { "INVITE" }
+}
+
+fn request(at: usize) -> Build {
+    let (method, caller) = (method(at), caller(at));
+    let start = format!("{method} sip:8005550100@{VIP}:{SIP} SIP/2.0\r\n");
+    outer(Build::udp(caller, Endpoint::new(VIP, SIP)).payload(&message(&start, method, at)))
+}
+
+fn answer(at: usize) -> Build {
+    inner(Build::udp(Endpoint::new(MEMBER, SIP), caller(at)).payload(&message("SIP/2.0 200 OK\r\n", method(at), at)))
+}
+
+/// A message of 500 bytes.
+fn message(start: &str, method: &str, at: usize) -> Vec<u8> {
+    let addr = caller(at).addr;
+    let fields = [
+        format!("Via: SIP/2.0/UDP {addr}:{SIP};branch=z9hG4bK-524287-1---{at:016x}"),
+        "Max-Forwards: 70".into(),
+        format!("Contact: <sip:agent{at:05}@{addr}:{SIP}>"),
+        format!("To: <sip:8005550100@{VIP}:{SIP}>"),
+        format!("From: \"Agent {at:05}\"<sip:agent{at:05}@{VIP}:{SIP}>;tag=8f2c{at:08x}"),
+        format!("Call-ID: 89371ODVhZmZi{at:08x}"),
+        format!("CSeq: 1 {method}"),
+        "Allow: INVITE, ACK, CANCEL, OPTIONS, BYE, REFER, NOTIFY, INFO, UPDATE".into(),
+        "User-Agent: bench".into(),
+        "Content-Length: 0".into(),
+    ];
+    let mut text = format!("{start}{}\r\nX-Padding: ", fields.join("\r\n")).into_bytes();
+    text.resize(496, b'x');
+    [text, b"\r\n\r\n".to_vec()].concat()
+}
+
 /// The median of some ratios, with the least and the most.
 pub fn spread(mut ratios: Vec<f64>) -> String {
     ratios.sort_by(f64::total_cmp);

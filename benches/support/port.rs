@@ -10,9 +10,10 @@ use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
 const HEADROOM: usize = 32;
-const ROOM: usize = 128;
+/// Room for a SIP message of some 500 bytes.
+const ROOM: usize = 640;
 
-/// A short frame.
+/// A frame that is not long.
 pub struct BenchFrame {
     buffer: Box<[u8; HEADROOM + ROOM]>,
     start: usize,
@@ -77,6 +78,11 @@ impl Supply {
         let mut lanes = self.lanes.borrow_mut();
         lanes.iter_mut().for_each(|lane| *lane = (None, 0));
         lanes[port.index()] = (Some(Rc::clone(frames)), 0);
+    }
+
+    /// Both ports receive frames from now on, over and over.
+    pub fn feed_both(&self, frames: &[Rc<Frames>; 2]) {
+        self.lanes.replace(frames.iter().map(|frames| (Some(Rc::clone(frames)), 0)).collect());
     }
 
     /// As [`Supply::feed`], but continues where these frames were left last.

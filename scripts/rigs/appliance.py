@@ -28,10 +28,12 @@ _CALM = 1.0
 
 @dataclass(frozen=True)
 class Tuning:
-    """What a rig changes in the appliance's file. `exclude`: the exclusion group."""
+    """What a rig changes in the appliance's file. `exclude`: the exclusion group. `redeliver`: that key of the virtual server; earlier
+    revisions do not know it."""
 
     flows: int = 1_000_000
     exclude: tuple[str, ...] = ("192.168.77.0/24",)
+    redeliver: str | None = None
 
 
 def configuration(setting: Setting, tuning: Tuning, socket: Path) -> str:
@@ -42,6 +44,7 @@ def configuration(setting: Setting, tuning: Tuning, socket: Path) -> str:
     # A worker on management's core has to be allowed to sleep; under load it never does.
     idle = "sleep" if setting.management in setting.workers else "poll"
     excluded, instead = (", ".join(f'"{prefix}"' for prefix in group) for group in (addresses.EXCLUDED, tuning.exclude))
+    kept = f'redeliver = "{tuning.redeliver}"\n' if tuning.redeliver else ""
     limits = f"[limits]\nflows_per_worker = {max(1_024, tuning.flows)}\n"
     return two_arm.edited(
         two_arm.FIXTURE,
@@ -54,6 +57,7 @@ def configuration(setting: Setting, tuning: Tuning, socket: Path) -> str:
         (two_arm.PROBE, 'kind = "icmp"\ninterval = "1h"\ntimeout = "50m"\nfall = 100\n'),
         (two_arm.MONITOR, '"rare"'),
         (f"[{excluded}]", f"[{instead}]"),
+        (two_arm.LISTEN, kept + two_arm.LISTEN),
     )
 
 
@@ -72,8 +76,7 @@ class Appliance:
         self.admin: Admin | None = None
 
     def __enter__(self) -> "Appliance":
-        file = self._directory / "fairlead.toml"
-        file.write_text(configuration(self._setting, self._tuning, self._socket))
+        file = self._write()
         self._socket.unlink(missing_ok=True)
         # What an earlier one was told is not this one's. A key of the file would be refused by earlier revisions.
         state = self._directory / "state"
@@ -99,6 +102,17 @@ class Appliance:
         """Waits until its neighbours are resolved, and makes sip-a active."""
         self._wait("learn its neighbours", self._knows_neighbours, 10.0)
         self.force("sip-a")
+
+    def reload(self, tuning: Tuning) -> None:
+        """Takes over another file; returns once every worker has installed it."""
+        self._tuning = tuning
+        self._write()
+        self.admin.ask("reload")
+
+    def _write(self) -> Path:
+        file = self._directory / "fairlead.toml"
+        file.write_text(configuration(self._setting, self._tuning, self._socket))
+        return file
 
     def force(self, member: str) -> None:
         """Makes a member the active one; returns once every worker has installed the change."""

@@ -6,7 +6,7 @@ Owns: the list that `scripts/bench list` shows. To add a rig, write a function f
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from . import disturbance, forwarding, latency, management, targets
+from . import disturbance, forwarding, latency, management, redelivery, targets
 from .bench import Bench, Outcome
 
 
@@ -33,6 +33,7 @@ RIGS = [
     Rig("latency", "Forwarding latency at half load", latency.half_load),
     Rig("questions", "Queries while forwarding", disturbance.questions),
     Rig("exclusions", "A long exclusion list", forwarding.exclusions),
+    Rig("redelivery", "SIP requests kept for the next member, and not", redelivery.measure),
     Rig("management", "Management: floods, thousands of pools", management.measure),
 ]
 

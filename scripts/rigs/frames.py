@@ -57,16 +57,21 @@ class Template:
         self._transport = protocol + body + _words(self._before) + _words(self._after)
         self._udp = protocol == UDP
 
-    def frame(self, ends: Ends) -> bytes:
-        """The frame with these ends."""
+    def frame(self, ends: Ends, said: bytes | None = None) -> bytes:
+        """The frame with these ends, and with this payload, which has to fill a datagram of the size."""
+        after, more = self._after, 0
+        if said is not None:
+            if not self._udp or len(said) != len(after):
+                raise ValueError(f"a payload of {len(said)} bytes does not fill the frame, which has room for {len(after)}")
+            after, more = said, _words(said) - _words(after)
         source, source_port, target, target_port = ends
         addresses = (source >> 16) + (source & 0xFFFF) + (target >> 16) + (target & 0xFFFF)
         network = _complement(self._network + addresses)
-        transport = _complement(self._transport + addresses + source_port + target_port)
+        transport = _complement(self._transport + more + addresses + source_port + target_port)
         if self._udp and transport == 0:
             transport = 0xFFFF  # zero says that there is none (RFC 768)
         wire = struct.pack("!HIIHH", network, source, target, source_port, target_port)
-        return self._front + wire + self._before + transport.to_bytes(2, "big") + self._after
+        return self._front + wire + self._before + transport.to_bytes(2, "big") + after
 
 
 def arp_request(sender: bytes, sender_address: int, _asked_mac: bytes, asked: int) -> bytes:

@@ -4,6 +4,7 @@ Owns: the addresses of the rig's network (those of the lab, without VLANs) and t
 packets, one per port. Never: the bytes of a packet, or how it is sent.
 """
 
+import ipaddress
 import random
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -32,6 +33,9 @@ _CLIENT_ADDRESSES = 250_000
 _BETWEEN_INTRODUCTIONS = 16_384
 #: A file this long takes longer to replay than a neighbour entry stays reachable; one reply per pass costs nothing.
 _LONG = 100_000
+#: Bytes of a SIP message, and of the frame it makes.
+_SIP_MESSAGE = 500
+_SIP_FRAME = 14 + 20 + 8 + _SIP_MESSAGE + frames.CHECK_SEQUENCE
 #: Source ports of members. Few, since one endpoint keeps one port of the VIP whatever the destination.
 _INSIDE_PORTS = range(40_000, 40_050)
 
@@ -46,12 +50,14 @@ class Packet(NamedTuple):
 
 @dataclass(frozen=True)
 class Traffic:
-    """What arrives at each port. `size` as in `frames.Template`. `name` distinguishes it from other traffic."""
+    """What arrives at each port. `size` as in `frames.Template`; `said`: what a packet says, if it matters.
+    `name` distinguishes it from other traffic."""
 
     name: str
     outer: list[Packet]
     inner: list[Packet]
     size: int = 64
+    said: Callable[[Packet], bytes] | None = None
 
     def incoming(self, port: str) -> Iterator[bytes]:
         """The frames of one port's file: the packets, interspersed with ARP from its hosts."""
@@ -65,27 +71,30 @@ class Traffic:
     def _packets(self, port: str) -> Iterator[bytes]:
         if port == "outer":
             kinds = {key: frames.Template(ROUTER_MAC, OUTER_MAC, key, self.size) for key in (UDP, TCP)}
-            yield from (kinds[packet.protocol].frame(packet.came) for packet in self.outer)
+            yield from (kinds[packet.protocol].frame(packet.came, self._says(packet)) for packet in self.outer)
         else:
             kinds = {
                 (key, member): frames.Template(at, INNER_MAC, key, self.size)
                 for key in (UDP, TCP)
                 for member, at in MEMBER_MACS.items()
             }
-            yield from (kinds[packet.protocol, packet.came[0]].frame(packet.came) for packet in self.inner)
+            yield from (kinds[packet.protocol, packet.came[0]].frame(packet.came, self._says(packet)) for packet in self.inner)
 
     def outgoing(self, port: str) -> Iterator[bytes]:
         """Every frame that must leave by a port: what arrived at the other one, translated, TTL decremented."""
         if port == "outer":
             kinds = {key: frames.Template(OUTER_MAC, ROUTER_MAC, key, self.size, ttl=63) for key in (UDP, TCP)}
-            yield from (kinds[packet.protocol].frame(packet.leaves) for packet in self.inner)
+            yield from (kinds[packet.protocol].frame(packet.leaves, self._says(packet)) for packet in self.inner)
         else:
             kinds = {
                 (key, member): frames.Template(INNER_MAC, at, key, self.size, ttl=63)
                 for key in (UDP, TCP)
                 for member, at in MEMBER_MACS.items()
             }
-            yield from (kinds[packet.protocol, packet.leaves[2]].frame(packet.leaves) for packet in self.outer)
+            yield from (kinds[packet.protocol, packet.leaves[2]].frame(packet.leaves, self._says(packet)) for packet in self.outer)
+
+    def _says(self, packet: Packet) -> bytes | None:
+        return self.said(packet) if self.said else None
 
 
 def service_udp(peers: int, size: int = 64) -> Traffic:
@@ -95,6 +104,12 @@ def service_udp(peers: int, size: int = 64) -> Traffic:
         outer.append(Packet(UDP, (*peer, VIP, SERVICE_PORT), (*peer, SIP_A, SERVICE_PORT)))
         inner.append(Packet(UDP, (SIP_A, SERVICE_PORT, *peer), (VIP, SERVICE_PORT, *peer)))
     return _shuffled(f"service-udp-{peers}-{size}", outer, inner, size)
+
+
+def sip(peers: int) -> Traffic:
+    """As `service_udp`, with SIP: three in four of the peers send an INVITE, the others OPTIONS, of 500 bytes; sip-a answers each."""
+    plain = service_udp(peers)
+    return Traffic(f"sip-{peers}", plain.outer, plain.inner, _SIP_FRAME, _sip)
 
 
 def live_flows(flows: int) -> Traffic:
@@ -135,6 +150,18 @@ def peers_and_callers(peers: int, called: int = 4_096) -> Traffic:
         member, port = (SIP_A, inside) if number % 2 else (SIP_B, inside + len(_INSIDE_PORTS))
         inner.append(Packet(UDP, (member, port, *remote), (VIP, port, *remote)))
     return _shuffled(f"peers-and-callers-{peers}", outer, inner)
+
+
+def _sip(packet: Packet) -> bytes:
+    source, source_port, target, target_port = packet.came
+    answers = source in MEMBER_MACS
+    peer, port = (target, target_port) if answers else (source, source_port)
+    host, method = ipaddress.IPv4Address(peer), "INVITE" if (peer + port) % 4 else "OPTIONS"
+    start = "SIP/2.0 200 OK" if answers else f"{method} sip:8005550100@{addresses.VIP} SIP/2.0"
+    lines = [start, f"Via: SIP/2.0/UDP {host}:{port};branch=z9hG4bK-524287-1---{peer:08x}{port:04x}", "Max-Forwards: 70",
+             f"Contact: <sip:agent@{host}:{port}>", f"To: <sip:8005550100@{addresses.VIP}>", f"From: <sip:agent@{host}>;tag={peer:08x}",
+             f"Call-ID: {peer:08x}-{port:04x}", f"CSeq: 1 {method}", "User-Agent: rig", "Content-Length: 0", "X-Padding: "]
+    return "\r\n".join(lines).ljust(_SIP_MESSAGE - 4, "x").encode() + b"\r\n\r\n"
 
 
 def _clients(count: int) -> Iterator[tuple[int, int]]:

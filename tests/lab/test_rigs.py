@@ -31,7 +31,7 @@ def whole(frame: bytes) -> bool:
 class Frames(unittest.TestCase):
     def test_every_frame_of_every_traffic_is_whole_and_of_its_size(self):
         kinds = (traffic.service_udp(64), traffic.service_udp(64, 1518), traffic.live_flows(64),
-                 traffic.service_and_outbound_udp(64), traffic.peers_and_callers(64, 64))
+                 traffic.service_and_outbound_udp(64), traffic.peers_and_callers(64, 64), traffic.sip(64))
         for kind in kinds:
             for port in ("outer", "inner"):
                 for frame in (*kind.incoming(port), *kind.outgoing(port)):
@@ -54,6 +54,9 @@ class Frames(unittest.TestCase):
     def test_a_frame_without_room_for_its_headers_is_refused(self):
         with self.assertRaises(ValueError):
             frames.Template(traffic.ROUTER_MAC, traffic.OUTER_MAC, frames.TCP, 57)
+        template = frames.Template(traffic.ROUTER_MAC, traffic.OUTER_MAC, frames.UDP)
+        with self.assertRaises(ValueError):
+            template.frame((1, 2, 3, 4), b"x" * 17)
 
 
 class Files(unittest.TestCase):
