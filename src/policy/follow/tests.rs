@@ -30,7 +30,7 @@ fn server(pool: u16, last: u8, ports: &[(Protocol, u16)], enabled: bool) -> Virt
         icmp_echo: EchoPolicy::Always,
         unmatched: Unmatched::Reject,
         unreachable: Unreachable::Hold,
-        redelivery: pool != 1,
+        redeliver: Duration::from_secs(if pool == 1 { 0 } else { 4 }),
     }
 }
 
