@@ -252,14 +252,19 @@ fn monitors(intent: &Intent) -> Things {
 }
 
 /// What the question says in words of the file.
-fn texts(kind: &MonitorKind) -> [(&'static str, Option<String>); 6] {
+fn texts(kind: &MonitorKind) -> [(&'static str, Option<String>); 9] {
     let sip = if let MonitorKind::Sip(probe) = kind { Some(probe) } else { None };
     let send = match kind {
         MonitorKind::Udp { send, .. } if !send.is_empty() => Some(send.escape_ascii().to_string()),
         _ => None,
     };
     let of = |part: fn(&SipProbe) -> &Option<String>| sip.and_then(|probe| part(probe).clone());
+    let roles = sip.map(|probe| &*probe.roles);
+    let header = |rule: fn(&Roles) -> &Option<HeaderRule>| Some(rule(roles?).as_ref()?.to_string());
     [
+        ("standby_codes", roles.map(|roles| codes(&roles.standby_codes)).filter(|codes| !codes.is_empty())),
+        ("active_header", header(|roles| &roles.active_header)),
+        ("standby_header", header(|roles| &roles.standby_header)),
         ("host", of(|probe| &probe.host)),
         ("user", of(|probe| &probe.user)),
         ("to", of(|probe| &probe.to)),

@@ -142,6 +142,11 @@ fn monitor_kind(entry: &schema::Monitor, port: Option<u16>) -> Option<MonitorKin
             user_agent: entry.user_agent.meant()?,
             up_codes: entry.up_codes.meant()?,
             down_codes: entry.down_codes.meant()?,
+            roles: Box::new(Roles {
+                standby_codes: entry.standby_codes.meant()?,
+                active_header: entry.active_header.as_ref().and_then(|at| HeaderRule::parse(at)),
+                standby_header: entry.standby_header.as_ref().and_then(|at| HeaderRule::parse(at)),
+            }),
             tls: Box::new(TlsProbe {
                 certificate: entry.certificate.meant()?,
                 key: entry.key.meant()?,
@@ -166,6 +171,10 @@ fn pool(entry: &schema::Pool, members: Vec<MemberId>, monitors: Vec<MonitorId>) 
         on_down_tcp: on_down.tcp.meant()?,
         no_member: entry.no_member.meant()?,
         gap: entry.gap.meant()?,
+        flap_count: entry.flap_count.meant()?,
+        flap_window: entry.flap_window.meant()?,
+        flap_quiet: entry.flap_quiet.meant()?,
+        manual_resume: entry.manual_resume.meant()?,
     })
 }
 

@@ -247,6 +247,12 @@ section! { "monitor", Some(4_096), Monitor, compared intent::Monitor;
         "sip: status codes that count as good: a class, a code, a range, or \"any\".";
     down_codes: Vec<CodeRange> = [], Many(&Codes, 0, 64), apart,
         "sip: status codes that count as a failure even if up_codes holds them.";
+    standby_codes: Vec<CodeRange> = [], Many(&Codes, 0, 64), apart,
+        "sip: status codes of a member that lives and is the standby of its pair; they count as good. Who says that it is active is chosen over who says that it is standby.";
+    active_header: String = (absent "no header tells it"), Text, apart,
+        "sip: a header of the active member's answers and what it contains, such as \"Server-Role: primary\"; alone, an answer without it is a standby's.";
+    standby_header: String = (absent "no header tells it"), Text, apart,
+        "sip: a header of a standby's answers and what it contains; stands before active_header.";
     host: String = (absent "the member's address"), Text, apart, "sip: host part of the Request-URI.";
     user: String = (absent "none"), Text, apart, "sip: user part of the Request-URI and of To.";
     to: String = (absent "user and host"), Text, apart, "sip: the URI in To, such as \"sip:ping@sip.example\".";
@@ -283,6 +289,12 @@ section! { "pool", Some(4_096), Pool, compared intent::Pool;
         "Where traffic goes while no member is up: on to the one that was active last; or, after gap, nowhere: clients get a reset or port unreachable, or silence.";
     gap: Duration = "4s", span(100, HOUR, ""), live,
         "How long a lost member stays the target before no_member = \"reject\" or \"drop\" begins and its connections are reset. At once if no other member is enabled.";
+    flap_count: u32 = 0, integer(0, 100, "times"), live,
+        "A member that goes down so often in flap_window is chosen only if nobody else is up, until it has been quiet for flap_quiet; 0: none is.";
+    flap_window: Duration = "1m", span(SECOND, DAY, ""), live, "In what time flap_count is counted.";
+    flap_quiet: Duration = "5m", span(SECOND, DAY, ""), live, "How long it must then go neither up nor down.";
+    manual_resume: bool = false, Flag, live,
+        "true: a member that was up and went down is chosen only if nobody else is up, until `fairlead member enable`.";
 } }
 
 section! { "pool.members", Some(16), Member, compared intent::Member; "A server of a pool." {

@@ -42,6 +42,7 @@ fn options_every(millis: u64) -> Monitor {
             user_agent: None,
             up_codes: vec![CodeRange { first: 100, last: 399 }],
             down_codes: Vec::new(),
+            roles: Default::default(),
             tls: Default::default(),
         }),
         address: None,
@@ -75,6 +76,10 @@ pub(crate) fn two_arm() -> Intent {
             on_down_tcp: OnDownTcp::Reset,
             no_member: NoMember::KeepLast,
             gap: Duration::from_secs(4),
+            flap_count: 0,
+            flap_window: Duration::from_secs(60),
+            flap_quiet: Duration::from_secs(300),
+            manual_resume: false,
         }]
         .into(),
         members: vec![member("sip-a", 11), member("sip-b", 12)].into(),

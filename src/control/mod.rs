@@ -24,6 +24,7 @@ mod probing;
 mod publisher;
 mod reload;
 mod requests;
+mod reserve;
 mod restored;
 mod saves;
 mod settings;

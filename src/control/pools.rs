@@ -5,6 +5,7 @@
 //! claim peers for a while. The choice itself is [`election::choose`]'s. Probes nothing and publishes nothing.
 
 use super::outbox::Outbox;
+use super::reserve::Reserve;
 use super::restored::{Binding, Restored};
 use crate::admin::rows::{AdminState, Wall};
 use crate::config::LogLevel;
@@ -12,7 +13,7 @@ use crate::monitor::Verdict;
 use crate::monitor::election::{self, Ballot, Candidate, Choice, Keeps};
 use crate::policy::Intent;
 use crate::policy::health::{Generation, Health, MemberHealth, PoolHealth, Silence, State};
-use crate::policy::intent::{Member, MemberId, NoMember, Pool, PoolId};
+use crate::policy::intent::{Member, MemberId, NoMember, Pool, PoolId, Says};
 use crate::time::{Duration, Instant};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -37,8 +38,14 @@ pub struct MemberStatus {
     pub reason: String,
     /// Since when it is in that state.
     pub since: Instant,
+    /// What it says itself of its role in its pair.
+    pub says: Says,
     /// Until when it was active last, before it is again; `None`: it never was.
     pub served_until: Option<Instant>,
+    /// What keeps it from being chosen while another is up.
+    reserve: Reserve,
+    /// It does so, as far as an alarm says.
+    is_held: bool,
     /// What the monitors said when it was last logged.
     reported: State,
     /// Its monitors say that it is down, or the operator has taken it offline: what it had is gone.
@@ -145,7 +152,7 @@ impl Pools {
                 lost_active.push((id, gone));
             }
         }
-        self.follow_members(intent, now);
+        self.follow_members(intent, out, now);
         self.holdoffs.retain(|(_, id)| intent.members.contains(*id));
         self.gaps.retain(|(_, id)| intent.pools.contains(*id));
         self.reviews.retain(|(_, id)| intent.pools.contains(*id));
@@ -159,10 +166,16 @@ impl Pools {
     }
 
     /// A member at a new address is another one; but what the operator has set goes with the name as well.
-    fn follow_members(&mut self, intent: &Intent, now: Instant) {
+    fn follow_members(&mut self, intent: &Intent, out: &mut Outbox, now: Instant) {
         let set: BTreeMap<String, (AdminState, Wall)> =
             self.members.values().map(|known| (known.name.clone(), (known.admin, known.admin_since))).collect();
-        self.members.retain(|id, _| intent.members.contains(*id));
+        self.members.retain(|id, _| {
+            let stays = intent.members.contains(*id);
+            if !stays {
+                out.alarms.clear(&held_key(*id));
+            }
+            stays
+        });
         for (id, meant) in intent.members.entries() {
             let admin = || set.get(&meant.name).copied().unwrap_or((AdminState::Enabled, Wall::default()));
             let member = self.members.entry(id).or_insert_with(|| fresh_member(meant, admin(), now));
@@ -189,8 +202,10 @@ impl Pools {
             for member in &meant.members {
                 if let Some(known) = self.members.get_mut(member) {
                     let verdict = verdict(*member);
-                    known.report(verdict, out);
-                    known.overlay(verdict, now);
+                    let before = known.report(verdict, out);
+                    let ends = known.hold_back((*member, before, verdict.state), meant, out, now);
+                    self.reviews.extend(ends.map(|ends| (ends, id)));
+                    known.overlay(verdict, meant, now);
                 }
             }
             let keeps = self.keeps(id, meant, now);
@@ -369,9 +384,12 @@ impl Pools {
         due.into_iter().chain([self.reviews.first().map(|first| first.0)]).flatten().min()
     }
 
-    /// The operator sets a member, at `since`. Drained or offline, it is no longer forced.
+    /// The operator sets a member, at `since`. Drained or offline, it is no longer forced; enabled, nothing holds it back.
     pub fn set_admin(&mut self, member: MemberId, admin: AdminState, since: Wall) {
         let Some(status) = self.members.get_mut(&member) else { return };
+        if admin == AdminState::Enabled {
+            status.reserve.release();
+        }
         if status.admin != admin {
             (status.admin, status.admin_since) = (admin, since);
         }
@@ -421,8 +439,9 @@ impl Pools {
 
     fn candidate(&self, id: MemberId) -> Candidate<'_> {
         let member = &self.members[&id];
-        let MemberStatus { name, state, reason, is_lost, .. } = member;
-        Candidate { member: id, name, state: *state, reason, is_lost: *is_lost }
+        let MemberStatus { name, state, reason, is_lost, says, reserve, .. } = member;
+        let is_reserve = reserve.is_held();
+        Candidate { member: id, name, state: *state, reason, is_lost: *is_lost, says: *says, is_reserve }
     }
 
     fn apply(&mut self, id: PoolId, choice: Choice, now: Instant) -> Option<Switched> {
@@ -476,8 +495,9 @@ impl MemberStatus {
         }
     }
 
-    /// Logs that the member went up or down. One that was not known before, such as a standby at the start, is no news to worry of.
-    fn report(&mut self, verdict: &Verdict, out: &mut Outbox) {
+    /// Logs that the member went up or down; returns what it was before. One that was not known before, such as a standby at the
+    /// start, is no news to worry of.
+    fn report(&mut self, verdict: &Verdict, out: &mut Outbox) -> State {
         let before = std::mem::replace(&mut self.reported, verdict.state);
         let level = match (before, verdict.state) {
             (State::Up, State::Down) => LogLevel::Warn,
@@ -486,19 +506,46 @@ impl MemberStatus {
         if before != verdict.state && matches!(verdict.state, State::Up | State::Down) {
             out.log(level, format!("member {} is {}: {}", self.name, verdict.state, verdict.reason));
         }
+        before
+    }
+
+    /// Raises an alarm while the member is held back. Returns when that may end by itself, where it is new.
+    fn hold_back(
+        &mut self,
+        (id, before, after): (MemberId, State, State),
+        pool: &Pool,
+        out: &mut Outbox,
+        now: Instant,
+    ) -> Option<Instant> {
+        let (was_held, ended) = (self.is_held, self.reserve.ends());
+        self.reserve.on_change(before, after, pool, now);
+        self.reserve.review(pool, now);
+        self.is_held = self.reserve.is_held();
+        if self.is_held != was_held || self.reserve.ends() != ended {
+            match self.reserve.reason(&self.name, pool) {
+                Some(reason) => {
+                    out.raise(&held_key(id), LogLevel::Warn, format!("member {}: {reason}", self.name), now)
+                }
+                None => out.clear(&held_key(id), || format!("member {} is no longer held back", self.name)),
+            }
+        }
+        self.reserve.ends().filter(|ends| ended != Some(*ends))
     }
 
     /// Lays what the operator has set over the verdict.
-    fn overlay(&mut self, verdict: &Verdict, now: Instant) {
+    fn overlay(&mut self, verdict: &Verdict, pool: &Pool, now: Instant) {
         let (state, reason) = match self.admin {
-            AdminState::Enabled => (verdict.state, verdict.reason.clone()),
+            AdminState::Enabled => match self.reserve.reason(&self.name, pool) {
+                Some(held) => (verdict.state, format!("{held}; {}", verdict.reason)),
+                None => (verdict.state, verdict.reason.clone()),
+            },
             AdminState::Draining => (State::Drained, format!("drained by the operator; {}", verdict.reason)),
             AdminState::Offline => (State::Offline, format!("taken offline by the operator; {}", verdict.reason)),
         };
         if state != self.state {
             self.since = if self.admin == AdminState::Enabled { verdict.since.max(self.since) } else { now };
         }
-        (self.state, self.reason) = (state, reason);
+        (self.state, self.reason, self.says) = (state, reason, verdict.says);
         self.is_lost = self.admin == AdminState::Offline || verdict.state == State::Down;
     }
 }
@@ -512,6 +559,9 @@ fn fresh_member(member: &Member, (admin, admin_since): (AdminState, Wall), now: 
         state: State::Unknown,
         reason: "not probed yet".into(),
         since: now,
+        says: Says::Nothing,
+        reserve: Reserve::default(),
+        is_held: false,
         served_until: None,
         reported: State::Unknown,
         is_lost: false,
@@ -544,6 +594,10 @@ fn waits_for_forced() -> Choice {
 
 fn restored_key(pool: PoolId) -> String {
     format!("pool {} restored", pool.0)
+}
+
+fn held_key(member: MemberId) -> String {
+    format!("member {} held back", member.0)
 }
 
 fn alarm_key(pool: PoolId) -> String {

@@ -212,7 +212,9 @@ impl Probing {
     ) {
         let silent = outcome == Outcome::Timeout;
         match &outcome {
-            Outcome::Good { rtt, detail, .. } => out.trace(|| format!("probe {}: {detail} in {rtt:?}", probe.0)),
+            Outcome::Good { rtt, detail, .. } => {
+                out.trace(|| format!("probe {}: {} in {rtt:?}", probe.0, detail.words))
+            }
             Outcome::Failed { reason } => out.debug(|| format!("probe {} failed: {reason}", probe.0)),
             Outcome::Inconclusive => {
                 out.debug(|| format!("probe {} decides nothing: Fairlead itself was away", probe.0))

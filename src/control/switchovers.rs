@@ -80,6 +80,8 @@ pub fn line(row: &SwitchoverRow) -> String {
             let found = lost.unwrap_or(*detected);
             format!("; detected {} us after its last good answer", found.saturating_sub(*answer))
         }
+        // It answers still, and says that it is not active.
+        (_, None) if lost.is_none() => String::new(),
         (_, None) => "; it never gave a good answer".into(),
     };
     let gap = match (to, lost, up) {

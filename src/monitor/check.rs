@@ -4,10 +4,10 @@
 //! [`Role`] allows), the probes under way, and when `rise` and `fall` are reached. Knows nothing of other checks: `schedule` adds
 //! them up, and says the role.
 
-use super::outcome::{Outcome, ProbeId};
+use super::outcome::{Outcome, ProbeId, Said};
 use super::random::Random;
 use crate::policy::health::State;
-use crate::policy::intent::{MemberId, Monitor, MonitorId};
+use crate::policy::intent::{MemberId, Monitor, MonitorId, Says};
 use crate::time::{Duration, Instant};
 
 /// Hints do not make probes of one check follow each other closer than this: what a stranger can provoke is bounded.
@@ -72,6 +72,12 @@ pub struct Check {
     pub failing_since: Option<Instant>,
     /// The last probe that has ended.
     pub ended: Option<ProbeId>,
+    /// What the member says of its role.
+    pub says: Says,
+    /// What it has said otherwise since, and how often in a row.
+    contrary: (Says, u32),
+    /// Probes that are still to be started in quick succession, to see whether it says so again.
+    confirms: u32,
     said: String,
     /// When a failure last said more than silence does.
     told: Option<Instant>,
@@ -113,6 +119,9 @@ impl Check {
             last_good: None,
             failing_since: None,
             ended: None,
+            says: Says::Nothing,
+            contrary: (Says::Nothing, 0),
+            confirms: 0,
             said: String::from("not probed yet"),
             told: None,
             due: first + jitter(spec.interval, random),
@@ -140,9 +149,9 @@ impl Check {
         self.spec = spec.clone();
     }
 
-    /// The last probe failed and the one before did not.
+    /// The last probe failed and the one before did not, or the member says for the first time that its role is another.
     pub fn faltered(&self) -> bool {
-        self.bad == 1 && self.last_good.is_some()
+        (self.bad == 1 && self.last_good.is_some()) || self.contrary.1 == 1
     }
 
     /// The member is this in its pool from now on.
@@ -172,6 +181,9 @@ impl Check {
     /// How long after the last probe the next one starts; `None`: by the interval, and not before the last has ended.
     fn pace(&self) -> Option<Duration> {
         let (hint, waits) = (self.hinted.then_some(HINT_GAP), self.is_waiting());
+        if self.confirms > 0 {
+            return Some(BURST_GAP);
+        }
         let urgent = URGENT_INTERVAL.max(self.spec.timeout / MOST as u32);
         match self.role {
             Role::Standby | Role::Active => hint.filter(|_| !waits),
@@ -203,7 +215,7 @@ impl Check {
     /// The probe that is due at `now` is not started, because very many are under way: it is as if it had been.
     pub fn put_off(&mut self, now: Instant) {
         (self.hinted, self.last_start) = (false, Some(now));
-        self.burst = self.burst.saturating_sub(1);
+        (self.burst, self.confirms) = (self.burst.saturating_sub(1), self.confirms.saturating_sub(1));
     }
 
     /// The probe is under way from `now`. The next falls on the grid of intervals; after a hint the grid starts over.
@@ -223,7 +235,7 @@ impl Check {
         if self.under_way.len() == 1 && self.bad == 0 && self.burst == 0 && self.role == Role::Replaceable {
             self.burst = self.spec.fall - 1;
         }
-        self.burst = self.burst.saturating_sub(1);
+        (self.burst, self.confirms) = (self.burst.saturating_sub(1), self.confirms.saturating_sub(1));
         self.hinted = false;
         self.last_start = Some(now);
         self.under_way.push((probe, now));
@@ -274,13 +286,28 @@ impl Check {
         self.decide(away, now);
     }
 
-    fn succeed(&mut self, (rtt, at): (Duration, Instant), detail: String, now: Instant) {
+    fn succeed(&mut self, (rtt, at): (Duration, Instant), said: Said, now: Instant) {
+        self.on_role(said.role);
         (self.good, self.bad, self.burst) = (self.good.saturating_add(1), 0, 0);
         self.ok += 1;
-        (self.said, self.told) = (detail, None);
+        (self.said, self.told) = (said.words, None);
         (self.last_rtt, self.last_good, self.failing_since) = (Some(rtt), self.last_good.max(Some(at)), None);
         if self.state != State::Up && (self.good >= self.spec.rise || self.role == Role::Candidate) {
             (self.state, self.since) = (State::Up, now);
+        }
+    }
+
+    /// What the member says of its role counts at once while it is not up, else after `rise` answers in a row.
+    fn on_role(&mut self, heard: Says) {
+        if heard == self.says {
+            (self.contrary, self.confirms) = ((heard, 0), 0);
+            return;
+        }
+        let times = if self.contrary.0 == heard { self.contrary.1 + 1 } else { 1 };
+        if self.state != State::Up || times >= self.spec.rise {
+            (self.says, self.contrary, self.confirms) = (heard, (heard, 0), 0);
+        } else {
+            (self.contrary, self.confirms) = ((heard, times), self.spec.rise - times);
         }
     }
 
@@ -333,6 +360,7 @@ impl Check {
             self.burst = self.spec.fall - 1;
         }
         (self.good, self.bad) = (0, self.bad.saturating_add(1));
+        (self.contrary, self.confirms) = ((self.says, 0), 0);
         self.failing_since = Some(self.failing_since.map_or(started, |first| first.min(started)));
         self.failed += 1;
         self.said = reason;

@@ -18,5 +18,5 @@ pub mod sip_answer;
 mod tests;
 
 pub use check::Check;
-pub use outcome::{Outcome, ProbeId, Start, Verdict};
+pub use outcome::{Outcome, ProbeId, Said, Start, Verdict};
 pub use schedule::Monitors;

@@ -1,7 +1,7 @@
 //! A probe as it is asked for, how it ends, and what a member's probes come to.
 
 use crate::policy::health::State;
-use crate::policy::intent::{MemberId, MonitorId};
+use crate::policy::intent::{MemberId, MonitorId, Says};
 use crate::time::{Duration, Instant};
 
 /// One probe: one question put to one member. Never used twice.
@@ -18,7 +18,7 @@ pub enum Outcome {
         /// When the answer came in.
         at: Instant,
         /// What was answered, such as `200 OK`.
-        detail: String,
+        detail: Said,
     },
     /// An answer that says no, or a sign that none can come.
     Failed {
@@ -30,6 +30,39 @@ pub enum Outcome {
     /// Nothing was heard, or it came too late, while the appliance itself was kept from sending or listening: it says nothing
     /// about the member.
     Inconclusive,
+}
+
+/// A good answer: in words, and what the member says in it of its role.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Said {
+    /// Such as `200 OK`.
+    pub words: String,
+    /// What the member is in its pair.
+    pub role: Says,
+}
+
+impl From<String> for Said {
+    fn from(words: String) -> Said {
+        Said { words, role: Says::Nothing }
+    }
+}
+
+impl From<&str> for Said {
+    fn from(words: &str) -> Said {
+        String::from(words).into()
+    }
+}
+
+impl PartialEq<str> for Said {
+    fn eq(&self, words: &str) -> bool {
+        self.words == words
+    }
+}
+
+impl PartialEq<&str> for Said {
+    fn eq(&self, words: &&str) -> bool {
+        self.words == *words
+    }
 }
 
 /// A probe to be started now.
@@ -52,4 +85,6 @@ pub struct Verdict {
     pub reason: String,
     /// Since when it is in that state.
     pub since: Instant,
+    /// While it is up: what it says itself of its role.
+    pub says: Says,
 }

@@ -12,7 +12,7 @@ use super::outcome::{Outcome, ProbeId, Start, Verdict};
 use super::random::Random;
 use crate::policy::Intent;
 use crate::policy::health::State;
-use crate::policy::intent::{MemberId, PoolId};
+use crate::policy::intent::{MemberId, PoolId, Says};
 use crate::time::{Duration, Instant};
 use std::collections::BTreeMap;
 
@@ -228,7 +228,8 @@ impl Monitors {
 
     /// What the probes say of a member.
     pub fn verdict(&self, member: MemberId) -> &Verdict {
-        static STRANGER: Verdict = Verdict { state: State::Unknown, reason: String::new(), since: Instant::ZERO };
+        static STRANGER: Verdict =
+            Verdict { state: State::Unknown, reason: String::new(), since: Instant::ZERO, says: Says::Nothing };
         self.members.get(&member).map_or(&STRANGER, |sum| &sum.verdict)
     }
 
@@ -263,10 +264,12 @@ impl Monitors {
     /// Draws the member's verdict from its checks.
     fn add_up(&mut self, member: MemberId, now: Instant) {
         let Some(sum) = self.members.get(&member) else { return };
-        let (state, reason) = judge(&self.checks(member).collect::<Vec<_>>(), sum.require);
+        let checks: Vec<&Check> = self.checks(member).collect();
+        let (state, reason) = judge(&checks, sum.require);
+        let says = if state == State::Up { role_of(&checks) } else { Says::Nothing };
         if let Some(Sum { verdict, .. }) = self.members.get_mut(&member) {
             let since = if verdict.state == state { verdict.since } else { now };
-            *verdict = Verdict { state, reason, since };
+            *verdict = Verdict { state, reason, since, says };
         }
     }
 }
@@ -301,6 +304,13 @@ fn judge(checks: &[&Check], require: usize) -> (State, String) {
     (state, reason)
 }
 
+/// What its monitors hear of its role, if they do not contradict each other.
+fn role_of(checks: &[&Check]) -> Says {
+    let mut heard = checks.iter().filter(|check| check.state == State::Up).map(|check| check.says);
+    let first = heard.find(|says| *says != Says::Nothing).unwrap_or_default();
+    if heard.any(|says| says != Says::Nothing && says != first) { Says::Nothing } else { first }
+}
+
 fn unknown(now: Instant) -> Verdict {
-    Verdict { state: State::Unknown, reason: String::from("not probed yet"), since: now }
+    Verdict { state: State::Unknown, reason: String::from("not probed yet"), since: now, says: Says::Nothing }
 }

@@ -3,10 +3,12 @@
 //! Owns how the request is written, what makes it unlike any other ([`Identity`]), and which answers are good
 //! ([`Question::judge`]). Reading an answer's bytes is [`super::sip_answer`]'s.
 
+use super::outcome::Said;
 use super::random::Random;
 use super::sip_answer::Answer;
-use crate::policy::intent::{CodeRange, SipProbe, SipTransport};
+use crate::policy::intent::{CodeRange, HeaderRule, Says, SipProbe, SipTransport};
 use crate::wire::Endpoint;
+use crate::wire::sip::Message;
 
 /// What makes a request unlike any other, so that a late answer to an earlier one is not taken for its own (scenario 34).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -54,7 +56,7 @@ impl Identity {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Judged {
     /// It decides: the member is good, or why not.
-    Ends(Result<String, String>),
+    Ends(Result<Said, String>),
     /// It is another question's, or provisional and not among the codes that are good: the answer is still to come. What it
     /// was, as the reason if none does.
     Passes(String),
@@ -74,9 +76,9 @@ impl Question {
         Question { probe: probe.clone(), identity: Identity::new(random) }
     }
 
-    /// What an answer says, in words. A late one to an earlier question (scenario 34) says nothing.
-    pub fn judge(&self, answer: &Answer) -> Judged {
-        let SipProbe { up_codes, down_codes, .. } = &self.probe;
+    /// What an answer says, in words; `header` is where it was read. A late one to an earlier question (scenario 34) says nothing.
+    pub fn judge(&self, answer: &Answer, header: &[u8]) -> Judged {
+        let SipProbe { up_codes, down_codes, roles, .. } = &self.probe;
         let among = |ranges: &[CodeRange]| ranges.iter().any(|range| range.contains(answer.code));
         let said = answer.status();
         if let Some(mismatch) = self.identity.mismatch(answer) {
@@ -87,7 +89,9 @@ impl Question {
             () if among(down_codes) => {
                 Judged::Ends(Err(format!("{said} is among {}, which count as down", list(down_codes))))
             }
-            () if among(up_codes) => Judged::Ends(Ok(said)),
+            () if among(up_codes) || among(&roles.standby_codes) => {
+                Judged::Ends(Ok(in_role(said, roles.says(answer.code, |rule| has(header, rule)))))
+            }
             () if answer.code < 200 => Judged::Passes(format!("only {said} came, and no final answer")),
             () => Judged::Ends(Err(format!("{said} is not among up_codes {}", list(up_codes)))),
         }
@@ -127,6 +131,22 @@ impl Question {
     }
 }
 
+fn in_role(said: String, role: Says) -> Said {
+    let words = match role {
+        Says::Nothing => said,
+        Says::Active => said + ", active",
+        Says::Standby => said + ", standby",
+    };
+    Said { words, role }
+}
+
+/// The first field of that name contains the text.
+fn has(header: &[u8], rule: &HeaderRule) -> bool {
+    let value = Message::read(header).and_then(|message| message.field(&rule.name, &rule.name));
+    let folded = |text: &str| text.to_ascii_lowercase();
+    value.is_some_and(|value| folded(&String::from_utf8_lossy(value)).contains(&folded(&rule.contains)))
+}
+
 /// What a stranger wrote, fit for a reason: at most 80 characters, none of them a control character.
 fn printable(text: &str) -> String {
     text.chars().filter(|letter| !letter.is_control()).take(80).collect()
@@ -146,6 +166,7 @@ fn list(ranges: &[CodeRange]) -> String {
 mod tests {
     use super::super::sip_answer::read_datagram;
     use super::*;
+    use crate::policy::intent::Roles;
     use std::net::Ipv4Addr;
 
     fn probe(transport: SipTransport) -> SipProbe {
@@ -160,6 +181,7 @@ mod tests {
             user_agent: None,
             up_codes,
             down_codes: vec![],
+            roles: Default::default(),
             tls: Default::default(),
         }
     }
@@ -248,7 +270,7 @@ mod tests {
         ];
         let question = Question { probe: probe(SipTransport::Udp), identity: fixed() };
         for (wrong, why) in wrongs {
-            assert_eq!(question.judge(&wrong), Judged::Passes(format!("an answer came {why}")));
+            assert_eq!(question.judge(&wrong, b""), Judged::Passes(format!("an answer came {why}")));
         }
     }
 
@@ -264,7 +286,7 @@ mod tests {
         let any_but_503 = SipProbe { down_codes: vec![hundreds(503, 503)], ..any.clone() };
         let final_only = SipProbe { up_codes: vec![hundreds(200, 299)], ..probe(SipTransport::Udp) };
         let bad = |text: &str| Judged::Ends(Err(text.to_owned()));
-        let good = |text: &str| Judged::Ends(Ok(text.to_owned()));
+        let good = |text: &str| Judged::Ends(Ok(text.into()));
         let provisional = Judged::Passes("only 100 Trying came, and no final answer".into());
         let rows = [
             (&up_to_399, 200, "OK", good("200 OK")),
@@ -279,7 +301,59 @@ mod tests {
         ];
         for (probe, code, phrase, expected) in rows {
             let question = Question { probe: probe.clone(), identity: fixed() };
-            assert_eq!(question.judge(&answer(code, phrase)), expected, "{code} {phrase}");
+            assert_eq!(question.judge(&answer(code, phrase), b""), expected, "{code} {phrase}");
+        }
+    }
+
+    /// Header rules alone, codes alone, and both; in front of all, a failure is a failure.
+    #[test]
+    fn status_and_headers_tell_the_role_that_a_member_has_in_its_pair() {
+        let rule = |text: &str| HeaderRule::parse(text);
+        let of_503 = || vec![CodeRange { first: 503, last: 503 }];
+        let none = || Roles::default();
+        let codes = || Roles { standby_codes: of_503(), ..none() };
+        let active = || Roles { active_header: rule("X-Role: Primary"), ..none() };
+        let standby = || Roles { standby_header: rule("server:backup"), ..none() };
+        let both = || Roles { standby_header: rule("server:backup"), ..active() };
+        let (primary, backup, plain) = ("x-role: I am primary\r\n", "Server: T (BACKUP)\r\n", "");
+        let rows = [
+            (none(), 200, primary, Ok(("200 OK", Says::Nothing))),
+            (codes(), 200, plain, Ok(("200 OK, active", Says::Active))),
+            (codes(), 503, plain, Ok(("503 OK, standby", Says::Standby))),
+            (codes(), 404, plain, Err(())),
+            (active(), 200, primary, Ok(("200 OK, active", Says::Active))),
+            (active(), 200, plain, Ok(("200 OK, standby", Says::Standby))),
+            (active(), 200, "X-Role: secondary\r\n", Ok(("200 OK, standby", Says::Standby))),
+            (active(), 503, primary, Err(())),
+            (standby(), 200, backup, Ok(("200 OK, standby", Says::Standby))),
+            (standby(), 200, plain, Ok(("200 OK, active", Says::Active))),
+            (both(), 200, plain, Ok(("200 OK", Says::Nothing))),
+            (both(), 200, primary, Ok(("200 OK, active", Says::Active))),
+            (both(), 200, "X-Role: primary\r\nServer: backup\r\n", Ok(("200 OK, standby", Says::Standby))),
+            (
+                Roles { active_header: rule("X-Role:"), ..none() },
+                200,
+                "X-Role: any\r\n",
+                Ok(("200 OK, active", Says::Active)),
+            ),
+        ];
+        for (roles, code, fields, expected) in rows {
+            let question = Question {
+                probe: SipProbe { roles: Box::new(roles.clone()), ..probe(SipTransport::Udp) },
+                identity: fixed(),
+            };
+            let header =
+                format!("SIP/2.0 {code} OK\r\nVia: SIP/2.0/UDP h;branch=z9hG4bK1\r\n{fields}\r\nX-Role: primary");
+            let judged = question.judge(&answer(code, "OK"), header.as_bytes());
+            let Judged::Ends(end) = judged else { panic!("{judged:?}") };
+            let expected = expected.map(|(words, role)| Said { words: words.into(), role });
+            assert_eq!(end.map_err(|_| ()), expected, "{roles:?} {code} {fields:?}");
+        }
+        let down = SipProbe { down_codes: of_503(), roles: Box::new(codes()), ..probe(SipTransport::Udp) };
+        let question = Question { probe: down, identity: fixed() };
+        assert!(matches!(question.judge(&answer(503, "OK"), b""), Judged::Ends(Err(_))), "down stands before standby");
+        for text in ["X-Role", ": x", "X Role: x", "X-Role: a\r\nb"] {
+            assert_eq!(rule(text), None, "{text:?}");
         }
     }
 }

@@ -72,6 +72,8 @@ pub fn read_datagram(datagram: &[u8]) -> Result<Answer, Unreadable> {
 #[derive(Clone, Debug, Default)]
 pub struct AnswerReader {
     held: Vec<u8>,
+    /// The header of the last answer.
+    last: Vec<u8>,
 }
 
 impl AnswerReader {
@@ -82,6 +84,11 @@ impl AnswerReader {
         }
         self.held.extend_from_slice(bytes);
         Ok(())
+    }
+
+    /// The header of the answer that came last.
+    pub fn header(&self) -> &[u8] {
+        &self.last
     }
 
     /// The next whole answer; `None` until more bytes come. Requests are passed over.
@@ -96,6 +103,8 @@ impl AnswerReader {
             if self.held.len() < whole {
                 return Ok(None);
             }
+            self.last.clear();
+            self.last.extend_from_slice(&self.held[..header]);
             self.held.drain(..whole);
             match answer {
                 Err(Unreadable::Request) => {}

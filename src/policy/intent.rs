@@ -226,6 +226,8 @@ pub struct SipProbe {
     pub up_codes: Vec<CodeRange>,
     /// Answers that count as a failure even if `up_codes` holds them.
     pub down_codes: Vec<CodeRange>,
+    /// By what an answer tells whether the member is active in its pair.
+    pub roles: Box<Roles>,
     /// How it speaks TLS, if it does.
     pub tls: Box<TlsProbe>,
 }
@@ -279,6 +281,70 @@ impl CodeRange {
     }
 }
 
+/// What a member itself says of its role in its pair.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Says {
+    /// Nothing, or nobody listens for it.
+    #[default]
+    Nothing,
+    /// It is active.
+    Active,
+    /// It lives, and is not.
+    Standby,
+}
+
+/// By what an answer tells whether the member is active in its pair. Without any rule it tells nothing.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Roles {
+    /// Answers of a standby; they count as good.
+    pub standby_codes: Vec<CodeRange>,
+    /// A header of an active member's answers.
+    pub active_header: Option<HeaderRule>,
+    /// A header of a standby's answers.
+    pub standby_header: Option<HeaderRule>,
+}
+
+/// A header that an answer has.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HeaderRule {
+    /// Its name, in any case.
+    pub name: String,
+    /// What its value contains, in any case; empty: anything.
+    pub contains: String,
+}
+
+impl Roles {
+    /// What an answer with this status says; `has`: it has such a header. What speaks for a standby stands before what speaks for an
+    /// active member. Where only one of the two has rules, an answer that fits none is the other's.
+    pub fn says(&self, code: u16, has: impl Fn(&HeaderRule) -> bool) -> Says {
+        let (active, standby) = (self.active_header.as_ref(), self.standby_header.as_ref());
+        let is_standby = self.standby_codes.iter().any(|range| range.contains(code)) || standby.is_some_and(&has);
+        match (active.map(&has), standby.is_some() || !self.standby_codes.is_empty()) {
+            _ if is_standby => Says::Standby,
+            (Some(true), _) | (None, true) => Says::Active,
+            (Some(false), false) => Says::Standby,
+            (Some(false), true) | (None, false) => Says::Nothing,
+        }
+    }
+}
+
+impl HeaderRule {
+    /// `Server-Role: primary`; `None`: there is no name in front of a colon (RFC 3261 25.1, token).
+    pub fn parse(text: &str) -> Option<HeaderRule> {
+        let (name, contains) = text.split_once(':')?;
+        let fits = |c: char| c.is_ascii_alphanumeric() || "-.!%*_+`'~".contains(c);
+        let name = name.trim();
+        let sound = !name.is_empty() && name.chars().all(fits) && !contains.chars().any(char::is_control);
+        sound.then(|| HeaderRule { name: name.into(), contains: contains.trim().into() })
+    }
+}
+
+impl std::fmt::Display for HeaderRule {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}: {}", self.name, self.contains)
+    }
+}
+
 words! {
     /// How a SIP probe travels.
     SipTransport {
@@ -320,6 +386,14 @@ pub struct Pool {
     pub on_down_tcp: OnDownTcp,
     /// What happens to clients while no member is up.
     pub no_member: NoMember,
+    /// A member that goes down so often in [`Pool::flap_window`] is chosen only if nobody else is up; 0: none is held back for that.
+    pub flap_count: u32,
+    /// See [`Pool::flap_count`].
+    pub flap_window: Duration,
+    /// For how long it must then go neither up nor down.
+    pub flap_quiet: Duration,
+    /// A member that was down is chosen only if nobody else is up, until the operator enables it.
+    pub manual_resume: bool,
     /// How long a lost member stays the target before `no_member` rejects or drops, while another may come up.
     pub gap: Duration,
 }

@@ -4,13 +4,14 @@
 //! to [`super::stack`].
 
 use super::tls::Tls;
+use crate::monitor::Said;
 use crate::monitor::sip::{Judged, Question};
 use crate::monitor::sip_answer::{AnswerReader, Unreadable};
 use crate::time::Duration;
 use smoltcp::socket::tcp;
 
 /// How the probe ended: what is good, or why not.
-pub type End = Result<String, String>;
+pub type End = Result<Said, String>;
 
 /// A connection as a probe sees it.
 pub struct Connection {
@@ -51,7 +52,7 @@ impl Connection {
                 tcp::State::Closed => {
                     return Some(Err(format!("port {}/tcp is closed (connection refused)", self.port)));
                 }
-                _ if self.asks.is_none() && self.tls.is_none() => return Some(Ok(String::from("connected"))),
+                _ if self.asks.is_none() && self.tls.is_none() => return Some(Ok("connected".into())),
                 _ => self.open(),
             }
         }
@@ -101,7 +102,7 @@ impl Connection {
                     Ok(plain) => plain,
                     // Where the handshake is enough, nothing is asked: a refusal is an answer too.
                     Err(reason) if self.asks.is_none() && tls.is_refused() => {
-                        return Some(Ok(format!("TLS is answered: {reason}")));
+                        return Some(Ok(format!("TLS is answered: {reason}").into()));
                     }
                     Err(reason) => return Some(Err(format!("TLS failed: {reason}"))),
                 },
@@ -159,7 +160,7 @@ impl Asks {
         let mut read = || {
             self.reader.push(bytes)?;
             while let Some(answer) = self.reader.next_answer()? {
-                match self.question.judge(&answer) {
+                match self.question.judge(&answer, self.reader.header()) {
                     Judged::Ends(end) => return Ok(Some(end)),
                     Judged::Passes(why) => self.heard = Some(why),
                 }

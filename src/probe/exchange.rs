@@ -5,9 +5,9 @@
 
 use super::connection::{Connection, End};
 use super::packet::{self, failed};
-use crate::monitor::Outcome;
 use crate::monitor::sip::{Judged, Question};
 use crate::monitor::sip_answer::read_datagram;
+use crate::monitor::{Outcome, Said};
 use crate::time::{Duration, Instant};
 use crate::wire::facts::Segment;
 use crate::wire::{Endpoint, Tuple};
@@ -65,12 +65,12 @@ impl Probe {
     pub fn on_datagram(&mut self, payload: &[u8], at: Instant) -> Option<Outcome> {
         match &mut self.task {
             Task::Datagram { expects } if contains(payload, expects) => {
-                Some(self.good(&format!("answer of {} bytes", payload.len()), at))
+                Some(self.good(format!("answer of {} bytes", payload.len()), at))
             }
             Task::Datagram { .. } => {
                 Some(failed(format!("an answer of {} bytes does not contain what is expected", payload.len())))
             }
-            Task::Sip { question } => match read_datagram(payload).map(|answer| question.judge(&answer)) {
+            Task::Sip { question } => match read_datagram(payload).map(|answer| question.judge(&answer, payload)) {
                 Ok(Judged::Ends(end)) => Some(self.outcome(end, at)),
                 Ok(Judged::Passes(why)) => self.hears(why),
                 Err(error) => self.hears(format!("no SIP answer in {:?}, but something else: {error}", self.timeout)),
@@ -131,11 +131,11 @@ impl Probe {
 
     /// Its end by what came in `at`.
     pub fn outcome(&self, end: End, at: Instant) -> Outcome {
-        end.map_or_else(failed, |detail| self.good(&detail, at))
+        end.map_or_else(failed, |said| self.good(said, at))
     }
 
-    fn good(&self, detail: &str, at: Instant) -> Outcome {
-        Outcome::Good { rtt: at.since(self.started), at, detail: detail.to_owned() }
+    fn good(&self, said: impl Into<Said>, at: Instant) -> Outcome {
+        Outcome::Good { rtt: at.since(self.started), at, detail: said.into() }
     }
 }
 

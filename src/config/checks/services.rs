@@ -7,16 +7,19 @@ use crate::config::reader::{At, Field, Section};
 use crate::config::report::{Report, count};
 use crate::config::schema::{Member, Monitor, Pool, Probe, Route, Snat, VirtualServer};
 use crate::config::value::listen_text;
-use crate::policy::intent::Listen;
+use crate::policy::intent::{HeaderRule, Listen};
 use crate::wire::Protocol;
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 
 /// Which kinds of monitor a key is for; keys that are not listed are for all.
-const ONLY_FOR: [(&str, &[Probe]); 17] = [
+const ONLY_FOR: [(&str, &[Probe]); 20] = [
     ("transport", &[Probe::Sip]),
     ("up_codes", &[Probe::Sip]),
     ("down_codes", &[Probe::Sip]),
+    ("standby_codes", &[Probe::Sip]),
+    ("active_header", &[Probe::Sip]),
+    ("standby_header", &[Probe::Sip]),
     ("host", &[Probe::Sip]),
     ("user", &[Probe::Sip]),
     ("to", &[Probe::Sip]),
@@ -45,6 +48,8 @@ pub(super) fn check(document: &Document, report: &mut Report) {
         uri(monitor, "from", &monitor.from, report);
         header(monitor, "user_agent", &monitor.user_agent, report);
         ends(document, monitor, report);
+        header_rule(monitor, "active_header", &monitor.active_header, report);
+        header_rule(monitor, "standby_header", &monitor.standby_header, report);
         unused(document, monitor, report);
     }
     for pool in &document.pools {
@@ -95,7 +100,7 @@ fn patience(monitor: &Monitor, report: &mut Report) {
 }
 
 fn codes(monitor: &Monitor, report: &mut Report) {
-    let good = |code: u16| monitor.up_codes.iter().any(|range| range.contains(code));
+    let good = |code: u16| monitor.up_codes.iter().chain(&monitor.standby_codes).any(|range| range.contains(code));
     let bad = |code: u16| monitor.down_codes.iter().any(|range| range.contains(code));
     let asks_sip = monitor.kind.as_deref() == Some(&Probe::Sip);
     if !asks_sip || monitor.up_codes.is_empty() || (100..700).any(|code| good(code) && !bad(code)) {
@@ -137,6 +142,15 @@ fn header(monitor: &Monitor, key: &str, field: &Field<String>, report: &mut Repo
         monitor
             .error(report, key, &at.span, format!("{key} does not fit into one line of a request"))
             .instead("at most 256 bytes without control characters", "shorten it, or leave it out");
+    }
+}
+
+fn header_rule(monitor: &Monitor, key: &str, field: &Field<String>, report: &mut Report) {
+    let Some(at) = field else { return };
+    if HeaderRule::parse(at).is_none() {
+        monitor
+            .error(report, key, &at.span, format!("{key} = \"{at}\" does not name a header"))
+            .instead("a header's name, a colon, and what it contains", "write it as \"Server-Role: primary\"");
     }
 }
 

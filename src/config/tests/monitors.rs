@@ -2,7 +2,7 @@
 
 use super::edited;
 use crate::config::parse_for;
-use crate::policy::intent::{Monitor, MonitorKind};
+use crate::policy::intent::{CodeRange, HeaderRule, Monitor, MonitorKind, Roles};
 use std::net::Ipv4Addr;
 
 fn file(keys: &str) -> String {
@@ -35,6 +35,22 @@ fn keys_about_who_asks_whom_mean_what_they_say() {
 }
 
 #[test]
+fn keys_about_roles_mean_what_they_say() {
+    let MonitorKind::Sip(plain) = monitor("").kind else { panic!("not SIP") };
+    assert_eq!(*plain.roles, Roles::default());
+    let keys = "standby_codes = [\"503\"]\nactive_header = \"X-Role: primary\"\nstandby_header = \"Server:backup\"\n\
+                down_codes = [\"1xx\", \"2xx\", \"3xx\", \"401\", \"405\", \"407\"]";
+    let MonitorKind::Sip(asked) = monitor(keys).kind else { panic!("not SIP") };
+    let rule = |name: &str, contains: &str| Some(HeaderRule { name: name.into(), contains: contains.into() });
+    let expected = Roles {
+        standby_codes: vec![CodeRange { first: 503, last: 503 }],
+        active_header: rule("X-Role", "primary"),
+        standby_header: rule("Server", "backup"),
+    };
+    assert_eq!(*asked.roles, expected);
+}
+
+#[test]
 fn what_cannot_be_asked_is_refused_with_a_remedy() {
     let rows = [
         ("address = \"10.20.0.1\"", "is a self-IP of"),
@@ -43,6 +59,8 @@ fn what_cannot_be_asked_is_refused_with_a_remedy() {
         ("to = \"ping@sip.example\"", "is not a SIP URI"),
         ("from = \"sip:a b\"", "is not a SIP URI"),
         ("to = \"sip:a>;tag=x\"", "is not a SIP URI"),
+        ("active_header = \"primary\"", "does not name a header"),
+        ("standby_header = \"X Role: backup\"", "does not name a header"),
         ("user_agent = \"a\\r\\nSubject: b\"", "does not fit into one line"),
     ];
     for (keys, expected) in rows {

@@ -64,6 +64,14 @@ fn tls() -> impl Strategy<Value = TlsProbe> {
     )
 }
 
+fn roles() -> impl Strategy<Value = Roles> {
+    let header = || option::of("[A-Za-z-]{1,12}:[a-z ]{0,8}");
+    (vec(codes(), 0..2), header(), header()).prop_map(|(standby_codes, active, standby)| {
+        let rule = |text: Option<String>| text.and_then(|text| HeaderRule::parse(&text));
+        Roles { standby_codes, active_header: rule(active), standby_header: rule(standby) }
+    })
+}
+
 fn kind() -> impl Strategy<Value = MonitorKind> {
     let port = 1..u16::MAX;
     let transport = select(vec![SipTransport::Udp, SipTransport::Tcp, SipTransport::Tls]);
@@ -75,11 +83,24 @@ fn kind() -> impl Strategy<Value = MonitorKind> {
         vec(codes(), 1..4),
         tls(),
         (option::of("sip:[a-z0-9.@-]{1,20}"), option::of("sips:[a-z0-9.@-]{1,20}"), option::of("[A-Za-z0-9 ./]{1,20}")),
+        roles(),
     )
-        .prop_map(|(transport, port, host, user, up_codes, tls, (to, from, user_agent))| {
+        .prop_map(|(transport, port, host, user, up_codes, tls, (to, from, user_agent), roles)| {
             let down_codes = vec![CodeRange { first: 699, last: 699 }];
             let tls = Box::new(if transport == SipTransport::Tls { tls } else { TlsProbe::default() });
-            MonitorKind::Sip(SipProbe { transport, port, host, user, to, from, user_agent, up_codes, down_codes, tls })
+            MonitorKind::Sip(SipProbe {
+                transport,
+                port,
+                host,
+                user,
+                to,
+                from,
+                user_agent,
+                up_codes,
+                down_codes,
+                roles: Box::new(roles),
+                tls,
+            })
         });
     let bytes = "\\PC{0,16}".prop_map(String::into_bytes);
     prop_oneof![
@@ -265,6 +286,11 @@ fn add_pool(intent: &mut Intent, choice: PoolChoice) {
         on_down_tcp,
         no_member,
         gap,
+        // Each pool its own, by its place.
+        flap_count: place as u32 * 3,
+        flap_window: Duration::from_secs(60 + place as u64),
+        flap_quiet: Duration::from_secs(300 + place as u64),
+        manual_resume: place % 2 == 1,
     });
     intent.virtual_servers.push(VirtualServer {
         name: format!("vs-{place}"),

@@ -151,6 +151,10 @@ fn sip(file: &mut Lines, probe: &SipProbe) {
     file.optional("user_agent", probe.user_agent.as_ref().map(quoted));
     file.texts("up_codes", probe.up_codes.iter().map(|range| codes_text(*range)));
     file.texts("down_codes", probe.down_codes.iter().map(|range| codes_text(*range)));
+    let Roles { standby_codes, active_header, standby_header } = &*probe.roles;
+    file.texts("standby_codes", standby_codes.iter().map(|range| codes_text(*range)));
+    file.optional("active_header", active_header.as_ref().map(quoted));
+    file.optional("standby_header", standby_header.as_ref().map(quoted));
     let TlsProbe { certificate, key, verify, ca, server_name, handshake } = &*probe.tls;
     for (name, pem) in [("certificate", certificate), ("key", key), ("ca", ca)] {
         file.optional(name, pem.as_ref().map(|pem| quoted(&pem.path)));
@@ -172,6 +176,10 @@ fn pool(file: &mut Lines, intent: &Intent, pool: &Pool) {
     file.bare("on_down", format!("{{ udp = \"reselect\", tcp = \"{}\" }}", pool.on_down_tcp));
     file.text("no_member", pool.no_member);
     file.text("gap", duration_text(pool.gap));
+    file.bare("flap_count", pool.flap_count);
+    file.text("flap_window", duration_text(pool.flap_window));
+    file.text("flap_quiet", duration_text(pool.flap_quiet));
+    file.bare("manual_resume", pool.manual_resume);
 }
 
 fn server(file: &mut Lines, intent: &Intent, server: &VirtualServer) {

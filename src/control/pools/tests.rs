@@ -33,7 +33,12 @@ impl Bench {
     }
 
     fn look(&mut self) -> Vec<Switched> {
-        let verdicts = self.states.map(|state| Verdict { state, reason: format!("said {state}"), since: self.now });
+        let verdicts = self.states.map(|state| Verdict {
+            state,
+            reason: format!("said {state}"),
+            since: self.now,
+            says: Says::Nothing,
+        });
         self.intent.pools.entries().for_each(|(id, _)| self.pools.touch(id));
         let mut health = self.pools.health();
         let verdict = |id: MemberId| &verdicts[id.index()];
@@ -355,7 +360,7 @@ fn only_pools_of_which_something_is_new_are_reconsidered() {
     let over = bench.now + CLAIM_HOLDOFF;
     let weigh = |bench: &mut Bench, now| {
         let asked = std::cell::Cell::new(0);
-        let verdict = Verdict { state: State::Up, reason: "up".into(), since: now };
+        let verdict = Verdict { state: State::Up, reason: "up".into(), since: now, says: Says::Nothing };
         let ask = |_| {
             asked.set(asked.get() + 1);
             &verdict

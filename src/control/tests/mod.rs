@@ -37,7 +37,9 @@ mod operator;
 mod ports;
 mod reasons;
 mod reload;
+mod reserve;
 mod restart;
+mod roles;
 mod standing;
 mod verdict;
 

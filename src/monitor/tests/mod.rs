@@ -1,6 +1,7 @@
 //! The schedule and the verdicts, with the clock in the test's hand: what its files share.
 
 mod reload;
+mod roles;
 mod schedule;
 mod urgency;
 mod verdicts;
@@ -55,6 +56,10 @@ fn intent(monitors: Vec<Monitor>, require: usize) -> Intent {
         on_down_tcp: OnDownTcp::Reset,
         no_member: NoMember::KeepLast,
         gap: Duration::from_secs(4),
+        flap_count: 0,
+        flap_window: Duration::from_secs(60),
+        flap_quiet: Duration::from_secs(300),
+        manual_resume: false,
     };
     Intent {
         ports: vec![],

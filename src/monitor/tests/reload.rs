@@ -6,7 +6,10 @@ use super::*;
 fn a_member_without_monitor_stays_unknown() {
     let mut monitors = Monitors::new(&intent(vec![], 0), 3, at(0));
     assert_eq!((monitors.next_due(), monitors.poll(at(9))), (None, None));
-    assert_eq!(monitors.verdict(A), &Verdict { state: State::Unknown, reason: "has no monitor".into(), since: at(0) });
+    assert_eq!(
+        monitors.verdict(A),
+        &Verdict { state: State::Unknown, reason: "has no monitor".into(), since: at(0), says: Says::Nothing }
+    );
 }
 
 #[test]

@@ -15,7 +15,10 @@ fn a_member_that_answers_is_up_within_rise_answers_and_one_that_refuses_is_down(
     let b = changes.iter().find(|change| change.member == B).unwrap();
     let reason = "sip-options: port 5060/udp is closed (ICMP port unreachable) (2 of 2)";
     assert_eq!((b.from, b.to, b.reason.as_str(), b.last_good), (State::Unknown, State::Down, reason, None));
-    assert_eq!(monitors.verdict(A), &Verdict { state: State::Up, reason: "sip-options: 200 OK".into(), since: a.at });
+    assert_eq!(
+        monitors.verdict(A),
+        &Verdict { state: State::Up, reason: "sip-options: 200 OK".into(), since: a.at, says: Says::Nothing }
+    );
 }
 
 #[test]

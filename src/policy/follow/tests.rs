@@ -46,6 +46,10 @@ fn intent() -> Intent {
         on_down_tcp: OnDownTcp::Drain,
         no_member: NoMember::Reject,
         gap: Duration::from_secs(4),
+        flap_count: 0,
+        flap_window: Duration::from_secs(60),
+        flap_quiet: Duration::from_secs(300),
+        manual_resume: false,
     };
     Intent {
         ports: vec![PortIntent { name: "p".into(), device: "net_null0".into(), mtu: 1500, queues: None }],

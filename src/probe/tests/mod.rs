@@ -185,6 +185,7 @@ pub fn sip(transport: SipTransport) -> Monitor {
         user_agent: None,
         up_codes,
         down_codes: vec![],
+        roles: Default::default(),
         tls: Default::default(),
     }))
 }

@@ -48,6 +48,10 @@ fn intent() -> Intent {
             on_down_tcp: OnDownTcp::Reset,
             no_member: NoMember::KeepLast,
             gap: Duration::from_secs(4),
+            flap_count: 0,
+            flap_window: Duration::from_secs(60),
+            flap_quiet: Duration::from_secs(300),
+            manual_resume: false,
         }]
         .into(),
         members: vec![member("sip-a", A), member("sip-b", B)].into(),
@@ -74,7 +78,15 @@ impl Pair {
                 let (member, verdict) = (MemberId(place), self.monitors.verdict(MemberId(place)));
                 let name = self.intent.members[member.index()].name.as_str();
                 let is_lost = verdict.state == State::Down;
-                Candidate { member, name, state: verdict.state, reason: &verdict.reason, is_lost }
+                Candidate {
+                    member,
+                    name,
+                    state: verdict.state,
+                    reason: &verdict.reason,
+                    is_lost,
+                    says: verdict.says,
+                    is_reserve: false,
+                }
             })
             .collect();
         let pool = &self.intent.pools[0];

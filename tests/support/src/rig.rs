@@ -417,6 +417,10 @@ pub fn pool(name: &str, members: &[u16]) -> Pool {
         on_down_tcp: OnDownTcp::Reset,
         no_member: NoMember::KeepLast,
         gap: Duration::from_secs(4),
+        flap_count: 0,
+        flap_window: Duration::from_secs(60),
+        flap_quiet: Duration::from_secs(300),
+        manual_resume: false,
     }
 }
 
