@@ -408,6 +408,12 @@ pub struct SwitchoverRow {
     /// The last worker uses it; `None`: not yet.
     #[serde(rename = "installed_us")]
     pub installed: Option<u64>,
+    /// SIP requests that the one who was active had not answered, delivered to the one who is since; final some two seconds later.
+    pub redelivered: u64,
+    /// Such requests that had been kept and were too old by then (`redeliver`).
+    pub redelivery_too_old: u64,
+    /// Such requests that had been kept and were gone by then, to make room for others, or since more came than are read.
+    pub redelivery_no_room: u64,
 }
 
 /// The answer to `log-level`.

@@ -157,6 +157,9 @@ fn switchovers() -> Vec<SwitchoverRow> {
             detected: 1_200_000,
             published: Some(1_200_041),
             installed: Some(1_200_063),
+            redelivered: 0,
+            redelivery_too_old: 0,
+            redelivery_no_room: 0,
         },
         SwitchoverRow {
             age_ms: 12_000,
@@ -173,6 +176,9 @@ fn switchovers() -> Vec<SwitchoverRow> {
             detected: 3_600_512_345,
             published: Some(3_600_512_401),
             installed: Some(3_600_512_477),
+            redelivered: 37,
+            redelivery_too_old: 2,
+            redelivery_no_room: 0,
         },
         SwitchoverRow {
             age_ms: 0,
@@ -189,6 +195,9 @@ fn switchovers() -> Vec<SwitchoverRow> {
             detected: 3_612_100_000,
             published: Some(3_612_100_050),
             installed: None,
+            redelivered: 0,
+            redelivery_too_old: 0,
+            redelivery_no_room: 0,
         },
     ]
 }

@@ -263,6 +263,10 @@ impl Controller {
             Event::Hint(member) => self.probing.hint_pool(member, &self.intent),
             Event::Flows { query, rows, matching, last } => self.waiting.on_flows(query, rows, matching, last),
             Event::Cleared { query, count } => self.waiting.on_cleared(query, count),
+            Event::Redelivered { pool, generation, requests } => {
+                let line = self.switchovers.on_redelivered((pool, generation), requests);
+                line.into_iter().for_each(|line| self.log(LogLevel::Warn, line));
+            }
             Event::Latency { worker, latency } => {
                 self.waiting.on_latency(worker);
                 self.latencies.on_latency(worker, latency, &mut self.outputs, now);
@@ -409,9 +413,12 @@ impl Controller {
             detected: switchovers::mark(now),
             published: None,
             installed: None,
+            redelivered: 0,
+            redelivery_too_old: 0,
+            redelivery_no_room: 0,
         };
         self.log(LogLevel::Warn, switchovers::line(&row));
-        self.switchovers.record(row);
+        self.switchovers.record(row, (pool, self.pools.pool(pool).generation));
     }
 
     fn publish(&mut self, now: Instant) {

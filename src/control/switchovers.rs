@@ -5,7 +5,10 @@
 
 use crate::admin::rows::{Cause, SwitchoverRow};
 use crate::policy::Epoch;
+use crate::policy::health::Generation;
+use crate::policy::intent::PoolId;
 use crate::time::Instant;
+use crate::worker::mailbox::Redelivered;
 use std::collections::VecDeque;
 
 /// Records kept; the oldest goes first.
@@ -14,6 +17,8 @@ pub const MOST: usize = 1_000;
 #[derive(Clone, Debug)]
 struct Record {
     row: SwitchoverRow,
+    /// Which choice of which pool it is.
+    choice: (PoolId, Generation),
     /// The epoch that carries it.
     epoch: Option<Epoch>,
 }
@@ -28,12 +33,29 @@ pub struct Switchovers {
 
 impl Switchovers {
     /// One was decided.
-    pub fn record(&mut self, row: SwitchoverRow) {
+    pub fn record(&mut self, row: SwitchoverRow, choice: (PoolId, Generation)) {
         if self.records.len() == MOST {
             self.records.pop_front();
         }
         self.counts[row.cause as usize] += 1;
-        self.records.push_back(Record { row, epoch: None });
+        self.records.push_back(Record { row, choice, epoch: None });
+    }
+
+    /// A worker has delivered what the one who was active had not answered. Returns the line to be logged, if there is its record.
+    pub fn on_redelivered(&mut self, choice: (PoolId, Generation), requests: Redelivered) -> Option<String> {
+        let row = &mut self.records.iter_mut().rev().find(|record| record.choice == choice)?.row;
+        let Redelivered { delivered, too_old, no_room } = requests;
+        row.redelivered += delivered;
+        row.redelivery_too_old += too_old;
+        row.redelivery_no_room += no_room;
+        let SwitchoverRow { pool, from, to, .. } = row;
+        let name = |member: &Option<String>| member.clone().unwrap_or_else(|| "none".into());
+        Some(format!(
+            "pool {pool}: of the requests that {} had not answered {delivered} were delivered to {}, {too_old} were too old, for {no_room} \
+             there was no room",
+            name(from),
+            name(to)
+        ))
     }
 
     /// An epoch went out: it carries all that was decided before.
@@ -112,13 +134,38 @@ mod tests {
             detected: detected * 1_000,
             published: None,
             installed: None,
+            redelivered: 0,
+            redelivery_too_old: 0,
+            redelivery_no_room: 0,
         }
+    }
+
+    const CHOICE: (PoolId, Generation) = (PoolId(0), Generation(7));
+
+    #[test]
+    fn requests_delivered_by_all_workers_are_counted_in_the_record_of_their_switchover() {
+        let mut switchovers = Switchovers::default();
+        switchovers.record(switch(1_000), CHOICE);
+        switchovers.record(switch(2_000), (PoolId(1), Generation(7)));
+        let one = Redelivered { delivered: 5, too_old: 2, no_room: 1 };
+        let said = switchovers.on_redelivered(CHOICE, one);
+        assert_eq!(
+            said.as_deref(),
+            Some(
+                "pool pair-1: of the requests that sip-a had not answered 5 were delivered to sip-b, 2 were too old, for 1 there was no room"
+            )
+        );
+        assert!(switchovers.on_redelivered(CHOICE, Redelivered { delivered: 3, ..Default::default() }).is_some());
+        assert_eq!(switchovers.on_redelivered((PoolId(0), Generation(6)), one), None);
+        let counts = |row: SwitchoverRow| (row.redelivered, row.redelivery_too_old, row.redelivery_no_room);
+        let rows: Vec<_> = switchovers.rows(Instant::ZERO).map(counts).collect();
+        assert_eq!(rows, [(8, 2, 1), (0, 0, 0)]);
     }
 
     #[test]
     fn the_marks_are_filled_in_as_they_come() {
         let mut switchovers = Switchovers::default();
-        switchovers.record(switch(1_000));
+        switchovers.record(switch(1_000), CHOICE);
         let marks = |switchovers: &Switchovers| {
             let row = switchovers.rows(Instant::ZERO).next_back().unwrap();
             (row.last_good_answer, row.detected, row.published, row.installed)
@@ -137,7 +184,7 @@ mod tests {
     #[test]
     fn the_last_thousand_are_kept() {
         let mut switchovers = Switchovers::default();
-        (0..1_500).for_each(|at| switchovers.record(switch(1_000 + at)));
+        (0..1_500).for_each(|at| switchovers.record(switch(1_000 + at), CHOICE));
         let rows: Vec<_> = switchovers.rows(Instant::from_millis(2_000)).collect();
         assert_eq!((rows[0].age_ms, rows[MOST - 1].age_ms), (500, 0));
         assert_eq!((rows.len(), rows[0].detected), (MOST, 1_500_000));

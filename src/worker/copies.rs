@@ -6,6 +6,7 @@
 
 mod reading;
 
+use super::mailbox::Redelivered;
 use crate::engine::verdict::ways;
 use crate::engine::{CopyAction, Recipient};
 use crate::policy::intent::{PoolId, PortId};
@@ -23,6 +24,8 @@ const MOST: usize = 2_000;
 const BYTES: usize = 2_000_000;
 /// The sender has given the request up by then (64·T1, RFC 3261 17.1.1.2, 17.1.2.2).
 const GIVEN_UP: Duration = Duration::from_secs(32);
+/// Pools that there can be.
+const POOLS: usize = 4_096;
 /// Lists of copies by transaction; a power of two.
 const LISTS: usize = 4_096;
 /// Copies in one list, at most: transactions can be chosen by a stranger.
@@ -97,6 +100,8 @@ pub(super) struct Copies {
     /// How many have not ended.
     waiting: usize,
     reading: Reading,
+    /// By pool: those that ended without an answer since its member last answered one.
+    lost: Box<[Redelivered]>,
     seed: u64,
     counts: [u64; CopyCount::COUNT],
 }
@@ -112,6 +117,7 @@ impl Copies {
             newest: vec![0; LISTS].into(),
             waiting: 0,
             reading: Reading::new(seed),
+            lost: vec![Redelivered::default(); POOLS].into(),
             seed,
             counts: [0; CopyCount::COUNT],
         }
@@ -286,6 +292,11 @@ impl Copies {
         leaving
     }
 
+    /// How many of this pool have been lost since its member last answered; from now on it is counted for the next one.
+    pub(super) fn take_lost(&mut self, pool: PoolId) -> Redelivered {
+        self.lost.get_mut(pool.index()).map(std::mem::take).unwrap_or_default()
+    }
+
     /// A copy that waits: what came in, where, and for whom it is now.
     pub(super) fn get(&self, number: u64) -> Option<(&[u8], PortId, Recipient)> {
         let copy = self.at(number + 1).filter(|copy| !copy.has_ended)?;
@@ -314,6 +325,14 @@ impl Copies {
             copy.has_ended = true;
             self.waiting -= 1;
             self.reading.count_waiting(copy.sender.addr, false);
+            if let Some(lost) = self.lost.get_mut(copy.recipient.pool.index()) {
+                match how {
+                    CopyCount::Expired => lost.too_old += 1,
+                    CopyCount::Full => lost.no_room += 1,
+                    CopyCount::Answered | CopyCount::Provisional => *lost = Redelivered::default(),
+                    _ => {}
+                }
+            }
             self.count(how);
         }
     }

@@ -6,7 +6,8 @@ use super::latency::Latency;
 use crate::engine::verdict::PuntReason;
 use crate::flow::SnatPorts;
 use crate::policy::adjacency::NextHop;
-use crate::policy::intent::{InterfaceId, Listen, MemberId, PortId};
+use crate::policy::health::Generation;
+use crate::policy::intent::{InterfaceId, Listen, MemberId, PoolId, PortId};
 use crate::policy::{Epoch, Snapshot};
 use crate::time::{Duration, Instant};
 use crate::wire::{Protocol, Tuple};
@@ -180,8 +181,28 @@ pub enum Event {
         /// What was measured.
         latency: Box<Latency>,
     },
+    /// All that this worker had kept for the member that took over has left, or nobody can have it.
+    Redelivered {
+        /// Whose service.
+        pool: PoolId,
+        /// The choice by which that member is active.
+        generation: Generation,
+        /// How many requests.
+        requests: Redelivered,
+    },
     /// The worker has ended and holds nothing any more.
     Stopped(WorkerId),
+}
+
+/// The end of the requests that a lost member has not answered.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Redelivered {
+    /// Delivered to the next one.
+    pub delivered: u64,
+    /// Kept, and too old by then: see [`crate::policy::intent::VirtualServer::redeliver`].
+    pub too_old: u64,
+    /// Kept, and gone by then, to make room for others, or since more came than are read.
+    pub no_room: u64,
 }
 
 /// Which flows are meant. Everything that is set must match.

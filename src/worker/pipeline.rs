@@ -8,12 +8,14 @@ use super::execute::{Executor, reason};
 use super::frames::{Frames, Received};
 use super::hand_off::HandOff;
 use super::held::{Held, Queued};
+use super::mailbox::Redelivered;
 use super::withheld::Waiting;
 use crate::engine::{Classified, DropReason, Engine, EngineEvent, Verdict, Watched, Withheld};
 use crate::flow::SnatPorts;
 use crate::io::{Frame, Port};
 use crate::policy::Snapshot;
 use crate::policy::adjacency::NextHop;
+use crate::policy::health::Generation;
 use crate::policy::intent::{MemberId, PoolId, PortId};
 use crate::time::Instant;
 use crate::wire::{Kind, Packet, sip, udp};
@@ -37,6 +39,10 @@ pub(super) struct Pipeline<P: Port> {
 /// Copies on their way to one pool's member.
 pub(super) struct Leaving {
     pub pool: PoolId,
+    /// The choice by which it is active.
+    pub generation: Generation,
+    /// How many have left, and how many were lost before.
+    pub requests: Redelivered,
     pub numbers: VecDeque<u64>,
     /// When the next one may leave.
     pub due: Instant,

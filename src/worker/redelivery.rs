@@ -6,6 +6,7 @@
 
 use super::copies::{CopyCount, Key, Request};
 use super::frames::{Frames, Received};
+use super::mailbox::Event;
 use super::pipeline::{Leaving, Pipeline};
 use crate::engine::{Classified, Path, Recipient, Verdict, Watched};
 use crate::io::{Frame, Port};
@@ -96,10 +97,14 @@ impl<P: Port> Pipeline<P> {
         }
         let leaving = self.copies.sort(now, |recipient| self.engine.copy_action(recipient));
         for number in leaving {
-            let Some((_, _, Recipient { pool, .. })) = self.copies.get(number) else { continue };
-            match self.leaving.iter_mut().find(|leaving| leaving.pool == pool) {
+            let Some((_, _, Recipient { pool, generation, .. })) = self.copies.get(number) else { continue };
+            let is_meant = |leaving: &&mut Leaving| leaving.pool == pool && leaving.generation == generation;
+            match self.leaving.iter_mut().find(is_meant) {
                 Some(leaving) => leaving.numbers.push_back(number),
-                None => self.leaving.push(Leaving { pool, numbers: [number].into(), due: now }),
+                None => {
+                    let requests = self.copies.take_lost(pool);
+                    self.leaving.push(Leaving { pool, generation, requests, numbers: [number].into(), due: now });
+                }
             }
         }
     }
@@ -122,6 +127,7 @@ impl<P: Port> Pipeline<P> {
                 match self.deliver(number, now) {
                     Delivered::Yes => {
                         leaving.due += pace;
+                        leaving.requests.delivered += 1;
                         count += 1;
                     }
                     Delivered::Never => {}
@@ -130,7 +136,13 @@ impl<P: Port> Pipeline<P> {
                 leaving.numbers.pop_front();
             }
         }
-        all.retain(|leaving| !leaving.numbers.is_empty());
+        all.retain(|leaving| {
+            let Leaving { pool, generation, requests, .. } = *leaving;
+            if leaving.numbers.is_empty() {
+                self.out.events.send(Event::Redelivered { pool, generation, requests });
+            }
+            !leaving.numbers.is_empty()
+        });
         self.leaving = all;
         self.copies.drop_ended();
         count

@@ -60,6 +60,8 @@ fn all_are_delivered(end: impl Fn(&mut Bench)) {
         let (delivered, answered) = (bench.counter("redelivery_delivered"), bench.counter("redelivery_answered"));
         assert!(delivered == 10 || (!bench.members[0].powered && delivered > 0), "{delivered}");
         assert_eq!((answered, bench.counter("redelivery_kept")), (1, delivered + 1));
+        let record = bench.last_switchover();
+        assert_eq!((record.redelivered, record.redelivery_too_old, record.redelivery_no_room), (delivered, 0, 0));
     });
 }
 

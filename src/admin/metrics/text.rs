@@ -471,6 +471,9 @@ mod tests {
             up: Some(1_500_000),
             detected: 1_500_000,
             published: Some(1_500_100),
+            redelivered: 0,
+            redelivery_too_old: 0,
+            redelivery_no_room: 0,
             installed: Some(1_500_250),
         };
         let mut page = Page::default();

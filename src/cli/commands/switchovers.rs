@@ -13,6 +13,7 @@ pub(super) fn show(data: Value, _: Wall) -> Shown {
             right("DETECTED", step(row.last_good_answer, row.lost.or(Some(row.detected)))),
             right("GAP", step(row.lost, Some(row.detected))),
             right("INSTALLED", step(Some(row.detected), row.installed)),
+            right("REDELIVERED", row.redelivered),
             prose("REASON", &row.reason),
         ]
     })

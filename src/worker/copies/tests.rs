@@ -141,6 +141,25 @@ fn a_request_that_is_repeated_is_as_good_as_new_and_too_old_ones_do_not_leave() 
     assert_eq!(copies.len(), 2);
 }
 
+/// What nobody could have any more is counted from the last answer of the member on.
+#[test]
+fn what_is_lost_is_counted_until_its_member_answers_or_another_takes_over() {
+    use CopyCount::{Answered, Full};
+    let mut copies = Copies::new(7);
+    keep(&mut copies, of(1), 1, &frame(400, 1), 0);
+    copies.expire(at(4_000));
+    keep(&mut copies, of(2), 1, &frame(400, 1), 5_000);
+    copies.clear(Full);
+    assert_eq!(copies.take_lost(PoolId(1)), Redelivered::default());
+    assert_eq!(copies.take_lost(PoolId(0)), Redelivered { delivered: 0, too_old: 1, no_room: 1 });
+    assert_eq!(copies.take_lost(PoolId(0)), Redelivered::default());
+    keep(&mut copies, of(3), 1, &frame(400, 1), 6_000);
+    copies.expire(at(10_000));
+    keep(&mut copies, of(4), 1, &frame(400, 1), 10_000);
+    copies.answer(PoolId(0), of(4), Answered);
+    assert_eq!(copies.take_lost(PoolId(0)), Redelivered::default());
+}
+
 fn source(number: u32) -> Ipv4Addr {
     Ipv4Addr::from(0x0a00_0000 + number)
 }
