@@ -1,112 +1,58 @@
 //! Who is on the link: address resolution (RFC 826) with its timers (RFC 1122 2.3.2.1).
 //!
-//! Owns the table of next hops, what is asked and when it is asked again, what is learnt from ARP that arrives, and the
-//! [`Adjacency`] that snapshots are compiled from. Sends nothing and reads no clock: what is to be sent and what others must
+//! Owns the table of next hops, what is asked of each and what is learnt from ARP that arrives. Sends nothing and reads no clock: what is to be sent and what others must
 //! know comes out of [`Neighbours::next_event`]. Members and routers are *permanent*: resolved from the start, refreshed, asked
 //! for ever. Others come because a packet waits for them, and go when they do not answer; who only asks for us is one of the
 //! [`strangers`](super::strangers). Read first: [`Addresses`], then [`Neighbours::on_arp`]; every change of an entry is a
-//! [`Neighbours::put`].
+//! [`Neighbours::put`]. How often hosts are asked is [`cadence`]'s.
 
+mod cadence;
 mod check;
+mod event;
 mod host;
+mod table;
 
 use super::strangers::Strangers;
-use crate::monitor::random::Random;
 use crate::policy::Addresses;
 use crate::policy::adjacency::{Adjacency, Neighbour, NextHop};
 use crate::policy::intent::{InterfaceId, PortId};
-use crate::time::{Duration, Instant};
+use crate::time::Instant;
 use crate::wire::Mac;
 use crate::wire::arp::{Arp, Operation};
+use cadence::{Cadence, NEGATIVE, REQUESTS, RETRY, TRUSTED};
 use check::{Check, PATIENCE, Step};
+pub use event::NeighbourEvent;
 pub use host::Given;
 use host::{Host, NudState};
-use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
-use std::net::Ipv4Addr;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use table::Table;
 
 /// Next hops known at most, permanent ones aside.
 pub const MOST: usize = 65_536;
 /// Next hops being asked for at once at most, permanent ones aside: a scan of our networks cannot become an ARP flood.
 pub const MOST_RESOLVING: usize = 1_024;
-/// From one request to the next: RFC 1122 2.3.2.1 recommends at most one a second for an address.
-pub const RETRY: Duration = Duration::from_secs(1);
-/// Requests without an answer that make a next hop fail.
-pub const REQUESTS: u32 = 3;
-/// How long a failure is remembered. A permanent next hop is asked again each second, or each time if there are many.
-pub const NEGATIVE: Duration = Duration::from_secs(5);
-/// A next hop that was heard so lately is not verified again.
-pub const TRUSTED: Duration = Duration::from_secs(1);
-/// The least age at which a permanent next hop is verified again, whether or not packets go there: who dies is seen as soon
-/// when idle. Up to half as much is added, by chance.
-pub const REFRESH_PERMANENT: Duration = TRUSTED;
-/// Permanent next hops are verified so often in a second at most, all together: with more of them, each more seldom.
-pub const VERIFIED_A_SECOND: u32 = 8_192;
-/// The same for requests to everyone, which those get that have failed.
-pub const BROADCASTS_A_SECOND: u32 = 1_024;
-/// From one request to the next when many are due: beyond a short burst they are spread, or the worker that sends them would drop
-/// some, and hosts that were not asked would seem silent.
-const SPACING: Duration = Duration::from_nanos(1_000_000_000 / VERIFIED_A_SECOND as u64);
-/// Requests that may follow each other at once.
-const BURST: u32 = 512;
-/// The least age at which the others are asked again, likewise.
-pub const REFRESH: Duration = Duration::from_secs(60);
-
-/// What is to be done, or others must know.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum NeighbourEvent {
-    /// This ARP packet is to be sent on a link, to a MAC.
-    Send { interface: InterfaceId, to: Mac, arp: Arp },
-    /// The next hop answers at this MAC, which it did not before.
-    Reachable(NextHop, Mac),
-    /// The next hop answers at another MAC than before, where it was for so long.
-    Moved { hop: NextHop, from: Mac, to: Mac, after: Duration },
-    /// ARP said that the next hop is at another MAC, but it answers where it was.
-    Stays { hop: NextHop, at: Mac, claimed: Mac },
-    /// The next hop does not answer. The adjacency says so.
-    Failed(NextHop),
-    /// Who waits for the next hop waits in vain; the adjacency did not change.
-    Unreachable(NextHop),
-    /// The next hop is no longer in the adjacency.
-    Forgotten(NextHop),
-    /// Somebody else claims an address of ours (RFC 5227 2.4).
-    Claimed { interface: InterfaceId, address: Ipv4Addr, mac: Mac, operation: Operation },
-}
 
 /// The table.
 #[derive(Debug)]
 pub struct Neighbours {
-    hosts: HashMap<NextHop, Host>,
+    table: Table,
     given: BTreeMap<NextHop, Given>,
-    timers: BTreeSet<(Instant, NextHop)>,
-    adjacency: Adjacency,
     strangers: Strangers,
     events: VecDeque<NeighbourEvent>,
-    resolving: usize,
-    /// Hosts that have been asked something whose answer is due.
-    waiting: usize,
-    /// When the next request is due if all are evenly spaced.
-    paced: Instant,
-    permanent: u32,
+    cadence: Cadence,
     refused: u64,
-    random: Random,
 }
 
 impl Neighbours {
     /// An empty table; `seed` spreads the refreshes.
     pub fn new(seed: u64) -> Neighbours {
         Neighbours {
-            hosts: HashMap::new(),
+            table: Table::default(),
             given: BTreeMap::new(),
-            timers: BTreeSet::new(),
-            adjacency: Adjacency::default(),
             strangers: Strangers::default(),
             events: VecDeque::new(),
-            resolving: 0,
-            waiting: 0,
-            paced: Instant::ZERO,
-            permanent: 0,
+            cadence: Cadence::new(seed),
             refused: 0,
-            random: Random::new(seed),
         }
     }
 
@@ -120,8 +66,8 @@ impl Neighbours {
         now: Instant,
     ) {
         self.given = given;
-        self.permanent = u32::try_from(permanent.len()).unwrap_or(u32::MAX);
-        let known: Vec<(NextHop, Host)> = self.hosts.iter().map(|(hop, host)| (*hop, *host)).collect();
+        self.cadence.set_permanent(permanent.len());
+        let known: Vec<(NextHop, Host)> = self.table.all().map(|(hop, host)| (hop, *host)).collect();
         for (hop, host) in known {
             let permanent = permanent.contains(&hop);
             let stays = permanent || (on_link(hop, addresses) && !addresses.is_ours(hop.address));
@@ -134,23 +80,23 @@ impl Neighbours {
                 self.place(hop, mac, permanent.contains(&hop), now);
             }
         }
-        let new: Vec<NextHop> = permanent.iter().copied().filter(|hop| !self.hosts.contains_key(hop)).collect();
+        let new: Vec<NextHop> = permanent.iter().copied().filter(|hop| self.table.get(*hop).is_none()).collect();
         for (place, hop) in new.into_iter().enumerate() {
             let host = Host { permanent: true, ..Host::unknown(now) };
             self.fire_in_turn(place, hop, host, addresses, now);
         }
-        let known = &self.hosts;
+        let known = &self.table;
         let stays =
-            |hop: NextHop| on_link(hop, addresses) && !addresses.is_ours(hop.address) && !known.contains_key(&hop);
+            |hop: NextHop| on_link(hop, addresses) && !addresses.is_ours(hop.address) && known.get(hop).is_none();
         self.strangers.keep(stays);
     }
 
     /// A packet waits for this next hop.
     pub fn want(&mut self, hop: NextHop, addresses: &Addresses, now: Instant) {
-        match self.hosts.get(&hop).map(|host| host.state) {
+        match self.table.get(hop).map(|host| host.state) {
             Some(NudState::Failed) => self.events.push_back(NeighbourEvent::Unreachable(hop)),
             Some(_) => {}
-            None if on_link(hop, addresses) && self.hosts.len() < MOST && self.resolving < MOST_RESOLVING => {
+            None if on_link(hop, addresses) && self.table.len() < MOST && self.table.resolving() < MOST_RESOLVING => {
                 match self.strangers.take(hop, now) {
                     Some(mac) => self.learn(hop, mac, Some(Host::unknown(now)), now),
                     None => self.begin(hop, addresses, now),
@@ -165,7 +111,7 @@ impl Neighbours {
 
     /// A next hop that is thought to be reachable may not be any more: it is asked now, unless it was heard a moment ago.
     pub fn reverify(&mut self, hop: NextHop, addresses: &Addresses, now: Instant) {
-        if let Some(Host { state: NudState::Reachable(_), heard, .. }) = self.hosts.get(&hop)
+        if let Some(Host { state: NudState::Reachable(_), heard, .. }) = self.table.get(hop)
             && now.since(*heard) >= TRUSTED
         {
             self.fire(hop, addresses, now);
@@ -174,9 +120,9 @@ impl Neighbours {
 
     /// A packet to us came from a next hop: one that is at this MAC need not be asked for a while.
     pub fn confirm(&mut self, hop: NextHop, mac: Mac, now: Instant) {
-        match self.hosts.get_mut(&hop) {
-            Some(host) if matches!(host.state, NudState::Reachable(known) if known == mac) => host.heard = now,
-            Some(Host { state: NudState::Probe(known, _), .. }) if *known == mac => self.learn(hop, mac, None, now),
+        match self.table.get(hop).map(|host| host.state) {
+            Some(NudState::Reachable(known)) if known == mac => self.table.set_heard(hop, now),
+            Some(NudState::Probe(known, _)) if known == mac => self.learn(hop, mac, None, now),
             _ => {}
         }
     }
@@ -185,10 +131,10 @@ impl Neighbours {
     pub fn link_up(&mut self, port: PortId, addresses: &Addresses, now: Instant) {
         let there = |hop: &NextHop| addresses.find(hop.interface).is_some_and(|interface| interface.port == port);
         let mut permanent: Vec<NextHop> =
-            self.hosts.iter().filter(|(hop, host)| host.permanent && there(hop)).map(|(hop, _)| *hop).collect();
+            self.table.all().filter(|(hop, host)| host.permanent && there(hop)).map(|(hop, _)| hop).collect();
         permanent.sort_unstable();
         for (place, hop) in permanent.into_iter().enumerate() {
-            if let Some(host) = self.hosts.get(&hop).copied().filter(|host| !host.is_static()) {
+            if let Some(host) = self.table.get(hop).copied().filter(|host| !host.is_static()) {
                 let host = Host { state: host.state.unasked(), ..host };
                 self.fire_in_turn(place, hop, host, addresses, now);
             }
@@ -197,9 +143,9 @@ impl Neighbours {
 
     /// Asks the one at `place` of many who are asked at once, or when it is his turn.
     fn fire_in_turn(&mut self, place: usize, hop: NextHop, host: Host, addresses: &Addresses, now: Instant) {
-        let turn = u32::try_from(place).unwrap_or(u32::MAX).saturating_sub(BURST);
-        self.put(hop, Some(Host { due: now + SPACING * turn, ..host }));
-        if turn == 0 {
+        let due = now + Cadence::wait_of(place);
+        self.put(hop, Some(Host { due, ..host }));
+        if due == now {
             self.fire(hop, addresses, now);
         }
     }
@@ -220,7 +166,7 @@ impl Neighbours {
             return;
         }
         let hop = NextHop { interface, address: arp.sender };
-        if let Some(host) = self.hosts.get(&hop).copied() {
+        if let Some(host) = self.table.get(hop).copied() {
             self.on_known(hop, host, arp, addresses, now);
         } else if (asked || self.strangers.knows(hop)) && on_link(hop, addresses) {
             self.strangers.hear(hop, arp.sender_mac, now);
@@ -266,14 +212,14 @@ impl Neighbours {
     /// Runs what is due. A request whose answer the appliance itself may have missed, since it was `away` between two
     /// instants, counts for nothing.
     pub fn poll(&mut self, addresses: &Addresses, away: impl Fn(Instant, Instant) -> bool, now: Instant) {
-        while let Some(&(due, hop)) = self.timers.first() {
-            if due > now || self.paced > now + SPACING * BURST {
+        while let Some((due, hop)) = self.table.first() {
+            if due > now || self.cadence.is_ahead(now) {
                 return;
             }
-            let Some(host) = self.hosts.get(&hop).copied() else { return };
+            let Some(host) = self.table.get(hop).copied() else { return };
             match host.state {
                 NudState::Reachable(_) if host.permanent && now.since(host.heard) < TRUSTED => {
-                    let due = host.heard + self.refresh(true);
+                    let due = host.heard + self.cadence.refresh(true);
                     self.put(hop, Some(Host { due, ..host }));
                     continue;
                 }
@@ -284,19 +230,18 @@ impl Neighbours {
                 _ => {}
             }
             self.fire(hop, addresses, now);
-            self.paced = self.paced.max(now) + SPACING;
+            self.cadence.step(now);
         }
     }
 
     /// When [`Neighbours::poll`] has something to do.
     pub fn next_deadline(&self) -> Option<Instant> {
-        let paced = Instant::from_nanos(self.paced.nanos().saturating_sub((SPACING * BURST).as_nanos() as u64));
-        self.timers.first().map(|&(due, _)| due.max(paced))
+        self.table.first().map(|(due, _)| self.cadence.earliest(due))
     }
 
     /// Answers are due.
     pub fn is_waiting(&self) -> bool {
-        self.waiting > 0
+        self.table.waiting() > 0
     }
 
     /// The next thing to do or to know.
@@ -306,28 +251,28 @@ impl Neighbours {
 
     /// What snapshots are compiled from.
     pub fn adjacency(&self) -> &Adjacency {
-        &self.adjacency
+        self.table.adjacency()
     }
 
     /// What is known of one next hop.
     pub fn neighbour(&self, hop: NextHop) -> Option<Neighbour> {
-        self.adjacency.get(&hop).copied()
+        self.table.adjacency().get(&hop).copied()
     }
 
     /// A member or a router: resolved from the start, and for ever.
     pub fn is_permanent(&self, hop: NextHop) -> bool {
-        self.hosts.get(&hop).is_some_and(|host| host.permanent)
+        self.table.get(hop).is_some_and(|host| host.permanent)
     }
 
     /// The file says where it is.
     pub fn is_static(&self, hop: NextHop) -> bool {
-        self.hosts.get(&hop).is_some_and(Host::is_static)
+        self.table.get(hop).is_some_and(Host::is_static)
     }
 
     /// What is known of each, `None` while it is being asked for, and since when; in the order of interfaces and addresses.
     pub fn rows(&self, now: Instant) -> Vec<(NextHop, Option<Neighbour>, Instant)> {
         let strangers = self.strangers.rows(now).map(|(hop, mac, heard)| (hop, Some(Neighbour::Reachable(mac)), heard));
-        let hosts = self.hosts.iter().map(|(hop, host)| (*hop, host.neighbour(), host.since));
+        let hosts = self.table.all().map(|(hop, host)| (hop, host.neighbour(), host.since));
         let mut rows: Vec<_> = hosts.chain(strangers).collect();
         rows.sort_unstable_by_key(|(hop, ..)| *hop);
         rows
@@ -335,7 +280,7 @@ impl Neighbours {
 
     /// How many next hops are known or being asked for.
     pub fn len(&self) -> usize {
-        self.hosts.len() + self.strangers.len()
+        self.table.len() + self.strangers.len()
     }
 
     /// Next hops that were not asked for because the table, or the number being asked for, was at its bound.
@@ -351,7 +296,7 @@ impl Neighbours {
     /// The host is where the file says.
     fn place(&mut self, hop: NextHop, mac: Mac, permanent: bool, now: Instant) {
         let before = self.neighbour(hop);
-        let since = self.hosts.get(&hop).filter(|host| host.state.mac() == Some(mac)).map_or(now, |host| host.since);
+        let since = self.table.get(hop).filter(|host| host.state.mac() == Some(mac)).map_or(now, |host| host.since);
         let (state, due) = (NudState::Static(mac), Instant::from_nanos(u64::MAX));
         self.put(hop, Some(Host { state, since, due, permanent, ..Host::unknown(now) }));
         if before != Some(Neighbour::Reachable(mac)) {
@@ -361,7 +306,7 @@ impl Neighbours {
 
     /// The entry's time has come: ask, ask again, or give up.
     fn fire(&mut self, hop: NextHop, addresses: &Addresses, now: Instant) {
-        let Some(host) = self.hosts.get(&hop).copied() else { return };
+        let Some(host) = self.table.get(hop).copied() else { return };
         let (state, to, pause) = match host.state {
             NudState::Incomplete(asked) | NudState::Probe(_, asked) if asked >= REQUESTS => {
                 return self.fail(hop, host, now);
@@ -378,7 +323,7 @@ impl Neighbours {
                     return self.learn(hop, mac, None, now);
                 }
             },
-            NudState::Failed if host.permanent => (NudState::Failed, Mac::BROADCAST, self.pause_of_failed()),
+            NudState::Failed if host.permanent => (NudState::Failed, Mac::BROADCAST, self.cadence.pause_of_failed()),
             NudState::Failed => return self.put(hop, None),
             NudState::Static(_) => return,
         };
@@ -390,7 +335,7 @@ impl Neighbours {
         if !host.permanent && matches!(host.state, NudState::Probe(..)) {
             return self.put(hop, None);
         }
-        let pause = if host.permanent { self.pause_of_failed() } else { NEGATIVE };
+        let pause = if host.permanent { self.cadence.pause_of_failed() } else { NEGATIVE };
         self.put(hop, Some(Host { state: NudState::Failed, since: now, due: now + pause, ..host }));
         self.events.push_back(NeighbourEvent::Failed(hop));
     }
@@ -398,7 +343,7 @@ impl Neighbours {
     /// RFC 826: a known sender is merged whatever the packet is for; one that is not known is taken as `new`, if at all. It is
     /// asked again much later.
     fn learn(&mut self, hop: NextHop, mac: Mac, new: Option<Host>, now: Instant) {
-        let Some(mut host) = self.hosts.get(&hop).copied().or(new) else { return };
+        let Some(mut host) = self.table.get(hop).copied().or(new) else { return };
         let news = match host.neighbour() {
             Some(Neighbour::Reachable(old)) if old == mac => None,
             Some(Neighbour::Reachable(from)) => {
@@ -410,43 +355,13 @@ impl Neighbours {
             host.since = now;
         }
         self.events.extend(news);
-        let (state, due) = (NudState::Reachable(mac), now + self.refresh(host.permanent));
+        let (state, due) = (NudState::Reachable(mac), now + self.cadence.refresh(host.permanent));
         self.put(hop, Some(Host { state, heard: now, due, ..host }));
     }
 
-    /// From hearing a next hop to asking it again.
-    fn refresh(&mut self, permanent: bool) -> Duration {
-        let refresh = match permanent {
-            true => REFRESH_PERMANENT.max(Duration::from_secs(1) * self.permanent / VERIFIED_A_SECOND),
-            false => REFRESH,
-        };
-        refresh + Duration::from_nanos(self.random.below(refresh.as_nanos() as u64 / 2))
-    }
-
-    /// From one request to the next for a permanent next hop that has failed.
-    fn pause_of_failed(&self) -> Duration {
-        (Duration::from_secs(1) * self.permanent / BROADCASTS_A_SECOND).clamp(RETRY, NEGATIVE)
-    }
-
-    /// The entry is this from now on, or gone: timer, bound and adjacency follow.
+    /// The entry is this from now on, or gone.
     fn put(&mut self, hop: NextHop, after: Option<Host>) {
-        let before = match after {
-            Some(host) => self.hosts.insert(hop, host),
-            None => self.hosts.remove(&hop),
-        };
-        if let Some(before) = before {
-            self.timers.remove(&(before.due, hop));
-            self.resolving -= usize::from(before.is_resolving());
-            self.waiting -= usize::from(before.state.is_waiting());
-        }
-        if let Some(after) = after {
-            self.timers.insert((after.due, hop));
-            self.resolving += usize::from(after.is_resolving());
-            self.waiting += usize::from(after.state.is_waiting());
-        }
-        if let Some(neighbour) = after.and_then(|host| host.neighbour()) {
-            self.adjacency.insert(hop, neighbour);
-        } else if self.adjacency.remove(&hop).is_some() {
+        if self.table.put(hop, after) {
             self.events.push_back(NeighbourEvent::Forgotten(hop));
         }
     }

@@ -107,6 +107,11 @@ impl Host {
         !self.permanent && matches!(self.state, NudState::Incomplete(_))
     }
 
+    /// It has been asked something whose answer is due.
+    pub(super) fn is_waiting(&self) -> bool {
+        self.state.is_waiting()
+    }
+
     pub(super) fn neighbour(&self) -> Option<Neighbour> {
         match self.state {
             NudState::Failed => Some(Neighbour::Failed),

@@ -1,8 +1,10 @@
 //! The table of next hops, step by step.
 
+use super::cadence::BURST;
 use super::*;
 use crate::control::harness;
 use crate::policy::adjacency::Neighbour::{Failed, Reachable};
+use crate::time::Duration;
 use std::net::Ipv4Addr;
 
 const OUTER: InterfaceId = InterfaceId(0);
@@ -416,7 +418,7 @@ fn a_scan_cannot_fill_the_table_or_flood_the_link() {
     for millis in [1_000, 2_000, 3_000, 8_500] {
         bench.to(millis);
     }
-    assert_eq!((bench.table.rows(bench.now).len(), bench.table.resolving), (1, 0));
+    assert_eq!((bench.table.rows(bench.now).len(), bench.table.table.resolving()), (1, 0));
 }
 
 #[test]
