@@ -157,6 +157,22 @@ fn scenario_29_no_fail_back_until_forced() {
     assert_eq!(bench.active().as_deref(), Some("sip-a"));
 }
 
+/// What nobody found out took no time to be found.
+#[test]
+fn scenario_29_who_forces_another_one_while_the_active_one_is_down_detects_nothing() {
+    let mut bench = Bench::settled();
+    bench.hosts[A].manner = Manner::Mute;
+    bench.run(2_000);
+    let rows = members(&mut bench);
+    assert_eq!((rows[A].state, rows[A].role), (MemberState::Down, Role::Active), "it stays the target");
+    bench.ask_and_wait(Request::PoolForce { pool: "pair-1".into(), member: "sip-b".into() }, 100).unwrap();
+    let Data::Switchovers(rows) = bench.ask(Request::Switchovers {}).unwrap().unwrap().data else { panic!() };
+    let last = rows.last().unwrap();
+    assert_eq!((last.from.as_deref(), last.to.as_deref(), last.cause), (Some("sip-a"), Some("sip-b"), Cause::Operator));
+    assert_eq!((last.last_good_answer, last.first_failed_probe), (None, None), "{last:?}");
+    assert!(last.lost.is_some_and(|lost| lost < last.detected), "that it was down is known: {last:?}");
+}
+
 #[test]
 fn scenario_30_two_that_answer_raise_an_alarm_and_move_nothing() {
     let mut bench = Bench::settled();

@@ -73,6 +73,31 @@ fn the_time_in_which_the_appliance_was_away_is_no_silence_of_a_member() {
     }
 }
 
+/// While another member is up, an answer that is overdue is the first sign: the next probe leaves 100 ms after the one that waits, or
+/// after two of the usual round trips, the rest of the burst 20 ms after each other, and then one each time again.
+#[test]
+fn an_answer_is_overdue_after_100_ms_or_two_round_trips() {
+    for (usual, expected) in [(1, [0, 100, 120, 220, 320]), (80, [0, 160, 180, 340, 400])] {
+        let mut file = one_monitor();
+        let spec = &mut file.monitors[0];
+        (spec.interval, spec.timeout, spec.fall) = (ms(3_000), ms(400), 3);
+        let answer =
+            move || Outcome::Good { rtt: ms(usual), at: Instant::from_nanos(u64::MAX), detail: "200 OK".into() };
+        let mut monitors = Monitors::new(&file, 7, at(0));
+        run(&mut monitors, at(0), at(8_000), |_, _| Some(answer()));
+        monitors.watch_active(PoolId(0), Some(A), vec![B]);
+        let until = at(8_001) + spec_of(&monitors).interval;
+        let (starts, _) = run(&mut monitors, at(8_001), until, |start, _| (start.member == B).then(answer));
+        let starts = starts_of(&starts, A);
+        let after: Vec<u128> = starts.iter().take(5).map(|start| start.since(starts[0]).as_millis()).collect();
+        assert_eq!(after, expected);
+    }
+}
+
+fn spec_of(monitors: &Monitors) -> Monitor {
+    rows(monitors, A).remove(0).spec
+}
+
 #[test]
 fn an_answer_that_comes_late_counts_before_the_silence_of_older_probes() {
     let mut monitors = Monitors::new(&one_monitor(), 7, at(0));
