@@ -2,7 +2,8 @@
 //!
 //! `management POOLS...` prints a line for each kind of work: its name, and the nanoseconds of it with each number of pools. What
 //! else a busy machine does is not in them: each is the least of many rounds. `scripts/bench management` asks for one pool
-//! and a thousand.
+//! and a thousand. `management probes POOLS SECONDS` does nothing but ask all members by SIP each second for so long, and says how many
+//! probes that were: what they take of instructions is counted by `valgrind --tool=callgrind --toggle-collect='*given*'`.
 
 use fairlead::config;
 use fairlead::control::{Controller, CounterSource, Input, Machine, Output, PortCounters, PortFacts, WorkerCounters};
@@ -10,7 +11,7 @@ use fairlead::engine::{MemberUse, PuntReason};
 use fairlead::flow::SnatPorts;
 use fairlead::policy::Snapshot;
 use fairlead::policy::intent::{InterfaceId, PortId};
-use fairlead::time::Instant;
+use fairlead::time::{Duration, Instant};
 use fairlead::wire::arp::Operation;
 use fairlead::wire::build::Build;
 use fairlead::wire::{Endpoint, Kind, Mac, Packet};
@@ -28,12 +29,30 @@ const STRANGERS: u32 = 900;
 const US: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 2);
 const MACS: [Mac; 2] = [Mac([2, 0, 0, 0, 0, 1]), Mac([2, 0, 0, 0, 0, 2])];
 
+/// As often as the appliance's loop looks at its mail.
+const ROUND: Duration = Duration::from_millis(1);
+/// What members are asked where nothing is to be due for long, and where each is asked every second.
+const SELDOM: &str = "kind = \"icmp\"\ninterval = \"1h\"\ntimeout = \"1m\"\n";
+const OFTEN: &str = "kind = \"sip\"\ninterval = \"1s\"\ntimeout = \"800ms\"\n";
+/// Seconds of probes in one measurement, and measurements.
+const SECONDS: u64 = 4;
+const SPELLS: usize = 5;
+
 fn main() -> Result<(), Box<dyn Error>> {
-    let counts: Vec<usize> = std::env::args().skip(1).map(|word| word.parse()).collect::<Result<_, _>>()?;
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    if let [kind, pools, seconds] = &words[..]
+        && kind == "probes"
+    {
+        let (probes, _) = Bench::new(pools.parse()?, OFTEN)?.probes(seconds.parse()?);
+        println!("{probes}");
+        return Ok(());
+    }
+    let counts: Vec<usize> = words.iter().map(|word| word.parse()).collect::<Result<_, _>>()?;
     let mut lines: Vec<(&str, Vec<f64>)> = Vec::new();
     for pools in counts {
-        let mut bench = Bench::new(pools)?;
-        for (at, (name, spent)) in bench.measured().into_iter().enumerate() {
+        let mut costs = Bench::new(pools, SELDOM)?.measured();
+        costs.push(("probe_by_sip_and_its_answer", Bench::new(pools, OFTEN)?.least_of_a_probe()));
+        for (at, (name, spent)) in costs.into_iter().enumerate() {
             match lines.get_mut(at) {
                 Some((_, all)) => all.push(spent),
                 None => lines.push((name, vec![spent])),
@@ -81,12 +100,14 @@ struct Bench {
     now: Instant,
     snapshot: Option<Arc<Snapshot>>,
     pools: usize,
+    /// What members say to what was sent in the last round.
+    answers: Vec<Event>,
 }
 
 impl Bench {
     /// One that is at rest: everybody is found, and nothing is due.
-    fn new(pools: usize) -> Result<Bench, Box<dyn Error>> {
-        let file = config::parse_for(8, "bench", &file(pools))?;
+    fn new(pools: usize, monitor: &str) -> Result<Bench, Box<dyn Error>> {
+        let file = config::parse_for(8, "bench", &file(pools, monitor))?;
         let snat_ports = SnatPorts::new(file.intent.snats.iter().map(|snat| snat.address), 1);
         let machine = Machine {
             macs: MACS.to_vec(),
@@ -99,13 +120,13 @@ impl Bench {
         };
         let now = Instant::ZERO;
         let controller = Controller::new(file, machine, snat_ports, 7, now);
-        let mut bench = Bench { controller, now, snapshot: None, pools };
+        let mut bench = Bench { controller, now, snapshot: None, pools, answers: Vec::new() };
         bench.settle();
         for port in [PortId(0), PortId(1)] {
             bench.give(Input::Link { port, up: true });
         }
         while let Some(due) = bench.controller.next_deadline().filter(|due| *due < Instant::from_millis(20_000)) {
-            bench.now = bench.now.max(due);
+            bench.now = due.max(bench.now + ROUND);
             bench.give(Input::Tick);
         }
         let up = bench
@@ -169,6 +190,32 @@ impl Bench {
         least
     }
 
+    /// Nanoseconds a probe.
+    fn least_of_a_probe(&mut self) -> f64 {
+        let spell = |bench: &mut Bench| {
+            let (probes, spent) = bench.probes(SECONDS);
+            spent.as_nanos() as f64 / probes as f64
+        };
+        (0..SPELLS).map(|_| spell(self)).fold(f64::MAX, f64::min)
+    }
+
+    /// Lets so many seconds pass. How many probes were answered meanwhile, and what management spent.
+    fn probes(&mut self, seconds: u64) -> (usize, std::time::Duration) {
+        let (until, mut probes, mut spent) = (self.now + Duration::from_secs(seconds), 0, std::time::Duration::ZERO);
+        while self.now < until {
+            let due = self.controller.next_deadline().filter(|_| self.answers.is_empty()).unwrap_or(self.now);
+            self.now = due.max(self.now + ROUND);
+            let events = std::mem::take(&mut self.answers);
+            probes +=
+                events.iter().filter(|event| matches!(event, Event::Punt { reason: PuntReason::Local, .. })).count();
+            let begun = std::time::Instant::now();
+            let outputs = given(&mut self.controller, events, self.now);
+            spent += begun.elapsed();
+            self.answers = outputs.into_iter().filter_map(|output| self.event_of(output)).collect();
+        }
+        (probes, spent)
+    }
+
     fn rounds(&mut self) -> f64 {
         let mut least = f64::MAX;
         for _ in 0..ROUNDS {
@@ -214,6 +261,14 @@ impl Bench {
     }
 }
 
+/// One round of management's loop; what it wants done.
+#[inline(never)]
+fn given(controller: &mut Controller, events: Vec<Event>, now: Instant) -> Vec<Output> {
+    controller.heard_until(now);
+    controller.handle_all(events.into_iter().map(Input::Event), now);
+    std::iter::from_fn(|| controller.poll_output()).collect()
+}
+
 /// What the host that a frame is for says to it.
 fn answered(frame: &[u8]) -> Option<(PuntReason, Vec<u8>)> {
     let packet = Packet::parse(frame).ok()?;
@@ -228,8 +283,24 @@ fn answered(frame: &[u8]) -> Option<(PuntReason, Vec<u8>)> {
             let macs = answer.macs(mac_of(packet.dst()), MACS[1]);
             Some((PuntReason::Local, macs.payload(payload).bytes()))
         }
+        Kind::Udp if packet.dst_port() == 5_060 => {
+            let request = &frame[usize::from(packet.l4) + 8..usize::from(packet.end)];
+            let (member, asker) = (Endpoint::new(packet.dst(), 5_060), Endpoint::new(packet.src(), packet.src_port()));
+            let answer = Build::udp(member, asker).macs(mac_of(member.addr), MACS[1]).payload(&ok(request));
+            Some((PuntReason::Local, answer.bytes()))
+        }
         _ => None,
     }
+}
+
+/// 200 OK, with what RFC 3261 8.2.6.2 has copied from the request.
+fn ok(request: &[u8]) -> Vec<u8> {
+    let lines = request.split_inclusive(|byte| *byte == b'\n');
+    let is_copied = |line: &&[u8]| {
+        ["Via:", "From:", "To:", "Call-ID:", "CSeq:"].iter().any(|name| line.starts_with(name.as_bytes()))
+    };
+    let copied: Vec<u8> = lines.filter(is_copied).flatten().copied().collect();
+    [b"SIP/2.0 200 OK\r\n", &copied[..], b"Content-Length: 0\r\n\r\n"].concat()
 }
 
 fn mac_of(address: Ipv4Addr) -> Mac {
@@ -241,14 +312,15 @@ fn address(member: usize) -> Ipv4Addr {
     Ipv4Addr::from(0x0a01_0000 + member as u32 + 1)
 }
 
-/// Pools of two, asked so seldom that nothing is due for long.
-fn file(pools: usize) -> String {
+/// Pools of two, asked as `monitor` says.
+fn file(pools: usize, monitor: &str) -> String {
     let mut text = String::from(
         "[cores]\nmanagement = 0\nworkers = [1]\n[[port]]\nname = \"outer\"\ndevice = \"net_null0\"\n[[port]]\nname = \"inner\"\n\
          device = \"net_null1\"\n[[interface]]\nname = \"clients\"\nport = \"outer\"\naddresses = [\"192.0.2.2/24\"]\n[[interface]]\n\
          name = \"servers\"\nport = \"inner\"\naddresses = [\"10.255.255.1/8\"]\n[[route]]\nvia = \"192.0.2.1\"\n[[monitor]]\n\
-         name = \"alive\"\nkind = \"icmp\"\ninterval = \"1h\"\ntimeout = \"1m\"\n",
+         name = \"alive\"\n",
     );
+    text.push_str(monitor);
     for pool in 0..pools {
         let (a, b) = (address(2 * pool), address(2 * pool + 1));
         let virtual_ip = Ipv4Addr::from(0x0ac8_0000 + pool as u32 + 1);

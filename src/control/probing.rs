@@ -86,7 +86,8 @@ impl Probing {
                 self.begin(start, intent, link, out, now);
                 busy = true;
             }
-            self.news.extend(self.monitors.take_decided().into_iter().map(|member| intent.members[member].pool));
+            let news = self.monitors.take_news().into_iter().filter_map(|member| intent.members.get(member));
+            self.news.extend(news.map(|member| member.pool));
             self.transmit(link, out, now);
             if !busy {
                 return;
@@ -222,14 +223,12 @@ impl Probing {
             Outcome::Timeout => out.debug(|| format!("probe {} failed: no answer", probe.0)),
         }
         let Some(id) = self.monitors.on_outcome(probe, outcome, now) else { return };
-        let member = &intent.members[id];
-        self.news.insert(member.pool);
         if self.hinted.get(&id).is_some_and(|first| self.monitors.answers_since(id, *first)) {
             self.hinted.remove(&id);
             self.confirmed.push(id);
         }
         if silent {
-            link.reverify(member.hop(), now);
+            link.reverify(intent.members[id].hop(), now);
         }
     }
 

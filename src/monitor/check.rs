@@ -258,13 +258,15 @@ impl Check {
     }
 
     /// A probe under way ended at `now`; the appliance had been `away` for so long in all. An answer later than the timeout is none.
-    /// What decides nothing is asked again at once.
-    pub fn record(&mut self, probe: ProbeId, outcome: Outcome, away: Duration, now: Instant) {
-        let Some(at) = self.under_way.iter().position(|(under_way, _)| *under_way == probe) else { return };
+    /// What decides nothing is asked again at once. Says whether it may change anything for the member or its pool: the same good
+    /// answer once more, from one that is up, does not.
+    pub fn record(&mut self, probe: ProbeId, outcome: Outcome, away: Duration, now: Instant) -> bool {
+        let Some(at) = self.under_way.iter().position(|(under_way, _)| *under_way == probe) else { return false };
         let (_, started) = self.under_way.remove(at);
         if outcome == Outcome::Inconclusive {
             self.inconclusive += 1;
-            return self.hint();
+            self.hint();
+            return true;
         }
         self.ended = self.ended.max(Some(probe));
         // One that was started later was answered well: this says nothing of now.
@@ -273,7 +275,7 @@ impl Check {
             Outcome::Good { rtt, at, detail } if rtt <= self.spec.timeout => {
                 self.answered = self.answered.max(Some(probe));
                 self.away = away;
-                self.succeed((rtt, at.min(now)), detail, now);
+                return self.succeed((rtt, at.min(now)), detail, now);
             }
             Outcome::Inconclusive => {}
             _ if is_old => self.failed += 1,
@@ -284,9 +286,12 @@ impl Check {
             }
         }
         self.decide(away, now);
+        true
     }
 
-    fn succeed(&mut self, (rtt, at): (Duration, Instant), said: Said, now: Instant) {
+    fn succeed(&mut self, (rtt, at): (Duration, Instant), said: Said, now: Instant) -> bool {
+        let is_known = said.role == self.says && self.contrary.1 == 0 && said.words == self.said;
+        let is_news = self.state != State::Up || self.bad > 0 || !is_known;
         self.on_role(said.role);
         (self.good, self.bad, self.burst) = (self.good.saturating_add(1), 0, 0);
         self.ok += 1;
@@ -295,6 +300,7 @@ impl Check {
         if self.state != State::Up && (self.good >= self.spec.rise || self.role == Role::Candidate) {
             (self.state, self.since) = (State::Up, now);
         }
+        is_news
     }
 
     /// What the member says of its role counts at once while it is not up, else after `rise` answers in a row.

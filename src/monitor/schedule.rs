@@ -30,8 +30,8 @@ pub struct Monitors {
     pools: BTreeMap<PoolId, Vec<MemberId>>,
     /// The active members, and who may take over from each.
     active: BTreeMap<PoolId, (MemberId, Vec<MemberId>)>,
-    /// Whom time alone has made down.
-    decided: Vec<MemberId>,
+    /// Of whom something has become known.
+    news: Vec<MemberId>,
     random: Random,
     next_probe: u64,
 }
@@ -52,7 +52,7 @@ impl Monitors {
             members: BTreeMap::new(),
             pools: BTreeMap::new(),
             active: BTreeMap::new(),
-            decided: Vec::new(),
+            news: Vec::new(),
             random: Random::new(seed),
             next_probe: 1,
         };
@@ -98,7 +98,6 @@ impl Monitors {
         while let Some((_, at)) = self.checks.first().filter(|(due, _)| *due <= now) {
             let (member, is_down) = self.checks.change(at, |check, away| (check.member, check.decide(away, now)));
             if is_down {
-                self.decided.push(member);
                 self.on_change(member, now);
             }
             let probe = ProbeId(self.next_probe);
@@ -128,9 +127,10 @@ impl Monitors {
         self.checks.first().map(|(due, _)| due)
     }
 
-    /// Members that time alone made down, since this was last asked.
-    pub fn take_decided(&mut self) -> Vec<MemberId> {
-        std::mem::take(&mut self.decided)
+    /// Members of whom something has become known since this was last asked: by an outcome that was not like the one before, or by
+    /// time alone.
+    pub fn take_news(&mut self) -> Vec<MemberId> {
+        std::mem::take(&mut self.news)
     }
 
     /// The appliance itself has been away for so long since the start: a time in which no member's silence counts.
@@ -141,19 +141,22 @@ impl Monitors {
     /// A probe ended; returns whose it was. Late and unknown ones are ignored (scenario 34).
     pub fn on_outcome(&mut self, probe: ProbeId, outcome: Outcome, now: Instant) -> Option<MemberId> {
         let at = self.checks.awaiting(probe)?;
-        let (member, faltered) = self.checks.change(at, |check, away| {
-            check.record(probe, outcome, away, now);
-            (check.member, check.faltered())
+        let (member, is_news, faltered) = self.checks.change(at, |check, away| {
+            let is_news = check.record(probe, outcome, away, now);
+            (check.member, is_news, check.faltered())
         });
         if faltered {
             self.ask_companions(member);
         }
-        self.on_change(member, now);
+        if is_news {
+            self.on_change(member, now);
+        }
         Some(member)
     }
 
     /// Something is known of a member: its verdict follows, and what the others of its pool are in it.
     fn on_change(&mut self, member: MemberId, now: Instant) {
+        self.news.push(member);
         self.add_up(member, now);
         if let Some(pool) = self.members.get(&member).map(|sum| sum.pool) {
             self.update_roles(pool);

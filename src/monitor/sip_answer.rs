@@ -140,7 +140,10 @@ fn read_header(header: &[u8]) -> Result<Answer, Unreadable> {
 }
 
 fn text(bytes: &[u8]) -> String {
-    String::from_utf8_lossy(bytes).into_owned()
+    match std::str::from_utf8(bytes) {
+        Ok(text) => text.to_owned(),
+        Err(_) => String::from_utf8_lossy(bytes).into_owned(),
+    }
 }
 
 /// The length of the body; a stream's message without the field has none (RFC 3261 20.14 demands it).

@@ -31,6 +31,7 @@ use absence::Absences;
 pub use absence::LOOK;
 use connection::{Asks, Connection};
 use exchange::{Probe, Task};
+use foldhash::fast::RandomState;
 use openssl::error::ErrorStack;
 use openssl::ssl::SslContext;
 use packet::failed;
@@ -43,7 +44,7 @@ use tls::Tls;
 /// The host stack.
 pub struct HostStack {
     /// The self-IPs, and the interface of each.
-    addresses: HashMap<Ipv4Addr, InterfaceId>,
+    addresses: HashMap<Ipv4Addr, InterfaceId, RandomState>,
     /// The next hop towards whom is asked, where that is not itself on the link of the self-IP that asks.
     hops: HashMap<Ipv4Addr, NextHop>,
     stack: Stack,
@@ -53,7 +54,7 @@ pub struct HostStack {
     /// The same by whom they ask.
     by_member: BTreeSet<(Ipv4Addr, ProbeId)>,
     /// The probe that has a source port; for an echo it is the identifier.
-    by_port: HashMap<u16, ProbeId>,
+    by_port: HashMap<u16, ProbeId, RandomState>,
     ports: Ports,
     random: Random,
     /// What TLS connections are made from, by what the file says of them.
@@ -70,13 +71,13 @@ impl HostStack {
     pub fn new(seed: u64, now: Instant) -> HostStack {
         let mut random = Random::new(seed);
         HostStack {
-            addresses: HashMap::new(),
+            addresses: HashMap::default(),
             hops: HashMap::new(),
             stack: Stack::new(random.draw(), now),
             probes: BTreeMap::new(),
             deadlines: BTreeSet::new(),
             by_member: BTreeSet::new(),
-            by_port: HashMap::new(),
+            by_port: HashMap::default(),
             ports: Ports::new(random.draw()),
             random,
             contexts: Vec::new(),
@@ -140,18 +141,18 @@ impl HostStack {
         self.look(now);
         let Some(payload) = packet::payload(packet, frame) else { return };
         match (packet.kind, packet.tuple().map(Tuple::reversed)) {
-            (Kind::Udp, Some(asked)) if self.asked(&asked).is_some() => {
-                self.on_answer(asked, |probe| probe.on_datagram(payload, at));
-            }
-            (Kind::Echo { request: false }, Some(asked)) if self.asked(&asked).is_some() => {
-                self.on_answer(asked, |probe| probe.on_echo(payload, at));
-            }
-            (Kind::Udp | Kind::Echo { request: false }, Some(asked)) => self.on_stray(asked, payload),
+            (kind @ (Kind::Udp | Kind::Echo { request: false }), Some(asked)) => match self.asked(&asked) {
+                Some(id) if kind == Kind::Udp => self.on_answer(id, |probe| probe.on_datagram(payload, at)),
+                Some(id) => self.on_answer(id, |probe| probe.on_echo(payload, at)),
+                None => self.on_stray(asked, payload),
+            },
             (Kind::Tcp(segment), Some(asked)) => {
                 self.receive_segment(asked, segment, &frame[packet.l3.into()..packet.end.into()], at);
             }
             (Kind::IcmpError(error), _) if error.tuple.src.addr == packet.dst() => {
-                self.on_answer(error.tuple, |_| packet::error_in_words(&error, packet.src()).map(failed));
+                if let Some(id) = self.asked(&error.tuple) {
+                    self.on_answer(id, |_| packet::error_in_words(&error, packet.src()).map(failed));
+                }
             }
             _ => {}
         }
@@ -312,7 +313,7 @@ impl HostStack {
             }
             MonitorKind::Sip(sip) => {
                 let question = Question::new(sip, &mut self.random);
-                let datagram = packet::udp(local, remote(sip.port), &question.write(local, remote(sip.port)));
+                let datagram = packet::udp(local, remote(sip.port), &question.write(sip, local, remote(sip.port)));
                 (Protocol::Udp, remote(sip.port), Task::Sip { question: Box::new(question) }, datagram)
             }
         };
@@ -332,7 +333,7 @@ impl HostStack {
         let is_enough = |sip: &SipProbe| sip.transport == SipTransport::Tls && sip.tls.handshake == Handshake::Enough;
         let asks = sip.filter(|sip| !is_enough(sip)).map(|sip| {
             let question = Question::new(sip, &mut self.random);
-            let request = question.write(local, remote);
+            let request = question.write(sip, local, remote);
             Asks::new(question, request)
         });
         let opened = self.stack.connect(local, remote, self.now);
@@ -361,9 +362,8 @@ impl HostStack {
         self.probes.get(&id).is_some_and(|probe| probe.tuple == *tuple).then_some(id)
     }
 
-    /// Lets the probe whose packets go out with `tuple` judge what came back.
-    fn on_answer(&mut self, tuple: Tuple, judge: impl FnOnce(&mut Probe) -> Option<Outcome>) {
-        let Some(id) = self.asked(&tuple) else { return };
+    /// Lets a probe judge what came back.
+    fn on_answer(&mut self, id: ProbeId, judge: impl FnOnce(&mut Probe) -> Option<Outcome>) {
         if let Some(outcome) = self.probes.get_mut(&id).and_then(judge) {
             self.end(id, outcome);
         }

@@ -281,12 +281,15 @@ pub fn skip_blank(bytes: &[u8]) -> &[u8] {
 
 /// The place after the empty line that ends a header, whether lines end with CRLF or with LF alone.
 pub fn header_end(bytes: &[u8]) -> Option<usize> {
-    let mut ends = bytes.iter().enumerate().filter(|(_, byte)| **byte == b'\n').map(|(at, _)| at + 1);
-    ends.find_map(|line| match bytes.get(line..)? {
-        [b'\n', ..] => Some(line + 1),
-        [b'\r', b'\n', ..] => Some(line + 2),
-        _ => None,
-    })
+    let mut line = 0;
+    loop {
+        line += bytes[line..].iter().position(|byte| *byte == b'\n')? + 1;
+        match &bytes[line..] {
+            [b'\n', ..] => return Some(line + 1),
+            [b'\r', b'\n', ..] => return Some(line + 2),
+            _ => {}
+        }
+    }
 }
 
 fn split_once(text: &[u8], at: u8) -> Option<(&[u8], &[u8])> {
