@@ -35,6 +35,8 @@ PCAP = "net_pcap{number},rx_iface_in={interface},tx_iface={interface}"
 class Setting:
     """What differs from one lab to the other: driver, MTU towards the servers, further service ports ("udp/5070").
 
+    `monitor`: its keys, instead of a probe every 200 ms. `redeliver`, `fail_back`: those of the virtual server and the pool.
+
     `fall`: probes in a row that must fail. On a busy machine a member may wait half a second for a core; only who
     measures how soon a loss is found takes fewer. `up_codes`: other ones than the default.
     """
@@ -44,6 +46,9 @@ class Setting:
     server_mtu: int = 1500
     also_listen: tuple[str, ...] = ()
     up_codes: tuple[str, ...] = ()
+    monitor: str | None = None
+    redeliver: str | None = None
+    fail_back: str = "never"
 
 
 def configuration(lab: Lab, setting: Setting) -> str:
@@ -53,6 +58,8 @@ def configuration(lab: Lab, setting: Setting) -> str:
     appliance += f'state = "{lab.file("state")}"\nlog = "info"\n'
     inner, service = f'["{addresses.INNER_SELF}/24"]\n', f'"tcp/{addresses.SIP_TLS_PORT}"'
     codes = f"up_codes = {json.dumps(setting.up_codes)}\n" if setting.up_codes else ""
+    monitor = setting.monitor or f'kind = "sip"\ninterval = "200ms"\ntimeout = "200ms"\nfall = {setting.fall}\n{codes}'
+    kept = f'redeliver = "{setting.redeliver}"\n' if setting.redeliver else ""
     listen = "".join(f', "{further}"' for further in setting.also_listen)
     return two_arm.edited(
         two_arm.FIXTURE,
@@ -63,7 +70,9 @@ def configuration(lab: Lab, setting: Setting) -> str:
         (two_arm.INNER_DEVICE, setting.device.format(number=1, interface="inner0")),
         (two_arm.TAG, ""),
         (inner, f"{inner}mtu = {setting.server_mtu}\n"),
-        (two_arm.PROBE, f'kind = "sip"\ninterval = "200ms"\ntimeout = "200ms"\nfall = {setting.fall}\n{codes}'),
+        (two_arm.PROBE, monitor),
+        (two_arm.LISTEN, kept + two_arm.LISTEN),
+        (two_arm.MONITORS, f'{two_arm.MONITORS}fail_back = "{setting.fail_back}"\n'),
         (service, f"{service}{listen}"),
     )
 

@@ -10,6 +10,7 @@ import time
 
 from . import addresses, leftovers, proofs
 from .appliance import Appliance, Setting
+from .deaths import Deaths
 from .report import Report
 from .shell import need_programs, need_root, run_script
 from .sip.pair import Pair
@@ -99,6 +100,8 @@ class Demo:
         proofs.long_connections(self.report, traffic)
         proofs.every_frame(self.report, self.appliance)
         self.report.expect("Fairlead is still running", self.appliance.is_running())
+        self.appliance.stop()
+        self.appliance = Deaths(self.lab, self.pair, self.report).play()
 
     def _show(self, *tables: str) -> None:
         for table in tables:

@@ -24,7 +24,7 @@ TCP, UDP = 6, 17
 
 @dataclass(frozen=True)
 class Seen:
-    """One packet on the wire. `flags` are TCP's; `start` is the payload's first line over UDP."""
+    """One packet on the wire. `flags` are TCP's; `start` is the payload's first line over UDP, `call` its Call-ID."""
 
     time: float
     protocol: int
@@ -34,6 +34,7 @@ class Seen:
     dst_port: int
     flags: int
     start: str
+    call: str = ""
 
 
 class Sniffer:
@@ -61,7 +62,7 @@ class Sniffer:
 
 
 def dissect(frame: bytes) -> tuple | None:
-    """Protocol, addresses, ports, flags and first line of an Ethernet frame; `None` if it is not IPv4 TCP or UDP."""
+    """Protocol, addresses, ports, flags, first line and Call-ID of an Ethernet frame; `None` if it is not IPv4 TCP or UDP."""
     if len(frame) < 38 or frame[12:14] != b"\x08\x00" or frame[23] not in (TCP, UDP):
         return None
     if struct.unpack_from("!H", frame, 20)[0] & 0x1FFF:
@@ -73,7 +74,8 @@ def dissect(frame: bytes) -> tuple | None:
     flags = frame[head + 13] if frame[23] == TCP and len(frame) > head + 13 else 0
     start = frame[head + 8 : head + 60].partition(b"\r\n")[0].decode(errors="replace") if frame[23] == UDP else ""
     addresses = [socket.inet_ntoa(frame[at : at + 4]) for at in (26, 30)]
-    return frame[23], addresses[0], src_port, addresses[1], dst_port, flags, start
+    call = frame[head + 8 :].partition(b"\r\nCall-ID: ")[2].partition(b"\r\n")[0].decode(errors="replace") if start else ""
+    return frame[23], addresses[0], src_port, addresses[1], dst_port, flags, start, call
 
 
 def main() -> None:

@@ -18,6 +18,7 @@ class Row:
     target: str | None
     reason: str
     last_good_answer: int | None
+    first_failed_probe: int | None
     lost: int | None
     detected: int
     published: int
@@ -93,5 +94,5 @@ def read_switchovers(rows: list[dict]) -> list[Switchover]:
 
 def _row(row: dict) -> Row:
     moment = datetime.fromisoformat(row["time"].replace("Z", "+00:00")).timestamp()
-    marks = (row[f"{name}_us"] for name in ("last_good_answer", "lost", "detected", "published", "installed"))
+    marks = (row[f"{name}_us"] for name in ("last_good_answer", "first_failed_probe", "lost", "detected", "published", "installed"))
     return Row(moment, row["from"], row["to"], row["reason"], *marks)

@@ -14,6 +14,7 @@ OUTER_DEVICE, INNER_DEVICE = "0000:3b:00.0", "0000:3b:00.1"
 MANAGEMENT, WORKERS, TAG = "management = 0\n", "workers = [1]\n", "vlan = 120\n"
 MONITOR = '"sip-options"'
 LISTEN = 'listen = ["udp/5060", "tcp/5060", "tcp/5061"]\n'
+MONITORS = 'monitors = ["sip-options"]\n'
 PROBE = 'kind = "sip"\ninterval = "500ms"\n'
 
 

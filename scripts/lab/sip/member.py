@@ -4,7 +4,7 @@ Owns: the sockets (UDP and TCP on the SIP port, TLS on its own, all bound to the
 the link to the partner, the log of requests. As the real pair does it: only the primary has its SIP ports open, both
 members have their other ports open, and a backup that becomes primary continues the calls it was sent.
 
-It is controlled over a Unix socket, one JSON object per line: {"do": "primary" | "backup" | "outward" | "stats"}.
+It is controlled over a Unix socket, one JSON object per line: {"do": "primary" | "warm" | "backup" | "outward" | "stats"}. One that is warm answers, and continues no call.
 Read first: `calls`.
 """
 
@@ -61,8 +61,9 @@ class Member:
         """Opens the SIP ports, or closes them with every connection on them."""
         if role == self.role:
             return
-        if role == "primary":
+        if role != "backup" and self._udp is None:
             await self._open()
+        if role == "primary":
             self._outward_since, self._placed = time.monotonic(), 0
         self.role = role
         if role == "backup":
@@ -185,7 +186,7 @@ class Member:
         writer.close()
 
     async def _do(self, order: dict) -> dict:
-        if order["do"] in ("primary", "backup"):
+        if order["do"] in ("primary", "warm", "backup"):
             await self.become(order["do"])
         elif order["do"] == "outward":
             self.outward_rate, self._outward_since, self._placed = order["rate"], time.monotonic(), 0

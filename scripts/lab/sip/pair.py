@@ -61,6 +61,18 @@ class Pair:
         self.order(self.primary, "primary")
         return self.primary
 
+    def freeze_primary(self) -> str:
+        """The primary's process is stopped where it is: its kernel takes what comes, and nobody answers. Returns the other, which is
+        primary from now on and has to be ordered so."""
+        dead, self.primary = self.primary, addresses.other_member(self.primary)
+        self._programs[dead].process.send_signal(signal.SIGSTOP)
+        return self.primary
+
+    def replace(self, member: str) -> None:
+        """Kills a member that is frozen, and starts it again as backup."""
+        self._programs[member].stop(signal.SIGKILL)
+        self.revive(member)
+
     def revive(self, member: str) -> None:
         """Starts a killed member again, as backup. Does nothing to one that lives."""
         if not self._programs[member].is_running():
