@@ -50,7 +50,7 @@ def measure(bench: Bench) -> Outcome:
         ["on `net_pcap`, as fast as it goes, M/s", *_medians(rates), _interval(whole)],
     ]
     notes = [f"Medians of {len(loop)} pairs; the ratio is the median of the pairs' ratios, with the interval that holds the true one with "
-             "95 %. A million datagrams a second and more: no frame was lost, and each is accounted for."]
+             "95 %. No frame was lost, and each is accounted for."]
     head = ["500-byte requests and answers, 4,096 peers", "`redeliver = \"4s\"`", "`\"0\"`", "time, on over off"]
     return Outcome(head, rows, {"R1": Figure(tuple(loop))}, notes)
 

@@ -50,7 +50,8 @@ class Packet(NamedTuple):
 
 @dataclass(frozen=True)
 class Traffic:
-    """What arrives at each port. `size` as in `frames.Template`; `said`: what a packet says, if it matters.
+    """What arrives at each port. `size` as in `frames.Template`; `said`: what a packet says, if it matters. `lasts`: a run
+    takes longer than a neighbour entry stays reachable.
     `name` distinguishes it from other traffic."""
 
     name: str
@@ -58,10 +59,11 @@ class Traffic:
     inner: list[Packet]
     size: int = 64
     said: Callable[[Packet], bytes] | None = None
+    lasts: bool = False
 
     def incoming(self, port: str) -> Iterator[bytes]:
         """The frames of one port's file: the packets, interspersed with ARP from its hosts."""
-        if max(len(self.outer), len(self.inner)) >= _LONG:
+        if self.lasts or max(len(self.outer), len(self.inner)) >= _LONG:
             yield from _introductions(port, frames.arp_reply)
         for number, frame in enumerate(self._packets(port)):
             if number % _BETWEEN_INTRODUCTIONS == 0:
@@ -109,7 +111,7 @@ def service_udp(peers: int, size: int = 64) -> Traffic:
 def sip(peers: int) -> Traffic:
     """As `service_udp`, with SIP: three in four of the peers send an INVITE, the others OPTIONS, of 500 bytes; sip-a answers each."""
     plain = service_udp(peers)
-    return Traffic(f"sip-{peers}", plain.outer, plain.inner, _SIP_FRAME, _sip)
+    return Traffic(f"sip-{peers}", plain.outer, plain.inner, _SIP_FRAME, _sip, lasts=True)
 
 
 def live_flows(flows: int) -> Traffic:
