@@ -5,6 +5,7 @@
 //! and a thousand. `management probes POOLS SECONDS` does nothing but ask all members by SIP each second for so long, and says how many
 //! probes that were: what they take of instructions is counted by `valgrind --tool=callgrind --toggle-collect='*given*'`.
 
+use fairlead::admin::Request;
 use fairlead::config;
 use fairlead::control::{Controller, CounterSource, Input, Machine, Output, PortCounters, PortFacts, WorkerCounters};
 use fairlead::engine::{MemberUse, PuntReason};
@@ -164,6 +165,7 @@ impl Bench {
             ("arp_reply_of_a_member", self.frames(answer)),
             ("datagram_to_a_self_ip", self.frames(stray)),
             ("round_with_nothing", self.rounds()),
+            ("switchover", self.switchovers()),
         ]
     }
 
@@ -222,6 +224,21 @@ impl Bench {
             let begun = std::time::Instant::now();
             (0..FRAMES).for_each(|_| self.controller.handle(Input::Tick, self.now));
             least = least.min(begun.elapsed().as_nanos() as f64 / FRAMES as f64);
+        }
+        least
+    }
+
+    /// Nanoseconds from an operator's choice until workers are given a snapshot.
+    fn switchovers(&mut self) -> f64 {
+        let mut least = f64::MAX;
+        for round in 0..ROUNDS {
+            let pool = round * 7_919 % self.pools;
+            let member = if round / self.pools.min(ROUNDS) % 2 == 0 { 'b' } else { 'a' };
+            let request = Request::PoolForce { pool: format!("pair-{pool}"), member: format!("{member}-{pool}") };
+            let begun = std::time::Instant::now();
+            self.controller.handle(Input::Asked { request_id: round as u64, request }, self.now);
+            least = least.min(begun.elapsed().as_nanos() as f64);
+            self.settle();
         }
         least
     }

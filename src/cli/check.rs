@@ -6,7 +6,8 @@ use super::grid::{Cell, grid, labelled, left, prose, right};
 use crate::config::{
     Configuration, Settings, bounds, count, duration_text, good_answer, listen_text, network_text, question,
 };
-use crate::policy::intent::{Intent, NoMember, Pool};
+use crate::policy::intent::{FailBack, Intent, NoMember, Pool};
+use std::time::Duration;
 
 /// Everything `configuration` would build, and its warnings.
 pub fn text(configuration: &Configuration) -> String {
@@ -83,12 +84,22 @@ fn pool(intent: &Intent, pool: &Pool) -> String {
     let monitors = joined(&pool.monitors, ", ", |id| intent.monitors[*id].name.clone());
     let policy = labelled(&[
         ("member up", format!("{} of {} good: {monitors}", pool.require, count(pool.monitors.len(), "monitor"))),
-        ("fail back", pool.fail_back.to_string()),
+        ("fail back", fail_back(pool)),
         ("member lost", format!("UDP reselect, TCP {}", pool.on_down_tcp)),
         ("no member", no_member(pool)),
     ]);
     let inside: String = (policy + &members).lines().map(|line| format!("  {line}\n")).collect();
     format!("\nPOOL {} (active-standby)\n{inside}", pool.name)
+}
+
+/// When the preferred member takes over again.
+fn fail_back(pool: &Pool) -> String {
+    let text = match (pool.fail_back, pool.fail_back_after) {
+        (FailBack::Never, _) => return FailBack::Never.to_string(),
+        (policy, Duration::ZERO) => policy.to_string(),
+        (_, after) => format!("after {}", duration_text(after)),
+    };
+    text + &pool.fail_back_window.map_or_else(String::new, |window| format!(", {window} UTC"))
 }
 
 /// What happens while no member is up, and after how long.

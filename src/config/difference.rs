@@ -349,6 +349,7 @@ shown! {
     Mac => |mac, _intent| mac;
     VlanId => |vlan, _intent| vlan;
     Listen => |listen, _intent| listen_text(*listen);
+    DayWindow => |window, _intent| window;
     PortId => |id, intent| intent.ports[id.index()].name;
     PoolId => |id, intent| intent.pools[*id].name;
     MemberId => |id, intent| intent.members[*id].name;

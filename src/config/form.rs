@@ -78,6 +78,8 @@ pub(super) enum Kind {
     Codes,
     /// `"all"` or a number.
     Require,
+    /// A part of the day, such as `02:00-04:00`.
+    Window,
     /// Several, at least and at most so many.
     Many(&'static Kind, usize, usize),
     /// The table inside, or a list of them.
@@ -119,6 +121,7 @@ impl Kind {
             Kind::Socket => quoted_text("an address and a port", "127.0.0.1:9469"),
             Kind::Listen => quoted_text("udp/PORT or tcp/PORT, PORT from 1 to 65535", "udp/5060"),
             Kind::Codes => quoted_text("a class \"2xx\", a code \"404\", a range \"200-299\", or \"any\"", "2xx"),
+            Kind::Window => quoted_text("a part of the day, FROM-TO in hours and minutes of UTC", "02:00-04:00"),
             Kind::Require => quoted_text("\"all\", or a whole number from 1 to the number of monitors", "all"),
             Kind::Integer { least, most, unit } => {
                 (format!("a whole number, {least} to {most} ({unit})"), least.to_string(), "a whole number")

@@ -168,6 +168,8 @@ fn pool(entry: &schema::Pool, members: Vec<MemberId>, monitors: Vec<MonitorId>) 
         require: entry.require.as_ref()?.0.unwrap_or(monitors.len()),
         monitors,
         fail_back: entry.fail_back.meant()?,
+        fail_back_after: entry.fail_back_after.meant()?,
+        fail_back_window: entry.fail_back_window.meant()?,
         on_down_tcp: on_down.tcp.meant()?,
         no_member: entry.no_member.meant()?,
         gap: entry.gap.meant()?,

@@ -7,7 +7,7 @@
 use super::difference::{Compared, Compares, Key as ComparedKey};
 use super::form::Kind::{
     Address, Choice, Codes, Flag, Inside, Integer, Listen, Many, Name, Network, PemPath, Require, SelfAddress, Socket,
-    Span, Station, Text,
+    Span, Station, Text, Window,
 };
 use super::form::{Fallback, Key, Kind, SectionRow};
 use super::reader::{Entry, Form, Head, Meant, Reader, Section, Tables};
@@ -15,8 +15,8 @@ use super::report::Report;
 use super::settings::{CpuCores, Dpdk as DpdkSettings, Idle, LogLevel, Settings};
 use super::value::Needed;
 use crate::policy::intent::{
-    self, CodeRange, EchoPolicy, FailBack, Handshake, Intent, NoMember, OnDownTcp, PemFile, PortIntent, SipTransport,
-    Unmatched, Unreachable,
+    self, CodeRange, DayWindow, EchoPolicy, FailBack, Handshake, Intent, NoMember, OnDownTcp, PemFile, PortIntent,
+    SipTransport, Unmatched, Unreachable,
 };
 use crate::policy::words::{Word, words};
 use crate::wire::Mac;
@@ -284,6 +284,9 @@ section! { "pool", Some(4_096), Pool, compared intent::Pool;
     require: Needed = "all", Require, live, "How many of the monitors must be good for a member to be up.";
     fail_back: FailBack = "never", choice::<FailBack>(&[]), live,
         "Whether a member earlier in the list takes over again once it is up.";
+    fail_back_after: Duration = "0s", span(0, DAY, ""), live, "fail_back = \"immediate\": how long it must have been up by then.";
+    fail_back_window: DayWindow = (absent "at any time"), Window, live,
+        "fail_back = \"immediate\": when on a day, by UTC, it may take over.";
     on_down: Tables<OnDown> = {}, Inside(OnDown::ROW), apart, "What happens to the traffic of a member that is lost.";
     no_member: NoMember = "keep-last", choice::<NoMember>(&[]), live,
         "Where traffic goes while no member is up: on to the one that was active last; or, after gap, nowhere: clients get a reset or port unreachable, or silence.";

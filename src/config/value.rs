@@ -4,7 +4,7 @@
 //! are [`super::reader`]'s.
 
 use super::form::{Kind, did_you_mean, duration_text};
-use crate::policy::intent::{CodeRange, Listen};
+use crate::policy::intent::{CodeRange, DayWindow, Listen};
 use crate::policy::words::Word;
 use crate::wire::{Mac, Protocol};
 use ipnet::Ipv4Net;
@@ -259,6 +259,26 @@ pub fn codes_text(range: CodeRange) -> String {
     }
 }
 
+/// `02:00-04:00`: from a minute of the day to another.
+pub(super) fn window(text: &str) -> Result<DayWindow, Refusal> {
+    let digits = |text: &str, below: u16| {
+        let number = text.parse::<u16>().ok().filter(|number| *number < below)?;
+        (text.len() == 2 && text.bytes().all(|byte| byte.is_ascii_digit())).then_some(number)
+    };
+    let minute = |text: &str| {
+        let (hour, minute) = text.trim().split_once(':')?;
+        Some(digits(hour, 24)? * 60 + digits(minute, 60)?)
+    };
+    let ends = text.split_once('-').map(|(from, to)| (minute(from), minute(to)));
+    match ends {
+        Some((Some(from), Some(to))) if from == to => {
+            refuse("it ends as it begins", "leave the key out where any time of the day will do")
+        }
+        Some((Some(from), Some(to))) => Ok(DayWindow { from, to }),
+        _ => refuse("it is not a part of the day", "write FROM-TO, each as 00:00 to 23:59, by UTC"),
+    }
+}
+
 /// A value that was read, or why it was refused; `None`: it is of another type.
 pub(super) type Taken<T> = Option<Result<T, Refusal>>;
 
@@ -334,6 +354,7 @@ texts! {
     SocketAddr => |_| socket;
     Listen => |_| listen;
     CodeRange => |_| codes;
+    DayWindow => |_| window;
 }
 
 macro_rules! whole_numbers {

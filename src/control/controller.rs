@@ -356,7 +356,8 @@ impl Controller {
     pub(super) fn choose(&mut self, cause: Cause, now: Instant) {
         let monitors = self.probing.monitors();
         let verdict = |member| monitors.verdict(member);
-        let (switched, news) = self.pools.reconsider(&self.intent, verdict, &mut self.health, &mut self.outputs, now);
+        let time = (now, self.machine.wall(now));
+        let (switched, news) = self.pools.reconsider(&self.intent, verdict, &mut self.health, &mut self.outputs, time);
         for switched in switched {
             let name = |id: MemberId| (id, self.intent.members[id].name.clone());
             let (from, to) = (switched.from.map(name), switched.to.map(name));

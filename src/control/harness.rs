@@ -73,6 +73,8 @@ pub(crate) fn two_arm() -> Intent {
             monitors: vec![MonitorId(0)],
             require: 1,
             fail_back: FailBack::Never,
+            fail_back_after: Duration::ZERO,
+            fail_back_window: None,
             on_down_tcp: OnDownTcp::Reset,
             no_member: NoMember::KeepLast,
             gap: Duration::from_secs(4),

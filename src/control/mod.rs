@@ -12,6 +12,7 @@ mod checks;
 mod controller;
 mod exclusions;
 mod facts;
+mod fail_back;
 mod forecast;
 mod latency;
 mod link;

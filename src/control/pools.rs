@@ -4,6 +4,7 @@
 //! generation; how long a lost one stays the target; and what follows from losing the role: whose TCP is lost, and who may not
 //! claim peers for a while. The choice itself is [`election::choose`]'s. Probes nothing and publishes nothing.
 
+use super::fail_back;
 use super::outbox::Outbox;
 use super::reserve::Reserve;
 use super::restored::{Binding, Restored};
@@ -13,7 +14,7 @@ use crate::monitor::Verdict;
 use crate::monitor::election::{self, Ballot, Candidate, Choice, Keeps};
 use crate::policy::Intent;
 use crate::policy::health::{Generation, Health, MemberHealth, PoolHealth, Silence, State};
-use crate::policy::intent::{Member, MemberId, NoMember, Pool, PoolId, Says};
+use crate::policy::intent::{FailBack, Member, MemberId, NoMember, Pool, PoolId, Says};
 use crate::time::{Duration, Instant};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -80,6 +81,8 @@ pub struct PoolStatus {
     served: bool,
     /// When the active member, which is lost, ceases to be the target.
     gap_ends: Option<Instant>,
+    /// When a member that is preferred takes over again, and when that is looked at next.
+    returns: Option<(Instant, Instant)>,
 }
 
 /// The active member of a pool is another one.
@@ -191,7 +194,7 @@ impl Pools {
         verdict: impl Fn(MemberId) -> &'a Verdict,
         health: &mut Health,
         out: &mut Outbox,
-        now: Instant,
+        (now, wall): (Instant, Wall),
     ) -> (Vec<Switched>, Vec<PoolId>) {
         self.end_holdoffs(now);
         self.end_gaps(now);
@@ -210,10 +213,11 @@ impl Pools {
             }
             let keeps = self.keeps(id, meant, now);
             let binding = self.binding(id, meant, &verdict, out, now);
+            let fail_back = self.fail_back(id, meant, (now, wall));
             let candidates: Vec<Candidate<'_>> = meant.members.iter().map(|&id| self.candidate(id)).collect();
             let PoolStatus { active: current, forced, .. } = self.pools[&id];
             let forced = forced.filter(|_| binding == Binding::Binds);
-            let ballot = Ballot { candidates: &candidates, current, forced, fail_back: meant.fail_back, keeps };
+            let ballot = Ballot { candidates: &candidates, current, forced, fail_back, keeps };
             let choice = match binding {
                 Binding::Held => waits_for_forced(),
                 Binding::Binds | Binding::Free => election::choose(&ballot),
@@ -225,6 +229,7 @@ impl Pools {
                 None => out.clear(&alarm_key(id), || format!("pool {}", meant.name)),
             }
             switched.extend(self.apply(id, choice, now));
+            self.announce_return(id, meant, (now, wall));
             for at in &meant.members {
                 if let Some(member) = self.members.get_mut(at).filter(|member| member.is_lost)
                     && let Some(generation) = member.released.take()
@@ -269,6 +274,38 @@ impl Pools {
                 Keeps::ForGap(meant.gap)
             }
             _ => Keeps::Nobody,
+        }
+    }
+
+    /// Whether a member that is listed before the active one takes over again now; if it does later, the pool is
+    /// reconsidered then.
+    fn fail_back(&mut self, id: PoolId, meant: &Pool, time: (Instant, Wall)) -> FailBack {
+        let due = self.preferred(id, meant).and_then(|first| fail_back::due(meant, self.members[&first].since, time));
+        let review = due.filter(|due| *due > time.0).map(|due| (due, due.min(time.0 + fail_back::REVIEW)));
+        let Some(pool) = self.pools.get_mut(&id) else { return FailBack::Never };
+        if let Some((_, before)) = std::mem::replace(&mut pool.returns, review) {
+            self.reviews.remove(&(before, id));
+        }
+        self.reviews.extend(review.map(|(_, at)| (at, id)));
+        if due.is_some_and(|due| due <= time.0) { FailBack::Immediate } else { FailBack::Never }
+    }
+
+    /// The member that would take over again from the active one, if one would.
+    fn preferred(&self, id: PoolId, meant: &Pool) -> Option<MemberId> {
+        let active = self.pools.get(&id)?.active?;
+        let mut before = meant.members.iter().take_while(|member| **member != active).map(|&id| self.candidate(id));
+        let first = before.find(|one| one.state == State::Up && !one.is_reserve && one.says == Says::Nothing)?;
+        Some(first.member)
+    }
+
+    /// Says in the reason when the preferred member takes over again.
+    fn announce_return(&mut self, id: PoolId, meant: &Pool, (now, wall): (Instant, Wall)) {
+        let Some(first) = self.preferred(id, meant) else { return };
+        if let Some(pool) = self.pools.get_mut(&id)
+            && let Some((due, _)) = pool.returns
+        {
+            let (name, at) = (&self.members[&first].name, wall.plus(due.since(now)));
+            pool.reason += &format!("; {name} takes over again at {at} if it stays up");
         }
     }
 
@@ -583,6 +620,7 @@ fn fresh_pool(generation: Generation, now: Instant) -> PoolStatus {
         since: now,
         served: false,
         gap_ends: None,
+        returns: None,
     }
 }
 

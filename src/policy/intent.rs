@@ -382,6 +382,10 @@ pub struct Pool {
     pub require: usize,
     /// Whether a member earlier in the list takes over again once it is up.
     pub fail_back: FailBack,
+    /// How long that member must have been up.
+    pub fail_back_after: Duration,
+    /// When on a day, by UTC, it may take over; `None`: at any time.
+    pub fail_back_window: Option<DayWindow>,
     /// What happens to the TCP connections of a member that is lost.
     pub on_down_tcp: OnDownTcp,
     /// What happens to clients while no member is up.
@@ -396,6 +400,38 @@ pub struct Pool {
     pub manual_resume: bool,
     /// How long a lost member stays the target before `no_member` rejects or drops, while another may come up.
     pub gap: Duration,
+}
+
+/// A part of each day, by UTC, from one minute of the day to another: `02:00-04:00`, or over midnight `23:00-01:00`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DayWindow {
+    /// The first minute of the day in it.
+    pub from: u16,
+    /// The first minute after it; another than `from`.
+    pub to: u16,
+}
+
+impl DayWindow {
+    const DAY: Duration = Duration::from_secs(86_400);
+
+    /// How long it is from `time` of a day to the next moment inside; zero inside.
+    pub fn wait(&self, time: Duration) -> Duration {
+        let minutes = |count: u16| Duration::from_secs(60 * u64::from(count));
+        let (from, to) = (minutes(self.from), minutes(self.to));
+        let is_inside = if from < to { from <= time && time < to } else { from <= time || time < to };
+        match is_inside {
+            true => Duration::ZERO,
+            false if time <= from => from - time,
+            false => from + Self::DAY - time,
+        }
+    }
+}
+
+impl std::fmt::Display for DayWindow {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let text = |at: u16| format!("{:02}:{:02}", at / 60, at % 60);
+        f.pad(&format!("{}-{}", text(self.from), text(self.to)))
+    }
 }
 
 /// A server of a pool.
@@ -416,7 +452,7 @@ words! {
     FailBack {
         /// Only the operator, or the loss of the active member, moves it.
         Never = "never",
-        /// As soon as a member earlier in the list is up.
+        /// When a member earlier in the list is up: see [`Pool::fail_back_after`] and [`Pool::fail_back_window`].
         Immediate = "immediate",
     }
 

@@ -184,12 +184,19 @@ fn neighbour(place: usize, mac: Option<[u8; 5]>, interfaces: &[Interface]) -> Ne
 /// Whether a virtual server is enabled, and what it does with echo requests, with what matches nothing, and with refusals.
 type Manners = (bool, EchoPolicy, Unmatched, Unreachable, Duration);
 
+/// Whether a pool fails back, after how long, and when on a day.
+type FailsBack = (FailBack, Duration, Option<DayWindow>);
+
 type PoolChoice =
-    (usize, Vec<bool>, usize, (FailBack, OnDownTcp, NoMember, Duration), Vec<Listen>, Manners, Vec<Ipv4Net>, Vec<u16>);
+    (usize, Vec<bool>, usize, (FailsBack, OnDownTcp, NoMember, Duration), Vec<Listen>, Manners, Vec<Ipv4Net>, Vec<u16>);
 
 fn pool_choice() -> impl Strategy<Value = PoolChoice> {
     let policy = (
-        select(vec![FailBack::Never, FailBack::Immediate]),
+        (
+            select(vec![FailBack::Never, FailBack::Immediate]),
+            (0..=86_400_000_u64).prop_map(Duration::from_millis),
+            proptest::option::of((0..720_u16, 720..1_440_u16).prop_map(|(from, to)| DayWindow { from, to })),
+        ),
         select(vec![OnDownTcp::Reset, OnDownTcp::Drain, OnDownTcp::Drop]),
         select(vec![NoMember::Reject, NoMember::KeepLast, NoMember::Drop]),
         (100..=3_600_000_u64).prop_map(Duration::from_millis),
@@ -262,7 +269,7 @@ fn intent() -> impl Strategy<Value = Intent> {
 }
 
 fn add_pool(intent: &mut Intent, choice: PoolChoice) {
-    let (count, used, require, (fail_back, on_down_tcp, no_member, gap), listen, manners, exclude, ports) = choice;
+    let (count, used, require, (fails_back, on_down_tcp, no_member, gap), listen, manners, exclude, ports) = choice;
     let (enabled, icmp_echo, unmatched, unreachable, redeliver) = manners;
     let place = intent.pools.len();
     let (pool, net) = (PoolId(place as u16), place % intent.interfaces.len());
@@ -282,7 +289,9 @@ fn add_pool(intent: &mut Intent, choice: PoolChoice) {
         members: (first..first + count).map(|n| MemberId(n as u16)).collect(),
         require: 1 + require % monitors.len(),
         monitors,
-        fail_back,
+        fail_back: fails_back.0,
+        fail_back_after: fails_back.1,
+        fail_back_window: fails_back.2,
         on_down_tcp,
         no_member,
         gap,

@@ -1,7 +1,7 @@
 //! The forms of a single value.
 
 use crate::config::duration_text;
-use crate::config::value::{address, codes, codes_text, duration, listen, listen_text, network, self_address};
+use crate::config::value::{address, codes, codes_text, duration, listen, listen_text, network, self_address, window};
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
@@ -55,4 +55,17 @@ fn codes_and_service_ports_read_back() {
         assert!(listen(text).is_err(), "{text}");
     }
     assert_eq!(listen("5060").unwrap_err().remedy, "write \"udp/5060\" or \"tcp/5060\"");
+}
+
+#[test]
+fn parts_of_the_day_read_back_and_anything_else_is_refused() {
+    for text in ["02:00-04:00", "23:30-00:15", "00:00-23:59"] {
+        assert_eq!(window(text).unwrap().to_string(), text);
+    }
+    let wrong =
+        ["", "2:00-4:00", "02:00", "02:00-24:00", "02:60-04:00", "02:00-04:00-05:00", "+2:00-04:00", "0200-0400"];
+    for text in wrong {
+        assert_eq!(window(text).unwrap_err().why, "it is not a part of the day", "{text}");
+    }
+    assert_eq!(window("02:00-02:00").unwrap_err().why, "it ends as it begins");
 }

@@ -173,6 +173,8 @@ fn pool(file: &mut Lines, intent: &Intent, pool: &Pool) {
     file.texts("monitors", pool.monitors.iter().map(|id| &intent.monitors[id.index()].name));
     file.bare("require", pool.require);
     file.text("fail_back", pool.fail_back);
+    file.text("fail_back_after", duration_text(pool.fail_back_after));
+    file.optional("fail_back_window", pool.fail_back_window.map(|window| quoted(window.to_string())));
     file.bare("on_down", format!("{{ udp = \"reselect\", tcp = \"{}\" }}", pool.on_down_tcp));
     file.text("no_member", pool.no_member);
     file.text("gap", duration_text(pool.gap));

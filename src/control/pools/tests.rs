@@ -4,7 +4,7 @@ use super::super::outbox::Output;
 use super::*;
 use crate::control::harness;
 use crate::policy::ids::carry_over;
-use crate::policy::intent::NoMember;
+use crate::policy::intent::{DayWindow, NoMember};
 use proptest::prelude::*;
 
 const A: MemberId = MemberId(0);
@@ -17,6 +17,11 @@ struct Bench {
     out: Outbox,
     states: [State; 2],
     now: Instant,
+}
+
+/// The appliance was started at one in the morning.
+fn wall_at(now: Instant) -> Wall {
+    Wall::default().plus(Duration::from_secs(3_600) + now.since(Instant::ZERO))
 }
 
 impl Bench {
@@ -42,7 +47,8 @@ impl Bench {
         self.intent.pools.entries().for_each(|(id, _)| self.pools.touch(id));
         let mut health = self.pools.health();
         let verdict = |id: MemberId| &verdicts[id.index()];
-        let (switched, _) = self.pools.reconsider(&self.intent, verdict, &mut health, &mut self.out, self.now);
+        let (switched, _) =
+            self.pools.reconsider(&self.intent, verdict, &mut health, &mut self.out, (self.now, wall_at(self.now)));
         assert_eq!(health, self.pools.health(), "what was updated is what a look at everything finds");
         switched
     }
@@ -366,7 +372,8 @@ fn only_pools_of_which_something_is_new_are_reconsidered() {
             &verdict
         };
         let mut health = bench.pools.health();
-        let (switched, news) = bench.pools.reconsider(&bench.intent, ask, &mut health, &mut bench.out, now);
+        let (switched, news) =
+            bench.pools.reconsider(&bench.intent, ask, &mut health, &mut bench.out, (now, wall_at(now)));
         assert_eq!((switched, health), (vec![], bench.pools.health()));
         (asked.get(), news)
     };
@@ -380,4 +387,42 @@ fn only_pools_of_which_something_is_new_are_reconsidered() {
     assert_eq!(weigh(&mut bench, now), (2, vec![]));
     assert_eq!(weigh(&mut bench, over), (2, vec![PoolId(0)]), "sip-a may claim again");
     assert_eq!(weigh(&mut bench, over), (0, vec![]));
+}
+
+#[test]
+fn a_preferred_member_takes_over_again_once_it_was_up_for_long_enough_and_in_the_window() {
+    let mut bench = Bench::new();
+    let pool = &mut bench.intent.pools[PAIR];
+    pool.fail_back = FailBack::Immediate;
+    pool.fail_back_after = Duration::from_secs(60);
+    pool.fail_back_window = Some(DayWindow { from: 120, to: 240 });
+    let [a, b] = [MemberId(0), MemberId(1)];
+    bench.see(State::Down, State::Up);
+    assert_eq!(bench.active(), Some(b));
+    bench.see(State::Up, State::Up);
+    assert_eq!(bench.active(), Some(b), "it is one in the morning");
+    let reason = &bench.pools.pool(PAIR).reason;
+    assert!(reason.ends_with("; sip-a takes over again at 1970-01-01T02:00:00.000000Z if it stays up"), "{reason}");
+    // The calendar may be set: it is looked at from time to time.
+    let review = bench.pools.next_deadline().unwrap();
+    assert_eq!(review, bench.now + Duration::from_secs(600));
+    // It goes down shortly before, and is up again in the window: it waits for its minute.
+    bench.now = Instant::ZERO + Duration::from_secs(3_590);
+    bench.see(State::Down, State::Up);
+    assert_ne!(bench.pools.next_deadline(), Some(review), "nothing is to come");
+    bench.now = Instant::ZERO + Duration::from_secs(3_650);
+    bench.see(State::Up, State::Up);
+    assert_eq!(bench.active(), Some(b));
+    let due = bench.pools.next_deadline().unwrap();
+    assert_eq!(due, bench.now + Duration::from_secs(60));
+    bench.now += Duration::from_millis(59_899);
+    assert_eq!((bench.see(State::Up, State::Up), bench.active()), (vec![], Some(b)));
+    bench.now = due;
+    bench.look();
+    assert_eq!(bench.active(), Some(a));
+    // Where the active one is lost, none of this counts.
+    bench.see(State::Down, State::Up);
+    assert_eq!(bench.active(), Some(b));
+    bench.see(State::Up, State::Down);
+    assert_eq!(bench.active(), Some(a));
 }

@@ -53,6 +53,8 @@ fn intent(monitors: Vec<Monitor>, require: usize) -> Intent {
         monitors: (0..monitors.len() as u16).map(MonitorId).collect(),
         require,
         fail_back: FailBack::Never,
+        fail_back_after: Duration::ZERO,
+        fail_back_window: None,
         on_down_tcp: OnDownTcp::Reset,
         no_member: NoMember::KeepLast,
         gap: Duration::from_secs(4),

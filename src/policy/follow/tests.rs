@@ -43,6 +43,8 @@ fn intent() -> Intent {
         monitors: Vec::new(),
         require: 1,
         fail_back: FailBack::Never,
+        fail_back_after: Duration::ZERO,
+        fail_back_window: None,
         on_down_tcp: OnDownTcp::Drain,
         no_member: NoMember::Reject,
         gap: Duration::from_secs(4),

@@ -32,6 +32,8 @@ fn pool(name: &str, members: &[u16], monitors: &[u16]) -> Pool {
         monitors: monitors.iter().map(|&id| MonitorId(id)).collect(),
         require: 1,
         fail_back: FailBack::Never,
+        fail_back_after: Duration::ZERO,
+        fail_back_window: None,
         on_down_tcp: OnDownTcp::Reset,
         no_member: NoMember::KeepLast,
         gap: Duration::from_secs(4),

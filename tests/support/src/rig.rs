@@ -414,6 +414,8 @@ pub fn pool(name: &str, members: &[u16]) -> Pool {
         monitors: vec![],
         require: 0,
         fail_back: FailBack::Never,
+        fail_back_after: Duration::ZERO,
+        fail_back_window: None,
         on_down_tcp: OnDownTcp::Reset,
         no_member: NoMember::KeepLast,
         gap: Duration::from_secs(4),
