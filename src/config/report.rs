@@ -10,6 +10,9 @@ use std::ops::Range;
 /// Where something stands in the file: byte offsets.
 pub(super) type Span = Range<usize>;
 
+/// Errors that are kept and shown; more are only counted. Each holds its line, and in one that is very long there may be a mistake in
+/// every word.
+const SHOWN: usize = 100;
 /// Errors that fit in one line of a log.
 const BRIEF: usize = 3;
 /// Widest line of a rendering, in columns.
@@ -67,8 +70,10 @@ pub type Warning = Finding;
 pub struct ConfigErrors {
     /// The file as the operator named it.
     pub file: String,
-    /// What must be changed, in the order of the file. Never empty.
+    /// What must be changed, in the order of the file. Never empty, and not all of it where there is very much.
     pub errors: Vec<Finding>,
+    /// So many more errors were found.
+    pub beyond: usize,
 }
 
 impl fmt::Display for ConfigErrors {
@@ -76,19 +81,29 @@ impl fmt::Display for ConfigErrors {
         for finding in &self.errors {
             writeln!(f, "{finding}")?;
         }
-        write!(f, "{}: {}", self.file, count(self.errors.len(), "error"))
+        write!(f, "{}: {}", self.file, count(self.count(), "error"))?;
+        match self.count() > SHOWN {
+            true => write!(f, ", of which {SHOWN} are shown"),
+            false => Ok(()),
+        }
     }
 }
 
 impl std::error::Error for ConfigErrors {}
 
 impl ConfigErrors {
+    /// How many errors the file has.
+    pub fn count(&self) -> usize {
+        self.errors.len() + self.beyond
+    }
+
     /// The first few errors in one line, for a log: `lead.toml:3:1: unknown key; lead.toml:9:5: ...; and 2 more`.
     pub fn brief(&self) -> String {
         let mut parts: Vec<String> = self.errors.iter().take(BRIEF).map(Finding::brief).collect();
-        let more = self.errors.len().saturating_sub(BRIEF);
+        let more = self.count().saturating_sub(BRIEF);
         if more > 0 {
-            parts.push(format!("and {more} more: `fairlead check {}` lists all", self.file));
+            let how_many = if self.count() > SHOWN { format!("{SHOWN} of them") } else { "all".into() };
+            parts.push(format!("and {more} more: `fairlead check {}` lists {how_many}", self.file));
         }
         parts.join("; ")
     }
@@ -136,6 +151,7 @@ impl Finding {
 /// A finding that was just added, to be completed.
 pub(super) struct Note<'r> {
     finding: &'r mut Finding,
+    is_kept: bool,
     text: &'r str,
     lines: &'r [usize],
 }
@@ -155,7 +171,9 @@ impl Note<'_> {
 
     /// Another place that has to do with it.
     pub(super) fn see(self, span: &Span, why: impl Into<String>) -> Self {
-        self.finding.related.push((place(self.text, self.lines, span), why.into()));
+        if self.is_kept {
+            self.finding.related.push((place(self.text, self.lines, span), why.into()));
+        }
         self
     }
 }
@@ -168,6 +186,10 @@ pub(super) struct Report<'t> {
     /// Where its lines begin.
     lines: Vec<usize>,
     findings: Vec<Finding>,
+    /// The last error, once so many are kept that it is not, and how many those are.
+    beyond: Option<Finding>,
+    more: usize,
+    kept: usize,
     /// Where its errors are.
     errors: HashSet<usize>,
 }
@@ -175,7 +197,16 @@ pub(super) struct Report<'t> {
 impl<'t> Report<'t> {
     /// Nothing found so far in `text`, which the operator knows as `file`.
     pub(super) fn new(file: &'t str, text: &'t str) -> Report<'t> {
-        Report { file, text, lines: lines(text), findings: Vec::new(), errors: HashSet::new() }
+        Report {
+            file,
+            text,
+            lines: lines(text),
+            findings: Vec::new(),
+            beyond: None,
+            more: 0,
+            kept: 0,
+            errors: HashSet::new(),
+        }
     }
 
     /// Adds an error at `span`.
@@ -218,7 +249,8 @@ impl<'t> Report<'t> {
         if !self.refused() {
             self.error_of_file("", message).remedy(remedy);
         }
-        ConfigErrors { file: printable(self.file), errors: self.sorted(Severity::Error) }
+        let beyond = self.more;
+        ConfigErrors { file: printable(self.file), errors: self.sorted(Severity::Error), beyond }
     }
 
     fn sorted(mut self, severity: Severity) -> Vec<Finding> {
@@ -228,10 +260,11 @@ impl<'t> Report<'t> {
     }
 
     fn add(&mut self, severity: Severity, span: Option<&Span>, key: &str, message: String) -> Note<'_> {
+        let is_kept = severity == Severity::Warning || self.kept < SHOWN;
         let finding = Finding {
             severity,
             file: printable(self.file),
-            place: span.map(|span| place(self.text, &self.lines, span)),
+            place: span.filter(|_| is_kept).map(|span| place(self.text, &self.lines, span)),
             key: key.into(),
             message: printable(&message),
             allowed: String::new(),
@@ -242,9 +275,14 @@ impl<'t> Report<'t> {
         if severity == Severity::Error {
             self.errors.insert(finding.offset);
         }
+        self.kept += usize::from(is_kept && severity == Severity::Error);
+        if !is_kept {
+            self.more += 1;
+            return Note { finding: self.beyond.insert(finding), is_kept, text: self.text, lines: &self.lines };
+        }
         let place = self.findings.len();
         self.findings.push(finding);
-        Note { finding: &mut self.findings[place], text: self.text, lines: &self.lines }
+        Note { finding: &mut self.findings[place], is_kept, text: self.text, lines: &self.lines }
     }
 }
 

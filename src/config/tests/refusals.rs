@@ -23,6 +23,23 @@ fn golden(family: &str, rows: &[Row]) {
     insta::assert_snapshot!(family, out.trim_end());
 }
 
+/// What a wrong file says is bounded, whatever stands in it.
+#[test]
+fn of_thousands_of_mistakes_a_hundred_are_shown_and_all_are_counted() {
+    let lines: String = (0..20_000).map(|at| format!("wrong_{at} = 1\n")).collect();
+    let words: String = (0..20_000).map(|at| format!("wrong_{at} = 1, ")).collect();
+    let line = format!("cores = {{ {words}management = 0 }}\n");
+    for (about, text) in [("a line each", lines), ("all in one line", line)] {
+        let Err(errors) = parse_for(8, "fairlead.toml", &text) else { panic!("{about}") };
+        assert!(errors.count() >= 20_000 && errors.errors.len() == 100, "{about}: {}", errors.count());
+        let shown = errors.to_string();
+        assert_eq!(shown.lines().filter(|line| line.starts_with("error: ")).count(), 100, "{about}");
+        let last = format!("fairlead.toml: {} errors, of which 100 are shown", errors.count());
+        assert_eq!(shown.lines().last(), Some(last.as_str()));
+        assert!(errors.brief().ends_with("lists 100 of them") && errors.brief().len() < 1_000, "{}", errors.brief());
+    }
+}
+
 #[test]
 fn syntax() {
     golden(
