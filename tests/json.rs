@@ -3,7 +3,8 @@
 use std::fmt::Write;
 use std::path::Path;
 
-const SOURCES: [&str; 3] = ["src/admin/rows.rs", "src/admin/latency.rs", "src/config/difference.rs"];
+const SOURCES: [&str; 4] =
+    ["src/admin/rows.rs", "src/admin/latency.rs", "src/config/difference.rs", "src/admin/drill.rs"];
 const PAGE: &str = "dpdk-config/json.md";
 
 const HEAD: &str = "# What `--json` prints
@@ -25,6 +26,7 @@ versions, and none changes its meaning or unit: `status` has the `version`.
 | `neighbours`, `routes`, `ports`, `counters` | a list of NeighbourRow, RouteRow, PortRow, CounterRow |
 | `switchovers` | a list of SwitchoverRow, oldest first |
 | `latency` | a list of LatencyRow |
+| `drill --shadow`, `drill` | one DrillPlan, one DrillReport |
 | `exclude ...` | a list of ExcludeRow |
 | `state show`, `state drop` | a list of SettingRow |
 | `state lines` | one StateLines |
@@ -86,9 +88,9 @@ fn holds(kind: &str) -> String {
 fn the_page_about_json_is_what_the_rows_say() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let sources = SOURCES.map(|source| std::fs::read_to_string(root.join(source)).expect(source));
-    let [rows, latency, difference] = sources.each_ref().map(|source| structs(source));
+    let [rows, latency, difference, drill] = sources.each_ref().map(|source| structs(source));
     let change = difference.into_iter().filter(|page| page.starts_with("\n## Change\n"));
-    let page = [vec![HEAD.to_owned()], rows, latency, change.collect()].concat().concat();
+    let page = [vec![HEAD.to_owned()], rows, latency, change.collect(), drill].concat().concat();
     for part in ["| `detected_us` | number |", "## SettingRow", "| `udp_idle_ms` | number or null |", "## Change\n"] {
         assert!(page.contains(part), "{part}");
     }

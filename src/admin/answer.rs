@@ -2,6 +2,7 @@
 //!
 //! Owns the answer to a request and the words for what went wrong. Splitting it into lines is the server's part.
 
+use super::drill::{DrillPlan, DrillReport};
 use super::rows::{
     Announced, Cleared, CounterRow, ExcludeRow, FlowRow, LatencyRow, Logging, MemberRow, NeighbourRow, PortRow,
     ProbeRow, Reloaded, RouteRow, SettingRow, SnatRow, StateLines, Status, SwitchoverRow, Total, VirtualServerRow,
@@ -70,7 +71,7 @@ macro_rules! answers {
 }
 
 answers! {
-    one { Status(Box<Status>), Cleared(Cleared), Reloaded(Reloaded), Logging(Logging), StateLines(StateLines), Announced(Announced), }
+    one { Status(Box<Status>), Cleared(Cleared), Reloaded(Reloaded), Logging(Logging), StateLines(StateLines), Announced(Announced), DrillPlan(Box<DrillPlan>), DrillReport(Box<DrillReport>), }
     rows {
         Members(MemberRow),
         VirtualServers(VirtualServerRow),

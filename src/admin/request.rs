@@ -18,6 +18,8 @@ use tokio::sync::{mpsc, oneshot};
 pub const FLOWS_DEFAULT: usize = 1000;
 /// Rows that `flows` answers with at most.
 pub const FLOWS_MAX: usize = 100_000;
+/// Seconds that a drill may take at most.
+pub const DRILL_MAX: u64 = 3_600;
 /// Longest name of a member, a pool or a virtual server that is looked up, in bytes.
 pub const NAME_MAX: usize = 255;
 
@@ -89,6 +91,24 @@ pub enum Request {
     },
     /// Return to automatic selection; the answer is the members of the pool.
     PoolAuto {
+        /// The pool's name.
+        pool: String,
+    },
+    /// What a switchover of the pool would move now; nothing is moved.
+    DrillPlan {
+        /// The pool's name.
+        pool: String,
+    },
+    /// Switch the pool over for practice, and back after a while; the answer is the report so far.
+    DrillBegin {
+        /// The pool's name.
+        pool: String,
+        /// Seconds until the member before is active again, 1 to [`DRILL_MAX`].
+        #[serde(deserialize_with = "drill_time")]
+        back_after_s: u64,
+    },
+    /// The report of the pool's drill that runs, or of its last one.
+    DrillReport {
         /// The pool's name.
         pool: String,
     },
@@ -219,6 +239,14 @@ fn flows_limit<'de, D: Deserializer<'de>>(from: D) -> Result<usize, D::Error> {
         return Err(D::Error::custom(format!("`limit` is {limit}: write a number from 1 to {FLOWS_MAX}")));
     }
     Ok(limit)
+}
+
+fn drill_time<'de, D: Deserializer<'de>>(from: D) -> Result<u64, D::Error> {
+    let seconds = u64::deserialize(from)?;
+    if !(1..=DRILL_MAX).contains(&seconds) {
+        return Err(D::Error::custom(format!("`back_after_s` is {seconds}: write a number from 1 to {DRILL_MAX}")));
+    }
+    Ok(seconds)
 }
 
 fn prefix<'de, D: Deserializer<'de>>(from: D) -> Result<Ipv4Net, D::Error> {

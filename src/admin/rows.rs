@@ -6,8 +6,8 @@
 pub use super::latency::{Bucket, LatencyRow, Spread};
 pub use super::wall::Wall;
 pub use super::words::{
-    AdminState, Cause, Choice, Forecast, Link, MemberState, NeighbourState, Origin, Role, RouteKind, SettingKind,
-    VirtualServerState,
+    AdminState, Cause, Choice, DrillState, Forecast, Link, MemberState, NeighbourState, Origin, Role, RouteKind,
+    SettingKind, VirtualServerState,
 };
 
 pub use crate::config::{Change, ChangeKind, LogLevel};

@@ -46,10 +46,21 @@ words! {
         Monitor = "monitor",
         /// An operator's command.
         Operator = "operator",
+        /// A drill: there, or back.
+        Drill = "drill",
         /// Another file.
         Reload = "reload",
         /// It is the first since the appliance started.
         Start = "start",
+    }
+    /// How far a drill has come.
+    DrillState {
+        /// The other member is active, or the one before is about to be again.
+        Running = "running",
+        /// There and back.
+        Done = "done",
+        /// Something came between.
+        Ended = "ended",
     }
     /// Whether a virtual server serves clients.
     VirtualServerState {

@@ -2,11 +2,13 @@
 
 use super::commands::{Command, Shown};
 use super::parse;
+use crate::admin::drill::{DrillPlan, DrillReport};
 use crate::admin::rows::{
-    AdminState, AlarmRow, Announced, Cause, Change, ChangeKind, Choice, Cleared, CounterRow, Ends, ExcludeRow, FlowRow,
-    Forecast, LatencyRow, Link, LogLevel, Logging, MemberProbe, MemberRow, MemberState, NeighbourRow, NeighbourState,
-    Origin, PortRow, ProbeRow, Reloaded, Role, RouteKind, RouteRow, SettingKind, SettingRow, SnatRow, Spread,
-    StateLines, Status, SwitchoverRow, VirtualServerRow, VirtualServerState, Wall, WorkerRow,
+    AdminState, AlarmRow, Announced, Cause, Change, ChangeKind, Choice, Cleared, CounterRow, DrillState, Ends,
+    ExcludeRow, FlowRow, Forecast, LatencyRow, Link, LogLevel, Logging, MemberProbe, MemberRow, MemberState,
+    NeighbourRow, NeighbourState, Origin, PortRow, ProbeRow, Reloaded, Role, RouteKind, RouteRow, SettingKind,
+    SettingRow, SnatRow, Spread, StateLines, Status, SwitchoverRow, VirtualServerRow, VirtualServerState, Wall,
+    WorkerRow,
 };
 use crate::time::Duration;
 use serde::Serialize;
@@ -463,6 +465,56 @@ fn counters_table() {
 #[test]
 fn switchovers_table() {
     insta::assert_snapshot!(shown("switchovers", switchovers()));
+}
+
+#[test]
+fn drill_plan() {
+    let plan = DrillPlan {
+        pool: "pair-1".into(),
+        from: Some("sip-a".into()),
+        to: Some("sip-b".into()),
+        reason: "sip-b is up: sip-options: 200 OK".into(),
+        refused: None,
+        on_down_tcp: "reset".into(),
+        copies: 12,
+        members: members(),
+        virtual_servers: virtual_servers().into_iter().take(1).collect(),
+    };
+    insta::assert_snapshot!(shown("drill pair-1 --shadow", plan.clone()));
+    let refused =
+        DrillPlan { to: None, refused: Some("no other member is healthy: sip-b is down (no answer)".into()), ..plan };
+    assert!(shown("drill pair-1 --shadow", refused).contains("would be refused: no other member is healthy"));
+}
+
+#[test]
+fn drill_report() {
+    let row = |from: &str, to: &str, seconds, detected: u64| SwitchoverRow {
+        time: ago(seconds),
+        from: Some(from.into()),
+        to: Some(to.into()),
+        cause: Cause::Drill,
+        reason: format!("{to} is active for a drill: sip-options: 200 OK"),
+        last_good_answer: None,
+        first_failed_probe: None,
+        lost: None,
+        detected,
+        published: Some(detected + 41),
+        installed: Some(detected + 1_250),
+        ..switchovers().remove(1)
+    };
+    let report = DrillReport {
+        pool: "pair-1".into(),
+        from: "sip-a".into(),
+        to: "sip-b".into(),
+        state: DrillState::Done,
+        outcome: "sip-a is active again".into(),
+        began: ago(40),
+        back_after_s: 30,
+        flows: 1_204,
+        flows_back: Some(17),
+        switchovers: vec![row("sip-a", "sip-b", 40, 5_000_000), row("sip-b", "sip-a", 10, 35_000_000)],
+    };
+    insta::assert_snapshot!(shown("drill pair-1 --report", report));
 }
 
 #[test]

@@ -26,7 +26,7 @@ use commands::{Command, Question};
 use exit::{BAD, FAILED, UNREACHABLE, fail, print, write};
 use here::Machine;
 use parse::Program;
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{Duration, SystemTime};
@@ -87,6 +87,11 @@ fn check(file: &Path, here: bool, quiet: bool) -> ExitCode {
 fn show(socket: &Path, timeout: Option<u64>, question: &Question) -> ExitCode {
     const HOME_AND_CLEAR: &str = "\x1b[H\x1b[2J";
     let patience = timeout.map_or(question.patience(), Duration::from_secs);
+    if let Some(asks) = &question.confirm
+        && let Err(why) = confirmed(asks)
+    {
+        return fail(BAD, why);
+    }
     loop {
         let text = match answer(socket, question, patience) {
             Ok(text) => text,
@@ -101,8 +106,28 @@ fn show(socket: &Path, timeout: Option<u64>, question: &Question) -> ExitCode {
     }
 }
 
+/// Somebody at a terminal agrees.
+fn confirmed(asks: &str) -> Result<(), &'static str> {
+    if !io::stdin().is_terminal() {
+        return Err("nothing was done: nobody is at a terminal to be asked; add --yes");
+    }
+    let mut said = String::new();
+    let _ = write!(io::stderr(), "{asks} [y/N] ");
+    match io::stdin().read_line(&mut said) {
+        Ok(_) if matches!(said.trim(), "y" | "Y" | "yes") => Ok(()),
+        _ => Err("nothing was done"),
+    }
+}
+
 fn answer(socket: &Path, question: &Question, patience: Duration) -> Result<String, Failure> {
-    let data = client::ask(socket, &question.request, patience)?;
+    let mut data = client::ask(socket, &question.request, patience)?;
+    if let Some(report) = &question.follow {
+        let _ = writeln!(io::stderr(), "it runs in the appliance: Ctrl-C ends this command, not what was begun");
+        while data["state"] == "running" {
+            std::thread::sleep(Duration::from_secs(1));
+            data = client::ask(socket, report, patience)?;
+        }
+    }
     let text = match question.json {
         // Watched, an answer is a line: who reads them knows where one ends.
         true if question.watch.is_some() => serde_json::to_string(&data).map(|text| text + "\n"),

@@ -136,11 +136,31 @@ mod tests {
                 "fairlead exclude add p 172.16.1.20",
                 Request::ExcludeAdd { pool: "p".into(), prefix: "172.16.1.20/32".parse().unwrap() },
             ),
+            ("fairlead drill pair-1 --shadow", Request::DrillPlan { pool: "pair-1".into() }),
+            ("fairlead drill pair-1 --report --json", Request::DrillReport { pool: "pair-1".into() }),
+            (
+                "fairlead drill pair-1 --for-real --back-after 2m --yes",
+                Request::DrillBegin { pool: "pair-1".into(), back_after_s: 120 },
+            ),
             ("fairlead --socket /x members", Request::Members {}),
         ];
         for (line, request) in rows {
             assert_eq!(asked(line).request, request, "{line}");
         }
+    }
+
+    #[test]
+    fn who_begins_a_drill_is_asked_and_it_is_followed_to_its_end() {
+        let asks = |line: &str| {
+            let question = asked(line);
+            (question.confirm, question.follow)
+        };
+        let report = Some(Request::DrillReport { pool: "pair-1".into() });
+        let line = "fairlead drill pair-1 --for-real --back-after 30s";
+        let words = "Switch pool pair-1 over to another member now, and back after 30 s?";
+        assert_eq!(asks(line), (Some(words.into()), report.clone()));
+        assert_eq!(asks(&format!("{line} --yes")), (None, report));
+        assert_eq!(asks("fairlead drill pair-1 --shadow"), (None, None));
     }
 
     #[test]
@@ -169,6 +189,14 @@ mod tests {
             "fairlead flows --limit 0",
             "fairlead flows --limit 5 clear",
             "fairlead exclude add p 10.1.0.0/8",
+            "fairlead drill pair-1",
+            "fairlead drill pair-1 --for-real",
+            "fairlead drill pair-1 --for-real --back-after 0s",
+            "fairlead drill pair-1 --for-real --back-after 1500ms",
+            "fairlead drill pair-1 --for-real --back-after 61m",
+            "fairlead drill pair-1 --shadow --for-real --back-after 30s",
+            "fairlead drill pair-1 --shadow --back-after 30s",
+            "fairlead drill pair-1 --report --yes",
             "fairlead run",
             "fairlead log level loud",
             "fairlead completion tcsh",

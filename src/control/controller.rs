@@ -4,6 +4,7 @@
 //! [`Controller::poll_output`], time is an argument.
 
 use super::checks::Checks;
+use super::drills::Drills;
 use super::exclusions::Exclusions;
 use super::facts::{DeviceEvent, Machine};
 use super::latency::Latencies;
@@ -98,6 +99,7 @@ pub struct Controller {
     /// Members and routers that do not answer ARP.
     pub(super) silent: BTreeSet<NextHop>,
     pub(super) switchovers: Switchovers,
+    pub(super) drills: Drills,
     pub(super) checks: Checks,
     pub(super) latencies: Latencies,
     pub(super) waiting: Waiting,
@@ -126,6 +128,7 @@ impl Controller {
             publisher: Publisher::new(workers, now),
             silent: BTreeSet::new(),
             switchovers: Switchovers::default(),
+            drills: Drills::default(),
             checks: Checks::new(&intent, snat_ports, macs.len(), now),
             latencies: Latencies::new(workers, now),
             waiting: Waiting::default(),
@@ -225,6 +228,7 @@ impl Controller {
             news.into_iter().for_each(|pool| self.pools.touch(pool));
             self.choose(Cause::Monitor, now);
         }
+        self.poll_drills(now);
         self.link.transmit(&mut self.outputs, now);
         self.checks.poll(&self.intent, &self.link, &self.machine, &mut self.outputs, now);
         self.publish(now);
@@ -445,6 +449,7 @@ impl Controller {
             self.link.next_deadline(now),
             self.probing.next_deadline(now),
             self.pools.next_deadline(),
+            self.next_of_drills(),
             self.publisher.next_deadline(),
             self.saves.next_deadline(),
             self.waiting.next_deadline(),

@@ -10,6 +10,8 @@ mod alarms;
 mod announce;
 mod checks;
 mod controller;
+mod drilling;
+mod drills;
 mod exclusions;
 mod facts;
 mod fail_back;

@@ -69,6 +69,8 @@ pub struct PoolStatus {
     pub forced: Option<MemberId>,
     /// Since when that is so.
     pub forced_since: Wall,
+    /// Whom a drill wants, if nobody is forced.
+    preferred: Option<MemberId>,
     /// He wanted it before the appliance was started again.
     restored: Option<Restored>,
     /// What the member before has not answered may be delivered to the next.
@@ -148,6 +150,7 @@ impl Pools {
                 pool.generation = highest;
             }
             pool.forced = pool.forced.filter(|member| meant.members.contains(member));
+            pool.preferred = pool.preferred.filter(|member| meant.members.contains(member));
             pool.silence = None;
             if let Some(gone) = pool.active.take_if(|member| !meant.members.contains(member)) {
                 pool.generation.0 += 1;
@@ -215,12 +218,20 @@ impl Pools {
             let binding = self.binding(id, meant, &verdict, out, now);
             let fail_back = self.fail_back(id, meant, (now, wall));
             let candidates: Vec<Candidate<'_>> = meant.members.iter().map(|&id| self.candidate(id)).collect();
-            let PoolStatus { active: current, forced, .. } = self.pools[&id];
+            let PoolStatus { active: current, forced, preferred, .. } = self.pools[&id];
             let forced = forced.filter(|_| binding == Binding::Binds);
-            let ballot = Ballot { candidates: &candidates, current, forced, fail_back, keeps };
+            let preferred = preferred.filter(|one| forced.is_none() && self.member(*one).state == State::Up);
+            let wanted = forced.or(preferred);
+            let ballot = Ballot { candidates: &candidates, current, forced: wanted, fail_back, keeps };
             let choice = match binding {
                 Binding::Held => waits_for_forced(),
-                Binding::Binds | Binding::Free => election::choose(&ballot),
+                Binding::Binds | Binding::Free => match preferred.map(|one| self.member(one)) {
+                    Some(one) => Choice {
+                        reason: format!("{} is active for a drill: {}", one.name, one.reason),
+                        ..election::choose(&ballot)
+                    },
+                    None => election::choose(&ballot),
+                },
             };
             match &choice.alarm {
                 Some(alarm) => {
@@ -449,6 +460,14 @@ impl Pools {
         self.touched.insert(pool);
     }
 
+    /// Whom a drill wants: active while it is up and nobody is forced. `None`: the choice is free.
+    pub fn prefer(&mut self, pool: PoolId, member: Option<MemberId>) {
+        if let Some(status) = self.pools.get_mut(&pool) {
+            status.preferred = member;
+        }
+        self.touched.insert(pool);
+    }
+
     /// Whom the operator wanted before the appliance was started again. `first` is how long its first answer may take.
     pub fn restore_force(&mut self, pool: PoolId, member: MemberId, since: Wall, first: Duration, now: Instant) {
         self.force(pool, Some(member), since);
@@ -614,6 +633,7 @@ fn fresh_pool(generation: Generation, now: Instant) -> PoolStatus {
         generation,
         forced: None,
         forced_since: Wall::default(),
+        preferred: None,
         restored: None,
         silence: None,
         reason: "no member was probed yet".into(),

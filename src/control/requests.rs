@@ -23,7 +23,7 @@ use ipnet::Ipv4Net;
 const NAMES: usize = 20;
 
 /// The answer, or `None`: it is given by [`Output::Answer`] once all is done.
-type Begun = Result<Option<Data>, AdminError>;
+pub(super) type Begun = Result<Option<Data>, AdminError>;
 
 impl Controller {
     /// An operator wants something.
@@ -53,6 +53,11 @@ impl Controller {
             Request::MemberSet { member, admin, yes } => return self.set_member(request_id, &member, admin, yes, now),
             Request::PoolForce { pool, member } => return self.force(request_id, &pool, &member, now),
             Request::PoolAuto { pool } => return self.auto(request_id, &pool, now),
+            Request::DrillPlan { pool } => Data::DrillPlan(Box::new(self.drill_plan(&pool, now)?)),
+            Request::DrillReport { pool } => Data::DrillReport(Box::new(self.drill_report(&pool, now)?)),
+            Request::DrillBegin { pool, back_after_s } => {
+                return self.begin_drill(request_id, &pool, back_after_s, now);
+            }
             Request::ExcludeAdd { pool, prefix } => return self.exclude(request_id, &pool, prefix, true, now),
             Request::ExcludeRemove { pool, prefix } => return self.exclude(request_id, &pool, prefix, false, now),
             Request::Flows { filter, limit } => return self.list_flows(request_id, &filter, limit, now),
@@ -260,6 +265,7 @@ impl Controller {
         match then {
             _ if epoch > installed => Err(not_installed(epoch, installed)),
             Then::Members(pool) => self.pool_named(&pool).map(|id| Data::Members(self.member_rows(Some(id), now))),
+            Then::Drill(pool) => self.drill_report(&pool, now).map(|report| Data::DrillReport(Box::new(report))),
             Then::Excluded(pool) => self.excluded(&pool).map(Data::Excluded),
             Then::Dropped(rows) => Ok(Data::Settings(rows)),
             Then::Reloaded(changes) => Ok(Data::Reloaded(Reloaded { changes, settings: self.setting_rows() })),
@@ -301,7 +307,7 @@ impl Controller {
         members.find_id(|member| member.name == name).ok_or_else(|| unknown(Code::UnknownMember, "member", name, names))
     }
 
-    fn pool_named(&self, name: &str) -> Result<PoolId, AdminError> {
+    pub(super) fn pool_named(&self, name: &str) -> Result<PoolId, AdminError> {
         let pools = &self.intent.pools;
         let names = pools.iter().map(|pool| &*pool.name);
         pools.find_id(|pool| pool.name == name).ok_or_else(|| unknown(Code::UnknownPool, "pool", name, names))

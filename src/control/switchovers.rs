@@ -28,7 +28,7 @@ struct Record {
 pub struct Switchovers {
     records: VecDeque<Record>,
     /// Since the start, by [`Cause`].
-    counts: [u64; 4],
+    counts: [u64; 5],
 }
 
 impl Switchovers {

@@ -294,6 +294,7 @@ impl Controller {
             ("snapshot_install_max_us", micros(latency.longest), "The longest such installation."),
             ("switchover_monitor", switchovers(Cause::Monitor), "Changes of a pool's active member by its monitors."),
             ("switchover_operator", switchovers(Cause::Operator), "Changes of a pool's active member by an operator."),
+            ("switchover_drill", switchovers(Cause::Drill), "Changes of a pool's active member by a drill."),
             ("switchover_reload", switchovers(Cause::Reload), "Changes of a pool's active member by another file."),
             ("switchover_start", switchovers(Cause::Start), "First active members of pools."),
             ("stalls", self.latencies.stalls(), "Loop iterations longer than the stall threshold."),

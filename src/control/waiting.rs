@@ -35,6 +35,8 @@ pub(super) enum Pending {
 pub(super) enum Then {
     /// The members of a pool.
     Members(String),
+    /// A pool's drill.
+    Drill(String),
     /// A pool's exclusion group.
     Excluded(String),
     /// What was dropped.

@@ -6,6 +6,7 @@
 
 mod announce;
 mod counters;
+mod drill;
 mod exclude;
 mod flows;
 mod kit;
@@ -26,13 +27,13 @@ mod virtual_servers;
 pub use kit::Shown;
 
 use crate::admin::Request;
-use crate::admin::request::{FLOWS_DEFAULT, FLOWS_MAX, FlowSelection};
+use crate::admin::request::{DRILL_MAX, FLOWS_DEFAULT, FLOWS_MAX, FlowSelection};
 use crate::admin::rows::{AdminState, LogLevel, Wall};
 use crate::config::parse_prefix;
 use crate::import::Origin;
 use crate::policy::words::Word;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
-use clap::{Args, Subcommand, ValueHint, value_parser};
+use clap::{ArgGroup, Args, Subcommand, ValueHint, value_parser};
 use clap_complete::Shell;
 use ipnet::Ipv4Net;
 use serde_json::Value;
@@ -158,6 +159,28 @@ pub enum Ask {
     /// Choose a pool's active member, or return to automatic selection
     #[command(subcommand)]
     Pool(Pool),
+    /// Practise a switchover: show what it would move, or switch over, wait and switch back
+    #[command(group = ArgGroup::new("what").required(true))]
+    Drill {
+        /// Which pool.
+        #[command(flatten)]
+        of: OfPool,
+        /// Show what a switchover would move now; nothing is moved
+        #[arg(long, group = "what")]
+        shadow: bool,
+        /// Switch over, wait, switch back, and report; needs --back-after
+        #[arg(long, group = "what", requires = "back_after")]
+        for_real: bool,
+        /// Show the report of the drill that runs, or of the last one
+        #[arg(long, group = "what")]
+        report: bool,
+        /// How long until the member before is active again: 1s to 1h
+        #[arg(long, value_name = "TIME", value_parser = drill_time, conflicts_with_all = ["shadow", "report"])]
+        back_after: Option<u64>,
+        /// Do not ask whether to switch over
+        #[arg(long, conflicts_with_all = ["shadow", "report"])]
+        yes: bool,
+    },
     /// SNAT exclusion groups: destinations that see the members' own addresses
     #[command(subcommand)]
     Exclude(Exclude),
@@ -337,6 +360,10 @@ pub struct Question {
     pub json: bool,
     /// It is asked again every so many seconds.
     pub watch: Option<u64>,
+    /// What somebody must agree to before anything is asked.
+    pub confirm: Option<String>,
+    /// What is asked each second after that, until its `state` is no longer `running`.
+    pub follow: Option<Request>,
 }
 
 impl Question {
@@ -347,6 +374,7 @@ impl Question {
             Request::MemberSet { .. }
             | Request::PoolForce { .. }
             | Request::PoolAuto { .. }
+            | Request::DrillBegin { .. }
             | Request::ExcludeAdd { .. }
             | Request::ExcludeRemove { .. }
             | Request::StateDrop {}
@@ -388,6 +416,13 @@ impl Ask {
                 once.of(Request::PoolForce { pool, member }, members::forced)
             }
             Ask::Pool(Pool::Auto(OfPool { once, pool })) => once.of(Request::PoolAuto { pool }, members::show),
+            Ask::Drill { of: OfPool { once, pool }, for_real: true, back_after, yes, .. } => {
+                once.drill(pool, back_after.unwrap_or_default(), yes)
+            }
+            Ask::Drill { of: OfPool { once, pool }, report: true, .. } => {
+                once.of(Request::DrillReport { pool }, drill::report)
+            }
+            Ask::Drill { of: OfPool { once, pool }, .. } => once.of(Request::DrillPlan { pool }, drill::plan),
             Ask::Exclude(Exclude::List(OfPool { once, pool })) => once.of(Request::ExcludeList { pool }, exclude::show),
             Ask::Exclude(Exclude::Add(OfPrefix { of: OfPool { once, pool }, prefix })) => {
                 once.of(Request::ExcludeAdd { pool, prefix }, exclude::show)
@@ -410,9 +445,26 @@ fn level(word: &str) -> Result<LogLevel, String> {
     word.parse().map_err(|_| format!("`{word}` is none of {}", LogLevel::WORDS.join(", ")))
 }
 
+/// Whole seconds.
+fn drill_time(text: &str) -> Result<u64, String> {
+    let wanted = "write 1s to 1h, such as 30s or 5m";
+    let span = humantime::parse_duration(text).map_err(|why| format!("{why}: {wanted}"))?;
+    let is_whole = span.subsec_nanos() == 0 && (1..=DRILL_MAX).contains(&span.as_secs());
+    if is_whole { Ok(span.as_secs()) } else { Err(wanted.into()) }
+}
+
 impl Once {
     fn of(self, request: Request, show: Show) -> Question {
-        Question { request, show, json: self.json, watch: None }
+        Question { request, show, json: self.json, watch: None, confirm: None, follow: None }
+    }
+
+    fn drill(self, pool: String, back_after_s: u64, yes: bool) -> Question {
+        let asks = format!("Switch pool {pool} over to another member now, and back after {back_after_s} s?");
+        Question {
+            confirm: (!yes).then_some(asks),
+            follow: Some(Request::DrillReport { pool: pool.clone() }),
+            ..self.of(Request::DrillBegin { pool, back_after_s }, drill::report)
+        }
     }
 }
 

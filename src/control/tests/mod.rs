@@ -28,6 +28,7 @@ use std::net::Ipv4Addr;
 mod absence;
 mod choice;
 mod devices;
+mod drill;
 mod exclusions;
 mod latency;
 mod law;
