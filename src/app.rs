@@ -4,6 +4,7 @@
 //! controller in front of it, and serves until a signal comes ([`manage`]). The only module that reads a clock.
 
 mod clock;
+mod commands;
 mod load;
 mod log;
 mod mail;

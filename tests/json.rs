@@ -20,6 +20,7 @@ versions, and none changes its meaning or unit: `status` has the `version`.
 | `members`, `member ...`, `pool ...` | a list of MemberRow |
 | `virtual-servers` | a list of VirtualServerRow |
 | `probes`, `probe now` | a list of ProbeRow |
+| `probe history` | a list of PastProbeRow, oldest first |
 | `flows` | an object: `rows`, a list of FlowRow; `total`, how many there are; `exact`, false if there may be more |
 | `flows clear` | one Cleared |
 | `snat` | a list of SnatRow |

@@ -4,8 +4,9 @@
 
 use super::drill::{DrillPlan, DrillReport};
 use super::rows::{
-    Announced, Cleared, CounterRow, ExcludeRow, FlowRow, LatencyRow, Logging, MemberRow, NeighbourRow, PortRow,
-    ProbeRow, Reloaded, RouteRow, SettingRow, SnatRow, StateLines, Status, SwitchoverRow, Total, VirtualServerRow,
+    Announced, Cleared, CounterRow, ExcludeRow, FlowRow, LatencyRow, Logging, MemberRow, NeighbourRow, PastProbeRow,
+    PortRow, ProbeRow, Reloaded, RouteRow, SettingRow, SnatRow, StateLines, Status, SwitchoverRow, Total,
+    VirtualServerRow,
 };
 use serde::{Deserialize, Serialize, Serializer};
 use std::ops::Range;
@@ -76,6 +77,7 @@ answers! {
         Members(MemberRow),
         VirtualServers(VirtualServerRow),
         Probes(ProbeRow),
+        ProbeHistory(PastProbeRow),
         Snat(SnatRow),
         Neighbours(NeighbourRow),
         Routes(RouteRow),

@@ -138,6 +138,11 @@ pub enum Request {
         /// The member's name.
         member: String,
     },
+    /// What the latest probes of a member came to, oldest first.
+    ProbeHistory {
+        /// The member's name.
+        member: String,
+    },
     /// Announce our addresses on the links that are up, and again as after a start; the answer is their number.
     Announce {},
     /// Change what is logged, at once and until the file's `log` changes or a restart; the answer is what is logged now.

@@ -6,8 +6,8 @@
 pub use super::latency::{Bucket, LatencyRow, Spread};
 pub use super::wall::Wall;
 pub use super::words::{
-    AdminState, Cause, Choice, DrillState, Forecast, Link, MemberState, NeighbourState, Origin, Role, RouteKind,
-    SettingKind, VirtualServerState,
+    AdminState, Cause, Choice, DrillState, Forecast, Link, MemberState, NeighbourState, Origin, ProbeResult, Role,
+    RouteKind, SettingKind, VirtualServerState,
 };
 
 pub use crate::config::{Change, ChangeKind, LogLevel};
@@ -166,6 +166,23 @@ pub struct VirtualServerRow {
     pub reason: String,
     /// Since when.
     pub since: Wall,
+}
+
+/// What one probe of a member came to, of the last 32 of each monitor.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PastProbeRow {
+    /// The monitor's name.
+    pub monitor: String,
+    /// What it asks, such as `sip/udp 5060`.
+    pub kind: String,
+    /// When it ended.
+    pub time: Wall,
+    /// What it came to.
+    pub result: ProbeResult,
+    /// From the question to a good answer.
+    pub rtt_us: Option<u64>,
+    /// What was said, such as `200 OK`.
+    pub reason: String,
 }
 
 /// Both ends of a packet.

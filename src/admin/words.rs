@@ -2,6 +2,7 @@
 //!
 //! Owns their spelling, in JSON and on the screen alike.
 
+pub use crate::policy::health::ProbeResult;
 use crate::policy::health::State;
 use crate::policy::words::words;
 

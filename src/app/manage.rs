@@ -4,6 +4,7 @@
 //! happens becomes an input; everything the controller wants becomes an act here. Decides nothing.
 
 use super::clock::Clock;
+use super::commands::Commands;
 use super::log::Log;
 use super::mail::{self, Backlog, EVENTS, Outgoing};
 use super::plane::Plane;
@@ -35,6 +36,7 @@ pub struct Manager {
     reader: Reader,
     store: StateStore,
     scraping: Scraping,
+    commands: Commands,
     log: Log,
     outgoing: Vec<Outgoing>,
     answers: HashMap<u64, oneshot::Sender<Answer>>,
@@ -82,6 +84,7 @@ impl Manager {
             reader,
             store,
             scraping,
+            commands: Commands::new(),
             log,
             outgoing,
             answers,
@@ -138,6 +141,7 @@ impl Manager {
                 Some(asked) = self.asked.recv() => self.ask(asked),
                 (request_id, read) = self.reader.reading() => self.handle(Input::Reload { request_id, read }),
                 (change, outcome) = self.store.saved() => self.handle(Input::Saved { change, outcome }),
+                (probe, end) = self.commands.ended() => self.handle(Input::CommandEnded { probe, end }),
                 Some(trouble) = self.scraping.trouble.recv() => self.handle(Input::Metrics(trouble)),
                 () = wait => {}
             }
@@ -177,6 +181,7 @@ impl Manager {
             Output::ReadFile { request_id } => self.reader.read(request_id),
             Output::SaveState { change, state } => self.store.save(change, state),
             Output::Log { level, message } => super::log::write(level, &message),
+            Output::RunCommand(run) => self.commands.run(*run),
             Output::Metrics(address) => _ = self.scraping.address.send(address),
             Output::LogLevel(level) => self.log.set_level(level),
             Output::Ready => {

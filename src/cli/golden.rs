@@ -6,9 +6,9 @@ use crate::admin::drill::{DrillPlan, DrillReport};
 use crate::admin::rows::{
     AdminState, AlarmRow, Announced, Cause, Change, ChangeKind, Choice, Cleared, CounterRow, DrillState, Ends,
     ExcludeRow, FlowRow, Forecast, LatencyRow, Link, LogLevel, Logging, MemberProbe, MemberRow, MemberState,
-    NeighbourRow, NeighbourState, Origin, PortRow, ProbeRow, Reloaded, Role, RouteKind, RouteRow, SettingKind,
-    SettingRow, SnatRow, Spread, StateLines, Status, SwitchoverRow, VirtualServerRow, VirtualServerState, Wall,
-    WorkerRow,
+    NeighbourRow, NeighbourState, Origin, PastProbeRow, PortRow, ProbeResult, ProbeRow, Reloaded, Role, RouteKind,
+    RouteRow, SettingKind, SettingRow, SnatRow, Spread, StateLines, Status, SwitchoverRow, VirtualServerRow,
+    VirtualServerState, Wall, WorkerRow,
 };
 use crate::time::Duration;
 use serde::Serialize;
@@ -317,6 +317,24 @@ fn probes_table() {
         probe("sip-b", "sip/tls 5061", MemberState::Unknown, "connection refused (reset by the member)", None, 0),
     ];
     insta::assert_snapshot!(shown("probes", rows));
+}
+
+#[test]
+fn probe_history_table() {
+    let past = |seconds: u64, result, rtt_us, reason: &str| PastProbeRow {
+        monitor: "sip-options".into(),
+        kind: "sip/udp 5060".into(),
+        time: ago(seconds),
+        result,
+        rtt_us,
+        reason: reason.into(),
+    };
+    let rows = vec![
+        past(2, ProbeResult::Good, Some(412), "200 OK"),
+        past(1, ProbeResult::Silent, None, "no answer"),
+        past(0, ProbeResult::Failed, None, "port 5060/udp is closed (ICMP port unreachable)"),
+    ];
+    insta::assert_snapshot!(shown("probe history sip-a", rows));
 }
 
 #[test]

@@ -96,6 +96,14 @@ pub fn question(kind: &MonitorKind) -> String {
         MonitorKind::TcpHalfOpen { port } => format!("TCP SYN to port {port}"),
         MonitorKind::Udp { port, send, .. } => format!("{}-byte datagram to port {port}", send.len()),
         MonitorKind::Sip(probe) => format!("SIP OPTIONS over {} to port {}", probe.transport, probe.port),
+        MonitorKind::External(probe) => match probe.port {
+            Some(port) => format!("{} with port {port}", probe.command),
+            None => probe.command.clone(),
+        },
+        MonitorKind::Http(probe) => {
+            let HttpProbe { method, path, port, tls, .. } = probe;
+            format!("HTTP{} {method} {path} to port {port}", if tls.is_some() { "S" } else { "" })
+        }
     }
 }
 
@@ -107,9 +115,20 @@ pub fn good_answer(kind: &MonitorKind) -> String {
         MonitorKind::TcpHalfOpen { .. } => "SYN-ACK".into(),
         MonitorKind::Udp { receive, .. } if receive.is_empty() => "any datagram".into(),
         MonitorKind::Udp { receive, .. } => format!("a datagram with \"{}\"", receive.escape_ascii()),
-        MonitorKind::Sip(probe) if probe.down_codes.is_empty() => codes(&probe.up_codes),
-        MonitorKind::Sip(probe) => format!("{} but not {}", codes(&probe.up_codes), codes(&probe.down_codes)),
+        MonitorKind::Sip(probe) => good_codes(&probe.up_codes, &probe.down_codes),
+        MonitorKind::External(probe) => match probe.up_when {
+            UpWhen::Exit => "it ends with status 0".into(),
+            UpWhen::Output => "it prints anything".into(),
+        },
+        MonitorKind::Http(HttpProbe { up_codes, down_codes, receive, .. }) => match receive.is_empty() {
+            true => good_codes(up_codes, down_codes),
+            false => format!("{} with \"{}\"", good_codes(up_codes, down_codes), receive.escape_ascii()),
+        },
     }
+}
+
+fn good_codes(up: &[CodeRange], down: &[CodeRange]) -> String {
+    if down.is_empty() { codes(up) } else { format!("{} but not {}", codes(up), codes(down)) }
 }
 
 fn codes(ranges: &[CodeRange]) -> String {
@@ -252,8 +271,13 @@ fn monitors(intent: &Intent) -> Things {
 }
 
 /// What the question says in words of the file.
-fn texts(kind: &MonitorKind) -> [(&'static str, Option<String>); 9] {
+fn texts(kind: &MonitorKind) -> [(&'static str, Option<String>); 10] {
     let sip = if let MonitorKind::Sip(probe) = kind { Some(probe) } else { None };
+    let http = if let MonitorKind::Http(probe) = kind { Some(probe) } else { None };
+    let arguments = match kind {
+        MonitorKind::External(probe) if !probe.arguments.is_empty() => Some(probe.arguments.join(" ")),
+        _ => None,
+    };
     let send = match kind {
         MonitorKind::Udp { send, .. } if !send.is_empty() => Some(send.escape_ascii().to_string()),
         _ => None,
@@ -265,18 +289,20 @@ fn texts(kind: &MonitorKind) -> [(&'static str, Option<String>); 9] {
         ("standby_codes", roles.map(|roles| codes(&roles.standby_codes)).filter(|codes| !codes.is_empty())),
         ("active_header", header(|roles| &roles.active_header)),
         ("standby_header", header(|roles| &roles.standby_header)),
-        ("host", of(|probe| &probe.host)),
+        ("host", http.map_or_else(|| of(|probe| &probe.host), |probe| probe.host.clone())),
         ("user", of(|probe| &probe.user)),
         ("to", of(|probe| &probe.to)),
         ("from", of(|probe| &probe.from)),
-        ("user_agent", of(|probe| &probe.user_agent)),
+        ("user_agent", http.map_or_else(|| of(|probe| &probe.user_agent), |probe| probe.user_agent.clone())),
+        ("arguments", arguments),
         ("send", send),
     ]
 }
 
 fn tls_keys(kind: &MonitorKind) -> Vec<Key> {
-    let MonitorKind::Sip(SipProbe { tls, .. }) = kind else { return Vec::new() };
-    let TlsProbe { certificate, key, verify, ca, server_name, handshake } = &**tls;
+    let plain = TlsProbe::default();
+    let Some(tls) = kind.tls().or(matches!(kind, MonitorKind::Sip(_)).then_some(&plain)) else { return Vec::new() };
+    let TlsProbe { certificate, key, verify, ca, server_name, handshake } = tls;
     let file = |file: &Option<PemFile>| file.as_ref().map_or("none".into(), pem::shown);
     vec![
         Key::live("certificate", file(certificate)),

@@ -139,7 +139,9 @@ impl Document {
             (Probe::Sip, Some(SipTransport::Udp) | None) => udp.first().copied().or(Some(5060)),
             (Probe::Tcp | Probe::TcpHalfOpen, _) => plain().or(tcp.first().copied()),
             (Probe::Udp, _) => udp.first().copied(),
-            (Probe::Icmp, _) => None,
+            (Probe::Http, _) => Some(80),
+            (Probe::Https, _) => Some(443),
+            (Probe::Icmp | Probe::External, _) => None,
         }
     }
 }

@@ -132,6 +132,26 @@ fn monitor_kind(entry: &schema::Monitor, port: Option<u16>) -> Option<MonitorKin
         Probe::Tcp => MonitorKind::Tcp { port: port? },
         Probe::TcpHalfOpen => MonitorKind::TcpHalfOpen { port: port? },
         Probe::Udp => MonitorKind::Udp { port: port?, send: bytes(&entry.send), receive: bytes(&entry.receive) },
+        Probe::External => MonitorKind::External(ExternalProbe {
+            command: entry.command.meant()?,
+            arguments: entry.arguments.meant()?,
+            port: entry.port.meant()?,
+            up_when: entry.up_when.meant()?,
+        }),
+        Probe::Http | Probe::Https => MonitorKind::Http(HttpProbe {
+            port: port?,
+            tls: match entry.kind.meant()? {
+                Probe::Https => Some(Box::new(tls(entry)?)),
+                _ => None,
+            },
+            method: entry.method.as_ref()?.to_string(),
+            path: entry.path.meant()?,
+            host: entry.host.meant()?,
+            user_agent: entry.user_agent.meant()?,
+            up_codes: entry.up_codes.meant()?,
+            down_codes: entry.down_codes.meant()?,
+            receive: bytes(&entry.receive),
+        }),
         Probe::Sip => MonitorKind::Sip(SipProbe {
             transport: entry.transport.meant()?,
             port: port?,
@@ -147,15 +167,19 @@ fn monitor_kind(entry: &schema::Monitor, port: Option<u16>) -> Option<MonitorKin
                 active_header: entry.active_header.as_ref().and_then(|at| HeaderRule::parse(at)),
                 standby_header: entry.standby_header.as_ref().and_then(|at| HeaderRule::parse(at)),
             }),
-            tls: Box::new(TlsProbe {
-                certificate: entry.certificate.meant()?,
-                key: entry.key.meant()?,
-                verify: entry.verify.meant()?,
-                ca: entry.ca.meant()?,
-                server_name: entry.server_name.meant()?,
-                handshake: entry.handshake.meant()?,
-            }),
+            tls: Box::new(tls(entry)?),
         }),
+    })
+}
+
+fn tls(entry: &schema::Monitor) -> Option<TlsProbe> {
+    Some(TlsProbe {
+        certificate: entry.certificate.meant()?,
+        key: entry.key.meant()?,
+        verify: entry.verify.meant()?,
+        ca: entry.ca.meant()?,
+        server_name: entry.server_name.meant()?,
+        handshake: entry.handshake.meant()?,
     })
 }
 

@@ -16,7 +16,7 @@ use super::settings::{CpuCores, Dpdk as DpdkSettings, Idle, LogLevel, Settings};
 use super::value::Needed;
 use crate::policy::intent::{
     self, CodeRange, DayWindow, EchoPolicy, FailBack, Handshake, Intent, NoMember, OnDownTcp, PemFile, PortIntent,
-    SipTransport, Unmatched, Unreachable,
+    SipTransport, Unmatched, Unreachable, UpWhen,
 };
 use crate::policy::words::{Word, words};
 use crate::wire::Mac;
@@ -32,6 +32,15 @@ words! {
         TcpHalfOpen = "tcp-half-open",
         Sip = "sip",
         Udp = "udp",
+        Http = "http",
+        Https = "https",
+        External = "external",
+    }
+    /// An HTTP request that changes nothing at the server.
+    HttpMethod {
+        Get = "GET",
+        Head = "HEAD",
+        Options = "OPTIONS",
     }
     /// How members share the work.
     Mode {
@@ -228,9 +237,9 @@ section! { "monitor", Some(4_096), Monitor, compared intent::Monitor;
     "A way to ask a member whether it is alive. Only a real SIP answer proves that a SIP Server is the primary." {
     name: String = (required "sip-options"), Name, live, "What pools and tables call it.";
     kind: Probe = (required "sip"), choice::<Probe>(&[]), apart,
-        "What is asked: an echo, a handshake, a SYN only, SIP OPTIONS, a datagram.";
+        "What is asked: an echo, a handshake, a SYN only, SIP OPTIONS, a datagram, an HTTP request, or whatever a program of yours asks.";
     transport: SipTransport = "udp", choice::<SipTransport>(&[]), apart, "sip: how the request travels.";
-    port: u16 = (absent "the matching service port of the pool's virtual server; for sip without one 5060, tls 5061"),
+    port: u16 = (absent "the matching service port of the pool's virtual server; for sip without one 5060, tls 5061; for http 80, https 443"),
         integer(1, 65_535, "port"), apart, "The member's port; all kinds but icmp.";
     address: Ipv4Addr = (absent "the member's own"), Address, live,
         "Who is asked in place of each member: what stands for them, such as an address they share in another network. On a link of ours, or behind a route.";
@@ -244,32 +253,39 @@ section! { "monitor", Some(4_096), Monitor, compared intent::Monitor;
     patience: Duration = (absent "1s, or fall times the interval if that is less"), span(50, HOUR, ""), live,
         "The active member is not down before its last good answer is so old. Another member that answers makes it be asked more often, and at the first sign against it in quick succession, so that it is down soon after that; without one it is after fall intervals.";
     up_codes: Vec<CodeRange> = ["1xx", "2xx", "3xx", "401", "405", "407"], Many(&Codes, 1, 64), apart,
-        "sip: status codes that count as good: a class, a code, a range, or \"any\".";
+        "sip, http and https: status codes that count as good: a class, a code, a range, or \"any\".";
     down_codes: Vec<CodeRange> = [], Many(&Codes, 0, 64), apart,
-        "sip: status codes that count as a failure even if up_codes holds them.";
+        "sip, http and https: status codes that count as a failure even if up_codes holds them.";
     standby_codes: Vec<CodeRange> = [], Many(&Codes, 0, 64), apart,
         "sip: status codes of a member that lives and is the standby of its pair; they count as good. Who says that it is active is chosen over who says that it is standby.";
     active_header: String = (absent "no header tells it"), Text, apart,
         "sip: a header of the active member's answers and what it contains, such as \"Server-Role: primary\"; alone, an answer without it is a standby's.";
     standby_header: String = (absent "no header tells it"), Text, apart,
         "sip: a header of a standby's answers and what it contains; stands before active_header.";
-    host: String = (absent "the member's address"), Text, apart, "sip: host part of the Request-URI.";
+    host: String = (absent "the member's address"), Text, apart, "sip: host part of the Request-URI. http and https: what Host says.";
     user: String = (absent "none"), Text, apart, "sip: user part of the Request-URI and of To.";
     to: String = (absent "user and host"), Text, apart, "sip: the URI in To, such as \"sip:ping@sip.example\".";
     from: String = (absent "fairlead at the self-IP that asks"), Text, apart, "sip: the URI in From.";
-    user_agent: String = (absent "Fairlead"), Text, apart, "sip: what User-Agent says.";
+    user_agent: String = (absent "Fairlead"), Text, apart, "sip, http and https: what User-Agent says.";
     certificate: PemFile = (absent "none is shown"), PemPath, apart,
-        "sip over tls: the certificate, with its chain, that is shown to a server that wants one.";
+        "sip over tls, https: the certificate, with its chain, that is shown to a server that wants one.";
     key: PemFile = (absent "it stands in the certificate's file"), PemPath, apart, "Its private key, without a passphrase.";
     verify: bool = false, Flag, apart,
-        "sip over tls: the server's certificate must be signed by somebody known, be in date, and bear the name.";
+        "sip over tls, https: the server's certificate must be signed by somebody known, be in date, and bear the name.";
     ca: PemFile = (absent "whom the system trusts"), PemPath, apart, "With verify: who may have signed it.";
     server_name: String = (absent "the host, if that is a name"), Text, apart,
-        "sip over tls: the name that is sent (SNI) and, with verify, looked for.";
+        "sip over tls, https: the name that is sent (SNI) and, with verify, looked for.";
     handshake: Handshake = "full", choice::<Handshake>(&[]), apart,
-        "sip over tls: whether OPTIONS is asked after it, or a server is good that answers in TLS, even where it refuses our certificate, name or version.";
+        "sip over tls, https: whether anything is asked after it, or a server is good that answers in TLS, even where it refuses our certificate, name or version.";
+    method: HttpMethod = "GET", choice::<HttpMethod>(&[]), apart, "http and https: what the request is.";
+    path: String = "/", Text, apart, "http and https: what is asked for, from the first slash on.";
+    command: String = (absent "none is run"), Text, apart,
+        "external: the program that is run for each probe, as a whole path; it is given address and port, and nothing of our rights.";
+    arguments: Vec<String> = [], Many(&Text, 0, 16), apart, "external: what it is given behind address and port.";
+    up_when: UpWhen = "exit", choice::<UpWhen>(&[]), apart,
+        "external: whether a program says that the member is good by ending with status 0, or by printing anything.";
     send: String = (absent "an empty datagram"), Text, apart, "udp: what is sent.";
-    receive: String = (absent "any answer"), Text, apart, "udp: what the answer must contain.";
+    receive: String = (absent "any answer"), Text, apart, "udp: what the answer must contain. http and https: what must stand in its header, or in its body as far as 64 KiB.";
 } }
 
 section! { "pool", Some(4_096), Pool, compared intent::Pool;

@@ -3,7 +3,7 @@
 
 use super::harness::{MACS, file_of, two_arm};
 use super::{
-    Controller, CounterSource, Input, Machine, OperatorState, Output, PortCounters, PortFacts, SavedState,
+    CommandRun, Controller, CounterSource, Input, Machine, OperatorState, Output, PortCounters, PortFacts, SavedState,
     WorkerCounters,
 };
 use crate::admin::rows::Wall;
@@ -115,6 +115,8 @@ pub(crate) struct Bench {
     pub(crate) ready: bool,
     pub(crate) stopped: bool,
     pub(crate) flows: Vec<FlowRow>,
+    /// Programs that were to be run.
+    pub(crate) runs: Vec<CommandRun>,
     pub(crate) options: Vec<(Ipv4Addr, String)>,
     requests: u64,
 }
@@ -193,6 +195,7 @@ impl Bench {
             ready: false,
             stopped: false,
             flows: Vec::new(),
+            runs: Vec::new(),
             options: Vec::new(),
             requests: 0,
         };
@@ -354,6 +357,7 @@ impl Bench {
             Output::ReadFile { request_id } => self.reads.push(request_id),
             Output::Log { level, message } => self.logs.push((level, message)),
             Output::SaveState { change, state } => self.saves.push((change, *state)),
+            Output::RunCommand(run) => self.runs.push(*run),
             Output::Metrics(address) => self.metrics.push(address),
             Output::LogLevel(level) => self.levels.push(level),
             Output::Ready => self.ready = true,

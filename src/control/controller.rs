@@ -4,6 +4,7 @@
 //! [`Controller::poll_output`], time is an argument.
 
 use super::checks::Checks;
+use super::command_run::CommandEnd;
 use super::drills::Drills;
 use super::exclusions::Exclusions;
 use super::facts::{DeviceEvent, Machine};
@@ -23,6 +24,7 @@ use crate::admin::rows::{Cause, SwitchoverRow, Wall};
 use crate::config::{ConfigErrors, Configuration, LogLevel};
 use crate::engine::PuntReason;
 use crate::flow::SnatPorts;
+use crate::monitor::ProbeId;
 use crate::policy::adjacency::NextHop;
 use crate::policy::health::{Health, State};
 use crate::policy::intent::{InterfaceId, MemberId, PoolId, PortId};
@@ -73,6 +75,13 @@ pub enum Input {
         change: u64,
         /// Why it could not be done.
         outcome: Result<(), String>,
+    },
+    /// A program has ended that [`Output::RunCommand`] asked for.
+    CommandEnded {
+        /// As asked.
+        probe: ProbeId,
+        /// How.
+        end: CommandEnd,
     },
     /// What keeps metrics from being served; `None`: nothing any more.
     Metrics(Option<String>),
@@ -167,6 +176,7 @@ impl Controller {
             Input::Link { port, up } => self.on_link(port, up, now),
             Input::Device { port, event } => self.on_device(port, event, now),
             Input::Saved { change, outcome } => self.on_saved(change, outcome, now),
+            Input::CommandEnded { probe, end } => self.probing.on_command(probe, end, &mut self.outputs, now),
             Input::Metrics(trouble) => self.on_metrics(trouble, now),
             Input::Tick => {}
             Input::Stop => self.stop(now),

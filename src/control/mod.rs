@@ -9,6 +9,8 @@
 mod alarms;
 mod announce;
 mod checks;
+mod command_run;
+mod commands;
 mod controller;
 mod drilling;
 mod drills;
@@ -47,6 +49,7 @@ pub(crate) mod harness;
 #[cfg(test)]
 mod tests;
 
+pub use command_run::{CommandEnd, CommandRun, ProbeId};
 pub use controller::{Controller, Input};
 pub use facts::{CounterSource, DeviceEvent, Machine, PortCounters, PortFacts, Spreading, WorkerCounters};
 pub use operator_state::{OperatorState, SavedState};

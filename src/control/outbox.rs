@@ -4,6 +4,7 @@
 //! [`Outbox::pop`] does.
 
 use super::alarms::Alarms;
+use super::command_run::CommandRun;
 use super::operator_state::OperatorState;
 use crate::admin::Answer;
 use crate::config::LogLevel;
@@ -45,6 +46,8 @@ pub enum Output {
         /// All of it.
         state: Box<OperatorState>,
     },
+    /// Run a program that carries a probe, and say by [`Input::CommandEnded`](super::Input::CommandEnded) how it ended.
+    RunCommand(Box<CommandRun>),
     /// Serve metrics there from now on; `None`: nowhere.
     Metrics(Option<SocketAddr>),
     /// Every worker has the first snapshot.

@@ -291,7 +291,7 @@ impl Pools {
     /// Whether a member that is listed before the active one takes over again now; if it does later, the pool is
     /// reconsidered then.
     fn fail_back(&mut self, id: PoolId, meant: &Pool, time: (Instant, Wall)) -> FailBack {
-        let due = self.preferred(id, meant).and_then(|first| fail_back::due(meant, self.members[&first].since, time));
+        let due = self.who_returns(id, meant).and_then(|first| fail_back::due(meant, self.members[&first].since, time));
         let review = due.filter(|due| *due > time.0).map(|due| (due, due.min(time.0 + fail_back::REVIEW)));
         let Some(pool) = self.pools.get_mut(&id) else { return FailBack::Never };
         if let Some((_, before)) = std::mem::replace(&mut pool.returns, review) {
@@ -302,7 +302,7 @@ impl Pools {
     }
 
     /// The member that would take over again from the active one, if one would.
-    fn preferred(&self, id: PoolId, meant: &Pool) -> Option<MemberId> {
+    fn who_returns(&self, id: PoolId, meant: &Pool) -> Option<MemberId> {
         let active = self.pools.get(&id)?.active?;
         let mut before = meant.members.iter().take_while(|member| **member != active).map(|&id| self.candidate(id));
         let first = before.find(|one| one.state == State::Up && !one.is_reserve && one.says == Says::Nothing)?;
@@ -311,7 +311,7 @@ impl Pools {
 
     /// Says in the reason when the preferred member takes over again.
     fn announce_return(&mut self, id: PoolId, meant: &Pool, (now, wall): (Instant, Wall)) {
-        let Some(first) = self.preferred(id, meant) else { return };
+        let Some(first) = self.who_returns(id, meant) else { return };
         if let Some(pool) = self.pools.get_mut(&id)
             && let Some((due, _)) = pool.returns
         {

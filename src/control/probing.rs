@@ -3,13 +3,15 @@
 //! Owns the monitors, the host stack that carries their probes, and the datagrams that wait for a member's MAC. Decides
 //! nothing about pools. One [`Probing::poll`] does everything that is due.
 
+use super::command_run::CommandEnd;
+use super::commands::Commands;
 use super::facts::Machine;
 use super::link::Link;
 use super::outbox::Outbox;
 use crate::monitor::{Monitors, Outcome, ProbeId, Start};
 use crate::policy::Intent;
 use crate::policy::adjacency::{Neighbour, NextHop};
-use crate::policy::intent::{InterfaceId, Member, MemberId, PoolId};
+use crate::policy::intent::{InterfaceId, Member, MemberId, MonitorKind, PoolId};
 use crate::probe::HostStack;
 use crate::time::{Duration, Instant};
 use crate::wire::Packet;
@@ -27,6 +29,7 @@ const LOOK: Duration = Duration::from_millis(5);
 pub struct Probing {
     monitors: Monitors,
     host: HostStack,
+    commands: Commands,
     /// Datagrams to members whose MAC is not known yet, oldest first.
     waiting: HashMap<NextHop, Vec<Vec<u8>>>,
     /// Those whose MAC has become known since.
@@ -47,6 +50,7 @@ impl Probing {
         let mut probing = Probing {
             monitors: Monitors::new(intent, seed, now),
             host: HostStack::new(seed.rotate_left(32), now),
+            commands: Commands::default(),
             waiting: HashMap::new(),
             ready: Vec::new(),
             hints: 0,
@@ -78,6 +82,10 @@ impl Probing {
             self.host.poll(now);
             self.monitors.set_away(self.host.away());
             let mut busy = false;
+            for (probe, outcome) in self.commands.take_outcomes(out, now) {
+                self.on_outcome(probe, outcome, intent, link, out, now);
+                busy = true;
+            }
             while let Some((probe, outcome)) = self.host.next_outcome() {
                 self.on_outcome(probe, outcome, intent, link, out, now);
                 busy = true;
@@ -168,6 +176,11 @@ impl Probing {
         self.ready.extend(waited.into_iter().map(|datagram| (hop, datagram)));
     }
 
+    /// A program that carries a probe has ended.
+    pub fn on_command(&mut self, probe: ProbeId, end: CommandEnd, out: &mut Outbox, now: Instant) {
+        self.commands.on_end(probe, end, out, now);
+    }
+
     /// The next hop does not answer: probes under way to it have failed. A member there is asked again at once until enough have:
     /// no probe can leave before it answers ARP, so there is nothing to wait an interval for.
     pub fn unresolved(&mut self, hop: NextHop, member: Option<MemberId>, now: Instant) {
@@ -182,7 +195,8 @@ impl Probing {
 
     /// When [`Probing::poll`] has something to do.
     pub fn next_deadline(&mut self, now: Instant) -> Option<Instant> {
-        self.monitors.next_due().into_iter().chain(self.host.next_deadline(now)).min()
+        let others = self.host.next_deadline(now).into_iter().chain(self.commands.next_deadline(now));
+        self.monitors.next_due().into_iter().chain(others).min()
     }
 
     /// The monitors.
@@ -193,6 +207,10 @@ impl Probing {
     fn begin(&mut self, start: Start, intent: &Intent, link: &Link, out: &mut Outbox, now: Instant) {
         let (member, monitor) = (&intent.members[start.member], &intent.monitors[start.monitor]);
         let asked = monitor.address.unwrap_or(member.address);
+        if let MonitorKind::External(external) = &monitor.kind {
+            out.trace(|| format!("probe {}: {} of {}", start.probe.0, monitor.name, member.name));
+            return self.commands.begin(start.probe, (monitor, external), (member, asked), out, now);
+        }
         let source = monitor.source.unwrap_or_else(|| {
             let hop = monitor.address.and_then(|address| intent.hop_towards(address)).unwrap_or_else(|| member.hop());
             link.addresses.interfaces()[hop.interface].address_towards(hop.address)

@@ -76,6 +76,7 @@ impl Controller {
                 self.drop_state(request_id, now);
                 return Ok(None);
             }
+            Request::ProbeHistory { member } => Data::ProbeHistory(self.past_probe_rows(self.member_named(&member)?)),
             Request::ProbeNow { member } => return self.probe_now(request_id, &member, now),
             Request::Reload {} => {
                 self.outputs.push(Output::ReadFile { request_id: Some(request_id) });

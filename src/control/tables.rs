@@ -8,13 +8,13 @@ use super::port_use::Place;
 use super::spreading;
 use crate::admin::rows::{
     AlarmRow, Cause, Choice, CounterRow, ExcludeRow, FlowRow, Link, MemberProbe, MemberRow, NeighbourRow,
-    NeighbourState, Origin, PortRow, ProbeRow, Role, RouteKind, RouteRow, SnatRow, Status, VirtualServerRow,
-    VirtualServerState, Wall, WorkerRow,
+    NeighbourState, Origin, PastProbeRow, PortRow, ProbeRow, Role, RouteKind, RouteRow, SnatRow, Status,
+    VirtualServerRow, VirtualServerState, Wall, WorkerRow,
 };
 use crate::config::listen_text;
 use crate::engine::{MemberUse, Uses};
 use crate::flow::Range;
-use crate::monitor::Check;
+use crate::monitor::{Check, Past};
 use crate::policy::adjacency::{Neighbour, NextHop};
 use crate::policy::health::State;
 use crate::policy::intent::{InterfaceId, MemberId, Monitor, MonitorKind, PoolId, PortId, Snat};
@@ -112,6 +112,24 @@ impl Controller {
             failed: check.failed,
         };
         self.probing.monitors().checks(id).map(row).collect()
+    }
+
+    /// All monitors of one member, by when their probes ended.
+    pub(super) fn past_probe_rows(&self, id: MemberId) -> Vec<PastProbeRow> {
+        let of_check = |check: &'_ Check| -> Vec<(Instant, PastProbeRow)> {
+            let row = |past: &Past| PastProbeRow {
+                monitor: check.spec.name.clone(),
+                kind: kind(&check.spec),
+                time: self.wall(past.at),
+                result: past.result,
+                rtt_us: past.rtt.map(micros),
+                reason: past.words.to_string(),
+            };
+            check.history.iter().map(|past| (past.at, row(past))).collect()
+        };
+        let mut rows: Vec<(Instant, PastProbeRow)> = self.probing.monitors().checks(id).flat_map(of_check).collect();
+        rows.sort_by_key(|(at, _)| *at);
+        rows.into_iter().map(|(_, row)| row).collect()
     }
 
     pub(super) fn virtual_server_rows(&self) -> Vec<VirtualServerRow> {
@@ -412,8 +430,15 @@ fn kind(monitor: &Monitor) -> String {
         MonitorKind::TcpHalfOpen { port } => format!("tcp-half-open {port}"),
         MonitorKind::Udp { port, .. } => format!("udp {port}"),
         MonitorKind::Sip(probe) => format!("sip/{} {}", probe.transport, probe.port),
+        MonitorKind::External(probe) => format!("external {}", leaf(&probe.command)),
+        MonitorKind::Http(probe) => format!("{} {}", if probe.tls.is_some() { "https" } else { "http" }, probe.port),
     };
     monitor.address.map_or_else(|| kind.clone(), |address| format!("{kind} of {address}"))
+}
+
+/// The last part of a path.
+fn leaf(path: &str) -> &str {
+    path.rsplit('/').next().unwrap_or(path)
 }
 
 fn micros(span: Duration) -> u64 {

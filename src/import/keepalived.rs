@@ -6,7 +6,7 @@
 use super::draft::{Draft, Entry};
 use super::findings::Findings;
 use super::findings::Severity::{Check, Note, Severe};
-use super::services::{self, Probe, Server, Service};
+use super::services::{self, Http, Probe, Server, Service};
 use super::source::{Source, Unreadable};
 use super::syntax::{Dialect, Item, block, items, word, words};
 use ipnet::Ipv4Net;
@@ -180,12 +180,20 @@ fn probes(item: &Item, port: u16, title: &str, findings: &mut Findings) -> Vec<P
             "TCP_CHECK" => "tcp",
             "UDP_CHECK" => "udp",
             "PING_CHECK" => "icmp",
-            "HTTP_GET" | "SSL_GET" | "SMTP_CHECK" | "DNS_CHECK" => {
+            "HTTP_GET" => "http",
+            "SSL_GET" => "https",
+            "SMTP_CHECK" | "DNS_CHECK" => {
                 let message = format!("what {name} asks is not carried over: only a handshake is asked for");
                 findings.add(Severe, title, message, "a monitor of kind \"sip\" proves that a SIP Server lives");
                 if name == "DNS_CHECK" { "udp" } else { "tcp" }
             }
-            "MISC_CHECK" | "BFD_CHECK" | "FILE_CHECK" => {
+            "MISC_CHECK" => {
+                let message =
+                    "MISC_CHECK is not carried over: a program is given address and port in front of its arguments";
+                findings.add(Severe, title, message, "add a [[monitor]] with kind = \"external\" and command");
+                continue;
+            }
+            "BFD_CHECK" | "FILE_CHECK" => {
                 let message = format!("{name} has no counterpart");
                 findings.add(Severe, title, message, "a monitor of kind \"sip\" proves that a SIP Server lives");
                 continue;
@@ -195,7 +203,27 @@ fn probes(item: &Item, port: u16, title: &str, findings: &mut Findings) -> Vec<P
         let asked = number(&checker.block, "connect_port").and_then(|port| u16::try_from(port).ok()).unwrap_or(port);
         let fall = 1 + number(&checker.block, "retry").unwrap_or(0).min(99);
         let interval = number(&checker.block, "delay_loop").unwrap_or(delay).clamp(1, LONGEST);
-        probes.push(Probe { kind, port: Some(asked).filter(|_| kind != "icmp"), interval, fall });
+        let http = matches!(kind, "http" | "https").then(|| http(checker, title, findings));
+        probes.push(Probe { kind, port: Some(asked).filter(|_| kind != "icmp"), interval, fall, http });
     }
     probes
+}
+
+/// The first page that it asks for; a digest of it is not known to Fairlead.
+fn http(checker: &Item, title: &str, findings: &mut Findings) -> Http {
+    let pages: Vec<&Item> = of(&checker.block, "url").collect();
+    let page = pages.first().map_or(&[][..], |page| &page.block);
+    if pages.len() > 1 {
+        findings.add(Check, title, "only the first `url` of a checker is asked", "add a [[monitor]] for each other");
+    }
+    if word(page, "digest").is_some() {
+        let message = "the `digest` of a page is not carried over: its status is asked for";
+        findings.add(Severe, title, message, "write a text that the page contains into `receive`");
+    }
+    let host = word(page, "virtualhost").or(word(&checker.block, "virtualhost"));
+    Http {
+        path: word(page, "path").unwrap_or("/").to_owned(),
+        host: host.map(str::to_owned),
+        codes: word(page, "status_code").map(str::to_owned),
+    }
 }

@@ -37,7 +37,7 @@ pub struct Server {
 /// How a server is asked.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Probe {
-    /// As in a Fairlead file: `tcp`, `udp` or `icmp`.
+    /// As in a Fairlead file: `tcp`, `udp`, `icmp`, `http` or `https`.
     pub kind: &'static str,
     /// Where, but by `icmp`.
     pub port: Option<u16>,
@@ -45,6 +45,19 @@ pub struct Probe {
     pub interval: u64,
     /// Failures that make a server down.
     pub fall: u64,
+    /// What is asked by `http` and `https`.
+    pub http: Option<Http>,
+}
+
+/// A page, and what its answer must be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Http {
+    /// From the first slash on.
+    pub path: String,
+    /// What Host says.
+    pub host: Option<String>,
+    /// The status; `None`: 2xx.
+    pub codes: Option<String>,
 }
 
 /// Writes pools and virtual servers.
@@ -126,9 +139,22 @@ fn monitor(probe: &Probe, title: &str, draft: &mut Draft) -> String {
     let mut entry = Entry::new("monitor", title);
     let port = probe.port.map_or(String::new(), |port| format!("-{port}"));
     let name = format!("{}{port}-{}s", probe.kind, probe.interval);
-    let is_there = draft.of("monitor").any(|known| known.get("name").and_then(toml::Value::as_str) == Some(&name));
+    let of_name = |known: &&Entry| known.get("name").and_then(toml::Value::as_str) == Some(&name);
+    let asks_the_same = |known: &Entry| {
+        let path = probe.http.as_ref().map(|http| http.path.as_str());
+        known.get("path").and_then(toml::Value::as_str) == path
+    };
+    let is_there = draft.of("monitor").find(of_name).is_some_and(asks_the_same);
+    let name = if is_there { name } else { draft.free_name("monitor", &name) };
     if !is_there {
         entry.set("name", name.as_str()).set("kind", probe.kind);
+        if let Some(http) = &probe.http {
+            entry.set("path", http.path.as_str());
+            if let Some(host) = &http.host {
+                entry.set("host", host.as_str());
+            }
+            entry.set("up_codes", vec![http.codes.clone().unwrap_or_else(|| "2xx".into())]);
+        }
         if let Some(port) = probe.port {
             entry.set("port", i64::from(port));
         }

@@ -4,6 +4,7 @@
 //! [`Role`] allows), the probes under way, and when `rise` and `fall` are reached. Knows nothing of other checks: `schedule` adds
 //! them up, and says the role.
 
+use super::history::History;
 use super::outcome::{Outcome, ProbeId, Said};
 use super::random::Random;
 use crate::policy::health::State;
@@ -70,6 +71,8 @@ pub struct Check {
     pub last_good: Option<Instant>,
     /// When the first probe of the present row of failures was sent.
     pub failing_since: Option<Instant>,
+    /// What the latest probes came to.
+    pub history: History,
     /// The last probe that has ended.
     pub ended: Option<ProbeId>,
     /// What the member says of its role.
@@ -118,6 +121,7 @@ impl Check {
             last_rtt: None,
             last_good: None,
             failing_since: None,
+            history: History::default(),
             ended: None,
             says: Says::Nothing,
             contrary: (Says::Nothing, 0),
@@ -263,6 +267,7 @@ impl Check {
     pub fn record(&mut self, probe: ProbeId, outcome: Outcome, away: Duration, now: Instant) -> bool {
         let Some(at) = self.under_way.iter().position(|(under_way, _)| *under_way == probe) else { return false };
         let (_, started) = self.under_way.remove(at);
+        self.history.keep(&outcome, self.spec.timeout, now);
         if outcome == Outcome::Inconclusive {
             self.inconclusive += 1;
             self.hint();

@@ -9,6 +9,8 @@
 mod check;
 mod due;
 pub(crate) mod election;
+mod history;
+pub(crate) mod http;
 mod outcome;
 pub(crate) mod random;
 mod schedule;
@@ -18,5 +20,6 @@ pub mod sip_answer;
 mod tests;
 
 pub use check::Check;
+pub use history::{History, Past};
 pub use outcome::{Outcome, ProbeId, Said, Start, Verdict};
 pub use schedule::Monitors;

@@ -4,6 +4,7 @@
 //! made in `monitor`; here it is only written down.
 
 use super::intent::MemberId;
+use super::words::words;
 use std::fmt;
 use std::time::Duration;
 
@@ -32,6 +33,20 @@ impl fmt::Display for State {
             State::Drained => "drained",
             State::Offline => "offline",
         })
+    }
+}
+
+words! {
+    /// What a probe came to.
+    ProbeResult {
+        /// A good answer.
+        Good = "good",
+        /// An answer that says no, or a sign that none can come.
+        Failed = "failed",
+        /// Nothing came in time.
+        Silent = "silent",
+        /// Nothing that counts: the appliance itself was away.
+        Inconclusive = "inconclusive",
     }
 }
 

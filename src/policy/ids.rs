@@ -67,6 +67,8 @@ fn port_of(kind: &MonitorKind) -> Option<u16> {
         MonitorKind::Icmp => None,
         MonitorKind::Tcp { port } | MonitorKind::TcpHalfOpen { port } | MonitorKind::Udp { port, .. } => Some(*port),
         MonitorKind::Sip(probe) => Some(probe.port),
+        MonitorKind::Http(probe) => Some(probe.port),
+        MonitorKind::External(probe) => probe.port,
     }
 }
 

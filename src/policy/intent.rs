@@ -203,6 +203,10 @@ pub enum MonitorKind {
     },
     /// A SIP OPTIONS request.
     Sip(SipProbe),
+    /// An HTTP request.
+    Http(HttpProbe),
+    /// A program on this machine, which asks in its own way.
+    External(ExternalProbe),
 }
 
 /// A SIP OPTIONS probe (RFC 3261 11).
@@ -230,6 +234,65 @@ pub struct SipProbe {
     pub roles: Box<Roles>,
     /// How it speaks TLS, if it does.
     pub tls: Box<TlsProbe>,
+}
+
+/// A program that is run for each probe.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ExternalProbe {
+    /// Its file, from the root.
+    pub command: String,
+    /// What it is given behind address and port.
+    pub arguments: Vec<String>,
+    /// The port it is given; `None`: 0.
+    pub port: Option<u16>,
+    /// By what it says that the member is good.
+    pub up_when: UpWhen,
+}
+
+words! {
+    /// By what a program says that a member is good.
+    #[derive(Default)]
+    UpWhen {
+        /// It ends with status 0.
+        #[default]
+        Exit = "exit",
+        /// It prints anything.
+        Output = "output",
+    }
+}
+
+/// An HTTP request (RFC 9110).
+#[derive(Clone, Debug, PartialEq)]
+pub struct HttpProbe {
+    /// The member's port.
+    pub port: u16,
+    /// How it speaks TLS; `None`: it does not.
+    pub tls: Option<Box<TlsProbe>>,
+    /// Such as `GET`.
+    pub method: String,
+    /// The request's target, from the first slash on.
+    pub path: String,
+    /// What Host says; `None`: the member's address and port.
+    pub host: Option<String>,
+    /// What User-Agent says; `None`: `Fairlead`.
+    pub user_agent: Option<String>,
+    /// Final answers that count as good.
+    pub up_codes: Vec<CodeRange>,
+    /// Answers that count as a failure even if `up_codes` holds them.
+    pub down_codes: Vec<CodeRange>,
+    /// What the answer must contain, in its header or body; empty: anything.
+    pub receive: Vec<u8>,
+}
+
+impl MonitorKind {
+    /// How it speaks TLS, if it does.
+    pub fn tls(&self) -> Option<&TlsProbe> {
+        match self {
+            MonitorKind::Sip(probe) if probe.transport == SipTransport::Tls => Some(&probe.tls),
+            MonitorKind::Http(probe) => probe.tls.as_deref(),
+            _ => None,
+        }
+    }
 }
 
 /// How a probe speaks TLS.

@@ -1,13 +1,15 @@
 //! One probe over one TCP connection: open it, ask over it if there is something to ask, close it.
 //!
-//! Owns the stages of kinds `tcp` and `sip` over TCP and TLS, and the words for where they stopped. The socket belongs
+//! Owns the stages of kinds `tcp`, `http`, `https`, and `sip` over TCP and TLS, and the words for where they stopped. The socket belongs
 //! to [`super::stack`].
 
 use super::tls::Tls;
 use crate::monitor::Said;
+use crate::monitor::http::HttpExchange;
 use crate::monitor::sip::{Judged, Question};
 use crate::monitor::sip_answer::{AnswerReader, Unreadable};
 use crate::time::Duration;
+use crate::wire::Endpoint;
 use smoltcp::socket::tcp;
 
 /// How the probe ended: what is good, or why not.
@@ -22,13 +24,20 @@ pub struct Connection {
     outbox: Vec<u8>,
 }
 
-/// A SIP question and its answer as far as it came.
+/// A question and its answer as far as it came.
 pub struct Asks {
-    pub question: Question,
-    pub request: Vec<u8>,
-    pub reader: AnswerReader,
-    /// What came that was not the answer.
-    pub heard: Option<String>,
+    request: Vec<u8>,
+    what: What,
+}
+
+enum What {
+    Sip {
+        question: Box<Question>,
+        reader: AnswerReader,
+        /// What came that was not the answer.
+        heard: Option<String>,
+    },
+    Http(HttpExchange),
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -130,7 +139,7 @@ impl Connection {
         }
     }
 
-    fn lost(&self, socket: &tcp::Socket<'_>) -> Option<End> {
+    fn lost(&mut self, socket: &tcp::Socket<'_>) -> Option<End> {
         let how = match socket.state() {
             tcp::State::Closed => "reset",
             _ if !socket.may_recv() => "closed by the member",
@@ -139,34 +148,58 @@ impl Connection {
         if self.stage == Stage::Handshaking {
             return Some(Err(format!("connected, but the connection was {how} in the TLS handshake")));
         }
+        if let Some(end) = self.asks.as_mut().and_then(Asks::on_close) {
+            return Some(end);
+        }
         let came = self.asks.as_ref().and_then(Asks::came).map(|came| format!(": {came}")).unwrap_or_default();
         Some(Err(format!("connected, but the connection was {how} before an answer came{came}")))
     }
 }
 
 impl Asks {
-    /// A question that nothing has answered yet.
-    pub fn new(question: Question, request: Vec<u8>) -> Asks {
-        Asks { question, request, reader: AnswerReader::default(), heard: None }
+    /// A question by SIP that nothing has answered yet.
+    pub fn sip(question: Question, request: Vec<u8>) -> Asks {
+        let what = What::Sip { question: Box::new(question), reader: AnswerReader::default(), heard: None };
+        Asks { request, what }
+    }
+
+    /// The same by HTTP.
+    pub fn http(exchange: HttpExchange, remote: Endpoint) -> Asks {
+        Asks { request: exchange.request(remote), what: What::Http(exchange) }
     }
 
     /// What came, though it was not the answer or not the whole of it.
     fn came(&self) -> Option<String> {
-        self.heard.clone().or_else(|| self.reader.unfinished())
+        match &self.what {
+            What::Sip { reader, heard, .. } => heard.clone().or_else(|| reader.unfinished()),
+            What::Http(exchange) => exchange.unfinished(),
+        }
     }
 
     /// Reads what the member sends.
     fn on_bytes(&mut self, bytes: &[u8]) -> Option<End> {
+        let (question, reader, heard) = match &mut self.what {
+            What::Http(exchange) => return exchange.on_bytes(bytes),
+            What::Sip { question, reader, heard } => (question, reader, heard),
+        };
         let mut read = || {
-            self.reader.push(bytes)?;
-            while let Some(answer) = self.reader.next_answer()? {
-                match self.question.judge(&answer, self.reader.header()) {
+            reader.push(bytes)?;
+            while let Some(answer) = reader.next_answer()? {
+                match question.judge(&answer, reader.header()) {
                     Judged::Ends(end) => return Ok(Some(end)),
-                    Judged::Passes(why) => self.heard = Some(why),
+                    Judged::Passes(why) => *heard = Some(why),
                 }
             }
             Ok(None)
         };
         read().unwrap_or_else(|error: Unreadable| Some(Err(format!("answered, but not in SIP: {error}"))))
+    }
+
+    /// The member has closed: that may be the end of its answer.
+    fn on_close(&mut self) -> Option<End> {
+        match &mut self.what {
+            What::Http(exchange) => exchange.on_close(),
+            What::Sip { .. } => None,
+        }
     }
 }

@@ -19,11 +19,12 @@ mod stack;
 mod tests;
 mod tls;
 
+use crate::monitor::http::HttpExchange;
 use crate::monitor::random::Random;
 use crate::monitor::sip::Question;
 use crate::monitor::{Outcome, ProbeId};
 use crate::policy::adjacency::NextHop;
-use crate::policy::intent::{Handshake, InterfaceId, Monitor, MonitorKind, SipProbe, SipTransport, TlsProbe};
+use crate::policy::intent::{Handshake, InterfaceId, Monitor, MonitorKind, SipTransport, TlsProbe};
 use crate::time::{Duration, Instant};
 use crate::wire::facts::Segment;
 use crate::wire::{Endpoint, Kind, Packet, Protocol, Tuple};
@@ -307,9 +308,20 @@ impl HostStack {
                 let datagram = packet::udp(local, remote(*port), send);
                 (Protocol::Udp, remote(*port), Task::Datagram { expects: receive.clone() }, datagram)
             }
-            &MonitorKind::Tcp { port } => return self.connect(local, remote(port), None),
+            &MonitorKind::Tcp { port } => return self.connect(local, remote(port), None, None),
             MonitorKind::Sip(sip) if sip.transport != SipTransport::Udp => {
-                return self.connect(local, remote(sip.port), Some(sip));
+                let remote = remote(sip.port);
+                let tls = self.tls(kind.tls(), sip.host.as_ref(), member)?;
+                let question = Question::new(sip, &mut self.random);
+                let request = question.write(sip, local, remote);
+                return self.connect(local, remote, asked(kind, || Asks::sip(question, request)), tls);
+            }
+            // A program is run by whoever calls, not here.
+            MonitorKind::External(_) => return Err("a program carries no packets".into()),
+            MonitorKind::Http(http) => {
+                let remote = remote(http.port);
+                let tls = self.tls(kind.tls(), http.host.as_ref(), member)?;
+                return self.connect(local, remote, asked(kind, || Asks::http(HttpExchange::new(http), remote)), tls);
             }
             MonitorKind::Sip(sip) => {
                 let question = Question::new(sip, &mut self.random);
@@ -321,21 +333,25 @@ impl HostStack {
         Ok((Tuple::new(protocol, local, remote), task))
     }
 
+    fn tls(
+        &mut self,
+        probe: Option<&TlsProbe>,
+        host: Option<&String>,
+        member: Ipv4Addr,
+    ) -> Result<Option<Tls>, String> {
+        let Some(probe) = probe else { return Ok(None) };
+        let tls = self.context(probe).and_then(|context| Tls::new(&context, (probe, host), member));
+        tls.map(Some).map_err(|error| format!("TLS is not available: {error}"))
+    }
+
     /// Opens the connection of a probe. Its SYN is sent by the next [`poll`](HostStack::poll), or here and now.
-    fn connect(&mut self, local: Endpoint, remote: Endpoint, sip: Option<&SipProbe>) -> Result<(Tuple, Task), String> {
-        let tls = match sip {
-            Some(sip) if sip.transport == SipTransport::Tls => {
-                let tls = self.context(&sip.tls).and_then(|context| Tls::new(&context, sip, remote.addr));
-                Some(tls.map_err(|error| format!("TLS is not available: {error}"))?)
-            }
-            _ => None,
-        };
-        let is_enough = |sip: &SipProbe| sip.transport == SipTransport::Tls && sip.tls.handshake == Handshake::Enough;
-        let asks = sip.filter(|sip| !is_enough(sip)).map(|sip| {
-            let question = Question::new(sip, &mut self.random);
-            let request = question.write(sip, local, remote);
-            Asks::new(question, request)
-        });
+    fn connect(
+        &mut self,
+        local: Endpoint,
+        remote: Endpoint,
+        asks: Option<Asks>,
+        tls: Option<Tls>,
+    ) -> Result<(Tuple, Task), String> {
         let opened = self.stack.connect(local, remote, self.now);
         opened.map_err(|error| format!("cannot connect to {remote}: {error}"))?;
         self.stack.poll(self.now);
@@ -432,4 +448,10 @@ impl HostStack {
     fn release_closed(&mut self) {
         self.stack.reap(self.now).into_iter().for_each(|port| self.ports.release(port));
     }
+}
+
+/// Where the handshake is enough, nothing is asked.
+fn asked(kind: &MonitorKind, asks: impl FnOnce() -> Asks) -> Option<Asks> {
+    let is_enough = kind.tls().is_some_and(|tls| tls.handshake == Handshake::Enough);
+    (!is_enough).then(asks)
 }

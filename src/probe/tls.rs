@@ -8,7 +8,7 @@
 //! that a seed does not determine.
 
 use super::pipe::Pipe;
-use crate::policy::intent::{SipProbe, TlsProbe};
+use crate::policy::intent::TlsProbe;
 use openssl::error::{Error, ErrorStack};
 use openssl::pkey::PKey;
 use openssl::ssl::{
@@ -78,14 +78,18 @@ pub struct Tls {
 
 impl Tls {
     /// A connection to `member`. The server name, or else a host that is a name, is sent (RFC 6066 3).
-    pub fn new(context: &SslContext, sip: &SipProbe, member: Ipv4Addr) -> Result<Tls, ErrorStack> {
+    pub fn new(
+        context: &SslContext,
+        (probe, host): (&TlsProbe, Option<&String>),
+        member: Ipv4Addr,
+    ) -> Result<Tls, ErrorStack> {
         let mut ssl = Ssl::new(context)?;
-        let host = sip.host.as_ref().filter(|host| is_name(host));
-        let name = sip.tls.server_name.as_ref().or(host).cloned();
+        let host = host.filter(|host| is_name(host));
+        let name = probe.server_name.as_ref().or(host).cloned();
         if let Some(name) = &name {
             ssl.set_hostname(name)?;
         }
-        if sip.tls.verify {
+        if probe.verify {
             match &name {
                 Some(name) => ssl.param_mut().set_host(name)?,
                 None => ssl.param_mut().set_ip(IpAddr::V4(member))?,
@@ -93,7 +97,7 @@ impl Tls {
         }
         ssl.set_connect_state();
         let stream = SslStream::new(ssl, Pipe::default())?;
-        Ok(Tls { stream, presents: sip.tls.certificate.is_some(), name, waiting: Vec::new(), refused: false })
+        Ok(Tls { stream, presents: probe.certificate.is_some(), name, waiting: Vec::new(), refused: false })
     }
 
     /// The handshake is still going on.

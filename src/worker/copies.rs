@@ -9,7 +9,7 @@ mod reading;
 use super::mailbox::Redelivered;
 use crate::engine::verdict::ways;
 use crate::engine::{CopyAction, Recipient};
-use crate::policy::intent::{PoolId, PortId};
+use crate::policy::intent::{MemberId, PoolId, PortId};
 use crate::time::{Duration, Instant};
 use crate::wire::Endpoint;
 use crate::wire::transaction::Transaction;
@@ -26,6 +26,12 @@ const BYTES: usize = 2_000_000;
 const GIVEN_UP: Duration = Duration::from_secs(32);
 /// Pools that there can be.
 const POOLS: usize = 4_096;
+/// A request that waits so long, while nobody of its pool answers anything, is a sign: a server says that it is at work within
+/// 200 ms (RFC 3261 8.2.6.1).
+const OVERDUE: Duration = Duration::from_millis(250);
+/// So many of the oldest copies are looked at for such signs, and by so many places the pools are told apart that have answered.
+const LOOKED_AT: usize = 32;
+const HEARD: usize = 64;
 /// Lists of copies by transaction; a power of two.
 const LISTS: usize = 4_096;
 /// Copies in one list, at most: transactions can be chosen by a stranger.
@@ -75,6 +81,10 @@ struct Stored {
     sender: Endpoint,
     recipient: Recipient,
     port: PortId,
+    /// When it was kept first.
+    since: Instant,
+    /// It was taken for a sign.
+    is_sign: bool,
     /// It is too old by then.
     until: Instant,
     bytes: Range<usize>,
@@ -102,6 +112,10 @@ pub(super) struct Copies {
     reading: Reading,
     /// By pool: those that ended without an answer since its member last answered one.
     lost: Box<[Redelivered]>,
+    /// When members of a pool answered last; pools may share a place.
+    heard: [Instant; HEARD],
+    /// When it is looked for signs again.
+    look: Instant,
     seed: u64,
     counts: [u64; CopyCount::COUNT],
 }
@@ -118,6 +132,8 @@ impl Copies {
             waiting: 0,
             reading: Reading::new(seed),
             lost: vec![Redelivered::default(); POOLS].into(),
+            heard: [Instant::ZERO; HEARD],
+            look: Instant::ZERO,
             seed,
             counts: [0; CopyCount::COUNT],
         }
@@ -212,7 +228,9 @@ impl Copies {
         self.bytes[bytes.clone()].copy_from_slice(request.frame);
         let Request { key, sender, recipient, port, payload, age, .. } = *request;
         let until = now + age;
-        let copy = Stored { key, sender, recipient, port, until, bytes, payload, before, place, has_ended: false };
+        let (since, is_sign, has_ended) = (now, false, false);
+        let copy =
+            Stored { key, sender, recipient, port, since, is_sign, until, bytes, payload, before, place, has_ended };
         self.copies.push_back(copy);
         self.newest[list] = self.first + self.copies.len() as u64;
         self.waiting += 1;
@@ -267,6 +285,29 @@ impl Copies {
             number = before;
         }
         self.drop_ended();
+    }
+
+    /// A member of this pool has answered somebody.
+    pub(super) fn note_answer(&mut self, pool: PoolId, now: Instant) {
+        self.heard[pool.index() % HEARD] = now;
+    }
+
+    /// Whom an old copy is for, if nobody of that pool has answered anything since it was kept. Each is a sign once; it is looked for
+    /// them four times a second.
+    #[inline]
+    pub(super) fn overdue(&mut self, now: Instant) -> Option<MemberId> {
+        if self.waiting == 0 || now < self.look {
+            return None;
+        }
+        self.look = now + OVERDUE;
+        let heard = &self.heard;
+        let is_overdue = |copy: &&mut Stored| {
+            let is_silent = heard[copy.recipient.pool.index() % HEARD] < copy.since;
+            is_silent && !copy.has_ended && !copy.is_sign && copy.since + OVERDUE <= now
+        };
+        let copy = self.copies.iter_mut().take(LOOKED_AT).find(is_overdue)?;
+        copy.is_sign = true;
+        Some(copy.recipient.member)
     }
 
     /// Asks of each copy that waits what is done with it. Returns the numbers of those that leave, oldest first.

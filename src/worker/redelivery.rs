@@ -84,6 +84,7 @@ impl<P: Port> Pipeline<P> {
             return;
         }
         let Some(Exchange::Answer { transaction, is_final }) = Exchange::of(said) else { return };
+        self.copies.note_answer(pool, now);
         let how = if is_final { CopyCount::Answered } else { CopyCount::Provisional };
         transaction.into_iter().for_each(|transaction| self.copies.answer(pool, Key::Of(transaction), how));
         let receiver = Endpoint::new(packet.dst(), packet.dst_port());
@@ -112,6 +113,9 @@ impl<P: Port> Pipeline<P> {
     /// Delivers what is due. Returns how many that were.
     pub(super) fn redeliver(&mut self, now: Instant) -> usize {
         self.copies.expire(now);
+        if let Some(member) = self.copies.overdue(now) {
+            self.out.events.hint(member, now);
+        }
         if self.leaving.is_empty() {
             return 0;
         }

@@ -184,7 +184,7 @@ pub enum Ask {
     /// SNAT exclusion groups: destinations that see the members' own addresses
     #[command(subcommand)]
     Exclude(Exclude),
-    /// Probe a member on demand
+    /// Probe a member on demand, or show what became known of it
     #[command(subcommand)]
     Probe(Probe),
     /// Announce all addresses by gratuitous ARP, as after a start
@@ -262,6 +262,8 @@ pub enum Exclude {
 pub enum Probe {
     /// Probe a member now and show the result
     Now(OfMember),
+    /// What the last 32 probes of each monitor came to
+    History(OfMember),
 }
 
 /// `log ...`
@@ -431,6 +433,9 @@ impl Ask {
                 once.of(Request::ExcludeRemove { pool, prefix }, exclude::show)
             }
             Ask::Probe(Probe::Now(OfMember { once, member })) => once.of(Request::ProbeNow { member }, probes::show),
+            Ask::Probe(Probe::History(OfMember { once, member })) => {
+                once.of(Request::ProbeHistory { member }, probes::history)
+            }
             Ask::Announce(once) => once.of(Request::Announce {}, announce::show),
             Ask::Log(Log::Level { once, level }) => once.of(Request::LogLevel { level }, log::show),
             Ask::State(State::Show(view)) => view.of(Request::StateShow {}, state::show),

@@ -1,4 +1,4 @@
-//! `fairlead probes` and `fairlead probe now`
+//! `fairlead probes`, `fairlead probe now` and `fairlead probe history`
 
 use super::kit::*;
 
@@ -15,6 +15,19 @@ pub(super) fn show(data: Value, now: Wall) -> Shown {
             right("FAILED", count(row.failed)),
             right("SINCE", span(now.since(row.since))),
             prose("LAST RESULT", &row.reason),
+        ]
+    })
+}
+
+pub(super) fn history(data: Value, now: Wall) -> Shown {
+    table(data, "no probe has ended yet", |row: &PastProbeRow| {
+        [
+            right("AGO", span(now.since(row.time))),
+            left("MONITOR", &row.monitor),
+            prose("TYPE", &row.kind),
+            left("RESULT", row.result),
+            right("RTT", micros(row.rtt_us)),
+            prose("REASON", &row.reason),
         ]
     })
 }

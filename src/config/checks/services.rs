@@ -13,27 +13,32 @@ use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 
 /// Which kinds of monitor a key is for; keys that are not listed are for all.
-const ONLY_FOR: [(&str, &[Probe]); 20] = [
+const ONLY_FOR: [(&str, &[Probe]); 25] = [
     ("transport", &[Probe::Sip]),
-    ("up_codes", &[Probe::Sip]),
-    ("down_codes", &[Probe::Sip]),
+    ("up_codes", &[Probe::Sip, Probe::Http, Probe::Https]),
+    ("down_codes", &[Probe::Sip, Probe::Http, Probe::Https]),
     ("standby_codes", &[Probe::Sip]),
     ("active_header", &[Probe::Sip]),
     ("standby_header", &[Probe::Sip]),
-    ("host", &[Probe::Sip]),
+    ("host", &[Probe::Sip, Probe::Http, Probe::Https]),
     ("user", &[Probe::Sip]),
     ("to", &[Probe::Sip]),
     ("from", &[Probe::Sip]),
-    ("user_agent", &[Probe::Sip]),
-    ("certificate", &[Probe::Sip]),
-    ("key", &[Probe::Sip]),
-    ("verify", &[Probe::Sip]),
-    ("ca", &[Probe::Sip]),
-    ("server_name", &[Probe::Sip]),
-    ("handshake", &[Probe::Sip]),
+    ("user_agent", &[Probe::Sip, Probe::Http, Probe::Https]),
+    ("certificate", &[Probe::Sip, Probe::Https]),
+    ("key", &[Probe::Sip, Probe::Https]),
+    ("verify", &[Probe::Sip, Probe::Https]),
+    ("ca", &[Probe::Sip, Probe::Https]),
+    ("server_name", &[Probe::Sip, Probe::Https]),
+    ("handshake", &[Probe::Sip, Probe::Https]),
     ("send", &[Probe::Udp]),
-    ("receive", &[Probe::Udp]),
-    ("port", &[Probe::Tcp, Probe::TcpHalfOpen, Probe::Sip, Probe::Udp]),
+    ("receive", &[Probe::Udp, Probe::Http, Probe::Https]),
+    ("command", &[Probe::External]),
+    ("arguments", &[Probe::External]),
+    ("up_when", &[Probe::External]),
+    ("method", &[Probe::Http, Probe::Https]),
+    ("path", &[Probe::Http, Probe::Https]),
+    ("port", &[Probe::Tcp, Probe::TcpHalfOpen, Probe::Sip, Probe::Udp, Probe::Http, Probe::Https, Probe::External]),
 ];
 
 /// Reports pools, monitors, addresses and ports that contradict one another.
@@ -42,12 +47,17 @@ pub(super) fn check(document: &Document, report: &mut Report) {
         foreign_keys(monitor, report);
         patience(monitor, report);
         codes(monitor, report);
-        uri_part(monitor, "host", &monitor.host, report);
+        match monitor.kind.as_deref() {
+            Some(Probe::Http | Probe::Https) => header(monitor, "host", &monitor.host, report),
+            _ => uri_part(monitor, "host", &monitor.host, report),
+        }
         uri_part(monitor, "user", &monitor.user, report);
         uri(monitor, "to", &monitor.to, report);
         uri(monitor, "from", &monitor.from, report);
         header(monitor, "user_agent", &monitor.user_agent, report);
         ends(document, monitor, report);
+        path(monitor, report);
+        command(monitor, report);
         header_rule(monitor, "active_header", &monitor.active_header, report);
         header_rule(monitor, "standby_header", &monitor.standby_header, report);
         unused(document, monitor, report);
@@ -102,8 +112,8 @@ fn patience(monitor: &Monitor, report: &mut Report) {
 fn codes(monitor: &Monitor, report: &mut Report) {
     let good = |code: u16| monitor.up_codes.iter().chain(&monitor.standby_codes).any(|range| range.contains(code));
     let bad = |code: u16| monitor.down_codes.iter().any(|range| range.contains(code));
-    let asks_sip = monitor.kind.as_deref() == Some(&Probe::Sip);
-    if !asks_sip || monitor.up_codes.is_empty() || (100..700).any(|code| good(code) && !bad(code)) {
+    let has_codes = matches!(monitor.kind.as_deref(), Some(Probe::Sip | Probe::Http | Probe::Https));
+    if !has_codes || monitor.up_codes.is_empty() || (100..700).any(|code| good(code) && !bad(code)) {
         return;
     }
     let Some(first) = monitor.down_codes.first() else { return };
@@ -142,6 +152,41 @@ fn header(monitor: &Monitor, key: &str, field: &Field<String>, report: &mut Repo
         monitor
             .error(report, key, &at.span, format!("{key} does not fit into one line of a request"))
             .instead("at most 256 bytes without control characters", "shorten it, or leave it out");
+    }
+}
+
+/// The target of an HTTP request (RFC 9112 3.2.1).
+fn path(monitor: &Monitor, report: &mut Report) {
+    let Some(at) = &monitor.path else { return };
+    if !at.starts_with('/') || at.len() > 1_024 || !at.chars().all(|c| c.is_ascii_graphic()) {
+        monitor
+            .error(report, "path", &at.span, format!("path = \"{at}\" is not the target of a request"))
+            .instead("a slash, then at most 1023 visible characters of ASCII", "write blanks and others as %20");
+    }
+}
+
+/// A program is named so that nothing around decides which one is run.
+fn command(monitor: &Monitor, report: &mut Report) {
+    let Some(kind) = monitor.kind.as_ref().filter(|kind| kind.value == Probe::External) else { return };
+    let allowed = "the whole path of a program";
+    match &monitor.command {
+        None => {
+            let message = format!("{}: kind = \"external\" without command", monitor.head.title);
+            report
+                .error(&kind.span, "monitor.command", message)
+                .instead(allowed, "add command = \"/usr/local/lib/fairlead/probe\"");
+        }
+        Some(at) if !at.starts_with('/') || at.chars().any(char::is_control) => {
+            monitor
+                .error(report, "command", &at.span, format!("command = \"{at}\" is not a whole path"))
+                .instead(allowed, "write the path from the root; what follows the program belongs in arguments");
+        }
+        Some(_) => {}
+    }
+    if let Some(at) = monitor.arguments.iter().find(|at| at.chars().any(|c| c == '\0')) {
+        monitor
+            .error(report, "arguments", &at.span, "an argument holds the character NUL")
+            .instead("text without it", "remove it");
     }
 }
 
@@ -184,7 +229,7 @@ fn unused(document: &Document, monitor: &Monitor, report: &mut Report) {
 fn port(document: &Document, pool: &Pool, name: &At<String>, report: &mut Report) {
     let Some(monitor) = document.monitor(name) else { return };
     let (Some(kind), Some(own)) = (&monitor.kind, &monitor.name) else { return };
-    if kind.value == Probe::Icmp || document.port_asked(pool, monitor).is_some() {
+    if matches!(kind.value, Probe::Icmp | Probe::External) || document.port_asked(pool, monitor).is_some() {
         return;
     }
     let protocol = if kind.value == Probe::Udp { "udp" } else { "tcp" };

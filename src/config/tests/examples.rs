@@ -25,7 +25,7 @@ fn every_example_loads_without_a_warning() {
         assert!(warnings.is_empty(), "{name}: {}", warnings[0]);
         seen += 1;
     }
-    assert_eq!(seen, 10);
+    assert_eq!(seen, 11);
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use super::edited;
 use crate::config::parse_for;
-use crate::policy::intent::{CodeRange, HeaderRule, Monitor, MonitorKind, Roles};
+use crate::policy::intent::{CodeRange, HeaderRule, Monitor, MonitorKind, Roles, UpWhen};
 use std::net::Ipv4Addr;
 
 fn file(keys: &str) -> String {
@@ -70,4 +70,54 @@ fn what_cannot_be_asked_is_refused_with_a_remedy() {
     let lost = file("address = \"172.16.9.9\"").replace("to = \"default\"", "to = \"198.51.100.0/24\"");
     let errors = parse_for(64, "fairlead.toml", &lost).err().unwrap_or_else(|| panic!("{lost}: accepted"));
     assert!(errors.to_string().contains("address = \"172.16.9.9\" is in no interface's network"), "{errors}");
+}
+
+/// The good file with a monitor of another kind beside the one it has.
+fn beside(keys: &str) -> String {
+    edited(&[
+        ("[[pool]]", &format!("[[monitor]]\nname = \"other\"\n{keys}\n\n[[pool]]")),
+        ("monitors = [\"sip-options\"]", "monitors = [\"sip-options\", \"other\"]"),
+    ])
+}
+
+fn other(keys: &str) -> MonitorKind {
+    let read = parse_for(64, "fairlead.toml", &beside(keys)).unwrap_or_else(|errors| panic!("{errors}"));
+    read.intent.monitors[1].kind.clone()
+}
+
+#[test]
+fn keys_about_http_mean_what_they_say() {
+    let MonitorKind::Http(plain) = other("kind = \"http\"") else { panic!("not HTTP") };
+    assert_eq!((plain.port, plain.tls, plain.method.as_str(), plain.path.as_str()), (80, None, "GET", "/"));
+    let MonitorKind::Http(secure) = other("kind = \"https\"") else { panic!("not HTTP") };
+    assert_eq!((secure.port, secure.tls), (443, Some(Box::default())));
+    let keys = "kind = \"https\"\nport = 8443\nmethod = \"HEAD\"\npath = \"/health?deep=1\"\nhost = \"pbx.example\"\n\
+                up_codes = [\"204\"]\nreceive = \"well\"\nuser_agent = \"us\"\nserver_name = \"pbx\"";
+    let MonitorKind::Http(asked) = other(keys) else { panic!("not HTTP") };
+    let texts = [asked.method, asked.path, asked.host.unwrap(), asked.user_agent.unwrap()];
+    assert_eq!(texts, ["HEAD", "/health?deep=1", "pbx.example", "us"]);
+    assert_eq!((asked.port, asked.receive.as_slice()), (8443, &b"well"[..]));
+    assert_eq!(asked.up_codes, [CodeRange { first: 204, last: 204 }]);
+    assert_eq!(asked.tls.unwrap().server_name.as_deref(), Some("pbx"));
+}
+
+#[test]
+fn keys_about_programs_mean_what_they_say() {
+    let keys = "kind = \"external\"\ncommand = \"/bin/ask\"\narguments = [\"-v\"]\nport = 5060\nup_when = \"output\"";
+    let MonitorKind::External(asked) = other(keys) else { panic!("not external") };
+    assert_eq!((asked.command.as_str(), asked.arguments, asked.port), ("/bin/ask", vec!["-v".to_owned()], Some(5060)));
+    assert_eq!(asked.up_when, UpWhen::Output);
+    let rows = [
+        ("kind = \"external\"", "kind = \"external\" without command"),
+        ("kind = \"external\"\ncommand = \"ask -v\"", "command = \"ask -v\" is not a whole path"),
+        ("kind = \"tcp\"\ncommand = \"/bin/ask\"", "the key command does not apply to a monitor of kind \"tcp\""),
+        ("kind = \"http\"\npath = \"health\"", "path = \"health\" is not the target of a request"),
+        ("kind = \"http\"\nserver_name = \"x\"", "the key server_name does not apply to a monitor of kind \"http\""),
+    ];
+    for (keys, expected) in rows {
+        let errors = parse_for(64, "fairlead.toml", &beside(keys)).err().unwrap_or_else(|| panic!("{keys}: accepted"));
+        let shown = errors.to_string().split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(shown.contains(expected), "{keys}: {shown}");
+        assert!(errors.errors.iter().all(|finding| !finding.remedy.is_empty()), "{keys}: {shown}");
+    }
 }

@@ -72,6 +72,42 @@ fn roles() -> impl Strategy<Value = Roles> {
     })
 }
 
+fn http() -> impl Strategy<Value = MonitorKind> {
+    (
+        1..u16::MAX,
+        option::of(tls()),
+        select(vec!["GET", "HEAD", "OPTIONS"]),
+        "/[a-z/]{0,9}",
+        option::of("[a-z0-9.-]{1,20}"),
+        vec(codes(), 1..4),
+        "\\PC{0,16}",
+    )
+        .prop_map(|(port, tls, method, path, host, up_codes, receive)| {
+            let (tls, method, receive) = (tls.map(Box::new), method.to_owned(), receive.into_bytes());
+            let down_codes = vec![CodeRange { first: 699, last: 699 }];
+            MonitorKind::Http(HttpProbe {
+                port,
+                tls,
+                method,
+                path,
+                host,
+                user_agent: None,
+                up_codes,
+                down_codes,
+                receive,
+            })
+        })
+}
+
+fn external() -> impl Strategy<Value = MonitorKind> {
+    let up_when = select(vec![UpWhen::Exit, UpWhen::Output]);
+    ("/[a-z/]{1,20}", vec("[a-z -]{1,9}", 0..3), option::of(1..u16::MAX), up_when).prop_map(
+        |(command, arguments, port, up_when)| {
+            MonitorKind::External(ExternalProbe { command, arguments, port, up_when })
+        },
+    )
+}
+
 fn kind() -> impl Strategy<Value = MonitorKind> {
     let port = 1..u16::MAX;
     let transport = select(vec![SipTransport::Udp, SipTransport::Tcp, SipTransport::Tls]);
@@ -109,6 +145,8 @@ fn kind() -> impl Strategy<Value = MonitorKind> {
         port.clone().prop_map(|port| MonitorKind::TcpHalfOpen { port }),
         (port, bytes.clone(), bytes).prop_map(|(port, send, receive)| MonitorKind::Udp { port, send, receive }),
         sip,
+        http(),
+        external(),
     ]
 }
 

@@ -137,6 +137,16 @@ fn monitor(file: &mut Lines, monitor: &Monitor) {
             sip(file, probe);
             ("sip", Some(probe.port))
         }
+        MonitorKind::External(probe) => {
+            file.text("command", &probe.command);
+            file.texts("arguments", &probe.arguments);
+            file.text("up_when", probe.up_when);
+            ("external", probe.port)
+        }
+        MonitorKind::Http(probe) => {
+            http(file, probe);
+            (if probe.tls.is_some() { "https" } else { "http" }, Some(probe.port))
+        }
     };
     file.text("kind", kind);
     file.optional("port", port);
@@ -155,13 +165,31 @@ fn sip(file: &mut Lines, probe: &SipProbe) {
     file.texts("standby_codes", standby_codes.iter().map(|range| codes_text(*range)));
     file.optional("active_header", active_header.as_ref().map(quoted));
     file.optional("standby_header", standby_header.as_ref().map(quoted));
-    let TlsProbe { certificate, key, verify, ca, server_name, handshake } = &*probe.tls;
+    tls(file, &probe.tls);
+    file.optional("handshake", Some(quoted(probe.tls.handshake)).filter(|_| probe.transport == SipTransport::Tls));
+}
+
+fn tls(file: &mut Lines, probe: &TlsProbe) {
+    let TlsProbe { certificate, key, verify, ca, server_name, .. } = probe;
     for (name, pem) in [("certificate", certificate), ("key", key), ("ca", ca)] {
         file.optional(name, pem.as_ref().map(|pem| quoted(&pem.path)));
     }
     file.optional("verify", Some(verify).filter(|verify| **verify));
     file.optional("server_name", server_name.as_ref().map(quoted));
-    file.optional("handshake", Some(quoted(handshake)).filter(|_| probe.transport == SipTransport::Tls));
+}
+
+fn http(file: &mut Lines, probe: &HttpProbe) {
+    file.text("method", &probe.method);
+    file.text("path", &probe.path);
+    file.optional("host", probe.host.as_ref().map(quoted));
+    file.texts("up_codes", probe.up_codes.iter().map(|range| codes_text(*range)));
+    file.texts("down_codes", probe.down_codes.iter().map(|range| codes_text(*range)));
+    let receive = String::from_utf8_lossy(&probe.receive);
+    file.optional("receive", Some(quoted(&receive)).filter(|_| !receive.is_empty()));
+    if let Some(probe) = &probe.tls {
+        tls(file, probe);
+        file.text("handshake", probe.handshake);
+    }
 }
 
 fn pool(file: &mut Lines, intent: &Intent, pool: &Pool) {

@@ -3,6 +3,32 @@
 use super::*;
 
 #[test]
+fn the_last_probes_of_a_member_are_shown_oldest_first() {
+    use crate::admin::rows::ProbeResult;
+    let mut bench = Bench::settled();
+    bench.hosts[A].manner = Manner::Refuses;
+    bench.run(20_000);
+    let Data::ProbeHistory(rows) = bench.ask(Request::ProbeHistory { member: "sip-a".into() }).unwrap().unwrap().data
+    else {
+        panic!()
+    };
+    assert_eq!(rows.len(), 32, "and no more");
+    assert!(rows.iter().all(|row| row.result == ProbeResult::Failed && row.rtt_us.is_none()), "{rows:?}");
+    assert!(rows.windows(2).all(|pair| pair[0].time < pair[1].time), "{rows:?}");
+    bench.hosts[A].manner = Manner::Answers(200);
+    bench.run(1_000);
+    let Data::ProbeHistory(rows) = bench.ask(Request::ProbeHistory { member: "sip-a".into() }).unwrap().unwrap().data
+    else {
+        panic!()
+    };
+    let last = rows.last().unwrap();
+    assert_eq!((last.result, last.rtt_us, last.reason.as_str()), (ProbeResult::Good, Some(300), "200 Whatever"));
+    assert_eq!((last.monitor.as_str(), last.kind.as_str()), ("sip-options", "sip/udp 5060"));
+    let refused = bench.ask(Request::ProbeHistory { member: "sip-x".into() }).unwrap().unwrap_err();
+    assert_eq!(refused.code, Code::UnknownMember);
+}
+
+#[test]
 fn scenario_37_the_operators_word_is_installed_when_it_is_answered() {
     let mut bench = Bench::settled();
     bench.hosts[B].manner = Manner::Answers(200);

@@ -1,7 +1,7 @@
 //! How soon a lost active member is left, and what is not taken for a loss.
 
 use super::*;
-use crate::policy::intent::{Monitor, MonitorId, MonitorKind};
+use crate::policy::intent::{ExternalProbe, Monitor, MonitorId, MonitorKind, UpWhen};
 
 fn ms(millis: u64) -> Duration {
     Duration::from_millis(millis)
@@ -282,6 +282,35 @@ fn a_monitor_may_ask_another_address_than_the_members() {
     bench.run(1_000);
     assert!(bench.options.iter().all(|(_, text)| text.contains("SIP/2.0/UDP 192.0.2.2:")));
     assert_eq!(bench.active().as_deref(), Some("sip-a"), "by the members' link, not by the address's");
+}
+
+/// A program is run for each member; how it ends is what becomes known.
+#[test]
+fn a_program_of_the_operators_carries_probes() {
+    use super::super::command_run::CommandEnd;
+    let mut intent = two_arm();
+    let (command, arguments) = ("/usr/local/lib/fairlead/ask".into(), vec![]);
+    let external = ExternalProbe { command, arguments, port: Some(5060), up_when: UpWhen::Exit };
+    intent.monitors[0].kind = MonitorKind::External(external);
+    let mut bench = Bench::of(&intent);
+    let mut ran = 0;
+    for _ in 0..60 {
+        for run in std::mem::take(&mut bench.runs) {
+            ran += 1;
+            let status = Some(if run.arguments == ["10.20.0.12", "5060"] { 0 } else { 1 });
+            let end = CommandEnd::Exited { status, output: b"as it is".to_vec() };
+            bench.give(Input::CommandEnded { probe: run.probe, end });
+        }
+        bench.run(20);
+    }
+    assert!(ran > 8, "{ran}");
+    assert_eq!(bench.active().as_deref(), Some("sip-b"));
+    let rows = members(&mut bench);
+    assert_eq!(rows[A].reason, "sip-options: exit status 1: as it is (2 of 2)");
+    assert_eq!(rows[B].reason, "sip-options: exit status 0: as it is");
+    // Nobody says how they end any more.
+    bench.run(5_000);
+    assert!(members(&mut bench).iter().all(|row| row.state == MemberState::Down));
 }
 
 /// Another monitor is still well, and was answered a moment before.

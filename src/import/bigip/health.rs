@@ -8,7 +8,8 @@ use super::objects::{Object, Objects, absolute, leaf};
 use crate::import::draft::{Draft, Entry, label};
 use crate::import::findings::Findings;
 use crate::import::findings::Severity::{Check, Note, Severe};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::Ipv4Addr;
 
 /// Seconds, unless the monitor says otherwise: BIG-IP's own default.
 const INTERVAL: u64 = 5;
@@ -23,6 +24,8 @@ const DEEPEST: usize = 16;
 #[derive(Default)]
 pub struct Health {
     written: BTreeMap<(String, Option<u16>), Option<String>>,
+    /// Those whose members come back only by hand.
+    manual: BTreeSet<String>,
 }
 
 /// A monitor with all it inherits.
@@ -60,14 +63,13 @@ impl Health {
         if let Some(written) = self.written.get(&key) {
             return written.clone();
         }
-        if let Some(elsewhere) = elsewhere {
-            let message = format!("it asks {elsewhere} instead of the member itself");
-            findings.add(
-                Severe,
-                &monitor.title,
-                message,
-                "Fairlead asks members at their own address: choose another monitor",
-            );
+        let address = elsewhere.as_ref().and_then(|text| text.parse::<Ipv4Addr>().ok());
+        if let Some(elsewhere) = &elsewhere {
+            let message = format!("it asks {elsewhere} instead of each member");
+            match address {
+                Some(_) => findings.add(Check, &monitor.title, message, "see that Fairlead has a route to it"),
+                None => findings.add(Severe, &monitor.title, message, "write an IPv4 address into `address`"),
+            }
         }
         let known = self.written.keys().any(|(other, _)| *other == key.0);
         let wished = match asked {
@@ -75,11 +77,24 @@ impl Health {
             _ => label(name),
         };
         let label = draft.free_name("monitor", &wished);
-        let entry = entry(&monitor, &label, asked, findings);
+        let mut entry = entry(&monitor, &label, asked, findings);
+        if let (Some(entry), Some(address)) = (&mut entry, address) {
+            entry.set("address", address.to_string());
+        }
+        if monitor.word("manual-resume") == Some("enabled") {
+            self.manual.insert(label.clone());
+        }
         let written = entry.is_some().then_some(label);
         entry.into_iter().for_each(|entry| draft.add(entry));
         self.written.insert(key, written.clone());
         written
+    }
+}
+
+impl Health {
+    /// A member that this monitor, as Fairlead calls it, has found down comes back only by hand.
+    pub fn is_manual(&self, label: &str) -> bool {
+        self.manual.contains(label)
     }
 }
 
@@ -148,10 +163,13 @@ fn entry(monitor: &Inherited<'_>, label: &str, port: Option<u16>, findings: &mut
                 }
             }
         }
-        "http" | "https" => {
-            entry.set("kind", "tcp");
-            let message = "Fairlead sends no HTTP request: only the handshake is asked for";
-            findings.add(Severe, &monitor.title, message, "see that a server that is ill refuses connections");
+        "http" | "https" => http(monitor, &mut entry, findings),
+        "external" => {
+            let message = "the program that it runs is in no file that was passed";
+            let remedy =
+                "copy it here and add a [[monitor]] with kind = \"external\", command and up_when = \"output\"";
+            findings.add(Severe, &monitor.title, message, remedy);
+            return None;
         }
         "inband" => {
             findings.add(Note, &monitor.title, "Fairlead takes signs in passing traffic without being asked to", "");
@@ -163,7 +181,7 @@ fn entry(monitor: &Inherited<'_>, label: &str, port: Option<u16>, findings: &mut
                 Severe,
                 &monitor.title,
                 message,
-                "add a [[monitor]] of kind sip, tcp, tcp-half-open, udp or icmp",
+                "add a [[monitor]] of kind sip, http, https, external, tcp, tcp-half-open, udp or icmp",
             );
             return None;
         }
@@ -172,12 +190,43 @@ fn entry(monitor: &Inherited<'_>, label: &str, port: Option<u16>, findings: &mut
         entry.set("port", i64::from(port));
     }
     times(monitor, &mut entry, findings);
-    for key in
-        ["manual-resume", "reverse", "transparent"].into_iter().filter(|key| monitor.word(key) == Some("enabled"))
-    {
+    for key in ["reverse", "transparent"].into_iter().filter(|key| monitor.word(key) == Some("enabled")) {
         findings.add(Severe, &monitor.title, format!("`{key} enabled` is not carried over"), "");
     }
     Some(entry)
+}
+
+/// BIG-IP sends what `send` says, and is content with any answer that has `recv` in it, which is a regular expression.
+fn http(monitor: &Inherited<'_>, entry: &mut Entry, findings: &mut Findings) {
+    entry.set("kind", if monitor.kind == "https" { "https" } else { "http" });
+    let sent = monitor.word("send").unwrap_or("GET /").replace("\\r", "\r").replace("\\n", "\n");
+    let mut lines = sent.lines();
+    let mut words = lines.next().unwrap_or_default().split_whitespace();
+    match (words.next(), words.next()) {
+        (Some(method @ ("GET" | "HEAD" | "OPTIONS")), Some(path)) if path.starts_with('/') => {
+            entry.set("method", method).set("path", path);
+        }
+        (None, None) => {}
+        _ => {
+            let message = "what it sends is not carried over: Fairlead asks GET /";
+            findings.add(Severe, &monitor.title, message, "set `method` and `path`");
+        }
+    }
+    let host = lines.filter_map(|line| line.split_once(':')).find(|(name, _)| name.eq_ignore_ascii_case("host"));
+    if let Some((_, host)) = host.filter(|(_, host)| !host.trim().is_empty()) {
+        entry.set("host", host.trim());
+    }
+    entry.set_because("up_codes", vec!["any"], "as on BIG-IP");
+    if let Some(text) = monitor.word("recv").filter(|text| !text.is_empty() && *text != "none") {
+        entry.set("receive", text);
+        if text.chars().any(|c| "^$*+?()[]{}|\\".contains(c)) {
+            let message = "`recv` is a regular expression on BIG-IP, and here a text that the answer contains";
+            findings.add(Severe, &monitor.title, message, "write the plain text into `receive`");
+        }
+    }
+    if monitor.word("recv-disable").is_some_and(|text| !text.is_empty() && text != "none") {
+        findings.add(Severe, &monitor.title, "`recv-disable` is not carried over", "");
+    }
 }
 
 /// SIP OPTIONS: 1xx to 3xx count unless more is said.
@@ -224,7 +273,12 @@ fn sip(monitor: &Inherited<'_>, entry: &mut Entry, findings: &mut Findings) {
 
 /// BIG-IP counts the seconds since the last good answer, Fairlead the answers that failed to come.
 fn times(monitor: &Inherited<'_>, entry: &mut Entry, findings: &mut Findings) {
-    let interval = monitor.seconds("interval", INTERVAL).clamp(1, LONGEST);
+    // Of a member that is up; Fairlead asks by itself more often once it does not answer.
+    let interval = match monitor.seconds("up-interval", 0) {
+        0 => monitor.seconds("interval", INTERVAL),
+        while_up => while_up,
+    };
+    let interval = interval.clamp(1, LONGEST);
     let timeout = monitor.seconds("timeout", TIMEOUT);
     let wait = monitor.seconds("time-until-up", 0);
     let fall = (timeout.saturating_sub(1) / interval).clamp(1, 100);

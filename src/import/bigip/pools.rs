@@ -154,6 +154,9 @@ fn write(
         findings.add(Severe, first.title(), message, "try `fairlead probe now MEMBER` before you rely on it");
         monitors.push(draft.sip_options(&first.title()));
     }
+    if monitors.iter().any(|label| health.is_manual(label)) {
+        entry.set("manual_resume", true);
+    }
     entry.set("monitors", monitors);
     sharing(first, members, &mut entry, findings);
     group.iter().for_each(|(pool, members)| report(pool, members, findings));

@@ -3,12 +3,13 @@
 mod certificates;
 mod connections;
 pub mod datagrams;
+mod http;
 mod pair;
 mod server;
 mod tls;
 
 use super::*;
-use crate::policy::intent::CodeRange;
+use crate::policy::intent::{CodeRange, SipProbe};
 use crate::time::Duration;
 use crate::wire::{Mac, compose};
 pub use server::Server;

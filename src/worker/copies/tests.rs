@@ -321,3 +321,35 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_request_that_waits_a_quarter_of_a_second_is_a_sign_once_if_its_pool_is_silent() {
+    let mut copies = Copies::new(7);
+    let kept = |copies: &mut Copies, number: u64, pool: u16, millis: u64| {
+        let (frame, age) = (frame(400, number as u8), Duration::from_millis(AGE));
+        let recipient = Recipient { member: MemberId(10 + pool), ..recipient(pool) };
+        let sender = client(number as u16);
+        copies.keep(
+            &Request { key: of(number), sender, recipient, port: PortId(0), frame: &frame, payload: HEADERS, age },
+            at(millis),
+        );
+    };
+    assert_eq!(copies.overdue(at(0)), None, "nothing waits");
+    kept(&mut copies, 1, 0, 1_000);
+    kept(&mut copies, 2, 1, 1_100);
+    assert_eq!(copies.overdue(at(1_249)), None);
+    assert_eq!(copies.overdue(at(1_499)), Some(MemberId(10)), "it is looked for again after a quarter of a second");
+    assert_eq!(copies.overdue(at(1_500)), None, "not yet");
+    assert_eq!(copies.overdue(at(1_749)), Some(MemberId(11)), "the first one was a sign");
+    assert_eq!(copies.overdue(at(1_999)), None, "and so was the second");
+    // Somebody answers in pool 0, nobody in pool 1.
+    kept(&mut copies, 3, 0, 2_000);
+    kept(&mut copies, 4, 1, 2_000);
+    copies.note_answer(PoolId(0), at(2_100));
+    assert_eq!(copies.overdue(at(2_300)), Some(MemberId(11)));
+    assert_eq!(copies.overdue(at(2_600)), None);
+    // What is answered is no sign.
+    kept(&mut copies, 5, 2, 3_000);
+    copies.answer(PoolId(2), of(5), CopyCount::Answered);
+    assert_eq!(copies.overdue(at(3_600)), None);
+}

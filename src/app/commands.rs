@@ -1,0 +1,239 @@
+//! Programs that carry probes, each on a thread of its own: management starts one and hears of its end.
+//!
+//! Owns what a program is given: no shell, no right of ours, no file of ours, the least urgency, a process group of its own that is
+//! killed whole, a bounded time and a bounded output. Decides nothing; how many run at once is the controller's to say.
+
+use crate::control::{CommandEnd, CommandRun, ProbeId};
+use crate::dpdk::keep_files_from_programs;
+use crate::time::Duration;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
+use rustix::process::{Gid, Pid, Resource, Rlimit, Signal, Uid, geteuid, kill_process_group, nice, prlimit};
+use rustix::thread::{
+    CapabilitySet, CapabilitySets, clear_ambient_capability_set, set_capabilities, set_no_new_privs, set_thread_groups,
+    set_thread_res_gid, set_thread_res_uid,
+};
+use std::io::Read;
+use std::os::unix::process::CommandExt;
+use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
+use std::time::Instant;
+use tokio::sync::mpsc;
+
+/// Bytes of its output that are kept.
+const OUTPUT: usize = 4096;
+/// How often it is looked whether it has ended.
+const LOOK: Duration = Duration::from_millis(5);
+/// Bytes of memory it may take.
+const MEMORY: u64 = 512 << 20;
+/// Who has no right anywhere: `nobody`.
+const NOBODY: u32 = 65_534;
+
+/// The programs that run.
+pub struct Commands {
+    done: mpsc::UnboundedSender<(ProbeId, CommandEnd)>,
+    ended: mpsc::UnboundedReceiver<(ProbeId, CommandEnd)>,
+}
+
+impl Commands {
+    /// Nothing runs yet.
+    pub fn new() -> Commands {
+        let (done, ended) = mpsc::unbounded_channel();
+        Commands { done, ended }
+    }
+
+    /// Has it run. Its end is said by [`Commands::ended`], whatever it is.
+    pub fn run(&self, run: CommandRun) {
+        let (probe, done) = (run.probe, self.done.clone());
+        let work = move || _ = done.send((run.probe, outcome(&run)));
+        if std::thread::Builder::new().name("probe".into()).spawn(work).is_err() {
+            _ = self.done.send((probe, CommandEnd::NotStarted("no thread is to be had to run it".into())));
+        }
+    }
+
+    /// The next one that has ended.
+    pub async fn ended(&mut self) -> (ProbeId, CommandEnd) {
+        match self.ended.recv().await {
+            Some(ended) => ended,
+            // Never: this end holds a sender.
+            None => std::future::pending().await,
+        }
+    }
+}
+
+fn outcome(run: &CommandRun) -> CommandEnd {
+    // What is open by now is all that DPDK opens; what std opens is never inherited.
+    let alone = keep_files_from_programs().and_then(|()| Ok(give_up_rights()?));
+    let started = alone.and_then(|()| {
+        Command::new(&run.program)
+            .args(&run.arguments)
+            .env_clear()
+            .envs(run.environment.iter().map(|(name, value)| (name, value)))
+            .current_dir("/")
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .process_group(0)
+            .spawn()
+    });
+    let mut child = match started {
+        Ok(child) => child,
+        Err(error) => return CommandEnd::NotStarted(format!("{} cannot be run: {error}", run.program)),
+    };
+    let group = Pid::from_child(&child);
+    bound(group);
+    let (status, output) = watch(&mut child, run.limit);
+    // It, and whatever it has left behind.
+    let _ = kill_process_group(group, Signal::KILL);
+    match status {
+        Some(status) => CommandEnd::Exited { status: status.code(), output },
+        None => {
+            let _ = child.wait();
+            CommandEnd::Killed
+        }
+    }
+}
+
+/// Memory that it takes is bounded, and it goes first where there is none left. As far as the system allows it.
+fn bound(program: Pid) {
+    let most = |bytes| Rlimit { current: Some(bytes), maximum: Some(bytes) };
+    let _ = prlimit(Some(program), Resource::As, most(MEMORY));
+    let _ = prlimit(Some(program), Resource::Core, most(0));
+    let _ = std::fs::write(format!("/proc/{}/oom_score_adj", program.as_raw_nonzero()), "500");
+}
+
+/// This thread, and what it starts, has no right of ours from now on. Other threads keep theirs: on Linux each has its own.
+fn give_up_rights() -> Result<(), Errno> {
+    set_no_new_privs(true)?;
+    // A kernel that has none keeps none either.
+    let _ = clear_ambient_capability_set();
+    let _ = nice(19);
+    if geteuid().is_root() {
+        let (gid, uid) = (Gid::from_raw(NOBODY), Uid::from_raw(NOBODY));
+        set_thread_groups(&[])?;
+        set_thread_res_gid(gid, gid, gid)?;
+        set_thread_res_uid(uid, uid, uid)?;
+    }
+    let none = CapabilitySet::empty();
+    set_capabilities(None, CapabilitySets { effective: none, permitted: none, inheritable: none })
+}
+
+/// Reads what it prints until it ends; `None`: its time is up before.
+fn watch(child: &mut Child, limit: Duration) -> (Option<ExitStatus>, Vec<u8>) {
+    let (until, mut output) = (Instant::now() + limit, Vec::new());
+    let mut out = child.stdout.take();
+    loop {
+        read(&mut out, &mut output);
+        if let Ok(Some(status)) = child.try_wait() {
+            read(&mut out, &mut output);
+            return (Some(status), output);
+        }
+        if Instant::now() >= until {
+            return (None, output);
+        }
+        if out.is_none() {
+            std::thread::sleep(LOOK);
+        }
+    }
+}
+
+/// Reads what is there, or comes soon. What goes beyond the bound is read and dropped, so that it is not what stops the program.
+fn read(out: &mut Option<ChildStdout>, output: &mut Vec<u8>) {
+    let Some(pipe) = out else { return };
+    let look = Timespec { tv_sec: 0, tv_nsec: LOOK.as_nanos().try_into().unwrap_or_default() };
+    let mut wait = [PollFd::new(&*pipe, PollFlags::IN)];
+    if !poll(&mut wait, Some(&look)).is_ok_and(|ready| ready > 0) {
+        return;
+    }
+    let mut buffer = [0; OUTPUT];
+    match pipe.read(&mut buffer) {
+        Ok(0) | Err(_) => *out = None,
+        Ok(length) => {
+            let room = OUTPUT - output.len();
+            output.extend_from_slice(&buffer[..length.min(room)]);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shell(script: &str, limit: u64) -> CommandRun {
+        CommandRun {
+            probe: ProbeId(7),
+            program: "/bin/sh".into(),
+            arguments: vec!["-c".into(), script.into(), "probe".into(), "10.20.0.11".into(), "5060".into()],
+            environment: vec![("PATH", "/usr/bin:/bin".into()), ("FAIRLEAD_MEMBER", "sip-a".into())],
+            limit: Duration::from_millis(limit),
+        }
+    }
+
+    /// Each on a thread of its own, as it always is: it loses its rights.
+    fn run(run: CommandRun) -> CommandEnd {
+        std::thread::spawn(move || outcome(&run)).join().unwrap()
+    }
+
+    fn exited(status: i32, output: &str) -> CommandEnd {
+        CommandEnd::Exited { status: Some(status), output: output.into() }
+    }
+
+    #[test]
+    fn a_program_says_how_it_ended_and_what_it_printed() {
+        assert_eq!(run(shell("echo \"$1 $2 $FAIRLEAD_MEMBER\"", 5_000)), exited(0, "10.20.0.11 5060 sip-a\n"));
+        assert_eq!(run(shell("echo no; echo hidden >&2; exit 3", 5_000)), exited(3, "no\n"));
+        assert_eq!(run(shell("kill -9 $$", 5_000)), CommandEnd::Exited { status: None, output: vec![] });
+        let none = run(CommandRun { program: "/nowhere/probe".into(), ..shell("", 100) });
+        assert!(
+            matches!(&none, CommandEnd::NotStarted(why) if why.starts_with("/nowhere/probe cannot be run: No such"))
+        );
+    }
+
+    #[test]
+    fn it_has_none_of_our_rights_and_nothing_of_our_environment() {
+        let before = geteuid();
+        let CommandEnd::Exited { output, .. } =
+            run(shell("id -u; id -G; env; pwd; grep -E 'NoNewPrivs|CapEff' /proc/self/status", 5_000))
+        else {
+            panic!()
+        };
+        let text = String::from_utf8(output).unwrap();
+        let lines: Vec<&str> = text.lines().collect();
+        if geteuid().is_root() {
+            assert_eq!(lines[..2], ["65534", "65534"], "{text}");
+        }
+        assert!(lines.contains(&"NoNewPrivs:\t1") && lines.contains(&"CapEff:\t0000000000000000"), "{text}");
+        assert!(lines.contains(&"/") && !text.contains("CARGO"), "{text}");
+        assert_eq!(geteuid(), before, "other threads keep theirs");
+    }
+
+    #[test]
+    fn it_inherits_no_file_of_ours() {
+        // As DPDK opens its own.
+        let file = std::fs::File::open("/proc/self/maps").unwrap();
+        rustix::io::fcntl_setfd(&file, rustix::io::FdFlags::empty()).unwrap();
+        let script = "for file in /proc/self/fd/*; do readlink $file; done";
+        let CommandEnd::Exited { output, .. } = run(shell(script, 5_000)) else { panic!() };
+        let text = String::from_utf8(output).unwrap();
+        assert!(text.contains("/dev/null") && !text.contains("maps"), "{text}");
+    }
+
+    #[test]
+    fn what_takes_too_long_or_prints_too_much_is_bounded() {
+        let began = Instant::now();
+        assert_eq!(run(shell("sleep 60 & sleep 60", 200)), CommandEnd::Killed);
+        assert!(began.elapsed() < Duration::from_secs(10));
+        let CommandEnd::Exited { status, output } = run(shell("head -c 1000000 /dev/zero", 10_000)) else { panic!() };
+        assert_eq!((status, output.len()), (Some(0), OUTPUT));
+        // What it leaves behind holds its output open, and does not hold us up.
+        let began = Instant::now();
+        assert_eq!(run(shell("sleep 60 & echo up", 30_000)), exited(0, "up\n"));
+        assert!(began.elapsed() < Duration::from_secs(20));
+    }
+
+    #[tokio::test]
+    async fn the_end_is_heard_of() {
+        let mut commands = Commands::new();
+        commands.run(shell("exit 4", 5_000));
+        assert_eq!(commands.ended().await, (ProbeId(7), exited(4, "")));
+    }
+}

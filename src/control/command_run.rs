@@ -1,0 +1,37 @@
+//! A program that carries a probe, as it is asked for and as it ends.
+//!
+//! Owns the words between the controller and whoever runs programs. Runs none.
+
+pub use crate::monitor::ProbeId;
+use crate::time::Duration;
+
+/// A program to be run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CommandRun {
+    /// To be given back.
+    pub probe: ProbeId,
+    /// Its file.
+    pub program: String,
+    /// Address and port of whom to ask, then what the file says.
+    pub arguments: Vec<String>,
+    /// The whole of its environment.
+    pub environment: Vec<(&'static str, String)>,
+    /// It is killed when it takes longer.
+    pub limit: Duration,
+}
+
+/// How a program ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CommandEnd {
+    /// By itself.
+    Exited {
+        /// Its exit status; `None`: a signal ended it.
+        status: Option<i32>,
+        /// The first bytes that it printed.
+        output: Vec<u8>,
+    },
+    /// It was killed when its time was up.
+    Killed,
+    /// It could not be started; why not.
+    NotStarted(String),
+}
