@@ -110,9 +110,11 @@ def _busy(bench: Bench, number: int) -> dict[str, float]:
         span, ran = time.monotonic() - began, fleet.ran() - ran
         probes = (_sent(fleet) - sent) / span
         spans = [_timed(fleet, question) for question in ("members", "status")]
+        active = {row["pool"]: row["active"] for row in fleet.admin.ask("virtual-servers")}
         for pool in range(SWITCHOVERS):
-            row = next(row for row in fleet.admin.ask("virtual-servers") if row["pool"] == f"pair-{pool}")
-            other = f"b-{pool}" if row["active"] == f"a-{pool}" else f"a-{pool}"
+            # What the question before has kept waiting is no part of the switchover.
+            time.sleep(PAUSE)
+            other = f"b-{pool}" if active[f"pair-{pool}"] == f"a-{pool}" else f"a-{pool}"
             fleet.admin.ask("pool-force", pool=f"pair-{pool}", member=other)
         installed = fleet.installations(SWITCHOVERS)
     found = {"share": 100 * ran / span / 1e9, "installed": percentile(installed, 0.5), "slowest": max(installed), "probes": probes,
