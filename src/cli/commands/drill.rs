@@ -9,14 +9,12 @@ pub(super) fn plan(data: Value, _: Wall) -> Shown {
     let mut text = paragraph(&format!("A switchover of pool {} now: {from} -> {to}: {}.", plan.pool, plan.reason));
     for row in &plan.virtual_servers {
         let listen = |of: &str| row.listen.iter().filter(|port| port.starts_with(of)).cloned().collect::<Vec<_>>();
-        let (udp, tcp) = (listen("udp"), listen("tcp"));
-        text += &paragraph(&format!(
-            "virtual server {} at {}: every datagram to {} goes to {to} at once; new connections to {} do.",
-            row.name,
-            row.address,
-            listed(&udp),
-            listed(&tcp)
-        ));
+        let datagrams = Some(listen("udp")).filter(|ports| !ports.is_empty());
+        let datagrams = datagrams.map(|ports| format!("every datagram to {} at once", ports.join(", ")));
+        let connections = Some(listen("tcp")).filter(|ports| !ports.is_empty());
+        let connections = connections.map(|ports| format!("new connections to {}", ports.join(", ")));
+        let moved = datagrams.into_iter().chain(connections).collect::<Vec<_>>().join(", and ");
+        text += &paragraph(&format!("virtual server {} at {}: to {to} goes {moved}.", row.name, row.address));
     }
     text += "\n";
     text += &grid(&plan.members, |row| {
@@ -77,8 +75,4 @@ pub(super) fn report(data: Value, _: Wall) -> Shown {
 /// How long after the decision a mark was set.
 fn step(decided: u64, mark: Option<u64>) -> String {
     or_dash(mark.map(|mark| format!("+{}", micros(Some(mark.saturating_sub(decided))))))
-}
-
-fn listed(ports: &[String]) -> String {
-    if ports.is_empty() { "no port".to_owned() } else { ports.join(", ") }
 }
