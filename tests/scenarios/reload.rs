@@ -86,7 +86,7 @@ fn two_pairs() -> File {
 fn turned() -> File {
     let member = |name, last| format!("  {{ name = \"{name}\", address = \"10.20.0.{last}\" }},\n");
     let (a, b) = (member("sip-a", 11), member("sip-b", 12));
-    without_signs().with(&format!("{a}{b}"), &format!("{b}{a}"))
+    File::two_arm().with(&format!("{a}{b}"), &format!("{b}{a}"))
 }
 
 /// The second VIP is answered for, and serves through `member` at these ports.
