@@ -1,25 +1,20 @@
 //! Golden text: each table from fixed rows, as an operator reads it.
 
+mod samples;
+
 use super::commands::{Command, Shown};
 use super::parse;
 use crate::admin::drill::{DrillPlan, DrillReport};
 use crate::admin::rows::{
-    AdminState, AlarmRow, Announced, Cause, Change, ChangeKind, Choice, Cleared, CounterRow, DrillState, Ends,
-    ExcludeRow, FlowRow, Forecast, LatencyRow, Link, LogLevel, Logging, MemberProbe, MemberRow, MemberState,
-    NeighbourRow, NeighbourState, Origin, PastProbeRow, PortRow, ProbeResult, ProbeRow, Reloaded, Role, RouteKind,
-    RouteRow, SettingKind, SettingRow, SnatRow, Spread, StateLines, Status, SwitchoverRow, VirtualServerRow,
-    VirtualServerState, Wall, WorkerRow,
+    Announced, Cause, Change, ChangeKind, Cleared, CounterRow, DrillState, Ends, ExcludeRow, FlowRow, Forecast,
+    LatencyRow, LogLevel, Logging, MemberRow, MemberState, NeighbourRow, NeighbourState, Origin, PastProbeRow,
+    ProbeResult, ProbeRow, Reloaded, Role, RouteKind, RouteRow, SnatRow, Spread, StateLines, Status, SwitchoverRow,
+    VirtualServerRow,
 };
 use crate::time::Duration;
+use samples::{NOW, ago, members, ports, settings, status, switchovers, virtual_servers};
 use serde::Serialize;
 use std::net::Ipv4Addr;
-
-/// 2026-11-22T13:04:05.123456Z
-const NOW: Wall = Wall(1_795_352_645_123_456);
-
-fn ago(seconds: u64) -> Wall {
-    Wall(NOW.0 - seconds * 1_000_000)
-}
 
 fn show(words: &str, data: serde_json::Value) -> Shown {
     let line = format!("fairlead {words}");
@@ -36,221 +31,6 @@ fn shown(words: &str, data: impl Serialize) -> String {
         assert_eq!(line, line.trim_end());
     }
     text
-}
-
-fn members() -> Vec<MemberRow> {
-    let member = |name: &str, last: u8, state, admin, role, reason: &str, since, flows| MemberRow {
-        name: name.into(),
-        pool: "pair-1".into(),
-        address: Ipv4Addr::new(10, 20, 0, last),
-        state,
-        admin,
-        role,
-        reason: reason.into(),
-        since: ago(since),
-        probes: vec![MemberProbe {
-            monitor: "sip-options".into(),
-            state,
-            last_rtt_us: Some(412),
-            reason: reason.into(),
-        }],
-        flows,
-        direct: flows / 1_000,
-        udp_idle_ms: (flows == 0).then_some(12_300),
-    };
-    vec![
-        member(
-            "sip-a",
-            11,
-            MemberState::Down,
-            AdminState::Draining,
-            Role::None,
-            "no answer to sip-options in 400ms, 3 times in a row",
-            12,
-            0,
-        ),
-        member(
-            "sip-b",
-            12,
-            MemberState::Up,
-            AdminState::Enabled,
-            Role::Active,
-            "sip-options: 200 OK\x1b[2J",
-            86_400 * 3 + 7200,
-            1_234_567,
-        ),
-    ]
-}
-
-fn virtual_servers() -> Vec<VirtualServerRow> {
-    vec![
-        VirtualServerRow {
-            name: "sip-1".into(),
-            address: Ipv4Addr::new(10, 20, 0, 100),
-            listen: vec!["udp/5060".into(), "tcp/5060".into(), "tcp/5061".into()],
-            pool: "pair-1".into(),
-            state: VirtualServerState::Up,
-            active: Some("sip-b".into()),
-            choice: Choice::Auto,
-            reason: "the only member that is up".into(),
-            since: ago(12),
-        },
-        VirtualServerRow {
-            name: "sip-2".into(),
-            address: Ipv4Addr::new(10, 20, 0, 200),
-            listen: vec!["udp/5060".into()],
-            pool: "pair-2".into(),
-            state: VirtualServerState::Down,
-            active: None,
-            choice: Choice::Forced,
-            reason: "no member is up".into(),
-            since: ago(3600),
-        },
-    ]
-}
-
-fn ports() -> Vec<PortRow> {
-    let port = |name: &str, device: &str, driver: &str, link, speed_mbps, missed| PortRow {
-        name: name.into(),
-        device: device.into(),
-        driver: driver.into(),
-        mac: "02:00:00:00:00:01".into(),
-        link,
-        link_changes: 3,
-        resets: 0,
-        removals: 0,
-        speed_mbps,
-        mtu: 1500,
-        rx_queues: 2,
-        tx_queues: 3,
-        rx_frames: 12_345,
-        rx_bytes: 1_234_567,
-        rx_missed: missed,
-        rx_errors: 1,
-        tx_frames: 9_876_543_210,
-        tx_bytes: 9_876_543_210_000,
-        tx_errors: 2,
-        rss: if driver == "net_ixgbe" { "by destination" } else { "unsupported: by the driver" }.into(),
-        arrived: 12_345,
-        handed_off: missed,
-        judgement: (driver == "net_ixgbe")
-            .then(|| "spreads by destination as asked: 99.3 % of the frames are received by the owning worker".into()),
-    };
-    vec![
-        port("outer", "net_af_packet0,iface=outer0,qdisc_bypass=1", "net_af_packet", Link::Up, None, 0),
-        port("inner", "0000:3b:00.1", "net_ixgbe", Link::Down, Some(10_000), 77),
-    ]
-}
-
-fn switchovers() -> Vec<SwitchoverRow> {
-    vec![
-        SwitchoverRow {
-            age_ms: 3_612_000,
-            time: ago(3612),
-            pool: "pair-1".into(),
-            from: None,
-            to: Some("sip-a".into()),
-            cause: Cause::Start,
-            reason: "first to answer".into(),
-            last_good_answer: None,
-            first_failed_probe: None,
-            lost: None,
-            up: Some(1_200_000),
-            detected: 1_200_000,
-            published: Some(1_200_041),
-            installed: Some(1_200_063),
-            redelivered: 0,
-            redelivery_too_old: 0,
-            redelivery_no_room: 0,
-        },
-        SwitchoverRow {
-            age_ms: 12_000,
-            time: ago(12),
-            pool: "pair-1".into(),
-            from: Some("sip-a".into()),
-            to: Some("sip-b".into()),
-            cause: Cause::Monitor,
-            reason: "sip-a is down: no answer to sip-options in 400ms, 3 times in a row".into(),
-            last_good_answer: Some(3_600_000_000),
-            first_failed_probe: Some(3_600_080_000),
-            lost: Some(3_600_480_000),
-            up: Some(3_600_512_345),
-            detected: 3_600_512_345,
-            published: Some(3_600_512_401),
-            installed: Some(3_600_512_477),
-            redelivered: 37,
-            redelivery_too_old: 2,
-            redelivery_no_room: 0,
-        },
-        SwitchoverRow {
-            age_ms: 0,
-            time: ago(0),
-            pool: "pair-1".into(),
-            from: Some("sip-b".into()),
-            to: None,
-            cause: Cause::Operator,
-            reason: "sip-b was taken offline by the operator".into(),
-            last_good_answer: None,
-            first_failed_probe: None,
-            lost: None,
-            up: None,
-            detected: 3_612_100_000,
-            published: Some(3_612_100_050),
-            installed: None,
-            redelivered: 0,
-            redelivery_too_old: 0,
-            redelivery_no_room: 0,
-        },
-    ]
-}
-
-fn status() -> Status {
-    Status {
-        version: "0.1.0".into(),
-        name: "lead-1".into(),
-        uptime_s: 3612,
-        epoch: 42,
-        workers: vec![
-            WorkerRow {
-                id: 0,
-                core: 1,
-                busy_percent: 37.4,
-                rx: 12_345,
-                tx: 12_300,
-                dropped: 45,
-                ignored: 3_600,
-                flows: 1017,
-            },
-            WorkerRow { id: 1, core: 2, busy_percent: 0.0, rx: 0, tx: 0, dropped: 0, ignored: 0, flows: 0 },
-        ],
-        ports: ports(),
-        virtual_servers: virtual_servers(),
-        last_switchover: Some(switchovers().swap_remove(1)),
-        alarms: vec![AlarmRow {
-            since: ago(75),
-            message:
-                "pool pair-1: sip-a and sip-b both answer SIP; sip-b stays active. Look which of them is primary, \
-                      and take the other offline"
-                    .into(),
-        }],
-        settings: 0,
-    }
-}
-
-fn settings() -> [SettingRow; 3] {
-    let row = |kind, what: &str, setting: &str, file: &str, since| SettingRow {
-        kind,
-        pool: "pair-1".into(),
-        what: what.into(),
-        setting: setting.into(),
-        file: file.into(),
-        since: ago(since),
-    };
-    [
-        row(SettingKind::Member, "sip-a", "offline", "enabled", 12),
-        row(SettingKind::Choice, "sip-b", "forced active", "automatic selection", 3_612),
-        row(SettingKind::Exclusion, "172.16.2.0/24", "not excluded", "excluded", 264_000),
-    ]
 }
 
 #[test]

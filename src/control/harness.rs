@@ -72,16 +72,7 @@ pub(crate) fn two_arm() -> Intent {
             members: vec![MemberId(0), MemberId(1)],
             monitors: vec![MonitorId(0)],
             require: 1,
-            fail_back: FailBack::Never,
-            fail_back_after: Duration::ZERO,
-            fail_back_window: None,
-            on_down_tcp: OnDownTcp::Reset,
-            no_member: NoMember::KeepLast,
-            gap: Duration::from_secs(4),
-            flap_count: 0,
-            flap_window: Duration::from_secs(60),
-            flap_quiet: Duration::from_secs(300),
-            manual_resume: false,
+            ..Pool::default()
         }]
         .into(),
         members: vec![member("sip-a", 11), member("sip-b", 12)].into(),

@@ -4,9 +4,12 @@
 //! generation; how long a lost one stays the target; and what follows from losing the role: whose TCP is lost, and who may not
 //! claim peers for a while. The choice itself is [`election::choose`]'s. Probes nothing and publishes nothing.
 
+mod member;
+
+pub use member::MemberStatus;
+
 use super::fail_back;
 use super::outbox::Outbox;
-use super::reserve::Reserve;
 use super::restored::{Binding, Restored};
 use crate::admin::rows::{AdminState, Wall};
 use crate::config::LogLevel;
@@ -14,49 +17,14 @@ use crate::monitor::Verdict;
 use crate::monitor::election::{self, Ballot, Candidate, Choice, Keeps};
 use crate::policy::Intent;
 use crate::policy::health::{Generation, Health, MemberHealth, PoolHealth, Silence, State};
-use crate::policy::intent::{FailBack, Member, MemberId, NoMember, Pool, PoolId, Says};
+use crate::policy::intent::{FailBack, MemberId, NoMember, Pool, PoolId, Says};
 use crate::time::{Duration, Instant};
+use member::{fresh_member, held_key};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// How long a member that lost the active role cannot claim peers by speaking: what it sends may be an echo from its
 /// queue, or a retransmission (64·T1, RFC 3261 17.1.1.2, when every transaction of it has ended).
 pub const CLAIM_HOLDOFF: Duration = Duration::from_secs(32);
-
-/// A member as it stands now.
-#[derive(Clone, Debug)]
-pub struct MemberStatus {
-    /// Its name.
-    pub name: String,
-    /// Its pool, whose generations it counts by.
-    pool: PoolId,
-    /// As the operator has set it.
-    pub admin: AdminState,
-    /// Since when that is so.
-    pub admin_since: Wall,
-    /// What the monitors say, with that laid over.
-    pub state: State,
-    /// Why.
-    pub reason: String,
-    /// Since when it is in that state.
-    pub since: Instant,
-    /// What it says itself of its role in its pair.
-    pub says: Says,
-    /// Until when it was active last, before it is again; `None`: it never was.
-    pub served_until: Option<Instant>,
-    /// What keeps it from being chosen while another is up.
-    reserve: Reserve,
-    /// It does so, as far as an alarm says.
-    is_held: bool,
-    /// What the monitors said when it was last logged.
-    reported: State,
-    /// Its monitors say that it is down, or the operator has taken it offline: what it had is gone.
-    is_lost: bool,
-    lost_role: Option<Instant>,
-    lost_before: Generation,
-    /// It lost the role while it still answered: its connections live on. Its flows of earlier generations are lost
-    /// when it is.
-    released: Option<Generation>,
-}
 
 /// A pool as it stands now.
 #[derive(Clone, Debug)]
@@ -115,7 +83,7 @@ pub struct Pools {
     holdoffs: BTreeSet<(Instant, MemberId)>,
     /// Pools whose lost member is the target for a while, by when that ends.
     gaps: BTreeSet<(Instant, PoolId)>,
-    /// Pools to be reconsidered because of what was restored, by when.
+    /// Pools to be reconsidered because of what was restored, of who is held back or of who takes over again, by when.
     reviews: BTreeSet<(Instant, PoolId)>,
 }
 
@@ -214,31 +182,7 @@ impl Pools {
                     known.overlay(verdict, meant, now);
                 }
             }
-            let keeps = self.keeps(id, meant, now);
-            let binding = self.binding(id, meant, &verdict, out, now);
-            let fail_back = self.fail_back(id, meant, (now, wall));
-            let candidates: Vec<Candidate<'_>> = meant.members.iter().map(|&id| self.candidate(id)).collect();
-            let PoolStatus { active: current, forced, preferred, .. } = self.pools[&id];
-            let forced = forced.filter(|_| binding == Binding::Binds);
-            let preferred = preferred.filter(|one| forced.is_none() && self.member(*one).state == State::Up);
-            let wanted = forced.or(preferred);
-            let ballot = Ballot { candidates: &candidates, current, forced: wanted, fail_back, keeps };
-            let choice = match binding {
-                Binding::Held => waits_for_forced(),
-                Binding::Binds | Binding::Free => match preferred.map(|one| self.member(one)) {
-                    Some(one) => Choice {
-                        reason: format!("{} is active for a drill: {}", one.name, one.reason),
-                        ..election::choose(&ballot)
-                    },
-                    None => election::choose(&ballot),
-                },
-            };
-            match &choice.alarm {
-                Some(alarm) => {
-                    out.raise(&alarm_key(id), LogLevel::Warn, format!("pool {}: {alarm}", meant.name), now);
-                }
-                None => out.clear(&alarm_key(id), || format!("pool {}", meant.name)),
-            }
+            let choice = self.elect(id, meant, &verdict, out, (now, wall));
             switched.extend(self.apply(id, choice, now));
             self.announce_return(id, meant, (now, wall));
             for at in &meant.members {
@@ -252,6 +196,35 @@ impl Pools {
             self.reconsidered.push(id);
         }
         (switched, news)
+    }
+
+    /// Who is active, as all stand now; the pool's alarm follows.
+    fn elect<'a>(
+        &mut self,
+        id: PoolId,
+        meant: &Pool,
+        verdict: &impl Fn(MemberId) -> &'a Verdict,
+        out: &mut Outbox,
+        time: (Instant, Wall),
+    ) -> Choice {
+        let now = time.0;
+        let keeps = self.keeps(id, meant, now);
+        let binding = self.binding(id, meant, verdict, out, now);
+        let fail_back = self.fail_back(id, meant, time);
+        let candidates: Vec<Candidate<'_>> = meant.members.iter().map(|&id| self.candidate(id)).collect();
+        let PoolStatus { active: current, forced, preferred, .. } = self.pools[&id];
+        let forced = forced.filter(|_| binding == Binding::Binds);
+        let preferred = preferred.filter(|one| forced.is_none() && self.member(*one).state == State::Up);
+        let ballot = Ballot { candidates: &candidates, current, forced: forced.or(preferred), fail_back, keeps };
+        let mut choice = if binding == Binding::Held { waits_for_forced() } else { election::choose(&ballot) };
+        if let Some(one) = preferred.filter(|_| binding != Binding::Held).map(|one| self.member(one)) {
+            choice.reason = format!("{} is active for a drill: {}", one.name, one.reason);
+        }
+        match &choice.alarm {
+            Some(alarm) => out.raise(&alarm_key(id), LogLevel::Warn, format!("pool {}: {alarm}", meant.name), now),
+            None => out.clear(&alarm_key(id), || format!("pool {}", meant.name)),
+        }
+        choice
     }
 
     /// The pools that were reconsidered since this was last asked, each with its active member and who may take over from that one.
@@ -542,91 +515,6 @@ impl PoolStatus {
     }
 }
 
-impl MemberStatus {
-    fn health(&self) -> MemberHealth {
-        MemberHealth {
-            state: self.state,
-            may_claim: self.admin != AdminState::Offline && self.lost_role.is_none(),
-            lost_before: self.lost_before,
-        }
-    }
-
-    /// Logs that the member went up or down; returns what it was before. One that was not known before, such as a standby at the
-    /// start, is no news to worry of.
-    fn report(&mut self, verdict: &Verdict, out: &mut Outbox) -> State {
-        let before = std::mem::replace(&mut self.reported, verdict.state);
-        let level = match (before, verdict.state) {
-            (State::Up, State::Down) => LogLevel::Warn,
-            _ => LogLevel::Info,
-        };
-        if before != verdict.state && matches!(verdict.state, State::Up | State::Down) {
-            out.log(level, format!("member {} is {}: {}", self.name, verdict.state, verdict.reason));
-        }
-        before
-    }
-
-    /// Raises an alarm while the member is held back. Returns when that may end by itself, where it is new.
-    fn hold_back(
-        &mut self,
-        (id, before, after): (MemberId, State, State),
-        pool: &Pool,
-        out: &mut Outbox,
-        now: Instant,
-    ) -> Option<Instant> {
-        let (was_held, ended) = (self.is_held, self.reserve.ends());
-        self.reserve.on_change(before, after, pool, now);
-        self.reserve.review(pool, now);
-        self.is_held = self.reserve.is_held();
-        if self.is_held != was_held || self.reserve.ends() != ended {
-            match self.reserve.reason(&self.name, pool) {
-                Some(reason) => {
-                    out.raise(&held_key(id), LogLevel::Warn, format!("member {}: {reason}", self.name), now)
-                }
-                None => out.clear(&held_key(id), || format!("member {} is no longer held back", self.name)),
-            }
-        }
-        self.reserve.ends().filter(|ends| ended != Some(*ends))
-    }
-
-    /// Lays what the operator has set over the verdict.
-    fn overlay(&mut self, verdict: &Verdict, pool: &Pool, now: Instant) {
-        let (state, reason) = match self.admin {
-            AdminState::Enabled => match self.reserve.reason(&self.name, pool) {
-                Some(held) => (verdict.state, format!("{held}; {}", verdict.reason)),
-                None => (verdict.state, verdict.reason.clone()),
-            },
-            AdminState::Draining => (State::Drained, format!("drained by the operator; {}", verdict.reason)),
-            AdminState::Offline => (State::Offline, format!("taken offline by the operator; {}", verdict.reason)),
-        };
-        if state != self.state {
-            self.since = if self.admin == AdminState::Enabled { verdict.since.max(self.since) } else { now };
-        }
-        (self.state, self.reason, self.says) = (state, reason, verdict.says);
-        self.is_lost = self.admin == AdminState::Offline || verdict.state == State::Down;
-    }
-}
-
-fn fresh_member(member: &Member, (admin, admin_since): (AdminState, Wall), now: Instant) -> MemberStatus {
-    MemberStatus {
-        name: member.name.clone(),
-        pool: member.pool,
-        admin,
-        admin_since,
-        state: State::Unknown,
-        reason: "not probed yet".into(),
-        since: now,
-        says: Says::Nothing,
-        reserve: Reserve::default(),
-        is_held: false,
-        served_until: None,
-        reported: State::Unknown,
-        is_lost: false,
-        lost_role: None,
-        lost_before: Generation(0),
-        released: None,
-    }
-}
-
 fn fresh_pool(generation: Generation, now: Instant) -> PoolStatus {
     PoolStatus {
         active: None,
@@ -652,10 +540,6 @@ fn waits_for_forced() -> Choice {
 
 fn restored_key(pool: PoolId) -> String {
     format!("pool {} restored", pool.0)
-}
-
-fn held_key(member: MemberId) -> String {
-    format!("member {} held back", member.0)
 }
 
 fn alarm_key(pool: PoolId) -> String {

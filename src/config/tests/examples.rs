@@ -40,7 +40,9 @@ fn the_two_arm_example_means_what_it_says() {
     assert_eq!(intent.routes[0].interface, InterfaceId(0));
     assert_eq!(intent.members[1].address, Ipv4Addr::new(10, 20, 0, 12));
     assert_eq!((intent.members[1].pool, intent.members[1].interface), (PoolId(0), InterfaceId(1)));
-    assert_eq!(intent.pools[0].require, 1);
+    let named = intent.pools[0].clone();
+    let Pool { name, members, monitors, .. } = named.clone();
+    assert_eq!(named, Pool { name, members, monitors, require: 1, ..Pool::default() });
     assert_eq!(intent.monitors[0].timeout, Duration::from_millis(400));
     let MonitorKind::Sip(probe) = &intent.monitors[0].kind else { panic!("{:?}", intent.monitors[0].kind) };
     assert_eq!((probe.port, probe.transport, probe.up_codes.len()), (5060, SipTransport::Udp, 6));

@@ -52,16 +52,7 @@ fn intent(monitors: Vec<Monitor>, require: usize) -> Intent {
         members: vec![A, B],
         monitors: (0..monitors.len() as u16).map(MonitorId).collect(),
         require,
-        fail_back: FailBack::Never,
-        fail_back_after: Duration::ZERO,
-        fail_back_window: None,
-        on_down_tcp: OnDownTcp::Reset,
-        no_member: NoMember::KeepLast,
-        gap: Duration::from_secs(4),
-        flap_count: 0,
-        flap_window: Duration::from_secs(60),
-        flap_quiet: Duration::from_secs(300),
-        manual_resume: false,
+        ..Pool::default()
     };
     Intent {
         ports: vec![],

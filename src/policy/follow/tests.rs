@@ -40,18 +40,9 @@ fn intent() -> Intent {
     let pool = |id: u16| Pool {
         name: format!("p{id}"),
         members: (0..MEMBERS).filter(|at| member(*at).pool == PoolId(id)).map(MemberId).collect(),
-        monitors: Vec::new(),
-        require: 1,
-        fail_back: FailBack::Never,
-        fail_back_after: Duration::ZERO,
-        fail_back_window: None,
         on_down_tcp: OnDownTcp::Drain,
         no_member: NoMember::Reject,
-        gap: Duration::from_secs(4),
-        flap_count: 0,
-        flap_window: Duration::from_secs(60),
-        flap_quiet: Duration::from_secs(300),
-        manual_resume: false,
+        ..Pool::default()
     };
     Intent {
         ports: vec![PortIntent { name: "p".into(), device: "net_null0".into(), mtu: 1500, queues: None }],

@@ -31,16 +31,7 @@ fn pool(name: &str, members: &[u16], monitors: &[u16]) -> Pool {
         members: members.iter().map(|&id| MemberId(id)).collect(),
         monitors: monitors.iter().map(|&id| MonitorId(id)).collect(),
         require: 1,
-        fail_back: FailBack::Never,
-        fail_back_after: Duration::ZERO,
-        fail_back_window: None,
-        on_down_tcp: OnDownTcp::Reset,
-        no_member: NoMember::KeepLast,
-        gap: Duration::from_secs(4),
-        flap_count: 0,
-        flap_window: Duration::from_secs(60),
-        flap_quiet: Duration::from_secs(300),
-        manual_resume: false,
+        ..Pool::default()
     }
 }
 

@@ -408,22 +408,7 @@ pub fn interface(name: &str, port: PortId, vlan: Option<u16>, address: &str) -> 
 }
 
 pub fn pool(name: &str, members: &[u16]) -> Pool {
-    Pool {
-        name: name.into(),
-        members: members.iter().map(|&at| MemberId(at)).collect(),
-        monitors: vec![],
-        require: 0,
-        fail_back: FailBack::Never,
-        fail_back_after: Duration::ZERO,
-        fail_back_window: None,
-        on_down_tcp: OnDownTcp::Reset,
-        no_member: NoMember::KeepLast,
-        gap: Duration::from_secs(4),
-        flap_count: 0,
-        flap_window: Duration::from_secs(60),
-        flap_quiet: Duration::from_secs(300),
-        manual_resume: false,
-    }
+    Pool { name: name.into(), members: members.iter().map(|&at| MemberId(at)).collect(), ..Pool::default() }
 }
 
 pub fn member(name: &str, address: &str, pool: u16) -> Member {

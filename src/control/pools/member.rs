@@ -1,0 +1,137 @@
+//! One member: what its monitors and the operator say of it, and what it has lost.
+//!
+//! Owns [`MemberStatus`], the lines that are logged of it, and the alarm while it is held back. Who is active is no business of its own.
+
+use crate::admin::rows::{AdminState, Wall};
+use crate::config::LogLevel;
+use crate::control::outbox::Outbox;
+use crate::control::reserve::Reserve;
+use crate::monitor::Verdict;
+use crate::policy::health::{Generation, MemberHealth, State};
+use crate::policy::intent::{Member, MemberId, Pool, PoolId, Says};
+use crate::time::Instant;
+
+/// A member as it stands now.
+#[derive(Clone, Debug)]
+pub struct MemberStatus {
+    /// Its name.
+    pub name: String,
+    /// Its pool, whose generations it counts by.
+    pub(super) pool: PoolId,
+    /// As the operator has set it.
+    pub admin: AdminState,
+    /// Since when that is so.
+    pub admin_since: Wall,
+    /// What the monitors say, with that laid over.
+    pub state: State,
+    /// Why.
+    pub reason: String,
+    /// Since when it is in that state.
+    pub since: Instant,
+    /// What it says itself of its role in its pair.
+    pub says: Says,
+    /// Until when it was active last, before it is again; `None`: it never was.
+    pub served_until: Option<Instant>,
+    /// What keeps it from being chosen while another is up.
+    pub(super) reserve: Reserve,
+    /// It does so, as far as an alarm says.
+    pub(super) is_held: bool,
+    /// What the monitors said when it was last logged.
+    pub(super) reported: State,
+    /// Its monitors say that it is down, or the operator has taken it offline: what it had is gone.
+    pub(super) is_lost: bool,
+    pub(super) lost_role: Option<Instant>,
+    pub(super) lost_before: Generation,
+    /// It lost the role while it still answered: its connections live on. Its flows of earlier generations are lost
+    /// when it is.
+    pub(super) released: Option<Generation>,
+}
+
+impl MemberStatus {
+    pub(super) fn health(&self) -> MemberHealth {
+        MemberHealth {
+            state: self.state,
+            may_claim: self.admin != AdminState::Offline && self.lost_role.is_none(),
+            lost_before: self.lost_before,
+        }
+    }
+
+    /// Logs that the member went up or down; returns what it was before. One that was not known before, such as a standby at the
+    /// start, is no news to worry of.
+    pub(super) fn report(&mut self, verdict: &Verdict, out: &mut Outbox) -> State {
+        let before = std::mem::replace(&mut self.reported, verdict.state);
+        let level = match (before, verdict.state) {
+            (State::Up, State::Down) => LogLevel::Warn,
+            _ => LogLevel::Info,
+        };
+        if before != verdict.state && matches!(verdict.state, State::Up | State::Down) {
+            out.log(level, format!("member {} is {}: {}", self.name, verdict.state, verdict.reason));
+        }
+        before
+    }
+
+    /// Raises an alarm while the member is held back. Returns when that may end by itself, where it is new.
+    pub(super) fn hold_back(
+        &mut self,
+        (id, before, after): (MemberId, State, State),
+        pool: &Pool,
+        out: &mut Outbox,
+        now: Instant,
+    ) -> Option<Instant> {
+        let (was_held, ended) = (self.is_held, self.reserve.ends());
+        self.reserve.on_change(before, after, pool, now);
+        self.reserve.review(pool, now);
+        self.is_held = self.reserve.is_held();
+        if self.is_held != was_held || self.reserve.ends() != ended {
+            match self.reserve.reason(&self.name, pool) {
+                Some(reason) => {
+                    out.raise(&held_key(id), LogLevel::Warn, format!("member {}: {reason}", self.name), now)
+                }
+                None => out.clear(&held_key(id), || format!("member {} is no longer held back", self.name)),
+            }
+        }
+        self.reserve.ends().filter(|ends| ended != Some(*ends))
+    }
+
+    /// Lays what the operator has set over the verdict.
+    pub(super) fn overlay(&mut self, verdict: &Verdict, pool: &Pool, now: Instant) {
+        let (state, reason) = match self.admin {
+            AdminState::Enabled => match self.reserve.reason(&self.name, pool) {
+                Some(held) => (verdict.state, format!("{held}; {}", verdict.reason)),
+                None => (verdict.state, verdict.reason.clone()),
+            },
+            AdminState::Draining => (State::Drained, format!("drained by the operator; {}", verdict.reason)),
+            AdminState::Offline => (State::Offline, format!("taken offline by the operator; {}", verdict.reason)),
+        };
+        if state != self.state {
+            self.since = if self.admin == AdminState::Enabled { verdict.since.max(self.since) } else { now };
+        }
+        (self.state, self.reason, self.says) = (state, reason, verdict.says);
+        self.is_lost = self.admin == AdminState::Offline || verdict.state == State::Down;
+    }
+}
+
+pub(super) fn fresh_member(member: &Member, (admin, admin_since): (AdminState, Wall), now: Instant) -> MemberStatus {
+    MemberStatus {
+        name: member.name.clone(),
+        pool: member.pool,
+        admin,
+        admin_since,
+        state: State::Unknown,
+        reason: "not probed yet".into(),
+        since: now,
+        says: Says::Nothing,
+        reserve: Reserve::default(),
+        is_held: false,
+        served_until: None,
+        reported: State::Unknown,
+        is_lost: false,
+        lost_role: None,
+        lost_before: Generation(0),
+        released: None,
+    }
+}
+
+pub(super) fn held_key(member: MemberId) -> String {
+    format!("member {} held back", member.0)
+}
