@@ -274,9 +274,15 @@ impl Pools {
         if due.is_some_and(|due| due <= time.0) { FailBack::Immediate } else { FailBack::Never }
     }
 
-    /// The member that would take over again from the active one, if one would.
+    /// The member that would take over again from the active one, if one would: not where the operator, a drill or the pair itself has
+    /// chosen, nor where the active one is not up, since then the choice does not wait.
     fn who_returns(&self, id: PoolId, meant: &Pool) -> Option<MemberId> {
-        let active = self.pools.get(&id)?.active?;
+        let pool = self.pools.get(&id).filter(|pool| !pool.is_forced() && pool.preferred.is_none())?;
+        let active = pool.active?;
+        let MemberStatus { state, says, .. } = self.members.get(&active)?;
+        if *state != State::Up || *says == Says::Active {
+            return None;
+        }
         let mut before = meant.members.iter().take_while(|member| **member != active).map(|&id| self.candidate(id));
         let first = before.find(|one| one.state == State::Up && !one.is_reserve && one.says == Says::Nothing)?;
         Some(first.member)

@@ -426,3 +426,23 @@ fn a_preferred_member_takes_over_again_once_it_was_up_for_long_enough_and_in_the
     bench.see(State::Up, State::Down);
     assert_eq!(bench.active(), Some(a));
 }
+
+#[test]
+fn nobody_is_said_to_take_over_again_where_the_operator_a_drill_or_the_pair_has_chosen() {
+    let mut bench = Bench::new();
+    bench.intent.pools[PAIR].fail_back = FailBack::Immediate;
+    bench.intent.pools[PAIR].fail_back_after = Duration::from_secs(60);
+    bench.see(State::Down, State::Up);
+    let promises = |bench: &mut Bench| {
+        bench.see(State::Up, State::Up);
+        bench.pools.pool(PAIR).reason.contains("takes over again at")
+    };
+    assert!(promises(&mut bench));
+    bench.pools.force(PAIR, Some(B), Wall(0));
+    assert!(!promises(&mut bench), "sip-b is forced");
+    bench.pools.force(PAIR, None, Wall(0));
+    bench.pools.prefer(PAIR, Some(B));
+    assert!(!promises(&mut bench), "a drill wants sip-b");
+    bench.pools.prefer(PAIR, None);
+    assert!(promises(&mut bench));
+}
