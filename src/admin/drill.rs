@@ -21,7 +21,7 @@ pub struct DrillPlan {
     /// What is done to the connections of service ports when their member is lost. A drill loses nobody.
     pub on_down_tcp: String,
     /// Requests of all pools that are kept because nobody has answered them yet. A drill delivers none of them again.
-    pub copies: u64,
+    pub unanswered_requests: u64,
     /// The members of the pool, with their flows.
     pub members: Vec<MemberRow>,
     /// The virtual servers in front of it: their datagrams and new connections would go to the other member.
@@ -47,6 +47,8 @@ pub struct DrillReport {
     pub back_after_s: u64,
     /// Flows of the member before when it was switched over.
     pub flows: u64,
+    /// The member before was lost in the drill, so that its flows did not all stay with it.
+    pub from_lost: bool,
     /// Flows of the other one when it was switched back; `None`: it has not been.
     pub flows_back: Option<u64>,
     /// All changes of the pool's active member since it began, oldest first.

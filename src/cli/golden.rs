@@ -274,7 +274,7 @@ fn drill_plan() {
         reason: "sip-b is up: sip-options: 200 OK".into(),
         refused: None,
         on_down_tcp: "reset".into(),
-        copies: 12,
+        unanswered_requests: 12,
         members: members(),
         virtual_servers: virtual_servers().into_iter().take(1).collect(),
     };
@@ -309,10 +309,15 @@ fn drill_report() {
         began: ago(40),
         back_after_s: 30,
         flows: 1_204,
+        from_lost: false,
         flows_back: Some(17),
         switchovers: vec![row("sip-a", "sip-b", 40, 5_000_000), row("sip-b", "sip-a", 10, 35_000_000)],
     };
-    insta::assert_snapshot!(shown("drill pair-1 --report", report));
+    insta::assert_snapshot!(shown("drill pair-1 --report", report.clone()));
+    let lost = DrillReport { from_lost: true, ..report.clone() };
+    assert!(shown("drill pair-1 --report", lost).contains("; it was lost since, so they did not all"));
+    let running = DrillReport { state: DrillState::Running, ..report };
+    assert!(shown("drill pair-1 --report", running).contains("was switched over, and stay with it."));
 }
 
 #[test]

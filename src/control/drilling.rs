@@ -1,7 +1,7 @@
 //! Drills, done: from the request over the switchovers to the report.
 //!
 //! Owns what a drill would move, why one is refused, and its report. A drill prefers a member for a time, as an operator may, but
-//! holds nobody up: whoever it prefers is active only while up, so that elections decide as usual.
+//! holds nobody up: whoever it prefers is active only while an election may choose it, so that elections decide as usual.
 
 use super::controller::Controller;
 use super::drills::{Drill, Seen, Stage, Step};
@@ -13,7 +13,6 @@ use crate::admin::answer::{AdminError, Code};
 use crate::admin::drill::{DrillPlan, DrillReport};
 use crate::admin::rows::{Cause, DrillState};
 use crate::config::LogLevel;
-use crate::policy::health::State;
 use crate::policy::intent::{MemberId, PoolId};
 use crate::time::{Duration, Instant};
 use crate::worker::{CopyCount, Counters};
@@ -23,9 +22,9 @@ impl Controller {
     pub(super) fn drill_plan(&self, pool: &str, now: Instant) -> Result<DrillPlan, AdminError> {
         let id = self.pool_named(pool)?;
         let meant = &self.intent.pools[id];
-        let (from, to) = (self.pools.pool(id).active, self.next_in_line(id));
+        let (from, to) = (self.pools.pool(id).active, self.pools.successor(id, meant));
         let name = |member: MemberId| self.intent.members[member].name.clone();
-        let copies: u64 =
+        let unanswered_requests: u64 =
             self.machine.workers().map(|worker| waiting(&self.machine.counters.worker(worker).counters)).sum();
         Ok(DrillPlan {
             pool: pool.into(),
@@ -37,7 +36,7 @@ impl Controller {
             },
             refused: self.drill_refusal(id),
             on_down_tcp: meant.on_down_tcp.to_string(),
-            copies,
+            unanswered_requests,
             members: self.member_rows(Some(id), now),
             virtual_servers: self.virtual_server_rows().into_iter().filter(|row| row.pool == pool).collect(),
         })
@@ -51,14 +50,15 @@ impl Controller {
         };
         let span = mark(drill.began)..=mark(drill.ended.unwrap_or(now));
         let of_it = self.switchovers.rows(now).filter(|row| row.pool == pool && span.contains(&row.detected));
-        Ok(DrillReport { switchovers: of_it.collect(), ..drill.report.clone() })
+        let from_lost = drill.report.from_lost || (drill.ended.is_none() && self.has_lost(drill, id));
+        Ok(DrillReport { switchovers: of_it.collect(), from_lost, ..drill.report.clone() })
     }
 
     /// Answered when every worker has installed the switchover there.
     pub(super) fn begin_drill(&mut self, request_id: u64, pool: &str, back_after_s: u64, now: Instant) -> Begun {
         let id = self.pool_named(pool)?;
-        let (Some(from), Some(to), None) = (self.pools.pool(id).active, self.next_in_line(id), self.drill_refusal(id))
-        else {
+        let to = self.pools.successor(id, &self.intent.pools[id]);
+        let (Some(from), Some(to), None) = (self.pools.pool(id).active, to, self.drill_refusal(id)) else {
             let why = self.drill_refusal(id).unwrap_or_default();
             return Err(AdminError::new(Code::Refused, format!("no drill of pool `{pool}`: {why}")));
         };
@@ -72,6 +72,7 @@ impl Controller {
             began: self.wall(now),
             back_after_s,
             flows: uses_of(&self.member_uses(), from).flows,
+            from_lost: false,
             flows_back: None,
             switchovers: Vec::new(),
         };
@@ -83,7 +84,10 @@ impl Controller {
             ),
         );
         let back_at = now + Duration::from_secs(back_after_s);
-        self.drills.insert(id, Drill { from, to, stage: Stage::There, began: now, back_at, ended: None, report });
+        let lost_before = self.pools.member(from).lost_before();
+        let (stage, back_in, ended) = (Stage::There, None, None);
+        let drill = Drill { from, to, lost_before, stage, began: now, back_at, back_in, ended, report };
+        self.drills.insert(id, drill);
         self.pools.prefer(id, Some(to));
         self.choose(Cause::Drill, now);
         self.when_installed(request_id, Then::Drill(pool.into()), now);
@@ -118,10 +122,6 @@ impl Controller {
     /// Why a drill of the pool would be refused now.
     fn drill_refusal(&self, id: PoolId) -> Option<String> {
         let (pool, meant) = (self.pools.pool(id), &self.intent.pools[id]);
-        let stands = |member: MemberId| {
-            let member = self.pools.member(member);
-            format!("{} is {} ({})", member.name, member.state, member.reason)
-        };
         if self.drills.get(&id).is_some_and(|drill| drill.stage != Stage::Over) {
             return Some(format!("one runs already: `fairlead drill {} --report` shows it", meant.name));
         }
@@ -130,39 +130,30 @@ impl Controller {
             return Some(format!("{name} is forced by the operator: `fairlead pool auto {}` first", meant.name));
         }
         let Some(active) = pool.active else { return Some(format!("no member is active: {}", pool.reason)) };
-        if self.pools.member(active).state != State::Up {
-            return Some(format!("{}, and a drill could not switch back to it", stands(active)));
+        if let Some(why) = self.pools.member(active).unfit(meant) {
+            return Some(format!("{why}, and a drill could not switch back to it"));
         }
-        let others: Vec<String> = meant.members.iter().filter(|one| **one != active).map(|one| stands(*one)).collect();
-        match (self.next_in_line(id), others.is_empty()) {
-            (Some(_), _) => None,
+        let others = meant.members.iter().filter(|one| **one != active);
+        let others: Vec<String> = others.filter_map(|one| self.pools.member(*one).unfit(meant)).collect();
+        match (self.pools.successor(id, meant), others.is_empty()) {
+            (Some(next), _) => self.pools.member(next).unfit(meant),
             (None, true) => Some("the pool has no other member".into()),
             (None, false) => Some(format!("no other member is healthy: {}", others.join("; "))),
         }
     }
 
-    /// Who would take over.
-    fn next_in_line(&self, id: PoolId) -> Option<MemberId> {
-        let active = self.pools.pool(id).active;
-        let mut others = self.intent.pools[id].members.iter().copied().filter(|member| Some(*member) != active);
-        others.find(|member| self.pools.member(*member).state == State::Up)
-    }
-
     /// `None`: a member of it is no longer in the pool.
     fn seen_of(&self, id: PoolId) -> Option<Seen> {
         let drill = self.drills.get(&id)?;
-        let (members, pool) = (&self.intent.pools[id].members, self.pools.pool(id));
-        let of = |member: MemberId| {
-            let known = members.contains(&member).then(|| self.pools.member(member))?;
-            Some((known.state, known.reason.clone()))
-        };
+        let (meant, pool) = (&self.intent.pools[id], self.pools.pool(id));
+        let unfit = |id: MemberId| meant.members.contains(&id).then(|| self.pools.member(id).unfit(meant));
         Some(Seen {
             active: pool.active,
             forced: pool.forced.is_some(),
-            installed: self.publisher.epoch_of_changes() <= self.publisher.installed(),
+            installed: self.publisher.installed(),
             reason: pool.reason.clone(),
-            from: of(drill.from)?,
-            to: of(drill.to)?,
+            from_unfit: unfit(drill.from)?,
+            to_unfit: unfit(drill.to)?,
         })
     }
 
@@ -173,10 +164,20 @@ impl Controller {
         drill.report.flows_back = Some(uses_of(&workers, drill.to).flows);
         self.pools.prefer(id, Some(drill.from));
         self.choose(Cause::Drill, now);
+        let epoch = self.publisher.epoch_of_changes();
+        self.drills.entry(id).and_modify(|drill| drill.back_in = Some(epoch));
+    }
+
+    /// The member before has been lost since the drill began, or has left the pool: its flows did not stay with it.
+    fn has_lost(&self, drill: &Drill, id: PoolId) -> bool {
+        let is_member = self.intent.pools[id].members.contains(&drill.from);
+        !is_member || self.pools.member(drill.from).lost_before() != drill.lost_before
     }
 
     fn end_drill(&mut self, id: PoolId, state: DrillState, outcome: String, now: Instant) {
+        let from_lost = self.drills.get(&id).is_some_and(|drill| self.has_lost(drill, id));
         let Some(drill) = self.drills.get_mut(&id) else { return };
+        drill.report.from_lost = from_lost;
         (drill.stage, drill.ended) = (Stage::Over, Some(now));
         let line = format!("pool {}: drill {state}: {outcome}", drill.report.pool);
         (drill.report.state, drill.report.outcome) = (state, outcome);

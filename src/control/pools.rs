@@ -214,7 +214,7 @@ impl Pools {
         let candidates: Vec<Candidate<'_>> = meant.members.iter().map(|&id| self.candidate(id)).collect();
         let PoolStatus { active: current, forced, preferred, .. } = self.pools[&id];
         let forced = forced.filter(|_| binding == Binding::Binds);
-        let preferred = preferred.filter(|one| forced.is_none() && self.member(*one).state == State::Up);
+        let preferred = preferred.filter(|one| forced.is_none() && self.member(*one).unfit(meant).is_none());
         let ballot = Ballot { candidates: &candidates, current, forced: forced.or(preferred), fail_back, keeps };
         let mut choice = if binding == Binding::Held { waits_for_forced() } else { election::choose(&ballot) };
         if let Some(one) = preferred.filter(|_| binding != Binding::Held).map(|one| self.member(one)) {
@@ -439,7 +439,7 @@ impl Pools {
         self.touched.insert(pool);
     }
 
-    /// Whom a drill wants: active while it is up and nobody is forced. `None`: the choice is free.
+    /// Whom a drill wants: active while it is fit for that ([`MemberStatus::unfit`]) and nobody is forced. `None`: the choice is free.
     pub fn prefer(&mut self, pool: PoolId, member: Option<MemberId>) {
         if let Some(status) = self.pools.get_mut(&pool) {
             status.preferred = member;
@@ -465,6 +465,14 @@ impl Pools {
     /// How the member stands.
     pub fn member(&self, id: MemberId) -> &MemberStatus {
         &self.members[&id]
+    }
+
+    /// Who takes over when the active member is lost, as all stand now.
+    pub fn successor(&self, id: PoolId, meant: &Pool) -> Option<MemberId> {
+        let active = self.pools[&id].active;
+        let others = meant.members.iter().filter(|member| Some(**member) != active);
+        let candidates: Vec<Candidate<'_>> = others.map(|&member| self.candidate(member)).collect();
+        election::best_up(&candidates).map(|best| best.member)
     }
 
     /// How the pool stands.

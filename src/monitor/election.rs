@@ -81,6 +81,21 @@ pub fn choose(ballot: &Ballot<'_>) -> Choice {
     Choice { active, reason, alarm: ballot.alarm(active) }
 }
 
+/// Of those that are up the first that says it is active, else the first that does not say it is standby, else the first; one
+/// that is held back only if all are.
+pub fn best_up<'a, 'b>(candidates: impl IntoIterator<Item = &'b Candidate<'a>>) -> Option<&'b Candidate<'a>>
+where
+    'a: 'b,
+{
+    let rank = |says| match says {
+        Says::Active => 0,
+        Says::Nothing => 1,
+        Says::Standby => 2,
+    };
+    let up = candidates.into_iter().filter(|one| one.state == State::Up);
+    up.min_by_key(|one| (one.is_reserve, rank(one.says)))
+}
+
 impl<'a> Ballot<'a> {
     fn find(&self, member: Option<MemberId>) -> Option<&'a Candidate<'a>> {
         self.candidates.iter().find(|candidate| Some(candidate.member) == member)
@@ -90,21 +105,10 @@ impl<'a> Ballot<'a> {
         self.candidates.iter().filter(|candidate| candidate.state == State::Up)
     }
 
-    /// Of those that are up the first that says it is active, else the first that does not say it is standby, else the first; one
-    /// that is held back only if all are.
-    fn best_up(&self) -> Option<&'a Candidate<'a>> {
-        let rank = |says| match says {
-            Says::Active => 0,
-            Says::Nothing => 1,
-            Says::Standby => 2,
-        };
-        self.up().min_by_key(|one| (one.is_reserve, rank(one.says)))
-    }
-
     /// The first row that fits decides.
     fn choice(&self) -> (Option<&'a Candidate<'a>>, String) {
         let forced = self.find(self.forced).filter(|one| one.state != State::Offline);
-        let (current, best) = (self.find(self.current), self.best_up());
+        let (current, best) = (self.find(self.current), best_up(self.candidates));
         match (forced, current.map(|one| (one, one.state)), best) {
             (Some(one), ..) => (forced, format!("{} is forced by the operator; it is {}", one.name, known(one))),
             (None, Some((one, State::Up)), Some(next)) if one.yields_to(next) => (

@@ -2,6 +2,7 @@
 
 use super::kit::*;
 use crate::admin::drill::{DrillPlan, DrillReport};
+use crate::admin::rows::DrillState;
 
 pub(super) fn plan(data: Value, _: Wall) -> Shown {
     let plan: DrillPlan = from_value(data)?;
@@ -35,7 +36,7 @@ pub(super) fn plan(data: Value, _: Wall) -> Shown {
     ));
     text += &paragraph(&format!(
         "{} requests of all pools are kept unanswered in case their member dies; a drill delivers none of them again.",
-        exact(plan.copies)
+        exact(plan.unanswered_requests)
     ));
     text += &paragraph(&match &plan.refused {
         Some(why) => format!("A drill --for-real would be refused: {why}"),
@@ -46,7 +47,8 @@ pub(super) fn plan(data: Value, _: Wall) -> Shown {
 
 pub(super) fn report(data: Value, _: Wall) -> Shown {
     let report: DrillReport = from_value(data)?;
-    let DrillReport { pool, from, to, state, outcome, began, back_after_s, flows, flows_back, switchovers } = &report;
+    let DrillReport { pool, from, to, state, outcome, began, back_after_s, flows, from_lost, flows_back, switchovers } =
+        &report;
     let mut text = paragraph(&format!(
         "drill of pool {pool}: {from} -> {to} at {} UTC, and back after {back_after_s} s: {state}: {outcome}",
         moment(*began)
@@ -64,8 +66,12 @@ pub(super) fn report(data: Value, _: Wall) -> Shown {
         ]
     });
     text += "\n";
-    text +=
-        &paragraph(&format!("{} flows of {from} stood when it was switched over, and stayed with it.", exact(*flows)));
+    let since = match (from_lost, state) {
+        (true, _) => "; it was lost since, so they did not all stay with it",
+        (false, DrillState::Running) => ", and stay with it",
+        (false, _) => ", and stayed with it",
+    };
+    text += &paragraph(&format!("{} flows of {from} stood when it was switched over{since}.", exact(*flows)));
     if let Some(back) = flows_back {
         text += &paragraph(&format!("{} flows of {to} stood when it was switched back.", exact(*back)));
     }

@@ -48,6 +48,22 @@ pub struct MemberStatus {
 }
 
 impl MemberStatus {
+    /// Why a drill does not give it the role; `None`: it may.
+    pub fn unfit(&self, pool: &Pool) -> Option<String> {
+        let MemberStatus { name, state, reason, says, reserve, .. } = self;
+        match (state, reserve.reason(name, pool), says) {
+            (State::Up, Some(held), _) => Some(format!("{name} is held back: {held}")),
+            (State::Up, None, Says::Standby) => Some(format!("{name} says that it is standby")),
+            (State::Up, None, _) => None,
+            _ => Some(format!("{name} is {state} ({reason})")),
+        }
+    }
+
+    /// Its flows of generations before this one were lost with it.
+    pub fn lost_before(&self) -> Generation {
+        self.lost_before
+    }
+
     pub(super) fn health(&self) -> MemberHealth {
         MemberHealth {
             state: self.state,

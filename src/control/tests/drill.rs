@@ -1,8 +1,13 @@
 //! Drills: there and back, what is refused, and what comes between.
 
+use super::roles::file as roles_file;
 use super::*;
 use crate::admin::drill::{DrillPlan, DrillReport};
 use crate::admin::rows::DrillState;
+use crate::policy::intent::{Intent, Member};
+
+/// A third member's place among the hosts of the bench: behind the router.
+const C: usize = 3;
 
 /// Both answer, sip-a is active.
 fn bench() -> Bench {
@@ -137,4 +142,123 @@ fn what_the_operator_sets_and_another_file_end_a_drill() {
     begin(&mut bench, 30).unwrap();
     bench.ask_and_wait(member_set("sip-b", AdminState::Offline), 100).unwrap();
     assert_eq!((bench.active().as_deref(), report(&mut bench).state), (Some("sip-a"), DrillState::Ended), "offline");
+}
+
+/// A standby answers 503; sip-c stands third in the file. Each answers with this, and sip-a is active.
+fn trio(answers: [u16; 3], change: impl Fn(&mut Intent)) -> Bench {
+    let mut intent = roles_file();
+    let third = Member { name: "sip-c".into(), address: Ipv4Addr::new(10, 20, 0, 13), ..intent.members[A].clone() };
+    intent.pools[0].members.push(MemberId(2));
+    intent.members.push(third);
+    change(&mut intent);
+    let mut bench = Bench::of(&intent);
+    let host = Host {
+        interface: bench.hosts[A].interface,
+        address: Ipv4Addr::new(10, 20, 0, 13),
+        mac: Mac([2, 0, 0, 0, 1, 3]),
+        manner: Manner::Mute,
+    };
+    bench.hosts.push(host);
+    bench.run(2_000);
+    assert_eq!(bench.active().as_deref(), Some("sip-a"));
+    for (host, code) in [A, B, C].into_iter().zip(answers) {
+        bench.hosts[host].manner = Manner::Answers(code);
+    }
+    bench.run(2_000);
+    bench
+}
+
+#[test]
+fn a_drill_goes_to_whom_an_election_would_choose() {
+    // By the file sip-b would be next.
+    let mut bench = trio([200, 503, 200], |_| ());
+    assert_eq!((bench.active().as_deref(), plan(&mut bench).to.as_deref()), (Some("sip-a"), Some("sip-c")));
+    begin(&mut bench, 5).unwrap();
+    assert_eq!(bench.active().as_deref(), Some("sip-c"));
+    bench.run(6_000);
+    assert_eq!((bench.active().as_deref(), report(&mut bench).state), (Some("sip-a"), DrillState::Done));
+
+    let mut bench = trio([200, 200, 200], |intent| intent.pools[0].manual_resume = true);
+    assert_eq!(plan(&mut bench).to.as_deref(), Some("sip-b"));
+    bench.hosts[B].manner = Manner::Mute;
+    bench.run(2_000);
+    bench.hosts[B].manner = Manner::Answers(200);
+    bench.run(2_000);
+    assert_eq!(plan(&mut bench).to.as_deref(), Some("sip-c"), "sip-b is held back");
+}
+
+#[test]
+fn a_drill_is_refused_while_nobody_else_may_be_chosen() {
+    let no_drill = |bench: &mut Bench, why: &str| {
+        assert_eq!(plan(bench).refused.as_deref(), Some(why));
+        assert_eq!(refused(begin(bench, 5)), format!("no drill of pool `pair-1`: {why}"));
+        assert_eq!(bench.active().as_deref(), Some("sip-a"));
+    };
+    no_drill(&mut trio([200, 503, 503], |_| ()), "sip-b says that it is standby");
+    no_drill(
+        &mut trio([503, 503, 503], |_| ()),
+        "sip-a says that it is standby, and a drill could not switch back to it",
+    );
+    let mut bench = trio([200, 200, 404], |intent| intent.pools[0].manual_resume = true);
+    bench.hosts[C].manner = Manner::Dead;
+    bench.hosts[B].manner = Manner::Mute;
+    bench.run(2_000);
+    bench.hosts[B].manner = Manner::Answers(200);
+    bench.run(2_000);
+    no_drill(&mut bench, "sip-b is held back: it was down and stays out until `fairlead member enable sip-b`");
+}
+
+#[test]
+fn who_says_in_a_drill_that_it_is_standby_ends_it() {
+    let mut bench = trio([200, 200, 503], |_| ());
+    begin(&mut bench, 30).unwrap();
+    assert_eq!(bench.active().as_deref(), Some("sip-b"));
+    bench.hosts[B].manner = Manner::Answers(503);
+    bench.run(1_000);
+    let report = report(&mut bench);
+    assert_eq!((bench.active().as_deref(), report.state), (Some("sip-a"), DrillState::Ended), "{report:?}");
+    assert!(report.outcome.starts_with("sip-b says that it is standby, and elections decide: "), "{report:?}");
+
+    let mut bench = trio([200, 200, 503], |_| ());
+    begin(&mut bench, 5).unwrap();
+    bench.hosts[A].manner = Manner::Answers(503);
+    bench.run(6_000);
+    let report = self::report(&mut bench);
+    assert_eq!((bench.active().as_deref(), report.state), (Some("sip-b"), DrillState::Ended), "{report:?}");
+    assert_eq!(report.outcome, "not switched back, as sip-a says that it is standby: sip-b stays active");
+}
+
+#[test]
+fn flows_stay_with_the_member_before_unless_it_is_lost_in_the_drill() {
+    let mut bench = bench();
+    begin(&mut bench, 10).unwrap();
+    bench.run(5_000);
+    assert!(!report(&mut bench).from_lost);
+    bench.hosts[A].manner = Manner::Mute;
+    bench.run(3_000);
+    assert!(report(&mut bench).from_lost, "while it runs");
+    bench.hosts[A].manner = Manner::Answers(200);
+    bench.run(3_000);
+    let ended = report(&mut bench);
+    assert_eq!((bench.active().as_deref(), ended.state, ended.from_lost), (Some("sip-a"), DrillState::Done, true));
+    begin(&mut bench, 1).unwrap();
+    bench.run(2_000);
+    assert_eq!((report(&mut bench).state, report(&mut bench).from_lost), (DrillState::Done, false));
+    bench.hosts[A].manner = Manner::Mute;
+    bench.run(3_000);
+    assert!(!report(&mut bench).from_lost, "what comes later is no part of it");
+}
+
+#[test]
+fn a_drill_is_done_once_every_worker_has_the_switch_back() {
+    let mut bench = bench();
+    begin(&mut bench, 5).unwrap();
+    bench.run(4_000);
+    bench.sleep(1, true);
+    bench.run(2_000);
+    let waits = report(&mut bench);
+    assert_eq!((waits.state, waits.flows_back), (DrillState::Running, Some(2)), "one worker does not have it yet");
+    bench.sleep(1, false);
+    bench.run(10);
+    assert_eq!((bench.active().as_deref(), report(&mut bench).state), (Some("sip-a"), DrillState::Done));
 }

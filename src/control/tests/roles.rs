@@ -4,7 +4,7 @@ use super::*;
 use crate::policy::intent::{CodeRange, Intent, MonitorKind};
 
 /// A standby answers 503; every half second is asked.
-fn file() -> Intent {
+pub(super) fn file() -> Intent {
     let mut intent = two_arm();
     let monitor = &mut intent.monitors[0];
     let MonitorKind::Sip(sip) = &mut monitor.kind else { panic!("not SIP") };

@@ -389,7 +389,7 @@ fn the_laws_of_election_hold_for_every_ballot() {
             "who is lost or drained stays the target until another is chosen",
         );
         let waits = ballot.current.is_none()
-            && ballot.best_up().is_some_and(|best| best.says == Says::Standby)
+            && best_up(ballot.candidates).is_some_and(|best| best.says == Says::Standby)
             && ballot.candidates.iter().any(|one| one.state == State::Unknown);
         law(obeys || choice.active.is_some() || waits || ballot.up().next().is_none(), "somebody up is chosen");
         let says = ballot.find(choice.active).map(|one| one.says);
