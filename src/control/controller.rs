@@ -433,7 +433,9 @@ impl Controller {
             redelivery_no_room: 0,
         };
         self.log(LogLevel::Warn, switchovers::line(&row));
-        self.switchovers.record(row, (pool, self.pools.pool(pool).generation));
+        let status = self.pools.pool(pool);
+        let lost = status.silence.map(|silence| self.intent.members[silence.member].name.clone());
+        self.switchovers.record(row, (pool, status.generation), lost);
     }
 
     fn publish(&mut self, now: Instant) {

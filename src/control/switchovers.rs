@@ -19,6 +19,8 @@ struct Record {
     row: SwitchoverRow,
     /// Which choice of which pool it is.
     choice: (PoolId, Generation),
+    /// Whose requests were unanswered: the one who was lost, though nobody may have been active since.
+    lost: Option<String>,
     /// The epoch that carries it.
     epoch: Option<Epoch>,
 }
@@ -32,18 +34,19 @@ pub struct Switchovers {
 }
 
 impl Switchovers {
-    /// One was decided.
-    pub fn record(&mut self, row: SwitchoverRow, choice: (PoolId, Generation)) {
+    /// One was decided. `lost` is the member whose silence it follows, if it does.
+    pub fn record(&mut self, row: SwitchoverRow, choice: (PoolId, Generation), lost: Option<String>) {
         if self.records.len() == MOST {
             self.records.pop_front();
         }
         self.counts[row.cause as usize] += 1;
-        self.records.push_back(Record { row, choice, epoch: None });
+        self.records.push_back(Record { row, choice, lost, epoch: None });
     }
 
-    /// A worker has delivered what the one who was active had not answered. Returns the line to be logged, if there is its record.
+    /// A worker has delivered, or lost, what the one who was active had not answered. Returns the line to be logged, if there is its
+    /// record.
     pub fn on_redelivered(&mut self, choice: (PoolId, Generation), requests: Redelivered) -> Option<String> {
-        let row = &mut self.records.iter_mut().rev().find(|record| record.choice == choice)?.row;
+        let Record { row, lost, .. } = self.records.iter_mut().rev().find(|record| record.choice == choice)?;
         let Redelivered { delivered, too_old, no_room } = requests;
         row.redelivered += delivered;
         row.redelivery_too_old += too_old;
@@ -53,7 +56,7 @@ impl Switchovers {
         Some(format!(
             "pool {pool}: of the requests that {} had not answered {delivered} were delivered to {}, {too_old} were too old, for {no_room} \
              there was no room",
-            name(from),
+            lost.clone().unwrap_or_else(|| name(from)),
             name(to)
         ))
     }
@@ -145,8 +148,8 @@ mod tests {
     #[test]
     fn requests_delivered_by_all_workers_are_counted_in_the_record_of_their_switchover() {
         let mut switchovers = Switchovers::default();
-        switchovers.record(switch(1_000), CHOICE);
-        switchovers.record(switch(2_000), (PoolId(1), Generation(7)));
+        switchovers.record(switch(1_000), CHOICE, None);
+        switchovers.record(switch(2_000), (PoolId(1), Generation(7)), None);
         let one = Redelivered { delivered: 5, too_old: 2, no_room: 1 };
         let said = switchovers.on_redelivered(CHOICE, one);
         assert_eq!(
@@ -163,9 +166,18 @@ mod tests {
     }
 
     #[test]
+    fn whose_requests_they_were_is_said_though_nobody_was_active_in_between() {
+        let mut switchovers = Switchovers::default();
+        let row = SwitchoverRow { from: None, ..switch(1_000) };
+        switchovers.record(row, CHOICE, Some("sip-a".into()));
+        let said = switchovers.on_redelivered(CHOICE, Redelivered { delivered: 0, too_old: 2, no_room: 0 }).unwrap();
+        assert!(said.contains("of the requests that sip-a had not answered 0 were delivered to sip-b, 2 were too old"));
+    }
+
+    #[test]
     fn the_marks_are_filled_in_as_they_come() {
         let mut switchovers = Switchovers::default();
-        switchovers.record(switch(1_000), CHOICE);
+        switchovers.record(switch(1_000), CHOICE, None);
         let marks = |switchovers: &Switchovers| {
             let row = switchovers.rows(Instant::ZERO).next_back().unwrap();
             (row.last_good_answer, row.detected, row.published, row.installed)
@@ -184,7 +196,7 @@ mod tests {
     #[test]
     fn the_last_thousand_are_kept() {
         let mut switchovers = Switchovers::default();
-        (0..1_500).for_each(|at| switchovers.record(switch(1_000 + at), CHOICE));
+        (0..1_500).for_each(|at| switchovers.record(switch(1_000 + at), CHOICE, None));
         let rows: Vec<_> = switchovers.rows(Instant::from_millis(2_000)).collect();
         assert_eq!((rows[0].age_ms, rows[MOST - 1].age_ms), (500, 0));
         assert_eq!((rows.len(), rows[0].detected), (MOST, 1_500_000));
