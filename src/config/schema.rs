@@ -285,7 +285,7 @@ section! { "monitor", Some(4_096), Monitor, compared intent::Monitor;
     up_when: UpWhen = "exit", choice::<UpWhen>(&[]), apart,
         "external: whether a program says that the member is good by ending with status 0, or by printing anything.";
     send: String = (absent "an empty datagram"), Text, apart, "udp: what is sent.";
-    receive: String = (absent "any answer"), Text, apart, "udp: what the answer must contain. http and https: what must stand in its header, or in its body as far as 64 KiB.";
+    receive: String = (absent "any answer"), Text, apart, "udp: what the answer must contain. http and https: what must stand in its first 64 KiB, the header included.";
 } }
 
 section! { "pool", Some(4_096), Pool, compared intent::Pool;
