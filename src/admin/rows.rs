@@ -429,7 +429,7 @@ pub struct SwitchoverRow {
     pub redelivered: u64,
     /// Such requests that had been kept and were too old by then (`redeliver`).
     pub redelivery_too_old: u64,
-    /// Such requests that had been kept and were gone by then, to make room for others, or since more came than are read.
+    /// Such requests that had been kept and were gone by then, to make room for others, or since more answers came than are read.
     pub redelivery_no_room: u64,
 }
 

@@ -39,7 +39,7 @@ pub use events::EngineEvent;
 pub use identification::Share;
 pub use member_use::{MemberUse, Uses};
 pub use path::{Classified, Lookup, Path};
-pub use redelivery::{CopyAction, Recipient, Watched};
+pub use redelivery::{CopyAction, Recipient, Takeover, Watched};
 pub use resets::ResetOrder;
 pub use state::Engine;
 pub use steer::Steering;

@@ -11,6 +11,7 @@ use super::state::Engine;
 use super::walk::Walk;
 use crate::policy::health::{Generation, Silence};
 use crate::policy::intent::{MemberId, PoolId};
+use crate::policy::snapshot::PoolView;
 use crate::time::{Duration, Instant};
 use crate::wire::{Endpoint, Kind, Packet, Protocol, sip};
 
@@ -47,6 +48,17 @@ pub enum CopyAction {
     Redeliver(Recipient),
     /// It is dropped.
     Drop,
+}
+
+/// What a pool's choice says of the requests that its member before has not answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Takeover {
+    /// That member is dead; nobody has taken over yet.
+    Awaited,
+    /// This one has taken over from it.
+    By(MemberId),
+    /// They are for nobody else: the member lives, or is back, or the pool is gone.
+    No,
 }
 
 impl Engine {
@@ -119,13 +131,28 @@ impl Engine {
         if pool.generation == recipient.generation {
             return CopyAction::Keep;
         }
-        let is_silent = |silence: &Silence| silence.member == recipient.member && !self.has_spoken(silence);
-        match (pool.silence.filter(is_silent), pool.active) {
-            (Some(_), None) => CopyAction::Keep,
-            (Some(_), Some(member)) if member != recipient.member => {
+        match self.takeover_from(pool, recipient.member) {
+            Takeover::Awaited => CopyAction::Keep,
+            Takeover::By(member) => {
                 CopyAction::Redeliver(Recipient { member, generation: pool.generation, ..*recipient })
             }
-            _ => CopyAction::Drop,
+            Takeover::No => CopyAction::Drop,
+        }
+    }
+
+    /// Whether somebody has taken over in this pool by its present choice.
+    pub fn takeover(&self, pool: PoolId) -> Takeover {
+        let pool = self.snapshot.pools.get(pool);
+        let lost = pool.and_then(|pool| Some((pool, pool.silence?.member)));
+        lost.map_or(Takeover::No, |(pool, member)| self.takeover_from(pool, member))
+    }
+
+    fn takeover_from(&self, pool: &PoolView, lost: MemberId) -> Takeover {
+        let is_silent = |silence: &Silence| silence.member == lost && !self.has_spoken(silence);
+        match (pool.silence.filter(is_silent), pool.active) {
+            (Some(_), None) => Takeover::Awaited,
+            (Some(_), Some(member)) if member != lost => Takeover::By(member),
+            _ => Takeover::No,
         }
     }
 

@@ -333,6 +333,18 @@ impl Snapshot {
         }
     }
 
+    /// The pools of `before` that have chosen again since, or are gone.
+    pub fn switched_since(&self, before: &Snapshot) -> Vec<PoolId> {
+        let choice = |snapshot: &Snapshot, pool| snapshot.pools.get(pool).map(|pool| pool.generation);
+        let has_switched = |pool: &PoolId| choice(self, *pool) != choice(before, *pool);
+        match &self.followed {
+            Some(followed) if followed.since == before.epoch => {
+                followed.pools.iter().copied().filter(has_switched).collect()
+            }
+            _ => before.pools.ids().filter(has_switched).collect(),
+        }
+    }
+
     /// Takes over what is known of a pool and its members.
     pub(super) fn take_over(&mut self, id: PoolId, intent: &Intent, health: &Health, adjacency: &Adjacency) {
         let Some(meant) = intent.pools.get(id) else { return };

@@ -208,8 +208,17 @@ impl<'a> Via<'a> {
 
     /// The answer is wanted at the port that the request came from (RFC 3581 3).
     pub fn has_rport(&self) -> bool {
+        self.has("rport")
+    }
+
+    /// The answer is wanted at an address that is named apart (RFC 3261 18.2.2).
+    pub fn has_maddr(&self) -> bool {
+        self.has("maddr")
+    }
+
+    fn has(&self, parameter: &str) -> bool {
         let name = |part| split_once(part, b'=').map_or(part, |(name, _)| name).trim_ascii();
-        self.parts().skip(1).any(|part| name(part).eq_ignore_ascii_case(b"rport"))
+        self.parts().skip(1).any(|part| name(part).eq_ignore_ascii_case(parameter.as_bytes()))
     }
 
     /// Host and port.

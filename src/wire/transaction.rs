@@ -3,7 +3,8 @@
 //! Owns [`Exchange`]. A response matches the request with its topmost branch and its CSeq method (RFC 3261 17.1.3), which is
 //! all that is read here. As in [`super::sip`], whatever cannot be read is absent.
 
-use super::sip::{Branch, Message, Start};
+use super::sip::{Branch, Message, Start, Via};
+use std::net::Ipv4Addr;
 
 /// The branch of the topmost Via and the method in CSeq, as a number that two different transactions hardly share.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -16,9 +17,11 @@ pub enum Exchange {
     Request {
         /// `None`: it has no branch, or no CSeq.
         transaction: Option<Transaction>,
-        /// The port that the answer goes to, at the address the request came from; `None`: the one it came from (RFC 3261
-        /// 18.2.2, RFC 3581 4).
-        answered_at: Option<u16>,
+        /// Where the answer goes.
+        answered_at: AnsweredAt,
+        /// The address of the Via's sent-by, if that is one: a server that does not compare it with the source of the request, as RFC
+        /// 3261 18.2.1 asks it to, answers there.
+        sent_by: Option<Ipv4Addr>,
     },
     /// It answers.
     Answer {
@@ -27,6 +30,17 @@ pub enum Exchange {
         /// There is no more to say (RFC 3261 7.2: 200 and above).
         is_final: bool,
     },
+}
+
+/// Where the answer to a request goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AnsweredAt {
+    /// Where the request came from (RFC 3581 4).
+    Source,
+    /// To this port, at the address where the request came from (RFC 3261 18.2.2).
+    Port(u16),
+    /// To the address that `maddr` names.
+    Elsewhere,
 }
 
 impl Exchange {
@@ -41,8 +55,8 @@ impl Exchange {
         let transaction = branch.and_then(|branch| Some(Transaction::new(branch, message.cseq()?.1)));
         Some(match message.start {
             Start::Request { .. } => {
-                let sent_by = via.filter(|via| !via.has_rport());
-                Exchange::Request { transaction, answered_at: sent_by.map(|via| via.port().unwrap_or(SIP)) }
+                let sent_by = via.and_then(|via| via.address());
+                Exchange::Request { transaction, answered_at: via.map_or(AnsweredAt::Source, AnsweredAt::of), sent_by }
             }
             Start::Answer { code, .. } => Exchange::Answer { transaction, is_final: code >= 200 },
         })
@@ -51,6 +65,16 @@ impl Exchange {
 
 /// Where an answer goes if the Via names no port.
 const SIP: u16 = 5060;
+
+impl AnsweredAt {
+    fn of(via: Via) -> AnsweredAt {
+        match via {
+            _ if via.has_maddr() => AnsweredAt::Elsewhere,
+            _ if via.has_rport() => AnsweredAt::Source,
+            _ => AnsweredAt::Port(via.port().unwrap_or(SIP)),
+        }
+    }
+}
 
 impl Transaction {
     /// FNV-1a, as of the branch: its bytes are followed by the method's.
@@ -110,27 +134,37 @@ mod tests {
         }
     }
 
-    /// Each row: the topmost Via, and the port its answer goes to.
+    /// Each row: the topmost Via, and where its answer goes.
     #[test]
-    fn an_answer_goes_to_the_port_in_the_via_unless_that_asks_for_the_senders_own() {
+    fn an_answer_goes_to_the_port_in_the_via_unless_that_asks_for_the_senders_own_or_for_another_address() {
+        use AnsweredAt::{Elsewhere, Port, Source};
         let rows = [
-            ("Via: SIP/2.0/UDP h;branch=z", Some(5060)),
-            ("Via: SIP/2.0/UDP h:5062;branch=z", Some(5062)),
-            ("Via: SIP/2.0/UDP h : 5062 ;branch=z", Some(5062)),
-            ("Via: SIP/2.0/UDP [2001:db8::1]:5062;branch=z", Some(5062)),
-            ("Via: SIP/2.0/UDP [2001:db8::1];branch=z", Some(5060)),
-            ("Via: SIP/2.0/UDP h:five;branch=z", Some(5060)),
-            ("Via: SIP/2.0/UDP h:99999;branch=z", Some(5060)),
-            ("Via: SIP/2.0/UDP h:5062;rport;branch=z", None),
-            ("Via: SIP/2.0/UDP h:5062;branch=z;RPORT=7", None),
-            ("Via: SIP/2.0/UDP h:5062;branch=z, SIP/2.0/UDP i;rport", Some(5062)),
-            ("X: y", None),
+            ("Via: SIP/2.0/UDP h;branch=z", Port(5060)),
+            ("Via: SIP/2.0/UDP h:5062;branch=z", Port(5062)),
+            ("Via: SIP/2.0/UDP h : 5062 ;branch=z", Port(5062)),
+            ("Via: SIP/2.0/UDP [2001:db8::1]:5062;branch=z", Port(5062)),
+            ("Via: SIP/2.0/UDP [2001:db8::1];branch=z", Port(5060)),
+            ("Via: SIP/2.0/UDP h:five;branch=z", Port(5060)),
+            ("Via: SIP/2.0/UDP h:99999;branch=z", Port(5060)),
+            ("Via: SIP/2.0/UDP h:5062;rport;branch=z", Source),
+            ("Via: SIP/2.0/UDP h:5062;branch=z;RPORT=7", Source),
+            ("Via: SIP/2.0/UDP h:5062;branch=z, SIP/2.0/UDP i;rport", Port(5062)),
+            ("Via: SIP/2.0/UDP h:5062;MADDR=192.0.2.9;rport;branch=z", Elsewhere),
+            ("Via: SIP/2.0/UDP h;maddr=h2;branch=z", Elsewhere),
+            ("Via: SIP/2.0/UDP h;branch=z, SIP/2.0/UDP i;maddr=192.0.2.9", Port(5060)),
+            ("X: y", Source),
         ];
         for (via, port) in rows {
             let Some(Exchange::Request { answered_at, .. }) = request("BYE", via, "CSeq: 1 BYE") else {
                 panic!("{via}")
             };
             assert_eq!(answered_at, port, "{via}");
+        }
+        for (via, address) in
+            [("SIP/2.0/UDP 192.0.2.7:5062;rport", Some([192, 0, 2, 7].into())), ("SIP/2.0/UDP h", None)]
+        {
+            let asked = request("BYE", &format!("Via: {via}"), "CSeq: 1 BYE");
+            assert!(matches!(asked, Some(Exchange::Request { sent_by, .. }) if sent_by == address), "{via}");
         }
     }
 }

@@ -2,18 +2,22 @@
 //!
 //! Owns [`Copies`]: the last of them, in memory taken at the start, found by the transaction that an answer is of. A copy is no
 //! frame: it is counted apart ([`CopyCount`]), and every one that was made to its end. The oldest gives way. What is
-//! read for their sake is bounded (`reading`). Decides nothing: `redelivery` says what is kept, and when it leaves.
+//! read for their sake is bounded (`limiter`), what is lost is counted for the switchover it is lost for (`reports`). Decides
+//! nothing: `redelivery` says what is kept, and when it leaves.
 
-mod reading;
+mod count;
+mod limiter;
+mod reports;
 
 use super::mailbox::Redelivered;
-use crate::engine::verdict::ways;
 use crate::engine::{CopyAction, Recipient};
 use crate::policy::intent::{MemberId, PoolId, PortId};
 use crate::time::{Duration, Instant};
 use crate::wire::Endpoint;
 use crate::wire::transaction::Transaction;
-use reading::{Read, Reading};
+pub use count::CopyCount;
+use limiter::{Read, ReadLimiter};
+use reports::Reports;
 use std::collections::VecDeque;
 use std::net::Ipv4Addr;
 use std::ops::Range;
@@ -24,32 +28,17 @@ const MOST: usize = 2_000;
 const BYTES: usize = 2_000_000;
 /// The sender has given the request up by then (64·T1, RFC 3261 17.1.1.2, 17.1.2.2).
 const GIVEN_UP: Duration = Duration::from_secs(32);
-/// Pools that there can be.
-const POOLS: usize = 4_096;
 /// A request that waits so long, while nobody of its pool answers anything, is a sign: a server says that it is at work within
 /// 200 ms (RFC 3261 8.2.6.1).
 const OVERDUE: Duration = Duration::from_millis(250);
-/// So many of the oldest copies are looked at for such signs, and by so many places the pools are told apart that have answered.
+/// Copies looked at for such signs in one turn, at most.
 const LOOKED_AT: usize = 32;
-const HEARD: usize = 64;
+/// Pools that there can be.
+const POOLS: usize = 4_096;
 /// Lists of copies by transaction; a power of two.
 const LISTS: usize = 4_096;
 /// Copies in one list, at most: transactions can be chosen by a stranger.
 const LENGTH: u8 = 32;
-
-ways! {
-    /// Copies made, and how each of them ended. One counter each.
-    CopyCount {
-        Kept = "kept": "Copies made of SIP requests to an active member, for the member that would take over.",
-        Answered = "answered": "Copies dropped because the request was answered.",
-        Provisional = "provisional": "Copies dropped because the request was answered provisionally (1xx): if its member dies before the final answer, the client decides.",
-        Redelivered = "delivered": "SIP requests delivered again, to the member that took over.",
-        Full = "full": "Copies that gave way to newer ones, or to more requests or answers a second than are read.",
-        Expired = "expired": "Copies of requests that had not been answered, or sent again, for as long as `redeliver` says.",
-        Discarded = "discarded": "Copies dropped because another member became active for another cause than a death that all its silence confirms, or could not be sent the request.",
-        Unread = "unread": "Datagrams to a service of which no copy was made: more SIP requests came in a second than are read, in all or from one source, or the answer would reach another worker.",
-    }
-}
 
 /// What an answer is looked up by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,6 +54,8 @@ pub(super) enum Key {
 pub(super) struct Request<'a> {
     pub key: Key,
     pub sender: Endpoint,
+    /// Where its answer may go, if not to the sender's address.
+    pub elsewhere: Option<Ipv4Addr>,
     pub recipient: Recipient,
     /// Where it came in.
     pub port: PortId,
@@ -79,12 +70,13 @@ pub(super) struct Request<'a> {
 struct Stored {
     key: Key,
     sender: Endpoint,
+    elsewhere: Option<Ipv4Addr>,
     recipient: Recipient,
     port: PortId,
     /// When it was kept first.
     since: Instant,
-    /// It was taken for a sign.
-    is_sign: bool,
+    /// It is on its way to the member that took over.
+    is_leaving: bool,
     /// It is too old by then.
     until: Instant,
     bytes: Range<usize>,
@@ -94,6 +86,13 @@ struct Stored {
     /// Its place in that list, from the oldest.
     place: u8,
     has_ended: bool,
+}
+
+impl Stored {
+    /// The addresses where its answer may go.
+    fn receivers(&self) -> impl Iterator<Item = Ipv4Addr> + use<> {
+        [Some(self.sender.addr), self.elsewhere].into_iter().flatten()
+    }
 }
 
 /// The copies, each with a number that no other ever had.
@@ -109,13 +108,12 @@ pub(super) struct Copies {
     newest: Box<[u64]>,
     /// How many have not ended.
     waiting: usize,
-    reading: Reading,
-    /// By pool: those that ended without an answer since its member last answered one.
-    lost: Box<[Redelivered]>,
-    /// When members of a pool answered last; pools may share a place.
-    heard: [Instant; HEARD],
-    /// When it is looked for signs again.
-    look: Instant,
+    limiter: ReadLimiter,
+    reports: Reports,
+    /// By pool: when its members answered last.
+    answered: Box<[Instant]>,
+    /// The number of the next that is looked at once it has waited for [`OVERDUE`].
+    next: u64,
     seed: u64,
     counts: [u64; CopyCount::COUNT],
 }
@@ -130,10 +128,10 @@ impl Copies {
             first: 0,
             newest: vec![0; LISTS].into(),
             waiting: 0,
-            reading: Reading::new(seed),
-            lost: vec![Redelivered::default(); POOLS].into(),
-            heard: [Instant::ZERO; HEARD],
-            look: Instant::ZERO,
+            limiter: ReadLimiter::new(seed),
+            reports: Reports::new(),
+            answered: vec![Instant::ZERO; POOLS].into(),
+            next: 0,
             seed,
             counts: [0; CopyCount::COUNT],
         }
@@ -161,50 +159,47 @@ impl Copies {
         self.count(CopyCount::Unread);
     }
 
-    /// Nothing is read now, and one datagram more to a service is not looked at.
+    /// No request is read now, and one datagram more to a service is not looked at.
     #[inline(always)]
-    pub(super) fn skips(&mut self) -> bool {
-        if !self.reading.rests() {
+    pub(super) fn passes_over_request(&mut self) -> bool {
+        if !self.limiter.is_over_limit() {
             return false;
         }
         let passed = &mut self.counts[CopyCount::Unread as usize];
         *passed += 1;
-        self.reading.skips(*passed)
+        self.limiter.passes_over_request(*passed)
     }
 
-    /// Some copy may wait for what is sent there.
+    /// An answer that goes there is not looked at: no copy waits for it.
     #[inline(always)]
-    pub(super) fn awaits(&self, receiver: Ipv4Addr) -> bool {
-        self.waiting != 0 && self.reading.awaits(receiver)
+    pub(super) fn passes_over_answer(&mut self, receiver: Ipv4Addr) -> bool {
+        self.limiter.passes_over_answer(receiver)
     }
 
-    /// A request of this source is read. If not, nothing of it, or of anybody, is until less comes.
+    /// A request of this source is read. If not, none of it, or of anybody, is until less comes; what is kept stays.
     pub(super) fn reads_request(&mut self, source: Ipv4Addr, now: Instant) -> bool {
-        let rested = self.reading.rests();
-        let read = self.reading.request(source, now);
-        // While nothing is read it has been counted before.
-        self.counts[CopyCount::Unread as usize] += u64::from(read != Read::Yes && !rested);
-        // The answers to a source that rests are not read either.
-        if read == Read::SourceRests {
-            self.clear_source(source);
-        }
-        read == Read::Yes
+        let was_counted = self.limiter.is_over_limit();
+        let is_read = self.limiter.reads_request(source, now);
+        self.counts[CopyCount::Unread as usize] += u64::from(!is_read && !was_counted);
+        is_read
     }
 
-    /// An answer to this source is read now. If not, it is not known any longer which requests are unanswered: no copy stays.
-    pub(super) fn reads_answer(&mut self, source: Ipv4Addr, now: Instant) -> bool {
-        let read = self.reading.answer(source, now);
+    /// An answer to this receiver is read now. If not, it is not known any longer which requests are unanswered: no copy stays whose
+    /// answer may go there, or none at all.
+    pub(super) fn reads_answer(&mut self, receiver: Ipv4Addr, now: Instant) -> bool {
+        let read = self.limiter.answer(receiver, now);
         match read {
-            Read::SourceRests => self.clear_source(source),
-            Read::AllRest => self.clear(CopyCount::Full),
+            Read::NoneOfSource => self.clear_awaited_at(receiver),
+            Read::NoneOfAnybody => self.clear(CopyCount::Full),
             Read::Yes | Read::No => {}
         }
         read == Read::Yes
     }
 
-    fn clear_source(&mut self, source: Ipv4Addr) {
+    fn clear_awaited_at(&mut self, receiver: Ipv4Addr) {
         for at in 0..self.copies.len() {
-            if self.reading.is_same(self.copies[at].sender.addr, source) {
+            let copy = &self.copies[at];
+            if copy.receivers().any(|address| self.limiter.is_same(address, receiver)) {
                 self.end(self.first + at as u64, CopyCount::Full);
             }
         }
@@ -214,7 +209,9 @@ impl Copies {
     /// Keeps a copy. If there is one of the same datagram by the same sender, that is as good as new.
     pub(super) fn keep(&mut self, request: &Request<'_>, now: Instant) {
         if let Some(number) = self.same(request) {
-            self.copies[(number - self.first) as usize].until = now + request.age;
+            let until = &mut self.copies[(number - self.first) as usize].until;
+            // One on its way has longer already.
+            *until = (*until).max(now + request.age);
             return;
         }
         self.count(CopyCount::Kept);
@@ -226,15 +223,26 @@ impl Copies {
         }
         let bytes = self.make_room(request.frame.len());
         self.bytes[bytes.clone()].copy_from_slice(request.frame);
-        let Request { key, sender, recipient, port, payload, age, .. } = *request;
-        let until = now + age;
-        let (since, is_sign, has_ended) = (now, false, false);
-        let copy =
-            Stored { key, sender, recipient, port, since, is_sign, until, bytes, payload, before, place, has_ended };
+        let Request { key, sender, elsewhere, recipient, port, payload, age, .. } = *request;
+        let copy = Stored {
+            key,
+            sender,
+            elsewhere,
+            recipient,
+            port,
+            since: now,
+            is_leaving: false,
+            until: now + age,
+            bytes,
+            payload,
+            before,
+            place,
+            has_ended: false,
+        };
+        copy.receivers().for_each(|receiver| self.limiter.count_waiting(receiver, true));
         self.copies.push_back(copy);
         self.newest[list] = self.first + self.copies.len() as u64;
         self.waiting += 1;
-        self.reading.count_waiting(sender.addr, true);
     }
 
     /// The number of the copy of the same datagram by the same sender.
@@ -289,25 +297,29 @@ impl Copies {
 
     /// A member of this pool has answered somebody.
     pub(super) fn note_answer(&mut self, pool: PoolId, now: Instant) {
-        self.heard[pool.index() % HEARD] = now;
+        if let Some(answered) = self.answered.get_mut(pool.index()) {
+            *answered = now;
+        }
     }
 
-    /// Whom an old copy is for, if nobody of that pool has answered anything since it was kept. Each is a sign once; it is looked for
-    /// them four times a second.
+    /// Calls `sign` with the member that a copy is for which has waited too long, if nobody of that pool has answered anything since it
+    /// was kept. Each is looked at once, in the order they were kept, and a bounded number a turn; one on its way to another member
+    /// says nothing of that. Returns how many were looked at.
     #[inline]
-    pub(super) fn overdue(&mut self, now: Instant) -> Option<MemberId> {
-        if self.waiting == 0 || now < self.look {
-            return None;
+    pub(super) fn overdue(&mut self, now: Instant, mut sign: impl FnMut(MemberId)) -> usize {
+        let mut count = 0;
+        self.next = self.next.max(self.first);
+        while count < LOOKED_AT
+            && let Some(copy) = self.at(self.next + 1).filter(|copy| copy.since + OVERDUE <= now)
+        {
+            let answered = self.answered.get(copy.recipient.pool.index());
+            if !copy.has_ended && !copy.is_leaving && answered.is_none_or(|at| *at < copy.since) {
+                sign(copy.recipient.member);
+            }
+            self.next += 1;
+            count += 1;
         }
-        self.look = now + OVERDUE;
-        let heard = &self.heard;
-        let is_overdue = |copy: &&mut Stored| {
-            let is_silent = heard[copy.recipient.pool.index() % HEARD] < copy.since;
-            is_silent && !copy.has_ended && !copy.is_sign && copy.since + OVERDUE <= now
-        };
-        let copy = self.copies.iter_mut().take(LOOKED_AT).find(is_overdue)?;
-        copy.is_sign = true;
-        Some(copy.recipient.member)
+        count
     }
 
     /// Asks of each copy that waits what is done with it. Returns the numbers of those that leave, oldest first.
@@ -321,7 +333,7 @@ impl Copies {
                 // One that was repeated keeps those behind it from being counted in time.
                 CopyAction::Redeliver(_) if copy.until <= now => self.end(number, CopyCount::Expired),
                 CopyAction::Redeliver(recipient) => {
-                    copy.recipient = recipient;
+                    (copy.recipient, copy.is_leaving) = (recipient, true);
                     // It was young enough, however long it waits for its turn.
                     copy.until = now + GIVEN_UP;
                     leaving.push(number);
@@ -333,9 +345,19 @@ impl Copies {
         leaving
     }
 
-    /// How many of this pool have been lost since its member last answered; from now on it is counted for the next one.
-    pub(super) fn take_lost(&mut self, pool: PoolId) -> Redelivered {
-        self.lost.get_mut(pool.index()).map(std::mem::take).unwrap_or_default()
+    /// Somebody has taken over in this pool: what was lost since its member last answered is of that switchover.
+    pub(super) fn begin_report(&mut self, pool: PoolId) {
+        self.reports.begin(pool);
+    }
+
+    /// How many were delivered and lost by the switchover that has begun.
+    pub(super) fn finish_report(&mut self, pool: PoolId) -> Redelivered {
+        self.reports.finish(pool)
+    }
+
+    /// Another was chosen although the member lives: what it has not answered is no loss.
+    pub(super) fn discard_report(&mut self, pool: PoolId) {
+        self.reports.discard(pool);
     }
 
     /// A copy that waits: what came in, where, and for whom it is now.
@@ -346,7 +368,7 @@ impl Copies {
 
     /// Those that are too old end, and a second of reading, if it is over.
     pub(super) fn expire(&mut self, now: Instant) {
-        self.reading.begin_second(now);
+        self.limiter.begin_second(now);
         while self.copies.front().is_some_and(|oldest| oldest.until <= now) {
             self.drop_oldest(CopyCount::Expired);
         }
@@ -365,15 +387,8 @@ impl Copies {
         if let Some(copy) = at.and_then(|at| self.copies.get_mut(at)).filter(|copy| !copy.has_ended) {
             copy.has_ended = true;
             self.waiting -= 1;
-            self.reading.count_waiting(copy.sender.addr, false);
-            if let Some(lost) = self.lost.get_mut(copy.recipient.pool.index()) {
-                match how {
-                    CopyCount::Expired => lost.too_old += 1,
-                    CopyCount::Full => lost.no_room += 1,
-                    CopyCount::Answered | CopyCount::Provisional => *lost = Redelivered::default(),
-                    _ => {}
-                }
-            }
+            copy.receivers().for_each(|receiver| self.limiter.count_waiting(receiver, false));
+            self.reports.count(copy.recipient.pool, copy.is_leaving, how);
             self.count(how);
         }
     }

@@ -181,7 +181,8 @@ pub enum Event {
         /// What was measured.
         latency: Box<Latency>,
     },
-    /// All that this worker had kept for the member that took over has left, or nobody can have it.
+    /// All that this worker had kept for the member that took over has left, or nobody can have it, and some of it was there. A choice
+    /// that follows it before all has left ends it as well.
     Redelivered {
         /// Whose service.
         pool: PoolId,
@@ -201,7 +202,7 @@ pub struct Redelivered {
     pub delivered: u64,
     /// Kept, and too old by then: see [`crate::policy::intent::VirtualServer::redeliver`].
     pub too_old: u64,
-    /// Kept, and gone by then, to make room for others, or since more came than are read.
+    /// Kept, and gone by then, to make room for others, or since more answers came than are read.
     pub no_room: u64,
 }
 

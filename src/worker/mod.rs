@@ -17,6 +17,7 @@ mod frames;
 pub mod hand_off;
 mod held;
 pub mod latency;
+mod leaving;
 pub mod mailbox;
 mod pipeline;
 mod ports;

@@ -8,18 +8,16 @@ use super::execute::{Executor, reason};
 use super::frames::{Frames, Received};
 use super::hand_off::HandOff;
 use super::held::{Held, Queued};
-use super::mailbox::Redelivered;
+use super::leaving::LeavingQueue;
 use super::withheld::Waiting;
 use crate::engine::{Classified, DropReason, Engine, EngineEvent, Verdict, Watched, Withheld};
 use crate::flow::SnatPorts;
 use crate::io::{Frame, Port};
 use crate::policy::Snapshot;
 use crate::policy::adjacency::NextHop;
-use crate::policy::health::Generation;
 use crate::policy::intent::{MemberId, PoolId, PortId};
 use crate::time::Instant;
 use crate::wire::{Kind, Packet, sip, udp};
-use std::collections::VecDeque;
 use std::sync::Arc;
 
 /// Deferred SYNs finished in one turn, at most.
@@ -32,20 +30,10 @@ pub(super) struct Pipeline<P: Port> {
     pub out: Executor<P>,
     held: Held<P::Frame>,
     pub(super) copies: Copies,
-    /// Copies on their way to who is active now, by pool.
-    pub(super) leaving: Vec<Leaving>,
-}
-
-/// Copies on their way to one pool's member.
-pub(super) struct Leaving {
-    pub pool: PoolId,
-    /// The choice by which it is active.
-    pub generation: Generation,
-    /// How many have left, and how many were lost before.
-    pub requests: Redelivered,
-    pub numbers: VecDeque<u64>,
-    /// When the next one may leave.
-    pub due: Instant,
+    /// Of these, those on their way to who is active now.
+    pub(super) leaving: LeavingQueue,
+    /// Pools that have chosen again by the snapshot that was installed last.
+    pub(super) switched: Vec<PoolId>,
 }
 
 impl<P: Port> Pipeline<P> {
@@ -53,13 +41,16 @@ impl<P: Port> Pipeline<P> {
         let snapshot = engine.snapshot();
         let held = Held::new(&snapshot.limits, &snapshot.timeouts, engine.seed());
         let copies = Copies::new(engine.seed());
-        Pipeline { engine, hand_off, out, held, copies, leaving: Vec::new() }
+        let leaving = LeavingQueue::new(hand_off.workers());
+        Pipeline { engine, hand_off, out, held, copies, leaving, switched: Vec::new() }
     }
 
     /// Another snapshot is in force from now on. Returns the old one.
     pub(super) fn install(&mut self, snapshot: Arc<Snapshot>, ports: SnatPorts) -> Arc<Snapshot> {
         self.held.reassembly.set_patience(snapshot.timeouts.reassembly);
-        self.engine.install(snapshot, ports)
+        let old = self.engine.install(snapshot, ports);
+        self.switched = self.engine.snapshot().switched_since(&old);
+        old
     }
 
     /// What waits for a MAC is decided again by another snapshot, in the order it came.

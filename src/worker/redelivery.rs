@@ -1,22 +1,25 @@
 //! Requests that a dead member has not answered are delivered to the next one.
 //!
-//! Owns what a worker does about it with bytes: which datagrams are copied and which answers end a copy, and
-//! how copies leave that another snapshot lets go: at the pace at which a member that has just been promoted can take them. What is delivered
-//! is a frame of our own making, decided about as if its sender had repeated it. `copies` holds, the engine decides.
+//! Owns what a worker does about it with bytes: which datagrams are copied and which answers end a copy, and how copies leave that
+//! another snapshot lets go. What is delivered is a frame of our own making, decided about as if its sender had repeated it. `copies`
+//! holds, the engine decides, `leaving` keeps the pace.
+//!
+//! An answer is looked for at the address that the request came from, and at that of the Via's sent-by, where a server may send it that
+//! keeps no `received`. Whether it would come by this worker is asked of the port it goes to at the former. No copy is made of a request
+//! whose topmost Via has `maddr` (RFC 3261 18.2.2): its answer goes anywhere.
 
 use super::copies::{CopyCount, Key, Request};
 use super::frames::{Frames, Received};
-use super::mailbox::Event;
-use super::pipeline::{Leaving, Pipeline};
-use crate::engine::{Classified, Path, Recipient, Verdict, Watched};
+use super::leaving::{Choice, Delivered};
+use super::mailbox::{Event, Redelivered};
+use super::pipeline::Pipeline;
+use crate::engine::{Classified, Path, Takeover, Verdict, Watched};
 use crate::io::{Frame, Port};
 use crate::policy::intent::{PoolId, PortId};
-use crate::time::{Duration, Instant};
-use crate::wire::transaction::Exchange;
+use crate::time::Instant;
+use crate::wire::transaction::{AnsweredAt, Exchange};
 use crate::wire::{Endpoint, Packet, ethernet, sip, udp};
-
-/// From one request to the next towards one member, all workers together.
-const PACE: Duration = Duration::from_millis(1);
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 impl<P: Port> Pipeline<P> {
     /// What a datagram is looked at for, if it is. What is no SIP by its length and first byte, what comes beyond that which is read
@@ -24,8 +27,8 @@ impl<P: Port> Pipeline<P> {
     #[inline(always)]
     pub(super) fn watched(&mut self, frame: &P::Frame, packet: &Packet, path: Path, now: Instant) -> Watched {
         match self.engine.watches(path, now) {
-            Watched::Request if self.copies.skips() || !may_be_sip(frame, packet) => Watched::Nothing,
-            Watched::Answer if !self.copies.awaits(packet.dst()) => Watched::Nothing,
+            Watched::Request if self.copies.passes_over_request() || !may_be_sip(frame, packet) => Watched::Nothing,
+            Watched::Answer if self.copies.passes_over_answer(packet.dst()) => Watched::Nothing,
             watched => watched,
         }
     }
@@ -67,15 +70,22 @@ impl<P: Port> Pipeline<P> {
         if !self.copies.reads_request(packet.src(), now) {
             return;
         }
-        let Some(Exchange::Request { transaction, answered_at }) = Exchange::of(&frame[payload..]) else { return };
+        let exchange = Exchange::of(&frame[payload..]);
+        let Some(Exchange::Request { transaction, answered_at, sent_by }) = exchange else { return };
         let sender = Endpoint::new(packet.src(), packet.src_port());
         let Some((recipient, age)) = self.engine.recipient(packet, classified, now) else { return };
+        let receiver = match answered_at {
+            AnsweredAt::Source => sender,
+            AnsweredAt::Port(port) => Endpoint::new(sender.addr, port),
+            AnsweredAt::Elsewhere => return self.copies.count_unread(),
+        };
         // Or another worker would see the answer, and this one would keep the request for ever.
-        if answered_at.is_some_and(|port| !self.hand_off.is_here(Endpoint::new(sender.addr, port))) {
+        if receiver != sender && !self.hand_off.is_here(receiver) {
             return self.copies.count_unread();
         }
-        let key = transaction.map_or(Key::To(sender), Key::Of);
-        self.copies.keep(&Request { key, sender, recipient, port, frame, payload, age }, now);
+        let key = transaction.map_or(Key::To(receiver), Key::Of);
+        let elsewhere = sent_by.filter(|address| *address != sender.addr);
+        self.copies.keep(&Request { key, sender, elsewhere, recipient, port, frame, payload, age }, now);
     }
 
     fn end_answered(&mut self, pool: PoolId, packet: &Packet, said: &[u8], now: Instant) {
@@ -91,63 +101,56 @@ impl<P: Port> Pipeline<P> {
         self.copies.answer(pool, Key::To(receiver), how);
     }
 
-    /// By another snapshot, copies leave, or nobody may have them.
+    /// By another snapshot, copies leave, or nobody may have them. What was on its way by an earlier choice is so by this one, or by none.
     pub(super) fn sort_copies(&mut self, now: Instant) {
-        if self.copies.is_empty() {
+        let mut switched: BTreeSet<PoolId> = self.switched.drain(..).collect();
+        if switched.is_empty() && self.copies.is_empty() {
             return;
         }
-        let leaving = self.copies.sort(now, |recipient| self.engine.copy_action(recipient));
-        for number in leaving {
-            let Some((_, _, Recipient { pool, generation, .. })) = self.copies.get(number) else { continue };
-            let is_meant = |leaving: &&mut Leaving| leaving.pool == pool && leaving.generation == generation;
-            match self.leaving.iter_mut().find(is_meant) {
-                Some(leaving) => leaving.numbers.push_back(number),
-                None => {
-                    let requests = self.copies.take_lost(pool);
-                    self.leaving.push(Leaving { pool, generation, requests, numbers: [number].into(), due: now });
+        self.leaving.end(&switched).into_iter().for_each(|choice| self.report(choice));
+        let mut leaving: BTreeMap<PoolId, VecDeque<u64>> = BTreeMap::new();
+        for number in self.copies.sort(now, |recipient| self.engine.copy_action(recipient)) {
+            if let Some((_, _, recipient)) = self.copies.get(number) {
+                leaving.entry(recipient.pool).or_default().push_back(number);
+            }
+        }
+        switched.extend(leaving.keys());
+        for pool in switched {
+            match self.engine.takeover(pool) {
+                Takeover::Awaited => {}
+                Takeover::No => self.copies.discard_report(pool),
+                Takeover::By(_) => {
+                    self.copies.begin_report(pool);
+                    let choice = (pool, self.engine.snapshot().pool(pool).generation);
+                    match leaving.remove(&pool) {
+                        Some(numbers) => self.leaving.begin(choice, numbers, now),
+                        None => self.report(choice),
+                    }
                 }
             }
         }
     }
 
-    /// Delivers what is due. Returns how many that were.
+    /// Says what this choice has delivered and lost, if it was anything.
+    fn report(&mut self, (pool, generation): Choice) {
+        let requests = self.copies.finish_report(pool);
+        if requests != Redelivered::default() {
+            self.out.events.send(Event::Redelivered { pool, generation, requests });
+        }
+    }
+
+    /// Delivers what is due. Returns how many copies were looked at for that.
     pub(super) fn redeliver(&mut self, now: Instant) -> usize {
         self.copies.expire(now);
-        if let Some(member) = self.copies.overdue(now) {
-            self.out.events.hint(member, now);
-        }
+        let events = &mut self.out.events;
+        self.copies.overdue(now, |member| events.hint(member, now));
         if self.leaving.is_empty() {
             return 0;
         }
-        let mut all = std::mem::take(&mut self.leaving);
-        let pace = PACE * u32::try_from(self.hand_off.workers()).unwrap_or(u32::MAX);
-        let mut count = 0;
-        for leaving in &mut all {
-            // After a pause they do not come all at once.
-            leaving.due = leaving.due.max(Instant::from_nanos(now.nanos().saturating_sub(8 * pace.as_nanos() as u64)));
-            while leaving.due <= now
-                && let Some(number) = leaving.numbers.front().copied()
-            {
-                match self.deliver(number, now) {
-                    Delivered::Yes => {
-                        leaving.due += pace;
-                        leaving.requests.delivered += 1;
-                        count += 1;
-                    }
-                    Delivered::Never => {}
-                    Delivered::NotNow => break,
-                }
-                leaving.numbers.pop_front();
-            }
-        }
-        all.retain(|leaving| {
-            let Leaving { pool, generation, requests, .. } = *leaving;
-            if leaving.numbers.is_empty() {
-                self.out.events.send(Event::Redelivered { pool, generation, requests });
-            }
-            !leaving.numbers.is_empty()
-        });
-        self.leaving = all;
+        let mut leaving = std::mem::take(&mut self.leaving);
+        let (count, done) = leaving.work(now, |number| self.deliver(number, now));
+        self.leaving = leaving;
+        done.into_iter().for_each(|choice| self.report(choice));
         self.copies.drop_ended();
         count
     }
@@ -189,13 +192,4 @@ fn may_be_sip<F: Frame>(frame: &F, packet: &Packet) -> bool {
     let first = frame.bytes().get(payload);
     let is_long = payload + SHORTEST <= usize::from(packet.end);
     is_long && first.is_some_and(|first| first.is_ascii_alphabetic() || matches!(first, b'\r' | b'\n'))
-}
-
-/// What came of a copy.
-enum Delivered {
-    Yes,
-    /// Nobody can have it any more.
-    Never,
-    /// There is no buffer.
-    NotNow,
 }

@@ -2,10 +2,12 @@
 
 use super::*;
 use fairlead::engine::DropReason;
+use fairlead::policy::health::Generation;
 use fairlead::policy::intent::{PortId, Unreachable};
 use fairlead::time::{Duration, Instant};
 use fairlead::wire::build::Build;
 use fairlead::worker::CopyCount::{self, *};
+use fairlead::worker::Event;
 
 fn ms(count: u64) -> Duration {
     Duration::from_millis(count)
@@ -72,6 +74,15 @@ fn count(lab: &Lab, what: CopyCount) -> u64 {
 
 fn counted(lab: &Lab) -> Vec<(CopyCount, u64)> {
     CopyCount::ALL.iter().map(|what| (*what, count(lab, *what))).filter(|(_, count)| *count > 0).collect()
+}
+
+/// How many were delivered by which choice, as workers said.
+fn reports(lab: &Lab) -> Vec<(Generation, u64)> {
+    let report = |event: &Event| match event {
+        Event::Redelivered { generation, requests, .. } => Some((*generation, requests.delivered)),
+        _ => None,
+    };
+    lab.rig.events.iter().filter_map(report).collect()
 }
 
 fn lab() -> Lab {
@@ -153,6 +164,60 @@ fn s91_without_a_readable_branch_any_answer_to_that_sender_ends_it() {
     lab.rig.now += ms(1);
     let since = now(&lab);
     only(&mut lab, since, &[asked(5061, B)]);
+}
+
+/// A datagram of this text to A's service: what the client says, and where the answer goes.
+fn asked_as(text: &str, client: u16, dst: &str) -> Build {
+    Build::udp(at(PHONE, client), at(dst, 5060)).payload(text.as_bytes())
+}
+
+/// Its answer goes to the address in `maddr`, or to that in the Via's sent-by: an answered request is for nobody else, wherever the answer
+/// went (RFC 3261 18.2.2).
+#[test]
+fn s91_what_was_answered_is_not_though_the_answer_went_elsewhere() {
+    for (host, parameter, kept) in [(PHONE, &*format!(";maddr={PEER}"), [Unread, Unread]), (PEER, "", [Kept, Answered])]
+    {
+        let mut lab = lab();
+        let branch = "branch=z9hG4bKa";
+        let fields = format!("Via: SIP/2.0/UDP {host}:5062;{branch}{parameter}\r\nCSeq: 7 INVITE\r\n\r\n");
+        let text = format!("INVITE sip:1@{V} SIP/2.0\r\n{fields}");
+        lab.forwards(ROUTER, asked_as(&text, 5062, V), HOST_A, asked_as(&text, 5062, A));
+        let answer =
+            |src| Build::udp(at(src, 5060), at(PEER, 5062)).payload(format!("SIP/2.0 200 OK\r\n{fields}").as_bytes());
+        lab.forwards(HOST_A, answer(A), ROUTER, answer(V));
+        if <super::super::Setting as Setting>::WORKERS == 1 {
+            assert_eq!(kept.map(|what| count(&lab, what)), [1, 1], "{host}{parameter}");
+            lab.rig.now += ms(1);
+            let since = now(&lab);
+            only(&mut lab, since, &[]);
+        }
+    }
+}
+
+/// Its answer goes to the port in the Via.
+#[test]
+fn s91_without_a_readable_branch_the_answer_may_go_to_another_port() {
+    let mut lab = lab();
+    let text = format!("OPTIONS sip:1 SIP/2.0\r\nVia: SIP/2.0/UDP {PHONE}:5062\r\n\r\n");
+    lab.forwards(ROUTER, asked_as(&text, 40_000, V), HOST_A, asked_as(&text, 40_000, A));
+    answered(&mut lab, 200, "INVITE", 5062, "x");
+    lab.rig.now += ms(1);
+    let since = now(&lab);
+    only(&mut lab, since, &[]);
+}
+
+/// What comes beyond the limit is not kept; what is kept already is what a death must not take.
+#[test]
+fn s91_a_source_that_says_too_much_keeps_what_is_kept_of_it() {
+    let mut lab = lab();
+    ask(&mut lab, "INVITE", 5060, "a");
+    let again = lab.arriving(ROUTER, &request("INVITE", 5060, "b", V));
+    for _ in 0..3_000 {
+        lab.rig.pass(OUTER, &again);
+    }
+    lab.rig.now += ms(1);
+    let since = now(&lab);
+    only(&mut lab, since, &[request("INVITE", 5060, "a", B), request("INVITE", 5060, "b", B)]);
 }
 
 #[test]
@@ -295,6 +360,15 @@ fn s91_what_waits_for_its_turn_may_be_answered_or_go_on() {
     assert_eq!(seen.len(), 28);
     let to_a = lab.leaving(HOST_A, &request("INVITE", 5060, "n1", A).ttl(63));
     assert!(seen[0].1.1 == to_a);
+    // No faster than one member may have them, however many have died.
+    let pace = <super::super::Setting as Setting>::WORKERS as u64;
+    assert!(
+        seen.windows(2).all(|pair| pair[1].0 >= pair[0].0 + pace),
+        "{:?}",
+        seen.iter().map(|it| it.0).collect::<Vec<_>>()
+    );
+    let reports: Vec<_> = reports(&lab);
+    assert_eq!(reports, [(Generation(2), 1), (Generation(3), 28)]);
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use crate::with_a_active;
 use fairlead::admin::request::AdminState;
+use fairlead::admin::rows::MemberState;
 use fairlead::policy::intent::PortId;
 use fairlead::wire::build::Build;
 use testbench::bench::frames::*;
@@ -123,4 +124,58 @@ fn s91_none_is_delivered_after_the_operator_has_chosen() {
             assert_eq!(bench.members[1].requests, 0);
         });
     }
+}
+
+/// Why a client's request was lost is said where it was: with the switchover to the next member, even if that could be given none.
+#[test]
+fn s91_what_was_too_old_is_booked_to_the_switchover_that_came_too_late() {
+    let file = File::two_arm().with("pool = \"pair-1\"\nlisten", "pool = \"pair-1\"\nredeliver = \"500ms\"\nlisten");
+    with_a_active(&file, |bench| {
+        bench.members[0].udp = Service::Swallows;
+        bench.send(ROUTER, &invite(7_001, V));
+        bench.until(secs(5), |bench| bench.state("sip-a") == MemberState::Down);
+        bench.members[1].serve();
+        bench.until(secs(5), |bench| bench.active().as_deref() == Some("sip-b"));
+        bench.run(ms(200));
+        let record = bench.last_switchover();
+        assert_eq!((record.redelivered, record.redelivery_too_old, record.redelivery_no_room), (0, 1, 0));
+    });
+}
+
+/// A living member has left a request unanswered when the operator chose another: no later death has to do with that.
+#[test]
+fn s91_what_a_living_member_left_unanswered_is_booked_to_no_later_death() {
+    with_a_active(&File::two_arm(), |bench| {
+        bench.members[1].serve();
+        bench.send(ROUTER, &invite(7_001, V));
+        bench.run(ms(4_500));
+        assert_eq!(bench.counter("redelivery_expired"), 1);
+        bench.force("sip-b");
+        bench.run(secs(1));
+        bench.auto();
+        bench.members[1].udp = Service::Swallows;
+        bench.send(ROUTER, &invite(7_002, V));
+        bench.until(secs(5), |bench| bench.active().as_deref() == Some("sip-a"));
+        bench.run(ms(200));
+        let record = bench.last_switchover();
+        assert_eq!((record.redelivered, record.redelivery_too_old, record.redelivery_no_room), (1, 0, 0));
+    });
+}
+
+/// Nobody was active in between: the requests are those of the member that was before.
+#[test]
+fn s91_the_log_names_the_member_that_was_lost_though_nobody_was_active_since() {
+    let monitors = "monitors = [\"sip-options\"]";
+    let file = File::two_arm().with(monitors, &format!("{monitors}\nno_member = \"reject\"\ngap = \"200ms\""));
+    with_a_active(&file, |bench| {
+        bench.members[0].udp = Service::Swallows;
+        bench.send(ROUTER, &invite(7_001, V));
+        bench.until(secs(5), |bench| bench.active().is_none());
+        bench.members[1].serve();
+        bench.until(secs(5), |bench| bench.active().as_deref() == Some("sip-b"));
+        bench.run(ms(200));
+        let line = "of the requests that sip-a had not answered 1 were delivered to sip-b, 0 were too old";
+        let lines = bench.lead.log.iter().filter(|logged| logged.message.contains(line)).count();
+        assert_eq!((bench.last_switchover().from, bench.last_switchover().redelivered, lines), (None, 1, 1));
+    });
 }

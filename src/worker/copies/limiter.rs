@@ -1,9 +1,11 @@
 //! How much is read so that copies can be made and ended.
 //!
-//! Owns [`Reading`]: what a worker has read in this second, in all and for each source, and when that is too much. Then nothing is
-//! read, of a source or of anybody, until a second has passed in which clearly less came: at such rates copies would be gone before
-//! a verdict, and reading would cost what the appliance is for. Sources share a cell by their hash, so a flood takes copies from
-//! those few who share its cell, and nobody else.
+//! Owns [`ReadLimiter`]: how many messages a worker has read in this second, in all and for each source, and when that is too many.
+//! With too many requests no more are kept, of that source or of anybody; those that are kept stay, and their answers are read. With
+//! too many answers it is not known any longer which requests are unanswered: the caller drops the copies. Either lasts until a
+//! second has passed in which clearly less came: at such rates copies would be gone before a verdict, and reading would cost what
+//! the appliance is for. Sources share a cell by their hash, so a flood takes copies from those few who share its cell, and nobody
+//! else.
 
 use crate::time::{Duration, Instant};
 use std::net::Ipv4Addr;
@@ -23,6 +25,16 @@ const CELLS: usize = 1_024;
 pub(super) struct Limit {
     pub all: u32,
     pub source: u32,
+}
+
+/// Of which messages more came than are read.
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+enum Excess {
+    #[default]
+    None,
+    Requests,
+    /// And requests are not kept either, since it could not be known when they are answered.
+    Answers,
 }
 
 /// What came in one second.
@@ -51,9 +63,9 @@ impl Second {
 #[derive(Clone, Copy, Default)]
 struct Cell {
     second: Second,
-    /// Copies of their requests that wait for an answer.
+    /// Copies of requests whose answers may go there.
     waiting: u32,
-    rests: bool,
+    excess: Excess,
 }
 
 /// What comes of a message.
@@ -63,92 +75,115 @@ pub(super) enum Read {
     Yes,
     /// It is not.
     No,
-    /// It is not, and from now on none of its source: what is kept of it cannot be relied on.
-    SourceRests,
-    /// It is not, and from now on none of anybody.
-    AllRest,
+    /// It is an answer that is not read, and none to its receiver is from now on.
+    NoneOfSource,
+    /// It is an answer that is not read, and none to anybody is from now on.
+    NoneOfAnybody,
 }
 
-/// What has been read, and of whom nothing is.
-pub(super) struct Reading {
+/// How many have been read, and of whom nothing is.
+pub(super) struct ReadLimiter {
     second: Second,
-    rests: bool,
+    excess: Excess,
     cells: Box<[Cell]>,
+    /// Why answers are looked at: copies that wait for them, and excesses of answers, which end by counting those that still come.
+    reasons: u32,
+    /// Answers that have passed during such an excess.
+    passed: u32,
     seed: u64,
 }
 
-impl Reading {
+impl ReadLimiter {
     /// Nothing yet; `seed` keeps strangers from choosing cells.
-    pub(super) fn new(seed: u64) -> Reading {
-        Reading { second: Second::default(), rests: false, cells: vec![Cell::default(); CELLS].into(), seed }
+    pub(super) fn new(seed: u64) -> ReadLimiter {
+        let cells = vec![Cell::default(); CELLS].into();
+        ReadLimiter { second: Second::default(), excess: Excess::None, cells, reasons: 0, passed: 0, seed }
     }
 
-    /// Nothing is read now, but one datagram in some: `passed` is the number of this one.
+    /// No request is read now but one in some: `passed` is the number of this one.
     #[inline(always)]
-    pub(super) fn skips(&self, passed: u64) -> bool {
-        self.rests && !passed.is_multiple_of(u64::from(SAMPLE))
+    pub(super) fn passes_over_request(&self, passed: u64) -> bool {
+        self.is_over_limit() && !passed.is_multiple_of(u64::from(SAMPLE))
     }
 
-    /// Nothing is read now.
+    /// No request of anybody is read now.
     #[inline(always)]
-    pub(super) fn rests(&self) -> bool {
-        self.rests
+    pub(super) fn is_over_limit(&self) -> bool {
+        self.excess != Excess::None
+    }
+
+    /// An answer to this receiver need not be looked at: no copy waits for it, and it counts for nothing. Cheap, and right whenever it
+    /// says so.
+    #[inline(always)]
+    pub(super) fn passes_over_answer(&mut self, receiver: Ipv4Addr) -> bool {
+        if self.reasons == 0 {
+            return true;
+        }
+        if self.excess == Excess::Answers {
+            self.passed = self.passed.wrapping_add(1);
+            return !self.passed.is_multiple_of(SAMPLE);
+        }
+        let cell = &self.cells[self.index(receiver)];
+        cell.waiting == 0 && cell.excess != Excess::Answers
     }
 
     /// A second may have passed.
     #[inline]
     pub(super) fn begin_second(&mut self, now: Instant) {
-        let is_calm = self.second.begin(now, REQUESTS.all, ANSWERS.all);
-        self.rests = self.rests && !is_calm;
+        if self.second.begin(now, REQUESTS.all, ANSWERS.all) && self.is_over_limit() {
+            self.reasons -= u32::from(self.excess == Excess::Answers);
+            self.excess = Excess::None;
+        }
     }
 
-    /// Whether a request of this source is read. While nothing is, it stands for those that were not looked at.
-    pub(super) fn request(&mut self, source: Ipv4Addr, now: Instant) -> Read {
-        let weight = if self.rests { SAMPLE } else { 1 };
+    /// Whether a request of this source is read. While none is, it stands for those that were not looked at.
+    pub(super) fn reads_request(&mut self, source: Ipv4Addr, now: Instant) -> bool {
+        let weight = if self.is_over_limit() { SAMPLE } else { 1 };
         let cell = self.cell(source, now);
         cell.second.requests = cell.second.requests.saturating_add(weight);
-        if cell.rests {
-            return Read::No;
+        if cell.second.requests > REQUESTS.source && cell.excess == Excess::None {
+            cell.excess = Excess::Requests;
         }
-        if cell.second.requests > REQUESTS.source {
-            cell.rests = true;
-            return Read::SourceRests;
+        if cell.excess != Excess::None {
+            return false;
         }
         self.second.requests = self.second.requests.saturating_add(weight);
-        match (self.rests, self.second.requests > REQUESTS.all) {
-            (true, _) => Read::No,
-            (false, true) => self.rest(),
-            (false, false) => Read::Yes,
+        if self.second.requests > REQUESTS.all && !self.is_over_limit() {
+            self.excess = Excess::Requests;
         }
+        !self.is_over_limit()
     }
 
-    /// Whether an answer to this source is read.
+    /// Whether an answer to this source is read. While none is to anybody, it stands for those that were not looked at.
     pub(super) fn answer(&mut self, source: Ipv4Addr, now: Instant) -> Read {
+        let weight = if self.excess == Excess::Answers { SAMPLE } else { 1 };
         let cell = self.cell(source, now);
-        cell.second.answers = cell.second.answers.saturating_add(1);
-        if cell.second.answers > ANSWERS.source {
-            cell.rests = true;
-            return Read::SourceRests;
+        cell.second.answers = cell.second.answers.saturating_add(weight);
+        if cell.excess == Excess::Answers {
+            return Read::No;
         }
-        self.second.answers = self.second.answers.saturating_add(1);
-        if self.second.answers > ANSWERS.all { self.rest() } else { Read::Yes }
+        if cell.second.answers > ANSWERS.source {
+            cell.excess = Excess::Answers;
+            self.reasons += 1;
+            return Read::NoneOfSource;
+        }
+        self.second.answers = self.second.answers.saturating_add(weight);
+        match self.excess {
+            Excess::Answers => Read::No,
+            _ if self.second.answers <= ANSWERS.all => Read::Yes,
+            _ => {
+                self.excess = Excess::Answers;
+                self.reasons += 1;
+                Read::NoneOfAnybody
+            }
+        }
     }
 
-    fn rest(&mut self) -> Read {
-        self.rests = true;
-        Read::AllRest
-    }
-
-    /// Some copy may be of a request by this source: cheap, and right whenever it says no.
-    #[inline(always)]
-    pub(super) fn awaits(&self, source: Ipv4Addr) -> bool {
-        self.cells[self.index(source)].waiting > 0
-    }
-
-    /// A copy more, or one less, of a request by this source.
-    pub(super) fn count_waiting(&mut self, source: Ipv4Addr, comes: bool) {
-        let waiting = &mut self.cells[self.index(source)].waiting;
-        *waiting = if comes { *waiting + 1 } else { waiting.saturating_sub(1) };
+    /// A copy more, or one less, of a request whose answer may go there.
+    pub(super) fn count_waiting(&mut self, receiver: Ipv4Addr, comes: bool) {
+        let waiting = &mut self.cells[self.index(receiver)].waiting;
+        let change = |count: u32| if comes { count + 1 } else { count.saturating_sub(1) };
+        (*waiting, self.reasons) = (change(*waiting), change(self.reasons));
     }
 
     /// Both have the same cell.
@@ -158,8 +193,10 @@ impl Reading {
 
     fn cell(&mut self, source: Ipv4Addr, now: Instant) -> &mut Cell {
         let cell = &mut self.cells[self.index(source)];
-        let is_calm = cell.second.begin(now, REQUESTS.source, ANSWERS.source);
-        cell.rests = cell.rests && !is_calm;
+        if cell.second.begin(now, REQUESTS.source, ANSWERS.source) && cell.excess != Excess::None {
+            self.reasons -= u32::from(cell.excess == Excess::Answers);
+            cell.excess = Excess::None;
+        }
         cell
     }
 

@@ -1,4 +1,4 @@
-use super::reading::{ANSWERS, REQUESTS};
+use super::limiter::{ANSWERS, REQUESTS};
 use super::*;
 use crate::policy::health::Generation;
 use crate::policy::intent::MemberId;
@@ -37,7 +37,10 @@ fn keep(copies: &mut Copies, key: Key, port: u16, frame: &[u8], millis: u64) {
 /// A copy that is kept so long, in milliseconds.
 fn keep_for(copies: &mut Copies, key: Key, (port, frame): (u16, &[u8]), millis: u64, age: u64) {
     let (sender, recipient, age) = (client(port), recipient(0), Duration::from_millis(age));
-    copies.keep(&Request { key, sender, recipient, port: PortId(0), frame, payload: HEADERS, age }, at(millis));
+    copies.keep(
+        &Request { key, sender, elsewhere: None, recipient, port: PortId(0), frame, payload: HEADERS, age },
+        at(millis),
+    );
 }
 
 /// What was counted, without what was not.
@@ -136,7 +139,8 @@ fn a_request_that_is_repeated_is_as_good_as_new_and_too_old_ones_do_not_leave() 
     let next = Recipient { member: MemberId(1), generation: Generation(2), ..recipient(0) };
     assert_eq!(copies.sort(at(5_000), |_| CopyAction::Redeliver(next)), [0, 2], "the second is too old");
     assert_eq!(counted(&copies), [(CopyCount::Kept, 3), (CopyCount::Expired, 1)]);
-    // However long they wait for their turn.
+    // However long they wait for their turn, and repeated or not.
+    keep(&mut copies, of(3), 1, &frame(400, 1), 6_000);
     copies.expire(at(30_000));
     assert_eq!(copies.len(), 2);
 }
@@ -150,14 +154,44 @@ fn what_is_lost_is_counted_until_its_member_answers_or_another_takes_over() {
     copies.expire(at(4_000));
     keep(&mut copies, of(2), 1, &frame(400, 1), 5_000);
     copies.clear(Full);
-    assert_eq!(copies.take_lost(PoolId(1)), Redelivered::default());
-    assert_eq!(copies.take_lost(PoolId(0)), Redelivered { delivered: 0, too_old: 1, no_room: 1 });
-    assert_eq!(copies.take_lost(PoolId(0)), Redelivered::default());
+    assert_eq!(report(&mut copies, 1), Redelivered::default());
+    assert_eq!(report(&mut copies, 0), Redelivered { delivered: 0, too_old: 1, no_room: 1 });
+    assert_eq!(report(&mut copies, 0), Redelivered::default());
     keep(&mut copies, of(3), 1, &frame(400, 1), 6_000);
     copies.expire(at(10_000));
     keep(&mut copies, of(4), 1, &frame(400, 1), 10_000);
     copies.answer(PoolId(0), of(4), Answered);
-    assert_eq!(copies.take_lost(PoolId(0)), Redelivered::default());
+    assert_eq!(report(&mut copies, 0), Redelivered::default());
+    keep(&mut copies, of(5), 1, &frame(400, 1), 11_000);
+    copies.expire(at(15_000));
+    copies.discard_report(PoolId(0));
+    assert_eq!(report(&mut copies, 0), Redelivered::default(), "an operator's choice makes no loss of it");
+}
+
+/// What a switchover of this pool would say now.
+fn report(copies: &mut Copies, pool: u16) -> Redelivered {
+    copies.begin_report(PoolId(pool));
+    copies.finish_report(PoolId(pool))
+}
+
+/// What is lost on its way to the member that took over, or answered by it, is of that switchover; what that member is asked meanwhile
+/// and loses is of the next.
+#[test]
+fn what_is_lost_on_its_way_is_counted_with_its_own_switchover() {
+    use CopyCount::{Answered, Full, Redelivered as Left};
+    let mut copies = Copies::new(7);
+    (0..5).for_each(|number| keep(&mut copies, of(number), 1, &frame(400, 1), 0));
+    let next = Recipient { member: MemberId(1), generation: Generation(2), ..recipient(0) };
+    assert_eq!(copies.sort(at(0), |_| CopyAction::Redeliver(next)).len(), 5);
+    copies.begin_report(PoolId(0));
+    keep(&mut copies, of(9), 1, &frame(400, 1), 0);
+    copies.end(0, Left);
+    copies.end(1, Full);
+    copies.answer(PoolId(0), of(2), Answered);
+    copies.expire(at(4_000));
+    copies.expire(at(32_000));
+    assert_eq!(copies.finish_report(PoolId(0)), Redelivered { delivered: 1, too_old: 2, no_room: 1 });
+    assert_eq!(report(&mut copies, 0), Redelivered { delivered: 0, too_old: 1, no_room: 0 });
 }
 
 fn source(number: u32) -> Ipv4Addr {
@@ -169,7 +203,7 @@ fn reads(copies: &mut Copies, second: u64, count: u32, sources: u32) -> u32 {
     copies.expire(at(second * 1_000));
     let is_read = |number: &u32| {
         let now = Instant::from_nanos(second * 1_000_000_000 + u64::from(number * 1_000));
-        !copies.skips() && copies.reads_request(source(number % sources), now)
+        !copies.passes_over_request() && copies.reads_request(source(number % sources), now)
     };
     (0..count).filter(is_read).count() as u32
 }
@@ -192,22 +226,22 @@ fn silence_ends_a_rest() {
     let (most, mut copies) = (REQUESTS.all, Copies::new(7));
     assert_eq!(reads(&mut copies, 1, 2 * most, 100), most);
     copies.expire(at(3_500));
-    assert!(!copies.skips() && copies.reads_request(source(1), at(3_500)));
+    assert!(!copies.passes_over_request() && copies.reads_request(source(1), at(3_500)));
 }
 
-/// However much it sends: its own copies end, since its answers are not read, and those of others stay and are made.
+/// However much it sends: no more of it is kept, what is kept of it stays, and so does what is kept and asked by others.
 #[test]
-fn a_flood_from_one_source_ends_the_copying_for_nobody_else() {
+fn a_flood_from_one_source_ends_the_copying_for_nobody_else_and_no_copy() {
     let mut copies = Copies::new(7);
     let (flooder, other) = (client(1).addr, source(9));
-    assert!(!copies.reading.is_same(flooder, other));
+    assert!(!copies.limiter.is_same(flooder, other));
     let request = |number: u64, sender: Endpoint, copies: &mut Copies, now: Instant| {
-        if copies.skips() || !copies.reads_request(sender.addr, now) {
+        if copies.passes_over_request() || !copies.reads_request(sender.addr, now) {
             return false;
         }
         let (frame, recipient, age) = (frame(400, number as u8), recipient(0), Duration::from_millis(AGE));
         let (key, port, payload) = (of(number), PortId(0), HEADERS);
-        copies.keep(&Request { key, sender, recipient, port, frame: &frame, payload, age }, now);
+        copies.keep(&Request { key, sender, elsewhere: None, recipient, port, frame: &frame, payload, age }, now);
         true
     };
     let mut read = [0, 0];
@@ -219,14 +253,18 @@ fn a_flood_from_one_source_ends_the_copying_for_nobody_else() {
             let is_read = request(second * 100_000 + number, sender, &mut copies, now);
             read[usize::from(sender.addr == other)] += u32::from(is_read);
         }
+        if second == 4 {
+            assert_eq!(copies.len(), 2_000, "the oldest have given way to those of others, and no other has");
+            assert!(!copies.passes_over_answer(flooder), "the answers to what is kept are read");
+        }
     }
     assert_eq!(read, [REQUESTS.source, 500]);
-    assert!(!copies.awaits(flooder) && copies.awaits(other), "only for one of them an answer is read");
+    assert!(copies.passes_over_answer(flooder) && !copies.passes_over_answer(other), "its own are too old by now");
     assert_eq!(copies.len(), 400, "of the last four seconds");
     // It is read again once it has been calm for a second.
     let now = at(7_000);
     copies.expire(now);
-    assert!(request(1, client(1), &mut copies, now) && copies.awaits(flooder));
+    assert!(request(1, client(1), &mut copies, now) && !copies.passes_over_answer(flooder));
 }
 
 /// Whoever cannot read the answers does not know what is unanswered.
@@ -237,12 +275,80 @@ fn with_more_answers_than_are_read_nothing_is_kept_of_that_source_or_of_anybody(
     keep(&mut copies, of(1), 1, &frame(400, 1), 1_000);
     assert!((0..ANSWERS.source).all(|_| copies.reads_answer(two, at(1_000))));
     assert!(!copies.reads_answer(two, at(1_000)));
-    assert_eq!((copies.len(), copies.reads_request(two, at(1_000))), (1, false), "that source rests");
+    assert_eq!((copies.len(), copies.reads_request(two, at(1_000))), (1, false), "nothing of that source is kept");
     assert!((0..ANSWERS.all - ANSWERS.source - 100).all(|_| copies.reads_answer(three, at(1_000))));
     assert!((0..100).all(|_| copies.reads_answer(one, at(1_000))));
     assert!(!copies.reads_answer(one, at(1_500)));
     assert_eq!(counted(&copies), [(CopyCount::Kept, 1), (CopyCount::Full, 1), (CopyCount::Unread, 1)]);
-    assert!(copies.reading.rests());
+    assert!(copies.limiter.is_over_limit());
+}
+
+/// How many answers to one of so many receivers in turn are read in a second, at an even rate, and how many copies wait in the end of
+/// requests that are asked before each sixteenth of it.
+fn answers(copies: &mut Copies, second: u64, count: u32, receivers: u32) -> (u32, usize) {
+    let mut read = 0;
+    for number in 0..count {
+        let now = Instant::from_nanos(second * 1_000_000_000 + u64::from(number) * 1_000_000_000 / u64::from(count));
+        copies.expire(now);
+        let receiver = source(number % receivers);
+        if number % (count / 16) == 0 && !copies.passes_over_request() && copies.reads_request(receiver, now) {
+            let (sender, recipient, age) = (Endpoint::new(receiver, 5060), recipient(0), Duration::from_millis(AGE));
+            let (key, port, frame) = (of(second << 32 | u64::from(number)), PortId(0), &frame(400, 1));
+            copies.keep(&Request { key, sender, elsewhere: None, recipient, port, frame, payload: HEADERS, age }, now);
+        }
+        read += u32::from(!copies.passes_over_answer(receiver) && copies.reads_answer(receiver, now));
+    }
+    (read, copies.len())
+}
+
+/// At an even load a little above the limit, or a little below, copies are not made and dropped again each second: there are none until
+/// clearly less comes.
+#[test]
+fn what_ended_by_too_many_answers_begins_again_only_when_clearly_fewer_come() {
+    for (receivers, limit) in [(1, ANSWERS.source), (64, ANSWERS.all)] {
+        let mut copies = Copies::new(7);
+        // Each receiver is asked something first, so that its answers are looked at.
+        (0..receivers).for_each(|number| {
+            let sender = Endpoint::new(source(number), 5060);
+            let (recipient, age, frame) = (recipient(0), Duration::from_secs(32), &frame(400, 1));
+            let (key, port, payload) = (of(u64::from(number)), PortId(0), HEADERS);
+            copies.keep(&Request { key, sender, elsewhere: None, recipient, port, frame, payload, age }, at(1_000));
+        });
+        assert_eq!(answers(&mut copies, 1, limit + limit / 20, receivers), (limit, 0), "{receivers} receivers");
+        for (second, count) in
+            [(2, limit + limit / 20), (3, limit - limit / 20), (4, limit - limit / 10), (5, limit / 2)]
+        {
+            assert_eq!(
+                answers(&mut copies, second, count, receivers),
+                (0, 0),
+                "second {second}, {receivers} receivers"
+            );
+        }
+        let (read, waiting) = answers(&mut copies, 6, limit / 2, receivers);
+        assert!(read > 0 && waiting >= 16, "{read} {waiting}: {receivers} receivers");
+    }
+}
+
+/// The answer may go to two addresses: it is looked for at both, and too many of them at either end the copy.
+#[test]
+fn a_copy_waits_at_each_address_where_its_answer_may_go() {
+    let mut copies = Copies::new(7);
+    let [one, two, three] = [client(1).addr, source(1), source(2)];
+    let elsewhere = |copies: &mut Copies| {
+        let (sender, recipient, age) = (client(1), recipient(0), Duration::from_millis(AGE));
+        let (key, port, frame) = (of(1), PortId(0), &frame(400, 1));
+        copies
+            .keep(&Request { key, sender, elsewhere: Some(two), recipient, port, frame, payload: HEADERS, age }, at(0));
+    };
+    elsewhere(&mut copies);
+    assert_eq!([one, two, three].map(|receiver| copies.passes_over_answer(receiver)), [false, false, true]);
+    copies.answer(PoolId(0), of(1), CopyCount::Answered);
+    assert_eq!([one, two, three].map(|receiver| copies.passes_over_answer(receiver)), [true, true, true]);
+    elsewhere(&mut copies);
+    (0..=ANSWERS.source).for_each(|_| {
+        copies.reads_answer(two, at(0));
+    });
+    assert_eq!(copies.len(), 0);
 }
 
 #[test]
@@ -252,7 +358,7 @@ fn copies_leave_stay_or_end_as_is_said_of_each() {
         let (recipient, frame) = (recipient(pool), frame(400, 1));
         let key = of(copies.len() as u64);
         let (sender, port, age) = (client(1), PortId(0), Duration::from_millis(AGE));
-        let request = Request { key, sender, recipient, port, frame: &frame, payload: HEADERS, age };
+        let request = Request { key, sender, elsewhere: None, recipient, port, frame: &frame, payload: HEADERS, age };
         copies.keep(&request, at(0));
     }
     let next = Recipient { member: MemberId(1), generation: Generation(2), ..recipient(0) };
@@ -322,34 +428,76 @@ proptest! {
     }
 }
 
+/// A request to this member of this pool.
+fn keep_of(copies: &mut Copies, number: u64, pool: u16, millis: u64) {
+    let (frame, age) = (frame(400, number as u8), Duration::from_millis(AGE));
+    let recipient = Recipient { member: MemberId(10 + pool), ..recipient(pool) };
+    let (key, sender, port) = (of(number), client(number as u16), PortId(0));
+    copies.keep(
+        &Request { key, sender, elsewhere: None, recipient, port, frame: &frame, payload: HEADERS, age },
+        at(millis),
+    );
+}
+
+/// Whom requests were for that are signs now.
+fn signs(copies: &mut Copies, millis: u64) -> Vec<MemberId> {
+    let mut signs = Vec::new();
+    copies.overdue(at(millis), |member| signs.push(member));
+    signs
+}
+
 #[test]
 fn a_request_that_waits_a_quarter_of_a_second_is_a_sign_once_if_its_pool_is_silent() {
     let mut copies = Copies::new(7);
-    let kept = |copies: &mut Copies, number: u64, pool: u16, millis: u64| {
-        let (frame, age) = (frame(400, number as u8), Duration::from_millis(AGE));
-        let recipient = Recipient { member: MemberId(10 + pool), ..recipient(pool) };
-        let sender = client(number as u16);
-        copies.keep(
-            &Request { key: of(number), sender, recipient, port: PortId(0), frame: &frame, payload: HEADERS, age },
-            at(millis),
-        );
-    };
-    assert_eq!(copies.overdue(at(0)), None, "nothing waits");
-    kept(&mut copies, 1, 0, 1_000);
-    kept(&mut copies, 2, 1, 1_100);
-    assert_eq!(copies.overdue(at(1_249)), None);
-    assert_eq!(copies.overdue(at(1_499)), Some(MemberId(10)), "it is looked for again after a quarter of a second");
-    assert_eq!(copies.overdue(at(1_500)), None, "not yet");
-    assert_eq!(copies.overdue(at(1_749)), Some(MemberId(11)), "the first one was a sign");
-    assert_eq!(copies.overdue(at(1_999)), None, "and so was the second");
-    // Somebody answers in pool 0, nobody in pool 1.
-    kept(&mut copies, 3, 0, 2_000);
-    kept(&mut copies, 4, 1, 2_000);
+    assert_eq!(signs(&mut copies, 0), [], "nothing waits");
+    keep_of(&mut copies, 1, 0, 1_000);
+    keep_of(&mut copies, 2, 1, 1_000);
+    keep_of(&mut copies, 3, 1, 1_100);
+    assert_eq!(signs(&mut copies, 1_249), []);
+    assert_eq!(signs(&mut copies, 1_250), [MemberId(10), MemberId(11)], "of each pool");
+    assert_eq!(signs(&mut copies, 1_349), [], "those were signs, and the third is none yet");
+    assert_eq!(signs(&mut copies, 1_350), [MemberId(11)]);
+    // Somebody answers in pool 0, nobody in pool 1, nor in pool 64.
+    [(4, 0), (5, 1), (6, 64)].iter().for_each(|&(number, pool)| keep_of(&mut copies, number, pool, 2_000));
     copies.note_answer(PoolId(0), at(2_100));
-    assert_eq!(copies.overdue(at(2_300)), Some(MemberId(11)));
-    assert_eq!(copies.overdue(at(2_600)), None);
+    assert_eq!(signs(&mut copies, 2_300), [MemberId(11), MemberId(74)]);
     // What is answered is no sign.
-    kept(&mut copies, 5, 2, 3_000);
-    copies.answer(PoolId(2), of(5), CopyCount::Answered);
-    assert_eq!(copies.overdue(at(3_600)), None);
+    keep_of(&mut copies, 7, 2, 3_000);
+    copies.answer(PoolId(2), of(7), CopyCount::Answered);
+    assert_eq!(signs(&mut copies, 3_600), []);
+}
+
+/// However many have ended, or were signs before, in front of it.
+#[test]
+fn no_request_is_hidden_by_those_that_were_kept_before() {
+    let mut copies = Copies::new(7);
+    keep_of(&mut copies, 0, 0, 1_000);
+    (1..=500).for_each(|number| keep_of(&mut copies, number, 1, 1_000));
+    keep_of(&mut copies, 501, 2, 1_000);
+    (100..=500).for_each(|number| copies.answer(PoolId(1), of(number), CopyCount::Answered));
+    let seen: Vec<_> = (0..16).flat_map(|turn| signs(&mut copies, 1_250 + turn)).collect();
+    assert_eq!((seen.len(), seen[0], seen[100]), (101, MemberId(10), MemberId(12)));
+}
+
+/// It did not answer since it has not had the request yet.
+#[test]
+fn a_request_on_its_way_to_the_next_member_says_nothing_of_that() {
+    let mut copies = Copies::new(7);
+    keep_of(&mut copies, 1, 0, 1_000);
+    let next = Recipient { member: MemberId(1), generation: Generation(2), ..recipient(0) };
+    assert_eq!(copies.sort(at(1_100), |_| CopyAction::Redeliver(next)), [0]);
+    assert_eq!(signs(&mut copies, 2_000), []);
+}
+
+/// How many copies the busiest turn looks at for signs, and all together, with 2,000 of them spread over so many pools.
+fn looked_at(pools: u64) -> (usize, usize) {
+    let mut copies = Copies::new(7);
+    (0..2_000).for_each(|number| keep_of(&mut copies, number, (number % pools * (4_096 / pools)) as u16, 1_000));
+    let turns: Vec<usize> = (0..100).map(|turn| copies.overdue(at(1_250 + turn), |_| {})).collect();
+    (turns.iter().copied().max().unwrap_or(0), turns.iter().sum())
+}
+
+#[test]
+fn a_turns_work_does_not_grow_with_the_pools() {
+    assert_eq!((looked_at(16), looked_at(4_096)), ((LOOKED_AT, 2_000), (LOOKED_AT, 2_000)));
 }
