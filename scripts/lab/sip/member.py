@@ -4,7 +4,8 @@ Owns: the sockets (UDP and TCP on the SIP port, TLS on its own, all bound to the
 the link to the partner, the log of requests. As the real pair does it: only the primary has its SIP ports open, both
 members have their other ports open, and a backup that becomes primary continues the calls it was sent.
 
-It is controlled over a Unix socket, one JSON object per line: {"do": "primary" | "warm" | "backup" | "outward" | "stats"}. One that is warm answers, and continues no call.
+It is controlled over a Unix socket, one JSON object per line: {"do": "primary" | "warm" | "standby" | "backup" | "outward" | "stats"}. One
+that is warm answers, and continues no call. A standby says so: it answers OPTIONS with 503 and nothing else.
 Read first: `calls`.
 """
 
@@ -19,7 +20,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from .calls import Calls, plain_answer, session, tag
-from .message import Malformed, Message, Stream
+from .message import Malformed, Message, Stream, answer_port
 
 HA_PORT = 7077
 TURN = 0.02
@@ -106,11 +107,19 @@ class Member:
         except Malformed:
             return
         now = time.time()
-        if message.is_request:
+        if self.role == "standby":
+            self._say_standby(message, source)
+        elif message.is_request:
             self._note("udp", message, source)
             self._send(self.calls.request(message, source, now))
         else:
             self._send(self.calls.answer(message, now))
+
+    def _say_standby(self, message: Message, source: tuple[str, int]) -> None:
+        """What else comes waits for its sender to repeat it, who finds the primary then."""
+        if message.is_request and message.method == "OPTIONS":
+            peer = (source[0], answer_port(message, source[1]))
+            self._send([(message.answer("503 Service Unavailable", tag(message)).text(), peer)])
 
     def _send(self, datagrams: list) -> None:
         """The partner is updated first: whatever was sent to a peer must survive this member."""
@@ -162,7 +171,7 @@ class Member:
 
     def _answers(self, request: Message, source: tuple[str, int], tls: bool) -> list[Message]:
         """Over a stream nothing is lost, so an INVITE rings and is answered at once."""
-        if not request.is_request:
+        if not request.is_request or self.role == "standby":
             return []
         self._note("tls" if tls else "tcp", request, source)
         contact = self.calls.contact("tls" if tls else "tcp")
@@ -186,7 +195,7 @@ class Member:
         writer.close()
 
     async def _do(self, order: dict) -> dict:
-        if order["do"] in ("primary", "warm", "backup"):
+        if order["do"] in ("primary", "warm", "standby", "backup"):
             await self.become(order["do"])
         elif order["do"] == "outward":
             self.outward_rate, self._outward_since, self._placed = order["rate"], time.monotonic(), 0
