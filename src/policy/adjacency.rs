@@ -4,7 +4,7 @@
 //! (ARP, timers) lives in `control`.
 
 use super::addresses::InterfaceView;
-use super::intent::{Intent, Interface, InterfaceId, Member, NeighbourEntry, Pool, PortId, Route};
+use super::intent::{Intent, Interface, InterfaceId, Member, MonitorKind, NeighbourEntry, Pool, PortId, Route};
 use crate::wire::Mac;
 use crate::wire::ethernet::LinkHeader;
 use std::collections::HashMap;
@@ -52,7 +52,9 @@ impl Intent {
     pub fn probed_hops(&self) -> HashMap<Ipv4Addr, NextHop> {
         let asked = |pool: &Pool| -> Vec<Ipv4Addr> {
             let monitors = pool.monitors.iter().map(|id| &self.monitors[*id]);
-            let apart = monitors.filter(|monitor| monitor.address.or(monitor.source).is_some());
+            // A program asks by the kernel's network.
+            let ours = monitors.filter(|monitor| !matches!(monitor.kind, MonitorKind::External(_)));
+            let apart = ours.filter(|monitor| monitor.address.or(monitor.source).is_some());
             let members = || pool.members.iter().map(|id| self.members[*id].address);
             apart.flat_map(|monitor| monitor.address.map_or_else(|| members().collect(), |one| vec![one])).collect()
         };

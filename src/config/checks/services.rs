@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 
 /// Which kinds of monitor a key is for; keys that are not listed are for all.
-const ONLY_FOR: [(&str, &[Probe]); 25] = [
+const ONLY_FOR: [(&str, &[Probe]); 26] = [
     ("transport", &[Probe::Sip]),
     ("up_codes", &[Probe::Sip, Probe::Http, Probe::Https]),
     ("down_codes", &[Probe::Sip, Probe::Http, Probe::Https]),
@@ -36,6 +36,8 @@ const ONLY_FOR: [(&str, &[Probe]); 25] = [
     ("command", &[Probe::External]),
     ("arguments", &[Probe::External]),
     ("up_when", &[Probe::External]),
+    // A program asks by the kernel's network, which chooses.
+    ("source", &[Probe::Icmp, Probe::Tcp, Probe::TcpHalfOpen, Probe::Sip, Probe::Udp, Probe::Http, Probe::Https]),
     ("method", &[Probe::Http, Probe::Https]),
     ("path", &[Probe::Http, Probe::Https]),
     ("port", &[Probe::Tcp, Probe::TcpHalfOpen, Probe::Sip, Probe::Udp, Probe::Http, Probe::Https, Probe::External]),
@@ -201,8 +203,11 @@ fn header_rule(monitor: &Monitor, key: &str, field: &Field<String>, report: &mut
 
 /// From where to where it asks, if not from the nearest self-IP to the member.
 fn ends(document: &Document, monitor: &Monitor, report: &mut Report) {
+    // Whom a program asks, it reaches by the kernel's network or not at all.
+    let is_program = monitor.kind.as_deref() == Some(&Probe::External);
     if let Some(at) = &monitor.address
         && !own(document, monitor, at, report)
+        && !is_program
         && !document.routes.iter().any(|route| route.to.as_ref().is_none_or(|to| to.contains(&at.value)))
     {
         let remedy = "correct the address, or add a [[route]] to it";

@@ -111,6 +111,10 @@ fn keys_about_programs_mean_what_they_say() {
         ("kind = \"external\"", "kind = \"external\" without command"),
         ("kind = \"external\"\ncommand = \"ask -v\"", "command = \"ask -v\" is not a whole path"),
         ("kind = \"tcp\"\ncommand = \"/bin/ask\"", "the key command does not apply to a monitor of kind \"tcp\""),
+        (
+            "kind = \"external\"\ncommand = \"/bin/ask\"\nsource = \"10.20.0.1\"",
+            "the key source does not apply to a monitor of kind \"external\"",
+        ),
         ("kind = \"http\"\npath = \"health\"", "path = \"health\" is not the target of a request"),
         ("kind = \"http\"\nserver_name = \"x\"", "the key server_name does not apply to a monitor of kind \"http\""),
     ];
@@ -120,4 +124,27 @@ fn keys_about_programs_mean_what_they_say() {
         assert!(shown.contains(expected), "{keys}: {shown}");
         assert!(errors.errors.iter().all(|finding| !finding.remedy.is_empty()), "{keys}: {shown}");
     }
+}
+
+/// It is run in the kernel's network: what it asks is on no link of ours, and no host that we look for.
+#[test]
+fn whom_a_program_asks_may_be_anywhere_but_at_an_address_of_ours() {
+    let lost = |keys: &str| beside(keys).replace("to = \"default\"", "to = \"198.51.100.0/24\"");
+    let program = "kind = \"external\"\ncommand = \"/bin/ask\"";
+    let read = |text: &str| parse_for(64, "fairlead.toml", text);
+    let shown = |text: &str| {
+        let errors = read(text).err().unwrap_or_else(|| panic!("{text}: accepted"));
+        errors.to_string().split_whitespace().collect::<Vec<_>>().join(" ")
+    };
+    let far = "address = \"172.16.9.9\"";
+    let intent = read(&lost(&format!("{program}\n{far}"))).unwrap_or_else(|errors| panic!("{errors}")).intent;
+    assert_eq!(intent.probed_hops().get(&Ipv4Addr::new(172, 16, 9, 9)), None);
+    assert!(shown(&lost(&format!("kind = \"icmp\"\n{far}"))).contains("is in no interface's network"));
+    let near =
+        read(&beside(&format!("{program}\naddress = \"10.20.0.13\""))).unwrap_or_else(|errors| panic!("{errors}"));
+    assert!(near.intent.probed_hops().is_empty(), "nobody asks ARP for it");
+    let packets =
+        read(&beside("kind = \"icmp\"\naddress = \"10.20.0.13\"")).unwrap_or_else(|errors| panic!("{errors}"));
+    assert_eq!(packets.intent.probed_hops().len(), 1);
+    assert!(shown(&beside(&format!("{program}\naddress = \"10.20.0.1\""))).contains("is a self-IP"));
 }

@@ -153,16 +153,19 @@ fn kind() -> impl Strategy<Value = MonitorKind> {
 fn monitors() -> impl Strategy<Value = Vec<Monitor>> {
     let ends = (option::of(2..250_u8), any::<bool>());
     vec((kind(), interval(), 1..=100_u32, 1..=100_u32, 50..=9_000_u64, ends), 1..4).prop_map(|list| {
-        let monitor = |(place, (kind, (interval, timeout), rise, fall, patience, (address, source)))| Monitor {
-            name: format!("monitor-{place}"),
-            kind,
-            address: Option::<u8>::map(address, |last| Ipv4Addr::new(10, 0, 7, last)),
-            source: Some(Ipv4Addr::new(10, 0, 0, 1)).filter(|_| source),
-            interval,
-            timeout,
-            rise,
-            fall,
-            patience: Duration::from_millis(patience),
+        let monitor = |(place, (kind, (interval, timeout), rise, fall, patience, (address, source)))| {
+            let is_ours = !matches!(kind, MonitorKind::External(_));
+            Monitor {
+                name: format!("monitor-{place}"),
+                kind,
+                address: Option::<u8>::map(address, |last| Ipv4Addr::new(10, 0, 7, last)),
+                source: Some(Ipv4Addr::new(10, 0, 0, 1)).filter(|_| source && is_ours),
+                interval,
+                timeout,
+                rise,
+                fall,
+                patience: Duration::from_millis(patience),
+            }
         };
         list.into_iter().enumerate().map(monitor).collect()
     })
