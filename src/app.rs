@@ -4,12 +4,12 @@
 //! controller in front of it, and serves until a signal comes ([`manage`]). The only module that reads a clock.
 
 mod clock;
-mod commands;
 mod load;
 mod log;
 mod mail;
 mod manage;
 mod plane;
+mod programs;
 mod reader;
 mod rss;
 mod scraping;

@@ -4,10 +4,10 @@
 //! happens becomes an input; everything the controller wants becomes an act here. Decides nothing.
 
 use super::clock::Clock;
-use super::commands::Commands;
 use super::log::Log;
 use super::mail::{self, Backlog, EVENTS, Outgoing};
 use super::plane::Plane;
+use super::programs::Programs;
 use super::reader::Reader;
 use super::scraping::Scraping;
 use super::state_store::StateStore;
@@ -36,7 +36,7 @@ pub struct Manager {
     reader: Reader,
     store: StateStore,
     scraping: Scraping,
-    commands: Commands,
+    programs: Programs,
     log: Log,
     outgoing: Vec<Outgoing>,
     answers: HashMap<u64, oneshot::Sender<Answer>>,
@@ -84,7 +84,7 @@ impl Manager {
             reader,
             store,
             scraping,
-            commands: Commands::new(),
+            programs: Programs::new(),
             log,
             outgoing,
             answers,
@@ -141,7 +141,7 @@ impl Manager {
                 Some(asked) = self.asked.recv() => self.ask(asked),
                 (request_id, read) = self.reader.reading() => self.handle(Input::Reload { request_id, read }),
                 (change, outcome) = self.store.saved() => self.handle(Input::Saved { change, outcome }),
-                (probe, end) = self.commands.ended() => self.handle(Input::CommandEnded { probe, end }),
+                (probe, exit) = self.programs.ended() => self.handle(Input::ProgramEnded { probe, exit }),
                 Some(trouble) = self.scraping.trouble.recv() => self.handle(Input::Metrics(trouble)),
                 () = wait => {}
             }
@@ -181,7 +181,7 @@ impl Manager {
             Output::ReadFile { request_id } => self.reader.read(request_id),
             Output::SaveState { change, state } => self.store.save(change, state),
             Output::Log { level, message } => super::log::write(level, &message),
-            Output::RunCommand(run) => self.commands.run(*run),
+            Output::RunProgram(run) => self.programs.run(*run),
             Output::Metrics(address) => _ = self.scraping.address.send(address),
             Output::LogLevel(level) => self.log.set_level(level),
             Output::Ready => {

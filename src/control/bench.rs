@@ -3,7 +3,7 @@
 
 use super::harness::{MACS, file_of, two_arm};
 use super::{
-    CommandRun, Controller, CounterSource, Input, Machine, OperatorState, Output, PortCounters, PortFacts, SavedState,
+    Controller, CounterSource, Input, Machine, OperatorState, Output, PortCounters, PortFacts, ProgramRun, SavedState,
     WorkerCounters,
 };
 use crate::admin::rows::Wall;
@@ -116,7 +116,7 @@ pub(crate) struct Bench {
     pub(crate) stopped: bool,
     pub(crate) flows: Vec<FlowRow>,
     /// Programs that were to be run.
-    pub(crate) runs: Vec<CommandRun>,
+    pub(crate) runs: Vec<ProgramRun>,
     pub(crate) options: Vec<(Ipv4Addr, String)>,
     requests: u64,
 }
@@ -357,7 +357,7 @@ impl Bench {
             Output::ReadFile { request_id } => self.reads.push(request_id),
             Output::Log { level, message } => self.logs.push((level, message)),
             Output::SaveState { change, state } => self.saves.push((change, *state)),
-            Output::RunCommand(run) => self.runs.push(*run),
+            Output::RunProgram(run) => self.runs.push(*run),
             Output::Metrics(address) => self.metrics.push(address),
             Output::LogLevel(level) => self.levels.push(level),
             Output::Ready => self.ready = true,

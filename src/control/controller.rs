@@ -4,7 +4,6 @@
 //! [`Controller::poll_output`], time is an argument.
 
 use super::checks::Checks;
-use super::command_run::CommandEnd;
 use super::drills::Drills;
 use super::exclusions::Exclusions;
 use super::facts::{DeviceEvent, Machine};
@@ -14,6 +13,7 @@ use super::neighbours::NeighbourEvent;
 use super::outbox::{Outbox, Output};
 use super::pools::Pools;
 use super::probing::Probing;
+use super::program_run::ProgramExit;
 use super::publisher::{COALESCE, PACE, Publisher, Work};
 use super::saves::Saves;
 use super::stopping::Stopping;
@@ -76,12 +76,12 @@ pub enum Input {
         /// Why it could not be done.
         outcome: Result<(), String>,
     },
-    /// A program has ended that [`Output::RunCommand`] asked for.
-    CommandEnded {
+    /// A program has ended that [`Output::RunProgram`] asked for.
+    ProgramEnded {
         /// As asked.
         probe: ProbeId,
         /// How.
-        end: CommandEnd,
+        exit: ProgramExit,
     },
     /// What keeps metrics from being served; `None`: nothing any more.
     Metrics(Option<String>),
@@ -176,7 +176,7 @@ impl Controller {
             Input::Link { port, up } => self.on_link(port, up, now),
             Input::Device { port, event } => self.on_device(port, event, now),
             Input::Saved { change, outcome } => self.on_saved(change, outcome, now),
-            Input::CommandEnded { probe, end } => self.probing.on_command(probe, end, &mut self.outputs, now),
+            Input::ProgramEnded { probe, exit } => self.probing.on_program(probe, exit),
             Input::Metrics(trouble) => self.on_metrics(trouble, now),
             Input::Tick => {}
             Input::Stop => self.stop(now),

@@ -9,8 +9,6 @@
 mod alarms;
 mod announce;
 mod checks;
-mod command_run;
-mod commands;
 mod controller;
 mod drilling;
 mod drills;
@@ -26,6 +24,8 @@ mod outbox;
 mod pools;
 mod port_use;
 mod probing;
+mod program_run;
+mod programs;
 mod publisher;
 mod reload;
 mod requests;
@@ -49,8 +49,8 @@ pub(crate) mod harness;
 #[cfg(test)]
 mod tests;
 
-pub use command_run::{CommandEnd, CommandRun, ProbeId};
 pub use controller::{Controller, Input};
 pub use facts::{CounterSource, DeviceEvent, Machine, PortCounters, PortFacts, Spreading, WorkerCounters};
 pub use operator_state::{OperatorState, SavedState};
 pub use outbox::Output;
+pub use program_run::{Exit, ProbeId, ProgramExit, ProgramRun};

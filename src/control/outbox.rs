@@ -4,8 +4,8 @@
 //! [`Outbox::pop`] does.
 
 use super::alarms::Alarms;
-use super::command_run::CommandRun;
 use super::operator_state::OperatorState;
+use super::program_run::ProgramRun;
 use crate::admin::Answer;
 use crate::config::LogLevel;
 use crate::time::Instant;
@@ -46,8 +46,8 @@ pub enum Output {
         /// All of it.
         state: Box<OperatorState>,
     },
-    /// Run a program that carries a probe, and say by [`Input::CommandEnded`](super::Input::CommandEnded) how it ended.
-    RunCommand(Box<CommandRun>),
+    /// Run a program that carries a probe, and say by [`Input::ProgramEnded`](super::Input::ProgramEnded) how it ended.
+    RunProgram(Box<ProgramRun>),
     /// Serve metrics there from now on; `None`: nowhere.
     Metrics(Option<SocketAddr>),
     /// Every worker has the first snapshot.

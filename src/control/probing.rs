@@ -3,11 +3,11 @@
 //! Owns the monitors, the host stack that carries their probes, and the datagrams that wait for a member's MAC. Decides
 //! nothing about pools. One [`Probing::poll`] does everything that is due.
 
-use super::command_run::CommandEnd;
-use super::commands::Commands;
 use super::facts::Machine;
 use super::link::Link;
 use super::outbox::Outbox;
+use super::program_run::ProgramExit;
+use super::programs::Programs;
 use crate::monitor::{Monitors, Outcome, ProbeId, Start};
 use crate::policy::Intent;
 use crate::policy::adjacency::{Neighbour, NextHop};
@@ -29,7 +29,7 @@ const LOOK: Duration = Duration::from_millis(5);
 pub struct Probing {
     monitors: Monitors,
     host: HostStack,
-    commands: Commands,
+    programs: Programs,
     /// Datagrams to members whose MAC is not known yet, oldest first.
     waiting: HashMap<NextHop, Vec<Vec<u8>>>,
     /// Those whose MAC has become known since.
@@ -50,7 +50,7 @@ impl Probing {
         let mut probing = Probing {
             monitors: Monitors::new(intent, seed, now),
             host: HostStack::new(seed.rotate_left(32), now),
-            commands: Commands::default(),
+            programs: Programs::default(),
             waiting: HashMap::new(),
             ready: Vec::new(),
             hints: 0,
@@ -67,6 +67,7 @@ impl Probing {
     /// Takes a new intent. Probes under way to monitors that are gone are forgotten.
     pub fn reconfigure(&mut self, intent: &Intent, now: Instant) {
         self.monitors.reconfigure(intent, now);
+        self.programs.keep(|probe| self.monitors.is_under_way(probe));
         self.news = all_pools(intent);
         self.host.set_addresses(self_ips(intent), now);
         let hops = intent.probed_hops();
@@ -82,7 +83,7 @@ impl Probing {
             self.host.poll(now);
             self.monitors.set_away(self.host.away());
             let mut busy = false;
-            for (probe, outcome) in self.commands.take_outcomes(out, now) {
+            for (probe, outcome) in self.programs.take_outcomes(out, now) {
                 self.on_outcome(probe, outcome, intent, link, out, now);
                 busy = true;
             }
@@ -106,6 +107,7 @@ impl Probing {
     /// Management is here; looks, now and then, whether the workers that carry probes are turning.
     pub fn look(&mut self, machine: &Machine, now: Instant) {
         self.host.look(now);
+        self.programs.look(now);
         if now.since(self.workers_seen) < LOOK {
             return;
         }
@@ -177,8 +179,8 @@ impl Probing {
     }
 
     /// A program that carries a probe has ended.
-    pub fn on_command(&mut self, probe: ProbeId, end: CommandEnd, out: &mut Outbox, now: Instant) {
-        self.commands.on_end(probe, end, out, now);
+    pub fn on_program(&mut self, probe: ProbeId, exit: ProgramExit) {
+        self.programs.on_end(probe, exit);
     }
 
     /// The next hop does not answer: probes under way to it have failed. A member there is asked again at once until enough have:
@@ -195,7 +197,7 @@ impl Probing {
 
     /// When [`Probing::poll`] has something to do.
     pub fn next_deadline(&mut self, now: Instant) -> Option<Instant> {
-        let others = self.host.next_deadline(now).into_iter().chain(self.commands.next_deadline(now));
+        let others = self.host.next_deadline(now).into_iter().chain(self.programs.next_deadline(now));
         self.monitors.next_due().into_iter().chain(others).min()
     }
 
@@ -209,7 +211,7 @@ impl Probing {
         let asked = monitor.address.unwrap_or(member.address);
         if let MonitorKind::External(external) = &monitor.kind {
             out.trace(|| format!("probe {}: {} of {}", start.probe.0, monitor.name, member.name));
-            return self.commands.begin(start.probe, (monitor, external), (member, asked), out, now);
+            return self.programs.begin(start, (monitor, external), (member, asked), out, now);
         }
         let source = monitor.source.unwrap_or_else(|| {
             let hop = monitor.address.and_then(|address| intent.hop_towards(address)).unwrap_or_else(|| member.hop());
@@ -235,9 +237,7 @@ impl Probing {
                 out.trace(|| format!("probe {}: {} in {rtt:?}", probe.0, detail.words))
             }
             Outcome::Failed { reason } => out.debug(|| format!("probe {} failed: {reason}", probe.0)),
-            Outcome::Inconclusive => {
-                out.debug(|| format!("probe {} decides nothing: Fairlead itself was away", probe.0))
-            }
+            Outcome::Inconclusive { why } => out.debug(|| format!("probe {} decides nothing: {why}", probe.0)),
             Outcome::Timeout => out.debug(|| format!("probe {} failed: no answer", probe.0)),
         }
         let Some(id) = self.monitors.on_outcome(probe, outcome, now) else { return };

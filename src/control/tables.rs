@@ -334,7 +334,7 @@ impl Controller {
             (
                 "probes_inconclusive",
                 self.probing.monitors().inconclusive(),
-                "Probes that decided nothing because management or a worker was itself kept from its core.",
+                "Probes that decided nothing: management or a worker was kept from its core, or too many programs waited.",
             ),
             ("neighbours", self.link.neighbours.len() as u64, "Entries in the ARP table."),
             (

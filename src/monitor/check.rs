@@ -8,7 +8,7 @@ use super::history::History;
 use super::outcome::{Outcome, ProbeId, Said};
 use super::random::Random;
 use crate::policy::health::State;
-use crate::policy::intent::{MemberId, Monitor, MonitorId, Says};
+use crate::policy::intent::{MemberId, Monitor, MonitorId, MonitorKind, Says};
 use crate::time::{Duration, Instant};
 
 /// Hints do not make probes of one check follow each other closer than this: what a stranger can provoke is bounded.
@@ -63,7 +63,7 @@ pub struct Check {
     pub ok: u64,
     /// How many of them failed.
     pub failed: u64,
-    /// How many of them said nothing, because the appliance itself was away.
+    /// How many of them said nothing, by a fault of the appliance's own.
     pub inconclusive: u64,
     /// Round-trip time of the last good answer.
     pub last_rtt: Option<Duration>,
@@ -175,6 +175,7 @@ impl Check {
     pub fn next_start(&self) -> Option<Instant> {
         let after = |gap: Duration| self.last_start.map_or(Instant::ZERO, |start| start + gap.min(self.spec.interval));
         match (self.under_way.len(), self.pace()) {
+            (1.., _) if self.is_program() => None,
             (0, _) if self.is_new() => Some(self.first.min(self.due)),
             (0, pace) => Some(pace.map_or(self.due, |gap| after(gap).min(self.due))),
             (1..MOST, pace) => pace.map(after),
@@ -184,6 +185,9 @@ impl Check {
 
     /// How long after the last probe the next one starts; `None`: by the interval, and not before the last has ended.
     fn pace(&self) -> Option<Duration> {
+        if self.is_program() {
+            return self.hinted.then_some(self.spec.interval / 3);
+        }
         let (hint, waits) = (self.hinted.then_some(HINT_GAP), self.is_waiting());
         if self.confirms > 0 {
             return Some(BURST_GAP);
@@ -198,6 +202,12 @@ impl Check {
             Role::Replaceable if waits => Some(urgent.max(2 * self.last_rtt.unwrap_or_default())),
             Role::Replaceable => Some(self.spec.interval / 3),
         }
+    }
+
+    /// A program asks, which costs more than a packet: by the interval and one at a time, whatever the role. What hints at the member
+    /// brings the next run forward.
+    fn is_program(&self) -> bool {
+        matches!(self.spec.kind, MonitorKind::External(_))
     }
 
     /// Nothing is known yet, and nothing speaks against the member. The first failure ends it: from then on the interval
@@ -268,9 +278,12 @@ impl Check {
         let Some(at) = self.under_way.iter().position(|(under_way, _)| *under_way == probe) else { return false };
         let (_, started) = self.under_way.remove(at);
         self.history.keep(&outcome, self.spec.timeout, now);
-        if outcome == Outcome::Inconclusive {
+        if matches!(outcome, Outcome::Inconclusive { .. }) {
             self.inconclusive += 1;
             self.hint();
+            if self.is_program() {
+                self.first = self.due;
+            }
             return true;
         }
         self.ended = self.ended.max(Some(probe));
@@ -282,7 +295,7 @@ impl Check {
                 self.away = away;
                 return self.succeed((rtt, at.min(now)), detail, now);
             }
-            Outcome::Inconclusive => {}
+            Outcome::Inconclusive { .. } => {}
             _ if is_old => self.failed += 1,
             Outcome::Good { .. } | Outcome::Timeout => self.stay_silent(started, now),
             Outcome::Failed { reason } => {

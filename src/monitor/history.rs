@@ -38,7 +38,7 @@ impl History {
             Outcome::Good { .. } => (ProbeResult::Silent, None, "the answer came too late"),
             Outcome::Failed { reason } => (ProbeResult::Failed, None, reason.as_str()),
             Outcome::Timeout => (ProbeResult::Silent, None, "no answer"),
-            Outcome::Inconclusive => (ProbeResult::Inconclusive, None, "Fairlead itself was away"),
+            Outcome::Inconclusive { why } => (ProbeResult::Inconclusive, None, *why),
         };
         let before = self.0.back().filter(|before| &*before.words == words);
         let words = before.map_or_else(|| Arc::from(words), |before| Arc::clone(&before.words));
@@ -73,7 +73,7 @@ mod tests {
             (good(401), ProbeResult::Silent, None, "the answer came too late"),
             (Outcome::Failed { reason: "closed".into() }, ProbeResult::Failed, None, "closed"),
             (Outcome::Timeout, ProbeResult::Silent, None, "no answer"),
-            (Outcome::Inconclusive, ProbeResult::Inconclusive, None, "Fairlead itself was away"),
+            (Outcome::AWAY, ProbeResult::Inconclusive, None, "Fairlead itself was away"),
         ];
         for (outcome, result, rtt, words) in rows {
             history.keep(&outcome, millis(400), Instant::from_millis(200));

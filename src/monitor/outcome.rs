@@ -27,9 +27,16 @@ pub enum Outcome {
     },
     /// Nothing came in the monitor's timeout.
     Timeout,
-    /// Nothing was heard, or it came too late, while the appliance itself was kept from sending or listening: it says nothing
-    /// about the member.
-    Inconclusive,
+    /// It says nothing about the member.
+    Inconclusive {
+        /// Whose fault that is: the appliance's own.
+        why: &'static str,
+    },
+}
+
+impl Outcome {
+    /// Nothing was heard, or it came too late, while the appliance was kept from sending or listening.
+    pub const AWAY: Outcome = Outcome::Inconclusive { why: "Fairlead itself was away" };
 }
 
 /// A good answer: in words, and what the member says in it of its role.

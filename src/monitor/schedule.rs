@@ -229,6 +229,11 @@ impl Monitors {
         self.have_probed(member, first) && good >= require
     }
 
+    /// Somebody waits for what this probe comes to.
+    pub fn is_under_way(&self, probe: ProbeId) -> bool {
+        self.checks.awaiting(probe).is_some()
+    }
+
     /// What the probes say of a member.
     pub fn verdict(&self, member: MemberId) -> &Verdict {
         static STRANGER: Verdict =
@@ -246,7 +251,7 @@ impl Monitors {
         down.get(count - sum.require.clamp(1, count.max(1))).copied()
     }
 
-    /// Probes of all monitors that decided nothing, because the appliance itself was away.
+    /// Probes of all monitors that decided nothing, by a fault of the appliance's own.
     pub fn inconclusive(&self) -> u64 {
         self.checks.all().map(|check| check.inconclusive).sum()
     }

@@ -45,7 +45,7 @@ words! {
         Failed = "failed",
         /// Nothing came in time.
         Silent = "silent",
-        /// Nothing that counts: the appliance itself was away.
+        /// Nothing that counts, by a fault of the appliance's own.
         Inconclusive = "inconclusive",
     }
 }

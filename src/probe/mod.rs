@@ -4,7 +4,7 @@
 //! self-IP through the data path, so that the appliance knows who is alive without any kernel interface. Never decides
 //! what an outcome means (`monitor` does), never resolves a next hop (the caller does), reads no clock and touches no NIC.
 //! Each probe is one question: nothing is sent twice, except by TCP itself. Everything a probe holds is released when it ends.
-//! A silence that an absence of the appliance itself explains ([`absence`]) is [`Outcome::Inconclusive`].
+//! A silence that an absence of the appliance itself explains ([`absence`]) is [`Outcome::AWAY`].
 //!
 //! Read first: [`HostStack::start`], then [`probe`], then [`connection`].
 
@@ -275,7 +275,7 @@ impl HostStack {
 
     /// What it comes to that nothing has answered the probe in its time.
     fn silence(&self, probe: &Probe) -> Outcome {
-        if self.explains(probe) { Outcome::Inconclusive } else { probe.silence() }
+        if self.explains(probe) { Outcome::AWAY } else { probe.silence() }
     }
 
     /// The appliance was away for long enough that an answer which came late may have come in time.
@@ -434,7 +434,7 @@ impl HostStack {
         self.by_member.remove(&(probe.tuple.dst.addr, id));
         // It may have come in time and lain unread where no time is taken.
         if matches!(outcome, Outcome::Good { rtt, .. } if rtt > probe.timeout) && self.may_be_in_time(&probe) {
-            outcome = Outcome::Inconclusive;
+            outcome = Outcome::AWAY;
         }
         self.by_port.remove(&probe.tuple.src.port);
         let (port, abort) = (probe.tuple.src.port, !matches!(outcome, Outcome::Good { .. }));

@@ -287,7 +287,7 @@ fn a_monitor_may_ask_another_address_than_the_members() {
 /// A program is run for each member; how it ends is what becomes known.
 #[test]
 fn a_program_of_the_operators_carries_probes() {
-    use super::super::command_run::CommandEnd;
+    use super::super::program_run::{Exit, ProgramExit};
     let mut intent = two_arm();
     let (command, arguments) = ("/usr/local/lib/fairlead/ask".into(), vec![]);
     let external = ExternalProbe { command, arguments, port: Some(5060), up_when: UpWhen::Exit };
@@ -298,8 +298,9 @@ fn a_program_of_the_operators_carries_probes() {
         for run in std::mem::take(&mut bench.runs) {
             ran += 1;
             let status = Some(if run.arguments == ["10.20.0.12", "5060"] { 0 } else { 1 });
-            let end = CommandEnd::Exited { status, output: b"as it is".to_vec() };
-            bench.give(Input::CommandEnded { probe: run.probe, end });
+            let how = Exit::Status { status, output: b"as it is".to_vec() };
+            let exit = ProgramExit { how, took: Duration::from_millis(3) };
+            bench.give(Input::ProgramEnded { probe: run.probe, exit });
         }
         bench.run(20);
     }

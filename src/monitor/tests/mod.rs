@@ -1,5 +1,6 @@
 //! The schedule and the verdicts, with the clock in the test's hand: what its files share.
 
+mod programs;
 mod reload;
 mod roles;
 mod schedule;

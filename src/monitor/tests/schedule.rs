@@ -76,7 +76,7 @@ fn what_decides_nothing_is_asked_again_at_once_and_counts_neither_way() {
     let failing = rows(&monitors, A).remove(0);
     let next = monitors.checks(A).next().unwrap().next_start().unwrap();
     let probe = polled(&mut monitors, next).into_iter().find(|start| start.member == A).unwrap().probe;
-    monitors.on_outcome(probe, Outcome::Inconclusive, next + ms(900));
+    monitors.on_outcome(probe, Outcome::AWAY, next + ms(900));
     let row = rows(&monitors, A).remove(0);
     assert_eq!((row.good, row.bad, row.failed, row.state), (failing.good, failing.bad, failing.failed, State::Up));
     assert_eq!((row.reason(), row.ended, monitors.inconclusive()), (failing.reason(), failing.ended, 1));

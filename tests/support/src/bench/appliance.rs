@@ -231,7 +231,7 @@ impl Appliance {
                 }
                 Output::LogLevel(_) | Output::SaveState { .. } | Output::Metrics(_) | Output::Ready => {}
                 // Nothing runs on the bench: such a probe is silent in time.
-                Output::RunCommand(_) => {}
+                Output::RunProgram(_) => {}
             }
         }
     }

@@ -7,7 +7,7 @@ use crate::time::Duration;
 
 /// A program to be run.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct CommandRun {
+pub struct ProgramRun {
     /// To be given back.
     pub probe: ProbeId,
     /// Its file.
@@ -20,11 +20,20 @@ pub struct CommandRun {
     pub limit: Duration,
 }
 
-/// How a program ended.
+/// How a program ended, once it is there no more.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum CommandEnd {
+pub struct ProgramExit {
+    /// In which way.
+    pub how: Exit,
+    /// From its start until it ended or was killed, by the clock of whoever ran it.
+    pub took: Duration,
+}
+
+/// In which way a program ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Exit {
     /// By itself.
-    Exited {
+    Status {
         /// Its exit status; `None`: a signal ended it.
         status: Option<i32>,
         /// The first bytes that it printed.
