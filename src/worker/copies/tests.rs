@@ -139,8 +139,8 @@ fn a_request_that_is_repeated_is_as_good_as_new_and_too_old_ones_do_not_leave() 
     let next = Recipient { member: MemberId(1), generation: Generation(2), ..recipient(0) };
     assert_eq!(copies.sort(at(5_000), |_| CopyAction::Redeliver(next)), [0, 2], "the second is too old");
     assert_eq!(counted(&copies), [(CopyCount::Kept, 3), (CopyCount::Expired, 1)]);
-    // However long they wait for their turn, and repeated or not.
-    keep(&mut copies, of(3), 1, &frame(400, 1), 6_000);
+    // However long they wait for their turn, and whether their client repeats them or not.
+    keep(&mut copies, of(1), 1, &frame(400, 1), 6_000);
     copies.expire(at(30_000));
     assert_eq!(copies.len(), 2);
 }
