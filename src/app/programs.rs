@@ -251,6 +251,28 @@ mod tests {
         assert_eq!(String::from_utf8(output).unwrap().trim(), "0");
     }
 
+    /// Such as under a unit without CAP_SETGID among its capabilities.
+    #[test]
+    fn who_cannot_give_up_rights_runs_nothing_and_says_which() {
+        let without = |kept: CapabilitySet| {
+            let without = move || {
+                set_capabilities(None, CapabilitySets { effective: kept, permitted: kept, inheritable: kept }).unwrap();
+                outcome(&shell("echo ran", 5_000)).how
+            };
+            std::thread::spawn(without).join().unwrap()
+        };
+        if !geteuid().is_root() {
+            return;
+        }
+        let none = "/bin/sh cannot be run: Fairlead's groups cannot be left (CAP_SETGID): Operation not permitted";
+        let group =
+            "/bin/sh cannot be run: it cannot have the user 65534, nobody (CAP_SETUID): Operation not permitted";
+        for (kept, expected) in [(CapabilitySet::empty(), none), (CapabilitySet::SETGID, group)] {
+            let how = without(kept);
+            assert!(matches!(&how, Exit::NotStarted(why) if why.starts_with(expected)), "{how:?}");
+        }
+    }
+
     #[test]
     fn it_inherits_no_file_of_ours() {
         // As DPDK opens its own.
