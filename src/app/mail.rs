@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Events read from one worker in a round, at most.
 pub const EVENTS: usize = 256;
-/// Commands that may wait for one worker before frames for it are dropped.
+/// Frames that may wait for one worker before further ones are dropped.
 const WAITING: usize = 4_096;
 
 /// Events of the next round, the most urgent first: of each worker, in turn, at most `most` of the most urgent ones, and half
@@ -47,10 +47,11 @@ pub enum Backlog {
     Urgent,
 }
 
-/// Commands on their way to one worker, in order.
+/// Commands on their way to one worker, in order; frames apart from them, as in its rings.
 #[derive(Default)]
 pub struct Outgoing {
-    waiting: VecDeque<Command>,
+    commands: VecDeque<Command>,
+    frames: VecDeque<Command>,
     /// Frames that were dropped because too much waited.
     dropped: Arc<AtomicU64>,
 }
@@ -58,24 +59,27 @@ pub struct Outgoing {
 impl Outgoing {
     /// Nothing waits; `dropped` counts frames that will not be sent.
     pub fn new(dropped: Arc<AtomicU64>) -> Outgoing {
-        Outgoing { waiting: VecDeque::new(), dropped }
+        Outgoing { dropped, ..Outgoing::default() }
     }
 
     /// Takes a command. Only a frame can be lost, and only when very much waits.
     pub fn push(&mut self, command: Command) {
-        if matches!(command, Command::Transmit { .. }) && self.waiting.len() >= WAITING {
-            self.dropped.fetch_add(1, Ordering::Relaxed);
-            return;
+        match command.is_frame() {
+            true if self.frames.len() >= WAITING => _ = self.dropped.fetch_add(1, Ordering::Relaxed),
+            true => self.frames.push_back(command),
+            false => self.commands.push_back(command),
         }
-        self.waiting.push_back(command);
     }
 
-    /// Gives the worker what its ring has room for.
+    /// Gives the worker what its rings have room for.
     pub fn flush(&mut self, end: &mut ManagementEnd) {
-        while !end.commands.is_full()
-            && let Some(command) = self.waiting.pop_front()
-        {
-            let _ = end.commands.push(command);
+        for waiting in [&mut self.commands, &mut self.frames] {
+            while let Some(command) = waiting.pop_front() {
+                if let Err(command) = end.commands.push(command) {
+                    waiting.push_front(command);
+                    break;
+                }
+            }
         }
     }
 }
@@ -84,7 +88,7 @@ impl Outgoing {
 mod tests {
     use super::*;
     use crate::policy::intent::{MemberId, PortId};
-    use crate::worker::mailbox::mailbox;
+    use crate::worker::mailbox::{FlowFilter, mailbox};
 
     #[test]
     fn a_round_takes_a_bounded_part_of_each_workers_mail_in_turn() {
@@ -121,14 +125,24 @@ mod tests {
 
     #[test]
     fn what_waits_for_a_full_ring_is_bounded_and_only_frames_are_lost() {
-        let (mut management, _worker) = mailbox(2);
+        let (mut management, mut worker) = mailbox(2);
         let dropped = Arc::<AtomicU64>::default();
         let mut outgoing = Outgoing::new(Arc::clone(&dropped));
         let frame = || Command::Transmit { port: PortId(0), frame: Box::default() };
         (0..WAITING + 7).for_each(|_| outgoing.push(frame()));
-        outgoing.push(Command::Stop);
+        (0..3).for_each(|query| outgoing.push(Command::ClearFlows { query, filter: FlowFilter::default() }));
         outgoing.flush(&mut management);
-        assert_eq!((outgoing.waiting.len(), dropped.load(Ordering::Relaxed)), (WAITING + 1 - 2, 7));
-        assert!(matches!(outgoing.waiting.back(), Some(Command::Stop)));
+        assert_eq!(
+            (outgoing.commands.len(), outgoing.frames.len(), dropped.load(Ordering::Relaxed)),
+            (1, WAITING - 2, 7)
+        );
+        let mut took = || match worker.commands.pop() {
+            Some(Command::ClearFlows { query, .. }) => Some(query),
+            Some(_) => None,
+            None => panic!("nothing is left"),
+        };
+        assert_eq!([took(), took(), took()], [Some(0), Some(1), None], "frames after all others");
+        outgoing.flush(&mut management);
+        assert_eq!((took(), outgoing.commands.len(), outgoing.frames.len()), (Some(2), 0, WAITING - 3));
     }
 }

@@ -19,18 +19,18 @@ use std::sync::Arc;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct WorkerId(pub u16);
 
-/// The worker's ends of the two rings.
+/// The worker's ends of the rings.
 pub struct WorkerEnd {
     /// From management.
-    pub commands: Consumer<Command>,
+    pub commands: Commands,
     /// To management, by [`Lane`].
     pub events: [Producer<Event>; Lane::ALL.len()],
 }
 
-/// Management's ends of the two rings.
+/// Management's ends of the rings.
 pub struct ManagementEnd {
     /// To the worker.
-    pub commands: Producer<Command>,
+    pub commands: ToWorker,
     /// From the worker.
     pub events: Events,
 }
@@ -80,12 +80,46 @@ impl Events {
     }
 }
 
+/// Management's ends of the rings of commands. Frames have one of their own: a snapshot is never behind thousands of probes.
+pub struct ToWorker {
+    commands: Producer<Command>,
+    frames: Producer<Command>,
+}
+
+impl ToWorker {
+    /// Sends a command.
+    ///
+    /// # Errors
+    ///
+    /// The command, where the ring of its kind is full.
+    pub fn push(&mut self, command: Command) -> Result<(), Command> {
+        let ring = if command.is_frame() { &mut self.frames } else { &mut self.commands };
+        ring.push(command).map_err(|rtrb::PushError::Full(command)| command)
+    }
+}
+
+/// The worker's ends of the rings of commands.
+pub struct Commands {
+    commands: Consumer<Command>,
+    frames: Consumer<Command>,
+}
+
+impl Commands {
+    /// The next command, in the order in which they were sent; frames after all others, in their own order.
+    pub fn pop(&mut self) -> Option<Command> {
+        self.commands.pop().or_else(|_| self.frames.pop()).ok()
+    }
+}
+
 /// A mailbox whose rings hold `capacity` messages each.
 pub fn mailbox(capacity: usize) -> (ManagementEnd, WorkerEnd) {
-    let (to_worker, commands) = RingBuffer::new(capacity);
+    let [commands, frames] = [(); 2].map(|()| RingBuffer::new(capacity));
+    let (to_worker, from_management) =
+        (ToWorker { commands: commands.0, frames: frames.0 }, Commands { commands: commands.1, frames: frames.1 });
     let [urgent, neighbours, strangers] = Lane::ALL.map(|_| RingBuffer::new(capacity));
     let (events, from_worker) = ([urgent.0, neighbours.0, strangers.0], [urgent.1, neighbours.1, strangers.1]);
-    (ManagementEnd { commands: to_worker, events: Events(from_worker) }, WorkerEnd { commands, events })
+    let worker = WorkerEnd { commands: from_management, events };
+    (ManagementEnd { commands: to_worker, events: Events(from_worker) }, worker)
 }
 
 /// From the management core to a worker.
@@ -93,7 +127,8 @@ pub enum Command {
     /// Take this snapshot at the next burst boundary and return the old one; allocate SNAT ports by these from then
     /// on.
     Install(Arc<Snapshot>, SnatPorts),
-    /// Send this whole frame (Ethernet header included, untagged or tagged as it stands) on a port.
+    /// Send this whole frame (Ethernet header included, untagged or tagged as it stands) on a port. After all other commands
+    /// that wait.
     Transmit {
         /// The NIC.
         port: PortId,
@@ -124,6 +159,13 @@ pub enum Command {
     Latency(Box<Latency>),
     /// Finish: drop what waits, return every snapshot, end.
     Stop,
+}
+
+impl Command {
+    /// A frame to send, which may come later than what was sent after it.
+    pub fn is_frame(&self) -> bool {
+        matches!(self, Command::Transmit { .. })
+    }
 }
 
 /// From a worker to the management core.

@@ -44,7 +44,6 @@ use latency::Timing;
 use pipeline::Pipeline;
 use ports::Ports;
 use query::Queries;
-use rtrb::Consumer;
 use std::sync::Arc;
 
 /// Flows looked at in one turn for what is due: expiry, what a reload took, resets; and fragments that have waited too long.
@@ -66,7 +65,7 @@ pub enum Work {
 /// A worker, with one queue pair of each port.
 pub struct Worker<P: Port> {
     id: WorkerId,
-    commands: Consumer<Command>,
+    commands: mailbox::Commands,
     batch: Batch<P::Frame>,
     pipeline: Pipeline<P>,
     queries: Queries,
@@ -155,7 +154,7 @@ impl<P: Port> Worker<P> {
     fn read_commands(&mut self, now: Instant) -> usize {
         let mut count = 0;
         while count < COMMANDS
-            && let Ok(command) = self.commands.pop()
+            && let Some(command) = self.commands.pop()
         {
             self.handle(command, now);
             count += 1;
