@@ -161,6 +161,8 @@ impl Controller {
 
     /// The same for several things; what is due is done once, after them.
     pub fn handle_all(&mut self, inputs: impl IntoIterator<Item = Input>, now: Instant) {
+        // What was set before: what is set now is with the workers before it is gathered.
+        self.save_state(now);
         for input in inputs {
             self.on_input(input, now);
         }
@@ -243,7 +245,6 @@ impl Controller {
         self.checks.poll(&self.intent, &self.link, &self.machine, &mut self.outputs, now);
         self.publish(now);
         self.publisher.prepare();
-        self.save_state(now);
         self.latencies.poll(&self.file.settings.cores, &mut self.outputs, now);
         self.answer_waiting(now);
         self.deadline = self.earliest(now);
@@ -463,7 +464,7 @@ impl Controller {
             self.pools.next_deadline(),
             self.next_of_drills(),
             self.publisher.next_deadline(),
-            self.saves.next_deadline(),
+            self.saves.next_deadline(now),
             self.waiting.next_deadline(),
             Some(self.latencies.next_deadline()),
             Some(self.checks.next_deadline()),

@@ -39,8 +39,9 @@ impl Saves {
         change <= self.settled
     }
 
-    pub(super) fn next_deadline(&self) -> Option<Instant> {
-        self.retry
+    pub(super) fn next_deadline(&self, now: Instant) -> Option<Instant> {
+        let is_due = self.saving.is_none() && self.settled != self.changes;
+        is_due.then_some(now).or(self.retry)
     }
 
     /// The change to save now, if there is one.

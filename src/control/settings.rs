@@ -6,7 +6,7 @@
 use super::controller::Controller;
 use super::operator_state::{OperatorState, SavedChoice, SavedMember, SavedPool, SavedState};
 use super::outbox::Output;
-use super::pools::Switched;
+use super::pools::{MemberStatus, Switched};
 use super::waiting::Then;
 use crate::admin::rows::{AdminState, SettingKind, SettingRow, Wall};
 use crate::config::{LogLevel, count};
@@ -129,10 +129,9 @@ impl Controller {
     /// Everything that the operator has set, as it is kept.
     fn operator_state(&self) -> OperatorState {
         let members = self.intent.members.entries().filter_map(|(id, member)| {
-            let status = self.pools.member(id);
-            let (address, name) = (member.address, member.name.clone());
-            let kept = SavedMember { address, name, admin: status.admin, since: status.admin_since };
-            (kept.admin != AdminState::Enabled).then_some(kept)
+            let MemberStatus { admin, admin_since: since, .. } = *self.pools.member(id);
+            let kept = || SavedMember { address: member.address, name: member.name.clone(), admin, since };
+            (admin != AdminState::Enabled).then(kept)
         });
         let pools = self.intent.pools.entries().filter_map(|(id, pool)| {
             let status = self.pools.pool(id);

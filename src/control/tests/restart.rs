@@ -3,15 +3,17 @@
 use super::*;
 use crate::admin::rows::{Choice, SettingKind, SettingRow};
 use crate::control::OperatorState;
-use crate::control::harness;
+use crate::control::{Output, harness};
+use crate::worker::Command;
 
 fn exclude(prefix: &str, add: bool) -> Request {
     let (pool, prefix) = ("pair-1".to_owned(), net(prefix));
     if add { Request::ExcludeAdd { pool, prefix } } else { Request::ExcludeRemove { pool, prefix } }
 }
 
-/// The save that is under way ends.
+/// The save that is due or under way ends.
 fn end_save(bench: &mut Bench, outcome: Result<(), String>) -> OperatorState {
+    bench.give(Input::Tick);
     let (change, state) = bench.saves.pop().expect("something is being saved");
     assert!(bench.saves.is_empty(), "one save at a time");
     bench.give(Input::Saved { change, outcome });
@@ -264,4 +266,29 @@ fn a_disk_that_hangs_holds_up_no_operator_for_ever() {
     assert!(bench.ask(member_set("sip-b", AdminState::Enabled)).is_none());
     assert_eq!(end_save(&mut bench, Ok(())).members.len(), 1, "the first of the two");
     assert_eq!(end_save(&mut bench, Ok(())), OperatorState::default(), "the other one after it");
+}
+
+#[test]
+fn a_switchover_is_with_the_workers_before_what_is_set_is_gathered() {
+    let mut bench = keeping(OperatorState::default());
+    bench.run(1_000);
+    let request = force("sip-b");
+    let mut step = |input: Input| -> (usize, Vec<OperatorState>) {
+        bench.controller.handle(input, bench.now);
+        let (mut installs, mut saves) = (0, Vec::new());
+        while let Some(output) = bench.controller.poll_output() {
+            match output {
+                Output::ToWorker(_, Command::Install(..)) => installs += 1,
+                Output::SaveState { state, .. } => saves.push(*state),
+                _ => {}
+            }
+        }
+        assert_eq!(bench.controller.next_deadline() == Some(bench.now), installs > 0, "it is saved at once");
+        (installs, saves)
+    };
+    let (installs, saves) = step(Input::Asked { request_id: 77, request });
+    assert!(installs > 0 && saves.is_empty());
+    let (installs, saves) = step(Input::Tick);
+    assert_eq!((installs, saves.len()), (0, 1));
+    assert!(saves[0].text().contains("sip-b"), "{}", saves[0].text());
 }
