@@ -218,8 +218,9 @@ impl Neighbours {
             }
             let Some(host) = self.table.get(hop).copied() else { return };
             match host.state {
-                NudState::Reachable(_) if host.permanent && now.since(host.heard) < TRUSTED => {
-                    let due = host.heard + self.cadence.refresh(true);
+                // It was heard since this was set.
+                NudState::Reachable(_) if now.since(host.heard) < self.cadence.least(host.permanent) => {
+                    let due = host.heard + self.cadence.refresh(host.permanent);
                     self.put(hop, Some(Host { due, ..host }));
                     continue;
                 }
@@ -345,6 +346,10 @@ impl Neighbours {
     fn learn(&mut self, hop: NextHop, mac: Mac, new: Option<Host>, now: Instant) {
         let Some(mut host) = self.table.get(hop).copied().or(new) else { return };
         let news = match host.neighbour() {
+            // When it is asked again is seen to when its timer ends: who repeats himself costs little.
+            Some(Neighbour::Reachable(old)) if old == mac && matches!(host.state, NudState::Reachable(_)) => {
+                return self.table.set_heard(hop, now);
+            }
             Some(Neighbour::Reachable(old)) if old == mac => None,
             Some(Neighbour::Reachable(from)) => {
                 Some(NeighbourEvent::Moved { hop, from, to: mac, after: now.since(host.since) })

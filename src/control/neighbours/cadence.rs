@@ -68,12 +68,17 @@ impl Cadence {
         SPACING * u32::try_from(place).unwrap_or(u32::MAX).saturating_sub(BURST)
     }
 
-    /// From hearing a next hop to asking it again.
-    pub(super) fn refresh(&mut self, permanent: bool) -> Duration {
-        let refresh = match permanent {
+    /// A next hop heard more lately than that is not asked.
+    pub(super) fn least(&self, permanent: bool) -> Duration {
+        match permanent {
             true => REFRESH_PERMANENT.max(Duration::from_secs(1) * self.permanent / VERIFIED_A_SECOND),
             false => REFRESH,
-        };
+        }
+    }
+
+    /// From hearing a next hop to asking it again.
+    pub(super) fn refresh(&mut self, permanent: bool) -> Duration {
+        let refresh = self.least(permanent);
         refresh + Duration::from_nanos(self.random.below(refresh.as_nanos() as u64 / 2))
     }
 
