@@ -34,6 +34,7 @@ def measure(bench: Bench) -> Outcome:
     worst = Figure(tuple(run["worst"] for run in hot))
     later = Figure(tuple(1e3 * (run["found"] - usual["found"]) for run, usual in zip(hot, still, strict=True)))
     share, installed = (Figure(tuple(run[name] for run in busy)) for name in ("share", "installed"))
+    switchover = costs.pop("switchover")
     ratio = Figure((max(many / few for few, many in costs.values()),))
     rows = [
         ["Q4", f"`members` at worst, {PAIRS} pairs, one link flooded with ARP requests for a self-IP", "≤ 100 ms", f"{worst.text(1)} ms"],
@@ -47,6 +48,7 @@ def measure(bench: Bench) -> Outcome:
         ["", "probes in a second", "", f"{_figure(busy, 'probes').text(0)}"],
         ["Q5b", f"the same, a switchover from published to installed, median of {SWITCHOVERS}", "≤ 500 µs", f"{installed.text(0)} µs"],
         ["", "the slowest of them", "", f"{_figure(busy, 'slowest').text(0)} µs"],
+        ["", f"a switchover in the controller alone, {MANY:,} pools and {FEW}", "", f"{switchover[1] / 1e3:.0f} and {switchover[0] / 1e3:.0f} µs"],
         ["", "`members` of all, and `status`", "", f"{_figure(busy, 'members').text(0)} and {_figure(busy, 'status').text(0)} ms"],
     ]
     for name, (few, many) in costs.items():
