@@ -45,8 +45,11 @@ impl Entry {
 
     /// Sets a key; the remark stands beside it in the file.
     pub fn set_because(&mut self, key: &'static str, value: impl Into<Value>, remark: &str) -> &mut Entry {
-        self.keys.retain(|(known, ..)| *known != key);
-        self.keys.push((key, value.into(), remark.to_owned()));
+        let entry = (key, value.into(), remark.to_owned());
+        match self.keys.iter_mut().find(|(known, ..)| *known == key) {
+            Some(place) => *place = entry,
+            None => self.keys.push(entry),
+        }
         self
     }
 
@@ -56,6 +59,14 @@ impl Entry {
         if !self.origins.contains(&origin) {
             self.origins.push(origin);
         }
+    }
+
+    /// It says the same as `other`, whatever the two are called.
+    pub fn says_what(&self, other: &Entry) -> bool {
+        let is_all = |one: &Entry, of: &Entry| {
+            one.keys.iter().all(|(key, value, _)| *key == "name" || of.get(key) == Some(value))
+        };
+        self.section == other.section && is_all(self, other) && is_all(other, self)
     }
 
     /// A key's value.

@@ -136,31 +136,28 @@ fn monitors(together: &[&Service], draft: &mut Draft, findings: &mut Findings) -
 }
 
 fn monitor(probe: &Probe, title: &str, draft: &mut Draft) -> String {
-    let mut entry = Entry::new("monitor", title);
     let port = probe.port.map_or(String::new(), |port| format!("-{port}"));
-    let name = format!("{}{port}-{}s", probe.kind, probe.interval);
-    let of_name = |known: &&Entry| known.get("name").and_then(toml::Value::as_str) == Some(&name);
-    let asks_the_same = |known: &Entry| {
-        let path = probe.http.as_ref().map(|http| http.path.as_str());
-        known.get("path").and_then(toml::Value::as_str) == path
-    };
-    let is_there = draft.of("monitor").find(of_name).is_some_and(asks_the_same);
-    let name = if is_there { name } else { draft.free_name("monitor", &name) };
-    if !is_there {
-        entry.set("name", name.as_str()).set("kind", probe.kind);
-        if let Some(http) = &probe.http {
-            entry.set("path", http.path.as_str());
-            if let Some(host) = &http.host {
-                entry.set("host", host.as_str());
-            }
-            entry.set("up_codes", vec![http.codes.clone().unwrap_or_else(|| "2xx".into())]);
+    let wished = format!("{}{port}-{}s", probe.kind, probe.interval);
+    let mut entry = Entry::new("monitor", title);
+    entry.set("name", wished.as_str()).set("kind", probe.kind);
+    if let Some(http) = &probe.http {
+        entry.set("path", http.path.as_str());
+        if let Some(host) = &http.host {
+            entry.set("host", host.as_str());
         }
-        if let Some(port) = probe.port {
-            entry.set("port", i64::from(port));
-        }
-        entry.set("interval", format!("{}s", probe.interval)).set("fall", probe.fall.cast_signed());
-        draft.add(entry);
+        entry.set("up_codes", vec![http.codes.clone().unwrap_or_else(|| "2xx".into())]);
     }
+    if let Some(port) = probe.port {
+        entry.set("port", i64::from(port));
+    }
+    entry.set("interval", format!("{}s", probe.interval)).set("fall", probe.fall.cast_signed());
+    let known = draft.of("monitor").find(|known| known.says_what(&entry));
+    if let Some(name) = known.and_then(|known| known.get("name")?.as_str()) {
+        return name.to_owned();
+    }
+    let name = draft.free_name("monitor", &wished);
+    entry.set("name", name.as_str());
+    draft.add(entry);
     name
 }
 

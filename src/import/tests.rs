@@ -108,3 +108,18 @@ fn a_line_that_is_no_rule_of_a_dump_is_refused() {
         assert_eq!(error, Some((2, "dump".to_owned())), "{text}");
     }
 }
+
+#[test]
+fn monitors_that_ask_otherwise_are_others_and_the_same_one_stands_once() {
+    let service = |last: u8, code: u16| {
+        format!(
+            "virtual_server 10.0.9.{last} 5060 {{\nprotocol UDP\nreal_server 10.0.1.{last} 5060 {{\nHTTP_GET {{\nconnect_port 8080\n\
+             url {{\npath /health\nstatus_code {code}\n}}\ndelay_loop 6\n}}\n}}\n}}\n"
+        )
+    };
+    let file = [service(1, 200), service(2, 204), service(3, 204)].concat();
+    let text = shown(Origin::Keepalived, &file);
+    assert_eq!((text.matches("[[monitor]]").count(), text.matches("\"204\"").count()), (2, 1), "{text}");
+    let asked_by: Vec<&str> = text.lines().filter(|line| line.starts_with("monitors = ")).collect();
+    assert!(asked_by.len() == 3 && asked_by[0] != asked_by[1] && asked_by[1] == asked_by[2], "{text}");
+}

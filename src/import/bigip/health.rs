@@ -273,12 +273,13 @@ fn sip(monitor: &Inherited<'_>, entry: &mut Entry, findings: &mut Findings) {
 
 /// BIG-IP counts the seconds since the last good answer, Fairlead the answers that failed to come.
 fn times(monitor: &Inherited<'_>, entry: &mut Entry, findings: &mut Findings) {
-    // Of a member that is up; Fairlead asks by itself more often once it does not answer.
-    let interval = match monitor.seconds("up-interval", 0) {
-        0 => monitor.seconds("interval", INTERVAL),
-        while_up => while_up,
-    };
-    let interval = interval.clamp(1, LONGEST);
+    let interval = monitor.seconds("interval", INTERVAL).clamp(1, LONGEST);
+    // Asked as seldom as that, a member would be lost by the first answer that does not come.
+    if let while_up @ 1.. = monitor.seconds("up-interval", 0) {
+        let message =
+            format!("`up-interval {while_up}` is not carried over: a member is asked every {interval} s, up or not");
+        findings.add(Note, &monitor.title, message, "nothing, unless a server minds being asked");
+    }
     let timeout = monitor.seconds("timeout", TIMEOUT);
     let wait = monitor.seconds("time-until-up", 0);
     let fall = (timeout.saturating_sub(1) / interval).clamp(1, 100);

@@ -100,3 +100,15 @@ fn any_objects_are_carried_over_or_reported() {
         _ = import(Origin::BigIp, &[source], "fairlead.toml");
     });
 }
+
+#[test]
+fn a_member_is_not_lost_by_one_answer_because_it_is_asked_seldom_while_it_is_up() {
+    let conf = "ltm monitor sip /Common/slow {\ninterval 5\ntimeout 16\nup-interval 60\n}\n\
+                ltm pool /Common/p {\nmembers {\n/Common/10.0.0.1:5060 {\naddress 10.0.0.1\n}\n}\nmonitor /Common/slow\n}\n\
+                ltm virtual /Common/v {\ndestination /Common/10.0.9.1:5060\nip-protocol udp\npool /Common/p\n}\n";
+    let text = shown(&imported(&[("bigip.conf", conf)]));
+    assert!(
+        text.contains("interval = \"5s\"\nfall = 3 ") && text.contains("`up-interval 60` is not carried over"),
+        "{text}"
+    );
+}
