@@ -7,6 +7,7 @@ mod machine;
 mod network;
 mod services;
 mod tls;
+mod without_effect;
 
 use super::document::{Document, repeated};
 use super::form::{did_you_mean, listed};
@@ -21,6 +22,7 @@ pub(super) fn check(document: &Document, cores: usize, report: &mut Report) {
     network::check(document, report);
     services::check(document, report);
     tls::check(document, report);
+    without_effect::check(document, report);
 }
 
 /// Each name is defined once, and each that is used is defined.

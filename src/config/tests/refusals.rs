@@ -390,6 +390,13 @@ fn what_is_allowed_and_unwise_is_a_warning() {
         ),
         ("no real SIP answer is asked for", &[("kind = \"sip\"", "kind = \"tcp\"")]),
         ("a monitor nobody uses", &[("", "[[monitor]]\nname = \"alive\"\nkind = \"icmp\"\n")]),
+        (
+            "what another key leaves without effect",
+            &[(
+                "name = \"pair-1\"",
+                "name = \"pair-1\"\nfail_back_after = \"5m\"\nfail_back_window = \"02:00-04:00\"\nflap_window = \"2m\"\nflap_quiet = \"9m\"",
+            )],
+        ),
         ("an exclusion of everything", &[("172.16.2.0/24", "default")]),
     ];
     let mut out = String::new();

@@ -49,17 +49,17 @@ fn codes() -> impl Strategy<Value = CodeRange> {
     (100..600_u16, 0..100_u16).prop_map(|(first, more)| CodeRange { first, last: first + more })
 }
 
+/// Nothing is asked after a handshake that is enough, so that is no part of these.
 fn tls() -> impl Strategy<Value = TlsProbe> {
     let certificate = option::of(any::<bool>());
-    let handshake = select(vec![Handshake::Full, Handshake::Enough]);
-    (certificate, any::<bool>(), any::<bool>(), option::of("[a-z][a-z0-9.-]{0,20}"), handshake).prop_map(
-        |(certificate, verify, ca, server_name, handshake)| TlsProbe {
+    (certificate, any::<bool>(), any::<bool>(), option::of("[a-z][a-z0-9.-]{0,20}")).prop_map(
+        |(certificate, verify, ca, server_name)| TlsProbe {
             certificate: certificate.map(|apart| pem(if apart { "probe.pem" } else { "both.pem" })),
             key: certificate.filter(|apart| *apart).map(|_| pem("probe-key.pem")),
             verify,
             ca: (verify && ca).then(|| pem("probe.pem")),
             server_name,
-            handshake,
+            handshake: Handshake::Full,
         },
     )
 }
@@ -331,8 +331,8 @@ fn add_pool(intent: &mut Intent, choice: PoolChoice) {
         require: 1 + require % monitors.len(),
         monitors,
         fail_back: fails_back.0,
-        fail_back_after: fails_back.1,
-        fail_back_window: fails_back.2,
+        fail_back_after: if fails_back.0 == FailBack::Never { Duration::ZERO } else { fails_back.1 },
+        fail_back_window: fails_back.2.filter(|_| fails_back.0 != FailBack::Never),
         on_down_tcp,
         no_member,
         gap,

@@ -69,6 +69,11 @@ fn what_cannot_work_is_refused_with_a_remedy() {
         ("server_name = \"sip example\"", "is not a name"),
         ("verify = \"yes\"", "verify"),
         ("handshake = \"half\"", "handshake"),
+        (
+            "handshake = \"enough\"\nstandby_codes = [503]",
+            "the key standby_codes has no effect: with handshake = \"enough\"",
+        ),
+        ("handshake = \"enough\"\nup_codes = [200]\nfrom = \"sip:a@b\"", "the key from has no effect"),
     ];
     for (keys, expected) in rows {
         let errors = parse_for(64, "fairlead.toml", &file(keys)).err().unwrap_or_else(|| panic!("{keys}: accepted"));

@@ -195,20 +195,22 @@ fn http(file: &mut Lines, probe: &HttpProbe) {
 fn pool(file: &mut Lines, intent: &Intent, pool: &Pool) {
     let members = pool.members.iter().map(|id| &intent.members[id.index()]);
     let members = members.map(|member| format!("{{ name = \"{}\", address = \"{}\" }}", member.name, member.address));
+    // A key that another leaves without effect would be warned about.
+    let (fails_back, damps) = (pool.fail_back != FailBack::Never, pool.flap_count > 0);
     file.header("[[pool]]");
     file.text("name", &pool.name);
     file.bare("members", format!("[{}]", members.collect::<Vec<_>>().join(", ")));
     file.texts("monitors", pool.monitors.iter().map(|id| &intent.monitors[id.index()].name));
     file.bare("require", pool.require);
     file.text("fail_back", pool.fail_back);
-    file.text("fail_back_after", duration_text(pool.fail_back_after));
+    file.optional("fail_back_after", fails_back.then(|| quoted(duration_text(pool.fail_back_after))));
     file.optional("fail_back_window", pool.fail_back_window.map(|window| quoted(window.to_string())));
     file.bare("on_down", format!("{{ udp = \"reselect\", tcp = \"{}\" }}", pool.on_down_tcp));
     file.text("no_member", pool.no_member);
     file.text("gap", duration_text(pool.gap));
     file.bare("flap_count", pool.flap_count);
-    file.text("flap_window", duration_text(pool.flap_window));
-    file.text("flap_quiet", duration_text(pool.flap_quiet));
+    file.optional("flap_window", damps.then(|| quoted(duration_text(pool.flap_window))));
+    file.optional("flap_quiet", damps.then(|| quoted(duration_text(pool.flap_quiet))));
     file.bare("manual_resume", pool.manual_resume);
 }
 
