@@ -59,7 +59,7 @@ fn links(intent: &Intent) -> String {
 }
 
 fn monitors(intent: &Intent) -> String {
-    table(intent.monitors.iter(), |monitor| {
+    let monitors = table(intent.monitors.iter(), |monitor| {
         [
             left("MONITOR", &monitor.name),
             right("INTERVAL", duration_text(monitor.interval)),
@@ -69,7 +69,14 @@ fn monitors(intent: &Intent) -> String {
             left("PROBE", question(&monitor.kind)),
             prose("UP WHEN", good_answer(&monitor.kind)),
         ]
-    })
+    });
+    let apart = intent.monitors.iter().filter(|monitor| monitor.address.or(monitor.source).is_some());
+    let ends = table(apart, |monitor| {
+        let address = monitor.address.map_or("each member".into(), |address| address.to_string());
+        let source = monitor.source.map_or("the nearest self-IP".into(), |source| source.to_string());
+        [left("MONITOR", &monitor.name), left("ADDRESS", address), left("SOURCE", source)]
+    });
+    monitors + &ends
 }
 
 fn pool(intent: &Intent, pool: &Pool) -> String {
@@ -87,6 +94,7 @@ fn pool(intent: &Intent, pool: &Pool) -> String {
         ("fail back", fail_back(pool)),
         ("member lost", format!("UDP reselect, TCP {}", pool.on_down_tcp)),
         ("no member", no_member(pool)),
+        ("held back", held_back(pool)),
     ]);
     let inside: String = (policy + &members).lines().map(|line| format!("  {line}\n")).collect();
     format!("\nPOOL {} (active-standby)\n{inside}", pool.name)
@@ -100,6 +108,20 @@ fn fail_back(pool: &Pool) -> String {
         (_, after) => format!("after {}", duration_text(after)),
     };
     text + &pool.fail_back_window.map_or_else(String::new, |window| format!(", {window} UTC"))
+}
+
+/// Which members are chosen only if nobody else is up.
+fn held_back(pool: &Pool) -> String {
+    let Pool { flap_count, flap_window, flap_quiet, manual_resume, .. } = pool;
+    let (window, quiet) = (duration_text(*flap_window), duration_text(*flap_quiet));
+    let flaps = format!("down {} in {window}, until quiet for {quiet}", count(*flap_count as usize, "time"));
+    let lost = "once down, until enabled by hand";
+    match (*flap_count > 0, *manual_resume) {
+        (false, false) => "nobody".into(),
+        (true, false) => flaps,
+        (false, true) => lost.into(),
+        (true, true) => format!("{flaps}; {lost}"),
+    }
 }
 
 /// What happens while no member is up, and after how long.
@@ -130,6 +152,7 @@ fn servers(intent: &Intent) -> String {
             left("ICMP ECHO", server.icmp_echo),
             left("UNMATCHED", server.unmatched),
             left("UNREACHABLE", server.unreachable),
+            right("REDELIVER", redeliver(server.redeliver)),
         ]
     });
     let snats = table(&intent.snats, |snat| {
@@ -139,6 +162,11 @@ fn servers(intent: &Intent) -> String {
         [left("SNAT OF POOL", &intent.pools[snat.pool].name), left("ADDRESS", snat.address), prose("EXCEPT", except)]
     });
     servers + &answers + &snats
+}
+
+/// How old requests may be that the next member is given.
+fn redeliver(most: Duration) -> String {
+    if most.is_zero() { "never".into() } else { duration_text(most) }
 }
 
 fn joined<T>(items: &[T], between: &str, text: impl Fn(&T) -> String) -> String {
@@ -168,5 +196,28 @@ mod tests {
         let shown = text(&parse_for(64, "fairlead.toml", &file).unwrap_or_else(|errors| panic!("{errors}")));
         assert!(shown.lines().all(|line| line.chars().count() <= 100), "{shown}");
         insta::assert_snapshot!("describe", shown);
+    }
+
+    #[test]
+    fn how_members_are_asked_and_held_back_is_shown() {
+        let file = include_str!("../../dpdk-config/examples/health.toml")
+            .replace("manual_resume = false", "manual_resume = true")
+            .replace("\"licence\"]", "\"licence\", \"tls\"]")
+            .replacen("pool = \"pair-1\"\n", "pool = \"pair-1\"\nredeliver = \"0\"\n", 1);
+        let file = file
+            + "\n[[monitor]]\nname = \"tls\"\nkind = \"sip\"\ntransport = \"tls\"\nport = 5061\nhandshake = \"enough\"\n\
+                           address = \"10.20.0.99\"\nsource = \"10.20.0.1\"\n";
+        let shown = text(&parse_for(64, "fairlead.toml", &file).unwrap_or_else(|errors| panic!("{errors}")));
+        assert!(shown.lines().all(|line| line.chars().count() <= 100), "{shown}");
+        let words = shown.split_whitespace().collect::<Vec<_>>().join(" ");
+        for expected in [
+            "; standby 503",
+            "TLS handshake with port 5061",
+            "MONITOR ADDRESS SOURCE management-page each member 10.20.0.1 tls 10.20.0.99 10.20.0.1 ",
+            "held back down 3 times in 60s, until quiet for 5m; once down, until enabled by hand",
+            "hold never",
+        ] {
+            assert!(words.contains(expected), "{expected}: {shown}");
+        }
     }
 }

@@ -95,6 +95,9 @@ pub fn question(kind: &MonitorKind) -> String {
         MonitorKind::Tcp { port } => format!("TCP handshake with port {port}"),
         MonitorKind::TcpHalfOpen { port } => format!("TCP SYN to port {port}"),
         MonitorKind::Udp { port, send, .. } => format!("{}-byte datagram to port {port}", send.len()),
+        MonitorKind::Sip(SipProbe { port, .. }) | MonitorKind::Http(HttpProbe { port, .. }) if is_handshake(kind) => {
+            format!("TLS handshake with port {port}")
+        }
         MonitorKind::Sip(probe) => format!("SIP OPTIONS over {} to port {}", probe.transport, probe.port),
         MonitorKind::External(probe) => match probe.port {
             Some(port) => format!("{} with port {port}", probe.command),
@@ -107,15 +110,26 @@ pub fn question(kind: &MonitorKind) -> String {
     }
 }
 
-/// What counts as a good answer: `1xx, 2xx, 3xx but not 302`.
+/// Nothing is asked once TLS is agreed on.
+fn is_handshake(kind: &MonitorKind) -> bool {
+    let tls = match kind {
+        MonitorKind::Sip(probe) if probe.transport == SipTransport::Tls => Some(&probe.tls),
+        MonitorKind::Http(probe) => probe.tls.as_ref(),
+        _ => None,
+    };
+    tls.is_some_and(|tls| tls.handshake == Handshake::Enough)
+}
+
+/// What counts as a good answer: `1xx, 2xx, 3xx but not 302`; and which of them are a standby's: `; standby 503`.
 pub fn good_answer(kind: &MonitorKind) -> String {
     match kind {
         MonitorKind::Icmp => "echo reply".into(),
         MonitorKind::Tcp { .. } => "it completes".into(),
+        kind if is_handshake(kind) => "it completes".into(),
         MonitorKind::TcpHalfOpen { .. } => "SYN-ACK".into(),
         MonitorKind::Udp { receive, .. } if receive.is_empty() => "any datagram".into(),
         MonitorKind::Udp { receive, .. } => format!("a datagram with \"{}\"", receive.escape_ascii()),
-        MonitorKind::Sip(probe) => good_codes(&probe.up_codes, &probe.down_codes),
+        MonitorKind::Sip(probe) => good_codes(&probe.up_codes, &probe.down_codes) + &roles(&probe.roles),
         MonitorKind::External(probe) => match probe.up_when {
             UpWhen::Exit => "it ends with status 0".into(),
             UpWhen::Output => "it prints anything".into(),
@@ -129,6 +143,15 @@ pub fn good_answer(kind: &MonitorKind) -> String {
 
 fn good_codes(up: &[CodeRange], down: &[CodeRange]) -> String {
     if down.is_empty() { codes(up) } else { format!("{} but not {}", codes(up), codes(down)) }
+}
+
+/// By what answers members tell their roles.
+fn roles(roles: &Roles) -> String {
+    let Roles { standby_codes, active_header, standby_header } = roles;
+    let standby = Some(codes(standby_codes)).filter(|codes| !codes.is_empty()).map(|codes| format!("standby {codes}"));
+    let header = |role: &str, rule: &Option<HeaderRule>| rule.as_ref().map(|rule| format!("{role} by {rule}"));
+    let all = [standby, header("active", active_header), header("standby", standby_header)];
+    all.into_iter().flatten().map(|role| format!("; {role}")).collect()
 }
 
 fn codes(ranges: &[CodeRange]) -> String {
