@@ -356,3 +356,17 @@ fn a_virtual_server_whose_active_member_is_down_is_not_up() {
     bench.run(1_000);
     assert_eq!((bench.active().as_deref(), state(&mut bench)), (Some("sip-b"), VirtualServerState::Down));
 }
+
+#[test]
+fn the_counters_of_the_session_in_the_readme_are_there() {
+    let page = include_str!("../../../README.md");
+    let table = page.split("$ fairlead counters\n").nth(1).and_then(|rest| rest.split("```").next()).expect("a table");
+    let mut bench = Bench::settled();
+    let Data::Counters(rows) = bench.ask(Request::Counters { all: true }).unwrap().unwrap().data else { panic!() };
+    let shown: Vec<&str> =
+        table.lines().skip(1).filter_map(|line| line.split(' ').next()).filter(|name| !name.is_empty()).collect();
+    assert!(shown.len() > 10, "{shown:?}");
+    for name in shown {
+        assert!(rows.iter().any(|row| row.name == name), "there is no counter {name}");
+    }
+}
