@@ -48,7 +48,7 @@ use std::sync::Arc;
 
 /// Flows looked at in one turn for what is due: expiry, what a reload took, resets; and fragments that have waited too long.
 const CHORES: usize = 256;
-/// Commands executed in one turn, at most.
+/// Commands executed in one turn, at most, but in the last: what management has sent before it is done then.
 const COMMANDS: usize = 32;
 
 /// What a turn did.
@@ -153,7 +153,7 @@ impl<P: Port> Worker<P> {
     /// Executes what management has sent.
     fn read_commands(&mut self, now: Instant) -> usize {
         let mut count = 0;
-        while count < COMMANDS
+        while (count < COMMANDS || self.stopping)
             && let Some(command) = self.commands.pop()
         {
             self.handle(command, now);

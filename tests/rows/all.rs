@@ -2,6 +2,7 @@
 
 mod affinity;
 mod background;
+mod commands;
 mod connections;
 mod filtering;
 mod floods;

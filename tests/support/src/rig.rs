@@ -251,6 +251,19 @@ impl<T: TestPorts> Rig<T> {
         self.settle()
     }
 
+    /// Gives the first worker commands, which it reads in its next turns.
+    pub fn give(&mut self, commands: impl IntoIterator<Item = Command>) {
+        for command in commands {
+            assert!(self.mail[0].commands.push(command).is_ok());
+        }
+    }
+
+    /// The same, and what comes of it.
+    pub fn commands(&mut self, commands: impl IntoIterator<Item = Command>) -> Vec<(PortId, Vec<u8>)> {
+        self.give(commands);
+        self.settle()
+    }
+
     /// The pool's active member becomes `member`; the one before is lost if `lost` (its TCP is reset).
     pub fn switch_over(&mut self, member: Option<MemberId>, lost: bool) -> Vec<(PortId, Vec<u8>)> {
         self.change_active(member, lost, None)
