@@ -9,7 +9,7 @@ use fairlead::flow::{Direction, Flow, FlowId, SnatPorts};
 use fairlead::policy::Epoch;
 use fairlead::policy::adjacency::{Adjacency, Neighbour};
 use fairlead::policy::health::State;
-use fairlead::policy::intent::Intent;
+use fairlead::policy::intent::{Intent, Mode};
 use fairlead::time::{Duration, Instant};
 use fairlead::wire::build::Build;
 use fairlead::wire::sip;
@@ -112,8 +112,9 @@ struct Twins {
 }
 
 impl Twins {
-    fn new(layout: Layout, servers_mtu: u16, lags: bool) -> Twins {
-        let plan = Plan::new(layout, servers_mtu);
+    fn new(layout: Layout, servers_mtu: u16, modes: [Mode; 2], lags: bool) -> Twins {
+        let mut plan = Plan::new(layout, servers_mtu);
+        plan.modes = modes;
         let mut intent = plan.intent();
         intent.limits.flows_per_worker = flows_at_most(lags);
         let adjacency = neighbours(&intent);
@@ -322,13 +323,23 @@ fn flows_at_most(lags: bool) -> usize {
     if lags { 4_096 } else { 48 }
 }
 
+/// Every third pair shares its work, by turns or by the client's address.
+fn modes(seed: u64) -> [Mode; 2] {
+    let all = [Mode::ActiveStandby, Mode::RoundRobin, Mode::ActiveStandby, Mode::ActiveStandby, Mode::SourceHash];
+    [0, 3].map(|at| all[(seed as usize / 4 + at) % all.len()])
+}
+
 #[test]
 fn a_cached_route_is_what_the_slow_path_says() {
     let mut hits = BTreeMap::<String, usize>::new();
     for seed in 0..240_u64 {
         let layout = [Layout::TwoArm, Layout::OneArm, Layout::TaggedServers, Layout::OnePort][seed as usize % 4];
-        let mut twins =
-            Twins::new(layout, if seed & 4 == 0 || layout == Layout::OneArm { 1_500 } else { 1_400 }, false);
+        let mut twins = Twins::new(
+            layout,
+            if seed & 4 == 0 || layout == Layout::OneArm { 1_500 } else { 1_400 },
+            modes(seed),
+            false,
+        );
         let mut dice = Dice::new(seed);
         println!("seed {seed}: {layout:?}");
         twins.live(&mut dice, 400);
@@ -348,7 +359,7 @@ fn what_a_reload_takes_is_gone_before_it_is_forgotten() {
     let mut late = 0;
     for seed in 0..240_u64 {
         let layout = [Layout::TwoArm, Layout::OneArm, Layout::TaggedServers, Layout::OnePort][seed as usize % 4];
-        let mut twins = Twins::new(layout, 1_500, true);
+        let mut twins = Twins::new(layout, 1_500, modes(seed), true);
         println!("seed {seed}: {layout:?}");
         twins.live(&mut Dice::new(seed), 400);
         late += twins.late;

@@ -93,13 +93,13 @@ pub struct MemberRow {
     pub since: Wall,
     /// Its monitors.
     pub probes: Vec<MemberProbe>,
-    /// Its flows now, over all workers: TCP of service ports, and all that it opened outward.
+    /// Its flows now, over all workers: TCP of service ports, and all that it opened outward; where members share the work, UDP too.
     pub flows: u64,
     /// Flows of those who call it at its own address.
     #[serde(default)]
     pub direct: u64,
     /// Milliseconds since a datagram of a service port came from it or went to it; zero while it is active, since these have no
-    /// flows; `None`: there was none since the start.
+    /// flows; `None`: there was none since the start, or the members share the work, where each peer has a flow.
     #[serde(default)]
     pub udp_idle_ms: Option<u64>,
 }
@@ -158,8 +158,14 @@ pub struct VirtualServerRow {
     pub pool: String,
     /// Whether clients are served.
     pub state: VirtualServerState,
-    /// The active member's name.
+    /// The active member's name; `None` as well where several are active.
     pub active: Option<String>,
+    /// The names of all active members: one at most, unless the pool's members share the work.
+    #[serde(default)]
+    pub active_members: Vec<String>,
+    /// How many members the pool has.
+    #[serde(default)]
+    pub members: u64,
     /// Who chose it.
     pub choice: Choice,
     /// Why this member, or why none.

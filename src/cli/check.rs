@@ -6,7 +6,7 @@ use super::grid::{Cell, grid, labelled, left, prose, right};
 use crate::config::{
     Configuration, Settings, bounds, count, duration_text, good_answer, listen_text, network_text, question,
 };
-use crate::policy::intent::{FailBack, Intent, NoMember, Pool};
+use crate::policy::intent::{FailBack, Intent, Mode, NoMember, Pool};
 use std::time::Duration;
 
 /// Everything `configuration` would build, and its warnings.
@@ -85,19 +85,31 @@ fn pool(intent: &Intent, pool: &Pool) -> String {
             left("MEMBER", &member.name),
             left("ADDRESS", member.address),
             left("INTERFACE", &intent.interfaces[member.interface].name),
-            left("", if intent.members[pool.members[0]] == *member { "preferred" } else { "" }),
+            match pool.is_shared() {
+                true => left("WEIGHT", member.weight),
+                false => left("", if intent.members[pool.members[0]] == *member { "preferred" } else { "" }),
+            },
         ]
     });
     let monitors = joined(&pool.monitors, ", ", |id| intent.monitors[*id].name.clone());
     let policy = labelled(&[
         ("member up", format!("{} of {} good: {monitors}", pool.require, count(pool.monitors.len(), "monitor"))),
-        ("fail back", fail_back(pool)),
+        if pool.is_shared() { ("new work", new_work(pool)) } else { ("fail back", fail_back(pool)) },
         ("member lost", format!("UDP reselect, TCP {}", pool.on_down_tcp)),
         ("no member", no_member(pool)),
         ("held back", held_back(pool)),
     ]);
     let inside: String = (policy + &members).lines().map(|line| format!("  {line}\n")).collect();
-    format!("\nPOOL {} (active-standby)\n{inside}", pool.name)
+    format!("\nPOOL {} ({})\n{inside}", pool.name, pool.mode)
+}
+
+/// Which of several active members takes it.
+fn new_work(pool: &Pool) -> String {
+    match pool.mode {
+        Mode::LeastConnections => "to the member that has fewest flows, of all that are up".into(),
+        Mode::SourceHash => "by the client's address, to all members that are up".into(),
+        Mode::ActiveStandby | Mode::RoundRobin => "in turn, to all members that are up".into(),
+    }
 }
 
 /// When the preferred member takes over again.

@@ -5,7 +5,7 @@
 
 use super::document::{Document, same};
 use super::reader::{Field, Meant};
-use super::schema::{self, Mode, OnDownUdp, Probe};
+use super::schema::{self, OnDownUdp, Probe};
 use super::settings::Settings;
 use crate::policy::intent::{self, *};
 use crate::policy::slots::Id;
@@ -37,8 +37,9 @@ fn intent(document: &Document) -> Option<Intent> {
     for (entry, monitors) in document.pools.iter().zip(asked) {
         let first = members.len();
         for member in &entry.members {
-            let (name, address) = (member.name.meant()?, member.address.meant()?);
-            members.push(Member { name, address, pool: Id::of(pools.len()), interface: document.link_of(address)? });
+            let (name, address, weight) = (member.name.meant()?, member.address.meant()?, member.weight.meant()?);
+            let (pool, interface) = (Id::of(pools.len()), document.link_of(address)?);
+            members.push(Member { name, address, pool, interface, weight });
         }
         pools.push(pool(entry, (first..members.len()).map(Id::of).collect(), monitors)?);
     }
@@ -185,10 +186,11 @@ fn tls(entry: &schema::Monitor) -> Option<TlsProbe> {
 
 fn pool(entry: &schema::Pool, members: Vec<MemberId>, monitors: Vec<MonitorId>) -> Option<intent::Pool> {
     let on_down = entry.on_down.first()?;
-    let (Mode::ActiveStandby, OnDownUdp::Reselect) = (entry.mode.meant()?, on_down.udp.meant()?);
+    let OnDownUdp::Reselect = on_down.udp.meant()?;
     Some(intent::Pool {
         name: entry.name.meant()?,
         members,
+        mode: entry.mode.meant()?,
         require: entry.require.as_ref()?.0.unwrap_or(monitors.len()),
         monitors,
         fail_back: entry.fail_back.meant()?,
@@ -205,16 +207,19 @@ fn pool(entry: &schema::Pool, members: Vec<MemberId>, monitors: Vec<MonitorId>) 
 }
 
 fn server(document: &Document, entry: &schema::VirtualServer) -> Option<VirtualServer> {
+    let pool = document.pool_id(&entry.pool)?;
+    let is_pair = document.pools[pool.index()].mode.meant() == Some(Mode::ActiveStandby);
     Some(VirtualServer {
         name: entry.name.meant()?,
         address: entry.address.meant()?,
-        pool: document.pool_id(&entry.pool)?,
+        pool,
         listen: entry.listen.meant()?,
         enabled: entry.enabled.meant()?,
         icmp_echo: entry.icmp_echo.meant()?,
         unmatched: entry.unmatched.meant()?,
         unreachable: entry.unreachable.meant()?,
-        redeliver: entry.redeliver.meant()?,
+        // Where several are active, nobody takes over all that another had.
+        redeliver: entry.redeliver.meant().filter(|_| is_pair).unwrap_or_default(),
     })
 }
 

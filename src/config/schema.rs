@@ -15,8 +15,8 @@ use super::report::Report;
 use super::settings::{CpuCores, Dpdk as DpdkSettings, Idle, LogLevel, Settings};
 use super::value::Needed;
 use crate::policy::intent::{
-    self, CodeRange, DayWindow, EchoPolicy, FailBack, Handshake, Intent, NoMember, OnDownTcp, PemFile, PortIntent,
-    SipTransport, Unmatched, Unreachable, UpWhen,
+    self, CodeRange, DayWindow, EchoPolicy, FailBack, Handshake, Intent, Mode, NoMember, OnDownTcp, PemFile,
+    PortIntent, SipTransport, Unmatched, Unreachable, UpWhen,
 };
 use crate::policy::words::{Word, words};
 use crate::wire::Mac;
@@ -41,10 +41,6 @@ words! {
         Get = "GET",
         Head = "HEAD",
         Options = "OPTIONS",
-    }
-    /// How members share the work.
-    Mode {
-        ActiveStandby = "active-standby",
     }
     /// What happens to the datagrams of a lost member's peers.
     OnDownUdp {
@@ -289,10 +285,10 @@ section! { "monitor", Some(4_096), Monitor, compared intent::Monitor;
 } }
 
 section! { "pool", Some(4_096), Pool, compared intent::Pool;
-    "A high-availability pair of SIP Servers, of which one is active." {
+    "A high-availability pair of SIP Servers, of which one is active; or several servers that share the work." {
     name: String = (required "pair-1"), Name, live, "What virtual servers, SNAT and commands call it.";
-    mode: Mode = "active-standby", choice::<Mode>(&["round-robin", "least-connections", "source-hash"]), apart,
-        "How members share the work. Other modes are not supported yet.";
+    mode: Mode = "active-standby", choice::<Mode>(&[]), live,
+        "How members share the work: one is active and another takes over; or all that are up are, and take new connections and new UDP peers (an address and port) in turn, whoever has fewest flows for its weight, or by the client's address (Maglev). A peer stays with its member while that is up.";
     members: Tables<Member> = (required [{ name = "sip-a", address = "10.20.0.11" }]), Inside(Member::ROW), live,
         "The servers, the preferred one first.";
     monitors: Vec<String> = (required ["sip-options"]), Many(&Name, 1, 16), live,
@@ -316,14 +312,16 @@ section! { "pool", Some(4_096), Pool, compared intent::Pool;
         "true: a member that was up and went down is chosen only if nobody else is up, until `fairlead member enable`.";
 } }
 
-section! { "pool.members", Some(16), Member, compared intent::Member; "A server of a pool." {
+section! { "pool.members", Some(64), Member, compared intent::Member; "A server of a pool." {
     name: String = (required "sip-a"), Name, live, "What tables and commands call it; unique over all pools.";
     address: Ipv4Addr = (required "10.20.0.11"), Address, live, "Its physical address, in the network of an interface.";
+    weight: u32 = 1, integer(1, 100, "parts"), live,
+        "Where several members are active: its share of what is new, relative to the weights of the others.";
 } }
 
 section! { "pool.on_down", ONCE, OnDown; "What happens to the traffic of a member that is lost." {
     udp: OnDownUdp = "reselect", choice::<OnDownUdp>(&[]), live,
-        "The next datagram of every peer goes to the new active member.";
+        "The next datagram of every peer of the lost member goes to the new active member, or to another one of those that share the work.";
     tcp: OnDownTcp = "reset", choice::<OnDownTcp>(&[]), live,
         "Reset both ends at once, let connections live while the member answers them, or drop their segments.";
 } }
@@ -342,7 +340,7 @@ section! { "virtual_server", Some(16_384), VirtualServer, compared intent::Virtu
     unmatched: Unmatched = "reject", choice::<Unmatched>(&[]), live,
         "What happens to a packet that matches no service and no flow: rejected (a SYN after 6 seconds, RFC 5382 REQ-4), rejected at once, or dropped in silence.";
     unreachable: Unreachable = "hold", choice::<Unreachable>(&[]), live,
-        "Port unreachable (or a reset of a SYN) that the active member itself sends about this service: held while another member may take over, and dropped if one does, since it would end the calls that the switchover saves; or forwarded as it comes.";
+        "Port unreachable (or a reset of a SYN) that the active member itself sends about this service: held while another member may take over, and dropped if one does, since it would end the calls that the switchover saves; or forwarded as it comes, as it always is where several members are active.";
     redeliver: Duration = "4s", span(0, 32 * SECOND, ""), live,
         "SIP requests over UDP that clients sent in the last so long and that the active member has not answered when its monitors find it dead: delivered to the member that takes over, without waiting until the client repeats them. Not after force, drain, offline, fail_back or a reload. \"0\": never.";
 } }

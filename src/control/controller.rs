@@ -111,6 +111,8 @@ pub struct Controller {
     pub(super) drills: Drills,
     pub(super) checks: Checks,
     pub(super) latencies: Latencies,
+    /// When flows are counted next, if any pool goes by that.
+    pub(super) loads_due: Option<Instant>,
     pub(super) waiting: Waiting,
     pub(super) stopping: Option<Stopping>,
     pub(super) outputs: Outbox,
@@ -140,6 +142,7 @@ impl Controller {
             drills: Drills::default(),
             checks: Checks::new(&intent, snat_ports, macs.len(), now),
             latencies: Latencies::new(workers, now),
+            loads_due: None,
             waiting: Waiting::default(),
             stopping: None,
             outputs: Outbox::new(machine.log),
@@ -149,6 +152,7 @@ impl Controller {
             intent,
             pools,
         };
+        controller.plan_loads(now);
         controller.restore(now);
         controller.turn(now);
         controller
@@ -243,6 +247,7 @@ impl Controller {
         self.poll_drills(now);
         self.link.transmit(&mut self.outputs, now);
         self.checks.poll(&self.intent, &self.link, &self.machine, &mut self.outputs, now);
+        self.count_loads(now);
         self.publish(now);
         self.publisher.prepare();
         self.latencies.poll(&self.file.settings.cores, &mut self.outputs, now);
@@ -392,6 +397,8 @@ impl Controller {
         for (pool, active, candidates) in self.pools.take_candidates(&self.intent) {
             self.probing.watch_active(pool, active, candidates);
         }
+        // Of another set of members the flows are not counted yet.
+        self.loads_due = self.loads_due.map(|_| now);
         self.publisher.changed_health(news, now);
     }
 
@@ -462,6 +469,7 @@ impl Controller {
             self.link.next_deadline(now),
             self.probing.next_deadline(now),
             self.pools.next_deadline(),
+            self.loads_due,
             self.next_of_drills(),
             self.publisher.next_deadline(),
             self.saves.next_deadline(now),

@@ -122,6 +122,9 @@ impl Controller {
     /// Why a drill of the pool would be refused now.
     fn drill_refusal(&self, id: PoolId) -> Option<String> {
         let (pool, meant) = (self.pools.pool(id), &self.intent.pools[id]);
+        if let Some(why) = self.shares_work(id) {
+            return Some(why);
+        }
         if self.drills.get(&id).is_some_and(|drill| drill.stage != Stage::Over) {
             return Some(format!("one runs already: `fairlead drill {} --report` shows it", meant.name));
         }

@@ -26,7 +26,13 @@ fn port(name: &str) -> PortIntent {
 }
 
 fn member(name: &str, last: u8) -> Member {
-    Member { name: name.into(), address: Ipv4Addr::new(10, 20, 0, last), pool: PoolId(0), interface: InterfaceId(1) }
+    Member {
+        name: name.into(),
+        address: Ipv4Addr::new(10, 20, 0, last),
+        pool: PoolId(0),
+        interface: InterfaceId(1),
+        weight: 1,
+    }
 }
 
 fn options_every(millis: u64) -> Monitor {

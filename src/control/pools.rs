@@ -18,9 +18,11 @@ use crate::monitor::election::{self, Ballot, Candidate, Choice, Keeps};
 use crate::policy::Intent;
 use crate::policy::health::{Generation, Health, MemberHealth, PoolHealth, Silence, State};
 use crate::policy::intent::{FailBack, MemberId, NoMember, Pool, PoolId, Says};
+use crate::policy::sharing::Sharing;
 use crate::time::{Duration, Instant};
 use member::{fresh_member, held_key};
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 /// How long a member that lost the active role cannot claim peers by speaking: what it sends may be an echo from its
 /// queue, or a retransmission (64·T1, RFC 3261 17.1.1.2, when every transaction of it has ended).
@@ -31,7 +33,7 @@ pub const CLAIM_HOLDOFF: Duration = Duration::from_secs(32);
 pub struct PoolStatus {
     /// Where clients go.
     pub active: Option<MemberId>,
-    /// Counts changes of `active`.
+    /// Counts changes of `active`; where several members are, their losses.
     pub generation: Generation,
     /// Whom the operator wants.
     pub forced: Option<MemberId>,
@@ -40,7 +42,11 @@ pub struct PoolStatus {
     /// Whom a drill wants, if nobody is forced.
     preferred: Option<MemberId>,
     /// He wanted it before the appliance was started again.
-    restored: Option<Restored>,
+    pub(super) restored: Option<Restored>,
+    /// Who takes new work, where several members are active.
+    pub(super) sharing: Option<Arc<Sharing>>,
+    /// When the first of them no longer wait for the others.
+    pub(super) opens: Option<Instant>,
     /// What the member before has not answered may be delivered to the next.
     pub silence: Option<Silence>,
     /// Why this member is active, or why none.
@@ -48,9 +54,9 @@ pub struct PoolStatus {
     /// Since when.
     pub since: Instant,
     /// It has had an active member.
-    served: bool,
+    pub(super) served: bool,
     /// When the active member, which is lost, ceases to be the target.
-    gap_ends: Option<Instant>,
+    pub(super) gap_ends: Option<Instant>,
     /// When a member that is preferred takes over again, and when that is looked at next.
     returns: Option<(Instant, Instant)>,
 }
@@ -73,8 +79,8 @@ pub struct Switched {
 /// All pools and members of the intent.
 #[derive(Clone, Debug, Default)]
 pub struct Pools {
-    members: BTreeMap<MemberId, MemberStatus>,
-    pools: BTreeMap<PoolId, PoolStatus>,
+    pub(super) members: BTreeMap<MemberId, MemberStatus>,
+    pub(super) pools: BTreeMap<PoolId, PoolStatus>,
     /// Pools of which something may have changed since they were last reconsidered.
     touched: BTreeSet<PoolId>,
     /// Those that were reconsidered since this was last asked.
@@ -82,9 +88,9 @@ pub struct Pools {
     /// Members that cannot claim peers, by when that ends.
     holdoffs: BTreeSet<(Instant, MemberId)>,
     /// Pools whose lost member is the target for a while, by when that ends.
-    gaps: BTreeSet<(Instant, PoolId)>,
+    pub(super) gaps: BTreeSet<(Instant, PoolId)>,
     /// Pools to be reconsidered because of what was restored, of who is held back or of who takes over again, by when.
-    reviews: BTreeSet<(Instant, PoolId)>,
+    pub(super) reviews: BTreeSet<(Instant, PoolId)>,
 }
 
 impl Pools {
@@ -127,6 +133,7 @@ impl Pools {
             }
         }
         self.follow_members(intent, out, now);
+        intent.pools.entries().for_each(|(id, meant)| self.change_mode(id, meant));
         self.holdoffs.retain(|(_, id)| intent.members.contains(*id));
         self.gaps.retain(|(_, id)| intent.pools.contains(*id));
         self.reviews.retain(|(_, id)| intent.pools.contains(*id));
@@ -182,9 +189,13 @@ impl Pools {
                     known.overlay(verdict, meant, now);
                 }
             }
-            let choice = self.elect(id, meant, &verdict, out, (now, wall));
-            switched.extend(self.apply(id, choice, now));
-            self.announce_return(id, meant, (now, wall));
+            if meant.is_shared() {
+                self.share(id, meant, intent, out, now);
+            } else {
+                let choice = self.elect(id, meant, &verdict, out, (now, wall));
+                switched.extend(self.apply(id, choice, now));
+                self.announce_return(id, meant, (now, wall));
+            }
             for at in &meant.members {
                 if let Some(member) = self.members.get_mut(at).filter(|member| member.is_lost)
                     && let Some(generation) = member.released.take()
@@ -227,14 +238,18 @@ impl Pools {
         choice
     }
 
-    /// The pools that were reconsidered since this was last asked, each with its active member and who may take over from that one.
-    pub fn take_candidates(&mut self, intent: &Intent) -> Vec<(PoolId, Option<MemberId>, Vec<MemberId>)> {
+    /// The pools that were reconsidered since this was last asked, each with its active members and who may take over from one that is alone.
+    pub fn take_candidates(&mut self, intent: &Intent) -> Vec<(PoolId, Vec<MemberId>, Vec<MemberId>)> {
         let reconsidered = std::mem::take(&mut self.reconsidered);
         let enabled = |member: &MemberId| self.members.get(member).is_some_and(|it| it.admin == AdminState::Enabled);
         let of = |id: PoolId| {
-            let (meant, active) = (intent.pools.get(id)?, self.pools.get(&id)?.active);
+            let (meant, pool) = (intent.pools.get(id)?, self.pools.get(&id)?);
+            if meant.is_shared() {
+                return Some((id, pool.shared_by().collect(), Vec::new()));
+            }
+            let active = pool.active;
             let candidates = meant.members.iter().copied().filter(|member| Some(*member) != active && enabled(member));
-            Some((id, active, candidates.collect()))
+            Some((id, active.into_iter().collect(), candidates.collect()))
         };
         reconsidered.into_iter().filter_map(of).collect()
     }
@@ -362,7 +377,7 @@ impl Pools {
         }
     }
 
-    fn set_lost_role(&mut self, id: MemberId, lost: Option<Instant>) {
+    pub(super) fn set_lost_role(&mut self, id: MemberId, lost: Option<Instant>) {
         let Some(member) = self.members.get_mut(&id) else { return };
         member.served_until = lost.or(member.served_until);
         if let Some(before) = std::mem::replace(&mut member.lost_role, lost) {
@@ -400,7 +415,8 @@ impl Pools {
         }
         if let (Some(place), Some(status)) = (health.pools.get_mut(id.index()), self.pools.get(&id)) {
             let now = status.health();
-            news |= std::mem::replace(place, now) != now;
+            news |= *place != now;
+            *place = now;
         }
         news
     }
@@ -525,7 +541,12 @@ impl PoolStatus {
     }
 
     fn health(&self) -> PoolHealth {
-        PoolHealth { active: self.active, generation: self.generation, silence: self.silence }
+        PoolHealth {
+            active: self.active,
+            generation: self.generation,
+            sharing: self.sharing.clone(),
+            silence: self.silence,
+        }
     }
 }
 
@@ -537,6 +558,8 @@ fn fresh_pool(generation: Generation, now: Instant) -> PoolStatus {
         forced_since: Wall::default(),
         preferred: None,
         restored: None,
+        sharing: None,
+        opens: None,
         silence: None,
         reason: "no member was probed yet".into(),
         since: now,
@@ -556,7 +579,7 @@ fn restored_key(pool: PoolId) -> String {
     format!("pool {} restored", pool.0)
 }
 
-fn alarm_key(pool: PoolId) -> String {
+pub(super) fn alarm_key(pool: PoolId) -> String {
     format!("pool {}", pool.0)
 }
 

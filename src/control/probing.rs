@@ -163,7 +163,7 @@ impl Probing {
     }
 
     /// See [`Monitors::watch_active`].
-    pub fn watch_active(&mut self, pool: PoolId, active: Option<MemberId>, candidates: Vec<MemberId>) {
+    pub fn watch_active(&mut self, pool: PoolId, active: Vec<MemberId>, candidates: Vec<MemberId>) {
         self.monitors.watch_active(pool, active, candidates);
     }
 

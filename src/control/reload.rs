@@ -70,6 +70,7 @@ impl Controller {
         let old = std::mem::replace(&mut self.intent, intent);
         self.file = file;
         self.review_silence();
+        self.plan_loads(now);
         for (pool, gone) in self.pools.reconfigure(&self.intent, &mut self.outputs, now) {
             let name = old.members[gone].name.clone();
             let reason = format!("{name} is no longer a member: the file was reloaded");

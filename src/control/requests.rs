@@ -14,7 +14,7 @@ use crate::admin::{Answer, Request};
 use crate::config::LogLevel;
 use crate::policy::Epoch;
 use crate::policy::health::State;
-use crate::policy::intent::{MemberId, PoolId, Snat};
+use crate::policy::intent::{MemberId, Pool, PoolId, Snat};
 use crate::time::{Duration, Instant};
 use crate::worker::mailbox::{Command, FlowFilter, ServedAt};
 use ipnet::Ipv4Net;
@@ -116,7 +116,7 @@ impl Controller {
     fn check_another_is_up(&self, member: MemberId) -> Result<(), AdminError> {
         let pool = self.intent.members[member].pool;
         let others = self.intent.pools[pool].members.iter().filter(|other| **other != member);
-        let is_needed = self.pools.pool(pool).active == Some(member);
+        let is_needed = self.pools.takes_new(member);
         if !is_needed || others.into_iter().any(|other| self.pools.member(*other).state == State::Up) {
             return Ok(());
         }
@@ -130,6 +130,7 @@ impl Controller {
 
     fn force(&mut self, request_id: u64, pool: &str, member: &str, now: Instant) -> Begun {
         let pool_id = self.pool_named(pool)?;
+        self.check_one_is_active(pool_id)?;
         let known = &self.intent.pools[pool_id.index()].members;
         let Some(&id) = known.iter().find(|id| self.intent.members[id.index()].name == member) else {
             let names = known.iter().map(|id| self.intent.members[id.index()].name.as_str());
@@ -151,8 +152,29 @@ impl Controller {
         Ok(None)
     }
 
+    /// Where several members are active nobody chooses the one.
+    fn check_one_is_active(&self, pool: PoolId) -> Result<(), AdminError> {
+        match self.shares_work(pool) {
+            Some(why) => {
+                Err(AdminError::new(Code::Refused, format!("{why}; `fairlead member drain` takes one out of new work")))
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// Why no member of the pool takes over from another, if none does.
+    pub(super) fn shares_work(&self, pool: PoolId) -> Option<String> {
+        let meant = &self.intent.pools[pool];
+        let Pool { name, mode, .. } = meant;
+        let why = format!(
+            "pool `{name}` is of mode \"{mode}\": all members that are up are active, none takes over from another"
+        );
+        meant.is_shared().then_some(why)
+    }
+
     fn auto(&mut self, request_id: u64, pool: &str, now: Instant) -> Begun {
         let id = self.pool_named(pool)?;
+        self.check_one_is_active(id)?;
         self.pools.force(id, None, self.wall(now));
         self.saves.changed();
         self.log(LogLevel::Info, format!("pool {pool}: returned to automatic selection by the operator"));

@@ -105,6 +105,10 @@ impl Controller {
             let what = format!("pool {name}: member {} was forced active", choice.address);
             return self.not_restored(&what, "it is no member of the pool");
         };
+        if let Some(why) = self.shares_work(id) {
+            let what = format!("pool {name}: member {} was forced active", choice.address);
+            return self.not_restored(&what, &why);
+        }
         let asks = &self.intent.pools[id].monitors;
         let first = asks.iter().map(|id| self.intent.monitors[*id].timeout).max().unwrap_or_default();
         self.pools.restore_force(id, member, choice.since, first.min(self.intent.pools[id].gap), now);

@@ -54,10 +54,11 @@ impl Controller {
 
     fn member_row(&self, id: MemberId, uses: Uses, now: Instant) -> MemberRow {
         let (meant, standing) = (&self.intent.members[id], self.pools.member(id));
-        let active = self.pools.pool(meant.pool).active == Some(id);
+        let (active, is_shared) = (self.pools.takes_new(id), self.intent.pools[meant.pool].is_shared());
         let role = match standing.state {
             _ if active => Role::Active,
             State::Drained | State::Offline => Role::None,
+            State::Down if is_shared => Role::None,
             // A standby SIP Server does not serve its port: to the monitors it is down until it is promoted.
             State::Unknown | State::Up | State::Down => Role::Standby,
         };
@@ -80,7 +81,7 @@ impl Controller {
             flows: uses.flows,
             direct: uses.direct,
             udp_idle_ms: match active {
-                true => Some(0),
+                true => (!is_shared).then_some(0),
                 false => uses.datagram.max(standing.served_until).map(|at| millis(now.since(at))),
             },
         }
@@ -135,18 +136,23 @@ impl Controller {
     pub(super) fn virtual_server_rows(&self) -> Vec<VirtualServerRow> {
         let row = |server: &crate::policy::intent::VirtualServer| {
             let pool = self.pools.pool(server.pool);
+            let members = self.intent.pools[server.pool].members.iter().copied();
+            let active: Vec<MemberId> = members.filter(|member| self.pools.takes_new(*member)).collect();
+            let name = |member: MemberId| self.intent.members[member].name.clone();
             VirtualServerRow {
                 name: server.name.clone(),
                 address: server.address,
                 listen: server.listen.iter().map(|listen| listen_text(*listen)).collect(),
                 pool: self.pool_name(server.pool),
-                state: match (server.enabled, pool.active) {
+                state: match (server.enabled, active.iter().any(|member| !self.is_down(*member))) {
                     (false, _) => VirtualServerState::Disabled,
-                    (true, Some(active)) if !self.is_down(active) => VirtualServerState::Up,
+                    (true, true) => VirtualServerState::Up,
                     // A member that is forced, or kept as the last, may be active and down: it serves nobody.
-                    (true, _) => VirtualServerState::Down,
+                    (true, false) => VirtualServerState::Down,
                 },
-                active: pool.active.map(|id| self.intent.members[id].name.clone()),
+                active: pool.active.map(name),
+                active_members: active.iter().copied().map(name).collect(),
+                members: self.intent.pools[server.pool].members.len() as u64,
                 choice: if pool.is_forced() { Choice::Forced } else { Choice::Auto },
                 reason: pool.reason.clone(),
                 since: self.wall(pool.since),

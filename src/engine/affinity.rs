@@ -12,8 +12,8 @@ use crate::policy::health::State;
 use crate::policy::intent::{MemberId, PoolId};
 use crate::policy::snapshot::{AddressClass, PoolView};
 use crate::time::Duration;
-use crate::wire::Endpoint;
 use crate::wire::sip::{self, Branch};
+use crate::wire::{Endpoint, Tuple};
 use std::net::Ipv4Addr;
 
 /// A claim ends when the last transaction that the member's datagram can have begun is over (64·T1, RFC 3261 17). What
@@ -67,14 +67,16 @@ impl Walk<'_> {
     /// Who sent the request that is answered, if it can be told and is there: whoever wrote its own address into the topmost Via,
     /// else the standby that used the branch. Where so many of a standby's requests are unanswered that the row has forgotten some,
     /// it was rather the one that spoke last than the active member.
-    fn asker(
+    pub(super) fn asker(
         &self,
         pool: PoolId,
         remote: Endpoint,
         sent_by: Option<Ipv4Addr>,
         branch: Option<Branch>,
     ) -> Option<MemberId> {
-        let speaker = self.state.speakers.find(&peer_of(self.snapshot.pool(pool), remote));
+        let view = self.snapshot.pool(pool);
+        let speakers = if view.is_shared { &self.state.askers } else { &self.state.speakers };
+        let speaker = speakers.find(&peer_of(view, remote));
         let reachable = |member: &MemberId| self.is_reachable(*member, speaker);
         if let Some(AddressClass::Member(member, _)) = sent_by.map(|address| self.snapshot.class(address))
             && self.snapshot.member(member).pool == pool
@@ -109,9 +111,12 @@ impl Walk<'_> {
         (view.pool == pool).then_some(MemberId(member.id))
     }
 
-    /// The member that last spoke to `remote`, the active one if no other may claim that.
-    pub(super) fn spoke_last(&self, pool: PoolId, remote: Endpoint) -> Option<MemberId> {
-        let view = self.snapshot.pool(pool);
+    /// The member that last spoke to `remote`, the active one if no other may claim that. `answer` is how the remote's answers come.
+    pub(super) fn spoke_last(&mut self, pool: PoolId, answer: &Tuple) -> Option<MemberId> {
+        let (view, remote) = (self.snapshot.pool(pool), answer.src);
+        if view.is_shared {
+            return self.keeper(pool, answer).map(|(_, member)| member);
+        }
         let speaker = self.state.speakers.find(&peer_of(view, remote)).filter(|speaker| !speaker.superseded);
         speaker.and_then(|speaker| self.current_claim(pool, speaker)).or(view.active)
     }

@@ -16,7 +16,7 @@ use crate::time::Instant;
 use crate::wire::arp::{Arp, Operation};
 use crate::wire::reply::Reply;
 use crate::wire::sip;
-use crate::wire::{Kind, Mac, Packet, Rewrite};
+use crate::wire::{Kind, Mac, Packet, Protocol, Rewrite};
 use std::net::Ipv4Addr;
 
 impl Engine {
@@ -36,12 +36,23 @@ impl Engine {
         match classified.path {
             Path::ServiceIn(_) => has_spoken,
             Path::ServiceOut(at) => !self.snapshot.datagrams_out(at).is_active,
-            Path::Hairpin { sender, .. } if matches!(packet.kind, Kind::Udp) => {
+            Path::Hairpin { sender, server } if matches!(packet.kind, Kind::Udp) => {
                 let pool = self.snapshot.member(sender).pool;
-                has_spoken || self.snapshot.pool(pool).active != Some(sender)
+                has_spoken || self.snapshot.pool(pool).active != Some(sender) || self.is_shared(server, packet)
+            }
+            Path::Inward(server) if matches!(packet.kind, Kind::Udp) => self.is_shared(server, packet),
+            Path::Outward(sender) if matches!(packet.kind, Kind::Udp) => {
+                let pool = self.snapshot.pool(self.snapshot.member(sender).pool);
+                pool.is_shared && pool.service(Protocol::Udp, packet.src_port()).is_some()
             }
             _ => false,
         }
+    }
+
+    /// The packet is for a service of a pool with several active members.
+    fn is_shared(&self, server: u16, packet: &Packet) -> bool {
+        let service = self.snapshot.server(server).service(Protocol::Udp, packet.dst_port());
+        service.is_some_and(|service| self.snapshot.pool(service.pool).is_shared)
     }
 
     /// How a packet leaves, of those that need no flow or have none: nearly all such are forwarded. `None`: nothing has
@@ -136,7 +147,7 @@ impl<'a> Walk<'a> {
         }
     }
 
-    /// From outside to a virtual address, but no datagram to a service port.
+    /// From outside to a virtual address, but no datagram to a service port of a pair.
     fn inward(&mut self, at: u16) -> Verdict {
         let server = self.snapshot.server(at);
         match (self.packet.kind, self.packet.tuple()) {
@@ -145,12 +156,15 @@ impl<'a> Walk<'a> {
             (Kind::Tcp(segment), Some(tuple)) if let Some(service) = server.service(tuple.protocol, tuple.dst.port) => {
                 self.segment_in(service, tuple, &segment)
             }
+            (Kind::Udp, Some(tuple)) if let Some(service) = server.service(tuple.protocol, tuple.dst.port) => {
+                self.shared_datagram_in(service, tuple)
+            }
             (_, Some(tuple)) => self.answer_to_flow(tuple, server),
             _ => self.inward_without_ports(),
         }
     }
 
-    /// From a member to somebody outside, but no datagram from a service port.
+    /// From a member to somebody outside, but no datagram from a service port of a pair.
     fn outward(&mut self, sender: MemberId) -> Verdict {
         match (self.packet.kind, self.packet.tuple()) {
             (Kind::IcmpError(quoted), _) => self.error(&quoted),

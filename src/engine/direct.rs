@@ -43,7 +43,11 @@ impl Walk<'_> {
         match (tuple.protocol, self.packet.kind) {
             // What a member sends from a service port is translated without a look at the flows; there the mark is
             // among the speakers.
+            // Nor where several are active, for a flow says there that its member has been called at the virtual address.
             (Protocol::Udp, _) if self.pool_of(member).service(Protocol::Udp, tuple.dst.port).is_some() => {
+                if self.pool_of(member).is_shared {
+                    return self.mark(member, tuple);
+                }
                 let peer = peer_of(self.pool_of(member), tuple.src);
                 self.state.speakers.note_member(peer, self.reference(member), self.now);
                 self.state.flows.uses().saw_datagram(member, self.now);

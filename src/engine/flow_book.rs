@@ -250,7 +250,8 @@ pub(super) fn is_live(snapshot: &Snapshot, flow: &Flow) -> bool {
 fn gives_way_to(old: &Flow, new: &Flow) -> bool {
     let visits = new.path == PathKind::Routed && matches!(new.protocol(), Protocol::Udp | Protocol::Other(_));
     let begins_again = old.path == PathKind::Hairpin && old.key(Direction::Original) == new.key(Direction::Original);
-    old.path == PathKind::Routed || (visits && old.path == PathKind::Outbound) || begins_again
+    let is_translated = matches!(old.path, PathKind::Outbound | PathKind::Service);
+    old.path == PathKind::Routed || (visits && is_translated) || begins_again
 }
 
 /// The flow was begun from outside, by an address that a member had talked to from the same port.

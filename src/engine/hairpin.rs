@@ -37,7 +37,7 @@ impl Walk<'_> {
                 return self.on_flow(id, side, tuple);
             }
             // While nobody can take it, the old one is not forgotten: its member may still speak.
-            if self.hairpin_receiver(service, id).is_none() {
+            if !self.snapshot.pool(service.pool).is_shared && self.hairpin_receiver(service, id).is_none() {
                 return self.no_member(service.pool);
             }
         }
@@ -56,13 +56,17 @@ impl Walk<'_> {
         let (id, side) = self.state.flows.find_live(self.snapshot, &asked)?;
         let verdict = self.forward_as(&tuple, &asked.reversed());
         if verdict.is_forwarded() {
-            self.note_speaker(sender, tuple.dst);
+            // Where several members are active, the asker's flow says who is answered.
+            if !self.pool_of(sender).is_shared {
+                self.note_speaker(sender, tuple.dst);
+            }
             self.state.flows.refresh(id, side, None, self.now);
         }
         Some(verdict)
     }
 
-    /// Both ends are service ports: the bijection holds on either side and no flow is needed.
+    /// Both ends are service ports: the bijection holds on either side and no flow is needed, but to know who of several active members
+    /// talks to the other pool.
     fn hairpin_between_services(
         &mut self,
         sender: MemberId,
@@ -70,20 +74,26 @@ impl Walk<'_> {
         tuple: Tuple,
         source: Endpoint,
     ) -> Verdict {
-        let Some(receiver) = self.member_for(service.pool, source) else {
-            return self.no_member(service.pool);
+        let outside = Tuple { src: source, ..tuple };
+        let receiver = match self.snapshot.pool(service.pool).is_shared {
+            true => self.shared_receiver(service.pool, outside),
+            false => self.member_for(service.pool, source),
         };
+        let Some(receiver) = receiver else { return self.no_member(service.pool) };
         let inside = Endpoint::new(self.snapshot.member(receiver).address, tuple.dst.port);
-        let verdict = self.forward_as(&tuple, &Tuple { src: source, dst: inside, ..tuple });
+        let verdict = self.forward_as(&tuple, &Tuple { dst: inside, ..outside });
         if verdict.is_forwarded() {
-            self.note_speaker(sender, tuple.dst);
+            match self.pool_of(sender).is_shared {
+                true => self.shared_spoke(sender, outside.reversed()),
+                false => self.note_speaker(sender, tuple.dst),
+            }
         }
         verdict
     }
 
     fn open_hairpin(&mut self, sender: MemberId, service: &ServiceView, tuple: Tuple) -> Verdict {
         let pool = self.snapshot.pool(service.pool);
-        if pool.active.is_none() && tuple.protocol == Protocol::Tcp {
+        if !pool.takes_new() && tuple.protocol == Protocol::Tcp {
             return self.no_member(service.pool);
         }
         let from_service = self.pool_of(sender).service(tuple.protocol, tuple.src.port).is_some();
@@ -95,8 +105,8 @@ impl Walk<'_> {
             Err(verdict) => return verdict,
         };
         let receiver = match tuple.protocol {
-            Protocol::Udp => self.member_for(service.pool, source),
-            _ => pool.active,
+            Protocol::Udp if !pool.is_shared => self.member_for(service.pool, source),
+            _ => self.target(service.pool, source.addr),
         };
         let Some(receiver) = receiver else {
             if port.is_some() {
@@ -156,6 +166,9 @@ impl Walk<'_> {
         if side != Direction::Original {
             return false;
         }
+        if pool.is_shared {
+            return self.is_over(service.pool, flow);
+        }
         flow.generation != pool.generation.0 || self.hairpin_receiver(service, id) != Some(MemberId(flow.member))
     }
 
@@ -169,7 +182,9 @@ impl Walk<'_> {
 
     /// A datagram of the flow goes to whoever asked instead of the active member.
     fn count_speaker_answer(&mut self, service: &ServiceView, id: FlowId) {
-        if self.hairpin_receiver(service, id) != self.snapshot.pool(service.pool).active {
+        if !self.snapshot.pool(service.pool).is_shared
+            && self.hairpin_receiver(service, id) != self.snapshot.pool(service.pool).active
+        {
             self.count_event(EngineEvent::SpeakerAnswered);
         }
     }

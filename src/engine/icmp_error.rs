@@ -18,10 +18,12 @@ impl Walk<'_> {
         if let Some((id, side)) = self.state.flows.find_live(self.snapshot, &quoted.tuple.reversed()) {
             // What is quoted had been translated for this side to receive; its sender knows it as the other key.
             let original = self.state.flows.at(id).map(|flow| flow.key(side.other()));
-            return match original {
-                Some(original) => self.translate_error(quoted, original),
-                None => Verdict::Drop(DropReason::NoFlowForError),
-            };
+            match original {
+                // Between two pools of which one has several active members: it is known who takes it, not who sent it.
+                Some(original) if matches!(self.snapshot.class(original.src.addr), AddressClass::Virtual(_)) => {}
+                Some(original) => return self.translate_error(quoted, original),
+                None => return Verdict::Drop(DropReason::NoFlowForError),
+            }
         }
         match self.original_of_service(quoted.tuple) {
             Some(original) => self.translate_error(quoted, original),
@@ -46,7 +48,8 @@ impl Walk<'_> {
             && quoted.protocol == Protocol::Udp
             && let Some(service) = self.snapshot.server(at).service(quoted.protocol, quoted.src.port)
         {
-            let member = self.spoke_last(service.pool, original.dst)?;
+            let answer = Tuple::new(quoted.protocol, original.dst, quoted.src);
+            let member = self.spoke_last(service.pool, &answer)?;
             original.src = Endpoint::new(self.snapshot.member(member).address, quoted.src.port);
         }
         (original != quoted).then_some(original)

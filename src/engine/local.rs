@@ -91,8 +91,8 @@ impl Walk<'_> {
     /// An echo request to a virtual address.
     pub(super) fn ping(&mut self, server: &VirtualView) -> Verdict {
         // Who is lost may still be the target of what comes, but serves nobody.
-        let active = self.snapshot.pool(server.pool).active.map(|id| self.snapshot.member(id).state);
-        let serves = active.is_some_and(|state| state != State::Down);
+        let mut targets = self.snapshot.pool(server.pool).targets().map(|id| self.snapshot.member(id).state);
+        let serves = targets.any(|state| state != State::Down);
         if server.echo == EchoPolicy::Always || serves {
             Verdict::Answer(Reply::Echo)
         } else {

@@ -55,6 +55,7 @@ impl Walk<'_> {
             return;
         }
         let flow = self.state.flows.at(id).filter(|flow| lost(self.snapshot, flow).is_none());
+        let flow = flow.filter(|flow| !self.is_read(flow, &flow.key(side)));
         let egress = flow.and_then(|flow| self.snapshot.lookup(flow.translated(side).dst.addr));
         if let Some(egress) = egress.and_then(|egress| u16::try_from(egress.0).ok()) {
             let interface = self.classified.interface.0;

@@ -35,6 +35,7 @@ impl Walk<'_> {
         let served = self.snapshot.member(sender).served(tuple.protocol, tuple.src.port);
         match (kind, served) {
             (Kind::Tcp(segment), Some(served)) => self.segment_out(sender, tuple, served.address, &segment),
+            (Kind::Udp, Some(served)) => self.shared_datagram_out(sender, tuple, served),
             _ if !self.would_translate(sender) => self.route_unchanged(),
             // The answer to a visitor's ping leaves no trace on its way in: that it matches nothing says nothing.
             (Kind::Echo { request: false }, _) => self.route_unchanged(),

@@ -21,7 +21,7 @@ pub enum Path {
     Arp,
     /// To a self-IP; from this member, if from one.
     Local(Option<MemberId>),
-    /// A datagram from outside to a service port, by its place: see [`Snapshot::datagrams_in`].
+    /// A datagram from outside to a service port of a pair, by its place: see [`Snapshot::datagrams_in`].
     ServiceIn(u16),
     /// A datagram that a member sends outside from a service port, by its place: see [`Snapshot::datagrams_out`].
     ServiceOut(u16),

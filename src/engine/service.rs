@@ -1,7 +1,8 @@
 //! The service ports: what clients send to a virtual server, and what its members answer from there.
 //!
 //! Owns the bijection `V:P ⇔ member:P`. UDP needs no flow: only which member is a question, and it is asked packet by
-//! packet, so a switchover is one assignment for every peer at once. TCP is pinned by a flow that its SYN makes.
+//! packet, so a switchover is one assignment for every peer at once. TCP is pinned by a flow that its SYN makes. Where several members
+//! are active, so are datagrams (`sharing`).
 
 use super::events::EngineEvent;
 use super::verdict::{Departure, DropReason, Verdict};
@@ -104,7 +105,7 @@ impl<'a> Walk<'a> {
             return self.on_flow(id, side, tuple);
         }
         // While nobody can take the new connection, the old one is not forgotten: its member may still speak.
-        let Some(member) = self.snapshot.pool(service.pool).active else { return self.no_member(service.pool) };
+        let Some(member) = self.target(service.pool, tuple.src.addr) else { return self.no_member(service.pool) };
         if let Some((id, _)) = known {
             self.state.flows.forget(self.snapshot, id);
         }

@@ -84,7 +84,7 @@ pub(super) fn will_be_repeated(snapshot: &Snapshot, flow: &Flow) -> bool {
     }
     let vip = flow.key(Direction::Original).dst;
     let member = snapshot.members.find(usize::from(flow.member), Life(flow.life));
-    let is_served = member.is_some_and(|member| snapshot.pool(member.pool).active.is_some());
+    let is_served = member.is_some_and(|member| snapshot.pool(member.pool).takes_new());
     is_served && holds(snapshot, vip.addr, Protocol::Tcp, vip.port)
 }
 

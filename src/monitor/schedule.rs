@@ -29,7 +29,7 @@ pub struct Monitors {
     members: BTreeMap<MemberId, Sum>,
     pools: BTreeMap<PoolId, Vec<MemberId>>,
     /// The active members, and who may take over from each.
-    active: BTreeMap<PoolId, (MemberId, Vec<MemberId>)>,
+    active: BTreeMap<PoolId, (Vec<MemberId>, Vec<MemberId>)>,
     /// Of whom something has become known.
     news: Vec<MemberId>,
     random: Random,
@@ -181,11 +181,17 @@ impl Monitors {
         self.checks(member).all(|check| check.ended.is_some_and(|ended| ended >= first))
     }
 
-    /// In this pool `active` is the active member from now on, and `candidates` may take over from it.
-    pub fn watch_active(&mut self, pool: PoolId, active: Option<MemberId>, candidates: Vec<MemberId>) {
-        match active {
-            Some(active) => self.active.insert(pool, (active, candidates)),
-            None => self.active.remove(&pool),
+    /// In this pool these are the active members from now on, and `candidates` may take over. Of several, each may for each other.
+    pub fn watch_active(
+        &mut self,
+        pool: PoolId,
+        active: impl IntoIterator<Item = MemberId>,
+        candidates: Vec<MemberId>,
+    ) {
+        let active: Vec<MemberId> = active.into_iter().collect();
+        match active.is_empty() {
+            false => self.active.insert(pool, (active, candidates)),
+            true => self.active.remove(&pool),
         };
         self.update_roles(pool);
     }
@@ -194,12 +200,14 @@ impl Monitors {
     /// chosen.
     fn update_roles(&mut self, pool: PoolId) {
         let active = self.active.get(&pool);
-        let misses = active.is_some_and(|(active, _)| self.checks(*active).any(|check| check.bad > 0));
-        let is_up = |member: &MemberId| self.members.get(member).is_some_and(|sum| sum.verdict.state == State::Up);
-        let is_replaceable = active.is_some_and(|(_, candidates)| candidates.iter().any(is_up));
+        let fails = |member: &MemberId| self.checks(*member).any(|check| check.bad > 0);
+        let misses = active.is_some_and(|(active, _)| active.iter().any(fails));
+        let is_up = |member: &&MemberId| self.members.get(member).is_some_and(|sum| sum.verdict.state == State::Up);
+        let up = active.map_or(0, |(active, candidates)| active.iter().chain(candidates).filter(is_up).count());
+        let others = |member: &MemberId| up - usize::from(is_up(&member));
         let role = |member: &MemberId| match active {
-            Some((active, _)) if active == member && is_replaceable => Role::Replaceable,
-            Some((active, _)) if active == member => Role::Active,
+            Some((active, _)) if active.contains(member) && others(member) > 0 => Role::Replaceable,
+            Some((active, _)) if active.contains(member) => Role::Active,
             Some((_, candidates)) if misses && candidates.contains(member) => Role::Candidate,
             _ => Role::Standby,
         };

@@ -4,8 +4,10 @@
 //! made in `monitor`; here it is only written down.
 
 use super::intent::MemberId;
+use super::sharing::Sharing;
 use super::words::words;
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// What is known of a member.
@@ -77,12 +79,14 @@ pub struct MemberHealth {
 }
 
 /// A pool as the workers need to know it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct PoolHealth {
-    /// Where clients go.
+    /// Where clients go; where several members are active, `sharing` says.
     pub active: Option<MemberId>,
-    /// Counts changes of `active`.
+    /// Counts changes of `active`; where several are, the losses of members.
     pub generation: Generation,
+    /// Who takes new flows, where several members are active.
+    pub sharing: Option<Arc<Sharing>>,
     /// See [`Silence`]; `None`: what the member before has not answered is left to whoever asked.
     pub silence: Option<Silence>,
 }

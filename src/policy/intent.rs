@@ -151,13 +151,15 @@ pub struct NeighbourEntry {
     pub trusted: bool,
 }
 
-/// A high-availability pair of SIP Servers.
+/// A high-availability pair of SIP Servers, or several servers that share the work.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Pool {
     /// The operator's name for it.
     pub name: String,
     /// Its members, in the order of the file. Never empty.
     pub members: Vec<MemberId>,
+    /// How they share the work.
+    pub mode: Mode,
     /// What each member is asked.
     pub monitors: Vec<MonitorId>,
     /// How many of the monitors must be good for a member to be up.
@@ -190,6 +192,7 @@ impl Default for Pool {
         Pool {
             name: String::new(),
             members: Vec::new(),
+            mode: Mode::ActiveStandby,
             monitors: Vec::new(),
             require: 0,
             fail_back: FailBack::Never,
@@ -203,6 +206,13 @@ impl Default for Pool {
             manual_resume: false,
             gap: Duration::from_secs(4),
         }
+    }
+}
+
+impl Pool {
+    /// Several members are active at a time.
+    pub fn is_shared(&self) -> bool {
+        self.mode != Mode::ActiveStandby
     }
 }
 
@@ -249,9 +259,23 @@ pub struct Member {
     pub pool: PoolId,
     /// The interface whose network holds its address.
     pub interface: InterfaceId,
+    /// Its share of the work beside the others', where several are active.
+    pub weight: u32,
 }
 
 words! {
+    /// See [`Pool::mode`].
+    Mode {
+        /// One is active, another takes over from it.
+        ActiveStandby = "active-standby",
+        /// All that are up are active: one after the other takes a new flow.
+        RoundRobin = "round-robin",
+        /// All that are up are active: whoever has fewest flows takes a new one.
+        LeastConnections = "least-connections",
+        /// All that are up are active: the client's address says which takes its flows.
+        SourceHash = "source-hash",
+    }
+
     /// See [`Pool::fail_back`].
     FailBack {
         /// Only the operator, or the loss of the active member, moves it.

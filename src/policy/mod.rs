@@ -12,6 +12,7 @@ pub mod health;
 pub mod ids;
 pub mod intent;
 pub mod prefix;
+pub mod sharing;
 pub mod slots;
 pub mod snapshot;
 pub mod spread;

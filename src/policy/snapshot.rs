@@ -152,7 +152,7 @@ impl Snapshot {
             }
         }
         self.datagrams_in = parts::datagrams_in(&self.virtuals, &self.pools);
-        self.datagrams_out = parts::datagrams_out(&mut self.members);
+        self.datagrams_out = parts::datagrams_out(&mut self.members, &self.pools);
         let ins = self.datagrams_in.iter().zip(0..);
         let ins = ins.map(|(it, at)| (self.server(it.place.0).address, it.port, DatagramPort::In(at)));
         let outs = self.datagrams_out.iter().zip(0..);
@@ -357,7 +357,8 @@ impl Snapshot {
         };
         let pool = &mut self.pools[id];
         (pool.active, pool.generation, pool.silence) = (known.active, known.generation, known.silence);
-        pool.undecided = known.active.is_none() && meant.members.iter().any(|member| of(member) == State::Unknown);
+        pool.sharing.clone_from(&known.sharing);
+        pool.undecided = !pool.takes_new() && meant.members.iter().any(|member| of(member) == State::Unknown);
         pool.another_may_come = meant.members.iter().any(|member| could_take_over(&member));
         for &member in &meant.members {
             self.take_over_member(member, intent, health, adjacency);

@@ -18,6 +18,7 @@ mod protocols;
 mod reassembly;
 mod redelivery;
 mod reload;
+mod sharing;
 mod snat;
 mod stale_flows;
 mod switchover;

@@ -158,7 +158,12 @@ fn member(page: &mut Page, row: &MemberRow) {
     let labels = [("pool", row.pool.as_str()), ("member", row.name.as_str())];
     page.gauge("member_up", "1 while its monitors succeed.", &labels, flag(row.state == MemberState::Up));
     page.gauge("member_enabled", "1 unless draining or offline.", &labels, flag(row.admin == AdminState::Enabled));
-    page.gauge("member_active", "1 while it is the pool's active member.", &labels, flag(row.role == Role::Active));
+    page.gauge(
+        "member_active",
+        "1 while it is the pool's active member, or one of those that share the work.",
+        &labels,
+        flag(row.role == Role::Active),
+    );
     page.gauge("member_flows", "Its flows.", &labels, row.flows as f64);
     page.gauge("member_direct_flows", "Flows to its own address.", &labels, row.direct as f64);
     if let Some(idle) = row.udp_idle_ms {
@@ -379,6 +384,8 @@ mod tests {
                 pool: "pair-1".into(),
                 state,
                 active: Some("sip-a".into()),
+                active_members: vec!["sip-a".into()],
+                members: 2,
                 choice: Choice::Forced,
                 reason: String::new(),
                 since: Wall(0),

@@ -25,7 +25,7 @@ pub(super) fn show(data: Value, now: Wall) -> Shown {
 /// How long ago the last datagram of a service port was.
 fn udp(row: &MemberRow) -> String {
     match (row.role, row.udp_idle_ms) {
-        (Role::Active, _) => "now".to_owned(),
+        (Role::Active, Some(_)) => "now".to_owned(),
         (_, Some(idle)) => span(Duration::from_millis(idle)),
         (_, None) => "-".to_owned(),
     }
@@ -41,7 +41,8 @@ fn by_operator(rows: &[MemberRow]) -> String {
                 let udp = row
                     .udp_idle_ms
                     .map_or("none".to_owned(), |idle| format!("{} ago", span(Duration::from_millis(idle))));
-                let udp = if row.role == Role::Active { "now".to_owned() } else { udp };
+                let is_now = row.role == Role::Active && row.udp_idle_ms.is_some();
+                let udp = if is_now { "now".to_owned() } else { udp };
                 format!("{} flows, {} direct, last service datagram {udp}", exact(row.flows), exact(row.direct))
             }
         };

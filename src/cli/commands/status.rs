@@ -1,6 +1,7 @@
 //! `fairlead status`, the one screen: alarms first, then workers, ports, virtual servers, and the last switchover.
 
 use super::kit::*;
+use super::virtual_servers::active;
 
 pub(super) fn show(data: Value, now: Wall) -> Shown {
     let status: Status = from_value(data)?;
@@ -53,7 +54,7 @@ fn virtual_servers(rows: &[VirtualServerRow], now: Wall) -> String {
             left("VIRTUAL SERVER", &row.name),
             left("ADDRESS", row.address),
             left("STATE", row.state),
-            left("ACTIVE", or_dash(row.active.as_ref())),
+            left("ACTIVE", active(row)),
             left("CHOICE", row.choice),
             right("SINCE", span(now.since(row.since))),
             prose("REASON", &row.reason),

@@ -10,10 +10,19 @@ pub(super) fn show(data: Value, now: Wall) -> Shown {
             prose("LISTEN", row.listen.join(" ")),
             left("POOL", &row.pool),
             left("STATE", row.state),
-            left("ACTIVE", or_dash(row.active.as_ref())),
+            left("ACTIVE", active(row)),
             left("CHOICE", row.choice),
             right("SINCE", span(now.since(row.since))),
             prose("REASON", &row.reason),
         ]
     })
+}
+
+/// Who is active, or how many of the members.
+pub(super) fn active(row: &VirtualServerRow) -> String {
+    match (&row.active, row.active_members.len()) {
+        (Some(name), _) => name.clone(),
+        (None, 0) => "-".to_owned(),
+        (None, number) => format!("{number} of {}", row.members),
+    }
 }

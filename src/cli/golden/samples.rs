@@ -31,7 +31,7 @@ pub(super) fn members() -> Vec<MemberRow> {
         }],
         flows,
         direct: flows / 1_000,
-        udp_idle_ms: (flows == 0).then_some(12_300),
+        udp_idle_ms: Some(if flows == 0 { 12_300 } else { 0 }),
     };
     vec![
         member(
@@ -66,6 +66,8 @@ pub(super) fn virtual_servers() -> Vec<VirtualServerRow> {
             pool: "pair-1".into(),
             state: VirtualServerState::Up,
             active: Some("sip-b".into()),
+            active_members: vec!["sip-b".into()],
+            members: 2,
             choice: Choice::Auto,
             reason: "the only member that is up".into(),
             since: ago(12),
@@ -77,9 +79,24 @@ pub(super) fn virtual_servers() -> Vec<VirtualServerRow> {
             pool: "pair-2".into(),
             state: VirtualServerState::Down,
             active: None,
+            active_members: Vec::new(),
+            members: 2,
             choice: Choice::Forced,
             reason: "no member is up".into(),
             since: ago(3600),
+        },
+        VirtualServerRow {
+            name: "rm".into(),
+            address: Ipv4Addr::new(10, 20, 0, 30),
+            listen: vec!["udp/5060".into()],
+            pool: "managers".into(),
+            state: VirtualServerState::Up,
+            active: None,
+            active_members: vec!["rm-1".into(), "rm-3".into()],
+            members: 3,
+            choice: Choice::Auto,
+            reason: "2 of 3 members take new work: rm-2 is down (sip-options: no answer in 400ms)".into(),
+            since: ago(60),
         },
     ]
 }

@@ -5,6 +5,7 @@
 
 mod machine;
 mod network;
+mod pools;
 mod services;
 mod tls;
 mod without_effect;
@@ -21,6 +22,7 @@ pub(super) fn check(document: &Document, cores: usize, report: &mut Report) {
     machine::check(document, cores, report);
     network::check(document, report);
     services::check(document, report);
+    pools::check(document, report);
     tls::check(document, report);
     without_effect::check(document, report);
 }

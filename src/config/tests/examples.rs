@@ -25,7 +25,7 @@ fn every_example_loads_without_a_warning() {
         assert!(warnings.is_empty(), "{name}: {}", warnings[0]);
         seen += 1;
     }
-    assert_eq!(seen, 11);
+    assert_eq!(seen, 12);
 }
 
 #[test]
@@ -86,6 +86,16 @@ fn a_monitor_without_a_port_asks_each_pool_where_its_virtual_server_listens() {
     assert_eq!(asked(1), [("sip-options".to_string(), 5070)]);
     assert_eq!(intent.members[3].pool, PoolId(1));
     assert_eq!(intent.monitors[0].timeout, Duration::from_millis(160));
+}
+
+#[test]
+fn managers_share_the_work_beside_a_pair_that_does_not() {
+    let Configuration { intent, .. } = example("managers.toml");
+    let modes: Vec<_> = intent.pools.iter().map(|pool| (pool.mode, pool.is_shared(), pool.members.len())).collect();
+    assert_eq!(modes, [(Mode::ActiveStandby, false, 2), (Mode::RoundRobin, true, 3)]);
+    assert_eq!(intent.members.iter().map(|member| member.weight).collect::<Vec<_>>(), [1, 1, 2, 2, 1]);
+    let redeliver = intent.virtual_servers.iter().map(|server| server.redeliver).collect::<Vec<_>>();
+    assert_eq!(redeliver, [Duration::from_secs(4), Duration::ZERO], "nobody takes over all that another had");
 }
 
 #[test]

@@ -78,7 +78,35 @@ fn keys() {
                     ("listen = ", "icmp_echo = \"when-active\"\nredelivery = false\nlisten = "),
                 ],
             ),
-            ("an unknown key in an inline table", &[("name = \"sip-b\",", "name = \"sip-b\", weight = 3,")]),
+            ("an unknown key in an inline table", &[("name = \"sip-b\",", "name = \"sip-b\", wight = 3,")]),
+        ],
+    );
+}
+
+#[test]
+fn modes() {
+    golden(
+        "modes",
+        &[
+            ("a weight in a pair", &[("name = \"sip-b\",", "name = \"sip-b\", weight = 3,")]),
+            (
+                "keys about the one that is active",
+                &[(
+                    "[[pool]]",
+                    "[[pool]]\nmode = \"round-robin\"\nfail_back = \"immediate\"\nfail_back_after = \"30s\"\nfail_back_window = \"02:00-04:00\"",
+                )],
+            ),
+            (
+                "requests for the next one",
+                &[("[[pool]]", "[[pool]]\nmode = \"source-hash\""), ("listen = ", "redeliver = \"4s\"\nlisten = ")],
+            ),
+            (
+                "a weight of nothing",
+                &[
+                    ("[[pool]]", "[[pool]]\nmode = \"source-hash\""),
+                    ("name = \"sip-b\",", "name = \"sip-b\", weight = 0,"),
+                ],
+            ),
         ],
     );
 }
@@ -97,7 +125,7 @@ fn values() {
                 "below the floors of the RFCs",
                 &[("", "[timeouts]\nudp = \"30s\"\ntcp_established = \"300s\"\nicmp = \"5s\"\n")],
             ),
-            ("a mode of later", &[("name = \"pair-1\"", "name = \"pair-1\"\nmode = \"round-robin\"")]),
+            ("a mode that there is not", &[("name = \"pair-1\"", "name = \"pair-1\"\nmode = \"fastest\"")]),
             (
                 "a choice misspelt",
                 &[("name = \"pair-1\"", "name = \"pair-1\"\nno_member = \"keep_last\"\nfail_back = \"always\"")],

@@ -313,6 +313,12 @@ fn add_pool(intent: &mut Intent, choice: PoolChoice) {
     let (count, used, require, (fails_back, on_down_tcp, no_member, gap), listen, manners, exclude, ports) = choice;
     let (enabled, icmp_echo, unmatched, unreachable, redeliver) = manners;
     let place = intent.pools.len();
+    let mode = [Mode::ActiveStandby, Mode::RoundRobin, Mode::SourceHash, Mode::LeastConnections][(place + require) % 4];
+    // What chooses the one that is active means nothing where several are.
+    let (fails_back, redeliver) = match mode {
+        Mode::ActiveStandby => (fails_back, redeliver),
+        _ => ((FailBack::Never, Duration::ZERO, None), Duration::ZERO),
+    };
     let (pool, net) = (PoolId(place as u16), place % intent.interfaces.len());
     let first = intent.members.len();
     let mut monitors: Vec<MonitorId> =
@@ -323,11 +329,13 @@ fn add_pool(intent: &mut Intent, choice: PoolChoice) {
         address: Ipv4Addr::new(10, net as u8, 1 + place as u8, 1 + n as u8),
         pool,
         interface: InterfaceId(net as u16),
+        weight: if mode == Mode::ActiveStandby { 1 } else { 1 + (require % 100) as u32 },
     }));
     let address = Ipv4Addr::new(10, net as u8, 100, 1 + place as u8);
     intent.pools.push(Pool {
         name: format!("pool-{place}"),
         members: (first..first + count).map(|n| MemberId(n as u16)).collect(),
+        mode,
         require: 1 + require % monitors.len(),
         monitors,
         fail_back: fails_back.0,

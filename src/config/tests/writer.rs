@@ -194,11 +194,14 @@ fn http(file: &mut Lines, probe: &HttpProbe) {
 
 fn pool(file: &mut Lines, intent: &Intent, pool: &Pool) {
     let members = pool.members.iter().map(|id| &intent.members[id.index()]);
-    let members = members.map(|member| format!("{{ name = \"{}\", address = \"{}\" }}", member.name, member.address));
+    let members = members.map(|Member { name, address, weight, .. }| {
+        format!("{{ name = \"{name}\", address = \"{address}\", weight = {weight} }}")
+    });
     // A key that another leaves without effect would be warned about.
     let (fails_back, damps) = (pool.fail_back != FailBack::Never, pool.flap_count > 0);
     file.header("[[pool]]");
     file.text("name", &pool.name);
+    file.text("mode", pool.mode);
     file.bare("members", format!("[{}]", members.collect::<Vec<_>>().join(", ")));
     file.texts("monitors", pool.monitors.iter().map(|id| &intent.monitors[id.index()].name));
     file.bare("require", pool.require);

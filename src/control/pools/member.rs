@@ -17,7 +17,7 @@ pub struct MemberStatus {
     /// Its name.
     pub name: String,
     /// Its pool, whose generations it counts by.
-    pub(super) pool: PoolId,
+    pub(in crate::control) pool: PoolId,
     /// As the operator has set it.
     pub admin: AdminState,
     /// Since when that is so.
@@ -33,18 +33,20 @@ pub struct MemberStatus {
     /// Until when it was active last, before it is again; `None`: it never was.
     pub served_until: Option<Instant>,
     /// What keeps it from being chosen while another is up.
-    pub(super) reserve: Reserve,
+    pub(in crate::control) reserve: Reserve,
     /// It does so, as far as an alarm says.
     pub(super) is_held: bool,
     /// What the monitors said when it was last logged.
     pub(super) reported: State,
     /// Its monitors say that it is down, or the operator has taken it offline: what it had is gone.
-    pub(super) is_lost: bool,
+    pub(in crate::control) is_lost: bool,
     pub(super) lost_role: Option<Instant>,
-    pub(super) lost_before: Generation,
+    pub(in crate::control) lost_before: Generation,
     /// It lost the role while it still answered: its connections live on. Its flows of earlier generations are lost
     /// when it is.
-    pub(super) released: Option<Generation>,
+    pub(in crate::control) released: Option<Generation>,
+    /// Where several are active: it has taken work since it was lost last.
+    pub(in crate::control) has_flows: bool,
 }
 
 impl MemberStatus {
@@ -145,6 +147,7 @@ pub(super) fn fresh_member(member: &Member, (admin, admin_since): (AdminState, W
         lost_role: None,
         lost_before: Generation(0),
         released: None,
+        has_flows: false,
     }
 }
 

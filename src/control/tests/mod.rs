@@ -41,6 +41,7 @@ mod reload;
 mod reserve;
 mod restart;
 mod roles;
+mod sharing;
 mod standing;
 mod verdict;
 

@@ -47,6 +47,7 @@ fn intent(monitors: Vec<Monitor>, require: usize) -> Intent {
         address: Ipv4Addr::new(10, 20, 0, host),
         pool: PoolId(0),
         interface: InterfaceId(0),
+        weight: 1,
     };
     let pool = Pool {
         name: "pair-1".into(),

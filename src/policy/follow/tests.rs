@@ -4,9 +4,11 @@ use super::*;
 use crate::policy::adjacency::{Neighbour, NextHop};
 use crate::policy::health::{Generation, MemberHealth, PoolHealth, Silence, State};
 use crate::policy::intent::*;
+use crate::policy::sharing::{Sharing, Target};
 use crate::policy::slots::{Lives, Slots};
 use crate::wire::{Mac, Protocol};
 use std::net::Ipv4Addr;
+use std::sync::Arc;
 use std::time::Duration;
 
 const MACS: [Mac; 1] = [Mac([2, 0, 0, 0, 0, 1])];
@@ -17,7 +19,7 @@ const MEMBERS: u16 = 9;
 fn member(id: u16) -> Member {
     let pool = if id < 5 { id / 2 } else { id.div_ceil(2) };
     let address = Ipv4Addr::new(10, 0, 1, id as u8 + 1);
-    Member { name: format!("m{id}"), address, pool: PoolId(pool), interface: InterfaceId(0) }
+    Member { name: format!("m{id}"), address, pool: PoolId(pool), interface: InterfaceId(0), weight: 1 }
 }
 
 fn server(pool: u16, last: u8, ports: &[(Protocol, u16)], enabled: bool) -> VirtualServer {
@@ -34,12 +36,13 @@ fn server(pool: u16, last: u8, ports: &[(Protocol, u16)], enabled: bool) -> Virt
     }
 }
 
-/// Two pools behind one address, one behind two addresses, one whose service is disabled, one that nobody reaches.
+/// Two pools behind one address (of one all members are active), one behind two addresses, one whose service is disabled, one that nobody reaches.
 fn intent() -> Intent {
     let (udp, tcp) = (Protocol::Udp, Protocol::Tcp);
     let pool = |id: u16| Pool {
         name: format!("p{id}"),
         members: (0..MEMBERS).filter(|at| member(*at).pool == PoolId(id)).map(MemberId).collect(),
+        mode: [Mode::ActiveStandby, Mode::SourceHash, Mode::ActiveStandby, Mode::RoundRobin][usize::from(id) % 4],
         on_down_tcp: OnDownTcp::Drain,
         no_member: NoMember::Reject,
         ..Pool::default()
@@ -93,15 +96,20 @@ fn draw(state: &mut u64, bound: u64) -> u64 {
 
 fn change(health: &mut Health, intent: &Intent, pool: PoolId, chance: &mut u64) {
     let members = &intent.pools[pool].members;
-    for member in members {
+    for id in members {
         let state = [State::Unknown, State::Up, State::Down, State::Drained, State::Offline][draw(chance, 5) as usize];
         let lost_before = Generation(draw(chance, 4) as u32);
-        health.members[member.index()] = MemberHealth { state, may_claim: draw(chance, 2) == 0, lost_before };
+        health.members[id.index()] = MemberHealth { state, may_claim: draw(chance, 2) == 0, lost_before };
     }
-    let active = members.get(draw(chance, 3) as usize).copied();
+    let (mode, is_shared) = (intent.pools[pool].mode, intent.pools[pool].is_shared());
+    let targets = members.iter().filter(|_| draw(chance, 2) == 0);
+    let target = |id: &MemberId| Target { member: *id, address: member(id.0).address, weight: 1 };
+    let sharing = is_shared.then(|| Arc::new(Sharing::new(mode, targets.map(target).collect(), 211)));
+    let active = members.get(draw(chance, 3) as usize).copied().filter(|_| !is_shared);
     let silence = active.filter(|_| draw(chance, 2) == 0);
     let silence = silence.map(|member| Silence { member, since: Duration::from_millis(draw(chance, 9)) });
-    health.pools[pool.index()] = PoolHealth { active, generation: Generation(draw(chance, 9) as u32), silence };
+    let generation = Generation(draw(chance, 9) as u32);
+    health.pools[pool.index()] = PoolHealth { active, generation, sharing, silence };
 }
 
 /// All that health has a part in.
@@ -125,7 +133,7 @@ fn a_snapshot_that_follows_is_the_one_that_would_be_compiled() {
     let compiled = |health: &Health, epoch| Snapshot::compile(&intent, health, &adjacency, &MACS, epoch);
     let mut latest = compiled(&health, Epoch(1));
     let mut spare = Spare { snapshot: latest.clone(), behind: BTreeSet::new() };
-    let mut served = 0;
+    let (mut served, mut shared) = (0, 0);
     for _ in 0..500 {
         let changed: BTreeSet<PoolId> =
             (0..=draw(&mut chance, 2)).map(|_| PoolId(draw(&mut chance, 5) as u16)).collect();
@@ -136,9 +144,10 @@ fn a_snapshot_that_follows_is_the_one_that_would_be_compiled() {
         assert_eq!(latest.connections_are_lost_by(&next), latest.connections_are_lost_by(&expected));
         assert_eq!((next.changed_pools(), expected.changed_pools()), (Some(&changed), None));
         served += next.datagrams_in.iter().filter(|datagrams| datagrams.ready.is_some()).count();
+        shared += next.pools.iter().filter(|pool| pool.is_shared && pool.takes_new()).count();
         spare = Spare { snapshot: std::mem::replace(&mut latest, next), behind: changed };
     }
-    assert!(served > 500, "services were ready and not, {served} times");
+    assert!(served > 300 && shared > 300, "services were ready and not, {served} and {shared} times");
 }
 
 #[test]

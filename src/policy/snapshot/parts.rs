@@ -119,6 +119,8 @@ pub(super) fn pool<'i>(intent: &'i Intent, index: &Index<'i>, id: PoolId, groups
         active: None,
         undecided: false,
         generation: Generation::default(),
+        is_shared: meant.is_shared(),
+        sharing: None,
         silence: None,
         no_member: meant.no_member,
         another_may_come: false,
@@ -176,14 +178,14 @@ pub(super) fn virtuals(intent: &Intent) -> Vec<VirtualView> {
     views
 }
 
-/// In the order of their places.
+/// In the order of their places. Where several members are active, a datagram is found by its flow.
 pub(super) fn datagrams_in(virtuals: &[VirtualView], pools: &Slots<PoolId, PoolView>) -> Vec<DatagramsIn> {
     let places = virtuals
         .iter()
         .zip(0..)
         .flat_map(|(server, at)| server.services.iter().zip(0..).map(move |(service, place)| ((at, place), service)));
     places
-        .filter(|(_, service)| service.listen.protocol == Protocol::Udp)
+        .filter(|(_, service)| service.listen.protocol == Protocol::Udp && !pools[service.pool].is_shared)
         .map(|(place, service)| DatagramsIn {
             place,
             port: service.listen.port,
@@ -196,9 +198,12 @@ pub(super) fn datagrams_in(virtuals: &[VirtualView], pools: &Slots<PoolId, PoolV
 }
 
 /// Those of a member lie together: it notes where.
-pub(super) fn datagrams_out(members: &mut Slots<MemberId, MemberView>) -> Vec<DatagramsOut> {
+pub(super) fn datagrams_out(
+    members: &mut Slots<MemberId, MemberView>,
+    pools: &Slots<PoolId, PoolView>,
+) -> Vec<DatagramsOut> {
     let mut all = Vec::new();
-    for sender in members.ids().collect::<Vec<_>>() {
+    for sender in members.ids().filter(|id| !pools[members[*id].pool].is_shared).collect::<Vec<_>>() {
         let (member, first) = (&mut members[sender], all.len() as u16);
         let served = member.serves.iter().filter(|it| it.listen.protocol == Protocol::Udp);
         all.extend(served.map(|served| DatagramsOut {

@@ -7,11 +7,13 @@ use crate::policy::adjacency::EgressId;
 use crate::policy::health::{Generation, Silence, State};
 use crate::policy::intent::*;
 use crate::policy::prefix::PrefixMap;
+use crate::policy::sharing::Sharing;
 use crate::policy::slots::Life;
 use crate::wire::{Protocol, Rewrite};
 use ipnet::Ipv4Net;
 use std::net::Ipv4Addr;
 use std::ops::Range;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Who owns an address.
@@ -110,8 +112,12 @@ pub struct Served {
 pub struct PoolView {
     /// Where clients go.
     pub active: Option<MemberId>,
-    /// Counts changes of `active`.
+    /// See [`PoolHealth::generation`](crate::policy::health::PoolHealth::generation).
     pub generation: Generation,
+    /// Several members are active at a time: `active` is never one.
+    pub is_shared: bool,
+    /// Who takes new flows then.
+    pub sharing: Option<Arc<Sharing>>,
     /// See [`Silence`].
     pub silence: Option<Silence>,
     /// Nobody is active because not every member has been heard of yet: whether one is will be known in a moment.
@@ -139,6 +145,18 @@ pub struct PoolView {
 }
 
 impl PoolView {
+    /// Somebody takes what begins now.
+    #[inline]
+    pub fn takes_new(&self) -> bool {
+        self.active.is_some() || self.sharing.as_ref().is_some_and(|sharing| !sharing.is_empty())
+    }
+
+    /// The members that take what begins now.
+    pub fn targets(&self) -> impl Iterator<Item = MemberId> {
+        let shared = self.sharing.iter().flat_map(|sharing| sharing.targets());
+        self.active.into_iter().chain(shared.map(|target| target.member))
+    }
+
     /// The virtual address that `protocol`/`port` is a service port of.
     #[inline]
     pub fn service(&self, protocol: Protocol, port: u16) -> Option<Ipv4Addr> {

@@ -29,7 +29,8 @@ struct Pair {
 }
 
 fn intent() -> Intent {
-    let member = |name: &str, address| Member { name: name.into(), address, pool: PoolId(0), interface: WIRE };
+    let member =
+        |name: &str, address| Member { name: name.into(), address, pool: PoolId(0), interface: WIRE, weight: 1 };
     let mut options = sip(SipTransport::Udp);
     options.name = "sip-options".into();
     (options.interval, options.timeout) = (Duration::from_millis(200), Duration::from_millis(200));

@@ -7,8 +7,11 @@ use crate::lab::{Far, Layout, intent_of};
 use crate::rig::*;
 use fairlead::policy::health::{Generation, Health, MemberHealth, PoolHealth, State};
 use fairlead::policy::intent::*;
+use fairlead::policy::sharing::{Sharing, Target};
+use fairlead::time::Duration;
 use ipnet::Ipv4Net;
 use std::net::Ipv4Addr;
+use std::sync::Arc;
 
 /// Which member: 0 and 1 are the first pair, 2 and 3 the second.
 pub type Who = usize;
@@ -56,6 +59,8 @@ pub struct Plan {
     pub narrowed: bool,
     /// 172.16.9.0/24 is behind another router.
     pub detour: bool,
+    /// How the members of a pair share the work.
+    pub modes: [Mode; 2],
     pub active: [Option<Who>; 2],
     pub members: [MemberHealth; 4],
     generations: [u32; 2],
@@ -73,6 +78,7 @@ impl Plan {
             excluded: Vec::new(),
             narrowed: false,
             detour: false,
+            modes: [Mode::ActiveStandby; 2],
             active: [Some(0), Some(2)],
             members: [up; 4],
             generations: [1; 2],
@@ -150,6 +156,17 @@ impl Plan {
         }
     }
 
+    /// All members of the pair that are up are active.
+    fn is_shared(&self, pair: Pair) -> bool {
+        self.modes[pair] != Mode::ActiveStandby
+    }
+
+    fn sharing(&self, pair: Pair) -> Arc<Sharing> {
+        let up = [pair * 2, pair * 2 + 1].into_iter().filter(|who| self.members[*who].state == State::Up);
+        let target = |who: Who| Target { member: self.id(who), address: own(who), weight: 1 };
+        Arc::new(Sharing::new(self.modes[pair], up.map(target).collect(), 211))
+    }
+
     /// The file.
     pub fn intent(&self) -> Intent {
         let mut intent = intent_of(self.layout);
@@ -165,10 +182,15 @@ impl Plan {
             })
             .collect();
         let places = |pair| [self.id(pair * 2), self.id(pair * 2 + 1)];
-        let pools = |&one: &Pair| Pool { members: sorted(places(one)), ..pool(&format!("pair-{one}"), &[]) };
+        let pools = |&one: &Pair| Pool {
+            members: sorted(places(one)),
+            mode: self.modes[one],
+            ..pool(&format!("pair-{one}"), &[])
+        };
         intent.pools = self.pairs().iter().map(pools).collect();
         let servers = self.pairs().into_iter().map(|pair| VirtualServer {
             unmatched: Unmatched::RejectNow,
+            redeliver: if self.is_shared(pair) { Duration::ZERO } else { Duration::from_secs(4) },
             ..virtual_server(&format!("vs-{pair}"), &vip(pair).to_string(), at(pair))
         });
         intent.virtual_servers = servers.collect();
@@ -189,8 +211,9 @@ impl Plan {
     /// Who is alive and who is chosen, in the order of the file.
     pub fn health(&self) -> Health {
         let pools = self.pairs().into_iter().map(|pair| PoolHealth {
-            active: self.active[pair].map(|who| self.id(who)),
+            active: self.active[pair].filter(|_| !self.is_shared(pair)).map(|who| self.id(who)),
             generation: Generation(self.generations[pair]),
+            sharing: self.is_shared(pair).then(|| self.sharing(pair)),
             silence: None,
         });
         Health { members: self.order().into_iter().map(|who| self.members[who]).collect(), pools: pools.collect() }

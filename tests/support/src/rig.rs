@@ -13,6 +13,7 @@ use fairlead::policy::adjacency::{Adjacency, Neighbour, NextHop};
 use fairlead::policy::health::{Generation, Health, MemberHealth, PoolHealth, Silence, State};
 use fairlead::policy::ids::carry_over;
 use fairlead::policy::intent::*;
+use fairlead::policy::sharing::{Sharing, Target, cells};
 use fairlead::policy::{Epoch, Snapshot};
 use fairlead::time::{Duration, Instant};
 use fairlead::wire::{Mac, Protocol, VlanId, check};
@@ -130,8 +131,9 @@ impl<T: TestPorts> Rig<T> {
                 .pools
                 .iter()
                 .map(|pool| PoolHealth {
-                    active: pool.members.first().copied(),
+                    active: pool.members.first().copied().filter(|_| !pool.is_shared()),
                     generation: Generation(1),
+                    sharing: pool.is_shared().then(|| sharing(&intent, pool, &pool.members)),
                     ..PoolHealth::default()
                 })
                 .collect(),
@@ -264,6 +266,32 @@ impl<T: TestPorts> Rig<T> {
         self.settle()
     }
 
+    /// In a pool of several active members these take new work from now on, and of the others these are lost.
+    pub fn share(&mut self, pool: usize, members: &[MemberId], lost: &[MemberId]) -> Vec<(PortId, Vec<u8>)> {
+        let health = &mut self.health.pools[pool];
+        health.sharing = Some(sharing(&self.intent, &self.intent.pools[pool], members));
+        if !lost.is_empty() {
+            health.generation.0 += 1;
+        }
+        let generation = health.generation;
+        for member in lost {
+            let health = &mut self.health.members[member.index()];
+            (health.state, health.may_claim, health.lost_before) = (State::Down, false, generation);
+        }
+        for member in members {
+            let health = &mut self.health.members[member.index()];
+            (health.state, health.may_claim) = (State::Up, true);
+        }
+        self.publish()
+    }
+
+    /// As management does ten times a second: the flows of all workers are counted.
+    pub fn count_flows(&mut self, pool: usize) {
+        let sharing = self.workers[0].engine().snapshot().pools.iter().nth(pool).and_then(|pool| pool.sharing.clone());
+        let uses: Vec<_> = self.workers.iter().map(|worker| Arc::clone(worker.engine().member_use())).collect();
+        sharing.unwrap().count(|member| uses.iter().map(|uses| uses.of(member).flows).sum());
+    }
+
     /// The pool's active member becomes `member`; the one before is lost if `lost` (its TCP is reset).
     pub fn switch_over(&mut self, member: Option<MemberId>, lost: bool) -> Vec<(PortId, Vec<u8>)> {
         self.change_active(member, lost, None)
@@ -272,7 +300,7 @@ impl<T: TestPorts> Rig<T> {
     /// The same by the verdict of monitors, the first of whose decisive probes was sent at `since`: of the member that was active, or
     /// of the one before if none is.
     pub fn find_dead(&mut self, since: Instant, member: Option<MemberId>) -> Vec<(PortId, Vec<u8>)> {
-        let PoolHealth { active, silence, .. } = self.health.pools[0];
+        let PoolHealth { active, silence, .. } = self.health.pools[0].clone();
         let since = since.since(Instant::ZERO);
         let silence = active.map_or(silence, |member| Some(Silence { member, since }));
         self.change_active(member, true, silence)
@@ -286,7 +314,7 @@ impl<T: TestPorts> Rig<T> {
     ) -> Vec<(PortId, Vec<u8>)> {
         let before = self.health.pools[0].active;
         let generation = Generation(self.health.pools[0].generation.0 + 1);
-        self.health.pools[0] = PoolHealth { active: member, generation, silence };
+        self.health.pools[0] = PoolHealth { active: member, generation, sharing: None, silence };
         for health in &mut self.health.members {
             health.may_claim = true;
         }
@@ -377,7 +405,13 @@ impl SnapshotInput {
         for (id, health) in intent.pools.ids().zip(&health.pools) {
             let active = health.active.map(|place| members[place.index()]);
             let silence = health.silence.map(|it| Silence { member: members[it.member.index()], ..it });
-            by_id.pools[id.index()] = PoolHealth { active, silence, ..*health };
+            let targets = |sharing: &Arc<Sharing>| {
+                let renumbered = |it: &Target| Target { member: members[it.member.index()], ..*it };
+                sharing.targets().iter().map(renumbered).collect()
+            };
+            let mode = intent.pools[id].mode;
+            let sharing = health.sharing.as_ref().map(|it| Arc::new(Sharing::new(mode, targets(it), cells(1, 2))));
+            by_id.pools[id.index()] = PoolHealth { active, silence, sharing, ..*health };
         }
         let hop = |hop: &NextHop| NextHop { interface: interfaces[hop.interface.index()], ..*hop };
         let adjacency = adjacency.iter().map(|(known, neighbour)| (hop(known), *neighbour)).collect();
@@ -400,6 +434,15 @@ pub fn two_arm() -> Intent {
         intent
     });
     INTENT.clone()
+}
+
+/// These members of a pool take its new work.
+pub fn sharing(intent: &Intent, pool: &Pool, members: &[MemberId]) -> Arc<Sharing> {
+    let target = |member: &MemberId| {
+        let Member { address, weight, .. } = intent.members[*member];
+        Target { member: *member, address, weight }
+    };
+    Arc::new(Sharing::new(pool.mode, members.iter().map(target).collect(), cells(1, pool.members.len())))
 }
 
 pub fn addr(text: &str) -> Ipv4Addr {
@@ -425,7 +468,7 @@ pub fn pool(name: &str, members: &[u16]) -> Pool {
 }
 
 pub fn member(name: &str, address: &str, pool: u16) -> Member {
-    Member { name: name.into(), address: addr(address), pool: PoolId(pool), interface: InterfaceId(1) }
+    Member { name: name.into(), address: addr(address), pool: PoolId(pool), interface: InterfaceId(1), weight: 1 }
 }
 
 pub fn virtual_server(name: &str, address: &str, pool: u16) -> VirtualServer {

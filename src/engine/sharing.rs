@@ -1,0 +1,179 @@
+//! Pools of several active members: which of them takes what.
+//!
+//! Owns the rule that whoever talks to such a pool stays with one member as long as that is there: a connection by its flow, a datagram
+//! by that of its remote endpoint and the service port, made by the first datagram either of them sends and kept as long as any
+//! UDP flow. Only what has no flow asks [`Sharing`](crate::policy::sharing::Sharing), which knows nobody who is down, drained or held
+//! back; and only when its member is lost does a flow go to another.
+//!
+//! A member may speak to a remote endpoint that talks to another one. What it says leaves translated, and the answer to what it asks
+//! comes back to it as among the members of a pair (`affinity`): by the topmost Via, or by its branch. While that may be so, the remote's
+//! datagrams are read one by one, and its flow has no cached route.
+
+use super::affinity::peer_of;
+use super::events::EngineEvent;
+use super::revalidate::lost;
+use super::verdict::{DropReason, Verdict};
+use super::walk::Walk;
+use crate::flow::{CachedRoute, Direction, Flow, FlowId, PathKind};
+use crate::policy::health::State;
+use crate::policy::intent::{MemberId, Mode, PoolId};
+use crate::policy::snapshot::{Served, ServiceView};
+use crate::wire::sip;
+use crate::wire::{Endpoint, Protocol, Tuple};
+use std::net::Ipv4Addr;
+
+impl Walk<'_> {
+    /// The member that takes what `source` begins now.
+    pub(super) fn target(&mut self, pool: PoolId, source: Ipv4Addr) -> Option<MemberId> {
+        let view = self.snapshot.pool(pool);
+        match &view.sharing {
+            Some(sharing) if sharing.mode() == Mode::LeastConnections => self.state.turns.least(pool, sharing),
+            Some(sharing) => sharing.choose(source, self.state.turns.next(pool)),
+            None => view.active,
+        }
+    }
+
+    /// A datagram from outside to a service port of such a pool; `tuple` is its own.
+    pub(super) fn shared_datagram_in(&mut self, service: &ServiceView, tuple: Tuple) -> Verdict {
+        if !service.enabled {
+            return self.reject_by_protocol(DropReason::VirtualServerDisabled);
+        }
+        let known = self.keeper(service.pool, &tuple);
+        if let Some(asker) = self.other_asker(service.pool, tuple.src, known.map(|(_, member)| member)) {
+            let inside = Endpoint::new(self.snapshot.member(asker).address, tuple.dst.port);
+            return self.forward_as(&tuple, &Tuple { dst: inside, ..tuple });
+        }
+        if let Some((id, _)) = known {
+            let side = self.side_of(id, &tuple);
+            return self.on_flow(id, side, tuple);
+        }
+        let Some(member) = self.target(service.pool, tuple.src.addr) else { return self.no_member(service.pool) };
+        let (flow, became) = self.shared_flow(member, tuple);
+        self.begin(flow, tuple, became)
+    }
+
+    /// A datagram between service ports of a member and of such a pool, whose sender is known as `tuple.src`: who takes it.
+    pub(super) fn shared_receiver(&mut self, pool: PoolId, tuple: Tuple) -> Option<MemberId> {
+        let known = self.keeper(pool, &tuple);
+        if let Some(asker) = self.other_asker(pool, tuple.src, known.map(|(_, member)| member)) {
+            return Some(asker);
+        }
+        if let Some((id, member)) = known {
+            self.state.flows.refresh(id, Direction::Original, None, self.now);
+            return Some(member);
+        }
+        let member = self.target(pool, tuple.src.addr)?;
+        let (flow, _) = self.shared_flow(member, tuple);
+        // Where there is no room, the next datagram asks again.
+        let _ = self.state.flows.keep(self.snapshot, flow, self.now);
+        Some(member)
+    }
+
+    /// A member of such a pool sends a datagram outside from a service port, and no flow with its own address says where.
+    pub(super) fn shared_datagram_out(&mut self, sender: MemberId, tuple: Tuple, served: &Served) -> Verdict {
+        // Who is excluded and has called the virtual address has a flow.
+        if self.snapshot.member(sender).exclude.holds(tuple.dst.addr) {
+            return self.route_unchanged();
+        }
+        let outside = Tuple { src: Endpoint::new(served.address, tuple.src.port), ..tuple };
+        let verdict = self.forward_as(&tuple, &outside);
+        if verdict.is_forwarded() {
+            self.shared_spoke(sender, outside.reversed());
+        }
+        verdict
+    }
+
+    /// `sender` has spoken from its service port to a remote endpoint that answers with `answer`: to it from now on, unless another
+    /// member talks to that remote already, or this one takes no new work.
+    pub(super) fn shared_spoke(&mut self, sender: MemberId, answer: Tuple) {
+        let pool = self.snapshot.member(sender).pool;
+        match self.keeper(pool, &answer) {
+            Some((id, keeper)) if keeper == sender => self.state.flows.refresh(id, Direction::Reply, None, self.now),
+            Some((id, _)) => {
+                self.note_asker(sender, answer.src);
+                // What comes from there is read, one by one.
+                let outside = self.side_of(id, &answer);
+                self.state.flows.cache_route(id, outside, CachedRoute::NONE);
+            }
+            None if self.may_keep(sender) => {
+                let (flow, _) = self.shared_flow(sender, answer);
+                let _ = self.state.flows.keep(self.snapshot, flow, self.now);
+            }
+            None => self.note_asker(sender, answer.src),
+        }
+    }
+
+    /// The member that keeps what comes with this tuple, and its flow. One whose member is lost is over as soon as somebody else can
+    /// take it.
+    pub(super) fn keeper(&mut self, pool: PoolId, tuple: &Tuple) -> Option<(FlowId, MemberId)> {
+        let (id, _) = self.state.flows.find_live(self.snapshot, tuple)?;
+        let flow = self.state.flows.at(id)?;
+        if self.is_over(pool, flow) {
+            self.state.flows.forget(self.snapshot, id);
+            return None;
+        }
+        let member = MemberId(self.state.flows.at(id)?.member);
+        Some((id, member))
+    }
+
+    /// The flow has lost its member, and another one can take what comes.
+    pub(super) fn is_over(&self, pool: PoolId, flow: &Flow) -> bool {
+        lost(self.snapshot, flow).is_some() && self.snapshot.pool(pool).takes_new()
+    }
+
+    /// Datagrams with this tuple are read one by one: a member has spoken to their sender that does not keep it.
+    pub(super) fn is_read(&self, flow: &Flow, tuple: &Tuple) -> bool {
+        if self.state.askers.is_empty() || flow.path != PathKind::Service || flow.protocol() != Protocol::Udp {
+            return false;
+        }
+        let pool = self.pool_of(MemberId(flow.member));
+        self.state.askers.find(&peer_of(pool, tuple.src)).is_some()
+    }
+
+    /// Another member than `keeper` asked what this datagram answers.
+    fn other_asker(&mut self, pool: PoolId, remote: Endpoint, keeper: Option<MemberId>) -> Option<MemberId> {
+        let sip::Facts::Answer { sent_by, branch, is_final } = self.sip else { return None };
+        let asker = self.asker(pool, remote, sent_by, branch).filter(|asker| Some(*asker) != keeper);
+        if let Some(branch) = branch.filter(|_| is_final) {
+            self.state.askers.note_answer(&peer_of(self.snapshot.pool(pool), remote), branch);
+        }
+        if asker.is_some() {
+            self.count_event(EngineEvent::SpeakerAnswered);
+        }
+        asker
+    }
+
+    /// A member asks a remote endpoint that it does not keep.
+    fn note_asker(&mut self, sender: MemberId, remote: Endpoint) {
+        let view = self.snapshot.member(sender);
+        if let sip::Facts::Request { branch: Some(branch) } = self.sip
+            && view.state != State::Offline
+        {
+            let (peer, speaker) = (peer_of(self.pool_of(sender), remote), self.reference(sender));
+            self.state.askers.note_request(peer, speaker, view.state == State::Down, branch, self.now);
+        }
+    }
+
+    /// The member takes new work, as far as is known: who answers it may be its own from now on.
+    fn may_keep(&self, sender: MemberId) -> bool {
+        let view = self.snapshot.member(sender);
+        view.may_claim && matches!(view.state, State::Up | State::Unknown)
+    }
+
+    /// The flow of a remote endpoint that `member` keeps, and what the remote's datagrams become.
+    fn shared_flow(&self, member: MemberId, outside: Tuple) -> (Flow, Tuple) {
+        let inside = Endpoint::new(self.snapshot.member(member).address, outside.dst.port);
+        let became = Tuple { dst: inside, ..outside };
+        let mut flow = Flow::new(PathKind::Service, outside, became.reversed());
+        self.belongs(&mut flow, member, Direction::Reply);
+        (flow, became)
+    }
+
+    /// Who sends packets with this tuple, which is one of the flow's keys.
+    fn side_of(&self, id: FlowId, tuple: &Tuple) -> Direction {
+        match self.state.flows.at(id).is_some_and(|flow| flow.key(Direction::Original) == *tuple) {
+            true => Direction::Original,
+            false => Direction::Reply,
+        }
+    }
+}

@@ -1,0 +1,92 @@
+//! Whose turn it is among several active members, and what was given to whom lately.
+//!
+//! Owns what one worker counts for that. Who may be chosen, and by which rule, says [`Sharing`].
+
+use super::identification::mix;
+use crate::policy::Snapshot;
+use crate::policy::intent::{MemberId, Mode, PoolId};
+use crate::policy::sharing::Sharing;
+use std::sync::Arc;
+
+/// Whose turn it is, by pool, and what was given to whom since flows were last counted: each worker counts for itself.
+pub(super) struct Turns {
+    of: Vec<u32>,
+    given: Vec<Given>,
+    /// How many workers there are.
+    workers: u64,
+    seed: u64,
+}
+
+/// New flows of one worker and pool since management counted all flows last, by the member's place. As the others give away as much
+/// meanwhile, as far as anybody knows, each stands for as many as there are workers: they do not all run after the same member.
+#[derive(Default)]
+struct Given {
+    counted: u32,
+    flows: Vec<u64>,
+}
+
+impl Turns {
+    /// Those of one worker, for pools with ids below `bound`; its seed says where it begins, so that workers do not all begin with the
+    /// same member.
+    pub(super) fn new(seed: u64, bound: usize) -> Turns {
+        let mut turns = Turns { of: Vec::new(), given: Vec::new(), workers: 1, seed };
+        turns.reserve(bound);
+        turns
+    }
+
+    /// One of so many workers.
+    pub(super) fn share(&mut self, workers: usize) {
+        self.workers = workers as u64;
+    }
+
+    /// Another set of members may take what is new: nothing has been given to them yet.
+    pub(super) fn follow(&mut self, before: &Snapshot, snapshot: &Snapshot) {
+        self.reserve(snapshot.pools.bound());
+        match snapshot.changed_pools() {
+            Some(changed) => changed.iter().for_each(|id| self.follow_pool(*id, before, snapshot)),
+            None => snapshot.pools.ids().for_each(|id| self.follow_pool(id, before, snapshot)),
+        }
+    }
+
+    fn follow_pool(&mut self, id: PoolId, before: &Snapshot, snapshot: &Snapshot) {
+        let of = |snapshot: &Snapshot| snapshot.pools.get(id).and_then(|pool| pool.sharing.clone());
+        let Some(sharing) = of(snapshot).filter(|it| it.mode() == Mode::LeastConnections) else { return };
+        let given = &mut self.given[id.index()];
+        let is_same = of(before).is_some_and(|before| Arc::ptr_eq(&before, &sharing));
+        if !is_same || given.flows.len() != sharing.targets().len() {
+            given.flows.clear();
+            given.flows.resize(sharing.targets().len(), 0);
+        }
+    }
+
+    /// There are pools with ids below `bound`.
+    pub(super) fn reserve(&mut self, bound: usize) {
+        while self.of.len() < bound {
+            let at = mix(self.seed.wrapping_add(self.of.len() as u64));
+            self.of.push(at);
+            self.given.push(Given::default());
+        }
+    }
+
+    /// The member with the fewest flows for its weight.
+    pub(super) fn least(&mut self, pool: PoolId, sharing: &Sharing) -> Option<MemberId> {
+        let turn = self.next(pool);
+        let given = self.given.get_mut(pool.index())?;
+        let counted = sharing.counted();
+        if given.counted != counted {
+            given.counted = counted;
+            given.flows.fill(0);
+        }
+        let place = sharing.least(|at| given.flows.get(at).map_or(0, |flows| flows * self.workers), turn)?;
+        given.flows.get_mut(place).into_iter().for_each(|flows| *flows += 1);
+        Some(sharing.targets().get(place)?.member)
+    }
+
+    /// The count of questions before this one.
+    pub(super) fn next(&mut self, pool: PoolId) -> u32 {
+        let Some(turn) = self.of.get_mut(pool.index()) else { return 0 };
+        let now = *turn;
+        *turn = now.wrapping_add(1);
+        now
+    }
+}
