@@ -107,12 +107,17 @@ fn pool(first: &Service, together: &[&Service], draft: &mut Draft, findings: &mu
     entry.set("monitors", monitors(together, draft, findings));
     draft.add(entry);
     if first.servers.len() > 1 {
-        let message = "its servers share the work; Fairlead sends it to one of them, the active one";
-        let remedy =
-            "right for a pair of SIP Servers, whose standby does not answer; not for servers that all work at once";
-        findings.add(Check, &first.title, message, remedy);
+        let message = "its servers share the work; this file sends it to one of them, the active one";
+        findings.add(Check, &first.title, message, one_or_all("round-robin"));
     }
     name
+}
+
+/// Nothing in a file of another program says whether its servers are a pair, of which one answers.
+pub fn one_or_all(mode: &str) -> String {
+    format!(
+        "right for a pair of SIP Servers, whose standby does not answer; for servers that all work at once, add mode = \"{mode}\""
+    )
 }
 
 /// The names of the monitors, written if no other pool asks the same. Where nothing asks, SIP does.

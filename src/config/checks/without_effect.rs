@@ -7,7 +7,7 @@ use crate::config::document::Document;
 use crate::config::reader::Section;
 use crate::config::report::Report;
 use crate::config::schema::{Monitor, Pool};
-use crate::policy::intent::{FailBack, Handshake};
+use crate::policy::intent::{FailBack, Handshake, Mode};
 
 /// What is asked, and what of an answer is looked at, after a handshake.
 const AFTER_HANDSHAKE: [&str; 13] = [
@@ -54,7 +54,8 @@ fn after_handshake(monitor: &Monitor, report: &mut Report) {
 }
 
 fn without_fail_back(pool: &Pool, report: &mut Report) {
-    if pool.fail_back.as_deref() == Some(&FailBack::Never) {
+    // Where several are active, it is an error.
+    if pool.mode.as_deref() == Some(&Mode::ActiveStandby) && pool.fail_back.as_deref() == Some(&FailBack::Never) {
         let why = "with fail_back = \"never\" nobody takes over again";
         switched_off(pool, &["fail_back_after", "fail_back_window"], why, "write fail_back = \"immediate\"", report);
     }

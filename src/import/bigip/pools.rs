@@ -9,6 +9,7 @@ use super::objects::{Object, Objects, absolute};
 use crate::import::draft::{self, Draft, Entry};
 use crate::import::findings::Findings;
 use crate::import::findings::Severity::{Check, Note, Severe};
+use crate::import::services;
 use crate::import::syntax::{Item, all_words, word};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
@@ -228,11 +229,10 @@ fn sharing(pool: &Object, members: &[Member<'_>], entry: &mut Entry, findings: &
         findings.add(Check, pool.title(), message, "remove fail_back to stay where the calls are");
     } else if members.len() > 1 {
         let message = format!(
-            "BIG-IP shares the work between all members that are up ({mode}); Fairlead sends it to one of them, the active one"
+            "BIG-IP shares the work between all members that are up ({mode}); this file sends it to one of them, the active one"
         );
-        let remedy =
-            "right for a pair of SIP Servers, whose standby does not answer; not for servers that all work at once";
-        findings.add(Check, pool.title(), message, remedy);
+        let likewise = if mode.starts_with("least-connections") { "least-connections" } else { "round-robin" };
+        findings.add(Check, pool.title(), message, services::one_or_all(likewise));
     }
     match pool.word("service-down-action") {
         Some("drop") => {
@@ -273,6 +273,6 @@ fn report(pool: &Object, members: &[Member<'_>], findings: &mut Findings) {
         }
     }
     if pool.word("slow-ramp-time").is_some_and(|time| time != "0" && time != "10") {
-        findings.add(Note, pool.title(), "`slow-ramp-time` has no meaning where one member has all the work", "");
+        findings.add(Note, pool.title(), "`slow-ramp-time` is not carried over", "");
     }
 }
