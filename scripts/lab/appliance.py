@@ -38,7 +38,8 @@ class Setting:
     `monitor`: its keys, instead of a probe every 200 ms. `redeliver`, `fail_back`: those of the virtual server and the pool.
 
     `fall`: probes in a row that must fail. On a busy machine a member may wait half a second for a core; only who
-    measures how soon a loss is found takes fewer. `up_codes`: other ones than the default.
+    measures how soon a loss is found takes fewer. `up_codes`: other ones than the default. `mode`: the pool's; `further`: names and
+    addresses of members beside the pair.
     """
 
     device: str = AF_PACKET
@@ -49,6 +50,8 @@ class Setting:
     monitor: str | None = None
     redeliver: str | None = None
     fail_back: str = "never"
+    mode: str | None = None
+    further: tuple[tuple[str, str], ...] = ()
 
 
 def configuration(lab: Lab, setting: Setting) -> str:
@@ -60,7 +63,9 @@ def configuration(lab: Lab, setting: Setting) -> str:
     codes = f"up_codes = {json.dumps(setting.up_codes)}\n" if setting.up_codes else ""
     monitor = setting.monitor or f'kind = "sip"\ninterval = "200ms"\ntimeout = "200ms"\nfall = {setting.fall}\n{codes}'
     kept = f'redeliver = "{setting.redeliver}"\n' if setting.redeliver else ""
+    mode = f'mode = "{setting.mode}"\n' if setting.mode else ""
     listen = "".join(f', "{further}"' for further in setting.also_listen)
+    members = "".join(f'  {{ name = "{name}", address = "{address}" }},\n' for name, address in setting.further)
     return two_arm.edited(
         two_arm.FIXTURE,
         ("[cores]\n", f"{appliance}\n[dpdk]\nhugepages = false\n\n[cores]\n"),
@@ -72,7 +77,8 @@ def configuration(lab: Lab, setting: Setting) -> str:
         (inner, f"{inner}mtu = {setting.server_mtu}\n"),
         (two_arm.PROBE, monitor),
         (two_arm.LISTEN, kept + two_arm.LISTEN),
-        (two_arm.MONITORS, f'{two_arm.MONITORS}fail_back = "{setting.fail_back}"\n'),
+        (two_arm.MONITORS, f'{two_arm.MONITORS}{mode}fail_back = "{setting.fail_back}"\n'),
+        (two_arm.LAST_MEMBER, two_arm.LAST_MEMBER + members),
         (service, f"{service}{listen}"),
     )
 

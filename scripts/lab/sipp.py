@@ -68,6 +68,11 @@ def udp_calls(lab: Lab, rate: int, count: int, hold: float = 1.0, port: int = 50
     return _start(lab, "phone", "udp", [*calls, "-p", str(port), *_towards_v()])
 
 
+def udp_phones(lab: Lab, rate: int, count: int, hold: float = 1.0, name: str = "phones") -> Caller:
+    """That many phones behind the phone's address call V over UDP, `rate` a second, each call from a port of its own."""
+    return _start(lab, "phone", name, [*_calls("un", rate, count, hold), *_towards_v()])
+
+
 def tcp_calls(lab: Lab, rate: int, hold: float = 1.0) -> StreamCaller:
     """The phone calls V over TCP, `rate` a second, each on a connection of its own."""
     return _start_rounds(lab, "tcp", rate, hold, addresses.PHONE, _towards_v())

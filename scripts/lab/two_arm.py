@@ -15,6 +15,7 @@ MANAGEMENT, WORKERS, TAG = "management = 0\n", "workers = [1]\n", "vlan = 120\n"
 MONITOR = '"sip-options"'
 LISTEN = 'listen = ["udp/5060", "tcp/5060", "tcp/5061"]\n'
 MONITORS = 'monitors = ["sip-options"]\n'
+LAST_MEMBER = '  { name = "sip-b", address = "10.20.0.12" },\n'
 PROBE = 'kind = "sip"\ninterval = "500ms"\n'
 
 

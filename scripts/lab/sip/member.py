@@ -186,7 +186,7 @@ class Member:
         self.sources[f"{transport} {source[0]}"] += 1
         self.requests[request.method] += 1
         line = {"time": time.time(), "transport": transport, "method": request.method}
-        self._log.write(json.dumps({**line, "source": source[0], "port": source[1]}) + "\n")
+        self._log.write(json.dumps({**line, "call": request.call_id, "source": source[0], "port": source[1]}) + "\n")
 
     async def _obey(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         while line := await reader.readline():

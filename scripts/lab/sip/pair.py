@@ -1,4 +1,4 @@
-"""The lab's handle on the pair of SIP Servers: start them, change roles, ask for their counts.
+"""The lab's handle on SIP Servers, and on the pair of them: start and kill them, change roles, ask for their counts.
 
 Never: SIP itself (see `member`).
 """
@@ -15,23 +15,25 @@ from ..host import Program
 from ..shell import LabError, run
 from ..topology import Lab
 
+#: Where nobody listens: a server that has no partner.
+NOBODY = "127.0.0.1"
 
-class Pair:
-    """Both members, each on its own host; the first one becomes primary."""
 
-    def __init__(self, lab: Lab):
+class Servers:
+    """SIP Servers that know nothing of each other, each on the host of its name; `members` says their addresses."""
+
+    def __init__(self, lab: Lab, members: dict[str, str]):
         self.lab = lab
-        self.primary = next(iter(addresses.MEMBERS))
+        self.members = members
         self._programs: dict[str, Program] = {}
 
     def start(self) -> None:
-        """Starts both programs and makes the first one primary."""
+        """Starts all programs, as backups."""
         self._make_certificate()
-        for name in addresses.MEMBERS:
+        for name in self.members:
             self._start_member(name)
-        for name in addresses.MEMBERS:
+        for name in self.members:
             self._wait_for(name)
-        self.order(self.primary, "primary")
 
     def order(self, member: str, do: str, **more) -> dict:
         """Sends a member a command and returns its counters."""
@@ -44,34 +46,9 @@ class Pair:
             except (OSError, ValueError) as error:
                 raise LabError(f"SIP Server {member} did not take the order `{do}`: {error}") from error
 
-    def take_over(self, gap: float = 0.15) -> str:
-        """The primary closes its SIP ports, and the other opens its own `gap` seconds later. Returns the new primary."""
-        old, self.primary = self.primary, addresses.other_member(self.primary)
-        self.order(old, "backup")
-        time.sleep(gap)
-        self.order(self.primary, "primary")
-        return self.primary
-
-    def kill_primary(self, gap: float = 0.15, then: Callable[[], None] = lambda: None) -> str:
-        """The primary's process is killed, `then` is done at once, and the other takes over `gap` seconds later. Returns the new primary."""
-        dead, self.primary = self.primary, addresses.other_member(self.primary)
-        self._programs[dead].stop(signal.SIGKILL)
-        then()
-        time.sleep(gap)
-        self.order(self.primary, "primary")
-        return self.primary
-
-    def freeze_primary(self) -> str:
-        """The primary's process is stopped where it is: its kernel takes what comes, and nobody answers. Returns the other, which is
-        primary from now on and has to be ordered so."""
-        dead, self.primary = self.primary, addresses.other_member(self.primary)
-        self._programs[dead].process.send_signal(signal.SIGSTOP)
-        return self.primary
-
-    def replace(self, member: str) -> None:
-        """Kills a member that is frozen, and starts it again as backup."""
+    def kill(self, member: str) -> None:
+        """The member's process is killed."""
         self._programs[member].stop(signal.SIGKILL)
-        self.revive(member)
 
     def revive(self, member: str) -> None:
         """Starts a killed member again, as backup. Does nothing to one that lives."""
@@ -79,21 +56,15 @@ class Pair:
             self._start_member(member)
             self._wait_for(member)
 
-    def outward(self, rate: float) -> None:
-        """Whoever is primary places that many calls a second to the gateway; 0 ends it."""
-        for member in addresses.MEMBERS:
-            self.order(member, "outward", rate=rate)
-
     def stats(self) -> dict[str, dict]:
         """What each member counts."""
-        return {member: self.order(member, "stats") for member in addresses.MEMBERS}
+        return {member: self.order(member, "stats") for member in self.members}
 
     def _start_member(self, name: str) -> None:
-        partner = addresses.other_member(name)
         arguments = [
             "--name", name,
-            "--address", addresses.MEMBERS[name],
-            "--partner", addresses.MEMBERS[partner],
+            "--address", self.members[name],
+            "--partner", self._partner_of(name),
             "--virtual", addresses.VIP,
             "--gateway", addresses.GATEWAY,
             "--certificate", str(self._certificate),
@@ -101,6 +72,10 @@ class Pair:
             "--log", str(self.lab.file(f"{name}.requests.jsonl")),
         ]
         self._programs[name] = self.lab.start_python(name, f"sip-server-{name}", "lab.sip.member", *arguments)
+
+    def _partner_of(self, name: str) -> str:
+        """Who learns of its calls."""
+        return NOBODY
 
     def _control(self, member: str) -> Path:
         return self.lab.file(f"{member}.sock")
@@ -129,3 +104,53 @@ class Pair:
             "-keyout", str(path), "-out", str(self.lab.file("pair.crt")),
         ])
         path.write_text(path.read_text() + self.lab.file("pair.crt").read_text())
+
+
+class Pair(Servers):
+    """Both members of a pair; the first one becomes primary."""
+
+    def __init__(self, lab: Lab):
+        super().__init__(lab, addresses.MEMBERS)
+        self.primary = next(iter(addresses.MEMBERS))
+
+    def start(self) -> None:
+        """Starts both programs and makes the first one primary."""
+        super().start()
+        self.order(self.primary, "primary")
+
+    def take_over(self, gap: float = 0.15) -> str:
+        """The primary closes its SIP ports, and the other opens its own `gap` seconds later. Returns the new primary."""
+        old, self.primary = self.primary, addresses.other_member(self.primary)
+        self.order(old, "backup")
+        time.sleep(gap)
+        self.order(self.primary, "primary")
+        return self.primary
+
+    def kill_primary(self, gap: float = 0.15, then: Callable[[], None] = lambda: None) -> str:
+        """The primary's process is killed, `then` is done at once, and the other takes over `gap` seconds later. Returns the new primary."""
+        dead, self.primary = self.primary, addresses.other_member(self.primary)
+        self.kill(dead)
+        then()
+        time.sleep(gap)
+        self.order(self.primary, "primary")
+        return self.primary
+
+    def freeze_primary(self) -> str:
+        """The primary's process is stopped where it is: its kernel takes what comes, and nobody answers. Returns the other, which is
+        primary from now on and has to be ordered so."""
+        dead, self.primary = self.primary, addresses.other_member(self.primary)
+        self._programs[dead].process.send_signal(signal.SIGSTOP)
+        return self.primary
+
+    def replace(self, member: str) -> None:
+        """Kills a member that is frozen, and starts it again as backup."""
+        self.kill(member)
+        self.revive(member)
+
+    def outward(self, rate: float) -> None:
+        """Whoever is primary places that many calls a second to the gateway; 0 ends it."""
+        for member in addresses.MEMBERS:
+            self.order(member, "outward", rate=rate)
+
+    def _partner_of(self, name: str) -> str:
+        return addresses.MEMBERS[addresses.other_member(name)]
