@@ -20,8 +20,6 @@ WIRE = 0.001
 #: How soon after a switchover was installed the clients of the lost member must have been reset.
 RESET = 0.25
 RST, SYN, ACK = 0x04, 0x02, 0x10
-#: A round's calls start within a second and last one; the rest is setup and process exit.
-ROUND = 2.3
 
 
 def timeline(report: Report, switchover: Switchover, old: str, new: str) -> None:
@@ -50,7 +48,7 @@ def calls_over_udp(report: Report, calls: dict[str, Calls]) -> None:
 
 def calls_over_streams(report: Report, kind: str, rounds: list[Round], harm: list[tuple[float, float]]) -> None:
     """Only calls in progress during a switchover were lost. `harm`: when each one began and when it was installed."""
-    spared = [r for r in rounds if not any(r.began < end + 0.1 and r.began + ROUND > start for start, end in harm)]
+    spared = [r for r in rounds if not any(r.began < end + 0.1 and r.ended > start for start, end in harm)]
     made, completed = sum(r.made for r in spared), sum(r.completed for r in spared)
     what = f"Every {kind} call outside a switchover completed"
     report.expect(what, 0 < made == completed, f"{completed} of {made}")
