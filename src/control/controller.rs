@@ -176,9 +176,15 @@ impl Controller {
     fn on_input(&mut self, input: Input, now: Instant) {
         match input {
             Input::Event(event) => self.on_worker(event, now),
-            Input::Asked { request_id, request } => self.ask(request_id, request, now),
+            Input::Asked { request_id, request } => {
+                self.choose_what_is_due(now);
+                self.ask(request_id, request, now);
+            }
             Input::Hangup => self.outputs.push(Output::ReadFile { request_id: None }),
-            Input::Reload { request_id, read } => self.reload(request_id, read, now),
+            Input::Reload { request_id, read } => {
+                self.choose_what_is_due(now);
+                self.reload(request_id, read, now);
+            }
             Input::Link { port, up } => self.on_link(port, up, now),
             Input::Device { port, event } => self.on_device(port, event, now),
             Input::Saved { change, outcome } => self.on_saved(change, outcome, now),
@@ -240,10 +246,11 @@ impl Controller {
         self.on_link_events(now);
         self.report_confirmed();
         let news = self.probing.take_news();
-        if !news.is_empty() || self.pools.next_deadline().is_some_and(|due| due <= now) {
+        if !news.is_empty() {
             news.into_iter().for_each(|pool| self.pools.touch(pool));
             self.choose(Cause::Monitor, now);
         }
+        self.choose_what_is_due(now);
         self.poll_drills(now);
         self.link.transmit(&mut self.outputs, now);
         self.checks.poll(&self.intent, &self.link, &self.machine, &mut self.outputs, now);
@@ -253,6 +260,13 @@ impl Controller {
         self.latencies.poll(&self.file.settings.cores, &mut self.outputs, now);
         self.answer_waiting(now);
         self.deadline = self.earliest(now);
+    }
+
+    /// A gap that is over, a member that takes over again: before an operator changes anything, whose doing it is not.
+    fn choose_what_is_due(&mut self, now: Instant) {
+        if self.stopping.is_none() && self.pools.next_deadline().is_some_and(|due| due <= now) {
+            self.choose(Cause::Monitor, now);
+        }
     }
 
     /// What an active member has refused is passed on by the workers if it answers all the same.

@@ -1,6 +1,7 @@
 //! Who is active: scenarios 16 to 34, and the line each switch logs: 85.
 
 use super::*;
+use crate::policy::intent::{FailBack, PoolId};
 
 #[test]
 fn scenario_16_who_answers_is_active_who_refuses_is_standby_and_the_reasons_say_so() {
@@ -155,6 +156,26 @@ fn scenario_29_no_fail_back_until_forced() {
     bench.ask(Request::PoolAuto { pool: "pair-1".into() }).unwrap().unwrap();
     bench.run(3_000);
     assert_eq!(bench.active().as_deref(), Some("sip-a"));
+}
+
+#[test]
+fn what_was_due_by_itself_is_not_put_down_to_who_asks_something_then() {
+    let mut intent = two_arm();
+    let pool = &mut intent.pools[PoolId(0)];
+    (pool.fail_back, pool.fail_back_after) = (FailBack::Immediate, std::time::Duration::from_secs(10));
+    let mut bench = Bench::restarted(&intent, Ok(None));
+    bench.run(1_000);
+    (bench.hosts[A].manner, bench.hosts[B].manner) = (Manner::Refuses, Manner::Answers(200));
+    bench.run(1_000);
+    bench.hosts[A].manner = Manner::Answers(200);
+    bench.run(9_000);
+    assert_eq!(bench.active().as_deref(), Some("sip-b"));
+    // Nothing is handled meanwhile, and what comes first is a request.
+    bench.now += Duration::from_millis(3_000);
+    bench.ask(member_set("sip-b", AdminState::Enabled));
+    let Data::Switchovers(rows) = bench.ask(Request::Switchovers {}).unwrap().unwrap().data else { panic!() };
+    let last = rows.last().unwrap();
+    assert_eq!((last.to.as_deref(), last.cause), (Some("sip-a"), Cause::Monitor), "{last:?}");
 }
 
 /// What nobody found out took no time to be found.
