@@ -84,6 +84,11 @@ pub(super) fn check(document: &Document, report: &mut Report) {
     snats(document, report);
 }
 
+/// The key means something to a monitor of this kind.
+pub(super) fn applies(key: &str, kind: Probe) -> bool {
+    ONLY_FOR.iter().all(|(name, kinds)| *name != key || kinds.contains(&kind))
+}
+
 fn foreign_keys(monitor: &Monitor, report: &mut Report) {
     let Some(kind) = &monitor.kind else { return };
     for (key, kinds) in ONLY_FOR.iter().filter(|(_, kinds)| !kinds.contains(&kind.value)) {

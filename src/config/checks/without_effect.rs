@@ -3,11 +3,12 @@
 //! Owns that nobody believes in a setting which nothing looks at. What is only switched off for now is a warning; what an operator
 //! would take for a check that is made is an error.
 
+use super::services::applies;
 use crate::config::document::Document;
 use crate::config::reader::Section;
 use crate::config::report::Report;
-use crate::config::schema::{Monitor, Pool};
-use crate::policy::intent::{FailBack, Handshake, Mode};
+use crate::config::schema::{Monitor, Pool, Probe};
+use crate::policy::intent::{FailBack, Handshake, Mode, SipTransport};
 
 /// What is asked, and what of an answer is looked at, after a handshake.
 const AFTER_HANDSHAKE: [&str; 13] = [
@@ -39,7 +40,13 @@ fn after_handshake(monitor: &Monitor, report: &mut Report) {
     let Some(handshake) = monitor.handshake.as_ref().filter(|at| at.written && at.value == Handshake::Enough) else {
         return;
     };
-    for key in AFTER_HANDSHAKE {
+    // Where there is no handshake, it is that key which does not apply, and where a key is of another kind, that one.
+    let Some(kind) = monitor.kind.as_deref() else { return };
+    let is_tls = match kind {
+        Probe::Sip => monitor.transport.as_deref() == Some(&SipTransport::Tls),
+        kind => *kind == Probe::Https,
+    };
+    for key in AFTER_HANDSHAKE.into_iter().filter(|key| is_tls && applies(key, *kind)) {
         let Some(span) = monitor.head.written(key) else { continue };
         monitor
             .error(

@@ -425,6 +425,13 @@ fn what_is_allowed_and_unwise_is_a_warning() {
                 "name = \"pair-1\"\nfail_back_after = \"5m\"\nfail_back_window = \"02:00-04:00\"\nflap_window = \"2m\"\nflap_quiet = \"9m\"",
             )],
         ),
+        (
+            "roles that nobody asks for",
+            &[
+                ("name = \"pair-1\"", "name = \"pair-1\"\nmode = \"round-robin\""),
+                ("kind = \"sip\"", "kind = \"sip\"\nstandby_codes = [\"503\"]"),
+            ],
+        ),
         ("an exclusion of everything", &[("172.16.2.0/24", "default")]),
     ];
     let mut out = String::new();

@@ -70,10 +70,10 @@ fn what_cannot_work_is_refused_with_a_remedy() {
         ("verify = \"yes\"", "verify"),
         ("handshake = \"half\"", "handshake"),
         (
-            "handshake = \"enough\"\nstandby_codes = [503]",
+            "handshake = \"enough\"\nstandby_codes = [\"503\"]",
             "the key standby_codes has no effect: with handshake = \"enough\"",
         ),
-        ("handshake = \"enough\"\nup_codes = [200]\nfrom = \"sip:a@b\"", "the key from has no effect"),
+        ("handshake = \"enough\"\nup_codes = [\"200\"]\nfrom = \"sip:a@b\"", "the key from has no effect"),
     ];
     for (keys, expected) in rows {
         let errors = parse_for(64, "fairlead.toml", &file(keys)).err().unwrap_or_else(|| panic!("{keys}: accepted"));
@@ -84,6 +84,16 @@ fn what_cannot_work_is_refused_with_a_remedy() {
     let over_udp = file("verify = true").replace("transport = \"tls\"", "transport = \"udp\"");
     let shown = parse_for(64, "fairlead.toml", &over_udp).err().map(|errors| errors.to_string()).unwrap_or_default();
     assert!(shown.contains("the key verify does not apply to transport = \"udp\""), "{shown}");
+}
+
+#[test]
+fn one_mistake_is_one_error() {
+    let keys = "handshake = \"enough\"\nup_codes = [\"200\"]";
+    for (transport, expected) in [("tls", "up_codes has no effect"), ("udp", "the key handshake does not apply")] {
+        let text = file(keys).replace("transport = \"tls\"", &format!("transport = \"{transport}\""));
+        let errors = parse_for(64, "fairlead.toml", &text).unwrap_err();
+        assert!(errors.errors.len() == 1 && errors.to_string().contains(expected), "{errors}");
+    }
 }
 
 #[test]
