@@ -50,7 +50,7 @@ pub enum Command {
         #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
         config: PathBuf,
     },
-    /// Validate a file and print what it configures; exit 0 or 2
+    /// Validate a file and print what it configures; exit 0 or 2, with --here also 1
     Check {
         /// The appliance's file, TOML
         #[arg(value_hint = ValueHint::FilePath)]
