@@ -28,7 +28,11 @@ struct Chosen {
 impl Pools {
     /// Chooses who takes new work in a pool of several active members, as all stand now; the pool's alarm follows.
     pub(super) fn share(&mut self, id: PoolId, meant: &Pool, intent: &Intent, out: &mut Outbox, now: Instant) {
-        let chosen = self.targets(id, meant, now);
+        // Of those whom a reload has removed nothing is known any more.
+        let before: Vec<MemberId> = self.pools.get(&id).into_iter().flat_map(PoolStatus::shared_by).collect();
+        let is_there = |member: &MemberId| meant.members.contains(member);
+        let (before, removed): (Vec<MemberId>, Vec<MemberId>) = before.into_iter().partition(is_there);
+        let chosen = self.targets(id, meant, &before, now);
         let reason = self.sharing_reason(meant, &chosen);
         self.lose(id, meant, &chosen.members, now);
         let of_mode = intent.pools.iter().filter(|pool| pool.mode == Mode::SourceHash).count();
@@ -41,11 +45,10 @@ impl Pools {
         let Some(pool) = self.pools.get_mut(&id) else { return };
         let is_first = !pool.served;
         (pool.served, pool.active, pool.forced, pool.restored) = (pool.served || !targets.is_empty(), None, None, None);
-        let before: Vec<MemberId> = pool.shared_by().collect();
         if !pool.sharing.as_ref().is_some_and(|sharing| sharing.is_of(meant.mode, &targets, cells)) {
             pool.sharing = Some(Arc::new(Sharing::new(meant.mode, targets, cells)));
         }
-        let left = before.iter().any(|member| !chosen.members.contains(member));
+        let left = !removed.is_empty() || before.iter().any(|member| !chosen.members.contains(member));
         let came = chosen.members.iter().any(|member| !before.contains(member));
         pool.reason.clone_from(&reason);
         if left || came {
@@ -63,10 +66,10 @@ impl Pools {
         }
     }
 
-    /// Those that are up; if none is, those that were last, as far as the pool's policy goes.
-    fn targets(&mut self, id: PoolId, meant: &Pool, now: Instant) -> Chosen {
+    /// Those that are up; if none is, those that were last, as far as the pool's policy goes. `before` are the members that took new
+    /// work until now.
+    fn targets(&mut self, id: PoolId, meant: &Pool, before: &[MemberId], now: Instant) -> Chosen {
         let Some(pool) = self.pools.get(&id) else { return Chosen { members: Vec::new(), kept: None } };
-        let before: Vec<MemberId> = pool.shared_by().collect();
         let known = |member: &MemberId| &self.members[member];
         let is_up = |member: &&MemberId| known(member).state == State::Up;
         let spares_reserve = meant.members.iter().filter(is_up).any(|member| !known(member).reserve.is_held());

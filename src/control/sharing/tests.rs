@@ -68,6 +68,13 @@ impl Bench {
         self.targets()
     }
 
+    /// Another file; who takes new work then.
+    fn reload(&mut self, change: impl FnOnce(&mut Intent)) -> Vec<MemberId> {
+        change(&mut self.intent);
+        self.pools.reconfigure(&self.intent, &mut self.out, self.now);
+        self.pass(100)
+    }
+
     fn targets(&self) -> Vec<MemberId> {
         let health = self.pools.health();
         let sharing = health.pools[0].sharing.as_ref().unwrap();
@@ -188,4 +195,24 @@ fn another_mode_takes_nothing_from_anybody() {
     assert_eq!(bench.see([Up; 3]), [A, B, C]);
     assert_eq!(bench.see([Up, Up, Down]), [A, B]);
     assert_eq!(bench.lost().0[2], bench.lost().1);
+}
+
+#[test]
+fn a_member_that_a_reload_removes_is_nobody_who_stays() {
+    let remove_last = |intent: &mut Intent| {
+        intent.members.pop();
+        intent.pools[0].members.pop();
+    };
+    for policy in [NoMember::KeepLast, NoMember::Reject] {
+        let mut bench = Bench::settled(|pool| pool.no_member = policy);
+        assert_eq!(bench.see([Down; 3]), [A, B, C], "the lost stay");
+        assert_eq!(bench.reload(remove_last), [A, B]);
+        assert!(bench.reason().starts_with("2 of 2 members keep their work: "), "{}", bench.reason());
+    }
+    let mut bench = Bench::settled(|_| {});
+    assert_eq!(bench.reload(remove_last), [A, B]);
+    assert_eq!(bench.see([Down; 3]), [A, B]);
+    let mut bench = Bench::settled(|pool| pool.no_member = NoMember::KeepLast);
+    bench.see([Down, Down, Up]);
+    assert_eq!(bench.reload(remove_last), [], "whoever was left is gone");
 }
