@@ -74,18 +74,32 @@ pub fn difference(old: &Configuration, new: &Configuration) -> Vec<Change> {
     changes.changes.retain(|change| change.what != "member");
     changes.named("virtual server", |intent| each(intent, &intent.virtual_servers, |one| one.name.clone()));
     changes.named("snat of pool", |intent| each(intent, &intent.snats, |one| intent.pools[one.pool].name.clone()));
+    changes.thing("direct_access", &old.intent.direct_access, &new.intent.direct_access);
     changes.thing("timeouts", &old.intent.timeouts, &new.intent.timeouts);
     changes.thing("limits", &old.intent.limits, &new.intent.limits);
     changes.changes
 }
 
-/// The timeouts and limits of `intent`, each as `udp 5m, icmp 60s`.
-pub fn bounds(intent: &Intent) -> [(&'static str, String); 2] {
+/// Who may reach the members of `intent` directly; its timeouts and limits, each as `udp 5m, icmp 60s`.
+pub fn bounds(intent: &Intent) -> [(&'static str, String); 3] {
     let text = |keys: Vec<Key>| {
         let keys = keys.iter().map(|key| format!("{} {}", key.name, key.value));
         keys.collect::<Vec<_>>().join(", ")
     };
-    [("timeouts", text(intent.timeouts.keys(intent))), ("limits", text(intent.limits.keys(intent)))]
+    let direct = match &intent.direct_access.allow {
+        None => "everybody, as no [direct_access] says who".into(),
+        Some(allow) if allow.iter().any(|net| net.prefix_len() == 0) => "everybody".into(),
+        Some(allow) if allow.is_empty() => "the exclusion groups".into(),
+        Some(allow) => {
+            let allow: Vec<String> = allow.iter().map(|net| network_text(*net)).collect();
+            format!("{} and the exclusion groups", allow.join(", "))
+        }
+    };
+    [
+        ("direct access", direct),
+        ("timeouts", text(intent.timeouts.keys(intent))),
+        ("limits", text(intent.limits.keys(intent))),
+    ]
 }
 
 /// `SIP OPTIONS over udp to port 5060`

@@ -6,8 +6,8 @@ use super::index::Index;
 use super::reader::{At, Field, Meant, Reader};
 use super::report::Report;
 use super::schema::{
-    Appliance, Cores, Dpdk, Interface, Limits, Member, Monitor, Neighbour, Pool, Port, Probe, Route, SECTIONS, Snat,
-    Timeouts, VirtualServer,
+    Appliance, Cores, DirectAccess, Dpdk, Interface, Limits, Member, Monitor, Neighbour, Pool, Port, Probe, Route,
+    SECTIONS, Snat, Timeouts, VirtualServer,
 };
 use super::syntax;
 use crate::policy::intent::{InterfaceId, Listen, PoolId, SipTransport};
@@ -32,6 +32,7 @@ pub(super) struct Document {
     pub(super) pools: Vec<Pool>,
     pub(super) virtual_servers: Vec<VirtualServer>,
     pub(super) snats: Vec<Snat>,
+    pub(super) direct_access: DirectAccess,
     pub(super) timeouts: Timeouts,
     pub(super) limits: Limits,
     index: Index,
@@ -54,6 +55,7 @@ impl Document {
             pools: reader.many(),
             virtual_servers: reader.many(),
             snats: reader.many(),
+            direct_access: reader.once(),
             timeouts: reader.once(),
             limits: reader.once(),
             index: Index::default(),

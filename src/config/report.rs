@@ -224,6 +224,11 @@ impl<'t> Report<'t> {
         self.add(Severity::Error, None, key, message.into())
     }
 
+    /// Adds a warning about the whole file.
+    pub(super) fn warning_of_file(&mut self, key: &str, message: impl Into<String>) -> Note<'_> {
+        self.add(Severity::Warning, None, key, message.into())
+    }
+
     /// Adds a warning at `span`.
     pub(super) fn warning(&mut self, span: &Span, key: &str, message: impl Into<String>) -> Note<'_> {
         self.add(Severity::Warning, Some(span), key, message.into())

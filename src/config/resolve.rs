@@ -53,6 +53,7 @@ fn intent(document: &Document) -> Option<Intent> {
         members: members.into(),
         virtual_servers: document.virtual_servers.iter().map(|entry| server(document, entry)).collect::<Option<_>>()?,
         snats: document.snats.iter().map(|entry| snat(document, entry)).collect::<Option<_>>()?,
+        direct_access: direct_access(&document.direct_access)?,
         timeouts: document.timeouts.meant()?,
         limits: document.limits.meant()?,
         lives: Lives::default(),
@@ -231,4 +232,10 @@ fn snat(document: &Document, entry: &schema::Snat) -> Option<Snat> {
         no_snat_udp_ports: entry.no_snat_udp_ports.meant()?,
         resumes: true,
     })
+}
+
+/// An empty list is not an absent one: nobody may, instead of everybody.
+fn direct_access(entry: &schema::DirectAccess) -> Option<DirectAccess> {
+    let allow: Vec<_> = entry.allow.meant()?;
+    Some(DirectAccess { allow: entry.head.written("allow").map(|_| allow) })
 }

@@ -356,6 +356,13 @@ section! { "snat", Some(4_096), Snat, compared intent::Snat;
         "UDP source ports of members that are never translated: services such as SNMP (161) whose requests may reach the member another way.";
 } }
 
+section! { "direct_access", ONCE, DirectAccess, compared intent::DirectAccess;
+    "Who may reach the members at their own addresses, past the virtual ones. Without this section everybody may, and each start says so."
+    {
+    allow: Vec<Ipv4Net> = (absent "everybody, as long as this is not written"), Many(&Network, 0, 65_536), live,
+        "Networks and hosts that may; the exclusion group of a pool always may. [\"0.0.0.0/0\"]: everybody. What others send to a member's own address is dropped and counted as direct_access_denied, answers to what it sent them untranslated included (no_snat_udp_ports, a pool without [[snat]]).";
+} }
+
 section! { "timeouts", ONCE, Timeouts, built intent::Timeouts;
     "How long a flow is kept after its last packet, and the fragments of a datagram after the first to arrive." {
     udp: Duration = "5m", span(2 * MINUTE, DAY, "RFC 4787 REQ-5"), live,
@@ -397,6 +404,7 @@ pub(super) static SECTIONS: &[&SectionRow] = &[
     OnDown::ROW,
     VirtualServer::ROW,
     Snat::ROW,
+    DirectAccess::ROW,
     Timeouts::ROW,
     Limits::ROW,
 ];

@@ -152,6 +152,7 @@ impl Controller {
             intent,
             pools,
         };
+        controller.review_direct_access(now);
         controller.plan_loads(now);
         controller.restore(now);
         controller.turn(now);

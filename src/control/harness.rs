@@ -100,6 +100,7 @@ pub(crate) fn two_arm() -> Intent {
             no_snat_udp_ports: Vec::new(),
             resumes: true,
         }],
+        direct_access: DirectAccess { allow: Some(vec![Default::default()]) },
         timeouts: Timeouts::default(),
         limits: Limits::default(),
         neighbours: vec![],

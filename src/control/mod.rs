@@ -10,6 +10,7 @@ mod alarms;
 mod announce;
 mod checks;
 mod controller;
+mod direct_access;
 mod drilling;
 mod drills;
 mod exclusions;

@@ -70,6 +70,7 @@ impl Controller {
         let old = std::mem::replace(&mut self.intent, intent);
         self.file = file;
         self.review_silence();
+        self.review_direct_access(now);
         self.plan_loads(now);
         for (pool, gone) in self.pools.reconfigure(&self.intent, &mut self.outputs, now) {
             let name = old.members[gone].name.clone();

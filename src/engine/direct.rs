@@ -1,11 +1,11 @@
 //! What is not translated though a member is at one end: visitors of a member's own address, and peers astray.
 //!
-//! Owns the mark of a visitor. A flow here is only a marker: "do not translate the reply".
+//! Owns who may visit, and the mark of a visitor. A flow here is only a marker: "do not translate the reply".
 
 use super::affinity::peer_of;
 use super::events::EngineEvent;
 use super::outbound::opens_towards;
-use super::verdict::Verdict;
+use super::verdict::{DropReason, Verdict};
 use super::walk::Walk;
 use crate::flow::{Direction, Flow, NO_MEMBER, Refused, Track};
 use crate::policy::intent::MemberId;
@@ -14,6 +14,9 @@ use crate::wire::{Kind, Protocol, Tuple};
 impl Walk<'_> {
     /// From outside to a member's own address: never translated, nor is the reply.
     pub(super) fn visitor(&mut self, member: MemberId) -> Verdict {
+        if !self.may_visit(member) {
+            return Verdict::Drop(DropReason::DirectAccessDenied);
+        }
         let verdict = self.route_unchanged();
         // Fragments pass one by one; the first shows whom the answer goes to.
         if verdict.is_forwarded()
@@ -22,6 +25,15 @@ impl Walk<'_> {
             self.mark_visitor(member, tuple);
         }
         verdict
+    }
+
+    /// An error may be any router's: what counts is to whom the member had sent what it quotes.
+    fn may_visit(&self, member: MemberId) -> bool {
+        let allows = |address| self.snapshot.may_visit(address, member);
+        match self.packet.kind {
+            Kind::IcmpError(quoted) => allows(quoted.tuple.dst.addr) || allows(self.packet.src()),
+            _ => allows(self.packet.src()),
+        }
     }
 
     /// What the answer to a visitor's packet is known by.

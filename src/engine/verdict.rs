@@ -165,6 +165,7 @@ ways! {
         WithheldFull = "withheld_full": "Too many frames were already waiting until it is known whether another member takes over; the oldest were dropped: refusals, or datagrams that had reached nobody.",
         ProtocolUnsupported = "protocol_unsupported": "Sent to one of our addresses with an IP protocol, or a type of ICMP, that nothing there takes.",
         ProtocolUntranslated = "protocol_untranslated": "A member sent outward what cannot be translated: AH, a type of ICMP, a protocol whose pair of addresses another member has.",
+        DirectAccessDenied = "direct_access_denied": "Sent to a member's own address by somebody whom [direct_access] does not allow, and who is not in the exclusion group.",
         LocalLimited = "local_limited": "A reply to a probe was beyond what the management core is sent of them in a second.",
         StrayLimited = "stray_limited": "Sent to the probe ports of a self-IP by a host that is no member, beyond what the management core is sent of that in a second.",
         ArpNeighbourLimited = "arp_neighbour_limited": "ARP of a member or a next hop, beyond what the management core is sent of that in a second.",

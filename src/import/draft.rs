@@ -17,6 +17,7 @@ const SECTIONS: &[(&str, bool)] = &[
     ("pool", true),
     ("virtual_server", true),
     ("snat", true),
+    ("direct_access", false),
     ("timeouts", false),
 ];
 

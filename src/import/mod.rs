@@ -74,9 +74,20 @@ pub fn import(origin: Origin, files: &[Source], name: &str) -> Result<Imported, 
         Origin::Keepalived => keepalived::convert(files, &mut draft, &mut findings)?,
         Origin::Ipvs => ipvs::convert(files, &mut draft, &mut findings)?,
     };
+    direct_access(&mut draft);
     let text = draft.text();
     let refusal = config::parse(name, &text).err();
     Ok(Imported { text, findings: findings.sorted(), refusal, draft, places })
+}
+
+/// What comes to the members' own addresses passed before, whoever sent it.
+fn direct_access(draft: &mut Draft) {
+    if draft.of("pool").next().is_some() {
+        let origin = "who may reach the members at their own addresses: everybody; name the networks that must";
+        let mut entry = draft::Entry::new("direct_access", origin);
+        entry.set("allow", vec!["0.0.0.0/0"]);
+        draft.add(entry);
+    }
 }
 
 /// One object: where it stands, what it has become, what is said of it.

@@ -83,6 +83,8 @@ pub struct Intent {
     pub virtual_servers: Vec<VirtualServer>,
     /// What members send outward: at most one row a pool.
     pub snats: Vec<Snat>,
+    /// Who may reach members at their own addresses.
+    pub direct_access: DirectAccess,
     /// How long an idle flow is kept.
     pub timeouts: Timeouts,
     /// Bounds.
@@ -396,6 +398,13 @@ pub struct Snat {
     /// A member's TCP met in mid-stream is taken for a connection it opened before a restart, and translated again. Not
     /// once an exclusion was taken away: what was opened under it is untranslated.
     pub resumes: bool,
+}
+
+/// Who may reach members at their own addresses.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct DirectAccess {
+    /// These, and the exclusion groups; `None`: everybody, as nothing was said.
+    pub allow: Option<Vec<Ipv4Net>>,
 }
 
 /// How long a flow is kept after its last packet.

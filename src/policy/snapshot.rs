@@ -46,6 +46,8 @@ pub struct Snapshot {
     pub timeouts: Timeouts,
     /// Bounds.
     pub limits: Limits,
+    /// Who may reach members at their own addresses; `None`: everybody.
+    visitors: Option<PrefixMap<()>>,
     classes: AddressMap<AddressClass>,
     /// Service ports of UDP, at virtual addresses.
     pub(super) datagrams_in: Vec<DatagramsIn>,
@@ -120,6 +122,7 @@ impl Snapshot {
             translated: parts::translated(intent),
             timeouts: intent.timeouts,
             limits: intent.limits,
+            visitors: parts::visitors(intent, before.and_then(|before| before.visitors.as_ref())),
             classes: parts::classes(intent, &virtuals),
             datagrams_in: Vec::new(),
             datagrams_out: Vec::new(),
@@ -161,6 +164,13 @@ impl Snapshot {
         self.datagram_bits = all.iter().fold(0, |bits, (_, port, _)| bits | 1 << (port & 63));
         // Of two services at one endpoint the first counts.
         self.datagram_ports = WordMap::new(all.into_iter().rev().map(|(at, port, it)| (Endpoint::new(at, port), it)));
+    }
+
+    /// Somebody at `address` outside may reach `member` at its own address: by `[direct_access]`, or as one of the exclusion group.
+    #[inline]
+    pub fn may_visit(&self, address: Ipv4Addr, member: MemberId) -> bool {
+        let is_allowed = self.visitors.as_ref().is_none_or(|allowed| allowed.find(address).is_some());
+        is_allowed || self.member(member).exclude.holds(address)
     }
 
     /// Who owns `address`.

@@ -4,6 +4,7 @@ mod affinity;
 mod background;
 mod commands;
 mod connections;
+mod direct_access;
 mod filtering;
 mod floods;
 mod flow_queries;

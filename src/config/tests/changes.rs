@@ -35,6 +35,7 @@ fn reload_prints_what_changes() {
             ("", SECOND_PAIR),
             ("", "[[neighbour]]\naddress = \"192.0.2.7\"\nmac = \"02:00:00:00:00:07\"\n"),
             ("[[snat]]", "unmatched = \"reject-now\"\n\n[[snat]]"),
+            ("allow = [\"0.0.0.0/0\"]", "allow = [\"172.16.7.0/24\"]"),
             ("", "[timeouts]\nudp = \"10m\"\nreassembly = \"30s\"\n"),
             ("", "[limits]\nrejects_per_second = 100\nicmp_errors_per_second = 50\n"),
         ])

@@ -432,6 +432,18 @@ fn what_is_allowed_and_unwise_is_a_warning() {
                 ("kind = \"sip\"", "kind = \"sip\"\nstandby_codes = [\"503\"]"),
             ],
         ),
+        ("members that anybody may reach", &[("[direct_access]\nallow = [\"0.0.0.0/0\"]\n", "")]),
+        ("a section that does not say who", &[("[direct_access]\nallow = [\"0.0.0.0/0\"]", "[direct_access]")]),
+        (
+            "answers that are shut out",
+            &[
+                ("0.0.0.0/0", "172.16.7.0/24"),
+                (
+                    "[[snat]]\npool = \"pair-1\"\naddress = \"10.20.0.100\"\nexclude = [\"172.16.1.20/32\", \"172.16.2.0/24\"]",
+                    "",
+                ),
+            ],
+        ),
         ("an exclusion of everything", &[("172.16.2.0/24", "default")]),
     ];
     let mut out = String::new();

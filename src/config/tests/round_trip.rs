@@ -245,7 +245,6 @@ fn pool_choice() -> impl Strategy<Value = PoolChoice> {
     let listen = (any::<bool>(), 1..u16::MAX)
         .prop_map(|(udp, port)| Listen { protocol: if udp { Protocol::Udp } else { Protocol::Tcp }, port });
     let listens = proptest::collection::btree_set(listen, 1..5).prop_map(|set| set.into_iter().collect());
-    let net = (any::<u32>(), 0..=32_u8).prop_map(|(ip, length)| Ipv4Net::new_assert(ip.into(), length).trunc());
     let server = (
         any::<bool>(),
         select(vec![EchoPolicy::Always, EchoPolicy::Selective]),
@@ -253,7 +252,20 @@ fn pool_choice() -> impl Strategy<Value = PoolChoice> {
         select(vec![Unreachable::Hold, Unreachable::Forward]),
         (0..=32_000_u64).prop_map(Duration::from_millis),
     );
-    (1..=4_usize, vec(any::<bool>(), 4), 0..4_usize, policy, listens, server, vec(net, 0..4), vec(1..u16::MAX, 0..3))
+    (
+        1..=4_usize,
+        vec(any::<bool>(), 4),
+        0..4_usize,
+        policy,
+        listens,
+        server,
+        vec(prefix(), 0..4),
+        vec(1..u16::MAX, 0..3),
+    )
+}
+
+fn prefix() -> impl Strategy<Value = Ipv4Net> {
+    (any::<u32>(), 0..=32_u8).prop_map(|(ip, length)| Ipv4Net::new_assert(ip.into(), length).trunc())
 }
 
 fn timeouts() -> impl Strategy<Value = Timeouts> {
@@ -283,8 +295,9 @@ fn limits() -> impl Strategy<Value = Limits> {
 }
 
 fn intent() -> impl Strategy<Value = Intent> {
-    (network(), hosts(), monitors(), vec(pool_choice(), 0..4), timeouts(), limits()).prop_map(
-        |(net, hosts, monitors, choices, timeouts, limits)| {
+    let access = option::of(vec(prefix(), 0..4)).prop_map(|allow| DirectAccess { allow });
+    (network(), hosts(), monitors(), vec(pool_choice(), 0..4), access, timeouts(), limits()).prop_map(
+        |(net, hosts, monitors, choices, direct_access, timeouts, limits)| {
             let (ports, interfaces, routes) = net;
             let neighbours =
                 hosts.into_iter().enumerate().map(|(place, mac)| neighbour(place, mac, &interfaces)).collect();
@@ -298,6 +311,7 @@ fn intent() -> impl Strategy<Value = Intent> {
                 members: vec![].into(),
                 virtual_servers: vec![],
                 snats: vec![],
+                direct_access,
                 timeouts,
                 limits,
                 lives: Default::default(),

@@ -17,6 +17,7 @@ pub(super) fn written(configuration: &Configuration) -> String {
     intent.pools.iter().for_each(|entry| pool(&mut file, intent, entry));
     intent.virtual_servers.iter().for_each(|entry| server(&mut file, intent, entry));
     intent.snats.iter().for_each(|entry| snat(&mut file, intent, entry));
+    direct_access(&mut file, &intent.direct_access);
     limits(&mut file, intent);
     file.0
 }
@@ -236,6 +237,13 @@ fn snat(file: &mut Lines, intent: &Intent, snat: &Snat) {
     file.text("address", snat.address);
     file.texts("exclude", &snat.exclude);
     file.bare("no_snat_udp_ports", format!("{:?}", snat.no_snat_udp_ports));
+}
+
+fn direct_access(file: &mut Lines, access: &DirectAccess) {
+    if let Some(allow) = &access.allow {
+        file.header("[direct_access]");
+        file.texts("allow", allow);
+    }
 }
 
 fn limits(file: &mut Lines, intent: &Intent) {

@@ -367,3 +367,26 @@ fn s83_a_bad_file_and_one_that_needs_a_restart_change_nothing() {
     bench.give(Input::Hangup);
     assert_eq!(bench.reads, [None]);
 }
+
+#[test]
+fn open_direct_access_is_an_alarm_from_the_start_until_the_file_says_who() {
+    let standing = |bench: &mut Bench| match bench.ask(Request::Status {}).unwrap().unwrap().data {
+        Data::Status(status) => status.alarms.into_iter().map(|alarm| alarm.message).collect::<Vec<_>>(),
+        other => panic!("{other:?}"),
+    };
+    let said = two_arm();
+    let unsaid = Intent { direct_access: Default::default(), ..said.clone() };
+    let alarm = "anybody may reach the members at their own addresses: write [direct_access] with allow = \
+                 [\"0.0.0.0/0\"] to leave it so, or with the networks that may";
+    let mut bench = Bench::of(&unsaid);
+    bench.run(1_000);
+    assert_eq!(standing(&mut bench), [alarm]);
+    assert_eq!(bench.logs.iter().filter(|line| **line == (LogLevel::Warn, format!("alarm: {alarm}"))).count(), 1);
+    let told = reload(&mut bench, Ok(file_of(&said))).unwrap();
+    let Data::Reloaded(reloaded) = told.data else { panic!() };
+    let change = "direct_access: allow everybody, as long as this is not written → default";
+    assert_eq!(reloaded.changes.iter().map(ToString::to_string).collect::<Vec<_>>(), [change]);
+    assert_eq!(standing(&mut bench), Vec::<String>::new());
+    reload(&mut bench, Ok(file_of(&unsaid))).unwrap();
+    assert_eq!(standing(&mut bench), [alarm]);
+}

@@ -72,6 +72,7 @@ fn intent(monitors: Vec<Monitor>, require: usize) -> Intent {
         members: vec![member("sip-a", 11), member("sip-b", 12)].into(),
         virtual_servers: vec![],
         snats: vec![],
+        direct_access: DirectAccess::default(),
         timeouts: Timeouts::default(),
         limits: Limits::default(),
         neighbours: vec![],

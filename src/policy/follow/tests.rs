@@ -70,6 +70,7 @@ fn intent() -> Intent {
             server(3, 4, &[(udp, 5060)], false),
         ],
         snats: Vec::new(),
+        direct_access: DirectAccess::default(),
         timeouts: Timeouts {
             udp: Duration::from_secs(300),
             tcp_established: Duration::from_secs(7440),

@@ -69,6 +69,7 @@ fn two_pairs() -> Intent {
         members: members.into_iter().map(|(name, last, pool)| member(name, last, pool)).collect(),
         virtual_servers: vec![server(100, 0), server(200, 1)],
         snats: vec![],
+        direct_access: DirectAccess::default(),
         timeouts: Timeouts::default(),
         limits: Limits::default(),
         neighbours: vec![],

@@ -74,6 +74,12 @@ impl<'i> Groups<'i> {
     }
 }
 
+/// Who may reach members at their own addresses: the networks of the snapshot before, if they are the same.
+pub(super) fn visitors(intent: &Intent, before: Option<&PrefixMap<()>>) -> Option<PrefixMap<()>> {
+    let allow = intent.direct_access.allow.as_ref()?;
+    Some(PrefixMap::one_of(before, allow.iter().map(|net| (*net, ()))))
+}
+
 pub(super) fn member(intent: &Intent, index: &Index<'_>, id: MemberId) -> MemberView {
     let meant = &intent.members[id];
     MemberView {

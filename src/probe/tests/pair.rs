@@ -51,6 +51,7 @@ fn intent() -> Intent {
         members: vec![member("sip-a", A), member("sip-b", B)].into(),
         virtual_servers: vec![],
         snats: vec![],
+        direct_access: DirectAccess::default(),
         timeouts: Timeouts::default(),
         limits: Limits::default(),
         neighbours: vec![],
