@@ -17,7 +17,7 @@ use crate::monitor::Verdict;
 use crate::monitor::election::{self, Ballot, Candidate, Choice, Keeps};
 use crate::policy::Intent;
 use crate::policy::health::{Generation, Health, MemberHealth, PoolHealth, Silence, State};
-use crate::policy::intent::{FailBack, MemberId, NoMember, Pool, PoolId, Says};
+use crate::policy::intent::{FailBack, MemberId, Mode, NoMember, Pool, PoolId, Says};
 use crate::policy::sharing::Sharing;
 use crate::time::{Duration, Instant};
 use member::{fresh_member, held_key};
@@ -85,6 +85,8 @@ pub struct Pools {
     touched: BTreeSet<PoolId>,
     /// Those that were reconsidered since this was last asked.
     reconsidered: Vec<PoolId>,
+    /// How many pools share their work by source address: where there are very many, their tables are smaller.
+    pub(super) by_source: usize,
     /// Members that cannot claim peers, by when that ends.
     holdoffs: BTreeSet<(Instant, MemberId)>,
     /// Pools whose lost member is the target for a while, by when that ends.
@@ -110,8 +112,7 @@ impl Pools {
         self.pools.retain(|id, _| {
             let stays = intent.pools.contains(*id);
             if !stays {
-                out.alarms.clear(&alarm_key(*id));
-                out.alarms.clear(&restored_key(*id));
+                [alarm_key(*id), missing_key(*id), restored_key(*id)].iter().for_each(|key| _ = out.alarms.clear(key));
             }
             stays
         });
@@ -133,7 +134,8 @@ impl Pools {
             }
         }
         self.follow_members(intent, out, now);
-        intent.pools.entries().for_each(|(id, meant)| self.change_mode(id, meant));
+        self.by_source = intent.pools.iter().filter(|pool| pool.mode == Mode::SourceHash).count();
+        intent.pools.entries().for_each(|(id, meant)| self.change_mode((id, meant), intent, out, now));
         self.holdoffs.retain(|(_, id)| intent.members.contains(*id));
         self.gaps.retain(|(_, id)| intent.pools.contains(*id));
         self.reviews.retain(|(_, id)| intent.pools.contains(*id));
@@ -575,10 +577,16 @@ fn waits_for_forced() -> Choice {
     Choice { active: None, reason, alarm: None }
 }
 
-fn restored_key(pool: PoolId) -> String {
+pub(super) fn restored_key(pool: PoolId) -> String {
     format!("pool {} restored", pool.0)
 }
 
+/// Of a pool of several active members: some of them are missing.
+pub(super) fn missing_key(pool: PoolId) -> String {
+    format!("pool {} members", pool.0)
+}
+
+/// Nobody is up, or the one that is active is not who should be.
 pub(super) fn alarm_key(pool: PoolId) -> String {
     format!("pool {}", pool.0)
 }

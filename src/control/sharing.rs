@@ -5,12 +5,12 @@
 //! reset and its UDP peers sent to others, unless nobody is left to take them: then it stays, as the active member of a pair does.
 
 use super::outbox::Outbox;
-use super::pools::{MemberStatus, PoolStatus, Pools, alarm_key};
+use super::pools::{MemberStatus, PoolStatus, Pools, alarm_key, missing_key, restored_key};
 use crate::admin::rows::AdminState;
 use crate::config::LogLevel;
 use crate::policy::Intent;
 use crate::policy::health::State;
-use crate::policy::intent::{Member, MemberId, Mode, NoMember, Pool, PoolId};
+use crate::policy::intent::{Member, MemberId, NoMember, Pool, PoolId};
 use crate::policy::sharing::{Sharing, Target, cells};
 use crate::time::{Duration, Instant};
 use std::sync::Arc;
@@ -35,13 +35,8 @@ impl Pools {
         let chosen = self.targets(id, meant, &before, now);
         let reason = self.sharing_reason(meant, &chosen);
         self.lose(id, meant, &chosen.members, now);
-        let of_mode = intent.pools.iter().filter(|pool| pool.mode == Mode::SourceHash).count();
-        let cells = cells(of_mode, meant.members.len());
-        let target = |member: &MemberId| {
-            let Member { address, weight, .. } = intent.members[*member];
-            Target { member: *member, address, weight }
-        };
-        let targets: Vec<Target> = chosen.members.iter().map(target).collect();
+        let cells = cells(self.by_source, meant.members.len());
+        let targets: Vec<Target> = chosen.members.iter().map(|member| target(*member, intent)).collect();
         let Some(pool) = self.pools.get_mut(&id) else { return };
         let is_first = !pool.served;
         (pool.served, pool.active, pool.forced, pool.restored) = (pool.served || !targets.is_empty(), None, None, None);
@@ -54,15 +49,10 @@ impl Pools {
         if left || came {
             pool.since = now;
         }
-        let message = format!("pool {}: {reason}", meant.name);
-        if self.sharing_alarm(meant, &chosen) {
-            return out.raise(&alarm_key(id), LogLevel::Warn, message, now);
-        }
-        match out.alarms.clear(&alarm_key(id)) {
-            true => out.log(LogLevel::Info, format!("alarm cleared: {message}")),
-            false if left && !is_first => out.log(LogLevel::Warn, message),
-            false if came || left => out.log(LogLevel::Info, message),
-            false => {}
+        let is_logged = self.follow_alarms((id, meant), &chosen, &reason, out, now);
+        if !is_logged && (left || came) {
+            let level = if left && !is_first { LogLevel::Warn } else { LogLevel::Info };
+            out.log(level, format!("pool {}: {reason}", meant.name));
         }
     }
 
@@ -74,7 +64,9 @@ impl Pools {
         let is_up = |member: &&MemberId| known(member).state == State::Up;
         let spares_reserve = meant.members.iter().filter(is_up).any(|member| !known(member).reserve.is_held());
         // One whose monitors are new has not been heard of again yet.
-        let stays = |member: &MemberId| known(member).state == State::Unknown && before.contains(member);
+        let stays = |member: &MemberId| {
+            known(member).state == State::Unknown && !known(member).was_down && before.contains(member)
+        };
         let takes = |member: &MemberId| match known(member).state {
             State::Up => !(spares_reserve && known(member).reserve.is_held()),
             _ => stays(member),
@@ -87,12 +79,18 @@ impl Pools {
             return Chosen { members: if waits { self.wait_for_others(id, now) } else { members }, kept: None };
         }
         let last = |is_kept: &dyn Fn(&MemberId) -> bool| before.iter().copied().filter(is_kept).collect::<Vec<_>>();
-        let alive = last(&|member| known(member).state == State::Drained && !known(member).is_lost);
+        let alive = last(&|member| known(member).state == State::Drained && !known(member).is_dead());
         let lost = last(&|member| known(member).state != State::Offline);
         let enabled = meant.members.iter().filter(|member| known(member).admin == AdminState::Enabled).count();
         match meant.no_member {
-            _ if !alive.is_empty() => Chosen { members: alive, kept: Some("no other member is up") },
-            NoMember::KeepLast => Chosen { members: lost, kept: Some("no member is up and no_member is keep-last") },
+            _ if !alive.is_empty() => {
+                self.end_gap(id);
+                Chosen { members: alive, kept: Some("no other member is up") }
+            }
+            NoMember::KeepLast => {
+                self.end_gap(id);
+                Chosen { members: lost, kept: Some("no member is up and no_member is keep-last") }
+            }
             _ if enabled > 1 && self.is_in_gap(id, meant, now) => {
                 Chosen { members: lost, kept: Some("others have the gap to come up") }
             }
@@ -124,11 +122,11 @@ impl Pools {
         }
     }
 
-    /// Whoever is lost and takes no new work has lost what it had.
+    /// Whoever is lost and takes no new work has lost what it had: also what it began itself while others took what was new.
     fn lose(&mut self, id: PoolId, meant: &Pool, targets: &[MemberId], now: Instant) {
         let is_cut_off = |member: &&MemberId| {
             let known = &self.members[member];
-            known.is_lost && known.has_flows && !targets.contains(member)
+            known.is_dead() && known.has_flows && !targets.contains(member)
         };
         let lost: Vec<MemberId> = meant.members.iter().filter(is_cut_off).copied().collect();
         let Some(pool) = self.pools.get_mut(&id) else { return };
@@ -137,47 +135,71 @@ impl Pools {
         }
         let generation = pool.generation;
         for member in lost {
-            self.set_lost_role(member, Some(now));
+            if self.members.get(&member).is_some_and(|known| known.took_new) {
+                self.set_lost_role(member, Some(now));
+            }
             if let Some(member) = self.members.get_mut(&member) {
-                (member.lost_before, member.has_flows, member.released) = (generation, false, None);
+                (member.lost_before, member.released) = (generation, None);
+                (member.has_flows, member.took_new) = (false, false);
             }
         }
-        for member in targets {
-            self.set_lost_role(*member, None);
-            self.members.entry(*member).and_modify(|member| member.has_flows = true);
+        for member in &meant.members {
+            let is_target = targets.contains(member);
+            if is_target {
+                self.set_lost_role(*member, None);
+            }
+            let lives = |known: &mut MemberStatus| {
+                known.has_flows |= is_target || !known.is_dead();
+                known.took_new |= is_target;
+            };
+            self.members.entry(*member).and_modify(lives);
         }
     }
 
-    /// The pool's members are active one at a time from now on, or all of them: nobody loses anything by that.
-    pub(super) fn change_mode(&mut self, id: PoolId, meant: &Pool) {
+    /// The pool's members are active one at a time from now on, or all of them: nobody loses anything by that, nor does who was the
+    /// target of a pool without anybody up cease to be.
+    pub(super) fn change_mode(
+        &mut self,
+        (id, meant): (PoolId, &Pool),
+        intent: &Intent,
+        out: &mut Outbox,
+        now: Instant,
+    ) {
+        let cells = cells(self.by_source, meant.members.len());
         let Some(pool) = self.pools.get_mut(&id) else { return };
         if meant.is_shared() == pool.sharing.is_some() {
             return;
         }
         let members = || meant.members.iter();
         if meant.is_shared() {
-            pool.active = None;
+            out.clear(&restored_key(id), || format!("pool {}: nobody can be forced from now on", meant.name));
+            let active: Vec<Target> = pool.active.take().into_iter().map(|one| target(one, intent)).collect();
+            pool.sharing = (!active.is_empty()).then(|| Arc::new(Sharing::new(meant.mode, active, cells)));
             let served = pool.served;
             members().for_each(|member| {
                 self.members.entry(*member).and_modify(|member| member.has_flows |= served);
             });
             return;
         }
-        pool.sharing = None;
+        out.clear(&missing_key(id), || format!("pool {}: one member is active at a time from now on", meant.name));
+        let before: Vec<MemberId> = pool.shared_by().collect();
+        let takes = |member: &&MemberId| before.contains(member);
+        pool.active = members().find(takes).copied();
+        (pool.sharing, pool.since) = (None, now);
         pool.generation.0 += 1;
-        let generation = pool.generation;
+        let (generation, active) = (pool.generation, pool.active);
         for member in members() {
-            let released = |member: &mut MemberStatus| member.released = member.has_flows.then_some(generation);
+            let is_released = active != Some(*member);
+            let released = |known: &mut MemberStatus| {
+                known.released = (known.has_flows && is_released).then_some(generation);
+            };
             self.members.entry(*member).and_modify(released);
         }
     }
 
     fn sharing_reason(&self, meant: &Pool, chosen: &Chosen) -> String {
         let (count, all) = (chosen.members.len(), meant.members.len());
-        let known = |member: &MemberId| {
-            let member = &self.members[member];
-            format!("{} is {} ({})", member.name, member.state, member.reason)
-        };
+        let known = |member: &MemberId| shown(&self.members[member]);
         let others: Vec<String> =
             meant.members.iter().filter(|member| !chosen.members.contains(member)).map(known).collect();
         match (chosen.kept, others.is_empty()) {
@@ -191,16 +213,43 @@ impl Pools {
         }
     }
 
-    /// Somebody is missing whom the operator has not taken out himself.
-    fn sharing_alarm(&self, meant: &Pool, chosen: &Chosen) -> bool {
-        let mut others = meant.members.iter().filter(|member| !chosen.members.contains(member));
-        let is_missed = |member: &MemberId| {
-            let known = &self.members[member];
-            known.admin == AdminState::Enabled && known.state != State::Unknown
+    /// That nobody is up, and that somebody is missing whom the operator has not taken out himself, are an alarm each, and each ends
+    /// by itself. Before all have been heard of neither is known. Says whether there was anything to log.
+    fn follow_alarms(
+        &self,
+        (id, meant): (PoolId, &Pool),
+        chosen: &Chosen,
+        reason: &str,
+        out: &mut Outbox,
+        now: Instant,
+    ) -> bool {
+        let is_awaited = |known: &MemberStatus| known.state == State::Unknown && !known.was_down;
+        let members = || meant.members.iter().map(|member| (member, &self.members[member]));
+        if chosen.members.is_empty() && members().any(|(_, known)| is_awaited(known)) {
+            return false;
+        }
+        let nobody = chosen.members.is_empty() || chosen.kept.is_some();
+        let is_missed = |(member, known): &(&MemberId, &MemberStatus)| {
+            let takes = !nobody && chosen.members.contains(member);
+            known.admin == AdminState::Enabled && !is_awaited(known) && !takes
         };
-        let is_waiting =
-            chosen.members.is_empty() && meant.members.iter().any(|one| self.members[one].state == State::Unknown);
-        !is_waiting && (others.any(is_missed) || chosen.kept.is_some() || chosen.members.is_empty())
+        let missed: Vec<String> = members().filter(is_missed).map(|(_, known)| shown(known)).collect();
+        let about = |what: &str| format!("pool {}: {what}", meant.name);
+        let missing =
+            if nobody { about(&format!("members are missing: {}", missed.join("; "))) } else { about(reason) };
+        let alarms = [(alarm_key(id), nobody, about(reason)), (missing_key(id), !missed.is_empty(), missing)];
+        let mut is_logged = false;
+        for (key, stands, message) in alarms {
+            let (is_new, word, level) = match stands {
+                true => (out.alarms.raise(&key, message.clone(), None, now), "alarm", LogLevel::Warn),
+                false => (out.alarms.clear(&key), "alarm cleared", LogLevel::Info),
+            };
+            if is_new {
+                out.log(level, format!("{word}: {}", if stands { message } else { about(reason) }));
+                is_logged = true;
+            }
+        }
+        is_logged
     }
 
     /// The member takes new work: it is the active one, or one of those.
@@ -220,6 +269,17 @@ impl PoolStatus {
     pub fn shared_by(&self) -> impl Iterator<Item = MemberId> {
         self.sharing.iter().flat_map(|sharing| sharing.targets()).map(|target| target.member)
     }
+}
+
+/// The member as it is listed in a message.
+fn shown(member: &MemberStatus) -> String {
+    format!("{} is {} ({})", member.name, member.state, member.reason)
+}
+
+/// The member as one that takes new work.
+fn target(member: MemberId, intent: &Intent) -> Target {
+    let Member { address, weight, .. } = intent.members[member];
+    Target { member, address, weight }
 }
 
 #[cfg(test)]

@@ -45,8 +45,12 @@ pub struct MemberStatus {
     /// It lost the role while it still answered: its connections live on. Its flows of earlier generations are lost
     /// when it is.
     pub(in crate::control) released: Option<Generation>,
-    /// Where several are active: it has taken work since it was lost last.
+    /// Its monitors found it down, and nothing good has been heard of it since: new ones may not have decided yet.
+    pub(in crate::control) was_down: bool,
+    /// Where several are active: it may have flows of its own, as it has lived since it was lost last.
     pub(in crate::control) has_flows: bool,
+    /// Where several are active: it has taken new work since then.
+    pub(in crate::control) took_new: bool,
 }
 
 impl MemberStatus {
@@ -64,6 +68,11 @@ impl MemberStatus {
     /// Its flows of generations before this one were lost with it.
     pub fn lost_before(&self) -> Generation {
         self.lost_before
+    }
+
+    /// What it had is gone, as far as anybody knows.
+    pub(in crate::control) fn is_dead(&self) -> bool {
+        self.is_lost || self.was_down
     }
 
     pub(super) fn health(&self) -> MemberHealth {
@@ -126,6 +135,7 @@ impl MemberStatus {
         }
         (self.state, self.reason, self.says) = (state, reason, verdict.says);
         self.is_lost = self.admin == AdminState::Offline || verdict.state == State::Down;
+        self.was_down = verdict.state == State::Down || (self.was_down && verdict.state == State::Unknown);
     }
 }
 
@@ -147,7 +157,9 @@ pub(super) fn fresh_member(member: &Member, (admin, admin_since): (AdminState, W
         lost_role: None,
         lost_before: Generation(0),
         released: None,
+        was_down: false,
         has_flows: false,
+        took_new: false,
     }
 }
 

@@ -3,8 +3,10 @@
 use super::*;
 use crate::admin::rows::Wall;
 use crate::control::harness;
+use crate::control::outbox::Output;
+use crate::control::pools::Switched;
 use crate::monitor::Verdict;
-use crate::policy::intent::Says;
+use crate::policy::intent::{Mode, Says};
 
 const A: MemberId = MemberId(0);
 const B: MemberId = MemberId(1);
@@ -52,6 +54,12 @@ impl Bench {
 
     /// Time passes; who takes new work then.
     fn pass(&mut self, millis: u64) -> Vec<MemberId> {
+        assert_eq!(self.reconsider(millis), []);
+        self.targets()
+    }
+
+    /// Time passes; what is switched over, which in a pool of several active members is nothing.
+    fn reconsider(&mut self, millis: u64) -> Vec<Switched> {
         self.now += Duration::from_millis(millis);
         let verdicts = self.states.map(|state| Verdict {
             state,
@@ -64,8 +72,14 @@ impl Bench {
         let verdict = |id: MemberId| &verdicts[id.index()];
         let time = (self.now, Wall(0));
         let (switched, _) = self.pools.reconsider(&self.intent, verdict, &mut health, &mut self.out, time);
-        assert_eq!((switched, health), (vec![], self.pools.health()));
-        self.targets()
+        assert_eq!(health, self.pools.health());
+        switched
+    }
+
+    /// Another file, in which the members are active in this way.
+    fn change_mode(&mut self, mode: Mode) {
+        self.intent.pools.iter_mut().for_each(|pool| pool.mode = mode);
+        self.pools.reconfigure(&self.intent, &mut self.out, self.now);
     }
 
     /// Another file; who takes new work then.
@@ -94,6 +108,23 @@ impl Bench {
 
     fn alarms(&self) -> usize {
         self.out.alarms.iter().count()
+    }
+
+    /// The alarms that stand, shortened.
+    fn standing(&self) -> Vec<String> {
+        self.out.alarms.iter().map(|(_, message)| message.split(": ").take(2).collect::<Vec<_>>().join(": ")).collect()
+    }
+
+    /// What was logged since this was last asked, likewise.
+    fn logged(&mut self) -> Vec<String> {
+        let mut lines = Vec::new();
+        while let Some(output) = self.out.pop() {
+            if let Output::Log { message, .. } = output {
+                lines.push(message.split(": ").take(3).collect::<Vec<_>>().join(": "));
+            }
+        }
+        lines.retain(|line| !line.starts_with("member "));
+        lines
     }
 }
 
@@ -215,4 +246,134 @@ fn a_member_that_a_reload_removes_is_nobody_who_stays() {
     let mut bench = Bench::settled(|pool| pool.no_member = NoMember::KeepLast);
     bench.see([Down, Down, Up]);
     assert_eq!(bench.reload(remove_last), [], "whoever was left is gone");
+}
+
+#[test]
+fn whoever_lives_may_have_flows_though_it_never_took_new_work() {
+    let mut bench = Bench::settled(|pool| pool.manual_resume = true);
+    bench.see([Up, Down, Up]);
+    assert_eq!((bench.see([Up; 3]), bench.lost()), (vec![A, C], ([0, 1, 0], 1)), "it is held back, and may speak");
+    assert_eq!((bench.see([Up, Down, Up]), bench.lost()), (vec![A, C], ([0, 2, 0], 2)));
+    assert_eq!((bench.pass(100), bench.lost().1), (vec![A, C], 2), "once");
+    let mut bench = Bench::new(|_| {});
+    bench.see([Up, Up, Unknown]);
+    assert_eq!((bench.pass(300), bench.lost().1), (vec![A, B], 0));
+    assert_eq!((bench.see([Up, Up, Down]), bench.lost()), (vec![A, B], ([0, 0, 1], 1)));
+    let never = bench.pools.health().members[C.index()];
+    assert!(never.may_claim, "it has lost no role");
+    let mut bench = Bench::new(|_| {});
+    assert_eq!(
+        (bench.see([Up, Up, Down]), bench.lost().1),
+        (vec![A, B], 0),
+        "one that was never alive has lost nothing"
+    );
+}
+
+#[test]
+fn that_nobody_is_up_and_that_somebody_is_missing_are_an_alarm_each() {
+    let mut bench = Bench::settled(|pool| pool.no_member = NoMember::KeepLast);
+    bench.logged();
+    bench.see([Up, Down, Up]);
+    assert_eq!(bench.standing(), ["pool pair-1: 2 of 3 members take new work"]);
+    assert_eq!(bench.logged(), ["alarm: pool pair-1: 2 of 3 members take new work"]);
+    bench.see([Up, Down, Down]);
+    assert_eq!(
+        bench.logged(),
+        ["pool pair-1: 1 of 3 members take new work: sip-b is down (said down); sip-c is down (said down)"]
+    );
+    bench.see([Down; 3]);
+    let both = ["pool pair-1: 1 of 3 members keep their work", "pool pair-1: members are missing"];
+    assert_eq!(bench.standing(), both, "the worst first");
+    assert_eq!(bench.logged(), ["alarm: pool pair-1: 1 of 3 members keep their work"]);
+    bench.see([Up, Down, Down]);
+    assert_eq!(bench.standing(), ["pool pair-1: 1 of 3 members take new work"]);
+    assert_eq!(bench.logged(), ["alarm cleared: pool pair-1: 1 of 3 members take new work"]);
+    bench.see([Up; 3]);
+    assert_eq!(
+        (bench.standing(), bench.logged()),
+        (vec![], vec!["alarm cleared: pool pair-1: all 3 members take new work".into()])
+    );
+    // The operator has taken the others out, and the last one dies.
+    bench.set(A, AdminState::Draining);
+    bench.set(B, AdminState::Offline);
+    bench.set(C, AdminState::Draining);
+    assert_eq!(bench.standing(), ["pool pair-1: 1 of 3 members keep their work"]);
+    // Both end with the pool, and with its mode.
+    bench.see([Down; 3]);
+    bench.set(A, AdminState::Enabled);
+    assert_eq!(bench.alarms(), 2);
+    let mut removed = bench.intent.clone();
+    removed.pools = Vec::new().into();
+    bench.pools.clone().reconfigure(&removed, &mut bench.out, bench.now);
+    assert_eq!(bench.alarms(), 0);
+    bench.pass(100);
+    bench.change_mode(Mode::ActiveStandby);
+    bench.reconsider(100);
+    assert_eq!(bench.alarms(), 1, "{:?}", bench.standing());
+}
+
+#[test]
+fn where_several_are_active_no_choice_of_before_a_restart_is_pending() {
+    let mut bench = Bench::new(|pool| pool.mode = Mode::ActiveStandby);
+    bench.pools.restore_force(POOL, B, Wall(0), Duration::from_secs(1), bench.now);
+    bench.states = [Up, Down, Up];
+    bench.reconsider(2_000);
+    assert!(bench.standing().iter().any(|alarm| alarm.contains("was forced")), "{:?}", bench.standing());
+    bench.change_mode(Mode::RoundRobin);
+    assert_eq!(bench.see([Up; 3]), [A, B, C]);
+    assert_eq!(bench.standing(), [""; 0]);
+}
+
+#[test]
+fn what_is_lost_stays_lost_though_new_monitors_have_not_decided_yet() {
+    let mut bench = Bench::settled(|pool| pool.no_member = NoMember::KeepLast);
+    assert_eq!(bench.see([Down; 3]), [A, B, C]);
+    let before = bench.standing();
+    bench.logged();
+    assert_eq!(bench.see([Unknown; 3]), [A, B, C], "the last ones, as before");
+    assert_eq!((bench.standing(), bench.logged()), (before, vec![]));
+    assert_eq!(bench.see([Up, Unknown, Unknown]), [A], "the others have not been heard of since they died");
+    assert_eq!(bench.lost(), ([0, 1, 1], 1));
+    assert_eq!(bench.see([Unknown, Unknown, Up]), [A, C], "it was up last");
+
+    let mut bench = Bench::settled(|pool| pool.no_member = NoMember::Reject);
+    bench.see([Down; 3]);
+    bench.pass(2_000);
+    assert_eq!(bench.see([Unknown; 3]), [A, B, C]);
+    assert_eq!(bench.pass(1_899), [A, B, C]);
+    assert_eq!((bench.pass(1), bench.lost()), (vec![], ([1; 3], 1)), "the gap goes on");
+
+    let mut bench = Bench::settled(|_| {});
+    bench.see([Up, Down, Up]);
+    bench.logged();
+    bench.see([Up, Unknown, Up]);
+    assert_eq!((bench.alarms(), bench.logged()), (1, vec![]), "it is still missed");
+}
+
+#[test]
+fn the_last_target_of_a_dead_pool_outlives_another_mode() {
+    let mut bench = Bench::settled(|pool| (pool.no_member, pool.mode) = (NoMember::KeepLast, Mode::RoundRobin));
+    bench.see([Down, Up, Down]);
+    assert_eq!(bench.see([Down; 3]), [B]);
+    bench.change_mode(Mode::ActiveStandby);
+    assert_eq!((bench.reconsider(100), bench.pools.pool(POOL).active), (vec![], Some(B)));
+    assert_eq!(bench.lost().0, [1, 0, 1]);
+    bench.change_mode(Mode::SourceHash);
+    assert_eq!((bench.pass(100), bench.lost().0[B.index()]), (vec![B], 0));
+    assert_eq!(bench.see([Up, Down, Down]), [A]);
+    assert_eq!(bench.lost().0[B.index()], bench.lost().1);
+}
+
+#[test]
+fn tables_are_smaller_where_very_many_pools_have_one() {
+    let mut bench = Bench::settled(|pool| pool.mode = Mode::SourceHash);
+    let table = |bench: &Bench, pools: usize| {
+        let sharing = bench.pools.pool(POOL).sharing().unwrap();
+        sharing.is_of(Mode::SourceHash, sharing.targets(), cells(pools, 3))
+    };
+    assert!(table(&bench, 1) && !table(&bench, 257));
+    let pool = bench.intent.pools[0].clone();
+    (1..257).for_each(|_| bench.intent.pools.push(Pool { members: vec![A], ..pool.clone() }));
+    assert_eq!(bench.reload(|_| {}), [A, B, C]);
+    assert!(table(&bench, 257));
 }
