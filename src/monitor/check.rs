@@ -272,17 +272,17 @@ impl Check {
     }
 
     /// A probe under way ended at `now`; the appliance had been `away` for so long in all. An answer later than the timeout is none.
-    /// What decides nothing is asked again at once. Says whether it may change anything for the member or its pool: the same good
-    /// answer once more, from one that is up, does not.
+    /// What decides nothing is asked again at once, a program when it is due. Says whether it may change anything for the member or
+    /// its pool: the same good answer once more, from one that is up, does not.
     pub fn record(&mut self, probe: ProbeId, outcome: Outcome, away: Duration, now: Instant) -> bool {
         let Some(at) = self.under_way.iter().position(|(under_way, _)| *under_way == probe) else { return false };
         let (_, started) = self.under_way.remove(at);
         self.history.keep(&outcome, self.spec.timeout, now);
         if matches!(outcome, Outcome::Inconclusive { .. }) {
             self.inconclusive += 1;
-            self.hint();
-            if self.is_program() {
-                self.first = self.due;
+            match self.is_program() {
+                true => self.first = self.due,
+                false => self.hint(),
             }
             return true;
         }
