@@ -1,6 +1,6 @@
 //! Probes that a program of the operator's carries: which run, which wait, and what their end says of a member.
 //!
-//! Owns the bound on how many run at once, that no two of one check do, and when their time is up. A program that does not end keeps
+//! Owns the bound on how many run at once, that no two of one check do, how long one may wait, and when their time is up. A program that does not end keeps
 //! its place, so that those which hang cannot pile up. Starts nothing: whoever takes a [`ProgramRun`] does, and says by a
 //! [`ProgramExit`] how it ended.
 
@@ -19,15 +19,20 @@ pub const MOST: usize = 16;
 const WAITING: usize = 1_024;
 /// What such a probe says.
 const NO_PLACE: Outcome = Outcome::Inconclusive { why: "too many programs wait to be run" };
+/// And one that has waited for a place until the next of its check would be due.
+const TOO_LATE: Outcome = Outcome::Inconclusive { why: "its program has waited for an interval to be run" };
+/// So long none must have been too late before the alarm about it is cleared; two intervals of theirs if that is more.
+const CALM: Duration = Duration::from_secs(60);
 /// So much later than its time limit a program must have been said to have ended: it takes a moment to be killed and heard of.
 const GRACE: Duration = Duration::from_secs(1);
 /// While programs run, management looks at least so often.
 const LOOK: Duration = Duration::from_millis(50);
 /// A longer pause of management explains any failure: what kept it from its core may have kept the program from its own.
 const PAUSE: Duration = Duration::from_millis(200);
-/// The alarms by their keys: programs that do not end, and too many that wait.
+/// The alarms by their keys: programs that do not end, too many that wait, and those that wait too long.
 const HUNG: &str = "programs hung";
 const FULL: &str = "programs waiting";
+const SLOW: &str = "programs late";
 
 /// The programs that run and wait.
 #[derive(Default)]
@@ -43,6 +48,8 @@ pub(super) struct Programs {
     hung: usize,
     /// An alarm says that too many wait.
     is_full: bool,
+    /// An alarm says that they wait too long, until then unless another one does.
+    slow_until: Option<Instant>,
 }
 
 /// What must not run twice at once.
@@ -54,6 +61,14 @@ struct Waiting {
     name: String,
     run: ProgramRun,
     up_when: UpWhen,
+    since: Instant,
+    interval: Duration,
+}
+
+impl Waiting {
+    fn until(&self) -> Instant {
+        self.since + self.interval
+    }
 }
 
 struct Running {
@@ -95,7 +110,8 @@ impl Programs {
         }
         let name = format!("{} for {}", external.command, member.name);
         let run = run_of(probe, (monitor, external), (member, asked));
-        self.waiting.push(Waiting { check, name, run, up_when: external.up_when });
+        let (up_when, interval) = (external.up_when, monitor.interval);
+        self.waiting.push(Waiting { check, name, run, up_when, since: now, interval });
         self.start_next(out, now);
     }
 
@@ -109,7 +125,7 @@ impl Programs {
         while self.running.len() < MOST
             && let Some(at) = self.waiting.iter().position(|one| self.running.values().all(|it| it.check != one.check))
         {
-            let Waiting { check, name, run, up_when } = self.waiting.remove(at);
+            let Waiting { check, name, run, up_when, .. } = self.waiting.remove(at);
             let (limit, until) = (run.limit, now + run.limit + GRACE);
             let running = Running { check, name, started: now, limit, until, up_when, was_away: false, is_late: false };
             self.running.insert(run.probe, running);
@@ -154,8 +170,31 @@ impl Programs {
             self.outcomes.extend(of_it.map(|other| (other.run.probe, hangs())));
         }
         self.start_next(out, now);
+        self.give_up_late(out, now);
         self.report_hung(out, now);
         std::mem::take(&mut self.outcomes)
+    }
+
+    /// What has waited until the next of its check would be due says nothing of now.
+    fn give_up_late(&mut self, out: &mut Outbox, now: Instant) {
+        let count = self.waiting.len();
+        let waited = self.waiting.first().map_or(Duration::ZERO, |first| now.since(first.since));
+        for one in self.waiting.extract_if(.., |one| one.until() <= now) {
+            self.outcomes.push((one.run.probe, TOO_LATE));
+            self.slow_until = self.slow_until.max(Some(now + CALM.max(one.interval * 2)));
+        }
+        if self.waiting.len() < count {
+            let (programs, wait) = if count == 1 { ("program", "waits") } else { ("programs", "wait") };
+            let waited = Duration::from_millis(waited.as_millis().try_into().unwrap_or(u64::MAX));
+            let message = format!(
+                "{count} {programs} of external monitors {wait} to be run, {MOST} at once, the first for {waited:?}: one that has \
+                 waited for its interval decides nothing; write longer intervals or shorter timeouts"
+            );
+            out.raise(SLOW, LogLevel::Warn, message, now);
+        } else if self.slow_until.is_some_and(|until| until <= now) {
+            self.slow_until = None;
+            out.clear(SLOW, || "programs of external monitors are run within their intervals again".into());
+        }
     }
 
     fn report_hung(&mut self, out: &mut Outbox, now: Instant) {
@@ -181,7 +220,8 @@ impl Programs {
     pub(super) fn next_deadline(&self, now: Instant) -> Option<Instant> {
         let waits = (!self.outcomes.is_empty() || !self.ended.is_empty()).then_some(now);
         let due = |one: &Running| one.until.min(self.looked + LOOK);
-        waits.or_else(|| self.running.values().filter(|one| !one.is_late).map(due).min())
+        let ends = self.running.values().filter(|one| !one.is_late).map(due);
+        waits.or_else(|| ends.chain(self.waiting.iter().map(Waiting::until)).chain(self.slow_until).min())
     }
 }
 

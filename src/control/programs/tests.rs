@@ -20,6 +20,7 @@ impl Bench {
         let monitor = Monitor {
             kind: MonitorKind::External(external),
             timeout: Duration::from_millis(400),
+            interval: Duration::from_secs(3_600),
             ..intent.monitors[0].clone()
         };
         let now = Instant::from_millis(5);
@@ -239,6 +240,39 @@ fn what_waits_is_bounded_and_what_is_due_beyond_decides_nothing() {
     assert_eq!(bench.alarms().len(), 1);
     bench.end(512, exited(0, ""));
     assert_eq!(bench.alarms(), Vec::<&str>::new(), "half of them wait no longer");
+}
+
+/// What it would say by then is late, and the next one is due.
+#[test]
+fn what_has_waited_for_its_interval_decides_nothing_and_an_alarm_says_how_many_wait_and_how_long() {
+    let mut bench = Bench::new(UpWhen::Exit);
+    (bench.monitor.interval, bench.monitor.timeout) = (Duration::from_millis(500), Duration::from_secs(300));
+    (1..=16).for_each(|probe| bench.begin(probe));
+    bench.wait(100);
+    (17..=20).for_each(|probe| bench.begin(probe));
+    bench.wait(100);
+    bench.begin(21);
+    bench.started();
+    bench.wait(399);
+    assert_eq!(bench.outcomes(), []);
+    assert_eq!(bench.programs.next_deadline(bench.now), Some(bench.now + Duration::from_millis(1)));
+    bench.wait(1);
+    let outcomes = bench.end(1, exited(0, ""));
+    assert_eq!(outcomes[1..], [18, 19, 20].map(|probe| (ProbeId(probe), TOO_LATE)));
+    assert_eq!(bench.started_probes(), [17], "the first of them has the place that is free");
+    assert_eq!(
+        bench.alarms(),
+        [
+            "4 programs of external monitors wait to be run, 16 at once, the first for 500ms: one that has waited for its interval \
+             decides nothing; write longer intervals or shorter timeouts"
+        ]
+    );
+    bench.end(2, exited(0, ""));
+    assert_eq!(bench.started_probes(), [21]);
+    bench.wait(59_999);
+    assert_eq!((bench.outcomes(), bench.alarms().len()), (vec![], 1));
+    bench.wait(1);
+    assert_eq!((bench.outcomes(), bench.alarms().len()), (vec![], 0), "none was late for a minute");
 }
 
 #[test]
