@@ -1,7 +1,8 @@
 //! The top floor: wiring, threads, signals, and the order of starting and stopping.
 //!
 //! Owns the life of the appliance as a process: [`run`] reads the file, starts the data plane ([`plane`]), puts the
-//! controller in front of it, and serves until a signal comes ([`manage`]). The only module that reads a clock.
+//! controller in front of it, and serves until a signal comes ([`manage`]). The only module that reads the clock which
+//! packets and members are judged by.
 
 mod clock;
 mod load;
@@ -9,7 +10,6 @@ mod log;
 mod mail;
 mod manage;
 mod plane;
-mod programs;
 mod reader;
 mod rss;
 mod scraping;

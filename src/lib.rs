@@ -11,7 +11,7 @@
 //! | 3 | [`config`], [`probe`] | the file; the host stack that carries probes |
 //! | 4 | [`admin`] | what an operator asks and is answered; metrics |
 //! | 5 | [`control`] | the controller and its parts |
-//! | 6 | [`cli`], `app` | the command; wiring, threads, signals |
+//! | 6 | [`cli`], [`programs`], `app` | the command; programs of the operator's; wiring, threads, signals |
 
 pub mod admin;
 #[cfg(feature = "dpdk")]
@@ -28,6 +28,7 @@ pub mod io;
 pub mod monitor;
 pub mod policy;
 pub mod probe;
+pub mod programs;
 pub mod time;
 pub mod wire;
 pub mod worker;

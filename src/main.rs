@@ -1,6 +1,8 @@
 //! The program.
 
 use fairlead::cli::{self, RunArgs};
+use fairlead::programs::starter;
+use std::io;
 use std::process::ExitCode;
 
 #[cfg(feature = "dpdk")]
@@ -8,7 +10,19 @@ use std::process::ExitCode;
 static MEMORY: fairlead::dpdk::LargePages = fairlead::dpdk::LargePages;
 
 fn main() -> ExitCode {
-    cli::main(run)
+    // Before there is a thread, or anything of DPDK but what it has linked.
+    starter::start(std::env::args_os(), keep_files).unwrap_or_else(|| cli::main(run))
+}
+
+#[cfg(feature = "dpdk")]
+fn keep_files() -> io::Result<()> {
+    fairlead::dpdk::keep_files_from_programs()
+}
+
+/// What std opens is kept from programs by itself, and nobody else opens any here.
+#[cfg(not(feature = "dpdk"))]
+fn keep_files() -> io::Result<()> {
+    Ok(())
 }
 
 #[cfg(feature = "dpdk")]

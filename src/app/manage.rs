@@ -7,7 +7,6 @@ use super::clock::Clock;
 use super::log::Log;
 use super::mail::{self, Backlog, EVENTS, Outgoing};
 use super::plane::Plane;
-use super::programs::Programs;
 use super::reader::Reader;
 use super::scraping::Scraping;
 use super::state_store::StateStore;
@@ -15,6 +14,7 @@ use crate::admin::{Answer, Asked};
 use crate::control::{Controller, DeviceEvent, Input, Output};
 use crate::dpdk::{DeviceEvents, Link};
 use crate::policy::intent::PortId;
+use crate::programs::{OURSELVES, Programs};
 use crate::time::{Duration, Instant};
 use std::collections::HashMap;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -84,7 +84,7 @@ impl Manager {
             reader,
             store,
             scraping,
-            programs: Programs::new(),
+            programs: Programs::new(OURSELVES),
             log,
             outgoing,
             answers,

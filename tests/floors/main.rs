@@ -27,9 +27,13 @@ const FLOORS: &[(&str, &[&str])] = &[
     ("probe", &["monitor", "policy", "wire", "time"]),
     ("control", &["config", "admin", "probe", "worker", "engine", "monitor", "flow", "policy", "io", "wire", "time"]),
     ("cli", &["config", "import", "admin", "policy", "time"]),
-    ("app", &["control", "config", "admin", "dpdk", "worker", "engine", "flow", "policy", "io", "wire", "time"]),
+    ("programs", &["control", "time"]),
+    (
+        "app",
+        &["programs", "control", "config", "admin", "dpdk", "worker", "engine", "flow", "policy", "io", "wire", "time"],
+    ),
     ("lib", &[]),
-    ("main", &["cli", "app", "dpdk"]),
+    ("main", &["cli", "programs", "app", "dpdk"]),
 ];
 
 #[test]

@@ -1,0 +1,135 @@
+//! One program, from its start to its end, which has come when [`outcome`] returns: what cannot be killed is waited for.
+//!
+//! Owns the waiting, the reading of what it prints, and the killing. What it may do is for the starter to say.
+
+use super::starter;
+use crate::control::{Exit, ProgramExit, ProgramRun};
+use crate::time::Duration;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
+use rustix::process::{
+    DumpableBehavior, Pid, Signal, WaitId, WaitIdOptions, dumpable_behavior, geteuid, kill_process_group,
+    set_dumpable_behavior, waitid,
+};
+use rustix::thread::{CapabilitySet, capabilities};
+use std::io::Read;
+use std::os::fd::AsFd;
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::{Child, ChildStderr, ChildStdout, ExitStatus, Stdio};
+use std::time::Instant;
+
+/// Bytes of its output that are kept.
+const OUTPUT: usize = 4096;
+/// How often it is looked whether it has ended.
+const LOOK: Duration = Duration::from_millis(5);
+
+/// Has `starter` become the program, and says how that ended.
+pub fn outcome(starter: &Path, run: &ProgramRun) -> ProgramExit {
+    let began = Instant::now();
+    let how = started(starter, run)
+        .and_then(|child| to_its_end(child, began + run.limit))
+        .unwrap_or_else(|why| Exit::NotStarted(format!("{} cannot be run: {why}", run.program)));
+    ProgramExit { how, took: began.elapsed() }
+}
+
+fn started(starter: &Path, run: &ProgramRun) -> Result<Child, String> {
+    may_run()?;
+    // No hook runs between the two processes: so std need not copy the tables of all our memory to start one.
+    let spawned = starter::command(starter, run)
+        .current_dir("/")
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .process_group(0)
+        .spawn();
+    spawned.map_err(|error| format!("{}, which becomes it, cannot be started: {error}", starter.display()))
+}
+
+/// Whoever starts it can also end it, and cannot be looked into by it.
+fn may_run() -> Result<(), String> {
+    if geteuid().is_root() {
+        return match capabilities(None) {
+            Ok(ours) if !ours.effective.contains(CapabilitySet::KILL) => Err(
+                "Fairlead could not end it, which runs as nobody: it lacks CAP_KILL; add that to its unit's CapabilityBoundingSet="
+                    .into(),
+            ),
+            _ => Ok(()),
+        };
+    }
+    // It is of our own user then, and could trace us.
+    keep_programs_out().map_err(|error| format!("Fairlead's memory cannot be kept from it (PR_SET_DUMPABLE): {error}"))
+}
+
+fn keep_programs_out() -> Result<(), Errno> {
+    match dumpable_behavior()? {
+        DumpableBehavior::Dumpable => set_dumpable_behavior(DumpableBehavior::NotDumpable),
+        _ => Ok(()),
+    }
+}
+
+fn to_its_end(mut child: Child, until: Instant) -> Result<Exit, String> {
+    let (mut out, mut report) = (child.stdout.take(), child.stderr.take());
+    let (mut output, mut words) = (Vec::new(), Vec::new());
+    let is_program = read_report(&mut report, &mut words, until);
+    let has_ended = is_program && watch(&child, &mut out, &mut output, until);
+    let status = end(&mut child);
+    match status.and_then(|status| status.code()) {
+        Some(starter::CANNOT) if !words.is_empty() => Err(String::from_utf8_lossy(&words).trim().to_owned()),
+        _ if !is_program => Err("its time was up before it was started".into()),
+        _ if !has_ended => Ok(Exit::Killed),
+        status => Ok(Exit::Status { status, output }),
+    }
+}
+
+/// Reads what the starter says, until it has become the program or has ended. Says whether that was in time.
+fn read_report(report: &mut Option<ChildStderr>, words: &mut Vec<u8>, until: Instant) -> bool {
+    while report.is_some() && Instant::now() < until {
+        read(report, words);
+    }
+    report.is_none()
+}
+
+/// Reads what it prints until it ends, and leaves it there to be reaped. Says whether that was in time.
+fn watch(child: &Child, out: &mut Option<ChildStdout>, output: &mut Vec<u8>, until: Instant) -> bool {
+    let look = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
+    loop {
+        read(out, output);
+        if let Ok(Some(_)) = waitid(WaitId::Pid(Pid::from_child(child)), look) {
+            read(out, output);
+            return true;
+        }
+        if Instant::now() >= until {
+            return false;
+        }
+        if out.is_none() {
+            std::thread::sleep(LOOK);
+        }
+    }
+}
+
+/// Kills it, even where it has left its group, and what it has left behind there. It is reaped after that: until then nobody else can
+/// have its number.
+fn end(child: &mut Child) -> Option<ExitStatus> {
+    let _ = kill_process_group(Pid::from_child(child), Signal::KILL);
+    let _ = child.kill();
+    child.wait().ok()
+}
+
+/// Reads what is there, or comes soon. What goes beyond the bound is read and dropped, so that it is not what stops the program.
+fn read(from: &mut Option<impl Read + AsFd>, kept: &mut Vec<u8>) {
+    let Some(pipe) = from else { return };
+    let look = Timespec { tv_sec: 0, tv_nsec: LOOK.as_nanos().try_into().unwrap_or_default() };
+    let mut wait = [PollFd::new(&*pipe, PollFlags::IN)];
+    if !poll(&mut wait, Some(&look)).is_ok_and(|ready| ready > 0) {
+        return;
+    }
+    let mut buffer = [0; OUTPUT];
+    match pipe.read(&mut buffer) {
+        Ok(0) | Err(_) => *from = None,
+        Ok(length) => {
+            let room = OUTPUT - kept.len();
+            kept.extend_from_slice(&buffer[..length.min(room)]);
+        }
+    }
+}
