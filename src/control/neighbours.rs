@@ -73,7 +73,12 @@ impl Neighbours {
             let stays = permanent || (on_link(hop, addresses) && !addresses.is_ours(hop.address));
             // Where it is, which the file does not say any more, is asked anew.
             let stays = stays && (!host.is_static() || matches!(self.given.get(&hop), Some(Given::At(_))));
-            self.put(hop, stays.then_some(Host { permanent, ..host }));
+            // Who was asked now and then is asked from now on as often as the others that are permanent.
+            let due = match permanent && !host.permanent && !host.is_static() {
+                true => host.due.min(now + self.cadence.refresh(true)),
+                false => host.due,
+            };
+            self.put(hop, stays.then_some(Host { permanent, due, ..host }));
         }
         for (hop, given) in self.given.clone() {
             if let Given::At(mac) = given {

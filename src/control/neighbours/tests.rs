@@ -454,6 +454,92 @@ fn a_link_that_comes_up_asks_for_what_is_permanent_whatever_came_of_it_before() 
     assert_eq!(bench.sent(), [(A, mac(9))], "still used, and asked");
 }
 
+/// When a host that was met as any other is asked next, in milliseconds, after it was heard at 0 and then at each of these.
+fn asked_next(bench: &mut Bench, heard: &[u64]) -> u64 {
+    bench.want(hop(OUTER, STRANGER));
+    bench.hear(OUTER, Operation::Reply, (mac(7), STRANGER), Ipv4Addr::new(192, 0, 2, 2));
+    bench.sent();
+    for millis in heard {
+        bench.to(*millis);
+        bench.hear(OUTER, Operation::Request, (mac(7), STRANGER), Ipv4Addr::new(192, 0, 2, 2));
+        // The answer to it alone.
+        assert_eq!(bench.sent().len(), 1, "not asked before {millis}");
+    }
+    until_asked(bench)
+}
+
+/// Lets time pass until something is sent, and says when.
+fn until_asked(bench: &mut Bench) -> u64 {
+    loop {
+        bench.now = bench.table.next_deadline().expect("somebody is asked some day").max(bench.now);
+        bench.table.poll(&bench.addresses, |_, _| false, bench.now);
+        if !bench.sent().is_empty() {
+            return bench.now.nanos() / 1_000_000;
+        }
+    }
+}
+
+/// Its timer is not set anew whenever it is heard, but looked at when it ends.
+#[test]
+fn who_comes_and_goes_is_asked_a_minute_or_so_after_it_was_heard_last() {
+    for last in [0, 30_000, 59_000, 200_000] {
+        let mut bench = Bench::new(&[]);
+        let heard: Vec<u64> = (1..=last / 1_000).map(|second| second * 1_000).collect();
+        let due = bench.table.next_deadline();
+        let asked = asked_next(&mut bench, &heard);
+        assert!((last + 60_000..=last + 90_000).contains(&asked), "heard last at {last} ms, asked at {asked} ms");
+        assert_eq!(due, None);
+    }
+}
+
+#[test]
+fn a_timer_is_not_moved_by_what_is_heard() {
+    let mut bench = Bench::new(&[]);
+    bench.want(hop(OUTER, STRANGER));
+    bench.hear(OUTER, Operation::Reply, (mac(7), STRANGER), Ipv4Addr::new(192, 0, 2, 2));
+    let due = bench.table.next_deadline();
+    for second in 1..=50 {
+        bench.to(second * 1_000);
+        bench.hear(OUTER, Operation::Request, (mac(7), STRANGER), Ipv4Addr::new(192, 0, 2, 2));
+        bench.table.confirm(hop(OUTER, STRANGER), mac(7), bench.now);
+        assert_eq!(bench.table.next_deadline(), due);
+    }
+}
+
+/// Such as one that talked to us, and is a member by the next file: whether it lives matters from then on.
+#[test]
+fn who_becomes_permanent_is_asked_as_soon_as_any_other_that_is() {
+    let stranger = hop(OUTER, STRANGER);
+    for answers in [true, false] {
+        let mut bench = Bench::new(&[]);
+        bench.want(stranger);
+        match answers {
+            true => bench.hear(OUTER, Operation::Reply, (mac(7), STRANGER), Ipv4Addr::new(192, 0, 2, 2)),
+            // It has failed, and would be forgotten in five seconds.
+            false => bench.to(3_000),
+        }
+        let begin = if answers { 0 } else { 3_000 };
+        bench.sent();
+        bench.table.keep(&BTreeSet::from([stranger]), BTreeMap::new(), &bench.addresses, bench.now);
+        assert_eq!(bench.sent(), [], "not at once");
+        let asked = until_asked(&mut bench);
+        assert!((begin + 1_000..=begin + 1_500).contains(&asked), "asked at {asked} ms, answers: {answers}");
+    }
+}
+
+#[test]
+fn who_is_permanent_no_longer_is_asked_as_seldom_as_others() {
+    let router = hop(OUTER, R);
+    let (mut bench, _) = with_router();
+    bench.to(900);
+    bench.hear(OUTER, Operation::Request, (mac(1), R), Ipv4Addr::new(192, 0, 2, 2));
+    bench.sent();
+    bench.table.keep(&BTreeSet::new(), BTreeMap::new(), &bench.addresses, bench.now);
+    let asked = until_asked(&mut bench);
+    assert!((60_900..=90_900).contains(&asked), "{asked} ms");
+    assert_eq!(bench.table.neighbour(router), Some(Reachable(mac(1))));
+}
+
 #[test]
 fn a_permanent_host_that_was_heard_within_a_second_is_not_asked() {
     let member = hop(INNER, A);
