@@ -71,6 +71,14 @@ impl Outgoing {
         }
     }
 
+    /// The worker has ended: frames that still wait, here or in its ring, are dropped. Returns how many.
+    pub fn end(&mut self, end: &ManagementEnd) -> u64 {
+        let unsent = (self.frames.len() + end.commands.unread_frames()) as u64;
+        self.frames.clear();
+        self.dropped.fetch_add(unsent, Ordering::Relaxed);
+        unsent
+    }
+
     /// Gives the worker what its rings have room for.
     pub fn flush(&mut self, end: &mut ManagementEnd) {
         for waiting in [&mut self.commands, &mut self.frames] {
@@ -144,5 +152,8 @@ mod tests {
         assert_eq!([took(), took(), took()], [Some(0), Some(1), None], "frames after all others");
         outgoing.flush(&mut management);
         assert_eq!((took(), outgoing.commands.len(), outgoing.frames.len()), (Some(2), 0, WAITING - 3));
+        // At the end, what waits is not sent, nor what the worker has not taken.
+        assert_eq!(outgoing.end(&management), WAITING as u64 - 1);
+        assert_eq!(dropped.load(Ordering::Relaxed), WAITING as u64 + 6);
     }
 }

@@ -192,7 +192,7 @@ impl Manager {
         }
     }
 
-    /// Gives workers their commands as far as their rings have room; in order.
+    /// Gives workers their commands as far as their rings have room: in order, but frames after all others.
     fn flush(&mut self) {
         for (outgoing, mail) in self.outgoing.iter_mut().zip(&mut self.plane.mail) {
             outgoing.flush(mail);
@@ -236,12 +236,23 @@ impl Manager {
         self.handle(Input::Asked { request_id, request: asked.request });
     }
 
-    /// Stops the workers and waits until their snapshots are returned, or the controller's patience is at its end.
+    /// Stops the workers, and waits until they have ended and what the operator has set is saved, or the controller's patience is at
+    /// its end.
     fn stop(mut self) {
         self.handle(Input::Stop);
         while !self.stopped {
             std::thread::sleep(ROUND);
+            while let Some((change, outcome)) = self.store.take_saved() {
+                self.handle(Input::Saved { change, outcome });
+            }
             self.read_mail(self.clock.now());
+        }
+        let unsent: u64 =
+            self.outgoing.iter_mut().zip(&self.plane.mail).map(|(outgoing, mail)| outgoing.end(mail)).sum();
+        if unsent > 0 {
+            tracing::warn!(
+                "{unsent} frames of management were not sent before the end: the workers ended with them in their rings"
+            );
         }
         self.plane.end();
     }

@@ -81,6 +81,11 @@ impl StateStore {
             None => std::future::pending().await,
         }
     }
+
+    /// A save that has ended by now, if there is one.
+    pub fn take_saved(&mut self) -> Option<Saved> {
+        self.saved.try_recv().ok()
+    }
 }
 
 /// The folder, as the thread knows it.
@@ -200,6 +205,20 @@ mod tests {
         let mut names: Vec<_> = fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().file_name()).collect();
         names.sort();
         assert_eq!(names, ["lock", NAME]);
+    }
+
+    /// As at the end, when nobody waits for several things at once any more.
+    #[test]
+    fn the_end_of_a_save_can_be_looked_for() {
+        let (_root, folder) = folder();
+        let (mut store, _) = StateStore::start(&folder);
+        assert_eq!(store.take_saved(), None);
+        store.save(7, Box::default());
+        let saved = std::iter::repeat_with(|| store.take_saved()).find_map(|saved| {
+            std::thread::yield_now();
+            saved
+        });
+        assert_eq!((saved, folder.join(NAME).exists()), (Some((7, Ok(()))), true));
     }
 
     #[tokio::test]

@@ -236,8 +236,11 @@ impl Controller {
     /// Everything that is due: the link first, because a probe may need a MAC; then probes, then the choice they lead to,
     /// then the snapshot that tells of it all.
     fn turn(&mut self, now: Instant) {
+        if self.stopping.is_some() {
+            self.save_state(now);
+        }
         if let Some(stopping) = &mut self.stopping {
-            self.deadline = stopping.poll(&mut self.outputs, now);
+            self.deadline = stopping.poll(&self.saves, &mut self.outputs, now);
             return;
         }
         self.probing.look(&self.machine, now);
@@ -383,6 +386,7 @@ impl Controller {
     fn stop(&mut self, now: Instant) {
         if self.stopping.is_none() {
             self.refuse_all_waiting();
+            self.saves.hasten(now);
             self.stopping = Some(Stopping::begin(self.machine.workers(), &mut self.outputs, now));
         }
     }

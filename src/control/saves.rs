@@ -1,6 +1,7 @@
 //! When what the operator has set is saved.
 //!
-//! Owns the count of changes, and how far they are saved: after every change, one save at a time, tried again while it fails.
+//! Owns the count of changes, and how far they are saved: after every change, one save at a time, tried again while it fails, and
+//! once more at the end.
 //! Writes no file: whoever obeys [`Output::SaveState`](super::Output::SaveState) does.
 
 use crate::time::{Duration, Instant};
@@ -52,6 +53,21 @@ impl Saves {
         }
         (self.saving, self.retry) = (Some(self.changes), None);
         self.saving
+    }
+
+    /// The appliance ends: what could not be saved is tried once more, now.
+    pub(super) fn hasten(&mut self, now: Instant) {
+        self.retry = self.retry.map(|_| now);
+    }
+
+    /// Nothing is being saved, nor to be saved now.
+    pub(super) fn is_done(&self, now: Instant) -> bool {
+        self.saving.is_none() && self.next_deadline(now).is_none_or(|due| due > now)
+    }
+
+    /// All changes are saved.
+    pub(super) fn is_saved(&self) -> bool {
+        self.saving.is_none() && self.settled == self.changes && self.retry.is_none()
     }
 
     /// The save of `change` has ended, well or not.

@@ -1,11 +1,12 @@
-//! The shutdown: workers are stopped and waited for, but not for ever.
+//! The shutdown: workers are stopped, what the operator has set is saved, and both are waited for, but not for ever.
 
 use super::outbox::{Outbox, Output};
+use super::saves::Saves;
 use crate::config::LogLevel;
 use crate::time::{Duration, Instant};
 use crate::worker::mailbox::{Command, WorkerId};
 
-/// How long workers may take to end before the controller ends without them.
+/// How long workers may take to end, and the disk to take the last change, before the controller ends without them.
 pub const PATIENCE: Duration = Duration::from_secs(5);
 
 /// A shutdown that has begun.
@@ -27,15 +28,26 @@ impl Stopping {
         self.running.retain(|running| *running != worker);
     }
 
-    /// Says [`Output::Stopped`] once all have ended, or patience has. Returns when to come again.
-    pub(super) fn poll(&mut self, out: &mut Outbox, now: Instant) -> Option<Instant> {
+    /// Says [`Output::Stopped`] once all workers have ended and nothing is left to be saved, or patience has. Returns when to come
+    /// again.
+    pub(super) fn poll(&mut self, saves: &Saves, out: &mut Outbox, now: Instant) -> Option<Instant> {
         let late = self.running.len();
-        if self.done || (late > 0 && now < self.until) {
+        let waits = late > 0 || !saves.is_done(now);
+        if self.done || (waits && now < self.until) {
             return (!self.done).then_some(self.until);
         }
         self.done = true;
         if late > 0 {
             out.log(LogLevel::Error, format!("{late} workers did not stop within {PATIENCE:?}"));
+        }
+        if !saves.is_saved() {
+            let within = if saves.is_done(now) { String::new() } else { format!(" within {PATIENCE:?}") };
+            let place = saves.place.as_deref().unwrap_or_default();
+            let message = format!(
+                "what the operator has set is not saved{within} and may be lost: {place}. `fairlead state show` says after the \
+                 start what is in force"
+            );
+            out.log(LogLevel::Error, message);
         }
         out.push(Output::Stopped);
         None

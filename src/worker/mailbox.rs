@@ -96,6 +96,11 @@ impl ToWorker {
         let ring = if command.is_frame() { &mut self.frames } else { &mut self.commands };
         ring.push(command).map_err(|rtrb::PushError::Full(command)| command)
     }
+
+    /// Frames that the worker has not taken.
+    pub fn unread_frames(&self) -> usize {
+        self.frames.buffer().capacity() - self.frames.slots()
+    }
 }
 
 /// The worker's ends of the rings of commands.

@@ -292,3 +292,72 @@ fn a_switchover_is_with_the_workers_before_what_is_set_is_gathered() {
     assert_eq!((installs, saves.len()), (0, 1));
     assert!(saves[0].text().contains("sip-b"), "{}", saves[0].text());
 }
+
+/// One that has been told to set this, and is saving it.
+fn saving(request: Request) -> (Bench, u64) {
+    let mut bench = keeping(OperatorState::default());
+    bench.run(1_000);
+    assert!(bench.ask(request).is_none());
+    bench.give(Input::Tick);
+    let (change, _) = bench.saves.pop().expect("a save under way");
+    (bench, change)
+}
+
+#[test]
+fn what_was_set_while_a_save_was_under_way_is_saved_before_the_end() {
+    let (mut bench, first) = saving(member_set("sip-b", AdminState::Offline));
+    assert!(bench.ask(exclude("10.99.0.0/16", true)).is_none());
+    bench.give(Input::Stop);
+    bench.run(100);
+    assert!(bench.saves.is_empty() && !bench.stopped, "one save at a time");
+    bench.give(Input::Saved { change: first, outcome: Ok(()) });
+    let (second, state) = bench.saves.pop().expect("the newest is saved");
+    assert!(state.text().contains("10.99.0.0/16") && !bench.stopped);
+    bench.give(Input::Saved { change: second, outcome: Ok(()) });
+    assert!(bench.stopped && bench.saves.is_empty());
+    assert_eq!(bench.logged("not saved"), 0);
+}
+
+#[test]
+fn what_was_set_in_the_last_moment_is_saved_before_the_end() {
+    let mut bench = keeping(OperatorState::default());
+    bench.run(1_000);
+    assert!(bench.ask(member_set("sip-b", AdminState::Offline)).is_none());
+    bench.give(Input::Stop);
+    assert!(!bench.stopped);
+    assert!(end_save(&mut bench, Ok(())).text().contains("sip-b"));
+    assert!(bench.stopped);
+}
+
+#[test]
+fn a_disk_that_does_not_answer_holds_the_end_up_for_a_while_and_that_is_said() {
+    let (mut bench, _) = saving(member_set("sip-b", AdminState::Offline));
+    bench.give(Input::Stop);
+    bench.run(4_900);
+    assert!(!bench.stopped);
+    bench.run(200);
+    assert!(bench.stopped);
+    let line = "what the operator has set is not saved within 5s and may be lost: /var/lib/fairlead/operator.json";
+    assert_eq!(bench.logged(line), 1, "{:?}", bench.logs);
+}
+
+/// Such as when the disk was full, and is not any more.
+#[test]
+fn what_could_not_be_saved_is_tried_once_more_at_the_end() {
+    for (outcome, said) in [(Ok(()), 0), (Err("No space left on device".to_owned()), 1)] {
+        let (mut bench, first) = saving(member_set("sip-b", AdminState::Offline));
+        bench.give(Input::Saved { change: first, outcome: Err("No space left on device".into()) });
+        bench.give(Input::Stop);
+        assert!(!bench.stopped);
+        assert!(end_save(&mut bench, outcome).text().contains("sip-b"));
+        assert!(bench.stopped && bench.saves.is_empty());
+        assert_eq!(bench.logged("what the operator has set is not saved and may be lost"), said);
+    }
+}
+
+#[test]
+fn what_is_saved_already_holds_nothing_up() {
+    let mut bench = keeping(OperatorState::default());
+    bench.give(Input::Stop);
+    assert!(bench.stopped && bench.saves.is_empty());
+}
