@@ -54,9 +54,11 @@ impl Reports {
         take(&mut self.leaving, pool)
     }
 
-    /// Another was chosen although the member lives: what it has not answered is no loss by a death.
+    /// Another was chosen although the member lives, or it is back: what it has not answered, and what was on its way from one that
+    /// was lost before it, is of no later death.
     pub(super) fn discard(&mut self, pool: PoolId) {
         take(&mut self.waiting, pool);
+        take(&mut self.leaving, pool);
     }
 }
 

@@ -194,6 +194,21 @@ fn what_is_lost_on_its_way_is_counted_with_its_own_switchover() {
     assert_eq!(report(&mut copies, 0), Redelivered { delivered: 0, too_old: 1, no_room: 0 });
 }
 
+/// The member that took over is found dead in turn, some on their way to it grow too old while nobody is there, and the first comes
+/// back: the next death has to do with none of that.
+#[test]
+fn what_is_lost_on_its_way_is_of_no_later_death_if_the_member_comes_back() {
+    let mut copies = Copies::new(7);
+    (0..3).for_each(|number| keep(&mut copies, of(number), 1, &frame(400, 1), 0));
+    let next = Recipient { member: MemberId(1), generation: Generation(2), ..recipient(0) };
+    assert_eq!(copies.sort(at(0), |_| CopyAction::Redeliver(next)).len(), 3);
+    copies.begin_report(PoolId(0));
+    assert_eq!(copies.finish_report(PoolId(0)), Redelivered::default(), "it has been found dead as well");
+    copies.expire(at(32_000));
+    copies.discard_report(PoolId(0));
+    assert_eq!(report(&mut copies, 0), Redelivered::default());
+}
+
 fn source(number: u32) -> Ipv4Addr {
     Ipv4Addr::from(0x0a00_0000 + number)
 }
