@@ -13,6 +13,8 @@ use std::collections::VecDeque;
 
 /// A hint about one member is sent at most once in this time.
 const HINT_PAUSE: Duration = Duration::from_millis(100);
+/// Ids of members that there can be.
+const MEMBERS: usize = 1 << 16;
 /// Slots of the most urgent ring kept free of punts, so that a flood of them cannot keep a snapshot from being returned.
 const RESERVE: usize = 64;
 
@@ -22,13 +24,15 @@ pub(super) struct EventQueue {
     rings: [Producer<Event>; Lane::ALL.len()],
     /// Events that must arrive and found the ring full.
     backlog: VecDeque<Event>,
-    hinted: Vec<(MemberId, Instant)>,
+    /// By member: when another hint about it may be sent, in nanoseconds since the start.
+    next_hint: Box<[u64]>,
     stopped_sent: bool,
 }
 
 impl EventQueue {
     pub(super) fn new(worker: WorkerId, rings: [Producer<Event>; Lane::ALL.len()]) -> EventQueue {
-        EventQueue { worker, rings, backlog: VecDeque::new(), hinted: Vec::new(), stopped_sent: false }
+        let next_hint = vec![0; MEMBERS].into();
+        EventQueue { worker, rings, backlog: VecDeque::new(), next_hint, stopped_sent: false }
     }
 
     /// Sends what must arrive.
@@ -80,10 +84,9 @@ impl EventQueue {
 
     /// Reports that a member's state may have changed, unless that was reported a moment ago.
     pub(super) fn hint(&mut self, member: MemberId, now: Instant) {
-        self.hinted.retain(|&(_, at)| now.since(at) < HINT_PAUSE);
-        let lately = self.hinted.iter().any(|&(hinted, _)| hinted == member);
-        if !lately && self.try_send(Lane::Neighbours, Event::Hint(member)) {
-            self.hinted.push((member, now));
+        let may_be_sent = self.next_hint[member.index()] <= now.nanos();
+        if may_be_sent && self.try_send(Lane::Neighbours, Event::Hint(member)) {
+            self.next_hint[member.index()] = (now + HINT_PAUSE).nanos();
         }
     }
 
@@ -140,6 +143,20 @@ mod tests {
             .collect();
         assert!(reasons.is_sorted_by_key(|reason| Lane::of(*reason) as usize));
         assert_eq!((reasons.len(), reasons[0]), (704, PuntReason::Local));
+    }
+
+    /// Each costs the same, whoever was reported before: the list of those is not walked.
+    #[test]
+    fn hints_about_very_many_members_are_sent_as_about_one() {
+        let (mut queue, mut events) = queue(256);
+        for (ms, sent) in [(0, 65_536), (99, 0), (100, 65_536)] {
+            let mut count = 0;
+            for member in 0..=u16::MAX {
+                queue.hint(MemberId(member), Instant::from_millis(ms));
+                count += std::iter::from_fn(|| events.pop()).count();
+            }
+            assert_eq!(count, sent, "at {ms} ms");
+        }
     }
 
     #[test]
