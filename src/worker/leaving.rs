@@ -76,6 +76,10 @@ impl LeavingQueue {
         let (mut count, mut done) = (0, Vec::new());
         let late = Instant::from_nanos(now.nanos().saturating_sub(LATE * self.pace.as_nanos() as u64));
         for _ in 0..self.pools.len().min(AT_ONCE) {
+            // Who has not been looked at stays in front.
+            if count == AT_ONCE {
+                break;
+            }
             let Some(mut leaving) = self.pools.pop_front() else { break };
             leaving.due = leaving.due.max(late);
             while count < AT_ONCE
@@ -154,6 +158,26 @@ mod tests {
         };
         assert_eq!(queue.work(at(0), &mut take), (3, vec![(PoolId(1), Generation(3))]));
         assert_eq!(seen, BTreeSet::from([0, 1, 2]));
+    }
+
+    /// Whoever was not looked at stays in front, however much work those before it are.
+    #[test]
+    fn no_pool_waits_for_a_look_longer_than_one_round_of_all() {
+        let mut queue = LeavingQueue::new(1);
+        for pool in 0..AT_ONCE as u64 {
+            let numbers = (0..1_000).map(|number| pool * 1_000 + number).collect();
+            queue.begin((PoolId(pool as u16), Generation(2)), numbers, at(0));
+        }
+        let mut seen = Vec::new();
+        for _ in 0..AT_ONCE {
+            let mut take = |number| {
+                seen.push(number / 1_000);
+                Delivered::Never
+            };
+            assert_eq!(queue.work(at(0), &mut take).0, AT_ONCE);
+        }
+        seen.dedup();
+        assert_eq!(seen, (0..AT_ONCE as u64).collect::<Vec<_>>(), "each in its turn");
     }
 
     /// The worst turn, and all turns until everything has left.
