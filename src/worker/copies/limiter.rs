@@ -88,6 +88,10 @@ pub(super) struct ReadLimiter {
     cells: Box<[Cell]>,
     /// Why answers are looked at: copies that wait for them, and excesses of answers, which end by counting those that still come.
     reasons: u32,
+    /// Groups with an excess of answers.
+    excesses: u32,
+    /// The group that is looked at next, to see whether its excess is over.
+    next: usize,
     /// Answers that have passed during such an excess.
     passed: u32,
     seed: u64,
@@ -97,7 +101,8 @@ impl ReadLimiter {
     /// Nothing yet; `seed` keeps strangers from choosing cells.
     pub(super) fn new(seed: u64) -> ReadLimiter {
         let cells = vec![Cell::default(); CELLS].into();
-        ReadLimiter { second: Second::default(), excess: Excess::None, cells, reasons: 0, passed: 0, seed }
+        let second = Second::default();
+        ReadLimiter { second, excess: Excess::None, cells, reasons: 0, excesses: 0, next: 0, passed: 0, seed }
     }
 
     /// No request is read now but one in some: `passed` is the number of this one.
@@ -127,19 +132,23 @@ impl ReadLimiter {
         cell.waiting == 0 && cell.excess != Excess::Answers
     }
 
-    /// A second may have passed.
+    /// A second may have passed. While a group has an excess of answers, one group is looked at: it may never be heard of again.
     #[inline]
     pub(super) fn begin_second(&mut self, now: Instant) {
         if self.second.begin(now, REQUESTS.all, ANSWERS.all) && self.is_over_limit() {
             self.reasons -= u32::from(self.excess == Excess::Answers);
             self.excess = Excess::None;
         }
+        if self.excesses > 0 {
+            self.next = (self.next + 1) % CELLS;
+            self.cell(self.next, now);
+        }
     }
 
     /// Whether a request of this source is read. While none is, it stands for those that were not looked at.
     pub(super) fn reads_request(&mut self, source: Ipv4Addr, now: Instant) -> bool {
         let weight = if self.is_over_limit() { SAMPLE } else { 1 };
-        let cell = self.cell(source, now);
+        let cell = self.cell(self.index(source), now);
         cell.second.requests = cell.second.requests.saturating_add(weight);
         if cell.second.requests > REQUESTS.source && cell.excess == Excess::None {
             cell.excess = Excess::Requests;
@@ -157,14 +166,14 @@ impl ReadLimiter {
     /// Whether an answer to this source is read. While none is to anybody, it stands for those that were not looked at.
     pub(super) fn answer(&mut self, source: Ipv4Addr, now: Instant) -> Read {
         let weight = if self.excess == Excess::Answers { SAMPLE } else { 1 };
-        let cell = self.cell(source, now);
+        let cell = self.cell(self.index(source), now);
         cell.second.answers = cell.second.answers.saturating_add(weight);
         if cell.excess == Excess::Answers {
             return Read::No;
         }
         if cell.second.answers > ANSWERS.source {
             cell.excess = Excess::Answers;
-            self.reasons += 1;
+            (self.reasons, self.excesses) = (self.reasons + 1, self.excesses + 1);
             return Read::NoneOfSource;
         }
         self.second.answers = self.second.answers.saturating_add(weight);
@@ -191,10 +200,12 @@ impl ReadLimiter {
         self.index(one) == self.index(other)
     }
 
-    fn cell(&mut self, source: Ipv4Addr, now: Instant) -> &mut Cell {
-        let cell = &mut self.cells[self.index(source)];
+    /// The group at this place, in the second that is now.
+    fn cell(&mut self, at: usize, now: Instant) -> &mut Cell {
+        let cell = &mut self.cells[at];
         if cell.second.begin(now, REQUESTS.source, ANSWERS.source) && cell.excess != Excess::None {
-            self.reasons -= u32::from(cell.excess == Excess::Answers);
+            let ended = u32::from(cell.excess == Excess::Answers);
+            (self.reasons, self.excesses) = (self.reasons - ended, self.excesses - ended);
             cell.excess = Excess::None;
         }
         cell
@@ -204,5 +215,51 @@ impl ReadLimiter {
     fn index(&self, source: Ipv4Addr) -> usize {
         let mixed = (u64::from(source.to_bits()) ^ self.seed).wrapping_mul(0x9e37_79b9_7f4a_7c15);
         (mixed >> 54) as usize % CELLS
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Whoever was answered too much and is not heard of again costs nothing from then on.
+    #[test]
+    fn after_floods_answers_are_not_looked_at_any_longer() {
+        let mut limiter = ReadLimiter::new(7);
+        let receiver = |number: u32| Ipv4Addr::from(0x0a00_0000 + number);
+        for number in 0..20 {
+            let now = Instant::from_millis(1_000 + u64::from(number) * 2_000);
+            limiter.begin_second(now);
+            (0..=ANSWERS.source).for_each(|_| _ = limiter.answer(receiver(number), now));
+            assert_eq!(limiter.answer(receiver(number), now), Read::No);
+            assert!(!limiter.passes_over_answer(receiver(number)), "they are counted, to see when they are fewer");
+        }
+        (0..=5 * CELLS as u64).for_each(|turn| limiter.begin_second(Instant::from_millis(41_000 + turn)));
+        assert_eq!(limiter.reasons, 0);
+        assert_eq!(limiter.answer(receiver(1), Instant::from_millis(50_000)), Read::Yes);
+    }
+
+    /// While it goes on, it is none the shorter for being looked at.
+    #[test]
+    fn a_flood_that_lasts_is_looked_at_until_a_second_in_which_clearly_less_came() {
+        let mut limiter = ReadLimiter::new(7);
+        let receiver = Ipv4Addr::new(10, 0, 0, 1);
+        let mut reads = |second: u64, count: u32| {
+            let each = 1_000_000_000 / u64::from(count);
+            (0..u64::from(count))
+                .filter(|number| {
+                    let now = Instant::from_nanos(second * 1_000_000_000 + number * each);
+                    limiter.begin_second(now);
+                    limiter.answer(receiver, now) == Read::Yes
+                })
+                .count()
+        };
+        let source = ANSWERS.source;
+        assert_eq!(reads(1, 2 * source), source as usize);
+        for second in 2..6 {
+            assert_eq!(reads(second, source - source / 10), 0, "second {second}");
+        }
+        assert_eq!(reads(6, source / 2), 0);
+        assert!(reads(7, source / 2) > 0);
     }
 }
