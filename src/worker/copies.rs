@@ -77,6 +77,8 @@ struct Stored {
     since: Instant,
     /// It is on its way to the member that took over.
     is_leaving: bool,
+    /// It goes to no other one: that may have answered it meanwhile.
+    is_last: bool,
     /// It is too old by then.
     until: Instant,
     bytes: Range<usize>,
@@ -189,18 +191,23 @@ impl Copies {
     pub(super) fn reads_answer(&mut self, receiver: Ipv4Addr, now: Instant) -> bool {
         let read = self.limiter.answer(receiver, now);
         match read {
-            Read::NoneOfSource => self.clear_awaited_at(receiver),
-            Read::NoneOfAnybody => self.clear(CopyCount::Full),
+            Read::NoneOfSource => self.give_up(Some(receiver)),
+            Read::NoneOfAnybody => self.give_up(None),
             Read::Yes | Read::No => {}
         }
         read == Read::Yes
     }
 
-    fn clear_awaited_at(&mut self, receiver: Ipv4Addr) {
+    /// Answers to this receiver, or to anybody, are not read. What is on its way leaves all the same: it goes to a member to which a copy
+    /// of what it has answered is a repetition (RFC 3261 17.2.3), but to no other.
+    fn give_up(&mut self, receiver: Option<Ipv4Addr>) {
         for at in 0..self.copies.len() {
-            let copy = &self.copies[at];
-            if copy.receivers().any(|address| self.limiter.is_same(address, receiver)) {
-                self.end(self.first + at as u64, CopyCount::Full);
+            let copy = &mut self.copies[at];
+            let is_meant = |address| receiver.is_none_or(|receiver| self.limiter.is_same(address, receiver));
+            match copy.receivers().any(is_meant) {
+                true if copy.is_leaving => copy.is_last = true,
+                true => self.end(self.first + at as u64, CopyCount::Full),
+                false => {}
             }
         }
         self.drop_ended();
@@ -232,6 +239,7 @@ impl Copies {
             port,
             since: now,
             is_leaving: false,
+            is_last: false,
             until: now + age,
             bytes,
             payload,
@@ -332,6 +340,7 @@ impl Copies {
                 CopyAction::Keep => {}
                 // One that was repeated keeps those behind it from being counted in time.
                 CopyAction::Redeliver(_) if copy.until <= now => self.end(number, CopyCount::Expired),
+                CopyAction::Redeliver(_) if copy.is_last => self.end(number, CopyCount::Full),
                 CopyAction::Redeliver(recipient) => {
                     (copy.recipient, copy.is_leaving) = (recipient, true);
                     // It was young enough, however long it waits for its turn.

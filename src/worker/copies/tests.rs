@@ -298,6 +298,29 @@ fn with_more_answers_than_are_read_nothing_is_kept_of_that_source_or_of_anybody(
     assert!(copies.limiter.is_over_limit());
 }
 
+/// It goes to a member to which a copy of an answered request is a repetition like any other (RFC 3261 17.2.3); to a third one, which
+/// may not have had it, it does not go.
+#[test]
+fn what_is_on_its_way_is_not_dropped_by_a_flood_of_answers_but_goes_no_further_than_there() {
+    let next =
+        |member| Recipient { member: MemberId(member), generation: Generation(1 + u32::from(member)), ..recipient(0) };
+    for of_anybody in [false, true] {
+        let mut copies = Copies::new(7);
+        (0..2).for_each(|number| keep(&mut copies, of(number), 1, &frame(400, 1), 1_000));
+        assert_eq!(copies.sort(at(1_000), |_| CopyAction::Redeliver(next(1))), [0, 1]);
+        keep(&mut copies, of(2), 1, &frame(400, 1), 1_000);
+        let receivers = if of_anybody { 4 } else { 1 };
+        let others = (0..receivers).map(|number| if of_anybody { source(number) } else { client(1).addr });
+        let flood = others.flat_map(|receiver| (0..=ANSWERS.all / receivers).map(move |_| receiver));
+        flood.for_each(|receiver| _ = copies.reads_answer(receiver, at(1_000)));
+        assert_eq!(copies.len(), 2, "what nobody was lost by has gone");
+        copies.end(0, CopyCount::Redelivered);
+        assert_eq!(copies.sort(at(1_500), |_| CopyAction::Redeliver(next(2))), [0; 0]);
+        use CopyCount::{Full, Kept, Redelivered};
+        assert_eq!(counted(&copies), [(Kept, 3), (Redelivered, 1), (Full, 2)]);
+    }
+}
+
 /// How many answers to one of so many receivers in turn are read in a second, at an even rate, and how many copies wait in the end of
 /// requests that are asked before each sixteenth of it.
 fn answers(copies: &mut Copies, second: u64, count: u32, receivers: u32) -> (u32, usize) {
