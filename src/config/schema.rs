@@ -342,7 +342,7 @@ section! { "virtual_server", Some(16_384), VirtualServer, compared intent::Virtu
     unreachable: Unreachable = "hold", choice::<Unreachable>(&[]), live,
         "Port unreachable (or a reset of a SYN) that the active member itself sends about this service: held while another member may take over, and dropped if one does, since it would end the calls that the switchover saves; or forwarded as it comes, as it always is where several members are active.";
     redeliver: Duration = "4s", span(0, 32 * SECOND, ""), live,
-        "SIP requests over UDP that clients sent in the last so long and that the active member has not answered when its monitors find it dead: delivered to the member that takes over, without waiting until the client repeats them. Not after force, drain, offline, fail_back or a reload. \"0\": never.";
+        "SIP requests over UDP that clients sent in the last so long and that the active member has not answered when its monitors find it dead: delivered to the member that takes over, without waiting until the client repeats them. Not what members send to virtual addresses, and not after force, drain, offline, fail_back or a reload. \"0\": never.";
 } }
 
 section! { "snat", Some(4_096), Snat, compared intent::Snat;

@@ -6,7 +6,8 @@
 //!
 //! An answer is looked for at the address that the request came from, and at that of the Via's sent-by, where a server may send it that
 //! keeps no `received`. Whether it would come by this worker is asked of the port it goes to at the former. No copy is made of a request
-//! whose topmost Via has `maddr` (RFC 3261 18.2.2): its answer goes anywhere.
+//! whose topmost Via has `maddr` (RFC 3261 18.2.2): its answer goes anywhere. Nor of one without a transaction (RFC 2543 has no such
+//! branch) whose sent-by is another address than its source: at either, it could be any answer.
 
 use super::copies::{CopyCount, Key, Request};
 use super::frames::{Frames, Received};
@@ -83,8 +84,12 @@ impl<P: Port> Pipeline<P> {
         if receiver != sender && !self.hand_off.is_here(receiver) {
             return self.copies.count_unread();
         }
-        let key = transaction.map_or(Key::To(receiver), Key::Of);
         let elsewhere = sent_by.filter(|address| *address != sender.addr);
+        // What tells an answer without a transaction is where it goes.
+        if transaction.is_none() && elsewhere.is_some() {
+            return self.copies.count_unread();
+        }
+        let key = transaction.map_or(Key::To(receiver), Key::Of);
         self.copies.keep(&Request { key, sender, elsewhere, recipient, port, frame, payload, age }, now);
     }
 

@@ -194,6 +194,20 @@ fn s91_what_was_answered_is_not_though_the_answer_went_elsewhere() {
     }
 }
 
+/// Without a branch its answer is known only by where it goes, and it may go to the address in the Via's sent-by.
+#[test]
+fn s91_without_a_readable_branch_nothing_is_kept_whose_answer_may_go_to_another_address() {
+    let mut lab = lab();
+    let text = format!("OPTIONS sip:1 SIP/2.0\r\nVia: SIP/2.0/UDP {PEER}:5062\r\n\r\n");
+    lab.forwards(ROUTER, asked_as(&text, 5062, V), HOST_A, asked_as(&text, 5062, A));
+    assert_eq!(counted(&lab), [(Unread, 1)]);
+    let answer = |src| Build::udp(at(src, 5060), at(PEER, 5062)).payload(b"SIP/2.0 200 OK\r\n\r\n");
+    lab.forwards(HOST_A, answer(A), ROUTER, answer(V));
+    lab.rig.now += ms(1);
+    let since = now(&lab);
+    only(&mut lab, since, &[]);
+}
+
 /// Its answer goes to the port in the Via.
 #[test]
 fn s91_without_a_readable_branch_the_answer_may_go_to_another_port() {
