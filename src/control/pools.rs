@@ -126,7 +126,9 @@ impl Pools {
             }
             pool.forced = pool.forced.filter(|member| meant.members.contains(member));
             pool.preferred = pool.preferred.filter(|member| meant.members.contains(member));
-            pool.silence = None;
+            // While nobody is active, it is still for whoever takes over.
+            let waits = pool.active.is_none();
+            pool.silence = pool.silence.filter(|silence| waits && meant.members.contains(&silence.member));
             if let Some(gone) = pool.active.take_if(|member| !meant.members.contains(member)) {
                 pool.generation.0 += 1;
                 pool.since = now;

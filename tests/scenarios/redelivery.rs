@@ -1,6 +1,7 @@
 //! Scenario 91: what reached a dead member is delivered to the next one, as probes find out.
 
 use crate::with_a_active;
+use fairlead::admin::Request;
 use fairlead::admin::request::AdminState;
 use fairlead::admin::rows::MemberState;
 use fairlead::policy::intent::PortId;
@@ -177,5 +178,25 @@ fn s91_the_log_names_the_member_that_was_lost_though_nobody_was_active_since() {
         let line = "of the requests that sip-a had not answered 1 were delivered to sip-b, 0 were too old";
         let lines = bench.lead.log.iter().filter(|logged| logged.message.contains(line)).count();
         assert_eq!((bench.last_switchover().from, bench.last_switchover().redelivered, lines), (None, 1, 1));
+    });
+}
+
+/// Another file is read while nobody is active: what the dead member has not answered is for whoever takes over all the same.
+#[test]
+fn s91_a_reload_while_nobody_is_active_drops_nothing() {
+    let monitors = "monitors = [\"sip-options\"]";
+    let file = File::two_arm().with(monitors, &format!("{monitors}\nno_member = \"reject\"\ngap = \"200ms\""));
+    with_a_active(&file, |bench| {
+        bench.members[0].udp = Service::Swallows;
+        bench.send(ROUTER, &invite(7_001, V));
+        bench.until(secs(5), |bench| bench.active().is_none());
+        bench.lead.file = file.clone().with("gap = \"200ms\"", "gap = \"300ms\"");
+        bench.ask(Request::Reload {}).expect("a file that can be taken over");
+        bench.run(ms(50));
+        assert_eq!(bench.counter("redelivery_discarded"), 0);
+        bench.members[1].serve();
+        bench.until(secs(5), |bench| bench.active().as_deref() == Some("sip-b"));
+        bench.run(ms(200));
+        assert_eq!((bench.counter("redelivery_delivered"), bench.last_switchover().redelivered), (1, 1));
     });
 }
