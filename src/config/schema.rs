@@ -284,7 +284,7 @@ section! { "monitor", Some(4_096), Monitor, compared intent::Monitor;
     receive: String = (absent "any answer"), Text, apart, "udp: what the answer must contain. http and https: what must stand in its first 64 KiB, the header included.";
 } }
 
-section! { "pool", Some(4_096), Pool, compared intent::Pool;
+section! { "pool", Some(intent::POOLS), Pool, compared intent::Pool;
     "A high-availability pair of SIP Servers, of which one is active; or several servers that share the work." {
     name: String = (required "pair-1"), Name, live, "What virtual servers, SNAT and commands call it.";
     mode: Mode = "active-standby", choice::<Mode>(&[]), live,

@@ -7,11 +7,14 @@
 //! finds it any more.
 
 use super::Intent;
-use super::intent::{Monitor, MonitorKind};
+use super::intent::{Monitor, MonitorKind, POOLS};
 use super::slots::{Id, Life, Lives, Slots};
 use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
 use std::hash::Hash;
 use std::net::Ipv4Addr;
+
+/// Ids of pools that there can be: those of a file, and of the one before, which are not given again at once.
+pub const POOL_IDS: usize = 2 * POOLS;
 
 /// `file` as the one that follows `before`: with the ids of that one, wherever things are in it now, and new ones for
 /// what is new. Ids that `before` does not use any more are given again; what it uses and `file` does not, is not until

@@ -38,6 +38,9 @@ macro_rules! index {
     )*};
 }
 
+/// Pools that a file can have.
+pub const POOLS: usize = 4_096;
+
 index! {
     /// An interface of [`Intent::interfaces`].
     InterfaceId;

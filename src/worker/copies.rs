@@ -11,6 +11,7 @@ mod reports;
 
 use super::mailbox::Redelivered;
 use crate::engine::{CopyAction, Recipient};
+use crate::policy::ids::POOL_IDS;
 use crate::policy::intent::{MemberId, PoolId, PortId};
 use crate::time::{Duration, Instant};
 use crate::wire::Endpoint;
@@ -33,8 +34,6 @@ const GIVEN_UP: Duration = Duration::from_secs(32);
 const OVERDUE: Duration = Duration::from_millis(250);
 /// Copies looked at for such signs in one turn, at most.
 const LOOKED_AT: usize = 32;
-/// Pools that there can be.
-const POOLS: usize = 4_096;
 /// Lists of copies by transaction; a power of two.
 const LISTS: usize = 4_096;
 /// Copies in one list, at most: transactions can be chosen by a stranger.
@@ -132,7 +131,7 @@ impl Copies {
             waiting: 0,
             limiter: ReadLimiter::new(seed),
             reports: Reports::new(),
-            answered: vec![Instant::ZERO; POOLS].into(),
+            answered: vec![Instant::ZERO; POOL_IDS].into(),
             next: 0,
             seed,
             counts: [0; CopyCount::COUNT],

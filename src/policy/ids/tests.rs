@@ -208,3 +208,23 @@ fn a_monitor_of_one_name_and_two_ports_is_two_and_each_stays_itself() {
     };
     assert_eq!(ports(&after), [(1, Some(5061)), (0, Some(5062))]);
 }
+
+/// However often all pools are others than before.
+#[test]
+fn no_pool_has_an_id_beyond_those_there_can_be() {
+    let others = |file: usize| {
+        let address = |at: usize| Ipv4Addr::from(0x0a00_0000 + (file * POOLS + at) as u32);
+        edited(|intent| {
+            let member = |at| Member { address: address(at), ..member("", 0, at as u16) };
+            intent.members = (0..POOLS).map(member).collect();
+            intent.pools = (0..POOLS).map(|at| pool(&format!("{file}-{at}"), &[at as u16], &[0])).collect();
+            (intent.virtual_servers, intent.snats) = (vec![], vec![]);
+        })
+    };
+    let mut intent = others(0);
+    let highest = (1..4).map(|file| {
+        intent = carry_over(&intent, others(file));
+        intent.pools.ids().map(PoolId::index).max().unwrap()
+    });
+    assert_eq!(highest.collect::<Vec<_>>(), [POOL_IDS - 1, POOLS - 1, POOL_IDS - 1]);
+}

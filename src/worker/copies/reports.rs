@@ -5,10 +5,8 @@
 
 use super::super::mailbox::Redelivered;
 use super::count::CopyCount;
+use crate::policy::ids::POOL_IDS;
 use crate::policy::intent::PoolId;
-
-/// Pools that there can be.
-const POOLS: usize = 4_096;
 
 /// The counts, by pool.
 pub(super) struct Reports {
@@ -19,7 +17,7 @@ pub(super) struct Reports {
 impl Reports {
     /// Nothing yet.
     pub(super) fn new() -> Reports {
-        let none = || vec![Redelivered::default(); POOLS].into();
+        let none = || vec![Redelivered::default(); POOL_IDS].into();
         Reports { waiting: none(), leaving: none() }
     }
 

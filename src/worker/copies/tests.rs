@@ -535,6 +535,17 @@ fn looked_at(pools: u64) -> (usize, usize) {
     (turns.iter().copied().max().unwrap_or(0), turns.iter().sum())
 }
 
+/// Such as after a reload in which all pools became others.
+#[test]
+fn a_pool_with_the_highest_id_is_like_any_other() {
+    let (mut copies, last) = (Copies::new(7), POOL_IDS as u16 - 1);
+    keep_of(&mut copies, 1, last, 1_000);
+    copies.note_answer(PoolId(last), at(1_100));
+    assert_eq!(signs(&mut copies, 1_300), [], "somebody of it answers");
+    copies.expire(at(1_000 + AGE));
+    assert_eq!(report(&mut copies, last), Redelivered { delivered: 0, too_old: 1, no_room: 0 });
+}
+
 #[test]
 fn a_turns_work_does_not_grow_with_the_pools() {
     assert_eq!((looked_at(16), looked_at(4_096)), ((LOOKED_AT, 2_000), (LOOKED_AT, 2_000)));
