@@ -311,9 +311,9 @@ impl Copies {
 
     /// Calls `sign` with the member that a copy is for which has waited too long, if nobody of that pool has answered anything since it
     /// was kept. Each is looked at once, in the order they were kept, and a bounded number a turn; one on its way to another member
-    /// says nothing of that. Returns how many were looked at.
+    /// says nothing of that.
     #[inline]
-    pub(super) fn overdue(&mut self, now: Instant, mut sign: impl FnMut(MemberId)) -> usize {
+    pub(super) fn overdue(&mut self, now: Instant, mut sign: impl FnMut(MemberId)) {
         let mut count = 0;
         self.next = self.next.max(self.first);
         while count < LOOKED_AT
