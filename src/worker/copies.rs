@@ -185,7 +185,7 @@ impl Copies {
         is_read
     }
 
-    /// An answer to this receiver is read now. If not, it is not known any longer which requests are unanswered: no copy stays whose
+    /// An answer to this receiver is read now. If not, it is not known any longer which requests are unanswered: no copy waits on whose
     /// answer may go there, or none at all.
     pub(super) fn reads_answer(&mut self, receiver: Ipv4Addr, now: Instant) -> bool {
         let read = self.limiter.answer(receiver, now);
@@ -326,7 +326,6 @@ impl Copies {
             self.next += 1;
             count += 1;
         }
-        count
     }
 
     /// Asks of each copy that waits what is done with it. Returns the numbers of those that leave, oldest first.

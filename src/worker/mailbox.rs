@@ -1,6 +1,7 @@
 //! What travels between the management core and a worker, both ways.
 //!
-//! Owns the messages, not the rings. A worker reads its mailbox between two bursts and never waits for it.
+//! Owns the messages, and the rings in which they wait. A worker reads a bounded number of them at the beginning of a turn, and never
+//! waits for one.
 
 use super::latency::Latency;
 use crate::engine::verdict::PuntReason;
@@ -162,7 +163,8 @@ pub enum Command {
     },
     /// Measure into this from now on, and return what was measured so far as [`Event::Latency`].
     Latency(Box<Latency>),
-    /// Finish: drop what waits, return every snapshot, end.
+    /// Finish: do what was sent before, drop what waits, and say [`Event::Stopped`] after all that has to be said. The last snapshot goes
+    /// with the worker.
     Stop,
 }
 
@@ -238,7 +240,7 @@ pub enum Event {
         /// How many requests.
         requests: Redelivered,
     },
-    /// The worker has ended and holds nothing any more.
+    /// The worker has ended: no frame waits there any more, and it returns no other snapshot.
     Stopped(WorkerId),
 }
 

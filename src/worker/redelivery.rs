@@ -80,7 +80,7 @@ impl<P: Port> Pipeline<P> {
             AnsweredAt::Port(port) => Endpoint::new(sender.addr, port),
             AnsweredAt::Elsewhere => return self.copies.count_unread(),
         };
-        // Or another worker would see the answer, and this one would keep the request for ever.
+        // Or another worker would see the answer, and this one would keep what was answered until it is too old.
         if receiver != sender && !self.hand_off.is_here(receiver) {
             return self.copies.count_unread();
         }
@@ -106,7 +106,8 @@ impl<P: Port> Pipeline<P> {
         self.copies.answer(pool, Key::To(receiver), how);
     }
 
-    /// By another snapshot, copies leave, or nobody may have them. What was on its way by an earlier choice is so by this one, or by none.
+    /// By another snapshot, copies leave, or nobody may have them. What was on its way by an earlier choice leaves by this one, waits for
+    /// the next, or is dropped.
     pub(super) fn sort_copies(&mut self, now: Instant) {
         let mut switched: BTreeSet<PoolId> = self.switched.drain(..).collect();
         if switched.is_empty() && self.copies.is_empty() {
