@@ -301,8 +301,8 @@ impl Controller {
             Event::Hint(member) => self.probing.hint_pool(member, &self.intent),
             Event::Flows { query, rows, matching, last } => self.waiting.on_flows(query, rows, matching, last),
             Event::Cleared { query, count } => self.waiting.on_cleared(query, count),
-            Event::Redelivered { pool, generation, requests } => {
-                let line = self.switchovers.on_redelivered((pool, generation), requests);
+            Event::RedeliveryEnded { pool, generation, requests } => {
+                let line = self.switchovers.on_redelivery_ended((pool, generation), requests);
                 line.into_iter().for_each(|line| self.log(LogLevel::Warn, line));
             }
             Event::Latency { worker, latency } => {

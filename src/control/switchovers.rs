@@ -8,7 +8,7 @@ use crate::policy::Epoch;
 use crate::policy::health::Generation;
 use crate::policy::intent::PoolId;
 use crate::time::Instant;
-use crate::worker::mailbox::Redelivered;
+use crate::worker::mailbox::RedeliveryCounts;
 use std::collections::VecDeque;
 
 /// Records kept; the oldest goes first.
@@ -45,9 +45,9 @@ impl Switchovers {
 
     /// A worker has delivered, or lost, what the one who was active had not answered. Returns the line to be logged, if there is its
     /// record.
-    pub fn on_redelivered(&mut self, choice: (PoolId, Generation), requests: Redelivered) -> Option<String> {
+    pub fn on_redelivery_ended(&mut self, choice: (PoolId, Generation), requests: RedeliveryCounts) -> Option<String> {
         let Record { row, lost, .. } = self.records.iter_mut().rev().find(|record| record.choice == choice)?;
-        let Redelivered { delivered, too_old, no_room } = requests;
+        let RedeliveryCounts { delivered, too_old, no_room } = requests;
         row.redelivered += delivered;
         row.redelivery_too_old += too_old;
         row.redelivery_no_room += no_room;
@@ -150,16 +150,18 @@ mod tests {
         let mut switchovers = Switchovers::default();
         switchovers.record(switch(1_000), CHOICE, None);
         switchovers.record(switch(2_000), (PoolId(1), Generation(7)), None);
-        let one = Redelivered { delivered: 5, too_old: 2, no_room: 1 };
-        let said = switchovers.on_redelivered(CHOICE, one);
+        let one = RedeliveryCounts { delivered: 5, too_old: 2, no_room: 1 };
+        let said = switchovers.on_redelivery_ended(CHOICE, one);
         assert_eq!(
             said.as_deref(),
             Some(
                 "pool pair-1: of the requests that sip-a had not answered 5 were delivered to sip-b, 2 were too old, for 1 there was no room"
             )
         );
-        assert!(switchovers.on_redelivered(CHOICE, Redelivered { delivered: 3, ..Default::default() }).is_some());
-        assert_eq!(switchovers.on_redelivered((PoolId(0), Generation(6)), one), None);
+        assert!(
+            switchovers.on_redelivery_ended(CHOICE, RedeliveryCounts { delivered: 3, ..Default::default() }).is_some()
+        );
+        assert_eq!(switchovers.on_redelivery_ended((PoolId(0), Generation(6)), one), None);
         let counts = |row: SwitchoverRow| (row.redelivered, row.redelivery_too_old, row.redelivery_no_room);
         let rows: Vec<_> = switchovers.rows(Instant::ZERO).map(counts).collect();
         assert_eq!(rows, [(8, 2, 1), (0, 0, 0)]);
@@ -170,7 +172,8 @@ mod tests {
         let mut switchovers = Switchovers::default();
         let row = SwitchoverRow { from: None, ..switch(1_000) };
         switchovers.record(row, CHOICE, Some("sip-a".into()));
-        let said = switchovers.on_redelivered(CHOICE, Redelivered { delivered: 0, too_old: 2, no_room: 0 }).unwrap();
+        let said =
+            switchovers.on_redelivery_ended(CHOICE, RedeliveryCounts { delivered: 0, too_old: 2, no_room: 0 }).unwrap();
         assert!(said.contains("of the requests that sip-a had not answered 0 were delivered to sip-b, 2 were too old"));
     }
 

@@ -9,7 +9,7 @@ mod count;
 mod limiter;
 mod reports;
 
-use super::mailbox::Redelivered;
+use super::mailbox::RedeliveryCounts;
 use crate::engine::{CopyAction, Recipient};
 use crate::policy::ids::POOL_IDS;
 use crate::policy::intent::{MemberId, PoolId, PortId};
@@ -358,7 +358,7 @@ impl Copies {
     }
 
     /// How many were delivered and lost by the switchover that has begun.
-    pub(super) fn finish_report(&mut self, pool: PoolId) -> Redelivered {
+    pub(super) fn finish_report(&mut self, pool: PoolId) -> RedeliveryCounts {
         self.reports.finish(pool)
     }
 

@@ -232,21 +232,21 @@ pub enum Event {
     },
     /// All that this worker had kept for the member that took over has left, or nobody can have it, and some of it was there. A choice
     /// that follows it before all has left ends it as well.
-    Redelivered {
+    RedeliveryEnded {
         /// Whose service.
         pool: PoolId,
         /// The choice by which that member is active.
         generation: Generation,
         /// How many requests.
-        requests: Redelivered,
+        requests: RedeliveryCounts,
     },
     /// The worker has ended: no frame waits there any more, and it returns no other snapshot.
     Stopped(WorkerId),
 }
 
-/// The end of the requests that a lost member has not answered.
+/// How the requests ended that a lost member has not answered.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Redelivered {
+pub struct RedeliveryCounts {
     /// Delivered to the next one.
     pub delivered: u64,
     /// Kept, and too old by then: see [`crate::policy::intent::VirtualServer::redeliver`].

@@ -12,7 +12,7 @@
 use super::copies::{CopyCount, Key, Request};
 use super::frames::{Frames, Received};
 use super::leaving::{Choice, Delivered};
-use super::mailbox::{Event, Redelivered};
+use super::mailbox::{Event, RedeliveryCounts};
 use super::pipeline::Pipeline;
 use crate::engine::{Classified, Path, Takeover, Verdict, Watched};
 use crate::io::{Frame, Port};
@@ -140,8 +140,8 @@ impl<P: Port> Pipeline<P> {
     /// Says what this choice has delivered and lost, if it was anything.
     fn report(&mut self, (pool, generation): Choice) {
         let requests = self.copies.finish_report(pool);
-        if requests != Redelivered::default() {
-            self.out.events.send(Event::Redelivered { pool, generation, requests });
+        if requests != RedeliveryCounts::default() {
+            self.out.events.send(Event::RedeliveryEnded { pool, generation, requests });
         }
     }
 

@@ -79,7 +79,7 @@ fn counted(lab: &Lab) -> Vec<(CopyCount, u64)> {
 /// How many were delivered by which choice, as workers said.
 fn reports(lab: &Lab) -> Vec<(Generation, u64)> {
     let report = |event: &Event| match event {
-        Event::Redelivered { generation, requests, .. } => Some((*generation, requests.delivered)),
+        Event::RedeliveryEnded { generation, requests, .. } => Some((*generation, requests.delivered)),
         _ => None,
     };
     lab.rig.events.iter().filter_map(report).collect()

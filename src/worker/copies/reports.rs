@@ -3,21 +3,21 @@
 //! Owns [`Reports`], two counts for each pool: of copies that wait for an answer, since its member last answered one, and of copies
 //! on their way to the one that took over. What is lost on the way belongs to the switchover that sent it there, not to the next.
 
-use super::super::mailbox::Redelivered;
+use super::super::mailbox::RedeliveryCounts;
 use super::count::CopyCount;
 use crate::policy::ids::POOL_IDS;
 use crate::policy::intent::PoolId;
 
 /// The counts, by pool.
 pub(super) struct Reports {
-    waiting: Box<[Redelivered]>,
-    leaving: Box<[Redelivered]>,
+    waiting: Box<[RedeliveryCounts]>,
+    leaving: Box<[RedeliveryCounts]>,
 }
 
 impl Reports {
     /// Nothing yet.
     pub(super) fn new() -> Reports {
-        let none = || vec![Redelivered::default(); POOL_IDS].into();
+        let none = || vec![RedeliveryCounts::default(); POOL_IDS].into();
         Reports { waiting: none(), leaving: none() }
     }
 
@@ -32,14 +32,14 @@ impl Reports {
             CopyCount::Redelivered => counts.delivered += 1,
             CopyCount::Expired => counts.too_old += 1,
             CopyCount::Full => counts.no_room += 1,
-            CopyCount::Answered | CopyCount::Provisional => *waiting = Redelivered::default(),
+            CopyCount::Answered | CopyCount::Provisional => *waiting = RedeliveryCounts::default(),
             CopyCount::Kept | CopyCount::Discarded | CopyCount::Unread => {}
         }
     }
 
     /// Somebody has taken over: what was lost until now is of that switchover.
     pub(super) fn begin(&mut self, pool: PoolId) {
-        let Redelivered { delivered, too_old, no_room } = take(&mut self.waiting, pool);
+        let RedeliveryCounts { delivered, too_old, no_room } = take(&mut self.waiting, pool);
         if let Some(leaving) = self.leaving.get_mut(pool.index()) {
             leaving.delivered += delivered;
             leaving.too_old += too_old;
@@ -48,7 +48,7 @@ impl Reports {
     }
 
     /// All that is known of the switchover that has begun.
-    pub(super) fn finish(&mut self, pool: PoolId) -> Redelivered {
+    pub(super) fn finish(&mut self, pool: PoolId) -> RedeliveryCounts {
         take(&mut self.leaving, pool)
     }
 
@@ -60,6 +60,6 @@ impl Reports {
     }
 }
 
-fn take(counts: &mut [Redelivered], pool: PoolId) -> Redelivered {
+fn take(counts: &mut [RedeliveryCounts], pool: PoolId) -> RedeliveryCounts {
     counts.get_mut(pool.index()).map(std::mem::take).unwrap_or_default()
 }

@@ -154,22 +154,22 @@ fn what_is_lost_is_counted_until_its_member_answers_or_another_takes_over() {
     copies.expire(at(4_000));
     keep(&mut copies, of(2), 1, &frame(400, 1), 5_000);
     copies.clear(Full);
-    assert_eq!(report(&mut copies, 1), Redelivered::default());
-    assert_eq!(report(&mut copies, 0), Redelivered { delivered: 0, too_old: 1, no_room: 1 });
-    assert_eq!(report(&mut copies, 0), Redelivered::default());
+    assert_eq!(report(&mut copies, 1), RedeliveryCounts::default());
+    assert_eq!(report(&mut copies, 0), RedeliveryCounts { delivered: 0, too_old: 1, no_room: 1 });
+    assert_eq!(report(&mut copies, 0), RedeliveryCounts::default());
     keep(&mut copies, of(3), 1, &frame(400, 1), 6_000);
     copies.expire(at(10_000));
     keep(&mut copies, of(4), 1, &frame(400, 1), 10_000);
     copies.answer(PoolId(0), of(4), Answered);
-    assert_eq!(report(&mut copies, 0), Redelivered::default());
+    assert_eq!(report(&mut copies, 0), RedeliveryCounts::default());
     keep(&mut copies, of(5), 1, &frame(400, 1), 11_000);
     copies.expire(at(15_000));
     copies.discard_report(PoolId(0));
-    assert_eq!(report(&mut copies, 0), Redelivered::default(), "an operator's choice makes no loss of it");
+    assert_eq!(report(&mut copies, 0), RedeliveryCounts::default(), "an operator's choice makes no loss of it");
 }
 
 /// What a switchover of this pool would say now.
-fn report(copies: &mut Copies, pool: u16) -> Redelivered {
+fn report(copies: &mut Copies, pool: u16) -> RedeliveryCounts {
     copies.begin_report(PoolId(pool));
     copies.finish_report(PoolId(pool))
 }
@@ -190,8 +190,8 @@ fn what_is_lost_on_its_way_is_counted_with_its_own_switchover() {
     copies.answer(PoolId(0), of(2), Answered);
     copies.expire(at(4_000));
     copies.expire(at(32_000));
-    assert_eq!(copies.finish_report(PoolId(0)), Redelivered { delivered: 1, too_old: 2, no_room: 1 });
-    assert_eq!(report(&mut copies, 0), Redelivered { delivered: 0, too_old: 1, no_room: 0 });
+    assert_eq!(copies.finish_report(PoolId(0)), RedeliveryCounts { delivered: 1, too_old: 2, no_room: 1 });
+    assert_eq!(report(&mut copies, 0), RedeliveryCounts { delivered: 0, too_old: 1, no_room: 0 });
 }
 
 /// The member that took over is found dead in turn, some on their way to it grow too old while nobody is there, and the first comes
@@ -203,10 +203,10 @@ fn what_is_lost_on_its_way_is_of_no_later_death_if_the_member_comes_back() {
     let next = Recipient { member: MemberId(1), generation: Generation(2), ..recipient(0) };
     assert_eq!(copies.sort(at(0), |_| CopyAction::Redeliver(next)).len(), 3);
     copies.begin_report(PoolId(0));
-    assert_eq!(copies.finish_report(PoolId(0)), Redelivered::default(), "it has been found dead as well");
+    assert_eq!(copies.finish_report(PoolId(0)), RedeliveryCounts::default(), "it has been found dead as well");
     copies.expire(at(32_000));
     copies.discard_report(PoolId(0));
-    assert_eq!(report(&mut copies, 0), Redelivered::default());
+    assert_eq!(report(&mut copies, 0), RedeliveryCounts::default());
 }
 
 fn source(number: u32) -> Ipv4Addr {
@@ -548,7 +548,7 @@ fn a_pool_with_the_highest_id_is_like_any_other() {
     copies.note_answer(PoolId(last), at(1_100));
     assert_eq!(signs(&mut copies, 1_300), [], "somebody of it answers");
     copies.expire(at(1_000 + AGE));
-    assert_eq!(report(&mut copies, last), Redelivered { delivered: 0, too_old: 1, no_room: 0 });
+    assert_eq!(report(&mut copies, last), RedeliveryCounts { delivered: 0, too_old: 1, no_room: 0 });
 }
 
 #[test]
