@@ -230,7 +230,8 @@ impl FlowBook {
     }
 }
 
-/// Its members, and the addresses it is translated to, have been there since before the flow was made.
+/// Its members, and the addresses it is translated to, have been there since before the flow was made; of datagrams, that a service
+/// of several active members has flows for, so is the service.
 #[inline]
 pub(super) fn is_live(snapshot: &Snapshot, flow: &Flow) -> bool {
     let life = Life(flow.life);
@@ -240,18 +241,29 @@ pub(super) fn is_live(snapshot: &Snapshot, flow: &Flow) -> bool {
     member(flow.member)
         && match flow.path {
             PathKind::Routed => true,
+            PathKind::Service if flow.protocol() == Protocol::Udp => {
+                translated(flow.inside.other()) && is_served(snapshot, flow)
+            }
             PathKind::Service | PathKind::Outbound => translated(flow.inside.other()),
             PathKind::Hairpin => member(flow.opener) && Direction::BOTH.into_iter().all(translated),
         }
 }
 
-/// The old flow is over where `new` begins: of a remote and a member's port only the latest word counts, and a call between
-/// pairs that begins again has been given its port again by now, so its mapping stays (RFC 4787 REQ-1).
+/// The member's pool has the service at the outer end of a flow of datagrams, and its members share it.
+fn is_served(snapshot: &Snapshot, flow: &Flow) -> bool {
+    let outer = flow.key(flow.inside.other()).dst;
+    snapshot.shares_datagrams(outer) == snapshot.members.get(MemberId(flow.member)).map(|member| member.pool)
+}
+
+/// The old flow is over where `new` begins: of a remote and a member's port only the latest word counts, be it said to another
+/// virtual address or before the port was one of a service, and a call between pairs that begins again has been given its port
+/// again by now, so its mapping stays (RFC 4787 REQ-1).
 fn gives_way_to(old: &Flow, new: &Flow) -> bool {
     let visits = new.path == PathKind::Routed && matches!(new.protocol(), Protocol::Udp | Protocol::Other(_));
+    let serves = new.path == PathKind::Service && new.protocol() == Protocol::Udp;
     let begins_again = old.path == PathKind::Hairpin && old.key(Direction::Original) == new.key(Direction::Original);
     let is_translated = matches!(old.path, PathKind::Outbound | PathKind::Service);
-    old.path == PathKind::Routed || (visits && is_translated) || begins_again
+    old.path == PathKind::Routed || (visits && is_translated) || serves || begins_again
 }
 
 /// The flow was begun from outside, by an address that a member had talked to from the same port.

@@ -33,6 +33,10 @@ impl Walk<'_> {
         }
         if let Some((id, side)) = self.flow_of(&tuple) {
             if !self.hairpin_reopens(service, id, side) {
+                let is_shared = tuple.protocol == Protocol::Udp && self.snapshot.pool(service.pool).is_shared;
+                if is_shared && side == Direction::Original && self.is_orphan(service.pool, id) {
+                    return self.no_member(service.pool);
+                }
                 self.count_speaker_answer(service, id);
                 return self.on_flow(id, side, tuple);
             }
@@ -77,9 +81,12 @@ impl Walk<'_> {
         let outside = Tuple { src: source, ..tuple };
         let receiver = match self.snapshot.pool(service.pool).is_shared {
             true => self.shared_receiver(service.pool, outside),
-            false => self.member_for(service.pool, source),
+            false => self.member_for(service.pool, source).ok_or_else(|| self.no_member(service.pool)),
         };
-        let Some(receiver) = receiver else { return self.no_member(service.pool) };
+        let receiver = match receiver {
+            Ok(receiver) => receiver,
+            Err(verdict) => return verdict,
+        };
         let inside = Endpoint::new(self.snapshot.member(receiver).address, tuple.dst.port);
         let verdict = self.forward_as(&tuple, &Tuple { dst: inside, ..outside });
         if verdict.is_forwarded() {
@@ -99,6 +106,9 @@ impl Walk<'_> {
         let from_service = self.pool_of(sender).service(tuple.protocol, tuple.src.port).is_some();
         if !self.opens() && !from_service && !self.continues_without_flow() {
             return Verdict::Drop(DropReason::NoFlow);
+        }
+        if !self.opens() && !pool.knows_who_took {
+            return self.reject_by_protocol(DropReason::NoFlow);
         }
         let (source, port) = match self.hairpin_source(sender, tuple) {
             Ok(source) => source,

@@ -104,6 +104,12 @@ impl<'a> Walk<'a> {
         {
             return self.on_flow(id, side, tuple);
         }
+        let pool = self.snapshot.pool(service.pool);
+        if !segment.flags.opens() && !pool.knows_who_took && pool.takes_new() {
+            // Nobody remembers the connection, and another member than it was with would end it all the same: its client is told
+            // at once (RFC 9293 3.10.7.1), and opens a new one. If the member speaks first it goes on (`segment_out`).
+            return self.reject_by_protocol(DropReason::NoFlow);
+        }
         // While nobody can take the new connection, the old one is not forgotten: its member may still speak.
         let Some(member) = self.target(service.pool, tuple.src.addr) else { return self.no_member(service.pool) };
         if let Some((id, _)) = known {

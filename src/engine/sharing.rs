@@ -38,35 +38,43 @@ impl Walk<'_> {
         if !service.enabled {
             return self.reject_by_protocol(DropReason::VirtualServerDisabled);
         }
-        let known = self.keeper(service.pool, &tuple);
-        if let Some(asker) = self.other_asker(service.pool, tuple.src, known.map(|(_, member)| member)) {
+        let pool = service.pool;
+        let known = self.keeper(pool, &tuple);
+        if let Some(asker) = self.other_asker(pool, tuple.src, known.map(|(_, member)| member)) {
             let inside = Endpoint::new(self.snapshot.member(asker).address, tuple.dst.port);
             return self.forward_as(&tuple, &Tuple { dst: inside, ..tuple });
         }
         if let Some((id, _)) = known {
+            if self.is_orphan(pool, id) {
+                return self.no_member(pool);
+            }
             let side = self.side_of(id, &tuple);
             return self.on_flow(id, side, tuple);
         }
-        let Some(member) = self.target(service.pool, tuple.src.addr) else { return self.no_member(service.pool) };
+        let Some(member) = self.target(pool, tuple.src.addr) else { return self.no_member(pool) };
         let (flow, became) = self.shared_flow(member, tuple);
         self.begin(flow, tuple, became)
     }
 
     /// A datagram between service ports of a member and of such a pool, whose sender is known as `tuple.src`: who takes it.
-    pub(super) fn shared_receiver(&mut self, pool: PoolId, tuple: Tuple) -> Option<MemberId> {
+    pub(super) fn shared_receiver(&mut self, pool: PoolId, tuple: Tuple) -> Result<MemberId, Verdict> {
         let known = self.keeper(pool, &tuple);
         if let Some(asker) = self.other_asker(pool, tuple.src, known.map(|(_, member)| member)) {
-            return Some(asker);
+            return Ok(asker);
         }
         if let Some((id, member)) = known {
+            if self.is_orphan(pool, id) {
+                return Err(self.no_member(pool));
+            }
             self.state.flows.refresh(id, Direction::Original, None, self.now);
-            return Some(member);
+            return Ok(member);
         }
-        let member = self.target(pool, tuple.src.addr)?;
+        let Some(member) = self.target(pool, tuple.src.addr) else { return Err(self.no_member(pool)) };
         let (flow, _) = self.shared_flow(member, tuple);
-        // Where there is no room, the next datagram asks again.
-        let _ = self.state.flows.keep(self.snapshot, flow, self.now);
-        Some(member)
+        match self.state.flows.keep(self.snapshot, flow, self.now) {
+            Ok(()) => Ok(member),
+            Err(_) => Err(Verdict::Drop(DropReason::FlowTableFull)),
+        }
     }
 
     /// A member of such a pool sends a datagram outside from a service port, and no flow with its own address says where.
@@ -107,7 +115,8 @@ impl Walk<'_> {
     /// take it.
     pub(super) fn keeper(&mut self, pool: PoolId, tuple: &Tuple) -> Option<(FlowId, MemberId)> {
         let (id, _) = self.state.flows.find_live(self.snapshot, tuple)?;
-        let flow = self.state.flows.at(id)?;
+        // A flow of another kind is of before there was the service.
+        let flow = self.state.flows.at(id).filter(|flow| flow.path == PathKind::Service)?;
         if self.is_over(pool, flow) {
             self.state.flows.forget(self.snapshot, id);
             return None;
@@ -119,6 +128,13 @@ impl Walk<'_> {
     /// The flow has lost its member, and another one can take what comes.
     pub(super) fn is_over(&self, pool: PoolId, flow: &Flow) -> bool {
         lost(self.snapshot, flow).is_some() && self.snapshot.pool(pool).takes_new()
+    }
+
+    /// The member of a flow is lost and nobody else takes anything: the pool's policy is for whoever it kept as for everybody, and the
+    /// flow stays.
+    pub(super) fn is_orphan(&self, pool: PoolId, id: FlowId) -> bool {
+        let flow = if self.snapshot.pool(pool).takes_new() { None } else { self.state.flows.at(id) };
+        flow.is_some_and(|flow| lost(self.snapshot, flow).is_some_and(|lost| lost.member.0 == flow.member))
     }
 
     /// Datagrams with this tuple are read one by one: a member has spoken to their sender that does not keep it.

@@ -19,7 +19,7 @@ use super::health::{Health, State};
 use super::intent::*;
 use super::prefix::PrefixMap;
 use super::slots::{Life, Slots};
-use crate::wire::{Endpoint, Mac, Packet, RxKey, VlanId};
+use crate::wire::{Endpoint, Mac, Packet, Protocol, RxKey, VlanId};
 use std::collections::BTreeSet;
 use std::net::Ipv4Addr;
 
@@ -312,11 +312,29 @@ impl Snapshot {
         self.translated.get(address).copied()
     }
 
-    /// A member or an address of `self` is no longer there in `next`, or was away in between.
+    /// The pool whose members share what comes as datagrams to this endpoint, if it is a service of such a pool.
+    pub fn shares_datagrams(&self, at: Endpoint) -> Option<PoolId> {
+        let AddressClass::Virtual(server) = self.class(at.addr) else { return None };
+        let pool = self.server(server).service(Protocol::Udp, at.port)?.pool;
+        self.pool(pool).is_shared.then_some(pool)
+    }
+
+    /// A member, an address or a shared service of `self` is no longer there in `next`, or was away in between.
     pub fn loses_to(&self, next: &Snapshot) -> bool {
         let mut addresses = self.virtuals.iter().map(|server| server.address).chain(self.snat_addresses());
-        self.members.ids().any(|id| next.members.find(id, self.life).is_none())
+        let stays = |(id, was): (MemberId, &MemberView)| {
+            next.members.find(id.index(), self.life).is_some_and(|member| member.pool == was.pool)
+        };
+        !self.members.entries().all(stays)
             || addresses.any(|address| next.translated_since(address).is_none_or(|since| since > self.life))
+            || self.shared_datagrams().any(|(at, pool)| next.shares_datagrams(at) != Some(pool))
+    }
+
+    /// The services of [`Snapshot::shares_datagrams`].
+    fn shared_datagrams(&self) -> impl Iterator<Item = (Endpoint, PoolId)> {
+        let all = self.virtuals.iter().flat_map(|server| server.services.iter().map(move |it| (server.address, it)));
+        let shared = all.filter(|(_, it)| it.listen.protocol == Protocol::Udp && self.pools[it.pool].is_shared);
+        shared.map(|(address, it)| (Endpoint::new(address, it.listen.port), it.pool))
     }
 
     /// The pools that health has changed since the snapshot before; `None`: all may have changed, and everything else.

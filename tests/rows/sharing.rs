@@ -1,6 +1,9 @@
 //! Scenario 92: pools of several active members. Who takes what is new, who keeps what it has, and what happens to each when one
 //! is lost, drained, or comes back.
 
+mod loss;
+mod services;
+
 use super::*;
 use fairlead::engine::{DropReason, EngineEvent};
 use fairlead::policy::Intent;
@@ -247,14 +250,18 @@ fn s92_a_drained_member_keeps_what_it_has_and_gets_nothing_new() {
 }
 
 #[test]
-fn s92_without_a_member_that_is_up_flows_stay_and_what_is_new_is_refused() {
+fn s92_without_a_member_that_is_up_peers_of_the_lost_are_refused_as_new_ones_are() {
     let mut lab = lab(Mode::RoundRobin);
-    let member = taken(&mut lab, |dst| request(client(0), dst));
+    for at in 0..3 {
+        taken(&mut lab, |dst| request(client(at), dst));
+    }
     lab.rig.share(0, &[], &ALL);
-    served_by(&mut lab, client(0), member);
-    let sent = request(client(1), V);
-    let error = Build::icmp_error(V, client(1).addr, 3, 3, &sent);
-    lab.rejects(ROUTER, sent, DropReason::NoActiveMember, error);
+    for at in [0, 1, 2, 7] {
+        let sent = request(client(at), V);
+        let error = Build::icmp_error(V, client(at).addr, 3, 3, &sent);
+        lab.rejects(ROUTER, sent, DropReason::NoActiveMember, error);
+    }
+    assert_eq!(lab.rig.counters().flows, 3);
     let (out, moved) = lab.send(ROUTER, &syn(at(PHONE, 40_000), V));
     assert_eq!((out.len(), moved.dropped), (1, vec![DropReason::NoActiveMember]));
     lab.rig.share(0, &[MEMBER_C], &[]);
@@ -382,16 +389,19 @@ const W: &str = "10.20.0.150";
 const RM1: &str = "10.20.0.31";
 const RM2: &str = "10.20.0.32";
 
-/// A pair of SIP Servers behind V, of which A is active, and two resource managers behind W that share the work.
+/// Behind W two resource managers share the work.
+fn manage(intent: &mut Intent, mode: Mode) {
+    intent.members.push(member("rm-1", RM1, 1));
+    intent.members.push(member("rm-2", RM2, 1));
+    intent.pools.push(Pool { mode, ..pool("managers", &[2, 3]) });
+    intent.virtual_servers.push(virtual_server("rm", W, 1));
+    intent.virtual_servers[1].redeliver = Duration::ZERO;
+    intent.snats.push(snat(W, 1, &[]));
+}
+
+/// A pair of SIP Servers behind V, of which A is active, and the two behind W.
 fn managers(mode: Mode) -> Lab {
-    Lab::with(|intent| {
-        intent.members.push(member("rm-1", RM1, 1));
-        intent.members.push(member("rm-2", RM2, 1));
-        intent.pools.push(Pool { mode, ..pool("managers", &[2, 3]) });
-        intent.virtual_servers.push(virtual_server("rm", W, 1));
-        intent.virtual_servers[1].redeliver = Duration::ZERO;
-        intent.snats.push(snat(W, 1, &[]));
-    })
+    Lab::with(|intent| manage(intent, mode))
 }
 
 fn call(src: &str, dst: &str, via: &str, branch: &str) -> Build {

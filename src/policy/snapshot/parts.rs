@@ -126,6 +126,7 @@ pub(super) fn pool<'i>(intent: &'i Intent, index: &Index<'i>, id: PoolId, groups
         undecided: false,
         generation: Generation::default(),
         is_shared: meant.is_shared(),
+        knows_who_took: matches!(meant.mode, Mode::ActiveStandby | Mode::SourceHash) || meant.members.len() == 1,
         sharing: None,
         silence: None,
         no_member: meant.no_member,

@@ -118,6 +118,9 @@ pub struct PoolView {
     pub is_shared: bool,
     /// Who takes new flows then.
     pub sharing: Option<Arc<Sharing>>,
+    /// With whom a client has a connection that nobody remembers can be told: with the active member, or the only one, or the one
+    /// that the client's address says.
+    pub knows_who_took: bool,
     /// See [`Silence`].
     pub silence: Option<Silence>,
     /// Nobody is active because not every member has been heard of yet: whether one is will be known in a moment.

@@ -1,0 +1,108 @@
+//! Scenario 92: what the pool's policy does to those whose member is lost while nobody takes anything, and to connections that nobody
+//! remembers.
+
+use super::*;
+use fairlead::policy::intent::NoMember;
+use fairlead::wire::tcp::Flags;
+
+const RST: Flags = Flags::RST;
+
+#[test]
+fn s92_the_last_one_that_is_taken_offline_gets_nothing_more_and_drop_is_silence() {
+    let mut lab = Lab::with(|intent| {
+        three(intent, Mode::RoundRobin);
+        intent.pools[0].no_member = NoMember::Drop;
+    });
+    lab.rig.share(0, &[MEMBER_B], &[]);
+    served_by(&mut lab, client(0), HOST_B);
+    lab.rig.share(0, &[], &[MEMBER_B]);
+    lab.rig.health.members[1].state = State::Offline;
+    lab.rig.publish();
+    lab.drops(ROUTER, request(client(0), V), DropReason::NoActiveMember);
+    lab.rig.share(0, &[MEMBER_B], &[]);
+    served_by(&mut lab, client(0), HOST_B);
+}
+
+#[test]
+fn s92_a_drained_member_that_lives_keeps_its_peers_though_nobody_takes_new_ones() {
+    let mut lab = lab(Mode::RoundRobin);
+    let member = taken(&mut lab, |dst| request(client(0), dst));
+    lab.rig.health.members.iter_mut().for_each(|member| member.state = State::Drained);
+    lab.rig.share(0, &[], &[]);
+    served_by(&mut lab, client(0), member);
+}
+
+#[test]
+fn s92_a_pair_is_refused_when_the_managers_that_kept_it_are_lost() {
+    let mut lab = managers(Mode::RoundRobin);
+    let from = |port: u16, src: &str, dst: &str| Build::udp(at(src, port), at(dst, 5060)).payload(b"OPTIONS");
+    for port in [5060, 41_000] {
+        taken_from(&mut lab, HOST_A, |dst| from(port, A, dst), |dst| from(port, V, dst), W);
+    }
+    lab.rig.share(1, &[], &[MemberId(2), MemberId(3)]);
+    for port in [5060, 41_000, 5060, 41_000] {
+        lab.drops(HOST_A, from(port, A, W), DropReason::NoActiveMember);
+    }
+    lab.rig.share(1, &[MemberId(3)], &[]);
+    for port in [5060, 41_000] {
+        lab.forwards(HOST_A, from(port, A, W), Far::Server(32), from(port, V, RM2));
+    }
+}
+
+#[test]
+fn s92_what_a_pair_says_to_managers_is_dropped_where_no_flow_can_be_kept() {
+    let mut lab = Lab::with(|intent| {
+        manage(intent, Mode::RoundRobin);
+        intent.limits.flows_per_worker = 4;
+    });
+    for port in 20_000..20_060 {
+        let from = at(PHONE, port);
+        for (host, sent) in [
+            (ROUTER, syn(from, V)),
+            (HOST_A, Build::tcp(at_port(A), from, SYN_ACK, 9000, 1001)),
+            (ROUTER, Build::tcp(from, at_port(V), ACK, 1001, 9001)),
+        ] {
+            lab.send(host, &sent);
+        }
+    }
+    lab.drops(HOST_A, call(A, W, A, "a1"), DropReason::FlowTableFull);
+}
+
+/// A segment in the middle of a connection is answered by a reset.
+#[track_caller]
+fn refused(lab: &mut Lab, host: Far, from: Endpoint, to: Endpoint) {
+    let (out, moved) = lab.send(host, &Build::tcp(from, to, DATA, 7, 8).payload(b"BYE"));
+    assert_eq!(moved, Moved { received: 1, transmitted: 1, dropped: vec![DropReason::NoFlow], ..Moved::default() });
+    lab.expect_reset(&out[0], host, to, from, 8);
+}
+
+#[test]
+fn s92_a_connection_that_nobody_remembers_goes_to_nobody_by_chance() {
+    for mode in [Mode::RoundRobin, Mode::LeastConnections] {
+        let mut lab = lab(mode);
+        let from = at(PHONE, 41_000);
+        refused(&mut lab, ROUTER, from, at_port(V));
+        lab.drops(ROUTER, Build::tcp(from, at_port(V), RST, 7, 8), DropReason::NoFlow);
+        // If its member speaks first, it goes on.
+        let sent = |src: &str| Build::tcp(at_port(src), from, DATA, 7, 8).payload(b"BYE");
+        lab.forwards_noting(&[EngineEvent::LoosePickup], HOST_C, sent(C), ROUTER, sent(V));
+        let ack = |dst: &str| Build::tcp(from, at_port(dst), ACK, 8, 10);
+        lab.forwards(ROUTER, ack(V), HOST_C, ack(C));
+    }
+    // A pair's connection to managers, by its own service port.
+    let mut lab = managers(Mode::RoundRobin);
+    refused(&mut lab, HOST_A, at(A, 5061), at_port(W));
+}
+
+#[test]
+fn s92_the_only_member_takes_up_what_nobody_remembers() {
+    let mut lab = Lab::with(|intent| {
+        three(intent, Mode::RoundRobin);
+        while intent.members.len() > 1 {
+            intent.members.pop();
+        }
+        intent.pools[0].members.truncate(1);
+    });
+    let data = |dst: &str| Build::tcp(at(PHONE, 41_000), at_port(dst), DATA, 7, 8).payload(b"BYE");
+    lab.forwards_noting(&[EngineEvent::LoosePickup], ROUTER, data(V), HOST_A, data(A));
+}

@@ -1,0 +1,91 @@
+//! Scenario 92: the services of a pool of several active members change under its peers, and one pool has two virtual addresses.
+
+use super::*;
+use fairlead::policy::intent::{Listen, VirtualServer};
+use fairlead::wire::{Packet, Protocol};
+
+/// The services of the first virtual server from now on, and another one for the same pool with the others.
+fn serve(lab: &mut Lab, first: &[(Protocol, u16)], other: &[(Protocol, u16)]) {
+    let listens = |services: &[(Protocol, u16)]| {
+        services.iter().map(|&(protocol, port)| Listen { protocol, port }).collect::<Vec<_>>()
+    };
+    let servers = &mut lab.rig.intent.virtual_servers;
+    servers.truncate(1);
+    servers[0].listen = listens(first);
+    if !other.is_empty() {
+        servers.push(VirtualServer {
+            listen: listens(other),
+            redeliver: Duration::ZERO,
+            ..virtual_server("other", W, 0)
+        });
+    }
+    lab.rig.publish();
+}
+
+const UDP: (Protocol, u16) = (Protocol::Udp, 5060);
+const TCP: (Protocol, u16) = (Protocol::Tcp, 5060);
+
+#[test]
+fn s92_a_peers_flow_ends_with_its_service() {
+    let mut lab = lab(Mode::RoundRobin);
+    let member = taken(&mut lab, |dst| request(client(0), dst));
+    serve(&mut lab, &[TCP], &[]);
+    assert_eq!(lab.rig.counters().flows, 0);
+    let (out, _) = lab.send(member, &answer(ip(member), client(0)));
+    let sent = Packet::parse(&out[0].1).unwrap();
+    assert_ne!((sent.src(), sent.src_port()), (addr(V), 5060), "what it sends now is its own");
+    lab.rig.wait(Duration::from_secs(301));
+    serve(&mut lab, &[TCP, UDP], &[]);
+    let members: Vec<Far> = (0..9).map(|_| taken(&mut lab, |dst| request(client(0), dst))).collect();
+    assert_eq!(members, [members[0]; 9]);
+}
+
+#[test]
+fn s92_a_service_that_moves_to_another_virtual_address_takes_its_peers_there() {
+    let mut lab = lab(Mode::SourceHash);
+    let member = taken(&mut lab, |dst| request(client(0), dst));
+    serve(&mut lab, &[TCP], &[UDP]);
+    lab.forwards(ROUTER, request(client(0), W), member, request(client(0), ip(member)));
+    lab.forwards(member, answer(ip(member), client(0)), ROUTER, answer(W, client(0)));
+    assert_eq!(lab.rig.counters().flows, 1);
+}
+
+#[test]
+fn s92_who_calls_two_virtual_addresses_of_a_pool_is_answered_by_the_last() {
+    let mut lab = lab(Mode::SourceHash);
+    serve(&mut lab, &[TCP, UDP], &[UDP]);
+    let member = taken(&mut lab, |dst| request(client(0), dst));
+    for address in [W, V, W] {
+        lab.forwards(ROUTER, request(client(0), address), member, request(client(0), ip(member)));
+        lab.forwards(member, answer(ip(member), client(0)), ROUTER, answer(address, client(0)));
+    }
+    assert_eq!(lab.rig.counters().flows, 1);
+}
+
+#[test]
+fn s92_a_port_that_becomes_a_service_takes_over_what_its_member_had_begun_there() {
+    let mut lab = lab(Mode::SourceHash);
+    serve(&mut lab, &[TCP], &[]);
+    lab.rig.share(0, &[MEMBER_A], &[]);
+    let (out, _) = lab.send(HOST_A, &answer(A, client(0)));
+    assert_eq!(out.len(), 1);
+    serve(&mut lab, &[TCP, UDP], &[]);
+    served_by(&mut lab, client(0), HOST_A);
+    lab.forwards(HOST_A, answer(A, client(0)), ROUTER, answer(V, client(0)));
+}
+
+#[test]
+fn s92_an_error_about_what_a_pair_sends_does_not_meet_a_flow_of_before() {
+    let mut lab = lab(Mode::RoundRobin);
+    lab.rig.share(0, &[MEMBER_A], &[]);
+    let phone = at(PHONE, 5060);
+    served_by(&mut lab, phone, HOST_A);
+    lab.rig.intent.pools[0].mode = Mode::ActiveStandby;
+    (lab.rig.health.pools[0].sharing, lab.rig.health.pools[0].active) = (None, Some(MEMBER_B));
+    lab.rig.publish();
+    assert_eq!(lab.rig.counters().flows, 0);
+    served_by(&mut lab, phone, HOST_B);
+    lab.forwards(HOST_B, answer(B, phone), ROUTER, answer(V, phone));
+    let lost = |to: &str| Build::icmp_error("198.51.100.7", to, 3, 4, &answer(to, phone)).rest(1400);
+    lab.forwards(ROUTER, lost(V), HOST_B, lost(B));
+}
