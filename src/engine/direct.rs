@@ -7,7 +7,7 @@ use super::events::EngineEvent;
 use super::outbound::opens_towards;
 use super::verdict::{DropReason, Verdict};
 use super::walk::Walk;
-use crate::flow::{Direction, Flow, NO_MEMBER, Refused, Track};
+use crate::flow::{Direction, Flow, FlowId, NO_MEMBER, PathKind, Refused, Track};
 use crate::policy::intent::MemberId;
 use crate::wire::{Kind, Protocol, Tuple};
 
@@ -58,7 +58,7 @@ impl Walk<'_> {
             // Nor where several are active, for a flow says there that its member has been called at the virtual address.
             (Protocol::Udp, _) if self.pool_of(member).service(Protocol::Udp, tuple.dst.port).is_some() => {
                 if self.pool_of(member).is_shared {
-                    return self.mark(member, tuple);
+                    return self.mark_visit(member, tuple);
                 }
                 let peer = peer_of(self.pool_of(member), tuple.src);
                 self.state.speakers.note_member(peer, self.reference(member), self.now);
@@ -76,6 +76,20 @@ impl Walk<'_> {
             }
             // A reply to an echo request is known by its type.
             _ => {}
+        }
+    }
+
+    /// A datagram to a service port of a member that shares its work. Whom it keeps stays with it, though what it answers next keeps its
+    /// own address.
+    fn mark_visit(&mut self, member: MemberId, tuple: Tuple) {
+        let kept = self.state.flows.find_live(self.snapshot, &tuple.reversed());
+        let is_service = |id: FlowId| self.state.flows.at(id).is_some_and(|flow| flow.path == PathKind::Service);
+        match kept.filter(|(id, _)| is_service(*id)) {
+            Some((id, side)) => {
+                self.refresh(id, side.other());
+                self.state.flows.set_visits(id, true);
+            }
+            None => self.mark(member, tuple),
         }
     }
 

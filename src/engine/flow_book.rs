@@ -162,6 +162,16 @@ impl FlowBook {
         self.table.cache_route(id, side, route);
     }
 
+    /// The client of a shared service has called the member that keeps it at that's own address; or not so any more, as it has called
+    /// the virtual one again. Neither side's next packet leaves by a cached route.
+    pub(super) fn set_visits(&mut self, id: FlowId, visits: bool) {
+        if let Some(flow) = self.table.at_mut(id) {
+            (flow.opener, flow.opener_generation) =
+                if visits { (flow.member, flow.generation) } else { (NO_MEMBER, 0) };
+        }
+        Direction::BOTH.into_iter().for_each(|side| self.table.cache_route(id, side, CachedRoute::NONE));
+    }
+
     /// Forgets a flow.
     pub(super) fn forget(&mut self, snapshot: &Snapshot, id: FlowId) {
         if let Some(flow) = self.table.remove(id) {
@@ -264,6 +274,11 @@ fn gives_way_to(old: &Flow, new: &Flow) -> bool {
     let begins_again = old.path == PathKind::Hairpin && old.key(Direction::Original) == new.key(Direction::Original);
     let is_translated = matches!(old.path, PathKind::Outbound | PathKind::Service);
     old.path == PathKind::Routed || (visits && is_translated) || serves || begins_again
+}
+
+/// See [`FlowBook::set_visits`]: what the member answers keeps its own address.
+pub(super) fn is_visited(flow: &Flow) -> bool {
+    flow.path == PathKind::Service && flow.opener != NO_MEMBER
 }
 
 /// The flow was begun from outside, by an address that a member had talked to from the same port.

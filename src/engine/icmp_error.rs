@@ -4,6 +4,7 @@
 //! flow (RFC 5508 REQ-6, RFC 4787 REQ-12); one that quotes nothing we know is dropped when it would have to be
 //! translated, and routed as it is otherwise.
 
+use super::flow_book::is_visited;
 use super::verdict::{DropReason, Verdict};
 use super::walk::Walk;
 use super::withhold::is_refusal;
@@ -16,8 +17,12 @@ impl Walk<'_> {
     pub(super) fn error(&mut self, quoted: &Quoted) -> Verdict {
         self.hint_at_closed_port(quoted);
         if let Some((id, side)) = self.state.flows.find_live(self.snapshot, &quoted.tuple.reversed()) {
+            let flow = self.state.flows.at(id);
+            if flow.is_some_and(|flow| is_visited(flow) && side == flow.inside) {
+                return self.route_unchanged();
+            }
             // What is quoted had been translated for this side to receive; its sender knows it as the other key.
-            let original = self.state.flows.at(id).map(|flow| flow.key(side.other()));
+            let original = flow.map(|flow| flow.key(side.other()));
             match original {
                 // Between two pools of which one has several active members: it is known who takes it, not who sent it.
                 Some(original) if matches!(self.snapshot.class(original.src.addr), AddressClass::Virtual(_)) => {}

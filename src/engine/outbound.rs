@@ -5,10 +5,11 @@
 //! before a restart, is translated again if the member opened the connection before that, and else does not leave.
 
 use super::events::EngineEvent;
+use super::flow_book::is_visited;
 use super::path::Path;
 use super::verdict::{DropReason, Verdict};
 use super::walk::Walk;
-use crate::flow::{Direction, Flow, PathKind, Track};
+use crate::flow::{Direction, Flow, FlowId, PathKind, Track};
 use crate::policy::intent::MemberId;
 use crate::policy::snapshot::AddressClass;
 use crate::wire::facts::Segment;
@@ -28,7 +29,7 @@ impl Walk<'_> {
     pub(super) fn outward_with_ports(&mut self, sender: MemberId, kind: Kind, tuple: Tuple) -> Verdict {
         if let Some((id, side)) = self.flow_of(&tuple) {
             if !matches!(kind, Kind::Tcp(segment) if self.reopens(id, side, &segment)) {
-                return self.on_flow(id, side, tuple);
+                return self.outward_on_flow(id, side, tuple);
             }
             self.state.flows.forget(self.snapshot, id);
         }
@@ -45,6 +46,18 @@ impl Walk<'_> {
             (Kind::Tcp(segment), _) if !segment.flags.opens() => self.unmatched_outward(sender, tuple, &segment),
             _ => self.open_outward(sender, tuple),
         }
+    }
+
+    /// What a member sends on a flow; to a visitor of its own address untranslated, though it keeps that peer.
+    fn outward_on_flow(&mut self, id: FlowId, side: Direction, tuple: Tuple) -> Verdict {
+        if !self.state.flows.at(id).is_some_and(is_visited) {
+            return self.on_flow(id, side, tuple);
+        }
+        let verdict = self.route_unchanged();
+        if verdict.is_forwarded() {
+            self.refresh(id, side);
+        }
+        verdict
     }
 
     /// The segment is one of a standing connection that its sender has opened, as far as the ports tell.

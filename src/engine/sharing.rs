@@ -11,6 +11,7 @@
 
 use super::affinity::peer_of;
 use super::events::EngineEvent;
+use super::flow_book::is_visited;
 use super::revalidate::lost;
 use super::verdict::{DropReason, Verdict};
 use super::walk::Walk;
@@ -47,6 +48,9 @@ impl Walk<'_> {
         if let Some((id, _)) = known {
             if self.is_orphan(pool, id) {
                 return self.no_member(pool);
+            }
+            if self.state.flows.at(id).is_some_and(is_visited) {
+                self.state.flows.set_visits(id, false);
             }
             let side = self.side_of(id, &tuple);
             return self.on_flow(id, side, tuple);

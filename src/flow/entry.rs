@@ -58,7 +58,8 @@ pub struct Flow<A: KeyAddress = Ipv4Addr> {
     pub inside: Direction,
     /// The generation of the member that opened it, if that is another one.
     pub opener_generation: u32,
-    /// The member that opened a hairpin, or that a visitor calls; [`NO_MEMBER`] otherwise.
+    /// The member that opened a hairpin, or that a visitor calls: of a service, at its own address since it was called at the
+    /// virtual one; [`NO_MEMBER`] otherwise.
     pub opener: u16,
     /// The port or identifier of a SNAT address to give back when the flow is removed.
     pub snat_port: Option<u16>,

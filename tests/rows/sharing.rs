@@ -385,6 +385,33 @@ fn s92_who_visits_a_members_service_port_is_answered_by_its_own_address_until_it
     lab.forwards(HOST_A, asks.clone(), ROUTER, asks);
 }
 
+#[test]
+fn s92_a_visit_to_its_member_takes_nobody_from_it() {
+    let mut lab = lab(Mode::RoundRobin);
+    let visitor = at(VISITOR, 5060);
+    let member = taken(&mut lab, |dst| request(visitor, dst));
+    let own = ip(member);
+    for at in 0..4 {
+        lab.forwards(ROUTER, request(visitor, own), member, request(visitor, own));
+        for _ in 0..2 {
+            lab.forwards(member, answer(own, visitor), ROUTER, answer(own, visitor));
+        }
+        let refused = Build::icmp_error(own, VISITOR, 3, 3, &request(visitor, own));
+        lab.forwards(member, refused.clone(), ROUTER, refused);
+        taken(&mut lab, |dst| request(client(at), dst));
+        for _ in 0..2 {
+            served_by(&mut lab, visitor, member);
+            lab.forwards(member, answer(own, visitor), ROUTER, answer(V, visitor));
+        }
+    }
+    assert_eq!(lab.rig.counters().flows, 5);
+    // Nor a visit to another one.
+    let other = [HOST_A, HOST_B, HOST_C].into_iter().find(|host| *host != member).unwrap();
+    lab.forwards(ROUTER, request(visitor, ip(other)), other, request(visitor, ip(other)));
+    served_by(&mut lab, visitor, member);
+    lab.forwards(other, answer(ip(other), visitor), ROUTER, answer(ip(other), visitor));
+}
+
 const W: &str = "10.20.0.150";
 const RM1: &str = "10.20.0.31";
 const RM2: &str = "10.20.0.32";
