@@ -28,8 +28,8 @@ impl Walk<'_> {
     pub(super) fn target(&mut self, pool: PoolId, source: Ipv4Addr) -> Option<MemberId> {
         let view = self.snapshot.pool(pool);
         match &view.sharing {
-            Some(sharing) if sharing.mode() == Mode::LeastConnections => self.state.turns.least(pool, sharing),
-            Some(sharing) => sharing.choose(source, self.state.turns.next(pool)),
+            Some(sharing) if sharing.mode() == Mode::LeastConnections => self.state.rounds.least(pool, sharing),
+            Some(sharing) => sharing.choose(source, self.state.rounds.next(pool)),
             None => view.active,
         }
     }

@@ -8,7 +8,7 @@ use super::identification::{Identifications, Share};
 use super::limiter::Limiter;
 use super::member_use::MemberUse;
 use super::punts::Punts;
-use super::turns::Turns;
+use super::rounds::Rounds;
 use crate::flow::{Flow, FlowId, FlowTable, RouteCache, SnatPorts, Speakers};
 use crate::policy::intent::MemberId;
 use crate::policy::{Epoch, Life, Snapshot};
@@ -38,8 +38,8 @@ pub(super) struct State {
     pub(super) speakers: Speakers,
     /// Of pools with several active members, who has asked a remote that another one keeps. A table of its own, as it is seldom empty.
     pub(super) askers: Speakers,
-    /// Whose turn it is in such pools.
-    pub(super) turns: Turns,
+    /// How far the rounds of such pools have come.
+    pub(super) rounds: Rounds,
     pub(super) rejects: Limiter,
     pub(super) punts: Punts,
     /// ICMP errors passed on: from outside, from members.
@@ -61,13 +61,13 @@ pub(super) struct State {
 impl Engine {
     /// An engine that reads `snapshot`. `snat_ports` is shared by all workers; `seed` keys the hash tables.
     pub fn new(snapshot: Arc<Snapshot>, snat_ports: SnatPorts, seed: u64) -> Engine {
-        let mut turns = Turns::new(seed, snapshot.pools.bound());
-        turns.follow(&snapshot, &snapshot);
+        let mut rounds = Rounds::new(seed, snapshot.pools.bound());
+        rounds.follow(&snapshot, &snapshot);
         let state = State {
             flows: FlowBook::new(&snapshot, snat_ports, seed),
             speakers: Speakers::new(SPEAKERS, seed ^ SPEAKERS_SEED),
             askers: Speakers::new(ASKERS, seed ^ SPEAKERS_SEED),
-            turns,
+            rounds,
             rejects: Limiter::new(snapshot.limits.rejects_per_second),
             punts: Punts::default(),
             errors: std::array::from_fn(|_| Limiter::new(snapshot.limits.icmp_errors_per_second)),
@@ -86,7 +86,7 @@ impl Engine {
     /// One of several workers, which draw from the same numbers.
     pub fn sharing(mut self, share: Share) -> Engine {
         self.state.identifications = Identifications::new(share, self.state.seed);
-        self.state.turns.share(share.of.into());
+        self.state.rounds.share(share.of.into());
         self
     }
 
@@ -112,7 +112,7 @@ impl Engine {
         if self.snapshot.connections_are_lost_by(&snapshot) {
             self.state.resets = Some(0);
         }
-        self.state.turns.follow(&self.snapshot, &snapshot);
+        self.state.rounds.follow(&self.snapshot, &snapshot);
         self.state.flows.follow_snapshot(&self.snapshot, &snapshot, snat_ports);
         std::mem::replace(&mut self.snapshot, snapshot)
     }

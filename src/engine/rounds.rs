@@ -1,4 +1,4 @@
-//! Whose turn it is among several active members, and what was given to whom lately.
+//! How far the rounds among several active members have come, and what was given to whom lately.
 //!
 //! Owns what one worker counts for that. Who may be chosen, and by which rule, says [`Sharing`].
 
@@ -8,9 +8,9 @@ use crate::policy::intent::{MemberId, Mode, PoolId};
 use crate::policy::sharing::Sharing;
 use std::sync::Arc;
 
-/// Whose turn it is, by pool, and what was given to whom since flows were last counted: each worker counts for itself.
-pub(super) struct Turns {
-    of: Vec<u32>,
+/// How far the rounds have come, by pool, and what was given to whom since flows were last counted: each worker counts for itself.
+pub(super) struct Rounds {
+    turns: Vec<u32>,
     given: Vec<Given>,
     /// How many workers there are.
     workers: u64,
@@ -25,13 +25,13 @@ struct Given {
     flows: Vec<u64>,
 }
 
-impl Turns {
+impl Rounds {
     /// Those of one worker, for pools with ids below `bound`; its seed says where it begins, so that workers do not all begin with the
     /// same member.
-    pub(super) fn new(seed: u64, bound: usize) -> Turns {
-        let mut turns = Turns { of: Vec::new(), given: Vec::new(), workers: 1, seed };
-        turns.reserve(bound);
-        turns
+    pub(super) fn new(seed: u64, bound: usize) -> Rounds {
+        let mut rounds = Rounds { turns: Vec::new(), given: Vec::new(), workers: 1, seed };
+        rounds.reserve(bound);
+        rounds
     }
 
     /// One of so many workers.
@@ -61,9 +61,9 @@ impl Turns {
 
     /// There are pools with ids below `bound`.
     pub(super) fn reserve(&mut self, bound: usize) {
-        while self.of.len() < bound {
-            let at = mix(self.seed.wrapping_add(self.of.len() as u64));
-            self.of.push(at);
+        while self.turns.len() < bound {
+            let at = mix(self.seed.wrapping_add(self.turns.len() as u64));
+            self.turns.push(at);
             self.given.push(Given::default());
         }
     }
@@ -84,7 +84,7 @@ impl Turns {
 
     /// The count of questions before this one.
     pub(super) fn next(&mut self, pool: PoolId) -> u32 {
-        let Some(turn) = self.of.get_mut(pool.index()) else { return 0 };
+        let Some(turn) = self.turns.get_mut(pool.index()) else { return 0 };
         let now = *turn;
         *turn = now.wrapping_add(1);
         now
