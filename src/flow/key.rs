@@ -6,6 +6,7 @@
 //! no keys: the caller says whether a value is the one it looks for. It never grows and never leaves tombstones: a removal
 //! moves the cells behind it back, so a table that lives for years looks like a fresh one.
 
+use crate::chance;
 use crate::wire::{Address, Endpoint, Packet, Ports, Protocol, Rewrite, Tuple};
 use prefetch_index::prefetch_index;
 use std::net::Ipv4Addr;
@@ -148,7 +149,7 @@ pub(super) struct HashKey {
 impl HashKey {
     /// The key that `seed` gives; the same for the same seed.
     pub fn new(seed: u64) -> HashKey {
-        HashKey { addresses: spread(seed, 1), ports: spread(seed, 2), finish: spread(seed, 3) }
+        HashKey { addresses: chance::number(seed, 1), ports: chance::number(seed, 2), finish: chance::number(seed, 3) }
     }
 
     /// The tag of a tuple's key.
@@ -185,14 +186,6 @@ const MULTIPLIER: u64 = 0x9e37_79b9_7f4a_7c15;
 fn fold_multiply(a: u64, b: u64) -> u64 {
     let product = u128::from(a) * u128::from(b);
     product as u64 ^ (product >> 64) as u64
-}
-
-/// The `nth` number that `seed` gives (SplitMix64: Steele, Lea, Flood 2014).
-pub(super) fn spread(seed: u64, nth: u64) -> u64 {
-    let mut z = seed.wrapping_add(MULTIPLIER.wrapping_mul(nth));
-    z = (z ^ z >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    z = (z ^ z >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
-    z ^ z >> 31
 }
 
 /// Cells per expected entry, as a fraction: three cells for two entries keep probes short.

@@ -8,10 +8,10 @@
 //! port, whomever it talks to. Who may answer is known for UDP ([`super::remotes`]). Two workers that do so in the same instant
 //! can give it a second one; each is still its own alone, which is what correctness needs.
 
-use super::key::spread;
 use super::port_cells::{FREE, PortCells};
 use super::port_order::{Range, ReservedPorts};
 use super::remotes::Remotes;
+use crate::chance;
 use crate::wire::{Endpoint, Protocol};
 use std::net::Ipv4Addr;
 use std::sync::Arc;
@@ -203,7 +203,7 @@ impl PortAllocator {
 
     /// Every port of a range once, in the order that is the endpoint's.
     fn choices(&self, inside: Endpoint, range: usize) -> impl Iterator<Item = u16> + use<> {
-        let draw = spread(self.seed ^ Cell { inside, users: 0 }.bits(), 1);
+        let draw = chance::number(self.seed ^ Cell { inside, users: 0 }.bits(), 1);
         self.ranges[range].choices(inside.port, draw)
     }
 }
@@ -276,7 +276,7 @@ impl SnatPorts {
 
     fn tables_of(&self, address: Ipv4Addr, since: u32) -> Tables {
         let by_protocol = [Protocol::Icmp, Protocol::Tcp, Protocol::Udp].map(|protocol| {
-            let seed = spread(self.seed ^ u64::from(address.to_bits()), place(protocol) as u64 + 1);
+            let seed = chance::number(self.seed ^ u64::from(address.to_bits()), place(protocol) as u64 + 1);
             PortAllocator::new(protocol, seed)
         });
         Tables { address, since, by_protocol: Arc::new(by_protocol) }
@@ -458,7 +458,7 @@ mod tests {
         let admitted = std::sync::atomic::AtomicU32::new(0);
         let open_and_end = |worker: u64| {
             for step in 0..30_000 {
-                let host = (spread(worker, step) >> 8) as u8 & 7;
+                let host = (chance::number(worker, step) >> 8) as u8 & 7;
                 // All want the same two ports.
                 let port = table.allocate(inside(host, 2_000 + (step & 1) as u16), &sip()).unwrap();
                 assert!(!table.enter(port, remote(host)));
@@ -474,7 +474,7 @@ mod tests {
         };
         let knock = |worker: u64| {
             for step in 0..60_000 {
-                let draw = spread(worker, step);
+                let draw = chance::number(worker, step);
                 let (port, host) = (2_000 + (draw & 1) as u16, (draw >> 8) as u8 & 7);
                 if let Some(known) = table.admit(port, remote(host)) {
                     assert_eq!(known.addr.octets()[3], host);
@@ -512,7 +512,7 @@ mod tests {
         let work = |worker: u64| {
             let mut held = Vec::new();
             for step in 0..20_000 {
-                let draw = spread(worker, step);
+                let draw = chance::number(worker, step);
                 if draw & 1 == 0 || held.len() > 40 {
                     held.pop().into_iter().for_each(give_back);
                     continue;

@@ -8,6 +8,7 @@
 //! counted them last: the one thing in a snapshot that changes. Remembers no flow and counts no round: that is the worker's.
 
 use super::intent::{MemberId, Mode};
+use crate::chance;
 use std::net::Ipv4Addr;
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -213,13 +214,9 @@ impl Order {
     }
 }
 
-/// All bits of a number mixed (SplitMix64: Steele, Lea, Flood 2014): the same on every appliance, so that another one, or this one after a
-/// restart, chooses the same member.
+/// All bits of a number mixed: the same on every appliance, so that another one, or this one after a restart, chooses the same member.
 fn mix(number: u64) -> u64 {
-    let mut z = number.wrapping_add(0x9e37_79b9_7f4a_7c15);
-    z = (z ^ z >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    z = (z ^ z >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
-    z ^ z >> 31
+    chance::number(number, 1)
 }
 
 #[cfg(test)]

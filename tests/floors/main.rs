@@ -13,9 +13,10 @@ use std::path::{Path, PathBuf};
 /// Each module, and what it may name besides itself. An entry that no source needs is an error too.
 const FLOORS: &[(&str, &[&str])] = &[
     ("time", &[]),
+    ("chance", &[]),
     ("wire", &[]),
-    ("flow", &["wire", "time"]),
-    ("policy", &["wire"]),
+    ("flow", &["wire", "time", "chance"]),
+    ("policy", &["wire", "chance"]),
     ("io", &[]),
     ("engine", &["flow", "policy", "wire", "time"]),
     ("monitor", &["policy", "wire", "time"]),

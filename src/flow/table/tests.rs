@@ -270,7 +270,7 @@ fn another_kind_of_address_will_do() {
     }
     impl KeyAddress for Wide {
         fn mix(pair: (u128, u128), key: u64) -> u64 {
-            let mix = |seed: u64, bits: u128| crate::flow::key::spread(seed ^ bits as u64 ^ (bits >> 64) as u64, 1);
+            let mix = |seed: u64, bits: u128| crate::chance::number(seed ^ bits as u64 ^ (bits >> 64) as u64, 1);
             mix(mix(key, pair.0), pair.1)
         }
         fn rewrite(_: &Tuple<Wide>, _: &Tuple<Wide>) -> Rewrite<Wide> {
