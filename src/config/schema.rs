@@ -288,7 +288,7 @@ section! { "pool", Some(intent::POOLS), Pool, compared intent::Pool;
     "A high-availability pair of SIP Servers, of which one is active; or several servers that share the work." {
     name: String = (required "pair-1"), Name, live, "What virtual servers, SNAT and commands call it.";
     mode: Mode = "active-standby", choice::<Mode>(&[]), live,
-        "How members share the work: one is active and another takes over; or all that are up are, and take new connections and new UDP peers (an address and port) in turn, whoever has fewest flows for its weight, or by the client's address (Maglev). A peer stays with its member while that is up.";
+        "How members share the work: one is active and another takes over; or all that are up are, and take new connections and new UDP peers (an address and port; another pool of this file counts as one, by its virtual address) in turn, or whoever has fewest flows for its weight, or by the client's address (Maglev; with more than 256 such pools the tables of all are smaller, and the reload that adds the 257th or removes it changes who takes what is new). A UDP peer stays with its member while that is up and one of the two sends within [timeouts] udp, also while the member is drained; taken offline, it loses its peers.";
     members: Tables<Member> = (required [{ name = "sip-a", address = "10.20.0.11" }]), Inside(Member::ROW), live,
         "The servers, the preferred one first.";
     monitors: Vec<String> = (required ["sip-options"]), Many(&Name, 1, 16), live,

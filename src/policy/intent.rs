@@ -275,7 +275,7 @@ words! {
         ActiveStandby = "active-standby",
         /// All that are up are active: one after the other takes a new flow.
         RoundRobin = "round-robin",
-        /// All that are up are active: whoever has fewest flows takes a new one.
+        /// All that are up are active: whoever has fewest flows for its weight takes a new one.
         LeastConnections = "least-connections",
         /// All that are up are active: the client's address says which takes its flows.
         SourceHash = "source-hash",

@@ -4,7 +4,7 @@ use crate::config::document::Document;
 use crate::config::reader::Section;
 use crate::config::report::Report;
 use crate::config::schema::Pool;
-use crate::policy::intent::{FailBack, Mode};
+use crate::policy::intent::{FailBack, Mode, Unreachable};
 use std::time::Duration;
 
 /// Members that there can be in all: they are numbered by 16 bits, one number of which means nobody.
@@ -66,6 +66,17 @@ fn shared(document: &Document, pool: &Pool, mode: Mode, report: &mut Report) {
             .error(report, "redeliver", &redeliver.span, message)
             .instead("\"0\", or a pool in which one member takes over from another", "remove the key")
             .see(&mode.span, "the pool's mode");
+    }
+    for server in document.servers_of(&pool.name) {
+        let holds = server.unreachable.as_ref().filter(|it| it.written && it.value == Unreachable::Hold);
+        let Some(holds) = holds else { continue };
+        let message = format!(
+            "unreachable = \"hold\" holds nothing in front of a pool of mode \"{mode}\": a peer's member does not change while it lives, \
+             so what it refuses is forwarded at once"
+        );
+        server
+            .warning(report, "unreachable", &holds.span, message)
+            .remedy("write unreachable = \"forward\", or remove the key");
     }
     roles(document, pool, mode, report);
 }

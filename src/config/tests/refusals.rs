@@ -444,6 +444,13 @@ fn what_is_allowed_and_unwise_is_a_warning() {
                 ),
             ],
         ),
+        (
+            "a refusal that is never held",
+            &[
+                ("name = \"pair-1\"", "name = \"pair-1\"\nmode = \"round-robin\""),
+                ("listen = ", "unreachable = \"hold\"\nlisten = "),
+            ],
+        ),
         ("an exclusion of everything", &[("172.16.2.0/24", "default")]),
     ];
     let mut out = String::new();
