@@ -83,7 +83,7 @@ fn s92_a_connection_that_nobody_remembers_goes_to_nobody_by_chance() {
         let from = at(PHONE, 41_000);
         refused(&mut lab, ROUTER, from, at_port(V));
         lab.drops(ROUTER, Build::tcp(from, at_port(V), RST, 7, 8), DropReason::NoFlow);
-        // If its member speaks first, it goes on.
+        // If its member speaks first, it continues.
         let sent = |src: &str| Build::tcp(at_port(src), from, DATA, 7, 8).payload(b"BYE");
         lab.forwards_noting(&[EngineEvent::LoosePickup], HOST_C, sent(C), ROUTER, sent(V));
         let ack = |dst: &str| Build::tcp(from, at_port(dst), ACK, 8, 10);
