@@ -6,7 +6,7 @@ use super::grid::{Cell, grid, labelled, left, prose, right};
 use crate::config::{
     Configuration, Settings, bounds, count, duration_text, good_answer, listen_text, network_text, question,
 };
-use crate::policy::intent::{FailBack, Intent, Mode, NoMember, Pool};
+use crate::policy::intent::{FailBack, Intent, Mode, NoMember, Persistence, Pool};
 use std::time::Duration;
 
 /// Everything `configuration` would build, and its warnings.
@@ -105,11 +105,17 @@ fn pool(intent: &Intent, pool: &Pool) -> String {
 
 /// Which of several active members takes it.
 fn new_work(pool: &Pool) -> String {
-    match pool.mode {
-        Mode::LeastConnections => "to the member that has fewest flows, of all that are up".into(),
-        Mode::SourceHash => "by the client's address, to all members that are up".into(),
-        Mode::ActiveStandby | Mode::RoundRobin => "in turn, to all members that are up".into(),
-    }
+    let whom = match pool.mode {
+        Mode::LeastConnections => "to the member that has fewest flows, of all that are up",
+        Mode::SourceHash => "by the client's address, to all members that are up",
+        Mode::ActiveStandby | Mode::RoundRobin => "in turn, to all members that are up",
+    };
+    let together = match pool.persistence {
+        Persistence::Endpoint => "",
+        Persistence::Source => "; what one address begins stays together",
+        Persistence::CallId => "; over UDP a call stays together, by its Call-ID",
+    };
+    format!("{whom}{together}")
 }
 
 /// When the preferred member takes over again.

@@ -192,6 +192,7 @@ fn pool(entry: &schema::Pool, members: Vec<MemberId>, monitors: Vec<MonitorId>) 
         name: entry.name.meant()?,
         members,
         mode: entry.mode.meant()?,
+        persistence: entry.persistence.meant()?,
         require: entry.require.as_ref()?.0.unwrap_or(monitors.len()),
         monitors,
         fail_back: entry.fail_back.meant()?,

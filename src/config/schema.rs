@@ -16,7 +16,7 @@ use super::settings::{CpuCores, Dpdk as DpdkSettings, Idle, LogLevel, Settings};
 use super::value::Needed;
 use crate::policy::intent::{
     self, CodeRange, DayWindow, EchoPolicy, FailBack, Handshake, Intent, Mode, NoMember, OnDownTcp, PemFile,
-    PortIntent, SipTransport, Unmatched, Unreachable, UpWhen,
+    Persistence, PortIntent, SipTransport, Unmatched, Unreachable, UpWhen,
 };
 use crate::policy::words::{Word, words};
 use crate::wire::Mac;
@@ -289,6 +289,8 @@ section! { "pool", Some(intent::POOLS), Pool, compared intent::Pool;
     name: String = (required "pair-1"), Name, live, "What virtual servers, SNAT and commands call it.";
     mode: Mode = "active-standby", choice::<Mode>(&[]), live,
         "How members share the work: one is active and another takes over; or all that are up are, and take new connections and new UDP peers (an address and port; another pool of this file counts as one, by its virtual address) in turn, or whoever has fewest flows for its weight, or by the client's address (Maglev; with more than 256 such pools the tables of all are smaller, and the reload that adds the 257th or removes it changes who takes what is new). A UDP peer stays with its member while that is up and one of the two sends within [timeouts] udp, also while the member is drained; taken offline, it loses its peers.";
+    persistence: Persistence = "endpoint", choice::<Persistence>(&[]), live,
+        "What stays with one member where several are active: a connection, or the datagrams of one address and port (endpoint); whatever one address begins, as long as it begins something within [timeouts] udp (source); over UDP the SIP messages of one Call-ID, in both directions, as long as one is sent within that time, and what has none as with endpoint (call-id; new calls are then taken by their Call-ID, with least-connections by whoever has fewest flows). A pair behind a virtual address is one endpoint to the members of another pool: those need call-id.";
     members: Tables<Member> = (required [{ name = "sip-a", address = "10.20.0.11" }]), Inside(Member::ROW), live,
         "The servers, the preferred one first.";
     monitors: Vec<String> = (required ["sip-options"]), Many(&Name, 1, 16), live,

@@ -106,7 +106,7 @@ impl Walk<'_> {
     }
 
     /// The member, if it is still there and of this pool.
-    fn present(&self, member: MemberRef, pool: PoolId) -> Option<MemberId> {
+    pub(super) fn present(&self, member: MemberRef, pool: PoolId) -> Option<MemberId> {
         let view = self.snapshot.members.find(usize::from(member.id), Life(member.since))?;
         (view.pool == pool).then_some(MemberId(member.id))
     }
@@ -184,7 +184,7 @@ impl Walk<'_> {
         // Whoever has just lost its role claims nothing, but may ask: the answer is known by its branch.
         let view = self.snapshot.member(sender);
         let while_down = view.state == State::Down;
-        if let sip::Facts::Request { branch: Some(branch) } = self.sip
+        if let sip::Facts::Request { branch: Some(branch), .. } = self.sip
             && view.state != State::Offline
         {
             self.state.speakers.note_request(peer, speaker, while_down, branch, self.now);

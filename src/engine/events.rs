@@ -19,6 +19,7 @@ ways! {
         Reassembled = "reassembled": "All fragments of a datagram had arrived and were processed as one.",
         ArpUnlearnt = "arp_unlearnt": "An ARP request for one of our addresses was answered without the management core, which is sent only so many a second.",
         FilterOpened = "snat_filter_opened": "A member's UDP port talks to more than four addresses at once: any host that sends to it is let in.",
+        PersistenceFull = "persistence_full": "A worker holds as many persistence records as it can (262,144, or flows_per_worker): the one unused longest gave way to a new one.",
         LostConnection = "lost_connection": "A TCP connection was reset because its member was lost.",
     }
 }

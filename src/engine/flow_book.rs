@@ -9,8 +9,8 @@
 use super::member_use::MemberUse;
 use crate::flow::key::Key;
 use crate::flow::{
-    CachedRoute, Direction, Fate, Flow, FlowId, FlowTable, Lifetimes, NO_MEMBER, PathKind, Refused, ReservedPorts,
-    SlotHint, SnatPorts, Tag, TimeoutClass,
+    CachedRoute, Direction, Fate, Flow, FlowId, FlowTable, Lifetimes, MemberRef, NO_MEMBER, PathKind,
+    PersistenceRecord, Refused, ReservedPorts, SlotHint, SnatPorts, Tag, TimeoutClass,
 };
 use crate::policy::intent::{MemberId, PoolId, Timeouts};
 use crate::policy::{Life, Slots, Snapshot};
@@ -183,6 +183,14 @@ impl FlowBook {
     pub(super) fn expire(&mut self, snapshot: &Snapshot, now: Instant, budget: usize) -> usize {
         let FlowBook { table, snat_ports, uses, .. } = self;
         table.expire(now, budget, |flow| on_removed(snat_ports, uses, snapshot, &flow))
+    }
+
+    /// A persistence record, counted like a flow of its member, is no more.
+    pub(super) fn forget_record(&self, snapshot: &Snapshot, record: PersistenceRecord) {
+        let MemberRef { id, since } = record.member;
+        if snapshot.members.find(usize::from(id), Life(since)).is_some() {
+            self.uses.count_flow(id, false);
+        }
     }
 
     /// Looks at up to `budget` slots and forgets the stale flows there.

@@ -23,6 +23,7 @@ mod member_use;
 mod on_flow;
 mod outbound;
 pub mod path;
+mod persistence;
 mod portless;
 mod punts;
 mod redelivery;

@@ -29,7 +29,13 @@ impl Walk<'_> {
     pub(super) fn outward_with_ports(&mut self, sender: MemberId, kind: Kind, tuple: Tuple) -> Verdict {
         if let Some((id, side)) = self.flow_of(&tuple) {
             if !matches!(kind, Kind::Tcp(segment) if self.reopens(id, side, &segment)) {
-                return self.outward_on_flow(id, side, tuple);
+                let verdict = self.outward_on_flow(id, side, tuple);
+                if verdict.is_forwarded()
+                    && let Some(call) = self.call(self.snapshot.member(sender).pool)
+                {
+                    self.spoke_in_call(sender, call);
+                }
+                return verdict;
             }
             self.state.flows.forget(self.snapshot, id);
         }

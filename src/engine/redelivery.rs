@@ -105,7 +105,7 @@ impl Engine {
         let view = self.snapshot.pool(pool);
         let (member, generation) = (view.active.filter(|_| service.ready.is_some())?, view.generation);
         let remote = Endpoint::new(packet.src(), packet.src_port());
-        let walk = Walk::new(self, packet, classified, sip::Facts::Request { branch: None }, now);
+        let walk = Walk::new(self, packet, classified, sip::Facts::Request { branch: None, call: None }, now);
         let is_meant = walk.receiver(pool, remote) == Some(member);
         is_meant.then_some((Recipient { pool, member, generation }, redeliver))
     }

@@ -17,15 +17,15 @@ use super::verdict::{DropReason, Verdict};
 use super::walk::Walk;
 use crate::flow::{CachedRoute, Direction, Flow, FlowId, PathKind};
 use crate::policy::health::State;
-use crate::policy::intent::{MemberId, Mode, PoolId};
+use crate::policy::intent::{MemberId, Mode, Persistence, PoolId};
 use crate::policy::snapshot::{Served, ServiceView};
 use crate::wire::sip;
 use crate::wire::{Endpoint, Protocol, Tuple};
 use std::net::Ipv4Addr;
 
 impl Walk<'_> {
-    /// The member that takes what `source` begins now.
-    pub(super) fn target(&mut self, pool: PoolId, source: Ipv4Addr) -> Option<MemberId> {
+    /// Whose turn it is to take what `source` begins.
+    pub(super) fn chosen(&mut self, pool: PoolId, source: Ipv4Addr) -> Option<MemberId> {
         let view = self.snapshot.pool(pool);
         match &view.sharing {
             Some(sharing) if sharing.mode() == Mode::LeastConnections => self.state.rounds.least(pool, sharing),
@@ -40,6 +40,11 @@ impl Walk<'_> {
             return self.reject_by_protocol(DropReason::VirtualServerDisabled);
         }
         let pool = service.pool;
+        if let Some(call) = self.call(pool) {
+            let Some(member) = self.receiver_of_call(pool, call, &tuple) else { return self.no_member(pool) };
+            let inside = Endpoint::new(self.snapshot.member(member).address, tuple.dst.port);
+            return self.forward_as(&tuple, &Tuple { dst: inside, ..tuple });
+        }
         let known = self.keeper(pool, &tuple);
         if let Some(asker) = self.other_asker(pool, tuple.src, known.map(|(_, member)| member)) {
             let inside = Endpoint::new(self.snapshot.member(asker).address, tuple.dst.port);
@@ -62,6 +67,9 @@ impl Walk<'_> {
 
     /// A datagram between service ports of a member and of such a pool, whose sender is known as `tuple.src`: who takes it.
     pub(super) fn shared_receiver(&mut self, pool: PoolId, tuple: Tuple) -> Result<MemberId, Verdict> {
+        if let Some(call) = self.call(pool) {
+            return self.receiver_of_call(pool, call, &tuple).ok_or_else(|| self.no_member(pool));
+        }
         let known = self.keeper(pool, &tuple);
         if let Some(asker) = self.other_asker(pool, tuple.src, known.map(|(_, member)| member)) {
             return Ok(asker);
@@ -99,8 +107,13 @@ impl Walk<'_> {
     /// member talks to that remote already, or this one takes no new work.
     pub(super) fn shared_spoke(&mut self, sender: MemberId, answer: Tuple) {
         let pool = self.snapshot.member(sender).pool;
+        if let Some(call) = self.call(pool) {
+            self.spoke_in_call(sender, call);
+        }
         match self.keeper(pool, &answer) {
             Some((id, keeper)) if keeper == sender => self.state.flows.refresh(id, Direction::Reply, None, self.now),
+            // Who has the call is known.
+            Some(_) if self.call(pool).is_some() => {}
             Some((id, _)) => {
                 self.note_asker(sender, answer.src);
                 // What comes from there is read, one by one.
@@ -111,6 +124,7 @@ impl Walk<'_> {
                 let (flow, _) = self.shared_flow(sender, answer);
                 let _ = self.state.flows.keep(self.snapshot, flow, self.now);
             }
+            None if self.call(pool).is_some() => {}
             None => self.note_asker(sender, answer.src),
         }
     }
@@ -141,18 +155,22 @@ impl Walk<'_> {
         flow.is_some_and(|flow| lost(self.snapshot, flow).is_some_and(|lost| lost.member.0 == flow.member))
     }
 
-    /// Datagrams with this tuple are read one by one: a member has spoken to their sender that does not keep it.
+    /// Datagrams with this tuple are read one by one: the pool goes by their Call-ID, or a member has spoken to their sender that does not
+    /// keep it.
     pub(super) fn is_read(&self, flow: &Flow, tuple: &Tuple) -> bool {
-        if self.state.askers.is_empty() || flow.path != PathKind::Service || flow.protocol() != Protocol::Udp {
+        if flow.path != PathKind::Service || flow.protocol() != Protocol::Udp {
             return false;
         }
         let pool = self.pool_of(MemberId(flow.member));
+        if pool.persistence == Persistence::CallId {
+            return true;
+        }
         self.state.askers.find(&peer_of(pool, tuple.src)).is_some()
     }
 
     /// Another member than `keeper` asked what this datagram answers.
-    fn other_asker(&mut self, pool: PoolId, remote: Endpoint, keeper: Option<MemberId>) -> Option<MemberId> {
-        let sip::Facts::Answer { sent_by, branch, is_final } = self.sip else { return None };
+    pub(super) fn other_asker(&mut self, pool: PoolId, remote: Endpoint, keeper: Option<MemberId>) -> Option<MemberId> {
+        let sip::Facts::Answer { sent_by, branch, is_final, .. } = self.sip else { return None };
         let asker = self.asker(pool, remote, sent_by, branch).filter(|asker| Some(*asker) != keeper);
         if let Some(branch) = branch.filter(|_| is_final) {
             self.state.askers.note_answer(&peer_of(self.snapshot.pool(pool), remote), branch);
@@ -166,7 +184,7 @@ impl Walk<'_> {
     /// A member asks a remote endpoint that it does not keep.
     fn note_asker(&mut self, sender: MemberId, remote: Endpoint) {
         let view = self.snapshot.member(sender);
-        if let sip::Facts::Request { branch: Some(branch) } = self.sip
+        if let sip::Facts::Request { branch: Some(branch), .. } = self.sip
             && view.state != State::Offline
         {
             let (peer, speaker) = (peer_of(self.pool_of(sender), remote), self.reference(sender));

@@ -9,7 +9,7 @@ use super::limiter::Limiter;
 use super::member_use::MemberUse;
 use super::punts::Punts;
 use super::rounds::Rounds;
-use crate::flow::{Flow, FlowId, FlowTable, RouteCache, SnatPorts, Speakers};
+use crate::flow::{Flow, FlowId, FlowTable, PersistenceTable, RouteCache, SnatPorts, Speakers};
 use crate::policy::intent::MemberId;
 use crate::policy::{Epoch, Life, Snapshot};
 use crate::time::{Duration, Instant};
@@ -23,6 +23,10 @@ const SPEAKERS: usize = 65_536;
 const ASKERS: usize = 16_384;
 /// Keys their table apart from that of the flows.
 const SPEAKERS_SEED: u64 = 0x5bea_4e55;
+/// Persistence records, unless a worker may have fewer flows.
+const RECORDS: usize = 262_144;
+/// Keys their table apart.
+const RECORDS_SEED: u64 = 0x9c1d_0ca1;
 /// What a remote endpoint addressed is forgotten when nothing has been heard from it for this long.
 const SPEAKER_AGE: Duration = Duration::from_secs(300);
 
@@ -38,6 +42,8 @@ pub(super) struct State {
     pub(super) speakers: Speakers,
     /// Of pools with several active members, who has asked a remote that another one keeps. A table of its own, as it is seldom empty.
     pub(super) askers: Speakers,
+    /// What stays with one of their members beyond one endpoint; none as long as no pool asks for that.
+    pub(super) persistence: Option<PersistenceTable>,
     /// How far the rounds of such pools have come.
     pub(super) rounds: Rounds,
     pub(super) rejects: Limiter,
@@ -67,6 +73,7 @@ impl Engine {
             flows: FlowBook::new(&snapshot, snat_ports, seed),
             speakers: Speakers::new(SPEAKERS, seed ^ SPEAKERS_SEED),
             askers: Speakers::new(ASKERS, seed ^ SPEAKERS_SEED),
+            persistence: persistence_table(&snapshot, seed),
             rounds,
             rejects: Limiter::new(snapshot.limits.rejects_per_second),
             punts: Punts::default(),
@@ -112,6 +119,9 @@ impl Engine {
         if self.snapshot.connections_are_lost_by(&snapshot) {
             self.state.resets = Some(0);
         }
+        if self.state.persistence.is_none() && snapshot.life != self.snapshot.life {
+            self.state.persistence = persistence_table(&snapshot, self.state.seed);
+        }
         self.state.rounds.follow(&self.snapshot, &snapshot);
         self.state.flows.follow_snapshot(&self.snapshot, &snapshot, snat_ports);
         std::mem::replace(&mut self.snapshot, snapshot)
@@ -151,6 +161,11 @@ impl Engine {
     pub fn expire(&mut self, now: Instant, budget: usize) -> usize {
         self.state.speakers.expire(now, SPEAKER_AGE, budget);
         self.state.askers.expire(now, SPEAKER_AGE, budget);
+        let State { persistence, flows, .. } = &mut self.state;
+        if let Some(table) = persistence {
+            let gone = |record| flows.forget_record(&self.snapshot, record);
+            table.expire(now, self.snapshot.timeouts.udp, budget, gone);
+        }
         self.state.flows.expire(&self.snapshot, now, budget)
     }
 
@@ -207,4 +222,10 @@ impl Engine {
     pub fn event_counts(&self) -> &[u64; EngineEvent::COUNT] {
         self.state.events.counts()
     }
+}
+
+/// The table of a worker that reads `snapshot`: none as long as no pool needs one.
+fn persistence_table(snapshot: &Snapshot, seed: u64) -> Option<PersistenceTable> {
+    let records = RECORDS.min(snapshot.limits.flows_per_worker);
+    snapshot.lately().map(|_| PersistenceTable::new(records, seed ^ RECORDS_SEED))
 }

@@ -7,8 +7,8 @@
 //! generations, and finds nobody behind a member that has gone.
 
 use super::entry::NO_MEMBER;
-use super::key::{HashKey, Index, KeyAddress};
-use super::list::{Linked, Links, List};
+use super::key::{HashKey, KeyAddress};
+use super::recent::{Known, Recent};
 use crate::time::{Duration, Instant};
 use crate::wire::sip::Branch;
 use crate::wire::{Endpoint, Protocol, Tuple};
@@ -83,8 +83,6 @@ pub struct Speaker {
     asked: [Asked; ASKED],
     /// When one of them last gave way to a newer one that had not been answered yet.
     pub forgot: Option<Instant>,
-    /// When the entry was last made or renewed.
-    pub last_seen: Instant,
 }
 
 impl Speaker {
@@ -98,7 +96,6 @@ impl Speaker {
         superseded: false,
         asked: [Asked::NOTHING; ASKED],
         forgot: None,
-        last_seen: Instant::ZERO,
     };
 
     /// The remote has visited this member, and called no virtual server since.
@@ -125,64 +122,41 @@ impl Speaker {
 }
 
 /// The exceptions of one worker. All memory is taken at creation; when it is full the oldest entry gives way.
-pub struct Speakers<A: KeyAddress = Ipv4Addr> {
-    key: HashKey,
-    index: Index,
-    /// Filled from the front; none is ever left vacant between others.
-    slots: Vec<Slot<A>>,
-    capacity: usize,
-    /// All entries, longest unseen in front.
-    order: List,
-}
+pub struct Speakers<A: KeyAddress = Ipv4Addr>(Recent<Peer<A>, Speaker>);
 
-struct Slot<A> {
-    peer: Peer<A>,
-    speaker: Speaker,
-    links: Links,
-}
-
-impl<A> Linked for Slot<A> {
-    fn links(&mut self) -> &mut Links {
-        &mut self.links
+impl<A: KeyAddress> Known for Peer<A> {
+    /// Since when it has been there is compared, and does not spread.
+    fn tag(&self, key: &HashKey) -> u32 {
+        key.tuple(&Tuple::new(Protocol::Udp, self.remote, Endpoint::new(self.home, 0)))
     }
 }
 
 impl<A: KeyAddress> Speakers<A> {
     /// Room for `capacity` remote endpoints (at least 1, at most 2^30).
     pub fn new(capacity: usize, seed: u64) -> Speakers<A> {
-        let capacity = capacity.clamp(1, 1 << 30);
-        Speakers {
-            key: HashKey::new(seed),
-            index: Index::new(capacity),
-            slots: Vec::with_capacity(capacity),
-            capacity,
-            order: List::EMPTY,
-        }
+        Speakers(Recent::new(capacity, seed))
     }
 
     /// There is no exception: the normal case.
     #[inline]
     pub fn is_empty(&self) -> bool {
-        self.slots.is_empty()
+        self.0.slots.is_empty()
     }
 
     /// How many remote endpoints are known.
     pub fn len(&self) -> usize {
-        self.slots.len()
+        self.0.len()
     }
 
     /// How many there can be.
     pub fn capacity(&self) -> usize {
-        self.capacity
+        self.0.capacity()
     }
 
     /// What is known of a remote endpoint.
     #[inline]
     pub fn find(&self, peer: &Peer<A>) -> Option<&Speaker> {
-        if self.is_empty() {
-            return None;
-        }
-        self.place(peer).map(|at| &self.slots[at as usize].speaker)
+        self.0.find(peer)
     }
 
     /// A member that is not active has sent to this remote, perhaps while it was known to be down.
@@ -209,15 +183,13 @@ impl<A: KeyAddress> Speakers<A> {
 
     /// The remote has given the final answer to the request with this branch: it is missed least.
     pub fn note_answer(&mut self, peer: &Peer<A>, branch: Branch) {
-        let Some(at) = self.place(peer) else { return };
-        let asked = &mut self.slots[at as usize].speaker.asked;
+        let Some(Speaker { asked, .. }) = self.0.find_mut(peer) else { return };
         asked.iter_mut().filter(|asked| asked.branch == Some(branch)).for_each(|asked| asked.answered = true);
     }
 
     /// The active member has sent to this remote. What others have asked it is still to be answered to them.
     pub fn note_active(&mut self, peer: &Peer<A>) {
-        let Some(at) = self.place(peer) else { return };
-        self.slots[at as usize].speaker.superseded = true;
+        self.0.find_mut(peer).into_iter().for_each(|speaker| speaker.superseded = true);
     }
 
     /// A remote that is normally answered untranslated has sent to a virtual server: here the rule does need an entry.
@@ -237,77 +209,21 @@ impl<A: KeyAddress> Speakers<A> {
     /// The remote has sent to a virtual server. That is the rule, so it makes no entry, and ends one that says nothing
     /// more than the opposite.
     pub fn note_virtual(&mut self, peer: &Peer<A>) {
-        let Some(at) = self.place(peer) else { return };
-        self.slots[at as usize].speaker.visited = [MemberRef::NONE; VISITS];
-        self.remove_if_empty(at);
+        let Some(speaker) = self.0.find_mut(peer) else { return };
+        speaker.visited = [MemberRef::NONE; VISITS];
+        if speaker.says_nothing() {
+            self.0.remove(peer);
+        }
     }
 
     /// Forgets entries not renewed for `age`, at most `budget` of them. Says how many.
     pub fn expire(&mut self, now: Instant, age: Duration, budget: usize) -> usize {
-        for removed in 0..budget {
-            match self.order.front() {
-                Some(at) if now.since(self.slots[at as usize].speaker.last_seen) >= age => self.remove(at),
-                _ => return removed,
-            }
-        }
-        budget
-    }
-
-    fn remove_if_empty(&mut self, at: u32) {
-        if self.slots[at as usize].speaker.says_nothing() {
-            self.remove(at);
-        }
-    }
-
-    fn tag(&self, peer: &Peer<A>) -> u32 {
-        self.key.tuple(&Tuple::new(Protocol::Udp, peer.remote, Endpoint::new(peer.home, 0)))
-    }
-
-    fn place(&self, peer: &Peer<A>) -> Option<u32> {
-        self.index.find(self.tag(peer), |at| self.slots[at as usize].peer == *peer)
+        self.0.expire(now, age, budget, drop)
     }
 
     /// The entry of a remote, made if need be, as the one seen last.
     fn renew(&mut self, peer: Peer<A>, now: Instant) -> &mut Speaker {
-        let at = match self.place(&peer) {
-            Some(at) => {
-                self.order.unlink(&mut self.slots, at);
-                at
-            }
-            None => self.add(peer),
-        };
-        self.order.push_back(&mut self.slots, at);
-        let speaker = &mut self.slots[at as usize].speaker;
-        speaker.last_seen = now;
-        speaker
-    }
-
-    /// A new entry, not yet in order; the oldest gives way to it when there is no room.
-    fn add(&mut self, peer: Peer<A>) -> u32 {
-        if self.slots.len() == self.capacity
-            && let Some(oldest) = self.order.front()
-        {
-            self.remove(oldest);
-        }
-        let at = self.slots.len() as u32;
-        self.slots.push(Slot { peer, speaker: Speaker::NOTHING, links: Links::NONE });
-        self.index.insert(self.tag(&peer), at);
-        at
-    }
-
-    /// Takes an entry out; the last slot moves into its place.
-    fn remove(&mut self, at: u32) {
-        self.order.unlink(&mut self.slots, at);
-        let tag = self.tag(&self.slots[at as usize].peer);
-        self.index.remove(tag, at);
-        let last = self.slots.len() as u32 - 1;
-        if at != last {
-            let tag = self.tag(&self.slots[last as usize].peer);
-            self.index.remove(tag, last);
-            self.index.insert(tag, at);
-            self.order.renumber(&mut self.slots, last, at);
-        }
-        self.slots.swap_remove(at as usize);
+        self.0.renew(peer, now, || Speaker::NOTHING, drop)
     }
 }
 

@@ -165,6 +165,8 @@ pub struct Pool {
     pub members: Vec<MemberId>,
     /// How they share the work.
     pub mode: Mode,
+    /// What goes to one member of several active ones.
+    pub persistence: Persistence,
     /// What each member is asked.
     pub monitors: Vec<MonitorId>,
     /// How many of the monitors must be good for a member to be up.
@@ -198,6 +200,7 @@ impl Default for Pool {
             name: String::new(),
             members: Vec::new(),
             mode: Mode::ActiveStandby,
+            persistence: Persistence::Endpoint,
             monitors: Vec::new(),
             require: 0,
             fail_back: FailBack::Never,
@@ -279,6 +282,16 @@ words! {
         LeastConnections = "least-connections",
         /// All that are up are active: the client's address says which takes its flows.
         SourceHash = "source-hash",
+    }
+
+    /// See [`Pool::persistence`].
+    Persistence {
+        /// A connection, and the datagrams of one remote address and port.
+        Endpoint = "endpoint",
+        /// Whatever one remote address begins.
+        Source = "source",
+        /// The SIP messages of one call, over UDP; what has no Call-ID as with [`Persistence::Endpoint`].
+        CallId = "call-id",
     }
 
     /// See [`Pool::fail_back`].

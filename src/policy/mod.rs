@@ -11,6 +11,7 @@ mod follow;
 pub mod health;
 pub mod ids;
 pub mod intent;
+pub mod lately;
 pub mod prefix;
 pub mod sharing;
 pub mod slots;

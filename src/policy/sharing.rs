@@ -123,11 +123,21 @@ impl Sharing {
     /// Who takes what `source` begins; `turn` is the caller's count of such questions.
     #[inline]
     pub fn choose(&self, source: Ipv4Addr, turn: u32) -> Option<MemberId> {
-        let number = match self.mode {
-            Mode::SourceHash => mix(u64::from(source.to_bits())) as u32,
-            Mode::ActiveStandby | Mode::RoundRobin | Mode::LeastConnections => turn,
-        };
-        let place = *self.table.get((number as usize).checked_rem(self.table.len())?)?;
+        match self.mode {
+            Mode::SourceHash => self.by_number(source.to_bits().into()),
+            Mode::ActiveStandby | Mode::RoundRobin | Mode::LeastConnections => self.at(turn),
+        }
+    }
+
+    /// Who takes what this number stands for: the same wherever it is asked, as long as the same members take what is new.
+    #[inline]
+    pub fn by_number(&self, number: u64) -> Option<MemberId> {
+        self.at(mix(number) as u32)
+    }
+
+    #[inline]
+    fn at(&self, cell: u32) -> Option<MemberId> {
+        let place = *self.table.get((cell as usize).checked_rem(self.table.len())?)?;
         Some(self.targets.get(usize::from(place))?.member)
     }
 }

@@ -17,11 +17,13 @@ use super::addresses::{Addresses, InterfaceView};
 use super::adjacency::{Adjacency, Egress, EgressId, Hop, Neighbour, NextHop};
 use super::health::{Health, State};
 use super::intent::*;
+use super::lately::ChosenLately;
 use super::prefix::PrefixMap;
 use super::slots::{Life, Slots};
 use crate::wire::{Endpoint, Mac, Packet, Protocol, RxKey, VlanId};
 use std::collections::BTreeSet;
 use std::net::Ipv4Addr;
+use std::sync::Arc;
 
 /// Counts published snapshots.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -48,6 +50,8 @@ pub struct Snapshot {
     pub limits: Limits,
     /// Who may reach members at their own addresses; `None`: everybody.
     visitors: Option<PrefixMap<()>>,
+    /// What workers have chosen lately; `None` where no pool keeps more together than an endpoint's.
+    lately: Option<Arc<ChosenLately>>,
     classes: AddressMap<AddressClass>,
     /// Service ports of UDP, at virtual addresses.
     pub(super) datagrams_in: Vec<DatagramsIn>,
@@ -123,6 +127,7 @@ impl Snapshot {
             timeouts: intent.timeouts,
             limits: intent.limits,
             visitors: parts::visitors(intent, before.and_then(|before| before.visitors.as_ref())),
+            lately: parts::lately(intent, before.and_then(|before| before.lately.as_ref())),
             classes: parts::classes(intent, &virtuals),
             datagrams_in: Vec::new(),
             datagrams_out: Vec::new(),
@@ -164,6 +169,12 @@ impl Snapshot {
         self.datagram_bits = all.iter().fold(0, |bits, (_, port, _)| bits | 1 << (port & 63));
         // Of two services at one endpoint the first counts.
         self.datagram_ports = WordMap::new(all.into_iter().rev().map(|(at, port, it)| (Endpoint::new(at, port), it)));
+    }
+
+    /// What any worker has chosen lately; `None` where no pool keeps more together than what an endpoint sends.
+    #[inline]
+    pub fn lately(&self) -> Option<&ChosenLately> {
+        self.lately.as_deref()
     }
 
     /// Somebody at `address` outside may reach `member` at its own address: by `[direct_access]`, or as one of the exclusion group.

@@ -1,6 +1,6 @@
 //! The front of a SIP message (RFC 3261 7): who asks, who is answered, and which transaction it is of.
 //!
-//! Owns the reading of start lines, header fields, the topmost Via and CSeq, long and compact names, folded lines, lines that end
+//! Owns the reading of start lines, header fields, the topmost Via, Call-ID and CSeq, long and compact names, folded lines, lines that end
 //! with LF alone. Believes nothing: whatever cannot be read is absent. Copies nothing and asks for no memory; a datagram is read
 //! to [`PEEK`] bytes at most. Never looks at a body, and never says what follows from what it read.
 
@@ -20,6 +20,8 @@ pub enum Facts {
     Request {
         /// The topmost Via's branch: the transaction it begins, or continues.
         branch: Option<Branch>,
+        /// The call it belongs to.
+        call: Option<CallId>,
     },
     /// It answers.
     Answer {
@@ -29,6 +31,8 @@ pub enum Facts {
         branch: Option<Branch>,
         /// It is the last that there is to say (RFC 3261 7.2: 200 and above).
         is_final: bool,
+        /// The call it belongs to.
+        call: Option<CallId>,
     },
 }
 
@@ -38,26 +42,45 @@ impl Facts {
         let Some(message) = Message::peek(datagram) else { return Facts::Other };
         let via = message.top_via();
         let branch = via.and_then(|via| via.branch());
+        let call = message.call_id();
         match message.start {
-            Start::Request { .. } => Facts::Request { branch },
+            Start::Request { .. } => Facts::Request { branch, call },
             Start::Answer { code, .. } => {
-                Facts::Answer { sent_by: via.and_then(|via| via.address()), branch, is_final: code >= 200 }
+                Facts::Answer { sent_by: via.and_then(|via| via.address()), branch, is_final: code >= 200, call }
             }
         }
     }
+
+    /// The call it belongs to.
+    pub fn call(&self) -> Option<CallId> {
+        match *self {
+            Facts::Request { call, .. } | Facts::Answer { call, .. } => call,
+            Facts::Other => None,
+        }
+    }
 }
+
+/// A Call-ID, as a number that two different ones hardly share: the same in every request and answer of a dialog, whoever sends it, and
+/// in all registrations of one user agent (RFC 3261 8.1.1.4). Compared byte by byte, so case counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct CallId(pub NonZeroU64);
 
 /// A branch parameter, as a number that two different ones hardly share.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Branch(pub NonZeroU64);
 
 impl Branch {
-    /// That of a parameter's value, which is echoed as it was (RFC 3261 8.2.6.2); `None` of an empty one. FNV-1a.
+    /// That of a parameter's value, which is echoed as it was (RFC 3261 8.2.6.2); `None` of an empty one.
     pub fn of(value: &[u8]) -> Option<Branch> {
-        let mix = |hash: u64, byte: &u8| (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3);
-        let hash = value.iter().fold(0xcbf2_9ce4_8422_2325, mix).max(1);
-        (!value.is_empty()).then_some(Branch(NonZeroU64::new(hash)?))
+        number(value).map(Branch)
     }
+}
+
+/// FNV-1a; `None` of nothing.
+fn number(text: &[u8]) -> Option<NonZeroU64> {
+    let mix = |hash: u64, byte: &u8| (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3);
+    let hash = text.iter().fold(0xcbf2_9ce4_8422_2325, mix).max(1);
+    NonZeroU64::new(hash).filter(|_| !text.is_empty())
 }
 
 /// The line that a message begins with.
@@ -145,6 +168,11 @@ impl<'a> Message<'a> {
     /// The topmost Via: whom the message is from, or whom it answers.
     pub fn top_via(&self) -> Option<Via<'a>> {
         self.field("via", "v").map(Via::first_of)
+    }
+
+    /// The Call-ID.
+    pub fn call_id(&self) -> Option<CallId> {
+        number(self.field("call-id", "i")?).map(CallId)
     }
 
     /// The number and the method in CSeq.

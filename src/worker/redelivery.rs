@@ -167,7 +167,7 @@ impl<P: Port> Pipeline<P> {
         let Ok(packet) = Packet::parse(bytes) else { return Delivered::Never };
         let classified = self.engine.classify(&packet, port);
         let redelivers = self.engine.may_ask(&packet, classified);
-        let sip = sip::Facts::Request { branch: None };
+        let sip = sip::Facts::Request { branch: None, call: None };
         match self.engine.decide(&packet, classified, sip, now) {
             verdict @ (Verdict::Forward(_) | Verdict::Hold(_)) if redelivers => {
                 let length = bytes.len().max(ethernet::SHORTEST);

@@ -14,6 +14,7 @@ mod hostile;
 mod icmp;
 mod neighbours;
 mod own_answers;
+mod persistence;
 mod placement;
 mod protocols;
 mod reassembly;

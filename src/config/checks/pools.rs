@@ -4,7 +4,7 @@ use crate::config::document::Document;
 use crate::config::reader::Section;
 use crate::config::report::Report;
 use crate::config::schema::Pool;
-use crate::policy::intent::{FailBack, Mode, Unreachable};
+use crate::policy::intent::{FailBack, Mode, Persistence, Unreachable};
 use std::time::Duration;
 
 /// Members that there can be in all: they are numbered by 16 bits, one number of which means nobody.
@@ -15,7 +15,10 @@ pub(super) fn check(document: &Document, report: &mut Report) {
     for pool in &document.pools {
         match pool.mode.as_deref() {
             None => {}
-            Some(Mode::ActiveStandby) => weights(pool, report),
+            Some(Mode::ActiveStandby) => {
+                weights(pool, report);
+                persistence(pool, report);
+            }
             Some(mode) => shared(document, pool, *mode, report),
         }
     }
@@ -37,6 +40,14 @@ fn weights(pool: &Pool, report: &mut Report) {
             .error(report, "weight", &weight.span, message)
             .instead("weight with a mode in which several members are active", "remove it, or change the pool's mode");
     }
+}
+
+/// The one active member has all that is sent.
+fn persistence(pool: &Pool, report: &mut Report) {
+    let Some(key) = pool.persistence.as_ref().filter(|key| key.value != Persistence::Endpoint) else { return };
+    let message = format!("persistence = \"{key}\" has no meaning in a pool of mode \"{}\"", Mode::ActiveStandby);
+    pool.error(report, "persistence", &key.span, message)
+        .instead("persistence with a mode in which several members are active", "remove it, or change the pool's mode");
 }
 
 /// What chooses the one active member, or follows from its loss.
@@ -77,6 +88,12 @@ fn shared(document: &Document, pool: &Pool, mode: Mode, report: &mut Report) {
         server
             .warning(report, "unreachable", &holds.span, message)
             .remedy("write unreachable = \"forward\", or remove the key");
+    }
+    if let (Mode::SourceHash, Some(key)) = (mode, &pool.persistence)
+        && key.value == Persistence::Source
+    {
+        let message = "persistence = \"source\" has no effect: the mode goes by the source address itself";
+        pool.warning(report, "persistence", &key.span, message).remedy("remove the key, or choose another mode");
     }
     roles(document, pool, mode, report);
 }

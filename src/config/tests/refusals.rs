@@ -89,6 +89,7 @@ fn modes() {
         "modes",
         &[
             ("a weight in a pair", &[("name = \"sip-b\",", "name = \"sip-b\", weight = 3,")]),
+            ("what stays with one of several, in a pair", &[("[[pool]]", "[[pool]]\npersistence = \"call-id\"")]),
             (
                 "keys about the one that is active",
                 &[(
@@ -431,6 +432,10 @@ fn what_is_allowed_and_unwise_is_a_warning() {
                 ("name = \"pair-1\"", "name = \"pair-1\"\nmode = \"round-robin\""),
                 ("kind = \"sip\"", "kind = \"sip\"\nstandby_codes = [\"503\"]"),
             ],
+        ),
+        (
+            "an address that the mode goes by anyway",
+            &[("[[pool]]", "[[pool]]\nmode = \"source-hash\"\npersistence = \"source\"")],
         ),
         ("members that anybody may reach", &[("[direct_access]\nallow = [\"0.0.0.0/0\"]\n", "")]),
         ("a section that does not say who", &[("[direct_access]\nallow = [\"0.0.0.0/0\"]", "[direct_access]")]),

@@ -350,6 +350,10 @@ fn add_pool(intent: &mut Intent, choice: PoolChoice) {
         name: format!("pool-{place}"),
         members: (first..first + count).map(|n| MemberId(n as u16)).collect(),
         mode,
+        persistence: match mode {
+            Mode::ActiveStandby => Persistence::Endpoint,
+            _ => [Persistence::Endpoint, Persistence::Source, Persistence::CallId][require % 3],
+        },
         require: 1 + require % monitors.len(),
         monitors,
         fail_back: fails_back.0,

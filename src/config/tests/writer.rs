@@ -203,6 +203,7 @@ fn pool(file: &mut Lines, intent: &Intent, pool: &Pool) {
     file.header("[[pool]]");
     file.text("name", &pool.name);
     file.text("mode", pool.mode);
+    file.text("persistence", pool.persistence);
     file.bare("members", format!("[{}]", members.collect::<Vec<_>>().join(", ")));
     file.texts("monitors", pool.monitors.iter().map(|id| &intent.monitors[id.index()].name));
     file.bare("require", pool.require);

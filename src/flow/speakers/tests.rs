@@ -28,8 +28,7 @@ fn a_claim_is_found_and_renewed_and_the_active_member_ends_no_row() {
     assert!(speakers.is_empty() && speakers.find(&peer(1)).is_none());
     speakers.claim(peer(1), member(7), false, 3, second(1));
     speakers.claim(peer(1), member(8), false, 4, second(2));
-    let (claimed, last_seen) = (second(2), second(2));
-    let expected = Speaker { member: member(8), generation: 4, claimed, last_seen, ..Speaker::NOTHING };
+    let expected = Speaker { member: member(8), generation: 4, claimed: second(2), ..Speaker::NOTHING };
     assert_eq!(speakers.find(&peer(1)), Some(&expected));
     assert_eq!((speakers.len(), speakers.find(&peer(2))), (1, None));
     speakers.note_active(&peer(1));
@@ -142,13 +141,13 @@ fn the_oldest_gives_way_and_the_old_expire() {
     assert_eq!(speakers.expire(second(100), Duration::from_secs(4), 0), 0);
 }
 
-/// What [`Speakers`] ought to say, in the plainest words.
+/// What [`Speakers`] ought to say, in the plainest words; each with when it was made or renewed.
 #[derive(Default)]
-struct Model(BTreeMap<Peer, Speaker>);
+struct Model(BTreeMap<Peer, (Speaker, Instant)>);
 
 impl Model {
     fn oldest(&self) -> Option<Peer> {
-        self.0.iter().min_by_key(|(_, speaker)| speaker.last_seen).map(|(key, _)| *key)
+        self.0.iter().min_by_key(|(_, (_, seen))| *seen).map(|(key, _)| *key)
     }
 
     /// The entry of a peer, made if need be in the place of the oldest of five.
@@ -156,21 +155,21 @@ impl Model {
         if !self.0.contains_key(&key) && self.0.len() == 5 {
             self.oldest().map(|oldest| self.0.remove(&oldest));
         }
-        let speaker = self.0.entry(key).or_insert(Speaker::NOTHING);
-        speaker.last_seen = now;
+        let (speaker, seen) = self.0.entry(key).or_insert((Speaker::NOTHING, now));
+        *seen = now;
         speaker
     }
 
     fn change(&mut self, key: &Peer, change: impl FnOnce(&mut Speaker)) {
-        if let Some(speaker) = self.0.get_mut(key) {
+        if let Some((speaker, _)) = self.0.get_mut(key) {
             change(speaker);
         }
         let says_who = |it: &Speaker| it.member != MemberRef::NONE || it.asked != [Asked::NOTHING; ASKED];
-        self.0.retain(|_, it| says_who(it) || it.called || it.visited != visits(&[]));
+        self.0.retain(|_, (it, _)| says_who(it) || it.called || it.visited != visits(&[]));
     }
 
     fn expire(&mut self, now: Instant, age: Duration) -> usize {
-        let is_old = |key: &Peer| now - self.0[key].last_seen >= age;
+        let is_old = |key: &Peer| now - self.0[key].1 >= age;
         let old = self.oldest().filter(is_old);
         old.map_or(0, |oldest| usize::from(self.0.remove(&oldest).is_some()))
     }
@@ -223,7 +222,7 @@ proptest! {
             }
             prop_assert_eq!(speakers.len(), model.0.len());
             for host in 0..9 {
-                prop_assert_eq!(speakers.find(&peer(host)), model.0.get(&peer(host)));
+                prop_assert_eq!(speakers.find(&peer(host)), model.0.get(&peer(host)).map(|(speaker, _)| speaker));
             }
         }
     }

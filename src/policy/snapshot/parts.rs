@@ -11,6 +11,7 @@ use crate::policy::addresses::InterfaceView;
 use crate::policy::adjacency::{Adjacency, Egress, EgressId, Hop, Neighbour, NextHop};
 use crate::policy::health::{Generation, State};
 use crate::policy::intent::*;
+use crate::policy::lately::ChosenLately;
 use crate::policy::prefix::PrefixMap;
 use crate::policy::slots::{Life, Slots};
 use crate::wire::{Endpoint, Protocol, Rewrite, RxKey, Tuple, VlanId};
@@ -18,6 +19,7 @@ use ipnet::Ipv4Net;
 use std::collections::HashSet;
 use std::collections::hash_map::Entry;
 use std::net::Ipv4Addr;
+use std::sync::Arc;
 
 /// More interfaces than these are not looked through one by one.
 pub(super) const FEW: u16 = 8;
@@ -74,6 +76,12 @@ impl<'i> Groups<'i> {
     }
 }
 
+/// What workers have chosen lately, if a pool needs it: the table of the snapshot before, if it had one.
+pub(super) fn lately(intent: &Intent, before: Option<&Arc<ChosenLately>>) -> Option<Arc<ChosenLately>> {
+    let needs = intent.pools.iter().any(|pool| pool.persistence != Persistence::Endpoint);
+    needs.then(|| before.cloned().unwrap_or_default())
+}
+
 /// Who may reach members at their own addresses: the networks of the snapshot before, if they are the same.
 pub(super) fn visitors(intent: &Intent, before: Option<&PrefixMap<()>>) -> Option<PrefixMap<()>> {
     let allow = intent.direct_access.allow.as_ref()?;
@@ -127,6 +135,7 @@ pub(super) fn pool<'i>(intent: &'i Intent, index: &Index<'i>, id: PoolId, groups
         generation: Generation::default(),
         is_shared: meant.is_shared(),
         knows_who_took: matches!(meant.mode, Mode::ActiveStandby | Mode::SourceHash) || meant.members.len() == 1,
+        persistence: meant.persistence,
         sharing: None,
         silence: None,
         no_member: meant.no_member,

@@ -116,6 +116,8 @@ pub struct PoolView {
     pub generation: Generation,
     /// Several members are active at a time: `active` is never one.
     pub is_shared: bool,
+    /// What stays with one of them.
+    pub persistence: Persistence,
     /// Who takes new flows then.
     pub sharing: Option<Arc<Sharing>>,
     /// With whom a client has a connection that nobody remembers can be told: with the active member, or the only one, or the one

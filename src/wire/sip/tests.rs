@@ -13,10 +13,16 @@ fn abc() -> Option<Branch> {
 
 #[test]
 fn an_answer_says_whom_it_answers_and_a_request_which_transaction_it_is_of() {
-    assert_eq!(Facts::of(ANSWER.as_bytes()), Facts::Answer { sent_by: Some(B), branch: abc(), is_final: true });
+    assert_eq!(
+        Facts::of(ANSWER.as_bytes()),
+        Facts::Answer { sent_by: Some(B), branch: abc(), is_final: true, call: None }
+    );
     let ringing = ANSWER.replace("200 OK", "180 Ringing");
-    assert_eq!(Facts::of(ringing.as_bytes()), Facts::Answer { sent_by: Some(B), branch: abc(), is_final: false });
-    assert_eq!(Facts::of(REQUEST.as_bytes()), Facts::Request { branch: abc() });
+    assert_eq!(
+        Facts::of(ringing.as_bytes()),
+        Facts::Answer { sent_by: Some(B), branch: abc(), is_final: false, call: None }
+    );
+    assert_eq!(Facts::of(REQUEST.as_bytes()), Facts::Request { branch: abc(), call: None });
     let answer = Message::peek(ANSWER.as_bytes()).unwrap();
     assert_eq!(answer.start, Start::Answer { code: 200, phrase: b"OK" });
     assert_eq!(answer.cseq(), Some((7, &b"OPTIONS"[..])));
@@ -24,6 +30,33 @@ fn an_answer_says_whom_it_answers_and_a_request_which_transaction_it_is_of() {
     assert_eq!(request.start, Start::Request { method: b"INVITE" });
     assert_eq!(request.cseq(), Some((1, &b"INVITE"[..])));
     assert_eq!((Branch::of(b""), abc() == Branch::of(b"z9hG4bKabd")), (None, false));
+}
+
+/// Each row: the field, and whether it is the same Call-ID as that of the first (RFC 3261 8.1.1.4, 20.8, 7.3.3).
+#[test]
+fn a_call_is_known_by_its_id_under_either_name_and_byte_by_byte() {
+    let call =
+        |field: &str| Facts::of(format!("BYE sip:a@b SIP/2.0\r\nTo: <sip:a@b>\r\n{field}\r\n\r\n").as_bytes()).call();
+    let of = call("Call-ID: f81d4fae-7dec@biloxi.example");
+    assert!(of.is_some());
+    let rows = [
+        ("i:f81d4fae-7dec@biloxi.example", true),
+        ("CALL-ID\t:  f81d4fae-7dec@biloxi.example \t", true),
+        ("Call-ID:\r\n f81d4fae-7dec@biloxi.example", true),
+        ("X: y\r\nI: f81d4fae-7dec@biloxi.example", true),
+        ("Call-ID: F81d4fae-7dec@biloxi.example", false),
+        ("Call-ID: f81d4fae-7dec", false),
+        ("Call-ID: f81d4fae-7dec@biloxi.example\r\n x", false),
+    ];
+    for (field, is_same) in rows {
+        assert_eq!((call(field).is_some(), call(field) == of), (true, is_same), "{field:?}");
+    }
+    for field in ["Call-ID:", "i: \t", "Call-IDs: a", "X: Call-ID: a", "X: y\r\n Call-ID: a", "X: y\r\n\r\nCall-ID: a"]
+    {
+        assert_eq!(call(field), None, "{field:?}");
+    }
+    let answer = Facts::of(b"SIP/2.0 200 OK\r\nCall-ID: f81d4fae-7dec@biloxi.example\r\n\r\n");
+    assert_eq!(answer.call(), of);
 }
 
 /// Each row: what stands in the place of the topmost Via, and what it says.
@@ -56,7 +89,11 @@ fn the_topmost_via_is_read_however_it_is_written() {
         let branch = branch.and_then(|text| Branch::of(text.as_bytes()));
         let text = format!("SIP/2.0 200 OK\r\nTo: <sip:a@b>\r\n{via}\r\nCSeq: 7 OPTIONS\r\n\r\n");
         for text in [text.replace("\r\n", "\n"), text] {
-            assert_eq!(Facts::of(text.as_bytes()), Facts::Answer { sent_by, branch, is_final: true }, "{text:?}");
+            assert_eq!(
+                Facts::of(text.as_bytes()),
+                Facts::Answer { sent_by, branch, is_final: true, call: None },
+                "{text:?}"
+            );
         }
     }
 }
@@ -65,17 +102,20 @@ fn the_topmost_via_is_read_however_it_is_written() {
 fn a_header_ends_at_its_empty_line_or_with_the_datagram() {
     for end in ["\r\n", "\n", ""] {
         let text = format!("SIP/2.0 200 OK{end}");
-        let expected = Facts::Answer { sent_by: None, branch: None, is_final: true };
+        let expected = Facts::Answer { sent_by: None, branch: None, is_final: true, call: None };
         assert_eq!(Facts::of(text.as_bytes()), expected, "{text:?}");
         let text = format!("\r\n\nSIP/2.0 200 OK\nVia: SIP/2.0/UDP 10.20.0.12;branch=z9hG4bKabc{end}");
         assert_eq!(
             Facts::of(text.as_bytes()),
-            Facts::Answer { sent_by: Some(B), branch: abc(), is_final: true },
+            Facts::Answer { sent_by: Some(B), branch: abc(), is_final: true, call: None },
             "{text:?}"
         );
     }
     let in_body = "SIP/2.0 200 OK\r\nTo: a\r\n\r\nVia: SIP/2.0/UDP 10.20.0.12;branch=z9hG4bKabc\r\n";
-    assert_eq!(Facts::of(in_body.as_bytes()), Facts::Answer { sent_by: None, branch: None, is_final: true });
+    assert_eq!(
+        Facts::of(in_body.as_bytes()),
+        Facts::Answer { sent_by: None, branch: None, is_final: true, call: None }
+    );
 }
 
 #[test]
@@ -99,7 +139,7 @@ fn what_does_not_begin_with_a_line_of_sip_says_nothing() {
     for bytes in rows {
         assert_eq!(Facts::of(bytes), Facts::Other, "{:?}", String::from_utf8_lossy(bytes));
     }
-    assert_eq!(Facts::of(b"sip/2.0 200\n"), Facts::Answer { sent_by: None, branch: None, is_final: true });
+    assert_eq!(Facts::of(b"sip/2.0 200\n"), Facts::Answer { sent_by: None, branch: None, is_final: true, call: None });
 }
 
 #[test]
@@ -111,13 +151,13 @@ fn no_more_than_the_front_is_read_and_no_line_that_it_cuts() {
         );
         (text.len(), Facts::of(text.as_bytes()))
     };
-    let whole = Facts::Answer { sent_by: Some(B), branch: abc(), is_final: true };
+    let whole = Facts::Answer { sent_by: Some(B), branch: abc(), is_final: true, call: None };
     let without = padded(0).0;
     assert_eq!(padded(PEEK - without), (PEEK, whole));
     for beyond in 1..60 {
         assert_eq!(
             padded(PEEK - without + beyond).1,
-            Facts::Answer { sent_by: None, branch: None, is_final: true },
+            Facts::Answer { sent_by: None, branch: None, is_final: true, call: None },
             "{beyond}"
         );
     }

@@ -232,7 +232,7 @@ impl<T: TestPorts> Rig<T> {
     pub fn publish(&mut self) -> Vec<(PortId, Vec<u8>)> {
         self.epoch = Epoch(self.epoch.0 + 1);
         let input = SnapshotInput::of(&self.installed, &self.intent, &self.health, &self.adjacency);
-        let snapshot = Arc::new(input.compile(self.epoch));
+        let snapshot = Arc::new(input.compile_after(self.workers[0].engine().snapshot(), self.epoch));
         self.snat_ports = self.snat_ports.renewed(snapshot.snat_addresses(), snapshot.life.0);
         self.installed = input.intent;
         let returned = self.returned;
@@ -420,6 +420,12 @@ impl SnapshotInput {
 
     pub fn compile(&self, epoch: Epoch) -> Snapshot {
         Snapshot::compile(&self.intent, &self.health, &self.adjacency, &macs(&self.intent), epoch)
+    }
+
+    /// The snapshot that takes the place of `before`.
+    pub fn compile_after(&self, before: &Snapshot, epoch: Epoch) -> Snapshot {
+        let SnapshotInput { intent, health, adjacency } = self;
+        Snapshot::compile_after(Some(before), intent, health, adjacency, &macs(intent), epoch)
     }
 }
 

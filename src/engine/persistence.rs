@@ -1,0 +1,144 @@
+//! Pools of several active members: what goes to one of them beyond one endpoint.
+//!
+//! Owns the use of persistence records: whatever one source address begins, or the SIP messages of one Call-ID, which any of the call's
+//! ends may have sent first. A Call-ID is believed as far as to choose among members that are up, and no further: who invents one gets a
+//! member like anybody else. A record counts as long as its member is there and has not been lost since; of a drained one it counts for a
+//! call, which is what it has, and not for what an address begins.
+
+use super::events::EngineEvent;
+use super::identification::mix;
+use super::walk::Walk;
+use crate::flow::{PersistenceRecord, Together};
+use crate::policy::health::State;
+use crate::policy::intent::{MemberId, Mode, Persistence, PoolId};
+use crate::time::Instant;
+use crate::wire::Tuple;
+use crate::wire::sip::{self, CallId};
+use std::net::Ipv4Addr;
+
+impl Walk<'_> {
+    /// The member that takes what `source` begins now.
+    pub(super) fn target(&mut self, pool: PoolId, source: Ipv4Addr) -> Option<MemberId> {
+        let view = self.snapshot.pool(pool);
+        if view.persistence != Persistence::Source {
+            return self.chosen(pool, source);
+        }
+        let together = Together { pool: pool.0, number: source.to_bits().into() };
+        if let Some(member) = self.persisted(pool, together) {
+            return Some(member);
+        }
+        let member = self.chosen(pool, source)?;
+        self.persist(together, member);
+        Some(member)
+    }
+
+    /// The datagram is of a call, and the pool goes by that.
+    pub(super) fn call(&self, pool: PoolId) -> Option<CallId> {
+        self.sip.call().filter(|_| self.snapshot.pool(pool).persistence == Persistence::CallId)
+    }
+
+    /// Who takes a datagram of this call: whoever asked what it answers, or has the call, or else is chosen for it. What begins nothing
+    /// leaves no record.
+    pub(super) fn receiver_of_call(&mut self, pool: PoolId, call: CallId, tuple: &Tuple) -> Option<MemberId> {
+        let together = of_call(pool, call);
+        let known = self.persisted(pool, together);
+        if let Some(member) = self.other_asker(pool, tuple.src, known).or(known) {
+            return Some(member);
+        }
+        if !matches!(self.sip, sip::Facts::Request { .. }) {
+            let keeper = self.keeper(pool, tuple).map(|(_, member)| member);
+            return keeper.or_else(|| self.chosen_for_call(pool, call, tuple.src.addr));
+        }
+        let member = self.chosen_for_call(pool, call, tuple.src.addr)?;
+        self.persist(together, member);
+        Some(member)
+    }
+
+    /// Who takes a new call: by its Call-ID, so that whoever meets it from another of its ends, or after a restart, chooses the same.
+    fn chosen_for_call(&mut self, pool: PoolId, call: CallId, source: Ipv4Addr) -> Option<MemberId> {
+        match &self.snapshot.pool(pool).sharing {
+            Some(sharing) if sharing.mode() != Mode::LeastConnections => sharing.by_number(call.0.get()),
+            _ => self.chosen(pool, source),
+        }
+    }
+
+    /// `sender` sends a datagram of this call: the call is its own if it asks, or if it is nobody's.
+    pub(super) fn spoke_in_call(&mut self, sender: MemberId, call: CallId) {
+        let pool = self.snapshot.member(sender).pool;
+        let together = of_call(pool, call);
+        let asks = matches!(self.sip, sip::Facts::Request { .. });
+        match self.persisted(pool, together) {
+            Some(known) if known == sender || !asks => {}
+            _ => self.persist(together, sender),
+        }
+    }
+
+    /// The member of the record, if there is one that counts; it is renewed by that. Else the one that another worker has given it to.
+    fn persisted(&mut self, pool: PoolId, together: Together) -> Option<MemberId> {
+        let Some((record, member)) = self.recorded(pool, together) else {
+            let member = self.given_elsewhere(pool, together)?;
+            self.persist(together, member);
+            return Some(member);
+        };
+        self.state.persistence.as_mut()?.renew(together, record, self.now);
+        self.tell_others(together, member);
+        Some(member)
+    }
+
+    fn recorded(&self, pool: PoolId, together: Together) -> Option<(PersistenceRecord, MemberId)> {
+        let record = self.state.persistence.as_ref()?.find(&together)?;
+        let member = self.present(record.member, pool)?;
+        let is_lost = record.generation < self.snapshot.member(member).lost_before.0;
+        (!is_lost && self.may_stay(pool, member)).then_some((record, member))
+    }
+
+    /// Endpoints name workers, and a call has several. Believed of one that is there and up: it could be chosen anyway, or was.
+    fn given_elsewhere(&self, pool: PoolId, together: Together) -> Option<MemberId> {
+        let age = self.snapshot.timeouts.udp.as_secs();
+        let member = self.snapshot.lately()?.find(mixed(together), second(self.now), age)?;
+        let view = self.snapshot.members.get(member).filter(|view| view.pool == pool)?;
+        (matches!(view.state, State::Up | State::Drained) && self.may_stay(pool, member)).then_some(member)
+    }
+
+    /// What an address begins is new work; a message of a call is not.
+    fn may_stay(&self, pool: PoolId, member: MemberId) -> bool {
+        let view = self.snapshot.pool(pool);
+        view.persistence == Persistence::CallId || view.sharing.as_ref().is_some_and(|sharing| sharing.holds(member))
+    }
+
+    fn tell_others(&self, together: Together, member: MemberId) {
+        if let Some(lately) = self.snapshot.lately() {
+            lately.note(mixed(together), member, second(self.now));
+        }
+    }
+
+    /// From now on the member takes it.
+    fn persist(&mut self, together: Together, member: MemberId) {
+        let generation = self.pool_of(member).generation.0;
+        let record = PersistenceRecord { member: self.reference(member), generation };
+        let Some(table) = &mut self.state.persistence else { return };
+        let before = table.find(&together);
+        let gone = table.keep(together, record, self.now);
+        self.tell_others(together, member);
+        if gone.is_some() && before.is_none() {
+            self.state.events.count(EngineEvent::PersistenceFull);
+        }
+        if before.is_none_or(|before| gone == Some(before)) {
+            self.state.flows.uses().count_flow(member.0, true);
+        }
+        gone.into_iter().for_each(|gone| self.state.flows.forget_record(self.snapshot, gone));
+    }
+}
+
+fn mixed(together: Together) -> u64 {
+    let number = together.number ^ u64::from(together.pool) << 48;
+    u64::from(mix(number)) << 32 | u64::from(mix(!number))
+}
+
+fn second(now: Instant) -> u64 {
+    now.nanos() / 1_000_000_000
+}
+
+fn of_call(pool: PoolId, call: CallId) -> Together {
+    Together { pool: pool.0, number: call.0.get() }
+}

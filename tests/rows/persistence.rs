@@ -1,0 +1,290 @@
+//! Scenario 94: pools of several active members in which more stays together than what one endpoint sends: the messages of a SIP call,
+//! or whatever one address begins.
+
+use super::*;
+use fairlead::policy::Intent;
+use fairlead::policy::health::State;
+use fairlead::policy::intent::{MemberId, Mode, Persistence, Pool};
+use fairlead::time::Duration;
+use fairlead::wire::Endpoint;
+use fairlead::wire::build::Build;
+use std::net::Ipv4Addr;
+
+const C: &str = "10.20.0.13";
+const W: &str = "10.20.0.150";
+const RM1: &str = "10.20.0.31";
+const RM2: &str = "10.20.0.32";
+const MEMBER_C: MemberId = MemberId(2);
+const ALL: [MemberId; 3] = [MEMBER_A, MEMBER_B, MEMBER_C];
+
+fn three(intent: &mut Intent, mode: Mode, persistence: Persistence) {
+    intent.members.push(member("sip-c", C, 0));
+    let pool = &mut intent.pools[0];
+    pool.members.push(MEMBER_C);
+    (pool.mode, pool.persistence) = (mode, persistence);
+    intent.virtual_servers[0].redeliver = Duration::ZERO;
+}
+
+fn lab(mode: Mode, persistence: Persistence) -> Lab {
+    Lab::with(|intent| three(intent, mode, persistence))
+}
+
+fn ip(far: Far) -> &'static str {
+    match far {
+        Far::Server(11) => A,
+        Far::Server(12) => B,
+        Far::Server(13) => C,
+        Far::Server(31) => RM1,
+        Far::Server(32) => RM2,
+        other => panic!("{other:?} is no member"),
+    }
+}
+
+/// The proxy that all calls come from.
+fn proxy() -> Endpoint {
+    at(PHONE, 5060)
+}
+
+/// A message of a call; `line` is its first.
+fn message(line: &str, call: &str) -> Vec<u8> {
+    format!("{line}\r\nVia: SIP/2.0/UDP proxy.example;branch=z9hG4bK{call}\r\nCall-ID: {call}\r\n\r\n").into_bytes()
+}
+
+const INVITE: &str = "INVITE sip:a@b SIP/2.0";
+const BYE: &str = "BYE sip:a@b SIP/2.0";
+const OK: &str = "SIP/2.0 200 OK";
+
+fn sent(from: Endpoint, dst: &str, line: &str, call: &str) -> Build {
+    Build::udp(from, at(dst, 5060)).payload(&message(line, call))
+}
+
+fn said(src: &str, to: Endpoint, line: &str, call: &str) -> Build {
+    Build::udp(at(src, 5060), to).payload(&message(line, call))
+}
+
+/// What comes to V is taken by a member of the appliance's choice, as it must be: which one.
+#[track_caller]
+fn taken(lab: &mut Lab, from: Far, sent: impl Fn(&str) -> Build, arrives: impl Fn(&str) -> Build, to: &str) -> Far {
+    let (out, moved) = lab.send(from, &sent(to));
+    assert_eq!(moved, Moved { received: 1, transmitted: 1, ..Moved::default() });
+    let member = Far::Server(out[0].1[5]);
+    lab.expect(&out, member, arrives(ip(member)).ttl(63));
+    member
+}
+
+#[track_caller]
+fn called(lab: &mut Lab, from: Endpoint, call: &str) -> Far {
+    let invite = |dst: &str| sent(from, dst, INVITE, call);
+    taken(lab, ROUTER, invite, invite, V)
+}
+
+/// A message of the call arrives at this member.
+#[track_caller]
+fn arrives(lab: &mut Lab, from: Endpoint, (line, call): (&str, &str), member: Far) {
+    lab.forwards(ROUTER, sent(from, V, line, call), member, sent(from, ip(member), line, call));
+}
+
+/// What the members have, as `fairlead members` counts it.
+fn flows(lab: &Lab) -> u64 {
+    let of =
+        |member: &MemberId| lab.rig.workers.iter().map(|it| it.engine().member_use().of(*member).flows).sum::<u64>();
+    ALL.iter().map(of).sum()
+}
+
+fn names(count: usize) -> Vec<String> {
+    (0..count).map(|number| format!("{number}a84b4c76e66710@phone.example")).collect()
+}
+
+fn spread(taken: &[Far]) -> [usize; 3] {
+    [11, 12, 13].map(|host| taken.iter().filter(|member| **member == Far::Server(host)).count())
+}
+
+#[test]
+fn s94_the_calls_of_one_proxy_are_spread_and_each_stays_with_its_member() {
+    for mode in [Mode::RoundRobin, Mode::LeastConnections, Mode::SourceHash] {
+        let (mut lab, calls) = (lab(mode, Persistence::CallId), names(90));
+        let members: Vec<Far> = calls.iter().map(|call| called(&mut lab, proxy(), call)).collect();
+        assert!(spread(&members).iter().all(|count| *count >= 15), "{mode}: {:?}", spread(&members));
+        for (call, member) in calls.iter().zip(members.iter().copied()) {
+            let ok = |src| said(src, proxy(), OK, call);
+            lab.forwards(member, ok(ip(member)), ROUTER, ok(V));
+            // The other end asks, from another port of its own; and once more from the first.
+            let again = |src| said(src, proxy(), BYE, call);
+            lab.forwards(member, again(ip(member)), ROUTER, again(V));
+            arrives(&mut lab, proxy(), (OK, call), member);
+            arrives(&mut lab, at(PHONE, 5071), (BYE, call), member);
+            arrives(&mut lab, proxy(), (BYE, call), member);
+            if mode != Mode::LeastConnections {
+                // From another address, which may be another worker's.
+                arrives(&mut lab, at(VISITOR, 5060), (BYE, call), member);
+            }
+        }
+    }
+}
+
+#[test]
+fn a_call_is_known_by_its_compact_name_and_in_a_folded_line_and_case_counts() {
+    let mut lab = lab(Mode::RoundRobin, Persistence::CallId);
+    for call in names(20) {
+        let member = called(&mut lab, proxy(), &call);
+        for field in [format!("i: {call}"), format!("CALL-ID :\t{call} "), format!("i:\r\n {call}")] {
+            let text = format!("{BYE}\r\nv: SIP/2.0/UDP h;branch=z\r\n{field}\r\n\r\n");
+            let bye = |dst: &str| Build::udp(proxy(), at(dst, 5060)).payload(text.as_bytes());
+            lab.forwards(ROUTER, bye(V), member, bye(ip(member)));
+        }
+    }
+    let (lower, upper): (Vec<_>, Vec<_>) = names(40)
+        .iter()
+        .map(|call| (called(&mut lab, proxy(), call), called(&mut lab, proxy(), &call.to_uppercase())))
+        .unzip();
+    assert_ne!(lower, upper);
+}
+
+#[test]
+fn a_call_that_a_member_begins_is_its_own_in_both_directions() {
+    let mut lab = lab(Mode::RoundRobin, Persistence::CallId);
+    for (call, host) in names(30).iter().zip([11, 12, 13].into_iter().cycle()) {
+        let member = Far::Server(host);
+        let invite = |src| said(src, proxy(), INVITE, call);
+        lab.forwards(member, invite(ip(member)), ROUTER, invite(V));
+        for line in ["SIP/2.0 180 Ringing", OK, BYE] {
+            arrives(&mut lab, proxy(), (line, call), member);
+        }
+        // Its answer leaves as V's.
+        let ok = |src| said(src, proxy(), OK, call);
+        lab.forwards(member, ok(ip(member)), ROUTER, ok(V));
+    }
+}
+
+#[test]
+fn what_has_no_call_goes_by_its_endpoint() {
+    let mut lab = lab(Mode::RoundRobin, Persistence::CallId);
+    let silent: [&[u8]; 4] =
+        [b"\r\n\r\n", b"", b"INVITE sip:a@b SIP/2.0\r\nCall-ID:\r\n\r\n", &[0, 1, 0, 0, 0x21, 0x12, 0xa4, 0x42]];
+    for number in 0..12_u16 {
+        let from = at(PHONE, 40_000 + number);
+        let first = |dst: &str| Build::udp(from, at(dst, 5060)).payload(silent[0]);
+        let member = taken(&mut lab, ROUTER, first, first, V);
+        for payload in silent {
+            let datagram = |dst: &str| Build::udp(from, at(dst, 5060)).payload(payload);
+            lab.forwards(ROUTER, datagram(V), member, datagram(ip(member)));
+        }
+    }
+}
+
+#[test]
+fn only_the_calls_of_a_lost_member_move_and_a_drained_one_keeps_its_own() {
+    let (mut lab, calls) = (lab(Mode::RoundRobin, Persistence::CallId), names(60));
+    let members: Vec<Far> = calls.iter().map(|call| called(&mut lab, proxy(), call)).collect();
+    let of = |host: u8| -> Vec<&String> {
+        calls.iter().zip(&members).filter(|(_, member)| **member == Far::Server(host)).map(|(call, _)| call).collect()
+    };
+    lab.rig.health.members[2].state = State::Drained;
+    lab.rig.share(0, &[MEMBER_A, MEMBER_B], &[]);
+    for host in [11, 12, 13] {
+        of(host).into_iter().for_each(|call| arrives(&mut lab, proxy(), (BYE, call), Far::Server(host)));
+    }
+    lab.rig.health.members[1].state = State::Down;
+    lab.rig.share(0, &[MEMBER_A], &[MEMBER_B]);
+    for host in [11, 13] {
+        of(host).into_iter().for_each(|call| arrives(&mut lab, proxy(), (BYE, call), Far::Server(host)));
+    }
+    of(12).into_iter().for_each(|call| arrives(&mut lab, proxy(), (BYE, call), HOST_A));
+    // It comes back: what has moved stays.
+    lab.rig.health.members[1].state = State::Up;
+    lab.rig.share(0, &[MEMBER_A, MEMBER_B], &[]);
+    of(12).into_iter().for_each(|call| arrives(&mut lab, proxy(), (BYE, call), HOST_A));
+}
+
+#[test]
+fn a_call_is_forgotten_after_idle_minutes_and_given_to_the_same_again() {
+    let (mut lab, calls) = (lab(Mode::RoundRobin, Persistence::CallId), names(30));
+    let members: Vec<Far> = calls.iter().map(|call| called(&mut lab, proxy(), call)).collect();
+    assert_eq!(flows(&lab), 30);
+    lab.rig.wait(Duration::from_secs(299));
+    arrives(&mut lab, proxy(), (BYE, &calls[0]), members[0]);
+    lab.rig.wait(Duration::from_secs(299));
+    lab.rig.settle();
+    assert_eq!(flows(&lab), 1, "the others are over");
+    for (call, member) in calls.iter().zip(&members) {
+        assert_eq!(called(&mut lab, proxy(), call), *member, "the same members take what is new");
+    }
+}
+
+#[test]
+fn s94_the_calls_of_a_pair_are_spread_over_managers_and_answered_to_whom_they_concern() {
+    let mut lab = Lab::with(|intent| {
+        intent.members.push(member("rm-1", RM1, 1));
+        intent.members.push(member("rm-2", RM2, 1));
+        let (mode, persistence) = (Mode::RoundRobin, Persistence::CallId);
+        intent.pools.push(Pool { mode, persistence, ..pool("managers", &[2, 3]) });
+        intent.virtual_servers.push(virtual_server("rm", W, 1));
+        intent.virtual_servers[1].redeliver = Duration::ZERO;
+        intent.snats.push(snat(W, 1, &[]));
+    });
+    let to_managers = |line: &str, call: &str, src: &str, dst: &str| said(src, at(dst, 5060), line, call);
+    let mut taken_by = Vec::new();
+    for call in names(40) {
+        let invite = |dst: &str| to_managers(INVITE, &call, A, dst);
+        let manager = taken(&mut lab, HOST_A, invite, |dst| to_managers(INVITE, &call, V, dst), W);
+        taken_by.push(manager);
+        lab.forwards(manager, to_managers(OK, &call, ip(manager), V), HOST_A, to_managers(OK, &call, W, A));
+        lab.forwards(HOST_A, to_managers(BYE, &call, A, W), manager, to_managers(BYE, &call, V, ip(manager)));
+        // And the other way round, in the same call.
+        lab.forwards(manager, to_managers(INVITE, &call, ip(manager), V), HOST_A, to_managers(INVITE, &call, W, A));
+        lab.forwards(HOST_A, to_managers(OK, &call, A, W), manager, to_managers(OK, &call, V, ip(manager)));
+    }
+    let first = taken_by.iter().filter(|manager| **manager == Far::Server(31)).count();
+    assert!((8..=32).contains(&first), "{first} of 40");
+    // A manager calls the pair.
+    for (call, host) in names(60)[40..].iter().zip([31, 32].into_iter().cycle()) {
+        let manager = Far::Server(host);
+        lab.forwards(manager, to_managers(INVITE, call, ip(manager), V), HOST_A, to_managers(INVITE, call, W, A));
+        lab.forwards(HOST_A, to_managers(OK, call, A, W), manager, to_managers(OK, call, V, ip(manager)));
+        lab.forwards(HOST_A, to_managers(BYE, call, A, W), manager, to_managers(BYE, call, V, ip(manager)));
+    }
+}
+
+#[test]
+fn a_reload_may_begin_and_end_it() {
+    let (mut lab, calls) = (lab(Mode::RoundRobin, Persistence::Endpoint), names(20));
+    let first = called(&mut lab, proxy(), &calls[0]);
+    calls.iter().for_each(|call| arrives(&mut lab, proxy(), (BYE, call), first));
+    lab.rig.intent.pools[0].persistence = Persistence::CallId;
+    lab.rig.publish();
+    let members: Vec<Far> = calls.iter().map(|call| called(&mut lab, proxy(), call)).collect();
+    assert!(members.iter().any(|member| *member != first), "each goes its own way");
+    lab.rig.intent.pools[0].persistence = Persistence::Endpoint;
+    lab.rig.publish();
+    calls.iter().for_each(|call| arrives(&mut lab, proxy(), (BYE, call), first));
+}
+
+#[test]
+fn s94_what_one_address_begins_stays_with_one_member_as_long_as_that_takes_new_work() {
+    let mut lab = lab(Mode::RoundRobin, Persistence::Source);
+    let syn = |from: Endpoint, dst: &str| Build::tcp(from, at(dst, 5060), SYN, 1000, 0);
+    let client = |number: u32, port| Endpoint::new(Ipv4Addr::from(0xac10_0a00 + number), port);
+    let mut members = Vec::new();
+    for number in 0..30 {
+        let first = |dst: &str| syn(client(number, 40_000), dst);
+        let member = taken(&mut lab, ROUTER, first, first, V);
+        members.push(member);
+        for port in 40_001..40_005 {
+            let next = |dst: &str| syn(client(number, port), dst);
+            lab.forwards(ROUTER, next(V), member, next(ip(member)));
+        }
+        let datagram = |dst: &str| sent(client(number, 5060), dst, INVITE, "c");
+        lab.forwards(ROUTER, datagram(V), member, datagram(ip(member)));
+    }
+    assert!(spread(&members).iter().all(|count| count.abs_diff(10) <= 3), "{:?}", spread(&members));
+    // One is drained: what its clients begin goes elsewhere, and together.
+    lab.rig.health.members[0].state = State::Drained;
+    lab.rig.share(0, &[MEMBER_B, MEMBER_C], &[]);
+    for (number, before) in (0..).zip(&members) {
+        let next = |dst: &str| syn(client(number, 41_000), dst);
+        let member = taken(&mut lab, ROUTER, next, next, V);
+        assert!(if *before == HOST_A { member != HOST_A } else { member == *before });
+        let again = |dst: &str| syn(client(number, 41_001), dst);
+        lab.forwards(ROUTER, again(V), member, again(ip(member)));
+    }
+}
