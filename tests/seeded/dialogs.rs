@@ -5,8 +5,9 @@ use crate::packet::{Packet, Way};
 use crate::run::Run;
 use fairlead::wire::Endpoint;
 use fairlead::wire::tcp::Flags;
+use std::net::Ipv4Addr;
 use testbench::lab::*;
-use testbench::plan::{host, own, pair, vip};
+use testbench::plan::{host, own};
 
 const RST_ACK: Flags = Flags::RST.with(Flags::ACK);
 
@@ -142,7 +143,7 @@ impl Run {
         let mut datagram = self.fragment(packet, 104, false);
         let mut arrived = None;
         while !datagram.unsent.is_empty() {
-            let alone = self.model.outcome(&datagram.packet, 0);
+            let alone = self.model.outcome(&datagram.packet, crate::model::Choice::NONE);
             match (self.send_fragment(&mut datagram), alone) {
                 (Some(forwarded), _) => arrived = forwarded,
                 (None, crate::model::Outcome::Forwarded(forwarded)) if self.passes_alone(&datagram.packet) => {
@@ -165,10 +166,8 @@ impl Run {
         }
     }
 
-    /// Connections with a pair that is gone are over.
-    pub fn forget_dialogs(&mut self, gone: usize) {
-        let theirs =
-            |end: Endpoint| end.addr == vip(gone) || (0..4).any(|who| pair(who) == gone && own(who) == end.addr);
-        self.dialogs.retain(|_, dialog| !dialog.writes.iter().any(|way| theirs(way.src) || theirs(way.dst)));
+    /// Connections with an address that is gone are over.
+    pub fn forget_dialogs(&mut self, gone: impl Fn(Ipv4Addr) -> bool) {
+        self.dialogs.retain(|_, dialog| !dialog.writes.iter().any(|way| gone(way.src.addr) || gone(way.dst.addr)));
     }
 }

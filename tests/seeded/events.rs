@@ -1,16 +1,19 @@
 //! What happens to the appliance itself: switchovers, reloads, restarts, time.
 
-use crate::flows::Owed;
+use crate::flows::{Flow, Owed};
+use crate::packet::Way;
 use crate::run::Run;
 use crate::send::{Fragmented, Identifications, Out};
 use fairlead::engine::DropReason;
+use fairlead::policy::health::State;
+use fairlead::policy::intent::Mode;
 use fairlead::time::Duration;
-use fairlead::wire::{self, Endpoint};
+use fairlead::wire::{self, Endpoint, Protocol};
 use ipnet::Ipv4Net;
 use std::collections::HashMap;
 use std::net::Ipv4Addr;
 use testbench::lab::*;
-use testbench::plan::pair;
+use testbench::plan::{Pair, Who, belongs_to, own, pair, vip};
 use testbench::rig::*;
 
 impl Run {
@@ -27,6 +30,9 @@ impl Run {
     /// Another member becomes active, or none; the one before is lost, or only demoted.
     pub fn switch_over(&mut self) {
         let pair = pair(self.who());
+        if self.model.plan.is_shared(pair) {
+            return self.member_goes(pair);
+        }
         let to = self.dice.pick(&[None, Some(pair * 2), Some(pair * 2 + 1), Some(pair * 2 + 1)]);
         let (before, lost) = (self.model.plan.active[pair], self.dice.once_in(2));
         if to == before {
@@ -34,9 +40,39 @@ impl Run {
         }
         self.model.plan.switch_over(pair, to, lost);
         self.model.claims.retain(|(of, _), _| *of != pair);
-        let owed = before.filter(|_| lost).map_or(vec![], |who| self.model.flows.lose(who));
+        let owed = self.lose(before.filter(|_| lost).into_iter().collect());
         let out = self.publish();
         self.expect_resets(&out, owed);
+    }
+
+    /// A member of those that share the work is lost, drained, taken away or comes back; or nobody keeps the work any longer.
+    fn member_goes(&mut self, pair: Pair) {
+        let (members, plan) = (self.model.plan.members_of(pair), &mut self.model.plan);
+        let who = self.dice.pick(&members);
+        let is_up = |who: &Who| plan.members[*who].state == State::Up;
+        let lost = if !members.iter().any(is_up) && self.dice.once_in(4) {
+            plan.ends_gap(pair)
+        } else {
+            let to = match plan.members[who].state {
+                State::Up => self.dice.pick(&[State::Down, State::Down, State::Drained, State::Offline]),
+                State::Drained => self.dice.pick(&[State::Up, State::Down, State::Offline]),
+                _ => State::Up,
+            };
+            plan.goes(who, to)
+        };
+        let owed = self.lose(lost);
+        let out = self.publish();
+        self.expect_resets(&out, owed);
+    }
+
+    /// These members are lost: what is owed for it.
+    fn lose(&mut self, members: Vec<Who>) -> Vec<Owed> {
+        let mut owed = Vec::new();
+        for who in members {
+            owed.extend(self.model.flows.lose(who));
+            self.model.shares.lose(who, &self.model.flows.ports_of(who));
+        }
+        owed
     }
 
     /// Makes the plan the appliance's.
@@ -90,7 +126,7 @@ impl Run {
     /// The file changes.
     fn reload(&mut self) {
         let plan = &mut self.model.plan;
-        match self.dice.roll(6) {
+        match self.dice.roll(9) {
             0..2 => {
                 let net = self.dice.pick(&[0xac10_0500, 0xac10_0900]) | self.dice.roll(80);
                 let net = Ipv4Net::new(Ipv4Addr::from(net), self.dice.pick(&[32, 30, 28])).unwrap().trunc();
@@ -104,13 +140,15 @@ impl Run {
                 plan.second_first ^= true;
             }
             4 => plan.detour ^= true,
-            _ => {
+            5..7 => {
                 plan.second ^= true;
                 plan.second_first ^= self.dice.once_in(2);
                 if !plan.second {
-                    self.second_pair_goes();
+                    self.claims_of_the_second_pair_end();
+                    self.addresses_go(|address| belongs_to(address, 1));
                 }
             }
+            _ => self.sharing_changes(),
         }
         self.calls_of_hosts_no_longer_excluded();
         let rig = &mut self.lab.rig;
@@ -129,15 +167,49 @@ impl Run {
         }
     }
 
-    fn second_pair_goes(&mut self) {
-        let plan = self.model.plan.clone();
-        self.model.flows.forget_pair(1, &plan);
+    /// Another mode, other weights, a member more or less.
+    fn sharing_changes(&mut self) {
+        let (pair, plan) = (pair(self.who()), &mut self.model.plan);
+        if !plan.is_shared(pair) {
+            return;
+        }
+        match self.dice.roll(3) {
+            0 => plan.modes[pair] = self.dice.pick(&[Mode::RoundRobin, Mode::LeastConnections, Mode::SourceHash]),
+            1 => {
+                let who = self.dice.pick(&plan.members_of(pair));
+                plan.weights[who] = 1 + self.dice.roll(4);
+            }
+            _ if plan.has_third(pair) => {
+                let third = plan.third_goes(pair);
+                self.addresses_go(|address| address == own(third));
+            }
+            _ => plan.third_comes(pair),
+        }
+    }
+
+    fn claims_of_the_second_pair_end(&mut self) {
         self.model.claims.retain(|(of, _), _| *of == 0);
         self.model.called.retain(|(of, _)| *of == 0);
-        self.forget_dialogs(1);
-        let theirs = |address: Ipv4Addr| {
-            address == testbench::plan::vip(1) || (2..4).any(|who| testbench::plan::own(who) == address)
+    }
+
+    /// These addresses are no member's and not virtual any longer.
+    fn addresses_go(&mut self, theirs: impl Fn(Ipv4Addr) -> bool) {
+        let members = (0..6).filter(|who| theirs(own(*who)));
+        let calls: Vec<_> = members.map(|who| (vip(pair(who)), self.model.flows.ports_of(who))).collect();
+        let is_call =
+            |remote: Endpoint| calls.iter().any(|(vip, from)| remote.addr == *vip && from.contains(&remote.port));
+        let (plan, shares) = (&self.model.plan, &self.model.shares);
+        self.absent.extend((0..6).filter(|who| theirs(own(*who)) && plan.is_shared(pair(*who))));
+        let is_call_to_it = |flow: &Flow| {
+            let Way { src, dst } = flow.arrives[0];
+            let called = plan.served_at(src.addr).filter(|_| flow.protocol == Protocol::Udp && src.port == 5060);
+            called.and_then(|called| shares.keeper(called, dst)).is_some_and(|who| theirs(own(who)))
         };
+        self.model.flows.forget(&theirs, is_call_to_it);
+        self.model.shares.forget(|pair, remote, who| {
+            theirs(vip(pair)) || is_call(remote) || theirs(remote.addr) || theirs(own(who))
+        });
+        self.forget_dialogs(&theirs);
         let gone =
             |datagram: &mut Fragmented| theirs(datagram.packet.way.src.addr) || theirs(datagram.packet.way.dst.addr);
         let gone: Vec<_> = self.fragmented.extract_if(.., gone).collect();
@@ -156,6 +228,7 @@ impl Run {
         self.model.forget();
         self.identifications = Identifications::default();
         self.called_before.clear();
+        self.absent.clear();
         self.fragmented.iter_mut().for_each(|datagram| datagram.held.fill(false));
         self.incomplete.clear();
         assert_eq!(self.publish(), []);
@@ -189,6 +262,7 @@ impl Run {
         self.model.forget();
         self.identifications = Identifications::default();
         self.called_before.clear();
+        self.absent.clear();
         self.fragmented.clear();
         self.incomplete.clear();
     }

@@ -1,6 +1,7 @@
 //! Random traffic from a seed, through one to four workers, frame by frame against a model that is simple enough to be
-//! right: two pairs, whole datagrams and pieces, connections, hairpins and ICMP errors about all of them, with switchovers,
-//! reloads and restarts in between, and idle times in which everything is forgotten.
+//! right: two pairs, or pools of three members that share the work, whole datagrams and pieces, connections, hairpins and
+//! ICMP errors about all of them, with switchovers, losses, drains, reloads and restarts in between, and idle times in which
+//! everything is forgotten.
 //!
 //! `FAIRLEAD_SEED=7` replays one seed, and `FAIRLEAD_TRACE=1` prints what happens in it.
 //! `FAIRLEAD_SEEDS=400` runs seeds 1 to 400 instead of a few, and `FAIRLEAD_FRAMES=10000000` runs seeds until so many frames
@@ -16,7 +17,9 @@ mod model;
 mod packet;
 mod regressions;
 mod run;
+mod segments;
 mod send;
+mod shares;
 mod skipped;
 mod traffic;
 

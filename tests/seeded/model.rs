@@ -6,9 +6,11 @@
 
 use crate::flows::{Flow, Flows, Source, State};
 use crate::packet::{Packet, Way, What};
+use crate::shares::Shares;
 use fairlead::engine::{DropReason, EngineEvent};
 use fairlead::wire::{Endpoint, Protocol};
 use std::collections::{HashMap, HashSet};
+use std::net::Ipv4Addr;
 use testbench::lab::{Far, ROUTER};
 use testbench::plan::{Pair, Plan, Who, host, own, pair, vip};
 
@@ -51,7 +53,7 @@ impl Dropped {
 pub enum Reply {
     Nothing,
     /// Port unreachable from this address.
-    Closed(std::net::Ipv4Addr),
+    Closed(Ipv4Addr),
     Reset,
     /// Something or nothing: it is no business of the specification.
     Unspecified,
@@ -83,6 +85,24 @@ pub enum Update {
     Goes(usize, usize),
     /// Something came to a member's own address that opens nothing.
     Strayed(Way),
+    /// A remote endpoint was given to a member of those that share the work.
+    Taken(Pair, Endpoint, Who),
+    /// So was a connection of this client.
+    Given(Pair, Ipv4Addr, Who),
+}
+
+/// What is the appliance's to choose, as seen in what it sent.
+#[derive(Clone, Copy, Debug)]
+pub struct Choice {
+    /// The port or identifier that a source is translated to.
+    pub port: u16,
+    /// The member that is given something new, where several are active.
+    pub member: Option<Who>,
+}
+
+impl Choice {
+    /// Of a packet about which there is nothing to choose.
+    pub const NONE: Choice = Choice { port: 0, member: None };
 }
 
 pub struct Model {
@@ -92,25 +112,35 @@ pub struct Model {
     /// Excluded hosts that called the virtual address: their answers are translated.
     pub called: HashSet<(Pair, Endpoint)>,
     pub flows: Flows,
-    strayed: HashSet<Way>,
+    /// Where members share the work.
+    pub shares: Shares,
+    pub strayed: HashSet<Way>,
 }
 
 impl Model {
     pub fn new(plan: Plan) -> Model {
-        Model { plan, claims: HashMap::new(), called: HashSet::new(), flows: Flows::default(), strayed: HashSet::new() }
+        Model {
+            plan,
+            claims: HashMap::new(),
+            called: HashSet::new(),
+            flows: Flows::default(),
+            shares: Shares::default(),
+            strayed: HashSet::new(),
+        }
     }
 
     /// Everything has been idle for hours, or the appliance has restarted.
     pub fn forget(&mut self) {
-        *self = Model::new(self.plan.clone());
+        let shares = self.shares.after_a_restart();
+        *self = Model { shares, ..Model::new(self.plan.clone()) };
     }
 
-    /// What must happen to a packet. If its source gets a port, `chosen` is that port.
-    pub fn outcome(&self, packet: &Packet, chosen: u16) -> Outcome {
+    /// What must happen to a packet; where that is the appliance's choice, it has chosen so.
+    pub fn outcome(&self, packet: &Packet, chosen: Choice) -> Outcome {
         self.decide(packet, chosen).unwrap_or_else(Outcome::Dropped)
     }
 
-    fn decide(&self, packet: &Packet, chosen: u16) -> Result<Outcome, Dropped> {
+    fn decide(&self, packet: &Packet, chosen: Choice) -> Result<Outcome, Dropped> {
         let (src, dst) = (packet.way.src.addr, packet.way.dst.addr);
         let forwarded = match (self.plan.who_is(src), self.plan.served_at(dst), self.plan.who_is(dst)) {
             (_, Some(_), _) if matches!(packet.what, What::EchoRequest) => return Ok(Outcome::Answered),
@@ -120,13 +150,13 @@ impl Model {
                     _ => dropped,
                 };
                 let out = self.outward(packet, who, chosen).map_err(hairpin)?;
-                self.inward(out, pair, true)?
+                self.inward(out, pair, true, chosen)?
             }
             (Some(_), None, Some(other)) => {
                 Forwarded { events: vec![EngineEvent::MisroutedPeer], ..forwarded(packet, host(other)) }
             }
             (Some(who), None, None) => self.outward(packet, who, chosen)?,
-            (None, Some(pair), _) => self.inward(forwarded(packet, ROUTER), pair, false)?,
+            (None, Some(pair), _) => self.inward(forwarded(packet, ROUTER), pair, false, chosen)?,
             (None, None, Some(who)) => self.visit(packet, who),
             (None, None, None) => panic!("{packet:?} is nobody's business"),
         };
@@ -134,7 +164,7 @@ impl Model {
     }
 
     /// A member sends outward.
-    fn outward(&self, packet: &Packet, who: Who, chosen: u16) -> Result<Forwarded, Dropped> {
+    fn outward(&self, packet: &Packet, who: Who, chosen: Choice) -> Result<Forwarded, Dropped> {
         match &packet.what {
             What::Error { .. } => Ok(self.error_outward(packet, who)),
             What::EchoReply => Ok(forwarded(packet, ROUTER)),
@@ -144,7 +174,7 @@ impl Model {
     }
 
     /// A datagram or a ping.
-    fn datagram_outward(&self, packet: &Packet, who: Who, chosen: u16) -> Forwarded {
+    fn datagram_outward(&self, packet: &Packet, who: Who, chosen: Choice) -> Forwarded {
         let (protocol, way) = (packet.protocol(), packet.way);
         if let Some((flow, side)) = self.flows.find(protocol, way) {
             return self.along(packet, flow, side);
@@ -154,7 +184,7 @@ impl Model {
             if plain && !self.called.contains(&(pair(who), way.dst)) {
                 return Forwarded { perhaps: vec![EngineEvent::StandbySpoke], ..forwarded(packet, ROUTER) };
             }
-            let standby = self.plan.active[pair(who)] != Some(who);
+            let standby = !self.plan.is_shared(pair(who)) && self.plan.active[pair(who)] != Some(who);
             return Forwarded {
                 events: if standby { vec![EngineEvent::StandbySpoke] } else { vec![] },
                 updates: vec![Update::Spoke(who, way.dst)],
@@ -164,60 +194,7 @@ impl Model {
         if plain { self.begins_plain(packet, ROUTER) } else { self.begins(packet, who, chosen) }
     }
 
-    fn segment_outward(&self, packet: &Packet, who: Who, chosen: u16) -> Result<Forwarded, Dropped> {
-        let What::Segment { flags, .. } = packet.what else { panic!("{packet:?} is no segment") };
-        let opens = flags.syn() && !flags.ack();
-        if let Some(known) = self.known(packet, opens)? {
-            return Ok(known);
-        }
-        let way = packet.way;
-        if self.plan.excludes(way.dst.addr) {
-            return Ok(if opens { self.begins_plain(packet, ROUTER) } else { forwarded(packet, ROUTER) });
-        }
-        if opens {
-            return Ok(self.begins(packet, who, chosen));
-        }
-        let source = (Protocol::Tcp, who, way.src.port);
-        let service = [5060, 5061].contains(&way.src.port);
-        // A member's own, from before a restart: its port is one of those that hosts open from, and was kept.
-        let own = way.src.port >= 32_768 && way.dst.port < 32_768 && !flags.syn() && !flags.rst();
-        let kept = self.flows.snat_port(source).unwrap_or(way.src.port) == way.src.port;
-        if service && flags.rst() {
-            // There is nothing to take up.
-            let on = packet.on(translated(packet, who, way.src.port).leaves(1));
-            return Ok(Forwarded { perhaps: vec![EngineEvent::LoosePickup], ..forwarded(&on, ROUTER) });
-        }
-        if service || own && kept && self.flows.free(source, way.src.port) {
-            let flow = translated(packet, who, way.src.port);
-            let on = packet.on(flow.leaves(1));
-            let updates = vec![Update::PickedUp(flow, 1)];
-            return Ok(Forwarded { events: vec![EngineEvent::LoosePickup], updates, ..forwarded(&on, ROUTER) });
-        }
-        let accepts = flags.syn() && flags.ack();
-        if !(accepts || answers_visitor(way) || self.plan.narrowed) {
-            let reply = if answers_visitor(way.back()) && !flags.rst() { Reply::Reset } else { Reply::Nothing };
-            return Err(Dropped::new(&[DropReason::OutwardNoFlow], reply));
-        }
-        let unmatched = vec![EngineEvent::UnmatchedFromMember];
-        let (events, perhaps) =
-            if self.strayed.contains(&way.back()) { (vec![], unmatched) } else { (unmatched, vec![]) };
-        let visit = Flow::new(Protocol::Tcp, [way.back(), way], None);
-        let updates = if accepts && !answers_visitor(way) { vec![Update::PickedUp(visit, 1)] } else { vec![] };
-        Ok(Forwarded { events, perhaps, updates, ..forwarded(packet, ROUTER) })
-    }
-
-    /// A segment of a connection that is remembered; `None` when there is none, or a new one takes its place.
-    fn known(&self, packet: &Packet, opens: bool) -> Result<Option<Forwarded>, Dropped> {
-        let Some((at, side)) = self.flows.find(Protocol::Tcp, packet.way) else { return Ok(None) };
-        match self.flows.get(at).state {
-            State::Open => Ok(Some(self.along(packet, at, side))),
-            _ if opens => Ok(None),
-            State::Ended => Ok(Some(self.along(packet, at, side))),
-            State::Lost => Err(Dropped::new(&[DropReason::MemberLost], Reply::Reset)),
-        }
-    }
-
-    fn along(&self, packet: &Packet, at: usize, side: usize) -> Forwarded {
+    pub fn along(&self, packet: &Packet, at: usize, side: usize) -> Forwarded {
         let on = packet.on(self.flows.get(at).leaves(side));
         let to = self.plan.who_is(on.way.dst.addr).map_or(ROUTER, host);
         // Opened under an exclusion that was taken away: it is forwarded as it is, and nobody remembers why.
@@ -228,17 +205,17 @@ impl Model {
     }
 
     /// A flow begins that is not translated.
-    fn begins_plain(&self, packet: &Packet, to: Far) -> Forwarded {
+    pub fn begins_plain(&self, packet: &Packet, to: Far) -> Forwarded {
         let excluded = self.plan.excludes(packet.way.src.addr) || self.plan.excludes(packet.way.dst.addr);
         let flow = Flow { excluded, ..Flow::new(packet.protocol(), [packet.way, packet.way.back()], None) };
         Forwarded { updates: vec![Update::Begins(flow, 0)], ..forwarded(packet, to) }
     }
 
     /// A member's flow begins that is translated; if its source has a port already, that one, else `chosen`.
-    fn begins(&self, packet: &Packet, who: Who, chosen: u16) -> Forwarded {
+    pub fn begins(&self, packet: &Packet, who: Who, chosen: Choice) -> Forwarded {
         let source = (packet.protocol(), who, packet.way.src.port);
         let port = self.flows.snat_port(source);
-        let flow = translated(packet, who, port.unwrap_or(chosen));
+        let flow = translated(packet, who, port.unwrap_or(chosen.port));
         let on = packet.on(flow.leaves(1));
         let maps = if port.is_none() { Some(source) } else { None };
         // Whether its port talks to more than four addresses now depends on what has expired.
@@ -247,7 +224,7 @@ impl Model {
     }
 
     /// What arrives for a virtual address, be it from outside or from a member whose packet has gone out.
-    fn inward(&self, out: Forwarded, pair: Pair, hairpin: bool) -> Result<Forwarded, Dropped> {
+    fn inward(&self, out: Forwarded, pair: Pair, hairpin: bool, chosen: Choice) -> Result<Forwarded, Dropped> {
         let mut out = out;
         if out.events.contains(&EngineEvent::UnmatchedFromMember) {
             // It cannot be routed to an address of ours.
@@ -260,8 +237,8 @@ impl Model {
         let packet = &out.packet;
         let half = match &packet.what {
             What::Error { .. } => self.error_inward(packet, pair)?,
-            What::Segment { .. } => self.segment_inward(packet, pair)?,
-            What::Datagram if packet.way.dst.port == 5060 => self.service_inward(packet, pair, hairpin)?,
+            What::Segment { .. } => self.segment_inward(packet, pair, chosen)?,
+            What::Datagram if packet.way.dst.port == 5060 => self.service_inward(packet, pair, hairpin, chosen)?,
             _ => match self.flows.find(packet.protocol(), packet.way) {
                 Some((at, side)) => self.along(packet, at, side),
                 None => return Err(Dropped::new(&[DropReason::NotListening, DropReason::NoFlow], Reply::Unspecified)),
@@ -290,59 +267,34 @@ impl Model {
 
     /// The member that spoke last to `remote`, and whether it is not the active one.
     pub fn spoke_last(&self, pair: Pair, remote: Endpoint) -> Option<(Who, bool)> {
+        if self.plan.is_shared(pair) {
+            return self.shares.keeper(pair, remote).map(|who| (who, false));
+        }
         match self.claims.get(&(pair, remote)) {
             Some(&(who, false)) => Some((who, true)),
             _ => self.plan.active[pair].map(|who| (who, false)),
         }
     }
 
-    fn service_inward(&self, packet: &Packet, pair: Pair, hairpin: bool) -> Result<Forwarded, Dropped> {
+    fn service_inward(&self, packet: &Packet, pair: Pair, hairpin: bool, chosen: Choice) -> Result<Forwarded, Dropped> {
         let remote = packet.way.src;
-        let Some((who, spoke)) = self.receiver(pair, remote) else {
+        let receiver = match self.plan.is_shared(pair) {
+            true => self.peer_goes_to(pair, remote, chosen).map(|who| (who, false)),
+            false => self.receiver(pair, remote),
+        };
+        let Some((who, spoke)) = receiver else {
             // Members never get an error: some servers stop listening.
             let reply = if hairpin { Reply::Nothing } else { Reply::Closed(vip(pair)) };
             return Err(Dropped::new(&[DropReason::NoActiveMember], reply));
         };
         let excluded = !hairpin && self.plan.excludes(remote.addr);
+        let called = excluded.then_some(Update::Called(pair, remote));
+        let taken = self.plan.is_shared(pair).then_some(Update::Taken(pair, remote, who));
         Ok(Forwarded {
             events: if spoke { vec![EngineEvent::SpeakerAnswered] } else { vec![] },
-            updates: if excluded { vec![Update::Called(pair, remote)] } else { vec![] },
+            updates: called.into_iter().chain(taken).collect(),
             ..forwarded(&packet.on(Way::new(remote, Endpoint::new(own(who), 5060))), host(who))
         })
-    }
-
-    fn segment_inward(&self, packet: &Packet, pair: Pair) -> Result<Forwarded, Dropped> {
-        let What::Segment { flags, .. } = packet.what else { panic!("{packet:?} is no segment") };
-        let opens = flags.syn() && !flags.ack();
-        if let Some(known) = self.known(packet, opens)? {
-            return Ok(known);
-        }
-        let port = packet.way.dst.port;
-        if ![5060, 5061].contains(&port) {
-            let (reason, reply): (&[_], _) = if opens {
-                (&[DropReason::NotListening], Reply::Reset)
-            } else {
-                (&[DropReason::NoFlow], Reply::Nothing)
-            };
-            return Err(Dropped::new(reason, reply));
-        }
-        let Some(who) = self.plan.active[pair] else {
-            // If an older connection on the same way was lost, either reason is true.
-            return Err(Dropped::new(&[DropReason::NoActiveMember, DropReason::MemberLost], Reply::Reset));
-        };
-        if flags.rst() {
-            // There is nothing to take up.
-            let way = Way::new(packet.way.src, Endpoint::new(own(who), port));
-            return Ok(Forwarded { perhaps: vec![EngineEvent::LoosePickup], ..forwarded(&packet.on(way), host(who)) });
-        }
-        let to = Endpoint::new(own(who), port);
-        let flow = Flow::new(Protocol::Tcp, [packet.way, Way::new(to, packet.way.src)], Some(who));
-        let on = packet.on(flow.leaves(0));
-        let (events, update) = match opens {
-            true => (vec![], Update::Begins(flow, 0)),
-            false => (vec![EngineEvent::LoosePickup], Update::PickedUp(flow, 0)),
-        };
-        Ok(Forwarded { events, updates: vec![update], ..forwarded(&on, host(who)) })
     }
 
     /// From outside to a member's own address: nothing is translated, nor are the answers.
@@ -375,6 +327,8 @@ impl Model {
         for update in &forwarded.updates {
             match update.clone() {
                 Update::Spoke(who, remote) => self.speaks(who, remote),
+                Update::Taken(pair, remote, who) => self.takes(pair, remote, who),
+                Update::Given(pair, source, who) => self.is_hashed(pair, source, who),
                 Update::Called(pair, remote) => drop(self.called.insert((pair, remote))),
                 Update::Strayed(way) => drop(self.strayed.insert(way)),
                 Update::Goes(at, side) => self.flows.track((at, side), packet, true),
@@ -391,6 +345,9 @@ impl Model {
     }
 
     fn speaks(&mut self, who: Who, remote: Endpoint) {
+        if self.plan.is_shared(pair(who)) {
+            return self.keeps(who, remote);
+        }
         if self.plan.active[pair(who)] == Some(who) {
             self.claims.get_mut(&(pair(who), remote)).into_iter().for_each(|(_, superseded)| *superseded = true);
         } else if self.plan.members[who].may_claim {
@@ -400,7 +357,7 @@ impl Model {
 }
 
 /// The ports say that whoever sends on this way answers.
-fn answers_visitor(way: Way) -> bool {
+pub fn answers_visitor(way: Way) -> bool {
     way.src.port < 32_768 && way.dst.port >= 32_768
 }
 
@@ -410,7 +367,7 @@ pub fn forwarded(packet: &Packet, to: Far) -> Forwarded {
 }
 
 /// The flow of a member's packet, when the member is translated to `port`.
-fn translated(packet: &Packet, who: Who, port: u16) -> Flow {
+pub fn translated(packet: &Packet, who: Who, port: u16) -> Flow {
     let mut back = Way::new(packet.way.dst, Endpoint::new(vip(pair(who)), port));
     if packet.protocol() == Protocol::Icmp {
         back.src.port = 0;

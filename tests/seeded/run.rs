@@ -4,6 +4,7 @@ use crate::dialogs::Dialog;
 use crate::model::{Model, Outcome};
 use crate::packet::{Packet, Way};
 use crate::send::{Fragmented, Identifications};
+use fairlead::policy::intent::Mode;
 use fairlead::wire::Endpoint;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use testbench::dice::Dice;
@@ -31,6 +32,8 @@ pub struct Run {
     pub callees: HashMap<(Endpoint, Pair), Who>,
     /// Hosts that called while they were excluded, and were not excluded any more afterwards (see `skipped.rs`).
     pub called_before: HashSet<Endpoint>,
+    /// Members of those that share the work that were not in the file for a while (see `skipped.rs`).
+    pub absent: HashSet<Who>,
     /// What was sent last, and what the model says of it.
     pub last: Option<(Packet, Outcome)>,
     /// Each packet is printed (FAIRLEAD_TRACE).
@@ -42,7 +45,9 @@ impl Run {
         let layouts = [Layout::TwoArm, Layout::OneArm, Layout::TwoArm, Layout::TaggedServers, Layout::OnePort];
         let layout = layouts[seed as usize % layouts.len()];
         let narrow = layout != Layout::OneArm && seed % 3 == 1;
-        let plan = Plan::new(layout, if narrow { 1_400 } else { 1_500 });
+        let mut plan = Plan::new(layout, if narrow { 1_400 } else { 1_500 });
+        plan.modes = modes(seed);
+        plan.thirds = plan.modes.map(|mode| mode != Mode::ActiveStandby);
         let rig = Rig::new(Memory::default(), plan.intent(), workers);
         let mut run = Run {
             lab: Lab { rig, layout },
@@ -59,11 +64,20 @@ impl Run {
             last: None,
             callees: HashMap::new(),
             called_before: HashSet::new(),
+            absent: HashSet::new(),
             traces: std::env::var_os("FAIRLEAD_TRACE").is_some(),
         };
         run.publish();
         run
     }
+}
+
+/// Half of the pairs have one active member, the others share the work among three in some way.
+fn modes(seed: u64) -> [Mode; 2] {
+    let (pair, turns) = (Mode::ActiveStandby, Mode::RoundRobin);
+    let (least, hash) = (Mode::LeastConnections, Mode::SourceHash);
+    let all = [[pair, pair], [turns, pair], [pair, hash], [pair, pair], [least, turns], [hash, pair], [hash, least]];
+    all[seed as usize / 4 % all.len()]
 }
 
 /// Says which packet a test failed on.

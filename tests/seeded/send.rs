@@ -1,6 +1,6 @@
 //! Each packet is sent through the appliance and through the model, whole or in pieces, and what comes out is compared.
 
-use crate::model::{Dropped, Forwarded, Outcome, Reply};
+use crate::model::{Choice, Dropped, Forwarded, Outcome, Reply};
 use crate::packet::{Packet, What};
 use crate::run::Run;
 use fairlead::engine::{DropReason, EngineEvent};
@@ -116,7 +116,7 @@ impl Run {
     }
 
     fn expect_fragment_forwarded(&mut self, datagram: &Fragmented, at: usize, out: Out, moved: Moved) {
-        let Outcome::Forwarded(forwarded) = self.model.outcome(&datagram.packet, 0) else {
+        let Outcome::Forwarded(forwarded) = self.model.outcome(&datagram.packet, Choice::NONE) else {
             panic!("{:?} is only routed", datagram.packet)
         };
         let ours = self.lab.undress(forwarded.to, &datagram.packet.build().ttl(datagram.packet.ttl - 1));
@@ -165,13 +165,15 @@ impl Run {
         }
     }
 
-    /// What the model says, now that what came out shows which port the appliance chose.
+    /// What the model says, now that what came out shows which port and which member the appliance chose.
     fn outcome(&self, packet: &Packet, out: &Out) -> Outcome {
         let flows = &self.model.flows;
         let source =
             self.model.plan.who_is(packet.way.src.addr).map(|who| (packet.protocol(), who, packet.way.src.port));
         let own = source.filter(|source| flows.free(*source, source.2)).map_or(1, |source| source.2);
-        let outcome = self.model.outcome(packet, own);
+        let to = out.first().map(|(_, frame)| wire::Packet::parse(frame).expect("the rig has read it").dst());
+        let member = to.and_then(|address| self.model.plan.who_is(address));
+        let outcome = self.model.outcome(packet, Choice { port: own, member });
         let (Outcome::Forwarded(Forwarded { maps: Some(source), .. }), [(_, first), ..]) = (&outcome, out.as_slice())
         else {
             return outcome;
@@ -188,7 +190,7 @@ impl Run {
             println!("{packet:?}: {source:?} is translated to port {chosen}");
         }
         flows.expect_port(*source, chosen);
-        self.model.outcome(packet, chosen)
+        self.model.outcome(packet, Choice { port: chosen, member })
     }
 
     fn expect_forwarded(

@@ -3,8 +3,10 @@
 use crate::flows::{Flow, State};
 use crate::packet::{Packet, Way, What};
 use crate::run::Run;
+use crate::shares::Keeper;
+use fairlead::policy::intent::Mode;
 use fairlead::wire::{Endpoint, Protocol};
-use testbench::plan::{Pair, vip};
+use testbench::plan::{Pair, Who, pair, vip};
 
 /// Why a packet is not sent.
 type Reason = Option<&'static str>;
@@ -20,7 +22,11 @@ impl Run {
     fn why_skipped(&self, packet: &Packet) -> Reason {
         let plan = &self.model.plan;
         match (plan.who_is(packet.way.src.addr), plan.served_at(packet.way.dst.addr)) {
-            (None, Some(called)) => self.skips_ends(packet).or_else(|| self.skips_uninvited(packet, called)),
+            (None, Some(called)) => self
+                .skips_ends(packet)
+                .or_else(|| self.skips_uninvited(packet, called))
+                .or_else(|| self.skips_forgotten(packet, called))
+                .or_else(|| self.skips_errors_to_nobody(packet, called)),
             (None, None) => self.skips_visits(packet),
             (Some(_), None) => self.skips_outward(packet).or_else(|| self.skips_ends(packet)),
             (Some(_), Some(called)) => match packet.what {
@@ -33,6 +39,26 @@ impl Run {
 
     fn flow(&self, packet: &Packet, way: Way) -> Option<&Flow> {
         self.model.flows.find(packet.protocol(), way).map(|(at, _)| self.model.flows.get(at))
+    }
+
+    /// An error about what was sent from a service port to a peer of members that share the work, when it is with nobody for sure.
+    fn skips_errors_to_nobody(&self, packet: &Packet, called: Pair) -> Reason {
+        let about = packet.quoted()?;
+        let keeper = self.model.shares.known(called, about.dst);
+        let open = keeper.is_some_and(|keeper| !matches!(keeper, Keeper::Sure(_)));
+        (about.src.port == 5060 && packet.protocol() == Protocol::Udp && open)
+            .then_some("no rule: an error about what was sent to a peer whose member is lost")
+    }
+
+    /// Nothing says with whom a connection was that nobody remembers, unless the client's address does.
+    fn skips_forgotten(&self, packet: &Packet, called: Pair) -> Reason {
+        let What::Segment { flags, .. } = packet.what else { return None };
+        let taken_up = !flags.syn() || flags.ack();
+        let service = [5060, 5061].contains(&packet.way.dst.port);
+        let (plan, known) = (&self.model.plan, self.flow(packet, packet.way).is_some());
+        let shared = plan.is_shared(called) && plan.modes[called] != Mode::SourceHash;
+        (shared && service && taken_up && !known)
+            .then_some("no rule: a connection of members that share the work after a restart")
     }
 
     /// Whom a member's port has talked to since it was given is not modelled: the rows about filtering say what follows.
@@ -66,6 +92,19 @@ impl Run {
         if service && self.called_before.contains(&packet.way.dst) {
             return Some("no rule: whether a call is remembered when its host is excluded once more");
         }
+        let who = plan.who_is(packet.way.src.addr)?;
+        if service
+            && self.absent.contains(&who)
+            && self.flow(packet, packet.way).is_none()
+            && packet.way.dst.port >= 50_000
+        {
+            return Some(
+                "no rule: whether a visit of a service port is remembered while its member is not in the file",
+            );
+        }
+        if service && plan.excludes(packet.way.dst.addr) && self.is_unruled_peer(who, packet.way.dst) {
+            return Some("no rule: an excluded peer that is with another member, or was a peer before it was excluded");
+        }
         // It began while its host was excluded; it is not any more.
         let written = packet.quoted().map_or(packet.way, Way::back);
         let freed = self.flow(packet, written).is_some_and(|flow| flow.member.is_none() && flow.excluded);
@@ -80,6 +119,13 @@ impl Run {
         let about = packet.quoted()?;
         let ruled = self.flow(packet, about.back()).is_some() || !plan.excludes(about.src.addr);
         (!ruled).then_some("no rule: an error to an excluded host that may have called the virtual address")
+    }
+
+    /// Where members share the work: an excluded remote endpoint that is not with `who`, or whose call is not known.
+    fn is_unruled_peer(&self, who: Who, remote: Endpoint) -> bool {
+        let called = self.model.called.contains(&(pair(who), remote));
+        let known = self.model.shares.known(pair(who), remote);
+        self.model.plan.is_shared(pair(who)) && if called { known != Some(Keeper::Sure(who)) } else { known.is_some() }
     }
 
     /// A connection between members.
@@ -98,11 +144,18 @@ impl Run {
 
     /// Who gets an error about an answer of the member that was active before?
     fn skips_errors(&self, packet: &Packet, called: Pair) -> Reason {
-        let about = packet.quoted()?;
+        let (about, plan) = (packet.quoted()?, &self.model.plan);
         if packet.protocol() == Protocol::Tcp {
             let known = self.model.flows.find(Protocol::Tcp, about.back());
             let paired = known.is_none_or(|(at, _)| self.model.flows.is_paired(at));
             return (!paired).then_some("no rule: a connection between members whose other half was opened again");
+        }
+        let caller = plan.who_is(packet.way.src.addr)?;
+        let remote = Endpoint::new(vip(pair(caller)), 5060);
+        let sure = matches!(self.model.shares.known(called, remote), Some(Keeper::Sure(_)));
+        let both = plan.is_shared(called) && plan.is_shared(pair(caller));
+        if about.dst.port == 5060 && (both || plan.is_shared(called) && !sure) {
+            return Some("no rule: an error from a service port about what came from members that share the work");
         }
         if about.dst.port == 5060 {
             return None;

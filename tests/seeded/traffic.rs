@@ -42,7 +42,7 @@ impl Run {
 
     /// A member that is in the file.
     pub fn who(&mut self) -> Who {
-        self.dice.roll(if self.model.plan.second { 4 } else { 2 }) as Who
+        self.dice.pick(&self.model.plan.everyone())
     }
 
     pub fn some_vip(&mut self) -> Ipv4Addr {
@@ -165,7 +165,7 @@ impl Run {
         match self.model.plan.served_at(answer.src.addr) {
             None => self.submit(Packet::new(ROUTER, what, answer)),
             Some(called) => {
-                let who = called * 2 + self.dice.roll(2) as Who;
+                let who = self.dice.pick(&self.model.plan.members_of(called));
                 let way = Way::new(Endpoint::new(own(who), answer.src.port), answer.dst);
                 self.submit(Packet::new(host(who), what, way));
             }
@@ -288,7 +288,10 @@ impl Run {
     /// A member's packet to the other member of its pair comes here by mistake.
     fn misrouted(&mut self) {
         let who = self.who();
-        let way = Way::new(Endpoint::new(own(who), 40_000), Endpoint::new(own(who ^ 1), 7777));
+        let others: Vec<Who> =
+            self.model.plan.members_of(pair(who)).into_iter().filter(|other| *other != who).collect();
+        let other = self.dice.pick(&others);
+        let way = Way::new(Endpoint::new(own(who), 40_000), Endpoint::new(own(other), 7777));
         let packet = Packet::datagram(host(who), way, vec![7; 40]);
         self.send(&packet);
     }

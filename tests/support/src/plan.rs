@@ -13,18 +13,23 @@ use ipnet::Ipv4Net;
 use std::net::Ipv4Addr;
 use std::sync::Arc;
 
-/// Which member: 0 and 1 are the first pair, 2 and 3 the second.
+/// Which member: 0 and 1 are the first pair, 2 and 3 the second; 4 and 5 are the third members of pools that share their work.
 pub type Who = usize;
 
 /// Which pair.
 pub type Pair = usize;
 
 /// The last octets of the members' addresses, and of the virtual addresses.
-const MEMBERS: [u8; 4] = [11, 12, 21, 22];
+const MEMBERS: [u8; 6] = [11, 12, 21, 22, 13, 23];
 const VIPS: [u8; 2] = [100, 200];
 
 pub fn pair(who: Who) -> Pair {
-    who / 2
+    if who < 4 { who / 2 } else { who - 4 }
+}
+
+/// The address is a member's of the pair, in the file or not, or its virtual one.
+pub fn belongs_to(address: Ipv4Addr, to: Pair) -> bool {
+    address == vip(to) || (0..MEMBERS.len()).any(|who| pair(who) == to && own(who) == address)
 }
 
 /// The host of a member.
@@ -61,8 +66,15 @@ pub struct Plan {
     pub detour: bool,
     /// How the members of a pair share the work.
     pub modes: [Mode; 2],
+    /// The pair has a third member.
+    pub thirds: [bool; 2],
+    pub weights: [u32; 6],
     pub active: [Option<Who>; 2],
-    pub members: [MemberHealth; 4],
+    pub members: [MemberHealth; 6],
+    /// Where members share the work and none is up: who keeps it.
+    kept: [Vec<Who>; 2],
+    /// Of those that share the work: its connections and peers are lost, and it has not come back.
+    lost: [bool; 6],
     generations: [u32; 2],
 }
 
@@ -79,8 +91,12 @@ impl Plan {
             narrowed: false,
             detour: false,
             modes: [Mode::ActiveStandby; 2],
+            thirds: [false; 2],
+            weights: [1; 6],
             active: [Some(0), Some(2)],
-            members: [up; 4],
+            members: [up; 6],
+            kept: [const { Vec::new() }; 2],
+            lost: [false; 6],
             generations: [1; 2],
         }
     }
@@ -96,12 +112,37 @@ impl Plan {
 
     /// Members in the order of the file.
     fn order(&self) -> Vec<Who> {
-        let of = |pair: Pair| if self.swapped[pair] { [pair * 2 + 1, pair * 2] } else { [pair * 2, pair * 2 + 1] };
+        let of = |pair: Pair| {
+            let mut members = self.members_of(pair);
+            if self.swapped[pair] {
+                members.reverse();
+            }
+            members
+        };
         self.pairs().into_iter().flat_map(of).collect()
+    }
+
+    /// The members of a pair.
+    pub fn members_of(&self, pair: Pair) -> Vec<Who> {
+        [pair * 2, pair * 2 + 1].into_iter().chain(self.thirds[pair].then_some(pair + 4)).collect()
+    }
+
+    /// All members in the file.
+    pub fn everyone(&self) -> Vec<Who> {
+        let mut all = self.order();
+        all.sort();
+        all
     }
 
     fn id(&self, who: Who) -> MemberId {
         MemberId(self.order().iter().position(|one| *one == who).expect("the member is in the file") as u16)
+    }
+
+    /// The places of its members in the file, in order.
+    fn places(&self, pair: Pair) -> Vec<MemberId> {
+        let mut places: Vec<MemberId> = self.members_of(pair).into_iter().map(|who| self.id(who)).collect();
+        places.sort();
+        places
     }
 
     pub fn present(&self, pair: Pair) -> bool {
@@ -110,7 +151,7 @@ impl Plan {
 
     /// Whose address it is.
     pub fn who_is(&self, address: Ipv4Addr) -> Option<Who> {
-        (0..4).find(|&who| self.present(pair(who)) && own(who) == address)
+        self.everyone().into_iter().find(|&who| own(who) == address)
     }
 
     /// Whose virtual address it is.
@@ -157,14 +198,85 @@ impl Plan {
     }
 
     /// All members of the pair that are up are active.
-    fn is_shared(&self, pair: Pair) -> bool {
+    pub fn is_shared(&self, pair: Pair) -> bool {
         self.modes[pair] != Mode::ActiveStandby
     }
 
+    /// Who takes what is new, where members share the work: who is up, else who keeps it.
+    pub fn targets(&self, pair: Pair) -> Vec<Who> {
+        let is_up = |who: &Who| self.members[*who].state == State::Up;
+        let up: Vec<Who> = self.members_of(pair).into_iter().filter(is_up).collect();
+        if up.is_empty() { self.kept[pair].clone() } else { up }
+    }
+
+    /// A member of those that share the work is in another state. Returns who is lost by that: where none is up, whoever was drained
+    /// keeps the work, else whoever was lost last and is not offline.
+    pub fn goes(&mut self, who: Who, state: State) -> Vec<Who> {
+        let (pair, before) = (pair(who), self.targets(pair(who)));
+        self.members[who].state = state;
+        let of = |kept: &dyn Fn(State) -> bool| -> Vec<Who> {
+            before.iter().copied().filter(|who| kept(self.members[*who].state)).collect()
+        };
+        let alive = of(&|state| state == State::Drained);
+        self.kept[pair] = match self.members_of(pair).iter().any(|who| self.members[*who].state == State::Up) {
+            true => vec![],
+            false if alive.is_empty() => of(&|state| state != State::Offline),
+            false => alive,
+        };
+        self.lose(pair)
+    }
+
+    /// Nobody is up and nobody keeps the work any longer. Returns who is lost by that.
+    pub fn ends_gap(&mut self, pair: Pair) -> Vec<Who> {
+        let members = &self.members;
+        self.kept[pair].retain(|who| members[*who].state == State::Drained);
+        self.lose(pair)
+    }
+
+    /// Who is down or offline and does not keep the work is lost, once.
+    fn lose(&mut self, pair: Pair) -> Vec<Who> {
+        let targets = self.targets(pair);
+        let mut lost = Vec::new();
+        for who in self.members_of(pair) {
+            let gone = [State::Down, State::Offline].contains(&self.members[who].state) && !targets.contains(&who);
+            if gone && !self.lost[who] {
+                lost.push(who);
+            }
+            self.lost[who] = gone;
+        }
+        self.generations[pair] += u32::from(!lost.is_empty());
+        for who in &lost {
+            self.members[*who].lost_before = Generation(self.generations[pair]);
+        }
+        for who in self.members_of(pair) {
+            self.members[who].may_claim = !self.lost[who];
+        }
+        lost
+    }
+
+    pub fn has_third(&self, pair: Pair) -> bool {
+        self.thirds[pair]
+    }
+
+    /// The pair has a third member, which is up.
+    pub fn third_comes(&mut self, pair: Pair) {
+        self.thirds[pair] = true;
+        let lost = self.goes(pair + 4, State::Up);
+        assert!(lost.is_empty(), "{lost:?}");
+    }
+
+    /// The pair has no third member any longer: which that was.
+    pub fn third_goes(&mut self, pair: Pair) -> Who {
+        self.thirds[pair] = false;
+        self.kept[pair].retain(|who| *who != pair + 4);
+        self.lost[pair + 4] = false;
+        pair + 4
+    }
+
     fn sharing(&self, pair: Pair) -> Arc<Sharing> {
-        let up = [pair * 2, pair * 2 + 1].into_iter().filter(|who| self.members[*who].state == State::Up);
-        let target = |who: Who| Target { member: self.id(who), address: own(who), weight: 1 };
-        Arc::new(Sharing::new(self.modes[pair], up.map(target).collect(), 211))
+        let target = |who: Who| Target { member: self.id(who), address: own(who), weight: self.weights[who] };
+        let targets = self.targets(pair).into_iter().map(target).collect();
+        Arc::new(Sharing::new(self.modes[pair], targets, 211))
     }
 
     /// The file.
@@ -178,12 +290,12 @@ impl Plan {
             .iter()
             .map(|&who| Member {
                 interface: servers,
+                weight: self.weights[who],
                 ..member(&format!("sip-{who}"), &own(who).to_string(), at(pair(who)))
             })
             .collect();
-        let places = |pair| [self.id(pair * 2), self.id(pair * 2 + 1)];
         let pools = |&one: &Pair| Pool {
-            members: sorted(places(one)),
+            members: self.places(one),
             mode: self.modes[one],
             ..pool(&format!("pair-{one}"), &[])
         };
@@ -218,9 +330,4 @@ impl Plan {
         });
         Health { members: self.order().into_iter().map(|who| self.members[who]).collect(), pools: pools.collect() }
     }
-}
-
-fn sorted(mut members: [MemberId; 2]) -> Vec<MemberId> {
-    members.sort();
-    members.to_vec()
 }
