@@ -32,7 +32,7 @@ impl Run {
             (Some(_), Some(called)) => match packet.what {
                 What::Segment { .. } => self.skips_between_segments(packet),
                 What::Error { .. } => self.skips_errors(packet, called),
-                _ => None,
+                _ => self.skips_last_hops(packet, called),
             },
         }
     }
@@ -126,6 +126,13 @@ impl Run {
         let called = self.model.called.contains(&(pair(who), remote));
         let known = self.model.shares.known(pair(who), remote);
         self.model.plan.is_shared(pair(who)) && if called { known != Some(Keeper::Sure(who)) } else { known.is_some() }
+    }
+
+    /// Either reason is true of what nobody takes and has no hops left.
+    fn skips_last_hops(&self, packet: &Packet, called: Pair) -> Reason {
+        let nobody = self.model.plan.is_shared(called) && self.model.plan.targets(called).is_empty();
+        (nobody && packet.ttl <= 1)
+            .then_some("no rule: from one member to others of whom none is there, at its last hop")
     }
 
     /// A connection between members.
