@@ -37,6 +37,8 @@ class Setting:
 
     `monitor`: its keys, instead of a probe every 200 ms. `redeliver`, `fail_back`: those of the virtual server and the pool.
 
+    `more`: what stands behind all else, as it is.
+
     `fall`: probes in a row that must fail. On a busy machine a member may wait half a second for a core; only who
     measures how soon a loss is found takes fewer. `up_codes`: other ones than the default. `mode`: the pool's; `further`: names and
     addresses of members beside the pair.
@@ -52,6 +54,7 @@ class Setting:
     fail_back: str = "never"
     mode: str | None = None
     further: tuple[tuple[str, str], ...] = ()
+    more: str = ""
 
 
 def configuration(lab: Lab, setting: Setting) -> str:
@@ -80,7 +83,7 @@ def configuration(lab: Lab, setting: Setting) -> str:
         (two_arm.MONITORS, f'{two_arm.MONITORS}{mode}fail_back = "{setting.fail_back}"\n'),
         (two_arm.LAST_MEMBER, two_arm.LAST_MEMBER + members),
         (service, f"{service}{listen}"),
-    )
+    ) + setting.more
 
 
 def binary() -> Path:

@@ -1,4 +1,5 @@
-"""Kamailio as a member, with its dispatcher pinging a gateway: the usual set-up on both nodes of a pair.
+"""Kamailio as a member, with its dispatcher pinging a gateway: the usual set-up on both nodes of a pair, or on each of several that share
+the work.
 
 Owns: its configuration and its process. Never: what the gateway or the appliance should do with what it sends.
 """
@@ -27,19 +28,21 @@ request_route {{
         sl_send_reply("200", "OK");
         exit;
     }}
-    sl_send_reply("480", "{name}");
+    if (method != "ACK") sl_send_reply("{code}", "{name}");
 }}
 """
 
 
-def start(lab: Lab, member: str, gateway: tuple[str, int], advertised: str) -> Program:
-    """Starts one on a member's host. It answers OPTIONS, refuses all else with its name for a reason, and asks the gateway
-    each second whether it lives; what it writes into Via is `advertised`."""
+def start(
+    lab: Lab, member: str, gateway: tuple[str, int], advertised: str, address: str | None = None, code: int = 480
+) -> Program:
+    """Starts one on a member's host, at its address. It answers OPTIONS, and all else with `code` and its name for a reason, and asks the
+    gateway each second whether it lives; what it writes into Via is `advertised`."""
     targets, file, runtime = (lab.file(f"{member}.{what}") for what in ("dispatcher.list", "kamailio.cfg", "run"))
     targets.write_text("1 sip:{}:{}\n".format(*gateway))
     runtime.mkdir(exist_ok=True)
     file.write_text(CONFIGURATION.format(
-        address=addresses.MEMBERS[member], port=addresses.SIP_PORT, advertised=advertised, name=member, targets=targets
+        address=address or addresses.MEMBERS[member], code=code, port=addresses.SIP_PORT, advertised=advertised, name=member, targets=targets
     ))
     command = ["kamailio", "-f", str(file), "-DD", "-E", "-Y", str(runtime), "-m", "32", "-M", "4"]
     return lab.start(member, f"kamailio-{member}", command)

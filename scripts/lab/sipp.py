@@ -59,23 +59,25 @@ class StreamCaller:
         return self.calls()
 
 
-def udp_calls(lab: Lab, rate: int, count: int, hold: float = 1.0, port: int = 5060, body: int = 0) -> Caller:
-    """The phone calls V over UDP, `rate` a second, all from one port, as a trunk does for years.
+def udp_calls(
+    lab: Lab, rate: int, count: int, hold: float = 1.0, port: int = 5060, body: int = 0, to: str = addresses.VIP
+) -> Caller:
+    """The phone calls V, or `to`, over UDP, `rate` a second, all from one port, as a trunk does for years.
 
     `body`: the INVITE's body has that many bytes or a few more, so that it needs fragments.
     """
     calls = _calls("u1", rate, count, hold, _longer_call(lab, body) if body else CALL)
-    return _start(lab, "phone", "udp", [*calls, "-p", str(port), *_towards_v()])
+    return _start(lab, "phone", "udp", [*calls, "-p", str(port), *_towards(to)])
 
 
 def udp_phones(lab: Lab, rate: int, count: int, hold: float = 1.0, name: str = "phones") -> Caller:
     """That many phones behind the phone's address call V over UDP, `rate` a second, each call from a port of its own."""
-    return _start(lab, "phone", name, [*_calls("un", rate, count, hold), *_towards_v()])
+    return _start(lab, "phone", name, [*_calls("un", rate, count, hold), *_towards(addresses.VIP)])
 
 
 def tcp_calls(lab: Lab, rate: int, hold: float = 1.0) -> StreamCaller:
     """The phone calls V over TCP, `rate` a second, each on a connection of its own."""
-    return _start_rounds(lab, "tcp", rate, hold, addresses.PHONE, _towards_v())
+    return _start_rounds(lab, "tcp", rate, hold, addresses.PHONE, _towards(addresses.VIP))
 
 
 def tls_calls(lab: Lab, rate: int, hold: float = 1.0) -> StreamCaller:
@@ -91,8 +93,8 @@ def gateway(lab: Lab) -> Caller:
     ])
 
 
-def _towards_v() -> list[str]:
-    return ["-i", addresses.PHONE, f"{addresses.VIP}:{addresses.SIP_PORT}"]
+def _towards(virtual: str) -> list[str]:
+    return ["-i", addresses.PHONE, f"{virtual}:{addresses.SIP_PORT}"]
 
 
 def _longer_call(lab: Lab, body: int) -> Path:

@@ -93,7 +93,8 @@ pub struct MemberRow {
     pub since: Wall,
     /// Its monitors.
     pub probes: Vec<MemberProbe>,
-    /// Its flows now, over all workers: TCP of service ports, and all that it opened outward; where members share the work, UDP too.
+    /// Its flows now, over all workers: TCP of service ports, and all that it opened outward; where members share the work, UDP too, and
+    /// what `persistence` keeps with it: calls, or addresses.
     pub flows: u64,
     /// Flows of those who call it at its own address.
     #[serde(default)]

@@ -25,6 +25,8 @@ class Servers:
     def __init__(self, lab: Lab, members: dict[str, str]):
         self.lab = lab
         self.members = members
+        #: Whom they call.
+        self.gateway = addresses.GATEWAY
         self._programs: dict[str, Program] = {}
 
     def start(self) -> None:
@@ -66,7 +68,7 @@ class Servers:
             "--address", self.members[name],
             "--partner", self._partner_of(name),
             "--virtual", addresses.VIP,
-            "--gateway", addresses.GATEWAY,
+            "--gateway", self.gateway,
             "--certificate", str(self._certificate),
             "--control", str(self._control(name)),
             "--log", str(self.lab.file(f"{name}.requests.jsonl")),
