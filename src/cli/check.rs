@@ -113,7 +113,7 @@ fn new_work(pool: &Pool) -> String {
     let together = match pool.persistence {
         Persistence::Endpoint => "",
         Persistence::Source => "; what one address begins stays together",
-        Persistence::CallId => "; over UDP a call stays together, by its Call-ID",
+        Persistence::CallId => "; SIP over UDP by Call-ID, so that a call stays together",
     };
     format!("{whom}{together}")
 }

@@ -290,7 +290,7 @@ section! { "pool", Some(intent::POOLS), Pool, compared intent::Pool;
     mode: Mode = "active-standby", choice::<Mode>(&[]), live,
         "How members share the work: one is active and another takes over; or all that are up are, and take new connections and new UDP peers (an address and port; another pool of this file counts as one, by its virtual address) in turn, or whoever has fewest flows for its weight, or by the client's address (Maglev; with more than 256 such pools the tables of all are smaller, and the reload that adds the 257th or removes it changes who takes what is new). A UDP peer stays with its member while that is up and one of the two sends within [timeouts] udp, also while the member is drained; taken offline, it loses its peers.";
     persistence: Persistence = "endpoint", choice::<Persistence>(&[]), live,
-        "What stays with one member where several are active: a connection, or the datagrams of one address and port (endpoint); whatever one address begins, as long as it begins something within [timeouts] udp (source); over UDP the SIP messages of one Call-ID, in both directions, as long as one is sent within that time, and what has none as with endpoint (call-id; new calls are then taken by their Call-ID, with least-connections by whoever has fewest flows). A pair behind a virtual address is one endpoint to the members of another pool: those need call-id.";
+        "What stays with one member where several are active: a connection, or the datagrams of one address and port (endpoint); whatever one address begins, as long as it begins something within [timeouts] udp (source); the SIP messages of one Call-ID between service ports and UDP peers, in both directions, as long as one is sent within that time, and what has none as with endpoint (call-id). What is new goes to a member by a hash of the address or Call-ID, with least-connections to whoever has fewest flows; so do calls under way when a reload begins this. A pair behind a virtual address is one endpoint to the members of another pool: those need call-id.";
     members: Tables<Member> = (required [{ name = "sip-a", address = "10.20.0.11" }]), Inside(Member::ROW), live,
         "The servers, the preferred one first.";
     monitors: Vec<String> = (required ["sip-options"]), Many(&Name, 1, 16), live,
@@ -362,7 +362,7 @@ section! { "direct_access", ONCE, DirectAccess, compared intent::DirectAccess;
     "Who may reach the members at their own addresses, past the virtual ones. Without this section everybody may, and each start says so."
     {
     allow: Vec<Ipv4Net> = (absent "everybody, as long as this is not written"), Many(&Network, 0, 65_536), live,
-        "Networks and hosts that may; the exclusion group of a pool always may. [\"0.0.0.0/0\"]: everybody. What others send to a member's own address is dropped and counted as direct_access_denied, answers to what it sent them untranslated included (no_snat_udp_ports, a pool without [[snat]]).";
+        "Networks and hosts that may; the exclusion group of a pool always may. [\"0.0.0.0/0\"]: everybody. What others send to a member's own address is dropped and counted as direct_access_denied, answers to what it sent them untranslated included (no_snat_udp_ports, a pool without [[snat]], connections begun under an exclusion that was taken away). Members of other pools always may.";
 } }
 
 section! { "timeouts", ONCE, Timeouts, built intent::Timeouts;

@@ -127,6 +127,12 @@ impl<'a> Walk<'a> {
         self.packet.plain
             && self.snapshot.member(sender).exclude.holds(self.packet.dst())
             && self.state.flows.find_key(self.tag(), &Key::of_packet(self.packet)).is_none()
+            && !self.is_of_a_call(sender)
+    }
+
+    /// Whether what a member sends to the exclusion group is of a call with the virtual address has to be read.
+    fn is_of_a_call(&self, sender: MemberId) -> bool {
+        self.snapshot.lately().is_some() && self.packet.tuple().is_some_and(|tuple| self.goes_by_call(sender, &tuple))
     }
 
     fn verdict(mut self) -> Verdict {

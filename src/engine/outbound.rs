@@ -27,15 +27,12 @@ pub(super) fn opens_towards(tuple: &Tuple) -> bool {
 impl Walk<'_> {
     /// From a member to somebody outside, but no datagram from a service port.
     pub(super) fn outward_with_ports(&mut self, sender: MemberId, kind: Kind, tuple: Tuple) -> Verdict {
+        if let Some(verdict) = self.datagram_of_call_out(sender, tuple) {
+            return verdict;
+        }
         if let Some((id, side)) = self.flow_of(&tuple) {
             if !matches!(kind, Kind::Tcp(segment) if self.reopens(id, side, &segment)) {
-                let verdict = self.outward_on_flow(id, side, tuple);
-                if verdict.is_forwarded()
-                    && let Some(call) = self.call(self.snapshot.member(sender).pool)
-                {
-                    self.spoke_in_call(sender, call);
-                }
-                return verdict;
+                return self.outward_on_flow(sender, id, side, tuple);
             }
             self.state.flows.forget(self.snapshot, id);
         }
@@ -55,9 +52,18 @@ impl Walk<'_> {
     }
 
     /// What a member sends on a flow; to a visitor of its own address untranslated, though it keeps that peer.
-    fn outward_on_flow(&mut self, id: FlowId, side: Direction, tuple: Tuple) -> Verdict {
-        if !self.state.flows.at(id).is_some_and(is_visited) {
-            return self.on_flow(id, side, tuple);
+    fn outward_on_flow(&mut self, sender: MemberId, id: FlowId, side: Direction, tuple: Tuple) -> Verdict {
+        let flow = self.state.flows.at(id);
+        if !flow.is_some_and(is_visited) {
+            let as_virtual = flow.is_some_and(|flow| flow.path == PathKind::Service);
+            let verdict = self.on_flow(id, side, tuple);
+            if as_virtual
+                && verdict.is_forwarded()
+                && let Some(call) = self.call(self.snapshot.member(sender).pool)
+            {
+                self.spoke_in_call(sender, call);
+            }
+            return verdict;
         }
         let verdict = self.route_unchanged();
         if verdict.is_forwarded() {

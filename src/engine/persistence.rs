@@ -7,27 +7,29 @@
 
 use super::events::EngineEvent;
 use super::identification::mix;
+use super::verdict::Verdict;
 use super::walk::Walk;
 use crate::flow::{PersistenceRecord, Together};
 use crate::policy::health::State;
 use crate::policy::intent::{MemberId, Mode, Persistence, PoolId};
 use crate::time::Instant;
-use crate::wire::Tuple;
 use crate::wire::sip::{self, CallId};
+use crate::wire::{Endpoint, Tuple};
 use std::net::Ipv4Addr;
 
 impl Walk<'_> {
     /// The member that takes what `source` begins now.
     pub(super) fn target(&mut self, pool: PoolId, source: Ipv4Addr) -> Option<MemberId> {
         let view = self.snapshot.pool(pool);
-        if view.persistence != Persistence::Source {
+        let goes_by_source = view.sharing.as_ref().is_some_and(|sharing| sharing.mode() == Mode::SourceHash);
+        if view.persistence != Persistence::Source || goes_by_source {
             return self.chosen(pool, source);
         }
         let together = Together { pool: pool.0, number: source.to_bits().into() };
         if let Some(member) = self.persisted(pool, together) {
             return Some(member);
         }
-        let member = self.chosen(pool, source)?;
+        let member = self.chosen_for(together, source)?;
         self.persist(together, member);
         Some(member)
     }
@@ -47,30 +49,54 @@ impl Walk<'_> {
         }
         if !matches!(self.sip, sip::Facts::Request { .. }) {
             let keeper = self.keeper(pool, tuple).map(|(_, member)| member);
-            return keeper.or_else(|| self.chosen_for_call(pool, call, tuple.src.addr));
+            return keeper.or_else(|| self.chosen_for(together, tuple.src.addr));
         }
-        let member = self.chosen_for_call(pool, call, tuple.src.addr)?;
+        let member = self.chosen_for(together, tuple.src.addr)?;
         self.persist(together, member);
         Some(member)
     }
 
-    /// Who takes a new call: by its Call-ID, so that whoever meets it from another of its ends, or after a restart, chooses the same.
-    fn chosen_for_call(&mut self, pool: PoolId, call: CallId, source: Ipv4Addr) -> Option<MemberId> {
+    /// Who takes it, if nobody has it: by its number, so that whoever meets it at the same time, from another of a call's ends, or after a
+    /// restart, chooses the same; unless it is whoever has fewest flows.
+    fn chosen_for(&mut self, together: Together, source: Ipv4Addr) -> Option<MemberId> {
+        let pool = PoolId(together.pool);
         match &self.snapshot.pool(pool).sharing {
-            Some(sharing) if sharing.mode() != Mode::LeastConnections => sharing.by_number(call.0.get()),
+            Some(sharing) if sharing.mode() != Mode::LeastConnections => sharing.by_number(together.number),
             _ => self.chosen(pool, source),
         }
     }
 
-    /// `sender` sends a datagram of this call: the call is its own if it asks, or if it is nobody's.
-    pub(super) fn spoke_in_call(&mut self, sender: MemberId, call: CallId) {
-        let pool = self.snapshot.member(sender).pool;
-        let together = of_call(pool, call);
-        let asks = matches!(self.sip, sip::Facts::Request { .. });
-        match self.persisted(pool, together) {
-            Some(known) if known == sender || !asks => {}
-            _ => self.persist(together, sender),
+    /// A datagram that a member sends outside from a service port, of a call that is one of the virtual address: it leaves as that
+    /// address's, whether or not its receiver is excluded, or visits the member beside. `None`: the call is of nobody that is known.
+    pub(super) fn datagram_of_call_out(&mut self, sender: MemberId, tuple: Tuple) -> Option<Verdict> {
+        let view = self.snapshot.member(sender);
+        let call = self.call(view.pool)?;
+        let served = view.served(tuple.protocol, tuple.src.port)?;
+        self.persisted(view.pool, of_call(view.pool, call))?;
+        let outside = Tuple { src: Endpoint::new(served.address, tuple.src.port), ..tuple };
+        let verdict = self.forward_as(&tuple, &outside);
+        if verdict.is_forwarded() {
+            self.shared_spoke(sender, outside.reversed());
         }
+        Some(verdict)
+    }
+
+    /// `sender` sends a datagram of this call as the virtual address: the call is its own if it asks, or if it is nobody's. Not so for one
+    /// that was lost a moment ago or is down: what it sends may be a late echo. Says whether the call is its own now.
+    pub(super) fn spoke_in_call(&mut self, sender: MemberId, call: CallId) -> bool {
+        let view = self.snapshot.member(sender);
+        let together = of_call(view.pool, call);
+        let known = self.persisted(view.pool, together);
+        let asks = matches!(self.sip, sip::Facts::Request { .. });
+        if known == Some(sender) {
+            return true;
+        }
+        let lives = view.may_claim && matches!(view.state, State::Up | State::Unknown | State::Drained);
+        if !lives || (known.is_some() && !asks) {
+            return false;
+        }
+        self.persist(together, sender);
+        true
     }
 
     /// The member of the record, if there is one that counts; it is renewed by that. Else the one that another worker has given it to.
@@ -92,12 +118,14 @@ impl Walk<'_> {
         (!is_lost && self.may_stay(pool, member)).then_some((record, member))
     }
 
-    /// Endpoints name workers, and a call has several. Believed of one that is there and up: it could be chosen anyway, or was.
+    /// Endpoints name workers, and a call has several. Believed of one that has not been lost since, and could be chosen or have it.
     fn given_elsewhere(&self, pool: PoolId, together: Together) -> Option<MemberId> {
         let age = self.snapshot.timeouts.udp.as_secs();
-        let member = self.snapshot.lately()?.find(mixed(together), second(self.now), age)?;
-        let view = self.snapshot.members.get(member).filter(|view| view.pool == pool)?;
-        (matches!(view.state, State::Up | State::Drained) && self.may_stay(pool, member)).then_some(member)
+        let (member, before) = self.snapshot.lately()?.find(mixed(together), second(self.now), age)?;
+        let view = self.snapshot.members.get(member).filter(|view| view.pool == pool && !before(view.lost_before))?;
+        let sharing = self.snapshot.pool(pool).sharing.as_ref();
+        let has_calls = self.may_stay(pool, member) && matches!(view.state, State::Up | State::Drained);
+        (has_calls || sharing.is_some_and(|sharing| sharing.holds(member))).then_some(member)
     }
 
     /// What an address begins is new work; a message of a call is not.
@@ -108,7 +136,7 @@ impl Walk<'_> {
 
     fn tell_others(&self, together: Together, member: MemberId) {
         if let Some(lately) = self.snapshot.lately() {
-            lately.note(mixed(together), member, second(self.now));
+            lately.note(mixed(together), member, self.pool_of(member).generation, second(self.now));
         }
     }
 

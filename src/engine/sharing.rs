@@ -107,13 +107,11 @@ impl Walk<'_> {
     /// member talks to that remote already, or this one takes no new work.
     pub(super) fn shared_spoke(&mut self, sender: MemberId, answer: Tuple) {
         let pool = self.snapshot.member(sender).pool;
-        if let Some(call) = self.call(pool) {
-            self.spoke_in_call(sender, call);
-        }
+        let has_call = self.call(pool).is_some_and(|call| self.spoke_in_call(sender, call));
         match self.keeper(pool, &answer) {
             Some((id, keeper)) if keeper == sender => self.state.flows.refresh(id, Direction::Reply, None, self.now),
             // Who has the call is known.
-            Some(_) if self.call(pool).is_some() => {}
+            Some(_) if has_call => {}
             Some((id, _)) => {
                 self.note_asker(sender, answer.src);
                 // What comes from there is read, one by one.
@@ -124,7 +122,7 @@ impl Walk<'_> {
                 let (flow, _) = self.shared_flow(sender, answer);
                 let _ = self.state.flows.keep(self.snapshot, flow, self.now);
             }
-            None if self.call(pool).is_some() => {}
+            None if has_call => {}
             None => self.note_asker(sender, answer.src),
         }
     }
@@ -158,14 +156,28 @@ impl Walk<'_> {
     /// Datagrams with this tuple are read one by one: the pool goes by their Call-ID, or a member has spoken to their sender that does not
     /// keep it.
     pub(super) fn is_read(&self, flow: &Flow, tuple: &Tuple) -> bool {
-        if flow.path != PathKind::Service || flow.protocol() != Protocol::Udp {
+        if flow.protocol() != Protocol::Udp {
             return false;
         }
-        let pool = self.pool_of(MemberId(flow.member));
-        if pool.persistence == Persistence::CallId {
-            return true;
+        match flow.path {
+            PathKind::Service => {
+                let pool = self.pool_of(MemberId(flow.member));
+                let is_asked = || self.state.askers.find(&peer_of(pool, tuple.src)).is_some();
+                pool.persistence == Persistence::CallId || is_asked()
+            }
+            // A visitor of a member's service port may have calls with the virtual address beside.
+            PathKind::Routed => self.goes_by_call(MemberId(flow.opener), tuple),
+            _ => false,
         }
-        self.state.askers.find(&peer_of(pool, tuple.src)).is_some()
+    }
+
+    /// What comes with this tuple is from a service port of a member whose pool goes by calls.
+    pub(super) fn goes_by_call(&self, member: MemberId, tuple: &Tuple) -> bool {
+        let view = self.snapshot.members.get(member).filter(|view| view.address == tuple.src.addr);
+        view.is_some_and(|view| {
+            let pool = self.snapshot.pool(view.pool);
+            pool.persistence == Persistence::CallId && view.served(tuple.protocol, tuple.src.port).is_some()
+        })
     }
 
     /// Another member than `keeper` asked what this datagram answers.

@@ -5,13 +5,16 @@
 //! found, and who is found is only one of those that could be chosen anyway. Decides nothing, and is never the only place where a choice
 //! is kept.
 
+use super::health::Generation;
 use super::intent::MemberId;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Cells, 8 bytes each.
 const CELLS: usize = 1 << 18;
+/// Seconds by which a worker's turn may have begun after another's.
+const EARLIER: i64 = 60;
 
-/// The table. Each cell: 32 bits of what was given, the member, and the second.
+/// The table. Each cell: 24 bits of what was given, the last 8 of its pool's generation, the member, and the second.
 pub struct ChosenLately(Box<[AtomicU64]>);
 
 impl Default for ChosenLately {
@@ -27,22 +30,26 @@ impl std::fmt::Debug for ChosenLately {
 }
 
 impl ChosenLately {
-    /// `what`, a well mixed number, was given to the member in this second, or is its own still.
+    /// `what`, a well mixed number, was given to the member in this second, or is its own still; `generation` is its pool's.
     #[inline]
-    pub fn note(&self, what: u64, member: MemberId, second: u64) {
-        let (cell, word) = (self.cell(what), word(what, member, second));
+    pub fn note(&self, what: u64, member: MemberId, generation: Generation, second: u64) {
+        let (cell, word) = (self.cell(what), word(what, member, generation, second));
         // It is mostly there already: a cell that is not written stays in everybody's cache.
         if cell.load(Ordering::Relaxed) != word {
             cell.store(word, Ordering::Relaxed);
         }
     }
 
-    /// Whom `what` was given to, unless that is more than `age` seconds ago at `second`.
+    /// Whom `what` was given to, unless that is more than `age` seconds ago at `second`; and whether that was before a generation, of
+    /// which there are not so many in that time that eight bits do not tell.
     #[inline]
-    pub fn find(&self, what: u64, second: u64, age: u64) -> Option<MemberId> {
+    pub fn find(&self, what: u64, second: u64, age: u64) -> Option<(MemberId, impl Fn(Generation) -> bool)> {
         let word = self.cell(what).load(Ordering::Relaxed);
-        let ago = u64::from((second as u16).wrapping_sub(word as u16));
-        (word >> 32 == what >> 32 && ago <= age).then_some(MemberId((word >> 16) as u16))
+        // Another worker's second may have begun a little earlier.
+        let ago = i64::from((second as u16).wrapping_sub(word as u16) as i16);
+        let is_recent = if ago < 0 { ago >= -EARLIER } else { u64::try_from(ago).is_ok_and(|ago| ago <= age) };
+        let before = move |generation: Generation| (((word >> 32) as u8).wrapping_sub(generation.0 as u8) as i8) < 0;
+        (word >> 40 == what >> 40 && is_recent).then_some((MemberId((word >> 16) as u16), before))
     }
 
     fn cell(&self, what: u64) -> &AtomicU64 {
@@ -50,8 +57,9 @@ impl ChosenLately {
     }
 }
 
-fn word(what: u64, member: MemberId, second: u64) -> u64 {
-    what & 0xffff_ffff_0000_0000 | u64::from(member.0) << 16 | second & 0xffff
+fn word(what: u64, member: MemberId, generation: Generation, second: u64) -> u64 {
+    let generation = u64::from(generation.0 & 0xff) << 32;
+    what & 0xffff_ff00_0000_0000 | generation | u64::from(member.0) << 16 | second & 0xffff
 }
 
 #[cfg(test)]
@@ -62,14 +70,30 @@ mod tests {
     fn the_last_word_about_a_number_counts_for_a_while() {
         let table = ChosenLately::default();
         let what = 0x0123_4567_89ab_cdef;
-        assert_eq!(table.find(what, 0, 300), None);
-        table.note(what, MemberId(7), 70_000);
-        assert_eq!(table.find(what, 70_300, 300), Some(MemberId(7)));
-        assert_eq!(table.find(what, 70_301, 300), None);
-        assert_eq!(table.find(what ^ 1 << 40, 70_000, 300), None, "another number of the same cell");
-        table.note(what, MemberId(9), 70_001);
-        assert_eq!(table.find(what, 70_001, 300), Some(MemberId(9)));
-        table.note(what ^ 1 << 40, MemberId(3), 70_001);
-        assert_eq!(table.find(what, 70_001, 300), None, "overwritten");
+        let other = what ^ 1 << 40;
+        let find = |what, second, age| table.find(what, second, age).map(|(member, _)| member);
+        assert_eq!(find(what, 0, 300), None);
+        table.note(what, MemberId(7), Generation(3), 30_000);
+        assert_eq!(
+            [29_990, 30_300, 30_301].map(|second| find(what, second, 300)),
+            [Some(MemberId(7)), Some(MemberId(7)), None]
+        );
+        assert_eq!(find(other, 30_000, 300), None, "another number of the same cell");
+        table.note(what, MemberId(9), Generation(3), 30_001);
+        assert_eq!(find(what, 30_001, 300), Some(MemberId(9)));
+        table.note(other, MemberId(3), Generation(3), 30_001);
+        assert_eq!(find(what, 30_001, 300), None, "overwritten");
+    }
+
+    #[test]
+    fn what_was_given_before_a_generation_is_told() {
+        let table = ChosenLately::default();
+        for (given, generation, is_before) in
+            [(3, 3, false), (3, 4, true), (3, 0, false), (255, 256, true), (256, 255, false)]
+        {
+            table.note(1, MemberId(7), Generation(given), 5);
+            let (_, before) = table.find(1, 5, 300).unwrap();
+            assert_eq!(before(Generation(generation)), is_before, "{given} {generation}");
+        }
     }
 }

@@ -39,10 +39,15 @@ pub enum Facts {
 impl Facts {
     /// The facts of a datagram, whose payload this is or begins with.
     pub fn of(datagram: &[u8]) -> Facts {
+        Facts::read(datagram, true)
+    }
+
+    /// The same; the Call-ID, for which the whole header may have to be read, only if it is wanted.
+    pub fn read(datagram: &[u8], wants_call: bool) -> Facts {
         let Some(message) = Message::peek(datagram) else { return Facts::Other };
         let via = message.top_via();
         let branch = via.and_then(|via| via.branch());
-        let call = message.call_id();
+        let call = if wants_call { message.call_id() } else { None };
         match message.start {
             Start::Request { .. } => Facts::Request { branch, call },
             Start::Answer { code, .. } => {
