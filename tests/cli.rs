@@ -191,6 +191,13 @@ fn the_unit_runs_what_the_readme_installs_and_reloads_by_the_command_so_that_sys
     assert_eq!((reloaded[1], code), ("reload", Some(0)), "{err}");
 }
 
+/// Systemd's default would end the whole unit with it.
+#[test]
+fn a_program_of_a_monitor_that_is_killed_for_memory_does_not_take_the_unit_with_it() {
+    let unit = include_str!("../dpdk-config/systemd/fairlead.service");
+    assert!(unit.lines().any(|line| line == "OOMPolicy=continue"));
+}
+
 #[test]
 fn an_answer_is_shown_as_a_table_or_as_json() {
     let directory = tempfile::tempdir().unwrap();
