@@ -48,10 +48,11 @@ impl StateStore {
         let file = folder.join(NAME);
         let (results, saved) = mpsc::unbounded_channel();
         let (saves, orders) = threads::channel::<Save>();
-        let (found, first) = threads::channel();
-        let mut disk = Disk { folder: folder.to_owned(), lock: None, foreign: false };
+        // Without a place in between: what has been sent has been received.
+        let (found, first) = threads::sync_channel(0);
+        let mut disk = Disk::new(folder);
         let work = move || {
-            _ = found.send(disk.read());
+            disk.hand_over(&found);
             for (change, state) in orders {
                 let outcome = disk.write(state.text().as_bytes()).map_err(|error| error.to_string());
                 _ = results.send((change, outcome));
@@ -93,16 +94,25 @@ struct Disk {
     folder: PathBuf,
     /// Held as long as the appliance runs: no other one may write there.
     lock: Option<File>,
-    /// What was found could not be used: it is not overwritten but moved aside.
-    foreign: bool,
+    /// Nobody knows what is there, such as what could not be used or was read too late: it is not overwritten but moved aside.
+    is_unread: bool,
 }
 
 impl Disk {
+    fn new(folder: &Path) -> Disk {
+        Disk { folder: folder.to_owned(), lock: None, is_unread: true }
+    }
+
+    /// Reads it, for whoever may not wait for it any more.
+    fn hand_over(&mut self, to: &threads::SyncSender<Result<Option<OperatorState>, String>>) {
+        let found = self.read();
+        let is_good = found.is_ok();
+        self.is_unread = to.send(found).is_err() || !is_good;
+    }
+
     fn read(&mut self) -> Result<Option<OperatorState>, String> {
         self.own()?;
-        let found = self.bytes().and_then(|bytes| bytes.map(|bytes| OperatorState::parse(&bytes)).transpose());
-        self.foreign = found.is_err();
-        found
+        self.bytes()?.map(|bytes| OperatorState::parse(&bytes)).transpose()
     }
 
     /// Of two appliances, the first has the folder. Where no lock can be had, there is none.
@@ -151,9 +161,13 @@ impl Disk {
         let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o640).open(&new)?;
         file.write_all(text)?;
         file.sync_all()?;
-        if self.foreign {
-            fs::rename(&path, self.folder.join(format!("{NAME}.unread")))?;
-            self.foreign = false;
+        if self.is_unread {
+            match fs::rename(&path, self.folder.join(format!("{NAME}.unread"))) {
+                // There was none, or somebody has removed it.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                moved => moved?,
+            }
+            self.is_unread = false;
         }
         fs::rename(&new, &path)?;
         File::open(&self.folder)?.sync_all()
@@ -240,6 +254,36 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_file_that_cannot_be_used_may_be_removed_before_the_first_save() {
+        let (_root, folder) = folder();
+        fs::create_dir_all(&folder).unwrap();
+        fs::write(folder.join(NAME), "{").unwrap();
+        let (mut store, found) = StateStore::start(&folder);
+        assert!(found.found.is_err());
+        fs::remove_file(folder.join(NAME)).unwrap();
+        assert_eq!(save(&mut store, 1).await, Ok(()));
+        assert!(folder.join(NAME).exists() && !folder.join("operator.json.unread").exists());
+    }
+
+    /// The disk gave it out after the patience of whoever starts.
+    #[test]
+    fn what_was_read_too_late_for_anybody_is_moved_aside_by_the_first_save() {
+        let (_root, folder) = folder();
+        fs::create_dir_all(&folder).unwrap();
+        let before = OperatorState::default().text() + "\n";
+        fs::write(folder.join(NAME), &before).unwrap();
+        let (found, first) = threads::sync_channel(0);
+        drop(first);
+        let mut disk = Disk::new(&folder);
+        disk.hand_over(&found);
+        for text in ["one", "two"] {
+            disk.write(text.as_bytes()).unwrap();
+            assert_eq!(fs::read_to_string(folder.join(NAME)).unwrap(), text);
+            assert_eq!(fs::read_to_string(folder.join("operator.json.unread")).unwrap(), before);
+        }
+    }
+
+    #[tokio::test]
     async fn what_stands_in_the_way_is_said_when_it_is_met() {
         let (_root, folder) = folder();
         fs::create_dir_all(folder.join(NAME)).unwrap();
@@ -272,13 +316,15 @@ mod tests {
     #[tokio::test]
     async fn a_second_appliance_does_not_write_over_the_first_one_s() {
         let (_root, folder) = folder();
-        let (first, _) = StateStore::start(&folder);
+        let (mut first, _) = StateStore::start(&folder);
         let (mut second, found) = StateStore::start(&folder);
         assert!(found.found.unwrap_err().contains("another Fairlead"));
         assert!(save(&mut second, 1).await.unwrap_err().contains("another Fairlead"));
+        assert_eq!(save(&mut first, 1).await, Ok(()));
         drop(first);
         is_free(&folder).await;
         assert_eq!(save(&mut second, 2).await, Ok(()), "it is the only one now");
+        assert!(folder.join("operator.json.unread").exists(), "what the first one kept was never read");
     }
 
     #[test]
