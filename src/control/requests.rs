@@ -310,8 +310,12 @@ impl Controller {
 
     /// The appliance ends: nobody is left without an answer.
     pub(super) fn refuse_all_waiting(&mut self) {
-        for request_id in self.waiting.abandon() {
-            self.answer(request_id, Err(stopping()));
+        for (request_id, pending) in self.waiting.abandon() {
+            let error = match pending {
+                Pending::Installed { saved, .. } if !self.saves.is_settled(saved) => stopping_before_saved(),
+                _ => stopping(),
+            };
+            self.answer(request_id, Err(error));
         }
     }
 
@@ -388,6 +392,13 @@ fn not_excluded(pool: &str, prefix: Ipv4Net, why: Refused) -> AdminError {
 
 fn stopping() -> AdminError {
     AdminError::new(Code::Stopping, "the appliance is shutting down")
+}
+
+/// Who asked for a change must not take it for one that was never made.
+fn stopping_before_saved() -> AdminError {
+    let message = "the appliance is shutting down; the change was made and is still being saved: `fairlead state show` says \
+                   after the next start whether it is in force";
+    AdminError::new(Code::Stopping, message)
 }
 
 fn not_installed(epoch: Epoch, installed: Epoch) -> AdminError {

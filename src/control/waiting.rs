@@ -102,9 +102,9 @@ impl Waiting {
         over.map(|open| (open.request_id, open.what)).collect()
     }
 
-    /// Nobody waits any more; returns the requests of those who did.
-    pub(super) fn abandon(&mut self) -> Vec<u64> {
-        self.open.drain(..).map(|open| open.request_id).collect()
+    /// Nobody waits any more; returns the requests of those who did, and for what.
+    pub(super) fn abandon(&mut self) -> Vec<(u64, Pending)> {
+        self.open.drain(..).map(|open| (open.request_id, open.what)).collect()
     }
 
     /// When somebody's time is up.

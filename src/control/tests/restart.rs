@@ -329,6 +329,18 @@ fn what_was_set_in_the_last_moment_is_saved_before_the_end() {
     assert!(bench.stopped);
 }
 
+/// It is in force after the next start, though he has no answer.
+#[test]
+fn who_waits_for_a_save_at_the_end_is_told_that_the_change_was_made() {
+    let (mut bench, _) = saving(member_set("sip-b", AdminState::Offline));
+    assert!(bench.ask(Request::ProbeNow { member: "sip-a".into() }).is_none());
+    bench.give(Input::Stop);
+    let said: Vec<String> = bench.answers.values().map(|answer| answer.as_ref().unwrap_err().message.clone()).collect();
+    let made = "the appliance is shutting down; the change was made and is still being saved: `fairlead state show` says \
+                after the next start whether it is in force";
+    assert_eq!(said, [made, "the appliance is shutting down"]);
+}
+
 #[test]
 fn a_disk_that_does_not_answer_holds_the_end_up_for_a_while_and_that_is_said() {
     let (mut bench, _) = saving(member_set("sip-b", AdminState::Offline));
