@@ -35,8 +35,8 @@ impl Programs {
     pub fn run(&self, run: ProgramRun) {
         let (probe, starter, done) = (run.probe, self.starter.clone(), self.done.clone());
         let work = move || _ = done.send((run.probe, run::outcome(&starter, &run)));
-        if std::thread::Builder::new().name("probe".into()).spawn(work).is_err() {
-            let how = Exit::NotStarted("no thread is to be had to run it".into());
+        if let Err(error) = std::thread::Builder::new().name("probe".into()).spawn(work) {
+            let how = Exit::NotRun(format!("no thread is to be had that waits for it: {error}"));
             _ = self.done.send((probe, ProgramExit { how, took: Duration::ZERO }));
         }
     }

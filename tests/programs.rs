@@ -27,7 +27,12 @@ fn shell(script: &str, limit: u64) -> ProgramRun {
 }
 
 fn ended(run: ProgramRun) -> ProgramExit {
-    let mut programs = Programs::new(FAIRLEAD);
+    ended_by(FAIRLEAD, run)
+}
+
+/// With another file as the starter.
+fn ended_by(starter: &str, run: ProgramRun) -> ProgramExit {
+    let mut programs = Programs::new(starter);
     programs.run(run);
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     let (probe, exit) = runtime.block_on(programs.ended());
@@ -61,6 +66,40 @@ fn a_program_says_how_it_ended_and_what_it_printed() {
     );
 }
 
+/// None of it is the program's doing, nor says anything of whom it would have asked.
+#[test]
+fn what_comes_of_fairlead_itself_is_told_from_what_the_program_cannot() {
+    let not_run = |starter: &str, limit: u64| match ended_by(starter, shell("echo ran", limit)).how {
+        Exit::NotRun(why) => why,
+        how => panic!("{starter}: {how:?}"),
+    };
+    assert!(not_run(FAIRLEAD, 0).contains("its time was up before it was started"));
+    assert!(
+        not_run("/nowhere/fairlead", LONG)
+            .starts_with("/nowhere/fairlead, which becomes it, cannot be started: No such")
+    );
+    let directory = tempfile::tempdir().unwrap();
+    // As where a library is missing, where memory runs out, and where another file has come into its place.
+    let rows = [
+        ("echo 'no libsuch.so' >&2; exit 127", "no libsuch.so"),
+        ("kill -9 $$", "ended by a signal before it was the program"),
+        ("exit 0", "ended with status 0 before it was the program"),
+    ];
+    for (at, (script, why)) in rows.into_iter().enumerate() {
+        let starter = directory.path().join(format!("starter{at}"));
+        // Whoever else starts a process meanwhile may hold it open for writing.
+        let write = r#"printf '#!/bin/sh\n%s\n' "$1" >"$2"; chmod 755 "$2""#;
+        let written = Command::new("/bin/sh").args(["-c", write, "sh", script]).arg(&starter).status().unwrap();
+        assert!(written.success());
+        let said = not_run(starter.to_str().unwrap(), LONG);
+        assert!(said.contains(why), "{said}");
+    }
+    for program in ["/nowhere/probe", "/", "/etc/passwd", "/etc/passwd/probe"] {
+        let how = run(ProgramRun { program: program.into(), ..shell("", LONG) });
+        assert!(matches!(how, Exit::NotStarted(_)), "{program}: {how:?}");
+    }
+}
+
 #[test]
 fn it_has_none_of_our_rights_and_nothing_of_our_environment() {
     let before = geteuid();
@@ -72,9 +111,16 @@ fn it_has_none_of_our_rights_and_nothing_of_our_environment() {
     for set in ["CapInh", "CapPrm", "CapEff", "CapAmb", "SigBlk"] {
         expect(&format!("{set}: {none}"));
     }
-    for line in
-        ["NoNewPrivs: 1", "/", "500", "Max address space 536870912 536870912 bytes", "Max core file size 0 0 bytes"]
-    {
+    for line in [
+        "NoNewPrivs: 1",
+        "/",
+        "500",
+        "Max address space 536870912 536870912 bytes",
+        "Max core file size 0 0 bytes",
+        "Max locked memory 0 0 bytes",
+        "Max open files 256 256 files",
+        "Max file size 67108864 67108864 bytes",
+    ] {
         expect(line);
     }
     if before.is_root() {
@@ -182,6 +228,16 @@ fn what_takes_too_long_or_prints_too_much_is_bounded() {
     assert!(began.elapsed() < Duration::from_secs(30));
     let Exit::Status { status, output } = run(shell("head -c 1000000 /dev/zero", LONG)) else { panic!() };
     assert_eq!((status, output.len()), (Some(0), 4096));
+}
+
+/// Whoever prints without end takes no core from management by it.
+#[test]
+fn what_is_not_kept_is_read_slowly() {
+    let exit = ended(shell("head -c 16777216 /dev/zero", LONG));
+    let Exit::Status { status: Some(0), output } = exit.how else { panic!() };
+    // A pipe holds 64 KiB, and is emptied each 5 ms.
+    assert_eq!(output.len(), 4096);
+    assert!(exit.took >= Duration::from_millis(1_000), "{:?}", exit.took);
 }
 
 #[test]

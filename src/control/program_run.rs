@@ -41,6 +41,8 @@ pub enum Exit {
     },
     /// It was killed when its time was up.
     Killed,
-    /// It could not be started; why not.
+    /// It cannot be run, which is for whoever named it or set Fairlead up to mend; why not.
     NotStarted(String),
+    /// Fairlead could not run it this time, which says nothing of the program nor of whom it asks; why not.
+    NotRun(String),
 }

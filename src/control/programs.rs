@@ -21,7 +21,9 @@ const WAITING: usize = 1_024;
 const NO_PLACE: Outcome = Outcome::Inconclusive { why: "too many programs wait to be run" };
 /// And one that has waited for a place until the next of its check would be due.
 const TOO_LATE: Outcome = Outcome::Inconclusive { why: "its program has waited for an interval to be run" };
-/// So long none must have been too late before the alarm about it is cleared; two intervals of theirs if that is more.
+/// And one whose program Fairlead could not run.
+const NOT_RUN: Outcome = Outcome::Inconclusive { why: "Fairlead could not run its program" };
+/// So long none must have been too late, or not run, before the alarm about it is cleared; two intervals of theirs if that is more.
 const CALM: Duration = Duration::from_secs(60);
 /// So much later than its time limit a program must have been said to have ended: it takes a moment to be killed and heard of.
 const GRACE: Duration = Duration::from_secs(1);
@@ -29,10 +31,12 @@ const GRACE: Duration = Duration::from_secs(1);
 const LOOK: Duration = Duration::from_millis(50);
 /// A longer pause of management explains any failure: what kept it from its core may have kept the program from its own.
 const PAUSE: Duration = Duration::from_millis(200);
-/// The alarms by their keys: programs that do not end, too many that wait, and those that wait too long.
+/// The alarms by their keys: programs that do not end, too many that wait, those that wait too long, and those that Fairlead cannot
+/// run.
 const HUNG: &str = "programs hung";
 const FULL: &str = "programs waiting";
 const SLOW: &str = "programs late";
+const UNABLE: &str = "programs not run";
 
 /// The programs that run and wait.
 #[derive(Default)]
@@ -50,6 +54,8 @@ pub(super) struct Programs {
     is_full: bool,
     /// An alarm says that they wait too long, until then unless another one does.
     slow_until: Option<Instant>,
+    /// An alarm says that one of this check could not be run, until then unless one of it runs before, or another could not be run.
+    unable: Option<(Check, Instant)>,
 }
 
 /// What must not run twice at once.
@@ -76,6 +82,7 @@ struct Running {
     name: String,
     started: Instant,
     limit: Duration,
+    interval: Duration,
     /// Until when its end must have been heard of.
     until: Instant,
     up_when: UpWhen,
@@ -125,9 +132,10 @@ impl Programs {
         while self.running.len() < MOST
             && let Some(at) = self.waiting.iter().position(|one| self.running.values().all(|it| it.check != one.check))
         {
-            let Waiting { check, name, run, up_when, .. } = self.waiting.remove(at);
-            let (limit, until) = (run.limit, now + run.limit + GRACE);
-            let running = Running { check, name, started: now, limit, until, up_when, was_away: false, is_late: false };
+            let Waiting { check, name, run, up_when, interval, .. } = self.waiting.remove(at);
+            let (started, limit, until) = (now, run.limit, now + run.limit + GRACE);
+            let (was_away, is_late) = (false, false);
+            let running = Running { check, name, started, limit, interval, until, up_when, was_away, is_late };
             self.running.insert(run.probe, running);
             out.push(Output::RunProgram(Box::new(run)));
         }
@@ -159,6 +167,7 @@ impl Programs {
     pub(super) fn take_outcomes(&mut self, out: &mut Outbox, now: Instant) -> Vec<(ProbeId, Outcome)> {
         for (probe, exit) in std::mem::take(&mut self.ended) {
             let Some(running) = self.running.remove(&probe) else { continue };
+            self.report_unable(&running, &exit.how, out, now);
             if !running.is_late {
                 self.outcomes.push((probe, running.judge(exit, now)));
             }
@@ -172,6 +181,9 @@ impl Programs {
         self.start_next(out, now);
         self.give_up_late(out, now);
         self.report_hung(out, now);
+        if self.unable.is_some_and(|(_, until)| until <= now) {
+            self.are_able(out);
+        }
         std::mem::take(&mut self.outcomes)
     }
 
@@ -195,6 +207,27 @@ impl Programs {
             self.slow_until = None;
             out.clear(SLOW, || "programs of external monitors are run within their intervals again".into());
         }
+    }
+
+    fn report_unable(&mut self, of: &Running, how: &Exit, out: &mut Outbox, now: Instant) {
+        match how {
+            Exit::NotRun(why) => {
+                self.unable = Some((of.check, now + CALM.max(of.interval * 2)));
+                let message = format!("{}: Fairlead could not run it, so its probes decide nothing: {why}", of.name);
+                out.raise(UNABLE, LogLevel::Warn, message, now);
+            }
+            Exit::NotStarted(_) => {}
+            Exit::Status { .. } | Exit::Killed => {
+                if self.unable.is_some_and(|(check, _)| check == of.check) {
+                    self.are_able(out);
+                }
+            }
+        }
+    }
+
+    fn are_able(&mut self, out: &mut Outbox) {
+        self.unable = None;
+        out.clear(UNABLE, || "programs of external monitors are run again".into());
     }
 
     fn report_hung(&mut self, out: &mut Outbox, now: Instant) {
@@ -221,7 +254,8 @@ impl Programs {
         let waits = (!self.outcomes.is_empty() || !self.ended.is_empty()).then_some(now);
         let due = |one: &Running| one.until.min(self.looked + LOOK);
         let ends = self.running.values().filter(|one| !one.is_late).map(due);
-        waits.or_else(|| ends.chain(self.waiting.iter().map(Waiting::until)).chain(self.slow_until).min())
+        let calm = self.slow_until.into_iter().chain(self.unable.map(|(_, until)| until));
+        waits.or_else(|| ends.chain(self.waiting.iter().map(Waiting::until)).chain(calm).min())
     }
 }
 
@@ -231,6 +265,9 @@ impl Running {
         let (status, output) = match exit.how {
             Exit::Killed => return self.failed(Outcome::Timeout),
             Exit::NotStarted(reason) => return Outcome::Failed { reason },
+            Exit::NotRun(_) => return NOT_RUN,
+            // Silence to whoever asked, however it ended then.
+            Exit::Status { .. } if took > self.limit => return self.failed(Outcome::Timeout),
             Exit::Status { status, output } => (status, output),
         };
         let how = status.map_or_else(|| "ended by a signal".to_owned(), |status| format!("exit status {status}"));

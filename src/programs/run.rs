@@ -21,6 +21,8 @@ use std::time::Instant;
 
 /// Bytes of its output that are kept.
 const OUTPUT: usize = 4096;
+/// Bytes that a pipe holds.
+const PIPE: usize = 64 << 10;
 /// How often it is looked whether it has ended.
 const LOOK: Duration = Duration::from_millis(5);
 
@@ -29,11 +31,28 @@ pub fn outcome(starter: &Path, run: &ProgramRun) -> ProgramExit {
     let began = Instant::now();
     let how = started(starter, run)
         .and_then(|child| to_its_end(child, began + run.limit))
-        .unwrap_or_else(|why| Exit::NotStarted(format!("{} cannot be run: {why}", run.program)));
+        .unwrap_or_else(|why| why.of(&run.program));
     ProgramExit { how, took: began.elapsed() }
 }
 
-fn started(starter: &Path, run: &ProgramRun) -> Result<Child, String> {
+/// Why there is no program.
+enum Why {
+    /// Whoever named it, or set Fairlead up, must mend that.
+    Refused(String),
+    /// It was not to be had this time.
+    Unable(String),
+}
+
+impl Why {
+    fn of(self, program: &str) -> Exit {
+        match self {
+            Why::Refused(why) => Exit::NotStarted(format!("{program} cannot be run: {why}")),
+            Why::Unable(why) => Exit::NotRun(why),
+        }
+    }
+}
+
+fn started(starter: &Path, run: &ProgramRun) -> Result<Child, Why> {
     may_run()?;
     // No hook runs between the two processes: so std need not copy the tables of all our memory to start one.
     let spawned = starter::command(starter, run)
@@ -43,22 +62,23 @@ fn started(starter: &Path, run: &ProgramRun) -> Result<Child, String> {
         .stderr(Stdio::piped())
         .process_group(0)
         .spawn();
-    spawned.map_err(|error| format!("{}, which becomes it, cannot be started: {error}", starter.display()))
+    spawned.map_err(|error| Why::Unable(format!("{}, which becomes it, cannot be started: {error}", starter.display())))
 }
 
 /// Whoever starts it can also end it, and cannot be looked into by it.
-fn may_run() -> Result<(), String> {
+fn may_run() -> Result<(), Why> {
     if geteuid().is_root() {
         return match capabilities(None) {
-            Ok(ours) if !ours.effective.contains(CapabilitySet::KILL) => Err(
+            Ok(ours) if !ours.effective.contains(CapabilitySet::KILL) => Err(Why::Refused(
                 "Fairlead could not end it, which runs as nobody: it lacks CAP_KILL; add that to its unit's CapabilityBoundingSet="
                     .into(),
-            ),
+            )),
             _ => Ok(()),
         };
     }
     // It is of our own user then, and could trace us.
-    keep_programs_out().map_err(|error| format!("Fairlead's memory cannot be kept from it (PR_SET_DUMPABLE): {error}"))
+    let unable = |error| Why::Unable(format!("Fairlead's memory cannot be kept from it (PR_SET_DUMPABLE): {error}"));
+    keep_programs_out().map_err(unable)
 }
 
 fn keep_programs_out() -> Result<(), Errno> {
@@ -68,18 +88,20 @@ fn keep_programs_out() -> Result<(), Errno> {
     }
 }
 
-fn to_its_end(mut child: Child, until: Instant) -> Result<Exit, String> {
+fn to_its_end(mut child: Child, until: Instant) -> Result<Exit, Why> {
     let (mut out, mut report) = (child.stdout.take(), child.stderr.take());
     let (mut output, mut words) = (Vec::new(), Vec::new());
     let is_program = read_report(&mut report, &mut words, until);
     let has_ended = is_program && watch(&child, &mut out, &mut output, until);
     let status = end(&mut child);
-    match status.and_then(|status| status.code()) {
-        Some(starter::CANNOT) if !words.is_empty() => Err(String::from_utf8_lossy(&words).trim().to_owned()),
-        _ if !is_program => Err("its time was up before it was started".into()),
-        _ if !has_ended => Ok(Exit::Killed),
-        status => Ok(Exit::Status { status, output }),
+    let status = status.and_then(|status| status.code());
+    if let Some(why) = starter::why_not(status, &words, is_program) {
+        return Err(match status {
+            Some(starter::REFUSED) => Why::Refused(why),
+            _ => Why::Unable(why),
+        });
     }
+    Ok(if has_ended { Exit::Status { status, output } } else { Exit::Killed })
 }
 
 /// Reads what the starter says, until it has become the program or has ended. Says whether that was in time.
@@ -102,7 +124,8 @@ fn watch(child: &Child, out: &mut Option<ChildStdout>, output: &mut Vec<u8>, unt
         if Instant::now() >= until {
             return false;
         }
-        if out.is_none() {
+        // What is not kept is no reason to hurry.
+        if out.is_none() || output.len() == OUTPUT {
             std::thread::sleep(LOOK);
         }
     }
@@ -124,7 +147,7 @@ fn read(from: &mut Option<impl Read + AsFd>, kept: &mut Vec<u8>) {
     if !poll(&mut wait, Some(&look)).is_ok_and(|ready| ready > 0) {
         return;
     }
-    let mut buffer = [0; OUTPUT];
+    let mut buffer = [0; PIPE];
     match pipe.read(&mut buffer) {
         Ok(0) | Err(_) => *from = None,
         Ok(length) => {

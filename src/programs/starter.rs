@@ -14,6 +14,7 @@ use rustix::thread::{
 };
 use std::convert::Infallible;
 use std::ffi::{OsStr, OsString};
+use std::fs::File;
 use std::io::{self, Write};
 use std::os::fd::AsFd;
 use std::os::unix::process::CommandExt;
@@ -24,7 +25,11 @@ use std::process::{Command, ExitCode, Stdio};
 /// arguments.
 pub const ARGUMENT: &str = "start-program-of-a-monitor";
 /// The exit status of one that could not become the program, as the dynamic linker's; its words are on standard error.
-pub(super) const CANNOT: i32 = 127;
+const CANNOT: i32 = 127;
+/// And of one for whom whoever named the program, or set Fairlead up, must mend that.
+pub(super) const REFUSED: i32 = 126;
+/// What it says before it becomes the program. Whoever ends without has never been near it.
+const BEGINS: &[u8] = b"\n";
 
 /// Bytes of memory that a program may take.
 const MEMORY: u64 = 512 << 20;
@@ -32,6 +37,10 @@ const MEMORY: u64 = 512 << 20;
 const PROCESSES: u64 = 1_024;
 /// How much less urgent it is than what else runs there.
 const NICE: i32 = 10;
+/// Files and the like that it may have open.
+const FILES: u64 = 256;
+/// Bytes of a file that it may write.
+const FILE: u64 = 64 << 20;
 /// Who goes first where memory runs out, of -1000 to 1000.
 const OUT_OF_MEMORY: &str = "500";
 /// Who has no right anywhere: `nobody`.
@@ -59,39 +68,70 @@ pub fn start(words: impl IntoIterator<Item = OsString>, keep_files: fn() -> io::
         return None;
     }
     // The program's own standard error is another.
-    let report = io::stderr().as_fd().try_clone_to_owned();
-    let Err(why) = become_program(words, keep_files);
-    if let Ok(report) = report {
-        let _ = std::fs::File::from(report).write_all(why.as_bytes());
-    }
-    Some(ExitCode::from(CANNOT as u8))
+    let Ok(report) = io::stderr().as_fd().try_clone_to_owned() else { return Some(ExitCode::from(CANNOT as u8)) };
+    let mut report = File::from(report);
+    let Err((status, why)) = become_program(words, &mut report, keep_files);
+    let _ = report.write_all(why.as_bytes());
+    Some(ExitCode::from(status as u8))
 }
 
-fn become_program(words: &[OsString], keep_files: fn() -> io::Result<()>) -> Result<Infallible, String> {
+/// Why one that ended with `status`, or was ended, after these words, was never the program. `None`: it was. `in_time`: all its words
+/// have been heard.
+pub(super) fn why_not(status: Option<i32>, words: &[u8], in_time: bool) -> Option<String> {
+    let said = String::from_utf8_lossy(words);
+    let said = said.trim();
+    match status {
+        Some(CANNOT | REFUSED) if !said.is_empty() => Some(said.to_owned()),
+        _ if !in_time => Some(
+            "its time was up before it was started: is the machine overloaded, or the monitor's timeout too short?"
+                .into(),
+        ),
+        _ if words.starts_with(BEGINS) => None,
+        Some(status) => Some(format!("what becomes it ended with status {status} before it was the program: {said}")),
+        None => Some("what becomes it was ended by a signal before it was the program: is memory short?".into()),
+    }
+}
+
+fn become_program(
+    words: &[OsString],
+    report: &mut File,
+    keep_files: fn() -> io::Result<()>,
+) -> Result<Infallible, (i32, String)> {
+    let unable = |why| (CANNOT, why);
     let [parent, program, arguments @ ..] = words else {
-        return Err(format!(
+        return Err(unable(format!(
             "`{ARGUMENT}` is Fairlead's own, with the process that waits, a program and its arguments"
-        ));
+        )));
     };
     let mut command = Command::new(program);
     command.args(arguments).env_remove(LIBRARIES).stderr(Stdio::null());
-    keep_files().map_err(|error| format!("files of ours cannot be kept from it: {error} (close_range, Linux 5.11)"))?;
+    keep_files()
+        .map_err(|error| unable(format!("files of ours cannot be kept from it: {error} (close_range, Linux 5.11)")))?;
     yield_to_others();
-    give_up_rights().map_err(|(what, error)| format!("{what}: {error}"))?;
+    give_up_rights().map_err(|(what, error)| {
+        // A capability is missing.
+        let status = if error == Errno::PERM { REFUSED } else { CANNOT };
+        (status, format!("{what}: {error}"))
+    })?;
     // A change of user takes this back, and so comes before it.
     set_parent_process_death_signal(Some(Signal::KILL))
-        .map_err(|error| format!("it cannot be ended with Fairlead (PR_SET_PDEATHSIG): {error}"))?;
+        .map_err(|error| unable(format!("it cannot be ended with Fairlead (PR_SET_PDEATHSIG): {error}")))?;
     if !is(getppid(), parent) {
-        return Err("Fairlead has ended".into());
+        return Err(unable("Fairlead has ended".into()));
     }
+    limit(Resource::Memlock, 0);
+    limit(Resource::Nofile, FILES);
+    limit(Resource::Fsize, FILE);
     limit(Resource::As, MEMORY);
-    Err(match command.exec() {
-        error if error.raw_os_error() == Some(Errno::AGAIN.raw_os_error()) => {
-            format!(
-                "{error}: its user has {PROCESSES} processes already, such as children of programs that outlive them"
-            )
-        }
-        error => error.to_string(),
+    report.write_all(BEGINS).map_err(|error| unable(format!("nobody can be told that it begins: {error}")))?;
+    let error = command.exec();
+    Err(match Errno::from_io_error(&error) {
+        Some(Errno::AGAIN) => unable(format!(
+            "{error}: its user has {PROCESSES} processes already, such as children of programs that outlive them"
+        )),
+        // Of the moment: what the machine lacks, and a file that is being written.
+        Some(Errno::NOMEM | Errno::MFILE | Errno::NFILE | Errno::IO | Errno::TXTBSY) => unable(error.to_string()),
+        _ => (REFUSED, error.to_string()),
     })
 }
 

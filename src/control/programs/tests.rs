@@ -163,6 +163,56 @@ fn what_speaks_against_a_member_decides_nothing_if_management_paused_meanwhile()
     assert_eq!(bench.end(1, exit(Exit::Killed)), [(ProbeId(1), Outcome::AWAY)]);
 }
 
+/// It was good too late: that is silence, and management was not there to hear of it in time.
+#[test]
+fn a_good_end_beyond_the_time_limit_is_silence_unless_management_paused_meanwhile() {
+    for (pause, expected) in [(1, Outcome::Timeout), (201, Outcome::AWAY)] {
+        for (up_when, took, is_good) in
+            [(UpWhen::Exit, 400, true), (UpWhen::Exit, 401, false), (UpWhen::Output, 401, false)]
+        {
+            let mut bench = Bench::new(up_when);
+            bench.begin(1);
+            bench.now += Duration::from_millis(pause);
+            bench.programs.look(bench.now);
+            let late = ProgramExit { took: Duration::from_millis(took), ..exited(0, "UP") };
+            let outcome = bench.end(1, late).remove(0).1;
+            match is_good {
+                true => assert!(matches!(outcome, Outcome::Good { .. }), "{pause} ms: {outcome:?}"),
+                false => assert_eq!(outcome, expected, "{pause} ms"),
+            }
+        }
+    }
+}
+
+#[test]
+fn what_fairlead_could_not_run_decides_nothing_and_an_alarm_says_why_until_that_check_runs_again() {
+    let mut bench = Bench::new(UpWhen::Exit);
+    bench.monitor.interval = Duration::from_secs(2);
+    let not_run = |why: &str| exit(Exit::NotRun(why.into()));
+    let (a, b) = (MemberId(0), MemberId(1));
+    bench.begin_of(1, a);
+    assert_eq!(bench.end(1, not_run("no thread is to be had")), [(ProbeId(1), NOT_RUN)]);
+    let alarm = "/bin/probe for sip-a: Fairlead could not run it, so its probes decide nothing: no thread is to be had";
+    assert_eq!(bench.alarms(), [alarm]);
+    bench.begin_of(2, b);
+    assert!(matches!(bench.end(2, exited(0, ""))[0].1, Outcome::Good { .. }));
+    assert_eq!(bench.alarms(), [alarm], "another check says nothing of that one");
+    bench.begin_of(3, a);
+    assert!(matches!(bench.end(3, exit(Exit::NotStarted("no such file".into())))[0].1, Outcome::Failed { .. }));
+    assert_eq!(bench.alarms(), [alarm], "it has not run");
+    bench.begin_of(4, a);
+    assert_eq!(bench.end(4, exited(1, "no")).len(), 1);
+    assert_eq!(bench.alarms(), Vec::<&str>::new());
+    // Its check may be gone from the file.
+    bench.begin_of(5, a);
+    bench.end(5, not_run("its time was up"));
+    bench.wait(59_999);
+    assert_eq!((bench.outcomes(), bench.alarms().len()), (vec![], 1));
+    assert_eq!(bench.programs.next_deadline(bench.now), Some(bench.now + Duration::from_millis(1)));
+    bench.wait(1);
+    assert_eq!((bench.outcomes(), bench.alarms().len()), (vec![], 0));
+}
+
 #[test]
 fn at_most_sixteen_run_at_once_first_come_first_served() {
     let mut bench = Bench::new(UpWhen::Exit);
