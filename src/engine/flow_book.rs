@@ -172,6 +172,13 @@ impl FlowBook {
         Direction::BOTH.into_iter().for_each(|side| self.table.cache_route(id, side, CachedRoute::NONE));
     }
 
+    /// The member of a flow that was lost has taken it up again, by this choice of its pool.
+    pub(super) fn renew(&mut self, id: FlowId, generation: u32) {
+        if let Some(flow) = self.table.at_mut(id) {
+            flow.generation = generation;
+        }
+    }
+
     /// Forgets a flow.
     pub(super) fn forget(&mut self, snapshot: &Snapshot, id: FlowId) {
         if let Some(flow) = self.table.remove(id) {

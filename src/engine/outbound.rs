@@ -57,11 +57,11 @@ impl Walk<'_> {
         if !flow.is_some_and(is_visited) {
             let as_virtual = flow.is_some_and(|flow| flow.path == PathKind::Service);
             let verdict = self.on_flow(id, side, tuple);
-            if as_virtual
-                && verdict.is_forwarded()
-                && let Some(call) = self.call(self.snapshot.member(sender).pool)
-            {
-                self.spoke_in_call(sender, call);
+            if as_virtual && verdict.is_forwarded() {
+                self.keep_again(sender, id);
+                if let Some(call) = self.call(self.snapshot.member(sender).pool) {
+                    self.spoke_in_call(sender, call);
+                }
             }
             return verdict;
         }

@@ -127,6 +127,18 @@ impl Walk<'_> {
         }
     }
 
+    /// `sender` has spoken on a flow. If that was lost with it, and it is back, it keeps the remote endpoint again, like whoever speaks to
+    /// one first.
+    pub(super) fn keep_again(&mut self, sender: MemberId, id: FlowId) {
+        let pool = self.snapshot.member(sender).pool;
+        let is_its =
+            |flow: &Flow| flow.path == PathKind::Service && flow.protocol() == Protocol::Udp && flow.member == sender.0;
+        if self.state.flows.at(id).is_some_and(|flow| is_its(flow) && self.is_over(pool, flow)) && self.may_keep(sender)
+        {
+            self.state.flows.renew(id, self.snapshot.pool(pool).generation.0);
+        }
+    }
+
     /// The member that keeps what comes with this tuple, and its flow. One whose member is lost is over as soon as somebody else can
     /// take it.
     pub(super) fn keeper(&mut self, pool: PoolId, tuple: &Tuple) -> Option<(FlowId, MemberId)> {

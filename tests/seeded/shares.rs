@@ -122,15 +122,13 @@ impl Model {
 
     /// A member spoke to `remote`: if that is with nobody, and the member takes what is new, they are together. Whether they are when
     /// the member is down, and takes what is new only because nobody is up, is left open; so it is when another member has called from
-    /// there and the one it was with is lost, when it was lost with this very member, or when it is another pool whose members share
-    /// the work.
+    /// there and the one it was with is lost, or when it is another pool whose members share the work.
     pub fn keeps(&mut self, who: Who, remote: Endpoint) {
         let (pair, known) = (pair(who), self.shares.known(pair(who), remote));
         let keeper = match (self.plan.members[who].state == State::Up, known) {
             (_, Some(Keeper::Sure(_))) => return,
             (false, _) if !self.plan.targets(pair).contains(&who) => return,
             (true, Some(Keeper::Lost(_))) if self.plan.served_at(remote.addr).is_some() => Keeper::Perhaps(who),
-            (true, Some(Keeper::Lost(before))) if before == who => Keeper::Perhaps(who),
             (true, None) if self.plan.served_at(remote.addr).is_some_and(|other| self.plan.is_shared(other)) => {
                 Keeper::Perhaps(who)
             }

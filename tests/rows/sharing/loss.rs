@@ -106,3 +106,20 @@ fn s92_the_only_member_takes_up_what_nobody_remembers() {
     let data = |dst: &str| Build::tcp(at(PHONE, 41_000), at_port(dst), DATA, 7, 8).payload(b"BYE");
     lab.forwards_noting(&[EngineEvent::LoosePickup], ROUTER, data(V), HOST_A, data(A));
 }
+
+#[test]
+fn s92_a_member_that_returns_keeps_the_peer_that_was_lost_with_it_when_it_speaks_to_it_first() {
+    for mode in [Mode::RoundRobin, Mode::SourceHash] {
+        for at in 0..6 {
+            let mut lab = lab(mode);
+            let peer = client(at);
+            let gone = taken(&mut lab, |dst| request(peer, dst));
+            let rest: Vec<MemberId> = ALL.into_iter().filter(|member| *member != id(gone)).collect();
+            lab.rig.share(0, &rest, &[id(gone)]);
+            lab.rig.share(0, &ALL, &[]);
+            let asks = |src: &str| Build::udp(testbench::lab::at(src, 5060), peer).payload(b"OPTIONS sip:peer SIP/2.0");
+            lab.forwards(gone, asks(ip(gone)), ROUTER, asks(V));
+            served_by(&mut lab, peer, gone);
+        }
+    }
+}
