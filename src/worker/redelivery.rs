@@ -166,10 +166,11 @@ impl<P: Port> Pipeline<P> {
         let Some((bytes, port, _)) = self.copies.get(number) else { return Delivered::Never };
         let Ok(packet) = Packet::parse(bytes) else { return Delivered::Never };
         let classified = self.engine.classify(&packet, port);
-        let redelivers = self.engine.may_ask(&packet, classified);
         let sip = sip::Facts::Request { branch: None, call: None };
-        match self.engine.decide(&packet, classified, sip, now) {
-            verdict @ (Verdict::Forward(_) | Verdict::Hold(_)) if redelivers => {
+        // Where nothing is redelivered any more, nothing is decided: it might leave a flow.
+        let redelivers = self.engine.may_ask(&packet, classified);
+        match redelivers.then(|| self.engine.decide(&packet, classified, sip, now)) {
+            Some(verdict @ (Verdict::Forward(_) | Verdict::Hold(_))) => {
                 let length = bytes.len().max(ethernet::SHORTEST);
                 let Some(mut frame) = self.out.ports.allocate(port, length) else { return Delivered::NotNow };
                 let (said, padding) = frame.bytes_mut().split_at_mut(bytes.len());

@@ -3,7 +3,7 @@
 use super::*;
 use fairlead::engine::DropReason;
 use fairlead::policy::health::Generation;
-use fairlead::policy::intent::{PortId, Unreachable};
+use fairlead::policy::intent::{Mode, PortId, Unreachable};
 use fairlead::time::{Duration, Instant};
 use fairlead::wire::build::Build;
 use fairlead::worker::CopyCount::{self, *};
@@ -407,6 +407,24 @@ fn s91_a_service_that_is_disabled_by_then_refuses_nobody_for_it() {
     let since = now(&lab);
     only(&mut lab, since, &[]);
     assert_eq!(count(&lab, Discarded), 1);
+}
+
+/// Several members are active from now on: nothing is sent to one of them that its client has not sent itself.
+#[test]
+fn s91_what_waits_for_its_turn_when_members_begin_to_share_the_work_leaves_nothing_behind() {
+    let mut lab = lab();
+    for call in 0..30 {
+        ask(&mut lab, "INVITE", 5060, &format!("n{call}"));
+    }
+    lab.rig.now += ms(1);
+    let since = now(&lab);
+    assert_eq!(lab.rig.find_dead(since, Some(MEMBER_B)).len(), 1);
+    lab.rig.intent.pools[0].mode = Mode::RoundRobin;
+    lab.rig.health.pools[0].active = None;
+    let out = lab.rig.share(0, &[MEMBER_A, MEMBER_B], &[]);
+    assert_eq!(within(&mut lab, 100, out), []);
+    assert_eq!(counted(&lab), [(Kept, 30), (Redelivered, 1), (Discarded, 29)]);
+    assert_eq!(lab.rig.counters().flows, 0);
 }
 
 #[test]
