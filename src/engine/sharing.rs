@@ -60,7 +60,7 @@ impl Walk<'_> {
             let side = self.side_of(id, &tuple);
             return self.on_flow(id, side, tuple);
         }
-        let Some(member) = self.target(pool, tuple.src.addr) else { return self.no_member(pool) };
+        let Some(member) = self.taker(pool, &tuple) else { return self.no_member(pool) };
         let (flow, became) = self.shared_flow(member, tuple);
         self.begin(flow, tuple, became)
     }
@@ -81,7 +81,7 @@ impl Walk<'_> {
             self.state.flows.refresh(id, Direction::Original, None, self.now);
             return Ok(member);
         }
-        let Some(member) = self.target(pool, tuple.src.addr) else { return Err(self.no_member(pool)) };
+        let Some(member) = self.taker(pool, &tuple) else { return Err(self.no_member(pool)) };
         let (flow, _) = self.shared_flow(member, tuple);
         match self.state.flows.keep(self.snapshot, flow, self.now) {
             Ok(()) => Ok(member),
@@ -125,6 +125,24 @@ impl Walk<'_> {
             None if has_call => {}
             None => self.note_asker(sender, answer.src),
         }
+    }
+
+    /// Who takes what comes with this tuple, which nobody keeps: the member that keeps its sender at another virtual address of the pool,
+    /// or else whose turn it is. What one member says to one remote endpoint leaves by one flow: by two members, each address would in
+    /// turn take the other's.
+    fn taker(&mut self, pool: PoolId, tuple: &Tuple) -> Option<MemberId> {
+        let services = &self.snapshot.pool(pool).services;
+        for &(listen, address) in services {
+            let there = Tuple { dst: Endpoint::new(address, tuple.dst.port), ..*tuple };
+            if listen.is(tuple.protocol, tuple.dst.port)
+                && there.dst != tuple.dst
+                && let Some((id, member)) = self.keeper(pool, &there)
+                && !self.is_orphan(pool, id)
+            {
+                return Some(member);
+            }
+        }
+        self.target(pool, tuple.src.addr)
     }
 
     /// `sender` has spoken on a flow. If that was lost with it, and it is back, it keeps the remote endpoint again, like whoever speaks to
