@@ -255,8 +255,8 @@ impl FlowBook {
     }
 }
 
-/// Its members, and the addresses it is translated to, have been there since before the flow was made; of datagrams, that a service
-/// of several active members has flows for, so is the service.
+/// Its members, and the addresses it is translated to, have been there since before the flow was made; of datagrams to a service of
+/// several active members, or of a member to any, the service is its member's.
 #[inline]
 pub(super) fn is_live(snapshot: &Snapshot, flow: &Flow) -> bool {
     let life = Life(flow.life);
@@ -270,7 +270,10 @@ pub(super) fn is_live(snapshot: &Snapshot, flow: &Flow) -> bool {
                 translated(flow.inside.other()) && is_served(snapshot, flow)
             }
             PathKind::Service | PathKind::Outbound => translated(flow.inside.other()),
-            PathKind::Hairpin => member(flow.opener) && Direction::BOTH.into_iter().all(translated),
+            PathKind::Hairpin => {
+                let is_there = member(flow.opener) && Direction::BOTH.into_iter().all(translated);
+                is_there && (flow.protocol() != Protocol::Udp || is_called(snapshot, flow))
+            }
         }
 }
 
@@ -278,6 +281,12 @@ pub(super) fn is_live(snapshot: &Snapshot, flow: &Flow) -> bool {
 fn is_served(snapshot: &Snapshot, flow: &Flow) -> bool {
     let outer = flow.key(flow.inside.other()).dst;
     snapshot.shares_datagrams(outer) == snapshot.members.get(MemberId(flow.member)).map(|member| member.pool)
+}
+
+/// The member's pool has the service that a member calls with datagrams.
+fn is_called(snapshot: &Snapshot, flow: &Flow) -> bool {
+    let service = flow.key(Direction::Original).dst;
+    snapshot.serves_datagrams(service) == snapshot.members.get(MemberId(flow.member)).map(|member| member.pool)
 }
 
 /// The old flow is over where `new` begins: of a remote and a member's port only the latest word counts, be it said to another

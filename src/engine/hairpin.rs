@@ -177,7 +177,8 @@ impl Walk<'_> {
             return false;
         }
         if pool.is_shared {
-            return self.is_over(service.pool, flow);
+            let is_of_another = self.snapshot.member(MemberId(flow.member)).pool != service.pool;
+            return is_of_another || self.is_over(service.pool, flow);
         }
         flow.generation != pool.generation.0 || self.hairpin_receiver(service, id) != Some(MemberId(flow.member))
     }

@@ -323,14 +323,18 @@ impl Snapshot {
         self.translated.get(address).copied()
     }
 
-    /// The pool whose members share what comes as datagrams to this endpoint, if it is a service of such a pool.
-    pub fn shares_datagrams(&self, at: Endpoint) -> Option<PoolId> {
+    /// The pool that this endpoint is a service of for datagrams, if it is one.
+    pub fn serves_datagrams(&self, at: Endpoint) -> Option<PoolId> {
         let AddressClass::Virtual(server) = self.class(at.addr) else { return None };
-        let pool = self.server(server).service(Protocol::Udp, at.port)?.pool;
-        self.pool(pool).is_shared.then_some(pool)
+        Some(self.server(server).service(Protocol::Udp, at.port)?.pool)
     }
 
-    /// A member, an address or a shared service of `self` is no longer there in `next`, or was away in between.
+    /// The pool whose members share what comes as datagrams to this endpoint, if it is a service of such a pool.
+    pub fn shares_datagrams(&self, at: Endpoint) -> Option<PoolId> {
+        self.serves_datagrams(at).filter(|pool| self.pool(*pool).is_shared)
+    }
+
+    /// A member, an address or a service for datagrams of `self` is no longer there in `next`, or was away in between.
     pub fn loses_to(&self, next: &Snapshot) -> bool {
         let mut addresses = self.virtuals.iter().map(|server| server.address).chain(self.snat_addresses());
         let stays = |(id, was): (MemberId, &MemberView)| {
@@ -338,14 +342,18 @@ impl Snapshot {
         };
         !self.members.entries().all(stays)
             || addresses.any(|address| next.translated_since(address).is_none_or(|since| since > self.life))
-            || self.shared_datagrams().any(|(at, pool)| next.shares_datagrams(at) != Some(pool))
+            || self.services_for_datagrams().any(|(at, pool)| {
+                let is_shared = self.pools[pool].is_shared;
+                let theirs = if is_shared { next.shares_datagrams(at) } else { next.serves_datagrams(at) };
+                theirs != Some(pool)
+            })
     }
 
-    /// The services of [`Snapshot::shares_datagrams`].
-    fn shared_datagrams(&self) -> impl Iterator<Item = (Endpoint, PoolId)> {
+    /// See [`Snapshot::serves_datagrams`].
+    fn services_for_datagrams(&self) -> impl Iterator<Item = (Endpoint, PoolId)> {
         let all = self.virtuals.iter().flat_map(|server| server.services.iter().map(move |it| (server.address, it)));
-        let shared = all.filter(|(_, it)| it.listen.protocol == Protocol::Udp && self.pools[it.pool].is_shared);
-        shared.map(|(address, it)| (Endpoint::new(address, it.listen.port), it.pool))
+        let datagrams = all.filter(|(_, it)| it.listen.protocol == Protocol::Udp);
+        datagrams.map(|(address, it)| (Endpoint::new(address, it.listen.port), it.pool))
     }
 
     /// The pools that health has changed since the snapshot before; `None`: all may have changed, and everything else.
