@@ -171,9 +171,10 @@ impl Walk<'_> {
         Some((id, member))
     }
 
-    /// The flow has lost its member, and another one can take what comes.
+    /// The flow has lost its member, and another one can take what comes. That who opened it was lost, a member as well, moves nobody.
     pub(super) fn is_over(&self, pool: PoolId, flow: &Flow) -> bool {
-        lost(self.snapshot, flow).is_some() && self.snapshot.pool(pool).takes_new()
+        let is_lost = lost(self.snapshot, flow).is_some_and(|lost| lost.member.0 == flow.member);
+        is_lost && self.snapshot.pool(pool).takes_new()
     }
 
     /// The member of a flow is lost and nobody else takes anything: the pool's policy is for whoever it kept as for everybody, and the

@@ -61,7 +61,9 @@ class OperatorState(Bare):
         for content, why in ((b"\0\0\0", "damaged"), (b'{"servers": []}', "not a state"), (b"", "damaged")):
             self.kept.parent.mkdir(exist_ok=True)
             self.kept.write_bytes(content)
-            self.assertIn(why, self.restart())
+            self.restart()
+            # Lines are written by a thread of their own, perhaps after the first answer.
+            self.wait_for(lambda: why in (self.directory / "log").read_text(), f"the log does not say `{why}`")
             self.assertIn(why, "".join(self.alarms()))
             self.assertEqual(self.kept.read_bytes(), content, "kept until something else is to be saved")
             self.assertEqual(self.command("member", "drain", "sip-a").returncode, 0)
