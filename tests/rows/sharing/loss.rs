@@ -32,6 +32,22 @@ fn s92_a_drained_member_that_lives_keeps_its_peers_though_nobody_takes_new_ones(
     served_by(&mut lab, client(0), member);
 }
 
+/// Of a call between members it is who takes it that counts: the caller was lost and is back, as who might have the next one.
+#[test]
+fn s92_who_calls_as_a_member_stays_with_whom_it_reached_though_it_was_lost_itself() {
+    let mut lab = lab(Mode::RoundRobin);
+    lab.rig.share(0, &[MEMBER_A], &[]);
+    let ask = |src: &str, dst: &str, port: u16| Build::udp(at(src, port), at(dst, 5060)).payload(b"OPTIONS");
+    let (out, _) = lab.send(HOST_B, &ask(B, V, 33_001));
+    let port = u16::from_be_bytes([out[0].1[34], out[0].1[35]]);
+    lab.expect(&out, HOST_A, ask(V, A, port).ttl(63));
+    lab.rig.health.members[0].state = State::Drained;
+    lab.rig.share(0, &[], &[MEMBER_B]);
+    lab.forwards(HOST_B, ask(B, V, 33_001), HOST_A, ask(V, A, port));
+    lab.rig.share(0, &[MEMBER_B], &[]);
+    lab.forwards(HOST_B, ask(B, V, 33_001), HOST_A, ask(V, A, port));
+}
+
 #[test]
 fn s92_a_pair_is_refused_when_the_managers_that_kept_it_are_lost() {
     let mut lab = managers(Mode::RoundRobin);
