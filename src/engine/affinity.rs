@@ -5,21 +5,16 @@
 //! may write the virtual address there, to whoever used its branch (RFC 3261 8.1.1.7); all else is the active member's.
 
 use super::events::EngineEvent;
+use super::state::CLAIM_AGE;
 use super::walk::Walk;
 use crate::flow::{MemberRef, Peer, Speaker};
 use crate::policy::Life;
 use crate::policy::health::State;
 use crate::policy::intent::{MemberId, PoolId};
 use crate::policy::snapshot::{AddressClass, PoolView};
-use crate::time::Duration;
 use crate::wire::sip::{self, Branch};
 use crate::wire::{Endpoint, Tuple};
 use std::net::Ipv4Addr;
-
-/// A claim ends when the last transaction that the member's datagram can have begun is over (64·T1, RFC 3261 17). What
-/// the remote sends does not prolong it: a standby that spoke once would keep the peer for ever. As long a branch that gave way
-/// may yet be answered.
-const CLAIM_AGE: Duration = Duration::from_secs(32);
 
 /// Somebody outside, as one that talks to this pool.
 pub(super) fn peer_of(pool: &PoolView, remote: Endpoint) -> Peer {
@@ -173,7 +168,7 @@ impl Walk<'_> {
         if pool.active != Some(sender) {
             self.note_standby(pool, sender, remote);
         } else if !self.state.speakers.is_empty() {
-            self.state.speakers.note_active(&peer_of(pool, remote));
+            self.state.speakers.note_active(&peer_of(pool, remote), self.reference(sender));
         }
     }
 

@@ -29,10 +29,15 @@ impl Engine {
         }
     }
 
+    /// A member that is not active has spoken: all datagrams of service ports are read, to find out whom they concern.
+    pub fn reads_sip(&self) -> bool {
+        !self.state.speakers.is_empty()
+    }
+
     /// Who gets the packet, or its answer, depends on what it says of itself: while a member that is not active has spoken, or
     /// when one does.
     pub fn needs_sip(&self, packet: &Packet, classified: Classified) -> bool {
-        let has_spoken = !self.state.speakers.is_empty();
+        let has_spoken = self.reads_sip();
         match classified.path {
             Path::ServiceIn(_) => has_spoken,
             Path::ServiceOut(at) => !self.snapshot.datagrams_out(at).is_active,

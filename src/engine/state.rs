@@ -27,6 +27,10 @@ const SPEAKERS_SEED: u64 = 0x5bea_4e55;
 const RECORDS: usize = 262_144;
 /// Keys their table apart.
 const RECORDS_SEED: u64 = 0x9c1d_0ca1;
+/// A claim ends when the last transaction that the member's datagram can have begun is over (64·T1, RFC 3261 17). What
+/// the remote sends does not prolong it: a standby that spoke once would keep the peer for ever. As long a branch that gave way
+/// may yet be answered.
+pub(super) const CLAIM_AGE: Duration = Duration::from_secs(32);
 /// What a remote endpoint addressed is forgotten when nothing has been heard from it for this long.
 const SPEAKER_AGE: Duration = Duration::from_secs(300);
 
@@ -159,8 +163,8 @@ impl Engine {
 
     /// Forgets up to `budget` flows whose time is over, and gives their ports back. Returns how many.
     pub fn expire(&mut self, now: Instant, budget: usize) -> usize {
-        self.state.speakers.expire(now, SPEAKER_AGE, budget);
-        self.state.askers.expire(now, SPEAKER_AGE, budget);
+        self.state.speakers.expire(now, SPEAKER_AGE, CLAIM_AGE, budget);
+        self.state.askers.expire(now, SPEAKER_AGE, CLAIM_AGE, budget);
         let State { persistence, flows, .. } = &mut self.state;
         if let Some(table) = persistence {
             let gone = |record| flows.forget_record(&self.snapshot, record);

@@ -74,7 +74,7 @@ impl PersistenceTable {
 
     /// Forgets what was not used for `age`, at most `budget` records, each handed to `gone`. Says how many.
     pub fn expire(&mut self, now: Instant, age: Duration, budget: usize, gone: impl FnMut(PersistenceRecord)) -> usize {
-        self.0.expire(now, age, budget, gone)
+        self.0.expire(now, |_| age, budget, gone)
     }
 }
 

@@ -115,6 +115,27 @@ impl Speaker {
         claims || self.asked.iter().any(|asked| asked.member == member && asked.while_down)
     }
 
+    /// The member has claimed the remote, or asked it something.
+    fn is_of(&self, member: MemberRef) -> bool {
+        self.member == member || self.asked.iter().any(|asked| asked.member == member)
+    }
+
+    fn forget_member(&mut self, member: MemberRef) {
+        if self.member == member {
+            self.member = MemberRef::NONE;
+        }
+        let others = self.asked;
+        self.asked = [Asked::NOTHING; ASKED];
+        let others = others.iter().filter(|asked| asked.member != member);
+        self.asked.iter_mut().zip(others).for_each(|(place, asked)| *place = *asked);
+    }
+
+    /// The claim is all it says, and of a member that was heard.
+    fn only_claims(&self) -> bool {
+        let is_plain = !self.while_down && !self.called && self.forgot.is_none();
+        is_plain && self.asked[0] == Asked::NOTHING && self.visited[0] == MemberRef::NONE
+    }
+
     fn says_nothing(&self) -> bool {
         let says_who = self.member != MemberRef::NONE || self.asked[0] != Asked::NOTHING;
         !says_who && !self.called && self.visited[0] == MemberRef::NONE
@@ -187,9 +208,15 @@ impl<A: KeyAddress> Speakers<A> {
         asked.iter_mut().filter(|asked| asked.branch == Some(branch)).for_each(|asked| asked.answered = true);
     }
 
-    /// The active member has sent to this remote. What others have asked it is still to be answered to them.
-    pub fn note_active(&mut self, peer: &Peer<A>) {
-        self.0.find_mut(peer).into_iter().for_each(|speaker| speaker.superseded = true);
+    /// `member`, the active one, has sent to this remote. What others have asked it is still to be answered to them. What it has claimed and
+    /// asked itself, before it was active, needs no entry any more.
+    pub fn note_active(&mut self, peer: &Peer<A>, member: MemberRef) {
+        let Some(speaker) = self.0.find_mut(peer) else { return };
+        speaker.superseded = true;
+        if speaker.is_of(member) {
+            speaker.forget_member(member);
+            self.remove_if_empty(peer);
+        }
     }
 
     /// A remote that is normally answered untranslated has sent to a virtual server: here the rule does need an entry.
@@ -211,14 +238,19 @@ impl<A: KeyAddress> Speakers<A> {
     pub fn note_virtual(&mut self, peer: &Peer<A>) {
         let Some(speaker) = self.0.find_mut(peer) else { return };
         speaker.visited = [MemberRef::NONE; VISITS];
-        if speaker.says_nothing() {
-            self.0.remove(peer);
-        }
+        self.remove_if_empty(peer);
     }
 
-    /// Forgets entries not renewed for `age`, at most `budget` of them. Says how many.
-    pub fn expire(&mut self, now: Instant, age: Duration, budget: usize) -> usize {
-        self.0.expire(now, age, budget, drop)
+    /// Forgets entries not renewed for `age`, those that hold nothing but a claim after `claim` already, at most `budget` of them. Says how
+    /// many.
+    pub fn expire(&mut self, now: Instant, age: Duration, claim: Duration, budget: usize) -> usize {
+        self.0.expire(now, |speaker| if speaker.only_claims() { claim } else { age }, budget, drop)
+    }
+
+    fn remove_if_empty(&mut self, peer: &Peer<A>) {
+        if self.find(peer).is_some_and(Speaker::says_nothing) {
+            self.0.remove(peer);
+        }
     }
 
     /// The entry of a remote, made if need be, as the one seen last.

@@ -82,13 +82,13 @@ fn ports_and_speakers_are_had_without_memory() {
             let member = MemberRef { id: 1, since: 0 };
             speakers.claim(peer, member, false, 1, second(n.into()));
             speakers.note_member(peer, member, second(n.into()));
-            speakers.note_active(&peer);
+            speakers.note_active(&peer, member);
             Branch::of(&n.to_be_bytes())
                 .into_iter()
                 .for_each(|it| speakers.note_request(peer, member, false, it, second(0)));
             speakers.note_virtual(&peer);
         }
-        speakers.expire(second(20_000), Duration::from_secs(60), 1000);
+        speakers.expire(second(20_000), Duration::from_secs(60), Duration::from_secs(32), 1000);
     });
     assert_eq!((asked, granted, speakers.len()), (0, 10_000, 0));
 }

@@ -242,3 +242,29 @@ fn s20_an_answer_in_fragments_goes_to_who_asked() {
         lab.expect_pieces(&out, to, expected.ttl(63), PIECE);
     }
 }
+
+/// After a restart under load: what members have said before one was chosen keeps no datagram from the fast path afterwards.
+#[test]
+fn what_the_active_member_said_before_it_was_chosen_slows_nothing_down() {
+    let mut lab = Lab::new(Layout::TwoArm);
+    lab.rig.switch_over(None, false);
+    lab.rig.health.members.iter_mut().for_each(|member| member.state = State::Unknown);
+    lab.rig.publish();
+    let says = |src: &str| Build::udp(at(src, 5060), peer()).payload(b"no SIP");
+    let reads = |lab: &Lab| lab.rig.workers.iter().any(|worker| worker.engine().reads_sip());
+    lab.forwards_noting(SPOKE, HOST_A, says(A), ROUTER, says(V));
+    lab.forwards_noting(SPOKE, HOST_A, asks(A, V, "early"), ROUTER, asks(V, V, "early"));
+    assert!(reads(&lab));
+    lab.rig.switch_over(Some(MEMBER_A), false);
+    answered_to_a(&mut lab, V, "early");
+    lab.forwards(HOST_A, says(A), ROUTER, says(V));
+    assert!(!reads(&lab), "what it claims and asks is its own anyway");
+    // Of somebody it does not speak to again, as long as the claim may count.
+    let other = |dst: &str| Build::udp(at(dst, 5060), at(PHONE, 5060)).payload(b"no SIP");
+    lab.rig.switch_over(None, false);
+    lab.forwards_noting(SPOKE, HOST_B, other(B), ROUTER, other(V));
+    lab.rig.switch_over(Some(MEMBER_A), false);
+    lab.rig.wait(Duration::from_secs(33));
+    lab.rig.settle();
+    assert!(!reads(&lab));
+}

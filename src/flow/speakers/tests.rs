@@ -31,8 +31,8 @@ fn a_claim_is_found_and_renewed_and_the_active_member_ends_no_row() {
     let expected = Speaker { member: member(8), generation: 4, claimed: second(2), ..Speaker::NOTHING };
     assert_eq!(speakers.find(&peer(1)), Some(&expected));
     assert_eq!((speakers.len(), speakers.find(&peer(2))), (1, None));
-    speakers.note_active(&peer(1));
-    speakers.note_active(&peer(2));
+    speakers.note_active(&peer(1), member(9));
+    speakers.note_active(&peer(2), member(9));
     assert_eq!(speakers.find(&peer(1)), Some(&Speaker { superseded: true, ..expected }));
     speakers.claim(peer(1), member(8), false, 4, second(2));
     assert_eq!((speakers.len(), speakers.find(&peer(1))), (1, Some(&expected)));
@@ -86,7 +86,7 @@ fn pairs_do_not_see_each_others_entries() {
     let other = Peer { home: Ipv4Addr::new(10, 20, 0, 200), ..peer(1) };
     speakers.claim(peer(1), member(7), false, 3, second(1));
     speakers.note_excluded_caller(other, second(1));
-    speakers.note_active(&other);
+    speakers.note_active(&other, member(9));
     assert_eq!(speakers.find(&peer(1)).map(|it| (it.member, it.called)), Some((member(7), false)));
     assert_eq!(speakers.find(&other).map(|it| (it.member, it.called)), Some((MemberRef::NONE, true)));
 }
@@ -119,6 +119,43 @@ fn several_members_are_visited_at_once_and_the_oldest_visit_gives_way() {
 }
 
 #[test]
+fn what_the_active_member_had_claimed_and_asked_itself_needs_no_entry() {
+    let mut speakers = Speakers::new(4, 1);
+    for host in 1..=3 {
+        speakers.claim(peer(host), member(7), false, 3, second(1));
+        speakers.note_request(peer(host), member(7), false, branch(host), second(1));
+    }
+    speakers.note_member(peer(2), member(7), second(2));
+    speakers.note_request(peer(3), member(8), false, branch(9), second(2));
+    speakers.note_active(&peer(1), member(8));
+    assert_eq!(speakers.len(), 3, "another one's");
+    (1..=3).for_each(|host| speakers.note_active(&peer(host), member(7)));
+    assert_eq!((speakers.len(), speakers.find(&peer(1))), (2, None));
+    assert!(speakers.find(&peer(2)).is_some_and(|it| it.has_visited(member(7)) && it.asker(branch(2)).is_none()));
+    assert!(
+        speakers
+            .find(&peer(3))
+            .is_some_and(|it| it.asker(branch(9)) == Some(member(8)) && it.asker(branch(3)).is_none())
+    );
+}
+
+/// While there is any entry, all datagrams are read: none stays for the sake of a claim that is over.
+#[test]
+fn what_only_claims_is_forgotten_with_its_claim() {
+    let mut speakers = Speakers::new(8, 1);
+    speakers.claim(peer(1), member(7), false, 3, second(1));
+    speakers.claim(peer(2), member(7), true, 3, second(1));
+    speakers.claim(peer(3), member(7), false, 3, second(1));
+    speakers.note_request(peer(3), member(7), false, branch(1), second(1));
+    let expire =
+        |speakers: &mut Speakers, at| speakers.expire(second(at), Duration::from_secs(300), Duration::from_secs(32), 8);
+    assert_eq!(expire(&mut speakers, 32), 0);
+    assert_eq!((expire(&mut speakers, 33), speakers.find(&peer(1))), (1, None));
+    assert_eq!(expire(&mut speakers, 300), 0);
+    assert_eq!(expire(&mut speakers, 301), 2);
+}
+
+#[test]
 fn what_was_known_in_the_name_of_an_address_or_a_member_that_was_away_is_not_found() {
     let mut speakers = Speakers::new(4, 1);
     speakers.note_member(peer(1), member(7), second(1));
@@ -136,9 +173,10 @@ fn the_oldest_gives_way_and_the_old_expire() {
     speakers.claim(peer(1), member(7), false, 1, second(4));
     speakers.claim(peer(4), member(7), false, 1, second(5));
     assert!(speakers.find(&peer(2)).is_none() && speakers.len() == 3);
-    assert_eq!(speakers.expire(second(8), Duration::from_secs(4), 8), 2);
+    let age = Duration::from_secs(4);
+    assert_eq!(speakers.expire(second(8), age, age, 8), 2);
     assert!(speakers.find(&peer(4)).is_some() && speakers.len() == 1);
-    assert_eq!(speakers.expire(second(100), Duration::from_secs(4), 0), 0);
+    assert_eq!(speakers.expire(second(100), age, age, 0), 0);
 }
 
 /// What [`Speakers`] ought to say, in the plainest words; each with when it was made or renewed.
@@ -168,8 +206,16 @@ impl Model {
         self.0.retain(|_, (it, _)| says_who(it) || it.called || it.visited != visits(&[]));
     }
 
-    fn expire(&mut self, now: Instant, age: Duration) -> usize {
-        let is_old = |key: &Peer| now - self.0[key].1 >= age;
+    fn expire(&mut self, now: Instant, age: Duration, claim: Duration) -> usize {
+        let says_more = |it: &Speaker| {
+            it.while_down
+                || it.called
+                || it.forgot.is_some()
+                || it.asked != [Asked::NOTHING; ASKED]
+                || it.visited != visits(&[])
+        };
+        let age_of = |it: &Speaker| if says_more(it) { age } else { claim };
+        let is_old = |key: &Peer| now - self.0[key].1 >= age_of(&self.0[key].0);
         let old = self.oldest().filter(is_old);
         old.map_or(0, |oldest| usize::from(self.0.remove(&oldest).is_some()))
     }
@@ -181,7 +227,8 @@ proptest! {
     fn agrees_with_a_map(steps in prop::collection::vec((0..7_u8, 0..9_u8), 0..200), seed: u64) {
         let (mut speakers, mut model) = (Speakers::new(5, seed), Model::default());
         for (tick, (step, host)) in steps.into_iter().enumerate() {
-            let (now, key, age) = (second(tick as u64 + 1), peer(host), Duration::from_secs(6));
+            let (now, key) = (second(tick as u64 + 1), peer(host));
+            let (age, claim) = (Duration::from_secs(6), Duration::from_secs(3));
             match step {
                 0 => {
                     speakers.claim(key, member(host.into()), false, 9, now);
@@ -203,8 +250,17 @@ proptest! {
                     model.change(&key, |speaker| speaker.visited = visits(&[]));
                 }
                 4 => {
-                    speakers.note_active(&key);
-                    model.change(&key, |speaker| speaker.superseded = true);
+                    let active = member(if tick % 2 == 0 { host.into() } else { tick as u16 / 2 });
+                    speakers.note_active(&key, active);
+                    model.change(&key, |speaker| {
+                        speaker.superseded = true;
+                        if speaker.member == active {
+                            speaker.member = MemberRef::NONE;
+                        }
+                        let mut others: Vec<_> = speaker.asked.into_iter().filter(|one| one.member != active).collect();
+                        others.resize(ASKED, Asked::NOTHING);
+                        speaker.asked.copy_from_slice(&others);
+                    });
                 }
                 5 => {
                     let asked = Asked { branch: Some(branch(tick as u8 % 11)), member: member(tick as u16), while_down: tick % 2 == 0, answered: false };
@@ -218,7 +274,7 @@ proptest! {
                     all.resize(ASKED, Asked::NOTHING);
                     speaker.asked.copy_from_slice(&all);
                 }
-                _ => prop_assert_eq!(speakers.expire(now, age, 1), model.expire(now, age)),
+                _ => prop_assert_eq!(speakers.expire(now, age, claim, 1), model.expire(now, age, claim)),
             }
             prop_assert_eq!(speakers.len(), model.0.len());
             for host in 0..9 {

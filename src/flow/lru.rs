@@ -110,13 +110,21 @@ impl<K: Known, V> Recent<K, V> {
         self.place(key).map(|at| self.take(at))
     }
 
-    /// Takes out what was not renewed for `age`, at most `budget` entries, each handed to `gone`. Says how many.
-    pub fn expire(&mut self, now: Instant, age: Duration, budget: usize, mut gone: impl FnMut(V)) -> usize {
+    /// Takes out what was not renewed for its age, in that order, at most `budget` entries, each handed to `gone`. Says how many.
+    pub fn expire(
+        &mut self,
+        now: Instant,
+        age: impl Fn(&V) -> Duration,
+        budget: usize,
+        mut gone: impl FnMut(V),
+    ) -> usize {
         for removed in 0..budget {
-            match self.order.front() {
-                Some(at) if now.since(self.slots[at as usize].renewed) >= age => gone(self.take(at)),
-                _ => return removed,
+            let Some(at) = self.order.front() else { return removed };
+            let slot = &self.slots[at as usize];
+            if now.since(slot.renewed) < age(&slot.value) {
+                return removed;
             }
+            gone(self.take(at));
         }
         budget
     }
@@ -177,7 +185,7 @@ mod tests {
                     _ => {
                         let age = Duration::from_millis(20);
                         let mut gone = Vec::new();
-                        table.expire(now, age, 2, |value| gone.push(value));
+                        table.expire(now, |_| age, 2, |value| gone.push(value));
                         let old = list.iter().take(2).take_while(|(_, _, at)| now.since(*at) >= age).count();
                         prop_assert_eq!(gone, list.drain(..old).map(|(_, value, _)| value).collect::<Vec<_>>());
                     }
