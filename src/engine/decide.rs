@@ -137,7 +137,8 @@ impl<'a> Walk<'a> {
 
     /// Whether what a member sends to the exclusion group is of a call with the virtual address has to be read.
     fn is_of_a_call(&self, sender: MemberId) -> bool {
-        self.snapshot.lately().is_some() && self.packet.tuple().is_some_and(|tuple| self.goes_by_call(sender, &tuple))
+        self.snapshot.persistence_hints().is_some()
+            && self.packet.tuple().is_some_and(|tuple| self.goes_by_call(sender, &tuple))
     }
 
     fn verdict(mut self) -> Verdict {

@@ -9,7 +9,7 @@ use super::events::EngineEvent;
 use super::identification::mix;
 use super::verdict::Verdict;
 use super::walk::Walk;
-use crate::flow::{PersistenceRecord, Together};
+use crate::flow::{PersistenceKey, PersistenceRecord};
 use crate::policy::health::State;
 use crate::policy::intent::{MemberId, Mode, Persistence, PoolId};
 use crate::time::Instant;
@@ -25,12 +25,12 @@ impl Walk<'_> {
         if view.persistence != Persistence::Source || goes_by_source {
             return self.chosen(pool, source);
         }
-        let together = Together { pool: pool.0, number: source.to_bits().into() };
-        if let Some(member) = self.persisted(pool, together) {
+        let key = PersistenceKey { pool: pool.0, number: source.to_bits().into() };
+        if let Some(member) = self.persisted(key) {
             return Some(member);
         }
-        let member = self.chosen_for(together, source)?;
-        self.persist(together, member);
+        let member = self.chosen_for(key, source)?;
+        self.persist(key, member);
         Some(member)
     }
 
@@ -42,26 +42,26 @@ impl Walk<'_> {
     /// Who takes a datagram of this call: whoever asked what it answers, or has the call, or else is chosen for it. What begins nothing
     /// leaves no record.
     pub(super) fn receiver_of_call(&mut self, pool: PoolId, call: CallId, tuple: &Tuple) -> Option<MemberId> {
-        let together = of_call(pool, call);
-        let known = self.persisted(pool, together);
+        let key = of_call(pool, call);
+        let known = self.persisted(key);
         if let Some(member) = self.other_asker(pool, tuple.src, known).or(known) {
             return Some(member);
         }
         if !matches!(self.sip, sip::Facts::Request { .. }) {
             let keeper = self.keeper(pool, tuple).map(|(_, member)| member);
-            return keeper.or_else(|| self.chosen_for(together, tuple.src.addr));
+            return keeper.or_else(|| self.chosen_for(key, tuple.src.addr));
         }
-        let member = self.chosen_for(together, tuple.src.addr)?;
-        self.persist(together, member);
+        let member = self.chosen_for(key, tuple.src.addr)?;
+        self.persist(key, member);
         Some(member)
     }
 
     /// Who takes it, if nobody has it: by its number, so that whoever meets it at the same time, from another of a call's ends, or after a
     /// restart, chooses the same; unless it is whoever has fewest flows.
-    fn chosen_for(&mut self, together: Together, source: Ipv4Addr) -> Option<MemberId> {
-        let pool = PoolId(together.pool);
+    fn chosen_for(&mut self, key: PersistenceKey, source: Ipv4Addr) -> Option<MemberId> {
+        let pool = PoolId(key.pool);
         match &self.snapshot.pool(pool).sharing {
-            Some(sharing) if sharing.mode() != Mode::LeastConnections => sharing.by_number(together.number),
+            Some(sharing) if sharing.mode() != Mode::LeastConnections => sharing.by_number(key.number),
             _ => self.chosen(pool, source),
         }
     }
@@ -72,7 +72,7 @@ impl Walk<'_> {
         let view = self.snapshot.member(sender);
         let call = self.call(view.pool)?;
         let served = view.served(tuple.protocol, tuple.src.port)?;
-        self.persisted(view.pool, of_call(view.pool, call))?;
+        self.persisted(of_call(view.pool, call))?;
         let outside = Tuple { src: Endpoint::new(served.address, tuple.src.port), ..tuple };
         let verdict = self.forward_as(&tuple, &outside);
         if verdict.is_forwarded() {
@@ -85,8 +85,8 @@ impl Walk<'_> {
     /// that was lost a moment ago or is down: what it sends may be a late echo. Says whether the call is its own now.
     pub(super) fn spoke_in_call(&mut self, sender: MemberId, call: CallId) -> bool {
         let view = self.snapshot.member(sender);
-        let together = of_call(view.pool, call);
-        let known = self.persisted(view.pool, together);
+        let key = of_call(view.pool, call);
+        let known = self.persisted(key);
         let asks = matches!(self.sip, sip::Facts::Request { .. });
         if known == Some(sender) {
             return true;
@@ -95,33 +95,34 @@ impl Walk<'_> {
         if !lives || (known.is_some() && !asks) {
             return false;
         }
-        self.persist(together, sender);
+        self.persist(key, sender);
         true
     }
 
     /// The member of the record, if there is one that counts; it is renewed by that. Else the one that another worker has given it to.
-    fn persisted(&mut self, pool: PoolId, together: Together) -> Option<MemberId> {
-        let Some((record, member)) = self.recorded(pool, together) else {
-            let member = self.given_elsewhere(pool, together)?;
-            self.persist(together, member);
+    fn persisted(&mut self, key: PersistenceKey) -> Option<MemberId> {
+        let Some((record, member)) = self.recorded(key) else {
+            let member = self.hinted(key)?;
+            self.persist(key, member);
             return Some(member);
         };
-        self.state.persistence.as_mut()?.renew(together, record, self.now);
-        self.tell_others(together, member);
+        self.state.persistence.as_mut()?.renew(key, record, self.now);
+        self.leave_hint(key, member);
         Some(member)
     }
 
-    fn recorded(&self, pool: PoolId, together: Together) -> Option<(PersistenceRecord, MemberId)> {
-        let record = self.state.persistence.as_ref()?.find(&together)?;
+    fn recorded(&self, key: PersistenceKey) -> Option<(PersistenceRecord, MemberId)> {
+        let record = self.state.persistence.as_ref()?.find(&key)?;
+        let pool = PoolId(key.pool);
         let member = self.present(record.member, pool)?;
         let is_lost = record.generation < self.snapshot.member(member).lost_before.0;
         (!is_lost && self.may_stay(pool, member)).then_some((record, member))
     }
 
-    /// Endpoints name workers, and a call has several. Believed of one that has not been lost since, and could be chosen or have it.
-    fn given_elsewhere(&self, pool: PoolId, together: Together) -> Option<MemberId> {
-        let age = self.snapshot.timeouts.udp.as_secs();
-        let (member, before) = self.snapshot.lately()?.find(mixed(together), second(self.now), age)?;
+    /// The member that another worker says: endpoints name workers, and a call has several. Believed of one that has not been lost since, and could be chosen or have it.
+    fn hinted(&self, key: PersistenceKey) -> Option<MemberId> {
+        let (pool, age) = (PoolId(key.pool), self.snapshot.timeouts.udp.as_secs());
+        let (member, before) = self.snapshot.persistence_hints()?.find(mixed(key), second(self.now), age)?;
         let view = self.snapshot.members.get(member).filter(|view| view.pool == pool && !before(view.lost_before))?;
         let sharing = self.snapshot.pool(pool).sharing.as_ref();
         let has_calls = self.may_stay(pool, member) && matches!(view.state, State::Up | State::Drained);
@@ -134,20 +135,20 @@ impl Walk<'_> {
         view.persistence == Persistence::CallId || view.sharing.as_ref().is_some_and(|sharing| sharing.holds(member))
     }
 
-    fn tell_others(&self, together: Together, member: MemberId) {
-        if let Some(lately) = self.snapshot.lately() {
-            lately.note(mixed(together), member, self.pool_of(member).generation, second(self.now));
+    fn leave_hint(&self, key: PersistenceKey, member: MemberId) {
+        if let Some(hints) = self.snapshot.persistence_hints() {
+            hints.note(mixed(key), member, self.pool_of(member).generation, second(self.now));
         }
     }
 
     /// From now on the member takes it.
-    fn persist(&mut self, together: Together, member: MemberId) {
+    fn persist(&mut self, key: PersistenceKey, member: MemberId) {
         let generation = self.pool_of(member).generation.0;
         let record = PersistenceRecord { member: self.reference(member), generation };
         let Some(table) = &mut self.state.persistence else { return };
-        let before = table.find(&together);
-        let gone = table.keep(together, record, self.now);
-        self.tell_others(together, member);
+        let before = table.find(&key);
+        let gone = table.keep(key, record, self.now);
+        self.leave_hint(key, member);
         if gone.is_some() && before.is_none() {
             self.state.events.count(EngineEvent::PersistenceFull);
         }
@@ -158,8 +159,8 @@ impl Walk<'_> {
     }
 }
 
-fn mixed(together: Together) -> u64 {
-    let number = together.number ^ u64::from(together.pool) << 48;
+fn mixed(key: PersistenceKey) -> u64 {
+    let number = key.number ^ u64::from(key.pool) << 48;
     u64::from(mix(number)) << 32 | u64::from(mix(!number))
 }
 
@@ -167,6 +168,6 @@ fn second(now: Instant) -> u64 {
     now.nanos() / 1_000_000_000
 }
 
-fn of_call(pool: PoolId, call: CallId) -> Together {
-    Together { pool: pool.0, number: call.0.get() }
+fn of_call(pool: PoolId, call: CallId) -> PersistenceKey {
+    PersistenceKey { pool: pool.0, number: call.0.get() }
 }

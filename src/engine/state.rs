@@ -231,5 +231,5 @@ impl Engine {
 /// The table of a worker that reads `snapshot`: none as long as no pool needs one.
 fn persistence_table(snapshot: &Snapshot, seed: u64) -> Option<PersistenceTable> {
     let records = RECORDS.min(snapshot.limits.flows_per_worker);
-    snapshot.lately().map(|_| PersistenceTable::new(records, seed ^ RECORDS_SEED))
+    snapshot.persistence_hints().map(|_| PersistenceTable::new(records, seed ^ RECORDS_SEED))
 }

@@ -8,13 +8,13 @@ use super::list::{Linked, Links, List};
 use crate::time::{Duration, Instant};
 
 /// What an entry is known by.
-pub(super) trait Known: Copy + Eq {
+pub(super) trait LruKey: Copy + Eq {
     /// All of it mixed into a number, under `key`.
     fn tag(&self, key: &HashKey) -> u32;
 }
 
 /// The table.
-pub(super) struct Recent<K, V> {
+pub(super) struct Lru<K, V> {
     key: HashKey,
     index: Index,
     /// Filled from the front; none is ever left vacant between others.
@@ -37,11 +37,11 @@ impl<K, V> Linked for Slot<K, V> {
     }
 }
 
-impl<K: Known, V> Recent<K, V> {
+impl<K: LruKey, V> Lru<K, V> {
     /// Room for `capacity` entries (at least 1, at most 2^30).
-    pub fn new(capacity: usize, seed: u64) -> Recent<K, V> {
+    pub fn new(capacity: usize, seed: u64) -> Lru<K, V> {
         let capacity = capacity.clamp(1, 1 << 30);
-        Recent {
+        Lru {
             key: HashKey::new(seed),
             index: Index::new(capacity),
             slots: Vec::with_capacity(capacity),
@@ -153,7 +153,7 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    impl Known for u32 {
+    impl LruKey for u32 {
         /// Many collide.
         fn tag(&self, _: &HashKey) -> u32 {
             self % 3
@@ -166,7 +166,7 @@ mod tests {
         fn it_is_what_a_list_in_order_of_renewal_would_be(
             steps in proptest::collection::vec((0..4_u8, 0..12_u32, 0..5_u64), 1..200),
         ) {
-            let (mut table, mut list, mut now) = (Recent::new(7, 1), Vec::<(u32, u64, Instant)>::new(), Instant::ZERO);
+            let (mut table, mut list, mut now) = (Lru::new(7, 1), Vec::<(u32, u64, Instant)>::new(), Instant::ZERO);
             for (step, key, wait) in steps {
                 now += Duration::from_millis(wait);
                 match step {

@@ -4,7 +4,7 @@
 //! record still counts: the caller finds nobody behind a member that has gone, and compares generations.
 
 use super::key::HashKey;
-use super::recent::{Known, Recent};
+use super::lru::{Lru, LruKey};
 use super::speakers::MemberRef;
 use crate::time::{Duration, Instant};
 use crate::wire::{Endpoint, Protocol, Tuple};
@@ -12,14 +12,14 @@ use std::net::Ipv4Addr;
 
 /// What belongs together, and where: to one pool, by the caller's id for it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Together {
+pub struct PersistenceKey {
     /// The pool.
     pub pool: u16,
     /// The number that all of it has in common.
     pub number: u64,
 }
 
-impl Known for Together {
+impl LruKey for PersistenceKey {
     fn tag(&self, key: &HashKey) -> u32 {
         let [high, low] = [(self.number >> 32) as u32, self.number as u32].map(Ipv4Addr::from_bits);
         key.tuple(&Tuple::new(Protocol::Udp, Endpoint::new(high, self.pool), Endpoint::new(low, 0)))
@@ -36,12 +36,12 @@ pub struct PersistenceRecord {
 }
 
 /// The records of one worker. Memory is taken at creation.
-pub struct PersistenceTable(Recent<Together, PersistenceRecord>);
+pub struct PersistenceTable(Lru<PersistenceKey, PersistenceRecord>);
 
 impl PersistenceTable {
     /// Room for `capacity` records (at least 1, at most 2^30).
     pub fn new(capacity: usize, seed: u64) -> PersistenceTable {
-        PersistenceTable(Recent::new(capacity, seed))
+        PersistenceTable(Lru::new(capacity, seed))
     }
 
     /// How many records there are.
@@ -55,21 +55,21 @@ impl PersistenceTable {
     }
 
     /// Who takes it, if that is known.
-    pub fn find(&self, together: &Together) -> Option<PersistenceRecord> {
-        self.0.find(together).copied()
+    pub fn find(&self, key: &PersistenceKey) -> Option<PersistenceRecord> {
+        self.0.find(key).copied()
     }
 
     /// From now on `record` says so. The one it takes the place of is returned, be it of the same or of what was unused longest.
-    pub fn keep(&mut self, together: Together, record: PersistenceRecord, now: Instant) -> Option<PersistenceRecord> {
+    pub fn keep(&mut self, key: PersistenceKey, record: PersistenceRecord, now: Instant) -> Option<PersistenceRecord> {
         let mut gone = None;
-        let kept = self.0.renew(together, now, || record, |oldest| gone = Some(oldest));
+        let kept = self.0.renew(key, now, || record, |oldest| gone = Some(oldest));
         let before = std::mem::replace(kept, record);
         gone.or((before != record).then_some(before))
     }
 
     /// It was used again.
-    pub fn renew(&mut self, together: Together, record: PersistenceRecord, now: Instant) {
-        self.0.renew(together, now, || record, drop);
+    pub fn renew(&mut self, key: PersistenceKey, record: PersistenceRecord, now: Instant) {
+        self.0.renew(key, now, || record, drop);
     }
 
     /// Forgets what was not used for `age`, at most `budget` records, each handed to `gone`. Says how many.
@@ -89,14 +89,14 @@ mod tests {
     #[test]
     fn each_pool_has_its_own_and_what_gives_way_is_told() {
         let (mut table, at) = (PersistenceTable::new(2, 7), Instant::from_millis);
-        let together = |pool, number| Together { pool, number };
-        assert_eq!(table.keep(together(1, 5), record(3), at(1)), None);
-        assert_eq!(table.keep(together(1, 5), record(3), at(2)), None, "as it was");
-        assert_eq!(table.keep(together(2, 5), record(4), at(3)), None);
-        assert_eq!([1, 2, 3].map(|pool| table.find(&together(pool, 5))), [Some(record(3)), Some(record(4)), None]);
-        assert_eq!(table.keep(together(1, 5), record(6), at(4)), Some(record(3)), "it is another's now");
-        assert_eq!(table.keep(together(1, 9), record(7), at(5)), Some(record(4)), "unused longest");
-        table.renew(together(1, 5), record(6), at(10));
+        let key = |pool, number| PersistenceKey { pool, number };
+        assert_eq!(table.keep(key(1, 5), record(3), at(1)), None);
+        assert_eq!(table.keep(key(1, 5), record(3), at(2)), None, "as it was");
+        assert_eq!(table.keep(key(2, 5), record(4), at(3)), None);
+        assert_eq!([1, 2, 3].map(|pool| table.find(&key(pool, 5))), [Some(record(3)), Some(record(4)), None]);
+        assert_eq!(table.keep(key(1, 5), record(6), at(4)), Some(record(3)), "it is another's now");
+        assert_eq!(table.keep(key(1, 9), record(7), at(5)), Some(record(4)), "unused longest");
+        table.renew(key(1, 5), record(6), at(10));
         let mut gone = Vec::new();
         assert_eq!(table.expire(at(12), Duration::from_millis(5), 8, |record| gone.push(record)), 1);
         assert_eq!((gone, table.len()), (vec![record(7)], 1));

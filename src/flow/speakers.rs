@@ -8,7 +8,7 @@
 
 use super::entry::NO_MEMBER;
 use super::key::{HashKey, KeyAddress};
-use super::recent::{Known, Recent};
+use super::lru::{Lru, LruKey};
 use crate::time::{Duration, Instant};
 use crate::wire::sip::Branch;
 use crate::wire::{Endpoint, Protocol, Tuple};
@@ -143,9 +143,9 @@ impl Speaker {
 }
 
 /// The exceptions of one worker. All memory is taken at creation; when it is full the oldest entry gives way.
-pub struct Speakers<A: KeyAddress = Ipv4Addr>(Recent<Peer<A>, Speaker>);
+pub struct Speakers<A: KeyAddress = Ipv4Addr>(Lru<Peer<A>, Speaker>);
 
-impl<A: KeyAddress> Known for Peer<A> {
+impl<A: KeyAddress> LruKey for Peer<A> {
     /// Since when it has been there is compared, and does not spread.
     fn tag(&self, key: &HashKey) -> u32 {
         key.tuple(&Tuple::new(Protocol::Udp, self.remote, Endpoint::new(self.home, 0)))
@@ -155,7 +155,7 @@ impl<A: KeyAddress> Known for Peer<A> {
 impl<A: KeyAddress> Speakers<A> {
     /// Room for `capacity` remote endpoints (at least 1, at most 2^30).
     pub fn new(capacity: usize, seed: u64) -> Speakers<A> {
-        Speakers(Recent::new(capacity, seed))
+        Speakers(Lru::new(capacity, seed))
     }
 
     /// There is no exception: the normal case.

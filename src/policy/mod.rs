@@ -11,7 +11,7 @@ mod follow;
 pub mod health;
 pub mod ids;
 pub mod intent;
-pub mod lately;
+pub mod persistence_hints;
 pub mod prefix;
 pub mod sharing;
 pub mod slots;

@@ -1,4 +1,4 @@
-//! What any worker has chosen lately, for the others.
+//! Persistence that workers tell each other: what any of them has chosen lately.
 //!
 //! Owns a table in which the workers leave each other which member of a pool they gave something to, so that another one that meets it by
 //! another of its ends gives it to the same. It is written and read by all without a lock, a word at a time: what is overwritten is not
@@ -15,21 +15,21 @@ const CELLS: usize = 1 << 18;
 const EARLIER: i64 = 60;
 
 /// The table. Each cell: 24 bits of what was given, the last 8 of its pool's generation, the member, and the second.
-pub struct ChosenLately(Box<[AtomicU64]>);
+pub struct PersistenceHints(Box<[AtomicU64]>);
 
-impl Default for ChosenLately {
-    fn default() -> ChosenLately {
-        ChosenLately((0..CELLS).map(|_| AtomicU64::new(u64::MAX)).collect())
+impl Default for PersistenceHints {
+    fn default() -> PersistenceHints {
+        PersistenceHints((0..CELLS).map(|_| AtomicU64::new(u64::MAX)).collect())
     }
 }
 
-impl std::fmt::Debug for ChosenLately {
+impl std::fmt::Debug for PersistenceHints {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("ChosenLately")
+        f.write_str("PersistenceHints")
     }
 }
 
-impl ChosenLately {
+impl PersistenceHints {
     /// `what`, a well mixed number, was given to the member in this second, or is its own still; `generation` is its pool's.
     #[inline]
     pub fn note(&self, what: u64, member: MemberId, generation: Generation, second: u64) {
@@ -68,7 +68,7 @@ mod tests {
 
     #[test]
     fn the_last_word_about_a_number_counts_for_a_while() {
-        let table = ChosenLately::default();
+        let table = PersistenceHints::default();
         let what = 0x0123_4567_89ab_cdef;
         let other = what ^ 1 << 40;
         let find = |what, second, age| table.find(what, second, age).map(|(member, _)| member);
@@ -87,7 +87,7 @@ mod tests {
 
     #[test]
     fn what_was_given_before_a_generation_is_told() {
-        let table = ChosenLately::default();
+        let table = PersistenceHints::default();
         for (given, generation, is_before) in
             [(3, 3, false), (3, 4, true), (3, 0, false), (255, 256, true), (256, 255, false)]
         {

@@ -17,7 +17,7 @@ use super::addresses::{Addresses, InterfaceView};
 use super::adjacency::{Adjacency, Egress, EgressId, Hop, Neighbour, NextHop};
 use super::health::{Health, State};
 use super::intent::*;
-use super::lately::ChosenLately;
+use super::persistence_hints::PersistenceHints;
 use super::prefix::PrefixMap;
 use super::slots::{Life, Slots};
 use crate::wire::{Endpoint, Mac, Packet, Protocol, RxKey, VlanId};
@@ -51,7 +51,7 @@ pub struct Snapshot {
     /// Who may reach members at their own addresses; `None`: everybody.
     visitors: Option<PrefixMap<()>>,
     /// What workers have chosen lately; `None` where no pool keeps more together than an endpoint's.
-    lately: Option<Arc<ChosenLately>>,
+    hints: Option<Arc<PersistenceHints>>,
     classes: AddressMap<AddressClass>,
     /// Service ports of UDP, at virtual addresses.
     pub(super) datagrams_in: Vec<DatagramsIn>,
@@ -127,7 +127,7 @@ impl Snapshot {
             timeouts: intent.timeouts,
             limits: intent.limits,
             visitors: parts::visitors(intent, before.and_then(|before| before.visitors.as_ref())),
-            lately: parts::lately(intent, before.and_then(|before| before.lately.as_ref())),
+            hints: parts::persistence_hints(intent, before.and_then(|before| before.hints.as_ref())),
             classes: parts::classes(intent, &virtuals),
             datagrams_in: Vec::new(),
             datagrams_out: Vec::new(),
@@ -173,8 +173,8 @@ impl Snapshot {
 
     /// What any worker has chosen lately; `None` where no pool keeps more together than what an endpoint sends.
     #[inline]
-    pub fn lately(&self) -> Option<&ChosenLately> {
-        self.lately.as_deref()
+    pub fn persistence_hints(&self) -> Option<&PersistenceHints> {
+        self.hints.as_deref()
     }
 
     /// Somebody at `address` outside may reach `member` at its own address: by `[direct_access]`, or as one of the exclusion group.

@@ -118,7 +118,7 @@ impl<P: Port> Pipeline<P> {
         }
         let (bytes, payload) = (first.bytes(), usize::from(packet.l4) + udp::HEADER);
         let end = bytes.len().min(usize::from(packet.end));
-        let wants_call = self.engine.snapshot().lately().is_some();
+        let wants_call = self.engine.snapshot().persistence_hints().is_some();
         bytes.get(payload..end).map_or(sip::Facts::Other, |datagram| sip::Facts::read(datagram, wants_call))
     }
 

@@ -11,7 +11,7 @@ use crate::policy::addresses::InterfaceView;
 use crate::policy::adjacency::{Adjacency, Egress, EgressId, Hop, Neighbour, NextHop};
 use crate::policy::health::{Generation, State};
 use crate::policy::intent::*;
-use crate::policy::lately::ChosenLately;
+use crate::policy::persistence_hints::PersistenceHints;
 use crate::policy::prefix::PrefixMap;
 use crate::policy::slots::{Life, Slots};
 use crate::wire::{Endpoint, Protocol, Rewrite, RxKey, Tuple, VlanId};
@@ -77,7 +77,10 @@ impl<'i> Groups<'i> {
 }
 
 /// What workers have chosen lately, if a pool needs it: the table of the snapshot before, if it had one.
-pub(super) fn lately(intent: &Intent, before: Option<&Arc<ChosenLately>>) -> Option<Arc<ChosenLately>> {
+pub(super) fn persistence_hints(
+    intent: &Intent,
+    before: Option<&Arc<PersistenceHints>>,
+) -> Option<Arc<PersistenceHints>> {
     let needs = intent.pools.iter().any(|pool| pool.persistence != Persistence::Endpoint);
     needs.then(|| before.cloned().unwrap_or_default())
 }
