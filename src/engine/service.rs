@@ -62,6 +62,11 @@ impl<'a> Walk<'a> {
         if let Some(waits) = self.withhold_datagram(member, &tuple) {
             return waits;
         }
+        self.forward_inside(tuple, member)
+    }
+
+    /// A datagram to a service port goes to this member, without a flow.
+    pub(super) fn forward_inside(&mut self, tuple: Tuple, member: MemberId) -> Verdict {
         let inside = Endpoint::new(self.snapshot.member(member).address, tuple.dst.port);
         self.forward_as(&tuple, &Tuple { dst: inside, ..tuple })
     }

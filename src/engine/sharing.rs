@@ -42,13 +42,11 @@ impl Walk<'_> {
         let pool = service.pool;
         if let Some(call) = self.call(pool) {
             let Some(member) = self.receiver_of_call(pool, call, &tuple) else { return self.no_member(pool) };
-            let inside = Endpoint::new(self.snapshot.member(member).address, tuple.dst.port);
-            return self.forward_as(&tuple, &Tuple { dst: inside, ..tuple });
+            return self.forward_inside(tuple, member);
         }
         let known = self.keeper(pool, &tuple);
         if let Some(asker) = self.other_asker(pool, tuple.src, known.map(|(_, member)| member)) {
-            let inside = Endpoint::new(self.snapshot.member(asker).address, tuple.dst.port);
-            return self.forward_as(&tuple, &Tuple { dst: inside, ..tuple });
+            return self.forward_inside(tuple, asker);
         }
         if let Some((id, _)) = known {
             if self.is_orphan(pool, id) {
@@ -173,15 +171,18 @@ impl Walk<'_> {
 
     /// The flow has lost its member, and another one can take what comes. That who opened it was lost, a member as well, moves nobody.
     pub(super) fn is_over(&self, pool: PoolId, flow: &Flow) -> bool {
-        let is_lost = lost(self.snapshot, flow).is_some_and(|lost| lost.member.0 == flow.member);
-        is_lost && self.snapshot.pool(pool).takes_new()
+        self.has_lost_its_member(flow) && self.snapshot.pool(pool).takes_new()
+    }
+
+    fn has_lost_its_member(&self, flow: &Flow) -> bool {
+        lost(self.snapshot, flow).is_some_and(|lost| lost.member.0 == flow.member)
     }
 
     /// The member of a flow is lost and nobody else takes anything: the pool's policy is for whoever it kept as for everybody, and the
     /// flow stays.
     pub(super) fn is_orphan(&self, pool: PoolId, id: FlowId) -> bool {
-        let flow = if self.snapshot.pool(pool).takes_new() { None } else { self.state.flows.at(id) };
-        flow.is_some_and(|flow| lost(self.snapshot, flow).is_some_and(|lost| lost.member.0 == flow.member))
+        let is_lost = || self.state.flows.at(id).is_some_and(|flow| self.has_lost_its_member(flow));
+        !self.snapshot.pool(pool).takes_new() && is_lost()
     }
 
     /// Datagrams with this tuple are read one by one: the pool goes by their Call-ID, or a member has spoken to their sender that does not
