@@ -1,43 +1,20 @@
 //! Scenario 94: pools of several active members in which more stays together than what one endpoint sends: the messages of a SIP call,
 //! or whatever one address begins.
 
+use super::sharing::{ALL, MEMBER_C, W, ip, managers, spread, taken_from, three};
 use super::*;
-use fairlead::policy::Intent;
 use fairlead::policy::health::State;
-use fairlead::policy::intent::{MemberId, Mode, Persistence, Pool};
+use fairlead::policy::intent::{MemberId, Mode, Persistence};
 use fairlead::time::Duration;
 use fairlead::wire::Endpoint;
 use fairlead::wire::build::Build;
 use std::net::Ipv4Addr;
 
-const C: &str = "10.20.0.13";
-const W: &str = "10.20.0.150";
-const RM1: &str = "10.20.0.31";
-const RM2: &str = "10.20.0.32";
-const MEMBER_C: MemberId = MemberId(2);
-const ALL: [MemberId; 3] = [MEMBER_A, MEMBER_B, MEMBER_C];
-
-fn three(intent: &mut Intent, mode: Mode, persistence: Persistence) {
-    intent.members.push(member("sip-c", C, 0));
-    let pool = &mut intent.pools[0];
-    pool.members.push(MEMBER_C);
-    (pool.mode, pool.persistence) = (mode, persistence);
-    intent.virtual_servers[0].redeliver = Duration::ZERO;
-}
-
 fn lab(mode: Mode, persistence: Persistence) -> Lab {
-    Lab::with(|intent| three(intent, mode, persistence))
-}
-
-fn ip(far: Far) -> &'static str {
-    match far {
-        Far::Server(11) => A,
-        Far::Server(12) => B,
-        Far::Server(13) => C,
-        Far::Server(31) => RM1,
-        Far::Server(32) => RM2,
-        other => panic!("{other:?} is no member"),
-    }
+    Lab::with(|intent| {
+        three(intent, mode);
+        intent.pools[0].persistence = persistence;
+    })
 }
 
 /// The proxy that all calls come from.
@@ -62,20 +39,10 @@ fn said(src: &str, to: Endpoint, line: &str, call: &str) -> Build {
     Build::udp(at(src, 5060), to).payload(&message(line, call))
 }
 
-/// What comes to V is taken by a member of the appliance's choice, as it must be: which one.
-#[track_caller]
-fn taken(lab: &mut Lab, from: Far, sent: impl Fn(&str) -> Build, arrives: impl Fn(&str) -> Build, to: &str) -> Far {
-    let (out, moved) = lab.send(from, &sent(to));
-    assert_eq!(moved, Moved { received: 1, transmitted: 1, ..Moved::default() });
-    let member = Far::Server(out[0].1[5]);
-    lab.expect(&out, member, arrives(ip(member)).ttl(63));
-    member
-}
-
 #[track_caller]
 fn called(lab: &mut Lab, from: Endpoint, call: &str) -> Far {
     let invite = |dst: &str| sent(from, dst, INVITE, call);
-    taken(lab, ROUTER, invite, invite, V)
+    taken_from(lab, ROUTER, invite, invite, V)
 }
 
 /// A message of the call arrives at this member.
@@ -93,10 +60,6 @@ fn flows(lab: &Lab) -> u64 {
 
 fn names(count: usize) -> Vec<String> {
     (0..count).map(|number| format!("{number}a84b4c76e66710@phone.example")).collect()
-}
-
-fn spread(taken: &[Far]) -> [usize; 3] {
-    [11, 12, 13].map(|host| taken.iter().filter(|member| **member == Far::Server(host)).count())
 }
 
 #[test]
@@ -164,7 +127,7 @@ fn what_has_no_call_goes_by_its_endpoint() {
     for number in 0..12_u16 {
         let from = at(PHONE, 40_000 + number);
         let first = |dst: &str| Build::udp(from, at(dst, 5060)).payload(silent[0]);
-        let member = taken(&mut lab, ROUTER, first, first, V);
+        let member = taken_from(&mut lab, ROUTER, first, first, V);
         for payload in silent {
             let datagram = |dst: &str| Build::udp(from, at(dst, 5060)).payload(payload);
             lab.forwards(ROUTER, datagram(V), member, datagram(ip(member)));
@@ -288,20 +251,14 @@ fn a_call_is_forgotten_after_idle_minutes_and_given_to_the_same_again() {
 
 #[test]
 fn s94_the_calls_of_a_pair_are_spread_over_managers_and_answered_to_whom_they_concern() {
-    let mut lab = Lab::with(|intent| {
-        intent.members.push(member("rm-1", RM1, 1));
-        intent.members.push(member("rm-2", RM2, 1));
-        let (mode, persistence) = (Mode::RoundRobin, Persistence::CallId);
-        intent.pools.push(Pool { mode, persistence, ..pool("managers", &[2, 3]) });
-        intent.virtual_servers.push(virtual_server("rm", W, 1));
-        intent.virtual_servers[1].redeliver = Duration::ZERO;
-        intent.snats.push(snat(W, 1, &[]));
-    });
+    let mut lab = managers(Mode::RoundRobin);
+    lab.rig.intent.pools[1].persistence = Persistence::CallId;
+    lab.rig.publish();
     let to_managers = |line: &str, call: &str, src: &str, dst: &str| said(src, at(dst, 5060), line, call);
     let mut taken_by = Vec::new();
     for call in names(40) {
         let invite = |dst: &str| to_managers(INVITE, &call, A, dst);
-        let manager = taken(&mut lab, HOST_A, invite, |dst| to_managers(INVITE, &call, V, dst), W);
+        let manager = taken_from(&mut lab, HOST_A, invite, |dst| to_managers(INVITE, &call, V, dst), W);
         taken_by.push(manager);
         lab.forwards(manager, to_managers(OK, &call, ip(manager), V), HOST_A, to_managers(OK, &call, W, A));
         lab.forwards(HOST_A, to_managers(BYE, &call, A, W), manager, to_managers(BYE, &call, V, ip(manager)));
@@ -342,7 +299,7 @@ fn s94_what_one_address_begins_stays_with_one_member_as_long_as_that_takes_new_w
     let mut members = Vec::new();
     for number in 0..30 {
         let first = |dst: &str| syn(client(number, 40_000), dst);
-        let member = taken(&mut lab, ROUTER, first, first, V);
+        let member = taken_from(&mut lab, ROUTER, first, first, V);
         members.push(member);
         for port in 40_001..40_005 {
             let next = |dst: &str| syn(client(number, port), dst);
@@ -357,7 +314,7 @@ fn s94_what_one_address_begins_stays_with_one_member_as_long_as_that_takes_new_w
     lab.rig.share(0, &[MEMBER_B, MEMBER_C], &[]);
     for (number, before) in (0..).zip(&members) {
         let next = |dst: &str| syn(client(number, 41_000), dst);
-        let member = taken(&mut lab, ROUTER, next, next, V);
+        let member = taken_from(&mut lab, ROUTER, next, next, V);
         assert!(if *before == HOST_A { member != HOST_A } else { member == *before });
         let again = |dst: &str| syn(client(number, 41_001), dst);
         lab.forwards(ROUTER, again(V), member, again(ip(member)));

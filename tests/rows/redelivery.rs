@@ -333,16 +333,21 @@ fn s91_it_waits_while_no_other_member_is_up_and_not_for_one_that_comes_back() {
     assert_eq!(count(&lab, Discarded), 1);
 }
 
+/// A has not answered 30 requests when it is found dead and B takes over: what leaves at once.
+fn thirty_are_left(lab: &mut Lab) -> Vec<(PortId, Vec<u8>)> {
+    for call in 0..30 {
+        ask(lab, "INVITE", 5060, &format!("n{call}"));
+    }
+    lab.rig.now += ms(1);
+    let since = now(lab);
+    lab.rig.find_dead(since, Some(MEMBER_B))
+}
+
 /// A thousand a second towards a member, in the order in which they came.
 #[test]
 fn s91_a_member_that_takes_over_gets_them_at_its_pace() {
     let mut lab = lab();
-    for call in 0..30 {
-        ask(&mut lab, "INVITE", 5060, &format!("n{call}"));
-    }
-    lab.rig.now += ms(1);
-    let since = now(&lab);
-    let out = lab.rig.find_dead(since, Some(MEMBER_B));
+    let out = thirty_are_left(&mut lab);
     let pace = <super::super::Setting as Setting>::WORKERS as u64;
     let seen = within(&mut lab, 30 * pace, out);
     let expected: Vec<_> = (0..30)
@@ -356,12 +361,7 @@ fn s91_a_member_that_takes_over_gets_them_at_its_pace() {
 #[test]
 fn s91_what_waits_for_its_turn_may_be_answered_or_go_on() {
     let mut lab = lab();
-    for call in 0..30 {
-        ask(&mut lab, "INVITE", 5060, &format!("n{call}"));
-    }
-    lab.rig.now += ms(1);
-    let since = now(&lab);
-    assert_eq!(lab.rig.find_dead(since, Some(MEMBER_B)).len(), 1);
+    assert_eq!(thirty_are_left(&mut lab).len(), 1);
     let again = |dst| request("INVITE", 5060, "n20", dst);
     lab.forwards(ROUTER, again(V), HOST_B, again(B));
     let trying = |src| answer(100, "INVITE", 5060, "n20", src);
@@ -413,12 +413,7 @@ fn s91_a_service_that_is_disabled_by_then_refuses_nobody_for_it() {
 #[test]
 fn s91_what_waits_for_its_turn_when_members_begin_to_share_the_work_leaves_nothing_behind() {
     let mut lab = lab();
-    for call in 0..30 {
-        ask(&mut lab, "INVITE", 5060, &format!("n{call}"));
-    }
-    lab.rig.now += ms(1);
-    let since = now(&lab);
-    assert_eq!(lab.rig.find_dead(since, Some(MEMBER_B)).len(), 1);
+    assert_eq!(thirty_are_left(&mut lab).len(), 1);
     lab.rig.intent.pools[0].mode = Mode::RoundRobin;
     lab.rig.health.pools[0].active = None;
     let out = lab.rig.share(0, &[MEMBER_A, MEMBER_B], &[]);

@@ -16,10 +16,10 @@ use std::net::Ipv4Addr;
 
 const C: &str = "10.20.0.13";
 const HOST_C: Far = Far::Server(13);
-const MEMBER_C: MemberId = MemberId(2);
-const ALL: [MemberId; 3] = [MEMBER_A, MEMBER_B, MEMBER_C];
+pub const MEMBER_C: MemberId = MemberId(2);
+pub const ALL: [MemberId; 3] = [MEMBER_A, MEMBER_B, MEMBER_C];
 
-fn three(intent: &mut Intent, mode: Mode) {
+pub fn three(intent: &mut Intent, mode: Mode) {
     intent.members.push(member("sip-c", C, 0));
     intent.pools[0].members.push(MEMBER_C);
     intent.pools[0].mode = mode;
@@ -31,7 +31,7 @@ fn lab(mode: Mode) -> Lab {
 }
 
 /// The address of a host on the servers' network.
-fn ip(far: Far) -> &'static str {
+pub fn ip(far: Far) -> &'static str {
     match far {
         Far::Server(11) => A,
         Far::Server(12) => B,
@@ -64,7 +64,7 @@ fn syn(from: Endpoint, dst: &str) -> Build {
 
 /// What `from` sends to V is taken by a member of the appliance's choice, as it must be: which one.
 #[track_caller]
-fn taken_from(
+pub fn taken_from(
     lab: &mut Lab,
     from: Far,
     sent: impl Fn(&str) -> Build,
@@ -90,7 +90,7 @@ fn served_by(lab: &mut Lab, client: Endpoint, member: Far) {
 }
 
 /// How many of these each member took.
-fn spread(taken: &[Far]) -> [usize; 3] {
+pub fn spread(taken: &[Far]) -> [usize; 3] {
     [HOST_A, HOST_B, HOST_C].map(|host| taken.iter().filter(|member| **member == host).count())
 }
 
@@ -412,7 +412,7 @@ fn s92_a_visit_to_its_member_takes_nobody_from_it() {
     lab.forwards(other, answer(ip(other), visitor), ROUTER, answer(ip(other), visitor));
 }
 
-const W: &str = "10.20.0.150";
+pub const W: &str = "10.20.0.150";
 const RM1: &str = "10.20.0.31";
 const RM2: &str = "10.20.0.32";
 
@@ -427,7 +427,7 @@ fn manage(intent: &mut Intent, mode: Mode) {
 }
 
 /// A pair of SIP Servers behind V, of which A is active, and the two behind W.
-fn managers(mode: Mode) -> Lab {
+pub fn managers(mode: Mode) -> Lab {
     Lab::with(|intent| manage(intent, mode))
 }
 

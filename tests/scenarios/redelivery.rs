@@ -163,15 +163,25 @@ fn s91_what_a_living_member_left_unanswered_is_booked_to_no_later_death() {
     });
 }
 
+/// A pool whose clients are refused a moment after its active member was lost.
+fn refusing_at_once() -> File {
+    let monitors = "monitors = [\"sip-options\"]";
+    File::two_arm().with(monitors, &format!("{monitors}\nno_member = \"reject\"\ngap = \"200ms\""))
+}
+
+/// A is asked, does not answer and is found dead, and nobody takes over.
+fn a_dies_unanswered(bench: &mut Bench) {
+    bench.members[0].udp = Service::Swallows;
+    bench.send(ROUTER, &invite(7_001, V));
+    bench.until(secs(5), |bench| bench.active().is_none());
+}
+
 /// Nobody was active in between: the requests are those of the member that was before.
 #[test]
 fn s91_the_log_names_the_member_that_was_lost_though_nobody_was_active_since() {
-    let monitors = "monitors = [\"sip-options\"]";
-    let file = File::two_arm().with(monitors, &format!("{monitors}\nno_member = \"reject\"\ngap = \"200ms\""));
+    let file = refusing_at_once();
     with_a_active(&file, |bench| {
-        bench.members[0].udp = Service::Swallows;
-        bench.send(ROUTER, &invite(7_001, V));
-        bench.until(secs(5), |bench| bench.active().is_none());
+        a_dies_unanswered(bench);
         bench.members[1].serve();
         bench.until(secs(5), |bench| bench.active().as_deref() == Some("sip-b"));
         bench.run(ms(200));
@@ -184,12 +194,9 @@ fn s91_the_log_names_the_member_that_was_lost_though_nobody_was_active_since() {
 /// Another file is read while nobody is active: what the dead member has not answered is for whoever takes over all the same.
 #[test]
 fn s91_a_reload_while_nobody_is_active_drops_nothing() {
-    let monitors = "monitors = [\"sip-options\"]";
-    let file = File::two_arm().with(monitors, &format!("{monitors}\nno_member = \"reject\"\ngap = \"200ms\""));
+    let file = refusing_at_once();
     with_a_active(&file, |bench| {
-        bench.members[0].udp = Service::Swallows;
-        bench.send(ROUTER, &invite(7_001, V));
-        bench.until(secs(5), |bench| bench.active().is_none());
+        a_dies_unanswered(bench);
         bench.lead.file = file.clone().with("gap = \"200ms\"", "gap = \"300ms\"");
         bench.ask(Request::Reload {}).expect("a file that can be taken over");
         bench.run(ms(50));
