@@ -1,8 +1,8 @@
 //! Probes that a program of the operator's carries: which run, which wait, and what their end says of a member.
 //!
-//! Owns the bound on how many run at once, that no two of one check do, how long one may wait, and when their time is up. A program that does not end keeps
-//! its place, so that those which hang cannot pile up. Starts nothing: whoever takes a [`ProgramRun`] does, and says by a
-//! [`ProgramExit`] how it ended.
+//! Owns the bound on how many run at once, that no two of one check do, how long one may wait, and when their time is up. A program that
+//! does not end keeps its place, so that those which hang cannot pile up. Starts nothing: whoever takes a [`ProgramRun`] does, and says by
+//! a [`ProgramExit`] how it ended.
 
 use super::outbox::{Outbox, Output};
 use super::program_run::{Exit, ProgramExit, ProgramRun};

@@ -5,7 +5,7 @@
 //! source addresses it is a Maglev table (Eisenbud and others, "Maglev: A Fast and Reliable Software Network Load Balancer", NSDI
 //! 2016, 3.4): each member fills its share of the cells in an order of its own, so that every other member keeps nearly all of its
 //! cells when one comes or goes. Whoever goes by the number of flows finds in it how many each member has, over all workers, as management has
-//! counted them last: the one thing in a snapshot that changes. Remembers no flow and counts no round: that is the worker's.
+//! counted them last: with the hints of persistence the one thing in a snapshot that changes. Remembers no flow and counts no round: that is the worker's.
 
 use super::intent::{MemberId, Mode};
 use crate::chance;

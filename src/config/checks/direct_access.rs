@@ -20,11 +20,20 @@ pub(super) fn check(document: &Document, report: &mut Report) {
         let Some(name) = &pool.name else { continue };
         let message = "it has no [[snat]]: what answers its members comes to their own addresses, and [direct_access] lets \
                        in only whom it names";
-        let allowed = entry.allow.iter().map(|net| network_text(net.value)).collect::<Vec<_>>().join(", ");
+        let allowed = shortly(&entry.allow.iter().map(|net| network_text(net.value)).collect::<Vec<_>>());
         let remedy = "see that [direct_access] allow names whom its members call, or give the pool a [[snat]]";
         pool.warning(report, "name", &name.span, message)
             .remedy(remedy)
             .see(&entry.head.span, format!("it names {allowed}"));
+    }
+}
+
+/// Of many the first.
+fn shortly(all: &[String]) -> String {
+    match all {
+        [] => "nobody".into(),
+        [first, others @ ..] if others.len() > 2 => format!("{first} and {} others", others.len()),
+        all => all.join(", "),
     }
 }
 
