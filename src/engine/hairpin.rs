@@ -81,15 +81,21 @@ impl Walk<'_> {
         let outside = Tuple { src: source, ..tuple };
         let receiver = match self.snapshot.pool(service.pool).is_shared {
             true => self.shared_receiver(service.pool, outside),
-            false => self.member_for(service.pool, source).ok_or_else(|| self.no_member(service.pool)),
+            false => {
+                let receiver = self.member_for(service.pool, source);
+                receiver.map(|member| (member, None)).ok_or_else(|| self.no_member(service.pool))
+            }
         };
-        let receiver = match receiver {
+        let (receiver, begun) = match receiver {
             Ok(receiver) => receiver,
             Err(verdict) => return verdict,
         };
         let inside = Endpoint::new(self.snapshot.member(receiver).address, tuple.dst.port);
         let verdict = self.forward_as(&tuple, &Tuple { dst: inside, ..outside });
         if verdict.is_forwarded() {
+            if begun.is_some_and(|flow| self.state.flows.keep(self.snapshot, flow, self.now).is_err()) {
+                return Verdict::Drop(DropReason::FlowTableFull);
+            }
             match self.pool_of(sender).is_shared {
                 true => self.shared_spoke(sender, outside.reversed()),
                 false => self.note_speaker(sender, tuple.dst),

@@ -63,28 +63,26 @@ impl Walk<'_> {
         self.begin(flow, tuple, became)
     }
 
-    /// A datagram between service ports of a member and of such a pool, whose sender is known as `tuple.src`: who takes it.
-    pub(super) fn shared_receiver(&mut self, pool: PoolId, tuple: Tuple) -> Result<MemberId, Verdict> {
+    /// A datagram between service ports of a member and of such a pool, whose sender is known as `tuple.src`: who takes it, and the flow by
+    /// which it keeps the sender from now on, if the datagram leaves and there was none.
+    pub(super) fn shared_receiver(&mut self, pool: PoolId, tuple: Tuple) -> Result<(MemberId, Option<Flow>), Verdict> {
         if let Some(call) = self.call(pool) {
-            return self.receiver_of_call(pool, call, &tuple).ok_or_else(|| self.no_member(pool));
+            let receiver = self.receiver_of_call(pool, call, &tuple);
+            return receiver.map(|member| (member, None)).ok_or_else(|| self.no_member(pool));
         }
         let known = self.keeper(pool, &tuple);
         if let Some(asker) = self.other_asker(pool, tuple.src, known.map(|(_, member)| member)) {
-            return Ok(asker);
+            return Ok((asker, None));
         }
         if let Some((id, member)) = known {
             if self.is_orphan(pool, id) {
                 return Err(self.no_member(pool));
             }
             self.state.flows.refresh(id, Direction::Original, None, self.now);
-            return Ok(member);
+            return Ok((member, None));
         }
         let Some(member) = self.taker(pool, &tuple) else { return Err(self.no_member(pool)) };
-        let (flow, _) = self.shared_flow(member, tuple);
-        match self.state.flows.keep(self.snapshot, flow, self.now) {
-            Ok(()) => Ok(member),
-            Err(_) => Err(Verdict::Drop(DropReason::FlowTableFull)),
-        }
+        Ok((member, Some(self.shared_flow(member, tuple).0)))
     }
 
     /// A member of such a pool sends a datagram outside from a service port, and no flow with its own address says where.

@@ -441,6 +441,18 @@ fn accepted(src: &str, dst: &str, via: &str, branch: &str) -> Build {
 }
 
 #[test]
+fn s92_what_does_not_leave_is_not_taken_by_a_manager() {
+    let mut lab = managers(Mode::RoundRobin);
+    let last_hop = call(A, W, A, "a1").ttl(1);
+    lab.rejects(HOST_A, last_hop.clone(), DropReason::TtlExceeded, Build::icmp_error(G, A, 11, 0, &last_hop));
+    assert_eq!(lab.rig.counters().flows, 0);
+    // So whoever speaks to the pair first is the one it is with.
+    let manager = Far::Server(32);
+    lab.forwards(manager, call(RM2, V, RM2, "r1"), HOST_A, call(W, A, RM2, "r1"));
+    lab.forwards(HOST_A, call(A, W, A, "a2"), manager, call(V, RM2, A, "a2"));
+}
+
+#[test]
 fn s92_a_pair_calls_managers_that_share_the_work_and_is_called_by_them() {
     let mut lab = managers(Mode::RoundRobin);
     let sent = |dst: &str| call(A, dst, A, "a1");
