@@ -4,6 +4,7 @@ use crate::flows::{Flow, Owed};
 use crate::packet::Way;
 use crate::run::Run;
 use crate::send::{Fragmented, Identifications, Out};
+use crate::shares::Keeper;
 use fairlead::engine::DropReason;
 use fairlead::policy::health::State;
 use fairlead::policy::intent::Mode;
@@ -70,7 +71,7 @@ impl Run {
         let mut owed = Vec::new();
         for who in members {
             owed.extend(self.model.flows.lose(who));
-            self.model.shares.lose(who, &self.model.flows.ports_of(who));
+            self.model.shares.lose(who);
         }
         owed
     }
@@ -183,7 +184,9 @@ impl Run {
                 let third = plan.third_goes(pair);
                 self.addresses_go(|address| address == own(third));
             }
-            _ => plan.third_comes(pair),
+            // Where nobody is up, that would be a loss as well: whoever keeps the work would have it no longer.
+            _ if plan.is_any_up(pair) => plan.third_comes(pair),
+            _ => {}
         }
     }
 
@@ -203,12 +206,12 @@ impl Run {
         let is_call_to_it = |flow: &Flow| {
             let Way { src, dst } = flow.arrives[0];
             let called = plan.served_at(src.addr).filter(|_| flow.protocol == Protocol::Udp && src.port == 5060);
-            called.and_then(|called| shares.keeper(called, dst)).is_some_and(|who| theirs(own(who)))
+            let with = called.and_then(|called| shares.known(called, dst));
+            matches!(with, Some(Keeper::Sure(who) | Keeper::Lost(who)) if theirs(own(who)))
         };
         self.model.flows.forget(&theirs, is_call_to_it);
-        self.model.shares.forget(|pair, remote, who| {
-            theirs(vip(pair)) || is_call(remote) || theirs(remote.addr) || theirs(own(who))
-        });
+        let concerns = |pair: Pair, remote: Endpoint| theirs(vip(pair)) || is_call(remote);
+        self.model.shares.forget(concerns, |who| who < 6 && theirs(own(who)), |remote| theirs(remote.addr));
         self.forget_dialogs(&theirs);
         let gone =
             |datagram: &mut Fragmented| theirs(datagram.packet.way.src.addr) || theirs(datagram.packet.way.dst.addr);

@@ -174,23 +174,18 @@ impl Run {
         let to = out.first().map(|(_, frame)| wire::Packet::parse(frame).expect("the rig has read it").dst());
         let member = to.and_then(|address| self.model.plan.who_is(address));
         let outcome = self.model.outcome(packet, Choice { port: own, member });
-        let (Outcome::Forwarded(Forwarded { maps: Some(source), .. }), [(_, first), ..]) = (&outcome, out.as_slice())
-        else {
-            return outcome;
-        };
-        if first[l3(first) + 12..][..4] != vip(pair(source.1)).octets() {
-            return outcome;
+        let Some(port) = source.and_then(|source| port_seen(packet, vip(pair(source.1)), out)) else { return outcome };
+        let chosen = self.model.outcome(packet, Choice { port, member });
+        match &chosen {
+            Outcome::Forwarded(Forwarded { maps: Some(source), .. }) => {
+                if self.traces {
+                    println!("{packet:?}: {source:?} is translated to port {port}");
+                }
+                flows.expect_port(*source, port);
+                chosen
+            }
+            _ => outcome,
         }
-        let l4 = l3(first) + 20;
-        let chosen = match (&packet.what, &first[l4..]) {
-            (What::EchoRequest, bytes) => u16::from_be_bytes([bytes[4], bytes[5]]),
-            (_, bytes) => u16::from_be_bytes([bytes[0], bytes[1]]),
-        };
-        if self.traces {
-            println!("{packet:?}: {source:?} is translated to port {chosen}");
-        }
-        flows.expect_port(*source, chosen);
-        self.model.outcome(packet, Choice { port: chosen, member })
     }
 
     fn expect_forwarded(
@@ -390,6 +385,15 @@ fn check_events(packet: &Packet, got: &[EngineEvent], must: &[EngineEvent], may:
         left.swap_remove(at.unwrap_or_else(|| panic!("{packet:?}: {event:?} is not among {got:?}")));
     }
     assert!(left.iter().all(|event| may.contains(event)), "{packet:?} made {got:?}, not {must:?}");
+}
+
+/// The port or identifier with which the first frame left, if it left from this address.
+fn port_seen(packet: &Packet, from: Ipv4Addr, out: &Out) -> Option<u16> {
+    let (_, first) = out.first()?;
+    let (address, l4) = (first.get(l3(first) + 12..)?.get(..4)?, first.get(l3(first) + 20..)?);
+    let at = if matches!(packet.what, What::EchoRequest) { 4 } else { 0 };
+    let port = l4.get(at..at + 2)?.try_into().ok()?;
+    (address == from.octets()).then_some(u16::from_be_bytes(port))
 }
 
 fn l3(frame: &[u8]) -> usize {

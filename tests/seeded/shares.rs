@@ -13,17 +13,39 @@ use testbench::plan::{Pair, Who, pair, vip};
 pub enum Keeper {
     /// With this member, until that is lost.
     Sure(Who),
-    /// With this one, or with nobody: that is left open.
-    Perhaps(Who),
+    /// With one of these, or with nobody: that is left open.
+    Perhaps(Members),
     /// It was with this one, which is lost: whoever is there takes its place with the next datagram.
     Lost(Who),
 }
 
-impl Keeper {
-    pub fn who(self) -> Who {
-        match self {
-            Keeper::Sure(who) | Keeper::Perhaps(who) | Keeper::Lost(who) => who,
-        }
+/// Some members.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Members(u8);
+
+impl Members {
+    fn only(who: Who) -> Members {
+        Members(1 << who)
+    }
+
+    fn and(self, who: Who) -> Members {
+        Members(self.0 | 1 << who)
+    }
+
+    fn but(self, who: Who) -> Members {
+        Members(self.0 & !(1 << who))
+    }
+
+    fn hold(self, who: Who) -> bool {
+        self.0 & 1 << who != 0
+    }
+
+    fn without(self, are: impl Fn(Who) -> bool) -> Members {
+        (0..8).filter(|who| are(*who)).fold(self, Members::but)
+    }
+
+    fn are_none(self) -> bool {
+        self.0 == 0
     }
 }
 
@@ -56,22 +78,35 @@ impl Shares {
         self.keepers.get(&(pair, remote)).copied()
     }
 
-    /// The peers of a member go to others with what they send next. Whether the calls that it has itself made to others, from these
-    /// ports of its virtual address, stay with whom they are is left open.
-    pub fn lose(&mut self, who: Who, called_from: &[u16]) {
-        let calls = |remote: &Endpoint| remote.addr == vip(pair(who)) && called_from.contains(&remote.port);
-        for ((_, remote), keeper) in &mut self.keepers {
+    /// The peers of a member go to others with what they send next.
+    pub fn lose(&mut self, who: Who) {
+        for keeper in self.keepers.values_mut() {
             match *keeper {
-                Keeper::Sure(by) | Keeper::Perhaps(by) if by == who => *keeper = Keeper::Lost(who),
-                Keeper::Sure(by) if calls(remote) => *keeper = Keeper::Perhaps(by),
+                Keeper::Sure(by) if by == who => *keeper = Keeper::Lost(who),
+                Keeper::Perhaps(some) if some == Members::only(who) => *keeper = Keeper::Lost(who),
+                Keeper::Perhaps(some) => *keeper = Keeper::Perhaps(some.but(who)),
                 _ => {}
             }
         }
     }
 
-    /// What concerns members or virtual addresses that are gone is forgotten.
-    pub fn forget(&mut self, gone: impl Fn(Pair, Endpoint, Who) -> bool) {
-        self.keepers.retain(|(pair, remote), keeper| !gone(*pair, *remote, keeper.who()));
+    /// What concerns members or virtual addresses that are gone is forgotten. Whether a member keeps a remote endpoint whose address
+    /// was virtual, and may be again, is left open.
+    pub fn forget(
+        &mut self,
+        concerns: impl Fn(Pair, Endpoint) -> bool,
+        is_gone: impl Fn(Who) -> bool,
+        was_virtual: impl Fn(Endpoint) -> bool,
+    ) {
+        self.keepers.retain(|(pair, remote), keeper| {
+            match *keeper {
+                Keeper::Sure(who) | Keeper::Lost(who) if is_gone(who) => return false,
+                Keeper::Sure(who) if was_virtual(*remote) => *keeper = Keeper::Perhaps(Members::only(who)),
+                Keeper::Perhaps(some) => *keeper = Keeper::Perhaps(some.without(&is_gone)),
+                _ => {}
+            }
+            !concerns(*pair, *remote) && !matches!(*keeper, Keeper::Perhaps(some) if some.are_none())
+        });
     }
 }
 
@@ -83,7 +118,7 @@ impl Model {
             // Which of them gets what another one sends to their own address from the service port is left open.
             _ if of_its_own && chosen.member.is_some_and(|who| self.plan.targets(pair).contains(&who)) => chosen.member,
             Some(Keeper::Sure(who)) => Some(who),
-            Some(Keeper::Perhaps(who)) if chosen.member == Some(who) => Some(who),
+            Some(Keeper::Perhaps(some)) if chosen.member.is_some_and(|who| some.hold(who)) => chosen.member,
             _ => self.new_goes_to(pair, remote.addr, chosen),
         }
     }
@@ -128,13 +163,15 @@ impl Model {
         let keeper = match (self.plan.members[who].state == State::Up, known) {
             (_, Some(Keeper::Sure(_))) => return,
             (false, _) if !self.plan.targets(pair).contains(&who) => return,
-            (true, Some(Keeper::Lost(_))) if self.plan.served_at(remote.addr).is_some() => Keeper::Perhaps(who),
+            (_, Some(Keeper::Perhaps(some))) => Keeper::Perhaps(some.and(who)),
+            (false, None | Some(Keeper::Lost(_))) => Keeper::Perhaps(Members::only(who)),
+            (true, Some(Keeper::Lost(_))) if self.plan.served_at(remote.addr).is_some() => {
+                Keeper::Perhaps(Members::only(who))
+            }
             (true, None) if self.plan.served_at(remote.addr).is_some_and(|other| self.plan.is_shared(other)) => {
-                Keeper::Perhaps(who)
+                Keeper::Perhaps(Members::only(who))
             }
             (true, None | Some(Keeper::Lost(_))) => Keeper::Sure(who),
-            (_, Some(Keeper::Perhaps(other))) if other != who => return,
-            _ => Keeper::Perhaps(who),
         };
         self.shares.keepers.insert((pair, remote), keeper);
     }

@@ -218,7 +218,7 @@ impl Plan {
             before.iter().copied().filter(|who| kept(self.members[*who].state)).collect()
         };
         let alive = of(&|state| state == State::Drained);
-        self.kept[pair] = match self.members_of(pair).iter().any(|who| self.members[*who].state == State::Up) {
+        self.kept[pair] = match self.is_any_up(pair) {
             true => vec![],
             false if alive.is_empty() => of(&|state| state != State::Offline),
             false => alive,
@@ -252,6 +252,11 @@ impl Plan {
             self.members[who].may_claim = !self.lost[who];
         }
         lost
+    }
+
+    /// A member of the pair is up.
+    pub fn is_any_up(&self, pair: Pair) -> bool {
+        self.members_of(pair).iter().any(|who| self.members[*who].state == State::Up)
     }
 
     pub fn has_third(&self, pair: Pair) -> bool {
