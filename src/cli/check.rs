@@ -81,24 +81,35 @@ fn monitors(intent: &Intent) -> String {
 
 fn pool(intent: &Intent, pool: &Pool) -> String {
     let members = grid(pool.members.iter().map(|id| &intent.members[*id]), |member| {
+        let is_first = intent.members[pool.members[0]] == *member;
+        let [weight, priority] = match pool.is_shared() {
+            true => [left("WEIGHT", member.weight), left("PRIORITY", member.priority)],
+            false => [left("", if is_first { "preferred" } else { "" }), left("", "")],
+        };
         [
             left("MEMBER", &member.name),
             left("ADDRESS", member.address),
             left("INTERFACE", &intent.interfaces[member.interface].name),
-            match pool.is_shared() {
-                true => left("WEIGHT", member.weight),
-                false => left("", if intent.members[pool.members[0]] == *member { "preferred" } else { "" }),
-            },
+            weight,
+            priority,
         ]
     });
     let monitors = joined(&pool.monitors, ", ", |id| intent.monitors[*id].name.clone());
-    let policy = labelled(&[
-        ("member up", format!("{} of {} good: {monitors}", pool.require, count(pool.monitors.len(), "monitor"))),
-        if pool.is_shared() { ("new work", new_work(pool)) } else { ("fail back", fail_back(pool)) },
+    let up = format!("{} of {} good: {monitors}", pool.require, count(pool.monitors.len(), "monitor"));
+    let mut rows = vec![("member up", up)];
+    if pool.is_shared() {
+        rows.push(("new work", new_work(pool)));
+        rows.extend(groups(intent, pool).map(|groups| ("priorities", groups)));
+        rows.extend((!pool.slow_start.is_zero()).then(|| ("slow start", slow_start(pool))));
+    } else {
+        rows.push(("fail back", fail_back(pool)));
+    }
+    rows.extend([
         ("member lost", format!("UDP reselect, TCP {}", pool.on_down_tcp)),
         ("no member", no_member(pool)),
         ("held back", held_back(pool)),
     ]);
+    let policy = labelled(&rows);
     let inside: String = (policy + &members).lines().map(|line| format!("  {line}\n")).collect();
     format!("\nPOOL {} ({})\n{inside}", pool.name, pool.mode)
 }
@@ -116,6 +127,19 @@ fn new_work(pool: &Pool) -> String {
         Persistence::CallId => "; SIP over UDP by Call-ID, so that a call stays together",
     };
     format!("{whom}{together}")
+}
+
+/// When those of lower priority take part, if priorities differ.
+fn groups(intent: &Intent, pool: &Pool) -> Option<String> {
+    let priorities = pool.members.iter().map(|member| intent.members[*member].priority);
+    let (least, most) = (priorities.clone().min()?, priorities.max()?);
+    let lower = format!("the highest; lower ones while fewer than {} of the higher are up", pool.min_active);
+    (least != most).then_some(lower)
+}
+
+/// How a member that has come up gets to its share.
+fn slow_start(pool: &Pool) -> String {
+    format!("a member that has come up gets its share little by little in {}", duration_text(pool.slow_start))
 }
 
 /// When the preferred member takes over again.
@@ -234,6 +258,22 @@ mod tests {
             "MONITOR ADDRESS SOURCE management-page each member 10.20.0.1 tls 10.20.0.99 10.20.0.1 ",
             "held back down 3 times in 60s, until quiet for 5m; once down, until enabled by hand",
             "hold never",
+        ] {
+            assert!(words.contains(expected), "{expected}: {shown}");
+        }
+    }
+
+    #[test]
+    fn groups_and_slow_start_of_members_that_share_the_work_are_shown() {
+        let file = include_str!("../../dpdk-config/examples/managers.toml");
+        let shown = text(&parse_for(64, "fairlead.toml", file).unwrap_or_else(|errors| panic!("{errors}")));
+        assert!(shown.lines().all(|line| line.chars().count() <= 100), "{shown}");
+        let words = shown.split_whitespace().collect::<Vec<_>>().join(" ");
+        for expected in [
+            "MEMBER ADDRESS INTERFACE WEIGHT PRIORITY rm-1 10.20.0.31 servers 2 10 ",
+            "rm-3 10.20.0.33 servers 1 0 ",
+            "priorities the highest; lower ones while fewer than 2 of the higher are up",
+            "slow start a member that has come up gets its share little by little in 30s",
         ] {
             assert!(words.contains(expected), "{expected}: {shown}");
         }

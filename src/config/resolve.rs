@@ -37,9 +37,10 @@ fn intent(document: &Document) -> Option<Intent> {
     for (entry, monitors) in document.pools.iter().zip(asked) {
         let first = members.len();
         for member in &entry.members {
-            let (name, address, weight) = (member.name.meant()?, member.address.meant()?, member.weight.meant()?);
+            let (name, address) = (member.name.meant()?, member.address.meant()?);
+            let (weight, priority) = (member.weight.meant()?, member.priority.meant()?);
             let (pool, interface) = (Id::of(pools.len()), document.link_of(address)?);
-            members.push(Member { name, address, pool, interface, weight });
+            members.push(Member { name, address, pool, interface, weight, priority });
         }
         pools.push(pool(entry, (first..members.len()).map(Id::of).collect(), monitors)?);
     }
@@ -193,6 +194,8 @@ fn pool(entry: &schema::Pool, members: Vec<MemberId>, monitors: Vec<MonitorId>) 
         members,
         mode: entry.mode.meant()?,
         persistence: entry.persistence.meant()?,
+        min_active: entry.min_active.meant()?,
+        slow_start: entry.slow_start.meant()?,
         require: entry.require.as_ref()?.0.unwrap_or(monitors.len()),
         monitors,
         fail_back: entry.fail_back.meant()?,

@@ -291,6 +291,10 @@ section! { "pool", Some(intent::POOLS), Pool, compared intent::Pool;
         "How members share the work: one is active and another takes over; or all that are up are, and take new connections and new UDP peers (an address and port; another pool of this file counts as one, by its virtual address) in turn, or whoever has fewest flows for its weight, or by the client's address (Maglev; with more than 256 such pools the tables of all are smaller, and the reload that adds the 257th or removes it changes who takes what is new). A UDP peer stays with its member while that is up and one of the two sends within [timeouts] udp, also while the member is drained; taken offline, it loses its peers.";
     persistence: Persistence = "endpoint", choice::<Persistence>(&[]), live,
         "What stays with one member where several are active: a connection, or the datagrams of one address and port (endpoint); whatever one address begins, as long as it begins something within [timeouts] udp (source); the SIP messages of one Call-ID between service ports and UDP peers, in both directions, as long as one is sent within that time, and what has none as with endpoint (call-id). What is new goes to a member by a hash of the address or Call-ID, with least-connections to whoever has fewest flows; so do calls under way when a reload begins this. A pair behind a virtual address is one endpoint to the members of another pool: those need call-id.";
+    min_active: usize = 1, integer(1, 64, "members"), live,
+        "Where several members are active and their priorities differ: those of the highest priority take what is new; while fewer than so many of them are up, those of the next lower one take part as well, and so on. Who is held back, drained or in slow start does not count. When enough are up again, the lower ones take nothing new, and keep what they have. no_member and gap begin when nobody is up, of whatever priority.";
+    slow_start: Duration = "0s", span(0, HOUR, ""), live,
+        "Where several members are active: how long one that has come up, or was enabled, gets only a part of its share of what is new. The part grows in ten steps, or in fewer if they would be shorter than a second, and the first may take up to one more. With least-connections its part of the flows is as much smaller. Not at the start of the appliance or of a pool, nor while all that take part have come up just now. \"0s\": it has its share at once.";
     members: Tables<Member> = (required [{ name = "sip-a", address = "10.20.0.11" }]), Inside(Member::ROW), live,
         "The servers, the preferred one first.";
     monitors: Vec<String> = (required ["sip-options"]), Many(&Name, 1, 16), live,
@@ -319,6 +323,8 @@ section! { "pool.members", Some(64), Member, compared intent::Member; "A server 
     address: Ipv4Addr = (required "10.20.0.11"), Address, live, "Its physical address, in the network of an interface.";
     weight: u32 = 1, integer(1, 100, "parts"), live,
         "Where several members are active: its share of what is new, relative to the weights of the others.";
+    priority: u16 = 0, integer(0, 65_535, "the highest first"), live,
+        "Where several members are active: its group. The members of the highest take what is new; when the others do, says min_active.";
 } }
 
 section! { "pool.on_down", ONCE, OnDown; "What happens to the traffic of a member that is lost." {

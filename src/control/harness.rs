@@ -32,6 +32,7 @@ fn member(name: &str, last: u8) -> Member {
         pool: PoolId(0),
         interface: InterfaceId(1),
         weight: 1,
+        priority: 0,
     }
 }
 

@@ -6,11 +6,12 @@
 
 mod member;
 
-pub use member::MemberStatus;
+pub use member::{MemberStatus, Share};
 
 use super::fail_back;
 use super::outbox::Outbox;
 use super::restored::{Binding, Restored};
+use super::slow_start::SlowStart;
 use crate::admin::rows::{AdminState, Wall};
 use crate::config::LogLevel;
 use crate::monitor::Verdict;
@@ -91,7 +92,7 @@ pub struct Pools {
     holdoffs: BTreeSet<(Instant, MemberId)>,
     /// Pools whose lost member is the target for a while, by when that ends.
     pub(super) gaps: BTreeSet<(Instant, PoolId)>,
-    /// Pools to be reconsidered because of what was restored, of who is held back or of who takes over again, by when.
+    /// Pools to be reconsidered because of what was restored, of who is held back, takes over again or is in slow start, by when.
     pub(super) reviews: BTreeSet<(Instant, PoolId)>,
 }
 
@@ -163,7 +164,11 @@ impl Pools {
         });
         for (id, meant) in intent.members.entries() {
             let admin = || set.get(&meant.name).copied().unwrap_or((AdminState::Enabled, Wall::default()));
-            let member = self.members.entry(id).or_insert_with(|| fresh_member(meant, admin(), now));
+            let serves = self.pools.get(&meant.pool).is_some_and(|pool| pool.served);
+            let member = self.members.entry(id).or_insert_with(|| fresh_member(meant, admin(), serves, now));
+            if member.pool != meant.pool {
+                member.slow_start = SlowStart::new(serves);
+            }
             (member.pool, member.name) = (meant.pool, meant.name.clone());
         }
     }
@@ -184,6 +189,7 @@ impl Pools {
         let (mut switched, mut news) = (Vec::new(), Vec::new());
         for id in std::mem::take(&mut self.touched) {
             let Some(meant) = intent.pools.get(id) else { continue };
+            let serves = self.pools.get(&id).is_some_and(|pool| pool.served);
             for member in &meant.members {
                 if let Some(known) = self.members.get_mut(member) {
                     let verdict = verdict(*member);
@@ -191,6 +197,8 @@ impl Pools {
                     let ends = known.hold_back((*member, before, verdict.state), meant, out, now);
                     self.reviews.extend(ends.map(|ends| (ends, id)));
                     known.overlay(verdict, meant, now);
+                    known.slow_start.follow(known.state, known.reserve.is_held(), serves, now);
+                    known.share = Share::Plain;
                 }
             }
             if meant.is_shared() {
@@ -249,7 +257,9 @@ impl Pools {
         let of = |id: PoolId| {
             let (meant, pool) = (intent.pools.get(id)?, self.pools.get(&id)?);
             if meant.is_shared() {
-                return Some((id, pool.shared_by().collect(), Vec::new()));
+                let is_spare = |member: &MemberId| self.members.get(member).is_some_and(|it| it.share == Share::Spare);
+                let spare = meant.members.iter().copied().filter(is_spare).collect();
+                return Some((id, pool.shared_by().collect(), spare));
             }
             let active = pool.active;
             let candidates = meant.members.iter().copied().filter(|member| Some(*member) != active && enabled(member));

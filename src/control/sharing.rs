@@ -1,11 +1,14 @@
 //! Pools of several active members: who takes new work, and whose flows are lost.
 //!
 //! Owns the set of members that take what is new, and says why it is that set. A member that is up and that the operator lets work is
-//! in it, unless it is held back and another is not. One that leaves it alive keeps what it has; one that is lost has its connections
+//! in it, unless it is held back and another is not, or enough of higher priority are ([`super::groups`]); one that has just come up
+//! has a part of its weight beside others ([`super::slow_start`]). One that leaves it alive keeps what it has; one that is lost has its connections
 //! reset and its UDP peers sent to others, unless nobody is left to take them: then it stays, as the active member of a pair does.
 
+use super::groups::{Eligible, Groups};
 use super::outbox::Outbox;
-use super::pools::{MemberStatus, PoolStatus, Pools, alarm_key, missing_key, restored_key};
+use super::pools::{MemberStatus, PoolStatus, Pools, Share, alarm_key, missing_key, restored_key};
+use super::slow_start::Steps;
 use crate::admin::rows::AdminState;
 use crate::config::LogLevel;
 use crate::policy::Intent;
@@ -19,10 +22,26 @@ use std::sync::Arc;
 const FIRST_ANSWERS: Duration = Duration::from_millis(300);
 
 /// Who takes new work, and in what words.
+#[derive(Default)]
 struct Chosen {
     members: Vec<MemberId>,
     /// Why these although none of them is up.
     kept: Option<&'static str>,
+    /// Who could as well, but is not needed.
+    spare: Vec<MemberId>,
+    /// Of which priorities they are, and why, where there are several.
+    groups: Option<String>,
+}
+
+impl Chosen {
+    fn kept(members: Vec<MemberId>, why: &'static str) -> Chosen {
+        Chosen { members, kept: Some(why), ..Chosen::default() }
+    }
+
+    /// The member takes new work, or could.
+    fn is_fit(&self, member: &MemberId) -> bool {
+        self.members.contains(member) || self.spare.contains(member)
+    }
 }
 
 impl Pools {
@@ -32,11 +51,11 @@ impl Pools {
         let before: Vec<MemberId> = self.pools.get(&id).into_iter().flat_map(PoolStatus::shared_by).collect();
         let is_there = |member: &MemberId| meant.members.contains(member);
         let (before, removed): (Vec<MemberId>, Vec<MemberId>) = before.into_iter().partition(is_there);
-        let chosen = self.targets(id, meant, &before, now);
+        let chosen = self.targets((id, meant), intent, &before, now);
+        let targets = self.weigh((id, meant), intent, &chosen, now);
         let reason = self.sharing_reason(meant, &chosen);
         self.lose(id, meant, &chosen.members, now);
         let cells = cells(self.by_source, meant.members.len());
-        let targets: Vec<Target> = chosen.members.iter().map(|member| target(*member, intent)).collect();
         let Some(pool) = self.pools.get_mut(&id) else { return };
         let is_first = !pool.served;
         (pool.served, pool.active, pool.forced, pool.restored) = (pool.served || !targets.is_empty(), None, None, None);
@@ -51,32 +70,28 @@ impl Pools {
         }
         let is_logged = self.follow_alarms((id, meant), &chosen, &reason, out, now);
         if !is_logged && (left || came) {
-            let level = if left && !is_first { LogLevel::Warn } else { LogLevel::Info };
+            // Of a group that is not needed any more nobody has gone.
+            let lost = !removed.is_empty() || before.iter().any(|member| !chosen.is_fit(member));
+            let level = if lost && !is_first { LogLevel::Warn } else { LogLevel::Info };
             out.log(level, format!("pool {}: {reason}", meant.name));
         }
     }
 
-    /// Those that are up; if none is, those that were last, as far as the pool's policy goes. `before` are the members that took new
-    /// work until now.
-    fn targets(&mut self, id: PoolId, meant: &Pool, before: &[MemberId], now: Instant) -> Chosen {
-        let Some(pool) = self.pools.get(&id) else { return Chosen { members: Vec::new(), kept: None } };
+    /// Those that are up, of the priorities that are needed; if none is, those that were last, as far as the pool's policy goes. `before`
+    /// are the members that took new work until now.
+    fn targets(&mut self, (id, meant): (PoolId, &Pool), intent: &Intent, before: &[MemberId], now: Instant) -> Chosen {
+        let Some(pool) = self.pools.get(&id) else { return Chosen::default() };
         let known = |member: &MemberId| &self.members[member];
-        let is_up = |member: &&MemberId| known(member).state == State::Up;
-        let spares_reserve = meant.members.iter().filter(is_up).any(|member| !known(member).reserve.is_held());
-        // One whose monitors are new has not been heard of again yet.
-        let stays = |member: &MemberId| {
-            known(member).state == State::Unknown && !known(member).was_down && before.contains(member)
-        };
-        let takes = |member: &MemberId| match known(member).state {
-            State::Up => !(spares_reserve && known(member).reserve.is_held()),
-            _ => stays(member),
-        };
-        let members: Vec<MemberId> = meant.members.iter().copied().filter(takes).collect();
+        let eligible = self.eligible((id, meant), intent, before, now);
         let awaited = meant.members.iter().any(|member| known(member).state == State::Unknown);
-        if !members.is_empty() {
+        if !eligible.is_empty() {
             let waits = !pool.served && awaited && now < pool.opens.unwrap_or(now + FIRST_ANSWERS);
             self.end_gap(id);
-            return Chosen { members: if waits { self.wait_for_others(id, now) } else { members }, kept: None };
+            if waits {
+                self.wait_for_others(id, now);
+                return Chosen::default();
+            }
+            return needed(meant, intent, &eligible);
         }
         let last = |is_kept: &dyn Fn(&MemberId) -> bool| before.iter().copied().filter(is_kept).collect::<Vec<_>>();
         let alive = last(&|member| known(member).state == State::Drained && !known(member).is_dead());
@@ -85,26 +100,77 @@ impl Pools {
         match meant.no_member {
             _ if !alive.is_empty() => {
                 self.end_gap(id);
-                Chosen { members: alive, kept: Some("no other member is up") }
+                Chosen::kept(alive, "no other member is up")
             }
             NoMember::KeepLast => {
                 self.end_gap(id);
-                Chosen { members: lost, kept: Some("no member is up and no_member is keep-last") }
+                Chosen::kept(lost, "no member is up and no_member is keep-last")
             }
-            _ if enabled > 1 && self.is_in_gap(id, meant, now) => {
-                Chosen { members: lost, kept: Some("others have the gap to come up") }
-            }
-            _ => Chosen { members: Vec::new(), kept: None },
+            _ if enabled > 1 && self.is_in_gap(id, meant, now) => Chosen::kept(lost, "others have the gap to come up"),
+            _ => Chosen::default(),
         }
     }
 
+    /// The members that could take new work: who is up and not held back, or who is up if all of those are held back; and whoever took
+    /// it and has new monitors, which have not heard of it again yet.
+    fn eligible(
+        &self,
+        (id, meant): (PoolId, &Pool),
+        intent: &Intent,
+        before: &[MemberId],
+        now: Instant,
+    ) -> Vec<Eligible> {
+        let known = |member: &MemberId| &self.members[member];
+        let is_up = |member: &&MemberId| known(member).state == State::Up;
+        let spares_reserve = meant.members.iter().filter(is_up).any(|member| !known(member).reserve.is_held());
+        let stays = |member: &MemberId| {
+            known(member).state == State::Unknown && !known(member).was_down && before.contains(member)
+        };
+        let takes = |member: &&MemberId| match known(member).state {
+            State::Up => !(spares_reserve && known(member).reserve.is_held()),
+            _ => stays(member),
+        };
+        let steps = Steps::of(id, meant);
+        let is_slow = |member: &MemberStatus| steps.and_then(|steps| steps.parts(&member.slow_start, now)).is_some();
+        let eligible = |member: &MemberId| Eligible {
+            member: *member,
+            priority: intent.members[*member].priority,
+            counts: !known(member).reserve.is_held() && !is_slow(known(member)),
+        };
+        meant.members.iter().filter(takes).map(eligible).collect()
+    }
+
+    /// The chosen with their weights: whoever is in slow start beside others that are not has a part of it, another one from the next
+    /// step on.
+    fn weigh(&mut self, (id, meant): (PoolId, &Pool), intent: &Intent, chosen: &Chosen, now: Instant) -> Vec<Target> {
+        for spare in &chosen.spare {
+            self.members.entry(*spare).and_modify(|member| member.share = Share::Spare);
+        }
+        let targets: Vec<Target> = chosen.members.iter().map(|member| target(*member, intent)).collect();
+        let Some(steps) = Steps::of(id, meant) else { return targets };
+        let parts = |member: &MemberId| steps.parts(&self.members[member].slow_start, now);
+        if meant.members.iter().any(|member| parts(member).is_some()) {
+            self.reviews.insert((steps.next(now), id));
+        }
+        let parts: Vec<Option<u32>> = chosen.members.iter().map(parts).collect();
+        if parts.iter().all(Option::is_some) || parts.iter().all(Option::is_none) {
+            return targets;
+        }
+        let weighed = |(target, parts): (Target, Option<u32>)| {
+            if let (Some(parts), Some(known)) = (parts, self.members.get_mut(&target.member)) {
+                known.share = Share::Part(100 * parts / steps.whole(), steps.end(&known.slow_start).unwrap_or(now));
+            }
+            Target { weight: target.weight * parts.unwrap_or(steps.whole()), ..target }
+        };
+        targets.into_iter().zip(parts).map(weighed).collect()
+    }
+
     /// Nobody is active until the other members have been heard of, for a moment.
-    fn wait_for_others(&mut self, id: PoolId, now: Instant) -> Vec<MemberId> {
+    fn wait_for_others(&mut self, id: PoolId, now: Instant) {
         if let Some(pool) = self.pools.get_mut(&id) {
             let opens = *pool.opens.get_or_insert(now + FIRST_ANSWERS);
             self.reviews.insert((opens, id));
         }
-        Vec::new()
     }
 
     fn is_in_gap(&mut self, id: PoolId, meant: &Pool, now: Instant) -> bool {
@@ -200,17 +266,21 @@ impl Pools {
     fn sharing_reason(&self, meant: &Pool, chosen: &Chosen) -> String {
         let (count, all) = (chosen.members.len(), meant.members.len());
         let known = |member: &MemberId| shown(&self.members[member]);
-        let others: Vec<String> =
-            meant.members.iter().filter(|member| !chosen.members.contains(member)).map(known).collect();
-        match (chosen.kept, others.is_empty()) {
-            (Some(why), _) if count > 0 => {
-                let kept: Vec<String> = chosen.members.iter().map(known).collect();
-                format!("{} of {all} members keep their work: {why}: {}", count, [kept, others].concat().join("; "))
-            }
-            (_, true) => format!("all {all} members take new work"),
-            _ if count == 0 => format!("no member takes new work: {}", others.join("; ")),
-            _ => format!("{count} of {all} members take new work: {}", others.join("; ")),
+        let others = meant.members.iter().filter(|member| !chosen.is_fit(member)).map(known);
+        if let Some(why) = chosen.kept.filter(|_| count > 0) {
+            let about: Vec<String> = chosen.members.iter().map(known).chain(others).collect();
+            return format!("{count} of {all} members keep their work: {why}: {}", about.join("; "));
         }
+        let names: Vec<&str> = chosen.spare.iter().map(|member| self.members[member].name.as_str()).collect();
+        let spare = (!names.is_empty()).then(|| format!("spare: {}", names.join(", ")));
+        let slow = chosen.members.iter().filter_map(|member| slow_start(&self.members[member]));
+        let about: Vec<String> = chosen.groups.clone().into_iter().chain(others).chain(spare).chain(slow).collect();
+        let who = match count {
+            0 => String::from("no member takes new work"),
+            _ if count == all => format!("all {all} members take new work"),
+            _ => format!("{count} of {all} members take new work"),
+        };
+        if about.is_empty() { who } else { format!("{who}: {}", about.join("; ")) }
     }
 
     /// That nobody is up, and that somebody is missing whom the operator has not taken out himself, are an alarm each, and each ends
@@ -231,7 +301,8 @@ impl Pools {
         let nobody = chosen.members.is_empty() || chosen.kept.is_some();
         let is_missed = |(member, known): &(&MemberId, &MemberStatus)| {
             let takes = !nobody && chosen.members.contains(member);
-            known.admin == AdminState::Enabled && !is_awaited(known) && !takes
+            let is_spare = chosen.spare.contains(member);
+            known.admin == AdminState::Enabled && !is_awaited(known) && !takes && !is_spare
         };
         let missed: Vec<String> = members().filter(is_missed).map(|(_, known)| shown(known)).collect();
         let about = |what: &str| format!("pool {}: {what}", meant.name);
@@ -274,6 +345,26 @@ impl PoolStatus {
 /// The member as it is listed in a message.
 fn shown(member: &MemberStatus) -> String {
     format!("{} is {} ({})", member.name, member.state, member.reason)
+}
+
+/// What is said of a member that has a part of its share.
+fn slow_start(member: &MemberStatus) -> Option<String> {
+    match member.share {
+        Share::Part(part, _) => Some(format!("{} is in slow start ({part} % of its share)", member.name)),
+        Share::Plain | Share::Spare => None,
+    }
+}
+
+/// Of those that could take new work, whoever is of a priority that is needed.
+fn needed(meant: &Pool, intent: &Intent, eligible: &[Eligible]) -> Chosen {
+    let groups = Groups::choose(eligible, meant.min_active);
+    let (takes, spare): (Vec<Eligible>, Vec<Eligible>) = eligible.iter().copied().partition(|one| groups.hold(one));
+    let members = |all: Vec<Eligible>| all.into_iter().map(|one| one.member).collect();
+    let mut priorities = meant.members.iter().map(|member| intent.members[*member].priority);
+    let first = priorities.next();
+    let differ = priorities.any(|priority| Some(priority) != first);
+    let reason = differ.then(|| groups.reason(meant.min_active));
+    Chosen { members: members(takes), kept: None, spare: members(spare), groups: reason }
 }
 
 /// The member as one that takes new work.

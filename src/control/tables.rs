@@ -4,6 +4,7 @@
 
 use super::controller::Controller;
 use super::facts::{PortCounters, WorkerCounters, counter};
+use super::pools::Share;
 use super::port_use::Place;
 use super::spreading;
 use crate::admin::rows::{
@@ -75,7 +76,7 @@ impl Controller {
             state: self.probing.monitors().verdict(id).state.into(),
             admin: standing.admin,
             role,
-            reason: standing.reason.clone(),
+            reason: self.member_reason(id),
             since: self.wall(standing.since),
             probes: self.probing.monitors().checks(id).map(probe).collect(),
             flows: uses.flows,
@@ -85,6 +86,25 @@ impl Controller {
                 false => uses.datagram.max(standing.served_until).map(|at| millis(now.since(at))),
             },
         }
+    }
+
+    /// Why it is in its state, and has less than its share of what is new.
+    fn member_reason(&self, id: MemberId) -> String {
+        let (meant, standing) = (&self.intent.members[id], self.pools.member(id));
+        let share = match standing.share {
+            Share::Plain => return standing.reason.clone(),
+            Share::Spare => {
+                let least = self.intent.pools[meant.pool].min_active;
+                format!(
+                    "spare: its priority {} is not needed while higher ones have min_active = {least}",
+                    meant.priority
+                )
+            }
+            Share::Part(part, end) => {
+                format!("in slow start: {part} % of its share, all of it from {}", self.wall(end))
+            }
+        };
+        format!("{}; {share}", standing.reason)
     }
 
     pub(super) fn member_uses(&self) -> Vec<Arc<MemberUse>> {

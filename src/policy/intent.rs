@@ -167,6 +167,10 @@ pub struct Pool {
     pub mode: Mode,
     /// What goes to one member of several active ones.
     pub persistence: Persistence,
+    /// Of several active ones: while fewer of the higher [`Member::priority`] are up, those of the next lower one take part as well.
+    pub min_active: usize,
+    /// Of several active ones: in what time a member that has come up gets to its whole share; zero: at once.
+    pub slow_start: Duration,
     /// What each member is asked.
     pub monitors: Vec<MonitorId>,
     /// How many of the monitors must be good for a member to be up.
@@ -201,6 +205,8 @@ impl Default for Pool {
             members: Vec::new(),
             mode: Mode::ActiveStandby,
             persistence: Persistence::Endpoint,
+            min_active: 1,
+            slow_start: Duration::ZERO,
             monitors: Vec::new(),
             require: 0,
             fail_back: FailBack::Never,
@@ -269,6 +275,8 @@ pub struct Member {
     pub interface: InterfaceId,
     /// Its share of the work beside the others', where several are active.
     pub weight: u32,
+    /// Its group there: the highest takes what is new.
+    pub priority: u16,
 }
 
 words! {

@@ -1,6 +1,7 @@
 //! Scenario 92: pools of several active members. Who takes what is new, who keeps what it has, and what happens to each when one
 //! is lost, drained, or comes back.
 
+mod groups;
 mod loss;
 mod services;
 

@@ -7,6 +7,7 @@ mod boot;
 mod choice;
 mod connections;
 mod exclusion;
+mod groups;
 mod link;
 mod monitors;
 mod operator;

@@ -9,6 +9,7 @@ use crate::config::reader::Section;
 use crate::config::report::Report;
 use crate::config::schema::{Monitor, Pool, Probe};
 use crate::policy::intent::{FailBack, Handshake, Mode, SipTransport};
+use std::time::Duration;
 
 /// What is asked, and what of an answer is looked at, after a handshake.
 const AFTER_HANDSHAKE: [&str; 13] = [
@@ -33,6 +34,11 @@ pub(super) fn check(document: &Document, report: &mut Report) {
     for pool in &document.pools {
         without_fail_back(pool, report);
         without_flaps(pool, report);
+        match pool.mode.as_deref() {
+            Some(Mode::ActiveStandby) => without_sharing(pool, report),
+            Some(_) => without_groups(pool, report),
+            None => {}
+        }
     }
 }
 
@@ -72,6 +78,42 @@ fn without_flaps(pool: &Pool, report: &mut Report) {
     if pool.flap_count.as_deref() == Some(&0) {
         let why = "with flap_count = 0 nobody is held back";
         switched_off(pool, &["flap_window", "flap_quiet"], why, "write flap_count = 3 or so", report);
+    }
+}
+
+/// Of a pair one member has all the work.
+fn without_sharing(pool: &Pool, report: &mut Report) {
+    let why = format!("in a pool of mode \"{}\" one member has all the work", Mode::ActiveStandby);
+    let remedy = "choose a mode in which several members are active";
+    let keys = [
+        ("min_active", pool.min_active.as_deref().is_some_and(|least| *least != 1)),
+        ("slow_start", pool.slow_start.as_deref().is_some_and(|span| *span != Duration::ZERO)),
+    ];
+    keys.iter().filter(|(_, says)| *says).for_each(|(key, _)| switched_off(pool, &[key], &why, remedy, report));
+    for member in &pool.members {
+        let Some(priority) = member.priority.as_ref().filter(|priority| priority.value != 0) else { continue };
+        member
+            .warning(report, "priority", &priority.span, format!("priority has no effect: {why}"))
+            .remedy("list the preferred member first, or choose a mode in which several members are active");
+    }
+}
+
+/// All members always take part.
+fn without_groups(pool: &Pool, report: &mut Report) {
+    let priorities: Option<Vec<u16>> = pool.members.iter().map(|member| member.priority.as_deref().copied()).collect();
+    let (Some(priorities), Some(least)) = (priorities, pool.min_active.as_deref()) else { return };
+    let Some(lowest) = priorities.iter().min() else { return };
+    let higher = priorities.iter().filter(|priority| *priority > lowest).count();
+    if higher == 0 && *least != 1 {
+        switched_off(pool, &["min_active"], "all members have the same priority", "give them a priority", report);
+    } else if higher > 0
+        && higher < *least
+        && let Some(span) = pool.head.written("min_active")
+    {
+        let message = format!(
+            "priority has no effect: all members always take part, as min_active = {least} is more than the {higher} above the lowest"
+        );
+        pool.warning(report, "min_active", span, message).remedy(format!("write at most {higher}"));
     }
 }
 

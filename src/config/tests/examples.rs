@@ -94,6 +94,8 @@ fn managers_share_the_work_beside_a_pair_that_does_not() {
     let modes: Vec<_> = intent.pools.iter().map(|pool| (pool.mode, pool.is_shared(), pool.members.len())).collect();
     assert_eq!(modes, [(Mode::ActiveStandby, false, 2), (Mode::RoundRobin, true, 3)]);
     assert_eq!(intent.members.iter().map(|member| member.weight).collect::<Vec<_>>(), [1, 1, 2, 2, 1]);
+    assert_eq!(intent.members.iter().map(|member| member.priority).collect::<Vec<_>>(), [0, 0, 10, 10, 0]);
+    assert_eq!((intent.pools[1].min_active, intent.pools[1].slow_start), (2, Duration::from_secs(30)));
     let redeliver = intent.virtual_servers.iter().map(|server| server.redeliver).collect::<Vec<_>>();
     assert_eq!(redeliver, [Duration::from_secs(4), Duration::ZERO], "nobody takes over all that another had");
 }

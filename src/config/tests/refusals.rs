@@ -102,6 +102,13 @@ fn modes() {
                 &[("[[pool]]", "[[pool]]\nmode = \"source-hash\""), ("listen = ", "redeliver = \"4s\"\nlisten = ")],
             ),
             (
+                "a group below all, one that is never full, and a start that takes a day",
+                &[
+                    ("[[pool]]", "[[pool]]\nmode = \"source-hash\"\nmin_active = 0\nslow_start = \"1d\""),
+                    ("name = \"sip-b\",", "name = \"sip-b\", priority = -1,"),
+                ],
+            ),
+            (
                 "a weight of nothing",
                 &[
                     ("[[pool]]", "[[pool]]\nmode = \"source-hash\""),
@@ -458,6 +465,33 @@ fn what_is_allowed_and_unwise_is_a_warning() {
         ),
         ("an exclusion of everything", &[("172.16.2.0/24", "default")]),
     ];
+    insta::assert_snapshot!("warnings", warned(rows).trim_end());
+}
+
+#[test]
+fn groups_and_slow_start_that_have_no_effect_are_a_warning() {
+    let rows: &[Row] = &[
+        (
+            "how several share the work, in a pair",
+            &[
+                ("[[pool]]", "[[pool]]\nmin_active = 2\nslow_start = \"10s\""),
+                ("name = \"sip-b\",", "name = \"sip-b\", priority = 5,"),
+            ],
+        ),
+        ("groups of which there is one", &[("[[pool]]", "[[pool]]\nmode = \"round-robin\"\nmin_active = 2")]),
+        (
+            "groups that are always needed",
+            &[
+                ("[[pool]]", "[[pool]]\nmode = \"round-robin\"\nmin_active = 2"),
+                ("name = \"sip-b\",", "name = \"sip-b\", priority = 5,"),
+            ],
+        ),
+    ];
+    insta::assert_snapshot!("groups", warned(rows).trim_end());
+}
+
+/// The warnings about each file.
+fn warned(rows: &[Row]) -> String {
     let mut out = String::new();
     for (about, edits) in rows {
         let configuration = parse_for(8, "fairlead.toml", &edited(edits)).unwrap_or_else(|errors| panic!("{errors}"));
@@ -465,7 +499,7 @@ fn what_is_allowed_and_unwise_is_a_warning() {
         let shown: Vec<String> = configuration.warnings.iter().map(ToString::to_string).collect();
         out += &format!("### {about}\n{}\n", shown.join("\n"));
     }
-    insta::assert_snapshot!("warnings", out.trim_end());
+    out
 }
 
 #[test]

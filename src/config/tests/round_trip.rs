@@ -333,6 +333,7 @@ fn add_pool(intent: &mut Intent, choice: PoolChoice) {
         Mode::ActiveStandby => (fails_back, redeliver),
         _ => ((FailBack::Never, Duration::ZERO, None), Duration::ZERO),
     };
+    let is_pair = mode == Mode::ActiveStandby;
     let (pool, net) = (PoolId(place as u16), place % intent.interfaces.len());
     let first = intent.members.len();
     let mut monitors: Vec<MonitorId> =
@@ -343,7 +344,8 @@ fn add_pool(intent: &mut Intent, choice: PoolChoice) {
         address: Ipv4Addr::new(10, net as u8, 1 + place as u8, 1 + n as u8),
         pool,
         interface: InterfaceId(net as u16),
-        weight: if mode == Mode::ActiveStandby { 1 } else { 1 + (require % 100) as u32 },
+        weight: if is_pair { 1 } else { 1 + (require % 100) as u32 },
+        priority: if is_pair || n > 0 { 0 } else { (require % 3) as u16 },
     }));
     let address = Ipv4Addr::new(10, net as u8, 100, 1 + place as u8);
     intent.pools.push(Pool {
@@ -354,6 +356,8 @@ fn add_pool(intent: &mut Intent, choice: PoolChoice) {
             Mode::ActiveStandby => Persistence::Endpoint,
             _ => [Persistence::Endpoint, Persistence::Source, Persistence::CallId][require % 3],
         },
+        min_active: if is_pair { 1 } else { 1 + require % 64 },
+        slow_start: Duration::from_secs(if is_pair { 0 } else { require as u64 % 3_601 }),
         require: 1 + require % monitors.len(),
         monitors,
         fail_back: fails_back.0,

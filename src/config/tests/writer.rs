@@ -195,8 +195,8 @@ fn http(file: &mut Lines, probe: &HttpProbe) {
 
 fn pool(file: &mut Lines, intent: &Intent, pool: &Pool) {
     let members = pool.members.iter().map(|id| &intent.members[id.index()]);
-    let members = members.map(|Member { name, address, weight, .. }| {
-        format!("{{ name = \"{name}\", address = \"{address}\", weight = {weight} }}")
+    let members = members.map(|Member { name, address, weight, priority, .. }| {
+        format!("{{ name = \"{name}\", address = \"{address}\", weight = {weight}, priority = {priority} }}")
     });
     // A key that another leaves without effect would be warned about.
     let (fails_back, damps) = (pool.fail_back != FailBack::Never, pool.flap_count > 0);
@@ -204,6 +204,8 @@ fn pool(file: &mut Lines, intent: &Intent, pool: &Pool) {
     file.text("name", &pool.name);
     file.text("mode", pool.mode);
     file.text("persistence", pool.persistence);
+    file.bare("min_active", pool.min_active);
+    file.text("slow_start", duration_text(pool.slow_start));
     file.bare("members", format!("[{}]", members.collect::<Vec<_>>().join(", ")));
     file.texts("monitors", pool.monitors.iter().map(|id| &intent.monitors[id.index()].name));
     file.bare("require", pool.require);

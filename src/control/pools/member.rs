@@ -6,6 +6,7 @@ use crate::admin::rows::{AdminState, Wall};
 use crate::config::LogLevel;
 use crate::control::outbox::Outbox;
 use crate::control::reserve::Reserve;
+use crate::control::slow_start::SlowStart;
 use crate::monitor::Verdict;
 use crate::policy::health::{Generation, MemberHealth, State};
 use crate::policy::intent::{Member, MemberId, Pool, PoolId, Says};
@@ -51,6 +52,22 @@ pub struct MemberStatus {
     pub(in crate::control) has_flows: bool,
     /// Where several are active: it has taken new work since then.
     pub(in crate::control) took_new: bool,
+    /// How far it has come since it came up.
+    pub(in crate::control) slow_start: SlowStart,
+    /// Where several are active: what it has of its share of what is new.
+    pub(in crate::control) share: Share,
+}
+
+/// What a member has of its share of what is new.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Share {
+    /// All of it, or nothing for another reason.
+    #[default]
+    Plain,
+    /// Nothing: there are enough of higher priorities.
+    Spare,
+    /// A part, in hundredths, until this time.
+    Part(u32, Instant),
 }
 
 impl MemberStatus {
@@ -139,7 +156,13 @@ impl MemberStatus {
     }
 }
 
-pub(super) fn fresh_member(member: &Member, (admin, admin_since): (AdminState, Wall), now: Instant) -> MemberStatus {
+/// A member of which nothing is known yet; `pool_serves`: others of its pool have taken something.
+pub(super) fn fresh_member(
+    member: &Member,
+    (admin, admin_since): (AdminState, Wall),
+    pool_serves: bool,
+    now: Instant,
+) -> MemberStatus {
     MemberStatus {
         name: member.name.clone(),
         pool: member.pool,
@@ -160,6 +183,8 @@ pub(super) fn fresh_member(member: &Member, (admin, admin_since): (AdminState, W
         was_down: false,
         has_flows: false,
         took_new: false,
+        slow_start: SlowStart::new(pool_serves),
+        share: Share::Plain,
     }
 }
 

@@ -1,5 +1,7 @@
 //! Who takes new work, step by step.
 
+mod groups;
+
 use super::*;
 use crate::admin::rows::Wall;
 use crate::control::harness;

@@ -29,6 +29,7 @@ fn add_pair(intent: &mut Intent) {
         pool: PoolId(0),
         interface: InterfaceId(1),
         weight: 1,
+        priority: 0,
     };
     [1, 0].into_iter().for_each(|at| intent.members.insert(0, member(at)));
     let (members, monitors) = (vec![MemberId(0), MemberId(1)], vec![MonitorId(0)]);

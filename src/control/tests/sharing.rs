@@ -1,8 +1,8 @@
-//! Scenario 92, the controller's part: a pool whose members are all active, as its operator sees it.
+//! Scenarios 92, 95 and 96, the controller's part: a pool whose members are all active, as its operator sees it.
 
 use super::*;
 use crate::admin::rows::VirtualServerRow;
-use crate::policy::intent::Mode;
+use crate::policy::intent::{Mode, Pool};
 
 fn bench(mode: Mode) -> Bench {
     let mut intent = two_arm();
@@ -44,6 +44,62 @@ fn scenario_92_all_members_are_active_and_the_loss_of_one_is_seen_where_it_matte
     assert_eq!(virtual_server(&mut bench).active_members.len(), 2);
     bench.ask(member_set("sip-a", AdminState::Draining)).unwrap().unwrap();
     assert_eq!(virtual_server(&mut bench).active_members, ["sip-b"]);
+}
+
+#[test]
+fn scenario_95_a_member_of_lower_priority_is_spare_and_takes_over_as_soon_as_a_standby_would() {
+    let mut intent = two_arm();
+    intent.pools.iter_mut().for_each(|pool| pool.mode = Mode::RoundRobin);
+    intent.members[A].priority = 10;
+    let mut bench = Bench::of(&intent);
+    bench.hosts[B].manner = Manner::Answers(200);
+    bench.run(1_000);
+    let rows = members(&mut bench);
+    assert_eq!((rows[A].role, rows[B].role), (Role::Active, Role::Standby));
+    let spare = "; spare: its priority 0 is not needed while higher ones have min_active = 1";
+    assert!(rows[B].reason.ends_with(spare), "{}", rows[B].reason);
+    let row = virtual_server(&mut bench);
+    let reason = "1 of 2 members take new work: priority 10 (counted: 1, min_active: 1); spare: sip-b";
+    assert_eq!((row.reason.as_str(), row.active_members), (reason, vec!["sip-a".to_string()]));
+    bench.ask(member_set("sip-a", AdminState::Offline)).unwrap().unwrap();
+    assert_eq!(virtual_server(&mut bench).active_members, ["sip-b"], "another one is up");
+    bench.ask(member_set("sip-a", AdminState::Enabled)).unwrap().unwrap();
+    bench.run(100);
+    bench.hosts[A].manner = Manner::Mute;
+    bench.run(1_400);
+    assert_eq!(virtual_server(&mut bench).active_members, ["sip-b"]);
+}
+
+#[test]
+fn scenario_96_slow_start_steps_by_the_clock_alone_and_is_told() {
+    let mut intent = two_arm();
+    let change = |pool: &mut Pool| (pool.mode, pool.slow_start) = (Mode::RoundRobin, Duration::from_secs(10));
+    intent.pools.iter_mut().for_each(change);
+    let mut bench = Bench::of(&intent);
+    bench.hosts[B].manner = Manner::Answers(200);
+    bench.run(1_000);
+    let weights = |bench: &Bench| {
+        bench.snapshot().pools[0].sharing.clone().unwrap().targets().iter().map(|it| it.weight).collect::<Vec<_>>()
+    };
+    assert_eq!(weights(&bench), [1, 1]);
+    bench.hosts[B].manner = Manner::Mute;
+    bench.run(1_400);
+    bench.hosts[B].manner = Manner::Answers(200);
+    bench.run(900);
+    let mut seen = vec![weights(&bench)];
+    let reason = members(&mut bench)[B].reason.clone();
+    assert!(reason.contains("; in slow start: 5 % of its share, all of it from "), "{reason}");
+    for _ in 0..1_200 {
+        bench.run(10);
+        let now = weights(&bench);
+        if seen.last() != Some(&now) {
+            seen.push(now);
+        }
+    }
+    let mut expected: Vec<Vec<u32>> = (0..10).map(|step| vec![20, 2 * step + 1]).collect();
+    expected.push(vec![1, 1]);
+    assert_eq!(seen, expected);
+    assert!(!members(&mut bench)[B].reason.contains("slow start"));
 }
 
 #[test]

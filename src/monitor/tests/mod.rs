@@ -48,6 +48,7 @@ fn intent(monitors: Vec<Monitor>, require: usize) -> Intent {
         pool: PoolId(0),
         interface: InterfaceId(0),
         weight: 1,
+        priority: 0,
     };
     let pool = Pool {
         name: "pair-1".into(),

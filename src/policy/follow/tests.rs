@@ -19,7 +19,7 @@ const MEMBERS: u16 = 9;
 fn member(id: u16) -> Member {
     let pool = if id < 5 { id / 2 } else { id.div_ceil(2) };
     let address = Ipv4Addr::new(10, 0, 1, id as u8 + 1);
-    Member { name: format!("m{id}"), address, pool: PoolId(pool), interface: InterfaceId(0), weight: 1 }
+    Member { name: format!("m{id}"), address, pool: PoolId(pool), interface: InterfaceId(0), weight: 1, priority: 0 }
 }
 
 fn server(pool: u16, last: u8, ports: &[(Protocol, u16)], enabled: bool) -> VirtualServer {

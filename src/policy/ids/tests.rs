@@ -36,7 +36,14 @@ fn pool(name: &str, members: &[u16], monitors: &[u16]) -> Pool {
 }
 
 fn member(name: &str, last: u8, pool: u16) -> Member {
-    Member { name: name.into(), address: host(last), pool: PoolId(pool), interface: InterfaceId(1), weight: 1 }
+    Member {
+        name: name.into(),
+        address: host(last),
+        pool: PoolId(pool),
+        interface: InterfaceId(1),
+        weight: 1,
+        priority: 0,
+    }
 }
 
 fn server(last: u8, pool: u16) -> VirtualServer {

@@ -40,6 +40,21 @@ fn rounds_are_as_even_as_weights_allow() {
 }
 
 #[test]
+fn a_part_of_a_weight_is_exact_and_spread_over_the_round() {
+    let sharing = in_rounds(&[20, 1, 20]);
+    assert_eq!((sharing.table.len(), shares(&sharing)), (41, vec![20, 1, 20]));
+    let sharing = in_rounds(&[20 * 100, 3 * 7, 20]);
+    assert_eq!((sharing.table.len(), shares(&sharing)), (2_041, vec![2_000, 21, 20]));
+    let places: Vec<usize> = (0..2_041).filter(|at| sharing.table[*at] == 1).collect();
+    assert!(places.windows(2).all(|pair| (90..=105).contains(&(pair[1] - pair[0]))), "{places:?}");
+    // As for a whole weight, one cell more or less.
+    let cells = shares(&by_source(vec![target(0, 20), target(1, 1), target(2, 20)]));
+    for (cells, parts) in cells.into_iter().zip([20.0, 1.0, 20.0]) {
+        assert!((cells as f64 - CELLS as f64 * parts / 41.0).abs() <= 1.0, "{cells} for {parts}");
+    }
+}
+
+#[test]
 fn every_member_has_its_share_of_the_sources() {
     for count in [2, 3, 10, 64, 100] {
         let even = CELLS as f64 / f64::from(count);

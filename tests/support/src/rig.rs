@@ -474,7 +474,14 @@ pub fn pool(name: &str, members: &[u16]) -> Pool {
 }
 
 pub fn member(name: &str, address: &str, pool: u16) -> Member {
-    Member { name: name.into(), address: addr(address), pool: PoolId(pool), interface: InterfaceId(1), weight: 1 }
+    Member {
+        name: name.into(),
+        address: addr(address),
+        pool: PoolId(pool),
+        interface: InterfaceId(1),
+        weight: 1,
+        priority: 0,
+    }
 }
 
 pub fn virtual_server(name: &str, address: &str, pool: u16) -> VirtualServer {
