@@ -161,6 +161,17 @@ pub fn member(name: &str, address: Ipv4Addr) -> Value {
     Value::Table(keys.into_iter().map(|(key, value)| (key.to_owned(), Value::from(value))).collect())
 }
 
+/// The same with its weight and priority, as far as they are not the default.
+pub fn member_with(name: &str, address: Ipv4Addr, (weight, priority): (u32, u32)) -> Value {
+    let mut member = member(name, address);
+    if let Value::Table(keys) = &mut member {
+        let others = [("weight", weight, 1), ("priority", priority, 0)];
+        let written = others.into_iter().filter(|(_, value, default)| value != default);
+        keys.extend(written.map(|(key, value, _)| (key.to_owned(), Value::from(i64::from(value)))));
+    }
+    member
+}
+
 /// A name that a Fairlead file may hold, made of the last part of `name`.
 pub fn label(name: &str) -> String {
     let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');

@@ -108,17 +108,13 @@ fn pool(first: &Service, together: &[&Service], draft: &mut Draft, findings: &mu
     draft.add(entry);
     if first.servers.len() > 1 {
         let message = "its servers share the work; this file sends it to one of them, the active one";
-        findings.add(Check, &first.title, message, one_or_all("round-robin"));
+        findings.add(Check, &first.title, message, ONE_OR_ALL);
     }
     name
 }
 
 /// Nothing in a file of another program says whether its servers are a pair, of which one answers.
-pub fn one_or_all(mode: &str) -> String {
-    format!(
-        "right for a pair of SIP Servers, whose standby does not answer; for servers that all work at once, add mode = \"{mode}\""
-    )
-}
+const ONE_OR_ALL: &str = "right for a pair of SIP Servers, whose standby does not answer; for servers that all work at once, add mode = \"round-robin\"";
 
 /// The names of the monitors, written if no other pool asks the same. Where nothing asks, SIP does.
 fn monitors(together: &[&Service], draft: &mut Draft, findings: &mut Findings) -> Vec<String> {

@@ -47,7 +47,7 @@ const KNOWN: &[&str] = &[
     "net interface",
 ];
 /// The beginnings of others.
-const KNOWN_BELOW: &[&str] = &["ltm monitor", "ltm profile"];
+const KNOWN_BELOW: &[&str] = &["ltm monitor", "ltm profile", "ltm persistence"];
 /// What only a pair of BIG-IPs has.
 const PAIR: &[&str] = &["sys ha-group", "cm device-group", "cm traffic-group", "cm ha-group"];
 
@@ -80,11 +80,11 @@ pub fn convert(files: &[Source], draft: &mut Draft, findings: &mut Findings) -> 
             "pass bigip.conf as well",
         );
     }
-    let wanted = services.iter().filter_map(|(server, ..)| server.word("pool"));
-    let pools = pools::convert(wanted, &objects, draft, findings);
+    let servers: Vec<&Object> = services.iter().map(|(server, ..)| *server).collect();
+    let pools = pools::convert(&servers, &objects, draft, findings);
     servers::convert(&services, &pools, &objects, draft, findings);
     outbound::convert(&passages, &pools, &objects, draft, findings);
-    let all: Vec<&Object> = services.iter().map(|(server, ..)| *server).chain(passages).collect();
+    let all: Vec<&Object> = servers.into_iter().chain(passages).collect();
     timeouts::convert(&all, &objects, draft, findings);
     for pool in objects.of("ltm pool").filter(|pool| !pools.known.contains_key(&pool.name)) {
         let used = services

@@ -1,31 +1,23 @@
 //! Pools and nodes: pools of Fairlead, each member in one of them.
 //!
 //! Owns which pools of BIG-IP are one here: a server with several services is one member, so pools of the same nodes are joined,
-//! and what each asked of its port becomes a monitor with that port.
+//! and what each asked of its port becomes a monitor with that port. How its members share the work is [`sharing`]'s and
+//! [`persistence`]'s to say.
+
+mod listed;
+mod persistence;
+mod sharing;
 
 use super::health::{Health, rule};
-use super::names::{Unusable, address, endpoint};
 use super::objects::{Object, Objects, absolute};
 use crate::import::draft::{self, Draft, Entry};
 use crate::import::findings::Findings;
 use crate::import::findings::Severity::{Check, Note, Severe};
-use crate::import::services;
-use crate::import::syntax::{Item, all_words, word};
+use crate::import::syntax::{all_words, word};
+use listed::{Listed, Member, members};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
 use toml::{Table, Value};
-
-/// A member of a pool of BIG-IP.
-struct Member<'o> {
-    item: &'o Item,
-    node: String,
-    address: Ipv4Addr,
-    port: u16,
-    priority: u32,
-}
-
-/// A pool of BIG-IP with its members.
-type Listed<'o> = (&'o Object, Vec<Member<'o>>);
 
 /// What the pools have become.
 #[derive(Default)]
@@ -34,18 +26,15 @@ pub struct Pools {
     pub known: BTreeMap<String, (String, BTreeSet<u16>)>,
     /// By what Fairlead calls it: the members' addresses.
     pub members: BTreeMap<String, Vec<Ipv4Addr>>,
+    /// By what Fairlead calls it: those of which several members are active.
+    pub shared: BTreeSet<String>,
 }
 
-/// Writes the pools of these names, and the monitors they use.
-pub fn convert<'o>(
-    wanted: impl IntoIterator<Item = &'o str>,
-    objects: &'o Objects,
-    draft: &mut Draft,
-    findings: &mut Findings,
-) -> Pools {
+/// Writes the pools of these virtual servers, and the monitors they use.
+pub fn convert<'o>(servers: &[&'o Object], objects: &'o Objects, draft: &mut Draft, findings: &mut Findings) -> Pools {
     let mut groups: Vec<(BTreeSet<Ipv4Addr>, Vec<Listed<'_>>)> = Vec::new();
     let mut seen = BTreeSet::new();
-    for name in wanted {
+    for name in servers.iter().filter_map(|server| server.word("pool")) {
         let Some(pool) = objects.find("ltm pool", name) else {
             findings.add(
                 Severe,
@@ -84,50 +73,13 @@ pub fn convert<'o>(
             continue;
         }
         taken.extend(addresses.iter().map(|at| (*at, first.title())));
-        write(&group, objects, &mut health, &mut pools, draft, findings);
+        write((&group, servers), objects, &mut health, &mut pools, draft, findings);
     }
     pools
 }
 
-/// The address of a node, by whatever name.
-fn node_address(objects: &Objects, name: &str, listed: Option<&str>) -> Result<Ipv4Addr, Unusable> {
-    let node = objects.find("ltm node", name).and_then(|node| node.word("address"));
-    address(listed.or(node).unwrap_or(name)).map(|(address, _)| address)
-}
-
-fn members<'o>(objects: &Objects, pool: &'o Object, findings: &mut Findings) -> Vec<Member<'o>> {
-    let mut members: Vec<Member<'_>> = Vec::new();
-    for item in pool.block("members") {
-        let Some(name) = item.words.first() else { continue };
-        let partition = name.rfind('/').map_or("", |at| &name[..=at]);
-        let found = endpoint(name).and_then(|(host, port)| {
-            let node = format!("{partition}{host}");
-            node_address(objects, &node, word(&item.block, "address")).map(|address| (node, address, port))
-        });
-        let (node, address, port) = match found {
-            Ok(found) => found,
-            Err(Unusable::V6) => {
-                findings.add(Severe, pool.title(), format!("member {name} is of IPv6, which is not forwarded"), "");
-                continue;
-            }
-            Err(Unusable::Other) => {
-                let message = format!("no address is known of member {name} (a node by FQDN, perhaps)");
-                findings.add(Severe, pool.title(), message, "add it to the members of the [[pool]] by address");
-                continue;
-            }
-        };
-        let priority = word(&item.block, "priority-group").and_then(|text| text.parse().ok()).unwrap_or(0);
-        if members.iter().all(|known| known.address != address) {
-            members.push(Member { item, node, address, port, priority });
-        }
-    }
-    // The higher number is preferred.
-    members.sort_by_key(|member| std::cmp::Reverse(member.priority));
-    members
-}
-
 fn write(
-    group: &[Listed<'_>],
+    (group, servers): (&[Listed<'_>], &[&Object]),
     objects: &Objects,
     health: &mut Health,
     pools: &mut Pools,
@@ -142,8 +94,12 @@ fn write(
     for member in members {
         labels.push(draft.free_member(&member.node, &labels));
     }
-    let tables = labels.iter().zip(members).map(|(label, member)| draft::member(label, member.address));
-    entry.set("members", tables.collect::<Vec<_>>());
+    let sharing = sharing::decide(group, objects, findings);
+    let tables = labels.iter().zip(members).zip(&sharing.each);
+    let table = |((label, member), share): ((&String, &Member<'_>), &(u32, u32))| {
+        draft::member_with(label, member.address, *share)
+    };
+    entry.set("members", tables.map(table).collect::<Vec<_>>());
     for (other, _) in others {
         entry.also_from(other.title());
         let message = format!("it has the members of {}, so both are pool `{name}`", first.title());
@@ -159,7 +115,12 @@ fn write(
         entry.set("manual_resume", true);
     }
     entry.set("monitors", monitors);
-    sharing(first, members, &mut entry, findings);
+    sharing.write(first, &mut entry, findings);
+    if sharing.is_shared() {
+        persistence::convert(group, servers, objects, &mut entry, findings);
+        pools.shared.insert(name.clone());
+    }
+    service_down(first, &mut entry, findings);
     group.iter().for_each(|(pool, members)| report(pool, members, findings));
     draft.add(entry);
     pools.members.insert(name.clone(), members.iter().map(|member| member.address).collect());
@@ -219,21 +180,8 @@ fn monitors(
     found
 }
 
-/// How the members share the work, and what happens when one is lost.
-fn sharing(pool: &Object, members: &[Member<'_>], entry: &mut Entry, findings: &mut Findings) {
-    let has_priorities = members.windows(2).any(|pair| pair[0].priority != pair[1].priority);
-    let mode = pool.word("load-balancing-mode").unwrap_or("round-robin");
-    if has_priorities && pool.word("min-active-members").is_some_and(|least| least != "0") {
-        entry.set_because("fail_back", "immediate", "as priority groups do; \"never\" breaks fewer calls");
-        let message = "priority groups return to the preferred member as soon as it is up, and so does `fail_back = \"immediate\"`";
-        findings.add(Check, pool.title(), message, "remove fail_back to stay where the calls are");
-    } else if members.len() > 1 {
-        let message = format!(
-            "BIG-IP shares the work between all members that are up ({mode}); this file sends it to one of them, the active one"
-        );
-        let likewise = if mode.starts_with("least-connections") { "least-connections" } else { "round-robin" };
-        findings.add(Check, pool.title(), message, services::one_or_all(likewise));
-    }
+/// What happens to the connections of a member that is lost.
+fn service_down(pool: &Object, entry: &mut Entry, findings: &mut Findings) {
     match pool.word("service-down-action") {
         Some("drop") => {
             let table = Table::from_iter([("tcp".to_owned(), Value::from("drop"))]);
@@ -271,8 +219,5 @@ fn report(pool: &Object, members: &[Member<'_>], findings: &mut Findings) {
             let message = format!("member {name} has a monitor of its own, which is not carried over");
             findings.add(Check, pool.title(), message, "all members of a [[pool]] have its monitors");
         }
-    }
-    if pool.word("slow-ramp-time").is_some_and(|time| time != "0" && time != "10") {
-        findings.add(Note, pool.title(), "`slow-ramp-time` is not carried over", "");
     }
 }

@@ -109,7 +109,7 @@ pub fn convert(
         for (other, _, port) in &together {
             entry.also_from(other.title());
             ports(other, *port, pools, &mut listen, findings);
-            treatment(other, objects, findings);
+            treatment(other, objects, pools, findings);
         }
         let is_off = |(other, ..): &&&(&Object, Ipv4Addr, u16)| other.has("disabled");
         if together.iter().any(|one| is_off(&one)) {
@@ -201,7 +201,7 @@ fn ports(server: &Object, port: u16, pools: &Pools, listen: &mut Vec<String>, fi
 }
 
 /// What it does to traffic that Fairlead does not.
-fn treatment(server: &Object, objects: &Objects, findings: &mut Findings) {
+fn treatment(server: &Object, objects: &Objects, pools: &Pools, findings: &mut Findings) {
     let mut severe = |message: String, remedy: &str| findings.add(Severe, server.title(), message, remedy);
     for item in server.block("profiles") {
         let Some(name) = item.words.first() else { continue };
@@ -246,7 +246,8 @@ fn treatment(server: &Object, objects: &Objects, findings: &mut Findings) {
             "filter elsewhere if that matters",
         );
     }
-    if !server.block("persist").is_empty() {
+    let is_shared = pool_of(server, pools).is_some_and(|(name, _)| pools.shared.contains(name));
+    if !server.block("persist").is_empty() && !is_shared {
         findings.add(Note, server.title(), "persistence has no meaning where one member has all the work", "");
     }
 }

@@ -1,6 +1,7 @@
 //! Files of the shapes that are found in public, with addresses of their own, and what each becomes.
 
 use crate::import::{Imported, Origin, Severity, Source, import};
+use crate::policy::intent::{FailBack, Mode, Persistence};
 
 const PAIR: [(&str, &str); 2] =
     [("bigip_base.conf", include_str!("tests/pair_base.conf")), ("bigip.conf", include_str!("tests/pair.conf"))];
@@ -41,6 +42,63 @@ fn what_looks_into_connections_is_severe() {
 #[test]
 fn two_pairs_in_partitions_on_one_arm() {
     insta::assert_snapshot!(shown(&imported(&[("bigip.conf", include_str!("tests/pairs.conf"))])));
+}
+
+const SHARED: &str = include_str!("tests/shared.conf");
+
+#[test]
+fn modes_ratios_priority_groups_slow_ramp_and_persistence_are_carried_over() {
+    insta::assert_snapshot!(shown(&imported(&[("bigip.conf", SHARED)])));
+}
+
+#[test]
+fn what_is_shared_is_shared_as_before_and_a_pair_is_a_pair() {
+    let file = imported(&[("bigip.conf", SHARED)]);
+    let intent = crate::config::parse("fairlead.toml", &file.text).unwrap_or_else(|errors| panic!("{errors}")).intent;
+    let (turns, least) = (Mode::RoundRobin, Mode::LeastConnections);
+    let (call, source, none) = (Persistence::CallId, Persistence::Source, Persistence::Endpoint);
+    let expected = [
+        ("managers", turns, call, 2, 30, &[(20, 10), (10, 10), (1, 5)][..]),
+        ("by_node", turns, source, 1, 0, &[(3, 0), (1, 0)]),
+        ("by_limit", least, none, 1, 3_600, &[(100, 0), (30, 0), (1, 0)]),
+        ("observed", least, source, 1, 10, &[(1, 0); 3]),
+        ("turns", turns, none, 1, 10, &[(1, 0); 2]),
+        ("pair", Mode::ActiveStandby, none, 1, 0, &[(1, 0); 2]),
+    ];
+    for (name, mode, persistence, min_active, slow_start, members) in expected {
+        let pool = intent.pools.iter().find(|pool| pool.name == name).unwrap_or_else(|| panic!("{name}"));
+        let each: Vec<_> =
+            pool.members.iter().map(|id| &intent.members[*id]).map(|it| (it.weight, it.priority)).collect();
+        assert_eq!((pool.mode, pool.persistence, pool.min_active), (mode, persistence, min_active), "{name}");
+        assert_eq!((pool.slow_start.as_secs(), &each[..]), (slow_start, members), "{name}");
+        assert_eq!(pool.fail_back, FailBack::Never, "{name}");
+    }
+    assert_eq!(intent.pools.len(), 6);
+}
+
+#[test]
+fn two_members_of_unlike_priority_are_a_pair_only_if_one_of_them_is_enough() {
+    let of = |keys: &str| {
+        let member = |last: u8, priority: u8| {
+            format!("/Common/10.0.0.{last}:5060 {{\naddress 10.0.0.{last}\npriority-group {priority}\n}}\n")
+        };
+        let conf = format!(
+            "net vlan /Common/v {{\ninterfaces {{\n1.1 {{ }}\n}}\n}}\nnet self /Common/s {{\naddress 10.0.0.9/24\nvlan /Common/v\n}}\n\
+             ltm pool /Common/p {{\nmembers {{\n{}{}}}\n{keys}\n}}\n\
+             ltm virtual /Common/v {{\ndestination /Common/10.0.0.100:5060\nip-protocol udp\npool /Common/p\n}}\n",
+            member(1, 1),
+            member(2, 2)
+        );
+        let file = imported(&[("bigip.conf", &conf)]);
+        let parsed = crate::config::parse("fairlead.toml", &file.text).unwrap_or_else(|errors| panic!("{errors}"));
+        let pool = parsed.intent.pools.iter().next().cloned().unwrap();
+        let preferred = parsed.intent.members[pool.members[0]].address.octets()[3];
+        (pool.mode, pool.fail_back, pool.min_active, preferred)
+    };
+    assert_eq!(of("min-active-members 1"), (Mode::ActiveStandby, FailBack::Immediate, 1, 2));
+    assert_eq!(of("min-active-members 2"), (Mode::RoundRobin, FailBack::Never, 2, 2));
+    assert_eq!(of(""), (Mode::RoundRobin, FailBack::Never, 1, 2), "groups are off");
+    assert_eq!(of("load-balancing-mode least-connections-node").0, Mode::LeastConnections);
 }
 
 #[test]
