@@ -168,18 +168,23 @@ impl Run {
         }
     }
 
-    /// Another mode, other weights, a member more or less.
+    /// Another mode, other weights and priorities, a member more or less.
     fn sharing_changes(&mut self) {
         let (pair, plan) = (pair(self.who()), &mut self.model.plan);
         if !plan.is_shared(pair) {
             return;
         }
-        match self.dice.roll(3) {
+        match self.dice.roll(5) {
             0 => plan.modes[pair] = self.dice.pick(&[Mode::RoundRobin, Mode::LeastConnections, Mode::SourceHash]),
             1 => {
                 let who = self.dice.pick(&plan.members_of(pair));
                 plan.weights[who] = 1 + self.dice.roll(4);
             }
+            2 => {
+                let who = self.dice.pick(&plan.members_of(pair));
+                plan.priorities[who] = self.dice.roll(3) as u16;
+            }
+            3 => plan.min_active[pair] = 1 + self.dice.roll(2) as usize,
             _ if plan.has_third(pair) => {
                 let third = plan.third_goes(pair);
                 self.addresses_go(|address| address == own(third));

@@ -69,6 +69,9 @@ pub struct Plan {
     /// The pair has a third member.
     pub thirds: [bool; 2],
     pub weights: [u32; 6],
+    /// Where members share the work: the highest takes what is new, lower ones while fewer than `min_active` of the higher are up.
+    pub priorities: [u16; 6],
+    pub min_active: [usize; 2],
     pub active: [Option<Who>; 2],
     pub members: [MemberHealth; 6],
     /// Where members share the work and none is up: who keeps it.
@@ -93,6 +96,8 @@ impl Plan {
             modes: [Mode::ActiveStandby; 2],
             thirds: [false; 2],
             weights: [1; 6],
+            priorities: [0; 6],
+            min_active: [1; 2],
             active: [Some(0), Some(2)],
             members: [up; 6],
             kept: [const { Vec::new() }; 2],
@@ -202,11 +207,13 @@ impl Plan {
         self.modes[pair] != Mode::ActiveStandby
     }
 
-    /// Who takes what is new, where members share the work: who is up, else who keeps it.
+    /// Who takes what is new, where members share the work: who is up and of a priority that is needed, else who keeps it.
     pub fn targets(&self, pair: Pair) -> Vec<Who> {
         let is_up = |who: &Who| self.members[*who].state == State::Up;
         let up: Vec<Who> = self.members_of(pair).into_iter().filter(is_up).collect();
-        if up.is_empty() { self.kept[pair].clone() } else { up }
+        let above = |one: &Who| up.iter().filter(|who| self.priorities[**who] > self.priorities[*one]).count();
+        let needed = up.iter().copied().filter(|who| above(who) < self.min_active[pair]).collect();
+        if up.is_empty() { self.kept[pair].clone() } else { needed }
     }
 
     /// A member of those that share the work is in another state. Returns who is lost by that: where none is up, whoever was drained
@@ -296,12 +303,14 @@ impl Plan {
             .map(|&who| Member {
                 interface: servers,
                 weight: self.weights[who],
+                priority: self.priorities[who],
                 ..member(&format!("sip-{who}"), &own(who).to_string(), at(pair(who)))
             })
             .collect();
         let pools = |&one: &Pair| Pool {
             members: self.places(one),
             mode: self.modes[one],
+            min_active: self.min_active[one],
             ..pool(&format!("pair-{one}"), &[])
         };
         intent.pools = self.pairs().iter().map(pools).collect();
