@@ -97,7 +97,9 @@ fn two_members_of_unlike_priority_are_a_pair_only_if_one_of_them_is_enough() {
     };
     assert_eq!(of("min-active-members 1"), (Mode::ActiveStandby, FailBack::Immediate, 1, 2));
     assert_eq!(of("min-active-members 2"), (Mode::RoundRobin, FailBack::Never, 2, 2));
-    assert_eq!(of(""), (Mode::RoundRobin, FailBack::Never, 1, 2), "groups are off");
+    assert_eq!(of("load-balancing-mode round-robin").0, Mode::RoundRobin, "it is written");
+    assert_eq!(of("").0, Mode::ActiveStandby, "groups are off, and no mode is written");
+    assert_eq!(of("").1, FailBack::Never);
     assert_eq!(of("load-balancing-mode least-connections-node").0, Mode::LeastConnections);
 }
 

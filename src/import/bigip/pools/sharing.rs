@@ -98,9 +98,17 @@ fn is_pair(group: &[Listed<'_>], findings: &mut Findings) -> Option<bool> {
             findings.add(Check, pool.title(), message, "remove fail_back to stay where the calls are");
             Some(true)
         }
-        2 if mode.is_none() && group.iter().any(|(_, members)| is_one_up(members)) => {
-            let message = "one of its two members was up and the other down when this was saved, as of a pair whose standby does not \
-                           answer: this file sends the work to one of them, the active one";
+        // Nobody has written a mode, and nothing says that both work at once.
+        2 if mode.is_none() && least(pool) < 2 && !group.iter().any(|(_, members)| are_both_up(members)) => {
+            let seen = match group.iter().any(|(_, members)| is_one_up(members)) {
+                true => {
+                    "one of its two members was up and the other down when this was saved, as of a pair whose standby does not answer"
+                }
+                false => {
+                    "its two members are taken for a pair whose standby does not answer, as BIG-IP's own mode is not written"
+                }
+            };
+            let message = format!("{seen}: this file sends the work to one of them, the active one");
             let remedy = "for servers that all work at once, add mode = \"round-robin\", as it was on BIG-IP";
             findings.add(Check, pool.title(), message, remedy);
             Some(false)
@@ -139,8 +147,16 @@ fn compare((first, members): &Listed<'_>, (other, of_it): &Listed<'_>, findings:
 
 /// By their monitors one of two was up when the file was saved, and the other was down.
 fn is_one_up(members: &[Member<'_>]) -> bool {
-    let states: Vec<&str> = members.iter().filter_map(|member| own(member, "state")).collect();
-    matches!(states[..], ["up", "down"] | ["down", "up"])
+    matches!(states(members)[..], ["up", "down"] | ["down", "up"])
+}
+
+/// Both were up.
+fn are_both_up(members: &[Member<'_>]) -> bool {
+    states(members) == ["up", "up"]
+}
+
+fn states<'m>(members: &[Member<'m>]) -> Vec<&'m str> {
+    members.iter().filter_map(|member| own(member, "state")).collect()
 }
 
 /// A mode of BIG-IP in Fairlead's terms.
