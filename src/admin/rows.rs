@@ -103,6 +103,20 @@ pub struct MemberRow {
     /// flows; `None`: there was none since the start, or the members share the work, where each peer has a flow.
     #[serde(default)]
     pub udp_idle_ms: Option<u64>,
+    /// Its connections to service ports; `None`: it has neither a `connection_limit` nor a `connection_rate_limit`.
+    #[serde(default)]
+    pub connections: Option<ConnectionsRow>,
+}
+
+/// The connections of a member, or of a virtual server, that has a limit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ConnectionsRow {
+    /// Those that stand now, over all workers.
+    pub now: u64,
+    /// So many may stand at a time; `None`: there is no such limit.
+    pub limit: Option<u64>,
+    /// So many may begin in a second; `None`: there is no such limit.
+    pub rate_limit: Option<u64>,
 }
 
 /// A monitor of a member, in short.
@@ -173,6 +187,9 @@ pub struct VirtualServerRow {
     pub reason: String,
     /// Since when.
     pub since: Wall,
+    /// Its connections, with whichever member; `None`: it has neither a `connection_limit` nor a `connection_rate_limit`.
+    #[serde(default)]
+    pub connections: Option<ConnectionsRow>,
 }
 
 /// What one probe of a member came to, of the last 32 of each monitor.
@@ -508,11 +525,12 @@ mod tests {
             flows: 3,
             direct: 2,
             udp_idle_ms: None,
+            connections: Some(ConnectionsRow { now: 1, limit: Some(100), rate_limit: None }),
         };
         let text = serde_json::to_string(&row).unwrap();
         assert_eq!(
             text,
-            r#"{"name":"sip-a","pool":"pair-1","address":"10.20.0.11","state":"up","admin":"enabled","role":"active","reason":"200 OK","since":"1970-01-01T00:00:00.000000Z","probes":[{"monitor":"sip-options","state":"up","last_rtt_us":412,"reason":"200 OK"}],"flows":3,"direct":2,"udp_idle_ms":null}"#
+            r#"{"name":"sip-a","pool":"pair-1","address":"10.20.0.11","state":"up","admin":"enabled","role":"active","reason":"200 OK","since":"1970-01-01T00:00:00.000000Z","probes":[{"monitor":"sip-options","state":"up","last_rtt_us":412,"reason":"200 OK"}],"flows":3,"direct":2,"udp_idle_ms":null,"connections":{"now":1,"limit":100,"rate_limit":null}}"#
         );
         assert_eq!(serde_json::from_str::<MemberRow>(&text).unwrap(), row);
     }

@@ -176,7 +176,7 @@ fn no_member(pool: &Pool) -> String {
 
 /// Virtual servers and SNAT.
 fn servers(intent: &Intent) -> String {
-    let servers = table(&intent.virtual_servers, |server| {
+    let servers = table(intent.virtual_servers.iter(), |server| {
         let mut links = intent.interfaces.iter();
         let link = links.find(|link| link.addresses.iter().any(|net| net.contains(&server.address)));
         [
@@ -188,7 +188,7 @@ fn servers(intent: &Intent) -> String {
             prose("LISTEN", joined(&server.listen, ", ", |listen| listen_text(*listen))),
         ]
     });
-    let answers = table(&intent.virtual_servers, |server| {
+    let answers = table(intent.virtual_servers.iter(), |server| {
         [
             left("VIRTUAL SERVER", &server.name),
             left("ICMP ECHO", server.icmp_echo),
@@ -203,7 +203,23 @@ fn servers(intent: &Intent) -> String {
         let except = if except.is_empty() { "nothing".into() } else { except.join(", ") };
         [left("SNAT OF POOL", &intent.pools[snat.pool].name), left("ADDRESS", snat.address), prose("EXCEPT", except)]
     });
-    servers + &answers + &snats
+    servers + &answers + &limits(intent) + &snats
+}
+
+/// Who has a limit of connections.
+fn limits(intent: &Intent) -> String {
+    let members = intent
+        .members
+        .iter()
+        .map(|member| (format!("member {}", member.name), member.connection_limit, member.connection_rate_limit));
+    let servers = intent.virtual_servers.iter().map(|server| {
+        (format!("virtual server {}", server.name), server.connection_limit, server.connection_rate_limit)
+    });
+    let or_none = |limit: u32| if limit > 0 { limit.to_string() } else { "no limit".into() };
+    let limited = servers.chain(members).filter(|(_, most, per_second)| (*most, *per_second) != (0, 0));
+    table(limited, |(whose, most, per_second)| {
+        [left("CONNECTIONS OF", whose), right("AT A TIME", or_none(most)), right("NEW A SECOND", or_none(per_second))]
+    })
 }
 
 /// How old requests may be that the next member is given.
@@ -238,6 +254,31 @@ mod tests {
         let shown = text(&parse_for(64, "fairlead.toml", &file).unwrap_or_else(|errors| panic!("{errors}")));
         assert!(shown.lines().all(|line| line.chars().count() <= 100), "{shown}");
         insta::assert_snapshot!("describe", shown);
+    }
+
+    #[test]
+    fn limits_of_connections_are_shown_where_there_are_any() {
+        let limited = |file: &str| {
+            let shown = text(&parse_for(64, "fairlead.toml", file).unwrap_or_else(|errors| panic!("{errors}")));
+            shown
+                .lines()
+                .skip_while(|line| !line.contains("CONNECTIONS OF"))
+                .take(3)
+                .map(str::to_owned)
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(limited(FILE), [""; 0]);
+        let file = FILE.replacen("{ name = \"sip-a\"", "{ connection_rate_limit = 50, name = \"sip-a\"", 1).replacen(
+            "listen = ",
+            "connection_limit = 2000\nlisten = ",
+            1,
+        );
+        let expected = [
+            "CONNECTIONS OF        AT A TIME  NEW A SECOND",
+            "virtual server sip-1       2000      no limit",
+            "member sip-a           no limit            50",
+        ];
+        assert_eq!(limited(&file), expected);
     }
 
     #[test]

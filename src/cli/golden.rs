@@ -6,10 +6,10 @@ use super::commands::{Command, Shown};
 use super::parse;
 use crate::admin::drill::{DrillPlan, DrillReport};
 use crate::admin::rows::{
-    Announced, Cause, Change, ChangeKind, Cleared, CounterRow, DrillState, Ends, ExcludeRow, FlowRow, Forecast,
-    LatencyRow, LogLevel, Logging, MemberRow, MemberState, NeighbourRow, NeighbourState, Origin, PastProbeRow,
-    ProbeResult, ProbeRow, Reloaded, Role, RouteKind, RouteRow, SnatRow, Spread, StateLines, Status, SwitchoverRow,
-    VirtualServerRow,
+    Announced, Cause, Change, ChangeKind, Cleared, ConnectionsRow, CounterRow, DrillState, Ends, ExcludeRow, FlowRow,
+    Forecast, LatencyRow, LogLevel, Logging, MemberRow, MemberState, NeighbourRow, NeighbourState, Origin,
+    PastProbeRow, ProbeResult, ProbeRow, Reloaded, Role, RouteKind, RouteRow, SnatRow, Spread, StateLines, Status,
+    SwitchoverRow, VirtualServerRow,
 };
 use crate::time::Duration;
 use samples::{NOW, ago, members, ports, settings, status, switchovers, virtual_servers};
@@ -75,6 +75,17 @@ fn members_table() {
 #[test]
 fn virtual_servers_table() {
     insta::assert_snapshot!(shown("virtual-servers", virtual_servers()));
+}
+
+#[test]
+fn connections_stand_below_where_there_is_a_limit() {
+    let (mut rows, mut servers) = (members(), virtual_servers());
+    rows[1].connections = Some(ConnectionsRow { now: 1_234, limit: Some(20_000), rate_limit: None });
+    let expected = "\nMEMBER  CONNECTIONS   LIMIT  RATE LIMIT\nsip-b         1,234  20,000           -\n";
+    assert!(shown("members", rows).ends_with(expected));
+    servers[0].connections = Some(ConnectionsRow { now: 0, limit: None, rate_limit: Some(500) });
+    let expected = "\nVIRTUAL SERVER  CONNECTIONS  LIMIT  RATE LIMIT\nsip-1                     0      -       500/s\n";
+    assert!(shown("virtual-servers", servers).ends_with(expected));
 }
 
 #[test]

@@ -72,7 +72,7 @@ pub fn difference(old: &Configuration, new: &Configuration) -> Vec<Change> {
     changes.named("member", |intent| each(intent, intent.members.iter(), |one| one.name.clone()));
     // Those that come and go are listed with their pool.
     changes.changes.retain(|change| change.what != "member");
-    changes.named("virtual server", |intent| each(intent, &intent.virtual_servers, |one| one.name.clone()));
+    changes.named("virtual server", |intent| each(intent, intent.virtual_servers.iter(), |one| one.name.clone()));
     changes.named("snat of pool", |intent| each(intent, &intent.snats, |one| intent.pools[one.pool].name.clone()));
     changes.thing("direct_access", &old.intent.direct_access, &new.intent.direct_access);
     changes.thing("timeouts", &old.intent.timeouts, &new.intent.timeouts);

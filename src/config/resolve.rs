@@ -40,7 +40,9 @@ fn intent(document: &Document) -> Option<Intent> {
             let (name, address) = (member.name.meant()?, member.address.meant()?);
             let (weight, priority) = (member.weight.meant()?, member.priority.meant()?);
             let (pool, interface) = (Id::of(pools.len()), document.link_of(address)?);
-            members.push(Member { name, address, pool, interface, weight, priority });
+            let connection_limit = member.connection_limit.meant()?;
+            let connection_rate_limit = member.connection_rate_limit.meant()?;
+            members.push(Member { name, address, pool, interface, weight, priority, connection_limit, connection_rate_limit });
         }
         pools.push(pool(entry, (first..members.len()).map(Id::of).collect(), monitors)?);
     }
@@ -225,6 +227,8 @@ fn server(document: &Document, entry: &schema::VirtualServer) -> Option<VirtualS
         unreachable: entry.unreachable.meant()?,
         // Where several are active, nobody takes over all that another had.
         redeliver: entry.redeliver.meant().filter(|_| is_pair).unwrap_or_default(),
+        connection_limit: entry.connection_limit.meant()?,
+        connection_rate_limit: entry.connection_rate_limit.meant()?,
     })
 }
 

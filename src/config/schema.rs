@@ -325,6 +325,10 @@ section! { "pool.members", Some(64), Member, compared intent::Member; "A server 
         "Where several members are active: its share of what is new, relative to the weights of the others.";
     priority: u16 = 0, integer(0, 65_535, "the highest first"), live,
         "Where several members are active: its group. The members of the highest take what is new; when the others do, says min_active.";
+    connection_limit: u32 = 0, integer(0, 1_000_000_000, "connections"), live,
+        "Connections to service ports that the member has at a time, at most; 0: no limit. A connection is a TCP connection to a service port, from its SYN until both ends have said FIN, one has reset it, or it is forgotten; where several members are active also a UDP peer, as long as its flow lasts. UDP of a pair is in no flow and not limited, nor are calls that are kept together by Call-ID, and what members begin themselves. At the limit a new one goes to another active member that has room, also against persistence and the client's address; where none has, or one member is active, a SYN is reset (within rejects_per_second) and a datagram dropped in silence, counted as connection_limit. What stands is never touched. All workers count together: the limit is exceeded by one for each other worker at most, if they take connections at the same moment, and by connections that stood before a restart of Fairlead. A handshake that is not finished counts; at the limit one of which nothing was heard for 3 seconds gives way to a new connection (a worker looks at the 16 of its own that are idle longest), so that forged SYNs keep clients out for seconds, and in no case longer than [timeouts] tcp_opening.";
+    connection_rate_limit: u32 = 0, integer(0, 1_000_000, "connections a second"), live,
+        "New connections that the member takes in a second, at most; 0: no limit. So many may begin at once if none has for a second, then one by one; over all workers, and exceeded by one for each other worker at most. What is beyond is treated as by connection_limit and counted as connection_rate_limit; what is refused does not count.";
 } }
 
 section! { "pool.on_down", ONCE, OnDown; "What happens to the traffic of a member that is lost." {
@@ -351,6 +355,10 @@ section! { "virtual_server", Some(16_384), VirtualServer, compared intent::Virtu
         "Port unreachable (or a reset of a SYN) that the active member itself sends about this service: held while another member may take over, and dropped if one does, since it would end the calls that the switchover saves; or forwarded as it comes, as it always is where several members are active.";
     redeliver: Duration = "4s", span(0, 32 * SECOND, ""), live,
         "SIP requests over UDP that clients sent in the last so long and that the active member has not answered when its monitors find it dead: delivered to the member that takes over, without waiting until the client repeats them. Not what members send to virtual addresses, and not after force, drain, offline, fail_back or a reload. \"0\": never.";
+    connection_limit: u32 = 0, integer(0, 1_000_000_000, "connections"), live,
+        "Connections to its service ports at a time, at most, whichever member they are with; 0: no limit. What a connection is and what happens at the limit is the same as for a member's, but that no other member can help.";
+    connection_rate_limit: u32 = 0, integer(0, 1_000_000, "connections a second"), live,
+        "New connections to its service ports in a second, at most; 0: no limit. As a member's.";
 } }
 
 section! { "snat", Some(4_096), Snat, compared intent::Snat;

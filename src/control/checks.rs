@@ -3,12 +3,13 @@
 //! Owns what is checked that way, and when it is due.
 
 use super::facts::Machine;
+use super::limits_met::LimitsMet;
 use super::link::Link;
 use super::outbox::Outbox;
 use super::port_use::PortUse;
 use super::spreading::SpreadingCheck;
 use crate::flow::SnatPorts;
-use crate::policy::Intent;
+use crate::policy::{Intent, Snapshot};
 use crate::time::{Duration, Instant};
 
 const INTERVAL: Duration = Duration::from_secs(1);
@@ -17,16 +18,30 @@ const INTERVAL: Duration = Duration::from_secs(1);
 pub(super) struct Checks {
     pub(super) ports: PortUse,
     spreading: SpreadingCheck,
+    limits_met: LimitsMet,
     next: Instant,
 }
 
 impl Checks {
     pub(super) fn new(intent: &Intent, snat_ports: SnatPorts, ports: usize, now: Instant) -> Checks {
         let ports_in_use = PortUse::new(intent, snat_ports, now);
-        Checks { ports: ports_in_use, spreading: SpreadingCheck::new(ports), next: now + INTERVAL }
+        Checks {
+            ports: ports_in_use,
+            spreading: SpreadingCheck::new(ports),
+            limits_met: LimitsMet::default(),
+            next: now + INTERVAL,
+        }
     }
 
-    pub(super) fn poll(&mut self, intent: &Intent, link: &Link, machine: &Machine, out: &mut Outbox, now: Instant) {
+    /// `snapshot` is the one that went out last.
+    pub(super) fn poll(
+        &mut self,
+        (intent, snapshot): (&Intent, Option<&Snapshot>),
+        link: &Link,
+        machine: &Machine,
+        out: &mut Outbox,
+        now: Instant,
+    ) {
         if now < self.next {
             return;
         }
@@ -35,6 +50,9 @@ impl Checks {
         link.check(intent, out, now);
         self.ports.poll(out, now);
         self.spreading.poll(machine, intent, out);
+        if let Some(snapshot) = snapshot {
+            self.limits_met.poll(&snapshot.connection_limits, intent, out, now);
+        }
     }
 
     pub(super) fn next_deadline(&self) -> Instant {

@@ -257,7 +257,8 @@ impl Controller {
         self.choose_what_is_due(now);
         self.poll_drills(now);
         self.link.transmit(&mut self.outputs, now);
-        self.checks.poll(&self.intent, &self.link, &self.machine, &mut self.outputs, now);
+        let meant = (&self.intent, self.publisher.latest());
+        self.checks.poll(meant, &self.link, &self.machine, &mut self.outputs, now);
         self.count_loads(now);
         self.publish(now);
         self.publisher.prepare();

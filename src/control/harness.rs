@@ -33,6 +33,8 @@ fn member(name: &str, last: u8) -> Member {
         interface: InterfaceId(1),
         weight: 1,
         priority: 0,
+        connection_limit: 0,
+        connection_rate_limit: 0,
     }
 }
 
@@ -93,7 +95,10 @@ pub(crate) fn two_arm() -> Intent {
             unmatched: Default::default(),
             unreachable: Default::default(),
             redeliver: Duration::from_secs(4),
-        }],
+            connection_limit: 0,
+            connection_rate_limit: 0,
+        }]
+        .into(),
         snats: vec![Snat {
             pool: PoolId(0),
             address: Ipv4Addr::new(10, 20, 0, 100),

@@ -19,6 +19,7 @@ mod fail_back;
 mod forecast;
 mod groups;
 mod latency;
+mod limits_met;
 mod link;
 mod loads;
 mod neighbours;

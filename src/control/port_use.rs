@@ -210,7 +210,7 @@ fn places(intent: &Intent) -> BTreeSet<Place> {
 /// The service ports on each address: the workers hand out none of them, in no protocol.
 fn reserved(intent: &Intent) -> HashMap<Ipv4Addr, BTreeSet<u16>> {
     let mut reserved: HashMap<Ipv4Addr, BTreeSet<u16>> = HashMap::new();
-    for server in &intent.virtual_servers {
+    for server in intent.virtual_servers.iter() {
         reserved.entry(server.address).or_default().extend(server.listen.iter().map(|listen| listen.port));
     }
     reserved

@@ -8,8 +8,8 @@ use super::pools::Share;
 use super::port_use::Place;
 use super::spreading;
 use crate::admin::rows::{
-    AlarmRow, Cause, Choice, CounterRow, ExcludeRow, FlowRow, Link, MemberProbe, MemberRow, NeighbourRow,
-    NeighbourState, Origin, PastProbeRow, PortRow, ProbeRow, Role, RouteKind, RouteRow, SnatRow, Status,
+    AlarmRow, Cause, Choice, ConnectionsRow, CounterRow, ExcludeRow, FlowRow, Link, MemberProbe, MemberRow,
+    NeighbourRow, NeighbourState, Origin, PastProbeRow, PortRow, ProbeRow, Role, RouteKind, RouteRow, SnatRow, Status,
     VirtualServerRow, VirtualServerState, Wall, WorkerRow,
 };
 use crate::config::listen_text;
@@ -17,8 +17,11 @@ use crate::engine::{MemberUse, Uses};
 use crate::flow::Range;
 use crate::monitor::{Check, Past};
 use crate::policy::adjacency::{Neighbour, NextHop};
+use crate::policy::connection_limits::{ConnectionLimit, ConnectionLimits};
 use crate::policy::health::State;
-use crate::policy::intent::{InterfaceId, MemberId, Monitor, MonitorKind, PoolId, PortId, Snat};
+use crate::policy::intent::{
+    InterfaceId, MemberId, Monitor, MonitorKind, PoolId, PortId, Snat, VirtualServer, VirtualServerId,
+};
 use crate::time::Instant;
 use crate::wire::Protocol;
 use crate::worker::mailbox::{self, WorkerId};
@@ -85,6 +88,7 @@ impl Controller {
                 true => (!is_shared).then_some(0),
                 false => uses.datagram.max(standing.served_until).map(|at| millis(now.since(at))),
             },
+            connections: self.connection_limits().and_then(|limits| limits.member(id)).map(connections),
         }
     }
 
@@ -105,6 +109,11 @@ impl Controller {
             }
         };
         format!("{}; {share}", standing.reason)
+    }
+
+    /// As the workers have them.
+    fn connection_limits(&self) -> Option<&ConnectionLimits> {
+        self.publisher.latest().map(|snapshot| &*snapshot.connection_limits)
     }
 
     pub(super) fn member_uses(&self) -> Vec<Arc<MemberUse>> {
@@ -154,7 +163,7 @@ impl Controller {
     }
 
     pub(super) fn virtual_server_rows(&self) -> Vec<VirtualServerRow> {
-        let row = |server: &crate::policy::intent::VirtualServer| {
+        let row = |(id, server): (VirtualServerId, &VirtualServer)| {
             let pool = self.pools.pool(server.pool);
             let members = self.intent.pools[server.pool].members.iter().copied();
             let active: Vec<MemberId> = members.filter(|member| self.pools.takes_new(*member)).collect();
@@ -176,9 +185,10 @@ impl Controller {
                 choice: if pool.is_forced() { Choice::Forced } else { Choice::Auto },
                 reason: pool.reason.clone(),
                 since: self.wall(pool.since),
+                connections: self.connection_limits().and_then(|limits| limits.server(id)).map(connections),
             }
         };
-        self.intent.virtual_servers.iter().map(row).collect()
+        self.intent.virtual_servers.entries().map(row).collect()
     }
 
     /// What the monitors say, whatever the operator has set.
@@ -415,6 +425,11 @@ impl Controller {
     pub(super) fn wall(&self, at: Instant) -> Wall {
         self.machine.wall(at)
     }
+}
+
+fn connections(limit: &ConnectionLimit) -> ConnectionsRow {
+    let or_none = |limit: u32| (limit > 0).then_some(limit.into());
+    ConnectionsRow { now: limit.connections(), limit: or_none(limit.most), rate_limit: or_none(limit.per_second) }
 }
 
 /// Of all workers together.

@@ -1,11 +1,12 @@
 //! What one worker remembers of connections: its flows, the ports they hold, and whose they are.
 //!
 //! Owns the flow table with all that must move with it, so that a flow that leaves, for whatever reason, gives its port back
-//! and is counted off its member. And owns the question whether a flow is live: a reload may have taken its member, or the
+//! and is counted off its member, and off the connections of that and of its virtual server. And owns the question whether a flow is live: a reload may have taken its member, or the
 //! address it is translated to. A bounded walk between bursts, begun by such a reload, forgets stale flows; it may come late:
 //! what a flow refers to is found by id and life, so whoever looks a stale flow up meanwhile does not find it, though its
 //! member or its address has come back (scenario 83).
 
+use super::connection_counts::{ConnectionCounts, is_connection};
 use super::member_use::MemberUse;
 use crate::flow::key::Key;
 use crate::flow::{
@@ -14,7 +15,7 @@ use crate::flow::{
 };
 use crate::policy::intent::{MemberId, PoolId, Timeouts};
 use crate::policy::{Life, Slots, Snapshot};
-use crate::time::Instant;
+use crate::time::{Duration, Instant};
 use crate::wire::facts::Segment;
 use crate::wire::{Endpoint, Packet, Protocol, Rewrite, Tuple};
 use std::ops::Deref;
@@ -25,6 +26,9 @@ use std::sync::Arc;
 const GIVES_WAY: [TimeoutClass; 4] =
     [TimeoutClass::TcpOpening, TimeoutClass::TcpClosing, TimeoutClass::Routed, TimeoutClass::Udp];
 
+/// Half-open connections that are looked at for one that may give way to another of the same member or virtual server.
+const LOOKED_AT: usize = 16;
+
 /// The flows of one worker, with their ports and their members. The table itself can be read by all, and changed here only.
 pub(super) struct FlowBook {
     table: FlowTable,
@@ -33,6 +37,8 @@ pub(super) struct FlowBook {
     reserved: Slots<PoolId, ReservedPorts>,
     /// What each member has of them.
     uses: Arc<MemberUse>,
+    /// Which are connections, of each member and virtual server.
+    connections: ConnectionCounts,
     /// How far the walk has come that forgets stale flows; none while there is nothing to forget.
     stale: Option<u32>,
 }
@@ -55,6 +61,7 @@ impl FlowBook {
             snat_ports,
             reserved: reserved(snapshot),
             uses,
+            connections: ConnectionCounts::new(snapshot),
             stale: None,
         }
     }
@@ -63,6 +70,7 @@ impl FlowBook {
     pub(super) fn follow_snapshot(&mut self, old: &Snapshot, new: &Snapshot, snat_ports: SnatPorts) {
         self.table.set_lifetimes(lifetimes(&new.timeouts));
         self.snat_ports = snat_ports;
+        self.connections.follow(old, new);
         if new.life == old.life {
             return;
         }
@@ -107,7 +115,10 @@ impl FlowBook {
             _ => {}
         }
         match kept {
-            Ok(_) => count(&self.uses, snapshot, &flow, true),
+            Ok(_) => {
+                count(&self.uses, snapshot, &flow, true);
+                self.connections.on_kept(snapshot, &flow, now);
+            }
             Err(_) => self.release_port_of(&flow),
         }
         kept.map(|_| ())
@@ -145,16 +156,54 @@ impl FlowBook {
 
     /// A packet of the flow has passed: a segment, if it is TCP.
     #[inline]
-    pub(super) fn refresh(&mut self, id: FlowId, side: Direction, segment: Option<&Segment>, now: Instant) {
+    pub(super) fn refresh(
+        &mut self,
+        snapshot: &Snapshot,
+        id: FlowId,
+        side: Direction,
+        segment: Option<&Segment>,
+        now: Instant,
+    ) {
         match segment {
-            Some(segment) => self.table.follow(id, side, segment, now),
+            Some(segment) => self.change(snapshot, id, |table| table.follow(id, side, segment, now)),
             None => self.table.touch(id, now),
         }
     }
 
     /// See [`FlowTable::abort`].
-    pub(super) fn abort(&mut self, id: FlowId, now: Instant) {
-        self.table.abort(id, now);
+    pub(super) fn abort(&mut self, snapshot: &Snapshot, id: FlowId, now: Instant) {
+        self.change(snapshot, id, |table| table.abort(id, now));
+    }
+
+    /// Does what may end the connection of a flow, or show that it has not ended: it gives its place back by that, or takes it again.
+    #[inline]
+    fn change(&mut self, snapshot: &Snapshot, id: FlowId, change: impl FnOnce(&mut FlowTable)) {
+        let held = self.table.at(id).is_some_and(is_connection);
+        change(&mut self.table);
+        if let Some(flow) = self.table.at(id)
+            && is_connection(flow) != held
+        {
+            self.connections.count(snapshot, flow, !held);
+        }
+    }
+
+    /// One of the half-open connections that `is_counted` gives way, of which nothing was heard for `quiet`: it is looked for among the
+    /// [`LOOKED_AT`] that were idle longest. Says whether there is one.
+    pub(super) fn half_open_gives_way(
+        &mut self,
+        snapshot: &Snapshot,
+        quiet: Duration,
+        now: Instant,
+        is_counted: impl Fn(&Flow) -> bool,
+    ) -> bool {
+        let is_half_open = |flow: &Flow| is_connection(flow) && flow.class() == TimeoutClass::TcpOpening;
+        let may = |id: &FlowId| {
+            let flow = self.table.at(*id).filter(|_| self.table.idle(*id, now) >= quiet);
+            flow.is_some_and(|flow| is_half_open(flow) && is_counted(flow) && is_live(snapshot, flow))
+        };
+        let found = self.table.longest_idle(TimeoutClass::TcpOpening).take(LOOKED_AT).find(may);
+        found.into_iter().for_each(|id| self.forget(snapshot, id));
+        found.is_some()
     }
 
     /// See [`FlowTable::cache_route`].
@@ -188,8 +237,8 @@ impl FlowBook {
 
     /// Forgets up to `budget` flows whose time is over. Says how many.
     pub(super) fn expire(&mut self, snapshot: &Snapshot, now: Instant, budget: usize) -> usize {
-        let FlowBook { table, snat_ports, uses, .. } = self;
-        table.expire(now, budget, |flow| on_removed(snat_ports, uses, snapshot, &flow))
+        let FlowBook { table, snat_ports, uses, connections, .. } = self;
+        table.expire(now, budget, |flow| on_removed(snat_ports, uses, connections, snapshot, &flow))
     }
 
     /// A persistence record, counted like a flow of its member, is no more.
@@ -202,13 +251,13 @@ impl FlowBook {
 
     /// Looks at up to `budget` slots and forgets the stale flows there.
     pub(super) fn forget_stale(&mut self, snapshot: &Snapshot, budget: usize) {
-        let FlowBook { table, snat_ports, uses, stale, .. } = self;
+        let FlowBook { table, snat_ports, uses, connections, stale, .. } = self;
         let Some(cursor) = *stale else { return };
         *stale = table.sweep(cursor, budget, |_, flow| {
             if is_live(snapshot, flow) {
                 return Fate::Keep;
             }
-            on_removed(snat_ports, uses, snapshot, flow);
+            on_removed(snat_ports, uses, connections, snapshot, flow);
             Fate::Remove
         });
     }
@@ -251,7 +300,7 @@ impl FlowBook {
     }
 
     fn on_removed(&mut self, snapshot: &Snapshot, flow: &Flow) {
-        on_removed(&self.snat_ports, &self.uses, snapshot, flow);
+        on_removed(&self.snat_ports, &self.uses, &mut self.connections, snapshot, flow);
     }
 }
 
@@ -311,9 +360,18 @@ pub(super) fn was_admitted(flow: &Flow) -> bool {
 }
 
 /// The flow has left the table.
-fn on_removed(snat_ports: &SnatPorts, uses: &MemberUse, snapshot: &Snapshot, flow: &Flow) {
+fn on_removed(
+    snat_ports: &SnatPorts,
+    uses: &MemberUse,
+    connections: &mut ConnectionCounts,
+    snapshot: &Snapshot,
+    flow: &Flow,
+) {
     release(snat_ports, flow);
     count(uses, snapshot, flow, false);
+    if is_connection(flow) {
+        connections.count(snapshot, flow, false);
+    }
 }
 
 /// The flow has come or gone: of the member it belongs to, or of the one it calls, if that is still who it was.

@@ -6,7 +6,7 @@
 use super::events::EngineEvent;
 use super::verdict::{DropReason, Verdict};
 use super::walk::Walk;
-use crate::flow::{Direction, Flow, FlowId, PathKind, Track};
+use crate::flow::{Direction, Flow, FlowId, NO_VIRTUAL_SERVER, PathKind, Track};
 use crate::policy::intent::MemberId;
 use crate::policy::snapshot::{ServiceView, VirtualView};
 use crate::wire::reply::IcmpError;
@@ -64,7 +64,7 @@ impl Walk<'_> {
             if !self.pool_of(sender).is_shared {
                 self.note_speaker(sender, tuple.dst);
             }
-            self.state.flows.refresh(id, side, None, self.now);
+            self.state.flows.refresh(self.snapshot, id, side, None, self.now);
         }
         Some(verdict)
     }
@@ -80,7 +80,7 @@ impl Walk<'_> {
     ) -> Verdict {
         let outside = Tuple { src: source, ..tuple };
         let receiver = match self.snapshot.pool(service.pool).is_shared {
-            true => self.shared_receiver(service.pool, outside),
+            true => self.shared_receiver(service, outside),
             false => {
                 let receiver = self.member_for(service.pool, source);
                 receiver.map(|member| (member, None)).ok_or_else(|| self.no_member(service.pool))
@@ -120,22 +120,27 @@ impl Walk<'_> {
             Ok(source) => source,
             Err(verdict) => return verdict,
         };
-        let receiver = match tuple.protocol {
-            Protocol::Udp if !pool.is_shared => self.member_for(service.pool, source),
-            _ => self.target(service.pool, source.addr),
+        let is_connection = tuple.protocol == Protocol::Tcp || pool.is_shared;
+        let receiver = match is_connection {
+            false => self.member_for(service.pool, source).ok_or_else(|| self.no_member(service.pool)),
+            true => self.receiver_of_new(service, &tuple, source.addr),
         };
-        let Some(receiver) = receiver else {
-            if port.is_some() {
-                self.state.flows.release_port(Protocol::Udp, tuple.src, source);
+        let receiver = match receiver {
+            Ok(receiver) => receiver,
+            Err(verdict) => {
+                if port.is_some() {
+                    self.state.flows.release_port(tuple.protocol, tuple.src, source);
+                }
+                return verdict;
             }
-            return self.no_member(service.pool);
         };
         let inside = Endpoint::new(self.snapshot.member(receiver).address, tuple.dst.port);
         let became = Tuple { src: source, dst: inside, ..tuple };
         let mut flow = Flow::new(PathKind::Hairpin, tuple, became.reversed());
         self.belongs(&mut flow, receiver, Direction::Reply);
         (flow.opener, flow.opener_generation) = (sender.0, self.pool_of(sender).generation.0);
-        flow.snat_port = port;
+        (flow.snat_port, flow.virtual_server) =
+            (port, if is_connection { service.virtual_server.0 } else { NO_VIRTUAL_SERVER });
         if let Kind::Tcp(segment) = self.packet.kind
             && !segment.flags.opens()
         {

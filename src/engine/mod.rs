@@ -2,13 +2,15 @@
 //!
 //! Owns [`Engine`]: one per worker, with that worker's flows and speakers. It sees [`crate::wire::Packet`], never bytes; time
 //! is an argument; it knows no NIC. Read first: [`path`] (what kind of packet it is), `decide` (the fork), then the path that
-//! interests you: `service` and `sharing`, `outbound`, `portless`, `hairpin`, `direct`, `local`, `icmp_error`; `on_flow` for packets that
+//! interests you: `service`, `admission` and `sharing`, `outbound`, `portless`, `hairpin`, `direct`, `local`, `icmp_error`; `on_flow` for packets that
 //! have a flow, `revalidate` for what they meet when a member was lost; `withhold` for what one that may be dying says,
 //! `redelivery` for what it has not answered;
 //! `forward` for how a packet leaves; `state` and `flow_book` for what is remembered; [`steer`] for which worker decides;
 //! [`verdict`] for every verdict there is.
 
+mod admission;
 mod affinity;
+mod connection_counts;
 mod decide;
 mod direct;
 pub mod events;

@@ -37,7 +37,7 @@ impl Walk<'_> {
     #[inline]
     pub(super) fn refresh(&mut self, id: FlowId, side: Direction) {
         let segment = if let Kind::Tcp(segment) = &self.packet.kind { Some(segment) } else { None };
-        self.state.flows.refresh(id, side, segment, self.now);
+        self.state.flows.refresh(self.snapshot, id, side, segment, self.now);
     }
 
     /// As [`Walk::cache_route`], for one who is routed whatever flow it met.

@@ -34,6 +34,15 @@ impl Walk<'_> {
         Some(member)
     }
 
+    /// What `source` begins has gone to another member than it was to: so does what it begins from now on, if the pool keeps that together.
+    pub(super) fn stays_with(&mut self, pool: PoolId, source: Ipv4Addr, member: MemberId) {
+        let view = self.snapshot.pool(pool);
+        let goes_by_source = view.sharing.as_ref().is_some_and(|sharing| sharing.mode() == Mode::SourceHash);
+        if view.persistence == Persistence::Source && !goes_by_source {
+            self.persist(PersistenceKey { pool: pool.0, number: source.to_bits().into() }, member);
+        }
+    }
+
     /// The datagram is of a call, and the pool goes by that.
     pub(super) fn call(&self, pool: PoolId) -> Option<CallId> {
         self.sip.call().filter(|_| self.snapshot.pool(pool).persistence == Persistence::CallId)

@@ -60,7 +60,7 @@ fn sweep_some(snapshot: &Snapshot, state: &mut State, cursor: u32, now: Instant,
         for side in [Direction::Original, Direction::Reply] {
             order_reset(snapshot, &flow, side, orders);
         }
-        state.flows.abort(id, now);
+        state.flows.abort(snapshot, id, now);
         state.events.count(EngineEvent::LostConnection);
     }
 }

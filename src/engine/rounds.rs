@@ -68,8 +68,13 @@ impl Rounds {
         }
     }
 
-    /// The member with the fewest flows for its weight.
-    pub(super) fn least(&mut self, pool: PoolId, sharing: &Sharing) -> Option<MemberId> {
+    /// The member with the fewest flows for its weight, of those that `may`.
+    pub(super) fn least(
+        &mut self,
+        pool: PoolId,
+        sharing: &Sharing,
+        may: impl Fn(MemberId) -> bool,
+    ) -> Option<MemberId> {
         let turn = self.next(pool);
         let given = self.given.get_mut(pool.index())?;
         let counted = sharing.counted();
@@ -77,7 +82,7 @@ impl Rounds {
             given.counted = counted;
             given.flows.fill(0);
         }
-        let place = sharing.least(|at| given.flows.get(at).map_or(0, |flows| flows * self.workers), turn)?;
+        let place = sharing.least(|at| given.flows.get(at).map_or(0, |flows| flows * self.workers), turn, may)?;
         given.flows.get_mut(place).into_iter().for_each(|flows| *flows += 1);
         Some(sharing.targets().get(place)?.member)
     }

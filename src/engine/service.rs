@@ -116,13 +116,17 @@ impl<'a> Walk<'a> {
             return self.reject_by_protocol(DropReason::NoFlow);
         }
         // While nobody can take the new connection, the old one is not forgotten: its member may still speak.
-        let Some(member) = self.target(service.pool, tuple.src.addr) else { return self.no_member(service.pool) };
+        let member = match self.receiver_of_new(service, &tuple, tuple.src.addr) {
+            Ok(member) => member,
+            Err(verdict) => return verdict,
+        };
         if let Some((id, _)) = known {
             self.state.flows.forget(self.snapshot, id);
         }
         let inside = Endpoint::new(self.snapshot.member(member).address, tuple.dst.port);
         let mut flow = Flow::new(PathKind::Service, tuple, Tuple { dst: inside, ..tuple }.reversed());
         self.belongs(&mut flow, member, Direction::Reply);
+        flow.virtual_server = service.virtual_server.0;
         self.admit(flow, segment)
     }
 
@@ -143,6 +147,12 @@ impl<'a> Walk<'a> {
         let outside = Tuple { src: Endpoint::new(server, tuple.src.port), ..tuple };
         let mut flow = Flow::new(PathKind::Service, tuple, outside.reversed());
         self.belongs(&mut flow, sender, Direction::Original);
+        if !segment.flags.opens()
+            && let Some(service) = self.snapshot.service_at(outside.protocol, outside.src)
+        {
+            // Its client has opened it.
+            flow.virtual_server = service.virtual_server.0;
+        }
         self.admit(flow, segment)
     }
 

@@ -28,7 +28,9 @@ impl Walk<'_> {
     pub(super) fn chosen(&mut self, pool: PoolId, source: Ipv4Addr) -> Option<MemberId> {
         let view = self.snapshot.pool(pool);
         match &view.sharing {
-            Some(sharing) if sharing.mode() == Mode::LeastConnections => self.state.rounds.least(pool, sharing),
+            Some(sharing) if sharing.mode() == Mode::LeastConnections => {
+                self.state.rounds.least(pool, sharing, |_| true)
+            }
             Some(sharing) => sharing.choose(source, self.state.rounds.next(pool)),
             None => view.active,
         }
@@ -58,14 +60,20 @@ impl Walk<'_> {
             let side = self.side_of(id, &tuple);
             return self.on_flow(id, side, tuple);
         }
-        let Some(member) = self.taker(pool, &tuple) else { return self.no_member(pool) };
-        let (flow, became) = self.shared_flow(member, tuple);
-        self.begin(flow, tuple, became)
+        match self.new_peer(service, tuple) {
+            Ok((flow, became)) => self.begin(flow, tuple, became),
+            Err(verdict) => verdict,
+        }
     }
 
     /// A datagram between service ports of a member and of such a pool, whose sender is known as `tuple.src`: who takes it, and the flow by
     /// which it keeps the sender from now on, if the datagram leaves and there was none.
-    pub(super) fn shared_receiver(&mut self, pool: PoolId, tuple: Tuple) -> Result<(MemberId, Option<Flow>), Verdict> {
+    pub(super) fn shared_receiver(
+        &mut self,
+        service: &ServiceView,
+        tuple: Tuple,
+    ) -> Result<(MemberId, Option<Flow>), Verdict> {
+        let pool = service.pool;
         if let Some(call) = self.call(pool) {
             let receiver = self.receiver_of_call(pool, call, &tuple);
             return receiver.map(|member| (member, None)).ok_or_else(|| self.no_member(pool));
@@ -78,11 +86,11 @@ impl Walk<'_> {
             if self.is_orphan(pool, id) {
                 return Err(self.no_member(pool));
             }
-            self.state.flows.refresh(id, Direction::Original, None, self.now);
+            self.state.flows.refresh(self.snapshot, id, Direction::Original, None, self.now);
             return Ok((member, None));
         }
-        let Some(member) = self.taker(pool, &tuple) else { return Err(self.no_member(pool)) };
-        Ok((member, Some(self.shared_flow(member, tuple).0)))
+        let (flow, _) = self.new_peer(service, tuple)?;
+        Ok((MemberId(flow.member), Some(flow)))
     }
 
     /// A member of such a pool sends a datagram outside from a service port, and no flow with its own address says where.
@@ -105,7 +113,9 @@ impl Walk<'_> {
         let pool = self.snapshot.member(sender).pool;
         let has_call = self.call(pool).is_some_and(|call| self.spoke_in_call(sender, call));
         match self.keeper(pool, &answer) {
-            Some((id, keeper)) if keeper == sender => self.state.flows.refresh(id, Direction::Reply, None, self.now),
+            Some((id, keeper)) if keeper == sender => {
+                self.state.flows.refresh(self.snapshot, id, Direction::Reply, None, self.now);
+            }
             // Who has the call is known.
             Some(_) if has_call => {}
             Some((id, _)) => {
@@ -123,10 +133,21 @@ impl Walk<'_> {
         }
     }
 
-    /// Who takes what comes with this tuple, which nobody keeps: the member that keeps its sender at another virtual address of the pool,
-    /// or else whose turn it is. What one member says to one remote endpoint leaves by one flow: by two members, each address would in
-    /// turn take the other's.
-    fn taker(&mut self, pool: PoolId, tuple: &Tuple) -> Option<MemberId> {
+    /// The flow that begins with this tuple, which nobody keeps, and what the packet becomes. It goes to the member that keeps its sender
+    /// at another virtual address of the pool, which is no other connection; or else to whose turn it is, as far as the limits go.
+    fn new_peer(&mut self, service: &ServiceView, tuple: Tuple) -> Result<(Flow, Tuple), Verdict> {
+        if let Some(member) = self.keeper_elsewhere(service.pool, &tuple) {
+            return Ok(self.shared_flow(member, tuple));
+        }
+        let member = self.receiver_of_new(service, &tuple, tuple.src.addr)?;
+        let (mut flow, became) = self.shared_flow(member, tuple);
+        flow.virtual_server = service.virtual_server.0;
+        Ok((flow, became))
+    }
+
+    /// The member that keeps the sender at another virtual address of the pool. What one member says to one remote endpoint leaves by one
+    /// flow: by two members, each address would in turn take the other's.
+    fn keeper_elsewhere(&mut self, pool: PoolId, tuple: &Tuple) -> Option<MemberId> {
         let services = &self.snapshot.pool(pool).services;
         for &(listen, address) in services {
             let there = Tuple { dst: Endpoint::new(address, tuple.dst.port), ..*tuple };
@@ -138,7 +159,7 @@ impl Walk<'_> {
                 return Some(member);
             }
         }
-        self.target(pool, tuple.src.addr)
+        None
     }
 
     /// `sender` has spoken on a flow. If that was lost with it, and it is back, it keeps the remote endpoint again, like whoever speaks to

@@ -13,6 +13,9 @@ use std::net::Ipv4Addr;
 /// The flow belongs to no member.
 pub const NO_MEMBER: u16 = u16::MAX;
 
+/// The flow is no connection to a virtual server, or none that counts.
+pub const NO_VIRTUAL_SERVER: u16 = u16::MAX;
+
 /// What kind of traffic a flow is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum PathKind {
@@ -63,6 +66,8 @@ pub struct Flow<A: KeyAddress = Ipv4Addr> {
     pub opener: u16,
     /// The port or identifier of a SNAT address to give back when the flow is removed.
     pub snat_port: Option<u16>,
+    /// The caller's id of the virtual server whose connection it is, where those are counted; [`NO_VIRTUAL_SERVER`] otherwise.
+    pub virtual_server: u16,
     /// When it was made, as the caller counts: what it refers to is what its ids and addresses meant then, and nothing that
     /// has come since.
     pub life: u32,
@@ -86,6 +91,7 @@ impl<A: KeyAddress> Flow<A> {
             opener: NO_MEMBER,
             opener_generation: 0,
             snat_port: None,
+            virtual_server: NO_VIRTUAL_SERVER,
             life: 0,
             track: None,
         }

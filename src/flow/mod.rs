@@ -22,7 +22,7 @@ mod table;
 pub(crate) mod tcp;
 mod tcp_state;
 
-pub use entry::{Flow, NO_MEMBER, PathKind};
+pub use entry::{Flow, NO_MEMBER, NO_VIRTUAL_SERVER, PathKind};
 pub use fragments::{Fragments, MOST_FRAGMENTS};
 pub use key::{Direction, KeyAddress, Tag};
 pub use lifetime::{Lifetimes, TimeoutClass};

@@ -1,9 +1,9 @@
 //! A thing keeps its identity through a reload.
 //!
-//! Owns who is who when a file takes the place of another: the ids of members, pools, interfaces and monitors, and since
-//! when each of them, and each virtual address, has been there without a break. A member is known by its address, an
-//! interface by its port and tag, a pool by its name, else by the addresses of its members, a monitor by its name, else by
-//! what it asks and how. Where names and contents disagree the name wins. Never says what happens to what is gone: nobody
+//! Owns who is who when a file takes the place of another: the ids of members, pools, interfaces, monitors and virtual servers, and
+//! since when each of them, and each virtual address, has been there without a break. A member is known by its address, an
+//! interface by its port and tag, a pool by its name, else by the addresses of its members, a virtual server by its name, else by
+//! where it listens, a monitor by its name, else by what it asks and how. Where names and contents disagree the name wins. Never says what happens to what is gone: nobody
 //! finds it any more.
 
 use super::Intent;
@@ -46,6 +46,10 @@ pub fn carry_over(before: &Intent, mut file: Intent) -> Intent {
     file.routes.iter_mut().for_each(|route| route.interface = interfaces[route.interface.index()]);
     file.neighbours.iter_mut().for_each(|host| host.interface = interfaces[host.interface.index()]);
     file.virtual_servers.iter_mut().for_each(|server| server.pool = pools[server.pool.index()]);
+    let servers = Heirs::new(&before.virtual_servers, &file.virtual_servers)
+        .by(|one| one.name.clone())
+        .by(|one| (one.address, one.listen.iter().copied().collect::<BTreeSet<_>>()))
+        .ids();
     file.snats.iter_mut().for_each(|snat| snat.pool = pools[snat.pool.index()]);
     let known: HashSet<Ipv4Addr> = before.translated_addresses().collect();
     let since = |address| if known.contains(&address) { before.lives.of(address) } else { life };
@@ -55,6 +59,7 @@ pub fn carry_over(before: &Intent, mut file: Intent) -> Intent {
         members: numbered(file.members, members, &before.members, life),
         pools: numbered(file.pools, pools, &before.pools, life),
         monitors: numbered(file.monitors, monitors, &before.monitors, life),
+        virtual_servers: numbered(file.virtual_servers, servers, &before.virtual_servers, life),
         lives: Lives { now: life, addresses },
         ..file
     }

@@ -50,7 +50,7 @@ index! {
     MemberId;
     /// A monitor of [`Intent::monitors`].
     MonitorId;
-    /// The place of a virtual server in [`Intent::virtual_servers`].
+    /// A virtual server of [`Intent::virtual_servers`].
     VirtualServerId;
 }
 
@@ -83,7 +83,7 @@ pub struct Intent {
     /// The members of all pools. An address belongs to one member only.
     pub members: Slots<MemberId, Member>,
     /// The virtual servers.
-    pub virtual_servers: Vec<VirtualServer>,
+    pub virtual_servers: Slots<VirtualServerId, VirtualServer>,
     /// What members send outward: at most one row a pool.
     pub snats: Vec<Snat>,
     /// Who may reach members at their own addresses.
@@ -277,6 +277,10 @@ pub struct Member {
     pub weight: u32,
     /// Its group there: the highest takes what is new.
     pub priority: u16,
+    /// Connections to service ports that it has at a time, at most; 0: no limit.
+    pub connection_limit: u32,
+    /// New ones a second, at most; 0: no limit.
+    pub connection_rate_limit: u32,
 }
 
 words! {
@@ -353,6 +357,10 @@ pub struct VirtualServer {
     /// SIP requests over UDP of the last so long that a member has not answered when it is found dead are delivered again to the next;
     /// zero: none.
     pub redeliver: Duration,
+    /// Connections to its service ports at a time, at most; 0: no limit.
+    pub connection_limit: u32,
+    /// New ones a second, at most; 0: no limit.
+    pub connection_rate_limit: u32,
 }
 
 /// A service port.

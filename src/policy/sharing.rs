@@ -5,7 +5,7 @@
 //! source addresses it is a Maglev table (Eisenbud and others, "Maglev: A Fast and Reliable Software Network Load Balancer", NSDI
 //! 2016, 3.4): each member fills its share of the cells in an order of its own, so that every other member keeps nearly all of its
 //! cells when one comes or goes. Whoever goes by the number of flows finds in it how many each member has, over all workers, as management has
-//! counted them last: with the hints of persistence the one thing in a snapshot that changes. Remembers no flow and counts no round: that is the worker's.
+//! counted them last: with the hints of persistence and what connection limits count the one thing in a snapshot that changes. Remembers no flow and counts no round: that is the worker's.
 
 use super::intent::{MemberId, Mode};
 use crate::chance;
@@ -85,14 +85,15 @@ impl Sharing {
         self.counted.load(Ordering::Acquire)
     }
 
-    /// The place of the member that has fewest flows for its weight, those at `also` its place included; of several the next in turn.
-    /// No allocation, and as many steps as there are members.
-    pub fn least(&self, also: impl Fn(usize) -> u64, turn: u32) -> Option<usize> {
+    /// The place of the member that has fewest flows for its weight, those at `also` its place included; of several the next in turn;
+    /// of those only that `may`. No allocation, and as many steps as there are members.
+    pub fn least(&self, also: impl Fn(usize) -> u64, turn: u32, may: impl Fn(MemberId) -> bool) -> Option<usize> {
         let count = self.targets.len();
         let first = (turn as usize).checked_rem(count)?;
         let load = |at: usize| u64::from(self.flows[at].load(Ordering::Relaxed)) + also(at) + 1;
         let weight = |at: usize| u64::from(self.targets[at].weight);
-        (0..count).map(|step| (first + step) % count).reduce(|best, at| {
+        let may = |at: &usize| may(self.targets[*at].member);
+        (0..count).map(|step| (first + step) % count).filter(may).reduce(|best, at| {
             // Less for each part of its weight: the fractions compared, without a division.
             if load(at) * weight(best) < load(best) * weight(at) { at } else { best }
         })
@@ -113,6 +114,13 @@ impl Sharing {
     /// The member takes new flows.
     pub fn holds(&self, member: MemberId) -> bool {
         self.targets.iter().any(|target| target.member == member)
+    }
+
+    /// The other members that do, by address, whoever follows `member` first and round again.
+    pub fn others(&self, member: MemberId) -> impl Iterator<Item = MemberId> {
+        let place = self.targets.iter().position(|target| target.member == member).unwrap_or_default();
+        let (before, from) = self.targets.split_at(place);
+        from.iter().chain(before).map(|target| target.member).filter(move |other| *other != member)
     }
 
     /// Nobody does.

@@ -15,6 +15,7 @@ pub use views::{
 use super::address_map::{AddressMap, FastMap, WordMap};
 use super::addresses::{Addresses, InterfaceView};
 use super::adjacency::{Adjacency, Egress, EgressId, Hop, Neighbour, NextHop};
+use super::connection_limits::ConnectionLimits;
 use super::health::{Health, State};
 use super::intent::*;
 use super::persistence_hints::PersistenceHints;
@@ -48,6 +49,10 @@ pub struct Snapshot {
     pub timeouts: Timeouts,
     /// Bounds.
     pub limits: Limits,
+    /// The virtual servers: the pool behind each.
+    pub virtual_servers: Slots<VirtualServerId, PoolId>,
+    /// What members and virtual servers may have of connections, and what they have.
+    pub connection_limits: Arc<ConnectionLimits>,
     /// Who may reach members at their own addresses; `None`: everybody.
     visitors: Option<PrefixMap<()>>,
     /// What workers have chosen lately; `None` where no pool keeps more together than an endpoint's.
@@ -117,7 +122,8 @@ impl Snapshot {
         let routers = parts::routers(intent);
         let routes = parts::routes(intent, &routers, before.map(|before| &before.routes));
         let (index, mut groups) = (parts::Index::new(intent), parts::Groups::new(before.map(|before| &before.pools)));
-        let virtuals = parts::virtuals(intent);
+        let connection_limits = ConnectionLimits::new(intent, before.map(|before| &before.connection_limits));
+        let virtuals = parts::virtuals(intent, &connection_limits);
         let mut snapshot = Snapshot {
             epoch,
             life: intent.lives.now,
@@ -126,6 +132,8 @@ impl Snapshot {
             translated: parts::translated(intent),
             timeouts: intent.timeouts,
             limits: intent.limits,
+            virtual_servers: intent.virtual_servers.map(|_, server| server.pool),
+            connection_limits,
             visitors: parts::visitors(intent, before.and_then(|before| before.visitors.as_ref())),
             hints: parts::persistence_hints(intent, before.and_then(|before| before.hints.as_ref())),
             classes: parts::classes(intent, &virtuals),
@@ -323,10 +331,15 @@ impl Snapshot {
         self.translated.get(address).copied()
     }
 
+    /// The service at this endpoint, if it is one of a virtual server.
+    pub fn service_at(&self, protocol: Protocol, at: Endpoint) -> Option<&ServiceView> {
+        let AddressClass::Virtual(server) = self.class(at.addr) else { return None };
+        self.server(server).service(protocol, at.port)
+    }
+
     /// The pool that this endpoint is a service of for datagrams, if it is one.
     pub fn serves_datagrams(&self, at: Endpoint) -> Option<PoolId> {
-        let AddressClass::Virtual(server) = self.class(at.addr) else { return None };
-        Some(self.server(server).service(Protocol::Udp, at.port)?.pool)
+        Some(self.service_at(Protocol::Udp, at)?.pool)
     }
 
     /// The pool whose members share what comes as datagrams to this endpoint, if it is a service of such a pool.

@@ -9,6 +9,7 @@ use super::counting;
 mod support;
 
 use fairlead::io::memory::{FarEnd, MemoryPort, Pool};
+use fairlead::policy::Intent;
 use fairlead::time::{Duration, Instant};
 use fairlead::worker::mailbox::mailbox;
 use fairlead::worker::{HandOff, Shared, Worker, WorkerId, hand_offs};
@@ -27,14 +28,17 @@ struct Bench {
 
 impl Bench {
     fn new(workers: usize) -> Bench {
+        Bench::of(workers, &support::intent(4_000))
+    }
+
+    fn of(workers: usize, intent: &Intent) -> Bench {
         let pool = Pool::default();
         let (outer, inner) = (MemoryPort::connected(&pool), MemoryPort::connected(&pool));
         let mut queues: Vec<_> = (1..workers).map(|_| vec![outer.0.transmit_only(), inner.0.transmit_only()]).collect();
         queues.insert(0, vec![outer.0, inner.0]);
-        let intent = support::intent(4_000);
         let make = |(at, (ports, hands)): (usize, (Vec<MemoryPort>, HandOff<_>))| {
             let (_, end) = mailbox(64);
-            Worker::new(WorkerId(at as u16), support::engine(&intent), ports, hands, end, Arc::new(Shared::default()))
+            Worker::new(WorkerId(at as u16), support::engine(intent), ports, hands, end, Arc::new(Shared::default()))
         };
         let workers = queues.into_iter().zip(hand_offs(workers, 1_024)).enumerate().map(make).collect();
         Bench { workers, ends: vec![outer.1, inner.1], now: Instant::from_millis(1) }
@@ -74,4 +78,23 @@ fn a_turn_asks_for_no_memory_on_any_road() {
             assert!(bench.workers.iter().all(|worker| worker.engine().flows().len() <= CONVERSATIONS));
         }
     }
+}
+
+/// A connection that begins within limits takes a place, and no memory.
+#[test]
+fn connections_begin_within_limits_without_memory() {
+    let mut intent = support::intent(4_000);
+    let limit = CONVERSATIONS as u32 / 2;
+    (intent.virtual_servers[0].connection_limit, intent.virtual_servers[0].connection_rate_limit) = (limit, 1_000_000);
+    intent.members.iter_mut().for_each(|member| member.connection_limit = 1_000);
+    let mut bench = Bench::of(1, &intent);
+    for at in 0..CONVERSATIONS {
+        let (port, syn) = Traffic::ServiceTcpIn.opening(at).swap_remove(0);
+        let (asked, out) = bench.pass(&[(port.index(), syn.bytes())]);
+        // Lists grow to their size once; what is refused makes a frame of our own.
+        if (10..limit as usize).contains(&at) {
+            assert_eq!((asked, out), (0, 1), "{at}");
+        }
+    }
+    assert_eq!(bench.workers[0].engine().flows().len(), limit as usize);
 }

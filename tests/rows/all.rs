@@ -3,6 +3,7 @@
 mod affinity;
 mod background;
 mod commands;
+mod connection_limits;
 mod connections;
 mod direct_access;
 mod filtering;

@@ -5,8 +5,8 @@
 
 use crate::admin::answer::Data;
 use crate::admin::rows::{
-    AdminState, CounterRow, LatencyRow, Link, MemberRow, MemberState, NeighbourState, PortRow, ProbeRow, Role,
-    RouteRow, SnatRow, Spread, Status, SwitchoverRow, VirtualServerRow, VirtualServerState, WorkerRow,
+    AdminState, ConnectionsRow, CounterRow, LatencyRow, Link, MemberRow, MemberState, NeighbourState, PortRow,
+    ProbeRow, Role, RouteRow, SnatRow, Spread, Status, SwitchoverRow, VirtualServerRow, VirtualServerState, WorkerRow,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
@@ -152,6 +152,21 @@ fn virtual_server(page: &mut Page, row: &VirtualServerRow) {
         &labels,
         flag(row.state == VirtualServerState::Up),
     );
+    connections(page, "virtual_server", &labels, row.connections);
+}
+
+/// Of a member or virtual server that has a limit.
+fn connections(page: &mut Page, whose: &str, labels: Labels, row: Option<ConnectionsRow>) {
+    let Some(ConnectionsRow { now, limit, rate_limit }) = row else { return };
+    page.gauge(&format!("{whose}_connections"), "Connections; where there is a limit.", labels, now as f64);
+    if let Some(limit) = limit {
+        let help = "connection_limit: connections at a time, at most.";
+        page.gauge(&format!("{whose}_connection_limit"), help, labels, limit as f64);
+    }
+    if let Some(limit) = rate_limit {
+        let help = "connection_rate_limit: new connections a second, at most.";
+        page.gauge(&format!("{whose}_connection_rate_limit"), help, labels, limit as f64);
+    }
 }
 
 fn member(page: &mut Page, row: &MemberRow) {
@@ -170,6 +185,7 @@ fn member(page: &mut Page, row: &MemberRow) {
         let help = "Since the last datagram of a service port from it or to it; 0 while it is active.";
         page.gauge("member_udp_idle_seconds", help, &labels, idle as f64 / 1e3);
     }
+    connections(page, "member", &labels, row.connections);
 }
 
 fn probe(page: &mut Page, row: &ProbeRow) {
@@ -389,11 +405,16 @@ mod tests {
                 choice: Choice::Forced,
                 reason: String::new(),
                 since: Wall(0),
+                connections: Some(ConnectionsRow { now: 7, limit: Some(100), rate_limit: None }),
             };
             let mut page = Page::default();
             virtual_server(&mut page, &row);
-            let line = format!("\nfairlead_virtual_server_up{{virtual_server=\"sip-1\",pool=\"pair-1\"}} {up}\n");
-            assert!(page.text().contains(&line), "{}", page.text());
+            let labels = "{virtual_server=\"sip-1\",pool=\"pair-1\"}";
+            for (name, value) in [("up", up), ("connections", 7), ("connection_limit", 100)] {
+                let line = format!("\nfairlead_virtual_server_{name}{labels} {value}\n");
+                assert!(page.text().contains(&line), "{}", page.text());
+            }
+            assert!(!page.text().contains("rate_limit"), "{}", page.text());
         }
     }
 

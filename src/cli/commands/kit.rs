@@ -21,6 +21,23 @@ pub(super) fn table<T: DeserializeOwned, const N: usize>(
     Ok(if rows.is_empty() { format!("{none}\n") } else { grid(&rows, cells) })
 }
 
+/// The connections of those that have a limit; nothing where nobody has one.
+pub(super) fn connections<'r>(
+    title: &'static str,
+    rows: impl IntoIterator<Item = (&'r String, Option<ConnectionsRow>)>,
+) -> String {
+    let limited = rows.into_iter().filter_map(|(name, row)| Some((name, row?)));
+    let text = grid(limited, |(name, row)| {
+        [
+            left(title, name),
+            right("CONNECTIONS", exact(row.now)),
+            right("LIMIT", or_dash(row.limit.map(exact))),
+            right("RATE LIMIT", or_dash(row.rate_limit.map(|limit| format!("{}/s", exact(limit))))),
+        ]
+    });
+    if text.is_empty() { text } else { format!("\n{text}") }
+}
+
 /// What there is, or `-`.
 pub(super) fn or_dash(value: Option<impl ToString>) -> String {
     value.map_or_else(|| "-".to_owned(), |value| value.to_string())

@@ -19,7 +19,8 @@ pub(super) fn show(data: Value, now: Wall) -> Shown {
             prose("REASON", &row.reason),
         ]
     })?;
-    Ok(members + &by_operator(&rows))
+    let limited = connections("MEMBER", rows.iter().map(|row| (&row.name, row.connections)));
+    Ok(members + &by_operator(&rows) + &limited)
 }
 
 /// How long ago the last datagram of a service port was.

@@ -3,7 +3,8 @@
 use super::kit::*;
 
 pub(super) fn show(data: Value, now: Wall) -> Shown {
-    table(data, "no virtual servers", |row: &VirtualServerRow| {
+    let rows: Vec<VirtualServerRow> = from_value(data.clone())?;
+    let servers = table(data, "no virtual servers", |row: &VirtualServerRow| {
         [
             left("VIRTUAL SERVER", &row.name),
             left("ADDRESS", row.address),
@@ -15,7 +16,8 @@ pub(super) fn show(data: Value, now: Wall) -> Shown {
             right("SINCE", span(now.since(row.since))),
             prose("REASON", &row.reason),
         ]
-    })
+    })?;
+    Ok(servers + &connections("VIRTUAL SERVER", rows.iter().map(|row| (&row.name, row.connections))))
 }
 
 /// Who is active, or how many of the members.

@@ -32,6 +32,7 @@ pub(super) fn members() -> Vec<MemberRow> {
         flows,
         direct: flows / 1_000,
         udp_idle_ms: Some(if flows == 0 { 12_300 } else { 0 }),
+        connections: None,
     };
     vec![
         member(
@@ -71,6 +72,7 @@ pub(super) fn virtual_servers() -> Vec<VirtualServerRow> {
             choice: Choice::Auto,
             reason: "the only member that is up".into(),
             since: ago(12),
+            connections: None,
         },
         VirtualServerRow {
             name: "sip-2".into(),
@@ -84,6 +86,7 @@ pub(super) fn virtual_servers() -> Vec<VirtualServerRow> {
             choice: Choice::Forced,
             reason: "no member is up".into(),
             since: ago(3600),
+            connections: None,
         },
         VirtualServerRow {
             name: "rm".into(),
@@ -97,6 +100,7 @@ pub(super) fn virtual_servers() -> Vec<VirtualServerRow> {
             choice: Choice::Auto,
             reason: "2 of 3 members take new work: rm-2 is down (sip-options: no answer in 400ms)".into(),
             since: ago(60),
+            connections: None,
         },
     ]
 }

@@ -3,6 +3,7 @@
 //! Owns every check that looks at more than one value, or at the machine. Each reports and carries on, so that one reading
 //! tells everything. Names are checked here: the other files take for granted that it speaks of unknown ones.
 
+mod connection_limits;
 mod direct_access;
 mod machine;
 mod network;
@@ -24,6 +25,7 @@ pub(super) fn check(document: &Document, cores: usize, report: &mut Report) {
     network::check(document, report);
     services::check(document, report);
     pools::check(document, report);
+    connection_limits::check(document, report);
     direct_access::check(document, report);
     tls::check(document, report);
     without_effect::check(document, report);

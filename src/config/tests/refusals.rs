@@ -109,6 +109,17 @@ fn modes() {
                 ],
             ),
             (
+                "limits of what is no connection",
+                &[
+                    (
+                        "listen = [\"udp/5060\", \"tcp/5060\", \"tcp/5061\"]",
+                        "listen = [\"udp/5060\"]\nconnection_rate_limit = 50",
+                    ),
+                    ("name = \"sip-b\",", "name = \"sip-b\", connection_limit = 100,"),
+                ],
+            ),
+            ("a limit below nothing", &[("name = \"sip-b\",", "name = \"sip-b\", connection_limit = -1,")]),
+            (
                 "a weight of nothing",
                 &[
                     ("[[pool]]", "[[pool]]\nmode = \"source-hash\""),
@@ -488,6 +499,22 @@ fn groups_and_slow_start_that_have_no_effect_are_a_warning() {
         ),
     ];
     insta::assert_snapshot!("groups", warned(rows).trim_end());
+}
+
+#[test]
+fn a_limit_that_is_never_met_is_a_warning() {
+    let rows: &[Row] = &[
+        (
+            "limits that others come before",
+            &[
+                ("name = \"sip-a\",", "name = \"sip-a\", connection_limit = 100, connection_rate_limit = 10,"),
+                ("name = \"sip-b\",", "name = \"sip-b\", connection_limit = 100, connection_rate_limit = 10,"),
+                ("listen = ", "connection_limit = 201\nconnection_rate_limit = 20\nlisten = "),
+            ],
+        ),
+        ("a limit beyond what workers hold", &[("listen = ", "connection_limit = 1000001\nlisten = ")]),
+    ];
+    insta::assert_snapshot!("limits", warned(rows).trim_end());
 }
 
 /// The warnings about each file.

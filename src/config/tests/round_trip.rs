@@ -309,7 +309,7 @@ fn intent() -> impl Strategy<Value = Intent> {
                 monitors: monitors.into(),
                 pools: vec![].into(),
                 members: vec![].into(),
-                virtual_servers: vec![],
+                virtual_servers: vec![].into(),
                 snats: vec![],
                 direct_access,
                 timeouts,
@@ -335,6 +335,9 @@ fn add_pool(intent: &mut Intent, choice: PoolChoice) {
     };
     let is_pair = mode == Mode::ActiveStandby;
     let (pool, net) = (PoolId(place as u16), place % intent.interfaces.len());
+    // Where nothing is a connection, nothing can be limited.
+    let counts = mode != Mode::ActiveStandby || listen.iter().any(|listen| listen.protocol == Protocol::Tcp);
+    let limit = |number: usize| if counts { (number * require) as u32 } else { 0 };
     let first = intent.members.len();
     let mut monitors: Vec<MonitorId> =
         (1..intent.monitors.len()).filter(|n| used[*n]).map(|n| MonitorId(n as u16)).collect();
@@ -346,6 +349,8 @@ fn add_pool(intent: &mut Intent, choice: PoolChoice) {
         interface: InterfaceId(net as u16),
         weight: if is_pair { 1 } else { 1 + (require % 100) as u32 },
         priority: if is_pair || n > 0 { 0 } else { (require % 3) as u16 },
+        connection_limit: limit(3 + n),
+        connection_rate_limit: limit(7),
     }));
     let address = Ipv4Addr::new(10, net as u8, 100, 1 + place as u8);
     intent.pools.push(Pool {
@@ -382,6 +387,8 @@ fn add_pool(intent: &mut Intent, choice: PoolChoice) {
         unmatched,
         unreachable,
         redeliver,
+        connection_limit: limit(2),
+        connection_rate_limit: limit(5),
     });
     intent.snats.push(Snat { pool, address, exclude, no_snat_udp_ports: ports, resumes: true });
 }

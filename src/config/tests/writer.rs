@@ -195,8 +195,12 @@ fn http(file: &mut Lines, probe: &HttpProbe) {
 
 fn pool(file: &mut Lines, intent: &Intent, pool: &Pool) {
     let members = pool.members.iter().map(|id| &intent.members[id.index()]);
-    let members = members.map(|Member { name, address, weight, priority, .. }| {
-        format!("{{ name = \"{name}\", address = \"{address}\", weight = {weight}, priority = {priority} }}")
+    let members = members.map(|member| {
+        let Member { name, address, weight, priority, connection_limit, connection_rate_limit, .. } = member;
+        format!(
+            "{{ name = \"{name}\", address = \"{address}\", weight = {weight}, priority = {priority}, \
+             connection_limit = {connection_limit}, connection_rate_limit = {connection_rate_limit} }}"
+        )
     });
     // A key that another leaves without effect would be warned about.
     let (fails_back, damps) = (pool.fail_back != FailBack::Never, pool.flap_count > 0);
@@ -232,6 +236,8 @@ fn server(file: &mut Lines, intent: &Intent, server: &VirtualServer) {
     file.text("unmatched", server.unmatched);
     file.text("unreachable", server.unreachable);
     file.text("redeliver", duration_text(server.redeliver));
+    file.bare("connection_limit", server.connection_limit);
+    file.bare("connection_rate_limit", server.connection_rate_limit);
 }
 
 fn snat(file: &mut Lines, intent: &Intent, snat: &Snat) {

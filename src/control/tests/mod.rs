@@ -32,6 +32,7 @@ mod drill;
 mod exclusions;
 mod latency;
 mod law;
+mod limits;
 mod link;
 mod many;
 mod operator;

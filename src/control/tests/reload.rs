@@ -30,6 +30,8 @@ fn add_pair(intent: &mut Intent) {
         interface: InterfaceId(1),
         weight: 1,
         priority: 0,
+        connection_limit: 0,
+        connection_rate_limit: 0,
     };
     [1, 0].into_iter().for_each(|at| intent.members.insert(0, member(at)));
     let (members, monitors) = (vec![MemberId(0), MemberId(1)], vec![MonitorId(0)]);

@@ -119,8 +119,8 @@ fn scenario_92_the_flows_of_all_workers_are_counted_ten_times_a_second() {
     let mut bench = bench(Mode::LeastConnections);
     let sharing = bench.snapshot().pools[0].sharing.clone().unwrap();
     // Two workers have three flows of the first member each, and one of the second.
-    assert_eq!(sharing.least(|_| 0, 0), Some(1));
-    assert_eq!(sharing.least(|at| [0, 5][at], 0), Some(0));
+    assert_eq!(sharing.least(|_| 0, 0, |_| true), Some(1));
+    assert_eq!(sharing.least(|at| [0, 5][at], 0, |_| true), Some(0));
     let before = sharing.counted();
     bench.run(1_000);
     assert!((9..=12).contains(&(sharing.counted() - before)), "{} times", sharing.counted() - before);

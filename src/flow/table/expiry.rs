@@ -107,6 +107,14 @@ impl<A: KeyAddress> FlowTable<A> {
         self.lists[class as usize].front().and_then(|at| self.remove(FlowId(at)))
     }
 
+    /// The flows of a class, those idle longest in front (to within the 32nd of a lifetime that the lists are exact to).
+    pub fn longest_idle(&self, class: TimeoutClass) -> impl Iterator<Item = FlowId> {
+        let next = |id: &FlowId| self.slots.get(id.0 as usize).map(|slot| FlowId(slot.links.next));
+        std::iter::successors(self.lists[class as usize].front().map(FlowId), move |id| {
+            next(id).filter(|next| next.0 != NIL)
+        })
+    }
+
     /// Other lifetimes, for all flows from now on.
     pub fn set_lifetimes(&mut self, lifetimes: Lifetimes) {
         self.nanos = nanos_by_class(&lifetimes);

@@ -49,6 +49,8 @@ fn intent(monitors: Vec<Monitor>, require: usize) -> Intent {
         interface: InterfaceId(0),
         weight: 1,
         priority: 0,
+        connection_limit: 0,
+        connection_rate_limit: 0,
     };
     let pool = Pool {
         name: "pair-1".into(),
@@ -71,7 +73,7 @@ fn intent(monitors: Vec<Monitor>, require: usize) -> Intent {
         monitors: monitors.into(),
         pools: vec![pool].into(),
         members: vec![member("sip-a", 11), member("sip-b", 12)].into(),
-        virtual_servers: vec![],
+        virtual_servers: vec![].into(),
         snats: vec![],
         direct_access: DirectAccess::default(),
         timeouts: Timeouts::default(),

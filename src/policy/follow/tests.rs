@@ -19,7 +19,16 @@ const MEMBERS: u16 = 9;
 fn member(id: u16) -> Member {
     let pool = if id < 5 { id / 2 } else { id.div_ceil(2) };
     let address = Ipv4Addr::new(10, 0, 1, id as u8 + 1);
-    Member { name: format!("m{id}"), address, pool: PoolId(pool), interface: InterfaceId(0), weight: 1, priority: 0 }
+    Member {
+        name: format!("m{id}"),
+        address,
+        pool: PoolId(pool),
+        interface: InterfaceId(0),
+        weight: 1,
+        priority: 0,
+        connection_limit: 0,
+        connection_rate_limit: 0,
+    }
 }
 
 fn server(pool: u16, last: u8, ports: &[(Protocol, u16)], enabled: bool) -> VirtualServer {
@@ -33,6 +42,8 @@ fn server(pool: u16, last: u8, ports: &[(Protocol, u16)], enabled: bool) -> Virt
         unmatched: Unmatched::Reject,
         unreachable: Unreachable::Hold,
         redeliver: Duration::from_secs(if pool == 1 { 0 } else { 4 }),
+        connection_limit: 0,
+        connection_rate_limit: 0,
     }
 }
 
@@ -68,7 +79,8 @@ fn intent() -> Intent {
             server(2, 2, &[(udp, 5060)], true),
             server(2, 3, &[(udp, 5060), (tcp, 5061)], true),
             server(3, 4, &[(udp, 5060)], false),
-        ],
+        ]
+        .into(),
         snats: Vec::new(),
         direct_access: DirectAccess::default(),
         timeouts: Timeouts {

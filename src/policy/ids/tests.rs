@@ -43,6 +43,8 @@ fn member(name: &str, last: u8, pool: u16) -> Member {
         interface: InterfaceId(1),
         weight: 1,
         priority: 0,
+        connection_limit: 0,
+        connection_rate_limit: 0,
     }
 }
 
@@ -57,6 +59,8 @@ fn server(last: u8, pool: u16) -> VirtualServer {
         unmatched: Unmatched::Reject,
         unreachable: Default::default(),
         redeliver: Duration::from_secs(4),
+        connection_limit: 0,
+        connection_rate_limit: 0,
     }
 }
 
@@ -74,7 +78,7 @@ fn two_pairs() -> Intent {
         monitors: vec![monitor("one", 5060), monitor("two", 5061)].into(),
         pools: vec![pool("first", &[0, 1], &[0]), pool("second", &[2, 3], &[1, 0])].into(),
         members: members.into_iter().map(|(name, last, pool)| member(name, last, pool)).collect(),
-        virtual_servers: vec![server(100, 0), server(200, 1)],
+        virtual_servers: vec![server(100, 0), server(200, 1)].into(),
         snats: vec![],
         direct_access: DirectAccess::default(),
         timeouts: Timeouts::default(),
@@ -150,7 +154,7 @@ fn the_order_of_the_file_means_nothing() {
         file.interfaces.reverse();
         file.monitors.reverse();
         file.pools = vec![pool("second", &[1, 0], &[0, 1]), pool("first", &[3, 2], &[1])].into();
-        file.virtual_servers = vec![server(200, 0), server(100, 1)];
+        file.virtual_servers = vec![server(200, 0), server(100, 1)].into();
     };
     let (before, after) = (two_pairs(), carry_over(&two_pairs(), edited(turn)));
     assert_eq!(after.members.iter().map(|it| it.name.as_str()).collect::<Vec<_>>(), ["d", "c", "b", "a"]);
@@ -225,7 +229,7 @@ fn no_pool_has_an_id_beyond_those_there_can_be() {
             let member = |at| Member { address: address(at), ..member("", 0, at as u16) };
             intent.members = (0..POOLS).map(member).collect();
             intent.pools = (0..POOLS).map(|at| pool(&format!("{file}-{at}"), &[at as u16], &[0])).collect();
-            (intent.virtual_servers, intent.snats) = (vec![], vec![]);
+            (intent.virtual_servers, intent.snats) = (vec![].into(), vec![]);
         })
     };
     let mut intent = others(0);

@@ -114,22 +114,34 @@ fn cells_are_a_prime_and_fewer_where_there_are_very_many_pools() {
 }
 
 #[test]
+fn the_others_follow_by_address_and_come_round() {
+    let sharing = Sharing::new(Mode::RoundRobin, equal(4), CELLS);
+    let members: Vec<MemberId> = sharing.targets().iter().map(|target| target.member).collect();
+    let others = |of: usize| sharing.others(members[of]).collect::<Vec<_>>();
+    assert_eq!(others(0), members[1..]);
+    assert_eq!(others(2), [members[3], members[0], members[1]]);
+}
+
+#[test]
 fn whoever_has_fewest_flows_for_its_weight_is_next_and_of_several_the_next_in_turn() {
     let targets = || [3, 1, 1].into_iter().zip(0..).map(|(weight, at)| target(at, weight)).collect();
     let sharing = Sharing::new(Mode::LeastConnections, targets(), CELLS);
     let least = |flows: [u64; 3], turn| {
         sharing.count(|member| flows[usize::from(member.0)]);
-        sharing.least(|_| 0, turn).unwrap()
+        sharing.least(|_| 0, turn, |_| true).unwrap()
     };
     assert_eq!(least([0, 0, 0], 0), 0, "a third of the load that the others would have");
     assert_eq!(least([3, 0, 0], 0), 1);
     assert_eq!(least([3, 0, 0], 2), 2);
     assert_eq!(least([29, 10, 9], 0), 0, "10 for each part, as the last has");
     assert_eq!([1, 2, 3].map(|turn| least([2, 0, 0], turn)), [1, 2, 0], "all the same: by turns");
-    assert_eq!(sharing.least(|at| [9, 9, 0][at], 0), Some(2), "what was given since counts");
+    assert_eq!(sharing.least(|at| [9, 9, 0][at], 0, |_| true), Some(2), "what was given since counts");
     assert_eq!(sharing.counted(), 7);
     assert_eq!(sharing, Sharing::new(Mode::LeastConnections, targets(), CELLS), "counts are not what it is");
-    assert_eq!(Sharing::new(Mode::LeastConnections, vec![], CELLS).least(|_| 0, 7), None);
+    assert_eq!(Sharing::new(Mode::LeastConnections, vec![], CELLS).least(|_| 0, 7, |_| true), None);
+    let may = |member: MemberId| member != sharing.targets()[0].member;
+    assert_eq!(sharing.least(|_| 0, 0, may), Some(1), "of those that may");
+    assert_eq!(sharing.least(|_| 0, 0, |_| false), None);
     sharing.count(|_| u64::MAX);
-    assert!(sharing.least(|_| 0, 0).is_some(), "no number is too large");
+    assert!(sharing.least(|_| 0, 0, |_| true).is_some(), "no number is too large");
 }

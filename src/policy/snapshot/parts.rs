@@ -9,6 +9,7 @@ use super::views::{
 use crate::policy::address_map::{AddressMap, FastMap};
 use crate::policy::addresses::InterfaceView;
 use crate::policy::adjacency::{Adjacency, Egress, EgressId, Hop, Neighbour, NextHop};
+use crate::policy::connection_limits::ConnectionLimits;
 use crate::policy::health::{Generation, State};
 use crate::policy::intent::*;
 use crate::policy::persistence_hints::PersistenceHints;
@@ -39,7 +40,7 @@ struct OfPool<'i> {
 impl<'i> Index<'i> {
     pub(super) fn new(intent: &'i Intent) -> Index<'i> {
         let mut index = Index { pools: vec![OfPool::default(); intent.pools.bound()], on_address: FastMap::default() };
-        for server in &intent.virtual_servers {
+        for server in intent.virtual_servers.iter() {
             index.pools[server.pool.index()].servers.push(server);
             index.on_address.entry(server.address).or_default().push(server);
         }
@@ -167,12 +168,15 @@ fn snat(index: &Index<'_>, meant: &Snat) -> SnatView {
     }
 }
 
-pub(super) fn virtuals(intent: &Intent) -> Vec<VirtualView> {
+pub(super) fn virtuals(intent: &Intent, limits: &ConnectionLimits) -> Vec<VirtualView> {
     let snats: HashSet<Ipv4Addr> = intent.snats.iter().map(|snat| snat.address).collect();
     let (mut views, mut places) = (Vec::<VirtualView>::new(), FastMap::<Ipv4Addr, usize>::default());
-    for server in &intent.virtual_servers {
+    for (id, server) in intent.virtual_servers.entries() {
+        let of_members = intent.pools[server.pool].members.iter().any(|member| limits.member(*member).is_some());
         let services = server.listen.iter().map(|&listen| ServiceView {
             listen,
+            virtual_server: id,
+            is_limited: of_members || limits.server(id).is_some(),
             pool: server.pool,
             enabled: server.enabled,
             holds: server.unreachable == Unreachable::Hold,

@@ -218,6 +218,10 @@ impl VirtualView {
 pub struct ServiceView {
     /// Protocol and port.
     pub listen: Listen,
+    /// Whose it is.
+    pub virtual_server: VirtualServerId,
+    /// That, or a member of its pool, has a connection limit or a connection rate limit.
+    pub is_limited: bool,
     /// Who serves it.
     pub pool: PoolId,
     /// `false`: refused, never routed onward.

@@ -36,6 +36,8 @@ fn intent() -> Intent {
         interface: WIRE,
         weight: 1,
         priority: 0,
+        connection_limit: 0,
+        connection_rate_limit: 0,
     };
     let mut options = sip(SipTransport::Udp);
     options.name = "sip-options".into();
@@ -55,7 +57,7 @@ fn intent() -> Intent {
         }]
         .into(),
         members: vec![member("sip-a", A), member("sip-b", B)].into(),
-        virtual_servers: vec![],
+        virtual_servers: vec![].into(),
         snats: vec![],
         direct_access: DirectAccess::default(),
         timeouts: Timeouts::default(),

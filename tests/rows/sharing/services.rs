@@ -11,7 +11,9 @@ fn serve(lab: &mut Lab, first: &[(Protocol, u16)], other: &[(Protocol, u16)]) {
         services.iter().map(|&(protocol, port)| Listen { protocol, port }).collect::<Vec<_>>()
     };
     let servers = &mut lab.rig.intent.virtual_servers;
-    servers.truncate(1);
+    while servers.len() > 1 {
+        servers.pop();
+    }
     servers[0].listen = listens(first);
     if !other.is_empty() {
         servers.push(VirtualServer {

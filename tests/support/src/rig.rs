@@ -481,6 +481,8 @@ pub fn member(name: &str, address: &str, pool: u16) -> Member {
         interface: InterfaceId(1),
         weight: 1,
         priority: 0,
+        connection_limit: 0,
+        connection_rate_limit: 0,
     }
 }
 
@@ -497,6 +499,8 @@ pub fn virtual_server(name: &str, address: &str, pool: u16) -> VirtualServer {
         // Rows about errors say what is sent at once.
         unreachable: Unreachable::Forward,
         redeliver: Duration::from_secs(4),
+        connection_limit: 0,
+        connection_rate_limit: 0,
     }
 }
 

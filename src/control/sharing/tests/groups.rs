@@ -170,7 +170,7 @@ fn with_least_connections_a_part_of_the_flows_is_enough() {
     let sharing = bench.sharing();
     let next = |flows: [u64; 3]| {
         sharing.count(|member| flows[member.index()]);
-        sharing.targets()[sharing.least(|_| 0, 0).unwrap()].member
+        sharing.targets()[sharing.least(|_| 0, 0, |_| true).unwrap()].member
     };
     // A twentieth of the others' thousand.
     assert_eq!([next([1_000, 0, 1_000]), next([1_000, 49, 1_000]), next([1_000, 50, 1_000])], [B, B, A]);

@@ -1,0 +1,118 @@
+//! What begins at a service: who takes it, within what the file allows.
+//!
+//! Owns the use of connection limits and connection rate limits. They are asked only where a flow begins, and only of what begins a
+//! connection: what stands is never touched, and what a member begins itself is not limited. A member at its limit is passed over; where
+//! nobody else has room, or a virtual server is at its own, what begins is refused, unless a connection gives way of which nothing has
+//! come for a while but what a stranger can make alone.
+
+use super::connection_counts::is_connection;
+use super::verdict::{DropReason, Verdict};
+use super::walk::Walk;
+use crate::flow::Flow;
+use crate::policy::connection_limits::{ConnectionLimit, Exceeded};
+use crate::policy::intent::{MemberId, Mode, PoolId};
+use crate::policy::snapshot::ServiceView;
+use crate::time::Duration;
+use crate::wire::{Kind, Tuple};
+use std::net::Ipv4Addr;
+
+/// A handshake of which nothing was heard for so long is not being made: its SYN would have been repeated twice (RFC 6298 2.1, 5.5).
+const HANDSHAKE: Duration = Duration::from_secs(3);
+
+impl Walk<'_> {
+    /// The member that takes what `source` sends to a service, of a flow that is not there yet, and is not refused; `tuple` is the
+    /// packet's.
+    ///
+    /// # Errors
+    /// There is none, or it may not begin: what is done with the packet.
+    #[inline]
+    pub(super) fn receiver_of_new(
+        &mut self,
+        service: &ServiceView,
+        tuple: &Tuple,
+        source: Ipv4Addr,
+    ) -> Result<MemberId, Verdict> {
+        if service.is_limited && self.opens() {
+            return self.receiver_within_limits(service, tuple, source);
+        }
+        self.target(service.pool, source).ok_or_else(|| self.no_member(service.pool))
+    }
+
+    #[cold]
+    fn receiver_within_limits(
+        &mut self,
+        service: &ServiceView,
+        tuple: &Tuple,
+        source: Ipv4Addr,
+    ) -> Result<MemberId, Verdict> {
+        let limits = &self.snapshot.connection_limits;
+        // A connection that begins again on the same tuple takes its own place.
+        let replaced = self.state.flows.find_live(self.snapshot, tuple).and_then(|(id, _)| self.state.flows.at(id));
+        let replaced = replaced.copied().filter(is_connection);
+        let is_of_server = |flow: &Flow| flow.virtual_server == service.virtual_server.0;
+        self.room_of(limits.server(service.virtual_server), replaced.filter(is_of_server).is_some(), is_of_server)?;
+        let first = self.target(service.pool, source).ok_or_else(|| self.no_member(service.pool))?;
+        if self.has_room(first, replaced) {
+            return Ok(first);
+        }
+        if let Some(other) = self.another_with_room(service.pool, first, replaced) {
+            self.stays_with(service.pool, source, other);
+            return Ok(other);
+        }
+        let is_of_member = |flow: &Flow| flow.member == first.0;
+        self.room_of(limits.member(first), replaced.filter(is_of_member).is_some(), is_of_member)?;
+        Ok(first)
+    }
+
+    /// There is room for a connection more, or one gives way to it.
+    fn room_of(
+        &mut self,
+        limit: Option<&ConnectionLimit>,
+        is_freed: bool,
+        is_counted: impl Fn(&Flow) -> bool,
+    ) -> Result<(), Verdict> {
+        let Some(limit) = limit else { return Ok(()) };
+        match limit.room(is_freed.into(), self.now.nanos()) {
+            Ok(()) => Ok(()),
+            Err(Exceeded::Connections) if self.half_open_gives_way(is_counted) => Ok(()),
+            Err(exceeded) => Err(self.refuse_new(exceeded)),
+        }
+    }
+
+    fn half_open_gives_way(&mut self, is_counted: impl Fn(&Flow) -> bool) -> bool {
+        self.state.flows.half_open_gives_way(self.snapshot, HANDSHAKE, self.now, is_counted)
+    }
+
+    fn has_room(&self, member: MemberId, replaced: Option<Flow>) -> bool {
+        let is_freed = replaced.is_some_and(|flow| flow.member == member.0);
+        let limit = self.snapshot.connection_limits.member(member);
+        limit.is_none_or(|limit| limit.room(is_freed.into(), self.now.nanos()).is_ok())
+    }
+
+    /// Who of several active members takes it instead: whoever has fewest flows, or the next one by address.
+    fn another_with_room(&mut self, pool: PoolId, first: MemberId, replaced: Option<Flow>) -> Option<MemberId> {
+        let sharing = self.snapshot.pool(pool).sharing.as_ref()?;
+        let (limits, now) = (&self.snapshot.connection_limits, self.now.nanos());
+        let has_room = |member: MemberId| {
+            let is_freed = replaced.is_some_and(|flow| flow.member == member.0);
+            member != first && limits.member(member).is_none_or(|limit| limit.room(is_freed.into(), now).is_ok())
+        };
+        match sharing.mode() {
+            Mode::LeastConnections => self.state.rounds.least(pool, sharing, has_room),
+            _ => sharing.others(first).find(|member| has_room(*member)),
+        }
+    }
+
+    /// A SYN is answered by a reset, within the limit on rejects; a datagram is dropped in silence, as its sender would take a refusal
+    /// for the end of a service that it uses.
+    fn refuse_new(&mut self, exceeded: Exceeded) -> Verdict {
+        let reason = match exceeded {
+            Exceeded::Connections => DropReason::ConnectionLimit,
+            Exceeded::Rate => DropReason::ConnectionRateLimit,
+        };
+        match self.packet.kind {
+            Kind::Tcp(_) => self.reject_by_protocol(reason),
+            _ => Verdict::Drop(reason),
+        }
+    }
+}
