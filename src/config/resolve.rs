@@ -42,7 +42,16 @@ fn intent(document: &Document) -> Option<Intent> {
             let (pool, interface) = (Id::of(pools.len()), document.link_of(address)?);
             let connection_limit = member.connection_limit.meant()?;
             let connection_rate_limit = member.connection_rate_limit.meant()?;
-            members.push(Member { name, address, pool, interface, weight, priority, connection_limit, connection_rate_limit });
+            members.push(Member {
+                name,
+                address,
+                pool,
+                interface,
+                weight,
+                priority,
+                connection_limit,
+                connection_rate_limit,
+            });
         }
         pools.push(pool(entry, (first..members.len()).map(Id::of).collect(), monitors)?);
     }

@@ -5,6 +5,7 @@
 
 mod health;
 mod irule;
+mod limits;
 mod names;
 mod network;
 mod objects;

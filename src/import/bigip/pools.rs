@@ -9,6 +9,7 @@ mod persistence;
 mod sharing;
 
 use super::health::{Health, rule};
+use super::limits::{self, Limited, Words};
 use super::objects::{Object, Objects, absolute};
 use crate::import::draft::{self, Draft, Entry};
 use crate::import::findings::Findings;
@@ -95,11 +96,16 @@ fn write(
         labels.push(draft.free_member(&member.node, &labels));
     }
     let sharing = sharing::decide(group, objects, findings);
-    let tables = labels.iter().zip(members).zip(&sharing.each);
-    let table = |((label, member), share): ((&String, &Member<'_>), &(u32, u32))| {
-        draft::member_with(label, member.address, *share)
-    };
-    entry.set("members", tables.map(table).collect::<Vec<_>>());
+    let has_connections =
+        sharing.is_shared() || limits::takes_tcp(objects, group.iter().map(|(pool, _)| pool.name.as_str()));
+    let tables = labels.iter().zip(members).zip(&sharing.each).map(|((label, member), share)| {
+        let mut table = draft::member_with(label, member.address, *share);
+        for (key, limit) in limits_of(member, group, has_connections, objects, findings) {
+            table.as_table_mut().into_iter().for_each(|table| _ = table.insert(key.into(), limit.into()));
+        }
+        table
+    });
+    entry.set("members", tables.collect::<Vec<_>>());
     for (other, _) in others {
         entry.also_from(other.title());
         let message = format!("it has the members of {}, so both are pool `{name}`", first.title());
@@ -127,6 +133,40 @@ fn write(
     for (pool, members) in group {
         pools.known.insert(pool.name.clone(), (name.clone(), members.iter().map(|member| member.port).collect()));
     }
+}
+
+/// What may be of connections of a member, on all its ports together, or of its node.
+fn limits_of(
+    member: &Member<'_>,
+    group: &[Listed<'_>],
+    has_connections: bool,
+    objects: &Objects,
+    findings: &mut Findings,
+) -> Vec<(&'static str, i64)> {
+    let [(first, _), ..] = group else { return Vec::new() };
+    let same = group.iter().flat_map(|(_, members)| members).filter(|other| other.address == member.address);
+    let name = member.item.words.first().map_or("", String::as_str);
+    let of_member = Limited {
+        title: first.title(),
+        whose: format!("member {name}"),
+        has_connections,
+        parts: same.map(|other| Box::new(move |key: &str| word(&other.item.block, key)) as Words<'_>).collect(),
+    };
+    let mut carried = limits::carried(&of_member, findings);
+    let Some(node) = objects.find("ltm node", &member.node) else { return carried };
+    let of_node = Limited {
+        title: first.title(),
+        whose: format!("node {}", node.name),
+        has_connections,
+        parts: vec![Box::new(move |key: &str| node.word(key))],
+    };
+    for (key, limit) in limits::carried(&of_node, findings) {
+        match carried.iter_mut().find(|(known, _)| *known == key) {
+            Some((_, known)) => *known = limit.min(*known),
+            None => carried.push((key, limit)),
+        }
+    }
+    carried
 }
 
 /// What Fairlead calls the monitors of all pools of the group, and of their nodes.
@@ -209,11 +249,6 @@ fn report(pool: &Object, members: &[Member<'_>], findings: &mut Findings) {
                 message,
                 "after the start: `fairlead member drain` or `fairlead member offline`",
             );
-        }
-        for key in ["connection-limit", "rate-limit"] {
-            if word(&member.item.block, key).is_some_and(|limit| limit != "0" && limit != "disabled") {
-                findings.add(Severe, pool.title(), format!("`{key}` of member {name} is not carried over"), "");
-            }
         }
         if word(&member.item.block, "monitor").is_some_and(|monitor| monitor != "default") {
             let message = format!("member {name} has a monitor of its own, which is not carried over");

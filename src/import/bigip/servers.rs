@@ -3,6 +3,7 @@
 //! Owns which of BIG-IP's are one here (those of an address and a pool), which port each of them listens on, and what they do
 //! to traffic that Fairlead does not.
 
+use super::limits::{self, Limited, Words};
 use super::names::{Unusable, address, endpoint, network};
 use super::objects::{Object, Objects, absolute, leaf};
 use super::pools::Pools;
@@ -132,6 +133,15 @@ pub fn convert(
             );
             continue;
         }
+        let limited = Limited {
+            title: server.title(),
+            whose: String::new(),
+            has_connections: pools.shared.contains(pool) || listen.iter().any(|service| service.starts_with("tcp/")),
+            parts: together.iter().map(|(other, ..)| Box::new(move |key: &str| other.word(key)) as Words<'_>).collect(),
+        };
+        for (key, limit) in limits::carried(&limited, findings) {
+            entry.set(key, limit);
+        }
         entry.set("listen", listen);
         echo(objects, *address, &mut entry, findings);
         draft.add(entry);
@@ -232,12 +242,7 @@ fn treatment(server: &Object, objects: &Objects, pools: &Pools, findings: &mut F
     if server.word("source").is_some_and(|source| network(source).is_ok_and(|net| net.prefix_len() > 0)) {
         severe("it takes clients of one network only, which no key says".into(), "filter before Fairlead");
     }
-    for key in ["connection-limit", "rate-limit"]
-        .into_iter()
-        .filter(|key| server.word(key).is_some_and(|limit| limit != "0" && limit != "disabled"))
-    {
-        severe(format!("`{key}` is not carried over"), "");
-    }
+    limits::report_mode(server, findings);
     if server.has("vlans-enabled") {
         findings.add(
             Check,

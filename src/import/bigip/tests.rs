@@ -133,6 +133,54 @@ fn nothing_that_is_carried_over_is_lost_in_the_text() {
     assert_eq!(configuration.settings.name, "lb-1");
 }
 
+/// Two ports of one address, and their members, with limits of each kind.
+fn limited(protocol: &str, of_second: &str) -> Imported {
+    let member = |port: u16, limits: &str| format!("/Common/10.0.0.1:{port} {{\naddress 10.0.0.1\n{limits}}}\n");
+    let pool = |name: &str, member: String| format!("ltm pool /Common/{name} {{\nmembers {{\n{member}}}\n}}\n");
+    let server = |name: &str, port: u16, limits: &str| {
+        format!(
+            "ltm virtual /Common/{name} {{\ndestination /Common/10.0.9.1:{port}\nip-protocol {protocol}\npool /Common/{name}\n{limits}}}\n"
+        )
+    };
+    let text = [
+        pool("one", member(5060, "connection-limit 300\nrate-limit 40\n")),
+        pool("two", member(5061, of_second)),
+        server("one", 5060, "connection-limit 1000\nrate-limit disabled\nrate-limit-mode object\n"),
+        server("two", 5061, "connection-limit 500\nrate-limit 0\n"),
+        "ltm node /Common/10.0.0.1 {\naddress 10.0.0.1\nrate-limit 70\n}\n".into(),
+    ];
+    imported(&[("bigip.conf", &text.concat())])
+}
+
+#[test]
+fn limits_of_connections_are_carried_over() {
+    let both = limited("tcp", "connection-limit 200\nrate-limit 60\n");
+    for expected in ["connection_limit = 1500\n", "connection_limit = 500, ", "connection_rate_limit = 70 }"] {
+        assert!(both.text.contains(expected), "{expected}: {}", shown(&both));
+    }
+    let counted = both.findings.iter().filter(|it| it.message.contains("the sum is the limit"));
+    assert_eq!(counted.map(|it| it.severity).collect::<Vec<_>>(), [Severity::Check; 3], "{}", shown(&both));
+    let one = limited("tcp", "rate-limit 20\n");
+    assert!(!one.text.contains("connection_limit = 300") && one.text.contains("connection_rate_limit = 60 }"));
+    let severe = |imported: &Imported, words: &str| {
+        imported.findings.iter().any(|it| it.severity == Severity::Severe && it.message.contains(words))
+    };
+    assert!(severe(&one, "`connection-limit` of member /Common/10.0.0.1:5060 is on some of its ports only"));
+    let udp = limited("udp", "");
+    assert!(!udp.text.contains("connection_"), "{}", udp.text);
+    assert!(severe(&udp, "`connection-limit` is not carried over: here UDP is in no connection"), "{}", shown(&udp));
+}
+
+#[test]
+fn a_rate_limit_of_each_source_is_said_to_be_none_of_ours() {
+    let conf = "ltm pool /Common/p {\nmembers {\n/Common/10.0.0.1:5060 {\naddress 10.0.0.1\n}\n}\n}\n\
+                ltm virtual /Common/v {\ndestination /Common/10.0.9.1:5060\nip-protocol tcp\npool /Common/p\n\
+                rate-limit 9\nrate-limit-mode object-source\n}\n";
+    let text = shown(&imported(&[("bigip.conf", conf)]));
+    assert!(text.contains("connection_rate_limit = 9\n"), "{text}");
+    assert!(text.contains("`rate-limit-mode object-source` is not carried over"), "{text}");
+}
+
 #[test]
 fn any_objects_are_carried_over_or_reported() {
     let words = [
