@@ -6,7 +6,7 @@ use super::grid::{Cell, grid, labelled, left, prose, right};
 use crate::config::{
     Configuration, Settings, bounds, count, duration_text, good_answer, listen_text, network_text, question,
 };
-use crate::policy::intent::{FailBack, Intent, Mode, NoMember, Persistence, Pool};
+use crate::policy::intent::{FailBack, Intent, Mode, NoMember, OnDownUdp, Persistence, Pool};
 use std::time::Duration;
 
 /// Everything `configuration` would build, and its warnings.
@@ -105,13 +105,18 @@ fn pool(intent: &Intent, pool: &Pool) -> String {
         rows.push(("fail back", fail_back(pool)));
     }
     rows.extend([
-        ("member lost", format!("UDP reselect, TCP {}", pool.on_down_tcp)),
+        ("member lost", format!("UDP {}, TCP {}", on_down_udp(pool), pool.on_down_tcp)),
         ("no member", no_member(pool)),
         ("held back", held_back(pool)),
     ]);
     let policy = labelled(&rows);
     let inside: String = (policy + &members).lines().map(|line| format!("  {line}\n")).collect();
     format!("\nPOOL {} ({})\n{inside}", pool.name, pool.mode)
+}
+
+/// What happens to the peers of a lost member: of a pair, that they go to the one that is active then.
+fn on_down_udp(pool: &Pool) -> OnDownUdp {
+    if pool.is_shared() { pool.on_down_udp } else { OnDownUdp::Reselect }
 }
 
 /// Which of several active members takes it.

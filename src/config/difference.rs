@@ -354,6 +354,7 @@ fn tls_keys(kind: &MonitorKind) -> Vec<Key> {
 fn pools(intent: &Intent) -> Things {
     let mut pools = each(intent, intent.pools.iter(), |pool| pool.name.clone());
     for ((_, keys), pool) in pools.iter_mut().zip(intent.pools.iter()) {
+        keys.push(Key::live("on_down.udp", pool.on_down_udp));
         keys.push(Key::live("on_down.tcp", pool.on_down_tcp));
     }
     pools

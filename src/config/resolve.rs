@@ -5,7 +5,7 @@
 
 use super::document::{Document, same};
 use super::reader::{Field, Meant};
-use super::schema::{self, OnDownUdp, Probe};
+use super::schema::{self, Probe};
 use super::settings::Settings;
 use crate::policy::intent::{self, *};
 use crate::policy::slots::Id;
@@ -199,7 +199,6 @@ fn tls(entry: &schema::Monitor) -> Option<TlsProbe> {
 
 fn pool(entry: &schema::Pool, members: Vec<MemberId>, monitors: Vec<MonitorId>) -> Option<intent::Pool> {
     let on_down = entry.on_down.first()?;
-    let OnDownUdp::Reselect = on_down.udp.meant()?;
     Some(intent::Pool {
         name: entry.name.meant()?,
         members,
@@ -213,6 +212,7 @@ fn pool(entry: &schema::Pool, members: Vec<MemberId>, monitors: Vec<MonitorId>) 
         fail_back_after: entry.fail_back_after.meant()?,
         fail_back_window: entry.fail_back_window.meant()?,
         on_down_tcp: on_down.tcp.meant()?,
+        on_down_udp: on_down.udp.meant()?,
         no_member: entry.no_member.meant()?,
         gap: entry.gap.meant()?,
         flap_count: entry.flap_count.meant()?,

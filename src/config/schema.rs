@@ -15,7 +15,7 @@ use super::report::Report;
 use super::settings::{CpuCores, Dpdk as DpdkSettings, Idle, LogLevel, Settings};
 use super::value::Needed;
 use crate::policy::intent::{
-    self, CodeRange, DayWindow, EchoPolicy, FailBack, Handshake, Intent, Mode, NoMember, OnDownTcp, PemFile,
+    self, CodeRange, DayWindow, EchoPolicy, FailBack, Handshake, Intent, Mode, NoMember, OnDownTcp, OnDownUdp, PemFile,
     Persistence, PortIntent, SipTransport, Unmatched, Unreachable, UpWhen,
 };
 use crate::policy::words::{Word, words};
@@ -41,10 +41,6 @@ words! {
         Get = "GET",
         Head = "HEAD",
         Options = "OPTIONS",
-    }
-    /// What happens to the datagrams of a lost member's peers.
-    OnDownUdp {
-        Reselect = "reselect",
     }
 }
 
@@ -288,7 +284,7 @@ section! { "pool", Some(intent::POOLS), Pool, compared intent::Pool;
     "A high-availability pair of SIP Servers, of which one is active; or several servers that share the work." {
     name: String = (required "pair-1"), Name, live, "What virtual servers, SNAT and commands call it.";
     mode: Mode = "active-standby", choice::<Mode>(&[]), live,
-        "How members share the work: one is active and another takes over; or all that are up are, and take new connections and new UDP peers (an address and port; another pool of this file counts as one, by its virtual address) in turn, or whoever has fewest flows for its weight, or by the client's address (Maglev; with more than 256 such pools the tables of all are smaller, and the reload that adds the 257th or removes it changes who takes what is new). A UDP peer stays with its member while that is up and one of the two sends within [timeouts] udp, also while the member is drained; taken offline, it loses its peers.";
+        "How members share the work: one is active and another takes over; or all that are up are, and take new connections and new UDP peers (an address and port; another pool of this file counts as one, by its virtual address) in turn, or whoever has fewest flows for its weight, or by the client's address (Maglev; with more than 256 such pools the tables of all are smaller, and the reload that adds the 257th or removes it changes who takes what is new). A UDP peer stays with its member while that is up and one of the two sends within [timeouts] udp, also while the member is drained; once that is lost or taken offline, on_down says what happens.";
     persistence: Persistence = "endpoint", choice::<Persistence>(&[]), live,
         "What stays with one member where several are active: a connection, or the datagrams of one address and port (endpoint); whatever one address begins, as long as it begins something within [timeouts] udp (source); the SIP messages of one Call-ID between service ports and UDP peers, in both directions, as long as one is sent within that time, and what has none as with endpoint (call-id). What is new goes to a member by a hash of the address or Call-ID, with least-connections to whoever has fewest flows; so do calls under way when a reload begins this. A pair behind a virtual address is one endpoint to the members of another pool: those need call-id.";
     min_active: usize = 1, integer(1, 64, "members"), live,
@@ -333,7 +329,7 @@ section! { "pool.members", Some(64), Member, compared intent::Member; "A server 
 
 section! { "pool.on_down", ONCE, OnDown; "What happens to the traffic of a member that is lost." {
     udp: OnDownUdp = "reselect", choice::<OnDownUdp>(&[]), live,
-        "The next datagram of every peer of the lost member goes to the new active member, or to another one of those that share the work.";
+        "The next datagram of every peer of the lost member goes to another one that is up (reselect). Where several members are active, also: they go on to the lost member as long as it is on the link and sends to them within [timeouts] udp, while new peers go to others (drain); or they are dropped and counted as member_lost until it is back, or until nothing of theirs has passed for so long (drop). A member that is taken offline is lost too, as for tcp. The calls that persistence = \"call-id\" keeps together are left with it or dropped likewise; what an address begins (source) goes to another member in any case.";
     tcp: OnDownTcp = "reset", choice::<OnDownTcp>(&[]), live,
         "Reset both ends at once, let connections live while the member answers them, or drop their segments.";
 } }

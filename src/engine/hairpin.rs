@@ -34,8 +34,10 @@ impl Walk<'_> {
         if let Some((id, side)) = self.flow_of(&tuple) {
             if !self.hairpin_reopens(service, id, side) {
                 let is_shared = tuple.protocol == Protocol::Udp && self.snapshot.pool(service.pool).is_shared;
-                if is_shared && side == Direction::Original && self.is_orphan(service.pool, id) {
-                    return self.no_member(service.pool);
+                if is_shared && side == Direction::Original {
+                    let kept = self.kept(service.pool, id);
+                    let verdict = self.not_taken(service.pool, kept);
+                    return verdict.unwrap_or_else(|| self.on_kept_flow(kept, id, side, tuple));
                 }
                 self.count_speaker_answer(service, id);
                 return self.on_flow(id, side, tuple);

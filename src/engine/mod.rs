@@ -21,6 +21,7 @@ mod icmp_error;
 mod identification;
 mod limiter;
 mod local;
+mod lost_peers;
 mod member_use;
 mod on_flow;
 mod outbound;

@@ -3,15 +3,17 @@
 //! Owns the use of persistence records: whatever one source address begins, or the SIP messages of one Call-ID, which any of the call's
 //! ends may have sent first. A Call-ID is believed as far as to choose among members that are up, and no further: who invents one gets a
 //! member like anybody else. A record counts as long as its member is there and has not been lost since; of a drained one it counts for a
-//! call, which is what it has, and not for what an address begins.
+//! call, which is what it has, and not for what an address begins. So does that of a lost one where the pool leaves calls with it
+//! (`lost_peers`).
 
 use super::events::EngineEvent;
 use super::identification::mix;
-use super::verdict::Verdict;
+use super::lost_peers::{self, Kept};
+use super::verdict::{DropReason, Verdict};
 use super::walk::Walk;
 use crate::flow::{PersistenceKey, PersistenceRecord};
-use crate::policy::health::State;
-use crate::policy::intent::{MemberId, Mode, Persistence, PoolId};
+use crate::policy::health::{Generation, State};
+use crate::policy::intent::{MemberId, Mode, OnDownUdp, Persistence, PoolId};
 use crate::time::Instant;
 use crate::wire::sip::{self, CallId};
 use crate::wire::{Endpoint, Tuple};
@@ -26,7 +28,7 @@ impl Walk<'_> {
             return self.chosen(pool, source);
         }
         let key = PersistenceKey { pool: pool.0, number: source.to_bits().into() };
-        if let Some(member) = self.persisted(key) {
+        if let Some((member, _)) = self.persisted(key) {
             return Some(member);
         }
         let member = self.chosen_for(key, source)?;
@@ -48,21 +50,29 @@ impl Walk<'_> {
         self.sip.call().filter(|_| self.snapshot.pool(pool).persistence == Persistence::CallId)
     }
 
-    /// Who takes a datagram of this call: whoever asked what it answers, or has the call, or else is chosen for it. What begins nothing
-    /// leaves no record.
-    pub(super) fn receiver_of_call(&mut self, pool: PoolId, call: CallId, tuple: &Tuple) -> Option<MemberId> {
+    /// Who takes a datagram of this call: whoever asked what it answers, or has the call, or else is chosen for it; or the verdict, if
+    /// nobody does. What begins nothing leaves no record.
+    pub(super) fn receiver_of_call(&mut self, pool: PoolId, call: CallId, tuple: &Tuple) -> Result<MemberId, Verdict> {
         let key = of_call(pool, call);
         let known = self.persisted(key);
-        if let Some(member) = self.other_asker(pool, tuple.src, known).or(known) {
-            return Some(member);
+        if let Some(asker) = self.other_asker(pool, tuple.src, known.map(|(member, _)| member)) {
+            return Ok(asker);
         }
-        if !matches!(self.sip, sip::Facts::Request { .. }) {
-            let keeper = self.keeper(pool, tuple).map(|(_, member)| member);
-            return keeper.or_else(|| self.chosen_for(key, tuple.src.addr));
+        if let Some((member, kept)) = known {
+            return self.not_taken(pool, kept).map_or(Ok(member), Err);
         }
-        let member = self.chosen_for(key, tuple.src.addr)?;
-        self.persist(key, member);
-        Some(member)
+        let begins = matches!(self.sip, sip::Facts::Request { .. });
+        if !begins && let Some((id, keeper)) = self.keeper(pool, tuple) {
+            return match self.kept(pool, id) {
+                Kept::Dropped => Err(Verdict::Drop(DropReason::MemberLost)),
+                _ => Ok(keeper),
+            };
+        }
+        let Some(member) = self.chosen_for(key, tuple.src.addr) else { return Err(self.no_member(pool)) };
+        if begins {
+            self.persist(key, member);
+        }
+        Ok(member)
     }
 
     /// Who takes it, if nobody has it: by its number, so that whoever meets it at the same time, from another of a call's ends, or after a
@@ -97,7 +107,10 @@ impl Walk<'_> {
         let key = of_call(view.pool, call);
         let known = self.persisted(key);
         let asks = matches!(self.sip, sip::Facts::Request { .. });
-        if known == Some(sender) {
+        if let Some((_, kept)) = known.filter(|(member, _)| *member == sender) {
+            if kept != Kept::Served {
+                self.renew_left(key, sender);
+            }
             return true;
         }
         let lives = view.may_claim && matches!(view.state, State::Up | State::Unknown | State::Drained);
@@ -108,16 +121,66 @@ impl Walk<'_> {
         true
     }
 
-    /// The member of the record, if there is one that counts; it is renewed by that. Else the one that another worker has given it to.
-    fn persisted(&mut self, key: PersistenceKey) -> Option<MemberId> {
-        let Some((record, member)) = self.recorded(key) else {
-            let member = self.hinted(key)?;
+    /// The member of the record, if there is one that counts; it is renewed by that. Else the one that another worker has given it to; else
+    /// the one that was lost since, if the pool leaves it with that. And how it takes what comes.
+    fn persisted(&mut self, key: PersistenceKey) -> Option<(MemberId, Kept)> {
+        if let Some((record, member)) = self.recorded(key) {
+            self.state.persistence.as_mut()?.renew(key, record, self.now);
+            self.leave_hint(key, member);
+            return Some((member, Kept::Served));
+        }
+        if let Some(member) = self.hinted(key) {
             self.persist(key, member);
-            return Some(member);
-        };
-        self.state.persistence.as_mut()?.renew(key, record, self.now);
-        self.leave_hint(key, member);
-        Some(member)
+            return Some((member, Kept::Served));
+        }
+        self.left_with_lost(key)
+    }
+
+    /// A call of a member that was lost, in a pool that leaves it with that.
+    fn left_with_lost(&mut self, key: PersistenceKey) -> Option<(MemberId, Kept)> {
+        let view = self.snapshot.pool(PoolId(key.pool));
+        if view.persistence != Persistence::CallId || view.on_down_udp == OnDownUdp::Reselect {
+            return None;
+        }
+        let member = self.lost_with(key)?;
+        if self.snapshot.member(member).is_back {
+            self.persist(key, member);
+            return Some((member, Kept::Served));
+        }
+        match lost_peers::policy(self.snapshot, member) {
+            OnDownUdp::Reselect => None,
+            OnDownUdp::Drain => Some((member, Kept::Drained)),
+            OnDownUdp::Drop => Some((member, Kept::Dropped)),
+        }
+    }
+
+    /// The member that had it and was lost since, by a record, or by what another worker says.
+    fn lost_with(&self, key: PersistenceKey) -> Option<MemberId> {
+        let pool = PoolId(key.pool);
+        let record = self.state.persistence.as_ref().and_then(|table| table.find(&key));
+        let recorded = record.and_then(|record| {
+            let member = self.present(record.member, pool)?;
+            (record.generation < self.snapshot.member(member).lost_before.0).then_some(member)
+        });
+        recorded.or_else(|| {
+            let age = self.snapshot.timeouts.udp.as_secs();
+            let (member, before) = self.snapshot.persistence_hints()?.find(mixed(key), second(self.now), age)?;
+            let view = self.snapshot.members.get(member).filter(|view| view.pool == pool)?;
+            before(view.lost_before).then_some(member)
+        })
+    }
+
+    /// A lost member has sent a message of a call that is left with it, which is as lost as before.
+    fn renew_left(&mut self, key: PersistenceKey, member: MemberId) {
+        if let Some(table) = &mut self.state.persistence
+            && let Some(record) = table.find(&key)
+        {
+            table.renew(key, record, self.now);
+        }
+        if let Some(hints) = self.snapshot.persistence_hints() {
+            let before = Generation(self.snapshot.member(member).lost_before.0.saturating_sub(1));
+            hints.note(mixed(key), member, before, second(self.now));
+        }
     }
 
     fn recorded(&self, key: PersistenceKey) -> Option<(PersistenceRecord, MemberId)> {

@@ -12,7 +12,7 @@
 use super::affinity::peer_of;
 use super::events::EngineEvent;
 use super::flow_book::is_visited;
-use super::revalidate::lost;
+use super::lost_peers::Kept;
 use super::verdict::{DropReason, Verdict};
 use super::walk::Walk;
 use crate::flow::{CachedRoute, Direction, Flow, FlowId, PathKind};
@@ -43,22 +43,25 @@ impl Walk<'_> {
         }
         let pool = service.pool;
         if let Some(call) = self.call(pool) {
-            let Some(member) = self.receiver_of_call(pool, call, &tuple) else { return self.no_member(pool) };
-            return self.forward_inside(tuple, member);
+            return match self.receiver_of_call(pool, call, &tuple) {
+                Ok(member) => self.forward_inside(tuple, member),
+                Err(verdict) => verdict,
+            };
         }
         let known = self.keeper(pool, &tuple);
         if let Some(asker) = self.other_asker(pool, tuple.src, known.map(|(_, member)| member)) {
             return self.forward_inside(tuple, asker);
         }
         if let Some((id, _)) = known {
-            if self.is_orphan(pool, id) {
-                return self.no_member(pool);
+            let kept = self.kept(pool, id);
+            if let Some(verdict) = self.not_taken(pool, kept) {
+                return verdict;
             }
             if self.state.flows.at(id).is_some_and(is_visited) {
                 self.state.flows.set_visits(id, false);
             }
             let side = self.side_of(id, &tuple);
-            return self.on_flow(id, side, tuple);
+            return self.on_kept_flow(kept, id, side, tuple);
         }
         match self.new_peer(service, tuple) {
             Ok((flow, became)) => self.begin(flow, tuple, became),
@@ -75,19 +78,18 @@ impl Walk<'_> {
     ) -> Result<(MemberId, Option<Flow>), Verdict> {
         let pool = service.pool;
         if let Some(call) = self.call(pool) {
-            let receiver = self.receiver_of_call(pool, call, &tuple);
-            return receiver.map(|member| (member, None)).ok_or_else(|| self.no_member(pool));
+            return self.receiver_of_call(pool, call, &tuple).map(|member| (member, None));
         }
         let known = self.keeper(pool, &tuple);
         if let Some(asker) = self.other_asker(pool, tuple.src, known.map(|(_, member)| member)) {
             return Ok((asker, None));
         }
         if let Some((id, member)) = known {
-            if self.is_orphan(pool, id) {
-                return Err(self.no_member(pool));
+            let kept = self.kept(pool, id);
+            if kept == Kept::Served {
+                self.state.flows.refresh(self.snapshot, id, Direction::Original, None, self.now);
             }
-            self.state.flows.refresh(self.snapshot, id, Direction::Original, None, self.now);
-            return Ok((member, None));
+            return self.not_taken(pool, kept).map_or(Ok((member, None)), Err);
         }
         let (flow, _) = self.new_peer(service, tuple)?;
         Ok((MemberId(flow.member), Some(flow)))
@@ -114,6 +116,7 @@ impl Walk<'_> {
         let has_call = self.call(pool).is_some_and(|call| self.spoke_in_call(sender, call));
         match self.keeper(pool, &answer) {
             Some((id, keeper)) if keeper == sender => {
+                self.take_back(id);
                 self.state.flows.refresh(self.snapshot, id, Direction::Reply, None, self.now);
             }
             // Who has the call is known.
@@ -136,7 +139,7 @@ impl Walk<'_> {
     /// The flow that begins with this tuple, which nobody keeps, and what the packet becomes. It goes to the member that keeps its sender
     /// at another virtual address of the pool, which is no other connection; or else to whose turn it is, as far as the limits go.
     fn new_peer(&mut self, service: &ServiceView, tuple: Tuple) -> Result<(Flow, Tuple), Verdict> {
-        if let Some(member) = self.keeper_elsewhere(service.pool, &tuple) {
+        if let Some(member) = self.keeper_elsewhere(service.pool, &tuple)? {
             return Ok(self.shared_flow(member, tuple));
         }
         let member = self.receiver_of_new(service, &tuple, tuple.src.addr)?;
@@ -147,19 +150,21 @@ impl Walk<'_> {
 
     /// The member that keeps the sender at another virtual address of the pool. What one member says to one remote endpoint leaves by one
     /// flow: by two members, each address would in turn take the other's.
-    fn keeper_elsewhere(&mut self, pool: PoolId, tuple: &Tuple) -> Option<MemberId> {
+    fn keeper_elsewhere(&mut self, pool: PoolId, tuple: &Tuple) -> Result<Option<MemberId>, Verdict> {
         let services = &self.snapshot.pool(pool).services;
         for &(listen, address) in services {
             let there = Tuple { dst: Endpoint::new(address, tuple.dst.port), ..*tuple };
             if listen.is(tuple.protocol, tuple.dst.port)
                 && there.dst != tuple.dst
                 && let Some((id, member)) = self.keeper(pool, &there)
-                && !self.is_orphan(pool, id)
             {
-                return Some(member);
+                match self.kept(pool, id) {
+                    Kept::Orphaned => {}
+                    kept => return self.not_taken(pool, kept).map_or(Ok(Some(member)), Err),
+                }
             }
         }
-        None
+        Ok(None)
     }
 
     /// `sender` has spoken on a flow. If that was lost with it, and it is back, it keeps the remote endpoint again, like whoever speaks to
@@ -168,14 +173,15 @@ impl Walk<'_> {
         let pool = self.snapshot.member(sender).pool;
         let is_its =
             |flow: &Flow| flow.path == PathKind::Service && flow.protocol() == Protocol::Udp && flow.member == sender.0;
-        if self.state.flows.at(id).is_some_and(|flow| is_its(flow) && self.is_over(pool, flow)) && self.may_keep(sender)
-        {
+        let Some(flow) = self.state.flows.at(id).filter(|flow| is_its(flow)) else { return };
+        if self.is_over(pool, flow) && self.may_keep(sender) {
             self.state.flows.renew(id, self.snapshot.pool(pool).generation.0);
         }
+        self.take_back(id);
     }
 
     /// The member that keeps what comes with this tuple, and its flow. One whose member is lost is over as soon as somebody else can
-    /// take it.
+    /// take it, unless the pool leaves it with that.
     pub(super) fn keeper(&mut self, pool: PoolId, tuple: &Tuple) -> Option<(FlowId, MemberId)> {
         let (id, _) = self.state.flows.find_live(self.snapshot, tuple)?;
         // A flow of another kind is of before there was the service.
@@ -186,22 +192,6 @@ impl Walk<'_> {
         }
         let member = MemberId(self.state.flows.at(id)?.member);
         Some((id, member))
-    }
-
-    /// The flow has lost its member, and another one can take what comes. That who opened it was lost, a member as well, moves nobody.
-    pub(super) fn is_over(&self, pool: PoolId, flow: &Flow) -> bool {
-        self.has_lost_its_member(flow) && self.snapshot.pool(pool).takes_new()
-    }
-
-    fn has_lost_its_member(&self, flow: &Flow) -> bool {
-        lost(self.snapshot, flow).is_some_and(|lost| lost.member.0 == flow.member)
-    }
-
-    /// The member of a flow is lost and nobody else takes anything: the pool's policy is for whoever it kept as for everybody, and the
-    /// flow stays.
-    pub(super) fn is_orphan(&self, pool: PoolId, id: FlowId) -> bool {
-        let is_lost = || self.state.flows.at(id).is_some_and(|flow| self.has_lost_its_member(flow));
-        !self.snapshot.pool(pool).takes_new() && is_lost()
     }
 
     /// Datagrams with this tuple are read one by one: the pool goes by their Call-ID, or a member has spoken to their sender that does not
@@ -267,6 +257,7 @@ impl Walk<'_> {
         let became = Tuple { dst: inside, ..outside };
         let mut flow = Flow::new(PathKind::Service, outside, became.reversed());
         self.belongs(&mut flow, member, Direction::Reply);
+        self.loses_with(&mut flow, member);
         (flow, became)
     }
 

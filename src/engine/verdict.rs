@@ -147,7 +147,7 @@ ways! {
         VirtualServerDisabled = "virtual_server_disabled": "The virtual server is disabled.",
         ConnectionLimit = "connection_limit": "A new connection, or a new UDP peer, would exceed the connection_limit of its virtual server, or of every member that could take it.",
         ConnectionRateLimit = "connection_rate_limit": "The same for connection_rate_limit.",
-        MemberLost = "member_lost": "The TCP flow belongs to a member that has been lost.",
+        MemberLost = "member_lost": "The TCP flow, or the UDP peer or call, belongs to a member that has been lost.",
         NotListening = "no_listener": "Sent to a virtual address or self-IP, but no virtual server, flow or probe listens there.",
         NoFlow = "no_flow": "Return traffic to a virtual address that matches no flow.",
         OutwardNoFlow = "outward_no_flow": "A member's TCP segment that opens nothing and matches no flow: it may not leave with the member's own address.",

@@ -76,6 +76,9 @@ pub struct MemberHealth {
     /// TCP flows of this member that began before this generation of its pool have lost it, and the pool's policy
     /// applies to them.
     pub lost_before: Generation,
+    /// Where several members are active: it has been there since it lost what it had last, if it ever did. What was left with it while it
+    /// was away ([`OnDownUdp`](super::intent::OnDownUdp)) is its own again.
+    pub is_back: bool,
 }
 
 /// A pool as the workers need to know it.

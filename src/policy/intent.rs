@@ -183,6 +183,8 @@ pub struct Pool {
     pub fail_back_window: Option<DayWindow>,
     /// What happens to the TCP connections of a member that is lost.
     pub on_down_tcp: OnDownTcp,
+    /// What happens to its UDP peers, where several members are active. Those of a pair go to the active member in any case.
+    pub on_down_udp: OnDownUdp,
     /// What happens to clients while no member is up.
     pub no_member: NoMember,
     /// A member that goes down so often in [`Pool::flap_window`] is chosen only if nobody else is up; 0: none is held back for that.
@@ -213,6 +215,7 @@ impl Default for Pool {
             fail_back_after: Duration::ZERO,
             fail_back_window: None,
             on_down_tcp: OnDownTcp::Reset,
+            on_down_udp: OnDownUdp::Reselect,
             no_member: NoMember::KeepLast,
             flap_count: 0,
             flap_window: Duration::from_secs(60),
@@ -321,6 +324,16 @@ words! {
         /// Connections continue as long as the member answers them.
         Drain = "drain",
         /// Segments are dropped and counted.
+        Drop = "drop",
+    }
+
+    /// See [`Pool::on_down_udp`].
+    OnDownUdp {
+        /// Their next datagrams go to another member.
+        Reselect = "reselect",
+        /// They stay with it as long as it is on the link and sends to them.
+        Drain = "drain",
+        /// Their datagrams are dropped and counted until it is back.
         Drop = "drop",
     }
 

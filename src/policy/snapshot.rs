@@ -431,7 +431,7 @@ impl Snapshot {
         member.state = known.state;
         member.gone = is_gone(adjacency, &intent.members[id]);
         member.may_claim = known.may_claim && known.state != State::Offline;
-        member.lost_before = known.lost_before;
+        (member.lost_before, member.is_back) = (known.lost_before, known.is_back);
         let (is_active, sent) = (self.pools[member.pool].active == Some(id), member.datagrams.clone());
         let sent = &mut self.datagrams_out[usize::from(sent.start)..usize::from(sent.end)];
         sent.iter_mut().for_each(|sent| sent.is_active = is_active);

@@ -1,6 +1,8 @@
 //! Scenario 94: pools of several active members in which more stays together than what one endpoint sends: the messages of a SIP call,
 //! or whatever one address begins.
 
+mod lost;
+
 use super::sharing::{ALL, MEMBER_C, W, ip, managers, spread, taken_from, three};
 use super::*;
 use fairlead::policy::health::State;

@@ -79,7 +79,7 @@ pub fn add_a_pair_in_front(lab: &mut Lab) {
     intent.virtual_servers.insert(0, virtual_server("sip-2", W, 0));
     intent.snats.iter_mut().for_each(|snat| snat.pool.0 = 1);
     intent.snats.insert(0, snat(W, 0, &[]));
-    let up = MemberHealth { state: State::Up, may_claim: true, lost_before: Generation(0) };
+    let up = MemberHealth { state: State::Up, may_claim: true, lost_before: Generation(0), is_back: true };
     rig.health.members.insert(0, up);
     rig.health.pools[0].active = Some(MemberId(1));
     rig.health

@@ -3,6 +3,7 @@
 
 mod groups;
 mod loss;
+mod lost_peers;
 mod services;
 
 use super::*;

@@ -8,7 +8,7 @@ use crate::config::document::Document;
 use crate::config::reader::Section;
 use crate::config::report::Report;
 use crate::config::schema::{Monitor, Pool, Probe};
-use crate::policy::intent::{FailBack, Handshake, Mode, SipTransport};
+use crate::policy::intent::{FailBack, Handshake, Mode, OnDownUdp, SipTransport};
 use std::time::Duration;
 
 /// What is asked, and what of an answer is looked at, after a handshake.
@@ -95,6 +95,13 @@ fn without_sharing(pool: &Pool, report: &mut Report) {
         member
             .warning(report, "priority", &priority.span, format!("priority has no effect: {why}"))
             .remedy("list the preferred member first, or choose a mode in which several members are active");
+    }
+    for on_down in &pool.on_down {
+        let udp = on_down.udp.as_ref().filter(|udp| udp.written && udp.value != OnDownUdp::Reselect);
+        let Some(udp) = udp else { continue };
+        on_down
+            .warning(report, "udp", &udp.span, format!("udp has no effect: {why}"))
+            .remedy(format!("{remedy}, or remove the key"));
     }
 }
 

@@ -149,10 +149,7 @@ fn values() {
                 "a choice misspelt",
                 &[("name = \"pair-1\"", "name = \"pair-1\"\nno_member = \"keep_last\"\nfail_back = \"always\"")],
             ),
-            (
-                "datagrams can only be reselected",
-                &[("name = \"pair-1\"", "name = \"pair-1\"\non_down = { udp = \"drop\" }")],
-            ),
+            ("datagrams cannot be reset", &[("name = \"pair-1\"", "name = \"pair-1\"\non_down = { udp = \"reset\" }")]),
             (
                 "IPv6",
                 &[("10.20.0.100", "2001:db8::100"), ("10.20.0.1/24", "2001:db8::1/64"), ("172.16.2.0/24", "::/0")],
@@ -441,7 +438,7 @@ fn what_is_allowed_and_unwise_is_a_warning() {
             "what another key leaves without effect",
             &[(
                 "name = \"pair-1\"",
-                "name = \"pair-1\"\nfail_back_after = \"5m\"\nfail_back_window = \"02:00-04:00\"\nflap_window = \"2m\"\nflap_quiet = \"9m\"",
+                "name = \"pair-1\"\nfail_back_after = \"5m\"\nfail_back_window = \"02:00-04:00\"\nflap_window = \"2m\"\nflap_quiet = \"9m\"\non_down = { udp = \"drain\" }",
             )],
         ),
         (

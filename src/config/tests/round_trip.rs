@@ -369,6 +369,10 @@ fn add_pool(intent: &mut Intent, choice: PoolChoice) {
         fail_back_after: if fails_back.0 == FailBack::Never { Duration::ZERO } else { fails_back.1 },
         fail_back_window: fails_back.2.filter(|_| fails_back.0 != FailBack::Never),
         on_down_tcp,
+        on_down_udp: match mode {
+            Mode::ActiveStandby => OnDownUdp::Reselect,
+            _ => [OnDownUdp::Reselect, OnDownUdp::Drain, OnDownUdp::Drop][gap.as_millis() as usize % 3],
+        },
         no_member,
         gap,
         // Each pool its own, by its place.

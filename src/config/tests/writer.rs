@@ -216,7 +216,7 @@ fn pool(file: &mut Lines, intent: &Intent, pool: &Pool) {
     file.text("fail_back", pool.fail_back);
     file.optional("fail_back_after", fails_back.then(|| quoted(duration_text(pool.fail_back_after))));
     file.optional("fail_back_window", pool.fail_back_window.map(|window| quoted(window.to_string())));
-    file.bare("on_down", format!("{{ udp = \"reselect\", tcp = \"{}\" }}", pool.on_down_tcp));
+    file.bare("on_down", format!("{{ udp = \"{}\", tcp = \"{}\" }}", pool.on_down_udp, pool.on_down_tcp));
     file.text("no_member", pool.no_member);
     file.text("gap", duration_text(pool.gap));
     file.bare("flap_count", pool.flap_count);

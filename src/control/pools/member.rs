@@ -97,6 +97,7 @@ impl MemberStatus {
             state: self.state,
             may_claim: self.admin != AdminState::Offline && self.lost_role.is_none(),
             lost_before: self.lost_before,
+            is_back: self.has_flows,
         }
     }
 

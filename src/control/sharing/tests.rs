@@ -144,6 +144,23 @@ fn all_that_are_up_take_new_work_and_only_the_lost_lose_what_they_have() {
 }
 
 #[test]
+fn a_lost_member_is_back_once_it_lives_though_the_operator_gives_it_nothing_new() {
+    let back = |bench: &Bench| {
+        let health = bench.pools.health();
+        [A, B, C].map(|member| health.members[member.index()].is_back)
+    };
+    let mut bench = Bench::settled(|_| {});
+    assert_eq!(back(&bench), [true; 3]);
+    bench.see([Up, Down, Up]);
+    assert_eq!(back(&bench), [true, false, true]);
+    assert_eq!((bench.set(B, AdminState::Draining), back(&bench)), (vec![A, C], [true, false, true]));
+    assert_eq!((bench.see([Up; 3]), back(&bench)), (vec![A, C], [true; 3]));
+    bench.set(B, AdminState::Offline);
+    assert_eq!(back(&bench), [true, false, true]);
+    assert_eq!((bench.set(B, AdminState::Enabled), back(&bench)), (vec![A, B, C], [true; 3]));
+}
+
+#[test]
 fn a_drained_member_keeps_what_it_has_until_it_is_lost() {
     let mut bench = Bench::settled(|_| {});
     assert_eq!(bench.set(A, AdminState::Draining), [B, C]);

@@ -112,7 +112,8 @@ fn change(health: &mut Health, intent: &Intent, pool: PoolId, chance: &mut u64) 
     for id in members {
         let state = [State::Unknown, State::Up, State::Down, State::Drained, State::Offline][draw(chance, 5) as usize];
         let lost_before = Generation(draw(chance, 4) as u32);
-        health.members[id.index()] = MemberHealth { state, may_claim: draw(chance, 2) == 0, lost_before };
+        let (may_claim, is_back) = (draw(chance, 2) == 0, draw(chance, 2) == 0);
+        health.members[id.index()] = MemberHealth { state, may_claim, lost_before, is_back };
     }
     let (mode, is_shared) = (intent.pools[pool].mode, intent.pools[pool].is_shared());
     let targets = members.iter().filter(|_| draw(chance, 2) == 0);

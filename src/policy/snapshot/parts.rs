@@ -102,6 +102,7 @@ pub(super) fn member(intent: &Intent, index: &Index<'_>, id: MemberId) -> Member
         gone: false,
         may_claim: false,
         lost_before: Generation::default(),
+        is_back: false,
         public: index.public(meant.pool).unwrap_or(meant.address),
         serves: serves(index, meant),
         exclude: Exclusion::default(),
@@ -146,6 +147,7 @@ pub(super) fn pool<'i>(intent: &'i Intent, index: &Index<'i>, id: PoolId, groups
         another_may_come: false,
         gap: meant.gap,
         on_down_tcp: meant.on_down_tcp,
+        on_down_udp: meant.on_down_udp,
         public,
         public_since: intent.lives.of(public),
         services: servers

@@ -57,6 +57,8 @@ pub struct MemberView {
     pub may_claim: bool,
     /// See [`crate::policy::health::MemberHealth::lost_before`].
     pub lost_before: Generation,
+    /// See [`crate::policy::health::MemberHealth::is_back`].
+    pub is_back: bool,
     /// The virtual address it is known by outside; its own when its pool has none. Steering sees only this one, so both
     /// ends of a hairpin name the same worker.
     pub public: Ipv4Addr,
@@ -135,6 +137,8 @@ pub struct PoolView {
     pub gap: Duration,
     /// What happens to a lost member's TCP.
     pub on_down_tcp: OnDownTcp,
+    /// What happens to its UDP peers, where several members are active.
+    pub on_down_udp: OnDownUdp,
     /// The virtual address its members are known by outside; unspecified when there is none.
     pub public: Ipv4Addr,
     /// Since when that address has been there.

@@ -83,7 +83,7 @@ pub struct Plan {
 
 impl Plan {
     pub fn new(layout: Layout, servers_mtu: u16) -> Plan {
-        let up = MemberHealth { state: State::Up, may_claim: true, lost_before: Generation(0) };
+        let up = MemberHealth { state: State::Up, may_claim: true, lost_before: Generation(0), is_back: true };
         Plan {
             layout,
             servers_mtu,

@@ -124,7 +124,7 @@ impl<T: TestPorts> Rig<T> {
     pub fn new(mut ports: T, intent: Intent, workers: usize) -> Rig<T> {
         let health = Health {
             members: vec![
-                MemberHealth { state: State::Up, may_claim: true, lost_before: Generation(0) };
+                MemberHealth { state: State::Up, may_claim: true, lost_before: Generation(0), is_back: true };
                 intent.members.len()
             ],
             pools: intent
@@ -277,10 +277,11 @@ impl<T: TestPorts> Rig<T> {
         for member in lost {
             let health = &mut self.health.members[member.index()];
             (health.state, health.may_claim, health.lost_before) = (State::Down, false, generation);
+            health.is_back = false;
         }
         for member in members {
             let health = &mut self.health.members[member.index()];
-            (health.state, health.may_claim) = (State::Up, true);
+            (health.state, health.may_claim, health.is_back) = (State::Up, true, true);
         }
         self.publish()
     }
