@@ -436,6 +436,7 @@ fn connections(limit: &ConnectionLimit) -> ConnectionsRow {
 pub(super) fn uses_of(workers: &[Arc<MemberUse>], member: MemberId) -> Uses {
     workers.iter().map(|worker| worker.of(member)).fold(Uses::default(), |sum, more| Uses {
         flows: sum.flows + more.flows,
+        connections: sum.connections + more.connections,
         direct: sum.direct + more.direct,
         datagram: sum.datagram.max(more.datagram),
         spoke: sum.spoke.max(more.spoke),

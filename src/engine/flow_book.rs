@@ -379,7 +379,10 @@ fn count(uses: &MemberUse, snapshot: &Snapshot, flow: &Flow, comes: bool) {
     let is_there = |id: u16| snapshot.members.find(usize::from(id), Life(flow.life)).is_some();
     match flow.path {
         PathKind::Routed if is_there(flow.opener) => uses.count_direct(flow.opener, comes),
-        _ if is_there(flow.member) => uses.count_flow(flow.member, comes),
+        _ if is_there(flow.member) => match flow.protocol() {
+            Protocol::Tcp => uses.count_connection(flow.member, comes),
+            _ => uses.count_flow(flow.member, comes),
+        },
         _ => {}
     }
 }

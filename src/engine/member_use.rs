@@ -20,6 +20,8 @@ pub struct MemberUse {
 #[derive(Default)]
 struct Cells {
     flows: AtomicU64,
+    /// Those of them that are TCP.
+    connections: AtomicU64,
     direct: AtomicU64,
     /// Nanoseconds since the start, and one more; zero: never.
     datagram: AtomicU64,
@@ -32,6 +34,8 @@ struct Cells {
 pub struct Uses {
     /// Flows that belong to it.
     pub flows: u64,
+    /// Those of them that are TCP. A reader may see one more or less than belong to the same moment.
+    pub connections: u64,
     /// Flows of those who call it at its own address.
     pub direct: u64,
     /// When a datagram of a service port last came from it or went to it while another was active.
@@ -58,6 +62,19 @@ impl MemberUse {
         uses
     }
 
+    /// Likewise of each member's connections, other flows, and those of visitors.
+    #[cfg(test)]
+    pub fn having(members: &[[u64; 3]]) -> MemberUse {
+        let uses = MemberUse::default();
+        uses.reserve(members.len());
+        for (id, [connections, others, direct]) in (0..).zip(members) {
+            (0..*connections).for_each(|_| uses.count_connection(id, true));
+            (0..*others).for_each(|_| uses.count_flow(id, true));
+            (0..*direct).for_each(|_| uses.count_direct(id, true));
+        }
+        uses
+    }
+
     /// Room for the members with ids below `bound`.
     pub fn reserve(&self, bound: usize) {
         for page in self.pages.iter().take(bound.div_ceil(PAGE)) {
@@ -71,6 +88,7 @@ impl MemberUse {
         let at = |cell: &AtomicU64| cell.load(Ordering::Relaxed).checked_sub(1).map(Instant::from_nanos);
         Uses {
             flows: cells.flows.load(Ordering::Relaxed),
+            connections: cells.connections.load(Ordering::Relaxed),
             direct: cells.direct.load(Ordering::Relaxed),
             datagram: at(&cells.datagram),
             spoke: at(&cells.spoke),
@@ -79,14 +97,22 @@ impl MemberUse {
 
     /// The id is somebody else's from now on.
     pub(super) fn clear(&self, member: u16) {
-        if let Some(Cells { flows, direct, datagram, spoke }) = self.cells(member) {
-            [flows, direct, datagram, spoke].iter().for_each(|cell| cell.store(0, Ordering::Relaxed));
+        if let Some(Cells { flows, connections, direct, datagram, spoke }) = self.cells(member) {
+            [flows, connections, direct, datagram, spoke].iter().for_each(|cell| cell.store(0, Ordering::Relaxed));
         }
     }
 
     /// A flow more that belongs to it, or one less.
     pub(super) fn count_flow(&self, member: u16, comes: bool) {
         self.cells(member).into_iter().for_each(|cells| count(&cells.flows, comes));
+    }
+
+    /// Likewise of a connection.
+    pub(super) fn count_connection(&self, member: u16, comes: bool) {
+        if let Some(cells) = self.cells(member) {
+            count(&cells.flows, comes);
+            count(&cells.connections, comes);
+        }
     }
 
     /// Likewise of one that calls it at its own address.
@@ -142,11 +168,14 @@ mod tests {
         uses.spoke(MemberId(255), Instant::from_millis(3));
         uses.count_flow(255, false);
         uses.count_flow(255, false);
+        uses.count_connection(0, true);
+        uses.count_connection(0, true);
+        uses.count_connection(0, false);
         let of = |id| uses.of(MemberId(id));
-        assert_eq!(of(0), Uses { flows: 1, direct: 2, datagram: None, spoke: None });
+        assert_eq!(of(0), Uses { flows: 2, connections: 1, direct: 2, ..Uses::default() });
         let spoke = Some(Instant::from_millis(3));
-        assert_eq!(of(255), Uses { flows: 0, direct: 2, datagram: None, spoke });
-        assert_eq!(of(256), Uses { flows: 1, direct: 2, datagram: Some(Instant::ZERO), spoke: None });
+        assert_eq!(of(255), Uses { direct: 2, spoke, ..Uses::default() });
+        assert_eq!(of(256), Uses { flows: 1, direct: 2, datagram: Some(Instant::ZERO), ..Uses::default() });
         assert_eq!(of(257), Uses::default());
         uses.clear(256);
         assert_eq!(of(256), Uses::default());

@@ -113,14 +113,20 @@ fn what_each_member_has_is_counted_apart() {
         };
         lab.rig.workers.iter().map(of).fold(Uses::default(), |sum, more| Uses {
             flows: sum.flows + more.flows,
+            connections: sum.connections + more.connections,
             direct: sum.direct + more.direct,
             datagram: sum.datagram.max(more.datagram),
             spoke: sum.spoke.max(more.spoke),
         })
     };
     let (a, b) = (uses(&mut lab, A), uses(&mut lab, B));
-    assert_eq!((a.flows, a.direct, a.datagram), (3, 1, None));
-    assert_eq!((b.flows, b.direct, b.datagram), (0, 0, None));
+    assert_eq!((a.flows, a.connections, a.direct, a.datagram), (3, 3, 1, None));
+    assert_eq!((b.flows, b.connections, b.direct, b.datagram), (0, 0, 0, None));
+    // What it asks somebody outside from another port is a flow and no connection.
+    let out = |src: &str| Build::udp(at(src, 43_000), at(PEER, 53));
+    lab.forwards(HOST_A, out(A), ROUTER, out(V));
+    let a = uses(&mut lab, A);
+    assert_eq!((a.flows, a.connections), (4, 3));
     // The standby speaks from a service port.
     let ask = Build::udp(at(B, 5060), at(PEER, 5060));
     let sent = Build::udp(at(V, 5060), at(PEER, 5060));
@@ -135,7 +141,7 @@ fn what_each_member_has_is_counted_apart() {
     // Its flows go, and are counted off.
     lab.rig.command(|| Command::ClearFlows { query: 8, filter: of_member(A) });
     let a = uses(&mut lab, A);
-    assert_eq!((a.flows, a.direct), (0, 0));
+    assert_eq!((a.flows, a.connections, a.direct), (0, 0, 0));
 }
 
 #[test]
