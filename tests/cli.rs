@@ -241,6 +241,107 @@ fn what_is_watched_as_json_is_a_line_each_time() {
     assert!(lines.iter().all(|line| line[0]["via"] == "192.0.2.1"), "{out}");
 }
 
+/// What an appliance says of a drain that has come so far.
+macro_rules! drain {
+    ($state:literal, $outcome:literal, $connections:literal, $left:literal) => {
+        concat!(
+            r#"{"id":1,"ok":true,"epoch":42,"data":{"member":"sip-a","pool":"pair-1","state":""#,
+            $state,
+            r#"","outcome":""#,
+            $outcome,
+            r#"","connections":"#,
+            $connections,
+            r#","others":3,"counted":"SNAT mappings","direct":0,"udp_idle_ms":null,"until":"2026-11-22T13:34:05.000000Z","left_s":"#,
+            $left,
+            "}}\n"
+        )
+    };
+}
+
+const DRAIN_BEGUN: &str = "{\"id\":1,\"ok\":true,\"epoch\":42,\"data\":[]}\n";
+
+#[test]
+fn s99_who_waits_for_a_drain_sees_a_line_for_each_change_until_its_end() {
+    let ends = [
+        ("drained", "drained completely", Some(0)),
+        ("offline", "taken offline, as its time was up: 1 TCP connection reset", Some(0)),
+        ("ended", "not drained: it is enabled", Some(1)),
+    ];
+    // At once, as each waits for seconds.
+    thread::scope(|scope| {
+        for ((state, outcome, expected), json) in ends.into_iter().flat_map(|end| [(end, false), (end, true)]) {
+            scope.spawn(move || {
+                let (code, out, err) = waited_for(state, json);
+                assert_eq!((code, err.as_str()), (expected, ""), "{out}");
+                match json {
+                    true => {
+                        let lines: Vec<serde_json::Value> =
+                            out.lines().map(|line| serde_json::from_str(line).expect("an object a line")).collect();
+                        let connections: Vec<_> = lines.iter().map(|line| line["connections"].as_u64()).collect();
+                        assert_eq!(connections, [Some(2), Some(1), Some(0)]);
+                        assert_eq!(lines[2]["state"], state);
+                    }
+                    false => assert_eq!(
+                        out,
+                        format!(
+                            "sip-a: 2 TCP connections, 3 SNAT mappings; 1m00s left\n\
+                             sip-a: 1 TCP connection, 3 SNAT mappings; 58s left\nsip-a: {outcome}\n"
+                        )
+                    ),
+                }
+            });
+        }
+    });
+}
+
+/// A drain of a minute that is waited for, and comes to this end.
+fn waited_for(state: &str, json: bool) -> (Option<i32>, String, String) {
+    let directory = tempfile::tempdir().unwrap();
+    let socket = directory.path().join("admin.sock");
+    let last: &'static str = match state {
+        "drained" => drain!("drained", "drained completely", 0, 57),
+        "offline" => drain!("offline", "taken offline, as its time was up: 1 TCP connection reset", 0, 0),
+        _ => drain!("ended", "not drained: it is enabled", 0, 0),
+    };
+    let answers = [
+        DRAIN_BEGUN,
+        drain!("running", "draining", 2, 60),
+        drain!("running", "draining", 2, 59),
+        drain!("running", "draining", 1, 58),
+        last,
+    ];
+    let requests = appliance(&socket, Box::leak(Box::new(answers)));
+    let words = ["--socket", socket.to_str().unwrap(), "member", "drain", "sip-a", "--for", "1m", "--wait"];
+    let ended = ran(&[&words[..], if json { &["--json"] } else { &[] }].concat());
+    let requests = requests.join().unwrap();
+    let limited = r#""command":"member-set","args":{"member":"sip-a","admin":"draining","for_s":60}"#;
+    assert!(requests[0].contains(limited), "{}", requests[0]);
+    let asks = r#""command":"drain-report","args":{"member":"sip-a"}"#;
+    assert!(requests[1..].iter().all(|request| request.contains(asks)), "each on a connection of its own");
+    ended
+}
+
+#[test]
+fn s99_who_stops_waiting_leaves_the_drain_as_it_is_and_reads_that() {
+    let directory = tempfile::tempdir().unwrap();
+    let socket = directory.path().join("admin.sock");
+    let running: &str = drain!("running", "draining", 2, 60);
+    // It is asked once, and no more unless the signal is late.
+    let answers = [DRAIN_BEGUN, running, running, running, running, running];
+    drop(appliance(&socket, Box::leak(Box::new(answers))));
+    let words = ["--socket", socket.to_str().unwrap(), "member", "drain", "sip-a", "--wait"];
+    let mut child = fairlead(&words).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it starts");
+    let mut first = String::new();
+    let mut out = BufReader::new(child.stdout.take().expect("a pipe"));
+    out.read_line(&mut first).expect("a line");
+    assert_eq!(first, "sip-a: 2 TCP connections, 3 SNAT mappings; 1m00s left\n");
+    rustix::process::kill_process(rustix::process::Pid::from_child(&child), rustix::process::Signal::INT).unwrap();
+    let (code, _, err) = read(child.wait_with_output().unwrap());
+    assert_eq!(code, Some(1), "{err}");
+    let said = "fairlead: interrupted: sip-a is still drained, and taken offline in 1m00s; `fairlead member enable sip-a` ends that\n";
+    assert_eq!(err, said);
+}
+
 #[test]
 fn a_refusal_is_one_and_a_bad_file_on_reload_is_two() {
     let directory = tempfile::tempdir().unwrap();

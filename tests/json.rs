@@ -3,8 +3,13 @@
 use std::fmt::Write;
 use std::path::Path;
 
-const SOURCES: [&str; 4] =
-    ["src/admin/rows.rs", "src/admin/latency.rs", "src/config/difference.rs", "src/admin/drill.rs"];
+const SOURCES: [&str; 5] = [
+    "src/admin/rows.rs",
+    "src/admin/latency.rs",
+    "src/config/difference.rs",
+    "src/admin/drill.rs",
+    "src/admin/drain.rs",
+];
 const PAGE: &str = "dpdk-config/json.md";
 
 const HEAD: &str = "# What `--json` prints
@@ -18,6 +23,7 @@ versions, and none changes its meaning or unit: `status` has the `version`.
 |---|---|
 | `status` | one Status |
 | `members`, `member ...`, `pool ...` | a list of MemberRow |
+| `member drain --wait` | a DrainReport a line, one for each change |
 | `virtual-servers` | a list of VirtualServerRow |
 | `probes`, `probe now` | a list of ProbeRow |
 | `probe history` | a list of PastProbeRow, oldest first |
@@ -89,9 +95,9 @@ fn holds(kind: &str) -> String {
 fn the_page_about_json_is_what_the_rows_say() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let sources = SOURCES.map(|source| std::fs::read_to_string(root.join(source)).expect(source));
-    let [rows, latency, difference, drill] = sources.each_ref().map(|source| structs(source));
+    let [rows, latency, difference, drill, drain] = sources.each_ref().map(|source| structs(source));
     let change = difference.into_iter().filter(|page| page.starts_with("\n## Change\n"));
-    let page = [vec![HEAD.to_owned()], rows, latency, change.collect(), drill].concat().concat();
+    let page = [vec![HEAD.to_owned()], rows, latency, change.collect(), drill, drain].concat().concat();
     for part in ["| `detected_us` | number |", "## SettingRow", "| `udp_idle_ms` | number or null |", "## Change\n"] {
         assert!(page.contains(part), "{part}");
     }

@@ -138,7 +138,7 @@ fn the_operator_has_the_last_word() {
         assert_eq!(bench.active(), Some("sip-b".into()));
         bench.ask(Request::PoolAuto { pool: pool() }).unwrap();
         assert_eq!(bench.active(), Some("sip-b".into()), "giving the choice back moves nobody");
-        bench.ask(Request::MemberSet { member: sip_b(), admin: AdminState::Offline, yes: true }).unwrap();
+        bench.ask(Request::MemberSet { member: sip_b(), admin: AdminState::Offline, yes: true, for_s: None }).unwrap();
         bench.run(Duration::from_secs(1));
         assert_eq!(bench.active(), Some("sip-a".into()));
         let refused = bench.ask(Request::PoolForce { pool: pool(), member: "nobody".to_owned() });

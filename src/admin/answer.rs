@@ -2,6 +2,7 @@
 //!
 //! Owns the answer to a request and the words for what went wrong. Splitting it into lines is the server's part.
 
+use super::drain::DrainReport;
 use super::drill::{DrillPlan, DrillReport};
 use super::rows::{
     Announced, Cleared, CounterRow, ExcludeRow, FlowRow, LatencyRow, Logging, MemberRow, NeighbourRow, PastProbeRow,
@@ -72,7 +73,7 @@ macro_rules! answers {
 }
 
 answers! {
-    one { Status(Box<Status>), Cleared(Cleared), Reloaded(Reloaded), Logging(Logging), StateLines(StateLines), Announced(Announced), DrillPlan(Box<DrillPlan>), DrillReport(Box<DrillReport>), }
+    one { Status(Box<Status>), Cleared(Cleared), Reloaded(Reloaded), Logging(Logging), StateLines(StateLines), Announced(Announced), DrillPlan(Box<DrillPlan>), DrillReport(Box<DrillReport>), DrainReport(DrainReport), }
     rows {
         Members(MemberRow),
         VirtualServers(VirtualServerRow),

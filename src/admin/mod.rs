@@ -6,6 +6,7 @@
 
 pub mod answer;
 mod clients;
+pub mod drain;
 pub mod drill;
 mod latency;
 pub mod line;

@@ -20,6 +20,8 @@ pub const FLOWS_DEFAULT: usize = 1000;
 pub const FLOWS_MAX: usize = 100_000;
 /// Seconds that a drill may take at most.
 pub const DRILL_MAX: u64 = 3_600;
+/// Seconds for which a member may be drained at most: 30 days.
+pub const DRAIN_MAX: u64 = 30 * 86_400;
 /// Longest name of a member, a pool or a virtual server that is looked up, in bytes.
 pub const NAME_MAX: usize = 255;
 
@@ -81,6 +83,15 @@ pub enum Request {
         /// Taken offline even if it is active and no other member is up.
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         yes: bool,
+        /// With `draining`: seconds after which it is taken offline, if another member is up then, 1 to [`DRAIN_MAX`]; absent: never by
+        /// itself.
+        #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "drain_time")]
+        for_s: Option<u64>,
+    },
+    /// What a member that is drained has left, and for how long it is.
+    DrainReport {
+        /// The member's name.
+        member: String,
     },
     /// Make this member the active one until `pool-auto`; the answer is the members of the pool.
     PoolForce {
@@ -246,6 +257,15 @@ fn flows_limit<'de, D: Deserializer<'de>>(from: D) -> Result<usize, D::Error> {
     Ok(limit)
 }
 
+fn drain_time<'de, D: Deserializer<'de>>(from: D) -> Result<Option<u64>, D::Error> {
+    let seconds = Option::deserialize(from)?;
+    if seconds.is_some_and(|seconds| !(1..=DRAIN_MAX).contains(&seconds)) {
+        let shown = seconds.unwrap_or_default();
+        return Err(D::Error::custom(format!("`for_s` is {shown}: write a number from 1 to {DRAIN_MAX}")));
+    }
+    Ok(seconds)
+}
+
 fn drill_time<'de, D: Deserializer<'de>>(from: D) -> Result<u64, D::Error> {
     let seconds = u64::deserialize(from)?;
     if !(1..=DRILL_MAX).contains(&seconds) {
@@ -314,11 +334,16 @@ mod tests {
             (r#"{"command":"log-level","args":{"level":"debug"}}"#, Request::LogLevel { level: Some(LogLevel::Debug) }),
             (
                 r#"{"command":"member-set","args":{"member":"sip-a","admin":"draining"}}"#,
-                Request::MemberSet { member: member(), admin: AdminState::Draining, yes: false },
+                Request::MemberSet { member: member(), admin: AdminState::Draining, yes: false, for_s: None },
             ),
             (
+                r#"{"command":"member-set","args":{"member":"sip-a","admin":"draining","for_s":1800}}"#,
+                Request::MemberSet { member: member(), admin: AdminState::Draining, yes: false, for_s: Some(1_800) },
+            ),
+            (r#"{"command":"drain-report","args":{"member":"sip-a"}}"#, Request::DrainReport { member: member() }),
+            (
                 r#"{"command":"member-set","args":{"member":"sip-a","admin":"offline","yes":true}}"#,
-                Request::MemberSet { member: member(), admin: AdminState::Offline, yes: true },
+                Request::MemberSet { member: member(), admin: AdminState::Offline, yes: true, for_s: None },
             ),
             (
                 r#"{"command":"pool-force","args":{"pool":"p","member":"sip-a"}}"#,
@@ -380,6 +405,12 @@ mod tests {
             ),
             (r#"{"id":9,"command":"flows","args":{"limit":0}}"#, 9, Code::BadRequest, "from 1 to 100000"),
             (r#"{"id":9,"command":"flows","args":{"filter":{"client":"x"}}}"#, 9, Code::BadRequest, "IPv4"),
+            (
+                r#"{"id":9,"command":"member-set","args":{"member":"a","admin":"draining","for_s":0}}"#,
+                9,
+                Code::BadRequest,
+                "`for_s` is 0: write a number from 1 to 2592000",
+            ),
             (r#"{"id":9,"command":"pool-auto"}"#, 9, Code::BadRequest, "missing field `pool`"),
             (r#"{"id":9,"command":"pool-auto","args":{"pool":""}}"#, 9, Code::BadRequest, "a name is empty"),
             (

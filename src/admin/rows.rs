@@ -6,8 +6,8 @@
 pub use super::latency::{Bucket, LatencyRow, Spread};
 pub use super::wall::Wall;
 pub use super::words::{
-    AdminState, Cause, Choice, DrillState, Forecast, Link, MemberState, NeighbourState, Origin, ProbeResult, Role,
-    RouteKind, SettingKind, VirtualServerState,
+    AdminState, Cause, Choice, DrainState, DrillState, Forecast, Link, MemberState, NeighbourState, Origin,
+    ProbeResult, Role, RouteKind, SettingKind, VirtualServerState,
 };
 
 pub use crate::config::{Change, ChangeKind, LogLevel};
@@ -96,6 +96,9 @@ pub struct MemberRow {
     /// Its flows now, over all workers: TCP of service ports, and all that it opened outward; where members share the work, UDP too, and
     /// what `persistence` keeps with it: calls, or addresses.
     pub flows: u64,
+    /// Those of them that are TCP connections.
+    #[serde(default)]
+    pub tcp_connections: u64,
     /// Flows of those who call it at its own address.
     #[serde(default)]
     pub direct: u64,
@@ -103,6 +106,16 @@ pub struct MemberRow {
     /// flows; `None`: there was none since the start, or the members share the work, where each peer has a flow.
     #[serde(default)]
     pub udp_idle_ms: Option<u64>,
+    /// It is drained and has nothing left: it does not take what is new, has no flows, and in a pair 32 s have passed since the last
+    /// datagram of a service port. Who calls it at its own address is not asked.
+    #[serde(default)]
+    pub drained: bool,
+    /// When it is drained for a time: when it is taken offline, if another member is up then.
+    #[serde(default)]
+    pub drain_until: Option<Wall>,
+    /// How many seconds that is from now; zero: its time is up, and no other member is.
+    #[serde(default)]
+    pub drain_left_s: Option<u64>,
     /// Its connections to service ports; `None`: it has neither a `connection_limit` nor a `connection_rate_limit`.
     #[serde(default)]
     pub connections: Option<ConnectionsRow>,
@@ -523,14 +536,18 @@ mod tests {
                 reason: "200 OK".into(),
             }],
             flows: 3,
+            tcp_connections: 1,
             direct: 2,
             udp_idle_ms: None,
+            drained: false,
+            drain_until: Some(Wall(60_000_000)),
+            drain_left_s: Some(60),
             connections: Some(ConnectionsRow { now: 1, limit: Some(100), rate_limit: None }),
         };
         let text = serde_json::to_string(&row).unwrap();
         assert_eq!(
             text,
-            r#"{"name":"sip-a","pool":"pair-1","address":"10.20.0.11","state":"up","admin":"enabled","role":"active","reason":"200 OK","since":"1970-01-01T00:00:00.000000Z","probes":[{"monitor":"sip-options","state":"up","last_rtt_us":412,"reason":"200 OK"}],"flows":3,"direct":2,"udp_idle_ms":null,"connections":{"now":1,"limit":100,"rate_limit":null}}"#
+            r#"{"name":"sip-a","pool":"pair-1","address":"10.20.0.11","state":"up","admin":"enabled","role":"active","reason":"200 OK","since":"1970-01-01T00:00:00.000000Z","probes":[{"monitor":"sip-options","state":"up","last_rtt_us":412,"reason":"200 OK"}],"flows":3,"tcp_connections":1,"direct":2,"udp_idle_ms":null,"drained":false,"drain_until":"1970-01-01T00:01:00.000000Z","drain_left_s":60,"connections":{"now":1,"limit":100,"rate_limit":null}}"#
         );
         assert_eq!(serde_json::from_str::<MemberRow>(&text).unwrap(), row);
     }

@@ -63,6 +63,19 @@ words! {
         /// Something came between.
         Ended = "ended",
     }
+    /// How far a member's drain has come.
+    DrainState {
+        /// It has something left.
+        Running = "running",
+        /// It takes what is new all the same: no other member is up.
+        Active = "active",
+        /// Nothing of it is left.
+        Drained = "drained",
+        /// Its time was up, and it was taken offline.
+        Offline = "offline",
+        /// It is not drained, or not any more: it was enabled, or taken offline by an operator.
+        Ended = "ended",
+    }
     /// Whether a virtual server serves clients.
     VirtualServerState {
         /// A member is active, and not down.

@@ -190,6 +190,23 @@ fn a_member_that_was_taken_out_is_said_to_be_at_rest_or_what_is_left() {
 }
 
 #[test]
+fn a_member_that_is_drained_for_a_time_says_how_long_yet_and_when_it_is_drained_completely() {
+    let [one, _] = members().try_into().unwrap();
+    let rows = [
+        MemberRow { drain_left_s: Some(843), flows: 1_204, connections: 1_203, ..one.clone() },
+        MemberRow { drain_left_s: Some(0), role: Role::Active, udp_idle_ms: Some(0), ..one.clone() },
+        MemberRow { drained: true, udp_idle_ms: Some(40_000), ..one.clone() },
+        MemberRow { drained: true, udp_idle_ms: Some(40_000), direct: 2, ..one },
+    ];
+    let shown = rows.iter().map(|row| {
+        let text = shown("members", [row]);
+        let at = text.find("sip-a is ").unwrap();
+        text[at..].to_owned()
+    });
+    insta::assert_snapshot!(shown.collect::<String>());
+}
+
+#[test]
 fn small_tables() {
     let snat = |protocol: &str, used, peak, forecast, exhausted_in_s| SnatRow {
         pool: "pair-1".into(),

@@ -16,6 +16,7 @@ mod import;
 mod manual;
 mod parse;
 mod readable;
+mod waiting;
 
 use crate::admin::Code;
 use crate::admin::rows::Wall;
@@ -91,6 +92,9 @@ fn show(socket: &Path, timeout: Option<u64>, question: &Question) -> ExitCode {
         && let Err(why) = confirmed(asks)
     {
         return fail(BAD, why);
+    }
+    if let Some(report) = &question.wait {
+        return waiting::run(socket, question, report, patience).unwrap_or_else(|failure| failed(&failure));
     }
     loop {
         let text = match answer(socket, question, patience) {

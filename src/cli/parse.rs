@@ -125,11 +125,20 @@ mod tests {
             ),
             (
                 "fairlead member drain sip-a",
-                Request::MemberSet { member: "sip-a".into(), admin: AdminState::Draining, yes: false },
+                Request::MemberSet { member: "sip-a".into(), admin: AdminState::Draining, yes: false, for_s: None },
+            ),
+            (
+                "fairlead member drain sip-a --for 30m --wait --json",
+                Request::MemberSet {
+                    member: "sip-a".into(),
+                    admin: AdminState::Draining,
+                    yes: false,
+                    for_s: Some(1_800),
+                },
             ),
             (
                 "fairlead member offline sip-a --yes",
-                Request::MemberSet { member: "sip-a".into(), admin: AdminState::Offline, yes: true },
+                Request::MemberSet { member: "sip-a".into(), admin: AdminState::Offline, yes: true, for_s: None },
             ),
             ("fairlead pool force pair-1 sip-b", Request::PoolForce { pool: "pair-1".into(), member: "sip-b".into() }),
             (
@@ -164,6 +173,14 @@ mod tests {
     }
 
     #[test]
+    fn who_waits_for_a_drain_asks_for_the_report_of_its_member() {
+        let report = Some(Request::DrainReport { member: "sip-a".into() });
+        assert_eq!(asked("fairlead member drain sip-a --wait").wait, report);
+        assert_eq!(asked("fairlead member drain --wait --for 1d sip-a").wait, report);
+        assert_eq!(asked("fairlead member drain sip-a --for 30d").wait, None);
+    }
+
+    #[test]
     fn the_seconds_of_watch_may_stand_apart() {
         for (line, seconds) in [
             ("fairlead members --watch 5", Some(5)),
@@ -185,6 +202,11 @@ mod tests {
             "fairlead member enable",
             "fairlead member paint sip-a",
             "fairlead member drain sip-a --yes",
+            "fairlead member drain sip-a --for 0s",
+            "fairlead member drain sip-a --for 1500ms",
+            "fairlead member drain sip-a --for 31d",
+            "fairlead member offline sip-a --for 30m",
+            "fairlead member offline sip-a --wait",
             "fairlead flows --client me",
             "fairlead flows --limit 0",
             "fairlead flows --limit 5 clear",

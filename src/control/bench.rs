@@ -23,11 +23,12 @@ use crate::worker::mailbox::{Command, Event, FlowRow, WorkerId};
 use crate::worker::{Counters, Latency};
 use std::collections::{BTreeMap, VecDeque};
 use std::net::Ipv4Addr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 
-/// Counters that stand still, and when workers fell asleep, in nanoseconds; zero while they are awake.
-struct Still(Arc<[AtomicU64; 2]>);
+/// Counters that stand still, and when workers fell asleep, in nanoseconds; zero while they are awake. And what members have with each
+/// of them.
+struct Still(Arc<[AtomicU64; 2]>, Arc<Mutex<Arc<MemberUse>>>);
 
 impl CounterSource for Still {
     fn worker(&self, worker: WorkerId) -> WorkerCounters {
@@ -36,7 +37,7 @@ impl CounterSource for Still {
     }
 
     fn members(&self, _: WorkerId) -> Option<Arc<MemberUse>> {
-        Some(Arc::new(MemberUse::counted(&[3, 1])))
+        Some(Arc::clone(&self.1.lock().unwrap()))
     }
 
     fn latest_turn(&self, worker: WorkerId) -> Option<Instant> {
@@ -95,6 +96,7 @@ pub(crate) struct Bench {
     pub(crate) hosts: Vec<Host>,
     workers: Vec<FakeWorker>,
     asleep_since: Arc<[AtomicU64; 2]>,
+    uses: Arc<Mutex<Arc<MemberUse>>>,
     /// What arrives from hosts, and when.
     on_the_wire: Vec<(Instant, Event)>,
     /// What members that are paused have been asked.
@@ -163,11 +165,12 @@ impl Bench {
         let hosts = vec![member(0, Manner::Answers(200)), member(1, Manner::Refuses), router];
         let snat_ports = SnatPorts::new(file.snats.iter().map(|snat| snat.address), 1);
         let asleep_since: Arc<[AtomicU64; 2]> = Arc::default();
+        let uses = Arc::new(Mutex::new(Arc::new(MemberUse::counted(&[3, 1]))));
         let machine = Machine {
             macs: MACS.to_vec(),
             ports: vec![PortFacts { driver: "null".into(), rx_queues: 2, tx_queues: 2, ..PortFacts::default() }; 2],
             workers: 2,
-            counters: Box::new(Still(Arc::clone(&asleep_since))),
+            counters: Box::new(Still(Arc::clone(&asleep_since), Arc::clone(&uses))),
             log: LogLevel::Info,
             start: Wall(1_795_352_645_000_000),
             saved,
@@ -179,6 +182,7 @@ impl Bench {
             hosts,
             workers: vec![fake(), fake()],
             asleep_since,
+            uses,
             on_the_wire: Vec::new(),
             waiting: Vec::new(),
             frames: Vec::new(),
@@ -301,6 +305,11 @@ impl Bench {
     /// What a worker reads.
     pub(crate) fn snapshot(&self) -> &Snapshot {
         self.workers[0].snapshot.as_ref().expect("a snapshot")
+    }
+
+    /// What each member has with each of the two workers: connections, other flows, visitors.
+    pub(crate) fn set_uses(&mut self, members: &[[u64; 3]]) {
+        *self.uses.lock().unwrap() = Arc::new(MemberUse::having(members));
     }
 
     /// What a worker measures into.

@@ -4,6 +4,7 @@
 //! [`Controller::poll_output`], time is an argument.
 
 use super::checks::Checks;
+use super::drains::Drains;
 use super::drills::Drills;
 use super::exclusions::Exclusions;
 use super::facts::{DeviceEvent, Machine};
@@ -108,6 +109,7 @@ pub struct Controller {
     /// Members and routers that do not answer ARP.
     pub(super) silent: BTreeSet<NextHop>,
     pub(super) switchovers: Switchovers,
+    pub(super) drains: Drains,
     pub(super) drills: Drills,
     pub(super) checks: Checks,
     pub(super) latencies: Latencies,
@@ -139,6 +141,7 @@ impl Controller {
             publisher: Publisher::new(workers, now),
             silent: BTreeSet::new(),
             switchovers: Switchovers::default(),
+            drains: Drains::default(),
             drills: Drills::default(),
             checks: Checks::new(&intent, snat_ports, macs.len(), now),
             latencies: Latencies::new(workers, now),
@@ -255,6 +258,7 @@ impl Controller {
             self.choose(Cause::Monitor, now);
         }
         self.choose_what_is_due(now);
+        self.poll_drains(now);
         self.poll_drills(now);
         self.link.transmit(&mut self.outputs, now);
         let meant = (&self.intent, self.publisher.latest());
@@ -490,6 +494,7 @@ impl Controller {
             self.probing.next_deadline(now),
             self.pools.next_deadline(),
             self.loads_due,
+            self.drains.next_deadline(),
             self.next_of_drills(),
             self.publisher.next_deadline(),
             self.saves.next_deadline(now),

@@ -11,6 +11,8 @@ mod announce;
 mod checks;
 mod controller;
 mod direct_access;
+mod draining;
+mod drains;
 mod drilling;
 mod drills;
 mod exclusions;

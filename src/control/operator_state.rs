@@ -42,6 +42,9 @@ pub struct SavedMember {
     pub admin: AdminState,
     /// Since when.
     pub since: Wall,
+    /// When it is taken offline, if it is drained for a time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<Wall>,
 }
 
 /// A pool of which something was set.
@@ -126,7 +129,16 @@ mod tests {
         let since = Wall(1_795_352_645_000_000);
         let prefix = |text: &str| (text.parse().unwrap(), since);
         OperatorState {
-            members: vec![SavedMember { address, name: "sip-a".into(), admin: AdminState::Offline, since }],
+            members: vec![
+                SavedMember { address, name: "sip-a".into(), admin: AdminState::Offline, since, until: None },
+                SavedMember {
+                    address: Ipv4Addr::new(10, 20, 0, 12),
+                    name: "sip-b".into(),
+                    admin: AdminState::Draining,
+                    since,
+                    until: Some(Wall(1_795_354_445_000_000)),
+                },
+            ],
             pools: vec![SavedPool {
                 name: "pair-1".into(),
                 members: vec![address, Ipv4Addr::new(10, 20, 0, 12)],

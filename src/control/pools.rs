@@ -8,6 +8,7 @@ mod member;
 
 pub use member::{MemberStatus, Share};
 
+use super::drains::{Drain, Left};
 use super::fail_back;
 use super::outbox::Outbox;
 use super::restored::{Binding, Restored};
@@ -82,6 +83,8 @@ pub struct Switched {
 pub struct Pools {
     pub(super) members: BTreeMap<MemberId, MemberStatus>,
     pub(super) pools: BTreeMap<PoolId, PoolStatus>,
+    /// Members that are drained.
+    drained: BTreeSet<MemberId>,
     /// Pools of which something may have changed since they were last reconsidered.
     touched: BTreeSet<PoolId>,
     /// Those that were reconsidered since this was last asked.
@@ -153,8 +156,8 @@ impl Pools {
 
     /// A member at a new address is another one; but what the operator has set goes with the name as well.
     fn follow_members(&mut self, intent: &Intent, out: &mut Outbox, now: Instant) {
-        let set: BTreeMap<String, (AdminState, Wall)> =
-            self.members.values().map(|known| (known.name.clone(), (known.admin, known.admin_since))).collect();
+        let of = |known: &MemberStatus| (known.name.clone(), (known.admin, known.admin_since, known.drain));
+        let set: BTreeMap<String, (AdminState, Wall, Drain)> = self.members.values().map(of).collect();
         self.members.retain(|id, _| {
             let stays = intent.members.contains(*id);
             if !stays {
@@ -163,7 +166,8 @@ impl Pools {
             stays
         });
         for (id, meant) in intent.members.entries() {
-            let admin = || set.get(&meant.name).copied().unwrap_or((AdminState::Enabled, Wall::default()));
+            let unset = (AdminState::Enabled, Wall::default(), Drain::default());
+            let admin = || set.get(&meant.name).copied().unwrap_or(unset);
             let serves = self.pools.get(&meant.pool).is_some_and(|pool| pool.served);
             let member = self.members.entry(id).or_insert_with(|| fresh_member(meant, admin(), serves, now));
             if member.pool != meant.pool {
@@ -171,6 +175,8 @@ impl Pools {
             }
             (member.pool, member.name) = (meant.pool, meant.name.clone());
         }
+        let is_drained = |(_, known): &(&MemberId, &MemberStatus)| known.admin == AdminState::Draining;
+        self.drained = self.members.iter().filter(is_drained).map(|(id, _)| *id).collect();
     }
 
     /// Weighs what the monitors and the operator say now of the pools that were touched, and updates what workers are to know of
@@ -441,7 +447,8 @@ impl Pools {
         due.into_iter().chain([self.reviews.first().map(|first| first.0)]).flatten().min()
     }
 
-    /// The operator sets a member, at `since`. Drained or offline, it is no longer forced; enabled, nothing holds it back.
+    /// The operator sets a member, at `since`; drained, without a limit. Drained or offline, it is no longer forced; enabled, nothing
+    /// holds it back.
     pub fn set_admin(&mut self, member: MemberId, admin: AdminState, since: Wall) {
         let Some(status) = self.members.get_mut(&member) else { return };
         if admin == AdminState::Enabled {
@@ -450,12 +457,38 @@ impl Pools {
         if status.admin != admin {
             (status.admin, status.admin_since) = (admin, since);
         }
+        status.drain = Drain::default();
+        match admin {
+            AdminState::Draining => self.drained.insert(member),
+            AdminState::Enabled | AdminState::Offline => self.drained.remove(&member),
+        };
         self.touched.insert(status.pool);
         if let Some(pool) = self.pools.get_mut(&status.pool)
             && admin != AdminState::Enabled
         {
             pool.forced = pool.forced.filter(|forced| *forced != member);
         }
+    }
+
+    /// The members that are drained.
+    pub(super) fn drained(&self) -> impl Iterator<Item = MemberId> {
+        self.drained.iter().copied()
+    }
+
+    /// A member that is drained is taken offline then; `None`: not by itself.
+    pub(super) fn limit_drain(&mut self, member: MemberId, until: Option<Wall>) {
+        self.members.entry(member).and_modify(|known| known.drain.until = until);
+    }
+
+    /// That nothing is left of it has been logged.
+    pub(super) fn drain_reported(&mut self, member: MemberId) {
+        self.members.entry(member).and_modify(|known| known.drain.is_reported = true);
+    }
+
+    /// The time of a drained member is up: it is taken offline at `since`, with what it has.
+    pub(super) fn end_drain(&mut self, member: MemberId, left: Left, since: Wall) {
+        self.set_admin(member, AdminState::Offline, since);
+        self.members.entry(member).and_modify(|known| known.drain.ended = Some(left));
     }
 
     /// Whom the operator wants, since `since`; `None` returns to automatic selection.

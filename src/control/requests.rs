@@ -50,7 +50,10 @@ impl Controller {
             Request::Counters { all } => Data::Counters(self.counter_rows(all)),
             Request::Switchovers {} => Data::Switchovers(self.switchovers.rows(now).collect()),
             Request::ExcludeList { pool } => Data::Excluded(self.excluded(&pool)?),
-            Request::MemberSet { member, admin, yes } => return self.set_member(request_id, &member, admin, yes, now),
+            Request::MemberSet { member, admin, yes, for_s } => {
+                return self.set_member(request_id, &member, (admin, yes, for_s), now);
+            }
+            Request::DrainReport { member } => Data::DrainReport(self.drain_report(&member, now)?),
             Request::PoolForce { pool, member } => return self.force(request_id, &pool, &member, now),
             Request::PoolAuto { pool } => return self.auto(request_id, &pool, now),
             Request::DrillPlan { pool } => Data::DrillPlan(Box::new(self.drill_plan(&pool, now)?)),
@@ -99,14 +102,28 @@ impl Controller {
         Logging { level: self.outputs.level(), file: self.file.settings.log }
     }
 
-    fn set_member(&mut self, request_id: u64, name: &str, admin: AdminState, yes: bool, now: Instant) -> Begun {
+    fn set_member(
+        &mut self,
+        request_id: u64,
+        name: &str,
+        (admin, yes, for_s): (AdminState, bool, Option<u64>),
+        now: Instant,
+    ) -> Begun {
         let member = self.member_named(name)?;
+        if for_s.is_some() && admin != AdminState::Draining {
+            let message = format!("`for_s` limits a drain: `{name}` is to be {admin}");
+            return Err(AdminError::new(Code::BadRequest, message));
+        }
         if admin == AdminState::Offline && !yes {
             self.check_another_is_up(member)?;
         }
-        self.pools.set_admin(member, admin, self.wall(now));
+        let wall = self.wall(now);
+        let until = for_s.map(|seconds| wall.plus(Duration::from_secs(seconds)));
+        self.pools.set_admin(member, admin, wall);
+        self.pools.limit_drain(member, until);
         self.saves.changed();
-        self.log(LogLevel::Info, format!("member {name}: set to {admin} by the operator"));
+        let limit = until.map_or_else(String::new, |until| format!(", to be taken offline at {until}"));
+        self.log(LogLevel::Info, format!("member {name}: set to {admin} by the operator{limit}"));
         let pool = self.intent.members[member.index()].pool;
         self.when_installed(request_id, Then::Members(self.pool_name(pool)), now);
         Ok(None)
@@ -114,13 +131,10 @@ impl Controller {
 
     /// Offline takes the active role away at once: with nobody to take over that ends the service.
     fn check_another_is_up(&self, member: MemberId) -> Result<(), AdminError> {
-        let pool = self.intent.members[member].pool;
-        let others = self.intent.pools[pool].members.iter().filter(|other| **other != member);
-        let is_needed = self.pools.takes_new(member);
-        if !is_needed || others.into_iter().any(|other| self.pools.member(*other).state == State::Up) {
+        if !self.pools.takes_new(member) || self.another_is_up(member) {
             return Ok(());
         }
-        let (name, pool) = (&self.intent.members[member].name, self.pool_name(pool));
+        let (name, pool) = (&self.intent.members[member].name, self.pool_name(self.intent.members[member].pool));
         let message = format!(
             "`{name}` is active and no other member of pool `{pool}` is up: offline would leave nobody. `fairlead member drain \
              {name}` hands over once another is up; `fairlead member offline {name} --yes` takes it away all the same"
@@ -328,7 +342,7 @@ impl Controller {
         self.outputs.push(Output::Answer { request_id, answer });
     }
 
-    fn member_named(&self, name: &str) -> Result<MemberId, AdminError> {
+    pub(super) fn member_named(&self, name: &str) -> Result<MemberId, AdminError> {
         let members = &self.intent.members;
         let names = members.iter().map(|member| &*member.name);
         members.find_id(|member| member.name == name).ok_or_else(|| unknown(Code::UnknownMember, "member", name, names))

@@ -4,6 +4,7 @@
 //! or an operator from his answer.
 
 use super::controller::Controller;
+use super::drains::Drain;
 use super::operator_state::{OperatorState, SavedChoice, SavedMember, SavedPool, SavedState};
 use super::outbox::Output;
 use super::pools::{MemberStatus, Switched};
@@ -47,11 +48,12 @@ impl Controller {
     fn restore_all(&mut self, kept: &OperatorState, now: Instant) {
         let members = Members::of(&self.file.intent);
         for member in &kept.members {
-            let SavedMember { address, admin, since, .. } = *member;
+            let SavedMember { address, admin, since, until, .. } = *member;
             match members.find(address, &member.name) {
                 Some(id) => {
                     self.pools.set_admin(id, admin, since);
-                    let name = &self.intent.members[id].name;
+                    self.pools.limit_drain(id, until.filter(|_| admin == AdminState::Draining));
+                    let (name, admin) = (&self.intent.members[id].name, set_text(self.pools.member(id)));
                     let message = format!("member {name}: {admin}, as the operator had set it before the restart");
                     self.log(LogLevel::Warn, message);
                 }
@@ -133,8 +135,8 @@ impl Controller {
     /// Everything that the operator has set, as it is kept.
     fn operator_state(&self) -> OperatorState {
         let members = self.intent.members.entries().filter_map(|(id, member)| {
-            let MemberStatus { admin, admin_since: since, .. } = *self.pools.member(id);
-            let kept = || SavedMember { address: member.address, name: member.name.clone(), admin, since };
+            let MemberStatus { admin, admin_since: since, drain: Drain { until, .. }, .. } = *self.pools.member(id);
+            let kept = || SavedMember { address: member.address, name: member.name.clone(), admin, since, until };
             (admin != AdminState::Enabled).then(kept)
         });
         let pools = self.intent.pools.entries().filter_map(|(id, pool)| {
@@ -189,7 +191,7 @@ impl Controller {
             kind: SettingKind::Member,
             pool: self.pool_name(member.pool),
             what: member.name.clone(),
-            setting: self.pools.member(id).admin.to_string(),
+            setting: set_text(self.pools.member(id)),
             file: AdminState::Enabled.to_string(),
             since: self.pools.member(id).admin_since,
         });
@@ -278,6 +280,14 @@ impl Controller {
     pub(super) fn is_forced(&self, switched: &Switched) -> bool {
         let pool = self.pools.pool(switched.pool);
         pool.is_forced() && pool.forced == switched.to
+    }
+}
+
+/// How the operator has set a member, such as `offline`, or `draining until 2026-11-22T13:34:05.000000Z`.
+fn set_text(member: &MemberStatus) -> String {
+    match member.drain.until {
+        Some(until) => format!("{} until {until}, then offline", member.admin),
+        None => member.admin.to_string(),
     }
 }
 

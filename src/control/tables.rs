@@ -83,11 +83,12 @@ impl Controller {
             since: self.wall(standing.since),
             probes: self.probing.monitors().checks(id).map(probe).collect(),
             flows: uses.flows,
+            tcp_connections: uses.connections,
             direct: uses.direct,
-            udp_idle_ms: match active {
-                true => (!is_shared).then_some(0),
-                false => uses.datagram.max(standing.served_until).map(|at| millis(now.since(at))),
-            },
+            udp_idle_ms: self.service_idle(id, &uses, now).map(millis),
+            drained: self.has_nothing_left(id, &uses, now),
+            drain_until: standing.drain.until,
+            drain_left_s: self.drain_left_s(id, now),
             connections: self.connection_limits().and_then(|limits| limits.member(id)).map(connections),
         }
     }

@@ -1,7 +1,7 @@
 //! Whatever a client sends as a line, it is parsed or refused, never a crash; and a refusal is one line.
 
 use fairlead::admin::line::{AnswerLine, error_line};
-use fairlead::admin::request::{FLOWS_MAX, Line, NAME_MAX};
+use fairlead::admin::request::{DRAIN_MAX, FLOWS_MAX, Line, NAME_MAX};
 use fairlead::admin::{Code, Request};
 
 fn holds(bytes: &[u8]) {
@@ -26,7 +26,11 @@ fn within_bounds(request: &Request) {
             assert!((1..=FLOWS_MAX).contains(limit));
             filter.member.as_deref().into_iter().chain(filter.virtual_server.as_deref()).for_each(short);
         }
-        Request::MemberSet { member, .. } | Request::ProbeNow { member } => short(member),
+        Request::MemberSet { member, for_s, .. } => {
+            short(member);
+            assert!(for_s.is_none_or(|seconds| (1..=DRAIN_MAX).contains(&seconds)));
+        }
+        Request::ProbeNow { member } | Request::DrainReport { member } => short(member),
         Request::PoolForce { pool, member } => {
             short(pool);
             short(member);

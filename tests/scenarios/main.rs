@@ -6,6 +6,7 @@
 mod boot;
 mod choice;
 mod connections;
+mod drain;
 mod exclusion;
 mod groups;
 mod link;

@@ -1,5 +1,6 @@
 //! `fairlead members`, and the commands that change one: `member` and `pool`, answered with the members concerned.
 
+use super::drain::seconds;
 use super::kit::*;
 
 pub(super) fn show(data: Value, now: Wall) -> Shown {
@@ -36,20 +37,41 @@ fn udp(row: &MemberRow) -> String {
 fn by_operator(rows: &[MemberRow]) -> String {
     let set = rows.iter().filter(|row| row.admin != AdminState::Enabled);
     let line = |row: &MemberRow| {
-        let left = match is_at_rest(row) {
-            true => "nothing of it is left here, it may be powered off".to_owned(),
-            false => {
-                let udp = row
-                    .udp_idle_ms
-                    .map_or("none".to_owned(), |idle| format!("{} ago", span(Duration::from_millis(idle))));
-                let is_now = row.role == Role::Active && row.udp_idle_ms.is_some();
-                let udp = if is_now { "now".to_owned() } else { udp };
-                format!("{} flows, {} direct, last service datagram {udp}", exact(row.flows), exact(row.direct))
-            }
-        };
-        paragraph(&format!("{} is {} by the operator, which is not in the file: {left}", row.name, row.admin))
+        let (limit, remains) = (limit(row), remains(row));
+        paragraph(&format!("{} is {} by the operator{limit}, which is not in the file: {remains}", row.name, row.admin))
     };
     set.map(line).collect()
+}
+
+/// For how long a member is drained, if for a time.
+fn limit(row: &MemberRow) -> String {
+    match row.drain_left_s {
+        None => String::new(),
+        Some(0) => " (its time is up: offline once another member is up)".into(),
+        Some(left) => format!(" for another {}, then offline", seconds(left)),
+    }
+}
+
+/// What is left of a member that was taken out.
+fn remains(row: &MemberRow) -> String {
+    const REST: &str = "nothing of it is left here, it may be powered off";
+    if row.drained && row.direct > 0 {
+        return format!("drained completely, but for {} of visitors of its own address", plural(row.direct));
+    }
+    if is_at_rest(row) {
+        return if row.drained { format!("drained completely, {REST}") } else { REST.into() };
+    }
+    let udp = match (row.role, row.udp_idle_ms) {
+        (Role::Active, Some(_)) => "now".to_owned(),
+        (_, Some(idle)) => format!("{} ago", span(Duration::from_millis(idle))),
+        (_, None) => "none".to_owned(),
+    };
+    let role = if row.role == Role::Active { "active until another member is up, " } else { "" };
+    format!("{role}{} flows, {} direct, last service datagram {udp}", exact(row.flows), exact(row.direct))
+}
+
+fn plural(flows: u64) -> String {
+    crate::config::count(flows as usize, "flow")
 }
 
 /// No connection stands, and every SIP transaction that a datagram can have begun is over (64·T1, RFC 3261 17).

@@ -6,6 +6,7 @@
 
 mod announce;
 mod counters;
+pub mod drain;
 mod drill;
 mod exclude;
 mod flows;
@@ -27,7 +28,7 @@ mod virtual_servers;
 pub use kit::Shown;
 
 use crate::admin::Request;
-use crate::admin::request::{DRILL_MAX, FLOWS_DEFAULT, FLOWS_MAX, FlowSelection};
+use crate::admin::request::{DRAIN_MAX, DRILL_MAX, FLOWS_DEFAULT, FLOWS_MAX, FlowSelection};
 use crate::admin::rows::{AdminState, LogLevel, Wall};
 use crate::config::parse_prefix;
 use crate::import::Origin;
@@ -219,7 +220,18 @@ pub enum Member {
     /// Leave the member to its monitors
     Enable(OfMember),
     /// Send it no new work once another member is up; let what it has finish
-    Drain(OfMember),
+    Drain {
+        /// Which.
+        #[command(flatten)]
+        of: OfMember,
+        /// Take it offline after so long, if another member is up then, or once one is: 1s to 30d
+        #[arg(long = "for", value_name = "TIME", value_parser = drain_time)]
+        time: Option<u64>,
+        /// Show how much it has left until that is nothing (exit 0), or it is taken offline by --for (0), or set otherwise (1);
+        /// a line for each change, with --json an object
+        #[arg(long)]
+        wait: bool,
+    },
     /// Take it out of service at once
     Offline {
         /// Which.
@@ -366,6 +378,8 @@ pub struct Question {
     pub confirm: Option<String>,
     /// What is asked each second after that, until its `state` is no longer `running`.
     pub follow: Option<Request>,
+    /// What is asked each second after that instead of showing the answer: how far it has come, a line each time.
+    pub wait: Option<Request>,
 }
 
 impl Question {
@@ -412,7 +426,7 @@ impl Ask {
             Ask::Switchovers(view) => view.of(Request::Switchovers {}, switchovers::show),
             Ask::Latency { view, reset } => view.of(Request::Latency { reset }, latency::show),
             Ask::Member(Member::Enable(of)) => of.set(AdminState::Enabled, false),
-            Ask::Member(Member::Drain(of)) => of.set(AdminState::Draining, false),
+            Ask::Member(Member::Drain { of, time, wait }) => of.drain(time, wait),
             Ask::Member(Member::Offline { of, yes }) => of.set(AdminState::Offline, yes),
             Ask::Pool(Pool::Force { of: OfPool { once, pool }, member }) => {
                 once.of(Request::PoolForce { pool, member }, members::forced)
@@ -450,17 +464,23 @@ fn level(word: &str) -> Result<LogLevel, String> {
     word.parse().map_err(|_| format!("`{word}` is none of {}", LogLevel::WORDS.join(", ")))
 }
 
-/// Whole seconds.
 fn drill_time(text: &str) -> Result<u64, String> {
-    let wanted = "write 1s to 1h, such as 30s or 5m";
+    whole_seconds(text, DRILL_MAX, "write 1s to 1h, such as 30s or 5m")
+}
+
+fn drain_time(text: &str) -> Result<u64, String> {
+    whole_seconds(text, DRAIN_MAX, "write 1s to 30d, such as 30m or 2h")
+}
+
+fn whole_seconds(text: &str, most: u64, wanted: &str) -> Result<u64, String> {
     let span = humantime::parse_duration(text).map_err(|why| format!("{why}: {wanted}"))?;
-    let is_whole = span.subsec_nanos() == 0 && (1..=DRILL_MAX).contains(&span.as_secs());
+    let is_whole = span.subsec_nanos() == 0 && (1..=most).contains(&span.as_secs());
     if is_whole { Ok(span.as_secs()) } else { Err(wanted.into()) }
 }
 
 impl Once {
     fn of(self, request: Request, show: Show) -> Question {
-        Question { request, show, json: self.json, watch: None, confirm: None, follow: None }
+        Question { request, show, json: self.json, watch: None, confirm: None, follow: None, wait: None }
     }
 
     fn drill(self, pool: String, back_after_s: u64, yes: bool) -> Question {
@@ -487,6 +507,12 @@ impl Only {
 
 impl OfMember {
     fn set(self, admin: AdminState, yes: bool) -> Question {
-        self.once.of(Request::MemberSet { member: self.member, admin, yes }, members::show)
+        self.once.of(Request::MemberSet { member: self.member, admin, yes, for_s: None }, members::show)
+    }
+
+    fn drain(self, for_s: Option<u64>, wait: bool) -> Question {
+        let wait = wait.then(|| Request::DrainReport { member: self.member.clone() });
+        let request = Request::MemberSet { member: self.member, admin: AdminState::Draining, yes: false, for_s };
+        Question { wait, ..self.once.of(request, members::show) }
     }
 }

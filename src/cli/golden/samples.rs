@@ -30,8 +30,12 @@ pub(super) fn members() -> Vec<MemberRow> {
             reason: reason.into(),
         }],
         flows,
+        tcp_connections: flows / 2,
         direct: flows / 1_000,
         udp_idle_ms: Some(if flows == 0 { 12_300 } else { 0 }),
+        drained: false,
+        drain_until: None,
+        drain_left_s: None,
         connections: None,
     };
     vec![

@@ -4,6 +4,7 @@
 
 use crate::admin::rows::{AdminState, Wall};
 use crate::config::LogLevel;
+use crate::control::drains::Drain;
 use crate::control::outbox::Outbox;
 use crate::control::reserve::Reserve;
 use crate::control::slow_start::SlowStart;
@@ -23,6 +24,8 @@ pub struct MemberStatus {
     pub admin: AdminState,
     /// Since when that is so.
     pub admin_since: Wall,
+    /// While it is drained: until when, and how far that has come.
+    pub(in crate::control) drain: Drain,
     /// What the monitors say, with that laid over.
     pub state: State,
     /// Why.
@@ -160,7 +163,7 @@ impl MemberStatus {
 /// A member of which nothing is known yet; `pool_serves`: others of its pool have taken something.
 pub(super) fn fresh_member(
     member: &Member,
-    (admin, admin_since): (AdminState, Wall),
+    (admin, admin_since, drain): (AdminState, Wall, Drain),
     pool_serves: bool,
     now: Instant,
 ) -> MemberStatus {
@@ -169,6 +172,7 @@ pub(super) fn fresh_member(
         pool: member.pool,
         admin,
         admin_since,
+        drain,
         state: State::Unknown,
         reason: "not probed yet".into(),
         since: now,

@@ -28,6 +28,7 @@ use std::net::Ipv4Addr;
 mod absence;
 mod choice;
 mod devices;
+mod drain;
 mod drill;
 mod exclusions;
 mod latency;
@@ -59,7 +60,7 @@ fn members(bench: &mut Bench) -> Vec<MemberRow> {
 }
 
 fn member_set(name: &str, word: AdminState) -> Request {
-    Request::MemberSet { member: name.into(), admin: word, yes: false }
+    Request::MemberSet { member: name.into(), admin: word, yes: false, for_s: None }
 }
 
 fn force(member: &str) -> Request {

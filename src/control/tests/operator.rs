@@ -73,7 +73,7 @@ fn scenario_37_the_only_one_up_is_taken_offline_only_with_yes_and_drained_it_kee
     bench.hosts[B].manner = Manner::Refuses;
     let Request::MemberSet { member, admin, .. } = member_set("sip-b", AdminState::Offline) else { panic!() };
     bench.run(1_000);
-    bench.ask(Request::MemberSet { member, admin, yes: true }).unwrap().unwrap();
+    bench.ask(Request::MemberSet { member, admin, yes: true, for_s: None }).unwrap().unwrap();
     assert_eq!(bench.active(), None, "taken away at once");
 }
 

@@ -133,7 +133,7 @@ fn the_lines_for_the_file_make_it_say_the_same() {
 
 #[test]
 fn dropping_it_all_leaves_what_the_file_says() {
-    let offline = Request::MemberSet { member: "sip-a".into(), admin: AdminState::Offline, yes: true };
+    let offline = Request::MemberSet { member: "sip-a".into(), admin: AdminState::Offline, yes: true, for_s: None };
     let mut bench =
         keeping(set([offline, force("sip-b"), exclude("10.99.0.0/16", true), exclude("172.16.2.0/24", false)]));
     bench.run(1_000);

@@ -1,6 +1,7 @@
 //! What an operator asks, and the answers.
 
 use super::Bench;
+use fairlead::admin::drain::DrainReport;
 use fairlead::admin::request::{AdminState, FlowSelection};
 use fairlead::admin::rows::{FlowRow, MemberRow, MemberState, ProbeRow, Role, SwitchoverRow};
 use fairlead::admin::{Data, Request};
@@ -90,7 +91,21 @@ impl Bench {
         self.ask(Request::PoolAuto { pool: POOL.into() }).expect("the choice can be given back");
     }
 
+    /// Drained, for so many seconds if for a time.
+    pub fn drain(&mut self, member: &str, for_s: Option<u64>) {
+        let admin = AdminState::Draining;
+        self.ask(Request::MemberSet { member: member.into(), admin, yes: false, for_s }).expect("the member exists");
+    }
+
+    pub fn drain_report(&mut self, member: &str) -> DrainReport {
+        let Ok(Data::DrainReport(report)) = self.ask(Request::DrainReport { member: member.into() }) else {
+            panic!("no report of {member}")
+        };
+        report
+    }
+
     pub fn set(&mut self, member: &str, admin: AdminState) {
-        self.ask(Request::MemberSet { member: member.into(), admin, yes: true }).expect("the member exists");
+        self.ask(Request::MemberSet { member: member.into(), admin, yes: true, for_s: None })
+            .expect("the member exists");
     }
 }
