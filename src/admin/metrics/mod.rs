@@ -4,6 +4,7 @@
 //! the controller the same questions as an operator would. [`scrape`] asks, [`text`] writes, [`http`] serves.
 
 pub mod http;
+mod page;
 pub mod scrape;
 pub mod text;
 

@@ -1,15 +1,16 @@
 //! The exposition format of Prometheus, version 0.0.4.
 //!
 //! Owns the names, labels and units of the metrics, by Prometheus's conventions: base units, `_total` for counters, one
-//! family with a label where the rows differ by a reason only. `promtool check metrics` reads it in a test. Pure.
+//! family with a label where the rows differ by a reason only. `promtool check metrics` reads it in a test. Pure. How they are
+//! written stands in `page`.
 
+use super::page::{Page, seconds};
 use crate::admin::answer::Data;
 use crate::admin::rows::{
     AdminState, ConnectionsRow, CounterRow, LatencyRow, Link, MemberRow, MemberState, NeighbourState, PortRow,
-    ProbeRow, Role, RouteRow, SnatRow, Spread, Status, SwitchoverRow, VirtualServerRow, VirtualServerState, WorkerRow,
+    ProbeRow, Role, RouteRow, SnatRow, Status, SwitchoverRow, VirtualServerRow, VirtualServerState, WorkerRow,
 };
-use std::collections::{BTreeMap, BTreeSet};
-use std::fmt::Write;
+use std::collections::BTreeSet;
 
 /// Answers of the controller as text.
 pub fn exposition(answers: &[Data]) -> String {
@@ -31,78 +32,6 @@ pub fn exposition(answers: &[Data]) -> String {
         }
     }
     page.text()
-}
-
-/// Samples by metric, so that each metric is explained once and its samples stand together, as the format asks.
-#[derive(Default)]
-struct Page {
-    metrics: BTreeMap<String, Metric>,
-}
-
-struct Metric {
-    kind: &'static str,
-    help: String,
-    samples: String,
-}
-
-type Labels<'a> = &'a [(&'a str, &'a str)];
-
-impl Page {
-    fn gauge(&mut self, name: &str, help: &str, labels: Labels, value: f64) {
-        self.sample(format!("fairlead_{name}"), "gauge", help, labels, &value.to_string());
-    }
-
-    fn total(&mut self, name: &str, help: &str, labels: Labels, value: u64) {
-        self.sample(format!("fairlead_{name}_total"), "counter", help, labels, &value.to_string());
-    }
-
-    fn sample(&mut self, name: String, kind: &'static str, help: &str, labels: Labels, value: &str) {
-        let line = format!("{name}{} {value}\n", written(labels));
-        self.lines(name, kind, help, &line);
-    }
-
-    /// A histogram with fixed buckets, in seconds: they can be added over workers and over time, quantiles cannot.
-    fn histogram(&mut self, name: &str, help: &str, labels: Labels, spread: &Spread) {
-        let name = format!("fairlead_{name}_seconds");
-        let mut lines = String::new();
-        for bucket in &spread.buckets {
-            let bound = seconds(bucket.up_to_ns).to_string();
-            let labels = written(&[labels, &[("le", &bound)]].concat());
-            let _ = writeln!(lines, "{name}_bucket{labels} {}", bucket.count);
-        }
-        let (all, own, count) = (written(&[labels, &[("le", "+Inf")]].concat()), written(labels), spread.count);
-        let sum = seconds(spread.sum_ns);
-        let _ = writeln!(lines, "{name}_bucket{all} {count}\n{name}_sum{own} {sum}\n{name}_count{own} {count}");
-        self.lines(name, "histogram", help, &lines);
-    }
-
-    fn lines(&mut self, name: String, kind: &'static str, help: &str, lines: &str) {
-        let metric = self.metrics.entry(name);
-        metric.or_insert_with(|| Metric { kind, help: escaped(help), samples: String::new() }).samples.push_str(lines);
-    }
-
-    fn text(&self) -> String {
-        let mut text = String::new();
-        for (name, Metric { kind, help, samples }) in &self.metrics {
-            let _ = write!(text, "# HELP {name} {help}\n# TYPE {name} {kind}\n{samples}");
-        }
-        text
-    }
-}
-
-/// Labels as they stand behind a name.
-fn written(labels: Labels) -> String {
-    let labels: Vec<String> =
-        labels.iter().map(|(label, text)| format!("{label}=\"{}\"", escaped(text).replace('"', "\\\""))).collect();
-    if labels.is_empty() { String::new() } else { format!("{{{}}}", labels.join(",")) }
-}
-
-fn seconds(nanos: u64) -> f64 {
-    nanos as f64 / 1e9
-}
-
-fn escaped(text: &str) -> String {
-    text.replace('\\', "\\\\").replace('\n', "\\n")
 }
 
 fn flag(holds: bool) -> f64 {
@@ -320,7 +249,7 @@ fn counter(page: &mut Page, row: &CounterRow, only: Option<u16>) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::admin::rows::{Bucket, Cause, Choice, Forecast, RouteKind, Wall};
+    use crate::admin::rows::{Bucket, Cause, Choice, Forecast, RouteKind, Spread, Wall};
 
     fn counted(name: &str, worker: Option<u16>, value: u64) -> CounterRow {
         CounterRow { name: name.into(), value, explanation: "What \\ it\nis.".into(), worker }
