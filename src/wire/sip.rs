@@ -170,6 +170,11 @@ impl<'a> Message<'a> {
         })
     }
 
+    /// It is a request with this method.
+    pub fn is_request(&self, method: &[u8]) -> bool {
+        matches!(self.start, Start::Request { method: is } if is == method)
+    }
+
     /// The topmost Via: whom the message is from, or whom it answers.
     pub fn top_via(&self) -> Option<Via<'a>> {
         self.field("via", "v").map(Via::first_of)
@@ -313,6 +318,20 @@ impl<'a> Iterator for Unquoted<'a> {
         self.text = text.get(end + 1..);
         text.get(..end)
     }
+}
+
+/// The values of a field that may hold several (RFC 3261 7.3.1).
+pub(super) fn values(field: &[u8]) -> impl Iterator<Item = &[u8]> {
+    Unquoted { text: Some(field), separator: b',' }
+}
+
+/// What the parameter called `name` says, in any case, among those of a value.
+pub(super) fn parameter<'a>(value: &'a [u8], name: &str) -> Option<&'a [u8]> {
+    let parts = Unquoted { text: Some(value), separator: b';' };
+    parts.skip(1).find_map(|part| {
+        let (is, says) = split_once(part, b'=')?;
+        is.trim_ascii().eq_ignore_ascii_case(name.as_bytes()).then(|| says.trim_ascii())
+    })
 }
 
 /// RFC 3261 7.5: empty lines before the start line are ignored.

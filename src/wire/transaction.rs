@@ -78,7 +78,7 @@ impl AnsweredAt {
 
 impl Transaction {
     /// FNV-1a, as of the branch: its bytes are followed by the method's.
-    fn new(branch: Branch, method: &[u8]) -> Transaction {
+    pub(super) fn new(branch: Branch, method: &[u8]) -> Transaction {
         let mix = |hash: u64, byte: &u8| (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3);
         Transaction(method.iter().fold(branch.0.get(), mix))
     }
