@@ -268,6 +268,7 @@ impl Bench {
                 Some(Event::Installed { worker, epoch, at: self.now, old: self.snapshot.replace(snapshot) })
             }
             Output::ToWorker(_, Command::Latency(latency)) => Some(Event::Latency { worker, latency }),
+            Output::ToWorker(_, Command::Sip(statistics)) => Some(Event::Sip { worker, statistics }),
             Output::ToWorker(_, Command::Transmit { port, frame }) => {
                 let (reason, frame) = answered(&frame)?;
                 let interface = InterfaceId(port.0.into());

@@ -3,12 +3,13 @@
 use std::fmt::Write;
 use std::path::Path;
 
-const SOURCES: [&str; 5] = [
+const SOURCES: [&str; 6] = [
     "src/admin/rows.rs",
     "src/admin/latency.rs",
     "src/config/difference.rs",
     "src/admin/drill.rs",
     "src/admin/drain.rs",
+    "src/admin/sip.rs",
 ];
 const PAGE: &str = "dpdk-config/json.md";
 
@@ -33,6 +34,7 @@ versions, and none changes its meaning or unit: `status` has the `version`.
 | `neighbours`, `routes`, `ports`, `counters` | a list of NeighbourRow, RouteRow, PortRow, CounterRow |
 | `switchovers` | a list of SwitchoverRow, oldest first |
 | `latency` | a list of LatencyRow |
+| `sip` | one SipReport |
 | `drill --shadow`, `drill` | one DrillPlan, one DrillReport |
 | `exclude ...` | a list of ExcludeRow |
 | `state show`, `state drop` | a list of SettingRow |
@@ -95,9 +97,9 @@ fn holds(kind: &str) -> String {
 fn the_page_about_json_is_what_the_rows_say() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let sources = SOURCES.map(|source| std::fs::read_to_string(root.join(source)).expect(source));
-    let [rows, latency, difference, drill, drain] = sources.each_ref().map(|source| structs(source));
+    let [rows, latency, difference, drill, drain, sip] = sources.each_ref().map(|source| structs(source));
     let change = difference.into_iter().filter(|page| page.starts_with("\n## Change\n"));
-    let page = [vec![HEAD.to_owned()], rows, latency, change.collect(), drill, drain].concat().concat();
+    let page = [vec![HEAD.to_owned()], rows, latency, change.collect(), drill, drain, sip].concat().concat();
     for part in ["| `detected_us` | number |", "## SettingRow", "| `udp_idle_ms` | number or null |", "## Change\n"] {
         assert!(page.contains(part), "{part}");
     }

@@ -6,7 +6,7 @@ use super::drain::DrainReport;
 use super::drill::{DrillPlan, DrillReport};
 use super::rows::{
     Announced, Cleared, CounterRow, ExcludeRow, FlowRow, LatencyRow, Logging, MemberRow, NeighbourRow, PastProbeRow,
-    PortRow, ProbeRow, Reloaded, RouteRow, SettingRow, SnatRow, StateLines, Status, SwitchoverRow, Total,
+    PortRow, ProbeRow, Reloaded, RouteRow, SettingRow, SipReport, SnatRow, StateLines, Status, SwitchoverRow, Total,
     VirtualServerRow,
 };
 use serde::{Deserialize, Serialize, Serializer};
@@ -73,7 +73,7 @@ macro_rules! answers {
 }
 
 answers! {
-    one { Status(Box<Status>), Cleared(Cleared), Reloaded(Reloaded), Logging(Logging), StateLines(StateLines), Announced(Announced), DrillPlan(Box<DrillPlan>), DrillReport(Box<DrillReport>), DrainReport(DrainReport), }
+    one { Status(Box<Status>), Cleared(Cleared), Reloaded(Reloaded), Logging(Logging), StateLines(StateLines), Announced(Announced), DrillPlan(Box<DrillPlan>), DrillReport(Box<DrillReport>), DrainReport(DrainReport), Sip(Box<SipReport>), }
     rows {
         Members(MemberRow),
         VirtualServers(VirtualServerRow),

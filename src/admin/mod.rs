@@ -14,6 +14,7 @@ pub mod metrics;
 pub mod request;
 pub mod rows;
 pub mod server;
+mod sip;
 pub mod socket;
 mod wall;
 mod words;

@@ -74,6 +74,8 @@ pub enum Request {
         #[serde(default)]
         reset: bool,
     },
+    /// What was seen of SIP over UDP at service ports, if it is counted.
+    Sip {},
     /// Set a member's admin state; the answer is the members of its pool.
     MemberSet {
         /// The member's name.

@@ -4,10 +4,11 @@
 //! Points in time are RFC 3339 texts in UTC ([`Wall`]); spans carry their unit in the name.
 
 pub use super::latency::{Bucket, LatencyRow, Spread};
+pub use super::sip::{SipCountRow, SipRefreshRow, SipReport, SipRow};
 pub use super::wall::Wall;
 pub use super::words::{
     AdminState, Cause, Choice, DrainState, DrillState, Forecast, Link, MemberState, NeighbourState, Origin,
-    ProbeResult, Role, RouteKind, SettingKind, VirtualServerState,
+    ProbeResult, Role, RouteKind, SettingKind, SipSide, VirtualServerState,
 };
 
 pub use crate::config::{Change, ChangeKind, LogLevel};

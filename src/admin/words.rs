@@ -41,6 +41,14 @@ words! {
         /// The operator.
         Forced = "forced",
     }
+    /// Who sends SIP requests through a service port.
+    #[derive(PartialOrd, Ord)]
+    SipSide {
+        /// Somebody outside, to the virtual address.
+        Clients = "clients",
+        /// A member, as the virtual address.
+        Members = "members",
+    }
     /// What made a pool's active member another one.
     Cause {
         /// What its monitors found.

@@ -8,7 +8,7 @@ use crate::admin::drill::{DrillPlan, DrillReport};
 use crate::admin::rows::{
     Announced, Cause, Change, ChangeKind, Cleared, ConnectionsRow, CounterRow, DrillState, Ends, ExcludeRow, FlowRow,
     Forecast, LatencyRow, LogLevel, Logging, MemberRow, MemberState, NeighbourRow, NeighbourState, Origin,
-    PastProbeRow, ProbeResult, ProbeRow, Reloaded, Role, RouteKind, RouteRow, SnatRow, Spread, StateLines, Status,
+    PastProbeRow, ProbeResult, ProbeRow, Reloaded, Role, RouteKind, RouteRow, SipCountRow, SipRefreshRow, SipReport, SipRow, SipSide, SnatRow, Spread, StateLines, Status,
     SwitchoverRow, VirtualServerRow,
 };
 use crate::time::Duration;
@@ -379,6 +379,66 @@ fn latency_table() {
     };
     let all = LatencyRow { until: ago(12), ..row(None, 12_345, 4_213_000, Some(ago(75))) };
     insta::assert_snapshot!(shown("latency", [row(Some(0), 12_345, 4_213_000, Some(ago(75))), idle, all]));
+}
+
+#[test]
+fn sip_tables() {
+    let counts = |rows: &[(&str, u64)]| -> Vec<SipCountRow> {
+        rows.iter().map(|(name, count)| SipCountRow { name: (*name).into(), count: *count }).collect()
+    };
+    let row =
+        |member: Option<&str>, asked_by, requests: &[(&str, u64)], responses: &[(&str, u64)], p50_ms: u64| SipRow {
+            virtual_server: "sip-1".into(),
+            member: member.map(Into::into),
+            asked_by,
+            requests: counts(requests),
+            responses: counts(responses),
+            repeated_requests: p50_ms / 4,
+            repeated_responses: 1,
+            unanswered: 0,
+            not_timed: 12,
+            first_response: Spread {
+                count: p50_ms,
+                p50_ns: p50_ms * 1_000_000,
+                p99_ns: p50_ms * 9_000_000,
+                max_ns: p50_ms * 70_000_000,
+                ..Spread::default()
+            },
+        };
+    let requests = [("INVITE", 12_345), ("ACK", 11_900), ("BYE", 11_800), ("REGISTER", 2_345_678), ("other", 3)];
+    let responses = [("401", 1_100_000), ("486", 77), ("503", 2), ("1xx", 24_000), ("2xx", 1_200_000), ("4xx", 9)];
+    let refreshes = |name: &str, udp_timeout_s, keep_alives| SipRefreshRow {
+        virtual_server: name.into(),
+        udp_timeout_s,
+        keep_alives,
+        keep_alive_p50_s: 312,
+        keep_alive_longest_s: 624,
+        registrations: 1_200,
+        registration_p50_s: 3_600,
+        registration_shortest_s: 60,
+        registration_longest_s: 7_200,
+    };
+    let report = SipReport {
+        sample: 100,
+        since: ago(86_400),
+        rows: vec![
+            row(Some("sip-b"), SipSide::Clients, &requests, &responses, 17),
+            row(Some("sip-b"), SipSide::Members, &[("INVITE", 400)], &[("2xx", 380)], 212),
+            row(None, SipSide::Clients, &[("OPTIONS", 7)], &[], 0),
+        ],
+        refreshes: vec![refreshes("sip-1", None, 0), refreshes("rm", Some(300), 4_321)],
+        not_counted: 3,
+        warnings: vec![
+            "virtual server rm: keep-alives come every 312 s, [timeouts] udp is 300 s: too short by 12 s; a client loses its \
+             flow in between, and may go to another member: write a longer [timeouts] udp, or have clients send more often"
+                .into(),
+        ],
+    };
+    insta::assert_snapshot!(shown("sip", report));
+    let off = shown("sip", SipReport::default());
+    assert!(off.starts_with("SIP statistics are off: write [sip] sample = 100 "), "{off}");
+    let quiet = shown("sip", SipReport { sample: 1, ..SipReport::default() });
+    assert!(quiet.starts_with("no SIP over UDP was seen\n\nAll transactions are read, since "), "{quiet}");
 }
 
 #[test]

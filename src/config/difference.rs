@@ -77,11 +77,12 @@ pub fn difference(old: &Configuration, new: &Configuration) -> Vec<Change> {
     changes.thing("direct_access", &old.intent.direct_access, &new.intent.direct_access);
     changes.thing("timeouts", &old.intent.timeouts, &new.intent.timeouts);
     changes.thing("limits", &old.intent.limits, &new.intent.limits);
+    changes.thing("sip", &old.intent.sip, &new.intent.sip);
     changes.changes
 }
 
-/// Who may reach the members of `intent` directly; its timeouts and limits, each as `udp 5m, icmp 60s`.
-pub fn bounds(intent: &Intent) -> [(&'static str, String); 3] {
+/// Who may reach the members of `intent` directly; its timeouts and limits, each as `udp 5m, icmp 60s`; which SIP is counted, if any is.
+pub fn bounds(intent: &Intent) -> Vec<(&'static str, String)> {
     let text = |keys: Vec<Key>| {
         let keys = keys.iter().map(|key| format!("{} {}", key.name, key.value));
         keys.collect::<Vec<_>>().join(", ")
@@ -95,11 +96,17 @@ pub fn bounds(intent: &Intent) -> [(&'static str, String); 3] {
             format!("{} and the exclusion groups", allow.join(", "))
         }
     };
-    [
+    let mut bounds = vec![
         ("direct access", direct),
         ("timeouts", text(intent.timeouts.keys(intent))),
         ("limits", text(intent.limits.keys(intent))),
-    ]
+    ];
+    match intent.sip.sample {
+        0 => {}
+        1 => bounds.push(("SIP statistics", "of all transactions".into())),
+        sample => bounds.push(("SIP statistics", format!("of one transaction in {sample}"))),
+    }
+    bounds
 }
 
 /// `SIP OPTIONS over udp to port 5060`

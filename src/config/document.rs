@@ -7,7 +7,7 @@ use super::reader::{At, Field, Meant, Reader};
 use super::report::Report;
 use super::schema::{
     Appliance, Cores, DirectAccess, Dpdk, Interface, Limits, Member, Monitor, Neighbour, Pool, Port, Probe, Route,
-    SECTIONS, Snat, Timeouts, VirtualServer,
+    SECTIONS, Sip, Snat, Timeouts, VirtualServer,
 };
 use super::syntax;
 use crate::policy::intent::{InterfaceId, Listen, PoolId, SipTransport};
@@ -35,6 +35,7 @@ pub(super) struct Document {
     pub(super) direct_access: DirectAccess,
     pub(super) timeouts: Timeouts,
     pub(super) limits: Limits,
+    pub(super) sip: Sip,
     index: Index,
 }
 
@@ -58,6 +59,7 @@ impl Document {
             direct_access: reader.once(),
             timeouts: reader.once(),
             limits: reader.once(),
+            sip: reader.once(),
             index: Index::default(),
         };
         let Document { interfaces, monitors, pools, virtual_servers, snats, .. } = &document;

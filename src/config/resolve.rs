@@ -68,6 +68,7 @@ fn intent(document: &Document) -> Option<Intent> {
         direct_access: direct_access(&document.direct_access)?,
         timeouts: document.timeouts.meant()?,
         limits: document.limits.meant()?,
+        sip: document.sip.meant()?,
         lives: Lives::default(),
     })
 }

@@ -401,6 +401,12 @@ section! { "limits", ONCE, Limits, built intent::Limits; "Bounds of the data pat
         "Fragments one worker holds until the rest of their datagrams is there, at most; all workers together not more than a quarter of [dpdk] mbufs.";
 } }
 
+section! { "sip", ONCE, Sip, built intent::SipStatistics;
+    "Statistics of SIP over UDP, shown by `fairlead sip`: read in passing, and never for a decision. SIP over TCP and TLS is not read: streams are not put together." {
+    sample: u32 = 0, integer(0, 1_000_000, "transactions"), live,
+        "One of so many transactions is read, by a hash of the topmost Via's branch: 1 reads all; 0 reads none and costs nothing. Otherwise every datagram of a service is looked at, and takes the slow path, however few are read.";
+} }
+
 /// Every section, in the order of the reference.
 pub(super) static SECTIONS: &[&SectionRow] = &[
     Appliance::ROW,
@@ -419,6 +425,7 @@ pub(super) static SECTIONS: &[&SectionRow] = &[
     DirectAccess::ROW,
     Timeouts::ROW,
     Limits::ROW,
+    Sip::ROW,
 ];
 
 macro_rules! defaults {

@@ -20,6 +20,7 @@ use crate::wire::build::Build;
 use crate::wire::facts::Link;
 use crate::wire::{Kind, Mac, Packet};
 use crate::worker::mailbox::{Command, Event, FlowRow, WorkerId};
+use crate::worker::sip::Sampling;
 use crate::worker::{Counters, Latency};
 use std::collections::{BTreeMap, VecDeque};
 use std::net::Ipv4Addr;
@@ -81,10 +82,12 @@ pub(crate) struct Host {
     pub(crate) manner: Manner,
 }
 
+#[derive(Default)]
 struct FakeWorker {
     snapshot: Option<Arc<Snapshot>>,
     mail: VecDeque<Command>,
     latency: Box<Latency>,
+    sip: Sampling,
     /// It does not look at its mail.
     asleep: bool,
 }
@@ -175,12 +178,11 @@ impl Bench {
             start: Wall(1_795_352_645_000_000),
             saved,
         };
-        let fake = || FakeWorker { snapshot: None, mail: VecDeque::new(), latency: Box::default(), asleep: false };
         let mut bench = Bench {
             controller: Controller::new(file_of(file), machine, snat_ports, 7, Instant::ZERO),
             now: Instant::ZERO,
             hosts,
-            workers: vec![fake(), fake()],
+            workers: vec![FakeWorker::default(), FakeWorker::default()],
             asleep_since,
             uses,
             on_the_wire: Vec::new(),
@@ -317,6 +319,11 @@ impl Bench {
         &mut self.workers[worker].latency
     }
 
+    /// What a worker counts SIP into.
+    pub(crate) fn sip(&mut self, worker: usize) -> &mut Sampling {
+        &mut self.workers[worker].sip
+    }
+
     pub(crate) fn sleep(&mut self, worker: usize, asleep: bool) {
         self.workers[worker].asleep = asleep;
         let since = if asleep { self.now.nanos() } else { 0 };
@@ -407,6 +414,10 @@ impl Bench {
                 Command::Latency(fresh) => {
                     let latency = std::mem::replace(&mut self.workers[at].latency, fresh);
                     events.push(Event::Latency { worker: id, latency });
+                }
+                Command::Sip(fresh) => {
+                    let statistics = self.workers[at].sip.exchange(fresh, self.now);
+                    events.push(Event::Sip { worker: id, statistics });
                 }
                 Command::Stop => {
                     self.workers[at].snapshot = None;

@@ -17,6 +17,7 @@ use super::probing::Probing;
 use super::program_run::ProgramExit;
 use super::publisher::{COALESCE, PACE, Publisher, Work};
 use super::saves::Saves;
+use super::sip::SipCounts;
 use super::stopping::Stopping;
 use super::switchovers::{self, Switchovers};
 use super::waiting::Waiting;
@@ -113,6 +114,7 @@ pub struct Controller {
     pub(super) drills: Drills,
     pub(super) checks: Checks,
     pub(super) latencies: Latencies,
+    pub(super) sip: SipCounts,
     /// When flows are counted next, if any pool goes by that.
     pub(super) loads_due: Option<Instant>,
     pub(super) waiting: Waiting,
@@ -145,6 +147,7 @@ impl Controller {
             drills: Drills::default(),
             checks: Checks::new(&intent, snat_ports, macs.len(), now),
             latencies: Latencies::new(workers, now),
+            sip: SipCounts::new(workers, &intent, now),
             loads_due: None,
             waiting: Waiting::default(),
             stopping: None,
@@ -267,6 +270,7 @@ impl Controller {
         self.publish(now);
         self.publisher.prepare();
         self.latencies.poll(&self.file.settings.cores, &mut self.outputs, now);
+        self.sip.poll(&mut self.outputs, now);
         self.answer_waiting(now);
         self.deadline = self.earliest(now);
     }
@@ -313,6 +317,10 @@ impl Controller {
             Event::Latency { worker, latency } => {
                 self.waiting.on_latency(worker);
                 self.latencies.on_latency(worker, latency, &mut self.outputs, now);
+            }
+            Event::Sip { worker, statistics } => {
+                self.waiting.on_sip(worker);
+                self.sip.on_statistics(worker, statistics);
             }
             Event::Stopped(worker) => match &mut self.stopping {
                 Some(stopping) => stopping.on_stopped(worker),
@@ -500,6 +508,7 @@ impl Controller {
             self.saves.next_deadline(now),
             self.waiting.next_deadline(),
             Some(self.latencies.next_deadline()),
+            self.sip.next_deadline(),
             Some(self.checks.next_deadline()),
         ]
         .into_iter()

@@ -109,6 +109,7 @@ pub(crate) fn two_arm() -> Intent {
         direct_access: DirectAccess { allow: Some(vec![Default::default()]) },
         timeouts: Timeouts::default(),
         limits: Limits::default(),
+        sip: Default::default(),
         neighbours: vec![],
         lives: Default::default(),
     }

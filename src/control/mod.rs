@@ -41,6 +41,7 @@ mod saves;
 mod settings;
 mod sharing;
 mod silence;
+mod sip;
 mod slow_start;
 mod spreading;
 mod stopping;

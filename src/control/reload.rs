@@ -79,6 +79,7 @@ impl Controller {
         }
         self.probing.reconfigure(&self.intent, now);
         self.checks.ports.reconfigure(&self.intent);
+        self.sip.reconfigure(&self.intent, now);
         self.health = self.pools.health();
         self.probing.take_news().into_iter().for_each(|pool| self.pools.touch(pool));
         self.choose(Cause::Reload, now);

@@ -71,6 +71,14 @@ impl Controller {
                 self.waiting.push(request_id, Pending::Latency { reset, missing }, now + PATIENCE);
                 return Ok(None);
             }
+            Request::Sip {} => match self.sip.collect(&mut self.outputs) {
+                true => {
+                    let missing = self.machine.workers().collect();
+                    self.waiting.push(request_id, Pending::Sip { missing }, now + PATIENCE);
+                    return Ok(None);
+                }
+                false => self.sip_report(),
+            },
             Request::Announce {} => Data::Announced(self.announce(now)),
             Request::LogLevel { level } => Data::Logging(self.set_log_level(level)),
             Request::StateShow {} => Data::Settings(self.setting_rows()),
@@ -86,6 +94,10 @@ impl Controller {
                 return Ok(None);
             }
         }))
+    }
+
+    fn sip_report(&self) -> Data {
+        Data::Sip(Box::new(self.sip.report(&self.intent, &self.machine)))
     }
 
     fn announce(&mut self, now: Instant) -> Announced {
@@ -266,7 +278,7 @@ impl Controller {
         let over = self.waiting.take(now, |pending| match pending {
             Pending::Installed { epoch, saved, .. } => *epoch <= installed && saves.is_settled(*saved),
             Pending::Flows { from, .. } | Pending::Cleared { from, .. } => from.missing == 0,
-            Pending::Latency { missing, .. } => missing.is_empty(),
+            Pending::Latency { missing, .. } | Pending::Sip { missing } => missing.is_empty(),
             Pending::Probed(member, first) => monitors.have_probed(*member, *first),
         });
         for (request_id, pending) in over {
@@ -290,6 +302,7 @@ impl Controller {
             Pending::Latency { reset, missing } => {
                 self.latencies.answer(reset, &missing, &self.machine, &self.file.settings.cores, now)
             }
+            Pending::Sip { .. } => Ok(self.sip_report()),
             Pending::Probed(member, _) if self.intent.members.contains(member) => {
                 Ok(Data::Probes(self.probe_rows(Some(member))))
             }

@@ -27,6 +27,8 @@ pub(super) enum Pending {
     Cleared { count: u64, from: Parts },
     /// That these workers report what they measured; then to forget all that, if it is a reset.
     Latency { reset: bool, missing: Vec<WorkerId> },
+    /// That these workers report what they counted of SIP.
+    Sip { missing: Vec<WorkerId> },
     /// That each monitor of the member has been answered, to this probe or a later one.
     Probed(MemberId, ProbeId),
 }
@@ -91,6 +93,15 @@ impl Waiting {
     pub(super) fn on_latency(&mut self, worker: WorkerId) {
         for open in &mut self.open {
             if let Pending::Latency { missing, .. } = &mut open.what {
+                missing.retain(|other| *other != worker);
+            }
+        }
+    }
+
+    /// A worker has reported what it counted of SIP.
+    pub(super) fn on_sip(&mut self, worker: WorkerId) {
+        for open in &mut self.open {
+            if let Pending::Sip { missing } = &mut open.what {
                 missing.retain(|other| *other != worker);
             }
         }

@@ -40,7 +40,10 @@ impl Engine {
         let has_spoken = self.reads_sip();
         match classified.path {
             Path::ServiceIn(_) => has_spoken,
-            Path::ServiceOut(at) => !self.snapshot.datagrams_out(at).is_active,
+            Path::ServiceOut(at) => {
+                let sender = self.snapshot.datagrams_out(at).sender;
+                self.snapshot.pool(self.snapshot.member(sender).pool).active != Some(sender)
+            }
             Path::Hairpin { sender, server } if matches!(packet.kind, Kind::Udp) => {
                 let pool = self.snapshot.member(sender).pool;
                 has_spoken || self.snapshot.pool(pool).active != Some(sender) || self.is_shared(server, packet)

@@ -4,9 +4,8 @@
 //! is an argument; it knows no NIC. Read first: [`path`] (what kind of packet it is), `decide` (the fork), then the path that
 //! interests you: `service`, `admission` and `sharing`, `outbound`, `portless`, `hairpin`, `direct`, `local`, `icmp_error`; `on_flow` for packets that
 //! have a flow, `revalidate` for what they meet when a member was lost; `withhold` for what one that may be dying says,
-//! `redelivery` for what it has not answered;
-//! `forward` for how a packet leaves; `state` and `flow_book` for what is remembered; [`steer`] for which worker decides;
-//! [`verdict`] for every verdict there is.
+//! `redelivery` for what it has not answered; `forward` for how a packet leaves; `state` and `flow_book` for what is remembered;
+//! [`steer`] for which worker decides; `party` for whose a datagram is, where that is counted; [`verdict`] for every verdict there is.
 
 mod admission;
 mod affinity;
@@ -25,6 +24,7 @@ mod lost_peers;
 mod member_use;
 mod on_flow;
 mod outbound;
+mod party;
 pub mod path;
 mod persistence;
 mod portless;
@@ -44,6 +44,7 @@ mod withhold;
 pub use events::EngineEvent;
 pub use identification::Share;
 pub use member_use::{MemberUse, Uses};
+pub use party::Party;
 pub use path::{Classified, Lookup, Path};
 pub use redelivery::{CopyAction, Recipient, Takeover, Watched};
 pub use resets::ResetOrder;

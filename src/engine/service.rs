@@ -30,12 +30,12 @@ impl<'a> Walk<'a> {
     }
 
     /// A datagram from outside to a service port, where nobody but the active member has spoken to anybody, the way to it is
-    /// open, and nothing has to be noted.
+    /// open, and nothing has to be noted or counted.
     #[inline(always)]
     pub(super) fn datagram_in_at_once(&mut self, at: u16) -> Option<Departure<'a>> {
         let service = self.snapshot.datagrams_in(at);
         let Ready { rewrite, egress } = service.ready.as_ref()?;
-        let is_noted = !self.state.speakers.is_empty() || service.exclude.holds(self.packet.src());
+        let is_noted = !self.state.speakers.is_empty() || service.noted.holds(self.packet.src());
         if is_noted { None } else { self.departs(*rewrite, *egress) }
     }
 
@@ -71,11 +71,12 @@ impl<'a> Walk<'a> {
         self.forward_as(&tuple, &Tuple { dst: inside, ..tuple })
     }
 
-    /// The active member sends a datagram outside from a service port, nobody else has spoken to anybody, and the way is open.
+    /// The active member sends a datagram outside from a service port, nobody else has spoken to anybody, the way is open, and nothing is
+    /// counted.
     #[inline(always)]
     pub(super) fn datagram_out_at_once(&mut self, at: u16) -> Option<Departure<'a>> {
         let (served, destination) = (self.snapshot.datagrams_out(at), self.packet.dst());
-        if !self.state.speakers.is_empty() || !served.is_active {
+        if !self.state.speakers.is_empty() || !served.is_plain {
             return None;
         }
         let stays = served.exclude.holds(destination);

@@ -195,7 +195,7 @@ impl Walk<'_> {
     }
 
     /// Datagrams with this tuple are read one by one: the pool goes by their Call-ID, or a member has spoken to their sender that does not
-    /// keep it.
+    /// keep it; or SIP is counted.
     pub(super) fn is_read(&self, flow: &Flow, tuple: &Tuple) -> bool {
         if flow.protocol() != Protocol::Udp {
             return false;
@@ -204,7 +204,7 @@ impl Walk<'_> {
             PathKind::Service => {
                 let pool = self.pool_of(MemberId(flow.member));
                 let is_asked = || self.state.askers.find(&peer_of(pool, tuple.src)).is_some();
-                pool.persistence == Persistence::CallId || is_asked()
+                self.snapshot.counts_sip() || pool.persistence == Persistence::CallId || is_asked()
             }
             // A visitor of a member's service port may have calls with the virtual address beside.
             PathKind::Routed => self.goes_by_call(MemberId(flow.opener), tuple),

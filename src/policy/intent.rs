@@ -92,6 +92,8 @@ pub struct Intent {
     pub timeouts: Timeouts,
     /// Bounds.
     pub limits: Limits,
+    /// What is read of SIP to be counted.
+    pub sip: SipStatistics,
     /// Since when things have been there; nothing of it is in the file.
     pub lives: Lives,
 }
@@ -467,6 +469,13 @@ pub struct Timeouts {
     pub icmp: Duration,
     /// How long the fragments of a datagram wait for the rest of it, counted from the first one to arrive.
     pub reassembly: Duration,
+}
+
+/// What is read of SIP to be counted, and for nothing else.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SipStatistics {
+    /// One of so many transactions over UDP is read; 0: none.
+    pub sample: u32,
 }
 
 /// Bounds of the data path.

@@ -53,6 +53,8 @@ pub struct Snapshot {
     pub virtual_servers: Slots<VirtualServerId, PoolId>,
     /// What members and virtual servers may have of connections, and what they have.
     pub connection_limits: Arc<ConnectionLimits>,
+    /// What is read of SIP to be counted.
+    pub sip: SipStatistics,
     /// Who may reach members at their own addresses; `None`: everybody.
     visitors: Option<PrefixMap<()>>,
     /// What workers have chosen lately; `None` where no pool keeps more together than an endpoint's.
@@ -134,6 +136,7 @@ impl Snapshot {
             limits: intent.limits,
             virtual_servers: intent.virtual_servers.map(|_, server| server.pool),
             connection_limits,
+            sip: intent.sip,
             visitors: parts::visitors(intent, before.and_then(|before| before.visitors.as_ref())),
             hints: parts::persistence_hints(intent, before.and_then(|before| before.hints.as_ref())),
             classes: parts::classes(intent, &virtuals),
@@ -167,7 +170,7 @@ impl Snapshot {
                 self.pools[service.pool].served_at.push((at, place));
             }
         }
-        self.datagrams_in = parts::datagrams_in(&self.virtuals, &self.pools);
+        self.datagrams_in = parts::datagrams_in(&self.virtuals, &self.pools, self.counts_sip());
         self.datagrams_out = parts::datagrams_out(&mut self.members, &self.pools);
         let ins = self.datagrams_in.iter().zip(0..);
         let ins = ins.map(|(it, at)| (self.server(it.place.0).address, it.port, DatagramPort::In(at)));
@@ -177,6 +180,12 @@ impl Snapshot {
         self.datagram_bits = all.iter().fold(0, |bits, (_, port, _)| bits | 1 << (port & 63));
         // Of two services at one endpoint the first counts.
         self.datagram_ports = WordMap::new(all.into_iter().rev().map(|(at, port, it)| (Endpoint::new(at, port), it)));
+    }
+
+    /// SIP is read to be counted.
+    #[inline]
+    pub fn counts_sip(&self) -> bool {
+        self.sip.sample > 0
     }
 
     /// What any worker has chosen lately; `None` where no pool keeps more together than what an endpoint sends.
@@ -432,9 +441,10 @@ impl Snapshot {
         member.gone = is_gone(adjacency, &intent.members[id]);
         member.may_claim = known.may_claim && known.state != State::Offline;
         (member.lost_before, member.is_back) = (known.lost_before, known.is_back);
-        let (is_active, sent) = (self.pools[member.pool].active == Some(id), member.datagrams.clone());
+        let is_plain = self.pools[member.pool].active == Some(id) && self.sip.sample == 0;
+        let sent = member.datagrams.clone();
         let sent = &mut self.datagrams_out[usize::from(sent.start)..usize::from(sent.end)];
-        sent.iter_mut().for_each(|sent| sent.is_active = is_active);
+        sent.iter_mut().for_each(|sent| sent.is_plain = is_plain);
     }
 
     /// Works out how packets to a pool's service ports are forwarded.

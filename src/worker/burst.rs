@@ -162,6 +162,9 @@ impl<P: Port> Pipeline<P> {
     fn decide_in_full(&mut self, frame: P::Frame, packet: &Packet, classified: Classified, port: PortId, now: Instant) {
         let sip = self.sip(&frame, packet, classified);
         let verdict = self.engine.decide_in_full(packet, classified, sip, now);
+        if self.engine.snapshot().counts_sip() {
+            self.count_sip(&frame, packet, classified, &verdict, now);
+        }
         self.process(Received { frames: Frames::One(frame), port, at: now }, packet, verdict, now);
     }
 }

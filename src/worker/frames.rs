@@ -6,8 +6,15 @@
 use crate::io::Frame;
 use crate::policy::intent::PortId;
 use crate::time::Instant;
-use crate::wire::{Malformed, Packet, fragment};
+use crate::wire::{Malformed, Packet, fragment, udp};
 use std::borrow::Cow;
+
+/// What a datagram of UDP says, or as much of that as is in this frame, its first.
+pub(super) fn said<'a, F: Frame>(first: &'a F, packet: &Packet) -> &'a [u8] {
+    let (bytes, payload) = (first.bytes(), usize::from(packet.l4) + udp::HEADER);
+    let end = bytes.len().min(usize::from(packet.end));
+    bytes.get(payload..end).unwrap_or_default()
+}
 
 /// A datagram, where it came in, and when.
 pub struct Received<F> {

@@ -4,6 +4,7 @@
 //! waits for one.
 
 use super::latency::Latency;
+use super::sip::Statistics;
 use crate::engine::verdict::PuntReason;
 use crate::flow::SnatPorts;
 use crate::policy::adjacency::NextHop;
@@ -163,6 +164,9 @@ pub enum Command {
     },
     /// Measure into this from now on, and return what was measured so far as [`Event::Latency`].
     Latency(Box<Latency>),
+    /// Count SIP into this from now on, or not at all, and return what was counted so far as [`Event::Sip`]. The first one after none
+    /// is a [`Statistics::first`].
+    Sip(Option<Box<Statistics>>),
     /// Finish: do what was sent before, drop what waits, and say [`Event::Stopped`] after all that has to be said. The last snapshot goes
     /// with the worker.
     Stop,
@@ -229,6 +233,13 @@ pub enum Event {
         worker: WorkerId,
         /// What was measured.
         latency: Box<Latency>,
+    },
+    /// What was counted of SIP since the last of these; `None`: it was not counted.
+    Sip {
+        /// Who.
+        worker: WorkerId,
+        /// What was counted.
+        statistics: Option<Box<Statistics>>,
     },
     /// All that this worker had kept for the member that took over has left, or nobody can have it, and some of it was there. A choice
     /// that follows it before all has left ends it as well.

@@ -5,11 +5,12 @@
 //! first: [`Worker::turn`], then `burst` (frames on their way to their verdicts), `pipeline` (a datagram from its facts to its end,
 //! and while it waits), `execute` (what a verdict asks for), `ports` (how a frame leaves), [`hand_off`] (which packets are this
 //! worker's, and where others go), [`counters`] (what is counted, and the sum that must come out), [`arrivals`] (whether NICs
-//! spread frames as asked), [`latency`] (how long it took).
+//! spread frames as asked), [`latency`] (how long it took), [`sip`] (what SIP messages say that pass, where that is counted).
 
 pub mod arrivals;
 mod burst;
 mod copies;
+mod count_sip;
 pub mod counters;
 mod event_queue;
 mod execute;
@@ -23,6 +24,7 @@ mod pipeline;
 mod ports;
 mod query;
 mod redelivery;
+pub mod sip;
 mod withheld;
 
 pub use copies::CopyCount;
@@ -182,6 +184,10 @@ impl<P: Port> Worker<P> {
             Command::Latency(fresh) => {
                 let latency = self.timing.exchange(fresh);
                 self.pipeline.out.events.send(Event::Latency { worker, latency });
+            }
+            Command::Sip(fresh) => {
+                let statistics = self.pipeline.sampling.exchange(fresh, now);
+                self.pipeline.out.events.send(Event::Sip { worker, statistics });
             }
             Command::Stop => self.stopping = true,
         }

@@ -5,10 +5,11 @@
 
 use super::copies::{Copies, CopyCount};
 use super::execute::{Executor, reason};
-use super::frames::{Frames, Received};
+use super::frames::{Frames, Received, said};
 use super::hand_off::HandOff;
 use super::held::{Held, Queued};
 use super::leaving::LeavingQueue;
+use super::sip::Sampling;
 use super::withheld::Waiting;
 use crate::engine::{Classified, DropReason, Engine, EngineEvent, Verdict, Watched, Withheld};
 use crate::flow::SnatPorts;
@@ -17,7 +18,7 @@ use crate::policy::Snapshot;
 use crate::policy::adjacency::NextHop;
 use crate::policy::intent::{MemberId, PoolId, PortId};
 use crate::time::Instant;
-use crate::wire::{Kind, Packet, sip, udp};
+use crate::wire::{Kind, Packet, sip};
 use std::sync::Arc;
 
 /// Deferred SYNs finished in one turn, at most.
@@ -34,6 +35,8 @@ pub(super) struct Pipeline<P: Port> {
     pub(super) leaving: LeavingQueue,
     /// Pools that have chosen again by the snapshot that was installed last.
     pub(super) switched: Vec<PoolId>,
+    /// What SIP messages say, counted.
+    pub(super) sampling: Sampling,
 }
 
 impl<P: Port> Pipeline<P> {
@@ -42,7 +45,8 @@ impl<P: Port> Pipeline<P> {
         let held = Held::new(&snapshot.limits, &snapshot.timeouts, engine.seed());
         let copies = Copies::new(engine.seed());
         let leaving = LeavingQueue::new(hand_off.workers());
-        Pipeline { engine, hand_off, out, held, copies, leaving, switched: Vec::new() }
+        let sampling = Sampling::default();
+        Pipeline { engine, hand_off, out, held, copies, leaving, switched: Vec::new(), sampling }
     }
 
     /// Another snapshot is in force from now on. Returns the old one.
@@ -97,6 +101,10 @@ impl<P: Port> Pipeline<P> {
 
     fn decide_whole(&mut self, datagram: Received<P::Frame>, packet: &Packet, now: Instant) {
         let verdict = self.verdict(&datagram, packet, now);
+        if self.engine.snapshot().counts_sip() {
+            let classified = self.engine.classify(packet, datagram.port);
+            self.count_sip(datagram.frames.first(), packet, classified, &verdict, now);
+        }
         self.process(datagram, packet, verdict, now);
     }
 
@@ -116,10 +124,7 @@ impl<P: Port> Pipeline<P> {
         if !self.engine.needs_sip(packet, classified) {
             return sip::Facts::Other;
         }
-        let (bytes, payload) = (first.bytes(), usize::from(packet.l4) + udp::HEADER);
-        let end = bytes.len().min(usize::from(packet.end));
-        let wants_call = self.engine.snapshot().persistence_hints().is_some();
-        bytes.get(payload..end).map_or(sip::Facts::Other, |datagram| sip::Facts::read(datagram, wants_call))
+        sip::Facts::read(said(first, packet), self.engine.snapshot().persistence_hints().is_some())
     }
 
     fn hold(&mut self, hop: NextHop, datagram: Received<P::Frame>, now: Instant) {
@@ -228,7 +233,8 @@ impl<P: Port> Pipeline<P> {
 
     fn decide_again(&mut self, datagram: Received<P::Frame>, now: Instant) {
         if let Some(packet) = self.read(&datagram.frames) {
-            self.decide_whole(datagram, &packet, now);
+            let verdict = self.verdict(&datagram, &packet, now);
+            self.process(datagram, &packet, verdict, now);
         }
     }
 

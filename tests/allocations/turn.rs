@@ -1,4 +1,4 @@
-//! No packet that hits makes a worker ask for memory, whatever its path.
+//! No packet that hits makes a worker ask for memory, whatever its path; nor does SIP that is read to be counted.
 //!
 //! An allocator that counts stands in for the system's, by thread. The frames are those of the
 //! benches, whose support is a folder and no crate: the programs `instructions` and `pace` are built from it as well, without
@@ -10,8 +10,10 @@ mod support;
 
 use fairlead::io::memory::{FarEnd, MemoryPort, Pool};
 use fairlead::policy::Intent;
+use fairlead::policy::intent::PortId;
 use fairlead::time::{Duration, Instant};
-use fairlead::worker::mailbox::mailbox;
+use fairlead::worker::mailbox::{Command, Event, ManagementEnd, mailbox};
+use fairlead::worker::sip::Statistics;
 use fairlead::worker::{HandOff, Shared, Worker, WorkerId, hand_offs};
 use std::sync::Arc;
 use support::Traffic;
@@ -22,6 +24,7 @@ const BURST: usize = 64;
 /// Workers on two ports in memory; frames come in at the first worker and are handed to whom they belong.
 struct Bench {
     workers: Vec<Worker<MemoryPort>>,
+    mail: Vec<ManagementEnd>,
     ends: Vec<FarEnd>,
     now: Instant,
 }
@@ -36,12 +39,14 @@ impl Bench {
         let (outer, inner) = (MemoryPort::connected(&pool), MemoryPort::connected(&pool));
         let mut queues: Vec<_> = (1..workers).map(|_| vec![outer.0.transmit_only(), inner.0.transmit_only()]).collect();
         queues.insert(0, vec![outer.0, inner.0]);
+        let mut mail = Vec::new();
         let make = |(at, (ports, hands)): (usize, (Vec<MemoryPort>, HandOff<_>))| {
-            let (_, end) = mailbox(64);
+            let (management, end) = mailbox(64);
+            mail.push(management);
             Worker::new(WorkerId(at as u16), support::engine(intent), ports, hands, end, Arc::new(Shared::default()))
         };
         let workers = queues.into_iter().zip(hand_offs(workers, 1_024)).enumerate().map(make).collect();
-        Bench { workers, ends: vec![outer.1, inner.1], now: Instant::from_millis(1) }
+        Bench { workers, mail, ends: vec![outer.1, inner.1], now: Instant::from_millis(1) }
     }
 
     /// Gives frames in, takes turns, and says how often those asked for memory and how many frames came out.
@@ -97,4 +102,45 @@ fn connections_begin_within_limits_without_memory() {
         }
     }
     assert_eq!(bench.workers[0].engine().flows().len(), limit as usize);
+}
+
+/// Every transaction is read, more transactions and callers than there is room for.
+#[test]
+fn sip_that_is_counted_asks_for_no_memory() {
+    const CALLS: usize = 20_000;
+    for workers in [1, 2] {
+        let mut intent = support::intent(4_000);
+        intent.sip.sample = 1;
+        let mut bench = Bench::of(workers, &intent);
+        for mail in &mut bench.mail {
+            assert!(mail.commands.push(Command::Sip(Some(Box::new(Statistics::first())))).is_ok());
+        }
+        bench.pass(&[]);
+        let calls = support::calls(CALLS);
+        let pings = support::Traffic::ServiceUdpIn;
+        let frames = (0..CALLS).flat_map(|at| {
+            let [asked, answered] = calls.each_ref().map(|frames| frames.at(at).to_vec());
+            let mut ping = pings.frame(at).payload(b"\r\n\r\n").bytes();
+            ping.resize(ping.len().max(60), 0);
+            [(PortId(0).index(), asked), (PortId(1).index(), answered), (PortId(0).index(), ping)]
+        });
+        let frames: Vec<_> = frames.collect();
+        // Lists grow to their size once.
+        let (first, rest) = frames.split_at(20 * BURST);
+        first.chunks_exact(BURST).for_each(|burst| _ = bench.pass(burst));
+        for (at, burst) in rest.chunks_exact(BURST).enumerate() {
+            assert_eq!(bench.pass(burst), (0, BURST), "burst {at} with {workers} workers");
+        }
+        for mail in &mut bench.mail {
+            assert!(mail.commands.push(Command::Sip(None)).is_ok());
+        }
+        bench.pass(&[]);
+        let counted =
+            bench.mail.iter_mut().flat_map(|mail| std::iter::from_fn(|| mail.events.pop())).filter_map(|event| {
+                let Event::Sip { statistics: Some(statistics), .. } = event else { return None };
+                Some(statistics.rows().map(|row| row.requests.iter().sum::<u64>()).sum::<u64>())
+            });
+        let counted: u64 = counted.sum();
+        assert!(counted >= (CALLS - BURST) as u64, "{counted} were counted");
+    }
 }

@@ -72,11 +72,15 @@ impl Play<'_> {
         let mut reader = Reader(script);
         let first = reader.byte();
         let layout = [Layout::TwoArm, Layout::OneArm, Layout::TaggedServers, Layout::OnePort][usize::from(first & 3)];
-        let plan = Plan::new(layout, if layout != Layout::OneArm && first & 4 != 0 { 1_400 } else { 1_500 });
+        let mut plan = Plan::new(layout, if layout != Layout::OneArm && first & 4 != 0 { 1_400 } else { 1_500 });
+        plan.counts_sip = first & 0x20 != 0;
         let mut intent = plan.intent();
         // Small tables fill up.
         (intent.limits.flows_per_worker, intent.limits.fragments_per_worker) = (64, 16);
-        let rig = Rig::new(Memory::default(), intent, 1 + usize::from(first >> 3 & 3));
+        let mut rig = Rig::new(Memory::default(), intent, 1 + usize::from(first >> 3 & 3));
+        if plan.counts_sip {
+            rig.count_sip();
+        }
         let mut play = Play { reader, plan, lab: Lab { rig, layout } };
         play.publish();
         play

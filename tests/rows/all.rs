@@ -22,6 +22,7 @@ mod reassembly;
 mod redelivery;
 mod reload;
 mod sharing;
+mod sip;
 mod snat;
 mod stale_flows;
 mod switchover;

@@ -233,6 +233,7 @@ impl Run {
         self.model.plan.narrowed = false;
         self.lab.rig = Rig::new(Memory::default(), self.model.plan.intent(), self.workers);
         self.lab.rig.now = now;
+        self.lab.rig.count_sip();
         self.model.forget();
         self.identifications = Identifications::default();
         self.called_before.clear();

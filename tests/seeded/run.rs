@@ -47,6 +47,7 @@ impl Run {
         let narrow = layout != Layout::OneArm && seed % 3 == 1;
         let mut plan = Plan::new(layout, if narrow { 1_400 } else { 1_500 });
         plan.modes = modes(seed);
+        plan.counts_sip = seed.is_multiple_of(2);
         plan.thirds = plan.modes.map(|mode| mode != Mode::ActiveStandby);
         let rig = Rig::new(Memory::default(), plan.intent(), workers);
         let mut run = Run {
@@ -67,6 +68,7 @@ impl Run {
             absent: HashSet::new(),
             traces: std::env::var_os("FAIRLEAD_TRACE").is_some(),
         };
+        run.lab.rig.count_sip();
         run.publish();
         run
     }

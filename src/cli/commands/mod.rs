@@ -19,6 +19,7 @@ mod ports;
 mod probes;
 mod reload;
 mod routes;
+mod sip;
 mod snat;
 mod state;
 mod status;
@@ -154,6 +155,8 @@ pub enum Ask {
         #[arg(long)]
         reset: bool,
     },
+    /// SIP over UDP at service ports: methods, responses, retransmissions, response times
+    Sip(View),
     /// Set a member's admin state
     #[command(subcommand)]
     Member(Member),
@@ -425,6 +428,7 @@ impl Ask {
             Ask::Counters { view, all } => view.of(Request::Counters { all }, counters::show),
             Ask::Switchovers(view) => view.of(Request::Switchovers {}, switchovers::show),
             Ask::Latency { view, reset } => view.of(Request::Latency { reset }, latency::show),
+            Ask::Sip(view) => view.of(Request::Sip {}, sip::show),
             Ask::Member(Member::Enable(of)) => of.set(AdminState::Enabled, false),
             Ask::Member(Member::Drain { of, time, wait }) => of.drain(time, wait),
             Ask::Member(Member::Offline { of, yes }) => of.set(AdminState::Offline, yes),

@@ -296,8 +296,9 @@ fn limits() -> impl Strategy<Value = Limits> {
 
 fn intent() -> impl Strategy<Value = Intent> {
     let access = option::of(vec(prefix(), 0..4)).prop_map(|allow| DirectAccess { allow });
-    (network(), hosts(), monitors(), vec(pool_choice(), 0..4), access, timeouts(), limits()).prop_map(
-        |(net, hosts, monitors, choices, direct_access, timeouts, limits)| {
+    let sip = (0..=1_000_000_u32).prop_map(|sample| SipStatistics { sample });
+    (network(), hosts(), monitors(), vec(pool_choice(), 0..4), access, timeouts(), limits(), sip).prop_map(
+        |(net, hosts, monitors, choices, direct_access, timeouts, limits, sip)| {
             let (ports, interfaces, routes) = net;
             let neighbours =
                 hosts.into_iter().enumerate().map(|(place, mac)| neighbour(place, mac, &interfaces)).collect();
@@ -314,6 +315,7 @@ fn intent() -> impl Strategy<Value = Intent> {
                 direct_access,
                 timeouts,
                 limits,
+                sip,
                 lives: Default::default(),
             };
             choices.into_iter().for_each(|choice| add_pool(&mut intent, choice));

@@ -269,4 +269,6 @@ fn limits(file: &mut Lines, intent: &Intent) {
     file.bare("rejects_per_second", rejects_per_second);
     file.bare("icmp_errors_per_second", icmp_errors_per_second);
     file.bare("fragments_per_worker", fragments_per_worker);
+    file.header("[sip]");
+    file.bare("sample", intent.sip.sample);
 }

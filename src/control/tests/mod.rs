@@ -44,6 +44,7 @@ mod reserve;
 mod restart;
 mod roles;
 mod sharing;
+mod sip;
 mod standing;
 mod verdict;
 

@@ -78,6 +78,7 @@ fn intent(monitors: Vec<Monitor>, require: usize) -> Intent {
         direct_access: DirectAccess::default(),
         timeouts: Timeouts::default(),
         limits: Limits::default(),
+        sip: Default::default(),
         neighbours: vec![],
         lives: Default::default(),
     }

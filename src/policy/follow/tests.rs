@@ -97,6 +97,7 @@ fn intent() -> Intent {
             icmp_errors_per_second: 9,
             fragments_per_worker: 9,
         },
+        sip: Default::default(),
         lives: Lives::default(),
     }
 }

@@ -83,6 +83,7 @@ fn two_pairs() -> Intent {
         direct_access: DirectAccess::default(),
         timeouts: Timeouts::default(),
         limits: Limits::default(),
+        sip: Default::default(),
         neighbours: vec![],
         lives: Lives::default(),
     }

@@ -204,7 +204,12 @@ pub(super) fn virtuals(intent: &Intent, limits: &ConnectionLimits) -> Vec<Virtua
 }
 
 /// In the order of their places. Where several members are active, a datagram is found by its flow.
-pub(super) fn datagrams_in(virtuals: &[VirtualView], pools: &Slots<PoolId, PoolView>) -> Vec<DatagramsIn> {
+pub(super) fn datagrams_in(
+    virtuals: &[VirtualView],
+    pools: &Slots<PoolId, PoolView>,
+    counts_sip: bool,
+) -> Vec<DatagramsIn> {
+    let everybody = counts_sip.then(Exclusion::everybody);
     let places = virtuals
         .iter()
         .zip(0..)
@@ -215,7 +220,7 @@ pub(super) fn datagrams_in(virtuals: &[VirtualView], pools: &Slots<PoolId, PoolV
             place,
             port: service.listen.port,
             ready: None,
-            exclude: pools[service.pool].exclude.clone(),
+            noted: everybody.as_ref().unwrap_or(&pools[service.pool].exclude).clone(),
             pool: service.pool,
             redeliver: service.redeliver,
         })
@@ -234,7 +239,7 @@ pub(super) fn datagrams_out(
         all.extend(served.map(|served| DatagramsOut {
             sender,
             interface: member.interface,
-            is_active: false,
+            is_plain: false,
             redelivers: served.redelivers,
             port: served.listen.port,
             rewrite: served.rewrite,

@@ -89,6 +89,11 @@ impl Exclusion {
         Exclusion(Some(PrefixMap::one_of(known, networks.iter().map(|net| (*net, ())))))
     }
 
+    /// All there are.
+    pub(super) fn everybody() -> Exclusion {
+        Exclusion::new(&[Ipv4Net::default()], None)
+    }
+
     /// `address` is in the group: what members send there keeps its source.
     #[inline(always)]
     pub fn holds(&self, address: Ipv4Addr) -> bool {
@@ -257,8 +262,8 @@ pub struct DatagramsIn {
     pub port: u16,
     /// See [`ServiceView::ready`].
     pub ready: Option<Ready>,
-    /// The exclusion group of the service's pool.
-    pub exclude: Exclusion,
+    /// Who has to be noted: the exclusion group of the service's pool, or everybody while SIP is counted.
+    pub noted: Exclusion,
     /// Whose service it is.
     pub pool: PoolId,
     /// See [`VirtualServer::redeliver`].
@@ -274,8 +279,8 @@ pub struct DatagramsOut {
     pub interface: InterfaceId,
     /// The service port.
     pub port: u16,
-    /// It is the active member of its pool.
-    pub is_active: bool,
+    /// It is the active member of its pool, and no SIP is counted: nothing is to be asked about what it says.
+    pub is_plain: bool,
     /// See [`VirtualServer::redeliver`].
     pub redelivers: bool,
     /// Gives it the virtual address as source.

@@ -62,6 +62,7 @@ fn intent() -> Intent {
         direct_access: DirectAccess::default(),
         timeouts: Timeouts::default(),
         limits: Limits::default(),
+        sip: Default::default(),
         neighbours: vec![],
         lives: Default::default(),
     }

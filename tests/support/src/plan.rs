@@ -72,6 +72,8 @@ pub struct Plan {
     /// Where members share the work: the highest takes what is new, lower ones while fewer than `min_active` of the higher are up.
     pub priorities: [u16; 6],
     pub min_active: [usize; 2],
+    /// All SIP is read, to be counted.
+    pub counts_sip: bool,
     pub active: [Option<Who>; 2],
     pub members: [MemberHealth; 6],
     /// Where members share the work and none is up: who keeps it.
@@ -98,6 +100,7 @@ impl Plan {
             weights: [1; 6],
             priorities: [0; 6],
             min_active: [1; 2],
+            counts_sip: false,
             active: [Some(0), Some(2)],
             members: [up; 6],
             kept: [const { Vec::new() }; 2],
@@ -330,6 +333,7 @@ impl Plan {
             let (via, interface) = (addr(self.other_router().0), intent.routes[0].interface);
             intent.routes.push(Route { to: "172.16.9.0/24".parse().unwrap(), via, interface });
         }
+        intent.sip.sample = u32::from(self.counts_sip);
         (intent.limits.rejects_per_second, intent.limits.icmp_errors_per_second) = (1_000_000, 1_000_000);
         intent
     }

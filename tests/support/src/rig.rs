@@ -18,6 +18,7 @@ use fairlead::policy::{Epoch, Snapshot};
 use fairlead::time::{Duration, Instant};
 use fairlead::wire::{Mac, Protocol, VlanId, check};
 use fairlead::worker::mailbox::{ManagementEnd, mailbox};
+use fairlead::worker::sip::Statistics;
 use fairlead::worker::{Command, Counters, Event, Shared, Worker, WorkerId, hand_offs};
 use std::net::Ipv4Addr;
 use std::sync::{Arc, LazyLock};
@@ -251,6 +252,13 @@ impl<T: TestPorts> Rig<T> {
             assert!(mail.commands.push(make()).is_ok());
         }
         self.settle()
+    }
+
+    /// All workers have something to count SIP into from now on; whether they do is said by the snapshot.
+    pub fn count_sip(&mut self) {
+        let out = self.command(|| Command::Sip(Some(Box::new(Statistics::first()))));
+        assert!(out.is_empty(), "nothing is sent for that");
+        self.events.retain(|event| !matches!(event, Event::Sip { .. }));
     }
 
     /// Gives the first worker commands, which it reads in its next turns.

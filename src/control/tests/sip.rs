@@ -1,0 +1,168 @@
+//! What workers have counted of SIP, put together, and what is said of it.
+
+use super::*;
+use crate::admin::rows::{SipCountRow, SipReport, SipSide};
+use crate::engine::Party;
+use crate::policy::intent::Mode;
+
+fn report(bench: &mut Bench) -> SipReport {
+    match bench.ask(Request::Sip {}).expect("awake workers answer at once").unwrap().data {
+        Data::Sip(report) => *report,
+        other => panic!("{other:?}"),
+    }
+}
+
+/// A reload of the file with this change.
+fn change_file(bench: &mut Bench, change: impl FnOnce(&mut Configuration)) {
+    let mut file = bench.controller.file.clone();
+    change(&mut file);
+    bench.give(Input::Reload { request_id: None, read: Ok(Box::new(file)) });
+}
+
+fn counting(sample: u32) -> Bench {
+    let mut bench = Bench::settled();
+    change_file(&mut bench, |file| file.intent.sip.sample = sample);
+    bench.run(600);
+    bench
+}
+
+/// A datagram to or from the first member's port 5060 is counted by a worker.
+fn see(bench: &mut Bench, worker: usize, text: &str, remote: u8, is_from_member: bool) {
+    let intent = bench.controller.intent();
+    let service = Endpoint::new(intent.virtual_servers[0].address, 5060);
+    let member = intent.members.iter().next().map(|member| member.address);
+    let remote = Endpoint::new([172, 16, 5, remote].into(), 5060);
+    let now = bench.now;
+    assert!(bench.sip(worker).is_on());
+    bench.sip(worker).see(text.as_bytes(), &Party { service, member, remote, is_from_member }, now);
+}
+
+fn text(line: &str, call: &str) -> String {
+    format!("{line}\r\nVia: SIP/2.0/UDP h;branch=z9hG4bK{call}\r\nCall-ID: {call}\r\nCSeq: 1 INVITE\r\n\r\n")
+}
+
+fn count(name: &str, count: u64) -> SipCountRow {
+    SipCountRow { name: name.into(), count }
+}
+
+#[test]
+fn while_it_is_off_workers_are_sent_nothing_and_the_report_says_so() {
+    let mut bench = Bench::settled();
+    bench.run(2_000);
+    assert!(!bench.sip(0).is_on() && !bench.sip(1).is_on());
+    let report = report(&mut bench);
+    assert_eq!((report.sample, report.rows.len(), report.warnings.len()), (0, 0, 0));
+}
+
+#[test]
+fn what_both_workers_counted_is_told_together_by_the_names_of_the_file() {
+    let mut bench = counting(10);
+    for worker in [0, 1] {
+        see(&mut bench, worker, &text("INVITE sip:a@b SIP/2.0", "a"), 5, false);
+        bench.run(40);
+        see(&mut bench, worker, &text("SIP/2.0 486 Busy Here", "a"), 5, true);
+    }
+    see(&mut bench, 0, &text("BYE sip:a@b SIP/2.0", "b"), 5, true);
+    bench.run(1_200);
+    see(&mut bench, 1, &text("SIP/2.0 100 Trying", "c"), 6, true);
+    let said = report(&mut bench);
+    assert_eq!((said.sample, said.not_counted), (10, 0));
+    let [clients, members] = said.rows.as_slice() else { panic!("{said:?}") };
+    assert_eq!((clients.virtual_server.as_str(), clients.member.as_deref()), ("sip-1", Some("sip-a")));
+    assert_eq!((clients.asked_by, members.asked_by), (SipSide::Clients, SipSide::Members));
+    assert_eq!(clients.requests, [count("INVITE", 2)]);
+    assert_eq!(clients.responses, [count("486", 2), count("1xx", 1)]);
+    let times = &clients.first_response;
+    assert_eq!((times.count, times.p50_ns, times.max_ns), (2, 40_000_000, 40_000_000));
+    let within: Vec<u64> = times.buckets.iter().map(|bucket| bucket.count).collect();
+    assert_eq!((within[4], within[5], within.last()), (0, 2, Some(&2)), "20 ms, 50 ms, 32 s");
+    assert_eq!((members.requests.as_slice(), members.responses.len()), ([count("BYE", 1)].as_slice(), 0));
+}
+
+#[test]
+fn another_sample_begins_anew_and_zero_takes_all_of_it_home() {
+    let mut bench = counting(10);
+    see(&mut bench, 0, &text("INVITE sip:a@b SIP/2.0", "a"), 5, false);
+    assert_eq!(report(&mut bench).rows.len(), 1);
+    see(&mut bench, 0, &text("INVITE sip:a@b SIP/2.0", "b"), 5, false);
+    bench.run(700);
+    let since = report(&mut bench).since;
+    see(&mut bench, 0, &text("INVITE sip:a@b SIP/2.0", "c"), 5, false);
+    change_file(&mut bench, |file| file.intent.sip.sample = 5);
+    bench.run(1_200);
+    let said = report(&mut bench);
+    assert_eq!((said.sample, said.rows.len()), (5, 0), "what was counted by another sample is not among it");
+    assert!(said.since > since);
+    see(&mut bench, 0, &text("INVITE sip:a@b SIP/2.0", "d"), 5, false);
+    assert_eq!(report(&mut bench).rows.len(), 1);
+    change_file(&mut bench, |file| file.intent.timeouts.udp *= 2);
+    bench.run(700);
+    assert_eq!(report(&mut bench).rows.len(), 1, "another key changes nothing");
+    change_file(&mut bench, |file| file.intent.sip.sample = 0);
+    bench.run(1_200);
+    assert!(!bench.sip(0).is_on() && !bench.sip(1).is_on());
+    assert_eq!(report(&mut bench).rows.len(), 0);
+    change_file(&mut bench, |file| file.intent.sip.sample = 1);
+    bench.run(600);
+    assert_eq!(report(&mut bench).rows.len(), 0);
+}
+
+#[test]
+fn a_worker_that_sleeps_holds_up_nobody_for_long() {
+    let mut bench = counting(1);
+    see(&mut bench, 0, &text("INVITE sip:a@b SIP/2.0", "a"), 5, false);
+    bench.sleep(1, true);
+    let answer = bench.ask_and_wait(Request::Sip {}, 2_100).unwrap();
+    let Data::Sip(report) = answer.data else { panic!("{answer:?}") };
+    assert_eq!(report.rows.len(), 1);
+    bench.sleep(1, false);
+}
+
+/// Each row: how many seconds lie between keep-alives, how long registrations last, and what is said of that.
+#[test]
+fn what_comes_too_seldom_for_udp_flows_is_a_warning_where_flows_carry_it() {
+    let remedy = "a client loses its flow in between, and may go to another member: write a longer [timeouts] udp, or have \
+                  clients send more often";
+    let rows: [(&[u64], u32, Option<&str>); 5] = [
+        (&[312, 312, 312], 60, Some("keep-alives come every 312 s, [timeouts] udp is 300 s: too short by 12 s")),
+        (
+            &[30, 30, 310],
+            60,
+            Some("some keep-alives come only after 310 s, [timeouts] udp is 300 s: too short by 10 s"),
+        ),
+        (&[30, 300, 30], 3_600, None),
+        (
+            &[],
+            3_600,
+            Some("no keep-alives are seen and registrations last 3600 s, [timeouts] udp is 300 s: too short by 3300 s"),
+        ),
+        (&[], 300, None),
+    ];
+    for (spans, expires, said) in rows {
+        for is_shared in [true, false] {
+            let mut bench = Bench::settled();
+            change_file(&mut bench, |file| {
+                file.intent.sip.sample = 1;
+                if is_shared {
+                    file.intent.pools.iter_mut().for_each(|pool| pool.mode = Mode::RoundRobin);
+                }
+            });
+            bench.run(600);
+            for span in std::iter::once(&0).chain(spans).filter(|_| !spans.is_empty()) {
+                bench.now += Duration::from_secs(*span);
+                see(&mut bench, 0, "\r\n\r\n", 5, false);
+            }
+            let ok = format!(
+                "SIP/2.0 200 OK\r\nCall-ID: r\r\nCSeq: 1 REGISTER\r\nContact: <sip:1@h>;expires={expires}\r\n\r\n"
+            );
+            see(&mut bench, 0, &ok, 5, true);
+            let report = report(&mut bench);
+            let expected = said.filter(|_| is_shared).map(|said| format!("virtual server sip-1: {said}; {remedy}"));
+            assert_eq!(report.warnings, expected.into_iter().collect::<Vec<_>>());
+            let row = &report.refreshes[0];
+            assert_eq!(row.udp_timeout_s, is_shared.then_some(300));
+            assert_eq!((row.keep_alives, row.registrations), (spans.len() as u64, 1));
+            assert_eq!(row.registration_p50_s, u64::from(expires));
+        }
+    }
+}

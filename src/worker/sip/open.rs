@@ -1,0 +1,253 @@
+//! Transactions of SIP that wait for their first answer, or whose messages may be repeated.
+//!
+//! Owns [`OpenTransactions`], a table of a fixed size: a transaction has one of [`WAYS`] places, and the oldest there gives way. Nobody can
+//! make it larger or slower. Counts nothing itself: it says what was found, and what gave way.
+
+use super::rows::{AskedBy, RowKey};
+use crate::time::{Duration, Instant};
+use crate::wire::Endpoint;
+use std::net::Ipv4Addr;
+
+/// Groups of places; a power of two.
+const GROUPS: usize = 2_048;
+/// Transactions of a group, at most.
+const WAYS: usize = 4;
+/// The sender has given up by then (64·T1, RFC 3261 17.1.1.2, 17.1.2.2), or the server forgotten what it sent.
+const LIFE: Duration = Duration::from_secs(32);
+/// Groups looked at in one sweep: 64 sweeps, one each half second, see all.
+const SWEPT: usize = GROUPS / 64;
+
+/// What a transaction is known by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Transaction {
+    /// Branch and method: [`crate::wire::transaction::Transaction`].
+    pub number: u64,
+    /// The address of the end that is no member: answers may come from another port, or go to one.
+    pub remote: Ipv4Addr,
+    /// Who began it.
+    pub asked_by: AskedBy,
+}
+
+impl Transaction {
+    /// Well mixed, and never zero.
+    fn mixed(self) -> u64 {
+        let by = u64::from(self.asked_by == AskedBy::Members) << 32;
+        let number = (self.number ^ by ^ u64::from(self.remote.to_bits())).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        (number ^ number >> 29).max(1)
+    }
+}
+
+/// One that was seen.
+#[derive(Clone, Copy, Debug)]
+struct Open {
+    /// See [`Transaction::mixed`]; zero: none.
+    number: u64,
+    sender: Endpoint,
+    /// Whose it is.
+    row: RowKey,
+    began: Instant,
+    /// Nothing is waited for: there was an answer, or none is due.
+    is_answered: bool,
+    /// The last status that ended it; zero: none has.
+    ended_by: u16,
+}
+
+/// A request of which no answer was seen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lost {
+    /// Its time was over.
+    Unanswered(RowKey),
+    /// It had to give way to another.
+    GaveWay(RowKey),
+}
+
+/// What a request is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Asked {
+    /// The first of its transaction; what was lost by keeping it.
+    First(Option<Lost>),
+    /// Its sender has sent it before.
+    Repeated,
+}
+
+/// What an answer is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Answered {
+    /// The first one, so long after the first request.
+    First(Duration),
+    /// One more.
+    Another,
+    /// A final one that was sent before.
+    Repeated,
+    /// Its request is not known.
+    Unknown,
+}
+
+/// The transactions.
+#[derive(Debug)]
+pub struct OpenTransactions {
+    places: Box<[Open]>,
+    /// The group that is swept next.
+    next: usize,
+}
+
+impl Default for OpenTransactions {
+    fn default() -> OpenTransactions {
+        let nobody = Endpoint::new(Ipv4Addr::UNSPECIFIED, 0);
+        let row = RowKey { service: nobody, member: None, asked_by: AskedBy::Clients };
+        let none = Open { number: 0, sender: nobody, row, began: Instant::ZERO, is_answered: true, ended_by: 0 };
+        OpenTransactions { places: vec![none; GROUPS * WAYS].into(), next: 0 }
+    }
+}
+
+impl OpenTransactions {
+    /// A request of `sender`; an answer `is_due` to all but ACK (RFC 3261 17.1.1.3).
+    pub fn ask(&mut self, of: Transaction, sender: Endpoint, row: RowKey, is_due: bool, now: Instant) -> Asked {
+        let number = of.mixed();
+        let open = Open { number, sender, row, began: now, is_answered: !is_due, ended_by: 0 };
+        let group = self.group(number);
+        let known = group.iter_mut().find(|place| place.number == number);
+        let place = match known {
+            Some(known) if known.sender == sender && !known.is_over(now) => return Asked::Repeated,
+            Some(known) => known,
+            None => {
+                let oldest = group.iter_mut().min_by_key(|place| (place.number != 0, place.began));
+                let Some(oldest) = oldest else { return Asked::First(None) };
+                oldest
+            }
+        };
+        Asked::First(std::mem::replace(place, open).lost(now))
+    }
+
+    /// An answer with this status.
+    pub fn answer(&mut self, of: Transaction, code: u16, now: Instant) -> Answered {
+        let number = of.mixed();
+        let known = self.group(number).iter_mut().find(|place| place.number == number && !place.is_over(now));
+        let Some(open) = known else { return Answered::Unknown };
+        let (is_first, is_repeated) = (!open.is_answered, code >= 200 && open.ended_by == code);
+        open.is_answered = true;
+        if code >= 200 {
+            open.ended_by = code;
+        }
+        match (is_first, is_repeated) {
+            (true, _) => Answered::First(now.since(open.began)),
+            (false, true) => Answered::Repeated,
+            (false, false) => Answered::Another,
+        }
+    }
+
+    /// Forgets those of a part of the table whose time is over, and calls `lost` with those that were not answered.
+    pub fn sweep(&mut self, now: Instant, mut lost: impl FnMut(Lost)) {
+        let first = self.next * WAYS;
+        self.next = (self.next + SWEPT) % GROUPS;
+        for place in &mut self.places[first..first + SWEPT * WAYS] {
+            if place.number != 0 && place.is_over(now) {
+                place.lost(now).into_iter().for_each(&mut lost);
+                place.number = 0;
+            }
+        }
+    }
+
+    fn group(&mut self, number: u64) -> &mut [Open] {
+        let first = (number >> 40) as usize % GROUPS * WAYS;
+        &mut self.places[first..first + WAYS]
+    }
+}
+
+impl Open {
+    fn is_over(&self, now: Instant) -> bool {
+        now.since(self.began) >= LIFE
+    }
+
+    /// What is lost when it is forgotten.
+    fn lost(&self, now: Instant) -> Option<Lost> {
+        match (self.number != 0 && !self.is_answered, self.is_over(now)) {
+            (false, _) => None,
+            (true, true) => Some(Lost::Unanswered(self.row)),
+            (true, false) => Some(Lost::GaveWay(self.row)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const CLIENT: Endpoint = Endpoint::new(Ipv4Addr::new(172, 16, 5, 5), 5060);
+
+    fn row() -> RowKey {
+        let service = Endpoint::new(Ipv4Addr::new(10, 20, 0, 100), 5060);
+        RowKey { service, member: Some(Ipv4Addr::new(10, 20, 0, 11)), asked_by: AskedBy::Clients }
+    }
+
+    fn of(number: u64) -> Transaction {
+        Transaction { number, remote: CLIENT.addr, asked_by: AskedBy::Clients }
+    }
+
+    fn ms(count: u64) -> Instant {
+        Instant::from_millis(count)
+    }
+
+    #[test]
+    fn the_first_answer_ends_the_wait_and_what_comes_again_is_a_repetition() {
+        let mut open = OpenTransactions::default();
+        let ask = |open: &mut OpenTransactions, at| open.ask(of(7), CLIENT, row(), true, ms(at));
+        assert_eq!(ask(&mut open, 1_000), Asked::First(None));
+        assert_eq!(ask(&mut open, 1_500), Asked::Repeated);
+        let answers =
+            [(100, 1_520), (180, 1_600), (180, 1_700), (200, 1_800), (200, 1_900), (486, 2_000), (200, 2_100)];
+        let found = answers.map(|(code, at)| open.answer(of(7), code, ms(at)));
+        let first = Answered::First(Duration::from_millis(520));
+        use Answered::{Another, Repeated, Unknown};
+        assert_eq!(found, [first, Another, Another, Another, Repeated, Another, Another]);
+        assert_eq!(open.answer(of(8), 200, ms(2_200)), Unknown);
+        let members = Transaction { asked_by: AskedBy::Members, ..of(7) };
+        assert_eq!(open.answer(members, 200, ms(2_200)), Unknown, "asked the other way");
+        let other = Transaction { remote: Ipv4Addr::new(172, 16, 5, 6), ..of(7) };
+        assert_eq!(open.answer(other, 200, ms(2_200)), Unknown, "of another host");
+        assert_eq!(ask(&mut open, 33_000), Asked::First(None), "its time is over");
+    }
+
+    #[test]
+    fn another_sender_begins_anew_and_an_ack_waits_for_nothing() {
+        let mut open = OpenTransactions::default();
+        assert_eq!(open.ask(of(7), CLIENT, row(), true, ms(0)), Asked::First(None));
+        let other = Endpoint { port: 5062, ..CLIENT };
+        assert_eq!(open.ask(of(7), other, row(), true, ms(1)), Asked::First(Some(Lost::GaveWay(row()))));
+        assert_eq!(open.ask(of(8), CLIENT, row(), false, ms(2)), Asked::First(None));
+        assert_eq!(open.ask(of(8), CLIENT, row(), false, ms(3)), Asked::Repeated);
+        assert_eq!(open.answer(of(8), 200, ms(4)), Answered::Another);
+    }
+
+    #[test]
+    fn the_oldest_gives_way_where_there_is_no_room_and_no_more_are_held_than_fit() {
+        let mut open = OpenTransactions::default();
+        let count = 20 * (GROUPS * WAYS) as u64;
+        let gave_way = (0..count).filter(|number| {
+            let asked = open.ask(of(*number), CLIENT, row(), true, Instant::from_nanos(1 + number));
+            asked == Asked::First(Some(Lost::GaveWay(row())))
+        });
+        let gave_way = gave_way.count();
+        let held = open.places.iter().filter(|place| place.number != 0).count();
+        assert_eq!((held, gave_way + held), (GROUPS * WAYS, count as usize));
+        let youngest = open.answer(of(count - 1), 200, Instant::from_nanos(count + 5));
+        assert_eq!(youngest, Answered::First(Duration::from_nanos(5)));
+        assert_eq!(open.answer(of(0), 200, Instant::from_nanos(count + 5)), Answered::Unknown);
+    }
+
+    #[test]
+    fn what_nobody_has_answered_is_found_by_sweeping_once_its_time_is_over() {
+        let mut open = OpenTransactions::default();
+        (0..100).for_each(|number| _ = open.ask(of(number), CLIENT, row(), true, ms(1_000)));
+        (0..40).for_each(|number| _ = open.answer(of(number), 200, ms(1_100)));
+        let mut lost = Vec::new();
+        let mut sweep = |open: &mut OpenTransactions, at: Instant| {
+            (0..GROUPS / SWEPT).for_each(|_| open.sweep(at, |one| lost.push(one)));
+            std::mem::take(&mut lost)
+        };
+        assert_eq!(sweep(&mut open, ms(32_999)), []);
+        assert_eq!(sweep(&mut open, ms(33_000)), vec![Lost::Unanswered(row()); 60]);
+        assert_eq!(sweep(&mut open, ms(90_000)), []);
+        assert!(open.places.iter().all(|place| place.number == 0));
+    }
+}
