@@ -6,6 +6,7 @@
 pub mod http;
 mod page;
 pub mod scrape;
+mod sip;
 pub mod text;
 
 pub use http::{MetricsError, bind, serve};

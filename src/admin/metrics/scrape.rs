@@ -11,7 +11,7 @@ use tokio::time::timeout;
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// All that a page is made of.
-pub const QUESTIONS: [Request; 7] = [
+pub const QUESTIONS: [Request; 8] = [
     Request::Status {},
     Request::Counters { all: true },
     Request::Members {},
@@ -19,6 +19,7 @@ pub const QUESTIONS: [Request; 7] = [
     Request::Snat {},
     Request::Routes {},
     Request::Latency { reset: false },
+    Request::Sip {},
 ];
 
 /// A page. `None`: the controller does not answer.

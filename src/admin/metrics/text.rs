@@ -5,6 +5,7 @@
 //! written stands in `page`.
 
 use super::page::{Page, seconds};
+use super::sip;
 use crate::admin::answer::Data;
 use crate::admin::rows::{
     AdminState, ConnectionsRow, CounterRow, LatencyRow, Link, MemberRow, MemberState, NeighbourState, PortRow,
@@ -27,6 +28,7 @@ pub fn exposition(answers: &[Data]) -> String {
             Data::Snat(rows) => rows.iter().for_each(|row| snat(&mut page, row)),
             Data::Routes(rows) => rows.iter().for_each(|row| route(&mut page, row)),
             Data::Latency(rows) => rows.iter().for_each(|row| latency(&mut page, row)),
+            Data::Sip(report) => sip::report(&mut page, report),
             Data::Counters(rows) => counters(&mut page, rows, workers.unwrap_or_default()),
             _ => {}
         }
