@@ -8,8 +8,8 @@ use crate::admin::drill::{DrillPlan, DrillReport};
 use crate::admin::rows::{
     Announced, Cause, Change, ChangeKind, Cleared, ConnectionsRow, CounterRow, DrillState, Ends, ExcludeRow, FlowRow,
     Forecast, LatencyRow, LogLevel, Logging, MemberRow, MemberState, NeighbourRow, NeighbourState, Origin,
-    PastProbeRow, ProbeResult, ProbeRow, Reloaded, Role, RouteKind, RouteRow, SipCountRow, SipRefreshRow, SipReport, SipRow, SipSide, SnatRow, Spread, StateLines, Status,
-    SwitchoverRow, VirtualServerRow,
+    PastProbeRow, ProbeResult, ProbeRow, Reloaded, Role, RouteKind, RouteRow, SipCountRow, SipRefreshRow, SipReport,
+    SipRow, SipSide, SnatRow, Spread, StateLines, Status, SwitchoverRow, VirtualServerRow,
 };
 use crate::time::Duration;
 use samples::{NOW, ago, members, ports, settings, status, switchovers, virtual_servers};
@@ -193,7 +193,7 @@ fn a_member_that_was_taken_out_is_said_to_be_at_rest_or_what_is_left() {
 fn a_member_that_is_drained_for_a_time_says_how_long_yet_and_when_it_is_drained_completely() {
     let [one, _] = members().try_into().unwrap();
     let rows = [
-        MemberRow { drain_left_s: Some(843), flows: 1_204, connections: 1_203, ..one.clone() },
+        MemberRow { drain_left_s: Some(843), flows: 1_204, tcp_connections: 1_203, ..one.clone() },
         MemberRow { drain_left_s: Some(0), role: Role::Active, udp_idle_ms: Some(0), ..one.clone() },
         MemberRow { drained: true, udp_idle_ms: Some(40_000), ..one.clone() },
         MemberRow { drained: true, udp_idle_ms: Some(40_000), direct: 2, ..one },

@@ -4,7 +4,7 @@
 //! family with a label where the rows differ by a reason only. `promtool check metrics` reads it in a test. Pure. How they are
 //! written stands in `page`.
 
-use super::page::{Page, seconds};
+use super::page::{Labels, Page, seconds};
 use super::sip;
 use crate::admin::answer::Data;
 use crate::admin::rows::{

@@ -325,6 +325,7 @@ fn intent() -> impl Strategy<Value = Intent> {
     )
 }
 
+#[expect(clippy::too_many_lines, reason = "every key of a pool, a line each")]
 fn add_pool(intent: &mut Intent, choice: PoolChoice) {
     let (count, used, require, (fails_back, on_down_tcp, no_member, gap), listen, manners, exclude, ports) = choice;
     let (enabled, icmp_echo, unmatched, unreachable, redeliver) = manners;
