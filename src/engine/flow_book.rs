@@ -1,10 +1,10 @@
 //! What one worker remembers of connections: its flows, the ports they hold, and whose they are.
 //!
 //! Owns the flow table with all that must move with it, so that a flow that leaves, for whatever reason, gives its port back
-//! and is counted off its member, and off the connections of that and of its virtual server. And owns the question whether a flow is live: a reload may have taken its member, or the
-//! address it is translated to. A bounded walk between bursts, begun by such a reload, forgets stale flows; it may come late:
-//! what a flow refers to is found by id and life, so whoever looks a stale flow up meanwhile does not find it, though its
-//! member or its address has come back (scenario 83).
+//! and is counted off its member, and off the connections of that and of its virtual server. And owns the question whether a
+//! flow is live: a reload may have taken its member, or the address it is translated to. A bounded walk between bursts, begun
+//! by such a reload, forgets stale flows; it may come late: what a flow refers to is found by id and life, so whoever looks a
+//! stale flow up meanwhile does not find it, though its member or its address has come back (scenario 83).
 
 use super::connection_counts::{ConnectionCounts, is_connection};
 use super::member_use::MemberUse;
