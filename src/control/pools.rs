@@ -256,7 +256,8 @@ impl Pools {
         choice
     }
 
-    /// The pools that were reconsidered since this was last asked, each with its active members and who may take over from one that is alone.
+    /// The pools that were reconsidered since this was last asked, each with its active members and who may take over from one that is
+    /// alone.
     pub fn take_candidates(&mut self, intent: &Intent) -> Vec<(PoolId, Vec<MemberId>, Vec<MemberId>)> {
         let reconsidered = std::mem::take(&mut self.reconsidered);
         let enabled = |member: &MemberId| self.members.get(member).is_some_and(|it| it.admin == AdminState::Enabled);

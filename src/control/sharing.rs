@@ -1,9 +1,10 @@
 //! Pools of several active members: who takes new work, and whose flows are lost.
 //!
-//! Owns the set of members that take what is new, and says why it is that set. A member that is up and that the operator lets work is
-//! in it, unless it is held back and another is not, or enough of higher priority are ([`super::groups`]); one that has just come up
-//! has a part of its weight beside others ([`super::slow_start`]). One that leaves it alive keeps what it has; one that is lost has its connections
-//! reset and its UDP peers sent to others, unless nobody is left to take them: then it stays, as the active member of a pair does.
+//! Owns the set of members that take what is new, and says why it is that set. A member that is up and that the operator lets work is in
+//! it, unless it is held back and another is not, or enough of higher priority are ([`super::groups`]); one that has just come up has a
+//! part of its weight beside others ([`super::slow_start`]). One that leaves it alive keeps what it has; one that is lost has its
+//! connections reset and its UDP peers sent to others, unless nobody is left to take them: then it stays, as the active member of a pair
+//! does.
 
 use super::groups::{Eligible, Groups};
 use super::outbox::Outbox;

@@ -1,9 +1,9 @@
 //! The UDP peers and calls of a lost member, where several members are active.
 //!
-//! Owns what happens to whoever a member keeps once that is lost, a remote endpoint by its flow, a call by its record: another member takes
-//! it; or it stays with the lost one and is sent there, or dropped, until that is back (`on_down = { udp = ... }`). What comes for a lost member
-//! renews nothing, what it sends itself does: whoever hears nothing of it for `[timeouts] udp` goes to another one. New ones do at once. What
-//! happens to connections is decided in `revalidate`.
+//! Owns what happens to whoever a member keeps once that is lost, a remote endpoint by its flow, a call by its record: another member
+//! takes it; or it stays with the lost one and is sent there, or dropped, until that is back (`on_down = { udp = ... }`). What comes for
+//! a lost member renews nothing, what it sends itself does: whoever hears nothing of it for `[timeouts] udp` goes to another one. New
+//! ones do at once. What happens to connections is decided in `revalidate`.
 
 use super::revalidate::lost;
 use super::verdict::{DropReason, Verdict};

@@ -1,11 +1,11 @@
 //! Floor 2: the decision about a packet, from its facts and what is known.
 //!
-//! Owns [`Engine`]: one per worker, with that worker's flows and speakers. It sees [`crate::wire::Packet`], never bytes; time
-//! is an argument; it knows no NIC. Read first: [`path`] (what kind of packet it is), `decide` (the fork), then the path that
-//! interests you: `service`, `admission` and `sharing`, `outbound`, `portless`, `hairpin`, `direct`, `local`, `icmp_error`; `on_flow` for packets that
-//! have a flow, `revalidate` for what they meet when a member was lost; `withhold` for what one that may be dying says,
-//! `redelivery` for what it has not answered; `forward` for how a packet leaves; `state` and `flow_book` for what is remembered;
-//! [`steer`] for which worker decides; `party` for whose a datagram is, where that is counted; [`verdict`] for every verdict there is.
+//! Owns [`Engine`]: one per worker, with that worker's flows and speakers. It sees [`crate::wire::Packet`], never bytes; time is an
+//! argument; it knows no NIC. Read first: [`path`] (what kind of packet it is), `decide` (the fork), then the path that interests you:
+//! `service`, `admission` and `sharing`, `outbound`, `portless`, `hairpin`, `direct`, `local`, `icmp_error`; `on_flow` for packets that
+//! have a flow, `revalidate` for what they meet when a member was lost; `withhold` for what one that may be dying says, `redelivery` for
+//! what it has not answered; `forward` for how a packet leaves; `state` and `flow_book` for what is remembered; [`steer`] for which
+//! worker decides; `party` for whose a datagram is, where that is counted; [`verdict`] for every verdict there is.
 
 mod admission;
 mod affinity;

@@ -191,7 +191,8 @@ impl Walk<'_> {
         (!is_lost && self.may_stay(pool, member)).then_some((record, member))
     }
 
-    /// The member that another worker says: endpoints name workers, and a call has several. Believed of one that has not been lost since, and could be chosen or have it.
+    /// The member that another worker says: endpoints name workers, and a call has several. Believed of one that has not been lost since,
+    /// and could be chosen or have it.
     fn hinted(&self, key: PersistenceKey) -> Option<MemberId> {
         let (pool, age) = (PoolId(key.pool), self.snapshot.timeouts.udp.as_secs());
         let (member, before) = self.snapshot.persistence_hints()?.find(mixed(key), second(self.now), age)?;

@@ -1,10 +1,10 @@
 //! A thing keeps its identity through a reload.
 //!
-//! Owns who is who when a file takes the place of another: the ids of members, pools, interfaces, monitors and virtual servers, and
-//! since when each of them, and each virtual address, has been there without a break. A member is known by its address, an
-//! interface by its port and tag, a pool by its name, else by the addresses of its members, a virtual server by its name, else by
-//! where it listens, a monitor by its name, else by what it asks and how. Where names and contents disagree the name wins. Never says what happens to what is gone: nobody
-//! finds it any more.
+//! Owns who is who when a file takes the place of another: the ids of members, pools, interfaces, monitors and virtual servers, and since
+//! when each of them, and each virtual address, has been there without a break. A member is known by its address, an interface by its
+//! port and tag, a pool by its name, else by the addresses of its members, a virtual server by its name, else by where it listens, a
+//! monitor by its name, else by what it asks and how. Where names and contents disagree the name wins. Never says what happens to what is
+//! gone: nobody finds it any more.
 
 use super::Intent;
 use super::intent::{Monitor, MonitorKind, POOLS};

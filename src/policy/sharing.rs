@@ -1,11 +1,12 @@
 //! Which member of a pool of several active ones takes what begins.
 //!
 //! Owns [`Sharing`]: the members that take new flows now, and the table by which one of them is chosen, worked out whenever the set
-//! changes, by management. For rounds it is one round: each member as often as its weight says, as evenly spread as can be. For
-//! source addresses it is a Maglev table (Eisenbud and others, "Maglev: A Fast and Reliable Software Network Load Balancer", NSDI
-//! 2016, 3.4): each member fills its share of the cells in an order of its own, so that every other member keeps nearly all of its
-//! cells when one comes or goes. Whoever goes by the number of flows finds in it how many each member has, over all workers, as management has
-//! counted them last: with the hints of persistence and what connection limits count the one thing in a snapshot that changes. Remembers no flow and counts no round: that is the worker's.
+//! changes, by management. For rounds it is one round: each member as often as its weight says, as evenly spread as can be. For source
+//! addresses it is a Maglev table (Eisenbud and others, "Maglev: A Fast and Reliable Software Network Load Balancer", NSDI 2016, 3.4):
+//! each member fills its share of the cells in an order of its own, so that every other member keeps nearly all of its cells when one
+//! comes or goes. Whoever goes by the number of flows finds in it how many each member has, over all workers, as management has counted
+//! them last: with the hints of persistence and what connection limits count the one thing in a snapshot that changes. Remembers no flow
+//! and counts no round: that is the worker's.
 
 use super::intent::{MemberId, Mode};
 use crate::chance;

@@ -1,11 +1,11 @@
 //! Floor 0: bytes to facts, and facts to bytes.
 //!
-//! Owns every format on the wire: Ethernet with one 802.1Q tag, ARP, IPv4, ICMP, TCP, UDP, and their checksums. Knows no
-//! state, no clock, no configuration: a function here sees one packet. Read first: [`packet`] (what is known of one) and
-//! [`facts`] (what that is made of), then [`rewrite`] (how it is changed), [`fragment`] (how it comes and goes in fragments),
-//! then [`reply`] and [`compose`] (how one is made); [`sip`] for what a datagram to a SIP Server says of itself,
-//! [`transaction`] for which answer is a request's, [`summary`] for what is counted; [`toeplitz`] for how NICs spread packets. For tests, and not in the product:
-//! `build` makes frames, `check` proves them whole, `shown` prints them.
+//! Owns every format on the wire: Ethernet with one 802.1Q tag, ARP, IPv4, ICMP, TCP, UDP, and their checksums. Knows no state, no clock,
+//! no configuration: a function here sees one packet. Read first: [`packet`] (what is known of one) and [`facts`] (what that is made of),
+//! then [`rewrite`] (how it is changed), [`fragment`] (how it comes and goes in fragments), then [`reply`] and [`compose`] (how one is
+//! made); [`sip`] for what a datagram to a SIP Server says of itself, [`transaction`] for which answer is a request's, [`summary`] for
+//! what is counted; [`toeplitz`] for how NICs spread packets. For tests, and not in the product: `build` makes frames, `check` proves
+//! them whole, `shown` prints them.
 
 pub mod addr;
 pub mod arp;

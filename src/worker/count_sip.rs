@@ -1,7 +1,7 @@
 //! SIP that passes service ports, read to be counted.
 //!
-//! Owns which datagrams are read for that: one of so many transactions, and of so many remote endpoints what keeps their way open. Each is read
-//! once, by the worker that has decided about it, and leaves as if it had not been. Read next: `sip`, what is counted.
+//! Owns which datagrams are read for that: one of so many transactions, and of so many remote endpoints what keeps their way open. Each
+//! is read once, by the worker that has decided about it, and leaves as if it had not been. Read next: `sip`, what is counted.
 
 use super::frames::said;
 use super::pipeline::Pipeline;

@@ -1,9 +1,9 @@
 //! What is counted of SIP over UDP that passes service ports.
 //!
-//! Owns [`Statistics`], what a worker has counted since it was last asked, and [`Sampling`], the worker's end. Management makes them, sends
-//! a worker an empty one for the one it has, and adds up what is returned: so a worker neither takes memory nor locks, and without any it
-//! counts nothing. What is counted is one of so many transactions, by a hash of its branch: all messages of it are, at whichever worker. Decides
-//! nothing. Which datagrams these are is said by `count_sip`.
+//! Owns [`Statistics`], what a worker has counted since it was last asked, and [`Sampling`], the worker's end. Management makes them,
+//! sends a worker an empty one for the one it has, and adds up what is returned: so a worker neither takes memory nor locks, and without
+//! any it counts nothing. What is counted is one of so many transactions, by a hash of its branch: all messages of it are, at whichever
+//! worker. Decides nothing. Which datagrams these are is said by `count_sip`.
 
 mod histogram;
 mod keep_alives;

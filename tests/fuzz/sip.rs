@@ -40,7 +40,8 @@ fn any_bytes() {
     });
 }
 
-/// What is counted is what the engine would take it for, and a message is one of the sample by a number that all messages of its transaction have.
+/// What is counted is what the engine would take it for, and a message is one of the sample by a number that all messages of its
+/// transaction have.
 fn is_summed_up(bytes: &[u8]) {
     let facts = Facts::of(bytes);
     match Content::of(bytes) {

@@ -47,7 +47,8 @@ fn server(pool: u16, last: u8, ports: &[(Protocol, u16)], enabled: bool) -> Virt
     }
 }
 
-/// Two pools behind one address (of one all members are active), one behind two addresses, one whose service is disabled, one that nobody reaches.
+/// Two pools behind one address (of one all members are active), one behind two addresses, one whose service is disabled, one that nobody
+/// reaches.
 fn intent() -> Intent {
     let (udp, tcp) = (Protocol::Udp, Protocol::Tcp);
     let pool = |id: u16| Pool {

@@ -1,5 +1,5 @@
-//! Scenario 98: `on_down = { udp = ... }` with `persistence`. The calls of a lost member are left with it, or dropped; what an address begins
-//! goes to others in any case.
+//! Scenario 98: `on_down = { udp = ... }` with `persistence`. The calls of a lost member are left with it, or dropped; what an address
+//! begins goes to others in any case.
 
 use super::*;
 use fairlead::engine::DropReason;
