@@ -55,7 +55,20 @@ def crossed(program: Path, paths: list[str]) -> dict[str, list[str]]:
         full = {path: pool.submit(_profile, program, path, _BURST) for path in paths}
         half = {path: pool.submit(_profile, program, path, _BURST // 2) for path in paths}
         order = {path: pool.submit(_order, program, path) for path in paths}
-        return {path: in_order(grown(full[path].result(), half[path].result()), order[path].result()) for path in paths}
+        found = {path: in_order(grown(full[path].result(), half[path].result()), order[path].result()) for path in paths}
+    refuse_a_stranger(program, found)
+    return found
+
+
+def refuse_a_stranger(program: Path, found: dict[str, list[str]]) -> None:
+    """A path that crosses none of our files is of a program that was built from another tree.
+
+    Raises:
+        LabError: There is such a path.
+    """
+    if nowhere := [path for path, files in found.items() if not files]:
+        raise LabError(f"no file below {REPOSITORY}/src is crossed on {', '.join(nowhere)}: {program} was built from another tree, "
+                       "or without debug information; build it here, or leave --program out")
 
 
 def grown(full: Counter[str], half: Counter[str]) -> set[str]:

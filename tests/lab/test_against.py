@@ -124,6 +124,11 @@ class Files(unittest.TestCase):
         full, half = Counter(a=64_000, b=9_000, c=10), Counter(a=32_000, b=8_900)
         self.assertEqual(files.grown(full, half), {"a"})
 
+    def test_a_program_of_another_tree_is_refused(self):
+        files.refuse_a_stranger(Path("pace"), {"excluded": ["a.rs"]})
+        with self.assertRaisesRegex(LabError, "crossed on visitor: pace was built from another tree"):
+            files.refuse_a_stranger(Path("pace"), {"excluded": ["a.rs"], "visitor": []})
+
     def test_files_stand_in_the_order_they_are_met(self):
         self.assertEqual(files.in_order({"a", "b", "z", "y"}, ["b", "x", "a", "b"]), ["b", "a", "y", "z"])
 
