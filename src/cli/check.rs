@@ -286,6 +286,13 @@ mod tests {
         assert_eq!(limited(&file), expected);
     }
 
+    /// What is shown of the file, without its layout, which fits the screen.
+    fn words(file: &str) -> String {
+        let shown = text(&parse_for(64, "fairlead.toml", file).unwrap_or_else(|errors| panic!("{errors}")));
+        assert!(shown.lines().all(|line| line.chars().count() <= 100), "{shown}");
+        shown.split_whitespace().collect::<Vec<_>>().join(" ")
+    }
+
     #[test]
     fn how_members_are_asked_and_held_back_is_shown() {
         let file = include_str!("../../dpdk-config/examples/health.toml")
@@ -295,9 +302,7 @@ mod tests {
         let file = file
             + "\n[[monitor]]\nname = \"tls\"\nkind = \"sip\"\ntransport = \"tls\"\nport = 5061\nhandshake = \"enough\"\n\
                            address = \"10.20.0.99\"\nsource = \"10.20.0.1\"\n";
-        let shown = text(&parse_for(64, "fairlead.toml", &file).unwrap_or_else(|errors| panic!("{errors}")));
-        assert!(shown.lines().all(|line| line.chars().count() <= 100), "{shown}");
-        let words = shown.split_whitespace().collect::<Vec<_>>().join(" ");
+        let words = words(&file);
         for expected in [
             "; standby 503",
             "TLS handshake with port 5061",
@@ -305,23 +310,20 @@ mod tests {
             "held back down 3 times in 60s, until quiet for 5m; once down, until enabled by hand",
             "hold never",
         ] {
-            assert!(words.contains(expected), "{expected}: {shown}");
+            assert!(words.contains(expected), "{expected}: {words}");
         }
     }
 
     #[test]
     fn groups_and_slow_start_of_members_that_share_the_work_are_shown() {
-        let file = include_str!("../../dpdk-config/examples/managers.toml");
-        let shown = text(&parse_for(64, "fairlead.toml", file).unwrap_or_else(|errors| panic!("{errors}")));
-        assert!(shown.lines().all(|line| line.chars().count() <= 100), "{shown}");
-        let words = shown.split_whitespace().collect::<Vec<_>>().join(" ");
+        let words = words(include_str!("../../dpdk-config/examples/managers.toml"));
         for expected in [
             "MEMBER ADDRESS INTERFACE WEIGHT PRIORITY rm-1 10.20.0.31 servers 2 10 ",
             "rm-3 10.20.0.33 servers 1 0 ",
             "priorities the highest; lower ones while fewer than 2 of the higher are up",
             "slow start a member that has come up gets its share little by little in 30s",
         ] {
-            assert!(words.contains(expected), "{expected}: {shown}");
+            assert!(words.contains(expected), "{expected}: {words}");
         }
     }
 }

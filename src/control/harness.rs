@@ -26,16 +26,7 @@ fn port(name: &str) -> PortIntent {
 }
 
 fn member(name: &str, last: u8) -> Member {
-    Member {
-        name: name.into(),
-        address: Ipv4Addr::new(10, 20, 0, last),
-        pool: PoolId(0),
-        interface: InterfaceId(1),
-        weight: 1,
-        priority: 0,
-        connection_limit: 0,
-        connection_rate_limit: 0,
-    }
+    Member::new(name, Ipv4Addr::new(10, 20, 0, last), PoolId(0), InterfaceId(1))
 }
 
 fn options_every(millis: u64) -> Monitor {
@@ -85,19 +76,12 @@ pub(crate) fn two_arm() -> Intent {
         }]
         .into(),
         members: vec![member("sip-a", 11), member("sip-b", 12)].into(),
-        virtual_servers: vec![VirtualServer {
-            name: "sip-1".into(),
-            address: Ipv4Addr::new(10, 20, 0, 100),
-            pool: PoolId(0),
-            listen: vec![listen(Protocol::Udp, 5060), listen(Protocol::Tcp, 5060), listen(Protocol::Tcp, 5061)],
-            enabled: true,
-            icmp_echo: EchoPolicy::Always,
-            unmatched: Default::default(),
-            unreachable: Default::default(),
-            redeliver: Duration::from_secs(4),
-            connection_limit: 0,
-            connection_rate_limit: 0,
-        }]
+        virtual_servers: vec![VirtualServer::new(
+            "sip-1",
+            Ipv4Addr::new(10, 20, 0, 100),
+            PoolId(0),
+            vec![listen(Protocol::Udp, 5060), listen(Protocol::Tcp, 5060), listen(Protocol::Tcp, 5061)],
+        )]
         .into(),
         snats: vec![Snat {
             pool: PoolId(0),

@@ -1,15 +1,16 @@
 //! Who is active in each pool, and what workers must know of it.
 //!
-//! Owns what the operator has set of members and pools, laid over what the monitors say; the active member and its
-//! generation; how long a lost one stays the target; and what follows from losing the role: whose TCP is lost, and who may not
-//! claim peers for a while. The choice itself is [`election::choose`]'s. Probes nothing and publishes nothing.
+//! Owns the active member and its generation; how long a lost one stays the target; and what follows from losing the role: whose TCP is
+//! lost, and who may not claim peers for a while. What the operator has set (`operator`) is laid over what the monitors say. The choice
+//! itself is [`election::choose`]'s. Probes nothing and publishes nothing.
 
 mod member;
+mod operator;
+mod returns;
 
 pub use member::{MemberStatus, Share};
 
-use super::drains::{Drain, Left};
-use super::fail_back;
+use super::drains::Drain;
 use super::outbox::Outbox;
 use super::restored::{Binding, Restored};
 use super::slow_start::SlowStart;
@@ -18,8 +19,8 @@ use crate::config::LogLevel;
 use crate::monitor::Verdict;
 use crate::monitor::election::{self, Ballot, Candidate, Choice, Keeps};
 use crate::policy::Intent;
-use crate::policy::health::{Generation, Health, MemberHealth, PoolHealth, Silence, State};
-use crate::policy::intent::{FailBack, MemberId, Mode, NoMember, Pool, PoolId, Says};
+use crate::policy::health::{Generation, Health, MemberHealth, PoolHealth, Silence};
+use crate::policy::intent::{MemberId, Mode, NoMember, Pool, PoolId};
 use crate::policy::sharing::Sharing;
 use crate::time::{Duration, Instant};
 use member::{fresh_member, held_key};
@@ -297,44 +298,6 @@ impl Pools {
         }
     }
 
-    /// Whether a member that is listed before the active one takes over again now; if it does later, the pool is
-    /// reconsidered then.
-    fn fail_back(&mut self, id: PoolId, meant: &Pool, time: (Instant, Wall)) -> FailBack {
-        let due = self.who_returns(id, meant).and_then(|first| fail_back::due(meant, self.members[&first].since, time));
-        let review = due.filter(|due| *due > time.0).map(|due| (due, due.min(time.0 + fail_back::REVIEW)));
-        let Some(pool) = self.pools.get_mut(&id) else { return FailBack::Never };
-        if let Some((_, before)) = std::mem::replace(&mut pool.returns, review) {
-            self.reviews.remove(&(before, id));
-        }
-        self.reviews.extend(review.map(|(_, at)| (at, id)));
-        if due.is_some_and(|due| due <= time.0) { FailBack::Immediate } else { FailBack::Never }
-    }
-
-    /// The member that would take over again from the active one, if one would: not where the operator, a drill or the pair itself has
-    /// chosen, nor where the active one is not up, since then the choice does not wait.
-    fn who_returns(&self, id: PoolId, meant: &Pool) -> Option<MemberId> {
-        let pool = self.pools.get(&id).filter(|pool| !pool.is_forced() && pool.preferred.is_none())?;
-        let active = pool.active?;
-        let MemberStatus { state, says, .. } = self.members.get(&active)?;
-        if *state != State::Up || *says == Says::Active {
-            return None;
-        }
-        let mut before = meant.members.iter().take_while(|member| **member != active).map(|&id| self.candidate(id));
-        let first = before.find(|one| one.state == State::Up && !one.is_reserve && one.says == Says::Nothing)?;
-        Some(first.member)
-    }
-
-    /// Says in the reason when the preferred member takes over again.
-    fn announce_return(&mut self, id: PoolId, meant: &Pool, (now, wall): (Instant, Wall)) {
-        let Some(first) = self.who_returns(id, meant) else { return };
-        if let Some(pool) = self.pools.get_mut(&id)
-            && let Some((due, _)) = pool.returns
-        {
-            let (name, at) = (&self.members[&first].name, wall.plus(due.since(now)));
-            pool.reason += &format!("; {name} takes over again at {at} if it stays up");
-        }
-    }
-
     /// A lost member has been the target for long enough.
     fn end_gaps(&mut self, now: Instant) {
         while let Some(&(until, id)) = self.gaps.first().filter(|(until, _)| *until <= now) {
@@ -351,43 +314,6 @@ impl Pools {
                 self.touched.insert(member.pool);
             }
         }
-    }
-
-    /// What a forced choice means now; one of before the restart may not bind, and then an alarm says so.
-    fn binding<'a>(
-        &mut self,
-        id: PoolId,
-        meant: &Pool,
-        verdict: &impl Fn(MemberId) -> &'a Verdict,
-        out: &mut Outbox,
-        now: Instant,
-    ) -> Binding {
-        let Some(pool) = self.pools.get_mut(&id) else { return Binding::Binds };
-        let (Some(member), Some(restored)) = (pool.forced, &mut pool.restored) else {
-            pool.restored = None;
-            out.clear(&restored_key(id), || format!("pool {}: no choice of before the restart is pending", meant.name));
-            return Binding::Binds;
-        };
-        let up = |other: &MemberId| self.members.get(other).is_some_and(|other| other.state == State::Up);
-        let another = meant.members.iter().any(|other| *other != member && up(other));
-        let binding = restored.evaluate(verdict(member).state, another, pool.active.is_some(), meant.gap, now);
-        self.reviews.extend(restored.next_deadline(meant.gap, now).map(|due| (due, id)));
-        let name = self.members.get(&member).map_or("", |member| &member.name);
-        match binding {
-            Binding::Binds => {
-                out.clear(&restored_key(id), || format!("pool {}: {name} answers and is forced", meant.name))
-            }
-            Binding::Free => {
-                let message = format!(
-                    "pool {}: {name} was forced by the operator before the restart but does not answer: until it does the \
-                     choice is free; `fairlead pool auto {}` ends this",
-                    meant.name, meant.name
-                );
-                out.raise(&restored_key(id), LogLevel::Warn, message, now);
-            }
-            Binding::Held => {}
-        }
-        binding
     }
 
     /// Pools whose time has come are reconsidered.
@@ -446,77 +372,6 @@ impl Pools {
     pub fn next_deadline(&self) -> Option<Instant> {
         let due = [self.holdoffs.first().map(|first| first.0), self.gaps.first().map(|first| first.0)];
         due.into_iter().chain([self.reviews.first().map(|first| first.0)]).flatten().min()
-    }
-
-    /// The operator sets a member, at `since`; drained, without a limit. Drained or offline, it is no longer forced; enabled, nothing
-    /// holds it back.
-    pub fn set_admin(&mut self, member: MemberId, admin: AdminState, since: Wall) {
-        let Some(status) = self.members.get_mut(&member) else { return };
-        if admin == AdminState::Enabled {
-            status.reserve.release();
-        }
-        if status.admin != admin {
-            (status.admin, status.admin_since) = (admin, since);
-        }
-        status.drain = Drain::default();
-        match admin {
-            AdminState::Draining => self.drained.insert(member),
-            AdminState::Enabled | AdminState::Offline => self.drained.remove(&member),
-        };
-        self.touched.insert(status.pool);
-        if let Some(pool) = self.pools.get_mut(&status.pool)
-            && admin != AdminState::Enabled
-        {
-            pool.forced = pool.forced.filter(|forced| *forced != member);
-        }
-    }
-
-    /// The members that are drained.
-    pub(super) fn drained(&self) -> impl Iterator<Item = MemberId> {
-        self.drained.iter().copied()
-    }
-
-    /// A member that is drained is taken offline then; `None`: not by itself.
-    pub(super) fn limit_drain(&mut self, member: MemberId, until: Option<Wall>) {
-        self.members.entry(member).and_modify(|known| known.drain.until = until);
-    }
-
-    /// That nothing is left of it has been logged.
-    pub(super) fn drain_reported(&mut self, member: MemberId) {
-        self.members.entry(member).and_modify(|known| known.drain.is_reported = true);
-    }
-
-    /// The time of a drained member is up: it is taken offline at `since`, with what it has.
-    pub(super) fn end_drain(&mut self, member: MemberId, left: Left, since: Wall) {
-        self.set_admin(member, AdminState::Offline, since);
-        self.members.entry(member).and_modify(|known| known.drain.ended = Some(left));
-    }
-
-    /// Whom the operator wants, since `since`; `None` returns to automatic selection.
-    pub fn force(&mut self, pool: PoolId, member: Option<MemberId>, since: Wall) {
-        if let Some(status) = self.pools.get_mut(&pool) {
-            if status.forced != member {
-                (status.forced, status.forced_since) = (member, since);
-            }
-            status.restored = None;
-        }
-        self.touched.insert(pool);
-    }
-
-    /// Whom a drill wants: active while it is fit for that ([`MemberStatus::unfit`]) and nobody is forced. `None`: the choice is free.
-    pub fn prefer(&mut self, pool: PoolId, member: Option<MemberId>) {
-        if let Some(status) = self.pools.get_mut(&pool) {
-            status.preferred = member;
-        }
-        self.touched.insert(pool);
-    }
-
-    /// Whom the operator wanted before the appliance was started again. `first` is how long its first answer may take.
-    pub fn restore_force(&mut self, pool: PoolId, member: MemberId, since: Wall, first: Duration, now: Instant) {
-        self.force(pool, Some(member), since);
-        if let Some(status) = self.pools.get_mut(&pool) {
-            status.restored = Some(Restored::new(first, now));
-        }
     }
 
     /// Whether another member may be given what the one before has not answered, from the last switchover on.

@@ -288,6 +288,14 @@ pub struct Member {
     pub connection_rate_limit: u32,
 }
 
+impl Member {
+    /// A member of whose other keys the file holds none.
+    pub fn new(name: &str, address: Ipv4Addr, pool: PoolId, interface: InterfaceId) -> Member {
+        let (name, weight, priority) = (name.into(), 1, 0);
+        Member { name, address, pool, interface, weight, priority, connection_limit: 0, connection_rate_limit: 0 }
+    }
+}
+
 words! {
     /// See [`Pool::mode`].
     Mode {
@@ -376,6 +384,25 @@ pub struct VirtualServer {
     pub connection_limit: u32,
     /// New ones a second, at most; 0: no limit.
     pub connection_rate_limit: u32,
+}
+
+impl VirtualServer {
+    /// A virtual server of whose other keys the file holds none.
+    pub fn new(name: &str, address: Ipv4Addr, pool: PoolId, listen: Vec<Listen>) -> VirtualServer {
+        VirtualServer {
+            name: name.into(),
+            address,
+            pool,
+            listen,
+            enabled: true,
+            icmp_echo: EchoPolicy::Always,
+            unmatched: Unmatched::default(),
+            unreachable: Unreachable::default(),
+            redeliver: Duration::from_secs(4),
+            connection_limit: 0,
+            connection_rate_limit: 0,
+        }
+    }
 }
 
 /// A service port.

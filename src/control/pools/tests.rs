@@ -3,8 +3,9 @@
 use super::super::outbox::Output;
 use super::*;
 use crate::control::harness;
+use crate::policy::health::State;
 use crate::policy::ids::carry_over;
-use crate::policy::intent::{DayWindow, NoMember};
+use crate::policy::intent::{DayWindow, FailBack, NoMember, Says};
 use proptest::prelude::*;
 
 const A: MemberId = MemberId(0);

@@ -23,16 +23,7 @@ fn add_pair(intent: &mut Intent) {
     intent.members.iter_mut().for_each(|member| member.pool.0 += 1);
     intent.virtual_servers.iter_mut().for_each(|server| server.pool.0 += 1);
     intent.snats.iter_mut().for_each(|snat| snat.pool.0 += 1);
-    let member = |at: usize| Member {
-        name: format!("rm-{at}"),
-        address: OTHERS[at],
-        pool: PoolId(0),
-        interface: InterfaceId(1),
-        weight: 1,
-        priority: 0,
-        connection_limit: 0,
-        connection_rate_limit: 0,
-    };
+    let member = |at: usize| Member::new(&format!("rm-{at}"), OTHERS[at], PoolId(0), InterfaceId(1));
     [1, 0].into_iter().for_each(|at| intent.members.insert(0, member(at)));
     let (members, monitors) = (vec![MemberId(0), MemberId(1)], vec![MonitorId(0)]);
     intent.pools.insert(0, Pool { name: "pair-0".into(), members, monitors, ..intent.pools[0].clone() });

@@ -42,16 +42,7 @@ fn monitor(name: &str, kind: MonitorKind) -> Monitor {
 }
 
 fn intent(monitors: Vec<Monitor>, require: usize) -> Intent {
-    let member = |name: &str, host| Member {
-        name: name.into(),
-        address: Ipv4Addr::new(10, 20, 0, host),
-        pool: PoolId(0),
-        interface: InterfaceId(0),
-        weight: 1,
-        priority: 0,
-        connection_limit: 0,
-        connection_rate_limit: 0,
-    };
+    let member = |name: &str, host| Member::new(name, Ipv4Addr::new(10, 20, 0, host), PoolId(0), InterfaceId(0));
     let pool = Pool {
         name: "pair-1".into(),
         members: vec![A, B],

@@ -19,31 +19,15 @@ const MEMBERS: u16 = 9;
 fn member(id: u16) -> Member {
     let pool = if id < 5 { id / 2 } else { id.div_ceil(2) };
     let address = Ipv4Addr::new(10, 0, 1, id as u8 + 1);
-    Member {
-        name: format!("m{id}"),
-        address,
-        pool: PoolId(pool),
-        interface: InterfaceId(0),
-        weight: 1,
-        priority: 0,
-        connection_limit: 0,
-        connection_rate_limit: 0,
-    }
+    Member::new(&format!("m{id}"), address, PoolId(pool), InterfaceId(0))
 }
 
 fn server(pool: u16, last: u8, ports: &[(Protocol, u16)], enabled: bool) -> VirtualServer {
+    let listen = ports.iter().map(|&(protocol, port)| Listen { protocol, port }).collect();
     VirtualServer {
-        name: format!("vs-{last}"),
-        address: Ipv4Addr::new(10, 0, 2, last),
-        pool: PoolId(pool),
-        listen: ports.iter().map(|&(protocol, port)| Listen { protocol, port }).collect(),
         enabled,
-        icmp_echo: EchoPolicy::Always,
-        unmatched: Unmatched::Reject,
-        unreachable: Unreachable::Hold,
         redeliver: Duration::from_secs(if pool == 1 { 0 } else { 4 }),
-        connection_limit: 0,
-        connection_rate_limit: 0,
+        ..VirtualServer::new(&format!("vs-{last}"), Ipv4Addr::new(10, 0, 2, last), PoolId(pool), listen)
     }
 }
 

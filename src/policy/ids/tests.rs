@@ -36,32 +36,11 @@ fn pool(name: &str, members: &[u16], monitors: &[u16]) -> Pool {
 }
 
 fn member(name: &str, last: u8, pool: u16) -> Member {
-    Member {
-        name: name.into(),
-        address: host(last),
-        pool: PoolId(pool),
-        interface: InterfaceId(1),
-        weight: 1,
-        priority: 0,
-        connection_limit: 0,
-        connection_rate_limit: 0,
-    }
+    Member::new(name, host(last), PoolId(pool), InterfaceId(1))
 }
 
 fn server(last: u8, pool: u16) -> VirtualServer {
-    VirtualServer {
-        name: format!("vs-{last}"),
-        address: host(last),
-        pool: PoolId(pool),
-        listen: vec![],
-        enabled: true,
-        icmp_echo: EchoPolicy::Always,
-        unmatched: Unmatched::Reject,
-        unreachable: Default::default(),
-        redeliver: Duration::from_secs(4),
-        connection_limit: 0,
-        connection_rate_limit: 0,
-    }
+    VirtualServer::new(&format!("vs-{last}"), host(last), PoolId(pool), vec![])
 }
 
 const fn host(last: u8) -> Ipv4Addr {

@@ -29,16 +29,7 @@ struct Pair {
 }
 
 fn intent() -> Intent {
-    let member = |name: &str, address| Member {
-        name: name.into(),
-        address,
-        pool: PoolId(0),
-        interface: WIRE,
-        weight: 1,
-        priority: 0,
-        connection_limit: 0,
-        connection_rate_limit: 0,
-    };
+    let member = |name: &str, address| Member::new(name, address, PoolId(0), WIRE);
     let mut options = sip(SipTransport::Udp);
     options.name = "sip-options".into();
     (options.interval, options.timeout) = (Duration::from_millis(200), Duration::from_millis(200));

@@ -483,34 +483,14 @@ pub fn pool(name: &str, members: &[u16]) -> Pool {
 }
 
 pub fn member(name: &str, address: &str, pool: u16) -> Member {
-    Member {
-        name: name.into(),
-        address: addr(address),
-        pool: PoolId(pool),
-        interface: InterfaceId(1),
-        weight: 1,
-        priority: 0,
-        connection_limit: 0,
-        connection_rate_limit: 0,
-    }
+    Member::new(name, addr(address), PoolId(pool), InterfaceId(1))
 }
 
 pub fn virtual_server(name: &str, address: &str, pool: u16) -> VirtualServer {
     let listen = |protocol, port| Listen { protocol, port };
-    VirtualServer {
-        name: name.into(),
-        address: addr(address),
-        pool: PoolId(pool),
-        listen: vec![listen(Protocol::Udp, 5060), listen(Protocol::Tcp, 5060), listen(Protocol::Tcp, 5061)],
-        enabled: true,
-        icmp_echo: EchoPolicy::Always,
-        unmatched: Unmatched::default(),
-        // Rows about errors say what is sent at once.
-        unreachable: Unreachable::Forward,
-        redeliver: Duration::from_secs(4),
-        connection_limit: 0,
-        connection_rate_limit: 0,
-    }
+    let listen = vec![listen(Protocol::Udp, 5060), listen(Protocol::Tcp, 5060), listen(Protocol::Tcp, 5061)];
+    // Rows about errors say what is sent at once.
+    VirtualServer { unreachable: Unreachable::Forward, ..VirtualServer::new(name, addr(address), PoolId(pool), listen) }
 }
 
 pub fn snat(address: &str, pool: u16, exclude: &[&str]) -> Snat {

@@ -1,0 +1,125 @@
+//! What the operator has set of members and pools.
+//!
+//! Owns admin states with the drains that go with them, forced choices, and what a forced choice of before a restart means. Says nothing of
+//! who is active by that.
+
+use super::super::drains::{Drain, Left};
+use super::super::outbox::Outbox;
+use super::super::restored::{Binding, Restored};
+use super::{Pools, restored_key};
+use crate::admin::rows::{AdminState, Wall};
+use crate::config::LogLevel;
+use crate::monitor::Verdict;
+use crate::policy::health::State;
+use crate::policy::intent::{MemberId, Pool, PoolId};
+use crate::time::{Duration, Instant};
+
+impl Pools {
+    /// The operator sets a member, at `since`; drained, without a limit. Drained or offline, it is no longer forced; enabled, nothing
+    /// holds it back.
+    pub fn set_admin(&mut self, member: MemberId, admin: AdminState, since: Wall) {
+        let Some(status) = self.members.get_mut(&member) else { return };
+        if admin == AdminState::Enabled {
+            status.reserve.release();
+        }
+        if status.admin != admin {
+            (status.admin, status.admin_since) = (admin, since);
+        }
+        status.drain = Drain::default();
+        match admin {
+            AdminState::Draining => self.drained.insert(member),
+            AdminState::Enabled | AdminState::Offline => self.drained.remove(&member),
+        };
+        self.touched.insert(status.pool);
+        if let Some(pool) = self.pools.get_mut(&status.pool)
+            && admin != AdminState::Enabled
+        {
+            pool.forced = pool.forced.filter(|forced| *forced != member);
+        }
+    }
+
+    /// The members that are drained.
+    pub(in crate::control) fn drained(&self) -> impl Iterator<Item = MemberId> {
+        self.drained.iter().copied()
+    }
+
+    /// A member that is drained is taken offline then; `None`: not by itself.
+    pub(in crate::control) fn limit_drain(&mut self, member: MemberId, until: Option<Wall>) {
+        self.members.entry(member).and_modify(|known| known.drain.until = until);
+    }
+
+    /// That nothing is left of it has been logged.
+    pub(in crate::control) fn drain_reported(&mut self, member: MemberId) {
+        self.members.entry(member).and_modify(|known| known.drain.is_reported = true);
+    }
+
+    /// The time of a drained member is up: it is taken offline at `since`, with what it has.
+    pub(in crate::control) fn end_drain(&mut self, member: MemberId, left: Left, since: Wall) {
+        self.set_admin(member, AdminState::Offline, since);
+        self.members.entry(member).and_modify(|known| known.drain.ended = Some(left));
+    }
+
+    /// Whom the operator wants, since `since`; `None` returns to automatic selection.
+    pub fn force(&mut self, pool: PoolId, member: Option<MemberId>, since: Wall) {
+        if let Some(status) = self.pools.get_mut(&pool) {
+            if status.forced != member {
+                (status.forced, status.forced_since) = (member, since);
+            }
+            status.restored = None;
+        }
+        self.touched.insert(pool);
+    }
+
+    /// Whom a drill wants: active while it is fit for that ([`MemberStatus::unfit`]) and nobody is forced. `None`: the choice is free.
+    pub fn prefer(&mut self, pool: PoolId, member: Option<MemberId>) {
+        if let Some(status) = self.pools.get_mut(&pool) {
+            status.preferred = member;
+        }
+        self.touched.insert(pool);
+    }
+
+    /// Whom the operator wanted before the appliance was started again. `first` is how long its first answer may take.
+    pub fn restore_force(&mut self, pool: PoolId, member: MemberId, since: Wall, first: Duration, now: Instant) {
+        self.force(pool, Some(member), since);
+        if let Some(status) = self.pools.get_mut(&pool) {
+            status.restored = Some(Restored::new(first, now));
+        }
+    }
+
+    /// What a forced choice means now; one of before the restart may not bind, and then an alarm says so.
+    pub(super) fn binding<'a>(
+        &mut self,
+        id: PoolId,
+        meant: &Pool,
+        verdict: &impl Fn(MemberId) -> &'a Verdict,
+        out: &mut Outbox,
+        now: Instant,
+    ) -> Binding {
+        let Some(pool) = self.pools.get_mut(&id) else { return Binding::Binds };
+        let (Some(member), Some(restored)) = (pool.forced, &mut pool.restored) else {
+            pool.restored = None;
+            out.clear(&restored_key(id), || format!("pool {}: no choice of before the restart is pending", meant.name));
+            return Binding::Binds;
+        };
+        let up = |other: &MemberId| self.members.get(other).is_some_and(|other| other.state == State::Up);
+        let another = meant.members.iter().any(|other| *other != member && up(other));
+        let binding = restored.evaluate(verdict(member).state, another, pool.active.is_some(), meant.gap, now);
+        self.reviews.extend(restored.next_deadline(meant.gap, now).map(|due| (due, id)));
+        let name = self.members.get(&member).map_or("", |member| &member.name);
+        match binding {
+            Binding::Binds => {
+                out.clear(&restored_key(id), || format!("pool {}: {name} answers and is forced", meant.name))
+            }
+            Binding::Free => {
+                let message = format!(
+                    "pool {}: {name} was forced by the operator before the restart but does not answer: until it does the \
+                     choice is free; `fairlead pool auto {}` ends this",
+                    meant.name, meant.name
+                );
+                out.raise(&restored_key(id), LogLevel::Warn, message, now);
+            }
+            Binding::Held => {}
+        }
+        binding
+    }
+}
