@@ -43,6 +43,7 @@ impl LimitsMet {
         let mut met = met(limits, now);
         self.end(&met, out);
         met.retain(|one| !self.named.contains_key(one));
+        self.rename(limits, intent, out, now);
         for one in met.iter().take(MOST.saturating_sub(self.named.len())) {
             if let Some((name, message)) = words(*one, limits, intent) {
                 out.raise(&key(*one), LogLevel::Warn, message, now);
@@ -55,6 +56,17 @@ impl LimitsMet {
             number => {
                 let message = format!("{number} more connection limits are met: see members and virtual-servers");
                 out.raise(OTHERS, LogLevel::Warn, message, now);
+            }
+        }
+    }
+
+    /// A limit that a reload has changed is told as it is now.
+    fn rename(&mut self, limits: &ConnectionLimits, intent: &Intent, out: &mut Outbox, now: Instant) {
+        for (one, known) in &mut self.named {
+            if let Some((name, message)) = words(*one, limits, intent).filter(|(name, _)| name != known) {
+                out.clear(&key(*one), || format!("{known} is another limit now"));
+                out.raise(&key(*one), LogLevel::Warn, message, now);
+                *known = name;
             }
         }
     }
@@ -75,7 +87,7 @@ fn met(limits: &ConnectionLimits, now: Instant) -> BTreeSet<Met> {
     let all = limits.members().map(|(id, limit)| (Of::Member(id), limit));
     let all = all.chain(limits.servers().map(|(id, limit)| (Of::VirtualServer(id), limit)));
     let lately = |limit: &ConnectionLimit, what: Exceeded| {
-        limit.exceeded(what).is_some_and(|at| now.since(Instant::from_nanos(at)) < LASTS)
+        limit.of(what) > 0 && limit.exceeded(what).is_some_and(|at| now.since(Instant::from_nanos(at)) < LASTS)
     };
     let of = |(of, limit): (Of, &'_ ConnectionLimit)| {
         Exceeded::BOTH.into_iter().filter(|what| lately(limit, *what)).map(|what| (of, what)).collect::<Vec<_>>()

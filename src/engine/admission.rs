@@ -5,7 +5,7 @@
 //! nobody else has room, or a virtual server is at its own, what begins is refused, unless a connection gives way of which nothing has
 //! come for a while but what a stranger can make alone.
 
-use super::connection_counts::is_connection;
+use super::connection_counts::{is_connection, owners};
 use super::verdict::{DropReason, Verdict};
 use super::walk::Walk;
 use crate::flow::Flow;
@@ -18,6 +18,8 @@ use std::net::Ipv4Addr;
 
 /// A handshake of which nothing was heard for so long is not being made: its SYN would have been repeated twice (RFC 6298 2.1, 5.5).
 const HANDSHAKE: Duration = Duration::from_secs(3);
+/// So many of them give way to one new connection, at most.
+const GIVE_WAY: usize = 16;
 
 impl Walk<'_> {
     /// The member that takes what `source` sends to a service, of a flow that is not there yet, and is not refused; `tuple` is the
@@ -49,18 +51,21 @@ impl Walk<'_> {
         // A connection that begins again on the same tuple takes its own place.
         let replaced = self.state.flows.find_live(self.snapshot, tuple).and_then(|(id, _)| self.state.flows.at(id));
         let replaced = replaced.copied().filter(is_connection);
-        let is_of_server = |flow: &Flow| flow.virtual_server == service.virtual_server.0;
+        let snapshot = self.snapshot;
+        let is_of_server = |flow: &Flow| owners(snapshot, flow).1 == Some(service.virtual_server);
         self.room_of(limits.server(service.virtual_server), replaced.filter(is_of_server).is_some(), is_of_server)?;
-        let first = self.target(service.pool, source).ok_or_else(|| self.no_member(service.pool))?;
+        let first = self.preferred(service.pool, source).ok_or_else(|| self.no_member(service.pool))?;
         if self.has_room(first, replaced) {
+            self.stays_with(service.pool, source, first);
             return Ok(first);
         }
         if let Some(other) = self.another_with_room(service.pool, first, replaced) {
             self.stays_with(service.pool, source, other);
             return Ok(other);
         }
-        let is_of_member = |flow: &Flow| flow.member == first.0;
+        let is_of_member = |flow: &Flow| owners(snapshot, flow).0 == Some(first);
         self.room_of(limits.member(first), replaced.filter(is_of_member).is_some(), is_of_member)?;
+        self.stays_with(service.pool, source, first);
         Ok(first)
     }
 
@@ -72,15 +77,23 @@ impl Walk<'_> {
         is_counted: impl Fn(&Flow) -> bool,
     ) -> Result<(), Verdict> {
         let Some(limit) = limit else { return Ok(()) };
-        match limit.room(is_freed.into(), self.now.nanos()) {
-            Ok(()) => Ok(()),
-            Err(Exceeded::Connections) if self.half_open_gives_way(is_counted) => Ok(()),
-            Err(exceeded) => Err(self.refuse_new(exceeded)),
+        let mut given_way = 0;
+        loop {
+            match limit.room(is_freed.into(), self.now.nanos()) {
+                Ok(()) => return Ok(()),
+                // More may stand than the limit says: it was lowered, or they stood before a restart.
+                Err(Exceeded::Connections) if given_way < GIVE_WAY && self.half_open_gives_way(&is_counted) => {
+                    given_way += 1
+                }
+                Err(exceeded) => return Err(self.refuse_new(exceeded)),
+            }
         }
     }
 
+    /// A handshake, for another one: a datagram, which anybody can forge as well, takes no place that it would not give back as soon.
     fn half_open_gives_way(&mut self, is_counted: impl Fn(&Flow) -> bool) -> bool {
-        self.state.flows.half_open_gives_way(self.snapshot, HANDSHAKE, self.now, is_counted)
+        matches!(self.packet.kind, Kind::Tcp(_))
+            && self.state.flows.half_open_gives_way(self.snapshot, HANDSHAKE, self.now, is_counted)
     }
 
     fn has_room(&self, member: MemberId, replaced: Option<Flow>) -> bool {

@@ -103,7 +103,7 @@ impl ConnectionCounts {
 }
 
 /// The member and the virtual server whose connection it is, if they are still who they were.
-fn owners(snapshot: &Snapshot, flow: &Flow) -> (Option<MemberId>, Option<VirtualServerId>) {
+pub(super) fn owners(snapshot: &Snapshot, flow: &Flow) -> (Option<MemberId>, Option<VirtualServerId>) {
     let life = Life(flow.life);
     let member = (flow.member != NO_MEMBER && snapshot.members.find(usize::from(flow.member), life).is_some())
         .then_some(MemberId(flow.member));

@@ -31,7 +31,8 @@ impl Walk<'_> {
             let source = Endpoint::new(address, tuple.src.port);
             return self.hairpin_between_services(sender, service, tuple, source);
         }
-        if let Some((id, side)) = self.flow_of(&tuple) {
+        let known = self.flow_of(&tuple);
+        if let Some((id, side)) = known {
             if !self.hairpin_reopens(service, id, side) {
                 let is_shared = tuple.protocol == Protocol::Udp && self.snapshot.pool(service.pool).is_shared;
                 if is_shared && side == Direction::Original {
@@ -47,7 +48,9 @@ impl Walk<'_> {
                 return self.no_member(service.pool);
             }
         }
-        self.open_hairpin(sender, service, tuple)
+        // A datagram that goes on with another member is nothing new.
+        let stood = known.is_some() && tuple.protocol == Protocol::Udp;
+        self.open_hairpin(sender, service, tuple, stood)
     }
 
     /// A member answers, from its service port, a datagram that a member of another pair (or its own) sent from any other
@@ -106,7 +109,7 @@ impl Walk<'_> {
         verdict
     }
 
-    fn open_hairpin(&mut self, sender: MemberId, service: &ServiceView, tuple: Tuple) -> Verdict {
+    fn open_hairpin(&mut self, sender: MemberId, service: &ServiceView, tuple: Tuple, stood: bool) -> Verdict {
         let pool = self.snapshot.pool(service.pool);
         if !pool.takes_new() && tuple.protocol == Protocol::Tcp {
             return self.no_member(service.pool);
@@ -125,6 +128,7 @@ impl Walk<'_> {
         let is_connection = tuple.protocol == Protocol::Tcp || pool.is_shared;
         let receiver = match is_connection {
             false => self.member_for(service.pool, source).ok_or_else(|| self.no_member(service.pool)),
+            true if stood => self.target(service.pool, source.addr).ok_or_else(|| self.no_member(service.pool)),
             true => self.receiver_of_new(service, &tuple, source.addr),
         };
         let receiver = match receiver {

@@ -22,27 +22,35 @@ use std::net::Ipv4Addr;
 impl Walk<'_> {
     /// The member that takes what `source` begins now.
     pub(super) fn target(&mut self, pool: PoolId, source: Ipv4Addr) -> Option<MemberId> {
-        let view = self.snapshot.pool(pool);
-        let goes_by_source = view.sharing.as_ref().is_some_and(|sharing| sharing.mode() == Mode::SourceHash);
-        if view.persistence != Persistence::Source || goes_by_source {
-            return self.chosen(pool, source);
-        }
-        let key = PersistenceKey { pool: pool.0, number: source.to_bits().into() };
-        if let Some((member, _)) = self.persisted(key) {
-            return Some(member);
-        }
-        let member = self.chosen_for(key, source)?;
-        self.persist(key, member);
+        let member = self.preferred(pool, source)?;
+        self.stays_with(pool, source, member);
         Some(member)
     }
 
-    /// What `source` begins has gone to another member than it was to: so does what it begins from now on, if the pool keeps that together.
+    /// The member that is to take what `source` begins now. That it has taken it is remembered by [`Walk::stays_with`].
+    pub(super) fn preferred(&mut self, pool: PoolId, source: Ipv4Addr) -> Option<MemberId> {
+        let Some(key) = self.key_of(pool, source) else { return self.chosen(pool, source) };
+        match self.persisted(key) {
+            Some((member, _)) => Some(member),
+            None => self.chosen_for(key, source),
+        }
+    }
+
+    /// `member` has taken what `source` began: it takes what that begins from now on, if the pool keeps it together.
     pub(super) fn stays_with(&mut self, pool: PoolId, source: Ipv4Addr, member: MemberId) {
+        if let Some(key) = self.key_of(pool, source)
+            && self.recorded(key).is_none_or(|(_, known)| known != member)
+        {
+            self.persist(key, member);
+        }
+    }
+
+    /// What stands for all that `source` begins, where that is kept together by a record.
+    fn key_of(&self, pool: PoolId, source: Ipv4Addr) -> Option<PersistenceKey> {
         let view = self.snapshot.pool(pool);
         let goes_by_source = view.sharing.as_ref().is_some_and(|sharing| sharing.mode() == Mode::SourceHash);
-        if view.persistence == Persistence::Source && !goes_by_source {
-            self.persist(PersistenceKey { pool: pool.0, number: source.to_bits().into() }, member);
-        }
+        let has_record = view.persistence == Persistence::Source && !goes_by_source;
+        has_record.then(|| PersistenceKey { pool: pool.0, number: source.to_bits().into() })
     }
 
     /// The datagram is of a call, and the pool goes by that.

@@ -48,6 +48,7 @@ impl Walk<'_> {
                 Err(verdict) => verdict,
             };
         }
+        let stood = self.stood_with_lost(pool, &tuple);
         let known = self.keeper(pool, &tuple);
         if let Some(asker) = self.other_asker(pool, tuple.src, known.map(|(_, member)| member)) {
             return self.forward_inside(tuple, asker);
@@ -63,7 +64,7 @@ impl Walk<'_> {
             let side = self.side_of(id, &tuple);
             return self.on_kept_flow(kept, id, side, tuple);
         }
-        match self.new_peer(service, tuple) {
+        match self.new_peer(service, tuple, stood) {
             Ok((flow, became)) => self.begin(flow, tuple, became),
             Err(verdict) => verdict,
         }
@@ -80,6 +81,7 @@ impl Walk<'_> {
         if let Some(call) = self.call(pool) {
             return self.receiver_of_call(pool, call, &tuple).map(|member| (member, None));
         }
+        let stood = self.stood_with_lost(pool, &tuple);
         let known = self.keeper(pool, &tuple);
         if let Some(asker) = self.other_asker(pool, tuple.src, known.map(|(_, member)| member)) {
             return Ok((asker, None));
@@ -91,7 +93,7 @@ impl Walk<'_> {
             }
             return self.not_taken(pool, kept).map_or(Ok((member, None)), Err);
         }
-        let (flow, _) = self.new_peer(service, tuple)?;
+        let (flow, _) = self.new_peer(service, tuple, stood)?;
         Ok((MemberId(flow.member), Some(flow)))
     }
 
@@ -137,12 +139,16 @@ impl Walk<'_> {
     }
 
     /// The flow that begins with this tuple, which nobody keeps, and what the packet becomes. It goes to the member that keeps its sender
-    /// at another virtual address of the pool, which is no other connection; or else to whose turn it is, as far as the limits go.
-    fn new_peer(&mut self, service: &ServiceView, tuple: Tuple) -> Result<(Flow, Tuple), Verdict> {
+    /// at another virtual address of the pool, which is no other connection; or else to whose turn it is, as far as the limits go, unless it
+    /// `stood` with a member that is lost.
+    fn new_peer(&mut self, service: &ServiceView, tuple: Tuple, stood: bool) -> Result<(Flow, Tuple), Verdict> {
         if let Some(member) = self.keeper_elsewhere(service.pool, &tuple)? {
             return Ok(self.shared_flow(member, tuple));
         }
-        let member = self.receiver_of_new(service, &tuple, tuple.src.addr)?;
+        let member = match stood {
+            true => self.target(service.pool, tuple.src.addr).ok_or_else(|| self.no_member(service.pool))?,
+            false => self.receiver_of_new(service, &tuple, tuple.src.addr)?,
+        };
         let (mut flow, became) = self.shared_flow(member, tuple);
         flow.virtual_server = service.virtual_server.0;
         Ok((flow, became))
@@ -178,6 +184,12 @@ impl Walk<'_> {
             self.state.flows.renew(id, self.snapshot.pool(pool).generation.0);
         }
         self.take_back(id);
+    }
+
+    /// What comes with this tuple stood with a member that is lost, and goes to another one: [`Walk::keeper`] forgets its flow.
+    fn stood_with_lost(&mut self, pool: PoolId, tuple: &Tuple) -> bool {
+        let flow = self.state.flows.find_live(self.snapshot, tuple).and_then(|(id, _)| self.state.flows.at(id));
+        flow.is_some_and(|flow| flow.path == PathKind::Service && self.is_over(pool, flow))
     }
 
     /// The member that keeps what comes with this tuple, and its flow. One whose member is lost is over as soon as somebody else can

@@ -66,10 +66,11 @@ impl ConnectionLimit {
     /// # Errors
     /// What it would exceed.
     pub fn room(&self, freed: u64, now: u64) -> Result<(), Exceeded> {
-        let lacks = if self.most > 0 && self.connections().saturating_sub(freed) >= u64::from(self.most) {
-            Exceeded::Connections
-        } else if self.interval().is_some_and(|interval| self.due_after(interval, now) > now + BURST) {
+        // The rate first: for what it refuses nothing gives way.
+        let lacks = if self.interval().is_some_and(|interval| self.due_after(interval, now) > now + BURST) {
             Exceeded::Rate
+        } else if self.most > 0 && self.connections().saturating_sub(freed) >= u64::from(self.most) {
+            Exceeded::Connections
         } else {
             return Ok(());
         };
@@ -77,15 +78,24 @@ impl ConnectionLimit {
         Err(lacks)
     }
 
+    /// What the file says of this; 0: no limit.
+    pub fn of(&self, what: Exceeded) -> u32 {
+        match what {
+            Exceeded::Connections => self.most,
+            Exceeded::Rate => self.per_second,
+        }
+    }
+
     /// When it was last found that a new connection would exceed this.
     pub fn exceeded(&self, what: Exceeded) -> Option<u64> {
         self.counted.exceeded[what as usize].load(Ordering::Relaxed).checked_sub(1)
     }
 
-    /// A connection has begun: it counts for the rate.
+    /// A connection has begun: it counts for the rate. What began although the rate was exceeded, as what goes on with another member
+    /// does, keeps others out no longer than for one connection more.
     pub fn begin(&self, now: u64) {
         if let Some(interval) = self.interval() {
-            let next = |due: u64| Some(due.max(now) + interval);
+            let next = |due: u64| Some((due.max(now) + interval).min(now + BURST + interval));
             // What is always `Some` is always stored.
             let _ = self.counted.due.fetch_update(Ordering::Relaxed, Ordering::Relaxed, next);
         }

@@ -341,6 +341,86 @@ fn s97_a_half_open_connection_of_which_nothing_is_heard_gives_way_to_a_new_one()
     stands(&mut lab, client(0), HOST_A);
 }
 
+/// Nor for long after a flood, as the rate holds while it lasts.
+#[test]
+fn s97_the_rate_holds_while_half_open_connections_give_way_and_keeps_nobody_out_afterwards() {
+    let mut lab = pair(|intent| {
+        (intent.virtual_servers[0].connection_limit, intent.virtual_servers[0].connection_rate_limit) = (8, 2);
+    });
+    let mut all = of_first_worker(&lab, client(1).addr);
+    let mut next = || all.next().unwrap();
+    for second in 0..60 {
+        for _ in 0..2 {
+            let from = next();
+            lab.forwards(ROUTER, syn(from, V), HOST_A, syn(from, A));
+        }
+        assert_eq!(of_server(&lab), 8.min(2 * (second + 1)), "in the end each takes the place of another");
+        refused(&mut lab, next(), DropReason::ConnectionRateLimit);
+        assert_eq!(of_server(&lab), 8.min(2 * (second + 1)), "and for what is refused nobody goes");
+        lab.rig.now += Duration::from_secs(1);
+    }
+    lab.rig.wait(Duration::from_secs(250));
+    assert_eq!(of_server(&lab), 0);
+    (0..2).for_each(|_| lab.connect(next(), 5060, HOST_A));
+}
+
+#[test]
+fn s97_while_more_stand_than_a_lowered_limit_says_no_more_begin_than_go() {
+    let mut lab = pair(|intent| intent.virtual_servers[0].connection_limit = 8);
+    (0..3).for_each(|number| lab.connect(client(number), 5060, HOST_A));
+    let mut all = of_first_worker(&lab, client(9).addr);
+    let mut next = || all.next().unwrap();
+    for _ in 0..5 {
+        let from = next();
+        lab.forwards(ROUTER, syn(from, V), HOST_A, syn(from, A));
+    }
+    lab.rig.intent.virtual_servers[0].connection_limit = 2;
+    lab.rig.publish();
+    lab.rig.now += Duration::from_secs(4);
+    refused(&mut lab, next(), DropReason::ConnectionLimit);
+    assert_eq!(of_server(&lab), 3, "what is not finished has gone, what stands has not");
+    (0..3).for_each(|number| stands(&mut lab, client(number), HOST_A));
+    (0..2).for_each(|number| closes(&mut lab, client(number), HOST_A));
+    lab.connect(next(), 5060, HOST_A);
+}
+
+#[test]
+fn s97_who_goes_on_with_another_member_because_its_own_was_lost_is_nothing_new() {
+    let mut lab = shared(Mode::RoundRobin, |intent| {
+        (intent.virtual_servers[0].connection_limit, intent.virtual_servers[0].connection_rate_limit) = (12, 3);
+        intent.members.iter_mut().for_each(|member| member.connection_limit = 4);
+    });
+    let sent = |number: u32| move |dst: &str| request(client(number), dst);
+    let mut members = Vec::new();
+    for number in 0..12 {
+        members.push(taken_from(&mut lab, ROUTER, sent(number), sent(number), V));
+        lab.rig.now += Duration::from_millis(400);
+    }
+    assert_eq!(spread(&members), [4, 4, 4]);
+    lab.rig.share(0, &[MEMBER_B, MEMBER_C], &[MEMBER_A]);
+    for number in 0..12 {
+        assert_ne!(taken_from(&mut lab, ROUTER, sent(number), sent(number), V), HOST_A);
+    }
+    assert_eq!(of_server(&lab), 12);
+    lab.drops(ROUTER, request(client(20), V), DropReason::ConnectionRateLimit);
+}
+
+#[test]
+fn s97_what_is_refused_leaves_no_record() {
+    let mut lab = shared(Mode::RoundRobin, |intent| {
+        intent.pools[0].persistence = Persistence::Source;
+        intent.members.iter_mut().for_each(|member| member.connection_limit = 1);
+    });
+    let has = |lab: &Lab| -> u64 {
+        let of = |id: &MemberId| lab.rig.workers.iter().map(|it| it.engine().member_use().of(*id).flows).sum::<u64>();
+        ALL.iter().map(of).sum()
+    };
+    (0..3).for_each(|number| _ = taken(&mut lab, client(number)));
+    let before = has(&lab);
+    (3..40).for_each(|number| refused(&mut lab, client(number), DropReason::ConnectionLimit));
+    assert_eq!(has(&lab), before);
+}
+
 #[test]
 fn s97_members_that_call_a_virtual_server_are_clients_like_others() {
     let mut lab = managers(Mode::RoundRobin);

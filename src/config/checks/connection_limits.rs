@@ -4,7 +4,7 @@ use crate::config::document::Document;
 use crate::config::reader::{Field, Section};
 use crate::config::report::Report;
 use crate::config::schema::{Member, Pool, VirtualServer};
-use crate::policy::intent::Mode;
+use crate::policy::intent::{Mode, Persistence};
 use crate::wire::Protocol;
 
 /// Reports where nothing that is limited is a connection, and limits that others come before.
@@ -19,6 +19,7 @@ pub(super) fn check(document: &Document, report: &mut Report) {
             if !has_connections(pool, server) {
                 without_connections(server, limits_of_server(server), report);
             }
+            goes_by_calls(pool, server, report);
             members_come_before(pool, server, report);
         }
     }
@@ -55,6 +56,22 @@ fn without_connections(entry: &impl Section, limits: [Limit<'_>; 2], report: &mu
         entry.error(report, key, &limit.span, message).instead(
             format!("{key} where listen holds a tcp/PORT, or where several members are active"),
             "remove the key, or change listen or the pool's mode",
+        );
+    }
+}
+
+/// Calls that are kept together are in no flow, and a pool that serves UDP alone has little else.
+fn goes_by_calls(pool: &Pool, server: &VirtualServer, report: &mut Report) {
+    let is_by_call = pool.persistence.as_ref().is_some_and(|key| key.value == Persistence::CallId);
+    if !is_by_call || server.listen.iter().any(|listen| listen.protocol == Protocol::Tcp) {
+        return;
+    }
+    for (key, field) in limits_of_server(server) {
+        let Some(limit) = field.as_ref().filter(|limit| limit.value > 0) else { continue };
+        let message =
+            format!("{key} = {limit} limits no calls: with persistence = \"call-id\" those are in no connection");
+        server.warning(report, key, &limit.span, message).remedy(
+            "remove the key, or keep endpoints together instead of calls; what has no Call-ID is limited all the same",
         );
     }
 }
