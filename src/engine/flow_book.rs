@@ -154,6 +154,11 @@ impl FlowBook {
         self.table.pass(hint, packet, now, may)
     }
 
+    /// See [`FlowTable::set_idle`].
+    pub(super) fn set_idle(&mut self, id: FlowId, idle: Duration, now: Instant) {
+        self.table.set_idle(id, idle, now);
+    }
+
     /// A packet of the flow has passed: a segment, if it is TCP.
     #[inline]
     pub(super) fn refresh(

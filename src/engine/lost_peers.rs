@@ -96,7 +96,7 @@ impl Walk<'_> {
             && policy(self.snapshot, MemberId(flow.member)) == OnDownUdp::Reselect
     }
 
-    fn has_lost_its_member(&self, flow: &Flow) -> bool {
+    pub(super) fn has_lost_its_member(&self, flow: &Flow) -> bool {
         lost(self.snapshot, flow).is_some_and(|lost| lost.member.0 == flow.member)
     }
 }

@@ -121,7 +121,8 @@ impl Walk<'_> {
             }
             return true;
         }
-        let lives = view.may_claim && matches!(view.state, State::Up | State::Unknown | State::Drained);
+        let may = view.may_claim && view.is_back;
+        let lives = may && matches!(view.state, State::Up | State::Unknown | State::Drained);
         if !lives || (known.is_some() && !asks) {
             return false;
         }

@@ -19,9 +19,20 @@ use crate::flow::{CachedRoute, Direction, Flow, FlowId, PathKind};
 use crate::policy::health::State;
 use crate::policy::intent::{MemberId, Mode, Persistence, PoolId};
 use crate::policy::snapshot::{Served, ServiceView};
+use crate::time::Duration;
 use crate::wire::sip;
 use crate::wire::{Endpoint, Protocol, Tuple};
 use std::net::Ipv4Addr;
+
+/// Who takes what nobody has kept until now.
+struct NewPeer {
+    /// By which it is kept from now on.
+    flow: Flow,
+    /// What its first packet becomes.
+    became: Tuple,
+    /// For how long nothing was heard of its member.
+    idle: Duration,
+}
 
 impl Walk<'_> {
     /// Whose turn it is to take what `source` begins.
@@ -65,7 +76,11 @@ impl Walk<'_> {
             return self.on_kept_flow(kept, id, side, tuple);
         }
         match self.new_peer(service, tuple, stood) {
-            Ok((flow, became)) => self.begin(flow, tuple, became),
+            Ok(NewPeer { flow, became, idle }) => {
+                let verdict = self.begin(flow, tuple, became);
+                self.begins_idle(&tuple, idle);
+                verdict
+            }
             Err(verdict) => verdict,
         }
     }
@@ -93,8 +108,9 @@ impl Walk<'_> {
             }
             return self.not_taken(pool, kept).map_or(Ok((member, None)), Err);
         }
-        let (flow, _) = self.new_peer(service, tuple, stood)?;
-        Ok((MemberId(flow.member), Some(flow)))
+        let NewPeer { flow, idle, .. } = self.new_peer(service, tuple, stood)?;
+        // What is left with a lost manager has its flow at the address where that began.
+        Ok((MemberId(flow.member), idle.is_zero().then_some(flow)))
     }
 
     /// A member of such a pool sends a datagram outside from a service port, and no flow with its own address says where.
@@ -138,12 +154,13 @@ impl Walk<'_> {
         }
     }
 
-    /// The flow that begins with this tuple, which nobody keeps, and what the packet becomes. It goes to the member that keeps its sender
-    /// at another virtual address of the pool, which is no other connection; or else to whose turn it is, as far as the limits go, unless it
-    /// `stood` with a member that is lost.
-    fn new_peer(&mut self, service: &ServiceView, tuple: Tuple, stood: bool) -> Result<(Flow, Tuple), Verdict> {
-        if let Some(member) = self.keeper_elsewhere(service.pool, &tuple)? {
-            return Ok(self.shared_flow(member, tuple));
+    /// Who takes what begins with this tuple, which nobody keeps. It goes to the member that keeps its sender at another virtual address of
+    /// the pool, which is no other connection; or else to whose turn it is, as far as the limits go, unless it `stood` with a member that
+    /// is lost.
+    fn new_peer(&mut self, service: &ServiceView, tuple: Tuple, stood: bool) -> Result<NewPeer, Verdict> {
+        if let Some((member, idle)) = self.keeper_elsewhere(service.pool, &tuple)? {
+            let (flow, became) = self.shared_flow(member, tuple);
+            return Ok(NewPeer { flow, became, idle });
         }
         let member = match stood {
             true => self.target(service.pool, tuple.src.addr).ok_or_else(|| self.no_member(service.pool))?,
@@ -151,12 +168,22 @@ impl Walk<'_> {
         };
         let (mut flow, became) = self.shared_flow(member, tuple);
         flow.virtual_server = service.virtual_server.0;
-        Ok((flow, became))
+        Ok(NewPeer { flow, became, idle: Duration::ZERO })
     }
 
-    /// The member that keeps the sender at another virtual address of the pool. What one member says to one remote endpoint leaves by one
+    /// The flow that has just begun, if one has, has heard nothing of its member for so long.
+    fn begins_idle(&mut self, tuple: &Tuple, idle: Duration) {
+        if !idle.is_zero()
+            && let Some((id, _)) = self.state.flows.find(tuple)
+        {
+            self.state.flows.set_idle(id, idle, self.now);
+        }
+    }
+
+    /// The member that keeps the sender at another virtual address of the pool; and for how long nothing was heard of that, if it is lost
+    /// and the sender is left with it: what is left there is not renewed by beginning here. What one member says to one remote endpoint leaves by one
     /// flow: by two members, each address would in turn take the other's.
-    fn keeper_elsewhere(&mut self, pool: PoolId, tuple: &Tuple) -> Result<Option<MemberId>, Verdict> {
+    fn keeper_elsewhere(&mut self, pool: PoolId, tuple: &Tuple) -> Result<Option<(MemberId, Duration)>, Verdict> {
         let services = &self.snapshot.pool(pool).services;
         for &(listen, address) in services {
             let there = Tuple { dst: Endpoint::new(address, tuple.dst.port), ..*tuple };
@@ -166,7 +193,9 @@ impl Walk<'_> {
             {
                 match self.kept(pool, id) {
                     Kept::Orphaned => {}
-                    kept => return self.not_taken(pool, kept).map_or(Ok(Some(member)), Err),
+                    Kept::Served => return Ok(Some((member, Duration::ZERO))),
+                    Kept::Drained => return Ok(Some((member, self.state.flows.idle(id, self.now)))),
+                    Kept::Dropped => return Err(Verdict::Drop(DropReason::MemberLost)),
                 }
             }
         }
@@ -198,7 +227,10 @@ impl Walk<'_> {
         let (id, _) = self.state.flows.find_live(self.snapshot, tuple)?;
         // A flow of another kind is of before there was the service.
         let flow = self.state.flows.at(id).filter(|flow| flow.path == PathKind::Service)?;
-        if self.is_over(pool, flow) {
+        // One that was begun for what is left with a lost member may stand longer than it counts.
+        let idle = self.state.flows.idle(id, self.now);
+        let is_late = self.has_lost_its_member(flow) && idle >= self.snapshot.timeouts.udp;
+        if is_late || self.is_over(pool, flow) {
             self.state.flows.forget(self.snapshot, id);
             return None;
         }

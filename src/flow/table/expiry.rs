@@ -71,6 +71,13 @@ impl<A: KeyAddress> FlowTable<A> {
         self.slots.get(id.0 as usize).map_or(Duration::ZERO, |slot| now.since(slot.last_seen))
     }
 
+    /// Nothing has passed for so long. Where it is listed stays, so it may be forgotten later than that says.
+    pub fn set_idle(&mut self, id: FlowId, idle: Duration, now: Instant) {
+        if let Some(slot) = self.slots.get_mut(id.0 as usize) {
+            slot.last_seen = Instant::from_nanos(now.nanos().saturating_sub(idle.as_nanos() as u64));
+        }
+    }
+
     /// How long until it is forgotten if nothing passes.
     pub fn expires_in(&self, id: FlowId, now: Instant) -> Duration {
         let lifetime = self.slots.get(id.0 as usize).map_or(Duration::ZERO, |slot| self.lifetimes.of(slot.class));

@@ -211,6 +211,33 @@ fn s98_a_peer_at_one_virtual_address_is_left_with_its_member_at_the_other() {
     }
 }
 
+/// Each address would be begun anew by the flow of the other, and so on.
+#[test]
+fn s98_a_peer_at_two_virtual_addresses_is_not_left_with_a_silent_member_for_longer_than_at_one() {
+    let mut lab = Lab::with(|intent| {
+        three(intent, Mode::RoundRobin);
+        intent.pools[0].on_down_udp = OnDownUdp::Drain;
+        let listen = vec![Listen { protocol: Protocol::Udp, port: 5060 }];
+        intent.virtual_servers.push(VirtualServer {
+            listen,
+            redeliver: Duration::ZERO,
+            ..virtual_server("other", W, 0)
+        });
+    });
+    let peer = of_b(&peers(&mut lab))[0];
+    lose_b(&mut lab);
+    for _ in 0..14 {
+        lab.forwards(ROUTER, request(peer, W), HOST_B, request(peer, B));
+        lab.rig.wait(Duration::from_secs(10));
+        lab.forwards(ROUTER, request(peer, V), HOST_B, request(peer, B));
+        lab.rig.wait(Duration::from_secs(10));
+    }
+    lab.rig.wait(Duration::from_secs(21));
+    for address in [W, V] {
+        assert_ne!(taken_from(&mut lab, ROUTER, |dst| request(peer, dst), |dst| request(peer, dst), address), HOST_B);
+    }
+}
+
 /// What the pair says to managers that share their work, from its service port and from another.
 #[test]
 fn s98_a_pair_is_left_with_its_lost_manager() {
