@@ -6,10 +6,10 @@ use super::commands::{Command, Shown};
 use super::parse;
 use crate::admin::drill::{DrillPlan, DrillReport};
 use crate::admin::rows::{
-    Announced, Cause, Change, ChangeKind, Cleared, ConnectionsRow, CounterRow, DrillState, Ends, ExcludeRow, FlowRow,
-    Forecast, LatencyRow, LogLevel, Logging, MemberRow, MemberState, NeighbourRow, NeighbourState, Origin,
-    PastProbeRow, ProbeResult, ProbeRow, Reloaded, Role, RouteKind, RouteRow, SipCountRow, SipRefreshRow, SipReport,
-    SipRow, SipSide, SnatRow, Spread, StateLines, Status, SwitchoverRow, VirtualServerRow,
+    AdminState, Announced, Cause, Change, ChangeKind, Cleared, ConnectionsRow, CounterRow, DrillState, Ends,
+    ExcludeRow, FlowRow, Forecast, LatencyRow, LogLevel, Logging, MemberRow, MemberState, NeighbourRow, NeighbourState,
+    Origin, PastProbeRow, ProbeResult, ProbeRow, Reloaded, Role, RouteKind, RouteRow, SipCountRow, SipRefreshRow,
+    SipReport, SipRow, SipSide, SnatRow, Spread, StateLines, Status, SwitchoverRow, VirtualServerRow,
 };
 use crate::time::Duration;
 use samples::{NOW, ago, members, ports, settings, status, switchovers, virtual_servers};
@@ -181,8 +181,12 @@ fn a_member_that_was_taken_out_is_said_to_be_at_rest_or_what_is_left() {
     assert!(shown(&one).contains(left), "{}", shown(&one));
     one.udp_idle_ms = Some(32_001);
     let rest = "nothing of it is left here, it may be powered off";
+    assert!(!shown(&one).contains(rest), "the appliance does not say so yet");
+    one.drained = true;
     assert!(shown(&one).contains(rest));
     one.udp_idle_ms = None;
+    assert!(shown(&one).contains(rest));
+    (one.admin, one.drained) = (AdminState::Offline, false);
     assert!(shown(&one).contains(rest));
     for (flows, direct, role) in [(1, 0, Role::None), (0, 1, Role::None), (0, 0, Role::Active)] {
         assert!(!shown(&MemberRow { flows, direct, role, ..one.clone() }).contains(rest), "{flows} {direct} {role}");

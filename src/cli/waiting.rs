@@ -8,6 +8,7 @@ use super::commands::Question;
 use super::commands::drain::{self, Progress};
 use super::exit::{FAILED, fail, write};
 use crate::admin::Request;
+use crate::admin::answer::Code;
 use serde_json::Value;
 use std::io::{self, IsTerminal};
 use std::path::Path;
@@ -19,6 +20,8 @@ use tokio::signal::unix::{SignalKind, signal};
 
 /// Between two questions.
 const PERIOD: Duration = Duration::from_secs(1);
+/// So many questions in a row may stay without an answer: a restart takes a few seconds.
+const RETRIES: u32 = 10;
 
 /// Asks what `question` does, and then `report` until that says that it is over.
 ///
@@ -28,8 +31,25 @@ pub fn run(socket: &Path, question: &Question, report: &Request, patience: Durat
     let interrupts = interrupts();
     client::ask(socket, &question.request, patience)?;
     let mut lines = Lines { json: question.json, rewrites: !question.json && io::stdout().is_terminal(), key: None };
+    let mut silent = 0;
     loop {
-        let data = client::ask(socket, report, patience)?;
+        let data = match client::ask(socket, report, patience) {
+            // It may be restarting, or have too much to do: what was begun goes on.
+            Err(why) if silent < RETRIES && !matches!(why, Failure::Unreadable(_)) && !is_final(&why) => {
+                silent += 1;
+                if is_interrupted(&interrupts) {
+                    lines.end();
+                    return Ok(fail(FAILED, "interrupted: the drain stays as it is"));
+                }
+                continue;
+            }
+            Err(why) => {
+                lines.end();
+                return Err(why);
+            }
+            Ok(data) => data,
+        };
+        silent = 0;
         let unreadable = |why| Failure::Unreadable(format!("the appliance's answer cannot be shown: {why}"));
         let progress = drain::progress(data.clone()).map_err(unreadable)?;
         if let Some(text) = lines.text(&progress, &data)
@@ -45,6 +65,11 @@ pub fn run(socket: &Path, question: &Question, report: &Request, patience: Durat
             return Ok(fail(FAILED, &drain::interrupted(data)));
         }
     }
+}
+
+/// Another question would be refused as well.
+fn is_final(why: &Failure) -> bool {
+    matches!(why, Failure::Refused(refusal) if !matches!(refusal.code, Code::Busy | Code::NoAnswer | Code::Stopping))
 }
 
 /// What has been shown.
@@ -63,7 +88,8 @@ impl Lines {
         match (self.rewrites, self.json) {
             (true, _) => {
                 let end = if progress.over.is_some() { "\n" } else { "" };
-                Some(format!("\r\x1b[K{}{end}", progress.line))
+                // Without line wrap (DECAWM): of a line that is wrapped only the last part would be rewritten.
+                Some(format!("\r\x1b[?7l\x1b[K{}\x1b[?7h{end}", progress.line))
             }
             (false, true) => is_news.then(|| format!("{data}\n")),
             (false, false) => is_news.then(|| format!("{}\n", progress.line)),
@@ -128,9 +154,8 @@ mod tests {
             let mut lines = Lines { json, rewrites, key: None };
             steps.iter().filter_map(|step| lines.text(step, &data)).collect::<String>()
         };
-        let rewritten =
-            "\r\x1b[Ka: 3; 9s left\r\x1b[Ka: 3; 8s left\r\x1b[Ka: 2; 7s left\r\x1b[Ka: drained completely\n";
-        assert_eq!(shown(false, true), rewritten);
+        let rewritten = steps.iter().map(|step| format!("\r\x1b[?7l\x1b[K{}\x1b[?7h", step.line)).collect::<String>();
+        assert_eq!(shown(false, true), rewritten + "\n");
         assert_eq!(shown(false, false), "a: 3; 9s left\na: 2; 7s left\na: drained completely\n");
         assert_eq!(shown(true, false), "{\"connections\":3}\n".repeat(3));
     }

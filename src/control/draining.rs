@@ -15,12 +15,17 @@ use crate::engine::Uses;
 use crate::policy::health::State;
 use crate::policy::intent::{MemberId, Pool};
 use crate::time::{Duration, Instant};
+use std::collections::BTreeSet;
 
 impl Controller {
     /// Takes those offline whose time is up, and says, once a second, who has nothing left.
     pub(super) fn poll_drains(&mut self, now: Instant) {
         if self.pools.drained().next().is_none() && self.drains.overdue.is_empty() {
             self.drains = Drains::default();
+            return;
+        }
+        // Looked at each second, when a limit comes, and when the operator has said something: what monitors say can wait so long.
+        if self.drains.look.is_some() && self.drains.next_deadline().is_some_and(|due| now < due) {
             return;
         }
         self.end_due_drains(now);
@@ -40,6 +45,7 @@ impl Controller {
         let is_due = |id: &MemberId| self.pools.member(*id).drain.until.is_some_and(|until| until <= wall);
         let due: Vec<MemberId> = self.pools.drained().filter(is_due).collect();
         let (ends, stays): (Vec<MemberId>, Vec<MemberId>) = due.into_iter().partition(|id| self.another_is_up(*id));
+        let stays = BTreeSet::from_iter(stays);
         for id in &ends {
             self.end_drain(*id, now);
         }
@@ -61,7 +67,7 @@ impl Controller {
     }
 
     /// Of those whose time is up and who are needed an alarm stands, and of nobody else.
-    fn follow_overdue(&mut self, stays: &[MemberId], now: Instant) {
+    fn follow_overdue(&mut self, stays: &BTreeSet<MemberId>, now: Instant) {
         let before = std::mem::take(&mut self.drains.overdue);
         for (id, name) in before {
             match stays.contains(&id) {
@@ -71,6 +77,9 @@ impl Controller {
         }
         for id in stays.iter().filter(|_| now.since(Instant::ZERO) >= FIRST_VERDICTS) {
             let member = &self.intent.members[*id];
+            if self.drains.overdue.get(id).is_some_and(|known| *known == member.name) {
+                continue;
+            }
             let pool = &self.intent.pools[member.pool].name;
             let message = format!(
                 "member {}: its time to drain is up, but no other member of pool {pool} is up: it is taken offline once \
@@ -80,6 +89,10 @@ impl Controller {
             self.drains.overdue.insert(*id, member.name.clone());
             self.outputs.raise(&overdue_key(*id), LogLevel::Warn, message, now);
         }
+    }
+
+    fn is_wanted(&self, member: MemberId) -> bool {
+        self.pools.pool(self.intent.members[member].pool).forced == Some(member)
     }
 
     /// Another member of its pool is up.
@@ -137,7 +150,7 @@ impl Controller {
             member: name.into(),
             pool: pool.name.clone(),
             state,
-            outcome: outcome(state, status, &uses, pool),
+            outcome: outcome(state, status, &uses, pool, self.is_wanted(id)),
             connections,
             others,
             counted: counted(others, pool).into(),
@@ -159,13 +172,14 @@ impl Controller {
     }
 }
 
-fn outcome(state: DrainState, status: &MemberStatus, uses: &Uses, pool: &Pool) -> String {
+fn outcome(state: DrainState, status: &MemberStatus, uses: &Uses, pool: &Pool, is_forced: bool) -> String {
     match (state, status.drain.ended) {
         (DrainState::Offline, ended) => {
             let had = ended.unwrap_or_default().fate(pool);
             format!("taken offline, as its time was up: {had}")
         }
         (DrainState::Active, _) if pool.is_shared() => "takes new work all the same: no other member is up".into(),
+        (DrainState::Active, _) if is_forced => "keeps the active role: the operator has forced it".into(),
         (DrainState::Active, _) => "keeps the active role: no other member is up".into(),
         (DrainState::Drained, _) if uses.direct > 0 => {
             let visits = count(uses.direct as usize, "flow");

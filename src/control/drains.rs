@@ -6,7 +6,7 @@
 use crate::admin::rows::Wall;
 use crate::config::count;
 use crate::engine::Uses;
-use crate::policy::intent::{MemberId, OnDownTcp, Persistence, Pool};
+use crate::policy::intent::{MemberId, OnDownTcp, OnDownUdp, Persistence, Pool};
 use crate::time::{Duration, Instant};
 use std::collections::BTreeMap;
 
@@ -62,7 +62,12 @@ impl Left {
             OnDownTcp::Drain => "left to themselves while it answers, by on_down",
             OnDownTcp::Drop => "dropped, by on_down",
         };
-        let others = if pool.is_shared() { "moved, or left to run out" } else { "left to run out" };
+        let others = match (pool.is_shared(), pool.on_down_udp) {
+            (false, _) => "left to run out",
+            (true, OnDownUdp::Reselect) => "moved, or left to run out",
+            (true, OnDownUdp::Drain) => "left to run out, peers with it while it answers, by on_down",
+            (true, OnDownUdp::Drop) => "left to run out, peers dropped until then, by on_down",
+        };
         let connections = count(self.connections as usize, "TCP connection");
         format!("{connections} {done}, {} {} {others}", self.others, counted(self.others, pool))
     }
@@ -132,6 +137,15 @@ mod tests {
         {
             pool.on_down_tcp = policy;
             assert!(left.fate(&pool).starts_with(&format!("12 TCP connections {done}, by on_down, 3 ")));
+        }
+        for (policy, done) in [
+            (OnDownUdp::Reselect, "moved, or left to run out"),
+            (OnDownUdp::Drain, "left to run out, peers with it while it answers, by on_down"),
+            (OnDownUdp::Drop, "left to run out, peers dropped until then, by on_down"),
+        ] {
+            pool.on_down_udp = policy;
+            let fate = left.fate(&pool);
+            assert!(fate.ends_with(&format!("calls and SNAT mappings {done}")), "{fate}");
         }
     }
 }

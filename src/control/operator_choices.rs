@@ -3,10 +3,10 @@
 //! Owns admin states with the drains that go with them, forced choices, and what a forced choice of before a restart means. Says nothing of
 //! who is active by that.
 
-use super::super::drains::{Drain, Left};
-use super::super::outbox::Outbox;
-use super::super::restored::{Binding, Restored};
-use super::{Pools, restored_key};
+use super::drains::{Drain, Left};
+use super::outbox::Outbox;
+use super::pools::{Pools, restored_key};
+use super::restored::{Binding, Restored};
 use crate::admin::rows::{AdminState, Wall};
 use crate::config::LogLevel;
 use crate::monitor::Verdict;
@@ -39,22 +39,23 @@ impl Pools {
     }
 
     /// The members that are drained.
-    pub(in crate::control) fn drained(&self) -> impl Iterator<Item = MemberId> {
+    pub(super) fn drained(&self) -> impl Iterator<Item = MemberId> {
         self.drained.iter().copied()
     }
 
-    /// A member that is drained is taken offline then; `None`: not by itself.
-    pub(in crate::control) fn limit_drain(&mut self, member: MemberId, until: Option<Wall>) {
-        self.members.entry(member).and_modify(|known| known.drain.until = until);
+    /// A member that is drained is taken offline then; `None`: not by itself. Says whether there was a limit before.
+    pub(super) fn limit_drain(&mut self, member: MemberId, until: Option<Wall>) -> bool {
+        let Some(known) = self.members.get_mut(&member) else { return false };
+        std::mem::replace(&mut known.drain.until, until).is_some()
     }
 
     /// That nothing is left of it has been logged.
-    pub(in crate::control) fn drain_reported(&mut self, member: MemberId) {
+    pub(super) fn drain_reported(&mut self, member: MemberId) {
         self.members.entry(member).and_modify(|known| known.drain.is_reported = true);
     }
 
     /// The time of a drained member is up: it is taken offline at `since`, with what it has.
-    pub(in crate::control) fn end_drain(&mut self, member: MemberId, left: Left, since: Wall) {
+    pub(super) fn end_drain(&mut self, member: MemberId, left: Left, since: Wall) {
         self.set_admin(member, AdminState::Offline, since);
         self.members.entry(member).and_modify(|known| known.drain.ended = Some(left));
     }

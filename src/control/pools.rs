@@ -1,12 +1,10 @@
 //! Who is active in each pool, and what workers must know of it.
 //!
 //! Owns the active member and its generation; how long a lost one stays the target; and what follows from losing the role: whose TCP is
-//! lost, and who may not claim peers for a while. What the operator has set (`operator`) is laid over what the monitors say. The choice
+//! lost, and who may not claim peers for a while. What the operator has set (`operator_choices`) is laid over what the monitors say. The choice
 //! itself is [`election::choose`]'s. Probes nothing and publishes nothing.
 
 mod member;
-mod operator;
-mod returns;
 
 pub use member::{MemberStatus, Share};
 
@@ -43,7 +41,7 @@ pub struct PoolStatus {
     /// Since when that is so.
     pub forced_since: Wall,
     /// Whom a drill wants, if nobody is forced.
-    preferred: Option<MemberId>,
+    pub(super) preferred: Option<MemberId>,
     /// He wanted it before the appliance was started again.
     pub(super) restored: Option<Restored>,
     /// Who takes new work, where several members are active.
@@ -61,7 +59,7 @@ pub struct PoolStatus {
     /// When the active member, which is lost, ceases to be the target.
     pub(super) gap_ends: Option<Instant>,
     /// When a member that is preferred takes over again, and when that is looked at next.
-    returns: Option<(Instant, Instant)>,
+    pub(super) returns: Option<(Instant, Instant)>,
 }
 
 /// The active member of a pool is another one.
@@ -85,9 +83,9 @@ pub struct Pools {
     pub(super) members: BTreeMap<MemberId, MemberStatus>,
     pub(super) pools: BTreeMap<PoolId, PoolStatus>,
     /// Members that are drained.
-    drained: BTreeSet<MemberId>,
+    pub(super) drained: BTreeSet<MemberId>,
     /// Pools of which something may have changed since they were last reconsidered.
-    touched: BTreeSet<PoolId>,
+    pub(super) touched: BTreeSet<PoolId>,
     /// Those that were reconsidered since this was last asked.
     reconsidered: Vec<PoolId>,
     /// How many pools share their work by source address: where there are very many, their tables are smaller.
@@ -399,7 +397,7 @@ impl Pools {
         &self.pools[&id]
     }
 
-    fn candidate(&self, id: MemberId) -> Candidate<'_> {
+    pub(super) fn candidate(&self, id: MemberId) -> Candidate<'_> {
         let member = &self.members[&id];
         let MemberStatus { name, state, reason, is_lost, says, reserve, .. } = member;
         let is_reserve = reserve.is_held();

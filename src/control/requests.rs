@@ -133,6 +133,7 @@ impl Controller {
         let until = for_s.map(|seconds| wall.plus(Duration::from_secs(seconds)));
         self.pools.set_admin(member, admin, wall);
         self.pools.limit_drain(member, until);
+        self.drains.look = None;
         self.saves.changed();
         let limit = until.map_or_else(String::new, |until| format!(", to be taken offline at {until}"));
         self.log(LogLevel::Info, format!("member {name}: set to {admin} by the operator{limit}"));
@@ -168,12 +169,16 @@ impl Controller {
             return Err(AdminError::new(Code::Refused, message));
         }
         self.pools.force(pool_id, Some(id), self.wall(now));
+        // Whoever is wanted is not taken offline by an earlier word.
+        let had_limit = self.pools.limit_drain(id, None);
+        self.drains.look = None;
         self.saves.changed();
         let (level, although) = match self.is_down(id) {
             true => (LogLevel::Warn, " although it is down"),
             false => (LogLevel::Info, ""),
         };
-        self.log(level, format!("pool {pool}: {member} forced active by the operator{although}"));
+        let limit = if had_limit { "; it is drained without a limit from now on" } else { "" };
+        self.log(level, format!("pool {pool}: {member} forced active by the operator{although}{limit}"));
         self.when_installed(request_id, Then::Members(pool.into()), now);
         Ok(None)
     }

@@ -1,9 +1,9 @@
 //! Fail-back: the preferred member takes over again from the one that is active.
 //!
-//! Owns who that would be, and when the pool is looked at for it. When it is due says [`fail_back`](super::super::fail_back).
+//! Owns who that would be, and when the pool is looked at for it. When it is due says [`fail_back`](super::fail_back).
 
-use super::super::fail_back;
-use super::{MemberStatus, Pools};
+use super::fail_back;
+use super::pools::{MemberStatus, Pools};
 use crate::admin::rows::Wall;
 use crate::policy::health::State;
 use crate::policy::intent::{FailBack, MemberId, Pool, PoolId, Says};

@@ -58,7 +58,9 @@ fn remains(row: &MemberRow) -> String {
     if row.drained && row.direct > 0 {
         return format!("drained completely, but for {} of visitors of its own address", plural(row.direct));
     }
-    if is_at_rest(row) {
+    // Of a drained one the appliance says when that is so: what had a connection before its start may yet speak.
+    let rests = if row.admin == AdminState::Draining { row.drained } else { is_at_rest(row) };
+    if rests {
         return if row.drained { format!("drained completely, {REST}") } else { REST.into() };
     }
     let udp = match (row.role, row.udp_idle_ms) {

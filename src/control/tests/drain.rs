@@ -1,4 +1,4 @@
-//! Scenario 98: members that are drained, for a time or not: what happens when that is up, and what an operator is told of what is left.
+//! Scenario 99: members that are drained, for a time or not: what happens when that is up, and what an operator is told of what is left.
 
 use super::*;
 use crate::admin::drain::DrainReport;
@@ -45,7 +45,7 @@ fn admin(bench: &mut Bench) -> AdminState {
 }
 
 #[test]
-fn s98_a_member_whose_time_to_drain_is_up_is_taken_offline_as_by_an_operator() {
+fn s99_a_member_whose_time_to_drain_is_up_is_taken_offline_as_by_an_operator() {
     let mut bench = both_up();
     bench.ask(drain(Some(60))).unwrap().unwrap();
     assert_eq!(bench.active().as_deref(), Some("sip-b"));
@@ -80,7 +80,7 @@ fn s98_a_member_whose_time_to_drain_is_up_is_taken_offline_as_by_an_operator() {
 }
 
 #[test]
-fn s98_without_another_that_is_up_it_stays_and_an_alarm_says_so_until_one_is() {
+fn s99_without_another_that_is_up_it_stays_and_an_alarm_says_so_until_one_is() {
     for mode in [Mode::ActiveStandby, Mode::RoundRobin] {
         let mut intent = two_arm();
         intent.pools.iter_mut().for_each(|pool| pool.mode = mode);
@@ -106,7 +106,23 @@ fn s98_without_another_that_is_up_it_stays_and_an_alarm_says_so_until_one_is() {
 }
 
 #[test]
-fn s98_another_word_of_the_operators_replaces_the_limit() {
+fn s99_who_is_forced_is_not_taken_offline_by_an_earlier_limit() {
+    let mut bench = both_up();
+    bench.ask(drain(Some(60))).unwrap().unwrap();
+    bench.run(10_000);
+    bench.ask(Request::PoolForce { pool: "pair-1".into(), member: "sip-a".into() }).unwrap().unwrap();
+    bench.run(1_000);
+    assert_eq!(report(&mut bench).outcome, "keeps the active role: the operator has forced it");
+    bench.run(120_000);
+    assert_eq!((admin(&mut bench), members(&mut bench)[A].drain_left_s), (AdminState::Draining, None));
+    assert_eq!(
+        (members(&mut bench)[A].role, bench.logged("it is drained without a limit from now on")),
+        (Role::Active, 1)
+    );
+}
+
+#[test]
+fn s99_another_word_of_the_operators_replaces_the_limit() {
     let others = [
         drain(None),
         drain(Some(600)),
@@ -156,7 +172,7 @@ fn saved(bench: &mut Bench) -> OperatorState {
 }
 
 #[test]
-fn s98_the_limit_is_kept_over_a_restart_and_one_that_has_passed_is_due_at_once() {
+fn s99_the_limit_is_kept_over_a_restart_and_one_that_has_passed_is_due_at_once() {
     let mut bench = Bench::restarted(&two_arm(), Ok(None));
     saved(&mut bench);
     bench.run(1_000);
@@ -201,7 +217,7 @@ fn s98_the_limit_is_kept_over_a_restart_and_one_that_has_passed_is_due_at_once()
 }
 
 #[test]
-fn s98_an_end_that_was_executed_is_saved() {
+fn s99_an_end_that_was_executed_is_saved() {
     let mut bench = Bench::restarted(&two_arm(), Ok(None));
     saved(&mut bench);
     bench.hosts[B].manner = Manner::Answers(200);
@@ -214,7 +230,7 @@ fn s98_an_end_that_was_executed_is_saved() {
 }
 
 #[test]
-fn s98_a_reload_keeps_the_limit_whatever_the_member_is_called_or_where_it_is() {
+fn s99_a_reload_keeps_the_limit_whatever_the_member_is_called_or_where_it_is() {
     let mut bench = both_up();
     bench.ask(drain(Some(60))).unwrap().unwrap();
     let mut file = two_arm();
@@ -244,7 +260,7 @@ fn a_calendar_that_is_set_moves_the_end() {
 }
 
 #[test]
-fn s98_a_drained_member_that_has_nothing_left_is_reported_once() {
+fn s99_a_drained_member_that_has_nothing_left_is_reported_once() {
     let mut bench = both_up();
     bench.run(40_000);
     bench.ask(drain(None)).unwrap().unwrap();
@@ -274,7 +290,7 @@ fn s98_a_drained_member_that_has_nothing_left_is_reported_once() {
 }
 
 #[test]
-fn s98_a_pairs_datagrams_are_in_no_flow_and_their_transactions_are_waited_for() {
+fn s99_a_pairs_datagrams_are_in_no_flow_and_their_transactions_are_waited_for() {
     let mut bench = both_up();
     bench.run(40_000);
     bench.set_uses(NOTHING);
@@ -287,7 +303,7 @@ fn s98_a_pairs_datagrams_are_in_no_flow_and_their_transactions_are_waited_for() 
 }
 
 #[test]
-fn s98_whoever_keeps_its_work_is_not_drained_completely() {
+fn s99_whoever_keeps_its_work_is_not_drained_completely() {
     for (mode, words) in
         [(Mode::ActiveStandby, "keeps the active role"), (Mode::RoundRobin, "takes new work all the same")]
     {
