@@ -194,7 +194,8 @@ impl Pools {
         let (mut switched, mut news) = (Vec::new(), Vec::new());
         for id in std::mem::take(&mut self.touched) {
             let Some(meant) = intent.pools.get(id) else { continue };
-            let serves = self.pools.get(&id).is_some_and(|pool| pool.served);
+            let serves = meant.is_shared() && self.pools.get(&id).is_some_and(|pool| pool.served);
+            let slow_start = if serves { meant.slow_start } else { Duration::ZERO };
             for member in &meant.members {
                 if let Some(known) = self.members.get_mut(member) {
                     let verdict = verdict(*member);
@@ -202,7 +203,7 @@ impl Pools {
                     let ends = known.hold_back((*member, before, verdict.state), meant, out, now);
                     self.reviews.extend(ends.map(|ends| (ends, id)));
                     known.overlay(verdict, meant, now);
-                    known.slow_start.follow(known.state, known.reserve.is_held(), serves, now);
+                    known.slow_start.follow(known.state, known.reserve.is_held(), slow_start, now);
                     known.share = Share::Plain;
                 }
             }

@@ -150,9 +150,8 @@ impl Pools {
         let targets: Vec<Target> = chosen.members.iter().map(|member| target(*member, intent)).collect();
         let Some(steps) = Steps::of(id, meant) else { return targets };
         let parts = |member: &MemberId| steps.parts(&self.members[member].slow_start, now);
-        if meant.members.iter().any(|member| parts(member).is_some()) {
-            self.reviews.insert((steps.next(now), id));
-        }
+        let changes = |member: &MemberId| steps.changes(&self.members[member].slow_start, now);
+        self.reviews.extend(meant.members.iter().filter_map(changes).min().map(|next| (next, id)));
         let parts: Vec<Option<u32>> = chosen.members.iter().map(parts).collect();
         if parts.iter().all(Option::is_some) || parts.iter().all(Option::is_none) {
             return targets;

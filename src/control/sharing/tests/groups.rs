@@ -253,6 +253,36 @@ fn enabled_or_released_a_member_starts_slowly_and_a_file_without_it_ends_it() {
 }
 
 #[test]
+fn who_is_up_when_a_reload_brings_slow_start_or_makes_it_longer_is_not_slow() {
+    let mut bench = Bench::settled(|_| {});
+    bench.see([Up, Down, Up]);
+    bench.see([Up; 3]);
+    bench.reload(|intent| intent.pools[0].slow_start = SLOW);
+    assert_eq!((bench.weights(), bench.share_of(B)), (vec![(A, 1), (B, 1), (C, 1)], Share::Plain));
+    bench.see([Up, Down, Up]);
+    bench.see([Up; 3]);
+    bench.pass_until(3_000);
+    assert_eq!(bench.weights(), [(A, 20), (B, 5), (C, 20)]);
+    // What has begun takes no longer than it was to take.
+    bench.reload(|intent| intent.pools[0].slow_start = 6 * SLOW);
+    assert_eq!(bench.weights(), [(A, 20), (B, 5), (C, 20)]);
+    assert_eq!(bench.pools.next_deadline(), Some(Instant::from_millis(4_000)));
+    bench.pass_until(11_000);
+    assert_eq!((bench.weights(), bench.pools.next_deadline()), (vec![(A, 1), (B, 1), (C, 1)], None));
+    bench.reload(|intent| intent.pools[0].slow_start = 7 * SLOW);
+    assert_eq!(bench.weights(), [(A, 1), (B, 1), (C, 1)]);
+
+    // A pair has none, and members that have come up in one are up when it becomes something else.
+    let mut bench = Bench::new(|pool| (pool.mode, pool.slow_start) = (Mode::ActiveStandby, SLOW));
+    for states in [[Up; 3], [Up, Down, Up], [Up; 3]] {
+        bench.states = states;
+        bench.reconsider(100);
+    }
+    bench.change_mode(Mode::RoundRobin);
+    assert_eq!((bench.pass(100), bench.weights()), (vec![A, B, C], vec![(A, 1), (B, 1), (C, 1)]));
+}
+
+#[test]
 fn members_that_are_heard_late_at_the_start_have_their_share_and_whoever_was_down_has_not() {
     let mut bench = Bench::new(|pool| pool.slow_start = SLOW);
     bench.see([Up, Unknown, Unknown]);
