@@ -141,8 +141,8 @@ impl Pools {
         meant.members.iter().filter(takes).map(eligible).collect()
     }
 
-    /// The chosen with their weights: whoever is in slow start beside others that are not has a part of it, another one from the next
-    /// step on.
+    /// The chosen with their weights: each has its part of it, another one from the next step on; where all are as far as each other they
+    /// share by their weights alone.
     fn weigh(&mut self, (id, meant): (PoolId, &Pool), intent: &Intent, chosen: &Chosen, now: Instant) -> Vec<Target> {
         for spare in &chosen.spare {
             self.members.entry(*spare).and_modify(|member| member.share = Share::Spare);
@@ -152,15 +152,16 @@ impl Pools {
         let parts = |member: &MemberId| steps.parts(&self.members[member].slow_start, now);
         let changes = |member: &MemberId| steps.changes(&self.members[member].slow_start, now);
         self.reviews.extend(meant.members.iter().filter_map(changes).min().map(|next| (next, id)));
-        let parts: Vec<Option<u32>> = chosen.members.iter().map(parts).collect();
-        if parts.iter().all(Option::is_some) || parts.iter().all(Option::is_none) {
+        let whole = steps.whole();
+        let parts: Vec<u32> = chosen.members.iter().map(|member| parts(member).unwrap_or(whole)).collect();
+        if parts.windows(2).all(|pair| pair[0] == pair[1]) {
             return targets;
         }
-        let weighed = |(target, parts): (Target, Option<u32>)| {
-            if let (Some(parts), Some(known)) = (parts, self.members.get_mut(&target.member)) {
-                known.share = Share::Part(100 * parts / steps.whole(), steps.end(&known.slow_start).unwrap_or(now));
+        let weighed = |(target, parts): (Target, u32)| {
+            if let Some(known) = self.members.get_mut(&target.member).filter(|_| parts < whole) {
+                known.share = Share::Part(100 * parts / whole, steps.end(&known.slow_start).unwrap_or(now));
             }
-            Target { weight: target.weight * parts.unwrap_or(steps.whole()), ..target }
+            Target { weight: target.weight * parts, ..target }
         };
         targets.into_iter().zip(parts).map(weighed).collect()
     }

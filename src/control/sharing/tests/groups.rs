@@ -201,7 +201,7 @@ fn with_a_table_by_source_it_has_a_part_of_the_addresses_and_others_keep_theirs(
 }
 
 #[test]
-fn if_all_that_are_up_are_in_slow_start_they_share_by_their_weights() {
+fn if_all_that_are_up_are_in_slow_start_each_has_its_own_part() {
     let mut bench = Bench::settled(|pool| (pool.slow_start, pool.no_member) = (SLOW, NoMember::Reject));
     bench.see([Down; 3]);
     bench.pass(4_000);
@@ -209,11 +209,35 @@ fn if_all_that_are_up_are_in_slow_start_they_share_by_their_weights() {
     assert_eq!((bench.weights(), bench.share_of(A)), (vec![(A, 1)], Share::Plain));
     bench.pass(4_000);
     bench.see([Up, Up, Down]);
-    assert_eq!((bench.weights(), bench.reason().contains("slow start")), (vec![(A, 1), (B, 1)], false));
-    bench.pass_until(15_000);
-    assert_eq!(bench.weights(), [(A, 20), (B, 13)], "the first has its share, beside it the other is new");
-    bench.pass_until(20_000);
+    assert_eq!(bench.weights(), [(A, 7), (B, 1)], "the first is further");
+    assert_eq!((bench.round(8), bench.share_of(A)), ([7, 1, 0], Share::Part(35, Instant::from_millis(15_000))));
+    bench.pass_until(9_000);
+    let mut last = 0.0;
+    while bench.now < Instant::from_millis(20_000) {
+        bench.pass(50);
+        let [(_, a), (_, b)] = bench.weights()[..] else { panic!() };
+        let part = f64::from(b) / f64::from(a);
+        assert!(part >= last, "{:?}: nobody is cut later", bench.now);
+        last = part;
+        if bench.now == Instant::from_millis(15_000) {
+            assert_eq!((a, b), (20, 13), "the first has its share");
+        }
+    }
     assert_eq!(bench.weights(), [(A, 1), (B, 1)]);
+}
+
+#[test]
+fn members_that_come_up_together_share_by_their_weights() {
+    let mut bench = Bench::settled(|pool| (pool.slow_start, pool.no_member) = (SLOW, NoMember::Reject));
+    bench.intent.members[0].weight = 3;
+    bench.see([Down; 3]);
+    bench.pass(4_000);
+    bench.see([Up; 3]);
+    for _ in 0..150 {
+        assert_eq!((bench.weights(), bench.share_of(A)), (vec![(A, 3), (B, 1), (C, 1)], Share::Plain));
+        assert!(!bench.reason().contains("slow start"), "{}", bench.reason());
+        bench.pass(100);
+    }
 }
 
 #[test]
