@@ -133,12 +133,15 @@ impl Pools {
         };
         let steps = Steps::of(id, meant);
         let is_slow = |member: &MemberStatus| steps.and_then(|steps| steps.parts(&member.slow_start, now)).is_some();
-        let eligible = |member: &MemberId| Eligible {
-            member: *member,
-            priority: intent.members[*member].priority,
-            counts: !known(member).reserve.is_held() && !is_slow(known(member)),
+        let members: Vec<MemberId> = meant.members.iter().filter(takes).copied().collect();
+        // If all have come up just now, no lower group is further than the higher are.
+        let are_all_slow = members.iter().all(|member| is_slow(known(member)));
+        let eligible = |member: MemberId| Eligible {
+            member,
+            priority: intent.members[member].priority,
+            counts: !known(&member).reserve.is_held() && (are_all_slow || !is_slow(known(&member))),
         };
-        meant.members.iter().filter(takes).map(eligible).collect()
+        members.into_iter().map(eligible).collect()
     }
 
     /// The chosen with their weights: each has its part of it, another one from the next step on; where all are as far as each other they

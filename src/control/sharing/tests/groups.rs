@@ -259,6 +259,31 @@ fn whoever_is_in_slow_start_does_not_count_for_min_active() {
 }
 
 #[test]
+fn after_an_outage_of_all_those_in_slow_start_count_as_long_as_nobody_else_is_up() {
+    let outage = || {
+        let change = |pool: &mut Pool| {
+            (pool.slow_start, pool.min_active, pool.no_member) = (SLOW, 2, NoMember::Reject);
+        };
+        let mut bench = grouped([10, 10, 5], change);
+        bench.see([Down; 3]);
+        assert_eq!(bench.pass(4_000), []);
+        bench
+    };
+    let mut bench = outage();
+    assert_eq!(bench.see([Up; 3]), [A, B], "as at the start");
+    assert_eq!(bench.reason(), "2 of 3 members take new work: priority 10 (counted: 2, min_active: 2); spare: sip-c");
+    assert_eq!(bench.pass(20_000), [A, B]);
+    let mut bench = outage();
+    assert_eq!(bench.see([Up, Down, Up]), [A, C], "one of the higher is away");
+    bench.pass(1_000);
+    assert_eq!(bench.see([Up; 3]), [A, B]);
+    bench.pass_until(15_000);
+    assert_eq!(bench.targets(), [A, B, C], "the second came back less than ten seconds ago, and C has its share");
+    bench.pass_until(16_000);
+    assert_eq!(bench.targets(), [A, B]);
+}
+
+#[test]
 fn enabled_or_released_a_member_starts_slowly_and_a_file_without_it_ends_it() {
     let mut bench = Bench::settled(|pool| (pool.slow_start, pool.manual_resume) = (SLOW, true));
     bench.set(B, AdminState::Draining);
