@@ -1,5 +1,7 @@
 //! Files of the shapes that are found in public, with addresses of their own, and what each becomes.
 
+mod pairs;
+
 use crate::import::{Imported, Origin, Severity, Source, import};
 use crate::policy::intent::{FailBack, Mode, Persistence};
 

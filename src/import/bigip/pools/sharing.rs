@@ -9,9 +9,12 @@ use crate::import::draft::Entry;
 use crate::import::findings::Findings;
 use crate::import::findings::Severity::{Check, Note};
 use crate::import::syntax::word;
+use std::net::Ipv4Addr;
 
 /// Seconds, unless the pool says otherwise: BIG-IP's own default.
-const SLOW_RAMP: u64 = 10;
+const SLOW_RAMP: &str = "10";
+/// The mode, unless the pool says otherwise.
+const MODE: &str = "round-robin";
 /// The most that a Fairlead file takes.
 const LONGEST: u64 = 3_600;
 /// The greatest weight of a Fairlead file.
@@ -27,8 +30,19 @@ pub struct Sharing {
     pub each: Vec<(u32, u32)>,
     /// So many of the higher priorities are enough, where there are several.
     min_active: Option<u64>,
-    /// The preferred one of a pair takes over again.
-    fails_back: bool,
+    /// Why it is one, if one is active.
+    pair: Option<Pair>,
+}
+
+/// Why one member is active.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Pair {
+    /// There is no other.
+    Alone,
+    /// One of the priority groups is enough: the preferred one takes over again.
+    Grouped,
+    /// Nothing says that both work at once.
+    Guessed,
 }
 
 impl Sharing {
@@ -39,11 +53,11 @@ impl Sharing {
 
     /// Writes it, but for the members.
     pub fn write(&self, pool: &Object, entry: &mut Entry, findings: &mut Findings) {
-        if self.fails_back {
+        if self.pair == Some(Pair::Grouped) {
             entry.set_because("fail_back", "immediate", "as priority groups do; \"never\" breaks fewer calls");
         }
         let Some(mode) = self.mode else {
-            if pool.word("slow-ramp-time").is_some_and(|time| time != "0" && time != "10") {
+            if pool.word("slow-ramp-time").is_some_and(|time| time != "0" && time != SLOW_RAMP) {
                 let message = "`slow-ramp-time` has no meaning where one member has all the work";
                 findings.add(Note, pool.title(), message, "");
             }
@@ -59,17 +73,21 @@ impl Sharing {
 
 /// How the members of these pools, which are one here, share the work: as those of the first.
 pub fn decide(group: &[Listed<'_>], objects: &Objects, findings: &mut Findings) -> Sharing {
-    let pair =
-        |count: usize, fails_back| Sharing { mode: None, each: vec![(1, 0); count], min_active: None, fails_back };
-    let [(pool, members), others @ ..] = group else { return pair(0, false) };
-    if let Some(fails_back) = is_pair(group, findings) {
-        return pair(members.len(), fails_back);
+    let one =
+        |count: usize, pair| Sharing { mode: None, each: vec![(1, 0); count], min_active: None, pair: Some(pair) };
+    let [(pool, members), others @ ..] = group else { return one(0, Pair::Alone) };
+    if members.len() < 2 {
+        return one(members.len(), Pair::Alone);
     }
-    others.iter().for_each(|other| compare(&group[0], other, findings));
-    let nearest = nearest(pool.word("load-balancing-mode").unwrap_or("round-robin"));
-    said(pool, members.len(), &nearest, findings);
-    let weights = weights(pool, members, &nearest, objects, findings);
+    let pair = pair(group, findings);
+    others.iter().for_each(|other| compare(&group[0], other, pair.is_some(), findings));
+    if let Some(pair) = pair {
+        return one(members.len(), pair);
+    }
+    let nearest = nearest(pool.word("load-balancing-mode").unwrap_or(MODE));
     let has_groups = differ(members) && least(pool) > 0;
+    said(pool, (members.len(), has_groups), &nearest, findings);
+    let weights = weights(pool, members, &nearest, objects, findings);
     if differ(members) && !has_groups {
         findings.add(
             Note,
@@ -83,23 +101,20 @@ pub fn decide(group: &[Listed<'_>], objects: &Objects, findings: &mut Findings) 
         mode: Some(nearest.mode),
         each: weights.into_iter().zip(members.iter().map(priority)).collect(),
         min_active: has_groups.then_some(least(pool).min(MOST)),
-        fails_back: false,
+        pair: None,
     }
 }
 
-/// One of its members is active, and whether the preferred one takes over again. `None`: several are.
-fn is_pair(group: &[Listed<'_>], findings: &mut Findings) -> Option<bool> {
+/// Why one of its several members is active. `None`: more are.
+fn pair(group: &[Listed<'_>], findings: &mut Findings) -> Option<Pair> {
     let (pool, members) = group.first()?;
-    let mode = pool.word("load-balancing-mode");
     match members.len() {
-        0 | 1 => Some(false),
         2 if differ(members) && least(pool) == 1 => {
             let message = "priority groups return to the preferred member as soon as it is up, and so does `fail_back = \"immediate\"`";
             findings.add(Check, pool.title(), message, "remove fail_back to stay where the calls are");
-            Some(true)
+            Some(Pair::Grouped)
         }
-        // Nobody has written a mode, and nothing says that both work at once.
-        2 if mode.is_none() && least(pool) < 2 && !group.iter().any(|(_, members)| are_both_up(members)) => {
+        2 if may_be_pair(group) => {
             let seen = match group.iter().any(|(_, members)| is_one_up(members)) {
                 true => {
                     "one of its two members was up and the other down when this was saved, as of a pair whose standby does not answer"
@@ -111,10 +126,18 @@ fn is_pair(group: &[Listed<'_>], findings: &mut Findings) -> Option<bool> {
             let message = format!("{seen}: this file sends the work to one of them, the active one");
             let remedy = "for servers that all work at once, add mode = \"round-robin\", as it was on BIG-IP";
             findings.add(Check, pool.title(), message, remedy);
-            Some(false)
+            Some(Pair::Guessed)
         }
         _ => None,
     }
+}
+
+/// Nobody has written a mode, and nothing says that both work at once: neither does a port that both answer, where on another one of
+/// them does not.
+fn may_be_pair(group: &[Listed<'_>]) -> bool {
+    let is_written = |(pool, _): &Listed<'_>| pool.word("load-balancing-mode").is_some() || least(pool) > 1;
+    let any = |are: fn(&[Member<'_>]) -> bool| group.iter().any(|(_, members)| are(members));
+    !group.iter().any(is_written) && (any(is_one_up) || !any(are_both_up))
 }
 
 fn differ(members: &[Member<'_>]) -> bool {
@@ -126,23 +149,33 @@ fn least(pool: &Object) -> u64 {
     number(pool.word("min-active-members")).unwrap_or(0)
 }
 
-/// The members of `other` share its work otherwise than those of `first`, as which they do here.
-fn compare((first, members): &Listed<'_>, (other, of_it): &Listed<'_>, findings: &mut Findings) {
-    let keys = ["load-balancing-mode", "min-active-members", "slow-ramp-time"];
-    let mut unlike: Vec<&str> = keys.into_iter().filter(|key| other.word(key) != first.word(key)).collect();
-    let by_address = |members: &[Member<'_>]| {
-        let key = |member: &Member<'_>| (member.address, member.priority, number(own(member, "ratio")).unwrap_or(1));
-        let mut all: Vec<_> = members.iter().map(key).collect();
-        all.sort_unstable();
-        all
-    };
-    if by_address(members) != by_address(of_it) {
-        unlike.push("priority-group or ratio of a member");
+/// The members of `other` share its work otherwise than those of `first`, as which they do here; of a pair the shares do not matter.
+fn compare((first, members): &Listed<'_>, (other, of_it): &Listed<'_>, is_pair: bool, findings: &mut Findings) {
+    let keys = [("load-balancing-mode", MODE), ("min-active-members", "0"), ("slow-ramp-time", SLOW_RAMP)];
+    let of = |pool: &Object, (key, default): (&str, &str)| pool.word(key).unwrap_or(default).to_owned();
+    let is_unlike = |key: &(&str, &str)| of(first, *key) != of(other, *key);
+    let mut unlike: Vec<&str> = keys.into_iter().filter(is_unlike).map(|(key, _)| key).collect();
+    unlike.retain(|key| !is_pair || *key != "slow-ramp-time");
+    let priority = |member: &Member<'_>| u64::from(member.priority);
+    let has_groups = least(first) > 0 || least(other) > 0;
+    if has_groups && by_address(members, priority) != by_address(of_it, priority) {
+        unlike.push("priority-group of a member");
+    }
+    let ratio = |member: &Member<'_>| number(own(member, "ratio")).unwrap_or(1);
+    if !is_pair && by_address(members, ratio) != by_address(of_it, ratio) {
+        unlike.push("ratio of a member");
     }
     if !unlike.is_empty() {
         let message = format!("not as in {}, by which the joined pool goes: {}", first.title(), unlike.join(", "));
         findings.add(Check, other.title(), message, "see that it is right for both");
     }
+}
+
+/// What is of each member, in one order for all pools of the same members.
+fn by_address(members: &[Member<'_>], of: impl Fn(&Member<'_>) -> u64) -> Vec<(Ipv4Addr, u64)> {
+    let mut all: Vec<_> = members.iter().map(|member| (member.address, of(member))).collect();
+    all.sort_unstable();
+    all
 }
 
 /// By their monitors one of two was up when the file was saved, and the other was down.
@@ -188,19 +221,23 @@ fn nearest(theirs: &str) -> Nearest<'_> {
 }
 
 /// Says what the mode has become.
-fn said(pool: &Object, count: usize, nearest: &Nearest<'_>, findings: &mut Findings) {
+fn said(pool: &Object, (count, has_groups): (usize, bool), nearest: &Nearest<'_>, findings: &mut Findings) {
     let Nearest { theirs, mode, is_same, .. } = nearest;
     if !is_same {
         let message = format!("Fairlead does not share the work by `{theirs}`: mode = \"{mode}\" is nearest to it");
         return findings.add(Check, pool.title(), message, "see whether that is right for these servers");
     }
-    let message = format!(
-        "BIG-IP shares the work between all members that are up ({theirs}), and so does this file: mode = \"{mode}\""
-    );
+    let (whom, keys) = match has_groups {
+        true => ("the members of the priority groups that are needed", "priority, min_active, "),
+        false => ("all members that are up", ""),
+    };
+    let message = format!("BIG-IP shares the work between {whom} ({theirs}), and so does this file: mode = \"{mode}\"");
     match count {
         2 => {
-            let remedy = "for a pair of SIP Servers, whose standby does not answer, remove mode, and weight, slow_start and persistence \
-                          if they are there: one is active, and all peers are switched over at once";
+            let remedy = format!(
+                "for a pair of SIP Servers, whose standby does not answer, remove mode, and {keys}weight, slow_start and persistence \
+                 if they are there: one is active, and all peers are switched over at once"
+            );
             findings.add(Check, pool.title(), message, remedy);
         }
         _ => findings.add(Note, pool.title(), message, ""),
