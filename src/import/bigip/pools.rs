@@ -16,6 +16,7 @@ use crate::import::findings::Findings;
 use crate::import::findings::Severity::{Check, Note, Severe};
 use crate::import::syntax::{all_words, word};
 use listed::{Listed, Member, members};
+pub use persistence::report_dropped;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
 use toml::{Table, Value};
@@ -29,6 +30,8 @@ pub struct Pools {
     pub members: BTreeMap<String, Vec<Ipv4Addr>>,
     /// By what Fairlead calls it: those of which several members are active.
     pub shared: BTreeSet<String>,
+    /// By what Fairlead calls it: those of which one is, as nothing says that both of them work at once.
+    pub guessed: BTreeSet<String>,
 }
 
 /// Writes the pools of these virtual servers, and the monitors they use.
@@ -122,6 +125,9 @@ fn write(
     }
     entry.set("monitors", monitors);
     sharing.write(first, &mut entry, findings);
+    if sharing.is_guessed() {
+        pools.guessed.insert(name.clone());
+    }
     if sharing.is_shared() {
         persistence::convert(group, servers, objects, &mut entry, findings);
         pools.shared.insert(name.clone());

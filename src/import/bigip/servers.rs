@@ -6,7 +6,7 @@
 use super::limits::{self, Limited, Words};
 use super::names::{Unusable, address, endpoint, network};
 use super::objects::{Object, Objects, absolute, leaf};
-use super::pools::Pools;
+use super::pools::{Pools, report_dropped};
 use crate::import::draft::{Draft, Entry};
 use crate::import::findings::Findings;
 use crate::import::findings::Severity::{Check, Note, Severe};
@@ -251,8 +251,10 @@ fn treatment(server: &Object, objects: &Objects, pools: &Pools, findings: &mut F
             "filter elsewhere if that matters",
         );
     }
-    let is_shared = pool_of(server, pools).is_some_and(|(name, _)| pools.shared.contains(name));
-    if !server.block("persist").is_empty() && !is_shared {
+    let is_among = |names: &BTreeSet<String>| pool_of(server, pools).is_some_and(|(name, _)| names.contains(name));
+    if is_among(&pools.guessed) {
+        report_dropped(server, objects, findings);
+    } else if !server.block("persist").is_empty() && !is_among(&pools.shared) {
         findings.add(Note, server.title(), "persistence has no meaning where one member has all the work", "");
     }
 }

@@ -52,22 +52,35 @@ pub fn convert(
     }
 }
 
-/// What a virtual server keeps together, as the file calls it; what has no counterpart is reported.
-fn of_server(server: &Object, objects: &Objects, findings: &mut Findings) -> Option<&'static str> {
+/// Says of a virtual server whose pool is taken for a pair what is to be added if it is none.
+pub fn report_dropped(server: &Object, objects: &Objects, findings: &mut Findings) {
+    let Some(name) = named(server) else { return };
+    let message =
+        format!("persistence {name} has no meaning where one member has all the work, and is not carried over");
+    let remedy = match Profile::of(name, objects).key() {
+        Some(key) => format!("for servers that all work at once, add persistence = \"{key}\" to the [[pool]]"),
+        None => "for servers that all work at once, choose `persistence` of the [[pool]]: Fairlead keeps by source address or Call-ID".into(),
+    };
+    findings.add(Check, server.title(), message, remedy);
+}
+
+/// The profile by which a virtual server keeps something together.
+fn named(server: &Object) -> Option<&str> {
     let named = server.block("persist");
     let is_default = |item: &&Item| word(&item.block, "default") == Some("yes");
-    let name = named.iter().find(is_default).or(named.first())?.words.first()?;
+    named.iter().find(is_default).or(named.first())?.words.first().map(String::as_str)
+}
+
+/// What a virtual server keeps together, as the file calls it; what has no counterpart is reported.
+fn of_server(server: &Object, objects: &Objects, findings: &mut Findings) -> Option<&'static str> {
+    let name = named(server)?;
     let profile = Profile::of(name, objects);
-    let key = match (profile.kind.as_str(), profile.word("sip-info")) {
-        ("source-addr", _) => "source",
-        ("sip", None) => "call-id",
-        ("sip", Some(header)) if header.eq_ignore_ascii_case("call-id") => "call-id",
-        (kind, _) => {
-            let message =
-                format!("persistence {name} ({kind}) is not carried over: Fairlead keeps by source address or Call-ID");
-            findings.add(Severe, server.title(), message, "choose `persistence` of the [[pool]], or none");
-            return None;
-        }
+    let Some(key) = profile.key() else {
+        let kind = &profile.kind;
+        let message =
+            format!("persistence {name} ({kind}) is not carried over: Fairlead keeps by source address or Call-ID");
+        findings.add(Severe, server.title(), message, "choose `persistence` of the [[pool]], or none");
+        return None;
     };
     if key == "call-id" && server.word("ip-protocol") != Some("udp") {
         let message =
@@ -110,6 +123,16 @@ impl<'o> Profile<'o> {
             None => leaf(name).to_owned(),
         };
         Profile { kind, line }
+    }
+
+    /// As the file calls it; `None`: it has no counterpart.
+    fn key(&self) -> Option<&'static str> {
+        match (self.kind.as_str(), self.word("sip-info")) {
+            ("source-addr", _) => Some("source"),
+            ("sip", None) => Some("call-id"),
+            ("sip", Some(header)) if header.eq_ignore_ascii_case("call-id") => Some("call-id"),
+            _ => None,
+        }
     }
 
     fn word(&self, key: &str) -> Option<&'o str> {

@@ -51,6 +51,11 @@ impl Sharing {
         self.mode.is_some()
     }
 
+    /// One is, as nothing says that both of them work at once.
+    pub fn is_guessed(&self) -> bool {
+        self.pair == Some(Pair::Guessed)
+    }
+
     /// Writes it, but for the members.
     pub fn write(&self, pool: &Object, entry: &mut Entry, findings: &mut Findings) {
         if self.pair == Some(Pair::Grouped) {

@@ -106,3 +106,25 @@ fn what_two_members_that_share_the_work_must_lose_to_be_a_pair_is_named() {
     assert!(without.contains("remove mode, and weight, slow_start and persistence"), "{without}");
     assert_eq!((all, are_written), (true, false));
 }
+
+#[test]
+fn persistence_of_a_guessed_pair_is_to_be_looked_at_and_that_of_another_is_not() {
+    let persist = |name: &str| format!("persist {{\n/Common/{name} {{\ndefault yes\n}}\n}}");
+    let add = "for servers that all work at once, add persistence = ";
+    for (name, remedy) in [
+        ("source_addr", format!("{add}\"source\" to the [[pool]]")),
+        ("sip_info", format!("{add}\"call-id\" to the [[pool]]")),
+        ("cookie", "for servers that all work at once, choose `persistence` of the [[pool]]: ".into()),
+    ] {
+        let file = joined(&[("", NONE)], &persist(name));
+        let [found] = &said(&file, "has no meaning where one member")[..] else { panic!("{}", shown(&file)) };
+        assert_eq!((found.severity, found.object.as_str()), (Severity::Check, "ltm virtual /Common/v0"), "{name}");
+        assert!(found.remedy.starts_with(&remedy), "{name}: {}", found.remedy);
+        assert!(found.message.starts_with(&format!("persistence /Common/{name} ")), "{}", found.message);
+        let file = joined(&[("min-active-members 1", GROUPS)], &persist(name));
+        let [found] = &said(&file, "has no meaning where one member")[..] else { panic!("{}", shown(&file)) };
+        assert_eq!((found.severity, found.remedy.as_str()), (Severity::Note, ""), "{name}");
+    }
+    let without = joined(&[("", NONE)], "");
+    assert!(said(&without, "persistence").is_empty(), "{}", shown(&without));
+}
