@@ -101,14 +101,17 @@ fn write(
     let sharing = sharing::decide(group, objects, findings);
     let has_connections =
         sharing.is_shared() || limits::takes_tcp(objects, group.iter().map(|(pool, _)| pool.name.as_str()));
+    let mut limited: Vec<&str> = Vec::new();
     let tables = labels.iter().zip(members).zip(&sharing.each).map(|((label, member), share)| {
         let mut table = draft::member_with(label, member.address, *share);
         for (key, limit) in limits_of(member, group, has_connections, objects, findings) {
+            limited.push(key);
             table.as_table_mut().into_iter().for_each(|table| _ = table.insert(key.into(), limit.into()));
         }
         table
     });
     entry.set("members", tables.collect::<Vec<_>>());
+    sharing.report_limits(first, limited.into_iter(), findings);
     for (other, _) in others {
         entry.also_from(other.title());
         let message = format!("it has the members of {}, so both are pool `{name}`", first.title());

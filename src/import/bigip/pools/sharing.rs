@@ -56,6 +56,21 @@ impl Sharing {
         self.pair == Some(Pair::Guessed)
     }
 
+    /// Says where a limit of connections is, by the keys of the members, that it makes no lower group needed.
+    pub fn report_limits<'k>(
+        &self,
+        pool: &Object,
+        mut limited: impl Iterator<Item = &'k str>,
+        findings: &mut Findings,
+    ) {
+        if self.min_active.is_some() && limited.any(|key| key == "connection_limit") {
+            let message = "a member at its `connection-limit` does not count for `min-active-members` on BIG-IP; here it counts for min_active \
+                           all the same, and no lower priority takes part because of it";
+            let remedy = "raise min_active or connection_limit if the others cannot take what is left";
+            findings.add(Check, pool.title(), message, remedy);
+        }
+    }
+
     /// Writes it, but for the members.
     pub fn write(&self, pool: &Object, entry: &mut Entry, findings: &mut Findings) {
         if self.pair == Some(Pair::Grouped) {

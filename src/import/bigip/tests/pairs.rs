@@ -8,6 +8,10 @@ const BASE: &str =
 
 /// Pools of the same two members, each on a port of its own: what is set of the pool, and of its members.
 fn joined(pools: &[(&str, [&str; 2])], of_servers: &str) -> Imported {
+    imported(&[("bigip.conf", &text(pools, of_servers))])
+}
+
+fn text(pools: &[(&str, [&str; 2])], of_servers: &str) -> String {
     let of = |(at, (keys, each)): (usize, &(&str, [&str; 2]))| {
         let port = 5060 + at;
         let member =
@@ -20,7 +24,7 @@ fn joined(pools: &[(&str, [&str; 2])], of_servers: &str) -> Imported {
         )
     };
     let pools: String = pools.iter().enumerate().map(of).collect();
-    imported(&[("bigip.conf", &format!("{BASE}{pools}"))])
+    format!("{BASE}{pools}")
 }
 
 fn mode(file: &Imported) -> Mode {
@@ -127,4 +131,22 @@ fn persistence_of_a_guessed_pair_is_to_be_looked_at_and_that_of_another_is_not()
     }
     let without = joined(&[("", NONE)], "");
     assert!(said(&without, "persistence").is_empty(), "{}", shown(&without));
+}
+
+#[test]
+fn a_limit_of_connections_beside_priority_groups_is_to_be_looked_at() {
+    let counts = |keys: &str, each: [&str; 2], of_node: &str| {
+        let node = format!("ltm node /Common/10.0.0.1 {{\naddress 10.0.0.1\n{of_node}}}\n");
+        let file = imported(&[("bigip.conf", &(text(&[(keys, each)], "") + &node))]);
+        let found = said(&file, "here it counts for min_active all the same");
+        assert!(found.iter().all(|found| found.severity == Severity::Check && !found.remedy.is_empty()));
+        found.len()
+    };
+    let limited = ["priority-group 1", "priority-group 2\nconnection-limit 100"];
+    let rated = ["priority-group 1", "priority-group 2\nrate-limit 100"];
+    assert_eq!(counts("min-active-members 2", limited, ""), 1);
+    assert_eq!(counts("min-active-members 2", GROUPS, "connection-limit 100\n"), 1, "of a node");
+    assert_eq!(counts("min-active-members 2", GROUPS, ""), 0);
+    assert_eq!(counts("min-active-members 2", rated, ""), 0);
+    assert_eq!(counts("load-balancing-mode round-robin", limited, ""), 0, "groups are off");
 }
