@@ -2,7 +2,7 @@
 //!
 //! Owns the tables of a file that was accepted. Asks no appliance.
 
-use super::grid::{Cell, grid, labelled, left, prose, right};
+use super::grid::{Cell, grid, labelled, labelled_inside, left, prose, right};
 use crate::config::{
     Configuration, Settings, bounds, count, duration_text, good_answer, listen_text, network_text, question,
 };
@@ -98,8 +98,9 @@ fn pool(intent: &Intent, pool: &Pool) -> String {
     let up = format!("{} of {} good: {monitors}", pool.require, count(pool.monitors.len(), "monitor"));
     let mut rows = vec![("member up", up)];
     if pool.is_shared() {
-        rows.push(("new work", new_work(pool)));
-        rows.extend(groups(intent, pool).map(|groups| ("priorities", groups)));
+        let groups = groups(intent, pool);
+        rows.push(("new work", new_work(pool, groups.is_some())));
+        rows.extend(groups.map(|groups| ("priorities", groups)));
         rows.extend((!pool.slow_start.is_zero()).then(|| ("slow start", slow_start(pool))));
     } else {
         rows.push(("fail back", fail_back(pool)));
@@ -109,7 +110,7 @@ fn pool(intent: &Intent, pool: &Pool) -> String {
         ("no member", no_member(pool)),
         ("held back", held_back(pool)),
     ]);
-    let policy = labelled(&rows);
+    let policy = labelled_inside(&rows, 2);
     let inside: String = (policy + &members).lines().map(|line| format!("  {line}\n")).collect();
     format!("\nPOOL {} ({})\n{inside}", pool.name, pool.mode)
 }
@@ -119,12 +120,13 @@ fn on_down_udp(pool: &Pool) -> OnDownUdp {
     if pool.is_shared() { pool.on_down_udp } else { OnDownUdp::Reselect }
 }
 
-/// Which of several active members takes it.
-fn new_work(pool: &Pool) -> String {
+/// Which of several active members takes it: of all, or of some groups.
+fn new_work(pool: &Pool, has_groups: bool) -> String {
+    let all = if has_groups { "members of these priorities" } else { "all members that are up" };
     let whom = match pool.mode {
-        Mode::LeastConnections => "to the member that has fewest flows, of all that are up",
-        Mode::SourceHash => "by the client's address, to all members that are up",
-        Mode::ActiveStandby | Mode::RoundRobin => "in turn, to all members that are up",
+        Mode::LeastConnections => format!("to whoever has fewest flows for its weight, of {all}"),
+        Mode::SourceHash => format!("by the client's address, to {all}"),
+        Mode::ActiveStandby | Mode::RoundRobin => format!("in turn, to {all}"),
     };
     let together = match pool.persistence {
         Persistence::Endpoint => "",
@@ -320,10 +322,25 @@ mod tests {
         for expected in [
             "MEMBER ADDRESS INTERFACE WEIGHT PRIORITY rm-1 10.20.0.31 servers 2 10 ",
             "rm-3 10.20.0.33 servers 1 0 ",
-            "priorities the highest; lower ones while fewer than 2 of the higher are up",
+            "new work in turn, to members of these priorities; SIP over UDP by Call-ID, so that a call stays together priorities the highest; lower ones while fewer than 2 of the higher are up",
             "slow start a member that has come up gets its share little by little in 30s",
         ] {
             assert!(words.contains(expected), "{expected}: {words}");
+        }
+    }
+    #[test]
+    fn whoever_takes_new_work_is_of_all_members_or_of_their_groups() {
+        let managers = include_str!("../../dpdk-config/examples/managers.toml");
+        let plain = managers.replace(", priority = 10", "");
+        for (mode, whom) in [
+            ("round-robin", "in turn, to "),
+            ("least-connections", "to whoever has fewest flows for its weight, of "),
+            ("source-hash", "by the client's address, to "),
+        ] {
+            for (file, of) in [(managers, "members of these priorities;"), (&plain, "all members that are up;")] {
+                let words = words(&file.replace("round-robin", mode));
+                assert!(words.contains(&format!("new work {whom}{of}")), "{mode}: {words}");
+            }
         }
     }
 }

@@ -65,10 +65,15 @@ pub fn paragraph(text: &str) -> String {
 
 /// Labels and what they stand for, without heads.
 pub fn labelled(rows: &[(&str, String)]) -> String {
+    labelled_inside(rows, 0)
+}
+
+/// The same where each line is to be moved so far to the right.
+pub fn labelled_inside(rows: &[(&str, String)], inset: usize) -> String {
     let width = rows.iter().map(|(label, _)| label.chars().count()).max().unwrap_or(0) + GAP;
     let rows = rows.iter().flat_map(|(label, text)| {
         let labels = std::iter::once(*label).chain(std::iter::repeat(""));
-        labels.zip(wrap(&visible(text), WIDTH - width, WIDTH - width))
+        labels.zip(wrap(&visible(text), WIDTH - inset - width, WIDTH - inset - width))
     });
     rows.map(|(label, line)| format!("{label:<width$}{line}\n")).collect()
 }

@@ -198,7 +198,7 @@ impl Controller {
         let meant = &self.intent.pools[pool];
         let Pool { name, mode, .. } = meant;
         let why = format!(
-            "pool `{name}` is of mode \"{mode}\": all members that are up are active, none takes over from another"
+            "pool `{name}` is of mode \"{mode}\": its members share the work, and none of them is the active one"
         );
         meant.is_shared().then_some(why)
     }

@@ -109,7 +109,8 @@ fn scenario_92_nobody_is_forced_and_nothing_is_drilled_where_all_are_active() {
     for request in [force("sip-b"), Request::PoolAuto { pool: "pair-1".into() }, drill] {
         let refused = bench.ask(request.clone()).unwrap().unwrap_err();
         assert_eq!(refused.code, Code::Refused, "{request:?}");
-        let why = "pool `pair-1` is of mode \"source-hash\": all members that are up are active";
+        let why =
+            "pool `pair-1` is of mode \"source-hash\": its members share the work, and none of them is the active one";
         assert!(refused.message.contains(why), "{}", refused.message);
     }
 }
