@@ -165,8 +165,8 @@ fn prime_from(least: usize) -> usize {
 
 /// One round: the next is always who is furthest behind its share.
 fn round(targets: &[Target]) -> Box<[u8]> {
-    let divisor = targets.iter().fold(0, |divisor, target| common_divisor(divisor, target.weight));
-    let weights: Vec<i64> = targets.iter().map(|target| i64::from(target.weight / divisor)).collect();
+    let divisor = common_divisor(targets.iter().map(|target| u64::from(target.weight)));
+    let weights: Vec<i64> = targets.iter().map(|target| (u64::from(target.weight) / divisor) as i64).collect();
     let sum: i64 = weights.iter().sum();
     let mut credit = vec![0; targets.len()];
     let next = |_| {
@@ -180,8 +180,12 @@ fn round(targets: &[Target]) -> Box<[u8]> {
     (0..sum).map(next).collect()
 }
 
-fn common_divisor(a: u32, b: u32) -> u32 {
-    if b == 0 { a.max(1) } else { common_divisor(b, a % b) }
+/// The greatest number by which all parts can be divided; 1 of none.
+pub fn common_divisor(parts: impl Iterator<Item = u64>) -> u64 {
+    fn of(a: u64, b: u64) -> u64 {
+        if b == 0 { a } else { of(b, a % b) }
+    }
+    parts.fold(0, of).max(1)
 }
 
 /// The members take cells in rounds, each the next free one in its own order; one with less weight than the greatest sits rounds out.

@@ -145,3 +145,10 @@ fn whoever_has_fewest_flows_for_its_weight_is_next_and_of_several_the_next_in_tu
     sharing.count(|_| u64::MAX);
     assert!(sharing.least(|_| 0, 0, |_| true).is_some(), "no number is too large");
 }
+
+#[test]
+fn the_greatest_divisor_of_all_parts_is_never_zero() {
+    for (parts, divisor) in [(&[][..], 1), (&[0], 1), (&[7], 7), (&[10, 20, 30], 10), (&[6, 10, 15], 1), (&[0, 8], 8)] {
+        assert_eq!(common_divisor(parts.iter().copied()), divisor, "{parts:?}");
+    }
+}

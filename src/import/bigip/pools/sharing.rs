@@ -9,6 +9,7 @@ use crate::import::draft::Entry;
 use crate::import::findings::Findings;
 use crate::import::findings::Severity::{Check, Note};
 use crate::import::syntax::word;
+use crate::policy::sharing::common_divisor;
 use std::net::Ipv4Addr;
 
 /// Seconds, unless the pool says otherwise: BIG-IP's own default.
@@ -297,7 +298,7 @@ fn weights(
 
 /// The same proportions in weights of a Fairlead file, and whether they are exact. All parts are at least one.
 fn scaled(parts: &[u64]) -> (Vec<u32>, bool) {
-    let divisor = parts.iter().fold(0, |divisor, part| common_divisor(divisor, *part)).max(1);
+    let divisor = common_divisor(parts.iter().copied());
     let most = parts.iter().max().map_or(1, |most| most / divisor);
     let weight = |part: &u64| match most <= HEAVIEST {
         true => part / divisor,
@@ -305,10 +306,6 @@ fn scaled(parts: &[u64]) -> (Vec<u32>, bool) {
     };
     let weights = parts.iter().map(|part| u32::try_from(weight(part).max(1)).unwrap_or(1));
     (weights.collect(), most <= HEAVIEST)
-}
-
-fn common_divisor(a: u64, b: u64) -> u64 {
-    if b == 0 { a } else { common_divisor(b, a % b) }
 }
 
 /// What BIG-IP calls slow ramp. Its default stands in no file.
