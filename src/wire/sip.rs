@@ -275,11 +275,7 @@ impl<'a> Via<'a> {
 
     /// What the branch parameter says; empty if there is none.
     pub fn branch_text(&self) -> &'a [u8] {
-        let value = |part| {
-            let (name, value) = split_once(part, b'=')?;
-            name.trim_ascii().eq_ignore_ascii_case(b"branch").then(|| value.trim_ascii())
-        };
-        self.parts().skip(1).find_map(value).unwrap_or_default()
+        parameter(self.0, "branch").unwrap_or_default()
     }
 
     /// The branch parameter.
