@@ -157,8 +157,13 @@ impl<'a> Message<'a> {
     /// The value of the first field called `long` or `compact`, in any case (RFC 3261 7.3.1, 7.3.3); folded lines are in it with
     /// their ends.
     pub fn field(&self, long: &str, compact: &str) -> Option<&'a [u8]> {
+        self.fields(long, compact).next()
+    }
+
+    /// The values of all fields called so, in order, as [`Message::field`] has the first.
+    pub fn fields(&self, long: &str, compact: &str) -> impl Iterator<Item = &'a [u8]> {
         let may_be = |one: &str, first: u8| one.as_bytes().first().is_some_and(|is| is.eq_ignore_ascii_case(&first));
-        Fields(self.rest).find_map(|field| {
+        Fields(self.rest).filter_map(move |field| {
             // Nearly all lines are others, which their first letter tells.
             let first = *field.first()?;
             if first.is_ascii_alphabetic() && !may_be(long, first) && !may_be(compact, first) {

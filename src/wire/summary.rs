@@ -121,12 +121,13 @@ impl Summary {
     }
 }
 
-/// What a registrar grants stands behind each contact, else for all of them in Expires (RFC 3261 10.3). None that ends one: zero.
+/// What a registrar grants stands behind each contact, of which there may be several in each of several fields, else for all of them in
+/// Expires (RFC 3261 7.3.1, 10.3). None that ends one: zero.
 fn granted(message: &Message<'_>) -> Option<u32> {
     let seconds = |text: &[u8]| -> Option<u32> {
         std::str::from_utf8(text).ok()?.trim().parse().ok().filter(|seconds| *seconds > 0)
     };
-    let contacts = message.field("contact", "m").into_iter().flat_map(values);
+    let contacts = message.fields("contact", "m").flat_map(values);
     let each = contacts.filter_map(|contact| seconds(parameter(behind_address(contact), "expires")?));
     each.min().or_else(|| seconds(message.field("expires", "expires")?))
 }
@@ -200,10 +201,12 @@ mod tests {
     /// Each row: the lines of an answer to REGISTER, and for how long it grants one.
     #[test]
     fn a_registration_lasts_as_long_as_its_contact_says_or_else_expires() {
-        let rows: [(&[&str], Option<u32>); 9] = [
+        let rows: [(&[&str], Option<u32>); 11] = [
             (&["Contact: <sip:1@172.16.5.5>;expires=3600"], Some(3600)),
             (&["m: \"A, B;expires=5\" <sip:1@h;expires=7>;q=0.5;Expires = 90"], Some(90)),
             (&["Contact: <sip:1@h>;expires=600, <sip:2@h>;expires=300"], Some(300)),
+            (&["Contact: <sip:1@h>;expires=600", "Expires: 5", "m: <sip:2@h>;expires=300"], Some(300)),
+            (&["m: <sip:1@h>;expires=0", "Contact: <sip:2@h>;expires=90, <sip:3@h>;expires=60"], Some(60)),
             (&["Expires: 1800", "Contact: <sip:1@h>"], Some(1800)),
             (&["Contact: sip:1@h;expires=120"], Some(120)),
             (&["Expires: 1800", "Contact: <sip:1@h>;expires=60"], Some(60)),
