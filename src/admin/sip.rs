@@ -66,7 +66,7 @@ pub struct SipRefreshRow {
     pub virtual_server: String,
     /// `[timeouts] udp`, if UDP flows carry its datagrams: where several members are active.
     pub udp_timeout_s: Option<u64>,
-    /// Keep-alives (an empty datagram, CRLF, OPTIONS) that followed an earlier one of the same client.
+    /// Keep-alives (OPTIONS, a STUN Binding request, CRLF, or another datagram of at most 20 bytes) that followed an earlier one of the same client.
     pub keep_alives: u64,
     /// Half of them came no longer after it; 0, as the next one, when there was none.
     pub keep_alive_p50_s: u64,

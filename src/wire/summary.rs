@@ -58,24 +58,34 @@ methods! {
 pub enum Content<'a> {
     /// A message of SIP.
     Message(Message<'a>),
-    /// Nothing but what keeps a way open: no byte, or one or two CRLF (RFC 5626 4.4.1).
+    /// Nothing but what keeps a way open: a STUN Binding request, as RFC 5626 4.4.2 has it for UDP; CRLF, which 4.4.1 has for streams and
+    /// many send in datagrams as well; or anything else that is too short for SIP, such as nothing at all, four zero bytes or `jaK`.
     KeepAlive,
     /// Something else.
     Other,
 }
 
-/// The longest keep-alive, in bytes.
-const KEEP_ALIVE: usize = 4;
+/// The longest keep-alive that has no form of its own, in bytes: as long as the header of STUN (RFC 8489 5).
+const KEEP_ALIVE: usize = 20;
+/// The type of a Binding request (RFC 8489 5).
+const BINDING_REQUEST: [u8; 2] = [0, 1];
+/// What stands in every message of STUN behind type and length (RFC 8489 5).
+const MAGIC_COOKIE: [u8; 4] = [0x21, 0x12, 0xa4, 0x42];
 
 impl<'a> Content<'a> {
     /// That of a datagram, whose payload this is or begins with.
     pub fn of(datagram: &'a [u8]) -> Content<'a> {
-        let is_blank = |byte: &u8| matches!(byte, b'\r' | b'\n');
-        if datagram.len() <= KEEP_ALIVE && datagram.iter().all(is_blank) {
-            return Content::KeepAlive;
+        match Message::peek(datagram) {
+            Some(message) => Content::Message(message),
+            None if datagram.len() <= KEEP_ALIVE || asks_for_binding(datagram) => Content::KeepAlive,
+            None => Content::Other,
         }
-        Message::peek(datagram).map_or(Content::Other, Content::Message)
     }
+}
+
+/// With attributes it is longer than others.
+fn asks_for_binding(datagram: &[u8]) -> bool {
+    datagram.starts_with(&BINDING_REQUEST) && datagram.get(4..8) == Some(&MAGIC_COOKIE)
 }
 
 /// The number by which a message is one of those that are looked at, or not: of its topmost branch, which stands in front; without
@@ -226,15 +236,27 @@ mod tests {
         assert_eq!(summary(&["SIP/2.0 200 OK", VIA, "CSeq: 2 INVITE", contact]).expires, None);
     }
 
+    /// Each with what it is sent by: RFC 5626 4.4.1, 4.4.2 and what is in use beside.
     #[test]
-    fn nothing_but_empty_lines_keeps_a_way_open() {
-        for datagram in [&b""[..], b"\r\n", b"\r\n\r\n", b"\n"] {
+    fn what_is_too_short_for_sip_and_a_binding_request_keep_a_way_open() {
+        let binding = |kind: u8, attributes: &[u8]| {
+            let header = [0, kind, 0, attributes.len() as u8, 0x21, 0x12, 0xa4, 0x42];
+            [&header[..], &[7; 12], attributes].concat()
+        };
+        let software = b"\x80\x22\0\x08a phone.".as_slice();
+        let request = binding(1, &[]);
+        for datagram in
+            [&b""[..], b"\r\n", b"\r\n\r\n", b"\n", b"\0\0\0\0", b"jaK", b"ping", &request, &binding(1, software)]
+        {
             assert!(matches!(Content::of(datagram), Content::KeepAlive), "{datagram:?}");
         }
-        for datagram in [&b"\r\n\r\n\r\n"[..], b"\0\0\0\0", b"jaK", &[0, 1, 0, 0, 0x21, 0x12, 0xa4, 0x42]] {
+        let response = binding(0x11, software);
+        let no_cookie = [&[0, 1, 0, 8][..], &[0x42; 24]].concat();
+        for datagram in [&[b'\n'; 21][..], &[0; 21], &[0xff; 900], &response, &no_cookie] {
             assert!(matches!(Content::of(datagram), Content::Other), "{datagram:?}");
         }
         let late = [b"\r\n\r\n".as_slice(), &message(&["OPTIONS sip:a@b SIP/2.0", VIA])].concat();
         assert!(matches!(Content::of(&late), Content::Message(_)));
+        assert!(matches!(Content::of(b"A B SIP/2.0"), Content::Message(_)), "the shortest there is");
     }
 }

@@ -189,7 +189,7 @@ impl<P: Port> Pipeline<P> {
     }
 }
 
-/// The shortest request line, `A B SIP/2.0`: what only keeps a way open (RFC 5626 4.4.1) is shorter.
+/// The shortest request line, `A B SIP/2.0`: CRLF that only keeps a way open is shorter.
 const SHORTEST: usize = 11;
 
 /// By its length and first byte the datagram may be SIP.

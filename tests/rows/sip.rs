@@ -343,11 +343,12 @@ fn a_datagram_in_fragments_is_counted_once() {
 #[test]
 fn how_often_clients_keep_their_way_open_and_how_long_they_are_registered_is_seen() {
     let mut lab = lab_that_counts();
-    let pings: [&[u8]; 3] = [b"\r\n\r\n", b"", b"\r\n"];
+    let binding = [&[0, 1, 0, 0, 0x21, 0x12, 0xa4, 0x42][..], &[7; 12]].concat();
+    let pings: [&[u8]; 6] = [b"\r\n\r\n", b"", b"\r\n", &binding, b"\0\0\0\0", b"jaK"];
     for number in 0..30_u64 {
         for client in 0..10 {
             let from = at(PHONE, 40_000 + client);
-            let ping = |dst: &str| Build::udp(from, at(dst, 5060)).payload(pings[(number % 3) as usize]);
+            let ping = |dst: &str| Build::udp(from, at(dst, 5060)).payload(pings[(number % 6) as usize]);
             lab.forwards(ROUTER, ping(V), HOST_A, ping(A));
         }
         lab.rig.wait(Duration::from_secs(if number == 20 { 90 } else { 30 }));
