@@ -17,7 +17,7 @@ use crate::engine::Party;
 use crate::time::{Duration, Instant};
 use crate::wire::Endpoint;
 use crate::wire::summary::{Content, Method, Said, Summary, sampled_by};
-use keep_alives::KeepAlives;
+use keep_alives::{KeepAlive, KeepAlives};
 use open::{Answered, Asked, Lost, OpenTransactions, Transaction};
 use rows::Rows;
 use std::net::Ipv4Addr;
@@ -33,7 +33,7 @@ pub(super) struct Sample {
     /// A message of a transaction that is one of those.
     message: Option<Summary>,
     /// It keeps a way open, of whichever endpoint.
-    keeps_alive: bool,
+    keep_alive: Option<KeepAlive>,
     sample: u32,
 }
 
@@ -42,13 +42,16 @@ impl Sample {
     pub(super) fn of(datagram: &[u8], sample: u32) -> Option<Sample> {
         let message = match Content::of(datagram) {
             Content::Message(message) => message,
-            Content::KeepAlive => return Some(Sample { message: None, keeps_alive: true, sample }),
+            Content::KeepAlive => {
+                return Some(Sample { message: None, keep_alive: Some(KeepAlive { branch: None }), sample });
+            }
             Content::Other => return None,
         };
         let is_chosen = sampled_by(&message).is_some_and(|number| is_chosen(number, sample));
         let summary = is_chosen.then(|| Summary::of(&message));
-        let keeps_alive = message.is_request(b"OPTIONS");
-        (summary.is_some() || keeps_alive).then_some(Sample { message: summary, keeps_alive, sample })
+        let branch = || message.top_via().and_then(|via| via.branch());
+        let keep_alive = message.is_request(b"OPTIONS").then(|| KeepAlive { branch: branch() });
+        (summary.is_some() || keep_alive.is_some()).then_some(Sample { message: summary, keep_alive, sample })
     }
 }
 
@@ -109,8 +112,8 @@ impl Statistics {
     }
 
     fn count(&mut self, sample: &Sample, party: &Party, now: Instant) {
-        if sample.keeps_alive && !party.is_from_member {
-            self.note_keep_alive(party, sample.sample, now);
+        if let Some(keep_alive) = sample.keep_alive.filter(|_| !party.is_from_member) {
+            self.note_keep_alive(keep_alive, party, sample.sample, now);
         }
         match sample.message {
             Some(Summary { said: Said::Request(method), transaction, .. }) => {
@@ -176,9 +179,9 @@ impl Statistics {
         }
     }
 
-    fn note_keep_alive(&mut self, party: &Party, sample: u32, now: Instant) {
+    fn note_keep_alive(&mut self, what: KeepAlive, party: &Party, sample: u32, now: Instant) {
         let Some(memory) = &mut self.memory else { return };
-        if let Some(after) = memory.keep_alives.note(party.remote, party.service, sample, now) {
+        if let Some(after) = memory.keep_alives.note(what, (party.remote, party.service), sample, now) {
             let after = in_units(after, Duration::from_micros(1));
             self.note_refreshes(party.service, |seen| seen.keep_alives.record(after));
         }

@@ -355,7 +355,11 @@ fn how_often_clients_keep_their_way_open_and_how_long_they_are_registered_is_see
     }
     let options = |call: &str, dst: &str| asked("OPTIONS", call, at(PHONE, 5071), dst);
     for call in ["o1", "o2"] {
-        lab.forwards(ROUTER, options(call, V), HOST_A, options(call, A));
+        // The second time it is a retransmission.
+        for _ in 0..2 {
+            lab.forwards(ROUTER, options(call, V), HOST_A, options(call, A));
+            lab.rig.now += ms(500);
+        }
         lab.rig.wait(Duration::from_secs(30));
     }
     let registered = |src: &str| {
