@@ -4,7 +4,7 @@
 //! whatever cannot be read is absent, nothing is copied, and no more than [`PEEK`](super::sip::PEEK) bytes are looked at.
 
 use super::sip::{Message, Start, parameter, values};
-use super::transaction::Transaction;
+use super::transaction::{AnsweredAt, Transaction};
 
 macro_rules! methods {
     ($($variant:ident = $name:literal, $from:literal;)*) => {
@@ -111,6 +111,8 @@ pub struct Summary {
     pub said: Said,
     /// The transaction it is of; `None`: it has no branch, or no CSeq.
     pub transaction: Option<Transaction>,
+    /// Where the answer to a request goes; of an answer, where it was to go.
+    pub answered_at: AnsweredAt,
     /// For how many seconds a registration lasts that it grants: the shortest of those it names.
     pub expires: Option<u32>,
 }
@@ -119,15 +121,17 @@ impl Summary {
     /// That of a message.
     pub fn of(message: &Message<'_>) -> Summary {
         let cseq = message.cseq().map(|(_, method)| method);
-        let branch = message.top_via().and_then(|via| via.branch());
-        let transaction = branch.zip(cseq).map(|(branch, method)| Transaction::new(branch, method));
+        let via = message.top_via();
+        let answered_at = via.map_or(AnsweredAt::Source, AnsweredAt::of);
+        let transaction =
+            via.and_then(|via| via.branch()).zip(cseq).map(|(branch, method)| Transaction::new(branch, method));
         let (said, grants) = match message.start {
             Start::Request { method } => (Said::Request(Method::of(method)), false),
             Start::Answer { code, .. } => {
                 (Said::Answer(code), (200..300).contains(&code) && cseq == Some(b"REGISTER".as_slice()))
             }
         };
-        Summary { said, transaction, expires: if grants { granted(message) } else { None } }
+        Summary { said, transaction, answered_at, expires: if grants { granted(message) } else { None } }
     }
 }
 

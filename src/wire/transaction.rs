@@ -67,7 +67,8 @@ impl Exchange {
 const SIP: u16 = 5060;
 
 impl AnsweredAt {
-    fn of(via: Via) -> AnsweredAt {
+    /// What the topmost Via of a request says of it.
+    pub(super) fn of(via: Via) -> AnsweredAt {
         match via {
             _ if via.has_maddr() => AnsweredAt::Elsewhere,
             _ if via.has_rport() => AnsweredAt::Source,

@@ -6,10 +6,11 @@
 use super::frames::said;
 use super::pipeline::Pipeline;
 use super::sip::Sample;
-use crate::engine::{Classified, Party, Verdict};
+use crate::engine::{Classified, Party, Path, Verdict};
 use crate::io::Port;
 use crate::time::Instant;
-use crate::wire::Packet;
+use crate::wire::transaction::AnsweredAt;
+use crate::wire::{Endpoint, Packet};
 
 impl<P: Port> Pipeline<P> {
     /// Counts a datagram of a service that was decided about; of one in fragments, the first says what there is to count.
@@ -27,7 +28,23 @@ impl<P: Port> Pipeline<P> {
             return;
         }
         let Some(sample) = Sample::of(said(first, packet), self.engine.snapshot().sip.sample) else { return };
-        let mut count = |party: Party| self.sampling.count(&sample, &party, now);
-        parties.into_iter().flatten().for_each(&mut count);
+        for party in parties.into_iter().flatten() {
+            let is_here = sample.answered_at().is_none_or(|at| self.comes_here(at, &party, classified.path));
+            self.sampling.count(&sample.answered_here(is_here), &party, now);
+        }
+    }
+
+    /// The answer to a request comes by this worker. What goes to a client belongs to a worker by the client's address and port; what
+    /// comes from whom a member has asked, by theirs; and between members by their addresses alone.
+    fn comes_here(&self, answered_at: AnsweredAt, party: &Party, path: Path) -> bool {
+        let is_hairpin = matches!(path, Path::Hairpin { .. });
+        match answered_at {
+            _ if party.is_from_member => true,
+            AnsweredAt::Source => true,
+            AnsweredAt::Port(port) => {
+                port == party.remote.port || is_hairpin || self.hand_off.is_here(Endpoint { port, ..party.remote })
+            }
+            AnsweredAt::Elsewhere => false,
+        }
     }
 }

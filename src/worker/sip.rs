@@ -17,6 +17,7 @@ use crate::engine::Party;
 use crate::time::{Duration, Instant};
 use crate::wire::Endpoint;
 use crate::wire::summary::{Content, Method, Said, Summary, sampled_by};
+use crate::wire::transaction::AnsweredAt;
 use keep_alives::{KeepAlive, KeepAlives};
 use open::{Answered, Asked, Lost, OpenTransactions, Transaction};
 use rows::Rows;
@@ -34,24 +35,38 @@ pub(super) struct Sample {
     message: Option<Summary>,
     /// It keeps a way open, of whichever endpoint.
     keep_alive: Option<KeepAlive>,
+    /// It is a request whose answer does not come by this worker, or nobody knows.
+    is_answered_elsewhere: bool,
     sample: u32,
 }
 
 impl Sample {
     /// What there is to count in a datagram of which one transaction of `sample` is read; `None`: nothing.
     pub(super) fn of(datagram: &[u8], sample: u32) -> Option<Sample> {
+        let of = |message, keep_alive| Some(Sample { message, keep_alive, is_answered_elsewhere: false, sample });
         let message = match Content::of(datagram) {
             Content::Message(message) => message,
-            Content::KeepAlive => {
-                return Some(Sample { message: None, keep_alive: Some(KeepAlive { branch: None }), sample });
-            }
+            Content::KeepAlive => return of(None, Some(KeepAlive { branch: None })),
             Content::Other => return None,
         };
         let is_chosen = sampled_by(&message).is_some_and(|number| is_chosen(number, sample));
-        let summary = is_chosen.then(|| Summary::of(&message));
         let branch = || message.top_via().and_then(|via| via.branch());
         let keep_alive = message.is_request(b"OPTIONS").then(|| KeepAlive { branch: branch() });
-        (summary.is_some() || keep_alive.is_some()).then_some(Sample { message: summary, keep_alive, sample })
+        match is_chosen {
+            true => of(Some(Summary::of(&message)), keep_alive),
+            false => keep_alive.and_then(|keep_alive| of(None, Some(keep_alive))),
+        }
+    }
+
+    /// Where the answer goes, of a request.
+    pub(super) fn answered_at(&self) -> Option<AnsweredAt> {
+        let Summary { said, answered_at, .. } = self.message?;
+        matches!(said, Said::Request(_)).then_some(answered_at)
+    }
+
+    /// The same, of a request whose answer comes by this worker if `is_here`.
+    pub(super) fn answered_here(self, is_here: bool) -> Sample {
+        Sample { is_answered_elsewhere: !is_here, ..self }
     }
 }
 
@@ -117,9 +132,10 @@ impl Statistics {
         }
         match sample.message {
             Some(Summary { said: Said::Request(method), transaction, .. }) => {
-                self.request(method, transaction.map(|it| it.0), party, now);
+                let comes_here = !sample.is_answered_elsewhere;
+                self.request((method, comes_here), transaction.map(|it| it.0), party, now);
             }
-            Some(Summary { said: Said::Answer(code), transaction, expires }) => {
+            Some(Summary { said: Said::Answer(code), transaction, expires, .. }) => {
                 self.answer(code, transaction.map(|it| it.0), party, now);
                 if let Some(seconds) = expires.filter(|_| party.is_from_member) {
                     self.note_refreshes(party.service, |seen| {
@@ -131,21 +147,24 @@ impl Statistics {
         }
     }
 
-    fn request(&mut self, method: Method, number: Option<u64>, party: &Party, now: Instant) {
+    /// Whose answer does not come here is known, so that repetitions are seen, but nothing is waited for.
+    fn request(&mut self, (method, comes_here): (Method, bool), number: Option<u64>, party: &Party, now: Instant) {
         let asked_by = if party.is_from_member { AskedBy::Members } else { AskedBy::Clients };
         let key = RowKey { service: party.service, member: party.member, asked_by };
         let is_due = method != Method::Ack;
         let asked = match (number, &mut self.memory) {
             (Some(number), Some(memory)) => {
                 let of = Transaction { number, remote: party.remote.addr, asked_by };
-                Some(memory.open.ask(of, party.sender(), key, is_due, now))
+                Some(memory.open.ask(of, party.sender(), key, is_due && comes_here, now))
             }
             _ => None,
         };
+        let is_repeated = asked == Some(Asked::Repeated);
+        let is_waited_for = asked.is_some() && (comes_here || is_repeated);
         self.row(key, |row| {
             row.requests[method as usize] += 1;
-            row.repeated_requests += u64::from(asked == Some(Asked::Repeated));
-            row.not_timed += u64::from(asked.is_none() && is_due);
+            row.repeated_requests += u64::from(is_repeated);
+            row.not_timed += u64::from(is_due && !is_waited_for);
         });
         if let Some(Asked::First(Some(lost))) = asked {
             self.lose(lost);

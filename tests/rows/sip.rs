@@ -229,6 +229,46 @@ fn a_request_without_branch_is_not_timed() {
     assert_eq!(counted(&mut lab), [format!("{V}:5060 {A} clients: OPTIONS 1 /, not timed 1")]);
 }
 
+/// A client that sends from another port than it listens at, and does not ask for answers at the former (RFC 3261 18.2.2). Where another
+/// worker gets the answer, it is not known when; and what it answers is not unanswered.
+#[test]
+fn whose_answer_goes_to_another_port_is_timed_if_one_worker_sees_both() {
+    use testbench::lab::Setting;
+    let mut lab = lab_that_counts();
+    let calls = 24_u32;
+    for number in 0..calls {
+        let call = format!("p{number}");
+        let from = |port| Endpoint::new(Ipv4Addr::from(0xac10_0b00 + number), port);
+        for _ in 0..2 {
+            let invite = |dst| asked("INVITE", &call, from(40_000), dst);
+            lab.forwards(ROUTER, invite(V), HOST_A, invite(A));
+        }
+        lab.rig.now += ms(9);
+        let ok = |src| answered(200, "INVITE", &call, src, from(5060));
+        lab.forwards(HOST_A, ok(A), ROUTER, ok(V));
+    }
+    let elsewhere = |dst: &str| {
+        let text = "BYE sip:a@b SIP/2.0\r\nVia: SIP/2.0/UDP h;maddr=192.0.2.9;branch=z9\r\nCSeq: 1 BYE\r\n\r\n";
+        Build::udp(phone(), at(dst, 5060)).payload(text.as_bytes())
+    };
+    lab.forwards(ROUTER, elsewhere(V), HOST_A, elsewhere(A));
+    lab.rig.wait(Duration::from_secs(33));
+    let (mut timed, mut not_timed, mut unanswered, mut again) = (0, 0, 0, 0);
+    for _ in 0..64 {
+        for row in collected(&mut lab).0.values() {
+            timed += row.times.count();
+            not_timed += row.not_timed;
+            unanswered += row.unanswered;
+            again += row.repeated_requests;
+        }
+    }
+    assert_eq!((timed + not_timed, unanswered, again), (u64::from(calls) + 1, 0, u64::from(calls)));
+    match <super::super::Setting as Setting>::WORKERS {
+        1 => assert_eq!(not_timed, 1, "the answer that goes to maddr"),
+        _ => assert!(timed > 0 && not_timed > 4, "{timed}, {not_timed}"),
+    }
+}
+
 #[test]
 fn all_messages_of_a_transaction_are_counted_or_none_whoever_sends_them() {
     let mut lab = Lab::new(Layout::TwoArm);

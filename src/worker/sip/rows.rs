@@ -54,7 +54,8 @@ pub struct Row {
     pub repeated_answers: u64,
     /// Requests of which no answer was seen in 32 s.
     pub unanswered: u64,
-    /// Requests of which the time to the first answer is not known: there was no room, or nothing to know the answer by.
+    /// Requests of which the time to the first answer is not known: there was no room, nothing to know the answer by, or it
+    /// goes where this worker does not see it.
     pub not_timed: u64,
     /// From the first request of a transaction to its first answer, in nanoseconds.
     pub times: Histogram,
