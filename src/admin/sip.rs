@@ -44,7 +44,7 @@ pub struct SipRow {
     pub repeated_responses: u64,
     /// Requests of which no answer was seen within 32 s; ACK not among them.
     pub unanswered: u64,
-    /// Requests of which the time to the first answer is not known: they have no branch, or too many waited at once, or the answer goes to another port or address than the request came from, where another worker may see it.
+    /// Requests of which the time to the first answer is not known: they have no branch, or the answer goes to another port or address than the request came from, where another worker may see it, or too many waited at once: then a larger `[sip] sample` reads fewer.
     pub not_timed: u64,
     /// From the first request of a transaction to its first answer, a provisional one as well.
     pub first_response: Spread,

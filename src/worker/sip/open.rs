@@ -1,7 +1,8 @@
 //! Transactions of SIP that wait for their first answer, or whose messages may be repeated.
 //!
-//! Owns [`OpenTransactions`], a table of a fixed size: a transaction has one of [`WAYS`] places, and the oldest there gives way. Nobody can
-//! make it larger or slower. Counts nothing itself: it says what was found, and what gave way.
+//! Owns [`OpenTransactions`], a table of a fixed size: a transaction has one of [`WAYS`] places. Where all are taken, one gives way whose time is
+//! over, else one that was answered, else the oldest: so under load as well it is seen who is not answered. Nobody can make it larger or
+//! slower. Counts nothing itself: it says what was found, and what gave way.
 
 use super::rows::{AskedBy, RowKey};
 use crate::time::{Duration, Instant};
@@ -111,9 +112,10 @@ impl OpenTransactions {
             Some(known) if known.sender == sender && !known.is_over(now) => return Asked::Repeated,
             Some(known) => known,
             None => {
-                let oldest = group.iter_mut().min_by_key(|place| (place.number != 0, place.began));
-                let Some(oldest) = oldest else { return Asked::First(None) };
-                oldest
+                let Some(first) = group.iter_mut().min_by_key(|place| place.gives_way(now)) else {
+                    return Asked::First(None);
+                };
+                first
             }
         };
         Asked::First(std::mem::replace(place, open).lost(now))
@@ -157,6 +159,11 @@ impl OpenTransactions {
 impl Open {
     fn is_over(&self, now: Instant) -> bool {
         now.since(self.began) >= LIFE
+    }
+
+    /// The least gives way first.
+    fn gives_way(&self, now: Instant) -> (bool, bool, Instant) {
+        (self.number != 0 && !self.is_over(now), !self.is_answered, self.began)
     }
 
     /// What is lost when it is forgotten.
@@ -233,6 +240,38 @@ mod tests {
         let youngest = open.answer(of(count - 1), 200, Instant::from_nanos(count + 5));
         assert_eq!(youngest, Answered::First(Duration::from_nanos(5)));
         assert_eq!(open.answer(of(0), 200, Instant::from_nanos(count + 5)), Answered::Unknown);
+    }
+
+    /// Numbers of transactions that have the same places, and one more than fit.
+    fn of_one_group() -> Vec<u64> {
+        let group = |number: u64| (of(number).mixed() >> 40) as usize % GROUPS;
+        (0..).filter(|number| group(*number) == group(0)).take(WAYS + 1).collect()
+    }
+
+    #[test]
+    fn whose_time_is_over_gives_way_first_then_who_was_answered_and_then_the_oldest() {
+        let numbers = of_one_group();
+        let (last, first) = numbers.split_last().expect("some");
+        let full = || {
+            let mut open = OpenTransactions::default();
+            for (at, number) in (0..).zip(first) {
+                assert_eq!(open.ask(of(*number), CLIENT, row(), true, ms(1_000 + at)), Asked::First(None));
+            }
+            open
+        };
+        let gave_way = |mut open: OpenTransactions, at| {
+            let asked = open.ask(of(*last), CLIENT, row(), true, ms(at));
+            let is_gone = |number: &u64| open.answer(of(*number), 100, ms(at)) == Answered::Unknown;
+            (asked, first.iter().position(is_gone))
+        };
+        assert_eq!(gave_way(full(), 2_000), (Asked::First(Some(Lost::GaveWay(row()))), Some(0)));
+        let mut open = full();
+        open.answer(of(first[1]), 200, ms(1_500));
+        assert_eq!(gave_way(open, 2_000), (Asked::First(None), Some(1)), "a younger one, as it was answered");
+        let mut open = full();
+        open.answer(of(first[1]), 200, ms(1_500));
+        let (asked, _) = gave_way(open, 33_000);
+        assert_eq!(asked, Asked::First(Some(Lost::Unanswered(row()))), "its time is over");
     }
 
     #[test]

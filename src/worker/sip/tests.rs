@@ -89,3 +89,25 @@ fn a_flood_of_transactions_takes_no_more_room_and_what_gives_way_is_counted() {
     assert_eq!(row.requests[Method::Invite as usize], u64::from(count));
     assert!(row.not_timed > 40_000 && row.unanswered == 0, "{}", row.not_timed);
 }
+
+#[test]
+fn under_load_it_is_still_seen_who_is_not_answered() {
+    let mut sampling = on();
+    let (count, silent) = (50_000_u32, 100);
+    for number in 0..count {
+        let (call, now) = (number.to_string(), at(1 + u64::from(number) / 5));
+        sampling.count(&sample(INVITE, &call), &party(number, false), now);
+        if number >= silent {
+            sampling.count(&sample(OK, &call), &party(number, true), now);
+        }
+    }
+    let (mut unanswered, mut not_timed, mut spare) = (0, 0, Some(Box::default()));
+    for _ in 0..65 {
+        let mut counted = sampling.exchange(spare.take(), at(40_000)).expect("it counted");
+        unanswered += counted.rows().map(|row| row.unanswered).sum::<u64>();
+        not_timed += counted.rows().map(|row| row.not_timed).sum::<u64>();
+        counted.clear();
+        spare = Some(counted);
+    }
+    assert_eq!((unanswered, not_timed), (u64::from(silent), 0));
+}
