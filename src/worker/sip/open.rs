@@ -13,8 +13,10 @@ use std::net::Ipv4Addr;
 const GROUPS: usize = 2_048;
 /// Transactions of a group, at most.
 const WAYS: usize = 4;
-/// The sender has given up by then (64·T1, RFC 3261 17.1.1.2, 17.1.2.2), or the server forgotten what it sent.
+/// The sender has given up by then (64·T1, RFC 3261 17.1.1.2, 17.1.2.2), or the server forgotten what it sent last.
 const LIFE: Duration = Duration::from_secs(32);
+/// A call may ring for so long until there is one more answer (Timer C, RFC 3261 16.6, 16.7).
+const RINGING: Duration = Duration::from_secs(180);
 /// Groups looked at in one sweep: 64 sweeps, one each half second, see all.
 const SWEPT: usize = GROUPS / 64;
 
@@ -46,9 +48,12 @@ struct Open {
     sender: Endpoint,
     /// Whose it is.
     row: RowKey,
-    began: Instant,
+    /// When it began, or its last answer was seen.
+    since: Instant,
     /// Nothing is waited for: there was an answer, or none is due.
     is_answered: bool,
+    /// The last answer was a provisional one: more will come.
+    rings: bool,
     /// The last status that ended it; zero: none has.
     ended_by: u16,
 }
@@ -96,7 +101,8 @@ impl Default for OpenTransactions {
     fn default() -> OpenTransactions {
         let nobody = Endpoint::new(Ipv4Addr::UNSPECIFIED, 0);
         let row = RowKey { service: nobody, member: None, asked_by: AskedBy::Clients };
-        let none = Open { number: 0, sender: nobody, row, began: Instant::ZERO, is_answered: true, ended_by: 0 };
+        let since = Instant::ZERO;
+        let none = Open { number: 0, sender: nobody, row, since, is_answered: true, rings: false, ended_by: 0 };
         OpenTransactions { places: vec![none; GROUPS * WAYS].into(), next: 0 }
     }
 }
@@ -105,7 +111,7 @@ impl OpenTransactions {
     /// A request of `sender`; an answer `is_due` to all but ACK (RFC 3261 17.1.1.3).
     pub fn ask(&mut self, of: Transaction, sender: Endpoint, row: RowKey, is_due: bool, now: Instant) -> Asked {
         let number = of.mixed();
-        let open = Open { number, sender, row, began: now, is_answered: !is_due, ended_by: 0 };
+        let open = Open { number, sender, row, since: now, is_answered: !is_due, rings: false, ended_by: 0 };
         let group = self.group(number);
         let known = group.iter_mut().find(|place| place.number == number);
         let place = match known {
@@ -127,12 +133,13 @@ impl OpenTransactions {
         let known = self.group(number).iter_mut().find(|place| place.number == number && !place.is_over(now));
         let Some(open) = known else { return Answered::Unknown };
         let (is_first, is_repeated) = (!open.is_answered, code >= 200 && open.ended_by == code);
-        open.is_answered = true;
+        let after = now.since(std::mem::replace(&mut open.since, now));
+        (open.is_answered, open.rings) = (true, code < 200 && open.ended_by == 0);
         if code >= 200 {
             open.ended_by = code;
         }
         match (is_first, is_repeated) {
-            (true, _) => Answered::First(now.since(open.began)),
+            (true, _) => Answered::First(after),
             (false, true) => Answered::Repeated,
             (false, false) => Answered::Another,
         }
@@ -158,12 +165,12 @@ impl OpenTransactions {
 
 impl Open {
     fn is_over(&self, now: Instant) -> bool {
-        now.since(self.began) >= LIFE
+        now.since(self.since) >= if self.rings { RINGING } else { LIFE }
     }
 
     /// The least gives way first.
     fn gives_way(&self, now: Instant) -> (bool, bool, Instant) {
-        (self.number != 0 && !self.is_over(now), !self.is_answered, self.began)
+        (self.number != 0 && !self.is_over(now), !self.is_answered, self.since)
     }
 
     /// What is lost when it is forgotten.
@@ -212,7 +219,27 @@ mod tests {
         assert_eq!(open.answer(members, 200, ms(2_200)), Unknown, "asked the other way");
         let other = Transaction { remote: Ipv4Addr::new(172, 16, 5, 6), ..of(7) };
         assert_eq!(open.answer(other, 200, ms(2_200)), Unknown, "of another host");
-        assert_eq!(ask(&mut open, 33_000), Asked::First(None), "its time is over");
+        assert_eq!(ask(&mut open, 34_099), Asked::Repeated);
+        assert_eq!(ask(&mut open, 34_100), Asked::First(None), "its time is over");
+    }
+
+    /// A phone rings for a minute, and the ACK of its answer is lost (RFC 3261 13.3.1.4).
+    #[test]
+    fn what_ends_a_call_that_rang_for_long_is_known_when_it_is_sent_again() {
+        let mut open = OpenTransactions::default();
+        assert_eq!(open.ask(of(7), CLIENT, row(), true, ms(1_000)), Asked::First(None));
+        let answers = [(100, 1_020), (180, 2_000), (200, 62_000), (200, 62_500), (200, 90_000), (200, 122_000)];
+        let found = answers.map(|(code, at)| {
+            (0..GROUPS / SWEPT).for_each(|_| open.sweep(ms(at), |lost| panic!("{lost:?}")));
+            open.answer(of(7), code, ms(at))
+        });
+        use Answered::{Another, Repeated, Unknown};
+        let first = Answered::First(Duration::from_millis(20));
+        assert_eq!(found, [first, Another, Another, Repeated, Repeated, Unknown]);
+        assert_eq!(open.ask(of(8), CLIENT, row(), true, ms(200_000)), Asked::First(None));
+        let answers = [(180, 200_100), (180, 380_099), (200, 560_099)];
+        let found = answers.map(|(code, at)| open.answer(of(8), code, ms(at)));
+        assert_eq!(found, [Answered::First(Duration::from_millis(100)), Another, Unknown]);
     }
 
     #[test]
