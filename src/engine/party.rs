@@ -35,7 +35,8 @@ impl Party {
 }
 
 impl Engine {
-    /// Of a datagram with this verdict. One between two pools may be of a service of each.
+    /// Of a datagram with this verdict. One between two pools may be of a service of each. What a member sends is nobody's until it
+    /// leaves; what clients send is somebody's at once, though it may have to wait.
     pub fn parties(&self, packet: &Packet, classified: Classified, verdict: &Verdict) -> [Option<Party>; 2] {
         let Some(tuple) = packet.tuple().filter(|_| matches!(packet.kind, Kind::Udp)) else { return [None; 2] };
         let became = match verdict {

@@ -3,7 +3,7 @@
 //! Owns which datagrams are read for that: one of so many transactions, and of so many remote endpoints what keeps their way open. Each
 //! is read once, by the worker that has decided about it, and leaves as if it had not been. Read next: `sip`, what is counted.
 
-use super::frames::said;
+use super::frames::{Received, said};
 use super::pipeline::Pipeline;
 use super::sip::Sample;
 use crate::engine::{Classified, Party, Path, Verdict};
@@ -31,6 +31,24 @@ impl<P: Port> Pipeline<P> {
         for party in parties.into_iter().flatten() {
             let is_here = sample.answered_at().is_none_or(|at| self.comes_here(at, &party, classified.path));
             self.sampling.count(&sample.answered_here(is_here), &party, now);
+        }
+    }
+
+    /// The same of a datagram that has waited for a MAC and leaves, unless it was counted when it came, as what clients send is: what a
+    /// member sends is counted by what it becomes, which nobody knew then.
+    pub(super) fn count_sip_that_waited(
+        &mut self,
+        datagram: &Received<P::Frame>,
+        packet: &Packet,
+        verdict: &Verdict,
+        now: Instant,
+    ) {
+        if !self.engine.snapshot().counts_sip() {
+            return;
+        }
+        let classified = self.engine.classify(packet, datagram.port);
+        if let Path::ServiceOut(_) | Path::Outward(_) | Path::Hairpin { .. } = classified.path {
+            self.count_sip(datagram.frames.first(), packet, classified, verdict, now);
         }
     }
 

@@ -66,7 +66,10 @@ impl<P: Port> Pipeline<P> {
                     self.held.neighbours.hold_again(hop, datagram);
                     self.request_neighbour(hop, self.engine.snapshot().is_kept(hop), now);
                 }
-                verdict => self.process(datagram, &packet, verdict, now),
+                verdict => {
+                    self.count_sip_that_waited(&datagram, &packet, &verdict, now);
+                    self.process(datagram, &packet, verdict, now);
+                }
             }
         }
     }

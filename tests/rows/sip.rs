@@ -203,6 +203,48 @@ fn what_waits_for_a_mac_is_counted_once_and_what_nobody_gets_as_nobodys() {
     assert_eq!(counted(&mut lab), [format!("{V}:5060 - clients: INVITE 1 /")]);
 }
 
+/// Each row: who is to get it, and how often the file is read again before anybody knows where that is.
+#[test]
+fn what_a_member_sends_is_counted_once_when_it_leaves() {
+    for times in [0, 1, 3] {
+        let mut lab = lab_that_counts();
+        let hop = *lab.rig.adjacency.keys().find(|hop| hop.address.to_string() == R).expect("the router is known");
+        let known = lab.rig.adjacency.remove(&hop).expect("the router is known");
+        lab.rig.publish();
+        let bye = |src| Build::udp(at(src, 5060), phone()).payload(&message("BYE sip:1@h SIP/2.0", "BYE", "c"));
+        let (out, _) = lab.send(HOST_A, &bye(A));
+        assert!(out.is_empty());
+        (0..times).for_each(|_| assert!(lab.rig.publish().is_empty()));
+        assert_eq!(counted(&mut lab), [""; 0], "it has not left");
+        lab.rig.adjacency.insert(hop, known);
+        let out = lab.rig.publish();
+        lab.expect(&out, ROUTER, bye(V).ttl(63));
+        lab.rig.now += ms(8);
+        let ok = |dst| Build::udp(phone(), at(dst, 5060)).payload(&message("SIP/2.0 200 OK", "BYE", "c"));
+        lab.forwards(ROUTER, ok(V), HOST_A, ok(A));
+        let rows = [format!("{V}:5060 {A} members: BYE 1 / 2xx 1, after 8..8 ms: 1")];
+        assert_eq!(counted(&mut lab), rows, "{times}");
+    }
+    // Between two pools, at both.
+    let mut lab = managers(Mode::RoundRobin);
+    counting(&mut lab, 1);
+    let invite = |src: &str, dst: &str| asked("INVITE", "a", at(src, 5060), dst);
+    let known = lab.rig.adjacency.clone();
+    let of_managers = |address: Ipv4Addr| (31..40).contains(&address.octets()[3]);
+    lab.rig.adjacency.retain(|hop, _| !of_managers(hop.address));
+    lab.rig.publish();
+    assert!(lab.send(HOST_A, &invite(A, W)).0.is_empty());
+    assert_eq!(counted(&mut lab), [""; 0]);
+    lab.rig.adjacency = known;
+    let out = lab.rig.publish();
+    let rows = counted(&mut lab);
+    let [sent, received] = rows.as_slice() else { panic!("{rows:?}") };
+    let manager = Far::Server(received[format!("{W}:5060 10.20.0.").len()..][..2].parse().expect("a manager"));
+    lab.expect(&out, manager, invite(V, ip(manager)).ttl(63));
+    let rows = [format!("{V}:5060 {A} members: INVITE 1 /"), format!("{W}:5060 {} clients: INVITE 1 /", ip(manager))];
+    assert_eq!([sent, received].map(String::as_str), rows.each_ref().map(String::as_str));
+}
+
 /// A worker remembers for 32 s, and looks at a part of what it remembers each time that it is asked.
 #[test]
 fn requests_without_an_answer_are_counted_when_their_time_is_over() {
