@@ -145,7 +145,9 @@ impl SipCounts {
 /// What the file calls things.
 struct Names<'i> {
     intent: &'i Intent,
-    /// By service port: the place of its virtual server.
+    /// In the order of the file.
+    virtual_servers: Vec<&'i VirtualServer>,
+    /// By service port: the place of its virtual server among them.
     servers: BTreeMap<Endpoint, usize>,
     members: BTreeMap<Ipv4Addr, MemberId>,
 }
@@ -155,8 +157,9 @@ type Place = (usize, Option<MemberId>, AskedBy);
 
 impl<'i> Names<'i> {
     fn of(intent: &'i Intent) -> Names<'i> {
+        let virtual_servers: Vec<&VirtualServer> = intent.virtual_servers.iter().collect();
         let mut servers = BTreeMap::new();
-        for (at, VirtualServer { address, listen, .. }) in intent.virtual_servers.iter().enumerate() {
+        for (at, VirtualServer { address, listen, .. }) in virtual_servers.iter().enumerate() {
             let datagrams = listen.iter().filter(|Listen { protocol, .. }| *protocol == Protocol::Udp);
             for Listen { port, .. } in datagrams {
                 // Of two at one endpoint the first counts.
@@ -164,7 +167,7 @@ impl<'i> Names<'i> {
             }
         }
         let members = intent.members.entries().map(|(id, member)| (member.address, id)).collect();
-        Names { intent, servers, members }
+        Names { intent, virtual_servers, servers, members }
     }
 
     /// `None`: it is not in the file any more.
@@ -187,7 +190,7 @@ impl<'i> Names<'i> {
 
     fn row(&self, (server, member, asked_by): Place, row: &Row) -> SipRow {
         SipRow {
-            virtual_server: self.intent.virtual_servers[server].name.clone(),
+            virtual_server: self.virtual_servers[server].name.clone(),
             member: member.map(|id| self.intent.members[id].name.clone()),
             asked_by: match asked_by {
                 AskedBy::Clients => SipSide::Clients,
@@ -212,7 +215,7 @@ impl<'i> Names<'i> {
     }
 
     fn refresh_row(&self, server: usize, seen: &Refreshes) -> SipRefreshRow {
-        let server = &self.intent.virtual_servers[server];
+        let server = self.virtual_servers[server];
         let is_shared = self.intent.pools[server.pool].is_shared();
         let Refreshes { keep_alives, registrations, .. } = seen;
         SipRefreshRow {

@@ -3,7 +3,7 @@
 use super::*;
 use crate::admin::rows::{SipCountRow, SipReport, SipSide};
 use crate::engine::Party;
-use crate::policy::intent::Mode;
+use crate::policy::intent::{Mode, VirtualServer};
 
 fn report(bench: &mut Bench) -> SipReport {
     match bench.ask(Request::Sip {}).expect("awake workers answer at once").unwrap().data {
@@ -29,7 +29,8 @@ fn counting(sample: u32) -> Bench {
 /// A datagram to or from the first member's port 5060 is counted by a worker.
 fn see(bench: &mut Bench, worker: usize, text: &str, remote: u8, is_from_member: bool) {
     let intent = bench.controller.intent();
-    let service = Endpoint::new(intent.virtual_servers[0].address, 5060);
+    let server = intent.virtual_servers.iter().next().expect("a virtual server");
+    let service = Endpoint::new(server.address, 5060);
     let member = intent.members.iter().next().map(|member| member.address);
     let remote = Endpoint::new([172, 16, 5, remote].into(), 5060);
     let now = bench.now;
@@ -105,6 +106,31 @@ fn another_sample_begins_anew_and_zero_takes_all_of_it_home() {
     change_file(&mut bench, |file| file.intent.sip.sample = 1);
     bench.run(600);
     assert_eq!(report(&mut bench).rows.len(), 0);
+}
+
+#[test]
+fn names_are_those_of_the_file_when_another_virtual_server_is_gone() {
+    let mut bench = Bench::settled();
+    change_file(&mut bench, |file| {
+        file.intent.sip.sample = 1;
+        let first = file.intent.virtual_servers[0].clone();
+        file.intent.virtual_servers.push(VirtualServer {
+            name: "sip-2".into(),
+            address: [10, 20, 0, 150].into(),
+            ..first
+        });
+    });
+    change_file(&mut bench, |file| {
+        file.intent.virtual_servers.remove(0);
+    });
+    bench.run(600);
+    let intent = bench.controller.intent();
+    let names: Vec<_> = intent.virtual_servers.iter().map(|server| server.name.as_str()).collect();
+    assert_eq!(names, ["sip-2"]);
+    see(&mut bench, 0, &text("INVITE sip:a@b SIP/2.0", "a"), 5, false);
+    see(&mut bench, 0, &text("SIP/2.0 200 OK", "a"), 5, true);
+    let said = report(&mut bench);
+    assert_eq!(said.rows.iter().map(|row| row.virtual_server.as_str()).collect::<Vec<_>>(), ["sip-2"]);
 }
 
 #[test]
