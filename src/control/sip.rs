@@ -26,6 +26,8 @@ pub(super) struct SipCounts {
     workers: Vec<Reports>,
     rows: BTreeMap<RowKey, Row>,
     refreshes: BTreeMap<Endpoint, Refreshes>,
+    /// By service port, the name of its virtual server; those that were taken out of a virtual server that is in the file among them.
+    services: BTreeMap<Endpoint, String>,
     not_counted: u64,
     /// See [`crate::policy::intent::SipStatistics`].
     sample: u32,
@@ -52,6 +54,7 @@ impl SipCounts {
             workers: (0..workers).map(|_| Reports::default()).collect(),
             rows: BTreeMap::new(),
             refreshes: BTreeMap::new(),
+            services: Names::of(intent, &BTreeMap::new()).services(),
             not_counted: 0,
             sample: intent.sip.sample,
             since: now,
@@ -59,11 +62,13 @@ impl SipCounts {
         }
     }
 
-    /// The file is another one: what is gone is forgotten, and all of it where another sample begins.
+    /// The file is another one: what is gone is forgotten, and all of it where another sample begins. What was counted at a port that is
+    /// gone stays with its virtual server: sums that are read from time to time do not fall.
     pub(super) fn reconfigure(&mut self, intent: &Intent, now: Instant) {
-        let names = Names::of(intent);
+        let names = Names::of(intent, &self.services);
         self.rows.retain(|key, _| names.place(key).is_some());
         self.refreshes.retain(|service, _| names.servers.contains_key(service));
+        self.services = names.services();
         if self.sample == intent.sip.sample {
             return;
         }
@@ -129,7 +134,7 @@ impl SipCounts {
         if self.sample == 0 {
             return SipReport { since: machine.wall(self.since), ..SipReport::default() };
         }
-        let names = Names::of(intent);
+        let names = Names::of(intent, &self.services);
         let refreshes = names.refreshes(&self.refreshes);
         SipReport {
             sample: self.sample,
@@ -149,6 +154,8 @@ struct Names<'i> {
     virtual_servers: Vec<&'i VirtualServer>,
     /// By service port: the place of its virtual server among them.
     servers: BTreeMap<Endpoint, usize>,
+    /// By a port that is gone: the place of its virtual server.
+    former: BTreeMap<Endpoint, usize>,
     members: BTreeMap<Ipv4Addr, MemberId>,
 }
 
@@ -156,7 +163,8 @@ struct Names<'i> {
 type Place = (usize, Option<MemberId>, AskedBy);
 
 impl<'i> Names<'i> {
-    fn of(intent: &'i Intent) -> Names<'i> {
+    /// `services`: by service port, the name of its virtual server before.
+    fn of(intent: &'i Intent, services: &BTreeMap<Endpoint, String>) -> Names<'i> {
         let virtual_servers: Vec<&VirtualServer> = intent.virtual_servers.iter().collect();
         let mut servers = BTreeMap::new();
         for (at, VirtualServer { address, listen, .. }) in virtual_servers.iter().enumerate() {
@@ -167,7 +175,15 @@ impl<'i> Names<'i> {
             }
         }
         let members = intent.members.entries().map(|(id, member)| (member.address, id)).collect();
-        Names { intent, virtual_servers, servers, members }
+        let named = |name: &str| virtual_servers.iter().position(|server| server.name == name);
+        let gone = services.iter().filter(|(service, _)| !servers.contains_key(service));
+        let former = gone.filter_map(|(service, name)| Some((*service, named(name)?))).collect();
+        Names { intent, virtual_servers, servers, former, members }
+    }
+
+    fn services(&self) -> BTreeMap<Endpoint, String> {
+        let name = |at: usize| self.virtual_servers[at].name.clone();
+        self.servers.iter().chain(&self.former).map(|(service, at)| (*service, name(*at))).collect()
     }
 
     /// `None`: it is not in the file any more.
@@ -176,7 +192,8 @@ impl<'i> Names<'i> {
             Some(address) => Some(*self.members.get(&address)?),
             None => None,
         };
-        Some((*self.servers.get(&key.service)?, member, key.asked_by))
+        let server = self.servers.get(&key.service).or_else(|| self.former.get(&key.service))?;
+        Some((*server, member, key.asked_by))
     }
 
     /// The service ports of a virtual server together.

@@ -3,7 +3,7 @@
 use super::*;
 use crate::admin::rows::{SipCountRow, SipReport, SipSide};
 use crate::engine::Party;
-use crate::policy::intent::{Mode, VirtualServer};
+use crate::policy::intent::{Listen, Mode, VirtualServer};
 
 fn report(bench: &mut Bench) -> SipReport {
     match bench.ask(Request::Sip {}).expect("awake workers answer at once").unwrap().data {
@@ -36,6 +36,16 @@ fn see(bench: &mut Bench, worker: usize, text: &str, remote: u8, is_from_member:
     let now = bench.now;
     assert!(bench.sip(worker).is_on());
     bench.sip(worker).see(text.as_bytes(), &Party { service, member, remote, is_from_member }, now);
+}
+
+/// The same at another port, of one client.
+fn see_at(bench: &mut Bench, port: u16, text: &str) {
+    let intent = bench.controller.intent();
+    let service = Endpoint::new(intent.virtual_servers[0].address, port);
+    let member = intent.members.iter().next().map(|member| member.address);
+    let remote = Endpoint::new([172, 16, 6, 1].into(), port);
+    let now = bench.now;
+    bench.sip(0).see(text.as_bytes(), &Party { service, member, remote, is_from_member: false }, now);
 }
 
 fn text(line: &str, call: &str) -> String {
@@ -106,6 +116,40 @@ fn another_sample_begins_anew_and_zero_takes_all_of_it_home() {
     change_file(&mut bench, |file| file.intent.sip.sample = 1);
     bench.run(600);
     assert_eq!(report(&mut bench).rows.len(), 0);
+}
+
+/// Whoever reads sums from time to time takes one that falls for one that has begun anew.
+#[test]
+fn what_was_counted_at_a_port_stays_with_its_virtual_server_when_the_port_is_taken_out() {
+    let mut bench = counting(1);
+    let [second, third] = [5070, 5080].map(|port| Listen { port, protocol: Protocol::Udp });
+    change_file(&mut bench, |file| file.intent.virtual_servers[0].listen.push(second));
+    let ask = |bench: &mut Bench, port, call: &str| {
+        see_at(bench, port, &text("INVITE sip:a@b SIP/2.0", call));
+        see_at(bench, port, "\r\n\r\n");
+        bench.now += Duration::from_secs(9);
+        see_at(bench, port, "\r\n\r\n");
+    };
+    ask(&mut bench, 5060, "a");
+    ask(&mut bench, 5070, "b");
+    let seen = |bench: &mut Bench| {
+        let said = report(bench);
+        let requests: Vec<_> = said.rows.iter().flat_map(|row| row.requests.clone()).collect();
+        (requests, said.refreshes.iter().map(|row| row.keep_alives).collect::<Vec<_>>())
+    };
+    assert_eq!(seen(&mut bench), (vec![count("INVITE", 2)], vec![2]));
+    // This is returned when the port is gone.
+    see_at(&mut bench, 5070, &text("INVITE sip:a@b SIP/2.0", "c"));
+    change_file(&mut bench, |file| file.intent.virtual_servers[0].listen.retain(|listen| listen.port != 5070));
+    assert_eq!(
+        seen(&mut bench),
+        (vec![count("INVITE", 3)], vec![1]),
+        "how clients stay reachable is said of ports there are"
+    );
+    change_file(&mut bench, |file| file.intent.virtual_servers[0].listen.push(third));
+    assert_eq!(seen(&mut bench).0, [count("INVITE", 3)], "after one more reload");
+    change_file(&mut bench, |file| file.intent.virtual_servers[0].name = "sip-2".into());
+    assert_eq!(seen(&mut bench).0, [count("INVITE", 1)], "it is another virtual server");
 }
 
 #[test]
