@@ -77,7 +77,7 @@ impl Controller {
                     self.waiting.push(request_id, Pending::Sip { missing }, now + PATIENCE);
                     return Ok(None);
                 }
-                false => self.sip_report(),
+                false => self.sip_report(now),
             },
             Request::Announce {} => Data::Announced(self.announce(now)),
             Request::LogLevel { level } => Data::Logging(self.set_log_level(level)),
@@ -96,8 +96,8 @@ impl Controller {
         }))
     }
 
-    fn sip_report(&self) -> Data {
-        Data::Sip(Box::new(self.sip.report(&self.intent, &self.machine)))
+    fn sip_report(&self, now: Instant) -> Data {
+        Data::Sip(Box::new(self.sip.report(&self.intent, &self.machine, now)))
     }
 
     fn announce(&mut self, now: Instant) -> Announced {
@@ -307,7 +307,7 @@ impl Controller {
             Pending::Latency { reset, missing } => {
                 self.latencies.answer(reset, &missing, &self.machine, &self.file.settings.cores, now)
             }
-            Pending::Sip { .. } => Ok(self.sip_report()),
+            Pending::Sip { .. } => Ok(self.sip_report(now)),
             Pending::Probed(member, _) if self.intent.members.contains(member) => {
                 Ok(Data::Probes(self.probe_rows(Some(member))))
             }

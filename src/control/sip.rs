@@ -130,17 +130,17 @@ impl SipCounts {
     }
 
     /// What an operator is told, by the names that the file has now.
-    pub(super) fn report(&self, intent: &Intent, machine: &Machine) -> SipReport {
+    pub(super) fn report(&self, intent: &Intent, machine: &Machine, now: Instant) -> SipReport {
         if self.sample == 0 {
             return SipReport { since: machine.wall(self.since), ..SipReport::default() };
         }
         let names = Names::of(intent, &self.services);
-        let refreshes = names.refreshes(&self.refreshes);
+        let (refreshes, counted) = (names.refreshes(&self.refreshes), now.since(self.since));
         SipReport {
             sample: self.sample,
             since: machine.wall(self.since),
             rows: names.rows(&self.rows),
-            warnings: refreshes.iter().filter_map(|(row, seen)| warning(row, seen)).collect(),
+            warnings: refreshes.iter().filter_map(|(row, seen)| warning(row, seen, (counted, self.sample))).collect(),
             refreshes: refreshes.into_iter().map(|(row, _)| row).collect(),
             not_counted: self.not_counted,
         }
@@ -254,28 +254,39 @@ fn seconds(micros: u64) -> u64 {
     micros.div_ceil(1_000_000)
 }
 
-/// What keeps a client's UDP flow alive comes too seldom for that, if it does: half of what was seen, or the longest.
-fn warning(row: &SipRefreshRow, seen: &Refreshes) -> Option<String> {
+/// Of fewer keep-alives than these, what half of them, or nine of ten, did not exceed is the longest: one phone that was off.
+const ENOUGH: [u64; 2] = [2, 10];
+
+/// What keeps a client's UDP flow alive comes too seldom for that, if it does: half of what was seen in the time that was `counted`, of one
+/// client in `sample`, or a tenth. Registrations that last no longer than a flow renew it, whether or not there is anything else.
+fn warning(row: &SipRefreshRow, seen: &Refreshes, (counted, sample): (Duration, u32)) -> Option<String> {
     let limit = row.udp_timeout_s?;
-    let name = &row.virtual_server;
-    let beyond = |micros: u64| micros > limit.saturating_mul(1_000_000);
-    let remedy = "a client loses its flow in between, and may go to another member: write a longer [timeouts] udp, or have \
-                  clients send more often";
-    let short = |span: u64| format!("[timeouts] udp is {limit} s: too short by {} s; {remedy}", span - limit);
-    if beyond(seen.keep_alives.at_least(1, 2)) {
-        let span = row.keep_alive_p50_s;
-        return Some(format!("virtual server {name}: keep-alives come every {span} s, {}", short(span)));
+    let beyond = |micros: u64| Some(seconds(micros)).filter(|_| micros > limit.saturating_mul(1_000_000));
+    let registrations = beyond(seen.registrations.at_least(1, 2));
+    if seen.registrations.count() > 0 && registrations.is_none() {
+        return None;
     }
-    if beyond(seen.keep_alives.longest()) {
-        let span = row.keep_alive_longest_s;
-        return Some(format!("virtual server {name}: some keep-alives come only after {span} s, {}", short(span)));
-    }
-    if row.keep_alives == 0 && beyond(seen.registrations.at_least(1, 2)) {
-        let span = row.registration_p50_s;
-        let said = "registrations last";
-        return Some(format!("virtual server {name}: no keep-alives are seen and {said} {span} s, {}", short(span)));
-    }
-    None
+    let keep_alives =
+        |(parts, of), enough| beyond(seen.keep_alives.at_least(parts, of)).filter(|_| row.keep_alives >= enough);
+    let (half, most) = (keep_alives((1, 2), ENOUGH[0]), keep_alives((9, 10), ENOUGH[1]));
+    // A client that sends one in each timeout has sent two by then.
+    let none = registrations.filter(|_| row.keep_alives == 0 && counted >= Duration::from_secs(limit) * 2);
+    let (span, what) = if let Some(span) = half {
+        (span, format!("half of the keep-alives that were seen come {span} s or more after the one before"))
+    } else if let Some(span) = most {
+        (span, format!("one in ten of the keep-alives that were seen comes {span} s or more after the one before"))
+    } else {
+        let (span, counted) = (none?, counted.as_secs());
+        let of = if sample == 1 { String::new() } else { format!(" of the one client in {sample} that is looked at") };
+        let registrations = format!("half of the registrations that were seen last {span} s or more");
+        (span, format!("in {counted} s no keep-alive{of} followed another, and {registrations}"))
+    };
+    Some(format!(
+        "virtual server {}: {what}, [timeouts] udp is {limit} s: too short by {} s; a client loses its flow in between, and may go to \
+         another member: write a longer [timeouts] udp, or have clients send more often",
+        row.virtual_server,
+        span - limit
+    ))
 }
 
 /// In the order of their counters.

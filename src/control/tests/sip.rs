@@ -188,51 +188,80 @@ fn a_worker_that_sleeps_holds_up_nobody_for_long() {
     bench.sleep(1, false);
 }
 
-/// Each row: how many seconds lie between keep-alives, how long registrations last, and what is said of that.
+/// What clients send: so many seconds lie between keep-alives of one client after another, so many are registered for as long, and so many
+/// seconds pass in which nothing is seen.
+struct Habits<'a> {
+    spans: &'a [u64],
+    expires: &'a [u32],
+    quiet: u64,
+}
+
+fn warnings(habits: &Habits, is_shared: bool) -> Vec<String> {
+    let mut bench = Bench::settled();
+    change_file(&mut bench, |file| {
+        file.intent.sip.sample = 1;
+        if is_shared {
+            file.intent.pools.iter_mut().for_each(|pool| pool.mode = Mode::RoundRobin);
+        }
+    });
+    bench.run(600);
+    for (client, span) in (1..).zip(habits.spans) {
+        see(&mut bench, 0, "\r\n\r\n", client, false);
+        bench.now += Duration::from_secs(*span);
+        see(&mut bench, 0, "\r\n\r\n", client, false);
+    }
+    for (number, expires) in habits.expires.iter().enumerate() {
+        let ok = format!(
+            "SIP/2.0 200 OK\r\nCall-ID: r{number}\r\nCSeq: 1 REGISTER\r\nContact: <sip:1@h>;expires={expires}\r\n\r\n"
+        );
+        see(&mut bench, 0, &ok, 5, true);
+    }
+    bench.now += Duration::from_secs(habits.quiet);
+    let report = report(&mut bench);
+    for row in &report.refreshes {
+        assert_eq!(row.udp_timeout_s, is_shared.then_some(300));
+        assert_eq!((row.keep_alives, row.registrations), (habits.spans.len() as u64, habits.expires.len() as u64));
+    }
+    report.warnings
+}
+
+/// `[timeouts] udp` is 300 s.
 #[test]
 fn what_comes_too_seldom_for_udp_flows_is_a_warning_where_flows_carry_it() {
-    let remedy = "a client loses its flow in between, and may go to another member: write a longer [timeouts] udp, or have \
-                  clients send more often";
-    let rows: [(&[u64], u32, Option<&str>); 5] = [
-        (&[312, 312, 312], 60, Some("keep-alives come every 312 s, [timeouts] udp is 300 s: too short by 12 s")),
-        (
-            &[30, 30, 310],
-            60,
-            Some("some keep-alives come only after 310 s, [timeouts] udp is 300 s: too short by 10 s"),
-        ),
-        (&[30, 300, 30], 3_600, None),
-        (
-            &[],
-            3_600,
-            Some("no keep-alives are seen and registrations last 3600 s, [timeouts] udp is 300 s: too short by 3300 s"),
-        ),
-        (&[], 300, None),
+    let half = "half of the keep-alives that were seen come 312 s or more after the one before, [timeouts] udp is 300 s: too short by 12 s";
+    let tenth = "one in ten of the keep-alives that were seen comes 302 s or more after the one before, [timeouts] udp is 300 s: too \
+                 short by 2 s";
+    let none = "in 600 s no keep-alive followed another, and half of the registrations that were seen last 3600 s or more, [timeouts] udp is 300 s: \
+                too short by 3300 s";
+    let mostly = |count: usize, often: u64, late: &[u64]| [&vec![often; count][..], late].concat();
+    type Case<'c> = (&'c [u64], &'c [u32], u64, Option<&'c str>);
+    let rows: [Case<'_>; 13] = [
+        (&[312, 312, 312], &[], 0, Some(half)),
+        (&[312, 312, 312], &[3_600], 0, Some(half)),
+        (&[30, 300, 30], &[3_600], 0, None),
+        // Registrations renew the flow by themselves.
+        (&[312, 312, 312], &[60, 60, 3_600], 0, None),
+        (&mostly(20, 30, &[310; 3]), &[300], 0, None),
+        // One in ten, which is known to a sixteenth, and one alone.
+        (&mostly(20, 30, &[310; 3]), &[], 0, Some(tenth)),
+        (&mostly(20, 30, &[3_000]), &[], 0, None),
+        (&[30, 30, 310], &[3_600], 0, None),
+        (&[3_000], &[3_600], 0, None),
+        // Nobody can say yet that none come.
+        (&[], &[3_600], 0, None),
+        (&[], &[3_600], 598, None),
+        (&[], &[3_600], 600, Some(none)),
+        (&[], &[300, 60, 3_600], 600, None),
     ];
-    for (spans, expires, said) in rows {
-        for is_shared in [true, false] {
-            let mut bench = Bench::settled();
-            change_file(&mut bench, |file| {
-                file.intent.sip.sample = 1;
-                if is_shared {
-                    file.intent.pools.iter_mut().for_each(|pool| pool.mode = Mode::RoundRobin);
-                }
-            });
-            bench.run(600);
-            for span in std::iter::once(&0).chain(spans).filter(|_| !spans.is_empty()) {
-                bench.now += Duration::from_secs(*span);
-                see(&mut bench, 0, "\r\n\r\n", 5, false);
-            }
-            let ok = format!(
-                "SIP/2.0 200 OK\r\nCall-ID: r\r\nCSeq: 1 REGISTER\r\nContact: <sip:1@h>;expires={expires}\r\n\r\n"
-            );
-            see(&mut bench, 0, &ok, 5, true);
-            let report = report(&mut bench);
-            let expected = said.filter(|_| is_shared).map(|said| format!("virtual server sip-1: {said}; {remedy}"));
-            assert_eq!(report.warnings, expected.into_iter().collect::<Vec<_>>());
-            let row = &report.refreshes[0];
-            assert_eq!(row.udp_timeout_s, is_shared.then_some(300));
-            assert_eq!((row.keep_alives, row.registrations), (spans.len() as u64, 1));
-            assert_eq!(row.registration_p50_s, u64::from(expires));
-        }
+    for (spans, expires, quiet, said) in rows {
+        let habits = Habits { spans, expires, quiet };
+        let remedy = "a client loses its flow in between, and may go to another member: write a longer [timeouts] udp, or have \
+                      clients send more often";
+        let expected: Vec<String> =
+            said.map(|said| format!("virtual server sip-1: {said}; {remedy}")).into_iter().collect();
+        assert_eq!(warnings(&habits, true), expected, "{spans:?} {expires:?} {quiet}");
+        assert_eq!(warnings(&habits, false), [""; 0], "{spans:?} {expires:?} {quiet}");
     }
+    let nobody = Habits { spans: &[], expires: &[], quiet: 9_000 };
+    assert_eq!(warnings(&nobody, true), [""; 0], "nobody is there");
 }
