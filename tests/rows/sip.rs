@@ -1,4 +1,4 @@
-//! Statistics of SIP over UDP: what passes is counted, one transaction of so many, and leaves as if it had not been read.
+//! Scenario 100, statistics of SIP over UDP: what passes is counted, one transaction of so many, and leaves as if it had not been read.
 
 use super::sharing::{W, ip, managers, taken_from, three};
 use super::*;
@@ -110,8 +110,9 @@ fn answer(lab: &mut Lab, code: u16, method: &str, call: &str) {
     lab.forwards(HOST_A, answered(code, method, call, A, phone()), ROUTER, answered(code, method, call, V, phone()));
 }
 
+/// Each message that is sent is compared with what leaves, whole.
 #[test]
-fn requests_and_answers_of_a_pair_are_counted_by_member_and_who_asks() {
+fn s100_what_passes_of_sip_is_counted_by_member_and_who_asks_and_leaves_unchanged() {
     for layout in [Layout::TwoArm, Layout::TaggedServers, Layout::OnePort, Layout::PriorityTags, Layout::OneArm] {
         let mut lab = Lab::new(layout);
         counting(&mut lab, 1);
