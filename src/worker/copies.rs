@@ -160,15 +160,15 @@ impl Copies {
         self.count(CopyCount::Unread);
     }
 
-    /// No request is read now, and one datagram more to a service is not looked at.
+    /// No request of this source is read now, and one datagram more to a service is not looked at.
     #[inline(always)]
-    pub(super) fn passes_over_request(&mut self) -> bool {
-        if !self.limiter.is_over_limit() {
+    pub(super) fn passes_over_request(&mut self, source: Ipv4Addr) -> bool {
+        if !self.limiter.is_over_limit(source) {
             return false;
         }
         let passed = &mut self.counts[CopyCount::Unread as usize];
         *passed += 1;
-        self.limiter.passes_over_request(*passed)
+        ReadLimiter::passes_over_request(*passed)
     }
 
     /// An answer that goes there is not looked at: no copy waits for it.
@@ -179,7 +179,7 @@ impl Copies {
 
     /// A request of this source is read. If not, none of it, or of anybody, is until less comes; what is kept stays.
     pub(super) fn reads_request(&mut self, source: Ipv4Addr, now: Instant) -> bool {
-        let was_counted = self.limiter.is_over_limit();
+        let was_counted = self.limiter.is_over_limit(source);
         let is_read = self.limiter.reads_request(source, now);
         self.counts[CopyCount::Unread as usize] += u64::from(!is_read && !was_counted);
         is_read

@@ -28,7 +28,9 @@ impl<P: Port> Pipeline<P> {
     #[inline(always)]
     pub(super) fn watched(&mut self, frame: &P::Frame, packet: &Packet, path: Path, now: Instant) -> Watched {
         match self.engine.watches(path, now) {
-            Watched::Request if self.copies.passes_over_request() || !may_be_sip(frame, packet) => Watched::Nothing,
+            Watched::Request if self.copies.passes_over_request(packet.src()) || !may_be_sip(frame, packet) => {
+                Watched::Nothing
+            }
             Watched::Answer if self.copies.passes_over_answer(packet.dst()) => Watched::Nothing,
             watched => watched,
         }

@@ -86,9 +86,11 @@ pub(super) struct ReadLimiter {
     second: Second,
     excess: Excess,
     cells: Box<[Cell]>,
+    /// Which of the cells have an excess, a bit each: asked about every request, which need not bring a cell near for that.
+    exceeding: [u64; CELLS / 64],
     /// Why answers are looked at: copies that wait for them, and excesses of answers, which end by counting those that still come.
     reasons: u32,
-    /// Groups with an excess of answers.
+    /// Groups with an excess.
     excesses: u32,
     /// The group that is looked at next, to see whether its excess is over.
     next: usize,
@@ -102,19 +104,41 @@ impl ReadLimiter {
     pub(super) fn new(seed: u64) -> ReadLimiter {
         let cells = vec![Cell::default(); CELLS].into();
         let second = Second::default();
-        ReadLimiter { second, excess: Excess::None, cells, reasons: 0, excesses: 0, next: 0, passed: 0, seed }
+        let exceeding = [0; CELLS / 64];
+        ReadLimiter {
+            second,
+            excess: Excess::None,
+            cells,
+            exceeding,
+            reasons: 0,
+            excesses: 0,
+            next: 0,
+            passed: 0,
+            seed,
+        }
     }
 
-    /// No request is read now but one in some: `passed` is the number of this one.
+    /// Of requests that are not read, number `passed` is not looked at either: all but one in some.
     #[inline(always)]
-    pub(super) fn passes_over_request(&self, passed: u64) -> bool {
-        self.is_over_limit() && !passed.is_multiple_of(u64::from(SAMPLE))
+    pub(super) fn passes_over_request(passed: u64) -> bool {
+        !passed.is_multiple_of(u64::from(SAMPLE))
+    }
+
+    /// No request of this source, or of anybody, is read now.
+    #[inline(always)]
+    pub(super) fn is_over_limit(&self, source: Ipv4Addr) -> bool {
+        self.is_all_over_limit() || self.excesses > 0 && self.is_exceeding(self.index(source))
     }
 
     /// No request of anybody is read now.
     #[inline(always)]
-    pub(super) fn is_over_limit(&self) -> bool {
+    fn is_all_over_limit(&self) -> bool {
         self.excess != Excess::None
+    }
+
+    #[inline(always)]
+    fn is_exceeding(&self, cell: usize) -> bool {
+        self.exceeding[cell / 64] >> (cell % 64) & 1 != 0
     }
 
     /// An answer to this receiver need not be looked at: no copy waits for it, and it counts for nothing. Cheap, and right whenever it
@@ -132,10 +156,10 @@ impl ReadLimiter {
         cell.waiting == 0 && cell.excess != Excess::Answers
     }
 
-    /// A second may have passed. While a group has an excess of answers, one group is looked at: it may never be heard of again.
+    /// A second may have passed. While a group has an excess, one group is looked at: it may never be heard of again.
     #[inline]
     pub(super) fn begin_second(&mut self, now: Instant) {
-        if self.second.begin(now, REQUESTS.all, ANSWERS.all) && self.is_over_limit() {
+        if self.second.begin(now, REQUESTS.all, ANSWERS.all) && self.is_all_over_limit() {
             self.reasons -= u32::from(self.excess == Excess::Answers);
             self.excess = Excess::None;
         }
@@ -147,20 +171,21 @@ impl ReadLimiter {
 
     /// Whether a request of this source is read. While none is, it stands for those that were not looked at.
     pub(super) fn reads_request(&mut self, source: Ipv4Addr, now: Instant) -> bool {
-        let weight = if self.is_over_limit() { SAMPLE } else { 1 };
-        let cell = self.cell(self.index(source), now);
+        let at = self.index(source);
+        let weight = if self.is_over_limit(source) { SAMPLE } else { 1 };
+        let cell = self.cell(at, now);
         cell.second.requests = cell.second.requests.saturating_add(weight);
         if cell.second.requests > REQUESTS.source && cell.excess == Excess::None {
-            cell.excess = Excess::Requests;
+            self.begin_excess(at, Excess::Requests);
         }
-        if cell.excess != Excess::None {
+        if self.is_exceeding(at) {
             return false;
         }
         self.second.requests = self.second.requests.saturating_add(weight);
-        if self.second.requests > REQUESTS.all && !self.is_over_limit() {
+        if self.second.requests > REQUESTS.all && !self.is_all_over_limit() {
             self.excess = Excess::Requests;
         }
-        !self.is_over_limit()
+        !self.is_all_over_limit()
     }
 
     /// Whether an answer to this source is read. While none is to anybody, it stands for those that were not looked at.
@@ -172,8 +197,7 @@ impl ReadLimiter {
             return Read::No;
         }
         if cell.second.answers > ANSWERS.source {
-            cell.excess = Excess::Answers;
-            (self.reasons, self.excesses) = (self.reasons + 1, self.excesses + 1);
+            self.begin_excess(self.index(source), Excess::Answers);
             return Read::NoneOfSource;
         }
         self.second.answers = self.second.answers.saturating_add(weight);
@@ -204,11 +228,20 @@ impl ReadLimiter {
     fn cell(&mut self, at: usize, now: Instant) -> &mut Cell {
         let cell = &mut self.cells[at];
         if cell.second.begin(now, REQUESTS.source, ANSWERS.source) && cell.excess != Excess::None {
-            let ended = u32::from(cell.excess == Excess::Answers);
-            (self.reasons, self.excesses) = (self.reasons - ended, self.excesses - ended);
+            self.reasons -= u32::from(cell.excess == Excess::Answers);
+            self.excesses -= 1;
+            self.exceeding[at / 64] &= !(1 << (at % 64));
             cell.excess = Excess::None;
         }
         cell
+    }
+
+    /// Of the group at this place more comes than is read; what came before may have been too much already.
+    fn begin_excess(&mut self, at: usize, excess: Excess) {
+        self.reasons += u32::from(excess == Excess::Answers);
+        self.excesses += u32::from(!self.is_exceeding(at));
+        self.exceeding[at / 64] |= 1 << (at % 64);
+        self.cells[at].excess = excess;
     }
 
     #[inline(always)]
@@ -237,6 +270,35 @@ mod tests {
         (0..=5 * CELLS as u64).for_each(|turn| limiter.begin_second(Instant::from_millis(41_000 + turn)));
         assert_eq!(limiter.reasons, 0);
         assert_eq!(limiter.answer(receiver(1), Instant::from_millis(50_000)), Read::Yes);
+    }
+
+    /// A flood of one source is looked at only now and then, and others' requests always; when it has ended, so has that.
+    #[test]
+    fn of_a_source_with_too_many_requests_one_in_some_is_looked_at_and_of_others_all() {
+        let mut limiter = ReadLimiter::new(7);
+        let [flooder, other] = [1, 2].map(|last| Ipv4Addr::new(10, 0, 0, last));
+        let at = |second: u64, number: u64| Instant::from_nanos(second * 1_000_000_000 + number * 10_000);
+        assert!((0..REQUESTS.source).all(|number| limiter.reads_request(flooder, at(1, number.into()))));
+        assert!(!limiter.is_over_limit(flooder) && !limiter.reads_request(flooder, at(1, 2_000)));
+        assert_eq!((limiter.is_over_limit(flooder), limiter.is_over_limit(other), limiter.excesses), (true, false, 1));
+        // One in so many, which counts for all of them, keeps it so.
+        for second in 2..5 {
+            let looked_at = (0..REQUESTS.source).filter(|number| !ReadLimiter::passes_over_request((*number).into()));
+            let looked_at: Vec<u32> = looked_at.collect();
+            assert_eq!(looked_at.len() as u32, REQUESTS.source / SAMPLE);
+            assert!(looked_at.iter().all(|number| !limiter.reads_request(flooder, at(second, (*number).into()))));
+            assert!(limiter.reads_request(other, at(second, 500)));
+            limiter.begin_second(at(second, 600));
+        }
+        assert_eq!((limiter.reasons, limiter.passes_over_answer(flooder)), (0, true), "its answers cost nothing");
+        (0..CELLS as u64).for_each(|turn| limiter.begin_second(at(7, turn)));
+        assert_eq!((limiter.is_over_limit(flooder), limiter.excesses, limiter.exceeding), (false, 0, [0; CELLS / 64]));
+        // Too much of both is one excess, and ends as one.
+        (0..=REQUESTS.source).for_each(|_| _ = limiter.reads_request(flooder, at(8, 0)));
+        (0..=ANSWERS.source).for_each(|_| _ = limiter.answer(flooder, at(8, 1)));
+        assert_eq!((limiter.excesses, limiter.reasons), (1, 1));
+        (0..CELLS as u64).for_each(|turn| limiter.begin_second(at(11, turn)));
+        assert_eq!((limiter.excesses, limiter.reasons), (0, 0));
     }
 
     /// While it goes on, it is none the shorter for being looked at.

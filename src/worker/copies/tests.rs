@@ -218,7 +218,8 @@ fn reads(copies: &mut Copies, second: u64, count: u32, sources: u32) -> u32 {
     copies.expire(at(second * 1_000));
     let is_read = |number: &u32| {
         let now = Instant::from_nanos(second * 1_000_000_000 + u64::from(number * 1_000));
-        !copies.passes_over_request() && copies.reads_request(source(number % sources), now)
+        let source = source(number % sources);
+        !copies.passes_over_request(source) && copies.reads_request(source, now)
     };
     (0..count).filter(is_read).count() as u32
 }
@@ -241,7 +242,7 @@ fn silence_ends_a_rest() {
     let (most, mut copies) = (REQUESTS.all, Copies::new(7));
     assert_eq!(reads(&mut copies, 1, 2 * most, 100), most);
     copies.expire(at(3_500));
-    assert!(!copies.passes_over_request() && copies.reads_request(source(1), at(3_500)));
+    assert!(!copies.passes_over_request(source(1)) && copies.reads_request(source(1), at(3_500)));
 }
 
 /// However much it sends: no more of it is kept, what is kept of it stays, and so does what is kept and asked by others.
@@ -251,7 +252,7 @@ fn a_flood_from_one_source_ends_the_copying_for_nobody_else_and_no_copy() {
     let (flooder, other) = (client(1).addr, source(9));
     assert!(!copies.limiter.is_same(flooder, other));
     let request = |number: u64, sender: Endpoint, copies: &mut Copies, now: Instant| {
-        if copies.passes_over_request() || !copies.reads_request(sender.addr, now) {
+        if copies.passes_over_request(sender.addr) || !copies.reads_request(sender.addr, now) {
             return false;
         }
         let (frame, recipient, age) = (frame(400, number as u8), recipient(0), Duration::from_millis(AGE));
@@ -276,9 +277,9 @@ fn a_flood_from_one_source_ends_the_copying_for_nobody_else_and_no_copy() {
     assert_eq!(read, [REQUESTS.source, 500]);
     assert!(copies.passes_over_answer(flooder) && !copies.passes_over_answer(other), "its own are too old by now");
     assert_eq!(copies.len(), 400, "of the last four seconds");
-    // It is read again once it has been calm for a second.
-    let now = at(7_000);
-    copies.expire(now);
+    // It is read again once it has been calm for a second, from the first request on.
+    let now = at(7_100);
+    (0..1_024).for_each(|_| copies.expire(now));
     assert!(request(1, client(1), &mut copies, now) && !copies.passes_over_answer(flooder));
 }
 
@@ -290,12 +291,12 @@ fn with_more_answers_than_are_read_nothing_is_kept_of_that_source_or_of_anybody(
     keep(&mut copies, of(1), 1, &frame(400, 1), 1_000);
     assert!((0..ANSWERS.source).all(|_| copies.reads_answer(two, at(1_000))));
     assert!(!copies.reads_answer(two, at(1_000)));
-    assert_eq!((copies.len(), copies.reads_request(two, at(1_000))), (1, false), "nothing of that source is kept");
+    assert_eq!((copies.len(), copies.passes_over_request(two)), (1, true), "nothing of that source is kept");
     assert!((0..ANSWERS.all - ANSWERS.source - 100).all(|_| copies.reads_answer(three, at(1_000))));
     assert!((0..100).all(|_| copies.reads_answer(one, at(1_000))));
     assert!(!copies.reads_answer(one, at(1_500)));
     assert_eq!(counted(&copies), [(CopyCount::Kept, 1), (CopyCount::Full, 1), (CopyCount::Unread, 1)]);
-    assert!(copies.limiter.is_over_limit());
+    assert!(copies.limiter.is_over_limit(source(3)), "nor of anybody");
 }
 
 /// It goes to a member to which a copy of an answered request is a repetition like any other (RFC 3261 17.2.3); to a third one, which
@@ -329,7 +330,7 @@ fn answers(copies: &mut Copies, second: u64, count: u32, receivers: u32) -> (u32
         let now = Instant::from_nanos(second * 1_000_000_000 + u64::from(number) * 1_000_000_000 / u64::from(count));
         copies.expire(now);
         let receiver = source(number % receivers);
-        if number % (count / 16) == 0 && !copies.passes_over_request() && copies.reads_request(receiver, now) {
+        if number % (count / 16) == 0 && !copies.passes_over_request(receiver) && copies.reads_request(receiver, now) {
             let (sender, recipient, age) = (Endpoint::new(receiver, 5060), recipient(0), Duration::from_millis(AGE));
             let (key, port, frame) = (of(second << 32 | u64::from(number)), PortId(0), &frame(400, 1));
             copies.keep(&Request { key, sender, elsewhere: None, recipient, port, frame, payload: HEADERS, age }, now);
