@@ -233,7 +233,7 @@ impl Bench {
         let mut least = f64::MAX;
         for round in 0..ROUNDS {
             let pool = round * 7_919 % self.pools;
-            let member = if round / self.pools.min(ROUNDS) % 2 == 0 { 'b' } else { 'a' };
+            let member = if (round / self.pools.min(ROUNDS)).is_multiple_of(2) { 'b' } else { 'a' };
             let request = Request::PoolForce { pool: format!("pair-{pool}"), member: format!("{member}-{pool}") };
             let begun = std::time::Instant::now();
             self.controller.handle(Input::Asked { request_id: round as u64, request }, self.now);

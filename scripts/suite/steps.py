@@ -54,7 +54,7 @@ def _short_steps() -> list[Step]:
     return [
         Step("format", cargo("fmt", "--all", "--check")),
         Step("clippy", cargo("clippy", "--workspace", *strict)),
-        Step("clippy-without-dpdk", cargo("clippy", "--no-default-features", *strict)),
+        Step("clippy-without-dpdk", cargo("clippy", "--no-default-features", "--features", "instructions", *strict)),
         Step("rust", _rust_tests()),
         Step("documentation", cargo("test", "--workspace", "--locked", "--doc")),
         Step("build", cargo("build", "--release", "--locked", "--features", "instructions", "--bins")),
