@@ -7,8 +7,9 @@
 
 mod support;
 
-use fairlead::engine::{Classified, Departure, Engine, Lookup, Steering, Verdict};
+use fairlead::engine::{Classified, Departure, Engine, Lookup, Path, Steering, Verdict};
 use fairlead::policy::intent::PortId;
+use fairlead::policy::snapshot::DatagramPort;
 use fairlead::time::{Duration, Instant};
 use fairlead::wire::{Packet, sip};
 use std::hint::black_box;
@@ -82,17 +83,49 @@ fn pass(engine: &mut Engine, packet: &mut Packet, frame: &mut [u8], port: PortId
     engine.prefetch_entry(&mut lookup);
     match engine.by_cached_route(packet, port, &lookup, now) {
         Some(departure) => send(packet, frame, &departure),
-        None => decide(engine, packet, lookup, frame, port, now),
+        None => by_path(engine, packet, lookup, frame, port, now),
+    }
+}
+
+/// The path of a service port, or whatever else it is.
+#[inline(never)]
+fn by_path(engine: &mut Engine, packet: &Packet, lookup: Lookup, frame: &mut [u8], port: PortId, now: Instant) {
+    match lookup.service_port() {
+        Some(DatagramPort::In(_)) => service_in(engine, packet, &lookup, frame, port, now),
+        Some(DatagramPort::Out(_)) => service_out(engine, packet, &lookup, frame, port, now),
+        None => decide(engine, packet, &lookup, frame, port, now),
+    }
+}
+
+/// A datagram to a service port: steer, decide, apply.
+#[inline(always)]
+fn service_in(engine: &mut Engine, packet: &Packet, lookup: &Lookup, frame: &mut [u8], port: PortId, now: Instant) {
+    let Some(found) = engine.service_in(packet, port, lookup) else { panic!("a frame of the bench is a stranger's") };
+    black_box(STEERING.worker(packet, Path::ServiceIn(found.0), engine.snapshot()));
+    match engine.service_in_at_once(packet, found, now) {
+        Some(departure) => send(packet, frame, &departure),
+        None => decide_in_full(engine, packet, found.1, frame, now),
+    }
+}
+
+/// A datagram from a service port.
+#[inline(always)]
+fn service_out(engine: &mut Engine, packet: &Packet, lookup: &Lookup, frame: &mut [u8], port: PortId, now: Instant) {
+    let Some(found) = engine.service_out(packet, port, lookup) else { panic!("a frame of the bench is to a stranger") };
+    black_box(STEERING.worker(packet, Path::ServiceOut(found.0), engine.snapshot()));
+    match engine.service_out_at_once(packet, found, now) {
+        Some(departure) => send(packet, frame, &departure),
+        None => decide_in_full(engine, packet, found.1, frame, now),
     }
 }
 
 /// Leave by the kept route; or else classify, steer, decide, apply.
-#[inline(never)]
-fn decide(engine: &mut Engine, packet: &Packet, lookup: Lookup, frame: &mut [u8], port: PortId, now: Instant) {
-    if let Some(departure) = engine.by_kept_route(packet, port, &lookup) {
+#[inline(always)]
+fn decide(engine: &mut Engine, packet: &Packet, lookup: &Lookup, frame: &mut [u8], port: PortId, now: Instant) {
+    if let Some(departure) = engine.by_kept_route(packet, port, lookup) {
         return send(packet, frame, &departure);
     }
-    let classified = engine.classify_found(packet, port, &lookup);
+    let classified = engine.classify_found(packet, port, lookup);
     black_box(STEERING.worker(packet, classified.path, engine.snapshot()));
     match engine.decide_at_once(packet, classified, now) {
         Some(departure) => send(packet, frame, &departure),

@@ -1,15 +1,16 @@
 //! Cached routes change nothing but speed.
 //!
 //! Two engines see the same conversations under the same changing snapshots: one caches routes, of flows and of what has none, the other does not.
-//! After every packet both have said the same, and remember the same. So have two of which one forgets at once what a
-//! reload takes, and the other as slowly as can be.
+//! After every packet both have said the same, and remember the same; of a datagram to or from a service port the one says it at once, the
+//! other in full. So have two of which one forgets at once what a reload takes, and the other as slowly as can be.
 
-use fairlead::engine::{Engine, EngineEvent, Lookup, Path, Verdict};
+use fairlead::engine::{Engine, EngineEvent, Forward, Lookup, Path, Verdict};
 use fairlead::flow::{Direction, Flow, FlowId, SnatPorts};
 use fairlead::policy::Epoch;
 use fairlead::policy::adjacency::{Adjacency, Neighbour};
 use fairlead::policy::health::State;
-use fairlead::policy::intent::{Intent, Mode};
+use fairlead::policy::intent::{Intent, Mode, PortId};
+use fairlead::policy::snapshot::DatagramPort;
 use fairlead::time::{Duration, Instant};
 use fairlead::wire::build::Build;
 use fairlead::wire::sip;
@@ -159,7 +160,11 @@ impl Twins {
         if let Some(tuple) = headers.tuple().filter(|_| kept.is_some()) {
             *self.hits.entry(format!("{} without a flow", tuple.protocol)).or_default() += 1;
         }
-        let verdict = match by_flow.or(kept) {
+        let at_once = match by_flow.or(kept) {
+            None => self.at_once(&headers, port, &lookup),
+            there => there,
+        };
+        let verdict = match at_once {
             Some(forward) => Verdict::Forward(forward),
             None => self.quick.decide(&headers, self.quick.classify(&headers, port), sip::Facts::Other, self.now),
         };
@@ -179,6 +184,27 @@ impl Twins {
         }
         let became = forward.rewrite.changed(&tuple);
         Some(Packet { src: became.src, dst: became.dst, ..packet })
+    }
+
+    /// How a datagram to or from a service port leaves, if at once.
+    fn at_once(&mut self, headers: &wire::Packet, port: PortId, lookup: &Lookup) -> Option<Forward> {
+        let (quick, now) = (&mut self.quick, self.now);
+        let departure = match lookup.service_port()? {
+            DatagramPort::In(_) => {
+                let found = quick.service_in(headers, port, lookup)?;
+                assert_eq!(quick.classify(headers, port), found.1);
+                quick.service_in_at_once(headers, found, now)
+            }
+            DatagramPort::Out(_) => {
+                let found = quick.service_out(headers, port, lookup)?;
+                assert_eq!(quick.classify(headers, port), found.1);
+                quick.service_out_at_once(headers, found, now)
+            }
+        };
+        let forward = departure?.forward;
+        let way = if matches!(lookup.service_port()?, DatagramPort::In(_)) { "in" } else { "out" };
+        *self.hits.entry(format!("service {way}")).or_default() += 1;
+        Some(forward)
     }
 
     /// Both remember the same.
@@ -348,7 +374,7 @@ fn a_cached_route_is_what_the_slow_path_says() {
     println!("{hits:#?}");
     let with_flow =
         ["tcp inward", "tcp outward", "tcp direct", "tcp hairpin", "udp inward", "udp outward", "udp direct"];
-    for path in with_flow.into_iter().chain(["tcp without a flow", "udp without a flow"]) {
+    for path in with_flow.into_iter().chain(["tcp without a flow", "udp without a flow", "service in", "service out"]) {
         assert!(hits.get(path).is_some_and(|&count| count >= 10), "{path}: hardly ever cached");
     }
 }

@@ -63,8 +63,30 @@ impl Engine {
         service.is_some_and(|service| self.snapshot.pool(service.pool).is_shared)
     }
 
-    /// How a packet leaves, of those that need no flow or have none: nearly all such are forwarded. `None`: nothing has
+    /// How a datagram to the service port at this place leaves, see [`Engine::service_in`]: nearly all do at once. `None`: nothing has
     /// happened yet, and [`Engine::decide_in_full`] is next.
+    #[inline(always)]
+    pub fn service_in_at_once<'a>(
+        &'a mut self,
+        packet: &'a Packet,
+        (at, classified): (u16, Classified),
+        now: Instant,
+    ) -> Option<Departure<'a>> {
+        Walk::new(self, packet, classified, sip::Facts::Other, now).datagram_in_at_once(at)
+    }
+
+    /// The same of a datagram from a service port, see [`Engine::service_out`].
+    #[inline(always)]
+    pub fn service_out_at_once<'a>(
+        &'a mut self,
+        packet: &'a Packet,
+        (at, classified): (u16, Classified),
+        now: Instant,
+    ) -> Option<Departure<'a>> {
+        Walk::new(self, packet, classified, sip::Facts::Other, now).datagram_out_at_once(at)
+    }
+
+    /// How any other packet leaves, of those that need no flow or have none: nearly all such are forwarded. `None` as above.
     #[inline(always)]
     pub fn decide_at_once<'a>(
         &'a mut self,
@@ -117,8 +139,6 @@ impl<'a> Walk<'a> {
     #[inline(always)]
     fn at_once(mut self) -> Option<Departure<'a>> {
         match self.classified.path {
-            Path::ServiceIn(at) => self.datagram_in_at_once(at),
-            Path::ServiceOut(at) => self.datagram_out_at_once(at),
             Path::Outward(sender) if self.is_routed_outward(sender) => {
                 let departure = self.routed(Rewrite::default(), self.packet.dst())?;
                 self.state.keep_route(self.packet, &self.classified, departure.forward.egress);

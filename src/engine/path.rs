@@ -74,10 +74,23 @@ impl Lookup {
     /// Nothing was found out.
     pub const NOTHING: Lookup = Lookup { port: None, tag: None, hint: SlotHint::NONE };
 
+    /// What a datagram is to or from, if to or from a service port.
+    #[inline(always)]
+    pub const fn service_port(&self) -> Option<DatagramPort> {
+        self.port
+    }
+
     /// What a kept route is looked up by, of a packet that can have one and certainly has no flow.
     #[inline(always)]
     pub(super) fn without_flow(&self) -> Option<Tag> {
         self.tag.filter(|_| self.hint == SlotHint::NONE)
+    }
+}
+
+impl Classified {
+    /// Of a datagram that came in on `interface` and takes the path of its service port.
+    const fn service(path: Path, interface: InterfaceId) -> Classified {
+        Classified { path, interface, tag: None }
     }
 }
 
@@ -86,11 +99,8 @@ impl Path {
     #[inline(always)]
     pub fn of(packet: &Packet, interface: InterfaceId, snapshot: &Snapshot, port: Option<DatagramPort>) -> Path {
         match port {
-            Some(DatagramPort::In(at)) if is_stranger(packet.src(), interface, snapshot) => return Path::ServiceIn(at),
-            Some(DatagramPort::Out(at))
-                if snapshot.datagrams_out(at).interface == interface
-                    && is_stranger(packet.dst(), interface, snapshot) =>
-            {
+            Some(DatagramPort::In(at)) if is_service_in(packet, interface, snapshot) => return Path::ServiceIn(at),
+            Some(DatagramPort::Out(at)) if is_service_out(packet, at, interface, snapshot) => {
                 return Path::ServiceOut(at);
             }
             _ => {}
@@ -159,6 +169,18 @@ fn martian(packet: &Packet, owners: &AddressOwners, at: InterfaceId, snapshot: &
     }
 }
 
+/// A datagram to a service port is from outside.
+#[inline(always)]
+fn is_service_in(packet: &Packet, at: InterfaceId, snapshot: &Snapshot) -> bool {
+    is_stranger(packet.src(), at, snapshot)
+}
+
+/// A datagram from this service port of a member comes from where that lives, and goes outside.
+#[inline(always)]
+fn is_service_out(packet: &Packet, place: u16, at: InterfaceId, snapshot: &Snapshot) -> bool {
+    snapshot.datagrams_out(place).interface == at && is_stranger(packet.dst(), at, snapshot)
+}
+
 /// The address is neither ours, nor virtual, nor a member's, and a packet on this interface may have it.
 #[inline(always)]
 fn is_stranger(address: Ipv4Addr, at: InterfaceId, snapshot: &Snapshot) -> bool {
@@ -198,6 +220,25 @@ impl Engine {
         if let Some(tag) = lookup.tag {
             lookup.hint = self.state.flows.prefetch_entry(tag);
         }
+    }
+
+    /// The place of a datagram to a service port that takes the path of it, [`Path::ServiceIn`]; what [`Engine::classify_found`] says
+    /// of it as well.
+    #[inline(always)]
+    pub fn service_in(&self, packet: &Packet, port: PortId, lookup: &Lookup) -> Option<(u16, Classified)> {
+        let Some(DatagramPort::In(at)) = lookup.port else { return None };
+        let interface = self.snapshot.ingress_interface(port, packet.rx)?;
+        let takes = is_service_in(packet, interface, &self.snapshot);
+        takes.then(|| (at, Classified::service(Path::ServiceIn(at), interface)))
+    }
+
+    /// The same of a datagram from a member's service port, and [`Path::ServiceOut`].
+    #[inline(always)]
+    pub fn service_out(&self, packet: &Packet, port: PortId, lookup: &Lookup) -> Option<(u16, Classified)> {
+        let Some(DatagramPort::Out(at)) = lookup.port else { return None };
+        let interface = self.snapshot.ingress_interface(port, packet.rx)?;
+        let takes = is_service_out(packet, at, interface, &self.snapshot);
+        takes.then(|| (at, Classified::service(Path::ServiceOut(at), interface)))
     }
 
     /// The path of a packet that came in on `port`.

@@ -62,26 +62,22 @@ pub enum Takeover {
 }
 
 impl Engine {
-    /// What a packet on this path may be that redelivery is about. That a member speaks from a service port is noted.
+    /// Requests to the service port at this place are kept.
     #[inline(always)]
-    pub fn watches(&mut self, path: Path, now: Instant) -> Watched {
-        match path {
-            Path::ServiceIn(at) if !self.snapshot.datagrams_in(at).redeliver.is_zero() => Watched::Request,
-            Path::ServiceOut(at) => {
-                let served = self.snapshot.datagrams_out(at);
-                if !served.redelivers {
-                    return Watched::Nothing;
-                }
-                let spoke = Some((served.sender, now));
-                if self.state.spoke != spoke {
-                    self.state.spoke = spoke;
-                    self.state.flows.uses().spoke(served.sender, now);
-                }
-                Watched::Answer
-            }
-            Path::Hairpin { .. } => Watched::Hairpin,
-            _ => Watched::Nothing,
+    pub fn keeps_requests(&self, at: u16) -> bool {
+        !self.snapshot.datagrams_in(at).redeliver.is_zero()
+    }
+
+    /// What a member sends from the service port at this place may be answers to requests that are kept. If so, that it speaks is noted.
+    #[inline(always)]
+    pub fn awaits_answers(&mut self, at: u16, now: Instant) -> bool {
+        let served = self.snapshot.datagrams_out(at);
+        let spoke = Some((served.sender, now));
+        if served.redelivers && self.state.spoke != spoke {
+            self.state.spoke = spoke;
+            self.state.flows.uses().spoke(served.sender, now);
         }
+        served.redelivers
     }
 
     /// The packet is for a service whose requests are kept.

@@ -300,12 +300,9 @@ impl Snapshot {
     /// why.
     #[inline]
     pub fn lookup(&self, destination: Ipv4Addr) -> Option<EgressId> {
-        if let Some(id) = self.ways.hosts.get(destination) {
-            return Some(*id);
-        }
         match self.routes.find(destination)? {
             Hop::Via(router) => *self.ways.gateways.get(usize::from(router))?,
-            Hop::OnLink(_) => None,
+            Hop::OnLink(_) => self.ways.hosts.get(destination).copied(),
         }
     }
 

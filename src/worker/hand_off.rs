@@ -50,8 +50,12 @@ impl<F> HandOff<F> {
     }
 
     /// As [`HandOff::elsewhere`], of a frame from a NIC, which is counted.
-    #[inline]
+    #[inline(always)]
     pub(super) fn arrives(&mut self, packet: &Packet, path: Path, snapshot: &Snapshot) -> Option<usize> {
+        if self.steering.spreads() { self.arrives_for(packet, path, snapshot) } else { None }
+    }
+
+    fn arrives_for(&mut self, packet: &Packet, path: Path, snapshot: &Snapshot) -> Option<usize> {
         let worker = self.steering.worker(packet, path, snapshot)?;
         let elsewhere = worker != self.worker;
         self.arrived.frames += 1;

@@ -27,13 +27,24 @@ impl<P: Port> Pipeline<P> {
     /// in a second, and what goes to somebody of whom there is no copy costs no more than this question.
     #[inline(always)]
     pub(super) fn watched(&mut self, frame: &P::Frame, packet: &Packet, path: Path, now: Instant) -> Watched {
-        match self.engine.watches(path, now) {
-            Watched::Request if self.copies.passes_over_request(packet.src()) || !may_be_sip(frame, packet) => {
-                Watched::Nothing
-            }
-            Watched::Answer if self.copies.passes_over_answer(packet.dst()) => Watched::Nothing,
-            watched => watched,
+        match path {
+            Path::ServiceIn(at) if self.watches_request(frame, packet, at) => Watched::Request,
+            Path::ServiceOut(at) if self.watches_answer(packet, at, now) => Watched::Answer,
+            Path::Hairpin { .. } => Watched::Hairpin,
+            _ => Watched::Nothing,
         }
+    }
+
+    /// A datagram to the service port at this place is looked at for a request.
+    #[inline(always)]
+    pub(super) fn watches_request(&mut self, frame: &P::Frame, packet: &Packet, at: u16) -> bool {
+        self.engine.keeps_requests(at) && !self.copies.passes_over_request(packet.src()) && may_be_sip(frame, packet)
+    }
+
+    /// A datagram from the service port at this place is looked at for an answer.
+    #[inline(always)]
+    pub(super) fn watches_answer(&mut self, packet: &Packet, at: u16, now: Instant) -> bool {
+        self.engine.awaits_answers(at, now) && !self.copies.passes_over_answer(packet.dst())
     }
 
     /// A request is copied, an answer ends the copy of its request. Of a datagram in fragments this is the first; it is not copied.
