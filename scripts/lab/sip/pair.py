@@ -8,6 +8,7 @@ import signal
 import socket
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 from .. import addresses
@@ -17,6 +18,18 @@ from ..topology import Lab
 
 #: Where nobody listens: a server that has no partner.
 NOBODY = "127.0.0.1"
+
+
+@dataclass(frozen=True)
+class Request:
+    """A request that a server has received: when, in seconds of wall time, of which call, and from which port."""
+
+    member: str
+    time: float
+    transport: str
+    method: str
+    call: str
+    port: int
 
 
 class Servers:
@@ -62,6 +75,16 @@ class Servers:
         """What each member counts."""
         return {member: self.order(member, "stats") for member in self.members}
 
+    def requests(self, source: str) -> list[Request]:
+        """What all of them have received from an address, as they have written it down."""
+        found = []
+        for member in self.members:
+            for line in self._requests(member).read_text().splitlines(keepends=True):
+                seen = json.loads(line) if line.endswith("\n") else {"source": None}
+                if seen.pop("source") == source:
+                    found.append(Request(member, **seen))
+        return found
+
     def _start_member(self, name: str) -> None:
         arguments = [
             "--name", name,
@@ -71,7 +94,7 @@ class Servers:
             "--gateway", self.gateway,
             "--certificate", str(self._certificate),
             "--control", str(self._control(name)),
-            "--log", str(self.lab.file(f"{name}.requests.jsonl")),
+            "--log", str(self._requests(name)),
         ]
         self._programs[name] = self.lab.start_python(name, f"sip-server-{name}", "lab.sip.member", *arguments)
 
@@ -81,6 +104,9 @@ class Servers:
 
     def _control(self, member: str) -> Path:
         return self.lab.file(f"{member}.sock")
+
+    def _requests(self, member: str) -> Path:
+        return self.lab.file(f"{member}.requests.jsonl")
 
     def _wait_for(self, member: str) -> None:
         deadline = time.monotonic() + 10.0
