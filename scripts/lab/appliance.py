@@ -37,7 +37,7 @@ class Setting:
 
     `monitor`: its keys, instead of a probe every 200 ms. `redeliver`, `fail_back`: those of the virtual server and the pool.
 
-    `more`: what stands behind all else, as it is.
+    `edits`: texts of the file, each with what stands there instead. `more`: what stands behind all else, as it is.
 
     `fall`: probes in a row that must fail. On a busy machine a member may wait half a second for a core; only who
     measures how soon a loss is found takes fewer. `up_codes`: other ones than the default. `mode`: the pool's; `further`: names and
@@ -54,6 +54,7 @@ class Setting:
     fail_back: str = "never"
     mode: str | None = None
     further: tuple[tuple[str, str], ...] = ()
+    edits: tuple[tuple[str, str], ...] = ()
     more: str = ""
 
 
@@ -83,6 +84,7 @@ def configuration(lab: Lab, setting: Setting) -> str:
         (two_arm.MONITORS, f'{two_arm.MONITORS}{mode}fail_back = "{setting.fail_back}"\n'),
         (two_arm.LAST_MEMBER, two_arm.LAST_MEMBER + members),
         (service, f"{service}{listen}"),
+        *setting.edits,
     ) + setting.more
 
 
@@ -104,6 +106,7 @@ class Appliance:
         self.program = program or binary()
         self.file = lab.file("fairlead.toml")
         self._process: Program | None = None
+        self._begun = 0
 
     def start(self, at_once: bool = False) -> None:
         """Writes its file, starts it and waits until it answers commands.
@@ -117,6 +120,12 @@ class Appliance:
             command = [*FIRST, *command]
         self._process = self.lab.start("appliance", "fairlead", command)
         self._wait("take orders", lambda: self.ask("status") is not None, 15.0)
+
+    def reload(self, setting: Setting) -> None:
+        """Has it take over another file while it runs."""
+        self.setting = setting
+        self.file.write_text(configuration(self.lab, setting))
+        self.command("reload")
 
     def wait_for_active(self, member: str | None = None, timeout: float = 10.0) -> dict:
         """Waits until a member, or this member, is active, and returns its row."""
@@ -149,6 +158,20 @@ class Appliance:
     def command(self, *words: str, check: bool = True):
         """Runs a `fairlead` command against this appliance."""
         return run([str(self.program), "--socket", str(self.lab.file("admin.sock")), *words], 10.0, check)
+
+    def begin(self, *words: str) -> Program:
+        """Starts a `fairlead` command that takes its time; it is stopped with the lab."""
+        self._begun += 1
+        command = [str(self.program), "--socket", str(self.lab.file("admin.sock")), *words]
+        return self.lab.start("appliance", f"command-{self._begun}", command)
+
+    def member(self, name: str) -> dict:
+        """A member's row."""
+        return next(row for row in self.ask("members") if row["name"] == name)
+
+    def alarms(self) -> list[str]:
+        """The alarms that stand."""
+        return [alarm["message"] for alarm in self.ask("status")["alarms"]]
 
     def counters(self) -> dict[str, int]:
         """All counters by name, summed over workers."""

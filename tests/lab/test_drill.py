@@ -46,8 +46,7 @@ class Drill(StandingLab):
     def test_who_dies_in_a_drill_is_left_and_the_drill_ends(self):
         self.pair.order("sip-b", "primary")
         self.appliance.wait_for_state("sip-b", "up")
-        command = [str(self.appliance.program), "--socket", str(self.lab.file("admin.sock")), *DRILL]
-        drill = self.lab.start("appliance", "drill", command)
+        drill = self.appliance.begin(*DRILL)
         self.appliance.wait_for_active("sip-b")
         self.pair.order("sip-b", "backup")
         drill.wait(20.0)
