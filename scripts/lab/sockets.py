@@ -51,6 +51,12 @@ def connect(host: Host, address: str, port: int) -> socket.socket:
     return made
 
 
+def repeated_segments(host: Host) -> int:
+    """TCP segments that a host has sent again since it was made, SYNs among them (RFC 4022, tcpRetransSegs)."""
+    names, values = (line.split() for line in host.run(["cat", "/proc/net/snmp"]).stdout.splitlines() if line.startswith("Tcp:"))
+    return int(values[names.index("RetransSegs")])
+
+
 def raw(host: Host) -> socket.socket:
     """A socket for whole IP datagrams with their header (raw(7)): identification and offset are the sender's."""
     return _make(host, socket.SOCK_RAW, socket.IPPROTO_RAW)
