@@ -254,6 +254,11 @@ impl FlowBook {
         }
     }
 
+    /// How many flows there are; `None` while the walk that forgets stale ones is under way.
+    pub(super) fn live_count(&self) -> Option<u64> {
+        self.stale.is_none().then(|| self.table.len() as u64)
+    }
+
     /// Looks at up to `budget` slots and forgets the stale flows there.
     pub(super) fn forget_stale(&mut self, snapshot: &Snapshot, budget: usize) {
         let FlowBook { table, snat_ports, uses, connections, stale, .. } = self;

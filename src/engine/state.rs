@@ -180,6 +180,11 @@ impl Engine {
         self.state.flows.forget_stale(&self.snapshot, budget);
     }
 
+    /// How many flows there are; `None` while some of them may be stale.
+    pub fn live_flows(&self) -> Option<u64> {
+        self.state.flows.live_count()
+    }
+
     /// Shows the flows in the next `count` slots of the flow table from `cursor` on, 0 to begin, with the addresses of the
     /// member each belongs to and of the other one, if there is: who opened it, or whom a visitor calls. Says where to
     /// continue; `None` at the end.

@@ -34,14 +34,26 @@ struct Query {
 const SAY: u64 = 10_000;
 
 enum QueryKind {
-    List { left: usize, unsaid: u64 },
-    Clear { count: u64 },
+    /// `found`: that match so far, said or not.
+    List {
+        left: usize,
+        unsaid: u64,
+        found: u64,
+    },
+    Clear {
+        count: u64,
+    },
 }
 
 impl Queries {
     /// Answers `query` after those that came before it: up to `limit` rows, and how many flows match.
     pub(super) fn list(&mut self, id: u64, filter: FlowFilter, limit: usize) {
-        self.waiting.push_back(Query { id, filter, cursor: 0, kind: QueryKind::List { left: limit, unsaid: 0 } });
+        self.waiting.push_back(Query {
+            id,
+            filter,
+            cursor: 0,
+            kind: QueryKind::List { left: limit, unsaid: 0, found: 0 },
+        });
     }
 
     /// Clears flows, after the queries that came before.
@@ -56,9 +68,19 @@ impl Queries {
         }
         let Some(Query { id: query, filter, cursor, kind }) = self.waiting.front_mut() else { return };
         let (next, event) = match kind {
-            QueryKind::List { left, unsaid } => {
-                let (rows, next) = list(worker, engine, filter, *cursor, *left, unsaid, now);
+            QueryKind::List { left, unsaid, found } => {
+                let said = *unsaid;
+                let (rows, mut next) = list(worker, engine, filter, *cursor, *left, unsaid, now);
                 *left -= rows.len();
+                *found += *unsaid - said;
+                // Of all flows it is known how many there are: none has to be looked at for that.
+                if *left == 0
+                    && *filter == FlowFilter::default()
+                    && let Some(all) = engine.live_flows()
+                {
+                    *unsaid += all.saturating_sub(*found);
+                    next = None;
+                }
                 let answers = !rows.is_empty() || *unsaid >= SAY || next.is_none();
                 let event = answers.then(|| Event::Flows {
                     query: *query,
