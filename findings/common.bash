@@ -44,7 +44,7 @@ debian() {
     # shellcheck disable=SC2086 # one argument a package
     (cd "$tmp/debs" && apt-get -qq -o APT::Sandbox::User=root download $missing >/dev/null) || failed "no download of $*"
     find "$tmp/debs" -name '*.deb' -exec dpkg-deb -x {} "$tmp/root" \; -delete
-    libraries=$(find "$tmp/root" -name '*.so*' -printf '%h\n' | sort -u | grep -v /pmds- | paste -sd:)
+    libraries=$(find "$tmp/root" -name '*.so*' -printf '%h\n' | sort -u | sed '\|/pmds-|d' | paste -sd:)
     export LD_LIBRARY_PATH=$libraries PATH=$tmp/root/usr/sbin:$tmp/root/usr/bin:$tmp/root/sbin:$tmp/root/bin:$PATH
 }
 
