@@ -180,6 +180,31 @@ async fn a_request_of_the_largest_size_is_read_and_one_byte_more_is_refused_and_
     assert_eq!(client.line().await, None, "closed");
 }
 
+/// A file may be longer than other requests, within a limit of its own, and others are answered meanwhile.
+#[tokio::test(start_paused = true)]
+async fn a_request_that_carries_a_file_may_be_longer() {
+    let limits = Limits { file_bytes: 300_000, ..Limits::default() };
+    let served = served(limits);
+    let request = |bytes: usize| {
+        let (before, after) = (r#"{"id":9,"command":"diff","args":{"text":""#, r#""}}"#);
+        format!("{before}{}{after}", "x".repeat(bytes - before.len() - after.len()))
+    };
+    let mut slow = served.client().await;
+    slow.send(&request(200_000)[..100_000]).await;
+    let mut client = served.client().await;
+    client.is_served().await;
+    slow.send(&request(200_000)[100_000..]).await;
+    slow.send("\n").await;
+    let reply = slow.line().await.expect("an answer");
+    let message = reply["error"]["message"].as_str().unwrap_or_default();
+    assert!(reply["id"] == 9 && message.contains("199956 bytes"), "as the controller of this test says: {reply}");
+    client.send(request(300_000)).await;
+    client.send("\n").await;
+    assert_eq!(client.line().await.expect("an answer")["id"], 9);
+    client.is_refused(request(300_001), "too-large").await;
+    assert_eq!(client.line().await, None, "closed");
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_line_without_end_is_cut_off() {
     let served = served(Limits::default());

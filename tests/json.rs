@@ -3,13 +3,14 @@
 use std::fmt::Write;
 use std::path::Path;
 
-const SOURCES: [&str; 6] = [
+const SOURCES: [&str; 7] = [
     "src/admin/rows.rs",
     "src/admin/latency.rs",
     "src/config/difference.rs",
     "src/admin/drill.rs",
     "src/admin/drain.rs",
     "src/admin/sip.rs",
+    "src/admin/configurations.rs",
 ];
 const PAGE: &str = "dpdk-config/json.md";
 
@@ -40,6 +41,7 @@ versions, and none changes its meaning or unit: `status` has the `version`.
 | `state show`, `state drop` | a list of SettingRow |
 | `state lines` | one StateLines |
 | `log level` | one Logging |
+| `diff` | one Preview |
 | `reload` | one Reloaded |
 ";
 
@@ -97,9 +99,11 @@ fn holds(kind: &str) -> String {
 fn the_page_about_json_is_what_the_rows_say() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let sources = SOURCES.map(|source| std::fs::read_to_string(root.join(source)).expect(source));
-    let [rows, latency, difference, drill, drain, sip] = sources.each_ref().map(|source| structs(source));
+    let [rows, latency, difference, drill, drain, sip, configurations] =
+        sources.each_ref().map(|source| structs(source));
     let change = difference.into_iter().filter(|page| page.starts_with("\n## Change\n"));
-    let page = [vec![HEAD.to_owned()], rows, latency, change.collect(), drill, drain, sip].concat().concat();
+    let parts = [vec![HEAD.to_owned()], rows, latency, change.collect(), drill, drain, sip, configurations];
+    let page = parts.concat().concat();
     for part in ["| `detected_us` | number |", "## SettingRow", "| `udp_idle_ms` | number or null |", "## Change\n"] {
         assert!(page.contains(part), "{part}");
     }

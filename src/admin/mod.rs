@@ -6,6 +6,7 @@
 
 pub mod answer;
 mod clients;
+pub mod configurations;
 pub mod drain;
 pub mod drill;
 mod latency;

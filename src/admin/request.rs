@@ -11,6 +11,7 @@ use ipnet::Ipv4Net;
 use serde::de::Error;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value};
+use std::fmt;
 use std::net::Ipv4Addr;
 use tokio::sync::{mpsc, oneshot};
 
@@ -22,6 +23,8 @@ pub const FLOWS_MAX: usize = 100_000;
 pub const DRILL_MAX: u64 = 3_600;
 /// Seconds for which a member may be drained at most: 30 days.
 pub const DRAIN_MAX: u64 = 30 * 86_400;
+/// Longest file that a request carries, in bytes: written as JSON it is longer.
+pub const FILE_MAX: usize = 8 << 20;
 /// Longest name of a member, a pool or a virtual server that is looked up, in bytes.
 pub const NAME_MAX: usize = 255;
 
@@ -170,8 +173,29 @@ pub enum Request {
     StateLines {},
     /// The file alone counts from now on; the answer is what was dropped.
     StateDrop {},
+    /// What a file would change, and what it would do to the flows that stand. Nothing is changed.
+    Diff {
+        /// What messages call the file.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        name: Option<String>,
+        /// What the file says; absent: what the appliance's own says.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        text: Option<FileText>,
+    },
     /// Read the file again, all or nothing; the answer is the differences.
     Reload {},
+}
+
+/// A file that a client has read.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct FileText(pub String);
+
+impl fmt::Debug for FileText {
+    /// How long it is: it may be very long.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} bytes", self.0.len())
+    }
 }
 
 /// Which flows are meant, by name. Everything that is set must match.
@@ -242,7 +266,10 @@ fn names(args: &Value) -> Result<(), String> {
         Value::String(name) if name.len() > NAME_MAX => {
             Err(format!("a name has {} bytes, at most {NAME_MAX} are allowed", name.len()))
         }
-        Value::Object(fields) => fields.values().try_for_each(names),
+        // Of a file the line's own length is the limit.
+        Value::Object(fields) => {
+            fields.iter().filter(|(key, _)| *key != "text").try_for_each(|(_, value)| names(value))
+        }
         _ => Ok(()),
     }
 }
@@ -350,6 +377,11 @@ mod tests {
             (
                 r#"{"command":"pool-force","args":{"pool":"p","member":"sip-a"}}"#,
                 Request::PoolForce { pool: "p".into(), member: member() },
+            ),
+            (r#"{"command":"diff","args":{}}"#, Request::Diff { name: None, text: None }),
+            (
+                r#"{"command":"diff","args":{"name":"new.toml","text":"[appliance]\n"}}"#,
+                Request::Diff { name: Some("new.toml".into()), text: Some(FileText("[appliance]\n".into())) },
             ),
             (
                 r#"{"command":"exclude-add","args":{"pool":"p","prefix":"172.16.1.20/32"}}"#,

@@ -12,14 +12,20 @@ use super::socket::AdminSocket;
 use crate::time::Duration;
 use std::future::Future;
 use std::io;
+use std::sync::Arc;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::UnixStream;
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Semaphore, SemaphorePermit, mpsc, watch};
 use tokio::time::timeout;
 
 /// Bytes discarded at most after a request that was too long.
 const WASTE: u64 = 1 << 20;
+
+/// Bytes of a request that carries a file.
+pub const FILE_BYTES: usize = 16 << 20;
+/// Where such a request says what it is, at most so many bytes from its beginning.
+const COMMAND: usize = 128;
 
 /// What a client may take.
 #[derive(Clone, Copy, Debug)]
@@ -28,6 +34,8 @@ pub struct Limits {
     pub clients: usize,
     /// Bytes of a request line.
     pub request_bytes: usize,
+    /// Bytes of one that carries a file, `diff`. One client at a time may send more than `request_bytes`.
+    pub file_bytes: usize,
     /// From one request's answer to the end of the next request line.
     pub idle: Duration,
     /// Until the client has taken one line of an answer.
@@ -43,6 +51,7 @@ impl Default for Limits {
         Limits {
             clients: 128,
             request_bytes: 64 * 1024,
+            file_bytes: FILE_BYTES,
             idle: Duration::from_secs(60),
             write: Duration::from_secs(10),
             answer: Duration::from_secs(60),
@@ -54,12 +63,13 @@ impl Default for Limits {
 /// Serves until `stop` is ready; then takes the socket's file away, gives the answers under way their grace, and ends.
 pub async fn serve(socket: AdminSocket, limits: Limits, asked: mpsc::Sender<Asked>, stop: impl Future<Output = ()>) {
     let (stopping, stopped) = watch::channel(false);
+    let files = Arc::new(Semaphore::new(1));
     let mut clients = clients::serve(
         "the admin socket",
         limits.clients,
         || async { socket.listener.accept().await.map(|(stream, _)| stream) },
         |stream| reject(&stream, limits.clients),
-        |stream, seat| handle(stream, seat, limits, asked.clone(), stopped.clone()),
+        |stream, seat| handle(stream, seat, limits, (asked.clone(), Arc::clone(&files)), stopped.clone()),
         stop,
     )
     .await;
@@ -85,7 +95,7 @@ async fn handle(
     stream: UnixStream,
     mut seat: Seat,
     limits: Limits,
-    asked: mpsc::Sender<Asked>,
+    (asked, files): (mpsc::Sender<Asked>, Arc<Semaphore>),
     mut stopped: watch::Receiver<bool>,
 ) {
     let (read, mut write) = stream.into_split();
@@ -95,13 +105,14 @@ async fn handle(
             biased;
             _ = stopped.wait_for(|stopped| *stopped) => return,
             () = seat.must_leave() => return dismiss(&write, limits.clients),
-            incoming = timeout(limits.idle, next(&mut read, limits.request_bytes)) => incoming,
+            incoming = timeout(limits.idle, next(&mut read, limits, &files)) => incoming,
         };
-        let line = match incoming {
-            Ok(Ok(Some(line))) if line.len() > limits.request_bytes => {
-                return close_oversized(read, write, limits).await;
+        // Whoever has sent a file keeps the next one waiting until it is answered.
+        let (line, _turn) = match incoming {
+            Ok(Ok(Some((line, turn)))) if line.len() > limit_of(turn.is_some(), limits) => {
+                return close_oversized(read, write, limit_of(turn.is_some(), limits), limits).await;
             }
-            Ok(Ok(Some(line))) => line,
+            Ok(Ok(Some(incoming))) => incoming,
             Ok(Ok(None) | Err(_)) | Err(_) => return,
         };
         seat.is_busy();
@@ -118,18 +129,37 @@ async fn handle(
 }
 
 /// The next line without its line feed, which the last one need not have; `None` at the end. Blank lines are passed over.
-/// One that is longer than `limit` has only its beginning.
-async fn next(read: &mut BufReader<OwnedReadHalf>, limit: usize) -> io::Result<Option<Vec<u8>>> {
+/// One that is longer than it may be has only its beginning. Of one that carries a file, the rest is read when it is its turn.
+async fn next<'f>(
+    read: &mut BufReader<OwnedReadHalf>,
+    limits: Limits,
+    files: &'f Semaphore,
+) -> io::Result<Option<(Vec<u8>, Option<SemaphorePermit<'f>>)>> {
+    let limit = limits.request_bytes;
     loop {
-        let mut line = Vec::new();
+        let (mut line, mut turn) = (Vec::new(), None);
         if read.take(limit as u64 + 1).read_until(b'\n', &mut line).await? == 0 {
             return Ok(None);
         }
+        if line.len() > limit && !line.ends_with(b"\n") && carries_file(&line) {
+            turn = files.acquire().await.ok();
+            let rest = limits.file_bytes.saturating_sub(line.len()) as u64 + 1;
+            read.take(rest).read_until(b'\n', &mut line).await?;
+        }
         line.pop_if(|last| *last == b'\n');
         if !line.trim_ascii().is_empty() || line.len() > limit {
-            return Ok(Some(line));
+            return Ok(Some((line, turn)));
         }
     }
+}
+
+fn carries_file(line: &[u8]) -> bool {
+    let command = br#""command":"diff""#;
+    line[..line.len().min(COMMAND)].windows(command.len()).any(|bytes| bytes == command)
+}
+
+fn limit_of(is_file: bool, limits: Limits) -> usize {
+    if is_file { limits.file_bytes } else { limits.request_bytes }
 }
 
 async fn ask(asked: &mpsc::Sender<Asked>, request: Request, patience: Duration) -> Answer {
@@ -166,8 +196,7 @@ async fn send(
 
 /// The client has sent more than a request may hold: where its next request begins cannot be known. It gets an error,
 /// and what it still sends is discarded for a moment, so that it comes to read that error.
-async fn close_oversized(read: BufReader<OwnedReadHalf>, mut write: OwnedWriteHalf, limits: Limits) {
-    let limit = limits.request_bytes;
+async fn close_oversized(read: BufReader<OwnedReadHalf>, mut write: OwnedWriteHalf, limit: usize, limits: Limits) {
     let message = format!("a request may have at most {limit} bytes on its line; the connection is closed");
     let error = AdminError::new(Code::TooLarge, message);
     let _ = timeout(limits.write, write.write_all(&error_line(0, &error))).await;

@@ -179,6 +179,7 @@ impl Manager {
                 }
             }
             Output::ReadFile { request_id } => self.reader.read(request_id),
+            Output::ReadText { request_id, name, text } => self.reader.read_text(request_id, name, text),
             Output::SaveState { change, state } => self.store.save(change, state),
             Output::Log { level, message } => super::log::write(level, &message),
             Output::RunProgram(run) => self.programs.run(*run),

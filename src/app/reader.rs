@@ -1,10 +1,11 @@
-//! The file, read again on a thread of its own: a disk that hangs holds nothing up.
+//! The file, read again on a thread of its own: a disk that hangs holds nothing up. So is a text, which may be as long.
 //!
 //! Owns the order: one reading at a time, and each request is answered by a reading that began after it.
 
 use crate::config::{self, ConfigErrors, Configuration};
 use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use tokio::sync::mpsc;
 
 /// What the file says, for a request, or for a signal if there is none.
@@ -13,10 +14,17 @@ pub type Reading = (Option<u64>, Result<Box<Configuration>, ConfigErrors>);
 /// Signals and requests that wait for a reading, at most; more signals say nothing new.
 const WAITING: usize = 64;
 
+/// What is read for whom.
+struct Order {
+    request_id: Option<u64>,
+    /// A name and what is to be read; `None`: the file.
+    text: Option<(String, Arc<str>)>,
+}
+
 /// The reader of a file.
 pub struct Reader {
     file: PathBuf,
-    waiting: VecDeque<Option<u64>>,
+    waiting: VecDeque<Order>,
     busy: bool,
     done: mpsc::UnboundedSender<Reading>,
     readings: mpsc::UnboundedReceiver<Reading>,
@@ -31,9 +39,16 @@ impl Reader {
 
     /// Reads the file when the readings before it are done. A signal is not counted where one waits already.
     pub fn read(&mut self, request_id: Option<u64>) {
-        if request_id.is_some() || (!self.waiting.contains(&None) && self.waiting.len() < WAITING) {
-            self.waiting.push_back(request_id);
+        let waits = self.waiting.iter().any(|order| order.request_id.is_none());
+        if request_id.is_some() || (!waits && self.waiting.len() < WAITING) {
+            self.waiting.push_back(Order { request_id, text: None });
         }
+        self.next();
+    }
+
+    /// Reads this text, which messages call `name`, likewise.
+    pub fn read_text(&mut self, request_id: u64, name: String, text: Arc<str>) {
+        self.waiting.push_back(Order { request_id: Some(request_id), text: Some((name, text)) });
         self.next();
     }
 
@@ -53,16 +68,26 @@ impl Reader {
         if self.busy {
             return;
         }
-        let Some(request_id) = self.waiting.pop_front() else { return };
+        let Some(order) = self.waiting.pop_front() else { return };
         let (file, done) = (self.file.clone(), self.done.clone());
-        let read = move || _ = done.send((request_id, config::load(&file).map(Box::new)));
-        self.busy = std::thread::Builder::new().name("reader".into()).spawn(read).is_ok();
+        let order = Arc::new(order);
+        let work = Arc::clone(&order);
+        let work = move || _ = done.send(read(&file, &work));
+        self.busy = std::thread::Builder::new().name("reader".into()).spawn(work).is_ok();
         if !self.busy {
             // No thread is to be had: late is better than never.
-            _ = self.done.send((request_id, config::load(&self.file).map(Box::new)));
+            _ = self.done.send(read(&self.file, &order));
             self.busy = true;
         }
     }
+}
+
+fn read(file: &Path, order: &Order) -> Reading {
+    let read = match &order.text {
+        Some((name, text)) => config::parse(name, text),
+        None => config::load(file),
+    };
+    (order.request_id, read.map(Box::new))
 }
 
 #[cfg(test)]
@@ -73,10 +98,12 @@ mod tests {
     async fn readings_come_in_the_order_asked_and_signals_are_joined() {
         let mut reader = Reader::new(Path::new("/nowhere/fairlead.toml"));
         [Some(1), None, None, Some(2), None].into_iter().for_each(|request| reader.read(request));
-        for expected in [Some(1), None, Some(2)] {
+        reader.read_text(3, "what was sent".into(), "[appliance]\nnmae = 1\n".into());
+        let file = "/nowhere/fairlead.toml";
+        for (expected, name) in [(Some(1), file), (None, file), (Some(2), file), (Some(3), "what was sent:2:1")] {
             let (request, read) = reader.reading().await;
             assert_eq!(request, expected);
-            assert!(read.unwrap_err().to_string().contains("/nowhere/fairlead.toml"));
+            assert!(read.unwrap_err().to_string().contains(name));
         }
         assert!(reader.waiting.is_empty() && !reader.busy);
     }

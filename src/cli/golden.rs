@@ -4,6 +4,7 @@ mod samples;
 
 use super::commands::{Command, Shown};
 use super::parse;
+use crate::admin::configurations::{ImpactRow, Preview};
 use crate::admin::drill::{DrillPlan, DrillReport};
 use crate::admin::rows::{
     AdminState, Announced, Cause, Change, ChangeKind, Cleared, ConnectionsRow, CounterRow, DrillState, Ends,
@@ -47,6 +48,54 @@ fn what_the_operator_has_set_is_shown_beside_the_file() {
     let status = |settings| shown("status", Status { settings, ..status() });
     assert!(status(1).ends_with("1 setting by the operator differs from the file: `fairlead state show`\n"));
     assert!(status(12).ends_with("12 settings by the operator differ from the file: `fairlead state show`\n"));
+}
+
+#[test]
+fn a_preview_says_what_would_change_and_what_it_would_do_to_flows() {
+    let row = |pool: Option<&str>, server: Option<&str>, resteered, cut, keep_source| ImpactRow {
+        pool: pool.map(Into::into),
+        virtual_server: server.map(Into::into),
+        resteered,
+        cut,
+        keep_source,
+        unchanged: 1_234,
+    };
+    let change = |what: &str, before: &str, after: &str, live| Change {
+        kind: ChangeKind::Changed,
+        what: what.into(),
+        before: Some(before.into()),
+        after: Some(after.into()),
+        live,
+    };
+    let preview = Preview {
+        changes: vec![change("monitor sip-options: interval", "500ms", "200ms", true)],
+        refused: None,
+        resteered: 12_000,
+        cut: 7,
+        keep_source: 3,
+        unchanged: 3_702,
+        exact: true,
+        impact: vec![
+            row(Some("pair-1"), Some("sip-1"), 12_000, 7, 0),
+            row(Some("pair-1"), None, 0, 0, 3),
+            row(None, None, 0, 0, 0),
+        ],
+        lose_active: vec!["pair-2".into()],
+    };
+    insta::assert_snapshot!(shown("diff", &preview));
+    let late = shown("diff", Preview { exact: false, ..preview.clone() });
+    assert!(
+        late.contains("\nat least: not every worker had looked at all of its flows in time. 12,000 flows"),
+        "{late}"
+    );
+    let (changes, why) = (vec![change("cores: workers", "1", "1, 2", false)], "only a restart can apply this");
+    let refused = Preview { changes, refused: Some(why.into()), ..Preview::default() };
+    assert_eq!(
+        shown("diff", refused),
+        "cores: workers 1 → 1, 2  (only a restart can apply this)\n\n\
+         a reload would be refused: only a restart can apply this\n"
+    );
+    assert_eq!(shown("diff", Preview::default()), "no difference\n");
 }
 
 #[test]

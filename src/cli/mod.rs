@@ -18,8 +18,9 @@ mod parse;
 mod readable;
 mod waiting;
 
-use crate::admin::Code;
+use crate::admin::request::{FILE_MAX, FileText, NAME_MAX};
 use crate::admin::rows::Wall;
+use crate::admin::{Code, Request};
 use crate::config;
 use clap::CommandFactory;
 use client::Failure;
@@ -61,7 +62,15 @@ pub fn main(run: fn(RunArgs) -> ExitCode) -> ExitCode {
             print(&script)
         }
         Command::Manual => print(&manual::page()),
-        Command::Ask(ask) => show(&socket.unwrap_or(parse::DEFAULT_SOCKET.into()), timeout, &ask.question()),
+        Command::Ask(ask) => {
+            let mut question = ask.question();
+            if let Some(file) = question.file.take()
+                && let Err(code) = carry(&file, &mut question)
+            {
+                return code;
+            }
+            show(&socket.unwrap_or(parse::DEFAULT_SOCKET.into()), timeout, &question)
+        }
     }
 }
 
@@ -82,6 +91,24 @@ fn check(file: &Path, here: bool, quiet: bool) -> ExitCode {
             ExitCode::from(BAD)
         }
     }
+}
+
+/// Puts the text of a file into a question: whoever asks reads it, for the appliance may not.
+fn carry(file: &Path, question: &mut Question) -> Result<(), ExitCode> {
+    let name = file.display().to_string();
+    let text = std::fs::read_to_string(file).map_err(|why| {
+        fail(BAD, &format!("cannot use {name}: {why}: pass a file that exists, that is text, and that you may read"))
+    })?;
+    if text.len() > FILE_MAX {
+        let most = FILE_MAX >> 20;
+        let message = format!(
+            "{name} is larger than {most} MiB, too much to be sent: put it in the place of the appliance's own"
+        );
+        return Err(fail(BAD, &format!("{message}, and leave FILE out")));
+    }
+    let name = if name.len() > NAME_MAX { "the file".into() } else { name };
+    question.request = Request::Diff { name: Some(name), text: Some(FileText(text)) };
+    Ok(())
 }
 
 /// Shows the answer; to be watched, again and again until interrupted, the pipe breaks, or the appliance does not answer.

@@ -151,6 +151,7 @@ mod tests {
                 "fairlead drill pair-1 --for-real --back-after 2m --yes",
                 Request::DrillBegin { pool: "pair-1".into(), back_after_s: 120 },
             ),
+            ("fairlead diff --json", Request::Diff { name: None, text: None }),
             ("fairlead --socket /x members", Request::Members {}),
         ];
         for (line, request) in rows {

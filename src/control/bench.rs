@@ -9,8 +9,8 @@ use super::{
 use crate::admin::rows::Wall;
 use crate::admin::{Answer, Request};
 use crate::config::LogLevel;
-use crate::engine::MemberUse;
 use crate::engine::verdict::PuntReason;
+use crate::engine::{Impacts, MemberUse};
 use crate::flow::SnatPorts;
 use crate::policy::adjacency::NextHop;
 use crate::policy::intent::{InterfaceId, MemberId, PortId};
@@ -115,6 +115,10 @@ pub(crate) struct Bench {
     pub(crate) cleared: usize,
     pub(crate) epochs: Vec<Epoch>,
     pub(crate) reads: Vec<Option<u64>>,
+    /// What was to be read that is no file.
+    pub(crate) texts: Vec<(u64, Arc<str>)>,
+    /// What each worker says that another file would do to its flows.
+    pub(crate) impacts: Impacts,
     /// What was to be saved, not yet said to be.
     pub(crate) saves: Vec<(u64, OperatorState)>,
     pub(crate) ready: bool,
@@ -197,6 +201,8 @@ impl Bench {
             cleared: 0,
             epochs: Vec::new(),
             reads: Vec::new(),
+            texts: Vec::new(),
+            impacts: Impacts::new(),
             saves: Vec::new(),
             ready: false,
             stopped: false,
@@ -371,6 +377,7 @@ impl Bench {
                 assert!(self.answers.insert(request_id, answer).is_none(), "answered twice")
             }
             Output::ReadFile { request_id } => self.reads.push(request_id),
+            Output::ReadText { request_id, text, .. } => self.texts.push((request_id, text)),
             Output::Log { level, message } => self.logs.push((level, message)),
             Output::SaveState { change, state } => self.saves.push((change, *state)),
             Output::RunProgram(run) => self.runs.push(*run),
@@ -410,6 +417,9 @@ impl Bench {
                 Command::ClearFlows { query, .. } => {
                     self.cleared += 1;
                     events.push(Event::Cleared { query, count: self.flows.len() as u64 });
+                }
+                Command::Impact { query, next } => {
+                    events.push(Event::Impact { query, impacts: self.impacts.clone(), next });
                 }
                 Command::Latency(fresh) => {
                     let latency = std::mem::replace(&mut self.workers[at].latency, fresh);

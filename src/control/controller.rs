@@ -15,6 +15,7 @@ use super::outbox::{Outbox, Output};
 use super::pools::Pools;
 use super::probing::Probing;
 use super::program_run::ProgramExit;
+use super::proposed::Reading;
 use super::publisher::{COALESCE, PACE, Publisher, Work};
 use super::saves::Saves;
 use super::sip::SipCounts;
@@ -34,7 +35,7 @@ use crate::policy::{Epoch, Intent, Snapshot};
 use crate::time::Instant;
 use crate::wire::{Kind, Packet};
 use crate::worker::mailbox::{Command, Event};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// What may happen to a controller.
 pub enum Input {
@@ -49,7 +50,7 @@ pub enum Input {
     },
     /// The process was told to read its file again (SIGHUP).
     Hangup,
-    /// The file was read, as [`Output::ReadFile`] asked.
+    /// The file was read, as [`Output::ReadFile`] asked, or a text, as [`Output::ReadText`] did.
     Reload {
         /// As asked.
         request_id: Option<u64>,
@@ -118,6 +119,8 @@ pub struct Controller {
     /// When flows are counted next, if any pool goes by that.
     pub(super) loads_due: Option<Instant>,
     pub(super) waiting: Waiting,
+    /// Why a file is being read for a request, if not to be taken over.
+    pub(super) readings: BTreeMap<u64, Reading>,
     pub(super) stopping: Option<Stopping>,
     pub(super) outputs: Outbox,
     pub(super) deadline: Option<Instant>,
@@ -150,6 +153,7 @@ impl Controller {
             sip: SipCounts::new(workers, &intent, now),
             loads_due: None,
             waiting: Waiting::default(),
+            readings: BTreeMap::new(),
             stopping: None,
             outputs: Outbox::new(machine.log),
             deadline: None,
@@ -190,7 +194,7 @@ impl Controller {
             Input::Hangup => self.outputs.push(Output::ReadFile { request_id: None }),
             Input::Reload { request_id, read } => {
                 self.choose_what_is_due(now);
-                self.reload(request_id, read, now);
+                self.on_read(request_id, read, now);
             }
             Input::Link { port, up } => self.on_link(port, up, now),
             Input::Device { port, event } => self.on_device(port, event, now),
@@ -310,6 +314,7 @@ impl Controller {
             Event::Hint(member) => self.probing.hint_pool(member, &self.intent),
             Event::Flows { query, rows, matching, last } => self.waiting.on_flows(query, rows, matching, last),
             Event::Cleared { query, count } => self.waiting.on_cleared(query, count),
+            Event::Impact { query, impacts, .. } => self.waiting.on_impact(query, impacts),
             Event::RedeliveryEnded { pool, generation, requests } => {
                 let line = self.switchovers.on_redelivery_ended((pool, generation), requests);
                 line.into_iter().for_each(|line| self.log(LogLevel::Warn, line));

@@ -12,6 +12,7 @@ use crate::time::Instant;
 use crate::worker::mailbox::{Command, WorkerId};
 use std::collections::VecDeque;
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 /// What a controller wants done.
 pub enum Output {
@@ -28,6 +29,15 @@ pub enum Output {
     ReadFile {
         /// To be given back.
         request_id: Option<u64>,
+    },
+    /// Read this text as if it stood in a file, and hand it in likewise.
+    ReadText {
+        /// To be given back.
+        request_id: u64,
+        /// What the file is called in messages.
+        name: String,
+        /// What it says.
+        text: Arc<str>,
     },
     /// Write a line to the log.
     Log {

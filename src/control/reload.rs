@@ -5,15 +5,49 @@
 
 use super::controller::Controller;
 use super::outbox::Output;
+use super::proposed::Reading;
 use super::waiting::Then;
 use crate::admin::answer::{AdminError, Code};
+use crate::admin::request::FileText;
 use crate::admin::rows::Cause;
 use crate::config::{Change, ConfigErrors, Configuration, LogLevel, count, difference};
 use crate::policy::ids::carry_over;
 use crate::time::Instant;
 
 impl Controller {
-    /// The file was read.
+    /// An operator wants to know what a file would change: this one, or the appliance's own.
+    pub(super) fn begin_diff(&mut self, request_id: u64, name: Option<String>, text: Option<FileText>) {
+        self.readings.insert(request_id, Reading::Diff);
+        self.outputs.push(match text {
+            Some(FileText(text)) => {
+                let name = name.unwrap_or_else(|| "the file".into());
+                Output::ReadText { request_id, name, text: text.into() }
+            }
+            None => Output::ReadFile { request_id: Some(request_id) },
+        });
+    }
+
+    /// A file was read.
+    pub(super) fn on_read(
+        &mut self,
+        request_id: Option<u64>,
+        read: Result<Box<Configuration>, ConfigErrors>,
+        now: Instant,
+    ) {
+        let wanted = request_id.and_then(|id| Some((id, self.readings.remove(&id)?)));
+        match (wanted, read) {
+            (Some((id, _)), _) if self.stopping.is_some() => {
+                self.tell(id, Err(AdminError::new(Code::Stopping, "the appliance is shutting down")));
+            }
+            (Some((id, Reading::Diff)), Ok(file)) => self.preview(id, &file, now),
+            (Some((id, Reading::Diff)), Err(errors)) => {
+                self.tell(id, Err(AdminError::new(Code::BadFile, errors.to_string())));
+            }
+            (None, read) => self.reload(request_id, read, now),
+        }
+    }
+
+    /// The file was read, to be taken over.
     pub(super) fn reload(
         &mut self,
         request_id: Option<u64>,
@@ -90,7 +124,7 @@ impl Controller {
 }
 
 /// A reload is refused as a whole when any part of it needs a restart.
-fn acceptable(changes: &[Change]) -> Result<(), String> {
+pub(super) fn acceptable(changes: &[Change]) -> Result<(), String> {
     let restart: Vec<String> = changes.iter().filter(|change| !change.live).map(Change::to_string).collect();
     if restart.is_empty() {
         return Ok(());

@@ -89,6 +89,10 @@ impl Controller {
             }
             Request::ProbeHistory { member } => Data::ProbeHistory(self.past_probe_rows(self.member_named(&member)?)),
             Request::ProbeNow { member } => return self.probe_now(request_id, &member, now),
+            Request::Diff { name, text } => {
+                self.begin_diff(request_id, name, text);
+                return Ok(None);
+            }
             Request::Reload {} => {
                 self.outputs.push(Output::ReadFile { request_id: Some(request_id) });
                 return Ok(None);
@@ -283,6 +287,7 @@ impl Controller {
         let over = self.waiting.take(now, |pending| match pending {
             Pending::Installed { epoch, saved, .. } => *epoch <= installed && saves.is_settled(*saved),
             Pending::Flows { from, .. } | Pending::Cleared { from, .. } => from.missing == 0,
+            Pending::Preview(asked) => asked.from.missing == 0,
             Pending::Latency { missing, .. } | Pending::Sip { missing } => missing.is_empty(),
             Pending::Probed(member, first) => monitors.have_probed(*member, *first),
         });
@@ -303,6 +308,10 @@ impl Controller {
             Pending::Cleared { count, from } => {
                 self.check_heard(&from)?;
                 Ok(Data::Cleared(Cleared { count }))
+            }
+            Pending::Preview(asked) => {
+                self.check_heard(&asked.from)?;
+                Ok(Data::Preview(Box::new(self.previewed(asked))))
             }
             Pending::Latency { reset, missing } => {
                 self.latencies.answer(reset, &missing, &self.machine, &self.file.settings.cores, now)

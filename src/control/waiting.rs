@@ -6,6 +6,7 @@
 
 use crate::admin::rows::SettingRow;
 use crate::config::Change;
+use crate::engine::Impacts;
 use crate::monitor::ProbeId;
 use crate::policy::Epoch;
 use crate::policy::intent::MemberId;
@@ -25,6 +26,8 @@ pub(super) enum Pending {
     Flows { limit: usize, rows: Vec<FlowRow>, matching: u64, from: Parts },
     /// That flows are cleared, and how many were.
     Cleared { count: u64, from: Parts },
+    /// That flows are compared with what another file would make of them.
+    Preview(Comparing),
     /// That these workers report what they measured; then to forget all that, if it is a reset.
     Latency { reset: bool, missing: Vec<WorkerId> },
     /// That these workers report what they counted of SIP.
@@ -45,6 +48,18 @@ pub(super) enum Then {
     Dropped(Vec<SettingRow>),
     /// The differences.
     Reloaded(Vec<Change>),
+}
+
+/// What is asked of the workers about another file.
+pub(super) struct Comparing {
+    /// In what it differs.
+    pub(super) changes: Vec<Change>,
+    /// Pools whose active member it takes away.
+    pub(super) lose_active: Vec<String>,
+    /// What they have found until now.
+    pub(super) impacts: Impacts,
+    /// Who has not answered.
+    pub(super) from: Parts,
 }
 
 /// The parts of an answer that each worker gives its own of.
@@ -86,6 +101,14 @@ impl Waiting {
         if let Some(Pending::Cleared { count, from }) = self.find(request_id) {
             from.heard(true);
             *count += more;
+        }
+    }
+
+    /// A worker has compared all of its flows.
+    pub(super) fn on_impact(&mut self, request_id: u64, more: Impacts) {
+        if let Some(Pending::Preview(asked)) = self.find(request_id) {
+            asked.from.heard(true);
+            more.into_iter().for_each(|(on, counts)| asked.impacts.entry(on).or_default().add(counts));
         }
     }
 

@@ -5,7 +5,8 @@
 //! `service`, `admission` and `sharing`, `outbound`, `portless`, `hairpin`, `direct`, `local`, `icmp_error`; `on_flow` for packets that
 //! have a flow, `revalidate` for what they meet when a member was lost; `withhold` for what one that may be dying says, `redelivery` for
 //! what it has not answered; `forward` for how a packet leaves; `state` and `flow_book` for what is remembered; [`steer`] for which
-//! worker decides; `party` for whose a datagram is, where that is counted; [`verdict`] for every verdict there is.
+//! worker decides; `party` for whose a datagram is, where that is counted; `impact` for
+//! what another file would do to a flow; [`verdict`] for every verdict there is.
 
 mod admission;
 mod affinity;
@@ -18,6 +19,7 @@ mod forward;
 mod hairpin;
 mod icmp_error;
 mod identification;
+mod impact;
 mod limiter;
 mod local;
 mod lost_peers;
@@ -43,6 +45,7 @@ mod withhold;
 
 pub use events::EngineEvent;
 pub use identification::Share;
+pub use impact::{Impact, ImpactCounts, ImpactOn, Impacts, impact};
 pub use member_use::{MemberUse, Uses};
 pub use party::Party;
 pub use path::{Classified, Lookup, Path};

@@ -5,6 +5,7 @@
 
 use super::latency::Latency;
 use super::sip::Statistics;
+use crate::engine::Impacts;
 use crate::engine::verdict::PuntReason;
 use crate::flow::SnatPorts;
 use crate::policy::adjacency::NextHop;
@@ -162,6 +163,13 @@ pub enum Command {
         /// Which flows.
         filter: FlowFilter,
     },
+    /// Say what `next` would do to the flows if it were installed, a bounded number a turn, as [`Event::Impact`]. It is not installed.
+    Impact {
+        /// Comes back with the sums.
+        query: u64,
+        /// Of the file that would follow the one of the snapshot in use.
+        next: Arc<Snapshot>,
+    },
     /// Measure into this from now on, and return what was measured so far as [`Event::Latency`].
     Latency(Box<Latency>),
     /// Count SIP into this from now on, or not at all, and return what was counted so far as [`Event::Sip`]. The first one after none
@@ -226,6 +234,15 @@ pub enum Event {
         query: u64,
         /// How many flows were forgotten.
         count: u64,
+    },
+    /// The answer to [`Command::Impact`].
+    Impact {
+        /// The query it answers.
+        query: u64,
+        /// How many flows of whom meet what.
+        impacts: Impacts,
+        /// Comes back to be dropped where it was made.
+        next: Arc<Snapshot>,
     },
     /// What was measured since the last of these. A worker that does not send it is stuck in a turn.
     Latency {

@@ -181,6 +181,7 @@ impl<P: Port> Worker<P> {
             Command::ConfirmedUp(member) => self.pipeline.pass_on(member, now),
             Command::ListFlows { query, filter, limit } => self.queries.list(query, filter, limit),
             Command::ClearFlows { query, filter } => self.queries.clear(query, filter),
+            Command::Impact { query, next } => self.queries.impact(query, next),
             Command::Latency(fresh) => {
                 let latency = self.timing.exchange(fresh);
                 self.pipeline.out.events.send(Event::Latency { worker, latency });

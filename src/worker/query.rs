@@ -5,14 +5,16 @@
 
 use super::event_queue::EventQueue;
 use super::mailbox::{Event, FlowFilter, FlowRow, WorkerId};
-use crate::engine::Engine;
+use crate::engine::{Engine, Impacts, impact};
 use crate::flow::{Direction, Flow, PathKind};
+use crate::policy::Snapshot;
 use crate::policy::intent::Listen;
 use crate::time::{Duration, Instant};
 use std::collections::VecDeque;
 use std::net::Ipv4Addr;
+use std::sync::Arc;
 
-/// Slots of the flow table looked at in one turn for a list, and so rows in one event, at most.
+/// Slots of the flow table looked at in one turn for a list, and so rows in one event, or to be compared, at most.
 const ROWS: usize = 64;
 /// Slots looked at in one turn to clear flows, or to count those that a list has no room for.
 const SLOTS: usize = 256;
@@ -43,6 +45,11 @@ enum QueryKind {
     Clear {
         count: u64,
     },
+    /// `None` once it is on its way back.
+    Impact {
+        next: Option<Arc<Snapshot>>,
+        impacts: Impacts,
+    },
 }
 
 impl Queries {
@@ -59,6 +66,12 @@ impl Queries {
     /// Clears flows, after the queries that came before.
     pub(super) fn clear(&mut self, id: u64, filter: FlowFilter) {
         self.waiting.push_back(Query { id, filter, cursor: 0, kind: QueryKind::Clear { count: 0 } });
+    }
+
+    /// Counts what `next` would do to the flows, after the queries that came before.
+    pub(super) fn impact(&mut self, id: u64, next: Arc<Snapshot>) {
+        let kind = QueryKind::Impact { next: Some(next), impacts: Impacts::new() };
+        self.waiting.push_back(Query { id, filter: FlowFilter::default(), cursor: 0, kind });
     }
 
     /// Works on the first query, as long as there is room for its answer.
@@ -93,6 +106,12 @@ impl Queries {
             QueryKind::Clear { count } => {
                 let next = clear(engine, filter, *cursor, count);
                 (next, next.is_none().then_some(Event::Cleared { query: *query, count: *count }))
+            }
+            QueryKind::Impact { next, impacts } => {
+                let more = next.as_deref().and_then(|next| count_impacts(engine, next, *cursor, impacts));
+                let done = if more.is_none() { next.take() } else { None };
+                let event = |next| Event::Impact { query: *query, impacts: std::mem::take(impacts), next };
+                (more, done.map(event))
             }
         };
         match next {
@@ -134,6 +153,14 @@ fn clear(engine: &mut Engine, filter: &FlowFilter, cursor: u32, count: &mut u64)
         let chosen = matches(flow, members, filter);
         *count += u64::from(chosen);
         chosen
+    })
+}
+
+/// Adds what `next` does to the flows from `cursor` on, and says where to continue. Each takes a few look-ups in both snapshots.
+fn count_impacts(engine: &Engine, next: &Snapshot, cursor: u32, impacts: &mut Impacts) -> Option<u32> {
+    engine.scan(cursor, ROWS, |_, flow, _| {
+        let (on, impact) = impact(engine.snapshot(), next, flow);
+        impacts.entry(on).or_default().count(impact);
     })
 }
 

@@ -13,6 +13,7 @@ mod fragmentation;
 mod hairpin;
 mod hostile;
 mod icmp;
+mod impact;
 mod neighbours;
 mod own_answers;
 mod persistence;

@@ -6,6 +6,7 @@
 
 mod announce;
 mod counters;
+mod diff;
 pub mod drain;
 mod drill;
 mod exclude;
@@ -199,6 +200,15 @@ pub enum Ask {
     /// What the operator has set: kept over a restart, different from the file
     #[command(subcommand)]
     State(State),
+    /// Show what a reload would change, and what it would do to the flows that stand; nothing is changed
+    Diff {
+        /// How it is shown.
+        #[command(flatten)]
+        once: Once,
+        /// Compare with this file [default: the appliance's own]
+        #[arg(value_hint = ValueHint::FilePath)]
+        file: Option<PathBuf>,
+    },
     /// Read the file again, all or nothing; print the differences
     Reload(Once),
 }
@@ -379,6 +389,8 @@ pub struct Question {
     pub watch: Option<u64>,
     /// What somebody must agree to before anything is asked.
     pub confirm: Option<String>,
+    /// The file whose text the request carries.
+    pub file: Option<PathBuf>,
     /// What is asked each second after that, until its `state` is no longer `running`.
     pub follow: Option<Request>,
     /// What is asked each second after that instead of showing the answer: how far it has come, a line each time.
@@ -397,6 +409,7 @@ impl Question {
             | Request::ExcludeAdd { .. }
             | Request::ExcludeRemove { .. }
             | Request::StateDrop {}
+            | Request::Diff { .. }
             | Request::Reload {} => 15,
             _ => 5,
         })
@@ -459,6 +472,9 @@ impl Ask {
             Ask::State(State::Show(view)) => view.of(Request::StateShow {}, state::show),
             Ask::State(State::Lines(once)) => once.of(Request::StateLines {}, state::lines),
             Ask::State(State::Drop(once)) => once.of(Request::StateDrop {}, state::dropped),
+            Ask::Diff { once, file } => {
+                Question { file, ..once.of(Request::Diff { name: None, text: None }, diff::show) }
+            }
             Ask::Reload(once) => once.of(Request::Reload {}, reload::show),
         }
     }
@@ -484,7 +500,7 @@ fn whole_seconds(text: &str, most: u64, wanted: &str) -> Result<u64, String> {
 
 impl Once {
     fn of(self, request: Request, show: Show) -> Question {
-        Question { request, show, json: self.json, watch: None, confirm: None, follow: None, wait: None }
+        Question { request, show, json: self.json, watch: None, confirm: None, file: None, follow: None, wait: None }
     }
 
     fn drill(self, pool: String, back_after_s: u64, yes: bool) -> Question {

@@ -38,6 +38,7 @@ mod link;
 mod many;
 mod operator;
 mod ports;
+mod preview;
 mod reasons;
 mod reload;
 mod reserve;

@@ -6,7 +6,7 @@
 use crate::TWO_ARM;
 pub use crate::places::{A, B, E, G, INNER, OUTER, R, V};
 use fairlead::config::parse;
-use fairlead::engine::{DropReason, Engine, EngineEvent, PuntReason, Share};
+use fairlead::engine::{DropReason, Engine, EngineEvent, Impacts, PuntReason, Share};
 use fairlead::flow::SnatPorts;
 use fairlead::io::Port;
 use fairlead::policy::adjacency::{Adjacency, Neighbour, NextHop};
@@ -244,6 +244,24 @@ impl<T: TestPorts> Rig<T> {
         assert_eq!(self.returned, returned + self.workers.len(), "every old snapshot is returned");
         assert_eq!(Arc::strong_count(&snapshot), 1 + self.workers.len(), "and nobody else keeps the new one");
         out
+    }
+
+    /// What [`Rig::publish`] would do to the flows that stand, as the workers say. Nothing is published.
+    pub fn impacts(&mut self) -> Impacts {
+        let input = SnapshotInput::of(&self.installed, &self.intent, &self.health, &self.adjacency);
+        let next = Arc::new(input.compile(Epoch::default()));
+        let mut out = self.command(|| Command::Impact { query: 11, next: Arc::clone(&next) });
+        (0..64).for_each(|_| out.extend(self.settle()));
+        assert!(out.is_empty(), "nothing is sent for that");
+        let mut impacts = Impacts::new();
+        let mut heard = 0;
+        for event in self.events.extract_if(.., |event| matches!(event, Event::Impact { query: 11, .. })) {
+            let Event::Impact { impacts: more, .. } = event else { continue };
+            heard += 1;
+            more.into_iter().for_each(|(on, counts)| impacts.entry(on).or_default().add(counts));
+        }
+        assert_eq!((heard, Arc::strong_count(&next)), (self.workers.len(), 1), "each answers, and keeps nothing");
+        impacts
     }
 
     /// Sends a command to every worker.

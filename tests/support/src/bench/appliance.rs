@@ -229,6 +229,10 @@ impl Appliance {
                     let read = config::parse_for(8, "bench.toml", &self.file.0);
                     self.controller.handle(Input::Reload { request_id, read: read.map(Box::new) }, now);
                 }
+                Output::ReadText { request_id, name, text } => {
+                    let (request_id, read) = (Some(request_id), config::parse_for(8, &name, &text));
+                    self.controller.handle(Input::Reload { request_id, read: read.map(Box::new) }, now);
+                }
                 Output::LogLevel(_) | Output::SaveState { .. } | Output::Metrics(_) | Output::Ready => {}
                 // Nothing runs on the bench: such a probe is silent in time.
                 Output::RunProgram(_) => {}

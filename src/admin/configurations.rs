@@ -1,0 +1,45 @@
+//! The rows about configurations: what another one would change.
+
+use crate::config::Change;
+use serde::{Deserialize, Serialize};
+
+/// What another file would change. Nothing is changed.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Preview {
+    /// What would be different, in the order of the file. Empty: nothing.
+    pub changes: Vec<Change>,
+    /// Why a reload would be refused, in which case nothing happens to any flow; `None`: it would not be.
+    pub refused: Option<String>,
+    /// Flows whose next packet would go to another member, or leave by another next hop.
+    pub resteered: u64,
+    /// Flows that would end.
+    pub cut: u64,
+    /// Flows that would stand with the source address they have, while one that begins then has another.
+    pub keep_source: u64,
+    /// Flows that nothing would happen to.
+    pub unchanged: u64,
+    /// False: not every worker had looked at all of its flows in time, and there may be more.
+    pub exact: bool,
+    /// The same by pool and virtual server, those first to whom most would happen.
+    pub impact: Vec<ImpactRow>,
+    /// Pools whose active member would be gone: the datagrams of their virtual servers, which are in no flow, would go to whoever is
+    /// chosen then.
+    pub lose_active: Vec<String>,
+}
+
+/// What would happen to the flows of one pool and virtual server.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ImpactRow {
+    /// The pool of their member; `None`: they belong to none.
+    pub pool: Option<String>,
+    /// The virtual server they came to; `None`: their members opened them, or are called at their own addresses.
+    pub virtual_server: Option<String>,
+    /// See Preview.
+    pub resteered: u64,
+    /// See Preview.
+    pub cut: u64,
+    /// See Preview.
+    pub keep_source: u64,
+    /// See Preview.
+    pub unchanged: u64,
+}

@@ -1,0 +1,104 @@
+//! What another file would change: the differences, and what it would do to the flows that stand.
+//!
+//! Owns the snapshot that would follow from a file and is never installed: workers compare their flows with it. Changes nothing.
+
+use super::controller::Controller;
+use super::waiting::{Comparing, Parts, Pending};
+use crate::admin::answer::Data;
+use crate::admin::configurations::{ImpactRow, Preview};
+use crate::admin::rows::Change;
+use crate::config::{Configuration, difference};
+use crate::engine::{ImpactCounts, Impacts};
+use crate::policy::health::{Health, MemberHealth, PoolHealth};
+use crate::policy::ids::carry_over;
+use crate::policy::intent::{MemberId, PoolId};
+use crate::policy::{Epoch, Intent, Snapshot};
+use crate::time::{Duration, Instant};
+use crate::worker::Command;
+use std::cmp::Reverse;
+use std::sync::Arc;
+
+/// How long workers may take to look at all of their flows.
+pub(super) const PATIENCE: Duration = Duration::from_secs(10);
+
+impl Controller {
+    /// An operator wants to know what `file` would change. Answered once the workers have looked at their flows.
+    pub(super) fn preview(&mut self, request_id: u64, file: &Configuration, now: Instant) {
+        let changes = difference(&self.file, file);
+        if let Err(why) = super::reload::acceptable(&changes) {
+            let refused = Preview { changes, refused: Some(why), exact: true, ..Preview::default() };
+            return self.tell(request_id, Ok(Data::Preview(Box::new(refused))));
+        }
+        let asked = self.ask_impact(request_id, file, changes);
+        self.waiting.push(request_id, Pending::Preview(asked), now + PATIENCE);
+    }
+
+    /// Has the workers compare their flows with what would follow from `file`, under the number `query`.
+    pub(super) fn ask_impact(&mut self, query: u64, file: &Configuration, changes: Vec<Change>) -> Comparing {
+        let next = carry_over(&self.file.intent, file.intent.clone());
+        let mut exclusions = self.exclusions.clone();
+        exclusions.renew(&next);
+        let next = exclusions.laid_over(&next);
+        let health = health_after(&self.intent, &self.health, &next);
+        let loses = |id: &PoolId| self.pools.pool(*id).active.is_some() && health.pools[id.index()].active.is_none();
+        let stay = next.pools.ids().filter(|id| self.intent.pools.contains(*id));
+        let lose_active = stay.filter(loses).map(|id| next.pools[id].name.clone()).collect();
+        let adjacency = self.link.neighbours.adjacency();
+        let snapshot = Arc::new(Snapshot::compile(&next, &health, adjacency, &self.machine.macs, Epoch::default()));
+        for worker in self.machine.workers() {
+            self.outputs.send(worker, Command::Impact { query, next: Arc::clone(&snapshot) });
+        }
+        Comparing { changes, lose_active, impacts: Impacts::new(), from: Parts::of(self.machine.workers) }
+    }
+
+    /// What the workers have found.
+    pub(super) fn previewed(&self, asked: Comparing) -> Preview {
+        let mut total = ImpactCounts::default();
+        asked.impacts.values().for_each(|counts| total.add(*counts));
+        let mut impact: Vec<ImpactRow> = asked
+            .impacts
+            .iter()
+            .map(|(on, counts)| ImpactRow {
+                pool: on.pool.and_then(|id| self.intent.pools.get(id)).map(|pool| pool.name.clone()),
+                virtual_server: on
+                    .virtual_server
+                    .and_then(|id| self.intent.virtual_servers.get(id))
+                    .map(|server| server.name.clone()),
+                resteered: counts.resteered,
+                cut: counts.cut,
+                keep_source: counts.keeps_source,
+                unchanged: counts.unchanged,
+            })
+            .collect();
+        impact.sort_by_key(|row| Reverse((row.cut + row.resteered, row.keep_source)));
+        Preview {
+            changes: asked.changes,
+            refused: None,
+            resteered: total.resteered,
+            cut: total.cut,
+            keep_source: total.keeps_source,
+            unchanged: total.unchanged,
+            exact: asked.from.missing == 0,
+            impact,
+            lose_active: asked.lose_active,
+        }
+    }
+}
+
+/// What is known of members and pools, as far as they are in `next` too. A member that is gone is active nowhere.
+fn health_after(before: &Intent, health: &Health, next: &Intent) -> Health {
+    let mut after = Health {
+        members: vec![MemberHealth::default(); next.members.bound()],
+        pools: vec![PoolHealth::default(); next.pools.bound()],
+    };
+    for id in next.members.ids().filter(|id: &MemberId| before.members.contains(*id)) {
+        after.members[id.index()] = health.members[id.index()];
+    }
+    for (id, pool) in next.pools.entries().filter(|(id, _)| before.pools.contains(*id)) {
+        let known = health.pools[id.index()].clone();
+        let active = known.active.filter(|member| pool.members.contains(member));
+        let sharing = known.sharing.filter(|_| pool.is_shared());
+        after.pools[id.index()] = PoolHealth { active, sharing, ..known };
+    }
+    after
+}

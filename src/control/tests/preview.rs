@@ -1,0 +1,103 @@
+//! What another file would change is said, and nothing is changed by asking.
+
+use super::*;
+use crate::admin::configurations::{ImpactRow, Preview};
+use crate::admin::request::FileText;
+use crate::engine::{ImpactCounts, ImpactOn, Impacts};
+use crate::policy::Intent;
+use crate::policy::intent::{PoolId, VirtualServerId};
+
+fn impacts() -> Impacts {
+    let on = |server: Option<u16>| ImpactOn { pool: Some(PoolId(0)), virtual_server: server.map(VirtualServerId) };
+    Impacts::from([
+        (on(None), ImpactCounts { unchanged: 5, keeps_source: 1, ..ImpactCounts::default() }),
+        (on(Some(0)), ImpactCounts { unchanged: 2, resteered: 3, cut: 4, keeps_source: 0 }),
+    ])
+}
+
+fn asked(bench: &mut Bench, file: &Intent) -> Answer {
+    assert!(bench.ask(Request::Diff { name: None, text: None }).is_none());
+    let request_id = bench.reads.pop().expect("the file is asked for");
+    bench.give(Input::Reload { request_id, read: Ok(Box::new(file_of(file))) });
+    bench.answers.remove(&request_id.expect("with the request's id")).expect("an answer")
+}
+
+fn preview(bench: &mut Bench, file: &Intent) -> Preview {
+    match asked(bench, file) {
+        Ok(Answered { data: Data::Preview(preview), .. }) => *preview,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn the_sums_of_all_workers_are_said_by_pool_and_virtual_server_and_nothing_changes() {
+    let mut bench = Bench::settled();
+    bench.impacts = impacts();
+    let (before, epochs) = (bench.snapshot().epoch, bench.epochs.len());
+    let mut file = two_arm();
+    file.timeouts.udp *= 2;
+    let row = |virtual_server: Option<&str>, resteered, cut, keep_source, unchanged| ImpactRow {
+        pool: Some("pair-1".into()),
+        virtual_server: virtual_server.map(Into::into),
+        resteered,
+        cut,
+        keep_source,
+        unchanged,
+    };
+    let found = preview(&mut bench, &file);
+    assert_eq!(found.changes.len(), 1);
+    assert_eq!((found.resteered, found.cut, found.keep_source, found.unchanged), (6, 8, 2, 14), "of two workers");
+    assert_eq!(found.impact, [row(Some("sip-1"), 6, 8, 0, 4), row(None, 0, 0, 2, 10)], "the most concerned first");
+    assert_eq!((found.exact, found.refused, found.lose_active), (true, None, Vec::new()));
+    assert_eq!((bench.snapshot().epoch, bench.epochs.len()), (before, epochs), "nothing was installed");
+    assert_eq!(bench.logged("reload"), 0);
+    assert_eq!(reload(&mut bench, Ok(file_of(&file))).map(|_| ()), Ok(()), "it is still to be taken over");
+}
+
+#[test]
+fn who_loses_his_active_member_is_named_and_what_a_reload_refuses_is_said() {
+    let mut bench = Bench::settled();
+    let mut file = two_arm();
+    file.members.remove(A);
+    file.pools[0].members = vec![MemberId(0)];
+    assert_eq!(preview(&mut bench, &file).lose_active, ["pair-1"]);
+    let mut file = two_arm();
+    file.ports[0].device = "net_null7".into();
+    let found = preview(&mut bench, &file);
+    assert_eq!((found.changes.len(), found.changes[0].live, found.exact), (1, false, true));
+    assert!(found.refused.unwrap().starts_with("only a restart can apply this"));
+    assert_eq!(found.impact, []);
+}
+
+#[test]
+fn a_text_that_was_sent_is_read_and_its_faults_are_answered() {
+    let mut bench = Bench::settled();
+    let text = Some(FileText("[appliance]\nnmae = 1\n".into()));
+    assert!(bench.ask(Request::Diff { name: Some("new.toml".into()), text }).is_none());
+    let (request_id, text) = bench.texts.pop().expect("it is to be read");
+    let read = crate::config::parse("new.toml", &text).map(Box::new);
+    bench.give(Input::Reload { request_id: Some(request_id), read });
+    let error = bench.answers.remove(&request_id).expect("an answer").unwrap_err();
+    assert_eq!(error.code, Code::BadFile);
+    assert!(error.message.contains("new.toml:2:1"), "{}", error.message);
+    assert_eq!(bench.logged("reload rejected"), 0, "nobody wanted to reload");
+}
+
+/// A worker that hangs: what the others have found is said, as what it is.
+#[test]
+fn what_is_not_counted_in_time_is_said_to_be_more() {
+    let mut bench = Bench::settled();
+    bench.impacts = impacts();
+    bench.sleep(1, true);
+    assert!(bench.ask(Request::Diff { name: None, text: None }).is_none());
+    let request_id = bench.reads.pop().expect("the file is asked for");
+    let mut file = two_arm();
+    file.timeouts.udp *= 2;
+    bench.give(Input::Reload { request_id, read: Ok(Box::new(file_of(&file))) });
+    assert!(bench.answers.is_empty());
+    bench.run(11_000);
+    let Some(Ok(Answered { data: Data::Preview(found), .. })) = bench.answers.remove(&request_id.unwrap()) else {
+        panic!()
+    };
+    assert_eq!((found.cut, found.exact), (4, false));
+}

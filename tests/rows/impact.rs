@@ -1,0 +1,116 @@
+//! Scenario 83: what another file would do to the flows that stand is known before it is taken over, and is what happens then.
+
+use super::*;
+use fairlead::engine::{ImpactCounts, ImpactOn};
+use fairlead::policy::Intent;
+use fairlead::policy::intent::{DirectAccess, InterfaceId, MemberId, Mode, Route};
+use fairlead::wire::Endpoint;
+use fairlead::wire::build::Build;
+
+const REST: &str = "10.20.0.101";
+const W: &str = "10.20.0.200";
+const C: &str = "10.20.0.21";
+
+/// Two pairs, two virtual servers before the second, and a connection of every kind.
+fn lab() -> Lab {
+    let mut lab = Lab::new(Layout::TwoArm);
+    super::reload::add_a_pair_in_front(&mut lab);
+    lab.rig.intent.virtual_servers.push(virtual_server("sip-3", REST, 1));
+    lab.rig.publish();
+    let syn = |src: Endpoint, dst: &str| Build::tcp(src, at(dst, 5060), SYN, 1, 0);
+    lab.forwards(ROUTER, syn(at(PHONE, 40_001), V), HOST_A, syn(at(PHONE, 40_001), A));
+    lab.forwards(ROUTER, syn(at(PHONE, 40_002), REST), HOST_A, syn(at(PHONE, 40_002), A));
+    lab.forwards(ROUTER, syn(at(PHONE, 40_003), W), Far::Server(21), syn(at(PHONE, 40_003), C));
+    let out = |src: &str| Build::tcp(at(src, 41_000), at(PEER, 80), SYN, 1, 0);
+    lab.forwards(HOST_A, out(A), ROUTER, out(V));
+    let asks = |src: &str| Build::udp(at(src, 43_000), at(PEER, 53));
+    lab.forwards(HOST_A, asks(A), ROUTER, asks(V));
+    lab.forwards(HOST_B, syn(at(B, 42_000), W), Far::Server(21), syn(at(V, 42_000), C));
+    let visit = Build::tcp(at(VISITOR, 50_000), at(A, 22), SYN, 1, 0);
+    lab.forwards(ROUTER, visit.clone(), HOST_A, visit);
+    lab
+}
+
+/// By name of the pool and the virtual server: re-steered, cut, keep their source, unchanged.
+fn counted(lab: &mut Lab) -> Vec<(String, String, [u64; 4])> {
+    let (before, impacts) = (lab.rig.workers[0].engine().snapshot().clone(), lab.rig.impacts());
+    let pool = |on: &ImpactOn| on.pool.map_or("-".to_owned(), |id| before.pool(id).public.to_string());
+    let server = |on: &ImpactOn| on.virtual_server.map_or("-".to_owned(), |id| id.0.to_string());
+    let counts = |it: &ImpactCounts| [it.resteered, it.cut, it.keeps_source, it.unchanged];
+    impacts.iter().map(|(on, it)| (pool(on), server(on), counts(it))).collect()
+}
+
+fn sums(lab: &mut Lab) -> [u64; 4] {
+    let rows = counted(lab);
+    rows.iter().fold([0; 4], |sum, (_, _, counts)| std::array::from_fn(|at| sum[at] + counts[at]))
+}
+
+type Edit = fn(&mut Intent);
+
+#[test]
+fn s83_what_a_reload_would_do_to_flows_is_counted_by_kind() {
+    let another_router: Edit = |intent| {
+        let (to, via) = ("172.16.9.0/24".parse().unwrap(), addr("192.0.2.9"));
+        intent.routes.insert(0, Route { to, via, interface: InterfaceId(0) });
+    };
+    let only_others: Edit = |intent| {
+        intent.direct_access = DirectAccess { allow: Some(vec!["10.99.0.0/16".parse().unwrap()]) };
+    };
+    let no_snat: Edit = |intent| intent.snats.retain(|snat| snat.pool.0 != 1);
+    let rows: [(&str, Edit, [u64; 4]); 9] = [
+        ("nothing", |_| (), [0, 0, 0, 7]),
+        ("a timeout", |intent| intent.timeouts.udp *= 2, [0, 0, 0, 7]),
+        ("the way to the peer", another_router, [2, 0, 0, 5]),
+        ("the peer is excluded", |intent| intent.snats[1].exclude.push("172.16.9.9/32".parse().unwrap()), [0, 0, 2, 5]),
+        ("nothing is translated any more", no_snat, [0, 0, 2, 5]),
+        ("visitors are not allowed", only_others, [0, 1, 0, 6]),
+        ("a virtual server is disabled", |intent| intent.virtual_servers[1].enabled = false, [0, 1, 0, 6]),
+        ("a virtual server is removed", |intent| drop(intent.virtual_servers.remove(2)), [0, 1, 0, 6]),
+        ("there is no way out", |intent| intent.routes.clear(), [0, 6, 0, 1]),
+    ];
+    for (about, edit, expected) in rows {
+        let mut lab = lab();
+        edit(&mut lab.rig.intent);
+        assert_eq!(sums(&mut lab), expected, "{about}");
+        assert_eq!(sums(&mut lab), expected, "{about}: nothing was changed by asking");
+    }
+}
+
+#[test]
+fn s83_what_would_happen_is_said_of_whom_and_happens() {
+    let mut lab = lab();
+    let flows = lab.rig.counters().flows;
+    lab.rig.intent.virtual_servers.remove(2);
+    let server = |id: &str, counts| (V.to_owned(), id.to_owned(), counts);
+    let all = counted(&mut lab);
+    assert_eq!(all.iter().filter(|row| row.2[1] > 0).collect::<Vec<_>>(), [&server("2", [0, 1, 0, 0])]);
+    assert!(all.contains(&server("-", [0, 0, 0, 3])), "two that the member has opened, and a visitor: {all:?}");
+    lab.rig.publish();
+    assert_eq!(lab.rig.counters().flows, flows - 1);
+    let there = |dst| Build::tcp(at(PHONE, 40_001), at(dst, 5060), ACK, 2, 9);
+    lab.forwards(ROUTER, there(V), HOST_A, there(A));
+}
+
+/// Where several members are active, the UDP peers of one that is taken out go to others, and its connections end.
+#[test]
+fn s83_peers_of_a_member_that_is_taken_out_would_go_to_another() {
+    let mut lab = Lab::with(|intent| super::sharing::three(intent, Mode::RoundRobin));
+    lab.rig.share(0, &super::sharing::ALL, &[]);
+    for port in 0..6 {
+        let from = |dst: &str| Build::udp(at(PHONE, 30_000 + port), at(dst, 5060)).payload(b"OPTIONS");
+        assert_eq!(lab.send(ROUTER, &from(V)).1.transmitted, 1);
+        let syn = |dst: &str| Build::tcp(at(PHONE, 30_000 + port), at(dst, 5060), SYN, 1, 0);
+        assert_eq!(lab.send(ROUTER, &syn(V)).1.transmitted, 1);
+    }
+    let flows = lab.rig.counters().flows;
+    lab.rig.intent.members.pop();
+    lab.rig.intent.pools[0].members.retain(|id| *id != MemberId(2));
+    lab.rig.health.members.pop();
+    let health = &mut lab.rig.health.pools[0];
+    health.sharing = None;
+    let [resteered, cut, keep, unchanged] = sums(&mut lab);
+    assert!(resteered > 0 && cut > 0, "{resteered} {cut}");
+    assert_eq!((resteered + cut + unchanged, keep, resteered + cut), (12, 0, 12 - unchanged));
+    lab.rig.publish();
+    assert_eq!(lab.rig.counters().flows, flows - resteered - cut, "what ends and what begins again elsewhere");
+}
