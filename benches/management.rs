@@ -118,6 +118,7 @@ impl Bench {
             log: config::LogLevel::Warn,
             start: fairlead::admin::rows::Wall(0),
             saved: None,
+            configurations: None,
         };
         let now = Instant::ZERO;
         let controller = Controller::new(file, machine, snat_ports, 7, now);

@@ -16,8 +16,8 @@ mod scraping;
 mod state_store;
 
 use crate::admin;
-use crate::config::{self, Configuration};
-use crate::control::{Controller, Machine, SavedState};
+use crate::config::{self, ConfigErrors, Configuration};
+use crate::control::{Controller, Machine, SavedConfigurations, SavedState};
 use crate::flow::SnatPorts;
 use anyhow::{Context, Result};
 use clock::Clock;
@@ -31,6 +31,7 @@ use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
 use tokio::sync::{mpsc, watch};
 
 /// Questions of operators that may wait at once.
@@ -39,8 +40,8 @@ const QUESTIONS: usize = 64;
 /// Runs the appliance that `file` describes until it is told to stop; `socket` is used instead of the file's. Exit 2 for a bad
 /// file, 1 for anything that cannot be had, 0 after a clean end.
 pub fn run(file: &Path, socket: Option<PathBuf>) -> ExitCode {
-    let mut configuration = match config::load(file) {
-        Ok(configuration) => configuration,
+    let Beginning { mut configuration, saved, notes } = match Beginning::of(file) {
+        Ok(beginning) => beginning,
         Err(errors) => {
             let _ = writeln!(io::stderr(), "{errors}");
             return ExitCode::from(2);
@@ -57,10 +58,13 @@ pub fn run(file: &Path, socket: Option<PathBuf>) -> ExitCode {
         }
     };
     introduce(file, &configuration);
+    for note in notes {
+        tracing::warn!("{note}");
+    }
     for warning in &configuration.warnings {
         tracing::warn!("{}", warning.to_string().trim_start_matches("warning: "));
     }
-    let (code, last) = match start(file, configuration, &log) {
+    let (code, last) = match start(file, configuration, saved, &log) {
         Ok(Ending::Asked) => (ExitCode::SUCCESS, None),
         Ok(Ending::WorkerLost) => {
             let last = "fairlead: a worker has ended unexpectedly; the log above says why".to_owned();
@@ -70,6 +74,45 @@ pub fn run(file: &Path, socket: Option<PathBuf>) -> ExitCode {
     };
     log.end(last.as_deref());
     code
+}
+
+/// What the appliance starts with.
+struct Beginning {
+    configuration: Configuration,
+    saved: SavedConfigurations,
+    /// What the log must say of it.
+    notes: Vec<String>,
+}
+
+impl Beginning {
+    /// What `path` says, or, while that is as it was when something else was in force, what was kept of that.
+    fn of(path: &Path) -> Result<Beginning, ConfigErrors> {
+        let bytes = config::bytes_of(path)?;
+        let configuration = config::parse_bytes(&path.display().to_string(), &bytes)?;
+        let file: Arc<str> = String::from_utf8_lossy(&bytes).into();
+        let (place, found) = state_store::configurations(&state_store::folder(configuration.settings.state.as_deref()));
+        let saved = SavedConfigurations { place, found, file: Arc::clone(&file), in_force: file };
+        let kept = saved.found.as_ref().ok().and_then(|found| found.as_ref()?.instead_of(&saved.file)).cloned();
+        let Some(kept) = kept else { return Ok(Beginning { configuration, saved, notes: Vec::new() }) };
+        let (number, file) = (kept.number, path.display());
+        Ok(match config::parse(&format!("configuration {number}"), &kept.text) {
+            Ok(earlier) => {
+                let note = format!(
+                    "started with configuration {number}, the last one confirmed, as {file} has not been written since another one \
+                     was in force: `fairlead diff` compares them, `fairlead reload` applies the file"
+                );
+                let saved = SavedConfigurations { in_force: kept.text, ..saved };
+                Beginning { configuration: earlier, saved, notes: vec![note] }
+            }
+            Err(errors) => {
+                let note = format!(
+                    "started with {file}, though configuration {number} is the last one confirmed: that cannot be used any more: {}",
+                    errors.brief()
+                );
+                Beginning { configuration, saved, notes: vec![note] }
+            }
+        })
+    }
 }
 
 /// The first line of the log: which program, which file, which cores, and where to ask it.
@@ -85,7 +128,7 @@ fn introduce(file: &Path, configuration: &Configuration) {
     );
 }
 
-fn start(file: &Path, configuration: Configuration, log: &Log) -> Result<Ending> {
+fn start(file: &Path, configuration: Configuration, configurations: SavedConfigurations, log: &Log) -> Result<Ending> {
     let clock = Clock::start();
     let runtime = tokio::runtime::Builder::new_current_thread()
         // However busy the loop is, sockets and signals are heard.
@@ -102,8 +145,9 @@ fn start(file: &Path, configuration: Configuration, log: &Log) -> Result<Ending>
     let plane = Plane::start(&configuration, &snat_ports, clock)?;
     log_ports(&configuration, &plane);
     let (address, wanted) = watch::channel(configuration.settings.metrics);
-    let (store, saved) = StateStore::start(&state_store::folder(configuration.settings.state.as_deref()));
-    let controller = controller(configuration, snat_ports, &plane, log, saved, clock);
+    let folder = state_store::folder(configuration.settings.state.as_deref());
+    let (store, saved) = StateStore::start(&folder, configurations.found.is_ok());
+    let controller = controller(configuration, snat_ports, &plane, log, (saved, configurations), clock);
     let (sender, asked) = mpsc::channel(QUESTIONS);
     let (troubles, trouble) = mpsc::unbounded_channel();
     let scraping = Scraping { address, trouble };
@@ -136,7 +180,7 @@ fn controller(
     snat_ports: SnatPorts,
     plane: &Plane,
     log: &Log,
-    saved: SavedState,
+    (saved, configurations): (SavedState, SavedConfigurations),
     clock: Clock,
 ) -> Controller {
     let machine = Machine {
@@ -147,6 +191,7 @@ fn controller(
         log: log.level(configuration.settings.log),
         start: clock.wall().into(),
         saved: Some(saved),
+        configurations: Some(configurations),
     };
     Controller::new(configuration, machine, snat_ports, plane::seed(), clock.now())
 }

@@ -48,7 +48,7 @@ async fn controller(mut questions: mpsc::Receiver<Asked>) {
                 never.push(answer);
                 continue;
             }
-            Request::Reload {} => continue,
+            Request::Reload { .. } => continue,
             Request::Counters { .. } => Ok(counters(2)),
             Request::Flows { .. } => Ok(counters(LONG_ANSWER)),
             other => Err(AdminError::new(Code::UnknownMember, format!("{other:?}"))),

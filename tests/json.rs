@@ -43,6 +43,7 @@ versions, and none changes its meaning or unit: `status` has the `version`.
 | `log level` | one Logging |
 | `diff` | one Preview |
 | `reload` | one Reloaded |
+| `confirm` | one Confirmed |
 ";
 
 /// A struct's name and page.

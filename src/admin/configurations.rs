@@ -1,5 +1,6 @@
-//! The rows about configurations: what another one would change.
+//! The rows about configurations: what another one would change, and which waits for a confirmation.
 
+use super::wall::Wall;
 use crate::config::Change;
 use serde::{Deserialize, Serialize};
 
@@ -42,4 +43,27 @@ pub struct ImpactRow {
     pub keep_source: u64,
     /// See Preview.
     pub unchanged: u64,
+}
+
+/// A configuration that is in force and waits for a confirmation.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AwaitedRow {
+    /// Its number.
+    pub number: u64,
+    /// The number of the one that is in force again without a confirmation.
+    pub back_to: u64,
+    /// When that is.
+    pub until: Wall,
+    /// In how many seconds.
+    pub left_s: u64,
+}
+
+/// The answer to `confirm`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Confirmed {
+    /// The number of the configuration that is in force and confirmed.
+    pub number: u64,
+    /// The file is not what is in force.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub differs_from_file: bool,
 }

@@ -23,6 +23,8 @@ pub const FLOWS_MAX: usize = 100_000;
 pub const DRILL_MAX: u64 = 3_600;
 /// Seconds for which a member may be drained at most: 30 days.
 pub const DRAIN_MAX: u64 = 30 * 86_400;
+/// Seconds for which a configuration may wait for its confirmation at most.
+pub const CONFIRM_MAX: u64 = 86_400;
 /// Longest file that a request carries, in bytes: written as JSON it is longer.
 pub const FILE_MAX: usize = 8 << 20;
 /// Longest name of a member, a pool or a virtual server that is looked up, in bytes.
@@ -183,7 +185,13 @@ pub enum Request {
         text: Option<FileText>,
     },
     /// Read the file again, all or nothing; the answer is the differences.
-    Reload {},
+    Reload {
+        /// It is in force for so many seconds unless `confirm` comes, 1 to [`CONFIRM_MAX`]; absent: for good.
+        #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "confirm_time")]
+        confirm_s: Option<u64>,
+    },
+    /// Keep the configuration that waits for it.
+    Confirm {},
 }
 
 /// A file that a client has read.
@@ -195,6 +203,13 @@ impl fmt::Debug for FileText {
     /// How long it is: it may be very long.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} bytes", self.0.len())
+    }
+}
+
+impl Request {
+    /// Read the file again; what it says is in force for good.
+    pub fn reload() -> Request {
+        Request::Reload { confirm_s: None }
     }
 }
 
@@ -295,6 +310,15 @@ fn drain_time<'de, D: Deserializer<'de>>(from: D) -> Result<Option<u64>, D::Erro
     Ok(seconds)
 }
 
+fn confirm_time<'de, D: Deserializer<'de>>(from: D) -> Result<Option<u64>, D::Error> {
+    let seconds = Option::deserialize(from)?;
+    if seconds.is_some_and(|seconds| !(1..=CONFIRM_MAX).contains(&seconds)) {
+        let shown = seconds.unwrap_or_default();
+        return Err(D::Error::custom(format!("`confirm_s` is {shown}: write a number from 1 to {CONFIRM_MAX}")));
+    }
+    Ok(seconds)
+}
+
 fn drill_time<'de, D: Deserializer<'de>>(from: D) -> Result<u64, D::Error> {
     let seconds = u64::deserialize(from)?;
     if !(1..=DRILL_MAX).contains(&seconds) {
@@ -378,6 +402,9 @@ mod tests {
                 r#"{"command":"pool-force","args":{"pool":"p","member":"sip-a"}}"#,
                 Request::PoolForce { pool: "p".into(), member: member() },
             ),
+            (r#"{"command":"reload","args":{}}"#, Request::reload()),
+            (r#"{"command":"reload","args":{"confirm_s":60}}"#, Request::Reload { confirm_s: Some(60) }),
+            (r#"{"command":"confirm","args":{}}"#, Request::Confirm {}),
             (r#"{"command":"diff","args":{}}"#, Request::Diff { name: None, text: None }),
             (
                 r#"{"command":"diff","args":{"name":"new.toml","text":"[appliance]\n"}}"#,

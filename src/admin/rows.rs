@@ -3,12 +3,13 @@
 //! Owns the JSON of every answer. Both ends use these types: the controller fills them, the command prints them.
 //! Points in time are RFC 3339 texts in UTC ([`Wall`]); spans carry their unit in the name.
 
+pub use super::configurations::AwaitedRow;
 pub use super::latency::{Bucket, LatencyRow, Spread};
 pub use super::sip::{SipCountRow, SipRefreshRow, SipReport, SipRow};
 pub use super::wall::Wall;
 pub use super::words::{
-    AdminState, Cause, Choice, DrainState, DrillState, Forecast, Link, MemberState, NeighbourState, Origin,
-    ProbeResult, Role, RouteKind, SettingKind, SipSide, VirtualServerState,
+    AdminState, Cause, Choice, ConfigurationCause, DrainState, DrillState, Forecast, Link, MemberState, NeighbourState,
+    Origin, ProbeResult, Role, RouteKind, SettingKind, SipSide, VirtualServerState,
 };
 
 pub use crate::config::{Change, ChangeKind, LogLevel};
@@ -41,6 +42,9 @@ pub struct Status {
     /// In how many things the appliance differs from its file because the operator said so: the rows of `state-show`.
     #[serde(default)]
     pub settings: u64,
+    /// The configuration that waits for a confirmation, if one does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub awaited: Option<AwaitedRow>,
 }
 
 /// A worker.
@@ -512,6 +516,15 @@ pub struct Reloaded {
     /// Where the appliance still differs from the file, because the operator said so.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub settings: Vec<SettingRow>,
+    /// The number of the configuration in force.
+    #[serde(default)]
+    pub number: u64,
+    /// Within how many seconds it must be confirmed; absent: it need not be.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub confirm_within_s: Option<u64>,
+    /// The file is not what is in force.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub differs_from_file: bool,
 }
 
 #[cfg(test)]

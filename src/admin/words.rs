@@ -41,6 +41,17 @@ words! {
         /// The operator.
         Forced = "forced",
     }
+    /// How a configuration came to be in force.
+    ConfigurationCause {
+        /// The appliance started with it.
+        Start = "start",
+        /// The file was taken over.
+        Reload = "reload",
+        /// It was in force before.
+        Rollback = "rollback",
+        /// What the operator had set was written into the file.
+        Save = "save",
+    }
     /// Who sends SIP requests through a service port.
     #[derive(PartialOrd, Ord)]
     SipSide {

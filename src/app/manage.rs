@@ -9,7 +9,7 @@ use super::mail::{self, Backlog, EVENTS, Outgoing};
 use super::plane::Plane;
 use super::reader::Reader;
 use super::scraping::Scraping;
-use super::state_store::StateStore;
+use super::state_store::{Kept, Saved, StateStore};
 use crate::admin::{Answer, Asked};
 use crate::control::{Controller, DeviceEvent, Input, Output};
 use crate::dpdk::{DeviceEvents, Link};
@@ -139,8 +139,8 @@ impl Manager {
                 _ = interrupt.recv() => return Ending::Asked,
                 _ = hangup.recv() => self.handle(Input::Hangup),
                 Some(asked) = self.asked.recv() => self.ask(asked),
-                (request_id, read) = self.reader.reading() => self.handle(Input::Reload { request_id, read }),
-                (change, outcome) = self.store.saved() => self.handle(Input::Saved { change, outcome }),
+                (request_id, file) = self.reader.reading() => self.handle(Input::Reload { request_id, file }),
+                saved = self.store.saved() => self.on_saved(saved),
                 (probe, exit) = self.programs.ended() => self.handle(Input::ProgramEnded { probe, exit }),
                 Some(trouble) = self.scraping.trouble.recv() => self.handle(Input::Metrics(trouble)),
                 () = wait => {}
@@ -181,6 +181,7 @@ impl Manager {
             Output::ReadFile { request_id } => self.reader.read(request_id),
             Output::ReadText { request_id, name, text } => self.reader.read_text(request_id, name, text),
             Output::SaveState { change, state } => self.store.save(change, state),
+            Output::SaveConfigurations { change, all } => self.store.save_configurations(change, all),
             Output::Log { level, message } => super::log::write(level, &message),
             Output::RunProgram(run) => self.programs.run(*run),
             Output::Metrics(address) => _ = self.scraping.address.send(address),
@@ -230,6 +231,13 @@ impl Manager {
         }
     }
 
+    fn on_saved(&mut self, (kept, change, outcome): Saved) {
+        self.handle(match kept {
+            Kept::Operator => Input::Saved { change, outcome },
+            Kept::Configurations => Input::ConfigurationsSaved { change, outcome },
+        });
+    }
+
     fn ask(&mut self, asked: Asked) {
         self.requests += 1;
         let request_id = self.requests;
@@ -243,8 +251,8 @@ impl Manager {
         self.handle(Input::Stop);
         while !self.stopped {
             std::thread::sleep(ROUND);
-            while let Some((change, outcome)) = self.store.take_saved() {
-                self.handle(Input::Saved { change, outcome });
+            while let Some(saved) = self.store.take_saved() {
+                self.on_saved(saved);
             }
             self.read_mail(self.clock.now());
         }

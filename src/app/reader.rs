@@ -2,14 +2,15 @@
 //!
 //! Owns the order: one reading at a time, and each request is answered by a reading that began after it.
 
-use crate::config::{self, ConfigErrors, Configuration};
+use crate::config;
+use crate::control::FileRead;
 use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tokio::sync::mpsc;
 
 /// What the file says, for a request, or for a signal if there is none.
-pub type Reading = (Option<u64>, Result<Box<Configuration>, ConfigErrors>);
+pub type Reading = (Option<u64>, FileRead);
 
 /// Signals and requests that wait for a reading, at most; more signals say nothing new.
 const WAITING: usize = 64;
@@ -82,12 +83,16 @@ impl Reader {
     }
 }
 
-fn read(file: &Path, order: &Order) -> Reading {
-    let read = match &order.text {
-        Some((name, text)) => config::parse(name, text),
-        None => config::load(file),
+fn read(path: &Path, order: &Order) -> Reading {
+    let name = path.display().to_string();
+    let bytes = config::bytes_of(path);
+    let text = |bytes: &[u8]| Arc::<str>::from(String::from_utf8_lossy(bytes));
+    let file = bytes.as_ref().ok().map(|bytes| text(bytes));
+    let (text, read) = match &order.text {
+        Some((name, text)) => (Arc::clone(text), config::parse(name, text)),
+        None => (file.clone().unwrap_or_default(), bytes.and_then(|bytes| config::parse_bytes(&name, &bytes))),
     };
-    (order.request_id, read.map(Box::new))
+    (order.request_id, FileRead { read: read.map(Box::new), text, file })
 }
 
 #[cfg(test)]
@@ -101,8 +106,8 @@ mod tests {
         reader.read_text(3, "what was sent".into(), "[appliance]\nnmae = 1\n".into());
         let file = "/nowhere/fairlead.toml";
         for (expected, name) in [(Some(1), file), (None, file), (Some(2), file), (Some(3), "what was sent:2:1")] {
-            let (request, read) = reader.reading().await;
-            assert_eq!(request, expected);
+            let (request, FileRead { read, file, .. }) = reader.reading().await;
+            assert_eq!((request, file), (expected, None));
             assert!(read.unwrap_err().to_string().contains(name));
         }
         assert!(reader.waiting.is_empty() && !reader.busy);

@@ -1,10 +1,10 @@
-//! Keeps what the operator has set in a file that outlives a crash.
+//! Keeps what the operator has set, and the configurations that were in force, in files that outlive a crash.
 //!
-//! Owns the file and its folder: reading it at the start, however it was found, and writing it on a thread of its own, so that a
-//! slow disk holds up nobody. A new text takes the place of the old one whole (`rename`), and is on the disk before it is said
+//! Owns the files and their folder: reading them at the start, however they were found, and writing them on a thread of their own, so that
+//! a slow disk holds up nobody. A new text takes the place of the old one whole (`rename`), and is on the disk before it is said
 //! to be saved. Knows nothing of what stands in it.
 
-use crate::control::{OperatorState, SavedState};
+use crate::control::{Configurations, OperatorState, SavedState};
 use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
@@ -15,18 +15,49 @@ use tokio::sync::mpsc;
 
 /// Where it is kept when neither the file nor the service manager says.
 const FOLDER: &str = "/var/lib/fairlead";
-/// The file's name.
+/// The files' names, by [`Kept`].
+const NAMES: [&str; 2] = [NAME, CONFIGURATIONS];
 const NAME: &str = "operator.json";
+const CONFIGURATIONS: &str = "configurations.json";
 /// A larger file is not read.
 const LARGEST: u64 = 256 << 20;
 /// How long the disk may take to give it out at the start.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// A save that has ended: which change, and why not.
-pub type Saved = (u64, Result<(), String>);
+/// What is kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kept {
+    /// What the operator has set.
+    Operator,
+    /// The configurations that were in force.
+    Configurations,
+}
+
+/// A save that has ended: of what, which change, and why not.
+pub type Saved = (Kept, u64, Result<(), String>);
 
 /// What is to be saved.
-type Save = (u64, Box<OperatorState>);
+enum Save {
+    Operator(u64, Box<OperatorState>),
+    Configurations(u64, Box<Configurations>),
+}
+
+impl Save {
+    fn about(&self) -> (Kept, u64) {
+        match self {
+            Save::Operator(change, _) => (Kept::Operator, *change),
+            Save::Configurations(change, _) => (Kept::Configurations, *change),
+        }
+    }
+
+    /// Made by the thread: it may be long.
+    fn text(&self) -> String {
+        match self {
+            Save::Operator(_, state) => state.text(),
+            Save::Configurations(_, all) => all.text(),
+        }
+    }
+}
 
 /// The store.
 pub struct StateStore {
@@ -42,26 +73,67 @@ pub fn folder(named: Option<&Path>) -> PathBuf {
     named.or(given.map(Path::new)).unwrap_or(Path::new(FOLDER)).to_owned()
 }
 
+/// The configurations that were kept in `folder`, and the file they are in. They are asked for before anything is started, even the
+/// store: what it is started with depends on them.
+pub fn configurations(folder: &Path) -> (String, Result<Option<Configurations>, String>) {
+    let (found, first) = threads::sync_channel(1);
+    let path = folder.join(CONFIGURATIONS);
+    let place = path.display().to_string();
+    let read = move || {
+        let all = bytes(&path).and_then(|bytes| bytes.map(|bytes| Configurations::parse(&bytes)).transpose());
+        _ = found.send(all);
+    };
+    let found = match std::thread::Builder::new().name("state-reader".into()).spawn(read) {
+        Ok(_) => first.recv_timeout(PATIENCE).unwrap_or_else(|_| Err(late())),
+        Err(error) => Err(format!("no thread to read it: {error}")),
+    };
+    (place, found)
+}
+
+fn late() -> String {
+    format!("it could not be read within {PATIENCE:?}")
+}
+
+fn bytes(path: &Path) -> Result<Option<Vec<u8>>, String> {
+    let about = match fs::metadata(path) {
+        Ok(about) => about,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(error.to_string()),
+    };
+    if !about.is_file() {
+        return Err("it is no file".into());
+    }
+    let mut bytes = Vec::new();
+    let read = File::open(path).and_then(|file| file.take(LARGEST + 1).read_to_end(&mut bytes));
+    match read {
+        Ok(length) if length as u64 > LARGEST => Err(format!("it is larger than {} MiB", LARGEST >> 20)),
+        Ok(_) => Ok(Some(bytes)),
+        Err(error) => Err(error.to_string()),
+    }
+}
+
 impl StateStore {
-    /// Reads what was kept in `folder`, and keeps things there from now on. Never fails: trouble is part of what is found.
-    pub fn start(folder: &Path) -> (StateStore, SavedState) {
+    /// Reads what the operator had set from `folder`, and keeps things there from now on. Never fails: trouble is part of what is
+    /// found. `is_known`: what [`configurations`] has found there could be used, or there was nothing.
+    pub fn start(folder: &Path, is_known: bool) -> (StateStore, SavedState) {
         let file = folder.join(NAME);
         let (results, saved) = mpsc::unbounded_channel();
         let (saves, orders) = threads::channel::<Save>();
         // Without a place in between: what has been sent has been received.
         let (found, first) = threads::sync_channel(0);
-        let mut disk = Disk::new(folder);
+        let mut disk = Disk::new(folder, is_known);
         let work = move || {
             disk.hand_over(&found);
-            for (change, state) in orders {
-                let outcome = disk.write(state.text().as_bytes()).map_err(|error| error.to_string());
-                _ = results.send((change, outcome));
+            for save in orders {
+                let (kept, change) = save.about();
+                let outcome = disk.write(kept, save.text().as_bytes()).map_err(|error| error.to_string());
+                _ = results.send((kept, change, outcome));
             }
         };
         let found = match std::thread::Builder::new().name("state-store".into()).spawn(work) {
             Ok(_) => match first.recv_timeout(PATIENCE) {
                 Ok(found) => found,
-                Err(_) => Err(format!("it could not be read within {PATIENCE:?}")),
+                Err(_) => Err(late()),
             },
             Err(error) => Err(format!("no thread to read it: {error}")),
         };
@@ -71,7 +143,12 @@ impl StateStore {
     /// Saves this as `change`.
     pub fn save(&self, change: u64, state: Box<OperatorState>) {
         // Without a thread, which was said at the start, nothing is saved and nobody is told twice.
-        _ = self.saves.send((change, state));
+        _ = self.saves.send(Save::Operator(change, state));
+    }
+
+    /// Likewise.
+    pub fn save_configurations(&self, change: u64, all: Box<Configurations>) {
+        _ = self.saves.send(Save::Configurations(change, all));
     }
 
     /// The next save that has ended.
@@ -94,25 +171,26 @@ struct Disk {
     folder: PathBuf,
     /// Held as long as the appliance runs: no other one may write there.
     lock: Option<File>,
-    /// Nobody knows what is there, such as what could not be used or was read too late: it is not overwritten but moved aside.
-    is_unread: bool,
+    /// Nobody knows what is there, such as what could not be used or was read too late: it is not overwritten but moved aside. By
+    /// [`Kept`].
+    is_unread: [bool; 2],
 }
 
 impl Disk {
-    fn new(folder: &Path) -> Disk {
-        Disk { folder: folder.to_owned(), lock: None, is_unread: true }
+    fn new(folder: &Path, is_known: bool) -> Disk {
+        Disk { folder: folder.to_owned(), lock: None, is_unread: [true, !is_known] }
     }
 
     /// Reads it, for whoever may not wait for it any more.
     fn hand_over(&mut self, to: &threads::SyncSender<Result<Option<OperatorState>, String>>) {
         let found = self.read();
         let is_good = found.is_ok();
-        self.is_unread = to.send(found).is_err() || !is_good;
+        self.is_unread[0] = to.send(found).is_err() || !is_good;
     }
 
     fn read(&mut self) -> Result<Option<OperatorState>, String> {
         self.own()?;
-        self.bytes()?.map(|bytes| OperatorState::parse(&bytes)).transpose()
+        bytes(&self.folder.join(NAME))?.map(|bytes| OperatorState::parse(&bytes)).transpose()
     }
 
     /// Of two appliances, the first has the folder. Where no lock can be had, there is none.
@@ -136,38 +214,20 @@ impl Disk {
         }
     }
 
-    fn bytes(&self) -> Result<Option<Vec<u8>>, String> {
-        let path = self.folder.join(NAME);
-        let about = match fs::metadata(&path) {
-            Ok(about) => about,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(error.to_string()),
-        };
-        if !about.is_file() {
-            return Err("it is no file".into());
-        }
-        let mut bytes = Vec::new();
-        let read = File::open(path).and_then(|file| file.take(LARGEST + 1).read_to_end(&mut bytes));
-        match read {
-            Ok(length) if length as u64 > LARGEST => Err(format!("it is larger than {} MiB", LARGEST >> 20)),
-            Ok(_) => Ok(Some(bytes)),
-            Err(error) => Err(error.to_string()),
-        }
-    }
-
-    fn write(&mut self, text: &[u8]) -> io::Result<()> {
+    fn write(&mut self, kept: Kept, text: &[u8]) -> io::Result<()> {
         self.own().map_err(io::Error::other)?;
-        let (path, new) = (self.folder.join(NAME), self.folder.join(format!("{NAME}.new")));
+        let (name, is_unread) = (NAMES[kept as usize], &mut self.is_unread[kept as usize]);
+        let (path, new) = (self.folder.join(name), self.folder.join(format!("{name}.new")));
         let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o640).open(&new)?;
         file.write_all(text)?;
         file.sync_all()?;
-        if self.is_unread {
-            match fs::rename(&path, self.folder.join(format!("{NAME}.unread"))) {
+        if *is_unread {
+            match fs::rename(&path, self.folder.join(format!("{name}.unread"))) {
                 // There was none, or somebody has removed it.
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {}
                 moved => moved?,
             }
-            self.is_unread = false;
+            *is_unread = false;
         }
         fs::rename(&new, &path)?;
         File::open(&self.folder)?.sync_all()
@@ -187,13 +247,13 @@ mod tests {
     }
 
     fn kept(folder: &Path) -> Result<Option<OperatorState>, String> {
-        StateStore::start(folder).1.found
+        StateStore::start(folder, true).1.found
     }
 
     async fn save(store: &mut StateStore, change: u64) -> Result<(), String> {
         store.save(change, Box::default());
-        let (saved, outcome) = store.saved().await;
-        assert_eq!(saved, change);
+        let (kept, saved, outcome) = store.saved().await;
+        assert_eq!((kept, saved), (Kept::Operator, change));
         outcome
     }
 
@@ -208,7 +268,7 @@ mod tests {
     #[tokio::test]
     async fn what_was_saved_is_found_again_and_nothing_else_is_left() {
         let (_root, folder) = folder();
-        let (mut store, found) = StateStore::start(&folder);
+        let (mut store, found) = StateStore::start(&folder, true);
         assert_eq!(found.found, Ok(None));
         assert_eq!(found.place, folder.join(NAME).display().to_string());
         assert_eq!(save(&mut store, 7).await, Ok(()));
@@ -225,14 +285,14 @@ mod tests {
     #[test]
     fn the_end_of_a_save_can_be_looked_for() {
         let (_root, folder) = folder();
-        let (mut store, _) = StateStore::start(&folder);
+        let (mut store, _) = StateStore::start(&folder, true);
         assert_eq!(store.take_saved(), None);
         store.save(7, Box::default());
         let saved = std::iter::repeat_with(|| store.take_saved()).find_map(|saved| {
             std::thread::yield_now();
             saved
         });
-        assert_eq!((saved, folder.join(NAME).exists()), (Some((7, Ok(()))), true));
+        assert_eq!((saved, folder.join(NAME).exists()), (Some((Kept::Operator, 7, Ok(()))), true));
     }
 
     #[tokio::test]
@@ -242,7 +302,7 @@ mod tests {
             let (_root, folder) = folder();
             fs::create_dir_all(&folder).unwrap();
             fs::write(folder.join(NAME), text).unwrap();
-            let (mut store, found) = StateStore::start(&folder);
+            let (mut store, found) = StateStore::start(&folder, true);
             let found = found.found.unwrap_err();
             assert!(found.contains(why), "{found}");
             assert_eq!(save(&mut store, 1).await, Ok(()));
@@ -258,7 +318,7 @@ mod tests {
         let (_root, folder) = folder();
         fs::create_dir_all(&folder).unwrap();
         fs::write(folder.join(NAME), "{").unwrap();
-        let (mut store, found) = StateStore::start(&folder);
+        let (mut store, found) = StateStore::start(&folder, true);
         assert!(found.found.is_err());
         fs::remove_file(folder.join(NAME)).unwrap();
         assert_eq!(save(&mut store, 1).await, Ok(()));
@@ -274,10 +334,10 @@ mod tests {
         fs::write(folder.join(NAME), &before).unwrap();
         let (found, first) = threads::sync_channel(0);
         drop(first);
-        let mut disk = Disk::new(&folder);
+        let mut disk = Disk::new(&folder, true);
         disk.hand_over(&found);
         for text in ["one", "two"] {
-            disk.write(text.as_bytes()).unwrap();
+            disk.write(Kept::Operator, text.as_bytes()).unwrap();
             assert_eq!(fs::read_to_string(folder.join(NAME)).unwrap(), text);
             assert_eq!(fs::read_to_string(folder.join("operator.json.unread")).unwrap(), before);
         }
@@ -287,13 +347,13 @@ mod tests {
     async fn what_stands_in_the_way_is_said_when_it_is_met() {
         let (_root, folder) = folder();
         fs::create_dir_all(folder.join(NAME)).unwrap();
-        let (mut store, found) = StateStore::start(&folder);
+        let (mut store, found) = StateStore::start(&folder, true);
         assert_eq!(found.found, Err("it is no file".into()), "a folder by its name");
         assert_eq!(save(&mut store, 1).await, Ok(()), "moved aside as any other");
         let (_root, other) = self::folder();
         fs::create_dir_all(other.parent().unwrap()).unwrap();
         fs::write(&other, "").unwrap();
-        let (mut store, found) = StateStore::start(&other);
+        let (mut store, found) = StateStore::start(&other, true);
         assert!(found.found.unwrap_err().contains("Not a directory"));
         assert!(save(&mut store, 1).await.unwrap_err().contains("Not a directory"));
     }
@@ -306,7 +366,7 @@ mod tests {
         // Where this user may write whatever the mode says, the new file's place is taken by a folder.
         fs::create_dir(folder.join("operator.json.new")).unwrap();
         fs::set_permissions(&folder, Permissions::from_mode(0o555)).unwrap();
-        let (mut store, found) = StateStore::start(&folder);
+        let (mut store, found) = StateStore::start(&folder, true);
         assert_eq!(found.found, Ok(Some(OperatorState::default())));
         assert!(save(&mut store, 1).await.is_err());
         assert_eq!(fs::read_to_string(folder.join(NAME)).unwrap(), OperatorState::default().text());
@@ -316,8 +376,8 @@ mod tests {
     #[tokio::test]
     async fn a_second_appliance_does_not_write_over_the_first_one_s() {
         let (_root, folder) = folder();
-        let (mut first, _) = StateStore::start(&folder);
-        let (mut second, found) = StateStore::start(&folder);
+        let (mut first, _) = StateStore::start(&folder, true);
+        let (mut second, found) = StateStore::start(&folder, true);
         assert!(found.found.unwrap_err().contains("another Fairlead"));
         assert!(save(&mut second, 1).await.unwrap_err().contains("another Fairlead"));
         assert_eq!(save(&mut first, 1).await, Ok(()));
@@ -330,5 +390,27 @@ mod tests {
     #[test]
     fn the_file_s_folder_comes_first() {
         assert_eq!(super::folder(Some(Path::new("/srv/lead"))), Path::new("/srv/lead"));
+    }
+
+    #[tokio::test]
+    async fn configurations_are_found_again_by_whoever_has_not_started_yet() {
+        let (_root, folder) = folder();
+        let (place, found) = configurations(&folder);
+        assert_eq!((place, found), (folder.join(CONFIGURATIONS).display().to_string(), Ok(None)));
+        let (mut store, _) = StateStore::start(&folder, true);
+        let all = Configurations::begin("[appliance]\n".into(), Default::default());
+        store.save_configurations(3, Box::new(all.clone()));
+        assert_eq!(store.saved().await, (Kept::Configurations, 3, Ok(())));
+        assert_eq!(configurations(&folder).1, Ok(Some(all.clone())));
+        assert!(!folder.join(NAME).exists(), "a file of its own");
+        fs::write(folder.join(CONFIGURATIONS), "{").unwrap();
+        assert!(configurations(&folder).1.unwrap_err().contains("damaged"));
+        drop(store);
+        is_free(&folder).await;
+        let (mut store, _) = StateStore::start(&folder, false);
+        store.save_configurations(4, Box::new(all.clone()));
+        assert_eq!(store.saved().await, (Kept::Configurations, 4, Ok(())));
+        assert_eq!(fs::read_to_string(folder.join("configurations.json.unread")).unwrap(), "{");
+        assert_eq!(configurations(&folder).1, Ok(Some(all)));
     }
 }

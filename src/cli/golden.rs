@@ -4,7 +4,7 @@ mod samples;
 
 use super::commands::{Command, Shown};
 use super::parse;
-use crate::admin::configurations::{ImpactRow, Preview};
+use crate::admin::configurations::{AwaitedRow, Confirmed, ImpactRow, Preview};
 use crate::admin::drill::{DrillPlan, DrillReport};
 use crate::admin::rows::{
     AdminState, Announced, Cause, Change, ChangeKind, Cleared, ConnectionsRow, CounterRow, DrillState, Ends,
@@ -41,13 +41,30 @@ fn what_the_operator_has_set_is_shown_beside_the_file() {
     assert!(shown("state drop", settings()).starts_with("dropped; as the file says from now on:\nKIND"));
     let lines = vec!["# a".to_owned(), "exclude = []\u{1b}".to_owned()];
     assert_eq!(shown("state lines", StateLines { lines }), "# a\nexclude = []?\n");
-    let reloaded = shown("reload", Reloaded { changes: Vec::new(), settings: settings().into() });
+    let reloaded = shown("reload", Reloaded { settings: settings().into(), ..Reloaded::default() });
     assert!(
         reloaded.starts_with("configuration reloaded: no difference\nset by the operator, different from the file:\n")
     );
     let status = |settings| shown("status", Status { settings, ..status() });
     assert!(status(1).ends_with("1 setting by the operator differs from the file: `fairlead state show`\n"));
     assert!(status(12).ends_with("12 settings by the operator differ from the file: `fairlead state show`\n"));
+}
+
+#[test]
+fn what_waits_for_a_confirmation_is_said_with_what_to_do() {
+    let reloaded = Reloaded { number: 7, confirm_within_s: Some(60), ..Reloaded::default() };
+    assert!(shown("reload --confirm 60s", reloaded).ends_with(
+        "configuration 7 is in force for 1m00s: `fairlead confirm` keeps it, else the one before comes back\n"
+    ));
+    let confirmed = |differs_from_file| shown("confirm", Confirmed { number: 7, differs_from_file });
+    assert_eq!(confirmed(false), "configuration 7 is in force and confirmed\n");
+    let differs = "the file on disk differs from configuration 7, which is in force: `fairlead diff` shows how, and\n\
+                   `fairlead reload` applies the file\n";
+    assert!(confirmed(true).ends_with(differs), "{}", confirmed(true));
+    let awaited = AwaitedRow { number: 7, back_to: 6, until: ago(0), left_s: 43 };
+    let text = shown("status", Status { awaited: Some(awaited), ..status() });
+    let line = "UNCONFIRMED for another 43s: `fairlead confirm` keeps configuration 7, else 6 is in force again\n";
+    assert!(text.contains(line), "{text}");
 }
 
 #[test]
@@ -508,7 +525,7 @@ fn what_a_reload_changed() {
         change(ChangeKind::Removed, "route", Some("10.9.0.0/16"), None),
         change(ChangeKind::Changed, "monitor sip-options: interval", Some("500ms"), Some("200ms")),
     ];
-    insta::assert_snapshot!(shown("reload", Reloaded { changes, settings: Vec::new() }));
+    insta::assert_snapshot!(shown("reload", Reloaded { changes, ..Reloaded::default() }));
     let logging = |level, file| shown("log level", Logging { level, file });
     assert_eq!(logging(LogLevel::Debug, LogLevel::Info), "log level debug (the file says info)\n");
     assert_eq!(logging(LogLevel::Warn, LogLevel::Warn), "log level warn\n");

@@ -151,6 +151,9 @@ mod tests {
                 "fairlead drill pair-1 --for-real --back-after 2m --yes",
                 Request::DrillBegin { pool: "pair-1".into(), back_after_s: 120 },
             ),
+            ("fairlead reload", Request::reload()),
+            ("fairlead reload --confirm 2m", Request::Reload { confirm_s: Some(120) }),
+            ("fairlead confirm --json", Request::Confirm {}),
             ("fairlead diff --json", Request::Diff { name: None, text: None }),
             ("fairlead --socket /x members", Request::Members {}),
         ];
@@ -221,6 +224,10 @@ mod tests {
             "fairlead drill pair-1 --shadow --back-after 30s",
             "fairlead drill pair-1 --report --yes",
             "fairlead run",
+            "fairlead reload --confirm",
+            "fairlead reload --confirm 0s",
+            "fairlead reload --confirm 25h",
+            "fairlead confirm 60s",
             "fairlead log level loud",
             "fairlead completion tcsh",
         ] {

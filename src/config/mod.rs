@@ -45,6 +45,14 @@ pub fn reference() -> String {
 /// # Errors
 /// Everything that is wrong with it: that it cannot be read, its syntax, its values, its contradictions.
 pub fn load(path: &Path) -> Result<Configuration, ConfigErrors> {
+    parse_bytes(&path.display().to_string(), &bytes_of(path)?)
+}
+
+/// The bytes of the file at `path`.
+///
+/// # Errors
+/// That it cannot be read.
+pub fn bytes_of(path: &Path) -> Result<Vec<u8>, ConfigErrors> {
     let name = path.display().to_string();
     let mut bytes = Vec::new();
     let read = File::open(path).and_then(|file| file.take(LARGEST + 1).read_to_end(&mut bytes));
@@ -52,7 +60,7 @@ pub fn load(path: &Path) -> Result<Configuration, ConfigErrors> {
         Ok(length) if length as u64 > LARGEST => {
             Err(unread(&name, "it is larger than 64 MiB", "pass the configuration file; this is not one"))
         }
-        Ok(_) => parse_bytes(&name, &bytes),
+        Ok(_) => Ok(bytes),
         Err(error) => Err(unread(&name, &error.to_string(), "pass a file that exists and that this user may read")),
     }
 }

@@ -168,7 +168,7 @@ section! { "appliance", ONCE, Appliance, compared Settings; "The appliance itsel
     admin_group: String = (absent "the process's own"), Text, restart,
         "The group whose users may use the admin socket, by name or number; its folder is opened to them too.";
     state: String = (absent "the service manager's StateDirectory, else /var/lib/fairlead"), Text, restart,
-        "Folder in which what the operator has set (admin states, forced choices, exclusions) is kept over a restart.";
+        "Folder in which what the operator has set (admin states, forced choices, exclusions) is kept over a restart, and the configurations that were in force.";
     metrics: SocketAddr = (absent "no metrics"), Socket, live,
         "Where Prometheus text is served, over the kernel's TCP; tried again until it can be had.";
     log: LogLevel = "info", choice::<LogLevel>(&[]), live, "The lowest severity that is logged to stderr.";

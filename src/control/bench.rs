@@ -3,8 +3,8 @@
 
 use super::harness::{MACS, file_of, two_arm};
 use super::{
-    Controller, CounterSource, Input, Machine, OperatorState, Output, PortCounters, PortFacts, ProgramRun, SavedState,
-    WorkerCounters,
+    Configurations, Controller, CounterSource, Input, Machine, OperatorState, Output, PortCounters, PortFacts,
+    ProgramRun, SavedConfigurations, SavedState, WorkerCounters,
 };
 use crate::admin::rows::Wall;
 use crate::admin::{Answer, Request};
@@ -121,6 +121,8 @@ pub(crate) struct Bench {
     pub(crate) impacts: Impacts,
     /// What was to be saved, not yet said to be.
     pub(crate) saves: Vec<(u64, OperatorState)>,
+    /// The same of configurations.
+    pub(crate) kept: Vec<(u64, Configurations)>,
     pub(crate) ready: bool,
     pub(crate) stopped: bool,
     pub(crate) flows: Vec<FlowRow>,
@@ -141,21 +143,31 @@ impl Bench {
 
     /// The same with only these links up.
     pub(crate) fn linked(ports: &[PortId]) -> Bench {
-        Bench::made(&two_arm(), ports, None)
+        Bench::made(&two_arm(), ports, None, None)
     }
 
     /// The same with another file. The hosts are those of the common setting: nobody else is on the links.
     pub(crate) fn of(intent: &Intent) -> Bench {
-        Bench::made(intent, &[PortId(0), PortId(1)], None)
+        Bench::made(intent, &[PortId(0), PortId(1)], None, None)
     }
 
     /// The same after a restart: what was found is restored, and what is set is kept.
     pub(crate) fn restarted(intent: &Intent, found: Result<Option<OperatorState>, String>) -> Bench {
         let kept = SavedState { place: "/var/lib/fairlead/operator.json".into(), found };
-        Bench::made(intent, &[PortId(0), PortId(1)], Some(kept))
+        Bench::made(intent, &[PortId(0), PortId(1)], Some(kept), None)
     }
 
-    fn made(file: &Intent, ports: &[PortId], saved: Option<SavedState>) -> Bench {
+    /// The same where configurations are kept.
+    pub(crate) fn keeping(intent: &Intent, configurations: SavedConfigurations) -> Bench {
+        Bench::made(intent, &[PortId(0), PortId(1)], None, Some(configurations))
+    }
+
+    fn made(
+        file: &Intent,
+        ports: &[PortId],
+        saved: Option<SavedState>,
+        configurations: Option<SavedConfigurations>,
+    ) -> Bench {
         let intent = two_arm();
         let member = |at: usize, manner| Host {
             interface: intent.members[at].interface,
@@ -181,6 +193,7 @@ impl Bench {
             log: LogLevel::Info,
             start: Wall(1_795_352_645_000_000),
             saved,
+            configurations,
         };
         let mut bench = Bench {
             controller: Controller::new(file_of(file), machine, snat_ports, 7, Instant::ZERO),
@@ -204,6 +217,7 @@ impl Bench {
             texts: Vec::new(),
             impacts: Impacts::new(),
             saves: Vec::new(),
+            kept: Vec::new(),
             ready: false,
             stopped: false,
             flows: Vec::new(),
@@ -380,6 +394,7 @@ impl Bench {
             Output::ReadText { request_id, text, .. } => self.texts.push((request_id, text)),
             Output::Log { level, message } => self.logs.push((level, message)),
             Output::SaveState { change, state } => self.saves.push((change, *state)),
+            Output::SaveConfigurations { change, all } => self.kept.push((change, *all)),
             Output::RunProgram(run) => self.runs.push(*run),
             Output::Metrics(address) => self.metrics.push(address),
             Output::LogLevel(level) => self.levels.push(level),

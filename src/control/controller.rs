@@ -4,6 +4,7 @@
 //! [`Controller::poll_output`], time is an argument.
 
 use super::checks::Checks;
+use super::configurations::Configurations;
 use super::drains::Drains;
 use super::drills::Drills;
 use super::exclusions::Exclusions;
@@ -15,7 +16,7 @@ use super::outbox::{Outbox, Output};
 use super::pools::Pools;
 use super::probing::Probing;
 use super::program_run::ProgramExit;
-use super::proposed::Reading;
+use super::proposed::{FileRead, Reading, Transaction};
 use super::publisher::{COALESCE, PACE, Publisher, Work};
 use super::saves::Saves;
 use super::sip::SipCounts;
@@ -24,7 +25,7 @@ use super::switchovers::{self, Switchovers};
 use super::waiting::Waiting;
 use crate::admin::Request;
 use crate::admin::rows::{Cause, SwitchoverRow, Wall};
-use crate::config::{ConfigErrors, Configuration, LogLevel};
+use crate::config::{Configuration, LogLevel};
 use crate::engine::PuntReason;
 use crate::flow::SnatPorts;
 use crate::monitor::ProbeId;
@@ -36,6 +37,7 @@ use crate::time::Instant;
 use crate::wire::{Kind, Packet};
 use crate::worker::mailbox::{Command, Event};
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 /// What may happen to a controller.
 pub enum Input {
@@ -54,8 +56,8 @@ pub enum Input {
     Reload {
         /// As asked.
         request_id: Option<u64>,
-        /// What it says, or everything that is wrong with it.
-        read: Result<Box<Configuration>, ConfigErrors>,
+        /// What was read.
+        file: FileRead,
     },
     /// The link of a NIC is up or down. To be said at the start, and when it changes; of one that is up again after it was
     /// down for a moment in which nobody looked, once more that it is up.
@@ -79,6 +81,13 @@ pub enum Input {
         /// Why it could not be done.
         outcome: Result<(), String>,
     },
+    /// A save that [`Output::SaveConfigurations`] asked for has ended.
+    ConfigurationsSaved {
+        /// As asked.
+        change: u64,
+        /// Why it could not be done.
+        outcome: Result<(), String>,
+    },
     /// A program has ended that [`Output::RunProgram`] asked for.
     ProgramEnded {
         /// As asked.
@@ -97,6 +106,14 @@ pub enum Input {
 /// The controller: its parts, each of which owns its own state.
 pub struct Controller {
     pub(super) file: Configuration,
+    /// The same as it was read, before it followed another one.
+    pub(super) raw: Arc<Configuration>,
+    /// What is kept of it, and of those before.
+    pub(super) configurations: Configurations,
+    /// How far that is saved.
+    pub(super) kept: Saves,
+    /// A change of it that is not over.
+    pub(super) transaction: Option<Transaction>,
     /// The file's intent with the operator's exclusions laid over.
     pub(super) intent: Intent,
     pub(super) exclusions: Exclusions,
@@ -138,6 +155,10 @@ impl Controller {
         assert!(parallel, "one MAC and facts for each port");
         let pools = Pools::new(&intent, now);
         let mut controller = Controller {
+            raw: Arc::new(file.clone()),
+            configurations: Configurations::begin("".into(), machine.wall(now)),
+            kept: Saves::default(),
+            transaction: None,
             exclusions: Exclusions::default(),
             saves: Saves::default(),
             link: Link::new(&intent, macs, seed ^ 0x6172_7000, now),
@@ -165,6 +186,7 @@ impl Controller {
         controller.review_direct_access(now);
         controller.plan_loads(now);
         controller.restore(now);
+        controller.restore_configurations(now);
         controller.turn(now);
         controller
     }
@@ -178,6 +200,7 @@ impl Controller {
     pub fn handle_all(&mut self, inputs: impl IntoIterator<Item = Input>, now: Instant) {
         // What was set before: what is set now is with the workers before it is gathered.
         self.save_state(now);
+        self.save_configurations(now);
         for input in inputs {
             self.on_input(input, now);
         }
@@ -192,13 +215,14 @@ impl Controller {
                 self.ask(request_id, request, now);
             }
             Input::Hangup => self.outputs.push(Output::ReadFile { request_id: None }),
-            Input::Reload { request_id, read } => {
+            Input::Reload { request_id, file } => {
                 self.choose_what_is_due(now);
-                self.on_read(request_id, read, now);
+                self.on_read(request_id, file, now);
             }
             Input::Link { port, up } => self.on_link(port, up, now),
             Input::Device { port, event } => self.on_device(port, event, now),
             Input::Saved { change, outcome } => self.on_saved(change, outcome, now),
+            Input::ConfigurationsSaved { change, outcome } => self.on_configurations_saved(change, outcome, now),
             Input::ProgramEnded { probe, exit } => self.probing.on_program(probe, exit),
             Input::Metrics(trouble) => self.on_metrics(trouble, now),
             Input::Tick => {}
@@ -248,11 +272,13 @@ impl Controller {
     fn turn(&mut self, now: Instant) {
         if self.stopping.is_some() {
             self.save_state(now);
+            self.save_configurations(now);
         }
         if let Some(stopping) = &mut self.stopping {
-            self.deadline = stopping.poll(&self.saves, &mut self.outputs, now);
+            self.deadline = stopping.poll([&self.saves, &self.kept], &mut self.outputs, now);
             return;
         }
+        self.poll_transaction(now);
         self.probing.look(&self.machine, now);
         self.link.poll(|asked, due| self.probing.was_away(asked, due), now);
         self.on_link_events(now);
@@ -314,7 +340,11 @@ impl Controller {
             Event::Hint(member) => self.probing.hint_pool(member, &self.intent),
             Event::Flows { query, rows, matching, last } => self.waiting.on_flows(query, rows, matching, last),
             Event::Cleared { query, count } => self.waiting.on_cleared(query, count),
-            Event::Impact { query, impacts, .. } => self.waiting.on_impact(query, impacts),
+            Event::Impact { query, impacts, .. } => {
+                self.waiting.on_impact(query, impacts);
+                // What is taken over then is before the rest of the turn, as any other file.
+                self.answer_waiting(now);
+            }
             Event::RedeliveryEnded { pool, generation, requests } => {
                 let line = self.switchovers.on_redelivery_ended((pool, generation), requests);
                 line.into_iter().for_each(|line| self.log(LogLevel::Warn, line));
@@ -404,7 +434,9 @@ impl Controller {
     fn stop(&mut self, now: Instant) {
         if self.stopping.is_none() {
             self.refuse_all_waiting();
+            self.end_transaction();
             self.saves.hasten(now);
+            self.kept.hasten(now);
             self.stopping = Some(Stopping::begin(self.machine.workers(), &mut self.outputs, now));
         }
     }
@@ -511,6 +543,8 @@ impl Controller {
             self.next_of_drills(),
             self.publisher.next_deadline(),
             self.saves.next_deadline(now),
+            self.kept.next_deadline(now),
+            self.next_of_transaction(),
             self.waiting.next_deadline(),
             Some(self.latencies.next_deadline()),
             self.sip.next_deadline(),

@@ -3,6 +3,7 @@
 //! Owns the seam to whoever can read counters: the threads' shared atomics and the NICs' statistics in the field, a
 //! table in a test.
 
+use super::configurations::SavedConfigurations;
 use super::operator_state::SavedState;
 use crate::admin::rows::{CounterRow, Wall};
 use crate::config::LogLevel;
@@ -146,6 +147,8 @@ pub struct Machine {
     pub start: Wall,
     /// What the operator had set before, and where that is kept; `None`: it is not. Taken at the start.
     pub saved: Option<SavedState>,
+    /// The configurations that were in force before, and where they are kept; `None`: they are not. Taken at the start.
+    pub configurations: Option<SavedConfigurations>,
 }
 
 impl Machine {

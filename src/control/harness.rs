@@ -1,6 +1,7 @@
 //! What the tests of this floor share: an intent, its file, health of nobody.
 
-use crate::config::{Configuration, CpuCores, Dpdk, Idle, LogLevel, Settings};
+use super::FileRead;
+use crate::config::{ConfigErrors, Configuration, CpuCores, Dpdk, Idle, LogLevel, Settings};
 use crate::policy::Intent;
 use crate::policy::health::{Health, MemberHealth, PoolHealth};
 use crate::policy::intent::*;
@@ -125,4 +126,9 @@ pub(crate) fn file_of(intent: &Intent) -> Configuration {
         dpdk: Dpdk { hugepages: false, eal: Vec::new(), mbufs: 65_535, memory_mib: 512 },
     };
     Configuration { settings, intent: intent.clone(), warnings: Vec::new() }
+}
+
+/// A file that was read, whose text is `text`.
+pub(crate) fn read_as(text: &str, read: Result<Configuration, ConfigErrors>) -> FileRead {
+    FileRead { read: read.map(Box::new), text: text.into(), file: Some(text.into()) }
 }

@@ -9,6 +9,7 @@
 mod alarms;
 mod announce;
 mod checks;
+mod configurations;
 mod controller;
 mod direct_access;
 mod draining;
@@ -52,6 +53,7 @@ mod stopping;
 mod strangers;
 mod switchovers;
 mod tables;
+mod transaction;
 mod unanswered;
 mod waiting;
 
@@ -62,8 +64,10 @@ pub(crate) mod harness;
 #[cfg(test)]
 mod tests;
 
+pub use configurations::{Configurations, SavedConfigurations};
 pub use controller::{Controller, Input};
 pub use facts::{CounterSource, DeviceEvent, Machine, PortCounters, PortFacts, Spreading, WorkerCounters};
 pub use operator_state::{OperatorState, SavedState};
 pub use outbox::Output;
 pub use program_run::{Exit, ProbeId, ProgramExit, ProgramRun};
+pub use proposed::FileRead;

@@ -4,6 +4,7 @@
 //! [`Outbox::pop`] does.
 
 use super::alarms::Alarms;
+use super::configurations::Configurations;
 use super::operator_state::OperatorState;
 use super::program_run::ProgramRun;
 use crate::admin::Answer;
@@ -55,6 +56,14 @@ pub enum Output {
         change: u64,
         /// All of it.
         state: Box<OperatorState>,
+    },
+    /// Keep the configurations that were in force likewise, and say so by
+    /// [`Input::ConfigurationsSaved`](super::Input::ConfigurationsSaved).
+    SaveConfigurations {
+        /// To be given back.
+        change: u64,
+        /// All of them.
+        all: Box<Configurations>,
     },
     /// Run a program that carries a probe, and say by [`Input::ProgramEnded`](super::Input::ProgramEnded) how it ended.
     RunProgram(Box<ProgramRun>),

@@ -3,6 +3,7 @@
 //! Owns the snapshot that would follow from a file and is never installed: workers compare their flows with it. Changes nothing.
 
 use super::controller::Controller;
+use super::proposed::acceptable;
 use super::waiting::{Comparing, Parts, Pending};
 use crate::admin::answer::Data;
 use crate::admin::configurations::{ImpactRow, Preview};
@@ -19,18 +20,18 @@ use std::cmp::Reverse;
 use std::sync::Arc;
 
 /// How long workers may take to look at all of their flows.
-pub(super) const PATIENCE: Duration = Duration::from_secs(10);
+pub(super) const PATIENCE: Duration = Duration::from_secs(8);
 
 impl Controller {
     /// An operator wants to know what `file` would change. Answered once the workers have looked at their flows.
     pub(super) fn preview(&mut self, request_id: u64, file: &Configuration, now: Instant) {
         let changes = difference(&self.file, file);
-        if let Err(why) = super::reload::acceptable(&changes) {
+        if let Err(why) = acceptable(&changes) {
             let refused = Preview { changes, refused: Some(why), exact: true, ..Preview::default() };
             return self.tell(request_id, Ok(Data::Preview(Box::new(refused))));
         }
         let asked = self.ask_impact(request_id, file, changes);
-        self.waiting.push(request_id, Pending::Preview(asked), now + PATIENCE);
+        self.waiting.push(request_id, Pending::Preview { comparing: asked, then: None }, now + PATIENCE);
     }
 
     /// Has the workers compare their flows with what would follow from `file`, under the number `query`.

@@ -5,14 +5,16 @@
 
 use super::controller::Controller;
 use super::outbox::Output;
-use super::proposed::Reading;
-use super::waiting::Then;
+use super::preview::PATIENCE;
+use super::proposed::{FileRead, How, Proposed, Reading, acceptable};
+use super::waiting::{Comparing, Pending, Then};
 use crate::admin::answer::{AdminError, Code};
 use crate::admin::request::FileText;
 use crate::admin::rows::Cause;
-use crate::config::{Change, ConfigErrors, Configuration, LogLevel, count, difference};
+use crate::config::{Configuration, LogLevel, count, difference};
 use crate::policy::ids::carry_over;
 use crate::time::Instant;
+use std::sync::Arc;
 
 impl Controller {
     /// An operator wants to know what a file would change: this one, or the appliance's own.
@@ -27,69 +29,131 @@ impl Controller {
         });
     }
 
+    /// An operator wants the file to be taken over.
+    pub(super) fn begin_reload(&mut self, request_id: u64, how: How, now: Instant) -> Result<(), AdminError> {
+        if let Some(why) = self.in_the_way(now) {
+            return Err(AdminError::new(Code::Refused, why));
+        }
+        self.readings.insert(request_id, Reading::TakeOver(how));
+        self.outputs.push(Output::ReadFile { request_id: Some(request_id) });
+        Ok(())
+    }
+
     /// A file was read.
-    pub(super) fn on_read(
-        &mut self,
-        request_id: Option<u64>,
-        read: Result<Box<Configuration>, ConfigErrors>,
-        now: Instant,
-    ) {
-        let wanted = request_id.and_then(|id| Some((id, self.readings.remove(&id)?)));
-        match (wanted, read) {
-            (Some((id, _)), _) if self.stopping.is_some() => {
+    pub(super) fn on_read(&mut self, request_id: Option<u64>, file: FileRead, now: Instant) {
+        let reading = request_id.and_then(|id| Some((id, self.readings.remove(&id)?)));
+        match (reading, file.read) {
+            (Some((id, Reading::Diff)), _) if self.stopping.is_some() => {
                 self.tell(id, Err(AdminError::new(Code::Stopping, "the appliance is shutting down")));
             }
-            (Some((id, Reading::Diff)), Ok(file)) => self.preview(id, &file, now),
+            (Some((id, Reading::Diff)), Ok(configuration)) => self.preview(id, &configuration, now),
             (Some((id, Reading::Diff)), Err(errors)) => {
                 self.tell(id, Err(AdminError::new(Code::BadFile, errors.to_string())));
             }
-            (None, read) => self.reload(request_id, read, now),
+            (reading, read) => {
+                let how = match reading {
+                    Some((_, Reading::TakeOver(how))) => how,
+                    _ => How::default(),
+                };
+                self.reload(request_id, FileRead { read, ..file }, how, now);
+            }
         }
     }
 
     /// The file was read, to be taken over.
-    pub(super) fn reload(
-        &mut self,
-        request_id: Option<u64>,
-        read: Result<Box<Configuration>, ConfigErrors>,
-        now: Instant,
-    ) {
+    fn reload(&mut self, request_id: Option<u64>, file: FileRead, how: How, now: Instant) {
         if self.stopping.is_some() {
             let why = "the appliance is shutting down";
             return self.refuse_reload(request_id, Code::Stopping, why, why.into());
         }
-        let file = match read {
-            Ok(file) => file,
+        if let Some(why) = self.in_the_way(now) {
+            return self.refuse_reload(request_id, Code::Refused, &why.clone(), why);
+        }
+        let configuration = match file.read {
+            Ok(configuration) => configuration,
             Err(errors) => {
                 return self.refuse_reload(request_id, Code::BadFile, &errors.brief(), errors.to_string());
             }
         };
-        let changes = difference(&self.file, &file);
+        let changes = difference(&self.file, &configuration);
         if let Err(why) = acceptable(&changes) {
             return self.refuse_reload(request_id, Code::Refused, &why.clone(), why);
         }
+        let (life, text) = (self.file.intent.lives.now, file.text);
+        let known = || Arc::clone(self.configurations.file());
+        let file = file.file.unwrap_or_else(known);
+        let proposed = Box::new(Proposed { request_id, configuration, life, changes, how, text, file });
+        match (how.max_impact, request_id) {
+            (Some(_), Some(request_id)) => {
+                let asked = self.ask_impact(request_id, &proposed.configuration, proposed.changes.clone());
+                let pending = Pending::Preview { comparing: asked, then: Some(proposed) };
+                self.waiting.push(request_id, pending, now + PATIENCE);
+            }
+            _ => self.execute(proposed, now),
+        }
+    }
+
+    /// What another file would do to flows has been counted: it is taken over if that is not too much.
+    pub(super) fn on_impact_known(&mut self, asked: Comparing, proposed: Box<Proposed>, now: Instant) {
+        let found = self.previewed(asked);
+        let most = proposed.how.max_impact.unwrap_or(u64::MAX);
+        let why = if let Some(why) = self.in_the_way(now) {
+            why
+        } else if proposed.life != self.file.intent.lives.now {
+            "another configuration was taken over meanwhile: try again".into()
+        } else if found.resteered + found.cut > most {
+            format!(
+                "{} flows would be re-steered and {} cut, more than the {most} of --max-impact: `fairlead diff` says whose. Nothing \
+                 was changed",
+                found.resteered, found.cut
+            )
+        } else if !found.exact {
+            format!(
+                "not every worker had looked at all of its flows within {:?}, so that more than the {most} of --max-impact may be \
+                 re-steered or cut: try again when there is less to do. Nothing was changed",
+                PATIENCE
+            )
+        } else {
+            return self.execute(proposed, now);
+        };
+        self.refuse_reload(proposed.request_id, Code::Refused, &why.clone(), why);
+    }
+
+    fn execute(&mut self, proposed: Box<Proposed>, now: Instant) {
+        if proposed.how.confirm.is_some() && !proposed.changes.is_empty() {
+            return self.prepare(proposed, now);
+        }
+        self.record(&proposed, true, now);
+        self.take_over_proposed(*proposed, now);
+        self.review_file(now);
+    }
+
+    /// From here on nothing can fail.
+    pub(super) fn take_over_proposed(&mut self, proposed: Proposed, now: Instant) {
+        let Proposed { request_id, configuration, changes, how, .. } = proposed;
         for change in &changes {
             self.log(LogLevel::Info, format!("reload: {change}"));
         }
         self.log(LogLevel::Info, format!("configuration reloaded: {}", count(changes.len(), "difference")));
         if !changes.is_empty() {
-            self.take_over(*file, now);
+            self.take_over(*configuration, now);
         }
         if let Some(request_id) = request_id {
-            self.when_installed(request_id, Then::Reloaded(changes), now);
+            let within = how.confirm.filter(|_| !changes.is_empty());
+            self.when_installed(request_id, Then::Reloaded(changes, within), now);
         }
     }
 
     /// `brief` is one line, for the log; `why` is what the operator reads.
-    fn refuse_reload(&mut self, request_id: Option<u64>, code: Code, brief: &str, why: String) {
+    pub(super) fn refuse_reload(&mut self, request_id: Option<u64>, code: Code, brief: &str, why: String) {
         self.log(LogLevel::Error, format!("reload rejected, running configuration kept: {brief}"));
         if let Some(request_id) = request_id {
             self.tell(request_id, Err(AdminError::new(code, why)));
         }
     }
 
-    /// From here on nothing can fail.
-    fn take_over(&mut self, mut file: Configuration, now: Instant) {
+    pub(super) fn take_over(&mut self, mut file: Configuration, now: Instant) {
+        self.raw = Arc::new(file.clone());
         file.intent = carry_over(&self.file.intent, file.intent);
         self.exclusions.renew(&file.intent);
         if file.settings.log != self.file.settings.log {
@@ -121,13 +185,4 @@ impl Controller {
         // What was set of things that are gone is forgotten, and so is what the file says itself by now.
         self.saves.changed();
     }
-}
-
-/// A reload is refused as a whole when any part of it needs a restart.
-pub(super) fn acceptable(changes: &[Change]) -> Result<(), String> {
-    let restart: Vec<String> = changes.iter().filter(|change| !change.live).map(Change::to_string).collect();
-    if restart.is_empty() {
-        return Ok(());
-    }
-    Err(format!("only a restart can apply this: {}. Nothing was changed", restart.join("; ")))
 }

@@ -6,6 +6,7 @@
 use super::controller::Controller;
 use super::exclusions::{MOST_ADDED, Refused};
 use super::outbox::Output;
+use super::proposed::How;
 use super::waiting::{INSTALL_PATIENCE, PATIENCE, Parts, Pending, Then};
 use crate::admin::answer::{AdminError, Answered, Code, Data};
 use crate::admin::request::{AdminState, FlowSelection};
@@ -65,20 +66,8 @@ impl Controller {
             Request::ExcludeRemove { pool, prefix } => return self.exclude(request_id, &pool, prefix, false, now),
             Request::Flows { filter, limit } => return self.list_flows(request_id, &filter, limit, now),
             Request::FlowsClear { filter } => return self.clear_flows(request_id, &filter, now),
-            Request::Latency { reset } => {
-                self.latencies.collect(&mut self.outputs);
-                let missing = self.machine.workers().collect();
-                self.waiting.push(request_id, Pending::Latency { reset, missing }, now + PATIENCE);
-                return Ok(None);
-            }
-            Request::Sip {} => match self.sip.collect(&mut self.outputs) {
-                true => {
-                    let missing = self.machine.workers().collect();
-                    self.waiting.push(request_id, Pending::Sip { missing }, now + PATIENCE);
-                    return Ok(None);
-                }
-                false => self.sip_report(now),
-            },
+            Request::Latency { reset } => return self.begin_latency(request_id, reset, now),
+            Request::Sip {} => return self.begin_sip(request_id, now),
             Request::Announce {} => Data::Announced(self.announce(now)),
             Request::LogLevel { level } => Data::Logging(self.set_log_level(level)),
             Request::StateShow {} => Data::Settings(self.setting_rows()),
@@ -93,11 +82,28 @@ impl Controller {
                 self.begin_diff(request_id, name, text);
                 return Ok(None);
             }
-            Request::Reload {} => {
-                self.outputs.push(Output::ReadFile { request_id: Some(request_id) });
-                return Ok(None);
+            Request::Reload { confirm_s, .. } => {
+                let how = How { confirm: confirm_s.map(Duration::from_secs), ..How::default() };
+                return self.begin_reload(request_id, how, now).map(|()| None);
             }
+            Request::Confirm {} => return self.confirm(request_id, now),
         }))
+    }
+
+    fn begin_latency(&mut self, request_id: u64, reset: bool, now: Instant) -> Begun {
+        self.latencies.collect(&mut self.outputs);
+        let missing = self.machine.workers().collect();
+        self.waiting.push(request_id, Pending::Latency { reset, missing }, now + PATIENCE);
+        Ok(None)
+    }
+
+    fn begin_sip(&mut self, request_id: u64, now: Instant) -> Begun {
+        if !self.sip.collect(&mut self.outputs) {
+            return Ok(Some(self.sip_report(now)));
+        }
+        let missing = self.machine.workers().collect();
+        self.waiting.push(request_id, Pending::Sip { missing }, now + PATIENCE);
+        Ok(None)
     }
 
     fn sip_report(&self, now: Instant) -> Data {
@@ -277,23 +283,29 @@ impl Controller {
     pub(super) fn when_installed(&mut self, request_id: u64, then: Then, now: Instant) {
         self.choose(Cause::Operator, now);
         let epoch = self.publisher.epoch_of_changes();
-        let pending = Pending::Installed { epoch, saved: self.saves.latest(), then };
+        let pending = Pending::Installed { epoch, saved: [self.saves.latest(), self.kept.latest()], then };
         self.waiting.push(request_id, pending, now + INSTALL_PATIENCE);
     }
 
     /// Answers those who have waited long enough.
     pub(super) fn answer_waiting(&mut self, now: Instant) {
-        let (installed, monitors, saves) = (self.publisher.installed(), self.probing.monitors(), &self.saves);
+        let (installed, monitors) = (self.publisher.installed(), self.probing.monitors());
+        let is_settled = |saved: [u64; 2]| self.saves.is_settled(saved[0]) && self.kept.is_settled(saved[1]);
         let over = self.waiting.take(now, |pending| match pending {
-            Pending::Installed { epoch, saved, .. } => *epoch <= installed && saves.is_settled(*saved),
+            Pending::Installed { epoch, saved, .. } => *epoch <= installed && is_settled(*saved),
             Pending::Flows { from, .. } | Pending::Cleared { from, .. } => from.missing == 0,
-            Pending::Preview(asked) => asked.from.missing == 0,
+            Pending::Preview { comparing, .. } => comparing.from.missing == 0,
             Pending::Latency { missing, .. } | Pending::Sip { missing } => missing.is_empty(),
             Pending::Probed(member, first) => monitors.have_probed(*member, *first),
         });
         for (request_id, pending) in over {
-            let data = self.outcome(pending, now);
-            self.tell(request_id, data);
+            match pending {
+                Pending::Preview { comparing, then: Some(proposed) } => self.on_impact_known(comparing, proposed, now),
+                pending => {
+                    let data = self.outcome(pending, now);
+                    self.tell(request_id, data);
+                }
+            }
         }
     }
 
@@ -309,9 +321,9 @@ impl Controller {
                 self.check_heard(&from)?;
                 Ok(Data::Cleared(Cleared { count }))
             }
-            Pending::Preview(asked) => {
-                self.check_heard(&asked.from)?;
-                Ok(Data::Preview(Box::new(self.previewed(asked))))
+            Pending::Preview { comparing, .. } => {
+                self.check_heard(&comparing.from)?;
+                Ok(Data::Preview(Box::new(self.previewed(comparing))))
             }
             Pending::Latency { reset, missing } => {
                 self.latencies.answer(reset, &missing, &self.machine, &self.file.settings.cores, now)
@@ -332,7 +344,14 @@ impl Controller {
             Then::Drill(pool) => self.drill_report(&pool, now).map(|report| Data::DrillReport(Box::new(report))),
             Then::Excluded(pool) => self.excluded(&pool).map(Data::Excluded),
             Then::Dropped(rows) => Ok(Data::Settings(rows)),
-            Then::Reloaded(changes) => Ok(Data::Reloaded(Reloaded { changes, settings: self.setting_rows() })),
+            Then::Reloaded(changes, within) => Ok(Data::Reloaded(Reloaded {
+                changes,
+                settings: self.setting_rows(),
+                number: self.configurations.last().number,
+                confirm_within_s: within.map(|within| within.as_secs()),
+                differs_from_file: self.configurations.differ_from_file(),
+            })),
+            Then::Confirmed => self.confirmed(),
         }
     }
 
@@ -353,7 +372,11 @@ impl Controller {
     pub(super) fn refuse_all_waiting(&mut self) {
         for (request_id, pending) in self.waiting.abandon() {
             let error = match pending {
-                Pending::Installed { saved, .. } if !self.saves.is_settled(saved) => stopping_before_saved(),
+                Pending::Installed { saved: [saved, kept], .. }
+                    if !self.saves.is_settled(saved) || !self.kept.is_settled(kept) =>
+                {
+                    stopping_before_saved()
+                }
                 _ => stopping(),
             };
             self.answer(request_id, Err(error));

@@ -9,7 +9,7 @@ use super::operator_state::{OperatorState, SavedChoice, SavedMember, SavedPool, 
 use super::outbox::Output;
 use super::pools::{MemberStatus, Switched};
 use super::waiting::Then;
-use crate::admin::rows::{AdminState, SettingKind, SettingRow, Wall};
+use crate::admin::rows::{AdminState, Cause, SettingKind, SettingRow, Wall};
 use crate::config::{LogLevel, count};
 use crate::policy::Intent;
 use crate::policy::intent::{Member, MemberId, PoolId, Snat};
@@ -132,8 +132,33 @@ impl Controller {
         }
     }
 
+    /// What the operator had set is set again, as far as it has gone with what another configuration has taken away.
+    pub(super) fn set_again(&mut self, set: &OperatorState, now: Instant) {
+        let members = Members::of(&self.file.intent);
+        for SavedMember { address, name, admin, since, until } in &set.members {
+            if let Some(id) = members.find(*address, name) {
+                self.pools.set_admin(id, *admin, *since);
+                self.pools.limit_drain(id, until.filter(|_| *admin == AdminState::Draining));
+            }
+        }
+        let found = pools_kept(&set.pools, &self.file.intent);
+        for (pool, id) in set.pools.iter().zip(found).filter_map(|(pool, id)| Some((pool, id?))) {
+            let forced = pool.forced.as_ref().and_then(|one| Some((members.find(one.address, &one.name)?, one.since)));
+            if let Some((member, since)) = forced.filter(|(member, _)| self.intent.members[*member].pool == id) {
+                self.pools.force(id, Some(member), since);
+            }
+            if let Some(snat) = self.file.intent.snats.iter().find(|snat| snat.pool == id).cloned() {
+                self.exclusions.restore(&snat, &pool.added, true);
+                self.exclusions.restore(&snat, &pool.removed, false);
+            }
+        }
+        self.lay_exclusions_over(now);
+        self.choose(Cause::Operator, now);
+        self.saves.changed();
+    }
+
     /// Everything that the operator has set, as it is kept.
-    fn operator_state(&self) -> OperatorState {
+    pub(super) fn operator_state(&self) -> OperatorState {
         let members = self.intent.members.entries().filter_map(|(id, member)| {
             let MemberStatus { admin, admin_since: since, drain: Drain { until, .. }, .. } = *self.pools.member(id);
             let kept = || SavedMember { address: member.address, name: member.name.clone(), admin, since, until };

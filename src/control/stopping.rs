@@ -30,9 +30,9 @@ impl Stopping {
 
     /// Says [`Output::Stopped`] once all workers have ended and nothing is left to be saved, or patience has. Returns when to come
     /// again.
-    pub(super) fn poll(&mut self, saves: &Saves, out: &mut Outbox, now: Instant) -> Option<Instant> {
+    pub(super) fn poll(&mut self, saves: [&Saves; 2], out: &mut Outbox, now: Instant) -> Option<Instant> {
         let late = self.running.len();
-        let waits = late > 0 || !saves.is_done(now);
+        let waits = late > 0 || saves.iter().any(|saves| !saves.is_done(now));
         if self.done || (waits && now < self.until) {
             return (!self.done).then_some(self.until);
         }
@@ -40,14 +40,14 @@ impl Stopping {
         if late > 0 {
             out.log(LogLevel::Error, format!("{late} workers did not stop within {PATIENCE:?}"));
         }
-        if !saves.is_saved() {
+        let what = [
+            ("what the operator has set", "`fairlead state show` says after the start what is in force"),
+            ("the configuration in force", "the next start may be with the one before: its log says so"),
+        ];
+        for (saves, (what, after)) in saves.iter().zip(what).filter(|(saves, _)| !saves.is_saved()) {
             let within = if saves.is_done(now) { String::new() } else { format!(" within {PATIENCE:?}") };
             let place = saves.place.as_deref().unwrap_or_default();
-            let message = format!(
-                "what the operator has set is not saved{within} and may be lost: {place}. `fairlead state show` says after the \
-                 start what is in force"
-            );
-            out.log(LogLevel::Error, message);
+            out.log(LogLevel::Error, format!("{what} is not saved{within} and may be lost: {place}. {after}"));
         }
         out.push(Output::Stopped);
         None

@@ -42,6 +42,7 @@ impl Controller {
             last_switchover: self.switchovers.rows(now).next_back(),
             alarms: self.alarm_rows(),
             settings: self.settings() as u64,
+            awaited: self.awaited(now),
         }
     }
 

@@ -4,6 +4,7 @@
 //! clear flows, to report what they measured; for a member to be probed. Nobody waits for ever: an answer that does not come in
 //! time is taken as far as it has come. Gives no answer itself: `requests` does.
 
+use super::proposed::Proposed;
 use crate::admin::rows::SettingRow;
 use crate::config::Change;
 use crate::engine::Impacts;
@@ -20,14 +21,15 @@ pub(super) const PATIENCE: Duration = Duration::from_secs(2);
 
 /// What somebody waits for.
 pub(super) enum Pending {
-    /// That every worker has installed this epoch, and that this change of what the operator has set is saved.
-    Installed { epoch: Epoch, saved: u64, then: Then },
+    /// That every worker has installed this epoch, and that this change of what the operator has set is saved, and this one of what is
+    /// kept of configurations.
+    Installed { epoch: Epoch, saved: [u64; 2], then: Then },
     /// Rows of flows, at most so many, and how many there are.
     Flows { limit: usize, rows: Vec<FlowRow>, matching: u64, from: Parts },
     /// That flows are cleared, and how many were.
     Cleared { count: u64, from: Parts },
-    /// That flows are compared with what another file would make of them.
-    Preview(Comparing),
+    /// That flows are compared with what another file would make of them, which is then taken over.
+    Preview { comparing: Comparing, then: Option<Box<Proposed>> },
     /// That these workers report what they measured; then to forget all that, if it is a reset.
     Latency { reset: bool, missing: Vec<WorkerId> },
     /// That these workers report what they counted of SIP.
@@ -46,8 +48,10 @@ pub(super) enum Then {
     Excluded(String),
     /// What was dropped.
     Dropped(Vec<SettingRow>),
-    /// The differences.
-    Reloaded(Vec<Change>),
+    /// The differences, and within which time they must be confirmed.
+    Reloaded(Vec<Change>, Option<Duration>),
+    /// What is confirmed.
+    Confirmed,
 }
 
 /// What is asked of the workers about another file.
@@ -106,9 +110,9 @@ impl Waiting {
 
     /// A worker has compared all of its flows.
     pub(super) fn on_impact(&mut self, request_id: u64, more: Impacts) {
-        if let Some(Pending::Preview(asked)) = self.find(request_id) {
-            asked.from.heard(true);
-            more.into_iter().for_each(|(on, counts)| asked.impacts.entry(on).or_default().add(counts));
+        if let Some(Pending::Preview { comparing, .. }) = self.find(request_id) {
+            comparing.from.heard(true);
+            more.into_iter().for_each(|(on, counts)| comparing.impacts.entry(on).or_default().add(counts));
         }
     }
 

@@ -111,11 +111,11 @@ fn s50_a_file_that_excludes_is_for_new_flows_too() {
     with_a_active(&File::two_arm(), |bench| {
         let mut translated = Connection::outward(bench, HOST_A, 41_000, at(PEER, 5060)).open(bench);
         bench.lead.file = File::two_arm().with("\"172.16.1.20/32\"", "\"172.16.1.20/32\", \"172.16.9.0/24\"");
-        bench.ask(Request::Reload {}).expect("the file is good");
+        bench.ask(Request::reload()).expect("the file is good");
         translated.exchange(bench);
         let mut plain = Connection::plain(bench, HOST_A, 41_001, at(PEER, 5060)).open(bench);
         bench.lead.file = File::two_arm();
-        bench.ask(Request::Reload {}).expect("the file is good");
+        bench.ask(Request::reload()).expect("the file is good");
         translated.exchange(bench);
         plain.exchange(bench);
         Connection::outward(bench, HOST_A, 41_002, at(PEER, 5060)).open(bench).exchange(bench);

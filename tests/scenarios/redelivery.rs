@@ -198,7 +198,7 @@ fn s91_a_reload_while_nobody_is_active_drops_nothing() {
     with_a_active(&file, |bench| {
         a_dies_unanswered(bench);
         bench.lead.file = file.clone().with("gap = \"200ms\"", "gap = \"300ms\"");
-        bench.ask(Request::Reload {}).expect("a file that can be taken over");
+        bench.ask(Request::reload()).expect("a file that can be taken over");
         bench.run(ms(50));
         assert_eq!(bench.counter("redelivery_discarded"), 0);
         bench.members[1].serve();

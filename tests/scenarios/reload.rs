@@ -13,7 +13,7 @@ use testbench::bench::{Bench, Connection, Far, File, Host, INNER, OURS, OUTER};
 #[track_caller]
 fn reloaded(bench: &mut Bench, file: File) -> Result<usize, String> {
     bench.lead.file = file;
-    let request_id = bench.lead.ask(Request::Reload {}, bench.now());
+    let request_id = bench.lead.ask(Request::reload(), bench.now());
     bench.steady(ms(300), HOST_A);
     let answer = bench.lead.answer(request_id).expect("a reload is answered in time");
     answer.map_err(|error| error.message).map(|reply| match reply.data {
@@ -121,7 +121,7 @@ fn s83_a_reload_with_another_vip_loses_nothing() {
     with_a_active(&File::two_arm(), |bench| {
         let mut connections = connections(bench);
         bench.lead.file = File::two_arm().and(SECOND_VIP);
-        bench.ask(Request::Reload {}).expect("the file is good");
+        bench.ask(Request::reload()).expect("the file is good");
         bench.run(secs(3));
         assert_eq!(announced(bench), 2);
         bench.look();
@@ -202,17 +202,63 @@ fn s83_the_admin_state_of_a_member_outlives_a_reload() {
         bench.run(secs(2));
         bench.set("sip-a", AdminState::Offline);
         bench.lead.file = File::two_arm().probing(200, 3);
-        bench.ask(Request::Reload {}).expect("the file is good");
+        bench.ask(Request::reload()).expect("the file is good");
         bench.run(secs(3));
         assert_eq!((bench.admin("sip-a"), bench.active().as_deref()), (AdminState::Offline, Some("sip-b")));
         bench.set("sip-a", AdminState::Enabled);
         bench.run(secs(3));
         bench.force("sip-a");
         bench.lead.file = File::two_arm();
-        bench.ask(Request::Reload {}).expect("the file is good");
+        bench.ask(Request::reload()).expect("the file is good");
         bench.members[0].retire();
         bench.run(secs(3));
         assert_eq!(bench.active().as_deref(), Some("sip-a"), "it is still forced");
+    });
+}
+
+#[test]
+fn s83_a_reload_that_nobody_confirms_is_undone_and_loses_nothing_either() {
+    with_a_active(&without_signs(), |bench| {
+        let mut connections = connections(bench);
+        bench.lead.file = without_signs().and(SECOND_VIP).probing(200, 3);
+        bench.ask(Request::Reload { confirm_s: Some(5) }).expect("the file is good");
+        bench.steady(secs(4), HOST_A);
+        is_there(bench, HOST_A, 5070, 5071);
+        let refused = bench.ask(Request::reload()).expect_err("one waits");
+        assert!(refused.contains("`fairlead confirm`"), "{refused}");
+        connections.iter_mut().for_each(|connection| connection.exchange(bench));
+        bench.steady(secs(2), HOST_A);
+        let heard = bench.members[0].probes.len();
+        bench.steady(secs(2), HOST_A);
+        assert_eq!(bench.members[0].probes.len() - heard, 4, "probes as before");
+        connections.iter_mut().for_each(|connection| connection.exchange(bench));
+        assert_eq!(bench.switchovers().len(), 1, "and sip-a was active all the time");
+        bench.ask(Request::Reload { confirm_s: Some(5) }).expect("the file is good");
+        bench.ask(Request::Confirm {}).expect("one waits");
+        bench.steady(secs(6), HOST_A);
+        is_there(bench, HOST_A, 5070, 5071);
+        connections.iter_mut().for_each(|connection| connection.exchange(bench));
+    });
+}
+
+/// What is asked about a file before it is taken over is what happens then.
+#[test]
+fn s83_what_a_reload_would_do_is_known_before_it() {
+    with_a_active(&File::two_arm().and(SECOND_VIP), |bench| {
+        let mut connections = connections(bench);
+        let mut other = Connection::inward(bench, at(PHONE, 40_009), 5071, HOST_A);
+        other.called.2 = at(V2, 5071);
+        let mut other = other.open(bench);
+        other.exchange(bench);
+        bench.lead.file = File::two_arm();
+        let answer = bench.ask(Request::Diff { name: None, text: None }).expect("the file is good");
+        let Data::Preview(preview) = answer else { panic!("{answer:?}") };
+        assert_eq!((preview.changes.len(), preview.cut, preview.resteered, preview.keep_source), (1, 1, 0, 0));
+        let row = &preview.impact[0];
+        assert_eq!((row.pool.as_deref(), row.virtual_server.as_deref(), row.cut), (Some("pair-1"), Some("sip-2"), 1));
+        other.exchange(bench);
+        bench.ask(Request::reload()).expect("the file is good");
+        connections.iter_mut().for_each(|connection| connection.exchange(bench));
     });
 }
 
@@ -252,7 +298,7 @@ fn s83_a_hundred_reloads_leave_nothing_behind() {
         for round in 0..100 {
             let file = File::two_arm().probing(200 + round, 3);
             bench.lead.file = if round % 2 == 0 { file.and(SECOND_VIP) } else { file };
-            bench.ask(Request::Reload {}).expect("the file is good");
+            bench.ask(Request::reload()).expect("the file is good");
         }
         bench.look();
         connections.iter_mut().for_each(|connection| connection.exchange(bench));
@@ -306,7 +352,7 @@ fn s83_any_file_after_any_other_under_traffic_leaves_an_appliance_that_serves() 
         for round in 0..150 {
             let pick = (0..files.len()).find(|_| bench.chance(4)).unwrap_or(0);
             bench.lead.file = files[pick].clone();
-            let request_id = bench.lead.ask(Request::Reload {}, bench.now());
+            let request_id = bench.lead.ask(Request::reload(), bench.now());
             (0..20).for_each(|number| babble(bench, round * 20 + number));
             bench.run(ms(30));
             let answer = bench.lead.answer(request_id).expect("a reload is answered in time");
@@ -315,7 +361,7 @@ fn s83_any_file_after_any_other_under_traffic_leaves_an_appliance_that_serves() 
         bench.members[0].serve();
         bench.members[1].retire();
         bench.lead.file = File::two_arm();
-        bench.ask(Request::Reload {}).expect("the file is good");
+        bench.ask(Request::reload()).expect("the file is good");
         bench.ask(Request::FlowsClear { filter: FlowSelection::default() }).expect("they can be forgotten");
         bench.run(secs(5));
         bench.look();

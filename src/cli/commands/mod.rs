@@ -30,7 +30,7 @@ mod virtual_servers;
 pub use kit::Shown;
 
 use crate::admin::Request;
-use crate::admin::request::{DRAIN_MAX, DRILL_MAX, FLOWS_DEFAULT, FLOWS_MAX, FlowSelection};
+use crate::admin::request::{CONFIRM_MAX, DRAIN_MAX, DRILL_MAX, FLOWS_DEFAULT, FLOWS_MAX, FlowSelection};
 use crate::admin::rows::{AdminState, LogLevel, Wall};
 use crate::config::parse_prefix;
 use crate::import::Origin;
@@ -210,7 +210,16 @@ pub enum Ask {
         file: Option<PathBuf>,
     },
     /// Read the file again, all or nothing; print the differences
-    Reload(Once),
+    Reload {
+        /// How the answer is shown.
+        #[command(flatten)]
+        once: Once,
+        /// Go back to the configuration before unless `confirm` comes within this time, or if the appliance restarts before: 1s to 24h
+        #[arg(long, value_name = "TIME", value_parser = confirm_time)]
+        confirm: Option<u64>,
+    },
+    /// Keep the configuration that a reload with --confirm has put in force
+    Confirm(Once),
 }
 
 /// `flows ...`
@@ -410,7 +419,8 @@ impl Question {
             | Request::ExcludeRemove { .. }
             | Request::StateDrop {}
             | Request::Diff { .. }
-            | Request::Reload {} => 15,
+            | Request::Reload { .. }
+            | Request::Confirm {} => 15,
             _ => 5,
         })
     }
@@ -456,13 +466,7 @@ impl Ask {
                 once.of(Request::DrillReport { pool }, drill::report)
             }
             Ask::Drill { of: OfPool { once, pool }, .. } => once.of(Request::DrillPlan { pool }, drill::plan),
-            Ask::Exclude(Exclude::List(OfPool { once, pool })) => once.of(Request::ExcludeList { pool }, exclude::show),
-            Ask::Exclude(Exclude::Add(OfPrefix { of: OfPool { once, pool }, prefix })) => {
-                once.of(Request::ExcludeAdd { pool, prefix }, exclude::show)
-            }
-            Ask::Exclude(Exclude::Remove(OfPrefix { of: OfPool { once, pool }, prefix })) => {
-                once.of(Request::ExcludeRemove { pool, prefix }, exclude::show)
-            }
+            Ask::Exclude(exclude) => exclude.question(),
             Ask::Probe(Probe::Now(OfMember { once, member })) => once.of(Request::ProbeNow { member }, probes::show),
             Ask::Probe(Probe::History(OfMember { once, member })) => {
                 once.of(Request::ProbeHistory { member }, probes::history)
@@ -475,8 +479,24 @@ impl Ask {
             Ask::Diff { once, file } => {
                 Question { file, ..once.of(Request::Diff { name: None, text: None }, diff::show) }
             }
-            Ask::Reload(once) => once.of(Request::Reload {}, reload::show),
+            Ask::Reload { once, confirm } => once.of(Request::Reload { confirm_s: confirm }, reload::show),
+            Ask::Confirm(once) => once.of(Request::Confirm {}, reload::confirmed),
         }
+    }
+}
+
+impl Exclude {
+    fn question(self) -> Question {
+        let (once, request) = match self {
+            Exclude::List(OfPool { once, pool }) => (once, Request::ExcludeList { pool }),
+            Exclude::Add(OfPrefix { of: OfPool { once, pool }, prefix }) => {
+                (once, Request::ExcludeAdd { pool, prefix })
+            }
+            Exclude::Remove(OfPrefix { of: OfPool { once, pool }, prefix }) => {
+                (once, Request::ExcludeRemove { pool, prefix })
+            }
+        };
+        once.of(request, exclude::show)
     }
 }
 
@@ -486,6 +506,10 @@ fn level(word: &str) -> Result<LogLevel, String> {
 
 fn drill_time(text: &str) -> Result<u64, String> {
     whole_seconds(text, DRILL_MAX, "write 1s to 1h, such as 30s or 5m")
+}
+
+fn confirm_time(text: &str) -> Result<u64, String> {
+    whole_seconds(text, CONFIRM_MAX, "write 1s to 24h, such as 60s or 5m")
 }
 
 fn drain_time(text: &str) -> Result<u64, String> {

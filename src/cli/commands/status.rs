@@ -10,13 +10,21 @@ pub(super) fn show(data: Value, now: Wall) -> Shown {
     let alarm = |row: &AlarmRow| paragraph(&format!("ALARM for {}: {}", span(now.since(row.since)), row.message));
     let alarms: String = status.alarms.iter().map(alarm).collect();
     let parts = [
-        format!("{}\n{alarms}", visible(&head)),
+        format!("{}\n{alarms}{}", visible(&head), awaited(status.awaited.as_ref())),
         workers(&status.workers),
         ports(&status.ports),
         virtual_servers(&status.virtual_servers, now),
         paragraph(&last(status.last_switchover.as_ref())) + &settings(status.settings),
     ];
     Ok(parts.join("\n"))
+}
+
+fn awaited(row: Option<&AwaitedRow>) -> String {
+    let Some(AwaitedRow { number, back_to, left_s, .. }) = row else { return String::new() };
+    paragraph(&format!(
+        "UNCONFIRMED for another {}: `fairlead confirm` keeps configuration {number}, else {back_to} is in force again",
+        super::drain::seconds(*left_s)
+    ))
 }
 
 fn workers(rows: &[WorkerRow]) -> String {

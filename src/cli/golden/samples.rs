@@ -234,6 +234,7 @@ pub(super) fn status() -> Status {
                     .into(),
         }],
         settings: 0,
+        awaited: None,
     }
 }
 

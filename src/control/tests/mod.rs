@@ -1,7 +1,7 @@
 //! The controller on a bench of fake workers and members: the acceptance scenarios' control part.
 
 use super::bench::{Bench, Host, Manner};
-use super::harness::{MACS, file_of, two_arm};
+use super::harness::{MACS, file_of, read_as, two_arm};
 use super::*;
 use crate::admin::answer::{Answered, Code, Data};
 use crate::admin::request::{AdminState, FlowSelection};
@@ -27,6 +27,7 @@ use std::net::Ipv4Addr;
 
 mod absence;
 mod choice;
+mod confirm;
 mod devices;
 mod drain;
 mod drill;
@@ -71,9 +72,9 @@ fn force(member: &str) -> Request {
 
 /// The operator reloads, and the file says this.
 fn reload(bench: &mut Bench, read: Result<Configuration, ConfigErrors>) -> Answer {
-    assert!(bench.ask(Request::Reload {}).is_none());
+    assert!(bench.ask(Request::reload()).is_none());
     let request_id = bench.reads.pop().expect("the file is asked for");
-    bench.give(Input::Reload { request_id, read: read.map(Box::new) });
+    bench.give(Input::Reload { request_id, file: read_as("", read) });
     bench.answers.remove(&request_id.expect("with the request's id")).expect("an answer")
 }
 

@@ -18,7 +18,7 @@ fn impacts() -> Impacts {
 fn asked(bench: &mut Bench, file: &Intent) -> Answer {
     assert!(bench.ask(Request::Diff { name: None, text: None }).is_none());
     let request_id = bench.reads.pop().expect("the file is asked for");
-    bench.give(Input::Reload { request_id, read: Ok(Box::new(file_of(file))) });
+    bench.give(Input::Reload { request_id, file: read_as("", Ok(file_of(file))) });
     bench.answers.remove(&request_id.expect("with the request's id")).expect("an answer")
 }
 
@@ -75,8 +75,8 @@ fn a_text_that_was_sent_is_read_and_its_faults_are_answered() {
     let text = Some(FileText("[appliance]\nnmae = 1\n".into()));
     assert!(bench.ask(Request::Diff { name: Some("new.toml".into()), text }).is_none());
     let (request_id, text) = bench.texts.pop().expect("it is to be read");
-    let read = crate::config::parse("new.toml", &text).map(Box::new);
-    bench.give(Input::Reload { request_id: Some(request_id), read });
+    let read = crate::config::parse("new.toml", &text);
+    bench.give(Input::Reload { request_id: Some(request_id), file: read_as(&text, read) });
     let error = bench.answers.remove(&request_id).expect("an answer").unwrap_err();
     assert_eq!(error.code, Code::BadFile);
     assert!(error.message.contains("new.toml:2:1"), "{}", error.message);
@@ -93,7 +93,7 @@ fn what_is_not_counted_in_time_is_said_to_be_more() {
     let request_id = bench.reads.pop().expect("the file is asked for");
     let mut file = two_arm();
     file.timeouts.udp *= 2;
-    bench.give(Input::Reload { request_id, read: Ok(Box::new(file_of(&file))) });
+    bench.give(Input::Reload { request_id, file: read_as("", Ok(file_of(&file))) });
     assert!(bench.answers.is_empty());
     bench.run(11_000);
     let Some(Ok(Answered { data: Data::Preview(found), .. })) = bench.answers.remove(&request_id.unwrap()) else {

@@ -120,9 +120,9 @@ fn the_lines_for_the_file_make_it_say_the_same() {
     );
     let mut file = two_arm();
     file.snats[0].exclude = vec![net("172.16.1.20/32"), net("10.99.0.0/16")];
-    assert!(bench.ask(Request::Reload {}).is_none());
+    assert!(bench.ask(Request::reload()).is_none());
     let request_id = bench.reads.pop().unwrap();
-    bench.give(Input::Reload { request_id, read: Ok(Box::new(harness::file_of(&file))) });
+    bench.give(Input::Reload { request_id, file: harness::read_as("", Ok(harness::file_of(&file))) });
     let kept = end_save(&mut bench, Ok(()));
     assert_eq!((kept.pools.len(), kept.members.len()), (0, 1), "the file says it itself");
     let (_, answer) = bench.answers.pop_last().unwrap();

@@ -16,7 +16,7 @@ fn report(bench: &mut Bench) -> SipReport {
 fn change_file(bench: &mut Bench, change: impl FnOnce(&mut Configuration)) {
     let mut file = bench.controller.file.clone();
     change(&mut file);
-    bench.give(Input::Reload { request_id: None, read: Ok(Box::new(file)) });
+    bench.give(Input::Reload { request_id: None, file: read_as("", Ok(file)) });
 }
 
 fn counting(sample: u32) -> Bench {

@@ -6,7 +6,9 @@ use super::file::File;
 use fairlead::admin::rows::Wall;
 use fairlead::admin::{Answer, Request};
 use fairlead::config::{self, LogLevel};
-use fairlead::control::{Controller, CounterSource, Input, Machine, Output, PortCounters, PortFacts, WorkerCounters};
+use fairlead::control::{
+    Controller, CounterSource, FileRead, Input, Machine, Output, PortCounters, PortFacts, WorkerCounters,
+};
 use fairlead::engine::{Engine, MemberUse, Share};
 use fairlead::flow::SnatPorts;
 use fairlead::io::memory::{FarEnd, MemoryPort, Pool};
@@ -116,6 +118,7 @@ impl Appliance {
             log: LogLevel::Info,
             start: Wall(0),
             saved: None,
+            configurations: None,
         };
         Appliance {
             file: file.clone(),
@@ -226,14 +229,20 @@ impl Appliance {
                 Output::Stopped => self.stopped = true,
                 Output::Log { level, message } => self.log.push(Logged { at: now, level, message }),
                 Output::ReadFile { request_id } => {
-                    let read = config::parse_for(8, "bench.toml", &self.file.0);
-                    self.controller.handle(Input::Reload { request_id, read: read.map(Box::new) }, now);
+                    let (text, read) = (self.file.0.as_str().into(), config::parse_for(8, "bench.toml", &self.file.0));
+                    let file = FileRead { read: read.map(Box::new), text: Arc::clone(&text), file: Some(text) };
+                    self.controller.handle(Input::Reload { request_id, file }, now);
                 }
                 Output::ReadText { request_id, name, text } => {
                     let (request_id, read) = (Some(request_id), config::parse_for(8, &name, &text));
-                    self.controller.handle(Input::Reload { request_id, read: read.map(Box::new) }, now);
+                    let file = FileRead { read: read.map(Box::new), text, file: Some(self.file.0.as_str().into()) };
+                    self.controller.handle(Input::Reload { request_id, file }, now);
                 }
-                Output::LogLevel(_) | Output::SaveState { .. } | Output::Metrics(_) | Output::Ready => {}
+                Output::LogLevel(_)
+                | Output::SaveState { .. }
+                | Output::SaveConfigurations { .. }
+                | Output::Metrics(_)
+                | Output::Ready => {}
                 // Nothing runs on the bench: such a probe is silent in time.
                 Output::RunProgram(_) => {}
             }

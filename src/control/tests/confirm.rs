@@ -1,0 +1,315 @@
+//! A configuration that must be confirmed: it is in force once the one before is kept, and not for long without a confirmation, whatever
+//! happens meanwhile.
+
+use super::*;
+use crate::admin::configurations::Confirmed;
+use crate::admin::rows::{AwaitedRow, ConfigurationCause, Reloaded};
+use crate::control::{Configurations, SavedConfigurations};
+use crate::policy::Intent;
+
+const PLACE: &str = "/var/lib/fairlead/configurations.json";
+const OLD: &str = "# the old one\n";
+const NEW: &str = "# the new one\n";
+
+/// What `NEW` means.
+fn new() -> Intent {
+    let mut intent = two_arm();
+    intent.timeouts.udp *= 2;
+    intent
+}
+
+fn meaning(text: &str) -> Intent {
+    match text {
+        OLD => two_arm(),
+        NEW => new(),
+        other => panic!("no file says {other:?}"),
+    }
+}
+
+/// The appliance and its disk.
+pub(super) struct Kept {
+    pub(super) bench: Bench,
+    /// What the folder holds.
+    pub(super) disk: Option<Configurations>,
+    /// What the file says.
+    pub(super) file: &'static str,
+}
+
+impl Kept {
+    /// It starts as it would be started by `app`.
+    pub(super) fn start(disk: Option<Configurations>, file: &'static str) -> Kept {
+        let in_force = starts_with(disk.as_ref(), file);
+        let (found, place) = (Ok(disk.clone()), PLACE.to_owned());
+        let saved = SavedConfigurations { place, found, file: file.into(), in_force: in_force.into() };
+        let mut kept = Kept { bench: Bench::keeping(&meaning(in_force), saved), disk, file };
+        kept.save(Ok(()));
+        kept.bench.run(1_000);
+        kept
+    }
+
+    /// The save that is due or under way ends.
+    pub(super) fn save(&mut self, outcome: Result<(), String>) {
+        self.bench.give(Input::Tick);
+        let (change, all) = self.bench.kept.pop().expect("something is being saved");
+        assert!(self.bench.kept.is_empty(), "one save at a time");
+        if outcome.is_ok() {
+            self.disk = Some(Configurations::parse(all.text().as_bytes()).expect("it can be read"));
+        }
+        self.bench.give(Input::ConfigurationsSaved { change, outcome });
+    }
+
+    /// The operator reloads, and the file is read.
+    pub(super) fn reload(&mut self, confirm_s: Option<u64>) -> Option<Answer> {
+        if let Some(answer) = self.bench.ask(Request::Reload { confirm_s }) {
+            return Some(answer);
+        }
+        let request_id = self.bench.reads.pop().expect("the file is asked for");
+        let file = read_as(self.file, Ok(file_of(&meaning(self.file))));
+        self.bench.give(Input::Reload { request_id, file });
+        self.answer()
+    }
+
+    pub(super) fn answer(&mut self) -> Option<Answer> {
+        self.bench.answers.pop_last().map(|(_, answer)| answer)
+    }
+
+    fn udp_timeout(&self) -> Duration {
+        self.bench.controller.intent.timeouts.udp
+    }
+
+    fn is_new(&self) -> bool {
+        let is_new = self.udp_timeout() == new().timeouts.udp;
+        assert!(is_new || self.udp_timeout() == two_arm().timeouts.udp);
+        is_new
+    }
+
+    fn awaited(&mut self) -> Option<AwaitedRow> {
+        match self.bench.ask(Request::Status {}) {
+            Some(Ok(Answered { data: Data::Status(status), .. })) => status.awaited,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn alarms(&mut self) -> Vec<String> {
+        match self.bench.ask(Request::Status {}) {
+            Some(Ok(Answered { data: Data::Status(status), .. })) => {
+                status.alarms.into_iter().map(|alarm| alarm.message).collect()
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// What a start would be made with, if the appliance died now.
+    fn starts_with(&self) -> &'static str {
+        starts_with(self.disk.as_ref(), self.file)
+    }
+}
+
+fn starts_with(disk: Option<&Configurations>, file: &'static str) -> &'static str {
+    let kept = disk.and_then(|disk| disk.instead_of(file)).map(|entry| entry.text.clone());
+    [OLD, NEW].into_iter().find(|text| kept.as_deref() == Some(text)).unwrap_or(file)
+}
+
+fn reloaded(answer: Option<Answer>) -> Reloaded {
+    match answer {
+        Some(Ok(Answered { data: Data::Reloaded(reloaded), .. })) => reloaded,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn refusal(answer: Option<Answer>) -> String {
+    let error = answer.expect("an answer").expect_err("a refusal");
+    assert_eq!(error.code, Code::Refused);
+    error.message
+}
+
+/// The new file is in force and waits.
+fn awaiting() -> Kept {
+    let mut kept = Kept::start(None, OLD);
+    kept.file = NEW;
+    assert_eq!(kept.reload(Some(60)), None);
+    kept.save(Ok(()));
+    let answer = reloaded(kept.answer());
+    assert_eq!((answer.changes.len(), answer.number, answer.confirm_within_s), (1, 2, Some(60)));
+    kept
+}
+
+#[test]
+fn without_a_confirmation_the_one_before_is_in_force_again() {
+    let mut kept = awaiting();
+    assert!(kept.is_new());
+    assert_eq!(kept.bench.logged("configuration 2 is in force and waits 60 s for `fairlead confirm`"), 1);
+    kept.bench.run(29_500);
+    let awaited = kept.awaited().expect("it waits");
+    assert_eq!((awaited.number, awaited.back_to, awaited.left_s), (2, 1, 31));
+    kept.bench.run(30_499);
+    assert!(kept.is_new() && kept.awaited().is_some_and(|row| row.left_s == 1));
+    kept.bench.run(1);
+    assert!(!kept.is_new(), "after 60 s and not later");
+    assert_eq!(
+        (kept.awaited(), kept.bench.logged("configuration 2 was not confirmed in time: configuration 1")),
+        (None, 1)
+    );
+    kept.save(Ok(()));
+    let last = kept.disk.as_ref().unwrap().last().clone();
+    assert_eq!((last.number, last.cause, &*last.text), (3, ConfigurationCause::Rollback, OLD));
+    assert_eq!(last.changes, "back to 1: 2 was not confirmed in time");
+    assert_eq!(kept.starts_with(), OLD, "the file is still the new one");
+    assert!(kept.alarms()[0].starts_with("the file is not what is in force, configuration 3"));
+    // The members have noticed nothing.
+    assert_eq!(kept.bench.active().as_deref(), Some("sip-a"));
+    // Whoever reloads it now wants it.
+    assert_eq!(kept.reload(None), None, "it waits to be saved");
+    kept.save(Ok(()));
+    reloaded(kept.answer());
+    assert_eq!((kept.is_new(), kept.starts_with(), kept.alarms()), (true, NEW, Vec::new()));
+}
+
+#[test]
+fn what_is_confirmed_stays() {
+    let mut kept = awaiting();
+    kept.bench.run(59_000);
+    assert!(kept.bench.ask(Request::Confirm {}).is_none(), "no answer before it is saved");
+    assert_eq!(kept.starts_with(), OLD);
+    kept.save(Ok(()));
+    let Some(Ok(Answered { data: Data::Confirmed(confirmed), .. })) = kept.answer() else { panic!() };
+    assert_eq!(confirmed, Confirmed { number: 2, differs_from_file: false });
+    assert_eq!((kept.awaited(), kept.starts_with()), (None, NEW));
+    kept.bench.run(120_000);
+    assert!(kept.is_new());
+    assert_eq!(kept.bench.logged("configuration 2 confirmed by the operator"), 1);
+    assert!(refusal(kept.bench.ask(Request::Confirm {})).contains("configuration 2 is in force and confirmed"));
+}
+
+#[test]
+fn while_one_waits_another_is_refused_and_what_to_do_is_said() {
+    let mut kept = awaiting();
+    kept.bench.run(10_000);
+    let why = refusal(kept.reload(None));
+    assert!(why.contains("configuration 2 waits for its confirmation: `fairlead confirm` keeps it; in 50 s"), "{why}");
+    assert!(refusal(kept.reload(Some(30))).contains("`fairlead confirm`"));
+    kept.bench.give(Input::Hangup);
+    let request_id = kept.bench.reads.pop().expect("the file is asked for");
+    kept.bench.give(Input::Reload { request_id, file: read_as(OLD, Ok(file_of(&two_arm()))) });
+    assert_eq!(kept.bench.logged("reload rejected, running configuration kept: configuration 2 waits"), 1);
+    assert!(kept.is_new());
+    kept.bench.run(50_000);
+    assert!(!kept.is_new(), "none of that changed the time");
+}
+
+#[test]
+fn what_cannot_be_kept_is_not_taken_over() {
+    let mut kept = Kept::start(None, OLD);
+    kept.file = NEW;
+    assert_eq!(kept.reload(Some(60)), None);
+    assert!(refusal(kept.bench.ask(Request::Confirm {})).contains("not in force yet"));
+    assert!(refusal(kept.reload(None)).contains("try again"));
+    kept.save(Err("No space left on device".into()));
+    let why = refusal(kept.answer());
+    assert!(why.contains("No space left on device") && why.contains("Nothing was changed"), "{why}");
+    assert!(!kept.is_new() && kept.awaited().is_none());
+    assert_eq!(kept.alarms().len(), 1);
+    kept.save(Ok(()));
+    assert_eq!((kept.starts_with(), kept.alarms()), (NEW, Vec::new()), "the file was never refused");
+    // A plain one is taken over all the same, and an alarm says that it is not kept.
+    assert_eq!(kept.reload(None), None);
+    kept.save(Err("No space left on device".into()));
+    reloaded(kept.answer());
+    assert!(kept.is_new());
+    assert!(kept.alarms()[0].starts_with("the configuration in force is not kept for a restart"));
+}
+
+#[test]
+fn a_confirmation_that_cannot_be_written_says_so() {
+    let mut kept = awaiting();
+    assert!(kept.bench.ask(Request::Confirm {}).is_none());
+    kept.save(Err("Input/output error".into()));
+    assert!(refusal(kept.answer()).contains("configuration 2 is confirmed, but that could not be written"));
+    kept.bench.run(11_000);
+    kept.save(Ok(()));
+    assert_eq!((kept.starts_with(), kept.is_new()), (NEW, true), "it was tried again");
+}
+
+/// The appliance dies at any moment, and starts with what was confirmed last; then it does the same again.
+#[test]
+fn a_crash_at_any_moment_leaves_what_was_confirmed() {
+    let check = |kept: &Kept, expected: &str| {
+        assert_eq!(kept.starts_with(), expected);
+        let mut after = Kept::start(kept.disk.clone(), kept.file);
+        assert_eq!((after.is_new(), after.awaited()), (expected == NEW, None));
+        assert_eq!(after.starts_with(), expected, "and at the start after that");
+        let differs = expected != kept.file;
+        assert_eq!(after.alarms().len(), usize::from(differs), "{:?}", after.alarms());
+    };
+    let mut kept = Kept::start(None, OLD);
+    check(&kept, OLD);
+    kept.file = NEW;
+    check(&kept, NEW);
+    kept.file = OLD;
+    // Each step of a reload that must be confirmed. The file is written first; until the reload it is what an operator wants.
+    kept.file = NEW;
+    assert_eq!(kept.reload(Some(60)), None);
+    check(&kept, NEW);
+    kept.save(Ok(()));
+    check(&kept, OLD);
+    reloaded(kept.answer());
+    check(&kept, OLD);
+    let mut other = Kept { bench: awaiting().bench, disk: kept.disk.clone(), file: NEW };
+    // One is confirmed.
+    kept.bench.run(30_000);
+    assert!(kept.bench.ask(Request::Confirm {}).is_none());
+    check(&kept, OLD);
+    kept.save(Ok(()));
+    check(&kept, NEW);
+    // The other is not.
+    other.bench.run(61_000);
+    check(&other, OLD);
+    other.save(Ok(()));
+    check(&other, OLD);
+    // Whoever writes the file meanwhile wants that.
+    other.file = OLD;
+    check(&other, OLD);
+}
+
+#[test]
+fn a_shutdown_says_what_the_next_start_is_with() {
+    let mut kept = awaiting();
+    kept.bench.give(Input::Stop);
+    assert_eq!(kept.bench.logged("configuration 2 was not confirmed: the next start is with configuration 1"), 1);
+    assert_eq!(kept.starts_with(), OLD);
+    let mut kept = Kept::start(None, OLD);
+    kept.file = NEW;
+    assert_eq!(kept.reload(Some(60)), None);
+    kept.bench.give(Input::Stop);
+    assert_eq!(kept.answer().expect("an answer").unwrap_err().code, Code::Stopping);
+    // The save under way ends, and the one that takes it back comes after it.
+    kept.save(Ok(()));
+    kept.save(Ok(()));
+    assert_eq!(kept.starts_with(), NEW);
+}
+
+/// What a configuration takes away that does not stay is not lost by it.
+#[test]
+fn what_the_operator_had_set_is_set_again() {
+    let mut kept = Kept::start(None, OLD);
+    let exclude = |prefix: &str| Request::ExcludeAdd { pool: "pair-1".into(), prefix: net(prefix) };
+    kept.bench.ask(exclude("10.99.0.0/16")).expect("an answer").unwrap();
+    kept.bench.ask(member_set("sip-b", AdminState::Offline)).expect("an answer").unwrap();
+    assert_eq!(kept.bench.controller.settings(), 2);
+    // The file has neither the member nor the pool's SNAT.
+    let mut file = two_arm();
+    file.members.remove(B);
+    file.pools[0].members.pop();
+    file.snats.clear();
+    kept.file = NEW;
+    assert!(kept.bench.ask(Request::Reload { confirm_s: Some(60) }).is_none());
+    let request_id = kept.bench.reads.pop().unwrap();
+    kept.bench.give(Input::Reload { request_id, file: read_as(NEW, Ok(file_of(&file))) });
+    kept.save(Ok(()));
+    reloaded(kept.answer());
+    assert_eq!(kept.bench.controller.settings(), 0);
+    kept.bench.run(61_000);
+    assert_eq!(kept.bench.controller.settings(), 2);
+    assert!(kept.bench.snapshot().pools[0].exclude.holds([10, 99, 1, 1].into()));
+    assert_eq!(members(&mut kept.bench)[B].admin, AdminState::Offline);
+}
