@@ -189,6 +189,9 @@ pub enum Request {
         /// It is in force for so many seconds unless `confirm` comes, 1 to [`CONFIRM_MAX`]; absent: for good.
         #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "confirm_time")]
         confirm_s: Option<u64>,
+        /// Refused if it would re-steer or cut more flows than this; absent: whatever it does to them.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        max_impact: Option<u64>,
     },
     /// Keep the configuration that waits for it.
     Confirm {},
@@ -209,7 +212,7 @@ impl fmt::Debug for FileText {
 impl Request {
     /// Read the file again; what it says is in force for good.
     pub fn reload() -> Request {
-        Request::Reload { confirm_s: None }
+        Request::Reload { confirm_s: None, max_impact: None }
     }
 }
 
@@ -403,7 +406,14 @@ mod tests {
                 Request::PoolForce { pool: "p".into(), member: member() },
             ),
             (r#"{"command":"reload","args":{}}"#, Request::reload()),
-            (r#"{"command":"reload","args":{"confirm_s":60}}"#, Request::Reload { confirm_s: Some(60) }),
+            (
+                r#"{"command":"reload","args":{"confirm_s":60}}"#,
+                Request::Reload { confirm_s: Some(60), max_impact: None },
+            ),
+            (
+                r#"{"command":"reload","args":{"max_impact":0}}"#,
+                Request::Reload { confirm_s: None, max_impact: Some(0) },
+            ),
             (r#"{"command":"confirm","args":{}}"#, Request::Confirm {}),
             (r#"{"command":"diff","args":{}}"#, Request::Diff { name: None, text: None }),
             (

@@ -82,8 +82,8 @@ impl Controller {
                 self.begin_diff(request_id, name, text);
                 return Ok(None);
             }
-            Request::Reload { confirm_s, .. } => {
-                let how = How { confirm: confirm_s.map(Duration::from_secs), ..How::default() };
+            Request::Reload { confirm_s, max_impact } => {
+                let how = How { confirm: confirm_s.map(Duration::from_secs), max_impact, ..How::default() };
                 return self.begin_reload(request_id, how, now).map(|()| None);
             }
             Request::Confirm {} => return self.confirm(request_id, now),

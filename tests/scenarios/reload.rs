@@ -221,7 +221,7 @@ fn s83_a_reload_that_nobody_confirms_is_undone_and_loses_nothing_either() {
     with_a_active(&without_signs(), |bench| {
         let mut connections = connections(bench);
         bench.lead.file = without_signs().and(SECOND_VIP).probing(200, 3);
-        bench.ask(Request::Reload { confirm_s: Some(5) }).expect("the file is good");
+        bench.ask(Request::Reload { confirm_s: Some(5), max_impact: None }).expect("the file is good");
         bench.steady(secs(4), HOST_A);
         is_there(bench, HOST_A, 5070, 5071);
         let refused = bench.ask(Request::reload()).expect_err("one waits");
@@ -233,7 +233,7 @@ fn s83_a_reload_that_nobody_confirms_is_undone_and_loses_nothing_either() {
         assert_eq!(bench.members[0].probes.len() - heard, 4, "probes as before");
         connections.iter_mut().for_each(|connection| connection.exchange(bench));
         assert_eq!(bench.switchovers().len(), 1, "and sip-a was active all the time");
-        bench.ask(Request::Reload { confirm_s: Some(5) }).expect("the file is good");
+        bench.ask(Request::Reload { confirm_s: Some(5), max_impact: None }).expect("the file is good");
         bench.ask(Request::Confirm {}).expect("one waits");
         bench.steady(secs(6), HOST_A);
         is_there(bench, HOST_A, 5070, 5071);

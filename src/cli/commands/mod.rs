@@ -217,6 +217,9 @@ pub enum Ask {
         /// Go back to the configuration before unless `confirm` comes within this time, or if the appliance restarts before: 1s to 24h
         #[arg(long, value_name = "TIME", value_parser = confirm_time)]
         confirm: Option<u64>,
+        /// Refuse if it would re-steer or cut more flows than this; `diff` says how many
+        #[arg(long, value_name = "FLOWS")]
+        max_impact: Option<u64>,
     },
     /// Keep the configuration that a reload with --confirm has put in force
     Confirm(Once),
@@ -479,7 +482,9 @@ impl Ask {
             Ask::Diff { once, file } => {
                 Question { file, ..once.of(Request::Diff { name: None, text: None }, diff::show) }
             }
-            Ask::Reload { once, confirm } => once.of(Request::Reload { confirm_s: confirm }, reload::show),
+            Ask::Reload { once, confirm, max_impact } => {
+                once.of(Request::Reload { confirm_s: confirm, max_impact }, reload::show)
+            }
             Ask::Confirm(once) => once.of(Request::Confirm {}, reload::confirmed),
         }
     }

@@ -60,7 +60,7 @@ impl Kept {
 
     /// The operator reloads, and the file is read.
     pub(super) fn reload(&mut self, confirm_s: Option<u64>) -> Option<Answer> {
-        if let Some(answer) = self.bench.ask(Request::Reload { confirm_s }) {
+        if let Some(answer) = self.bench.ask(Request::Reload { confirm_s, max_impact: None }) {
             return Some(answer);
         }
         let request_id = self.bench.reads.pop().expect("the file is asked for");
@@ -302,7 +302,7 @@ fn what_the_operator_had_set_is_set_again() {
     file.pools[0].members.pop();
     file.snats.clear();
     kept.file = NEW;
-    assert!(kept.bench.ask(Request::Reload { confirm_s: Some(60) }).is_none());
+    assert!(kept.bench.ask(Request::Reload { confirm_s: Some(60), max_impact: None }).is_none());
     let request_id = kept.bench.reads.pop().unwrap();
     kept.bench.give(Input::Reload { request_id, file: read_as(NEW, Ok(file_of(&file))) });
     kept.save(Ok(()));

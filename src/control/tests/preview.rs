@@ -101,3 +101,49 @@ fn what_is_not_counted_in_time_is_said_to_be_more() {
     };
     assert_eq!((found.cut, found.exact), (4, false));
 }
+
+/// A reload that may do so much, while the workers say that it would do 14: the file is read, and what is asked of them is answered.
+fn limited(bench: &mut Bench, max_impact: u64) -> Option<Answer> {
+    assert!(bench.ask(Request::Reload { confirm_s: None, max_impact: Some(max_impact) }).is_none());
+    let request_id = bench.reads.pop().expect("the file is asked for");
+    let mut file = two_arm();
+    file.timeouts.udp *= 2;
+    bench.give(Input::Reload { request_id, file: read_as("", Ok(file_of(&file))) });
+    bench.answers.remove(&request_id.expect("with the request's id"))
+}
+
+#[test]
+fn a_reload_that_would_do_more_than_it_may_is_refused_with_how_much() {
+    let mut bench = Bench::settled();
+    bench.impacts = impacts();
+    let error = limited(&mut bench, 13).expect("an answer").unwrap_err();
+    assert_eq!(error.code, Code::Refused);
+    assert!(error.message.starts_with("6 flows would be re-steered and 8 cut, more than the 13 of --max-impact"));
+    assert_eq!(bench.logged("reload rejected, running configuration kept: 6 flows"), 1);
+    assert_eq!(bench.controller.intent.timeouts, two_arm().timeouts);
+    limited(&mut bench, 14).expect("an answer").expect("it may do so much");
+    assert_ne!(bench.controller.intent.timeouts, two_arm().timeouts);
+    assert_eq!(bench.logged("configuration reloaded: 1 difference"), 1);
+}
+
+#[test]
+fn what_is_not_counted_in_time_or_not_for_this_file_is_refused() {
+    let mut bench = Bench::settled();
+    bench.impacts = impacts();
+    bench.sleep(1, true);
+    assert_eq!(limited(&mut bench, 1_000), None);
+    bench.run(11_000);
+    let (_, answer) = bench.answers.pop_last().expect("an answer");
+    assert!(answer.unwrap_err().message.starts_with("not every worker had looked at all of its flows within 8s"));
+    // Another one comes between.
+    assert_eq!(limited(&mut bench, 1_000), None);
+    bench.give(Input::Hangup);
+    let request_id = bench.reads.pop().expect("the file is asked for");
+    let mut file = two_arm();
+    file.timeouts.udp *= 3;
+    bench.give(Input::Reload { request_id, file: read_as("", Ok(file_of(&file))) });
+    bench.sleep(1, false);
+    let (_, answer) = bench.answers.pop_last().expect("an answer");
+    assert!(answer.unwrap_err().message.starts_with("another configuration was taken over meanwhile"));
+    assert_eq!(bench.controller.intent.timeouts, file.timeouts);
+}
