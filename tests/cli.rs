@@ -41,7 +41,7 @@ fn help_names_every_command_and_the_exit_codes() {
     let (code, out, err) = ran(&["--help"]);
     assert_eq!((code, err.as_str()), (Some(0), ""));
     let words = "run check status members virtual-servers probes flows snat neighbours routes ports counters \
-                 switchovers latency sip member pool exclude probe log diff reload confirm completion manual";
+                 switchovers latency sip member pool exclude probe log diff reload confirm history rollback completion manual";
     for first in words.split(' ') {
         assert!(out.lines().any(|line| line.trim_start().starts_with(first)), "{first}: {out}");
     }

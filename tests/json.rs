@@ -42,8 +42,10 @@ versions, and none changes its meaning or unit: `status` has the `version`.
 | `state lines` | one StateLines |
 | `log level` | one Logging |
 | `diff` | one Preview |
-| `reload` | one Reloaded |
+| `reload`, `rollback` | one Reloaded |
 | `confirm` | one Confirmed |
+| `history` | a list of HistoryRow, oldest first |
+| `history show` | one HistoryText |
 ";
 
 /// A struct's name and page.

@@ -2,7 +2,7 @@
 //!
 //! Owns the answer to a request and the words for what went wrong. Splitting it into lines is the server's part.
 
-use super::configurations::{Confirmed, Preview};
+use super::configurations::{Confirmed, HistoryRow, HistoryText, Preview};
 use super::drain::DrainReport;
 use super::drill::{DrillPlan, DrillReport};
 use super::rows::{
@@ -74,7 +74,7 @@ macro_rules! answers {
 }
 
 answers! {
-    one { Status(Box<Status>), Cleared(Cleared), Reloaded(Reloaded), Preview(Box<Preview>), Confirmed(Confirmed), Logging(Logging), StateLines(StateLines), Announced(Announced), DrillPlan(Box<DrillPlan>), DrillReport(Box<DrillReport>), DrainReport(DrainReport), Sip(Box<SipReport>), }
+    one { Status(Box<Status>), Cleared(Cleared), Reloaded(Reloaded), Preview(Box<Preview>), Confirmed(Confirmed), HistoryText(Box<HistoryText>), Logging(Logging), StateLines(StateLines), Announced(Announced), DrillPlan(Box<DrillPlan>), DrillReport(Box<DrillReport>), DrainReport(DrainReport), Sip(Box<SipReport>), }
     rows {
         Members(MemberRow),
         VirtualServers(VirtualServerRow),
@@ -89,6 +89,7 @@ answers! {
         Latency(LatencyRow),
         Excluded(ExcludeRow),
         Settings(SettingRow),
+        History(HistoryRow),
     }
     some { Flows(FlowRow), }
 }

@@ -1,6 +1,7 @@
-//! The rows about configurations: what another one would change, and which waits for a confirmation.
+//! The rows about configurations: what another one would change, which waits for a confirmation, and which were in force.
 
 use super::wall::Wall;
+use super::words::ConfigurationCause;
 use crate::config::Change;
 use serde::{Deserialize, Serialize};
 
@@ -66,4 +67,30 @@ pub struct Confirmed {
     /// The file is not what is in force.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub differs_from_file: bool,
+}
+
+/// A configuration that is in force, or was.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HistoryRow {
+    /// By which `rollback` knows it.
+    pub number: u64,
+    /// Since when it was in force.
+    pub since: Wall,
+    /// How it came to be.
+    pub cause: ConfigurationCause,
+    /// What it changed, in one line.
+    pub changes: String,
+    /// It is in force.
+    pub in_force: bool,
+    /// It waits for its confirmation.
+    pub unconfirmed: bool,
+}
+
+/// The answer to `history-show`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HistoryText {
+    /// The number of the configuration.
+    pub number: u64,
+    /// What its file said.
+    pub text: String,
 }

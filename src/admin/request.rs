@@ -195,6 +195,24 @@ pub enum Request {
     },
     /// Keep the configuration that waits for it.
     Confirm {},
+    /// The configurations that were in force, oldest first.
+    History {},
+    /// What the file of one of them said.
+    HistoryShow {
+        /// Its number.
+        number: u64,
+    },
+    /// Put one of them in force again, as `reload` does; the file is not written.
+    Rollback {
+        /// Its number.
+        number: u64,
+        /// As of `reload`.
+        #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "confirm_time")]
+        confirm_s: Option<u64>,
+        /// As of `reload`.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        max_impact: Option<u64>,
+    },
 }
 
 /// A file that a client has read.
@@ -413,6 +431,12 @@ mod tests {
             (
                 r#"{"command":"reload","args":{"max_impact":0}}"#,
                 Request::Reload { confirm_s: None, max_impact: Some(0) },
+            ),
+            (r#"{"command":"history","args":{}}"#, Request::History {}),
+            (r#"{"command":"history-show","args":{"number":3}}"#, Request::HistoryShow { number: 3 }),
+            (
+                r#"{"command":"rollback","args":{"number":3,"confirm_s":60}}"#,
+                Request::Rollback { number: 3, confirm_s: Some(60), max_impact: None },
             ),
             (r#"{"command":"confirm","args":{}}"#, Request::Confirm {}),
             (r#"{"command":"diff","args":{}}"#, Request::Diff { name: None, text: None }),

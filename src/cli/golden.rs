@@ -4,13 +4,14 @@ mod samples;
 
 use super::commands::{Command, Shown};
 use super::parse;
-use crate::admin::configurations::{AwaitedRow, Confirmed, ImpactRow, Preview};
+use crate::admin::configurations::{AwaitedRow, Confirmed, HistoryRow, HistoryText, ImpactRow, Preview};
 use crate::admin::drill::{DrillPlan, DrillReport};
 use crate::admin::rows::{
-    AdminState, Announced, Cause, Change, ChangeKind, Cleared, ConnectionsRow, CounterRow, DrillState, Ends,
-    ExcludeRow, FlowRow, Forecast, LatencyRow, LogLevel, Logging, MemberRow, MemberState, NeighbourRow, NeighbourState,
-    Origin, PastProbeRow, ProbeResult, ProbeRow, Reloaded, Role, RouteKind, RouteRow, SipCountRow, SipRefreshRow,
-    SipReport, SipRow, SipSide, SnatRow, Spread, StateLines, Status, SwitchoverRow, VirtualServerRow,
+    AdminState, Announced, Cause, Change, ChangeKind, Cleared, ConfigurationCause, ConnectionsRow, CounterRow,
+    DrillState, Ends, ExcludeRow, FlowRow, Forecast, LatencyRow, LogLevel, Logging, MemberRow, MemberState,
+    NeighbourRow, NeighbourState, Origin, PastProbeRow, ProbeResult, ProbeRow, Reloaded, Role, RouteKind, RouteRow,
+    SipCountRow, SipRefreshRow, SipReport, SipRow, SipSide, SnatRow, Spread, StateLines, Status, SwitchoverRow,
+    VirtualServerRow,
 };
 use crate::time::Duration;
 use samples::{NOW, ago, members, ports, settings, status, switchovers, virtual_servers};
@@ -65,6 +66,33 @@ fn what_waits_for_a_confirmation_is_said_with_what_to_do() {
     let text = shown("status", Status { awaited: Some(awaited), ..status() });
     let line = "UNCONFIRMED for another 43s: `fairlead confirm` keeps configuration 7, else 6 is in force again\n";
     assert!(text.contains(line), "{text}");
+}
+
+#[test]
+fn the_history_says_which_is_in_force_and_what_each_changed() {
+    let row = |number, since, cause, changes: &str, [in_force, unconfirmed]: [bool; 2]| HistoryRow {
+        number,
+        since: ago(since),
+        cause,
+        changes: changes.into(),
+        in_force,
+        unconfirmed,
+    };
+    let rows = |last: [bool; 2]| {
+        let added = "monitor sip-options: interval 500ms → 200ms; monitor sip-options: timeout 400ms → 150ms\u{1b}";
+        [
+            row(7, 264_000, ConfigurationCause::Start, "another file at the start", [false; 2]),
+            row(8, 3_612, ConfigurationCause::Reload, added, [false; 2]),
+            row(9, 12, ConfigurationCause::Rollback, "back to 7: 8 was not confirmed in time", last),
+        ]
+    };
+    insta::assert_snapshot!(shown("history", rows([true, false])));
+    assert!(shown("history", rows([true, true])).contains(" unconfirmed "));
+    let text = "# ours\n[appliance]\n".to_owned();
+    assert_eq!(shown("history show 7", HistoryText { number: 7, text: text.clone() }), text);
+    let rolled_back = Reloaded { number: 9, differs_from_file: true, ..Reloaded::default() };
+    let text = shown("rollback 7", rolled_back);
+    assert!(text.starts_with("rolled back: no difference\nthe file on disk differs from configuration 9"), "{text}");
 }
 
 #[test]

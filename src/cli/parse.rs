@@ -155,6 +155,13 @@ mod tests {
             ("fairlead reload --confirm 2m", Request::Reload { confirm_s: Some(120), max_impact: None }),
             ("fairlead reload --max-impact 10", Request::Reload { confirm_s: None, max_impact: Some(10) }),
             ("fairlead confirm --json", Request::Confirm {}),
+            ("fairlead history --json", Request::History {}),
+            ("fairlead history show 3", Request::HistoryShow { number: 3 }),
+            ("fairlead rollback 3", Request::Rollback { number: 3, confirm_s: None, max_impact: None }),
+            (
+                "fairlead rollback 3 --confirm 60s --max-impact 0",
+                Request::Rollback { number: 3, confirm_s: Some(60), max_impact: Some(0) },
+            ),
             ("fairlead diff --json", Request::Diff { name: None, text: None }),
             ("fairlead --socket /x members", Request::Members {}),
         ];
@@ -230,6 +237,10 @@ mod tests {
             "fairlead reload --confirm 25h",
             "fairlead reload --max-impact -1",
             "fairlead confirm 60s",
+            "fairlead history 3",
+            "fairlead history show",
+            "fairlead rollback",
+            "fairlead rollback --confirm 60s",
             "fairlead log level loud",
             "fairlead completion tcsh",
         ] {

@@ -134,7 +134,11 @@ impl Controller {
         for change in &changes {
             self.log(LogLevel::Info, format!("reload: {change}"));
         }
-        self.log(LogLevel::Info, format!("configuration reloaded: {}", count(changes.len(), "difference")));
+        let done = match how.back_to {
+            Some(number) => format!("rolled back to configuration {number} by the operator"),
+            None => "configuration reloaded".into(),
+        };
+        self.log(LogLevel::Info, format!("{done}: {}", count(changes.len(), "difference")));
         if !changes.is_empty() {
             self.take_over(*configuration, now);
         }

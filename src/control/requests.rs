@@ -9,8 +9,11 @@ use super::outbox::Output;
 use super::proposed::How;
 use super::waiting::{INSTALL_PATIENCE, PATIENCE, Parts, Pending, Then};
 use crate::admin::answer::{AdminError, Answered, Code, Data};
+use crate::admin::configurations::HistoryText;
 use crate::admin::request::{AdminState, FlowSelection};
-use crate::admin::rows::{Announced, Cause, Cleared, ExcludeRow, Logging, Reloaded, StateLines, Total};
+use crate::admin::rows::{
+    Announced, Cause, Cleared, ConfigurationCause, ExcludeRow, Logging, Reloaded, StateLines, Total,
+};
 use crate::admin::{Answer, Request};
 use crate::config::LogLevel;
 use crate::policy::Epoch;
@@ -87,6 +90,16 @@ impl Controller {
                 return self.begin_reload(request_id, how, now).map(|()| None);
             }
             Request::Confirm {} => return self.confirm(request_id, now),
+            Request::History {} => Data::History(self.history_rows()),
+            Request::HistoryShow { number } => {
+                let text = self.configuration_named(number)?.text.to_string();
+                Data::HistoryText(Box::new(HistoryText { number, text }))
+            }
+            Request::Rollback { number, confirm_s, max_impact } => {
+                let (cause, confirm) = (ConfigurationCause::Rollback, confirm_s.map(Duration::from_secs));
+                let how = How { cause, confirm, max_impact, back_to: Some(number) };
+                return self.begin_rollback(request_id, number, how, now).map(|()| None);
+            }
         }))
     }
 

@@ -4,14 +4,14 @@
 //! at any moment leaves an appliance that starts with a confirmed one. Owns what is kept of configurations, too, and the alarms about
 //! that. The appliance's own file is never written here.
 
-use super::configurations::{Configurations, NewEntry, SavedConfigurations};
+use super::configurations::{Configurations, Entry, MOST, NewEntry, SavedConfigurations};
 use super::controller::Controller;
 use super::outbox::Output;
-use super::proposed::{Proposed, Transaction};
+use super::proposed::{How, Proposed, Reading, Transaction};
 use super::requests::Begun;
 use super::waiting::Then;
 use crate::admin::answer::{AdminError, Code, Data};
-use crate::admin::configurations::{AwaitedRow, Confirmed};
+use crate::admin::configurations::{AwaitedRow, Confirmed, HistoryRow};
 use crate::admin::rows::ConfigurationCause;
 use crate::config::{Change, LogLevel};
 use crate::time::Instant;
@@ -49,6 +49,57 @@ impl Controller {
         }
         self.kept.changed();
         self.review_file(now);
+    }
+
+    /// The configurations that were in force, as an operator sees them.
+    pub(super) fn history_rows(&self) -> Vec<HistoryRow> {
+        // What is being prepared is not in force yet.
+        let pending = matches!(self.transaction, Some(Transaction::Preparing { .. }));
+        let all = self.configurations.entries();
+        let shown = &all[..all.len() - usize::from(pending)];
+        let row = |(place, entry): (usize, &Entry)| HistoryRow {
+            number: entry.number,
+            since: entry.since,
+            cause: entry.cause,
+            changes: entry.changes.clone(),
+            in_force: place + 1 == shown.len(),
+            unconfirmed: place + 1 == shown.len() && !pending && self.configurations.unconfirmed().is_some(),
+        };
+        shown.iter().enumerate().map(row).collect()
+    }
+
+    /// The one of this number.
+    pub(super) fn configuration_named(&self, number: u64) -> Result<&Entry, AdminError> {
+        let kept = self.configurations.entries();
+        self.configurations.get(number).ok_or_else(|| {
+            let (first, last) = (kept.first().map_or(1, |entry| entry.number), self.configurations.last().number);
+            let message = format!(
+                "there is no configuration {number}: {first} to {last} are kept, the last {MOST} at most; `fairlead history` lists them"
+            );
+            AdminError::new(Code::Refused, message)
+        })
+    }
+
+    /// An operator wants one of them in force again. It is read as the file is.
+    pub(super) fn begin_rollback(
+        &mut self,
+        request_id: u64,
+        number: u64,
+        how: How,
+        now: Instant,
+    ) -> Result<(), AdminError> {
+        if let Some(why) = self.in_the_way(now) {
+            return Err(AdminError::new(Code::Refused, why));
+        }
+        let entry = self.configuration_named(number)?;
+        if number == self.configurations.last().number {
+            let message = format!("configuration {number} is the one in force: `fairlead history` lists those before");
+            return Err(AdminError::new(Code::Refused, message));
+        }
+        let (name, text) = (format!("configuration {number}"), Arc::clone(&entry.text));
+        self.readings.insert(request_id, Reading::TakeOver(how));
+        self.outputs.push(Output::ReadText { request_id, name, text });
+        Ok(())
     }
 
     /// Why another configuration cannot be taken over now, if one cannot.

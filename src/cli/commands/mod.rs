@@ -11,6 +11,7 @@ pub mod drain;
 mod drill;
 mod exclude;
 mod flows;
+mod history;
 mod kit;
 mod latency;
 mod log;
@@ -221,8 +222,32 @@ pub enum Ask {
         #[arg(long, value_name = "FLOWS")]
         max_impact: Option<u64>,
     },
-    /// Keep the configuration that a reload with --confirm has put in force
+    /// Keep the configuration that a reload or rollback with --confirm has put in force
     Confirm(Once),
+    /// The last ten configurations that were in force: since when, how they came, what they changed
+    #[command(args_conflicts_with_subcommands = true)]
+    History {
+        /// How they are shown.
+        #[command(flatten)]
+        view: View,
+        /// What else is shown of them.
+        #[command(subcommand)]
+        instead: Option<History>,
+    },
+    /// Put an earlier configuration in force again, as a reload does; the file is not written
+    Rollback {
+        /// How the answer is shown.
+        #[command(flatten)]
+        once: Once,
+        /// Its number, as `history` has it
+        number: u64,
+        /// As of `reload`: 1s to 24h
+        #[arg(long, value_name = "TIME", value_parser = confirm_time)]
+        confirm: Option<u64>,
+        /// As of `reload`
+        #[arg(long, value_name = "FLOWS")]
+        max_impact: Option<u64>,
+    },
 }
 
 /// `flows ...`
@@ -236,6 +261,19 @@ pub enum Flows {
         /// Which are cleared.
         #[command(flatten)]
         only: Only,
+    },
+}
+
+/// `history ...`
+#[derive(Debug, Subcommand)]
+pub enum History {
+    /// Print what the file of one of them said
+    Show {
+        /// How the answer is shown.
+        #[command(flatten)]
+        once: Once,
+        /// Its number
+        number: u64,
     },
 }
 
@@ -423,6 +461,7 @@ impl Question {
             | Request::StateDrop {}
             | Request::Diff { .. }
             | Request::Reload { .. }
+            | Request::Rollback { .. }
             | Request::Confirm {} => 15,
             _ => 5,
         })
@@ -484,6 +523,13 @@ impl Ask {
             }
             Ask::Reload { once, confirm, max_impact } => {
                 once.of(Request::Reload { confirm_s: confirm, max_impact }, reload::show)
+            }
+            Ask::History { instead: Some(History::Show { once, number }), .. } => {
+                once.of(Request::HistoryShow { number }, history::text)
+            }
+            Ask::History { view, .. } => view.of(Request::History {}, history::show),
+            Ask::Rollback { once, number, confirm, max_impact } => {
+                once.of(Request::Rollback { number, confirm_s: confirm, max_impact }, reload::rolled_back)
             }
             Ask::Confirm(once) => once.of(Request::Confirm {}, reload::confirmed),
         }

@@ -1,13 +1,21 @@
-//! `fairlead reload` and `fairlead confirm`
+//! `fairlead reload`, `fairlead rollback` and `fairlead confirm`
 
 use super::drain::seconds;
 use super::kit::*;
 use crate::admin::configurations::Confirmed;
 
 pub(super) fn show(data: Value, now: Wall) -> Shown {
+    shown(data, "configuration reloaded", now)
+}
+
+pub(super) fn rolled_back(data: Value, now: Wall) -> Shown {
+    shown(data, "rolled back", now)
+}
+
+fn shown(data: Value, done: &str, now: Wall) -> Shown {
     let Reloaded { changes, settings, number, confirm_within_s, differs_from_file } = from_value(data)?;
     let mut text = match changes.is_empty() {
-        true => "configuration reloaded: no difference\n".to_owned(),
+        true => format!("{done}: no difference\n"),
         false => changes.iter().map(|change| visible(&change.to_string()) + "\n").collect(),
     };
     if let Some(within) = confirm_within_s {

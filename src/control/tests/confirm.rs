@@ -313,3 +313,84 @@ fn what_the_operator_had_set_is_set_again() {
     assert!(kept.bench.snapshot().pools[0].exclude.holds([10, 99, 1, 1].into()));
     assert_eq!(members(&mut kept.bench)[B].admin, AdminState::Offline);
 }
+
+fn history(kept: &mut Kept) -> Vec<(u64, ConfigurationCause, bool, bool)> {
+    match kept.bench.ask(Request::History {}) {
+        Some(Ok(Answered { data: Data::History(rows), .. })) => {
+            rows.into_iter().map(|row| (row.number, row.cause, row.in_force, row.unconfirmed)).collect()
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+/// The operator rolls back, and what was kept is read, while the file says what it says.
+fn rollback(kept: &mut Kept, number: u64, confirm_s: Option<u64>) -> Option<Answer> {
+    let asked = kept.bench.ask(Request::Rollback { number, confirm_s, max_impact: None });
+    if asked.is_some() {
+        return asked;
+    }
+    let (request_id, text) = kept.bench.texts.pop().expect("it is read");
+    let read = file_of(&meaning([OLD, NEW].into_iter().find(|known| **known == *text).expect("a known text")));
+    let file = FileRead { read: Ok(Box::new(read)), text, file: Some(kept.file.into()) };
+    kept.bench.give(Input::Reload { request_id: Some(request_id), file });
+    kept.answer()
+}
+
+#[test]
+fn one_of_the_history_is_put_in_force_again_and_the_file_stays() {
+    let (reload, back) = (ConfigurationCause::Reload, ConfigurationCause::Rollback);
+    let mut kept = Kept::start(None, OLD);
+    kept.file = NEW;
+    assert_eq!(kept.reload(None), None);
+    kept.save(Ok(()));
+    let answer = reloaded(kept.answer());
+    assert_eq!((answer.number, answer.differs_from_file), (2, false));
+    assert_eq!(history(&mut kept), [(1, ConfigurationCause::Start, false, false), (2, reload, true, false)]);
+    let Some(Ok(Answered { data: Data::HistoryText(text), .. })) = kept.bench.ask(Request::HistoryShow { number: 1 })
+    else {
+        panic!()
+    };
+    assert_eq!((text.number, text.text.as_str()), (1, OLD));
+    assert_eq!(rollback(&mut kept, 1, None), None, "it waits to be saved");
+    assert!(!kept.is_new());
+    kept.save(Ok(()));
+    let answer = reloaded(kept.answer());
+    assert_eq!((answer.changes.len(), answer.number, answer.differs_from_file), (1, 3, true));
+    assert_eq!(history(&mut kept)[1..], [(2, reload, false, false), (3, back, true, false)]);
+    assert!(kept.disk.as_ref().unwrap().last().changes.starts_with("back to 1: timeouts: udp "));
+    assert_eq!(kept.bench.logged("rolled back to configuration 1 by the operator: 1 difference"), 1);
+    assert_eq!(kept.starts_with(), OLD, "also after a crash");
+    assert!(kept.alarms()[0].starts_with("the file is not what is in force, configuration 3"));
+    // And the other way, for a time.
+    assert_eq!(rollback(&mut kept, 2, Some(10)), None);
+    assert_eq!(history(&mut kept).last(), Some(&(3, back, true, false)), "it is not in force before it is saved");
+    kept.save(Ok(()));
+    assert_eq!(reloaded(kept.answer()).confirm_within_s, Some(10));
+    assert_eq!(history(&mut kept).last(), Some(&(4, back, true, true)));
+    assert!(kept.is_new() && kept.starts_with() == OLD);
+    kept.bench.run(10_000);
+    assert!(!kept.is_new());
+    kept.save(Ok(()));
+    assert_eq!(kept.starts_with(), OLD);
+}
+
+#[test]
+fn what_is_not_there_or_is_in_force_or_needs_a_restart_is_refused() {
+    let mut kept = awaiting();
+    assert!(refusal(rollback(&mut kept, 1, None)).contains("`fairlead confirm`"), "one waits");
+    assert!(kept.bench.ask(Request::Confirm {}).is_none());
+    kept.save(Ok(()));
+    kept.answer();
+    let why = refusal(rollback(&mut kept, 7, None));
+    assert!(why.starts_with("there is no configuration 7: 1 to 2 are kept, the last 10 at most"), "{why}");
+    assert!(refusal(kept.bench.ask(Request::HistoryShow { number: 0 })).starts_with("there is no configuration 0"));
+    assert!(refusal(rollback(&mut kept, 2, None)).starts_with("configuration 2 is the one in force"));
+    assert!(kept.bench.ask(Request::Rollback { number: 1, confirm_s: None, max_impact: None }).is_none());
+    let (request_id, text) = kept.bench.texts.pop().expect("it is read");
+    let mut file = two_arm();
+    file.ports[0].device = "net_null7".into();
+    let file = FileRead { read: Ok(Box::new(file_of(&file))), text, file: None };
+    kept.bench.give(Input::Reload { request_id: Some(request_id), file });
+    assert!(refusal(kept.answer()).starts_with("only a restart can apply this"));
+    assert_eq!(history(&mut kept).len(), 2);
+}
