@@ -91,7 +91,8 @@ impl Beginning {
         let configuration = config::parse_bytes(&path.display().to_string(), &bytes)?;
         let file: Arc<str> = String::from_utf8_lossy(&bytes).into();
         let (place, found) = state_store::configurations(&state_store::folder(configuration.settings.state.as_deref()));
-        let saved = SavedConfigurations { place, found, file: Arc::clone(&file), in_force: file };
+        let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_owned()).display().to_string();
+        let saved = SavedConfigurations { place, found, path: absolute, file: Arc::clone(&file), in_force: file };
         let kept = saved.found.as_ref().ok().and_then(|found| found.as_ref()?.instead_of(&saved.file)).cloned();
         let Some(kept) = kept else { return Ok(Beginning { configuration, saved, notes: Vec::new() }) };
         let (number, file) = (kept.number, path.display());

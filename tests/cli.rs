@@ -41,7 +41,7 @@ fn help_names_every_command_and_the_exit_codes() {
     let (code, out, err) = ran(&["--help"]);
     assert_eq!((code, err.as_str()), (Some(0), ""));
     let words = "run check status members virtual-servers probes flows snat neighbours routes ports counters \
-                 switchovers latency sip member pool exclude probe log diff reload confirm history rollback completion manual";
+                 switchovers latency sip member pool exclude probe log diff reload confirm history rollback save completion manual";
     for first in words.split(' ') {
         assert!(out.lines().any(|line| line.trim_start().starts_with(first)), "{first}: {out}");
     }
@@ -430,4 +430,71 @@ fn the_session_in_the_readme_is_not_out_of_date() {
         }
     }
     assert_eq!(tables, 6);
+}
+
+fn leaked(text: String) -> &'static str {
+    Box::leak(text.into_boxed_str())
+}
+
+/// Who asks reads the file, since the appliance may not be allowed to.
+#[test]
+fn a_file_to_compare_with_is_read_by_the_command() {
+    let directory = tempfile::tempdir().unwrap();
+    let (socket, file) = (directory.path().join("admin.sock"), directory.path().join("new.toml"));
+    std::fs::write(&file, "# mine\n").unwrap();
+    let preview = r#"{"changes":[],"refused":null,"resteered":0,"cut":0,"keep_source":0,"unchanged":3,"exact":true,"impact":[],"lose_active":[]}"#;
+    let appliance =
+        appliance(&socket, leaked_all([leaked(format!("{{\"id\":1,\"ok\":true,\"epoch\":1,\"data\":{preview}}}\n"))]));
+    let (socket, file) = (socket.to_str().unwrap(), file.to_str().unwrap());
+    assert_eq!(ran(&["--socket", socket, "diff", file]), (Some(0), "no difference\n".into(), String::new()));
+    let asked: serde_json::Value = serde_json::from_str(&appliance.join().unwrap()[0]).unwrap();
+    assert_eq!((asked["command"].as_str(), asked["args"]["text"].as_str()), (Some("diff"), Some("# mine\n")));
+    assert_eq!(asked["args"]["name"].as_str(), Some(file));
+    let (code, out, err) = ran(&["--socket", socket, "diff", "/nowhere/new.toml"]);
+    assert_eq!((code, out.as_str()), (Some(2), ""));
+    assert!(err.contains("/nowhere/new.toml"), "{err}");
+}
+
+fn leaked_all<const N: usize>(answers: [&'static str; N]) -> &'static [&'static str] {
+    Box::leak(Box::new(answers))
+}
+
+#[test]
+fn what_was_set_is_written_into_the_file_that_is_in_force_and_into_no_other() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("fairlead.toml");
+    let text = "[[snat]]\npool = \"pair-1\" # ours\nexclude = [\"10.1.0.0/16\"]\n";
+    std::fs::write(&file, text).unwrap();
+    let good = |data: serde_json::Value| leaked(format!("{{\"id\":1,\"ok\":true,\"epoch\":1,\"data\":{data}}}\n"));
+    let pool = serde_json::json!({ "pool": "pair-1", "added": ["10.9.0.0/16"], "removed": ["10.1.0.0/16"] });
+    let plan = good(serde_json::json!({ "file": file, "text": text, "exclusions": [pool], "settings": [] }));
+    let preview = |refused: Option<&str>| {
+        good(serde_json::json!({
+            "changes": [], "refused": refused, "resteered": 0, "cut": 0, "keep_source": 0, "unchanged": 0, "exact": true,
+            "impact": [], "lose_active": [],
+        }))
+    };
+    let reloaded = good(serde_json::json!({ "changes": [], "number": 7 }));
+    let run = |answers: &'static [&'static str], args: &[&str]| {
+        let socket = directory.path().join("admin.sock");
+        let _ = std::fs::remove_file(&socket);
+        let appliance = appliance(&socket, answers);
+        let ended = ran(&[&["--socket", socket.to_str().unwrap()][..], args].concat());
+        (ended, appliance.join().unwrap())
+    };
+    let ((code, _, err), _) = run(leaked_all([plan, preview(Some("no"))]), &["save"]);
+    assert!(code == Some(1) && err.contains("nothing was written: a reload would be refused: no"), "{err}");
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), text);
+    let ((code, out, err), asked) = run(leaked_all([plan, preview(None), reloaded]), &["save"]);
+    assert_eq!((code, err.as_str()), (Some(0), ""));
+    assert_eq!(out, format!("saved in {}\nconfiguration reloaded: no difference\n", file.display()));
+    let written = "[[snat]]\npool = \"pair-1\" # ours\nexclude = [\"10.9.0.0/16\"]\n";
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), written);
+    let sent: serde_json::Value = serde_json::from_str(&asked[1]).unwrap();
+    assert_eq!((sent["command"].as_str(), sent["args"]["text"].as_str()), (Some("diff"), Some(written)));
+    assert!(asked[2].contains("\"reload\""), "{asked:?}");
+    // The file is another one by now than the one in force.
+    let ((code, _, err), _) = run(leaked_all([plan]), &["save"]);
+    assert!(code == Some(1) && err.contains("is not what is in force") && err.contains("`fairlead diff`"), "{err}");
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), written);
 }

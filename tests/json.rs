@@ -42,7 +42,7 @@ versions, and none changes its meaning or unit: `status` has the `version`.
 | `state lines` | one StateLines |
 | `log level` | one Logging |
 | `diff` | one Preview |
-| `reload`, `rollback` | one Reloaded |
+| `reload`, `rollback`, `save` | one Reloaded |
 | `confirm` | one Confirmed |
 | `history` | a list of HistoryRow, oldest first |
 | `history show` | one HistoryText |

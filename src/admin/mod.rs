@@ -14,6 +14,7 @@ pub mod line;
 pub mod metrics;
 pub mod request;
 pub mod rows;
+pub mod save;
 pub mod server;
 mod sip;
 pub mod socket;

@@ -184,6 +184,8 @@ pub enum Request {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         text: Option<FileText>,
     },
+    /// What has to be written into the file so that it says what an operator has set. Whoever asks writes it, and reloads.
+    SavePlan {},
     /// Read the file again, all or nothing; the answer is the differences.
     Reload {
         /// It is in force for so many seconds unless `confirm` comes, 1 to [`CONFIRM_MAX`]; absent: for good.
@@ -438,6 +440,7 @@ mod tests {
                 r#"{"command":"rollback","args":{"number":3,"confirm_s":60}}"#,
                 Request::Rollback { number: 3, confirm_s: Some(60), max_impact: None },
             ),
+            (r#"{"command":"save-plan","args":{}}"#, Request::SavePlan {}),
             (r#"{"command":"confirm","args":{}}"#, Request::Confirm {}),
             (r#"{"command":"diff","args":{}}"#, Request::Diff { name: None, text: None }),
             (

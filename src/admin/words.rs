@@ -49,8 +49,6 @@ words! {
         Reload = "reload",
         /// It was in force before.
         Rollback = "rollback",
-        /// What the operator had set was written into the file.
-        Save = "save",
     }
     /// Who sends SIP requests through a service port.
     #[derive(PartialOrd, Ord)]

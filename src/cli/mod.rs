@@ -16,6 +16,7 @@ mod import;
 mod manual;
 mod parse;
 mod readable;
+mod save;
 mod waiting;
 
 use crate::admin::request::{FILE_MAX, FileText, NAME_MAX};
@@ -62,6 +63,8 @@ pub fn main(run: fn(RunArgs) -> ExitCode) -> ExitCode {
             print(&script)
         }
         Command::Manual => print(&manual::page()),
+        Command::Save(once) => save::run(&socket.unwrap_or(parse::DEFAULT_SOCKET.into()), timeout, once.json)
+            .unwrap_or_else(|failure| failed(&failure)),
         Command::Ask(ask) => {
             let mut question = ask.question();
             if let Some(file) = question.file.take()

@@ -236,6 +236,7 @@ mod tests {
             "fairlead reload --confirm 0s",
             "fairlead reload --confirm 25h",
             "fairlead reload --max-impact -1",
+            "fairlead save pair-1",
             "fairlead confirm 60s",
             "fairlead history 3",
             "fairlead history show",

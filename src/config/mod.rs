@@ -7,6 +7,7 @@
 mod checks;
 mod difference;
 mod document;
+mod edit;
 mod form;
 mod index;
 mod pem;
@@ -21,6 +22,7 @@ mod tests;
 mod value;
 
 pub use difference::{Change, ChangeKind, bounds, difference, good_answer, question};
+pub use edit::{ExclusionEdit, with_exclusions};
 pub use form::duration_text;
 pub use report::{ConfigErrors, Finding, Place, Severity, Warning, count, wrap};
 pub use settings::{Configuration, CpuCores, Dpdk, Idle, LogLevel, Settings};

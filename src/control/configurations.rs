@@ -22,7 +22,9 @@ pub struct SavedConfigurations {
     pub place: String,
     /// What it held; `None`: there was none; else why it cannot be used.
     pub found: Result<Option<Configurations>, String>,
-    /// What the appliance's own file says.
+    /// The path of the appliance's own file, absolute.
+    pub path: String,
+    /// What that says.
     pub file: Arc<str>,
     /// What the appliance starts with, which may be what was kept.
     pub in_force: Arc<str>,

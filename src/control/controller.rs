@@ -108,6 +108,8 @@ pub struct Controller {
     pub(super) file: Configuration,
     /// The same as it was read, before it followed another one.
     pub(super) raw: Arc<Configuration>,
+    /// Where it stands; empty where that is not known.
+    pub(super) path: String,
     /// What is kept of it, and of those before.
     pub(super) configurations: Configurations,
     /// How far that is saved.
@@ -156,6 +158,7 @@ impl Controller {
         let pools = Pools::new(&intent, now);
         let mut controller = Controller {
             raw: Arc::new(file.clone()),
+            path: String::new(),
             configurations: Configurations::begin("".into(), machine.wall(now)),
             kept: Saves::default(),
             transaction: None,

@@ -90,6 +90,7 @@ impl Controller {
                 return self.begin_reload(request_id, how, now).map(|()| None);
             }
             Request::Confirm {} => return self.confirm(request_id, now),
+            Request::SavePlan {} => Data::SavePlan(Box::new(self.save_plan(now)?)),
             Request::History {} => Data::History(self.history_rows()),
             Request::HistoryShow { number } => {
                 let text = self.configuration_named(number)?.text.to_string();

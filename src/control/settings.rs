@@ -9,7 +9,9 @@ use super::operator_state::{OperatorState, SavedChoice, SavedMember, SavedPool, 
 use super::outbox::Output;
 use super::pools::{MemberStatus, Switched};
 use super::waiting::Then;
+use crate::admin::answer::{AdminError, Code};
 use crate::admin::rows::{AdminState, Cause, SettingKind, SettingRow, Wall};
+use crate::admin::save::{SavePlan, SavedExclusionsRow};
 use crate::config::{LogLevel, count};
 use crate::policy::Intent;
 use crate::policy::intent::{Member, MemberId, PoolId, Snat};
@@ -276,6 +278,34 @@ impl Controller {
             lines.extend(others.iter().map(|row| format!("# pool {}: {} {}", row.pool, row.what, row.setting)));
         }
         lines
+    }
+
+    /// What makes the file say the same, as far as it has keys for it.
+    pub(super) fn save_plan(&self, now: Instant) -> Result<SavePlan, AdminError> {
+        let refused = |why: String| Err(AdminError::new(Code::Refused, why));
+        if let Some(why) = self.in_the_way(now) {
+            return refused(why);
+        }
+        let number = self.configurations.last().number;
+        if self.configurations.differ_from_file() {
+            return refused(format!(
+                "the file is not what is in force, configuration {number}: `fairlead diff` compares them; `fairlead reload` \
+                 applies the file, and then it can be saved to"
+            ));
+        }
+        let pools = self.operator_state().pools.into_iter();
+        let changed = pools.filter(|pool| !pool.added.is_empty() || !pool.removed.is_empty());
+        let exclusions = changed.map(|pool| SavedExclusionsRow {
+            pool: pool.name,
+            added: pool.added.into_keys().collect(),
+            removed: pool.removed.into_keys().collect(),
+        });
+        Ok(SavePlan {
+            file: self.path.clone(),
+            text: self.configurations.last().text.to_string(),
+            exclusions: exclusions.collect(),
+            settings: self.setting_rows().into_iter().filter(|row| row.kind != SettingKind::Exclusion).collect(),
+        })
     }
 
     /// The file alone counts from now on.

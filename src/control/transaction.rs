@@ -27,11 +27,12 @@ const LINE: usize = 160;
 impl Controller {
     /// What was kept before the start is gone on with; called once.
     pub(super) fn restore_configurations(&mut self, now: Instant) {
-        let Some(SavedConfigurations { place, found, file, in_force }) = self.machine.configurations.take() else {
+        let Some(SavedConfigurations { place, found, path, file, in_force }) = self.machine.configurations.take()
+        else {
             return;
         };
         let wall = self.wall(now);
-        self.kept.place = Some(place.clone());
+        (self.kept.place, self.path) = (Some(place.clone()), path);
         match found {
             Ok(Some(mut found)) => {
                 found.started(&in_force, &file, wall);

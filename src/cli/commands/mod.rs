@@ -19,7 +19,7 @@ mod members;
 mod neighbours;
 mod ports;
 mod probes;
-mod reload;
+pub mod reload;
 mod routes;
 mod sip;
 mod snat;
@@ -71,6 +71,8 @@ pub enum Command {
     /// Everything that the appliance is asked.
     #[command(flatten)]
     Ask(Ask),
+    /// Write exclusions that an operator has added or removed into the appliance's file, comments kept, and reload it
+    Save(Once),
     /// Print the completion script of a shell
     Completion {
         /// The shell: bash, elvish, fish, powershell or zsh
@@ -371,7 +373,7 @@ pub enum State {
 pub struct Once {
     /// Print the answer as JSON
     #[arg(long)]
-    json: bool,
+    pub json: bool,
 }
 
 /// How the answer to a command that changes nothing is shown.

@@ -4,7 +4,11 @@ use super::drain::seconds;
 use super::kit::*;
 use crate::admin::configurations::Confirmed;
 
-pub(super) fn show(data: Value, now: Wall) -> Shown {
+/// What a reload has changed.
+///
+/// # Errors
+/// When the data is none of it.
+pub fn show(data: Value, now: Wall) -> Shown {
     shown(data, "configuration reloaded", now)
 }
 

@@ -4,6 +4,7 @@
 use super::*;
 use crate::admin::configurations::Confirmed;
 use crate::admin::rows::{AwaitedRow, ConfigurationCause, Reloaded};
+use crate::admin::save::SavedExclusionsRow;
 use crate::control::{Configurations, SavedConfigurations};
 use crate::policy::Intent;
 
@@ -40,7 +41,8 @@ impl Kept {
     pub(super) fn start(disk: Option<Configurations>, file: &'static str) -> Kept {
         let in_force = starts_with(disk.as_ref(), file);
         let (found, place) = (Ok(disk.clone()), PLACE.to_owned());
-        let saved = SavedConfigurations { place, found, file: file.into(), in_force: in_force.into() };
+        let path = "/etc/fairlead/fairlead.toml".to_owned();
+        let saved = SavedConfigurations { place, found, path, file: file.into(), in_force: in_force.into() };
         let mut kept = Kept { bench: Bench::keeping(&meaning(in_force), saved), disk, file };
         kept.save(Ok(()));
         kept.bench.run(1_000);
@@ -393,4 +395,46 @@ fn what_is_not_there_or_is_in_force_or_needs_a_restart_is_refused() {
     kept.bench.give(Input::Reload { request_id: Some(request_id), file });
     assert!(refusal(kept.answer()).starts_with("only a restart can apply this"));
     assert_eq!(history(&mut kept).len(), 2);
+}
+
+#[test]
+fn what_an_operator_has_set_is_said_as_it_is_written_into_the_file() {
+    let mut kept = Kept::start(None, OLD);
+    let plan = |kept: &mut Kept| match kept.bench.ask(Request::SavePlan {}) {
+        Some(Ok(Answered { data: Data::SavePlan(plan), .. })) => *plan,
+        other => panic!("{other:?}"),
+    };
+    let found = plan(&mut kept);
+    assert_eq!((found.file.as_str(), found.text.as_str()), ("/etc/fairlead/fairlead.toml", OLD));
+    assert_eq!((found.exclusions, found.settings), (Vec::new(), Vec::new()));
+    let pool = || "pair-1".to_owned();
+    let (one, other) = (net("10.99.0.0/16"), net("172.16.2.0/24"));
+    kept.bench.ask(Request::ExcludeAdd { pool: pool(), prefix: one }).expect("an answer").unwrap();
+    kept.bench.ask(Request::ExcludeRemove { pool: pool(), prefix: other }).expect("an answer").unwrap();
+    kept.bench.ask(member_set("sip-b", AdminState::Offline)).expect("an answer").unwrap();
+    let found = plan(&mut kept);
+    assert_eq!(found.exclusions, [SavedExclusionsRow { pool: pool(), added: vec![one], removed: vec![other] }]);
+    assert_eq!(found.settings.len(), 1, "the file has no key for that");
+    // It is written, and read again: nothing but the member is different from it.
+    let mut file = two_arm();
+    file.snats[0].exclude = vec![net("172.16.1.20/32"), one];
+    assert!(kept.bench.ask(Request::reload()).is_none());
+    let request_id = kept.bench.reads.pop().unwrap();
+    let snapshot = kept.bench.snapshot().epoch;
+    kept.bench.give(Input::Reload { request_id, file: read_as(NEW, Ok(file_of(&file))) });
+    kept.save(Ok(()));
+    assert_eq!(reloaded(kept.answer()).settings.len(), 1);
+    assert_eq!(kept.bench.controller.settings(), 1);
+    let after = kept.bench.snapshot();
+    assert!(after.epoch > snapshot && after.pools[0].exclude.holds([10, 99, 1, 1].into()));
+    assert!(!after.pools[0].exclude.holds([172, 16, 2, 7].into()));
+}
+
+#[test]
+fn a_file_that_is_not_in_force_is_not_saved_to() {
+    let mut kept = awaiting();
+    assert!(refusal(kept.bench.ask(Request::SavePlan {})).contains("`fairlead confirm`"));
+    kept.bench.run(61_000);
+    let why = refusal(kept.bench.ask(Request::SavePlan {}));
+    assert!(why.contains("`fairlead diff`") && why.contains("`fairlead reload`"), "{why}");
 }

@@ -1,0 +1,29 @@
+//! What has to be written into the file so that it says what an operator has set.
+
+use super::rows::SettingRow;
+use ipnet::Ipv4Net;
+use serde::{Deserialize, Serialize};
+
+/// What `save` writes into the file.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SavePlan {
+    /// The file's absolute path.
+    pub file: String,
+    /// What it says if it is the one in force.
+    pub text: String,
+    /// What is written.
+    pub exclusions: Vec<SavedExclusionsRow>,
+    /// What the operator has set that the file has no key for: it is kept over a restart by the appliance itself.
+    pub settings: Vec<SettingRow>,
+}
+
+/// What is written into the exclusion group of a pool.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SavedExclusionsRow {
+    /// The pool's name.
+    pub pool: String,
+    /// Prefixes that are added to the file.
+    pub added: Vec<Ipv4Net>,
+    /// Prefixes that are removed from it.
+    pub removed: Vec<Ipv4Net>,
+}
