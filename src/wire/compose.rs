@@ -1,12 +1,13 @@
 //! Whole frames from nothing: what the appliance says without having been asked.
 //!
-//! Owns ARP requests and announcements, resets of connections it gives up, and frames around datagrams that
-//! another stack made. Allocates; the data path does not come here. Every frame is padded with zeros to 60 bytes.
+//! Owns ARP requests and announcements, resets of connections it gives up, frames around datagrams that another stack made, and the
+//! smallest packet with a tuple, which is only asked about. Allocates; the data path does not come here. Every frame is padded with zeros to 60 bytes.
 
-use super::addr::{Mac, Tuple, VlanId};
+use super::addr::{Mac, Protocol, Tuple, VlanId};
 use super::arp::{self, Arp, Operation};
-use super::facts::Link;
-use super::{ethernet, ipv4, tcp};
+use super::bytes::{put16, put32};
+use super::facts::{Flags, Link};
+use super::{checksum, ethernet, icmp, ipv4, tcp, udp};
 use std::net::Ipv4Addr;
 
 /// "Who has `target`? Tell `sender`", to everyone (RFC 826).
@@ -38,6 +39,54 @@ pub fn tcp_reset(link: &Link, tuple: &Tuple, seq: u32, ack: Option<u32>) -> Vec<
     frame(link, ethernet::IPV4, &datagram)
 }
 
+/// The smallest packet with this tuple: a datagram without data; a segment with these control bits and no data, sequence number 1 and,
+/// if it acknowledges, 1 acknowledged; or an echo request whose identifier is the source's port. Of another protocol nothing but a header.
+pub fn smallest(link: &Link, tuple: &Tuple, flags: Flags) -> Vec<u8> {
+    let (src, dst) = (tuple.src, tuple.dst);
+    let (length, checksum_at) = match tuple.protocol {
+        Protocol::Udp => (udp::HEADER, Some(udp::CHECKSUM)),
+        Protocol::Tcp => (tcp::HEADER, Some(tcp::CHECKSUM)),
+        Protocol::Icmp => (icmp::HEADER, Some(icmp::CHECKSUM)),
+        Protocol::Other(_) => (0, None),
+    };
+    let number = tuple.protocol.number();
+    let mut datagram = vec![0; ipv4::HEADER + length];
+    ipv4::Header::new(number, src.addr, dst.addr).write(&mut datagram, length);
+    let header = &mut datagram[ipv4::HEADER..];
+    match tuple.protocol {
+        Protocol::Udp => {
+            put16(header, 0, src.port);
+            put16(header, 2, dst.port);
+            put16(header, 4, udp::HEADER as u16);
+        }
+        Protocol::Tcp => {
+            put16(header, 0, src.port);
+            put16(header, 2, dst.port);
+            put32(header, 4, 1);
+            put32(header, 8, u32::from(flags.ack()));
+            header[12] = (tcp::HEADER / 4 * 16) as u8;
+            header[13] = flags.0;
+            put16(header, 14, u16::MAX);
+        }
+        Protocol::Icmp => {
+            header[0] = icmp::ECHO_REQUEST;
+            put16(header, icmp::IDENTIFIER, src.port);
+            put16(header, icmp::IDENTIFIER + 2, 1);
+        }
+        Protocol::Other(_) => {}
+    }
+    if let Some(at) = checksum_at {
+        let pseudo = match tuple.protocol {
+            Protocol::Icmp => 0,
+            _ => checksum::pseudo_header(src.addr, dst.addr, number, length as u16),
+        };
+        let field = checksum::field(checksum::combine(checksum::sum(header), pseudo));
+        let none = tuple.protocol == Protocol::Udp && field == 0;
+        put16(header, at, if none { u16::MAX } else { field });
+    }
+    frame(link, ethernet::IPV4, &datagram)
+}
+
 /// A frame around a whole IPv4 datagram, which is taken as it is.
 pub fn ip_frame(dst: Mac, src: Mac, vlan: Option<VlanId>, datagram: &[u8]) -> Vec<u8> {
     frame(&Link { dst, src, vlan }, ethernet::IPV4, datagram)
@@ -60,6 +109,26 @@ mod tests {
 
     const US: Ipv4Addr = Ipv4Addr::new(10, 20, 0, 1);
     const VIP: Ipv4Addr = Ipv4Addr::new(10, 20, 0, 100);
+
+    #[test]
+    fn the_smallest_packet_of_a_tuple_is_as_a_host_would_send_it() {
+        let [src, dst] = ["172.16.5.5:40000", "10.20.0.100:5060"].map(ToEndpoint::endpoint);
+        let vlan = VlanId::new(120);
+        let link = Link { dst: DST_MAC, src: SRC_MAC, vlan };
+        let rows = [
+            (Protocol::Udp, Flags::default(), Build::udp(src, dst)),
+            (Protocol::Tcp, Flags::SYN, Build::tcp(src, dst, Flags::SYN, 1, 0)),
+            (Protocol::Tcp, Flags::FIN.with(Flags::ACK), Build::tcp(src, dst, Flags::FIN.with(Flags::ACK), 1, 1)),
+            (Protocol::Icmp, Flags::default(), Build::echo_request(src.addr, dst.addr, 40_000, 1)),
+            (Protocol::GRE, Flags::default(), Build::other(src.addr, dst.addr, 47)),
+        ];
+        for (protocol, flags, build) in rows {
+            let (got, expected) =
+                (smallest(&link, &Tuple::new(protocol, src, dst), flags), build.vlan(120).df().bytes());
+            assert_eq!(Shown(&got).to_string(), Shown(&expected).to_string());
+            assert_eq!(got, expected);
+        }
+    }
 
     /// Byte for byte from RFC 826, so that reader and writer cannot be wrong together.
     #[test]
