@@ -71,6 +71,16 @@ impl ConnectionCounts {
         }
     }
 
+    /// A flow is here that all workers have counted where there is a limit.
+    pub(super) fn on_copied(&mut self, snapshot: &Snapshot, flow: &Flow) {
+        if is_connection(flow) {
+            let (member, server) = owners(snapshot, flow);
+            let member = member.and_then(|id| self.members.get_mut(id.index()));
+            let server = server.and_then(|id| self.servers.get_mut(id.index()));
+            member.into_iter().chain(server).for_each(|count| *count += 1);
+        }
+    }
+
     /// The flow, which held a place, is forgotten or over; or that was an error, and it holds its place again.
     pub(super) fn count(&mut self, snapshot: &Snapshot, flow: &Flow, comes: bool) {
         let (member, server) = owners(snapshot, flow);

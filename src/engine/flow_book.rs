@@ -124,6 +124,28 @@ impl FlowBook {
         kept.map(|_| ())
     }
 
+    /// Takes in a flow of another worker's, of which nothing was heard since `seen`: its port is held and it is counted already.
+    pub(super) fn put(&mut self, snapshot: &Snapshot, flow: Flow, seen: Instant) {
+        if self.table.insert(flow, seen).is_ok() {
+            count(&self.uses, snapshot, &flow, true);
+            self.connections.on_copied(snapshot, &flow);
+        }
+    }
+
+    /// The port of the SNAT address of the sender's pool that [`FlowBook::allocate_port`] would give now.
+    pub(super) fn preview_port(&self, snapshot: &Snapshot, sender: MemberId, tuple: &Tuple) -> Option<Endpoint> {
+        let pool = snapshot.member(sender).pool;
+        let address = snapshot.pool(pool).snat.as_ref()?.address;
+        let port = self.snat_ports.table(address, tuple.protocol)?.preview(tuple.src, &self.reserved[pool])?;
+        Some(Endpoint::new(address, port))
+    }
+
+    /// No flow may give way to another one, and there is no room for one.
+    pub(super) fn has_no_room(&self) -> bool {
+        let may_give_way = |class: &TimeoutClass| self.table.longest_idle(*class).next().is_some();
+        self.table.len() == self.table.capacity() && !GIVES_WAY.iter().any(may_give_way)
+    }
+
     /// The live flow with this tuple, and the side that sends such packets.
     #[inline]
     pub(super) fn find_live(&mut self, snapshot: &Snapshot, tuple: &Tuple) -> Option<(FlowId, Direction)> {

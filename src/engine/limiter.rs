@@ -3,6 +3,7 @@
 use crate::time::Instant;
 
 /// A token bucket that holds one second's worth.
+#[derive(Clone)]
 pub(super) struct Limiter {
     per_second: u64,
     /// In billionths of a token.

@@ -14,6 +14,7 @@ mod connection_counts;
 mod decide;
 mod direct;
 pub mod events;
+mod excerpt;
 mod flow_book;
 mod forward;
 mod hairpin;
@@ -44,6 +45,7 @@ mod walk;
 mod withhold;
 
 pub use events::EngineEvent;
+pub use excerpt::Excerpt;
 pub use identification::Share;
 pub use impact::{Impact, ImpactCounts, ImpactOn, Impacts, impact};
 pub use member_use::{MemberUse, Uses};

@@ -9,6 +9,7 @@ use super::verdict::{DropReason, PuntReason, Verdict};
 use crate::time::Instant;
 
 /// The budgets.
+#[derive(Clone)]
 pub(super) struct Punts([Limiter; PuntReason::COUNT]);
 
 impl Default for Punts {

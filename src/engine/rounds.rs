@@ -19,10 +19,18 @@ pub(super) struct Rounds {
 
 /// New flows of one worker and pool since management counted all flows last, by the member's place. As the others give away as much
 /// meanwhile, as far as anybody knows, each stands for as many as there are workers: they do not all run after the same member.
-#[derive(Default)]
+#[derive(Clone, Default)]
 struct Given {
     counted: u32,
     flows: Vec<u64>,
+}
+
+/// How far one pool has come at one worker.
+#[derive(Clone)]
+pub(super) struct Standing {
+    turn: u32,
+    given: Given,
+    workers: u64,
 }
 
 impl Rounds {
@@ -32,6 +40,22 @@ impl Rounds {
         let mut rounds = Rounds { turns: Vec::new(), given: Vec::new(), workers: 1, seed };
         rounds.reserve(bound);
         rounds
+    }
+
+    /// How far these pools have come, as of one of as many workers.
+    pub(super) fn of_pools(&self, pools: &[PoolId]) -> Vec<(PoolId, Standing)> {
+        let of = |pool: &PoolId| {
+            let (turn, given) = (*self.turns.get(pool.index())?, self.given.get(pool.index())?.clone());
+            Some((*pool, Standing { turn, given, workers: self.workers }))
+        };
+        pools.iter().filter_map(of).collect()
+    }
+
+    /// A pool has come as far as another worker says.
+    pub(super) fn take_over(&mut self, pool: PoolId, Standing { turn, given, workers }: Standing) {
+        if let (Some(own), Some(known)) = (self.turns.get_mut(pool.index()), self.given.get_mut(pool.index())) {
+            (*own, *known, self.workers) = (turn, given, workers);
+        }
     }
 
     /// One of so many workers.

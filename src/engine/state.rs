@@ -65,18 +65,30 @@ pub(super) struct State {
     pub(super) caches_routes: bool,
     /// Who has spoken from a service port last, and when: in one turn it need not be noted twice.
     pub(super) spoke: Option<(MemberId, Instant)>,
-    seed: u64,
+    pub(super) seed: u64,
 }
 
 impl Engine {
     /// An engine that reads `snapshot`. `snat_ports` is shared by all workers; `seed` keys the hash tables.
     pub fn new(snapshot: Arc<Snapshot>, snat_ports: SnatPorts, seed: u64) -> Engine {
+        let mut engine = Engine::with_room(snapshot, snat_ports, seed, [SPEAKERS, ASKERS]);
+        engine.state.routes = RouteCache::new();
+        engine
+    }
+
+    /// The same with room for so many speakers and askers, and none for routes of what has no flow.
+    pub(super) fn with_room(
+        snapshot: Arc<Snapshot>,
+        snat_ports: SnatPorts,
+        seed: u64,
+        [speakers, askers]: [usize; 2],
+    ) -> Engine {
         let mut rounds = Rounds::new(seed, snapshot.pools.bound());
         rounds.follow(&snapshot, &snapshot);
         let state = State {
             flows: FlowBook::new(&snapshot, snat_ports, seed),
-            speakers: Speakers::new(SPEAKERS, seed ^ SPEAKERS_SEED),
-            askers: Speakers::new(ASKERS, seed ^ SPEAKERS_SEED),
+            speakers: Speakers::new(speakers, seed ^ SPEAKERS_SEED),
+            askers: Speakers::new(askers, seed ^ SPEAKERS_SEED),
             persistence: persistence_table(&snapshot, seed),
             rounds,
             rejects: Limiter::new(snapshot.limits.rejects_per_second),
@@ -86,7 +98,7 @@ impl Engine {
             events: EngineEvents::default(),
             resets: None,
             snapshot_number: 1,
-            routes: RouteCache::new(),
+            routes: RouteCache::none(),
             caches_routes: true,
             spoke: None,
             seed,

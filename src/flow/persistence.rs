@@ -49,6 +49,11 @@ impl PersistenceTable {
         self.0.len()
     }
 
+    /// One more would take the place of another.
+    pub fn is_full(&self) -> bool {
+        self.0.len() == self.0.capacity()
+    }
+
     /// There is none.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()

@@ -24,6 +24,16 @@ impl PortCells {
         PortCells { pages: (0..=usize::from(u16::MAX) / PAGE).map(|_| OnceLock::new()).collect() }
     }
 
+    /// The same in memory of their own.
+    pub(super) fn copied(&self) -> PortCells {
+        let copied = |cell: &AtomicU64| AtomicU64::new(cell.load(Acquire));
+        let page = |page: &OnceLock<Box<[AtomicU64]>>| {
+            let page = page.get().map(|cells| cells.iter().map(copied).collect::<Box<[_]>>());
+            page.map_or_else(OnceLock::new, OnceLock::from)
+        };
+        PortCells { pages: self.pages.iter().map(page).collect() }
+    }
+
     /// What stands in the cell of a port.
     pub(super) fn load(&self, port: u16) -> u64 {
         let page = self.pages[usize::from(port) / PAGE].get();

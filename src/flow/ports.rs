@@ -51,6 +51,33 @@ impl PortAllocator {
         PortAllocator { cells, remotes, ranges: Range::of(protocol), used, furthest, exhausted, seed }
     }
 
+    /// One that has given away the same ports, and knows nothing of what this one does from now on. What workers do meanwhile may be in
+    /// it or not, cell by cell.
+    pub fn copied(&self) -> PortAllocator {
+        let PortAllocator { cells, remotes, ranges, used, furthest, exhausted, seed } = self;
+        let copied = |cell: &AtomicU32| AtomicU32::new(cell.load(Relaxed));
+        PortAllocator {
+            cells: cells.copied(),
+            remotes: remotes.as_ref().map(Remotes::copied),
+            ranges,
+            used: used.each_ref().map(copied),
+            furthest: copied(furthest),
+            exhausted: AtomicU64::new(exhausted.load(Relaxed)),
+            seed: *seed,
+        }
+    }
+
+    /// The port that [`PortAllocator::allocate`] would give to an inside endpoint now; nothing is given away.
+    pub fn preview(&self, inside: Endpoint, reserved: &ReservedPorts) -> Option<u16> {
+        let range = self.range_of(inside.port)?;
+        let is_held = |port: &u16| self.owner(*port) == Some(inside);
+        let held = self.reachable(inside, range, reserved).find(is_held);
+        held.or_else(|| {
+            let free = |port: &u16| !reserved.contains(*port) && self.cells.load(*port) == FREE;
+            self.has_free(range, reserved).then(|| self.choices(inside, range).find(free)).flatten()
+        })
+    }
+
     /// The outside port for an inside endpoint, with one more user. An existing mapping is shared; else the port is kept
     /// if it is free; else another one is taken, of the same range and if possible the same parity (RFC 4787 REQ-4), in
     /// an order that only the endpoint and the seed decide (RFC 7857 9: random only where the port has to change).
@@ -137,11 +164,18 @@ impl PortAllocator {
     /// One more user for the mapping that the endpoint has already. Looks beyond free cells: what was in them when the
     /// mapping was made may be gone.
     fn share(&self, inside: Endpoint, range: usize, reserved: &ReservedPorts) -> Option<u16> {
+        self.reachable(inside, range, reserved).find(|&port| self.share_port(port, inside))
+    }
+
+    /// Where a mapping that the endpoint has already may be.
+    fn reachable(&self, inside: Endpoint, range: usize, reserved: &ReservedPorts) -> impl Iterator<Item = u16> {
         let reach = self.furthest.load(Relaxed).min(SEARCH) as usize + 1;
-        self.choices(inside, range)
-            .take(reach)
-            .filter(|&port| !reserved.contains(port))
-            .find(|&port| self.share_port(port, inside))
+        self.choices(inside, range).take(reach).filter(|&port| !reserved.contains(port))
+    }
+
+    fn has_free(&self, range: usize, reserved: &ReservedPorts) -> bool {
+        let available = self.ranges[range].size() - reserved.count_in(self.ranges[range]);
+        (self.used[range].load(Relaxed) as usize) < available
     }
 
     /// One more user for the mapping of the port, if it is the endpoint's.
@@ -156,8 +190,7 @@ impl PortAllocator {
 
     /// The first free port in the endpoint's order.
     fn take(&self, inside: Endpoint, range: usize, reserved: &ReservedPorts) -> Option<u16> {
-        let available = self.ranges[range].size() - reserved.count_in(self.ranges[range]);
-        if self.used[range].load(Relaxed) as usize >= available {
+        if !self.has_free(range, reserved) {
             return None;
         }
         let choices = self.choices(inside, range).enumerate().filter(|&(_, port)| !reserved.contains(port));
@@ -259,6 +292,22 @@ impl SnatPorts {
         SnatPorts { tables: addresses.into_iter().map(tables).collect(), seed: self.seed }
     }
 
+    /// Those of some addresses alone, in memory of their own: for `protocol` they have given away the same ports, for others none.
+    pub fn copied(&self, protocol: Protocol, wanted: impl Fn(Ipv4Addr) -> bool) -> SnatPorts {
+        let copied = |tables: &Tables| {
+            let fresh = self.tables_of(tables.address, tables.since);
+            let mut by_protocol = Arc::into_inner(fresh.by_protocol).expect("it was made here");
+            if let (Some(copy), Some(own)) =
+                (by_protocol.get_mut(place(protocol)), tables.by_protocol.get(place(protocol)))
+            {
+                *copy = own.copied();
+            }
+            Tables { address: tables.address, since: tables.since, by_protocol: Arc::new(by_protocol) }
+        };
+        let tables = self.tables.iter().filter(|tables| wanted(tables.address)).map(copied);
+        SnatPorts { tables: tables.collect(), seed: self.seed }
+    }
+
     /// That of an address and protocol; `None` if nothing is translated to that address.
     pub fn table(&self, address: Ipv4Addr, protocol: Protocol) -> Option<&PortAllocator> {
         self.find(address).and_then(|tables| tables.by_protocol.get(place(protocol)))
@@ -349,6 +398,28 @@ mod tests {
         assert_eq!(table.used(), 0);
         assert!(!table.release(port, moved), "nobody holds it");
         assert_eq!(table.allocate(moved, &sip()), Some(41_000));
+    }
+
+    #[test]
+    fn a_copy_gives_away_what_the_original_would_and_neither_sees_the_other() {
+        let table = PortAllocator::new(Protocol::Udp, 9);
+        for host in 11..60 {
+            table.allocate(inside(host, 41_000), &sip());
+        }
+        table.enter(41_000, Ipv4Addr::new(172, 16, 9, 1));
+        for endpoint in [inside(11, 41_000), inside(30, 41_000), inside(99, 41_000), inside(99, 5060), inside(99, 0)] {
+            let (copy, before) = (table.copied(), table.used());
+            let promised = table.preview(endpoint, &sip());
+            assert_eq!((copy.allocate(endpoint, &sip()), table.used()), (promised, before), "{endpoint}");
+            assert_eq!(table.preview(endpoint, &sip()), promised);
+            assert_eq!(table.allocate(endpoint, &sip()), promised);
+        }
+        let copy = table.copied();
+        assert_eq!(copy.admit(41_000, Ipv4Addr::new(172, 16, 9, 1)), Some(inside(11, 41_000)));
+        assert_eq!(copy.admit(41_000, Ipv4Addr::new(172, 16, 9, 2)), None);
+        while copy.release(41_000, inside(11, 41_000)) {}
+        assert_eq!((copy.owner(41_000), copy.used() + 1), (None, table.used()));
+        assert_eq!(table.owner(41_000), Some(inside(11, 41_000)), "it is held all the same");
     }
 
     #[test]

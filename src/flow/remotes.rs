@@ -42,6 +42,15 @@ impl Remotes {
         Remotes { pages: (0..=usize::from(u16::MAX) / PAGE).map(|_| OnceLock::new()).collect() }
     }
 
+    /// The same in memory of their own.
+    pub(super) fn copied(&self) -> Remotes {
+        let page = |page: &OnceLock<Box<[Known]>>| {
+            let page = page.get().map(|page| page.iter().map(Known::copied).collect::<Box<[_]>>());
+            page.map_or_else(OnceLock::new, OnceLock::from)
+        };
+        Remotes { pages: self.pages.iter().map(page).collect() }
+    }
+
     /// The port is about to be another mapping's.
     pub(super) fn begin(&self, port: u16) {
         let page = self.pages[usize::from(port) / PAGE].get_or_init(|| (0..PAGE).map(|_| Known::default()).collect());
@@ -96,6 +105,11 @@ impl Remotes {
 }
 
 impl Known {
+    fn copied(&self) -> Known {
+        let cells = self.cells.each_ref().map(|cell| AtomicU64::new(cell.load(Acquire)));
+        Known { state: AtomicU32::new(self.state.load(Acquire)), cells }
+    }
+
     fn epoch(&self) -> u16 {
         self.state.load(Acquire) as u16
     }

@@ -35,6 +35,11 @@ impl<A: KeyAddress> RouteCache<A> {
         RouteCache { lines: (0..LINES).map(blank).collect(), refused: 0 }
     }
 
+    /// One that keeps nothing.
+    pub fn none() -> RouteCache<A> {
+        RouteCache { lines: Box::default(), refused: 0 }
+    }
+
     /// The route of the packet with this key, in whatever snapshot.
     #[inline(always)]
     pub fn find(&self, tag: Tag, key: &Key<A>) -> CachedRoute {

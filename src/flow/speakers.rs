@@ -180,6 +180,11 @@ impl<A: KeyAddress> Speakers<A> {
         self.0.find(peer)
     }
 
+    /// This is known of a remote endpoint, as another table says.
+    pub fn put(&mut self, peer: Peer<A>, speaker: Speaker, now: Instant) {
+        *self.renew(peer, now) = speaker;
+    }
+
     /// A member that is not active has sent to this remote, perhaps while it was known to be down.
     pub fn claim(&mut self, peer: Peer<A>, member: MemberRef, while_down: bool, generation: u32, now: Instant) {
         let speaker = self.renew(peer, now);

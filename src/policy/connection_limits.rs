@@ -56,6 +56,15 @@ impl ConnectionLimit {
         ConnectionLimit { most, per_second, since, counted: Arc::default() }
     }
 
+    /// One that has counted the same, and counts for itself from now on.
+    fn detached(&self) -> ConnectionLimit {
+        let Counted { connections, due, exceeded } = &*self.counted;
+        let copied = |cell: &AtomicU64| AtomicU64::new(cell.load(Ordering::Relaxed));
+        let exceeded = exceeded.each_ref().map(copied);
+        let counted = Counted { connections: copied(connections), due: copied(due), exceeded };
+        ConnectionLimit { counted: Arc::new(counted), ..*self }
+    }
+
     /// How many connections stand, of all workers that read a snapshot with this limit.
     pub fn connections(&self) -> u64 {
         self.counted.connections.load(Ordering::Relaxed)
@@ -157,6 +166,14 @@ impl ConnectionLimits {
             Some(before) if before.is_as(&made) => Arc::clone(before),
             _ => Arc::new(made),
         }
+    }
+
+    /// Those that have counted the same, and count for themselves from now on.
+    pub fn detached(&self) -> ConnectionLimits {
+        let each = |limits: &[Option<ConnectionLimit>]| {
+            limits.iter().map(|limit| limit.as_ref().map(ConnectionLimit::detached)).collect()
+        };
+        ConnectionLimits { members: each(&self.members), servers: each(&self.servers) }
     }
 
     /// Nobody has one.

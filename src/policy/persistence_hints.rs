@@ -30,6 +30,11 @@ impl std::fmt::Debug for PersistenceHints {
 }
 
 impl PersistenceHints {
+    /// A table of its own in which the same stands.
+    pub fn detached(&self) -> PersistenceHints {
+        PersistenceHints(self.0.iter().map(|cell| AtomicU64::new(cell.load(Ordering::Relaxed))).collect())
+    }
+
     /// `what`, a well mixed number, was given to the member in this second, or is its own still; `generation` is its pool's.
     #[inline]
     pub fn note(&self, what: u64, member: MemberId, generation: Generation, second: u64) {
@@ -83,6 +88,18 @@ mod tests {
         assert_eq!(find(what, 30_001, 300), Some(MemberId(9)));
         table.note(other, MemberId(3), Generation(3), 30_001);
         assert_eq!(find(what, 30_001, 300), None, "overwritten");
+    }
+
+    #[test]
+    fn a_copy_finds_the_same_and_is_written_apart() {
+        let (table, find) = (PersistenceHints::default(), |table: &PersistenceHints, what| {
+            table.find(what, 5, 300).map(|(member, _)| member)
+        });
+        table.note(7, MemberId(1), Generation(3), 5);
+        let copy = table.detached();
+        copy.note(8, MemberId(2), Generation(3), 5);
+        assert_eq!([7, 8].map(|what| find(&copy, what)), [Some(MemberId(1)), Some(MemberId(2))]);
+        assert_eq!([7, 8].map(|what| find(&table, what)), [Some(MemberId(1)), None]);
     }
 
     #[test]

@@ -160,6 +160,12 @@ impl Snapshot {
         snapshot
     }
 
+    /// A copy that shares nothing with this one that workers change: what connection limits have counted, and the hints of persistence.
+    pub fn detached(&self) -> Snapshot {
+        let hints = self.hints.as_ref().map(|hints| Arc::new(hints.detached()));
+        Snapshot { connection_limits: Arc::new(self.connection_limits.detached()), hints, ..self.clone() }
+    }
+
     /// Where datagrams of services are found, and which services are whose.
     fn place_services(&mut self) {
         for member in self.members.iter_mut() {
