@@ -9,7 +9,7 @@
 //! | 2 | [`engine`], [`monitor`] | the decision; is it alive |
 //! | 3 | [`worker`], `dpdk` | one turn of the loop; the only unsafe code |
 //! | 3 | [`config`], [`probe`] | the file; the host stack that carries probes |
-//! | 4 | [`admin`] | what an operator asks and is answered; metrics |
+//! | 4 | [`admin`], [`explain`] | what an operator asks and is answered; metrics; what happens to one packet, and why |
 //! | 5 | [`control`] | the controller and its parts |
 //! | 6 | [`cli`], [`programs`], `app` | the command; programs of the operator's; wiring, threads, signals |
 
@@ -23,6 +23,7 @@ pub mod control;
 #[cfg(feature = "dpdk")]
 pub mod dpdk;
 pub mod engine;
+pub mod explain;
 pub mod flow;
 pub mod import;
 pub mod io;

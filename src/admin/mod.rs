@@ -9,6 +9,7 @@ mod clients;
 pub mod configurations;
 pub mod drain;
 pub mod drill;
+pub mod explain;
 mod latency;
 pub mod line;
 pub mod metrics;

@@ -5,14 +5,14 @@
 //! resolved here: only the controller knows what exists.
 
 use super::answer::{AdminError, Answer, Code};
-pub use super::words::AdminState;
+pub use super::words::{AdminState, TcpFlag, Transport};
 use crate::config::{LogLevel, parse_prefix};
 use ipnet::Ipv4Net;
 use serde::de::Error;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value};
 use std::fmt;
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, SocketAddrV4};
 use tokio::sync::{mpsc, oneshot};
 
 /// Rows that `flows` answers with when no limit is given.
@@ -234,6 +234,27 @@ impl Request {
     pub fn reload() -> Request {
         Request::Reload { confirm_s: None, max_impact: None }
     }
+}
+
+/// A packet that is asked about.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct PacketAsked {
+    /// `udp`, `tcp` or `icmp`: a datagram without payload, a segment, an echo request.
+    pub protocol: Transport,
+    /// Its source. The port of an echo request is its identifier.
+    pub src: SocketAddrV4,
+    /// Its destination. That of an echo request has port 0.
+    pub dst: SocketAddrV4,
+    /// Of TCP: its control bits.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub flags: Vec<TcpFlag>,
+    /// The member it comes from, by name: it comes in where that is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from: Option<String>,
+    /// The interface it comes in on, by name; absent: the one on the way to its source.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub interface: Option<String>,
 }
 
 /// Which flows are meant, by name. Everything that is set must match.

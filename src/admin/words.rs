@@ -25,6 +25,28 @@ words! {
         /// Nothing.
         Offline = "offline",
     }
+    /// What a packet that is asked about carries.
+    Transport {
+        /// A datagram.
+        Udp = "udp",
+        /// A segment.
+        Tcp = "tcp",
+        /// An echo request.
+        Icmp = "icmp",
+    }
+    /// A control bit of a segment.
+    TcpFlag {
+        /// Synchronize.
+        Syn = "syn",
+        /// Acknowledgement.
+        Ack = "ack",
+        /// Finish.
+        Fin = "fin",
+        /// Reset.
+        Rst = "rst",
+        /// Push.
+        Psh = "psh",
+    }
     /// What a member does for its pool.
     Role {
         /// Clients go to it.

@@ -25,6 +25,7 @@ const FLOORS: &[(&str, &[&str])] = &[
     ("config", &["policy", "wire"]),
     ("admin", &["config", "policy", "wire", "time"]),
     ("import", &["config", "policy"]),
+    ("explain", &["admin", "config", "engine", "flow", "policy", "wire", "time"]),
     ("probe", &["monitor", "policy", "wire", "time"]),
     ("control", &["config", "admin", "probe", "worker", "engine", "monitor", "flow", "policy", "io", "wire", "time"]),
     ("cli", &["config", "import", "admin", "policy", "time"]),

@@ -1,0 +1,85 @@
+//! How things are called.
+
+use crate::config::{duration_text, listen_text, network_text};
+use crate::policy::Intent;
+use crate::policy::intent::{InterfaceId, Listen, MemberId, PoolId, Snat, VirtualServerId};
+use crate::time::Duration;
+use ipnet::Ipv4Net;
+use std::net::Ipv4Addr;
+
+/// The names of the file, by id.
+#[derive(Clone, Copy)]
+pub(super) struct Names<'a> {
+    pub(super) intent: &'a Intent,
+}
+
+impl<'a> Names<'a> {
+    pub(super) fn member(self, id: MemberId) -> String {
+        self.intent.members.get(id).map_or_else(|| format!("member {}", id.0), |member| member.name.clone())
+    }
+
+    pub(super) fn pool(self, id: PoolId) -> String {
+        self.intent.pools.get(id).map_or_else(|| format!("pool {}", id.0), |pool| pool.name.clone())
+    }
+
+    pub(super) fn server(self, id: VirtualServerId) -> String {
+        self.intent.virtual_servers.get(id).map_or_else(|| format!("virtual server {}", id.0), |it| it.name.clone())
+    }
+
+    pub(super) fn interface(self, id: InterfaceId) -> String {
+        self.intent.interfaces.get(id).map_or_else(|| format!("interface {}", id.0), |it| it.name.clone())
+    }
+
+    /// The virtual servers at an address.
+    pub(super) fn servers_at(self, address: Ipv4Addr) -> String {
+        let here = self.intent.virtual_servers.iter().filter(|server| server.address == address);
+        listed(here.map(|server| server.name.clone()))
+    }
+
+    /// What listens at an address.
+    pub(super) fn listens_at(self, address: Ipv4Addr) -> String {
+        let here = self.intent.virtual_servers.iter().filter(|server| server.address == address);
+        listed(here.flat_map(|server| &server.listen).map(|listen: &Listen| listen_text(*listen)))
+    }
+
+    pub(super) fn snat(self, pool: PoolId) -> Option<&'a Snat> {
+        self.intent.snats.iter().find(|snat| snat.pool == pool)
+    }
+
+    /// The entry of a pool's exclusion group that holds the address: the longest.
+    pub(super) fn exclusion(self, pool: PoolId, address: Ipv4Addr) -> Option<Ipv4Net> {
+        let entries = self.snat(pool)?.exclude.iter().filter(|net| net.contains(&address));
+        entries.max_by_key(|net| net.prefix_len()).copied()
+    }
+
+    /// How a packet gets to an address: the network it is on, or the static route.
+    pub(super) fn way(self, address: Ipv4Addr) -> String {
+        let on = self.intent.interfaces.iter().find(|it| it.addresses.iter().any(|net| net.contains(&address)));
+        if let Some(interface) = on {
+            return format!("on the network of interface {}", interface.name);
+        }
+        let routes = self.intent.routes.iter().filter(|route| route.to.contains(&address));
+        match routes.max_by_key(|route| route.to.prefix_len()) {
+            Some(route) => {
+                format!(
+                    "by the route {} via {} on interface {}",
+                    network_text(route.to),
+                    route.via,
+                    self.interface(route.interface)
+                )
+            }
+            None => "there is no route to it".into(),
+        }
+    }
+}
+
+/// With commas between.
+pub(super) fn listed(names: impl IntoIterator<Item = String>) -> String {
+    let all: Vec<String> = names.into_iter().collect();
+    if all.is_empty() { "none".into() } else { all.join(", ") }
+}
+
+/// To the second.
+pub(super) fn span(span: Duration) -> String {
+    duration_text(Duration::from_secs(span.as_secs()))
+}

@@ -1,0 +1,212 @@
+//! Which service the packet is for, and which member gets it, and why that one.
+
+use super::names::{Names, listed};
+use super::steps::Steps;
+use super::trial::Trial;
+use crate::config::listen_text;
+use crate::engine::{Path, Verdict};
+use crate::flow::PathKind;
+use crate::policy::health::State;
+use crate::policy::intent::{MemberId, Mode, NoMember, Persistence, PoolId, Unmatched};
+use crate::policy::snapshot::{AddressClass, PoolView, ServiceView};
+use crate::wire::Kind;
+
+/// Whom it is for, by name.
+#[derive(Default)]
+pub(super) struct Receiver {
+    pub(super) virtual_server: Option<String>,
+    pub(super) pool: Option<String>,
+    pub(super) member: Option<String>,
+    pub(super) one_of: Vec<String>,
+}
+
+pub(super) fn tell(trial: &Trial, names: Names, steps: &mut Steps) -> Receiver {
+    let tuple = &trial.case.tuple;
+    match trial.classified.path {
+        Path::ServiceIn(_) | Path::Inward(_) | Path::Hairpin { .. } => {
+            match trial.snapshot().service_at(tuple.protocol, tuple.dst) {
+                Some(service) => to_service(trial, names, service, steps),
+                None => to_address(trial, names, steps),
+            }
+        }
+        Path::Direct(member) => to_member(trial, names, member, steps),
+        Path::Outward(_) | Path::ServiceOut(_) | Path::Local(Some(_)) | Path::Peer(..) => of_sender(trial, names),
+        _ => Receiver::default(),
+    }
+}
+
+fn of_sender(trial: &Trial, names: Names) -> Receiver {
+    let Some(sender) = trial.sender() else { return Receiver::default() };
+    let pool = trial.snapshot().member(sender).pool;
+    Receiver { member: Some(names.member(sender)), pool: Some(names.pool(pool)), ..Receiver::default() }
+}
+
+fn to_service(trial: &Trial, names: Names, service: &ServiceView, steps: &mut Steps) -> Receiver {
+    let (server, pool) = (names.server(service.virtual_server), names.pool(service.pool));
+    let mode = names.intent.pools.get(service.pool).map_or(String::new(), |pool| pool.mode.to_string());
+    let disabled = if service.enabled { "" } else { ", disabled in the file" };
+    let limits = if service.is_limited { ", with connection limits" } else { "" };
+    let text =
+        format!("virtual server {server}, {}: pool {pool} ({mode}){disabled}{limits}", listen_text(service.listen));
+    steps.add("service", text);
+    let member = trial.receiver();
+    let one_of = member.map_or_else(Vec::new, |_| one_of(trial, names, service.pool));
+    match member {
+        Some(member) => {
+            steps.add("member", format!("{}: {}", names.member(member), why(trial, names, service, member)))
+        }
+        None => steps.add("member", nobody(trial, names, service)),
+    }
+    if !one_of.is_empty() {
+        steps.add("one of", format!("{}: others may come in between", one_of.join(", ")));
+    }
+    Receiver { virtual_server: Some(server), pool: Some(pool), member: member.map(|id| names.member(id)), one_of }
+}
+
+/// Those of whom any may get what begins, as whose turn it is changes with what comes in between.
+fn one_of(trial: &Trial, names: Names, pool: PoolId) -> Vec<String> {
+    let view = trial.snapshot().pool(pool);
+    let Some(sharing) = view.sharing.as_ref().filter(|_| begins(trial)) else { return Vec::new() };
+    let by_address = view.persistence == Persistence::Source;
+    let by_turns = match sharing.mode() {
+        Mode::RoundRobin => !by_address,
+        Mode::LeastConnections => !(by_address && trial.setting.excerpt.persists(pool, trial.source())),
+        Mode::SourceHash | Mode::ActiveStandby => false,
+    };
+    match by_turns && sharing.targets().len() > 1 {
+        true => sharing.targets().iter().map(|target| names.member(target.member)).collect(),
+        false => Vec::new(),
+    }
+}
+
+/// Nothing that is known says whose it is.
+fn begins(trial: &Trial) -> bool {
+    let is_kept = |met: &super::trial::Met| match &trial.then {
+        Some(then) => then.flow.member == met.flow.member && !trial.engine.has_lost_its_member(&met.flow),
+        None => true,
+    };
+    !trial.met.as_ref().is_some_and(is_kept) && trial.elsewhere.is_none()
+}
+
+fn why(trial: &Trial, names: Names, service: &ServiceView, member: MemberId) -> String {
+    let (snapshot, pool) = (trial.snapshot(), trial.snapshot().pool(service.pool));
+    let choice = (trial.setting.choice)(service.pool).map_or_else(String::new, |words| format!(", {words}"));
+    let is_kept =
+        trial.met.as_ref().is_some_and(|met| met.flow.path != PathKind::Routed && met.flow.member == member.0);
+    match () {
+        () if is_kept && !begins(trial) => "its flow keeps it there".into(),
+        () if trial.elsewhere.is_some_and(|met| met.flow.member == member.0) => {
+            "it keeps this sender at another virtual address of the pool".into()
+        }
+        () if pool.is_shared => shared(trial, names, service.pool, pool, member) + &choice,
+        () if pool.active != Some(member) => {
+            "it has asked this remote endpoint something, or claims it, while another member is active (reply affinity)"
+                .into()
+        }
+        () if snapshot.member(member).state == State::Down => {
+            format!(
+                "it is lost, and stays the target until another one is up (no_member = \"{}\"){choice}",
+                pool.no_member
+            )
+        }
+        () => format!("the active member{choice}"),
+    }
+}
+
+fn shared(trial: &Trial, names: Names, id: PoolId, pool: &PoolView, member: MemberId) -> String {
+    let Some(sharing) = &pool.sharing else { return "it takes what is new".into() };
+    let targets = listed(sharing.targets().iter().map(|target| names.member(target.member)));
+    let source = trial.source();
+    let by_address = pool.persistence == Persistence::Source && sharing.mode() != Mode::SourceHash;
+    match sharing.mode() {
+        _ if !sharing.holds(member) => "it takes no new work, and keeps what it has".into(),
+        _ if by_address && trial.setting.excerpt.persists(id, source) => {
+            format!("persistence: what {source} begins stays with it")
+        }
+        Mode::LeastConnections => format!("it has fewest flows for its weight, of {targets}"),
+        _ if by_address => format!("a hash of {source}, which begins its first one, of {targets}"),
+        Mode::SourceHash => format!("a hash of {source} says so, of {targets}"),
+        Mode::RoundRobin | Mode::ActiveStandby => format!("it is its turn, of {targets}"),
+    }
+}
+
+fn nobody(trial: &Trial, names: Names, service: &ServiceView) -> String {
+    let pool = trial.snapshot().pool(service.pool);
+    let name = names.pool(service.pool);
+    match () {
+        () if !service.enabled => "nobody is asked".into(),
+        () if pool.takes_new() => "nobody gets it".into(),
+        () if pool.undecided => {
+            format!("nobody yet: not every member of pool {name} has been heard of since the start")
+        }
+        () => {
+            let policy = pool.no_member;
+            let then = match policy {
+                NoMember::Drop => "what comes is dropped in silence",
+                NoMember::Reject => "what comes is refused",
+                NoMember::KeepLast => "as there is no last one to keep, what comes is refused",
+            };
+            format!("nobody: no member of pool {name} is active, and {then} (no_member = \"{policy}\")")
+        }
+    }
+}
+
+/// To a port of a virtual address where no virtual server listens.
+fn to_address(trial: &Trial, names: Names, steps: &mut Steps) -> Receiver {
+    let (snapshot, dst) = (trial.snapshot(), trial.case.tuple.dst);
+    let AddressClass::Virtual(at) = snapshot.class(dst.addr) else { return Receiver::default() };
+    let server = snapshot.server(at);
+    if matches!(trial.case.packet.kind, Kind::Echo { request: true }) {
+        steps.add("service", format!("an echo request, answered by the appliance: icmp_echo = \"{}\"", server.echo));
+        return Receiver::default();
+    }
+    let unmatched = match server.unmatched {
+        Unmatched::Reject | Unmatched::RejectNow => "its sender is refused",
+        Unmatched::Drop => "dropped in silence",
+    };
+    let listens = names.listens_at(dst.addr);
+    let text = match (&trial.became, trial.verdict) {
+        (Some(_), _) | (_, Verdict::Hold(_)) => {
+            format!("none listens there ({listens}): it answers what a member sends outward")
+        }
+        _ => format!(
+            "none listens there, only {listens}; what matches nothing: {unmatched} (unmatched = \"{}\")",
+            server.unmatched
+        ),
+    };
+    steps.add("service", text);
+    let member = trial.receiver();
+    if let Some(member) = member {
+        let flow = if trial.met.is_some() {
+            "the flow is its own"
+        } else {
+            "it has talked to this address from that port (RFC 4787 REQ-8)"
+        };
+        steps.add("member", format!("{}: {flow}", names.member(member)));
+    }
+    let pool = member.map(|member| names.pool(snapshot.member(member).pool));
+    Receiver { pool, member: member.map(|member| names.member(member)), ..Receiver::default() }
+}
+
+fn to_member(trial: &Trial, names: Names, member: MemberId, steps: &mut Steps) -> Receiver {
+    let (snapshot, src) = (trial.snapshot(), trial.case.tuple.src.addr);
+    let pool = snapshot.member(member).pool;
+    let allowed = names.intent.direct_access.allow.as_ref();
+    let entry = allowed.and_then(|nets| nets.iter().find(|net| net.contains(&src)));
+    let text = match (snapshot.may_visit(src, member), entry, names.exclusion(pool, src)) {
+        (false, ..) => format!("denied: no entry of [direct_access] allow holds {src}, nor does the exclusion group"),
+        (true, Some(net), _) => format!("allowed by {net} of [direct_access] allow"),
+        (true, None, Some(net)) if allowed.is_some() => format!("allowed by {net} of the exclusion group"),
+        (true, ..) => "allowed: the file has no [direct_access], so everybody may".into(),
+    };
+    steps.add("direct access", text);
+    Receiver { pool: Some(names.pool(pool)), member: Some(names.member(member)), ..Receiver::default() }
+}
+
+impl Trial<'_> {
+    /// As whom its sender is known to the pool it calls.
+    fn source(&self) -> std::net::Ipv4Addr {
+        let own = self.case.tuple.src.addr;
+        self.sender().map_or(own, |sender| self.snapshot().member(sender).public)
+    }
+}

@@ -1,0 +1,64 @@
+//! What an operator can do about a packet that is not forwarded.
+
+use super::trial::Trial;
+use crate::engine::{DropReason, Verdict};
+
+/// Nothing where the packet is forwarded, or where there is nothing to be done.
+pub(super) fn of(trial: &Trial) -> Option<String> {
+    let text = match trial.verdict {
+        Verdict::Drop(reason) | Verdict::Reject { reason, .. } => of_reason(reason)?,
+        Verdict::Hold(_) => "`fairlead neighbours` says whether it answers; check its address, VLAN and cable if not",
+        Verdict::Withhold(_) => {
+            "`fairlead members` says why the active member does not answer; `[[pool]] gap` is how long this waits"
+        }
+        Verdict::Defer => {
+            "`unmatched = \"reject-now\"` of the virtual server refuses it at once; a virtual server that listens there takes it"
+        }
+        _ => return None,
+    };
+    Some(text.into())
+}
+
+fn of_reason(reason: DropReason) -> Option<&'static str> {
+    use DropReason::*;
+    Some(match reason {
+        SpoofedSource => {
+            "check where it comes in (--interface, --from): an address of ours is nobody else's, and a member's belongs to its own interface"
+        }
+        MartianSource | MartianDestination => "no host may use this address: check what was typed, or who sends it",
+        UnknownInterface | NotForUs => {
+            "check port and VLAN tag of [[interface]], and the sender's route to the appliance"
+        }
+        NoRoute => "add a [[route]] that holds the destination, and `fairlead reload`",
+        HostUnreachable => {
+            "`fairlead neighbours` shows the next hop as failed: check that the host is up, its address, VLAN and cable"
+        }
+        TooBig => "the sender has set DF: lower its MTU, or raise `mtu` of the interface it leaves by",
+        TtlExceeded => "look for a routing loop in front of the appliance",
+        MemberUndecided => "wait until the probes have decided: `fairlead probes`",
+        NoActiveMember => {
+            "`fairlead members` says why none is up; `fairlead pool force POOL MEMBER` makes one active all the same"
+        }
+        VirtualServerDisabled => "set `enabled = true` of the virtual server, and `fairlead reload`",
+        ConnectionLimit | ConnectionRateLimit => {
+            "`fairlead virtual-servers` and `fairlead members` show the limits and what stands: raise `connection_limit` or `connection_rate_limit`"
+        }
+        MemberLost => "its sender has to begin anew; `[[pool]] on_down` says what happens to what a lost member had",
+        NotListening => "add the port to `listen` of a virtual server, or correct what the sender calls",
+        NoFlow => {
+            "the connection is not known: it was begun elsewhere, or its time was over; a new one (--flags syn) is balanced afresh"
+        }
+        OutwardNoFlow => "the connection is not known: the member has to open it again (--flags syn)",
+        FlowTableFull => "raise `[limits] flows_per_worker`; `fairlead flows` shows who has them",
+        PortsExhausted => {
+            "`fairlead snat` shows the use of ports; exclude destinations that need no SNAT, or give pools addresses of their own"
+        }
+        NoSnat => "add a [[snat]] for the pool of the member that calls",
+        RateLimited => "raise `[limits] rejects_per_second`, or look for what causes so many: `fairlead counters`",
+        ProtocolUnsupported | ProtocolUntranslated => {
+            "the exclusion group lets a member's own address pass: `fairlead exclude add POOL PREFIX`"
+        }
+        DirectAccessDenied => "add the source to `[direct_access] allow`, or to the exclusion group of the pool",
+        _ => return None,
+    })
+}
