@@ -3,7 +3,7 @@
 use std::fmt::Write;
 use std::path::Path;
 
-const SOURCES: [&str; 7] = [
+const SOURCES: [&str; 8] = [
     "src/admin/rows.rs",
     "src/admin/latency.rs",
     "src/config/difference.rs",
@@ -11,6 +11,7 @@ const SOURCES: [&str; 7] = [
     "src/admin/drain.rs",
     "src/admin/sip.rs",
     "src/admin/configurations.rs",
+    "src/admin/explain.rs",
 ];
 const PAGE: &str = "dpdk-config/json.md";
 
@@ -31,6 +32,7 @@ versions, and none changes its meaning or unit: `status` has the `version`.
 | `probe history` | a list of PastProbeRow, oldest first |
 | `flows` | an object: `rows`, a list of FlowRow; `total`, how many there are; `exact`, false if there may be more |
 | `flows clear` | one Cleared |
+| `explain ...` | one Explanation |
 | `snat` | a list of SnatRow |
 | `neighbours`, `routes`, `ports`, `counters` | a list of NeighbourRow, RouteRow, PortRow, CounterRow |
 | `switchovers` | a list of SwitchoverRow, oldest first |
@@ -91,7 +93,7 @@ fn holds(kind: &str) -> String {
         "bool" => "true or false".into(),
         "Wall" => "time".into(),
         "String" | "Ipv4Addr" | "Ipv4Net" | "SocketAddrV4" => "text".into(),
-        "Status" | "Ends" | "Change" | "Spread" | "Bucket" => kind.into(),
+        "Status" | "Ends" | "ExplainedEgress" | "ExplainedStep" | "Change" | "Spread" | "Bucket" => kind.into(),
         _ if kind.ends_with("Row") || kind == "MemberProbe" => kind.into(),
         // What remains are words.
         _ => "word".into(),
@@ -102,10 +104,10 @@ fn holds(kind: &str) -> String {
 fn the_page_about_json_is_what_the_rows_say() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let sources = SOURCES.map(|source| std::fs::read_to_string(root.join(source)).expect(source));
-    let [rows, latency, difference, drill, drain, sip, configurations] =
+    let [rows, latency, difference, drill, drain, sip, configurations, explain] =
         sources.each_ref().map(|source| structs(source));
     let change = difference.into_iter().filter(|page| page.starts_with("\n## Change\n"));
-    let parts = [vec![HEAD.to_owned()], rows, latency, change.collect(), drill, drain, sip, configurations];
+    let parts = [vec![HEAD.to_owned()], rows, latency, change.collect(), drill, drain, sip, configurations, explain];
     let page = parts.concat().concat();
     for part in ["| `detected_us` | number |", "## SettingRow", "| `udp_idle_ms` | number or null |", "## Change\n"] {
         assert!(page.contains(part), "{part}");

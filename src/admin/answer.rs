@@ -5,6 +5,7 @@
 use super::configurations::{Confirmed, HistoryRow, HistoryText, Preview};
 use super::drain::DrainReport;
 use super::drill::{DrillPlan, DrillReport};
+use super::explain::Explanation;
 use super::rows::{
     Announced, Cleared, CounterRow, ExcludeRow, FlowRow, LatencyRow, Logging, MemberRow, NeighbourRow, PastProbeRow,
     PortRow, ProbeRow, Reloaded, RouteRow, SettingRow, SipReport, SnatRow, StateLines, Status, SwitchoverRow, Total,
@@ -75,7 +76,7 @@ macro_rules! answers {
 }
 
 answers! {
-    one { Status(Box<Status>), Cleared(Cleared), Reloaded(Reloaded), Preview(Box<Preview>), Confirmed(Confirmed), HistoryText(Box<HistoryText>), SavePlan(Box<SavePlan>), Logging(Logging), StateLines(StateLines), Announced(Announced), DrillPlan(Box<DrillPlan>), DrillReport(Box<DrillReport>), DrainReport(DrainReport), Sip(Box<SipReport>), }
+    one { Status(Box<Status>), Cleared(Cleared), Reloaded(Reloaded), Preview(Box<Preview>), Confirmed(Confirmed), HistoryText(Box<HistoryText>), SavePlan(Box<SavePlan>), Logging(Logging), StateLines(StateLines), Announced(Announced), DrillPlan(Box<DrillPlan>), DrillReport(Box<DrillReport>), DrainReport(DrainReport), Sip(Box<SipReport>), Explanation(Box<Explanation>), }
     rows {
         Members(MemberRow),
         VirtualServers(VirtualServerRow),

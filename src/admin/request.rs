@@ -57,6 +57,8 @@ pub enum Request {
         #[serde(default)]
         filter: FlowSelection,
     },
+    /// What would happen to a packet now, and why: an [`Explanation`](super::explain::Explanation). Nothing changes by it.
+    Explain(PacketAsked),
     /// SNAT addresses and the use of their ports.
     Snat {},
     /// The ARP table.
@@ -424,6 +426,17 @@ mod tests {
             (
                 r#"{"command":"flows-clear","args":{"filter":{"client":"172.16.5.5","member":"sip-a","virtual-server":"sip-1"}}}"#,
                 Request::FlowsClear { filter },
+            ),
+            (
+                r#"{"command":"explain","args":{"protocol":"tcp","src":"172.16.5.5:40000","dst":"10.20.0.100:5061","flags":["syn"],"from":"sip-a"}}"#,
+                Request::Explain(PacketAsked {
+                    protocol: Transport::Tcp,
+                    src: "172.16.5.5:40000".parse().unwrap(),
+                    dst: "10.20.0.100:5061".parse().unwrap(),
+                    flags: vec![TcpFlag::Syn],
+                    from: Some(member()),
+                    interface: None,
+                }),
             ),
             (r#"{"command":"counters","args":{"all":true}}"#, Request::Counters { all: true }),
             (r#"{"command":"announce","args":{}}"#, Request::Announce {}),

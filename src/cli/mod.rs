@@ -1,7 +1,7 @@
 //! The command: what an operator types and reads.
 //!
 //! Owns the [`commands`], how they are parsed and how answers are shown. Holds no knowledge of the appliance:
-//! all but `run`, `check` and `import` go through the admin socket, and so can do no more than any other client. Read
+//! all but `run`, `check`, `import` and `explain --file` go through the admin socket, and so can do no more than any other client. Read
 //! [`commands`] first.
 
 pub mod check;
@@ -23,12 +23,14 @@ use crate::admin::request::{FILE_MAX, FileText, NAME_MAX};
 use crate::admin::rows::Wall;
 use crate::admin::{Code, Request};
 use crate::config;
+use crate::control::explain_by_file;
 use clap::CommandFactory;
 use client::Failure;
 use commands::{Command, Question};
 use exit::{BAD, FAILED, UNREACHABLE, fail, print, write};
 use here::Machine;
 use parse::Program;
+use serde_json::Value;
 use std::io::{self, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -123,6 +125,9 @@ fn show(socket: &Path, timeout: Option<u64>, question: &Question) -> ExitCode {
     {
         return fail(BAD, why);
     }
+    if let Some(file) = &question.candidate {
+        return candidate(file, question);
+    }
     if let Some(report) = &question.wait {
         return waiting::run(socket, question, report, patience).unwrap_or_else(|failure| failed(&failure));
     }
@@ -137,6 +142,24 @@ fn show(socket: &Path, timeout: Option<u64>, question: &Question) -> ExitCode {
             return code;
         }
         std::thread::sleep(Duration::from_secs(seconds));
+    }
+}
+
+/// What is asked of a file, which no appliance has.
+fn candidate(file: &Path, question: &Question) -> ExitCode {
+    let configuration = match config::load(file) {
+        Ok(configuration) => configuration,
+        Err(errors) => {
+            let _ = writeln!(io::stderr(), "{}", errors.to_string().trim_end());
+            return ExitCode::from(BAD);
+        }
+    };
+    let Request::Explain(packet) = &question.request else { return fail(BAD, "only `explain` is answered by a file") };
+    let said = explain_by_file(&configuration, packet).map_err(Failure::Refused);
+    let value = said.and_then(|said| serde_json::to_value(said).map_err(unshown));
+    match value.and_then(|value| text_of(question, value)) {
+        Ok(text) => print(text.as_bytes()),
+        Err(failure) => failed(&failure),
     }
 }
 
@@ -162,13 +185,21 @@ fn answer(socket: &Path, question: &Question, patience: Duration) -> Result<Stri
             data = client::ask(socket, report, patience)?;
         }
     }
+    text_of(question, data)
+}
+
+fn text_of(question: &Question, data: Value) -> Result<String, Failure> {
     let text = match question.json {
         // Watched, an answer is a line: who reads them knows where one ends.
         true if question.watch.is_some() => serde_json::to_string(&data).map(|text| text + "\n"),
         true => serde_json::to_string_pretty(&data).map(|text| text + "\n"),
         false => (question.show)(data, Wall::from(SystemTime::now())),
     };
-    text.map_err(|why| Failure::Unreadable(format!("the appliance's answer cannot be shown: {why}; try --json")))
+    text.map_err(unshown)
+}
+
+fn unshown(why: serde_json::Error) -> Failure {
+    Failure::Unreadable(format!("the appliance's answer cannot be shown: {why}; try --json"))
 }
 
 fn failed(failure: &Failure) -> ExitCode {

@@ -79,7 +79,7 @@ mod tests {
     use super::super::commands::Question;
     use super::*;
     use crate::admin::Request;
-    use crate::admin::request::{AdminState, FlowSelection};
+    use crate::admin::request::{AdminState, FlowSelection, PacketAsked, TcpFlag, Transport};
     use crate::config::LogLevel;
 
     fn parsed(line: &str) -> Result<Program, clap::Error> {
@@ -164,6 +164,37 @@ mod tests {
             ),
             ("fairlead diff --json", Request::Diff { name: None, text: None }),
             ("fairlead --socket /x members", Request::Members {}),
+        ];
+        for (line, request) in rows {
+            assert_eq!(asked(line).request, request, "{line}");
+        }
+    }
+
+    #[test]
+    fn a_packet_that_is_asked_about_has_ends_and_a_place() {
+        let rows = [
+            (
+                "fairlead explain tcp 172.16.5.5:40000 10.20.0.100:5061 --flags syn,ack --interface clients",
+                Request::Explain(PacketAsked {
+                    protocol: Transport::Tcp,
+                    src: "172.16.5.5:40000".parse().unwrap(),
+                    dst: "10.20.0.100:5061".parse().unwrap(),
+                    flags: vec![TcpFlag::Syn, TcpFlag::Ack],
+                    from: None,
+                    interface: Some("clients".into()),
+                }),
+            ),
+            (
+                "fairlead explain icmp 10.20.0.11 172.16.9.9 --id 7 --from sip-a",
+                Request::Explain(PacketAsked {
+                    protocol: Transport::Icmp,
+                    src: "10.20.0.11:7".parse().unwrap(),
+                    dst: "172.16.9.9:0".parse().unwrap(),
+                    flags: Vec::new(),
+                    from: Some("sip-a".into()),
+                    interface: None,
+                }),
+            ),
         ];
         for (line, request) in rows {
             assert_eq!(asked(line).request, request, "{line}");

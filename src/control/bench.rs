@@ -10,7 +10,7 @@ use crate::admin::rows::Wall;
 use crate::admin::{Answer, Request};
 use crate::config::LogLevel;
 use crate::engine::verdict::PuntReason;
-use crate::engine::{Impacts, MemberUse};
+use crate::engine::{Engine, Impacts, MemberUse};
 use crate::flow::SnatPorts;
 use crate::policy::adjacency::NextHop;
 use crate::policy::intent::{InterfaceId, MemberId, PortId};
@@ -435,6 +435,16 @@ impl Bench {
                 }
                 Command::Impact { query, next } => {
                     events.push(Event::Impact { query, impacts: self.impacts.clone(), next });
+                }
+                Command::Excerpt { query, about } => {
+                    let snapshot = self.workers[at].snapshot.clone().expect("it has one");
+                    let snat_ports = SnatPorts::new(snapshot.snat_addresses(), 1);
+                    let engine = Engine::new(Arc::clone(&snapshot), snat_ports, 1);
+                    let classified = engine.classify(&about.packet, about.port);
+                    let excerpt = Box::new(engine.excerpt(&about.packet, classified, &about.sip, self.now));
+                    // The last one decides.
+                    let excerpt = (at + 1 == self.workers.len()).then_some(excerpt);
+                    events.push(Event::Excerpt { worker: id, query, excerpt, snapshot });
                 }
                 Command::Latency(fresh) => {
                     let latency = std::mem::replace(&mut self.workers[at].latency, fresh);

@@ -348,6 +348,9 @@ impl Controller {
                 // What is taken over then is before the rest of the turn, as any other file.
                 self.answer_waiting(now);
             }
+            Event::Excerpt { worker, query, excerpt, snapshot } => {
+                self.waiting.on_excerpt(query, worker, excerpt, snapshot);
+            }
             Event::RedeliveryEnded { pool, generation, requests } => {
                 let line = self.switchovers.on_redelivery_ended((pool, generation), requests);
                 line.into_iter().for_each(|line| self.log(LogLevel::Warn, line));

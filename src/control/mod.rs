@@ -8,6 +8,7 @@
 
 mod alarms;
 mod announce;
+mod candidate;
 mod checks;
 mod configurations;
 mod controller;
@@ -17,6 +18,7 @@ mod drains;
 mod drilling;
 mod drills;
 mod exclusions;
+mod explanations;
 mod facts;
 mod fail_back;
 mod forecast;
@@ -64,6 +66,7 @@ pub(crate) mod harness;
 #[cfg(test)]
 mod tests;
 
+pub use candidate::explain_by_file;
 pub use configurations::{Configurations, SavedConfigurations};
 pub use controller::{Controller, Input};
 pub use facts::{CounterSource, DeviceEvent, Machine, PortCounters, PortFacts, Spreading, WorkerCounters};

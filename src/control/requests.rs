@@ -69,6 +69,7 @@ impl Controller {
             Request::ExcludeRemove { pool, prefix } => return self.exclude(request_id, &pool, prefix, false, now),
             Request::Flows { filter, limit } => return self.list_flows(request_id, &filter, limit, now),
             Request::FlowsClear { filter } => return self.clear_flows(request_id, &filter, now),
+            Request::Explain(packet) => return self.begin_explanation(request_id, &packet, now),
             Request::Latency { reset } => return self.begin_latency(request_id, reset, now),
             Request::Sip {} => return self.begin_sip(request_id, now),
             Request::Announce {} => Data::Announced(self.announce(now)),
@@ -270,7 +271,7 @@ impl Controller {
         Ok(None)
     }
 
-    fn ask_workers(&mut self, command: impl Fn() -> Command) {
+    pub(super) fn ask_workers(&mut self, command: impl Fn() -> Command) {
         self.machine.workers().for_each(|worker| self.outputs.send(worker, command()));
     }
 
@@ -309,6 +310,7 @@ impl Controller {
             Pending::Installed { epoch, saved, .. } => *epoch <= installed && is_settled(*saved),
             Pending::Flows { from, .. } | Pending::Cleared { from, .. } => from.missing == 0,
             Pending::Preview { comparing, .. } => comparing.from.missing == 0,
+            Pending::Explained { missing, .. } => *missing == 0,
             Pending::Latency { missing, .. } | Pending::Sip { missing } => missing.is_empty(),
             Pending::Probed(member, first) => monitors.have_probed(*member, *first),
         });
@@ -339,6 +341,7 @@ impl Controller {
                 self.check_heard(&comparing.from)?;
                 Ok(Data::Preview(Box::new(self.previewed(comparing))))
             }
+            Pending::Explained { case, found, missing } => self.explanation(&case, found, missing, now),
             Pending::Latency { reset, missing } => {
                 self.latencies.answer(reset, &missing, &self.machine, &self.file.settings.cores, now)
             }

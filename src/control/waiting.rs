@@ -7,12 +7,14 @@
 use super::proposed::Proposed;
 use crate::admin::rows::SettingRow;
 use crate::config::Change;
-use crate::engine::Impacts;
+use crate::engine::{Excerpt, Impacts};
+use crate::explain::Case;
 use crate::monitor::ProbeId;
-use crate::policy::Epoch;
 use crate::policy::intent::MemberId;
+use crate::policy::{Epoch, Snapshot};
 use crate::time::{Duration, Instant};
 use crate::worker::mailbox::{FlowRow, WorkerId};
+use std::sync::Arc;
 
 /// How long an operator waits for the workers to install a change.
 pub(super) const INSTALL_PATIENCE: Duration = Duration::from_secs(5);
@@ -30,6 +32,8 @@ pub(super) enum Pending {
     Cleared { count: u64, from: Parts },
     /// That flows are compared with what another file would make of them, which is then taken over.
     Preview { comparing: Comparing, then: Option<Box<Proposed>> },
+    /// That the worker which decides about a packet says what it knows of it.
+    Explained { case: Box<Case>, found: Option<Found>, missing: usize },
     /// That these workers report what they measured; then to forget all that, if it is a reset.
     Latency { reset: bool, missing: Vec<WorkerId> },
     /// That these workers report what they counted of SIP.
@@ -74,6 +78,15 @@ pub(super) struct Parts {
     pub(super) heard: bool,
 }
 
+/// What a worker knows of a packet, and by which snapshot it decides.
+pub(super) struct Found {
+    pub(super) worker: WorkerId,
+    pub(super) excerpt: Box<Excerpt>,
+    pub(super) snapshot: Arc<Snapshot>,
+    /// Other workers would decide about it as well: nothing is remembered of such packets.
+    pub(super) by_any: bool,
+}
+
 /// All who wait, in the order they came.
 #[derive(Default)]
 pub(super) struct Waiting {
@@ -113,6 +126,23 @@ impl Waiting {
         if let Some(Pending::Preview { comparing, .. }) = self.find(request_id) {
             comparing.from.heard(true);
             more.into_iter().for_each(|(on, counts)| comparing.impacts.entry(on).or_default().add(counts));
+        }
+    }
+
+    /// A worker has said what it knows of a packet, if it decides about it.
+    pub(super) fn on_excerpt(
+        &mut self,
+        request_id: u64,
+        worker: WorkerId,
+        excerpt: Option<Box<Excerpt>>,
+        snapshot: Arc<Snapshot>,
+    ) {
+        let Some(Pending::Explained { found, missing, .. }) = self.find(request_id) else { return };
+        *missing = missing.saturating_sub(1);
+        match (excerpt, found) {
+            (Some(excerpt), none @ None) => *none = Some(Found { worker, excerpt, snapshot, by_any: false }),
+            (Some(_), Some(found)) => found.by_any = true,
+            (None, _) => {}
         }
     }
 

@@ -5,15 +5,15 @@
 
 use super::latency::Latency;
 use super::sip::Statistics;
-use crate::engine::Impacts;
 use crate::engine::verdict::PuntReason;
+use crate::engine::{Excerpt, Impacts};
 use crate::flow::SnatPorts;
 use crate::policy::adjacency::NextHop;
 use crate::policy::health::Generation;
 use crate::policy::intent::{InterfaceId, Listen, MemberId, PoolId, PortId};
 use crate::policy::{Epoch, Snapshot};
 use crate::time::{Duration, Instant};
-use crate::wire::{Protocol, Tuple};
+use crate::wire::{Packet, Protocol, Tuple, sip};
 use rtrb::{Consumer, Producer, RingBuffer};
 use std::net::Ipv4Addr;
 use std::sync::Arc;
@@ -170,6 +170,13 @@ pub enum Command {
         /// Of the file that would follow the one of the snapshot in use.
         next: Arc<Snapshot>,
     },
+    /// Say what a decision about this packet would rest on, as [`Event::Excerpt`]; nothing is decided.
+    Excerpt {
+        /// Comes back with the answer.
+        query: u64,
+        /// What packet.
+        about: Box<Asked>,
+    },
     /// Measure into this from now on, and return what was measured so far as [`Event::Latency`].
     Latency(Box<Latency>),
     /// Count SIP into this from now on, or not at all, and return what was counted so far as [`Event::Sip`]. The first one after none
@@ -185,6 +192,17 @@ impl Command {
     pub fn is_frame(&self) -> bool {
         matches!(self, Command::Transmit { .. })
     }
+}
+
+/// A packet that an operator asks about.
+#[derive(Clone, Copy, Debug)]
+pub struct Asked {
+    /// Its facts.
+    pub packet: Packet,
+    /// Where it would come in.
+    pub port: PortId,
+    /// What it says of itself, if it is SIP.
+    pub sip: sip::Facts,
 }
 
 /// From a worker to the management core.
@@ -243,6 +261,17 @@ pub enum Event {
         impacts: Impacts,
         /// Comes back to be dropped where it was made.
         next: Arc<Snapshot>,
+    },
+    /// The answer to [`Command::Excerpt`].
+    Excerpt {
+        /// Who.
+        worker: WorkerId,
+        /// The query it answers.
+        query: u64,
+        /// What it remembers that concerns the packet; `None`: another worker decides about it.
+        excerpt: Option<Box<Excerpt>>,
+        /// What it reads now, to be dropped where it was made.
+        snapshot: Arc<Snapshot>,
     },
     /// What was measured since the last of these. A worker that does not send it is stuck in a turn.
     Latency {

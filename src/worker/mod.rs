@@ -182,6 +182,10 @@ impl<P: Port> Worker<P> {
             Command::ListFlows { query, filter, limit } => self.queries.list(query, filter, limit),
             Command::ClearFlows { query, filter } => self.queries.clear(query, filter),
             Command::Impact { query, next } => self.queries.impact(query, next),
+            Command::Excerpt { query, about } => {
+                let (excerpt, snapshot) = self.pipeline.excerpt(&about, now);
+                self.pipeline.out.events.send(Event::Excerpt { worker, query, excerpt, snapshot });
+            }
             Command::Latency(fresh) => {
                 let latency = self.timing.exchange(fresh);
                 self.pipeline.out.events.send(Event::Latency { worker, latency });

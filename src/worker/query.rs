@@ -1,12 +1,14 @@
-//! What management asks about flows.
+//! What management asks about flows, and about one packet.
 //!
 //! Owns the walks over the flow table that an operator sets off: a bounded number of flows a turn, so that no query, however
-//! large, delays a packet.
+//! large, delays a packet. What a decision about one packet would rest on is found by a few looks, at once.
 
 use super::event_queue::EventQueue;
-use super::mailbox::{Event, FlowFilter, FlowRow, WorkerId};
-use crate::engine::{Engine, Impacts, impact};
+use super::mailbox::{Asked, Event, FlowFilter, FlowRow, WorkerId};
+use super::pipeline::Pipeline;
+use crate::engine::{Engine, Excerpt, Impacts, impact};
 use crate::flow::{Direction, Flow, PathKind};
+use crate::io::Port;
 use crate::policy::Snapshot;
 use crate::policy::intent::Listen;
 use crate::time::{Duration, Instant};
@@ -119,6 +121,18 @@ impl Queries {
             None => drop(self.waiting.pop_front()),
         }
         event.into_iter().for_each(|event| events.send(event));
+    }
+}
+
+impl<P: Port> Pipeline<P> {
+    /// What a decision about a packet would rest on, if it is made here; and the snapshot it is made by.
+    pub(super) fn excerpt(&self, about: &Asked, now: Instant) -> (Option<Box<Excerpt>>, Arc<Snapshot>) {
+        let snapshot = Arc::clone(self.engine.snapshot());
+        let Asked { packet, port, sip } = about;
+        let classified = self.engine.classify(packet, *port);
+        let is_here = self.hand_off.elsewhere(packet, classified.path, &snapshot).is_none();
+        let excerpt = is_here.then(|| Box::new(self.engine.excerpt(packet, classified, sip, now)));
+        (excerpt, snapshot)
     }
 }
 

@@ -27,8 +27,11 @@ const FLOORS: &[(&str, &[&str])] = &[
     ("import", &["config", "policy"]),
     ("explain", &["admin", "config", "engine", "flow", "policy", "wire", "time"]),
     ("probe", &["monitor", "policy", "wire", "time"]),
-    ("control", &["config", "admin", "probe", "worker", "engine", "monitor", "flow", "policy", "io", "wire", "time"]),
-    ("cli", &["config", "import", "admin", "policy", "time"]),
+    (
+        "control",
+        &["explain", "config", "admin", "probe", "worker", "engine", "monitor", "flow", "policy", "io", "wire", "time"],
+    ),
+    ("cli", &["control", "config", "import", "admin", "policy", "time"]),
     ("programs", &["control", "time"]),
     (
         "app",

@@ -8,6 +8,7 @@ mod choice;
 mod connections;
 mod drain;
 mod exclusion;
+mod explained;
 mod groups;
 mod link;
 mod monitors;

@@ -3,7 +3,7 @@
 use crate::with_a_active;
 use fairlead::admin::metrics::scrape::QUESTIONS;
 use fairlead::admin::metrics::text::exposition;
-use fairlead::admin::request::FlowSelection;
+use fairlead::admin::request::{FlowSelection, PacketAsked, Transport};
 use fairlead::admin::rows::{Cause, FlowRow};
 use fairlead::admin::{Data, Request};
 use fairlead::config::LogLevel;
@@ -31,6 +31,14 @@ fn s84_every_table_is_shown_in_time_and_costs_no_packet() {
             Request::VirtualServers {},
             Request::Probes {},
             Request::Flows { filter: FlowSelection::default(), limit: 1_000 },
+            Request::Explain(PacketAsked {
+                protocol: Transport::Udp,
+                src: "172.16.5.5:5060".parse().unwrap(),
+                dst: "10.20.0.100:5060".parse().unwrap(),
+                flags: Vec::new(),
+                from: None,
+                interface: None,
+            }),
             Request::Snat {},
             Request::Neighbours {},
             Request::Routes {},

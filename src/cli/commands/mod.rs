@@ -10,6 +10,7 @@ mod diff;
 pub mod drain;
 mod drill;
 mod exclude;
+mod explain;
 mod flows;
 mod history;
 mod kit;
@@ -31,7 +32,9 @@ mod virtual_servers;
 pub use kit::Shown;
 
 use crate::admin::Request;
-use crate::admin::request::{CONFIRM_MAX, DRAIN_MAX, DRILL_MAX, FLOWS_DEFAULT, FLOWS_MAX, FlowSelection};
+use crate::admin::request::{
+    CONFIRM_MAX, DRAIN_MAX, DRILL_MAX, FLOWS_DEFAULT, FLOWS_MAX, FlowSelection, PacketAsked, TcpFlag, Transport,
+};
 use crate::admin::rows::{AdminState, LogLevel, Wall};
 use crate::config::parse_prefix;
 use crate::import::Origin;
@@ -41,7 +44,7 @@ use clap::{ArgGroup, Args, Subcommand, ValueHint, value_parser};
 use clap_complete::Shell;
 use ipnet::Ipv4Net;
 use serde_json::Value;
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, SocketAddrV4};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -131,6 +134,9 @@ pub enum Ask {
         #[command(subcommand)]
         instead: Option<Flows>,
     },
+    /// Say what would happen to a packet now, and why; nothing is sent, and nothing changes
+    #[command(subcommand)]
+    Explain(Explain),
     /// SNAT addresses and port usage
     Snat(View),
     /// ARP table
@@ -277,6 +283,75 @@ pub enum History {
         /// Its number
         number: u64,
     },
+}
+
+/// `explain ...`
+#[derive(Debug, Subcommand)]
+pub enum Explain {
+    /// A datagram
+    Udp {
+        /// Between whom.
+        #[command(flatten)]
+        ends: Ends,
+        /// Where it comes in, and how it is shown.
+        #[command(flatten)]
+        place: Place,
+    },
+    /// A segment
+    Tcp {
+        /// Between whom.
+        #[command(flatten)]
+        ends: Ends,
+        /// Its control bits, with commas between: syn, ack, fin, rst, psh [default: syn]
+        #[arg(long, value_delimiter = ',', value_name = "BITS", hide_possible_values = true)]
+        #[arg(value_parser = PossibleValuesParser::new(TcpFlag::WORDS).try_map(|word| word.parse::<TcpFlag>().map_err(|_| word)))]
+        flags: Vec<TcpFlag>,
+        /// Where it comes in, and how it is shown.
+        #[command(flatten)]
+        place: Place,
+    },
+    /// An echo request
+    Icmp {
+        /// Its source, an IPv4 address
+        #[arg(value_parser = explain::address)]
+        src: Ipv4Addr,
+        /// Its destination, an IPv4 address
+        #[arg(value_parser = explain::address)]
+        dst: Ipv4Addr,
+        /// Its identifier
+        #[arg(long, value_name = "NUMBER", default_value_t = 1)]
+        id: u16,
+        /// Where it comes in, and how it is shown.
+        #[command(flatten)]
+        place: Place,
+    },
+}
+
+/// The ends of a packet.
+#[derive(Debug, Args)]
+pub struct Ends {
+    /// Its source, such as 172.16.5.5:5060
+    #[arg(value_parser = explain::endpoint)]
+    src: SocketAddrV4,
+    /// Its destination, such as 10.20.0.100:5060
+    #[arg(value_parser = explain::endpoint)]
+    dst: SocketAddrV4,
+}
+
+/// Where a packet comes in.
+#[derive(Debug, Args)]
+pub struct Place {
+    #[command(flatten)]
+    once: Once,
+    /// It comes from this member, and in on its interface
+    #[arg(long, value_name = "MEMBER")]
+    from: Option<String>,
+    /// It comes in on this interface [default: the one on the way to its source]
+    #[arg(long, value_name = "NAME")]
+    interface: Option<String>,
+    /// Ask no appliance: explain by this file, with every member up, every next hop known, and no flows
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    file: Option<PathBuf>,
 }
 
 /// `member ...`
@@ -445,6 +520,8 @@ pub struct Question {
     pub file: Option<PathBuf>,
     /// What is asked each second after that, until its `state` is no longer `running`.
     pub follow: Option<Request>,
+    /// The file that it is asked of, instead of an appliance.
+    pub candidate: Option<PathBuf>,
     /// What is asked each second after that instead of showing the answer: how far it has come, a line each time.
     pub wait: Option<Request>,
 }
@@ -488,6 +565,7 @@ impl Ask {
                 let limit = limit.map_or(FLOWS_DEFAULT, |rows| rows as usize);
                 view.of(Request::Flows { filter: only.filter(), limit }, flows::show)
             }
+            Ask::Explain(explain) => explain.question(),
             Ask::Snat(view) => view.of(Request::Snat {}, snat::show),
             Ask::Neighbours(view) => view.of(Request::Neighbours {}, neighbours::show),
             Ask::Routes(view) => view.of(Request::Routes {}, routes::show),
@@ -577,7 +655,17 @@ fn whole_seconds(text: &str, most: u64, wanted: &str) -> Result<u64, String> {
 
 impl Once {
     fn of(self, request: Request, show: Show) -> Question {
-        Question { request, show, json: self.json, watch: None, confirm: None, file: None, follow: None, wait: None }
+        Question {
+            request,
+            show,
+            json: self.json,
+            watch: None,
+            confirm: None,
+            file: None,
+            follow: None,
+            candidate: None,
+            wait: None,
+        }
     }
 
     fn drill(self, pool: String, back_after_s: u64, yes: bool) -> Question {
@@ -593,6 +681,21 @@ impl Once {
 impl View {
     fn of(self, request: Request, show: Show) -> Question {
         Question { watch: self.watch, ..self.once.of(request, show) }
+    }
+}
+
+impl Explain {
+    fn question(self) -> Question {
+        let (protocol, src, dst, flags, place) = match self {
+            Explain::Udp { ends: Ends { src, dst }, place } => (Transport::Udp, src, dst, Vec::new(), place),
+            Explain::Tcp { ends: Ends { src, dst }, flags, place } => (Transport::Tcp, src, dst, flags, place),
+            Explain::Icmp { src, dst, id, place } => {
+                (Transport::Icmp, SocketAddrV4::new(src, id), SocketAddrV4::new(dst, 0), Vec::new(), place)
+            }
+        };
+        let Place { once, from, interface, file } = place;
+        let request = Request::Explain(PacketAsked { protocol, src, dst, flags, from, interface });
+        Question { candidate: file, ..once.of(request, explain::show) }
     }
 }
 

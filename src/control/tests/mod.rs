@@ -4,7 +4,7 @@ use super::bench::{Bench, Host, Manner};
 use super::harness::{MACS, file_of, read_as, two_arm};
 use super::*;
 use crate::admin::answer::{Answered, Code, Data};
-use crate::admin::request::{AdminState, FlowSelection};
+use crate::admin::request::{AdminState, FlowSelection, PacketAsked, Transport};
 use crate::admin::rows::{
     Cause, Logging, MemberRow, MemberState, NeighbourState, Origin, ProbeRow, Role, SwitchoverRow, Total,
     VirtualServerState, Wall,

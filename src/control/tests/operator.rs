@@ -246,6 +246,35 @@ fn flows_come_from_all_workers_within_the_limit_and_a_silent_worker_holds_nobody
     assert_eq!(bench.ask_and_wait(list(100), 2_100).unwrap_err().code, Code::NoAnswer);
 }
 
+/// The last worker decides, and is waited for no longer than anybody.
+#[test]
+fn a_packet_is_explained_by_the_worker_that_would_decide() {
+    let mut bench = Bench::settled();
+    let packet = || {
+        Request::Explain(PacketAsked {
+            protocol: Transport::Udp,
+            src: "172.16.5.5:5060".parse().unwrap(),
+            dst: "10.20.0.100:5060".parse().unwrap(),
+            flags: Vec::new(),
+            from: None,
+            interface: None,
+        })
+    };
+    let explained = |answer: Answer| match answer.map(|answered| answered.data) {
+        Ok(Data::Explanation(explanation)) => explanation,
+        other => panic!("{other:?}"),
+    };
+    let said = explained(bench.ask_and_wait(packet(), 100));
+    assert_eq!((said.worker, &*said.verdict, said.member.as_deref()), (Some(1), "forward", Some("sip-a")));
+    bench.sleep(0, true);
+    let again = explained(bench.ask_and_wait(packet(), 2_100));
+    assert_eq!((again.worker, again.translated), (Some(1), said.translated), "the other one has nothing to say");
+    bench.sleep(1, true);
+    let refused = bench.ask_and_wait(packet(), 2_100).unwrap_err();
+    assert_eq!(refused.code, Code::NoAnswer);
+    assert!(refused.message.contains("2 workers did not answer within 2s"), "{}", refused.message);
+}
+
 #[test]
 fn the_log_level_is_changed_by_the_operator_or_the_file_and_more_is_said_at_debug_and_trace() {
     let mut bench = Bench::settled();
