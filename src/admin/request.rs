@@ -459,6 +459,24 @@ mod tests {
                 r#"{"command":"pool-force","args":{"pool":"p","member":"sip-a"}}"#,
                 Request::PoolForce { pool: "p".into(), member: member() },
             ),
+            (
+                r#"{"command":"exclude-add","args":{"pool":"p","prefix":"172.16.1.20/32"}}"#,
+                Request::ExcludeAdd { pool: "p".into(), prefix: net },
+            ),
+        ];
+        are_written_as_read(rows);
+    }
+
+    fn are_written_as_read<const N: usize>(rows: [(&str, Request); N]) {
+        for (line, request) in rows {
+            assert_eq!(serde_json::to_string(&request).unwrap(), line);
+            assert_eq!(Line::parse(line.as_bytes()).request, Ok(request), "{line}");
+        }
+    }
+
+    #[test]
+    fn a_request_about_configurations_is_written_as_it_is_read() {
+        are_written_as_read([
             (r#"{"command":"reload","args":{}}"#, Request::reload()),
             (
                 r#"{"command":"reload","args":{"confirm_s":60}}"#,
@@ -481,15 +499,7 @@ mod tests {
                 r#"{"command":"diff","args":{"name":"new.toml","text":"[appliance]\n"}}"#,
                 Request::Diff { name: Some("new.toml".into()), text: Some(FileText("[appliance]\n".into())) },
             ),
-            (
-                r#"{"command":"exclude-add","args":{"pool":"p","prefix":"172.16.1.20/32"}}"#,
-                Request::ExcludeAdd { pool: "p".into(), prefix: net },
-            ),
-        ];
-        for (line, request) in rows {
-            assert_eq!(serde_json::to_string(&request).unwrap(), line);
-            assert_eq!(Line::parse(line.as_bytes()).request, Ok(request), "{line}");
-        }
+        ]);
     }
 
     #[test]

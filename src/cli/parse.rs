@@ -151,6 +151,16 @@ mod tests {
                 "fairlead drill pair-1 --for-real --back-after 2m --yes",
                 Request::DrillBegin { pool: "pair-1".into(), back_after_s: 120 },
             ),
+            ("fairlead --socket /x members", Request::Members {}),
+        ];
+        for (line, request) in rows {
+            assert_eq!(asked(line).request, request, "{line}");
+        }
+    }
+
+    #[test]
+    fn what_is_typed_about_configurations_becomes_what_is_asked() {
+        let rows = [
             ("fairlead reload", Request::reload()),
             ("fairlead reload --confirm 2m", Request::Reload { confirm_s: Some(120), max_impact: None }),
             ("fairlead reload --max-impact 10", Request::Reload { confirm_s: None, max_impact: Some(10) }),
@@ -163,7 +173,6 @@ mod tests {
                 Request::Rollback { number: 3, confirm_s: Some(60), max_impact: Some(0) },
             ),
             ("fairlead diff --json", Request::Diff { name: None, text: None }),
-            ("fairlead --socket /x members", Request::Members {}),
         ];
         for (line, request) in rows {
             assert_eq!(asked(line).request, request, "{line}");

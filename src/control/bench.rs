@@ -132,8 +132,29 @@ pub(crate) struct Bench {
     requests: u64,
 }
 
+/// What was kept before the start.
+type Found = (Option<SavedState>, Option<SavedConfigurations>);
+
 /// From a probe to its answer.
 const TRIP: Duration = Duration::from_micros(300);
+
+/// The active member, the standby, and the router of the clients.
+fn two_servers_and_a_router() -> Vec<Host> {
+    let intent = two_arm();
+    let member = |at: usize, manner| Host {
+        interface: intent.members[at].interface,
+        address: intent.members[at].address,
+        mac: Mac([2, 0, 0, 0, 1, at as u8]),
+        manner,
+    };
+    let router = Host {
+        interface: InterfaceId(0),
+        address: intent.routes[0].via,
+        mac: Mac([2, 0, 0, 0, 2, 1]),
+        manner: Manner::Mute,
+    };
+    vec![member(0, Manner::Answers(200)), member(1, Manner::Refuses), router]
+}
 
 impl Bench {
     /// Links up, both members alive: sip-a answers, sip-b refuses.
@@ -143,45 +164,26 @@ impl Bench {
 
     /// The same with only these links up.
     pub(crate) fn linked(ports: &[PortId]) -> Bench {
-        Bench::made(&two_arm(), ports, None, None)
+        Bench::made(&two_arm(), ports, (None, None))
     }
 
     /// The same with another file. The hosts are those of the common setting: nobody else is on the links.
     pub(crate) fn of(intent: &Intent) -> Bench {
-        Bench::made(intent, &[PortId(0), PortId(1)], None, None)
+        Bench::made(intent, &[PortId(0), PortId(1)], (None, None))
     }
 
     /// The same after a restart: what was found is restored, and what is set is kept.
     pub(crate) fn restarted(intent: &Intent, found: Result<Option<OperatorState>, String>) -> Bench {
         let kept = SavedState { place: "/var/lib/fairlead/operator.json".into(), found };
-        Bench::made(intent, &[PortId(0), PortId(1)], Some(kept), None)
+        Bench::made(intent, &[PortId(0), PortId(1)], (Some(kept), None))
     }
 
     /// The same where configurations are kept.
     pub(crate) fn keeping(intent: &Intent, configurations: SavedConfigurations) -> Bench {
-        Bench::made(intent, &[PortId(0), PortId(1)], None, Some(configurations))
+        Bench::made(intent, &[PortId(0), PortId(1)], (None, Some(configurations)))
     }
 
-    fn made(
-        file: &Intent,
-        ports: &[PortId],
-        saved: Option<SavedState>,
-        configurations: Option<SavedConfigurations>,
-    ) -> Bench {
-        let intent = two_arm();
-        let member = |at: usize, manner| Host {
-            interface: intent.members[at].interface,
-            address: intent.members[at].address,
-            mac: Mac([2, 0, 0, 0, 1, at as u8]),
-            manner,
-        };
-        let router = Host {
-            interface: InterfaceId(0),
-            address: intent.routes[0].via,
-            mac: Mac([2, 0, 0, 0, 2, 1]),
-            manner: Manner::Mute,
-        };
-        let hosts = vec![member(0, Manner::Answers(200)), member(1, Manner::Refuses), router];
+    fn made(file: &Intent, ports: &[PortId], (saved, configurations): Found) -> Bench {
         let snat_ports = SnatPorts::new(file.snats.iter().map(|snat| snat.address), 1);
         let asleep_since: Arc<[AtomicU64; 2]> = Arc::default();
         let uses = Arc::new(Mutex::new(Arc::new(MemberUse::counted(&[3, 1]))));
@@ -198,7 +200,7 @@ impl Bench {
         let mut bench = Bench {
             controller: Controller::new(file_of(file), machine, snat_ports, 7, Instant::ZERO),
             now: Instant::ZERO,
-            hosts,
+            hosts: two_servers_and_a_router(),
             workers: vec![FakeWorker::default(), FakeWorker::default()],
             asleep_since,
             uses,

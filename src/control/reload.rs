@@ -7,6 +7,7 @@ use super::controller::Controller;
 use super::outbox::Output;
 use super::preview::PATIENCE;
 use super::proposed::{FileRead, How, Proposed, Reading, acceptable};
+use super::requests::Begun;
 use super::waiting::{Comparing, Pending, Then};
 use crate::admin::answer::{AdminError, Code};
 use crate::admin::request::FileText;
@@ -18,7 +19,7 @@ use std::sync::Arc;
 
 impl Controller {
     /// An operator wants to know what a file would change: this one, or the appliance's own.
-    pub(super) fn begin_diff(&mut self, request_id: u64, name: Option<String>, text: Option<FileText>) {
+    pub(super) fn begin_diff(&mut self, request_id: u64, name: Option<String>, text: Option<FileText>) -> Begun {
         self.readings.insert(request_id, Reading::Diff);
         self.outputs.push(match text {
             Some(FileText(text)) => {
@@ -27,6 +28,7 @@ impl Controller {
             }
             None => Output::ReadFile { request_id: Some(request_id) },
         });
+        Ok(None)
     }
 
     /// An operator wants the file to be taken over.

@@ -76,16 +76,10 @@ impl Controller {
             Request::LogLevel { level } => Data::Logging(self.set_log_level(level)),
             Request::StateShow {} => Data::Settings(self.setting_rows()),
             Request::StateLines {} => Data::StateLines(StateLines { lines: self.setting_lines() }),
-            Request::StateDrop {} => {
-                self.drop_state(request_id, now);
-                return Ok(None);
-            }
+            Request::StateDrop {} => return self.drop_state(request_id, now),
             Request::ProbeHistory { member } => Data::ProbeHistory(self.past_probe_rows(self.member_named(&member)?)),
             Request::ProbeNow { member } => return self.probe_now(request_id, &member, now),
-            Request::Diff { name, text } => {
-                self.begin_diff(request_id, name, text);
-                return Ok(None);
-            }
+            Request::Diff { name, text } => return self.begin_diff(request_id, name, text),
             Request::Reload { confirm_s, max_impact } => {
                 let how = How { confirm: confirm_s.map(Duration::from_secs), max_impact, ..How::default() };
                 return self.begin_reload(request_id, how, now).map(|()| None);

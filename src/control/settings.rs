@@ -8,6 +8,7 @@ use super::drains::Drain;
 use super::operator_state::{OperatorState, SavedChoice, SavedMember, SavedPool, SavedState};
 use super::outbox::Output;
 use super::pools::{MemberStatus, Switched};
+use super::requests::Begun;
 use super::waiting::Then;
 use crate::admin::answer::{AdminError, Code};
 use crate::admin::rows::{AdminState, Cause, SettingKind, SettingRow, Wall};
@@ -309,7 +310,7 @@ impl Controller {
     }
 
     /// The file alone counts from now on.
-    pub(super) fn drop_state(&mut self, request_id: u64, now: Instant) {
+    pub(super) fn drop_state(&mut self, request_id: u64, now: Instant) -> Begun {
         let rows = self.setting_rows();
         let wall = self.wall(now);
         let members: Vec<MemberId> = self.intent.members.ids().collect();
@@ -321,6 +322,7 @@ impl Controller {
         self.saves.changed();
         self.log(LogLevel::Warn, format!("{} of the operator dropped by the operator", count(rows.len(), "setting")));
         self.when_installed(request_id, Then::Dropped(rows), now);
+        Ok(None)
     }
 
     /// The operator's exclusions have changed: so does what is meant.

@@ -164,7 +164,8 @@ fn s101_where_there_is_no_route_to_the_source_it_is_said_what_to_add() {
 fn s101_a_candidate_file_is_explained_without_an_appliance() {
     let by_file = |text: &str, words: &str| {
         let file = fairlead::config::parse_for(64, "candidate.toml", text).unwrap_or_else(|errors| panic!("{errors}"));
-        let Question { request: Request::Explain(packet), show, file: Some(_), .. } = question(words).unwrap() else {
+        let Question { request: Request::Explain(packet), show, candidate: Some(_), .. } = question(words).unwrap()
+        else {
             panic!("{words} asks no file")
         };
         let explanation = explain_by_file(&file, &packet).map_err(|error| error.message)?;
