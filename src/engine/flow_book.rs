@@ -96,23 +96,20 @@ impl FlowBook {
     /// kept gives its port back.
     pub(super) fn keep(&mut self, snapshot: &Snapshot, flow: Flow, now: Instant) -> Result<(), Refused> {
         let mut kept = self.table.insert(flow, now);
-        match kept {
-            Err(Refused::Full) => {
-                if let Some(given_way) = GIVES_WAY.iter().find_map(|class| self.table.evict(*class)) {
-                    self.on_removed(snapshot, &given_way);
-                    kept = self.table.insert(flow, now);
-                }
-            }
-            // A visitor that turns to the virtual address with the port it visited from: the marker is stale. A host that
-            // was asked and now visits whoever asked it: its visitor is answered untranslated from now on.
-            // Or the old flow is stale, and the walk has not come by yet.
-            Err(Refused::Duplicate(id))
-                if self.at(id).is_some_and(|old| gives_way_to(old, &flow) || !is_live(snapshot, old)) =>
-            {
-                self.forget(snapshot, id);
-                kept = self.table.insert(flow, now);
-            }
-            _ => {}
+        // A visitor that turns to the virtual address with the port it visited from: the marker is stale. A host that was asked and
+        // now visits whoever asked it: its visitor is answered untranslated from now on. Or the old flow is stale, and the walk has
+        // not come by yet. Each side may meet one.
+        while let Err(Refused::Duplicate(id)) = kept
+            && self.at(id).is_some_and(|old| gives_way_to(old, &flow) || !is_live(snapshot, old))
+        {
+            self.forget(snapshot, id);
+            kept = self.table.insert(flow, now);
+        }
+        if let Err(Refused::Full) = kept
+            && let Some(given_way) = GIVES_WAY.iter().find_map(|class| self.table.evict(*class))
+        {
+            self.on_removed(snapshot, &given_way);
+            kept = self.table.insert(flow, now);
         }
         match kept {
             Ok(_) => {
@@ -223,7 +220,11 @@ impl FlowBook {
         now: Instant,
         is_counted: impl Fn(&Flow) -> bool,
     ) -> bool {
-        let is_half_open = |flow: &Flow| is_connection(flow) && flow.class() == TimeoutClass::TcpOpening;
+        let is_half_open = |flow: &Flow| {
+            // What its member has continued, after a restart, is no handshake, whoever has not answered yet.
+            let is_continued = flow.track.is_some_and(|track| track.is_continued_by(flow.inside));
+            is_connection(flow) && flow.class() == TimeoutClass::TcpOpening && !is_continued
+        };
         let may = |id: &FlowId| {
             let flow = self.table.at(*id).filter(|_| self.table.idle(*id, now) >= quiet);
             flow.is_some_and(|flow| is_half_open(flow) && is_counted(flow) && is_live(snapshot, flow))

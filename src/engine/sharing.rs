@@ -215,14 +215,15 @@ impl Walk<'_> {
         self.take_back(id);
     }
 
-    /// What comes with this tuple stood with a member that is lost, and goes to another one: [`Walk::keeper`] forgets its flow.
+    /// What comes with this tuple stood with a member that is lost, and goes to another one.
     fn stood_with_lost(&mut self, pool: PoolId, tuple: &Tuple) -> bool {
         let flow = self.state.flows.find_live(self.snapshot, tuple).and_then(|(id, _)| self.state.flows.at(id));
         flow.is_some_and(|flow| flow.path == PathKind::Service && self.is_over(pool, flow))
     }
 
     /// The member that keeps what comes with this tuple, and its flow. One whose member is lost is over as soon as somebody else can
-    /// take it, unless the pool leaves it with that.
+    /// take it, unless the pool leaves it with that; it is forgotten when another one does, so that it is known until then that what
+    /// comes is nothing new.
     pub(super) fn keeper(&mut self, pool: PoolId, tuple: &Tuple) -> Option<(FlowId, MemberId)> {
         let (id, _) = self.state.flows.find_live(self.snapshot, tuple)?;
         // A flow of another kind is of before there was the service.
@@ -230,8 +231,11 @@ impl Walk<'_> {
         // One that was begun for what is left with a lost member may stand longer than it counts.
         let idle = self.state.flows.idle(id, self.now);
         let is_late = self.has_lost_its_member(flow) && idle >= self.snapshot.timeouts.udp;
-        if is_late || self.is_over(pool, flow) {
+        if is_late {
             self.state.flows.forget(self.snapshot, id);
+            return None;
+        }
+        if self.is_over(pool, flow) {
             return None;
         }
         let member = MemberId(self.state.flows.at(id)?.member);

@@ -75,6 +75,11 @@ impl Track {
         }
     }
 
+    /// The connection was met in its middle, and `side` has sent something.
+    pub fn is_continued_by(&self, side: Direction) -> bool {
+        matches!(self.state, State::Established | State::HalfClosed(_)) && self.end(side).is_some()
+    }
+
     /// Takes in a segment sent by `side` if it is data on an established connection, which moves no state (see the table);
     /// `false`, and nothing happened, if it is another one.
     #[inline]

@@ -7,6 +7,7 @@ use super::sharing::{ALL, MEMBER_C, W, ip, managers, spread, taken_from, three};
 use super::*;
 use fairlead::engine::{DropReason, EngineEvent, Steering};
 use fairlead::policy::Intent;
+use fairlead::policy::health::State;
 use fairlead::policy::intent::{MemberId, Mode, Persistence, VirtualServerId};
 use fairlead::time::Duration;
 use fairlead::wire::Endpoint;
@@ -341,6 +342,20 @@ fn s97_a_half_open_connection_of_which_nothing_is_heard_gives_way_to_a_new_one()
     stands(&mut lab, client(0), HOST_A);
 }
 
+/// A stranger can make a member answer a SYN, but not speak of a connection in its middle.
+#[test]
+fn s97_a_connection_that_its_member_continues_after_a_restart_gives_way_to_nobody() {
+    let mut lab = shared(Mode::RoundRobin, |intent| intent.virtual_servers[0].connection_limit = 1);
+    let from = client(1);
+    let says = |src: &str| Build::tcp(at(src, 5060), from, DATA, 8, 10).payload(b"NOTIFY");
+    lab.forwards_noting(&[EngineEvent::LoosePickup], HOST_B, says(B), ROUTER, says(V));
+    lab.rig.now += Duration::from_secs(60);
+    let next = of_first_worker(&lab, client(2).addr).next().unwrap();
+    refused(&mut lab, next, DropReason::ConnectionLimit);
+    let answers = |dst: &str| Build::tcp(from, at(dst, 5060), DATA, 10, 14).payload(b"200");
+    lab.forwards(ROUTER, answers(V), HOST_B, answers(B));
+}
+
 /// Nor for long after a flood, as the rate holds while it lasts.
 #[test]
 fn s97_the_rate_holds_while_half_open_connections_give_way_and_keeps_nobody_out_afterwards() {
@@ -403,6 +418,21 @@ fn s97_who_goes_on_with_another_member_because_its_own_was_lost_is_nothing_new()
     }
     assert_eq!(of_server(&lab), 12);
     lab.drops(ROUTER, request(client(20), V), DropReason::ConnectionRateLimit);
+}
+
+/// That somebody else speaks to it meanwhile does not make it new.
+#[test]
+fn s97_a_peer_of_a_lost_member_is_nothing_new_though_one_that_takes_nothing_has_asked_it() {
+    let mut lab = shared(Mode::RoundRobin, |intent| intent.virtual_servers[0].connection_limit = 12);
+    let sent = |number: u32| move |dst: &str| request(client(number), dst);
+    let members: Vec<Far> = (0..12).map(|number| taken_from(&mut lab, ROUTER, sent(number), sent(number), V)).collect();
+    lab.rig.health.members[2].state = State::Drained;
+    lab.rig.share(0, &[MEMBER_B], &[MEMBER_A]);
+    for (number, _) in (0..).zip(&members).filter(|(_, member)| **member == HOST_A) {
+        let asks = |src: &str| Build::udp(at(src, 5060), client(number)).payload(b"OPTIONS sip:x SIP/2.0\r\n\r\n");
+        lab.forwards(Far::Server(13), asks(ip(Far::Server(13))), ROUTER, asks(V));
+        lab.forwards(ROUTER, request(client(number), V), HOST_B, request(client(number), B));
+    }
 }
 
 #[test]
