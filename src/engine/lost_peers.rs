@@ -5,7 +5,7 @@
 //! a lost member renews nothing, what it sends itself does: whoever hears nothing of it for `[timeouts] udp` goes to another one. New
 //! ones do at once. What happens to connections is decided in `revalidate`.
 
-use super::revalidate::lost;
+use super::revalidate::has_lost_its_member;
 use super::verdict::{DropReason, Verdict};
 use super::walk::Walk;
 use crate::flow::{Direction, Flow, FlowId};
@@ -97,6 +97,6 @@ impl Walk<'_> {
     }
 
     pub(super) fn has_lost_its_member(&self, flow: &Flow) -> bool {
-        lost(self.snapshot, flow).is_some_and(|lost| lost.member.0 == flow.member)
+        has_lost_its_member(self.snapshot, flow)
     }
 }

@@ -21,20 +21,51 @@ pub(super) struct Lost {
 /// The member that was lost after the flow began: the one it belongs to, or the one that opened it (a hairpin).
 #[inline]
 pub(super) fn lost(snapshot: &Snapshot, flow: &Flow) -> Option<Lost> {
-    let of = |id: u16, generation: u32, side: Direction| {
-        let member = snapshot.members.find(usize::from(id), Life(flow.life))?;
-        (generation < member.lost_before.0).then_some(Lost { member: MemberId(id), side })
-    };
     if flow.path == PathKind::Routed {
         return None;
     }
-    of(flow.member, flow.generation, flow.inside)
-        .or_else(|| of(flow.opener, flow.opener_generation, Direction::Original))
+    lost_owner(snapshot, flow).or_else(|| lost_opener(snapshot, flow))
+}
+
+/// The member that the flow belongs to was lost after it began.
+#[inline]
+pub(super) fn has_lost_its_member(snapshot: &Snapshot, flow: &Flow) -> bool {
+    flow.path != PathKind::Routed && lost_owner(snapshot, flow).is_some()
+}
+
+#[inline]
+fn lost_owner(snapshot: &Snapshot, flow: &Flow) -> Option<Lost> {
+    lost_since(snapshot, flow, flow.member, flow.generation, flow.inside)
+}
+
+#[inline]
+fn lost_opener(snapshot: &Snapshot, flow: &Flow) -> Option<Lost> {
+    lost_since(snapshot, flow, flow.opener, flow.opener_generation, Direction::Original)
+}
+
+#[inline]
+fn lost_since(snapshot: &Snapshot, flow: &Flow, id: u16, generation: u32, side: Direction) -> Option<Lost> {
+    let member = snapshot.members.find(usize::from(id), Life(flow.life))?;
+    (generation < member.lost_before.0).then_some(Lost { member: MemberId(id), side })
+}
+
+/// Of a connection the loss that is heeded, and what happens to it: where both ends were lost, what leaves less of it.
+pub(super) fn heeded_loss(snapshot: &Snapshot, flow: &Flow) -> Option<(Lost, OnDownTcp)> {
+    if flow.path == PathKind::Routed {
+        return None;
+    }
+    let losses = [lost_owner(snapshot, flow), lost_opener(snapshot, flow)].into_iter().flatten();
+    let left = |policy: OnDownTcp| match policy {
+        OnDownTcp::Reset => 0,
+        OnDownTcp::Drop => 1,
+        OnDownTcp::Drain => 2,
+    };
+    losses.map(|lost| (lost, policy(snapshot, lost))).min_by_key(|(_, policy)| left(*policy))
 }
 
 /// What happens to the lost member's connections. Draining is for a member that still answers: one that is gone from the
 /// link never will.
-pub(super) fn policy(snapshot: &Snapshot, lost: Lost) -> OnDownTcp {
+fn policy(snapshot: &Snapshot, lost: Lost) -> OnDownTcp {
     let member = snapshot.member(lost.member);
     match snapshot.pool(member.pool).on_down_tcp {
         OnDownTcp::Drain if member.gone => OnDownTcp::Reset,
@@ -74,12 +105,12 @@ impl Walk<'_> {
 
     /// What the pool's policy does to a segment of a connection whose member was lost. `None`: it is forwarded.
     fn meet_loss(&mut self, flow: &Flow, side: Direction, segment: &Segment) -> Option<Verdict> {
-        let lost = lost(self.snapshot, flow).filter(|lost| !is_ending(flow, *lost))?;
+        let (lost, policy) = heeded_loss(self.snapshot, flow).filter(|(lost, _)| !is_ending(flow, *lost))?;
         let says_goodbye = side == lost.side && segment.flags.fin();
         if says_goodbye || segment.flags.rst() {
             return None;
         }
-        match policy(self.snapshot, lost) {
+        match policy {
             OnDownTcp::Drain => None,
             OnDownTcp::Drop => Some(Verdict::Drop(DropReason::MemberLost)),
             OnDownTcp::Reset => {

@@ -2,7 +2,7 @@
 //! remembers.
 
 use super::*;
-use fairlead::policy::intent::NoMember;
+use fairlead::policy::intent::{NoMember, OnDownTcp};
 use fairlead::wire::tcp::Flags;
 
 const RST: Flags = Flags::RST;
@@ -137,5 +137,33 @@ fn s92_a_member_that_returns_keeps_the_peer_that_was_lost_with_it_when_it_speaks
             lab.forwards(gone, asks(ip(gone)), ROUTER, asks(V));
             served_by(&mut lab, peer, gone);
         }
+    }
+}
+
+/// The connection of one end that is lost goes on; when the other end is lost as well, nobody is left at either.
+#[test]
+fn s92_a_connection_between_pools_is_reset_when_its_second_end_is_lost_though_the_first_drains() {
+    for drains in [0, 1] {
+        let mut lab = managers(Mode::RoundRobin);
+        lab.rig.intent.pools[drains].on_down_tcp = OnDownTcp::Drain;
+        lab.rig.publish();
+        let there = |src: &str, dst: &str, flags, seq, ack| Build::tcp(at(src, 41_000), at(dst, 5060), flags, seq, ack);
+        let syn = |src: &'static str| move |dst: &str| there(src, dst, SYN, 1000, 0);
+        let manager = taken_from(&mut lab, HOST_A, syn(A), syn(V), W);
+        let accepts = |src: &str, dst: &str| Build::tcp(at(src, 5060), at(dst, 41_000), SYN_ACK, 9000, 1001);
+        lab.forwards(manager, accepts(ip(manager), V), HOST_A, accepts(W, A));
+        lab.forwards(HOST_A, there(A, W, ACK, 1001, 9001), manager, there(V, ip(manager), ACK, 1001, 9001));
+        let (gone, rest) = match manager == Far::Server(31) {
+            true => (MemberId(2), MemberId(3)),
+            false => (MemberId(3), MemberId(2)),
+        };
+        let mut out = Vec::new();
+        for end in [drains, 1 - drains] {
+            assert!(out.is_empty(), "it goes on as long as one end is there");
+            out = if end == 0 { lab.rig.switch_over(Some(MEMBER_B), true) } else { lab.rig.share(1, &[rest], &[gone]) };
+        }
+        assert_eq!(out.len(), 2, "{drains}");
+        lab.expect_reset(&out[0], HOST_A, at_port(W), at(A, 41_000), 9001);
+        lab.expect_reset(&out[1], manager, at(V, 41_000), at_port(ip(manager)), 1001);
     }
 }

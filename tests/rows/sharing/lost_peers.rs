@@ -238,6 +238,19 @@ fn s98_a_peer_at_two_virtual_addresses_is_not_left_with_a_silent_member_for_long
     }
 }
 
+/// It is at both ends of its call.
+#[test]
+fn s98_a_member_that_calls_its_own_address_has_its_call_again_when_it_is_back() {
+    let mut lab = leaving(Mode::RoundRobin, OnDownUdp::Drop);
+    lab.rig.share(0, &[MEMBER_B], &[]);
+    let ask = |src: &str, dst: &str| Build::udp(at(src, 33_001), at(dst, 5060)).payload(b"OPTIONS");
+    lab.forwards(HOST_B, ask(B, V), HOST_B, ask(V, B));
+    lose_b(&mut lab);
+    lab.drops(HOST_B, ask(B, V), DropReason::MemberLost);
+    lab.rig.share(0, &ALL, &[]);
+    lab.forwards(HOST_B, ask(B, V), HOST_B, ask(V, B));
+}
+
 /// What the pair says to managers that share their work, from its service port and from another.
 #[test]
 fn s98_a_pair_is_left_with_its_lost_manager() {
