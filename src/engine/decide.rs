@@ -165,6 +165,12 @@ impl<'a> Walk<'a> {
     }
 
     fn verdict(mut self) -> Verdict {
+        let verdict = self.by_path();
+        self.remember_begun(&verdict);
+        verdict
+    }
+
+    fn by_path(&mut self) -> Verdict {
         match self.classified.path {
             Path::Invalid(reason) => Verdict::Drop(reason),
             Path::Background(reason) => Verdict::Ignore(reason),

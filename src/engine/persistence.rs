@@ -36,10 +36,20 @@ impl Walk<'_> {
         }
     }
 
-    /// `member` has taken what `source` began: it takes what that begins from now on, if the pool keeps it together.
+    /// `member` takes what `source` begins: if that leaves, it takes what the source begins from now on, if the pool keeps it together.
     pub(super) fn stays_with(&mut self, pool: PoolId, source: Ipv4Addr, member: MemberId) {
         if let Some(key) = self.key_of(pool, source)
             && self.recorded(key).is_none_or(|(_, known)| known != member)
+        {
+            self.state.begun = Some((key, member));
+        }
+    }
+
+    /// The packet has its verdict: what it has begun is remembered if it leaves.
+    #[inline]
+    pub(super) fn remember_begun(&mut self, verdict: &Verdict) {
+        if let Some((key, member)) = self.state.begun.take()
+            && verdict.is_forwarded()
         {
             self.persist(key, member);
         }
@@ -78,7 +88,7 @@ impl Walk<'_> {
         }
         let Some(member) = self.chosen_for(key, tuple.src.addr) else { return Err(self.no_member(pool)) };
         if begins {
-            self.persist(key, member);
+            self.state.begun = Some((key, member));
         }
         Ok(member)
     }

@@ -9,7 +9,7 @@ use super::limiter::Limiter;
 use super::member_use::MemberUse;
 use super::punts::Punts;
 use super::rounds::Rounds;
-use crate::flow::{Flow, FlowId, FlowTable, PersistenceTable, RouteCache, SnatPorts, Speakers};
+use crate::flow::{Flow, FlowId, FlowTable, PersistenceKey, PersistenceTable, RouteCache, SnatPorts, Speakers};
 use crate::policy::intent::MemberId;
 use crate::policy::{Epoch, Life, Snapshot};
 use crate::time::{Duration, Instant};
@@ -48,6 +48,8 @@ pub(super) struct State {
     pub(super) askers: Speakers,
     /// What stays with one of their members beyond one endpoint; none as long as no pool asks for that.
     pub(super) persistence: Option<PersistenceTable>,
+    /// What the packet begins that is decided about, and with whom: remembered there if it leaves.
+    pub(super) begun: Option<(PersistenceKey, MemberId)>,
     /// How far the rounds of such pools have come.
     pub(super) rounds: Rounds,
     pub(super) rejects: Limiter,
@@ -89,6 +91,7 @@ impl Engine {
             flows: FlowBook::new(&snapshot, snat_ports, seed),
             speakers: Speakers::new(speakers, seed ^ SPEAKERS_SEED),
             askers: Speakers::new(askers, seed ^ SPEAKERS_SEED),
+            begun: None,
             persistence: persistence_table(&snapshot, seed),
             rounds,
             rejects: Limiter::new(snapshot.limits.rejects_per_second),

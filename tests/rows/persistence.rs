@@ -5,6 +5,7 @@ mod lost;
 
 use super::sharing::{ALL, MEMBER_C, W, ip, managers, spread, taken_from, three};
 use super::*;
+use fairlead::engine::DropReason;
 use fairlead::policy::health::State;
 use fairlead::policy::intent::{MemberId, Mode, Persistence};
 use fairlead::time::Duration;
@@ -195,6 +196,19 @@ fn what_a_lost_member_still_sends_takes_no_call_back() {
             lab.expect(&out, ROUTER, said(V, proxy(), line, call).ttl(63));
             arrives(&mut lab, proxy(), (BYE, call), now);
         }
+    }
+}
+
+#[test]
+fn s94_a_message_that_does_not_leave_begins_no_call() {
+    let mut lab = lab(Mode::RoundRobin, Persistence::CallId);
+    for call in names(20) {
+        let last_hop = sent(proxy(), V, INVITE, &call).ttl(1);
+        let error = Build::icmp_error(E, PHONE, 11, 0, &last_hop);
+        lab.rejects(ROUTER, last_hop, DropReason::TtlExceeded, error);
+        // So it is its own who speaks in it first.
+        lab.forwards(HOST_B, said(B, proxy(), OK, &call), ROUTER, said(V, proxy(), OK, &call));
+        arrives(&mut lab, proxy(), (BYE, &call), HOST_B);
     }
 }
 

@@ -2,7 +2,6 @@
 //! begins goes to others in any case.
 
 use super::*;
-use fairlead::engine::DropReason;
 use fairlead::policy::intent::OnDownUdp;
 
 fn leaving(persistence: Persistence, policy: OnDownUdp) -> Lab {
