@@ -49,10 +49,10 @@ impl Walk<'_> {
         {
             original.dst = Endpoint::new(server, quoted.dst.port);
         }
-        if let AddressClass::Virtual(at) = self.snapshot.class(quoted.src.addr)
-            && quoted.protocol == Protocol::Udp
-            && let Some(service) = self.snapshot.server(at).service(quoted.protocol, quoted.src.port)
-        {
+        if let AddressClass::Virtual(at) = self.snapshot.class(quoted.src.addr) {
+            // Of a connection, or a call from another port, that nobody remembers nobody knows whom the error concerns.
+            let is_datagram = quoted.protocol == Protocol::Udp;
+            let service = self.snapshot.server(at).service(quoted.protocol, quoted.src.port).filter(|_| is_datagram)?;
             let answer = Tuple::new(quoted.protocol, original.dst, quoted.src);
             let member = self.spoke_last(service.pool, &answer)?;
             original.src = Endpoint::new(self.snapshot.member(member).address, quoted.src.port);

@@ -123,6 +123,10 @@ fn s58_an_error_about_no_known_flow_is_dropped_and_makes_none() {
     for quoted in unknown {
         lab.drops(ROUTER, Build::icmp_error("198.51.100.7", V, 3, 4, &quoted), DropReason::NoFlowForError);
     }
+    // Nor does anybody know whom a member means that has lost one to another member: it waits for nobody's MAC.
+    for quoted in [Build::tcp(at(V, 41000), at(A, 5060), DATA, 3, 4), Build::udp(at(V, 41000), at(A, 5060))] {
+        lab.drops(HOST_A, Build::icmp_error(A, V, 3, 3, &quoted), DropReason::NoFlowForError);
+    }
     assert_eq!(lab.rig.counters().flows, 0);
 }
 
