@@ -1,5 +1,6 @@
 //! Connections: what their two ends do, unaware of what lies between them.
 
+use crate::flow::State;
 use crate::model::Forwarded;
 use crate::packet::{Packet, Way};
 use crate::run::Run;
@@ -58,6 +59,11 @@ impl Run {
             self.dialogs.remove(&way);
             return;
         };
+        if self.dice.once_in(16) {
+            // Nobody continues it.
+            self.dialogs.remove(&way);
+            return;
+        }
         let sent = isns.map(|isn| isn.wrapping_add(1));
         let mut dialog = Dialog {
             writes: [way, arrived.packet.way.back()],
@@ -127,7 +133,8 @@ impl Run {
             }
             // It was too large, or it was lost: who gets a reset gives up, mostly.
             None => {
-                let lost = known.is_some_and(|(at, _)| self.model.flows.get(at).state == crate::flows::State::Lost);
+                let ends = [State::Lost, State::Dropped];
+                let lost = known.is_some_and(|(at, _)| ends.contains(&self.model.flows.get(at).state));
                 dialog.open = !(lost && self.dice.once_in(2));
                 false
             }

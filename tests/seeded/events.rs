@@ -1,10 +1,12 @@
 //! What happens to the appliance itself: switchovers, reloads, restarts, time.
 
-use crate::flows::{Flow, Owed};
+use crate::admission::Owner;
+use crate::flow::Flow;
+use crate::flows::Owed;
+use crate::keeper::Keeper;
 use crate::packet::Way;
 use crate::run::Run;
 use crate::send::{Fragmented, Identifications, Out};
-use crate::shares::Keeper;
 use fairlead::engine::DropReason;
 use fairlead::policy::health::State;
 use fairlead::policy::intent::Mode;
@@ -20,6 +22,7 @@ use testbench::rig::*;
 impl Run {
     /// Something happens to the appliance.
     pub fn event(&mut self) {
+        self.expect_counts();
         match self.dice.roll(8) {
             0..4 => self.switch_over(),
             4..7 => self.reload(),
@@ -40,6 +43,8 @@ impl Run {
             return;
         }
         self.model.plan.switch_over(pair, to, lost);
+        before.filter(|_| lost).into_iter().for_each(|who| self.model.asks.goes_down(who));
+        self.model.asks.unsure(|of, _, who| of == pair && Some(who) == to);
         self.model.claims.retain(|(of, _), _| *of != pair);
         let owed = self.lose(before.filter(|_| lost).into_iter().collect());
         let out = self.publish();
@@ -50,6 +55,7 @@ impl Run {
     fn member_goes(&mut self, pair: Pair) {
         let (members, plan) = (self.model.plan.members_of(pair), &mut self.model.plan);
         let who = self.dice.pick(&members);
+        let away: Vec<Who> = members.iter().copied().filter(|who| !plan.members[*who].is_back).collect();
         let is_up = |who: &Who| plan.members[*who].state == State::Up;
         let lost = if !members.iter().any(is_up) && self.dice.once_in(4) {
             plan.ends_gap(pair)
@@ -59,8 +65,15 @@ impl Run {
                 State::Drained => self.dice.pick(&[State::Up, State::Down, State::Offline]),
                 _ => State::Up,
             };
+            if to == State::Down {
+                self.model.asks.goes_down(who);
+            }
             plan.goes(who, to)
         };
+        let policy = plan.features.on_down_udp[pair];
+        for who in away.into_iter().filter(|who| plan.members[*who].is_back) {
+            self.model.shares.returns(who, policy);
+        }
         let owed = self.lose(lost);
         let out = self.publish();
         self.expect_resets(&out, owed);
@@ -68,9 +81,9 @@ impl Run {
 
     /// These members are lost: what is owed for it.
     fn lose(&mut self, members: Vec<Who>) -> Vec<Owed> {
-        let mut owed = Vec::new();
+        let (mut owed, features) = (Vec::new(), &self.model.plan.features);
         for who in members {
-            owed.extend(self.model.flows.lose(who));
+            owed.extend(self.model.flows.lose(who, features.on_down_tcp[pair(who)]));
             self.model.shares.lose(who);
         }
         owed
@@ -127,7 +140,7 @@ impl Run {
     /// The file changes.
     fn reload(&mut self) {
         let plan = &mut self.model.plan;
-        match self.dice.roll(9) {
+        match self.dice.roll(11) {
             0..2 => {
                 let net = self.dice.pick(&[0xac10_0500, 0xac10_0900]) | self.dice.roll(80);
                 let net = Ipv4Net::new(Ipv4Addr::from(net), self.dice.pick(&[32, 30, 28])).unwrap().trunc();
@@ -149,6 +162,7 @@ impl Run {
                     self.addresses_go(|address| belongs_to(address, 1));
                 }
             }
+            7 | 8 => self.features_change(),
             _ => self.sharing_changes(),
         }
         self.calls_of_hosts_no_longer_excluded();
@@ -175,7 +189,10 @@ impl Run {
             return;
         }
         match self.dice.roll(5) {
-            0 => plan.modes[pair] = self.dice.pick(&[Mode::RoundRobin, Mode::LeastConnections, Mode::SourceHash]),
+            0 => {
+                plan.modes[pair] = self.dice.pick(&[Mode::RoundRobin, Mode::LeastConnections, Mode::SourceHash]);
+                self.model.shares.unsettle_sources(pair);
+            }
             1 => {
                 let who = self.dice.pick(&plan.members_of(pair));
                 plan.weights[who] = 1 + self.dice.roll(4);
@@ -198,6 +215,9 @@ impl Run {
     fn claims_of_the_second_pair_end(&mut self) {
         self.model.claims.retain(|(of, _), _| *of == 0);
         self.model.called.retain(|(of, _)| *of == 0);
+        self.model.asks.forget(|pair| pair == 1, |_| false);
+        // Whether what was asked of it is remembered is left open.
+        self.model.asks.unsure(|_, remote, _| remote.addr == vip(1));
     }
 
     /// These addresses are no member's and not virtual any longer.
@@ -212,11 +232,17 @@ impl Run {
             let Way { src, dst } = flow.arrives[0];
             let called = plan.served_at(src.addr).filter(|_| flow.protocol == Protocol::Udp && src.port == 5060);
             let with = called.and_then(|called| shares.known(called, dst));
-            matches!(with, Some(Keeper::Sure(who) | Keeper::Lost(who)) if theirs(own(who)))
+            with.and_then(Keeper::of).is_some_and(|who| theirs(own(who)))
         };
         self.model.flows.forget(&theirs, is_call_to_it);
         let concerns = |pair: Pair, remote: Endpoint| theirs(vip(pair)) || is_call(remote);
-        self.model.shares.forget(concerns, |who| who < 6 && theirs(own(who)), |remote| theirs(remote.addr));
+        let is_gone = |who: Who| who < 6 && theirs(own(who));
+        self.model.shares.forget(concerns, |pair| theirs(vip(pair)), is_gone, &theirs);
+        self.model.asks.forget(|_| false, is_gone);
+        self.model.rates.forget(|owner| match owner {
+            Owner::Server(pair) => theirs(vip(pair)),
+            Owner::Member(who) => is_gone(who),
+        });
         self.forget_dialogs(&theirs);
         let gone =
             |datagram: &mut Fragmented| theirs(datagram.packet.way.src.addr) || theirs(datagram.packet.way.dst.addr);
@@ -268,6 +294,9 @@ impl Run {
         }
         let counters = self.lab.rig.counters();
         assert_eq!((counters.flows, counters.held, counters.imbalance()), (0, 0, 0), "tables drain");
+        let limits = &self.lab.rig.workers[0].engine().snapshot().connection_limits;
+        let all = limits.members().map(|(_, limit)| limit).chain(limits.servers().map(|(_, limit)| limit));
+        assert!(all.into_iter().all(|limit| limit.connections() == 0), "and nothing is counted any more");
         self.model.forget();
         self.identifications = Identifications::default();
         self.called_before.clear();

@@ -1,117 +1,20 @@
 //! Who talks to whom, as the appliance has to remember it: maps that only grow until everything is idle.
-//!
-//! A flow is the two ways on which its packets arrive. What arrives on one way leaves as the answer to the other.
 
-use crate::packet::{Packet, Way, What};
+use crate::flow::{Flow, Phase, State};
+use crate::keeper::Counted;
+use crate::packet::{Packet, Way};
+use fairlead::policy::intent::OnDownTcp;
+use fairlead::time::{Duration, Instant};
 use fairlead::wire::{Endpoint, Protocol};
 use std::collections::HashMap;
 use std::net::Ipv4Addr;
 use testbench::plan::{Pair, Who, pair};
 
+/// A handshake of which nothing was heard for so long may give way to another, or a little sooner.
+const HANDSHAKE: Duration = Duration::from_millis(2_900);
+
 /// What a mapping outward belongs to: protocol, member, the member's port or echo identifier.
 pub type Source = (Protocol, Who, u16);
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum State {
-    Open,
-    /// Both sides said goodbye, or one reset.
-    Ended,
-    /// The member was lost, and both ends were reset.
-    Lost,
-}
-
-/// Side 0 is whoever is outside, side 1 the member. (Of a flow that is not translated either may be either.)
-#[derive(Clone, Debug)]
-pub struct Flow {
-    pub protocol: Protocol,
-    /// How the packets of each side arrive.
-    pub arrives: [Way; 2],
-    /// Translated for this member; `None`: not translated.
-    pub member: Option<Who>,
-    pub state: State,
-    /// A connection: one past the last octet each side was seen to send, and what it acknowledged last.
-    pub sent: [Option<u32>; 2],
-    pub acknowledged: [Option<u32>; 2],
-    /// The first number each side was seen to use.
-    pub first: [Option<u32>; 2],
-    pub fins: [bool; 2],
-    /// It was seen from its beginning.
-    pub complete: bool,
-    /// Something came that belongs to another connection.
-    pub strayed: bool,
-    /// Its host outside was excluded when it began.
-    pub excluded: bool,
-    /// The other half of a connection between two members, which goes out and comes back in.
-    pub twin: Option<usize>,
-}
-
-impl Flow {
-    pub fn new(protocol: Protocol, arrives: [Way; 2], member: Option<Who>) -> Flow {
-        Flow {
-            protocol,
-            arrives,
-            member,
-            state: State::Open,
-            sent: [None; 2],
-            acknowledged: [None; 2],
-            first: [None; 2],
-            fins: [false; 2],
-            complete: true,
-            strayed: false,
-            excluded: false,
-            twin: None,
-        }
-    }
-
-    /// How the packets of a side leave.
-    pub fn leaves(&self, side: usize) -> Way {
-        self.arrives[1 - side].back()
-    }
-
-    /// A segment of `side` went through.
-    fn track(&mut self, side: usize, packet: &Packet) {
-        let What::Segment { flags, seq, ack } = packet.what else { return };
-        let length = packet.payload.len() as u32 + u32::from(flags.syn()) + u32::from(flags.fin());
-        self.first[side].get_or_insert(seq);
-        // What comes from nowhere, of another connection that had the same ends, says nothing about this one.
-        let strays = |known: Option<u32>, number: u32| {
-            known.is_some_and(|known| number.wrapping_sub(known).wrapping_add(1 << 20) > 1 << 21)
-        };
-        if strays(self.sent[side], seq) || flags.ack() && strays(self.acknowledged[side], ack) {
-            self.complete = false;
-            self.strayed = true;
-            return;
-        }
-        self.sent[side] = Some(later(self.sent[side], seq.wrapping_add(length)));
-        if flags.ack() {
-            self.acknowledged[side] = Some(later(self.acknowledged[side], ack));
-        }
-        self.fins[side] |= flags.fin();
-        if flags.rst() || self.fins == [true; 2] {
-            self.state = State::Ended;
-        }
-    }
-
-    /// The numbers one of which a reset must have so that `side` heeds it: whichever it waits for now (RFC 5961).
-    pub fn numbers(&self, side: usize) -> Vec<u32> {
-        let mut numbers: Vec<u32> = self.acknowledged[side].into_iter().chain(self.sent[1 - side]).collect();
-        numbers.dedup();
-        numbers
-    }
-
-    /// Of a connection that was not seen from its beginning nobody can know the number exactly.
-    pub fn plausible(&self, side: usize, seq: u32) -> bool {
-        self.strayed || self.numbers(side).contains(&seq) || self.first[1 - side] == Some(seq)
-    }
-}
-
-/// The later of two sequence numbers.
-fn later(one: Option<u32>, other: u32) -> u32 {
-    match one {
-        Some(one) if one.wrapping_sub(other) < 1 << 31 => one,
-        _ => other,
-    }
-}
 
 /// A reset that somebody must get: from, to, and whether a sequence number is right.
 pub struct Owed {
@@ -127,6 +30,8 @@ pub struct Flows {
     /// The port each source is translated to.
     ports: HashMap<Source, u16>,
     users: HashMap<(Protocol, Pair, u16), Source>,
+    /// Sources whose port may be given back, as their connection may be forgotten.
+    loose: Vec<Source>,
 }
 
 impl Flows {
@@ -182,9 +87,60 @@ impl Flows {
         (self.flows[one].twin, self.flows[other].twin) = (Some(other), Some(one));
     }
 
-    pub fn track(&mut self, (at, side): (usize, usize), packet: &Packet, complete: bool) {
-        self.flows[at].complete &= complete;
-        self.flows[at].track(side, packet);
+    /// A segment of a side went through, by which the connection `begins`, or is taken up.
+    pub fn track(&mut self, (at, side): (usize, usize), packet: &Packet, is_complete: bool, now: Instant) {
+        let flow = &mut self.flows[at];
+        flow.complete &= is_complete;
+        // What its opener repeats, a stranger can as well.
+        if flow.heard == Instant::ZERO || side != flow.opener {
+            flow.heard = now;
+        }
+        flow.track(side, packet);
+    }
+
+    /// It is a connection whose first segment was this side's: a SYN, or one in its middle.
+    pub fn begins(&mut self, at: usize, side: usize, opens: bool) {
+        let phase = match (opens, side) {
+            (true, _) => Phase::Opening,
+            (false, 0) => Phase::Claimed,
+            (false, _) => Phase::Established,
+        };
+        (self.flows[at].phase, self.flows[at].opener) = (phase, side);
+    }
+
+    /// Connections to the service of a pair that are counted, of `who` if that is said; without the one that is `replaced`.
+    pub fn counted(&self, of: Pair, who: Option<Who>, replaced: Option<usize>) -> impl Iterator<Item = Counted> {
+        let all = self.flows.iter().enumerate().filter(move |(_, flow)| flow.serves == Some(of));
+        let its = all.filter(move |(at, flow)| Some(*at) != replaced && (who.is_none() || flow.member == who));
+        its.filter(move |(at, _)| self.is_current(*at)).map(|(_, flow)| flow.counted())
+    }
+
+    /// Those of a service whose handshake nobody continues may be forgotten.
+    pub fn half_open_give_way(&mut self, of: Pair, now: Instant) {
+        for at in 0..self.flows.len() {
+            let flow = &self.flows[at];
+            let is_quiet = flow.phase != Phase::Established && now.since(flow.heard) >= HANDSHAKE;
+            let stands = matches!(flow.state, State::Open | State::Drained | State::Dropped);
+            if flow.serves == Some(of) && is_quiet && stands && self.is_current(at) {
+                self.unsettle(at);
+            }
+        }
+    }
+
+    /// Which port it has is no longer certain.
+    pub fn is_loose(&self, source: Source) -> bool {
+        self.loose.contains(&source)
+    }
+
+    /// What is known of it, and of its other half, is no longer certain.
+    fn unsettle(&mut self, at: usize) {
+        for at in [Some(at), self.flows[at].twin].into_iter().flatten() {
+            let flow = &mut self.flows[at];
+            (flow.complete, flow.strayed) = (false, true);
+            if let (Some(who), None) = (flow.member, flow.serves) {
+                self.loose.push((flow.protocol, who, flow.arrives[1].src.port));
+            }
+        }
     }
 
     /// The port a source is translated to, if it has a mapping.
@@ -210,6 +166,10 @@ impl Flows {
 
     /// `source` was seen to get `port`: that must be its own if it was free, and nobody else's.
     pub fn expect_port(&self, source: Source, port: u16) {
+        let user = self.users.get(&(source.0, pair(source.1), port));
+        if user.is_some_and(|user| self.is_loose(*user)) || self.is_loose(source) {
+            return;
+        }
         assert!(self.free(source, port), "{source:?} was given port {port}, which is another's");
         match self.snat_port(source) {
             Some(known) => assert_eq!(known, port, "one port, one mapping (RFC 4787 REQ-1)"),
@@ -225,13 +185,22 @@ impl Flows {
         }
     }
 
-    /// The connections of a member end, and these resets are owed.
-    pub fn lose(&mut self, who: Who) -> Vec<Owed> {
+    /// The connections of a member end, or go on, as its pool says; these resets are owed.
+    pub fn lose(&mut self, who: Who, policy: OnDownTcp) -> Vec<Owed> {
         let mut owed = Vec::new();
         for at in 0..self.flows.len() {
             let flow = &self.flows[at];
-            let ends = flow.protocol == Protocol::Tcp && flow.member == Some(who) && flow.state == State::Open;
+            let stands = match flow.state {
+                State::Open | State::Drained => true,
+                State::Dropped => policy == OnDownTcp::Reset,
+                State::Ended | State::Lost => false,
+            };
+            let ends = flow.protocol == Protocol::Tcp && flow.member == Some(who) && stands;
             if !ends || !self.is_current(at) {
+                continue;
+            }
+            if policy != OnDownTcp::Reset {
+                self.leave(at, policy);
                 continue;
             }
             self.flows[at].state = State::Lost;
@@ -247,6 +216,20 @@ impl Flows {
             }
         }
         owed
+    }
+
+    /// A connection of a lost member is left to itself.
+    fn leave(&mut self, at: usize, policy: OnDownTcp) {
+        let state = if policy == OnDownTcp::Drain { State::Drained } else { State::Dropped };
+        // What happens to one that was ending by itself is left open.
+        if state == State::Dropped && (self.flows[at].strayed || self.flows[at].fins.contains(&true)) {
+            return self.unsettle(at);
+        }
+        // Where both ends of one are lost, what leaves less of it.
+        for at in [Some(at), self.flows[at].twin].into_iter().flatten() {
+            let flow = &mut self.flows[at];
+            flow.state = if flow.state == State::Dropped { State::Dropped } else { state };
+        }
     }
 
     /// What is translated and touches an address that is gone, or has its member behind a virtual address, is forgotten. What is only routed stays, but for visits of a

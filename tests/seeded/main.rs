@@ -8,19 +8,29 @@
 //! went in, as `scripts/test --long` does:
 //! `FAIRLEAD_SEEDS=400 cargo test --release --no-default-features --test seeded -- --nocapture`.
 
+mod admission;
+mod asks;
 mod damaged;
 mod dialogs;
 mod errors;
 mod events;
+mod features;
+mod flow;
 mod flows;
+mod frames;
+mod keeper;
+mod met;
 mod model;
 mod packet;
+mod receivers;
 mod regressions;
 mod run;
 mod segments;
 mod send;
 mod shares;
+mod sip;
 mod skipped;
+mod skipped_shares;
 mod traffic;
 
 use run::Run;
@@ -55,7 +65,7 @@ fn seeds(few: u64, group: u64) -> impl Iterator<Item = u64> {
 }
 
 fn every_frame_is_what_a_simple_model_says(group: u64) {
-    let (mut packets, mut skipped) = (0, BTreeMap::<_, u64>::new());
+    let (mut packets, mut skipped, mut met) = (0, BTreeMap::<_, u64>::new(), BTreeMap::<_, u64>::new());
     let enough = said("FAIRLEAD_FRAMES").map(|frames| frames.div_ceil(GROUPS));
     for seed in seeds(if enough.is_some() { u64::MAX } else { 16 }, group) {
         if enough.is_some_and(|enough| packets >= enough) {
@@ -74,8 +84,9 @@ fn every_frame_is_what_a_simple_model_says(group: u64) {
         }
         packets += run.packets;
         run.skipped.iter().for_each(|(reason, count)| *skipped.entry(*reason).or_default() += count);
+        run.met.iter().for_each(|(what, count)| *met.entry(*what).or_default() += count);
     }
-    println!("group {group}: {packets} frames went in; left out: {skipped:#?}");
+    println!("group {group}: {packets} frames went in; met: {met:#?}; left out: {skipped:#?}");
 }
 
 #[test]

@@ -4,15 +4,21 @@
 //! What a member sends to a virtual address goes out and comes back in, as though the wire behind the appliance turned
 //! around there.
 
-use crate::flows::{Flow, Flows, Source, State};
+use crate::admission::{Begins, Rates};
+use crate::asks::Asks;
+use crate::flow::{Flow, State};
+use crate::flows::{Flows, Source};
+use crate::keeper::{Came, Keeper};
 use crate::packet::{Packet, Way, What};
-use crate::shares::Shares;
+use crate::shares::{Key, Shares};
+use crate::sip::Sip;
 use fairlead::engine::{DropReason, EngineEvent};
+use fairlead::time::Instant;
 use fairlead::wire::{Endpoint, Protocol};
 use std::collections::{HashMap, HashSet};
 use std::net::Ipv4Addr;
 use testbench::lab::{Far, ROUTER};
-use testbench::plan::{Pair, Plan, Who, host, own, pair, vip};
+use testbench::plan::{Pair, Plan, Who, host, pair, vip};
 
 /// What must happen to a packet.
 #[derive(Clone, Debug)]
@@ -74,8 +80,10 @@ pub struct Forwarded {
 
 #[derive(Clone, Debug)]
 pub enum Update {
-    /// A member spoke to a remote from the service port.
-    Spoke(Who, Endpoint),
+    /// A member spoke to a remote from the service port, perhaps by SIP.
+    Spoke(Who, Endpoint, Option<Sip>),
+    /// A remote answered by SIP.
+    Answered(Pair, Endpoint, Sip),
     /// An excluded host called the virtual address.
     Called(Pair, Endpoint),
     /// A flow begins; its first packet is of the side.
@@ -85,10 +93,18 @@ pub enum Update {
     Goes(usize, usize),
     /// Something came to a member's own address that opens nothing.
     Strayed(Way),
-    /// A remote endpoint was given to a member of those that share the work.
-    Taken(Pair, Endpoint, Who),
-    /// So was a connection of this client.
-    Given(Pair, Ipv4Addr, Who),
+    /// A remote endpoint was given to a member of those that share the work; or may have been.
+    Taken(Pair, Endpoint, Who, Came),
+    TakenPerhaps(Pair, Endpoint, Who),
+    /// So was a call.
+    CallTaken(Pair, u32, Who),
+    /// It was by this number.
+    Hashed(Pair, Key, Who),
+    /// This client began something with a member; or may have.
+    Source(Pair, Ipv4Addr, Who),
+    SourcePerhaps(Pair, Ipv4Addr, Who),
+    /// It counts for the rates.
+    Counts(Pair, Who, Begins),
 }
 
 /// What is the appliance's to choose, as seen in what it sent.
@@ -98,11 +114,13 @@ pub struct Choice {
     pub port: u16,
     /// The member that is given something new, where several are active.
     pub member: Option<Who>,
+    /// It was refused by a limit.
+    pub refused: bool,
 }
 
 impl Choice {
     /// Of a packet about which there is nothing to choose.
-    pub const NONE: Choice = Choice { port: 0, member: None };
+    pub const NONE: Choice = Choice { port: 0, member: None, refused: false };
 }
 
 pub struct Model {
@@ -114,25 +132,36 @@ pub struct Model {
     pub flows: Flows,
     /// Where members share the work.
     pub shares: Shares,
+    /// What members have asked by SIP.
+    pub asks: Asks,
+    /// What has begun lately, where rates are limited.
+    pub rates: Rates,
     pub strayed: HashSet<Way>,
+    pub now: Instant,
+    /// How many share the work of the appliance.
+    pub workers: usize,
 }
 
 impl Model {
-    pub fn new(plan: Plan) -> Model {
+    pub fn new(plan: Plan, workers: usize) -> Model {
         Model {
             plan,
             claims: HashMap::new(),
             called: HashSet::new(),
             flows: Flows::default(),
             shares: Shares::default(),
+            asks: Asks::default(),
+            rates: Rates::default(),
             strayed: HashSet::new(),
+            now: Instant::ZERO,
+            workers,
         }
     }
 
     /// Everything has been idle for hours, or the appliance has restarted.
     pub fn forget(&mut self) {
-        let shares = self.shares.after_a_restart();
-        *self = Model { shares, ..Model::new(self.plan.clone()) };
+        let (shares, now) = (self.shares.after_a_restart(), self.now);
+        *self = Model { shares, now, ..Model::new(self.plan.clone(), self.workers) };
     }
 
     /// What must happen to a packet; where that is the appliance's choice, it has chosen so.
@@ -176,22 +205,34 @@ impl Model {
     /// A datagram or a ping.
     fn datagram_outward(&self, packet: &Packet, who: Who, chosen: Choice) -> Forwarded {
         let (protocol, way) = (packet.protocol(), packet.way);
-        if let Some((flow, side)) = self.flows.find(protocol, way) {
+        let in_call = self.is_in_call(packet, who);
+        if let Some((flow, side)) = self.flows.find(protocol, way).filter(|_| !in_call) {
             return self.along(packet, flow, side);
         }
         let plain = self.plan.excludes(way.dst.addr);
         if protocol == Protocol::Udp && way.src.port == 5060 {
-            if plain && !self.called.contains(&(pair(who), way.dst)) {
+            if plain && !in_call && !self.called.contains(&(pair(who), way.dst)) {
                 return Forwarded { perhaps: vec![EngineEvent::StandbySpoke], ..forwarded(packet, ROUTER) };
             }
             let standby = !self.plan.is_shared(pair(who)) && self.plan.active[pair(who)] != Some(who);
             return Forwarded {
                 events: if standby { vec![EngineEvent::StandbySpoke] } else { vec![] },
-                updates: vec![Update::Spoke(who, way.dst)],
+                updates: vec![Update::Spoke(who, way.dst, packet.sip)],
                 ..forwarded(&packet.on(Way::new(Endpoint::new(vip(pair(who)), 5060), way.dst)), ROUTER)
             };
         }
         if plain { self.begins_plain(packet, ROUTER) } else { self.begins(packet, who, chosen) }
+    }
+
+    /// A member says this in a call of the virtual address.
+    pub fn is_in_call(&self, packet: &Packet, who: Who) -> bool {
+        let is_of_service = matches!(packet.what, What::Datagram) && packet.way.src.port == 5060;
+        let call = self.call_of(pair(who), packet.sip.filter(|_| is_of_service));
+        match call.and_then(|call| self.shares.call(pair(who), call)) {
+            Some(Keeper::Sure(_) | Keeper::Back(_)) => true,
+            Some(Keeper::Lost(by)) => self.is_left(by),
+            _ => false,
+        }
     }
 
     pub fn along(&self, packet: &Packet, at: usize, side: usize) -> Forwarded {
@@ -258,13 +299,6 @@ impl Model {
         })
     }
 
-    /// The member that gets a datagram of `remote`, which is no SIP answer, to the service of a pair, and whether it does as the
-    /// speaker.
-    pub fn receiver(&self, pair: Pair, remote: Endpoint) -> Option<(Who, bool)> {
-        let speaker = self.claims.get(&(pair, remote)).map(|(who, _)| (*who, true));
-        self.plan.active[pair].map(|who| (who, false)).or(speaker)
-    }
-
     /// The member that spoke last to `remote`, and whether it is not the active one.
     pub fn spoke_last(&self, pair: Pair, remote: Endpoint) -> Option<(Who, bool)> {
         if self.plan.is_shared(pair) {
@@ -274,27 +308,6 @@ impl Model {
             Some(&(who, false)) => Some((who, true)),
             _ => self.plan.active[pair].map(|who| (who, false)),
         }
-    }
-
-    fn service_inward(&self, packet: &Packet, pair: Pair, hairpin: bool, chosen: Choice) -> Result<Forwarded, Dropped> {
-        let remote = packet.way.src;
-        let receiver = match self.plan.is_shared(pair) {
-            true => self.peer_goes_to(pair, remote, chosen).map(|who| (who, false)),
-            false => self.receiver(pair, remote),
-        };
-        let Some((who, spoke)) = receiver else {
-            // Members never get an error: some servers stop listening.
-            let reply = if hairpin { Reply::Nothing } else { Reply::Closed(vip(pair)) };
-            return Err(Dropped::new(&[DropReason::NoActiveMember], reply));
-        };
-        let excluded = !hairpin && self.plan.excludes(remote.addr);
-        let called = excluded.then_some(Update::Called(pair, remote));
-        let taken = self.plan.is_shared(pair).then_some(Update::Taken(pair, remote, who));
-        Ok(Forwarded {
-            events: if spoke { vec![EngineEvent::SpeakerAnswered] } else { vec![] },
-            updates: called.into_iter().chain(taken).collect(),
-            ..forwarded(&packet.on(Way::new(remote, Endpoint::new(own(who), 5060))), host(who))
-        })
     }
 
     /// From outside to a member's own address: nothing is translated, nor are the answers.
@@ -326,32 +339,23 @@ impl Model {
         let mut begun = Vec::new();
         for update in &forwarded.updates {
             match update.clone() {
-                Update::Spoke(who, remote) => self.speaks(who, remote),
-                Update::Taken(pair, remote, who) => self.takes(pair, remote, who),
-                Update::Given(pair, source, who) => self.is_hashed(pair, source, who),
+                Update::Spoke(who, remote, sip) => self.speaks(who, remote, sip),
+                Update::Answered(pair, remote, sip) => self.asks.note_answer(pair, remote, Some(sip), true),
+                Update::Counts(pair, who, begins) => self.counts(pair, who, begins),
                 Update::Called(pair, remote) => drop(self.called.insert((pair, remote))),
                 Update::Strayed(way) => drop(self.strayed.insert(way)),
-                Update::Goes(at, side) => self.flows.track((at, side), packet, true),
+                Update::Goes(at, side) => self.flows.track((at, side), packet, true, self.now),
                 Update::Begins(flow, side) | Update::PickedUp(flow, side) => {
-                    let at = self.flows.add(flow);
-                    self.flows.track((at, side), packet, matches!(update, Update::Begins(..)));
+                    let (at, begins) = (self.flows.add(flow), matches!(update, Update::Begins(..)));
+                    self.flows.begins(at, side, begins);
+                    self.flows.track((at, side), packet, begins, self.now);
                     begun.push(at);
                 }
+                update => self.began(&update),
             }
         }
         if let (&[one, other], Protocol::Tcp) = (begun.as_slice(), packet.protocol()) {
             self.flows.join(one, other);
-        }
-    }
-
-    fn speaks(&mut self, who: Who, remote: Endpoint) {
-        if self.plan.is_shared(pair(who)) {
-            return self.keeps(who, remote);
-        }
-        if self.plan.active[pair(who)] == Some(who) {
-            self.claims.get_mut(&(pair(who), remote)).into_iter().for_each(|(_, superseded)| *superseded = true);
-        } else if self.plan.members[who].may_claim {
-            self.claims.insert((pair(who), remote), (who, false));
         }
     }
 }

@@ -2,6 +2,7 @@
 //!
 //! A packet can be read from both ends: as its sender writes it, and, with other addresses, as it must arrive.
 
+use crate::sip::Sip;
 use fairlead::wire::build::Build;
 use fairlead::wire::tcp::Flags;
 use fairlead::wire::{Endpoint, Protocol};
@@ -54,6 +55,8 @@ pub struct Packet {
     pub what: What,
     pub way: Way,
     pub payload: Vec<u8>,
+    /// What its payload begins with, if it is a message of SIP.
+    pub sip: Option<Sip>,
     pub id: u16,
     pub ttl: u8,
     pub tos: u8,
@@ -65,7 +68,7 @@ pub struct Packet {
 /// All but the payload, of which the length is enough.
 impl fmt::Debug for Packet {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Packet { from, what, way, payload, id, ttl, tos, df, checksummed } = self;
+        let Packet { from, what, way, payload, sip, id, ttl, tos, df, checksummed } = self;
         write!(
             f,
             "{from:?} {} -> {} {what:?} of {} bytes, id {id}, ttl {ttl}, tos {tos}",
@@ -73,13 +76,15 @@ impl fmt::Debug for Packet {
             way.dst,
             payload.len()
         )?;
+        sip.map_or(Ok(()), |sip| write!(f, ", {sip:?}"))?;
         write!(f, "{}{}", if *df { ", DF" } else { "" }, if *checksummed { "" } else { ", no checksum" })
     }
 }
 
 impl Packet {
     pub fn new(from: Far, what: What, way: Way) -> Packet {
-        Packet { from, what, way, payload: Vec::new(), id: 0, ttl: 64, tos: 0, df: false, checksummed: true }
+        let (payload, id, ttl, tos, df, checksummed) = (Vec::new(), 0, 64, 0, false, true);
+        Packet { from, what, way, payload, sip: None, id, ttl, tos, df, checksummed }
     }
 
     pub fn datagram(from: Far, way: Way, payload: Vec<u8>) -> Packet {
@@ -88,6 +93,13 @@ impl Packet {
 
     pub fn segment(from: Far, way: Way, flags: Flags, seq: u32, ack: u32) -> Packet {
         Packet::new(from, What::Segment { flags, seq, ack }, way)
+    }
+
+    /// If it is a message of SIP, its payload begins with that, and is as long at least.
+    pub fn begins_with_sip(&mut self) {
+        let Some(text) = self.sip.map(|sip| sip.text()) else { return };
+        self.payload.resize(self.payload.len().max(text.len()), b'x');
+        self.payload[..text.len()].copy_from_slice(&text);
     }
 
     /// `host` says this about `about`, to whoever sent it.

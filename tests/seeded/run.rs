@@ -1,9 +1,11 @@
 //! The appliance, the model, and the dice that choose what happens next.
 
 use crate::dialogs::Dialog;
+use crate::features;
 use crate::model::{Model, Outcome};
 use crate::packet::{Packet, Way};
 use crate::send::{Fragmented, Identifications};
+use crate::sip::Asked;
 use fairlead::policy::intent::Mode;
 use fairlead::wire::Endpoint;
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -21,6 +23,8 @@ pub struct Run {
     pub workers: usize,
     /// Packets that were not sent, by the reason why (see `skipped.rs`).
     pub skipped: BTreeMap<&'static str, u64>,
+    /// What is modelled and was met (see `met.rs`).
+    pub met: BTreeMap<&'static str, u64>,
     /// Connections as their ends know them, by how the first one writes.
     pub dialogs: HashMap<Way, Dialog>,
     /// What is on its way in pieces, and what waits in the appliance for pieces that will never come.
@@ -34,6 +38,11 @@ pub struct Run {
     pub called_before: HashSet<Endpoint>,
     /// Members of those that share the work that were not in the file for a while (see `skipped.rs`).
     pub absent: HashSet<Who>,
+    /// What members have asked lately.
+    pub asked: Vec<Asked>,
+    /// How many branches and calls there have been.
+    pub branches: u32,
+    pub calls: u32,
     /// What was sent last, and what the model says of it.
     pub last: Option<(Packet, Outcome)>,
     /// Each packet is printed (FAIRLEAD_TRACE).
@@ -48,14 +57,16 @@ impl Run {
         let mut plan = Plan::new(layout, if narrow { 1_400 } else { 1_500 });
         plan.modes = modes(seed);
         plan.counts_sip = seed.is_multiple_of(2);
+        plan.features = features::draw(seed);
         plan.thirds = plan.modes.map(|mode| mode != Mode::ActiveStandby);
         let rig = Rig::new(Memory::default(), plan.intent(), workers);
         let mut run = Run {
             lab: Lab { rig, layout },
-            model: Model::new(plan),
+            model: Model::new(plan, workers),
             dice: Dice::new(seed),
             packets: 0,
             skipped: BTreeMap::new(),
+            met: BTreeMap::new(),
             workers,
             dialogs: HashMap::new(),
             fragmented: Vec::new(),
@@ -66,6 +77,9 @@ impl Run {
             callees: HashMap::new(),
             called_before: HashSet::new(),
             absent: HashSet::new(),
+            asked: Vec::new(),
+            branches: 0,
+            calls: 0,
             traces: std::env::var_os("FAIRLEAD_TRACE").is_some(),
         };
         run.lab.rig.count_sip();

@@ -1,12 +1,13 @@
 //! Segments: which connection they belong to, and what happens to those that belong to none.
 
-use crate::flows::{Flow, State};
+use crate::admission::Begins;
+use crate::flow::{Flow, State};
 use crate::model::{Choice, Dropped, Forwarded, Model, Reply, Update, answers_visitor, forwarded, translated};
 use crate::packet::{Packet, Way, What};
 use fairlead::engine::{DropReason, EngineEvent};
 use fairlead::wire::{Endpoint, Protocol};
 use testbench::lab::ROUTER;
-use testbench::plan::{Pair, Who, host, own};
+use testbench::plan::{Pair, Who, host, own, pair};
 
 impl Model {
     pub fn segment_outward(&self, packet: &Packet, who: Who, chosen: Choice) -> Result<Forwarded, Dropped> {
@@ -33,7 +34,9 @@ impl Model {
             return Ok(Forwarded { perhaps: vec![EngineEvent::LoosePickup], ..forwarded(&on, ROUTER) });
         }
         if service || own && kept && self.flows.free(source, way.src.port) {
-            let flow = translated(packet, who, way.src.port);
+            // It was a client's, if it is of a service port.
+            let serves = service.then_some(pair(who));
+            let flow = Flow { serves, ..translated(packet, who, way.src.port) };
             let on = packet.on(flow.leaves(1));
             let updates = vec![Update::PickedUp(flow, 1)];
             return Ok(Forwarded { events: vec![EngineEvent::LoosePickup], updates, ..forwarded(&on, ROUTER) });
@@ -54,10 +57,13 @@ impl Model {
     /// A segment of a connection that is remembered; `None` when there is none, or a new one takes its place.
     fn known(&self, packet: &Packet, opens: bool) -> Result<Option<Forwarded>, Dropped> {
         let Some((at, side)) = self.flows.find(Protocol::Tcp, packet.way) else { return Ok(None) };
-        match self.flows.get(at).state {
+        let flow = self.flows.get(at);
+        match flow.state {
+            State::Open if opens && flow.begins_again(side, packet) => Ok(None),
             State::Open => Ok(Some(self.along(packet, at, side))),
             _ if opens => Ok(None),
-            State::Ended => Ok(Some(self.along(packet, at, side))),
+            State::Ended | State::Drained => Ok(Some(self.along(packet, at, side))),
+            State::Dropped => Err(Dropped::new(&[DropReason::MemberLost], Reply::Nothing)),
             State::Lost => Err(Dropped::new(&[DropReason::MemberLost], Reply::Reset)),
         }
     }
@@ -77,14 +83,16 @@ impl Model {
             };
             return Err(Dropped::new(reason, reply));
         }
-        let taker = match self.plan.is_shared(pair) {
-            true => self.new_goes_to(pair, packet.way.src.addr, chosen),
-            false => self.plan.active[pair],
-        };
-        let Some(who) = taker else {
+        let begins = if opens { Begins::New } else { Begins::Resumes };
+        let (who, given) = self.admits(packet, pair, begins, Reply::Reset, chosen).map_err(|dropped| {
             // If an older connection on the same way was lost, either reason is true.
-            return Err(Dropped::new(&[DropReason::NoActiveMember, DropReason::MemberLost], Reply::Reset));
-        };
+            let nobody = dropped.reasons == [DropReason::NoActiveMember];
+            if nobody {
+                Dropped::new(&[DropReason::NoActiveMember, DropReason::MemberLost], Reply::Reset)
+            } else {
+                dropped
+            }
+        })?;
         if flags.rst() {
             // There is nothing to take up.
             let way = Way::new(packet.way.src, Endpoint::new(own(who), port));
@@ -92,12 +100,12 @@ impl Model {
         }
         let to = Endpoint::new(own(who), port);
         let flow = Flow::new(Protocol::Tcp, [packet.way, Way::new(to, packet.way.src)], Some(who));
+        let flow = Flow { serves: Some(pair), ..flow };
         let on = packet.on(flow.leaves(0));
         let (events, update) = match opens {
             true => (vec![], Update::Begins(flow, 0)),
             false => (vec![EngineEvent::LoosePickup], Update::PickedUp(flow, 0)),
         };
-        let given = self.plan.is_shared(pair).then_some(Update::Given(pair, packet.way.src.addr, who));
         let updates = std::iter::once(update).chain(given).collect();
         Ok(Forwarded { events, updates, ..forwarded(&on, host(who)) })
     }

@@ -1,12 +1,15 @@
 //! Each packet is sent through the appliance and through the model, whole or in pieces, and what comes out is compared.
 
+use crate::frames::{l3, port_seen, total_length};
 use crate::model::{Choice, Dropped, Forwarded, Outcome, Reply};
 use crate::packet::{Packet, What};
 use crate::run::Run;
 use fairlead::engine::{DropReason, EngineEvent};
 use fairlead::policy::intent::PortId;
 use fairlead::wire;
-use fairlead::wire::build::{Build, mend_ip};
+use fairlead::wire::Endpoint;
+use fairlead::wire::build::Build;
+use fairlead::worker::Counters;
 use std::collections::{HashMap, HashSet};
 use std::net::Ipv4Addr;
 use testbench::lab::*;
@@ -138,13 +141,17 @@ impl Run {
         out: Out,
         moved: Moved,
     ) -> Option<Forwarded> {
-        let outcome = self.outcome(packet, &out);
+        self.model.half_open_give_way(packet);
+        let outcome = self.outcome(packet, &out, &moved);
         if self.traces {
+            let called = self.model.plan.served_at(packet.way.dst.addr);
+            called.into_iter().for_each(|pair| println!("{}", self.model.knows(packet, pair)));
             println!("{packet:?}{}\n    {}", if size.is_some() { " in pieces" } else { "" }, outcome.in_words());
         }
         self.last = Some((packet.clone(), outcome.clone()));
+        self.meets(packet, &outcome);
         let reassembled = size.map(|_| EngineEvent::Reassembled);
-        match outcome {
+        let came = match outcome {
             Outcome::Answered => {
                 let pong = packet.pong().build();
                 let transmitted = frames.len() as u64;
@@ -162,20 +169,38 @@ impl Run {
                 None
             }
             Outcome::Forwarded(forwarded) => self.expect_forwarded(packet, frames, size, forwarded, &out, moved),
+        };
+        if came.is_none() {
+            self.answer_is_lost(packet);
         }
+        if self.traces {
+            self.expect_counts();
+        }
+        came
+    }
+
+    /// A SIP answer did not come through; it may be remembered that it came.
+    fn answer_is_lost(&mut self, packet: &Packet) {
+        let Some(to) = self.model.plan.served_at(packet.way.dst.addr) else { return };
+        let by = self.model.plan.who_is(packet.way.src.addr);
+        let remote = by.map_or(packet.way.src, |who| Endpoint::new(vip(pair(who)), packet.way.src.port));
+        self.model.asks.note_answer(to, remote, packet.sip, false);
     }
 
     /// What the model says, now that what came out shows which port and which member the appliance chose.
-    fn outcome(&self, packet: &Packet, out: &Out) -> Outcome {
+    fn outcome(&self, packet: &Packet, out: &Out, moved: &Moved) -> Outcome {
         let flows = &self.model.flows;
         let source =
             self.model.plan.who_is(packet.way.src.addr).map(|who| (packet.protocol(), who, packet.way.src.port));
         let own = source.filter(|source| flows.free(*source, source.2)).map_or(1, |source| source.2);
         let to = out.first().map(|(_, frame)| wire::Packet::parse(frame).expect("the rig has read it").dst());
-        let member = to.and_then(|address| self.model.plan.who_is(address));
-        let outcome = self.model.outcome(packet, Choice { port: own, member });
+        let limits = [DropReason::ConnectionLimit, DropReason::ConnectionRateLimit];
+        let refused = moved.dropped.iter().any(|reason| limits.contains(reason));
+        let member = to.filter(|_| !refused).and_then(|address| self.model.plan.who_is(address));
+        let outcome = self.model.outcome(packet, Choice { port: own, member, refused });
+        let source = source.filter(|_| !refused);
         let Some(port) = source.and_then(|source| port_seen(packet, vip(pair(source.1)), out)) else { return outcome };
-        let chosen = self.model.outcome(packet, Choice { port, member });
+        let chosen = self.model.outcome(packet, Choice { port, member, refused });
         match &chosen {
             Outcome::Forwarded(Forwarded { maps: Some(source), .. }) => {
                 if self.traces {
@@ -234,6 +259,7 @@ impl Run {
         self.same(out, forwarded.to, &frames);
         self.identify(out);
         self.model.learn(packet, &forwarded);
+        self.was_asked(packet, &forwarded);
         if let Some(who) = self.model.plan.who_is(forwarded.packet.way.dst.addr) {
             self.callees.insert((forwarded.packet.way.src, pair(who)), who);
         }
@@ -309,72 +335,15 @@ impl Run {
         }
     }
 
-    /// The largest datagram that goes there.
-    fn mtu(&self, to: Far) -> usize {
-        if to == ROUTER && self.lab.layout != Layout::OneArm { 1500 } else { usize::from(self.model.plan.servers_mtu) }
-    }
-
-    /// A frame in pieces that fit, as simply as it can be written.
-    fn cut(&self, to: Far, frame: Vec<u8>) -> Vec<Vec<u8>> {
-        let (l3, length, mtu) = (l3(&frame), total_length(&frame), self.mtu(to));
-        if length <= mtu {
-            return vec![frame];
-        }
-        let header = usize::from(frame[l3] & 0x0f) * 4;
-        let place = u16::from_be_bytes([frame[l3 + 6], frame[l3 + 7]]);
-        let payload = &frame[l3 + header..l3 + length];
-        let (size, mut pieces) = ((mtu - header) / 8 * 8, Vec::new());
-        for (at, part) in payload.chunks(size).enumerate() {
-            let last = (at + 1) * size >= payload.len();
-            let mut piece = frame[..l3 + header].to_vec();
-            piece.extend_from_slice(part);
-            piece[l3 + 2..l3 + 4].copy_from_slice(&((header + part.len()) as u16).to_be_bytes());
-            let more = if last { place & 0x2000 } else { 0x2000 };
-            let place = place & 0xdfff | more;
-            piece[l3 + 6..l3 + 8].copy_from_slice(&(place + (at * size / 8) as u16).to_be_bytes());
-            mend_ip(&mut piece, l3);
-            piece.resize(piece.len().max(60), 0);
-            pieces.push(piece);
-        }
-        pieces
-    }
-
     fn inject(&mut self, from: Far, frame: &[u8]) -> (Out, Moved) {
         self.packets += 1;
+        self.model.now = self.lab.rig.now;
         let (out, moved) = self.lab.raw(from, frame);
         if self.traces {
-            println!("{} bytes from {from:?}: {moved:?}", frame.len());
+            let Counters { handed_in, handed_off, held, .. } = self.lab.rig.counters();
+            println!("{} bytes from {from:?}: {moved:?} {handed_off} {handed_in} {held}", frame.len());
         }
         (self.by_either_router(out, from != ROUTER), moved)
-    }
-
-    fn arriving(&self, packet: &Packet) -> Vec<u8> {
-        self.by_its_router(packet, self.lab.arriving(packet.from, &packet.build()))
-    }
-
-    /// Who lives behind the other router sends by it.
-    fn by_its_router(&self, packet: &Packet, mut frame: Vec<u8>) -> Vec<u8> {
-        if packet.from == ROUTER && self.model.plan.takes_detour(packet.way.src.addr) {
-            frame[6..12].copy_from_slice(&self.model.plan.other_router().1);
-        }
-        frame
-    }
-
-    /// What goes to somebody behind the other router goes to that router, `routed` or back to where its cause came from;
-    /// from here on all are one router to us.
-    pub fn by_either_router(&self, mut out: Out, routed: bool) -> Out {
-        let first: [u8; 6] =
-            self.lab.leaving(ROUTER, &Build::echo_request("10.0.0.1", "10.0.0.2", 1, 1))[..6].try_into().unwrap();
-        for (_, frame) in &mut out {
-            let at = l3(frame) + 16;
-            let dst = Ipv4Addr::new(frame[at], frame[at + 1], frame[at + 2], frame[at + 3]);
-            let other = frame[..6] == self.model.plan.other_router().1;
-            if self.model.plan.takes_detour(dst) || other && !routed {
-                assert!(other || !routed && frame[..6] == first, "by the other router");
-                frame[..6].copy_from_slice(&first);
-            }
-        }
-        out
     }
 }
 
@@ -385,21 +354,4 @@ fn check_events(packet: &Packet, got: &[EngineEvent], must: &[EngineEvent], may:
         left.swap_remove(at.unwrap_or_else(|| panic!("{packet:?}: {event:?} is not among {got:?}")));
     }
     assert!(left.iter().all(|event| may.contains(event)), "{packet:?} made {got:?}, not {must:?}");
-}
-
-/// The port or identifier with which the first frame left, if it left from this address.
-fn port_seen(packet: &Packet, from: Ipv4Addr, out: &Out) -> Option<u16> {
-    let (_, first) = out.first()?;
-    let (address, l4) = (first.get(l3(first) + 12..)?.get(..4)?, first.get(l3(first) + 20..)?);
-    let at = if matches!(packet.what, What::EchoRequest) { 4 } else { 0 };
-    let port = l4.get(at..at + 2)?.try_into().ok()?;
-    (address == from.octets()).then_some(u16::from_be_bytes(port))
-}
-
-fn l3(frame: &[u8]) -> usize {
-    if frame[12..14] == [0x81, 0] { 18 } else { 14 }
-}
-
-fn total_length(frame: &[u8]) -> usize {
-    usize::from(u16::from_be_bytes([frame[l3(frame) + 2], frame[l3(frame) + 3]]))
 }

@@ -1,15 +1,15 @@
 //! What is not sent, so that the rest can be compared: packets for which the specification has no rule.
 
-use crate::flows::{Flow, State};
+use crate::flow::{Flow, Phase, State};
+use crate::keeper::Keeper;
 use crate::packet::{Packet, Way, What};
 use crate::run::Run;
-use crate::shares::Keeper;
 use fairlead::policy::intent::Mode;
 use fairlead::wire::{Endpoint, Protocol};
 use testbench::plan::{Pair, Who, pair, vip};
 
 /// Why a packet is not sent.
-type Reason = Option<&'static str>;
+pub type Reason = Option<&'static str>;
 
 impl Run {
     /// The packet is not sent; counted.
@@ -25,6 +25,7 @@ impl Run {
             (None, Some(called)) => self
                 .skips_ends(packet)
                 .or_else(|| self.skips_uninvited(packet, called))
+                .or_else(|| self.skips_unruled_senders(packet, called))
                 .or_else(|| self.skips_forgotten(packet, called))
                 .or_else(|| self.skips_errors_to_nobody(packet, called)),
             (None, None) => self.skips_visits(packet),
@@ -32,7 +33,10 @@ impl Run {
             (Some(_), Some(called)) => match packet.what {
                 What::Segment { .. } => self.skips_between_segments(packet),
                 What::Error { .. } => self.skips_errors(packet, called),
-                _ => self.skips_last_hops(packet, called),
+                _ => self
+                    .skips_unruled_senders(packet, called)
+                    .or_else(|| self.skips_calls_of_others(packet))
+                    .or_else(|| self.skips_last_hops(packet, called)),
             },
         }
     }
@@ -44,8 +48,11 @@ impl Run {
     /// An error about what was sent from a service port to a peer of members that share the work, when it is with nobody for sure.
     fn skips_errors_to_nobody(&self, packet: &Packet, called: Pair) -> Reason {
         let about = packet.quoted()?;
+        if self.flow(packet, about.back()).is_some_and(|flow| flow.strayed) {
+            return Some("no rule: an error about a connection that may be forgotten");
+        }
         let keeper = self.model.shares.known(called, about.dst);
-        let open = keeper.is_some_and(|keeper| !matches!(keeper, Keeper::Sure(_)));
+        let open = keeper.is_some_and(|keeper| keeper.sure().is_none());
         (about.src.port == 5060 && packet.protocol() == Protocol::Udp && open)
             .then_some("no rule: an error about what was sent to a peer whose member is lost")
     }
@@ -70,12 +77,25 @@ impl Run {
 
     fn skips_ends(&self, packet: &Packet) -> Reason {
         let What::Segment { flags, .. } = packet.what else { return None };
+        if self.has_loose_port(packet) {
+            return Some("no rule: the port of a connection that may be forgotten");
+        }
         let flow = self.flow(packet, packet.way)?;
         if flow.strayed {
             return Some("no rule: a connection that a segment of another one has met");
         }
-        let ends = flow.state == State::Lost && (flags.fin() || flags.rst());
-        ends.then_some("no rule: the end of a connection that was reset")
+        let opens = flags.syn() && !flags.ack();
+        if opens && flow.state == State::Open && flow.phase == Phase::Unclear {
+            return Some("no rule: a SYN of a connection that was not made as usual");
+        }
+        let ends = matches!(flow.state, State::Lost | State::Dropped) && (flags.fin() || flags.rst());
+        ends.then_some("no rule: the end of a connection that was reset, or is dropped")
+    }
+
+    /// A member's connection from a port of which it is not certain what it is translated to.
+    fn has_loose_port(&self, packet: &Packet) -> bool {
+        let who = self.model.plan.who_is(packet.way.src.addr);
+        who.is_some_and(|who| self.model.flows.is_loose((Protocol::Tcp, who, packet.way.src.port)))
     }
 
     /// Outside to a member's own address.
@@ -102,7 +122,11 @@ impl Run {
                 "no rule: whether a visit of a service port is remembered while its member is not in the file",
             );
         }
-        if service && plan.excludes(packet.way.dst.addr) && self.is_unruled_peer(who, packet.way.dst) {
+        if service && let Some(reason) = self.skips_unruled_calls(packet, who) {
+            return Some(reason);
+        }
+        let in_call = self.model.is_in_call(packet, who);
+        if service && !in_call && plan.excludes(packet.way.dst.addr) && self.is_unruled_peer(who, packet.way.dst) {
             return Some("no rule: an excluded peer that is with another member, or was a peer before it was excluded");
         }
         // It began while its host was excluded; it is not any more.
@@ -125,7 +149,8 @@ impl Run {
     fn is_unruled_peer(&self, who: Who, remote: Endpoint) -> bool {
         let called = self.model.called.contains(&(pair(who), remote));
         let known = self.model.shares.known(pair(who), remote);
-        self.model.plan.is_shared(pair(who)) && if called { known != Some(Keeper::Sure(who)) } else { known.is_some() }
+        let is_its = known.and_then(Keeper::sure) == Some(who);
+        self.model.plan.is_shared(pair(who)) && if called { !is_its } else { known.is_some() }
     }
 
     /// Either reason is true of what nobody takes and has no hops left.
@@ -139,6 +164,9 @@ impl Run {
     fn skips_between_segments(&self, packet: &Packet) -> Reason {
         let What::Segment { flags, .. } = packet.what else { return None };
         let opens = flags.syn() && !flags.ack();
+        if self.has_loose_port(packet) {
+            return Some("no rule: the port of a connection that may be forgotten");
+        }
         let Some((at, _)) = self.model.flows.find(Protocol::Tcp, packet.way) else {
             // Its opener can bring it back (a row says how), the other end cannot.
             return (!opens).then_some("no rule: a connection between members after a restart");
@@ -154,12 +182,15 @@ impl Run {
         let (about, plan) = (packet.quoted()?, &self.model.plan);
         if packet.protocol() == Protocol::Tcp {
             let known = self.model.flows.find(Protocol::Tcp, about.back());
+            if known.is_some_and(|(at, _)| self.model.flows.get(at).strayed) {
+                return Some("no rule: an error about a connection that may be forgotten");
+            }
             let paired = known.is_none_or(|(at, _)| self.model.flows.is_paired(at));
             return (!paired).then_some("no rule: a connection between members whose other half was opened again");
         }
         let caller = plan.who_is(packet.way.src.addr)?;
         let remote = Endpoint::new(vip(pair(caller)), 5060);
-        let sure = matches!(self.model.shares.known(called, remote), Some(Keeper::Sure(_)));
+        let sure = self.model.shares.keeper(called, remote).is_some();
         let both = plan.is_shared(called) && plan.is_shared(pair(caller));
         if about.dst.port == 5060 && (both || plan.is_shared(called) && !sure) {
             return Some("no rule: an error from a service port about what came from members that share the work");

@@ -17,7 +17,8 @@ impl Run {
     /// One step of the run.
     pub fn step(&mut self) {
         match self.dice.roll(100) {
-            0..15 => self.client_sends(),
+            0..12 => self.client_sends(),
+            12..15 => self.answer_comes(),
             15..25 => self.member_sends(),
             25..30 => self.member_calls_a_pair(),
             30..36 => self.member_asks(),
@@ -30,7 +31,7 @@ impl Run {
             58..59 => self.misrouted(),
             59..76 => self.advance_dialog(),
             76..99 => self.send_next_fragment(),
-            _ => self.lab.rig.now += Duration::from_micros(u64::from(self.dice.roll(1_000))),
+            _ => self.lab.rig.now += Duration::from_micros(u64::from(self.dice.roll(50_000))),
         }
     }
 
@@ -62,7 +63,7 @@ impl Run {
     }
 
     /// Sends a packet as it may be sent: whole, or in pieces, over a while.
-    fn submit(&mut self, mut packet: Packet) {
+    pub fn submit(&mut self, mut packet: Packet) {
         packet.id = self.identification();
         packet.tos = self.dice.pick(&[0, 24 << 2, 46 << 2 | 1]);
         if self.model.plan.served_at(packet.way.dst.addr).is_some() && matches!(packet.what, What::EchoRequest) {
@@ -73,14 +74,22 @@ impl Run {
             packet.checksummed = false;
         }
         if self.dice.once_in(4) && self.fragmented.len() < 40 {
-            let (length, size) = self.in_pieces(packet.from);
+            let (mut length, mut size) = self.in_pieces(packet.from);
+            if packet.sip.is_some() {
+                // Known limit: of a message in pieces the first is read.
+                (length, size) = (length.max(600), size.max(552));
+            }
             packet.payload = self.bytes(length);
+            packet.begins_with_sip();
             let datagram = self.fragment(packet, size, true);
             return self.fragmented.push(datagram);
         }
         packet.payload = self.payload(packet.from);
-        packet.df = self.dice.once_in(3);
-        if self.dice.once_in(60) {
+        packet.begins_with_sip();
+        // What an answer that is refused on its way would have met is not seen.
+        let is_answer = packet.sip.is_some_and(|sip| !sip.asks());
+        packet.df = self.dice.once_in(3) && !is_answer;
+        if self.dice.once_in(60) && !is_answer {
             packet.ttl = 1;
         }
         self.send(&packet);
@@ -123,20 +132,26 @@ impl Run {
         }
     }
 
-    fn client_sends(&mut self) {
+    pub fn client_sends(&mut self) {
         let way = Way::new(self.remote(), Endpoint::new(self.some_vip(), 5060));
-        self.submit(Packet::new(ROUTER, What::Datagram, way));
+        let sip = self.peer_says();
+        self.submit(Packet { sip, ..Packet::new(ROUTER, What::Datagram, way) });
     }
 
     fn member_sends(&mut self) {
         let (who, remote) = (self.who(), self.remote());
-        self.submit(Packet::new(host(who), What::Datagram, Way::new(Endpoint::new(own(who), 5060), remote)));
+        let packet = self.said_by(who, remote);
+        self.submit(packet);
     }
 
     /// A member calls the virtual address of its own pair or of the other one, from the service port or another.
     fn member_calls_a_pair(&mut self) {
         let (who, called) = (self.who(), Endpoint::new(self.some_vip(), 5060));
         let port = self.dice.pick(&[5060, 33_000, 33_001, 33_002]);
+        if port == 5060 {
+            let packet = self.said_by(who, called);
+            return self.submit(packet);
+        }
         self.submit(Packet::new(host(who), What::Datagram, Way::new(Endpoint::new(own(who), port), called)));
     }
 
@@ -252,7 +267,7 @@ impl Run {
         }
         let (number, side) = (self.dice.roll(1 << 30) as usize, self.dice.roll(2) as usize);
         let Some(flow) = self.model.flows.pick(number) else { return };
-        if flow.state != crate::flows::State::Open {
+        if flow.state != crate::flow::State::Open {
             return;
         }
         let (received, protocol, asks) = (flow.leaves(side), flow.protocol, side == usize::from(flow.member.is_some()));

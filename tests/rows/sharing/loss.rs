@@ -140,7 +140,7 @@ fn s92_a_member_that_returns_keeps_the_peer_that_was_lost_with_it_when_it_speaks
     }
 }
 
-/// The connection of one end that is lost goes on; when the other end is lost as well, nobody is left at either.
+/// The connection of one end that is lost continues; when the other end is lost as well, nobody is left at either.
 #[test]
 fn s92_a_connection_between_pools_is_reset_when_its_second_end_is_lost_though_the_first_drains() {
     for drains in [0, 1] {
@@ -159,7 +159,7 @@ fn s92_a_connection_between_pools_is_reset_when_its_second_end_is_lost_though_th
         };
         let mut out = Vec::new();
         for end in [drains, 1 - drains] {
-            assert!(out.is_empty(), "it goes on as long as one end is there");
+            assert!(out.is_empty(), "it continues as long as one end is there");
             out = if end == 0 { lab.rig.switch_over(Some(MEMBER_B), true) } else { lab.rig.share(1, &[rest], &[gone]) };
         }
         assert_eq!(out.len(), 2, "{drains}");

@@ -3,13 +3,14 @@
 //! * [`rig`] is workers on ports of any kind, with the test in the place of management; [`lab`] puts neighbours around it
 //!   and says what they send and get; [`fragments`] is the same for datagrams in pieces.
 //! * [`bench`] is the whole appliance, controller and all, with members, a router and an operator.
-//! * [`places`] says who is where; [`plan`] is a configuration of two pairs that changes by chance, [`dice`] is chance, and [`mend`] makes damaged frames
-//!   pass the first check.
+//! * [`places`] says who is where; [`plan`] is a configuration of two pairs that changes by chance, [`features`] what it may say of them,
+//!   [`dice`] is chance, and [`mend`] makes damaged frames pass the first check.
 //!
 //! Never asserts how the appliance decides: only what comes out, what was counted, and that nothing was lost.
 
 pub mod bench;
 pub mod dice;
+pub mod features;
 pub mod fragments;
 pub mod lab;
 pub mod mend;

@@ -3,6 +3,7 @@
 //! The rig's intent and health are made from this and nothing else; a reload, a restart and a switchover are each a
 //! change here that is published.
 
+use crate::features::Features;
 use crate::lab::{Far, Layout, intent_of};
 use crate::rig::*;
 use fairlead::policy::health::{Generation, Health, MemberHealth, PoolHealth, State};
@@ -72,6 +73,8 @@ pub struct Plan {
     /// Where members share the work: the highest takes what is new, lower ones while fewer than `min_active` of the higher are up.
     pub priorities: [u16; 6],
     pub min_active: [usize; 2],
+    /// What stays together, what happens to what a lost member had, how many connections there may be.
+    pub features: Features,
     /// All SIP is read, to be counted.
     pub counts_sip: bool,
     pub active: [Option<Who>; 2],
@@ -100,6 +103,7 @@ impl Plan {
             weights: [1; 6],
             priorities: [0; 6],
             min_active: [1; 2],
+            features: Features::default(),
             counts_sip: false,
             active: [Some(0), Some(2)],
             members: [up; 6],
@@ -259,7 +263,7 @@ impl Plan {
             self.members[*who].lost_before = Generation(self.generations[pair]);
         }
         for who in self.members_of(pair) {
-            self.members[who].may_claim = !self.lost[who];
+            (self.members[who].may_claim, self.members[who].is_back) = (!self.lost[who], !self.lost[who]);
         }
         lost
     }
@@ -301,26 +305,32 @@ impl Plan {
         intent.interfaces[servers.index()].mtu = self.servers_mtu;
         let order = self.order();
         let at = |pair: Pair| self.pairs().iter().position(|one| *one == pair).unwrap() as u16;
-        intent.members = order
-            .iter()
-            .map(|&who| Member {
+        let members = order.iter().map(|&who| {
+            let mut member = Member {
                 interface: servers,
                 weight: self.weights[who],
                 priority: self.priorities[who],
                 ..member(&format!("sip-{who}"), &own(who).to_string(), at(pair(who)))
-            })
-            .collect();
-        let pools = |&one: &Pair| Pool {
-            members: self.places(one),
-            mode: self.modes[one],
-            min_active: self.min_active[one],
-            ..pool(&format!("pair-{one}"), &[])
-        };
-        intent.pools = self.pairs().iter().map(pools).collect();
-        let servers = self.pairs().into_iter().map(|pair| VirtualServer {
-            unmatched: Unmatched::RejectNow,
-            redeliver: if self.is_shared(pair) { Duration::ZERO } else { Duration::from_secs(4) },
-            ..virtual_server(&format!("vs-{pair}"), &vip(pair).to_string(), at(pair))
+            };
+            self.features.write_member(who, &mut member);
+            member
+        });
+        intent.members = members.collect();
+        let pools = self.pairs().into_iter().map(|one| {
+            let (members, mode, min_active) = (self.places(one), self.modes[one], self.min_active[one]);
+            let mut pool = Pool { members, mode, min_active, ..pool(&format!("pair-{one}"), &[]) };
+            self.features.write_pool(one, &mut pool);
+            pool
+        });
+        intent.pools = pools.collect();
+        let servers = self.pairs().into_iter().map(|pair| {
+            let mut server = VirtualServer {
+                unmatched: Unmatched::RejectNow,
+                redeliver: if self.is_shared(pair) { Duration::ZERO } else { Duration::from_secs(4) },
+                ..virtual_server(&format!("vs-{pair}"), &vip(pair).to_string(), at(pair))
+            };
+            self.features.write_server(pair, &mut server);
+            server
         });
         intent.virtual_servers = servers.collect();
         let snats = self.pairs().into_iter().map(|pair| Snat {
