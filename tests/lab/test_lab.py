@@ -9,8 +9,10 @@ from standing import SCRIPTS, addresses
 from lab import leftovers
 from lab.topology import Lab
 
+#: Whoever is started in the background ignores SIGINT, and so do its children unless they say otherwise.
 LAY_OUT = """
-import sys, time
+import signal, sys, time
+signal.signal(signal.SIGINT, signal.default_int_handler)
 sys.path.insert(0, sys.argv[1])
 from lab.topology import Lab
 with Lab() as lab:
