@@ -1,0 +1,130 @@
+"""A reload that has to be confirmed, the configurations that were in force, and what is saved into the file: with the process itself,
+which is killed as nothing else can."""
+
+import unittest
+
+from bare import PATIENCE, Bare
+
+WAS, BECOMES = "172.16.2.0/24", "172.16.3.0/24"
+
+
+class Configurations(Bare):
+    def setUp(self):
+        super().setUp()
+        self.write()
+        self.log = self.directory / "log"
+        self.process = None
+        self.before = self.file.read_text()
+        self.restart()
+
+    def restart(self) -> None:
+        """Kills it, and starts it again."""
+        if self.process:
+            self.process.kill()
+            self.process.wait(PATIENCE)
+        with self.log.open("w") as stderr:
+            self.process = self.start(stderr)
+
+    def write_another(self) -> str:
+        """The file says something else."""
+        self.assertIn(WAS, self.before)
+        self.file.write_text(self.before.replace(WAS, BECOMES))
+        return self.file.read_text()
+
+    def excluded(self) -> set[str]:
+        """The exclusion group that is in force."""
+        return {row["prefix"] for row in self.ask("exclude", "list", "pair-1")}
+
+    def is_in_force(self, prefix: str) -> None:
+        other = {WAS, BECOMES} - {prefix}
+        self.assertIn(prefix, self.excluded())
+        self.assertFalse(other & self.excluded(), self.excluded())
+
+    def say(self, *words: str) -> str:
+        """What a command prints that is done."""
+        done = self.command(*words)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        return done.stdout
+
+    def refused(self, *words: str) -> str:
+        """Why a command is refused."""
+        done = self.command(*words)
+        self.assertEqual(done.returncode, 1, done.stdout)
+        return done.stderr
+
+    def history(self) -> list[tuple[int, str, bool]]:
+        return [(row["number"], row["cause"], row["in_force"]) for row in self.ask("history")]
+
+    def waits_for_line(self, words: str) -> None:
+        """Lines are written by a thread of their own, perhaps after the answer."""
+        self.wait_for(lambda: words in self.log.read_text(), f"the log does not say `{words}`")
+
+    def test_what_is_confirmed_outlives_a_kill(self):
+        another = self.write_another()
+        self.assertIn(BECOMES, self.say("diff"))
+        self.is_in_force(WAS)
+        self.say("reload", "--confirm", "1h")
+        self.is_in_force(BECOMES)
+        self.assertIn("confirm", self.refused("reload"))
+        self.say("confirm")
+        self.restart()
+        self.is_in_force(BECOMES)
+        self.assertEqual(self.file.read_text(), another)
+        self.assertIn("nothing waits", self.refused("confirm"))
+
+    def test_without_a_confirmation_the_one_before_is_in_force_again_and_the_file_is_left_alone(self):
+        another = self.write_another()
+        self.say("reload", "--confirm", "1s")
+        self.wait_for(lambda: WAS in self.excluded(), "it is not undone")
+        self.is_in_force(WAS)
+        self.waits_for_line("was not confirmed in time")
+        self.assertEqual(self.file.read_text(), another)
+        self.assertEqual([row[1:] for row in self.history()], [("start", False), ("reload", False), ("rollback", True)])
+        self.say("reload")
+        self.is_in_force(BECOMES)
+
+    def test_killed_while_one_waits_it_starts_with_the_one_that_was_confirmed(self):
+        another = self.write_another()
+        self.say("reload", "--confirm", "1h")
+        self.is_in_force(BECOMES)
+        for _ in range(2):
+            self.restart()
+            self.is_in_force(WAS)
+            self.assertIn("fairlead reload", "".join(each["message"] for each in self.ask("status")["alarms"]))
+        self.assertEqual(self.file.read_text(), another)
+        self.say("reload")
+        self.restart()
+        self.is_in_force(BECOMES)
+
+    def test_an_earlier_one_is_shown_and_put_back(self):
+        self.write_another()
+        self.say("reload")
+        first, second = (row[0] for row in self.history())
+        self.assertEqual(self.say("history", "show", str(first)), self.before)
+        self.assertIn("is the one in force", self.refused("rollback", str(second)))
+        self.assertIn("there is no configuration 99", self.refused("rollback", "99"))
+        self.say("rollback", str(first))
+        self.is_in_force(WAS)
+        self.restart()
+        self.is_in_force(WAS)
+
+    def test_what_was_excluded_at_run_time_is_saved_and_comments_stay(self):
+        self.file.write_text(self.before + "# the last line\n")
+        self.say("reload")
+        self.say("exclude", "add", "pair-1", "10.99.0.0/16")
+        self.assertEqual(len(self.ask("state", "show")), 1)
+        self.say("save")
+        text = self.file.read_text()
+        self.assertIn('"10.99.0.0/16"', text)
+        self.assertTrue(text.endswith("# the last line\n"), text)
+        self.assertEqual(self.ask("state", "show"), [])
+        self.restart()
+        self.assertIn("10.99.0.0/16", self.excluded())
+        self.say("exclude", "remove", "pair-1", "10.99.0.0/16")
+        self.file.write_text(self.before)
+        self.assertIn("fairlead", self.refused("save"), "the file is not the one in force")
+        self.assertEqual(self.file.read_text(), self.before)
+
+
+if __name__ == "__main__":
+    unittest.main()
