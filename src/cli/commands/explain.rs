@@ -1,9 +1,101 @@
 //! `fairlead explain`
 
+use super::arguments::Once;
 use super::kit::*;
+use super::question::Question;
+use crate::admin::Request;
 use crate::admin::explain::Explanation;
+use crate::admin::request::{PacketAsked, TcpFlag, Transport};
 use crate::cli::grid::labelled_inside;
+use crate::policy::words::Word;
+use clap::builder::{PossibleValuesParser, TypedValueParser};
+use clap::{Args, Subcommand, ValueHint};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, SocketAddrV4};
+use std::path::PathBuf;
+
+/// `explain ...`
+#[derive(Debug, Subcommand)]
+pub enum Explain {
+    /// A datagram
+    Udp {
+        /// Between whom.
+        #[command(flatten)]
+        ends: Ends,
+        /// Where it comes in, and how it is shown.
+        #[command(flatten)]
+        place: Place,
+    },
+    /// A segment
+    Tcp {
+        /// Between whom.
+        #[command(flatten)]
+        ends: Ends,
+        /// Its control bits, with commas between: syn, ack, fin, rst, psh [default: syn]
+        #[arg(long, value_delimiter = ',', value_name = "BITS", hide_possible_values = true)]
+        #[arg(value_parser = PossibleValuesParser::new(TcpFlag::WORDS).try_map(|word| word.parse::<TcpFlag>().map_err(|_| word)))]
+        flags: Vec<TcpFlag>,
+        /// Where it comes in, and how it is shown.
+        #[command(flatten)]
+        place: Place,
+    },
+    /// An echo request
+    Icmp {
+        /// Its source, an IPv4 address
+        #[arg(value_parser = address)]
+        src: Ipv4Addr,
+        /// Its destination, an IPv4 address
+        #[arg(value_parser = address)]
+        dst: Ipv4Addr,
+        /// Its identifier
+        #[arg(long, value_name = "NUMBER", default_value_t = 1)]
+        id: u16,
+        /// Where it comes in, and how it is shown.
+        #[command(flatten)]
+        place: Place,
+    },
+}
+
+/// The ends of a packet.
+#[derive(Debug, Args)]
+pub struct Ends {
+    /// Its source, such as 172.16.5.5:5060
+    #[arg(value_parser = endpoint)]
+    src: SocketAddrV4,
+    /// Its destination, such as 10.20.0.100:5060
+    #[arg(value_parser = endpoint)]
+    dst: SocketAddrV4,
+}
+
+/// Where a packet comes in.
+#[derive(Debug, Args)]
+pub struct Place {
+    #[command(flatten)]
+    once: Once,
+    /// It comes from this member, and in on its interface
+    #[arg(long, value_name = "MEMBER")]
+    from: Option<String>,
+    /// It comes in on this interface [default: the one on the way to its source]
+    #[arg(long, value_name = "NAME")]
+    interface: Option<String>,
+    /// Ask no appliance: explain by this file, with every member up, every next hop known, and no flows
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    file: Option<PathBuf>,
+}
+
+impl Explain {
+    pub(super) fn question(self) -> Question {
+        let (protocol, src, dst, flags, place) = match self {
+            Explain::Udp { ends: Ends { src, dst }, place } => (Transport::Udp, src, dst, Vec::new(), place),
+            Explain::Tcp { ends: Ends { src, dst }, flags, place } => (Transport::Tcp, src, dst, flags, place),
+            Explain::Icmp { src, dst, id, place } => {
+                (Transport::Icmp, SocketAddrV4::new(src, id), SocketAddrV4::new(dst, 0), Vec::new(), place)
+            }
+        };
+        let Place { once, from, interface, file } = place;
+        let request = Request::Explain(PacketAsked { protocol, src, dst, flags, from, interface });
+        Question { candidate: file, ..once.of(request, show) }
+    }
+}
 
 /// An IPv4 address and a port.
 pub(super) fn endpoint(text: &str) -> Result<SocketAddrV4, String> {

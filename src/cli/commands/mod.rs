@@ -2,9 +2,10 @@
 //!
 //! Owns of each command the words, the help, the arguments, and what is asked of the appliance; its columns stand in its
 //! file. Parsing, help, completion, the manual page and `--json` follow. A new command is a variant here with its help, an
-//! arm of [`Ask::question`], and a file with its columns; `ARCHITECTURE.md` shows one as a diff.
+//! arm of [`Ask::question`], and a file with its columns; `ARCHITECTURE.md` shows one as a diff. What several have stands in `arguments`.
 
 mod announce;
+mod arguments;
 mod counters;
 mod diff;
 pub mod drain;
@@ -20,6 +21,7 @@ mod members;
 mod neighbours;
 mod ports;
 mod probes;
+mod question;
 pub mod reload;
 mod routes;
 mod sip;
@@ -30,23 +32,19 @@ mod switchovers;
 mod virtual_servers;
 
 pub use kit::Shown;
+pub use question::{Question, Show};
 
 use crate::admin::Request;
-use crate::admin::request::{
-    CONFIRM_MAX, DRAIN_MAX, DRILL_MAX, FLOWS_DEFAULT, FLOWS_MAX, FlowSelection, PacketAsked, TcpFlag, Transport,
-};
-use crate::admin::rows::{AdminState, LogLevel, Wall};
-use crate::config::parse_prefix;
+use crate::admin::request::{FLOWS_DEFAULT, FLOWS_MAX};
+use crate::admin::rows::{AdminState, LogLevel};
 use crate::import::Origin;
 use crate::policy::words::Word;
+use arguments::{OfMember, OfPool, OfPrefix, Once, Only, View, confirm_time, drain_time, drill_time, level};
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{ArgGroup, Args, Subcommand, ValueHint, value_parser};
 use clap_complete::Shell;
-use ipnet::Ipv4Net;
-use serde_json::Value;
-use std::net::{Ipv4Addr, SocketAddrV4};
+use explain::Explain;
 use std::path::PathBuf;
-use std::time::Duration;
 
 /// What the program does.
 #[derive(Debug, Subcommand)]
@@ -285,75 +283,6 @@ pub enum History {
     },
 }
 
-/// `explain ...`
-#[derive(Debug, Subcommand)]
-pub enum Explain {
-    /// A datagram
-    Udp {
-        /// Between whom.
-        #[command(flatten)]
-        ends: Ends,
-        /// Where it comes in, and how it is shown.
-        #[command(flatten)]
-        place: Place,
-    },
-    /// A segment
-    Tcp {
-        /// Between whom.
-        #[command(flatten)]
-        ends: Ends,
-        /// Its control bits, with commas between: syn, ack, fin, rst, psh [default: syn]
-        #[arg(long, value_delimiter = ',', value_name = "BITS", hide_possible_values = true)]
-        #[arg(value_parser = PossibleValuesParser::new(TcpFlag::WORDS).try_map(|word| word.parse::<TcpFlag>().map_err(|_| word)))]
-        flags: Vec<TcpFlag>,
-        /// Where it comes in, and how it is shown.
-        #[command(flatten)]
-        place: Place,
-    },
-    /// An echo request
-    Icmp {
-        /// Its source, an IPv4 address
-        #[arg(value_parser = explain::address)]
-        src: Ipv4Addr,
-        /// Its destination, an IPv4 address
-        #[arg(value_parser = explain::address)]
-        dst: Ipv4Addr,
-        /// Its identifier
-        #[arg(long, value_name = "NUMBER", default_value_t = 1)]
-        id: u16,
-        /// Where it comes in, and how it is shown.
-        #[command(flatten)]
-        place: Place,
-    },
-}
-
-/// The ends of a packet.
-#[derive(Debug, Args)]
-pub struct Ends {
-    /// Its source, such as 172.16.5.5:5060
-    #[arg(value_parser = explain::endpoint)]
-    src: SocketAddrV4,
-    /// Its destination, such as 10.20.0.100:5060
-    #[arg(value_parser = explain::endpoint)]
-    dst: SocketAddrV4,
-}
-
-/// Where a packet comes in.
-#[derive(Debug, Args)]
-pub struct Place {
-    #[command(flatten)]
-    once: Once,
-    /// It comes from this member, and in on its interface
-    #[arg(long, value_name = "MEMBER")]
-    from: Option<String>,
-    /// It comes in on this interface [default: the one on the way to its source]
-    #[arg(long, value_name = "NAME")]
-    interface: Option<String>,
-    /// Ask no appliance: explain by this file, with every member up, every next hop known, and no flows
-    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
-    file: Option<PathBuf>,
-}
-
 /// `member ...`
 #[derive(Debug, Subcommand)]
 pub enum Member {
@@ -443,113 +372,6 @@ pub enum State {
     Drop(Once),
 }
 
-/// How the answer to a command that changes something is shown.
-#[derive(Debug, Args)]
-pub struct Once {
-    /// Print the answer as JSON
-    #[arg(long)]
-    pub json: bool,
-}
-
-/// How the answer to a command that changes nothing is shown.
-#[derive(Debug, Args)]
-pub struct View {
-    #[command(flatten)]
-    once: Once,
-    /// Refresh every so many seconds; with --json a line each time [default: 2]
-    #[arg(long, value_name = "SECONDS", num_args = 0..=1, require_equals = true, default_missing_value = "2")]
-    #[arg(value_parser = value_parser!(u64).range(1..=3600))]
-    watch: Option<u64>,
-}
-
-/// Which flows.
-#[derive(Debug, Args)]
-pub struct Only {
-    /// Only flows with this outside address
-    #[arg(long, value_name = "ADDRESS")]
-    client: Option<Ipv4Addr>,
-    /// Only flows of this member, opened by it, or to its own address
-    #[arg(long, value_name = "NAME")]
-    member: Option<String>,
-    /// Only flows of this virtual server
-    #[arg(long, value_name = "NAME")]
-    virtual_server: Option<String>,
-}
-
-/// A member.
-#[derive(Debug, Args)]
-pub struct OfMember {
-    #[command(flatten)]
-    once: Once,
-    /// The member
-    member: String,
-}
-
-/// A pool.
-#[derive(Debug, Args)]
-pub struct OfPool {
-    #[command(flatten)]
-    once: Once,
-    /// The pool
-    pool: String,
-}
-
-/// A prefix of a pool's exclusion group.
-#[derive(Debug, Args)]
-pub struct OfPrefix {
-    #[command(flatten)]
-    of: OfPool,
-    /// Destinations, such as 172.16.2.0/24, or one address
-    #[arg(value_parser = parse_prefix)]
-    prefix: Ipv4Net,
-}
-
-/// What is asked, and how the answer is shown.
-pub struct Question {
-    /// What is asked.
-    pub request: Request,
-    /// The data of the answer as text; ages are counted from the second argument.
-    pub show: Show,
-    /// It is printed as JSON instead.
-    pub json: bool,
-    /// It is asked again every so many seconds.
-    pub watch: Option<u64>,
-    /// What somebody must agree to before anything is asked.
-    pub confirm: Option<String>,
-    /// The file whose text the request carries.
-    pub file: Option<PathBuf>,
-    /// What is asked each second after that, until its `state` is no longer `running`.
-    pub follow: Option<Request>,
-    /// The file that it is asked of, instead of an appliance.
-    pub candidate: Option<PathBuf>,
-    /// What is asked each second after that instead of showing the answer: how far it has come, a line each time.
-    pub wait: Option<Request>,
-}
-
-impl Question {
-    /// How long an answer may take: a little longer than the appliance itself waits for what it depends on.
-    pub fn patience(&self) -> Duration {
-        Duration::from_secs(match self.request {
-            Request::ProbeNow { .. } => 120,
-            Request::MemberSet { .. }
-            | Request::PoolForce { .. }
-            | Request::PoolAuto { .. }
-            | Request::DrillBegin { .. }
-            | Request::ExcludeAdd { .. }
-            | Request::ExcludeRemove { .. }
-            | Request::StateDrop {}
-            | Request::Diff { .. }
-            | Request::Reload { .. }
-            | Request::Rollback { .. }
-            | Request::Confirm {} => 15,
-            _ => 5,
-        })
-    }
-}
-
-/// See [`Question::show`].
-pub type Show = fn(Value, Wall) -> Shown;
-
 impl Ask {
     /// What is asked of the appliance.
     pub fn question(self) -> Question {
@@ -628,91 +450,5 @@ impl Exclude {
             }
         };
         once.of(request, exclude::show)
-    }
-}
-
-fn level(word: &str) -> Result<LogLevel, String> {
-    word.parse().map_err(|_| format!("`{word}` is none of {}", LogLevel::WORDS.join(", ")))
-}
-
-fn drill_time(text: &str) -> Result<u64, String> {
-    whole_seconds(text, DRILL_MAX, "write 1s to 1h, such as 30s or 5m")
-}
-
-fn confirm_time(text: &str) -> Result<u64, String> {
-    whole_seconds(text, CONFIRM_MAX, "write 1s to 24h, such as 60s or 5m")
-}
-
-fn drain_time(text: &str) -> Result<u64, String> {
-    whole_seconds(text, DRAIN_MAX, "write 1s to 30d, such as 30m or 2h")
-}
-
-fn whole_seconds(text: &str, most: u64, wanted: &str) -> Result<u64, String> {
-    let span = humantime::parse_duration(text).map_err(|why| format!("{why}: {wanted}"))?;
-    let is_whole = span.subsec_nanos() == 0 && (1..=most).contains(&span.as_secs());
-    if is_whole { Ok(span.as_secs()) } else { Err(wanted.into()) }
-}
-
-impl Once {
-    fn of(self, request: Request, show: Show) -> Question {
-        Question {
-            request,
-            show,
-            json: self.json,
-            watch: None,
-            confirm: None,
-            file: None,
-            follow: None,
-            candidate: None,
-            wait: None,
-        }
-    }
-
-    fn drill(self, pool: String, back_after_s: u64, yes: bool) -> Question {
-        let asks = format!("Switch pool {pool} over to another member now, and back after {back_after_s} s?");
-        Question {
-            confirm: (!yes).then_some(asks),
-            follow: Some(Request::DrillReport { pool: pool.clone() }),
-            ..self.of(Request::DrillBegin { pool, back_after_s }, drill::report)
-        }
-    }
-}
-
-impl View {
-    fn of(self, request: Request, show: Show) -> Question {
-        Question { watch: self.watch, ..self.once.of(request, show) }
-    }
-}
-
-impl Explain {
-    fn question(self) -> Question {
-        let (protocol, src, dst, flags, place) = match self {
-            Explain::Udp { ends: Ends { src, dst }, place } => (Transport::Udp, src, dst, Vec::new(), place),
-            Explain::Tcp { ends: Ends { src, dst }, flags, place } => (Transport::Tcp, src, dst, flags, place),
-            Explain::Icmp { src, dst, id, place } => {
-                (Transport::Icmp, SocketAddrV4::new(src, id), SocketAddrV4::new(dst, 0), Vec::new(), place)
-            }
-        };
-        let Place { once, from, interface, file } = place;
-        let request = Request::Explain(PacketAsked { protocol, src, dst, flags, from, interface });
-        Question { candidate: file, ..once.of(request, explain::show) }
-    }
-}
-
-impl Only {
-    fn filter(self) -> FlowSelection {
-        FlowSelection { client: self.client, member: self.member, virtual_server: self.virtual_server }
-    }
-}
-
-impl OfMember {
-    fn set(self, admin: AdminState, yes: bool) -> Question {
-        self.once.of(Request::MemberSet { member: self.member, admin, yes, for_s: None }, members::show)
-    }
-
-    fn drain(self, for_s: Option<u64>, wait: bool) -> Question {
-        let wait = wait.then(|| Request::DrainReport { member: self.member.clone() });
-        let request = Request::MemberSet { member: self.member, admin: AdminState::Draining, yes: false, for_s };
-        Question { wait, ..self.once.of(request, members::show) }
     }
 }

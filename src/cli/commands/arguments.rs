@@ -1,0 +1,146 @@
+//! Arguments that several commands have, and how an answer is shown.
+//!
+//! Owns what each is called, its help, and what it puts into a question.
+
+use super::question::{Question, Show};
+use super::{drill, members};
+use crate::admin::Request;
+use crate::admin::request::{CONFIRM_MAX, DRAIN_MAX, DRILL_MAX, FlowSelection};
+use crate::admin::rows::{AdminState, LogLevel};
+use crate::config::parse_prefix;
+use crate::policy::words::Word;
+use clap::{Args, value_parser};
+use ipnet::Ipv4Net;
+use std::net::Ipv4Addr;
+
+/// How the answer to a command that changes something is shown.
+#[derive(Debug, Args)]
+pub struct Once {
+    /// Print the answer as JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// How the answer to a command that changes nothing is shown.
+#[derive(Debug, Args)]
+pub struct View {
+    #[command(flatten)]
+    pub(super) once: Once,
+    /// Refresh every so many seconds; with --json a line each time [default: 2]
+    #[arg(long, value_name = "SECONDS", num_args = 0..=1, require_equals = true, default_missing_value = "2")]
+    #[arg(value_parser = value_parser!(u64).range(1..=3600))]
+    pub(super) watch: Option<u64>,
+}
+
+/// Which flows.
+#[derive(Debug, Args)]
+pub struct Only {
+    /// Only flows with this outside address
+    #[arg(long, value_name = "ADDRESS")]
+    pub(super) client: Option<Ipv4Addr>,
+    /// Only flows of this member, opened by it, or to its own address
+    #[arg(long, value_name = "NAME")]
+    pub(super) member: Option<String>,
+    /// Only flows of this virtual server
+    #[arg(long, value_name = "NAME")]
+    pub(super) virtual_server: Option<String>,
+}
+
+/// A member.
+#[derive(Debug, Args)]
+pub struct OfMember {
+    #[command(flatten)]
+    pub(super) once: Once,
+    /// The member
+    pub(super) member: String,
+}
+
+/// A pool.
+#[derive(Debug, Args)]
+pub struct OfPool {
+    #[command(flatten)]
+    pub(super) once: Once,
+    /// The pool
+    pub(super) pool: String,
+}
+
+/// A prefix of a pool's exclusion group.
+#[derive(Debug, Args)]
+pub struct OfPrefix {
+    #[command(flatten)]
+    pub(super) of: OfPool,
+    /// Destinations, such as 172.16.2.0/24, or one address
+    #[arg(value_parser = parse_prefix)]
+    pub(super) prefix: Ipv4Net,
+}
+
+impl Once {
+    pub(super) fn of(self, request: Request, show: Show) -> Question {
+        Question {
+            request,
+            show,
+            json: self.json,
+            watch: None,
+            confirm: None,
+            file: None,
+            follow: None,
+            candidate: None,
+            wait: None,
+        }
+    }
+
+    pub(super) fn drill(self, pool: String, back_after_s: u64, yes: bool) -> Question {
+        let asks = format!("Switch pool {pool} over to another member now, and back after {back_after_s} s?");
+        Question {
+            confirm: (!yes).then_some(asks),
+            follow: Some(Request::DrillReport { pool: pool.clone() }),
+            ..self.of(Request::DrillBegin { pool, back_after_s }, drill::report)
+        }
+    }
+}
+
+impl View {
+    pub(super) fn of(self, request: Request, show: Show) -> Question {
+        Question { watch: self.watch, ..self.once.of(request, show) }
+    }
+}
+
+impl Only {
+    pub(super) fn filter(self) -> FlowSelection {
+        FlowSelection { client: self.client, member: self.member, virtual_server: self.virtual_server }
+    }
+}
+
+impl OfMember {
+    pub(super) fn set(self, admin: AdminState, yes: bool) -> Question {
+        self.once.of(Request::MemberSet { member: self.member, admin, yes, for_s: None }, members::show)
+    }
+
+    pub(super) fn drain(self, for_s: Option<u64>, wait: bool) -> Question {
+        let wait = wait.then(|| Request::DrainReport { member: self.member.clone() });
+        let request = Request::MemberSet { member: self.member, admin: AdminState::Draining, yes: false, for_s };
+        Question { wait, ..self.once.of(request, members::show) }
+    }
+}
+
+pub(super) fn level(word: &str) -> Result<LogLevel, String> {
+    word.parse().map_err(|_| format!("`{word}` is none of {}", LogLevel::WORDS.join(", ")))
+}
+
+pub(super) fn drill_time(text: &str) -> Result<u64, String> {
+    whole_seconds(text, DRILL_MAX, "write 1s to 1h, such as 30s or 5m")
+}
+
+pub(super) fn confirm_time(text: &str) -> Result<u64, String> {
+    whole_seconds(text, CONFIRM_MAX, "write 1s to 24h, such as 60s or 5m")
+}
+
+pub(super) fn drain_time(text: &str) -> Result<u64, String> {
+    whole_seconds(text, DRAIN_MAX, "write 1s to 30d, such as 30m or 2h")
+}
+
+fn whole_seconds(text: &str, most: u64, wanted: &str) -> Result<u64, String> {
+    let span = humantime::parse_duration(text).map_err(|why| format!("{why}: {wanted}"))?;
+    let is_whole = span.subsec_nanos() == 0 && (1..=most).contains(&span.as_secs());
+    if is_whole { Ok(span.as_secs()) } else { Err(wanted.into()) }
+}

@@ -1,0 +1,56 @@
+//! What a command asks of the appliance.
+//!
+//! Owns [`Question`]: the request, how its answer is shown, and what else is asked around it.
+
+use super::kit::Shown;
+use crate::admin::Request;
+use crate::admin::rows::Wall;
+use serde_json::Value;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// What is asked, and how the answer is shown.
+pub struct Question {
+    /// What is asked.
+    pub request: Request,
+    /// The data of the answer as text; ages are counted from the second argument.
+    pub show: Show,
+    /// It is printed as JSON instead.
+    pub json: bool,
+    /// It is asked again every so many seconds.
+    pub watch: Option<u64>,
+    /// What somebody must agree to before anything is asked.
+    pub confirm: Option<String>,
+    /// The file whose text the request carries.
+    pub file: Option<PathBuf>,
+    /// What is asked each second after that, until its `state` is no longer `running`.
+    pub follow: Option<Request>,
+    /// The file that it is asked of, instead of an appliance.
+    pub candidate: Option<PathBuf>,
+    /// What is asked each second after that instead of showing the answer: how far it has come, a line each time.
+    pub wait: Option<Request>,
+}
+
+impl Question {
+    /// How long an answer may take: a little longer than the appliance itself waits for what it depends on.
+    pub fn patience(&self) -> Duration {
+        Duration::from_secs(match self.request {
+            Request::ProbeNow { .. } => 120,
+            Request::MemberSet { .. }
+            | Request::PoolForce { .. }
+            | Request::PoolAuto { .. }
+            | Request::DrillBegin { .. }
+            | Request::ExcludeAdd { .. }
+            | Request::ExcludeRemove { .. }
+            | Request::StateDrop {}
+            | Request::Diff { .. }
+            | Request::Reload { .. }
+            | Request::Rollback { .. }
+            | Request::Confirm {} => 15,
+            _ => 5,
+        })
+    }
+}
+
+/// See [`Question::show`].
+pub type Show = fn(Value, Wall) -> Shown;
