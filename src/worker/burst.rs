@@ -8,7 +8,7 @@
 use super::frames::{Frames, Received};
 use super::latency::Timing;
 use super::pipeline::Pipeline;
-use crate::engine::{Classified, Departure, Engine, Lookup, Path, Watched};
+use crate::engine::{Classified, Departure, Engine, Lookup, Watched};
 use crate::io::{BURST, Frame, Port};
 use crate::policy::intent::PortId;
 use crate::policy::snapshot::DatagramPort;
@@ -119,8 +119,8 @@ impl<P: Port> Pipeline<P> {
                     self.out.ports.depart(frame, &place.packet, &forward.rewrite, egress);
                 }
                 None => match place.lookup.service_port() {
-                    Some(DatagramPort::In(_)) => self.decide_service_in(frame, place, origin, now),
-                    Some(DatagramPort::Out(_)) => self.decide_service_out(frame, place, origin, now),
+                    Some(DatagramPort::In(_)) => self.decide_service::<true>(frame, place, origin, now),
+                    Some(DatagramPort::Out(_)) => self.decide_service::<false>(frame, place, origin, now),
                     None => self.decide(frame, place, origin, now),
                 },
             }
@@ -131,45 +131,29 @@ impl<P: Port> Pipeline<P> {
         }
     }
 
-    /// A datagram to a service port of a pair: with the path known, nothing is asked that another would need.
+    /// A datagram to a service port of a pair, or from one: with the path known, nothing is asked that another would need.
     #[inline(never)]
-    fn decide_service_in(&mut self, frame: P::Frame, place: &Place, origin: Origin, now: Instant) {
+    fn decide_service<const IN: bool>(&mut self, frame: P::Frame, place: &Place, origin: Origin, now: Instant) {
         let Place { packet, lookup, port, .. } = place;
-        let Some((at, classified)) = self.engine.service_in(packet, *port, lookup) else {
-            return self.decide(frame, place, origin, now);
+        let found = match IN {
+            true => self.engine.service_in(packet, *port, lookup),
+            false => self.engine.service_out(packet, *port, lookup),
         };
+        let Some((at, classified)) = found else { return self.decide(frame, place, origin, now) };
         if origin == Origin::Nic
-            && let Some(worker) = self.hand_off.arrives(packet, Path::ServiceIn(at), self.engine.snapshot())
+            && let Some(worker) = self.hand_off.arrives(packet, classified.path, self.engine.snapshot())
         {
             return self.hand_off.queue(worker, Received { frames: Frames::One(frame), port: *port, at: now });
         }
-        if self.watches_request(&frame, packet, at) {
-            self.watch(Watched::Request, (&frame, true), packet, classified, *port, now);
+        let watched = self.watched(&frame, packet, classified.path, now);
+        if watched != Watched::Nothing {
+            self.watch(watched, (&frame, true), packet, classified, *port, now);
         }
-        match self.engine.service_in_at_once(packet, (at, classified), now) {
-            Some(Departure { forward, egress }) => {
-                self.out.ports.depart(frame, packet, &forward.rewrite, egress);
-            }
-            None => self.decide_in_full(frame, packet, classified, *port, now),
-        }
-    }
-
-    /// A datagram from a service port of a pair's member.
-    #[inline(never)]
-    fn decide_service_out(&mut self, frame: P::Frame, place: &Place, origin: Origin, now: Instant) {
-        let Place { packet, lookup, port, .. } = place;
-        let Some((at, classified)) = self.engine.service_out(packet, *port, lookup) else {
-            return self.decide(frame, place, origin, now);
+        let departure = match IN {
+            true => self.engine.service_in_at_once(packet, (at, classified), now),
+            false => self.engine.service_out_at_once(packet, (at, classified), now),
         };
-        if origin == Origin::Nic
-            && let Some(worker) = self.hand_off.arrives(packet, Path::ServiceOut(at), self.engine.snapshot())
-        {
-            return self.hand_off.queue(worker, Received { frames: Frames::One(frame), port: *port, at: now });
-        }
-        if self.watches_answer(packet, at, now) {
-            self.watch(Watched::Answer, (&frame, true), packet, classified, *port, now);
-        }
-        match self.engine.service_out_at_once(packet, (at, classified), now) {
+        match departure {
             Some(Departure { forward, egress }) => {
                 self.out.ports.depart(frame, packet, &forward.rewrite, egress);
             }

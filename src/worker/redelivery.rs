@@ -37,13 +37,13 @@ impl<P: Port> Pipeline<P> {
 
     /// A datagram to the service port at this place is looked at for a request.
     #[inline(always)]
-    pub(super) fn watches_request(&mut self, frame: &P::Frame, packet: &Packet, at: u16) -> bool {
+    fn watches_request(&mut self, frame: &P::Frame, packet: &Packet, at: u16) -> bool {
         self.engine.keeps_requests(at) && !self.copies.passes_over_request(packet.src()) && may_be_sip(frame, packet)
     }
 
     /// A datagram from the service port at this place is looked at for an answer.
     #[inline(always)]
-    pub(super) fn watches_answer(&mut self, packet: &Packet, at: u16, now: Instant) -> bool {
+    fn watches_answer(&mut self, packet: &Packet, at: u16, now: Instant) -> bool {
         self.engine.awaits_answers(at, now) && !self.copies.passes_over_answer(packet.dst())
     }
 
