@@ -1,35 +1,19 @@
 //! What an operator asks of flows and has forgotten: those of one client, of one member, of one virtual server.
 
+use super::reload::with_a_connection_of_every_kind;
 use super::*;
 use fairlead::engine::{EngineEvent, Uses};
 use fairlead::time::Duration;
-use fairlead::wire::Endpoint;
 use fairlead::wire::build::Build;
 use fairlead::worker::mailbox::{FlowFilter, ServedAt};
 use fairlead::worker::{Command, Event, Worker};
 use std::collections::BTreeSet;
 use std::net::Ipv4Addr;
 
-const REST: &str = "10.20.0.101";
-const W: &str = "10.20.0.200";
 const C: &str = "10.20.0.21";
 
-/// Two virtual servers before the first pair, another pair, and a connection of every kind.
 fn lab() -> Lab {
-    let mut lab = Lab::new(Layout::TwoArm);
-    super::reload::add_a_pair_in_front(&mut lab);
-    lab.rig.intent.virtual_servers.push(virtual_server("sip-3", REST, 1));
-    lab.rig.publish();
-    let syn = |src: Endpoint, dst: &str| Build::tcp(src, at(dst, 5060), SYN, 1, 0);
-    lab.forwards(ROUTER, syn(at(PHONE, 40_001), V), HOST_A, syn(at(PHONE, 40_001), A));
-    lab.forwards(ROUTER, syn(at(PHONE, 40_002), REST), HOST_A, syn(at(PHONE, 40_002), A));
-    lab.forwards(ROUTER, syn(at(PEER, 40_003), W), Far::Server(21), syn(at(PEER, 40_003), C));
-    let out = |src: &str| Build::tcp(at(src, 41_000), at(PEER, 80), SYN, 1, 0);
-    lab.forwards(HOST_A, out(A), ROUTER, out(V));
-    lab.forwards(HOST_B, syn(at(B, 42_000), W), Far::Server(21), syn(at(V, 42_000), C));
-    let visit = Build::tcp(at(VISITOR, 50_000), at(A, 22), SYN, 1, 0);
-    lab.forwards(ROUTER, visit.clone(), HOST_A, visit);
-    lab
+    with_a_connection_of_every_kind(PEER)
 }
 
 /// The source ports of the packets that opened the flows, and the member each is said to belong to.

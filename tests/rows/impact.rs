@@ -1,33 +1,17 @@
 //! Scenario 83: what another file would do to the flows that stand is known before it is taken over, and is what happens then.
 
+use super::reload::with_a_connection_of_every_kind;
 use super::*;
 use fairlead::engine::{ImpactCounts, ImpactOn};
 use fairlead::policy::Intent;
 use fairlead::policy::intent::{DirectAccess, InterfaceId, MemberId, Mode, Route};
-use fairlead::wire::Endpoint;
 use fairlead::wire::build::Build;
 
-const REST: &str = "10.20.0.101";
-const W: &str = "10.20.0.200";
-const C: &str = "10.20.0.21";
-
-/// Two pairs, two virtual servers before the second, and a connection of every kind.
+/// And a member that asks outward over UDP.
 fn lab() -> Lab {
-    let mut lab = Lab::new(Layout::TwoArm);
-    super::reload::add_a_pair_in_front(&mut lab);
-    lab.rig.intent.virtual_servers.push(virtual_server("sip-3", REST, 1));
-    lab.rig.publish();
-    let syn = |src: Endpoint, dst: &str| Build::tcp(src, at(dst, 5060), SYN, 1, 0);
-    lab.forwards(ROUTER, syn(at(PHONE, 40_001), V), HOST_A, syn(at(PHONE, 40_001), A));
-    lab.forwards(ROUTER, syn(at(PHONE, 40_002), REST), HOST_A, syn(at(PHONE, 40_002), A));
-    lab.forwards(ROUTER, syn(at(PHONE, 40_003), W), Far::Server(21), syn(at(PHONE, 40_003), C));
-    let out = |src: &str| Build::tcp(at(src, 41_000), at(PEER, 80), SYN, 1, 0);
-    lab.forwards(HOST_A, out(A), ROUTER, out(V));
+    let mut lab = with_a_connection_of_every_kind(PHONE);
     let asks = |src: &str| Build::udp(at(src, 43_000), at(PEER, 53));
     lab.forwards(HOST_A, asks(A), ROUTER, asks(V));
-    lab.forwards(HOST_B, syn(at(B, 42_000), W), Far::Server(21), syn(at(V, 42_000), C));
-    let visit = Build::tcp(at(VISITOR, 50_000), at(A, 22), SYN, 1, 0);
-    lab.forwards(ROUTER, visit.clone(), HOST_A, visit);
     lab
 }
 

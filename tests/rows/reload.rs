@@ -88,6 +88,27 @@ pub fn add_a_pair_in_front(lab: &mut Lab) {
     rig.adjacency = neighbours(&rig.intent);
 }
 
+/// Another virtual address of the first pair.
+const REST: &str = "10.20.0.101";
+
+/// Two virtual servers before the first pair, another pair, and a connection of every kind; `third` calls the other pair.
+pub fn with_a_connection_of_every_kind(third: &str) -> Lab {
+    let mut lab = Lab::new(Layout::TwoArm);
+    add_a_pair_in_front(&mut lab);
+    lab.rig.intent.virtual_servers.push(virtual_server("sip-3", REST, 1));
+    lab.rig.publish();
+    let syn = |src: Endpoint, dst: &str| Build::tcp(src, at(dst, 5060), SYN, 1, 0);
+    lab.forwards(ROUTER, syn(at(PHONE, 40_001), V), HOST_A, syn(at(PHONE, 40_001), A));
+    lab.forwards(ROUTER, syn(at(PHONE, 40_002), REST), HOST_A, syn(at(PHONE, 40_002), A));
+    lab.forwards(ROUTER, syn(at(third, 40_003), W), Far::Server(21), syn(at(third, 40_003), C));
+    let out = |src: &str| Build::tcp(at(src, 41_000), at(PEER, 80), SYN, 1, 0);
+    lab.forwards(HOST_A, out(A), ROUTER, out(V));
+    lab.forwards(HOST_B, syn(at(B, 42_000), W), Far::Server(21), syn(at(V, 42_000), C));
+    let visit = Build::tcp(at(VISITOR, 50_000), at(A, 22), SYN, 1, 0);
+    lab.forwards(ROUTER, visit.clone(), HOST_A, visit);
+    lab
+}
+
 #[test]
 fn s83_a_pair_that_is_added_concerns_nobody_else() {
     let mut lab = lab();
