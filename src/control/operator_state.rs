@@ -31,6 +31,38 @@ pub struct OperatorState {
     pub pools: Vec<SavedPool>,
 }
 
+impl OperatorState {
+    /// What of it is not in `left`: what a configuration has taken away with the members and pools it is about.
+    pub fn without(mut self, left: &OperatorState) -> OperatorState {
+        self.members.retain(|member| left.members.iter().all(|other| other.address != member.address));
+        for pool in &mut self.pools {
+            let Some(other) = left.pools.iter().find(|other| other.name == pool.name) else { continue };
+            pool.forced.take_if(|_| other.forced.is_some());
+            pool.added.retain(|prefix, _| !other.added.contains_key(prefix));
+            pool.removed.retain(|prefix, _| !other.removed.contains_key(prefix));
+        }
+        self.pools.retain(|pool| pool.forced.is_some() || !pool.added.is_empty() || !pool.removed.is_empty());
+        self
+    }
+
+    /// The same, and of `more` what it says nothing of.
+    pub fn with(mut self, more: &OperatorState) -> OperatorState {
+        let unknown = more.clone().without(&self);
+        self.members.extend(unknown.members);
+        for pool in unknown.pools {
+            match self.pools.iter_mut().find(|known| known.name == pool.name) {
+                Some(known) => {
+                    known.forced = known.forced.take().or(pool.forced);
+                    known.added.extend(pool.added);
+                    known.removed.extend(pool.removed);
+                }
+                None => self.pools.push(pool),
+            }
+        }
+        self
+    }
+}
+
 /// A member that is not enabled.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SavedMember {
@@ -123,6 +155,48 @@ impl OperatorState {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_was_taken_away_is_known_and_what_is_left_counts() {
+        let net = |text: &str| text.parse::<Ipv4Net>().unwrap();
+        let member = |last: u8, admin| {
+            let (address, name) = (Ipv4Addr::new(10, 20, 0, last), format!("sip-{last}"));
+            SavedMember { address, name, admin, since: Wall(1), until: None }
+        };
+        let pool = |name: &str, forced: bool, added: &[&str]| SavedPool {
+            name: name.into(),
+            members: Vec::new(),
+            forced: forced.then(|| SavedChoice {
+                address: Ipv4Addr::new(10, 20, 0, 11),
+                name: "sip-11".into(),
+                since: Wall(1),
+            }),
+            added: added.iter().map(|prefix| (net(prefix), Wall(1))).collect(),
+            removed: BTreeMap::new(),
+        };
+        let state = |members: &[SavedMember], pools: &[SavedPool]| OperatorState {
+            members: members.to_vec(),
+            pools: pools.to_vec(),
+        };
+        let before = state(
+            &[member(11, AdminState::Draining), member(12, AdminState::Offline)],
+            &[pool("pair-1", true, &["10.1.0.0/16", "10.2.0.0/16"]), pool("pair-2", false, &["10.3.0.0/16"])],
+        );
+        let after = state(&[member(11, AdminState::Offline)], &[pool("pair-1", false, &["10.1.0.0/16"])]);
+        let lost = before.clone().without(&after);
+        let expected = state(
+            &[member(12, AdminState::Offline)],
+            &[pool("pair-1", true, &["10.2.0.0/16"]), pool("pair-2", false, &["10.3.0.0/16"])],
+        );
+        assert_eq!(lost, expected);
+        assert_eq!(before.clone().without(&before), OperatorState::default());
+        let mut whole = before;
+        whole.members.swap(0, 1);
+        whole.members[1].admin = AdminState::Offline;
+        whole.members.swap(0, 1);
+        assert_eq!(after.clone().with(&lost), whole);
+        assert_eq!(after.clone().with(&OperatorState::default()), after);
+    }
 
     fn state() -> OperatorState {
         let address = Ipv4Addr::new(10, 20, 0, 11);

@@ -66,6 +66,8 @@ pub(super) enum Transaction {
     Preparing {
         /// The save.
         change: u64,
+        /// It may take so long.
+        until: Instant,
         /// What comes then.
         proposed: Box<Proposed>,
         /// What the file said before.
@@ -77,8 +79,8 @@ pub(super) enum Transaction {
         until: Instant,
         /// The one before, as it was read.
         before: Arc<Configuration>,
-        /// What the operator had set before it was taken over, and directly after.
-        set: Box<[OperatorState; 2]>,
+        /// What the operator had set that it has taken away: kept until it is confirmed, and set again if it is not.
+        lost: Box<OperatorState>,
     },
 }
 

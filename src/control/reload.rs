@@ -109,6 +109,12 @@ impl Controller {
                  was changed",
                 found.resteered, found.cut
             )
+        } else if !found.lose_active.is_empty() {
+            format!(
+                "{} would lose its active member, and with it all that is in no flow, such as SIP over UDP: `fairlead diff` says more; \
+                 reload without --max-impact if that is meant. Nothing was changed",
+                found.lose_active.join(", ")
+            )
         } else if !found.exact {
             format!(
                 "not every worker had looked at all of its flows within {:?}, so that more than the {most} of --max-impact may be \

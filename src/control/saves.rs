@@ -65,11 +65,6 @@ impl Saves {
         self.saving.is_none() && self.next_deadline(now).is_none_or(|due| due > now)
     }
 
-    /// The last save failed, and is tried again.
-    pub(super) fn has_failed(&self) -> bool {
-        self.retry.is_some()
-    }
-
     /// All changes are saved.
     pub(super) fn is_saved(&self) -> bool {
         self.saving.is_none() && self.settled == self.changes && self.retry.is_none()

@@ -8,6 +8,7 @@ use super::drains::Drain;
 use super::operator_state::{OperatorState, SavedChoice, SavedMember, SavedPool, SavedState};
 use super::outbox::Output;
 use super::pools::{MemberStatus, Switched};
+use super::proposed::Transaction;
 use super::requests::Begun;
 use super::waiting::Then;
 use crate::admin::answer::{AdminError, Code};
@@ -188,7 +189,11 @@ impl Controller {
     /// Has the latest change saved, if one is not.
     pub(super) fn save_state(&mut self, now: Instant) {
         if let Some(change) = self.saves.next(now) {
-            let state = Box::new(self.operator_state());
+            let mut state = self.operator_state();
+            if let Some(Transaction::Awaiting { lost, .. }) = &self.transaction {
+                state = state.with(lost);
+            }
+            let state = Box::new(state);
             self.outputs.push(Output::SaveState { change, state });
         }
     }
@@ -318,6 +323,9 @@ impl Controller {
         let pools: Vec<PoolId> = self.intent.pools.entries().map(|(id, _)| id).collect();
         pools.into_iter().for_each(|id| self.pools.force(id, None, wall));
         self.exclusions.clear();
+        if let Some(Transaction::Awaiting { lost, .. }) = &mut self.transaction {
+            **lost = OperatorState::default();
+        }
         self.lay_exclusions_over(now);
         self.saves.changed();
         self.log(LogLevel::Warn, format!("{} of the operator dropped by the operator", count(rows.len(), "setting")));

@@ -14,13 +14,15 @@ use crate::admin::answer::{AdminError, Code, Data};
 use crate::admin::configurations::{AwaitedRow, Confirmed, HistoryRow};
 use crate::admin::rows::ConfigurationCause;
 use crate::config::{Change, LogLevel};
-use crate::time::Instant;
+use crate::time::{Duration, Instant};
 use std::sync::Arc;
 
 /// The alarms.
 const UNREAD: &str = "configurations-unread";
 const UNSAVED: &str = "configurations-unsaved";
 const DIFFERS: &str = "configuration-differs";
+/// How long the one before may take to be written down. Nobody waits longer for the answer, and nothing is taken over unwatched.
+const SAVED_WITHIN: Duration = Duration::from_secs(10);
 /// Longest line about what a configuration changes, in characters.
 const LINE: usize = 160;
 
@@ -123,7 +125,8 @@ impl Controller {
     pub(super) fn prepare(&mut self, proposed: Box<Proposed>, now: Instant) {
         let file = Arc::clone(self.configurations.file());
         self.record(&proposed, false, now);
-        self.transaction = Some(Transaction::Preparing { change: self.kept.latest(), proposed, file });
+        let (change, until) = (self.kept.latest(), now + SAVED_WITHIN);
+        self.transaction = Some(Transaction::Preparing { change, until, proposed, file });
         if self.kept.place.is_none() {
             self.finish_preparing(Ok(()), now);
         }
@@ -175,8 +178,8 @@ impl Controller {
         let (before, set) = (Arc::clone(&self.raw), self.operator_state());
         let (number, back_to) = (self.configurations.last().number, self.configurations.confirmed().number);
         self.take_over_proposed(*proposed, now);
-        let set = Box::new([set, self.operator_state()]);
-        self.transaction = Some(Transaction::Awaiting { until: now + within, before, set });
+        let lost = Box::new(set.without(&self.operator_state()));
+        self.transaction = Some(Transaction::Awaiting { until: now + within, before, lost });
         let message = format!(
             "configuration {number} is in force and waits {} s for `fairlead confirm`; without it, configuration {back_to} is \
              in force again then",
@@ -202,6 +205,8 @@ impl Controller {
         }
         self.configurations.confirm();
         self.kept.changed();
+        // What it has taken away of the operator's settings is not kept any longer.
+        self.saves.changed();
         self.review_file(now);
         self.log(
             LogLevel::Info,
@@ -214,11 +219,11 @@ impl Controller {
     /// The answer to who has confirmed.
     pub(super) fn confirmed(&self) -> Result<Data, AdminError> {
         let number = self.configurations.last().number;
-        if self.kept.has_failed() {
+        if !self.kept.is_saved() {
             let place = self.kept.place.as_deref().unwrap_or_default();
             let message = format!(
-                "configuration {number} is confirmed, but that could not be written to {place}: a restart would bring the one \
-                 before back. It is tried again every few seconds; `fairlead status` says while it fails"
+                "configuration {number} is confirmed, but that is not written to {place}: a restart would bring the one before \
+                 back. It is tried until it is; `fairlead status` says while it fails"
             );
             return Err(AdminError::new(Code::Refused, message));
         }
@@ -227,8 +232,12 @@ impl Controller {
 
     /// The one before is in force again if nobody has confirmed in time.
     pub(super) fn poll_transaction(&mut self, now: Instant) {
+        if matches!(&self.transaction, Some(Transaction::Preparing { until, .. }) if *until <= now) {
+            let why = format!("the disk has not taken it within {} s", SAVED_WITHIN.as_secs());
+            return self.finish_preparing(Err(why), now);
+        }
         let is_late = |one: &mut Transaction| matches!(one, Transaction::Awaiting { until, .. } if *until <= now);
-        let Some(Transaction::Awaiting { before, set, .. }) = self.transaction.take_if(is_late) else { return };
+        let Some(Transaction::Awaiting { before, lost, .. }) = self.transaction.take_if(is_late) else { return };
         let (number, back) = (self.configurations.last().number, self.configurations.confirmed().clone());
         let message = format!(
             "configuration {number} was not confirmed in time: configuration {} is in force again. The file is as it was \
@@ -236,17 +245,8 @@ impl Controller {
             back.number
         );
         self.log(LogLevel::Warn, message);
-        let unset = self.operator_state() == set[1];
         self.take_over((*before).clone(), now);
-        match unset {
-            true => self.set_again(&set[0], now),
-            false if set[0] != set[1] => {
-                let message = "what the configuration had taken away of the operator's settings is not set again, as something was set since: \
-                               `fairlead state show` lists what is";
-                self.log(LogLevel::Warn, message.into());
-            }
-            false => {}
-        }
+        self.set_again(&lost, now);
         let changes = Some(format!("back to {}: {number} was not confirmed in time", back.number));
         let file = Arc::clone(self.configurations.file());
         let cause = ConfigurationCause::Rollback;
@@ -262,8 +262,7 @@ impl Controller {
     /// When [`Controller::poll_transaction`] has something to do.
     pub(super) fn next_of_transaction(&self) -> Option<Instant> {
         match self.transaction.as_ref()? {
-            Transaction::Awaiting { until, .. } => Some(*until),
-            Transaction::Preparing { .. } => None,
+            Transaction::Awaiting { until, .. } | Transaction::Preparing { until, .. } => Some(*until),
         }
     }
 
@@ -287,7 +286,9 @@ impl Controller {
                 let why = "the appliance is shutting down";
                 self.refuse_reload(proposed.request_id, Code::Stopping, why, why.into());
             }
-            Some(Transaction::Awaiting { .. }) => {
+            Some(awaiting @ Transaction::Awaiting { .. }) => {
+                // What it has taken away is still to be saved.
+                self.transaction = Some(awaiting);
                 let [last, next] = [self.configurations.last().number, self.configurations.confirmed().number];
                 let message = format!(
                     "configuration {last} was not confirmed: the next start is with configuration {next}, unless the file is \

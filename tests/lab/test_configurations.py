@@ -96,6 +96,17 @@ class Configurations(Bare):
         self.restart()
         self.is_in_force(BECOMES)
 
+    def test_killed_while_one_waits_what_it_took_away_of_the_operator_s_is_set_again(self):
+        self.say("member", "offline", "sip-b")
+        lines = self.before.splitlines(keepends=True)
+        without = "".join(line for line in lines if 'name = "sip-b"' not in line)
+        self.assertEqual(len(without.splitlines()), len(lines) - 1)
+        self.file.write_text(without)
+        self.say("reload", "--confirm", "1h")
+        self.assertEqual(self.ask("state", "show"), [])
+        self.restart()
+        self.assertEqual([(row["what"], row["setting"]) for row in self.ask("state", "show")], [("sip-b", "offline")])
+
     def test_an_earlier_one_is_shown_and_put_back(self):
         self.write_another()
         self.say("reload")

@@ -221,12 +221,32 @@ fn what_cannot_be_kept_is_not_taken_over() {
     assert!(kept.alarms()[0].starts_with("the configuration in force is not kept for a restart"));
 }
 
+/// A disk that takes hours does not have a configuration taken over when nobody looks any more.
+#[test]
+fn what_the_disk_does_not_take_in_time_is_not_taken_over_later() {
+    let mut kept = Kept::start(None, OLD);
+    kept.file = NEW;
+    assert_eq!(kept.reload(Some(60)), None);
+    kept.bench.run(9_900);
+    assert_eq!(kept.answer(), None);
+    kept.bench.run(200);
+    let why = refusal(kept.answer());
+    assert!(why.contains("the disk has not taken it within 10 s") && why.contains("Nothing was changed"), "{why}");
+    kept.save(Ok(()));
+    assert!(!kept.is_new() && kept.awaited().is_none());
+    assert_eq!(kept.reload(Some(60)), None, "another is not refused for it");
+    kept.save(Ok(()));
+    kept.save(Ok(()));
+    reloaded(kept.answer());
+    assert!(kept.is_new());
+}
+
 #[test]
 fn a_confirmation_that_cannot_be_written_says_so() {
     let mut kept = awaiting();
     assert!(kept.bench.ask(Request::Confirm {}).is_none());
     kept.save(Err("Input/output error".into()));
-    assert!(refusal(kept.answer()).contains("configuration 2 is confirmed, but that could not be written"));
+    assert!(refusal(kept.answer()).contains("configuration 2 is confirmed, but that is not written"));
     kept.bench.run(11_000);
     kept.save(Ok(()));
     assert_eq!((kept.starts_with(), kept.is_new()), (NEW, true), "it was tried again");
@@ -310,8 +330,11 @@ fn what_the_operator_had_set_is_set_again() {
     kept.save(Ok(()));
     reloaded(kept.answer());
     assert_eq!(kept.bench.controller.settings(), 0);
+    // What is set meanwhile stays, and stands in the way of nothing.
+    kept.bench.ask(member_set("sip-a", AdminState::Draining)).expect("an answer").unwrap();
     kept.bench.run(61_000);
-    assert_eq!(kept.bench.controller.settings(), 2);
+    assert_eq!(kept.bench.controller.settings(), 3);
+    assert_eq!(members(&mut kept.bench)[0].admin, AdminState::Draining);
     assert!(kept.bench.snapshot().pools[0].exclude.holds([10, 99, 1, 1].into()));
     assert_eq!(members(&mut kept.bench)[B].admin, AdminState::Offline);
 }

@@ -112,6 +112,22 @@ fn limited(bench: &mut Bench, max_impact: u64) -> Option<Answer> {
     bench.answers.remove(&request_id.expect("with the request's id"))
 }
 
+/// SIP over UDP is in no flow: whom it would lose is no number.
+#[test]
+fn a_reload_that_takes_the_active_member_away_is_refused_whatever_number_it_may_do() {
+    let mut bench = Bench::settled();
+    assert!(bench.ask(Request::Reload { confirm_s: None, max_impact: Some(1_000) }).is_none());
+    let request_id = bench.reads.pop().expect("the file is asked for");
+    let mut file = two_arm();
+    // Another stands in its place.
+    file.members[0].address = [10, 20, 0, 15].into();
+    bench.give(Input::Reload { request_id, file: read_as("", Ok(file_of(&file))) });
+    let error = bench.answers.remove(&request_id.unwrap()).expect("an answer").unwrap_err();
+    assert_eq!(error.code, Code::Refused);
+    assert!(error.message.starts_with("pair-1 would lose its active member"), "{}", error.message);
+    assert_eq!(bench.controller.intent.members[0].address, two_arm().members[0].address);
+}
+
 #[test]
 fn a_reload_that_would_do_more_than_it_may_is_refused_with_how_much() {
     let mut bench = Bench::settled();
