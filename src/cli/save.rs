@@ -8,7 +8,7 @@ use super::commands::reload;
 use super::exit::{BAD, FAILED, fail, print};
 use crate::admin::Request;
 use crate::admin::configurations::Preview;
-use crate::admin::request::{FileText, NAME_MAX};
+use crate::admin::request::{FILE_MAX, FileText, NAME_MAX};
 use crate::admin::rows::Wall;
 use crate::admin::save::{SavePlan, SavedExclusionsRow};
 use crate::config::{ExclusionEdit, with_exclusions};
@@ -43,6 +43,14 @@ pub fn run(socket: &Path, timeout: Option<u64>, json: bool) -> Result<ExitCode, 
             Ok(text) => text,
             Err(why) => return Ok(fail(BAD, &format!("{} cannot be changed: {why}", plan.file))),
         };
+        if text.len() > FILE_MAX {
+            let why = format!(
+                "{} is larger than {} MiB, too much to be sent for a check: write the lines of `fairlead state lines` into it by hand, and reload",
+                plan.file,
+                FILE_MAX >> 20
+            );
+            return Ok(fail(BAD, &why));
+        }
         let name = if plan.file.len() > NAME_MAX { None } else { Some(plan.file.clone()) };
         let preview: Preview = read(ask(Request::Diff { name, text: Some(FileText(text.clone())) })?)?;
         if let Some(why) = preview.refused {

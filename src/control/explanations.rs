@@ -36,11 +36,19 @@ impl Controller {
         now: Instant,
     ) -> Result<Data, AdminError> {
         let Some(Found { worker, excerpt, snapshot, by_any }) = found else {
-            let message = format!(
-                "{missing} workers did not answer within {PATIENCE:?}, and one of them would decide: is the appliance overloaded?"
-            );
+            let message = match missing {
+                0 => "the workers were taking over another configuration: ask again".into(),
+                _ => format!(
+                    "{missing} workers did not answer within {PATIENCE:?}, and one of them would decide: is the appliance overloaded?"
+                ),
+            };
             return Err(AdminError::new(Code::NoAnswer, message));
         };
+        // Names and numbers of what it says are of that file.
+        if snapshot.life != self.intent.lives.now {
+            let message = "another configuration was taken over meanwhile: ask again";
+            return Err(AdminError::new(Code::NoAnswer, message));
+        }
         let setting = Setting {
             intent: &self.intent,
             snapshot: &snapshot,

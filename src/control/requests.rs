@@ -323,16 +323,16 @@ impl Controller {
         match pending {
             Pending::Installed { epoch, then, .. } => self.installed_or_not(epoch, then, now),
             Pending::Flows { rows, matching, from, .. } => {
-                self.check_heard(&from)?;
+                self.check_heard(&from, PATIENCE)?;
                 let total = Total { count: matching, exact: from.missing == 0 };
                 Ok(Data::Flows(self.flow_rows(&rows), total))
             }
             Pending::Cleared { count, from } => {
-                self.check_heard(&from)?;
+                self.check_heard(&from, PATIENCE)?;
                 Ok(Data::Cleared(Cleared { count }))
             }
             Pending::Preview { comparing, .. } => {
-                self.check_heard(&comparing.from)?;
+                self.check_heard(&comparing.from, super::preview::PATIENCE)?;
                 Ok(Data::Preview(Box::new(self.previewed(comparing))))
             }
             Pending::Explained { case, found, missing } => self.explanation(&case, found, missing, now),
@@ -367,11 +367,11 @@ impl Controller {
     }
 
     /// Workers that have not finished are logged; if none has said anything, it is no answer.
-    fn check_heard(&mut self, Parts { missing, heard }: &Parts) -> Result<(), AdminError> {
+    fn check_heard(&mut self, Parts { missing, heard }: &Parts, patience: Duration) -> Result<(), AdminError> {
         if *missing == 0 {
             return Ok(());
         }
-        let message = format!("{missing} workers did not answer a flow query within {PATIENCE:?}");
+        let message = format!("{missing} workers did not answer a flow query within {patience:?}");
         self.log(LogLevel::Warn, message.clone());
         match heard {
             true => Ok(()),

@@ -3,7 +3,7 @@
 //! Owns [`Excerpt`]: a copy of the flows, speakers, persistence records, turns and budgets that a decision about the packet can ask for,
 //! and the engine of its own that is made of them ([`Excerpt::engine`]). That one decides as the worker would, by the same code, and
 //! whatever it remembers by that is thrown away with it: ports, limits and hints are copies as well. Reads the worker's tables and
-//! changes none; a bounded number of looks.
+//! changes none; of a service each member is looked at, of all else a few.
 
 use super::flow_book::is_live;
 use super::limiter::Limiter;
@@ -245,7 +245,8 @@ impl Engine {
             AddressClass::Member(member, _) => vec![self.pool_of(member)],
             AddressClass::Virtual(at) => {
                 let server = snapshot.server(at);
-                server.services.iter().map(|service| service.pool).chain([server.pool]).collect()
+                let services = server.services.iter().filter(|service| service.listen.port == end.port);
+                services.map(|service| service.pool).chain([server.pool]).collect()
             }
             _ => Vec::new(),
         };

@@ -4,7 +4,7 @@ use super::names::{Names, listed};
 use super::steps::Steps;
 use super::trial::Trial;
 use crate::config::listen_text;
-use crate::engine::{Path, Verdict};
+use crate::engine::{DropReason, Path, Verdict};
 use crate::flow::PathKind;
 use crate::policy::health::State;
 use crate::policy::intent::{MemberId, Mode, NoMember, Persistence, PoolId, Unmatched};
@@ -157,7 +157,11 @@ fn to_address(trial: &Trial, names: Names, steps: &mut Steps) -> Receiver {
     let AddressClass::Virtual(at) = snapshot.class(dst.addr) else { return Receiver::default() };
     let server = snapshot.server(at);
     if matches!(trial.case.packet.kind, Kind::Echo { request: true }) {
-        steps.add("service", format!("an echo request, answered by the appliance: icmp_echo = \"{}\"", server.echo));
+        let answer = match trial.verdict {
+            Verdict::Answer(_) => "answered by the appliance",
+            _ => "not answered now",
+        };
+        steps.add("service", format!("an echo request, {answer}: icmp_echo = \"{}\"", server.echo));
         return Receiver::default();
     }
     let unmatched = match server.unmatched {
@@ -168,6 +172,11 @@ fn to_address(trial: &Trial, names: Names, steps: &mut Steps) -> Receiver {
     let text = match (&trial.became, trial.verdict) {
         (Some(_), _) | (_, Verdict::Hold(_)) => {
             format!("none listens there ({listens}): it answers what a member sends outward")
+        }
+        (_, Verdict::Drop(DropReason::NoFlow)) => {
+            format!(
+                "none listens there ({listens}): it would be of a connection that a member has opened, and no flow says so"
+            )
         }
         _ => format!(
             "none listens there, only {listens}; what matches nothing: {unmatched} (unmatched = \"{}\")",
@@ -180,7 +189,7 @@ fn to_address(trial: &Trial, names: Names, steps: &mut Steps) -> Receiver {
         let flow = if trial.met.is_some() {
             "the flow is its own"
         } else {
-            "it has talked to this address from that port (RFC 4787 REQ-8)"
+            "the member has talked to this remote address from that port (RFC 4787 REQ-8)"
         };
         steps.add("member", format!("{}: {flow}", names.member(member)));
     }

@@ -46,7 +46,7 @@ fn of_reason(reason: DropReason) -> Option<&'static str> {
         MemberLost => "its sender has to begin anew; `[[pool]] on_down` says what happens to what a lost member had",
         NotListening => "add the port to `listen` of a virtual server, or correct what the sender calls",
         NoFlow => {
-            "the connection is not known: it was begun elsewhere, or its time was over; a new one (--flags syn) is balanced afresh"
+            "the connection is not known: it was begun elsewhere, or its time was over; whoever opened it has to open it again (--flags syn)"
         }
         OutwardNoFlow => "the connection is not known: the member has to open it again (--flags syn)",
         FlowTableFull => "raise `[limits] flows_per_worker`; `fairlead flows` shows who has them",

@@ -16,7 +16,7 @@ use std::path::PathBuf;
 /// `explain ...`
 #[derive(Debug, Subcommand)]
 pub enum Explain {
-    /// A datagram
+    /// A datagram without content: a SIP message may go by its Call-ID, or an answer to whoever asked
     Udp {
         /// Between whom.
         #[command(flatten)]
