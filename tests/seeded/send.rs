@@ -255,8 +255,8 @@ impl Run {
             1 => must.push(EngineEvent::Fragmented),
             more => may.extend(vec![EngineEvent::Fragmented; more]),
         }
-        check_events(packet, &moved.events, &must, &may);
         self.same(out, forwarded.to, &frames);
+        check_events(packet, &moved.events, &must, &may);
         self.identify(out);
         self.model.learn(packet, &forwarded);
         self.was_asked(packet, &forwarded);
