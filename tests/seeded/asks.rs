@@ -19,11 +19,19 @@ const ROW: usize = 8;
 struct Ask {
     who: Who,
     branch: u32,
-    /// It is remembered; whether it is, is left open if not.
-    sure: bool,
+    placed: Placed,
     answered: Answered,
     /// How often its sender had been down, if it was down when it asked.
     down: Option<u32>,
+}
+
+/// It takes a place in the row, by which it is remembered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Placed {
+    No,
+    /// That is left open.
+    Perhaps,
+    Yes,
 }
 
 /// A final answer has come.
@@ -39,7 +47,7 @@ enum Answered {
 #[derive(Clone, Debug, Default)]
 struct Row {
     asks: Vec<Ask>,
-    /// One of them gave way that was not answered.
+    /// One of them gave way that was not answered, or may have.
     forgot: bool,
     /// These have spoken while they were down.
     down: Vec<Who>,
@@ -74,10 +82,17 @@ impl Asks {
         self.downs[who] += 1;
     }
 
+    /// A member has spoken as the active one: what it has asked before takes no place any more.
+    pub fn gives_up(&mut self, pair: Pair, remote: Endpoint, who: Who) {
+        let Some(row) = self.rows.get_mut(&(pair, remote)) else { return };
+        let its = row.asks.iter_mut().filter(|ask| ask.who == who);
+        its.for_each(|ask| ask.placed = Placed::No);
+    }
+
     /// A member has become active, or keeps a peer: whether what it has asked before is remembered is left open.
     pub fn unsure(&mut self, of: impl Fn(Pair, Endpoint, Who) -> bool) {
         for ((pair, remote), row) in &mut self.rows {
-            row.asks.iter_mut().filter(|ask| of(*pair, *remote, ask.who)).for_each(|ask| ask.sure = false);
+            row.asks.iter_mut().filter(|ask| of(*pair, *remote, ask.who)).for_each(Ask::unsettle);
         }
     }
 
@@ -87,17 +102,17 @@ impl Asks {
         self.rows.values_mut().for_each(|row| row.asks.retain(|ask| !is_gone(ask.who)));
     }
 
-    /// A member that is no receiver of what comes from `remote` has spoken to it, or one that may be, if not `sure`.
-    pub fn note(&mut self, plan: &Plan, who: Who, remote: Endpoint, sip: Option<Sip>, sure: bool) {
+    /// A member has spoken to `remote`. What it has asked takes a place if it is no receiver of what comes from there.
+    pub fn note(&mut self, plan: &Plan, who: Who, remote: Endpoint, sip: Option<Sip>, placed: Placed) {
         let (pair, is_down) = (pair(who), plan.members[who].state == State::Down);
         let row = self.rows.entry((pair, remote)).or_default();
         if is_down && !row.down.contains(&who) {
             row.down.push(who);
         }
         let Some(Sip { branch, start: Start::Request, .. }) = sip else { return };
-        let sure = sure && plan.members[who].state != State::Offline;
+        let placed = if plan.members[who].state == State::Offline { placed.min(Placed::Perhaps) } else { placed };
         let down = is_down.then_some(self.downs[who]);
-        row.asks.push(Ask { who, branch, sure, answered: Answered::No, down });
+        row.asks.push(Ask { who, branch, placed, answered: Answered::No, down });
         row.gives_way();
     }
 
@@ -113,7 +128,7 @@ impl Asks {
     fn reached(&self, plan: &Plan, row: Option<&Row>, who: Who, ask: Option<&Ask>) -> Reached {
         match plan.members[who].state {
             State::Offline => Reached::No,
-            State::Down if ask.is_some_and(|ask| ask.sure && ask.down == Some(self.downs[who])) => Reached::Yes,
+            State::Down if ask.is_some_and(|ask| ask.is_sure() && ask.down == Some(self.downs[who])) => Reached::Yes,
             State::Down if row.is_some_and(|row| row.down.contains(&who)) => Reached::Open,
             State::Down => Reached::No,
             _ => Reached::Yes,
@@ -121,18 +136,28 @@ impl Asks {
     }
 }
 
+impl Ask {
+    /// It is remembered.
+    fn is_sure(&self) -> bool {
+        self.placed == Placed::Yes
+    }
+
+    fn unsettle(&mut self) {
+        self.placed = self.placed.min(Placed::Perhaps);
+    }
+}
+
 impl Row {
-    /// The last few are remembered; those that were answered give way first.
+    /// The last few are remembered; those that were answered give way first. Where some may take a place, or not, one may have given way.
     fn gives_way(&mut self) {
-        if self.asks.iter().filter(|ask| ask.sure).count() <= ROW {
+        let places = self.asks.iter_mut().rev().filter(|ask| ask.placed != Placed::No);
+        let (answered, waiting): (Vec<_>, Vec<_>) = places.partition(|ask| ask.answered == Answered::Yes);
+        if answered.len() + waiting.len() <= ROW {
             return;
         }
-        let is_answered = self.asks.iter().any(|ask| ask.sure && ask.answered == Answered::Yes);
-        self.asks.iter_mut().filter(|ask| ask.answered != Answered::No).for_each(|ask| ask.sure = false);
-        if !is_answered {
-            self.forgot = true;
-            self.asks.iter_mut().find(|ask| ask.sure).into_iter().for_each(|ask| ask.sure = false);
-        }
+        self.forgot |= waiting.len() > ROW;
+        let late = waiting.into_iter().enumerate().filter(|(at, ask)| *at >= ROW || ask.answered != Answered::No);
+        answered.into_iter().chain(late.map(|(_, ask)| ask)).for_each(Ask::unsettle);
     }
 }
 
@@ -141,24 +166,26 @@ impl Model {
     fn whom(&self, pair: Pair, remote: Endpoint, sip: Sip) -> Asker {
         let (plan, asks) = (&self.plan, &self.asks);
         let row = asks.rows.get(&(pair, remote));
-        let all = |row: &Row| -> Vec<Who> { row.asks.iter().map(|ask| ask.who).collect() };
+        // One that has spoken since without asking may get what is forgotten as well.
+        let claimant = self.claims.get(&(pair, remote)).map(|(who, _)| *who);
+        let all = |row: &Row| -> Vec<Who> { row.asks.iter().map(|ask| ask.who).chain(claimant).collect() };
         let ask = row.and_then(|row| row.asks.iter().find(|ask| ask.branch == sip.branch));
         match (sip.via, row, ask) {
             (Via::Own(who), _, _) if plan.members_of(pair).contains(&who) => {
                 // That all answers are read while a member has asked that is not active is ruled; that they are otherwise is not.
                 let is_read = plan.is_shared(pair)
                     || plan.active[pair] == Some(who)
-                    || row.is_some_and(|row| row.asks.iter().any(|ask| ask.sure));
+                    || row.is_some_and(|row| row.asks.iter().any(Ask::is_sure));
                 match asks.reached(plan, row, who, ask) {
                     Reached::No => Asker::Nobody,
                     Reached::Yes if is_read => Asker::Surely(who),
                     _ => Asker::Perhaps(vec![who]),
                 }
             }
-            (_, Some(row), Some(ask)) if row.forgot && !ask.sure => Asker::Perhaps(all(row)),
+            (_, Some(row), Some(ask)) if row.forgot && !ask.is_sure() => Asker::Perhaps(all(row)),
             (_, _, Some(ask)) => match asks.reached(plan, row, ask.who, Some(ask)) {
                 Reached::No => Asker::Nobody,
-                Reached::Yes if ask.sure => Asker::Surely(ask.who),
+                Reached::Yes if ask.is_sure() => Asker::Surely(ask.who),
                 _ => Asker::Perhaps(vec![ask.who]),
             },
             (_, Some(row), None) if row.forgot => Asker::Perhaps(all(row)),
@@ -191,9 +218,9 @@ impl Model {
         }
         let is_active = self.plan.active[pair(who)] == Some(who);
         if is_active {
-            self.asks.unsure(|of, asked, by| (of, asked, by) == (pair(who), remote, who));
+            self.asks.gives_up(pair(who), remote, who);
         } else {
-            self.asks.note(&self.plan, who, remote, sip, true);
+            self.asks.note(&self.plan, who, remote, sip, Placed::Yes);
         }
         if is_active {
             self.claims.get_mut(&(pair(who), remote)).into_iter().for_each(|(_, superseded)| *superseded = true);
@@ -209,10 +236,13 @@ impl Model {
             self.speaks_in_call(who, call, sip);
         }
         // Whoever has the peer or the call gets the answer all the same.
-        let is_others = match self.shares.known(pair(who), remote) {
-            Some(Keeper::Perhaps(_) | Keeper::Open) => false,
-            known => known.and_then(Keeper::sure) != Some(who) && known != Some(Keeper::Lost(who)),
+        let placed = match self.shares.known(pair(who), remote) {
+            Some(Keeper::Sure(by) | Keeper::Back(by)) if by == who => Placed::No,
+            Some(Keeper::Lost(by)) if by == who => Placed::Perhaps,
+            Some(Keeper::Perhaps(_) | Keeper::Open) => Placed::Perhaps,
+            _ if call.is_some() => Placed::Perhaps,
+            _ => Placed::Yes,
         };
-        self.asks.note(&self.plan, who, remote, sip, is_others && call.is_none());
+        self.asks.note(&self.plan, who, remote, sip, placed);
     }
 }
