@@ -7,6 +7,7 @@ use crate::keeper::Keeper;
 use crate::model::{Choice, Model};
 use crate::sip::{Sip, Start, Via};
 use fairlead::policy::health::State;
+use fairlead::policy::intent::Persistence;
 use fairlead::wire::Endpoint;
 use std::collections::HashMap;
 use testbench::plan::{Pair, Plan, Who, pair};
@@ -172,10 +173,10 @@ impl Model {
         let ask = row.and_then(|row| row.asks.iter().find(|ask| ask.branch == sip.branch));
         match (sip.via, row, ask) {
             (Via::Own(who), _, _) if plan.members_of(pair).contains(&who) => {
-                // That all answers are read while a member has asked that is not active is ruled; that they are otherwise is not.
-                let is_read = plan.is_shared(pair)
-                    || plan.active[pair] == Some(who)
-                    || row.is_some_and(|row| row.asks.iter().any(Ask::is_sure));
+                // That all answers are read while a member has asked that does not get them anyway is ruled; that they are otherwise
+                // is not.
+                let is_read =
+                    self.is_read(pair, remote, who) || row.is_some_and(|row| row.asks.iter().any(Ask::is_sure));
                 match asks.reached(plan, row, who, ask) {
                     Reached::No => Asker::Nobody,
                     Reached::Yes if is_read => Asker::Surely(who),
@@ -190,6 +191,18 @@ impl Model {
             },
             (_, Some(row), None) if row.forgot => Asker::Perhaps(all(row)),
             _ => Asker::Nobody,
+        }
+    }
+
+    /// What comes from `remote` is read though nobody is known to have asked; or `who` gets it in any case.
+    fn is_read(&self, pair: Pair, remote: Endpoint, who: Who) -> bool {
+        let by_another = |keeper: Keeper| keeper.sure() != Some(who);
+        match self.plan.is_shared(pair) {
+            false => self.plan.active[pair] == Some(who),
+            true if self.plan.features.persistence[pair] == Persistence::CallId || self.plan.counts_sip => true,
+            // Between pools each one is; from outside, all of a remote that nobody has.
+            true if self.plan.served_at(remote.addr).is_some() => true,
+            true => !self.shares.known(pair, remote).is_some_and(by_another),
         }
     }
 
