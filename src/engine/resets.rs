@@ -5,7 +5,7 @@
 
 use super::events::EngineEvent;
 use super::flow_book::is_live;
-use super::revalidate::{heeded_loss, is_ending};
+use super::revalidate::heeded_loss;
 use super::state::{Engine, State};
 use super::verdict::Egress;
 use super::withhold::will_be_repeated;
@@ -67,8 +67,8 @@ fn sweep_some(snapshot: &Snapshot, state: &mut State, cursor: u32, now: Instant,
 
 fn is_due(snapshot: &Snapshot, flow: &Flow) -> bool {
     let Some(track) = flow.track else { return false };
-    let Some((lost, OnDownTcp::Reset)) = heeded_loss(snapshot, flow) else { return false };
-    is_live(snapshot, flow) && !track.is_aborted() && !is_ending(flow, lost) && !will_be_repeated(snapshot, flow)
+    let is_reset = matches!(heeded_loss(snapshot, flow), Some((_, OnDownTcp::Reset)));
+    is_reset && is_live(snapshot, flow) && !track.is_aborted() && !will_be_repeated(snapshot, flow)
 }
 
 fn order_reset(snapshot: &Snapshot, flow: &Flow, side: Direction, orders: &mut Vec<ResetOrder>) {

@@ -49,7 +49,8 @@ fn lost_since(snapshot: &Snapshot, flow: &Flow, id: u16, generation: u32, side: 
     (generation < member.lost_before.0).then_some(Lost { member: MemberId(id), side })
 }
 
-/// Of a connection the loss that is heeded, and what happens to it: where both ends were lost, what leaves less of it.
+/// Of a connection the loss that is heeded, and what happens to it: where both ends were lost, what leaves less of it. Of one that is
+/// ending by itself none is.
 pub(super) fn heeded_loss(snapshot: &Snapshot, flow: &Flow) -> Option<(Lost, OnDownTcp)> {
     if flow.path == PathKind::Routed {
         return None;
@@ -60,6 +61,7 @@ pub(super) fn heeded_loss(snapshot: &Snapshot, flow: &Flow) -> Option<(Lost, OnD
         OnDownTcp::Drop => 1,
         OnDownTcp::Drain => 2,
     };
+    let losses = losses.filter(|lost| !is_ending(flow, *lost));
     losses.map(|lost| (lost, policy(snapshot, lost))).min_by_key(|(_, policy)| left(*policy))
 }
 
@@ -74,7 +76,7 @@ fn policy(snapshot: &Snapshot, lost: Lost) -> OnDownTcp {
 }
 
 /// The connection is ending by itself: the lost member has said goodbye, or it was reset. Nobody needs to end it.
-pub(super) fn is_ending(flow: &Flow, lost: Lost) -> bool {
+fn is_ending(flow: &Flow, lost: Lost) -> bool {
     match flow.track.map(|track| track.state()) {
         Some(State::Closing | State::ResetBy(_)) => true,
         Some(State::HalfClosed(side)) => side == lost.side,
@@ -105,7 +107,7 @@ impl Walk<'_> {
 
     /// What the pool's policy does to a segment of a connection whose member was lost. `None`: it is forwarded.
     fn meet_loss(&mut self, flow: &Flow, side: Direction, segment: &Segment) -> Option<Verdict> {
-        let (lost, policy) = heeded_loss(self.snapshot, flow).filter(|(lost, _)| !is_ending(flow, *lost))?;
+        let (lost, policy) = heeded_loss(self.snapshot, flow)?;
         let says_goodbye = side == lost.side && segment.flags.fin();
         if says_goodbye || segment.flags.rst() {
             return None;

@@ -167,3 +167,25 @@ fn s92_a_connection_between_pools_is_reset_when_its_second_end_is_lost_though_th
         lab.expect_reset(&out[1], manager, at(V, 41_000), at_port(ip(manager)), 1001);
     }
 }
+
+/// Nobody needs to end for a manager what that has ended itself; the member at the other end has not.
+#[test]
+fn s92_a_connection_between_pools_is_reset_when_an_end_is_lost_though_the_other_had_said_goodbye() {
+    let mut lab = managers(Mode::RoundRobin);
+    let there = |src: &str, dst: &str, flags, seq, ack| Build::tcp(at(src, 41_000), at(dst, 5060), flags, seq, ack);
+    let manager = taken_from(&mut lab, HOST_A, |dst| there(A, dst, SYN, 1000, 0), |dst| there(V, dst, SYN, 1000, 0), W);
+    let back = |src: &str, dst: &str, flags, seq| Build::tcp(at(src, 5060), at(dst, 41_000), flags, seq, 1001);
+    lab.forwards(manager, back(ip(manager), V, SYN_ACK, 9000), HOST_A, back(W, A, SYN_ACK, 9000));
+    lab.forwards(HOST_A, there(A, W, ACK, 1001, 9001), manager, there(V, ip(manager), ACK, 1001, 9001));
+    lab.forwards(manager, back(ip(manager), V, FIN_ACK, 9001), HOST_A, back(W, A, FIN_ACK, 9001));
+    lab.forwards(HOST_A, there(A, W, ACK, 1001, 9002), manager, there(V, ip(manager), ACK, 1001, 9002));
+    let (gone, rest) = match manager == Far::Server(31) {
+        true => (MemberId(2), MemberId(3)),
+        false => (MemberId(3), MemberId(2)),
+    };
+    assert_eq!(lab.rig.share(1, &[rest], &[gone]), []);
+    let out = lab.rig.switch_over(Some(MEMBER_B), true);
+    assert_eq!(out.len(), 2);
+    lab.expect_reset(&out[0], HOST_A, at_port(W), at(A, 41_000), 9002);
+    lab.expect_reset(&out[1], manager, at(V, 41_000), at_port(ip(manager)), 1001);
+}
