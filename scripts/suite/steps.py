@@ -50,6 +50,7 @@ def all_steps() -> list[Step]:
 
 def _short_steps() -> list[Step]:
     strict = ["--all-targets", "--locked", "--", "-D", "warnings"]
+    programs = ["--bin", "fairlead", "--bin", "instructions"]
     lab = {"PYTHONPATH": str(REPOSITORY / "scripts"), "PYTHONDONTWRITEBYTECODE": "1"}
     return [
         Step("format", cargo("fmt", "--all", "--check")),
@@ -57,7 +58,8 @@ def _short_steps() -> list[Step]:
         Step("clippy-without-dpdk", cargo("clippy", "--no-default-features", "--features", "instructions", *strict)),
         Step("rust", _rust_tests()),
         Step("documentation", cargo("test", "--workspace", "--locked", "--doc")),
-        Step("build", cargo("build", "--release", "--locked", "--features", "instructions", "--bins")),
+        # What the steps after it run; clippy reads the other programs of benches/.
+        Step("build", cargo("build", "--release", "--locked", "--features", "instructions", *programs)),
         Step("instructions", [sys.executable, "-m", "rigs.instructions", "--program", "target/release/instructions"]),
         Step("files", [sys.executable, "-m", "rigs.instructions", "--files", "--program", "target/release/instructions"]),
         Step("lab", [sys.executable, *DISCOVER.split(), "tests/lab"], needs_root=True, environment=lab),
