@@ -1,6 +1,6 @@
 //! What the operator has set of members and pools.
 //!
-//! Owns admin states with the drains that go with them, forced choices, and what a forced choice of before a restart means. Says nothing of
+//! Owns admin states with the drains that go with them, forced choices, and what a forced choice means that was taken up again. Says nothing of
 //! who is active by that.
 
 use super::drains::{Drain, Left};
@@ -12,7 +12,7 @@ use crate::config::LogLevel;
 use crate::monitor::Verdict;
 use crate::policy::health::State;
 use crate::policy::intent::{MemberId, Pool, PoolId};
-use crate::time::{Duration, Instant};
+use crate::time::Instant;
 
 impl Pools {
     /// The operator sets a member, at `since`; drained, without a limit. Drained or offline, it is no longer forced; enabled, nothing
@@ -79,15 +79,15 @@ impl Pools {
         self.touched.insert(pool);
     }
 
-    /// Whom the operator wanted before the appliance was started again. `first` is how long its first answer may take.
-    pub fn restore_force(&mut self, pool: PoolId, member: MemberId, since: Wall, first: Duration, now: Instant) {
+    /// Whom the operator wanted before the appliance was started again, or before the member was gone for a while.
+    pub fn restore_force(&mut self, pool: PoolId, member: MemberId, since: Wall, restored: Restored) {
         self.force(pool, Some(member), since);
         if let Some(status) = self.pools.get_mut(&pool) {
-            status.restored = Some(Restored::new(first, now));
+            status.restored = Some(restored);
         }
     }
 
-    /// What a forced choice means now; one of before the restart may not bind, and then an alarm says so.
+    /// What a forced choice means now; one that was taken up again may not bind, and then an alarm says so.
     pub(super) fn binding<'a>(
         &mut self,
         id: PoolId,
@@ -99,7 +99,7 @@ impl Pools {
         let Some(pool) = self.pools.get_mut(&id) else { return Binding::Binds };
         let (Some(member), Some(restored)) = (pool.forced, &mut pool.restored) else {
             pool.restored = None;
-            out.clear(&restored_key(id), || format!("pool {}: no choice of before the restart is pending", meant.name));
+            out.clear(&restored_key(id), || format!("pool {}: no earlier choice is pending", meant.name));
             return Binding::Binds;
         };
         let up = |other: &MemberId| self.members.get(other).is_some_and(|other| other.state == State::Up);
@@ -113,9 +113,11 @@ impl Pools {
             }
             Binding::Free => {
                 let message = format!(
-                    "pool {}: {name} was forced by the operator before the restart but does not answer: until it does the \
-                     choice is free; `fairlead pool auto {}` ends this",
-                    meant.name, meant.name
+                    "pool {}: {name} was forced by the operator before {} but does not answer: until it does the choice is \
+                     free; `fairlead pool auto {}` ends this",
+                    meant.name,
+                    restored.before(),
+                    meant.name
                 );
                 out.raise(&restored_key(id), LogLevel::Warn, message, now);
             }

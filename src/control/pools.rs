@@ -471,9 +471,9 @@ fn fresh_pool(generation: Generation, now: Instant) -> PoolStatus {
     }
 }
 
-/// Nobody is active as long as a member that was forced before the restart may give its first answer.
+/// Nobody is active as long as a member whose forced choice was taken up again may give its first answer.
 fn waits_for_forced() -> Choice {
-    let reason = "the first answer of the member that was forced before the restart is waited for".into();
+    let reason = "the first answer of the member that the operator has forced is waited for".into();
     Choice { active: None, reason, alarm: None }
 }
 

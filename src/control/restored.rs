@@ -1,4 +1,4 @@
-//! A forced choice of before a restart, and when it binds.
+//! A forced choice of before a restart, or before its member was gone for a while, and when it binds.
 //!
 //! Owns one question, [`Restored::evaluate`]. Who forced a member may be gone when the appliance comes back, and so may the member:
 //! such a choice binds once its member has answered, and no longer than the member goes on answering while another could serve.
@@ -9,6 +9,8 @@ use crate::time::{Duration, Instant};
 /// What is known of such a choice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Restored {
+    /// What has come between.
+    before: &'static str,
     /// Until then nobody else is made active first: the member's own first answer is on its way.
     hold: Instant,
     /// Its member has answered, and has not been silent for too long since.
@@ -29,9 +31,10 @@ pub enum Binding {
 }
 
 impl Restored {
-    /// One of which nothing is known yet. `first` is how long the member's first answer may take.
-    pub fn new(first: Duration, now: Instant) -> Restored {
-        Restored { hold: now + first, answered: false, silent: None }
+    /// One of which nothing is known yet, taken up again after `before`, such as "the restart". `first` is how long the member's first
+    /// answer may take.
+    pub fn new(first: Duration, before: &'static str, now: Instant) -> Restored {
+        Restored { before, hold: now + first, answered: false, silent: None }
     }
 
     /// Its member's monitors say `member`; `another` is up or not, and somebody is active or not. `gap` is how long the member
@@ -50,6 +53,11 @@ impl Restored {
             false if !is_active && member == State::Unknown && now < self.hold => Binding::Held,
             false => Binding::Free,
         }
+    }
+
+    /// What has come between.
+    pub fn before(&self) -> &'static str {
+        self.before
     }
 
     /// It is executed.
@@ -94,7 +102,7 @@ mod tests {
             (24_000, Down, true, true, Binds),
             (24_001, Down, true, true, Free),
         ];
-        let mut choice = Restored::new(Duration::from_millis(400), Instant::ZERO);
+        let mut choice = Restored::new(Duration::from_millis(400), "the restart", Instant::ZERO);
         for (at, member, another, is_active, expected) in rows {
             let found = choice.evaluate(member, another, is_active, GAP, Instant::from_millis(at));
             assert_eq!(found, expected, "at {at} ms");
@@ -104,7 +112,7 @@ mod tests {
     #[test]
     fn time_alone_ends_the_wait() {
         let at = Instant::from_millis;
-        let mut choice = Restored::new(Duration::from_millis(400), at(0));
+        let mut choice = Restored::new(Duration::from_millis(400), "the restart", at(0));
         assert_eq!(choice.next_deadline(GAP, at(0)), Some(at(400)));
         choice.evaluate(Up, true, true, GAP, at(100));
         choice.evaluate(Down, true, true, GAP, at(5_000));

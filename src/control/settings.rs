@@ -10,6 +10,7 @@ use super::outbox::Output;
 use super::pools::{MemberStatus, Switched};
 use super::proposed::Transaction;
 use super::requests::Begun;
+use super::restored::Restored;
 use super::waiting::Then;
 use crate::admin::answer::{AdminError, Code};
 use crate::admin::rows::{AdminState, Cause, SettingKind, SettingRow, Wall};
@@ -24,6 +25,9 @@ use std::net::Ipv4Addr;
 
 /// Prefixes of one pool of which each has its own line in the log.
 const LINES: usize = 20;
+/// What came between a setting and its being taken up again.
+const RESTART: &str = "the restart";
+const UNCONFIRMED: &str = "a configuration that was not confirmed";
 /// The alarms.
 const UNREAD: &str = "operator-state-unread";
 const UNSAVED: &str = "operator-state-unsaved";
@@ -105,23 +109,36 @@ impl Controller {
     }
 
     fn restore_choice(&mut self, choice: &SavedChoice, id: PoolId, members: &Members, now: Instant) {
-        let name = self.pool_name(id);
+        if let Err(why) = self.take_up_choice(choice, id, members, RESTART, now) {
+            let what = format!("pool {}: member {} was forced active", self.pool_name(id), choice.address);
+            self.not_restored(&what, &why);
+        }
+    }
+
+    /// Whoever was forced before `before` is forced again, once he answers: he may not have been probed since, or be gone.
+    fn take_up_choice(
+        &mut self,
+        choice: &SavedChoice,
+        id: PoolId,
+        members: &Members,
+        before: &'static str,
+        now: Instant,
+    ) -> Result<(), String> {
         let member = members.find(choice.address, &choice.name);
-        let Some(member) = member.filter(|member| self.intent.members[*member].pool == id) else {
-            let what = format!("pool {name}: member {} was forced active", choice.address);
-            return self.not_restored(&what, "it is no member of the pool");
-        };
+        let member = member.filter(|member| self.intent.members[*member].pool == id);
+        let member = member.ok_or("it is no member of the pool")?;
         if let Some(why) = self.shares_work(id) {
-            let what = format!("pool {name}: member {} was forced active", choice.address);
-            return self.not_restored(&what, &why);
+            return Err(why);
         }
         let asks = &self.intent.pools[id].monitors;
         let first = asks.iter().map(|id| self.intent.monitors[*id].timeout).max().unwrap_or_default();
-        self.pools.restore_force(id, member, choice.since, first.min(self.intent.pools[id].gap), now);
-        let member = &self.intent.members[member].name;
+        let first = first.min(self.intent.pools[id].gap);
+        self.pools.restore_force(id, member, choice.since, Restored::new(first, before, now));
+        let (pool, member) = (self.pool_name(id), &self.intent.members[member].name);
         let message =
-            format!("pool {name}: {member} forced active once it answers, as by the operator before the restart");
+            format!("pool {pool}: {member} forced active once it answers, as by the operator before {before}");
         self.log(LogLevel::Warn, message);
+        Ok(())
     }
 
     fn log_restored_prefixes(&mut self, pool: &str, prefixes: &[Ipv4Net], add: bool) {
@@ -136,8 +153,10 @@ impl Controller {
         }
     }
 
-    /// What the operator had set is set again, as far as it has gone with what another configuration has taken away.
-    pub(super) fn set_again(&mut self, set: &OperatorState, now: Instant) {
+    /// What the operator had set is set again, as far as it has gone with what another configuration has taken away; of what he has
+    /// set since, the later word counts.
+    pub(super) fn set_again(&mut self, lost: OperatorState, now: Instant) {
+        let set = lost.without(&self.operator_state());
         let members = Members::of(&self.file.intent);
         for SavedMember { address, name, admin, since, until } in &set.members {
             if let Some(id) = members.find(*address, name) {
@@ -147,9 +166,13 @@ impl Controller {
         }
         let found = pools_kept(&set.pools, &self.file.intent);
         for (pool, id) in set.pools.iter().zip(found).filter_map(|(pool, id)| Some((pool, id?))) {
-            let forced = pool.forced.as_ref().and_then(|one| Some((members.find(one.address, &one.name)?, one.since)));
-            if let Some((member, since)) = forced.filter(|(member, _)| self.intent.members[*member].pool == id) {
-                self.pools.force(id, Some(member), since);
+            let choice = pool.forced.as_ref().map(|choice| self.take_up_choice(choice, id, &members, UNCONFIRMED, now));
+            if let Some(Err(why)) = choice {
+                let name = self.pool_name(id);
+                self.log(
+                    LogLevel::Warn,
+                    format!("pool {name}: the member that was forced active is not any more: {why}"),
+                );
             }
             if let Some(snat) = self.file.intent.snats.iter().find(|snat| snat.pool == id).cloned() {
                 self.exclusions.restore(&snat, &pool.added, true);

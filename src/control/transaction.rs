@@ -246,7 +246,7 @@ impl Controller {
         );
         self.log(LogLevel::Warn, message);
         self.take_over((*before).clone(), now);
-        self.set_again(&lost, now);
+        self.set_again(*lost, now);
         let changes = Some(format!("back to {}: {number} was not confirmed in time", back.number));
         let file = Arc::clone(self.configurations.file());
         let cause = ConfigurationCause::Rollback;

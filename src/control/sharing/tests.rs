@@ -7,6 +7,7 @@ use crate::admin::rows::Wall;
 use crate::control::harness;
 use crate::control::outbox::Output;
 use crate::control::pools::Switched;
+use crate::control::restored::Restored;
 use crate::monitor::Verdict;
 use crate::policy::intent::{Mode, Says};
 
@@ -334,7 +335,8 @@ fn that_nobody_is_up_and_that_somebody_is_missing_are_an_alarm_each() {
 #[test]
 fn where_several_are_active_no_choice_of_before_a_restart_is_pending() {
     let mut bench = Bench::new(|pool| pool.mode = Mode::ActiveStandby);
-    bench.pools.restore_force(POOL, B, Wall(0), Duration::from_secs(1), bench.now);
+    let choice = Restored::new(Duration::from_secs(1), "the restart", bench.now);
+    bench.pools.restore_force(POOL, B, Wall(0), choice);
     bench.states = [Up, Down, Up];
     bench.reconsider(2_000);
     assert!(bench.standing().iter().any(|alarm| alarm.contains("was forced")), "{:?}", bench.standing());

@@ -339,6 +339,52 @@ fn what_the_operator_had_set_is_set_again() {
     assert_eq!(members(&mut kept.bench)[B].admin, AdminState::Offline);
 }
 
+/// The new file, without the second member, is in force for a minute.
+fn without_b(kept: &mut Kept) {
+    let mut file = two_arm();
+    file.members.remove(B);
+    file.pools[0].members.pop();
+    kept.file = NEW;
+    assert!(kept.bench.ask(Request::Reload { confirm_s: Some(60), max_impact: None }).is_none());
+    let request_id = kept.bench.reads.pop().unwrap();
+    kept.bench.give(Input::Reload { request_id, file: read_as(NEW, Ok(file_of(&file))) });
+    kept.save(Ok(()));
+    reloaded(kept.answer());
+}
+
+/// Its member was gone meanwhile and may not answer: as after a restart, that is seen first.
+#[test]
+fn whoever_was_forced_is_forced_again_once_he_answers() {
+    let mut kept = Kept::start(None, OLD);
+    kept.bench.hosts[B].manner = Manner::Answers(200);
+    kept.bench.run(1_000);
+    kept.bench.ask(force("sip-b")).expect("an answer").unwrap();
+    assert_eq!(kept.bench.active().as_deref(), Some("sip-b"));
+    without_b(&mut kept);
+    assert_eq!(kept.bench.active().as_deref(), Some("sip-a"));
+    kept.bench.hosts[B].manner = Manner::Mute;
+    kept.bench.run(63_000);
+    assert_eq!((kept.is_new(), kept.bench.active().as_deref()), (false, Some("sip-a")), "sip-b says nothing");
+    let why = "sip-b was forced by the operator before a configuration that was not confirmed but does not answer";
+    assert_eq!(kept.alarms().iter().filter(|alarm| alarm.contains(why)).count(), 1);
+    assert_eq!(kept.bench.controller.settings(), 1);
+    kept.bench.hosts[B].manner = Manner::Answers(200);
+    kept.bench.run(2_000);
+    assert_eq!(kept.bench.active().as_deref(), Some("sip-b"));
+}
+
+#[test]
+fn what_is_forced_meanwhile_stays_forced() {
+    let mut kept = Kept::start(None, OLD);
+    kept.bench.hosts[B].manner = Manner::Answers(200);
+    kept.bench.run(1_000);
+    kept.bench.ask(force("sip-b")).expect("an answer").unwrap();
+    without_b(&mut kept);
+    kept.bench.ask(force("sip-a")).expect("an answer").unwrap();
+    kept.bench.run(63_000);
+    assert_eq!((kept.bench.active().as_deref(), kept.bench.controller.settings()), (Some("sip-a"), 1));
+}
+
 fn history(kept: &mut Kept) -> Vec<(u64, ConfigurationCause, bool, bool)> {
     match kept.bench.ask(Request::History {}) {
         Some(Ok(Answered { data: Data::History(rows), .. })) => {
