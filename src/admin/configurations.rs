@@ -1,9 +1,11 @@
 //! The rows about configurations: what another one would change, which waits for a confirmation, and which were in force.
 
 use super::wall::Wall;
-use super::words::ConfigurationCause;
+use super::words::{ConfigurationCause, ServiceLoss};
 use crate::config::Change;
 use serde::{Deserialize, Serialize};
+use std::fmt;
+use std::net::Ipv4Addr;
 
 /// What another file would change. Nothing is changed.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -27,6 +29,29 @@ pub struct Preview {
     /// Pools whose active member would be gone: the datagrams of their virtual servers, which are in no flow, would go to whoever is
     /// chosen then.
     pub lose_active: Vec<String>,
+    /// Service ports that somebody serves now and the same pool would not serve any more: what comes there is lost or goes elsewhere,
+    /// whether or not it is in a flow.
+    #[serde(default)]
+    pub lose_services: Vec<LostServiceRow>,
+}
+
+/// A service port that would not be served any more as it is now.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LostServiceRow {
+    /// The virtual server's name now.
+    pub virtual_server: String,
+    /// Its address now.
+    pub address: Ipv4Addr,
+    /// The port, such as `udp/5060`.
+    pub service: String,
+    /// Why.
+    pub why: ServiceLoss,
+}
+
+impl fmt::Display for LostServiceRow {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} ({} at {})", self.virtual_server, self.service, self.address)
+    }
 }
 
 /// What would happen to the flows of one pool and virtual server.

@@ -9,7 +9,7 @@ pub use super::sip::{SipCountRow, SipRefreshRow, SipReport, SipRow};
 pub use super::wall::Wall;
 pub use super::words::{
     AdminState, Cause, Choice, ConfigurationCause, DrainState, DrillState, Forecast, Link, MemberState, NeighbourState,
-    Origin, ProbeResult, Role, RouteKind, SettingKind, SipSide, VirtualServerState,
+    Origin, ProbeResult, Role, RouteKind, ServiceLoss, SettingKind, SipSide, VirtualServerState,
 };
 
 pub use crate::config::{Change, ChangeKind, LogLevel};

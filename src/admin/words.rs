@@ -72,6 +72,17 @@ words! {
         /// It was in force before.
         Rollback = "rollback",
     }
+    /// Why a service port would not be served as it is now.
+    ServiceLoss {
+        /// The file has the virtual server no more.
+        Removed = "removed",
+        /// The virtual server is disabled.
+        Disabled = "disabled",
+        /// The virtual server has another address, or listens there no more.
+        NotListening = "not-listening",
+        /// It leads to another pool.
+        AnotherPool = "another-pool",
+    }
     /// Who sends SIP requests through a service port.
     #[derive(PartialOrd, Ord)]
     SipSide {

@@ -4,14 +4,16 @@ mod samples;
 
 use super::commands::{Command, Shown};
 use super::parse;
-use crate::admin::configurations::{AwaitedRow, Confirmed, HistoryRow, HistoryText, ImpactRow, Preview};
+use crate::admin::configurations::{
+    AwaitedRow, Confirmed, HistoryRow, HistoryText, ImpactRow, LostServiceRow, Preview,
+};
 use crate::admin::drill::{DrillPlan, DrillReport};
 use crate::admin::rows::{
     AdminState, Announced, Cause, Change, ChangeKind, Cleared, ConfigurationCause, ConnectionsRow, CounterRow,
     DrillState, Ends, ExcludeRow, FlowRow, Forecast, LatencyRow, LogLevel, Logging, MemberRow, MemberState,
     NeighbourRow, NeighbourState, Origin, PastProbeRow, ProbeResult, ProbeRow, Reloaded, Role, RouteKind, RouteRow,
-    SipCountRow, SipRefreshRow, SipReport, SipRow, SipSide, SnatRow, Spread, StateLines, Status, SwitchoverRow,
-    VirtualServerRow,
+    ServiceLoss, SipCountRow, SipRefreshRow, SipReport, SipRow, SipSide, SnatRow, Spread, StateLines, Status,
+    SwitchoverRow, VirtualServerRow,
 };
 use crate::time::Duration;
 use samples::{NOW, ago, members, ports, settings, status, switchovers, virtual_servers};
@@ -112,6 +114,12 @@ fn a_preview_says_what_would_change_and_what_it_would_do_to_flows() {
         after: Some(after.into()),
         live,
     };
+    let lost = |virtual_server: &str, why| LostServiceRow {
+        virtual_server: virtual_server.into(),
+        address: [10, 20, 0, 100].into(),
+        service: "udp/5060".into(),
+        why,
+    };
     let preview = Preview {
         changes: vec![change("monitor sip-options: interval", "500ms", "200ms", true)],
         refused: None,
@@ -126,6 +134,7 @@ fn a_preview_says_what_would_change_and_what_it_would_do_to_flows() {
             row(None, None, 0, 0, 0),
         ],
         lose_active: vec!["pair-2".into()],
+        lose_services: vec![lost("sip-1", ServiceLoss::Removed), lost("sip-2", ServiceLoss::AnotherPool)],
     };
     insta::assert_snapshot!(shown("diff", &preview));
     let late = shown("diff", Preview { exact: false, ..preview.clone() });

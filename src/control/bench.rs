@@ -119,6 +119,8 @@ pub(crate) struct Bench {
     pub(crate) texts: Vec<(u64, Arc<str>)>,
     /// What each worker says that another file would do to its flows.
     pub(crate) impacts: Impacts,
+    /// What they were to compare with last.
+    pub(crate) compared: Option<Arc<Snapshot>>,
     /// What was to be saved, not yet said to be.
     pub(crate) saves: Vec<(u64, OperatorState)>,
     /// The same of configurations.
@@ -218,6 +220,7 @@ impl Bench {
             reads: Vec::new(),
             texts: Vec::new(),
             impacts: Impacts::new(),
+            compared: None,
             saves: Vec::new(),
             kept: Vec::new(),
             ready: false,
@@ -435,8 +438,10 @@ impl Bench {
                     self.cleared += 1;
                     events.push(Event::Cleared { query, count: self.flows.len() as u64 });
                 }
-                Command::Impact { query, next } => {
-                    events.push(Event::Impact { query, impacts: self.impacts.clone(), next });
+                Command::Impact { query, next, until } => {
+                    let whole = self.now < until;
+                    self.compared = Some(Arc::clone(&next));
+                    events.push(Event::Impact { query, impacts: self.impacts.clone(), whole, next });
                 }
                 Command::Excerpt { query, about } => {
                     let snapshot = self.workers[at].snapshot.clone().expect("it has one");

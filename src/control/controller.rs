@@ -22,7 +22,7 @@ use super::saves::Saves;
 use super::sip::SipCounts;
 use super::stopping::Stopping;
 use super::switchovers::{self, Switchovers};
-use super::waiting::Waiting;
+use super::waiting::{Outstanding, Waiting};
 use crate::admin::Request;
 use crate::admin::rows::{Cause, SwitchoverRow, Wall};
 use crate::config::{Configuration, LogLevel};
@@ -138,6 +138,8 @@ pub struct Controller {
     /// When flows are counted next, if any pool goes by that.
     pub(super) loads_due: Option<Instant>,
     pub(super) waiting: Waiting,
+    /// A comparison of flows that is under way: there is no other meanwhile.
+    pub(super) compared: Option<Outstanding>,
     /// Why a file is being read for a request, if not to be taken over.
     pub(super) readings: BTreeMap<u64, Reading>,
     pub(super) stopping: Option<Stopping>,
@@ -177,6 +179,7 @@ impl Controller {
             sip: SipCounts::new(workers, &intent, now),
             loads_due: None,
             waiting: Waiting::default(),
+            compared: None,
             readings: BTreeMap::new(),
             stopping: None,
             outputs: Outbox::new(machine.log),
@@ -343,8 +346,9 @@ impl Controller {
             Event::Hint(member) => self.probing.hint_pool(member, &self.intent),
             Event::Flows { query, rows, matching, last } => self.waiting.on_flows(query, rows, matching, last),
             Event::Cleared { query, count } => self.waiting.on_cleared(query, count),
-            Event::Impact { query, impacts, .. } => {
-                self.waiting.on_impact(query, impacts);
+            Event::Impact { query, impacts, whole, .. } => {
+                self.waiting.on_impact(query, impacts, whole);
+                self.compared.take_if(|one| one.is_over_with(query));
                 // What is taken over then is before the rest of the turn, as any other file.
                 self.answer_waiting(now);
             }

@@ -27,6 +27,7 @@ mod latency;
 mod limits_met;
 mod link;
 mod loads;
+mod lost_services;
 mod neighbours;
 mod operator_choices;
 mod operator_state;

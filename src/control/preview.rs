@@ -4,8 +4,8 @@
 
 use super::controller::Controller;
 use super::proposed::acceptable;
-use super::waiting::{Comparing, Parts, Pending};
-use crate::admin::answer::Data;
+use super::waiting::{Comparing, Outstanding, Parts, Pending};
+use crate::admin::answer::{AdminError, Code, Data};
 use crate::admin::configurations::{ImpactRow, Preview};
 use crate::admin::rows::Change;
 use crate::config::{Configuration, difference};
@@ -30,12 +30,29 @@ impl Controller {
             let refused = Preview { changes, refused: Some(why), exact: true, ..Preview::default() };
             return self.tell(request_id, Ok(Data::Preview(Box::new(refused))));
         }
-        let asked = self.ask_impact(request_id, file, changes);
+        if let Some(why) = self.another_comparison() {
+            return self.tell(request_id, Err(AdminError::new(Code::Busy, why)));
+        }
+        let asked = self.ask_impact(request_id, file, changes, now);
         self.waiting.push(request_id, Pending::Preview { comparing: asked, then: None }, now + PATIENCE);
     }
 
-    /// Has the workers compare their flows with what would follow from `file`, under the number `query`.
-    pub(super) fn ask_impact(&mut self, query: u64, file: &Configuration, changes: Vec<Change>) -> Comparing {
+    /// Why flows cannot be compared now, if they cannot: each worker holds one snapshot more for it and looks at all of its flows.
+    pub(super) fn another_comparison(&self) -> Option<String> {
+        self.compared.as_ref().map(|_| {
+            let most = PATIENCE.as_secs();
+            format!("another comparison is under way; it ends within {most} s, unless a worker hangs: try again then")
+        })
+    }
+
+    /// Has the workers compare their flows with what would follow from `file`, under the number `query`; none may be under way.
+    pub(super) fn ask_impact(
+        &mut self,
+        query: u64,
+        file: &Configuration,
+        changes: Vec<Change>,
+        now: Instant,
+    ) -> Comparing {
         let next = carry_over(&self.file.intent, file.intent.clone());
         let mut exclusions = self.exclusions.clone();
         exclusions.renew(&next);
@@ -44,12 +61,14 @@ impl Controller {
         let loses = |id: &PoolId| self.pools.pool(*id).active.is_some() && health.pools[id.index()].active.is_none();
         let stay = next.pools.ids().filter(|id| self.intent.pools.contains(*id));
         let lose_active = stay.filter(loses).map(|id| next.pools[id].name.clone()).collect();
-        let adjacency = self.link.neighbours.adjacency();
-        let snapshot = Arc::new(Snapshot::compile(&next, &health, adjacency, &self.machine.macs, Epoch::default()));
-        for worker in self.machine.workers() {
-            self.outputs.send(worker, Command::Impact { query, next: Arc::clone(&snapshot) });
-        }
-        Comparing { changes, lose_active, impacts: Impacts::new(), from: Parts::of(self.machine.workers) }
+        let lose_services = self.lost_services(&next);
+        let (before, adjacency) = (self.publisher.latest(), self.link.neighbours.adjacency());
+        let macs = &self.machine.macs;
+        let next = Arc::new(Snapshot::compile_after(before, &next, &health, adjacency, macs, Epoch::default()));
+        self.ask_workers(|| Command::Impact { query, next: Arc::clone(&next), until: now + PATIENCE });
+        self.compared = Some(Outstanding::of(query, self.machine.workers));
+        let from = Parts::of(self.machine.workers);
+        Comparing { changes, lose_active, lose_services, impacts: Impacts::new(), from, whole: true }
     }
 
     /// What the workers have found.
@@ -79,9 +98,10 @@ impl Controller {
             cut: total.cut,
             keep_source: total.keeps_source,
             unchanged: total.unchanged,
-            exact: asked.from.missing == 0,
+            exact: asked.whole && asked.from.missing == 0,
             impact,
             lose_active: asked.lose_active,
+            lose_services: asked.lose_services,
         }
     }
 }

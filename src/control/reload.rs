@@ -7,9 +7,10 @@ use super::controller::Controller;
 use super::outbox::Output;
 use super::preview::PATIENCE;
 use super::proposed::{FileRead, How, Proposed, Reading, acceptable};
-use super::requests::Begun;
+use super::requests::{Begun, listed};
 use super::waiting::{Comparing, Pending, Then};
 use crate::admin::answer::{AdminError, Code};
+use crate::admin::configurations::LostServiceRow;
 use crate::admin::request::FileText;
 use crate::admin::rows::Cause;
 use crate::config::{Configuration, LogLevel, count, difference};
@@ -20,6 +21,9 @@ use std::sync::Arc;
 impl Controller {
     /// An operator wants to know what a file would change: this one, or the appliance's own.
     pub(super) fn begin_diff(&mut self, request_id: u64, name: Option<String>, text: Option<FileText>) -> Begun {
+        if let Some(why) = self.another_comparison() {
+            return Err(AdminError::new(Code::Busy, why));
+        }
         self.readings.insert(request_id, Reading::Diff);
         self.outputs.push(match text {
             Some(FileText(text)) => {
@@ -87,7 +91,10 @@ impl Controller {
         let proposed = Box::new(Proposed { request_id, configuration, life, changes, how, text, file });
         match (how.max_impact, request_id) {
             (Some(_), Some(request_id)) => {
-                let asked = self.ask_impact(request_id, &proposed.configuration, proposed.changes.clone());
+                if let Some(why) = self.another_comparison() {
+                    return self.refuse_reload(Some(request_id), Code::Busy, &why.clone(), why);
+                }
+                let asked = self.ask_impact(request_id, &proposed.configuration, proposed.changes.clone(), now);
                 let pending = Pending::Preview { comparing: asked, then: Some(proposed) };
                 self.waiting.push(request_id, pending, now + PATIENCE);
             }
@@ -113,7 +120,13 @@ impl Controller {
             format!(
                 "{} would lose its active member, and with it all that is in no flow, such as SIP over UDP: `fairlead diff` says more; \
                  reload without --max-impact if that is meant. Nothing was changed",
-                found.lose_active.join(", ")
+                listed(found.lose_active)
+            )
+        } else if !found.lose_services.is_empty() {
+            format!(
+                "{} would not be served any more as now, which is in no number of flows: `fairlead diff` says why; reload \
+                 without --max-impact if that is meant. Nothing was changed",
+                listed(found.lose_services.iter().map(LostServiceRow::to_string))
             )
         } else if !found.exact {
             format!(

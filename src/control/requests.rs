@@ -485,11 +485,12 @@ fn not_installed(epoch: Epoch, installed: Epoch) -> AdminError {
     AdminError::new(Code::NoAnswer, message)
 }
 
-fn listed<'a>(names: impl Iterator<Item = &'a str>) -> String {
-    let all: Vec<&str> = names.collect();
+pub(super) fn listed<T: AsRef<str>>(names: impl IntoIterator<Item = T>) -> String {
+    let all: Vec<T> = names.into_iter().collect();
+    let shown = all.iter().take(NAMES).map(AsRef::as_ref).collect::<Vec<&str>>().join(", ");
     match all.len() {
         0 => "none".into(),
-        count if count > NAMES => format!("{} and {} more", all[..NAMES].join(", "), count - NAMES),
-        _ => all.join(", "),
+        count if count > NAMES => format!("{shown} and {} more", count - NAMES),
+        _ => shown,
     }
 }

@@ -5,6 +5,7 @@
 //! time is taken as far as it has come. Gives no answer itself: `requests` does.
 
 use super::proposed::Proposed;
+use crate::admin::configurations::LostServiceRow;
 use crate::admin::rows::SettingRow;
 use crate::config::Change;
 use crate::engine::{Excerpt, Impacts};
@@ -64,10 +65,33 @@ pub(super) struct Comparing {
     pub(super) changes: Vec<Change>,
     /// Pools whose active member it takes away.
     pub(super) lose_active: Vec<String>,
+    /// Service ports that it takes away.
+    pub(super) lose_services: Vec<LostServiceRow>,
     /// What they have found until now.
     pub(super) impacts: Impacts,
     /// Who has not answered.
     pub(super) from: Parts,
+    /// Who has answered has looked at all of its flows.
+    pub(super) whole: bool,
+}
+
+/// A comparison that not every worker has returned, whether or not somebody still waits for it.
+pub(super) struct Outstanding {
+    query: u64,
+    missing: usize,
+}
+
+impl Outstanding {
+    /// Of so many workers.
+    pub(super) fn of(query: u64, workers: usize) -> Outstanding {
+        Outstanding { query, missing: workers }
+    }
+
+    /// A worker has returned its part of `query`; whether that was the last one of this.
+    pub(super) fn is_over_with(&mut self, query: u64) -> bool {
+        self.missing -= usize::from(query == self.query && self.missing > 0);
+        self.missing == 0
+    }
 }
 
 /// The parts of an answer that each worker gives its own of.
@@ -121,10 +145,11 @@ impl Waiting {
         }
     }
 
-    /// A worker has compared all of its flows.
-    pub(super) fn on_impact(&mut self, request_id: u64, more: Impacts) {
+    /// A worker has compared its flows, all of them or those it came to in time.
+    pub(super) fn on_impact(&mut self, request_id: u64, more: Impacts, whole: bool) {
         if let Some(Pending::Preview { comparing, .. }) = self.find(request_id) {
             comparing.from.heard(true);
+            comparing.whole &= whole;
             more.into_iter().for_each(|(on, counts)| comparing.impacts.entry(on).or_default().add(counts));
         }
     }

@@ -59,7 +59,7 @@ impl<T: Copy + PartialEq> PrefixMap<T> {
 
     /// It is the very same map, not only of the same.
     #[cfg(test)]
-    fn is(&self, other: &PrefixMap<T>) -> bool {
+    pub(super) fn is(&self, other: &PrefixMap<T>) -> bool {
         Arc::ptr_eq(&self.entries, &other.entries)
     }
 

@@ -169,6 +169,8 @@ pub enum Command {
         query: u64,
         /// Of the file that would follow the one of the snapshot in use.
         next: Arc<Snapshot>,
+        /// Nobody waits for it longer: what is not looked at until then is not looked at.
+        until: Instant,
     },
     /// Say what a decision about this packet would rest on, as [`Event::Excerpt`]; nothing is decided.
     Excerpt {
@@ -259,6 +261,8 @@ pub enum Event {
         query: u64,
         /// How many flows of whom meet what.
         impacts: Impacts,
+        /// All flows were looked at.
+        whole: bool,
         /// Comes back to be dropped where it was made.
         next: Arc<Snapshot>,
     },

@@ -181,7 +181,7 @@ impl<P: Port> Worker<P> {
             Command::ConfirmedUp(member) => self.pipeline.pass_on(member, now),
             Command::ListFlows { query, filter, limit } => self.queries.list(query, filter, limit),
             Command::ClearFlows { query, filter } => self.queries.clear(query, filter),
-            Command::Impact { query, next } => self.queries.impact(query, next),
+            Command::Impact { query, next, until } => self.queries.impact(query, next, until),
             Command::Excerpt { query, about } => {
                 let (excerpt, snapshot) = self.pipeline.excerpt(&about, now);
                 self.pipeline.out.events.send(Event::Excerpt { worker, query, excerpt, snapshot });

@@ -47,10 +47,11 @@ enum QueryKind {
     Clear {
         count: u64,
     },
-    /// `None` once it is on its way back.
+    /// `next`: `None` once it is on its way back. `until`: nobody waits for it longer.
     Impact {
         next: Option<Arc<Snapshot>>,
         impacts: Impacts,
+        until: Instant,
     },
 }
 
@@ -70,9 +71,9 @@ impl Queries {
         self.waiting.push_back(Query { id, filter, cursor: 0, kind: QueryKind::Clear { count: 0 } });
     }
 
-    /// Counts what `next` would do to the flows, after the queries that came before.
-    pub(super) fn impact(&mut self, id: u64, next: Arc<Snapshot>) {
-        let kind = QueryKind::Impact { next: Some(next), impacts: Impacts::new() };
+    /// Counts what `next` would do to the flows, after the queries that came before and not after `until`.
+    pub(super) fn impact(&mut self, id: u64, next: Arc<Snapshot>, until: Instant) {
+        let kind = QueryKind::Impact { next: Some(next), impacts: Impacts::new(), until };
         self.waiting.push_back(Query { id, filter: FlowFilter::default(), cursor: 0, kind });
     }
 
@@ -109,10 +110,13 @@ impl Queries {
                 let next = clear(engine, filter, *cursor, count);
                 (next, next.is_none().then_some(Event::Cleared { query: *query, count: *count }))
             }
-            QueryKind::Impact { next, impacts } => {
-                let more = next.as_deref().and_then(|next| count_impacts(engine, next, *cursor, impacts));
+            QueryKind::Impact { next, impacts, until } => {
+                let in_time = now < *until;
+                let more =
+                    next.as_deref().filter(|_| in_time).and_then(|next| count_impacts(engine, next, *cursor, impacts));
                 let done = if more.is_none() { next.take() } else { None };
-                let event = |next| Event::Impact { query: *query, impacts: std::mem::take(impacts), next };
+                let whole = in_time;
+                let event = |next| Event::Impact { query: *query, impacts: std::mem::take(impacts), whole, next };
                 (more, done.map(event))
             }
         };

@@ -5,7 +5,9 @@ use super::*;
 use fairlead::engine::{ImpactCounts, ImpactOn};
 use fairlead::policy::Intent;
 use fairlead::policy::intent::{DirectAccess, InterfaceId, MemberId, Mode, Route};
+use fairlead::time::Duration;
 use fairlead::wire::build::Build;
+use fairlead::worker::{Command, Event};
 
 /// And a member that asks outward over UDP.
 fn lab() -> Lab {
@@ -97,4 +99,22 @@ fn s83_peers_of_a_member_that_is_taken_out_would_go_to_another() {
     assert_eq!((resteered + cut + unchanged, keep, resteered + cut), (12, 0, 12 - unchanged));
     lab.rig.publish();
     assert_eq!(lab.rig.counters().flows, flows - resteered - cut, "what ends and what begins again elsewhere");
+}
+
+/// Nobody waits for it any more: what is not looked at by then is not looked at, and the snapshot comes back.
+#[test]
+fn s83_what_nobody_waits_for_any_more_is_given_up() {
+    let mut lab = lab();
+    let next = lab.rig.workers[0].engine().snapshot().clone();
+    for (until, is_whole) in [(lab.rig.now, false), (lab.rig.now + Duration::from_secs(8), true)] {
+        lab.rig.events.clear();
+        lab.rig.command(|| Command::Impact { query: 9, next: next.clone(), until });
+        let answers = lab.rig.events.iter().filter_map(|event| match event {
+            Event::Impact { query: 9, impacts, whole, .. } => Some((*whole, impacts.is_empty())),
+            _ => None,
+        });
+        let answers: Vec<(bool, bool)> = answers.collect();
+        assert!(answers.len() == lab.rig.workers.len() && answers.iter().all(|(whole, _)| *whole == is_whole));
+        assert_eq!(answers.iter().any(|(_, is_empty)| !is_empty), is_whole, "{answers:?}");
+    }
 }

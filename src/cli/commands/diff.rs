@@ -1,7 +1,8 @@
 //! `fairlead diff`
 
 use super::kit::*;
-use crate::admin::configurations::{ImpactRow, Preview};
+use crate::admin::configurations::{ImpactRow, LostServiceRow, Preview};
+use crate::admin::rows::ServiceLoss;
 
 pub(super) fn show(data: Value, _: Wall) -> Shown {
     let preview: Preview = from_value(data)?;
@@ -46,5 +47,16 @@ fn impact(preview: &Preview) -> String {
         ))
     };
     let lose: String = preview.lose_active.iter().map(loses).collect();
-    total + &table + &lose
+    let services: String = preview.lose_services.iter().map(lost_service).collect();
+    total + &table + &lose + &services
+}
+
+fn lost_service(lost: &LostServiceRow) -> String {
+    let why = match lost.why {
+        ServiceLoss::Removed => "is not in the file: what comes there is nobody's",
+        ServiceLoss::Disabled => "is disabled: what comes there is refused",
+        ServiceLoss::NotListening => "is not there any more: what comes there is nobody's",
+        ServiceLoss::AnotherPool => "leads to another pool: what comes there goes to whoever is active in that",
+    };
+    paragraph(&format!("virtual server {lost} {why}"))
 }

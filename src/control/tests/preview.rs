@@ -3,6 +3,7 @@
 use super::*;
 use crate::admin::configurations::{ImpactRow, Preview};
 use crate::admin::request::FileText;
+use crate::admin::rows::ServiceLoss;
 use crate::engine::{ImpactCounts, ImpactOn, Impacts};
 use crate::policy::Intent;
 use crate::policy::intent::{PoolId, VirtualServerId};
@@ -49,6 +50,7 @@ fn the_sums_of_all_workers_are_said_by_pool_and_virtual_server_and_nothing_chang
     assert_eq!((found.resteered, found.cut, found.keep_source, found.unchanged), (6, 8, 2, 14), "of two workers");
     assert_eq!(found.impact, [row(Some("sip-1"), 6, 8, 0, 4), row(None, 0, 0, 2, 10)], "the most concerned first");
     assert_eq!((found.exact, found.refused, found.lose_active), (true, None, Vec::new()));
+    assert_eq!(found.lose_services, []);
     assert_eq!((bench.snapshot().epoch, bench.epochs.len()), (before, epochs), "nothing was installed");
     assert_eq!(bench.logged("reload"), 0);
     assert_eq!(reload(&mut bench, Ok(file_of(&file))).map(|_| ()), Ok(()), "it is still to be taken over");
@@ -83,6 +85,99 @@ fn a_text_that_was_sent_is_read_and_its_faults_are_answered() {
     assert_eq!(bench.logged("reload rejected"), 0, "nobody wanted to reload");
 }
 
+/// The service ports of the file, as they are asked about: why each would not be served any more.
+fn lost(edit: fn(&mut Intent)) -> Vec<(String, String, ServiceLoss)> {
+    let mut file = two_arm();
+    edit(&mut file);
+    let rows = preview(&mut Bench::settled(), &file).lose_services;
+    assert!(rows.iter().all(|row| row.address == V));
+    rows.into_iter().map(|row| (row.virtual_server, row.service, row.why)).collect()
+}
+
+/// What comes to them is in no flow where it is UDP: it must be said all the same.
+#[test]
+fn service_ports_that_nobody_would_serve_any_more_are_named() {
+    let all = two_arm().virtual_servers[0].listen.len();
+    let removed = lost(|file| drop(file.virtual_servers.remove(0)));
+    assert_eq!(removed.len(), all);
+    assert!(removed.contains(&("sip-1".into(), "udp/5060".into(), ServiceLoss::Removed)), "{removed:?}");
+    let disabled = lost(|file| file.virtual_servers[0].enabled = false);
+    assert!(disabled.len() == all && disabled.iter().all(|row| row.2 == ServiceLoss::Disabled), "{disabled:?}");
+    let one = lost(|file| file.virtual_servers[0].listen.retain(|it| it.port != 5060 || it.protocol != Protocol::Udp));
+    assert_eq!(one, [("sip-1".into(), "udp/5060".into(), ServiceLoss::NotListening)]);
+    let moved = lost(|file| file.virtual_servers[0].address = [10, 20, 0, 101].into());
+    assert!(moved.len() == all && moved.iter().all(|row| row.2 == ServiceLoss::NotListening), "{moved:?}");
+    assert_eq!(lost(|file| file.virtual_servers[0].name = "other".into()), [], "the same by another name");
+}
+
+#[test]
+fn a_reload_that_takes_a_virtual_server_away_is_refused_whatever_number_it_may_do() {
+    let mut bench = Bench::settled();
+    let mut file = two_arm();
+    file.virtual_servers[0].enabled = false;
+    let error = limited_to(&mut bench, 1_000, &file).expect("an answer").unwrap_err();
+    assert_eq!(error.code, Code::Refused);
+    assert!(error.message.contains("sip-1 (udp/5060 at 10.20.0.100)"), "{}", error.message);
+    assert!(error.message.contains("would not be served any more as now"), "{}", error.message);
+    assert!(bench.controller.intent.virtual_servers[0].enabled);
+}
+
+/// A worker holds one snapshot more for each, and looks at all of its flows.
+#[test]
+fn a_second_comparison_is_refused_until_every_worker_has_returned_the_first() {
+    let mut bench = Bench::settled();
+    bench.sleep(1, true);
+    let mut file = two_arm();
+    file.timeouts.udp *= 2;
+    assert_eq!(limited_to(&mut bench, 1_000, &file), None);
+    let busy = |answer: Option<Answer>| {
+        let error = answer.expect("an answer").unwrap_err();
+        assert_eq!(error.code, Code::Busy);
+        assert!(error.message.starts_with("another comparison is under way; it ends within 8 s"), "{}", error.message);
+    };
+    busy(bench.ask(Request::Diff { name: None, text: None }));
+    busy(limited_to(&mut bench, 1_000, &file));
+    // Whoever waited has his answer; the worker that hangs still has its part.
+    bench.run(11_000);
+    assert!(bench.answers.pop_last().is_some());
+    busy(bench.ask(Request::Diff { name: None, text: None }));
+    bench.sleep(1, false);
+    assert_eq!(preview(&mut bench, &file).changes.len(), 1);
+    assert!(preview(&mut bench, &file).exact, "and again");
+}
+
+/// One that began before and one that was read meanwhile.
+#[test]
+fn a_file_that_was_read_while_another_comparison_began_is_refused_too() {
+    let mut bench = Bench::settled();
+    let mut file = two_arm();
+    file.timeouts.udp *= 2;
+    let ids: Vec<_> = (0..2)
+        .map(|_| {
+            assert!(bench.ask(Request::Diff { name: None, text: None }).is_none());
+            bench.reads.pop().expect("the file is asked for")
+        })
+        .collect();
+    bench.sleep(1, true);
+    for request_id in ids.iter().copied() {
+        bench.give(Input::Reload { request_id, file: read_as("", Ok(file_of(&file))) });
+    }
+    let error = bench.answers.remove(&ids[1].unwrap()).expect("an answer").unwrap_err();
+    assert_eq!(error.code, Code::Busy);
+}
+
+/// What is large and has not changed is not made again: nothing of management's waits for it.
+#[test]
+fn what_is_compared_with_shares_what_has_not_changed() {
+    let mut bench = Bench::settled();
+    let mut file = two_arm();
+    file.timeouts.udp *= 2;
+    preview(&mut bench, &file);
+    let next = bench.compared.take().expect("a snapshot");
+    let now = bench.snapshot();
+    assert!(next.pools[0].exclude.is(&now.pools[0].exclude));
+}
+
 /// A worker that hangs: what the others have found is said, as what it is.
 #[test]
 fn what_is_not_counted_in_time_is_said_to_be_more() {
@@ -102,14 +197,19 @@ fn what_is_not_counted_in_time_is_said_to_be_more() {
     assert_eq!((found.cut, found.exact), (4, false));
 }
 
-/// A reload that may do so much, while the workers say that it would do 14: the file is read, and what is asked of them is answered.
-fn limited(bench: &mut Bench, max_impact: u64) -> Option<Answer> {
+/// A reload that may do so much: the file is read, and what is asked of the workers is answered.
+fn limited_to(bench: &mut Bench, max_impact: u64, file: &Intent) -> Option<Answer> {
     assert!(bench.ask(Request::Reload { confirm_s: None, max_impact: Some(max_impact) }).is_none());
     let request_id = bench.reads.pop().expect("the file is asked for");
+    bench.give(Input::Reload { request_id, file: read_as("", Ok(file_of(file))) });
+    bench.answers.remove(&request_id.expect("with the request's id"))
+}
+
+/// The same, while the workers say that it would do 14.
+fn limited(bench: &mut Bench, max_impact: u64) -> Option<Answer> {
     let mut file = two_arm();
     file.timeouts.udp *= 2;
-    bench.give(Input::Reload { request_id, file: read_as("", Ok(file_of(&file))) });
-    bench.answers.remove(&request_id.expect("with the request's id"))
+    limited_to(bench, max_impact, &file)
 }
 
 /// SIP over UDP is in no flow: whom it would lose is no number.
@@ -151,6 +251,8 @@ fn what_is_not_counted_in_time_or_not_for_this_file_is_refused() {
     bench.run(11_000);
     let (_, answer) = bench.answers.pop_last().expect("an answer");
     assert!(answer.unwrap_err().message.starts_with("not every worker had looked at all of its flows within 8s"));
+    bench.sleep(1, false);
+    bench.sleep(1, true);
     // Another one comes between.
     assert_eq!(limited(&mut bench, 1_000), None);
     bench.give(Input::Hangup);

@@ -89,6 +89,12 @@ impl Exclusion {
         Exclusion(Some(PrefixMap::one_of(known, networks.iter().map(|net| (*net, ())))))
     }
 
+    /// It is the very same group, not only of the same networks.
+    #[cfg(test)]
+    pub(crate) fn is(&self, other: &Exclusion) -> bool {
+        self.0.as_ref().zip(other.0.as_ref()).is_some_and(|(one, other)| one.is(other))
+    }
+
     /// All there are.
     pub(super) fn everybody() -> Exclusion {
         Exclusion::new(&[Ipv4Net::default()], None)

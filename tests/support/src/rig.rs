@@ -250,13 +250,14 @@ impl<T: TestPorts> Rig<T> {
     pub fn impacts(&mut self) -> Impacts {
         let input = SnapshotInput::of(&self.installed, &self.intent, &self.health, &self.adjacency);
         let next = Arc::new(input.compile(Epoch::default()));
-        let mut out = self.command(|| Command::Impact { query: 11, next: Arc::clone(&next) });
+        let until = self.now + Duration::from_secs(8);
+        let mut out = self.command(|| Command::Impact { query: 11, next: Arc::clone(&next), until });
         (0..64).for_each(|_| out.extend(self.settle()));
         assert!(out.is_empty(), "nothing is sent for that");
         let mut impacts = Impacts::new();
         let mut heard = 0;
         for event in self.events.extract_if(.., |event| matches!(event, Event::Impact { query: 11, .. })) {
-            let Event::Impact { impacts: more, .. } = event else { continue };
+            let Event::Impact { impacts: more, whole: true, .. } = event else { continue };
             heard += 1;
             more.into_iter().for_each(|(on, counts)| impacts.entry(on).or_default().add(counts));
         }
