@@ -195,19 +195,18 @@ fn work<P: crate::io::Port>(mut worker: Worker<P>, idle: Idle, gauge: &Gauge, cl
         let work = worker.turn(now);
         let after = clock.now();
         worker.note_turn(work, now, after);
-        match work {
-            Work::Ended => return,
-            Work::Busy(_) => empty = 0,
-            Work::Idle => empty += 1,
+        if work == Work::Ended {
+            return;
         }
-        if let Some(percent) = load.add(work != Work::Idle, now, after) {
+        empty = if work.may_sleep() { empty + 1 } else { 0 };
+        if let Some(percent) = load.add(work.is_busy(), now, after) {
             gauge.busy.store(percent.to_bits(), Ordering::Relaxed);
         }
         now = after;
         if empty > PATIENCE && idle == Idle::Sleep {
             std::thread::sleep(PAUSE);
             now = clock.now();
-        } else if work == Work::Idle {
+        } else if work.may_sleep() {
             std::hint::spin_loop();
         }
     }

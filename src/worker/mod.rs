@@ -58,6 +58,8 @@ const COMMANDS: usize = 32;
 pub enum Work {
     /// Nothing was there to do.
     Idle,
+    /// No frame came, but flows were looked at for management, which waits for the rest: it is no time to sleep.
+    Walked,
     /// So many frames were received, handed in or built.
     Busy(usize),
     /// [`Command::Stop`] was executed: everything is returned, the worker is to be dropped.
@@ -76,6 +78,20 @@ pub struct Worker<P: Port> {
     /// Empty between two turns; only its memory stays.
     resets: Vec<ResetOrder>,
     stopping: bool,
+}
+
+impl Work {
+    /// It was about frames.
+    #[inline]
+    pub fn is_busy(self) -> bool {
+        matches!(self, Work::Busy(_))
+    }
+
+    /// Nothing is lost if the next turn comes a moment later.
+    #[inline]
+    pub fn may_sleep(self) -> bool {
+        self == Work::Idle
+    }
 }
 
 impl<P: Port> Worker<P> {
@@ -117,7 +133,8 @@ impl<P: Port> Worker<P> {
             self.publisher.add_arrivals(port, self.pipeline.hand_off.take_arrived());
         }
         done += self.pipeline.take_handed_in(&mut self.batch, &mut self.timing, now);
-        done += self.do_chores(now);
+        let (due, walked) = self.do_chores(now);
+        done += due;
         if self.stopping {
             self.pipeline.stop();
         }
@@ -128,6 +145,7 @@ impl<P: Port> Worker<P> {
                 0 => Work::Ended,
                 waiting => Work::Busy(waiting),
             },
+            (false, 0) if walked => Work::Walked,
             (false, 0) => Work::Idle,
             (false, done) => Work::Busy(done),
         }
@@ -144,7 +162,7 @@ impl<P: Port> Worker<P> {
     #[inline]
     pub fn note_turn(&mut self, work: Work, began: Instant, ended: Instant) {
         let sent = self.pipeline.out.ports.counters.transmitted;
-        self.timing.note(matches!(work, Work::Busy(_)), sent, began, ended);
+        self.timing.note(work.is_busy(), sent, began, ended);
     }
 
     /// What is decided here, to be looked at.
@@ -198,8 +216,9 @@ impl<P: Port> Worker<P> {
         }
     }
 
-    /// What is due whether or not packets come, a bounded part of it.
-    fn do_chores(&mut self, now: Instant) -> usize {
+    /// What is due whether or not packets come, a bounded part of it: how many frames that were, and whether flows were looked at for
+    /// management.
+    fn do_chores(&mut self, now: Instant) -> (usize, bool) {
         let Pipeline { engine, out, .. } = &mut self.pipeline;
         engine.expire(now, CHORES);
         engine.forget_stale(CHORES);
@@ -210,7 +229,7 @@ impl<P: Port> Worker<P> {
         while let Some(member) = engine.next_passive_hint() {
             out.events.hint(member, now);
         }
-        self.queries.work(self.id, engine, &mut out.events, now);
-        self.pipeline.expire_held(now, CHORES) + self.pipeline.redeliver(now)
+        let walked = self.queries.work(self.id, engine, &mut out.events, now);
+        (self.pipeline.expire_held(now, CHORES) + self.pipeline.redeliver(now), walked)
     }
 }

@@ -77,12 +77,18 @@ impl Queries {
         self.waiting.push_back(Query { id, filter: FlowFilter::default(), cursor: 0, kind });
     }
 
-    /// Works on the first query, as long as there is room for its answer.
-    pub(super) fn work(&mut self, worker: WorkerId, engine: &mut Engine, events: &mut EventQueue, now: Instant) {
+    /// Works on the first query, as long as there is room for its answer. Says whether there was anything to do.
+    pub(super) fn work(
+        &mut self,
+        worker: WorkerId,
+        engine: &mut Engine,
+        events: &mut EventQueue,
+        now: Instant,
+    ) -> bool {
         if !events.has_room() {
-            return;
+            return false;
         }
-        let Some(Query { id: query, filter, cursor, kind }) = self.waiting.front_mut() else { return };
+        let Some(Query { id: query, filter, cursor, kind }) = self.waiting.front_mut() else { return false };
         let (next, event) = match kind {
             QueryKind::List { left, unsaid, found } => {
                 let said = *unsaid;
@@ -125,6 +131,7 @@ impl Queries {
             None => drop(self.waiting.pop_front()),
         }
         event.into_iter().for_each(|event| events.send(event));
+        true
     }
 }
 

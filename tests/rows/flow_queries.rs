@@ -6,7 +6,7 @@ use fairlead::engine::{EngineEvent, Uses};
 use fairlead::time::Duration;
 use fairlead::wire::build::Build;
 use fairlead::worker::mailbox::{FlowFilter, ServedAt};
-use fairlead::worker::{Command, Event, Worker};
+use fairlead::worker::{Command, Event, Work, Worker};
 use std::collections::BTreeSet;
 use std::net::Ipv4Addr;
 
@@ -54,6 +54,34 @@ fn flows_of_a_member_are_those_that_it_opened_and_those_of_its_visitors_as_well(
     assert_eq!(ports(&mut lab, &of_member(A)), [40_001, 40_002, 41_000, 50_000]);
     assert_eq!(ports(&mut lab, &of_member(B)), [42_000], "a call to another pair");
     assert_eq!(ports(&mut lab, &of_member(C)), [40_003, 42_000]);
+}
+
+/// However many flows there are, an answer is not waited for while the worker sleeps; nor is it said to be busy with packets.
+#[test]
+fn a_worker_that_has_flows_to_look_at_for_somebody_is_neither_idle_nor_busy() {
+    let mut lab = lab();
+    for port in 0..2_000 {
+        let visit = Build::tcp(at(VISITOR, 20_000 + port), at(B, 22), SYN, 1, 0);
+        lab.forwards(ROUTER, visit.clone(), HOST_B, visit);
+    }
+    let nobody = FlowFilter { client: Some(addr("172.16.200.200")), ..FlowFilter::default() };
+    let next = lab.rig.workers[0].engine().snapshot().clone();
+    let until = lab.rig.now + Duration::from_secs(8);
+    let list = || Command::ListFlows { query: 7, filter: nobody.clone(), limit: 10 };
+    let impact = || Command::Impact { query: 7, next: next.clone(), until };
+    for ask in [&list as &dyn Fn() -> Command, &impact] {
+        lab.rig.command(ask);
+        let now = lab.rig.now;
+        let mut all = 0;
+        for worker in &mut lab.rig.workers {
+            let turns: Vec<Work> = (0..64).map(|_| worker.turn(now)).collect();
+            let walked = turns.iter().take_while(|work| **work == Work::Walked).count();
+            assert!(turns[walked..].iter().all(|work| *work == Work::Idle), "{turns:?}");
+            all += walked;
+        }
+        assert!((3..64).contains(&all), "{all}");
+    }
+    assert!(!Work::Walked.is_busy() && !Work::Walked.may_sleep() && Work::Idle.may_sleep());
 }
 
 /// The rows are cut, the count is not; and what is not there is not said to be.
