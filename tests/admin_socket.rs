@@ -89,6 +89,11 @@ impl Client {
         self.line().await.expect("an answer")
     }
 
+    /// Nothing comes for a moment, in which the server has read what was sent.
+    async fn line_is_not_there(&mut self) {
+        assert!(timeout(Duration::from_millis(1), self.line()).await.is_err());
+    }
+
     async fn is_served(&mut self) {
         let reply = self.asked(COUNTERS).await;
         assert_eq!((&reply["id"], &reply["ok"], &reply["epoch"]), (&json!(5), &json!(true), &json!(42)));
@@ -185,10 +190,7 @@ async fn a_request_of_the_largest_size_is_read_and_one_byte_more_is_refused_and_
 async fn a_request_that_carries_a_file_may_be_longer() {
     let limits = Limits { file_bytes: 300_000, ..Limits::default() };
     let served = served(limits);
-    let request = |bytes: usize| {
-        let (before, after) = (r#"{"id":9,"command":"diff","args":{"text":""#, r#""}}"#);
-        format!("{before}{}{after}", "x".repeat(bytes - before.len() - after.len()))
-    };
+    let request = diff;
     let mut slow = served.client().await;
     slow.send(&request(200_000)[..100_000]).await;
     let mut client = served.client().await;
@@ -203,6 +205,62 @@ async fn a_request_that_carries_a_file_may_be_longer() {
     assert_eq!(client.line().await.expect("an answer")["id"], 9);
     client.is_refused(request(300_001), "too-large").await;
     assert_eq!(client.line().await, None, "closed");
+}
+
+fn diff(bytes: usize) -> String {
+    let (before, after) = (r#"{"id":9,"command":"diff","args":{"text":""#, r#""}}"#);
+    format!("{before}{}{after}", "x".repeat(bytes - before.len() - after.len()))
+}
+
+/// Only one file is in memory at a time: who keeps others waiting gets an error after a while, and so do they.
+#[tokio::test(start_paused = true)]
+async fn whoever_sends_a_file_slowly_does_not_keep_others_waiting_without_a_word() {
+    let served = served(Limits::default());
+    let began = Instant::now();
+    let mut slow = served.client().await;
+    slow.send(&diff(200_000)[..100_000]).await;
+    slow.line_is_not_there().await;
+    let mut other = served.client().await;
+    other.send(diff(200_000)).await;
+    other.send("\n").await;
+    let mut reader = served.client().await;
+    let reply = other.line().await.expect("a word");
+    assert_eq!(reply["error"]["code"], "busy", "{reply}");
+    assert!(reply["error"]["message"].as_str().unwrap().contains("try again in a few seconds"), "{reply}");
+    assert_eq!((other.line().await, began.elapsed() >= served.limits.turn), (None, true));
+    // Whose request is whole may go on. An answer with a file has its turn as well.
+    for command in [r#"{"id":9,"command":"history-show","args":{"number":1}}"#, r#"{"id":9,"command":"save-plan"}"#] {
+        let mut slow = served.client().await;
+        slow.send(&diff(200_000)[..100_000]).await;
+        slow.line_is_not_there().await;
+        reader.is_refused(command, "busy").await;
+        reader.is_served().await;
+        let reply = slow.line().await.expect("a word");
+        assert_eq!(reply["error"]["code"], "busy", "{reply}");
+        assert!(reply["error"]["message"].as_str().unwrap().contains("has not come whole within 10 s"), "{reply}");
+        assert_eq!(slow.line().await, None, "closed");
+        reader.is_refused(command, "unknown-member").await;
+    }
+}
+
+/// What is long is read by a thread of its own.
+#[tokio::test(start_paused = true)]
+async fn a_long_request_is_parsed_while_others_are_served() {
+    let served = served(Limits::default());
+    let (mut long, mut short) = (served.client().await, served.client().await);
+    short.is_served().await;
+    let request = diff(served.limits.file_bytes);
+    long.send(&request).await;
+    long.send("\n").await;
+    short.send(COUNTERS).await;
+    short.send("\n").await;
+    let first = tokio::select! {
+        biased;
+        _ = long.line() => "the long one",
+        line = short.line() => { assert!(line.is_some()); "the short one" }
+    };
+    assert_eq!(first, "the short one");
+    assert_eq!(long.line().await.expect("an answer")["id"], 9);
 }
 
 #[tokio::test(start_paused = true)]

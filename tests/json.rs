@@ -92,7 +92,7 @@ fn holds(kind: &str) -> String {
         "u64" | "u32" | "u16" | "f64" => "number".into(),
         "bool" => "true or false".into(),
         "Wall" => "time".into(),
-        "String" | "Ipv4Addr" | "Ipv4Net" | "SocketAddrV4" => "text".into(),
+        "String" | "Arc<str>" | "Ipv4Addr" | "Ipv4Net" | "SocketAddrV4" => "text".into(),
         "Status" | "Ends" | "ExplainedEgress" | "ExplainedStep" | "Change" | "Spread" | "Bucket" => kind.into(),
         _ if kind.ends_with("Row") || kind == "MemberProbe" => kind.into(),
         // What remains are words.

@@ -6,6 +6,7 @@ use crate::config::Change;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::net::Ipv4Addr;
+use std::sync::Arc;
 
 /// What another file would change. Nothing is changed.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -117,5 +118,5 @@ pub struct HistoryText {
     /// The number of the configuration.
     pub number: u64,
     /// What its file said.
-    pub text: String,
+    pub text: Arc<str>,
 }

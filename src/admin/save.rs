@@ -3,6 +3,7 @@
 use super::rows::SettingRow;
 use ipnet::Ipv4Net;
 use serde::{Deserialize, Serialize};
+use std::sync::Arc;
 
 /// What `save` writes into the file.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -10,7 +11,7 @@ pub struct SavePlan {
     /// The file's absolute path.
     pub file: String,
     /// What it says if it is the one in force.
-    pub text: String,
+    pub text: Arc<str>,
     /// What is written.
     pub exclusions: Vec<SavedExclusionsRow>,
     /// What the operator has set that the file has no key for: it is kept over a restart by the appliance itself.

@@ -1,7 +1,7 @@
 //! The socket's server: lines in, lines out, and no client delays another.
 //!
 //! Owns the clients: how many there may be, how long they may be silent, how long a request may be, how slowly they
-//! may read. Each client is a task of its own and has one request under way. Decides nothing: requests go to the
+//! may read, and whose turn it is to have a whole file in memory. Each client is a task of its own and has one request under way. Decides nothing: requests go to the
 //! controller through a channel.
 
 use super::answer::{AdminError, Answer, Code};
@@ -17,7 +17,8 @@ use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::UnixStream;
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::sync::{Semaphore, SemaphorePermit, mpsc, watch};
-use tokio::time::timeout;
+use tokio::task::spawn_blocking;
+use tokio::time::{Instant, timeout, timeout_at};
 
 /// Bytes discarded at most after a request that was too long.
 const WASTE: u64 = 1 << 20;
@@ -34,8 +35,12 @@ pub struct Limits {
     pub clients: usize,
     /// Bytes of a request line.
     pub request_bytes: usize,
-    /// Bytes of one that carries a file, `diff`. One client at a time may send more than `request_bytes`.
+    /// Bytes of one that carries a file, `diff`. One client at a time may send more than `request_bytes`, or have an answer with a file.
     pub file_bytes: usize,
+    /// Until it is the turn of a client with a file, or it is told that others are before it.
+    pub turn: Duration,
+    /// From then until all of its file has come.
+    pub file: Duration,
     /// From one request's answer to the end of the next request line.
     pub idle: Duration,
     /// Until the client has taken one line of an answer.
@@ -52,6 +57,8 @@ impl Default for Limits {
             clients: 128,
             request_bytes: 64 * 1024,
             file_bytes: FILE_BYTES,
+            turn: Duration::from_secs(5),
+            file: Duration::from_secs(10),
             idle: Duration::from_secs(60),
             write: Duration::from_secs(10),
             answer: Duration::from_secs(60),
@@ -105,50 +112,76 @@ async fn handle(
             biased;
             _ = stopped.wait_for(|stopped| *stopped) => return,
             () = seat.must_leave() => return dismiss(&write, limits.clients),
-            incoming = timeout(limits.idle, next(&mut read, limits, &files)) => incoming,
+            incoming = next(&mut read, limits, &files) => incoming,
         };
-        // Whoever has sent a file keeps the next one waiting until it is answered.
-        let (line, _turn) = match incoming {
-            Ok(Ok(Some((line, turn)))) if line.len() > limit_of(turn.is_some(), limits) => {
-                return close_oversized(read, write, limit_of(turn.is_some(), limits), limits).await;
-            }
-            Ok(Ok(Some(incoming))) => incoming,
-            Ok(Ok(None) | Err(_)) | Err(_) => return,
+        let (line, turn) = match incoming {
+            Ok(Incoming::Line(line, turn)) => (line, turn),
+            Ok(Incoming::Refused(error)) => return close_refused(read, write, &error, limits).await,
+            Ok(Incoming::End) | Err(_) => return,
         };
         seat.is_busy();
-        let Line { id, request } = Line::parse(&line);
+        let Line { id, request } = parsed(line, turn.is_some()).await;
+        // Whoever has a file keeps the next one waiting until it is answered, and the answer is out.
+        let (request, turn) = with_turn(request, turn, limits, &files).await;
         let answer = match request {
             Ok(request) => ask(&asked, request, limits.answer).await,
             Err(error) => Err(error),
         };
-        if send(&mut write, &mut seat, id, &answer, limits.write).await.is_err() {
+        let sent = match turn.is_some() {
+            true => send(&mut write, &mut seat, written(id, answer).await.into_iter(), limits.write).await,
+            false => send(&mut write, &mut seat, lines(id, &answer), limits.write).await,
+        };
+        if sent.is_err() {
             return;
         }
         seat.is_idle();
     }
 }
 
-/// The next line without its line feed, which the last one need not have; `None` at the end. Blank lines are passed over.
-/// One that is longer than it may be has only its beginning. Of one that carries a file, the rest is read when it is its turn.
+/// What a client has sent.
+enum Incoming<'f> {
+    /// A line without its line feed; with a turn, if it carries a file.
+    Line(Vec<u8>, Option<SemaphorePermit<'f>>),
+    /// One that is not read to its end: where the next one begins cannot be known.
+    Refused(AdminError),
+    /// Nothing more, or nothing in time.
+    End,
+}
+
+/// The next line, which need not have a line feed if it is the last one. Blank lines are passed over. Of one that carries a file, the
+/// rest is read when it is its turn.
 async fn next<'f>(
     read: &mut BufReader<OwnedReadHalf>,
     limits: Limits,
     files: &'f Semaphore,
-) -> io::Result<Option<(Vec<u8>, Option<SemaphorePermit<'f>>)>> {
+) -> io::Result<Incoming<'f>> {
     let limit = limits.request_bytes;
+    let idle_until = Instant::now() + limits.idle;
     loop {
         let (mut line, mut turn) = (Vec::new(), None);
-        if read.take(limit as u64 + 1).read_until(b'\n', &mut line).await? == 0 {
-            return Ok(None);
-        }
+        let mut beginning = read.take(limit as u64 + 1);
+        match timeout_at(idle_until, beginning.read_until(b'\n', &mut line)).await {
+            Ok(Ok(0)) | Err(_) => return Ok(Incoming::End),
+            Ok(read) => read?,
+        };
         if line.len() > limit && !line.ends_with(b"\n") && carries_file(&line) {
-            turn = files.acquire().await.ok();
+            turn = its_turn(limits, files).await;
+            if turn.is_none() {
+                return Ok(Incoming::Refused(others_first(true)));
+            }
             let rest = limits.file_bytes.saturating_sub(line.len()) as u64 + 1;
-            read.take(rest).read_until(b'\n', &mut line).await?;
+            match timeout(limits.file, read.take(rest).read_until(b'\n', &mut line)).await {
+                Ok(read) => _ = read?,
+                Err(_) => return Ok(Incoming::Refused(too_slow(limits))),
+            }
         }
         line.pop_if(|last| *last == b'\n');
-        if !line.trim_ascii().is_empty() || line.len() > limit {
-            return Ok(Some((line, turn)));
+        let most = if turn.is_some() { limits.file_bytes } else { limit };
+        if line.len() > most {
+            return Ok(Incoming::Refused(too_large(most)));
+        }
+        if !line.trim_ascii().is_empty() {
+            return Ok(Incoming::Line(line, turn));
         }
     }
 }
@@ -158,14 +191,73 @@ fn carries_file(line: &[u8]) -> bool {
     line[..line.len().min(COMMAND)].windows(command.len()).any(|bytes| bytes == command)
 }
 
-fn limit_of(is_file: bool, limits: Limits) -> usize {
-    if is_file { limits.file_bytes } else { limits.request_bytes }
+/// Its answer carries a file.
+fn is_answered_with_a_file(request: &Request) -> bool {
+    matches!(request, Request::HistoryShow { .. } | Request::SavePlan {})
+}
+
+/// `None`: others have not finished in time.
+async fn its_turn(limits: Limits, files: &Semaphore) -> Option<SemaphorePermit<'_>> {
+    timeout(limits.turn, files.acquire()).await.ok()?.ok()
+}
+
+/// The request goes to the controller when it is its turn, if it needs one.
+async fn with_turn<'f>(
+    request: Result<Request, AdminError>,
+    turn: Option<SemaphorePermit<'f>>,
+    limits: Limits,
+    files: &'f Semaphore,
+) -> (Result<Request, AdminError>, Option<SemaphorePermit<'f>>) {
+    let needs_one = turn.is_none() && request.as_ref().is_ok_and(is_answered_with_a_file);
+    let turn = if needs_one { its_turn(limits, files).await } else { turn };
+    let request = if needs_one && turn.is_none() { Err(others_first(false)) } else { request };
+    (request, turn)
+}
+
+fn others_first(is_closed: bool) -> AdminError {
+    let closed = if is_closed { "; the connection is closed" } else { "" };
+    let message =
+        "another client is sending or receiving a file, which only one may at a time: try again in a few seconds";
+    AdminError::new(Code::Busy, format!("{message}{closed}"))
+}
+
+fn too_slow(limits: Limits) -> AdminError {
+    let seconds = limits.file.as_secs();
+    let message = format!(
+        "the file has not come whole within {seconds} s, and others wait to send theirs: send it at once when it is read; the \
+         connection is closed"
+    );
+    AdminError::new(Code::Busy, message)
+}
+
+fn too_large(limit: usize) -> AdminError {
+    let message = format!("a request may have at most {limit} bytes on its line; the connection is closed");
+    AdminError::new(Code::TooLarge, message)
+}
+
+/// A long line is read by a thread of its own: nobody else waits for that.
+async fn parsed(line: Vec<u8>, is_long: bool) -> Line {
+    if !is_long {
+        return Line::parse(&line);
+    }
+    let parsed = spawn_blocking(move || Line::parse(&line)).await;
+    parsed.unwrap_or_else(|_| Line { id: 0, request: Err(ending()) })
+}
+
+/// So are the lines of a long answer made.
+async fn written(id: u64, answer: Answer) -> Vec<Vec<u8>> {
+    let made = spawn_blocking(move || lines(id, &answer).collect()).await;
+    made.unwrap_or_else(|_| vec![error_line(id, &ending())])
+}
+
+fn ending() -> AdminError {
+    AdminError::new(Code::Stopping, "the appliance is shutting down")
 }
 
 async fn ask(asked: &mpsc::Sender<Asked>, request: Request, patience: Duration) -> Answer {
     match timeout(patience, put(asked, request)).await {
         Ok(Some(answer)) => answer,
-        Ok(None) => Err(AdminError::new(Code::Stopping, "the appliance is shutting down")),
+        Ok(None) => Err(ending()),
         Err(_) => {
             let message = format!("no answer in {} s: the appliance is overloaded; try again", patience.as_secs());
             Err(AdminError::new(Code::NoAnswer, message))
@@ -177,11 +269,10 @@ async fn ask(asked: &mpsc::Sender<Asked>, request: Request, patience: Duration) 
 async fn send(
     write: &mut OwnedWriteHalf,
     seat: &mut Seat,
-    id: u64,
-    answer: &Answer,
+    lines: impl Iterator<Item = Vec<u8>>,
     patience: Duration,
 ) -> io::Result<()> {
-    for line in lines(id, answer) {
+    for line in lines {
         seat.is_idle();
         tokio::select! {
             biased;
@@ -194,12 +285,10 @@ async fn send(
     Ok(())
 }
 
-/// The client has sent more than a request may hold: where its next request begins cannot be known. It gets an error,
-/// and what it still sends is discarded for a moment, so that it comes to read that error.
-async fn close_oversized(read: BufReader<OwnedReadHalf>, mut write: OwnedWriteHalf, limit: usize, limits: Limits) {
-    let message = format!("a request may have at most {limit} bytes on its line; the connection is closed");
-    let error = AdminError::new(Code::TooLarge, message);
-    let _ = timeout(limits.write, write.write_all(&error_line(0, &error))).await;
+/// What the client still sends is not read: where its next request begins cannot be known. It gets the error, and what comes is
+/// discarded for a moment, so that it comes to read that.
+async fn close_refused(read: BufReader<OwnedReadHalf>, mut write: OwnedWriteHalf, error: &AdminError, limits: Limits) {
+    let _ = timeout(limits.write, write.write_all(&error_line(0, error))).await;
     let _ = write.shutdown().await;
     let mut waste = tokio::io::sink();
     let _ = timeout(limits.grace, tokio::io::copy(&mut read.take(WASTE), &mut waste)).await;

@@ -91,7 +91,7 @@ fn the_history_says_which_is_in_force_and_what_each_changed() {
     insta::assert_snapshot!(shown("history", rows([true, false])));
     assert!(shown("history", rows([true, true])).contains(" unconfirmed "));
     let text = "# ours\n[appliance]\n".to_owned();
-    assert_eq!(shown("history show 7", HistoryText { number: 7, text: text.clone() }), text);
+    assert_eq!(shown("history show 7", HistoryText { number: 7, text: text.as_str().into() }), text);
     let rolled_back = Reloaded { number: 9, differs_from_file: true, ..Reloaded::default() };
     let text = shown("rollback 7", rolled_back);
     assert!(text.starts_with("rolled back: no difference\nthe file on disk differs from configuration 9"), "{text}");

@@ -22,6 +22,7 @@ use crate::policy::intent::{MemberId, Pool, PoolId, Snat};
 use crate::time::{Duration, Instant};
 use crate::worker::mailbox::{Command, FlowFilter, ServedAt};
 use ipnet::Ipv4Net;
+use std::sync::Arc;
 
 /// Names an error message lists at most.
 const NAMES: usize = 20;
@@ -88,7 +89,7 @@ impl Controller {
             Request::SavePlan {} => Data::SavePlan(Box::new(self.save_plan(now)?)),
             Request::History {} => Data::History(self.history_rows()),
             Request::HistoryShow { number } => {
-                let text = self.configuration_named(number)?.text.to_string();
+                let text = Arc::clone(&self.configuration_named(number)?.text);
                 Data::HistoryText(Box::new(HistoryText { number, text }))
             }
             Request::Rollback { number, confirm_s, max_impact } => {

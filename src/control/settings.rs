@@ -22,6 +22,7 @@ use crate::time::Instant;
 use ipnet::Ipv4Net;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::Ipv4Addr;
+use std::sync::Arc;
 
 /// Prefixes of one pool of which each has its own line in the log.
 const LINES: usize = 20;
@@ -331,7 +332,7 @@ impl Controller {
         });
         Ok(SavePlan {
             file: self.path.clone(),
-            text: self.configurations.last().text.to_string(),
+            text: Arc::clone(&self.configurations.last().text),
             exclusions: exclusions.collect(),
             settings: self.setting_rows().into_iter().filter(|row| row.kind != SettingKind::Exclusion).collect(),
         })

@@ -23,5 +23,5 @@ pub(super) fn show(data: Value, _: Wall) -> Shown {
 /// As it was read, so that it can be written into a file: TOML has no control characters that a terminal would obey.
 pub(super) fn text(data: Value, _: Wall) -> Shown {
     let HistoryText { text, .. } = from_value(data)?;
-    Ok(text)
+    Ok(text.to_string())
 }

@@ -421,7 +421,7 @@ fn one_of_the_history_is_put_in_force_again_and_the_file_stays() {
     else {
         panic!()
     };
-    assert_eq!((text.number, text.text.as_str()), (1, OLD));
+    assert_eq!((text.number, &*text.text), (1, OLD));
     assert_eq!(rollback(&mut kept, 1, None), None, "it waits to be saved");
     assert!(!kept.is_new());
     kept.save(Ok(()));
@@ -474,7 +474,7 @@ fn what_an_operator_has_set_is_said_as_it_is_written_into_the_file() {
         other => panic!("{other:?}"),
     };
     let found = plan(&mut kept);
-    assert_eq!((found.file.as_str(), found.text.as_str()), ("/etc/fairlead/fairlead.toml", OLD));
+    assert_eq!((found.file.as_str(), &*found.text), ("/etc/fairlead/fairlead.toml", OLD));
     assert_eq!((found.exclusions, found.settings), (Vec::new(), Vec::new()));
     let pool = || "pair-1".to_owned();
     let (one, other) = (net("10.99.0.0/16"), net("172.16.2.0/24"));
