@@ -455,6 +455,34 @@ fn a_file_to_compare_with_is_read_by_the_command() {
     assert!(err.contains("/nowhere/new.toml"), "{err}");
 }
 
+/// TOML forbids control characters of ASCII alone, and a terminal obeys others too.
+#[test]
+fn what_a_terminal_would_obey_is_not_passed_on_to_it() {
+    let directory = tempfile::tempdir().unwrap();
+    let socket = directory.path().join("admin.sock");
+    let ran_with = |data: serde_json::Value, args: &[&str]| {
+        let _ = std::fs::remove_file(&socket);
+        let answer = leaked(format!("{{\"id\":1,\"ok\":true,\"epoch\":1,\"data\":{data}}}\n"));
+        let appliance = appliance(&socket, leaked_all([answer]));
+        let (code, out, err) = ran(&[&["--socket", socket.to_str().unwrap()][..], args].concat());
+        appliance.join().unwrap();
+        assert_eq!((code, err.as_str()), (Some(0), ""));
+        out
+    };
+    let row = serde_json::json!([{
+        "number": 1, "since": "2026-11-22T13:34:05.000000Z", "cause": "start", "changes": "\u{9b}2Jname \u{202e}",
+        "in_force": true, "unconfirmed": false,
+    }]);
+    let table = ran_with(row.clone(), &["history"]);
+    assert!(table.contains("?2Jname ?"), "{table}");
+    let json = ran_with(row.clone(), &["history", "--json"]);
+    assert!(json.contains("\\u009b2Jname \\u202e") && !json.contains(['\u{9b}', '\u{202e}']), "{json}");
+    assert_eq!(serde_json::from_str::<serde_json::Value>(&json).unwrap(), row);
+    // Into a file it is written as it was.
+    let text = "# \u{9b}2J\n";
+    assert_eq!(ran_with(serde_json::json!({ "number": 1, "text": text }), &["history", "show", "1"]), text);
+}
+
 fn leaked_all<const N: usize>(answers: [&'static str; N]) -> &'static [&'static str] {
     Box::leak(Box::new(answers))
 }

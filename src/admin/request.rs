@@ -6,7 +6,7 @@
 
 use super::answer::{AdminError, Answer, Code};
 pub use super::words::{AdminState, TcpFlag, Transport};
-use crate::config::{LogLevel, parse_prefix};
+use crate::config::{LogLevel, parse_prefix, visible};
 use ipnet::Ipv4Net;
 use serde::de::Error;
 use serde::{Deserialize, Deserializer, Serialize};
@@ -390,7 +390,7 @@ fn bad_request(why: &str) -> AdminError {
 /// A client's own text in an answer to it: of bounded length, and free of control characters.
 fn shortened(text: &str) -> String {
     const MOST: usize = 500;
-    let mut short: String = text.chars().map(|c| if c.is_control() { '?' } else { c }).take(MOST).collect();
+    let mut short: String = visible(text).chars().take(MOST).collect();
     if text.chars().nth(MOST).is_some() {
         short.push('…');
     }

@@ -3,7 +3,7 @@
 //! Owns widths and wrapping. Knows nothing of what the cells mean, but lets no control character through: a cell may
 //! hold what a peer on the network said.
 
-use crate::config::wrap;
+use crate::config::{visible, wrap};
 
 /// Widest line of a table, in columns.
 pub const WIDTH: usize = 100;
@@ -76,11 +76,6 @@ pub fn labelled_inside(rows: &[(&str, String)], inset: usize) -> String {
         labels.zip(wrap(&visible(text), WIDTH - inset - width, WIDTH - inset - width))
     });
     rows.map(|(label, line)| format!("{label:<width$}{line}\n")).collect()
-}
-
-/// `text` with each control character shown as `?`.
-pub fn visible(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { '?' } else { c }).collect()
 }
 
 fn widths<const N: usize>(kinds: &[Kind; N], rows: &[[String; N]]) -> [usize; N] {

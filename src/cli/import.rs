@@ -4,8 +4,8 @@
 //! for. Asks no appliance.
 
 use super::commands::Import;
-use super::exit::{BAD, FAILED, fail, print, write};
-use crate::config::{count, wrap};
+use super::exit::{BAD, FAILED, fail, file_text, print, write};
+use crate::config::{count, escaped, visible, wrap};
 use crate::import::{Explained, Finding, Imported, Origin, Severity, Source, import};
 use serde_json::json;
 use std::fs::{self, File, OpenOptions};
@@ -61,9 +61,9 @@ fn result(imported: &Imported, asked: &Import) -> ExitCode {
         (true, output) => {
             let text = output.is_none().then_some(&imported.text);
             let report = json!({ "file": text, "refused": refusal, "findings": imported.findings });
-            write(format!("{report:#}\n").as_bytes())
+            write(escaped(&format!("{report:#}\n")).as_bytes())
         }
-        (false, None) => write(imported.text.as_bytes()),
+        (false, None) => write(file_text(&imported.text).as_bytes()),
         (false, Some(_)) => Ok(()),
     };
     if let Err(code) = written {
@@ -96,7 +96,7 @@ fn report(findings: &[Finding]) -> String {
 }
 
 fn shown(finding: &Finding) -> String {
-    let text: String = finding.to_string().chars().map(|c| if c.is_control() && c != '\n' { '?' } else { c }).collect();
+    let text: String = finding.to_string().lines().map(visible).collect::<Vec<_>>().join("\n");
     text.lines().map(|line| wrap(line, WIDTH, WIDTH - 4).join("\n    ") + "\n").collect()
 }
 
@@ -106,8 +106,8 @@ fn explain(imported: &Imported, object: &str, json: bool) -> ExitCode {
         return fail(FAILED, &format!("no object of these files is called `{object}`"));
     }
     match json {
-        true => print(format!("{:#}\n", json!(explained)).as_bytes()),
-        false => print(explained.iter().map(explanation).collect::<Vec<_>>().join("\n").as_bytes()),
+        true => print(escaped(&format!("{:#}\n", json!(explained))).as_bytes()),
+        false => print(escaped(&explained.iter().map(explanation).collect::<Vec<_>>().join("\n")).as_bytes()),
     }
 }
 

@@ -27,7 +27,7 @@ use crate::control::explain_by_file;
 use clap::CommandFactory;
 use client::Failure;
 use commands::{Command, Question};
-use exit::{BAD, FAILED, UNREACHABLE, fail, print, write};
+use exit::{BAD, FAILED, UNREACHABLE, fail, json, json_line, print, write};
 use here::Machine;
 use parse::Program;
 use serde_json::Value;
@@ -191,8 +191,8 @@ fn answer(socket: &Path, question: &Question, patience: Duration) -> Result<Stri
 fn text_of(question: &Question, data: Value) -> Result<String, Failure> {
     let text = match question.json {
         // Watched, an answer is a line: who reads them knows where one ends.
-        true if question.watch.is_some() => serde_json::to_string(&data).map(|text| text + "\n"),
-        true => serde_json::to_string_pretty(&data).map(|text| text + "\n"),
+        true if question.watch.is_some() => json_line(&data),
+        true => json(&data),
         false => (question.show)(data, Wall::from(SystemTime::now())),
     };
     text.map_err(unshown)

@@ -5,13 +5,13 @@
 
 use super::client::{self, Failure};
 use super::commands::reload;
-use super::exit::{BAD, FAILED, fail, print};
+use super::exit::{self, BAD, FAILED, fail, print};
 use crate::admin::Request;
 use crate::admin::configurations::Preview;
 use crate::admin::request::{FILE_MAX, FileText, NAME_MAX};
 use crate::admin::rows::Wall;
 use crate::admin::save::{SavePlan, SavedExclusionsRow};
-use crate::config::{ExclusionEdit, with_exclusions};
+use crate::config::{ExclusionEdit, visible, with_exclusions};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use std::fs::{self, File, OpenOptions};
@@ -62,7 +62,7 @@ pub fn run(socket: &Path, timeout: Option<u64>, json: bool) -> Result<ExitCode, 
     }
     let reloaded = ask(Request::reload())?;
     let shown = match json {
-        true => serde_json::to_string_pretty(&reloaded).map(|text| text + "\n"),
+        true => exit::json(&reloaded),
         false => reload::show(reloaded, Wall::from(SystemTime::now())).map(|text| said(&plan) + &text),
     };
     shown.map(|text| print(text.as_bytes())).map_err(|why| unreadable(&why))
@@ -86,9 +86,10 @@ fn edits(plan: &SavePlan) -> Vec<ExclusionEdit> {
 }
 
 fn said(plan: &SavePlan) -> String {
+    let file = visible(&plan.file);
     match plan.exclusions.is_empty() {
-        true => format!("nothing to save: {} has all that it has keys for\n", plan.file),
-        false => format!("saved in {}\n", plan.file),
+        true => format!("nothing to save: {file} has all that it has keys for\n"),
+        false => format!("saved in {file}\n"),
     }
 }
 

@@ -9,6 +9,7 @@ use super::commands::drain::{self, Progress};
 use super::exit::{FAILED, fail, write};
 use crate::admin::Request;
 use crate::admin::answer::Code;
+use crate::config::escaped;
 use serde_json::Value;
 use std::io::{self, IsTerminal};
 use std::path::Path;
@@ -91,7 +92,7 @@ impl Lines {
                 // Without line wrap (DECAWM): of a line that is wrapped only the last part would be rewritten.
                 Some(format!("\r\x1b[?7l\x1b[K{}\x1b[?7h{end}", progress.line))
             }
-            (false, true) => is_news.then(|| format!("{data}\n")),
+            (false, true) => is_news.then(|| escaped(&format!("{data}\n")).into_owned()),
             (false, false) => is_news.then(|| format!("{}\n", progress.line)),
         }
     }

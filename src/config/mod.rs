@@ -20,6 +20,7 @@ mod syntax;
 #[cfg(test)]
 mod tests;
 mod value;
+mod visible;
 
 pub use difference::{Change, ChangeKind, bounds, difference, good_answer, question};
 pub use edit::{ExclusionEdit, with_exclusions};
@@ -27,6 +28,7 @@ pub use form::duration_text;
 pub use report::{ConfigErrors, Finding, Place, Severity, Warning, count, wrap};
 pub use settings::{Configuration, CpuCores, Dpdk, Idle, LogLevel, Settings};
 pub use value::{codes_text, listen_text, network_text, parse_prefix};
+pub use visible::{escaped, is_obeyed, visible};
 
 use document::Document;
 use report::Report;

@@ -3,6 +3,7 @@
 //! Owns the collection of findings and how one reads: file, line, column, the line itself with a caret, the key, what is
 //! allowed, the remedy. Decides nothing about what is right: the reader and the checks do.
 
+use super::visible::is_obeyed;
 use std::collections::HashSet;
 use std::fmt;
 use std::ops::Range;
@@ -359,7 +360,7 @@ pub(super) fn floor(text: &str, offset: usize) -> usize {
 fn printable(text: &str) -> String {
     let shown = |c: char| match c {
         '\t' => ' ',
-        c if c.is_control() => '\u{fffd}',
+        c if is_obeyed(c) => '\u{fffd}',
         c => c,
     };
     text.chars().map(shown).collect()

@@ -13,7 +13,7 @@ use super::waiting::Then;
 use crate::admin::answer::{AdminError, Code, Data};
 use crate::admin::configurations::{AwaitedRow, Confirmed, HistoryRow};
 use crate::admin::rows::ConfigurationCause;
-use crate::config::{Change, LogLevel};
+use crate::config::{Change, LogLevel, visible};
 use crate::time::{Duration, Instant};
 use std::sync::Arc;
 
@@ -332,8 +332,7 @@ fn summary(proposed: &Proposed) -> Option<String> {
 }
 
 fn shortened(line: &str) -> String {
-    let clean = |c: char| if c.is_control() { '?' } else { c };
-    let mut short: String = line.chars().map(clean).take(LINE).collect();
+    let mut short: String = visible(line).chars().take(LINE).collect();
     if line.chars().nth(LINE).is_some() {
         short.push('…');
     }

@@ -3,6 +3,7 @@
 //! Owns the order of its sections and its text. Knows no key by name and checks nothing: the text is read by [`crate::config`]
 //! like any other file.
 
+use crate::config::is_obeyed;
 use std::fmt::Write;
 use std::net::Ipv4Addr;
 use toml::Value;
@@ -192,7 +193,7 @@ fn free(label: &str, is_taken: impl Fn(&str) -> bool) -> String {
 
 /// What comes from a file of somebody else's stays in its comment.
 fn one_line(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+    text.chars().map(|c| if is_obeyed(c) { ' ' } else { c }).collect()
 }
 
 /// A list of tables is written a line each: a pool's members are read one below the other.

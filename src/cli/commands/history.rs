@@ -20,8 +20,8 @@ pub(super) fn show(data: Value, _: Wall) -> Shown {
     })
 }
 
-/// As it was read, so that it can be written into a file: TOML has no control characters that a terminal would obey.
+/// As it was read, so that it can be written into a file; a terminal is shown what it would obey.
 pub(super) fn text(data: Value, _: Wall) -> Shown {
     let HistoryText { text, .. } = from_value(data)?;
-    Ok(text.to_string())
+    Ok(file_text(&text).into_owned())
 }

@@ -1,8 +1,10 @@
 //! What the files of the commands have in common: what their tables are made of.
 
 pub(super) use crate::admin::rows::*;
-pub(super) use crate::cli::grid::{Cell, grid, left, paragraph, prose, right, visible};
+pub(super) use crate::cli::exit::file_text;
+pub(super) use crate::cli::grid::{Cell, grid, left, paragraph, prose, right};
 pub(super) use crate::cli::readable::{bytes, count, exact, micros, nanos, span, speed};
+pub(super) use crate::config::visible;
 pub(super) use crate::time::Duration;
 pub(super) use serde_json::{Value, from_value};
 
