@@ -521,6 +521,23 @@ fn what_was_set_is_written_into_the_file_that_is_in_force_and_into_no_other() {
     let sent: serde_json::Value = serde_json::from_str(&asked[1]).unwrap();
     assert_eq!((sent["command"].as_str(), sent["args"]["text"].as_str()), (Some("diff"), Some(written)));
     assert!(asked[2].contains("\"reload\""), "{asked:?}");
+    // What the file has no key for is not written, which is said, and why.
+    let offline = serde_json::json!({
+        "kind": "member", "pool": "pair-1", "what": "sip-b", "setting": "offline", "file": "enabled",
+        "since": "2026-11-22T13:34:05.000000Z",
+    });
+    let left = good(serde_json::json!({
+        "file": file, "text": written, "exclusions": [], "settings": [offline.clone()],
+        "kept_in": "/var/lib/fairlead/operator.json", "log_level": "debug",
+    }));
+    let reloaded = good(serde_json::json!({ "changes": [], "number": 7, "settings": [offline] }));
+    let ((code, out, err), _) = run(leaked_all([left, reloaded]), &["save"]);
+    assert_eq!((code, err.as_str()), (Some(0), ""));
+    let said = out.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(said.contains("not written: 1 setting below, because the file has no key for admin states"), "{out}");
+    assert!(said.contains("/var/lib/fairlead/operator.json keeps them over restarts"), "{out}");
+    assert!(said.contains("not written: log level debug, because it was set for this run alone"), "{out}");
+    assert!(said.contains("sip-b offline"), "{out}");
     // The file is another one by now than the one in force.
     let ((code, _, err), _) = run(leaked_all([plan]), &["save"]);
     assert!(code == Some(1) && err.contains("is not what is in force") && err.contains("`fairlead diff`"), "{err}");

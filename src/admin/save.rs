@@ -1,6 +1,6 @@
 //! What has to be written into the file so that it says what an operator has set.
 
-use super::rows::SettingRow;
+use super::rows::{LogLevel, SettingRow};
 use ipnet::Ipv4Net;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -16,6 +16,10 @@ pub struct SavePlan {
     pub exclusions: Vec<SavedExclusionsRow>,
     /// What the operator has set that the file has no key for: it is kept over a restart by the appliance itself.
     pub settings: Vec<SettingRow>,
+    /// The file in which that is kept; `None`: it is lost when the appliance ends.
+    pub kept_in: Option<String>,
+    /// What the operator has had logged for this run, if the file says something else: it is not written either.
+    pub log_level: Option<LogLevel>,
 }
 
 /// What is written into the exclusion group of a pool.

@@ -6,12 +6,13 @@
 use super::client::{self, Failure};
 use super::commands::reload;
 use super::exit::{self, BAD, FAILED, fail, print};
+use super::grid::paragraph;
 use crate::admin::Request;
 use crate::admin::configurations::Preview;
 use crate::admin::request::{FILE_MAX, FileText, NAME_MAX};
 use crate::admin::rows::Wall;
 use crate::admin::save::{SavePlan, SavedExclusionsRow};
-use crate::config::{ExclusionEdit, visible, with_exclusions};
+use crate::config::{ExclusionEdit, count, visible, with_exclusions};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use std::fs::{self, File, OpenOptions};
@@ -85,12 +86,30 @@ fn edits(plan: &SavePlan) -> Vec<ExclusionEdit> {
     plan.exclusions.iter().map(edit).collect()
 }
 
+/// What is written, and what is not, and why.
 fn said(plan: &SavePlan) -> String {
     let file = visible(&plan.file);
-    match plan.exclusions.is_empty() {
+    let mut said = match plan.exclusions.is_empty() {
         true => format!("nothing to save: {file} has all that it has keys for\n"),
         false => format!("saved in {file}\n"),
+    };
+    if !plan.settings.is_empty() {
+        let kept = match &plan.kept_in {
+            Some(place) => format!("they stay in force, and {place} keeps them over restarts"),
+            None => "they stay in force until the appliance ends".into(),
+        };
+        said += &paragraph(&format!(
+            "not written: {} below, because the file has no key for admin states and forced choices: {kept}",
+            count(plan.settings.len(), "setting")
+        ));
     }
+    if let Some(level) = plan.log_level {
+        said += &paragraph(&format!(
+            "not written: log level {level}, because it was set for this run alone: `log` in the file says what is logged \
+             after a restart"
+        ));
+    }
+    said
 }
 
 /// The file says what the appliance goes by.

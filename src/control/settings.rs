@@ -335,6 +335,8 @@ impl Controller {
             text: Arc::clone(&self.configurations.last().text),
             exclusions: exclusions.collect(),
             settings: self.setting_rows().into_iter().filter(|row| row.kind != SettingKind::Exclusion).collect(),
+            kept_in: self.saves.place.clone(),
+            log_level: Some(self.outputs.level()).filter(|level| *level != self.file.settings.log),
         })
     }
 

@@ -484,6 +484,9 @@ fn what_an_operator_has_set_is_said_as_it_is_written_into_the_file() {
     let found = plan(&mut kept);
     assert_eq!(found.exclusions, [SavedExclusionsRow { pool: pool(), added: vec![one], removed: vec![other] }]);
     assert_eq!(found.settings.len(), 1, "the file has no key for that");
+    assert_eq!((found.kept_in, found.log_level), (None, None), "nothing is kept here");
+    kept.bench.ask(Request::LogLevel { level: Some(LogLevel::Trace) }).expect("an answer").unwrap();
+    assert_eq!(plan(&mut kept).log_level, Some(LogLevel::Trace));
     // It is written, and read again: nothing but the member is different from it.
     let mut file = two_arm();
     file.snats[0].exclude = vec![net("172.16.1.20/32"), one];
