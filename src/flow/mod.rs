@@ -3,7 +3,7 @@
 //! Owns what a worker remembers of traffic: flows and their expiry, TCP states, which member last spoke to a remote endpoint,
 //! which outside port belongs to whom, and which datagrams are not whole yet. Never decides anything (what may be opened, where
 //! it goes, whom a member id names), reads no clock, and knows no bytes. Read first: [`entry`] (what a flow says), then
-//! [`table`] (how it is found and forgotten), [`tcp`] and [`tcp_state`], [`speakers`], [`ports`], [`fragments`].
+//! [`table`] (how it is found and forgotten), [`tcp`] and [`tcp_state`], [`speakers`], [`ports`] and [`snat_ports`], [`fragments`].
 
 mod entry;
 pub mod fragments;
@@ -17,6 +17,7 @@ mod port_order;
 mod ports;
 mod remotes;
 mod route_cache;
+mod snat_ports;
 mod speakers;
 mod table;
 pub(crate) mod tcp;
@@ -28,8 +29,9 @@ pub use key::{Direction, KeyAddress, Tag};
 pub use lifetime::{Lifetimes, TimeoutClass};
 pub use persistence::{PersistenceKey, PersistenceRecord, PersistenceTable};
 pub use port_order::{Range, ReservedPorts};
-pub use ports::{PortAllocator, SnatPorts};
+pub use ports::PortAllocator;
 pub use route_cache::RouteCache;
+pub use snat_ports::SnatPorts;
 pub use speakers::{MemberRef, Peer, Speaker, Speakers};
 pub use table::{CachedRoute, Fate, FlowId, FlowTable, Refused, SlotHint};
 pub use tcp::{ResetSegment, Track};

@@ -1,8 +1,11 @@
 //! The cells of a SNAT address's ports, made where they are wanted.
 //!
 //! Owns pages of 1,024 cells, each made when a port of it is first given away and kept from then on: an address of which few ports are
-//! ever used takes a thousandth of what all would. Knows nothing of what stands in a cell, but that zero is free.
+//! ever used takes a thousandth of what all would. And owns what stands in a cell: whose the port is, and how many use it. Changes none by
+//! itself, and knows nothing of which port is whose to take: that is said by [`super::ports`].
 
+use crate::wire::Endpoint;
+use std::net::Ipv4Addr;
 use std::sync::OnceLock;
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::{AcqRel, Acquire};
@@ -12,6 +15,24 @@ const PAGE: usize = 1_024;
 
 /// What stands in a cell whose port is free.
 pub(super) const FREE: u64 = 0;
+
+/// What a cell holds: inside address (32 bits), inside port (16), users (16). 0 users: the port is free.
+pub(super) struct Cell {
+    pub(super) inside: Endpoint,
+    pub(super) users: u16,
+}
+
+impl Cell {
+    pub(super) fn bits(&self) -> u64 {
+        u64::from(self.inside.addr.to_bits()) << 32 | u64::from(self.inside.port) << 16 | u64::from(self.users)
+    }
+
+    /// `None`: the port is free.
+    pub(super) fn of(bits: u64) -> Option<Cell> {
+        let inside = Endpoint::new(Ipv4Addr::from_bits((bits >> 32) as u32), (bits >> 16) as u16);
+        (bits as u16 != 0).then_some(Cell { inside, users: bits as u16 })
+    }
+}
 
 /// A cell for each port.
 pub(super) struct PortCells {

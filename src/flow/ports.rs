@@ -8,13 +8,12 @@
 //! port, whomever it talks to. Who may answer is known for UDP ([`super::remotes`]). Two workers that do so in the same instant
 //! can give it a second one; each is still its own alone, which is what correctness needs.
 
-use super::port_cells::{FREE, PortCells};
+use super::port_cells::{Cell, FREE, PortCells};
 use super::port_order::{Range, ReservedPorts};
 use super::remotes::Remotes;
 use crate::chance;
 use crate::wire::{Endpoint, Protocol};
 use std::net::Ipv4Addr;
-use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::atomic::{AtomicU32, AtomicU64};
 
@@ -238,107 +237,6 @@ impl PortAllocator {
     fn choices(&self, inside: Endpoint, range: usize) -> impl Iterator<Item = u16> + use<> {
         let draw = chance::number(self.seed ^ Cell { inside, users: 0 }.bits(), 1);
         self.ranges[range].choices(inside.port, draw)
-    }
-}
-
-/// What a cell holds: inside address (32 bits), inside port (16), users (16). 0 users: the port is free.
-struct Cell {
-    inside: Endpoint,
-    users: u16,
-}
-
-impl Cell {
-    fn bits(&self) -> u64 {
-        u64::from(self.inside.addr.to_bits()) << 32 | u64::from(self.inside.port) << 16 | u64::from(self.users)
-    }
-
-    /// `None`: the port is free.
-    fn of(bits: u64) -> Option<Cell> {
-        let inside = Endpoint::new(Ipv4Addr::from_bits((bits >> 32) as u32), (bits >> 16) as u16);
-        (bits as u16 != 0).then_some(Cell { inside, users: bits as u16 })
-    }
-}
-
-/// The port allocators of all SNAT addresses. A copy is a handle to the same ones.
-#[derive(Clone)]
-pub struct SnatPorts {
-    /// In the order of their addresses.
-    tables: Arc<[Tables]>,
-    seed: u64,
-}
-
-/// Those of one address.
-#[derive(Clone)]
-struct Tables {
-    address: Ipv4Addr,
-    /// When they were made, as the caller counts.
-    since: u32,
-    by_protocol: Arc<[PortAllocator; 3]>,
-}
-
-impl SnatPorts {
-    /// Empty tables for these addresses.
-    pub fn new(addresses: impl IntoIterator<Item = Ipv4Addr>, seed: u64) -> SnatPorts {
-        SnatPorts { tables: Arc::new([]), seed }.renewed(addresses, 0)
-    }
-
-    /// Those for another list of addresses. An address that stays keeps its allocators and what is allocated there; those
-    /// of a new one are made in `life`.
-    pub fn renewed(&self, addresses: impl IntoIterator<Item = Ipv4Addr>, life: u32) -> SnatPorts {
-        let mut addresses: Vec<Ipv4Addr> = addresses.into_iter().collect();
-        addresses.sort_unstable();
-        addresses.dedup();
-        let tables = |address| self.find(address).cloned().unwrap_or_else(|| self.tables_of(address, life));
-        SnatPorts { tables: addresses.into_iter().map(tables).collect(), seed: self.seed }
-    }
-
-    /// Those of some addresses alone, in memory of their own: for `protocol` they have given away the same ports, for others none.
-    pub fn copied(&self, protocol: Protocol, wanted: impl Fn(Ipv4Addr) -> bool) -> SnatPorts {
-        let copied = |tables: &Tables| {
-            let fresh = self.tables_of(tables.address, tables.since);
-            let mut by_protocol = Arc::into_inner(fresh.by_protocol).expect("it was made here");
-            if let (Some(copy), Some(own)) =
-                (by_protocol.get_mut(place(protocol)), tables.by_protocol.get(place(protocol)))
-            {
-                *copy = own.copied();
-            }
-            Tables { address: tables.address, since: tables.since, by_protocol: Arc::new(by_protocol) }
-        };
-        let tables = self.tables.iter().filter(|tables| wanted(tables.address)).map(copied);
-        SnatPorts { tables: tables.collect(), seed: self.seed }
-    }
-
-    /// That of an address and protocol; `None` if nothing is translated to that address.
-    pub fn table(&self, address: Ipv4Addr, protocol: Protocol) -> Option<&PortAllocator> {
-        self.find(address).and_then(|tables| tables.by_protocol.get(place(protocol)))
-    }
-
-    /// The one that a port was given by in `life`, if it is still there. An address that was away in between has another.
-    pub fn table_of(&self, address: Ipv4Addr, protocol: Protocol, life: u32) -> Option<&PortAllocator> {
-        self.find(address).filter(|tables| tables.since <= life)?.by_protocol.get(place(protocol))
-    }
-
-    fn find(&self, address: Ipv4Addr) -> Option<&Tables> {
-        let at = self.tables.binary_search_by_key(&address, |tables| tables.address).ok()?;
-        Some(&self.tables[at])
-    }
-
-    fn tables_of(&self, address: Ipv4Addr, since: u32) -> Tables {
-        let by_protocol = [Protocol::Icmp, Protocol::Tcp, Protocol::Udp].map(|protocol| {
-            let seed = chance::number(self.seed ^ u64::from(address.to_bits()), place(protocol) as u64 + 1);
-            PortAllocator::new(protocol, seed)
-        });
-        Tables { address, since, by_protocol: Arc::new(by_protocol) }
-    }
-}
-
-const fn place(protocol: Protocol) -> usize {
-    match protocol {
-        Protocol::Icmp => 0,
-        Protocol::Tcp => 1,
-        Protocol::Udp => 2,
-        // No ports, and no table.
-        Protocol::Other(_) => usize::MAX,
     }
 }
 

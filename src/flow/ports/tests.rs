@@ -133,19 +133,6 @@ fn every_identifier_serves_for_icmp() {
     assert_eq!(table.allocate(inside(99, 7), &none), None);
 }
 
-#[test]
-fn an_address_that_stays_keeps_its_ports() {
-    let [one, two, three] = [1, 2, 3].map(|host| Ipv4Addr::new(10, 20, 0, host));
-    let snat_ports = SnatPorts::new([two, one, one], 4);
-    snat_ports.table(one, Protocol::Udp).unwrap().allocate(inside(11, 700), &sip());
-    let renewed = snat_ports.renewed([one, three], 3);
-    assert_eq!(renewed.table(one, Protocol::Udp).unwrap().owner(700), Some(inside(11, 700)));
-    assert_eq!(renewed.table(one, Protocol::Tcp).unwrap().owner(700), None);
-    assert!(renewed.table(two, Protocol::Udp).is_none() && renewed.table(three, Protocol::Udp).is_some());
-    let known = |life| [one, three].map(|address| renewed.table_of(address, Protocol::Udp, life).is_some());
-    assert_eq!([2, 3].map(known), [[true, false], [true, true]], "what was allocated before is in no new table");
-}
-
 proptest! {
     /// Against a map of endpoint to port and users, with few ports for many.
     #[test]
