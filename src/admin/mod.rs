@@ -13,6 +13,7 @@ pub mod explain;
 mod latency;
 pub mod line;
 pub mod metrics;
+pub mod named;
 pub mod request;
 pub mod rows;
 pub mod save;

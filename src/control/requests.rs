@@ -10,6 +10,7 @@ use super::proposed::How;
 use super::waiting::{INSTALL_PATIENCE, PATIENCE, Parts, Pending, Then};
 use crate::admin::answer::{AdminError, Answered, Code, Data};
 use crate::admin::configurations::HistoryText;
+use crate::admin::named::{self, listed};
 use crate::admin::request::{AdminState, FlowSelection};
 use crate::admin::rows::{
     Announced, Cause, Cleared, ConfigurationCause, ExcludeRow, Logging, Reloaded, StateLines, Total,
@@ -23,9 +24,6 @@ use crate::time::{Duration, Instant};
 use crate::worker::mailbox::{Command, FlowFilter, ServedAt};
 use ipnet::Ipv4Net;
 use std::sync::Arc;
-
-/// Names an error message lists at most.
-const NAMES: usize = 20;
 
 /// The answer, or `None`: it is given by [`Output::Answer`] once all is done.
 pub(super) type Begun = Result<Option<Data>, AdminError>;
@@ -405,24 +403,16 @@ impl Controller {
     }
 
     pub(super) fn member_named(&self, name: &str) -> Result<MemberId, AdminError> {
-        let members = &self.intent.members;
-        let names = members.iter().map(|member| &*member.name);
-        members.find_id(|member| member.name == name).ok_or_else(|| unknown(Code::UnknownMember, "member", name, names))
+        named::member_named(&self.intent, name)
     }
 
     pub(super) fn pool_named(&self, name: &str) -> Result<PoolId, AdminError> {
-        let pools = &self.intent.pools;
-        let names = pools.iter().map(|pool| &*pool.name);
-        pools.find_id(|pool| pool.name == name).ok_or_else(|| unknown(Code::UnknownPool, "pool", name, names))
+        named::pool_named(&self.intent, name)
     }
 
     fn virtual_server_named(&self, name: &str) -> Result<ServedAt, AdminError> {
-        let servers = &self.intent.virtual_servers;
-        let names = servers.iter().map(|server| &*server.name);
-        let server = servers.iter().find(|server| server.name == name);
-        server
-            .map(|server| ServedAt { address: server.address, listen: server.listen.clone() })
-            .ok_or_else(|| unknown(Code::UnknownVirtualServer, "virtual server", name, names))
+        let server = named::virtual_server_named(&self.intent, name)?;
+        Ok(ServedAt { address: server.address, listen: server.listen.clone() })
     }
 
     /// The SNAT of a pool as the file has it.
@@ -441,10 +431,6 @@ impl Controller {
         let id = self.snat_of(pool)?.pool;
         Ok(self.exclude_rows(pool, id))
     }
-}
-
-fn unknown<'a>(code: Code, kind: &str, name: &str, names: impl Iterator<Item = &'a str>) -> AdminError {
-    AdminError::new(code, format!("there is no {kind} `{name}`; there are {}", listed(names)))
 }
 
 fn not_excluded(pool: &str, prefix: Ipv4Net, why: Refused) -> AdminError {
@@ -484,14 +470,4 @@ fn not_installed(epoch: Epoch, installed: Epoch) -> AdminError {
         epoch.0, installed.0
     );
     AdminError::new(Code::NoAnswer, message)
-}
-
-pub(super) fn listed<T: AsRef<str>>(names: impl IntoIterator<Item = T>) -> String {
-    let all: Vec<T> = names.into_iter().collect();
-    let shown = all.iter().take(NAMES).map(AsRef::as_ref).collect::<Vec<&str>>().join(", ");
-    match all.len() {
-        0 => "none".into(),
-        count if count > NAMES => format!("{shown} and {} more", count - NAMES),
-        _ => shown,
-    }
 }

@@ -6,6 +6,7 @@
 //! come for a while but what a stranger can make alone.
 
 use super::connection_counts::{is_connection, owners};
+use super::flow_book::LOOKED_AT;
 use super::verdict::{DropReason, Verdict};
 use super::walk::Walk;
 use crate::flow::Flow;
@@ -18,8 +19,10 @@ use std::net::Ipv4Addr;
 
 /// A handshake of which nothing was heard for so long is not being made: its SYN would have been repeated twice (RFC 6298 2.1, 5.5).
 const HANDSHAKE: Duration = Duration::from_secs(3);
-/// So many of them give way to one new connection, at most.
+/// So many of them give way to one new connection, at most: to the limit of its virtual server, and to that of its member.
 const GIVE_WAY: usize = 16;
+/// A new connection can meet so many of those that were idle longest: each that gives way lets another one be looked at.
+pub(super) const MET_AT_MOST: usize = LOOKED_AT + 2 * GIVE_WAY;
 
 impl Walk<'_> {
     /// The member that takes what `source` sends to a service, of a flow that is not there yet, and is not refused; `tuple` is the

@@ -5,6 +5,7 @@
 //! whatever it remembers by that is thrown away with it: ports, limits and hints are copies as well. Reads the worker's tables and
 //! changes none; of a service each member is looked at, of all else a few.
 
+use super::admission::MET_AT_MOST;
 use super::flow_book::is_live;
 use super::limiter::Limiter;
 use super::path::{Classified, Path};
@@ -25,8 +26,6 @@ use std::collections::BTreeSet;
 use std::net::Ipv4Addr;
 use std::sync::Arc;
 
-/// Half-open connections that may give way to a new one are looked for among so many.
-const HALF_OPEN: usize = 16;
 /// Room for what the packet itself begins.
 const ROOM: usize = 8;
 
@@ -200,7 +199,7 @@ impl Engine {
     /// Flows with a key between any of these ends, behind the half-open ones that were idle longest.
     fn flows_between(&self, ends: &Ends, now: Instant) -> Vec<(FlowId, Flow, Duration)> {
         let flows = &self.state.flows;
-        let by_age = flows.longest_idle(TimeoutClass::TcpOpening).take(HALF_OPEN);
+        let by_age = flows.longest_idle(TimeoutClass::TcpOpening).take(MET_AT_MOST);
         // Where there is room for nobody, somebody is there who gives way to nobody.
         let steady = flows.has_no_room().then(|| flows.longest_idle(TimeoutClass::TcpEstablished).next()).flatten();
         let tuples = ends.tuples();

@@ -27,7 +27,7 @@ const GIVES_WAY: [TimeoutClass; 4] =
     [TimeoutClass::TcpOpening, TimeoutClass::TcpClosing, TimeoutClass::Routed, TimeoutClass::Udp];
 
 /// Half-open connections that are looked at for one that may give way to another of the same member or virtual server.
-const LOOKED_AT: usize = 16;
+pub(super) const LOOKED_AT: usize = 16;
 
 /// The flows of one worker, with their ports and their members. The table itself can be read by all, and changed here only.
 pub(super) struct FlowBook {

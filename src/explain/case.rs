@@ -2,8 +2,9 @@
 //!
 //! Owns how what an operator typed becomes a frame, where that comes in, and the errors that say what to type instead.
 
-use super::names::{Names, listed};
+use super::names::Names;
 use crate::admin::answer::{AdminError, Code};
+use crate::admin::named::{interface_named, interface_names, listed, member_named};
 use crate::admin::request::{PacketAsked, TcpFlag, Transport};
 use crate::policy::adjacency::NextHop;
 use crate::policy::intent::{InterfaceId, MemberId, PortId};
@@ -36,9 +37,9 @@ impl Case {
     /// # Errors
     /// There is no such member or interface, or nothing says where it comes in.
     pub fn of(asked: &PacketAsked, intent: &Intent, snapshot: &Snapshot) -> Result<Case, AdminError> {
-        let from = asked.from.as_deref().map(|name| member_named(name, intent)).transpose()?;
+        let from = asked.from.as_deref().map(|name| member_named(intent, name)).transpose()?;
         let interface = match (&asked.interface, from) {
-            (Some(name), _) => interface_named(name, intent)?,
+            (Some(name), _) => interface_named(intent, name)?,
             (None, Some(member)) => intent.members[member].interface,
             (None, None) => interface_towards(asked, intent, snapshot)?,
         };
@@ -88,25 +89,6 @@ const fn bit(flag: TcpFlag) -> Flags {
     }
 }
 
-fn member_named(name: &str, intent: &Intent) -> Result<MemberId, AdminError> {
-    intent.members.find_id(|member| member.name == name).ok_or_else(|| {
-        let names = listed(intent.members.iter().take(20).map(|member| member.name.clone()));
-        let message = format!("there is no member `{name}`; there are {names}");
-        AdminError::new(Code::UnknownMember, message)
-    })
-}
-
-fn interface_named(name: &str, intent: &Intent) -> Result<InterfaceId, AdminError> {
-    intent.interfaces.find_id(|interface| interface.name == name).ok_or_else(|| {
-        let message = format!("there is no interface `{name}`; there are {}", interfaces(intent));
-        AdminError::new(Code::BadRequest, message)
-    })
-}
-
-fn interfaces(intent: &Intent) -> String {
-    listed(intent.interfaces.iter().map(|interface| interface.name.clone()))
-}
-
 /// Where an answer to its source would leave; a member's own.
 fn interface_towards(asked: &PacketAsked, intent: &Intent, snapshot: &Snapshot) -> Result<InterfaceId, AdminError> {
     let src = *asked.src.ip();
@@ -115,7 +97,7 @@ fn interface_towards(asked: &PacketAsked, intent: &Intent, snapshot: &Snapshot) 
         _ => snapshot.next_hop(src).map(|NextHop { interface, .. }| interface).ok_or_else(|| {
             let message = format!(
                 "there is no route to {src}, which would say where it comes in: add --interface NAME, one of {}",
-                interfaces(intent)
+                listed(interface_names(intent))
             );
             AdminError::new(Code::BadRequest, message)
         }),

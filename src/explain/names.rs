@@ -2,6 +2,7 @@
 
 use crate::config::{duration_text, listen_text, network_text};
 use crate::policy::Intent;
+use crate::policy::adjacency::Way;
 use crate::policy::intent::{InterfaceId, Listen, MemberId, PoolId, Snat, VirtualServerId};
 use crate::time::Duration;
 use ipnet::Ipv4Net;
@@ -54,19 +55,11 @@ impl<'a> Names<'a> {
 
     /// How a packet gets to an address: the network it is on, or the static route.
     pub(super) fn way(self, address: Ipv4Addr) -> String {
-        let on = self.intent.interfaces.iter().find(|it| it.addresses.iter().any(|net| net.contains(&address)));
-        if let Some(interface) = on {
-            return format!("on the network of interface {}", interface.name);
-        }
-        let routes = self.intent.routes.iter().filter(|route| route.to.contains(&address));
-        match routes.max_by_key(|route| route.to.prefix_len()) {
-            Some(route) => {
-                format!(
-                    "by the route {} via {} on interface {}",
-                    network_text(route.to),
-                    route.via,
-                    self.interface(route.interface)
-                )
+        match self.intent.way_towards(address) {
+            Some(Way::OnLink(interface)) => format!("on the network of interface {}", self.interface(interface)),
+            Some(Way::By(route)) => {
+                let (to, interface) = (network_text(route.to), self.interface(route.interface));
+                format!("by the route {to} via {} on interface {interface}", route.via)
             }
             None => "there is no route to it".into(),
         }

@@ -62,14 +62,31 @@ impl Intent {
         all.filter_map(|address| Some((address, self.hop_towards(address)?))).collect()
     }
 
-    /// The host that a packet to `address` is handed to: itself on a link of ours, else the router that the longest prefix names.
+    /// The host that a packet to `address` is handed to.
     pub fn hop_towards(&self, address: Ipv4Addr) -> Option<NextHop> {
+        self.way_towards(address).map(|way| match way {
+            Way::OnLink(interface) => NextHop { interface, address },
+            Way::By(route) => route.hop(),
+        })
+    }
+
+    /// How a packet gets to `address`: by itself on a link of ours, else by the route with the longest prefix.
+    pub fn way_towards(&self, address: Ipv4Addr) -> Option<Way<'_>> {
         let on_link = |interface: &Interface| interface.addresses.iter().any(|net| net.contains(&address));
         let link = self.interfaces.entries().find(|(_, interface)| on_link(interface));
         let route =
             || self.routes.iter().filter(|route| route.to.contains(&address)).max_by_key(|it| it.to.prefix_len());
-        link.map(|(interface, _)| NextHop { interface, address }).or_else(|| route().map(Route::hop))
+        link.map(|(interface, _)| Way::OnLink(interface)).or_else(|| route().map(Way::By))
     }
+}
+
+/// How a packet gets to an address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Way<'a> {
+    /// The host is on the network of this interface.
+    OnLink(InterfaceId),
+    /// This route names the router.
+    By(&'a Route),
 }
 
 /// What is known of a next hop.
