@@ -12,7 +12,6 @@ use fairlead::engine::{Engine, EngineEvent, Verdict};
 use fairlead::explain::{Case, Setting, explain};
 use fairlead::flow::{Flow, FlowId, SnatPorts};
 use fairlead::policy::adjacency::{Adjacency, Neighbour};
-use fairlead::policy::health::State;
 use fairlead::policy::intent::{DirectAccess, Intent, Mode, NoMember, OnDownUdp, Persistence, Unmatched, Unreachable};
 use fairlead::policy::{Epoch, Snapshot};
 use fairlead::time::{Duration, Instant};
@@ -23,7 +22,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use testbench::dice::Dice;
 use testbench::lab::*;
-use testbench::plan::Plan;
+use testbench::plan::{Plan, lose_or_find};
 use testbench::rig::*;
 
 const ADDRESSES: [&str; 14] =
@@ -289,43 +288,9 @@ impl World {
 
     /// Management changes something.
     fn change(&mut self, dice: &mut Dice) {
-        let pair = dice.roll(2) as usize;
-        match dice.roll(10) {
-            0..2 if !self.plan.is_shared(pair) => {
-                let to = dice.pick(&[None, Some(pair * 2), Some(pair * 2 + 1)]);
-                self.plan.switch_over(pair, to, dice.once_in(2));
-            }
-            2 => self
-                .plan
-                .excluded
-                .push(dice.pick(&["172.16.5.0/24", "172.16.9.9/32", "172.16.0.0/16"]).parse().unwrap()),
-            3 => drop(self.plan.excluded.pop()),
-            4 => {
-                let states = [State::Up, State::Up, State::Down, State::Drained, State::Offline, State::Unknown];
-                let (who, state) = (dice.roll(4) as usize, dice.pick(&states));
-                match self.plan.is_shared(who / 2) {
-                    true => drop(self.plan.goes(who, state)),
-                    false => self.plan.members[who].state = state,
-                }
-            }
-            5 => (self.plan.second, self.plan.second_first) = (!dice.once_in(3), dice.once_in(2)),
-            6 => self.plan.detour = dice.once_in(2),
-            _ => return self.lose_or_find(dice),
-        }
-        self.adjacency = on_the_link(&self.plan.intent(), self.seed);
-        self.publish();
-    }
-
-    fn lose_or_find(&mut self, dice: &mut Dice) {
-        let mut hops: Vec<_> = self.adjacency.keys().copied().collect();
-        hops.sort();
-        if hops.is_empty() {
-            return;
-        }
-        let hop = dice.pick(&hops);
-        match dice.roll(3) {
-            0 => drop(self.adjacency.remove(&hop)),
-            _ => drop(self.adjacency.insert(hop, Neighbour::Failed)),
+        match self.plan.change(dice) {
+            true => self.adjacency = on_the_link(&self.plan.intent(), self.seed),
+            false => lose_or_find(&mut self.adjacency, dice),
         }
         self.publish();
     }

@@ -7,21 +7,20 @@
 use fairlead::engine::{Engine, EngineEvent, Forward, Lookup, Path, Verdict};
 use fairlead::flow::{Direction, Flow, FlowId, SnatPorts};
 use fairlead::policy::Epoch;
-use fairlead::policy::adjacency::{Adjacency, Neighbour};
-use fairlead::policy::health::State;
+use fairlead::policy::adjacency::Adjacency;
 use fairlead::policy::intent::{Intent, Mode, PortId};
 use fairlead::policy::snapshot::DatagramPort;
 use fairlead::time::{Duration, Instant};
 use fairlead::wire::build::Build;
 use fairlead::wire::sip;
 use fairlead::wire::tcp::Flags;
-use fairlead::wire::{self, Endpoint, Mac};
+use fairlead::wire::{self, Endpoint};
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 use std::sync::Arc;
 use testbench::dice::Dice;
 use testbench::lab::*;
-use testbench::plan::Plan;
+use testbench::plan::{Plan, lose_or_find};
 use testbench::rig::*;
 
 const ADDRESSES: [&str; 13] =
@@ -263,35 +262,9 @@ impl Twins {
 
     /// Management changes something.
     fn change(&mut self, dice: &mut Dice) {
-        let pair = dice.roll(2) as usize;
-        match dice.roll(8) {
-            0..2 => {
-                let to = dice.pick(&[None, Some(pair * 2), Some(pair * 2 + 1)]);
-                self.plan.switch_over(pair, to, dice.once_in(2));
-            }
-            2 => self
-                .plan
-                .excluded
-                .push(dice.pick(&["172.16.5.0/24", "172.16.9.9/32", "172.16.0.0/16"]).parse().unwrap()),
-            3 => drop(self.plan.excluded.pop()),
-            4 => {
-                let states = [State::Up, State::Down, State::Drained, State::Offline, State::Unknown];
-                self.plan.members[dice.roll(4) as usize].state = dice.pick(&states);
-            }
-            5 => (self.plan.second, self.plan.second_first) = (!dice.once_in(3), dice.once_in(2)),
-            6 => (self.plan.swapped, self.plan.detour) = ([dice.once_in(2), dice.once_in(2)], dice.once_in(2)),
-            _ => return self.lose_or_find(dice),
-        }
-        self.adjacency = neighbours(&self.plan.intent());
-        self.publish();
-    }
-
-    fn lose_or_find(&mut self, dice: &mut Dice) {
-        let hop = self.adjacency.keys().nth(dice.roll(self.adjacency.len() as u32) as usize).copied().unwrap();
-        match dice.roll(3) {
-            0 => drop(self.adjacency.remove(&hop)),
-            1 => drop(self.adjacency.insert(hop, Neighbour::Failed)),
-            _ => drop(self.adjacency.insert(hop, Neighbour::Reachable(Mac([2, 0, 0, 0, 7, dice.roll(200) as u8])))),
+        match self.plan.change(dice) {
+            true => self.adjacency = neighbours(&self.plan.intent()),
+            false => lose_or_find(&mut self.adjacency, dice),
         }
         self.publish();
     }

@@ -259,6 +259,13 @@ pub struct PacketAsked {
     pub interface: Option<String>,
 }
 
+impl PacketAsked {
+    /// A packet between these ends, of which nothing else is said.
+    pub fn between(protocol: Transport, src: SocketAddrV4, dst: SocketAddrV4) -> PacketAsked {
+        PacketAsked { protocol, src, dst, flags: Vec::new(), from: None, interface: None }
+    }
+}
+
 /// Which flows are meant, by name. Everything that is set must match.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
@@ -409,6 +416,7 @@ mod tests {
 
     #[test]
     fn a_request_is_written_as_it_is_read() {
+        let end = |text: &str| text.parse().unwrap();
         let member = || "sip-a".to_owned();
         let net: Ipv4Net = "172.16.1.20/32".parse().unwrap();
         let filter = FlowSelection {
@@ -430,12 +438,9 @@ mod tests {
             (
                 r#"{"command":"explain","args":{"protocol":"tcp","src":"172.16.5.5:40000","dst":"10.20.0.100:5061","flags":["syn"],"from":"sip-a"}}"#,
                 Request::Explain(PacketAsked {
-                    protocol: Transport::Tcp,
-                    src: "172.16.5.5:40000".parse().unwrap(),
-                    dst: "10.20.0.100:5061".parse().unwrap(),
                     flags: vec![TcpFlag::Syn],
                     from: Some(member()),
-                    interface: None,
+                    ..PacketAsked::between(Transport::Tcp, end("172.16.5.5:40000"), end("10.20.0.100:5061"))
                 }),
             ),
             (r#"{"command":"counters","args":{"all":true}}"#, Request::Counters { all: true }),

@@ -181,27 +181,21 @@ mod tests {
 
     #[test]
     fn a_packet_that_is_asked_about_has_ends_and_a_place() {
+        let end = |text: &str| text.parse().unwrap();
         let rows = [
             (
                 "fairlead explain tcp 172.16.5.5:40000 10.20.0.100:5061 --flags syn,ack --interface clients",
                 Request::Explain(PacketAsked {
-                    protocol: Transport::Tcp,
-                    src: "172.16.5.5:40000".parse().unwrap(),
-                    dst: "10.20.0.100:5061".parse().unwrap(),
                     flags: vec![TcpFlag::Syn, TcpFlag::Ack],
-                    from: None,
                     interface: Some("clients".into()),
+                    ..PacketAsked::between(Transport::Tcp, end("172.16.5.5:40000"), end("10.20.0.100:5061"))
                 }),
             ),
             (
                 "fairlead explain icmp 10.20.0.11 172.16.9.9 --id 7 --from sip-a",
                 Request::Explain(PacketAsked {
-                    protocol: Transport::Icmp,
-                    src: "10.20.0.11:7".parse().unwrap(),
-                    dst: "172.16.9.9:0".parse().unwrap(),
-                    flags: Vec::new(),
                     from: Some("sip-a".into()),
-                    interface: None,
+                    ..PacketAsked::between(Transport::Icmp, end("10.20.0.11:7"), end("172.16.9.9:0"))
                 }),
             ),
         ];

@@ -25,20 +25,14 @@ fn s84_every_table_is_shown_in_time_and_costs_no_packet() {
             .map(|number| Connection::inward(bench, at(PHONE, 40_000 + number), 5060, HOST_A).open(bench))
             .collect();
         let before = bench.lead.counters();
+        let call = |address: &str| format!("{address}:5060").parse().unwrap();
         let requests = [
             Request::Status {},
             Request::Members {},
             Request::VirtualServers {},
             Request::Probes {},
             Request::Flows { filter: FlowSelection::default(), limit: 1_000 },
-            Request::Explain(PacketAsked {
-                protocol: Transport::Udp,
-                src: "172.16.5.5:5060".parse().unwrap(),
-                dst: "10.20.0.100:5060".parse().unwrap(),
-                flags: Vec::new(),
-                from: None,
-                interface: None,
-            }),
+            Request::Explain(PacketAsked::between(Transport::Udp, call(PHONE), call(V))),
             Request::Snat {},
             Request::Neighbours {},
             Request::Routes {},

@@ -92,7 +92,8 @@ impl Explain {
             }
         };
         let Place { once, from, interface, file } = place;
-        let request = Request::Explain(PacketAsked { protocol, src, dst, flags, from, interface });
+        let request =
+            Request::Explain(PacketAsked { flags, from, interface, ..PacketAsked::between(protocol, src, dst) });
         Question { candidate: file, ..once.of(request, show) }
     }
 }

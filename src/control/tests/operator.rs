@@ -251,14 +251,9 @@ fn flows_come_from_all_workers_within_the_limit_and_a_silent_worker_holds_nobody
 fn a_packet_is_explained_by_the_worker_that_would_decide() {
     let mut bench = Bench::settled();
     let packet = || {
-        Request::Explain(PacketAsked {
-            protocol: Transport::Udp,
-            src: "172.16.5.5:5060".parse().unwrap(),
-            dst: "10.20.0.100:5060".parse().unwrap(),
-            flags: Vec::new(),
-            from: None,
-            interface: None,
-        })
+        let end = |text: &str| text.parse().unwrap();
+        let packet = PacketAsked::between(Transport::Udp, end("172.16.5.5:5060"), end("10.20.0.100:5060"));
+        Request::Explain(packet)
     };
     let explained = |answer: Answer| match answer.map(|answered| answered.data) {
         Ok(Data::Explanation(explanation)) => explanation,

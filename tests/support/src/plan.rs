@@ -3,13 +3,16 @@
 //! The rig's intent and health are made from this and nothing else; a reload, a restart and a switchover are each a
 //! change here that is published.
 
+use crate::dice::Dice;
 use crate::features::Features;
 use crate::lab::{Far, Layout, intent_of};
 use crate::rig::*;
+use fairlead::policy::adjacency::{Adjacency, Neighbour};
 use fairlead::policy::health::{Generation, Health, MemberHealth, PoolHealth, State};
 use fairlead::policy::intent::*;
 use fairlead::policy::sharing::{Sharing, Target};
 use fairlead::time::Duration;
+use fairlead::wire::Mac;
 use ipnet::Ipv4Net;
 use std::net::Ipv4Addr;
 use std::sync::Arc;
@@ -23,6 +26,21 @@ pub type Pair = usize;
 /// The last octets of the members' addresses, and of the virtual addresses.
 const MEMBERS: [u8; 6] = [11, 12, 21, 22, 13, 23];
 const VIPS: [u8; 2] = [100, 200];
+
+/// One of those of whom something is known is forgotten, does not answer any more, or answers at another MAC.
+pub fn lose_or_find(adjacency: &mut Adjacency, dice: &mut Dice) {
+    let mut hops: Vec<_> = adjacency.keys().copied().collect();
+    hops.sort();
+    if hops.is_empty() {
+        return;
+    }
+    let hop = dice.pick(&hops);
+    match dice.roll(3) {
+        0 => drop(adjacency.remove(&hop)),
+        1 => drop(adjacency.insert(hop, Neighbour::Failed)),
+        _ => drop(adjacency.insert(hop, Neighbour::Reachable(Mac([2, 0, 0, 0, 7, dice.roll(200) as u8])))),
+    }
+}
 
 pub fn pair(who: Who) -> Pair {
     if who < 4 { who / 2 } else { who - 4 }
@@ -120,6 +138,32 @@ impl Plan {
             (true, false) => vec![0, 1],
             (true, true) => vec![1, 0],
         }
+    }
+
+    /// Management changes something of it: who is active, the exclusion group, a member's state, or what stands in the file and where.
+    /// Says whether anything was; where not, it is for the caller to change what lies on the link, with [`lose_or_find`].
+    pub fn change(&mut self, dice: &mut Dice) -> bool {
+        let pair = dice.roll(2) as usize;
+        match dice.roll(10) {
+            0..2 if !self.is_shared(pair) => {
+                let to = dice.pick(&[None, Some(pair * 2), Some(pair * 2 + 1)]);
+                self.switch_over(pair, to, dice.once_in(2));
+            }
+            2 => self.excluded.push(dice.pick(&["172.16.5.0/24", "172.16.9.9/32", "172.16.0.0/16"]).parse().unwrap()),
+            3 => drop(self.excluded.pop()),
+            4 | 5 => {
+                let states = [State::Up, State::Up, State::Down, State::Drained, State::Offline, State::Unknown];
+                let (who, state) = (dice.roll(4) as usize, dice.pick(&states));
+                match self.is_shared(who / 2) {
+                    true => drop(self.goes(who, state)),
+                    false => self.members[who].state = state,
+                }
+            }
+            6 => (self.second, self.second_first) = (!dice.once_in(3), dice.once_in(2)),
+            7 => (self.swapped, self.detour) = ([dice.once_in(2), dice.once_in(2)], dice.once_in(2)),
+            _ => return false,
+        }
+        true
     }
 
     /// Members in the order of the file.
