@@ -4,7 +4,7 @@
 //!
 //! | floor | module | what it is |
 //! |---|---|---|
-//! | 0 | [`wire`], [`time`], [`chance`] | bytes and facts; a point in time; numbers that follow from a seed |
+//! | 0 | [`wire`], [`capture_file`], [`time`], [`chance`] | bytes and facts; files of packets; a point in time; numbers that follow from a seed |
 //! | 1 | [`flow`], [`policy`], [`io`] | who is talking; what is meant; what a NIC is to us |
 //! | 2 | [`engine`], [`monitor`] | the decision; is it alive |
 //! | 3 | [`worker`], `dpdk` | one turn of the loop; the only unsafe code |
@@ -16,6 +16,7 @@
 pub mod admin;
 #[cfg(feature = "dpdk")]
 pub mod app;
+pub mod capture_file;
 pub mod chance;
 pub mod cli;
 pub mod config;

@@ -15,6 +15,7 @@ const FLOORS: &[(&str, &[&str])] = &[
     ("time", &[]),
     ("chance", &[]),
     ("wire", &[]),
+    ("capture_file", &[]),
     ("flow", &["wire", "time", "chance"]),
     ("policy", &["wire", "chance"]),
     ("io", &[]),

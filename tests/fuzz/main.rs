@@ -2,6 +2,7 @@
 //! `cargo test`; `tests/fuzz/search` searches for longer, guided by coverage.
 
 mod admin;
+mod captures;
 mod config;
 mod engine;
 mod script;
