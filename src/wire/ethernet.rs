@@ -28,6 +28,14 @@ pub const fn header_length(vlan: Option<VlanId>) -> usize {
     if vlan.is_some() { 18 } else { 14 }
 }
 
+/// The VLAN of any frame, however short it is; 0: it has no tag.
+pub fn tag_of(frame: &[u8]) -> u16 {
+    match frame.get(12..16) {
+        Some(&[a, b, c, d]) if u16::from_be_bytes([a, b]) == TAG => u16::from_be_bytes([c, d]) & 0x0fff,
+        _ => 0,
+    }
+}
+
 /// What a frame is received by: destination MAC and VLAN in one word.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct RxKey(u64);

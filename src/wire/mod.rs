@@ -4,11 +4,12 @@
 //! no configuration: a function here sees one packet. Read first: [`packet`] (what is known of one) and [`facts`] (what that is made of),
 //! then [`rewrite`] (how it is changed), [`fragment`] (how it comes and goes in fragments), then [`reply`] and [`compose`] (how one is
 //! made); [`sip`] for what a datagram to a SIP Server says of itself, [`transaction`] for which answer is a request's, [`summary`] for
-//! what is counted; [`toeplitz`] for how NICs spread packets. For tests, and not in the product: `build` makes frames, `check` proves
+//! what is counted; [`bpf`] for which frames a capture means; [`toeplitz`] for how NICs spread packets. For tests, and not in the product: `build` makes frames, `check` proves
 //! them whole, `shown` prints them.
 
 pub mod addr;
 pub mod arp;
+pub mod bpf;
 #[cfg(feature = "testbench")]
 pub mod build;
 mod bytes;
