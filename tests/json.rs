@@ -3,7 +3,7 @@
 use std::fmt::Write;
 use std::path::Path;
 
-const SOURCES: [&str; 8] = [
+const SOURCES: [&str; 9] = [
     "src/admin/rows.rs",
     "src/admin/latency.rs",
     "src/config/difference.rs",
@@ -12,6 +12,7 @@ const SOURCES: [&str; 8] = [
     "src/admin/sip.rs",
     "src/admin/configurations.rs",
     "src/admin/explain.rs",
+    "src/admin/capture.rs",
 ];
 const PAGE: &str = "dpdk-config/json.md";
 
@@ -33,6 +34,7 @@ versions, and none changes its meaning or unit: `status` has the `version`.
 | `flows` | an object: `rows`, a list of FlowRow; `total`, how many there are; `exact`, false if there may be more |
 | `flows clear` | one Cleared |
 | `explain ...` | one Explanation |
+| `capture` | a CaptureLine a line, one for each frame; on the socket see CaptureBegun |
 | `snat` | a list of SnatRow |
 | `neighbours`, `routes`, `ports`, `counters` | a list of NeighbourRow, RouteRow, PortRow, CounterRow |
 | `switchovers` | a list of SwitchoverRow, oldest first |
@@ -104,10 +106,12 @@ fn holds(kind: &str) -> String {
 fn the_page_about_json_is_what_the_rows_say() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let sources = SOURCES.map(|source| std::fs::read_to_string(root.join(source)).expect(source));
-    let [rows, latency, difference, drill, drain, sip, configurations, explain] =
+    let [rows, latency, difference, drill, drain, sip, configurations, explain, capture] =
         sources.each_ref().map(|source| structs(source));
+    let told = ["\n## CaptureBegun\n", "\n## CapturedRow\n", "\n## CaptureLine\n", "\n## CaptureTotals\n"];
+    let captured = capture.into_iter().filter(|page| told.iter().any(|told| page.starts_with(told))).collect();
     let change = difference.into_iter().filter(|page| page.starts_with("\n## Change\n"));
-    let parts = [vec![HEAD.to_owned()], rows, latency, change.collect(), drill, drain, sip, configurations, explain];
+    let parts = [vec![HEAD.to_owned()], rows, latency, change.collect(), drill, drain, sip, configurations, explain, captured];
     let page = parts.concat().concat();
     for part in ["| `detected_us` | number |", "## SettingRow", "| `udp_idle_ms` | number or null |", "## Change\n"] {
         assert!(page.contains(part), "{part}");

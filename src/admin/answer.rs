@@ -2,6 +2,7 @@
 //!
 //! Owns the answer to a request and the words for what went wrong. Splitting it into lines is the server's part.
 
+use super::capture::Capturing;
 use super::configurations::{Confirmed, HistoryRow, HistoryText, Preview};
 use super::drain::DrainReport;
 use super::drill::{DrillPlan, DrillReport};
@@ -76,7 +77,7 @@ macro_rules! answers {
 }
 
 answers! {
-    one { Status(Box<Status>), Cleared(Cleared), Reloaded(Reloaded), Preview(Box<Preview>), Confirmed(Confirmed), HistoryText(Box<HistoryText>), SavePlan(Box<SavePlan>), Logging(Logging), StateLines(StateLines), Announced(Announced), DrillPlan(Box<DrillPlan>), DrillReport(Box<DrillReport>), DrainReport(DrainReport), Sip(Box<SipReport>), Explanation(Box<Explanation>), }
+    one { Status(Box<Status>), Cleared(Cleared), Reloaded(Reloaded), Preview(Box<Preview>), Confirmed(Confirmed), HistoryText(Box<HistoryText>), SavePlan(Box<SavePlan>), Logging(Logging), StateLines(StateLines), Announced(Announced), DrillPlan(Box<DrillPlan>), DrillReport(Box<DrillReport>), DrainReport(DrainReport), Sip(Box<SipReport>), Explanation(Box<Explanation>), Capture(Box<Capturing>), }
     rows {
         Members(MemberRow),
         VirtualServers(VirtualServerRow),

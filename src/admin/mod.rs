@@ -5,6 +5,7 @@
 //! [`rows`], [`answer`] first; then [`server`].
 
 pub mod answer;
+pub mod capture;
 mod clients;
 pub mod configurations;
 pub mod drain;
@@ -20,6 +21,7 @@ pub mod save;
 pub mod server;
 mod sip;
 pub mod socket;
+mod streaming;
 mod wall;
 mod words;
 

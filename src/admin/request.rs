@@ -5,6 +5,7 @@
 //! resolved here: only the controller knows what exists.
 
 use super::answer::{AdminError, Answer, Code};
+pub use super::capture::CaptureAsked;
 pub use super::words::{AdminState, TcpFlag, Transport};
 use crate::config::{LogLevel, parse_prefix, visible};
 use ipnet::Ipv4Net;
@@ -59,6 +60,8 @@ pub enum Request {
     },
     /// What would happen to a packet now, and why: an [`Explanation`](super::explain::Explanation). Nothing changes by it.
     Explain(PacketAsked),
+    /// Show packets as they pass, from now on: the answer is followed by frames, not by lines, until the client has closed its side.
+    Capture(Box<CaptureAsked>),
     /// SNAT addresses and the use of their ports.
     Snat {},
     /// The ARP table.

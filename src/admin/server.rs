@@ -4,11 +4,13 @@
 //! may read, and whose turn it is to have a whole file in memory. Each client is a task of its own and has one request under way. Decides nothing: requests go to the
 //! controller through a channel.
 
-use super::answer::{AdminError, Answer, Code};
+use super::answer::{AdminError, Answer, Answered, Code, Data};
+use super::capture::Feed;
 use super::clients::{self, Seat};
 use super::line::{error_line, lines};
 use super::request::{Asked, Line, Request, put};
 use super::socket::AdminSocket;
+use super::streaming;
 use crate::time::Duration;
 use std::future::Future;
 use std::io;
@@ -127,6 +129,8 @@ async fn handle(
             Ok(request) => ask(&asked, request, limits.answer).await,
             Err(error) => Err(error),
         };
+        // Who is gone when it is sent has no more use for it.
+        let feed = feed_of(&answer);
         let sent = match turn.is_some() {
             true => send(&mut write, &mut seat, written(id, answer).await.into_iter(), limits.write).await,
             false => send(&mut write, &mut seat, lines(id, &answer), limits.write).await,
@@ -134,7 +138,19 @@ async fn handle(
         if sent.is_err() {
             return;
         }
+        // What follows is no line any more, nor is what the client still sends a request.
+        if let Some(feed) = feed {
+            return streaming::run(read, write, feed, stopped).await;
+        }
         seat.is_idle();
+    }
+}
+
+/// Where the frames come from that follow this answer.
+fn feed_of(answer: &Answer) -> Option<Box<dyn Feed>> {
+    match answer {
+        Ok(Answered { data: Data::Capture(capturing), .. }) => capturing.feed.take(),
+        _ => None,
     }
 }
 

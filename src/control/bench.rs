@@ -21,6 +21,7 @@ use crate::wire::facts::Link;
 use crate::wire::{Kind, Mac, Packet};
 use crate::worker::mailbox::{Command, Event, FlowRow, WorkerId};
 use crate::worker::sip::Sampling;
+use crate::worker::tap::Tap;
 use crate::worker::{Counters, Latency};
 use std::collections::{BTreeMap, VecDeque};
 use std::net::Ipv4Addr;
@@ -88,6 +89,7 @@ struct FakeWorker {
     mail: VecDeque<Command>,
     latency: Box<Latency>,
     sip: Sampling,
+    taps: Vec<Box<Tap>>,
     /// It does not look at its mail.
     asleep: bool,
 }
@@ -349,6 +351,20 @@ impl Bench {
         &mut self.workers[worker].sip
     }
 
+    /// The captures that a worker was given and has not ended, by number.
+    pub(crate) fn captures(&self, worker: usize) -> Vec<u64> {
+        self.workers[worker].taps.iter().map(|tap| tap.capture).collect()
+    }
+
+    /// Both workers end the one that they were given first.
+    pub(crate) fn end_a_capture(&mut self) {
+        for at in 0..self.workers.len() {
+            let tap = self.workers[at].taps.remove(0);
+            let event = Event::CaptureEnded { worker: WorkerId(at as u16), capture: tap.capture, tap };
+            self.give(Input::Event(event));
+        }
+    }
+
     pub(crate) fn sleep(&mut self, worker: usize, asleep: bool) {
         self.workers[worker].asleep = asleep;
         let since = if asleep { self.now.nanos() } else { 0 };
@@ -461,6 +477,7 @@ impl Bench {
                     let statistics = self.workers[at].sip.exchange(fresh, self.now);
                     events.push(Event::Sip { worker: id, statistics });
                 }
+                Command::Capture(tap) => self.workers[at].taps.push(tap),
                 Command::Stop => {
                     self.workers[at].snapshot = None;
                     events.push(Event::Stopped(id));

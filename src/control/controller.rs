@@ -3,6 +3,7 @@
 //! Owns the order in which things are done. Sans-I/O: everything enters by [`Controller::handle`], everything leaves by
 //! [`Controller::poll_output`], time is an argument.
 
+use super::captures::Captures;
 use super::checks::Checks;
 use super::configurations::Configurations;
 use super::drains::Drains;
@@ -135,6 +136,7 @@ pub struct Controller {
     pub(super) checks: Checks,
     pub(super) latencies: Latencies,
     pub(super) sip: SipCounts,
+    pub(super) captures: Captures,
     /// When flows are counted next, if any pool goes by that.
     pub(super) loads_due: Option<Instant>,
     pub(super) waiting: Waiting,
@@ -177,6 +179,7 @@ impl Controller {
             checks: Checks::new(&intent, snat_ports, macs.len(), now),
             latencies: Latencies::new(workers, now),
             sip: SipCounts::new(workers, &intent, now),
+            captures: Captures::default(),
             loads_due: None,
             waiting: Waiting::default(),
             compared: None,
@@ -355,6 +358,7 @@ impl Controller {
             Event::Excerpt { worker, query, excerpt, snapshot } => {
                 self.waiting.on_excerpt(query, worker, excerpt, snapshot);
             }
+            Event::CaptureEnded { capture, .. } => self.captures.on_ended(capture),
             Event::RedeliveryEnded { pool, generation, requests } => {
                 let line = self.switchovers.on_redelivery_ended((pool, generation), requests);
                 line.into_iter().for_each(|line| self.log(LogLevel::Warn, line));

@@ -9,6 +9,9 @@
 mod alarms;
 mod announce;
 mod candidate;
+mod capture_feed;
+mod captures;
+mod capturing;
 mod checks;
 mod configurations;
 mod controller;

@@ -69,6 +69,7 @@ impl Controller {
             Request::Flows { filter, limit } => return self.list_flows(request_id, &filter, limit, now),
             Request::FlowsClear { filter } => return self.clear_flows(request_id, &filter, now),
             Request::Explain(packet) => return self.begin_explanation(request_id, &packet, now),
+            Request::Capture(asked) => Data::Capture(Box::new(self.begin_capture(*asked, now)?)),
             Request::Latency { reset } => return self.begin_latency(request_id, reset, now),
             Request::Sip {} => return self.begin_sip(request_id, now),
             Request::Announce {} => Data::Announced(self.announce(now)),
@@ -410,7 +411,7 @@ impl Controller {
         named::pool_named(&self.intent, name)
     }
 
-    fn virtual_server_named(&self, name: &str) -> Result<ServedAt, AdminError> {
+    pub(super) fn virtual_server_named(&self, name: &str) -> Result<ServedAt, AdminError> {
         let server = named::virtual_server_named(&self.intent, name)?;
         Ok(ServedAt { address: server.address, listen: server.listen.clone() })
     }

@@ -19,17 +19,17 @@ use prefetch_index::prefetch_index;
 /// The frames of a burst, and what is known of each, at the same place of the other list. The latter is overwritten by every
 /// burst: what is known of a frame is written once and never copied.
 pub(super) struct Batch<F> {
-    frames: Vec<F>,
-    places: Box<[Place]>,
+    pub(super) frames: Vec<F>,
+    pub(super) places: Box<[Place]>,
     /// Empty between two turns; only its memory stays.
     handed_in: Vec<Received<F>>,
 }
 
 /// What is known of a frame.
-struct Place {
+pub(super) struct Place {
     packet: Packet,
     lookup: Lookup,
-    port: PortId,
+    pub(super) port: PortId,
     malformed: Option<Malformed>,
 }
 
@@ -96,7 +96,8 @@ impl<P: Port> Pipeline<P> {
                 // What came before it must leave before it.
                 frames => {
                     self.decide_all(batch, Origin::Worker, now);
-                    self.process_whole(Received { frames, port, at }, now);
+                    let whole = Received { frames, port, at };
+                    self.watched_end(whole, |here, whole| here.process_whole(whole, now));
                 }
             }
         }
@@ -112,22 +113,35 @@ impl<P: Port> Pipeline<P> {
         let Batch { frames, places, .. } = batch;
         places[..frames.len()].iter_mut().for_each(|place| self.engine.prefetch_entry(&mut place.lookup));
         let mut cached = 0;
-        for (frame, place) in frames.drain(..).zip(&*places) {
-            match self.engine.by_cached_route(&place.packet, place.port, &place.lookup, now) {
-                Some(Departure { forward, egress }) => {
-                    cached += 1;
-                    self.out.ports.depart(frame, &place.packet, &forward.rewrite, egress);
-                }
-                None => match place.lookup.service_port() {
-                    Some(DatagramPort::In(_)) => self.decide_service::<true>(frame, place, origin, now),
-                    Some(DatagramPort::Out(_)) => self.decide_service::<false>(frame, place, origin, now),
-                    None => self.decide(frame, place, origin, now),
-                },
+        if self.out.ports.taps.is_on() {
+            cached = self.decide_all_watched(batch, origin, now);
+        } else {
+            for (frame, place) in frames.drain(..).zip(&*places) {
+                cached += u64::from(self.decide_one(frame, place, origin, now));
             }
         }
         // Whose flow is here, or whose route, is this worker's.
         if origin == Origin::Nic {
             self.hand_off.arrived_here(cached);
+        }
+    }
+
+    /// The last pass, for one frame. Says whether it has left by a cached route.
+    #[inline(always)]
+    pub(super) fn decide_one(&mut self, frame: P::Frame, place: &Place, origin: Origin, now: Instant) -> bool {
+        match self.engine.by_cached_route(&place.packet, place.port, &place.lookup, now) {
+            Some(Departure { forward, egress }) => {
+                self.out.ports.depart(frame, &place.packet, &forward.rewrite, egress);
+                true
+            }
+            None => {
+                match place.lookup.service_port() {
+                    Some(DatagramPort::In(_)) => self.decide_service::<true>(frame, place, origin, now),
+                    Some(DatagramPort::Out(_)) => self.decide_service::<false>(frame, place, origin, now),
+                    None => self.decide(frame, place, origin, now),
+                }
+                false
+            }
         }
     }
 
@@ -206,7 +220,7 @@ impl<P: Port> Pipeline<P> {
 
 /// Who received a frame.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Origin {
+pub(super) enum Origin {
     /// This worker, from a NIC: it may be another worker's.
     Nic,
     /// Another worker, which handed it off to this one.

@@ -92,6 +92,7 @@ impl<P: Port> Executor<P> {
                 continue;
             };
             fragment::answer_echo(bytes, &packet);
+            self.ports.taps.answered += 1;
             self.ports.link_and_queue(frame, &packet, &egress);
         }
     }
@@ -149,6 +150,7 @@ impl<P: Port> Executor<P> {
 
     /// A frame of our own leaves, in fragments if the way it takes is narrower than the one on which the question came.
     fn send_own(&mut self, made: P::Frame, egress: &Egress) {
+        self.ports.taps.answered += 1;
         match made.bytes().len() > egress.link.length() + usize::from(egress.mtu) {
             true => self.ports.forward_cut(&made, egress),
             false => self.ports.queue(egress.port, made),

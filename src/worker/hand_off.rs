@@ -84,6 +84,11 @@ impl<F> HandOff<F> {
         }
     }
 
+    /// How many datagrams are queued for other workers.
+    pub(super) fn waiting(&self) -> usize {
+        self.to.iter().flatten().map(|outlet| outlet.waiting.len()).sum()
+    }
+
     /// Hands off what is queued, in order. Calls `report` for every datagram with whether the ring took it.
     pub fn flush(&mut self, mut report: impl FnMut(&Received<F>, bool)) {
         for outlet in self.to.iter_mut().flatten().filter(|outlet| !outlet.waiting.is_empty()) {

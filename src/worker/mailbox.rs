@@ -5,6 +5,7 @@
 
 use super::latency::Latency;
 use super::sip::Statistics;
+use super::tap::Tap;
 use crate::engine::verdict::PuntReason;
 use crate::engine::{Excerpt, Impacts};
 use crate::flow::SnatPorts;
@@ -184,6 +185,8 @@ pub enum Command {
     /// Count SIP into this from now on, or not at all, and return what was counted so far as [`Event::Sip`]. The first one after none
     /// is a [`Statistics::first`].
     Sip(Option<Box<Statistics>>),
+    /// Record what matches, until nobody reads it any more; then it comes back as [`Event::CaptureEnded`].
+    Capture(Box<Tap>),
     /// Finish: do what was sent before, drop what waits, and say [`Event::Stopped`] after all that has to be said. The last snapshot goes
     /// with the worker.
     Stop,
@@ -290,6 +293,15 @@ pub enum Event {
         worker: WorkerId,
         /// What was counted.
         statistics: Option<Box<Statistics>>,
+    },
+    /// Nothing is recorded for this capture any more.
+    CaptureEnded {
+        /// Who.
+        worker: WorkerId,
+        /// Which.
+        capture: u64,
+        /// Comes back to be dropped where it was made.
+        tap: Box<Tap>,
     },
     /// All that this worker had kept for the member that took over has left, or nobody can have it, and some of it was there. A choice
     /// that follows it before all has left ends it as well.

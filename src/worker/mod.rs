@@ -5,7 +5,8 @@
 //! first: [`Worker::turn`], then `burst` (frames on their way to their verdicts), `pipeline` (a datagram from its facts to its end,
 //! and while it waits), `execute` (what a verdict asks for), `ports` (how a frame leaves), [`hand_off`] (which packets are this
 //! worker's, and where others go), [`counters`] (what is counted, and the sum that must come out), [`arrivals`] (whether NICs
-//! spread frames as asked), [`latency`] (how long it took), [`sip`] (what SIP messages say that pass, where that is counted).
+//! spread frames as asked), [`latency`] (how long it took), [`sip`] (what SIP messages say that pass, where that is counted), [`tap`]
+//! (what captures see).
 
 pub mod arrivals;
 mod burst;
@@ -25,6 +26,9 @@ mod ports;
 mod query;
 mod redelivery;
 pub mod sip;
+pub mod tap;
+mod tapping;
+mod taps;
 mod withheld;
 
 pub use copies::CopyCount;
@@ -127,6 +131,7 @@ impl<P: Port> Worker<P> {
 
     /// One turn: commands, frames from the NICs, frames from other workers, chores, and out with it all.
     pub fn turn(&mut self, now: Instant) -> Work {
+        self.pipeline.out.ports.taps.now = now;
         let mut done = self.read_commands(now);
         for port in self.pipeline.out.ports.ids() {
             done += self.pipeline.receive(&mut self.batch, port, now);
@@ -139,6 +144,7 @@ impl<P: Port> Worker<P> {
             self.pipeline.stop();
         }
         self.pipeline.finish_turn();
+        self.pipeline.end_captures(self.id, self.stopping);
         self.publisher.publish(&self.pipeline.out.ports.counters);
         match (self.stopping, done) {
             (true, _) => match self.pipeline.out.events.send_stopped() {
@@ -212,6 +218,7 @@ impl<P: Port> Worker<P> {
                 let statistics = self.pipeline.sampling.exchange(fresh, now);
                 self.pipeline.out.events.send(Event::Sip { worker, statistics });
             }
+            Command::Capture(tap) => self.pipeline.begin_capture(worker, tap),
             Command::Stop => self.stopping = true,
         }
     }

@@ -9,7 +9,9 @@ use super::frames::{Frames, Received, said};
 use super::hand_off::HandOff;
 use super::held::{Held, Queued};
 use super::leaving::LeavingQueue;
+use super::ports::Ports;
 use super::sip::Sampling;
+use super::tap::Side;
 use super::withheld::Waiting;
 use crate::engine::{Classified, DropReason, Engine, EngineEvent, Verdict, Watched, Withheld};
 use crate::flow::SnatPorts;
@@ -60,16 +62,20 @@ impl<P: Port> Pipeline<P> {
     /// What waits for a MAC is decided again by another snapshot, in the order it came.
     pub(super) fn decide_waiting(&mut self, now: Instant) {
         for Queued { datagram, .. } in self.held.neighbours.take_all() {
-            let Some(packet) = self.read(&datagram.frames) else { continue };
-            match self.verdict(&datagram, &packet, now) {
-                Verdict::Hold(hop) => {
-                    self.held.neighbours.hold_again(hop, datagram);
-                    self.request_neighbour(hop, self.engine.snapshot().is_kept(hop), now);
-                }
-                verdict => {
-                    self.count_sip_that_waited(&datagram, &packet, &verdict, now);
-                    self.process(datagram, &packet, verdict, now);
-                }
+            self.watched_end(datagram, |here, datagram| here.decide_that_waited(datagram, now));
+        }
+    }
+
+    fn decide_that_waited(&mut self, datagram: Received<P::Frame>, now: Instant) {
+        let Some(packet) = self.read(&datagram.frames) else { return };
+        match self.verdict(&datagram, &packet, now) {
+            Verdict::Hold(hop) => {
+                self.held.neighbours.hold_again(hop, datagram);
+                self.request_neighbour(hop, self.engine.snapshot().is_kept(hop), now);
+            }
+            verdict => {
+                self.count_sip_that_waited(&datagram, &packet, &verdict, now);
+                self.process(datagram, &packet, verdict, now);
             }
         }
     }
@@ -187,7 +193,9 @@ impl<P: Port> Pipeline<P> {
             let classified = self.engine.classify(&packet, port);
             let verdict = self.engine.finish_deferred(&packet, classified, now);
             let datagram = Received { frames: Frames::One(frame), port, at: now };
-            self.out.execute(datagram, &packet, verdict, self.engine.snapshot());
+            self.watched_end(datagram, |here, datagram| {
+                here.out.execute(datagram, &packet, verdict, here.engine.snapshot());
+            });
         }
         count
     }
@@ -216,21 +224,21 @@ impl<P: Port> Pipeline<P> {
         for Waiting { datagram, what, .. } in self.held.withheld.take(|what| !stays(what)) {
             let pool = snapshot.members.get(what.member).map(|member| snapshot.pool(member.pool));
             let replaced = pool.is_none_or(|pool| pool.active.is_some_and(|active| active != what.member));
-            match (what.undelivered, replaced) {
-                (true, _) => self.decide_again(datagram, now),
+            self.watched_end(datagram, |here, datagram| match (what.undelivered, replaced) {
+                (true, _) => here.decide_again(datagram, now),
                 (false, true) => {
                     let frames = datagram.frames.count();
-                    self.out.ports.counters.dropped_all(frames, DropReason::UnreachableSuperseded);
+                    here.out.ports.counters.dropped_all(frames, DropReason::UnreachableSuperseded);
                 }
-                (false, false) => self.finish_withheld(datagram, now),
-            }
+                (false, false) => here.finish_withheld(datagram, now),
+            });
         }
     }
 
     /// The member lives: what it has refused is passed on.
     pub(super) fn pass_on(&mut self, member: MemberId, now: Instant) {
         for Waiting { datagram, .. } in self.held.withheld.take(|what| what.member == member && !what.undelivered) {
-            self.finish_withheld(datagram, now);
+            self.watched_end(datagram, |here, datagram| here.finish_withheld(datagram, now));
         }
     }
 
@@ -255,10 +263,10 @@ impl<P: Port> Pipeline<P> {
             && let Some(Waiting { datagram, what, .. }) = self.held.withheld.take_due(now)
         {
             count += 1;
-            match what.undelivered {
-                true => self.out.reject_unreachable(&datagram, self.engine.snapshot()),
-                false => self.finish_withheld(datagram, now),
-            }
+            self.watched_end(datagram, |here, datagram| match what.undelivered {
+                true => here.out.reject_unreachable(&datagram, here.engine.snapshot()),
+                false => here.finish_withheld(datagram, now),
+            });
         }
         count
     }
@@ -266,12 +274,14 @@ impl<P: Port> Pipeline<P> {
     /// The next hop does not answer: neither do we wait for it any longer, but for another member that may come.
     pub(super) fn give_up(&mut self, hop: NextHop, now: Instant) {
         for Queued { datagram, .. } in self.held.neighbours.take_for(hop) {
-            let packet = datagram.frames.headers().ok();
-            match packet.and_then(|packet| self.engine.withholds(&packet, self.engine.classify(&packet, datagram.port)))
-            {
-                Some(what) => self.withhold(datagram, what, now),
-                None => self.out.reject_unreachable(&datagram, self.engine.snapshot()),
-            }
+            self.watched_end(datagram, |here, datagram| {
+                let packet = datagram.frames.headers().ok();
+                let about = packet.map(|packet| (packet, here.engine.classify(&packet, datagram.port)));
+                match about.and_then(|(packet, classified)| here.engine.withholds(&packet, classified)) {
+                    Some(what) => here.withhold(datagram, what, now),
+                    None => here.out.reject_unreachable(&datagram, here.engine.snapshot()),
+                }
+            });
         }
     }
 
@@ -281,23 +291,26 @@ impl<P: Port> Pipeline<P> {
         let counters = &mut self.out.ports.counters;
         self.held.reassembly.expire(now, budget, |reason| counters.dropped(reason));
         let stale = self.held.neighbours.take_stale(now);
-        self.reject_unreachable(&stale);
-        stale.len() + self.finish_deferred(now) + self.expire_withheld(now)
-    }
-
-    fn reject_unreachable(&mut self, held: &[Queued<P::Frame>]) {
-        let snapshot = self.engine.snapshot();
-        held.iter().for_each(|held| self.out.reject_unreachable(&held.datagram, snapshot));
+        let count = stale.len();
+        for Queued { datagram, .. } in stale {
+            self.watched_end(datagram, |here, datagram| {
+                here.out.reject_unreachable(&datagram, here.engine.snapshot());
+            });
+        }
+        count + self.finish_deferred(now) + self.expire_withheld(now)
     }
 
     /// What leaves goes to the NICs and to the other workers. What a full ring does not take is dropped and counted: a worker that
     /// waits for another would stop serving, and two that wait for each other would stop for ever.
     pub(super) fn finish_turn(&mut self) {
         self.out.ports.send_all();
-        let counters = &mut self.out.ports.counters;
+        let Ports { counters, taps, .. } = &mut self.out.ports;
         self.hand_off.flush(|datagram, taken| match taken {
             true => counters.handed_off += datagram.frames.count() as u64,
-            false => counters.dropped_all(datagram.frames.count(), DropReason::HandOffFull),
+            false => {
+                taps.lost_on_its_way(datagram.frames.first(), datagram.port, Side::Before, DropReason::HandOffFull);
+                counters.dropped_all(datagram.frames.count(), DropReason::HandOffFull);
+            }
         });
         counters.set_gauges(&self.engine, self.held.frames());
         counters.copies.0 = *self.copies.counts();

@@ -4,6 +4,8 @@
 //! during the turn and emptied at its end, and the counters.
 
 use super::counters::Counters;
+use super::tap::Side;
+use super::taps::Taps;
 use crate::engine::{DropReason, Egress, Forward};
 use crate::io::{BURST, Frame, Port};
 use crate::policy::Snapshot;
@@ -14,14 +16,16 @@ use crate::wire::{Packet, Rewrite, ethernet};
 /// The ports, the frames to be sent by each, and the worker's counters.
 pub(super) struct Ports<P: Port> {
     ports: Vec<P>,
-    queues: Vec<Vec<P::Frame>>,
+    pub(super) queues: Vec<Vec<P::Frame>>,
     pub counters: Counters,
+    /// The captures that look at what passes.
+    pub taps: Taps,
 }
 
 impl<P: Port> Ports<P> {
     pub(super) fn new(ports: Vec<P>) -> Ports<P> {
         let queues = ports.iter().map(|_| Vec::with_capacity(4 * BURST)).collect();
-        Ports { ports, queues, counters: Counters::default() }
+        Ports { ports, queues, counters: Counters::default(), taps: Taps::default() }
     }
 
     /// All of them, in the order of the configuration.
@@ -105,6 +109,9 @@ impl<P: Port> Ports<P> {
         match self.allocate(port, bytes.len()) {
             Some(mut frame) => {
                 frame.bytes_mut().copy_from_slice(bytes);
+                if self.taps.is_on() {
+                    self.taps.originated(&frame, port);
+                }
                 self.queue(port, frame);
             }
             None => self.counters.dropped(DropReason::NoBuffer),
@@ -115,7 +122,7 @@ impl<P: Port> Ports<P> {
     /// for one NIC would stop serving all.
     #[inline]
     pub(super) fn send_all(&mut self) {
-        for (port, queue) in self.ports.iter_mut().zip(&mut self.queues) {
+        for (at, (port, queue)) in self.ports.iter_mut().zip(&mut self.queues).enumerate() {
             while !queue.is_empty() {
                 let bytes = |frames: &[P::Frame]| frames.iter().map(|f| f.bytes().len() as u64).sum::<u64>();
                 let before = bytes(queue);
@@ -123,7 +130,9 @@ impl<P: Port> Ports<P> {
                 self.counters.transmitted += sent as u64;
                 self.counters.transmitted_bytes += before - bytes(queue);
                 if sent == 0 {
-                    queue.drain(..).for_each(|_| self.counters.dropped(DropReason::TransmitFull));
+                    let (here, reason) = (PortId(at as u8), DropReason::TransmitFull);
+                    queue.iter().for_each(|frame| self.taps.lost_on_its_way(frame, here, Side::After, reason));
+                    queue.drain(..).for_each(|_| self.counters.dropped(reason));
                 }
             }
         }

@@ -191,7 +191,8 @@ impl<P: Port> Pipeline<P> {
                 padding.fill(0);
                 self.out.ports.counters.originated += 1;
                 self.copies.end(number, CopyCount::Redelivered);
-                self.process(Received { frames: Frames::One(frame), port, at: now }, &packet, verdict, now);
+                let copy = Received { frames: Frames::One(frame), port, at: now };
+                self.watched_end(copy, |here, copy| here.process(copy, &packet, verdict, now));
                 Delivered::Yes
             }
             _ => {

@@ -14,6 +14,7 @@ use fairlead::policy::intent::PortId;
 use fairlead::time::{Duration, Instant};
 use fairlead::worker::mailbox::{Command, Event, ManagementEnd, mailbox};
 use fairlead::worker::sip::Statistics;
+use fairlead::worker::tap::{Selection, tap};
 use fairlead::worker::{HandOff, Shared, Worker, WorkerId, hand_offs};
 use std::sync::Arc;
 use support::Traffic;
@@ -81,6 +82,41 @@ fn a_turn_asks_for_no_memory_on_any_road() {
                 assert_eq!(bench.pass(burst), (0, BURST), "{} with {workers} workers", traffic.name());
             }
             assert!(bench.workers.iter().all(|worker| worker.engine().flows().len() <= CONVERSATIONS));
+        }
+    }
+}
+
+/// Nor does what two captures record, of which nobody reads the one: its frames are lost.
+#[test]
+fn what_is_captured_asks_for_no_memory() {
+    for workers in [1, 2] {
+        for traffic in Traffic::ALL {
+            let mut bench = Bench::new(workers);
+            for at in 0..CONVERSATIONS {
+                for (port, frame) in traffic.opening(at) {
+                    bench.pass(&[(port.index(), frame.bytes())]);
+                }
+            }
+            let mut ends = Vec::new();
+            for mail in &mut bench.mail {
+                for room in [16, 1_024] {
+                    let (tap, end) = tap(0, Arc::new(Selection { snap: 256, ..Selection::default() }), room);
+                    assert!(mail.commands.push(Command::Capture(tap)).is_ok());
+                    ends.push(end);
+                }
+            }
+            let frames: Vec<_> =
+                (0..CONVERSATIONS).map(|at| (traffic.port().index(), traffic.frame(at).bytes())).collect();
+            bench.pass(&frames[..BURST]);
+            for burst in frames.chunks_exact(BURST) {
+                assert_eq!(bench.pass(burst), (0, BURST), "{} with {workers} workers", traffic.name());
+                for end in ends.iter_mut().skip(1).step_by(2) {
+                    while end.read(|_| ()).is_some() {}
+                }
+            }
+            let lost: Vec<bool> = ends.iter().map(|end| end.counts().1 > 0).collect();
+            assert!(lost[0] || lost.len() > 2, "there was room for 16");
+            assert!(lost.iter().skip(1).step_by(2).all(|lost| !lost));
         }
     }
 }

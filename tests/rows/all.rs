@@ -2,6 +2,7 @@
 
 mod affinity;
 mod background;
+mod capture;
 mod commands;
 mod connection_limits;
 mod connections;

@@ -26,6 +26,7 @@ use std::collections::BTreeSet;
 use std::net::Ipv4Addr;
 
 mod absence;
+mod captures;
 mod choice;
 mod confirm;
 mod devices;

@@ -10,7 +10,9 @@ use fairlead::policy::intent::*;
 use fairlead::wire::build::{Build, mend_icmp, mend_ip};
 use fairlead::wire::facts::Link;
 use fairlead::wire::{Endpoint, Kind, Mac, Packet};
-use fairlead::worker::Counters;
+use fairlead::worker::tap::{Selection, tap};
+use fairlead::worker::{Command, Counters};
+use std::sync::Arc;
 
 /// How the appliance is connected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -97,6 +99,26 @@ pub struct InMemory<const WORKERS: usize>;
 impl<const WORKERS: usize> Setting for InMemory<WORKERS> {
     type Ports = Memory;
     const WORKERS: usize = WORKERS;
+}
+
+/// One worker on ports in memory, with two captures of everything on whose records nobody reads: soon all are lost.
+pub struct Captured;
+
+impl Setting for Captured {
+    type Ports = Memory;
+    const WORKERS: usize = 1;
+
+    fn rig(intent: Intent) -> Rig<Memory> {
+        let mut rig = Rig::new(Memory::default(), intent, 1);
+        for room in [4, 64] {
+            let selection = Selection { snap: 256, ..Selection::default() };
+            let (tap, end) = tap(0, Arc::new(selection), room);
+            // It would end if the end were gone.
+            std::mem::forget(end);
+            rig.give([Command::Capture(tap)]);
+        }
+        rig
+    }
 }
 
 /// One worker on ports in memory, and how it is connected.

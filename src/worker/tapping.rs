@@ -1,0 +1,94 @@
+//! Frames that captures look at, on their way.
+//!
+//! Owns where a worker looks: at each frame before it is decided about and after, and at what had to wait when it leaves or dies. While no
+//! capture is on, none of this runs. Who is asked what matches, and where it is recorded: [`super::taps`].
+
+use super::burst::{Batch, Origin};
+use super::frames::{Frames, Received};
+use super::mailbox::{Event, WorkerId};
+use super::pipeline::Pipeline;
+use super::ports::Ports;
+use super::tap::Tap;
+use crate::io::Port;
+use crate::policy::Snapshot;
+use crate::time::Instant;
+
+impl<P: Port> Pipeline<P> {
+    /// As the last pass of [`Pipeline::decide_all`], with a look at each frame before and after.
+    #[cold]
+    #[inline(never)]
+    pub(super) fn decide_all_watched(&mut self, batch: &mut Batch<P::Frame>, origin: Origin, now: Instant) -> u64 {
+        let mut cached = 0;
+        let Batch { frames, places, .. } = batch;
+        self.out.ports.begin_watch();
+        for (frame, place) in frames.drain(..).zip(&*places) {
+            self.out.ports.taps.note(&frame, place.port, now, false);
+            let waiting = self.hand_off.waiting();
+            cached += u64::from(self.decide_one(frame, place, origin, now));
+            let is_elsewhere = self.hand_off.waiting() != waiting;
+            self.out.ports.end_watch(self.engine.snapshot(), is_elsewhere);
+        }
+        cached
+    }
+
+    /// Has something done with a datagram that has waited, or came from another worker as it had come there.
+    pub(super) fn watched_end(
+        &mut self,
+        datagram: Received<P::Frame>,
+        does: impl FnOnce(&mut Self, Received<P::Frame>),
+    ) {
+        if !self.out.ports.taps.is_on() {
+            return does(self, datagram);
+        }
+        self.out.ports.begin_watch();
+        let Received { frames, port, at } = &datagram;
+        match frames {
+            Frames::One(frame) => self.out.ports.taps.note(frame, *port, *at, true),
+            // Each is seen as it came; what becomes of the first becomes of all.
+            Frames::Fragments(all) => {
+                for (number, frame) in all.iter().enumerate().rev() {
+                    self.out.ports.taps.note(frame, *port, *at, true);
+                    if number > 0 {
+                        self.out.ports.end_watch(self.engine.snapshot(), false);
+                    }
+                }
+            }
+        }
+        does(self, datagram);
+        self.out.ports.end_watch(self.engine.snapshot(), false);
+    }
+
+    /// A capture begins here.
+    pub(super) fn begin_capture(&mut self, worker: WorkerId, tap: Box<Tap>) {
+        if let Some(tap) = self.out.ports.taps.open(tap) {
+            tap.end();
+            self.out.events.send(Event::CaptureEnded { worker, capture: tap.capture, tap });
+        }
+    }
+
+    /// Captures that nobody wants any more end, or all of them; what was counted is said.
+    #[inline]
+    pub(super) fn end_captures(&mut self, worker: WorkerId, all: bool) {
+        if self.out.ports.taps.is_on() {
+            self.end_those(worker, all);
+        }
+    }
+
+    #[cold]
+    fn end_those(&mut self, worker: WorkerId, all: bool) {
+        self.out.ports.taps.publish();
+        while let Some(tap) = self.out.ports.taps.next_ended(all) {
+            self.out.events.send(Event::CaptureEnded { worker, capture: tap.capture, tap });
+        }
+    }
+}
+
+impl<P: Port> Ports<P> {
+    pub(super) fn begin_watch(&mut self) {
+        self.taps.begin(&self.counters, &self.queues);
+    }
+
+    pub(super) fn end_watch(&mut self, snapshot: &Snapshot, is_elsewhere: bool) {
+        self.taps.conclude(&self.counters, &self.queues, snapshot, is_elsewhere);
+    }
+}

@@ -1,0 +1,258 @@
+//! Scenario 102, captures: a packet is seen as it came and as it left, with what came of it, and nothing is different for that.
+
+use super::*;
+use fairlead::engine::DropReason;
+use fairlead::policy::adjacency::NextHop;
+use fairlead::policy::intent::{InterfaceId, Listen, PortId};
+use fairlead::wire::Protocol;
+use fairlead::wire::bpf::{Instruction, Program};
+use fairlead::wire::build::Build;
+use fairlead::worker::tap::{Fate, Selection, Side, TapEnd, tap};
+use fairlead::worker::{Command, Event};
+use std::sync::Arc;
+
+/// Frames that a worker has room for.
+const ROOM: usize = 256;
+
+/// A frame that was recorded.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Seen {
+    packet: (usize, u64),
+    side: Side,
+    fate: Fate,
+    reason: Option<&'static str>,
+    member: Option<String>,
+    port: PortId,
+    bytes: Vec<u8>,
+}
+
+/// Where all workers record.
+struct Watch(Vec<TapEnd>);
+
+impl Watch {
+    fn begin(lab: &mut Lab, selection: Selection, room: usize) -> Watch {
+        let selection = Arc::new(Selection { snap: 2_048, ..selection });
+        let mut ends = Vec::new();
+        let out = lab.rig.command(|| {
+            let (tap, end) = tap(7, Arc::clone(&selection), room);
+            ends.push(end);
+            Command::Capture(tap)
+        });
+        assert_eq!(out, []);
+        Watch(ends)
+    }
+
+    fn all(lab: &mut Lab) -> Watch {
+        Watch::begin(lab, Selection::default(), ROOM)
+    }
+
+    /// What was recorded since the last call, by worker.
+    fn seen(&mut self) -> Vec<Seen> {
+        let mut all = Vec::new();
+        for (worker, end) in self.0.iter_mut().enumerate() {
+            while let Some(seen) = end.read(|record| Seen {
+                packet: (worker, record.packet),
+                side: record.side,
+                fate: record.fate,
+                reason: record.reason,
+                member: record.member.map(|address| address.to_string()),
+                port: record.port,
+                bytes: record.bytes().to_vec(),
+            }) {
+                all.push(seen);
+            }
+        }
+        all
+    }
+
+    fn sums(&self) -> (u64, u64) {
+        self.0.iter().map(TapEnd::counts).fold((0, 0), |sum, one| (sum.0 + one.0, sum.1 + one.1))
+    }
+}
+
+fn invite(dst: &str) -> Build {
+    Build::udp(at(PHONE, 5060), at(dst, 5060)).payload(b"INVITE sip:b SIP/2.0\r\nVia: SIP/2.0/UDP 172.16.5.5\r\n\r\n")
+}
+
+fn ok(src: &str) -> Build {
+    Build::udp(at(src, 5060), at(PHONE, 5060)).payload(b"SIP/2.0 200 OK\r\n\r\n")
+}
+
+/// IPv4 without a tag, to this address.
+fn to(address: &str) -> Option<Program> {
+    let address = u32::from(addr(address));
+    let rows = [(0x20, 0, 0, 30), (0x15, 0, 1, address), (0x06, 0, 0, 65_535), (0x06, 0, 0, 0)];
+    Program::new(&rows.map(|(code, jt, jf, k)| Instruction { code, jt, jf, k })).ok()
+}
+
+/// What the phone sends passes, and these were recorded.
+fn pass_and_see(lab: &mut Lab, watch: &mut Watch) -> Vec<Seen> {
+    lab.forwards(ROUTER, invite(V), HOST_A, invite(A));
+    watch.seen()
+}
+
+fn frames_of_one_packet(lab: &Lab, seen: &[Seen]) {
+    let [before, after] = seen else { panic!("two frames: {seen:#?}") };
+    assert_eq!((before.packet, before.side, after.side), (after.packet, Side::Before, Side::After));
+    assert_eq!((before.port, after.port), (lab.port(ROUTER), lab.port(HOST_A)));
+    assert_eq!(before.bytes, lab.arriving(ROUTER, &invite(V)));
+    assert_eq!(after.bytes, lab.leaving(HOST_A, &invite(A).ttl(63)));
+    for frame in [before, after] {
+        assert_eq!((frame.fate, frame.reason, frame.member.as_deref()), (Fate::Forward, None, Some(A)));
+    }
+}
+
+#[test]
+fn s102_a_packet_is_seen_as_it_came_and_as_it_left() {
+    for layout in [Layout::TwoArm, Layout::TaggedServers, Layout::OnePort, Layout::OneArm] {
+        let mut lab = Lab::new(layout);
+        let mut watch = Watch::all(&mut lab);
+        let seen = pass_and_see(&mut lab, &mut watch);
+        frames_of_one_packet(&lab, &seen);
+        lab.forwards(HOST_A, ok(A), ROUTER, ok(V));
+        let [before, after] = &watch.seen()[..] else { panic!("two frames") };
+        assert_eq!((&before.bytes, after.packet), (&lab.arriving(HOST_A, &ok(A)), before.packet));
+        assert_eq!((after.port, before.member.as_deref()), (lab.port(ROUTER), Some(A)));
+        assert_eq!(watch.sums(), (4, 0));
+    }
+}
+
+#[test]
+fn s102_a_packet_is_found_by_its_addresses_before_and_after() {
+    let mut lab = Lab::new(Layout::TwoArm);
+    for program in [to(V), to(A)] {
+        let mut watch = Watch::begin(&mut lab, Selection { program, ..Selection::default() }, ROOM);
+        let seen = pass_and_see(&mut lab, &mut watch);
+        frames_of_one_packet(&lab, &seen);
+        lab.forwards(HOST_A, ok(A), ROUTER, ok(V));
+        assert_eq!(watch.seen(), [], "the answer is to neither");
+        drop(watch);
+        lab.rig.settle();
+    }
+}
+
+#[test]
+fn s102_everything_that_is_asked_must_hold_of_the_packet() {
+    let listen = |port| vec![Listen { protocol: Protocol::Udp, port }];
+    let all = Selection::default;
+    let net = |text: &str| Some(text.parse().unwrap());
+    let rows = [
+        (Selection { client: net("172.16.5.0/24"), ..all() }, 2),
+        (Selection { client: net("172.16.6.0/24"), ..all() }, 0),
+        (Selection { member: Some(addr(A)), ..all() }, 2),
+        (Selection { member: Some(addr(B)), ..all() }, 0),
+        (Selection { service: Some((addr(V), listen(5060))), ..all() }, 2),
+        (Selection { service: Some((addr(V), listen(5061))), ..all() }, 0),
+        (Selection { service: Some((addr(B), listen(5060))), ..all() }, 0),
+        (Selection { fate: Some(Fate::Forward), ..all() }, 2),
+        (Selection { fate: Some(Fate::Drop), ..all() }, 0),
+        (Selection { reason: Some("no_route".into()), ..all() }, 0),
+        (Selection { side: Some(Side::Before), ..all() }, 1),
+        (Selection { side: Some(Side::After), ..all() }, 1),
+        (Selection { program: to(A), member: Some(addr(B)), ..all() }, 0),
+    ];
+    for (selection, count) in rows {
+        let mut lab = Lab::new(Layout::TwoArm);
+        let shown = format!("{selection:?}");
+        let mut watch = Watch::begin(&mut lab, selection, ROOM);
+        assert_eq!(pass_and_see(&mut lab, &mut watch).len(), count, "{shown}");
+        assert_eq!(watch.sums(), (count as u64, 0), "{shown}");
+    }
+}
+
+#[test]
+fn s102_what_is_dropped_is_seen_with_its_reason_and_with_what_its_sender_is_told() {
+    let mut lab = Lab::new(Layout::TwoArm);
+    let mut watch = Watch::all(&mut lab);
+    let late = Build::udp(at(PHONE, 5060), at(A, 161)).ttl(1).payload(b"x");
+    lab.rejects(ROUTER, late.clone(), DropReason::TtlExceeded, Build::icmp_error(E, PHONE, 11, 0, &late));
+    let [before, after] = &watch.seen()[..] else { panic!("two frames") };
+    assert_eq!((before.side, before.fate, before.reason), (Side::Before, Fate::Drop, Some("ttl_exceeded")));
+    assert_eq!(before.bytes, lab.arriving(ROUTER, &late));
+    assert_eq!((after.side, after.fate, after.packet), (Side::After, Fate::Answer, before.packet));
+    // What cannot be read is seen all the same.
+    let cut = &lab.arriving(ROUTER, &invite(V))[..20];
+    lab.drops_frame(ROUTER, cut, DropReason::Truncated);
+    let [seen] = &watch.seen()[..] else { panic!("one frame") };
+    assert_eq!((&seen.bytes[..], seen.fate, seen.reason, &seen.member), (cut, Fate::Drop, Some("truncated"), &None));
+    assert_eq!(watch.sums(), (3, 0));
+}
+
+#[test]
+fn s102_what_the_appliance_answers_and_makes_itself_is_told_apart() {
+    let mut lab = Lab::new(Layout::TwoArm);
+    let mut watch = Watch::all(&mut lab);
+    let (out, _) = lab.send(ROUTER, &Build::echo_request(PHONE, V, 7, 1).payload(b"ping"));
+    let [before, after] = &watch.seen()[..] else { panic!("two frames") };
+    assert_eq!([before.fate, after.fate], [Fate::Answer; 2]);
+    assert_eq!((before.packet, &out[0].1), (after.packet, &after.bytes));
+    let frame = lab.leaving(HOST_A, &invite(A));
+    let made = || Command::Transmit { port: INNER, frame: frame.clone().into() };
+    let out = lab.rig.commands([made()]);
+    let [seen] = &watch.seen()[..] else { panic!("one frame") };
+    assert_eq!((seen.side, seen.fate, seen.port, &seen.bytes), (Side::After, Fate::Originate, INNER, &out[0].1));
+}
+
+#[test]
+fn s102_what_waits_is_seen_when_it_begins_to_wait_and_when_it_leaves() {
+    let mut lab = Lab::new(Layout::TwoArm);
+    let hop = NextHop { interface: InterfaceId(1), address: addr(A) };
+    let known = lab.rig.adjacency.remove(&hop).expect("it is a neighbour");
+    lab.rig.publish();
+    let mut watch = Watch::all(&mut lab);
+    lab.send(ROUTER, &invite(V));
+    let [waits] = &watch.seen()[..] else { panic!("one frame") };
+    assert_eq!((waits.side, waits.fate), (Side::Before, Fate::Wait));
+    lab.rig.adjacency.insert(hop, known);
+    let out = lab.rig.publish();
+    let [left] = &watch.seen()[..] else { panic!("one frame") };
+    assert_eq!((left.packet, left.side, left.fate, &left.bytes), (waits.packet, Side::After, Fate::Forward, &out[0].1));
+}
+
+#[test]
+fn s102_every_frame_that_matched_was_read_or_is_counted_as_lost() {
+    let mut lab = Lab::new(Layout::TwoArm);
+    let mut watch = Watch::begin(&mut lab, Selection::default(), 5);
+    let mut read = 0;
+    for round in 0..100 {
+        lab.forwards(ROUTER, invite(V), HOST_A, invite(A));
+        if round % 10 == 0 {
+            read += watch.seen().len() as u64;
+        }
+    }
+    read += watch.seen().len() as u64;
+    let (matched, lost) = watch.sums();
+    assert_eq!((matched, read + lost), (200, 200));
+    assert!(lost > 0, "nobody waited for who reads");
+}
+
+#[test]
+fn s102_a_capture_ends_when_nobody_reads_it_any_more_and_no_more_than_four_are_on() {
+    let mut lab = Lab::new(Layout::TwoArm);
+    let ended = |lab: &mut Lab| {
+        let ended = lab.rig.events.extract_if(.., |event| matches!(event, Event::CaptureEnded { capture: 7, .. }));
+        ended.count()
+    };
+    let workers = lab.rig.workers.len();
+    let mut open = Vec::new();
+    let refused = loop {
+        let watch = Watch::all(&mut lab);
+        match watch.0.iter().all(TapEnd::is_over) {
+            true => break watch,
+            false => open.push(watch),
+        }
+    };
+    // Where captures are on from the beginning there is room for as many fewer.
+    assert!((2..=4).contains(&open.len()), "{}", open.len());
+    assert_eq!((ended(&mut lab), refused.sums()), (workers, (0, 0)));
+    assert_eq!(pass_and_see(&mut lab, &mut open[1]).len(), 2);
+    open[0].0.iter().for_each(TapEnd::stop);
+    let gone = open.len() - 2;
+    open.truncate(2);
+    lab.rig.settle();
+    assert_eq!(ended(&mut lab), (1 + gone) * workers);
+    assert_eq!(open[0].seen().len(), 2, "what was recorded before is there");
+    assert!(open[0].0.iter().all(TapEnd::is_over));
+    assert_eq!(pass_and_see(&mut lab, &mut open[1]).len(), 2);
+    assert_eq!(open[0].seen(), []);
+}
