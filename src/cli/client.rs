@@ -33,10 +33,10 @@ pub enum Failure {
 }
 
 #[derive(Serialize)]
-struct Numbered<'a> {
-    id: u64,
+pub(super) struct Numbered<'a> {
+    pub(super) id: u64,
     #[serde(flatten)]
-    request: &'a Request,
+    pub(super) request: &'a Request,
 }
 
 /// Asks one question; the rows of a long answer come back as one array, or, where there may be more than these, as `rows` of an
@@ -97,7 +97,7 @@ fn converse(socket: &Path, request: &str, lines: &SyncSender<Result<Vec<u8>, Fai
     }
 }
 
-fn read(line: &[u8]) -> Result<AnswerLine, Failure> {
+pub(super) fn read(line: &[u8]) -> Result<AnswerLine, Failure> {
     let line: AnswerLine = serde_json::from_slice(line).map_err(|why| unreadable(&why.to_string()))?;
     match line {
         AnswerLine { ok: true, .. } => Ok(line),
@@ -106,18 +106,18 @@ fn read(line: &[u8]) -> Result<AnswerLine, Failure> {
     }
 }
 
-fn unreadable(why: &str) -> Failure {
+pub(super) fn unreadable(why: &str) -> Failure {
     Failure::Unreadable(format!(
         "the appliance's answer cannot be read ({why}): is it Fairlead {}, and not another version or program?",
         env!("CARGO_PKG_VERSION")
     ))
 }
 
-fn broke_off(socket: &Path, why: &io::Error) -> String {
+pub(super) fn broke_off(socket: &Path, why: &io::Error) -> String {
     format!("{}: it closed the connection before answering ({why}); it may be stopping: see its log", socket.display())
 }
 
-fn silent(socket: &Path, patience: Duration) -> String {
+pub(super) fn silent(socket: &Path, patience: Duration) -> String {
     let (socket, seconds) = (socket.display(), patience.as_secs());
     format!(
         "{socket}: nothing came in {seconds} s; it is stopped, hangs or is overloaded: see its log and \
@@ -125,7 +125,7 @@ fn silent(socket: &Path, patience: Duration) -> String {
     )
 }
 
-fn why_not(socket: &Path, why: &io::Error) -> String {
+pub(super) fn why_not(socket: &Path, why: &io::Error) -> String {
     let path = socket.display();
     let start = "start it (systemctl start fairlead, or fairlead run --config FILE)";
     let other = "name its socket with --socket PATH or FAIRLEAD_SOCKET if its file says another `admin_socket`";

@@ -5,6 +5,7 @@
 //! [`commands`] first.
 
 pub mod check;
+mod capture;
 mod client;
 pub mod commands;
 mod exit;
@@ -65,6 +66,10 @@ pub fn main(run: fn(RunArgs) -> ExitCode) -> ExitCode {
             print(&script)
         }
         Command::Manual => print(&manual::page()),
+        Command::Capture(wanted) => {
+            capture::run(&socket.unwrap_or(parse::DEFAULT_SOCKET.into()), timeout, &wanted)
+                .unwrap_or_else(|failure| failed(&failure))
+        }
         Command::Save(once) => save::run(&socket.unwrap_or(parse::DEFAULT_SOCKET.into()), timeout, once.json)
             .unwrap_or_else(|failure| failed(&failure)),
         Command::Ask(ask) => {

@@ -99,6 +99,27 @@ mod tests {
     }
 
     #[test]
+    fn a_filter_stands_between_the_options_of_a_capture() {
+        let line = "fairlead capture udp port 5060 --count 3 and not host 10.0.0.1 -w x.pcapng --file-size 10MB --client 10.0.0.0/8";
+        let Command::Capture(capture) = parsed(line).unwrap().command else { panic!("{line}") };
+        assert_eq!(capture.filter.join(" "), "udp port 5060 and not host 10.0.0.1");
+        assert_eq!((capture.count, capture.file_size, capture.side()), (Some(3), Some(10_000_000), None));
+        for wrong in [
+            "--file-size 10MB",
+            "-w x --files 3",
+            "-w x --json",
+            "--side left",
+            "--verdict lost",
+            "--snaplen 0",
+            "--count 0",
+            "--client here",
+            "-w x --file-size 10MB --files 1",
+        ] {
+            assert!(parsed(&format!("fairlead capture {wrong}")).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
     fn what_is_typed_becomes_what_is_asked() {
         let all = FlowSelection::default;
         let rows = [

@@ -32,7 +32,7 @@ const FLOORS: &[(&str, &[&str])] = &[
         "control",
         &["explain", "config", "admin", "probe", "worker", "engine", "monitor", "flow", "policy", "io", "wire", "time"],
     ),
-    ("cli", &["control", "config", "import", "admin", "policy", "time"]),
+    ("cli", &["capture_file", "control", "config", "import", "admin", "policy", "time", "wire"]),
     ("programs", &["control", "time"]),
     (
         "app",

@@ -123,6 +123,11 @@ impl OfMember {
     }
 }
 
+/// A prefix, or one address.
+pub(super) fn parse_client(text: &str) -> Result<Ipv4Net, String> {
+    parse_prefix(text).map_err(|why| why.to_string())
+}
+
 pub(super) fn level(word: &str) -> Result<LogLevel, String> {
     word.parse().map_err(|_| format!("`{word}` is none of {}", LogLevel::WORDS.join(", ")))
 }

@@ -6,6 +6,7 @@
 
 mod announce;
 mod arguments;
+pub mod capture;
 mod counters;
 mod diff;
 pub mod drain;
@@ -40,6 +41,7 @@ use crate::admin::rows::{AdminState, LogLevel};
 use crate::import::Origin;
 use crate::policy::words::Word;
 use arguments::{OfMember, OfPool, OfPrefix, Once, Only, View, confirm_time, drain_time, drill_time, level};
+use capture::Capture;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{ArgGroup, Args, Subcommand, ValueHint, value_parser};
 use clap_complete::Shell;
@@ -72,6 +74,8 @@ pub enum Command {
     /// Everything that the appliance is asked.
     #[command(flatten)]
     Ask(Ask),
+    /// Show packets as they pass, before and after translation, with what came of them; or write them into a file
+    Capture(Box<Capture>),
     /// Write exclusions that an operator has added or removed into the appliance's file, comments kept, and reload it
     Save(Once),
     /// Print the completion script of a shell
