@@ -108,8 +108,8 @@ fn the_page_about_json_is_what_the_rows_say() {
     let sources = SOURCES.map(|source| std::fs::read_to_string(root.join(source)).expect(source));
     let [rows, latency, difference, drill, drain, sip, configurations, explain, capture] =
         sources.each_ref().map(|source| structs(source));
-    let told = ["\n## CaptureBegun\n", "\n## CapturedRow\n", "\n## CaptureLine\n", "\n## CaptureTotals\n"];
-    let captured = capture.into_iter().filter(|page| told.iter().any(|told| page.starts_with(told))).collect();
+    let named = ["\n## CaptureBegun\n", "\n## CapturedRow\n", "\n## CaptureLine\n", "\n## CaptureTotals\n"];
+    let captured = capture.into_iter().filter(|page| named.iter().any(|named| page.starts_with(named))).collect();
     let change = difference.into_iter().filter(|page| page.starts_with("\n## Change\n"));
     let parts = [vec![HEAD.to_owned()], rows, latency, change.collect(), drill, drain, sip, configurations, explain, captured];
     let page = parts.concat().concat();

@@ -307,7 +307,7 @@ impl Step {
     }
 
     fn jump(&Instruction { code, jt, jf, k }: &Instruction, at: usize, count: usize) -> Result<Step, ProgramError> {
-        // Places are below 4,096; a distance that is negative wraps around, as in any BPF machine.
+        // There are at most 4,096 instructions; a distance that is negative wraps around, as in any BPF machine.
         let place = |distance: u32| {
             let to = (at as u32).wrapping_add(1).wrapping_add(distance);
             if (to as usize) < count { Ok(to as u16) } else { Err(ProgramError::Jump(at)) }

@@ -44,7 +44,7 @@ impl<P: Port> Pipeline<P> {
         let Received { frames, port, at } = &datagram;
         match frames {
             Frames::One(frame) => self.out.ports.taps.note(frame, *port, *at, true),
-            // Each is seen as it came; what becomes of the first becomes of all.
+            // Each is seen as it came; what is done with the first is done with all.
             Frames::Fragments(all) => {
                 for (number, frame) in all.iter().enumerate().rev() {
                     self.out.ports.taps.note(frame, *port, *at, true);
