@@ -6,6 +6,7 @@
 
 use super::events::EngineEvent;
 use super::state::CLAIM_AGE;
+use super::verdict::Verdict;
 use super::walk::Walk;
 use crate::flow::{MemberRef, Peer, Speaker};
 use crate::policy::Life;
@@ -29,7 +30,7 @@ impl Walk<'_> {
         if let Some(member) = receiver
             && receiver != self.snapshot.pool(pool).active
         {
-            self.count_event(EngineEvent::SpeakerAnswered);
+            self.state.speaker_answered = true;
             self.state.flows.uses().saw_datagram(member, self.now);
         }
         if let sip::Facts::Answer { branch: Some(branch), is_final: true, .. } = self.sip {
@@ -38,7 +39,16 @@ impl Walk<'_> {
         receiver
     }
 
-    /// As [`Walk::member_for`], uncounted.
+    /// What goes to somebody else than the active member is counted when it leaves: what waits for a MAC is decided about again.
+    #[inline]
+    pub(super) fn count_answered(&mut self, verdict: &Verdict) {
+        let answered = std::mem::take(&mut self.state.speaker_answered);
+        if answered && matches!(verdict, Verdict::Forward(_)) {
+            self.count_event(EngineEvent::SpeakerAnswered);
+        }
+    }
+
+    /// As [`Walk::member_for`], of which nothing is noted.
     #[inline]
     pub(super) fn receiver(&self, pool: PoolId, remote: Endpoint) -> Option<MemberId> {
         match self.state.speakers.is_empty() {

@@ -108,9 +108,16 @@ impl Engine {
         Walk::new(self, packet, classified, sip, now).verdict()
     }
 
-    /// The verdict on a packet on which it was [`Verdict::Withhold`], now that it need not wait any longer.
-    pub fn finish_withheld(&mut self, packet: &Packet, classified: Classified, now: Instant) -> Verdict {
-        let walk = Walk::new(self, packet, classified, sip::Facts::Other, now);
+    /// The verdict on a packet on which it was [`Verdict::Withhold`], now that it need not wait any longer; `sip` as for
+    /// [`Engine::decide`].
+    pub fn finish_withheld(
+        &mut self,
+        packet: &Packet,
+        classified: Classified,
+        sip: sip::Facts,
+        now: Instant,
+    ) -> Verdict {
+        let walk = Walk::new(self, packet, classified, sip, now);
         Walk { withholds: false, ..walk }.verdict()
     }
 
@@ -167,6 +174,7 @@ impl<'a> Walk<'a> {
     fn verdict(mut self) -> Verdict {
         let verdict = self.by_path();
         self.remember_begun(&verdict);
+        self.count_answered(&verdict);
         verdict
     }
 

@@ -208,12 +208,12 @@ impl Walk<'_> {
         }
     }
 
-    /// A datagram of the flow goes to whoever asked instead of the active member.
+    /// A datagram of the flow goes to whoever asked instead of the active member: that is counted if it leaves.
     fn count_speaker_answer(&mut self, service: &ServiceView, id: FlowId) {
         if !self.snapshot.pool(service.pool).is_shared
             && self.hairpin_receiver(service, id) != self.snapshot.pool(service.pool).active
         {
-            self.count_event(EngineEvent::SpeakerAnswered);
+            self.state.speaker_answered = true;
         }
     }
 }

@@ -51,8 +51,19 @@ impl Walk<'_> {
         if let Some((key, member)) = self.state.begun.take()
             && verdict.is_forwarded()
         {
-            self.persist(key, member);
+            self.takes(key, member);
         }
+    }
+
+    /// A packet leaves to the member, or from it, that belongs to this: it stays with the member for as long again.
+    fn takes(&mut self, key: PersistenceKey, member: MemberId) {
+        let Some((record, _)) = self.recorded(key).filter(|(_, known)| *known == member) else {
+            return self.persist(key, member);
+        };
+        if let Some(table) = &mut self.state.persistence {
+            table.renew(key, record, self.now);
+        }
+        self.leave_hint(key, member);
     }
 
     /// What stands for all that `source` begins, where that is kept together by a record.
@@ -109,7 +120,7 @@ impl Walk<'_> {
         let view = self.snapshot.member(sender);
         let call = self.call(view.pool)?;
         let served = view.served(tuple.protocol, tuple.src.port)?;
-        self.persisted(of_call(view.pool, call))?;
+        self.known(of_call(view.pool, call))?;
         let outside = Tuple { src: Endpoint::new(served.address, tuple.src.port), ..tuple };
         let verdict = self.forward_as(&tuple, &outside);
         if verdict.is_forwarded() {
@@ -123,12 +134,14 @@ impl Walk<'_> {
     pub(super) fn spoke_in_call(&mut self, sender: MemberId, call: CallId) -> bool {
         let view = self.snapshot.member(sender);
         let key = of_call(view.pool, call);
-        let known = self.persisted(key);
+        let known = self.known(key);
         let asks = matches!(self.sip, sip::Facts::Request { .. });
-        if let Some((_, kept)) = known.filter(|(member, _)| *member == sender) {
-            if kept != Kept::Served {
-                self.renew_left(key, sender);
-            }
+        match known {
+            Some((member, Kept::Served)) => self.takes(key, member),
+            Some((member, _)) if member == sender => self.renew_left(key, sender),
+            _ => {}
+        }
+        if known.is_some_and(|(member, _)| member == sender) {
             return true;
         }
         let may = view.may_claim && view.is_back;
@@ -140,30 +153,30 @@ impl Walk<'_> {
         true
     }
 
-    /// The member of the record, if there is one that counts; it is renewed by that. Else the one that another worker has given it to; else
-    /// the one that was lost since, if the pool leaves it with that. And how it takes what comes.
+    /// Who has it, and how that takes what comes. If the packet leaves, it stays there for as long again.
     fn persisted(&mut self, key: PersistenceKey) -> Option<(MemberId, Kept)> {
-        if let Some((record, member)) = self.recorded(key) {
-            self.state.persistence.as_mut()?.renew(key, record, self.now);
-            self.leave_hint(key, member);
-            return Some((member, Kept::Served));
+        let known = self.known(key);
+        if let Some((member, Kept::Served)) = known {
+            self.state.begun = Some((key, member));
         }
-        if let Some(member) = self.hinted(key) {
-            self.persist(key, member);
-            return Some((member, Kept::Served));
-        }
-        self.left_with_lost(key)
+        known
+    }
+
+    /// The member of the record, if there is one that counts. Else the one that another worker has given it to; else the one that was lost
+    /// since, if the pool leaves it with that. And how it takes what comes.
+    fn known(&self, key: PersistenceKey) -> Option<(MemberId, Kept)> {
+        let served = self.recorded(key).map(|(_, member)| member).or_else(|| self.hinted(key));
+        served.map(|member| (member, Kept::Served)).or_else(|| self.left_with_lost(key))
     }
 
     /// A call of a member that was lost, in a pool that leaves it with that.
-    fn left_with_lost(&mut self, key: PersistenceKey) -> Option<(MemberId, Kept)> {
+    fn left_with_lost(&self, key: PersistenceKey) -> Option<(MemberId, Kept)> {
         let view = self.snapshot.pool(PoolId(key.pool));
         if view.persistence != Persistence::CallId || view.on_down_udp == OnDownUdp::Reselect {
             return None;
         }
         let member = self.lost_with(key)?;
         if self.snapshot.member(member).is_back {
-            self.persist(key, member);
             return Some((member, Kept::Served));
         }
         match lost_peers::policy(self.snapshot, member) {

@@ -10,7 +10,6 @@
 //! datagrams are read one by one, and its flow has no cached route.
 
 use super::affinity::peer_of;
-use super::events::EngineEvent;
 use super::flow_book::is_visited;
 use super::lost_peers::Kept;
 use super::verdict::{DropReason, Verdict};
@@ -276,9 +275,7 @@ impl Walk<'_> {
         if let Some(branch) = branch.filter(|_| is_final) {
             self.state.askers.note_answer(&peer_of(self.snapshot.pool(pool), remote), branch);
         }
-        if asker.is_some() {
-            self.count_event(EngineEvent::SpeakerAnswered);
-        }
+        self.state.speaker_answered |= asker.is_some();
         asker
     }
 

@@ -50,6 +50,8 @@ pub(super) struct State {
     pub(super) persistence: Option<PersistenceTable>,
     /// What the packet begins that is decided about, and with whom: remembered there if it leaves.
     pub(super) begun: Option<(PersistenceKey, MemberId)>,
+    /// The packet that is decided about goes to who asked what it answers, or claims its sender: counted when it leaves, once.
+    pub(super) speaker_answered: bool,
     /// How far the rounds of such pools have come.
     pub(super) rounds: Rounds,
     pub(super) rejects: Limiter,
@@ -92,6 +94,7 @@ impl Engine {
             speakers: Speakers::new(speakers, seed ^ SPEAKERS_SEED),
             askers: Speakers::new(askers, seed ^ SPEAKERS_SEED),
             begun: None,
+            speaker_answered: false,
             persistence: persistence_table(&snapshot, seed),
             rounds,
             rejects: Limiter::new(snapshot.limits.rejects_per_second),

@@ -252,7 +252,8 @@ impl<P: Port> Pipeline<P> {
     fn finish_withheld(&mut self, datagram: Received<P::Frame>, now: Instant) {
         let Some(packet) = self.read(&datagram.frames) else { return };
         let classified = self.engine.classify(&packet, datagram.port);
-        let verdict = self.engine.finish_withheld(&packet, classified, now);
+        let sip = self.sip(datagram.frames.first(), &packet, classified);
+        let verdict = self.engine.finish_withheld(&packet, classified, sip, now);
         self.process(datagram, &packet, verdict, now);
     }
 

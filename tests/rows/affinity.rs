@@ -1,8 +1,10 @@
 //! Scenario 20: two members talk to the same peers, one of them active. Answers go to who asked, requests to the active one.
 
 use super::*;
-use fairlead::engine::EngineEvent;
+use fairlead::engine::{DropReason, EngineEvent};
+use fairlead::policy::adjacency::NextHop;
 use fairlead::policy::health::State;
+use fairlead::policy::intent::InterfaceId;
 use fairlead::time::Duration;
 use fairlead::wire::Endpoint;
 use fairlead::wire::build::Build;
@@ -64,6 +66,28 @@ fn served_by_a(lab: &mut Lab) {
 
 fn lab() -> Lab {
     Lab::new(Layout::TwoArm)
+}
+
+/// An answer that waits for the member's MAC is decided about again, and counted when it leaves; one that does not leave is not.
+#[test]
+fn s20_an_answer_for_who_asked_is_counted_when_it_leaves_and_once() {
+    let mut lab = lab();
+    standby_asks(&mut lab, B, "first");
+    let hop = NextHop { interface: InterfaceId(1), address: addr(B) };
+    let known = lab.rig.adjacency.remove(&hop).unwrap();
+    lab.rig.publish();
+    let (out, moved) = lab.send(ROUTER, &answers(V, B, "first"));
+    assert_eq!((out, moved), (vec![], Moved { received: 1, ..Moved::default() }));
+    lab.rig.publish();
+    assert_eq!(lab.rig.events(EngineEvent::SpeakerAnswered), 0, "it waits");
+    lab.rig.adjacency.insert(hop, known);
+    let out = lab.rig.publish();
+    lab.expect(&out, HOST_B, answers(B, B, "first").ttl(63));
+    assert_eq!(lab.rig.events(EngineEvent::SpeakerAnswered), 1);
+    let last_hop = answers(V, B, "first").ttl(1);
+    let error = Build::icmp_error(E, PEER, 11, 0, &last_hop);
+    lab.rejects(ROUTER, last_hop, DropReason::TtlExceeded, error);
+    assert_eq!(lab.rig.events(EngineEvent::SpeakerAnswered), 1);
 }
 
 /// Both ping one gateway, as Kamailio's dispatcher does on both nodes of a pair, and know each other's answers by nothing else.

@@ -212,6 +212,20 @@ fn s94_a_message_that_does_not_leave_begins_no_call() {
     }
 }
 
+/// What keeps a call with its member are messages that pass.
+#[test]
+fn s94_a_message_that_does_not_leave_renews_no_call() {
+    let (mut lab, call) = (lab(Mode::RoundRobin, Persistence::CallId), &names(1)[0]);
+    called(&mut lab, proxy(), call);
+    lab.rig.wait(Duration::from_secs(299));
+    let last_hop = sent(proxy(), V, BYE, call).ttl(1);
+    let error = Build::icmp_error(E, PHONE, 11, 0, &last_hop);
+    lab.rejects(ROUTER, last_hop, DropReason::TtlExceeded, error);
+    lab.rig.wait(Duration::from_secs(299));
+    lab.rig.settle();
+    assert_eq!(flows(&lab), 0);
+}
+
 /// Whether what a member answers is the virtual address's says the call, and not the host it goes to.
 #[test]
 fn s94_hosts_that_are_excluded_or_visit_a_member_beside_are_answered_by_whom_they_called() {
