@@ -17,7 +17,7 @@ mod state_store;
 
 use crate::admin;
 use crate::config::{self, ConfigErrors, Configuration};
-use crate::control::{Controller, Machine, SavedConfigurations, SavedState};
+use crate::control::{self, Controller, Machine, SavedConfigurations, SavedState};
 use crate::flow::SnatPorts;
 use anyhow::{Context, Result};
 use clock::Clock;
@@ -42,9 +42,9 @@ const QUESTIONS: usize = 64;
 pub fn run(file: &Path, socket: Option<PathBuf>) -> ExitCode {
     let Beginning { mut configuration, saved, notes } = match Beginning::of(file) {
         Ok(beginning) => beginning,
-        Err(errors) => {
-            let _ = writeln!(io::stderr(), "{errors}");
-            return ExitCode::from(2);
+        Err(why) => {
+            let _ = writeln!(io::stderr(), "{why}");
+            return why.code();
         }
     };
     if let Some(socket) = socket {
@@ -84,35 +84,65 @@ struct Beginning {
     notes: Vec<String>,
 }
 
+/// Why the appliance does not start.
+#[derive(Debug, thiserror::Error)]
+enum Unstarted {
+    /// The file, or what is to be started with in its place, cannot be used.
+    #[error("{0}")]
+    File(#[from] ConfigErrors),
+    /// The last one confirmed cannot be used any more.
+    #[error(
+        "{errors}\nfairlead: {file} has not been written since it was in force without a confirmation, or was replaced by an \
+         earlier configuration, and configuration {number}, the last one confirmed, cannot be used any more: see above. Nothing \
+         was started: to start with {file}, write it again with any change, such as a comment"
+    )]
+    Confirmed { number: u64, file: String, errors: ConfigErrors },
+    /// Nobody knows what was confirmed.
+    #[error(
+        "fairlead: {place} cannot be used: {why}; nor can {spare}: {also}. So it is not known whether {file} was ever confirmed, \
+         and nothing was started: mend the disk or the folder, or, to start with {file} as it is, move both files away"
+    )]
+    Unknown { place: String, why: String, spare: String, also: String, file: String },
+}
+
+impl Unstarted {
+    /// 2 for a bad file, which stays bad; 1 for what may be otherwise the next time.
+    fn code(&self) -> ExitCode {
+        match self {
+            Unstarted::File(_) | Unstarted::Confirmed { .. } => ExitCode::from(2),
+            Unstarted::Unknown { .. } => ExitCode::FAILURE,
+        }
+    }
+}
+
 impl Beginning {
     /// What `path` says, or, while that is as it was when something else was in force, what was kept of that.
-    fn of(path: &Path) -> Result<Beginning, ConfigErrors> {
+    fn of(path: &Path) -> Result<Beginning, Unstarted> {
         let bytes = config::bytes_of(path)?;
         let configuration = config::parse_bytes(&path.display().to_string(), &bytes)?;
-        let file: Arc<str> = String::from_utf8_lossy(&bytes).into();
-        let (place, found) = state_store::configurations(&state_store::folder(configuration.settings.state.as_deref()));
+        let text: Arc<str> = String::from_utf8_lossy(&bytes).into();
+        let (folder, file) = (state_store::folder(configuration.settings.state.as_deref()), path.display());
+        let (place, found) = state_store::configurations(&folder);
+        let (beside, spare) = state_store::spare(&folder);
+        let instead = control::instead_of(&found, spare, &text).map_err(|also| {
+            let why = found.as_ref().err().cloned().unwrap_or_default();
+            Unstarted::Unknown { place: place.clone(), why, spare: beside, also, file: file.to_string() }
+        })?;
         let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_owned()).display().to_string();
-        let saved = SavedConfigurations { place, found, path: absolute, file: Arc::clone(&file), in_force: file };
-        let kept = saved.found.as_ref().ok().and_then(|found| found.as_ref()?.instead_of(&saved.file)).cloned();
-        let Some(kept) = kept else { return Ok(Beginning { configuration, saved, notes: Vec::new() }) };
-        let (number, file) = (kept.number, path.display());
-        Ok(match config::parse(&format!("configuration {number}"), &kept.text) {
+        let saved = SavedConfigurations { place, found, path: absolute, file: Arc::clone(&text), in_force: text };
+        let Some(kept) = instead else { return Ok(Beginning { configuration, saved, notes: Vec::new() }) };
+        let number = kept.number;
+        match config::parse(&format!("configuration {number}"), &kept.text) {
             Ok(earlier) => {
                 let note = format!(
                     "started with configuration {number}, the last one confirmed, as {file} has not been written since another one \
                      was in force: `fairlead diff` compares them, `fairlead reload` applies the file"
                 );
                 let saved = SavedConfigurations { in_force: kept.text, ..saved };
-                Beginning { configuration: earlier, saved, notes: vec![note] }
+                Ok(Beginning { configuration: earlier, saved, notes: vec![note] })
             }
-            Err(errors) => {
-                let note = format!(
-                    "started with {file}, though configuration {number} is the last one confirmed: that cannot be used any more: {}",
-                    errors.brief()
-                );
-                Beginning { configuration, saved, notes: vec![note] }
-            }
-        })
+            Err(errors) => Err(Unstarted::Confirmed { number, file: file.to_string(), errors }),
+        }
     }
 }
 

@@ -19,6 +19,9 @@ const FOLDER: &str = "/var/lib/fairlead";
 const NAMES: [&str; 2] = [NAME, CONFIGURATIONS];
 const NAME: &str = "operator.json";
 const CONFIGURATIONS: &str = "configurations.json";
+/// What a start must know of that, where it is not made with what the file said: short, and a file of its own, so that no damage takes
+/// both.
+const SPARE: &str = "configurations.start.json";
 /// A larger file is not read.
 const LARGEST: u64 = 256 << 20;
 /// How long the disk may take to give it out at the start.
@@ -76,18 +79,29 @@ pub fn folder(named: Option<&Path>) -> PathBuf {
 /// The configurations that were kept in `folder`, and the file they are in. They are asked for before anything is started, even the
 /// store: what it is started with depends on them.
 pub fn configurations(folder: &Path) -> (String, Result<Option<Configurations>, String>) {
-    let (found, first) = threads::sync_channel(1);
     let path = folder.join(CONFIGURATIONS);
-    let place = path.display().to_string();
+    (path.display().to_string(), read_configurations(path))
+}
+
+/// Where the spare of `folder` is, and how it is read: see [`Configurations::for_a_start`].
+pub fn spare(folder: &Path) -> (String, impl FnOnce() -> Result<Option<Configurations>, String>) {
+    let path = folder.join(SPARE);
+    (path.display().to_string(), move || read_configurations(path))
+}
+
+fn read_configurations(path: PathBuf) -> Result<Option<Configurations>, String> {
+    let (found, first) = threads::sync_channel(1);
     let read = move || {
-        let all = bytes(&path).and_then(|bytes| bytes.map(|bytes| Configurations::parse(&bytes)).transpose());
+        // Where there is no folder, none was ever kept.
+        let is_nowhere = fs::metadata(&path).is_err_and(|why| why.kind() == io::ErrorKind::NotADirectory);
+        let there = if is_nowhere { Ok(None) } else { bytes(&path) };
+        let all = there.and_then(|bytes| bytes.map(|bytes| Configurations::parse(&bytes)).transpose());
         _ = found.send(all);
     };
-    let found = match std::thread::Builder::new().name("state-reader".into()).spawn(read) {
+    match std::thread::Builder::new().name("state-reader".into()).spawn(read) {
         Ok(_) => first.recv_timeout(PATIENCE).unwrap_or_else(|_| Err(late())),
         Err(error) => Err(format!("no thread to read it: {error}")),
-    };
-    (place, found)
+    }
 }
 
 fn late() -> String {
@@ -126,7 +140,7 @@ impl StateStore {
             disk.hand_over(&found);
             for save in orders {
                 let (kept, change) = save.about();
-                let outcome = disk.write(kept, save.text().as_bytes()).map_err(|error| error.to_string());
+                let outcome = disk.save(&save).map_err(|error| error.to_string());
                 _ = results.send((kept, change, outcome));
             }
         };
@@ -214,13 +228,42 @@ impl Disk {
         }
     }
 
-    fn write(&mut self, kept: Kept, text: &[u8]) -> io::Result<()> {
+    /// What is saved is there when this returns. The spare is there before what it is for, and goes after it is not needed.
+    fn save(&mut self, save: &Save) -> io::Result<()> {
         self.own().map_err(io::Error::other)?;
-        let (name, is_unread) = (NAMES[kept as usize], &mut self.is_unread[kept as usize]);
-        let (path, new) = (self.folder.join(name), self.folder.join(format!("{name}.new")));
+        let spare = match save {
+            Save::Operator(..) => return self.write(Kept::Operator, save.text().as_bytes()),
+            Save::Configurations(_, all) => all.for_a_start(),
+        };
+        if let Some(spare) = &spare {
+            let new = self.write_new(SPARE, spare.text().as_bytes())?;
+            fs::rename(&new, self.folder.join(SPARE))?;
+        }
+        self.write(Kept::Configurations, save.text().as_bytes())?;
+        if spare.is_none() {
+            match fs::remove_file(self.folder.join(SPARE)) {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+                removed => removed?,
+            }
+            File::open(&self.folder)?.sync_all()?;
+        }
+        Ok(())
+    }
+
+    /// The text is on the disk, beside what it will replace.
+    fn write_new(&self, name: &str, text: &[u8]) -> io::Result<PathBuf> {
+        let new = self.folder.join(format!("{name}.new"));
         let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o640).open(&new)?;
         file.write_all(text)?;
         file.sync_all()?;
+        Ok(new)
+    }
+
+    fn write(&mut self, kept: Kept, text: &[u8]) -> io::Result<()> {
+        self.own().map_err(io::Error::other)?;
+        let name = NAMES[kept as usize];
+        let (path, new) = (self.folder.join(name), self.write_new(name, text)?);
+        let is_unread = &mut self.is_unread[kept as usize];
         if *is_unread {
             match fs::rename(&path, self.folder.join(format!("{name}.unread"))) {
                 // There was none, or somebody has removed it.
@@ -255,6 +298,11 @@ mod tests {
         let (kept, saved, outcome) = store.saved().await;
         assert_eq!((kept, saved), (Kept::Operator, change));
         outcome
+    }
+
+    async fn save_all(store: &mut StateStore, change: u64, all: &Configurations) {
+        store.save_configurations(change, Box::new(all.clone()));
+        assert_eq!(store.saved().await, (Kept::Configurations, change, Ok(())));
     }
 
     /// The thread of a store that is gone gives the folder up a moment later.
@@ -385,6 +433,30 @@ mod tests {
         is_free(&folder).await;
         assert_eq!(save(&mut second, 2).await, Ok(()), "it is the only one now");
         assert!(folder.join("operator.json.unread").exists(), "what the first one kept was never read");
+    }
+
+    /// No damage to the one file takes what a start must know.
+    #[tokio::test]
+    async fn what_a_start_must_know_is_kept_beside_as_long_as_the_file_is_not_what_was_confirmed() {
+        let (_root, folder) = folder();
+        let (mut store, _) = StateStore::start(&folder, true);
+        let mut all = Configurations::begin("[appliance]\n".into(), Default::default());
+        let file: std::sync::Arc<str> = "# not confirmed\n".into();
+        let read = || spare(&folder).1();
+        save_all(&mut store, 1, &all).await;
+        assert_eq!(read(), Ok(None));
+        let confirmed: std::sync::Arc<str> = "[appliance]\n".into();
+        all.started(&confirmed, &file, Default::default());
+        save_all(&mut store, 2, &all).await;
+        assert_eq!(read(), Ok(all.for_a_start()));
+        fs::write(folder.join(CONFIGURATIONS), "{").unwrap();
+        assert_eq!(read().unwrap().unwrap().instead_of(&file).map(|entry| entry.number), Some(1));
+        fs::write(folder.join(SPARE), "{").unwrap();
+        assert!(read().unwrap_err().contains("damaged"));
+        all.started(&confirmed, &confirmed, Default::default());
+        save_all(&mut store, 3, &all).await;
+        assert_eq!(read(), Ok(None));
+        assert!(spare(&folder.join(CONFIGURATIONS)).1().is_ok_and(|none| none.is_none()), "no folder at all");
     }
 
     #[test]

@@ -31,15 +31,15 @@ pub struct SavedConfigurations {
 }
 
 /// The configurations that were in force, the last of which is.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Configurations {
     /// Oldest first; never empty.
     entries: Vec<Entry>,
     /// What the file said when it was last read, if that is not what the last entry says.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     file: Option<Arc<str>>,
     /// The last entry waits for a confirmation, and would be followed by the one of this number.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     confirmed: Option<u64>,
 }
 
@@ -73,7 +73,25 @@ struct Header {
     written_by: String,
 }
 
+/// All of it at once: it may be long, and whoever starts waits for it.
+#[derive(Deserialize)]
+struct Read {
+    fairlead_configurations: u32,
+    entries: Vec<Entry>,
+    #[serde(default)]
+    file: Option<Arc<str>>,
+    #[serde(default)]
+    confirmed: Option<u64>,
+}
+
 impl Configurations {
+    /// The first start, or the first of which anything is known, with `text`, while the file says `file`.
+    pub fn begin_beside(text: Arc<str>, file: &Arc<str>, since: Wall) -> Configurations {
+        let mut first = Configurations::begin(text, since);
+        first.note_file(file);
+        first
+    }
+
     /// The first start with a file that says this.
     pub fn begin(text: Arc<str>, since: Wall) -> Configurations {
         let changes = "the first one kept".into();
@@ -122,6 +140,15 @@ impl Configurations {
     pub fn instead_of(&self, file: &str) -> Option<&Entry> {
         let confirmed = self.confirmed();
         (**self.file() == *file && *confirmed.text != *file).then_some(confirmed)
+    }
+
+    /// What a start must know of all that if nothing else of it can be read: the last one confirmed, where a start is not made with what
+    /// the file said; else `None`. It is short, and kept beside the whole.
+    pub fn for_a_start(&self) -> Option<Configurations> {
+        let (confirmed, file) = (self.confirmed(), self.file());
+        let reduced =
+            || Configurations { entries: vec![confirmed.clone()], file: Some(Arc::clone(file)), confirmed: None };
+        (confirmed.text != *file).then(reduced)
     }
 
     /// The appliance has started with `in_force`, while the file says `file`.
@@ -191,19 +218,12 @@ impl Configurations {
     /// # Errors
     /// Why it cannot be used, in words for an operator.
     pub fn parse(bytes: &[u8]) -> Result<Configurations, String> {
-        let header: Header = serde_json::from_slice(bytes).map_err(|why| match why.classify() {
-            serde_json::error::Category::Data => "it holds no configurations of Fairlead's".to_owned(),
-            _ => format!("it is damaged: {why}"),
-        })?;
-        if header.fairlead_configurations > FORMAT {
-            return Err(format!(
-                "it is of format {}, written by Fairlead {}; this is {}, which knows format {FORMAT}",
-                header.fairlead_configurations,
-                header.written_by.escape_debug(),
-                env!("CARGO_PKG_VERSION")
-            ));
-        }
-        let all: Configurations = serde_json::from_slice(bytes).map_err(|why| format!("it is damaged: {why}"))?;
+        let read = match serde_json::from_slice::<Read>(bytes) {
+            Ok(read) if read.fairlead_configurations <= FORMAT => read,
+            Ok(_) => return Err(why_unread(bytes, "")),
+            Err(why) => return Err(why_unread(bytes, &why.to_string())),
+        };
+        let all = Configurations { entries: read.entries, file: read.file, confirmed: read.confirmed };
         match all.is_whole() {
             true => Ok(all),
             false => Err("it is damaged: what it says of its configurations does not fit together".into()),
@@ -218,6 +238,38 @@ impl Configurations {
             && self.last().number < u64::MAX
             && self.confirmed.is_none_or(|number| number != self.last().number && self.get(number).is_some())
     }
+}
+
+/// What is wrong with such a text, which cannot be read because of `fault`, or is of a later format.
+fn why_unread(bytes: &[u8], fault: &str) -> String {
+    match serde_json::from_slice::<Header>(bytes) {
+        Err(why) if why.classify() == serde_json::error::Category::Data => {
+            "it holds no configurations of Fairlead's".into()
+        }
+        Err(why) => format!("it is damaged: {why}"),
+        Ok(header) if header.fairlead_configurations > FORMAT => format!(
+            "it is of format {}, written by Fairlead {}; this is {}, which knows format {FORMAT}",
+            header.fairlead_configurations,
+            header.written_by.escape_debug(),
+            env!("CARGO_PKG_VERSION")
+        ),
+        Ok(_) => format!("it is damaged: {fault}"),
+    }
+}
+
+/// What a start is made with in place of a file that says `file`; `None`: with that. `spare` reads what
+/// [`Configurations::for_a_start`] has left: it is asked where `found` cannot be used.
+///
+/// # Errors
+/// Why the spare cannot be used either: then nobody knows whether the file was ever confirmed.
+pub fn instead_of(
+    found: &Result<Option<Configurations>, String>,
+    spare: impl FnOnce() -> Result<Option<Configurations>, String>,
+    file: &str,
+) -> Result<Option<Entry>, String> {
+    let spare = if found.is_err() { spare()? } else { None };
+    let known = found.as_ref().map_or(spare.as_ref(), Option::as_ref);
+    Ok(known.and_then(|known| known.instead_of(file)).cloned())
 }
 
 /// One that is in force from now on.
@@ -349,6 +401,39 @@ mod tests {
             let why = Configurations::parse(text.as_bytes()).unwrap_err();
             assert!(why.starts_with(expected), "{why}");
         }
+    }
+
+    /// Whatever is wrong with the whole, a start is made with the last one confirmed, or, where nobody knows it, with none.
+    #[test]
+    fn a_start_never_begins_with_what_was_not_confirmed() {
+        let mut all = Configurations::begin(text(1), at(0));
+        assert_eq!(all.for_a_start(), None, "the file is what was confirmed");
+        all.record(entry(2, false), &text(2), at(1));
+        let spare = all.for_a_start().expect("the file was not confirmed");
+        assert_eq!((numbers(&spare), spare.file()), (vec![1], &text(2)));
+        assert_eq!(Configurations::parse(spare.text().as_bytes()), Ok(spare.clone()));
+        let damaged = || Err("it is damaged".to_owned());
+        let start = |found: &Result<_, String>, spare: Result<_, String>, file: u64| {
+            instead_of(found, || spare, &text(file)).map(|entry| entry.map(|entry| entry.number))
+        };
+        let kept = || Ok(Some(all.clone()));
+        for (found, spare, file, expected) in [
+            (kept(), damaged(), 2, Ok(Some(1))),
+            (kept(), damaged(), 3, Ok(None)),
+            (Ok(None), damaged(), 2, Ok(None)),
+            (damaged(), Ok(Some(spare.clone())), 2, Ok(Some(1))),
+            (damaged(), Ok(Some(spare.clone())), 3, Ok(None)),
+            (damaged(), Ok(None), 2, Ok(None)),
+            (damaged(), damaged(), 2, Err("it is damaged".to_owned())),
+        ] {
+            assert_eq!(start(&found, spare, file), expected);
+        }
+        // It was not confirmed in time: the file says what it said, and is not started with.
+        let back = NewEntry { cause: ConfigurationCause::Rollback, text: text(1), ..entry(3, true) };
+        all.record(back, &text(2), at(2));
+        assert_eq!(all.for_a_start().as_ref().map(numbers), Some(vec![3]));
+        all.record(entry(2, true), &text(2), at(3));
+        assert_eq!(all.for_a_start(), None);
     }
 
     /// However a text is cut or a byte of it changed, it is read or refused, never anything else, and what is read can be used.

@@ -71,7 +71,7 @@ pub(crate) mod harness;
 mod tests;
 
 pub use candidate::explain_by_file;
-pub use configurations::{Configurations, SavedConfigurations};
+pub use configurations::{Configurations, Entry, SavedConfigurations, instead_of};
 pub use controller::{Controller, Input};
 pub use facts::{CounterSource, DeviceEvent, Machine, PortCounters, PortFacts, Spreading, WorkerCounters};
 pub use operator_state::{OperatorState, SavedState};

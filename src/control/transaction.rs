@@ -42,10 +42,14 @@ impl Controller {
             }
             Ok(None) => self.configurations = Configurations::begin(in_force, wall),
             Err(why) => {
-                self.configurations = Configurations::begin(in_force, wall);
+                let with = match in_force == file {
+                    true => "its file: when that could last be saved, no other configuration was to be started with",
+                    false => "the last one confirmed, which is kept beside it as well",
+                };
+                self.configurations = Configurations::begin_beside(in_force, &file, wall);
                 let message = format!(
-                    "{place} cannot be used: {why}. Earlier configurations are not known; the appliance has started with its \
-                     file. What is there is moved aside"
+                    "{place} cannot be used: {why}. Earlier configurations are not known; the appliance has started with \
+                     {with}. What is there is moved aside"
                 );
                 self.outputs.raise(UNREAD, LogLevel::Warn, message, now);
             }

@@ -1,7 +1,10 @@
 """A reload that has to be confirmed, the configurations that were in force, and what is saved into the file: with the process itself,
 which is killed as nothing else can."""
 
+import subprocess
+import time
 import unittest
+from pathlib import Path
 
 from bare import PATIENCE, Bare
 
@@ -107,6 +110,67 @@ class Configurations(Bare):
         self.restart()
         self.assertEqual([(row["what"], row["setting"]) for row in self.ask("state", "show")], [("sip-b", "offline")])
 
+    def kept(self, name: str) -> Path:
+        return self.directory / "state" / name
+
+    def test_killed_while_one_waits_and_its_history_damaged_it_starts_with_the_one_that_was_confirmed(self):
+        another = self.write_another()
+        self.say("reload", "--confirm", "1h")
+        self.is_in_force(BECOMES)
+        self.process.kill()
+        self.process.wait(PATIENCE)
+        self.kept("configurations.json").write_text('{"fairlead_configurations": 1, "entr')
+        self.restart()
+        self.is_in_force(WAS)
+        self.waits_for_line("configurations.json cannot be used")
+        self.assertIn("fairlead reload", "".join(each["message"] for each in self.ask("status")["alarms"]))
+        # Both at once: it is not known whether the file was ever confirmed, and nothing is started.
+        self.process.kill()
+        self.process.wait(PATIENCE)
+        for name in ("configurations.json", "configurations.start.json"):
+            self.assertTrue(self.kept(name).exists(), name)
+            self.kept(name).write_text("{")
+        ended = subprocess.run(
+            [self.program, "run", "--config", str(self.file)], capture_output=True, text=True, timeout=PATIENCE
+        )
+        self.assertEqual(ended.returncode, 1, ended.stderr)
+        for words in ("configurations.json cannot be used", "configurations.start.json", "nothing was started"):
+            self.assertIn(words, ended.stderr)
+        # What it says is to be done helps.
+        for name in ("configurations.json", "configurations.start.json"):
+            self.kept(name).unlink()
+        self.restart()
+        self.is_in_force(BECOMES)
+        self.assertEqual(self.file.read_text(), another)
+
+    def test_killed_at_any_moment_of_a_reload_it_starts_with_what_was_confirmed(self):
+        another = self.write_another()
+        for delay in (0.0, 0.002, 0.005, 0.01, 0.02, 0.05):
+            asked = subprocess.Popen(
+                [self.program, "--socket", str(self.socket), "reload", "--confirm", "1h"],
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                text=True,
+            )
+            time.sleep(delay)
+            self.process.kill()
+            self.process.wait(PATIENCE)
+            answer, _ = asked.communicate(timeout=PATIENCE)
+            self.restart()
+            if asked.returncode == 0:
+                self.assertIn("is in force for", answer)
+            # Before the reload has begun the file is what an operator wrote and wants; afterwards it waits for a confirmation.
+            prefixes = self.excluded()
+            if asked.returncode == 0 or WAS in prefixes:
+                self.is_in_force(WAS)
+            else:
+                self.is_in_force(BECOMES)
+            self.assertEqual(self.file.read_text(), another)
+            self.file.write_text(self.before)
+            self.restart()
+            self.is_in_force(WAS)
+            self.file.write_text(another)
+
     def test_an_earlier_one_is_shown_and_put_back(self):
         self.write_another()
         self.say("reload")
@@ -129,6 +193,10 @@ class Configurations(Bare):
         self.assertIn('"10.99.0.0/16"', text)
         self.assertTrue(text.endswith("# the last line\n"), text)
         self.assertEqual(self.ask("state", "show"), [])
+        self.say("member", "offline", "sip-b")
+        said = " ".join(self.say("save").split())
+        self.assertIn("not written: 1 setting below, because the file has no key for admin states", said)
+        self.assertEqual(self.file.read_text(), text)
         self.restart()
         self.assertIn("10.99.0.0/16", self.excluded())
         self.say("exclude", "remove", "pair-1", "10.99.0.0/16")
